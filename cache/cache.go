@@ -1,0 +1,170 @@
+package cache
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+
+	"github.com/irsakit/irsakit/internal/schedule"
+)
+
+// Cache is an [aws.CredentialsProvider] that keeps the credentials of another one
+// fresh. Make it with [New]. All its methods are safe for concurrent use.
+//
+// A Cache that is dropped without [Cache.Close] is collected as any value is: a
+// timer that is still set does not hold it.
+type Cache struct {
+	source aws.CredentialsProvider
+	opts   Options
+	now    func() schedule.Moment
+	state  atomic.Pointer[snapshot]
+	events *events
+
+	mu   sync.Mutex // guards what follows, and the storing of state; never held across I/O
+	plan plan
+}
+
+// New returns a Cache around source. It starts nothing: the first attempt begins
+// with the first caller.
+//
+// One call of source.Retrieve is one attempt. It gets a context of the Cache's own,
+// with the limit of [Options], and must not retry for long itself: the Cache does.
+func New(source aws.CredentialsProvider, optFns ...func(*Options)) *Cache {
+	c := &Cache{source: source, now: systemClock()}
+	for _, fn := range optFns {
+		fn(&c.opts)
+	}
+	c.opts.setDefaults()
+	c.events = newEvents(c.opts)
+	c.state.Store(&snapshot{due: schedule.Never()})
+	return c
+}
+
+// systemClock returns a clock that reads the wall and the monotonic clock at once.
+func systemClock() func() schedule.Moment {
+	base := time.Now()
+	return func() schedule.Moment { return schedule.At(time.Now(), base) }
+}
+
+// Retrieve returns valid credentials. While it has them it returns at once,
+// without I/O or allocation, even where ctx has ended.
+//
+// Without valid credentials it waits for the attempt under way, or begins one, but
+// no longer than ctx lasts; the attempt goes on for others. After a failed attempt
+// it returns an [*Error] at once until the next attempt is due, with one
+// exception: a Cache that never had credentials keeps its callers waiting through
+// the first two failures, unless they are permanent, since they are over within
+// some two seconds more often than not. After Close it returns [ErrClosed].
+//
+// The Expires of the credentials is the moment at which the Cache stops serving
+// them: 10 s before their end, or 1 % of their life if that is less.
+func (c *Cache) Retrieve(ctx context.Context) (aws.Credentials, error) {
+	s := c.state.Load()
+	now := c.now()
+	if s.until.Reached(now) {
+		return c.wait(ctx, 0)
+	}
+	if s.due.Reached(now) {
+		c.advance()
+	}
+	return s.creds, nil
+}
+
+// Refresh makes a new attempt and waits for it, but no longer than ctx lasts: the
+// result is of an attempt that began after the call. Calls at the same time share
+// an attempt, attempts that are asked for begin a second apart at least, and after
+// a failed one the next attempt comes when it is due. Refresh returns nil if the
+// attempt gave new credentials, else an [*Error], ctx's error or [ErrClosed].
+func (c *Cache) Refresh(ctx context.Context) error {
+	c.mu.Lock()
+	target := c.plan.begun + 1
+	c.plan.asked = true
+	c.plan.demand = true
+	c.advanceLocked()
+	for {
+		s := c.state.Load()
+		if s.closed {
+			c.mu.Unlock()
+			return ErrClosed
+		}
+		if c.plan.ended >= target {
+			c.mu.Unlock()
+			return s.failure()
+		}
+		changed := c.plan.changes()
+		c.mu.Unlock()
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return s.interrupted(ctx)
+		}
+		c.mu.Lock()
+	}
+}
+
+// Wake makes a Cache whose last attempt failed try again now (a second after that
+// attempt began, at the earliest): call it when there is reason to hope, such as a
+// new token. If an attempt is under way and fails, it is repeated at once. Wake does
+// not block, and does nothing where the last attempt succeeded.
+func (c *Cache) Wake() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.state.Load().failures == 0 && c.plan.call == nil {
+		return
+	}
+	c.plan.woken = true
+	c.plan.demand = true
+	c.advanceLocked()
+}
+
+// AdjustExpiresBy returns the credentials unchanged. An aws.CredentialsCache around
+// this one calls it to apply its ExpiryWindow, which would only make it wait: what
+// comes from here is refreshed early already.
+func (c *Cache) AdjustExpiresBy(creds aws.Credentials, _ time.Duration) (aws.Credentials, error) {
+	return creds, nil
+}
+
+// ProviderSources returns where the source says that it has its credentials from,
+// nil if it does not say. The SDK counts them in its User-Agent header.
+func (c *Cache) ProviderSources() []aws.CredentialSource {
+	if source, ok := c.source.(aws.CredentialProviderSource); ok {
+		return source.ProviderSources()
+	}
+	return nil
+}
+
+// Close ends the Cache: it cancels the attempt under way, waits for it and for the
+// events that are still being reported, and from then on Retrieve returns
+// [ErrClosed]. Callers that wait get it at once.
+//
+// Close can be called again. It waits no longer than an attempt may last; where a
+// source or an observer has still not returned then, it returns an error that says
+// so. It must not be called by the source or the observer.
+func (c *Cache) Close() error {
+	c.mu.Lock()
+	if s := c.state.Load(); !s.closed {
+		c.state.Store(s.close())
+		c.plan.stop()
+	}
+	call := c.plan.call
+	c.mu.Unlock()
+
+	limit := time.NewTimer(c.opts.AttemptTimeout)
+	defer limit.Stop()
+	if call != nil {
+		select {
+		case <-call.returned:
+		case <-limit.C:
+			return errSourceRuns
+		}
+	}
+	select {
+	case <-c.events.Idle():
+		return nil
+	case <-limit.C:
+		return errObserverRuns
+	}
+}

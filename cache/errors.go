@@ -1,0 +1,83 @@
+package cache
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/irsakit/irsakit/internal/schedule"
+)
+
+var (
+	// ErrClosed is returned by a Cache that has been closed.
+	ErrClosed = errors.New("cache: closed")
+
+	// ErrRefused says that a service refused the credentials and that there are
+	// no new ones yet.
+	ErrRefused = errors.New("cache: a service refused the credentials as expired")
+
+	// ErrMinTTL says that credentials never live long enough for a view.
+	ErrMinTTL = errors.New("cache: credentials do not live that long")
+)
+
+var (
+	errSourceExited = errors.New("cache: the source ended its goroutine (runtime.Goexit) instead of returning")
+	errRefusedAgain = errors.New("cache: the source returned the credentials that a service has refused as expired")
+	errSourceRuns   = errors.New("cache: closed, but the source has still not returned")
+	errObserverRuns = errors.New("cache: closed, but the observer has still not returned")
+)
+
+// Error says that there are no credentials, why, and when they are tried again.
+type Error struct {
+	Err         error     // the last attempt's
+	Failures    int       // how many attempts have failed in a row
+	NextAttempt time.Time // zero where one is under way, or the next caller begins it
+}
+
+// Error returns the last attempt's error and the time of the next attempt.
+func (e *Error) Error() string {
+	next := "next attempt now"
+	if !e.NextAttempt.IsZero() {
+		next = "next attempt at " + e.NextAttempt.UTC().Format(time.RFC3339)
+	}
+	return fmt.Sprintf("cache: no new credentials (%d failed attempts, %s): %v", e.Failures, next, e.Err)
+}
+
+// Unwrap returns the last attempt's error.
+func (e *Error) Unwrap() error { return e.Err }
+
+// failure is what a caller is told of the state, nil where all is well.
+func (s *snapshot) failure() error {
+	if s.err == nil || s.closed {
+		return s.err
+	}
+	return &Error{Err: s.err, Failures: s.failures, NextAttempt: s.due.Time()}
+}
+
+// interrupted is the error of a caller whose context ended while it waited.
+func (s *snapshot) interrupted(ctx context.Context) error {
+	if s.err == nil {
+		return fmt.Errorf("cache: waiting for credentials: %w", context.Cause(ctx))
+	}
+	return fmt.Errorf("cache: waiting for credentials: %w; the last attempt failed: %w", context.Cause(ctx), s.err)
+}
+
+func errPanic(r any) error {
+	if err, ok := r.(error); ok {
+		return fmt.Errorf("cache: the source panicked: %w", err)
+	}
+	return fmt.Errorf("cache: the source panicked: %v", r)
+}
+
+func errShortLife(life time.Duration) error {
+	if life <= 0 {
+		return fmt.Errorf("cache: the source returned credentials that expired %v ago: check the clocks", -life)
+	}
+	return fmt.Errorf("cache: the source returned credentials that live for %v only", life)
+}
+
+func errMinTTL(minTTL, life time.Duration) error {
+	return fmt.Errorf("%w: %v must be left, of a life of %v at most %v can: ask for less, or for a longer session duration",
+		ErrMinTTL, minTTL, life.Round(time.Second), schedule.MaxMinTTL(life).Round(time.Second))
+}

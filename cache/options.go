@@ -1,0 +1,58 @@
+package cache
+
+import (
+	"errors"
+	"log/slog"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
+	"github.com/aws/smithy-go"
+)
+
+const defaultAttemptTimeout = 10 * time.Second
+
+// Options change what a [Cache] does. The zero value is good for AWS.
+type Options struct {
+	// AttemptTimeout is the limit of one attempt, 10 s if it is 0 or less. The
+	// context that the source gets ends then; a tenth of a second later the
+	// attempt counts as failed, even if the source has not returned. No other
+	// begins before it has.
+	AttemptTimeout time.Duration
+
+	// Permanent says of a source's error that it will not pass by itself within
+	// seconds: only somebody who changes a configuration mends it. Such errors
+	// are reported to callers at once, and the attempts come to be 30 s apart.
+	// Nil means every error that an AWS service gave a code to, except those
+	// that the SDK itself would retry.
+	Permanent func(error) bool
+
+	// Logger gets a line where refreshing begins to fail, where there are no
+	// valid credentials any more, and where it has recovered. Nil means
+	// slog.Default() at that time. No line has a secret in it, as far as the
+	// source's errors have none.
+	Logger *slog.Logger
+
+	// Observe, if it is not nil, is told of every attempt's end and of refused
+	// credentials: one event at a time, in their order, in a goroutine of its
+	// own, which delays no caller and no attempt. Of events that wait because
+	// Observe blocks, the newest 64 are kept. A panic in it is logged.
+	Observe func(Event)
+}
+
+func (o *Options) setDefaults() {
+	if o.AttemptTimeout <= 0 {
+		o.AttemptTimeout = defaultAttemptTimeout
+	}
+	if o.Permanent == nil {
+		o.Permanent = refusedByService
+	}
+}
+
+func refusedByService(err error) bool {
+	var api smithy.APIError
+	if !errors.As(err, &api) || api.ErrorCode() == "IDPCommunicationError" {
+		return false
+	}
+	return retry.IsErrorRetryables(retry.DefaultRetryables).IsErrorRetryable(err) != aws.TrueTernary
+}

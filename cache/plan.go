@@ -1,0 +1,146 @@
+package cache
+
+import (
+	"math/rand/v2"
+	"time"
+	"weak"
+
+	"github.com/irsakit/irsakit/internal/schedule"
+)
+
+// plan is what decides when the next attempt begins. The Cache's mutex guards it.
+type plan struct {
+	call  *call // the source's call under way
+	begun int   // attempts begun so far
+	ended int   // the newest attempt whose outcome is known
+
+	// Reasons to make an attempt, other than that its time has come.
+	demand bool // somebody came since the newest attempt began
+	asked  bool // Refresh, or a MinTTL view that has less left, wants another attempt
+	woken  bool // Wake wants one if the last one failed
+
+	spaced    schedule.Moment // an attempt that is asked for begins no sooner
+	retry     retryAt         // after a failure
+	refusal   schedule.Moment // an attempt because of a refused key begins no sooner
+	refusable schedule.Moment // nor the one after it
+	minTTL    time.Duration   // the most that any view needs to be left
+	refused   string          // access key ID that is not served again
+
+	timer   *time.Timer
+	changed chan struct{} // closed when anything changed that callers wait for
+}
+
+// retryAt is when to try again, by what there is to serve at the time.
+type retryAt struct {
+	serving, empty schedule.Moment
+}
+
+// advance begins the next attempt if it is due.
+func (c *Cache) advance() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.advanceLocked()
+}
+
+// advanceLocked is the one place where an attempt begins, or the timer for it is
+// set. It is called after everything that could change the answer.
+func (c *Cache) advanceLocked() {
+	s := c.state.Load()
+	if s.closed || c.plan.call != nil { // the end of the call comes here again
+		return
+	}
+	now := c.now()
+	serving := s.serves(now, 0)
+	due := c.plan.due(s, serving)
+	switch {
+	case !serving && s.failures > 0 && !c.plan.demand, c.plan.begun == 0 && !c.plan.demand:
+		c.plan.rest() // nobody would notice: the next caller comes here again
+	case due.Reached(now):
+		c.begin(now)
+		return
+	case due != schedule.Never():
+		c.setTimer(due.Elapsed - now.Elapsed)
+	}
+	if s.due != due {
+		c.state.Store(s.waits(due))
+	}
+}
+
+// due returns the moment from which the next attempt may begin.
+func (p *plan) due(s *snapshot, serving bool) schedule.Moment {
+	switch {
+	case s.failures > 0:
+		due := p.retry.empty
+		if serving {
+			due = p.retry.serving
+		}
+		if p.woken {
+			due = schedule.Earlier(due, p.spaced)
+		}
+		return due
+	case p.asked:
+		return p.spaced
+	case serving:
+		return s.refreshAt
+	default:
+		return p.refusal // zero, and so reached, unless a service refused the credentials
+	}
+}
+
+// setTimer makes the Cache advance after d. The timer does not hold the Cache.
+func (c *Cache) setTimer(d time.Duration) {
+	if c.plan.timer != nil {
+		c.plan.timer.Reset(d)
+		return
+	}
+	cache := weak.Make(c)
+	c.plan.timer = time.AfterFunc(d, func() {
+		if c := cache.Value(); c != nil {
+			c.advance()
+		}
+	})
+}
+
+// rest stops the timer.
+func (p *plan) rest() {
+	if p.timer != nil {
+		p.timer.Stop()
+	}
+}
+
+// stop ends all that the plan has under way.
+func (p *plan) stop() {
+	p.rest()
+	if p.call != nil {
+		p.call.cancel()
+	}
+	p.announce()
+}
+
+// changes returns a channel that is closed at the next change.
+func (p *plan) changes() <-chan struct{} {
+	if p.changed == nil {
+		p.changed = make(chan struct{})
+	}
+	return p.changed
+}
+
+// announce wakes all who wait for a change.
+func (p *plan) announce() {
+	if p.changed != nil {
+		close(p.changed)
+		p.changed = nil
+	}
+}
+
+// succeeded draws the next refresh of s, the new credentials, and returns it so.
+func (p *plan) succeeded(s *snapshot) *snapshot {
+	p.woken = false
+	return s.refreshWithin(p.minTTL, rand.Float64())
+}
+
+// failed sets the waits after the failure that led to s.
+func (p *plan) failed(s *snapshot, now schedule.Moment) {
+	wait := schedule.RetryAfter(s.failures, s.left(now), s.permanent, rand.Float64())
+	p.retry = retryAt{serving: now.Add(wait.Serving), empty: now.Add(wait.Empty)}
+}

@@ -1,0 +1,105 @@
+package cache
+
+import (
+	"errors"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+
+	"github.com/irsakit/irsakit/internal/schedule"
+)
+
+// snapshot is the whole state that a caller can see. It is never changed: what
+// happens makes a new one.
+type snapshot struct {
+	creds aws.Credentials
+	until schedule.Moment // serving them ends; zero where there are none
+	due   schedule.Moment // from here on a Retrieve gets the next attempt begun
+
+	received  schedule.Moment
+	life      time.Duration   // of the newest credentials, also when they are gone; 0 before any
+	refreshAt schedule.Moment // while all goes well
+
+	failures  int   // attempts that failed since the last that did not
+	err       error // of the last attempt, or why the credentials are gone
+	permanent bool  // err will not pass by itself
+
+	closed bool
+}
+
+// fresh returns the state after a good attempt, at now, or an error where what it
+// gave is of no use.
+func (s *snapshot) fresh(creds aws.Credentials, now schedule.Moment) (*snapshot, error) {
+	if !creds.HasKeys() {
+		return nil, errors.New("cache: the source returned credentials without keys")
+	}
+	next := &snapshot{creds: creds, received: now, until: schedule.Never(), due: schedule.Never(), refreshAt: schedule.Never()}
+	if !creds.CanExpire {
+		next.life = s.life
+		return next, nil
+	}
+	next.life = schedule.Life(now, creds.Expires)
+	if next.life < schedule.MinLife {
+		return nil, errShortLife(next.life)
+	}
+	next.until = now.Add(next.life - schedule.Margin(next.life))
+	next.creds.Expires = next.until.Time()
+	return next, nil
+}
+
+// refreshWithin returns the state with the moment of the next refresh drawn so that
+// minTTL is always left.
+func (s *snapshot) refreshWithin(minTTL time.Duration, r float64) *snapshot {
+	if !s.creds.CanExpire {
+		return s
+	}
+	next := *s
+	next.refreshAt = s.received.Add(schedule.RefreshAfter(s.life, minTTL, r))
+	return &next
+}
+
+// failed returns the state after a failed attempt.
+func (s *snapshot) failed(err error, permanent bool) *snapshot {
+	next := *s
+	next.failures++
+	next.err, next.permanent, next.due = err, permanent, schedule.Never()
+	return &next
+}
+
+// refused returns the state in which the credentials are gone, though they had
+// time left.
+func (s *snapshot) refused() *snapshot {
+	next := *s
+	next.creds, next.until = aws.Credentials{}, schedule.Moment{}
+	if s.failures == 0 {
+		next.err, next.permanent = ErrRefused, false
+	}
+	return &next
+}
+
+// waits returns the state in which the next attempt is due at that moment.
+func (s *snapshot) waits(due schedule.Moment) *snapshot {
+	next := *s
+	next.due = due
+	return &next
+}
+
+func (s *snapshot) close() *snapshot {
+	return &snapshot{closed: true, due: schedule.Never(), err: ErrClosed, life: s.life}
+}
+
+// serves says whether at now there are credentials with so much time left.
+func (s *snapshot) serves(now schedule.Moment, minTTL time.Duration) bool {
+	return !s.until.Add(-minTTL).Reached(now)
+}
+
+// left returns for how long, seen at now, the credentials will be served.
+func (s *snapshot) left(now schedule.Moment) time.Duration {
+	return max(s.until.Until(now), 0)
+}
+
+// starting says that there never were credentials and that it is too early to
+// trouble a caller with it.
+func (s *snapshot) starting() bool {
+	return s.life == 0 && s.received == (schedule.Moment{}) && s.failures <= 2 && !s.permanent
+}

@@ -1,0 +1,88 @@
+package cache_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+)
+
+// source is a provider that a test scripts. It counts its calls, and numbers the
+// keys that it gives by them: AK1, AK2 …
+type source struct {
+	life  time.Duration
+	delay time.Duration // of each answer; a context that ends cuts it short
+
+	mu     sync.Mutex
+	broken error // what it returns while it is not nil
+	hung   bool  // it answers nothing until the context ends
+	calls  []time.Time
+}
+
+var errBroken = errors.New("broken")
+
+func (s *source) Retrieve(ctx context.Context) (aws.Credentials, error) {
+	s.mu.Lock()
+	s.calls = append(s.calls, time.Now())
+	number, broken, hung, life := len(s.calls), s.broken, s.hung, s.life
+	s.mu.Unlock()
+	if hung {
+		<-ctx.Done()
+		return aws.Credentials{}, ctx.Err()
+	}
+	if s.delay > 0 {
+		select {
+		case <-time.After(s.delay):
+		case <-ctx.Done():
+			return aws.Credentials{}, ctx.Err()
+		}
+	}
+	if broken != nil {
+		return aws.Credentials{}, broken
+	}
+	return keys(number, life), nil
+}
+
+func keys(number int, life time.Duration) aws.Credentials {
+	return aws.Credentials{
+		AccessKeyID:     fmt.Sprintf("AK%d", number),
+		SecretAccessKey: "secret",
+		SessionToken:    "token",
+		CanExpire:       true,
+		Expires:         time.Now().Add(life),
+	}
+}
+
+func (s *source) breakWith(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.broken = err
+}
+
+func (s *source) hang(hung bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.hung = hung
+}
+
+func (s *source) count() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.calls)
+}
+
+// callsSince returns how long after start each call since then came.
+func (s *source) callsSince(start time.Time) []time.Duration {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var since []time.Duration
+	for _, call := range s.calls {
+		if !call.Before(start) {
+			since = append(since, call.Sub(start))
+		}
+	}
+	return since
+}

@@ -1,0 +1,55 @@
+package cache
+
+import (
+	"context"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+
+	"github.com/irsakit/irsakit/internal/schedule"
+)
+
+// wait is Retrieve where there are no credentials with minTTL left. It returns
+// them when they have come, or why they have not.
+func (c *Cache) wait(ctx context.Context, minTTL time.Duration) (aws.Credentials, error) {
+	for waited := false; ; waited = true {
+		creds, changed, err := c.join(minTTL, waited)
+		if changed == nil {
+			return creds, err
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return aws.Credentials{}, c.state.Load().interrupted(ctx)
+		}
+	}
+}
+
+// join returns what there is for a caller who needs minTTL left: credentials, an
+// error, or else a channel that is closed when there is news. It sees to it that an
+// attempt is under way or scheduled. waited says that the caller has seen an
+// attempt end, and so takes its error rather than wait for another.
+func (c *Cache) join(minTTL time.Duration, waited bool) (aws.Credentials, <-chan struct{}, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	s := c.state.Load()
+	switch now := c.now(); {
+	case s.closed:
+		return aws.Credentials{}, nil, ErrClosed
+	case s.serves(now, minTTL):
+		return s.creds, nil, nil
+	case s.life > 0 && minTTL > schedule.MaxMinTTL(s.life):
+		return aws.Credentials{}, nil, errMinTTL(minTTL, s.life)
+	}
+	c.plan.demand = true
+	if c.plan.call == nil && minTTL > 0 {
+		c.plan.asked = true
+	}
+	c.advanceLocked()
+	s = c.state.Load()
+	running := c.plan.call != nil && !c.plan.call.overdue
+	if s.err != nil && !s.starting() && (!running || waited) {
+		return aws.Credentials{}, nil, s.failure()
+	}
+	return aws.Credentials{}, c.plan.changes(), nil
+}

@@ -1,0 +1,71 @@
+// Package notify brings news to somebody who may be slow, without making anybody
+// wait for him.
+package notify
+
+import "sync"
+
+// Of the news that wait, the newest so many are kept.
+const capacity = 64
+
+// Queue delivers what is put into it, one at a time and in order, in a goroutine
+// that lives only while there is something to deliver.
+type Queue[T any] struct {
+	deliver func(T)
+
+	mu      sync.Mutex
+	waiting []T
+	drained chan struct{} // closed when the goroutine has ended; nil where none runs
+}
+
+// NewQueue returns a Queue that calls deliver.
+func NewQueue[T any](deliver func(T)) *Queue[T] {
+	return &Queue[T]{deliver: deliver}
+}
+
+// Put queues v and returns at once.
+func (q *Queue[T]) Put(v T) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if len(q.waiting) == capacity {
+		q.waiting = q.waiting[1:]
+	}
+	q.waiting = append(q.waiting, v)
+	if q.drained == nil {
+		q.drained = make(chan struct{})
+		go q.drain(q.drained)
+	}
+}
+
+// Idle returns a channel that is closed when all that was put has been delivered.
+func (q *Queue[T]) Idle() <-chan struct{} {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.drained != nil {
+		return q.drained
+	}
+	idle := make(chan struct{})
+	close(idle)
+	return idle
+}
+
+func (q *Queue[T]) drain(drained chan struct{}) {
+	defer close(drained)
+	for {
+		v, ok := q.next()
+		if !ok {
+			return
+		}
+		q.deliver(v)
+	}
+}
+
+func (q *Queue[T]) next() (v T, ok bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if len(q.waiting) == 0 {
+		q.waiting, q.drained = nil, nil
+		return v, false
+	}
+	v, q.waiting = q.waiting[0], q.waiting[1:]
+	return v, true
+}

@@ -1,0 +1,57 @@
+package schedule
+
+import "time"
+
+const (
+	// Spacing is the least time between the beginnings of two attempts of which
+	// the second was asked for: by a rotated token, a view or a call.
+	Spacing = time.Second
+
+	// RefusalSpacing is the least time between two refreshes that begin because
+	// a service refused the credentials.
+	RefusalSpacing = time.Minute
+
+	// The waits between attempts grow to these, times up to 1.25.
+	capEmpty     = 4 * time.Second  // nothing to serve
+	capPermanent = 24 * time.Second // nothing to serve, and only a person can mend it
+	capServing   = 48 * time.Second // valid credentials remain
+)
+
+// Retry is how long to wait after a failed attempt, by what there is to serve at
+// the time: valid credentials can end in the middle of a long wait.
+type Retry struct {
+	Serving time.Duration
+	Empty   time.Duration
+}
+
+// RetryAfter returns the waits after the last of so many failures in a row. left
+// is what remains of the life of the credentials that are being served, 0 where
+// there are none; permanent says that the failure will not pass by itself. The
+// random number r, of [0, 1), spreads the attempts of many processes.
+func RetryAfter(failures int, left time.Duration, permanent bool, r float64) Retry {
+	longest := capEmpty
+	if permanent && left <= 0 {
+		longest = capPermanent
+	}
+	jitter := func(d time.Duration) time.Duration { return spread(d, d+d/4, r) }
+	empty := jitter(step(failures, longest))
+	// Half of what is left leaves room for more tries within the life; below
+	// that of an empty cache it need not go.
+	serving := max(min(jitter(step(failures, capServing)), left/2), jitter(step(failures, capEmpty)))
+	return Retry{Serving: serving, Empty: empty}
+}
+
+// step is the wait after that many failures in a row: 0.2, 1, 2, 4, 8 … seconds.
+func step(failures int, longest time.Duration) time.Duration {
+	if failures <= 1 {
+		return 200 * time.Millisecond
+	}
+	d := time.Second
+	for range failures - 2 {
+		if d >= longest {
+			break
+		}
+		d *= 2
+	}
+	return min(d, longest)
+}

@@ -1,0 +1,82 @@
+package tokenfile
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"time"
+)
+
+const (
+	// The kubelet swaps a link and then removes the directory that it pointed
+	// to (pkg/volume/util/atomic_writer.go), so a read between the two finds
+	// no file; other writers truncate and rewrite, so it finds half a token.
+	// Both are over in milliseconds.
+	tries = 4
+	pause = 10 * time.Millisecond
+
+	// More than any token with the white space around it.
+	maxRead = 32 << 10
+)
+
+// Read reads the token in the file at path. A file that is missing, empty or half
+// written is tried again for some 30 ms, in which the kubelet has swapped it; so
+// Read blocks for about that long at most, on a file system that answers.
+//
+// It returns an error that wraps [ErrMalformed] where the file holds something
+// else than a token, and one that wraps [fs.ErrNotExist], [fs.ErrPermission] or
+// what else the operating system reports where it cannot be read. It reads at most
+// 32 KiB, and regular files only. It is safe for concurrent use.
+func Read(path string) (Token, error) {
+	for try := 1; ; try++ {
+		token, err := readOnce(path)
+		passing := errors.Is(err, fs.ErrNotExist) || errors.Is(err, ErrMalformed)
+		if !passing || try == tries {
+			return token, err
+		}
+		time.Sleep(pause)
+	}
+}
+
+func readOnce(path string) (Token, error) {
+	// Before the file is opened: opening a named pipe would block.
+	info, err := os.Stat(path)
+	if err != nil {
+		return Token{}, fmt.Errorf("tokenfile: %w", err)
+	}
+	if !info.Mode().IsRegular() {
+		return Token{}, fmt.Errorf("tokenfile: %s is not a regular file but %s", path, kind(info.Mode()))
+	}
+	file, err := os.Open(path)
+	if err != nil {
+		return Token{}, fmt.Errorf("tokenfile: %w", err)
+	}
+	defer file.Close()
+	text, err := io.ReadAll(io.LimitReader(file, maxRead+1))
+	if err != nil {
+		return Token{}, fmt.Errorf("tokenfile: %w", err)
+	}
+	if len(text) > maxRead {
+		return Token{}, fmt.Errorf("tokenfile: %w: %s has more than %d bytes, STS takes %d to %d", ErrMalformed, path, maxRead, minSize, maxSize)
+	}
+	token, err := Parse(string(text))
+	if err != nil {
+		return Token{}, fmt.Errorf("%w (%s)", err, path)
+	}
+	return token, nil
+}
+
+func kind(mode fs.FileMode) string {
+	switch {
+	case mode.IsDir():
+		return "a directory"
+	case mode&fs.ModeNamedPipe != 0:
+		return "a named pipe"
+	case mode&fs.ModeSocket != 0:
+		return "a socket"
+	default:
+		return "a device"
+	}
+}
