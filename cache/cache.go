@@ -62,8 +62,8 @@ func systemClock() func() schedule.Moment {
 // The Expires of the credentials is the moment at which the Cache stops serving
 // them: 10 s before their end, or 1 % of their life if that is less.
 func (c *Cache) Retrieve(ctx context.Context) (aws.Credentials, error) {
-	s := c.state.Load()
 	now := c.now()
+	s := c.state.Load()
 	if s.until.Reached(now) {
 		return c.wait(ctx, 0)
 	}

@@ -3,6 +3,7 @@ package cache_test
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -21,7 +22,8 @@ import (
 // newCache returns a cache that the test closes.
 func newCache(t *testing.T, s aws.CredentialsProvider, optFns ...func(*cache.Options)) *cache.Cache {
 	t.Helper()
-	c := cache.New(s, optFns...)
+	quiet := func(o *cache.Options) { o.Logger = slog.New(slog.DiscardHandler) }
+	c := cache.New(s, append([]func(*cache.Options){quiet}, optFns...)...)
 	t.Cleanup(func() { assert.NoError(t, c.Close()) })
 	return c
 }

@@ -30,6 +30,9 @@ func (c *Cache) Invalidate(rejected aws.Credentials) {
 	c.plan.refusable = c.plan.refusal.Add(schedule.RefusalSpacing)
 	c.plan.demand = true
 	s = s.refused()
+	if c.plan.call == nil {
+		s = s.waits(c.plan.due(s, false))
+	}
 	c.state.Store(s)
 	c.events.Put(c.event(s, now))
 	c.advanceLocked()

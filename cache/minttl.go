@@ -6,8 +6,6 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-
-	"github.com/irsakit/irsakit/internal/schedule"
 )
 
 // MinTTL returns a provider of the same credentials that always have at least d
@@ -28,7 +26,7 @@ func (c *Cache) MinTTL(d time.Duration) aws.CredentialsProvider {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	s := c.state.Load()
-	if d > c.plan.minTTL && (s.life == 0 || d <= schedule.MaxMinTTL(s.life)) {
+	if d > c.plan.minTTL && !s.tooShort(d) {
 		c.plan.minTTL = d
 		c.hasten(s)
 	}
@@ -53,7 +51,7 @@ type view struct {
 func (v *view) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	s := v.cache.state.Load()
 	now := v.cache.now()
-	if !s.serves(now, v.minTTL) {
+	if s.tooShort(v.minTTL) || !s.serves(now, v.minTTL) {
 		return v.cache.wait(ctx, v.minTTL)
 	}
 	if s.due.Reached(now) {

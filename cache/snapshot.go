@@ -70,7 +70,7 @@ func (s *snapshot) failed(err error, permanent bool) *snapshot {
 // time left.
 func (s *snapshot) refused() *snapshot {
 	next := *s
-	next.creds, next.until = aws.Credentials{}, schedule.Moment{}
+	next.creds, next.until, next.refreshAt = aws.Credentials{}, schedule.Moment{}, schedule.Never()
 	if s.failures == 0 {
 		next.err, next.permanent = ErrRefused, false
 	}
@@ -91,6 +91,12 @@ func (s *snapshot) close() *snapshot {
 // serves says whether at now there are credentials with so much time left.
 func (s *snapshot) serves(now schedule.Moment, minTTL time.Duration) bool {
 	return !s.until.Add(-minTTL).Reached(now)
+}
+
+// tooShort says that the credentials never live long enough for that much to be
+// left.
+func (s *snapshot) tooShort(minTTL time.Duration) bool {
+	return s.life > 0 && minTTL > schedule.MaxMinTTL(s.life)
 }
 
 // left returns for how long, seen at now, the credentials will be served.

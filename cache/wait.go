@@ -5,8 +5,6 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-
-	"github.com/irsakit/irsakit/internal/schedule"
 )
 
 // wait is Retrieve where there are no credentials with minTTL left. It returns
@@ -36,10 +34,10 @@ func (c *Cache) join(minTTL time.Duration, waited bool) (aws.Credentials, <-chan
 	switch now := c.now(); {
 	case s.closed:
 		return aws.Credentials{}, nil, ErrClosed
+	case s.tooShort(minTTL):
+		return aws.Credentials{}, nil, errMinTTL(minTTL, s.life)
 	case s.serves(now, minTTL):
 		return s.creds, nil, nil
-	case s.life > 0 && minTTL > schedule.MaxMinTTL(s.life):
-		return aws.Credentials{}, nil, errMinTTL(minTTL, s.life)
 	}
 	c.plan.demand = true
 	if c.plan.call == nil && minTTL > 0 {

@@ -1,0 +1,63 @@
+package cache_test
+
+import (
+	"runtime"
+	"testing"
+	"testing/synctest"
+	"time"
+	"weak"
+
+	"github.com/stretchr/testify/assert"
+
+	"github.com/irsakit/irsakit/cache"
+)
+
+// collect runs the garbage collector until what can go is gone.
+func collect() {
+	for range 3 {
+		runtime.GC()
+	}
+}
+
+func TestADroppedCacheIsCollected(t *testing.T) {
+	drop := func(t *testing.T, s *source) weak.Pointer[cache.Cache] {
+		c := cache.New(s)
+		retrieve(t, c)
+		c.MinTTL(time.Minute)
+		return weak.Make(c)
+	}
+	check := func(t *testing.T) {
+		s := &source{life: time.Hour}
+		dropped := drop(t, s)
+		collect()
+		assert.Nil(t, dropped.Value())
+	}
+	t.Run("in a program", check)
+	t.Run("in a bubble, with a timer that still fires", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			s := &source{life: time.Hour}
+			dropped := drop(t, s)
+			synctest.Wait()
+			collect()
+			assert.Nil(t, dropped.Value())
+			time.Sleep(24 * time.Hour)
+			assert.Equal(t, 1, s.count())
+		})
+	})
+	t.Run("not while an attempt runs", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			s := &source{life: time.Hour, delay: 5 * time.Second}
+			c := cache.New(s)
+			dropped := weak.Make(c)
+			go func(c *cache.Cache) { retrieve(t, c) }(c)
+			synctest.Wait()
+			collect()
+			assert.NotNil(t, dropped.Value())
+			time.Sleep(10 * time.Second)
+			synctest.Wait()
+			c = nil
+			collect()
+			assert.Nil(t, dropped.Value())
+		})
+	})
+}

@@ -1,0 +1,126 @@
+package cache_test
+
+import (
+	"bytes"
+	"log/slog"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/irsakit/irsakit/cache"
+)
+
+// recorder keeps events.
+type recorder struct {
+	mu     sync.Mutex
+	events []cache.Event
+}
+
+func (r *recorder) observe(e cache.Event) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.events = append(r.events, e)
+}
+
+func logTo(buffer *bytes.Buffer) func(*cache.Options) {
+	return func(o *cache.Options) { o.Logger = slog.New(slog.NewTextHandler(buffer, nil)) }
+}
+
+func TestEveryAttemptAndRefusalIsAnEvent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var seen recorder
+		s := &source{life: time.Hour, delay: time.Second}
+		c := newCache(t, s, func(o *cache.Options) { o.Observe = seen.observe })
+		creds := retrieve(t, c)
+		s.breakWith(errBroken)
+		require.Error(t, c.Refresh(t.Context()))
+		s.breakWith(nil)
+		require.NoError(t, c.Refresh(t.Context()))
+		c.Invalidate(creds) // no longer served: no event
+		c.Invalidate(retrieve(t, c))
+		synctest.Wait()
+
+		require.Len(t, seen.events, 4)
+		for i, want := range []struct {
+			state    cache.State
+			failures int
+			err      error
+			took     time.Duration
+		}{
+			{cache.Fresh, 0, nil, time.Second},
+			{cache.Stale, 1, errBroken, time.Second},
+			{cache.Fresh, 0, nil, time.Second},
+			{cache.Expired, 0, cache.ErrRefused, 0},
+		} {
+			e := seen.events[i]
+			assert.Equal(t, want.state, e.Status.State, i)
+			assert.Equal(t, want.failures, e.Status.Failures, i)
+			assert.Equal(t, want.err, e.Status.Err, i)
+			assert.Equal(t, want.took, e.Took, i)
+			assert.False(t, e.Time.IsZero(), i)
+		}
+		assert.Equal(t, 200*time.Millisecond, seen.events[1].Status.NextAttempt.Sub(seen.events[1].Time).Truncate(200*time.Millisecond))
+	})
+}
+
+func TestTheLogHasALineWhereTheStateChangesHoweverLongItLasts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log bytes.Buffer
+		s := &source{life: time.Hour}
+		c := newCache(t, s, logTo(&log))
+		retrieve(t, c)
+		stop := askEvery(t, c, 5*time.Second, 5)
+		s.breakWith(errBroken)
+		time.Sleep(5 * time.Hour)
+		s.breakWith(nil)
+		time.Sleep(5 * time.Hour)
+		stop()
+		lines := strings.Split(strings.TrimSpace(log.String()), "\n")
+		require.Len(t, lines, 3)
+		assert.Contains(t, lines[0], `level=WARN msg="credentials refresh failed" error=broken serving_until=2000-01-01T00:59:50`)
+		assert.Contains(t, lines[1], `level=ERROR msg="no valid credentials" error=broken`)
+		assert.Contains(t, lines[2], `level=INFO msg="credentials refresh recovered"`)
+	})
+}
+
+func TestAStartThatSucceedsAtTheSecondTryIsAWarningOnly(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log bytes.Buffer
+		s := &source{life: time.Hour, broken: errBroken}
+		c := newCache(t, s, logTo(&log))
+		time.AfterFunc(100*time.Millisecond, func() { s.breakWith(nil) })
+		retrieve(t, c)
+		synctest.Wait()
+		assert.Contains(t, log.String(), `level=WARN msg="first credentials failed, trying again" error=broken`)
+		assert.NotContains(t, log.String(), "ERROR")
+	})
+}
+
+func TestAnObserverThatPanicsOrBlocksHarmsNobody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log bytes.Buffer
+		release := make(chan struct{})
+		s := &source{life: time.Hour}
+		c := newCache(t, s, logTo(&log), func(o *cache.Options) {
+			o.Observe = func(cache.Event) {
+				<-release
+				panic("observer")
+			}
+		})
+		for range 200 * 60 {
+			start := time.Now()
+			retrieve(t, c)
+			require.Zero(t, time.Since(start))
+			time.Sleep(time.Minute)
+		}
+		close(release)
+		synctest.Wait()
+		// One was being told while the others waited.
+		assert.Equal(t, 65, strings.Count(log.String(), `msg="credentials observer panicked" panic=observer`))
+	})
+}

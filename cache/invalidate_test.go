@@ -1,0 +1,96 @@
+package cache_test
+
+import (
+	"context"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/irsakit/irsakit/cache"
+)
+
+func TestRefusedCredentialsAreNeverServedAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &source{life: time.Hour, delay: time.Second}
+		c := newCache(t, s)
+		first := retrieve(t, c)
+		c.Invalidate(first)
+		assert.Equal(t, cache.Expired, c.Status().State)
+		assert.Equal(t, "AK2", retrieve(t, c).AccessKeyID)
+		c.Invalidate(first) // late news of the old ones
+		c.Invalidate(aws.Credentials{})
+		assert.Equal(t, "AK2", retrieve(t, c).AccessKeyID)
+		assert.Equal(t, 2, s.count())
+	})
+}
+
+func TestInvalidateDuringAnAttemptKeepsItsResult(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &source{life: time.Hour, delay: 10 * time.Second}
+		s.delay = 5 * time.Second
+		c := newCache(t, s)
+		first := retrieve(t, c)
+		go func() { assert.NoError(t, c.Refresh(t.Context())) }()
+		time.Sleep(time.Second)
+		c.Invalidate(first)
+		assert.Equal(t, "AK2", retrieve(t, c).AccessKeyID)
+		time.Sleep(10 * time.Minute)
+		assert.Equal(t, 2, s.count())
+	})
+}
+
+func TestManyRefusalsAreOneAttemptAMinute(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &source{life: time.Hour}
+		c := newCache(t, s)
+		for range 10 * 60 * 10 {
+			creds, err := c.Retrieve(t.Context())
+			if err == nil {
+				c.Invalidate(creds)
+			} else {
+				require.ErrorIs(t, err, cache.ErrRefused)
+				var failure *cache.Error
+				require.ErrorAs(t, err, &failure)
+				require.LessOrEqual(t, time.Until(failure.NextAttempt), time.Minute)
+			}
+			time.Sleep(100 * time.Millisecond)
+		}
+		assert.LessOrEqual(t, s.count(), 12)
+		assert.Greater(t, s.count(), 9)
+	})
+}
+
+func TestASourceThatReturnsRefusedCredentialsAgainHasFailed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		same := keys(7, time.Hour)
+		c := newCache(t, aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) { return same, nil }))
+		c.Invalidate(retrieve(t, c))
+		_, err := c.Retrieve(t.Context())
+		require.ErrorContains(t, err, "that a service has refused")
+	})
+}
+
+func TestARefusalWhileAttemptsFailWaitsForTheNextOne(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &source{life: time.Hour}
+		c := newCache(t, s)
+		creds := retrieve(t, c)
+		s.breakWith(errBroken)
+		time.Sleep(50 * time.Minute)
+		before := s.count()
+		stop := askEvery(t, c, 100*time.Millisecond, 5)
+		start := time.Now()
+		c.Invalidate(creds)
+		time.Sleep(time.Minute)
+		stop()
+		assert.Greater(t, s.count(), before)
+		for i, call := range s.callsSince(start) {
+			assert.LessOrEqual(t, call, time.Duration(i+1)*6*time.Second)
+			assert.GreaterOrEqual(t, call, time.Duration(i)*4*time.Second)
+		}
+	})
+}

@@ -1,0 +1,100 @@
+package cache_test
+
+import (
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/irsakit/irsakit/cache"
+)
+
+func TestAMinTTLViewAlwaysHasThatMuchLeftAndDoesNotWait(t *testing.T) {
+	for _, minTTL := range []time.Duration{-time.Minute, 0, time.Minute, 15 * time.Minute, 36 * time.Minute} {
+		t.Run(minTTL.String(), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := &source{life: time.Hour, delay: 300 * time.Millisecond}
+				c := newCache(t, s)
+				view := c.MinTTL(minTTL)
+				retrieve(t, view)
+				for range 24 * 60 {
+					start := time.Now()
+					creds := retrieve(t, view)
+					require.GreaterOrEqual(t, time.Until(creds.Expires), minTTL)
+					require.Zero(t, time.Since(start))
+					time.Sleep(time.Minute)
+				}
+				assert.LessOrEqual(t, s.count(), 100)
+			})
+		})
+	}
+}
+
+func TestAViewMadeLateGetsOneRefreshForAllItsCallers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &source{life: time.Hour, delay: time.Second}
+		c := newCache(t, s)
+		retrieve(t, c)
+		time.Sleep(35 * time.Minute)
+		view := c.MinTTL(30 * time.Minute)
+		var wg sync.WaitGroup
+		for range 100 {
+			wg.Go(func() { assert.GreaterOrEqual(t, time.Until(retrieve(t, view).Expires), 30*time.Minute) })
+		}
+		wg.Wait()
+		assert.Equal(t, 2, s.count())
+	})
+}
+
+func TestAMinTTLAbove60PercentOfTheLifeIsAnErrorWithoutAttempts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &source{life: time.Hour}
+		c := newCache(t, s)
+		view := c.MinTTL(37 * time.Minute)
+		for range 100 {
+			_, err := view.Retrieve(t.Context())
+			require.ErrorIs(t, err, cache.ErrMinTTL)
+			require.ErrorContains(t, err, "37m0s must be left, of a life of 1h0m0s at most 36m0s can")
+		}
+		retrieve(t, c)
+		assert.Equal(t, 1, s.count(), "the one that made the life known")
+		time.Sleep(30 * time.Minute)
+		assert.Equal(t, 1, s.count(), "it does not move the refresh")
+	})
+}
+
+func TestAViewObeysTheWaitsAfterFailures(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &source{life: time.Hour}
+		c := newCache(t, s)
+		retrieve(t, c)
+		view := c.MinTTL(30 * time.Minute)
+		s.breakWith(errBroken)
+		start := time.Now()
+		time.Sleep(45 * time.Minute)
+		before := s.count()
+		for range 100 {
+			_, err := view.Retrieve(t.Context())
+			require.ErrorIs(t, err, errBroken)
+			retrieve(t, c) // the others are served
+		}
+		assert.LessOrEqual(t, s.count()-before, 1)
+		assert.Less(t, len(s.callsSince(start)), 60)
+	})
+}
+
+func TestAViewHoldsTheCache(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &source{life: time.Hour}
+		view := cache.New(s).MinTTL(time.Minute)
+		for range 100 {
+			retrieve(t, view)
+			collect()
+			time.Sleep(10 * time.Minute)
+		}
+		assert.Greater(t, s.count(), 16, "the refreshes go on")
+	})
+}

@@ -1,0 +1,174 @@
+package cache_test
+
+import (
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/irsakit/irsakit/cache"
+)
+
+// askEvery lets so many callers ask at that pace until the returned function is
+// called, which returns when each call failed.
+func askEvery(t *testing.T, c *cache.Cache, pace time.Duration, callers int) (stop func() []time.Time) {
+	var (
+		wg     sync.WaitGroup
+		mu     sync.Mutex
+		failed []time.Time
+		done   = make(chan struct{})
+	)
+	for range callers {
+		wg.Go(func() {
+			for {
+				if _, err := c.Retrieve(t.Context()); err != nil {
+					mu.Lock()
+					failed = append(failed, time.Now())
+					mu.Unlock()
+				}
+				select {
+				case <-time.After(pace):
+				case <-done:
+					return
+				}
+			}
+		})
+	}
+	return func() []time.Time {
+		close(done)
+		wg.Wait()
+		return failed
+	}
+}
+
+func TestAnOutageShorterThanTheLifeReachesNobody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &source{life: time.Hour, delay: 100 * time.Millisecond}
+		c := newCache(t, s)
+		creds := retrieve(t, c)
+		stop := askEvery(t, c, time.Second, 10)
+		s.breakWith(errBroken)
+		time.Sleep(time.Until(creds.Expires) - 5*time.Second)
+		assert.Equal(t, cache.Stale, c.Status().State)
+		s.breakWith(nil)
+		time.Sleep(5 * time.Second)
+		assert.Empty(t, stop())
+		assert.Equal(t, cache.Fresh, c.Status().State)
+		assert.Less(t, s.count(), 45)
+	})
+}
+
+// requireCalm checks that there are at most five attempts in the first ten seconds
+// and no more than one in four seconds after that.
+func requireCalm(t *testing.T, calls []time.Duration) {
+	t.Helper()
+	for i, first := range calls {
+		n := 0
+		for _, call := range calls[i:] {
+			if call-first < 10*time.Second {
+				n++
+			}
+		}
+		require.LessOrEqual(t, n, 5, "in the ten seconds after %v", first)
+		if i > 0 && first > 10*time.Second {
+			require.GreaterOrEqual(t, first-calls[i-1], 4*time.Second, "before %v", first)
+		}
+	}
+}
+
+func TestALongOutageIsNoStormAndIsOverSixSecondsAfterItsEnd(t *testing.T) {
+	for _, callers := range []int{1, 1000} {
+		synctest.Test(t, func(t *testing.T) {
+			s := &source{life: 15 * time.Minute, broken: errBroken}
+			c := newCache(t, s)
+			start := time.Now()
+			stop := askEvery(t, c, 2*time.Second, callers)
+			time.Sleep(5 * time.Minute)
+			requireCalm(t, s.callsSince(start))
+			s.breakWith(nil)
+			back := time.Now()
+			time.Sleep(time.Minute)
+			failed := stop()
+			require.NotEmpty(t, failed)
+			for _, at := range failed {
+				require.LessOrEqual(t, at.Sub(back), 6*time.Second)
+			}
+		})
+	}
+}
+
+func TestCredentialsThatEndInALongWaitAreTriedForSoon(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &source{life: time.Hour}
+		c := newCache(t, s)
+		creds := retrieve(t, c)
+		stop := askEvery(t, c, 100*time.Millisecond, 3)
+		s.breakWith(errBroken)
+		time.Sleep(time.Until(creds.Expires))
+		ended := time.Now()
+		time.Sleep(time.Minute)
+		stop()
+		calls := s.callsSince(ended)
+		require.NotEmpty(t, calls)
+		assert.LessOrEqual(t, calls[0], 6*time.Second)
+		for i := range calls[1:] {
+			assert.GreaterOrEqual(t, calls[i+1]-calls[i], 4*time.Second)
+		}
+	})
+}
+
+func TestWithoutCallersNothingIsTriedOnceTheCredentialsHaveEnded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &source{life: time.Hour}
+		c := newCache(t, s)
+		creds := retrieve(t, c)
+		s.breakWith(errBroken)
+		time.Sleep(time.Until(creds.Expires) + time.Minute)
+		synctest.Wait()
+		before := s.count()
+		time.Sleep(24 * time.Hour)
+		assert.Equal(t, before, s.count())
+		s.breakWith(nil)
+		retrieve(t, c) // the next caller begins an attempt and waits for it
+		assert.Equal(t, before+1, s.count())
+	})
+}
+
+func TestPermanentErrorsAreTriedMoreAndMoreSeldom(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &source{life: time.Hour, broken: errBroken}
+		c := newCache(t, s, permanently)
+		start := time.Now()
+		stop := askEvery(t, c, time.Second, 10)
+		time.Sleep(time.Hour)
+		calls := s.callsSince(start)
+		stop()
+		requireCalm(t, calls)
+		for i := range calls[1:] {
+			assert.LessOrEqual(t, calls[i+1]-calls[i], 30*time.Second)
+		}
+		last := len(calls) - 1
+		assert.GreaterOrEqual(t, calls[last]-calls[last-1], 24*time.Second)
+	})
+}
+
+func TestDuringAWaitCallersGetTheLastErrorAtOnceWithTheNextAttempt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &source{life: time.Hour, delay: time.Second, broken: errBroken}
+		c := newCache(t, s)
+		_, err := c.Retrieve(t.Context())
+		require.ErrorIs(t, err, errBroken)
+		start := time.Now()
+		_, err = c.Retrieve(t.Context())
+		var failure *cache.Error
+		require.ErrorAs(t, err, &failure)
+		assert.Zero(t, time.Since(start))
+		assert.Equal(t, 3, failure.Failures)
+		assert.InDelta(t, 2.25, time.Until(failure.NextAttempt).Seconds(), 0.26)
+		assert.Equal(t, failure.NextAttempt, c.Status().NextAttempt)
+		assert.Contains(t, err.Error(), "next attempt at 2000-01-01T00:00:0")
+	})
+}
