@@ -35,7 +35,7 @@ func (c *Cache) begin(now schedule.Moment) {
 	attempt := &call{number: c.plan.begun, began: now, cancel: cancel, returned: make(chan struct{})}
 	attempt.limit = time.AfterFunc(c.opts.AttemptTimeout+grace, func() { c.expire(attempt) })
 	c.plan.call = attempt
-	c.state.Store(c.state.Load().waits(schedule.Never())) // no Retrieve need ask while it runs
+	c.store(c.state.Load().waits(schedule.Never())) // no Retrieve need ask while it runs
 	go c.ask(ctx, attempt)
 }
 
@@ -109,7 +109,7 @@ func (c *Cache) settle(attempt *call, s *snapshot, now schedule.Moment) {
 	if c.plan.call == nil {
 		s = s.waits(c.plan.due(s, s.serves(now, 0)))
 	}
-	c.state.Store(s)
+	c.store(s)
 	c.plan.announce()
 	event := c.event(s, now)
 	event.Took = now.Elapsed - attempt.began.Elapsed

@@ -39,7 +39,7 @@ func New(source aws.CredentialsProvider, optFns ...func(*Options)) *Cache {
 	}
 	c.opts.setDefaults()
 	c.events = newEvents(c.opts)
-	c.state.Store(&snapshot{due: schedule.Never()})
+	c.store(&snapshot{due: schedule.Never()})
 	return c
 }
 
@@ -62,13 +62,9 @@ func systemClock() func() schedule.Moment {
 // The Expires of the credentials is the moment at which the Cache stops serving
 // them: 10 s before their end, or 1 % of their life if that is less.
 func (c *Cache) Retrieve(ctx context.Context) (aws.Credentials, error) {
-	now := c.now()
 	s := c.state.Load()
-	if s.until.Reached(now) {
+	if s.calm.Reached(c.now()) {
 		return c.wait(ctx, 0)
-	}
-	if s.due.Reached(now) {
-		c.advance()
 	}
 	return s.creds, nil
 }
@@ -146,7 +142,7 @@ func (c *Cache) ProviderSources() []aws.CredentialSource {
 func (c *Cache) Close() error {
 	c.mu.Lock()
 	if s := c.state.Load(); !s.closed {
-		c.state.Store(s.close())
+		c.store(s.close())
 		c.plan.stop()
 	}
 	call := c.plan.call

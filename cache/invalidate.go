@@ -33,7 +33,7 @@ func (c *Cache) Invalidate(rejected aws.Credentials) {
 	if c.plan.call == nil {
 		s = s.waits(c.plan.due(s, false))
 	}
-	c.state.Store(s)
+	c.store(s)
 	c.events.Put(c.event(s, now))
 	c.advanceLocked()
 }

@@ -37,7 +37,7 @@ func (c *Cache) MinTTL(d time.Duration) aws.CredentialsProvider {
 // c.mu is held.
 func (c *Cache) hasten(s *snapshot) {
 	if next := s.refreshWithin(c.plan.minTTL, rand.Float64()); next.refreshAt.Elapsed < s.refreshAt.Elapsed {
-		c.state.Store(next)
+		c.store(next)
 		c.advanceLocked()
 	}
 }
@@ -51,11 +51,8 @@ type view struct {
 func (v *view) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	s := v.cache.state.Load()
 	now := v.cache.now()
-	if s.tooShort(v.minTTL) || !s.serves(now, v.minTTL) {
+	if s.calm.Reached(now) || !s.serves(now, v.minTTL) || s.tooShort(v.minTTL) {
 		return v.cache.wait(ctx, v.minTTL)
-	}
-	if s.due.Reached(now) {
-		v.cache.advance()
 	}
 	return s.creds, nil
 }

@@ -62,7 +62,7 @@ func (c *Cache) advanceLocked() {
 		c.setTimer(due.Elapsed - now.Elapsed)
 	}
 	if s.due != due {
-		c.state.Store(s.waits(due))
+		c.store(s.waits(due))
 	}
 }
 

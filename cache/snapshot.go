@@ -15,6 +15,7 @@ type snapshot struct {
 	creds aws.Credentials
 	until schedule.Moment // serving them ends; zero where there are none
 	due   schedule.Moment // from here on a Retrieve gets the next attempt begun
+	calm  schedule.Moment // the first of the two: before it a Retrieve has nothing to think of
 
 	received  schedule.Moment
 	life      time.Duration   // of the newest credentials, also when they are gone; 0 before any
@@ -25,6 +26,12 @@ type snapshot struct {
 	permanent bool  // err will not pass by itself
 
 	closed bool
+}
+
+// store makes s the state.
+func (c *Cache) store(s *snapshot) {
+	s.calm = schedule.First(s.until, s.due)
+	c.state.Store(s)
 }
 
 // fresh returns the state after a good attempt, at now, or an error where what it

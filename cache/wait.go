@@ -7,8 +7,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 )
 
-// wait is Retrieve where there are no credentials with minTTL left. It returns
-// them when they have come, or why they have not.
+// wait is Retrieve where there is more to do than to return credentials: an attempt
+// to begin, or to wait for until there are some with minTTL left. It returns them,
+// or why there are none.
 func (c *Cache) wait(ctx context.Context, minTTL time.Duration) (aws.Credentials, error) {
 	for waited := false; ; waited = true {
 		creds, changed, err := c.join(minTTL, waited)
@@ -37,6 +38,9 @@ func (c *Cache) join(minTTL time.Duration, waited bool) (aws.Credentials, <-chan
 	case s.tooShort(minTTL):
 		return aws.Credentials{}, nil, errMinTTL(minTTL, s.life)
 	case s.serves(now, minTTL):
+		if s.due.Reached(now) {
+			c.advanceLocked()
+		}
 		return s.creds, nil, nil
 	}
 	c.plan.demand = true

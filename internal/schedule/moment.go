@@ -60,6 +60,11 @@ func Earlier(a, b Moment) Moment {
 	return a
 }
 
+// First returns the moment from which on a or b, or both, are reached.
+func First(a, b Moment) Moment {
+	return Moment{Wall: min(a.Wall, b.Wall), Elapsed: min(a.Elapsed, b.Elapsed)}
+}
+
 func add(a, b int64) int64 {
 	switch {
 	case b > 0 && a > math.MaxInt64-b:

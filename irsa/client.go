@@ -1,0 +1,76 @@
+package irsa
+
+import (
+	"crypto/x509"
+	"fmt"
+	"net/http"
+	"os"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
+	"github.com/aws/aws-sdk-go-v2/service/sts"
+)
+
+// A reply of STS has some 2 KiB.
+const maxReply = 1 << 20
+
+// newClient returns the library's own STS client. It signs nothing and inherits
+// nothing from the application's service clients.
+func newClient(s *settings, httpClient aws.HTTPClient) *sts.Client {
+	opts := sts.Options{
+		Region:      s.Region,
+		Credentials: aws.AnonymousCredentials{},
+		HTTPClient:  httpClient,
+		Retryer:     aws.NopRetryer{},
+	}
+	if s.Endpoint != "" {
+		opts.BaseEndpoint = aws.String(s.Endpoint)
+	}
+	if s.environment.fips {
+		opts.EndpointOptions.UseFIPSEndpoint = aws.FIPSEndpointStateEnabled
+	}
+	if s.environment.dualStack {
+		opts.EndpointOptions.UseDualStackEndpoint = aws.DualStackEndpointStateEnabled
+	}
+	return sts.New(opts)
+}
+
+// once makes a call of any STS client one request with a bounded reply, and keeps
+// the token and the keys out of its log.
+func once(o *sts.Options) {
+	o.Retryer = aws.NopRetryer{}
+	o.HTTPClient = boundedClient{o.HTTPClient}
+	o.ClientLogMode &^= aws.LogRequestWithBody | aws.LogResponseWithBody
+}
+
+// boundedClient ends a reply that is too long for STS with an error.
+type boundedClient struct{ sts.HTTPClient }
+
+func (c boundedClient) Do(request *http.Request) (*http.Response, error) {
+	response, err := c.HTTPClient.Do(request)
+	if err == nil && response.Body != nil {
+		response.Body = http.MaxBytesReader(nil, response.Body, maxReply)
+	}
+	return response, err
+}
+
+// newHTTPClient returns a client with the SDK's limits, the proxy of the
+// environment and, if there is one, the authorities of AWS_CA_BUNDLE.
+func newHTTPClient(caBundle string) (*http.Client, error) {
+	transport := awshttp.NewBuildableClient().GetTransport()
+	if caBundle != "" {
+		pem, err := os.ReadFile(caBundle)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", envCABundle, err)
+		}
+		pool := x509.NewCertPool()
+		if !pool.AppendCertsFromPEM(pem) {
+			return nil, fmt.Errorf("%s: %s holds no certificate in PEM", envCABundle, caBundle)
+		}
+		transport.TLSClientConfig.RootCAs = pool
+	}
+	return &http.Client{
+		Transport:     transport,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}, nil
+}

@@ -1,0 +1,51 @@
+package irsa
+
+import (
+	"context"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+)
+
+// AWSConfig returns a configuration for service clients: the region, the Provider
+// as credentials, and what the environment says of FIPS endpoints, dual-stack
+// endpoints and the authorities for TLS (AWS_USE_FIPS_ENDPOINT,
+// AWS_USE_DUALSTACK_ENDPOINT, AWS_CA_BUNDLE). It does no I/O; each call returns a
+// configuration of its own, all with one HTTP client where there is a CA bundle.
+//
+// What else config.LoadDefaultConfig reads is not read: shared config and
+// credentials files and profiles, AWS_ENDPOINT_URL and AWS_ENDPOINT_URL_<SERVICE>,
+// AWS_MAX_ATTEMPTS, AWS_RETRY_MODE, AWS_DEFAULTS_MODE, AWS_SDK_UA_APP_ID, checksum,
+// compression, clock-skew and account-ID-endpoint settings. Load that configuration
+// and set its Credentials to the Provider where they are wanted.
+func (p *Provider) AWSConfig() aws.Config {
+	env := p.settings.environment
+	cfg := aws.Config{
+		Region:        p.settings.Region,
+		Credentials:   p,
+		ConfigSources: []any{endpointSource{fips: env.fips, dualStack: env.dualStack}},
+	}
+	if env.caBundle != "" {
+		cfg.HTTPClient = p.http
+	}
+	return cfg
+}
+
+// endpointSource tells service clients which endpoints to use: they look in
+// ConfigSources for these methods, having no field for it.
+type endpointSource struct{ fips, dualStack bool }
+
+// GetUseFIPSEndpoint is what service clients ask for.
+func (s endpointSource) GetUseFIPSEndpoint(context.Context) (aws.FIPSEndpointState, bool, error) {
+	if s.fips {
+		return aws.FIPSEndpointStateEnabled, true, nil
+	}
+	return aws.FIPSEndpointStateUnset, false, nil
+}
+
+// GetUseDualStackEndpoint is what service clients ask for.
+func (s endpointSource) GetUseDualStackEndpoint(context.Context) (aws.DualStackEndpointState, bool, error) {
+	if s.dualStack {
+		return aws.DualStackEndpointStateEnabled, true, nil
+	}
+	return aws.DualStackEndpointStateUnset, false, nil
+}

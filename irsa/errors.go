@@ -1,0 +1,88 @@
+package irsa
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/irsakit/irsakit/cache"
+)
+
+// The kinds of failure, for errors.Is. They are contract; the texts of errors are
+// not.
+var (
+	ErrNotConfigured  = errors.New("not configured")            // a setting is missing or invalid
+	ErrTokenFile      = errors.New("token cannot be read")      // nor is there one in the file
+	ErrTokenExpired   = errors.New("token expired")             // says STS
+	ErrTokenRejected  = errors.New("token rejected")            // by STS: its provider, audience or key
+	ErrAccessDenied   = errors.New("access denied")             // the role does not trust the token
+	ErrThrottled      = errors.New("throttled")                 // by STS
+	ErrUnavailable    = errors.New("STS unavailable")           // no answer, or none from STS
+	ErrInvalidRequest = errors.New("invalid request")           // something that was asked for cannot be had
+	ErrClosed         = fmt.Errorf("irsa: %w", cache.ErrClosed) // the Provider has been closed
+)
+
+// Error is what every method of this package returns that fails. errors.Is tells
+// its kind, and what caused it, such as fs.ErrNotExist or context.DeadlineExceeded;
+// errors.As finds the SDK's errors in it. It holds no secret.
+type Error struct {
+	Kind error // one of the Err variables
+
+	RoleARN     string
+	SessionName string
+	Endpoint    string // of STS, where it is not the region's own
+	Region      string
+	TokenFile   string // empty where the tokens come from elsewhere
+
+	// What the token says of itself, where it could be read.
+	Issuer      string
+	Subject     string
+	Audience    []string
+	TokenExpiry time.Time
+
+	Code        string    // STS's error code, where it answered with one
+	RequestID   string    // of STS's answer
+	NextAttempt time.Time // when it is tried again; zero where that is now, or never
+
+	cure string
+	err  error
+}
+
+// Error returns one line: what failed, the facts, and what to do about it.
+func (e *Error) Error() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "irsa: %v", e.Kind)
+	if e.err != nil {
+		fmt.Fprintf(&b, ": %s", strings.ReplaceAll(e.err.Error(), "\n", "; "))
+	}
+	var facts []string
+	fact := func(name, value string) {
+		if value != "" {
+			facts = append(facts, name+" "+value)
+		}
+	}
+	fact("role", e.RoleARN)
+	fact("token issuer", e.Issuer)
+	fact("subject", e.Subject)
+	fact("audience", strings.Join(e.Audience, ","))
+	if !e.TokenExpiry.IsZero() {
+		fact("token expiry", e.TokenExpiry.UTC().Format(time.RFC3339))
+	}
+	if len(facts) > 0 {
+		fmt.Fprintf(&b, " (%s)", strings.Join(facts, ", "))
+	}
+	if e.cure != "" {
+		fmt.Fprintf(&b, ": %s", e.cure)
+	}
+	if !e.NextAttempt.IsZero() {
+		fmt.Fprintf(&b, "; next attempt at %s", e.NextAttempt.UTC().Format(time.RFC3339))
+	}
+	return b.String()
+}
+
+// Is says whether target is the error's kind.
+func (e *Error) Is(target error) bool { return target == e.Kind }
+
+// Unwrap returns the cause.
+func (e *Error) Unwrap() error { return e.err }

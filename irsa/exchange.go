@@ -1,0 +1,132 @@
+package irsa
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/arn"
+	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
+	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
+	"github.com/aws/aws-sdk-go-v2/service/sts"
+	"github.com/aws/aws-sdk-go-v2/service/sts/types"
+
+	"github.com/irsakit/irsakit/internal/schedule"
+	"github.com/irsakit/irsakit/tokenfile"
+)
+
+// exchange turns the token of the moment into credentials: it is what the cache
+// calls for each attempt.
+type exchange struct {
+	settings *settings
+	client   stscreds.AssumeRoleWithWebIdentityAPIClient
+	session  atomic.Pointer[string]          // the name, once the first token is known
+	used     atomic.Pointer[tokenfile.Token] // by the newest request
+}
+
+// Retrieve makes one request to STS, with the token as it is now. Where STS rejects
+// the token and there is another one by now, it makes one more.
+func (x *exchange) Retrieve(ctx context.Context) (aws.Credentials, error) {
+	token, err := x.settings.tokens.Token(ctx)
+	if err != nil {
+		return aws.Credentials{}, tokenError(x.settings, err)
+	}
+	creds, err := x.assume(ctx, token)
+	if !errors.Is(err, ErrTokenExpired) && !errors.Is(err, ErrTokenRejected) {
+		return creds, err
+	}
+	newer, readErr := x.settings.tokens.Token(ctx)
+	if readErr != nil || newer.Reveal() == token.Reveal() {
+		return creds, err
+	}
+	return x.assume(ctx, newer)
+}
+
+func (x *exchange) assume(ctx context.Context, token tokenfile.Token) (aws.Credentials, error) {
+	x.used.Store(&token)
+	sent := time.Now()
+	out, err := x.client.AssumeRoleWithWebIdentity(ctx, x.input(token), once)
+	received := time.Now()
+	if err != nil {
+		return aws.Credentials{}, x.exchangeError(err, token)
+	}
+	creds, err := credentialsOf(out, sent, received)
+	if err != nil {
+		return aws.Credentials{}, x.exchangeError(err, token)
+	}
+	return creds, nil
+}
+
+func (x *exchange) input(token tokenfile.Token) *sts.AssumeRoleWithWebIdentityInput {
+	s := x.settings
+	input := &sts.AssumeRoleWithWebIdentityInput{
+		RoleArn:          aws.String(s.RoleARN),
+		RoleSessionName:  aws.String(x.sessionName(token.Claims())),
+		WebIdentityToken: aws.String(token.Reveal()),
+	}
+	if s.Duration > 0 {
+		input.DurationSeconds = aws.Int32(int32(s.Duration / time.Second))
+	}
+	if s.Policy != "" {
+		input.Policy = aws.String(s.Policy)
+	}
+	for _, name := range s.PolicyARNs {
+		input.PolicyArns = append(input.PolicyArns, types.PolicyDescriptorType{Arn: aws.String(name)})
+	}
+	return input
+}
+
+// sessionName is the same for the life of the Provider.
+func (x *exchange) sessionName(claims tokenfile.Claims) string {
+	if x.settings.SessionName != "" {
+		return x.settings.SessionName
+	}
+	if name := x.session.Load(); name != nil {
+		return *name
+	}
+	name := sessionNameOf(claims)
+	x.session.CompareAndSwap(nil, &name)
+	return *x.session.Load()
+}
+
+// credentialsOf takes the credentials from STS's reply, with their expiry on the
+// local clock. sent and received are the times around the request.
+func credentialsOf(out *sts.AssumeRoleWithWebIdentityOutput, sent, received time.Time) (aws.Credentials, error) {
+	if out == nil || out.Credentials == nil {
+		return aws.Credentials{}, errors.New("the reply has no credentials: it is not from STS")
+	}
+	c := out.Credentials
+	creds := aws.Credentials{
+		AccessKeyID:     aws.ToString(c.AccessKeyId),
+		SecretAccessKey: aws.ToString(c.SecretAccessKey),
+		SessionToken:    aws.ToString(c.SessionToken),
+		Source:          stscreds.WebIdentityProviderName,
+		CanExpire:       true,
+	}
+	switch {
+	case !creds.HasKeys():
+		return aws.Credentials{}, errors.New("the reply has credentials without keys: it is not from STS")
+	case c.Expiration == nil:
+		return aws.Credentials{}, errors.New("the reply has credentials without an expiry: it is not from STS")
+	}
+	creds.Expires = *c.Expiration
+	// The SDK's client keeps the Date header; a mock has none.
+	if date, ok := awsmiddleware.GetServerTime(out.ResultMetadata); ok {
+		if at, ok := awsmiddleware.GetResponseAt(out.ResultMetadata); ok {
+			received = at
+		}
+		creds.Expires = schedule.Expiry(creds.Expires, date, sent, received)
+	}
+	if left := creds.Expires.Sub(received.Round(0)); left < schedule.MinLife {
+		return aws.Credentials{}, fmt.Errorf("the reply has credentials that expire at %s, which is %v from now: check the node's clock", c.Expiration.UTC().Format(time.RFC3339), left.Round(time.Millisecond))
+	}
+	if user := out.AssumedRoleUser; user != nil {
+		if parsed, err := arn.Parse(aws.ToString(user.Arn)); err == nil {
+			creds.AccountID = parsed.AccountID
+		}
+	}
+	return creds, nil
+}

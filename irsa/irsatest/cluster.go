@@ -1,0 +1,207 @@
+package irsatest
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+)
+
+// Options is what [New] and [Start] can be told. The zero value is complete.
+type Options struct {
+	// Region is the AWS region of the cluster and of its pods: "us-west-2" if
+	// empty. It also decides the partition of the ARNs: aws, aws-cn or aws-us-gov.
+	Region string
+
+	// AccountID is the AWS account that owns the roles, twelve digits:
+	// "111122223333" if empty.
+	AccountID string
+
+	// Dir is where the pods' volumes are written; it is made if it is missing,
+	// and left behind by Close. If empty, New takes t.TempDir, and Start a
+	// temporary directory that Close removes.
+	Dir string
+}
+
+// Cluster is a Kubernetes cluster with an OIDC issuer, and the AWS account that
+// trusts it. Make one with [New] or [Start]. It is safe for concurrent use, and
+// Clusters share nothing: tests that run in parallel take one each.
+type Cluster struct {
+	// Issuer signs the service account tokens.
+	Issuer *Issuer
+	// STS exchanges the tokens for credentials.
+	STS *STS
+
+	tb        testing.TB // nil if made by Start
+	region    string
+	accountID string
+	dir       string
+	transport http.RoundTripper
+	close     func() error
+
+	mu    sync.Mutex
+	roles map[string]*Role // by ARN
+}
+
+// New makes a Cluster that works in memory and ends with the test.
+func New(t testing.TB, optFns ...func(*Options)) *Cluster {
+	t.Helper()
+	o := Options{}
+	for _, fn := range optFns {
+		fn(&o)
+	}
+	if o.Dir == "" {
+		o.Dir = t.TempDir()
+	}
+	k, err := newCluster(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	k.tb = t
+	k.transport = memory{k}
+	k.Issuer.url = "https://oidc.eks." + k.region + "." + dnsSuffix(k.region) + "/id/" + upperHex(16)
+	k.STS.register(k.Issuer.url)
+	k.close = sync.OnceValue(func() error {
+		k.STS.end()
+		return nil
+	})
+	t.Cleanup(func() { _ = k.Close() })
+	return k
+}
+
+// Start makes a Cluster that listens on 127.0.0.1, for programs and for tests
+// that need real sockets. The issuer and the STS have a port each. The caller
+// closes it. It cannot be used inside a testing/synctest bubble.
+func Start(optFns ...func(*Options)) (*Cluster, error) {
+	o := Options{}
+	for _, fn := range optFns {
+		fn(&o)
+	}
+	temporary := ""
+	if o.Dir == "" {
+		dir, err := os.MkdirTemp("", "irsatest-")
+		if err != nil {
+			return nil, fmt.Errorf("irsatest: %w", err)
+		}
+		o.Dir, temporary = dir, dir
+	}
+	k, err := newCluster(o)
+	if err == nil {
+		err = k.listen(temporary)
+	}
+	if err != nil && temporary != "" {
+		err = errors.Join(err, os.RemoveAll(temporary))
+	}
+	if err != nil {
+		return nil, err
+	}
+	return k, nil
+}
+
+// newCluster makes what both transports share.
+func newCluster(o Options) (*Cluster, error) {
+	o.Region = cmp.Or(o.Region, "us-west-2")
+	o.AccountID = cmp.Or(o.AccountID, "111122223333")
+	if !regexp.MustCompile(`^[a-z]+(-[a-z]+)+-\d+$`).MatchString(o.Region) {
+		return nil, fmt.Errorf("irsatest: %q is not the name of an AWS region", o.Region)
+	}
+	if !regexp.MustCompile(`^\d{12}$`).MatchString(o.AccountID) {
+		return nil, fmt.Errorf("irsatest: %q is not an AWS account ID: it has twelve digits", o.AccountID)
+	}
+	if err := os.MkdirAll(o.Dir, 0o755); err != nil {
+		return nil, fmt.Errorf("irsatest: %w", err)
+	}
+	dir, err := filepath.Abs(o.Dir)
+	if err != nil {
+		return nil, fmt.Errorf("irsatest: %w", err)
+	}
+	k := &Cluster{region: o.Region, accountID: o.AccountID, dir: dir, roles: map[string]*Role{}}
+	k.Issuer = &Issuer{check: k.check}
+	k.STS = newSTS(k)
+	return k, nil
+}
+
+// listen puts the Cluster on loopback. temporary is a directory that Close removes.
+func (k *Cluster) listen(temporary string) error {
+	issuer, issuerListener, err := newServer(k.Issuer.handle)
+	if err != nil {
+		return err
+	}
+	sts, stsListener, err := newServer(k.STS.handle)
+	if err != nil {
+		return errors.Join(err, issuerListener.Close())
+	}
+	client := loopbackTransport(issuer.addr, sts.addr)
+	k.transport = client
+	k.Issuer.url = "http://" + issuer.addr + "/id/" + upperHex(16)
+	k.STS.server = sts
+	k.STS.register(k.Issuer.url)
+	k.close = sync.OnceValue(func() error {
+		k.STS.end()
+		client.CloseIdleConnections()
+		issuer.shutdown()
+		sts.shutdown()
+		if temporary == "" {
+			return nil
+		}
+		if err := os.RemoveAll(temporary); err != nil {
+			return fmt.Errorf("irsatest: %w", err)
+		}
+		return nil
+	})
+	issuer.serve(issuerListener)
+	sts.serve(stsListener)
+	return nil
+}
+
+// Close cuts the calls under way and refuses new ones. After [Start] it also
+// ends the servers, waits until they have ended, and removes the temporary
+// directory. It may be called more than once; New registers it with t.Cleanup.
+func (k *Cluster) Close() error { return k.close() }
+
+// HTTPClient returns a new client that reaches this Cluster and nothing else:
+// in memory every host name that begins with "sts." or "sts-fips." and the
+// issuer's, on loopback the two servers. Any other host is an error as of DNS.
+func (k *Cluster) HTTPClient() *http.Client {
+	return &http.Client{Transport: k.transport}
+}
+
+// check ends the test, or the program, if the kit itself failed.
+func (k *Cluster) check(err error) {
+	if err == nil {
+		return
+	}
+	err = fmt.Errorf("irsatest: %w", err)
+	if k.tb == nil {
+		panic(err)
+	}
+	k.tb.Helper()
+	k.tb.Fatal(err)
+}
+
+// partition is the first field of the ARNs of a region.
+// https://docs.aws.amazon.com/IAM/latest/UserGuide/reference-arns.html
+func partition(region string) string {
+	switch {
+	case strings.HasPrefix(region, "cn-"):
+		return "aws-cn"
+	case strings.HasPrefix(region, "us-gov-"):
+		return "aws-us-gov"
+	default:
+		return "aws"
+	}
+}
+
+// dnsSuffix is the domain of a region's service endpoints.
+func dnsSuffix(region string) string {
+	if partition(region) == "aws-cn" {
+		return "amazonaws.com.cn"
+	}
+	return "amazonaws.com"
+}

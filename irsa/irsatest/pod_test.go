@@ -1,0 +1,334 @@
+package irsatest_test
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/irsakit/irsakit/irsa/irsatest"
+)
+
+func header(t *testing.T, token string) map[string]any { t.Helper(); return part(t, token, 0) }
+
+func part(t *testing.T, token string, n int) map[string]any {
+	t.Helper()
+	parts := strings.Split(token, ".")
+	require.Len(t, parts, 3)
+	raw, err := base64.RawURLEncoding.DecodeString(parts[n])
+	require.NoError(t, err)
+	var out map[string]any
+	decoder := json.NewDecoder(strings.NewReader(string(raw)))
+	decoder.UseNumber()
+	require.NoError(t, decoder.Decode(&out))
+	return out
+}
+
+// object walks into a JSON object.
+func object(t *testing.T, v any, keys ...string) map[string]any {
+	t.Helper()
+	for _, key := range keys {
+		v = v.(map[string]any)[key]
+	}
+	out, ok := v.(map[string]any)
+	require.True(t, ok)
+	return out
+}
+
+func TestTokensHaveTheClaimsThatKubernetesWrites(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := inMemory(t)
+		now := time.Now().Unix()
+		got := part(t, w.pod.Token(), 1)
+		again := w.Pod(w.sa, w.role)
+		other := part(t, again.Token(), 1)
+
+		const uid = `^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$`
+		jti, node := got["jti"], object(t, got, "kubernetes.io", "node")
+		pod, sa := object(t, got, "kubernetes.io", "pod"), object(t, got, "kubernetes.io", "serviceaccount")
+		for _, random := range []any{jti, node["uid"], pod["uid"], sa["uid"]} {
+			assert.Regexp(t, uid, random)
+		}
+		assert.Equal(t, sa["uid"], object(t, other, "kubernetes.io", "serviceaccount")["uid"])
+		assert.NotEqual(t, pod["uid"], object(t, other, "kubernetes.io", "pod")["uid"])
+		assert.NotEqual(t, jti, other["jti"])
+
+		assert.Regexp(t, `^cart-[a-z2-7]{10}-[a-z2-7]{5}$`, w.pod.Name())
+		assert.Equal(t, map[string]any{
+			"aud": []any{"sts.amazonaws.com"},
+			"exp": number(now + 86400),
+			"iat": number(now),
+			"iss": w.Issuer.URL(),
+			"jti": jti,
+			"kubernetes.io": map[string]any{
+				"namespace":      "shop",
+				"node":           map[string]any{"name": "ip-192-168-0-1.us-west-2.compute.internal", "uid": node["uid"]},
+				"pod":            map[string]any{"name": w.pod.Name(), "uid": pod["uid"]},
+				"serviceaccount": map[string]any{"name": "cart", "uid": sa["uid"]},
+			},
+			"nbf": number(now),
+			"sub": "system:serviceaccount:shop:cart",
+		}, got)
+
+		assert.Equal(t, map[string]any{"alg": "RS256", "kid": header(t, w.pod.Token())["kid"]}, header(t, w.pod.Token()))
+		assert.Regexp(t, `^[\w-]{43}$`, header(t, w.pod.Token())["kid"])
+		assert.Regexp(t, `^https://oidc\.eks\.us-west-2\.amazonaws\.com/id/[0-9A-F]{32}$`, w.Issuer.URL())
+	})
+}
+
+func number(n int64) json.Number {
+	b, _ := json.Marshal(n)
+	return json.Number(b)
+}
+
+func TestATokensLifeAndAudienceCanBeChosen(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := inMemory(t)
+		now := time.Now().Unix()
+		pod := w.Pod(w.sa, w.role, func(o *irsatest.PodOptions) {
+			o.TokenLife, o.Audience, o.Region = 10*time.Minute, "vault", "eu-central-1"
+		})
+		got := part(t, pod.Token(), 1)
+		assert.Equal(t, number(now+600), got["exp"])
+		assert.Equal(t, []any{"vault"}, got["aud"])
+		assert.Equal(t, "eu-central-1", pod.Region())
+
+		pod.RotateWith(-time.Minute)
+		got = part(t, pod.Token(), 1)
+		assert.Equal(t, number(now-60), got["exp"])
+		assert.Equal(t, number(now-660), got["iat"])
+
+		time.Sleep(time.Hour)
+		pod.Rotate()
+		assert.Equal(t, number(now+3600+600), part(t, pod.Token(), 1)["exp"], "RotateWith is for once")
+	})
+}
+
+func TestTheEnvironmentIsTheWebhooks(t *testing.T) {
+	w := inMemory(t, func(o *irsatest.Options) { o.Region, o.AccountID = "cn-north-1", "444455556666" })
+	want := []string{
+		"AWS_STS_REGIONAL_ENDPOINTS=regional",
+		"AWS_DEFAULT_REGION=cn-north-1",
+		"AWS_REGION=cn-north-1",
+		"AWS_ROLE_ARN=arn:aws-cn:iam::444455556666:role/s3-writer",
+		"AWS_WEB_IDENTITY_TOKEN_FILE=" + w.pod.TokenFile(),
+	}
+	assert.Equal(t, want, w.pod.Environ())
+	assert.Regexp(t, `^https://oidc\.eks\.cn-north-1\.amazonaws\.com\.cn/id/`, w.Issuer.URL())
+	assert.True(t, filepath.IsAbs(w.pod.TokenFile()))
+	_, err := w.assume(t.Context())
+	require.NoError(t, err)
+
+	w.pod.Setenv()
+	for _, variable := range want {
+		key, value, _ := strings.Cut(variable, "=")
+		assert.Equal(t, value, os.Getenv(key))
+	}
+
+	loopback := onLoopback(t)
+	environ := loopback.pod.Environ()
+	assert.Equal(t, "AWS_ENDPOINT_URL_STS="+loopback.STS.Endpoint(), environ[len(environ)-1])
+	assert.Regexp(t, `^http://127\.0\.0\.1:\d+$`, loopback.STS.Endpoint())
+}
+
+func TestPartitionsFollowTheRegion(t *testing.T) {
+	for region, want := range map[string]string{
+		"eu-west-1":     "arn:aws:iam::111122223333:role/team/reader",
+		"us-gov-west-1": "arn:aws-us-gov:iam::111122223333:role/team/reader",
+		"cn-north-1":    "arn:aws-cn:iam::111122223333:role/team/reader",
+	} {
+		k := irsatest.New(t, func(o *irsatest.Options) { o.Region = region })
+		sa := k.ServiceAccount("shop", "cart")
+		role := k.Role("team/reader", irsatest.Trust(sa))
+		assert.Equal(t, want, role.ARN())
+		out, err := (&world{k, sa, role, k.Pod(sa, role)}).assume(t.Context())
+		require.NoError(t, err)
+		assert.Contains(t, *out.AssumedRoleUser.Arn, ":assumed-role/reader/session", "without the path")
+	}
+}
+
+// sameLink checks that the link, or file, at path is the one it was before.
+func sameLink(t *testing.T, before fs.FileInfo, path string) bool {
+	t.Helper()
+	return os.SameFile(before, lstat(t, path))
+}
+
+func lstat(t *testing.T, path string) fs.FileInfo {
+	t.Helper()
+	info, err := os.Lstat(path)
+	require.NoError(t, err)
+	return info
+}
+
+func entries(t *testing.T, dir string) []string {
+	t.Helper()
+	list, err := os.ReadDir(dir)
+	require.NoError(t, err)
+	var names []string
+	for _, entry := range list {
+		names = append(names, entry.Name())
+	}
+	return names
+}
+
+func TestTheVolumeLooksAsTheKubeletLeavesIt(t *testing.T) {
+	w := inMemory(t)
+	dir := filepath.Dir(w.pod.TokenFile())
+	link := lstat(t, w.pod.TokenFile())
+	seen := map[string]bool{}
+	for range 5 {
+		names := entries(t, dir)
+		require.Len(t, names, 3, "the old directory is gone, and so is ..data_tmp")
+		assert.Equal(t, []string{"..data", "token"}, names[1:])
+		assert.Regexp(t, `^\.\.\d{4}_\d\d_\d\d_\d\d_\d\d_\d\d\.\d+$`, names[0])
+		assert.False(t, seen[names[0]], "each payload has a directory of its own")
+		seen[names[0]] = true
+
+		target, err := os.Readlink(filepath.Join(dir, "..data"))
+		require.NoError(t, err)
+		assert.Equal(t, names[0], target)
+		target, err = os.Readlink(w.pod.TokenFile())
+		require.NoError(t, err)
+		assert.Equal(t, filepath.Join("..data", "token"), target)
+		assert.True(t, sameLink(t, link, w.pod.TokenFile()), "the link is made once")
+
+		info, err := os.Stat(filepath.Join(dir, names[0]))
+		require.NoError(t, err)
+		assert.Equal(t, fs.FileMode(0o755), info.Mode().Perm())
+		info, err = os.Stat(w.pod.TokenFile())
+		require.NoError(t, err)
+		assert.Equal(t, fs.FileMode(0o644), info.Mode().Perm())
+		assert.Equal(t, w.pod.Token(), content(t, w.pod))
+		w.pod.Rotate()
+	}
+}
+
+func content(t *testing.T, pod *irsatest.Pod) string {
+	t.Helper()
+	b, err := os.ReadFile(pod.TokenFile())
+	require.NoError(t, err)
+	return string(b)
+}
+
+func TestTheNameOfTheDirectoryIsTheTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) { // the clock starts in 2000
+		w := inMemory(t)
+		target, err := os.Readlink(filepath.Join(filepath.Dir(w.pod.TokenFile()), "..data"))
+		require.NoError(t, err)
+		assert.True(t, strings.HasPrefix(target, "..2000_01_01_00_00_00."), target)
+	})
+}
+
+func TestAnEqualPayloadWritesNothing(t *testing.T) {
+	w := inMemory(t)
+	dir := filepath.Dir(w.pod.TokenFile())
+	names, data := entries(t, dir), lstat(t, filepath.Join(dir, "..data"))
+	w.pod.Write([]byte(w.pod.Token()))
+	assert.Equal(t, names, entries(t, dir))
+	assert.True(t, sameLink(t, data, filepath.Join(dir, "..data")))
+}
+
+func TestAnythingCanBeWritten(t *testing.T) {
+	w := inMemory(t)
+	dir := filepath.Dir(w.pod.TokenFile())
+	data := lstat(t, filepath.Join(dir, "..data"))
+
+	w.pod.WriteInPlace([]byte("half"))
+	assert.Equal(t, "half", content(t, w.pod))
+	assert.Equal(t, "half", w.pod.Token())
+	assert.True(t, sameLink(t, data, filepath.Join(dir, "..data")), "not swapped")
+
+	w.pod.Write(nil)
+	assert.Empty(t, content(t, w.pod))
+	assert.NotEqual(t, "half", w.pod.Token())
+
+	link := lstat(t, w.pod.TokenFile())
+	w.pod.RemoveToken()
+	w.pod.RemoveToken()
+	_, err := os.ReadFile(w.pod.TokenFile())
+	require.ErrorIs(t, err, fs.ErrNotExist)
+	assert.Empty(t, w.pod.Token())
+
+	w.pod.Rotate()
+	assert.Equal(t, w.pod.Token(), content(t, w.pod))
+	assert.True(t, sameLink(t, link, w.pod.TokenFile()))
+	assert.Len(t, entries(t, dir), 3)
+}
+
+// onTmpfs returns a directory on tmpfs, as the kubelet's projected volumes are,
+// or a temporary one where there is none.
+func onTmpfs(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("/dev/shm", "irsatest-")
+	if err != nil {
+		return t.TempDir()
+	}
+	t.Cleanup(func() { assert.NoError(t, os.RemoveAll(dir)) })
+	return dir
+}
+
+func TestReadersNeverSeePartOfAToken(t *testing.T) {
+	swaps := 20_000
+	if testing.Short() {
+		swaps = 2_000
+	}
+	w := inMemory(t, func(o *irsatest.Options) { o.Dir = onTmpfs(t) })
+	tokens := [2]string{w.pod.Token()}
+	w.pod.Rotate()
+	tokens[1] = w.pod.Token()
+
+	var stop atomic.Bool
+	var readers sync.WaitGroup
+	for range 2 {
+		readers.Go(func() {
+			for !stop.Load() {
+				got, err := os.ReadFile(w.pod.TokenFile())
+				if errors.Is(err, fs.ErrNotExist) {
+					continue // between resolving ..data and opening the file in it
+				}
+				if !assert.NoError(t, err) {
+					return
+				}
+				if s := string(got); s != tokens[0] && s != tokens[1] {
+					t.Errorf("a reader saw %d bytes that are no token", len(s))
+					return
+				}
+			}
+		})
+	}
+	for i := range swaps {
+		w.pod.Write([]byte(tokens[i%2]))
+	}
+	stop.Store(true)
+	readers.Wait()
+	assert.Len(t, entries(t, filepath.Dir(w.pod.TokenFile())), 3)
+}
+
+func TestWritersTakeTurns(t *testing.T) {
+	w := inMemory(t)
+	var writers sync.WaitGroup
+	for range 8 {
+		writers.Go(func() {
+			for range 20 {
+				w.pod.Rotate()
+				w.pod.RemoveToken()
+				w.pod.Write([]byte(w.pod.Token()))
+			}
+		})
+	}
+	writers.Wait()
+	w.pod.Rotate()
+	assert.Equal(t, w.pod.Token(), content(t, w.pod))
+	assert.Len(t, entries(t, filepath.Dir(w.pod.TokenFile())), 3)
+}

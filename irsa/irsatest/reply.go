@@ -1,0 +1,147 @@
+package irsatest
+
+import (
+	"bytes"
+	"encoding/xml"
+	"io"
+	"net/http"
+	"strconv"
+	"time"
+)
+
+// xmlNamespace is that of every reply of STS.
+const xmlNamespace = "https://sts.amazonaws.com/doc/2011-06-15/"
+
+// hugeReply is the size of the HugeReply fault.
+const hugeReply = 10 << 20
+
+// A refusal is an error that STS answers.
+type refusal struct {
+	status  int
+	code    string
+	message string
+}
+
+type errorXML struct {
+	XMLName   xml.Name `xml:"ErrorResponse"`
+	Namespace string   `xml:"xmlns,attr"`
+	Type      string   `xml:"Error>Type"`
+	Code      string   `xml:"Error>Code"`
+	Message   string   `xml:"Error>Message"`
+	RequestID string   `xml:"RequestId"`
+}
+
+type sessionXML struct {
+	XMLName   xml.Name `xml:"AssumeRoleWithWebIdentityResponse"`
+	Namespace string   `xml:"xmlns,attr"`
+	Session   session  `xml:"AssumeRoleWithWebIdentityResult"`
+	RequestID string   `xml:"ResponseMetadata>RequestId"`
+}
+
+// A session is the result of AssumeRoleWithWebIdentity.
+type session struct {
+	Subject          string          `xml:"SubjectFromWebIdentityToken"`
+	Audience         string          `xml:"Audience"`
+	AssumedRoleUser  assumedRoleUser `xml:"AssumedRoleUser"`
+	Credentials      *credentials    `xml:"Credentials"`
+	Provider         string          `xml:"Provider"`
+	PackedPolicySize int             `xml:"PackedPolicySize,omitempty"` // percent; only with a policy
+}
+
+type assumedRoleUser struct {
+	ARN string `xml:"Arn"`
+	ID  string `xml:"AssumedRoleId"`
+}
+
+type credentials struct {
+	SessionToken    string `xml:"SessionToken"`
+	SecretAccessKey string `xml:"SecretAccessKey"`
+	Expiration      string `xml:"Expiration"`
+	AccessKeyID     string `xml:"AccessKeyId"`
+}
+
+// newCredentials makes keys of AWS's shape, at random.
+func newCredentials(expires time.Time) *credentials {
+	return &credentials{
+		AccessKeyID:     "ASIA" + base32Text(16),
+		SecretAccessKey: base64Text(30),
+		SessionToken:    "IQoJb3JpZ2luX2Vj" + base64Text(450), // how STS's session tokens begin
+		Expiration:      expires.UTC().Format(time.RFC3339Nano),
+	}
+}
+
+// A reply is what STS sends.
+type reply struct {
+	status    int
+	requestID string
+	location  string
+	mediaType string
+	body      []byte
+	truncated bool // half of the body only
+	padding   int  // spaces after the body
+}
+
+func newReply(body []byte) *reply {
+	return &reply{status: http.StatusOK, mediaType: "text/xml", body: body}
+}
+
+func (r *refusal) reply() *reply {
+	e := errorXML{Namespace: xmlNamespace, Type: "Sender", Code: r.code, Message: r.message, RequestID: uuid()}
+	if r.status >= http.StatusInternalServerError {
+		e.Type = "Receiver"
+	}
+	out := newReply(marshal(e))
+	out.status, out.requestID = r.status, e.RequestID
+	return out
+}
+
+func (s session) reply() *reply {
+	x := sessionXML{Namespace: xmlNamespace, Session: s, RequestID: uuid()}
+	out := newReply(marshal(x))
+	out.requestID = x.RequestID
+	return out
+}
+
+// marshal encodes a reply; these types always encode.
+func marshal(v any) []byte {
+	b, err := xml.MarshalIndent(v, "", "  ")
+	if err != nil {
+		panic("irsatest: " + err.Error())
+	}
+	return append(b, '\n')
+}
+
+// write sends the reply. What goes wrong is the client's to notice.
+func (r *reply) write(w http.ResponseWriter) {
+	h := w.Header()
+	if r.mediaType != "" {
+		h.Set("Content-Type", r.mediaType)
+	}
+	if r.location != "" {
+		h.Set("Location", r.location)
+	}
+	if r.requestID != "" {
+		h.Set("X-Amzn-RequestId", r.requestID)
+	}
+	if r.padding == 0 {
+		h.Set("Content-Length", strconv.Itoa(len(r.body)))
+	}
+	w.WriteHeader(r.status)
+	body := r.body
+	if r.truncated {
+		body = body[:len(body)/2]
+	}
+	_, _ = w.Write(body)
+	_, _ = io.Copy(struct{ io.Writer }{w}, io.LimitReader(spaces{}, int64(r.padding)))
+	if r.truncated {
+		_ = http.NewResponseController(w).Flush()
+		panic(http.ErrAbortHandler)
+	}
+}
+
+// spaces is an endless reader of spaces.
+type spaces struct{}
+
+func (spaces) Read(b []byte) (int, error) {
+	return copy(b, bytes.Repeat([]byte(" "), len(b))), nil
+}

@@ -1,0 +1,110 @@
+package irsatest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+)
+
+// A server serves a handler on one address of loopback, and can be stopped and
+// started again there.
+type server struct {
+	addr    string
+	handler http.Handler
+
+	mu    sync.Mutex
+	http  *http.Server // nil while stopped
+	done  chan struct{}
+	ended bool // for good
+}
+
+// newServer makes a server with a free port, which does not serve yet.
+func newServer(handler http.HandlerFunc) (*server, net.Listener, error) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, nil, fmt.Errorf("irsatest: %w", err)
+	}
+	return &server{addr: listener.Addr().String(), handler: handler}, listener, nil
+}
+
+// serve takes the listener, unless the server runs already or has ended.
+func (s *server) serve(listener net.Listener) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.http != nil || s.ended {
+		_ = listener.Close()
+		return
+	}
+	server := &http.Server{
+		Handler:           s.handler,
+		ReadHeaderTimeout: 10 * time.Second,
+		ErrorLog:          log.New(io.Discard, "", 0),
+	}
+	done := make(chan struct{})
+	s.http, s.done = server, done
+	go func() {
+		defer close(done)
+		_ = server.Serve(listener) // returns when it is closed
+	}()
+}
+
+func (s *server) stopped() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.http == nil && !s.ended
+}
+
+// start listens on the address again. Somebody's outgoing connection may have
+// taken the port meanwhile: it tries for two seconds.
+func (s *server) start() error {
+	for deadline := time.Now().Add(2 * time.Second); s.stopped(); {
+		listener, err := net.Listen("tcp", s.addr)
+		switch {
+		case err == nil:
+			s.serve(listener)
+		case time.Now().After(deadline):
+			return fmt.Errorf("listening again: %w", err)
+		default:
+			time.Sleep(10 * time.Millisecond)
+		}
+	}
+	return nil
+}
+
+// stop closes the listener and every connection, at once.
+func (s *server) stop() {
+	if server, done := s.take(false); server != nil {
+		_ = server.Close()
+		<-done
+	}
+}
+
+// shutdown lets the handlers end, for a second, and then stops for good.
+func (s *server) shutdown() {
+	server, done := s.take(true)
+	if server == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	if err := server.Shutdown(ctx); errors.Is(err, context.DeadlineExceeded) {
+		_ = server.Close()
+	}
+	<-done
+}
+
+// take hands the running server to who ends it; nil if there is none.
+func (s *server) take(forGood bool) (*http.Server, chan struct{}) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.ended = s.ended || forGood
+	server, done := s.http, s.done
+	s.http, s.done = nil, nil
+	return server, done
+}

@@ -1,0 +1,164 @@
+package irsatest
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"fmt"
+	"io"
+	"maps"
+	"net"
+	"net/http"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing/iotest"
+)
+
+// memory is the transport without a network: the handler runs in the caller's
+// goroutine, and ends before RoundTrip returns. It waits only where the handler
+// waits, on the request's context among others.
+type memory struct{ cluster *Cluster }
+
+// RoundTrip answers req as a network would, failures included.
+func (m memory) RoundTrip(req *http.Request) (*http.Response, error) {
+	ctx := req.Context()
+	if req.Body != nil {
+		defer func() { _ = req.Body.Close() }()
+	}
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
+	host := req.URL.Hostname()
+	r := incoming(req)
+	var handler http.HandlerFunc
+	switch {
+	case strings.HasPrefix(m.cluster.Issuer.url, req.URL.Scheme+"://"+req.URL.Host+"/"):
+		handler = m.cluster.Issuer.handle
+	case !strings.HasPrefix(host, "sts.") && !strings.HasPrefix(host, "sts-fips."):
+		return nil, noSuchHost(host)
+	case m.cluster.STS.refuse(r):
+		return nil, connectionError("dial", "connect", syscall.ECONNREFUSED)
+	default:
+		handler = m.cluster.STS.handle
+	}
+	rec := recorder{header: http.Header{}}
+	rec.run(handler, r)
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
+	return rec.response(req)
+}
+
+// incoming is the client's request as a server sees it.
+func incoming(req *http.Request) *http.Request {
+	r := req.Clone(req.Context())
+	r.Host = cmp.Or(req.Host, req.URL.Host)
+	r.RequestURI = req.URL.RequestURI()
+	r.RemoteAddr = "192.0.2.2:32768"
+	if r.Body == nil {
+		r.Body = http.NoBody
+	}
+	return r
+}
+
+// noSuchHost is how net.Dial fails for a host that does not exist.
+func noSuchHost(host string) error {
+	return &net.OpError{Op: "dial", Net: "tcp", Err: &net.DNSError{Err: "no such host", Name: host, IsNotFound: true}}
+}
+
+// connectionError is how a TCP connection to the STS fails.
+func connectionError(op, call string, errno syscall.Errno) error {
+	return &net.OpError{
+		Op: op, Net: "tcp",
+		Addr: &net.TCPAddr{IP: net.IPv4(192, 0, 2, 1), Port: 443},
+		Err:  os.NewSyscallError(call, errno),
+	}
+}
+
+// A recorder keeps what a handler writes.
+type recorder struct {
+	header  http.Header
+	sent    http.Header // header as it was when the status was written
+	status  int
+	body    bytes.Buffer
+	aborted bool
+}
+
+func (rec *recorder) Header() http.Header { return rec.header }
+
+func (rec *recorder) WriteHeader(status int) {
+	if rec.sent == nil {
+		rec.status, rec.sent = status, rec.header.Clone()
+	}
+}
+
+func (rec *recorder) Write(b []byte) (int, error) {
+	rec.WriteHeader(http.StatusOK)
+	return rec.body.Write(b)
+}
+
+func (rec *recorder) run(handler http.HandlerFunc, r *http.Request) {
+	defer func() {
+		switch reason := recover(); reason {
+		case nil:
+		case http.ErrAbortHandler:
+			rec.aborted = true
+		default:
+			panic(reason)
+		}
+	}()
+	handler(rec, r)
+	rec.WriteHeader(http.StatusOK)
+}
+
+// response is what the client gets: an aborted reply breaks off where it is.
+func (rec *recorder) response(req *http.Request) (*http.Response, error) {
+	if rec.sent == nil {
+		return nil, connectionError("read", "read", syscall.ECONNRESET)
+	}
+	maps.DeleteFunc(rec.sent, func(_ string, values []string) bool { return values == nil })
+	res := &http.Response{
+		Status:     fmt.Sprintf("%d %s", rec.status, http.StatusText(rec.status)),
+		StatusCode: rec.status,
+		Proto:      "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+		Header:        rec.sent,
+		Body:          io.NopCloser(&rec.body),
+		ContentLength: -1,
+		Request:       req,
+	}
+	if n, err := strconv.ParseInt(rec.sent.Get("Content-Length"), 10, 64); err == nil {
+		res.ContentLength = n
+	}
+	if rec.aborted {
+		res.Body = io.NopCloser(io.MultiReader(&rec.body, iotest.ErrReader(io.ErrUnexpectedEOF)))
+	}
+	return res, nil
+}
+
+// reset ends a handler by resetting the connection; in memory the abort is one.
+func reset(w http.ResponseWriter) {
+	connection, _, err := http.NewResponseController(w).Hijack()
+	if err == nil {
+		if tcp, ok := connection.(*net.TCPConn); ok {
+			_ = tcp.SetLinger(0) // a reset instead of an orderly end
+		}
+		_ = connection.Close()
+	}
+	panic(http.ErrAbortHandler)
+}
+
+// loopbackTransport is a transport that reaches these addresses only.
+func loopbackTransport(addrs ...string) *http.Transport {
+	return &http.Transport{
+		DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
+			if !slices.Contains(addrs, addr) {
+				host, _, _ := net.SplitHostPort(addr)
+				return nil, noSuchHost(host)
+			}
+			return (&net.Dialer{}).DialContext(ctx, network, addr)
+		},
+	}
+}

@@ -1,0 +1,209 @@
+package irsatest_test
+
+import (
+	"context"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/coreos/go-oidc/v3/oidc"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/irsakit/irsakit/irsa/irsatest"
+)
+
+func TestNoOtherHostExists(t *testing.T) {
+	onBothTransports(t, func(t *testing.T, w *world) {
+		for _, target := range []string{
+			"https://s3.us-west-2.amazonaws.com/", "http://169.254.169.254/", "http://127.0.0.1:1/",
+			"https://notsts.amazonaws.com/", "https://example.com/",
+		} {
+			_, err := w.HTTPClient().Get(target)
+			var op *net.OpError
+			require.ErrorAs(t, err, &op, target)
+			assert.Equal(t, "dial", op.Op)
+			var dns *net.DNSError
+			require.ErrorAs(t, err, &dns, target)
+			assert.True(t, dns.IsNotFound)
+		}
+		assert.Zero(t, w.STS.CallCount())
+	})
+}
+
+func TestAnyOIDCClientCanVerifyTheTokens(t *testing.T) {
+	onBothTransports(t, func(t *testing.T, w *world) {
+		ctx := oidc.ClientContext(t.Context(), w.HTTPClient())
+		provider, err := oidc.NewProvider(ctx, w.Issuer.URL())
+		require.NoError(t, err)
+		config := &oidc.Config{ClientID: "sts.amazonaws.com", Now: time.Now}
+		token, err := provider.Verifier(config).Verify(ctx, w.pod.Token())
+		require.NoError(t, err)
+		assert.Equal(t, "system:serviceaccount:shop:cart", token.Subject)
+
+		res, err := w.HTTPClient().Get(w.Issuer.URL() + "/unknown")
+		require.NoError(t, err)
+		readAll(t, res)
+		assert.Equal(t, http.StatusNotFound, res.StatusCode)
+
+		w.STS.Down()
+		_, err = oidc.NewProvider(ctx, w.Issuer.URL())
+		require.NoError(t, err, "the issuer does not go down with the STS")
+	})
+}
+
+// body is a request body that tells whether it was closed.
+type body struct {
+	io.Reader
+	closed bool
+}
+
+func (b *body) Close() error { b.closed = true; return nil }
+
+func TestTheTransportInMemoryKeepsNetHTTPsContract(t *testing.T) {
+	w := inMemory(t)
+	transport := w.HTTPClient().Transport
+	request := func(ctx context.Context, target string) (*http.Request, *body) {
+		b := &body{Reader: strings.NewReader("Action=x")}
+		req, err := http.NewRequestWithContext(ctx, http.MethodPost, target, b)
+		require.NoError(t, err)
+		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		return req, b
+	}
+
+	req, b := request(t.Context(), "https://sts.us-west-2.amazonaws.com")
+	res, err := transport.RoundTrip(req)
+	require.NoError(t, err)
+	assert.Same(t, req, res.Request)
+	assert.True(t, b.closed)
+	assert.Equal(t, "400 Bad Request", res.Status)
+	assert.Equal(t, "text/xml", res.Header.Get("Content-Type"))
+	assert.EqualValues(t, len(readAll(t, res)), res.ContentLength)
+
+	req, b = request(t.Context(), "https://example.com")
+	_, err = transport.RoundTrip(req)
+	require.Error(t, err)
+	assert.True(t, b.closed)
+
+	ctx, cancel := context.WithCancelCause(t.Context())
+	cancel(io.ErrNoProgress)
+	req, b = request(ctx, "https://sts.us-west-2.amazonaws.com")
+	_, err = transport.RoundTrip(req)
+	require.ErrorIs(t, err, io.ErrNoProgress)
+	assert.True(t, b.closed)
+	assert.Equal(t, 1, w.STS.CallCount())
+}
+
+func TestARequestThatIsTooLargeIsRefused(t *testing.T) {
+	onBothTransports(t, func(t *testing.T, w *world) {
+		target := "https://sts.us-west-2.amazonaws.com"
+		if e := w.STS.Endpoint(); e != "" {
+			target = e
+		}
+		res, err := w.HTTPClient().Post(target, "application/x-www-form-urlencoded",
+			strings.NewReader("Action=AssumeRoleWithWebIdentity&WebIdentityToken="+strings.Repeat("a", 1<<20)))
+		require.NoError(t, err)
+		readAll(t, res)
+		assert.Equal(t, http.StatusBadRequest, res.StatusCode)
+	})
+}
+
+func TestABubbleCanEndWithoutClose(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := inMemory(t)
+		w.STS.SetLatency(time.Hour)
+		w.STS.Fail(irsatest.Hang, -1)
+		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Hour)
+		defer cancel()
+		for range 3 {
+			_, err := w.assume(ctx)
+			require.Error(t, err)
+		}
+	})
+}
+
+func TestCloseLeavesNothingBehind(t *testing.T) {
+	before := kitGoroutines()
+	k, err := irsatest.Start()
+	require.NoError(t, err)
+	w := populate(k)
+	_, err = w.assume(t.Context())
+	require.NoError(t, err)
+	dir := filepath.Dir(filepath.Dir(filepath.Dir(filepath.Dir(w.pod.TokenFile()))))
+	require.DirExists(t, dir)
+	require.Greater(t, kitGoroutines(), before)
+
+	hung := make(chan error, 1)
+	w.STS.Fail(irsatest.Hang, -1)
+	go func() {
+		_, err := w.assume(t.Context())
+		hung <- err
+	}()
+	require.Eventually(t, func() bool { return w.STS.CallCount() == 2 }, 5*time.Second, time.Millisecond)
+	start := time.Now()
+	require.NoError(t, k.Close())
+	require.NoError(t, k.Close(), "once more")
+	assert.Less(t, time.Since(start), 900*time.Millisecond, "nothing was waited for in vain")
+	require.Error(t, <-hung)
+	assert.NoDirExists(t, dir)
+	require.Eventually(t, func() bool { return kitGoroutines() <= before }, 5*time.Second, 10*time.Millisecond)
+}
+
+// kitGoroutines counts the goroutines of servers and of connections.
+func kitGoroutines() int {
+	stacks := make([]byte, 1<<20)
+	stacks = stacks[:runtime.Stack(stacks, true)]
+	n := 0
+	for _, stack := range strings.Split(string(stacks), "\n\n") {
+		if strings.Contains(stack, "net/http.") {
+			n++
+		}
+	}
+	return n
+}
+
+func TestADirectoryOfOnesOwnIsKept(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "volumes")
+	k, err := irsatest.Start(func(o *irsatest.Options) { o.Dir = dir })
+	require.NoError(t, err)
+	w := populate(k)
+	require.NoError(t, k.Close())
+	assert.FileExists(t, w.pod.TokenFile())
+	assert.True(t, strings.HasPrefix(w.pod.TokenFile(), dir))
+}
+
+func TestStartRefusesOptionsThatCannotBe(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "file")
+	require.NoError(t, os.WriteFile(file, nil, 0o600))
+	for name, option := range map[string]func(*irsatest.Options){
+		"no region":    func(o *irsatest.Options) { o.Region = "us_west" },
+		"no account":   func(o *irsatest.Options) { o.AccountID = "12" },
+		"no directory": func(o *irsatest.Options) { o.Dir = filepath.Join(file, "below") },
+	} {
+		_, err := irsatest.Start(option)
+		require.ErrorContains(t, err, "irsatest: ", name)
+	}
+}
+
+func TestUpFailsIfThePortIsTaken(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes two seconds")
+	}
+	t.Parallel()
+	w := onLoopback(t)
+	w.STS.Down()
+	thief, err := net.Listen("tcp", strings.TrimPrefix(w.STS.Endpoint(), "http://"))
+	require.NoError(t, err)
+	assert.Panics(t, w.STS.Up)
+	require.NoError(t, thief.Close())
+	w.STS.Up()
+	_, err = w.assume(t.Context())
+	require.NoError(t, err)
+}

@@ -1,0 +1,99 @@
+package irsatest
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+)
+
+// A volume is a projected volume with one file, "token", written as the kubelet
+// writes it (pkg/volume/util/atomic_writer.go), in its order of system calls:
+//
+//	token  -> ..data/token                         made once
+//	..data -> ..2006_01_02_15_04_05.<random>       swapped by a rename
+//	..2006_01_02_15_04_05.<random>/token           one directory for each payload
+//
+// Its callers take care that one write runs at a time. Readers need no care,
+// but one that resolved ..data just before the swap finds its directory gone
+// (ENOENT), as in a real pod.
+type volume struct {
+	dir string
+}
+
+const (
+	dataDir    = "..data"
+	newDataDir = "..data_tmp"
+	tokenName  = "token"
+)
+
+func newVolume(dir string) (volume, error) {
+	return volume{dir}, os.MkdirAll(dir, 0o755)
+}
+
+// path is the file that a program in the pod opens.
+func (v volume) path() string { return filepath.Join(v.dir, tokenName) }
+
+// write swaps payload in. An equal payload writes nothing.
+func (v volume) write(payload []byte) error {
+	data := filepath.Join(v.dir, dataDir)
+	if current, err := os.ReadFile(filepath.Join(data, tokenName)); err == nil && bytes.Equal(current, payload) {
+		return nil
+	}
+	old, err := os.Readlink(data)
+	if err != nil && !os.IsNotExist(err) {
+		return err
+	}
+	fresh, err := v.writeDirectory(payload)
+	if err != nil {
+		return err
+	}
+	link := filepath.Join(v.dir, newDataDir)
+	if err := os.Symlink(filepath.Base(fresh), link); err != nil {
+		return err
+	}
+	if err := os.Rename(link, data); err != nil {
+		return err
+	}
+	if _, err := os.Readlink(v.path()); err != nil {
+		if err := os.Symlink(filepath.Join(dataDir, tokenName), v.path()); err != nil {
+			return err
+		}
+	}
+	if old == "" {
+		return nil
+	}
+	return os.RemoveAll(filepath.Join(v.dir, old))
+}
+
+// writeDirectory writes payload into a new directory with a time in its name.
+func (v volume) writeDirectory(payload []byte) (string, error) {
+	fresh, err := os.MkdirTemp(v.dir, time.Now().UTC().Format("..2006_01_02_15_04_05."))
+	if err != nil {
+		return "", err
+	}
+	if err := os.Chmod(fresh, 0o755); err != nil {
+		return "", err
+	}
+	file := filepath.Join(fresh, tokenName)
+	if err := os.WriteFile(file, payload, 0o644); err != nil {
+		return "", err
+	}
+	return fresh, os.Chmod(file, 0o644) // whatever the umask is
+}
+
+// writeInPlace truncates the file behind the links and writes it: what the
+// kubelet never does, but a copy or a sidecar may.
+func (v volume) writeInPlace(payload []byte) error {
+	return os.WriteFile(v.path(), payload, 0o644)
+}
+
+// remove takes the file away and leaves the links.
+func (v volume) remove() error {
+	err := os.Remove(filepath.Join(v.dir, dataDir, tokenName))
+	if err != nil && !os.IsNotExist(err) {
+		return fmt.Errorf("removing the token: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,92 @@
+package irsa
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
+
+	"github.com/irsakit/irsakit/tokenfile"
+)
+
+// Options say which role is assumed and how. The zero value is what the EKS webhook
+// injected: whatever is left zero comes from the environment or has a default.
+type Options struct {
+	// RoleARN is the role to assume; default: AWS_ROLE_ARN.
+	RoleARN string
+
+	// TokenFile is the absolute path of the projected token; default:
+	// AWS_WEB_IDENTITY_TOKEN_FILE. It is read anew for every exchange.
+	TokenFile string
+
+	// Token gives the tokens instead of a file.
+	Token TokenSource
+
+	// SessionName appears in CloudTrail: 2 to 64 characters of [\w+=,.@-];
+	// default: AWS_ROLE_SESSION_NAME, or else the namespace, service account and
+	// pod of the first token, shortened with a hash where that is too long. It
+	// is the same at every refresh.
+	SessionName string
+
+	// Region is where STS is asked, and what AWSConfig tells service clients;
+	// default: AWS_REGION, AWS_DEFAULT_REGION, or else the region in the
+	// issuer of the token of an EKS cluster. Without any of them New fails.
+	Region string
+
+	// Duration is the life that is asked for, 15 minutes to 12 hours in whole
+	// seconds and at most the role's maximum session duration; 0 leaves it to
+	// STS, which gives 1 hour. Longer lives survive longer outages.
+	Duration time.Duration
+
+	// Policy is a session policy in JSON, at most 2,048 characters together
+	// with PolicyARNs, at most 10 managed policies of the role's account: the
+	// session may do only what they allow too.
+	Policy     string
+	PolicyARNs []string
+
+	// STS is a client of your own, or a mock. It is used as it is, except that
+	// each call is one request (the provider repeats it, later), takes at most
+	// 1 MiB of reply, and logs no body. Region, Endpoint and HTTPClient then do
+	// not matter to the exchange. Default: an anonymous client that inherits
+	// nothing from the application's service clients.
+	STS stscreds.AssumeRoleWithWebIdentityAPIClient
+
+	// Endpoint is the URL of STS; default: AWS_ENDPOINT_URL_STS, or else the
+	// region's endpoint by the SDK's own rules.
+	Endpoint string
+
+	// HTTPClient carries the requests to STS; default: a client with the SDK's
+	// limits for connecting, the proxy of the environment and the authorities
+	// of AWS_CA_BUNDLE.
+	HTTPClient aws.HTTPClient
+
+	// AttemptTimeout is the limit of one exchange with STS; default: 10 s.
+	AttemptTimeout time.Duration
+
+	// Logger gets a line where refreshing begins to fail, where there are no
+	// valid credentials, where it has recovered, and at level Debug where the
+	// token has been rotated; default: slog.Default(). Never a secret.
+	Logger *slog.Logger
+
+	// Observe, if it is not nil, is told of every attempt, every refusal and
+	// every rotation: one event at a time, in their order, in a goroutine of its
+	// own, which delays nobody. Of events that wait because it blocks the newest
+	// 64 are kept; a panic in it is logged.
+	Observe func(Event)
+}
+
+// TokenSource gives web identity tokens. Token is called for every exchange, by one
+// goroutine at a time, and must return when ctx ends. The identity behind the tokens
+// must not change.
+type TokenSource interface {
+	Token(ctx context.Context) (tokenfile.Token, error)
+}
+
+// fileSource is the TokenSource of a path.
+type fileSource string
+
+func (path fileSource) Token(context.Context) (tokenfile.Token, error) {
+	return tokenfile.Read(string(path))
+}

@@ -1,0 +1,209 @@
+package irsa
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+
+	"github.com/irsakit/irsakit/cache"
+	"github.com/irsakit/irsakit/internal/notify"
+)
+
+// Provider is an [aws.CredentialsProvider] of one role's credentials. Make it with
+// [New] and end it with [Provider.Close]. All its methods are safe for concurrent
+// use.
+//
+// A Provider that is dropped without Close is collected as any value is.
+type Provider struct {
+	settings *settings
+	exchange *exchange
+	cache    *cache.Cache
+	watch    watch
+	events   *notify.Queue[Event]
+	http     *http.Client // made by New, nil where nothing needs it
+}
+
+// New returns a Provider of the role that the environment and the options name. It
+// validates them, and reports all that is wrong in one [*Error] of the kind
+// [ErrNotConfigured]. It starts nothing on the network: the first exchange comes
+// with the first caller, or with [Provider.WaitReady].
+//
+// It reads the token only where nothing else names the region.
+func New(optFns ...func(*Options)) (*Provider, error) {
+	var opts Options
+	for _, fn := range optFns {
+		fn(&opts)
+	}
+	if opts.Logger == nil {
+		opts.Logger = slog.Default()
+	}
+	s, err := resolve(opts)
+	if err != nil {
+		return nil, err
+	}
+	p := &Provider{settings: &s}
+	if err := p.connect(); err != nil {
+		return nil, &Error{Kind: ErrNotConfigured, RoleARN: s.RoleARN, err: err}
+	}
+	warnNotFollowed(s.Logger, s.Endpoint != "" || s.STS != nil)
+	p.events = notify.NewQueue(p.observe)
+	p.cache = cache.New(p.exchange, func(o *cache.Options) {
+		o.AttemptTimeout = s.AttemptTimeout
+		o.Permanent = permanent
+		o.Logger = s.Logger.With("role", s.RoleARN)
+		o.Observe = p.attempted
+	})
+	return p, nil
+}
+
+// connect makes the exchange and the clients that it needs.
+func (p *Provider) connect() (err error) {
+	s := p.settings
+	p.exchange = &exchange{settings: s, client: s.STS}
+	if s.environment.caBundle != "" || s.STS == nil && s.HTTPClient == nil {
+		if p.http, err = newHTTPClient(s.environment.caBundle); err != nil {
+			return err
+		}
+	}
+	if s.STS == nil {
+		client := s.HTTPClient
+		if client == nil {
+			client = p.http
+		}
+		p.exchange.client = newClient(s, client)
+	}
+	return nil
+}
+
+// Retrieve returns valid credentials. While there are some it returns at once,
+// without I/O or allocation; else it waits for the exchange with STS, no longer
+// than ctx lasts. It returns an [*Error]: that of the last exchange, at once, until
+// the next one is due. The first callers of all are kept waiting through two
+// failures that may pass by themselves, for some two seconds.
+//
+// Their Expires is the moment at which the Provider stops serving them: 10 s before
+// their end, or 1 % of their life if that is less. They never are extended.
+func (p *Provider) Retrieve(ctx context.Context) (aws.Credentials, error) {
+	creds, err := p.cache.Retrieve(ctx)
+	if err != nil {
+		return creds, p.explain(ctx, err)
+	}
+	return creds, nil
+}
+
+// MinTTL returns a provider of the same credentials that always have at least d
+// left until their Expires: for presigned URLs and EKS tokens, which die with the
+// credentials that signed them. Refreshes come early enough that its callers do not
+// wait. A d above 60 % of the life of the credentials is an [*Error] of the kind
+// [ErrInvalidRequest] that wraps [cache.ErrMinTTL], once that life is known; a
+// negative one counts as 0. The view holds the Provider.
+func (p *Provider) MinTTL(d time.Duration) aws.CredentialsProvider {
+	return &view{Provider: p, credentials: p.cache.MinTTL(d)}
+}
+
+// view is a Provider seen through a least time that must be left.
+type view struct {
+	*Provider
+	credentials aws.CredentialsProvider
+}
+
+// Retrieve is the Provider's, with as much time left as the view was made for.
+func (v *view) Retrieve(ctx context.Context) (aws.Credentials, error) {
+	creds, err := v.credentials.Retrieve(ctx)
+	if err != nil {
+		return creds, v.explain(ctx, err)
+	}
+	return creds, nil
+}
+
+// Refresh makes a new exchange and waits for it, no longer than ctx lasts. Calls at
+// the same time share one; exchanges that are asked for begin a second apart at
+// least, and after a failed one the next comes when it is due. It returns an
+// [*Error] if the exchange failed.
+func (p *Provider) Refresh(ctx context.Context) error {
+	return p.explain(ctx, p.cache.Refresh(ctx))
+}
+
+// At least this long WaitReady rests between its looks.
+const readyPause = 100 * time.Millisecond
+
+// WaitReady returns nil as soon as there are valid credentials. Whatever fails, it
+// waits for the next attempt, until ctx ends: for the start of a pod, where the
+// sidecar of a mesh, or a role that was just made, takes a while. Its [*Error] then
+// wraps ctx's error and the last attempt's.
+func (p *Provider) WaitReady(ctx context.Context) error {
+	for {
+		_, err := p.cache.Retrieve(ctx)
+		if err == nil {
+			return nil
+		}
+		if errors.Is(err, cache.ErrClosed) || ctx.Err() != nil {
+			return p.explain(ctx, err)
+		}
+		var attempt *cache.Error
+		pause := readyPause
+		if errors.As(err, &attempt) {
+			pause = max(pause, time.Until(attempt.NextAttempt))
+		}
+		timer := time.NewTimer(pause)
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			return p.explain(ctx, fmt.Errorf("%w: %w", context.Cause(ctx), err))
+		}
+	}
+}
+
+// Invalidate says that a service refused these credentials as expired
+// (ExpiredToken, ExpiredTokenException): they are never served again, and an
+// exchange for new ones begins. Newer credentials than these are kept. One exchange
+// a minute at most comes of it, however many calls are refused. It does not block.
+func (p *Provider) Invalidate(rejected aws.Credentials) { p.cache.Invalidate(rejected) }
+
+// AdjustExpiresBy returns the credentials unchanged. An aws.CredentialsCache around
+// the Provider calls it to apply its ExpiryWindow, which would only make it wait.
+func (p *Provider) AdjustExpiresBy(creds aws.Credentials, d time.Duration) (aws.Credentials, error) {
+	return p.cache.AdjustExpiresBy(creds, d)
+}
+
+// ProviderSources returns how the credentials are had, as the SDK's own provider
+// does. The SDK counts it in its User-Agent header.
+func (p *Provider) ProviderSources() []aws.CredentialSource {
+	return []aws.CredentialSource{aws.CredentialSourceSTSAssumeRoleWebID}
+}
+
+// Close ends the Provider: it cancels the exchange under way, wakes its callers,
+// and waits until everything that it started has ended. From then on its methods
+// return an [*Error] of the kind [ErrClosed]. It can be called again.
+//
+// It waits no longer than some [Options].AttemptTimeout; where a client, a token
+// source or an observer of the caller's has still not returned then, it returns an
+// error that says so. It must not be called by them.
+func (p *Provider) Close() error {
+	limit := time.NewTimer(attemptTimeout(p.settings.AttemptTimeout))
+	defer limit.Stop()
+	p.watch.stop()
+	err := p.cache.Close()
+	select {
+	case <-p.events.Idle():
+	case <-limit.C:
+		err = errors.Join(err, errors.New("irsa: closed, but Options.Observe has still not returned"))
+	}
+	if p.http != nil {
+		p.http.CloseIdleConnections()
+	}
+	return err
+}
+
+func attemptTimeout(d time.Duration) time.Duration {
+	if d <= 0 {
+		return 10 * time.Second
+	}
+	return d
+}

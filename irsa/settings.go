@@ -1,0 +1,207 @@
+package irsa
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws/arn"
+)
+
+// faults collects what is wrong, so that New reports all of it.
+type faults struct{ errs []error }
+
+func (f *faults) add(err error) {
+	if err != nil {
+		f.errs = append(f.errs, err)
+	}
+}
+
+// settings are Options with what they left open filled in, all of it valid.
+type settings struct {
+	Options
+	environment environment
+	tokens      TokenSource
+}
+
+// resolve fills what opts leave open from the environment and validates all of it.
+func resolve(opts Options) (settings, error) {
+	var faults faults
+	s := settings{Options: opts, environment: readEnvironment(&faults)}
+	env := s.environment
+	s.RoleARN = or(s.RoleARN, env.roleARN)
+	s.SessionName = or(s.SessionName, env.sessionName)
+	s.Region = or(s.Region, env.region)
+	s.Endpoint = or(s.Endpoint, env.endpoint)
+
+	faults.add(validateRoleARN(s.RoleARN))
+	faults.add(s.resolveTokens())
+	if s.SessionName != "" {
+		faults.add(validateSessionName(s.SessionName))
+	}
+	faults.add(validateDuration(s.Duration))
+	faults.add(validatePolicies(s.Policy, s.PolicyARNs))
+	faults.add(s.validateEndpoint())
+	if s.Region == "" && s.tokens != nil {
+		faults.add(s.regionFromToken())
+	}
+	if s.Region != "" {
+		faults.add(validateRegion(s.Region))
+	}
+	if len(faults.errs) == 0 {
+		return s, nil
+	}
+	return s, &Error{Kind: ErrNotConfigured, RoleARN: s.RoleARN, TokenFile: s.TokenFile, err: errors.Join(faults.errs...)}
+}
+
+func or(a, b string) string {
+	if a != "" {
+		return a
+	}
+	return b
+}
+
+// resolveTokens decides where tokens come from.
+func (s *settings) resolveTokens() error {
+	if s.Token != nil {
+		if s.TokenFile != "" {
+			return errors.New("both Options.Token and Options.TokenFile are set: choose one")
+		}
+		s.tokens = s.Token
+		return nil
+	}
+	s.TokenFile = or(s.TokenFile, s.environment.tokenFile)
+	switch {
+	case s.TokenFile == "":
+		return fmt.Errorf("%s is not set, and neither is Options.TokenFile: %s", envTokenFile, injectionCure)
+	case !filepath.IsAbs(s.TokenFile):
+		return fmt.Errorf("the token file %q is not an absolute path", s.TokenFile)
+	}
+	s.tokens = fileSource(s.TokenFile)
+	return nil
+}
+
+const injectionCure = "the EKS webhook sets it in pods of a service account with the annotation eks.amazonaws.com/role-arn, when they are created: check the annotation and recreate the pod"
+
+// validateRoleARN checks the shape that ARNs of roles have in every partition, and
+// in MinIO. For AWS itself it is that of the webhook (amazon-eks-pod-identity-webhook,
+// pkg/cache/cache.go), which only warns.
+func validateRoleARN(role string) error {
+	if role == "" {
+		return fmt.Errorf("%s is not set, and neither is Options.RoleARN: %s", envRoleARN, injectionCure)
+	}
+	parsed, err := arn.Parse(role)
+	switch {
+	case err != nil || parsed.Partition == "" || parsed.Service != "iam" ||
+		!strings.HasPrefix(parsed.Resource, "role/") || strings.HasSuffix(parsed.Resource, "/"):
+		return fmt.Errorf("%q is not the ARN of an IAM role: it looks like arn:aws:iam::111122223333:role/name", role)
+	case len(role) < 20 || len(role) > 2048:
+		return fmt.Errorf("the role ARN has %d characters, STS takes 20 to 2048", len(role))
+	case !printable.MatchString(role):
+		return fmt.Errorf("the role ARN %q has characters that no ARN has", role)
+	case strings.HasPrefix(parsed.Partition, "aws") && !accountID.MatchString(parsed.AccountID):
+		return fmt.Errorf("the role ARN %q has no account ID of 12 digits", role)
+	default:
+		return nil
+	}
+}
+
+var (
+	printable   = regexp.MustCompile(`^[!-~]+$`)
+	accountID   = regexp.MustCompile(`^\d{12}$`)
+	regionName  = regexp.MustCompile(`^[a-zA-Z0-9]([a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?$`)
+	sessionName = regexp.MustCompile(`^[\w+=,.@-]{2,64}$`)
+)
+
+func validateSessionName(name string) error {
+	if !sessionName.MatchString(name) {
+		return fmt.Errorf("the session name %q is not of 2 to 64 characters of A-Z a-z 0-9 _ + = , . @ -", name)
+	}
+	return nil
+}
+
+func validateRegion(region string) error {
+	if !regionName.MatchString(region) {
+		return fmt.Errorf("%q is not the name of a region", region)
+	}
+	return nil
+}
+
+// The limits are those of the AssumeRoleWithWebIdentity reference of the AWS STS API.
+func validateDuration(d time.Duration) error {
+	const shortest, longest = 15 * time.Minute, 12 * time.Hour
+	switch {
+	case d == 0:
+		return nil
+	case d < shortest || d > longest:
+		return fmt.Errorf("the duration %v is not between %v and %v", d, shortest, longest)
+	case d%time.Second != 0:
+		return fmt.Errorf("the duration %v is not of whole seconds", d)
+	default:
+		return nil
+	}
+}
+
+func validatePolicies(policy string, arns []string) error {
+	const most, mostARNs = 2048, 10
+	size := len([]rune(policy))
+	for _, name := range arns {
+		if parsed, err := arn.Parse(name); err != nil || parsed.Service != "iam" || !strings.HasPrefix(parsed.Resource, "policy/") {
+			return fmt.Errorf("%q is not the ARN of a managed policy", name)
+		}
+		size += len(name)
+	}
+	switch {
+	case len(arns) > mostARNs:
+		return fmt.Errorf("there are %d policy ARNs, STS takes %d", len(arns), mostARNs)
+	case size > most:
+		return fmt.Errorf("the session policies have %d characters together, STS takes %d", size, most)
+	default:
+		return nil
+	}
+}
+
+func (s *settings) validateEndpoint() error {
+	if s.Endpoint == "" || s.STS != nil {
+		return nil
+	}
+	u, err := url.Parse(s.Endpoint)
+	if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" {
+		return fmt.Errorf("the STS endpoint %q is not the URL of a server", s.Endpoint)
+	}
+	if s.environment.fips || s.environment.dualStack {
+		return fmt.Errorf("the STS endpoint %q is set together with %s or %s: the SDK's rules allow one or the other", s.Endpoint, envFIPS, envDualStack)
+	}
+	return nil
+}
+
+// eksIssuer is how EKS names issuers, on IPv4 and on dual stack.
+var eksIssuer = regexp.MustCompile(`^https://oidc[.-]eks\.([a-z0-9-]+)\.(?:amazonaws\.com|amazonaws\.com\.cn|api\.aws|api\.amazonwebservices\.com\.cn)/id/`)
+
+// regionFromToken takes the region from the issuer of an EKS cluster. A client of
+// the caller's own has its region already.
+func (s *settings) regionFromToken() error {
+	ctx, cancel := context.WithTimeout(context.Background(), attemptTimeout(s.AttemptTimeout))
+	defer cancel()
+	token, err := s.tokens.Token(ctx)
+	var issuer string
+	if err == nil {
+		issuer = token.Claims().Issuer
+		if match := eksIssuer.FindStringSubmatch(issuer); match != nil {
+			s.Region = match[1]
+		}
+	}
+	switch cure := fmt.Sprintf("set %s or Options.Region", envRegion); {
+	case s.Region != "" || s.STS != nil:
+		return nil
+	case err != nil:
+		return fmt.Errorf("there is no region, and the token that could name it cannot be read: %s: %w", cure, tokenError(s, err))
+	default:
+		return fmt.Errorf("there is no region, and the token's issuer %q names none: %s", issuer, cure)
+	}
+}
