@@ -1,0 +1,69 @@
+package irsa_test
+
+import (
+	"log/slog"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/irsakit/irsakit/irsa"
+	"github.com/irsakit/irsakit/irsa/irsatest"
+)
+
+// TestMain sees to it that no variable of the machine decides a test.
+func TestMain(m *testing.M) {
+	for _, variable := range os.Environ() {
+		if name, _, _ := strings.Cut(variable, "="); strings.HasPrefix(name, "AWS_") {
+			os.Unsetenv(name)
+		}
+	}
+	slog.SetDefault(slog.New(slog.DiscardHandler))
+	os.Exit(m.Run())
+}
+
+// newPod returns a kit with a pod whose role trusts it.
+func newPod(t *testing.T) (*irsatest.Cluster, *irsatest.Pod) {
+	t.Helper()
+	k := irsatest.New(t)
+	sa := k.ServiceAccount("shop", "cart")
+	return k, k.Pod(sa, k.Role("s3-writer", irsatest.Trust(sa)))
+}
+
+// newProvider returns a provider that the test closes.
+func newProvider(t *testing.T, optFns ...func(*irsa.Options)) *irsa.Provider {
+	t.Helper()
+	p, err := irsa.New(optFns...)
+	require.NoError(t, err)
+	t.Cleanup(func() { assert.NoError(t, p.Close()) })
+	return p
+}
+
+func retrieve(t *testing.T, p aws.CredentialsProvider) aws.Credentials {
+	t.Helper()
+	creds, err := p.Retrieve(t.Context())
+	require.NoError(t, err)
+	return creds
+}
+
+// outages are the ways in which STS fails, each with how it ends.
+var outages = []struct {
+	name  string
+	begin func(*irsatest.STS)
+	limit time.Duration // how long an attempt in it takes
+}{
+	{"connections are refused", (*irsatest.STS).Down, 0},
+	{"connections are reset", failing(irsatest.Reset), 0},
+	{"STS answers 503", failing(irsatest.Unavailable), 0},
+	{"STS throttles", failing(irsatest.Throttling), 0},
+	{"STS cannot reach the issuer", failing(irsatest.IDPCommunicationError), 0},
+	{"STS hangs", failing(irsatest.Hang), 10 * time.Second},
+}
+
+func failing(fault irsatest.Fault) func(*irsatest.STS) {
+	return func(s *irsatest.STS) { s.Fail(fault, -1) }
+}
