@@ -52,10 +52,15 @@ func Trust(sa ...*ServiceAccount) RoleOption {
 	}
 }
 
+// MaxSessionDuration lets sessions of the role last so long, where an hour is
+// IAM's default: up to 12 hours.
+func MaxSessionDuration(d time.Duration) RoleOption {
+	return func(r *Role) { r.maxSession = d }
+}
+
 // Role makes an IAM role; name may have a path ("team/reader"). A role without
-// [Trust] trusts nobody. A role of the same name replaces the earlier one.
-//
-// Its sessions last an hour at most, which is IAM's default.
+// [Trust] trusts nobody, and without [MaxSessionDuration] its sessions last an
+// hour at most. A role of the same name replaces the earlier one.
 func (k *Cluster) Role(name string, optFns ...RoleOption) *Role {
 	if !regexp.MustCompile(`^([\w+=,.@-]+/)*[\w+=,.@-]{1,64}$`).MatchString(name) {
 		k.check(fmt.Errorf("%q is not a valid name of an IAM role", name))

@@ -1,0 +1,119 @@
+package irsa_test
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/irsakit/irsakit/irsa"
+	"github.com/irsakit/irsakit/irsa/irsatest"
+)
+
+func TestPromise3LivesAreCountedAgainstSTSsClock(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		skew time.Duration // of STS against the node
+	}{
+		{"the node's clock is 10 minutes fast", -10 * time.Minute},
+		{"the node's clock is 10 minutes slow", 10 * time.Minute},
+		{"the node's clock is right", 0},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				k, pod := newPod(t)
+				pod.RotateWith(24 * time.Hour)
+				time.Sleep(time.Hour) // so that the token is old enough for any clock
+				k.STS.SetLife(20 * time.Minute)
+				k.STS.SetClockSkew(tt.skew)
+				p := newProvider(t, pod.Options)
+				end := time.Now().Add(20 * time.Minute)
+				creds := retrieve(t, p)
+				assert.False(t, creds.Expires.After(end.Add(-10*time.Second)), "served beyond the end")
+				assert.WithinDuration(t, end, creds.Expires, 14*time.Second)
+				time.Sleep(11 * time.Minute)
+				assert.Equal(t, 1, k.STS.CallCount(), "refreshed before 60 % of the life")
+				time.Sleep(6 * time.Minute)
+				assert.Equal(t, 2, k.STS.CallCount(), "refreshed by 80 % of the life")
+			})
+		})
+	}
+}
+
+func TestPromise3TheDateHeadersWholeSecondsNeverLengthenALife(t *testing.T) {
+	for _, life := range []time.Duration{2 * time.Second, 3500 * time.Millisecond, 5 * time.Second} {
+		for phase := time.Duration(0); phase < time.Second; phase += 330 * time.Millisecond {
+			synctest.Test(t, func(t *testing.T) {
+				k, pod := newPod(t)
+				k.STS.SetLife(life)
+				k.STS.SetLatency(70 * time.Millisecond)
+				time.Sleep(phase)
+				p := newProvider(t, pod.Options)
+				creds := retrieve(t, p)
+				// The life began before the answer came, at the latest now.
+				assert.False(t, creds.Expires.After(time.Now().Add(life-life/100)), "life %v, phase %v", life, phase)
+				assert.Greater(t, time.Until(creds.Expires), life/2, "life %v, phase %v", life, phase)
+			})
+		}
+	}
+}
+
+func TestWithoutADateHeaderTheExpirationStands(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k, pod := newPod(t)
+		k.STS.OmitDate(true)
+		k.STS.SetClockSkew(10 * time.Minute)
+		time.Sleep(time.Hour)
+		p := newProvider(t, pod.Options)
+		end := time.Now().Add(70 * time.Minute)
+		assert.WithinDuration(t, end.Add(-10*time.Second), retrieve(t, p).Expires, time.Second)
+	})
+}
+
+func TestRefreshesComeBetween60And80PercentOfTheLife(t *testing.T) {
+	for _, life := range []time.Duration{15 * time.Minute, time.Hour, 12 * time.Hour} {
+		t.Run(life.String(), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				k := irsatest.New(t)
+				sa := k.ServiceAccount("shop", "cart")
+				pod := k.Pod(sa, k.Role("s3-writer", irsatest.Trust(sa), irsatest.MaxSessionDuration(12*time.Hour)))
+				p := newProvider(t, pod.Options, func(o *irsa.Options) { o.Duration = life })
+				retrieve(t, p)
+				for range 20 {
+					time.Sleep(life) // nobody asks
+					pod.Rotate()
+				}
+				calls := k.STS.Calls()
+				require.Greater(t, len(calls), 20)
+				for i := range calls[1:] {
+					pause := calls[i+1].Time.Sub(calls[i].Time)
+					assert.GreaterOrEqual(t, pause, life/10*6)
+					assert.Less(t, pause, life/10*8)
+				}
+			})
+		})
+	}
+}
+
+func TestPromise4ProvidersThatStartTogetherDoNotRefreshTogether(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const providers, life = 1000, time.Hour
+		k, pod := newPod(t)
+		start := time.Now()
+		for range providers {
+			retrieve(t, newProvider(t, pod.Options))
+		}
+		require.Equal(t, start, time.Now(), "all at the same instant")
+		time.Sleep(life / 10 * 8)
+		var tenths [10]int
+		for _, call := range k.STS.Calls()[providers:] {
+			into := call.Time.Sub(start) - life/10*6
+			tenths[min(into*10/(life/10*2), 9)]++
+		}
+		for i, n := range tenths {
+			assert.True(t, n >= 50 && n <= 150, "%d of %d refreshes in tenth %d of the window", n, providers, i+1)
+		}
+	})
+}

@@ -1,0 +1,214 @@
+package irsa_test
+
+import (
+	"io/fs"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/irsakit/irsakit/irsa"
+	"github.com/irsakit/irsakit/irsa/irsatest"
+)
+
+func TestPromise5ExchangesGoOnThrough20000Swaps(t *testing.T) {
+	k, pod := newPod(t)
+	first := pod.Token()
+	pod.Rotate()
+	second := pod.Token()
+	k.STS.SetLife(2 * time.Second) // many refreshes in the background
+	steady := newProvider(t, pod.Options)
+	retrieve(t, steady)
+
+	swapped := make(chan struct{})
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		defer close(swapped)
+		for range 10_000 {
+			pod.Write([]byte(first))
+			pod.Write([]byte(second))
+		}
+	})
+	wg.Go(func() { // callers of a provider that is there
+		for running(swapped) {
+			_, err := steady.Retrieve(t.Context())
+			assert.NoError(t, err)
+			time.Sleep(time.Millisecond)
+		}
+	})
+	wg.Go(func() { // starts, of which each makes an exchange
+		for running(swapped) {
+			p, err := irsa.New(pod.Options)
+			if assert.NoError(t, err) {
+				_, err = p.Retrieve(t.Context())
+				assert.NoError(t, err)
+				assert.Zero(t, p.Status().Failures)
+				assert.NoError(t, p.Close())
+			}
+		}
+	})
+	wg.Wait()
+	assert.Greater(t, k.STS.CallCount(), 100)
+}
+
+func running(done <-chan struct{}) bool {
+	select {
+	case <-done:
+		return false
+	default:
+		return true
+	}
+}
+
+func TestPromise5AWriterThatTruncatesAndRewritesHarmsNoCaller(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k, pod := newPod(t)
+		k.STS.SetLife(15 * time.Minute)
+		p := newProvider(t, pod.Options)
+		retrieve(t, p)
+		done := make(chan struct{})
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			for running(done) {
+				token := []byte(pod.Token())
+				pod.WriteInPlace(nil)
+				time.Sleep(7 * time.Second)
+				pod.WriteInPlace(token[:len(token)/2])
+				time.Sleep(5 * time.Second)
+				pod.WriteInPlace(token[:len(token)-10]) // still looks like a JWT
+				time.Sleep(3 * time.Second)
+				pod.WriteInPlace(token)
+				time.Sleep(2 * time.Second)
+			}
+		})
+		for range 12 * 60 * 60 {
+			start := time.Now()
+			retrieve(t, p)
+			require.Zero(t, time.Since(start))
+			time.Sleep(time.Second)
+		}
+		close(done)
+		wg.Wait()
+		assert.Greater(t, k.STS.CallCount(), 60)
+	})
+}
+
+func TestPromise5AnExpiredTokenThatIsReplacedGivesCredentialsWithin3Seconds(t *testing.T) {
+	for _, tt := range []struct {
+		name    string
+		fail    func(*irsatest.Pod)
+		kind    error
+		mending func(*irsatest.Pod)
+	}{
+		{"an expired token", func(p *irsatest.Pod) { p.RotateWith(-time.Hour) }, irsa.ErrTokenExpired, (*irsatest.Pod).Rotate},
+		{"a missing file", (*irsatest.Pod).RemoveToken, irsa.ErrTokenFile, (*irsatest.Pod).Rotate},
+		{"an empty file", func(p *irsatest.Pod) { p.WriteInPlace(nil) }, irsa.ErrTokenFile, (*irsatest.Pod).Rotate},
+	} {
+		for _, broken := range []time.Duration{0, 1700 * time.Millisecond, time.Minute, 90 * time.Minute} {
+			t.Run(tt.name+" after "+broken.String(), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					_, pod := newPod(t)
+					tt.fail(pod)
+					p := newProvider(t, pod.Options)
+					_, err := p.Retrieve(t.Context())
+					require.ErrorIs(t, err, tt.kind)
+					time.Sleep(broken)
+					tt.mending(pod)
+					start := time.Now()
+					for {
+						if _, err = p.Retrieve(t.Context()); err == nil {
+							break
+						}
+						require.ErrorIs(t, err, tt.kind)
+						time.Sleep(50 * time.Millisecond)
+					}
+					assert.LessOrEqual(t, time.Since(start), 3*time.Second)
+				})
+			})
+		}
+	}
+}
+
+func TestPromise5EveryExchangeUsesTheTokenOfTheMoment(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k, pod := newPod(t)
+		p := newProvider(t, pod.Options)
+		var fingerprints []string
+		for range 10 {
+			require.NoError(t, p.Refresh(t.Context()))
+			calls := k.STS.Calls()
+			fingerprints = append(fingerprints, calls[len(calls)-1].TokenFingerprint)
+			pod.Rotate()
+		}
+		for i := range fingerprints[1:] {
+			assert.NotEqual(t, fingerprints[i], fingerprints[i+1])
+		}
+	})
+}
+
+func TestATokenThatIsReplacedDuringTheExchangeIsTriedAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k, pod := newPod(t)
+		pod.RotateWith(-time.Hour)
+		k.STS.SetLatency(2 * time.Second)
+		p := newProvider(t, pod.Options)
+		time.AfterFunc(time.Second, pod.Rotate)
+		start := time.Now()
+		retrieve(t, p)
+		assert.Equal(t, 4*time.Second, time.Since(start))
+		assert.Equal(t, 2, k.STS.CallCount())
+		assert.Zero(t, p.Status().Failures)
+	})
+}
+
+func TestARotationIsReportedButCausesNoExchange(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k, pod := newPod(t)
+		var seen recorder
+		p := newProvider(t, pod.Options, seen.options)
+		retrieve(t, p)
+		time.Sleep(time.Second)
+		pod.RotateWith(12 * time.Hour)
+		time.Sleep(time.Minute)
+		assert.Equal(t, 1, seen.count(irsa.Rotated))
+		assert.Contains(t, seen.log(), `level=DEBUG msg="web identity token rotated" role=`+pod.RoleARN())
+		assert.Equal(t, 1, k.STS.CallCount())
+	})
+}
+
+func TestATokenOfAnotherIdentityIsExchangedSoon(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := irsatest.New(t)
+		cart, till := k.ServiceAccount("shop", "cart"), k.ServiceAccount("shop", "till")
+		role := k.Role("s3-writer", irsatest.Trust(cart, till))
+		pod := k.Pod(cart, role)
+		p := newProvider(t, pod.Options)
+		retrieve(t, p)
+		time.Sleep(time.Second)
+		pod.Write([]byte(k.Pod(till, role).Token()))
+		time.Sleep(time.Minute)
+		calls := k.STS.Calls()
+		require.Len(t, calls, 2)
+		assert.Equal(t, "system:serviceaccount:shop:till", calls[1].Subject)
+	})
+}
+
+func TestAMissingTokenFileIsSurvivedWhileCredentialsAreValid(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		_, pod := newPod(t)
+		p := newProvider(t, pod.Options)
+		retrieve(t, p)
+		pod.RemoveToken()
+		time.Sleep(55 * time.Minute)
+		retrieve(t, p)
+		status := p.Status()
+		assert.ErrorIs(t, status.Err, irsa.ErrTokenFile)
+		assert.ErrorIs(t, status.Err, fs.ErrNotExist)
+		pod.Rotate()
+		time.Sleep(3 * time.Second)
+		assert.Zero(t, p.Status().Failures)
+	})
+}
