@@ -1,0 +1,253 @@
+package irsa_test
+
+import (
+	"context"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+	"weak"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/sts"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/irsakit/irsakit/irsa"
+	"github.com/irsakit/irsakit/irsa/irsatest"
+)
+
+func TestAfterCloseEverythingIsErrClosed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k, pod := newPod(t)
+		p, err := irsa.New(pod.Options)
+		require.NoError(t, err)
+		view := p.MinTTL(time.Minute)
+		retrieve(t, p)
+		require.NoError(t, p.Close())
+		require.NoError(t, p.Close())
+		for name, call := range map[string]func() error{
+			"Retrieve":  func() error { _, err := p.Retrieve(t.Context()); return err },
+			"MinTTL":    func() error { _, err := view.Retrieve(t.Context()); return err },
+			"Refresh":   func() error { return p.Refresh(t.Context()) },
+			"WaitReady": func() error { return p.WaitReady(t.Context()) },
+		} {
+			err := call()
+			require.ErrorIs(t, err, irsa.ErrClosed, name)
+			var failure *irsa.Error
+			require.ErrorAs(t, err, &failure, name)
+			assert.Equal(t, pod.RoleARN(), failure.RoleARN, name)
+		}
+		time.Sleep(24 * time.Hour)
+		assert.Equal(t, 1, k.STS.CallCount())
+	})
+}
+
+func TestCloseDuringAnExchangeEndsItAndItsCallers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k, pod := newPod(t)
+		k.STS.Fail(irsatest.Hang, -1)
+		p, err := irsa.New(pod.Options)
+		require.NoError(t, err)
+		var wg sync.WaitGroup
+		for range 100 {
+			wg.Go(func() {
+				_, err := p.Retrieve(t.Context())
+				assert.ErrorIs(t, err, irsa.ErrClosed)
+			})
+		}
+		synctest.Wait()
+		start := time.Now()
+		require.NoError(t, p.Close())
+		wg.Wait()
+		assert.Zero(t, time.Since(start))
+	})
+}
+
+func TestInvalidateDuringAnExchangeKeepsItsResult(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k, pod := newPod(t)
+		p := newProvider(t, pod.Options)
+		first := retrieve(t, p)
+		k.STS.SetLatency(5 * time.Second)
+		go func() { assert.NoError(t, p.Refresh(t.Context())) }()
+		time.Sleep(2 * time.Second)
+		p.Invalidate(first)
+		second := retrieve(t, p)
+		assert.NotEqual(t, first.AccessKeyID, second.AccessKeyID)
+		p.Invalidate(first)
+		assert.Equal(t, second, retrieve(t, p))
+		assert.Equal(t, 2, k.STS.CallCount())
+	})
+}
+
+// collected runs the garbage collector until the provider is gone, as far as it can
+// go.
+func collected(p weak.Pointer[irsa.Provider]) bool {
+	for range 20 {
+		runtime.GC()
+		if p.Value() == nil {
+			return true
+		}
+	}
+	return false
+}
+
+func TestADroppedProviderIsCollectedAndItsWatchEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k, pod := newPod(t)
+		dropped := func() weak.Pointer[irsa.Provider] {
+			p, err := irsa.New(pod.Options)
+			require.NoError(t, err)
+			retrieve(t, p)
+			return weak.Make(p)
+		}()
+		synctest.Wait()
+		assert.True(t, collected(dropped))
+		time.Sleep(24 * time.Hour) // the watch's goroutine would keep the bubble from ending
+		assert.Equal(t, 1, k.STS.CallCount())
+	})
+}
+
+func TestADroppedProviderIsCollectedInAProgram(t *testing.T) {
+	_, pod := newPod(t)
+	dropped := func() weak.Pointer[irsa.Provider] {
+		p, err := irsa.New(pod.Options)
+		require.NoError(t, err)
+		retrieve(t, p)
+		return weak.Make(p)
+	}()
+	require.Eventually(t, func() bool { return collected(dropped) }, 5*time.Second, time.Millisecond)
+}
+
+func TestAProviderThatOnlyAClientOrAViewHoldsGoesOn(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		hold func(*irsa.Provider, *irsatest.Cluster) func(context.Context) error
+	}{
+		{"an SDK client", func(p *irsa.Provider, k *irsatest.Cluster) func(context.Context) error {
+			client := sts.NewFromConfig(p.AWSConfig(), func(o *sts.Options) { o.HTTPClient = k.HTTPClient() })
+			return func(ctx context.Context) error {
+				creds, err := client.Options().Credentials.Retrieve(ctx)
+				if err == nil && creds.Expired() {
+					err = assert.AnError
+				}
+				return err
+			}
+		}},
+		{"a MinTTL view", func(p *irsa.Provider, _ *irsatest.Cluster) func(context.Context) error {
+			view := p.MinTTL(10 * time.Minute)
+			return func(ctx context.Context) error {
+				creds, err := view.Retrieve(ctx)
+				if err == nil && time.Until(creds.Expires) < 10*time.Minute {
+					err = assert.AnError
+				}
+				return err
+			}
+		}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				k, pod := newPod(t)
+				dropped, use := func() (weak.Pointer[irsa.Provider], func(context.Context) error) {
+					p, err := irsa.New(pod.Options)
+					require.NoError(t, err)
+					return weak.Make(p), tt.hold(p, k)
+				}()
+				for range 100 {
+					require.NoError(t, use(t.Context()))
+					runtime.GC()
+					time.Sleep(10 * time.Minute)
+				}
+				assert.Greater(t, k.STS.CallCount(), 16, "refreshed in the background")
+				use = nil
+				require.True(t, collected(dropped))
+				time.Sleep(24 * time.Hour)
+			})
+		})
+	}
+}
+
+func TestNoGoroutineIsLeftBehind(t *testing.T) {
+	k, err := irsatest.Start()
+	require.NoError(t, err)
+	sa := k.ServiceAccount("shop", "cart")
+	pod := k.Pod(sa, k.Role("s3-writer", irsatest.Trust(sa)))
+	for range 10 {
+		p, err := irsa.New(pod.Options, func(o *irsa.Options) { o.HTTPClient = nil })
+		require.NoError(t, err)
+		retrieve(t, p)
+		require.NoError(t, p.Close())
+	}
+	require.NoError(t, k.Close())
+	var stacks string
+	assert.Eventually(t, func() bool { // a closed connection's goroutines take a moment
+		all := make([]byte, 1<<20)
+		stacks = string(all[:runtime.Stack(all, true)])
+		return !strings.Contains(stacks, "irsakit/irsa.") && !strings.Contains(stacks, "irsakit/cache.") && !strings.Contains(stacks, "persistConn")
+	}, 5*time.Second, 10*time.Millisecond)
+}
+
+func TestMinTTLAbove60PercentOfTheLifeIsAnInvalidRequest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k, pod := newPod(t)
+		p := newProvider(t, pod.Options)
+		_, err := p.MinTTL(time.Hour).Retrieve(t.Context())
+		require.ErrorIs(t, err, irsa.ErrInvalidRequest)
+		_, err = p.MinTTL(time.Hour).Retrieve(t.Context())
+		require.ErrorIs(t, err, irsa.ErrInvalidRequest)
+		assert.Equal(t, 1, k.STS.CallCount())
+	})
+}
+
+func TestWaitReadyOutlastsWhatPasses(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		fault irsatest.Fault
+		most  time.Duration
+	}{
+		{"a sidecar that is not ready", irsatest.Reset, 6 * time.Second},
+		{"a role that was just made", irsatest.AccessDenied, 31 * time.Second},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				k, pod := newPod(t)
+				k.STS.Fail(tt.fault, -1)
+				p := newProvider(t, pod.Options)
+				time.AfterFunc(time.Minute, k.STS.Recover)
+				start := time.Now()
+				require.NoError(t, p.WaitReady(t.Context()))
+				assert.LessOrEqual(t, time.Since(start), time.Minute+tt.most)
+				retrieve(t, p)
+			})
+		})
+	}
+}
+
+func TestWaitReadyEndsWithItsContextAndSaysWhatFailed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k, pod := newPod(t)
+		k.STS.Fail(irsatest.AccessDenied, -1)
+		p := newProvider(t, pod.Options)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		start := time.Now()
+		err := p.WaitReady(ctx)
+		assert.Equal(t, time.Minute, time.Since(start))
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		require.ErrorIs(t, err, irsa.ErrAccessDenied)
+		assert.Contains(t, err.Error(), "waiting for credentials: context deadline exceeded; the last attempt failed")
+		assert.Equal(t, 1, strings.Count(err.Error(), pod.RoleARN()), err.Error())
+	})
+}
+
+func TestACachedRetrieveAllocatesNothing(t *testing.T) {
+	_, pod := newPod(t)
+	p := newProvider(t, pod.Options)
+	ctx := t.Context()
+	var provider aws.CredentialsProvider = p
+	retrieve(t, provider)
+	assert.Zero(t, testing.AllocsPerRun(1000, func() { _, _ = provider.Retrieve(ctx) }))
+}
