@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/http"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
@@ -89,10 +90,15 @@ func (e *Error) cureOf() string {
 		}
 		return "check that the projected volume is mounted"
 	}
-	if e.Kind == ErrUnavailable && errors.Is(e.err, context.DeadlineExceeded) {
+	var tooLong *http.MaxBytesError
+	switch {
+	case errors.As(e.err, &tooLong):
+		return fmt.Sprintf("the reply has more than %d bytes, so it is not from STS: check the endpoint and the proxy", tooLong.Limit)
+	case e.Kind == ErrUnavailable && errors.Is(e.err, context.DeadlineExceeded):
 		return "check the way to STS: its endpoint, a proxy, a network policy"
+	default:
+		return ""
 	}
-	return ""
 }
 
 // exchangeError makes an Error of one of the STS client.

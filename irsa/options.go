@@ -48,7 +48,7 @@ type Options struct {
 
 	// STS is a client of your own, or a mock. It is used as it is, except that
 	// each call is one request (the provider repeats it, later), takes at most
-	// 1 MiB of reply, and logs no body. Region, Endpoint and HTTPClient then do
+	// 256 KiB of reply, and logs no body. Region, Endpoint and HTTPClient then do
 	// not matter to the exchange. Default: an anonymous client that inherits
 	// nothing from the application's service clients.
 	STS stscreds.AssumeRoleWithWebIdentityAPIClient

@@ -303,7 +303,9 @@ func TestAMockThatFailsIsReportedWithItsError(t *testing.T) {
 	_, pod := newPod(t)
 	broken := errors.New("broken")
 	p := newProvider(t, pod.Options, func(o *irsa.Options) {
-		o.STS = mock(func(*sts.AssumeRoleWithWebIdentityInput) (*sts.AssumeRoleWithWebIdentityOutput, error) { return nil, broken })
+		o.STS = mock(func(*sts.AssumeRoleWithWebIdentityInput) (*sts.AssumeRoleWithWebIdentityOutput, error) {
+			return nil, broken
+		})
 	})
 	_, err := p.Retrieve(t.Context())
 	require.ErrorIs(t, err, broken)

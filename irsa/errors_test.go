@@ -1,0 +1,187 @@
+package irsa_test
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"net"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/sts/types"
+	"github.com/aws/smithy-go"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/irsakit/irsakit/irsa"
+	"github.com/irsakit/irsakit/irsa/irsatest"
+)
+
+func TestEveryFailureOfSTSHasItsKind(t *testing.T) {
+	for _, tt := range []struct {
+		fault irsatest.Fault
+		kind  error
+		text  string
+		calls int // until the first caller is told: 3 where it may pass by itself
+	}{
+		{irsatest.Throttling, irsa.ErrThrottled, "Throttling", 3},
+		{irsatest.Unavailable, irsa.ErrUnavailable, "ServiceUnavailable", 3},
+		{irsatest.InternalFailure, irsa.ErrUnavailable, "InternalFailure", 3},
+		{irsatest.IDPCommunicationError, irsa.ErrUnavailable, "IDPCommunicationError", 3},
+		{irsatest.VerificationKey, irsa.ErrUnavailable, "retrieve verification key", 3},
+		{irsatest.AccessDenied, irsa.ErrAccessDenied, "AccessDenied", 1},
+		{irsatest.ExpiredToken, irsa.ErrTokenExpired, "ExpiredTokenException", 1},
+		{irsatest.Reset, irsa.ErrUnavailable, "connection reset", 3},
+		{irsatest.Hang, irsa.ErrUnavailable, "deadline exceeded", 3},
+		{irsatest.EmptyReply, irsa.ErrUnavailable, "the reply has no credentials", 3},
+		{irsatest.TruncatedReply, irsa.ErrUnavailable, "deserialization failed", 3},
+		{irsatest.HTMLReply, irsa.ErrUnavailable, "deserialization failed", 3},
+		{irsatest.NoCredentials, irsa.ErrUnavailable, "the reply has no credentials", 3},
+		{irsatest.EmptyKeys, irsa.ErrUnavailable, "credentials without keys", 3},
+		{irsatest.ExpiredCredentials, irsa.ErrUnavailable, "check the node's clock", 3},
+		{irsatest.HugeReply, irsa.ErrUnavailable, "so it is not from STS", 3},
+	} {
+		t.Run(string(tt.fault), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				k, pod := newPod(t)
+				k.STS.Fail(tt.fault, -1)
+				p := newProvider(t, pod.Options)
+				_, err := p.Retrieve(t.Context())
+				require.ErrorIs(t, err, tt.kind)
+				assert.ErrorContains(t, err, tt.text)
+				assert.Equal(t, tt.calls, k.STS.CallCount())
+				var failure *irsa.Error
+				require.ErrorAs(t, err, &failure)
+				assert.Equal(t, k.Issuer.URL(), failure.Issuer)
+				assert.Equal(t, "system:serviceaccount:shop:cart", failure.Subject)
+				assert.Equal(t, []string{"sts.amazonaws.com"}, failure.Audience)
+				assert.Equal(t, pod.RoleARN(), failure.RoleARN)
+				assert.Equal(t, pod.TokenFile(), failure.TokenFile)
+				assert.False(t, failure.TokenExpiry.IsZero())
+				assert.True(t, failure.NextAttempt.After(time.Now()))
+				k.STS.Recover()
+				require.NoError(t, p.WaitReady(t.Context()))
+			})
+		})
+	}
+}
+
+func TestTheCauseOfAFailureIsThere(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k, pod := newPod(t)
+		retrieveError := func(fault irsatest.Fault) error {
+			k.STS.Fail(fault, -1)
+			p := newProvider(t, pod.Options)
+			_, err := p.Retrieve(t.Context())
+			require.Error(t, err)
+			return err
+		}
+		var expired *types.ExpiredTokenException
+		require.ErrorAs(t, retrieveError(irsatest.ExpiredToken), &expired)
+		var api smithy.APIError
+		denied := retrieveError(irsatest.AccessDenied)
+		require.ErrorAs(t, denied, &api)
+		assert.Equal(t, "AccessDenied", api.ErrorCode())
+		var failure *irsa.Error
+		require.ErrorAs(t, denied, &failure)
+		assert.Equal(t, "AccessDenied", failure.Code)
+		assert.NotEmpty(t, failure.RequestID)
+		var network *net.OpError
+		require.ErrorAs(t, retrieveError(irsatest.Reset), &network)
+		require.ErrorIs(t, retrieveError(irsatest.Hang), context.DeadlineExceeded)
+	})
+}
+
+func TestPromise6AccessDeniedSaysWhatTheTrustPolicyNeeds(t *testing.T) {
+	k := irsatest.New(t)
+	pod := k.Pod(k.ServiceAccount("shop", "cart"), k.Role("s3-writer")) // which trusts nobody
+	p := newProvider(t, pod.Options)
+	_, err := p.Retrieve(t.Context())
+	require.ErrorIs(t, err, irsa.ErrAccessDenied)
+	issuer := k.Issuer.URL()[len("https://"):]
+	for _, want := range []string{
+		"Not authorized to perform sts:AssumeRoleWithWebIdentity",
+		"role " + pod.RoleARN(),
+		"token issuer " + k.Issuer.URL(),
+		issuer + ":sub is system:serviceaccount:shop:cart",
+		issuer + ":aud is sts.amazonaws.com",
+		"next attempt at ",
+	} {
+		assert.ErrorContains(t, err, want)
+	}
+}
+
+func TestPromise7NoOtherIdentity(t *testing.T) {
+	// Everything that the SDK's chain would fall back to is there.
+	t.Setenv("AWS_ACCESS_KEY_ID", "AKIANODE")
+	t.Setenv("AWS_SECRET_ACCESS_KEY", "node")
+	t.Setenv("AWS_PROFILE", "node")
+	t.Setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", "http://169.254.170.23/v1/credentials")
+	t.Setenv("AWS_EC2_METADATA_SERVICE_ENDPOINT", "http://169.254.169.254")
+	t.Run("the role's credentials, whatever else is there", func(t *testing.T) {
+		_, pod := newPod(t)
+		creds := retrieve(t, newProvider(t, pod.Options))
+		assert.Contains(t, creds.AccessKeyID, "ASIA")
+		assert.Equal(t, "WebIdentityCredentials", creds.Source)
+	})
+	t.Run("an error where the webhook injected nothing", func(t *testing.T) {
+		_, err := irsa.New()
+		require.ErrorIs(t, err, irsa.ErrNotConfigured)
+	})
+	t.Run("an error where STS refuses", func(t *testing.T) {
+		k, pod := newPod(t)
+		k.STS.Fail(irsatest.AccessDenied, -1)
+		creds, err := newProvider(t, pod.Options).Retrieve(t.Context())
+		require.ErrorIs(t, err, irsa.ErrAccessDenied)
+		assert.False(t, creds.HasKeys())
+	})
+	t.Run("an error where there is no token", func(t *testing.T) {
+		_, pod := newPod(t)
+		pod.RemoveToken()
+		creds, err := newProvider(t, pod.Options).Retrieve(t.Context())
+		require.ErrorIs(t, err, fs.ErrNotExist)
+		assert.False(t, creds.HasKeys())
+	})
+}
+
+func TestBadTokensAreClearErrors(t *testing.T) {
+	for _, tt := range []struct {
+		name, content, want string
+	}{
+		{"an empty file", "", "it is empty"},
+		{"white space", " \r\n\t", "it is empty"},
+		{"a mebibyte", string(make([]byte, 1<<20)), "more than 32768 bytes"},
+		{"binary", "\x00\xff\xfe\x01", "separated by dots"},
+		{"two parts", "eyJhIjoxfQ.eyJhIjoxfQ", "2 parts separated by dots"},
+		{"bad base64", "eyJhIjoxfQ.!!!!.c2ln", "claims part is not base64url"},
+		{"claims that are not JSON", "eyJhIjoxfQ.c2ln.c2ln", "claims part is not a JSON object"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				k, pod := newPod(t)
+				token := pod.Token()
+				pod.Write([]byte(tt.content))
+				p := newProvider(t, pod.Options)
+				_, err := p.Retrieve(t.Context())
+				require.ErrorIs(t, err, irsa.ErrTokenFile)
+				assert.ErrorContains(t, err, tt.want)
+				assert.Zero(t, k.STS.CallCount(), "STS is not troubled with it")
+				pod.Write([]byte(token + "\r\n"))
+				time.Sleep(3 * time.Second)
+				retrieve(t, p)
+			})
+		})
+	}
+}
+
+func TestAnErrorKeepsTheKindThroughTheSDKsWrapping(t *testing.T) {
+	_, pod := newPod(t)
+	pod.RemoveToken()
+	p := newProvider(t, pod.Options)
+	_, err := p.Retrieve(t.Context())
+	wrapped := &smithy.OperationError{ServiceID: "S3", OperationName: "PutObject", Err: err}
+	assert.ErrorIs(t, wrapped, irsa.ErrTokenFile)
+	assert.ErrorIs(t, wrapped, fs.ErrNotExist)
+	assert.False(t, errors.Is(wrapped, irsa.ErrUnavailable))
+}

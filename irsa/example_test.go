@@ -1,0 +1,205 @@
+package irsa_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log"
+	"log/slog"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/sts"
+	"github.com/aws/aws-sdk-go-v2/service/sts/types"
+
+	"github.com/irsakit/irsakit/irsa"
+	"github.com/irsakit/irsakit/irsa/irsatest"
+	"github.com/irsakit/irsakit/tokenfile"
+)
+
+// startPod starts the test kit, so that the examples run without AWS. In a pod the
+// webhook has set everything, and irsa.New() is enough.
+func startPod() (*irsatest.Cluster, *irsatest.Pod) {
+	k, err := irsatest.Start()
+	if err != nil {
+		log.Fatal(err)
+	}
+	sa := k.ServiceAccount("shop", "cart")
+	return k, k.Pod(sa, k.Role("s3-writer", irsatest.Trust(sa)))
+}
+
+func ExampleNew() {
+	k, pod := startPod()
+	defer k.Close()
+
+	p, err := irsa.New(pod.Options)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer p.Close()
+
+	credentials, err := p.Retrieve(context.Background())
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(credentials.AccountID, credentials.Source)
+	// Output: 111122223333 WebIdentityCredentials
+}
+
+// Outside a pod New says what is missing.
+func ExampleNew_notConfigured() {
+	_, err := irsa.New()
+	fmt.Println(errors.Is(err, irsa.ErrNotConfigured))
+	// Output: true
+}
+
+// A unit test can do with a mock of one method.
+func ExampleOptions_mock() {
+	p, err := irsa.New(func(o *irsa.Options) {
+		o.RoleARN = "arn:aws:iam::111122223333:role/s3-writer"
+		o.Token = kubernetesToken{}
+		o.STS = mockSTS{}
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer p.Close()
+	credentials, err := p.Retrieve(context.Background())
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(credentials.AccessKeyID)
+	// Output: ASIAMOCK
+}
+
+// kubernetesToken gives the same token each time.
+type kubernetesToken struct{}
+
+func (kubernetesToken) Token(context.Context) (tokenfile.Token, error) {
+	return tokenfile.Parse("eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJzeXN0ZW06c2VydmljZWFjY291bnQ6c2hvcDpjYXJ0In0.c2lnbmF0dXJl")
+}
+
+type mockSTS struct{}
+
+func (mockSTS) AssumeRoleWithWebIdentity(context.Context, *sts.AssumeRoleWithWebIdentityInput, ...func(*sts.Options)) (*sts.AssumeRoleWithWebIdentityOutput, error) {
+	return &sts.AssumeRoleWithWebIdentityOutput{Credentials: &types.Credentials{
+		AccessKeyId:     aws.String("ASIAMOCK"),
+		SecretAccessKey: aws.String("secret"),
+		SessionToken:    aws.String("session"),
+		Expiration:      aws.Time(time.Now().Add(time.Hour)),
+	}}, nil
+}
+
+func ExampleProvider_AWSConfig() {
+	k, pod := startPod()
+	defer k.Close()
+	p, err := irsa.New(pod.Options)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer p.Close()
+
+	client := sts.NewFromConfig(p.AWSConfig()) // or s3, dynamodb, …
+	fmt.Println(client.Options().Region)
+	// Output: us-west-2
+}
+
+// What is signed with these credentials is good for 15 minutes at least.
+func ExampleProvider_MinTTL() {
+	k, pod := startPod()
+	defer k.Close()
+	p, err := irsa.New(pod.Options)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer p.Close()
+
+	credentials, err := p.MinTTL(15 * time.Minute).Retrieve(context.Background())
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(time.Until(credentials.Expires) >= 15*time.Minute)
+	// Output: true
+}
+
+// WaitReady outlasts a sidecar that is not ready when the pod starts.
+func ExampleProvider_WaitReady() {
+	k, pod := startPod()
+	defer k.Close()
+	p, err := irsa.New(pod.Options, func(o *irsa.Options) { o.Logger = slog.New(slog.DiscardHandler) })
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer p.Close()
+
+	k.STS.Fail(irsatest.Unavailable, 2)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	if err := p.WaitReady(ctx); err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(p.Status().State, "after", k.STS.CallCount(), "calls")
+	// Output: fresh after 3 calls
+}
+
+func ExampleProvider_Refresh() {
+	k, pod := startPod()
+	defer k.Close()
+	p, err := irsa.New(pod.Options)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer p.Close()
+
+	if err := p.Refresh(context.Background()); err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(p.Status().State)
+	// Output: fresh
+}
+
+// Credentials that a service refused as expired are replaced.
+func ExampleProvider_Invalidate() {
+	k, pod := startPod()
+	defer k.Close()
+	p, err := irsa.New(pod.Options, func(o *irsa.Options) { o.Logger = slog.New(slog.DiscardHandler) })
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer p.Close()
+
+	ctx := context.Background()
+	refused, err := p.Retrieve(ctx)
+	if err != nil {
+		log.Fatal(err)
+	}
+	p.Invalidate(refused)
+	fresh, err := p.Retrieve(ctx)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(fresh.AccessKeyID != refused.AccessKeyID)
+	// Output: true
+}
+
+// An error says its kind, and the facts.
+func ExampleError() {
+	k, pod := startPod()
+	defer k.Close()
+	p, err := irsa.New(pod.Options, func(o *irsa.Options) { o.Logger = slog.New(slog.DiscardHandler) })
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer p.Close()
+
+	k.STS.Fail(irsatest.AccessDenied, -1)
+	_, err = p.Retrieve(context.Background())
+	var failure *irsa.Error
+	fmt.Println(errors.Is(err, irsa.ErrAccessDenied), errors.As(err, &failure))
+	fmt.Println(failure.Code, failure.RoleARN)
+	fmt.Println(failure.Subject, failure.Audience)
+	// Output:
+	// true true
+	// AccessDenied arn:aws:iam::111122223333:role/s3-writer
+	// system:serviceaccount:shop:cart [sts.amazonaws.com]
+}

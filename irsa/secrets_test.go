@@ -1,0 +1,270 @@
+package irsa_test
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"reflect"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/sts"
+	"github.com/aws/smithy-go"
+	"github.com/aws/smithy-go/logging"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/irsakit/irsakit/irsa"
+	"github.com/irsakit/irsakit/irsa/irsatest"
+	"github.com/irsakit/irsakit/tokenfile"
+)
+
+// output collects all that could be read by somebody.
+type output struct {
+	mu sync.Mutex
+	bytes.Buffer
+}
+
+func (o *output) Write(b []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.Buffer.Write(b)
+}
+
+// print writes v with every verb and marshaller there is.
+func (o *output) print(v any) {
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x"} {
+		fmt.Fprintf(o, verb+"\n", v)
+	}
+	if text, err := json.Marshal(v); err == nil {
+		_, _ = o.Write(text)
+	}
+	slog.New(slog.NewTextHandler(o, nil)).Info("value", "v", v)
+	slog.New(slog.NewJSONHandler(o, nil)).Info("value", "v", v)
+	if err, ok := v.(error); ok {
+		o.chain(err)
+	}
+}
+
+// chain prints every error that errors.Unwrap comes to.
+func (o *output) chain(err error) {
+	var reply *smithy.DeserializationError
+	if as(err, &reply) {
+		o.print(*reply)
+		_, _ = o.Write(reply.Snapshot)
+	}
+	var api smithy.APIError
+	if as(err, &api) {
+		fmt.Fprintln(o, api.ErrorMessage())
+	}
+	switch wrapped := err.(type) {
+	case interface{ Unwrap() error }:
+		if cause := wrapped.Unwrap(); cause != nil {
+			fmt.Fprintf(o, "%v %+v %#v\n", cause, cause, cause)
+			o.chain(cause)
+		}
+	case interface{ Unwrap() []error }:
+		for _, cause := range wrapped.Unwrap() {
+			fmt.Fprintf(o, "%v %+v %#v\n", cause, cause, cause)
+			o.chain(cause)
+		}
+	}
+}
+
+func as[T any](err error, target *T) bool {
+	found, ok := err.(T)
+	if ok {
+		*target = found
+	}
+	return ok
+}
+
+// keeper remembers the secrets that STS hands out.
+type keeper struct {
+	http.RoundTripper
+	mu      sync.Mutex
+	replies []string
+}
+
+func (k *keeper) RoundTrip(r *http.Request) (*http.Response, error) {
+	response, err := k.RoundTripper.RoundTrip(r)
+	if err != nil {
+		return nil, err
+	}
+	body, err := io.ReadAll(io.LimitReader(response.Body, 2<<20))
+	response.Body = io.NopCloser(io.MultiReader(bytes.NewReader(body), response.Body))
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.replies = append(k.replies, string(body))
+	return response, err
+}
+
+// secrets returns what must not be found: keys of the replies, and the token.
+func (k *keeper) secrets() []string {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	var found []string
+	for _, reply := range k.replies {
+		for _, tag := range []string{"SecretAccessKey", "SessionToken"} {
+			if _, rest, ok := strings.Cut(reply, "<"+tag+">"); ok {
+				secret, _, _ := strings.Cut(rest, "<")
+				if len(secret) >= 16 {
+					found = append(found, secret)
+				}
+			}
+		}
+	}
+	return found
+}
+
+// requireSilent checks that nothing of the secrets is in the output, in any form.
+func requireSilent(t *testing.T, out *output, secrets ...string) {
+	t.Helper()
+	text := out.String()
+	require.NotEmpty(t, text)
+	for _, secret := range secrets {
+		require.GreaterOrEqual(t, len(secret), 16)
+		for _, form := range []string{
+			secret[:16], secret[len(secret)-16:],
+			fmt.Sprintf("%x", secret[:16]), fmt.Sprintf("%X", secret[:16]),
+			base64.StdEncoding.EncodeToString([]byte(secret))[:20],
+			strings.Trim(fmt.Sprint([]byte(secret[:12])), "[]"),
+		} {
+			require.NotContains(t, text, form)
+		}
+	}
+}
+
+func TestNoSecretIsEverPrinted(t *testing.T) {
+	faults := []irsatest.Fault{"",
+		irsatest.Throttling, irsatest.Unavailable, irsatest.InternalFailure, irsatest.IDPCommunicationError,
+		irsatest.AccessDenied, irsatest.ExpiredToken, irsatest.VerificationKey, irsatest.Reset, irsatest.Hang,
+		irsatest.EmptyReply, irsatest.TruncatedReply, irsatest.HTMLReply, irsatest.NoCredentials, irsatest.EmptyKeys,
+		irsatest.ExpiredCredentials, irsatest.HugeReply,
+	}
+	for _, fault := range faults {
+		t.Run("fault "+string(fault), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var out output
+				k, pod := newPod(t)
+				kept := &keeper{RoundTripper: k.HTTPClient().Transport}
+				client := &http.Client{Transport: kept}
+				var events []irsa.Event
+				p := newProvider(t, pod.Options, func(o *irsa.Options) {
+					o.HTTPClient = client
+					o.Logger = slog.New(slog.NewTextHandler(&out, &slog.HandlerOptions{Level: slog.LevelDebug}))
+					o.Observe = func(e irsa.Event) { events = append(events, e) }
+					out.print(*o)
+				})
+				retrieve(t, p)
+				if fault != "" {
+					k.STS.Fail(fault, -1)
+				}
+				err := p.Refresh(t.Context())
+				require.Equal(t, fault != "", err != nil)
+				out.print(err)
+				pod.Rotate()
+				time.Sleep(time.Minute)
+				time.Sleep(10 * time.Minute)
+				_, err = p.Retrieve(t.Context())
+				out.print(err)
+				synctest.Wait()
+				out.print(p)
+				out.print(reflect.ValueOf(p).Elem().Interface()) // what a careless copy prints
+				out.print(p.MinTTL(time.Minute))
+				out.print(p.Status())
+				out.print(p.AWSConfig())
+				out.print(events)
+				secrets := kept.secrets()
+				require.NotEmpty(t, secrets)
+				requireSilent(t, &out, append(secrets, tokenParts(pod.Token())...)...)
+			})
+		})
+	}
+}
+
+// tokenParts are the parts of a token that are secret: the header is not.
+func tokenParts(token string) []string {
+	parts := strings.Split(token, ".")
+	return []string{parts[1][len(parts[1])-40:], parts[2]}
+}
+
+func TestATokenThatSTSRepeatsIsRedacted(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		reply func(token string) string
+	}{
+		{"the whole token", func(token string) string { return token }},
+		{"its signature", func(token string) string { return strings.Split(token, ".")[2] }},
+		{"its claims", func(token string) string { return strings.Split(token, ".")[1] }},
+	} {
+		for _, body := range []string{
+			`<ErrorResponse><Error><Code>ValidationError</Code><Message>Value '%s' at 'webIdentityToken' failed</Message></Error></ErrorResponse>`,
+			`<ErrorResponse><Error><Code>InvalidIdentityToken</Code><Message>no provider for %s</Message></Error></ErrorResponse>`,
+			`<html>%s`,
+		} {
+			t.Run(tt.name+" in "+body[:6], func(t *testing.T) {
+				var out output
+				_, pod := newPod(t)
+				p := newProvider(t, pod.Options, func(o *irsa.Options) {
+					o.HTTPClient = &http.Client{Transport: answer(func(*http.Request) string { return fmt.Sprintf(body, tt.reply(pod.Token())) })}
+					o.Logger = slog.New(slog.NewTextHandler(&out, &slog.HandlerOptions{Level: slog.LevelDebug}))
+				})
+				err := p.Refresh(t.Context())
+				require.Error(t, err)
+				out.print(err)
+				out.print(p.Status())
+				requireSilent(t, &out, tokenParts(pod.Token())...)
+			})
+		}
+	}
+}
+
+// answer is a transport that answers with 400 and that body.
+type answer func(*http.Request) string
+
+func (a answer) RoundTrip(r *http.Request) (*http.Response, error) {
+	return &http.Response{
+		StatusCode: http.StatusBadRequest,
+		Header:     http.Header{},
+		Body:       io.NopCloser(strings.NewReader(a(r))),
+		Request:    r,
+	}, nil
+}
+
+func TestACallersOwnClientDoesNotLogTheTokenOrTheReply(t *testing.T) {
+	var out output
+	k, pod := newPod(t)
+	p := newProvider(t, pod.Options, func(o *irsa.Options) {
+		o.STS = sts.New(sts.Options{
+			Region:        "us-west-2",
+			HTTPClient:    k.HTTPClient(),
+			Logger:        logging.NewStandardLogger(&out),
+			ClientLogMode: aws.LogRequestWithBody | aws.LogResponseWithBody | aws.LogRetries,
+		})
+	})
+	creds := retrieve(t, p)
+	fmt.Fprintln(&out, "done")
+	requireSilent(t, &out, append(tokenParts(pod.Token()), creds.SecretAccessKey, creds.SessionToken)...)
+}
+
+func TestATokenFromASourceIsRedactedInItsOptions(t *testing.T) {
+	var out output
+	_, pod := newPod(t)
+	token, err := tokenfile.Parse(pod.Token())
+	require.NoError(t, err)
+	out.print(token)
+	out.print(&token)
+	out.print(struct{ token tokenfile.Token }{token})
+	out.print([]tokenfile.Token{token})
+	requireSilent(t, &out, tokenParts(pod.Token())...)
+	assert.Equal(t, pod.Token(), token.Reveal())
+}
