@@ -82,7 +82,7 @@ type audience []string
 
 func (a *audience) UnmarshalJSON(b []byte) error {
 	var one string
-	if json.Unmarshal(b, &one) == nil {
+	if json.Unmarshal(b, &one) == nil && one != "" { // which null leaves empty
 		*a = audience{one}
 		return nil
 	}
@@ -99,7 +99,7 @@ func (d numericDate) time() time.Time {
 	if d <= 0 || d > latest {
 		return time.Time{}
 	}
-	return time.Unix(int64(d), 0)
+	return time.Unix(int64(d), 0).UTC()
 }
 
 func object(name, part string) (map[string]json.RawMessage, error) {

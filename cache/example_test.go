@@ -1,0 +1,126 @@
+package cache_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log"
+	"log/slog"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+
+	"github.com/irsakit/irsakit/cache"
+)
+
+// hourly stands for any provider: AssumeRole, SSO, a process.
+func hourly() aws.CredentialsProvider {
+	calls := 0
+	return aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
+		calls++
+		return aws.Credentials{
+			AccessKeyID:     fmt.Sprintf("ASIA%d", calls),
+			SecretAccessKey: "secret",
+			CanExpire:       true,
+			Expires:         time.Now().Add(time.Hour),
+		}, nil
+	})
+}
+
+func ExampleNew() {
+	c := cache.New(hourly())
+	defer c.Close()
+	ctx := context.Background()
+	for range 3 {
+		credentials, err := c.Retrieve(ctx)
+		if err != nil {
+			log.Fatal(err)
+		}
+		fmt.Println(credentials.AccessKeyID)
+	}
+	// Output:
+	// ASIA1
+	// ASIA1
+	// ASIA1
+}
+
+func ExampleCache_MinTTL() {
+	c := cache.New(hourly())
+	defer c.Close()
+	credentials, err := c.MinTTL(15 * time.Minute).Retrieve(context.Background())
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(time.Until(credentials.Expires) > 15*time.Minute)
+
+	_, err = c.MinTTL(50 * time.Minute).Retrieve(context.Background())
+	fmt.Println(errors.Is(err, cache.ErrMinTTL))
+	// Output:
+	// true
+	// true
+}
+
+func ExampleCache_Refresh() {
+	c := cache.New(hourly())
+	defer c.Close()
+	ctx := context.Background()
+	if err := c.Refresh(ctx); err != nil {
+		log.Fatal(err)
+	}
+	credentials, err := c.Retrieve(ctx)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(credentials.AccessKeyID)
+	// Output: ASIA1
+}
+
+// A service answered ExpiredToken.
+func ExampleCache_Invalidate() {
+	c := cache.New(hourly(), func(o *cache.Options) { o.Logger = slog.New(slog.DiscardHandler) })
+	defer c.Close()
+	ctx := context.Background()
+	refused, err := c.Retrieve(ctx)
+	if err != nil {
+		log.Fatal(err)
+	}
+	c.Invalidate(refused)
+	credentials, err := c.Retrieve(ctx)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(refused.AccessKeyID, credentials.AccessKeyID)
+	// Output: ASIA1 ASIA2
+}
+
+func ExampleCache_Status() {
+	c := cache.New(hourly())
+	defer c.Close()
+	fmt.Println(c.Status().State)
+	if _, err := c.Retrieve(context.Background()); err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(c.Status().State)
+	// Output:
+	// empty
+	// fresh
+}
+
+// An error says when the next attempt comes.
+func ExampleError() {
+	broken := errors.New("the process exited with status 1")
+	c := cache.New(aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
+		return aws.Credentials{}, broken
+	}), func(o *cache.Options) {
+		o.Logger = slog.New(slog.DiscardHandler)
+		o.Permanent = func(error) bool { return true } // tell the first caller at once
+	})
+	defer c.Close()
+	_, err := c.Retrieve(context.Background())
+	var failure *cache.Error
+	fmt.Println(errors.Is(err, broken), errors.As(err, &failure))
+	fmt.Println(failure.Failures, time.Until(failure.NextAttempt) < time.Second)
+	// Output:
+	// true true
+	// 1 true
+}

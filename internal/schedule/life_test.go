@@ -1,0 +1,228 @@
+package schedule_test
+
+import (
+	"math"
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/irsakit/irsakit/internal/schedule"
+)
+
+const (
+	year = 365 * 24 * time.Hour
+
+	// The largest number that rand.Float64 draws.
+	almostOne = 1 - 1.0/(1<<53)
+)
+
+// random returns a source of random numbers, the same in every run.
+func random() *rand.Rand { return rand.New(rand.NewPCG(1, 2)) }
+
+// anyLife draws a life from 1 s to 10 years, as often short as long.
+func anyLife(rnd *rand.Rand) time.Duration {
+	return time.Duration(float64(time.Second) * math.Pow(float64(10*year/time.Second), rnd.Float64()))
+}
+
+// between draws from [from, to).
+func between(rnd *rand.Rand, from, to time.Duration) time.Duration {
+	return from + time.Duration(rnd.Int64N(int64(to-from)))
+}
+
+func TestALifeIsWhatIsLeftOnTheWallClock(t *testing.T) {
+	now := time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
+	for _, tt := range []struct {
+		name    string
+		expires time.Time
+		want    time.Duration
+	}{
+		{"an hour", now.Add(time.Hour), time.Hour},
+		{"over", now.Add(-time.Hour), -time.Hour},
+		{"in the year 9999", time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC), 10 * year},
+		{"long over", time.Time{}, math.MinInt64},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			assert.Equal(t, tt.want, schedule.Life(noon, tt.expires))
+		})
+	}
+}
+
+func TestTheMarginIsTenSecondsOr1PercentOfTheLife(t *testing.T) {
+	for life, want := range map[time.Duration]time.Duration{
+		time.Second:        10 * time.Millisecond,
+		15 * time.Minute:   9 * time.Second,
+		1000 * time.Second: 10 * time.Second,
+		time.Hour:          10 * time.Second,
+		12 * time.Hour:     10 * time.Second,
+		10 * year:          10 * time.Second,
+	} {
+		assert.Equal(t, want, schedule.Margin(life), life)
+	}
+}
+
+func TestRefreshAfterIsAt60To80PercentOfEveryLife(t *testing.T) {
+	const rounding = 20 // nanoseconds, of divisions
+	rnd := random()
+	for range 100_000 {
+		life := anyLife(rnd)
+		for _, r := range []float64{0, rnd.Float64(), almostOne} {
+			after := schedule.RefreshAfter(life, 0, r)
+			require.GreaterOrEqual(t, after, life*6/10-rounding, "life %v, r %v", life, r)
+			require.Less(t, after, life*8/10, "life %v, r %v", life, r)
+		}
+	}
+	for _, life := range []time.Duration{time.Second, time.Minute, 15 * time.Minute, time.Hour, 12 * time.Hour, 10 * year} {
+		assert.Equal(t, life/10*6, schedule.RefreshAfter(life, 0, 0))
+		assert.Equal(t, life/10*7, schedule.RefreshAfter(life, 0, 0.5))
+	}
+}
+
+func TestRefreshAfterSpreadsProcessesThatStartTogether(t *testing.T) {
+	rnd := random()
+	var tenths [10]int
+	for range 1000 {
+		after := schedule.RefreshAfter(time.Hour, 0, rnd.Float64())
+		tenths[(after-36*time.Minute)/(72*time.Second)]++
+	}
+	for i, n := range tenths {
+		assert.True(t, 50 <= n && n <= 150, "tenth %d holds %d", i, n)
+	}
+}
+
+func TestRefreshAfterAlwaysLeavesMinTTL(t *testing.T) {
+	rnd := random()
+	for range 100_000 {
+		life := anyLife(rnd)
+		minTTL := between(rnd, 0, schedule.MaxMinTTL(life)+1)
+		served := life - schedule.Margin(life)
+		for _, r := range []float64{0, rnd.Float64(), almostOne} {
+			after := schedule.RefreshAfter(life, minTTL, r)
+			require.Greater(t, served-after, minTTL, "life %v, minTTL %v, r %v", life, minTTL, r)
+			require.LessOrEqual(t, after, schedule.RefreshAfter(life, 0, r), "life %v, minTTL %v, r %v", life, minTTL, r)
+			// Nor are there more refreshes than it needs: at most four in a life.
+			require.Greater(t, after, life/4, "life %v, minTTL %v, r %v", life, minTTL, r)
+		}
+	}
+}
+
+func TestAMinTTLThatIsTooLongDoesNotMoveTheRefresh(t *testing.T) {
+	rnd := random()
+	for range 10_000 {
+		life, r := anyLife(rnd), rnd.Float64()
+		minTTL := between(rnd, schedule.MaxMinTTL(life)+1, 2*life)
+		require.Equal(t, schedule.RefreshAfter(life, 0, r), schedule.RefreshAfter(life, minTTL, r))
+	}
+}
+
+func TestRefreshAfterGrowsWithTheRandomNumber(t *testing.T) {
+	rnd := random()
+	for range 100_000 {
+		life := anyLife(rnd)
+		minTTL := between(rnd, 0, life)
+		a, b := rnd.Float64(), rnd.Float64()
+		require.LessOrEqual(t, schedule.RefreshAfter(life, minTTL, min(a, b)), schedule.RefreshAfter(life, minTTL, max(a, b)))
+	}
+}
+
+// exchange is one request to STS. Its times are on STS's clock.
+type exchange struct {
+	sent, answered, received time.Time
+	expiration               time.Time
+}
+
+// seenAt returns what Expiry makes of the exchange on a local clock that is ahead
+// of STS's by skew, and when the credentials truly end on that clock.
+func (x exchange) seenAt(skew time.Duration) (got, truth time.Time) {
+	date := x.answered.Truncate(time.Second) // the header has whole seconds
+	return schedule.Expiry(x.expiration, date, x.sent.Add(skew), x.received.Add(skew)), x.expiration.Add(skew)
+}
+
+// uncertainty is what the exchange does not tell of the skew.
+func (x exchange) uncertainty() time.Duration { return time.Second + x.received.Sub(x.sent) }
+
+func anyExchange(rnd *rand.Rand) exchange {
+	sent := time.Unix(1767225600, rnd.Int64N(1e9))
+	received := sent.Add(between(rnd, 0, 3*time.Second))
+	answered := sent.Add(between(rnd, 0, received.Sub(sent)+1))
+	return exchange{
+		sent: sent, answered: answered, received: received,
+		expiration: answered.Add(between(rnd, time.Second, 12*time.Hour)).Truncate(time.Second),
+	}
+}
+
+func TestWithoutSkewTheExpiryIsSTSs(t *testing.T) {
+	rnd := random()
+	for range 200_000 {
+		x := anyExchange(rnd)
+		got, truth := x.seenAt(0)
+		require.Equal(t, truth, got, "%+v", x)
+	}
+}
+
+func TestTheCorrectedExpiryIsNeverLaterThanTheTrueOne(t *testing.T) {
+	rnd := random()
+	for range 200_000 {
+		x := anyExchange(rnd)
+		skew := between(rnd, x.uncertainty(), 24*time.Hour)
+		if rnd.IntN(2) == 0 {
+			skew = between(rnd, x.uncertainty(), x.uncertainty()+time.Second) // hardly more
+		}
+		if rnd.IntN(2) == 0 {
+			skew = -skew
+		}
+		got, truth := x.seenAt(skew)
+		require.False(t, got.After(truth), "skew %v: %v too late: %+v", skew, got.Sub(truth), x)
+		require.LessOrEqual(t, truth.Sub(got), x.uncertainty(), "skew %v: %+v", skew, x)
+	}
+}
+
+func TestASkewWithinTheUncertaintyIsNotCorrectedByMoreThanItIs(t *testing.T) {
+	rnd := random()
+	for range 200_000 {
+		x := anyExchange(rnd)
+		skew := between(rnd, -x.uncertainty(), x.uncertainty()+1)
+		got, truth := x.seenAt(skew)
+		require.LessOrEqual(t, got.Sub(truth), x.uncertainty(), "skew %v: %+v", skew, x)
+		require.LessOrEqual(t, truth.Sub(got), x.uncertainty(), "skew %v: %+v", skew, x)
+		if skew >= 0 {
+			require.False(t, got.After(truth), "a clock that is ahead never lengthens a life: skew %v: %+v", skew, x)
+		}
+	}
+}
+
+func TestANodeClockTenMinutesOff(t *testing.T) {
+	second := time.Unix(1767225600, 0)
+	x := exchange{
+		sent: second.Add(250 * time.Millisecond), answered: second.Add(300 * time.Millisecond),
+		received: second.Add(350 * time.Millisecond), expiration: second.Add(15 * time.Minute),
+	}
+	for _, tt := range []struct {
+		name string
+		skew time.Duration
+		want time.Duration // after which the credentials end
+	}{
+		{"fast", 10 * time.Minute, 15*time.Minute - 750*time.Millisecond},
+		{"slow", -10 * time.Minute, 15*time.Minute - 750*time.Millisecond},
+		{"right", 0, 15 * time.Minute},
+		{"half a second fast", 500 * time.Millisecond, 15*time.Minute - 500*time.Millisecond},
+		{"half a second slow: it is corrected, since the header is never ahead", -500 * time.Millisecond, 15*time.Minute - 750*time.Millisecond},
+		{"a quarter of a second slow: it need not be", -250 * time.Millisecond, 15*time.Minute + 250*time.Millisecond},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			got, _ := x.seenAt(tt.skew)
+			assert.Equal(t, tt.want, got.Sub(second.Add(tt.skew)))
+		})
+	}
+}
+
+func TestLivesOfAFewSecondsAreNotLengthenedByTheHeadersWholeSeconds(t *testing.T) {
+	for phase := time.Duration(0); phase < time.Second; phase += time.Millisecond {
+		answered := time.Unix(1767225600, 0).Add(phase)
+		x := exchange{sent: answered, answered: answered, received: answered, expiration: answered.Truncate(time.Second).Add(3 * time.Second)}
+		got, truth := x.seenAt(0)
+		require.Equal(t, truth, got)
+	}
+}

@@ -1,0 +1,107 @@
+package schedule_test
+
+import (
+	"math"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/irsakit/irsakit/internal/schedule"
+)
+
+func TestTheWaitsBetweenAttempts(t *testing.T) {
+	for _, tt := range []struct {
+		name      string
+		left      time.Duration
+		permanent bool
+		serving   []float64 // seconds, after one failure, after two …; a quarter more at most
+		empty     []float64
+	}{
+		{"with nothing to serve", 0, false, []float64{0.2, 1, 2, 4, 4, 4}, []float64{0.2, 1, 2, 4, 4, 4}},
+		{"with nothing to serve, where only a person can mend it", 0, true, []float64{0.2, 1, 2, 4, 4, 4}, []float64{0.2, 1, 2, 4, 8, 16, 24, 24, 24}},
+		{"with credentials that ended a while ago", -time.Hour, true, []float64{0.2, 1, 2, 4, 4, 4}, []float64{0.2, 1, 2, 4, 8, 16, 24, 24, 24}},
+		{"with valid credentials", time.Hour, false, []float64{0.2, 1, 2, 4, 8, 16, 32, 48, 48, 48}, []float64{0.2, 1, 2, 4, 4, 4, 4, 4, 4, 4}},
+		{"with valid credentials, where only a person can mend it", time.Hour, true, []float64{0.2, 1, 2, 4, 8, 16, 32, 48, 48, 48}, []float64{0.2, 1, 2, 4, 4, 4, 4, 4, 4, 4}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			for i := range max(len(tt.serving), len(tt.empty)) {
+				shortest := schedule.RetryAfter(i+1, tt.left, tt.permanent, 0)
+				middle := schedule.RetryAfter(i+1, tt.left, tt.permanent, 0.5)
+				longest := schedule.RetryAfter(i+1, tt.left, tt.permanent, almostOne)
+				check := func(want float64, shortest, middle, longest time.Duration) {
+					assert.InDelta(t, want, shortest.Seconds(), 1e-9, "after %d failures", i+1)
+					assert.InDelta(t, want*1.125, middle.Seconds(), 1e-9, "after %d failures", i+1)
+					assert.InDelta(t, want*1.25, longest.Seconds(), 1e-8, "after %d failures", i+1)
+					assert.Less(t, longest.Seconds(), want*1.25, "after %d failures", i+1)
+				}
+				if i < len(tt.serving) {
+					check(tt.serving[i], shortest.Serving, middle.Serving, longest.Serving)
+				}
+				if i < len(tt.empty) {
+					check(tt.empty[i], shortest.Empty, middle.Empty, longest.Empty)
+				}
+			}
+		})
+	}
+}
+
+func TestAWaitTakesAtMostHalfOfWhatIsLeft(t *testing.T) {
+	for _, tt := range []struct {
+		name     string
+		failures int
+		left     time.Duration
+		want     time.Duration
+	}{
+		{"much is left", 20, time.Hour, 48 * time.Second},
+		{"just enough is left", 20, 96 * time.Second, 48 * time.Second},
+		{"a minute is left", 20, time.Minute, 30 * time.Second},
+		{"ten seconds are left", 20, 10 * time.Second, 5 * time.Second},
+		{"less than two waits of an empty cache are left", 20, 7 * time.Second, 4 * time.Second},
+		{"one second is left", 20, time.Second, 4 * time.Second},
+		{"one second is left after one failure", 1, time.Second, 200 * time.Millisecond},
+		{"a tenth of a second is left after one failure", 1, 100 * time.Millisecond, 200 * time.Millisecond},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			assert.Equal(t, tt.want, schedule.RetryAfter(tt.failures, tt.left, false, 0).Serving)
+		})
+	}
+}
+
+func TestEveryWaitKeepsItsBounds(t *testing.T) {
+	rnd := random()
+	for range 200_000 {
+		failures := 1 + rnd.IntN(20)
+		left := between(rnd, -time.Minute, 10*time.Minute)
+		permanent := rnd.IntN(2) == 0
+		r := rnd.Float64()
+		wait := schedule.RetryAfter(failures, left, permanent, r)
+		empty := schedule.RetryAfter(failures, 0, false, r).Empty
+		if wait.Serving > left/2 {
+			require.Equal(t, empty, wait.Serving, "%d failures, %v left", failures, left)
+		}
+		require.GreaterOrEqual(t, wait.Serving, empty)
+		require.Less(t, wait.Serving, 60*time.Second)
+		require.GreaterOrEqual(t, wait.Empty, 200*time.Millisecond)
+		if permanent && left <= 0 {
+			require.Less(t, wait.Empty, 30*time.Second)
+		} else {
+			require.Less(t, wait.Empty, 5*time.Second)
+		}
+		more := schedule.RetryAfter(failures+1, left, permanent, r)
+		require.GreaterOrEqual(t, more.Serving, wait.Serving, "the waits do not shrink")
+		require.GreaterOrEqual(t, more.Empty, wait.Empty, "the waits do not shrink")
+		longer := schedule.RetryAfter(failures, left, permanent, r+(1-r)*0.5)
+		require.GreaterOrEqual(t, longer.Serving, wait.Serving, "the waits grow with the random number")
+		require.GreaterOrEqual(t, longer.Empty, wait.Empty, "the waits grow with the random number")
+	}
+}
+
+func TestAnyNumberOfFailuresHasAWait(t *testing.T) {
+	for _, failures := range []int{math.MinInt, -1, 0, 1} {
+		assert.Equal(t, 200*time.Millisecond, schedule.RetryAfter(failures, 0, false, 0).Empty)
+	}
+	endless := schedule.RetryAfter(math.MaxInt, 10*year, true, 0)
+	assert.Equal(t, schedule.Retry{Serving: 48 * time.Second, Empty: 4 * time.Second}, endless)
+}
