@@ -15,6 +15,9 @@ import (
 const (
 	year = 365 * 24 * time.Hour
 
+	// Of random cases in each test.
+	draws = 20_000
+
 	// The largest number that rand.Float64 draws.
 	almostOne = 1 - 1.0/(1<<53)
 )
@@ -66,7 +69,7 @@ func TestTheMarginIsTenSecondsOr1PercentOfTheLife(t *testing.T) {
 func TestRefreshAfterIsAt60To80PercentOfEveryLife(t *testing.T) {
 	const rounding = 20 // nanoseconds, of divisions
 	rnd := random()
-	for range 100_000 {
+	for range draws {
 		life := anyLife(rnd)
 		for _, r := range []float64{0, rnd.Float64(), almostOne} {
 			after := schedule.RefreshAfter(life, 0, r)
@@ -94,7 +97,7 @@ func TestRefreshAfterSpreadsProcessesThatStartTogether(t *testing.T) {
 
 func TestRefreshAfterAlwaysLeavesMinTTL(t *testing.T) {
 	rnd := random()
-	for range 100_000 {
+	for range draws {
 		life := anyLife(rnd)
 		minTTL := between(rnd, 0, schedule.MaxMinTTL(life)+1)
 		served := life - schedule.Margin(life)
@@ -110,7 +113,7 @@ func TestRefreshAfterAlwaysLeavesMinTTL(t *testing.T) {
 
 func TestAMinTTLThatIsTooLongDoesNotMoveTheRefresh(t *testing.T) {
 	rnd := random()
-	for range 10_000 {
+	for range draws {
 		life, r := anyLife(rnd), rnd.Float64()
 		minTTL := between(rnd, schedule.MaxMinTTL(life)+1, 2*life)
 		require.Equal(t, schedule.RefreshAfter(life, 0, r), schedule.RefreshAfter(life, minTTL, r))
@@ -119,7 +122,7 @@ func TestAMinTTLThatIsTooLongDoesNotMoveTheRefresh(t *testing.T) {
 
 func TestRefreshAfterGrowsWithTheRandomNumber(t *testing.T) {
 	rnd := random()
-	for range 100_000 {
+	for range draws {
 		life := anyLife(rnd)
 		minTTL := between(rnd, 0, life)
 		a, b := rnd.Float64(), rnd.Float64()
@@ -155,7 +158,7 @@ func anyExchange(rnd *rand.Rand) exchange {
 
 func TestWithoutSkewTheExpiryIsSTSs(t *testing.T) {
 	rnd := random()
-	for range 200_000 {
+	for range draws {
 		x := anyExchange(rnd)
 		got, truth := x.seenAt(0)
 		require.Equal(t, truth, got, "%+v", x)
@@ -164,7 +167,7 @@ func TestWithoutSkewTheExpiryIsSTSs(t *testing.T) {
 
 func TestTheCorrectedExpiryIsNeverLaterThanTheTrueOne(t *testing.T) {
 	rnd := random()
-	for range 200_000 {
+	for range draws {
 		x := anyExchange(rnd)
 		skew := between(rnd, x.uncertainty(), 24*time.Hour)
 		if rnd.IntN(2) == 0 {
@@ -181,7 +184,7 @@ func TestTheCorrectedExpiryIsNeverLaterThanTheTrueOne(t *testing.T) {
 
 func TestASkewWithinTheUncertaintyIsNotCorrectedByMoreThanItIs(t *testing.T) {
 	rnd := random()
-	for range 200_000 {
+	for range draws {
 		x := anyExchange(rnd)
 		skew := between(rnd, -x.uncertainty(), x.uncertainty()+1)
 		got, truth := x.seenAt(skew)

@@ -71,7 +71,7 @@ func TestAWaitTakesAtMostHalfOfWhatIsLeft(t *testing.T) {
 
 func TestEveryWaitKeepsItsBounds(t *testing.T) {
 	rnd := random()
-	for range 200_000 {
+	for range draws {
 		failures := 1 + rnd.IntN(20)
 		left := between(rnd, -time.Minute, 10*time.Minute)
 		permanent := rnd.IntN(2) == 0

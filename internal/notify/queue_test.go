@@ -1,0 +1,185 @@
+package notify_test
+
+import (
+	"runtime"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/irsakit/irsakit/internal/notify"
+)
+
+// record returns a function to deliver to, each call of which takes so long, and
+// what it has been given.
+func record(took time.Duration) (deliver func(int), got func() []int) {
+	var mu sync.Mutex
+	var all []int
+	return func(v int) {
+			time.Sleep(took)
+			mu.Lock()
+			defer mu.Unlock()
+			all = append(all, v)
+		}, func() []int {
+			mu.Lock()
+			defer mu.Unlock()
+			return slices.Clone(all)
+		}
+}
+
+// numbers returns from … to.
+func numbers(from, to int) []int {
+	var all []int
+	for i := from; i <= to; i++ {
+		all = append(all, i)
+	}
+	return all
+}
+
+func isClosed(c <-chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false
+	}
+}
+
+func TestWhatIsPutIsDeliveredInOrder(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		deliver, got := record(time.Second)
+		q := notify.NewQueue(deliver)
+		for i := range 500 {
+			q.Put(i)
+			time.Sleep(900 * time.Millisecond) // a little faster than it is delivered
+		}
+		<-q.Idle()
+		assert.Equal(t, numbers(0, 499), got())
+	})
+}
+
+func TestPutDoesNotWaitAndTheNewest64AreKept(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		put  int // while the first, 0, is being delivered
+		want []int
+	}{
+		{"as many as there is room for", 64, numbers(0, 64)},
+		{"one more", 65, append([]int{0}, numbers(2, 65)...)},
+		{"many more", 1000, append([]int{0}, numbers(937, 1000)...)},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				deliver, got := record(time.Hour)
+				q := notify.NewQueue(deliver)
+				start := time.Now()
+				q.Put(0)
+				synctest.Wait()
+				for i := range tt.put {
+					q.Put(i + 1)
+				}
+				assert.Zero(t, time.Since(start))
+				<-q.Idle()
+				assert.Equal(t, tt.want, got())
+			})
+		})
+	}
+}
+
+func TestIdleTellsWhenAllHasBeenDelivered(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		deliver, got := record(time.Second)
+		q := notify.NewQueue(deliver)
+		assert.True(t, isClosed(q.Idle()), "nothing has been put")
+
+		q.Put(1)
+		idle := q.Idle()
+		q.Put(2) // after Idle, but before it is
+		time.Sleep(1500 * time.Millisecond)
+		assert.False(t, isClosed(idle))
+		start := time.Now()
+		<-idle
+		assert.Equal(t, 500*time.Millisecond, time.Since(start))
+		assert.Equal(t, numbers(1, 2), got())
+		assert.True(t, isClosed(q.Idle()))
+
+		q.Put(3)
+		assert.True(t, isClosed(idle), "the old channel stays closed")
+		assert.False(t, isClosed(q.Idle()))
+		<-q.Idle()
+		assert.Equal(t, numbers(1, 3), got())
+	})
+}
+
+func TestAGoroutineExistsOnlyWhileThereIsSomethingToDeliver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		before := runtime.NumGoroutine()
+		queues := make([]*notify.Queue[int], 100)
+		for i := range queues {
+			deliver, _ := record(time.Second)
+			queues[i] = notify.NewQueue(deliver)
+		}
+		assert.Equal(t, before, runtime.NumGoroutine())
+		for range 3 {
+			for _, q := range queues {
+				q.Put(1)
+				q.Put(2)
+			}
+			synctest.Wait()
+			assert.Equal(t, before+len(queues), runtime.NumGoroutine(), "one for each")
+			time.Sleep(2 * time.Second)
+			synctest.Wait()
+			assert.Equal(t, before, runtime.NumGoroutine())
+		}
+	})
+}
+
+func TestTheReceiverMayPut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var got []int
+		var q *notify.Queue[int]
+		q = notify.NewQueue(func(v int) {
+			got = append(got, v)
+			if v < 10 {
+				q.Put(v + 1)
+			}
+		})
+		q.Put(1)
+		<-q.Idle()
+		assert.Equal(t, numbers(1, 10), got)
+	})
+}
+
+func TestManyMayPutAtOnce(t *testing.T) {
+	const producers, each = 8, 5000
+	type news struct{ producer, number int }
+	var running, delivered atomic.Int32
+	last := make([]int, producers) // guarded by the one delivery at a time
+	q := notify.NewQueue(func(v news) {
+		assert.EqualValues(t, 1, running.Add(1), "one at a time")
+		assert.Greater(t, v.number, last[v.producer], "in order")
+		last[v.producer] = v.number
+		delivered.Add(1)
+		running.Add(-1)
+	})
+	var wg sync.WaitGroup
+	for producer := range producers {
+		wg.Go(func() {
+			for i := range each {
+				q.Put(news{producer, i + 1})
+				<-time.After(time.Duration(i%50/49) * time.Microsecond) // let the queue run empty now and then
+			}
+		})
+	}
+	wg.Wait()
+	q.Put(news{0, each + 1})
+	<-q.Idle()
+	assert.Equal(t, each+1, last[0], "the newest is delivered")
+	require.LessOrEqual(t, delivered.Load(), int32(producers*each+1))
+	assert.GreaterOrEqual(t, delivered.Load(), int32(64))
+}
