@@ -49,13 +49,12 @@ func TestADroppedCacheIsCollected(t *testing.T) {
 			s := &source{life: time.Hour, delay: 5 * time.Second}
 			c := cache.New(s)
 			dropped := weak.Make(c)
-			go func(c *cache.Cache) { retrieve(t, c) }(c)
+			go func(c *cache.Cache) { _, _ = c.Retrieve(t.Context()) }(c)
 			synctest.Wait()
 			collect()
 			assert.NotNil(t, dropped.Value())
 			time.Sleep(10 * time.Second)
 			synctest.Wait()
-			c = nil
 			collect()
 			assert.Nil(t, dropped.Value())
 		})

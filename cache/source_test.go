@@ -11,7 +11,7 @@ import (
 )
 
 // source is a provider that a test scripts. It counts its calls, and numbers the
-// keys that it gives by them: AK1, AK2 …
+// keys that it gives by them: AK1, AK2 and so on.
 type source struct {
 	life  time.Duration
 	delay time.Duration // of each answer; a context that ends cuts it short

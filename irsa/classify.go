@@ -75,26 +75,23 @@ func permanent(err error) bool {
 
 // cureOf is what to do about a failure.
 func (e *Error) cureOf() string {
-	switch e.Kind {
-	case ErrTokenExpired:
+	var tooLong *http.MaxBytesError
+	switch {
+	case e.Is(ErrTokenExpired):
 		return "STS goes by its own clock: check that the kubelet renews the token, that it is not mounted with subPath, and the node's clock"
-	case ErrTokenRejected:
+	case e.Is(ErrTokenRejected):
 		return fmt.Sprintf("check that IAM in the role's account has an OIDC provider for the issuer %s with the client ID %s", e.Issuer, strings.Join(e.Audience, ","))
-	case ErrAccessDenied:
+	case e.Is(ErrAccessDenied):
 		issuer := strings.TrimPrefix(e.Issuer, "https://")
 		return fmt.Sprintf("check that the role exists and that its trust policy allows sts:AssumeRoleWithWebIdentity where %s:sub is %s and %s:aud is %s",
 			issuer, e.Subject, issuer, strings.Join(e.Audience, ","))
-	case ErrTokenFile:
-		if errors.Is(e.err, fs.ErrPermission) {
-			return "let the process's group read it: set securityContext.fsGroup in the pod"
-		}
+	case e.Is(ErrTokenFile) && errors.Is(e.err, fs.ErrPermission):
+		return "let the process's group read it: set securityContext.fsGroup in the pod"
+	case e.Is(ErrTokenFile):
 		return "check that the projected volume is mounted"
-	}
-	var tooLong *http.MaxBytesError
-	switch {
 	case errors.As(e.err, &tooLong):
 		return fmt.Sprintf("the reply has more than %d bytes, so it is not from STS: check the endpoint and the proxy", tooLong.Limit)
-	case e.Kind == ErrUnavailable && errors.Is(e.err, context.DeadlineExceeded):
+	case errors.Is(e.err, context.DeadlineExceeded):
 		return "check the way to STS: its endpoint, a proxy, a network policy"
 	default:
 		return ""

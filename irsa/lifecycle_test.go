@@ -162,7 +162,6 @@ func TestAProviderThatOnlyAClientOrAViewHoldsGoesOn(t *testing.T) {
 					time.Sleep(10 * time.Minute)
 				}
 				assert.Greater(t, k.STS.CallCount(), 16, "refreshed in the background")
-				use = nil
 				require.True(t, collected(dropped))
 				time.Sleep(24 * time.Hour)
 			})

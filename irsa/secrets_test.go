@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -45,7 +46,7 @@ func (o *output) print(v any) {
 		fmt.Fprintf(o, verb+"\n", v)
 	}
 	if text, err := json.Marshal(v); err == nil {
-		_, _ = o.Write(text)
+		fmt.Fprintln(o, string(text))
 	}
 	slog.New(slog.NewTextHandler(o, nil)).Info("value", "v", v)
 	slog.New(slog.NewJSONHandler(o, nil)).Info("value", "v", v)
@@ -57,34 +58,24 @@ func (o *output) print(v any) {
 // chain prints every error that errors.Unwrap comes to.
 func (o *output) chain(err error) {
 	var reply *smithy.DeserializationError
-	if as(err, &reply) {
+	if errors.As(err, &reply) {
 		o.print(*reply)
-		_, _ = o.Write(reply.Snapshot)
+		fmt.Fprintln(o, string(reply.Snapshot))
 	}
 	var api smithy.APIError
-	if as(err, &api) {
+	if errors.As(err, &api) {
 		fmt.Fprintln(o, api.ErrorMessage())
 	}
-	switch wrapped := err.(type) {
-	case interface{ Unwrap() error }:
-		if cause := wrapped.Unwrap(); cause != nil {
-			fmt.Fprintf(o, "%v %+v %#v\n", cause, cause, cause)
-			o.chain(cause)
-		}
-	case interface{ Unwrap() []error }:
-		for _, cause := range wrapped.Unwrap() {
+	causes := []error{errors.Unwrap(err)}
+	if joined, ok := any(err).(interface{ Unwrap() []error }); ok {
+		causes = joined.Unwrap()
+	}
+	for _, cause := range causes {
+		if cause != nil {
 			fmt.Fprintf(o, "%v %+v %#v\n", cause, cause, cause)
 			o.chain(cause)
 		}
 	}
-}
-
-func as[T any](err error, target *T) bool {
-	found, ok := err.(T)
-	if ok {
-		*target = found
-	}
-	return ok
 }
 
 // keeper remembers the secrets that STS hands out.
@@ -136,7 +127,7 @@ func requireSilent(t *testing.T, out *output, secrets ...string) {
 			secret[:16], secret[len(secret)-16:],
 			fmt.Sprintf("%x", secret[:16]), fmt.Sprintf("%X", secret[:16]),
 			base64.StdEncoding.EncodeToString([]byte(secret))[:20],
-			strings.Trim(fmt.Sprint([]byte(secret[:12])), "[]"),
+			strings.Trim(fmt.Sprintf("%d", []byte(secret[:12])), "[]"),
 		} {
 			require.NotContains(t, text, form)
 		}

@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"net/url"
 	"os"
-	"regexp"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -449,7 +448,7 @@ func TestTheQueryProtocolIsSpokenAsAWSDoes(t *testing.T) {
 			got := readAll(t, res)
 			assert.Equal(t, c.status, res.StatusCode)
 			assert.Equal(t, c.location, res.Header.Get("Location"))
-			assert.Regexp(t, regexp.MustCompile(c.body), got)
+			assert.Regexp(t, c.body, got)
 		})
 	}
 }
