@@ -3,6 +3,7 @@ package cache
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -76,7 +77,7 @@ func (c *Cache) end(attempt *call, creds aws.Credentials, err error) {
 	}
 	switch {
 	case err == nil:
-		c.settle(attempt, c.plan.succeeded(next), now)
+		c.settle(attempt, next.refreshWithin(c.plan.minTTL, rand.Float64()), now)
 	case !attempt.overdue:
 		c.fail(attempt, err, now)
 	}

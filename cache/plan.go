@@ -133,12 +133,6 @@ func (p *plan) announce() {
 	}
 }
 
-// succeeded draws the next refresh of s, the new credentials, and returns it so.
-func (p *plan) succeeded(s *snapshot) *snapshot {
-	p.woken = false
-	return s.refreshWithin(p.minTTL, rand.Float64())
-}
-
 // failed sets the waits after the failure that led to s.
 func (p *plan) failed(s *snapshot, now schedule.Moment) {
 	wait := schedule.RetryAfter(s.failures, s.left(now), s.permanent, rand.Float64())

@@ -113,13 +113,15 @@ func TestPromise5AnExpiredTokenThatIsReplacedGivesCredentialsWithin3Seconds(t *t
 					_, pod := newPod(t)
 					tt.fail(pod)
 					p := newProvider(t, pod.Options)
-					_, err := p.Retrieve(t.Context())
-					require.ErrorIs(t, err, tt.kind)
-					time.Sleep(broken)
+					for start := time.Now(); time.Since(start) <= broken; time.Sleep(200 * time.Millisecond) {
+						_, err := p.Retrieve(t.Context())
+						require.ErrorIs(t, err, tt.kind)
+					}
 					tt.mending(pod)
 					start := time.Now()
 					for {
-						if _, err = p.Retrieve(t.Context()); err == nil {
+						_, err := p.Retrieve(t.Context())
+						if err == nil {
 							break
 						}
 						require.ErrorIs(t, err, tt.kind)
@@ -130,6 +132,31 @@ func TestPromise5AnExpiredTokenThatIsReplacedGivesCredentialsWithin3Seconds(t *t
 			})
 		}
 	}
+}
+
+func TestPromise5AfterAFailedExchangeARotationIsTriedWithinTwoSeconds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k, pod := newPod(t)
+		p := newProvider(t, pod.Options)
+		retrieve(t, p)
+		time.Sleep(10*time.Minute + 300*time.Millisecond) // the watch looks once a minute
+		pod.RotateWith(-time.Hour)
+		require.ErrorIs(t, p.Refresh(t.Context()), irsa.ErrTokenExpired)
+		for range 20 {
+			time.Sleep(20 * time.Second) // the waits are long by now
+		}
+		calls := k.STS.CallCount()
+		pod.Rotate()
+		time.Sleep(2 * time.Second)
+		assert.Equal(t, calls+1, k.STS.CallCount())
+		assert.Zero(t, p.Status().Failures)
+		pod.RotateWith(-time.Hour) // and the same again, from the start of a failure
+		require.ErrorIs(t, p.Refresh(t.Context()), irsa.ErrTokenExpired)
+		time.Sleep(9 * time.Second) // between the attempts after 7.2 and 15.2 seconds
+		pod.Rotate()
+		time.Sleep(2 * time.Second)
+		assert.Zero(t, p.Status().Failures)
+	})
 }
 
 func TestPromise5EveryExchangeUsesTheTokenOfTheMoment(t *testing.T) {

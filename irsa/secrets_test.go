@@ -30,14 +30,20 @@ import (
 
 // output collects all that could be read by somebody.
 type output struct {
-	mu sync.Mutex
-	bytes.Buffer
+	mu   sync.Mutex
+	text bytes.Buffer
 }
 
 func (o *output) Write(b []byte) (int, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return o.Buffer.Write(b)
+	return o.text.Write(b)
+}
+
+func (o *output) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.String()
 }
 
 // print writes v with every verb and marshaller there is.
@@ -164,7 +170,6 @@ func TestNoSecretIsEverPrinted(t *testing.T) {
 				out.print(err)
 				pod.Rotate()
 				time.Sleep(time.Minute)
-				time.Sleep(10 * time.Minute)
 				_, err = p.Retrieve(t.Context())
 				out.print(err)
 				synctest.Wait()
@@ -206,7 +211,7 @@ func TestATokenThatSTSRepeatsIsRedacted(t *testing.T) {
 				var out output
 				_, pod := newPod(t)
 				p := newProvider(t, pod.Options, func(o *irsa.Options) {
-					o.HTTPClient = &http.Client{Transport: answer(func(*http.Request) string { return fmt.Sprintf(body, tt.reply(pod.Token())) })}
+					o.HTTPClient = &http.Client{Transport: answer{http.StatusBadRequest, func(*http.Request) string { return fmt.Sprintf(body, tt.reply(pod.Token())) }}}
 					o.Logger = slog.New(slog.NewTextHandler(&out, &slog.HandlerOptions{Level: slog.LevelDebug}))
 				})
 				err := p.Refresh(t.Context())
@@ -219,19 +224,39 @@ func TestATokenThatSTSRepeatsIsRedacted(t *testing.T) {
 	}
 }
 
-// answer is a transport that answers with 400 and that body.
-type answer func(*http.Request) string
+func TestWhatTheSDKKeepsOfABrokenReplyIsRemoved(t *testing.T) {
+	const secret = "hJ8fWq3kLm9pXz2vBn6tRy4uGd7sAe1c"
+	var out output
+	_, pod := newPod(t)
+	p := newProvider(t, pod.Options, func(o *irsa.Options) {
+		o.HTTPClient = &http.Client{Transport: answer{http.StatusOK, func(*http.Request) string {
+			return "<AssumeRoleWithWebIdentityResponse><AssumeRoleWithWebIdentityResult><Credentials><SecretAccessKey>" + secret + "</SecretAccessKey><Exp"
+		}}}
+	})
+	err := p.Refresh(t.Context())
+	var reply *smithy.DeserializationError
+	require.ErrorAs(t, err, &reply)
+	assert.Empty(t, reply.Snapshot)
+	out.print(err)
+	requireSilent(t, &out, secret)
+}
+
+// answer is a transport that answers with that status and body.
+type answer struct {
+	status int
+	body   func(*http.Request) string
+}
 
 func (a answer) RoundTrip(r *http.Request) (*http.Response, error) {
 	return &http.Response{
-		StatusCode: http.StatusBadRequest,
+		StatusCode: a.status,
 		Header:     http.Header{},
-		Body:       io.NopCloser(strings.NewReader(a(r))),
+		Body:       io.NopCloser(strings.NewReader(a.body(r))),
 		Request:    r,
 	}, nil
 }
 
-func TestACallersOwnClientDoesNotLogTheTokenOrTheReply(t *testing.T) {
+func TestACallersOwnClientMakesOneRequestAnAttemptAndDoesNotLogItsBody(t *testing.T) {
 	var out output
 	k, pod := newPod(t)
 	p := newProvider(t, pod.Options, func(o *irsa.Options) {
@@ -243,6 +268,11 @@ func TestACallersOwnClientDoesNotLogTheTokenOrTheReply(t *testing.T) {
 		})
 	})
 	creds := retrieve(t, p)
+	k.STS.Fail(irsatest.Unavailable, -1)
+	k.STS.ForgetCalls()
+	require.Error(t, p.Refresh(t.Context()))
+	require.NoError(t, p.Close())
+	assert.Equal(t, 1, k.STS.CallCount())
 	fmt.Fprintln(&out, "done")
 	requireSilent(t, &out, append(tokenParts(pod.Token()), creds.SecretAccessKey, creds.SessionToken)...)
 }
