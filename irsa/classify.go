@@ -91,7 +91,7 @@ func (e *Error) cureOf() string {
 		return "check that the projected volume is mounted"
 	case errors.As(e.err, &tooLong):
 		return fmt.Sprintf("the reply has more than %d bytes, so it is not from STS: check the endpoint and the proxy", tooLong.Limit)
-	case errors.Is(e.err, context.DeadlineExceeded):
+	case e.Is(ErrUnavailable) && e.Code == "":
 		return "check the way to STS: its endpoint, a proxy, a network policy"
 	default:
 		return ""

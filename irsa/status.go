@@ -8,7 +8,8 @@ import (
 	"github.com/irsakit/irsakit/cache"
 )
 
-// Status is how a [Provider] is doing at one moment. It holds no secret.
+// Status is how a [Provider] is doing at one moment. It holds no secret. Its State
+// is one of those of package cache, such as [cache.Fresh].
 type Status struct {
 	cache.Status
 

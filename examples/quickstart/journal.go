@@ -6,7 +6,6 @@ import (
 	"log/slog"
 	"strings"
 	"sync"
-	"time"
 )
 
 // journal is a slog.Handler that puts what the library logs into the time line: the
@@ -37,21 +36,21 @@ func (j *journal) count(level slog.Level) int {
 func (j *journal) Enabled(_ context.Context, level slog.Level) bool { return level >= slog.LevelInfo }
 
 func (j *journal) Handle(_ context.Context, r slog.Record) error {
-	var attrs []string
+	var texts []string
 	add := func(a slog.Attr) bool {
 		value := a.Value.Resolve()
 		text := value.String()
 		if value.Kind() == slog.KindTime {
 			text = fmt.Sprintf("%.1f s", j.screen.at(value.Time()).Seconds())
 		}
-		attrs = append(attrs, strings.ReplaceAll(a.Key, "_", " ")+": "+text)
+		texts = append(texts, strings.ReplaceAll(a.Key, "_", " ")+": "+text)
 		return true
 	}
 	for _, a := range j.attrs {
 		add(a)
 	}
 	r.Attrs(add)
-	j.screen.logged(r.Level, r.Message, attrs)
+	j.screen.logged(r.Level, r.Message, texts)
 
 	j.lines.mu.Lock()
 	defer j.lines.mu.Unlock()

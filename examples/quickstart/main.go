@@ -37,7 +37,7 @@ func main() {
 func run(ctx context.Context, out io.Writer) error {
 	screen := newScreen(out, viewOf(out))
 	log := newJournal(screen)
-	slog.SetDefault(slog.New(log))
+	slog.SetDefault(slog.New(log)) // where the library logs
 
 	// What EKS and AWS do: a service account, a role that trusts it, a pod.
 	kit, err := irsatest.Start()

@@ -79,7 +79,7 @@ func (s *show) firstCredentials(ctx context.Context) error {
 		return fmt.Errorf("there were %d STS calls, not one for all callers", n)
 	}
 	seen := s.callers.seen()
-	s.screen.claim("First credentials: %s. All callers waited, %v, for one STS call.", seen.key, short(seen.firstWait))
+	s.screen.claim("First credentials: %s. All callers waited %v for one call.", seen.key, short(seen.firstWait))
 	return nil
 }
 

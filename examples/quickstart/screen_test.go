@@ -1,0 +1,142 @@
+package main
+
+import (
+	"context"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// terminal is a fake one: what it shows is its lines.
+type terminal struct {
+	mu    sync.Mutex
+	raw   strings.Builder
+	lines []string
+}
+
+var escape = regexp.MustCompile(`^\x1b\[[?0-9;]*[A-Za-z]`)
+
+func (term *terminal) Write(p []byte) (int, error) {
+	term.mu.Lock()
+	defer term.mu.Unlock()
+	term.raw.Write(p)
+	if len(term.lines) == 0 {
+		term.lines = []string{""}
+	}
+	for text := string(p); text != ""; {
+		last := len(term.lines) - 1
+		code := escape.FindString(text)
+		switch {
+		case strings.HasPrefix(text, toStart):
+			term.lines[last] = ""
+			text = text[len(toStart):]
+		case code != "": // colours and wrapping do not move anything
+			text = text[len(code):]
+		case text[0] == '\n':
+			term.lines = append(term.lines, "")
+			text = text[1:]
+		default:
+			term.lines[last] += text[:1]
+			text = text[1:]
+		}
+	}
+	return len(p), nil
+}
+
+func (term *terminal) shows() []string {
+	term.mu.Lock()
+	defer term.mu.Unlock()
+	return append([]string(nil), term.lines...)
+}
+
+func (term *terminal) received() string {
+	term.mu.Lock()
+	defer term.mu.Unlock()
+	return term.raw.String()
+}
+
+func TestALiveViewKeepsOneStatusLineBelowTheTimeLine(t *testing.T) {
+	t.Parallel()
+	var term terminal
+	s := newScreen(&term, view{live: true, colour: true})
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan struct{})
+	looks := 0
+	go func() {
+		defer close(ended)
+		s.follow(ctx, func() string { looks++; return "look " + strings.Repeat("I", looks) })
+	}()
+	last := func() string { lines := term.shows(); return append(lines, "")[max(0, len(lines)-1)] }
+
+	require.Eventually(t, func() bool { return last() == "look II" }, 5*time.Second, time.Millisecond)
+	s.event("one %s", "happens")
+	s.claim("it has happened")
+
+	lines := term.shows()
+	require.Len(t, lines, 3)
+	assert.Regexp(t, `^ +0\.\d s  ▸ one happens$`, lines[0])
+	assert.Regexp(t, `^ +0\.\d s  ✓ it has happened$`, lines[1])
+	assert.Regexp(t, `^look I+$`, lines[2])
+	assert.Contains(t, term.received(), green)
+
+	cancel()
+	<-ended
+	assert.Empty(t, last(), "the status line is removed")
+	assert.Equal(t, strings.Count(term.received(), noWrap), strings.Count(term.received(), rewrap), "the terminal wraps lines again")
+}
+
+func TestAViewWithoutColourIsStillLive(t *testing.T) {
+	t.Parallel()
+	var term terminal
+	s := newScreen(&term, view{live: true})
+	s.setStatus("fresh")
+	s.claim("it has happened")
+
+	assert.Equal(t, "fresh", term.shows()[1])
+	assert.NotRegexp(t, `\x1b\[\d*m`, term.received())
+}
+
+func TestTheStatusLineTellsOfCredentialsAndCallers(t *testing.T) {
+	t.Parallel()
+	s, _ := newShow(t)
+	assert.Equal(t, "         empty   ──────────────────── 0.0 s left, 0 calls, 0 errors", s.status())
+
+	_, err := s.provider.Retrieve(t.Context())
+	require.NoError(t, err)
+	s.callers.note(false, 0, "ASIAEXAMPLEAAAA", nil)
+	assert.Regexp(t, `^         fresh   ━{20} 35\d\d\.\d s left, 1 calls, 0 errors$`, s.status())
+
+	require.NoError(t, s.provider.Close())
+	assert.Contains(t, s.status(), "closed")
+}
+
+func TestOnlyATerminalGetsALiveView(t *testing.T) {
+	t.Parallel()
+	device := fs.ModeDevice | fs.ModeCharDevice
+	assert.Equal(t, view{live: true, colour: true}, viewFor(device, "xterm-256color", ""))
+	assert.Equal(t, view{live: true}, viewFor(device, "xterm-256color", "1"))
+	assert.Equal(t, view{}, viewFor(device, "dumb", ""))
+	assert.Equal(t, view{}, viewFor(device, "", ""))
+	assert.Equal(t, view{}, viewFor(fs.ModeNamedPipe, "xterm-256color", ""))
+
+	file, err := os.Create(filepath.Join(t.TempDir(), "out"))
+	require.NoError(t, err)
+	defer file.Close()
+	assert.Equal(t, view{}, viewOf(file))
+	assert.Equal(t, view{}, viewOf(&terminal{}))
+}
+
+func TestWrap(t *testing.T) {
+	t.Parallel()
+	assert.Equal(t, []string{"a long", "line"}, wrap("a long  line", 8))
+	assert.Equal(t, []string{"unbreakable", "word"}, wrap("unbreakable word", 8))
+	assert.Equal(t, []string{""}, wrap("", 8))
+}
