@@ -19,7 +19,7 @@ import (
 type Cache struct {
 	source aws.CredentialsProvider
 	opts   Options
-	now    func() schedule.Moment
+	base   time.Time // where its elapsed time starts
 	state  atomic.Pointer[snapshot]
 	events *events
 
@@ -33,7 +33,7 @@ type Cache struct {
 // One call of source.Retrieve is one attempt. It gets a context of the Cache's own,
 // with the limit of [Options], and must not retry for long itself: the Cache does.
 func New(source aws.CredentialsProvider, optFns ...func(*Options)) *Cache {
-	c := &Cache{source: source, now: systemClock()}
+	c := &Cache{source: source, base: time.Now()}
 	for _, fn := range optFns {
 		fn(&c.opts)
 	}
@@ -43,11 +43,8 @@ func New(source aws.CredentialsProvider, optFns ...func(*Options)) *Cache {
 	return c
 }
 
-// systemClock returns a clock that reads the wall and the monotonic clock at once.
-func systemClock() func() schedule.Moment {
-	base := time.Now()
-	return func() schedule.Moment { return schedule.At(time.Now(), base) }
-}
+// now reads the wall and the monotonic clock at once.
+func (c *Cache) now() schedule.Moment { return schedule.At(time.Now(), c.base) }
 
 // Retrieve returns valid credentials. While it has them it returns at once,
 // without I/O or allocation, even where ctx has ended.
@@ -63,10 +60,11 @@ func systemClock() func() schedule.Moment {
 // them: 10 s before their end, or 1 % of their life if that is less.
 func (c *Cache) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	s := c.state.Load()
-	if s.calm.Reached(c.now()) {
-		return c.wait(ctx, 0)
+	now := time.Now()
+	if now.Before(s.calm.elapsed) && now.UnixNano() < s.calm.wall {
+		return s.creds, nil
 	}
-	return s.creds, nil
+	return c.wait(ctx, 0)
 }
 
 // Refresh makes a new attempt and waits for it, but no longer than ctx lasts: the

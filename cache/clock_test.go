@@ -2,6 +2,7 @@ package cache
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync/atomic"
 	"testing"
@@ -15,117 +16,157 @@ import (
 	"github.com/irsakit/irsakit/internal/schedule"
 )
 
-// steppedClock is a clock whose wall and elapsed time can be moved apart, which the
-// time of a bubble cannot.
-type steppedClock struct {
-	read          func() schedule.Moment
-	wall, elapsed atomic.Int64
+// step lets c see its clocks jump by so much, which those of a bubble cannot: it
+// moves all that c has noted the other way instead. A timer that is set stays where
+// it was.
+func step(c *Cache, wall, elapsed time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	s := *c.state.Load()
+	for _, m := range []*schedule.Moment{
+		&s.until, &s.due, &s.received, &s.refreshAt,
+		&c.plan.spaced, &c.plan.retry.serving, &c.plan.retry.empty, &c.plan.refusal, &c.plan.refusable,
+	} {
+		if *m != schedule.Never() && *m != (schedule.Moment{}) {
+			m.Wall -= int64(wall)
+			m.Elapsed -= elapsed
+		}
+	}
+	c.store(&s)
 }
 
-func (s *steppedClock) now() schedule.Moment {
-	m := s.read()
-	return schedule.Moment{Wall: m.Wall + s.wall.Load(), Elapsed: m.Elapsed + time.Duration(s.elapsed.Load())}
-}
-
-// newStepped returns a Cache with a steppedClock, around a source whose credentials
-// live for an hour of real time, whatever the wall clock shows.
-func newStepped(t *testing.T) (*Cache, *steppedClock, *atomic.Int32) {
-	clock := &steppedClock{read: systemClock()}
-	var calls atomic.Int32
-	c := New(aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
+// numbered returns a Cache around a source that fails while broken is set, and else
+// gives credentials for an hour, AK1, AK2 and so on.
+func numbered(t *testing.T) (c *Cache, calls *atomic.Int32, broken *atomic.Bool) {
+	calls, broken = new(atomic.Int32), new(atomic.Bool)
+	c = New(aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
+		if broken.Load() {
+			return aws.Credentials{}, errors.New("broken")
+		}
 		return aws.Credentials{
 			AccessKeyID:     fmt.Sprintf("AK%d", calls.Add(1)),
 			SecretAccessKey: "secret",
 			CanExpire:       true,
-			Expires:         clock.now().Add(time.Hour).Time(),
+			Expires:         time.Now().Add(time.Hour),
 		}, nil
 	}))
-	c.now = clock.now
 	t.Cleanup(func() { assert.NoError(t, c.Close()) })
-	return c, clock, &calls
+	return c, calls, broken
+}
+
+func key(t *testing.T, p aws.CredentialsProvider) string {
+	t.Helper()
+	creds, err := p.Retrieve(t.Context())
+	require.NoError(t, err)
+	return creds.AccessKeyID
 }
 
 func TestClockStepsAndSuspendsNeverLetExpiredCredentialsOut(t *testing.T) {
 	for _, tt := range []struct {
 		name          string
-		wall, elapsed time.Duration // how the clocks move apart
-		truly         time.Duration // how much of the life really passes then
+		wall, elapsed time.Duration // how far the clocks jump
 		want          string
 	}{
-		{"the wall clock steps an hour ahead", time.Hour, 0, 0, "AK2"},
-		{"the wall clock steps an hour back, and little time passes", -time.Hour, 0, 10 * time.Minute, "AK1"},
-		{"the wall clock steps an hour back, and an hour passes", -time.Hour, time.Hour, time.Hour, "AK2"},
-		{"a suspend of two hours, which the elapsed clock does not count", 2 * time.Hour, 0, 2 * time.Hour, "AK2"},
-		{"a starved process, whose timers are two hours late", 2 * time.Hour, 2 * time.Hour, 2 * time.Hour, "AK2"},
+		{"the wall clock steps an hour ahead", time.Hour, 0, "AK2"},
+		{"the wall clock steps an hour back", -time.Hour, 0, "AK1"},
+		{"the wall clock steps an hour back, and an hour passes", 0, time.Hour, "AK2"},
+		{"a suspend of two hours, which the elapsed clock does not count", 2 * time.Hour, 0, "AK2"},
+		{"a starved process, whose timers are two hours late", 2 * time.Hour, 2 * time.Hour, "AK2"},
+		{"a starved process, until just before the end of serving", time.Hour - 10*time.Second - 1, time.Hour - 10*time.Second - 1, "AK1"},
+		{"a starved process, until the end of serving", time.Hour - 10*time.Second, time.Hour - 10*time.Second, "AK2"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				c, clock, _ := newStepped(t)
-				_, err := c.Retrieve(t.Context())
-				require.NoError(t, err)
-				clock.wall.Store(int64(tt.wall))
-				clock.elapsed.Store(int64(tt.elapsed))
-				creds, err := c.Retrieve(t.Context())
-				require.NoError(t, err)
-				assert.Equal(t, tt.want, creds.AccessKeyID)
-				_, err = c.MinTTL(time.Minute).Retrieve(t.Context())
-				require.NoError(t, err)
+				c, _, _ := numbered(t)
+				require.Equal(t, "AK1", key(t, c))
+				step(c, tt.wall, tt.elapsed)
+				assert.Equal(t, tt.want, key(t, c))
+			})
+			synctest.Test(t, func(t *testing.T) {
+				c, _, _ := numbered(t)
+				view := c.MinTTL(0)
+				require.Equal(t, "AK1", key(t, view))
+				step(c, tt.wall, tt.elapsed)
+				assert.Equal(t, tt.want, key(t, view))
 			})
 		})
 	}
 }
 
-func TestAfterABackwardStepTheCredentialsEndWithTheirLife(t *testing.T) {
+func TestWhileSTSFailsAStepMakesAnErrorOfExpiredCredentials(t *testing.T) {
+	for _, jump := range []struct{ wall, elapsed time.Duration }{{time.Hour, 0}, {0, time.Hour}} {
+		synctest.Test(t, func(t *testing.T) {
+			c, _, broken := numbered(t)
+			key(t, c)
+			broken.Store(true)
+			step(c, jump.wall, jump.elapsed)
+			assert.Equal(t, Expired, c.Status().State)
+			creds, err := c.Retrieve(t.Context())
+			require.Error(t, err)
+			assert.Equal(t, aws.Credentials{}, creds)
+		})
+	}
+}
+
+func TestAfterABackwardStepTheRefreshComesByTheElapsedClock(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c, clock, calls := newStepped(t)
-		_, err := c.Retrieve(t.Context())
-		require.NoError(t, err)
-		clock.wall.Store(int64(-time.Hour))
-		time.Sleep(50 * time.Minute) // the refresh came by the elapsed clock
+		c, calls, _ := numbered(t)
+		key(t, c)
+		step(c, -time.Hour, 0)
+		time.Sleep(50 * time.Minute)
 		assert.EqualValues(t, 2, calls.Load())
 		assert.Equal(t, Fresh, c.Status().State)
 	})
 }
 
-func TestARetrieveAfterALateTimerStartsTheRefresh(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		c, clock, calls := newStepped(t)
-		_, err := c.Retrieve(t.Context())
-		require.NoError(t, err)
-		clock.wall.Store(int64(50 * time.Minute)) // suspended for so long: past the refresh
-		creds, err := c.Retrieve(t.Context())
-		require.NoError(t, err)
-		assert.Equal(t, "AK1", creds.AccessKeyID, "it does not wait")
-		synctest.Wait()
-		assert.EqualValues(t, 2, calls.Load())
-	})
+func TestARetrieveAfterALateTimerStartsTheRefreshAndDoesNotWait(t *testing.T) {
+	for _, jump := range []struct{ wall, elapsed time.Duration }{
+		{50 * time.Minute, 0},                // a suspend
+		{50 * time.Minute, 50 * time.Minute}, // a starved process
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			c, calls, _ := numbered(t)
+			key(t, c)
+			step(c, jump.wall, jump.elapsed)
+			assert.Equal(t, "AK1", key(t, c))
+			synctest.Wait()
+			assert.EqualValues(t, 2, calls.Load())
+		})
+	}
 }
 
 func TestAStepInTheMiddleOfALongWaitDoesNotProlongIt(t *testing.T) {
+	for _, jump := range []struct{ wall, elapsed time.Duration }{{time.Hour, 0}, {0, time.Hour}, {time.Hour, time.Hour}} {
+		synctest.Test(t, func(t *testing.T) {
+			c, _, broken := numbered(t)
+			key(t, c)
+			broken.Store(true)
+			time.Sleep(52 * time.Minute) // waits of a minute by now
+			broken.Store(false)
+			step(c, jump.wall, jump.elapsed)
+			start := time.Now()
+			for c.Status().State != Fresh {
+				_, _ = c.Retrieve(t.Context())
+				time.Sleep(100 * time.Millisecond)
+			}
+			assert.LessOrEqual(t, time.Since(start), 6*time.Second)
+		})
+	}
+}
+
+func TestAJumpOfTheWallClockWhileAttemptsFailIsNoStorm(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		clock := &steppedClock{read: systemClock()}
-		var broken atomic.Bool
+		var attempts atomic.Int32
 		c := New(aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
-			if broken.Load() {
-				return aws.Credentials{}, assert.AnError
-			}
-			return aws.Credentials{AccessKeyID: "AK", SecretAccessKey: "secret", CanExpire: true, Expires: clock.now().Add(time.Hour).Time()}, nil
+			attempts.Add(1)
+			return aws.Credentials{}, errors.New("broken")
 		}))
-		c.now = clock.now
 		defer c.Close()
-		_, err := c.Retrieve(t.Context())
-		require.NoError(t, err)
-		broken.Store(true)
-		time.Sleep(52 * time.Minute) // waits of a minute by now
-		broken.Store(false)
-		clock.wall.Store(int64(time.Hour)) // the credentials have ended on one clock
-		start := time.Now()
-		for {
-			if _, err = c.Retrieve(t.Context()); err == nil {
-				break
-			}
+		for range 600 {
+			_, _ = c.Retrieve(t.Context())
+			step(c, -time.Hour, 0)
 			time.Sleep(100 * time.Millisecond)
 		}
-		assert.LessOrEqual(t, time.Since(start), 6*time.Second)
+		assert.LessOrEqual(t, attempts.Load(), int32(20))
 	})
 }

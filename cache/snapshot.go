@@ -12,10 +12,10 @@ import (
 // snapshot is the whole state that a caller can see. It is never changed: what
 // happens makes a new one.
 type snapshot struct {
+	calm  calm // until the first of until and due
 	creds aws.Credentials
 	until schedule.Moment // serving them ends; zero where there are none
 	due   schedule.Moment // from here on a Retrieve gets the next attempt begun
-	calm  schedule.Moment // the first of the two: before it a Retrieve has nothing to think of
 
 	received  schedule.Moment
 	life      time.Duration   // of the newest credentials, also when they are gone; 0 before any
@@ -28,9 +28,21 @@ type snapshot struct {
 	closed bool
 }
 
+// calm is the time in which credentials are served and no attempt is due. It ends when
+// either clock says so, and is kept in the form in which that is cheapest to see,
+// since every Retrieve looks.
+type calm struct {
+	wall    int64     // Unix nanoseconds
+	elapsed time.Time // of which the monotonic reading counts
+}
+
+// A calm lasts at most so long, since time.Time cannot tell all of an int64.
+const longestCalm = 100 * 365 * 24 * time.Hour
+
 // store makes s the state.
 func (c *Cache) store(s *snapshot) {
-	s.calm = schedule.First(s.until, s.due)
+	end := schedule.First(s.until, s.due)
+	s.calm = calm{wall: end.Wall, elapsed: c.base.Add(min(end.Elapsed, longestCalm))}
 	c.state.Store(s)
 }
 
