@@ -2,6 +2,7 @@ package cache_test
 
 import (
 	"context"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -30,11 +31,12 @@ func TestRefusedCredentialsAreNeverServedAgain(t *testing.T) {
 
 func TestInvalidateDuringAnAttemptKeepsItsResult(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &source{life: time.Hour, delay: 10 * time.Second}
-		s.delay = 5 * time.Second
+		s := &source{life: time.Hour, delay: 5 * time.Second}
 		c := newCache(t, s)
 		first := retrieve(t, c)
-		go func() { assert.NoError(t, c.Refresh(t.Context())) }()
+		var wg sync.WaitGroup
+		wg.Go(func() { assert.NoError(t, c.Refresh(t.Context())) })
+		defer wg.Wait()
 		time.Sleep(time.Second)
 		c.Invalidate(first)
 		assert.Equal(t, "AK2", retrieve(t, c).AccessKeyID)

@@ -12,15 +12,15 @@ import (
 // The kinds of failure, for errors.Is. They are contract; the texts of errors are
 // not.
 var (
-	ErrNotConfigured  = errors.New("not configured")            // a setting is missing or invalid
-	ErrTokenFile      = errors.New("token cannot be read")      // nor is there one in the file
-	ErrTokenExpired   = errors.New("token expired")             // says STS
-	ErrTokenRejected  = errors.New("token rejected")            // by STS: its provider, audience or key
-	ErrAccessDenied   = errors.New("access denied")             // the role does not trust the token
-	ErrThrottled      = errors.New("throttled")                 // by STS
-	ErrUnavailable    = errors.New("STS unavailable")           // no answer, or none from STS
-	ErrInvalidRequest = errors.New("invalid request")           // something that was asked for cannot be had
-	ErrClosed         = fmt.Errorf("irsa: %w", cache.ErrClosed) // the Provider has been closed
+	ErrNotConfigured  = errors.New("not configured")       // a setting is missing or invalid
+	ErrTokenFile      = errors.New("token cannot be read") // nor is there one in the file
+	ErrTokenExpired   = errors.New("token expired")        // says STS
+	ErrTokenRejected  = errors.New("token rejected")       // by STS: its provider, audience or key
+	ErrAccessDenied   = errors.New("access denied")        // the role does not trust the token
+	ErrThrottled      = errors.New("throttled")            // by STS
+	ErrUnavailable    = errors.New("STS unavailable")      // no answer, or none from STS
+	ErrInvalidRequest = errors.New("invalid request")      // something that was asked for cannot be had
+	ErrClosed         = cache.ErrClosed                    // the Provider has been closed
 )
 
 // Error is what every method of this package returns that fails. errors.Is tells

@@ -72,7 +72,9 @@ func TestInvalidateDuringAnExchangeKeepsItsResult(t *testing.T) {
 		p := newProvider(t, pod.Options)
 		first := retrieve(t, p)
 		k.STS.SetLatency(5 * time.Second)
-		go func() { assert.NoError(t, p.Refresh(t.Context())) }()
+		var wg sync.WaitGroup
+		wg.Go(func() { assert.NoError(t, p.Refresh(t.Context())) })
+		defer wg.Wait()
 		time.Sleep(2 * time.Second)
 		p.Invalidate(first)
 		second := retrieve(t, p)
