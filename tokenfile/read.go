@@ -54,14 +54,17 @@ func readOnce(path string) (Token, error) {
 		return Token{}, fmt.Errorf("tokenfile: %w", err)
 	}
 	defer file.Close()
-	text, err := io.ReadAll(io.LimitReader(file, maxRead+1))
-	if err != nil {
+	// One call: to several, a file that is rewritten meanwhile gives parts of
+	// two tokens. All of a regular file comes at once.
+	text := make([]byte, maxRead+1)
+	n, err := file.Read(text)
+	if err != nil && !errors.Is(err, io.EOF) {
 		return Token{}, fmt.Errorf("tokenfile: %w", err)
 	}
-	if len(text) > maxRead {
+	if n > maxRead {
 		return Token{}, fmt.Errorf("tokenfile: %w: %s has more than %d bytes, STS takes %d to %d", ErrMalformed, path, maxRead, minSize, maxSize)
 	}
-	token, err := Parse(string(text))
+	token, err := Parse(string(text[:n]))
 	if err != nil {
 		return Token{}, fmt.Errorf("%w (%s)", err, path)
 	}

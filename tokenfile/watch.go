@@ -16,7 +16,8 @@ type WatchOptions struct {
 	// shortest life of 600 s.
 	Interval func() time.Duration
 
-	// Recheck, where it is not nil, makes Watch look at once when it receives.
+	// Recheck, where it is not nil, makes Watch look at once when it receives. A
+	// closed one does so once.
 	Recheck <-chan struct{}
 }
 
@@ -37,6 +38,7 @@ func Watch(ctx context.Context, path string, optFns ...func(*WatchOptions)) iter
 		fn(&opts)
 	}
 	return func(yield func(Token, error) bool) {
+		opts := opts
 		var last string // empty after an error, which no token is
 		failing := false
 		for ctx.Err() == nil {
@@ -52,7 +54,7 @@ func Watch(ctx context.Context, path string, optFns ...func(*WatchOptions)) iter
 }
 
 // wait returns when it is time for the next look, or ctx has ended.
-func (o WatchOptions) wait(ctx context.Context) {
+func (o *WatchOptions) wait(ctx context.Context) {
 	interval := defaultInterval
 	if o.Interval != nil {
 		if d := o.Interval(); d > 0 {
@@ -63,7 +65,10 @@ func (o WatchOptions) wait(ctx context.Context) {
 	defer timer.Stop()
 	select {
 	case <-ctx.Done():
-	case <-o.Recheck:
+	case _, open := <-o.Recheck:
+		if !open {
+			o.Recheck = nil
+		}
 	case <-timer.C:
 	}
 }

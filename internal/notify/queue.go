@@ -49,7 +49,7 @@ func (q *Queue[T]) Idle() <-chan struct{} {
 }
 
 func (q *Queue[T]) drain(drained chan struct{}) {
-	defer close(drained)
+	defer q.end(drained) // also if deliver calls runtime.Goexit
 	for {
 		v, ok := q.next()
 		if !ok {
@@ -59,11 +59,20 @@ func (q *Queue[T]) drain(drained chan struct{}) {
 	}
 }
 
+func (q *Queue[T]) end(drained chan struct{}) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.drained == drained {
+		q.drained = nil
+	}
+	close(drained)
+}
+
 func (q *Queue[T]) next() (v T, ok bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if len(q.waiting) == 0 {
-		q.waiting, q.drained = nil, nil
+		q.drained = nil // whoever puts more starts another
 		return v, false
 	}
 	v, q.waiting = q.waiting[0], q.waiting[1:]

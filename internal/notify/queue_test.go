@@ -3,6 +3,7 @@ package notify_test
 import (
 	"runtime"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -116,25 +117,30 @@ func TestIdleTellsWhenAllHasBeenDelivered(t *testing.T) {
 	})
 }
 
+// delivering counts the goroutines of all queues.
+func delivering() int {
+	synctest.Wait()
+	stacks := make([]byte, 1<<20)
+	stacks = stacks[:runtime.Stack(stacks, true)]
+	return strings.Count(string(stacks), "notify.(*Queue[...]).drain(")
+}
+
 func TestAGoroutineExistsOnlyWhileThereIsSomethingToDeliver(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		before := runtime.NumGoroutine()
 		queues := make([]*notify.Queue[int], 100)
 		for i := range queues {
 			deliver, _ := record(time.Second)
 			queues[i] = notify.NewQueue(deliver)
 		}
-		assert.Equal(t, before, runtime.NumGoroutine())
+		assert.Zero(t, delivering())
 		for range 3 {
 			for _, q := range queues {
 				q.Put(1)
 				q.Put(2)
 			}
-			synctest.Wait()
-			assert.Equal(t, before+len(queues), runtime.NumGoroutine(), "one for each")
+			assert.Equal(t, len(queues), delivering(), "one for each")
 			time.Sleep(2 * time.Second)
-			synctest.Wait()
-			assert.Equal(t, before, runtime.NumGoroutine())
+			assert.Zero(t, delivering())
 		}
 	})
 }
@@ -182,4 +188,19 @@ func TestManyMayPutAtOnce(t *testing.T) {
 	assert.Equal(t, each+1, last[0], "the newest is delivered")
 	require.LessOrEqual(t, delivered.Load(), int32(producers*each+1))
 	assert.GreaterOrEqual(t, delivered.Load(), int32(64))
+}
+
+func TestADeliveryThatEndsItsGoroutineDoesNotSilenceTheQueue(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var got []int
+		q := notify.NewQueue(func(v int) {
+			got = append(got, v)
+			runtime.Goexit() // as t.FailNow does
+		})
+		q.Put(1)
+		synctest.Wait()
+		q.Put(2)
+		<-q.Idle()
+		assert.Equal(t, []int{1, 2}, got)
+	})
 }

@@ -34,7 +34,7 @@ func MaxMinTTL(life time.Duration) time.Duration {
 func RefreshAfter(life, minTTL time.Duration, r float64) time.Duration {
 	end := life / 10 * 8
 	if minTTL <= MaxMinTTL(life) {
-		end = min(end, (life-Margin(life)-minTTL)/10*9)
+		end = min(end, (life-minTTL)/10*9) // the margin is less than the rest
 	}
 	return spread(end/4*3, end, r)
 }

@@ -16,7 +16,7 @@ const (
 	year = 365 * 24 * time.Hour
 
 	// Of random cases in each test.
-	draws = 20_000
+	draws = 10_000
 
 	// The largest number that rand.Float64 draws.
 	almostOne = 1 - 1.0/(1<<53)

@@ -1,0 +1,319 @@
+package tokenfile_test
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/irsakit/irsakit/tokenfile"
+)
+
+// news is what a watch yielded, and when after its start.
+type news struct {
+	at    time.Duration
+	token string // its subject
+	err   error
+}
+
+// watch follows the file at path for so long, and returns all that it yielded.
+func watch(t *testing.T, path string, length time.Duration, optFns ...func(*tokenfile.WatchOptions)) (all []news) {
+	t.Helper()
+	start := time.Now()
+	ctx, cancel := context.WithTimeout(t.Context(), length)
+	defer cancel()
+	for token, err := range tokenfile.Watch(ctx, path, optFns...) {
+		all = append(all, news{time.Since(start), token.Claims().Subject, err})
+	}
+	assert.Equal(t, length, time.Since(start), "it ends with its context")
+	return all
+}
+
+// after runs change so long from now.
+func after(t *testing.T, d time.Duration, change func()) {
+	t.Helper()
+	timer := time.AfterFunc(d, change)
+	t.Cleanup(func() { timer.Stop() })
+}
+
+func every(d time.Duration) func(*tokenfile.WatchOptions) {
+	return func(o *tokenfile.WatchOptions) { o.Interval = func() time.Duration { return d } }
+}
+
+func TestWatchYieldsTheTokenAndThenEachChange(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		path := write(t, of("first"))
+		after(t, 90*time.Second, func() { rewrite(t, path, of("second")) })
+		after(t, 200*time.Second, func() { rewrite(t, path, of("third")) })
+		after(t, 210*time.Second, func() { rewrite(t, path, of("fourth")) }) // nobody has seen the third
+		after(t, 310*time.Second, func() { rewrite(t, path, of("first")) })  // it counts as new
+		assert.Equal(t, []news{
+			{0, "first", nil},
+			{2 * time.Minute, "second", nil},
+			{4 * time.Minute, "fourth", nil},
+			{6 * time.Minute, "first", nil},
+		}, watch(t, path, 550*time.Second))
+	})
+}
+
+func TestWatchYieldsNothingForEqualContent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		v := volume{t.TempDir()}
+		v.swap(t, of("first"))
+		after(t, 30*time.Second, func() { v.swap(t, of("first")) }) // another directory and inode
+		after(t, 90*time.Second, func() { rewrite(t, v.path(), of("first")+"\n") })
+		after(t, 150*time.Second, func() { assert.NoError(t, os.Chtimes(v.path(), time.Now(), time.Now())) })
+		assert.Equal(t, []news{{0, "first", nil}}, watch(t, v.path(), time.Hour+time.Second))
+	})
+}
+
+func TestWatchSeesTheKubeletsSwap(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		v := volume{t.TempDir()}
+		v.swap(t, of("first"))
+		after(t, 30*time.Second, func() { v.swap(t, of("second")) })
+		after(t, 90*time.Second, func() { v.swap(t, of("third")) })
+		assert.Equal(t, []news{
+			{0, "first", nil}, {time.Minute, "second", nil}, {2 * time.Minute, "third", nil},
+		}, watch(t, v.path(), 150*time.Second))
+	})
+}
+
+func TestWatchYieldsAnErrorOnceAndThenTheToken(t *testing.T) {
+	const tries = 30 * time.Millisecond // that a look at a bad file takes
+	for _, tt := range []struct {
+		name    string
+		replace func(t *testing.T, path string)
+		want    error
+	}{
+		{"a file that is gone", func(t *testing.T, path string) { assert.NoError(t, os.Remove(path)) }, fs.ErrNotExist},
+		{"a file that is empty", func(t *testing.T, path string) { rewrite(t, path, "") }, tokenfile.ErrMalformed},
+	} {
+		for _, back := range []string{"first", "second"} {
+			t.Run(tt.name+", and then the "+back+" token", func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					path := write(t, of("first"))
+					after(t, 30*time.Second, func() { tt.replace(t, path) })
+					after(t, 10*time.Minute-time.Second, func() { rewrite(t, path, of(back)) })
+					got := watch(t, path, time.Hour+time.Second)
+					require.Len(t, got, 3)
+					assert.Equal(t, news{0, "first", nil}, got[0])
+					assert.Equal(t, time.Minute+tries, got[1].at)
+					assert.Empty(t, got[1].token)
+					require.ErrorIs(t, got[1].err, tt.want)
+					assert.Equal(t, news{10*time.Minute + 9*tries, back, nil}, got[2])
+				})
+			})
+		}
+	}
+}
+
+func TestWatchBeginsWithTheError(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		path := write(t, "no token")
+		after(t, time.Minute, func() { assert.NoError(t, os.Remove(path)) }) // another error is no news
+		after(t, 3*time.Minute, func() { rewrite(t, path, of("first")) })
+		got := watch(t, path, 10*time.Minute)
+		require.Len(t, got, 2)
+		require.ErrorIs(t, got[0].err, tokenfile.ErrMalformed)
+		assert.Equal(t, "first", got[1].token)
+		assert.NoError(t, got[1].err)
+	})
+}
+
+func TestWatchLooksAsOftenAsItIsTold(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		opts []func(*tokenfile.WatchOptions)
+		want time.Duration
+	}{
+		{"by default", nil, time.Minute},
+		{"with no interval", []func(*tokenfile.WatchOptions){every(0)}, time.Minute},
+		{"with a negative interval", []func(*tokenfile.WatchOptions){every(-time.Second)}, time.Minute},
+		{"with a short interval", []func(*tokenfile.WatchOptions){every(time.Second)}, time.Second},
+		{"with a long interval", []func(*tokenfile.WatchOptions){every(time.Hour)}, time.Hour},
+		{"with two, of which the last counts", []func(*tokenfile.WatchOptions){every(time.Hour), every(time.Second)}, time.Second},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				path := write(t, of("first"))
+				after(t, time.Millisecond, func() { rewrite(t, path, of("second")) })
+				after(t, tt.want+time.Millisecond, func() { rewrite(t, path, of("third")) })
+				assert.Equal(t, []news{
+					{0, "first", nil}, {tt.want, "second", nil}, {2 * tt.want, "third", nil},
+				}, watch(t, path, 10*tt.want+time.Millisecond, tt.opts...))
+			})
+		})
+	}
+}
+
+func TestWatchAsksForTheIntervalAfterEachLook(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var asked []time.Duration
+		start := time.Now()
+		watch(t, write(t, of("first")), 68*time.Second, func(o *tokenfile.WatchOptions) {
+			o.Interval = func() time.Duration {
+				asked = append(asked, time.Since(start))
+				return []time.Duration{time.Second, 0, 5 * time.Second, time.Hour}[len(asked)-1]
+			}
+		})
+		assert.Equal(t, []time.Duration{0, time.Second, 61 * time.Second, 66 * time.Second}, asked)
+	})
+}
+
+func TestWatchLooksAtOnceWhenItIsToldTo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		path := write(t, of("first"))
+		recheck := make(chan struct{}, 1)
+		after(t, 10*time.Second, func() {
+			rewrite(t, path, of("second"))
+			recheck <- struct{}{}
+		})
+		after(t, 20*time.Second, func() { recheck <- struct{}{} }) // nothing has changed
+		after(t, 30*time.Second, func() { rewrite(t, path, of("third")) })
+		assert.Equal(t, []news{
+			{0, "first", nil}, {10 * time.Second, "second", nil}, {80 * time.Second, "third", nil},
+		}, watch(t, path, 5*time.Minute, func(o *tokenfile.WatchOptions) { o.Recheck = recheck }))
+	})
+}
+
+func TestWatchLooksOnceWhenRecheckIsClosed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		path := write(t, of("first"))
+		recheck := make(chan struct{})
+		close(recheck)
+		var looks int
+		tokens := tokenfile.Watch(t.Context(), path, func(o *tokenfile.WatchOptions) {
+			o.Recheck = recheck
+			o.Interval = func() time.Duration { looks++; return 0 }
+		})
+		for range 2 { // each loop for itself
+			rewrite(t, path, of("first"))
+			after(t, 90*time.Second, func() { rewrite(t, path, of("second")) })
+			start := time.Now()
+			looks = 0
+			for token, err := range tokens {
+				assert.NoError(t, err)
+				if token.Claims().Subject == "second" {
+					break
+				}
+			}
+			assert.Equal(t, 2*time.Minute, time.Since(start))
+			assert.Equal(t, 3, looks, "at the start, for Recheck, and after a minute")
+		}
+	})
+}
+
+func TestWatchEndsWhenTheLoopIsLeft(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for _, path := range []string{write(t, of("first")), t.TempDir()} { // at a token, at an error
+			var got []news
+			for token, err := range tokenfile.Watch(t.Context(), path) {
+				got = append(got, news{token: token.Claims().Subject, err: err})
+				break
+			}
+			assert.Len(t, got, 1)
+		}
+	})
+}
+
+func TestWatchEndsWithItsContext(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		path := write(t, of("first"))
+		ctx, cancel := context.WithCancelCause(t.Context())
+		after(t, 90*time.Second, func() { cancel(errors.New("enough")) })
+		start, n := time.Now(), 0
+		for _, err := range tokenfile.Watch(ctx, path) {
+			assert.NoError(t, err)
+			n++
+		}
+		assert.Equal(t, 90*time.Second, time.Since(start))
+		for _, err := range tokenfile.Watch(ctx, path) { // which has ended before
+			assert.NoError(t, err)
+			n++
+		}
+		assert.Equal(t, 1, n)
+	})
+}
+
+func TestWatchWaitsForTheLoopsBody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		path := write(t, of("first"))
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		start := time.Now()
+		var got []news
+		for token, err := range tokenfile.Watch(ctx, path) {
+			got = append(got, news{time.Since(start), token.Claims().Subject, err})
+			if len(got) == 2 {
+				cancel() // nothing more is yielded
+			}
+			rewrite(t, path, of("second"))
+			time.Sleep(time.Hour)
+			rewrite(t, path, of("third"))
+		}
+		assert.Equal(t, []news{{0, "first", nil}, {time.Hour + time.Minute, "third", nil}}, got)
+	})
+}
+
+func TestEachLoopIsAWatchOfItsOwn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		path := write(t, of("first"))
+		ctx, cancel := context.WithTimeout(t.Context(), 90*time.Second)
+		defer cancel()
+		after(t, 30*time.Second, func() { rewrite(t, path, of("second")) })
+		tokens := tokenfile.Watch(ctx, path)
+		var wg sync.WaitGroup
+		for range 10 {
+			wg.Go(func() {
+				var got []string
+				for token, err := range tokens {
+					assert.NoError(t, err)
+					got = append(got, token.Claims().Subject)
+				}
+				assert.Equal(t, []string{"first", "second"}, got)
+			})
+		}
+		wg.Wait()
+	})
+}
+
+func TestWatchHasNoGoroutineOfItsOwn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ours := func() int { // those that are in the package
+			stacks := make([]byte, 1<<20)
+			stacks = stacks[:runtime.Stack(stacks, true)]
+			n := 0
+			for stack := range strings.SplitSeq(string(stacks), "\n\n") {
+				if strings.Contains(stack, "irsakit/tokenfile.") {
+					n++
+				}
+			}
+			return n
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		tokens := tokenfile.Watch(ctx, write(t, of("first")))
+		assert.Zero(t, ours(), "before the loop")
+		waited := false
+		after(t, 30*time.Second, func() {
+			waited = true
+			assert.Equal(t, 1, ours(), "the loop's own, while it waits")
+			cancel()
+		})
+		for _, err := range tokens {
+			assert.NoError(t, err)
+			assert.Equal(t, 1, ours(), "the loop's own, in its body")
+		}
+		assert.True(t, waited)
+		assert.Zero(t, ours(), "after the loop")
+	})
+}
