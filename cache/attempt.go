@@ -33,6 +33,9 @@ func (c *Cache) begin(now schedule.Moment) {
 	c.plan.begun++
 	c.plan.demand, c.plan.asked, c.plan.woken = false, false, false
 	c.plan.spaced = now.Add(schedule.Spacing)
+	if c.state.Load().err == ErrRefused { //nolint:errorlint // the very state that Invalidate makes
+		c.plan.refusable = now.Add(schedule.RefusalSpacing)
+	}
 	attempt := &call{number: c.plan.begun, began: now, cancel: cancel, returned: make(chan struct{})}
 	attempt.limit = time.AfterFunc(c.opts.AttemptTimeout+grace, func() { c.expire(attempt) })
 	c.plan.call = attempt
@@ -45,19 +48,28 @@ func (c *Cache) begin(now schedule.Moment) {
 func (c *Cache) ask(ctx context.Context, attempt *call) {
 	var creds aws.Credentials
 	err := errSourceExited
+	permanent := false
 	defer close(attempt.returned)
 	defer attempt.cancel()
+	defer func() { c.end(attempt, creds, err, permanent) }()
 	defer func() {
 		if r := recover(); r != nil {
 			err = errPanic(r)
 		}
-		c.end(attempt, creds, err)
+		permanent = c.permanent(err)
 	}()
 	creds, err = c.source.Retrieve(ctx)
 }
 
+// permanent asks the Options of an error. It must not be called with c.mu held: the
+// answer is other people's code.
+func (c *Cache) permanent(err error) bool {
+	defer func() { _ = recover() }()
+	return err != nil && c.opts.Permanent(err)
+}
+
 // end takes the result of an attempt whose source has returned.
-func (c *Cache) end(attempt *call, creds aws.Credentials, err error) {
+func (c *Cache) end(attempt *call, creds aws.Credentials, err error, permanent bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	attempt.limit.Stop()
@@ -77,42 +89,43 @@ func (c *Cache) end(attempt *call, creds aws.Credentials, err error) {
 	}
 	switch {
 	case err == nil:
-		c.settle(attempt, next.refreshWithin(c.plan.minTTL, rand.Float64()), now)
+		c.settle(attempt, next.refreshWithin(c.plan.minTTLs.of(next.life), rand.Float64()), now)
 	case !attempt.overdue:
-		c.fail(attempt, err, now)
+		c.fail(attempt, err, permanent, now)
+	default:
+		c.advanceLocked()
 	}
-	c.advanceLocked()
 }
 
 // expire counts an attempt as failed whose source has not returned in time. What it
 // returns later still counts if it is good.
 func (c *Cache) expire(attempt *call) {
+	err := fmt.Errorf("cache: the source did not return within %v: %w", c.opts.AttemptTimeout, context.DeadlineExceeded)
+	permanent := c.permanent(err)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.plan.call != attempt || c.state.Load().closed {
 		return
 	}
 	attempt.overdue = true
-	err := fmt.Errorf("cache: the source did not return within %v: %w", c.opts.AttemptTimeout, context.DeadlineExceeded)
-	c.fail(attempt, err, c.now())
+	c.fail(attempt, err, permanent, c.now())
 }
 
 // fail settles an attempt that failed. c.mu is held.
-func (c *Cache) fail(attempt *call, err error, now schedule.Moment) {
-	s := c.state.Load().failed(err, c.opts.Permanent(err))
+func (c *Cache) fail(attempt *call, err error, permanent bool, now schedule.Moment) {
+	s := c.state.Load().failed(err, permanent)
 	c.plan.failed(s, now)
 	c.settle(attempt, s, now)
 }
 
-// settle makes the outcome of an attempt known to everybody. c.mu is held.
+// settle makes the outcome of an attempt known to everybody, after it has seen to
+// the next one. c.mu is held.
 func (c *Cache) settle(attempt *call, s *snapshot, now schedule.Moment) {
 	c.plan.ended = attempt.number
-	if c.plan.call == nil {
-		s = s.waits(c.plan.due(s, s.serves(now, 0)))
-	}
 	c.store(s)
+	c.advanceLocked()
 	c.plan.announce()
-	event := c.event(s, now)
+	event := c.event()
 	event.Took = now.Elapsed - attempt.began.Elapsed
-	c.events.Put(event)
+	c.events.put(event)
 }

@@ -2,6 +2,7 @@ package cache
 
 import (
 	"context"
+	"fmt"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -53,8 +54,9 @@ func (c *Cache) now() schedule.Moment { return schedule.At(time.Now(), c.base) }
 // no longer than ctx lasts; the attempt goes on for others. After a failed attempt
 // it returns an [*Error] at once until the next attempt is due, with one
 // exception: a Cache that never had credentials keeps its callers waiting through
-// the first two failures, unless they are permanent, since they are over within
-// some two seconds more often than not. After Close it returns [ErrClosed].
+// the first two failures, unless they are permanent. The waits after them are 0.2
+// and 1 s; an attempt that is never answered takes its own limit. After Close
+// Retrieve returns [ErrClosed].
 //
 // The Expires of the credentials is the moment at which the Cache stops serving
 // them: 10 s before their end, or 1 % of their life if that is less.
@@ -68,10 +70,11 @@ func (c *Cache) Retrieve(ctx context.Context) (aws.Credentials, error) {
 }
 
 // Refresh makes a new attempt and waits for it, but no longer than ctx lasts: the
-// result is of an attempt that began after the call. Calls at the same time share
-// an attempt, attempts that are asked for begin a second apart at least, and after
-// a failed one the next attempt comes when it is due. Refresh returns nil if the
-// attempt gave new credentials, else an [*Error], ctx's error or [ErrClosed].
+// result is that after an attempt that began after the call. Calls at the same time
+// share an attempt, attempts that are asked for begin a second apart at least, and
+// after a failed one the next attempt comes when it is due. Refresh returns nil if
+// there are new credentials, else an [*Error], ctx's error or [ErrClosed]. With a ctx
+// that has ended already it only asks for the attempt, and does not block.
 func (c *Cache) Refresh(ctx context.Context) error {
 	c.mu.Lock()
 	target := c.plan.begun + 1
@@ -130,6 +133,10 @@ func (c *Cache) ProviderSources() []aws.CredentialSource {
 	return nil
 }
 
+// Format prints what it is and its state, whatever the verb: the source may hold
+// secrets.
+func (c *Cache) Format(f fmt.State, _ rune) { fmt.Fprintf(f, "cache.Cache(%s)", c.Status().State) }
+
 // Close ends the Cache: it cancels the attempt under way, waits for it and for the
 // events that are still being reported, and from then on Retrieve returns
 // [ErrClosed]. Callers that wait get it at once.
@@ -155,10 +162,12 @@ func (c *Cache) Close() error {
 			return errSourceRuns
 		}
 	}
-	select {
-	case <-c.events.Idle():
-		return nil
-	case <-limit.C:
-		return errObserverRuns
+	for _, idle := range []<-chan struct{}{c.events.logs.Idle(), c.events.tells.Idle()} {
+		select {
+		case <-idle:
+		case <-limit.C:
+			return errObserverRuns
+		}
 	}
+	return nil
 }

@@ -3,6 +3,7 @@ package cache_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"runtime"
 	"sync"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/smithy-go"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -249,8 +251,11 @@ func TestALateFailureCountsOnceAndTheNextAttemptComesAtOnce(t *testing.T) {
 			return keys(2, time.Hour), nil
 		}))
 		start := time.Now()
+		_, err := c.Retrieve(t.Context())
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		assert.Equal(t, 10100*time.Millisecond, time.Since(start), "nobody is kept waiting for a source that is stuck")
+		time.Sleep(time.Minute)
 		assert.Equal(t, "AK2", retrieve(t, c).AccessKeyID)
-		assert.Equal(t, time.Minute, time.Since(start))
 	})
 }
 
@@ -493,4 +498,64 @@ func TestACachedRetrieveAllocatesNothing(t *testing.T) {
 	retrieve(t, c)
 	assert.Zero(t, testing.AllocsPerRun(1000, func() { _, _ = c.Retrieve(ctx) }))
 	assert.Zero(t, testing.AllocsPerRun(1000, func() { _, _ = view.Retrieve(ctx) }))
+}
+
+func TestPermanentMayPanicOrUseTheCache(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		ask  func(*cache.Cache)
+	}{
+		{"panics", func(*cache.Cache) { panic("oops") }},
+		{"ends its goroutine", func(*cache.Cache) { runtime.Goexit() }},
+		{"uses the cache", func(c *cache.Cache) { c.Wake(); c.Invalidate(keys(1, time.Hour)); c.MinTTL(time.Minute) }},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := &source{life: time.Hour, broken: errBroken}
+				var c *cache.Cache
+				c = newCache(t, s, func(o *cache.Options) {
+					o.Permanent = func(error) bool { tt.ask(c); return false }
+				})
+				require.ErrorIs(t, c.Refresh(t.Context()), errBroken)
+				s.breakWith(nil)
+				retrieve(t, c)
+			})
+		})
+	}
+}
+
+func TestPrintingACacheShowsNothingOfItsSource(t *testing.T) {
+	static := credentials.NewStaticCredentialsProvider("AKIDEXAMPLE", "wJalrXUtnFEMI", "")
+	c := newCache(t, static)
+	retrieve(t, c)
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%d"} {
+		assert.Equal(t, "cache.Cache(fresh)", fmt.Sprintf(verb, c))
+	}
+}
+
+func TestACustomCauseDoesNotHideThatTheContextEnded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCache(t, &source{life: time.Hour, delay: time.Minute})
+		cause := errors.New("the request is over")
+		ctx, cancel := context.WithTimeoutCause(t.Context(), time.Second, cause)
+		defer cancel()
+		_, err := c.Retrieve(ctx)
+		assert.ErrorIs(t, err, cause)
+		assert.ErrorIs(t, err, context.DeadlineExceeded)
+	})
+}
+
+func TestRefreshWithAContextThatHasEndedOnlyAsks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &source{life: time.Hour, delay: 5 * time.Second}
+		c := newCache(t, s)
+		retrieve(t, c)
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		start := time.Now()
+		require.ErrorIs(t, c.Refresh(ctx), context.Canceled)
+		assert.Zero(t, time.Since(start))
+		time.Sleep(6 * time.Second)
+		assert.Equal(t, "AK2", retrieve(t, c).AccessKeyID)
+	})
 }

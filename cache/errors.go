@@ -32,7 +32,7 @@ var (
 type Error struct {
 	Err         error     // the last attempt's
 	Failures    int       // how many attempts have failed in a row
-	NextAttempt time.Time // zero where one is under way, or the next caller begins it
+	NextAttempt time.Time // zero where one is under way
 }
 
 // Error returns the last attempt's error and the time of the next attempt.
@@ -57,10 +57,14 @@ func (s *snapshot) failure() error {
 
 // interrupted is the error of a caller whose context ended while it waited.
 func (s *snapshot) interrupted(ctx context.Context) error {
-	if s.err == nil {
-		return fmt.Errorf("cache: waiting for credentials: %w", context.Cause(ctx))
+	err := ctx.Err()
+	if cause := context.Cause(ctx); !errors.Is(cause, err) {
+		err = fmt.Errorf("%w: %w", err, cause)
 	}
-	return fmt.Errorf("cache: waiting for credentials: %w; the last attempt failed: %w", context.Cause(ctx), s.err)
+	if s.err == nil {
+		return fmt.Errorf("cache: waiting for credentials: %w", err)
+	}
+	return fmt.Errorf("cache: waiting for credentials: %w; the last attempt failed: %w", err, s.err)
 }
 
 func errPanic(r any) error {

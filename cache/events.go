@@ -8,49 +8,54 @@ import (
 	"time"
 
 	"github.com/irsakit/irsakit/internal/notify"
-	"github.com/irsakit/irsakit/internal/schedule"
 )
 
 // Event tells that an attempt has ended, or that a service refused the credentials.
 // It holds no secret.
 type Event struct {
-	Time   time.Time     // on the local wall clock
-	Took   time.Duration // the attempt's time, 0 for refused credentials
-	Status Status        // after it; Status.Err is the attempt's error, or ErrRefused
+	Time    time.Time     // on the local wall clock
+	Took    time.Duration // the attempt's time, 0 for refused credentials
+	Refused bool          // it is refused credentials, see Cache.Invalidate
+	Status  Status        // after it; of an attempt that failed, Status.Err is why
 
 	hurts bool // callers get errors now
 }
 
-func (c *Cache) event(s *snapshot, now schedule.Moment) Event {
+// event returns an Event of the present state.
+func (c *Cache) event() Event {
+	s, now := c.state.Load(), c.now()
+	waits := s.failures == 0 && (c.plan.call != nil || s.due.Reached(now)) // for an attempt, without an error
 	return Event{
 		Time:   time.Unix(0, now.Wall),
 		Status: c.status(s, now),
-		hurts:  s.failures > 0 && !s.serves(now, 0) && !s.starting(),
+		hurts:  s.err != nil && !s.serves(now, 0) && !s.starting() && !waits,
 	}
 }
 
-// events brings events to the logger and the observer. It does not know the Cache,
-// which may be gone.
+// events brings events to the logger and, at his own pace, to the observer. It does
+// not know the Cache, which may be gone.
 type events struct {
-	*notify.Queue[Event]
 	logger  *slog.Logger
-	observe func(Event)
+	logs    *notify.Queue[Event]
 	health  health // of which the log was last told
+	observe func(Event)
+	tells   *notify.Queue[Event]
 }
 
 func newEvents(opts Options) *events {
 	e := &events{logger: opts.Logger, observe: opts.Observe}
-	e.Queue = notify.NewQueue(func(event Event) {
-		e.log(event)
-		e.tell(event)
-	})
+	e.logs, e.tells = notify.NewQueue(e.log), notify.NewQueue(e.tell)
 	return e
 }
 
-func (e *events) tell(event Event) {
-	if e.observe == nil {
-		return
+func (e *events) put(event Event) {
+	e.logs.Put(event)
+	if e.observe != nil {
+		e.tells.Put(event)
 	}
+}
+
+func (e *events) tell(event Event) {
 	defer func() {
 		if r := recover(); r != nil {
 			e.write(slog.LevelError, "credentials observer panicked", "panic", fmt.Sprint(r), "stack", string(debug.Stack()))

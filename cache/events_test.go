@@ -124,3 +124,37 @@ func TestAnObserverThatPanicsOrBlocksHarmsNobody(t *testing.T) {
 		assert.Equal(t, 65, strings.Count(log.String(), `msg="credentials observer panicked" panic=observer`))
 	})
 }
+
+func TestAnObserverThatBlocksDoesNotSilenceTheLog(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log bytes.Buffer
+		release := make(chan struct{})
+		defer close(release)
+		s := &source{life: time.Hour}
+		c := newCache(t, s, logTo(&log), func(o *cache.Options) {
+			o.Observe = func(cache.Event) { <-release }
+		})
+		retrieve(t, c)
+		s.breakWith(errBroken)
+		require.Error(t, c.Refresh(t.Context()))
+		synctest.Wait()
+		assert.Contains(t, log.String(), "credentials refresh failed")
+	})
+}
+
+func TestARefusalWhileAttemptsFailIsARefusal(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var seen recorder
+		s := &source{life: time.Hour}
+		c := newCache(t, s, func(o *cache.Options) { o.Observe = seen.observe })
+		creds := retrieve(t, c)
+		s.breakWith(errBroken)
+		require.Error(t, c.Refresh(t.Context()))
+		c.Invalidate(creds)
+		synctest.Wait()
+		require.Len(t, seen.events, 3)
+		assert.False(t, seen.events[1].Refused)
+		assert.True(t, seen.events[2].Refused)
+		assert.Equal(t, cache.Expired, seen.events[2].Status.State)
+	})
+}

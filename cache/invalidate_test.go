@@ -96,3 +96,36 @@ func TestARefusalWhileAttemptsFailWaitsForTheNextOne(t *testing.T) {
 		}
 	})
 }
+
+func TestRefusalsOfCredentialsThatCameOtherwiseDoNotAddUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &source{life: time.Hour}
+		c := newCache(t, s)
+		creds := retrieve(t, c)
+		for range 30 { // a service refuses all that Refresh brings
+			c.Invalidate(creds)
+			require.NoError(t, c.Refresh(t.Context()))
+			creds = retrieve(t, c)
+			time.Sleep(time.Second)
+		}
+		c.Invalidate(creds)
+		time.Sleep(time.Minute)
+		retrieve(t, c) // it is over after a minute
+	})
+}
+
+func TestManyRefusalsThroughAViewAreOneAttemptAMinuteToo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &source{life: time.Hour}
+		c := newCache(t, s)
+		view := c.MinTTL(10 * time.Minute)
+		for range 5 * 60 * 10 {
+			if creds, err := view.Retrieve(t.Context()); err == nil {
+				c.Invalidate(creds)
+			}
+			time.Sleep(100 * time.Millisecond)
+		}
+		assert.LessOrEqual(t, s.count(), 7)
+		assert.GreaterOrEqual(t, s.count(), 5)
+	})
+}

@@ -2,10 +2,13 @@ package cache
 
 import (
 	"context"
+	"math"
 	"math/rand/v2"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+
+	"github.com/irsakit/irsakit/internal/schedule"
 )
 
 // MinTTL returns a provider of the same credentials that always have at least d
@@ -22,25 +25,44 @@ import (
 // The view holds the Cache, which serves until it is closed. It is safe for
 // concurrent use.
 func (c *Cache) MinTTL(d time.Duration) aws.CredentialsProvider {
-	d = max(d, 0)
+	d = min(max(d, 0), math.MaxInt64/2)
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.plan.minTTLs.add(d)
 	s := c.state.Load()
-	if d > c.plan.minTTL && !s.tooShort(d) {
-		c.plan.minTTL = d
-		c.hasten(s)
+	if next := s.refreshWithin(c.plan.minTTLs.of(s.life), rand.Float64()); next.refreshAt.Elapsed < s.refreshAt.Elapsed {
+		c.store(next)
+		c.advanceLocked()
 	}
 	return &view{cache: c, minTTL: d}
 }
 
-// hasten draws the refresh of s anew where it would come too late for the views.
-// c.mu is held.
-func (c *Cache) hasten(s *snapshot) {
-	if next := s.refreshWithin(c.plan.minTTL, rand.Float64()); next.refreshAt.Elapsed < s.refreshAt.Elapsed {
-		c.store(next)
-		c.advanceLocked()
+// minTTLs are the times that views need to be left, in whole seconds, so that there
+// are no more of them than a life has seconds.
+type minTTLs map[time.Duration]struct{}
+
+func (m *minTTLs) add(d time.Duration) {
+	if *m == nil {
+		*m = minTTLs{}
 	}
+	up := (d + time.Second - 1).Truncate(time.Second)
+	(*m)[min(up, maxMinTTL)] = struct{}{}
 }
+
+// of returns the longest that credentials of that life can keep: a view that asks
+// for more gets an error, and is no reason to let the others wait.
+func (m minTTLs) of(life time.Duration) (longest time.Duration) {
+	most := schedule.MaxMinTTL(life)
+	for d := range m {
+		if d < most+time.Second { // it was rounded up
+			longest = max(longest, min(d, most))
+		}
+	}
+	return longest
+}
+
+// No session of AWS lives longer than this.
+const maxMinTTL = 36 * time.Hour
 
 // view is a Cache seen through a least time that must be left.
 type view struct {

@@ -1,11 +1,13 @@
 package cache_test
 
 import (
+	"context"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -96,5 +98,57 @@ func TestAViewHoldsTheCache(t *testing.T) {
 			time.Sleep(10 * time.Minute)
 		}
 		assert.Greater(t, s.count(), 16, "the refreshes go on")
+	})
+}
+
+func TestViewsDoNotWaitBecauseOfOneThatAsksForTooMuch(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &source{life: time.Hour, delay: time.Second}
+		c := newCache(t, s)
+		view, greedy := c.MinTTL(30*time.Minute), c.MinTTL(2*time.Hour)
+		retrieve(t, view)
+		for range 4 * 60 {
+			start := time.Now()
+			retrieve(t, view)
+			_, err := greedy.Retrieve(t.Context())
+			require.ErrorIs(t, err, cache.ErrMinTTL)
+			require.Zero(t, time.Since(start))
+			time.Sleep(time.Minute)
+		}
+	})
+}
+
+func TestAViewCountsAsSoonAsTheLifeIsLongEnough(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &source{life: 15 * time.Minute, delay: time.Second}
+		c := newCache(t, s)
+		retrieve(t, c)
+		view := c.MinTTL(30 * time.Minute)
+		_, err := view.Retrieve(t.Context())
+		require.ErrorIs(t, err, cache.ErrMinTTL)
+		s.mu.Lock()
+		s.life = time.Hour
+		s.mu.Unlock()
+		require.NoError(t, c.Refresh(t.Context()))
+		for range 4 * 60 {
+			start := time.Now()
+			retrieve(t, view)
+			require.Zero(t, time.Since(start))
+			time.Sleep(time.Minute)
+		}
+	})
+}
+
+func TestCredentialsThatDoNotExpireAreLongEnoughForEveryView(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &source{life: time.Hour}
+		c := newCache(t, aws.CredentialsProviderFunc(func(ctx context.Context) (aws.Credentials, error) {
+			creds, err := s.Retrieve(ctx)
+			creds.CanExpire = s.count() == 1
+			return creds, err
+		}))
+		retrieve(t, c)
+		require.NoError(t, c.Refresh(t.Context()))
+		retrieve(t, c.MinTTL(10*time.Hour))
 	})
 }

@@ -22,7 +22,8 @@ type Options struct {
 
 	// Permanent says of a source's error that it will not pass by itself within
 	// seconds: only somebody who changes a configuration mends it. Such errors
-	// are reported to callers at once, and the attempts come to be 30 s apart.
+	// are reported to callers at once, and the attempts come to be 30 s apart. It
+	// must not panic; if it does, the error is taken as one that will pass.
 	// Nil means every error that an AWS service gave a code to, except those
 	// that the SDK itself would retry.
 	Permanent func(error) bool
@@ -51,7 +52,12 @@ func (o *Options) setDefaults() {
 
 func refusedByService(err error) bool {
 	var api smithy.APIError
-	if !errors.As(err, &api) || api.ErrorCode() == "IDPCommunicationError" {
+	if !errors.As(err, &api) {
+		return false
+	}
+	switch api.ErrorCode() {
+	case "IDPCommunicationError", // which the SDK's STS client retries
+		"UnknownError": // the SDK's own, for a reply without a code
 		return false
 	}
 	return retry.IsErrorRetryables(retry.DefaultRetryables).IsErrorRetryable(err) != aws.TrueTernary

@@ -21,10 +21,9 @@ type plan struct {
 
 	spaced    schedule.Moment // an attempt that is asked for begins no sooner
 	retry     retryAt         // after a failure
-	refusal   schedule.Moment // an attempt because of a refused key begins no sooner
-	refusable schedule.Moment // nor the one after it
-	minTTL    time.Duration   // the most that any view needs to be left
+	refusable schedule.Moment // an attempt because of a refused key begins no sooner
 	refused   string          // access key ID that is not served again
+	minTTLs   minTTLs         // what views need to be left
 
 	timer   *time.Timer
 	changed chan struct{} // closed when anything changed that callers wait for
@@ -55,6 +54,7 @@ func (c *Cache) advanceLocked() {
 	switch {
 	case !serving && s.failures > 0 && !c.plan.demand, c.plan.begun == 0 && !c.plan.demand:
 		c.plan.rest() // nobody would notice: the next caller comes here again
+		due = schedule.Never()
 	case due.Reached(now):
 		c.begin(now)
 		return
@@ -82,8 +82,10 @@ func (p *plan) due(s *snapshot, serving bool) schedule.Moment {
 		return p.spaced
 	case serving:
 		return s.refreshAt
+	case s.err != nil: // a service refused the credentials
+		return p.refusable
 	default:
-		return p.refusal // zero, and so reached, unless a service refused the credentials
+		return schedule.Moment{} // now: there are none, or they have ended
 	}
 }
 

@@ -54,7 +54,6 @@ func (s *snapshot) fresh(creds aws.Credentials, now schedule.Moment) (*snapshot,
 	}
 	next := &snapshot{creds: creds, received: now, until: schedule.Never(), due: schedule.Never(), refreshAt: schedule.Never()}
 	if !creds.CanExpire {
-		next.life = s.life
 		return next, nil
 	}
 	next.life = schedule.Life(now, creds.Expires)

@@ -44,13 +44,14 @@ func (c *Cache) join(minTTL time.Duration, waited bool) (aws.Credentials, <-chan
 		return s.creds, nil, nil
 	}
 	c.plan.demand = true
-	if c.plan.call == nil && minTTL > 0 {
+	if c.plan.call == nil && s.serves(c.now(), 0) { // but not for as long as is needed
 		c.plan.asked = true
 	}
 	c.advanceLocked()
 	s = c.state.Load()
-	running := c.plan.call != nil && !c.plan.call.overdue
-	if s.err != nil && !s.starting() && (!running || waited) {
+	stuck := c.plan.call != nil && c.plan.call.overdue
+	running := c.plan.call != nil && !stuck
+	if s.err != nil && (stuck || !s.starting()) && (!running || waited) {
 		return aws.Credentials{}, nil, s.failure()
 	}
 	return aws.Credentials{}, c.plan.changes(), nil

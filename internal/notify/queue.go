@@ -62,7 +62,11 @@ func (q *Queue[T]) drain(drained chan struct{}) {
 func (q *Queue[T]) end(drained chan struct{}) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.drained == drained {
+	if q.drained == drained { // deliver has ended the goroutine
+		if len(q.waiting) > 0 {
+			go q.drain(drained)
+			return
+		}
 		q.drained = nil
 	}
 	close(drained)

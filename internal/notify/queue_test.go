@@ -198,9 +198,11 @@ func TestADeliveryThatEndsItsGoroutineDoesNotSilenceTheQueue(t *testing.T) {
 			runtime.Goexit() // as t.FailNow does
 		})
 		q.Put(1)
-		synctest.Wait()
 		q.Put(2)
 		<-q.Idle()
 		assert.Equal(t, []int{1, 2}, got)
+		q.Put(3)
+		<-q.Idle()
+		assert.Equal(t, []int{1, 2, 3}, got)
 	})
 }
