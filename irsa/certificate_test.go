@@ -1,6 +1,7 @@
 package irsa_test
 
 import (
+	"crypto/x509"
 	"encoding/pem"
 	"net/http/httptest"
 	"testing"
@@ -11,5 +12,9 @@ func certificate(t *testing.T) []byte {
 	t.Helper()
 	server := httptest.NewTLSServer(nil)
 	defer server.Close()
-	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})
+	return inPEM(server.Certificate())
+}
+
+func inPEM(c *x509.Certificate) []byte {
+	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: c.Raw})
 }

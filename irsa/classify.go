@@ -93,6 +93,10 @@ func (e *Error) cureOf() string {
 		return fmt.Sprintf("the reply has more than %d bytes, so it is not from STS: check the endpoint and the proxy", tooLong.Limit)
 	case e.Is(ErrUnavailable) && e.Code == "":
 		return "check the way to STS: its endpoint, a proxy, a network policy"
+	case e.Is(ErrThrottled):
+		return "it is tried again by itself; all roles of the account share STS's limit"
+	case e.Is(ErrInvalidRequest):
+		return "check the role's ARN, the session's duration and policies, and the region"
 	default:
 		return ""
 	}
@@ -143,8 +147,12 @@ func (p *Provider) explain(ctx context.Context, err error) error {
 		return &Error{Kind: ErrClosed, RoleARN: p.settings.RoleARN}
 	}
 	e := &Error{Kind: ErrUnavailable, RoleARN: p.settings.RoleARN, err: err}
-	if errors.Is(err, cache.ErrMinTTL) {
+	switch {
+	case errors.Is(err, cache.ErrMinTTL):
 		e.Kind = ErrInvalidRequest
+	case errors.Is(err, cache.ErrRefused):
+		e.Kind = ErrRefused
+		e.cure = "check the clocks of the node and of that service"
 	}
 	var attempt *cache.Error
 	if errors.As(err, &attempt) {
@@ -156,24 +164,33 @@ func (p *Provider) explain(ctx context.Context, err error) error {
 		known.NextAttempt = e.NextAttempt
 		e = &known
 	}
-	switch cause := context.Cause(ctx); {
-	case cause == nil || !errors.Is(err, cause): // not the caller's context
+	switch ended := contextError(ctx); {
+	case ctx.Err() == nil || !errors.Is(err, ctx.Err()): // not the caller's context
 	case last == nil:
-		e.err = fmt.Errorf("waiting for credentials: %w", cause)
+		e.err = fmt.Errorf("waiting for credentials: %w", ended)
 	default:
-		e.err = fmt.Errorf("waiting for credentials: %w; the last attempt failed: %w", cause, e.err)
+		e.err = fmt.Errorf("waiting for credentials: %w; the last attempt failed: %w", ended, e.err)
 	}
 	return e
+}
+
+// contextError is ctx's error, with its cause where that is another one.
+func contextError(ctx context.Context) error {
+	err, cause := ctx.Err(), context.Cause(ctx)
+	if errors.Is(cause, err) {
+		return cause
+	}
+	return fmt.Errorf("%w: %w", err, cause)
 }
 
 // withoutSecrets returns err with nothing of the token in it. A server, or what
 // stands before it, can repeat the request in its answer.
 func withoutSecrets(err error, token tokenfile.Token) error {
-	var reply *smithy.DeserializationError
-	if errors.As(err, &reply) {
-		reply.Snapshot = nil // the beginning of the body, perhaps with credentials
-	}
 	text := err.Error()
+	var reply *smithy.DeserializationError
+	if errors.As(err, &reply) && len(reply.Snapshot) > 0 { // of the body, perhaps with credentials
+		err = &withoutBody{text: text, error: &smithy.DeserializationError{Err: reply.Err}}
+	}
 	clean := text
 	for _, part := range append([]string{token.Reveal()}, strings.Split(token.Reveal(), ".")...) {
 		if part != "" {
@@ -189,3 +206,12 @@ func withoutSecrets(err error, token tokenfile.Token) error {
 	}
 	return errors.New(clean)
 }
+
+// withoutBody is an error as it was, without what the SDK kept of the reply.
+type withoutBody struct {
+	text string
+	error
+}
+
+func (e *withoutBody) Error() string { return e.text }
+func (e *withoutBody) Unwrap() error { return e.error }

@@ -3,6 +3,7 @@ package irsa
 import (
 	"crypto/x509"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 
@@ -55,23 +56,39 @@ func (c boundedClient) Do(request *http.Request) (*http.Response, error) {
 	return response, err
 }
 
-// newHTTPClient returns a client with the SDK's limits, the proxy of the
-// environment and, if there is one, the authorities of AWS_CA_BUNDLE.
-func newHTTPClient(caBundle string) (*http.Client, error) {
-	transport := awshttp.NewBuildableClient().GetTransport()
-	if caBundle != "" {
-		pem, err := os.ReadFile(caBundle)
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", envCABundle, err)
-		}
-		pool := x509.NewCertPool()
-		if !pool.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("%s: %s holds no certificate in PEM", envCABundle, caBundle)
-		}
-		transport.TLSClientConfig.RootCAs = pool
+// newHTTPClient returns a client for STS with the transport of the SDK's, or of base
+// if it is not nil: its limits, and the proxy of the environment. It follows no
+// redirect, which STS does not answer with and which would carry the token along.
+func newHTTPClient(base *awshttp.BuildableClient) *http.Client {
+	if base == nil {
+		base = awshttp.NewBuildableClient()
 	}
 	return &http.Client{
-		Transport:     transport,
+		Transport:     base.GetTransport(),
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}, nil
+	}
+}
+
+// A bundle of all public authorities has some 200 KiB.
+const maxBundle = 4 << 20
+
+// withAuthorities returns a client that trusts the authorities in the file, and no
+// others.
+func withAuthorities(path string) (*awshttp.BuildableClient, error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", envCABundle, err)
+	}
+	defer file.Close()
+	pem, err := io.ReadAll(io.LimitReader(file, maxBundle))
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", envCABundle, err)
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(pem) {
+		return nil, fmt.Errorf("%s: %s holds no certificate in PEM", envCABundle, path)
+	}
+	return awshttp.NewBuildableClient().WithTransportOptions(func(t *http.Transport) {
+		t.TLSClientConfig.RootCAs = pool
+	}), nil
 }

@@ -24,8 +24,8 @@ func (p *Provider) AWSConfig() aws.Config {
 		Credentials:   p,
 		ConfigSources: []any{endpointSource{fips: env.fips, dualStack: env.dualStack}},
 	}
-	if env.caBundle != "" {
-		cfg.HTTPClient = p.http
+	if p.services != nil {
+		cfg.HTTPClient = p.services
 	}
 	return cfg
 }

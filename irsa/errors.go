@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/irsakit/irsakit/cache"
 )
@@ -21,9 +22,10 @@ var (
 	ErrUnavailable    = errors.New("STS unavailable")      // no answer, or none from STS
 	ErrInvalidRequest = errors.New("invalid request")      // something that was asked for cannot be had
 	ErrClosed         = cache.ErrClosed                    // the Provider has been closed
+	ErrRefused        = cache.ErrRefused                   // a service refused the credentials, and new ones are not there yet
 )
 
-// Error is what every method of this package returns that fails. errors.Is tells
+// Error is what New and every method that needs credentials return when they fail. errors.Is tells
 // its kind, and what caused it, such as fs.ErrNotExist or context.DeadlineExceeded;
 // errors.As finds the SDK's errors in it. It holds no secret.
 type Error struct {
@@ -78,7 +80,12 @@ func (e *Error) Error() string {
 	if !e.NextAttempt.IsZero() {
 		fmt.Fprintf(&b, "; next attempt at %s", e.NextAttempt.UTC().Format(time.RFC3339))
 	}
-	return b.String()
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) { // of a claim that nobody has verified
+			return ' '
+		}
+		return r
+	}, b.String())
 }
 
 // Is says whether target is the error's kind.

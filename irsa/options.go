@@ -21,7 +21,8 @@ type Options struct {
 	// AWS_WEB_IDENTITY_TOKEN_FILE. It is read anew for every exchange.
 	TokenFile string
 
-	// Token gives the tokens instead of a file.
+	// Token gives the tokens instead of a file. New asks it for one only where
+	// nothing else names the region.
 	Token TokenSource
 
 	// SessionName appears in CloudTrail: 2 to 64 characters of [\w+=,.@-];

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 
 	"github.com/irsakit/irsakit/cache"
 	"github.com/irsakit/irsakit/internal/notify"
@@ -25,7 +26,8 @@ type Provider struct {
 	cache    *cache.Cache
 	watch    watch
 	events   *notify.Queue[Event]
-	http     *http.Client // made by New, nil where nothing needs it
+	http     *http.Client             // for STS, nil where the caller brought his own
+	services *awshttp.BuildableClient // for service clients, nil without a CA bundle
 }
 
 // New returns a Provider of the role that the environment and the options name. It
@@ -65,18 +67,20 @@ func New(optFns ...func(*Options)) (*Provider, error) {
 func (p *Provider) connect() (err error) {
 	s := p.settings
 	p.exchange = &exchange{settings: s, client: s.STS}
-	if s.environment.caBundle != "" || s.STS == nil && s.HTTPClient == nil {
-		if p.http, err = newHTTPClient(s.environment.caBundle); err != nil {
+	if s.environment.caBundle != "" {
+		if p.services, err = withAuthorities(s.environment.caBundle); err != nil {
 			return err
 		}
 	}
-	if s.STS == nil {
-		client := s.HTTPClient
-		if client == nil {
-			client = p.http
-		}
-		p.exchange.client = newClient(s, client)
+	if s.STS != nil {
+		return nil
 	}
+	client := s.HTTPClient
+	if client == nil {
+		p.http = newHTTPClient(p.services)
+		client = p.http
+	}
+	p.exchange.client = newClient(s, client)
 	return nil
 }
 
@@ -84,7 +88,8 @@ func (p *Provider) connect() (err error) {
 // without I/O or allocation; else it waits for the exchange with STS, no longer
 // than ctx lasts. It returns an [*Error]: that of the last exchange, at once, until
 // the next one is due. The first callers of all are kept waiting through two
-// failures that may pass by themselves, for some two seconds.
+// failures that may pass by themselves: for some two seconds, or for two attempts'
+// limits where STS does not answer at all.
 //
 // Their Expires is the moment at which the Provider stops serving them: 10 s before
 // their end, or 1 % of their life if that is less. They never are extended.
@@ -103,12 +108,12 @@ func (p *Provider) Retrieve(ctx context.Context) (aws.Credentials, error) {
 // [ErrInvalidRequest] that wraps [cache.ErrMinTTL], once that life is known; a
 // negative one counts as 0. The view holds the Provider.
 func (p *Provider) MinTTL(d time.Duration) aws.CredentialsProvider {
-	return &view{Provider: p, credentials: p.cache.MinTTL(d)}
+	return &view{provider: p, credentials: p.cache.MinTTL(d)}
 }
 
 // view is a Provider seen through a least time that must be left.
 type view struct {
-	*Provider
+	provider    *Provider
 	credentials aws.CredentialsProvider
 }
 
@@ -116,10 +121,21 @@ type view struct {
 func (v *view) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	creds, err := v.credentials.Retrieve(ctx)
 	if err != nil {
-		return creds, v.explain(ctx, err)
+		return creds, v.provider.explain(ctx, err)
 	}
 	return creds, nil
 }
+
+// AdjustExpiresBy is the Provider's.
+func (v *view) AdjustExpiresBy(creds aws.Credentials, d time.Duration) (aws.Credentials, error) {
+	return v.provider.AdjustExpiresBy(creds, d)
+}
+
+// ProviderSources is the Provider's.
+func (v *view) ProviderSources() []aws.CredentialSource { return v.provider.ProviderSources() }
+
+// Format is the Provider's.
+func (v *view) Format(f fmt.State, verb rune) { v.provider.Format(f, verb) }
 
 // Refresh makes a new exchange and waits for it, no longer than ctx lasts. Calls at
 // the same time share one; exchanges that are asked for begin a second apart at
@@ -129,8 +145,12 @@ func (p *Provider) Refresh(ctx context.Context) error {
 	return p.explain(ctx, p.cache.Refresh(ctx))
 }
 
-// At least this long WaitReady rests between its looks.
-const readyPause = 100 * time.Millisecond
+// So long WaitReady rests between its looks. When an exchange is made is not its
+// business, and the wall clock, by which it knows the next one, can be stepped.
+const (
+	shortestPause = 100 * time.Millisecond
+	longestPause  = 5 * time.Second
+)
 
 // WaitReady returns nil as soon as there are valid credentials. Whatever fails, it
 // waits for the next attempt, until ctx ends: for the start of a pod, where the
@@ -146,16 +166,16 @@ func (p *Provider) WaitReady(ctx context.Context) error {
 			return p.explain(ctx, err)
 		}
 		var attempt *cache.Error
-		pause := readyPause
+		pause := shortestPause
 		if errors.As(err, &attempt) {
-			pause = max(pause, time.Until(attempt.NextAttempt))
+			pause = min(max(pause, time.Until(attempt.NextAttempt)), longestPause)
 		}
 		timer := time.NewTimer(pause)
 		select {
 		case <-timer.C:
 		case <-ctx.Done():
 			timer.Stop()
-			return p.explain(ctx, fmt.Errorf("%w: %w", context.Cause(ctx), err))
+			return p.explain(ctx, fmt.Errorf("%w: %w", ctx.Err(), err))
 		}
 	}
 }
@@ -172,6 +192,11 @@ func (p *Provider) AdjustExpiresBy(creds aws.Credentials, d time.Duration) (aws.
 	return p.cache.AdjustExpiresBy(creds, d)
 }
 
+// Format prints what it is, its role and its state, whatever the verb.
+func (p *Provider) Format(f fmt.State, _ rune) {
+	fmt.Fprintf(f, "irsa.Provider(%s, %s)", p.settings.RoleARN, p.cache.Status().State)
+}
+
 // ProviderSources returns how the credentials are had, as the SDK's own provider
 // does. The SDK counts it in its User-Agent header.
 func (p *Provider) ProviderSources() []aws.CredentialSource {
@@ -182,28 +207,23 @@ func (p *Provider) ProviderSources() []aws.CredentialSource {
 // and waits until everything that it started has ended. From then on its methods
 // return an [*Error] of the kind [ErrClosed]. It can be called again.
 //
-// It waits no longer than some [Options].AttemptTimeout; where a client, a token
+// It waits no longer than twice [Options].AttemptTimeout; where a client, a token
 // source or an observer of the caller's has still not returned then, it returns an
 // error that says so. It must not be called by them.
 func (p *Provider) Close() error {
-	limit := time.NewTimer(attemptTimeout(p.settings.AttemptTimeout))
-	defer limit.Stop()
-	p.watch.stop()
+	watch := p.watch.stop()
 	err := p.cache.Close()
-	select {
-	case <-p.events.Idle():
-	case <-limit.C:
-		err = errors.Join(err, errors.New("irsa: closed, but Options.Observe has still not returned"))
+	limit := time.NewTimer(p.settings.AttemptTimeout)
+	defer limit.Stop()
+	for _, ended := range []<-chan struct{}{watch, p.events.Idle()} {
+		select {
+		case <-ended:
+		case <-limit.C:
+			return errors.Join(err, errors.New("irsa: closed, but the token file or Options.Observe still keeps a goroutine"))
+		}
 	}
 	if p.http != nil {
 		p.http.CloseIdleConnections()
 	}
 	return err
-}
-
-func attemptTimeout(d time.Duration) time.Duration {
-	if d <= 0 {
-		return 10 * time.Second
-	}
-	return d
 }

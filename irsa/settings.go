@@ -1,17 +1,21 @@
 package irsa
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"net/url"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws/arn"
 )
+
+const defaultAttemptTimeout = 10 * time.Second
 
 // faults collects what is wrong, so that New reports all of it.
 type faults struct{ errs []error }
@@ -34,10 +38,15 @@ func resolve(opts Options) (settings, error) {
 	var faults faults
 	s := settings{Options: opts, environment: readEnvironment(&faults)}
 	env := s.environment
-	s.RoleARN = or(s.RoleARN, env.roleARN)
-	s.SessionName = or(s.SessionName, env.sessionName)
-	s.Region = or(s.Region, env.region)
-	s.Endpoint = or(s.Endpoint, env.endpoint)
+	s.RoleARN = cmp.Or(s.RoleARN, env.roleARN)
+	s.SessionName = cmp.Or(s.SessionName, env.sessionName)
+	s.Region = cmp.Or(s.Region, env.region)
+	s.Endpoint = cmp.Or(s.Endpoint, env.endpoint)
+
+	s.PolicyARNs = slices.Clone(s.PolicyARNs)
+	if s.AttemptTimeout <= 0 {
+		s.AttemptTimeout = defaultAttemptTimeout
+	}
 
 	faults.add(validateRoleARN(s.RoleARN))
 	faults.add(s.resolveTokens())
@@ -59,13 +68,6 @@ func resolve(opts Options) (settings, error) {
 	return s, &Error{Kind: ErrNotConfigured, RoleARN: s.RoleARN, TokenFile: s.TokenFile, err: errors.Join(faults.errs...)}
 }
 
-func or(a, b string) string {
-	if a != "" {
-		return a
-	}
-	return b
-}
-
 // resolveTokens decides where tokens come from.
 func (s *settings) resolveTokens() error {
 	if s.Token != nil {
@@ -75,7 +77,7 @@ func (s *settings) resolveTokens() error {
 		s.tokens = s.Token
 		return nil
 	}
-	s.TokenFile = or(s.TokenFile, s.environment.tokenFile)
+	s.TokenFile = cmp.Or(s.TokenFile, s.environment.tokenFile)
 	switch {
 	case s.TokenFile == "":
 		return fmt.Errorf("%s is not set, and neither is Options.TokenFile: %s", envTokenFile, injectionCure)
@@ -186,7 +188,7 @@ var eksIssuer = regexp.MustCompile(`^https://oidc[.-]eks\.([a-z0-9-]+)\.(?:amazo
 // regionFromToken takes the region from the issuer of an EKS cluster. A client of
 // the caller's own has its region already.
 func (s *settings) regionFromToken() error {
-	ctx, cancel := context.WithTimeout(context.Background(), attemptTimeout(s.AttemptTimeout))
+	ctx, cancel := context.WithTimeout(context.Background(), s.AttemptTimeout)
 	defer cancel()
 	token, err := s.tokens.Token(ctx)
 	var issuer string

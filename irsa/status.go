@@ -56,11 +56,11 @@ func (p *Provider) attempted(e cache.Event) {
 	p.follow()
 	event := Event{Kind: Refreshed, Time: e.Time, Took: e.Took, Status: p.statusOf(e.Status)}
 	switch {
+	case e.Refused:
+		event.Kind = Refused
 	case e.Status.Failures > 0:
 		event.Kind = RefreshFailed
 		p.watch.look()
-	case e.Status.Err != nil:
-		event.Kind = Refused
 	}
 	p.tell(event)
 }

@@ -2,6 +2,7 @@ package irsa
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 	"weak"
@@ -55,28 +56,39 @@ func followFile(ctx context.Context, path string, provider weak.Pointer[Provider
 			return 0
 		}
 	})
+	var seen tokenfile.Token
 	for token, err := range tokens {
-		if p := provider.Value(); p != nil && err == nil {
-			p.rotated(ctx, token)
+		if err != nil {
+			continue // the exchange will meet it too
 		}
+		if p := provider.Value(); p != nil {
+			p.found(token, token.Reveal() != seen.Reveal())
+		}
+		seen = token
 	}
 }
 
-// rotated is told of what the token file holds. A rotation matters where the last
-// exchange failed, or where the token is somebody else's.
-func (p *Provider) rotated(ctx context.Context, token tokenfile.Token) {
+// found is told of the token that the file holds, after another one or after none.
+// It matters where the last exchange failed, or where the token is somebody else's.
+func (p *Provider) found(token tokenfile.Token, another bool) {
 	used := p.exchange.used.Load()
-	if used != nil && used.Reveal() == token.Reveal() {
+	known := used != nil && used.Reveal() == token.Reveal()
+	if !known || errors.Is(p.cache.Status().Err, ErrTokenFile) {
+		p.cache.Wake()
+	}
+	if known || !another {
 		return
 	}
-	p.cache.Wake()
 	claims := token.Claims()
 	p.settings.Logger.Debug("web identity token rotated", "role", p.settings.RoleARN, "token_expiry", claims.Expiry)
 	event := Event{Kind: Rotated, Time: time.Now(), Status: p.Status()}
 	event.Status.TokenExpiry = claims.Expiry
 	p.tell(event)
-	if used != nil && (used.Claims().Issuer != claims.Issuer || used.Claims().Subject != claims.Subject) {
-		_ = p.cache.Refresh(ctx) // its failure is reported as that of any attempt
+	if used != nil && p.cache.Status().Failures == 0 &&
+		(used.Claims().Issuer != claims.Issuer || used.Claims().Subject != claims.Subject) {
+		ended, end := context.WithCancel(context.Background())
+		end()
+		_ = p.cache.Refresh(ended) // asks for it only: what comes of it is reported as ever
 	}
 }
 
@@ -91,14 +103,16 @@ func (w *watch) look() {
 	}
 }
 
-// stop ends the watch and waits for it.
-func (w *watch) stop() {
+// stop ends the watch. The channel is closed when it has ended.
+func (w *watch) stop() <-chan struct{} {
 	w.mu.Lock()
+	defer w.mu.Unlock()
 	w.stopped = true
-	cancel, ended := w.cancel, w.ended
-	w.mu.Unlock()
-	if cancel != nil {
-		cancel()
-		<-ended
+	if w.cancel == nil {
+		none := make(chan struct{})
+		close(none)
+		return none
 	}
+	w.cancel()
+	return w.ended
 }
