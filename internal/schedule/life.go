@@ -39,17 +39,21 @@ func RefreshAfter(life, minTTL time.Duration, r float64) time.Duration {
 	return spread(end/4*3, end, r)
 }
 
+// A reply that takes no longer than this is prompt.
+const prompt = 2 * time.Second
+
 // Expiry returns the moment, on the local clock, at which credentials end that end
 // at expiration on STS's clock. date is the Date header of STS's reply, which came
 // between sent and received on the local clock.
 //
 // The header has whole seconds, so it fits every skew of an interval as wide as a
 // second and the round trip. Only a skew beyond it is corrected, and by no more
-// than is certain: a life is never counted longer than it is.
+// than is certain. What is not corrected is covered by the margin of serving; after
+// a reply that was not prompt it might not be, so the worst is taken.
 func Expiry(expiration, date, sent, received time.Time) time.Time {
 	fastest := received.Sub(date)             // the local clock is ahead by at most this
 	slowest := sent.Sub(date) - 1*time.Second // and by at least this
-	if slowest <= 0 && fastest >= 0 {
+	if slowest <= 0 && fastest >= 0 && received.Sub(sent) <= prompt {
 		return expiration
 	}
 	return expiration.Add(slowest)

@@ -161,7 +161,22 @@ func TestWithoutSkewTheExpiryIsSTSs(t *testing.T) {
 	for range draws {
 		x := anyExchange(rnd)
 		got, truth := x.seenAt(0)
-		require.Equal(t, truth, got, "%+v", x)
+		if x.received.Sub(x.sent) <= 2*time.Second {
+			require.Equal(t, truth, got, "%+v", x)
+		}
+		require.False(t, got.After(truth), "%+v", x)
+	}
+}
+
+func TestAfterAReplyThatWasNotPromptALifeIsNeverCountedTooLong(t *testing.T) {
+	rnd := random()
+	for range draws {
+		x := anyExchange(rnd)
+		x.received = x.received.Add(between(rnd, 2*time.Second+1, 10*time.Second))
+		skew := between(rnd, -2*x.uncertainty(), 2*x.uncertainty())
+		got, truth := x.seenAt(skew)
+		require.False(t, got.After(truth), "skew %v: %v too late: %+v", skew, got.Sub(truth), x)
+		require.LessOrEqual(t, truth.Sub(got), x.uncertainty(), "skew %v: %+v", skew, x)
 	}
 }
 
