@@ -189,7 +189,7 @@ func withoutSecrets(err error, token tokenfile.Token) error {
 	text := err.Error()
 	var reply *smithy.DeserializationError
 	if errors.As(err, &reply) && len(reply.Snapshot) > 0 { // of the body, perhaps with credentials
-		err = &withoutBody{text: text, error: &smithy.DeserializationError{Err: reply.Err}}
+		err = &bodilessError{text: text, error: &smithy.DeserializationError{Err: reply.Err}}
 	}
 	clean := text
 	for _, part := range append([]string{token.Reveal()}, strings.Split(token.Reveal(), ".")...) {
@@ -207,11 +207,11 @@ func withoutSecrets(err error, token tokenfile.Token) error {
 	return errors.New(clean)
 }
 
-// withoutBody is an error as it was, without what the SDK kept of the reply.
-type withoutBody struct {
+// bodilessError is an error as it was, without what the SDK kept of the reply.
+type bodilessError struct {
 	text string
 	error
 }
 
-func (e *withoutBody) Error() string { return e.text }
-func (e *withoutBody) Unwrap() error { return e.error }
+func (e *bodilessError) Error() string { return e.text }
+func (e *bodilessError) Unwrap() error { return e.error }

@@ -92,7 +92,7 @@ func TestWithACABundleServiceClientsFollowRedirectsAsTheSDKsDoes(t *testing.T) {
 	require.NoError(t, err)
 	response, err := p.AWSConfig().HTTPClient.Do(request)
 	require.NoError(t, err)
-	defer response.Body.Close()
+	defer func() { _ = response.Body.Close() }()
 	body, err := io.ReadAll(response.Body)
 	require.NoError(t, err)
 	assert.Equal(t, "found", string(body))
