@@ -63,10 +63,10 @@ func (c *Cache) now() schedule.Moment { return schedule.At(time.Now(), c.base) }
 func (c *Cache) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	s := c.state.Load()
 	now := time.Now()
-	if now.Before(s.calm.elapsed) && now.UnixNano() < s.calm.wall {
-		return s.creds, nil
+	if now.UnixNano() >= s.calm.wall || !now.Before(s.calm.elapsed) {
+		return c.wait(ctx, 0)
 	}
-	return c.wait(ctx, 0)
+	return s.creds, nil
 }
 
 // Refresh makes a new attempt and waits for it, but no longer than ctx lasts: the

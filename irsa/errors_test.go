@@ -2,6 +2,7 @@ package irsa_test
 
 import (
 	"context"
+	"encoding/base64"
 	"io/fs"
 	"net"
 	"testing"
@@ -183,4 +184,33 @@ func TestAnErrorKeepsTheKindThroughTheSDKsWrapping(t *testing.T) {
 	assert.ErrorIs(t, wrapped, irsa.ErrTokenFile)
 	assert.ErrorIs(t, wrapped, fs.ErrNotExist)
 	assert.NotErrorIs(t, wrapped, irsa.ErrUnavailable)
+}
+
+func TestRefusedCredentialsAreAKindOfTheirOwn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		_, pod := newPod(t)
+		var seen recorder
+		p := newProvider(t, pod.Options, seen.options)
+		p.Invalidate(retrieve(t, p))
+		p.Invalidate(retrieve(t, p))
+		_, err := p.Retrieve(t.Context())
+		require.ErrorIs(t, err, irsa.ErrRefused)
+		assert.NotErrorIs(t, err, irsa.ErrUnavailable)
+		synctest.Wait()
+		assert.Equal(t, 2, seen.count(irsa.Refused))
+		time.Sleep(time.Minute)
+		retrieve(t, p)
+	})
+}
+
+func TestAnErrorIsOneLineWhateverTheTokenClaims(t *testing.T) {
+	claims := base64.RawURLEncoding.EncodeToString([]byte(`{"iss":"https://a\nb","sub":"\u001b[31mroot","aud":"x\r\ny"}`))
+	k, pod := newPod(t)
+	k.STS.Fail(irsatest.AccessDenied, -1)
+	p := newProvider(t, pod.Options, func(o *irsa.Options) {
+		o.TokenFile, o.Token = "", tokens("eyJhbGciOiJSUzI1NiJ9."+claims+".c2lnbmF0dXJl")
+	})
+	_, err := p.Retrieve(t.Context())
+	require.ErrorIs(t, err, irsa.ErrAccessDenied)
+	assert.NotRegexp(t, `[[:cntrl:]]`, err.Error())
 }

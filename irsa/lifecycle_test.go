@@ -2,6 +2,8 @@ package irsa_test
 
 import (
 	"context"
+	"fmt"
+	"io"
 	"runtime"
 	"strings"
 	"sync"
@@ -262,4 +264,15 @@ func TestACachedRetrieveAllocatesNothing(t *testing.T) {
 	var provider aws.CredentialsProvider = p
 	retrieve(t, provider)
 	assert.Zero(t, testing.AllocsPerRun(1000, func() { _, _ = provider.Retrieve(ctx) }))
+}
+
+func TestAViewIsACredentialsProviderAndNoMore(t *testing.T) {
+	_, pod := newPod(t)
+	p := newProvider(t, pod.Options)
+	view := p.MinTTL(time.Minute)
+	_, closer := view.(io.Closer)
+	assert.False(t, closer, "whoever closes what it is given would close the Provider")
+	want := fmt.Sprintf("irsa.Provider(%s, empty)", pod.RoleARN())
+	assert.Equal(t, want, fmt.Sprintf("%+v", p))
+	assert.Equal(t, want, fmt.Sprintf("%#v", view))
 }

@@ -239,3 +239,39 @@ func TestAMissingTokenFileIsSurvivedWhileCredentialsAreValid(t *testing.T) {
 		assert.Zero(t, p.Status().Failures)
 	})
 }
+
+func TestAfterAnIdentityThatIsRefusedTheNextTokenIsTriedWithinTwoSeconds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := irsatest.New(t)
+		cart, stranger := k.ServiceAccount("shop", "cart"), k.ServiceAccount("shop", "stranger")
+		role := k.Role("s3-writer", irsatest.Trust(cart))
+		pod := k.Pod(cart, role)
+		p := newProvider(t, pod.Options)
+		retrieve(t, p)
+		time.Sleep(time.Second)
+		good := pod.Token()
+		pod.Write([]byte(k.Pod(stranger, role).Token()))
+		time.Sleep(3 * time.Minute) // noticed, refused, and tried more and more seldom
+		require.ErrorIs(t, p.Status().Err, irsa.ErrAccessDenied)
+		pod.Write([]byte(good))
+		time.Sleep(2 * time.Second)
+		assert.Zero(t, p.Status().Failures)
+	})
+}
+
+func TestATokenThatIsBackUnchangedIsTriedWithinTwoSeconds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		_, pod := newPod(t)
+		var seen recorder
+		p := newProvider(t, pod.Options, seen.options)
+		retrieve(t, p)
+		token := pod.Token()
+		pod.RemoveToken()
+		time.Sleep(55 * time.Minute)
+		require.ErrorIs(t, p.Status().Err, irsa.ErrTokenFile)
+		pod.Write([]byte(token))
+		time.Sleep(2 * time.Second)
+		assert.Zero(t, p.Status().Failures)
+		assert.Zero(t, seen.count(irsa.Rotated))
+	})
+}

@@ -1,0 +1,78 @@
+package cache_test
+
+import (
+	"context"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/irsakit/irsakit/cache"
+)
+
+func TestAfterCloseEverythingIsErrClosed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &source{life: time.Hour}
+		c := cache.New(s)
+		view := c.MinTTL(time.Minute)
+		retrieve(t, c)
+		require.NoError(t, c.Close())
+		require.NoError(t, c.Close())
+		_, err := c.Retrieve(t.Context())
+		require.ErrorIs(t, err, cache.ErrClosed)
+		_, err = view.Retrieve(t.Context())
+		require.ErrorIs(t, err, cache.ErrClosed)
+		require.ErrorIs(t, c.Refresh(t.Context()), cache.ErrClosed)
+		c.Invalidate(keys(1, time.Hour))
+		c.Wake()
+		c.MinTTL(2 * time.Minute)
+		time.Sleep(time.Hour)
+		assert.Equal(t, 1, s.count())
+		assert.Equal(t, cache.Closed, c.Status().State)
+	})
+}
+
+func TestCloseDuringAnAttemptCancelsItAndWakesItsCallers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &source{life: time.Hour}
+		s.hang(true)
+		c := cache.New(s)
+		var wg sync.WaitGroup
+		for range 10 {
+			wg.Go(func() {
+				_, err := c.Retrieve(t.Context())
+				assert.ErrorIs(t, err, cache.ErrClosed)
+			})
+			wg.Go(func() { assert.ErrorIs(t, c.Refresh(t.Context()), cache.ErrClosed) })
+		}
+		synctest.Wait()
+		start := time.Now()
+		require.NoError(t, c.Close())
+		wg.Wait()
+		assert.Zero(t, time.Since(start))
+	})
+}
+
+func TestCloseDoesNotWaitForEverForASourceOrAnObserver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		release := make(chan struct{})
+		defer close(release)
+		c := cache.New(aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
+			<-release
+			return aws.Credentials{}, errBroken
+		}))
+		go func() { _, _ = c.Retrieve(t.Context()) }()
+		synctest.Wait()
+		assert.ErrorContains(t, c.Close(), "source has still not returned")
+
+		c = cache.New(&source{life: time.Hour}, func(o *cache.Options) {
+			o.Observe = func(cache.Event) { <-release }
+		})
+		retrieve(t, c)
+		assert.ErrorContains(t, c.Close(), "observer has still not returned")
+	})
+}

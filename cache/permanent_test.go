@@ -1,0 +1,69 @@
+package cache_test
+
+import (
+	"runtime"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/aws/smithy-go"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/irsakit/irsakit/cache"
+)
+
+func permanently(o *cache.Options) { o.Permanent = func(error) bool { return true } }
+
+func TestPermanentByDefaultIsWhatAServiceRefused(t *testing.T) {
+	for _, tt := range []struct {
+		name      string
+		err       error
+		permanent bool
+	}{
+		{"a plain error", errBroken, false},
+		{"access denied", &smithy.GenericAPIError{Code: "AccessDenied"}, true},
+		{"a validation error", &smithy.GenericAPIError{Code: "ValidationError"}, true},
+		{"throttled", &smithy.GenericAPIError{Code: "Throttling"}, false},
+		{"a timeout", &smithy.GenericAPIError{Code: "RequestTimeout"}, false},
+		{"an identity provider that did not answer", &smithy.GenericAPIError{Code: "IDPCommunicationError"}, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := &source{life: time.Hour, broken: tt.err}
+				c := newCache(t, s)
+				_, err := c.Retrieve(t.Context())
+				require.ErrorIs(t, err, tt.err)
+				want := 3 // a start waits through two failures that may pass
+				if tt.permanent {
+					want = 1
+				}
+				assert.Equal(t, want, s.count())
+			})
+		})
+	}
+}
+
+func TestPermanentMayPanicOrUseTheCache(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		ask  func(*cache.Cache)
+	}{
+		{"panics", func(*cache.Cache) { panic("oops") }},
+		{"ends its goroutine", func(*cache.Cache) { runtime.Goexit() }},
+		{"uses the cache", func(c *cache.Cache) { c.Wake(); c.Invalidate(keys(1, time.Hour)); c.MinTTL(time.Minute) }},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := &source{life: time.Hour, broken: errBroken}
+				var c *cache.Cache
+				c = newCache(t, s, func(o *cache.Options) {
+					o.Permanent = func(error) bool { tt.ask(c); return false }
+				})
+				require.ErrorIs(t, c.Refresh(t.Context()), errBroken)
+				s.breakWith(nil)
+				retrieve(t, c)
+			})
+		})
+	}
+}

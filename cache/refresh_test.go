@@ -1,0 +1,119 @@
+package cache_test
+
+import (
+	"context"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/irsakit/irsakit/cache"
+)
+
+func TestRefreshGivesAnAttemptThatBeganAfterTheCall(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &source{life: time.Hour, delay: 3 * time.Second}
+		c := newCache(t, s)
+		go func() { _, _ = c.Retrieve(t.Context()) }()
+		time.Sleep(2 * time.Second) // the first attempt is under way
+		var wg sync.WaitGroup
+		for range 100 {
+			wg.Go(func() { assert.NoError(t, c.Refresh(t.Context())) })
+		}
+		wg.Wait()
+		assert.Equal(t, 2, s.count())
+		assert.Equal(t, "AK2", retrieve(t, c).AccessKeyID)
+	})
+}
+
+func TestRefreshInALoopDoesNotStorm(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &source{life: time.Hour}
+		c := newCache(t, s)
+		ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
+		defer cancel()
+		for c.Refresh(ctx) == nil {
+		}
+		assert.LessOrEqual(t, s.count(), 61)
+		s.breakWith(errBroken)
+		before := s.count()
+		ctx, cancel = context.WithTimeout(t.Context(), 100*time.Second)
+		defer cancel()
+		for ctx.Err() == nil {
+			assert.Error(t, c.Refresh(ctx))
+		}
+		assert.LessOrEqual(t, s.count()-before, 10)
+	})
+}
+
+func TestRefreshWithAContextThatHasEndedOnlyAsks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &source{life: time.Hour, delay: 5 * time.Second}
+		c := newCache(t, s)
+		retrieve(t, c)
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		start := time.Now()
+		require.ErrorIs(t, c.Refresh(ctx), context.Canceled)
+		assert.Zero(t, time.Since(start))
+		time.Sleep(6 * time.Second)
+		assert.Equal(t, "AK2", retrieve(t, c).AccessKeyID)
+	})
+}
+
+func TestWakeTriesAgainAtOnceAfterAFailure(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &source{life: time.Hour}
+		c := newCache(t, s)
+		c.Wake() // nothing failed yet
+		retrieve(t, c)
+		c.Wake() // nor now
+		synctest.Wait()
+		require.Equal(t, 1, s.count())
+
+		s.breakWith(errBroken)
+		time.Sleep(50 * time.Minute) // into the long waits
+		c.Wake()
+		synctest.Wait()
+		failed := s.count()
+		s.breakWith(nil)
+		time.Sleep(time.Second)
+		c.Wake()
+		synctest.Wait()
+		assert.Equal(t, failed+1, s.count())
+		assert.Equal(t, cache.Fresh, c.Status().State)
+	})
+}
+
+func TestWakeDuringAnAttemptRepeatsItIfItFails(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &source{life: time.Hour, delay: 2 * time.Second, broken: errBroken}
+		c := newCache(t, s, permanently)
+		go func() { _, _ = c.Retrieve(t.Context()) }()
+		time.Sleep(time.Second)
+		c.Wake()
+		s.breakWith(nil)
+		time.Sleep(3 * time.Second)
+		assert.Equal(t, 2, s.count())
+		time.Sleep(time.Minute)
+		assert.Equal(t, cache.Fresh, c.Status().State)
+		assert.Equal(t, 2, s.count())
+	})
+}
+
+func TestWakeInALoopDoesNotStorm(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &source{life: time.Hour, broken: errBroken}
+		c := newCache(t, s, permanently)
+		_, err := c.Retrieve(t.Context())
+		require.Error(t, err)
+		for range 10_000 {
+			c.Wake()
+			time.Sleep(10 * time.Millisecond)
+		}
+		assert.LessOrEqual(t, s.count(), 102)
+	})
+}
