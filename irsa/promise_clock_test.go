@@ -24,7 +24,7 @@ func TestPromise3LivesAreCountedAgainstSTSsClock(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				k, pod := newPod(t)
-				pod.RotateWith(24 * time.Hour)
+				pod.Rotate(func(o *irsatest.TokenOptions) { o.Life = 24 * time.Hour })
 				time.Sleep(time.Hour) // so that the token is old enough for any clock
 				k.STS.SetLife(20 * time.Minute)
 				k.STS.SetClockSkew(tt.skew)

@@ -103,9 +103,9 @@ func TestPromise5AnExpiredTokenThatIsReplacedGivesCredentialsWithin3Seconds(t *t
 		kind    error
 		mending func(*irsatest.Pod)
 	}{
-		{"an expired token", func(p *irsatest.Pod) { p.RotateWith(-time.Hour) }, irsa.ErrTokenExpired, (*irsatest.Pod).Rotate},
-		{"a missing file", (*irsatest.Pod).RemoveToken, irsa.ErrTokenFile, (*irsatest.Pod).Rotate},
-		{"an empty file", func(p *irsatest.Pod) { p.WriteInPlace(nil) }, irsa.ErrTokenFile, (*irsatest.Pod).Rotate},
+		{"an expired token", func(p *irsatest.Pod) { p.Rotate(irsatest.Expired) }, irsa.ErrTokenExpired, func(p *irsatest.Pod) { p.Rotate() }},
+		{"a missing file", (*irsatest.Pod).RemoveToken, irsa.ErrTokenFile, func(p *irsatest.Pod) { p.Rotate() }},
+		{"an empty file", func(p *irsatest.Pod) { p.WriteInPlace(nil) }, irsa.ErrTokenFile, func(p *irsatest.Pod) { p.Rotate() }},
 	} {
 		for _, broken := range []time.Duration{0, 1700 * time.Millisecond, time.Minute, 90 * time.Minute} {
 			t.Run(tt.name+" after "+broken.String(), func(t *testing.T) {
@@ -140,7 +140,7 @@ func TestPromise5AfterAFailedExchangeARotationIsTriedWithinTwoSeconds(t *testing
 		p := newProvider(t, pod.Options)
 		retrieve(t, p)
 		time.Sleep(10*time.Minute + 300*time.Millisecond) // the watch looks once a minute
-		pod.RotateWith(-time.Hour)
+		pod.Rotate(irsatest.Expired)
 		require.ErrorIs(t, p.Refresh(t.Context()), irsa.ErrTokenExpired)
 		for range 20 {
 			time.Sleep(20 * time.Second) // the waits are long by now
@@ -150,7 +150,7 @@ func TestPromise5AfterAFailedExchangeARotationIsTriedWithinTwoSeconds(t *testing
 		time.Sleep(2 * time.Second)
 		assert.Equal(t, calls+1, k.STS.CallCount())
 		assert.Zero(t, p.Status().Failures)
-		pod.RotateWith(-time.Hour) // and the same again, from the start of a failure
+		pod.Rotate(irsatest.Expired) // and the same again, from the start of a failure
 		require.ErrorIs(t, p.Refresh(t.Context()), irsa.ErrTokenExpired)
 		time.Sleep(9 * time.Second) // between the attempts after 7.2 and 15.2 seconds
 		pod.Rotate()
@@ -179,10 +179,10 @@ func TestPromise5EveryExchangeUsesTheTokenOfTheMoment(t *testing.T) {
 func TestATokenThatIsReplacedDuringTheExchangeIsTriedAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k, pod := newPod(t)
-		pod.RotateWith(-time.Hour)
+		pod.Rotate(irsatest.Expired)
 		k.STS.SetLatency(2 * time.Second)
 		p := newProvider(t, pod.Options)
-		time.AfterFunc(time.Second, pod.Rotate)
+		time.AfterFunc(time.Second, func() { pod.Rotate() })
 		start := time.Now()
 		retrieve(t, p)
 		assert.Equal(t, 4*time.Second, time.Since(start))
@@ -198,7 +198,7 @@ func TestARotationIsReportedButCausesNoExchange(t *testing.T) {
 		p := newProvider(t, pod.Options, seen.options)
 		retrieve(t, p)
 		time.Sleep(time.Second)
-		pod.RotateWith(12 * time.Hour)
+		pod.Rotate(func(o *irsatest.TokenOptions) { o.Life = 12 * time.Hour })
 		time.Sleep(time.Minute)
 		assert.Equal(t, 1, seen.count(irsa.Rotated))
 		assert.Contains(t, seen.log(), `level=DEBUG msg="web identity token rotated" role=`+pod.RoleARN())

@@ -22,6 +22,9 @@ type Call struct {
 	// Subject is the token's sub claim, also of a token that was refused; "" if
 	// it cannot be read.
 	Subject string
+	// Caller is the ARN of the session that signed the request; "" if it is unsigned
+	// or was refused for its signature.
+	Caller string
 	// TokenFingerprint is the first 8 hexadecimal digits of the token's SHA-256.
 	TokenFingerprint string
 	// Err is "" if credentials were sent, else the code of AWS's error or the
@@ -29,6 +32,9 @@ type Call struct {
 	// is under way, and remains so if it is cut off or the client goes away; it
 	// is "Refused" for a connection that Down refused, which in memory counts too.
 	Err string
+	// Reason is why the call was refused, where the kit knows more than AWS tells:
+	// which condition of the trust policy does not match, for example.
+	Reason string
 }
 
 const (
@@ -61,10 +67,10 @@ func (s *STS) ForgetCalls() {
 	s.calls = nil
 }
 
-func (s *STS) finish(call *Call, code string) {
+func (s *STS) finish(call *Call, o outcome) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	call.Err = code
+	call.Err, call.Reason, call.Caller = o.code, o.reason, o.caller
 }
 
 // refuse reports whether the STS is down, and records the call if it is.
@@ -75,7 +81,7 @@ func (s *STS) refuse(r *http.Request) bool {
 	if !down {
 		return false
 	}
-	call := readQuery(nil, r).call()
+	call := readQuery(r).call()
 	call.Err = callRefused
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -99,8 +105,6 @@ func (q query) call() *Call {
 		sum := sha256.Sum256([]byte(raw))
 		c.TokenFingerprint = hex.EncodeToString(sum[:4])
 	}
-	if q.identity != nil {
-		c.Subject = q.identity.Subject
-	}
+	c.Subject = q.identity.text("sub")
 	return c
 }

@@ -20,8 +20,13 @@ type Options struct {
 	Region string
 
 	// AccountID is the AWS account that owns the roles, twelve digits:
-	// "111122223333" if empty.
+	// "111122223333" if empty. For further accounts see InAccount.
 	AccountID string
+
+	// IssuerURL is the URL of Cluster.Issuer, which a trust policy of your own may
+	// name: https://, without a slash at its end. If empty, one is made up. On
+	// loopback too the STS finds the issuer by this name, but nobody else does.
+	IssuerURL string
 
 	// Dir is where the pods' volumes are written; it is made if it is missing,
 	// and left behind by Close. If empty, New takes t.TempDir, and Start a
@@ -29,8 +34,8 @@ type Options struct {
 	Dir string
 }
 
-// Cluster is a Kubernetes cluster with an OIDC issuer, and the AWS account that
-// trusts it. Make one with [New] or [Start]. It is safe for concurrent use, and
+// Cluster is a Kubernetes cluster with an OIDC issuer, and AWS with an account that
+// trusts it; [Cluster.NewIssuer] and [InAccount] add further ones. Make one with [New] or [Start]. It is safe for concurrent use, and
 // Clusters share nothing: tests that run in parallel take one each.
 type Cluster struct {
 	// Issuer signs the service account tokens.
@@ -38,15 +43,19 @@ type Cluster struct {
 	// STS exchanges the tokens for credentials.
 	STS *STS
 
-	tb        testing.TB // nil if made by Start
-	region    string
-	accountID string
-	dir       string
-	transport http.RoundTripper
-	close     func() error
+	tb         testing.TB // nil if made by Start
+	region     string
+	accountID  string
+	dir        string
+	issuerBase string // what the URLs of issuers begin with
+	transport  http.RoundTripper
+	kubelets   kubelets
+	close      func() error
 
-	mu    sync.Mutex
-	roles map[string]*Role // by ARN
+	mu        sync.Mutex
+	roles     map[string]*Role // by ARN
+	issuers   []*Issuer
+	providers map[provider][]string // client IDs
 }
 
 // New makes a Cluster that works in memory and ends with the test.
@@ -65,9 +74,9 @@ func New(t testing.TB, optFns ...func(*Options)) *Cluster {
 	}
 	k.tb = t
 	k.transport = memory{k}
-	k.Issuer.url = "https://oidc.eks." + k.region + "." + dnsSuffix(k.region) + "/id/" + upperHex(16)
-	k.STS.register(k.Issuer.url)
+	k.begin("https://oidc.eks."+k.region+"."+dnsSuffix(k.region)+"/id/", o.IssuerURL)
 	k.close = sync.OnceValue(func() error {
+		k.kubelets.stop()
 		k.STS.end()
 		return nil
 	})
@@ -93,7 +102,7 @@ func Start(optFns ...func(*Options)) (*Cluster, error) {
 	}
 	k, err := newCluster(o)
 	if err == nil {
-		err = k.listen(temporary)
+		err = k.listen(temporary, o.IssuerURL)
 	}
 	if err != nil && temporary != "" {
 		err = errors.Join(err, os.RemoveAll(temporary))
@@ -111,8 +120,13 @@ func newCluster(o Options) (*Cluster, error) {
 	if !regexp.MustCompile(`^[a-z]+(-[a-z]+)+-\d+$`).MatchString(o.Region) {
 		return nil, fmt.Errorf("irsatest: %q is not the name of an AWS region", o.Region)
 	}
-	if !regexp.MustCompile(`^\d{12}$`).MatchString(o.AccountID) {
-		return nil, fmt.Errorf("irsatest: %q is not an AWS account ID: it has twelve digits", o.AccountID)
+	if err := checkAccount(o.AccountID); err != nil {
+		return nil, fmt.Errorf("irsatest: %w", err)
+	}
+	if o.IssuerURL != "" {
+		if err := checkIssuerURL(o.IssuerURL); err != nil {
+			return nil, fmt.Errorf("irsatest: %w", err)
+		}
 	}
 	if err := os.MkdirAll(o.Dir, 0o755); err != nil {
 		return nil, fmt.Errorf("irsatest: %w", err)
@@ -121,15 +135,23 @@ func newCluster(o Options) (*Cluster, error) {
 	if err != nil {
 		return nil, fmt.Errorf("irsatest: %w", err)
 	}
-	k := &Cluster{region: o.Region, accountID: o.AccountID, dir: dir, roles: map[string]*Role{}}
-	k.Issuer = &Issuer{check: k.check}
+	k := &Cluster{region: o.Region, accountID: o.AccountID, dir: dir, roles: map[string]*Role{}, providers: map[provider][]string{}}
+	k.kubelets.done = make(chan struct{})
 	k.STS = newSTS(k)
 	return k, nil
 }
 
+// begin makes the Cluster's own issuer and registers it; issuerURL may be empty.
+func (k *Cluster) begin(issuerBase, issuerURL string) {
+	k.issuerBase = issuerBase
+	k.Issuer = k.NewIssuer()
+	k.Issuer.url = cmp.Or(issuerURL, k.Issuer.url)
+	k.RegisterIssuer(k.accountID, k.Issuer)
+}
+
 // listen puts the Cluster on loopback. temporary is a directory that Close removes.
-func (k *Cluster) listen(temporary string) error {
-	issuer, issuerListener, err := newServer(k.Issuer.handle)
+func (k *Cluster) listen(temporary, issuerURL string) error {
+	issuer, issuerListener, err := newServer(k.handleIssuers)
 	if err != nil {
 		return err
 	}
@@ -139,10 +161,10 @@ func (k *Cluster) listen(temporary string) error {
 	}
 	client := loopbackTransport(issuer.addr, sts.addr)
 	k.transport = client
-	k.Issuer.url = "http://" + issuer.addr + "/id/" + upperHex(16)
 	k.STS.server = sts
-	k.STS.register(k.Issuer.url)
+	k.begin("http://"+issuer.addr+"/id/", issuerURL)
 	k.close = sync.OnceValue(func() error {
+		k.kubelets.stop()
 		k.STS.end()
 		client.CloseIdleConnections()
 		issuer.shutdown()
@@ -160,7 +182,7 @@ func (k *Cluster) listen(temporary string) error {
 	return nil
 }
 
-// Close cuts the calls under way and refuses new ones. After [Start] it also
+// Close ends the automatic rotations, cuts the calls under way and refuses new ones. After [Start] it also
 // ends the servers, waits until they have ended, and removes the temporary
 // directory. It may be called more than once; New registers it with t.Cleanup.
 func (k *Cluster) Close() error { return k.close() }

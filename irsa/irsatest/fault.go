@@ -1,6 +1,9 @@
 package irsatest
 
-import "net/http"
+import (
+	"fmt"
+	"net/http"
+)
 
 // Fault is a way for the STS to fail: see [STS.Fail].
 type Fault string
@@ -15,6 +18,11 @@ const (
 	InternalFailure Fault = "InternalFailure"
 	// IDPCommunicationError is 400 IDPCommunicationError: STS cannot reach the issuer.
 	IDPCommunicationError Fault = "IDPCommunicationError"
+	// IDPRejectedClaim is 403 IDPRejectedClaim: the issuer says that the claim is
+	// invalid or was revoked.
+	IDPRejectedClaim Fault = "IDPRejectedClaim"
+	// RegionDisabled is 403 RegionDisabledException: STS is not activated in the region.
+	RegionDisabled Fault = "RegionDisabled"
 	// AccessDenied is 403 AccessDenied, as of a trust policy that does not match.
 	AccessDenied Fault = "AccessDenied"
 	// ExpiredToken is 400 ExpiredTokenException, whatever the token says.
@@ -22,6 +30,10 @@ const (
 	// VerificationKey is 400 InvalidIdentityToken, "Couldn't retrieve
 	// verification key from your identity provider": a passing fault of the issuer.
 	VerificationKey Fault = "VerificationKey"
+	// Thumbprint is 400 InvalidIdentityToken, "OpenIDConnect provider's HTTPS
+	// certificate doesn't match configured thumbprint": the account's OIDC provider
+	// does not trust the issuer's certificate.
+	Thumbprint Fault = "Thumbprint"
 )
 
 // Faults of the connection.
@@ -41,6 +53,8 @@ const (
 	TruncatedReply Fault = "TruncatedReply"
 	// HTMLReply is a web page, as of a proxy or a captive portal.
 	HTMLReply Fault = "HTMLReply"
+	// GarbageReply is a kilobyte of random bytes.
+	GarbageReply Fault = "GarbageReply"
 	// NoCredentials is an answer without Credentials.
 	NoCredentials Fault = "NoCredentials"
 	// EmptyKeys is an answer whose Credentials have empty keys.
@@ -51,38 +65,60 @@ const (
 	HugeReply Fault = "HugeReply"
 )
 
-// valid reports whether f is one of the constants.
-func (f Fault) valid() bool {
+// checkFault ends the test if f is none of the constants.
+func (k *Cluster) checkFault(f Fault) {
 	switch f {
-	case Reset, Hang, EmptyReply, TruncatedReply, HTMLReply, NoCredentials, EmptyKeys, ExpiredCredentials, HugeReply:
-		return true
+	case Reset, Hang, EmptyReply, TruncatedReply, HTMLReply, GarbageReply, NoCredentials, EmptyKeys, ExpiredCredentials, HugeReply:
+		return
 	}
-	return f.refusal() != nil
+	if f.refusal(k) == nil {
+		k.check(fmt.Errorf("%q is not a Fault of this package", string(f)))
+	}
+}
+
+// faults are those that the next calls meet: n of them, all if it is negative.
+type faults struct {
+	fault Fault
+	n     int
+}
+
+// next returns the fault that a call meets, "" for none.
+func (f *faults) next() Fault {
+	if f.n == 0 {
+		return ""
+	}
+	if f.n > 0 {
+		f.n--
+	}
+	return f.fault
 }
 
 // refusal is the error that AWS answers, or nil if the fault is of another kind.
 // The codes and statuses are those of the STS API reference, actions
 // AssumeRoleWithWebIdentity and Common Errors; so are the texts, unless noted.
-func (f Fault) refusal() *refusal {
+func (f Fault) refusal(k *Cluster) *refusal {
 	switch f {
 	case Throttling:
-		return &refusal{http.StatusBadRequest, "Throttling", "Rate exceeded"}
+		return &refusal{status: http.StatusBadRequest, code: "Throttling", message: "Rate exceeded"}
 	case Unavailable:
-		return &refusal{http.StatusServiceUnavailable, "ServiceUnavailable",
-			"The request has failed due to a temporary failure of the server."}
+		return &refusal{status: http.StatusServiceUnavailable, code: "ServiceUnavailable", message: "The request has failed due to a temporary failure of the server."}
 	case InternalFailure:
-		return &refusal{http.StatusInternalServerError, "InternalFailure",
-			"The request processing has failed because of an unknown error, exception or failure."}
+		return &refusal{status: http.StatusInternalServerError, code: "InternalFailure", message: "The request processing has failed because of an unknown error, exception or failure."}
 	case IDPCommunicationError:
-		return &refusal{http.StatusBadRequest, "IDPCommunicationError",
-			"The request could not be fulfilled because the identity provider (IDP) that was asked to verify the incoming identity token could not be reached."}
+		return &refusal{status: http.StatusBadRequest, code: "IDPCommunicationError", message: "The request could not be fulfilled because the identity provider (IDP) that was asked to verify the incoming identity token could not be reached."}
 	case AccessDenied:
-		return notAuthorized()
+		return notAuthorizedWebIdentity("sts:AssumeRoleWithWebIdentity")
 	case ExpiredToken:
-		return &refusal{http.StatusBadRequest, "ExpiredTokenException",
-			"The web identity token that was passed is expired or is not valid."}
+		return &refusal{status: http.StatusBadRequest, code: "ExpiredTokenException", message: "The web identity token that was passed is expired or is not valid."}
 	case VerificationKey:
 		return noVerificationKey()
+	case Thumbprint:
+		return wrongThumbprint()
+	case IDPRejectedClaim:
+		return forbidden("IDPRejectedClaim", "The identity provider (IdP) reported that authentication failed. This might be because the claim is invalid.")
+	case RegionDisabled: // known only from public reports
+		return forbidden("RegionDisabledException", "STS is not activated in this region for account:"+k.accountID+
+			". Your account administrator can activate STS in this region using the IAM Console.")
 	}
 	return nil
 }

@@ -16,8 +16,10 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/aws/aws-sdk-go-v2/service/sts/types"
+	"github.com/aws/smithy-go"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -74,6 +76,9 @@ func TestEachFaultOfTheReplyReachesTheClient(t *testing.T) {
 			require.ErrorContains(t, err, io.ErrUnexpectedEOF.Error())
 		},
 		irsatest.HTMLReply: func(t *testing.T, out *output, err error) {
+			assert.True(t, err != nil || out.Credentials == nil)
+		},
+		irsatest.GarbageReply: func(t *testing.T, out *output, err error) {
 			assert.True(t, err != nil || out.Credentials == nil)
 		},
 		irsatest.NoCredentials: func(t *testing.T, out *output, err error) {
@@ -352,7 +357,7 @@ func TestCallsRecordWhatWasAskedAndNeverTheToken(t *testing.T) {
 		_, err := w.assume(t.Context())
 		require.NoError(t, err)
 		good := w.pod.Token()
-		w.pod.RotateWith(-time.Hour)
+		w.pod.Rotate(irsatest.Expired)
 		_, err = w.assume(t.Context())
 		require.Error(t, err)
 
@@ -412,6 +417,24 @@ func TestAMisuseOfAStartedClusterPanics(t *testing.T) {
 	assert.PanicsWithError(t, `irsatest: "Shop" is not a valid name of a namespace`, func() { w.ServiceAccount("Shop", "cart") })
 	assert.PanicsWithError(t, `irsatest: "a:b" is not a valid name of a service account`, func() { w.ServiceAccount("shop", "a:b") })
 	assert.PanicsWithError(t, `irsatest: "a b" is not a valid name of an IAM role`, func() { w.Role("a b") })
+	assert.PanicsWithError(t, `irsatest: "1" is not an AWS account ID: it has twelve digits`, func() { w.Role("a", irsatest.InAccount("1")) })
+	assert.PanicsWithError(t, `irsatest: "1" is not an AWS account ID: it has twelve digits`, func() { w.RegisterIssuer("1", w.Issuer) })
+	assert.PanicsWithError(t, "irsatest: role a: the maximum session duration is 1 to 12 hours, not 15m0s", func() { w.Role("a", irsatest.MaxSessionDuration(15*time.Minute)) })
+	assert.PanicsWithError(t, "irsatest: role a: either Trust or TrustPolicy", func() { w.Role("a", irsatest.Trust(w.sa), irsatest.TrustPolicy(w.role.TrustPolicy())) })
+	assert.PanicsWithError(t, "irsatest: an OIDC provider has 100 client IDs at most, not 101", func() { w.RegisterIssuer("111122223333", w.Issuer, make([]string, 101)...) })
+	assert.PanicsWithError(t, `irsatest: "HS256" is not an Algorithm of this package`, func() { w.Issuer.SetAlgorithm("HS256") })
+	assert.PanicsWithError(t, "irsatest: a token's life of -1s: rotate with Expired for an expired token", func() {
+		w.Pod(w.sa, w.role, func(o *irsatest.PodOptions) { o.TokenLife = -time.Second })
+	})
+	for name, document := range map[string]string{
+		"an operator that is misspelt": strings.Replace(w.role.TrustPolicy(), "StringEquals", "StringEqual", 1),
+		"a policy that is no JSON":     "{",
+		"a policy with a Resource":     strings.Replace(w.role.TrustPolicy(), `"Effect"`, `"Resource": "*", "Effect"`, 1),
+	} {
+		assert.Panics(t, func() { w.role.SetTrustPolicy(document) }, name)
+		assert.Panics(t, func() { w.Role("a", irsatest.TrustPolicy(document)) }, name)
+	}
+	assert.NotEmpty(t, w.role.TrustPolicy(), "it is as it was")
 }
 
 func TestAMisuseInATestFailsIt(t *testing.T) {
@@ -433,4 +456,44 @@ type failing struct {
 func (f *failing) Fatal(args ...any) {
 	f.message = fmt.Sprint(args...)
 	panic(f)
+}
+
+func TestARolesFaultMeetsItsCallsOnly(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := inMemory(t)
+		other := w.Role("other", irsatest.Trust(w.sa))
+		toOther := func(in *sts.AssumeRoleWithWebIdentityInput) { in.RoleArn = aws.String(other.ARN()) }
+		other.Fail(irsatest.AccessDenied, 2)
+		other.SetLatency(time.Minute)
+		w.STS.SetLatency(time.Second)
+		w.STS.Fail(irsatest.Throttling, 1)
+		var codes []string
+		var took []time.Duration
+		call := func(change ...func(*sts.AssumeRoleWithWebIdentityInput)) {
+			start := time.Now()
+			_, err := w.assume(t.Context(), change...)
+			took = append(took, time.Since(start))
+			var api smithy.APIError
+			if !errors.As(err, &api) {
+				require.NoError(t, err)
+				codes = append(codes, "")
+				return
+			}
+			codes = append(codes, api.ErrorCode())
+		}
+		call(toOther)
+		call()
+		call()
+		call(toOther)
+		call(toOther)
+		assert.Equal(t, []string{"AccessDenied", "Throttling", "", "AccessDenied", ""}, codes)
+		assert.Equal(t, []time.Duration{time.Minute, time.Second, time.Second, time.Minute, time.Minute}, took)
+
+		other.Fail(irsatest.InternalFailure, -1)
+		w.STS.Recover()
+		other.SetLatency(0)
+		call(toOther)
+		assert.Empty(t, codes[5])
+		assert.Equal(t, time.Second, took[5])
+	})
 }

@@ -1,6 +1,9 @@
 package irsatest
 
 import (
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/sha256"
@@ -9,6 +12,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"sync"
@@ -16,40 +20,89 @@ import (
 	"github.com/go-jose/go-jose/v4"
 )
 
-// Issuer is the cluster's OIDC issuer: it signs the service account tokens and
-// publishes the keys to verify them with. Its keys are RS256 with 2048 bits, as
-// Kubernetes' are by default, and made when the first token is. It is safe for
-// concurrent use.
-type Issuer struct {
-	url   string
-	check func(error)
+// Algorithm is how an [Issuer] signs.
+type Algorithm string
 
-	mu   sync.Mutex
-	keys []jose.JSONWebKey // the last one signs, all are published
+// The algorithms that Kubernetes signs service account tokens with.
+const (
+	RS256 Algorithm = "RS256" // RSA with 2048 bits
+	ES256 Algorithm = "ES256" // ECDSA on P-256
+)
+
+// Issuer is the OIDC issuer of a Kubernetes cluster: it signs the service account
+// tokens and publishes the keys to verify them with. Its keys are made when they
+// are needed first. It is safe for concurrent use.
+type Issuer struct {
+	url     string
+	cluster *Cluster
+
+	mu        sync.Mutex
+	algorithm Algorithm
+	keys      []jose.JSONWebKey // the last one signs, all are published
+}
+
+// NewIssuer makes the OIDC issuer of a further Kubernetes cluster. No AWS account
+// trusts its tokens before [Cluster.RegisterIssuer].
+func (k *Cluster) NewIssuer() *Issuer {
+	i := &Issuer{url: k.issuerBase + upperHex(16), cluster: k, algorithm: RS256}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.issuers = append(k.issuers, i)
+	return i
 }
 
 // URL returns the issuer's identifier, the iss claim of its tokens: in memory
 // https://oidc.eks.<region>.amazonaws.com/id/<32 hexadecimal digits>, as EKS
 // names it; on loopback http://127.0.0.1:<port>/id/<32 hexadecimal digits>,
-// which serves the discovery document and the keys beneath it.
+// which serves the discovery document and the keys beneath it. For Cluster.Issuer
+// it is Options.IssuerURL, if that was set.
 func (i *Issuer) URL() string { return i.url }
 
 // RotateKeys signs the tokens to come with a new key. The old keys stay
-// published, so that tokens signed with them stay good, as in a real rotation.
+// published, so that tokens signed with them stay good, as in a real rotation;
+// [Issuer.RetireKeys] ends that.
 func (i *Issuer) RotateKeys() {
-	key, err := newKey()
-	i.check(err)
+	i.mu.Lock()
+	algorithm := i.algorithm
+	i.mu.Unlock()
+	key, err := newKey(algorithm)
+	i.cluster.check(err)
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	i.keys = append(i.keys, key)
 }
 
+// RetireKeys publishes the newest key only: tokens signed with older ones are
+// refused from now on.
+func (i *Issuer) RetireKeys() {
+	i.mu.Lock()
+	if n := len(i.keys); n > 0 {
+		i.keys = slices.Clone(i.keys[n-1:])
+	}
+	i.mu.Unlock()
+	i.cluster.STS.forgetKeys(i.url)
+}
+
+// SetAlgorithm decides how the keys to come sign: those that [Issuer.RotateKeys]
+// makes, and the first one, if there is none yet.
+func (i *Issuer) SetAlgorithm(algorithm Algorithm) {
+	if algorithm != RS256 && algorithm != ES256 {
+		i.cluster.check(fmt.Errorf("%q is not an Algorithm of this package", string(algorithm)))
+	}
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.algorithm = algorithm
+}
+
 // signingKey returns the key that signs, and makes the first one.
 func (i *Issuer) signingKey() (jose.JSONWebKey, error) {
-	if keys := i.allKeys(); len(keys) > 0 {
+	i.mu.Lock()
+	keys, algorithm := i.keys, i.algorithm
+	i.mu.Unlock()
+	if len(keys) > 0 {
 		return keys[len(keys)-1], nil
 	}
-	key, err := newKey() // some 50 ms: not under the lock
+	key, err := newKey(algorithm) // some 50 ms: not under the lock
 	if err != nil {
 		return key, err
 	}
@@ -61,16 +114,27 @@ func (i *Issuer) signingKey() (jose.JSONWebKey, error) {
 	return i.keys[len(i.keys)-1], nil
 }
 
-func (i *Issuer) allKeys() []jose.JSONWebKey {
+// published returns what the issuer's JWKS holds.
+func (i *Issuer) published() jose.JSONWebKeySet {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	return slices.Clone(i.keys)
+	set := jose.JSONWebKeySet{Keys: []jose.JSONWebKey{}}
+	for _, key := range i.keys {
+		set.Keys = append(set.Keys, key.Public())
+	}
+	return set
 }
 
 // newKey makes a key named as Kubernetes names its own: by the hash of the
 // public key (pkg/serviceaccount/jwt.go, keyIDFromPublicKey).
-func newKey() (jose.JSONWebKey, error) {
-	key, err := rsa.GenerateKey(rand.Reader, 2048)
+func newKey(algorithm Algorithm) (jose.JSONWebKey, error) {
+	var key crypto.Signer
+	var err error
+	if algorithm == ES256 {
+		key, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	} else {
+		key, err = rsa.GenerateKey(rand.Reader, 2048)
+	}
 	if err != nil {
 		return jose.JSONWebKey{}, fmt.Errorf("making a signing key: %w", err)
 	}
@@ -82,29 +146,65 @@ func newKey() (jose.JSONWebKey, error) {
 	return jose.JSONWebKey{
 		Key:       key,
 		KeyID:     base64.RawURLEncoding.EncodeToString(sum[:]),
-		Algorithm: string(jose.RS256),
+		Algorithm: string(algorithm),
 		Use:       "sig",
 	}, nil
 }
 
-// handle serves the discovery document and the keys, at the paths EKS uses.
-func (i *Issuer) handle(w http.ResponseWriter, r *http.Request) {
-	_, id, _ := strings.Cut(i.url, "/id/")
-	switch r.URL.Path {
-	case "/id/" + id + "/.well-known/openid-configuration":
+// checkIssuerURL says what is wrong with an issuer's URL, by the rules of OpenID
+// Connect Discovery 1.0, section 2, and of IAM's OIDC providers.
+func checkIssuerURL(raw string) error {
+	u, err := url.Parse(raw)
+	if err != nil || u.Scheme != "https" || u.Host == "" || u.RawQuery != "" || u.Fragment != "" || strings.HasSuffix(raw, "/") {
+		return fmt.Errorf("%q is not the URL of an OIDC issuer: https://, a host, perhaps a path, no / at the end", raw)
+	}
+	return nil
+}
+
+// issuerOf returns the issuer beneath whose URL a request goes, and what follows
+// the URL; nil for none.
+func (k *Cluster) issuerOf(host, path string) (*Issuer, string) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for _, i := range k.issuers {
+		_, rest, _ := strings.Cut(i.url, "://")
+		if below, ok := strings.CutPrefix(host+path, rest+"/"); ok {
+			return i, below
+		}
+	}
+	return nil, ""
+}
+
+// hasIssuerAt says whether a host, with its port, is an issuer's.
+func (k *Cluster) hasIssuerAt(host string) bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return slices.ContainsFunc(k.issuers, func(i *Issuer) bool {
+		return strings.HasPrefix(withoutScheme(i.url)+"/", host+"/")
+	})
+}
+
+// handleIssuers serves the discovery documents and the keys, at the paths EKS uses.
+func (k *Cluster) handleIssuers(w http.ResponseWriter, r *http.Request) {
+	i, below := k.issuerOf(r.Host, r.URL.Path)
+	switch {
+	case i != nil && below == ".well-known/openid-configuration":
+		set := i.published()
+		algorithms := []string{}
+		for _, key := range set.Keys {
+			if !slices.Contains(algorithms, key.Algorithm) {
+				algorithms = append(algorithms, key.Algorithm)
+			}
+		}
 		writeJSON(w, map[string]any{
 			"issuer":                                i.url,
 			"jwks_uri":                              i.url + "/keys",
 			"response_types_supported":              []string{"id_token"},
 			"subject_types_supported":               []string{"public"},
-			"id_token_signing_alg_values_supported": []string{string(jose.RS256)},
+			"id_token_signing_alg_values_supported": algorithms,
 		})
-	case "/id/" + id + "/keys":
-		set := jose.JSONWebKeySet{Keys: []jose.JSONWebKey{}}
-		for _, key := range i.allKeys() {
-			set.Keys = append(set.Keys, key.Public())
-		}
-		writeJSON(w, set)
+	case i != nil && below == "keys":
+		writeJSON(w, i.published())
 	default:
 		http.NotFound(w, r)
 	}

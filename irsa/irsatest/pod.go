@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -11,6 +12,9 @@ import (
 
 	"github.com/irsakit/irsakit/irsa"
 )
+
+// defaultTokenLife is what the EKS webhook asks for.
+const defaultTokenLife = 24 * time.Hour
 
 // defaultAudience is what the EKS webhook asks for, in every partition, and the
 // client ID that the account has registered for the issuer.
@@ -28,6 +32,15 @@ type PodOptions struct {
 
 	// Region is the AWS region in the pod's environment: the Cluster's if empty.
 	Region string
+
+	// AutoRotate has the kubelet write a new token when 80 % of the old one's life
+	// have passed, until the Cluster is closed: see Pod.Freeze.
+	AutoRotate bool
+
+	// SubPath mounts the token file by itself, as a volumeMount with a subPath does:
+	// what the kubelet writes later never reaches it.
+	// https://kubernetes.io/docs/concepts/storage/projected-volumes/
+	SubPath bool
 }
 
 // Pod is a running pod with a projected token volume and the environment that
@@ -40,9 +53,11 @@ type Pod struct {
 	name    string
 	uid     string
 	node    reference
-	volume  volume
+	volume  *volume
 
 	writing sync.Mutex // one write of the volume at a time; readers never take it
+	frozen  bool       // guarded by writing
+	subPath string     // the file that is mounted by itself; "" without SubPath
 
 	mu    sync.Mutex
 	token string
@@ -55,10 +70,13 @@ func (k *Cluster) Pod(sa *ServiceAccount, role *Role, optFns ...func(*PodOptions
 	for _, fn := range optFns {
 		fn(&o)
 	}
-	o.TokenLife = cmp.Or(o.TokenLife, 24*time.Hour)
+	o.TokenLife = cmp.Or(o.TokenLife, defaultTokenLife)
 	o.Audience = cmp.Or(o.Audience, defaultAudience)
 	o.Region = cmp.Or(o.Region, k.region)
 	name := strings.TrimRight(sa.name[:min(len(sa.name), 40)], "-.") + "-" + lowerText(10) + "-" + lowerText(5)
+	if o.TokenLife < 0 {
+		k.check(fmt.Errorf("a token's life of %s: rotate with Expired for an expired token", o.TokenLife))
+	}
 	p := &Pod{
 		cluster: k, account: sa, role: role, opts: o,
 		name: name, uid: uuid(),
@@ -68,6 +86,12 @@ func (k *Cluster) Pod(sa *ServiceAccount, role *Role, optFns ...func(*PodOptions
 	k.check(err)
 	p.volume = v
 	p.Rotate()
+	if o.SubPath {
+		p.mountFile()
+	}
+	if o.AutoRotate {
+		k.kubelets.start(p)
+	}
 	return p
 }
 
@@ -75,7 +99,7 @@ func (k *Cluster) Pod(sa *ServiceAccount, role *Role, optFns ...func(*PodOptions
 func (p *Pod) Name() string { return p.name }
 
 // TokenFile returns the path of the token, AWS_WEB_IDENTITY_TOKEN_FILE.
-func (p *Pod) TokenFile() string { return p.volume.path() }
+func (p *Pod) TokenFile() string { return cmp.Or(p.subPath, p.volume.path()) }
 
 // RoleARN returns the ARN of the pod's role, AWS_ROLE_ARN.
 func (p *Pod) RoleARN() string { return p.role.arn }
@@ -84,23 +108,34 @@ func (p *Pod) RoleARN() string { return p.role.arn }
 func (p *Pod) Region() string { return p.opts.Region }
 
 // Token returns what Pod's methods last wrote: the raw token, or the raw bytes
-// of a Write, or "" after RemoveToken.
+// of a Write, or "" after RemoveToken. With SubPath and after Freeze the file that
+// the application reads may be older.
 func (p *Pod) Token() string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.token
 }
 
-// Rotate swaps in a new token with the usual life, as the kubelet does when 80 %
-// of the old one's life have passed. The old token stays good until it expires.
-func (p *Pod) Rotate() { p.RotateWith(p.opts.TokenLife) }
+// Rotate swaps in a new token, as the kubelet does when 80 % of the old one's life
+// have passed. The old token stays good until it expires. Options hold for this
+// token only:
+//
+//	pod.Rotate()                      // a usual token
+//	pod.Rotate(irsatest.Expired)      // a broken one
+//	pod.Rotate(func(o *irsatest.TokenOptions) { o.Life = 10 * time.Minute })
+func (p *Pod) Rotate(optFns ...func(*TokenOptions)) {
+	p.Write([]byte(p.mint(optFns...)))
+}
 
-// RotateWith swaps in a new token that expires life from now, for this once.
-// With zero or less the token has already expired, by as much.
-func (p *Pod) RotateWith(life time.Duration) {
-	token, err := p.mint(life)
-	p.cluster.check(err)
-	p.Write([]byte(token))
+// mint makes a token that is bound to the pod.
+func (p *Pod) mint(optFns ...func(*TokenOptions)) string {
+	usual := func(o *TokenOptions) {
+		o.usualLife, o.Audiences = p.opts.TokenLife, []string{p.opts.Audience}
+	}
+	bound := p.account.kubernetesClaims()
+	bound["node"] = p.node
+	bound["pod"] = reference{Name: p.name, UID: p.uid}
+	return p.account.issuer.mint(p.account, bound, append([]func(*TokenOptions){usual}, optFns...)...)
 }
 
 // Write swaps raw in for the token, atomically as the kubelet does. Equal
@@ -113,20 +148,64 @@ func (p *Pod) WriteInPlace(raw []byte) {
 	p.change(string(raw), func() error { return p.volume.writeInPlace(raw) })
 }
 
+// Truncate cuts the token file to its first size bytes, in place, as a full disk or
+// a writer that was killed leaves it.
+func (p *Pod) Truncate(size int) {
+	token := p.Token()
+	token = token[:max(0, min(size, len(token)))]
+	p.WriteInPlace([]byte(token))
+}
+
 // RemoveToken removes the token file and leaves the links to it dangling. The
 // next write brings it back.
 func (p *Pod) RemoveToken() { p.change("", p.volume.remove) }
+
+// Chmod sets the mode of the token file, now and for later writes: 0644 is usual;
+// with 0600 and an owner other than the application's user it reads nothing, as
+// without an fsGroup. A test that runs as root can read any file.
+func (p *Pod) Chmod(mode os.FileMode) {
+	p.writing.Lock()
+	defer p.writing.Unlock()
+	if err := p.volume.chmod(mode); err != nil {
+		p.cluster.check(fmt.Errorf("changing the mode of the token of pod %s: %w", p.name, err))
+	}
+}
+
+// Freeze cuts the pod's node off: nothing that is written afterwards reaches the
+// volume, neither by the kubelet nor by methods of Pod, until [Pod.Thaw].
+func (p *Pod) Freeze() { p.freeze(true) }
+
+// Thaw ends Freeze. The next rotation writes a new token.
+func (p *Pod) Thaw() { p.freeze(false) }
+
+func (p *Pod) freeze(frozen bool) {
+	p.writing.Lock()
+	defer p.writing.Unlock()
+	p.frozen = frozen
+}
 
 // change runs one change of the volume at a time, as one kubelet does.
 func (p *Pod) change(token string, write func() error) {
 	p.writing.Lock()
 	defer p.writing.Unlock()
+	if p.frozen {
+		return
+	}
 	if err := write(); err != nil {
 		p.cluster.check(fmt.Errorf("writing the volume of pod %s: %w", p.name, err))
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.token = token
+}
+
+// mountFile gives the pod the token file as it is now, at a path of its own.
+func (p *Pod) mountFile() {
+	file := filepath.Join(p.cluster.dir, p.name, "token")
+	if err := os.WriteFile(file, []byte(p.Token()), 0o644); err != nil {
+		p.cluster.check(fmt.Errorf("mounting the token of pod %s: %w", p.name, err))
+	}
+	p.subPath = file
 }
 
 // Options makes irsa.New give the provider of an application in this pod:

@@ -104,14 +104,14 @@ func TestATokensLifeAndAudienceCanBeChosen(t *testing.T) {
 		assert.Equal(t, []any{"vault"}, got["aud"])
 		assert.Equal(t, "eu-central-1", pod.Region())
 
-		pod.RotateWith(-time.Minute)
+		pod.Rotate(func(o *irsatest.TokenOptions) { o.Life = -time.Minute })
 		got = part(t, pod.Token(), 1)
 		assert.Equal(t, number(now-60), got["exp"])
 		assert.Equal(t, number(now-660), got["iat"])
 
 		time.Sleep(time.Hour)
 		pod.Rotate()
-		assert.Equal(t, number(now+3600+600), part(t, pod.Token(), 1)["exp"], "RotateWith is for once")
+		assert.Equal(t, number(now+3600+600), part(t, pod.Token(), 1)["exp"], "the options are for once")
 	})
 }
 

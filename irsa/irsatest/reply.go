@@ -15,13 +15,6 @@ const xmlNamespace = "https://sts.amazonaws.com/doc/2011-06-15/"
 // hugeReply is the size of the HugeReply fault.
 const hugeReply = 10 << 20
 
-// A refusal is an error that STS answers.
-type refusal struct {
-	status  int
-	code    string
-	message string
-}
-
 type errorXML struct {
 	XMLName   xml.Name `xml:"ErrorResponse"`
 	Namespace string   `xml:"xmlns,attr"`
@@ -31,28 +24,15 @@ type errorXML struct {
 	RequestID string   `xml:"RequestId"`
 }
 
-type sessionXML struct {
-	XMLName   xml.Name `xml:"AssumeRoleWithWebIdentityResponse"`
-	Namespace string   `xml:"xmlns,attr"`
-	Session   session  `xml:"AssumeRoleWithWebIdentityResult"`
-	RequestID string   `xml:"ResponseMetadata>RequestId"`
+// resultXML is the reply to an action; Result names its own element.
+type resultXML struct {
+	XMLName   xml.Name
+	Namespace string `xml:"xmlns,attr"`
+	Result    any
+	RequestID string `xml:"ResponseMetadata>RequestId"`
 }
 
-// A session is the result of AssumeRoleWithWebIdentity.
-type session struct {
-	Subject          string          `xml:"SubjectFromWebIdentityToken"`
-	Audience         string          `xml:"Audience"`
-	AssumedRoleUser  assumedRoleUser `xml:"AssumedRoleUser"`
-	Credentials      *credentials    `xml:"Credentials"`
-	Provider         string          `xml:"Provider"`
-	PackedPolicySize int             `xml:"PackedPolicySize,omitempty"` // percent; only with a policy
-}
-
-type assumedRoleUser struct {
-	ARN string `xml:"Arn"`
-	ID  string `xml:"AssumedRoleId"`
-}
-
+// credentials are what a session's requests are signed with.
 type credentials struct {
 	SessionToken    string `xml:"SessionToken"`
 	SecretAccessKey string `xml:"SecretAccessKey"`
@@ -95,8 +75,8 @@ func (r *refusal) reply() *reply {
 	return out
 }
 
-func (s session) reply() *reply {
-	x := sessionXML{Namespace: xmlNamespace, Session: s, RequestID: uuid()}
+func newResult(action string, result any) *reply {
+	x := resultXML{XMLName: xml.Name{Local: action + "Response"}, Namespace: xmlNamespace, Result: result, RequestID: uuid()}
 	out := newReply(marshal(x))
 	out.requestID = x.RequestID
 	return out

@@ -1,30 +1,32 @@
 package irsatest
 
 import (
+	"cmp"
 	"context"
-	"fmt"
 	"net/http"
 	"sync"
 	"time"
+
+	"github.com/coreos/go-oidc/v3/oidc"
 )
 
-// STS is the Security Token Service of the Cluster's account. It answers
-// AssumeRoleWithWebIdentity in the Query protocol. It is safe for concurrent
-// use; a setting applies to the calls that arrive after it.
+// STS is the Security Token Service. It answers AssumeRoleWithWebIdentity, AssumeRole
+// and GetCallerIdentity in the Query protocol. It is safe for concurrent use; a
+// setting applies to the calls that arrive after it.
 type STS struct {
 	cluster *Cluster
 	server  *server // nil in memory
 
 	mu        sync.Mutex
 	settings  settings
-	fault     Fault
-	faulty    int           // calls that are still to fail, < 0: until Recover
+	faults    faults
 	down      bool          // refuses connections
 	closed    bool          // down for good
 	cut       chan struct{} // closed by Down: ends the calls under way
 	recovered chan struct{} // closed by Recover: lets the hanging calls go on
 	calls     []*Call
-	providers map[string]*provider // by issuer
+	sessions  map[string]*session              // by access key ID
+	verifiers map[string]*oidc.IDTokenVerifier // by issuer
 }
 
 // settings are what the STS does to every call.
@@ -40,7 +42,8 @@ func newSTS(k *Cluster) *STS {
 		cluster:   k,
 		cut:       make(chan struct{}),
 		recovered: make(chan struct{}),
-		providers: map[string]*provider{},
+		sessions:  map[string]*session{},
+		verifiers: map[string]*oidc.IDTokenVerifier{},
 	}
 }
 
@@ -80,19 +83,18 @@ func (s *STS) set(change func(*settings)) {
 // Fail lets the next n calls meet the fault; n < 0 is all of them until
 // [STS.Recover]. It replaces the fault of an earlier Fail.
 func (s *STS) Fail(fault Fault, n int) {
-	if !fault.valid() {
-		s.cluster.check(fmt.Errorf("%q is not a Fault of this package", string(fault)))
-	}
+	s.cluster.checkFault(fault)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.fault, s.faulty = fault, n
+	s.faults = faults{fault, n}
 }
 
-// Recover ends every fault: that of Fail, calls that hang, which are now
-// answered, and Down. What the Set methods and OmitDate changed stays.
+// Recover ends every fault: those of Fail, also of the roles, calls that hang, which
+// are now answered, and Down. What the Set methods and OmitDate changed stays.
 func (s *STS) Recover() {
+	s.cluster.recoverRoles()
 	s.mu.Lock()
-	s.faulty = 0
+	s.faults = faults{}
 	close(s.recovered)
 	s.recovered = make(chan struct{})
 	s.mu.Unlock()
@@ -153,33 +155,43 @@ type visit struct {
 
 // arrive records a call and decides what is to become of it.
 func (s *STS) arrive(q query) visit {
-	call := q.call()
+	v := visit{call: q.call()}
+	var latency time.Duration
+	if role := s.cluster.role(v.call.RoleARN); role != nil {
+		v.fault, latency = role.meet()
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.calls = append(s.calls, call)
-	v := visit{settings: s.settings, cut: s.cut, recovered: s.recovered, call: call}
-	if s.faulty != 0 {
-		v.fault = s.fault
-		if s.faulty > 0 {
-			s.faulty--
-		}
+	s.calls = append(s.calls, v.call)
+	v.settings, v.cut, v.recovered = s.settings, s.cut, s.recovered
+	v.latency = cmp.Or(latency, v.latency)
+	if v.fault == "" {
+		v.fault = s.faults.next()
 	}
 	return v
 }
 
+// An outcome is what becomes of a call: a reply, and what the record of the call says.
+type outcome struct {
+	*reply
+	code   string // "" is success
+	reason string
+	caller string
+}
+
 // handle serves the STS on both transports.
 func (s *STS) handle(w http.ResponseWriter, r *http.Request) {
-	q := readQuery(w, r)
+	q := readQuery(r)
 	v := s.arrive(q)
 	if !v.wait(r.Context()) {
 		panic(http.ErrAbortHandler)
 	}
 	if v.fault == Reset {
-		s.finish(v.call, string(Reset))
+		s.finish(v.call, outcome{code: string(Reset)})
 		reset(w)
 	}
-	answer, code := s.answer(r.Context(), q, v)
-	s.finish(v.call, code)
+	answer := s.answer(r.Context(), q, v)
+	s.finish(v.call, answer)
 	w.Header()["Date"] = v.date()
 	answer.write(w)
 }
@@ -208,62 +220,4 @@ func (v visit) wait(ctx context.Context) bool {
 	case <-v.cut:
 		return false
 	}
-}
-
-// now is the STS's clock.
-func (v visit) now() time.Time { return time.Now().Add(v.skew) }
-
-// date is the Date header; nil keeps net/http from adding its own.
-func (v visit) date() []string {
-	if v.omitDate {
-		return nil
-	}
-	return []string{v.now().UTC().Format(http.TimeFormat)}
-}
-
-// answer makes the reply, and the code to record for it: "" is success.
-func (s *STS) answer(ctx context.Context, q query, v visit) (*reply, string) {
-	if r := v.fault.refusal(); r != nil {
-		return r.reply(), r.code
-	}
-	switch v.fault {
-	case EmptyReply:
-		return &reply{status: http.StatusOK}, string(v.fault)
-	case HTMLReply:
-		out := newReply([]byte("<!DOCTYPE html>\n<html><head><title>Sign in</title></head><body>Sign in to the network.<br></body></html>\n"))
-		out.mediaType = "text/html; charset=utf-8"
-		return out, string(v.fault)
-	case HugeReply:
-		out := newReply([]byte("<AssumeRoleWithWebIdentityResponse xmlns=\"" + xmlNamespace + "\">"))
-		out.padding = hugeReply
-		return out, string(v.fault)
-	}
-	if q.action == "" && q.method == http.MethodGet {
-		// STS sends browsers to IAM's page; known only from public reports.
-		return &reply{status: http.StatusFound, location: "https://aws.amazon.com/iam"}, "MissingAction"
-	}
-	granted, refused := s.assumeRoleWithWebIdentity(ctx, q, v)
-	if refused != nil {
-		return refused.reply(), refused.code
-	}
-	return v.spoil(granted)
-}
-
-// spoil applies the faults of the reply that need a good one.
-func (v visit) spoil(s session) (*reply, string) {
-	switch v.fault {
-	case NoCredentials:
-		s.Credentials = nil
-	case EmptyKeys:
-		s.Credentials = &credentials{Expiration: s.Credentials.Expiration}
-	case ExpiredCredentials:
-		s.Credentials = newCredentials(v.now().Add(-time.Minute).Truncate(time.Second))
-	case TruncatedReply:
-		out := s.reply()
-		out.truncated = true
-		return out, string(v.fault)
-	default:
-		return s.reply(), ""
-	}
-	return s.reply(), string(v.fault)
 }

@@ -1,31 +1,84 @@
 package irsatest
 
 import (
+	"cmp"
+	"encoding/base64"
+	"encoding/json"
 	"fmt"
+	"maps"
+	"strings"
 	"time"
 
 	"github.com/go-jose/go-jose/v4"
 	"github.com/go-jose/go-jose/v4/jwt"
 )
 
-// claims are those that the Kubernetes 1.37 API server writes into the token of
-// a pod (pkg/serviceaccount/claims.go). Times are whole seconds.
-type claims struct {
-	Audience   []string         `json:"aud"`
-	Expiry     int64            `json:"exp"`
-	IssuedAt   int64            `json:"iat"`
-	Issuer     string           `json:"iss"`
-	ID         string           `json:"jti"`
-	Kubernetes kubernetesClaims `json:"kubernetes.io"`
-	NotBefore  int64            `json:"nbf"`
-	Subject    string           `json:"sub"`
+// TokenOptions says how a token differs from a usual one: see
+// [ServiceAccount.Token] and [Pod.Rotate]. Functions that break a token, such as
+// [Expired], can be passed where options are.
+type TokenOptions struct {
+	// Life is how long the token is good: a pod's PodOptions.TokenLife, else 24
+	// hours, if zero. With a negative Life it expired by as much ago. Tokens
+	// carry whole seconds.
+	Life time.Duration
+
+	// Audiences is the aud claim: the pod's audience, else "sts.amazonaws.com",
+	// if empty.
+	Audiences []string
+
+	// ClockSkew is by how much the clock of the API server that issues the token
+	// is ahead; all times in the token move with it.
+	ClockSkew time.Duration
+
+	// Claims are set over the usual ones; nil leaves the claim out. Web identities
+	// carry session tags in "https://aws.amazon.com/tags" and a source identity in
+	// "https://aws.amazon.com/source_identity".
+	Claims map[string]any
+
+	usualLife time.Duration
+	flaw      flaw
 }
 
-type kubernetesClaims struct {
-	Namespace      string    `json:"namespace"`
-	Node           reference `json:"node"`
-	Pod            reference `json:"pod"`
-	ServiceAccount reference `json:"serviceaccount"`
+// A flaw is what is wrong with a token's signature.
+type flaw int
+
+const (
+	noFlaw flaw = iota
+	unknownKey
+	badSignature
+	algNone
+)
+
+// Expired makes a token that expired an hour ago.
+func Expired(o *TokenOptions) { o.Life = -time.Hour }
+
+// NotYetValid makes a token by a clock two hours ahead.
+func NotYetValid(o *TokenOptions) { o.ClockSkew = 2 * time.Hour }
+
+// OtherIssuer makes a token that names an issuer of which no AWS account knows,
+// though the key is right.
+func OtherIssuer(o *TokenOptions) {
+	Claim("iss", "https://oidc.eks.us-west-2.amazonaws.com/id/"+strings.Repeat("0", 32))(o)
+}
+
+// UnknownKey makes a token whose key the issuer does not publish.
+func UnknownKey(o *TokenOptions) { o.flaw = unknownKey }
+
+// BadSignature makes a token whose signature is another token's.
+func BadSignature(o *TokenOptions) { o.flaw = badSignature }
+
+// AlgNone makes a token without a signature, which says so in its header.
+func AlgNone(o *TokenOptions) { o.flaw = algNone }
+
+// Claim sets a claim, or leaves it out if value is nil.
+func Claim(name string, value any) func(*TokenOptions) {
+	return func(o *TokenOptions) {
+		o.Claims = maps.Clone(o.Claims)
+		if o.Claims == nil {
+			o.Claims = map[string]any{}
+		}
+		o.Claims[name] = value
+	}
 }
 
 type reference struct {
@@ -33,45 +86,79 @@ type reference struct {
 	UID  string `json:"uid"`
 }
 
-// mint makes a token that is good for life from now. With a life of zero or
-// less it has expired by as much; it was issued a usual life before its end.
-func (p *Pod) mint(life time.Duration) (string, error) {
-	issued := time.Now()
-	expiry := issued.Add(life)
-	if life <= 0 {
-		issued = expiry.Add(-p.opts.TokenLife)
+// mint makes a token with the claims that the Kubernetes 1.37 API server writes
+// (pkg/serviceaccount/claims.go).
+func (i *Issuer) mint(sa *ServiceAccount, kubernetes map[string]any, optFns ...func(*TokenOptions)) string {
+	o := TokenOptions{usualLife: defaultTokenLife}
+	for _, fn := range optFns {
+		fn(&o)
 	}
-	issuer := p.cluster.Issuer
-	return issuer.sign(claims{
-		Audience: []string{p.opts.Audience},
-		Expiry:   expiry.Unix(),
-		IssuedAt: issued.Unix(),
-		Issuer:   issuer.url,
-		ID:       uuid(),
-		Kubernetes: kubernetesClaims{
-			Namespace:      p.account.namespace,
-			Node:           p.node,
-			Pod:            reference{Name: p.name, UID: p.uid},
-			ServiceAccount: reference{Name: p.account.name, UID: p.account.uid},
-		},
-		NotBefore: issued.Unix(),
-		Subject:   p.account.subject(),
-	})
+	life := cmp.Or(o.Life, o.usualLife)
+	if len(o.Audiences) == 0 {
+		o.Audiences = []string{defaultAudience}
+	}
+	issued := time.Now().Add(o.ClockSkew)
+	expiry := issued.Add(life)
+	if life < 0 {
+		issued = expiry.Add(-o.usualLife)
+	}
+	claims := map[string]any{
+		"aud":           o.Audiences,
+		"exp":           expiry.Unix(),
+		"iat":           issued.Unix(),
+		"iss":           i.url,
+		"jti":           uuid(),
+		"kubernetes.io": kubernetes,
+		"nbf":           issued.Unix(),
+		"sub":           sa.Subject(),
+	}
+	for name, value := range o.Claims {
+		claims[name] = value
+		if value == nil {
+			delete(claims, name)
+		}
+	}
+	token, err := i.sign(claims, o.flaw)
+	i.cluster.check(err)
+	return token
 }
 
 // sign makes a token as Kubernetes does: with alg and kid in its header, no typ.
-func (i *Issuer) sign(c claims) (string, error) {
+func (i *Issuer) sign(claims map[string]any, f flaw) (string, error) {
+	if f == algNone {
+		return unsigned(claims)
+	}
 	key, err := i.signingKey()
+	if err == nil && f == unknownKey {
+		key, err = newKey(Algorithm(key.Algorithm))
+	}
 	if err != nil {
 		return "", err
 	}
-	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.RS256, Key: key}, nil)
+	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.SignatureAlgorithm(key.Algorithm), Key: key}, nil)
 	if err != nil {
 		return "", fmt.Errorf("signing a token: %w", err)
 	}
-	token, err := jwt.Signed(signer).Claims(c).Serialize()
+	token, err := jwt.Signed(signer).Claims(claims).Serialize()
 	if err != nil {
 		return "", fmt.Errorf("signing a token: %w", err)
 	}
-	return token, nil
+	if f != badSignature {
+		return token, nil
+	}
+	other, err := jwt.Signed(signer).Claims(map[string]any{"jti": uuid()}).Serialize()
+	if err != nil {
+		return "", fmt.Errorf("signing a token: %w", err)
+	}
+	return token[:strings.LastIndex(token, ".")] + other[strings.LastIndex(other, "."):], nil
+}
+
+// unsigned makes a token with alg none (RFC 7519, section 6), which no verifier may accept.
+func unsigned(claims map[string]any) (string, error) {
+	payload, err := json.Marshal(claims)
+	if err != nil {
+		return "", fmt.Errorf("making a token: %w", err)
+	}
+	encode := base64.RawURLEncoding.EncodeToString
+	return encode([]byte(`{"alg":"none"}`)) + "." + encode(payload) + ".", nil
 }

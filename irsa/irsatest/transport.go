@@ -35,8 +35,8 @@ func (m memory) RoundTrip(req *http.Request) (*http.Response, error) {
 	r := incoming(req)
 	var handler http.HandlerFunc
 	switch {
-	case strings.HasPrefix(m.cluster.Issuer.url, req.URL.Scheme+"://"+req.URL.Host+"/"):
-		handler = m.cluster.Issuer.handle
+	case m.cluster.hasIssuerAt(req.URL.Host):
+		handler = m.cluster.handleIssuers
 	case !strings.HasPrefix(host, "sts.") && !strings.HasPrefix(host, "sts-fips."):
 		return nil, noSuchHost(host)
 	case m.cluster.STS.refuse(r):

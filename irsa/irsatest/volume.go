@@ -19,7 +19,8 @@ import (
 // but one that resolved ..data just before the swap finds its directory gone
 // (ENOENT), as in a real pod.
 type volume struct {
-	dir string
+	dir  string
+	mode os.FileMode // of the file
 }
 
 const (
@@ -28,15 +29,15 @@ const (
 	tokenName  = "token"
 )
 
-func newVolume(dir string) (volume, error) {
-	return volume{dir}, os.MkdirAll(dir, 0o755)
+func newVolume(dir string) (*volume, error) {
+	return &volume{dir, 0o644}, os.MkdirAll(dir, 0o755)
 }
 
 // path is the file that a program in the pod opens.
-func (v volume) path() string { return filepath.Join(v.dir, tokenName) }
+func (v *volume) path() string { return filepath.Join(v.dir, tokenName) }
 
 // write swaps payload in. An equal payload writes nothing.
-func (v volume) write(payload []byte) error {
+func (v *volume) write(payload []byte) error {
 	data := filepath.Join(v.dir, dataDir)
 	if current, err := os.ReadFile(filepath.Join(data, tokenName)); err == nil && bytes.Equal(current, payload) {
 		return nil
@@ -68,7 +69,7 @@ func (v volume) write(payload []byte) error {
 }
 
 // writeDirectory writes payload into a new directory with a time in its name.
-func (v volume) writeDirectory(payload []byte) (string, error) {
+func (v *volume) writeDirectory(payload []byte) (string, error) {
 	fresh, err := os.MkdirTemp(v.dir, time.Now().UTC().Format("..2006_01_02_15_04_05."))
 	if err != nil {
 		return "", err
@@ -80,17 +81,27 @@ func (v volume) writeDirectory(payload []byte) (string, error) {
 	if err := os.WriteFile(file, payload, 0o644); err != nil {
 		return "", err
 	}
-	return fresh, os.Chmod(file, 0o644) // whatever the umask is
+	return fresh, os.Chmod(file, v.mode) // whatever the umask is
 }
 
 // writeInPlace truncates the file behind the links and writes it: what the
 // kubelet never does, but a copy or a sidecar may.
-func (v volume) writeInPlace(payload []byte) error {
+func (v *volume) writeInPlace(payload []byte) error {
 	return os.WriteFile(v.path(), payload, 0o644)
 }
 
+// chmod changes the mode of the file behind the links, and of those to come.
+func (v *volume) chmod(mode os.FileMode) error {
+	v.mode = mode
+	err := os.Chmod(v.path(), mode)
+	if err != nil && !os.IsNotExist(err) {
+		return err
+	}
+	return nil
+}
+
 // remove takes the file away and leaves the links.
-func (v volume) remove() error {
+func (v *volume) remove() error {
 	err := os.Remove(filepath.Join(v.dir, dataDir, tokenName))
 	if err != nil && !os.IsNotExist(err) {
 		return fmt.Errorf("removing the token: %w", err)

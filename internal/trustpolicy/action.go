@@ -1,0 +1,58 @@
+package trustpolicy
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// actions are those of a statement, or those it leaves out.
+type actions struct {
+	element  string // Action or NotAction
+	written  []string
+	patterns []pattern // in small letters
+}
+
+// A trust policy has actions of STS only. Their names are compared without regard
+// to case, and may have wildcards ("IAM JSON policy elements: Action").
+var (
+	actionForm = regexp.MustCompile(`^(?i:sts):[A-Za-z0-9*?]+$`)
+	askedForm  = regexp.MustCompile(`^(?i:sts):[A-Za-z0-9]+$`)
+)
+
+func parseActions(element string, value any) (actions, error) {
+	written, err := texts(value)
+	if err != nil {
+		return actions{}, err
+	}
+	a := actions{element: element, written: written}
+	for _, action := range written {
+		if action != "*" && !actionForm.MatchString(action) {
+			return actions{}, fmt.Errorf("%q is not an action of STS, such as sts:AssumeRoleWithWebIdentity", action)
+		}
+		a.patterns = append(a.patterns, wild(strings.ToLower(action)))
+	}
+	return a, nil
+}
+
+// match says whether the action that is asked for is one of them.
+func (a actions) match(asked string) bool {
+	if !askedForm.MatchString(asked) {
+		return false
+	}
+	named := false
+	for _, p := range a.patterns {
+		named = named || p.matches(strings.ToLower(asked))
+	}
+	return named == (a.element == "Action")
+}
+
+// mismatch says why the action that is asked for is none of them.
+func (a actions) mismatch(asked string) Mismatch {
+	m := Mismatch{Element: a.element, Expected: slices.Clone(a.written), Found: []string{asked}}
+	if asked == "sts:AssumeRoleWithWebIdentity" && a.element == "Action" && a.match("sts:AssumeRole") {
+		m.Advice = "sts:AssumeRole is not enough: a web identity needs sts:AssumeRoleWithWebIdentity"
+	}
+	return m
+}

@@ -1,0 +1,160 @@
+package trustpolicy
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+)
+
+const (
+	withoutScheme = "leave out https://"
+	withoutSlash  = "leave out the slash at the end of the issuer"
+	byCase        = "they differ by upper and lower case only"
+)
+
+// The audience of tokens for STS.
+const audience = "sts.amazonaws.com"
+
+// advice tells which mistake the condition may be, of those that are made with
+// the roles of service accounts.
+func (c condition) advice(in circumstances) string {
+	found := in.lookup(c.key)
+	switch {
+	case c.operator.name == null || c.operator.negated:
+		return ""
+	case len(found) == 0:
+		return absentAdvice(c.key, in)
+	case len(found) > 1 && c.operator.set == "":
+		return fmt.Sprintf("the key has several values: use %s:%s or %s:%s", forAnyValue, c.operator.written, forAllValues, c.operator.written)
+	case !strings.HasPrefix(c.operator.name, "String"):
+		return ""
+	}
+	values := make([]value, len(c.values))
+	for i, v := range c.values {
+		values[i], _ = v.resolved(in) // all can be: else the advice is about the variable
+	}
+	for _, f := range found {
+		if c.test(f, values) != yes {
+			return c.valueAdvice(values, f)
+		}
+	}
+	return ""
+}
+
+// valueAdvice is about a value of the request that is none of those expected.
+func (c condition) valueAdvice(expected []value, found string) string {
+	for _, mistake := range []func(value, string) string{c.wildcardAdvice, spellingAdvice, c.audienceAdvice} {
+		for _, v := range expected {
+			if text := mistake(v, found); text != "" {
+				return text
+			}
+		}
+	}
+	return c.subjectAdvice(expected, found)
+}
+
+// absentAdvice is about a key that the request does not have. A key of the request
+// for the same claim tells which issuer it should have been.
+func absentAdvice(key string, in circumstances) string {
+	issuer, claim := cutClaim(key)
+	bare := strings.TrimSuffix(strings.TrimPrefix(issuer, "https://"), "/")
+	another := ""
+	for _, small := range slices.Sorted(maps.Keys(in)) {
+		other, otherClaim := cutClaim(in[small].key)
+		switch {
+		case !strings.EqualFold(claim, otherClaim) || !strings.Contains(other, ".") || !strings.Contains(issuer, "."):
+			continue // such as aws:PrincipalArn
+		case strings.EqualFold(bare, other) && strings.HasPrefix(issuer, "https://"):
+			return withoutScheme
+		case strings.EqualFold(bare, other):
+			return withoutSlash
+		}
+		another = fmt.Sprintf("another issuer: the request has %q", in[small].key)
+	}
+	if another != "" {
+		return another
+	}
+	return "the request has no such key"
+}
+
+// cutClaim splits the condition key of an identity provider.
+func cutClaim(key string) (issuer, claim string) {
+	i := strings.LastIndexByte(key, ':')
+	return key[:max(i, 0)], key[i+1:]
+}
+
+// wildcardAdvice is about an operator for which wildcards are characters.
+func (c condition) wildcardAdvice(expected value, found string) string {
+	if !strings.Contains(c.operator.name, "Equals") || like(expected, found) != yes {
+		return ""
+	}
+	wildcard := "*"
+	if !strings.Contains(expected.text(), wildcard) {
+		wildcard = "?"
+	}
+	return fmt.Sprintf("%s takes %s literally: use %s", c.operator.written, wildcard,
+		strings.Replace(c.operator.written, c.operator.name, "StringLike", 1))
+}
+
+func spellingAdvice(expected value, found string) string {
+	text := expected.text()
+	switch {
+	case strings.TrimSpace(text) == strings.TrimSpace(found):
+		return "they differ by white space only"
+	case strings.EqualFold(text, found):
+		return byCase
+	case strings.TrimPrefix(text, "https://") == strings.TrimPrefix(found, "https://"):
+		return "they differ by https:// only"
+	}
+	return ""
+}
+
+func (c condition) audienceAdvice(expected value, found string) string {
+	if _, claim := cutClaim(c.key); !strings.EqualFold(claim, "aud") {
+		return ""
+	}
+	switch text := expected.text(); {
+	case found == audience && strings.HasPrefix(text, audience):
+		return "the audience is sts.amazonaws.com in every partition"
+	case text == audience:
+		return "the token is for another audience than STS"
+	}
+	return ""
+}
+
+const subjectPrefix = "system:serviceaccount:"
+
+// subjectAdvice tells by which part the subject of a service account differs. Of
+// several in the policy it says so where all differ by the same part.
+func (c condition) subjectAdvice(expected []value, found string) string {
+	if _, claim := cutClaim(c.key); !strings.EqualFold(claim, "sub") || !strings.HasPrefix(found, subjectPrefix) {
+		return ""
+	}
+	common, detail := partAdvice(expected[0], found)
+	for _, v := range expected[1:] {
+		detail = ""
+		if part, _ := partAdvice(v, found); part != common {
+			return ""
+		}
+	}
+	return common + detail
+}
+
+// partAdvice returns which part of a subject differs, and how.
+func partAdvice(expected value, found string) (part, detail string) {
+	const parts = 4
+	want, have := expected.pattern().components(parts), strings.SplitN(found, ":", parts)
+	texts := strings.SplitN(expected.text(), ":", parts)
+	if len(want) < parts || len(have) < parts || len(texts) < parts || !want[0].matches(have[0]) || !want[1].matches(have[1]) {
+		return "a subject is system:serviceaccount:, the namespace, a colon and the name", ""
+	}
+	switch namespace, name := want[2].matches(have[2]), want[3].matches(have[3]); {
+	case !namespace && !name:
+		return "another namespace and another service account", ""
+	case !namespace:
+		return "another namespace", fmt.Sprintf(": %s instead of %s", texts[2], have[2])
+	default:
+		return "another service account", fmt.Sprintf(": %s instead of %s", texts[3], have[3])
+	}
+}

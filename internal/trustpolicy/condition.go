@@ -1,0 +1,204 @@
+package trustpolicy
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// condition is one key under one operator.
+type condition struct {
+	operator operator
+	key      string
+	values   []value
+}
+
+// circumstances are what is known of the request, by keys in small letters:
+// "Context key names are not case-sensitive".
+type circumstances map[string]fact
+
+type fact struct {
+	key    string // as the request has it
+	values []string
+}
+
+func newCircumstances(context map[string][]string) circumstances {
+	c := circumstances{}
+	for _, key := range slices.Sorted(maps.Keys(context)) {
+		small := strings.ToLower(key)
+		c[small] = fact{key, slices.Concat(c[small].values, context[key])}
+	}
+	return c
+}
+
+func (c circumstances) lookup(key string) []string { return c[strings.ToLower(key)].values }
+
+func parseConditions(element any, version string) ([]condition, error) {
+	operators, err := members(element)
+	if err != nil {
+		return nil, err
+	}
+	var all []condition
+	for _, m := range operators {
+		some, err := parseOperatorBlock(m, version)
+		if err != nil {
+			return nil, at(m.name, err)
+		}
+		all = append(all, some...)
+	}
+	return all, nil
+}
+
+func parseOperatorBlock(m member, version string) ([]condition, error) {
+	o, err := parseOperator(m.name)
+	if err != nil {
+		return nil, err
+	}
+	keys, err := members(m.value)
+	if err != nil {
+		return nil, err
+	}
+	if len(keys) == 0 {
+		return nil, errors.New("it has no key")
+	}
+	var all []condition
+	for _, k := range keys {
+		c := condition{operator: o, key: k.name}
+		if slices.ContainsFunc(all, func(other condition) bool { return strings.EqualFold(other.key, c.key) }) {
+			return nil, fmt.Errorf("%q is there twice, in another case", k.name)
+		}
+		if err := c.parse(k.value, version); err != nil {
+			return nil, at(strconv.Quote(k.name), err)
+		}
+		all = append(all, c)
+	}
+	return all, nil
+}
+
+func (c *condition) parse(written any, version string) error {
+	if !strings.Contains(c.key, ":") || strings.ContainsAny(c.key, "${}*?") || strings.TrimSpace(c.key) != c.key {
+		return errors.New("it is not a condition key, such as aws:PrincipalArn")
+	}
+	elements, err := list(written)
+	if err != nil {
+		return err
+	}
+	for _, e := range elements {
+		s, err := scalar(e)
+		if err != nil {
+			return err
+		}
+		v, err := parseValue(s, version)
+		if err != nil {
+			return err
+		}
+		if err := c.operator.check(v); err != nil {
+			return err
+		}
+		c.values = append(c.values, v)
+	}
+	return nil
+}
+
+// scalar returns a value of a condition: "Quotation marks are optional for numeric
+// and Boolean values".
+func scalar(v any) (string, error) {
+	switch v := v.(type) {
+	case bool:
+		return strconv.FormatBool(v), nil
+	case json.Number:
+		return v.String(), nil
+	default:
+		return text(v)
+	}
+}
+
+// verdict evaluates the condition ("Creating a condition with multiple keys or
+// values"). The advice is about a variable.
+func (c condition) verdict(in circumstances) (result verdict, advice string) {
+	found := in.lookup(c.key)
+	values := make([]value, len(c.values))
+	for i, v := range c.values {
+		var missing string
+		if values[i], missing = v.resolved(in); missing != "" {
+			advice = missing
+		}
+	}
+	switch {
+	case c.operator.name == null:
+		return c.presence(found), ""
+	case len(found) == 0 && (advice == "" || c.operator.ifExists):
+		return c.absence(), ""
+	case len(found) == 0:
+		return min(c.absence(), unknown), advice
+	case advice != "":
+		return unknown, advice
+	}
+	return c.combine(found, values), ""
+}
+
+// presence is the verdict of Null, whose value is whether there is no key.
+func (c condition) presence(found []string) verdict {
+	if len(found) > 0 && empty(found) {
+		return unknown
+	}
+	absent := strconv.FormatBool(len(found) == 0)
+	return verdictOf(slices.ContainsFunc(c.values, func(v value) bool { return strings.EqualFold(v.written, absent) }))
+}
+
+// absence is the verdict where there is no key.
+func (c condition) absence() verdict {
+	o := c.operator
+	switch {
+	case o.set == forAllValues:
+		return yes
+	case o.set == forAnyValue && o.ifExists:
+		return unknown
+	case o.set == forAnyValue:
+		return no
+	default:
+		return verdictOf(o.ifExists || o.negated)
+	}
+}
+
+// combine is the verdict on all values of the request.
+func (c condition) combine(found []string, values []value) verdict {
+	all, some := yes, no
+	for _, f := range found {
+		v := c.test(f, values)
+		all, some = min(all, v), max(some, v)
+	}
+	switch {
+	case c.operator.set == forAllValues && empty(found):
+		return max(all, unknown)
+	case c.operator.set == forAllValues:
+		return all
+	case c.operator.set == forAnyValue && empty(found), c.operator.set == "" && len(found) > 1:
+		return min(some, unknown)
+	default:
+		return some
+	}
+}
+
+// test is the verdict on one value of the request: whether it is one of those in
+// the policy or, for a negated operator, none of them.
+func (c condition) test(found string, values []value) verdict {
+	result := no
+	for _, v := range values {
+		result = max(result, c.operator.compare(v, found))
+	}
+	if c.operator.negated {
+		return result.negated()
+	}
+	return result
+}
+
+// empty says whether there is no value but the empty string, which is "a null
+// dataset".
+func empty(found []string) bool {
+	return !slices.ContainsFunc(found, func(f string) bool { return f != "" })
+}

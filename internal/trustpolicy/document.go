@@ -1,0 +1,207 @@
+package trustpolicy
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+const (
+	// IAM's greatest quota for a trust policy is 4096 characters without white
+	// space. No policy needs more than twice as many.
+	maxCharacters = 8192
+
+	// The length that the IAM API takes, white space included.
+	maxLength = 131072
+
+	// A value in a trust policy is at most six levels deep.
+	maxDepth = 10
+)
+
+// object is a JSON object whose members keep their order.
+type object []member
+
+type member struct {
+	name  string
+	value any // object, []any, string, json.Number, bool or nil
+}
+
+// lookup returns the value of that name.
+func (o object) lookup(name string) (any, bool) {
+	i := slices.IndexFunc(o, func(m member) bool { return m.name == name })
+	if i < 0 {
+		return nil, false
+	}
+	return o[i].value, true
+}
+
+// readDocument reads JSON in which no object has a name twice.
+func readDocument(document []byte) (any, error) {
+	if err := checkText(document); err != nil {
+		return nil, err
+	}
+	if err := json.Unmarshal(document, new(json.RawMessage)); err != nil {
+		return nil, fmt.Errorf("it is not JSON: %w", err)
+	}
+	decoder := json.NewDecoder(bytes.NewReader(document))
+	decoder.UseNumber()
+	return readValue(decoder, maxDepth)
+}
+
+// checkText looks for what the IAM API refuses before it reads the JSON.
+func checkText(document []byte) error {
+	if len(document) > maxLength {
+		return fmt.Errorf("it is longer than %d bytes", maxLength)
+	}
+	if !utf8.Valid(document) {
+		return errors.New("it is not UTF-8")
+	}
+	characters := 0
+	for _, r := range string(document) {
+		if r > 0xFF {
+			return fmt.Errorf("it has the character %q: IAM takes none beyond Latin-1", r)
+		}
+		if !unicode.IsSpace(r) {
+			characters++
+		}
+	}
+	if characters > maxCharacters {
+		return fmt.Errorf("it is longer than %d characters without white space", maxCharacters)
+	}
+	return nil
+}
+
+func readValue(decoder *json.Decoder, depth int) (any, error) {
+	if depth == 0 {
+		return nil, errors.New("it is nested too deeply")
+	}
+	token, err := decoder.Token()
+	if err != nil {
+		return nil, err
+	}
+	switch t := token.(type) {
+	case json.Delim:
+		if t == '{' {
+			return readObject(decoder, depth)
+		}
+		return readArray(decoder, depth)
+	case string:
+		return t, checkString(t)
+	default:
+		return t, nil
+	}
+}
+
+func readObject(decoder *json.Decoder, depth int) (object, error) {
+	o := object{}
+	for decoder.More() {
+		token, err := decoder.Token()
+		if err != nil {
+			return nil, err
+		}
+		name := token.(string) // of valid JSON
+		if err := checkString(name); err != nil {
+			return nil, err
+		}
+		if _, twice := o.lookup(name); twice {
+			return nil, fmt.Errorf("%q is there twice in one object", name)
+		}
+		value, err := readValue(decoder, depth-1)
+		if err != nil {
+			return nil, err
+		}
+		o = append(o, member{name, value})
+	}
+	_, err := decoder.Token()
+	return o, err
+}
+
+func readArray(decoder *json.Decoder, depth int) ([]any, error) {
+	array := []any{}
+	for decoder.More() {
+		value, err := readValue(decoder, depth-1)
+		if err != nil {
+			return nil, err
+		}
+		array = append(array, value)
+	}
+	_, err := decoder.Token()
+	return array, err
+}
+
+// checkString refuses half a surrogate pair, which encoding/json replaces: two
+// strings that differ would be the same.
+func checkString(s string) error {
+	if strings.ContainsRune(s, utf8.RuneError) {
+		return fmt.Errorf("%q has a character that is none", s)
+	}
+	return nil
+}
+
+// text returns a string of the document.
+func text(value any) (string, error) {
+	s, ok := value.(string)
+	if !ok {
+		return "", fmt.Errorf("it is %s, not a string", kind(value))
+	}
+	return s, nil
+}
+
+// list returns the elements of an array, or the only one without an array.
+func list(value any) ([]any, error) {
+	array, ok := value.([]any)
+	if !ok {
+		return []any{value}, nil
+	}
+	if len(array) == 0 {
+		return nil, errors.New("the array is empty")
+	}
+	return array, nil
+}
+
+// texts returns a string, or those of an array.
+func texts(value any) ([]string, error) {
+	elements, err := list(value)
+	if err != nil {
+		return nil, err
+	}
+	all := make([]string, len(elements))
+	for i, element := range elements {
+		if all[i], err = text(element); err != nil {
+			return nil, err
+		}
+	}
+	return all, nil
+}
+
+// members returns those of an object.
+func members(value any) (object, error) {
+	o, ok := value.(object)
+	if !ok {
+		return nil, fmt.Errorf("it is %s, not an object", kind(value))
+	}
+	return o, nil
+}
+
+// kind names the type of a JSON value.
+func kind(value any) string {
+	switch value.(type) {
+	case object:
+		return "an object"
+	case []any:
+		return "an array"
+	case string:
+		return "a string"
+	case json.Number:
+		return "a number"
+	case bool:
+		return "true or false"
+	default:
+		return "null"
+	}
+}

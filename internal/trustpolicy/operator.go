@@ -1,0 +1,176 @@
+package trustpolicy
+
+import (
+	"errors"
+	"fmt"
+	"math/big"
+	"regexp"
+	"strings"
+)
+
+// operator is that of a condition, as written ("IAM JSON policy elements:
+// Condition operators").
+type operator struct {
+	comparison
+	written  string
+	set      string // forAnyValue, forAllValues or empty
+	ifExists bool
+}
+
+const (
+	forAnyValue  = "ForAnyValue"
+	forAllValues = "ForAllValues"
+)
+
+// comparison is an operator without what can be put around it.
+type comparison struct {
+	name    string
+	negated bool
+	compare func(expected value, found string) verdict // nil of Null
+	check   func(v value) error                        // of a value of the policy
+}
+
+const null = "Null"
+
+func comparisons() []comparison {
+	return []comparison{
+		{"StringEquals", false, equals, anyText},
+		{"StringNotEquals", true, equals, anyText},
+		{"StringEqualsIgnoreCase", false, equalsIgnoreCase, anyText},
+		{"StringNotEqualsIgnoreCase", true, equalsIgnoreCase, anyText},
+		{"StringLike", false, like, anyText},
+		{"StringNotLike", true, like, anyText},
+		{"ArnEquals", false, arnLike, anARN},
+		{"ArnLike", false, arnLike, anARN},
+		{"ArnNotEquals", true, arnLike, anARN},
+		{"ArnNotLike", true, arnLike, anARN},
+		{"Bool", false, equalBools, aBool},
+		{null, false, nil, aBool},
+		{"NumericEquals", false, numeric(func(sign int) bool { return sign == 0 }), aNumber},
+		{"NumericNotEquals", true, numeric(func(sign int) bool { return sign == 0 }), aNumber},
+		{"NumericLessThan", false, numeric(func(sign int) bool { return sign < 0 }), aNumber},
+		{"NumericLessThanEquals", false, numeric(func(sign int) bool { return sign <= 0 }), aNumber},
+		{"NumericGreaterThan", false, numeric(func(sign int) bool { return sign > 0 }), aNumber},
+		{"NumericGreaterThanEquals", false, numeric(func(sign int) bool { return sign >= 0 }), aNumber},
+	}
+}
+
+// parseOperator reads the name of an operator. Its case matters: no document says
+// that IAM takes another.
+func parseOperator(written string) (operator, error) {
+	o := operator{written: written}
+	name := written
+	if set, rest, found := strings.Cut(written, ":"); found {
+		if set != forAnyValue && set != forAllValues {
+			return o, fmt.Errorf("%q is not a set operator%s", set, suggestion(set, []string{forAnyValue, forAllValues}))
+		}
+		o.set, name = set, rest
+	}
+	name, o.ifExists = strings.CutSuffix(name, "IfExists")
+	var known []string
+	for _, c := range comparisons() {
+		if c.name == name {
+			o.comparison = c
+		}
+		known = append(known, c.name)
+	}
+	switch {
+	case o.name == "" && notSupported.MatchString(name):
+		return o, errors.New("the operator is not supported")
+	case o.name == "":
+		return o, errors.New("it is not an operator" + suggestion(name, known))
+	case o.name == null && (o.ifExists || o.set != ""):
+		return o, errors.New("the operator has neither IfExists nor a set operator")
+	}
+	return o, nil
+}
+
+// The operators of dates, IP addresses and binary values.
+var notSupported = regexp.MustCompile(`^(Date\w+|(Not)?IpAddress|BinaryEquals)$`)
+
+func equals(expected value, found string) verdict {
+	return verdictOf(expected.text() == found)
+}
+
+func equalsIgnoreCase(expected value, found string) verdict {
+	return verdictOf(strings.EqualFold(expected.text(), found))
+}
+
+func like(expected value, found string) verdict {
+	return verdictOf(expected.pattern().matches(found))
+}
+
+const arnComponents = 6
+
+// arnLike matches each component of an ARN on its own.
+func arnLike(expected value, found string) verdict {
+	want := expected.pattern().components(arnComponents)
+	have := strings.SplitN(found, ":", arnComponents)
+	if len(want) < arnComponents || len(have) < arnComponents {
+		return unknown
+	}
+	for i, p := range want {
+		if !p.matches(have[i]) {
+			return no
+		}
+	}
+	return yes
+}
+
+func equalBools(expected value, found string) verdict {
+	if !isBool(found) {
+		return unknown
+	}
+	return verdictOf(strings.EqualFold(expected.text(), found))
+}
+
+// numeric compares numbers; is says whether the sign of what was found less what
+// is expected is right.
+func numeric(is func(sign int) bool) func(value, string) verdict {
+	return func(expected value, found string) verdict {
+		a, ok := number(found)
+		b, _ := number(expected.text())
+		if !ok || b == nil {
+			return unknown
+		}
+		return verdictOf(is(a.Cmp(b)))
+	}
+}
+
+// "An integer or decimal value", of a length that is cheap to compare.
+var numberForm = regexp.MustCompile(`^[+-]?[0-9]{1,50}(\.[0-9]{1,50})?$`)
+
+func number(text string) (*big.Rat, bool) {
+	if !numberForm.MatchString(text) {
+		return nil, false
+	}
+	return new(big.Rat).SetString(text)
+}
+
+func isBool(text string) bool {
+	return strings.EqualFold(text, "true") || strings.EqualFold(text, "false")
+}
+
+func anyText(value) error { return nil }
+
+func anARN(v value) error {
+	if !v.hasVariables() && len(v.pattern().components(arnComponents)) < arnComponents {
+		return fmt.Errorf("%q is not an ARN", v.written)
+	}
+	return nil
+}
+
+// The documents disagree on variables in a Bool, and exclude them in the others.
+func aBool(v value) error {
+	if !isBool(v.written) {
+		return fmt.Errorf("%q is neither true nor false", v.written)
+	}
+	return nil
+}
+
+func aNumber(v value) error {
+	if _, ok := number(v.written); !ok {
+		return fmt.Errorf("%q is not a number", v.written)
+	}
+	return nil
+}

@@ -1,0 +1,78 @@
+package trustpolicy
+
+// pattern is a text with wildcards.
+type pattern []symbol
+
+// symbol is one character of a pattern, or a wildcard.
+type symbol struct {
+	character rune // of a text
+	wildcard  rune // * or ?; zero of a text
+}
+
+// wild returns the pattern of a text in which * and ? are wildcards.
+func wild(text string) pattern {
+	var p pattern
+	for _, r := range text {
+		if r == '*' || r == '?' {
+			p = append(p, symbol{wildcard: r})
+		} else {
+			p = append(p, symbol{character: r})
+		}
+	}
+	return p
+}
+
+// plain returns the pattern that only that text matches.
+func plain(text string) pattern {
+	var p pattern
+	for _, r := range text {
+		p = append(p, symbol{character: r})
+	}
+	return p
+}
+
+// matches says whether the whole text is of the pattern. Where a part after a *
+// does not fit, only that * is extended: earlier ones have no need to, so the
+// steps are at most the product of the two lengths.
+func (p pattern) matches(text string) bool {
+	characters := []rune(text)
+	at, i := 0, 0      // in the pattern and in the text
+	star, end := -1, 0 // the last *, and where what it stands for ends
+	for i < len(characters) {
+		switch {
+		case at < len(p) && p[at].wildcard == '*':
+			star, end = at, i
+			at++
+		case at < len(p) && p[at].fits(characters[i]):
+			at++
+			i++
+		case star >= 0:
+			end++
+			at, i = star+1, end
+		default:
+			return false
+		}
+	}
+	for at < len(p) && p[at].wildcard == '*' {
+		at++
+	}
+	return at == len(p)
+}
+
+// fits says whether the symbol stands for that one character.
+func (s symbol) fits(character rune) bool {
+	return s.wildcard == '?' || s.wildcard == 0 && s.character == character
+}
+
+// components splits a pattern at its first colons into at most n.
+func (p pattern) components(n int) []pattern {
+	var all []pattern
+	from := 0
+	for i, s := range p {
+		if s.wildcard == 0 && s.character == ':' && len(all) < n-1 {
+			all = append(all, p[from:i])
+			from = i + 1
+		}
+	}
+	return append(all, p[from:])
+}

@@ -1,0 +1,242 @@
+package trustpolicy
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+	"strings"
+)
+
+// Policy is a trust policy that Parse has read.
+type Policy struct {
+	statements []statement
+}
+
+type statement struct {
+	index      int // from 1
+	sid        string
+	effect     string
+	principals []principal
+	actions    actions
+	conditions []condition
+}
+
+const (
+	allow = "Allow"
+	deny  = "Deny"
+)
+
+// The versions of the policy language ("IAM JSON policy elements: Version").
+// Policy variables are of the newer one only.
+const (
+	version2008 = "2008-10-17"
+	version2012 = "2012-10-17"
+)
+
+// Parse reads a trust policy document. What it does not know is an error, which
+// says where in the document it is.
+func Parse(document []byte) (*Policy, error) {
+	p, err := parse(document)
+	if err != nil {
+		return nil, fmt.Errorf("trustpolicy: %w", err)
+	}
+	return p, nil
+}
+
+func parse(document []byte) (*Policy, error) {
+	value, err := readDocument(document)
+	if err != nil {
+		return nil, err
+	}
+	fields, err := members(value)
+	if err != nil {
+		return nil, at("the document", err)
+	}
+	version, err := parseHead(fields)
+	if err != nil {
+		return nil, err
+	}
+	body, ok := fields.lookup("Statement")
+	if !ok {
+		return nil, errors.New("it has no Statement")
+	}
+	return parseStatements(body, version)
+}
+
+// parseHead returns the version of the language that the document is in.
+func parseHead(fields object) (string, error) {
+	version := version2008 // where there is none
+	for _, field := range fields {
+		switch field.name {
+		case "Version":
+			v, err := text(field.value)
+			if err != nil {
+				return "", at("Version", err)
+			}
+			if v != version2012 && v != version2008 {
+				return "", at("Version", fmt.Errorf("%q is neither %q nor %q", v, version2012, version2008))
+			}
+			version = v
+		case "Id":
+			if _, err := text(field.value); err != nil {
+				return "", at("Id", err)
+			}
+		case "Statement":
+		default:
+			return "", fmt.Errorf("%q is unknown in a policy", field.name)
+		}
+	}
+	return version, nil
+}
+
+func parseStatements(body any, version string) (*Policy, error) {
+	all, err := list(body)
+	if err != nil {
+		return nil, at("Statement", err)
+	}
+	p, sids := &Policy{}, map[string]bool{"": false}
+	for i, one := range all {
+		fields, err := members(one)
+		if err != nil {
+			return nil, at(title(i+1, ""), err)
+		}
+		s := statement{index: i + 1}
+		if err := s.parseSid(fields); err != nil {
+			return nil, at(title(i+1, "")+", Sid", err)
+		}
+		if sids[s.sid] {
+			return nil, at(title(s.index, s.sid), errors.New("another statement has the same Sid"))
+		}
+		sids[s.sid] = s.sid != ""
+		if err := s.parse(fields, version); err != nil {
+			return nil, fmt.Errorf("%s, %w", title(s.index, s.sid), err)
+		}
+		p.statements = append(p.statements, s)
+	}
+	return p, nil
+}
+
+// at says where in the document an error is.
+func at(place string, err error) error { return fmt.Errorf("%s: %w", place, err) }
+
+var errMissing = errors.New("it is missing")
+
+// title names a statement in a text.
+func title(index int, sid string) string {
+	if sid == "" {
+		return fmt.Sprintf("statement %d", index)
+	}
+	return fmt.Sprintf("statement %d (%s)", index, sid)
+}
+
+// What IAM takes as a Sid, which has to be unique but where it is empty.
+var sidForm = regexp.MustCompile(`^[0-9A-Za-z]*$`)
+
+func (s *statement) parseSid(fields object) error {
+	value, ok := fields.lookup("Sid")
+	if !ok {
+		return nil
+	}
+	sid, err := text(value)
+	if err == nil && !sidForm.MatchString(sid) {
+		err = fmt.Errorf("%q has more than letters and digits", sid)
+	}
+	s.sid = sid
+	return err
+}
+
+func (s *statement) parse(fields object, version string) error {
+	if err := s.parseEffect(fields); err != nil { // first, since the others depend on it
+		return err
+	}
+	for _, field := range fields {
+		if err := s.parseElement(field, version); err != nil {
+			return at(field.name, err)
+		}
+	}
+	if s.principals == nil {
+		return at("Principal", errMissing)
+	}
+	if s.actions.patterns == nil {
+		return at("Action", errMissing)
+	}
+	return nil
+}
+
+func (s *statement) parseEffect(fields object) error {
+	value, ok := fields.lookup("Effect")
+	if !ok {
+		return at("Effect", errMissing)
+	}
+	effect, err := text(value)
+	if err == nil && effect != allow && effect != deny {
+		err = fmt.Errorf("%q is neither Allow nor Deny", effect)
+	}
+	if err != nil {
+		return at("Effect", err)
+	}
+	s.effect = effect
+	return nil
+}
+
+func (s *statement) parseElement(field member, version string) (err error) {
+	switch field.name {
+	case "Sid", "Effect":
+		return nil
+	case "Principal":
+		s.principals, err = parsePrincipals(field.value, s.effect)
+		return err
+	case "Action", "NotAction":
+		if s.actions.patterns != nil {
+			return errors.New("a statement has Action or NotAction, not both")
+		}
+		s.actions, err = parseActions(field.name, field.value)
+		return err
+	case "Condition":
+		s.conditions, err = parseConditions(field.value, version)
+		return err
+	case "NotPrincipal", "Resource", "NotResource":
+		return errors.New("it is prohibited in a trust policy")
+	default:
+		return errors.New("it is unknown in a statement" + suggestion(field.name, elements()))
+	}
+}
+
+func elements() []string {
+	return []string{"Sid", "Effect", "Principal", "Action", "NotAction", "Condition"}
+}
+
+// suggestion names the known word that is nearest to one that is not known.
+func suggestion(word string, known []string) string {
+	best, least := "", 4 // mistakes
+	for _, candidate := range known {
+		if d := distance(strings.ToLower(word), strings.ToLower(candidate)); d < least && d < len(candidate)/2 {
+			best, least = candidate, d
+		}
+	}
+	if best == "" {
+		return ""
+	}
+	return fmt.Sprintf(": is it %s?", best)
+}
+
+// distance counts the characters to add, to remove or to change from a to b.
+func distance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			change := diagonal
+			if a[i] != b[j] {
+				change++
+			}
+			diagonal = row[j+1]
+			row[j+1] = min(change, row[j]+1, row[j+1]+1)
+		}
+	}
+	return row[len(b)]
+}

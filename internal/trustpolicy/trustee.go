@@ -1,0 +1,83 @@
+package trustpolicy
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// principalAdvice tells by what a principal that is near to who asks differs.
+func principalAdvice(all []principal, r Principal) string {
+	if !r.known() {
+		return "the request does not say who asks"
+	}
+	near, none := identityAdvice, "only web identities are trusted"
+	trusts := func(p principal) bool { return p.form != provider }
+	if r.Federated != "" {
+		near, none = providerAdvice, "a web identity needs its provider as a Federated principal"
+		trusts = func(p principal) bool { return p.form == provider }
+	}
+	if !slices.ContainsFunc(all, trusts) {
+		return none
+	}
+	for _, p := range all {
+		if text := near(p, r); text != "" {
+			return text
+		}
+	}
+	return ""
+}
+
+// providerAdvice is about a web identity of another provider.
+func providerAdvice(p principal, r Principal) string {
+	have, ok := parseARN(r.Federated)
+	if !ok || p.form != provider || p.arn.resource == "" {
+		return ""
+	}
+	switch bare := strings.Replace(p.arn.resource, "/https://", "/", 1); {
+	case strings.EqualFold(strings.TrimSuffix(bare, "/"), have.resource) && bare != p.arn.resource:
+		return withoutScheme
+	case bare == have.resource+"/":
+		return withoutSlash
+	}
+	return difference(p.arn, have)
+}
+
+// identityAdvice is about another IAM user or role than one that is trusted.
+func identityAdvice(p principal, r Principal) string {
+	have, _ := parseARN(r.ARN)
+	switch {
+	case p.form == account && p.arn.account == have.account:
+		return difference(arn{p.arn.partition, have.service, have.account, have.resource}, have)
+	case p.form == account:
+		return difference(arn{have.partition, have.service, p.arn.account, have.resource}, have)
+	case p.form == identity && p.arn.resource == have.resource:
+		return difference(p.arn, have)
+	case p.form == identity && strings.EqualFold(p.written, r.ARN):
+		return byCase
+	case p.form == session && have.hasSession(p.written):
+		return "another session of the role"
+	}
+	return ""
+}
+
+// difference tells by which parts an ARN of the policy is not that of the request.
+func difference(policy, request arn) string {
+	var all []string
+	for _, part := range []struct{ name, policy, request string }{
+		{"partition", policy.partition, request.partition},
+		{"account", policy.account, request.account},
+		{"issuer", policy.issuer(), request.issuer()},
+	} {
+		if part.policy != part.request {
+			all = append(all, fmt.Sprintf("another %s: %s instead of %s", part.name, part.policy, part.request))
+		}
+	}
+	return strings.Join(all, ", ")
+}
+
+// issuer is that of an OIDC provider.
+func (a arn) issuer() string {
+	_, issuer, _ := strings.Cut(a.resource, "/")
+	return issuer
+}

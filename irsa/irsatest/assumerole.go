@@ -1,0 +1,129 @@
+package irsatest
+
+import (
+	"encoding/xml"
+	"slices"
+	"time"
+
+	"github.com/irsakit/irsakit/internal/trustpolicy"
+)
+
+// assumeRoleResult is the result of AssumeRole.
+type assumeRoleResult struct {
+	XMLName          xml.Name        `xml:"AssumeRoleResult"`
+	AssumedRoleUser  assumedRoleUser `xml:"AssumedRoleUser"`
+	Credentials      *credentials    `xml:"Credentials"`
+	PackedPolicySize int             `xml:"PackedPolicySize,omitempty"` // percent; only with a policy or tags
+	SourceIdentity   string          `xml:"SourceIdentity,omitempty"`
+}
+
+// callerIdentityResult is the result of GetCallerIdentity.
+type callerIdentityResult struct {
+	XMLName xml.Name `xml:"GetCallerIdentityResult"`
+	ARN     string   `xml:"Arn"`
+	UserID  string   `xml:"UserId"`
+	Account string   `xml:"Account"`
+}
+
+// assumeRole lets the session that signed the request assume a further role.
+func (s *STS) assumeRole(q query, v visit, caller *session) (*assumeRoleResult, *refusal) {
+	if r := q.checkParameters(); r != nil {
+		return nil, r
+	}
+	roleARN := q.form.Get("RoleArn")
+	role := s.cluster.role(roleARN)
+	if role == nil {
+		return nil, notAuthorized(caller.user().ARN, "sts:AssumeRole", roleARN).because("there is no role %s", roleARN)
+	}
+	asked, r := q.sessionFrom(caller, role)
+	if r != nil {
+		return nil, r
+	}
+	who := trustpolicy.Principal{ARN: caller.role.arn, Session: caller.user().ARN}
+	action, reason := role.trusts(who, asked.contextFrom(caller), asked.actions("sts:AssumeRole"))
+	if action != "" {
+		return nil, notAuthorized(who.Session, action, roleARN).because("%s", reason)
+	}
+	// Every session of the kit is a role's, so every AssumeRole is role chaining.
+	// https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles.html#iam-term-role-chaining
+	switch {
+	case q.duration() > time.Hour:
+		return nil, tooLongForAChain()
+	case q.duration() > role.maxSession:
+		return nil, tooLong()
+	}
+	return &assumeRoleResult{
+		AssumedRoleUser:  asked.user(),
+		Credentials:      s.issue(asked, v.expires(q.duration())),
+		PackedPolicySize: q.packedPolicySize(),
+		SourceIdentity:   asked.sourceIdentity,
+	}, nil
+}
+
+// sessionFrom is the session that the caller asks for: with the tags and the source
+// identity that the caller's own hands on.
+func (q query) sessionFrom(caller *session, role *Role) (*session, *refusal) {
+	asked := &session{
+		role:           role,
+		name:           q.form.Get("RoleSessionName"),
+		sourceIdentity: q.form.Get("SourceIdentity"),
+		externalID:     q.form.Get("ExternalId"),
+		tags:           q.tags(),
+		transitive:     q.list("TransitiveTagKeys", ""),
+	}
+	switch {
+	case asked.sourceIdentity == "":
+		asked.sourceIdentity = caller.sourceIdentity
+	case caller.sourceIdentity != "" && asked.sourceIdentity != caller.sourceIdentity:
+		// It cannot be changed in a chain; the text is the kit's own.
+		return nil, notAuthorized(caller.user().ARN, "sts:SetSourceIdentity", role.arn).
+			because("the caller's source identity is %q and cannot be changed", caller.sourceIdentity)
+	}
+	for _, key := range caller.transitive {
+		if _, ok := asked.tags[key]; ok {
+			return nil, invalid("One of the specified transitive tag keys can't be set because it conflicts with a transitive tag key from the calling session.")
+		}
+		asked.tags[key] = caller.tags[key]
+		asked.transitive = append(asked.transitive, key)
+	}
+	for _, key := range asked.transitive {
+		if !slices.Contains(keysOf(asked.tags), key) {
+			return nil, invalid("The specified transitive tag key must be included in the requested tags.")
+		}
+	}
+	return asked, nil
+}
+
+func keysOf(tags map[string][]string) []string {
+	var out []string
+	for key := range tags {
+		out = append(out, key)
+	}
+	return out
+}
+
+// contextFrom is what the conditions of a trust policy see of a session that caller
+// asks for.
+func (s *session) contextFrom(caller *session) map[string][]string {
+	out := s.context()
+	out["aws:PrincipalArn"] = []string{caller.role.arn}
+	out["aws:PrincipalAccount"] = []string{caller.role.account}
+	out["aws:PrincipalType"] = []string{"AssumedRole"}
+	out["aws:userid"] = []string{caller.user().ID}
+	if caller.sourceIdentity != "" {
+		out["aws:SourceIdentity"] = []string{caller.sourceIdentity}
+	}
+	if caller.provider != "" {
+		out["aws:FederatedProvider"] = []string{caller.role.cluster.providerARN(caller.role.account, caller.provider)}
+	}
+	for key, value := range caller.tags {
+		out["aws:PrincipalTag/"+key] = value
+	}
+	return out
+}
+
+// identify says whose session signed the request.
+func identify(caller *session) *callerIdentityResult {
+	user := caller.user()
+	return &callerIdentityResult{ARN: user.ARN, UserID: user.ID, Account: caller.role.account}
+}

@@ -1,0 +1,127 @@
+package irsatest_test
+
+import (
+	"io/fs"
+	"os"
+	"path/filepath"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/irsakit/irsakit/irsa/irsatest"
+)
+
+// onDisk is what a program in the pod reads.
+func onDisk(t *testing.T, pod *irsatest.Pod) string {
+	t.Helper()
+	b, err := os.ReadFile(pod.TokenFile())
+	require.NoError(t, err)
+	return string(b)
+}
+
+func autoRotate(o *irsatest.PodOptions) { o.AutoRotate = true }
+
+func TestTheKubeletRotatesWhen80PercentOfTheLifeHavePassed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := inMemory(t)
+		pod := w.Pod(w.sa, w.role, autoRotate, func(o *irsatest.PodOptions) { o.TokenLife = 10 * time.Minute })
+		for range 3 {
+			before := onDisk(t, pod)
+			time.Sleep(8*time.Minute - time.Second)
+			assert.Equal(t, before, onDisk(t, pod))
+			time.Sleep(time.Second)
+			synctest.Wait()
+			assert.NotEqual(t, before, onDisk(t, pod))
+			assert.Equal(t, pod.Token(), onDisk(t, pod))
+		}
+		pod.Freeze()
+		before := onDisk(t, pod)
+		time.Sleep(8 * time.Minute)
+		synctest.Wait()
+		assert.Equal(t, before, onDisk(t, pod), "the node is cut off")
+		pod.Thaw()
+		time.Sleep(8 * time.Minute)
+		synctest.Wait()
+		assert.NotEqual(t, before, onDisk(t, pod))
+	})
+}
+
+func TestCloseEndsTheAutomaticRotations(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := inMemory(t)
+		pod := w.Pod(w.sa, w.role, autoRotate)
+		before := onDisk(t, pod)
+		require.NoError(t, w.Close())
+		time.Sleep(48 * time.Hour)
+		assert.Equal(t, before, onDisk(t, pod))
+	})
+}
+
+func TestAFrozenPodKeepsWhatItHas(t *testing.T) {
+	w := inMemory(t)
+	before := onDisk(t, w.pod)
+	w.pod.Freeze()
+	w.pod.Rotate()
+	w.pod.Write([]byte("raw"))
+	w.pod.RemoveToken()
+	w.pod.Truncate(3)
+	assert.Equal(t, before, onDisk(t, w.pod))
+	assert.Equal(t, before, w.pod.Token())
+	w.pod.Thaw()
+	w.pod.Rotate()
+	assert.NotEqual(t, before, onDisk(t, w.pod))
+}
+
+func TestASubPathMountNeverChanges(t *testing.T) {
+	w := inMemory(t)
+	pod := w.Pod(w.sa, w.role, func(o *irsatest.PodOptions) { o.SubPath = true })
+	before := onDisk(t, pod)
+	assert.Equal(t, pod.Token(), before)
+	pod.Rotate()
+	pod.RemoveToken()
+	assert.Equal(t, before, onDisk(t, pod))
+	info, err := os.Lstat(pod.TokenFile())
+	require.NoError(t, err)
+	assert.True(t, info.Mode().IsRegular(), "a file, not a link")
+	assert.Contains(t, pod.Environ(), "AWS_WEB_IDENTITY_TOKEN_FILE="+pod.TokenFile())
+}
+
+func TestTruncateLeavesTheBeginningInPlace(t *testing.T) {
+	w := inMemory(t)
+	token := w.pod.Token()
+	data, err := os.Readlink(filepath.Join(filepath.Dir(w.pod.TokenFile()), "..data"))
+	require.NoError(t, err)
+	for _, size := range []int{100, 0, -1, 5} {
+		w.pod.Truncate(size)
+	}
+	assert.Empty(t, onDisk(t, w.pod), "what is gone stays gone")
+	w.pod.WriteInPlace([]byte(token))
+	w.pod.Truncate(100)
+	assert.Equal(t, token[:100], onDisk(t, w.pod))
+	w.pod.Truncate(1 << 20)
+	assert.Equal(t, token[:100], onDisk(t, w.pod))
+	same, err := os.Readlink(filepath.Join(filepath.Dir(w.pod.TokenFile()), "..data"))
+	require.NoError(t, err)
+	assert.Equal(t, data, same)
+}
+
+func TestTheModeOfTheTokenHoldsForLaterWrites(t *testing.T) {
+	w := inMemory(t)
+	mode := func() fs.FileMode {
+		info, err := os.Stat(w.pod.TokenFile())
+		require.NoError(t, err)
+		return info.Mode().Perm()
+	}
+	assert.Equal(t, fs.FileMode(0o644), mode())
+	w.pod.Chmod(0o600)
+	assert.Equal(t, fs.FileMode(0o600), mode())
+	w.pod.Rotate()
+	assert.Equal(t, fs.FileMode(0o600), mode())
+	w.pod.RemoveToken()
+	w.pod.Chmod(0o640)
+	w.pod.Rotate()
+	assert.Equal(t, fs.FileMode(0o640), mode())
+}

@@ -1,0 +1,61 @@
+package irsatest_test
+
+import (
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/irsakit/irsakit/irsa"
+	"github.com/irsakit/irsakit/irsa/irsatest"
+)
+
+// Clusters share nothing: whatever one test does to its own, no other sees.
+func TestThirtyTwoTestsRunBesideEachOtherOnLoopback(t *testing.T) {
+	var together, tests sync.WaitGroup
+	together.Add(32)
+	defer tests.Wait()
+	for n := range 32 {
+		run := func(t *testing.T) {
+			together.Done()
+			together.Wait() // until all have begun, whatever -parallel says
+			k, err := irsatest.Start(func(o *irsatest.Options) { o.AccountID = fmt.Sprintf("%012d", n) })
+			require.NoError(t, err)
+			defer func() { assert.NoError(t, k.Close()) }()
+			sa := k.ServiceAccount("shop", fmt.Sprintf("cart-%d", n))
+			role := k.Role("s3-writer", irsatest.Trust(sa))
+			pod := k.Pod(sa, role)
+			p, err := irsa.New(pod.Options)
+			require.NoError(t, err)
+			defer func() { assert.NoError(t, p.Close()) }()
+
+			creds, err := p.Retrieve(t.Context())
+			require.NoError(t, err)
+			assert.Equal(t, fmt.Sprintf("%012d", n), creds.AccountID)
+			switch n % 4 {
+			case 0:
+				k.STS.Down()
+				require.Error(t, p.Refresh(t.Context()))
+				k.STS.Up()
+			case 1:
+				k.Issuer.RotateKeys()
+				k.Issuer.RetireKeys()
+				require.ErrorIs(t, p.Refresh(t.Context()), irsa.ErrUnavailable)
+				pod.Rotate()
+			case 2:
+				role.Fail(irsatest.AccessDenied, 1)
+				require.ErrorIs(t, p.Refresh(t.Context()), irsa.ErrAccessDenied)
+			case 3:
+				pod.Rotate()
+			}
+			assert.Eventually(t, func() bool { return p.Refresh(t.Context()) == nil }, 20*time.Second, 10*time.Millisecond)
+			for _, call := range k.STS.Calls() {
+				assert.Equal(t, sa.Subject(), call.Subject)
+			}
+		}
+		tests.Go(func() { t.Run(fmt.Sprintf("test %d", n), run) })
+	}
+}

@@ -1,0 +1,148 @@
+package irsatest
+
+import (
+	"encoding/json"
+	"fmt"
+	"regexp"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+)
+
+// A constraint is what the STS API reference says of a parameter.
+type constraint struct {
+	required    bool
+	least, most int    // characters
+	pattern     string // "" for any
+}
+
+const namePattern = `[\w+=,.@-]*`
+
+// constraintsOf are the parameters of the actions that make sessions, in the order
+// in which AWS complains. https://docs.aws.amazon.com/STS/latest/APIReference/
+func constraintsOf(action string) (names []string, of map[string]constraint) {
+	of = map[string]constraint{
+		"RoleArn":         {required: true, least: 20, most: 2048},
+		"RoleSessionName": {required: true, least: 2, most: 64, pattern: namePattern},
+		"Policy":          {least: 1, most: 2048},
+	}
+	switch action {
+	case assumeRoleWithWebIdentity:
+		of["WebIdentityToken"] = constraint{required: true, least: 4, most: 20000}
+		return []string{"RoleArn", "RoleSessionName", "WebIdentityToken", "Policy"}, of
+	default:
+		of["ExternalId"] = constraint{least: 2, most: 1224, pattern: `[\w+=,.@:\/-]*`}
+		of["SourceIdentity"] = constraint{least: 2, most: 64, pattern: namePattern}
+		return []string{"RoleArn", "RoleSessionName", "Policy", "ExternalId", "SourceIdentity"}, of
+	}
+}
+
+// checkParameters refuses what breaks the constraints, all at once as AWS does.
+func (q query) checkParameters() *refusal {
+	var v violations
+	names, constraints := constraintsOf(q.action)
+	for _, name := range names {
+		v.check(q, name, constraints[name])
+	}
+	if q.form.Has("DurationSeconds") {
+		switch n, err := strconv.Atoi(q.form.Get("DurationSeconds")); {
+		case err != nil:
+			v.add(q, "DurationSeconds", "be a number")
+		case n < 900:
+			v.add(q, "DurationSeconds", "have value greater than or equal to 900")
+		case n > 43200:
+			v.add(q, "DurationSeconds", "have value less than or equal to 43200")
+		}
+	}
+	if n := len(q.list("Tags", ".Key")); n > 50 {
+		v.add(q, "Tags", "have length less than or equal to 50")
+	}
+	if n := len(q.list("PolicyArns", ".arn")); n > 10 {
+		v.add(q, "PolicyArns", "have length less than or equal to 10")
+	}
+	if r := v.refusal(); r != nil {
+		return r
+	}
+	if fields := strings.SplitN(q.form.Get("RoleArn"), ":", 6); len(fields) != 6 || fields[0] != "arn" {
+		return invalid("Request ARN is invalid")
+	}
+	return q.checkSessionPolicies()
+}
+
+func (v *violations) check(q query, key string, c constraint) {
+	value := q.form.Get(key)
+	switch n := utf8.RuneCountInString(value); {
+	case !q.form.Has(key):
+		if c.required {
+			v.add(q, key, "not be null")
+		}
+	case n < c.least:
+		v.add(q, key, fmt.Sprintf("have length greater than or equal to %d", c.least))
+	case n > c.most:
+		v.add(q, key, fmt.Sprintf("have length less than or equal to %d", c.most))
+	}
+	if c.pattern != "" && !regexp.MustCompile(`^(?:`+c.pattern+`)$`).MatchString(value) {
+		v.add(q, key, "satisfy regular expression pattern: "+c.pattern)
+	}
+}
+
+func (v *violations) add(q query, key, must string) {
+	shown := "'" + q.form.Get(key) + "'"
+	switch {
+	case !q.form.Has(key):
+		shown = "null"
+	case key == "WebIdentityToken":
+		shown = "'***'"
+	}
+	parameter := strings.ToLower(key[:1]) + key[1:]
+	*v = append(*v, fmt.Sprintf("Value %s at '%s' failed to satisfy constraint: Member must %s", shown, parameter, must))
+}
+
+// checkSessionPolicies refuses session policies that are no policies or too large.
+func (q query) checkSessionPolicies() *refusal {
+	for _, arn := range q.list("PolicyArns", ".arn") {
+		if !regexp.MustCompile(`^arn:[^:]+:iam::(aws|\d{12}):policy/.+$`).MatchString(arn) {
+			return invalid("ARN " + arn + " is not valid.")
+		}
+	}
+	if q.form.Has("Policy") {
+		if r := checkSessionPolicy(q.form.Get("Policy")); r != nil {
+			return r
+		}
+	}
+	if percent := q.packedPolicySize(); percent > 100 {
+		return packedTooLarge(percent)
+	}
+	return nil
+}
+
+func checkSessionPolicy(document string) *refusal {
+	if !json.Valid([]byte(document)) {
+		return malformedPolicy("This policy contains invalid Json")
+	}
+	var policy struct {
+		Version   string
+		ID        string `json:"Id"`
+		Statement json.RawMessage
+	}
+	decoder := json.NewDecoder(strings.NewReader(document))
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(&policy); err != nil || len(policy.Statement) == 0 {
+		return malformedPolicy("Syntax errors in policy.").because("%v", err)
+	}
+	return nil
+}
+
+// packedPolicySize is how much of STS's limit the session policies and tags take,
+// in percent; 0 without any. AWS packs them in a way it does not tell: this is an
+// estimate, by their length as text.
+func (q query) packedPolicySize() int {
+	size := len(q.form.Get("Policy"))
+	for _, arn := range q.list("PolicyArns", ".arn") {
+		size += len(arn)
+	}
+	for key, values := range q.tags() {
+		size += len(key) + len(values[0])
+	}
+	return (size*100 + 2047) / 2048 // rounded up
+}

@@ -1,0 +1,88 @@
+package irsatest
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"slices"
+
+	"github.com/coreos/go-oidc/v3/oidc"
+)
+
+// A provider is an IAM OIDC provider of an account.
+type provider struct {
+	account, issuer string
+}
+
+// RegisterIssuer makes the issuer an OIDC provider of the AWS account, as "aws iam
+// create-open-id-connect-provider" does; the client IDs are the audiences that it
+// accepts: "sts.amazonaws.com" if there are none. The Cluster's own account knows
+// the Cluster's own issuer from the start. A repeated call replaces the client IDs.
+func (k *Cluster) RegisterIssuer(accountID string, issuer *Issuer, clientIDs ...string) {
+	k.check(checkAccount(accountID))
+	// https://docs.aws.amazon.com/IAM/latest/APIReference/API_CreateOpenIDConnectProvider.html
+	if len(clientIDs) > 100 {
+		k.check(fmt.Errorf("an OIDC provider has 100 client IDs at most, not %d", len(clientIDs)))
+	}
+	if len(clientIDs) == 0 {
+		clientIDs = []string{defaultAudience}
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.providers[provider{accountID, issuer.url}] = slices.Clone(clientIDs)
+}
+
+// UnregisterIssuer deletes the OIDC provider from the account.
+func (k *Cluster) UnregisterIssuer(accountID string, issuer *Issuer) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	delete(k.providers, provider{accountID, issuer.url})
+}
+
+// clientIDs returns those of an account's OIDC provider, and whether there is one.
+func (k *Cluster) clientIDs(account, issuer string) ([]string, bool) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	ids, ok := k.providers[provider{account, issuer}]
+	return ids, ok
+}
+
+func (k *Cluster) providerARN(account, issuer string) string {
+	return "arn:" + partition(k.region) + ":iam::" + account + ":oidc-provider/" + withoutScheme(issuer)
+}
+
+// verifier returns what verifies an issuer's tokens. The issuer is discovered once.
+func (s *STS) verifier(ctx context.Context, issuer string) (*oidc.IDTokenVerifier, error) {
+	s.mu.Lock()
+	known := s.verifiers[issuer]
+	s.mu.Unlock()
+	if known != nil {
+		return known, nil
+	}
+	client := &http.Client{Transport: memory{s.cluster}} // no socket on either transport
+	discovered, err := oidc.NewProvider(oidc.ClientContext(ctx, client), issuer)
+	if err != nil {
+		return nil, fmt.Errorf("discovering the issuer: %w", err)
+	}
+	fresh := discovered.Verifier(&oidc.Config{
+		SkipClientIDCheck: true, SkipExpiryCheck: true, // they have texts of their own
+		SupportedSigningAlgs: supportedAlgorithms(),
+	})
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.verifiers[issuer] = fresh
+	return fresh, nil
+}
+
+// forgetKeys lets the issuer be discovered anew.
+func (s *STS) forgetKeys(issuer string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.verifiers, issuer)
+}
+
+// supportedAlgorithms are those of IAM's OIDC providers.
+// https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_providers_create_oidc.html
+func supportedAlgorithms() []string {
+	return []string{oidc.RS256, oidc.RS384, oidc.RS512, oidc.ES256, oidc.ES384, oidc.ES512}
+}

@@ -1,0 +1,52 @@
+package irsatest
+
+import (
+	"fmt"
+	"regexp"
+)
+
+// ServiceAccount is a Kubernetes service account. Make one with
+// [Cluster.ServiceAccount] or [Issuer.ServiceAccount]. It never changes.
+type ServiceAccount struct {
+	issuer               *Issuer
+	namespace, name, uid string
+}
+
+// ServiceAccount makes a service account with a uid of its own, whose tokens
+// [Cluster.Issuer] signs. Both names have to be valid in Kubernetes: lower case
+// letters, digits and "-", in name also ".".
+func (k *Cluster) ServiceAccount(namespace, name string) *ServiceAccount {
+	return k.Issuer.ServiceAccount(namespace, name)
+}
+
+// ServiceAccount makes a service account of the Kubernetes cluster that has this
+// issuer, by the rules of [Cluster.ServiceAccount].
+func (i *Issuer) ServiceAccount(namespace, name string) *ServiceAccount {
+	if !regexp.MustCompile(`^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$`).MatchString(namespace) {
+		i.cluster.check(fmt.Errorf("%q is not a valid name of a namespace", namespace))
+	}
+	if !regexp.MustCompile(`^[a-z0-9]([-.a-z0-9]{0,251}[a-z0-9])?$`).MatchString(name) {
+		i.cluster.check(fmt.Errorf("%q is not a valid name of a service account", name))
+	}
+	return &ServiceAccount{issuer: i, namespace: namespace, name: name, uid: uuid()}
+}
+
+// Subject returns the sub claim of the service account's tokens:
+// system:serviceaccount:<namespace>:<name>.
+func (sa *ServiceAccount) Subject() string {
+	return "system:serviceaccount:" + sa.namespace + ":" + sa.name
+}
+
+// Token returns a new token, as Kubernetes' TokenRequest API does for a token that
+// is bound to no pod. It is written to no file.
+func (sa *ServiceAccount) Token(optFns ...func(*TokenOptions)) string {
+	return sa.issuer.mint(sa, sa.kubernetesClaims(), optFns...)
+}
+
+// kubernetesClaims are the kubernetes.io claims of a token that is bound to nothing.
+func (sa *ServiceAccount) kubernetesClaims() map[string]any {
+	return map[string]any{
+		"namespace":      sa.namespace,
+		"serviceaccount": reference{Name: sa.name, UID: sa.uid},
+	}
+}

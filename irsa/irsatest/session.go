@@ -1,0 +1,88 @@
+package irsatest
+
+import (
+	"maps"
+	"slices"
+	"time"
+)
+
+// A session is that of an assumed role, asked for or granted.
+type session struct {
+	role           *Role
+	name           string
+	sourceIdentity string
+	tags           map[string][]string
+	transitive     []string // keys of the tags that go on to the next role
+	provider       string   // the issuer that identified it; "" if a role assumed it
+	externalID     string   // only while it is asked for
+
+	secret  string
+	token   string
+	expires time.Time
+}
+
+// assumedRoleUser is how replies name a session.
+type assumedRoleUser struct {
+	ARN string `xml:"Arn"`
+	ID  string `xml:"AssumedRoleId"`
+}
+
+func (s *session) user() assumedRoleUser {
+	return assumedRoleUser{
+		ARN: "arn:" + partition(s.role.cluster.region) + ":sts::" + s.role.account + ":assumed-role/" + s.role.name + "/" + s.name,
+		ID:  s.role.id + ":" + s.name,
+	}
+}
+
+// actions are what a trust policy has to allow for the session.
+// https://docs.aws.amazon.com/IAM/latest/UserGuide/id_session-tags.html
+func (s *session) actions(assume string) []string {
+	out := []string{assume}
+	if len(s.tags) > 0 {
+		out = append(out, "sts:TagSession")
+	}
+	if s.sourceIdentity != "" {
+		out = append(out, "sts:SetSourceIdentity")
+	}
+	return out
+}
+
+// context is what the conditions of a trust policy see of a session that is asked for.
+func (s *session) context() map[string][]string {
+	out := map[string][]string{"sts:RoleSessionName": {s.name}}
+	if s.externalID != "" {
+		out["sts:ExternalId"] = []string{s.externalID}
+	}
+	if s.sourceIdentity != "" {
+		out["sts:SourceIdentity"] = []string{s.sourceIdentity}
+	}
+	for key, value := range s.tags {
+		out["aws:RequestTag/"+key] = value
+		out["aws:TagKeys"] = append(out["aws:TagKeys"], key)
+	}
+	slices.Sort(out["aws:TagKeys"])
+	if len(s.transitive) > 0 {
+		out["sts:TransitiveTagKeys"] = s.transitive
+	}
+	return out
+}
+
+// issue grants a session: it makes its keys, and remembers them.
+func (s *STS) issue(asked *session, expires time.Time) *credentials {
+	keys := newCredentials(expires)
+	granted := *asked
+	granted.externalID = ""
+	granted.tags = maps.Clone(asked.tags)
+	granted.secret, granted.token, granted.expires = keys.SecretAccessKey, keys.SessionToken, expires
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.sessions[keys.AccessKeyID] = &granted
+	return keys
+}
+
+// session finds a session by its access key, or returns nil.
+func (s *STS) session(accessKeyID string) *session {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.sessions[accessKeyID]
+}

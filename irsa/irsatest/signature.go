@@ -1,0 +1,156 @@
+package irsatest
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/hex"
+	"fmt"
+	"net/http"
+	"net/url"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
+)
+
+const (
+	signingAlgorithm = "AWS4-HMAC-SHA256"
+	signingTime      = "20060102T150405Z"
+)
+
+// A signature is what a request carries of AWS Signature Version 4, in its
+// Authorization header or, presigned, in its URL.
+// https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html
+type signature struct {
+	presigned   bool
+	accessKeyID string
+	region      string
+	headers     []string // that are signed
+	date        time.Time
+	token       string // session token
+	value       string // what is to be equal: the Authorization header, or the signature
+}
+
+// authenticate returns the session whose keys signed the request.
+func (s *STS) authenticate(ctx context.Context, q query, now time.Time) (*session, *refusal) {
+	found, r := readSignature(q.request)
+	if r != nil {
+		return nil, r
+	}
+	caller := s.session(found.accessKeyID)
+	if caller == nil || subtle.ConstantTimeCompare([]byte(caller.token), []byte(found.token)) == 0 {
+		return nil, unknownSession()
+	}
+	if !now.Before(caller.expires) {
+		return nil, expiredSession().because("the session ended at %s", caller.expires.UTC())
+	}
+	expected, err := q.sign(ctx, found, caller)
+	if err != nil || subtle.ConstantTimeCompare([]byte(expected), []byte(found.value)) == 0 {
+		return nil, badSignatureV4()
+	}
+	return caller, found.checkDate(now)
+}
+
+// readSignature reads the signature of a request, without checking it.
+func readSignature(r *http.Request) (signature, *refusal) {
+	form := r.URL.Query()
+	if form.Has("X-Amz-Signature") {
+		return newSignature(signature{presigned: true, token: form.Get("X-Amz-Security-Token"), value: form.Get("X-Amz-Signature")},
+			form.Get("X-Amz-Credential"), form.Get("X-Amz-SignedHeaders"), form.Get("X-Amz-Date"))
+	}
+	header := r.Header.Get("Authorization")
+	if header == "" {
+		return signature{}, unsignedRequest()
+	}
+	fields := regexp.MustCompile(`^` + signingAlgorithm + ` Credential=([^,\s]+),\s*SignedHeaders=([^,\s]+),\s*Signature=([0-9a-f]{64})$`).FindStringSubmatch(header)
+	if fields == nil {
+		return signature{}, incompleteSignature("Authorization header requires 'Credential' parameter. Authorization header requires 'Signature' parameter. " +
+			"Authorization header requires 'SignedHeaders' parameter. Authorization=" + signingAlgorithm)
+	}
+	return newSignature(signature{token: r.Header.Get("X-Amz-Security-Token"), value: fields[3]}, fields[1], fields[2], r.Header.Get("X-Amz-Date"))
+}
+
+// newSignature completes a signature with its credential scope, headers and date.
+func newSignature(s signature, credential, headers, date string) (signature, *refusal) {
+	scope := strings.Split(credential, "/")
+	if len(scope) != 5 || scope[4] != "aws4_request" {
+		return signature{}, incompleteSignature(fmt.Sprintf("Credential must have exactly 5 slash-delimited elements, e.g. keyid/date/region/service/term, got '%s'", credential))
+	}
+	if scope[3] != "sts" {
+		return signature{}, forbidden("SignatureDoesNotMatch", "Credential should be scoped to correct service: 'sts'. ")
+	}
+	at, err := time.Parse(signingTime, date)
+	if err != nil {
+		return signature{}, incompleteSignature("Date must be in ISO-8601 'basic format'. Got '" + date + "'. See http://en.wikipedia.org/wiki/ISO_8601")
+	}
+	if scope[1] != at.Format("20060102") {
+		return signature{}, forbidden("SignatureDoesNotMatch", fmt.Sprintf("Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date from HTTP: '%s' != '%s', from '%s'.", scope[1], at.Format("20060102"), date))
+	}
+	s.accessKeyID, s.region, s.date, s.headers = scope[0], scope[2], at, strings.Split(headers, ";")
+	return s, nil
+}
+
+// sign makes the signature that the caller's keys give the request, with the SDK's signer.
+func (q query) sign(ctx context.Context, found signature, caller *session) (string, error) {
+	sum := sha256.Sum256(q.body)
+	payload := hex.EncodeToString(sum[:])
+	keys := aws.Credentials{AccessKeyID: found.accessKeyID, SecretAccessKey: caller.secret, SessionToken: caller.token}
+	signer := v4.NewSigner(func(o *v4.SignerOptions) { o.DisableHeaderHoisting = true })
+	request := found.signed(q.request)
+	if found.presigned {
+		presigned, _, err := signer.PresignHTTP(ctx, keys, request, payload, "sts", found.region, found.date)
+		if err != nil {
+			return "", fmt.Errorf("presigning: %w", err)
+		}
+		u, err := url.Parse(presigned)
+		if err != nil {
+			return "", fmt.Errorf("presigning: %w", err)
+		}
+		return u.Query().Get("X-Amz-Signature"), nil
+	}
+	if err := signer.SignHTTP(ctx, keys, request, payload, "sts", found.region, found.date); err != nil {
+		return "", fmt.Errorf("signing: %w", err)
+	}
+	_, value, _ := strings.Cut(request.Header.Get("Authorization"), "Signature=")
+	return value, nil
+}
+
+// signed is the part of a request that its signature covers.
+func (s signature) signed(r *http.Request) *http.Request {
+	target := &url.URL{Scheme: "http", Host: r.Host, Path: r.URL.Path, RawPath: r.URL.RawPath}
+	form := r.URL.Query()
+	form.Del("X-Amz-Signature")
+	target.RawQuery = form.Encode()
+	out := &http.Request{Method: r.Method, URL: target, Host: r.Host, Header: http.Header{}}
+	for _, name := range s.headers {
+		switch name {
+		case "host":
+		case "content-length":
+			out.ContentLength = r.ContentLength
+		default:
+			out.Header[http.CanonicalHeaderKey(name)] = r.Header.Values(name)
+		}
+	}
+	return out
+}
+
+// checkDate refuses a signature that was made too long ago, or in the future.
+func (s signature) checkDate(now time.Time) *refusal {
+	age := 5 * time.Minute
+	if s.presigned {
+		age = 15 * time.Minute // whatever X-Amz-Expires says: https://aws.github.io/aws-eks-best-practices/security/docs/iam/
+	}
+	minutes := int(age.Minutes())
+	switch {
+	case now.Sub(s.date) > age:
+		return forbidden("SignatureDoesNotMatch", fmt.Sprintf("Signature expired: %s is now earlier than %s (%s - %d min.)",
+			s.date.Format(signingTime), now.UTC().Add(-age).Format(signingTime), now.UTC().Format(signingTime), minutes))
+	case s.date.Sub(now) > 5*time.Minute:
+		return forbidden("SignatureDoesNotMatch", fmt.Sprintf("Signature not yet current: %s is still later than %s (%s + 5 min.)",
+			s.date.Format(signingTime), now.UTC().Add(5*time.Minute).Format(signingTime), now.UTC().Format(signingTime)))
+	}
+	return nil
+}

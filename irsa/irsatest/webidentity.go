@@ -1,0 +1,171 @@
+package irsatest
+
+import (
+	"context"
+	"encoding/xml"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/irsakit/irsakit/internal/trustpolicy"
+)
+
+// Claims in which a web identity token carries a session's tags and source identity.
+// https://docs.aws.amazon.com/IAM/latest/UserGuide/id_session-tags.html#id_session-tags_adding-assume-role-idp
+const (
+	tagsClaim           = "https://aws.amazon.com/tags"
+	sourceIdentityClaim = "https://aws.amazon.com/source_identity"
+)
+
+// tolerance is how far the clock of a token's issuer may be ahead. AWS does not
+// tell its own.
+const tolerance = 15 * time.Minute
+
+// webIdentityResult is the result of AssumeRoleWithWebIdentity.
+type webIdentityResult struct {
+	XMLName          xml.Name        `xml:"AssumeRoleWithWebIdentityResult"`
+	Subject          string          `xml:"SubjectFromWebIdentityToken"`
+	Audience         string          `xml:"Audience"`
+	AssumedRoleUser  assumedRoleUser `xml:"AssumedRoleUser"`
+	Credentials      *credentials    `xml:"Credentials"`
+	Provider         string          `xml:"Provider"`
+	PackedPolicySize int             `xml:"PackedPolicySize,omitempty"` // percent; only with a policy
+	SourceIdentity   string          `xml:"SourceIdentity,omitempty"`
+}
+
+// assumeRoleWithWebIdentity checks a request in AWS's order and grants a session.
+func (s *STS) assumeRoleWithWebIdentity(ctx context.Context, q query, v visit) (*webIdentityResult, *refusal) {
+	if r := q.checkParameters(); r != nil {
+		return nil, r
+	}
+	roleARN := q.form.Get("RoleArn")
+	account := strings.Split(roleARN, ":")[4]
+	if r := s.verify(ctx, q, account, v.now()); r != nil {
+		return nil, r
+	}
+	role := s.cluster.role(roleARN)
+	if role == nil {
+		return nil, notAuthorizedWebIdentity("sts:AssumeRoleWithWebIdentity").because("there is no role %s", roleARN)
+	}
+	asked := q.sessionFromIdentity(role)
+	provider := s.cluster.providerARN(account, q.identity.text("iss"))
+	action, reason := role.trusts(trustpolicy.Principal{Federated: provider}, q.identityContext(asked, provider), asked.actions("sts:AssumeRoleWithWebIdentity"))
+	if action != "" {
+		return nil, notAuthorizedWebIdentity(action).because("%s", reason)
+	}
+	if q.duration() > role.maxSession {
+		return nil, tooLong()
+	}
+	return &webIdentityResult{
+		Subject:          q.identity.text("sub"),
+		Audience:         q.identity.audiences()[0],
+		AssumedRoleUser:  asked.user(),
+		Credentials:      s.issue(asked, v.expires(q.duration())),
+		Provider:         provider, // the reference says the issuer's URL; AWS sends the ARN
+		PackedPolicySize: q.packedPolicySize(),
+		SourceIdentity:   asked.sourceIdentity,
+	}, nil
+}
+
+// verify checks the token as the OIDC provider of the role's account, in AWS's order.
+func (s *STS) verify(ctx context.Context, q query, account string, now time.Time) *refusal {
+	id := q.identity
+	if id.claims == nil {
+		return noJWT()
+	}
+	for _, name := range []string{"iss", "sub", "aud", "exp", "iat"} {
+		if id.claims[name] == nil {
+			return missingClaim(name)
+		}
+	}
+	issuer := id.text("iss")
+	clientIDs, ok := s.cluster.clientIDs(account, issuer)
+	if !ok {
+		return noProvider(issuer).because("account %s has no OIDC provider for %s", account, issuer)
+	}
+	verifier, err := s.verifier(ctx, issuer)
+	if err != nil || !s.cluster.publishes(issuer, id.keyID) {
+		return noVerificationKey().because("key %q of %s: %v", id.keyID, issuer, err)
+	}
+	if _, err := verifier.Verify(ctx, q.form.Get("WebIdentityToken")); err != nil {
+		return badTokenSignature().because("%v", err)
+	}
+	if expiry := id.time("exp"); !now.Before(expiry) {
+		return expiredToken(now, expiry)
+	}
+	if begin := id.time("nbf"); now.Before(begin.Add(-tolerance)) {
+		return notYetValid().because("the token is valid from %s, and here it is %s", begin.UTC(), now.UTC())
+	}
+	if !slices.ContainsFunc(id.audiences(), func(a string) bool { return slices.Contains(clientIDs, a) }) {
+		return wrongAudience().because("the token's audience is %q, the provider's client IDs are %q", id.audiences(), clientIDs)
+	}
+	return nil
+}
+
+// publishes says whether an issuer of the kit publishes the key.
+func (k *Cluster) publishes(issuer, keyID string) bool {
+	rest := withoutScheme(issuer)
+	host, path, _ := strings.Cut(rest, "/")
+	i, _ := k.issuerOf(host, "/"+path+"/")
+	if i == nil {
+		return false
+	}
+	keys := i.published()
+	return len(keys.Key(keyID)) > 0
+}
+
+func (i identity) audiences() []string { return values(i.claims["aud"]) }
+
+// values returns a claim of strings, numbers or booleans, or of a list of them.
+func values(claim any) []string {
+	switch c := claim.(type) {
+	case string:
+		return []string{c}
+	case bool:
+		return []string{strconv.FormatBool(c)}
+	case float64:
+		return []string{strconv.FormatFloat(c, 'f', -1, 64)}
+	case []any:
+		var out []string
+		for _, element := range c {
+			out = append(out, values(element)...)
+		}
+		return out
+	}
+	return nil
+}
+
+// sessionFromIdentity is the session that a web identity asks for.
+func (q query) sessionFromIdentity(role *Role) *session {
+	out := &session{
+		role:           role,
+		name:           q.form.Get("RoleSessionName"),
+		sourceIdentity: q.identity.text(sourceIdentityClaim),
+		tags:           map[string][]string{},
+		provider:       q.identity.text("iss"),
+	}
+	tags, _ := q.identity.claims[tagsClaim].(map[string]any)
+	principal, _ := tags["principal_tags"].(map[string]any)
+	for key, value := range principal {
+		out.tags[key] = values(value)
+	}
+	out.transitive = values(tags["transitive_tag_keys"])
+	return out
+}
+
+// identityContext is what the conditions of a trust policy see of a web identity.
+// https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_iam-condition-keys.html
+func (q query) identityContext(asked *session, provider string) map[string][]string {
+	out := asked.context()
+	prefix := withoutScheme(q.identity.text("iss")) + ":"
+	for name, claim := range q.identity.claims {
+		if found := values(claim); found != nil {
+			out[prefix+name] = found
+		}
+	}
+	out["aws:FederatedProvider"] = []string{provider}
+	out["aws:userid"] = []string{fmt.Sprintf("%s:%s", provider, q.identity.text("sub"))}
+	return out
+}

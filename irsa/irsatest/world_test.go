@@ -1,0 +1,92 @@
+package irsatest_test
+
+import (
+	"context"
+	"os"
+	"testing"
+	"testing/synctest"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/sts"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/irsakit/irsakit/irsa/irsatest"
+)
+
+// world is a cluster with a pod that may assume its role.
+type world struct {
+	*irsatest.Cluster
+	sa   *irsatest.ServiceAccount
+	role *irsatest.Role
+	pod  *irsatest.Pod
+}
+
+func inMemory(t *testing.T, optFns ...func(*irsatest.Options)) *world {
+	t.Helper()
+	return populate(irsatest.New(t, optFns...))
+}
+
+func onLoopback(t *testing.T) *world {
+	t.Helper()
+	k, err := irsatest.Start()
+	require.NoError(t, err)
+	t.Cleanup(func() { assert.NoError(t, k.Close()) })
+	return populate(k)
+}
+
+func populate(k *irsatest.Cluster) *world {
+	sa := k.ServiceAccount("shop", "cart")
+	role := k.Role("s3-writer", irsatest.Trust(sa))
+	return &world{k, sa, role, k.Pod(sa, role)}
+}
+
+// transports are the two ways to run a test.
+var transports = map[string]func(*testing.T, func(*testing.T, *world)){
+	"in memory in a bubble": func(t *testing.T, test func(*testing.T, *world)) {
+		synctest.Test(t, func(t *testing.T) { test(t, inMemory(t)) })
+	},
+	"on loopback": func(t *testing.T, test func(*testing.T, *world)) { test(t, onLoopback(t)) },
+}
+
+func onBothTransports(t *testing.T, test func(*testing.T, *world)) {
+	t.Helper()
+	for name, run := range transports {
+		t.Run(name, func(t *testing.T) { run(t, test) })
+	}
+}
+
+func endpoint(k *irsatest.Cluster) *string {
+	if e := k.STS.Endpoint(); e != "" {
+		return &e
+	}
+	return nil
+}
+
+// client is the AWS SDK's own.
+func (w *world) client() *sts.Client {
+	return sts.New(sts.Options{
+		Region:       w.pod.Region(),
+		Credentials:  aws.AnonymousCredentials{},
+		HTTPClient:   w.HTTPClient(),
+		BaseEndpoint: endpoint(w.Cluster),
+		Retryer:      aws.NopRetryer{},
+	})
+}
+
+// assume exchanges the token in the pod's file, as its role.
+func (w *world) assume(ctx context.Context, change ...func(*sts.AssumeRoleWithWebIdentityInput)) (*sts.AssumeRoleWithWebIdentityOutput, error) {
+	token, err := os.ReadFile(w.pod.TokenFile())
+	if err != nil {
+		return nil, err
+	}
+	in := &sts.AssumeRoleWithWebIdentityInput{
+		RoleArn:          aws.String(w.pod.RoleARN()),
+		RoleSessionName:  aws.String("session"),
+		WebIdentityToken: aws.String(string(token)),
+	}
+	for _, fn := range change {
+		fn(in)
+	}
+	return w.client().AssumeRoleWithWebIdentity(ctx, in)
+}
