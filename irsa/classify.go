@@ -5,12 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"net/http"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/smithy-go"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
 
 	"github.com/irsakit/irsakit/cache"
 	"github.com/irsakit/irsakit/tokenfile"
@@ -35,7 +35,8 @@ func kindOf(err error) error {
 			return ErrUnavailable
 		}
 		return ErrTokenRejected
-	case "IDPRejectedClaim":
+	case "IDPRejectedClaim",
+		"InvalidParameterValue": // MinIO's for every token that it does not take
 		return ErrTokenRejected
 	case "AccessDenied", "AccessDeniedException":
 		return ErrAccessDenied
@@ -73,35 +74,6 @@ func permanent(err error) bool {
 		errors.Is(err, fs.ErrPermission)
 }
 
-// cureOf is what to do about a failure.
-func (e *Error) cureOf() string {
-	var tooLong *http.MaxBytesError
-	switch {
-	case e.Is(ErrTokenExpired):
-		return "STS goes by its own clock: check that the kubelet renews the token, that it is not mounted with subPath, and the node's clock"
-	case e.Is(ErrTokenRejected):
-		return fmt.Sprintf("check that IAM in the role's account has an OIDC provider for the issuer %s with the client ID %s", e.Issuer, strings.Join(e.Audience, ","))
-	case e.Is(ErrAccessDenied):
-		issuer := strings.TrimPrefix(e.Issuer, "https://")
-		return fmt.Sprintf("check that the role exists and that its trust policy allows sts:AssumeRoleWithWebIdentity where %s:sub is %s and %s:aud is %s",
-			issuer, e.Subject, issuer, strings.Join(e.Audience, ","))
-	case e.Is(ErrTokenFile) && errors.Is(e.err, fs.ErrPermission):
-		return "let the process's group read it: set securityContext.fsGroup in the pod"
-	case e.Is(ErrTokenFile):
-		return "check that the projected volume is mounted"
-	case errors.As(e.err, &tooLong):
-		return fmt.Sprintf("the reply has more than %d bytes, so it is not from STS: check the endpoint and the proxy", tooLong.Limit)
-	case e.Is(ErrUnavailable) && e.Code == "":
-		return "check the way to STS: its endpoint, a proxy, a network policy"
-	case e.Is(ErrThrottled):
-		return "it is tried again by itself; all roles of the account share STS's limit"
-	case e.Is(ErrInvalidRequest):
-		return "check the role's ARN, the session's duration and policies, and the region"
-	default:
-		return ""
-	}
-}
-
 // exchangeError makes an Error of one of the STS client.
 func (x *exchange) exchangeError(err error, token tokenfile.Token) error {
 	claims := token.Claims()
@@ -116,7 +88,7 @@ func (x *exchange) exchangeError(err error, token tokenfile.Token) error {
 		Subject:     claims.Subject,
 		Audience:    claims.Audience,
 		TokenExpiry: claims.Expiry,
-		err:         withoutSecrets(err, token),
+		err:         plain(withoutSecrets(err, token)),
 	}
 	var api smithy.APIError
 	if errors.As(err, &api) {
@@ -126,14 +98,14 @@ func (x *exchange) exchangeError(err error, token tokenfile.Token) error {
 	if errors.As(err, &response) {
 		e.RequestID = response.ServiceRequestID()
 	}
-	e.cure = e.cureOf()
+	e.set(hintOf(e))
 	return e
 }
 
 // tokenError makes an Error of one of the token source.
 func tokenError(s *settings, err error) error {
 	e := &Error{Kind: ErrTokenFile, RoleARN: s.RoleARN, TokenFile: s.TokenFile, Region: s.Region, err: err}
-	e.cure = e.cureOf()
+	e.set(hintOf(e))
 	return e
 }
 
@@ -144,15 +116,18 @@ func (p *Provider) explain(ctx context.Context, err error) error {
 	case err == nil:
 		return nil
 	case errors.Is(err, cache.ErrClosed):
-		return &Error{Kind: ErrClosed, RoleARN: p.settings.RoleARN}
+		closed := &Error{Kind: ErrClosed, RoleARN: p.settings.RoleARN}
+		closed.set(cacheHint(err))
+		return closed
 	}
 	e := &Error{Kind: ErrUnavailable, RoleARN: p.settings.RoleARN, err: err}
 	switch {
 	case errors.Is(err, cache.ErrMinTTL):
 		e.Kind = ErrInvalidRequest
+		e.set(cacheHint(err))
 	case errors.Is(err, cache.ErrRefused):
 		e.Kind = ErrRefused
-		e.cure = "check the clocks of the node and of that service"
+		e.set(hintOf(e))
 	}
 	var attempt *cache.Error
 	if errors.As(err, &attempt) {
@@ -183,13 +158,34 @@ func contextError(ctx context.Context) error {
 	return fmt.Errorf("%w: %w", err, cause)
 }
 
+// plain returns an error of the STS client without the layers that the SDK puts
+// around what STS, or the network, said.
+func plain(err error) error {
+	var api smithy.APIError
+	var send *smithyhttp.RequestSendError
+	var reply *smithy.DeserializationError
+	text := err.Error()
+	switch {
+	case errors.As(err, &api):
+		text = api.ErrorCode() + ": " + api.ErrorMessage()
+		if status := statusOf(err); status > 0 {
+			text += fmt.Sprintf(" (HTTP %d)", status)
+		}
+	case errors.As(err, &send):
+		text = send.Err.Error()
+	case errors.As(err, &reply):
+		text = fmt.Sprintf("the reply cannot be read: %v", reply.Err)
+	}
+	return &plainError{text: text, error: err}
+}
+
 // withoutSecrets returns err with nothing of the token in it. A server, or what
 // stands before it, can repeat the request in its answer.
 func withoutSecrets(err error, token tokenfile.Token) error {
 	text := err.Error()
 	var reply *smithy.DeserializationError
 	if errors.As(err, &reply) && len(reply.Snapshot) > 0 { // of the body, perhaps with credentials
-		err = &bodilessError{text: text, error: &smithy.DeserializationError{Err: reply.Err}}
+		err = &plainError{text: text, error: &smithy.DeserializationError{Err: reply.Err}}
 	}
 	clean := text
 	for _, part := range append([]string{token.Reveal()}, strings.Split(token.Reveal(), ".")...) {
@@ -207,11 +203,11 @@ func withoutSecrets(err error, token tokenfile.Token) error {
 	return errors.New(clean)
 }
 
-// bodilessError is an error as it was, without what the SDK kept of the reply.
-type bodilessError struct {
+// plainError is an error as it was, with another text.
+type plainError struct {
 	text string
 	error
 }
 
-func (e *bodilessError) Error() string { return e.text }
-func (e *bodilessError) Unwrap() error { return e.error }
+func (e *plainError) Error() string { return e.text }
+func (e *plainError) Unwrap() error { return e.error }

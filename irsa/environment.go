@@ -23,6 +23,7 @@ const (
 	envDualStack      = "AWS_USE_DUALSTACK_ENDPOINT"
 	envCABundle       = "AWS_CA_BUNDLE"
 	envRegionalSTS    = "AWS_STS_REGIONAL_ENDPOINTS"
+	envContainerURI   = "AWS_CONTAINER_CREDENTIALS_FULL_URI" // of EKS Pod Identity
 )
 
 // environment is what New reads of the process's environment, once.
@@ -62,7 +63,7 @@ func lookupBool(name string, faults *faults) bool {
 	}
 	on, err := strconv.ParseBool(strings.ToLower(text))
 	if err != nil {
-		faults.add(fmt.Errorf("%s is %q: set it to true or false", name, text))
+		faults.add(headingSettings, fmt.Errorf("%s is %q: set it to true or false", name, text))
 	}
 	return on
 }
@@ -74,5 +75,22 @@ func warnNotFollowed(logger *slog.Logger, usesEndpoint bool) {
 	}
 	if lookup(envEndpoint) != "" && !usesEndpoint {
 		logger.Warn("irsa: not followed: the token goes to STS only; set "+envEndpointSTS+" if that is meant", "variable", envEndpoint)
+	}
+}
+
+// notInjected says which of the two variables of the webhook is not there, and why
+// that may be.
+func (s *settings) notInjected() (heading, error) {
+	const whole = "the EKS webhook sets both in the pods of a service account that has the annotation eks.amazonaws.com/role-arn, while they are created"
+	hasRole, hasToken := s.RoleARN != "", s.TokenFile != "" || s.Token != nil
+	switch {
+	case hasToken:
+		return headingHalfInjected, fmt.Errorf("there is a token, but neither %s nor Options.RoleARN is set: %s, but neither of them in a container that has one already: remove %s from the container's own env, and recreate the pod", envRoleARN, whole, envTokenFile)
+	case hasRole:
+		return headingHalfInjected, fmt.Errorf("there is a role, but neither %s nor Options.TokenFile is set: %s, but neither of them in a container that has one already: remove %s from the container's own env, and recreate the pod", envTokenFile, whole, envRoleARN)
+	case lookup(envContainerURI) != "":
+		return headingPodIdentity, fmt.Errorf("%s and %s are not set, but %s is: this pod has EKS Pod Identity instead of IRSA: use the SDK's own credentials, or delete the pod identity association and annotate the service account", envRoleARN, envTokenFile, envContainerURI)
+	default:
+		return headingNotInjected, fmt.Errorf("%s and %s are not set: %s: check the annotation, and recreate the pod", envRoleARN, envTokenFile, whole)
 	}
 }

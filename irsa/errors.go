@@ -47,11 +47,17 @@ type Error struct {
 	RequestID   string    // of STS's answer
 	NextAttempt time.Time // when it is tried again; zero where that is now, or never
 
-	cure string
-	err  error
+	// Cure is what to do about it, in one line, and Link leads to the heading of
+	// TROUBLESHOOTING.md that tells more. Either may be empty. Their text is not
+	// contract.
+	Cure string
+	Link string
+
+	err error
 }
 
-// Error returns one line: what failed, the facts, and what to do about it.
+// Error returns one line: what failed, the facts, what to do about it, and where to
+// read more.
 func (e *Error) Error() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "irsa: %v", e.Kind)
@@ -74,8 +80,11 @@ func (e *Error) Error() string {
 	if len(facts) > 0 {
 		fmt.Fprintf(&b, " (%s)", strings.Join(facts, ", "))
 	}
-	if e.cure != "" {
-		fmt.Fprintf(&b, ": %s", e.cure)
+	if e.Cure != "" {
+		fmt.Fprintf(&b, ": %s", e.Cure)
+	}
+	if e.Link != "" {
+		fmt.Fprintf(&b, "; see %s", e.Link)
 	}
 	if !e.NextAttempt.IsZero() {
 		fmt.Fprintf(&b, "; next attempt at %s", e.NextAttempt.UTC().Format(time.RFC3339))

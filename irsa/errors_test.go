@@ -35,12 +35,12 @@ func TestEveryFailureOfSTSHasItsKind(t *testing.T) {
 		{irsatest.Reset, irsa.ErrUnavailable, "connection reset", 3},
 		{irsatest.Hang, irsa.ErrUnavailable, "deadline exceeded", 3},
 		{irsatest.EmptyReply, irsa.ErrUnavailable, "the reply has no credentials", 3},
-		{irsatest.TruncatedReply, irsa.ErrUnavailable, "deserialization failed", 3},
-		{irsatest.HTMLReply, irsa.ErrUnavailable, "deserialization failed", 3},
+		{irsatest.TruncatedReply, irsa.ErrUnavailable, "the reply cannot be read", 3},
+		{irsatest.HTMLReply, irsa.ErrUnavailable, "something other than STS answers", 3},
 		{irsatest.NoCredentials, irsa.ErrUnavailable, "the reply has no credentials", 3},
 		{irsatest.EmptyKeys, irsa.ErrUnavailable, "credentials without keys", 3},
 		{irsatest.ExpiredCredentials, irsa.ErrUnavailable, "check the node's clock", 3},
-		{irsatest.HugeReply, irsa.ErrUnavailable, "so it is not from STS", 3},
+		{irsatest.HugeReply, irsa.ErrUnavailable, "something other than STS answers", 3},
 	} {
 		t.Run(string(tt.fault), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -104,8 +104,9 @@ func TestPromise6AccessDeniedSaysWhatTheTrustPolicyNeeds(t *testing.T) {
 		"Not authorized to perform sts:AssumeRoleWithWebIdentity",
 		"role " + pod.RoleARN(),
 		"token issuer " + k.Issuer.URL(),
-		issuer + ":sub is system:serviceaccount:shop:cart",
-		issuer + ":aud is sts.amazonaws.com",
+		`{"Effect":"Allow","Principal":{"Federated":"arn:aws:iam::111122223333:oidc-provider/` + issuer + `"},"Action":"sts:AssumeRoleWithWebIdentity",` +
+			`"Condition":{"StringEquals":{"` + issuer + `:aud":"sts.amazonaws.com","` + issuer + `:sub":"system:serviceaccount:shop:cart"}}}`,
+		"TROUBLESHOOTING.md#access-denied",
 		"next attempt at ",
 	} {
 		assert.ErrorContains(t, err, want)

@@ -96,7 +96,7 @@ func (x *exchange) sessionName(claims tokenfile.Claims) string {
 // local clock. sent and received are the times around the request.
 func credentialsOf(out *sts.AssumeRoleWithWebIdentityOutput, sent, received time.Time) (aws.Credentials, error) {
 	if out == nil || out.Credentials == nil {
-		return aws.Credentials{}, errors.New("the reply has no credentials: it is not from STS")
+		return aws.Credentials{}, fmt.Errorf("the reply has no credentials: %w", errNotSTS)
 	}
 	c := out.Credentials
 	creds := aws.Credentials{
@@ -108,9 +108,9 @@ func credentialsOf(out *sts.AssumeRoleWithWebIdentityOutput, sent, received time
 	}
 	switch {
 	case !creds.HasKeys():
-		return aws.Credentials{}, errors.New("the reply has credentials without keys: it is not from STS")
+		return aws.Credentials{}, fmt.Errorf("the reply has credentials without keys: %w", errNotSTS)
 	case c.Expiration == nil:
-		return aws.Credentials{}, errors.New("the reply has credentials without an expiry: it is not from STS")
+		return aws.Credentials{}, fmt.Errorf("the reply has credentials without an expiry: %w", errNotSTS)
 	}
 	creds.Expires = *c.Expiration
 	// The SDK's client keeps the Date header; a mock has none.
@@ -121,7 +121,7 @@ func credentialsOf(out *sts.AssumeRoleWithWebIdentityOutput, sent, received time
 		creds.Expires = schedule.Expiry(creds.Expires, date, sent, received)
 	}
 	if left := creds.Expires.Sub(received.Round(0)); left < schedule.MinLife {
-		return aws.Credentials{}, fmt.Errorf("the reply has credentials that expire at %s, which is %v from now: check the node's clock", c.Expiration.UTC().Format(time.RFC3339), left.Round(time.Millisecond))
+		return aws.Credentials{}, fmt.Errorf("the reply has credentials that expire at %s, which is %v from now: %w", c.Expiration.UTC().Format(time.RFC3339), left.Round(time.Millisecond), errClock)
 	}
 	if user := out.AssumedRoleUser; user != nil {
 		if parsed, err := arn.Parse(aws.ToString(user.Arn)); err == nil {

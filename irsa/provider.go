@@ -50,7 +50,9 @@ func New(optFns ...func(*Options)) (*Provider, error) {
 	}
 	p := &Provider{settings: &s}
 	if err := p.connect(); err != nil {
-		return nil, &Error{Kind: ErrNotConfigured, RoleARN: s.RoleARN, err: err}
+		e := &Error{Kind: ErrNotConfigured, RoleARN: s.RoleARN, err: err}
+		e.set(hint{heading: headingTLS})
+		return nil, e
 	}
 	warnNotFollowed(s.Logger, s.Endpoint != "" || s.STS != nil)
 	p.events = notify.NewQueue(p.observe)

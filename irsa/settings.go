@@ -18,12 +18,19 @@ import (
 const defaultAttemptTimeout = 10 * time.Second
 
 // faults collects what is wrong, so that New reports all of it.
-type faults struct{ errs []error }
+type faults struct {
+	errs  []error
+	first heading // of the first
+}
 
-func (f *faults) add(err error) {
-	if err != nil {
-		f.errs = append(f.errs, err)
+func (f *faults) add(h heading, err error) {
+	if err == nil {
+		return
 	}
+	if len(f.errs) == 0 {
+		f.first = h
+	}
+	f.errs = append(f.errs, err)
 }
 
 // settings are Options with what they left open filled in, all of it valid.
@@ -48,24 +55,32 @@ func resolve(opts Options) (settings, error) {
 		s.AttemptTimeout = defaultAttemptTimeout
 	}
 
-	faults.add(validateRoleARN(s.RoleARN))
-	faults.add(s.resolveTokens())
-	if s.SessionName != "" {
-		faults.add(validateSessionName(s.SessionName))
+	tokens := s.resolveTokens()
+	if s.RoleARN == "" || s.tokens == nil && s.TokenFile == "" {
+		faults.add(s.notInjected())
 	}
-	faults.add(validateDuration(s.Duration))
-	faults.add(validatePolicies(s.Policy, s.PolicyARNs))
-	faults.add(s.validateEndpoint())
+	if s.RoleARN != "" {
+		faults.add(headingRoleARN, validateRoleARN(s.RoleARN))
+	}
+	faults.add(headingSettings, tokens)
+	if s.SessionName != "" {
+		faults.add(headingSettings, validateSessionName(s.SessionName))
+	}
+	faults.add(headingSessionDuration, validateDuration(s.Duration))
+	faults.add(headingSessionPolicy, validatePolicies(s.Policy, s.PolicyARNs))
+	faults.add(headingSettings, s.validateEndpoint())
 	if s.Region == "" && s.tokens != nil {
-		faults.add(s.regionFromToken())
+		faults.add(headingRegion, s.regionFromToken())
 	}
 	if s.Region != "" {
-		faults.add(validateRegion(s.Region))
+		faults.add(headingRegion, validateRegion(s.Region))
 	}
 	if len(faults.errs) == 0 {
 		return s, nil
 	}
-	return s, &Error{Kind: ErrNotConfigured, RoleARN: s.RoleARN, TokenFile: s.TokenFile, err: errors.Join(faults.errs...)}
+	e := &Error{Kind: ErrNotConfigured, RoleARN: s.RoleARN, TokenFile: s.TokenFile, err: errors.Join(faults.errs...)}
+	e.set(hint{heading: faults.first}) // each says its cure
+	return s, e
 }
 
 // resolveTokens decides where tokens come from.
@@ -80,7 +95,7 @@ func (s *settings) resolveTokens() error {
 	s.TokenFile = cmp.Or(s.TokenFile, s.environment.tokenFile)
 	switch {
 	case s.TokenFile == "":
-		return fmt.Errorf("%s is not set, and neither is Options.TokenFile: %s", envTokenFile, injectionCure)
+		return nil // notInjected says it
 	case !filepath.IsAbs(s.TokenFile):
 		return fmt.Errorf("the token file %q is not an absolute path", s.TokenFile)
 	}
@@ -88,15 +103,10 @@ func (s *settings) resolveTokens() error {
 	return nil
 }
 
-const injectionCure = "the EKS webhook sets it in pods of a service account with the annotation eks.amazonaws.com/role-arn, when they are created: check the annotation and recreate the pod"
-
 // validateRoleARN checks the shape that ARNs of roles have in every partition, and
 // in MinIO. For AWS itself it is that of the webhook (amazon-eks-pod-identity-webhook,
 // pkg/cache/cache.go), which only warns.
 func validateRoleARN(role string) error {
-	if role == "" {
-		return fmt.Errorf("%s is not set, and neither is Options.RoleARN: %s", envRoleARN, injectionCure)
-	}
 	parsed, err := arn.Parse(role)
 	switch {
 	case err != nil || parsed.Partition == "" || parsed.Service != "iam" ||

@@ -1,0 +1,97 @@
+package irsa
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/irsakit/irsakit/tokenfile"
+)
+
+// tokenFileHint is for a token that could not be read, or is none.
+func tokenFileHint(e *Error) hint {
+	switch {
+	case e.TokenFile == "":
+		return hint{headingTokenSource, "Options.Token gave no token: its error says why"}
+	case errors.Is(e.err, fs.ErrNotExist):
+		return hint{headingTokenMissing, missingPart(e.TokenFile) + ": check that the pod has the projected volume and that this container mounts it"}
+	case errors.Is(e.err, fs.ErrPermission):
+		return hint{headingTokenPermission, whoMayRead(e.TokenFile) + ": set securityContext.fsGroup in the pod, so that the kubelet lets the process's group read the token"}
+	case errors.Is(e.err, tokenfile.ErrMalformed):
+		return hint{headingTokenMalformed, "the file has to hold one JWT and nothing else: check what writes it, where that is not the kubelet"}
+	default:
+		return hint{headingTokenMalformed, "the path has to name the token file itself"}
+	}
+}
+
+// missingPart says which part of a path is missing.
+func missingPart(path string) string {
+	path = filepath.Clean(path)
+	for parent := filepath.Dir(path); parent != path; path, parent = parent, filepath.Dir(parent) {
+		if _, err := os.Lstat(path); err == nil {
+			return path + " is a link to nothing"
+		}
+		if _, err := os.Stat(parent); err == nil {
+			break
+		}
+	}
+	return path + " does not exist"
+}
+
+// whoMayRead says who may read a file, and who the process is.
+func whoMayRead(path string) string {
+	process := fmt.Sprintf("the process runs as user %d and group %d", os.Getuid(), os.Getgid())
+	info, err := os.Stat(path)
+	if err != nil {
+		return process + ", which may not look into the folder"
+	}
+	return fmt.Sprintf("the file has the mode %s%s, and %s", info.Mode(), ownerOf(info), process)
+}
+
+// tokenExpiredHint is for a token that STS calls expired.
+func tokenExpiredHint(e *Error) hint {
+	const renewal = "the kubelet renews it when 80 % of its life have passed"
+	switch now := time.Now(); {
+	case e.TokenFile == "":
+		return hint{headingTokenSource, "Options.Token gave a token that has expired: it has to give a new one for each call"}
+	case now.Before(e.TokenExpiry):
+		return hint{headingClock, fmt.Sprintf("by this node's clock the token is good until %s, so the node's clock is behind: check its time synchronisation", clockTime(e.TokenExpiry))}
+	case neverRenewed(e.TokenFile):
+		return hint{headingTokenNotRenewed, "the token is a file by itself and no link into the projected volume, so nobody renews it: mount the whole volume, without subPath, and do not copy the token"}
+	default:
+		return hint{headingTokenExpired, fmt.Sprintf("it expired %s ago, though %s: check that the kubelet reaches the API server, or recreate the pod", now.Sub(e.TokenExpiry).Round(time.Second), renewal)}
+	}
+}
+
+// neverRenewed says that the kubelet does not write the file: what it projects is a
+// link to ..data (pkg/volume/util/atomic_writer.go), unless it is mounted with subPath.
+func neverRenewed(path string) bool {
+	info, err := os.Lstat(path)
+	return err == nil && info.Mode().IsRegular()
+}
+
+// tokenRejectedHint is for a token that STS does not take.
+func tokenRejectedHint(e *Error) hint {
+	provider := e.providerARN()
+	audience := strings.Join(e.Audience, ",")
+	switch text := e.err.Error(); {
+	case strings.Contains(text, "No OpenIDConnect provider found"):
+		return hint{headingNoOIDCProvider, fmt.Sprintf("if this is the right account and cluster, create it: aws iam create-open-id-connect-provider --url %s --client-id-list %s", e.Issuer, audience)}
+	case strings.Contains(text, "Incorrect token audience") && audience == stsAudience:
+		return hint{headingAudience, fmt.Sprintf("the OIDC provider does not take the token's audience: aws iam add-client-id-to-open-id-connect-provider --open-id-connect-provider-arn %s --client-id %s", provider, audience)}
+	case strings.Contains(text, "Incorrect token audience"):
+		return hint{headingAudience, fmt.Sprintf("the token is for %q, and has to be for %s, in every partition: correct the audience of the projected volume, or of the service account's annotation eks.amazonaws.com/audience", audience, stsAudience)}
+	case strings.Contains(text, "thumbprint"):
+		return hint{headingThumbprint, fmt.Sprintf("the issuer's certificate has changed: aws iam update-open-id-connect-provider-thumbprint --open-id-connect-provider-arn %s --thumbprint-list, with the SHA-1 of the topmost authority's certificate", provider)}
+	case e.Code == "InvalidParameterValue":
+		return hint{headingTokenRejected, "a server other than AWS, such as MinIO, says so of a token that has expired, or is of another issuer or for another audience: check its OpenID settings"}
+	default:
+		return hint{headingTokenRejected, "STS does not take the token: check that the file is the projected token of a service account, not one of another kind"}
+	}
+}
+
+func clockTime(t time.Time) string { return t.UTC().Format(time.RFC3339) }

@@ -1,0 +1,70 @@
+package irsa
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"os"
+	"regexp"
+	"strconv"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// headings are the constants of that type.
+func headings(t *testing.T) []string {
+	t.Helper()
+	file, err := parser.ParseFile(token.NewFileSet(), "hint.go", nil, 0)
+	require.NoError(t, err)
+	var out []string
+	ast.Inspect(file, func(n ast.Node) bool {
+		spec, ok := n.(*ast.ValueSpec)
+		if !ok {
+			return true
+		}
+		if name, ok := spec.Type.(*ast.Ident); ok && name.Name == "heading" {
+			value, err := strconv.Unquote(spec.Values[0].(*ast.BasicLit).Value)
+			require.NoError(t, err)
+			out = append(out, value)
+		}
+		return true
+	})
+	return out
+}
+
+func TestEveryHintHasItsHeadingAndEveryHeadingItsHint(t *testing.T) {
+	page, err := os.ReadFile("../TROUBLESHOOTING.md")
+	require.NoError(t, err)
+	find := func(expression string) []string {
+		var out []string
+		for _, match := range regexp.MustCompile(expression).FindAllSubmatch(page, -1) {
+			out = append(out, string(match[1]))
+		}
+		return out
+	}
+	written := find(`(?m)^## (.+)$`)
+	require.Greater(t, len(written), 30)
+	assert.ElementsMatch(t, headings(t), written)
+	assert.Subset(t, find(`(?m)^\| .*\]\(#(.+)\) \|$`), []string{"access-denied", "not-injected"})
+	linked := find(`\]\(#([a-z-]+)\)`)
+	for _, heading := range written {
+		assert.Contains(t, linked, heading, "the table leads to each")
+		section := regexp.MustCompile(`(?s)\n## ` + heading + `\n(.*?)(\n## |\n# |$)`).FindSubmatch(page)
+		for _, part := range []string{"**Symptom.**", "**Cause.**", "**Cure.**", "**Verify.**"} {
+			assert.Contains(t, string(section[1]), part, heading)
+		}
+	}
+	assert.Subset(t, written, linked, "no link leads nowhere")
+}
+
+func TestEveryKindHasAHintWithACure(t *testing.T) {
+	cause := assert.AnError
+	for _, kind := range []error{ErrTokenFile, ErrTokenExpired, ErrTokenRejected, ErrAccessDenied, ErrThrottled, ErrUnavailable, ErrInvalidRequest, ErrRefused} {
+		h := hintOf(&Error{Kind: kind, err: cause})
+		assert.NotEmpty(t, h.heading, kind)
+		assert.NotEmpty(t, h.cure, kind)
+	}
+	assert.NotEmpty(t, cacheHint(ErrClosed).cure)
+}
