@@ -1,0 +1,82 @@
+package shop_test
+
+import (
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
+	"github.com/aws/aws-sdk-go-v2/service/sts"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/irsakit/irsakit/irsa"
+	"github.com/irsakit/irsakit/irsa/irsatest"
+)
+
+const partnersPolicy = `{
+  "Version": "2012-10-17",
+  "Statement": [{
+    "Effect": "Allow",
+    "Principal": {"AWS": "arn:aws:iam::111122223333:role/uploader"},
+    "Action": "sts:AssumeRole",
+    "Condition": {"StringEquals": {"sts:ExternalId": "shop-4711"}}
+  }]
+}`
+
+func TestTheHopToThePartnersAccount(t *testing.T) {
+	k := irsatest.New(t)
+	sa := k.ServiceAccount("shop", "cart")
+	pod := k.Pod(sa, k.Role("uploader", irsatest.Trust(sa)))
+	reader := k.Role("reader", irsatest.InAccount("444455556666"), irsatest.TrustPolicy(partnersPolicy))
+	p, err := irsa.New(pod.Options)
+	require.NoError(t, err)
+	defer p.Close()
+	cfg := p.AWSConfig()
+	cfg.HTTPClient = k.HTTPClient()
+
+	hop := stscreds.NewAssumeRoleProvider(sts.NewFromConfig(cfg), reader.ARN(), func(o *stscreds.AssumeRoleOptions) {
+		o.ExternalID = aws.String("shop-4711")
+	})
+	cfg.Credentials = aws.NewCredentialsCache(hop)
+	me, err := sts.NewFromConfig(cfg).GetCallerIdentity(t.Context(), nil)
+	require.NoError(t, err)
+	assert.Contains(t, *me.Arn, "arn:aws:sts::444455556666:assumed-role/reader/")
+
+	calls := k.STS.Calls()
+	require.Len(t, calls, 3)
+	assert.Equal(t, "AssumeRoleWithWebIdentity", calls[0].Action)
+	assert.Equal(t, "AssumeRole", calls[1].Action)
+	assert.Contains(t, calls[1].Caller, "arn:aws:sts::111122223333:assumed-role/uploader/")
+	assert.Equal(t, "GetCallerIdentity", calls[2].Action)
+	assert.Equal(t, *me.Arn, calls[2].Caller)
+}
+
+func TestTheHopNeedsTheExternalID(t *testing.T) {
+	k := irsatest.New(t)
+	sa := k.ServiceAccount("shop", "cart")
+	pod := k.Pod(sa, k.Role("uploader", irsatest.Trust(sa)))
+	reader := k.Role("reader", irsatest.InAccount("444455556666"), irsatest.TrustPolicy(partnersPolicy))
+	p, err := irsa.New(pod.Options)
+	require.NoError(t, err)
+	defer p.Close()
+	cfg := p.AWSConfig()
+	cfg.HTTPClient = k.HTTPClient()
+
+	_, err = stscreds.NewAssumeRoleProvider(sts.NewFromConfig(cfg), reader.ARN()).Retrieve(t.Context())
+	require.ErrorContains(t, err, "AccessDenied")
+	assert.Equal(t, `trust policy: statement 1: StringEquals on "sts:ExternalId" expects "shop-4711", found nothing`, k.STS.Calls()[1].Reason)
+}
+
+func TestTheOtherAccountTrustsTheServiceAccountItself(t *testing.T) {
+	k := irsatest.New(t)
+	sa := k.ServiceAccount("shop", "cart")
+	k.RegisterIssuer("444455556666", k.Issuer) // the account needs an OIDC provider of its own
+	pod := k.Pod(sa, k.Role("reader", irsatest.InAccount("444455556666"), irsatest.Trust(sa)))
+	p, err := irsa.New(pod.Options)
+	require.NoError(t, err)
+	defer p.Close()
+
+	credentials, err := p.Retrieve(t.Context())
+	require.NoError(t, err)
+	assert.Equal(t, "444455556666", credentials.AccountID)
+}

@@ -1,0 +1,136 @@
+package shop_test
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	shop "github.com/irsakit/irsakit/examples/testing"
+	"github.com/irsakit/irsakit/irsa"
+	"github.com/irsakit/irsakit/irsa/irsatest"
+)
+
+func TestARotatedTokenIsUsed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := irsatest.New(t)
+		sa := k.ServiceAccount("shop", "cart")
+		pod := k.Pod(sa, k.Role("uploader", irsatest.Trust(sa)))
+		u, err := shop.NewUploader(pod.Options)
+		require.NoError(t, err)
+		defer u.Close()
+		_, err = u.Link(t.Context(), "4711")
+		require.NoError(t, err)
+
+		pod.Rotate()
+		time.Sleep(50 * time.Minute) // the next refresh is over
+		calls := k.STS.Calls()
+		require.Len(t, calls, 2)
+		assert.NotEqual(t, calls[0].TokenFingerprint, calls[1].TokenFingerprint)
+	})
+}
+
+func TestAWeekOfRotationsGoesUnnoticed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := irsatest.New(t)
+		sa := k.ServiceAccount("shop", "cart")
+		pod := k.Pod(sa, k.Role("uploader", irsatest.Trust(sa)), func(o *irsatest.PodOptions) {
+			o.AutoRotate = true
+			o.TokenLife = time.Hour
+		})
+		u, err := shop.NewUploader(pod.Options)
+		require.NoError(t, err)
+		defer u.Close()
+		for range 7 * 24 {
+			_, err = u.Link(t.Context(), "4711")
+			require.NoError(t, err)
+			time.Sleep(time.Hour)
+		}
+		for _, call := range k.STS.Calls() {
+			assert.Empty(t, call.Err)
+		}
+	})
+}
+
+func TestAnExpiredTokenIsReplacedInSeconds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := irsatest.New(t)
+		sa := k.ServiceAccount("shop", "cart")
+		pod := k.Pod(sa, k.Role("uploader", irsatest.Trust(sa)))
+		pod.Rotate(irsatest.Expired)
+		u, err := shop.NewUploader(pod.Options)
+		require.NoError(t, err)
+		defer u.Close()
+		_, err = u.Link(t.Context(), "4711")
+		require.ErrorIs(t, err, irsa.ErrTokenExpired)
+
+		pod.Rotate()
+		time.Sleep(3 * time.Second)
+		_, err = u.Link(t.Context(), "4711")
+		require.NoError(t, err)
+	})
+}
+
+func TestAFrozenNodeShowsWhenTheTokenHasExpired(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := irsatest.New(t)
+		sa := k.ServiceAccount("shop", "cart")
+		pod := k.Pod(sa, k.Role("uploader", irsatest.Trust(sa)), func(o *irsatest.PodOptions) { o.AutoRotate = true })
+		u, err := shop.NewUploader(pod.Options)
+		require.NoError(t, err)
+		defer u.Close()
+
+		pod.Freeze() // the kubelet no longer reaches the volume
+		time.Sleep(23 * time.Hour)
+		_, err = u.Link(t.Context(), "4711")
+		require.NoError(t, err, "a token lives for 24 hours")
+		time.Sleep(3 * time.Hour)
+		_, err = u.Link(t.Context(), "4711")
+		require.ErrorIs(t, err, irsa.ErrTokenExpired)
+
+		pod.Thaw()
+		pod.Rotate() // or wait: the kubelet's next turn comes
+		time.Sleep(3 * time.Second)
+		_, err = u.Link(t.Context(), "4711")
+		require.NoError(t, err)
+	})
+}
+
+func TestATokenThatIsMountedWithSubPathIsTooOldOneDay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := irsatest.New(t)
+		sa := k.ServiceAccount("shop", "cart")
+		pod := k.Pod(sa, k.Role("uploader", irsatest.Trust(sa)), func(o *irsatest.PodOptions) {
+			o.AutoRotate = true // which never reaches the file
+			o.SubPath = true
+		})
+		u, err := shop.NewUploader(pod.Options)
+		require.NoError(t, err)
+		defer u.Close()
+		_, err = u.Link(t.Context(), "4711")
+		require.NoError(t, err)
+
+		time.Sleep(26 * time.Hour)
+		_, err = u.Link(t.Context(), "4711")
+		require.ErrorIs(t, err, irsa.ErrTokenExpired)
+		assert.ErrorContains(t, err, "subPath")
+	})
+}
+
+func TestATokenFileThatIsNotThereYetIsWaitedFor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := irsatest.New(t)
+		sa := k.ServiceAccount("shop", "cart")
+		pod := k.Pod(sa, k.Role("uploader", irsatest.Trust(sa)))
+		pod.RemoveToken()
+		u, err := shop.NewUploader(pod.Options)
+		require.NoError(t, err)
+		defer u.Close()
+
+		time.AfterFunc(time.Second, func() { pod.Rotate() })
+		_, err = u.Link(t.Context(), "4711")
+		require.NoError(t, err)
+	})
+}

@@ -1,0 +1,66 @@
+package shop_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	shop "github.com/irsakit/irsakit/examples/testing"
+	"github.com/irsakit/irsakit/irsa"
+	"github.com/irsakit/irsakit/irsa/irsatest"
+)
+
+func TestALinkIsSignedWithTheCredentialsOfThePodsRole(t *testing.T) {
+	k := irsatest.New(t)
+	sa := k.ServiceAccount("shop", "cart")
+	role := k.Role("uploader", irsatest.Trust(sa))
+	pod := k.Pod(sa, role)
+	u, err := shop.NewUploader(pod.Options)
+	require.NoError(t, err)
+	defer u.Close()
+
+	link, err := u.Link(t.Context(), "4711")
+	require.NoError(t, err)
+	assert.Contains(t, link, "X-Amz-Security-Token=")
+
+	require.Len(t, k.STS.Calls(), 1)
+	call := k.STS.Calls()[0]
+	assert.Empty(t, call.Err)
+	assert.Equal(t, role.ARN(), call.RoleARN)
+	assert.Equal(t, "system:serviceaccount:shop:cart", call.Subject)
+	assert.Contains(t, call.SessionName, pod.Name(), "CloudTrail names the pod")
+}
+
+func TestTheUploaderReadsThePodsEnvironment(t *testing.T) {
+	k := irsatest.New(t)
+	sa := k.ServiceAccount("shop", "cart")
+	pod := k.Pod(sa, k.Role("uploader", irsatest.Trust(sa)))
+	pod.Setenv() // not in parallel tests
+
+	u, err := shop.NewUploader(func(o *irsa.Options) { o.HTTPClient = k.HTTPClient() })
+	require.NoError(t, err)
+	defer u.Close()
+	_, err = u.Link(t.Context(), "4711")
+	require.NoError(t, err)
+}
+
+func TestTheUploaderNeedsNothingButThePodsEnvironment(t *testing.T) {
+	k, err := irsatest.Start() // on loopback the environment alone leads to the kit
+	require.NoError(t, err)
+	defer k.Close()
+	sa := k.ServiceAccount("shop", "cart")
+	pod := k.Pod(sa, k.Role("uploader", irsatest.Trust(sa)))
+	for _, variable := range pod.Environ() {
+		name, value, _ := strings.Cut(variable, "=")
+		t.Setenv(name, value)
+	}
+
+	u, err := shop.NewUploader() // as main does
+	require.NoError(t, err)
+	defer u.Close()
+	_, err = u.Link(t.Context(), "4711")
+	require.NoError(t, err)
+	assert.Equal(t, 1, k.STS.CallCount())
+}

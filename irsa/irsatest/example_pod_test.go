@@ -1,0 +1,79 @@
+package irsatest_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log"
+	"log/slog"
+	"os"
+	"os/exec"
+	"strings"
+
+	"github.com/irsakit/irsakit/irsa"
+	"github.com/irsakit/irsakit/irsa/irsatest"
+)
+
+// The token in the volume has expired, until the kubelet writes a new one.
+func ExamplePod_Rotate() {
+	k, err := irsatest.Start()
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer k.Close()
+	sa := k.ServiceAccount("shop", "cart")
+	pod := k.Pod(sa, k.Role("s3-writer", irsatest.Trust(sa)))
+	p, err := irsa.New(pod.Options, func(o *irsa.Options) { o.Logger = slog.New(slog.DiscardHandler) })
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer p.Close()
+
+	ctx := context.Background()
+	pod.Rotate(irsatest.Expired)
+	_, err = p.Retrieve(ctx)
+	fmt.Println("expired:", errors.Is(err, irsa.ErrTokenExpired))
+	pod.Rotate()
+	fmt.Println("refreshed:", p.Refresh(ctx))
+
+	calls := k.STS.Calls()
+	first, last := calls[0], calls[len(calls)-1]
+	fmt.Println("another token:", first.TokenFingerprint != last.TokenFingerprint)
+
+	// Output:
+	// expired: true
+	// refreshed: <nil>
+	// another token: true
+}
+
+// A child process gets the pod's environment, and no other AWS variable.
+func ExamplePod_Environ() {
+	k, err := irsatest.Start()
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer k.Close()
+	sa := k.ServiceAccount("shop", "cart")
+	pod := k.Pod(sa, k.Role("s3-writer", irsatest.Trust(sa)))
+
+	child := exec.Command("env") // or an application that uses any AWS SDK
+	child.Env = append([]string{"PATH=" + os.Getenv("PATH")}, pod.Environ()...)
+	out, err := child.Output()
+	if err != nil {
+		log.Print(err)
+		return
+	}
+	for line := range strings.Lines(string(out)) {
+		name, value, _ := strings.Cut(strings.TrimSpace(line), "=")
+		switch name {
+		case "AWS_ROLE_ARN":
+			fmt.Println(name, value)
+		case "AWS_ENDPOINT_URL_STS":
+			fmt.Println(name, value == k.STS.Endpoint())
+		}
+	}
+
+	// Output:
+	// AWS_ROLE_ARN arn:aws:iam::111122223333:role/s3-writer
+	// AWS_ENDPOINT_URL_STS true
+}
