@@ -12,16 +12,19 @@ import (
 )
 
 func TestAShellScriptGetsCredentials(t *testing.T) {
+	needs(t, "curl", "--version")
 	out := runInPod(t, "sh", "testdata/exchange.sh")
 	assert.Contains(t, out, "<SubjectFromWebIdentityToken>system:serviceaccount:shop:cart</SubjectFromWebIdentityToken>")
 }
 
 func TestTheAWSCLIGetsCredentials(t *testing.T) {
+	needs(t, "aws", "--version")
 	out := runInPod(t, "aws", "sts", "get-caller-identity", "--query", "Arn", "--output", "text")
 	assert.Contains(t, out, "arn:aws:sts::111122223333:assumed-role/uploader/")
 }
 
 func TestPythonGetsCredentials(t *testing.T) {
+	needs(t, "python3", "-c", "import boto3")
 	out := runInPod(t, "python3", "-c", `import boto3; print(boto3.client("sts").get_caller_identity()["Arn"])`)
 	assert.Contains(t, out, "arn:aws:sts::111122223333:assumed-role/uploader/")
 }
@@ -36,7 +39,11 @@ func runInPod(t *testing.T, name string, args ...string) string {
 	pod := k.Pod(sa, k.Role("uploader", irsatest.Trust(sa)))
 
 	child := exec.CommandContext(t.Context(), name, args...)
-	child.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + t.TempDir()}, pod.Environ()...)
+	child.Env = append(pod.Environ(),
+		"PATH="+os.Getenv("PATH"),
+		"HOME="+t.TempDir(),              // no profiles of the developer's
+		"HTTPS_PROXY=http://127.0.0.1:1", // and no way to AWS
+	)
 	child.Stderr = t.Output()
 	out, err := child.Output()
 	require.NoError(t, err)
@@ -44,4 +51,12 @@ func runInPod(t *testing.T, name string, args ...string) string {
 		assert.Empty(t, call.Err, call.Reason)
 	}
 	return string(out)
+}
+
+// needs skips the test where a program is not installed.
+func needs(t *testing.T, name string, args ...string) {
+	t.Helper()
+	if out, err := exec.CommandContext(t.Context(), name, args...).CombinedOutput(); err != nil {
+		t.Skipf("%s: %v %s", name, err, out)
+	}
 }

@@ -50,17 +50,19 @@ func TestABrokenTokenIsRefused(t *testing.T) {
 }
 
 func TestATokenWithoutASignatureIsNotEvenSent(t *testing.T) {
-	k := irsatest.New(t)
-	sa := k.ServiceAccount("shop", "cart")
-	pod := k.Pod(sa, k.Role("uploader", irsatest.Trust(sa)))
-	pod.Rotate(irsatest.AlgNone)
-	u, err := shop.NewUploader(pod.Options)
-	require.NoError(t, err)
-	defer u.Close()
+	synctest.Test(t, func(t *testing.T) {
+		k := irsatest.New(t)
+		sa := k.ServiceAccount("shop", "cart")
+		pod := k.Pod(sa, k.Role("uploader", irsatest.Trust(sa)))
+		pod.Rotate(irsatest.AlgNone)
+		u, err := shop.NewUploader(pod.Options)
+		require.NoError(t, err)
+		defer u.Close()
 
-	_, err = u.Link(t.Context(), "4711")
-	require.ErrorIs(t, err, irsa.ErrTokenFile)
-	assert.Zero(t, k.STS.CallCount())
+		_, err = u.Link(t.Context(), "4711")
+		require.ErrorIs(t, err, irsa.ErrTokenFile)
+		assert.Zero(t, k.STS.CallCount())
+	})
 }
 
 func TestAMistakeInTheAccountIsRefused(t *testing.T) {
@@ -128,6 +130,21 @@ func TestALongerSessionThanTheRoleAllowsIsRefused(t *testing.T) {
 	_, err = u.Link(t.Context(), "4711")
 	require.ErrorIs(t, err, irsa.ErrInvalidRequest)
 	assert.Equal(t, 3*time.Hour, k.STS.Calls()[0].Duration)
+}
+
+func TestARoleThatDoesNotExistIsRefused(t *testing.T) {
+	k := irsatest.New(t)
+	sa := k.ServiceAccount("shop", "cart")
+	pod := k.Pod(sa, k.Role("uploader", irsatest.Trust(sa)))
+	u, err := shop.NewUploader(pod.Options, func(o *irsa.Options) {
+		o.RoleARN = "arn:aws:iam::111122223333:role/upload" // a typing error
+	})
+	require.NoError(t, err)
+	defer u.Close()
+
+	_, err = u.Link(t.Context(), "4711")
+	require.ErrorIs(t, err, irsa.ErrAccessDenied)
+	assert.Equal(t, "there is no role arn:aws:iam::111122223333:role/upload", k.STS.Calls()[0].Reason)
 }
 
 func TestTheErrorOfTheApplicationHasTheFacts(t *testing.T) {

@@ -89,6 +89,7 @@ func TestConditions(t *testing.T) {
 		{"ArnLike: a wildcard stays in its component", `"ArnLike":{"k:k":"arn:aws:s:*:111122223333:finance/*"}`,
 			[]string{"arn:aws:s:us-east-2:999999999999:store/abc:111122223333:finance/document.txt"}, isFalse},
 		{"ArnLike: the last component may have colons", `"ArnLike":{"k:k":"arn:aws:s:::a*c"}`, []string{"arn:aws:s:::a:b:c"}, isTrue},
+		{"ArnLike: the last component of the pattern may have colons", `"ArnLike":{"k:k":"arn:aws:s:::a:b:?"}`, []string{"arn:aws:s:::a:b:c"}, isTrue},
 		{"ArnLike: another case", `"ArnLike":{"k:k":"arn:aws:iam::1:role/A"}`, []string{"arn:aws:iam::1:role/a"}, isFalse},
 		{"ArnLike: what is no ARN", `"ArnLike":{"k:k":"*:*:*:*:*:*"}`, []string{"a"}, isOpen},
 		{"ArnLike: no key", `"ArnLike":{"k:k":"arn:*:*:*:*:*"}`, nil, isFalse},

@@ -124,6 +124,7 @@ func TestParseSaysWhereADocumentIsWrong(t *testing.T) {
 		{"a misspelt operator", valueOf("StringEqualsIgnorCase", `"a"`), "Condition: StringEqualsIgnorCase: it is not an operator: is it StringEqualsIgnoreCase?"},
 		{"an operator in small letters", valueOf("stringlike", `"a"`), "Condition: stringlike: it is not an operator: is it StringLike?"},
 		{"an unknown operator", valueOf("Matches", `"a"`), "Condition: Matches: it is not an operator"},
+		{"an operator that is not much like another", valueOf("Foo", `"a"`), "Condition: Foo: it is not an operator"},
 		{"an operator that is empty", valueOf("", `"a"`), "Condition: : it is not an operator"},
 		{"a negation that there is none of", valueOf("NotBool", `"true"`), "Condition: NotBool: it is not an operator"},
 		{"a date", valueOf("DateLessThan", `"2026-01-01T00:00:00Z"`), "Condition: DateLessThan: the operator is not supported"},
@@ -166,6 +167,7 @@ func TestParseSaysWhereADocumentIsWrong(t *testing.T) {
 			assert.Nil(t, p)
 			assert.True(t, strings.HasPrefix(err.Error(), "trustpolicy: "), err)
 			assert.Contains(t, err.Error(), tt.want)
+			assert.Equal(t, strings.Contains(tt.want, "is it"), strings.Contains(err.Error(), ": is it "), err)
 		})
 	}
 }

@@ -3,8 +3,13 @@
 // that truly verifies the tokens. An application tests with it that its own
 // set-up gets credentials, and what it does when it does not get them.
 //
-// There are only a few types: a [Cluster] has an [Issuer], an [STS], service
-// accounts, roles and pods. A complete test:
+// There are only a few types. A [Cluster] has an [Issuer], an [STS], service accounts,
+// roles and pods; [Options] are its region, its account and its issuer's name. A
+// [ServiceAccount] and a [Role] can be a [Principal] that a Role trusts; a [RoleOption]
+// is [Trust], [TrustPolicy], [InAccount] or [MaxSessionDuration]. A [Pod] has a token
+// file and an environment, which [PodOptions] change; [TokenOptions] make another token
+// than the usual one, and an [Algorithm] is how the Issuer signs them. The STS has each
+// [Fault] on demand, and a record of each [Call]. A complete test:
 //
 //	package shop_test
 //
@@ -45,17 +50,40 @@
 // [Start] listens on 127.0.0.1, for programs, child processes and clients in
 // other languages: AWS_ENDPOINT_URL_STS, which [Pod.Environ] sets, leads there.
 //
+// In memory the environment does not lead to the kit: code that reads it, after
+// [Pod.Setenv], needs [Cluster.HTTPClient] too.
+//
 // # What it verifies
 //
-// The STS fetches the issuer's discovery document and keys, checks the
-// signature, the issuer, the expiry, the audience and the role's trust, in this
+// The STS checks the issuer, fetches its discovery document and keys, checks the
+// signature, the expiry, the audience and the role's trust policy, in this
 // order, and refuses with AWS's codes, HTTP statuses and messages. Where a
 // message is known only from public reports, the source says so beside it.
+// AssumeRole and GetCallerIdentity take requests that are signed with credentials
+// of the STS, by AWS Signature Version 4.
+//
+// A role's trust policy is written by [Trust], or is the one that the role has in AWS:
+// see [TrustPolicy]. Call.Reason says of a call that was refused what AWS does not
+// tell, such as which condition does not match and what was found instead.
+//
+// # More than one of them
+//
+// [InAccount] puts a role into another AWS account, for roles that assume each other.
+// [Cluster.NewIssuer] is a further Kubernetes cluster. An account trusts an issuer's
+// tokens only if it knows the issuer: see [Cluster.RegisterIssuer].
+//
+// # What goes wrong
+//
+// [STS.Fail] and [Role.Fail] let calls meet a [Fault], [STS.Down] refuses connections,
+// and [STS.Recover] ends both. [Pod.Rotate] writes a new token or a broken one, such as
+// [Expired]; the kubelet does it by itself with PodOptions.AutoRotate, and not any more
+// after [Pod.Freeze]. [Issuer.RotateKeys] and [Issuer.RetireKeys] replace the keys.
 //
 // # When the kit itself fails
 //
 // A misuse or a full disk ends the test with t.Fatal on a Cluster made by New
-// and panics on one made by Start.
+// and panics on one made by Start. So does a trust policy that
+// IAM would refuse, or that has a part which the kit does not know.
 //
 // # Never in production
 //
