@@ -238,6 +238,8 @@ func (p *Pod) Environ() []string {
 
 // Setenv sets Environ for the rest of the test, with t.Setenv: not in parallel
 // tests. On a Cluster made by [Start], which has no test, it panics; use Environ.
+// Whatever reads the environment then needs [Cluster.HTTPClient] too: in memory no
+// variable leads to the kit, and without it the token would go to AWS.
 func (p *Pod) Setenv() {
 	tb := p.cluster.tb
 	if tb == nil {
