@@ -23,7 +23,7 @@ func TestABrokenTokenIsRefused(t *testing.T) {
 		"expired":           {irsatest.Expired, irsa.ErrTokenExpired, "ExpiredTokenException", ""},
 		"not yet valid":     {irsatest.NotYetValid, irsa.ErrTokenRejected, "InvalidIdentityToken", "the token is valid from"},
 		"another issuer":    {irsatest.OtherIssuer, irsa.ErrTokenRejected, "InvalidIdentityToken", "account 111122223333 has no OIDC provider for"},
-		"an unknown key":    {irsatest.UnknownKey, irsa.ErrUnavailable, "InvalidIdentityToken", "key "},
+		"an unknown key":    {irsatest.UnknownKey, irsa.ErrUnavailable, "InvalidIdentityToken", "does not publish the key"},
 		"a wrong signature": {irsatest.BadSignature, irsa.ErrTokenRejected, "InvalidIdentityToken", "signature"},
 		"another audience":  {irsatest.Claim("aud", "vault"), irsa.ErrTokenRejected, "InvalidIdentityToken", `the token's audience is ["vault"]`},
 		"no subject":        {irsatest.Claim("sub", nil), irsa.ErrTokenRejected, "InvalidIdentityToken", ""},
@@ -97,7 +97,7 @@ func TestAMistakeInTheAccountIsRefused(t *testing.T) {
 		},
 		"the issuer's keys are gone": {
 			func(k *irsatest.Cluster) { k.Issuer.RotateKeys(); k.Issuer.RetireKeys() },
-			irsa.ErrUnavailable, "key ",
+			irsa.ErrUnavailable, "does not publish the key",
 		},
 	}
 	for name, c := range cases {

@@ -1,7 +1,6 @@
 package irsatest
 
 import (
-	"maps"
 	"slices"
 	"time"
 )
@@ -14,7 +13,7 @@ type session struct {
 	tags           map[string][]string
 	transitive     []string // keys of the tags that go on to the next role
 	provider       string   // the issuer that identified it; "" if a role assumed it
-	externalID     string   // only while it is asked for
+	externalID     string
 
 	secret  string
 	token   string
@@ -70,13 +69,10 @@ func (s *session) context() map[string][]string {
 // issue grants a session: it makes its keys, and remembers them.
 func (s *STS) issue(asked *session, expires time.Time) *credentials {
 	keys := newCredentials(expires)
-	granted := *asked
-	granted.externalID = ""
-	granted.tags = maps.Clone(asked.tags)
-	granted.secret, granted.token, granted.expires = keys.SecretAccessKey, keys.SessionToken, expires
+	asked.secret, asked.token, asked.expires = keys.SecretAccessKey, keys.SessionToken, expires
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.sessions[keys.AccessKeyID] = &granted
+	s.sessions[keys.AccessKeyID] = asked
 	return keys
 }
 

@@ -86,8 +86,11 @@ func (s *STS) verify(ctx context.Context, q query, account string, now time.Time
 		return noProvider(issuer).because("account %s has no OIDC provider for %s", account, issuer)
 	}
 	verifier, err := s.verifier(ctx, issuer)
-	if err != nil || !s.cluster.publishes(issuer, id.keyID) {
-		return noVerificationKey().because("key %q of %s: %v", id.keyID, issuer, err)
+	if err != nil {
+		return noVerificationKey().because("%v", err)
+	}
+	if !s.cluster.publishes(issuer, id.keyID) {
+		return noVerificationKey().because("%s does not publish the key %q", issuer, id.keyID)
 	}
 	if _, err := verifier.Verify(ctx, q.form.Get("WebIdentityToken")); err != nil {
 		return badTokenSignature().because("%v", err)
