@@ -87,16 +87,26 @@ func (e *events) log(event Event) {
 	switch {
 	case now == before:
 	case now == hurting:
-		e.write(slog.LevelError, "no valid credentials", "error", s.Err, "failures", s.Failures, "next_attempt", s.NextAttempt)
+		e.failed(slog.LevelError, "no valid credentials", s, "failures", s.Failures)
 	case now == failing && s.State == Empty:
-		e.write(slog.LevelWarn, "first credentials failed, trying again", "error", s.Err)
+		e.failed(slog.LevelWarn, "first credentials failed, trying again", s)
 	case now == failing && s.Failures == 0:
-		e.write(slog.LevelWarn, "credentials refused", "error", s.Err, "next_attempt", s.NextAttempt)
+		e.failed(slog.LevelWarn, "credentials refused", s)
 	case now == failing:
-		e.write(slog.LevelWarn, "credentials refresh failed", "error", s.Err, "serving_until", s.Expires, "next_attempt", s.NextAttempt)
+		e.failed(slog.LevelWarn, "credentials refresh failed", s, "serving_until", s.Expires)
 	default:
 		e.write(slog.LevelInfo, "credentials refresh recovered", "serving_until", s.Expires)
 	}
+}
+
+// failed logs a failure, with the time of the next attempt where one is set: with
+// nothing to serve, the next caller begins it.
+func (e *events) failed(level slog.Level, message string, s Status, args ...any) {
+	args = append([]any{"error", s.Err}, args...)
+	if !s.NextAttempt.IsZero() {
+		args = append(args, "next_attempt", s.NextAttempt)
+	}
+	e.write(level, message, args...)
 }
 
 func (e *events) write(level slog.Level, message string, args ...any) {

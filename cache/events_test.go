@@ -85,6 +85,9 @@ func TestTheLogHasALineWhereTheStateChangesHoweverLongItLasts(t *testing.T) {
 		assert.Contains(t, lines[0], `level=WARN msg="credentials refresh failed" error=broken serving_until=2000-01-01T00:59:50`)
 		assert.Contains(t, lines[1], `level=ERROR msg="no valid credentials" error=broken`)
 		assert.Contains(t, lines[2], `level=INFO msg="credentials refresh recovered"`)
+		for _, line := range lines {
+			assert.NotContains(t, line, "0001-01-01", "no time is said where there is none")
+		}
 	})
 }
 

@@ -43,7 +43,7 @@ func TestTheTrustPolicyOfTerraformKeepsOthersOut(t *testing.T) {
 	_, err = u.Link(t.Context(), "4711")
 	require.ErrorIs(t, err, irsa.ErrAccessDenied)
 	assert.Equal(t, `trust policy: statement 1: StringEquals on "oidc.eks.eu-central-1.amazonaws.com/id/EXAMPLED539D4633E53DE1B71EXAMPLE:sub"`+
-		` expects "system:serviceaccount:shop:cart", found "system:serviceaccount:shop:search"`, k.STS.Calls()[0].Reason)
+		` expects "system:serviceaccount:shop:cart", found "system:serviceaccount:shop:search" (another service account)`, k.STS.Calls()[0].Reason)
 }
 
 func TestTheTrustPolicyOfCloudFormationLetsTheWholeNamespaceIn(t *testing.T) {

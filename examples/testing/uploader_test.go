@@ -1,7 +1,6 @@
 package shop_test
 
 import (
-	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -47,15 +46,10 @@ func TestTheUploaderReadsThePodsEnvironment(t *testing.T) {
 }
 
 func TestTheUploaderNeedsNothingButThePodsEnvironment(t *testing.T) {
-	k, err := irsatest.Start() // on loopback the environment alone leads to the kit
-	require.NoError(t, err)
-	defer k.Close()
+	k := irsatest.New(t, func(o *irsatest.Options) { o.Loopback = true }) // where the environment leads to the kit
 	sa := k.ServiceAccount("shop", "cart")
 	pod := k.Pod(sa, k.Role("uploader", irsatest.Trust(sa)))
-	for _, variable := range pod.Environ() {
-		name, value, _ := strings.Cut(variable, "=")
-		t.Setenv(name, value)
-	}
+	pod.Setenv()
 
 	u, err := shop.NewUploader() // as main does
 	require.NoError(t, err)

@@ -72,10 +72,7 @@ func absentAdvice(key string, in circumstances) string {
 		}
 		another = fmt.Sprintf("another issuer: the request has %q", in[small].key)
 	}
-	if another != "" {
-		return another
-	}
-	return "the request has no such key"
+	return another
 }
 
 // cutClaim splits the condition key of an identity provider.
@@ -131,30 +128,28 @@ func (c condition) subjectAdvice(expected []value, found string) string {
 	if _, claim := cutClaim(c.key); !strings.EqualFold(claim, "sub") || !strings.HasPrefix(found, subjectPrefix) {
 		return ""
 	}
-	common, detail := partAdvice(expected[0], found)
+	common := partAdvice(expected[0], found)
 	for _, v := range expected[1:] {
-		detail = ""
-		if part, _ := partAdvice(v, found); part != common {
+		if partAdvice(v, found) != common {
 			return ""
 		}
 	}
-	return common + detail
+	return common
 }
 
-// partAdvice returns which part of a subject differs, and how.
-func partAdvice(expected value, found string) (part, detail string) {
+// partAdvice tells which part of a subject differs.
+func partAdvice(expected value, found string) string {
 	const parts = 4
 	want, have := expected.pattern().components(parts), strings.SplitN(found, ":", parts)
-	texts := strings.SplitN(expected.text(), ":", parts)
-	if len(want) < parts || len(have) < parts || len(texts) < parts || !want[0].matches(have[0]) || !want[1].matches(have[1]) {
-		return "a subject is system:serviceaccount:, the namespace, a colon and the name", ""
+	if len(want) < parts || len(have) < parts || !want[0].matches(have[0]) || !want[1].matches(have[1]) {
+		return "a subject is system:serviceaccount:, the namespace, a colon and the name"
 	}
 	switch namespace, name := want[2].matches(have[2]), want[3].matches(have[3]); {
 	case !namespace && !name:
-		return "another namespace and another service account", ""
+		return "another namespace and another service account"
 	case !namespace:
-		return "another namespace", fmt.Sprintf(": %s instead of %s", texts[2], have[2])
+		return "another namespace"
 	default:
-		return "another service account", fmt.Sprintf(": %s instead of %s", texts[3], have[3])
+		return "another service account"
 	}
 }

@@ -19,7 +19,6 @@ func condition(operator, key, expected, found, advice string) trustpolicy.Mismat
 }
 
 func TestMistakesInConditions(t *testing.T) {
-	const absent = "the request has no such key"
 	for _, tt := range []struct {
 		name string
 		want trustpolicy.Mismatch // from which the policy is made
@@ -29,12 +28,12 @@ func TestMistakesInConditions(t *testing.T) {
 		{"StringEqualsIgnoreCase with *", condition("StringEqualsIgnoreCase", sub, "system:serviceaccount:*:cart", cart, "StringEqualsIgnoreCase takes * literally: use StringLike")},
 		{"a set operator with *", condition("ForAnyValue:StringEqualsIfExists", sub, "*:cart", cart, "ForAnyValue:StringEqualsIfExists takes * literally: use ForAnyValue:StringLikeIfExists")},
 		{"StringEquals with *, that would not match with StringLike either",
-			condition("StringEquals", sub, "system:serviceaccount:store:*", cart, "another namespace: store instead of shop")},
-		{"another namespace", condition("StringEquals", sub, "system:serviceaccount:store:cart", cart, "another namespace: store instead of shop")},
-		{"another name", condition("StringEquals", sub, "system:serviceaccount:shop:carts", cart, "another service account: carts instead of cart")},
+			condition("StringEquals", sub, "system:serviceaccount:store:*", cart, "another namespace")},
+		{"another namespace", condition("StringEquals", sub, "system:serviceaccount:store:cart", cart, "another namespace")},
+		{"another name", condition("StringEquals", sub, "system:serviceaccount:shop:carts", cart, "another service account")},
 		{"another namespace and name", condition("StringEquals", sub, "system:serviceaccount:default:default", cart, "another namespace and another service account")},
-		{"a pattern of other namespaces", condition("StringLike", sub, "system:serviceaccount:shop-*:*", cart, "another namespace: shop-* instead of shop")},
-		{"a pattern of other names", condition("StringLike", sub, "system:serviceaccount:shop:c?t", cart, "another service account: c?t instead of cart")},
+		{"a pattern of other namespaces", condition("StringLike", sub, "system:serviceaccount:shop-*:*", cart, "another namespace")},
+		{"a pattern of other names", condition("StringLike", sub, "system:serviceaccount:shop:c?t", cart, "another service account")},
 		{"a subject without its beginning", condition("StringEquals", sub, "shop:cart", cart, "a subject is system:serviceaccount:, the namespace, a colon and the name")},
 		{"a subject without the namespace", condition("StringEquals", sub, "system:serviceaccount:cart", cart, "a subject is system:serviceaccount:, the namespace, a colon and the name")},
 		{"a subject with a slash", condition("StringEquals", sub, "system:serviceaccount:shop/cart", cart, "a subject is system:serviceaccount:, the namespace, a colon and the name")},
@@ -51,9 +50,9 @@ func TestMistakesInConditions(t *testing.T) {
 		{"a key with https:// and a slash", condition("StringEquals", "https://"+issuer+"/:sub", cart, "", "leave out https://")},
 		{"a key with a slash at the end", condition("StringEquals", issuer+"/:sub", cart, "", "leave out the slash at the end of the issuer")},
 		{"a key of another issuer", condition("StringEquals", otherIssuer+":sub", cart, "", `another issuer: the request has "`+sub+`"`)},
-		{"a key of a misspelt claim", condition("StringEquals", issuer+":subject", cart, "", absent)},
-		{"a key without a claim of the request", condition("StringLike", "aws:PrincipalTag/team", "*", "", absent)},
-		{"a key that only Bool is about", condition("Bool", "aws:MultiFactorAuthPresent", "true", "", absent)},
+		{"a key of a misspelt claim", condition("StringEquals", issuer+":subject", cart, "", "")},
+		{"a key without a claim of the request", condition("StringLike", "aws:PrincipalTag/team", "*", "", "")},
+		{"a key that only Bool is about", condition("Bool", "aws:MultiFactorAuthPresent", "true", "", "")},
 		{"a variable without a value", condition("StringLike", sub, "${aws:username}", cart, "${aws:username} is not in the request")},
 		{"a variable without a value, and no key", condition("StringNotLike", "k:k", "${aws:username}", "", "${aws:username} is not in the request")},
 		{"a variable with several values", condition("StringEquals", sub, "${k:many}", cart, "${k:many} has several values in the request")},
@@ -103,7 +102,7 @@ func TestAdviceOnSeveralValues(t *testing.T) {
 		{"of another namespace or name", several("StringEquals", []string{a, "system:serviceaccount:shop:a"}, []string{cart}, "")},
 		{"the second with a wildcard", several("StringEquals", []string{a, "system:serviceaccount:shop:*"}, []string{cart}, "StringEquals takes * literally: use StringLike")},
 		{"several in the request", several("StringEquals", []string{a}, []string{a, b}, "the key has several values: use ForAnyValue:StringEquals or ForAllValues:StringEquals")},
-		{"the one of the request that is not expected", several("ForAllValues:StringEquals", []string{a}, []string{a, b}, "another namespace: a instead of b")},
+		{"the one of the request that is not expected", several("ForAllValues:StringEquals", []string{a}, []string{a, b}, "another namespace")},
 		{"a null dataset", several("ForAnyValue:StringLike", []string{"*"}, []string{""}, "")},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -113,7 +112,7 @@ func TestAdviceOnSeveralValues(t *testing.T) {
 }
 
 func TestAContextKeyNeedsNoColon(t *testing.T) {
-	requireMismatch(t, with(ofCart(), "sub", cart), condition("StringEquals", "k:sub", cart, "", "the request has no such key"))
+	requireMismatch(t, with(ofCart(), "sub", cart), condition("StringEquals", "k:sub", cart, "", ""))
 }
 
 func TestMistakesInThePrincipal(t *testing.T) {
@@ -128,14 +127,14 @@ func TestMistakesInThePrincipal(t *testing.T) {
 		advice    string
 	}{
 		{"the provider of another account", `{"Federated":"arn:aws:iam::444455556666:oidc-provider/` + issuer + `"}`,
-			[]string{"arn:aws:iam::444455556666:oidc-provider/" + issuer}, web, "another account: 444455556666 instead of 111122223333"},
+			[]string{"arn:aws:iam::444455556666:oidc-provider/" + issuer}, web, "another account"},
 		{"the provider of another partition", `{"Federated":"arn:aws-cn:iam::111122223333:oidc-provider/` + issuer + `"}`,
-			[]string{"arn:aws-cn:iam::111122223333:oidc-provider/" + issuer}, web, "another partition: aws-cn instead of aws"},
+			[]string{"arn:aws-cn:iam::111122223333:oidc-provider/" + issuer}, web, "another partition"},
 		{"the provider of another cluster", `{"Federated":"` + account + `oidc-provider/` + otherIssuer + `"}`,
-			[]string{account + "oidc-provider/" + otherIssuer}, web, "another issuer: " + otherIssuer + " instead of " + issuer},
+			[]string{account + "oidc-provider/" + otherIssuer}, web, "another issuer"},
 		{"another account and cluster", `{"Federated":"arn:aws:iam::444455556666:oidc-provider/` + otherIssuer + `"}`,
 			[]string{"arn:aws:iam::444455556666:oidc-provider/" + otherIssuer}, web,
-			"another account: 444455556666 instead of 111122223333, another issuer: " + otherIssuer + " instead of " + issuer},
+			"another account, another issuer"},
 		{"a provider with https://", `{"Federated":"` + account + `oidc-provider/https://` + issuer + `"}`,
 			[]string{account + "oidc-provider/https://" + issuer}, web, "leave out https://"},
 		{"a provider with a slash at the end", `{"Federated":"` + provider + `/"}`, []string{provider + "/"}, web, "leave out the slash at the end of the issuer"},
@@ -143,14 +142,14 @@ func TestMistakesInThePrincipal(t *testing.T) {
 		{"no provider but the account", `{"AWS":"111122223333"}`, []string{"111122223333"}, web, "a web identity needs its provider as a Federated principal"},
 		{"everyone", `"*"`, []string{"*"}, web, "a web identity needs its provider as a Federated principal"},
 		{"the cluster's role and another provider", `{"AWS":"111122223333","Federated":"arn:aws:iam::444455556666:oidc-provider/` + issuer + `"}`,
-			[]string{"111122223333", "arn:aws:iam::444455556666:oidc-provider/" + issuer}, web, "another account: 444455556666 instead of 111122223333"},
+			[]string{"111122223333", "arn:aws:iam::444455556666:oidc-provider/" + issuer}, web, "another account"},
 		{"a web identity of IAM's own", `{"Federated":"` + provider + `"}`, []string{provider}, trustpolicy.Principal{Federated: "accounts.google.com"}, ""},
 		{"a provider for a role", `{"Federated":"` + provider + `"}`, []string{provider}, role, "only web identities are trusted"},
-		{"the account of another", `{"AWS":"444455556666"}`, []string{"444455556666"}, role, "another account: 444455556666 instead of 111122223333"},
+		{"the account of another", `{"AWS":"444455556666"}`, []string{"444455556666"}, role, "another account"},
 		{"the account in another partition", `{"AWS":"arn:aws-us-gov:iam::111122223333:root"}`,
-			[]string{"arn:aws-us-gov:iam::111122223333:root"}, role, "another partition: aws-us-gov instead of aws"},
+			[]string{"arn:aws-us-gov:iam::111122223333:root"}, role, "another partition"},
 		{"the role of another account", `{"AWS":"arn:aws:iam::444455556666:role/cart"}`,
-			[]string{"arn:aws:iam::444455556666:role/cart"}, role, "another account: 444455556666 instead of 111122223333"},
+			[]string{"arn:aws:iam::444455556666:role/cart"}, role, "another account"},
 		{"the role in another case", `{"AWS":"` + account + `role/Cart"}`, []string{account + "role/Cart"}, role, "they differ by upper and lower case only"},
 		{"another role", `{"AWS":"` + account + `role/other"}`, []string{account + "role/other"}, role, ""},
 		{"another session", `{"AWS":"arn:aws:sts::111122223333:assumed-role/cart/s2"}`,

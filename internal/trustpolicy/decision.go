@@ -45,13 +45,18 @@ type Mismatch struct {
 	Advice   string   // which mistake it may be, for an Allow; empty if none is known
 }
 
-// String says in one line what was expected and what was found.
+// String says in one line what was expected and what was found, and which mistake
+// it may be.
 func (m Mismatch) String() string {
 	subject := m.Element
 	if m.Element == "Condition" {
 		subject = fmt.Sprintf("%s on %q", m.Operator, m.Key)
 	}
-	return fmt.Sprintf("%s %s, found %s", subject, m.expectation(), quoted(m.Found, " and ", "nothing"))
+	out := fmt.Sprintf("%s %s, found %s", subject, m.expectation(), quoted(m.Found, " and ", "nothing"))
+	if m.Advice == "" {
+		return out
+	}
+	return fmt.Sprintf("%s (%s)", out, m.Advice)
 }
 
 func (m Mismatch) expectation() string {

@@ -67,7 +67,7 @@ func (c condition) mismatch(in circumstances, advice string) Mismatch {
 }
 
 // String says in one line why: which statement allowed or denied, or what did not
-// match in the statements that are nearest to allowing. Advice is not part of it.
+// match in the statements that are nearest to allowing.
 func (d Decision) String() string {
 	deciding := deny
 	if d.Allowed {

@@ -28,6 +28,11 @@ type Options struct {
 	// loopback too the STS finds the issuer by this name, but nobody else does.
 	IssuerURL string
 
+	// Loopback has New listen on 127.0.0.1, as Start always does: for code that reads
+	// the environment, child processes and other languages. Such a Cluster cannot be
+	// used inside a testing/synctest bubble.
+	Loopback bool
+
 	// Dir is where the pods' volumes are written; it is made if it is missing,
 	// and left behind by Close. If empty, New takes t.TempDir, and Start a
 	// temporary directory that Close removes.
@@ -35,8 +40,9 @@ type Options struct {
 }
 
 // Cluster is a Kubernetes cluster with an OIDC issuer, and AWS with an account that
-// trusts it; [Cluster.NewIssuer] and [InAccount] add further ones. Make one with [New] or [Start]. It is safe for concurrent use, and
-// Clusters share nothing: tests that run in parallel take one each.
+// trusts it; [Cluster.NewIssuer] and [InAccount] add further ones. Make one with [New]
+// or [Start]. It is safe for concurrent use, and Clusters share nothing: tests that run
+// in parallel take one each.
 type Cluster struct {
 	// Issuer signs the service account tokens.
 	Issuer *Issuer
@@ -58,7 +64,8 @@ type Cluster struct {
 	providers map[provider][]string // client IDs
 }
 
-// New makes a Cluster that works in memory and ends with the test.
+// New makes a Cluster that ends with the test. It works in memory, unless
+// Options.Loopback is set.
 func New(t testing.TB, optFns ...func(*Options)) *Cluster {
 	t.Helper()
 	o := Options{}
@@ -69,24 +76,23 @@ func New(t testing.TB, optFns ...func(*Options)) *Cluster {
 		o.Dir = t.TempDir()
 	}
 	k, err := newCluster(o)
+	if err == nil && o.Loopback {
+		err = k.listen("", o.IssuerURL)
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
 	k.tb = t
-	k.transport = memory{k}
-	k.begin("https://oidc.eks."+k.region+"."+dnsSuffix(k.region)+"/id/", o.IssuerURL)
-	k.close = sync.OnceValue(func() error {
-		k.kubelets.stop()
-		k.STS.end()
-		return nil
-	})
+	if !o.Loopback {
+		k.inMemory(o.IssuerURL)
+	}
 	t.Cleanup(func() { _ = k.Close() })
 	return k
 }
 
-// Start makes a Cluster that listens on 127.0.0.1, for programs and for tests
-// that need real sockets. The issuer and the STS have a port each. The caller
-// closes it. It cannot be used inside a testing/synctest bubble.
+// Start makes a Cluster that listens on 127.0.0.1, for programs: tests that need real
+// sockets take [New] with Options.Loopback. The issuer and the STS have a port each.
+// The caller closes it. It cannot be used inside a testing/synctest bubble.
 func Start(optFns ...func(*Options)) (*Cluster, error) {
 	o := Options{}
 	for _, fn := range optFns {
@@ -149,6 +155,17 @@ func (k *Cluster) begin(issuerBase, issuerURL string) {
 	k.RegisterIssuer(k.accountID, k.Issuer)
 }
 
+// inMemory makes the Cluster work without a socket.
+func (k *Cluster) inMemory(issuerURL string) {
+	k.transport = memory{k}
+	k.begin("https://oidc.eks."+k.region+"."+dnsSuffix(k.region)+"/id/", issuerURL)
+	k.close = sync.OnceValue(func() error {
+		k.kubelets.stop()
+		k.STS.end()
+		return nil
+	})
+}
+
 // listen puts the Cluster on loopback. temporary is a directory that Close removes.
 func (k *Cluster) listen(temporary, issuerURL string) error {
 	issuer, issuerListener, err := newServer(k.handleIssuers)
@@ -182,9 +199,10 @@ func (k *Cluster) listen(temporary, issuerURL string) error {
 	return nil
 }
 
-// Close ends the automatic rotations, cuts the calls under way and refuses new ones. After [Start] it also
-// ends the servers, waits until they have ended, and removes the temporary
-// directory. It may be called more than once; New registers it with t.Cleanup.
+// Close ends the automatic rotations, cuts the calls under way and refuses new ones. On
+// loopback it also ends the servers, waits until they have ended, and removes the
+// temporary directory of [Start]. It may be called more than once; New registers it with
+// t.Cleanup.
 func (k *Cluster) Close() error { return k.close() }
 
 // HTTPClient returns a new client that reaches this Cluster and nothing else:
@@ -205,6 +223,14 @@ func (k *Cluster) check(err error) {
 	}
 	k.tb.Helper()
 	k.tb.Fatal(err)
+}
+
+// report is check for a goroutine that is not the test's, which goes on.
+func (k *Cluster) report(err error) {
+	if k.tb == nil {
+		k.check(err)
+	}
+	k.tb.Errorf("irsatest: %v", err)
 }
 
 // partition is the first field of the ARNs of a region.

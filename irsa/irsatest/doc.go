@@ -47,11 +47,12 @@
 // [New] works in memory: [Cluster.HTTPClient] calls the kit directly, opens no
 // socket and knows no other host, so a test never reaches the real network. It
 // runs under testing/synctest; make the Cluster inside the bubble then.
-// [Start] listens on 127.0.0.1, for programs, child processes and clients in
-// other languages: AWS_ENDPOINT_URL_STS, which [Pod.Environ] sets, leads there.
+// With Options.Loopback it listens on 127.0.0.1, for code that reads the environment
+// ([Pod.Setenv]), child processes ([Pod.Environ]) and clients in other languages:
+// AWS_ENDPOINT_URL_STS leads there. [Start] does the same for programs that are no tests.
 //
-// In memory the environment does not lead to the kit: code that reads it, after
-// [Pod.Setenv], needs [Cluster.HTTPClient] too.
+// In memory the environment leads nowhere: code that reads it needs
+// [Cluster.HTTPClient] too, and without it fails.
 //
 // # What it verifies
 //
@@ -81,8 +82,8 @@
 //
 // # When the kit itself fails
 //
-// A misuse or a full disk ends the test with t.Fatal on a Cluster made by New
-// and panics on one made by Start. So does a trust policy that
+// A misuse or a full disk ends the test with t.Fatal on a Cluster made by [New]
+// and panics on one made by [Start]. So does a trust policy that
 // IAM would refuse, or that has a part which the kit does not know.
 //
 // # Never in production

@@ -6,6 +6,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
 	"io"
 	"net"
 	"net/http"
@@ -495,5 +498,39 @@ func TestARolesFaultMeetsItsCallsOnly(t *testing.T) {
 		call(toOther)
 		assert.Empty(t, codes[5])
 		assert.Equal(t, time.Second, took[5])
+
+		other.Fail(irsatest.InternalFailure, -1)
+		w.STS.Fail(irsatest.Throttling, 1)
+		other.Recover()
+		call(toOther)
+		assert.Equal(t, "Throttling", codes[6], "the faults of all calls stay")
 	})
+}
+
+func TestEveryFaultIsListedAndEndsWithRecover(t *testing.T) {
+	file, err := parser.ParseFile(token.NewFileSet(), "fault.go", nil, 0)
+	require.NoError(t, err)
+	var declared []irsatest.Fault
+	ast.Inspect(file, func(n ast.Node) bool {
+		if spec, ok := n.(*ast.ValueSpec); ok && len(spec.Values) == 1 {
+			if text, ok := spec.Values[0].(*ast.BasicLit); ok {
+				declared = append(declared, irsatest.Fault(strings.Trim(text.Value, `"`)))
+			}
+		}
+		return true
+	})
+	assert.Equal(t, declared, irsatest.Faults())
+	for _, fault := range irsatest.Faults() {
+		synctest.Test(t, func(t *testing.T) {
+			w := inMemory(t)
+			w.STS.Fail(fault, -1)
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			defer cancel()
+			out, err := w.assume(ctx)
+			assert.True(t, err != nil || out.Credentials == nil || *out.Credentials.AccessKeyId == "" || out.Credentials.Expiration.Before(time.Now()), "%s: %v", fault, err)
+			w.STS.Recover()
+			_, err = w.assume(t.Context())
+			assert.NoError(t, err, fault)
+		})
+	}
 }

@@ -23,7 +23,10 @@ func (k *kubelets) start(p *Pod) {
 		for {
 			select {
 			case <-ticker.C:
-				p.Rotate()
+				if err := p.rotate(); err != nil {
+					p.cluster.report(err)
+					return
+				}
 			case <-k.done:
 				return
 			}

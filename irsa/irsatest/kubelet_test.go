@@ -1,6 +1,7 @@
 package irsatest_test
 
 import (
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -58,6 +59,31 @@ func TestCloseEndsTheAutomaticRotations(t *testing.T) {
 		time.Sleep(48 * time.Hour)
 		assert.Equal(t, before, onDisk(t, pod))
 	})
+}
+
+func TestARotationThatFailsFailsTheTest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tb := &recordingTB{TB: t}
+		k := irsatest.New(tb)
+		sa := k.ServiceAccount("shop", "cart")
+		pod := k.Pod(sa, k.Role("s3-writer"), autoRotate)
+		volume := filepath.Dir(pod.TokenFile())
+		require.NoError(t, os.RemoveAll(volume))
+		time.Sleep(48 * time.Hour)
+		synctest.Wait()
+		require.Len(t, tb.errors, 1, "and the rotations end")
+		assert.Contains(t, tb.errors[0], "irsatest: writing the volume of pod "+pod.Name())
+	})
+}
+
+// recordingTB is a test whose errors are no failure of this one.
+type recordingTB struct {
+	testing.TB
+	errors []string
+}
+
+func (tb *recordingTB) Errorf(format string, args ...any) {
+	tb.errors = append(tb.errors, fmt.Sprintf(format, args...))
 }
 
 func TestAFrozenPodKeepsWhatItHas(t *testing.T) {

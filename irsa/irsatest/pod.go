@@ -123,12 +123,18 @@ func (p *Pod) Token() string {
 //	pod.Rotate()                      // a usual token
 //	pod.Rotate(irsatest.Expired)      // a broken one
 //	pod.Rotate(func(o *irsatest.TokenOptions) { o.Life = 10 * time.Minute })
-func (p *Pod) Rotate(optFns ...func(*TokenOptions)) {
-	p.Write([]byte(p.mint(optFns...)))
+func (p *Pod) Rotate(optFns ...func(*TokenOptions)) { p.cluster.check(p.rotate(optFns...)) }
+
+func (p *Pod) rotate(optFns ...func(*TokenOptions)) error {
+	token, err := p.mint(optFns...)
+	if err != nil {
+		return err
+	}
+	return p.change(token, func() error { return p.volume.write([]byte(token)) })
 }
 
 // mint makes a token that is bound to the pod.
-func (p *Pod) mint(optFns ...func(*TokenOptions)) string {
+func (p *Pod) mint(optFns ...func(*TokenOptions)) (string, error) {
 	usual := func(o *TokenOptions) {
 		o.usualLife, o.Audiences = p.opts.TokenLife, []string{p.opts.Audience}
 	}
@@ -140,12 +146,14 @@ func (p *Pod) mint(optFns ...func(*TokenOptions)) string {
 
 // Write swaps raw in for the token, atomically as the kubelet does. Equal
 // content writes nothing.
-func (p *Pod) Write(raw []byte) { p.change(string(raw), func() error { return p.volume.write(raw) }) }
+func (p *Pod) Write(raw []byte) {
+	p.cluster.check(p.change(string(raw), func() error { return p.volume.write(raw) }))
+}
 
 // WriteInPlace truncates the token file and writes raw into it, so that a
 // reader may find it empty or half written. The kubelet never does this.
 func (p *Pod) WriteInPlace(raw []byte) {
-	p.change(string(raw), func() error { return p.volume.writeInPlace(raw) })
+	p.cluster.check(p.change(string(raw), func() error { return p.volume.writeInPlace(raw) }))
 }
 
 // Truncate cuts the token file to its first size bytes, in place, as a full disk or
@@ -158,7 +166,7 @@ func (p *Pod) Truncate(size int) {
 
 // RemoveToken removes the token file and leaves the links to it dangling. The
 // next write brings it back.
-func (p *Pod) RemoveToken() { p.change("", p.volume.remove) }
+func (p *Pod) RemoveToken() { p.cluster.check(p.change("", p.volume.remove)) }
 
 // Chmod sets the mode of the token file, now and for later writes: 0644 is usual;
 // with 0600 and an owner other than the application's user it reads nothing, as
@@ -185,18 +193,19 @@ func (p *Pod) freeze(frozen bool) {
 }
 
 // change runs one change of the volume at a time, as one kubelet does.
-func (p *Pod) change(token string, write func() error) {
+func (p *Pod) change(token string, write func() error) error {
 	p.writing.Lock()
 	defer p.writing.Unlock()
 	if p.frozen {
-		return
+		return nil
 	}
 	if err := write(); err != nil {
-		p.cluster.check(fmt.Errorf("writing the volume of pod %s: %w", p.name, err))
+		return fmt.Errorf("writing the volume of pod %s: %w", p.name, err)
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.token = token
+	return nil
 }
 
 // mountFile gives the pod the token file as it is now, at a path of its own.
@@ -219,27 +228,30 @@ func (p *Pod) Options(o *irsa.Options) {
 	o.HTTPClient = p.cluster.HTTPClient()
 }
 
+// nowhere is where AWS_ENDPOINT_URL_STS leads in memory: Cluster.HTTPClient alone knows
+// the name (RFC 2606, section 2).
+const nowhere = "http://sts.irsatest.invalid"
+
 // Environ returns the environment that the EKS webhook injects, as KEY=value in
-// its order (amazon-eks-pod-identity-webhook, pkg/handler/handler.go); on
-// loopback AWS_ENDPOINT_URL_STS follows, which leads the AWS SDKs to the kit.
+// its order (amazon-eks-pod-identity-webhook, pkg/handler/handler.go). One variable
+// follows that leads the AWS SDKs to the kit, AWS_ENDPOINT_URL_STS. On loopback it is
+// [STS.Endpoint]. In memory it names a host that [Cluster.HTTPClient] alone reaches:
+// any other client fails, and no token goes to AWS.
 func (p *Pod) Environ() []string {
-	env := []string{
+	return []string{
 		"AWS_STS_REGIONAL_ENDPOINTS=regional",
 		"AWS_DEFAULT_REGION=" + p.opts.Region,
 		"AWS_REGION=" + p.opts.Region,
 		"AWS_ROLE_ARN=" + p.role.arn,
 		"AWS_WEB_IDENTITY_TOKEN_FILE=" + p.TokenFile(),
+		"AWS_ENDPOINT_URL_STS=" + cmp.Or(p.cluster.STS.Endpoint(), nowhere),
 	}
-	if endpoint := p.cluster.STS.Endpoint(); endpoint != "" {
-		env = append(env, "AWS_ENDPOINT_URL_STS="+endpoint)
-	}
-	return env
 }
 
 // Setenv sets Environ for the rest of the test, with t.Setenv: not in parallel
-// tests. On a Cluster made by [Start], which has no test, it panics; use Environ.
-// Whatever reads the environment then needs [Cluster.HTTPClient] too: in memory no
-// variable leads to the kit, and without it the token would go to AWS.
+// tests. In memory, whatever reads the environment needs [Cluster.HTTPClient] too; with
+// Options.Loopback it needs nothing else. On a Cluster made by [Start], which has no
+// test, Setenv panics: use Environ.
 func (p *Pod) Setenv() {
 	tb := p.cluster.tb
 	if tb == nil {

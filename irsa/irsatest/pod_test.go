@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -17,6 +18,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/irsakit/irsakit/irsa"
 	"github.com/irsakit/irsakit/irsa/irsatest"
 )
 
@@ -123,6 +125,7 @@ func TestTheEnvironmentIsTheWebhooks(t *testing.T) {
 		"AWS_REGION=cn-north-1",
 		"AWS_ROLE_ARN=arn:aws-cn:iam::444455556666:role/s3-writer",
 		"AWS_WEB_IDENTITY_TOKEN_FILE=" + w.pod.TokenFile(),
+		"AWS_ENDPOINT_URL_STS=http://sts.irsatest.invalid",
 	}
 	assert.Equal(t, want, w.pod.Environ())
 	assert.Regexp(t, `^https://oidc\.eks\.cn-north-1\.amazonaws\.com\.cn/id/`, w.Issuer.URL())
@@ -136,10 +139,32 @@ func TestTheEnvironmentIsTheWebhooks(t *testing.T) {
 		assert.Equal(t, value, os.Getenv(key))
 	}
 
+	p, err := irsa.New(func(o *irsa.Options) { o.HTTPClient = w.HTTPClient() })
+	require.NoError(t, err)
+	defer p.Close()
+	require.NoError(t, p.Refresh(t.Context()))
+	lost, err := irsa.New()
+	require.NoError(t, err)
+	defer lost.Close()
+	require.ErrorContains(t, lost.Refresh(t.Context()), "sts.irsatest.invalid", "a client that does not know the kit asks nobody")
+	assert.Equal(t, 2, w.STS.CallCount())
+
 	loopback := onLoopback(t)
 	environ := loopback.pod.Environ()
 	assert.Equal(t, "AWS_ENDPOINT_URL_STS="+loopback.STS.Endpoint(), environ[len(environ)-1])
 	assert.Regexp(t, `^http://127\.0\.0\.1:\d+$`, loopback.STS.Endpoint())
+}
+
+func TestOnLoopbackTheEnvironmentLeadsToTheKit(t *testing.T) {
+	w := inMemory(t, func(o *irsatest.Options) { o.Loopback = true })
+	w.pod.Setenv()
+	p, err := irsa.New()
+	require.NoError(t, err)
+	defer p.Close()
+	require.NoError(t, p.Refresh(t.Context()))
+	assert.Equal(t, 1, w.STS.CallCount())
+	require.NoError(t, w.Close())
+	require.ErrorIs(t, p.Refresh(t.Context()), syscall.ECONNREFUSED)
 }
 
 func TestPartitionsFollowTheRegion(t *testing.T) {

@@ -113,7 +113,7 @@ func (r *Role) SetTrustPolicy(document string) {
 }
 
 // Fail lets the next n calls that ask for this role meet the fault; n < 0 is all of
-// them until [STS.Recover]. It goes before the fault of [STS.Fail] and replaces that
+// them until [Role.Recover] or [STS.Recover]. It goes before the fault of [STS.Fail] and replaces that
 // of an earlier Fail of the role.
 func (r *Role) Fail(fault Fault, n int) {
 	r.cluster.checkFault(fault)
@@ -130,8 +130,9 @@ func (r *Role) SetLatency(d time.Duration) {
 	r.latency = d
 }
 
-// recover ends the role's fault.
-func (r *Role) recover() {
+// Recover ends what [Role.Fail] set. A call that hangs goes on hanging: see
+// [STS.Recover].
+func (r *Role) Recover() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.faults = faults{}
@@ -148,7 +149,7 @@ func (k *Cluster) recoverRoles() {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	for _, r := range k.roles {
-		r.recover()
+		r.Recover()
 	}
 }
 

@@ -40,7 +40,9 @@ func (sa *ServiceAccount) Subject() string {
 // Token returns a new token, as Kubernetes' TokenRequest API does for a token that
 // is bound to no pod. It is written to no file.
 func (sa *ServiceAccount) Token(optFns ...func(*TokenOptions)) string {
-	return sa.issuer.mint(sa, sa.kubernetesClaims(), optFns...)
+	token, err := sa.issuer.mint(sa, sa.kubernetesClaims(), optFns...)
+	sa.issuer.cluster.check(err)
+	return token
 }
 
 // kubernetesClaims are the kubernetes.io claims of a token that is bound to nothing.

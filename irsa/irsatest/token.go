@@ -88,7 +88,7 @@ type reference struct {
 
 // mint makes a token with the claims that the Kubernetes 1.37 API server writes
 // (pkg/serviceaccount/claims.go).
-func (i *Issuer) mint(sa *ServiceAccount, kubernetes map[string]any, optFns ...func(*TokenOptions)) string {
+func (i *Issuer) mint(sa *ServiceAccount, kubernetes map[string]any, optFns ...func(*TokenOptions)) (string, error) {
 	o := TokenOptions{usualLife: defaultTokenLife}
 	for _, fn := range optFns {
 		fn(&o)
@@ -118,9 +118,7 @@ func (i *Issuer) mint(sa *ServiceAccount, kubernetes map[string]any, optFns ...f
 			delete(claims, name)
 		}
 	}
-	token, err := i.sign(claims, o.flaw)
-	i.cluster.check(err)
-	return token
+	return i.sign(claims, o.flaw)
 }
 
 // sign makes a token as Kubernetes does: with alg and kid in its header, no typ.

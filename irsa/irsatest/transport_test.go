@@ -193,9 +193,6 @@ func TestStartRefusesOptionsThatCannotBe(t *testing.T) {
 }
 
 func TestUpFailsIfThePortIsTaken(t *testing.T) {
-	if testing.Short() {
-		t.Skip("takes two seconds")
-	}
 	t.Parallel()
 	w := onLoopback(t)
 	w.STS.Down()
