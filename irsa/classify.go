@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/url"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
@@ -43,7 +44,7 @@ func kindOf(err error) error {
 	case "IDPCommunicationError", "InternalFailure", "InternalError", "ServiceUnavailable",
 		"RequestTimeout", "RequestTimeoutException":
 		return ErrUnavailable
-	case "UnknownError": // the SDK's own: the reply names no code, so it is not from STS
+	case unknownCode: // so it is not from STS
 		return ErrUnavailable
 	}
 	if _, throttled := retry.DefaultThrottleErrorCodes[code]; throttled {
@@ -58,6 +59,9 @@ func kindOf(err error) error {
 		return ErrInvalidRequest
 	}
 }
+
+// unknownCode is the SDK's own, of a reply that names no code.
+const unknownCode = "UnknownError"
 
 func statusOf(err error) int {
 	var response *awshttp.ResponseError
@@ -88,7 +92,7 @@ func (x *exchange) exchangeError(err error, token tokenfile.Token) error {
 		Subject:     claims.Subject,
 		Audience:    claims.Audience,
 		TokenExpiry: claims.Expiry,
-		err:         plain(withoutSecrets(err, token)),
+		err:         plain(withoutSecrets(err, partsOf(token)...)),
 	}
 	var api smithy.APIError
 	if errors.As(err, &api) {
@@ -163,14 +167,21 @@ func contextError(ctx context.Context) error {
 func plain(err error) error {
 	var api smithy.APIError
 	var send *smithyhttp.RequestSendError
+	var request *url.Error
 	var reply *smithy.DeserializationError
 	text := err.Error()
 	switch {
+	case errors.As(err, &api) && api.ErrorCode() == unknownCode:
+		text = fmt.Sprintf("the reply is an error without a code (HTTP %d)", statusOf(err))
 	case errors.As(err, &api):
 		text = api.ErrorCode() + ": " + api.ErrorMessage()
 		if status := statusOf(err); status > 0 {
 			text += fmt.Sprintf(" (HTTP %d)", status)
 		}
+	case errors.Is(err, context.DeadlineExceeded):
+		text = fmt.Sprintf("no answer in time: %v", context.DeadlineExceeded)
+	case errors.As(err, &request): // without the method and the URL
+		text = request.Err.Error()
 	case errors.As(err, &send):
 		text = send.Err.Error()
 	case errors.As(err, &reply):
@@ -179,18 +190,23 @@ func plain(err error) error {
 	return &plainError{text: text, error: err}
 }
 
-// withoutSecrets returns err with nothing of the token in it. A server, or what
-// stands before it, can repeat the request in its answer.
-func withoutSecrets(err error, token tokenfile.Token) error {
+// partsOf are the texts that tell of a token: it, and each part of it.
+func partsOf(token tokenfile.Token) []string {
+	return append([]string{token.Reveal()}, strings.Split(token.Reveal(), ".")...)
+}
+
+// withoutSecrets returns err without these texts. A server, or what stands before it,
+// can repeat the request in its answer.
+func withoutSecrets(err error, secrets ...string) error {
 	text := err.Error()
 	var reply *smithy.DeserializationError
 	if errors.As(err, &reply) && len(reply.Snapshot) > 0 { // of the body, perhaps with credentials
 		err = &plainError{text: text, error: &smithy.DeserializationError{Err: reply.Err}}
 	}
 	clean := text
-	for _, part := range append([]string{token.Reveal()}, strings.Split(token.Reveal(), ".")...) {
-		if part != "" {
-			clean = strings.ReplaceAll(clean, part, "[redacted]")
+	for _, secret := range secrets {
+		if secret != "" {
+			clean = strings.ReplaceAll(clean, secret, "[redacted]")
 		}
 	}
 	if clean == text {

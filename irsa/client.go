@@ -77,7 +77,7 @@ const maxBundle = 4 << 20
 func withAuthorities(path string) (*awshttp.BuildableClient, error) {
 	file, err := os.Open(path)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", envCABundle, err)
+		return nil, fmt.Errorf("%s: %w: correct it, or unset it", envCABundle, err)
 	}
 	defer file.Close()
 	pem, err := io.ReadAll(io.LimitReader(file, maxBundle))
@@ -86,7 +86,7 @@ func withAuthorities(path string) (*awshttp.BuildableClient, error) {
 	}
 	pool := x509.NewCertPool()
 	if !pool.AppendCertsFromPEM(pem) {
-		return nil, fmt.Errorf("%s: %s holds no certificate in PEM", envCABundle, path)
+		return nil, fmt.Errorf("%s: %s holds no certificate in PEM: let it name a file with those of the authorities", envCABundle, path)
 	}
 	return awshttp.NewBuildableClient().WithTransportOptions(func(t *http.Transport) {
 		t.TLSClientConfig.RootCAs = pool

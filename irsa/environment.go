@@ -2,7 +2,6 @@ package irsa
 
 import (
 	"fmt"
-	"log/slog"
 	"os"
 	"strconv"
 	"strings"
@@ -68,14 +67,16 @@ func lookupBool(name string, faults *faults) bool {
 	return on
 }
 
-// warnNotFollowed logs the variables that somebody set in vain.
-func warnNotFollowed(logger *slog.Logger, usesEndpoint bool) {
+// notFollowed says which variables somebody set in vain.
+func notFollowed(hasEndpoint bool) []string {
+	var out []string
 	if strings.EqualFold(lookup(envRegionalSTS), "legacy") {
-		logger.Warn("irsa: not followed: STS is always asked in the region", "variable", envRegionalSTS, "value", "legacy")
+		out = append(out, envRegionalSTS+"=legacy is not followed: STS is always asked in the region")
 	}
-	if lookup(envEndpoint) != "" && !usesEndpoint {
-		logger.Warn("irsa: not followed: the token goes to STS only; set "+envEndpointSTS+" if that is meant", "variable", envEndpoint)
+	if lookup(envEndpoint) != "" && !hasEndpoint {
+		out = append(out, envEndpoint+" is not followed: the token goes to STS only")
 	}
+	return out
 }
 
 // notInjected says which of the two variables of the webhook is not there, and why

@@ -62,7 +62,7 @@ func (e *Error) Error() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "irsa: %v", e.Kind)
 	if e.err != nil {
-		fmt.Fprintf(&b, ": %s", strings.ReplaceAll(e.err.Error(), "\n", "; "))
+		fmt.Fprintf(&b, ": %v", e.err)
 	}
 	var facts []string
 	fact := func(name, value string) {
@@ -71,6 +71,10 @@ func (e *Error) Error() string {
 		}
 	}
 	fact("role", e.RoleARN)
+	if e.Kind == ErrUnavailable && e.Code == "" { // which way did the request go?
+		fact("region", e.Region)
+		fact("endpoint", e.Endpoint)
+	}
 	fact("token issuer", e.Issuer)
 	fact("subject", e.Subject)
 	fact("audience", strings.Join(e.Audience, ","))
@@ -89,12 +93,18 @@ func (e *Error) Error() string {
 	if !e.NextAttempt.IsZero() {
 		fmt.Fprintf(&b, "; next attempt at %s", e.NextAttempt.UTC().Format(time.RFC3339))
 	}
+	return oneLine(b.String())
+}
+
+// oneLine returns text without control characters: those of joined errors, and those
+// of claims that nobody has verified.
+func oneLine(text string) string {
 	return strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) { // of a claim that nobody has verified
+		if unicode.IsControl(r) {
 			return ' '
 		}
 		return r
-	}, b.String())
+	}, strings.ReplaceAll(text, "\n", "; "))
 }
 
 // Is says whether target is the error's kind.

@@ -121,7 +121,7 @@ func credentialsOf(out *sts.AssumeRoleWithWebIdentityOutput, sent, received time
 		creds.Expires = schedule.Expiry(creds.Expires, date, sent, received)
 	}
 	if left := creds.Expires.Sub(received.Round(0)); left < schedule.MinLife {
-		return aws.Credentials{}, fmt.Errorf("the reply has credentials that expire at %s, which is %v from now: %w", c.Expiration.UTC().Format(time.RFC3339), left.Round(time.Millisecond), errClock)
+		return aws.Credentials{}, fmt.Errorf("the reply has credentials that expire at %s, which is %v from now: %w", c.Expiration.UTC().Format(time.RFC3339), left.Round(time.Second), errClock)
 	}
 	if user := out.AssumedRoleUser; user != nil {
 		if parsed, err := arn.Parse(aws.ToString(user.Arn)); err == nil {

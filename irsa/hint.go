@@ -2,6 +2,7 @@ package irsa
 
 import (
 	"errors"
+	"fmt"
 
 	"github.com/irsakit/irsakit/cache"
 )
@@ -22,6 +23,8 @@ const (
 	headingRoleARN          heading = "role-arn"
 	headingSettings         heading = "settings"
 	headingRegion           heading = "region"
+	headingNotFollowed      heading = "not-followed"
+	headingOtherCredentials heading = "other-credentials"
 	headingTokenMissing     heading = "token-missing"
 	headingTokenPermission  heading = "token-permission"
 	headingTokenMalformed   heading = "token-malformed"
@@ -69,6 +72,8 @@ func hintOf(e *Error) hint {
 		return tokenExpiredHint(e)
 	case e.Is(ErrTokenRejected):
 		return tokenRejectedHint(e)
+	case e.Is(ErrAccessDenied) && e.otherPartition() != "":
+		return hint{headingRoleARN, fmt.Sprintf("the role is not in the partition of the region %s, which is %s: correct the role's ARN or the region", e.Region, e.otherPartition())}
 	case e.Is(ErrAccessDenied):
 		return hint{headingAccessDenied, "the role does not exist, or its trust policy does not allow this token, for which it needs the statement " + e.trustStatement()}
 	case e.Is(ErrThrottled):

@@ -21,7 +21,7 @@ func unavailableHint(e *Error) hint {
 	case e.Code == "IDPCommunicationError" || e.Code == "InvalidIdentityToken":
 		return hint{headingVerificationKey, fmt.Sprintf("it is tried again by itself; if it lasts: STS fetches the issuer's keys over the internet, so check that %s/.well-known/openid-configuration is public and names the key that signed the token", e.Issuer)}
 	case notOfSTS(e.Code) || isNotSTS(e.err):
-		return hint{headingNotSTS, "something other than STS answers: check AWS_ENDPOINT_URL_STS, the proxy, and what stands between the pod and STS"}
+		return notSTSHint()
 	case e.Code != "":
 		return hint{headingSTSUnavailable, "it passes by itself and is tried again; valid credentials are served meanwhile"}
 	case errors.Is(e.err, errClock):
@@ -31,6 +31,10 @@ func unavailableHint(e *Error) hint {
 	default:
 		return networkHint(e)
 	}
+}
+
+func notSTSHint() hint {
+	return hint{headingNotSTS, "something other than STS answers: check AWS_ENDPOINT_URL_STS, the proxy, and what stands between the pod and STS"}
 }
 
 // isNotSTS says of an error of the client that the reply is none of STS's.
@@ -62,7 +66,7 @@ func networkHint(e *Error) hint {
 	case errors.Is(e.err, syscall.ECONNREFUSED):
 		return hint{headingConnection, "nothing listens there: at a pod's start this may be a service mesh that is not ready, for which WaitReady waits; else check the endpoint, the proxy and the network policies"}
 	case errors.As(e.err, &timeout) && timeout.Timeout() || errors.Is(e.err, context.DeadlineExceeded):
-		return hint{headingTimeout, fmt.Sprintf("no answer came in time: in a VPC without a way to the internet STS needs a VPC endpoint (com.amazonaws.%s.sts); check its security group, the network policies and the proxy", e.Region)}
+		return hint{headingTimeout, fmt.Sprintf("in a VPC without a way to the internet STS needs a VPC endpoint (com.amazonaws.%s.sts); check its security group, the network policies and the proxy", e.Region)}
 	default:
 		return hint{headingConnection, "the request did not come through: check the way to STS, that is its endpoint, the proxy and the network policies"}
 	}

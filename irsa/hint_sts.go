@@ -18,6 +18,9 @@ var (
 	errClock  = errors.New("check the node's clock")
 )
 
+// withoutScheme is how IAM names an issuer.
+func withoutScheme(issuer string) string { return strings.TrimPrefix(issuer, "https://") }
+
 // providerARN is the ARN that the token's OIDC provider has, or should have, in the
 // role's account.
 func (e *Error) providerARN() string {
@@ -25,13 +28,37 @@ func (e *Error) providerARN() string {
 	if err != nil {
 		return ""
 	}
-	role.Resource = "oidc-provider/" + strings.TrimPrefix(e.Issuer, "https://")
+	role.Resource = "oidc-provider/" + withoutScheme(e.Issuer)
 	return role.String()
+}
+
+// otherPartition is that of the region, where the role is in another one; else "".
+func (e *Error) otherPartition() string {
+	role, err := arn.Parse(e.RoleARN)
+	home := partitionOf(e.Region)
+	if err != nil || home == "" || home == role.Partition || !strings.HasPrefix(role.Partition, "aws") {
+		return ""
+	}
+	return home
+}
+
+// partitionOf is the partition of a region, by the beginning of its name; "" for none.
+// https://docs.aws.amazon.com/whitepapers/latest/aws-fault-isolation-boundaries/partitions.html
+func partitionOf(region string) string {
+	for _, p := range []struct{ prefix, partition string }{
+		{"cn-", "aws-cn"}, {"us-gov-", "aws-us-gov"}, {"us-iso-", "aws-iso"}, {"us-isob-", "aws-iso-b"},
+		{"eu-isoe-", "aws-iso-e"}, {"us-isof-", "aws-iso-f"}, {"eusc-", "aws-eusc"}, {"", "aws"},
+	} {
+		if region != "" && strings.HasPrefix(region, p.prefix) {
+			return p.partition
+		}
+	}
+	return ""
 }
 
 // trustStatement is what a trust policy needs for the token, in one line of JSON.
 func (e *Error) trustStatement() string {
-	issuer := strings.TrimPrefix(e.Issuer, "https://")
+	issuer := withoutScheme(e.Issuer)
 	type conditions struct {
 		StringEquals map[string]string
 	}
@@ -83,7 +110,7 @@ func notOfSTS(code string) bool {
 	switch code {
 	case "InvalidAction", "MethodNotAllowed", "NoSuchVersion", "NoSuchBucket", "NotImplemented", "UnsupportedOperation",
 		"UnknownOperationException", "UnrecognizedClientException", "MissingAuthenticationToken", "MissingAuthenticationTokenException",
-		"UnknownError": // the SDK's own: the reply names no code
+		unknownCode:
 		return true
 	}
 	return false

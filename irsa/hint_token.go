@@ -79,6 +79,8 @@ func tokenRejectedHint(e *Error) hint {
 	provider := e.providerARN()
 	audience := strings.Join(e.Audience, ",")
 	switch text := e.err.Error(); {
+	case strings.Contains(text, "No OpenIDConnect provider found") && !isPublic(e.Issuer):
+		return hint{headingNoOIDCProvider, "the issuer is not a public https:// address, so AWS cannot fetch its keys: " + publish + ", and create an OIDC provider for it"}
 	case strings.Contains(text, "No OpenIDConnect provider found"):
 		return hint{headingNoOIDCProvider, fmt.Sprintf("if this is the right account and cluster, create it: aws iam create-open-id-connect-provider --url %s --client-id-list %s", e.Issuer, audience)}
 	case strings.Contains(text, "Incorrect token audience") && audience == stsAudience:
@@ -87,11 +89,21 @@ func tokenRejectedHint(e *Error) hint {
 		return hint{headingAudience, fmt.Sprintf("the token is for %q, and has to be for %s, in every partition: correct the audience of the projected volume, or of the service account's annotation eks.amazonaws.com/audience", audience, stsAudience)}
 	case strings.Contains(text, "thumbprint"):
 		return hint{headingThumbprint, fmt.Sprintf("the issuer's certificate has changed: aws iam update-open-id-connect-provider-thumbprint --open-id-connect-provider-arn %s --thumbprint-list, with the SHA-1 of the topmost authority's certificate", provider)}
+	case e.Code == "IDPRejectedClaim":
+		return hint{headingTokenRejected, "the issuer calls the token invalid or revoked: check that the service account and the pod that it names still exist, and that the file is a projected token"}
 	case e.Code == "InvalidParameterValue":
 		return hint{headingTokenRejected, "a server other than AWS, such as MinIO, says so of a token that has expired, or is of another issuer or for another audience: check its OpenID settings"}
 	default:
 		return hint{headingTokenRejected, "STS does not take the token: check that the file is the projected token of a service account, not one of another kind"}
 	}
+}
+
+const publish = "give the API server a public --service-account-issuer and publish its discovery document and keys there"
+
+// isPublic says of an issuer that AWS may be able to fetch its keys.
+func isPublic(issuer string) bool {
+	host, _, _ := strings.Cut(withoutScheme(issuer), "/")
+	return strings.HasPrefix(issuer, "https://") && strings.Contains(host, ".") && !strings.Contains(host, ".svc")
 }
 
 func clockTime(t time.Time) string { return t.UTC().Format(time.RFC3339) }

@@ -254,8 +254,8 @@ func TestWhatIsNotFollowedIsLogged(t *testing.T) {
 	var seen recorder
 	k, pod := newPod(t)
 	p := newProvider(t, pod.Options, seen.options)
-	assert.Contains(t, seen.log(), "AWS_STS_REGIONAL_ENDPOINTS")
-	assert.Contains(t, seen.log(), "variable=AWS_ENDPOINT_URL")
+	assert.Contains(t, seen.log(), "AWS_STS_REGIONAL_ENDPOINTS=legacy is not followed")
+	assert.Contains(t, seen.log(), "AWS_ENDPOINT_URL is not followed")
 	retrieve(t, p)
 	assert.Equal(t, 1, k.STS.CallCount())
 }

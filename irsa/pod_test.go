@@ -15,16 +15,20 @@ import (
 	"github.com/irsakit/irsakit/irsa/irsatest"
 )
 
-// TestMain sees to it that no variable of the machine decides a test.
+// TestMain sees to it that no variable of the machine decides a test. The environment
+// of a child process is a test's.
 func TestMain(m *testing.M) {
 	for _, variable := range os.Environ() {
-		if name, _, _ := strings.Cut(variable, "="); strings.HasPrefix(name, "AWS_") {
+		if name, _, _ := strings.Cut(variable, "="); strings.HasPrefix(name, "AWS_") && os.Getenv(childOutput) == "" {
 			_ = os.Unsetenv(name)
 		}
 	}
 	slog.SetDefault(slog.New(slog.DiscardHandler))
 	os.Exit(m.Run())
 }
+
+// childOutput names the file that a child process writes.
+const childOutput = "IRSA_TEST_OUTPUT"
 
 // newPod returns a kit with a pod whose role trusts it.
 func newPod(t *testing.T) (*irsatest.Cluster, *irsatest.Pod) {

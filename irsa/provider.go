@@ -44,17 +44,18 @@ func New(optFns ...func(*Options)) (*Provider, error) {
 	if opts.Logger == nil {
 		opts.Logger = slog.Default()
 	}
-	s, err := resolve(opts)
-	if err != nil {
-		return nil, err
+	s, faults := resolve(opts)
+	if len(faults) > 0 {
+		return nil, faults.error(s)
 	}
 	p := &Provider{settings: &s}
 	if err := p.connect(); err != nil {
-		e := &Error{Kind: ErrNotConfigured, RoleARN: s.RoleARN, err: err}
-		e.set(hint{heading: headingTLS})
-		return nil, e
+		faults.add(headingTLS, err)
+		return nil, faults.error(s)
 	}
-	warnNotFollowed(s.Logger, s.Endpoint != "" || s.STS != nil)
+	for _, text := range notFollowed(s.Endpoint != "" || s.STS != nil) {
+		s.Logger.Warn("irsa: " + text)
+	}
 	p.events = notify.NewQueue(p.observe)
 	p.cache = cache.New(p.exchange, func(o *cache.Options) {
 		o.AttemptTimeout = s.AttemptTimeout

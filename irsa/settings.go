@@ -17,20 +17,36 @@ import (
 
 const defaultAttemptTimeout = 10 * time.Second
 
-// faults collects what is wrong, so that New reports all of it.
-type faults struct {
-	errs  []error
-	first heading // of the first
+// A fault is something that is wrong with the settings.
+type fault struct {
+	heading heading
+	err     error
 }
 
+// faults collects them, so that New reports all.
+type faults []fault
+
 func (f *faults) add(h heading, err error) {
-	if err == nil {
-		return
+	if err != nil {
+		*f = append(*f, fault{h, err})
 	}
-	if len(f.errs) == 0 {
-		f.first = h
+}
+
+// join makes one error of them.
+func (f faults) join() error {
+	errs := make([]error, len(f))
+	for i, one := range f {
+		errs[i] = one.err
 	}
-	f.errs = append(f.errs, err)
+	return errors.Join(errs...)
+}
+
+// error returns the Error of New, which has the first fault's heading. Each fault
+// says its cure itself.
+func (f faults) error(s settings) error {
+	e := &Error{Kind: ErrNotConfigured, RoleARN: s.RoleARN, TokenFile: s.TokenFile, err: f.join()}
+	e.set(hint{heading: f[0].heading})
+	return e
 }
 
 // settings are Options with what they left open filled in, all of it valid.
@@ -41,7 +57,7 @@ type settings struct {
 }
 
 // resolve fills what opts leave open from the environment and validates all of it.
-func resolve(opts Options) (settings, error) {
+func resolve(opts Options) (settings, faults) {
 	var faults faults
 	s := settings{Options: opts, environment: readEnvironment(&faults)}
 	env := s.environment
@@ -75,12 +91,7 @@ func resolve(opts Options) (settings, error) {
 	if s.Region != "" {
 		faults.add(headingRegion, validateRegion(s.Region))
 	}
-	if len(faults.errs) == 0 {
-		return s, nil
-	}
-	e := &Error{Kind: ErrNotConfigured, RoleARN: s.RoleARN, TokenFile: s.TokenFile, err: errors.Join(faults.errs...)}
-	e.set(hint{heading: faults.first}) // each says its cure
-	return s, e
+	return s, faults
 }
 
 // resolveTokens decides where tokens come from.

@@ -1,0 +1,122 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/irsakit/irsakit/irsa"
+	"github.com/irsakit/irsakit/irsa/irsatest"
+)
+
+// TestMain sees to it that no variable of the machine decides a test.
+func TestMain(m *testing.M) {
+	for _, variable := range os.Environ() {
+		if name, _, _ := strings.Cut(variable, "="); strings.HasPrefix(name, "AWS_") {
+			_ = os.Unsetenv(name)
+		}
+	}
+	slog.SetDefault(slog.New(slog.DiscardHandler))
+	os.Exit(m.Run())
+}
+
+// inPod puts the process into a pod whose role trusts it.
+func inPod(t *testing.T) (*irsatest.Cluster, *irsatest.Role) {
+	t.Helper()
+	k := irsatest.New(t, func(o *irsatest.Options) {
+		o.Loopback, o.IssuerURL = true, "https://oidc.eks.us-west-2.amazonaws.com/id/EXAMPLED539D4633E53DE1B71EXAMPLE"
+	})
+	sa := k.ServiceAccount("shop", "cart")
+	role := k.Role("s3-writer", irsatest.Trust(sa))
+	k.Pod(sa, role).Setenv()
+	return k, role
+}
+
+func doctor(t *testing.T, args ...string) (code int, stdout, stderr string) {
+	t.Helper()
+	var out, errs bytes.Buffer
+	code = run(t.Context(), args, &out, &errs)
+	return code, out.String(), errs.String()
+}
+
+func TestAHealthyPodIsExitCode0(t *testing.T) {
+	inPod(t)
+	code, out, errs := doctor(t)
+	assert.Equal(t, 0, code, out)
+	assert.Empty(t, errs)
+	assert.Contains(t, out, "passed   exchange")
+	assert.Contains(t, out, "passed   caller-identity    arn:aws:sts::111122223333:assumed-role/s3-writer/shop.cart.")
+	assert.True(t, strings.HasSuffix(out, "\nNo check failed.\n"))
+	assert.NotContains(t, out, "\x1b", "no colour but on a terminal")
+}
+
+func TestAFailedCheckIsExitCode1(t *testing.T) {
+	k, _ := inPod(t)
+	k.Role("s3-writer") // trusts nobody now
+	code, out, errs := doctor(t)
+	assert.Equal(t, 1, code)
+	assert.Empty(t, errs)
+	assert.Contains(t, out, "FAILED   exchange           AccessDenied: Not authorized to perform sts:AssumeRoleWithWebIdentity")
+	assert.Contains(t, out, `"Action":"sts:AssumeRoleWithWebIdentity"`)
+	assert.Contains(t, out, "Begin with exchange.")
+}
+
+func TestWrongUseIsExitCode2(t *testing.T) {
+	for _, args := range [][]string{{"-xml"}, {"now"}, {"-trust-policy", filepath.Join(t.TempDir(), "none.json")}} {
+		code, out, errs := doctor(t, args...)
+		assert.Equal(t, 2, code, args)
+		assert.Empty(t, out)
+		assert.NotEmpty(t, errs)
+	}
+}
+
+func TestTheTrustPolicyIsJudged(t *testing.T) {
+	_, role := inPod(t)
+	file := filepath.Join(t.TempDir(), "policy.json")
+	write := func(policy string) { require.NoError(t, os.WriteFile(file, []byte(policy), 0o600)) }
+
+	write(role.TrustPolicy())
+	code, out, _ := doctor(t, "-trust-policy", file)
+	assert.Equal(t, 0, code, out)
+	assert.Contains(t, out, "passed   trust-policy       allowed by statement 1\n")
+
+	write(strings.Replace(role.TrustPolicy(), "shop:cart", "shop:*", 1))
+	code, out, _ = doctor(t, "-trust-policy", file)
+	assert.Equal(t, 1, code)
+	assert.Contains(t, out, "(StringEquals takes * literally: use StringLike)")
+}
+
+func TestTheReportIsJSON(t *testing.T) {
+	k, _ := inPod(t)
+	k.Role("s3-writer")
+	code, out, _ := doctor(t, "-json")
+	assert.Equal(t, 1, code)
+	var report struct {
+		OK     bool
+		Checks []irsa.Check
+	}
+	require.NoError(t, json.Unmarshal([]byte(out), &report))
+	assert.False(t, report.OK)
+	failed := 0
+	for _, c := range report.Checks {
+		if c.Status == irsa.CheckFailed {
+			failed++
+			assert.Equal(t, "exchange", c.Name)
+			assert.NotEmpty(t, c.Cure)
+			assert.NotEmpty(t, c.Link)
+		}
+	}
+	assert.Equal(t, 1, failed)
+}
+
+func TestColourIsForTheFirstWordOfALine(t *testing.T) {
+	assert.Equal(t, "\x1b[32mpassed\x1b[0m   role  it passed\n\x1b[1;31mFAILED\x1b[0m   token  x\n           see passed\n",
+		inColour("passed   role  it passed\nFAILED   token  x\n           see passed\n"))
+}

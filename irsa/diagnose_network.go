@@ -1,0 +1,192 @@
+package irsa
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+)
+
+// networkChecks are those that one plain request to STS makes.
+func networkChecks() []string {
+	return []string{checkNameResolution, checkConnection, checkTLS, checkAnswer, checkClock}
+}
+
+// network: can STS be reached, and what is the time there?
+func (d *diagnosis) network(ctx context.Context) {
+	if d.url == "" {
+		for _, name := range networkChecks() {
+			d.skip(name, "the address of STS is not known")
+		}
+		return
+	}
+	client := d.httpClient()
+	ctx, cancel := context.WithTimeout(ctx, probeLimit)
+	defer cancel()
+	p := ask(ctx, client, d.url)
+	p.mu.Lock() // a connection that came too late may still be traced
+	defer p.mu.Unlock()
+	d.nameResolution(p, proxyOf(client, d.url))
+	d.connection(p)
+	d.tls(p)
+	d.answer(p)
+	d.clock(p)
+}
+
+// httpClient is what the exchange's requests go through.
+func (d *diagnosis) httpClient() aws.HTTPClient {
+	switch {
+	case d.settings.HTTPClient != nil:
+		return d.settings.HTTPClient
+	case d.provider.http != nil:
+		return d.provider.http
+	default: // the settings are not valid
+		return newHTTPClient(nil)
+	}
+}
+
+// proxyOf names the proxy that a client takes to the URL, without its password; "" for
+// none.
+func proxyOf(client aws.HTTPClient, target string) string {
+	c, ok := client.(*http.Client)
+	if !ok {
+		return ""
+	}
+	t, ok := c.Transport.(*http.Transport)
+	if !ok || t.Proxy == nil {
+		return ""
+	}
+	u, err := url.Parse(target)
+	if err != nil {
+		return ""
+	}
+	proxy, err := t.Proxy(&http.Request{URL: u})
+	if err != nil || proxy == nil {
+		return ""
+	}
+	return proxy.Redacted()
+}
+
+// broken adds the failed check of a step that failed, or never ended; it says whether
+// it did either.
+func (d *diagnosis) broken(name string, s step, p *probe, hung hint) bool {
+	if !s.begun || s.done || p.err == nil {
+		return false
+	}
+	e := d.facts(ErrUnavailable, p.err)
+	e.set(networkHint(e))
+	if errors.Is(p.err, context.DeadlineExceeded) {
+		e.err = fmt.Errorf("it hangs: not done within %v", probeLimit)
+		e.set(hung)
+	}
+	d.fail(name, e)
+	return true
+}
+
+func (d *diagnosis) nameResolution(p *probe, proxy string) {
+	hung := hint{headingNameResolution, "the cluster's DNS does not answer: check it, and the network policies for port 53"}
+	switch {
+	case d.broken(checkNameResolution, p.lookup, p, hung):
+	case p.lookup.begun && proxy != "":
+		d.pass(checkNameResolution, "%s, the host of the proxy", p.host)
+	case p.lookup.begun:
+		d.pass(checkNameResolution, "%s", p.host)
+	case !p.traced():
+		d.skip(checkNameResolution, "the HTTP client does not tell")
+	default:
+		d.skip(checkNameResolution, "there is no name to resolve")
+	}
+}
+
+func (d *diagnosis) connection(p *probe) {
+	hung := networkHint(d.facts(ErrUnavailable, context.DeadlineExceeded))
+	switch {
+	case d.broken(checkConnection, p.connect, p, hung):
+	case p.connect.done:
+		d.pass(checkConnection, "with %s", p.address)
+	case p.reused:
+		d.pass(checkConnection, "there was an open one")
+	case !p.traced():
+		d.skip(checkConnection, "the HTTP client does not tell")
+	default:
+		d.skip(checkConnection, "the host has no address")
+	}
+}
+
+func (d *diagnosis) tls(p *probe) {
+	hung := hint{headingTimeout, "something accepts the connection and then says nothing: check the endpoint, proxies, firewalls and the mesh between the pod and STS"}
+	switch {
+	case d.broken(checkTLS, p.shake, p, hung):
+	case p.shake.done:
+		d.pass(checkTLS, "the certificate is good")
+	case strings.HasPrefix(d.url, "http://"):
+		d.skip(checkTLS, "the endpoint is http://")
+	case p.connect.begun && !p.connect.done:
+		d.skip(checkTLS, "there is no connection")
+	case !p.traced() || p.reused:
+		d.skip(checkTLS, "the HTTP client does not tell")
+	default:
+		d.skip(checkTLS, "there is no connection")
+	}
+}
+
+// reached says whether no step before the answer failed.
+func (d *diagnosis) reached() bool {
+	return !d.report.has(checkNameResolution, CheckFailed) && !d.report.has(checkConnection, CheckFailed) && !d.report.has(checkTLS, CheckFailed)
+}
+
+func (d *diagnosis) answer(p *probe) {
+	answered := fmt.Sprintf("something answers, with HTTP %d", p.status)
+	switch {
+	case !d.reached():
+		d.skip(checkAnswer, "STS is not reached")
+	case errors.Is(p.err, context.DeadlineExceeded):
+		d.hung = true
+		e := d.facts(ErrUnavailable, fmt.Errorf("it hangs: no answer within %v", probeLimit))
+		e.set(networkHint(d.facts(ErrUnavailable, p.err)))
+		d.fail(checkAnswer, e)
+	case p.err != nil:
+		e := d.facts(ErrUnavailable, p.err)
+		e.set(networkHint(e))
+		d.fail(checkAnswer, e)
+	case p.status >= http.StatusInternalServerError && p.fromSTS:
+		d.add(checkAnswer, CheckWarned, fmt.Sprintf("STS answers, with HTTP %d", p.status), hint{headingSTSUnavailable, "it has a fault of its own, which passes by itself"})
+	case p.fromSTS:
+		d.pass(checkAnswer, "STS answers")
+	case strings.HasPrefix(d.settings.RoleARN, "arn:aws"):
+		d.add(checkAnswer, CheckWarned, answered+", but not as STS does", notSTSHint())
+	default:
+		d.pass(checkAnswer, "%s", answered)
+	}
+}
+
+// clock: how far is the node's clock from STS's? Services refuse what is signed by a
+// clock that is 5 minutes off.
+// https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-troubleshooting.html
+func (d *diagnosis) clock(p *probe) {
+	if p.date.IsZero() {
+		d.skip(checkClock, "nothing tells the time")
+		return
+	}
+	skew, relation := p.skew(), "ahead of"
+	if skew < 0 {
+		skew, relation = -skew, "behind"
+	}
+	text := fmt.Sprintf("the node's clock is %v %s that of the endpoint", skew.Round(time.Second), relation)
+	h := hint{headingClock, "check the time synchronisation of the node"}
+	switch {
+	case skew >= 5*time.Minute:
+		e := d.facts(ErrUnavailable, errors.New(text))
+		e.set(h)
+		d.fail(checkClock, e)
+	case skew >= 5*time.Second:
+		d.add(checkClock, CheckWarned, text, h)
+	default:
+		d.pass(checkClock, "the node's clock agrees with that of the endpoint")
+	}
+}

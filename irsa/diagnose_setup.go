@@ -1,0 +1,140 @@
+package irsa
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/sts"
+)
+
+// environment: is there a role, and where do its tokens come from?
+func (d *diagnosis) environment(context.Context) {
+	if d.failIf(checkEnvironment, headingNotInjected, headingHalfInjected, headingPodIdentity) {
+		return
+	}
+	role, token := envRoleARN, envTokenFile
+	if d.given.RoleARN != "" {
+		role = "Options.RoleARN"
+	}
+	switch {
+	case d.given.Token != nil:
+		token = "Options.Token"
+	case d.given.TokenFile != "":
+		token = "Options.TokenFile"
+	}
+	d.pass(checkEnvironment, "the role is from %s, the token from %s", role, token)
+}
+
+// otherCredentials: is there another identity, which other programs might take?
+func (d *diagnosis) otherCredentials(context.Context) {
+	var found, cures []string
+	if lookup("AWS_ACCESS_KEY_ID") != "" {
+		found = append(found, "AWS_ACCESS_KEY_ID is set: the SDKs' own credential chains take it instead of the role")
+		cures = append(cures, "remove AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY from the pod")
+	}
+	if lookup("AWS_PROFILE") != "" {
+		found = append(found, "AWS_PROFILE is set: some SDKs take the profile instead of the role")
+		cures = append(cures, "remove AWS_PROFILE from the pod")
+	}
+	if lookup(envContainerURI) != "" && d.report.has(checkEnvironment, CheckPassed) {
+		found = append(found, envContainerURI+" is set: the pod has EKS Pod Identity besides IRSA, and which of the two an SDK takes depends on it")
+		cures = append(cures, "choose one: delete the pod identity association, or the annotation of the service account")
+	}
+	if len(found) == 0 {
+		d.pass(checkOtherCredentials, "the environment has none")
+		return
+	}
+	d.add(checkOtherCredentials, CheckWarned, strings.Join(found, "; ")+"; this library takes the role all the same",
+		hint{headingOtherCredentials, strings.Join(cures, "; ")})
+}
+
+// role: is it the ARN of one, and of the partition of the region?
+func (d *diagnosis) role(context.Context) {
+	if d.settings.RoleARN == "" {
+		d.skip(checkRole, "there is none")
+		return
+	}
+	if d.failIf(checkRole, headingRoleARN) {
+		return
+	}
+	if other := d.facts(nil, nil).otherPartition(); other != "" {
+		d.add(checkRole, CheckWarned,
+			fmt.Sprintf("%s is not in the partition of the region %s, which is %s: STS knows no roles of another partition", d.settings.RoleARN, d.settings.Region, other),
+			hint{headingRoleARN, "correct the role's ARN or the region"})
+		return
+	}
+	d.pass(checkRole, "%s", d.settings.RoleARN)
+}
+
+// setUp: are the other settings valid?
+func (d *diagnosis) setUp(context.Context) {
+	if d.failIf(checkSettings, headingSettings, headingSessionDuration, headingSessionPolicy, headingTLS) {
+		return
+	}
+	name, duration := "from the token", "as STS gives it, which is an hour"
+	if d.settings.SessionName != "" {
+		name = d.settings.SessionName
+	}
+	if d.settings.Duration > 0 {
+		duration = d.settings.Duration.String()
+	}
+	d.pass(checkSettings, "the session's name is %s, its duration %s", name, duration)
+}
+
+// region: which one, and who says so?
+func (d *diagnosis) region(context.Context) {
+	if d.failIf(checkRegion, headingRegion) {
+		return
+	}
+	region := d.settings.Region
+	switch {
+	case region == "" && d.settings.STS != nil:
+		d.skip(checkRegion, "there is none: it is Options.STS's own")
+	case region == "":
+		d.skip(checkRegion, "neither %s nor a token names one", envRegion)
+	case d.given.Region != "":
+		d.pass(checkRegion, "%s, from Options.Region", region)
+	case lookup(envRegion) != "":
+		d.pass(checkRegion, "%s, from %s", region, envRegion)
+	case lookup(envDefaultRegion) != "":
+		d.pass(checkRegion, "%s, from %s", region, envDefaultRegion)
+	default:
+		d.pass(checkRegion, "%s, from the token's issuer", region)
+	}
+}
+
+// endpoint: where is STS?
+func (d *diagnosis) endpoint(ctx context.Context) {
+	s := d.settings
+	switch {
+	case s.STS != nil:
+		d.skip(checkEndpoint, "Options.STS is a client of the application's own")
+		return
+	case !d.report.has(checkRegion, CheckPassed) || d.report.has(checkSettings, CheckFailed):
+		d.skip(checkEndpoint, "it depends on the region and the settings")
+		return
+	}
+	params := sts.EndpointParameters{
+		Region:       aws.String(s.Region),
+		UseFIPS:      aws.Bool(s.environment.fips),
+		UseDualStack: aws.Bool(s.environment.dualStack),
+	}
+	if s.Endpoint != "" {
+		params.Endpoint = aws.String(s.Endpoint)
+	}
+	endpoint, err := sts.NewDefaultEndpointResolverV2().ResolveEndpoint(ctx, params)
+	if err != nil {
+		e := d.facts(ErrNotConfigured, err)
+		e.set(hint{headingSettings, "correct the region, " + envFIPS + " and " + envDualStack})
+		d.fail(checkEndpoint, e)
+		return
+	}
+	d.url = endpoint.URI.String()
+	if ignored := notFollowed(s.Endpoint != ""); len(ignored) > 0 {
+		d.add(checkEndpoint, CheckWarned, d.url+"; "+strings.Join(ignored, "; "), hint{headingNotFollowed, "remove the variable, or set " + envEndpointSTS + " to the URL of STS, if that is meant"})
+		return
+	}
+	d.pass(checkEndpoint, "%s", d.url)
+}

@@ -1,0 +1,183 @@
+package irsa
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+)
+
+// file returns the path of the token file, or why there is none to look at.
+func (d *diagnosis) file() (path, none string) {
+	switch {
+	case d.given.Token != nil:
+		return "", "Options.Token gives the tokens"
+	case d.settings.TokenFile == "":
+		return "", "there is no path"
+	case !filepath.IsAbs(d.settings.TokenFile):
+		return "", "the path is not absolute"
+	}
+	return d.settings.TokenFile, ""
+}
+
+// tokenPath: does each part of the path exist, and is the file in a projected volume?
+func (d *diagnosis) tokenPath(ctx context.Context) {
+	path, none := d.file()
+	if path == "" {
+		d.skip(checkTokenPath, "%s", none)
+		return
+	}
+	info, err := os.Stat(path)
+	switch {
+	case errors.Is(err, fs.ErrPermission):
+		d.skip(checkTokenPath, "a folder in %s may not be looked into", path)
+	case err != nil:
+		e := d.facts(ErrTokenFile, err)
+		e.set(hintOf(e))
+		d.fail(checkTokenPath, e)
+	case !info.Mode().IsRegular():
+		_, err := d.settings.tokens.Token(ctx) // says what it is
+		e := d.facts(ErrTokenFile, err)
+		e.set(hintOf(e))
+		d.fail(checkTokenPath, e)
+	case neverRenewed(path):
+		d.add(checkTokenPath, CheckWarned, path+" is a file by itself, and no link into a projected volume: the kubelet does not renew it",
+			hint{headingTokenNotRenewed, "mount the whole volume, without subPath, and do not copy the token"})
+	default:
+		target, _ := os.Readlink(path) // "" if a folder above is the link
+		d.pass(checkTokenPath, "%s%s", path, strings.TrimSuffix(" -> "+target, " -> "))
+	}
+}
+
+// tokenPermission: may the process read the file?
+func (d *diagnosis) tokenPermission(context.Context) {
+	path, none := d.file()
+	if path == "" {
+		d.skip(checkTokenPermission, "%s", none)
+		return
+	}
+	if d.report.has(checkTokenPath, CheckFailed) {
+		d.skip(checkTokenPermission, "there is no such file")
+		return
+	}
+	file, err := os.Open(path)
+	if err != nil {
+		e := d.facts(ErrTokenFile, err)
+		e.set(hintOf(e))
+		d.fail(checkTokenPermission, e)
+		return
+	}
+	_ = file.Close()
+	d.pass(checkTokenPermission, "%s", whoMayRead(path))
+}
+
+// readToken: is there a token, as an exchange would read it?
+func (d *diagnosis) readToken(ctx context.Context) {
+	switch {
+	case d.settings.tokens == nil:
+		d.skip(checkToken, "nothing says where it is")
+		return
+	case d.report.has(checkTokenPath, CheckFailed) || d.report.has(checkTokenPermission, CheckFailed):
+		d.skip(checkToken, "it cannot be read")
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, exchangeLimit)
+	defer cancel()
+	token, err := d.settings.tokens.Token(ctx)
+	if err != nil {
+		e := d.facts(ErrTokenFile, err)
+		e.set(hintOf(e))
+		d.fail(checkToken, e)
+		return
+	}
+	d.token = &token
+	d.report.asked = d.request()
+	d.pass(checkToken, "it has the shape of a signed JWT")
+}
+
+// claims: does the token say what STS wants to know, and of whom is it?
+func (d *diagnosis) claims(context.Context) {
+	if d.token == nil {
+		d.skip(checkClaims, "there is no token")
+		return
+	}
+	claims := d.token.Claims()
+	var missing []string
+	for _, claim := range []struct {
+		name  string
+		there bool
+	}{
+		{"iss", claims.Issuer != ""}, {"sub", claims.Subject != ""}, {"aud", len(claims.Audience) > 0},
+		{"exp", !claims.Expiry.IsZero()}, {"iat", !claims.IssuedAt.IsZero()},
+	} {
+		if !claim.there {
+			missing = append(missing, claim.name)
+		}
+	}
+	who := fmt.Sprintf("issuer %s, subject %s", claims.Issuer, claims.Subject)
+	if claims.Pod != "" {
+		who += ", pod " + claims.Pod
+	}
+	switch {
+	case len(missing) > 0:
+		e := d.facts(ErrTokenRejected, fmt.Errorf("the token lacks the claims %s: it is not a projected token of a service account", strings.Join(missing, ", ")))
+		e.set(hint{headingTokenRejected, "let " + envTokenFile + " name a projected token; the token of a service account's secret is none"})
+		d.fail(checkClaims, e)
+	case !isPublic(claims.Issuer):
+		d.add(checkClaims, CheckWarned, who+"; the issuer is not a public https:// address, so AWS cannot fetch its keys",
+			hint{headingVerificationKey, publish})
+	case !strings.HasPrefix(claims.Subject, "system:serviceaccount:"):
+		d.add(checkClaims, CheckWarned, who+"; the subject is not a Kubernetes service account's",
+			hint{headingTokenRejected, "check that the file is the projected token of a service account"})
+	default:
+		d.pass(checkClaims, "%s", who)
+	}
+}
+
+// audience: is the token for STS?
+func (d *diagnosis) audience(context.Context) {
+	if d.token == nil || len(d.token.Claims().Audience) == 0 {
+		d.skip(checkAudience, "there is none")
+		return
+	}
+	audience := d.token.Claims().Audience
+	if slices.Contains(audience, stsAudience) {
+		d.pass(checkAudience, "%s", strings.Join(audience, ", "))
+		return
+	}
+	d.add(checkAudience, CheckWarned, fmt.Sprintf("%s, and not %s, which it usually is in every partition", strings.Join(audience, ", "), stsAudience),
+		hint{headingAudience, "correct the audience of the projected volume, or of the service account's annotation eks.amazonaws.com/audience, unless the OIDC provider in IAM has this client ID"})
+}
+
+// lifetime: is the token good, and was it renewed when the kubelet does so, that is when
+// 80 % of its life have passed or it is 24 hours old (pkg/kubelet/token/token_manager.go,
+// requiresRefresh), and then at the next sync of the pod, a minute or so later?
+func (d *diagnosis) lifetime(context.Context) {
+	if d.token == nil || d.token.Claims().Expiry.IsZero() {
+		d.skip(checkLifetime, "there is no token with an expiry")
+		return
+	}
+	claims, now := d.token.Claims(), time.Now()
+	life, left := claims.Expiry.Sub(claims.IssuedAt), claims.Expiry.Sub(now).Round(time.Second)
+	renewal := claims.IssuedAt.Add(min(life/10*8, 24*time.Hour))
+	until := fmt.Sprintf("it is good until %s, for %v more", clockTime(claims.Expiry), left)
+	switch {
+	case left <= 0:
+		e := d.facts(ErrTokenExpired, fmt.Errorf("by this node's clock it expired at %s", clockTime(claims.Expiry)))
+		e.set(hintOf(e))
+		d.fail(checkLifetime, e)
+	case now.Before(claims.IssuedAt.Add(-time.Minute)):
+		d.add(checkLifetime, CheckWarned, fmt.Sprintf("by this node's clock it will be issued in %v", claims.IssuedAt.Sub(now).Round(time.Second)),
+			hint{headingClock, "the clocks of the node and of the API server differ: check their time synchronisation"})
+	case now.After(renewal.Add(min(life/10, 5*time.Minute))):
+		d.add(checkLifetime, CheckWarned, fmt.Sprintf("%s; the kubelet should have renewed it at %s", until, clockTime(renewal)),
+			hint{headingTokenExpired, "check that the kubelet reaches the API server (kubectl get node, and the kubelet's log), or recreate the pod"})
+	default:
+		d.pass(checkLifetime, "%s; the kubelet renews it at %s or soon after", until, clockTime(renewal))
+	}
+}

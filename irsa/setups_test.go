@@ -1,0 +1,424 @@
+package irsa_test
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/irsakit/irsakit/irsa"
+	"github.com/irsakit/irsakit/irsa/irsatest"
+	"github.com/irsakit/irsakit/tokenfile"
+)
+
+var update = flag.Bool("update", false, "write the texts of testdata/setups anew")
+
+// A setup is a pod in which something is wrong.
+type setup struct {
+	name    string
+	broken  string // as a sentence
+	breaks  func(*broken)
+	heading string // of TROUBLESHOOTING.md, to which the error leads; "" if there is no error
+	first   string // the check that the report says to begin with; "" if none fails
+	warned  string // a check that warns; "" for none expected
+	sockets bool   // it is about the network itself: no bubble
+}
+
+// broken is what a setup can break.
+type broken struct {
+	*testing.T
+	*irsatest.Cluster
+	sa       *irsatest.ServiceAccount
+	role     *irsatest.Role
+	pod      *irsatest.Pod
+	environ  []string              // KEY=value, instead of what the webhook injects
+	options  []func(*irsa.Options) // of the application
+	document string                // a trust policy to judge
+}
+
+func (b *broken) set(change func(*irsa.Options)) { b.options = append(b.options, change) }
+
+// without leaves these variables of the webhook out.
+func (b *broken) without(names ...string) {
+	for _, name := range names {
+		b.environ = append(b.environ, name+"=")
+	}
+}
+
+func (b *broken) env(variables ...string) { b.environ = append(b.environ, variables...) }
+
+const injectedRole, injectedToken = "AWS_ROLE_ARN", "AWS_WEB_IDENTITY_TOKEN_FILE"
+
+// issuerURL is fixed, so that the texts are.
+const issuerURL = "https://oidc.eks.us-west-2.amazonaws.com/id/EXAMPLED539D4633E53DE1B71EXAMPLE"
+
+func setups() []setup {
+	fault := func(f irsatest.Fault) func(*broken) { return func(b *broken) { b.STS.Fail(f, -1) } }
+	option := func(change func(*irsa.Options)) func(*broken) { return func(b *broken) { b.set(change) } }
+	rotate := func(o func(*irsatest.TokenOptions)) func(*broken) { return func(b *broken) { b.pod.Rotate(o) } }
+	environ := func(variables ...string) func(*broken) { return func(b *broken) { b.env(variables...) } }
+	return []setup{
+		{name: "not-injected", broken: "the webhook did not change the pod", breaks: func(b *broken) { b.without(injectedRole, injectedToken) },
+			heading: "not-injected", first: "environment"},
+		{name: "pod-identity", broken: "the pod has EKS Pod Identity instead", breaks: func(b *broken) {
+			b.without(injectedRole, injectedToken)
+			b.env("AWS_CONTAINER_CREDENTIALS_FULL_URI=http://169.254.170.23/v1/credentials")
+		}, heading: "pod-identity", first: "environment"},
+		{name: "role-only", broken: "the container presets the role, so that the webhook injects nothing", breaks: func(b *broken) { b.without(injectedToken) },
+			heading: "half-injected", first: "environment"},
+		{name: "token-only", broken: "the container presets the token file, so that the webhook injects nothing", breaks: func(b *broken) { b.without(injectedRole) },
+			heading: "half-injected", first: "environment"},
+		{name: "static-keys", broken: "static keys, a profile and Pod Identity are there besides", breaks: environ(
+			"AWS_ACCESS_KEY_ID=AKIAIOSFODNN7EXAMPLE", "AWS_SECRET_ACCESS_KEY=wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY", "AWS_PROFILE=dev",
+			"AWS_CONTAINER_CREDENTIALS_FULL_URI=http://169.254.170.23/v1/credentials"), warned: "other-credentials"},
+		{name: "role-name", broken: "the annotation holds the role's name", breaks: environ(injectedRole + "=s3-writer"), heading: "role-arn", first: "role"},
+		{name: "role-account", broken: "the account ID has a digit too few", breaks: environ(injectedRole + "=arn:aws:iam::11112222333:role/s3-writer"),
+			heading: "role-arn", first: "role"},
+		{name: "role-partition", broken: "the role is in China and the pod is not", breaks: environ(injectedRole + "=arn:aws-cn:iam::111122223333:role/s3-writer"),
+			heading: "role-arn", first: "exchange", warned: "role"},
+		{name: "session-name", broken: "the session's name has a space", breaks: environ("AWS_ROLE_SESSION_NAME=the cart"), heading: "settings", first: "settings"},
+		{name: "duration-and-region", broken: "the duration is too short, and the region misspelt", breaks: option(func(o *irsa.Options) {
+			o.Duration, o.Region = time.Minute, "us_west_2"
+		}), heading: "session-duration", first: "settings"},
+		{name: "policy-too-long", broken: "the session policy is too long", breaks: option(func(o *irsa.Options) { o.Policy = strings.Repeat(" ", 3000) }),
+			heading: "session-policy", first: "settings"},
+		{name: "relative-path", broken: "the path of the token is relative", breaks: environ(injectedToken + "=secrets/token"), heading: "settings", first: "settings"},
+		{name: "switch", broken: "AWS_USE_FIPS_ENDPOINT is neither true nor false", breaks: environ("AWS_USE_FIPS_ENDPOINT=yes"), heading: "settings", first: "settings"},
+		{name: "endpoint", broken: "the endpoint is a host name", breaks: environ("AWS_ENDPOINT_URL_STS=sts.us-west-2.amazonaws.com"), heading: "settings", first: "settings"},
+		{name: "endpoint-of-all-services", broken: "AWS_ENDPOINT_URL names a store, and legacy endpoints are asked for",
+			breaks: environ("AWS_ENDPOINT_URL=http://minio:9000", "AWS_STS_REGIONAL_ENDPOINTS=legacy", "AWS_ENDPOINT_URL_STS="), warned: "endpoint"},
+		{name: "ca-bundle", broken: "AWS_CA_BUNDLE names no file", breaks: environ("AWS_CA_BUNDLE=/etc/none.pem"), heading: "tls", first: "settings"},
+		{name: "no-region", broken: "nothing names a region", breaks: func(b *broken) {
+			b.without("AWS_REGION", "AWS_DEFAULT_REGION")
+			b.pod.Rotate(irsatest.Claim("iss", "https://oidc.example.com"))
+		}, heading: "region", first: "region"},
+		{name: "no-volume", broken: "the variables came without the volume", breaks: func(b *broken) { b.env(injectedToken + "=" + filepath.Dir(b.pod.TokenFile()) + "/none/token") },
+			heading: "token-missing", first: "token-path"},
+		{name: "token-removed", broken: "the token was removed from the volume", breaks: func(b *broken) { b.pod.RemoveToken() }, heading: "token-missing", first: "token-path"},
+		{name: "folder", broken: "the path names the folder", breaks: func(b *broken) { b.env(injectedToken + "=" + filepath.Dir(b.pod.TokenFile())) },
+			heading: "token-malformed", first: "token-path"},
+		{name: "token-empty", broken: "the token file is empty", breaks: func(b *broken) { b.pod.Truncate(0) }, heading: "token-malformed", first: "token"},
+		{name: "token-torn", broken: "the token is half written", breaks: func(b *broken) { b.pod.Truncate(300) }, heading: "token-malformed", first: "token"},
+		{name: "token-with-log", broken: "a log line got into the token file", breaks: func(b *broken) { b.pod.Write([]byte(b.pod.Token() + " 11:11:49.782386 40364 v3.go:79] EOF")) },
+			heading: "token-malformed", first: "token"},
+		{name: "token-unsigned", broken: "the token has no signature", breaks: rotate(irsatest.AlgNone), heading: "token-malformed", first: "token"},
+		{name: "token-function", broken: "the application's token function fails", breaks: func(b *broken) {
+			b.without(injectedToken)
+			b.set(func(o *irsa.Options) { o.Token = failingTokens{errors.New(`serviceaccounts "cart" is forbidden`)} })
+		}, heading: "token-source", first: "token"},
+		{name: "token-expired", broken: "the kubelet has not reached the API server for days", breaks: func(b *broken) { b.pod.Freeze(); time.Sleep(25 * time.Hour) },
+			heading: "token-expired", first: "lifetime"},
+		{name: "token-overdue", broken: "the kubelet has not reached the API server for hours", breaks: func(b *broken) { b.pod.Freeze(); time.Sleep(23 * time.Hour) }, warned: "lifetime"},
+		{name: "subpath", broken: "the token is mounted with subPath, and has expired", breaks: func(b *broken) {
+			b.pod = b.Pod(b.sa, b.role, func(o *irsatest.PodOptions) { o.SubPath = true })
+			time.Sleep(25 * time.Hour)
+			b.pod.Rotate()
+		}, heading: "token-not-renewed", first: "lifetime", warned: "token-path"},
+		{name: "clock-behind", broken: "the node's clock is a day behind", breaks: func(b *broken) { b.STS.SetClockSkew(25 * time.Hour) }, heading: "clock", first: "clock"},
+		{name: "clock-ahead", broken: "the node's clock is 10 minutes ahead", breaks: func(b *broken) { b.STS.SetClockSkew(-10 * time.Minute) }, first: "clock"},
+		{name: "clock-of-the-api-server", broken: "the API server's clock is two hours ahead", breaks: rotate(irsatest.NotYetValid),
+			heading: "token-rejected", first: "exchange", warned: "lifetime"},
+		{name: "audience", broken: "the token is for Vault", breaks: rotate(irsatest.Claim("aud", "vault")), heading: "audience", first: "exchange", warned: "audience"},
+		{name: "audience-china", broken: "the audience was derived from the partition", breaks: rotate(irsatest.Claim("aud", "sts.amazonaws.com.cn")),
+			heading: "audience", first: "exchange", warned: "audience"},
+		{name: "client-id", broken: "the OIDC provider lacks the audience", breaks: func(b *broken) { b.RegisterIssuer("111122223333", b.Issuer, "vault") },
+			heading: "audience", first: "exchange"},
+		{name: "no-oidc-provider", broken: "the account has no OIDC provider for the cluster", breaks: func(b *broken) { b.UnregisterIssuer("111122223333", b.Issuer) },
+			heading: "no-oidc-provider", first: "exchange"},
+		{name: "internal-issuer", broken: "the API server has its default issuer, which nobody can reach",
+			breaks:  rotate(irsatest.Claim("iss", "https://kubernetes.default.svc.cluster.local")),
+			heading: "no-oidc-provider", first: "exchange", warned: "claims"},
+		{name: "secret-token", broken: "the token is that of a service account's secret", breaks: func(b *broken) {
+			b.pod.Rotate(irsatest.Claim("iss", "kubernetes/serviceaccount"), irsatest.Claim("aud", nil), irsatest.Claim("exp", nil), irsatest.Claim("iat", nil))
+		}, heading: "token-rejected", first: "claims"},
+		{name: "other-token", broken: "the token is somebody's, and no service account's", breaks: rotate(irsatest.Claim("sub", "alice")), heading: "access-denied", first: "exchange", warned: "claims"},
+		{name: "thumbprint", broken: "the issuer's certificate has changed", breaks: fault(irsatest.Thumbprint), heading: "thumbprint", first: "exchange"},
+		{name: "verification-key", broken: "STS cannot fetch the issuer's keys", breaks: fault(irsatest.VerificationKey), heading: "verification-key", first: "exchange"},
+		{name: "idp-communication", broken: "STS cannot reach the issuer", breaks: fault(irsatest.IDPCommunicationError), heading: "verification-key", first: "exchange"},
+		{name: "idp-rejected-claim", broken: "the issuer rejects the claim", breaks: fault(irsatest.IDPRejectedClaim), heading: "token-rejected", first: "exchange"},
+		{name: "signature", broken: "the token's signature is another's", breaks: rotate(irsatest.BadSignature), heading: "token-rejected", first: "exchange"},
+		{name: "trusts-nobody", broken: "the role trusts nobody", breaks: func(b *broken) { b.Role("s3-writer") }, heading: "access-denied", first: "exchange"},
+		{name: "no-such-role", broken: "the role does not exist", breaks: environ(injectedRole + "=arn:aws:iam::111122223333:role/s3-writr"), heading: "access-denied", first: "exchange"},
+		{name: "namespace", broken: "the trust policy names another namespace", breaks: trusting("StringEquals", "system:serviceaccount:store:cart"), heading: "access-denied", first: "trust-policy"},
+		{name: "wildcard", broken: "the trust policy has a wildcard under StringEquals", breaks: trusting("StringEquals", "system:serviceaccount:shop:*"), heading: "access-denied", first: "trust-policy"},
+		{name: "policy-of-yesterday", broken: "the trust policy at hand is not the one that the role has", breaks: func(b *broken) {
+			trusting("StringLike", "system:serviceaccount:shop:*")(b)
+			b.Role("s3-writer")
+		}, heading: "access-denied", first: "exchange", warned: "trust-policy"},
+		{name: "policy-typo", broken: "the trust policy at hand has an operator that there is not", breaks: func(b *broken) {
+			b.document = strings.Replace(b.role.TrustPolicy(), "StringEquals", "StringEqual", 1)
+		}, first: "trust-policy"},
+		{name: "throttled", broken: "STS throttles", breaks: fault(irsatest.Throttling), heading: "throttled", first: "exchange"},
+		{name: "max-session-duration", broken: "the role does not give 12 hours", breaks: option(func(o *irsa.Options) { o.Duration = 12 * time.Hour }), heading: "session-duration", first: "exchange"},
+		{name: "role-chaining", broken: "a server says that it is role chaining", breaks: answering(400, errorXML("ValidationError",
+			"The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by role chaining.")), heading: "session-duration", first: "exchange"},
+		{name: "malformed-policy", broken: "the session policy is none", breaks: option(func(o *irsa.Options) { o.Policy = `{"Version":"2012-10-17"}` }), heading: "session-policy", first: "exchange"},
+		{name: "packed-policy", broken: "the session policies are too large together", breaks: answering(400, errorXML("PackedPolicyTooLarge",
+			"Packed policy consumes 112% of allotted space, please use smaller policy.")), heading: "session-policy", first: "exchange"},
+		{name: "region-disabled", broken: "STS is deactivated in the region", breaks: fault(irsatest.RegionDisabled), heading: "region-disabled", first: "exchange"},
+		{name: "request-arn", broken: "STS finds the ARN invalid", breaks: answering(400, errorXML("ValidationError", "Request ARN is invalid")), heading: "role-arn", first: "exchange"},
+		{name: "validation-error", broken: "STS refuses a parameter for a reason that nobody foresaw", breaks: answering(400, errorXML("ValidationError",
+			"1 validation error detected: Value at 'somethingNew' failed to satisfy constraint: Member must not be null")), heading: "invalid-request", first: "exchange"},
+		{name: "service-unavailable", broken: "STS answers 503", breaks: fault(irsatest.Unavailable), heading: "sts-unavailable", first: "exchange", warned: "answer"},
+		{name: "internal-failure", broken: "STS answers 500", breaks: fault(irsatest.InternalFailure), heading: "sts-unavailable", first: "exchange", warned: "answer"},
+		{name: "invalid-action", broken: "an S3 server is asked", breaks: answering(400, `<ErrorResponse><Error><Code>InvalidAction</Code>`+
+			`<Message>Could not find operation AssumeRoleWithWebIdentity for version 2011-06-15</Message></Error></ErrorResponse>`), heading: "not-sts", first: "exchange", warned: "answer"},
+		{name: "method-not-allowed", broken: "a server answers 405", breaks: answering(405, ""), heading: "not-sts", first: "exchange", warned: "answer"},
+		{name: "web-page", broken: "a sign-in page comes", breaks: fault(irsatest.HTMLReply), heading: "not-sts", first: "exchange", warned: "answer"},
+		{name: "empty-reply", broken: "an empty reply comes", breaks: fault(irsatest.EmptyReply), heading: "not-sts", first: "exchange", warned: "answer"},
+		{name: "no-credentials", broken: "a reply without credentials comes", breaks: fault(irsatest.NoCredentials), heading: "not-sts", first: "exchange"},
+		{name: "expired-credentials", broken: "STS gives credentials that have expired", breaks: fault(irsatest.ExpiredCredentials), heading: "clock", first: "exchange"},
+		{name: "minio", broken: "MinIO does not take the token", breaks: func(b *broken) {
+			b.env(injectedRole + "=arn:minio:iam:us-east-1::role/nOybJqMNzNmroqEKq5D0EUsRZw0")
+			answering(400, errorXML("InvalidParameterValue", "JWT token is expired"))(b)
+		}, heading: "token-rejected", first: "exchange"},
+		{name: "hang", broken: "STS hangs", breaks: fault(irsatest.Hang), heading: "timeout", first: "answer"},
+		{name: "hang-of-the-exchange", broken: "STS hangs for this role only", breaks: func(b *broken) { b.role.Fail(irsatest.Hang, -1) }, heading: "timeout", first: "exchange"},
+		{name: "reset", broken: "the connection is reset", breaks: fault(irsatest.Reset), heading: "connection", first: "answer"},
+		{name: "refused", broken: "nothing listens at STS's address", breaks: func(b *broken) { b.STS.Down() }, heading: "connection", first: "answer"},
+		{name: "refused-on-loopback", broken: "nothing listens at STS's port", breaks: func(b *broken) { b.STS.Down() }, heading: "connection", first: "connection", sockets: true},
+		{name: "no-such-host", broken: "the name of STS cannot be resolved", breaks: ownClient("https://sts..amazonaws.com"), heading: "name-resolution", first: "name-resolution", sockets: true},
+		{name: "unknown-authority", broken: "a proxy opens TLS", breaks: func(b *broken) {
+			server := httptest.NewUnstartedServer(http.NotFoundHandler())
+			server.Config.ErrorLog = nil
+			server.StartTLS()
+			b.Cleanup(server.Close)
+			ownClient(server.URL)(b)
+		}, heading: "tls", first: "tls", sockets: true},
+		{name: "silent-server", broken: "something accepts the connection and says nothing", breaks: func(b *broken) {
+			listener, err := net.Listen("tcp", "127.0.0.1:0")
+			require.NoError(b, err)
+			b.Cleanup(func() { _ = listener.Close() })
+			ownClient("https://" + listener.Addr().String())(b)
+			b.set(func(o *irsa.Options) { o.AttemptTimeout = 100 * time.Millisecond })
+		}, heading: "timeout", first: "tls", sockets: true},
+		{name: "proxy", broken: "the proxy refuses connections", breaks: func(b *broken) {
+			b.set(func(o *irsa.Options) {
+				o.Endpoint = "https://sts.us-west-2.amazonaws.com"
+				o.HTTPClient = &http.Client{Transport: &http.Transport{Proxy: func(*http.Request) (*url.URL, error) { return closedPort(b.T), nil }}}
+			})
+		}, heading: "proxy", first: "connection", sockets: true},
+		{name: "subpath-and-trust", broken: "the token is mounted with subPath and overdue, and the role trusts another service account", breaks: func(b *broken) {
+			b.pod = b.Pod(b.sa, b.role, func(o *irsatest.PodOptions) { o.SubPath = true })
+			time.Sleep(25 * time.Hour)
+			trusting("StringEquals", "system:serviceaccount:shop:search")(b)
+		}, heading: "token-not-renewed", first: "lifetime", warned: "token-path"},
+		{name: "volume-and-network", broken: "the volume is missing, and so is the way to STS", breaks: func(b *broken) {
+			b.env(injectedToken + "=" + filepath.Dir(b.pod.TokenFile()) + "/none/token")
+			b.STS.Down()
+		}, heading: "token-missing", first: "token-path", sockets: true},
+	}
+}
+
+// trusting gives the role a trust policy with that condition on the subject, and the
+// report too.
+func trusting(operator, subject string) func(*broken) {
+	return func(b *broken) {
+		b.document = strings.NewReplacer("StringEquals", operator, b.sa.Subject(), subject).Replace(b.role.TrustPolicy())
+		b.role.SetTrustPolicy(b.document)
+	}
+}
+
+// answering is a server that has one answer to everything.
+func answering(status int, body string) func(*broken) {
+	return func(b *broken) {
+		b.set(func(o *irsa.Options) {
+			o.HTTPClient = &http.Client{Transport: roundTripper(func(r *http.Request) (*http.Response, error) {
+				return &http.Response{
+					StatusCode: status, Status: fmt.Sprintf("%d %s", status, http.StatusText(status)), Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+					Header: http.Header{"Date": {time.Now().UTC().Format(http.TimeFormat)}}, Body: io.NopCloser(strings.NewReader(body)), Request: r,
+				}, nil
+			})}
+		})
+	}
+}
+
+type roundTripper func(*http.Request) (*http.Response, error)
+
+func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+type failingTokens struct{ err error }
+
+func (f failingTokens) Token(context.Context) (tokenfile.Token, error) {
+	return tokenfile.Token{}, f.err
+}
+
+// closedPort is the URL of a proxy that is not there.
+func closedPort(t *testing.T) *url.URL {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	require.NoError(t, listener.Close())
+	return &url.URL{Scheme: "http", Host: listener.Addr().String()}
+}
+
+func errorXML(code, message string) string {
+	return `<ErrorResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><Error><Type>Sender</Type><Code>` + code +
+		`</Code><Message>` + message + `</Message></Error><RequestId>c6104cbe-af31-11e0-8154-cbc7ccf896c7</RequestId></ErrorResponse>`
+}
+
+// ownClient lets the library make its own HTTP client, for that endpoint.
+func ownClient(endpoint string) func(*broken) {
+	return func(b *broken) { b.set(func(o *irsa.Options) { o.Endpoint, o.HTTPClient = endpoint, nil }) }
+}
+
+func TestEachBrokenSetUpLeadsToItsCure(t *testing.T) {
+	names := map[string]bool{}
+	for _, s := range setups() {
+		require.False(t, names[s.name], s.name)
+		names[s.name] = true
+		t.Run(s.name, func(t *testing.T) {
+			if s.sockets {
+				s.check(t)
+				return
+			}
+			synctest.Test(t, s.check)
+		})
+	}
+	files, err := filepath.Glob("testdata/setups/*.txt")
+	require.NoError(t, err)
+	for _, file := range files {
+		name := strings.TrimSuffix(filepath.Base(file), ".txt")
+		assert.True(t, names[name] || name == "permission", "%s is no set-up's", file)
+	}
+	assert.GreaterOrEqual(t, len(names), 35)
+}
+
+func (s setup) check(t *testing.T) {
+	k := irsatest.New(t, func(o *irsatest.Options) { o.Loopback, o.IssuerURL = s.sockets, issuerURL })
+	b := &broken{T: t, Cluster: k, sa: k.ServiceAccount("shop", "cart")}
+	b.role = k.Role("s3-writer", irsatest.Trust(b.sa))
+	b.pod = k.Pod(b.sa, b.role)
+	s.breaks(b)
+	b.pod.Setenv()
+	if !s.sockets {
+		t.Setenv("AWS_ENDPOINT_URL_STS", "") // the SDK's own endpoints lead to the kit
+	}
+	for _, variable := range b.environ {
+		name, value, _ := strings.Cut(variable, "=")
+		t.Setenv(name, value)
+	}
+	options := append([]func(*irsa.Options){func(o *irsa.Options) { o.HTTPClient = k.HTTPClient() }}, b.options...)
+
+	failure := failureOf(t, options...)
+	begin := time.Now()
+	report := irsa.Diagnose(t.Context(), options...)
+	assert.Less(t, time.Since(begin), 10*time.Second)
+	if b.document != "" {
+		report.CheckTrustPolicy([]byte(b.document))
+	}
+	s.requireLeadsToTheCure(t, failure, report)
+
+	text := textOf(failure, report)
+	requireNoSecret(t, text, b.pod.Token())
+	compare(t, s.name, "# "+s.broken+"\n\n"+b.constant(text))
+}
+
+func textOf(failure error, report *irsa.Report) string {
+	return "error:\n" + cmp.Or(errorText(failure), "none") + "\n\nreport:\n" + report.String()
+}
+
+// failureOf is what an application gets, if it fails.
+func failureOf(t *testing.T, options ...func(*irsa.Options)) error {
+	p, err := irsa.New(options...)
+	if err != nil {
+		return err
+	}
+	defer func() { assert.NoError(t, p.Close()) }()
+	_, err = p.Retrieve(t.Context())
+	return err
+}
+
+func errorText(err error) string {
+	if err == nil {
+		return ""
+	}
+	return err.Error()
+}
+
+func (s setup) requireLeadsToTheCure(t *testing.T, failure error, report *irsa.Report) {
+	t.Helper()
+	first, links := "", ""
+	for _, c := range report.Checks {
+		if c.Status == irsa.CheckFailed && first == "" {
+			first = c.Name
+		}
+		links += c.Link + "\n"
+		assert.NotEmpty(t, c.Detail, c.Name)
+		assert.NotContains(t, c.Detail+c.Cure, "\n")
+		if c.Status == irsa.CheckFailed || c.Status == irsa.CheckWarned {
+			assert.NotEmpty(t, c.Link+c.Cure, c.Name)
+		}
+		if c.Name == s.warned {
+			assert.Equal(t, irsa.CheckWarned, c.Status, c.Detail)
+		}
+	}
+	assert.Equal(t, s.first, first, "%s", report)
+	assert.Equal(t, s.first == "", report.OK())
+	if s.heading == "" {
+		assert.NoError(t, failure)
+		return
+	}
+	var e *irsa.Error
+	require.ErrorAs(t, failure, &e)
+	assert.True(t, strings.HasSuffix(e.Link, "#"+s.heading), "%s: %v", e.Link, failure)
+	assert.NotContains(t, failure.Error(), "\n")
+	if s.first != "trust-policy" {
+		assert.Contains(t, links, "#"+s.heading+"\n", "the report leads there too")
+	}
+}
+
+// constant replaces what differs between two runs.
+func (b *broken) constant(text string) string {
+	text = strings.ReplaceAll(text, b.pod.Name(), "cart-7d9c4b5f6d-x2x7k")
+	text = regexp.MustCompile(`/\S*/cart-7d9c4b5f6d-x2x7k`).ReplaceAllString(text, "/var/run/secrets")
+	for expression, constant := range map[string]string{
+		`127\.0\.0\.1:\d+(->127\.0\.0\.1:\d+)?`:    "127.0.0.1:PORT",
+		`next attempt at \S+`:                      "next attempt at TIME",
+		`20[2-9]\d-\d\d-\d\dT\d\d:\d\d:\d\dZ`:      "TIME", // of the real clock
+		`(23h59m|59m)\d+s|24h0m0s|1h0m0s|-1m[01]s`: "TIME", // which runs on
+		`user \d+ and group \d+`:                   "user UID and group GID",
+	} {
+		text = regexp.MustCompile(expression).ReplaceAllString(text, constant)
+	}
+	return text
+}
+
+// requireNoSecret looks for the token, each part of it, and keys.
+func requireNoSecret(t *testing.T, text, token string) {
+	t.Helper()
+	for _, part := range append(strings.Split(token, "."), "eyJ", "IQoJb3JpZ2lu", "wJalrXUtnFEMI", "AKIAIOSFODNN7EXAMPLE") {
+		if len(part) > 2 && !strings.Contains(part, "v3") {
+			require.NotContains(t, text, part)
+		}
+	}
+	require.NotRegexp(t, `ASIA[A-Z0-9]{16}`, text)
+}
+
+// compare checks a text against the file of that name.
+func compare(t *testing.T, name, text string) {
+	t.Helper()
+	file := filepath.Join("testdata", "setups", name+".txt")
+	if *update {
+		require.NoError(t, os.MkdirAll(filepath.Dir(file), 0o755))
+		require.NoError(t, os.WriteFile(file, []byte(text), 0o644))
+	}
+	want, err := os.ReadFile(file)
+	require.NoError(t, err)
+	assert.Equal(t, string(want), text)
+}
