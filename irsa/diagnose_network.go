@@ -31,7 +31,7 @@ func (d *diagnosis) network(ctx context.Context) {
 	p := ask(ctx, client, d.url)
 	p.mu.Lock() // a connection that came too late may still be traced
 	defer p.mu.Unlock()
-	d.nameResolution(p, proxyOf(client, d.url))
+	d.nameResolution(p, proxied(client, d.url))
 	d.connection(p)
 	d.tls(p)
 	d.answer(p)
@@ -50,26 +50,22 @@ func (d *diagnosis) httpClient() aws.HTTPClient {
 	}
 }
 
-// proxyOf names the proxy that a client takes to the URL, without its password; "" for
-// none.
-func proxyOf(client aws.HTTPClient, target string) string {
+// proxied says whether a client takes a proxy to the URL.
+func proxied(client aws.HTTPClient, target string) bool {
 	c, ok := client.(*http.Client)
 	if !ok {
-		return ""
+		return false
 	}
 	t, ok := c.Transport.(*http.Transport)
 	if !ok || t.Proxy == nil {
-		return ""
+		return false
 	}
 	u, err := url.Parse(target)
 	if err != nil {
-		return ""
+		return false
 	}
 	proxy, err := t.Proxy(&http.Request{URL: u})
-	if err != nil || proxy == nil {
-		return ""
-	}
-	return proxy.Redacted()
+	return err == nil && proxy != nil
 }
 
 // broken adds the failed check of a step that failed, or never ended; it says whether
@@ -88,11 +84,11 @@ func (d *diagnosis) broken(name string, s step, p *probe, hung hint) bool {
 	return true
 }
 
-func (d *diagnosis) nameResolution(p *probe, proxy string) {
+func (d *diagnosis) nameResolution(p *probe, proxied bool) {
 	hung := hint{headingNameResolution, "the cluster's DNS does not answer: check it, and the network policies for port 53"}
 	switch {
 	case d.broken(checkNameResolution, p.lookup, p, hung):
-	case p.lookup.begun && proxy != "":
+	case p.lookup.begun && proxied:
 		d.pass(checkNameResolution, "%s, the host of the proxy", p.host)
 	case p.lookup.begun:
 		d.pass(checkNameResolution, "%s", p.host)

@@ -71,7 +71,7 @@ func (e *Error) Error() string {
 		}
 	}
 	fact("role", e.RoleARN)
-	if e.Kind == ErrUnavailable && e.Code == "" { // which way did the request go?
+	if e.Is(ErrUnavailable) && e.Code == "" { // which way did the request go?
 		fact("region", e.Region)
 		fact("endpoint", e.Endpoint)
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log"
 	"log/slog"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -51,6 +52,28 @@ func ExampleNew_notConfigured() {
 	_, err := irsa.New()
 	fmt.Println(errors.Is(err, irsa.ErrNotConfigured))
 	// Output: true
+}
+
+// A pod whose role trusts another service account: the report says what is wrong, and
+// with the trust policy at hand, where.
+func ExampleDiagnose() {
+	k, pod := startPod()
+	defer k.Close()
+	role := k.Role("s3-writer", irsatest.Trust(k.ServiceAccount("shop", "search")))
+
+	report := irsa.Diagnose(context.Background(), pod.Options) // in a pod: irsa.Diagnose(ctx)
+	report.CheckTrustPolicy([]byte(role.TrustPolicy()))
+	for _, check := range report.Checks {
+		if check.Status == irsa.CheckFailed {
+			fmt.Println(check.Name)
+			fmt.Println(strings.ReplaceAll(check.Detail, k.Issuer.URL()[len("http://"):], "<issuer>"))
+		}
+	}
+	// Output:
+	// trust-policy
+	// statement 1: StringEquals on "<issuer>:sub" expects "system:serviceaccount:shop:search", found "system:serviceaccount:shop:cart" (another service account)
+	// exchange
+	// AccessDenied: Not authorized to perform sts:AssumeRoleWithWebIdentity (HTTP 403)
 }
 
 // A unit test can do with a mock of one method.

@@ -19,7 +19,13 @@ var (
 )
 
 // withoutScheme is how IAM names an issuer.
-func withoutScheme(issuer string) string { return strings.TrimPrefix(issuer, "https://") }
+func withoutScheme(issuer string) string {
+	_, name, found := strings.Cut(issuer, "://")
+	if !found {
+		return issuer
+	}
+	return name
+}
 
 // providerARN is the ARN that the token's OIDC provider has, or should have, in the
 // role's account.

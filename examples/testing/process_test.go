@@ -50,11 +50,10 @@ func TestTheShellScriptsRequestIsAnswered(t *testing.T) {
 	for _, match := range regexp.MustCompile(`--data-urlencode "?([^"\s]+)`).FindAllStringSubmatch(string(script), -1) {
 		name, value, inline := strings.Cut(os.ExpandEnv(match[1]), "=")
 		if !inline {
-			file := ""
-			name, file, _ = strings.Cut(name, "@")
+			parameter, file, _ := strings.Cut(name, "@")
 			raw, err := os.ReadFile(file)
 			require.NoError(t, err)
-			value = string(raw)
+			name, value = parameter, string(raw)
 		}
 		form.Set(name, value)
 	}
@@ -62,7 +61,7 @@ func TestTheShellScriptsRequestIsAnswered(t *testing.T) {
 
 	response, err := http.PostForm(os.Getenv("AWS_ENDPOINT_URL_STS"), form)
 	require.NoError(t, err)
-	defer response.Body.Close()
+	defer func() { _ = response.Body.Close() }()
 	var reply struct {
 		Subject string `xml:"AssumeRoleWithWebIdentityResult>SubjectFromWebIdentityToken"`
 	}

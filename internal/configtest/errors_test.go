@@ -1,0 +1,90 @@
+package configtest
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"net"
+	"net/http"
+	"os"
+	"testing"
+	"testing/synctest"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/sts/types"
+	"github.com/aws/smithy-go"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/irsakit/irsakit/irsa"
+	"github.com/irsakit/irsakit/irsa/irsatest"
+)
+
+// What an application that calls a service can tell of the cause, however the provider
+// came into its configuration.
+func TestTheKindAndTheCauseAreFoundThroughAServicesError(t *testing.T) {
+	as := func(target any) func(error) bool { return func(err error) bool { return errors.As(err, target) } }
+	is := func(target error) func(error) bool { return func(err error) bool { return errors.Is(err, target) } }
+	code := func(want string) func(error) bool {
+		return func(err error) bool {
+			var api smithy.APIError
+			return errors.As(err, &api) && api.ErrorCode() == want
+		}
+	}
+	for _, tt := range []struct {
+		name   string
+		breaks func(*irsatest.Cluster, *irsatest.Pod)
+		kind   error
+		cause  func(error) bool
+	}{
+		{"no token", func(_ *irsatest.Cluster, pod *irsatest.Pod) { pod.RemoveToken() }, irsa.ErrTokenFile, is(fs.ErrNotExist)},
+		{"an expired token", fault(irsatest.ExpiredToken), irsa.ErrTokenExpired, as(new(*types.ExpiredTokenException))},
+		{"a rejected token", fault(irsatest.Thumbprint), irsa.ErrTokenRejected, as(new(*types.InvalidIdentityTokenException))},
+		{"access denied", fault(irsatest.AccessDenied), irsa.ErrAccessDenied, code("AccessDenied")},
+		{"throttling", fault(irsatest.Throttling), irsa.ErrThrottled, code("Throttling")},
+		{"a region without STS", fault(irsatest.RegionDisabled), irsa.ErrInvalidRequest, as(new(*types.RegionDisabledException))},
+		{"a hang", fault(irsatest.Hang), irsa.ErrUnavailable, is(context.DeadlineExceeded)},
+		{"no connection", func(k *irsatest.Cluster, _ *irsatest.Pod) { k.STS.Down() }, irsa.ErrUnavailable, as(new(*net.OpError))},
+	} {
+		for _, way := range ways {
+			t.Run(tt.name+", "+way.name, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					k := irsatest.New(t)
+					sa := k.ServiceAccount("shop", "cart")
+					pod := k.Pod(sa, k.Role("s3-writer", irsatest.Trust(sa)))
+					tt.breaks(k, pod)
+					p, err := irsa.New(pod.Options)
+					require.NoError(t, err)
+					defer p.Close()
+					cfg, err := way.load(t.Context(), p)
+					require.NoError(t, err)
+
+					_, retrieved := cfg.Credentials.Retrieve(t.Context())
+					client := s3.NewFromConfig(cfg, func(o *s3.Options) {
+						o.Region, o.HTTPClient = pod.Region(), unreachable{}
+						o.Retryer = aws.NopRetryer{}
+					})
+					_, called := client.GetObject(t.Context(), &s3.GetObjectInput{Bucket: aws.String("receipts"), Key: aws.String("1")})
+					for _, err := range []error{retrieved, called} {
+						require.ErrorIs(t, err, tt.kind)
+						assert.True(t, tt.cause(err), err)
+						var failure *irsa.Error
+						require.ErrorAs(t, err, &failure)
+						assert.Equal(t, pod.RoleARN(), failure.RoleARN)
+						assert.NotEmpty(t, failure.Link)
+					}
+				})
+			})
+		}
+	}
+}
+
+func fault(f irsatest.Fault) func(*irsatest.Cluster, *irsatest.Pod) {
+	return func(k *irsatest.Cluster, _ *irsatest.Pod) { k.STS.Fail(f, -1) }
+}
+
+// unreachable is S3, which no request comes to without credentials.
+type unreachable struct{}
+
+func (unreachable) Do(*http.Request) (*http.Response, error) { return nil, os.ErrInvalid }
