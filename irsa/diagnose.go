@@ -158,8 +158,7 @@ func (d *diagnosis) request() *trustpolicy.Request {
 		Context: map[string][]string{
 			issuer + ":sub":         {e.Subject},
 			issuer + ":aud":         e.Audience,
-			"sts:RoleSessionName":   {d.provider.exchange.sessionName(d.token.Claims())},
-			"aws:FederatedProvider": {e.providerARN()},
+			"sts:RoleSessionName": {d.provider.exchange.sessionName(d.token.Claims())},
 		},
 	}
 }

@@ -301,6 +301,7 @@ func TestEachBrokenSetUpLeadsToItsCure(t *testing.T) {
 
 func (s setup) check(t *testing.T) {
 	k := irsatest.New(t, func(o *irsatest.Options) { o.Loopback, o.IssuerURL = s.sockets, issuerURL })
+	k.Issuer.SetAlgorithm(irsatest.ES256) // its keys are made faster than those of RS256
 	b := &broken{T: t, Cluster: k, sa: k.ServiceAccount("shop", "cart")}
 	b.role = k.Role("s3-writer", irsatest.Trust(b.sa))
 	b.pod = k.Pod(b.sa, b.role)

@@ -28,12 +28,37 @@ func parseActions(element string, value any) (actions, error) {
 	}
 	a := actions{element: element, written: written}
 	for _, action := range written {
-		if action != "*" && !actionForm.MatchString(action) {
-			return actions{}, fmt.Errorf("%q is not an action of STS, such as sts:AssumeRoleWithWebIdentity", action)
+		if err := checkAction(element, action); err != nil {
+			return actions{}, err
 		}
 		a.patterns = append(a.patterns, wild(strings.ToLower(action)))
 	}
 	return a, nil
+}
+
+// The actions that IAM takes in a trust policy: "AssumeRole policy may only specify STS
+// AssumeRole actions", and those that go with them.
+func assumeActions() []string {
+	return []string{
+		"sts:AssumeRole", "sts:AssumeRoleWithWebIdentity", "sts:AssumeRoleWithSAML",
+		"sts:TagSession", "sts:SetSourceIdentity", "sts:SetContext",
+	}
+}
+
+// checkAction refuses what IAM does not take. Whether it takes every wildcard is not
+// documented.
+func checkAction(element, action string) error {
+	switch {
+	case action == "*":
+		return nil
+	case !actionForm.MatchString(action):
+		return fmt.Errorf("%q is not an action of STS, such as sts:AssumeRoleWithWebIdentity", action)
+	}
+	p := wild(strings.ToLower(action))
+	if element == "Action" && !slices.ContainsFunc(assumeActions(), func(known string) bool { return p.matches(strings.ToLower(known)) }) {
+		return fmt.Errorf("%q is not an action that a trust policy can have%s", action, suggestion(action, assumeActions()))
+	}
+	return nil
 }
 
 // match says whether the action that is asked for is one of them.

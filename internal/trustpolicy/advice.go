@@ -59,9 +59,10 @@ func (c condition) valueAdvice(expected []value, found string) string {
 func absentAdvice(key string, in circumstances) string {
 	issuer, claim := cutClaim(key)
 	bare := strings.TrimSuffix(strings.TrimPrefix(issuer, "https://"), "/")
-	another := ""
+	another, same := "", false
 	for _, small := range slices.Sorted(maps.Keys(in)) {
 		other, otherClaim := cutClaim(in[small].key)
+		same = same || strings.EqualFold(bare, other) && strings.Contains(other, ".")
 		switch {
 		case !strings.EqualFold(claim, otherClaim) || !strings.Contains(other, ".") || !strings.Contains(issuer, "."):
 			continue // such as aws:PrincipalArn
@@ -72,8 +73,15 @@ func absentAdvice(key string, in circumstances) string {
 		}
 		another = fmt.Sprintf("another issuer: the request has %q", in[small].key)
 	}
+	if same && another == "" && !slices.ContainsFunc(Claims(), func(known string) bool { return strings.EqualFold(known, claim) }) {
+		return "AWS shows a trust policy the claims " + strings.Join(Claims(), ", ") + " of a token only"
+	}
 	return another
 }
+
+// Claims are those of a web identity token that conditions can be about.
+// https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_iam-condition-keys.html#condition-keys-wif
+func Claims() []string { return []string{"sub", "aud", "amr"} }
 
 // cutClaim splits the condition key of an identity provider.
 func cutClaim(key string) (issuer, claim string) {

@@ -19,6 +19,7 @@ func condition(operator, key, expected, found, advice string) trustpolicy.Mismat
 }
 
 func TestMistakesInConditions(t *testing.T) {
+	const claimsOnly = "AWS shows a trust policy the claims sub, aud, amr of a token only"
 	for _, tt := range []struct {
 		name string
 		want trustpolicy.Mismatch // from which the policy is made
@@ -50,7 +51,9 @@ func TestMistakesInConditions(t *testing.T) {
 		{"a key with https:// and a slash", condition("StringEquals", "https://"+issuer+"/:sub", cart, "", "leave out https://")},
 		{"a key with a slash at the end", condition("StringEquals", issuer+"/:sub", cart, "", "leave out the slash at the end of the issuer")},
 		{"a key of another issuer", condition("StringEquals", otherIssuer+":sub", cart, "", `another issuer: the request has "`+sub+`"`)},
-		{"a key of a misspelt claim", condition("StringEquals", issuer+":subject", cart, "", "")},
+		{"a key of a misspelt claim", condition("StringEquals", issuer+":subject", cart, "", claimsOnly)},
+		{"a key of a claim that AWS does not show", condition("StringEquals", issuer+":jti", "1", "", claimsOnly)},
+		{"a key of a claim that this token lacks", condition("ForAnyValue:StringEquals", issuer+":amr", "1", "", "")},
 		{"a key without a claim of the request", condition("StringLike", "aws:PrincipalTag/team", "*", "", "")},
 		{"a key that only Bool is about", condition("Bool", "aws:MultiFactorAuthPresent", "true", "", "")},
 		{"a variable without a value", condition("StringLike", sub, "${aws:username}", cart, "${aws:username} is not in the request")},

@@ -173,11 +173,11 @@ func (c condition) combine(found []string, values []value) verdict {
 		all, some = min(all, v), max(some, v)
 	}
 	switch {
-	case c.operator.set == forAllValues && empty(found):
-		return max(all, unknown)
+	case c.operator.set != "" && empty(found): // as if there were no key
+		return c.absence()
 	case c.operator.set == forAllValues:
 		return all
-	case c.operator.set == forAnyValue && empty(found), c.operator.set == "" && len(found) > 1:
+	case c.operator.set == "" && len(found) > 1:
 		return min(some, unknown)
 	default:
 		return some

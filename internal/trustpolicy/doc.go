@@ -24,7 +24,6 @@
 //
 // Where the documents leave a case open, it counts against the request: an Allow
 // does not match and a Deny does. Such are an operator for one value that meets
-// several, a policy variable without a value, an empty string where a set is
-// expected, ForAnyValue with IfExists and no key, and a value of the request that
-// is not of the operator's type.
+// several, a policy variable without a value, ForAnyValue with IfExists and no key,
+// and a value of the request that is not of the operator's type.
 package trustpolicy

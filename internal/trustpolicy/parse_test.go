@@ -114,6 +114,9 @@ func TestParseSaysWhereADocumentIsWrong(t *testing.T) {
 		{"an action that is null", `{"Statement":{"Effect":"Allow","Principal":"*","Action":[null]}}`, "statement 1, Action: it is null, not a string"},
 		{"an action of another service", `{"Statement":{"Effect":"Allow","Principal":"*","Action":"s3:GetObject"}}`, `statement 1, Action: "s3:GetObject" is not an action of STS, such as sts:AssumeRoleWithWebIdentity`},
 		{"an action of all services", `{"Statement":{"Effect":"Allow","Principal":"*","Action":"*:AssumeRole"}}`, `statement 1, Action: "*:AssumeRole" is not an action of STS`},
+		{"a misspelt action", `{"Statement":{"Effect":"Allow","Principal":"*","Action":"sts:AssumeRoleWithWebIdentitiy"}}`, `statement 1, Action: "sts:AssumeRoleWithWebIdentitiy" is not an action that a trust policy can have: is it sts:AssumeRoleWithWebIdentity?`},
+		{"an action of STS that assumes nothing", `{"Statement":{"Effect":"Allow","Principal":"*","Action":"sts:GetCallerIdentity"}}`, `"sts:GetCallerIdentity" is not an action that a trust policy can have`},
+		{"a wildcard that stands for none", `{"Statement":{"Effect":"Allow","Principal":"*","Action":"sts:Get*"}}`, `"sts:Get*" is not an action that a trust policy can have`},
 		{"an action with white space", `{"Statement":{"Effect":"Allow","Principal":"*","Action":"sts:AssumeRole "}}`, `statement 1, Action: "sts:AssumeRole " is not an action of STS`},
 		{"actions and all but some", document(`"NotAction":"sts:TagSession"`), "statement 1, NotAction: a statement has Action or NotAction, not both"},
 

@@ -63,6 +63,17 @@ func parse(document []byte) (*Policy, error) {
 	return parseStatements(body, version)
 }
 
+// Keys returns the condition keys that the policy names, as written.
+func (p *Policy) Keys() []string {
+	var out []string
+	for _, s := range p.statements {
+		for _, c := range s.conditions {
+			out = append(out, c.key)
+		}
+	}
+	return out
+}
+
 // parseHead returns the version of the language that the document is in.
 func parseHead(fields object) (string, error) {
 	version := version2008 // where there is none

@@ -119,7 +119,7 @@ func TestAConditionThatAnAllowTakesForTrueADenyTakesForTrue(t *testing.T) {
 }
 
 func TestNoPolicyAllowsAnActionThatItDoesNotName(t *testing.T) {
-	all := []string{assumeRole, withWebIdentity, tagSession, "sts:AssumeRoleWithSAML", "sts:SetSourceIdentity", "sts:GetCallerIdentity"}
+	all := []string{assumeRole, withWebIdentity, tagSession, "sts:AssumeRoleWithSAML", "sts:SetSourceIdentity", "sts:SetContext"}
 	rnd := random()
 	for range draws {
 		named := map[string]bool{}

@@ -8,7 +8,7 @@ import (
 
 // answer makes the reply to a call, and what its record says.
 func (s *STS) answer(ctx context.Context, q query, v visit) outcome {
-	if out := s.faultyReply(v.fault); out != nil {
+	if out := faultyReply(v.fault, q); out != nil {
 		return *out
 	}
 	if q.action == "" && q.request.Method == http.MethodGet {
@@ -53,8 +53,8 @@ func (r *refusal) outcome() outcome {
 }
 
 // faultyReply is the reply of a fault that needs no good one; nil for other faults.
-func (s *STS) faultyReply(f Fault) *outcome {
-	if r := f.refusal(s.cluster); r != nil {
+func faultyReply(f Fault, q query) *outcome {
+	if r := f.refusal(q); r != nil {
 		out := r.because("the fault %s", f).outcome()
 		return &out
 	}

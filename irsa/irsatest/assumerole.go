@@ -2,6 +2,7 @@ package irsatest
 
 import (
 	"encoding/xml"
+	"maps"
 	"time"
 
 	"github.com/irsakit/irsakit/internal/trustpolicy"
@@ -39,7 +40,7 @@ func (s *STS) assumeRole(q query, v visit, caller *session) (*assumeRoleResult, 
 		return nil, r
 	}
 	who := trustpolicy.Principal{ARN: caller.role.arn, Session: caller.user().ARN}
-	action, reason := role.trusts(who, asked.contextFrom(caller), asked.actions("sts:AssumeRole"))
+	action, reason := role.trusts(who, q.contextFrom(asked, caller), asked.actions("sts:AssumeRole"))
 	if action != "" {
 		return nil, notAuthorized(who.Session, action, roleARN).because("%s", reason)
 	}
@@ -91,9 +92,12 @@ func (q query) sessionFrom(caller *session, role *Role) (*session, *refusal) {
 }
 
 // contextFrom is what the conditions of a trust policy see of a session that caller
-// asks for.
-func (s *session) contextFrom(caller *session) map[string][]string {
-	out := s.context()
+// asks for. A web identity's own keys are there for the first role that it assumes.
+// https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_iam-condition-keys.html#cross-condition-keys-wif
+func (q query) contextFrom(asked, caller *session) map[string][]string {
+	out := q.requestContext()
+	maps.Copy(out, asked.context())
+	maps.Copy(out, caller.claims)
 	out["aws:PrincipalArn"] = []string{caller.role.arn}
 	out["aws:PrincipalAccount"] = []string{caller.role.account}
 	out["aws:PrincipalType"] = []string{"AssumedRole"}

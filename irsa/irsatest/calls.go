@@ -3,7 +3,6 @@ package irsatest
 import (
 	"crypto/sha256"
 	"encoding/hex"
-	"net/http"
 	"strconv"
 	"time"
 )
@@ -71,22 +70,6 @@ func (s *STS) finish(call *Call, o outcome) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	call.Err, call.Reason, call.Caller = o.code, o.reason, o.caller
-}
-
-// refuse reports whether the STS is down, and records the call if it is.
-func (s *STS) refuse(r *http.Request) bool {
-	s.mu.Lock()
-	down := s.down
-	s.mu.Unlock()
-	if !down {
-		return false
-	}
-	call := readQuery(r).call()
-	call.Err = callRefused
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.calls = append(s.calls, call)
-	return true
 }
 
 // call makes the record of a request.

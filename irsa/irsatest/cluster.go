@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
-	"strings"
 	"sync"
 	"testing"
 )
@@ -58,10 +57,11 @@ type Cluster struct {
 	kubelets   kubelets
 	close      func() error
 
-	mu        sync.Mutex
-	roles     map[string]*Role // by ARN
-	issuers   []*Issuer
-	providers map[provider][]string // client IDs
+	mu         sync.Mutex
+	roles      map[string]*Role // by ARN
+	issuers    []*Issuer
+	podRegions []string
+	providers  map[provider][]string // client IDs
 }
 
 // New makes a Cluster that ends with the test. It works in memory, unless
@@ -158,7 +158,7 @@ func (k *Cluster) begin(issuerBase, issuerURL string) {
 // inMemory makes the Cluster work without a socket.
 func (k *Cluster) inMemory(issuerURL string) {
 	k.transport = memory{k}
-	k.begin("https://oidc.eks."+k.region+"."+dnsSuffix(k.region)+"/id/", issuerURL)
+	k.begin("https://oidc.eks."+k.region+"."+dnsSuffixes(k.region)[0]+"/id/", issuerURL)
 	k.close = sync.OnceValue(func() error {
 		k.kubelets.stop()
 		k.STS.end()
@@ -206,8 +206,8 @@ func (k *Cluster) listen(temporary, issuerURL string) error {
 func (k *Cluster) Close() error { return k.close() }
 
 // HTTPClient returns a new client that reaches this Cluster and nothing else:
-// in memory every host name that begins with "sts." or "sts-fips." and the
-// issuer's, on loopback the two servers. Any other host is an error as of DNS.
+// in memory the names of STS in the Cluster's partition and the issuers', on loopback
+// the two servers. Any other host is an error as of DNS.
 func (k *Cluster) HTTPClient() *http.Client {
 	return &http.Client{Transport: k.transport}
 }
@@ -231,25 +231,4 @@ func (k *Cluster) report(err error) {
 		k.check(err)
 	}
 	k.tb.Errorf("irsatest: %v", err)
-}
-
-// partition is the first field of the ARNs of a region.
-// https://docs.aws.amazon.com/IAM/latest/UserGuide/reference-arns.html
-func partition(region string) string {
-	switch {
-	case strings.HasPrefix(region, "cn-"):
-		return "aws-cn"
-	case strings.HasPrefix(region, "us-gov-"):
-		return "aws-us-gov"
-	default:
-		return "aws"
-	}
-}
-
-// dnsSuffix is the domain of a region's service endpoints.
-func dnsSuffix(region string) string {
-	if partition(region) == "aws-cn" {
-		return "amazonaws.com.cn"
-	}
-	return "amazonaws.com"
 }

@@ -9,7 +9,9 @@ import (
 // Fault is a way for the STS to fail: see [STS.Fail].
 type Fault string
 
-// Faults that AWS answers with an error.
+// Faults that AWS answers with an error. IDPCommunicationError, IDPRejectedClaim,
+// VerificationKey and Thumbprint are of AssumeRoleWithWebIdentity; other actions are
+// answered so too.
 const (
 	// Throttling is 400 Throttling, "Rate exceeded".
 	Throttling Fault = "Throttling"
@@ -103,7 +105,15 @@ func (f *faults) next() Fault {
 // refusal is the error that AWS answers, or nil if the fault is of another kind.
 // The codes and statuses are those of the STS API reference, actions
 // AssumeRoleWithWebIdentity and Common Errors; so are the texts, unless noted.
-func (f Fault) refusal(k *Cluster) *refusal {
+func (f Fault) refusal(q query) *refusal {
+	if q.action == assumeRole {
+		switch f {
+		case AccessDenied:
+			return notAuthorized("arn:"+partition(q.cluster.region)+":iam::"+q.cluster.accountID+":root", "sts:AssumeRole", q.form.Get("RoleArn"))
+		case ExpiredToken:
+			return expiredSession()
+		}
+	}
 	switch f {
 	case Throttling:
 		return &refusal{status: http.StatusBadRequest, code: "Throttling", message: "Rate exceeded"}
@@ -124,7 +134,7 @@ func (f Fault) refusal(k *Cluster) *refusal {
 	case IDPRejectedClaim:
 		return forbidden("IDPRejectedClaim", "The identity provider (IdP) reported that authentication failed. This might be because the claim is invalid.")
 	case RegionDisabled: // known only from public reports
-		return forbidden("RegionDisabledException", "STS is not activated in this region for account:"+k.accountID+
+		return forbidden("RegionDisabledException", "STS is not activated in this region for account:"+q.cluster.accountID+
 			". Your account administrator can activate STS in this region using the IAM Console.")
 	}
 	return nil

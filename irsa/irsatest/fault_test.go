@@ -315,7 +315,7 @@ func TestTheClockSkewIsInDateAndExpiration(t *testing.T) {
 				require.NoError(t, err)
 				assert.Equal(t, clock.Add(time.Hour).Truncate(time.Second).UTC(), out.Credentials.Expiration.UTC())
 
-				res := post(t, w, "https://sts.cn-north-1.amazonaws.com.cn/")
+				res := post(t, w, "https://sts.eu-central-1.amazonaws.com/")
 				assert.Equal(t, clock.UTC().Format(http.TimeFormat), res.Header.Get("Date"), "refusals carry it too")
 				readAll(t, res)
 			})
@@ -423,6 +423,11 @@ func TestAMisuseOfAStartedClusterPanics(t *testing.T) {
 	assert.PanicsWithError(t, `irsatest: "1" is not an AWS account ID: it has twelve digits`, func() { w.Role("a", irsatest.InAccount("1")) })
 	assert.PanicsWithError(t, `irsatest: "1" is not an AWS account ID: it has twelve digits`, func() { w.RegisterIssuer("1", w.Issuer) })
 	assert.PanicsWithError(t, "irsatest: role a: the maximum session duration is 1 to 12 hours, not 15m0s", func() { w.Role("a", irsatest.MaxSessionDuration(15*time.Minute)) })
+	assert.PanicsWithError(t, "irsatest: role arn:aws:iam::111122223333:role/a: trustpolicy: it is not JSON: unexpected end of JSON input", func() { w.Role("a", irsatest.TrustPolicy("")) })
+	for _, key := range []string{"aws:PrincipalOrgID", "aws:SourceIp", "sts:Duration", "AWS:currenttime"} {
+		policy := strings.Replace(w.role.TrustPolicy(), `"StringEquals": {`, `"StringEquals": {"`+key+`": "a",`, 1)
+		assert.PanicsWithError(t, `irsatest: role `+w.role.ARN()+`: the kit does not know the condition key "`+key+`": see TrustPolicy`, func() { w.role.SetTrustPolicy(policy) })
+	}
 	assert.PanicsWithError(t, "irsatest: role a: either Trust or TrustPolicy", func() { w.Role("a", irsatest.Trust(w.sa), irsatest.TrustPolicy(w.role.TrustPolicy())) })
 	assert.PanicsWithError(t, "irsatest: an OIDC provider has 100 client IDs at most, not 101", func() { w.RegisterIssuer("111122223333", w.Issuer, make([]string, 101)...) })
 	assert.PanicsWithError(t, `irsatest: "HS256" is not an Algorithm of this package`, func() { w.Issuer.SetAlgorithm("HS256") })

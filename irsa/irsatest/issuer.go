@@ -76,11 +76,10 @@ func (i *Issuer) RotateKeys() {
 // refused from now on.
 func (i *Issuer) RetireKeys() {
 	i.mu.Lock()
+	defer i.mu.Unlock()
 	if n := len(i.keys); n > 0 {
 		i.keys = slices.Clone(i.keys[n-1:])
 	}
-	i.mu.Unlock()
-	i.cluster.STS.forgetKeys(i.url)
 }
 
 // SetAlgorithm decides how the keys to come sign: those that [Issuer.RotateKeys]

@@ -140,17 +140,27 @@ func TestATokenIsRequestedWithAnyLifeAudienceClockAndClaim(t *testing.T) {
 	})
 }
 
-func TestATrustPolicySeesTheTokensClaims(t *testing.T) {
+func TestATrustPolicySeesTheTokensClaimsThatAWSShowsIt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := inMemory(t)
-		w.role.SetTrustPolicy(strings.Replace(w.role.TrustPolicy(), `"StringEquals": {`, `"StringEquals": {
-			"`+strings.TrimPrefix(w.Issuer.URL(), "https://")+`:email": "cart@shop.example",
-			"sts:RoleSessionName": "session",`, 1))
+		policy := w.role.TrustPolicy()
+		expect := func(claim, value string) {
+			w.role.SetTrustPolicy(strings.Replace(policy, `"StringEquals": {`, `"StringEquals": {
+				"`+strings.TrimPrefix(w.Issuer.URL(), "https://")+`:`+claim+`": "`+value+`",
+				"sts:RoleSessionName": "session",`, 1))
+		}
+		expect("amr", "pod")
 		_, err := w.assume(t.Context())
 		requireRefusal(t, err, "AccessDenied", 403)
-		assert.Contains(t, w.STS.Calls()[0].Reason, ":email")
-		w.pod.Rotate(irsatest.Claim("email", "cart@shop.example"))
+		assert.Contains(t, w.STS.Calls()[0].Reason, ":amr")
+		w.pod.Rotate(irsatest.Claim("amr", "pod"))
 		_, err = w.assume(t.Context())
 		require.NoError(t, err)
+
+		expect("email", "cart@shop.example")
+		w.pod.Rotate(irsatest.Claim("email", "cart@shop.example"))
+		_, err = w.assume(t.Context())
+		requireRefusal(t, err, "AccessDenied", 403)
+		assert.Contains(t, w.STS.Calls()[2].Reason, "AWS shows a trust policy the claims sub, aud, amr of a token only")
 	})
 }

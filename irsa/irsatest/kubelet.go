@@ -5,6 +5,10 @@ import (
 	"time"
 )
 
+// kubeletSync is how often a kubelet looks after a pod, about
+// (pkg/kubelet/kubelet.go, syncFrequency).
+const kubeletSync = time.Minute
+
 // kubelets rotate the tokens of the pods that ask for it: a goroutine for each pod,
 // which ends when the Cluster is closed.
 type kubelets struct {
@@ -13,25 +17,43 @@ type kubelets struct {
 	running sync.WaitGroup
 }
 
-// start rotates the pod's token whenever 80 % of its life have passed
-// (pkg/kubelet/token/token_manager.go, requiresRefresh).
+// start rotates the pod's token whenever it is time.
 func (k *kubelets) start(p *Pod) {
-	period := p.opts.TokenLife * 8 / 10
 	k.running.Go(func() {
-		ticker := time.NewTicker(period)
-		defer ticker.Stop()
+		timer := time.NewTimer(p.untilLook())
+		defer timer.Stop()
 		for {
 			select {
-			case <-ticker.C:
+			case <-timer.C:
+			case <-k.done:
+				return
+			}
+			if !time.Now().Before(p.renewal()) { // it may have been rotated by hand
 				if err := p.rotate(); err != nil {
 					p.cluster.report(err)
 					return
 				}
-			case <-k.done:
-				return
 			}
+			timer.Reset(p.untilLook())
 		}
 	})
+}
+
+// untilLook is when the kubelet looks after the pod next.
+func (p *Pod) untilLook() time.Duration {
+	until := time.Until(p.renewal())
+	if until <= 0 { // it could not renew the token
+		return kubeletSync
+	}
+	return min(until, kubeletSync)
+}
+
+// renewal is when the kubelet renews the pod's present token
+// (pkg/kubelet/token/token_manager.go, requiresRefresh); at once, if it is broken.
+func (p *Pod) renewal() time.Time {
+	token := peek(p.Token())
+	issued := token.time("iat")
+	return issued.Add(min(token.time("exp").Sub(issued)*8/10, 24*time.Hour))
 }
 
 // stop ends the rotations and waits for them.

@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -44,10 +45,48 @@ func TestTheKubeletRotatesWhen80PercentOfTheLifeHavePassed(t *testing.T) {
 		synctest.Wait()
 		assert.Equal(t, before, onDisk(t, pod), "the node is cut off")
 		pod.Thaw()
-		time.Sleep(8 * time.Minute)
+		time.Sleep(time.Minute)
 		synctest.Wait()
 		assert.NotEqual(t, before, onDisk(t, pod))
 	})
+}
+
+func TestTheKubeletGoesByThePresentToken(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := inMemory(t)
+		pod := w.Pod(w.sa, w.role, autoRotate) // of a day
+		renewedAfter := func() time.Duration {
+			before, begin := pod.Token(), time.Now()
+			for pod.Token() == before {
+				time.Sleep(time.Second)
+				synctest.Wait()
+			}
+			return time.Since(begin)
+		}
+		pod.Rotate(func(o *irsatest.TokenOptions) { o.Life = 10 * time.Minute })
+		assert.InDelta(t, 8*time.Minute, renewedAfter(), float64(time.Minute))
+		time.Sleep(19 * time.Hour)
+		pod.Rotate() // by hand, just before it is time
+		assert.Greater(t, renewedAfter(), 19*time.Hour)
+		pod.Rotate(irsatest.Expired)
+		assert.LessOrEqual(t, renewedAfter(), time.Minute)
+		pod.Write([]byte("no token"))
+		assert.LessOrEqual(t, renewedAfter(), time.Minute)
+		pod.Rotate(func(o *irsatest.TokenOptions) { o.Life = 365 * 24 * time.Hour })
+		assert.InDelta(t, 24*time.Hour, renewedAfter(), float64(time.Minute))
+	})
+}
+
+func TestCloseEndsTheAutomaticRotationsOnLoopbackToo(t *testing.T) {
+	k, err := irsatest.Start()
+	require.NoError(t, err)
+	sa := k.ServiceAccount("shop", "cart")
+	for range 20 {
+		k.Pod(sa, k.Role("s3-writer"), autoRotate, func(o *irsatest.PodOptions) { o.TokenLife = time.Second })
+	}
+	require.NoError(t, k.Close())
+	stacks := make([]byte, 1<<20)
+	assert.NotContains(t, string(stacks[:runtime.Stack(stacks, true)]), "(*kubelets).start")
 }
 
 func TestCloseEndsTheAutomaticRotations(t *testing.T) {
@@ -94,7 +133,11 @@ func TestAFrozenPodKeepsWhatItHas(t *testing.T) {
 	w.pod.Write([]byte("raw"))
 	w.pod.RemoveToken()
 	w.pod.Truncate(3)
+	w.pod.Chmod(0o600)
 	assert.Equal(t, before, onDisk(t, w.pod))
+	info, err := os.Stat(w.pod.TokenFile())
+	require.NoError(t, err)
+	assert.Equal(t, fs.FileMode(0o644), info.Mode().Perm())
 	assert.Equal(t, before, w.pod.Token())
 	w.pod.Thaw()
 	w.pod.Rotate()
@@ -112,6 +155,11 @@ func TestASubPathMountNeverChanges(t *testing.T) {
 	info, err := os.Lstat(pod.TokenFile())
 	require.NoError(t, err)
 	assert.True(t, info.Mode().IsRegular(), "a file, not a link")
+	pod.Rotate()
+	pod.Chmod(0o640)
+	info, err = os.Lstat(pod.TokenFile())
+	require.NoError(t, err)
+	assert.Equal(t, fs.FileMode(0o640), info.Mode().Perm())
 	assert.Contains(t, pod.Environ(), "AWS_WEB_IDENTITY_TOKEN_FILE="+pod.TokenFile())
 }
 

@@ -1,9 +1,11 @@
 package irsatest
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -57,6 +59,7 @@ func (q query) checkParameters() *refusal {
 	if n := len(q.list("Tags", ".Key")); n > 50 {
 		v.add(q, "Tags", "have length less than or equal to 50")
 	}
+	v.checkTags(q)
 	if n := len(q.list("PolicyArns", ".arn")); n > 10 {
 		v.add(q, "PolicyArns", "have length less than or equal to 10")
 	}
@@ -66,7 +69,27 @@ func (q query) checkParameters() *refusal {
 	if fields := strings.SplitN(q.form.Get("RoleArn"), ":", 6); len(fields) != 6 || fields[0] != "arn" {
 		return invalid("Request ARN is invalid")
 	}
+	if r := q.checkTagKeys(); r != nil {
+		return r
+	}
 	return q.checkSessionPolicies()
+}
+
+// checkTagKeys refuses what IAM reserves, and keys that differ by case only.
+// https://docs.aws.amazon.com/IAM/latest/UserGuide/id_session-tags.html#id_session-tags_know
+func (q query) checkTagKeys() *refusal {
+	seen := map[string]bool{}
+	for _, key := range q.list("Tags", ".Key") {
+		small := strings.ToLower(key)
+		switch {
+		case strings.HasPrefix(small, "aws:"): // the text is the kit's own
+			return invalid("The tag key " + key + " has the reserved prefix aws:.")
+		case seen[small]: // the text is that of IAM's tags
+			return invalid("Duplicate tag keys found. Please note that Tag keys are case insensitive.")
+		}
+		seen[small] = true
+	}
+	return nil
 }
 
 func (v *violations) check(q query, key string, c constraint) {
@@ -83,6 +106,17 @@ func (v *violations) check(q query, key string, c constraint) {
 	}
 	if c.pattern != "" && !regexp.MustCompile(`^(?:`+c.pattern+`)$`).MatchString(value) {
 		v.add(q, key, "satisfy regular expression pattern: "+c.pattern)
+	}
+}
+
+// checkTags refuses keys and values of tags that are too long or have other characters
+// than IAM takes. https://docs.aws.amazon.com/STS/latest/APIReference/API_Tag.html
+func (v *violations) checkTags(q query) {
+	const key, value = `[\p{L}\p{Z}\p{N}_.:/=+\-@]+`, `[\p{L}\p{Z}\p{N}_.:/=+\-@]*`
+	for n := range q.list("Tags", ".Key") {
+		member := "Tags.member." + strconv.Itoa(n+1)
+		v.check(q, member+".Key", constraint{required: true, least: 1, most: 128, pattern: key})
+		v.check(q, member+".Value", constraint{required: true, most: 256, pattern: value})
 	}
 }
 
@@ -123,14 +157,36 @@ func checkSessionPolicy(document string) *refusal {
 	var policy struct {
 		Version   string
 		ID        string `json:"Id"`
-		Statement json.RawMessage
+		Statement *statements
 	}
 	decoder := json.NewDecoder(strings.NewReader(document))
 	decoder.DisallowUnknownFields()
-	if err := decoder.Decode(&policy); err != nil || len(policy.Statement) == 0 {
+	err := decoder.Decode(&policy)
+	switch {
+	case err != nil:
 		return malformedPolicy("Syntax errors in policy.").because("%v", err)
+	case policy.Version != "" && policy.Version != "2012-10-17" && policy.Version != "2008-10-17":
+		return malformedPolicy("The policy must contain a valid version string")
+	case policy.Statement == nil:
+		return malformedPolicy("Syntax errors in policy.").because("it has no Statement")
+	}
+	for _, s := range *policy.Statement {
+		if s.Effect != "Allow" && s.Effect != "Deny" {
+			return malformedPolicy("Syntax errors in policy.").because("the Effect %q is neither Allow nor Deny", s.Effect)
+		}
 	}
 	return nil
+}
+
+// statements of a session policy: one or several.
+type statements []struct{ Effect string }
+
+func (s *statements) UnmarshalJSON(b []byte) error {
+	type several statements // without this method
+	if bytes.HasPrefix(b, []byte("{")) {
+		b = slices.Concat([]byte("["), b, []byte("]"))
+	}
+	return json.Unmarshal(b, (*several)(s))
 }
 
 // packedPolicySize is how much of STS's limit the session policies and tags take,

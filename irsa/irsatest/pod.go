@@ -33,8 +33,9 @@ type PodOptions struct {
 	// Region is the AWS region in the pod's environment: the Cluster's if empty.
 	Region string
 
-	// AutoRotate has the kubelet write a new token when 80 % of the old one's life
-	// have passed, until the Cluster is closed: see Pod.Freeze.
+	// AutoRotate has the kubelet write a new token when 80 % of the present one's
+	// life have passed, or after 24 hours, until the Cluster is closed. A minute
+	// later it tries again where it could not: see Pod.Freeze.
 	AutoRotate bool
 
 	// SubPath mounts the token file by itself, as a volumeMount with a subPath does:
@@ -82,6 +83,9 @@ func (k *Cluster) Pod(sa *ServiceAccount, role *Role, optFns ...func(*PodOptions
 		name: name, uid: uuid(),
 		node: reference{Name: "ip-192-168-0-1." + o.Region + ".compute.internal", UID: uuid()},
 	}
+	k.mu.Lock()
+	k.podRegions = append(k.podRegions, o.Region)
+	k.mu.Unlock()
 	v, err := newVolume(filepath.Join(k.dir, name, "eks.amazonaws.com", "serviceaccount"))
 	k.check(err)
 	p.volume = v
@@ -174,7 +178,14 @@ func (p *Pod) RemoveToken() { p.cluster.check(p.change("", p.volume.remove)) }
 func (p *Pod) Chmod(mode os.FileMode) {
 	p.writing.Lock()
 	defer p.writing.Unlock()
-	if err := p.volume.chmod(mode); err != nil {
+	if p.frozen {
+		return
+	}
+	err := p.volume.chmod(mode)
+	if err == nil && p.subPath != "" {
+		err = os.Chmod(p.subPath, mode)
+	}
+	if err != nil {
 		p.cluster.check(fmt.Errorf("changing the mode of the token of pod %s: %w", p.name, err))
 	}
 }
@@ -183,7 +194,8 @@ func (p *Pod) Chmod(mode os.FileMode) {
 // volume, neither by the kubelet nor by methods of Pod, until [Pod.Thaw].
 func (p *Pod) Freeze() { p.freeze(true) }
 
-// Thaw ends Freeze. The next rotation writes a new token.
+// Thaw ends Freeze. The next rotation writes a new token, with AutoRotate within a
+// minute if it is overdue.
 func (p *Pod) Thaw() { p.freeze(false) }
 
 func (p *Pod) freeze(frozen bool) {

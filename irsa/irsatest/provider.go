@@ -74,13 +74,6 @@ func (s *STS) verifier(ctx context.Context, issuer string) (*oidc.IDTokenVerifie
 	return fresh, nil
 }
 
-// forgetKeys lets the issuer be discovered anew.
-func (s *STS) forgetKeys(issuer string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	delete(s.verifiers, issuer)
-}
-
 // supportedAlgorithms are those of IAM's OIDC providers.
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_providers_create_oidc.html
 func supportedAlgorithms() []string {

@@ -27,6 +27,8 @@ const maxForm = 256 << 10
 
 // A query is one request in the Query protocol, by GET or POST.
 type query struct {
+	cluster  *Cluster
+	region   string // whose STS is asked
 	request  *http.Request
 	body     []byte
 	form     url.Values
@@ -35,17 +37,29 @@ type query struct {
 }
 
 // readQuery reads a request. What cannot be read is missing, and refused later.
-func readQuery(r *http.Request) query {
-	q := query{request: r}
+func (k *Cluster) readQuery(r *http.Request) query {
+	q := query{cluster: k, request: r}
 	if r.Body != nil {
 		q.body, _ = io.ReadAll(io.LimitReader(r.Body, maxForm)) // what is cut off is refused as broken
 		r.Body = io.NopCloser(bytes.NewReader(q.body))
+	}
+	q.region = k.region
+	if region, ok := k.stsRegion(r.Host); ok {
+		q.region = region
+	} else if found, refused := readSignature(r); refused == nil { // on loopback
+		q.region = found.region
 	}
 	_ = r.ParseForm() // keeps what it could parse
 	q.form = r.Form
 	q.action = q.form.Get("Action")
 	q.identity = peek(q.form.Get("WebIdentityToken"))
 	return q
+}
+
+// namesRegion says whether the host that was asked is that of a region.
+func (q query) namesRegion() bool {
+	_, ok := q.cluster.stsRegion(q.request.Host)
+	return ok
 }
 
 // An identity is what a web identity token says, not verified.

@@ -34,7 +34,7 @@ type RoleOption func(*roleOptions)
 type roleOptions struct {
 	account    string
 	maxSession time.Duration
-	document   string
+	document   *string
 	trusted    []Principal
 }
 
@@ -78,12 +78,12 @@ func (k *Cluster) Role(name string, optFns ...RoleOption) *Role {
 		maxSession: o.maxSession,
 	}
 	switch {
-	case len(o.trusted) > 0 && o.document != "":
+	case len(o.trusted) > 0 && o.document != nil:
 		k.check(fmt.Errorf("role %s: either Trust or TrustPolicy", name))
 	case len(o.trusted) > 0:
 		r.SetTrustPolicy(r.trust(o.trusted))
-	case o.document != "":
-		r.SetTrustPolicy(o.document)
+	case o.document != nil:
+		r.SetTrustPolicy(*o.document)
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -104,6 +104,9 @@ func (r *Role) TrustPolicy() string {
 // SetTrustPolicy replaces the role's trust policy; see the function [TrustPolicy].
 func (r *Role) SetTrustPolicy(document string) {
 	policy, err := trustpolicy.Parse([]byte(document))
+	if err == nil {
+		err = checkConditionKeys(policy)
+	}
 	if err != nil {
 		r.cluster.check(fmt.Errorf("role %s: %w", r.arn, err))
 	}

@@ -11,8 +11,9 @@ type session struct {
 	name           string
 	sourceIdentity string
 	tags           map[string][]string
-	transitive     []string // keys of the tags that go on to the next role
-	provider       string   // the issuer that identified it; "" if a role assumed it
+	transitive     []string            // keys of the tags that go on to the next role
+	provider       string              // the issuer that identified it; "" if a role assumed it
+	claims         map[string][]string // of the token that identified it, as condition keys
 	externalID     string
 
 	secret  string

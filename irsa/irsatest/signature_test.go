@@ -125,6 +125,22 @@ func TestEachBadSignatureIsRefused(t *testing.T) {
 			status:  400,
 			message: `Authorization header requires`,
 		},
+		"a signature for a region without the STS that is asked": {
+			options: func(o *sts.Options) {
+				o.Region, o.BaseEndpoint = "moon-east-1", aws.String("https://sts.us-west-2.amazonaws.com")
+			},
+			code:    "SignatureDoesNotMatch",
+			status:  403,
+			message: `^Credential should be scoped to a valid region`,
+		},
+		"a signature over a header that proxies change": {
+			options: tamper(func(r *smithyhttp.Request) {
+				r.Header.Set("Authorization", strings.Replace(r.Header.Get("Authorization"), "x-amz-date", "user-agent;x-amz-date", 1))
+			}),
+			code:    "SignatureDoesNotMatch",
+			status:  403,
+			message: `^The request signature we calculated`,
+		},
 		"a signature for another service": {
 			options: tamper(func(r *smithyhttp.Request) {
 				r.Header.Set("Authorization", strings.Replace(r.Header.Get("Authorization"), "/sts/", "/s3/", 1))

@@ -3,6 +3,7 @@ package irsatest
 import (
 	"cmp"
 	"context"
+	"errors"
 	"net/http"
 	"sync"
 	"time"
@@ -16,6 +17,8 @@ import (
 type STS struct {
 	cluster *Cluster
 	server  *server // nil in memory
+
+	switching sync.Mutex // one Down or Up at a time
 
 	mu        sync.Mutex
 	settings  settings
@@ -106,6 +109,8 @@ func (s *STS) Recover() {
 // the listener and its connections are closed, so that a client with idle
 // connections of its own may meet a broken one first.
 func (s *STS) Down() {
+	s.switching.Lock()
+	defer s.switching.Unlock()
 	s.mu.Lock()
 	s.interrupt()
 	s.mu.Unlock()
@@ -117,6 +122,8 @@ func (s *STS) Down() {
 
 // Up ends Down; on loopback it listens on the same address again.
 func (s *STS) Up() {
+	s.switching.Lock()
+	defer s.switching.Unlock()
 	s.mu.Lock()
 	if s.closed {
 		s.mu.Unlock()
@@ -147,6 +154,7 @@ func (s *STS) interrupt() {
 // A visit is one call under way, with the state of the STS as it arrived.
 type visit struct {
 	settings
+	refused   bool  // the STS is down: there is no connection
 	fault     Fault // "" for none
 	cut       <-chan struct{}
 	recovered <-chan struct{}
@@ -156,13 +164,17 @@ type visit struct {
 // arrive records a call and decides what is to become of it.
 func (s *STS) arrive(q query) visit {
 	v := visit{call: q.call()}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.calls = append(s.calls, v.call)
+	if s.down {
+		v.refused, v.call.Err = true, callRefused
+		return v
+	}
 	var latency time.Duration
 	if role := s.cluster.role(v.call.RoleARN); role != nil {
 		v.fault, latency = role.meet()
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.calls = append(s.calls, v.call)
 	v.settings, v.cut, v.recovered = s.settings, s.cut, s.recovered
 	v.latency = cmp.Or(latency, v.latency)
 	if v.fault == "" {
@@ -179,10 +191,17 @@ type outcome struct {
 	caller string
 }
 
+// errRefused ends a handler in memory as if there were no connection. On loopback,
+// where one was open, it breaks off.
+var errRefused = errors.New("the STS is down")
+
 // handle serves the STS on both transports.
 func (s *STS) handle(w http.ResponseWriter, r *http.Request) {
-	q := readQuery(r)
+	q := s.cluster.readQuery(r)
 	v := s.arrive(q)
+	if v.refused {
+		panic(errRefused)
+	}
 	if !v.wait(r.Context()) {
 		panic(http.ErrAbortHandler)
 	}

@@ -12,7 +12,6 @@ import (
 	"os"
 	"slices"
 	"strconv"
-	"strings"
 	"syscall"
 	"testing/iotest"
 )
@@ -37,11 +36,10 @@ func (m memory) RoundTrip(req *http.Request) (*http.Response, error) {
 	switch {
 	case m.cluster.hasIssuerAt(req.URL.Host):
 		handler = m.cluster.handleIssuers
-	case !strings.HasPrefix(host, "sts.") && !strings.HasPrefix(host, "sts-fips."):
-		return nil, noSuchHost(host)
-	case m.cluster.STS.refuse(r):
-		return nil, connectionError("dial", "connect", syscall.ECONNREFUSED)
 	default:
+		if _, ok := m.cluster.stsRegion(host); !ok {
+			return nil, noSuchHost(host)
+		}
 		handler = m.cluster.STS.handle
 	}
 	rec := recorder{header: http.Header{}}
@@ -85,6 +83,7 @@ type recorder struct {
 	status  int
 	body    bytes.Buffer
 	aborted bool
+	refused bool
 }
 
 func (rec *recorder) Header() http.Header { return rec.header }
@@ -106,6 +105,8 @@ func (rec *recorder) run(handler http.HandlerFunc, r *http.Request) {
 		case nil:
 		case http.ErrAbortHandler:
 			rec.aborted = true
+		case errRefused:
+			rec.refused = true
 		default:
 			panic(reason)
 		}
@@ -116,6 +117,9 @@ func (rec *recorder) run(handler http.HandlerFunc, r *http.Request) {
 
 // response is what the client gets: an aborted reply breaks off where it is.
 func (rec *recorder) response(req *http.Request) (*http.Response, error) {
+	if rec.refused {
+		return nil, connectionError("dial", "connect", syscall.ECONNREFUSED)
+	}
 	if rec.sent == nil {
 		return nil, connectionError("read", "read", syscall.ECONNRESET)
 	}

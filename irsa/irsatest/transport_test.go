@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"sync"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -24,7 +26,9 @@ func TestNoOtherHostExists(t *testing.T) {
 	onBothTransports(t, func(t *testing.T, w *world) {
 		for _, target := range []string{
 			"https://s3.us-west-2.amazonaws.com/", "http://169.254.169.254/", "http://127.0.0.1:1/",
-			"https://notsts.amazonaws.com/", "https://example.com/",
+			"https://notsts.amazonaws.com/", "https://example.com/", "https://sts..amazonaws.com/", "https://sts.evil.example/",
+			"https://sts.us-west-2.amazonaws.com.cn/", "https://sts.cn-north-1.amazonaws.com/", "https://sts.us-gov-west-1.amazonaws.com/",
+			"https://xsts.us-west-2.amazonaws.com/", "https://sts.us-west-2.amazonaws.com.example/",
 		} {
 			_, err := w.HTTPClient().Get(target)
 			var op *net.OpError
@@ -36,6 +40,54 @@ func TestNoOtherHostExists(t *testing.T) {
 		}
 		assert.Zero(t, w.STS.CallCount())
 	})
+}
+
+func TestSTSHasItsNamesInItsPartition(t *testing.T) {
+	for region, hosts := range map[string][]string{
+		"us-west-2":     {"sts.amazonaws.com", "sts.us-west-2.amazonaws.com", "STS.EU-Central-1.amazonaws.com", "sts-fips.us-east-1.amazonaws.com", "sts.us-west-2.api.aws", "sts.us-west-2.amazonaws.com:443"},
+		"cn-north-1":    {"sts.cn-north-1.amazonaws.com.cn", "sts.cn-northwest-1.api.amazonwebservices.com.cn"},
+		"us-gov-west-1": {"sts.us-gov-west-1.amazonaws.com", "sts.us-gov-east-1.api.aws"},
+	} {
+		w := inMemory(t, func(o *irsatest.Options) { o.Region = region })
+		for _, host := range hosts {
+			readAll(t, post(t, w, "https://"+host+"/"))
+		}
+		assert.Equal(t, len(hosts), w.STS.CallCount())
+	}
+}
+
+// calling is a body that calls something when it is read.
+type calling func()
+
+func (f calling) Read([]byte) (int, error) { f(); return 0, io.EOF }
+
+func TestACallThatArrivesAfterDownIsRefused(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := inMemory(t)
+		w.STS.Fail(irsatest.Hang, -1)
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "https://sts.amazonaws.com/", calling(w.STS.Down))
+		require.NoError(t, err)
+		_, err = w.HTTPClient().Do(req)
+		require.ErrorIs(t, err, syscall.ECONNREFUSED)
+		assert.Equal(t, []string{"Refused"}, codes(w))
+	})
+}
+
+func TestUpAndDownAtTheSameTimeAgree(t *testing.T) {
+	t.Parallel()
+	w := onLoopback(t)
+	for range 100 {
+		var both sync.WaitGroup
+		both.Go(w.STS.Up)
+		both.Go(w.STS.Down)
+		both.Wait()
+		connection, err := net.Dial("tcp", strings.TrimPrefix(w.STS.Endpoint(), "http://"))
+		_, refused := w.assume(t.Context())
+		assert.Equal(t, err == nil, refused == nil, "%v, %v", err, refused)
+		if err == nil {
+			assert.NoError(t, connection.Close())
+		}
+	}
 }
 
 func TestAnyOIDCClientCanVerifyTheTokens(t *testing.T) {

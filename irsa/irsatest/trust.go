@@ -27,14 +27,17 @@ func Trust(who ...Principal) RoleOption {
 //
 // The kit knows Effect, Principal (AWS, Federated, Service), Action, NotAction, and
 // Condition with the operators for strings, ARNs, numbers, Bool and Null, with
-// ForAnyValue:, ForAllValues: and IfExists. Conditions see the token's top-level
-// claims as <issuer without https://>:<claim>, sts:RoleSessionName,
-// sts:ExternalId, sts:SourceIdentity, sts:TransitiveTagKeys, aws:SourceIdentity,
-// aws:RequestTag/<key>, aws:TagKeys, aws:PrincipalTag/<key>, aws:PrincipalArn,
-// aws:PrincipalAccount, aws:PrincipalType, aws:FederatedProvider and aws:userid;
-// any other key is absent from every request.
+// ForAnyValue:, ForAllValues: and IfExists. Of a token conditions see what AWS shows
+// them: <issuer without https://>:sub, :aud and :amr. The other keys are those of
+// sessions (sts:RoleSessionName, sts:ExternalId, sts:SourceIdentity,
+// sts:TransitiveTagKeys, aws:RequestTag/<key>, aws:TagKeys), of the caller of AssumeRole
+// (aws:PrincipalArn, aws:PrincipalAccount, aws:PrincipalType, aws:PrincipalTag/<key>,
+// aws:userid, aws:SourceIdentity, aws:FederatedProvider) and of every request
+// (aws:RequestedRegion, aws:SecureTransport, aws:PrincipalIsAWSService,
+// aws:ViaAWSService). Those of IAM users and of services' requests, such as
+// aws:MultiFactorAuthPresent, are absent. Any other key of AWS ends the test.
 func TrustPolicy(document string) RoleOption {
-	return func(o *roleOptions) { o.document = document }
+	return func(o *roleOptions) { o.document = &document }
 }
 
 // A statement of a trust policy that Trust writes.

@@ -3,7 +3,7 @@ package irsatest
 import (
 	"context"
 	"encoding/xml"
-	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -51,7 +51,7 @@ func (s *STS) assumeRoleWithWebIdentity(ctx context.Context, q query, v visit) (
 	}
 	asked := q.sessionFromIdentity(role)
 	provider := s.cluster.providerARN(account, q.identity.text("iss"))
-	action, reason := role.trusts(trustpolicy.Principal{Federated: provider}, q.identityContext(asked, provider), asked.actions("sts:AssumeRoleWithWebIdentity"))
+	action, reason := role.trusts(trustpolicy.Principal{Federated: provider}, q.identityContext(asked), asked.actions("sts:AssumeRoleWithWebIdentity"))
 	if action != "" {
 		return nil, notAuthorizedWebIdentity(action).because("%s", reason)
 	}
@@ -60,7 +60,7 @@ func (s *STS) assumeRoleWithWebIdentity(ctx context.Context, q query, v visit) (
 	}
 	return &webIdentityResult{
 		Subject:          q.identity.text("sub"),
-		Audience:         q.identity.audiences()[0],
+		Audience:         q.audience(account),
 		AssumedRoleUser:  asked.user(),
 		Credentials:      s.issue(asked, v.expires(q.duration())),
 		Provider:         provider, // the reference says the issuer's URL; AWS sends the ARN
@@ -101,10 +101,21 @@ func (s *STS) verify(ctx context.Context, q query, account string, now time.Time
 	if begin := id.time("nbf"); now.Before(begin.Add(-tolerance)) {
 		return notYetValid().because("the token is valid from %s, and here it is %s", begin.UTC(), now.UTC())
 	}
-	if !slices.ContainsFunc(id.audiences(), func(a string) bool { return slices.Contains(clientIDs, a) }) {
+	if q.audience(account) == "" {
 		return wrongAudience().because("the token's audience is %q, the provider's client IDs are %q", id.audiences(), clientIDs)
 	}
 	return nil
+}
+
+// audience is that of the token's audiences which the account's OIDC provider knows.
+func (q query) audience(account string) string {
+	clientIDs, _ := q.cluster.clientIDs(account, q.identity.text("iss"))
+	for _, audience := range q.identity.audiences() {
+		if slices.Contains(clientIDs, audience) {
+			return audience
+		}
+	}
+	return ""
 }
 
 // publishes says whether an issuer of the kit publishes the key.
@@ -148,6 +159,7 @@ func (q query) sessionFromIdentity(role *Role) *session {
 		sourceIdentity: q.identity.text(sourceIdentityClaim),
 		tags:           map[string][]string{},
 		provider:       q.identity.text("iss"),
+		claims:         q.identity.claimContext(),
 	}
 	tags, _ := q.identity.claims[tagsClaim].(map[string]any)
 	principal, _ := tags["principal_tags"].(map[string]any)
@@ -159,16 +171,9 @@ func (q query) sessionFromIdentity(role *Role) *session {
 }
 
 // identityContext is what the conditions of a trust policy see of a web identity.
-// https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_iam-condition-keys.html
-func (q query) identityContext(asked *session, provider string) map[string][]string {
-	out := asked.context()
-	prefix := withoutScheme(q.identity.text("iss")) + ":"
-	for name, claim := range q.identity.claims {
-		if found := values(claim); found != nil {
-			out[prefix+name] = found
-		}
-	}
-	out["aws:FederatedProvider"] = []string{provider}
-	out["aws:userid"] = []string{fmt.Sprintf("%s:%s", provider, q.identity.text("sub"))}
+func (q query) identityContext(asked *session) map[string][]string {
+	out := q.requestContext()
+	maps.Copy(out, asked.context())
+	maps.Copy(out, asked.claims)
 	return out
 }

@@ -1,0 +1,61 @@
+package irsatest
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/irsakit/irsakit/internal/trustpolicy"
+)
+
+// The condition keys of AWS that the kit knows, in small letters.
+// https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html
+// https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_iam-condition-keys.html
+func knownConditionKeys() []string {
+	return []string{
+		// of sessions
+		"sts:rolesessionname", "sts:externalid", "sts:sourceidentity", "sts:transitivetagkeys", "aws:tagkeys",
+		// of the caller of AssumeRole
+		"aws:principalarn", "aws:principalaccount", "aws:principaltype", "aws:userid", "aws:sourceidentity", "aws:federatedprovider",
+		// of every request
+		"aws:requestedregion", "aws:securetransport", "aws:principalisawsservice", "aws:viaawsservice",
+		// absent: of IAM users, and of requests that services make
+		"aws:multifactorauthpresent", "aws:multifactorauthage", "aws:username",
+		"aws:sourcearn", "aws:sourceaccount", "aws:sourceorgid", "aws:sourceorgpaths",
+	}
+}
+
+// checkConditionKeys refuses a policy with a key of AWS whose value the kit does not
+// know: what it decided then would be a guess.
+func checkConditionKeys(policy *trustpolicy.Policy) error {
+	for _, key := range policy.Keys() {
+		small := strings.ToLower(key)
+		ofAWS := strings.HasPrefix(small, "aws:") || strings.HasPrefix(small, "sts:") || strings.HasPrefix(small, "iam:")
+		tag := strings.HasPrefix(small, "aws:requesttag/") || strings.HasPrefix(small, "aws:principaltag/")
+		if ofAWS && !tag && !slices.Contains(knownConditionKeys(), small) {
+			return fmt.Errorf("the kit does not know the condition key %q: see TrustPolicy", key)
+		}
+	}
+	return nil
+}
+
+// requestContext is what the conditions of a trust policy see of every request.
+func (q query) requestContext() map[string][]string {
+	return map[string][]string{
+		"aws:RequestedRegion":       {q.region},
+		"aws:SecureTransport":       {"true"}, // as of AWS, also on loopback
+		"aws:PrincipalIsAWSService": {"false"},
+		"aws:ViaAWSService":         {"false"},
+	}
+}
+
+// claimContext is what they see of a web identity token, under its issuer's name.
+func (i identity) claimContext() map[string][]string {
+	out := map[string][]string{}
+	for _, claim := range trustpolicy.Claims() {
+		if found := values(i.claims[claim]); found != nil {
+			out[withoutScheme(i.text("iss"))+":"+claim] = found
+		}
+	}
+	return out
+}

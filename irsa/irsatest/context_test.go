@@ -1,0 +1,151 @@
+package irsatest_test
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/sts"
+	"github.com/aws/aws-sdk-go-v2/service/sts/types"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/irsakit/irsakit/irsa/irsatest"
+)
+
+// Every condition key that TrustPolicy's doc lists decides: with its value the call is
+// allowed, with another one it is not.
+func TestEveryConditionKeyOfTheWebIdentityDecides(t *testing.T) {
+	w := inMemory(t)
+	issuer := strings.TrimPrefix(w.Issuer.URL(), "https://")
+	principal := `{"Federated": "arn:aws:iam::111122223333:oidc-provider/` + issuer + `"}`
+	w.pod.Rotate(irsatest.Claim("amr", "pod"), irsatest.Claim("https://aws.amazon.com/source_identity", "cart"),
+		irsatest.Claim("https://aws.amazon.com/tags", map[string]any{"principal_tags": map[string]any{"team": []string{"blue"}}, "transitive_tag_keys": []string{"team"}}))
+	for key, value := range map[string]string{
+		issuer + ":sub": w.sa.Subject(), issuer + ":aud": "sts.amazonaws.com", issuer + ":amr": "pod",
+		"sts:RoleSessionName": "session", "sts:SourceIdentity": "cart", "sts:TransitiveTagKeys": "team", "aws:TagKeys": "team", "aws:RequestTag/team": "blue",
+		"aws:RequestedRegion": "us-west-2", "aws:SecureTransport": "true", "aws:PrincipalIsAWSService": "false", "aws:ViaAWSService": "false",
+	} {
+		requireDecides(t, w.role, principal, key, value, func() error {
+			_, err := w.assume(t.Context())
+			return err
+		})
+	}
+}
+
+func TestEveryConditionKeyOfAChainDecides(t *testing.T) {
+	w := inMemory(t)
+	issuer := strings.TrimPrefix(w.Issuer.URL(), "https://")
+	w.role.SetTrustPolicy(strings.Replace(w.role.TrustPolicy(), `"sts:AssumeRoleWithWebIdentity"`, `["sts:AssumeRoleWithWebIdentity", "sts:TagSession", "sts:SetSourceIdentity"]`, 1))
+	w.pod.Rotate(irsatest.Claim("https://aws.amazon.com/source_identity", "cart"),
+		irsatest.Claim("https://aws.amazon.com/tags", map[string]any{"principal_tags": map[string]any{"team": []string{"blue"}}}))
+	second := w.Role("second")
+	identity, err := w.signed().GetCallerIdentity(t.Context(), nil)
+	require.NoError(t, err)
+	principal := `{"AWS": "` + w.role.ARN() + `"}`
+	for key, value := range map[string]string{
+		"aws:PrincipalArn": w.role.ARN(), "aws:PrincipalAccount": "111122223333", "aws:PrincipalType": "AssumedRole", "aws:userid": *identity.UserId,
+		"aws:PrincipalTag/team": "blue", "aws:SourceIdentity": "cart", "aws:FederatedProvider": "arn:aws:iam::111122223333:oidc-provider/" + issuer,
+		"sts:ExternalId": "12345", "sts:RoleSessionName": "second", "aws:RequestTag/stage": "prod", "aws:TagKeys": "stage", "sts:TransitiveTagKeys": "stage",
+		issuer + ":sub": w.sa.Subject(), issuer + ":aud": "sts.amazonaws.com", "aws:RequestedRegion": "us-west-2",
+	} {
+		requireDecides(t, second, principal, key, value, func() error {
+			_, err := w.hop(t.Context(), second, func(in *sts.AssumeRoleInput) {
+				in.ExternalId = aws.String("12345")
+				in.Tags = []types.Tag{{Key: aws.String("stage"), Value: aws.String("prod")}}
+				in.TransitiveTagKeys = []string{"stage"}
+			})
+			return err
+		})
+	}
+}
+
+// requireDecides gives the role a trust policy that lets the principal in under one
+// condition, which holds and then does not.
+func requireDecides(t *testing.T, role *irsatest.Role, principal, key, value string, assume func() error) {
+	t.Helper()
+	operator := "StringEquals"
+	if strings.HasSuffix(key, "Keys") {
+		operator = "ForAnyValue:StringEquals"
+	}
+	expect := func(value string) {
+		role.SetTrustPolicy(`{"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Principal": ` + principal + `,
+			"Action": ["sts:AssumeRole", "sts:AssumeRoleWithWebIdentity", "sts:TagSession", "sts:SetSourceIdentity"],
+			"Condition": {"` + operator + `": {"` + key + `": "` + value + `"}}}}`)
+	}
+	expect(value)
+	require.NoError(t, assume(), key)
+	expect("another")
+	requireRefusal(t, assume(), "AccessDenied", 403)
+}
+
+func TestTheFirstThingThatIsWrongIsAnswered(t *testing.T) {
+	w := inMemory(t)
+	answer := func(options ...func(*irsatest.TokenOptions)) string {
+		w.pod.Rotate(options...)
+		_, err := w.assume(t.Context())
+		require.Error(t, err)
+		calls := w.STS.Calls()
+		return calls[len(calls)-1].Err + " " + calls[len(calls)-1].Reason
+	}
+	vault := irsatest.Claim("aud", "vault")
+	assert.Contains(t, answer(irsatest.OtherIssuer, irsatest.UnknownKey), "has no OIDC provider")
+	assert.Contains(t, answer(irsatest.UnknownKey, irsatest.Expired), "does not publish the key")
+	assert.Contains(t, answer(irsatest.BadSignature, irsatest.Expired), "InvalidIdentityToken")
+	assert.Contains(t, answer(irsatest.Expired, vault), "ExpiredTokenException")
+	w.Role("s3-writer") // trusts nobody
+	assert.Contains(t, answer(vault), "the token's audience is")
+	assert.Contains(t, answer(), "AccessDenied")
+}
+
+func TestALongSessionIsGrantedWhereTheRoleAllowsIt(t *testing.T) {
+	w := inMemory(t)
+	role := w.Role("long", irsatest.Trust(w.sa), irsatest.MaxSessionDuration(12*time.Hour))
+	out, err := w.assume(t.Context(), func(in *sts.AssumeRoleWithWebIdentityInput) {
+		in.RoleArn, in.DurationSeconds = aws.String(role.ARN()), aws.Int32(12*3600)
+	})
+	require.NoError(t, err)
+	assert.InDelta(t, 12*time.Hour, time.Until(*out.Credentials.Expiration), float64(2*time.Second))
+}
+
+func TestASessionEndsByTheClockOfSTS(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := inMemory(t)
+		creds := w.retrieved(t.Context(), t)
+		same := func(o *sts.Options) {
+			o.Credentials = aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) { return creds, nil })
+		}
+		w.STS.SetClockSkew(-2 * time.Minute) // and the signature's date is within the five minutes
+		time.Sleep(time.Hour + time.Minute)
+		_, err := w.signed(same).GetCallerIdentity(t.Context(), nil)
+		require.NoError(t, err)
+		time.Sleep(time.Minute)
+		_, err = w.signed(same).GetCallerIdentity(t.Context(), nil)
+		requireRefusal(t, err, "ExpiredToken", 403)
+	})
+}
+
+func TestTheReplyNamesTheAudienceThatTheAccountKnows(t *testing.T) {
+	w := inMemory(t)
+	w.role.SetTrustPolicy(strings.Replace(w.role.TrustPolicy(), "StringEquals", "ForAnyValue:StringEquals", 1))
+	w.pod.Rotate(irsatest.Claim("aud", []string{"vault", "sts.amazonaws.com"}))
+	out, err := w.assume(t.Context())
+	require.NoError(t, err)
+	assert.Equal(t, "sts.amazonaws.com", *out.Audience)
+}
+
+func TestAFaultOfAccessIsWordedAsOfTheAction(t *testing.T) {
+	w := inMemory(t)
+	second := w.Role("second", irsatest.Trust(w.role))
+	second.Fail(irsatest.AccessDenied, 1)
+	_, err := w.hop(t.Context(), second)
+	assert.Contains(t, requireRefusal(t, err, "AccessDenied", 403), "is not authorized to perform: sts:AssumeRole on resource: "+second.ARN())
+	second.Fail(irsatest.ExpiredToken, 1)
+	_, err = w.hop(t.Context(), second)
+	requireRefusal(t, err, "ExpiredToken", 403)
+	_, err = w.hop(t.Context(), second)
+	require.NoError(t, err)
+}
