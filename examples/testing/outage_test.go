@@ -51,7 +51,7 @@ func TestAnOutageReachesHealthChecksAtOnceAndCustomersLast(t *testing.T) {
 		require.NoError(t, u.Healthy())
 
 		k.STS.Down()
-		time.Sleep(40 * time.Minute) // of credentials that live for an hour
+		time.Sleep(42 * time.Minute) // of credentials that live for an hour
 		require.ErrorIs(t, u.Healthy(), irsa.ErrUnavailable)
 		_, err = u.Link(t.Context(), "4711")
 		require.NoError(t, err)
