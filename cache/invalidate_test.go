@@ -129,3 +129,34 @@ func TestManyRefusalsThroughAViewAreOneAttemptAMinuteToo(t *testing.T) {
 		assert.GreaterOrEqual(t, s.count(), 5)
 	})
 }
+
+func TestSuspectedCredentialsAreServedWhileTheyAreReplaced(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &source{life: time.Hour, delay: time.Second}
+		c := newCache(t, s)
+		first := retrieve(t, c)
+		begin := time.Now()
+		for range 600 { // a minute in which every call is refused
+			creds := retrieve(t, c)
+			c.Suspect(creds)
+			time.Sleep(100 * time.Millisecond)
+		}
+		assert.Equal(t, 2, s.count(), "one attempt a minute")
+		assert.Less(t, s.callsSince(begin)[0], 2*time.Second)
+		assert.NotEqual(t, first.AccessKeyID, retrieve(t, c).AccessKeyID)
+
+		c.Suspect(first) // late news of the old ones
+		c.Suspect(aws.Credentials{})
+		time.Sleep(10 * time.Minute)
+		assert.Equal(t, 2, s.count())
+
+		s.breakWith(errBroken)
+		for range 600 {
+			c.Suspect(retrieve(t, c))
+			time.Sleep(100 * time.Millisecond)
+		}
+		assert.LessOrEqual(t, s.count(), 10, "within the back-off")
+		require.NoError(t, c.Close())
+		c.Suspect(first)
+	})
+}

@@ -4,13 +4,18 @@ import (
 	"context"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/smithy-go/middleware"
 )
 
 // AWSConfig returns a configuration for service clients: the region, the Provider
 // as credentials, and what the environment says of FIPS endpoints, dual-stack
 // endpoints and the authorities for TLS (AWS_USE_FIPS_ENDPOINT,
-// AWS_USE_DUALSTACK_ENDPOINT, AWS_CA_BUNDLE). It does no I/O; each call returns a
-// configuration of its own, all with one HTTP client where there is a CA bundle.
+// AWS_USE_DUALSTACK_ENDPOINT, AWS_CA_BUNDLE). Its clients do what [Provider.Retryer]
+// does, whatever their own retryers are: a request whose credentials a service calls
+// expired is made once more with new ones, if its body can be read again.
+//
+// It does no I/O; each call returns a configuration of its own, all with one HTTP client
+// where there is a CA bundle.
 //
 // What else config.LoadDefaultConfig reads is not read: shared config and
 // credentials files and profiles, AWS_ENDPOINT_URL and AWS_ENDPOINT_URL_<SERVICE>,
@@ -22,6 +27,7 @@ func (p *Provider) AWSConfig() aws.Config {
 	cfg := aws.Config{
 		Region:        p.settings.Region,
 		Credentials:   p,
+		APIOptions:    []func(*middleware.Stack) error{(&renewal{p}).addTo},
 		ConfigSources: []any{endpointSource{fips: env.fips, dualStack: env.dualStack}},
 	}
 	if p.services != nil {

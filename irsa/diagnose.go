@@ -156,8 +156,8 @@ func (d *diagnosis) request() *trustpolicy.Request {
 		Action:    "sts:AssumeRoleWithWebIdentity",
 		Principal: trustpolicy.Principal{Federated: e.providerARN()},
 		Context: map[string][]string{
-			issuer + ":sub":         {e.Subject},
-			issuer + ":aud":         e.Audience,
+			issuer + ":sub":       {e.Subject},
+			issuer + ":aud":       e.Audience,
 			"sts:RoleSessionName": {d.provider.exchange.sessionName(d.token.Claims())},
 		},
 	}

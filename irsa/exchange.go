@@ -25,6 +25,23 @@ type exchange struct {
 	client   stscreds.AssumeRoleWithWebIdentityAPIClient
 	session  atomic.Pointer[string]          // the name, once the first token is known
 	used     atomic.Pointer[tokenfile.Token] // by the newest request
+	issued   issued
+}
+
+// issued are the access key IDs of the newest credentials and of those before them.
+type issued struct{ keys atomic.Pointer[[2]string] }
+
+func (i *issued) add(key string) {
+	before := ""
+	if keys := i.keys.Load(); keys != nil {
+		before = keys[0]
+	}
+	i.keys.Store(&[2]string{key, before})
+}
+
+func (i *issued) has(key string) bool {
+	keys := i.keys.Load()
+	return key != "" && keys != nil && (keys[0] == key || keys[1] == key)
 }
 
 // Retrieve makes one request to STS, with the token as it is now. Where STS rejects
@@ -57,6 +74,7 @@ func (x *exchange) assume(ctx context.Context, token tokenfile.Token) (aws.Crede
 	if err != nil {
 		return aws.Credentials{}, x.exchangeError(err, token)
 	}
+	x.issued.add(creds.AccessKeyID)
 	return creds, nil
 }
 
