@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/http"
 	"net/url"
 	"strings"
 
@@ -25,9 +26,9 @@ func kindOf(err error) error {
 	if !errors.As(err, &api) {
 		return ErrUnavailable
 	}
-	code := api.ErrorCode()
+	code, status := api.ErrorCode(), statusOf(err)
 	switch code {
-	case "ExpiredTokenException":
+	case "ExpiredTokenException", "ExpiredToken": // the second is a simulator's
 		return ErrTokenExpired
 	case "InvalidIdentityToken":
 		// "Couldn't retrieve verification key from your identity provider": STS
@@ -44,16 +45,14 @@ func kindOf(err error) error {
 	case "IDPCommunicationError", "InternalFailure", "InternalError", "ServiceUnavailable",
 		"RequestTimeout", "RequestTimeoutException":
 		return ErrUnavailable
-	case unknownCode: // so it is not from STS
-		return ErrUnavailable
 	}
 	if _, throttled := retry.DefaultThrottleErrorCodes[code]; throttled {
 		return ErrThrottled
 	}
-	switch status := statusOf(err); {
-	case status == 429:
+	switch {
+	case status == http.StatusTooManyRequests:
 		return ErrThrottled
-	case status >= 500:
+	case status >= http.StatusInternalServerError, notOfSTS(code):
 		return ErrUnavailable
 	default:
 		return ErrInvalidRequest
@@ -85,13 +84,14 @@ func (x *exchange) exchangeError(err error, token tokenfile.Token) error {
 		Kind:        kindOf(err),
 		RoleARN:     x.settings.RoleARN,
 		SessionName: x.sessionName(claims),
-		Endpoint:    x.settings.Endpoint,
+		Endpoint:    x.settings.url,
 		Region:      x.settings.Region,
 		TokenFile:   x.settings.TokenFile,
 		Issuer:      claims.Issuer,
 		Subject:     claims.Subject,
 		Audience:    claims.Audience,
 		TokenExpiry: claims.Expiry,
+		issuedAt:    claims.IssuedAt,
 		err:         plain(withoutSecrets(err, partsOf(token)...)),
 	}
 	var api smithy.APIError
@@ -124,7 +124,8 @@ func (p *Provider) explain(ctx context.Context, err error) error {
 		closed.set(cacheHint(err))
 		return closed
 	}
-	e := &Error{Kind: ErrUnavailable, RoleARN: p.settings.RoleARN, err: err}
+	s := p.settings
+	e := &Error{Kind: ErrUnavailable, RoleARN: s.RoleARN, TokenFile: s.TokenFile, Region: s.Region, Endpoint: s.url, err: err}
 	switch {
 	case errors.Is(err, cache.ErrMinTTL):
 		e.Kind = ErrInvalidRequest
@@ -147,6 +148,7 @@ func (p *Provider) explain(ctx context.Context, err error) error {
 	case ctx.Err() == nil || !errors.Is(err, ctx.Err()): // not the caller's context
 	case last == nil:
 		e.err = fmt.Errorf("waiting for credentials: %w", ended)
+		e.set(callerHint(ctx, e))
 	default:
 		e.err = fmt.Errorf("waiting for credentials: %w; the last attempt failed: %w", ended, e.err)
 	}
@@ -187,7 +189,16 @@ func plain(err error) error {
 	case errors.As(err, &reply):
 		text = fmt.Sprintf("the reply cannot be read: %v", reply.Err)
 	}
-	return &plainError{text: text, error: err}
+	return &plainError{text: shortened(text), error: err}
+}
+
+// shortened cuts what a server says to a length that a log line can have.
+func shortened(text string) string {
+	const most = 1 << 10
+	if len(text) <= most {
+		return text
+	}
+	return strings.ToValidUTF8(text[:most], "") + "..."
 }
 
 // partsOf are the texts that tell of a token: it, and each part of it.

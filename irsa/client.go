@@ -1,10 +1,12 @@
 package irsa
 
 import (
+	"context"
 	"crypto/x509"
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"os"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -63,32 +65,50 @@ func newHTTPClient(base *awshttp.BuildableClient) *http.Client {
 	if base == nil {
 		base = awshttp.NewBuildableClient()
 	}
+	transport := base.GetTransport()
+	transport.OnProxyConnectResponse = func(_ context.Context, proxy *url.URL, _ *http.Request, response *http.Response) error {
+		if response.StatusCode != http.StatusOK {
+			return &proxyError{proxy.Host, response.Status}
+		}
+		return nil
+	}
 	return &http.Client{
-		Transport:     base.GetTransport(),
+		Transport:     transport,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 }
 
+// proxyError is the answer of a proxy that does not let a request through. net/http's own
+// does not say that it is one.
+type proxyError struct{ host, status string }
+
+func (e *proxyError) Error() string { return fmt.Sprintf("the proxy %s answered %s", e.host, e.status) }
+
 // A bundle of all public authorities has some 200 KiB.
 const maxBundle = 4 << 20
 
-// withAuthorities returns a client that trusts the authorities in the file, and no
-// others.
-func withAuthorities(path string) (*awshttp.BuildableClient, error) {
+// readAuthorities makes the client for services trust the authorities of AWS_CA_BUNDLE,
+// and no others.
+func (s *settings) readAuthorities() error {
+	path := s.environment.caBundle
+	if path == "" {
+		return nil
+	}
 	file, err := os.Open(path)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w: correct it, or unset it", envCABundle, err)
+		return fmt.Errorf("%s: %w: correct it, or unset it", envCABundle, err)
 	}
 	defer file.Close()
 	pem, err := io.ReadAll(io.LimitReader(file, maxBundle))
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", envCABundle, err)
+		return fmt.Errorf("%s: %w", envCABundle, err)
 	}
 	pool := x509.NewCertPool()
 	if !pool.AppendCertsFromPEM(pem) {
-		return nil, fmt.Errorf("%s: %s holds no certificate in PEM: let it name a file with those of the authorities", envCABundle, path)
+		return fmt.Errorf("%s: %s holds no certificate in PEM: let it name a file with those of the authorities", envCABundle, path)
 	}
-	return awshttp.NewBuildableClient().WithTransportOptions(func(t *http.Transport) {
+	s.services = awshttp.NewBuildableClient().WithTransportOptions(func(t *http.Transport) {
 		t.TLSClientConfig.RootCAs = pool
-	}), nil
+	})
+	return nil
 }

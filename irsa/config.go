@@ -30,8 +30,8 @@ func (p *Provider) AWSConfig() aws.Config {
 		APIOptions:    []func(*middleware.Stack) error{(&renewal{p}).addTo},
 		ConfigSources: []any{endpointSource{fips: env.fips, dualStack: env.dualStack}},
 	}
-	if p.services != nil {
-		cfg.HTTPClient = p.services
+	if p.settings.services != nil {
+		cfg.HTTPClient = p.settings.services
 	}
 	return cfg
 }

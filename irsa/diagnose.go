@@ -52,8 +52,8 @@ const (
 // failure: it makes three requests to STS, one of them without credentials, and keeps
 // nothing.
 //
-// It takes 9 seconds at most, less if ctx ends, and says which step took too long. It
-// is safe for concurrent use.
+// It takes 9 seconds at most, less if ctx ends, and says which step took too long; but a
+// token source that does not heed its context delays it. It is safe for concurrent use.
 func Diagnose(ctx context.Context, optFns ...func(*Options)) *Report {
 	ctx, cancel := context.WithTimeout(ctx, diagnosisLimit)
 	defer cancel()
@@ -65,9 +65,9 @@ func Diagnose(ctx context.Context, optFns ...func(*Options)) *Report {
 		opts.AttemptTimeout = exchangeLimit
 	}
 	d := &diagnosis{report: &Report{}, given: opts}
-	d.settings, d.faults = resolve(opts)
+	d.settings, d.faults = resolve(ctx, opts)
 	d.provider = &Provider{settings: &d.settings}
-	d.faults.add(headingTLS, d.provider.connect())
+	d.provider.connect()
 	for _, check := range []func(context.Context){
 		d.environment, d.otherCredentials, d.role, d.setUp,
 		d.tokenPath, d.tokenPermission, d.readToken, d.claims, d.audience, d.lifetime,
@@ -89,8 +89,7 @@ type diagnosis struct {
 	settings settings
 	faults   faults
 	provider *Provider // never started: for its clients and its exchange
-	url      string    // of STS
-	hung     bool      // STS does not answer
+	late     string    // the check that took too long
 	token    *tokenfile.Token
 	creds    *aws.Credentials
 }
@@ -107,6 +106,17 @@ func (d *diagnosis) pass(name, format string, args ...any) {
 
 func (d *diagnosis) skip(name, format string, args ...any) {
 	d.add(name, CheckSkipped, fmt.Sprintf(format, args...), hint{})
+}
+
+// timeIsUp adds skipped checks if the context of the diagnosis has ended.
+func (d *diagnosis) timeIsUp(ctx context.Context, names ...string) bool {
+	if ctx.Err() == nil {
+		return false
+	}
+	for _, name := range names {
+		d.skip(name, "the time was up: %v", ctx.Err())
+	}
+	return true
 }
 
 // fail adds a check that failed with an Error, which has the cure.
@@ -136,7 +146,8 @@ func (d *diagnosis) failIf(name string, headings ...heading) bool {
 
 // facts is an Error with what is known of the set-up and the token, to make hints of.
 func (d *diagnosis) facts(kind, err error) *Error {
-	e := &Error{Kind: kind, RoleARN: d.settings.RoleARN, Region: d.settings.Region, TokenFile: d.settings.TokenFile, err: err}
+	s := d.settings
+	e := &Error{Kind: kind, RoleARN: s.RoleARN, Region: s.Region, Endpoint: s.url, TokenFile: s.TokenFile, err: err}
 	if d.token != nil {
 		claims := d.token.Claims()
 		e.Issuer, e.Subject, e.Audience, e.TokenExpiry = claims.Issuer, claims.Subject, claims.Audience, claims.Expiry

@@ -4,15 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/aws/arn"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 )
 
-// exchange: does STS give credentials for the token?
+// exchange: does STS give credentials for the token? A step before it that took too long
+// may only have been slow.
 func (d *diagnosis) exchange(ctx context.Context) {
 	switch {
 	case len(d.faults) > 0:
@@ -21,19 +20,20 @@ func (d *diagnosis) exchange(ctx context.Context) {
 	case d.token == nil:
 		d.skip(checkExchange, "there is no token")
 		return
-	case d.hung || !d.reached():
+	case !d.reached() && d.late == "":
 		d.skip(checkExchange, "STS is not reached")
 		return
+	case d.timeIsUp(ctx, checkExchange):
+		return
 	}
-	limit := d.settings.AttemptTimeout
-	if end, ok := ctx.Deadline(); ok {
-		limit = min(limit, time.Until(end)).Round(time.Millisecond)
-	}
-	attempt, cancel := context.WithTimeout(ctx, limit)
+	attempt, cancel := context.WithTimeout(ctx, d.settings.AttemptTimeout)
 	defer cancel()
+	begin := time.Now()
 	creds, err := d.provider.exchange.Retrieve(attempt)
+	took := time.Since(begin)
 	if err == nil {
 		d.creds = &creds
+		d.excuse(took)
 		d.pass(checkExchange, "STS gives credentials for the session %s", d.provider.exchange.sessionName(d.token.Claims()))
 		return
 	}
@@ -41,10 +41,20 @@ func (d *diagnosis) exchange(ctx context.Context) {
 	if !errors.As(err, &e) { // it always is
 		e = d.facts(ErrUnavailable, err)
 	}
-	if errors.Is(err, context.DeadlineExceeded) {
-		e.err = fmt.Errorf("it hangs: no answer within %v", limit)
+	if isTimeout(err) && e.Is(ErrUnavailable) {
+		e.err = fmt.Errorf("it hangs: no answer within %v", took.Round(100*time.Millisecond))
 	}
 	d.fail(checkExchange, e)
+}
+
+// excuse makes a warning of the step that took too long, since the exchange got through.
+func (d *diagnosis) excuse(took time.Duration) {
+	for i := range d.report.Checks {
+		if c := &d.report.Checks[i]; c.Name == d.late {
+			c.Status = CheckWarned
+			c.Detail += fmt.Sprintf(", though the exchange got through in %v", took.Round(100*time.Millisecond))
+		}
+	}
 }
 
 // identifier is what an STS client has that can say whose credentials are.
@@ -74,7 +84,7 @@ func (d *diagnosis) callerIdentity(ctx context.Context) {
 		return
 	}
 	e := d.facts(kindOf(err), plain(withoutSecrets(err, d.creds.SessionToken, d.creds.SecretAccessKey)))
-	if !strings.HasPrefix(d.settings.RoleARN, "arn:aws") {
+	if !d.facts(nil, nil).isAWS() {
 		d.add(checkCallerIdentity, CheckWarned, e.err.Error(), hint{"", "not every server other than AWS can say it"})
 		return
 	}
@@ -90,8 +100,7 @@ func (d *diagnosis) expiry(context.Context) {
 	}
 	left := time.Until(d.creds.Expires).Round(time.Second)
 	text := fmt.Sprintf("the credentials end at %s, in %v", clockTime(d.creds.Expires), left)
-	role, err := arn.Parse(d.settings.RoleARN)
-	if err == nil && strings.HasPrefix(role.Partition, "aws") && left < 14*time.Minute {
+	if d.facts(nil, nil).isAWS() && left < 14*time.Minute {
 		d.add(checkExpiry, CheckWarned, text+", though AWS gives 15 minutes at least", hint{headingClock, "check the node's clock, and what answers in place of STS"})
 		return
 	}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 )
 
 // networkChecks are those that one plain request to STS makes.
@@ -19,20 +20,26 @@ func networkChecks() []string {
 
 // network: can STS be reached, and what is the time there?
 func (d *diagnosis) network(ctx context.Context) {
-	if d.url == "" {
+	if !d.report.has(checkEndpoint, CheckPassed) && !d.report.has(checkEndpoint, CheckWarned) {
 		for _, name := range networkChecks() {
 			d.skip(name, "the address of STS is not known")
 		}
 		return
 	}
+	if d.timeIsUp(ctx, networkChecks()...) {
+		return
+	}
 	client := d.httpClient()
-	ctx, cancel := context.WithTimeout(ctx, probeLimit)
+	limited, cancel := context.WithTimeout(ctx, probeLimit)
 	defer cancel()
-	p := ask(ctx, client, d.url)
+	p := ask(limited, client, d.settings.url)
+	if errors.Is(ctx.Err(), context.Canceled) && d.timeIsUp(ctx, networkChecks()...) {
+		return
+	}
 	p.mu.Lock() // a connection that came too late may still be traced
 	defer p.mu.Unlock()
-	d.nameResolution(p, proxied(client, d.url))
-	d.connection(p)
+	d.nameResolution(p, proxied(client, d.settings.url))
+	d.connection(p, proxied(client, d.settings.url))
 	d.tls(p)
 	d.answer(p)
 	d.clock(p)
@@ -52,11 +59,19 @@ func (d *diagnosis) httpClient() aws.HTTPClient {
 
 // proxied says whether a client takes a proxy to the URL.
 func proxied(client aws.HTTPClient, target string) bool {
-	c, ok := client.(*http.Client)
-	if !ok {
+	var transport http.RoundTripper
+	switch c := client.(type) {
+	case *http.Client:
+		transport = c.Transport
+	case *awshttp.BuildableClient:
+		transport = c.GetTransport()
+	default:
 		return false
 	}
-	t, ok := c.Transport.(*http.Transport)
+	if transport == nil {
+		transport = http.DefaultTransport
+	}
+	t, ok := transport.(*http.Transport)
 	if !ok || t.Proxy == nil {
 		return false
 	}
@@ -68,20 +83,25 @@ func proxied(client aws.HTTPClient, target string) bool {
 	return err == nil && proxy != nil
 }
 
-// broken adds the failed check of a step that failed, or never ended; it says whether
-// it did either.
-func (d *diagnosis) broken(name string, s step, p *probe, hung hint) bool {
+// broken adds the failed check of a step that began and was not done: it failed, or took
+// too long. It says whether there is one.
+func (d *diagnosis) broken(name string, s step, p *probe, tooLong hint) bool {
 	if !s.begun || s.done || p.err == nil {
 		return false
 	}
+	d.failProbe(name, p, tooLong)
+	return true
+}
+
+func (d *diagnosis) failProbe(name string, p *probe, tooLong hint) {
 	e := d.facts(ErrUnavailable, p.err)
 	e.set(networkHint(e))
-	if errors.Is(p.err, context.DeadlineExceeded) {
-		e.err = fmt.Errorf("it hangs: not done within %v", probeLimit)
-		e.set(hung)
+	if isTimeout(p.err) {
+		d.late = name
+		e.err = fmt.Errorf("it hangs: not done within %v", p.received.Sub(p.sent).Round(100*time.Millisecond))
+		e.set(tooLong)
 	}
 	d.fail(name, e)
-	return true
 }
 
 func (d *diagnosis) nameResolution(p *probe, proxied bool) {
@@ -99,10 +119,14 @@ func (d *diagnosis) nameResolution(p *probe, proxied bool) {
 	}
 }
 
-func (d *diagnosis) connection(p *probe) {
-	hung := networkHint(d.facts(ErrUnavailable, context.DeadlineExceeded))
+func (d *diagnosis) connection(p *probe, proxied bool) {
+	https := strings.HasPrefix(d.settings.url, "https://")
 	switch {
-	case d.broken(checkConnection, p.connect, p, hung):
+	case d.broken(checkConnection, p.connect, p, timeoutHint(d.settings.Region)):
+	case p.connect.done && proxied && https && !p.shake.begun && p.err != nil:
+		d.failProbe(checkConnection, p, hint{headingProxy, "the proxy " + p.address + " accepts the connection and makes none to STS: check it, or put the host of STS into NO_PROXY"})
+	case p.connect.done && proxied:
+		d.pass(checkConnection, "with %s, the proxy", p.address)
 	case p.connect.done:
 		d.pass(checkConnection, "with %s", p.address)
 	case p.reused:
@@ -115,16 +139,14 @@ func (d *diagnosis) connection(p *probe) {
 }
 
 func (d *diagnosis) tls(p *probe) {
-	hung := hint{headingTimeout, "something accepts the connection and then says nothing: check the endpoint, proxies, firewalls and the mesh between the pod and STS"}
+	tooLong := hint{headingTimeout, "something accepts the connection and then says nothing: check the endpoint, proxies, firewalls and the mesh between the pod and STS"}
 	switch {
-	case d.broken(checkTLS, p.shake, p, hung):
+	case d.broken(checkTLS, p.shake, p, tooLong):
 	case p.shake.done:
 		d.pass(checkTLS, "the certificate is good")
-	case strings.HasPrefix(d.url, "http://"):
+	case strings.HasPrefix(d.settings.url, "http://"):
 		d.skip(checkTLS, "the endpoint is http://")
-	case p.connect.begun && !p.connect.done:
-		d.skip(checkTLS, "there is no connection")
-	case !p.traced() || p.reused:
+	case p.reused || !p.traced():
 		d.skip(checkTLS, "the HTTP client does not tell")
 	default:
 		d.skip(checkTLS, "there is no connection")
@@ -141,20 +163,13 @@ func (d *diagnosis) answer(p *probe) {
 	switch {
 	case !d.reached():
 		d.skip(checkAnswer, "STS is not reached")
-	case errors.Is(p.err, context.DeadlineExceeded):
-		d.hung = true
-		e := d.facts(ErrUnavailable, fmt.Errorf("it hangs: no answer within %v", probeLimit))
-		e.set(networkHint(d.facts(ErrUnavailable, p.err)))
-		d.fail(checkAnswer, e)
 	case p.err != nil:
-		e := d.facts(ErrUnavailable, p.err)
-		e.set(networkHint(e))
-		d.fail(checkAnswer, e)
+		d.failProbe(checkAnswer, p, timeoutHint(d.settings.Region))
 	case p.status >= http.StatusInternalServerError && p.fromSTS:
 		d.add(checkAnswer, CheckWarned, fmt.Sprintf("STS answers, with HTTP %d", p.status), hint{headingSTSUnavailable, "it has a fault of its own, which passes by itself"})
 	case p.fromSTS:
 		d.pass(checkAnswer, "STS answers")
-	case strings.HasPrefix(d.settings.RoleARN, "arn:aws"):
+	case d.facts(nil, nil).isAWS():
 		d.add(checkAnswer, CheckWarned, answered+", but not as STS does", notSTSHint())
 	default:
 		d.pass(checkAnswer, "%s", answered)

@@ -4,9 +4,6 @@ import (
 	"context"
 	"fmt"
 	"strings"
-
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/sts"
 )
 
 // environment: is there a role, and where do its tokens come from?
@@ -106,35 +103,19 @@ func (d *diagnosis) region(context.Context) {
 }
 
 // endpoint: where is STS?
-func (d *diagnosis) endpoint(ctx context.Context) {
+func (d *diagnosis) endpoint(context.Context) {
 	s := d.settings
 	switch {
 	case s.STS != nil:
 		d.skip(checkEndpoint, "Options.STS is a client of the application's own")
 		return
-	case !d.report.has(checkRegion, CheckPassed) || d.report.has(checkSettings, CheckFailed):
+	case s.url == "" || d.report.has(checkSettings, CheckFailed):
 		d.skip(checkEndpoint, "it depends on the region and the settings")
 		return
 	}
-	params := sts.EndpointParameters{
-		Region:       aws.String(s.Region),
-		UseFIPS:      aws.Bool(s.environment.fips),
-		UseDualStack: aws.Bool(s.environment.dualStack),
-	}
-	if s.Endpoint != "" {
-		params.Endpoint = aws.String(s.Endpoint)
-	}
-	endpoint, err := sts.NewDefaultEndpointResolverV2().ResolveEndpoint(ctx, params)
-	if err != nil {
-		e := d.facts(ErrNotConfigured, err)
-		e.set(hint{headingSettings, "correct the region, " + envFIPS + " and " + envDualStack})
-		d.fail(checkEndpoint, e)
-		return
-	}
-	d.url = endpoint.URI.String()
 	if ignored := notFollowed(s.Endpoint != ""); len(ignored) > 0 {
-		d.add(checkEndpoint, CheckWarned, d.url+"; "+strings.Join(ignored, "; "), hint{headingNotFollowed, "remove the variable, or set " + envEndpointSTS + " to the URL of STS, if that is meant"})
+		d.add(checkEndpoint, CheckWarned, s.url+"; "+strings.Join(ignored, "; "), hint{headingNotFollowed, "remove the variable, or set " + envEndpointSTS + " to the URL of STS, if that is meant"})
 		return
 	}
-	d.pass(checkEndpoint, "%s", d.url)
+	d.pass(checkEndpoint, "%s", s.url)
 }

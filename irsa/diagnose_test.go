@@ -4,14 +4,17 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"runtime"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -178,4 +181,177 @@ func TestAReportIsOneLineForEachThingThatItSays(t *testing.T) {
 	for _, c := range report.Checks {
 		assert.NotRegexp(t, `[[:cntrl:]]`, c.Name+c.Detail+c.Cure+c.Link)
 	}
+}
+
+func TestASlowSTSIsAWarning(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k, pod := newPod(t)
+		k.STS.SetLatency(3 * time.Second) // the plain request's limit is less, the exchange's more
+		report := irsa.Diagnose(t.Context(), pod.Options)
+		assert.Equal(t, irsa.CheckWarned, statusOf(report, "answer"), report)
+		assert.Equal(t, irsa.CheckPassed, statusOf(report, "exchange"))
+		assert.Contains(t, report.String(), "it hangs: not done within 2.5s, though the exchange got through in 3s")
+	})
+}
+
+func TestWhatIsUnusualIsAWarning(t *testing.T) {
+	for name, tt := range map[string]struct {
+		unusual func(*irsatest.Cluster, *irsatest.Pod)
+		check   string
+		status  irsa.CheckStatus
+	}{
+		"a clock half a minute ahead":                {func(k *irsatest.Cluster, _ *irsatest.Pod) { k.STS.SetClockSkew(-30 * time.Second) }, "clock", irsa.CheckWarned},
+		"a clock half a minute behind":               {func(k *irsatest.Cluster, _ *irsatest.Pod) { k.STS.SetClockSkew(30 * time.Second) }, "clock", irsa.CheckWarned},
+		"a clock three seconds ahead":                {func(k *irsatest.Cluster, _ *irsatest.Pod) { k.STS.SetClockSkew(-3 * time.Second) }, "clock", irsa.CheckPassed},
+		"no Date":                                    {func(k *irsatest.Cluster, _ *irsatest.Pod) { k.STS.OmitDate(true) }, "clock", irsa.CheckSkipped},
+		"credentials for five minutes":               {func(k *irsatest.Cluster, _ *irsatest.Pod) { k.STS.SetLife(5 * time.Minute) }, "expiry", irsa.CheckWarned},
+		"credentials for fifteen minutes":            {func(k *irsatest.Cluster, _ *irsatest.Pod) { k.STS.SetLife(15 * time.Minute) }, "expiry", irsa.CheckPassed},
+		"a token of a year, a day and a quarter old": {ofAYear(30 * time.Hour), "lifetime", irsa.CheckWarned},
+		"a token of a year, of yesterday":            {ofAYear(23 * time.Hour), "lifetime", irsa.CheckPassed},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				k, pod := newPod(t)
+				tt.unusual(k, pod)
+				report := irsa.Diagnose(t.Context(), pod.Options)
+				assert.Equal(t, tt.status, statusOf(report, tt.check), report)
+				assert.True(t, report.OK(), report)
+			})
+		})
+	}
+}
+
+func ofAYear(age time.Duration) func(*irsatest.Cluster, *irsatest.Pod) {
+	return func(_ *irsatest.Cluster, pod *irsatest.Pod) {
+		pod.Rotate(func(o *irsatest.TokenOptions) { o.Life = 365 * 24 * time.Hour })
+		time.Sleep(age)
+	}
+}
+
+func TestAServerOtherThanAWSNeedNotSayWhoItIs(t *testing.T) {
+	k, pod := newPod(t)
+	minio := roundTripper(func(r *http.Request) (*http.Response, error) {
+		if r.Method == http.MethodPost && r.Header.Get("Authorization") != "" {
+			return &http.Response{StatusCode: http.StatusNotImplemented, Header: http.Header{}, Body: http.NoBody, Request: r}, nil
+		}
+		return k.HTTPClient().Transport.RoundTrip(r)
+	})
+	report := irsa.Diagnose(t.Context(), pod.Options, func(o *irsa.Options) { o.HTTPClient = &http.Client{Transport: minio} })
+	assert.Equal(t, irsa.CheckFailed, statusOf(report, "caller-identity"), report)
+	report = irsa.Diagnose(t.Context(), pod.Options, func(o *irsa.Options) {
+		o.RoleARN, o.STS = "arn:minio:iam:us-west-2::role/nOybJqMNzNmroqEKq5D0EUsRZw0", silentIdentity{}
+	})
+	assert.Equal(t, irsa.CheckWarned, statusOf(report, "caller-identity"), report)
+}
+
+// silentIdentity is a client that gives credentials and does not say whose they are.
+type silentIdentity struct{ mockSTS }
+
+func (silentIdentity) GetCallerIdentity(context.Context, *sts.GetCallerIdentityInput, ...func(*sts.Options)) (*sts.GetCallerIdentityOutput, error) {
+	return nil, errors.New("not implemented")
+}
+
+func TestATrustPolicyIsJudgedByTheSessionNameAndEveryAudience(t *testing.T) {
+	k, pod := newPod(t)
+	issuer := k.Issuer.URL()[len("https://"):]
+	judge := func(policy string) irsa.CheckStatus {
+		report := irsa.Diagnose(t.Context(), pod.Options)
+		report.CheckTrustPolicy([]byte(policy))
+		return statusOf(report, "trust-policy")
+	}
+	trust := k.Role("s3-writer", irsatest.Trust(k.ServiceAccount("shop", "cart"))).TrustPolicy()
+	named := func(name string) string {
+		return strings.Replace(trust, `"StringEquals": {`, `"StringLike": {"sts:RoleSessionName": "`+name+`"}, "StringEquals": {`, 1)
+	}
+	assert.Equal(t, irsa.CheckPassed, judge(named("shop.cart.*")))
+	assert.Equal(t, irsa.CheckFailed, judge(named("shop.search.*")))
+
+	// The statement that an error shows for a token of several audiences is one that lets it in.
+	k.Role("s3-writer")
+	pod.Rotate(irsatest.Claim("aud", []string{"vault", "sts.amazonaws.com"}))
+	_, err := newProvider(t, pod.Options).Retrieve(t.Context())
+	_, after, _ := strings.Cut(err.Error(), "it needs the statement ")
+	statement, _, _ := strings.Cut(after, "; see ")
+	assert.Equal(t, irsa.CheckWarned, judge(`{"Version": "2012-10-17", "Statement": `+statement+`}`), "allowed, but it is not the role's")
+	role := k.Role("s3-writer", irsatest.TrustPolicy(`{"Version": "2012-10-17", "Statement": `+statement+`}`))
+	retrieve(t, newProvider(t, pod.Options))
+	assert.Contains(t, role.TrustPolicy(), issuer)
+}
+
+func TestACallerWhoCannotWaitIsToldWhereSTSIs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k, pod := newPod(t)
+		k.STS.Fail(irsatest.Hang, -1)
+		p := newProvider(t, pod.Options)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		_, err := p.Retrieve(ctx)
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		var failure *irsa.Error
+		require.ErrorAs(t, err, &failure)
+		assert.Equal(t, "https://sts.us-west-2.amazonaws.com", failure.Endpoint)
+		assert.Contains(t, failure.Link, "#timeout")
+		assert.Contains(t, failure.Cure, "com.amazonaws.us-west-2.sts")
+		assert.ErrorContains(t, err, "endpoint https://sts.us-west-2.amazonaws.com")
+
+		ctx, cancel = context.WithCancel(t.Context())
+		time.AfterFunc(time.Second, cancel)
+		_, err = p.Retrieve(ctx)
+		require.ErrorIs(t, err, context.Canceled)
+		assert.ErrorContains(t, err, "the caller gave up")
+	})
+}
+
+func TestDiagnoseHeedsItsContextWhereverItIs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		_, pod := newPod(t)
+		ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+		defer cancel()
+		begin := time.Now()
+		report := irsa.Diagnose(ctx, pod.Options, func(o *irsa.Options) { o.TokenFile, o.Token, o.Region = "", hangingTokens{}, "" })
+		assert.Equal(t, 200*time.Millisecond, time.Since(begin))
+		assert.False(t, report.OK())
+		report = irsa.Diagnose(ctx, pod.Options) // it has ended already
+		for _, name := range []string{"connection", "answer", "exchange"} {
+			assert.Equal(t, irsa.CheckSkipped, statusOf(report, name), name)
+		}
+	})
+}
+
+func TestDiagnoseLeavesNothingBehind(t *testing.T) {
+	k := irsatest.New(t, func(o *irsatest.Options) { o.Loopback = true })
+	sa := k.ServiceAccount("shop", "cart")
+	pod := k.Pod(sa, k.Role("s3-writer", irsatest.Trust(sa)))
+	require.True(t, irsa.Diagnose(t.Context(), pod.Options).OK())
+	before := runtime.NumGoroutine()
+	for range 5 {
+		irsa.Diagnose(t.Context(), pod.Options, func(o *irsa.Options) { o.HTTPClient = nil })
+	}
+	// Eventually has two of its own; each connection has four.
+	assert.Eventually(t, func() bool { return runtime.NumGoroutine() <= before+2 }, 5*time.Second, 10*time.Millisecond)
+}
+
+func TestAnErrorIsShortAndShowsNoPassword(t *testing.T) {
+	k, pod := newPod(t)
+	_, err := irsa.New(pod.Options, func(o *irsa.Options) { o.Endpoint = "http://user:hunter2@sts.example" })
+	require.ErrorIs(t, err, irsa.ErrNotConfigured)
+	assert.NotContains(t, err.Error(), "hunter2")
+	_, err = irsa.New(pod.Options, func(o *irsa.Options) { o.Endpoint = "http://user:hun ter2@sts.exa mple:port" })
+	assert.NotContains(t, err.Error(), "hun ter2")
+	assert.NotContains(t, irsa.Diagnose(t.Context(), pod.Options, func(o *irsa.Options) { o.Endpoint = "http://user:hunter2@sts.example" }).String(), "hunter2")
+
+	long := roundTripper(func(r *http.Request) (*http.Response, error) {
+		return &http.Response{StatusCode: http.StatusBadRequest, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(errorXML("ValidationError", strings.Repeat("é", 50_000)))), Request: r}, nil
+	})
+	p := newProvider(t, pod.Options, func(o *irsa.Options) { o.HTTPClient = &http.Client{Transport: long} })
+	_, err = p.Retrieve(t.Context())
+	require.ErrorIs(t, err, irsa.ErrInvalidRequest)
+	assert.Less(t, len(err.Error()), 3000)
+
+	pod.Rotate(irsatest.Claim("iss", "https://a.b\nc$(id);'`x"))
+	k.UnregisterIssuer("111122223333", k.Issuer)
+	_, err = newProvider(t, pod.Options).Retrieve(t.Context())
+	var failure *irsa.Error
+	require.ErrorAs(t, err, &failure)
+	assert.NotRegexp(t, "[$`\n;']", failure.Cure[strings.Index(failure.Cure, "aws iam"):], "nothing for a shell to run")
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -19,7 +18,7 @@ func (d *diagnosis) file() (path, none string) {
 		return "", "Options.Token gives the tokens"
 	case d.settings.TokenFile == "":
 		return "", "there is no path"
-	case !filepath.IsAbs(d.settings.TokenFile):
+	case !isAbsolute(d.settings.TokenFile):
 		return "", "the path is not absolute"
 	}
 	return d.settings.TokenFile, ""
@@ -158,8 +157,8 @@ func (d *diagnosis) audience(context.Context) {
 // 80 % of its life have passed or it is 24 hours old (pkg/kubelet/token/token_manager.go,
 // requiresRefresh), and then at the next sync of the pod, a minute or so later?
 func (d *diagnosis) lifetime(context.Context) {
-	if d.token == nil || d.token.Claims().Expiry.IsZero() {
-		d.skip(checkLifetime, "there is no token with an expiry")
+	if d.token == nil || d.token.Claims().Expiry.IsZero() || d.token.Claims().IssuedAt.IsZero() {
+		d.skip(checkLifetime, "there is no token with its times")
 		return
 	}
 	claims, now := d.token.Claims(), time.Now()

@@ -33,7 +33,7 @@ type Error struct {
 
 	RoleARN     string
 	SessionName string
-	Endpoint    string // of STS, where it is not the region's own
+	Endpoint    string // the URL of STS; empty where Options.STS is used
 	Region      string
 	TokenFile   string // empty where the tokens come from elsewhere
 
@@ -53,7 +53,8 @@ type Error struct {
 	Cure string
 	Link string
 
-	err error
+	issuedAt time.Time // of the token
+	err      error
 }
 
 // Error returns one line: what failed, the facts, what to do about it, and where to
@@ -72,7 +73,6 @@ func (e *Error) Error() string {
 	}
 	fact("role", e.RoleARN)
 	if e.Is(ErrUnavailable) && e.Code == "" { // which way did the request go?
-		fact("region", e.Region)
 		fact("endpoint", e.Endpoint)
 	}
 	fact("token issuer", e.Issuer)
@@ -96,11 +96,11 @@ func (e *Error) Error() string {
 	return oneLine(b.String())
 }
 
-// oneLine returns text without control characters: those of joined errors, and those
-// of claims that nobody has verified.
+// oneLine returns text without characters that move or hide others: those of joined
+// errors, and those of claims that nobody has verified.
 func oneLine(text string) string {
 	return strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) {
+		if !unicode.IsPrint(r) {
 			return ' '
 		}
 		return r

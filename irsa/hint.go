@@ -2,7 +2,6 @@ package irsa
 
 import (
 	"errors"
-	"fmt"
 
 	"github.com/irsakit/irsakit/cache"
 )
@@ -72,10 +71,8 @@ func hintOf(e *Error) hint {
 		return tokenExpiredHint(e)
 	case e.Is(ErrTokenRejected):
 		return tokenRejectedHint(e)
-	case e.Is(ErrAccessDenied) && e.otherPartition() != "":
-		return hint{headingRoleARN, fmt.Sprintf("the role is not in the partition of the region %s, which is %s: correct the role's ARN or the region", e.Region, e.otherPartition())}
 	case e.Is(ErrAccessDenied):
-		return hint{headingAccessDenied, "the role does not exist, or its trust policy does not allow this token, for which it needs the statement " + e.trustStatement()}
+		return accessDeniedHint(e)
 	case e.Is(ErrThrottled):
 		return hint{headingThrottled, "it is tried again by itself; all callers in the account and region share STS's limit: look for a program that asks for new credentials all the time"}
 	case e.Is(ErrInvalidRequest):
@@ -102,4 +99,4 @@ func cacheHint(err error) hint {
 }
 
 // set fills the hint in.
-func (e *Error) set(h hint) { e.Cure, e.Link = h.cure, h.heading.link() }
+func (e *Error) set(h hint) { e.Cure, e.Link = oneLine(h.cure), h.heading.link() }

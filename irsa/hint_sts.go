@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws/arn"
@@ -62,37 +64,80 @@ func partitionOf(region string) string {
 	return ""
 }
 
+// audience is the one that counts of the token's: STS's, if it is among them.
+func (e *Error) audience() string {
+	if len(e.Audience) == 0 || slices.Contains(e.Audience, stsAudience) {
+		return stsAudience
+	}
+	return e.Audience[0]
+}
+
+// argument is a claim, or what is made of it, as an argument of a command. Nobody has
+// verified it: what is no plain text is not repeated.
+func argument(text string) string {
+	if !plainArgument.MatchString(text) {
+		return "..."
+	}
+	return text
+}
+
+var plainArgument = regexp.MustCompile(`^[A-Za-z0-9._~/:=+@-]+$`)
+
 // trustStatement is what a trust policy needs for the token, in one line of JSON.
 func (e *Error) trustStatement() string {
 	issuer := withoutScheme(e.Issuer)
-	type conditions struct {
-		StringEquals map[string]string
+	equals := map[string]string{issuer + ":sub": e.Subject}
+	conditions := map[string]map[string]string{"StringEquals": equals}
+	if len(e.Audience) > 1 { // the key has several values then
+		conditions["ForAnyValue:StringEquals"] = map[string]string{issuer + ":aud": e.audience()}
+	} else {
+		equals[issuer+":aud"] = e.audience()
 	}
 	statement := struct {
 		Effect    string
 		Principal struct{ Federated string }
 		Action    string
-		Condition conditions
+		Condition map[string]map[string]string
 	}{
-		Effect: "Allow",
-		Action: "sts:AssumeRoleWithWebIdentity",
-		Condition: conditions{map[string]string{
-			issuer + ":sub": e.Subject,
-			issuer + ":aud": strings.Join(e.Audience, ","),
-		}},
+		Effect:    "Allow",
+		Action:    "sts:AssumeRoleWithWebIdentity",
+		Condition: conditions,
 	}
 	statement.Principal.Federated = e.providerARN()
 	text, _ := json.Marshal(statement) // it holds strings only
 	return string(text)
 }
 
+// isAWS says whether the role is one of AWS, and not of a server with the same protocol.
+func (e *Error) isAWS() bool { return strings.HasPrefix(e.RoleARN, "arn:aws") }
+
+// accessDeniedHint is for a token that the role does not trust, or seems not to.
+func accessDeniedHint(e *Error) hint {
+	switch text := e.text(); {
+	case strings.Contains(text, "endpoint policy"):
+		return hint{headingAccessDenied, "the policy of the VPC endpoint for STS has to allow sts:AssumeRoleWithWebIdentity, for the role and without a condition on the caller, who has no credentials yet"}
+	case strings.Contains(text, "control policy"):
+		return hint{headingAccessDenied, "a policy of the organization denies it: ask who administers it"}
+	case e.otherPartition() != "":
+		return hint{headingRoleARN, fmt.Sprintf("the role is not in the partition of the region %s, which is %s: correct the role's ARN or the region", e.Region, e.otherPartition())}
+	case !e.isAWS():
+		return hint{headingAccessDenied, "the server does not let this token assume the role: check its policies for the token's issuer, subject and audience"}
+	default:
+		return hint{headingAccessDenied, "the role does not exist, or its trust policy does not allow this token, for which it needs the statement " + e.trustStatement()}
+	}
+}
+
+// text is what STS, or the network, said.
+func (e *Error) text() string {
+	if e.err == nil {
+		return ""
+	}
+	return e.err.Error()
+}
+
 // invalidRequestHint is for what STS does not grant to anybody.
 func invalidRequestHint(e *Error) hint {
-	text := ""
-	if e.err != nil {
-		text = e.err.Error()
-	}
-	switch {
+	switch text := e.text(); {
 	case e.Code == "RegionDisabledException":
 		return hint{headingRegionDisabled, fmt.Sprintf("activate STS in %s in the role's account (IAM, Account settings), or set AWS_REGION to a region where it is active", e.Region)}
 	case e.Code == "MalformedPolicyDocument" || e.Code == "PackedPolicyTooLarge":
@@ -103,8 +148,8 @@ func invalidRequestHint(e *Error) hint {
 		return hint{headingSessionDuration, fmt.Sprintf("ask for less with Options.Duration, or let the role give more: aws iam update-role --role-name %s --max-session-duration 43200", e.roleName())}
 	case strings.Contains(text, "ARN is invalid") || strings.Contains(text, "'roleArn'"):
 		return hint{headingRoleARN, "correct AWS_ROLE_ARN, which comes from the service account's annotation eks.amazonaws.com/role-arn: it looks like arn:aws:iam::111122223333:role/name"}
-	case notOfSTS(e.Code):
-		return hint{headingNotSTS, "this is not the answer of STS: check the endpoint, and that AWS_ENDPOINT_URL_STS names STS and not another service"}
+	case strings.Contains(text, "'roleSessionName'"):
+		return hint{headingSettings, "correct AWS_ROLE_SESSION_NAME or Options.SessionName: 2 to 64 characters of A-Z a-z 0-9 _ + = , . @ -"}
 	default:
 		return hint{headingInvalidRequest, "check the role's ARN, the session's name, duration and policies, and the region"}
 	}

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws/arn"
+
 	"github.com/irsakit/irsakit/tokenfile"
 )
 
@@ -45,6 +47,9 @@ func missingPart(path string) string {
 // whoMayRead says who may read a file, and who the process is.
 func whoMayRead(path string) string {
 	process := fmt.Sprintf("the process runs as user %d and group %d", os.Getuid(), os.Getgid())
+	if more, err := os.Getgroups(); err == nil && len(more) > 0 {
+		process += fmt.Sprintf(" (and %s)", strings.Trim(fmt.Sprint(more), "[]"))
+	}
 	info, err := os.Stat(path)
 	if err != nil {
 		return process + ", which may not look into the folder"
@@ -76,19 +81,24 @@ func neverRenewed(path string) bool {
 
 // tokenRejectedHint is for a token that STS does not take.
 func tokenRejectedHint(e *Error) hint {
-	provider := e.providerARN()
-	audience := strings.Join(e.Audience, ",")
-	switch text := e.err.Error(); {
+	account := "the role's account"
+	if role, err := arn.Parse(e.RoleARN); err == nil && role.AccountID != "" {
+		account += " (" + role.AccountID + ")"
+	}
+	provider, audience := argument(e.providerARN()), argument(e.audience())
+	switch text := e.text(); {
+	case e.issuedAt.After(time.Now().Add(time.Minute)) || strings.Contains(text, "not yet valid"):
+		return hint{headingClock, fmt.Sprintf("the token was issued at %s, which is to come: the clock of the API server, or of this node, is wrong: check their time synchronisation", clockTime(e.issuedAt))}
 	case strings.Contains(text, "No OpenIDConnect provider found") && !isPublic(e.Issuer):
-		return hint{headingNoOIDCProvider, "the issuer is not a public https:// address, so AWS cannot fetch its keys: " + publish + ", and create an OIDC provider for it"}
+		return hint{headingNoOIDCProvider, "the issuer is not a public https:// address, so AWS cannot fetch its keys: " + publish + ", and create an OIDC provider for it in " + account}
 	case strings.Contains(text, "No OpenIDConnect provider found"):
-		return hint{headingNoOIDCProvider, fmt.Sprintf("if this is the right account and cluster, create it: aws iam create-open-id-connect-provider --url %s --client-id-list %s", e.Issuer, audience)}
-	case strings.Contains(text, "Incorrect token audience") && audience == stsAudience:
-		return hint{headingAudience, fmt.Sprintf("the OIDC provider does not take the token's audience: aws iam add-client-id-to-open-id-connect-provider --open-id-connect-provider-arn %s --client-id %s", provider, audience)}
+		return hint{headingNoOIDCProvider, fmt.Sprintf("it has to be in %s; if the account and the cluster are the right ones, create it there: aws iam create-open-id-connect-provider --url %s --client-id-list %s", account, argument(e.Issuer), audience)}
+	case strings.Contains(text, "Incorrect token audience") && e.audience() == stsAudience:
+		return hint{headingAudience, fmt.Sprintf("the OIDC provider in %s does not take the token's audience: aws iam add-client-id-to-open-id-connect-provider --open-id-connect-provider-arn %s --client-id %s", account, provider, audience)}
 	case strings.Contains(text, "Incorrect token audience"):
-		return hint{headingAudience, fmt.Sprintf("the token is for %q, and has to be for %s, in every partition: correct the audience of the projected volume, or of the service account's annotation eks.amazonaws.com/audience", audience, stsAudience)}
+		return hint{headingAudience, fmt.Sprintf("the token is for %q, and has to be for %s, in every partition: correct the audience of the projected volume, or of the service account's annotation eks.amazonaws.com/audience", e.audience(), stsAudience)}
 	case strings.Contains(text, "thumbprint"):
-		return hint{headingThumbprint, fmt.Sprintf("the issuer's certificate has changed: aws iam update-open-id-connect-provider-thumbprint --open-id-connect-provider-arn %s --thumbprint-list, with the SHA-1 of the topmost authority's certificate", provider)}
+		return hint{headingThumbprint, fmt.Sprintf("the issuer's certificate has changed: aws iam update-open-id-connect-provider-thumbprint --open-id-connect-provider-arn %s --thumbprint-list THUMBPRINT, where that is the SHA-1 of the topmost authority's certificate", provider)}
 	case e.Code == "IDPRejectedClaim":
 		return hint{headingTokenRejected, "the issuer calls the token invalid or revoked: check that the service account and the pod that it names still exist, and that the file is a projected token"}
 	case e.Code == "InvalidParameterValue":

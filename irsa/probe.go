@@ -72,6 +72,9 @@ func (p *probe) trace() *httptrace.ClientTrace {
 		f()
 	}
 	return &httptrace.ClientTrace{
+		GetConn: func(string) { // of a redirect too: the steps are those of the last request
+			locked(func() { p.lookup, p.connect, p.shake, p.reused = step{}, step{}, step{}, false })
+		},
 		DNSStart: func(i httptrace.DNSStartInfo) { locked(func() { p.host, p.lookup.begun = i.Host, true }) },
 		DNSDone:  func(i httptrace.DNSDoneInfo) { locked(func() { p.lookup.done = i.Err == nil }) },
 		ConnectStart: func(_, address string) {

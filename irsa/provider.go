@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 
 	"github.com/irsakit/irsakit/cache"
 	"github.com/irsakit/irsakit/internal/notify"
@@ -26,8 +25,7 @@ type Provider struct {
 	cache    *cache.Cache
 	watch    watch
 	events   *notify.Queue[Event]
-	http     *http.Client             // for STS, nil where the caller brought his own
-	services *awshttp.BuildableClient // for service clients, nil without a CA bundle
+	http     *http.Client // for STS, nil where the caller brought his own
 }
 
 // New returns a Provider of the role that the environment and the options name. It
@@ -44,15 +42,12 @@ func New(optFns ...func(*Options)) (*Provider, error) {
 	if opts.Logger == nil {
 		opts.Logger = slog.Default()
 	}
-	s, faults := resolve(opts)
+	s, faults := resolve(context.Background(), opts)
 	if len(faults) > 0 {
 		return nil, faults.error(s)
 	}
 	p := &Provider{settings: &s}
-	if err := p.connect(); err != nil {
-		faults.add(headingTLS, err)
-		return nil, faults.error(s)
-	}
+	p.connect()
 	for _, text := range notFollowed(s.Endpoint != "" || s.STS != nil) {
 		s.Logger.Warn("irsa: " + text)
 	}
@@ -67,24 +62,18 @@ func New(optFns ...func(*Options)) (*Provider, error) {
 }
 
 // connect makes the exchange and the clients that it needs.
-func (p *Provider) connect() (err error) {
+func (p *Provider) connect() {
 	s := p.settings
 	p.exchange = &exchange{settings: s, client: s.STS}
-	if s.environment.caBundle != "" {
-		if p.services, err = withAuthorities(s.environment.caBundle); err != nil {
-			return err
-		}
-	}
 	if s.STS != nil {
-		return nil
+		return
 	}
 	client := s.HTTPClient
 	if client == nil {
-		p.http = newHTTPClient(p.services)
+		p.http = newHTTPClient(s.services)
 		client = p.http
 	}
 	p.exchange.client = newClient(s, client)
-	return nil
 }
 
 // Retrieve returns valid credentials. While there are some it returns at once,

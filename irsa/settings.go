@@ -12,7 +12,10 @@ import (
 	"strings"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/aws/arn"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
+	"github.com/aws/aws-sdk-go-v2/service/sts"
 )
 
 const defaultAttemptTimeout = 10 * time.Second
@@ -54,10 +57,12 @@ type settings struct {
 	Options
 	environment environment
 	tokens      TokenSource
+	url         string                   // of STS; "" for Options.STS
+	services    *awshttp.BuildableClient // for service clients, nil without a CA bundle
 }
 
 // resolve fills what opts leave open from the environment and validates all of it.
-func resolve(opts Options) (settings, faults) {
+func resolve(ctx context.Context, opts Options) (settings, faults) {
 	var faults faults
 	s := settings{Options: opts, environment: readEnvironment(&faults)}
 	env := s.environment
@@ -84,13 +89,14 @@ func resolve(opts Options) (settings, faults) {
 	}
 	faults.add(headingSessionDuration, validateDuration(s.Duration))
 	faults.add(headingSessionPolicy, validatePolicies(s.Policy, s.PolicyARNs))
-	faults.add(headingSettings, s.validateEndpoint())
 	if s.Region == "" && s.tokens != nil {
-		faults.add(headingRegion, s.regionFromToken())
+		faults.add(headingRegion, s.regionFromToken(ctx))
 	}
 	if s.Region != "" {
 		faults.add(headingRegion, validateRegion(s.Region))
 	}
+	faults.add(headingSettings, s.resolveEndpoint())
+	faults.add(headingTLS, s.readAuthorities())
 	return s, faults
 }
 
@@ -107,12 +113,15 @@ func (s *settings) resolveTokens() error {
 	switch {
 	case s.TokenFile == "":
 		return nil // notInjected says it
-	case !filepath.IsAbs(s.TokenFile):
+	case !isAbsolute(s.TokenFile):
 		return fmt.Errorf("the token file %q is not an absolute path", s.TokenFile)
 	}
 	s.tokens = fileSource(s.TokenFile)
 	return nil
 }
+
+// isAbsolute takes the webhook's paths on Windows too, which have no drive.
+func isAbsolute(path string) bool { return filepath.IsAbs(path) || strings.HasPrefix(path, "/") }
 
 // validateRoleARN checks the shape that ARNs of roles have in every partition, and
 // in MinIO. For AWS itself it is that of the webhook (amazon-eks-pod-identity-webhook,
@@ -189,13 +198,37 @@ func validatePolicies(policy string, arns []string) error {
 	}
 }
 
-func (s *settings) validateEndpoint() error {
-	if s.Endpoint == "" || s.STS != nil {
+// resolveEndpoint finds the URL of STS, by the SDK's own rules where none is set.
+func (s *settings) resolveEndpoint() error {
+	switch {
+	case s.STS != nil:
 		return nil
+	case s.Endpoint != "":
+		s.url = s.Endpoint
+		return s.validateEndpoint()
+	case s.Region == "" || validateRegion(s.Region) != nil:
+		return nil // which is reported already
 	}
+	endpoint, err := sts.NewDefaultEndpointResolverV2().ResolveEndpoint(context.Background(), sts.EndpointParameters{
+		Region:       aws.String(s.Region),
+		UseFIPS:      aws.Bool(s.environment.fips),
+		UseDualStack: aws.Bool(s.environment.dualStack),
+	})
+	if err != nil {
+		return fmt.Errorf("there is no STS endpoint for the region %q with %s %t and %s %t: %w",
+			s.Region, envFIPS, s.environment.fips, envDualStack, s.environment.dualStack, err)
+	}
+	s.url = endpoint.URI.String()
+	return nil
+}
+
+func (s *settings) validateEndpoint() error {
 	u, err := url.Parse(s.Endpoint)
-	if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" {
-		return fmt.Errorf("the STS endpoint %q is not the URL of a server", s.Endpoint)
+	switch {
+	case err != nil && strings.Contains(s.Endpoint, "@"), err == nil && u.User != nil:
+		return errors.New("the STS endpoint has a user name or a password, which STS does not take") // and is not shown
+	case err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http":
+		return fmt.Errorf("the STS endpoint %q is not the URL of a server: it looks like https://sts.us-west-2.amazonaws.com", s.Endpoint)
 	}
 	if s.environment.fips || s.environment.dualStack {
 		return fmt.Errorf("the STS endpoint %q is set together with %s or %s: the SDK's rules allow one or the other", s.Endpoint, envFIPS, envDualStack)
@@ -208,8 +241,8 @@ var eksIssuer = regexp.MustCompile(`^https://oidc[.-]eks\.([a-z0-9-]+)\.(?:amazo
 
 // regionFromToken takes the region from the issuer of an EKS cluster. A client of
 // the caller's own has its region already.
-func (s *settings) regionFromToken() error {
-	ctx, cancel := context.WithTimeout(context.Background(), s.AttemptTimeout)
+func (s *settings) regionFromToken(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, s.AttemptTimeout)
 	defer cancel()
 	token, err := s.tokens.Token(ctx)
 	var issuer string

@@ -133,7 +133,7 @@ func setups() []setup {
 		{name: "clock-behind", broken: "the node's clock is a day behind", breaks: func(b *broken) { b.STS.SetClockSkew(25 * time.Hour) }, heading: "clock", first: "clock"},
 		{name: "clock-ahead", broken: "the node's clock is 10 minutes ahead", breaks: func(b *broken) { b.STS.SetClockSkew(-10 * time.Minute) }, first: "clock"},
 		{name: "clock-of-the-api-server", broken: "the API server's clock is two hours ahead", breaks: rotate(irsatest.NotYetValid),
-			heading: "token-rejected", first: "exchange", warned: "lifetime"},
+			heading: "clock", first: "exchange", warned: "lifetime"},
 		{name: "audience", broken: "the token is for Vault", breaks: rotate(irsatest.Claim("aud", "vault")), heading: "audience", first: "exchange", warned: "audience"},
 		{name: "audience-china", broken: "the audience was derived from the partition", breaks: rotate(irsatest.Claim("aud", "sts.amazonaws.com.cn")),
 			heading: "audience", first: "exchange", warned: "audience"},
@@ -393,7 +393,7 @@ func (b *broken) constant(text string) string {
 		`next attempt at \S+`:                      "next attempt at TIME",
 		`20[2-9]\d-\d\d-\d\dT\d\d:\d\d:\d\dZ`:      "TIME", // of the real clock
 		`(23h59m|59m)\d+s|24h0m0s|1h0m0s|-1m[01]s`: "TIME", // which runs on
-		`user \d+ and group \d+`:                   "user UID and group GID",
+		`user \d+ and group \d+( \(and [\d ]+\))?`: "user UID and group GID",
 	} {
 		text = regexp.MustCompile(expression).ReplaceAllString(text, constant)
 	}
@@ -403,8 +403,9 @@ func (b *broken) constant(text string) string {
 // requireNoSecret looks for the token, each part of it, and keys.
 func requireNoSecret(t *testing.T, text, token string) {
 	t.Helper()
+	token, _, _ = strings.Cut(token, " ") // what a log line wrote behind it is none
 	for _, part := range append(strings.Split(token, "."), "eyJ", "IQoJb3JpZ2lu", "wJalrXUtnFEMI", "AKIAIOSFODNN7EXAMPLE") {
-		if len(part) > 2 && !strings.Contains(part, "v3") {
+		if part != "" {
 			require.NotContains(t, text, part)
 		}
 	}

@@ -1,0 +1,302 @@
+package irsa
+
+import (
+	"bufio"
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"fmt"
+	"io"
+	"log"
+	"math/big"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
+	"github.com/aws/smithy-go"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// answered is the error of a client that got that answer.
+func answered(status int, code, message string) error {
+	return &smithy.OperationError{ServiceID: "STS", OperationName: "AssumeRoleWithWebIdentity", Err: &awshttp.ResponseError{
+		ResponseError: &smithyhttp.ResponseError{
+			Response: &smithyhttp.Response{Response: &http.Response{StatusCode: status}},
+			Err:      &smithy.GenericAPIError{Code: code, Message: message},
+		},
+	}}
+}
+
+func TestEachAnswerHasItsKindItsHeadingAndItsPatience(t *testing.T) {
+	for _, tt := range []struct {
+		status        int
+		code, message string
+		kind          error
+		heading       heading
+		permanent     bool
+	}{
+		{400, "ExpiredTokenException", "", ErrTokenExpired, headingClock, true}, // no expiry is known: it lies ahead
+		{403, "ExpiredToken", "", ErrTokenExpired, headingClock, true},
+		{400, "InvalidIdentityToken", "No OpenIDConnect provider found in your account for x", ErrTokenRejected, headingNoOIDCProvider, true},
+		{400, "InvalidIdentityToken", "Incorrect token audience", ErrTokenRejected, headingAudience, true},
+		{400, "InvalidIdentityToken", "OpenIDConnect provider's HTTPS certificate doesn't match configured thumbprint", ErrTokenRejected, headingThumbprint, true},
+		{400, "InvalidIdentityToken", "Couldn't retrieve verification key from your identity provider", ErrUnavailable, headingVerificationKey, false},
+		{400, "InvalidIdentityToken", "The token is not yet valid", ErrTokenRejected, headingClock, true},
+		{400, "InvalidIdentityToken", "Missing a required claim: sub", ErrTokenRejected, headingTokenRejected, true},
+		{403, "IDPRejectedClaim", "", ErrTokenRejected, headingTokenRejected, true},
+		{400, "InvalidParameterValue", "", ErrTokenRejected, headingTokenRejected, true},
+		{400, "IDPCommunicationError", "", ErrUnavailable, headingVerificationKey, false},
+		{403, "AccessDenied", "Not authorized to perform sts:AssumeRoleWithWebIdentity", ErrAccessDenied, headingAccessDenied, true},
+		{403, "AccessDeniedException", "", ErrAccessDenied, headingAccessDenied, true},
+		{400, "Throttling", "", ErrThrottled, headingThrottled, false},
+		{400, "ThrottlingException", "", ErrThrottled, headingThrottled, false},
+		{400, "RequestLimitExceeded", "", ErrThrottled, headingThrottled, false},
+		{429, unknownCode, "", ErrThrottled, headingThrottled, false},
+		{429, "SlowerPlease", "", ErrThrottled, headingThrottled, false},
+		{503, "ServiceUnavailable", "", ErrUnavailable, headingSTSUnavailable, false},
+		{500, "InternalFailure", "", ErrUnavailable, headingSTSUnavailable, false},
+		{502, "SomethingNew", "", ErrUnavailable, headingSTSUnavailable, false},
+		{504, unknownCode, "", ErrUnavailable, headingNotSTS, false},
+		{405, unknownCode, "", ErrUnavailable, headingNotSTS, false},
+		{400, "InvalidAction", "", ErrUnavailable, headingNotSTS, false},
+		{405, "MethodNotAllowed", "", ErrUnavailable, headingNotSTS, false},
+		{400, "NoSuchVersion", "", ErrUnavailable, headingNotSTS, false},
+		{403, "MissingAuthenticationToken", "", ErrUnavailable, headingNotSTS, false},
+		{403, "RegionDisabledException", "", ErrInvalidRequest, headingRegionDisabled, true},
+		{400, "MalformedPolicyDocument", "", ErrInvalidRequest, headingSessionPolicy, true},
+		{400, "PackedPolicyTooLarge", "", ErrInvalidRequest, headingSessionPolicy, true},
+		{400, "ValidationError", "exceeds the MaxSessionDuration set for this role", ErrInvalidRequest, headingSessionDuration, true},
+		{400, "ValidationError", "Request ARN is invalid", ErrInvalidRequest, headingRoleARN, true},
+		{400, "ValidationError", "Value 'a b' at 'roleSessionName' failed to satisfy constraint", ErrInvalidRequest, headingSettings, true},
+		{400, "ValidationError", "", ErrInvalidRequest, headingInvalidRequest, true},
+	} {
+		t.Run(fmt.Sprint(tt.status, " ", tt.code, " ", tt.message), func(t *testing.T) {
+			err := answered(tt.status, tt.code, tt.message)
+			e := &Error{Kind: kindOf(err), Code: tt.code, RoleARN: "arn:aws:iam::111122223333:role/r", Region: "us-west-2", Issuer: "https://oidc.example.com",
+				TokenFile: "/token", TokenExpiry: time.Now().Add(time.Hour), err: plain(err)}
+			assert.Equal(t, tt.kind, e.Kind)
+			assert.Equal(t, tt.heading, hintOf(e).heading)
+			assert.NotEmpty(t, hintOf(e).cure)
+			assert.Equal(t, tt.permanent, permanent(e))
+		})
+	}
+}
+
+func TestAccessDeniedThatNamesItsReasonLeadsThere(t *testing.T) {
+	for message, want := range map[string]string{
+		"because no VPC endpoint policy allows the sts:AssumeRoleWithWebIdentity action": "VPC endpoint",
+		"with an explicit deny in a service control policy":                              "organization",
+		"Not authorized": "it needs the statement {",
+	} {
+		e := &Error{Kind: ErrAccessDenied, RoleARN: "arn:aws:iam::111122223333:role/r", Region: "us-west-2", err: answered(403, "AccessDenied", message)}
+		assert.Contains(t, hintOf(e).cure, want)
+	}
+	e := &Error{Kind: ErrAccessDenied, RoleARN: "arn:minio:iam:us-east-1::role/r", Region: "us-east-1", err: answered(403, "AccessDenied", "")}
+	assert.NotContains(t, hintOf(e).cure, "Federated", "not of a server that has no IAM")
+}
+
+func TestARegionHasItsPartition(t *testing.T) {
+	for region, want := range map[string]string{
+		"us-west-2": "aws", "eu-central-1": "aws", "mars-north-1": "aws", "cn-north-1": "aws-cn", "us-gov-west-1": "aws-us-gov",
+		"us-iso-east-1": "aws-iso", "us-isob-east-1": "aws-iso-b", "eu-isoe-west-1": "aws-iso-e", "us-isof-south-1": "aws-iso-f", "eusc-de-east-1": "aws-eusc", "": "",
+	} {
+		assert.Equal(t, want, partitionOf(region), region)
+		e := &Error{RoleARN: "arn:aws-cn:iam::111122223333:role/r", Region: region}
+		assert.Equal(t, want != "aws-cn" && want != "", e.otherPartition() != "", region)
+	}
+	assert.Empty(t, (&Error{RoleARN: "arn:minio:iam:us-east-1::role/r", Region: "us-east-1"}).otherPartition())
+}
+
+// selfSigned is a certificate, for those names and until then.
+func selfSigned(t *testing.T, until time.Time, names ...string) tls.Certificate {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	require.NoError(t, err)
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "test"}, NotBefore: until.Add(-48 * time.Hour), NotAfter: until,
+		IsCA: true, BasicConstraintsValid: true, DNSNames: names, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+	}
+	if len(names) > 0 {
+		template.IPAddresses = nil
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	require.NoError(t, err)
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
+}
+
+// askThrough makes a probe of a server through the library's own HTTP client.
+func askThrough(t *testing.T, target string, change func(*http.Transport)) (*probe, *http.Client) {
+	t.Helper()
+	client := newHTTPClient(nil)
+	t.Cleanup(client.CloseIdleConnections)
+	if change != nil {
+		change(client.Transport.(*http.Transport))
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
+	defer cancel()
+	return ask(ctx, client, target), client
+}
+
+func TestEachFailureOnTheWayLeadsToItsHeading(t *testing.T) {
+	secure := func(config *tls.Config) string {
+		server := httptest.NewUnstartedServer(http.NotFoundHandler())
+		server.TLS = config
+		server.Config.ErrorLog = log.New(io.Discard, "", 0)
+		server.StartTLS()
+		t.Cleanup(server.Close)
+		return server.URL
+	}
+	trusting := func(c tls.Certificate) func(*http.Transport) {
+		return func(transport *http.Transport) {
+			leaf, err := x509.ParseCertificate(c.Certificate[0])
+			require.NoError(t, err)
+			transport.TLSClientConfig.RootCAs = x509.NewCertPool()
+			transport.TLSClientConfig.RootCAs.AddCert(leaf)
+		}
+	}
+	plainServer := httptest.NewServer(http.NotFoundHandler())
+	t.Cleanup(plainServer.Close)
+	good := selfSigned(t, time.Now().Add(time.Hour))
+	expired := selfSigned(t, time.Now().Add(-time.Hour))
+	named := selfSigned(t, time.Now().Add(time.Hour), "other.example")
+	for _, tt := range []struct {
+		name    string
+		target  string
+		change  func(*http.Transport)
+		heading heading
+		check   string // of the report, that fails
+	}{
+		{"an unknown authority", secure(&tls.Config{Certificates: []tls.Certificate{good}}), nil, headingTLS, checkTLS},
+		{"a certificate that has expired", secure(&tls.Config{Certificates: []tls.Certificate{expired}}), trusting(expired), headingClock, checkTLS},
+		{"another server's certificate", secure(&tls.Config{Certificates: []tls.Certificate{named}}), trusting(named), headingTLS, checkTLS},
+		{"a server that wants more", secure(&tls.Config{Certificates: []tls.Certificate{good}, ClientAuth: tls.RequireAnyClientCert, MaxVersion: tls.VersionTLS12}), trusting(good), headingTLS, checkTLS},
+		{"a server without TLS", strings.Replace(plainServer.URL, "http://", "https://", 1), nil, headingTLS, checkTLS},
+		{"nobody", "https://127.0.0.1:1", nil, headingConnection, checkConnection},
+		{"a name that there is not", "https://sts..amazonaws.com", nil, headingNameResolution, checkNameResolution},
+		{"a silent server", "https://" + silent(t), nil, headingTimeout, checkTLS},
+		{"a proxy that refuses", "https://sts.example", throughProxy(answering(t, "403 Forbidden")), headingProxy, checkConnection},
+		{"a proxy that wants a password", "https://sts.example", throughProxy(answering(t, "407 Proxy Authentication Required")), headingProxy, checkConnection},
+		{"a proxy that is silent", "https://sts.example", throughProxy(silent(t)), headingProxy, checkConnection},
+		{"a proxy that is not there", "https://sts.example", throughProxy("127.0.0.1:1"), headingProxy, checkConnection},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			p, client := askThrough(t, tt.target, tt.change)
+			require.Error(t, p.err)
+			d := &diagnosis{report: &Report{}, settings: settings{url: tt.target}}
+			d.settings.Region = "us-west-2"
+			p.mu.Lock()
+			defer p.mu.Unlock()
+			through := proxied(client, tt.target)
+			assert.Equal(t, strings.Contains(tt.name, "proxy"), through)
+			d.nameResolution(p, through)
+			d.connection(p, through)
+			d.tls(p)
+			d.answer(p)
+			var failed []Check
+			for _, c := range d.report.Checks {
+				if c.Status == CheckFailed {
+					failed = append(failed, c)
+				}
+			}
+			require.Len(t, failed, 1, "%s", d.report)
+			assert.Equal(t, tt.check, failed[0].Name, failed[0].Detail)
+			assert.Equal(t, tt.heading.link(), failed[0].Link, failed[0].Detail)
+		})
+	}
+}
+
+func throughProxy(address string) func(*http.Transport) {
+	return func(t *http.Transport) {
+		t.Proxy = func(*http.Request) (*url.URL, error) { return &url.URL{Scheme: "http", Host: address}, nil }
+	}
+}
+
+// silent is a server that takes connections and says nothing.
+func silent(t *testing.T) string {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = listener.Close() })
+	return listener.Addr().String()
+}
+
+// answering is a proxy that has one answer.
+func answering(t *testing.T, status string) string {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	ended := make(chan struct{})
+	t.Cleanup(func() { _ = listener.Close(); <-ended })
+	go func() {
+		defer close(ended)
+		for {
+			connection, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			if _, err := http.ReadRequest(bufio.NewReader(connection)); err == nil {
+				_, _ = fmt.Fprintf(connection, "HTTP/1.1 %s\r\nContent-Length: 0\r\n\r\n", status)
+			}
+			_ = connection.Close()
+		}
+	}()
+	return listener.Addr().String()
+}
+
+func TestAProbeTellsOfReusedConnectionsReadsLittleAndTakesAnyAddress(t *testing.T) {
+	served := make(chan int, 10)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		n := 0
+		for ; n < 1000; n++ {
+			if _, err := w.Write(make([]byte, 64<<10)); err != nil {
+				break
+			}
+		}
+		served <- n
+	}))
+	defer server.Close()
+	p, _ := askThrough(t, server.URL, nil)
+	require.NoError(t, p.err)
+	assert.Less(t, <-served, 1000, "62 MiB are not read")
+
+	small := httptest.NewServer(http.NotFoundHandler())
+	defer small.Close()
+	client := newHTTPClient(nil)
+	defer client.CloseIdleConnections()
+	first := ask(t.Context(), client, small.URL)
+	again := ask(t.Context(), client, small.URL)
+	assert.True(t, first.connect.done && !first.reused)
+	assert.True(t, again.reused && again.traced() && !again.connect.begun)
+
+	_, port, err := net.SplitHostPort(small.Listener.Addr().String())
+	require.NoError(t, err)
+	p, _ = askThrough(t, "http://localhost:"+port, nil) // perhaps ::1 first, where nobody listens
+	require.NoError(t, p.err)
+	assert.True(t, p.lookup.done && p.connect.done)
+	assert.Equal(t, "127.0.0.1:"+port, p.address)
+}
+
+func TestASkewIsWhatIsCertain(t *testing.T) {
+	at := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	for _, tt := range []struct{ sent, received, want time.Duration }{
+		{0, 0, 0},
+		{500 * time.Millisecond, 900 * time.Millisecond, 0}, // the header's second
+		{30 * time.Second, 31 * time.Second, 29 * time.Second},
+		{-31 * time.Second, -30 * time.Second, -30 * time.Second},
+		{-time.Second, time.Second, 0},
+	} {
+		p := &probe{date: at, sent: at.Add(tt.sent), received: at.Add(tt.received)}
+		assert.Equal(t, tt.want, p.skew(), tt)
+	}
+}
