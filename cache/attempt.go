@@ -19,16 +19,19 @@ const grace = 100 * time.Millisecond
 type call struct {
 	number   int
 	began    schedule.Moment
-	cancel   context.CancelFunc
+	ticket   *ticket            // nil without a Limiter
+	cancel   context.CancelFunc // nil while it waits for its place
 	limit    *time.Timer
 	overdue  bool          // it counted as failed before it returned
-	returned chan struct{} // closed when the source has returned
+	returned chan struct{} // closed when the source has returned, or is not called
 }
 
-// begin starts an attempt in a goroutine of its own, which ends with the source's
-// call. c.mu is held.
+// waits says that an attempt has not got its place yet.
+func (a *call) waits() bool { return a.ticket != nil && a.cancel == nil }
+
+// begin starts an attempt, or lets it wait for its place. c.mu is held.
 func (c *Cache) begin(now schedule.Moment) {
-	ctx, cancel := context.WithTimeout(context.Background(), c.opts.AttemptTimeout)
+	wanted := c.plan.demand
 	c.plan.rest()
 	c.plan.begun++
 	c.plan.demand, c.plan.asked, c.plan.woken = false, false, false
@@ -36,10 +39,50 @@ func (c *Cache) begin(now schedule.Moment) {
 	if c.state.Load().err == ErrRefused { //nolint:errorlint // the very state that Invalidate makes
 		c.plan.refusable = now.Add(schedule.RefusalSpacing)
 	}
-	attempt := &call{number: c.plan.begun, began: now, cancel: cancel, returned: make(chan struct{})}
-	attempt.limit = time.AfterFunc(c.opts.AttemptTimeout+grace, func() { c.expire(attempt) })
+	attempt := &call{number: c.plan.begun, began: now, returned: make(chan struct{})}
 	c.plan.call = attempt
 	c.store(c.state.Load().waits(schedule.Never())) // no Retrieve need ask while it runs
+	if c.opts.Limiter != nil {
+		attempt.ticket = c.ticket(attempt, wanted)
+		if !c.opts.Limiter.enter(attempt.ticket) {
+			return
+		}
+	}
+	c.run(attempt)
+}
+
+// ticket is what an attempt asks the Limiter for a place with.
+func (c *Cache) ticket(attempt *call, callersWait bool) *ticket {
+	t := &ticket{urgency: background, free: c.plan.placed, start: func() { c.admit(attempt) }}
+	if callersWait {
+		t.urgency = wanted
+	}
+	if c.state.Load().failures > 0 {
+		t.urgency++ // of the same, but failing
+	}
+	return t
+}
+
+// admit starts an attempt that has waited for its place.
+func (c *Cache) admit(attempt *call) {
+	c.mu.Lock()
+	closed := c.state.Load().closed
+	if !closed {
+		attempt.began = c.now()
+		c.run(attempt)
+	}
+	c.mu.Unlock()
+	if closed {
+		close(attempt.returned)
+		c.opts.Limiter.done(attempt.ticket, ErrClosed)
+	}
+}
+
+// run calls the source in a goroutine of its own, which ends with the call. c.mu is held.
+func (c *Cache) run(attempt *call) {
+	ctx, cancel := context.WithTimeout(placed(c.opts.Limiter), c.opts.AttemptTimeout)
+	attempt.cancel = cancel
+	attempt.limit = time.AfterFunc(c.opts.AttemptTimeout+grace, func() { c.expire(attempt) })
 	go c.ask(ctx, attempt)
 }
 
@@ -50,6 +93,9 @@ func (c *Cache) ask(ctx context.Context, attempt *call) {
 	err := errSourceExited
 	permanent := false
 	defer close(attempt.returned)
+	if attempt.ticket != nil {
+		defer func() { c.opts.Limiter.done(attempt.ticket, err) }()
+	}
 	defer attempt.cancel()
 	defer func() { c.end(attempt, creds, err, permanent) }()
 	defer func() {
@@ -89,6 +135,7 @@ func (c *Cache) end(attempt *call, creds aws.Credentials, err error, permanent b
 	}
 	switch {
 	case err == nil:
+		c.countLife(next)
 		c.settle(attempt, next.refreshWithin(c.plan.minTTLs.of(next.life), rand.Float64()), now)
 	case !attempt.overdue:
 		c.fail(attempt, err, permanent, now)

@@ -78,9 +78,14 @@ func (c *Cache) Retrieve(ctx context.Context) (aws.Credentials, error) {
 func (c *Cache) Refresh(ctx context.Context) error {
 	c.mu.Lock()
 	target := c.plan.begun + 1
-	c.plan.asked = true
+	if c.plan.call != nil && c.plan.call.waits() {
+		target = c.plan.begun // which has yet to call the source
+	} else {
+		c.plan.asked = true
+	}
 	c.plan.demand = true
 	c.advanceLocked()
+	c.hurry()
 	for {
 		s := c.state.Load()
 		if s.closed {
@@ -151,6 +156,9 @@ func (c *Cache) Close() error {
 		c.plan.stop()
 	}
 	call := c.plan.call
+	if call != nil && call.ticket != nil && c.opts.Limiter.leave(call.ticket) {
+		close(call.returned)
+	}
 	c.mu.Unlock()
 
 	limit := time.NewTimer(c.opts.AttemptTimeout)

@@ -73,7 +73,7 @@ type view struct {
 func (v *view) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	s := v.cache.state.Load()
 	now := v.cache.now()
-	if s.due.Reached(now) || !s.serves(now, v.minTTL) || s.tooShort(v.minTTL) {
+	if s.due.Reached(now) || s.unused || !s.serves(now, v.minTTL) || s.tooShort(v.minTTL) {
 		return v.cache.wait(ctx, v.minTTL)
 	}
 	return s.creds, nil

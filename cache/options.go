@@ -28,6 +28,16 @@ type Options struct {
 	// that the SDK itself would retry.
 	Permanent func(error) bool
 
+	// Limiter, if it is not nil, is shared with other Caches and bounds how many of
+	// their attempts run at the same time. Waiting for a place is no part of an
+	// attempt's limit.
+	Limiter *Limiter
+
+	// IdleLives, if it is not 0, is after how many lives of credentials that nobody
+	// asked for the Cache stops refreshing them. The next Retrieve begins anew: it
+	// gets what is still valid, or waits.
+	IdleLives int
+
 	// Logger gets a line where refreshing begins to fail, where there are no
 	// valid credentials any more, and where it has recovered. Nil means
 	// slog.Default() at that time. No line has a secret in it, as far as the

@@ -14,6 +14,9 @@ type plan struct {
 	begun int   // attempts begun so far
 	ended int   // the newest attempt whose outcome is known
 
+	use    use
+	placed bool // the caller of the moment has a place of the Limiter's, and waits in it
+
 	// Reasons to make an attempt, other than that its time has come.
 	demand bool // somebody came since the newest attempt began
 	asked  bool // Refresh, or a MinTTL view that has less left, wants another attempt
@@ -55,6 +58,8 @@ func (c *Cache) advanceLocked() {
 	case !serving && s.failures > 0 && !c.plan.demand, c.plan.begun == 0 && !c.plan.demand:
 		c.plan.rest() // nobody would notice: the next caller comes here again
 		due = schedule.Never()
+	case due.Reached(now) && serving && c.idle():
+		c.plan.rest() // the next caller comes here again, since it is due
 	case due.Reached(now):
 		c.begin(now)
 		return
@@ -113,7 +118,7 @@ func (p *plan) rest() {
 // stop ends all that the plan has under way.
 func (p *plan) stop() {
 	p.rest()
-	if p.call != nil {
+	if p.call != nil && p.call.cancel != nil {
 		p.call.cancel()
 	}
 	p.announce()

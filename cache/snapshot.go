@@ -25,6 +25,7 @@ type snapshot struct {
 	err       error // of the last attempt, or why the credentials are gone
 	permanent bool  // err will not pass by itself
 
+	unused bool // nobody has asked for the credentials yet, and that matters
 	closed bool
 }
 
@@ -42,6 +43,9 @@ const longestCalm = 100 * 365 * 24 * time.Hour
 // store makes s the state.
 func (c *Cache) store(s *snapshot) {
 	end := schedule.First(s.until, s.due)
+	if s.unused {
+		end = schedule.Moment{} // the first Retrieve takes the long way
+	}
 	s.calm = calm{wall: end.Wall, elapsed: c.base.Add(min(end.Elapsed, longestCalm))}
 	c.state.Store(s)
 }

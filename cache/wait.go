@@ -12,7 +12,7 @@ import (
 // or why there are none.
 func (c *Cache) wait(ctx context.Context, minTTL time.Duration) (aws.Credentials, error) {
 	for waited := false; ; waited = true {
-		creds, changed, err := c.join(minTTL, waited)
+		creds, changed, err := c.join(ctx, minTTL, waited)
 		if changed == nil {
 			return creds, err
 		}
@@ -28,7 +28,7 @@ func (c *Cache) wait(ctx context.Context, minTTL time.Duration) (aws.Credentials
 // error, or else a channel that is closed when there is news. It sees to it that an
 // attempt is under way or scheduled. waited says that the caller has seen an
 // attempt end, and so takes its error rather than wait for another.
-func (c *Cache) join(minTTL time.Duration, waited bool) (aws.Credentials, <-chan struct{}, error) {
+func (c *Cache) join(ctx context.Context, minTTL time.Duration, waited bool) (aws.Credentials, <-chan struct{}, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	s := c.state.Load()
@@ -38,6 +38,7 @@ func (c *Cache) join(minTTL time.Duration, waited bool) (aws.Credentials, <-chan
 	case s.tooShort(minTTL):
 		return aws.Credentials{}, nil, errMinTTL(minTTL, s.life)
 	case s.serves(now, minTTL):
+		s = c.noteUse(s)
 		if s.due.Reached(now) {
 			c.advanceLocked()
 		}
@@ -47,7 +48,10 @@ func (c *Cache) join(minTTL time.Duration, waited bool) (aws.Credentials, <-chan
 	if c.plan.call == nil && s.serves(c.now(), 0) { // but not for as long as is needed
 		c.plan.asked = true
 	}
+	c.plan.placed = hasPlace(ctx, c.opts.Limiter)
 	c.advanceLocked()
+	c.hurry()
+	c.plan.placed = false
 	s = c.state.Load()
 	stuck := c.plan.call != nil && c.plan.call.overdue
 	running := c.plan.call != nil && !stuck

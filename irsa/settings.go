@@ -206,7 +206,7 @@ func (s *settings) resolveEndpoint() error {
 	case s.Endpoint != "":
 		s.url = s.Endpoint
 		return s.validateEndpoint()
-	case s.Region == "" || validateRegion(s.Region) != nil:
+	case s.Region == "" || !regionName.MatchString(s.Region):
 		return nil // which is reported already
 	}
 	endpoint, err := sts.NewDefaultEndpointResolverV2().ResolveEndpoint(context.Background(), sts.EndpointParameters{

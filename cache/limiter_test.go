@@ -1,0 +1,243 @@
+package cache_test
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/smithy-go"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/irsakit/irsakit/cache"
+)
+
+// busy counts how many calls of sources run at the same time.
+type busy struct {
+	mu    sync.Mutex
+	now   int
+	most  int
+	order []string
+}
+
+// source is one that takes a second, under the name.
+func (b *busy) source(name string, err error) aws.CredentialsProvider {
+	return aws.CredentialsProviderFunc(func(ctx context.Context) (aws.Credentials, error) {
+		b.mu.Lock()
+		b.now++
+		b.most = max(b.most, b.now)
+		b.order = append(b.order, name)
+		b.mu.Unlock()
+		defer func() {
+			b.mu.Lock()
+			defer b.mu.Unlock()
+			b.now--
+		}()
+		select {
+		case <-time.After(time.Second):
+		case <-ctx.Done():
+			return aws.Credentials{}, ctx.Err()
+		}
+		return keys(1, time.Hour), err
+	})
+}
+
+func (b *busy) sources() []string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return append([]string(nil), b.order...)
+}
+
+func sharing(l *cache.Limiter) func(*cache.Options) { return func(o *cache.Options) { o.Limiter = l } }
+
+func TestALimiterBoundsTheAttemptsThatRunTogether(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var b busy
+		l := cache.NewLimiter(3)
+		var callers sync.WaitGroup
+		for range 30 {
+			c := newCache(t, b.source("", nil), sharing(l))
+			callers.Go(func() { retrieve(t, c) })
+		}
+		begin := time.Now()
+		synctest.Wait()
+		assert.Equal(t, cache.LimiterStatus{Running: 3, Waiting: 27, Places: 3}, l.Status())
+		callers.Wait()
+		assert.Equal(t, 3, b.most)
+		assert.Equal(t, 10*time.Second, time.Since(begin), "waiting for a place is no part of an attempt's limit of 10 s")
+		assert.Equal(t, cache.LimiterStatus{Places: 3}, l.Status())
+	})
+}
+
+func TestCallersGoBeforeTheBackground(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var b busy
+		l := cache.NewLimiter(1)
+		ended, end := context.WithCancel(t.Context())
+		end()
+		first := newCache(t, b.source("first", nil), sharing(l))
+		behind := newCache(t, b.source("behind", nil), sharing(l))
+		wanted := newCache(t, b.source("wanted", nil), sharing(l))
+		later := newCache(t, b.source("later", nil), sharing(l))
+		for _, c := range []*cache.Cache{first, behind, later} {
+			retrieve(t, c)
+		}
+		b.order = nil
+		time.Sleep(30 * time.Minute)
+		require.ErrorIs(t, first.Refresh(ended), context.Canceled) // asks, and does not wait
+		background := func(c *cache.Cache) { c.Suspect(retrieve(t, c)) }
+		background(behind)
+		background(later)
+		var callers sync.WaitGroup
+		callers.Go(func() { retrieve(t, wanted) })
+		synctest.Wait()
+		callers.Go(func() { assert.NoError(t, later.Refresh(t.Context())) })
+		time.Sleep(10 * time.Second)
+		callers.Wait()
+		assert.Equal(t, []string{"first", "wanted", "later", "behind"}, b.sources())
+	})
+}
+
+func TestFailingCachesHoldAtMostHalfOfThePlaces(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := cache.NewLimiter(4)
+		hung := &source{hung: true}
+		ctx, stop := context.WithCancel(t.Context())
+		var callers sync.WaitGroup
+		defer callers.Wait()
+		defer stop()
+		for range 40 {
+			c := newCache(t, hung, sharing(l))
+			callers.Go(func() {
+				for ctx.Err() == nil { // they come all the time
+					_, _ = c.Retrieve(ctx)
+					time.Sleep(100 * time.Millisecond)
+				}
+			})
+		}
+		time.Sleep(5 * time.Minute) // all have failed by now
+		for range 20 {
+			var b busy
+			c := newCache(t, b.source("", nil), sharing(l))
+			begin := time.Now()
+			retrieve(t, c)
+			assert.Equal(t, time.Second, time.Since(begin), "there is a place for a healthy one at once")
+		}
+	})
+}
+
+func TestThrottlingSlowsAllOfThemDown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := cache.NewLimiter(32)
+		throttled := &source{broken: &smithy.GenericAPIError{Code: "Throttling"}, delay: 50 * time.Millisecond}
+		ctx, stop := context.WithTimeout(t.Context(), 10*time.Second)
+		defer stop()
+		var callers sync.WaitGroup
+		for range 100 {
+			c := newCache(t, throttled, sharing(l))
+			callers.Go(func() {
+				for ctx.Err() == nil {
+					_, _ = c.Retrieve(ctx)
+					time.Sleep(100 * time.Millisecond)
+				}
+			})
+		}
+		callers.Wait()
+		assert.LessOrEqual(t, l.Status().Places, 4)
+		var b busy
+		for range 200 {
+			retrieve(t, newCache(t, b.source("", nil), sharing(l)))
+		}
+		assert.Greater(t, l.Status().Places, 8, "and every success wins some of it back")
+	})
+}
+
+func TestACacheWhoseSourceIsAnotherOneNeedsOnePlaceForBoth(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := cache.NewLimiter(2)
+		var b busy
+		var callers sync.WaitGroup
+		for range 10 {
+			inner := newCache(t, b.source("inner", nil), sharing(l))
+			outer := newCache(t, aws.CredentialsProviderFunc(func(ctx context.Context) (aws.Credentials, error) {
+				if _, err := inner.Retrieve(ctx); err != nil {
+					return aws.Credentials{}, err
+				}
+				return b.source("outer", nil).Retrieve(ctx)
+			}), sharing(l))
+			callers.Go(func() { retrieve(t, outer) })
+		}
+		begin := time.Now()
+		callers.Wait()
+		assert.Equal(t, 10*time.Second, time.Since(begin))
+		assert.Equal(t, 2, b.most)
+		assert.Equal(t, cache.LimiterStatus{Places: 2}, l.Status())
+	})
+}
+
+func TestCloseLeavesTheLine(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := cache.NewLimiter(1)
+		var b busy
+		running := newCache(t, b.source("running", nil), sharing(l))
+		waiting := newCache(t, b.source("waiting", nil), sharing(l))
+		last := newCache(t, b.source("last", nil), sharing(l))
+		var callers sync.WaitGroup
+		callers.Go(func() { retrieve(t, running) })
+		synctest.Wait()
+		callers.Go(func() {
+			_, err := waiting.Retrieve(t.Context())
+			assert.ErrorIs(t, err, cache.ErrClosed)
+		})
+		synctest.Wait()
+		callers.Go(func() { retrieve(t, last) })
+		synctest.Wait()
+		begin := time.Now()
+		require.NoError(t, waiting.Close())
+		assert.Zero(t, time.Since(begin))
+		callers.Wait()
+		assert.Equal(t, []string{"running", "last"}, b.sources())
+		assert.Equal(t, cache.LimiterStatus{Places: 1}, l.Status())
+	})
+}
+
+func TestCredentialsThatNobodyAsksForAreNotRefreshed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &source{life: time.Hour, delay: time.Second}
+		c := newCache(t, s, func(o *cache.Options) { o.IdleLives = 2 })
+		retrieve(t, c)
+		time.Sleep(24 * time.Hour)
+		assert.Equal(t, 3, s.count(), "the first life, and two in which nobody asked")
+		begin := time.Now()
+		retrieve(t, c)
+		assert.Equal(t, time.Second, time.Since(begin), "who comes back waits once")
+		for range 24 * 60 {
+			begin := time.Now()
+			retrieve(t, c)
+			assert.Zero(t, time.Since(begin))
+			time.Sleep(time.Minute)
+		}
+		assert.Greater(t, s.count(), 25)
+
+		view := c.MinTTL(10 * time.Minute)
+		before := s.count()
+		for range 24 * 60 { // a view's callers count too
+			_, err := view.Retrieve(t.Context())
+			require.NoError(t, err)
+			time.Sleep(time.Minute)
+		}
+		assert.Greater(t, s.count(), before+25)
+	})
+}
+
+func TestUseCostsOneRetrieveOfALifeItsShortWay(t *testing.T) {
+	s := &source{life: time.Hour}
+	c := newCache(t, s, func(o *cache.Options) { o.IdleLives = 2 })
+	retrieve(t, c)
+	assert.Zero(t, testing.AllocsPerRun(1000, func() { _, _ = c.Retrieve(t.Context()) }))
+	require.False(t, errors.Is(c.Status().Err, cache.ErrClosed))
+}
