@@ -94,6 +94,13 @@ func (x *exchange) exchangeError(err error, token tokenfile.Token) error {
 		issuedAt:    claims.IssuedAt,
 		err:         plain(withoutSecrets(err, partsOf(token)...)),
 	}
+	e.describe(err)
+	e.set(hintOf(e))
+	return e
+}
+
+// describe takes over what STS's answer says of itself.
+func (e *Error) describe(err error) {
 	var api smithy.APIError
 	if errors.As(err, &api) {
 		e.Code = api.ErrorCode()
@@ -102,8 +109,6 @@ func (x *exchange) exchangeError(err error, token tokenfile.Token) error {
 	if errors.As(err, &response) {
 		e.RequestID = response.ServiceRequestID()
 	}
-	e.set(hintOf(e))
-	return e
 }
 
 // tokenError makes an Error of one of the token source.

@@ -18,6 +18,37 @@ import (
 // wants nothing to be assumed.
 const maxReply = 256 << 10
 
+// connect makes the clients for STS that Options leave open.
+func (s *settings) connect() {
+	if s.client = s.STS; s.client != nil {
+		return
+	}
+	client := s.HTTPClient
+	if client == nil {
+		s.http = newHTTPClient(s.services)
+		client = s.http
+	}
+	s.client = newClient(s, client)
+}
+
+// disconnect ends the connections of connect's clients.
+func (s *settings) disconnect() {
+	if s.http != nil {
+		s.http.CloseIdleConnections()
+	}
+}
+
+// limitConnections lets the library's own client keep as many connections as there are
+// calls under way, so that none is closed for want of room and made anew.
+func (s *settings) limitConnections(calls int) {
+	if s.http == nil {
+		return
+	}
+	transport := s.http.Transport.(*http.Transport)
+	transport.MaxConnsPerHost, transport.MaxIdleConnsPerHost = calls, calls
+	transport.MaxIdleConns = max(transport.MaxIdleConns, calls)
+}
+
 // newClient returns the library's own STS client. It signs nothing and inherits
 // nothing from the application's service clients.
 func newClient(s *settings, httpClient aws.HTTPClient) *sts.Client {
@@ -45,6 +76,13 @@ func once(o *sts.Options) {
 	o.Retryer = aws.NopRetryer{}
 	o.HTTPClient = boundedClient{o.HTTPClient}
 	o.ClientLogMode &^= aws.LogRequestWithBody | aws.LogResponseWithBody
+}
+
+// inRegion lets a client that several roles share ask the role's own region.
+func (s *settings) inRegion(o *sts.Options) {
+	if s.Region != "" && s.STS == nil {
+		o.Region = s.Region
+	}
 }
 
 // boundedClient ends a reply that is too long for STS with an error.

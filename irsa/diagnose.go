@@ -66,8 +66,8 @@ func Diagnose(ctx context.Context, optFns ...func(*Options)) *Report {
 	}
 	d := &diagnosis{report: &Report{}, given: opts}
 	d.settings, d.faults = resolve(ctx, opts)
-	d.provider = &Provider{settings: &d.settings}
-	d.provider.connect()
+	d.settings.connect()
+	d.exchanges = &exchange{settings: &d.settings}
 	for _, check := range []func(context.Context){
 		d.environment, d.otherCredentials, d.role, d.setUp,
 		d.tokenPath, d.tokenPermission, d.readToken, d.claims, d.audience, d.lifetime,
@@ -76,22 +76,20 @@ func Diagnose(ctx context.Context, optFns ...func(*Options)) *Report {
 	} {
 		check(ctx)
 	}
-	if h := d.provider.http; h != nil {
-		h.CloseIdleConnections()
-	}
+	d.settings.disconnect()
 	return d.report
 }
 
 // A diagnosis is a Report in the making.
 type diagnosis struct {
-	report   *Report
-	given    Options
-	settings settings
-	faults   faults
-	provider *Provider // never started: for its clients and its exchange
-	late     string    // the check that took too long
-	token    *tokenfile.Token
-	creds    *aws.Credentials
+	report    *Report
+	given     Options
+	settings  settings
+	faults    faults
+	exchanges *exchange
+	late      string // the check that took too long
+	token     *tokenfile.Token
+	creds     *aws.Credentials
 }
 
 func (d *diagnosis) add(name string, status CheckStatus, detail string, h hint) {
@@ -169,7 +167,7 @@ func (d *diagnosis) request() *trustpolicy.Request {
 		Context: map[string][]string{
 			issuer + ":sub":       {e.Subject},
 			issuer + ":aud":       e.Audience,
-			"sts:RoleSessionName": {d.provider.exchange.sessionName(d.token.Claims())},
+			"sts:RoleSessionName": {d.exchanges.sessionName(d.token.Claims())},
 		},
 	}
 }

@@ -29,12 +29,12 @@ func (d *diagnosis) exchange(ctx context.Context) {
 	attempt, cancel := context.WithTimeout(ctx, d.settings.AttemptTimeout)
 	defer cancel()
 	begin := time.Now()
-	creds, err := d.provider.exchange.Retrieve(attempt)
+	creds, err := d.exchanges.Retrieve(attempt)
 	took := time.Since(begin)
 	if err == nil {
 		d.creds = &creds
 		d.excuse(took)
-		d.pass(checkExchange, "STS gives credentials for the session %s", d.provider.exchange.sessionName(d.token.Claims()))
+		d.pass(checkExchange, "STS gives credentials for the session %s", d.exchanges.sessionName(d.token.Claims()))
 		return
 	}
 	var e *Error
@@ -64,7 +64,7 @@ type identifier interface {
 
 // callerIdentity: do the credentials work, and whose are they?
 func (d *diagnosis) callerIdentity(ctx context.Context) {
-	client, ok := d.provider.exchange.client.(identifier)
+	client, ok := d.settings.client.(identifier)
 	switch {
 	case d.creds == nil:
 		d.skip(checkCallerIdentity, "there are no credentials")

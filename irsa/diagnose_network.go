@@ -50,8 +50,8 @@ func (d *diagnosis) httpClient() aws.HTTPClient {
 	switch {
 	case d.settings.HTTPClient != nil:
 		return d.settings.HTTPClient
-	case d.provider.http != nil:
-		return d.provider.http
+	case d.settings.http != nil:
+		return d.settings.http
 	default: // the settings are not valid
 		return newHTTPClient(nil)
 	}

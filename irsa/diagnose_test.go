@@ -83,6 +83,8 @@ func TestTheReportOfASlowSTSIsThereIn10SecondsWhateverHangs(t *testing.T) {
 
 type hangingTokens struct{}
 
+func (hangingTokens) Identity() string { return "shop/cart" }
+
 func (hangingTokens) Token(ctx context.Context) (tokenfile.Token, error) {
 	<-ctx.Done()
 	return tokenfile.Token{}, ctx.Err()

@@ -98,6 +98,8 @@ func ExampleOptions_mock() {
 // kubernetesToken gives the same token each time.
 type kubernetesToken struct{}
 
+func (kubernetesToken) Identity() string { return "shop/cart" }
+
 func (kubernetesToken) Token(context.Context) (tokenfile.Token, error) {
 	return tokenfile.Parse("eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJzeXN0ZW06c2VydmljZWFjY291bnQ6c2hvcDpjYXJ0In0.c2lnbmF0dXJl")
 }

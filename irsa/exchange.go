@@ -9,7 +9,6 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/aws/arn"
-	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
 	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/aws/aws-sdk-go-v2/service/sts/types"
@@ -21,32 +20,37 @@ import (
 // exchange turns the token of the moment into credentials: it is what the cache
 // calls for each attempt.
 type exchange struct {
+	known
 	settings *settings
-	client   stscreds.AssumeRoleWithWebIdentityAPIClient
-	session  atomic.Pointer[string]          // the name, once the first token is known
-	used     atomic.Pointer[tokenfile.Token] // by the newest request
-	issued   issued
+	pool     *Pool // nil for one of New's
 }
 
-// issued are the access key IDs of the newest credentials and of those before them.
-type issued struct{ keys atomic.Pointer[[2]string] }
+// known is what the attempts of a Provider have come to know.
+type known struct {
+	session atomic.Pointer[string]          // the name, once the first token is known
+	used    atomic.Pointer[tokenfile.Token] // by the newest request
+	issued  atomic.Pointer[[2]string]       // the newest access key ID, and the one before it
+}
 
-func (i *issued) add(key string) {
+func (k *known) issue(key string) {
 	before := ""
-	if keys := i.keys.Load(); keys != nil {
+	if keys := k.issued.Load(); keys != nil {
 		before = keys[0]
 	}
-	i.keys.Store(&[2]string{key, before})
+	k.issued.Store(&[2]string{key, before})
 }
 
-func (i *issued) has(key string) bool {
-	keys := i.keys.Load()
+func (k *known) hasIssued(key string) bool {
+	keys := k.issued.Load()
 	return key != "" && keys != nil && (keys[0] == key || keys[1] == key)
 }
 
 // Retrieve makes one request to STS, with the token as it is now. Where STS rejects
 // the token and there is another one by now, it makes one more.
 func (x *exchange) Retrieve(ctx context.Context) (aws.Credentials, error) {
+	if x.pool != nil && x.pool.closed.Load() {
+		return aws.Credentials{}, &Error{Kind: ErrClosed, RoleARN: x.settings.RoleARN}
+	}
 	token, err := x.settings.tokens.Token(ctx)
 	if err != nil {
 		return aws.Credentials{}, tokenError(x.settings, err)
@@ -65,7 +69,7 @@ func (x *exchange) Retrieve(ctx context.Context) (aws.Credentials, error) {
 func (x *exchange) assume(ctx context.Context, token tokenfile.Token) (aws.Credentials, error) {
 	x.used.Store(&token)
 	sent := time.Now()
-	out, err := x.client.AssumeRoleWithWebIdentity(ctx, x.input(token), once)
+	out, err := x.settings.client.AssumeRoleWithWebIdentity(ctx, x.input(token), once, x.settings.inRegion)
 	received := time.Now()
 	if err != nil {
 		return aws.Credentials{}, x.exchangeError(err, token)
@@ -74,7 +78,7 @@ func (x *exchange) assume(ctx context.Context, token tokenfile.Token) (aws.Crede
 	if err != nil {
 		return aws.Credentials{}, x.exchangeError(err, token)
 	}
-	x.issued.add(creds.AccessKeyID)
+	x.issue(creds.AccessKeyID)
 	return creds, nil
 }
 
@@ -130,14 +134,7 @@ func credentialsOf(out *sts.AssumeRoleWithWebIdentityOutput, sent, received time
 	case c.Expiration == nil:
 		return aws.Credentials{}, fmt.Errorf("the reply has credentials without an expiry: %w", errNotSTS)
 	}
-	creds.Expires = *c.Expiration
-	// The SDK's client keeps the Date header; a mock has none.
-	if date, ok := awsmiddleware.GetServerTime(out.ResultMetadata); ok {
-		if at, ok := awsmiddleware.GetResponseAt(out.ResultMetadata); ok {
-			received = at
-		}
-		creds.Expires = schedule.Expiry(creds.Expires, date, sent, received)
-	}
+	creds.Expires = localExpiry(*c.Expiration, out.ResultMetadata, sent, received)
 	if left := creds.Expires.Sub(received.Round(0)); left < schedule.MinLife {
 		return aws.Credentials{}, fmt.Errorf("the reply has credentials that expire at %s, which is %v from now: %w", c.Expiration.UTC().Format(time.RFC3339), left.Round(time.Second), errClock)
 	}

@@ -37,6 +37,7 @@ const (
 	headingVerificationKey  heading = "verification-key"
 	headingTokenRejected    heading = "token-rejected"
 	headingAccessDenied     heading = "access-denied"
+	headingRoleChain        heading = "role-chain"
 	headingThrottled        heading = "throttled"
 	headingSessionDuration  heading = "session-duration"
 	headingSessionPolicy    heading = "session-policy"

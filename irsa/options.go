@@ -1,14 +1,11 @@
 package irsa
 
 import (
-	"context"
 	"log/slog"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
-
-	"github.com/irsakit/irsakit/tokenfile"
 )
 
 // Options say which role is assumed and how. The zero value is what the EKS webhook
@@ -76,18 +73,4 @@ type Options struct {
 	// own, which delays nobody. Of events that wait because it blocks the newest
 	// 64 are kept; a panic in it is logged.
 	Observe func(Event)
-}
-
-// TokenSource gives web identity tokens. Token is called for every exchange, by one
-// goroutine at a time, and must return when ctx ends. The identity behind the tokens
-// must not change.
-type TokenSource interface {
-	Token(ctx context.Context) (tokenfile.Token, error)
-}
-
-// fileSource is the TokenSource of a path.
-type fileSource string
-
-func (path fileSource) Token(context.Context) (tokenfile.Token, error) {
-	return tokenfile.Read(string(path))
 }

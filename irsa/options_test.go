@@ -129,6 +129,8 @@ func TestTheLimitsThemselvesAreAccepted(t *testing.T) {
 // tokens is a TokenSource of one text.
 type tokens string
 
+func (tokens) Identity() string { return "shop/cart" }
+
 func (s tokens) Token(context.Context) (tokenfile.Token, error) { return tokenfile.Parse(string(s)) }
 
 // mock is an STS for a unit test.

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/http"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -21,11 +20,13 @@ import (
 // A Provider that is dropped without Close is collected as any value is.
 type Provider struct {
 	settings *settings
-	exchange *exchange
+	known    *known
 	cache    *cache.Cache
-	watch    watch
+	watch    *watch
 	events   *notify.Queue[Event]
-	http     *http.Client // for STS, nil where the caller brought his own
+	pool     *Pool     // nil for one of New's
+	source   *Provider // whose credentials assume the role; nil for a web identity
+	hops     hops      // whose source it is
 }
 
 // New returns a Provider of the role that the environment and the options name. It
@@ -46,34 +47,28 @@ func New(optFns ...func(*Options)) (*Provider, error) {
 	if len(faults) > 0 {
 		return nil, faults.error(s)
 	}
-	p := &Provider{settings: &s}
-	p.connect()
+	s.connect()
 	for _, text := range notFollowed(s.Endpoint != "" || s.STS != nil) {
 		s.Logger.Warn("irsa: " + text)
 	}
+	x := &exchange{settings: &s}
+	p := &Provider{settings: &s, known: &x.known, watch: &watch{}}
 	p.events = notify.NewQueue(p.observe)
-	p.cache = cache.New(p.exchange, func(o *cache.Options) {
-		o.AttemptTimeout = s.AttemptTimeout
-		o.Permanent = permanent
-		o.Logger = s.Logger.With("role", s.RoleARN)
-		o.Observe = p.attempted
-	})
+	p.keep(x)
 	return p, nil
 }
 
-// connect makes the exchange and the clients that it needs.
-func (p *Provider) connect() {
-	s := p.settings
-	p.exchange = &exchange{settings: s, client: s.STS}
-	if s.STS != nil {
-		return
-	}
-	client := s.HTTPClient
-	if client == nil {
-		p.http = newHTTPClient(s.services)
-		client = p.http
-	}
-	p.exchange.client = newClient(s, client)
+// keep makes the cache of the credentials that attempts give.
+func (p *Provider) keep(attempts aws.CredentialsProvider) {
+	p.cache = cache.New(attempts, func(o *cache.Options) {
+		o.AttemptTimeout = p.settings.AttemptTimeout
+		o.Permanent = permanent
+		o.Logger = p.settings.Logger.With("role", p.settings.RoleARN)
+		o.Observe = p.attempted
+		if p.pool != nil {
+			o.Limiter, o.IdleLives = p.pool.limiter, idleLives
+		}
+	})
 }
 
 // Retrieve returns valid credentials. While there are some it returns at once,
@@ -192,30 +187,48 @@ func (p *Provider) Format(f fmt.State, _ rune) {
 // ProviderSources returns how the credentials are had, as the SDK's own provider
 // does. The SDK counts it in its User-Agent header.
 func (p *Provider) ProviderSources() []aws.CredentialSource {
+	if p.source != nil {
+		return append(p.source.ProviderSources(), aws.CredentialSourceSTSAssumeRole)
+	}
 	return []aws.CredentialSource{aws.CredentialSourceSTSAssumeRoleWebID}
 }
 
-// Close ends the Provider: it cancels the exchange under way, wakes its callers,
-// and waits until everything that it started has ended. From then on its methods
-// return an [*Error] of the kind [ErrClosed]. It can be called again.
+// Close ends the Provider: it cancels the exchange under way, wakes its callers, and
+// waits until everything that it started has ended, the Providers of AssumeRole too. From
+// then on its methods return an [*Error] of the kind [ErrClosed]. It can be called again.
+// On a Provider of a [Pool], which others have too, it does nothing: the Pool ends it.
 //
-// It waits no longer than twice [Options].AttemptTimeout; where a client, a token
-// source or an observer of the caller's has still not returned then, it returns an
-// error that says so. It must not be called by them.
+// It waits no longer than twice [Options].AttemptTimeout for each Provider; where a
+// client, a token source or an observer of the caller's has still not returned then, it
+// returns an error that says so. It must not be called by them.
 func (p *Provider) Close() error {
+	if p.pool != nil && p.source == nil {
+		return nil
+	}
+	return p.end()
+}
+
+func (p *Provider) end() error {
+	err := p.hops.end()
+	if p.pool != nil || p.source != nil { // what else it has is another's
+		return errors.Join(err, p.cache.Close())
+	}
 	watch := p.watch.stop()
-	err := p.cache.Close()
-	limit := time.NewTimer(p.settings.AttemptTimeout)
+	err = errors.Join(err, p.cache.Close(), p.settings.wait(watch, p.events.Idle()))
+	p.settings.disconnect()
+	return err
+}
+
+// wait waits for what Options gave, but not for long.
+func (s *settings) wait(all ...<-chan struct{}) error {
+	limit := time.NewTimer(s.AttemptTimeout)
 	defer limit.Stop()
-	for _, ended := range []<-chan struct{}{watch, p.events.Idle()} {
+	for _, ended := range all {
 		select {
 		case <-ended:
 		case <-limit.C:
-			return errors.Join(err, errors.New("irsa: closed, but the token file or Options.Observe still keeps a goroutine"))
+			return errors.New("irsa: closed, but the token file or Options.Observe still keeps a goroutine")
 		}
 	}
-	if p.http != nil {
-		p.http.CloseIdleConnections()
-	}
-	return err
+	return nil
 }

@@ -60,7 +60,7 @@ func (p *Provider) refused(err error) bool {
 		return false
 	}
 	key := accessKeyOf(err)
-	if !p.exchange.issued.has(key) {
+	if !p.known.hasIssued(key) {
 		return false
 	}
 	switch api.ErrorCode() {

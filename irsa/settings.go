@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"net/url"
 	"path/filepath"
 	"regexp"
@@ -15,6 +16,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/aws/arn"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
+	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 )
 
@@ -59,10 +61,20 @@ type settings struct {
 	tokens      TokenSource
 	url         string                   // of STS; "" for Options.STS
 	services    *awshttp.BuildableClient // for service clients, nil without a CA bundle
+	client      stscreds.AssumeRoleWithWebIdentityAPIClient
+	http        *http.Client // of the client; nil where Options have one
 }
 
 // resolve fills what opts leave open from the environment and validates all of it.
 func resolve(ctx context.Context, opts Options) (settings, faults) {
+	s, faults := complete(opts)
+	s.validateRole(&faults)
+	s.locate(ctx, &faults)
+	return s, faults
+}
+
+// complete fills what opts leave open from the environment.
+func complete(opts Options) (settings, faults) {
 	var faults faults
 	s := settings{Options: opts, environment: readEnvironment(&faults)}
 	env := s.environment
@@ -76,19 +88,27 @@ func resolve(ctx context.Context, opts Options) (settings, faults) {
 		s.AttemptTimeout = defaultAttemptTimeout
 	}
 
-	tokens := s.resolveTokens()
+	faults.add(headingSettings, s.resolveTokens())
+	return s, faults
+}
+
+// validateRole checks what is to be assumed.
+func (s *settings) validateRole(faults *faults) {
 	if s.RoleARN == "" || s.tokens == nil && s.TokenFile == "" {
 		faults.add(s.notInjected())
 	}
 	if s.RoleARN != "" {
 		faults.add(headingRoleARN, validateRoleARN(s.RoleARN))
 	}
-	faults.add(headingSettings, tokens)
 	if s.SessionName != "" {
 		faults.add(headingSettings, validateSessionName(s.SessionName))
 	}
 	faults.add(headingSessionDuration, validateDuration(s.Duration))
 	faults.add(headingSessionPolicy, validatePolicies(s.Policy, s.PolicyARNs))
+}
+
+// locate finds the region and STS in it.
+func (s *settings) locate(ctx context.Context, faults *faults) {
 	if s.Region == "" && s.tokens != nil {
 		faults.add(headingRegion, s.regionFromToken(ctx))
 	}
@@ -97,7 +117,6 @@ func resolve(ctx context.Context, opts Options) (settings, faults) {
 	}
 	faults.add(headingSettings, s.resolveEndpoint())
 	faults.add(headingTLS, s.readAuthorities())
-	return s, faults
 }
 
 // resolveTokens decides where tokens come from.
@@ -116,7 +135,7 @@ func (s *settings) resolveTokens() error {
 	case !isAbsolute(s.TokenFile):
 		return fmt.Errorf("the token file %q is not an absolute path", s.TokenFile)
 	}
-	s.tokens = fileSource(s.TokenFile)
+	s.tokens = newFileSource(s.TokenFile)
 	return nil
 }
 

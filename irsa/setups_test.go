@@ -255,6 +255,8 @@ func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { retur
 
 type failingTokens struct{ err error }
 
+func (failingTokens) Identity() string { return "shop/cart" }
+
 func (f failingTokens) Token(context.Context) (tokenfile.Token, error) {
 	return tokenfile.Token{}, f.err
 }

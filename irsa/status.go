@@ -23,10 +23,10 @@ func (p *Provider) Status() Status { return p.statusOf(p.cache.Status()) }
 
 func (p *Provider) statusOf(status cache.Status) Status {
 	s := Status{Status: status, RoleARN: p.settings.RoleARN, SessionName: p.settings.SessionName}
-	if name := p.exchange.session.Load(); name != nil {
+	if name := p.known.session.Load(); name != nil {
 		s.SessionName = *name
 	}
-	if token := p.exchange.used.Load(); token != nil {
+	if token := p.known.used.Load(); token != nil {
 		s.TokenExpiry = token.Claims().Expiry
 	}
 	return s
@@ -54,6 +54,7 @@ type Event struct {
 // attempted is told by the cache of every attempt and refusal.
 func (p *Provider) attempted(e cache.Event) {
 	p.follow()
+	p.hops.wake(e)
 	event := Event{Kind: Refreshed, Time: e.Time, Took: e.Took, Status: p.statusOf(e.Status)}
 	switch {
 	case e.Refused:

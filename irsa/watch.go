@@ -10,11 +10,11 @@ import (
 	"github.com/irsakit/irsakit/tokenfile"
 )
 
-// While the last exchange failed the token file is looked at this often, otherwise
-// as often as [tokenfile.Watch] does by itself.
+// While an exchange has failed the token file is looked at this often, otherwise as
+// often as [tokenfile.Watch] does by itself.
 const failingInterval = time.Second
 
-// watch follows the token file in a goroutine of its own. It is a nudge only: every
+// watch follows a token file in a goroutine of its own. It is a nudge only: every
 // exchange reads the file itself.
 type watch struct {
 	mu      sync.Mutex
@@ -24,33 +24,39 @@ type watch struct {
 	recheck chan struct{}
 }
 
-// follow starts the watch of p's token file if there is one and it does not run
-// yet. The watch does not hold p: it ends soon after p has been collected.
-func (p *Provider) follow() {
-	p.watch.mu.Lock()
-	defer p.watch.mu.Unlock()
-	if p.watch.stopped || p.watch.cancel != nil || p.settings.TokenFile == "" {
+// follower is who wants to know of new tokens.
+type follower interface {
+	failing() bool                             // an exchange has failed
+	found(token tokenfile.Token, another bool) // after another one, or after none
+}
+
+// follow starts the watch if it does not run yet. It holds nobody: it ends soon after
+// who, which must not keep its follower from being collected, returns nil.
+func (w *watch) follow(path string, who func() follower) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.stopped || w.cancel != nil || path == "" {
 		return
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	p.watch.cancel = cancel
-	p.watch.ended = make(chan struct{})
-	p.watch.recheck = make(chan struct{}, 1)
-	go followFile(ctx, p.settings.TokenFile, weak.Make(p), p.watch.recheck, p.watch.ended)
+	w.cancel = cancel
+	w.ended = make(chan struct{})
+	w.recheck = make(chan struct{}, 1)
+	go followFile(ctx, path, who, w.recheck, w.ended)
 }
 
-func followFile(ctx context.Context, path string, provider weak.Pointer[Provider], recheck <-chan struct{}, ended chan<- struct{}) {
+func followFile(ctx context.Context, path string, who func() follower, recheck <-chan struct{}, ended chan<- struct{}) {
 	defer close(ended)
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	tokens := tokenfile.Watch(ctx, path, func(o *tokenfile.WatchOptions) {
 		o.Recheck = recheck
 		o.Interval = func() time.Duration {
-			p := provider.Value()
+			f := who()
 			switch {
-			case p == nil:
+			case f == nil:
 				cancel()
-			case p.cache.Status().Failures > 0:
+			case f.failing():
 				return failingInterval
 			}
 			return 0
@@ -61,19 +67,36 @@ func followFile(ctx context.Context, path string, provider weak.Pointer[Provider
 		if err != nil {
 			continue // the exchange will meet it too
 		}
-		if p := provider.Value(); p != nil {
-			p.found(token, token.Reveal() != seen.Reveal())
+		if f := who(); f != nil {
+			f.found(token, token.Reveal() != seen.Reveal())
 		}
 		seen = token
 	}
 }
 
-// found is told of the token that the file holds, after another one or after none.
-// It matters where the last exchange failed, or where the token is somebody else's.
+// follow starts the watch of p's token file, or the one of its Pool.
+func (p *Provider) follow() {
+	if p.pool != nil {
+		p.pool.follow()
+		return
+	}
+	provider := weak.Make(p)
+	p.watch.follow(p.settings.TokenFile, func() follower {
+		if p := provider.Value(); p != nil {
+			return p
+		}
+		return nil
+	})
+}
+
+func (p *Provider) failing() bool { return p.cache.Status().Failures > 0 }
+
+// found is told of the token that the file holds. It matters where the last exchange
+// failed, or where the token is somebody else's.
 func (p *Provider) found(token tokenfile.Token, another bool) {
-	used := p.exchange.used.Load()
+	used := p.known.used.Load()
 	known := used != nil && used.Reveal() == token.Reveal()
-	if !known || errors.Is(p.cache.Status().Err, ErrTokenFile) {
+	if used != nil && !known || errors.Is(p.cache.Status().Err, ErrTokenFile) {
 		p.cache.Wake()
 	}
 	if known || !another {
@@ -93,7 +116,7 @@ func (p *Provider) found(token tokenfile.Token, another bool) {
 }
 
 // look makes the watch look at the file now, and from then on as often as the state
-// of the cache asks for.
+// of its follower asks for.
 func (w *watch) look() {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -235,6 +235,8 @@ func TestARotationThatIsNotFollowedFailsTheShow(t *testing.T) {
 // fixedToken is a token source that never follows a rotation.
 type fixedToken tokenfile.Token
 
+func (fixedToken) Identity() string { return "shop/cart" }
+
 func (f fixedToken) Token(context.Context) (tokenfile.Token, error) { return tokenfile.Token(f), nil }
 
 func TestACallerWhoSuffersFailsTheShow(t *testing.T) {

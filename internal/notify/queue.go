@@ -10,7 +10,8 @@ const capacity = 64
 // Queue delivers what is put into it, one at a time and in order, in a goroutine
 // that lives only while there is something to deliver.
 type Queue[T any] struct {
-	deliver func(T)
+	deliver  func(T)
+	capacity int
 
 	mu      sync.Mutex
 	waiting []T
@@ -18,15 +19,18 @@ type Queue[T any] struct {
 }
 
 // NewQueue returns a Queue that calls deliver.
-func NewQueue[T any](deliver func(T)) *Queue[T] {
-	return &Queue[T]{deliver: deliver}
+func NewQueue[T any](deliver func(T)) *Queue[T] { return NewQueueOf(capacity, deliver) }
+
+// NewQueueOf returns a Queue that keeps so many news that wait.
+func NewQueueOf[T any](capacity int, deliver func(T)) *Queue[T] {
+	return &Queue[T]{deliver: deliver, capacity: capacity}
 }
 
 // Put queues v and returns at once.
 func (q *Queue[T]) Put(v T) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if len(q.waiting) == capacity {
+	if len(q.waiting) == q.capacity {
 		q.waiting = q.waiting[1:]
 	}
 	q.waiting = append(q.waiting, v)

@@ -1,0 +1,252 @@
+package irsa
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+	"weak"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
+	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
+	"github.com/aws/aws-sdk-go-v2/service/sts"
+	"github.com/aws/smithy-go/middleware"
+
+	"github.com/irsakit/irsakit/cache"
+	"github.com/irsakit/irsakit/internal/schedule"
+)
+
+// longestChained is the longest session of a role that the session of another role
+// assumes. https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles.html#iam-term-role-chaining
+const longestChained = time.Hour
+
+// AssumeRole returns a Provider of a role that p's credentials assume, in any account and
+// to any depth: the role's trust policy has to allow p's role, and p's role needs the
+// permission sts:AssumeRole for it. Each hop is a cache of its own on the one before it:
+// it asks p for the credentials of the moment at each exchange, and its sessions outlive
+// those that made them.
+//
+// The options are the SDK's own: ExternalID, Tags, SourceIdentity, a session policy and so
+// on. Unlike there, the session lasts an hour if nothing is said, which is also the most
+// that AWS grants where one role assumes another, and is named as p's. What cannot be
+// valid is an [*Error] of the kind [ErrNotConfigured]. It does no I/O.
+//
+// An error of the Provider names the role that could not be assumed: its own or, where the
+// credentials for it are missing, the one before. It is closed with p, or by itself.
+func (p *Provider) AssumeRole(roleARN string, optFns ...func(*stscreds.AssumeRoleOptions)) (*Provider, error) {
+	h := &hop{source: p}
+	h.settings = p.settings.assuming(roleARN)
+	options := append([]func(*stscreds.AssumeRoleOptions){func(o *stscreds.AssumeRoleOptions) { o.Duration = longestChained }}, optFns...)
+	options = append(options, h.validate)
+	h.provider = stscreds.NewAssumeRoleProvider(h, roleARN, options...)
+	if len(h.faults) > 0 {
+		return nil, h.faults.error(*h.settings)
+	}
+	next := &Provider{settings: h.settings, known: &h.known, watch: &watch{}, events: p.events, pool: p.pool, source: p}
+	next.keep(h)
+	p.hops.add(next)
+	return next, nil
+}
+
+// assuming are the settings of a role that the one of s assumes.
+func (s *settings) assuming(roleARN string) *settings {
+	next := *s
+	next.RoleARN, next.TokenFile, next.tokens = roleARN, "", nil
+	next.SessionName, next.Duration, next.Policy, next.PolicyARNs = "", 0, "", nil
+	return &next
+}
+
+// hop makes the credentials of a role that another one's assume: it is what the cache
+// calls for each attempt.
+type hop struct {
+	known
+	source   *Provider
+	settings *settings
+	faults   faults
+	provider *stscreds.AssumeRoleProvider
+}
+
+// validate checks the options, when all of them are known.
+func (h *hop) validate(o *stscreds.AssumeRoleOptions) {
+	s := h.settings
+	s.SessionName, s.Policy, s.Duration = o.RoleSessionName, aws.ToString(o.Policy), o.Duration
+	for _, policy := range o.PolicyARNs {
+		s.PolicyARNs = append(s.PolicyARNs, aws.ToString(policy.Arn))
+	}
+	h.faults.add(headingRoleARN, validateRoleARN(o.RoleARN))
+	if s.SessionName != "" {
+		h.faults.add(headingSettings, validateSessionName(s.SessionName))
+	}
+	if o.Duration > longestChained {
+		h.faults.add(headingSessionDuration, fmt.Errorf("the duration %v is longer than %v, which is the most where one role assumes another", o.Duration, longestChained))
+	} else {
+		h.faults.add(headingSessionDuration, validateDuration(o.Duration))
+	}
+	h.faults.add(headingSessionPolicy, validatePolicies(s.Policy, s.PolicyARNs))
+	if _, ok := s.client.(stscreds.AssumeRoleAPIClient); !ok {
+		h.faults.add(headingSettings, errors.New("the client of Options.STS cannot AssumeRole"))
+	}
+}
+
+// Retrieve makes one request to STS, signed with the source's credentials of the moment;
+// one more, if STS calls them expired and there are others.
+func (h *hop) Retrieve(ctx context.Context) (aws.Credentials, error) {
+	creds, err := h.assume(ctx)
+	if err != nil && h.source.refused(err) {
+		creds, err = h.assume(ctx)
+	}
+	if err != nil {
+		return aws.Credentials{}, h.error(err)
+	}
+	h.issue(creds.AccessKeyID)
+	return creds, nil
+}
+
+func (h *hop) assume(ctx context.Context) (aws.Credentials, error) {
+	if _, err := h.source.Retrieve(ctx); err != nil {
+		return aws.Credentials{}, &sourceError{h.source.settings.RoleARN, err}
+	}
+	creds, err := h.provider.Retrieve(ctx)
+	switch {
+	case err != nil:
+		return creds, err
+	case !creds.HasKeys() || creds.Expires.IsZero():
+		return creds, fmt.Errorf("the reply has no credentials that are complete: %w", errNotSTS)
+	}
+	if left := time.Until(creds.Expires); left < schedule.MinLife {
+		return creds, fmt.Errorf("the reply has credentials that expire %v from now: %w", left.Round(time.Second), errClock)
+	}
+	return creds, nil
+}
+
+// AssumeRole is what the SDK's provider calls: one request, with the session's name and
+// the reply's expiry on the local clock.
+func (h *hop) AssumeRole(ctx context.Context, input *sts.AssumeRoleInput, _ ...func(*sts.Options)) (*sts.AssumeRoleOutput, error) {
+	name := h.settings.SessionName
+	if name == "" {
+		name = h.source.Status().SessionName
+	}
+	h.session.Store(&name)
+	input.RoleSessionName = aws.String(name)
+	signed := func(o *sts.Options) { o.Credentials = h.source }
+	sent := time.Now()
+	out, err := h.settings.client.(stscreds.AssumeRoleAPIClient).AssumeRole(ctx, input, once, h.settings.inRegion, signed)
+	if err == nil && out != nil && out.Credentials != nil && out.Credentials.Expiration != nil {
+		out.Credentials.Expiration = aws.Time(localExpiry(*out.Credentials.Expiration, out.ResultMetadata, sent, time.Now()))
+	}
+	return out, err
+}
+
+// localExpiry is when credentials end on the local clock. The SDK's client keeps the Date
+// header of a reply; a mock has none.
+func localExpiry(expiration time.Time, metadata middleware.Metadata, sent, received time.Time) time.Time {
+	date, ok := awsmiddleware.GetServerTime(metadata)
+	if !ok {
+		return expiration
+	}
+	if at, ok := awsmiddleware.GetResponseAt(metadata); ok {
+		received = at
+	}
+	return schedule.Expiry(expiration, date, sent, received)
+}
+
+// sourceError says that a role cannot be assumed, since there are no credentials to do it
+// with.
+type sourceError struct {
+	role string
+	err  error
+}
+
+func (e *sourceError) Error() string {
+	return fmt.Sprintf("there are no credentials of %s, which assumes it: %v", e.role, e.err)
+}
+func (e *sourceError) Unwrap() error { return e.err }
+
+// error makes an Error of one of an attempt. Where the source is at fault, its cure is
+// the cure.
+func (h *hop) error(err error) error {
+	s := h.settings
+	e := &Error{Kind: ErrUnavailable, RoleARN: s.RoleARN, Region: s.Region, Endpoint: s.url, err: err}
+	if name := h.session.Load(); name != nil {
+		e.SessionName = *name
+	}
+	var missing *sourceError
+	var cause *Error
+	if errors.As(err, &missing) && errors.As(missing.err, &cause) {
+		e.Kind, e.RoleARN, e.Code, e.RequestID = cause.Kind, cause.RoleARN, cause.Code, cause.RequestID
+		e.Cure, e.Link = cause.Cure, cause.Link
+		return e
+	}
+	e.Kind = kindOf(err)
+	e.describe(err)
+	switch e.Code {
+	case "ExpiredToken", "ExpiredTokenException", "InvalidClientTokenId", "SignatureDoesNotMatch":
+		e.Kind = ErrRefused // the source's credentials
+	}
+	e.err = fmt.Errorf("assuming %s with the credentials of %s: %w", s.RoleARN, h.source.settings.RoleARN, plain(err))
+	e.set(hopHint(e, h.source.settings.RoleARN))
+	return e
+}
+
+// hopHint is what to do where one role cannot assume another.
+func hopHint(e *Error, source string) hint {
+	if !e.Is(ErrAccessDenied) {
+		return hintOf(e)
+	}
+	return hint{headingRoleChain, fmt.Sprintf("%s needs the permission sts:AssumeRole for %s, and the trust policy of that role the statement %s, with the external ID and the source identity that its conditions ask for",
+		source, e.RoleARN, principalStatement(source))}
+}
+
+// principalStatement is what a trust policy needs for a role, in one line of JSON.
+func principalStatement(role string) string {
+	return fmt.Sprintf(`{"Effect":"Allow","Principal":{"AWS":%q},"Action":"sts:AssumeRole"}`, role)
+}
+
+// hops are the Providers whose source is another one. It does not hold them.
+type hops struct {
+	mu  sync.Mutex
+	all []weak.Pointer[Provider]
+}
+
+func (h *hops) add(p *Provider) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.all = append(h.alive(), weak.Make(p))
+}
+
+// alive returns those that have not been collected. h.mu is held.
+func (h *hops) alive() []weak.Pointer[Provider] {
+	var out []weak.Pointer[Provider]
+	for _, w := range h.all {
+		if w.Value() != nil {
+			out = append(out, w)
+		}
+	}
+	return out
+}
+
+// each calls f for each hop, without the lock.
+func (h *hops) each(f func(*Provider)) {
+	h.mu.Lock()
+	all := h.all
+	h.mu.Unlock()
+	for _, w := range all {
+		if p := w.Value(); p != nil {
+			f(p)
+		}
+	}
+}
+
+// wake lets the hops try again that have failed, since their source has new credentials.
+func (h *hops) wake(e cache.Event) {
+	if !e.Refused && e.Status.Failures == 0 {
+		h.each(func(p *Provider) { p.cache.Wake() })
+	}
+}
+
+func (h *hops) end() (err error) {
+	h.each(func(p *Provider) { err = errors.Join(err, p.end()) })
+	return err
+}

@@ -1,0 +1,357 @@
+package irsa_test
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"runtime"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+	"weak"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/irsakit/irsakit/irsa"
+	"github.com/irsakit/irsakit/irsa/irsatest"
+	"github.com/irsakit/irsakit/tokenfile"
+)
+
+// newPool returns a pool of the pod's that the test closes.
+func newPool(t *testing.T, pod *irsatest.Pod, optFns ...func(*irsa.PoolOptions)) *irsa.Pool {
+	t.Helper()
+	p, err := irsa.NewPool(append([]func(*irsa.PoolOptions){func(o *irsa.PoolOptions) { pod.Options(&o.Options) }}, optFns...)...)
+	require.NoError(t, err)
+	t.Cleanup(func() { assert.NoError(t, p.Close()) })
+	return p
+}
+
+func pooled(t *testing.T, p *irsa.Pool, opts irsa.RoleOptions) *irsa.Provider {
+	t.Helper()
+	provider, err := p.Provider(opts)
+	require.NoError(t, err)
+	return provider
+}
+
+// roles makes roles that trust the pod's service account.
+func roles(k *irsatest.Cluster, sa *irsatest.ServiceAccount, n int) []irsa.RoleOptions {
+	var out []irsa.RoleOptions
+	for i := range n {
+		out = append(out, irsa.RoleOptions{RoleARN: k.Role(fmt.Sprintf("tenant-%d", i), irsatest.Trust(sa)).ARN()})
+	}
+	return out
+}
+
+func newTenants(t *testing.T, n int) (*irsatest.Cluster, *irsatest.Pod, []irsa.RoleOptions) {
+	t.Helper()
+	k := irsatest.New(t)
+	sa := k.ServiceAccount("shop", "cart")
+	tenants := roles(k, sa, n)
+	return k, k.Pod(sa, k.Role("s3-writer", irsatest.Trust(sa))), tenants
+}
+
+func TestAPoolGivesEachRoleItsCredentialsThroughOneToken(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k, pod, tenants := newTenants(t, 100)
+		p := newPool(t, pod)
+		keys := map[string]bool{}
+		for _, tenant := range tenants {
+			provider := pooled(t, p, tenant)
+			assert.Same(t, provider, pooled(t, p, tenant))
+			keys[retrieve(t, provider).AccessKeyID] = true
+			assert.Equal(t, tenant.RoleARN, provider.Status().RoleARN)
+			require.NoError(t, provider.Close(), "which is the Pool's to do")
+			retrieve(t, provider)
+		}
+		assert.Len(t, keys, 100)
+		assert.Equal(t, 100, k.STS.CallCount())
+		assert.Equal(t, irsa.PoolStatus{Roles: 100, Calls: p.Status().Calls}, p.Status())
+		assert.Equal(t, 32, p.Status().Calls.Places)
+		first := retrieve(t, pooled(t, p, irsa.RoleOptions{}))
+		assert.NotEmpty(t, first.AccessKeyID, "AWS_ROLE_ARN's is the default")
+	})
+}
+
+func TestAPoolsRolesAreRefreshedWithinTheCapAndOnlyWhileTheyAreUsed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k, pod, tenants := newTenants(t, 200)
+		k.STS.SetLatency(50 * time.Millisecond)
+		p := newPool(t, pod, func(o *irsa.PoolOptions) { o.MaxCalls = 5 })
+		for _, tenant := range tenants {
+			retrieve(t, pooled(t, p, tenant))
+		}
+		k.STS.ForgetCalls()
+		for range 6 * 60 { // for six hours every other tenant is used each minute
+			for i := 0; i < len(tenants); i += 2 {
+				start := time.Now()
+				retrieve(t, pooled(t, p, tenants[i]))
+				require.Zero(t, time.Since(start), "nobody waits")
+			}
+			require.LessOrEqual(t, p.Status().Calls.Running, 5)
+			time.Sleep(time.Minute)
+		}
+		used := map[string]int{}
+		for _, call := range k.STS.Calls() {
+			used[call.RoleARN]++
+		}
+		assert.GreaterOrEqual(t, used[tenants[0].RoleARN], 6)
+		assert.LessOrEqual(t, used[tenants[1].RoleARN], 2, "two lives in which nobody asked")
+		start := time.Now()
+		retrieve(t, pooled(t, p, tenants[1]))
+		assert.Equal(t, 50*time.Millisecond, time.Since(start), "and it resumes")
+	})
+}
+
+func TestARoleThatFailsDelaysNoOther(t *testing.T) {
+	for name, fault := range map[string]irsatest.Fault{"hangs": irsatest.Hang, "is denied": irsatest.AccessDenied, "is throttled": irsatest.Throttling} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				k, pod, tenants := newTenants(t, 100)
+				p := newPool(t, pod, func(o *irsa.PoolOptions) { o.MaxCalls = 4 })
+				for i := range 50 {
+					role := k.Role(fmt.Sprintf("tenant-%d", i))
+					role.Fail(fault, -1)
+				}
+				ctx, stop := context.WithCancel(t.Context())
+				var callers sync.WaitGroup
+				defer callers.Wait()
+				defer stop()
+				for _, tenant := range tenants[:50] {
+					callers.Go(func() {
+						for ctx.Err() == nil {
+							_, _ = pooled(t, p, tenant).Retrieve(ctx)
+							time.Sleep(100 * time.Millisecond)
+						}
+					})
+				}
+				time.Sleep(5 * time.Minute) // each of them has failed by now
+				for _, tenant := range tenants[50:] {
+					start := time.Now()
+					retrieve(t, pooled(t, p, tenant))
+					assert.LessOrEqual(t, time.Since(start), time.Second)
+				}
+				assert.GreaterOrEqual(t, p.Status().Failing, 40)
+			})
+		})
+	}
+}
+
+func TestTheLeastRecentlyUsedIsForgottenAndServedOn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		_, pod, tenants := newTenants(t, 4)
+		p := newPool(t, pod, func(o *irsa.PoolOptions) { o.MaxRoles = 3 })
+		var all []*irsa.Provider
+		for _, tenant := range tenants[:3] {
+			all = append(all, pooled(t, p, tenant))
+		}
+		retrieve(t, all[1])
+		pooled(t, p, tenants[0]) // used
+		pooled(t, p, tenants[3])
+		assert.Same(t, all[0], pooled(t, p, tenants[0]))
+		assert.NotSame(t, all[1], pooled(t, p, tenants[1]), "it was forgotten")
+		assert.Equal(t, 3, p.Status().Roles)
+		for range 24 * 60 { // who holds it is served, and refreshed
+			start := time.Now()
+			retrieve(t, all[1])
+			assert.Zero(t, time.Since(start))
+			time.Sleep(time.Minute)
+		}
+	})
+}
+
+func TestAForgottenRoleThatNobodyHoldsIsCollected(t *testing.T) {
+	_, pod, tenants := newTenants(t, 2)
+	p := newPool(t, pod, func(o *irsa.PoolOptions) { o.MaxRoles = 1 })
+	gone := func() weak.Pointer[irsa.Provider] {
+		provider := pooled(t, p, tenants[0])
+		retrieve(t, provider)
+		return weak.Make(provider)
+	}()
+	pooled(t, p, tenants[1])
+	assert.Eventually(t, func() bool { runtime.GC(); return gone.Value() == nil }, 10*time.Second, 10*time.Millisecond)
+}
+
+func TestOneRotationHelpsEveryRoleThatFailed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k, pod, tenants := newTenants(t, 50)
+		pod.Rotate(irsatest.Expired)
+		p := newPool(t, pod)
+		for _, tenant := range tenants {
+			_, err := pooled(t, p, tenant).Retrieve(t.Context())
+			require.ErrorIs(t, err, irsa.ErrTokenExpired)
+		}
+		assert.Equal(t, 50, p.Status().Failing)
+		time.Sleep(time.Minute)
+		before := k.STS.CallCount()
+		time.Sleep(10 * time.Minute)
+		assert.Equal(t, before, k.STS.CallCount(), "nobody asks")
+		pod.Rotate()
+		time.Sleep(3 * time.Second)
+		assert.Zero(t, p.Status().Failing)
+	})
+}
+
+func TestClosingAPoolEndsItsRoles(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k, pod, tenants := newTenants(t, 3)
+		p, err := irsa.NewPool(func(o *irsa.PoolOptions) { pod.Options(&o.Options); o.MaxRoles = 2 })
+		require.NoError(t, err)
+		forgotten, kept := pooled(t, p, tenants[0]), pooled(t, p, tenants[1])
+		retrieve(t, forgotten)
+		retrieve(t, kept)
+		pooled(t, p, tenants[2])
+		k.STS.Fail(irsatest.Hang, -1)
+		var caller sync.WaitGroup
+		caller.Go(func() { assert.ErrorIs(t, kept.Refresh(t.Context()), irsa.ErrClosed) })
+		synctest.Wait()
+		require.NoError(t, p.Close())
+		require.NoError(t, p.Close())
+		caller.Wait()
+		_, err = kept.Retrieve(t.Context())
+		require.ErrorIs(t, err, irsa.ErrClosed)
+		_, err = p.Provider(tenants[0])
+		require.ErrorIs(t, err, irsa.ErrClosed)
+		k.STS.Recover()
+		calls := k.STS.CallCount()
+		retrieve(t, forgotten)
+		time.Sleep(2 * time.Hour)
+		_, err = forgotten.Retrieve(t.Context())
+		require.ErrorIs(t, err, irsa.ErrClosed)
+		assert.Equal(t, calls, k.STS.CallCount())
+	})
+}
+
+// Two sets of options share a key if, and only if, they ask for the same.
+func TestTenantsShareNothingUnlessTheyAskForTheSame(t *testing.T) {
+	_, pod, _ := newTenants(t, 0)
+	p := newPool(t, pod, func(o *irsa.PoolOptions) { o.RoleARN, o.PolicyARNs = "", nil })
+	random := rand.New(rand.NewPCG(1, 2))
+	pick := func(all ...string) string { return all[random.IntN(len(all))] }
+	source := func(identity string) irsa.TokenSource {
+		if identity == "" {
+			return nil
+		}
+		return irsa.TokenFunc(identity, func(context.Context) (tokenfile.Token, error) { return tokenfile.Token{}, nil })
+	}
+	arns := []string{"arn:aws:iam::111122223333:policy/a", "arn:aws:iam::111122223333:policy/b", "arn:aws:iam::111122223333:policy/a\n1:b"}
+	type asked struct {
+		role, identity, session, region, policy, policies string
+		duration                                          time.Duration
+	}
+	seen := map[*irsa.Provider]asked{}
+	given := map[asked]*irsa.Provider{}
+	for range 20_000 {
+		a := asked{
+			role:     pick("arn:aws:iam::111122223333:role/a", "arn:aws:iam::111122223333:role/b", "arn:aws:iam::444455556666:role/a"),
+			identity: pick("", "shop/cart", "shop/search", "file "+pod.TokenFile()+"x"),
+			session:  pick("", "one", "two"),
+			region:   pick("us-west-2", "eu-central-1"),
+			policy:   pick("", "{}", "{ }"),
+			duration: []time.Duration{0, time.Hour, 2 * time.Hour}[random.IntN(3)],
+		}
+		var list []string
+		for range random.IntN(3) {
+			list = append(list, pick(arns...))
+		}
+		a.policies = fmt.Sprintf("%q", slices.Sorted(slices.Values(list)))
+		region := a.region
+		if region == "us-west-2" && random.IntN(2) == 0 {
+			region = "" // the pool's own
+		}
+		provider, err := p.Provider(irsa.RoleOptions{
+			RoleARN: a.role, Token: source(a.identity), SessionName: a.session, Region: region, Policy: a.policy, PolicyARNs: list, Duration: a.duration,
+		})
+		require.NoError(t, err)
+		before, known := seen[provider]
+		require.True(t, !known || before == a, "%v and %v share one", before, a)
+		require.True(t, given[a] == nil || given[a] == provider, "%v has two", a)
+		seen[provider], given[a] = a, provider
+	}
+	require.Greater(t, len(seen), 1000)
+}
+
+func TestARoleOfTheirOwnRegionAndTokens(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k, pod, _ := newTenants(t, 0)
+		search := k.ServiceAccount("shop", "search")
+		role := k.Role("reader", irsatest.Trust(search))
+		asked := 0
+		tokens := irsa.TokenFunc("shop/search", func(context.Context) (tokenfile.Token, error) {
+			asked++
+			return tokenfile.Parse(search.Token())
+		})
+		p := newPool(t, pod)
+		provider := pooled(t, p, irsa.RoleOptions{RoleARN: role.ARN(), Token: tokens, Region: "eu-central-1", Duration: 30 * time.Minute})
+		retrieve(t, provider)
+		assert.Equal(t, "system:serviceaccount:shop:search", k.STS.Calls()[0].Subject)
+		assert.Equal(t, 30*time.Minute, k.STS.Calls()[0].Duration)
+		assert.Equal(t, "eu-central-1", provider.AWSConfig().Region)
+		assert.Equal(t, 1, asked)
+		require.NoError(t, provider.Refresh(t.Context()))
+		assert.Equal(t, 2, asked, "for every exchange")
+	})
+}
+
+func TestWhatARoleCannotHaveIsSaid(t *testing.T) {
+	_, pod, _ := newTenants(t, 0)
+	p := newPool(t, pod)
+	for want, opts := range map[string]irsa.RoleOptions{
+		"is not the ARN of an IAM role": {RoleARN: "s3-writer"},
+		"is not between":                {Duration: time.Minute},
+		"is not the name of a region":   {Region: "us_west_2"},
+		"the session name":              {SessionName: "a b"},
+		"has no identity":               {Token: irsa.TokenFunc("", nil)},
+		"is not the ARN of a managed":   {PolicyARNs: []string{"a"}},
+	} {
+		_, err := p.Provider(opts)
+		require.ErrorIs(t, err, irsa.ErrNotConfigured)
+		assert.ErrorContains(t, err, want)
+	}
+	_, err := irsa.NewPool(func(o *irsa.PoolOptions) { o.TokenFile = "relative" })
+	require.ErrorIs(t, err, irsa.ErrNotConfigured)
+	empty, err := irsa.NewPool(func(o *irsa.PoolOptions) { o.Region = "us-west-2" })
+	require.NoError(t, err)
+	defer empty.Close()
+	_, err = empty.Provider(irsa.RoleOptions{RoleARN: "arn:aws:iam::111122223333:role/a"})
+	require.ErrorContains(t, err, "AWS_WEB_IDENTITY_TOKEN_FILE")
+}
+
+func TestAPoolsObserverHearsOfEveryRole(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		_, pod, tenants := newTenants(t, 200)
+		var seen recorder
+		p := newPool(t, pod, func(o *irsa.PoolOptions) { seen.options(&o.Options) })
+		var callers sync.WaitGroup
+		for _, tenant := range tenants {
+			callers.Go(func() { retrieve(t, pooled(t, p, tenant)) })
+		}
+		callers.Wait()
+		synctest.Wait()
+		assert.Equal(t, 200, seen.count(irsa.Refreshed))
+	})
+}
+
+func TestAKnownRoleIsFoundWithoutAllocation(t *testing.T) {
+	_, pod, tenants := newTenants(t, 100)
+	p := newPool(t, pod)
+	pooled(t, p, tenants[0])
+	assert.Zero(t, testing.AllocsPerRun(1000, func() { _, _ = p.Provider(tenants[0]) }))
+	retrieve(t, pooled(t, p, tenants[0]))
+	assert.Zero(t, testing.AllocsPerRun(1000, func() { _, _ = pooled(t, p, tenants[0]).Retrieve(t.Context()) }))
+}
+
+func TestNoRoleHasAGoroutine(t *testing.T) {
+	_, pod, tenants := newTenants(t, 300)
+	p := newPool(t, pod)
+	goroutines := func(n int) int {
+		for _, tenant := range tenants[:n] {
+			retrieve(t, pooled(t, p, tenant))
+		}
+		time.Sleep(50 * time.Millisecond)
+		return runtime.NumGoroutine()
+	}
+	assert.InDelta(t, goroutines(3), goroutines(300), 5)
+}
