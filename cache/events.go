@@ -36,29 +36,30 @@ func (c *Cache) event() Event {
 // not know the Cache, which may be gone.
 type events struct {
 	logger  *slog.Logger
-	logs    *notify.Queue[Event]
+	logs    notify.Queue[line]
 	health  health // of which the log was last told
 	observe func(Event)
-	tells   *notify.Queue[Event]
+	tells   notify.Queue[Event]
 }
 
 func newEvents(opts Options) *events {
-	e := &events{logger: opts.Logger, observe: opts.Observe}
-	e.logs, e.tells = notify.NewQueue(e.log), notify.NewQueue(e.tell)
-	return e
+	return &events{logger: opts.Logger, observe: opts.Observe}
 }
 
+// put takes an event. Its callers take turns.
 func (e *events) put(event Event) {
-	e.logs.Put(event)
+	if l, ok := e.news(event); ok {
+		e.logs.Put(l, e.write)
+	}
 	if e.observe != nil {
-		e.tells.Put(event)
+		e.tells.Put(event, e.tell)
 	}
 }
 
 func (e *events) tell(event Event) {
 	defer func() {
 		if r := recover(); r != nil {
-			e.write(slog.LevelError, "credentials observer panicked", "panic", fmt.Sprint(r), "stack", string(debug.Stack()))
+			e.write(line{slog.LevelError, "credentials observer panicked", []any{"panic", fmt.Sprint(r), "stack", string(debug.Stack())}})
 		}
 	}()
 	e.observe(event)
@@ -73,7 +74,15 @@ const (
 	hurting        // and callers get errors
 )
 
-func (e *events) log(event Event) {
+// line is one of the log.
+type line struct {
+	level   slog.Level
+	message string
+	args    []any
+}
+
+// news returns the line for an event that changes the health.
+func (e *events) news(event Event) (line, bool) {
 	s := event.Status
 	now := good
 	switch {
@@ -86,33 +95,34 @@ func (e *events) log(event Event) {
 	e.health = now
 	switch {
 	case now == before:
+		return line{}, false
 	case now == hurting:
-		e.failed(slog.LevelError, "no valid credentials", s, "failures", s.Failures)
+		return failed(slog.LevelError, "no valid credentials", s, "failures", s.Failures), true
 	case now == failing && s.State == Empty:
-		e.failed(slog.LevelWarn, "first credentials failed, trying again", s)
+		return failed(slog.LevelWarn, "first credentials failed, trying again", s), true
 	case now == failing && s.Failures == 0:
-		e.failed(slog.LevelWarn, "credentials refused", s)
+		return failed(slog.LevelWarn, "credentials refused", s), true
 	case now == failing:
-		e.failed(slog.LevelWarn, "credentials refresh failed", s, "serving_until", s.Expires)
+		return failed(slog.LevelWarn, "credentials refresh failed", s, "serving_until", s.Expires), true
 	default:
-		e.write(slog.LevelInfo, "credentials refresh recovered", "serving_until", s.Expires)
+		return line{slog.LevelInfo, "credentials refresh recovered", []any{"serving_until", s.Expires}}, true
 	}
 }
 
-// failed logs a failure, with the time of the next attempt where one is set: with
-// nothing to serve, the next caller begins it.
-func (e *events) failed(level slog.Level, message string, s Status, args ...any) {
+// failed is the line for a failure, with the time of the next attempt where one is set:
+// with nothing to serve, the next caller begins it.
+func failed(level slog.Level, message string, s Status, args ...any) line {
 	args = append([]any{"error", s.Err}, args...)
 	if !s.NextAttempt.IsZero() {
 		args = append(args, "next_attempt", s.NextAttempt)
 	}
-	e.write(level, message, args...)
+	return line{level, message, args}
 }
 
-func (e *events) write(level slog.Level, message string, args ...any) {
+func (e *events) write(l line) {
 	logger := e.logger
 	if logger == nil {
 		logger = slog.Default()
 	}
-	logger.Log(context.Background(), level, message, args...)
+	logger.Log(context.Background(), l.level, l.message, l.args...)
 }

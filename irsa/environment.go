@@ -83,7 +83,7 @@ func notFollowed(hasEndpoint bool) []string {
 // that may be.
 func (s *settings) notInjected() (heading, error) {
 	const whole = "the EKS webhook sets both in the pods of a service account that has the annotation eks.amazonaws.com/role-arn, while they are created"
-	hasRole, hasToken := s.RoleARN != "", s.TokenFile != "" || s.Token != nil
+	hasRole, hasToken := s.RoleARN != "", s.TokenFile != "" || s.tokens != nil
 	switch {
 	case hasToken:
 		return headingHalfInjected, fmt.Errorf("there is a token, but neither %s nor Options.RoleARN is set: %s, but neither of them in a container that has one already: remove %s from the container's own env, and recreate the pod", envRoleARN, whole, envTokenFile)

@@ -75,19 +75,13 @@ type Pool struct {
 	settings settings
 	limiter  *cache.Limiter
 	watch    watch
-	events   *notify.Queue[Event]
+	events   notify.Queue[Event]
 	most     int
 	closed   atomic.Bool
 
 	mu    sync.Mutex // never held across I/O
 	roles map[roleKey]*list.Element
-	order list.List // of *pooled, that was asked for last first
-}
-
-// pooled is a role of a Pool.
-type pooled struct {
-	key      roleKey
-	provider *Provider
+	order list.List // of *Provider, that was asked for last first
 }
 
 // roleKey is everything that decides which credentials a role has.
@@ -124,8 +118,7 @@ func NewPool(optFns ...func(*PoolOptions)) (*Pool, error) {
 		most:     cmp.Or(max(opts.MaxRoles, 0), defaultMaxRoles),
 		roles:    map[roleKey]*list.Element{},
 	}
-	observer := &Provider{settings: &p.settings} // whose method it is
-	p.events = notify.NewQueueOf(poolEvents, observer.observe)
+	p.events.Capacity = poolEvents
 	return p, nil
 }
 
@@ -143,7 +136,7 @@ func (p *Pool) Provider(opts RoleOptions) (*Provider, error) {
 		return nil, faults.error(*s)
 	}
 	x := &exchange{settings: s, pool: p}
-	fresh := &Provider{settings: s, known: &x.known, watch: &p.watch, events: p.events, pool: p}
+	fresh := &Provider{settings: s, known: &x.known, watch: &p.watch, events: &p.events, pool: p}
 	fresh.keep(x)
 	return p.add(key, fresh)
 }
@@ -163,6 +156,11 @@ func (p *Pool) complete(opts RoleOptions) RoleOptions {
 		opts.PolicyARNs = s.PolicyARNs
 	}
 	return opts
+}
+
+// key is that of the options that the settings were made of.
+func (s *settings) key() roleKey {
+	return keyOf(RoleOptions{s.RoleARN, s.tokens, s.SessionName, s.Region, s.Duration, s.Policy, s.PolicyARNs})
 }
 
 // keyOf returns what tells complete options from others.
@@ -189,7 +187,7 @@ func (p *Pool) known(key roleKey) *Provider {
 		return nil
 	}
 	p.order.MoveToFront(element)
-	return element.Value.(*pooled).provider
+	return element.Value.(*Provider)
 }
 
 // add makes a Provider that of its key, unless another one has come before it.
@@ -200,13 +198,12 @@ func (p *Pool) add(key roleKey, fresh *Provider) (*Provider, error) {
 		return nil, &Error{Kind: ErrClosed, RoleARN: key.role}
 	}
 	if element := p.roles[key]; element != nil {
-		return element.Value.(*pooled).provider, nil
+		return element.Value.(*Provider), nil
 	}
-	p.roles[key] = p.order.PushFront(&pooled{key, fresh})
+	p.roles[key] = p.order.PushFront(fresh)
 	for len(p.roles) > p.most {
-		last := p.order.Back()
-		p.order.Remove(last)
-		delete(p.roles, last.Value.(*pooled).key)
+		last := p.order.Remove(p.order.Back()).(*Provider)
+		delete(p.roles, last.settings.key())
 	}
 	return fresh, nil
 }
@@ -218,7 +215,7 @@ func (p *Pool) role(opts RoleOptions) (*settings, faults) {
 	s.RoleARN, s.SessionName, s.Region, s.Duration, s.Policy = opts.RoleARN, opts.SessionName, opts.Region, opts.Duration, opts.Policy
 	s.PolicyARNs, s.tokens = slices.Clone(opts.PolicyARNs), opts.Token
 	if s.tokens != nil && (p.settings.tokens == nil || s.tokens.Identity() != p.settings.tokens.Identity()) {
-		s.TokenFile, s.Token = "", opts.Token
+		s.TokenFile = ""
 	}
 	if s.tokens != nil && s.tokens.Identity() == "" {
 		faults.add(headingTokenSource, errors.New("the token source has no identity, by which a Pool tells it from others"))
@@ -275,7 +272,7 @@ func (p *Pool) all() []*Provider {
 	defer p.mu.Unlock()
 	out := make([]*Provider, 0, p.order.Len())
 	for element := p.order.Front(); element != nil; element = element.Next() {
-		out = append(out, element.Value.(*pooled).provider)
+		out = append(out, element.Value.(*Provider))
 	}
 	return out
 }

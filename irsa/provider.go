@@ -52,8 +52,7 @@ func New(optFns ...func(*Options)) (*Provider, error) {
 		s.Logger.Warn("irsa: " + text)
 	}
 	x := &exchange{settings: &s}
-	p := &Provider{settings: &s, known: &x.known, watch: &watch{}}
-	p.events = notify.NewQueue(p.observe)
+	p := &Provider{settings: &s, known: &x.known, watch: &watch{}, events: &notify.Queue[Event]{}}
 	p.keep(x)
 	return p, nil
 }
@@ -63,7 +62,7 @@ func (p *Provider) keep(attempts aws.CredentialsProvider) {
 	p.cache = cache.New(attempts, func(o *cache.Options) {
 		o.AttemptTimeout = p.settings.AttemptTimeout
 		o.Permanent = permanent
-		o.Logger = p.settings.Logger.With("role", p.settings.RoleARN)
+		o.Logger = slog.New(roleHandler{p.settings.Logger.Handler(), p.settings.RoleARN})
 		o.Observe = p.attempted
 		if p.pool != nil {
 			o.Limiter, o.IdleLives = p.pool.limiter, idleLives

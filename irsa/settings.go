@@ -54,15 +54,25 @@ func (f faults) error(s settings) error {
 	return e
 }
 
-// settings are Options with what they left open filled in, all of it valid.
-type settings struct {
+// shared is what the roles of a Pool have in common: Options, and what they left open.
+type shared struct {
 	Options
 	environment environment
-	tokens      TokenSource
-	url         string                   // of STS; "" for Options.STS
 	services    *awshttp.BuildableClient // for service clients, nil without a CA bundle
 	client      stscreds.AssumeRoleWithWebIdentityAPIClient
 	http        *http.Client // of the client; nil where Options have one
+}
+
+// settings are what a role is assumed with, all of it valid. What Options say of it is
+// here, filled in.
+type settings struct {
+	*shared
+	RoleARN, SessionName, Region, TokenFile, Policy string
+	PolicyARNs                                      []string
+	Duration                                        time.Duration
+
+	tokens TokenSource
+	url    string // of STS; "" for Options.STS
 }
 
 // resolve fills what opts leave open from the environment and validates all of it.
@@ -76,18 +86,21 @@ func resolve(ctx context.Context, opts Options) (settings, faults) {
 // complete fills what opts leave open from the environment.
 func complete(opts Options) (settings, faults) {
 	var faults faults
-	s := settings{Options: opts, environment: readEnvironment(&faults)}
-	env := s.environment
-	s.RoleARN = cmp.Or(s.RoleARN, env.roleARN)
-	s.SessionName = cmp.Or(s.SessionName, env.sessionName)
-	s.Region = cmp.Or(s.Region, env.region)
+	env := readEnvironment(&faults)
+	s := settings{
+		shared:      &shared{Options: opts, environment: env},
+		RoleARN:     cmp.Or(opts.RoleARN, env.roleARN),
+		SessionName: cmp.Or(opts.SessionName, env.sessionName),
+		Region:      cmp.Or(opts.Region, env.region),
+		TokenFile:   opts.TokenFile,
+		Policy:      opts.Policy,
+		PolicyARNs:  slices.Clone(opts.PolicyARNs),
+		Duration:    opts.Duration,
+	}
 	s.Endpoint = cmp.Or(s.Endpoint, env.endpoint)
-
-	s.PolicyARNs = slices.Clone(s.PolicyARNs)
 	if s.AttemptTimeout <= 0 {
 		s.AttemptTimeout = defaultAttemptTimeout
 	}
-
 	faults.add(headingSettings, s.resolveTokens())
 	return s, faults
 }

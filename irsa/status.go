@@ -69,7 +69,7 @@ func (p *Provider) attempted(e cache.Event) {
 // tell queues an event for the application.
 func (p *Provider) tell(event Event) {
 	if p.settings.Observe != nil {
-		p.events.Put(event)
+		p.events.Put(event, p.observe)
 	}
 }
 

@@ -33,7 +33,7 @@ type Token struct {
 	// A pointer, since fmt prints the unexported fields of other people's
 	// structs without asking for their methods.
 	raw    *string
-	claims Claims
+	claims *Claims
 }
 
 // Claims are what a token says of itself, unverified: they serve messages and
@@ -70,7 +70,8 @@ func Parse(text string) (Token, error) {
 	if err != nil {
 		return Token{}, fmt.Errorf("tokenfile: %w: %w", ErrMalformed, err)
 	}
-	return Token{raw: &text, claims: Claims(claims)}, nil
+	known := Claims(claims)
+	return Token{raw: &text, claims: &known}, nil
 }
 
 // Reveal returns the token's text, for the request to STS and for nothing else.
@@ -84,7 +85,10 @@ func (t Token) Reveal() string {
 
 // Claims returns what the token says of itself, unverified.
 func (t Token) Claims() Claims {
-	c := t.claims
+	if t.claims == nil {
+		return Claims{}
+	}
+	c := *t.claims
 	c.Audience = append([]string(nil), c.Audience...)
 	return c
 }

@@ -2,41 +2,36 @@
 // wait for him.
 package notify
 
-import "sync"
+import (
+	"cmp"
+	"sync"
+)
 
-// Of the news that wait, the newest so many are kept.
-const capacity = 64
+// DefaultCapacity is how many news a Queue keeps that wait, the newest ones.
+const DefaultCapacity = 64
 
 // Queue delivers what is put into it, one at a time and in order, in a goroutine
-// that lives only while there is something to deliver.
+// that lives only while there is something to deliver. The zero Queue is ready for use.
 type Queue[T any] struct {
-	deliver  func(T)
-	capacity int
+	Capacity int // DefaultCapacity if 0; to be set before use
 
 	mu      sync.Mutex
 	waiting []T
 	drained chan struct{} // closed when the goroutine has ended; nil where none runs
 }
 
-// NewQueue returns a Queue that calls deliver.
-func NewQueue[T any](deliver func(T)) *Queue[T] { return NewQueueOf(capacity, deliver) }
-
-// NewQueueOf returns a Queue that keeps so many news that wait.
-func NewQueueOf[T any](capacity int, deliver func(T)) *Queue[T] {
-	return &Queue[T]{deliver: deliver, capacity: capacity}
-}
-
-// Put queues v and returns at once.
-func (q *Queue[T]) Put(v T) {
+// Put queues v, to be given to deliver, and returns at once. Every call has to have the
+// same deliver.
+func (q *Queue[T]) Put(v T, deliver func(T)) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if len(q.waiting) == q.capacity {
+	if len(q.waiting) == cmp.Or(q.Capacity, DefaultCapacity) {
 		q.waiting = q.waiting[1:]
 	}
 	q.waiting = append(q.waiting, v)
 	if q.drained == nil {
 		q.drained = make(chan struct{})
-		go q.drain(q.drained)
+		go q.drain(q.drained, deliver)
 	}
 }
 
@@ -52,23 +47,23 @@ func (q *Queue[T]) Idle() <-chan struct{} {
 	return idle
 }
 
-func (q *Queue[T]) drain(drained chan struct{}) {
-	defer q.end(drained) // also if deliver calls runtime.Goexit
+func (q *Queue[T]) drain(drained chan struct{}, deliver func(T)) {
+	defer q.end(drained, deliver) // also if deliver calls runtime.Goexit
 	for {
 		v, ok := q.next()
 		if !ok {
 			return
 		}
-		q.deliver(v)
+		deliver(v)
 	}
 }
 
-func (q *Queue[T]) end(drained chan struct{}) {
+func (q *Queue[T]) end(drained chan struct{}, deliver func(T)) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.drained == drained { // deliver has ended the goroutine
 		if len(q.waiting) > 0 {
-			go q.drain(drained)
+			go q.drain(drained, deliver)
 			return
 		}
 		q.drained = nil
@@ -80,7 +75,7 @@ func (q *Queue[T]) next() (v T, ok bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if len(q.waiting) == 0 {
-		q.drained = nil // whoever puts more starts another
+		q.drained, q.waiting = nil, nil // whoever puts more starts another
 		return v, false
 	}
 	v, q.waiting = q.waiting[0], q.waiting[1:]

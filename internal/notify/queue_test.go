@@ -16,6 +16,16 @@ import (
 	"github.com/irsakit/irsakit/internal/notify"
 )
 
+// queue is a Queue with what it delivers to.
+type queue[T any] struct {
+	notify.Queue[T]
+	deliver func(T)
+}
+
+func newQueue[T any](deliver func(T)) *queue[T] { return &queue[T]{deliver: deliver} }
+
+func (q *queue[T]) Put(v T) { q.Queue.Put(v, q.deliver) }
+
 // record returns a function to deliver to, each call of which takes so long, and
 // what it has been given.
 func record(took time.Duration) (deliver func(int), got func() []int) {
@@ -54,7 +64,7 @@ func isClosed(c <-chan struct{}) bool {
 func TestWhatIsPutIsDeliveredInOrder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		deliver, got := record(time.Second)
-		q := notify.NewQueue(deliver)
+		q := newQueue(deliver)
 		for i := range 500 {
 			q.Put(i)
 			time.Sleep(900 * time.Millisecond) // a little faster than it is delivered
@@ -77,7 +87,7 @@ func TestPutDoesNotWaitAndTheNewest64AreKept(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				deliver, got := record(time.Hour)
-				q := notify.NewQueue(deliver)
+				q := newQueue(deliver)
 				start := time.Now()
 				q.Put(0)
 				synctest.Wait()
@@ -95,7 +105,7 @@ func TestPutDoesNotWaitAndTheNewest64AreKept(t *testing.T) {
 func TestIdleTellsWhenAllHasBeenDelivered(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		deliver, got := record(time.Second)
-		q := notify.NewQueue(deliver)
+		q := newQueue(deliver)
 		assert.True(t, isClosed(q.Idle()), "nothing has been put")
 
 		q.Put(1)
@@ -127,10 +137,10 @@ func delivering() int {
 
 func TestAGoroutineExistsOnlyWhileThereIsSomethingToDeliver(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		queues := make([]*notify.Queue[int], 100)
+		queues := make([]*queue[int], 100)
 		for i := range queues {
 			deliver, _ := record(time.Second)
-			queues[i] = notify.NewQueue(deliver)
+			queues[i] = newQueue(deliver)
 		}
 		assert.Zero(t, delivering())
 		for range 3 {
@@ -148,8 +158,8 @@ func TestAGoroutineExistsOnlyWhileThereIsSomethingToDeliver(t *testing.T) {
 func TestTheReceiverMayPut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var got []int
-		var q *notify.Queue[int]
-		q = notify.NewQueue(func(v int) {
+		var q *queue[int]
+		q = newQueue(func(v int) {
 			got = append(got, v)
 			if v < 10 {
 				q.Put(v + 1)
@@ -166,7 +176,7 @@ func TestManyMayPutAtOnce(t *testing.T) {
 	type news struct{ producer, number int }
 	var running, delivered atomic.Int32
 	last := make([]int, producers) // guarded by the one delivery at a time
-	q := notify.NewQueue(func(v news) {
+	q := newQueue(func(v news) {
 		assert.EqualValues(t, 1, running.Add(1), "one at a time")
 		assert.Greater(t, v.number, last[v.producer], "in order")
 		last[v.producer] = v.number
@@ -193,7 +203,7 @@ func TestManyMayPutAtOnce(t *testing.T) {
 func TestADeliveryThatEndsItsGoroutineDoesNotSilenceTheQueue(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var got []int
-		q := notify.NewQueue(func(v int) {
+		q := newQueue(func(v int) {
 			got = append(got, v)
 			runtime.Goexit() // as t.FailNow does
 		})
