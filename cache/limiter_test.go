@@ -2,7 +2,6 @@ package cache_test
 
 import (
 	"context"
-	"errors"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -239,5 +238,4 @@ func TestUseCostsOneRetrieveOfALifeItsShortWay(t *testing.T) {
 	c := newCache(t, s, func(o *cache.Options) { o.IdleLives = 2 })
 	retrieve(t, c)
 	assert.Zero(t, testing.AllocsPerRun(1000, func() { _, _ = c.Retrieve(t.Context()) }))
-	require.False(t, errors.Is(c.Status().Err, cache.ErrClosed))
 }
