@@ -5,7 +5,7 @@
 // There are only a few types: a [Cache] is an aws.CredentialsProvider around
 // another one, made by [New] with [Options]; its [Status] says how it is doing, an
 // [Event] that it changed, and an [Error] why there are no credentials and when
-// the next attempt comes.
+// the next attempt comes. A [Limiter] bounds what many Caches ask for at the same time.
 //
 //	package main
 //

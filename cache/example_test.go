@@ -124,3 +124,27 @@ func ExampleError() {
 	// true true
 	// 1 true
 }
+
+// Many Caches that ask the same service share a Limiter.
+func ExampleLimiter() {
+	limiter := cache.NewLimiter(32)
+	var caches []*cache.Cache
+	for i := range 100 {
+		source := aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
+			return aws.Credentials{
+				AccessKeyID: fmt.Sprint("ASIA", i), SecretAccessKey: "secret", SessionToken: "token",
+				CanExpire: true, Expires: time.Now().Add(time.Hour),
+			}, nil
+		})
+		c := cache.New(source, func(o *cache.Options) { o.Limiter = limiter })
+		defer c.Close()
+		caches = append(caches, c)
+	}
+	for _, c := range caches {
+		if _, err := c.Retrieve(context.Background()); err != nil {
+			log.Fatal(err)
+		}
+	}
+	fmt.Println(limiter.Status().Places, "places")
+	// Output: 32 places
+}

@@ -5,7 +5,10 @@
 // There are only a few types: a [Provider] is an aws.CredentialsProvider, made by
 // [New] from what the EKS webhook put into the pod's environment, or from
 // [Options]; its [Status] says how it is doing, an [Event] that something happened,
-// and an [Error] what failed and what to do about it.
+// and an [Error] what failed and what to do about it. [Provider.AssumeRole] makes the
+// Provider of a further role. A [Pool] has the Providers of many roles, told apart by
+// their [RoleOptions], each with tokens from a file or another [TokenSource]. [Diagnose]
+// makes a [Report] of all that lies between a pod and its credentials.
 //
 //	package main
 //

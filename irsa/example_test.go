@@ -228,3 +228,74 @@ func ExampleError() {
 	// AccessDenied arn:aws:iam::111122223333:role/s3-writer
 	// system:serviceaccount:shop:cart [sts.amazonaws.com]
 }
+
+// A controller asks for the provider of a tenant's role as often as it needs it.
+func ExamplePool() {
+	k, pod := startPod()
+	defer k.Close()
+	cart := k.ServiceAccount("shop", "cart")
+	red, blue := k.Role("red", irsatest.Trust(cart)), k.Role("blue", irsatest.Trust(cart))
+	pod = k.Pod(cart, red)
+
+	pool, err := irsa.NewPool(func(o *irsa.PoolOptions) { pod.Options(&o.Options) }) // in a pod: irsa.NewPool()
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer pool.Close()
+
+	for _, role := range []*irsatest.Role{red, blue, red} {
+		provider, err := pool.Provider(irsa.RoleOptions{RoleARN: role.ARN()})
+		if err != nil {
+			log.Fatal(err)
+		}
+		if _, err := provider.Retrieve(context.Background()); err != nil {
+			log.Fatal(err)
+		}
+	}
+	fmt.Println(pool.Status().Roles, "roles,", k.STS.CallCount(), "calls of STS")
+	// Output: 2 roles, 2 calls of STS
+}
+
+// A role of another account, which the pod's role assumes.
+func ExampleProvider_AssumeRole() {
+	k, err := irsatest.Start()
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer k.Close()
+	cart := k.ServiceAccount("shop", "cart")
+	first := k.Role("shop", irsatest.Trust(cart))
+	second := k.Role("auditor", irsatest.InAccount("444455556666"), irsatest.Trust(first))
+	p, err := irsa.New(k.Pod(cart, first).Options) // in a pod: irsa.New()
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer p.Close()
+
+	auditor, err := p.AssumeRole(second.ARN())
+	if err != nil {
+		log.Fatal(err)
+	}
+	credentials, err := auditor.Retrieve(context.Background())
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(credentials.AccountID)
+	// Output: 444455556666
+}
+
+// The SDK's standard retryer, which gets new credentials where a service calls them
+// expired.
+func ExampleProvider_Retryer() {
+	k, pod := startPod()
+	defer k.Close()
+	p, err := irsa.New(pod.Options)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer p.Close()
+
+	cfg := aws.Config{Region: "us-west-2", Credentials: p, Retryer: p.Retryer(nil)} // or config.LoadDefaultConfig's
+	fmt.Println(cfg.Retryer().MaxAttempts())
+	// Output: 3
+}
