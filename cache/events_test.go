@@ -80,6 +80,7 @@ func TestTheLogHasALineWhereTheStateChangesHoweverLongItLasts(t *testing.T) {
 		s.breakWith(nil)
 		time.Sleep(5 * time.Hour)
 		stop()
+		require.NoError(t, c.Close()) // when all lines have been written
 		lines := strings.Split(strings.TrimSpace(log.String()), "\n")
 		require.Len(t, lines, 3)
 		assert.Contains(t, lines[0], `level=WARN msg="credentials refresh failed" error=broken serving_until=2000-01-01T00:59:50`)

@@ -68,6 +68,7 @@ func TestALimiterBoundsTheAttemptsThatRunTogether(t *testing.T) {
 		callers.Wait()
 		assert.Equal(t, 3, b.most)
 		assert.Equal(t, 10*time.Second, time.Since(begin), "waiting for a place is no part of an attempt's limit of 10 s")
+		synctest.Wait()
 		assert.Equal(t, cache.LimiterStatus{Places: 3}, l.Status())
 	})
 }
@@ -174,6 +175,7 @@ func TestACacheWhoseSourceIsAnotherOneNeedsOnePlaceForBoth(t *testing.T) {
 		callers.Wait()
 		assert.Equal(t, 10*time.Second, time.Since(begin))
 		assert.Equal(t, 2, b.most)
+		synctest.Wait()
 		assert.Equal(t, cache.LimiterStatus{Places: 2}, l.Status())
 	})
 }
@@ -200,6 +202,7 @@ func TestCloseLeavesTheLine(t *testing.T) {
 		assert.Zero(t, time.Since(begin))
 		callers.Wait()
 		assert.Equal(t, []string{"running", "last"}, b.sources())
+		synctest.Wait()
 		assert.Equal(t, cache.LimiterStatus{Places: 1}, l.Status())
 	})
 }
