@@ -231,11 +231,14 @@ func ExampleError() {
 
 // A controller asks for the provider of a tenant's role as often as it needs it.
 func ExamplePool() {
-	k, pod := startPod()
+	k, err := irsatest.Start()
+	if err != nil {
+		log.Fatal(err)
+	}
 	defer k.Close()
 	cart := k.ServiceAccount("shop", "cart")
 	red, blue := k.Role("red", irsatest.Trust(cart)), k.Role("blue", irsatest.Trust(cart))
-	pod = k.Pod(cart, red)
+	pod := k.Pod(cart, red)
 
 	pool, err := irsa.NewPool(func(o *irsa.PoolOptions) { pod.Options(&o.Options) }) // in a pod: irsa.NewPool()
 	if err != nil {

@@ -8,10 +8,8 @@ import (
 	"iter"
 	"log/slog"
 	"slices"
-	"strconv"
 	"sync"
 	"sync/atomic"
-	"time"
 	"weak"
 
 	"github.com/irsakit/irsakit/cache"
@@ -49,18 +47,6 @@ type PoolOptions struct {
 	MaxCalls int
 }
 
-// RoleOptions say which role [Pool.Provider] is to give. What is zero is the Pool's. Equal
-// RoleOptions give the same Provider.
-type RoleOptions struct {
-	RoleARN     string
-	Token       TokenSource // by its Identity
-	SessionName string
-	Region      string
-	Duration    time.Duration
-	Policy      string
-	PolicyARNs  []string // in any order
-}
-
 // Pool has the Providers of many roles, one for each, with one STS client, one watch of the
 // token file and a bound on the calls that are under way: for controllers that act for
 // thousands of tenants. Make it with [NewPool] and end it with [Pool.Close]. All its
@@ -82,12 +68,6 @@ type Pool struct {
 	mu    sync.Mutex // never held across I/O
 	roles map[roleKey]*list.Element
 	order list.List // of *Provider, that was asked for last first
-}
-
-// roleKey is everything that decides which credentials a role has.
-type roleKey struct {
-	role, token, session, region, policy, policyARNs string
-	duration                                         time.Duration
 }
 
 // NewPool returns a Pool. It validates what the roles have in common, and reports all that
@@ -139,43 +119,6 @@ func (p *Pool) Provider(opts RoleOptions) (*Provider, error) {
 	fresh := &Provider{settings: s, known: &x.known, watch: &p.watch, events: &p.events, pool: p}
 	fresh.keep(x)
 	return p.add(key, fresh)
-}
-
-// complete returns the options with what the roles have in common.
-func (p *Pool) complete(opts RoleOptions) RoleOptions {
-	s := &p.settings
-	opts.RoleARN = cmp.Or(opts.RoleARN, s.RoleARN)
-	opts.SessionName = cmp.Or(opts.SessionName, s.SessionName)
-	opts.Region = cmp.Or(opts.Region, s.Region)
-	opts.Duration = cmp.Or(opts.Duration, s.Duration)
-	opts.Policy = cmp.Or(opts.Policy, s.Policy)
-	if opts.Token == nil {
-		opts.Token = s.tokens
-	}
-	if opts.PolicyARNs == nil {
-		opts.PolicyARNs = s.PolicyARNs
-	}
-	return opts
-}
-
-// key is that of the options that the settings were made of.
-func (s *settings) key() roleKey {
-	return keyOf(RoleOptions{s.RoleARN, s.tokens, s.SessionName, s.Region, s.Duration, s.Policy, s.PolicyARNs})
-}
-
-// keyOf returns what tells complete options from others.
-func keyOf(opts RoleOptions) roleKey {
-	key := roleKey{role: opts.RoleARN, session: opts.SessionName, region: opts.Region, policy: opts.Policy, duration: opts.Duration}
-	if opts.Token != nil {
-		key.token = opts.Token.Identity()
-	}
-	if len(opts.PolicyARNs) == 0 {
-		return key
-	}
-	for _, policy := range slices.Sorted(slices.Values(opts.PolicyARNs)) {
-		key.policyARNs += strconv.Itoa(len(policy)) + ":" + policy // no list looks like another
-	}
-	return key
 }
 
 // known returns the Provider of a key, nil if there is none.

@@ -1,0 +1,63 @@
+package irsa
+
+import (
+	"cmp"
+	"slices"
+	"strconv"
+	"time"
+)
+
+// RoleOptions say which role [Pool.Provider] is to give. What is zero is the Pool's. Equal
+// RoleOptions give the same Provider.
+type RoleOptions struct {
+	RoleARN     string
+	Token       TokenSource // by its Identity
+	SessionName string
+	Region      string
+	Duration    time.Duration
+	Policy      string
+	PolicyARNs  []string // in any order
+}
+
+// roleKey is everything that decides which credentials a role has.
+type roleKey struct {
+	role, token, session, region, policy, policyARNs string
+	duration                                         time.Duration
+}
+
+// complete returns the options with what the roles have in common.
+func (p *Pool) complete(opts RoleOptions) RoleOptions {
+	s := &p.settings
+	opts.RoleARN = cmp.Or(opts.RoleARN, s.RoleARN)
+	opts.SessionName = cmp.Or(opts.SessionName, s.SessionName)
+	opts.Region = cmp.Or(opts.Region, s.Region)
+	opts.Duration = cmp.Or(opts.Duration, s.Duration)
+	opts.Policy = cmp.Or(opts.Policy, s.Policy)
+	if opts.Token == nil {
+		opts.Token = s.tokens
+	}
+	if opts.PolicyARNs == nil {
+		opts.PolicyARNs = s.PolicyARNs
+	}
+	return opts
+}
+
+// key is that of the options that the settings were made of.
+func (s *settings) key() roleKey {
+	return keyOf(RoleOptions{s.RoleARN, s.tokens, s.SessionName, s.Region, s.Duration, s.Policy, s.PolicyARNs})
+}
+
+// keyOf returns what tells complete options from others.
+func keyOf(opts RoleOptions) roleKey {
+	key := roleKey{role: opts.RoleARN, session: opts.SessionName, region: opts.Region, policy: opts.Policy, duration: opts.Duration}
+	if opts.Token != nil {
+		key.token = opts.Token.Identity()
+	}
+	if len(opts.PolicyARNs) == 0 {
+		return key
+	}
+	for _, policy := range slices.Sorted(slices.Values(opts.PolicyARNs)) {
+		key.policyARNs += strconv.Itoa(len(policy)) + ":" + policy // no list looks like another
+	}
+	return key
+}
