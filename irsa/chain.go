@@ -4,9 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
 	"time"
-	"weak"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
@@ -14,7 +12,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/aws/smithy-go/middleware"
 
-	"github.com/irsakit/irsakit/cache"
 	"github.com/irsakit/irsakit/internal/schedule"
 )
 
@@ -105,13 +102,14 @@ func (h *hop) Retrieve(ctx context.Context) (aws.Credentials, error) {
 }
 
 func (h *hop) assume(ctx context.Context) (aws.Credentials, error) {
-	if _, err := h.source.Retrieve(ctx); err != nil {
+	source, err := h.source.Retrieve(ctx)
+	if err != nil {
 		return aws.Credentials{}, &sourceError{h.source.settings.RoleARN, err}
 	}
 	creds, err := h.provider.Retrieve(ctx)
 	switch {
 	case err != nil:
-		return creds, err
+		return creds, withoutSecrets(err, source.SecretAccessKey, source.SessionToken)
 	case !creds.HasKeys() || creds.Expires.IsZero():
 		return creds, fmt.Errorf("the reply has no credentials that are complete: %w", errNotSTS)
 	}
@@ -150,103 +148,4 @@ func localExpiry(expiration time.Time, metadata middleware.Metadata, sent, recei
 		received = at
 	}
 	return schedule.Expiry(expiration, date, sent, received)
-}
-
-// sourceError says that a role cannot be assumed, since there are no credentials to do it
-// with.
-type sourceError struct {
-	role string
-	err  error
-}
-
-func (e *sourceError) Error() string {
-	return fmt.Sprintf("there are no credentials of %s, which assumes it: %v", e.role, e.err)
-}
-func (e *sourceError) Unwrap() error { return e.err }
-
-// error makes an Error of one of an attempt. Where the source is at fault, its cure is
-// the cure.
-func (h *hop) error(err error) error {
-	s := h.settings
-	e := &Error{Kind: ErrUnavailable, RoleARN: s.RoleARN, Region: s.Region, Endpoint: s.url, err: err}
-	if name := h.session.Load(); name != nil {
-		e.SessionName = *name
-	}
-	var missing *sourceError
-	var cause *Error
-	if errors.As(err, &missing) && errors.As(missing.err, &cause) {
-		e.Kind, e.RoleARN, e.Code, e.RequestID = cause.Kind, cause.RoleARN, cause.Code, cause.RequestID
-		e.Cure, e.Link = cause.Cure, cause.Link
-		return e
-	}
-	e.Kind = kindOf(err)
-	e.describe(err)
-	switch e.Code {
-	case "ExpiredToken", "ExpiredTokenException", "InvalidClientTokenId", "SignatureDoesNotMatch":
-		e.Kind = ErrRefused // the source's credentials
-	}
-	e.err = fmt.Errorf("assuming %s with the credentials of %s: %w", s.RoleARN, h.source.settings.RoleARN, plain(err))
-	e.set(hopHint(e, h.source.settings.RoleARN))
-	return e
-}
-
-// hopHint is what to do where one role cannot assume another.
-func hopHint(e *Error, source string) hint {
-	if !e.Is(ErrAccessDenied) {
-		return hintOf(e)
-	}
-	return hint{headingRoleChain, fmt.Sprintf("%s needs the permission sts:AssumeRole for %s, and the trust policy of that role the statement %s, with the external ID and the source identity that its conditions ask for",
-		source, e.RoleARN, principalStatement(source))}
-}
-
-// principalStatement is what a trust policy needs for a role, in one line of JSON.
-func principalStatement(role string) string {
-	return fmt.Sprintf(`{"Effect":"Allow","Principal":{"AWS":%q},"Action":"sts:AssumeRole"}`, role)
-}
-
-// hops are the Providers whose source is another one. It does not hold them.
-type hops struct {
-	mu  sync.Mutex
-	all []weak.Pointer[Provider]
-}
-
-func (h *hops) add(p *Provider) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.all = append(h.alive(), weak.Make(p))
-}
-
-// alive returns those that have not been collected. h.mu is held.
-func (h *hops) alive() []weak.Pointer[Provider] {
-	var out []weak.Pointer[Provider]
-	for _, w := range h.all {
-		if w.Value() != nil {
-			out = append(out, w)
-		}
-	}
-	return out
-}
-
-// each calls f for each hop, without the lock.
-func (h *hops) each(f func(*Provider)) {
-	h.mu.Lock()
-	all := h.all
-	h.mu.Unlock()
-	for _, w := range all {
-		if p := w.Value(); p != nil {
-			f(p)
-		}
-	}
-}
-
-// wake lets the hops try again that have failed, since their source has new credentials.
-func (h *hops) wake(e cache.Event) {
-	if !e.Refused && e.Status.Failures == 0 {
-		h.each(func(p *Provider) { p.cache.Wake() })
-	}
-}
-
-func (h *hops) end() (err error) {
-	h.each(func(p *Provider) { err = errors.Join(err, p.end()) })
-	return err
 }

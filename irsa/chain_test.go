@@ -2,6 +2,7 @@ package irsa_test
 
 import (
 	"fmt"
+	"net/http"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -229,4 +230,21 @@ func TestAPoolsChainsHoldOneCallEach(t *testing.T) {
 		retrieve(t, chain[2])
 		assert.Equal(t, 3*time.Second, time.Since(start), "one after the other, and nobody waits for himself")
 	})
+}
+
+func TestAHopsErrorHoldsNoSecretThatAServerRepeats(t *testing.T) {
+	k, pod, roles := threeAccounts(t)
+	kept := &keeper{RoundTripper: k.HTTPClient().Transport}
+	p := newProvider(t, pod.Options, func(o *irsa.Options) {
+		o.HTTPClient = &http.Client{Transport: &echo{RoundTripper: kept, action: "AssumeRole&"}}
+	})
+	hop, err := p.AssumeRole(roles[1].ARN())
+	require.NoError(t, err)
+	err = hop.Refresh(t.Context())
+	require.ErrorContains(t, err, "you sent")
+	out := &output{}
+	out.print(err)
+	out.print(hop)
+	require.NotEmpty(t, kept.secrets())
+	requireSilent(t, out, kept.secrets()...)
 }

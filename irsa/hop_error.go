@@ -1,0 +1,58 @@
+package irsa
+
+import (
+	"errors"
+	"fmt"
+)
+
+// sourceError says that a role cannot be assumed, since there are no credentials to do it
+// with.
+type sourceError struct {
+	role string
+	err  error
+}
+
+func (e *sourceError) Error() string {
+	return fmt.Sprintf("there are no credentials of %s, which assumes it: %v", e.role, e.err)
+}
+func (e *sourceError) Unwrap() error { return e.err }
+
+// error makes an Error of one of an attempt. Where the source is at fault, its cure is
+// the cure.
+func (h *hop) error(err error) error {
+	s := h.settings
+	e := &Error{Kind: ErrUnavailable, RoleARN: s.RoleARN, Region: s.Region, Endpoint: s.url, err: err}
+	if name := h.session.Load(); name != nil {
+		e.SessionName = *name
+	}
+	var missing *sourceError
+	var cause *Error
+	if errors.As(err, &missing) && errors.As(missing.err, &cause) {
+		e.Kind, e.RoleARN, e.Code, e.RequestID = cause.Kind, cause.RoleARN, cause.Code, cause.RequestID
+		e.Cure, e.Link = cause.Cure, cause.Link
+		return e
+	}
+	e.Kind = kindOf(err)
+	e.describe(err)
+	switch e.Code {
+	case "ExpiredToken", "ExpiredTokenException", "InvalidClientTokenId", "SignatureDoesNotMatch":
+		e.Kind = ErrRefused // the source's credentials
+	}
+	e.err = fmt.Errorf("assuming %s with the credentials of %s: %w", s.RoleARN, h.source.settings.RoleARN, plain(err))
+	e.set(hopHint(e, h.source.settings.RoleARN))
+	return e
+}
+
+// hopHint is what to do where one role cannot assume another.
+func hopHint(e *Error, source string) hint {
+	if !e.Is(ErrAccessDenied) {
+		return hintOf(e)
+	}
+	return hint{headingRoleChain, fmt.Sprintf("%s needs the permission sts:AssumeRole for %s, and the trust policy of that role the statement %s, with the external ID and the source identity that its conditions ask for",
+		source, e.RoleARN, principalStatement(source))}
+}
+
+// principalStatement is what a trust policy needs for a role, in one line of JSON.
+func principalStatement(role string) string {
+	return fmt.Sprintf(`{"Effect":"Allow","Principal":{"AWS":%q},"Action":"sts:AssumeRole"}`, role)
+}
