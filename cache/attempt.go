@@ -37,7 +37,7 @@ func (c *Cache) begin(now schedule.Moment) {
 	c.plan.demand, c.plan.asked, c.plan.woken = false, false, false
 	c.plan.spaced = now.Add(schedule.Spacing)
 	if c.state.Load().err == ErrRefused { //nolint:errorlint // the very state that Invalidate makes
-		c.plan.refusable = now.Add(schedule.RefusalSpacing)
+		c.plan.troubles().refusable = now.Add(schedule.RefusalSpacing)
 	}
 	attempt := &call{number: c.plan.begun, began: now, returned: make(chan struct{})}
 	c.plan.call = attempt
@@ -128,7 +128,7 @@ func (c *Cache) end(attempt *call, creds aws.Credentials, err error, permanent b
 	var next *snapshot
 	switch {
 	case err != nil:
-	case creds.HasKeys() && creds.AccessKeyID == c.plan.refused:
+	case creds.HasKeys() && creds.AccessKeyID == c.plan.past().refused:
 		err = errRefusedAgain
 	default:
 		next, err = s.fresh(creds, now)

@@ -25,7 +25,7 @@ func step(c *Cache, wall, elapsed time.Duration) {
 	s := *c.state.Load()
 	for _, m := range []*schedule.Moment{
 		&s.until, &s.due, &s.received, &s.refreshAt,
-		&c.plan.spaced, &c.plan.retry.serving, &c.plan.retry.empty, &c.plan.refusable,
+		&c.plan.spaced, &c.plan.troubles().retry.serving, &c.plan.troubles().retry.empty, &c.plan.troubles().refusable,
 	} {
 		if *m != schedule.Never() && *m != (schedule.Moment{}) {
 			m.Wall -= int64(wall)

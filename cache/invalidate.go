@@ -22,7 +22,7 @@ func (c *Cache) Invalidate(rejected aws.Credentials) {
 	if s.closed || rejected.AccessKeyID == "" || rejected.AccessKeyID != s.creds.AccessKeyID {
 		return
 	}
-	c.plan.refused = rejected.AccessKeyID
+	c.plan.troubles().refused = rejected.AccessKeyID
 	c.plan.demand = true
 	c.store(s.refused())
 	c.advanceLocked()
@@ -40,10 +40,10 @@ func (c *Cache) Suspect(refused aws.Credentials) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	s, now := c.state.Load(), c.now()
-	if s.closed || refused.AccessKeyID == "" || refused.AccessKeyID != s.creds.AccessKeyID || !c.plan.refusable.Reached(now) {
+	if s.closed || refused.AccessKeyID == "" || refused.AccessKeyID != s.creds.AccessKeyID || !c.plan.past().refusable.Reached(now) {
 		return
 	}
-	c.plan.refusable = now.Add(schedule.RefusalSpacing)
+	c.plan.troubles().refusable = now.Add(schedule.RefusalSpacing)
 	c.plan.asked = true
 	c.advanceLocked()
 }

@@ -22,14 +22,35 @@ type plan struct {
 	asked  bool // Refresh, or a MinTTL view that has less left, wants another attempt
 	woken  bool // Wake wants one if the last one failed
 
-	spaced    schedule.Moment // an attempt that is asked for begins no sooner
-	retry     retryAt         // after a failure
-	refusable schedule.Moment // an attempt because of a refused key begins no sooner
-	refused   string          // access key ID that is not served again
-	minTTLs   minTTLs         // what views need to be left
+	spaced  schedule.Moment // an attempt that is asked for begins no sooner
+	trouble *trouble        // what few Caches have
+	minTTLs minTTLs         // what views need to be left
 
 	timer   *time.Timer
 	changed chan struct{} // closed when anything changed that callers wait for
+}
+
+// trouble is what a Cache remembers of failures and refusals.
+type trouble struct {
+	retry     retryAt         // after a failure
+	refusable schedule.Moment // an attempt because of a refused key begins no sooner
+	refused   string          // access key ID that is not served again
+}
+
+// troubles returns the trouble, to change it.
+func (p *plan) troubles() *trouble {
+	if p.trouble == nil {
+		p.trouble = &trouble{}
+	}
+	return p.trouble
+}
+
+// past returns the trouble, to look at it.
+func (p *plan) past() trouble {
+	if p.trouble == nil {
+		return trouble{}
+	}
+	return *p.trouble
 }
 
 // retryAt is when to try again, by what there is to serve at the time.
@@ -75,9 +96,9 @@ func (c *Cache) advanceLocked() {
 func (p *plan) due(s *snapshot, serving bool) schedule.Moment {
 	switch {
 	case s.failures > 0:
-		due := p.retry.empty
+		due := p.past().retry.empty
 		if serving {
-			due = p.retry.serving
+			due = p.past().retry.serving
 		}
 		if p.woken {
 			due = schedule.Earlier(due, p.spaced)
@@ -88,7 +109,7 @@ func (p *plan) due(s *snapshot, serving bool) schedule.Moment {
 	case serving:
 		return s.refreshAt
 	case s.err != nil: // a service refused the credentials
-		return p.refusable
+		return p.past().refusable
 	default:
 		return schedule.Moment{} // now: there are none, or they have ended
 	}
@@ -143,5 +164,5 @@ func (p *plan) announce() {
 // failed sets the waits after the failure that led to s.
 func (p *plan) failed(s *snapshot, now schedule.Moment) {
 	wait := schedule.RetryAfter(s.failures, s.left(now), s.permanent, rand.Float64())
-	p.retry = retryAt{serving: now.Add(wait.Serving), empty: now.Add(wait.Empty)}
+	p.troubles().retry = retryAt{serving: now.Add(wait.Serving), empty: now.Add(wait.Empty)}
 }

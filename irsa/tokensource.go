@@ -44,15 +44,15 @@ type fileSource struct {
 }
 
 func (f *fileSource) Token(context.Context) (tokenfile.Token, error) {
-	token, err := tokenfile.Read(f.path)
-	if err != nil {
-		return token, err
+	var newest tokenfile.Token
+	if known := f.newest.Load(); known != nil {
+		newest = *known
 	}
-	if newest := f.newest.Load(); newest != nil && newest.Reveal() == token.Reveal() {
-		return *newest, nil
+	token, err := tokenfile.Reread(f.path, newest)
+	if err == nil && token != newest {
+		f.newest.Store(&token)
 	}
-	f.newest.Store(&token)
-	return token, nil
+	return token, err
 }
 
 func (f *fileSource) Identity() string { return f.identity }

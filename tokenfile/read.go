@@ -1,6 +1,7 @@
 package tokenfile
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -17,8 +18,9 @@ const (
 	tries = 4
 	pause = 10 * time.Millisecond
 
-	// More than any token with the white space around it.
+	// More than any token with the white space around it, and than most.
 	maxRead = 32 << 10
+	usual   = 4 << 10
 )
 
 // Read reads the token in the file at path. A file that is missing, empty or half
@@ -29,9 +31,13 @@ const (
 // else than a token, and one that wraps [fs.ErrNotExist], [fs.ErrPermission] or
 // what else the operating system reports where it cannot be read. It reads at most
 // 32 KiB, and regular files only. It is safe for concurrent use.
-func Read(path string) (Token, error) {
+func Read(path string) (Token, error) { return Reread(path, Token{}) }
+
+// Reread is Read for a token that is read again and again: where the file still holds
+// known, it returns known, and so keeps it in memory once.
+func Reread(path string, known Token) (Token, error) {
 	for try := 1; ; try++ {
-		token, err := readOnce(path)
+		token, err := readOnce(path, known)
 		passing := errors.Is(err, fs.ErrNotExist) || errors.Is(err, ErrMalformed)
 		if !passing || try == tries {
 			return token, err
@@ -40,7 +46,7 @@ func Read(path string) (Token, error) {
 	}
 }
 
-func readOnce(path string) (Token, error) {
+func readOnce(path string, known Token) (Token, error) {
 	// Before the file is opened: opening a named pipe would block.
 	info, err := os.Stat(path)
 	if err != nil {
@@ -56,13 +62,19 @@ func readOnce(path string) (Token, error) {
 	defer file.Close()
 	// One call: to several, a file that is rewritten meanwhile gives parts of
 	// two tokens. All of a regular file comes at once.
-	text := make([]byte, maxRead+1)
+	text := make([]byte, min(max(info.Size(), usual), maxRead)+1)
 	n, err := file.Read(text)
 	if err != nil && !errors.Is(err, io.EOF) {
 		return Token{}, fmt.Errorf("tokenfile: %w", err)
 	}
 	if n > maxRead {
 		return Token{}, fmt.Errorf("tokenfile: %w: %s has more than %d bytes, STS takes %d to %d", ErrMalformed, path, maxRead, minSize, maxSize)
+	}
+	if n == len(text) {
+		return Token{}, fmt.Errorf("tokenfile: %w: %s grows while it is read", ErrMalformed, path)
+	}
+	if known.raw != nil && string(bytes.TrimSpace(text[:n])) == *known.raw {
+		return known, nil
 	}
 	token, err := Parse(string(text[:n]))
 	if err != nil {

@@ -173,3 +173,24 @@ func TestReadWaitsForAWriterThatIsSoonDone(t *testing.T) {
 		}
 	}
 }
+
+func TestRereadKeepsATokenThatIsStillThere(t *testing.T) {
+	path := write(t, of("s"))
+	first, err := tokenfile.Read(path)
+	require.NoError(t, err)
+	again, err := tokenfile.Reread(path, first)
+	require.NoError(t, err)
+	assert.True(t, first == again, "the very same")
+	fresh, err := tokenfile.Read(path)
+	require.NoError(t, err)
+	assert.False(t, first == fresh)
+	assert.Equal(t, first.Reveal(), fresh.Reveal())
+
+	require.NoError(t, os.WriteFile(path, []byte("\n"+of("other")+"\n"), 0o600))
+	other, err := tokenfile.Reread(path, first)
+	require.NoError(t, err)
+	assert.Equal(t, of("other"), other.Reveal())
+	require.NoError(t, os.Remove(path))
+	_, err = tokenfile.Reread(path, first)
+	require.ErrorIs(t, err, fs.ErrNotExist, "what was there does not count")
+}

@@ -37,13 +37,13 @@ func static(setup, *traffic) (func(string) (aws.CredentialsProvider, error), fun
 // sdk are the SDK's own providers, each in its cache, as its config package makes them,
 // with one client for all.
 func sdk(s setup, t *traffic) (func(string) (aws.CredentialsProvider, error), func(), error) {
+	connections := t.client(awshttp.NewBuildableClient().GetTransport())
 	client := sts.New(sts.Options{
-		Region: "us-west-2", BaseEndpoint: aws.String(s.Endpoint), Credentials: aws.AnonymousCredentials{},
-		HTTPClient: t.client(awshttp.NewBuildableClient().GetTransport()),
+		Region: "us-west-2", BaseEndpoint: aws.String(s.Endpoint), Credentials: aws.AnonymousCredentials{}, HTTPClient: connections,
 	})
 	return func(arn string) (aws.CredentialsProvider, error) {
 		return aws.NewCredentialsCache(stscreds.NewWebIdentityRoleProvider(client, arn, stscreds.IdentityTokenFile(s.TokenFile))), nil
-	}, func() {}, nil
+	}, connections.CloseIdleConnections, nil
 }
 
 // ours is a Pool.
@@ -94,3 +94,6 @@ func (c *counting) RoundTrip(r *http.Request) (*http.Response, error) {
 	defer t.running.Add(-1)
 	return c.RoundTripper.RoundTrip(r)
 }
+
+// CloseIdleConnections is what an http.Client looks for.
+func (c *counting) CloseIdleConnections() { c.RoundTripper.(*http.Transport).CloseIdleConnections() }
