@@ -180,10 +180,12 @@ func TestRereadKeepsATokenThatIsStillThere(t *testing.T) {
 	require.NoError(t, err)
 	again, err := tokenfile.Reread(path, first)
 	require.NoError(t, err)
-	assert.True(t, first == again, "the very same")
+	same := first == again
+	assert.True(t, same, "the very same")
 	fresh, err := tokenfile.Read(path)
 	require.NoError(t, err)
-	assert.False(t, first == fresh)
+	same = first == fresh
+	assert.False(t, same)
 	assert.Equal(t, first.Reveal(), fresh.Reveal())
 
 	require.NoError(t, os.WriteFile(path, []byte("\n"+of("other")+"\n"), 0o600))

@@ -53,7 +53,7 @@ func serve(in io.Reader, out io.Writer) error {
 	for { // forgets what it recorded, which is none of its business here
 		var nothing struct{}
 		if err := input.Decode(&nothing); err != nil {
-			return nil //nolint:nilerr // the parent has gone
+			return nil // the parent has gone
 		}
 		k.STS.ForgetCalls()
 	}
@@ -71,7 +71,7 @@ func startSTS(ctx context.Context, p plan) (*server, error) {
 	if err != nil {
 		return nil, err
 	}
-	child := exec.CommandContext(ctx, program)
+	child := exec.CommandContext(ctx, program) //nolint:gosec // which is this one
 	child.Env = append(os.Environ(), childVariable+"=1")
 	child.Stderr = os.Stderr
 	input, err := child.StdinPipe()
