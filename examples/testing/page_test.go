@@ -11,12 +11,12 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// What the page of recipes quotes is run by the tests of this folder.
+// What the page of recipes quotes is run by the tests of the examples.
 func TestThePageQuotesTheseFiles(t *testing.T) {
 	t.Parallel()
 	page, err := os.ReadFile("../../docs/testing.md")
 	require.NoError(t, err)
-	files := map[string]string{"go": "*_test.go", "json": "testdata/*.json", "sh": "testdata/*.sh"}
+	files := map[string]string{"go": "*/*_test.go", "json": "testing/testdata/*.json", "sh": "testing/testdata/*.sh"}
 	quotes := regexp.MustCompile("(?ms)^```(\\w*)\n(.*?)^```$").FindAllStringSubmatch(string(page), -1)
 	require.NotEmpty(t, quotes)
 	for _, quote := range quotes {
@@ -30,7 +30,7 @@ func TestThePageQuotesTheseFiles(t *testing.T) {
 // occurs says whether one of the files has the text.
 func occurs(t *testing.T, pattern, text string) bool {
 	t.Helper()
-	names, err := filepath.Glob(pattern)
+	names, err := filepath.Glob(filepath.Join("..", pattern))
 	require.NoError(t, err)
 	for _, name := range names {
 		file, err := os.ReadFile(name)
