@@ -69,6 +69,15 @@ type traffic struct {
 	peak int64
 }
 
+// takePeak returns the most calls at the same time since it was last taken.
+func (t *traffic) takePeak() int64 {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	peak := t.peak
+	t.peak = 0
+	return peak
+}
+
 // client returns one whose calls and connections are counted.
 func (t *traffic) client(transport *http.Transport) *http.Client {
 	transport.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {

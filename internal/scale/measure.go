@@ -47,12 +47,10 @@ func measure(ctx context.Context, p plan, s *server, c contender) (result, error
 	time.Sleep(2 * time.Second) // until what it took has gone
 	r.heap = max(int64(heapInUse())-int64(before), 0) / int64(len(providers))
 	r.goroutines = runtime.NumGoroutine()
-	t.mu.Lock()
-	t.peak = 0
-	t.mu.Unlock()
+	t.takePeak()
 	askAll(ctx, p, providers, &r)
 	r.cpu = cpuTime() - begin
-	r.calls, r.connections, r.peakCalls = t.calls.Load(), t.connections.Load(), t.peak
+	r.calls, r.connections, r.peakCalls = t.calls.Load(), t.connections.Load(), t.takePeak()
 	runtime.KeepAlive(providers)
 	return r, ctx.Err()
 }
