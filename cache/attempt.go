@@ -31,10 +31,10 @@ func (a *call) waits() bool { return a.ticket != nil && a.cancel == nil }
 
 // begin starts an attempt, or lets it wait for its place. c.mu is held.
 func (c *Cache) begin(now schedule.Moment) {
-	wanted := c.plan.demand
+	awaited := c.plan.awaited
 	c.plan.rest()
 	c.plan.begun++
-	c.plan.demand, c.plan.asked, c.plan.woken = false, false, false
+	c.plan.demand, c.plan.awaited, c.plan.asked, c.plan.woken = false, false, false, false
 	c.plan.spaced = now.Add(schedule.Spacing)
 	if c.state.Load().err == ErrRefused { //nolint:errorlint // the very state that Invalidate makes
 		c.plan.troubles().refusable = now.Add(schedule.RefusalSpacing)
@@ -43,8 +43,9 @@ func (c *Cache) begin(now schedule.Moment) {
 	c.plan.call = attempt
 	c.store(c.state.Load().waits(schedule.Never())) // no Retrieve need ask while it runs
 	if c.opts.Limiter != nil {
-		attempt.ticket = c.ticket(attempt, wanted)
+		attempt.ticket = c.ticket(attempt, awaited)
 		if !c.opts.Limiter.enter(attempt.ticket) {
+			c.plan.announce() // to a caller who waits in a place of his own: see hurry
 			return
 		}
 	}
@@ -52,9 +53,9 @@ func (c *Cache) begin(now schedule.Moment) {
 }
 
 // ticket is what an attempt asks the Limiter for a place with.
-func (c *Cache) ticket(attempt *call, callersWait bool) *ticket {
+func (c *Cache) ticket(attempt *call, awaited bool) *ticket {
 	t := &ticket{urgency: background, free: c.plan.placed, start: func() { c.admit(attempt) }}
-	if callersWait {
+	if awaited {
 		t.urgency = wanted
 	}
 	if c.state.Load().failures > 0 {

@@ -44,6 +44,8 @@ func (c *Cache) Suspect(refused aws.Credentials) {
 		return
 	}
 	c.plan.troubles().refusable = now.Add(schedule.RefusalSpacing)
-	c.plan.asked = true
+	if c.plan.call == nil { // else the attempt under way is the answer
+		c.plan.asked = true
+	}
 	c.advanceLocked()
 }

@@ -160,3 +160,18 @@ func TestSuspectedCredentialsAreServedWhileTheyAreReplaced(t *testing.T) {
 		c.Suspect(first)
 	})
 }
+
+func TestSuspicionDuringAnAttemptIsAnsweredByIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &source{life: time.Hour, delay: 5 * time.Second}
+		c := newCache(t, s)
+		first := retrieve(t, c)
+		var caller sync.WaitGroup
+		caller.Go(func() { assert.NoError(t, c.Refresh(t.Context())) })
+		synctest.Wait()
+		c.Suspect(first)
+		caller.Wait()
+		time.Sleep(10 * time.Minute)
+		assert.Equal(t, 2, s.count())
+	})
+}

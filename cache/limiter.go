@@ -14,8 +14,9 @@ import (
 // Limiter bounds how many attempts of several Caches run at the same time: see
 // [Options]. Attempts that have to wait go in this order: first those for which callers
 // wait, then refreshes in the background, each in the order of their coming. Attempts of
-// Caches whose last one failed hold at most half of the places, so that they cannot keep
-// the others from theirs.
+// Caches whose last one failed hold at most half of the places, but one at least, so that
+// they cannot keep the others from theirs. A source that does not return when its context
+// ends has its place until it does.
 //
 // A source that is throttled slows all of them down: each throttled second halves the
 // number of places, down to one, and every success wins a part of one back.
@@ -131,19 +132,19 @@ func (l *Limiter) done(t *ticket, err error) {
 	if t.free {
 		return
 	}
-	for _, next := range l.giveBack(t, err) {
+	for _, next := range l.giveBack(t, err == nil, isThrottled(err)) {
 		next.start()
 	}
 }
 
-func (l *Limiter) giveBack(t *ticket, err error) (next []*ticket) {
+func (l *Limiter) giveBack(t *ticket, succeeded, throttled bool) (next []*ticket) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.running--
 	if t.urgency.failing() {
 		l.failing--
 	}
-	l.adapt(err)
+	l.adapt(succeeded, throttled)
 	for u := range l.waiting {
 		for front := l.waiting[u].Front(); front != nil; front = l.waiting[u].Front() {
 			waiting := front.Value.(*ticket)
@@ -159,11 +160,11 @@ func (l *Limiter) giveBack(t *ticket, err error) (next []*ticket) {
 }
 
 // adapt changes the number of places by the outcome of an attempt.
-func (l *Limiter) adapt(err error) {
+func (l *Limiter) adapt(succeeded, throttled bool) {
 	switch now := time.Now(); {
-	case err == nil:
+	case succeeded:
 		l.places = min(l.places+1/l.places, float64(l.most))
-	case isThrottled(err) && now.Sub(l.halved).Abs() >= time.Second:
+	case throttled && now.Sub(l.halved).Abs() >= time.Second:
 		l.places, l.halved = max(l.places/2, 1), now
 	}
 }

@@ -242,3 +242,48 @@ func TestUseCostsOneRetrieveOfALifeItsShortWay(t *testing.T) {
 	retrieve(t, c)
 	assert.Zero(t, testing.AllocsPerRun(1000, func() { _, _ = c.Retrieve(t.Context()) }))
 }
+
+func TestASourceThatFailsAtFirstDoesNotHoldUpWhoHasThePlace(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := cache.NewLimiter(2)
+		begin := time.Now()
+		var callers sync.WaitGroup
+		for range 10 {
+			inner := &source{life: time.Hour, broken: errBroken}
+			c := newCache(t, inner, sharing(l))
+			outer := newCache(t, aws.CredentialsProviderFunc(c.Retrieve), sharing(l))
+			callers.Go(func() { retrieve(t, outer) })
+			time.AfterFunc(100*time.Millisecond, func() { inner.breakWith(nil) })
+		}
+		callers.Wait()
+		assert.Less(t, time.Since(begin), 5*time.Second, "each needs its back-off, and nobody an attempt's limit of 10 s")
+		synctest.Wait()
+		assert.Equal(t, cache.LimiterStatus{Places: 2}, l.Status())
+	})
+}
+
+func TestARefreshThatNobodyWaitsForIsInTheBackground(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var b busy
+		l := cache.NewLimiter(1)
+		ended, end := context.WithCancel(t.Context())
+		end()
+		first := newCache(t, b.source("first", nil), sharing(l))
+		behind := newCache(t, b.source("behind", nil), sharing(l))
+		wanted := newCache(t, b.source("wanted", nil), sharing(l))
+		retrieve(t, first)
+		var callers sync.WaitGroup
+		for range 2 { // who comes while an attempt runs waits for that one
+			callers.Go(func() { retrieve(t, behind) })
+		}
+		callers.Wait()
+		b.order = nil
+		time.Sleep(30 * time.Minute)
+		require.ErrorIs(t, first.Refresh(ended), context.Canceled)
+		require.ErrorIs(t, behind.Refresh(ended), context.Canceled)
+		retrieve(t, wanted)
+		synctest.Wait()
+		time.Sleep(2 * time.Second)
+		assert.Equal(t, []string{"first", "wanted", "behind"}, b.sources())
+	})
+}

@@ -232,6 +232,26 @@ func TestAPoolsChainsHoldOneCallEach(t *testing.T) {
 	})
 }
 
+func TestAHopOfAForgottenRoleEndsWithThePool(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k, pod, roles := threeAccounts(t)
+		p := newPool(t, pod, func(o *irsa.PoolOptions) { o.MaxRoles = 1 })
+		chain := chained(t, pooled(t, p, irsa.RoleOptions{RoleARN: roles[0].ARN()}), roles)
+		retrieve(t, chain[2])
+		pooled(t, p, irsa.RoleOptions{RoleARN: roles[1].ARN()})
+		require.NoError(t, p.Close())
+		calls := k.STS.CallCount()
+		retrieve(t, chain[2]) // what it has
+		require.ErrorIs(t, chain[2].Refresh(t.Context()), irsa.ErrClosed)
+		time.Sleep(2 * time.Hour)
+		_, err := chain[2].Retrieve(t.Context())
+		require.ErrorIs(t, err, irsa.ErrClosed)
+		assert.Equal(t, calls, k.STS.CallCount())
+		require.NoError(t, chain[2].Close())
+		require.NoError(t, chain[1].Close())
+	})
+}
+
 func TestAHopsErrorHoldsNoSecretThatAServerRepeats(t *testing.T) {
 	k, pod, roles := threeAccounts(t)
 	kept := &keeper{RoundTripper: k.HTTPClient().Transport}

@@ -212,8 +212,10 @@ func TestClosingAPoolEndsItsRoles(t *testing.T) {
 		caller.Wait()
 		_, err = kept.Retrieve(t.Context())
 		require.ErrorIs(t, err, irsa.ErrClosed)
-		_, err = p.Provider(tenants[0])
-		require.ErrorIs(t, err, irsa.ErrClosed)
+		for _, tenant := range tenants { // known or not
+			_, err = p.Provider(tenant)
+			require.ErrorIs(t, err, irsa.ErrClosed)
+		}
 		k.STS.Recover()
 		calls := k.STS.CallCount()
 		retrieve(t, forgotten)
@@ -246,7 +248,7 @@ func TestTenantsShareNothingUnlessTheyAskForTheSame(t *testing.T) {
 	for range 20_000 {
 		a := asked{
 			role:     pick("arn:aws:iam::111122223333:role/a", "arn:aws:iam::111122223333:role/b", "arn:aws:iam::444455556666:role/a"),
-			identity: pick("", "shop/cart", "shop/search", "file "+pod.TokenFile()+"x"),
+			identity: pick("", "shop/cart", "shop/search", pod.TokenFile(), "file "+pod.TokenFile()),
 			session:  pick("", "one", "two"),
 			region:   pick("us-west-2", "eu-central-1"),
 			policy:   pick("", "{}", "{ }"),
@@ -271,6 +273,23 @@ func TestTenantsShareNothingUnlessTheyAskForTheSame(t *testing.T) {
 		seen[provider], given[a] = a, provider
 	}
 	require.Greater(t, len(seen), 1000)
+}
+
+// An identity that is not the same for ever, though it has to be, costs the role its place
+// in the Pool at most.
+type restlessTokens struct{ asked *int }
+
+func (r restlessTokens) Token(context.Context) (tokenfile.Token, error) { return tokenfile.Token{}, nil }
+func (r restlessTokens) Identity() string                               { *r.asked++; return fmt.Sprint(*r.asked) }
+
+func TestAPoolForgetsARoleWhoseIdentityHasChanged(t *testing.T) {
+	_, pod, tenants := newTenants(t, 2)
+	p := newPool(t, pod, func(o *irsa.PoolOptions) { o.MaxRoles = 1 })
+	for range 3 {
+		pooled(t, p, irsa.RoleOptions{RoleARN: tenants[0].RoleARN, Token: restlessTokens{new(int)}})
+		pooled(t, p, tenants[1])
+		assert.Equal(t, 1, p.Status().Roles)
+	}
 }
 
 func TestARoleOfTheirOwnRegionAndTokens(t *testing.T) {
