@@ -90,6 +90,11 @@ func (h *hop) validate(o *stscreds.AssumeRoleOptions) {
 // Retrieve makes one request to STS, signed with the source's credentials of the moment;
 // one more, if STS calls them expired and there are others.
 func (h *hop) Retrieve(ctx context.Context) (aws.Credentials, error) {
+	if pool := h.source.pool; pool != nil {
+		if err := pool.open(h.settings.RoleARN); err != nil {
+			return aws.Credentials{}, err
+		}
+	}
 	creds, err := h.assume(ctx)
 	if err != nil && h.source.refused(err) {
 		creds, err = h.assume(ctx)

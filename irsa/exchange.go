@@ -48,8 +48,10 @@ func (k *known) hasIssued(key string) bool {
 // Retrieve makes one request to STS, with the token as it is now. Where STS rejects
 // the token and there is another one by now, it makes one more.
 func (x *exchange) Retrieve(ctx context.Context) (aws.Credentials, error) {
-	if x.pool != nil && x.pool.closed.Load() {
-		return aws.Credentials{}, &Error{Kind: ErrClosed, RoleARN: x.settings.RoleARN}
+	if x.pool != nil {
+		if err := x.pool.open(x.settings.RoleARN); err != nil {
+			return aws.Credentials{}, err
+		}
 	}
 	token, err := x.settings.tokens.Token(ctx)
 	if err != nil {

@@ -38,8 +38,10 @@ type PoolOptions struct {
 	Options
 
 	// MaxRoles is how many roles the Pool knows at the same time, 10,000 if 0. Above
-	// that the one that was asked for the longest time ago is forgotten: who holds its
-	// Provider is served as before, who asks for it again gets another.
+	// that the one that was asked for the longest time ago is forgotten: who asks for it
+	// again gets another Provider. Who holds the old one is served as before, with
+	// refreshes in time; but it is not in Status and Providers, and a new token does not
+	// end its wait after a failure.
 	MaxRoles int
 
 	// MaxCalls is how many calls of STS are under way at the same time, 32 if 0, and so
@@ -53,10 +55,10 @@ type PoolOptions struct {
 // methods are safe for concurrent use.
 //
 // Callers who wait for first credentials go before refreshes in the background. Roles
-// whose exchange has failed hold at most half of the calls, so that they delay no other
-// beyond that, and throttling slows all of them down. A role whose credentials nobody
-// asked for in two of their lives is not refreshed until somebody does. There is no
-// goroutine for a role.
+// whose exchange has failed hold at most half of the calls (one at least), so that they
+// delay no other beyond that, and throttling slows all of them down. A role whose
+// credentials nobody asked for in two of their lives is not refreshed until somebody does.
+// There is no goroutine for a role.
 type Pool struct {
 	settings settings
 	limiter  *cache.Limiter
@@ -82,6 +84,7 @@ func NewPool(optFns ...func(*PoolOptions)) (*Pool, error) {
 		opts.Logger = slog.Default()
 	}
 	s, faults := complete(opts.Options)
+	s.whose = tokenKeyOf(s.tokens)
 	s.locate(context.Background(), &faults)
 	if len(faults) > 0 {
 		return nil, faults.error(s)
@@ -107,11 +110,12 @@ func NewPool(optFns ...func(*PoolOptions)) (*Pool, error) {
 // it is of the kind [ErrClosed].
 func (p *Pool) Provider(opts RoleOptions) (*Provider, error) {
 	opts = p.complete(opts)
-	key := keyOf(opts)
-	if known := p.known(key); known != nil {
-		return known, nil
+	whose := tokenKeyOf(opts.Token)
+	key := keyOf(opts, whose)
+	if known, err := p.known(key); known != nil || err != nil {
+		return known, err
 	}
-	s, faults := p.role(opts)
+	s, faults := p.role(opts, whose)
 	if len(faults) > 0 {
 		return nil, faults.error(*s)
 	}
@@ -122,23 +126,34 @@ func (p *Pool) Provider(opts RoleOptions) (*Provider, error) {
 }
 
 // known returns the Provider of a key, nil if there is none.
-func (p *Pool) known(key roleKey) *Provider {
+func (p *Pool) known(key roleKey) (*Provider, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if err := p.open(key.role); err != nil {
+		return nil, err
+	}
 	element := p.roles[key]
 	if element == nil {
-		return nil
+		return nil, nil
 	}
 	p.order.MoveToFront(element)
-	return element.Value.(*Provider)
+	return element.Value.(*Provider), nil
+}
+
+// open returns an error if the Pool is closed.
+func (p *Pool) open(roleARN string) error {
+	if p.closed.Load() {
+		return &Error{Kind: ErrClosed, RoleARN: roleARN}
+	}
+	return nil
 }
 
 // add makes a Provider that of its key, unless another one has come before it.
 func (p *Pool) add(key roleKey, fresh *Provider) (*Provider, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.closed.Load() {
-		return nil, &Error{Kind: ErrClosed, RoleARN: key.role}
+	if err := p.open(key.role); err != nil {
+		return nil, err
 	}
 	if element := p.roles[key]; element != nil {
 		return element.Value.(*Provider), nil
@@ -152,15 +167,15 @@ func (p *Pool) add(key roleKey, fresh *Provider) (*Provider, error) {
 }
 
 // role are the settings of a role.
-func (p *Pool) role(opts RoleOptions) (*settings, faults) {
+func (p *Pool) role(opts RoleOptions, whose tokenKey) (*settings, faults) {
 	var faults faults
 	s := p.settings
 	s.RoleARN, s.SessionName, s.Region, s.Duration, s.Policy = opts.RoleARN, opts.SessionName, opts.Region, opts.Duration, opts.Policy
-	s.PolicyARNs, s.tokens = slices.Clone(opts.PolicyARNs), opts.Token
-	if s.tokens != nil && (p.settings.tokens == nil || s.tokens.Identity() != p.settings.tokens.Identity()) {
+	s.PolicyARNs, s.tokens, s.whose = slices.Clone(opts.PolicyARNs), opts.Token, whose
+	if whose != p.settings.whose {
 		s.TokenFile = ""
 	}
-	if s.tokens != nil && s.tokens.Identity() == "" {
+	if s.tokens != nil && whose.identity == "" {
 		faults.add(headingTokenSource, errors.New("the token source has no identity, by which a Pool tells it from others"))
 	}
 	s.validateRole(&faults)

@@ -279,8 +279,10 @@ func TestTenantsShareNothingUnlessTheyAskForTheSame(t *testing.T) {
 // in the Pool at most.
 type restlessTokens struct{ asked *int }
 
-func (r restlessTokens) Token(context.Context) (tokenfile.Token, error) { return tokenfile.Token{}, nil }
-func (r restlessTokens) Identity() string                               { *r.asked++; return fmt.Sprint(*r.asked) }
+func (r restlessTokens) Token(context.Context) (tokenfile.Token, error) {
+	return tokenfile.Token{}, nil
+}
+func (r restlessTokens) Identity() string { *r.asked++; return fmt.Sprint(*r.asked) }
 
 func TestAPoolForgetsARoleWhoseIdentityHasChanged(t *testing.T) {
 	_, pod, tenants := newTenants(t, 2)

@@ -21,8 +21,23 @@ type RoleOptions struct {
 
 // roleKey is everything that decides which credentials a role has.
 type roleKey struct {
-	role, token, session, region, policy, policyARNs string
-	duration                                         time.Duration
+	role, session, region, policy, policyARNs string
+	token                                     tokenKey
+	duration                                  time.Duration
+}
+
+// tokenKey tells whose tokens they are: what Identity calls it, or a file's path.
+type tokenKey struct {
+	identity string
+	file     bool
+}
+
+func tokenKeyOf(source TokenSource) tokenKey {
+	if source == nil {
+		return tokenKey{}
+	}
+	_, file := source.(*fileSource)
+	return tokenKey{source.Identity(), file}
 }
 
 // complete returns the options with what the roles have in common.
@@ -44,15 +59,12 @@ func (p *Pool) complete(opts RoleOptions) RoleOptions {
 
 // key is that of the options that the settings were made of.
 func (s *settings) key() roleKey {
-	return keyOf(RoleOptions{s.RoleARN, s.tokens, s.SessionName, s.Region, s.Duration, s.Policy, s.PolicyARNs})
+	return keyOf(RoleOptions{s.RoleARN, s.tokens, s.SessionName, s.Region, s.Duration, s.Policy, s.PolicyARNs}, s.whose)
 }
 
 // keyOf returns what tells complete options from others.
-func keyOf(opts RoleOptions) roleKey {
-	key := roleKey{role: opts.RoleARN, session: opts.SessionName, region: opts.Region, policy: opts.Policy, duration: opts.Duration}
-	if opts.Token != nil {
-		key.token = opts.Token.Identity()
-	}
+func keyOf(opts RoleOptions, whose tokenKey) roleKey {
+	key := roleKey{role: opts.RoleARN, token: whose, session: opts.SessionName, region: opts.Region, policy: opts.Policy, duration: opts.Duration}
 	if len(opts.PolicyARNs) == 0 {
 		return key
 	}

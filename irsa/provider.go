@@ -195,7 +195,8 @@ func (p *Provider) ProviderSources() []aws.CredentialSource {
 // Close ends the Provider: it cancels the exchange under way, wakes its callers, and
 // waits until everything that it started has ended, the Providers of AssumeRole too. From
 // then on its methods return an [*Error] of the kind [ErrClosed]. It can be called again.
-// On a Provider of a [Pool], which others have too, it does nothing: the Pool ends it.
+// On a Provider of a [Pool], which others have too, it does nothing: the Pool ends it. One
+// that the Pool has forgotten, and those of its AssumeRole, serve what they have after that.
 //
 // It waits no longer than twice [Options].AttemptTimeout for each Provider; where a
 // client, a token source or an observer of the caller's has still not returned then, it

@@ -72,7 +72,8 @@ type settings struct {
 	Duration                                        time.Duration
 
 	tokens TokenSource
-	url    string // of STS; "" for Options.STS
+	whose  tokenKey // the tokens are; for a Pool
+	url    string   // of STS; "" for Options.STS
 }
 
 // resolve fills what opts leave open from the environment and validates all of it.
@@ -148,7 +149,7 @@ func (s *settings) resolveTokens() error {
 	case !isAbsolute(s.TokenFile):
 		return fmt.Errorf("the token file %q is not an absolute path", s.TokenFile)
 	}
-	s.tokens = newFileSource(s.TokenFile)
+	s.tokens = &fileSource{path: s.TokenFile}
 	return nil
 }
 

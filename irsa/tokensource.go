@@ -38,9 +38,8 @@ func (f *tokenFunc) Identity() string                                   { return
 // fileSource is the TokenSource of a path. Of equal tokens it gives the same one, so that
 // many roles hold it once.
 type fileSource struct {
-	path     string
-	identity string
-	newest   atomic.Pointer[tokenfile.Token]
+	path   string
+	newest atomic.Pointer[tokenfile.Token]
 }
 
 func (f *fileSource) Token(context.Context) (tokenfile.Token, error) {
@@ -55,8 +54,4 @@ func (f *fileSource) Token(context.Context) (tokenfile.Token, error) {
 	return token, err
 }
 
-func (f *fileSource) Identity() string { return f.identity }
-
-func newFileSource(path string) *fileSource {
-	return &fileSource{path: path, identity: "file " + path}
-}
+func (f *fileSource) Identity() string { return f.path }
