@@ -3,7 +3,6 @@ package cache
 import (
 	"context"
 	"fmt"
-	"math/rand/v2"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -137,7 +136,7 @@ func (c *Cache) end(attempt *call, creds aws.Credentials, err error, permanent b
 	switch {
 	case err == nil:
 		c.countLife(next)
-		c.settle(attempt, next.refreshWithin(c.plan.minTTLs.of(next.life), rand.Float64()), now)
+		c.settle(attempt, c.refreshes(next), now)
 	case !attempt.overdue:
 		c.fail(attempt, err, permanent, now)
 	default:

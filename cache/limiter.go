@@ -18,12 +18,17 @@ import (
 // they cannot keep the others from theirs. A source that does not return when its context
 // ends has its place until it does.
 //
+// Their refreshes in the background, where credentials live a minute or longer, begin up to
+// a second before their time, those of a second together: a process that wakes up once for
+// all of them needs less time of its processor than one that wakes up for each.
+//
 // A source that is throttled slows all of them down: each throttled second halves the
 // number of places, down to one, and every success wins a part of one back.
 //
 // Make it with [NewLimiter]. It is safe for concurrent use.
 type Limiter struct {
-	most int
+	most  int
+	start time.Time
 
 	mu      sync.Mutex
 	places  float64 // at present, 1 to most
@@ -57,8 +62,14 @@ type ticket struct {
 // NewLimiter returns a Limiter with so many places, at least one.
 func NewLimiter(places int) *Limiter {
 	places = max(places, 1)
-	return &Limiter{most: places, places: float64(places)}
+	return &Limiter{most: places, start: time.Now(), places: float64(places)}
 }
+
+// So often refreshes in the background begin.
+const beat = time.Second
+
+// sinceBeat returns how long before a moment to come the refreshes of its second begin.
+func (l *Limiter) sinceBeat(at time.Time) time.Duration { return max(at.Sub(l.start), 0) % beat }
 
 // LimiterStatus is how busy a [Limiter] is at one moment.
 type LimiterStatus struct {

@@ -287,3 +287,49 @@ func TestARefreshThatNobodyWaitsForIsInTheBackground(t *testing.T) {
 		assert.Equal(t, []string{"first", "wanted", "behind"}, b.sources())
 	})
 }
+
+func TestRefreshesOfASecondBeginTogether(t *testing.T) {
+	tests := []struct {
+		name     string
+		limited  bool
+		life     time.Duration
+		together bool
+	}{
+		{"with a Limiter", true, 10 * time.Minute, true},
+		{"not where it would count in the life", true, 30 * time.Second, false},
+		{"not without a Limiter", false, 10 * time.Minute, false},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var limiter *cache.Limiter
+				if test.limited {
+					limiter = cache.NewLimiter(1000)
+				}
+				var mu sync.Mutex
+				parts := map[int]bool{} // of a second
+				for range 300 {
+					time.Sleep(time.Millisecond) // each is filled at another time
+					begin := time.Now()
+					retrieve(t, newCache(t, aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
+						mu.Lock()
+						defer mu.Unlock()
+						if now := time.Now(); now != begin {
+							assert.InDelta(t, 0.7, now.Sub(begin).Seconds()/test.life.Seconds(), 0.1+0.002)
+							parts[now.Nanosecond()] = true
+						}
+						return keys(1, test.life), nil
+					}), func(o *cache.Options) { o.Limiter = limiter }))
+				}
+				time.Sleep(test.life)
+				mu.Lock()
+				defer mu.Unlock()
+				if test.together {
+					assert.Len(t, parts, 1)
+				} else {
+					assert.Greater(t, len(parts), 250)
+				}
+			})
+		})
+	}
+}

@@ -3,7 +3,6 @@ package cache
 import (
 	"context"
 	"math"
-	"math/rand/v2"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -30,7 +29,7 @@ func (c *Cache) MinTTL(d time.Duration) aws.CredentialsProvider {
 	defer c.mu.Unlock()
 	c.plan.minTTLs.add(d)
 	s := c.state.Load()
-	if next := s.refreshWithin(c.plan.minTTLs.of(s.life), rand.Float64()); next.refreshAt.Elapsed < s.refreshAt.Elapsed {
+	if next := c.refreshes(s); next.refreshAt.Elapsed < s.refreshAt.Elapsed {
 		c.store(next)
 		c.advanceLocked()
 	}

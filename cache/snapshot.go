@@ -2,6 +2,7 @@ package cache
 
 import (
 	"errors"
+	"math/rand/v2"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -69,14 +70,17 @@ func (s *snapshot) fresh(creds aws.Credentials, now schedule.Moment) (*snapshot,
 	return next, nil
 }
 
-// refreshWithin returns the state with the moment of the next refresh drawn so that
-// minTTL is always left.
-func (s *snapshot) refreshWithin(minTTL time.Duration, r float64) *snapshot {
+// refreshes returns the state with the moment of the next refresh drawn, so that what
+// views need is always left. c.mu is held.
+func (c *Cache) refreshes(s *snapshot) *snapshot {
 	if !s.creds.CanExpire {
 		return s
 	}
 	next := *s
-	next.refreshAt = s.received.Add(schedule.RefreshAfter(s.life, minTTL, r))
+	next.refreshAt = s.received.Add(schedule.RefreshAfter(s.life, c.plan.minTTLs.of(s.life), rand.Float64()))
+	if c.opts.Limiter != nil && s.life >= time.Minute {
+		next.refreshAt = next.refreshAt.Add(-c.opts.Limiter.sinceBeat(c.base.Add(next.refreshAt.Elapsed)))
+	}
 	return &next
 }
 

@@ -38,8 +38,8 @@ func main() {
 	slog.SetDefault(slog.New(slog.DiscardHandler))
 	var p plan
 	flag.IntVar(&p.roles, "roles", 10_000, "how many `roles`")
-	flag.DurationVar(&p.life, "life", 60*time.Second, "how long credentials live")
-	flag.DurationVar(&p.run, "run", 66*time.Second, "how long each of them is asked for; up to 1.2 lives every contender refreshes once")
+	flag.DurationVar(&p.life, "life", 120*time.Second, "how long credentials live")
+	flag.DurationVar(&p.run, "run", 124*time.Second, "how long each of them is asked for; with the first load less than 1.2 lives, so that every contender refreshes once")
 	flag.DurationVar(&p.latency, "latency", 50*time.Millisecond, "how long STS takes to answer")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
