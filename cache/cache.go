@@ -24,6 +24,8 @@ type Cache struct {
 	state  atomic.Pointer[snapshot]
 	events *events
 
+	callers callers
+
 	mu   sync.Mutex // guards what follows, and the storing of state; never held across I/O
 	plan plan
 }

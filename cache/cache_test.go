@@ -119,7 +119,7 @@ func TestCredentialsThatDoNotExpireAreAskedForOnce(t *testing.T) {
 		retrieve(t, c)
 		time.Sleep(10000 * time.Hour)
 		assert.Equal(t, "AK", retrieve(t, c.MinTTL(time.Hour)).AccessKeyID)
-		assert.Equal(t, cache.Status{State: cache.Fresh, LastSuccess: c.Status().LastSuccess}, c.Status())
+		assert.Equal(t, cache.Status{State: cache.Fresh, LastSuccess: c.Status().LastSuccess, Waits: 1}, c.Status())
 		assert.Equal(t, 1, calls)
 	})
 }

@@ -56,6 +56,19 @@ func (e *events) put(event Event) {
 	}
 }
 
+// hurts is called where a caller gets an error. The log has been told of it with the
+// attempt that failed, unless that was while there still were credentials.
+func (e *events) hurts(event func() Event) {
+	if e.health == hurting {
+		return
+	}
+	now := event()
+	now.hurts = true
+	if l, ok := e.news(now); ok {
+		e.logs.Put(l, e.write)
+	}
+}
+
 func (e *events) tell(event Event) {
 	defer func() {
 		if r := recover(); r != nil {

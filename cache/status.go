@@ -28,6 +28,11 @@ type Status struct {
 	Failures    int       // attempts that have failed since
 	Err         error     // of the last attempt; nil if it succeeded
 	NextAttempt time.Time // zero while one is under way, or if the next caller begins it
+
+	// What callers of Retrieve, the Cache's and its views', have met so far.
+	Waits  int64         // those who had to wait for credentials
+	Waited time.Duration // all of them together
+	Errors int64         // those who got an error instead of credentials
 }
 
 // Status returns how the Cache is doing. It takes no lock and does not block.
@@ -44,6 +49,9 @@ func (c *Cache) status(s *snapshot, now schedule.Moment) Status {
 		Failures:    s.failures,
 		Err:         s.err,
 		NextAttempt: s.due.Time(),
+		Waits:       c.callers.waits.Load(),
+		Waited:      time.Duration(c.callers.waited.Load()),
+		Errors:      c.callers.errors.Load(),
 	}
 }
 

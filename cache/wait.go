@@ -11,17 +11,21 @@ import (
 // to begin, or to wait for until there are some with minTTL left. It returns them,
 // or why there are none.
 func (c *Cache) wait(ctx context.Context, minTTL time.Duration) (aws.Credentials, error) {
-	for waited := false; ; waited = true {
-		creds, changed, err := c.join(ctx, minTTL, waited)
-		if changed == nil {
-			return creds, err
+	var since time.Time
+	creds, changed, err := c.join(ctx, minTTL, false)
+	for changed != nil {
+		if since.IsZero() {
+			since = time.Now()
 		}
 		select {
 		case <-changed:
+			creds, changed, err = c.join(ctx, minTTL, true)
 		case <-ctx.Done():
-			return aws.Credentials{}, c.state.Load().interrupted(ctx)
+			changed, err = nil, c.state.Load().interrupted(ctx)
 		}
 	}
+	c.callers.left(since, err)
+	return creds, err
 }
 
 // join returns what there is for a caller who needs minTTL left: credentials, an
@@ -57,6 +61,9 @@ func (c *Cache) join(ctx context.Context, minTTL time.Duration, waited bool) (aw
 	stuck := c.plan.call != nil && c.plan.call.overdue
 	running := c.plan.call != nil && !stuck
 	if s.err != nil && (stuck || !s.starting()) && (!running || waited) {
+		if !s.serves(c.now(), 0) {
+			c.events.hurts(c.event)
+		}
 		return aws.Credentials{}, nil, s.failure()
 	}
 	return aws.Credentials{}, c.plan.changes(), nil

@@ -130,13 +130,11 @@ func (p *Provider) explain(ctx context.Context, err error) error {
 		return closed
 	}
 	s := p.settings
-	e := &Error{Kind: ErrUnavailable, RoleARN: s.RoleARN, TokenFile: s.TokenFile, Region: s.Region, Endpoint: s.url, err: err}
-	switch {
-	case errors.Is(err, cache.ErrMinTTL):
-		e.Kind = ErrInvalidRequest
+	e := &Error{Kind: kindOfCache(err), RoleARN: s.RoleARN, TokenFile: s.TokenFile, Region: s.Region, Endpoint: s.url, err: err}
+	switch e.Kind {
+	case ErrInvalidRequest:
 		e.set(cacheHint(err))
-	case errors.Is(err, cache.ErrRefused):
-		e.Kind = ErrRefused
+	case ErrRefused:
 		e.set(hintOf(e))
 	}
 	var attempt *cache.Error
@@ -158,6 +156,26 @@ func (p *Provider) explain(ctx context.Context, err error) error {
 		e.err = fmt.Errorf("waiting for credentials: %w; the last attempt failed: %w", ended, e.err)
 	}
 	return e
+}
+
+// kindOfCache says what kind of failure an error of the cache is: that of the attempt, or
+// one of its own.
+func kindOfCache(err error) error {
+	var attempt *Error
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &attempt):
+		return attempt.Kind
+	case errors.Is(err, cache.ErrMinTTL):
+		return ErrInvalidRequest
+	case errors.Is(err, cache.ErrRefused):
+		return ErrRefused
+	case errors.Is(err, cache.ErrClosed):
+		return ErrClosed
+	default: // the source has not answered
+		return ErrUnavailable
+	}
 }
 
 // contextError is ctx's error, with its cause where that is another one.

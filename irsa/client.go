@@ -53,10 +53,12 @@ func (s *settings) limitConnections(calls int) {
 // nothing from the application's service clients.
 func newClient(s *settings, httpClient aws.HTTPClient) *sts.Client {
 	opts := sts.Options{
-		Region:      s.Region,
-		Credentials: aws.AnonymousCredentials{},
-		HTTPClient:  httpClient,
-		Retryer:     aws.NopRetryer{},
+		Region:         s.Region,
+		Credentials:    aws.AnonymousCredentials{},
+		HTTPClient:     httpClient,
+		Retryer:        aws.NopRetryer{},
+		TracerProvider: s.TracerProvider,
+		MeterProvider:  s.MeterProvider,
 	}
 	if s.Endpoint != "" {
 		opts.BaseEndpoint = aws.String(s.Endpoint)

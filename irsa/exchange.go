@@ -29,6 +29,7 @@ type exchange struct {
 type known struct {
 	session atomic.Pointer[string]          // the name, once the first token is known
 	used    atomic.Pointer[tokenfile.Token] // by the newest request
+	seen    atomic.Pointer[tokenfile.Token] // the newest
 	issued  atomic.Pointer[[2]string]       // the newest access key ID, and the one before it
 }
 
@@ -70,6 +71,7 @@ func (x *exchange) Retrieve(ctx context.Context) (aws.Credentials, error) {
 
 func (x *exchange) assume(ctx context.Context, token tokenfile.Token) (aws.Credentials, error) {
 	x.used.Store(&token)
+	x.seen.Store(&token)
 	sent := time.Now()
 	out, err := x.settings.client.AssumeRoleWithWebIdentity(ctx, x.input(token), once, x.settings.inRegion)
 	received := time.Now()

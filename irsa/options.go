@@ -6,6 +6,8 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
+	"github.com/aws/smithy-go/metrics"
+	"github.com/aws/smithy-go/tracing"
 )
 
 // Options say which role is assumed and how. The zero value is what the EKS webhook
@@ -46,8 +48,8 @@ type Options struct {
 
 	// STS is a client of your own, or a mock. It is used as it is, except that
 	// each call is one request (the provider repeats it, later), takes at most
-	// 256 KiB of reply, and logs no body. Region, Endpoint and HTTPClient then do
-	// not matter to the exchange. Default: an anonymous client that inherits
+	// 256 KiB of reply, and logs no body. Region, Endpoint, HTTPClient, TracerProvider
+	// and MeterProvider then do not matter to the exchange. Default: an anonymous client that inherits
 	// nothing from the application's service clients.
 	STS stscreds.AssumeRoleWithWebIdentityAPIClient
 
@@ -59,6 +61,12 @@ type Options struct {
 	// limits for connecting, the proxy of the environment and the authorities
 	// of AWS_CA_BUNDLE.
 	HTTPClient aws.HTTPClient
+
+	// TracerProvider and MeterProvider get the SDK's spans and metrics of each exchange
+	// with STS; default: none. A span starts a trace of its own, since an exchange
+	// serves all callers.
+	TracerProvider tracing.TracerProvider
+	MeterProvider  metrics.MeterProvider
 
 	// AttemptTimeout is the limit of one exchange with STS; default: 10 s.
 	AttemptTimeout time.Duration

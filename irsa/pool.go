@@ -197,6 +197,7 @@ func (p *Pool) role(opts RoleOptions, whose tokenKey) (*settings, faults) {
 type PoolStatus struct {
 	Roles   int // that it knows
 	Failing int // of them, whose last exchange failed
+	Without int // of the failing, which have no valid credentials
 	Calls   cache.LimiterStatus
 }
 
@@ -206,7 +207,12 @@ func (p *Pool) Status() PoolStatus {
 	s := PoolStatus{Calls: p.limiter.Status()}
 	for role := range p.Providers() {
 		s.Roles++
-		if role.failing() {
+		switch status := role.cache.Status(); {
+		case status.Failures == 0:
+		case status.State == cache.Empty, status.State == cache.Expired:
+			s.Without++
+			fallthrough
+		default:
 			s.Failing++
 		}
 	}

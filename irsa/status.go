@@ -14,20 +14,31 @@ type Status struct {
 	cache.Status
 
 	RoleARN     string
+	Source      string    // the role that assumes it, empty where a token does
 	SessionName string    // empty before the first token was read
-	TokenExpiry time.Time // of the token of the newest exchange, zero before one
+	Kind        error     // of Err: one of the Err variables, nil without an Err
+	TokenIssued time.Time // of the newest token that was seen; zero where it does not say
+	TokenExpiry time.Time
 }
+
+// Healthy returns nil where credentials are served and the last exchange did not fail,
+// else an error that tells a probe whether there never were any, whether they are still
+// served, or whether they have ended: see [cache.Status.Healthy]. It does not block.
+func (p *Provider) Healthy() error { return p.Status().Healthy() }
 
 // Status returns how the Provider is doing. It takes no lock and does not block.
 func (p *Provider) Status() Status { return p.statusOf(p.cache.Status()) }
 
 func (p *Provider) statusOf(status cache.Status) Status {
-	s := Status{Status: status, RoleARN: p.settings.RoleARN, SessionName: p.settings.SessionName}
+	s := Status{Status: status, RoleARN: p.settings.RoleARN, SessionName: p.settings.SessionName, Kind: kindOfCache(status.Err)}
+	if p.source != nil {
+		s.Source = p.source.settings.RoleARN
+	}
 	if name := p.known.session.Load(); name != nil {
 		s.SessionName = *name
 	}
-	if token := p.known.used.Load(); token != nil {
-		s.TokenExpiry = token.Claims().Expiry
+	if token := p.known.seen.Load(); token != nil {
+		s.TokenIssued, s.TokenExpiry = token.Claims().IssuedAt, token.Claims().Expiry
 	}
 	return s
 }

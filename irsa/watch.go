@@ -102,11 +102,10 @@ func (p *Provider) found(token tokenfile.Token, another bool) {
 	if known || !another {
 		return
 	}
+	p.known.seen.Store(&token)
 	claims := token.Claims()
 	p.settings.Logger.Debug("web identity token rotated", "role", p.settings.RoleARN, "token_expiry", claims.Expiry)
-	event := Event{Kind: Rotated, Time: time.Now(), Status: p.Status()}
-	event.Status.TokenExpiry = claims.Expiry
-	p.tell(event)
+	p.tell(Event{Kind: Rotated, Time: time.Now(), Status: p.Status()})
 	if used != nil && p.cache.Status().Failures == 0 &&
 		(used.Claims().Issuer != claims.Issuer || used.Claims().Subject != claims.Subject) {
 		ended, end := context.WithCancel(context.Background())
