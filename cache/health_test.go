@@ -1,0 +1,116 @@
+package cache_test
+
+import (
+	"context"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/irsakit/irsakit/cache"
+)
+
+func TestHealthyTellsWhatCallersHaveFromWhatTheyWillMiss(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &source{life: time.Hour}
+		c := newCache(t, s)
+		require.ErrorIs(t, c.Status().Healthy(), cache.ErrEmpty, "nobody has asked yet")
+
+		s.breakWith(errBroken)
+		_, err := c.Retrieve(t.Context())
+		require.ErrorIs(t, err, errBroken)
+		require.ErrorIs(t, c.Status().Healthy(), cache.ErrEmpty)
+		require.ErrorIs(t, c.Status().Healthy(), errBroken)
+
+		s.breakWith(nil)
+		time.Sleep(5 * time.Second)
+		retrieve(t, c)
+		require.NoError(t, c.Status().Healthy())
+
+		s.breakWith(errBroken)
+		time.Sleep(50 * time.Minute)
+		err = c.Status().Healthy()
+		require.ErrorIs(t, err, cache.ErrFailing)
+		require.ErrorIs(t, err, errBroken)
+		left := time.Until(c.Status().Expires).Round(time.Second)
+		require.ErrorContains(t, err, "the credentials are served for "+left.String()+" more: broken")
+		retrieve(t, c) // as it says
+
+		time.Sleep(10 * time.Minute)
+		err = c.Status().Healthy()
+		require.ErrorIs(t, err, cache.ErrExpired)
+		require.ErrorIs(t, err, errBroken)
+
+		require.NoError(t, c.Close())
+		require.ErrorIs(t, c.Status().Healthy(), cache.ErrClosed)
+	})
+}
+
+func TestHealthyOfRefusedAndOfEndlessCredentials(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &source{life: time.Hour}
+		c := newCache(t, s)
+		creds := retrieve(t, c)
+		s.hang(true)
+		c.Invalidate(creds)
+		require.ErrorIs(t, c.Status().Healthy(), cache.ErrExpired)
+		require.ErrorIs(t, c.Status().Healthy(), cache.ErrRefused)
+	})
+	synctest.Test(t, func(t *testing.T) {
+		endless := &endlessSource{}
+		c := newCache(t, endless)
+		retrieve(t, c)
+		require.NoError(t, c.Status().Healthy())
+		endless.err = errBroken
+		require.Error(t, c.Refresh(t.Context()))
+		err := c.Status().Healthy()
+		require.ErrorIs(t, err, cache.ErrFailing)
+		assert.Equal(t, "cache: refreshing fails: broken", err.Error())
+	})
+}
+
+// endlessSource has credentials that do not expire.
+type endlessSource struct{ err error }
+
+func (s *endlessSource) Retrieve(context.Context) (aws.Credentials, error) {
+	return aws.Credentials{AccessKeyID: "AK", SecretAccessKey: "secret"}, s.err
+}
+
+func TestStatusCountsTheCallersThatWaitedAndThoseThatGotAnError(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &source{life: time.Hour, delay: 2 * time.Second}
+		c := newCache(t, s)
+		var callers sync.WaitGroup
+		for range 10 {
+			callers.Go(func() { retrieve(t, c) })
+		}
+		callers.Wait()
+		for range 1000 {
+			retrieve(t, c) // these do not
+		}
+		status := c.Status()
+		assert.EqualValues(t, 10, status.Waits)
+		assert.Equal(t, 20*time.Second, status.Waited)
+		assert.Zero(t, status.Errors)
+
+		s.breakWith(errBroken)
+		time.Sleep(2 * time.Hour)
+		before := c.Status()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		_, err := c.Retrieve(ctx)
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		_, err = c.MinTTL(time.Minute).Retrieve(t.Context())
+		require.ErrorIs(t, err, errBroken)
+		_, err = c.Retrieve(t.Context()) // until the next attempt is due: at once
+		require.ErrorIs(t, err, errBroken)
+		status = c.Status()
+		assert.EqualValues(t, 2, status.Waits-before.Waits)
+		assert.Equal(t, 2*time.Second, status.Waited-before.Waited)
+		assert.EqualValues(t, 3, status.Errors)
+	})
+}

@@ -1,0 +1,138 @@
+package cache_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/irsakit/irsakit/cache"
+)
+
+// stuckSource does not return while it is stuck, whatever its context says.
+type stuckSource struct {
+	source
+	mu    sync.Mutex
+	stuck chan struct{}
+}
+
+func (s *stuckSource) Retrieve(ctx context.Context) (aws.Credentials, error) {
+	s.mu.Lock()
+	stuck := s.stuck
+	s.mu.Unlock()
+	if stuck != nil {
+		<-stuck
+		return aws.Credentials{}, errBroken
+	}
+	return s.source.Retrieve(ctx)
+}
+
+func (s *stuckSource) stick() (loosen func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	stuck := make(chan struct{})
+	s.stuck = stuck
+	return func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.stuck = nil
+		close(stuck)
+	}
+}
+
+// Whatever the outage is like, however long it lasts and however many callers there are,
+// the log has a line where refreshing begins to fail, one where callers begin to get
+// errors, and one where it has recovered.
+func TestAnOutageIsALineForEachChange(t *testing.T) {
+	for seed := range uint64(60) {
+		t.Run(fmt.Sprintf("seed %d", seed), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) { outage(t, rand.New(rand.NewPCG(seed, 0))) })
+		})
+	}
+}
+
+func outage(t *testing.T, random *rand.Rand) {
+	var log bytes.Buffer
+	s := &stuckSource{source: source{life: time.Hour}}
+	c := newCache(t, s, logTo(&log))
+	retrieve(t, c)
+	callers, pace := 1+random.IntN(20), time.Duration(1+random.IntN(30))*time.Second
+	stop := askEvery(t, c, pace, callers)
+	time.Sleep(time.Duration(random.IntN(7200)) * time.Second)
+
+	recover, kind := func() { s.breakWith(nil); s.hang(false) }, random.IntN(3)
+	switch kind {
+	case 0:
+		s.breakWith(errBroken)
+	case 1:
+		s.hang(true)
+	default:
+		recover = s.stick()
+	}
+	time.Sleep(time.Duration(random.IntN(4*3600)) * time.Second)
+	before := c.Status()
+	recover()
+	time.Sleep(2 * time.Hour)
+	hurt := len(stop()) > 0
+	require.NoError(t, c.Close())
+
+	var want []string
+	if before.Failures > 0 {
+		want = append(want, "WARN credentials refresh failed")
+	}
+	if hurt {
+		want = append(want, "ERROR no valid credentials")
+	}
+	if before.Failures > 0 {
+		want = append(want, "INFO credentials refresh recovered")
+	}
+	assert.Equal(t, want, messages(log.String()), "kind %d, %d callers each %v, %d failures", kind, callers, pace, before.Failures)
+}
+
+// messages are the lines of a log, each with its level and message alone.
+func messages(log string) []string {
+	var out []string
+	for line := range strings.Lines(log) {
+		_, rest, _ := strings.Cut(line, "level=")
+		level, rest, _ := strings.Cut(rest, ` msg="`)
+		message, _, _ := strings.Cut(rest, `"`)
+		out = append(out, level+" "+message)
+	}
+	return out
+}
+
+func TestASourceThatIsStuckIsSaidAgainWhereTheCredentialsEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log bytes.Buffer
+		s := &stuckSource{source: source{life: time.Hour}}
+		c := newCache(t, s, logTo(&log))
+		retrieve(t, c)
+		loosen := s.stick()
+		time.Sleep(59 * time.Minute)
+		_, err := c.MinTTL(30 * time.Minute).Retrieve(t.Context())
+		require.Error(t, err)
+		retrieve(t, c)
+		synctest.Wait()
+		assert.Equal(t, []string{"WARN credentials refresh failed"}, messages(log.String()), "there are credentials, if not for every view")
+		time.Sleep(time.Minute)
+		for range 100 {
+			_, err = c.Retrieve(t.Context())
+			require.Error(t, err)
+		}
+		loosen()
+		time.Sleep(time.Minute)
+		retrieve(t, c)
+		synctest.Wait()
+		assert.Equal(t, []string{"WARN credentials refresh failed", "ERROR no valid credentials", "INFO credentials refresh recovered"}, messages(log.String()))
+		assert.Equal(t, cache.Fresh, c.Status().State)
+	})
+}

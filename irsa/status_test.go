@@ -1,0 +1,180 @@
+package irsa_test
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/aws/smithy-go/metrics"
+	"github.com/aws/smithy-go/tracing"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/irsakit/irsakit/cache"
+	"github.com/irsakit/irsakit/irsa"
+	"github.com/irsakit/irsakit/irsa/irsatest"
+	"github.com/irsakit/irsakit/tokenfile"
+)
+
+func TestStatusTellsTheKindOfTheLastError(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k, pod := newPod(t)
+		p := newProvider(t, pod.Options)
+		assert.NoError(t, p.Status().Kind)
+		require.ErrorIs(t, p.Healthy(), cache.ErrEmpty)
+		retrieve(t, p)
+		assert.NoError(t, p.Status().Kind)
+		require.NoError(t, p.Healthy())
+		for _, failure := range []struct {
+			fault irsatest.Fault
+			kind  error
+		}{
+			{irsatest.Throttling, irsa.ErrThrottled},
+			{irsatest.AccessDenied, irsa.ErrAccessDenied},
+			{irsatest.Unavailable, irsa.ErrUnavailable},
+			{irsatest.ExpiredToken, irsa.ErrTokenExpired},
+		} {
+			time.Sleep(2 * time.Minute) // more than any wait after a failure
+			k.STS.Fail(failure.fault, 1)
+			err := p.Refresh(t.Context())
+			require.ErrorIs(t, err, failure.kind)
+			assert.Equal(t, failure.kind, p.Status().Kind)
+			require.ErrorIs(t, p.Healthy(), cache.ErrFailing)
+			require.ErrorIs(t, p.Healthy(), failure.kind)
+		}
+		time.Sleep(2 * time.Minute)
+		require.NoError(t, p.Refresh(t.Context()))
+		assert.NoError(t, p.Status().Kind)
+		k.STS.Down()
+		p.Invalidate(retrieve(t, p))
+		assert.Equal(t, irsa.ErrRefused, p.Status().Kind)
+		require.ErrorIs(t, p.Healthy(), cache.ErrExpired)
+		require.NoError(t, p.Close())
+		assert.Equal(t, irsa.ErrClosed, p.Status().Kind)
+		require.ErrorIs(t, p.Healthy(), irsa.ErrClosed)
+	})
+}
+
+func TestAnAttemptThatIsNotAnsweredIsOfTheKindUnavailable(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		_, pod := newPod(t)
+		release := make(chan struct{})
+		p := newProvider(t, pod.Options, func(o *irsa.Options) {
+			o.TokenFile = ""
+			o.Token = irsa.TokenFunc("shop/cart", func(context.Context) (tokenfile.Token, error) {
+				<-release // whatever the context says
+				return tokenfile.Token{}, errors.New("released")
+			})
+		})
+		ctx, cancel := context.WithTimeout(t.Context(), 15*time.Second)
+		defer cancel()
+		_, err := p.Retrieve(ctx)
+		require.Error(t, err)
+		assert.Equal(t, irsa.ErrUnavailable, p.Status().Kind)
+		close(release)
+	})
+}
+
+func TestStatusHasTheNewestTokenAlsoBeforeItIsExchanged(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		_, pod := newPod(t)
+		var r recorder
+		p := newProvider(t, pod.Options, r.options)
+		assert.Zero(t, p.Status().TokenIssued)
+		retrieve(t, p)
+		first := p.Status()
+		assert.WithinDuration(t, time.Now(), first.TokenIssued, time.Second)
+		assert.True(t, first.TokenExpiry.After(first.TokenIssued))
+		time.Sleep(10 * time.Minute)
+		pod.Rotate()
+		time.Sleep(2 * time.Minute)
+		second := p.Status()
+		require.Equal(t, first.LastSuccess, second.LastSuccess, "no exchange yet")
+		assert.Equal(t, 10*time.Minute, second.TokenIssued.Sub(first.TokenIssued))
+		assert.Equal(t, 10*time.Minute, second.TokenExpiry.Sub(first.TokenExpiry))
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		last := r.events[len(r.events)-1]
+		assert.Equal(t, irsa.Rotated, last.Kind)
+		assert.Equal(t, second.TokenExpiry, last.Status.TokenExpiry)
+	})
+}
+
+func TestTheStatusOfAHopNamesWhoAssumesIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		_, pod, roles := threeAccounts(t)
+		chain := chained(t, newProvider(t, pod.Options), roles)
+		assert.Empty(t, chain[0].Status().Source)
+		for i, hop := range chain[1:] {
+			assert.Equal(t, chain[i].Status().RoleARN, hop.Status().Source)
+			require.ErrorIs(t, hop.Healthy(), cache.ErrEmpty)
+		}
+		retrieve(t, chain[2])
+		require.NoError(t, chain[2].Healthy())
+	})
+}
+
+func TestAPoolsStatusTellsWhichRolesHaveNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k, pod, tenants := newTenants(t, 3)
+		p := newPool(t, pod)
+		for _, tenant := range tenants[:2] {
+			retrieve(t, pooled(t, p, tenant))
+		}
+		k.STS.Down()
+		require.Error(t, pooled(t, p, tenants[0]).Refresh(t.Context()))
+		_, err := pooled(t, p, tenants[2]).Retrieve(t.Context())
+		require.Error(t, err)
+		status := p.Status()
+		assert.Equal(t, []int{3, 2, 1}, []int{status.Roles, status.Failing, status.Without})
+		time.Sleep(2 * time.Hour)
+		status = p.Status()
+		assert.Equal(t, []int{3, 3, 3}, []int{status.Roles, status.Failing, status.Without})
+	})
+}
+
+// spans are the names of what a tracer was given.
+type spans struct {
+	tracing.NopTracerProvider
+	mu    sync.Mutex
+	names []string
+}
+
+func (s *spans) Tracer(string, ...tracing.TracerOption) tracing.Tracer { return s }
+
+func (s *spans) StartSpan(ctx context.Context, name string, _ ...tracing.SpanOption) (context.Context, tracing.Span) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.names = append(s.names, name)
+	_, span := (tracing.NopTracerProvider{}).Tracer("").StartSpan(ctx, name)
+	return ctx, span
+}
+
+// meters counts the meters that were asked for.
+type meters struct {
+	metrics.NopMeterProvider
+	mu    sync.Mutex
+	count int
+}
+
+func (m *meters) Meter(scope string, opts ...metrics.MeterOption) metrics.Meter {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.count++
+	return m.NopMeterProvider.Meter(scope, opts...)
+}
+
+func TestTheExchangeIsASpanAndIsMetered(t *testing.T) {
+	_, pod := newPod(t)
+	var s spans
+	var m meters
+	p := newProvider(t, pod.Options, func(o *irsa.Options) { o.TracerProvider, o.MeterProvider = &s, &m })
+	retrieve(t, p)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	assert.Contains(t, s.names, "STS.AssumeRoleWithWebIdentity")
+	assert.Positive(t, m.count)
+}
