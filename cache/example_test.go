@@ -106,6 +106,32 @@ func ExampleCache_Status() {
 	// fresh
 }
 
+// What a probe has to tell apart.
+func ExampleStatus_Healthy() {
+	works := hourly()
+	var broken error
+	c := cache.New(aws.CredentialsProviderFunc(func(ctx context.Context) (aws.Credentials, error) {
+		if broken != nil {
+			return aws.Credentials{}, broken
+		}
+		return works.Retrieve(ctx)
+	}), func(o *cache.Options) { o.Logger = slog.New(slog.DiscardHandler) })
+	defer c.Close()
+	ctx := context.Background()
+	fmt.Println(c.Status().Healthy())
+	if _, err := c.Retrieve(ctx); err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(c.Status().Healthy())
+	broken = errors.New("broken")
+	_ = c.Refresh(ctx)
+	fmt.Println(errors.Is(c.Status().Healthy(), cache.ErrFailing))
+	// Output:
+	// cache: there never were credentials
+	// <nil>
+	// true
+}
+
 // An error says when the next attempt comes.
 func ExampleError() {
 	broken := errors.New("the process exited with status 1")

@@ -13,6 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/aws/aws-sdk-go-v2/service/sts/types"
 
+	"github.com/irsakit/irsakit/cache"
 	"github.com/irsakit/irsakit/irsa"
 	"github.com/irsakit/irsakit/irsa/irsatest"
 	"github.com/irsakit/irsakit/tokenfile"
@@ -165,6 +166,34 @@ func ExampleProvider_WaitReady() {
 	}
 	fmt.Println(p.Status().State, "after", k.STS.CallCount(), "calls")
 	// Output: fresh after 3 calls
+}
+
+// A probe: callers notice nothing while credentials are valid, whatever STS does.
+func ExampleProvider_Healthy() {
+	k, pod := startPod()
+	defer k.Close()
+	p, err := irsa.New(pod.Options, func(o *irsa.Options) { o.Logger = slog.New(slog.DiscardHandler) })
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer p.Close()
+	ready := func() bool {
+		err := p.Healthy()
+		return err == nil || errors.Is(err, cache.ErrFailing)
+	}
+
+	fmt.Println(errors.Is(p.Healthy(), cache.ErrEmpty), ready())
+	if err := p.WaitReady(context.Background()); err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(p.Healthy(), ready())
+	k.STS.Down()
+	_ = p.Refresh(context.Background())
+	fmt.Println(errors.Is(p.Healthy(), cache.ErrFailing), ready())
+	// Output:
+	// true false
+	// <nil> true
+	// true true
 }
 
 func ExampleProvider_Refresh() {
