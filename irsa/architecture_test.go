@@ -1,0 +1,45 @@
+package irsa_test
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// The page that says how all of this is built names files and tests: they are there.
+func TestTheArchitecturePageNamesWhatThereIs(t *testing.T) {
+	page, err := os.ReadFile("../docs/architecture.md")
+	require.NoError(t, err)
+
+	links := regexp.MustCompile(`\]\((\.\./[^)#]+)\)`).FindAllStringSubmatch(string(page), -1)
+	require.NotEmpty(t, links)
+	for _, link := range links {
+		_, err := os.Stat(filepath.Join("../docs", link[1]))
+		assert.NoError(t, err)
+	}
+
+	named := regexp.MustCompile("`(Test[A-Za-z0-9]+)(…?)`").FindAllStringSubmatch(string(page), -1)
+	require.Greater(t, len(named), 15)
+	var tests strings.Builder
+	for _, folder := range []string{".", "../cache", "../tokenfile"} {
+		files, err := filepath.Glob(filepath.Join(folder, "*_test.go"))
+		require.NoError(t, err)
+		for _, file := range files {
+			text, err := os.ReadFile(file)
+			require.NoError(t, err)
+			tests.Write(text)
+		}
+	}
+	for _, name := range named {
+		want := "\nfunc " + name[1]
+		if name[2] == "" {
+			want += "("
+		}
+		assert.True(t, strings.Contains(tests.String(), want), name[0])
+	}
+}
