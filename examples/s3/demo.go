@@ -1,0 +1,152 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/sts"
+	"github.com/aws/aws-sdk-go-v2/service/sts/types"
+
+	"github.com/irsakit/irsakit/cache"
+	"github.com/irsakit/irsakit/irsa"
+	"github.com/irsakit/irsakit/irsa/irsatest"
+)
+
+// loopback is a pod, and what it has in place of AWS.
+type loopback struct {
+	kit   *irsatest.Cluster
+	pod   *irsatest.Pod
+	store *store
+}
+
+func startLoopback() (*loopback, error) {
+	kit, err := irsatest.Start()
+	if err != nil {
+		return nil, err
+	}
+	sa := kit.ServiceAccount("shop", "receipts")
+	role := kit.Role("receipts", irsatest.Trust(sa), irsatest.MaxSessionDuration(4*time.Hour))
+	client := sts.New(sts.Options{Region: "us-west-2", BaseEndpoint: aws.String(kit.STS.Endpoint())})
+	s := &store{sts: client, issued: map[string]types.Credentials{}, objects: map[string][]byte{}}
+	return &loopback{kit, kit.Pod(sa, role), s}, nil
+}
+
+// options are of a program in the pod. The store watches which credentials it gets.
+func (l *loopback) options(o *irsa.Options) {
+	l.pod.Options(o)
+	o.STS = l.store
+	o.Logger = slog.New(slog.DiscardHandler)
+}
+
+// demo shows each command on the loopback S3.
+func demo(ctx context.Context, out io.Writer) error {
+	l, err := startLoopback()
+	if err != nil {
+		return err
+	}
+	defer l.kit.Close()
+	server := httptest.NewServer(l.store)
+	defer server.Close()
+	dir, err := os.MkdirTemp("", "irsakit-s3-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir) //nolint:errcheck // it is over
+	s3 := func(args ...string) (string, error) {
+		fmt.Fprintf(out, "s3 %s\n", strings.ReplaceAll(strings.Join(args, " "), dir+"/", ""))
+		var printed strings.Builder
+		err := run(ctx, append(args, "-endpoint", server.URL, "-path-style"), &printed, l.options)
+		return strings.TrimSpace(printed.String()), err
+	}
+	if err := showFiles(out, s3, dir); err != nil {
+		return err
+	}
+	return showURLs(ctx, out, s3, l.store)
+}
+
+const receipt = "s3://shop-receipts/2026/receipt.bin"
+
+// showFiles uploads a file and downloads it again.
+func showFiles(out io.Writer, s3 func(...string) (string, error), dir string) error {
+	sent, copied := filepath.Join(dir, "receipt.bin"), filepath.Join(dir, "copy.bin")
+	content := bytes.Repeat([]byte("thank you\n"), 100_000)
+	if err := os.WriteFile(sent, content, 0o600); err != nil {
+		return err
+	}
+	if _, err := s3("put", sent, receipt); err != nil {
+		return err
+	}
+	if _, err := s3("get", receipt, copied); err != nil {
+		return err
+	}
+	got, err := os.ReadFile(copied)
+	if err != nil {
+		return err
+	}
+	if !bytes.Equal(got, content) {
+		return errors.New("s3: the copy differs from what was sent")
+	}
+	fmt.Fprintf(out, "  copy.bin has the same %d bytes\n", len(got))
+	return nil
+}
+
+// showURLs presigns a URL, and fetches it before and after its end.
+func showURLs(ctx context.Context, out io.Writer, s3 func(...string) (string, error), st *store) error {
+	url, err := s3("presign", receipt, "-for", "15m")
+	if err != nil {
+		return err
+	}
+	for _, wait := range []time.Duration{0, 16 * time.Minute} {
+		st.ahead.Store(int64(wait))
+		status, err := fetch(ctx, url)
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(out, "  fetched without credentials %s later: %s\n", wait, status)
+	}
+	st.ahead.Store(0)
+	_, err = s3("presign", receipt, "-for", "2h")
+	var failure *irsa.Error
+	if !errors.Is(err, cache.ErrMinTTL) || !errors.As(err, &failure) {
+		return fmt.Errorf("s3: the credentials were expected not to live long enough: %w", err)
+	}
+	explanation, _, _ := strings.Cut(err.Error(), ": operation error")
+	fmt.Fprintf(out, "  %s\n", explanation)
+	url, err = s3("presign", receipt, "-for", "2h", "-session", "4h")
+	if err != nil {
+		return err
+	}
+	_, life, _ := strings.Cut(url, "X-Amz-Expires=")
+	seconds, _, _ := strings.Cut(life, "&")
+	fmt.Fprintf(out, "  a URL for %s seconds\n", seconds)
+	return nil
+}
+
+// fetch asks for a URL as anybody would.
+func fetch(ctx context.Context, url string) (status string, err error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return "", err
+	}
+	reply, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return "", err
+	}
+	defer reply.Body.Close() //nolint:errcheck // it was read
+	size, err := io.Copy(io.Discard, reply.Body)
+	if reply.StatusCode != http.StatusOK {
+		return reply.Status, err
+	}
+	return fmt.Sprintf("%s, %d bytes", reply.Status, size), err
+}

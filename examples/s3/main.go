@@ -1,0 +1,44 @@
+// S3 uploads and downloads objects, and presigns URLs of them, with the credentials of a
+// pod. Without arguments it shows all three on a loopback S3, with no AWS account: see
+// README.md.
+//
+//	go -C examples/s3 run .
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/irsakit/irsakit/irsa"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	err := run(ctx, os.Args[1:], os.Stdout)
+	stop()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+
+// run does what the arguments say. In a pod irsa.New needs no options.
+func run(ctx context.Context, args []string, out io.Writer, optFns ...func(*irsa.Options)) error {
+	c, err := parse(args)
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+		fmt.Fprint(out, usage)
+		return nil
+	case err != nil:
+		return fmt.Errorf("s3: %w\n%s", err, usage)
+	case c.verb == "demo":
+		return demo(ctx, out)
+	}
+	return c.run(ctx, out, optFns...)
+}

@@ -1,0 +1,67 @@
+package main
+
+import (
+	"bytes"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+const there = "s3://shop-receipts/a b/receipt+1.txt" // with characters that signing has to escape
+
+// shop is a pod with an S3, and a folder for files.
+type shop struct {
+	*loopback
+	t      *testing.T
+	dir    string
+	server string // the URL of its S3
+}
+
+// newShop starts it. What is in front of the store sees each request first.
+func newShop(t *testing.T, front func(store http.Handler) http.Handler) *shop {
+	t.Helper()
+	l, err := startLoopback()
+	require.NoError(t, err)
+	t.Cleanup(func() { assert.NoError(t, l.kit.Close()) })
+	server := httptest.NewServer(front(l.store))
+	t.Cleanup(server.Close)
+	return &shop{l, t, t.TempDir(), server.URL}
+}
+
+// nothing is in front of the store.
+func nothing(store http.Handler) http.Handler { return store }
+
+// run runs the command on the loopback S3.
+func (s *shop) run(args ...string) (string, error) {
+	var out bytes.Buffer
+	err := run(s.t.Context(), append(args, "-endpoint", s.server, "-path-style"), &out, s.options)
+	return strings.TrimSpace(out.String()), err
+}
+
+func (s *shop) path(name string) string { return filepath.Join(s.dir, name) }
+
+func (s *shop) write(name, content string) string {
+	s.t.Helper()
+	require.NoError(s.t, os.WriteFile(s.path(name), []byte(content), 0o600))
+	return s.path(name)
+}
+
+// requireFiles checks that these are all the files.
+func (s *shop) requireFiles(want map[string]string) {
+	s.t.Helper()
+	entries, err := os.ReadDir(s.dir)
+	require.NoError(s.t, err)
+	got := map[string]string{}
+	for _, e := range entries {
+		content, err := os.ReadFile(s.path(e.Name()))
+		require.NoError(s.t, err)
+		got[e.Name()] = string(content)
+	}
+	require.Equal(s.t, want, got)
+}

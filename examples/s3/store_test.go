@@ -1,0 +1,75 @@
+package main
+
+import (
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/irsakit/irsakit/irsa"
+)
+
+func TestTheLoopbackS3ServesOnlyWhatItsSTSSignedFor(t *testing.T) {
+	change := func(r *http.Request) {} // the request, on its way
+	s := newShop(t, func(store http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			change(r)
+			store.ServeHTTP(w, r)
+		})
+	})
+	file := s.write("f", "thank you")
+	_, err := s.run("put", file, there)
+	require.NoError(t, err)
+	header := func(name, from, to string) func(*http.Request) {
+		return func(r *http.Request) { r.Header.Set(name, strings.Replace(r.Header.Get(name), from, to, 1)) }
+	}
+	for _, tt := range []struct {
+		want   string
+		change func(*http.Request)
+	}{
+		{"AccessDenied", func(r *http.Request) { r.Header.Del("Authorization") }},
+		{"InvalidAccessKeyId", header("Authorization", "Credential=A", "Credential=B")},
+		{"InvalidToken", func(r *http.Request) { r.Header.Del("X-Amz-Security-Token") }},
+		{"InvalidToken", func(r *http.Request) { r.Header.Set("X-Amz-Security-Token", "other") }},
+		{"SignatureDoesNotMatch", header("Authorization", "Signature=", "Signature=0")},
+		{"SignatureDoesNotMatch", header("Authorization", "Signature=", "Other=")},
+		{"SignatureDoesNotMatch", func(r *http.Request) { r.URL.Path = "/shop-receipts/other" }},
+		{"XAmzContentSHA256Mismatch", func(r *http.Request) { r.Body = io.NopCloser(strings.NewReader("sorry")) }},
+		{"ExpiredToken", func(*http.Request) { s.store.ahead.Store(int64(5 * time.Hour)) }},
+	} {
+		change = tt.change
+		_, err := s.run("put", file, there)
+		assert.ErrorContains(t, err, tt.want)
+		s.store.ahead.Store(0)
+	}
+}
+
+func TestAPresignedURLCannotBeStretched(t *testing.T) {
+	s := newShop(t, nothing)
+	_, err := s.run("put", s.write("f", "thank you"), there)
+	require.NoError(t, err)
+	presigned, err := s.run("presign", there, "-for", "15m")
+	require.NoError(t, err)
+	for _, change := range [][2]string{{"X-Amz-Expires=900", "X-Amz-Expires=901"}, {"receipt", "other"}, {"X-Amz-Credential=A", "X-Amz-Credential=B"}} {
+		require.Contains(t, presigned, change[0])
+		status, err := fetch(t.Context(), strings.Replace(presigned, change[0], change[1], 1))
+		require.NoError(t, err)
+		assert.Equal(t, "403 Forbidden", status, change[0])
+	}
+}
+
+func TestTheLoopbackS3DeletesNothing(t *testing.T) {
+	s := newShop(t, nothing)
+	p, err := irsa.New(s.options)
+	require.NoError(t, err)
+	defer p.Close()
+	client := command{endpoint: s.server, pathStyle: true}.client(p.AWSConfig())
+	_, err = client.DeleteObject(t.Context(), &s3.DeleteObjectInput{Bucket: aws.String("b"), Key: aws.String("k")})
+	assert.ErrorContains(t, err, "MethodNotAllowed")
+}
