@@ -83,5 +83,5 @@ func errShortLife(life time.Duration) error {
 
 func errMinTTL(minTTL, life time.Duration) error {
 	return fmt.Errorf("%w: %v must be left, of a life of %v at most %v can: ask for less, or for a longer session duration",
-		ErrMinTTL, minTTL, life.Round(time.Second), schedule.MaxMinTTL(life).Round(time.Second))
+		ErrMinTTL, minTTL, life.Truncate(time.Second), schedule.MaxMinTTL(life).Truncate(time.Second))
 }

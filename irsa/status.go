@@ -23,7 +23,8 @@ type Status struct {
 
 // Healthy returns nil where credentials are served and the last exchange did not fail,
 // else an error that tells a probe whether there never were any, whether they are still
-// served, or whether they have ended: see [cache.Status.Healthy]. It does not block.
+// served, or whether they have ended: see [cache.Status.Healthy], also for what a probe
+// for readiness has to do besides. It does not block.
 func (p *Provider) Healthy() error { return p.Status().Healthy() }
 
 // Status returns how the Provider is doing. It takes no lock and does not block.

@@ -1,0 +1,110 @@
+package main
+
+import (
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/irsakit/irsakit/cache"
+	"github.com/irsakit/irsakit/examples/observability/irsametrics"
+	"github.com/irsakit/irsakit/irsa"
+	"github.com/irsakit/irsakit/irsa/irsatest"
+)
+
+func TestAPodIsReadyAsLongAsThereAreCredentialsToServe(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k, pod := newPod(t)
+		p, metrics := newObserved(t, pod)
+		h := handler(p, metrics)
+		wantReady := func(status int, text string) {
+			t.Helper()
+			got, body := get(h, "/readyz")
+			assert.Equal(t, status, got)
+			assert.Equal(t, text+"\n", body)
+			got, _ = get(h, "/healthz")
+			assert.Equal(t, http.StatusOK, got, "a restart mends nothing")
+		}
+
+		k.STS.Down()
+		start := time.Now()
+		wantReady(http.StatusServiceUnavailable, "there never were credentials")
+		assert.Equal(t, patience, time.Since(start))
+		time.Sleep(time.Minute)
+		k.STS.Up()
+		time.Sleep(10 * time.Second)
+		wantReady(http.StatusOK, "ready")
+
+		k.STS.Down()
+		require.Error(t, p.Refresh(t.Context()))
+		wantReady(http.StatusOK, "ready, but refreshing fails")
+		time.Sleep(2 * time.Hour)
+		wantReady(http.StatusServiceUnavailable, "there are no valid credentials any more")
+
+		require.NoError(t, p.Close())
+		wantReady(http.StatusServiceUnavailable, "closed")
+	})
+}
+
+// A pod that is not ready has no callers, and without them nothing is tried where there is
+// nothing to serve.
+func TestTheProbeItselfBringsAPodBackThatNobodyCalls(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k, pod := newPod(t)
+		p, metrics := newObserved(t, pod)
+		h := handler(p, metrics)
+		_, _ = get(h, "/readyz")
+		k.STS.Down()
+		time.Sleep(2 * time.Hour)
+		k.STS.Up()
+		time.Sleep(2 * time.Hour)
+		require.ErrorIs(t, p.Healthy(), cache.ErrExpired)
+		status, _ := get(h, "/readyz")
+		assert.Equal(t, http.StatusOK, status)
+		require.NoError(t, p.Healthy())
+	})
+}
+
+func TestAHangingSTSHoldsNoProbe(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k, pod := newPod(t)
+		p, metrics := newObserved(t, pod)
+		k.STS.Fail(irsatest.Hang, -1)
+		start := time.Now()
+		status, _ := get(handler(p, metrics), "/readyz")
+		assert.Equal(t, http.StatusServiceUnavailable, status)
+		assert.Equal(t, patience, time.Since(start))
+		k.STS.Recover()
+	})
+}
+
+// newPod returns a kit in memory with a pod whose role trusts it.
+func newPod(t *testing.T) (*irsatest.Cluster, *irsatest.Pod) {
+	t.Helper()
+	k := irsatest.New(t)
+	sa := k.ServiceAccount("shop", "cart")
+	return k, k.Pod(sa, k.Role("s3-writer", irsatest.Trust(sa)))
+}
+
+// newObserved returns a Provider that the test closes, and its metrics.
+func newObserved(t *testing.T, pod *irsatest.Pod, optFns ...func(*irsa.Options)) (*irsa.Provider, *irsametrics.Metrics) {
+	t.Helper()
+	metrics := irsametrics.New()
+	observed := func(o *irsa.Options) { o.Logger, o.Observe = slog.New(slog.DiscardHandler), metrics.Observe }
+	p, err := irsa.New(append(optFns, pod.Options, observed)...)
+	require.NoError(t, err)
+	t.Cleanup(func() { assert.NoError(t, p.Close()) })
+	metrics.Add(p)
+	return p, metrics
+}
+
+func get(h http.Handler, path string) (status int, body string) {
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, httptest.NewRequest(http.MethodGet, path, nil))
+	return w.Code, w.Body.String()
+}

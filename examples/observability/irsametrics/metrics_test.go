@@ -1,0 +1,225 @@
+package irsametrics_test
+
+import (
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"log/slog"
+	"maps"
+	"regexp"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/irsakit/irsakit/examples/observability/irsametrics"
+	"github.com/irsakit/irsakit/irsa"
+	"github.com/irsakit/irsakit/irsa/irsatest"
+)
+
+// kinds are irsa's by the names that they have in Go.
+var kinds = map[string]error{
+	"ErrNotConfigured": irsa.ErrNotConfigured, "ErrTokenFile": irsa.ErrTokenFile, "ErrTokenExpired": irsa.ErrTokenExpired,
+	"ErrTokenRejected": irsa.ErrTokenRejected, "ErrAccessDenied": irsa.ErrAccessDenied, "ErrThrottled": irsa.ErrThrottled,
+	"ErrUnavailable": irsa.ErrUnavailable, "ErrInvalidRequest": irsa.ErrInvalidRequest, "ErrClosed": irsa.ErrClosed, "ErrRefused": irsa.ErrRefused,
+}
+
+// snake is the label for a name.
+func snake(name string) string {
+	parts := regexp.MustCompile(`[A-Z][a-z]+`).FindAllString(strings.TrimPrefix(name, "Err"), -1)
+	return strings.ToLower(strings.Join(parts, "_"))
+}
+
+func TestEachKindOfFailureHasALabelOfItsOwn(t *testing.T) {
+	file, err := parser.ParseFile(token.NewFileSet(), "../../../irsa/errors.go", nil, 0)
+	require.NoError(t, err)
+	var declared []string
+	for _, declaration := range file.Decls {
+		if vars, ok := declaration.(*ast.GenDecl); ok && vars.Tok == token.VAR {
+			for _, spec := range vars.Specs {
+				declared = append(declared, spec.(*ast.ValueSpec).Names[0].Name)
+			}
+		}
+	}
+	require.ElementsMatch(t, declared, slices.Collect(maps.Keys(kinds)))
+
+	m := irsametrics.New()
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(m)
+	for _, kind := range kinds {
+		m.Observe(irsa.Event{Kind: irsa.RefreshFailed, Status: irsa.Status{RoleARN: "role", Kind: kind}})
+	}
+	values := gather(t, registry)
+	for name := range kinds {
+		assert.InDelta(t, 1, values[attempts(snake(name), "failure", irsa.Status{RoleARN: "role"})], 0, name)
+	}
+}
+
+func TestAnEventThatIsLateIsNoRotation(t *testing.T) {
+	m := irsametrics.New()
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(m)
+	for _, issued := range []int64{1, 1, 2, 1, 2} {
+		m.Observe(irsa.Event{Kind: irsa.Rotated, Status: irsa.Status{RoleARN: "role", TokenIssued: time.Unix(issued, 0)}})
+	}
+	assert.InDelta(t, 1, gather(t, registry)[series("irsa_token_rotations_total", "role", "")], 0)
+}
+
+func TestAScrapeKeepsPrometheussConventionsFromTheFirstOneOn(t *testing.T) {
+	k, pod := newPod(t)
+	p, registry := newObserved(t, pod)
+	lint := func() {
+		problems, err := testutil.GatherAndLint(registry)
+		require.NoError(t, err)
+		assert.Empty(t, problems)
+	}
+	lint()
+	_, err := p.Retrieve(t.Context())
+	require.NoError(t, err)
+	k.STS.Down()
+	require.Error(t, p.Refresh(t.Context()))
+	lint()
+	require.NoError(t, p.Close())
+	assert.Empty(t, gather(t, registry))
+}
+
+func TestWhatIsNotKnownIsNoSeries(t *testing.T) {
+	_, pod := newPod(t)
+	_, registry := newObserved(t, pod)
+	values := gather(t, registry)
+	assert.Contains(t, values, series("irsa_credentials_valid", pod.RoleARN(), ""))
+	for key := range values {
+		assert.NotContains(t, key, "timestamp", "there is no time of anything yet")
+	}
+}
+
+func TestAProviderThatTakesAnothersPlaceIsRead(t *testing.T) {
+	_, pod := newPod(t)
+	m := irsametrics.New()
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(m)
+	first, second := newProvider(t, pod.Options), newProvider(t, pod.Options)
+	_, err := first.Retrieve(t.Context())
+	require.NoError(t, err)
+	m.Add(first)
+	m.Add(second)
+	assert.Zero(t, gather(t, registry)[series("irsa_credentials_valid", pod.RoleARN(), "")])
+	m.Add(first)
+	assert.InDelta(t, 1, gather(t, registry)[series("irsa_credentials_valid", pod.RoleARN(), "")], 0)
+	runtime.KeepAlive(first)
+	runtime.KeepAlive(second)
+}
+
+func TestAProviderThatIsDroppedIsNotHeld(t *testing.T) {
+	_, pod := newPod(t)
+	m := irsametrics.New()
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(m)
+	func() {
+		p, err := irsa.New(pod.Options)
+		require.NoError(t, err)
+		m.Add(p)
+		assert.NotEmpty(t, gather(t, registry))
+		runtime.KeepAlive(p)
+	}()
+	require.Eventually(t, func() bool {
+		runtime.GC()
+		return len(gather(t, registry)) == 0
+	}, 10*time.Second, 10*time.Millisecond)
+}
+
+func TestScrapesEventsAndProvidersComeAtTheSameTime(t *testing.T) {
+	_, pod := newPod(t)
+	m := irsametrics.New()
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(m)
+	var all sync.WaitGroup
+	for range 4 {
+		all.Go(func() {
+			for range 50 {
+				p, err := irsa.New(pod.Options, func(o *irsa.Options) { o.Observe = m.Observe })
+				if !assert.NoError(t, err) {
+					return
+				}
+				m.Add(p)
+				_, err = p.Retrieve(t.Context())
+				assert.NoError(t, err)
+				_, err = registry.Gather()
+				assert.NoError(t, err)
+				assert.NoError(t, p.Close())
+			}
+		})
+	}
+	all.Wait()
+	assert.Empty(t, gather(t, registry))
+}
+
+// newPod returns a kit with a pod whose role trusts it.
+func newPod(t testing.TB) (*irsatest.Cluster, *irsatest.Pod) {
+	t.Helper()
+	k := irsatest.New(t)
+	sa := k.ServiceAccount("shop", "cart")
+	return k, k.Pod(sa, k.Role("s3-writer", irsatest.Trust(sa)))
+}
+
+// newProvider returns a Provider that the test closes.
+func newProvider(t testing.TB, optFns ...func(*irsa.Options)) *irsa.Provider {
+	t.Helper()
+	quiet := func(o *irsa.Options) { o.Logger = slog.New(slog.DiscardHandler) }
+	p, err := irsa.New(append([]func(*irsa.Options){quiet}, optFns...)...)
+	require.NoError(t, err)
+	t.Cleanup(func() { assert.NoError(t, p.Close()) })
+	return p
+}
+
+// newObserved returns a Provider of the pod's role and the metrics of it.
+func newObserved(t testing.TB, pod *irsatest.Pod) (*irsa.Provider, *prometheus.Registry) {
+	t.Helper()
+	m := irsametrics.New()
+	registry := prometheus.NewPedanticRegistry()
+	registry.MustRegister(m)
+	p := newProvider(t, pod.Options, func(o *irsa.Options) { o.Observe = m.Observe })
+	m.Add(p)
+	return p, registry
+}
+
+// series is how a series of a Provider is written.
+func series(name, role, source string) string {
+	return fmt.Sprintf("%s{role=%q,source=%q}", name, role, source)
+}
+
+// gather returns the value of each series, without the buckets.
+func gather(t testing.TB, registry *prometheus.Registry) map[string]float64 {
+	t.Helper()
+	families, err := registry.Gather()
+	require.NoError(t, err)
+	values := map[string]float64{}
+	for _, family := range families {
+		for _, m := range family.GetMetric() {
+			var pairs []string
+			for _, label := range m.GetLabel() {
+				pairs = append(pairs, fmt.Sprintf("%s=%q", label.GetName(), label.GetValue()))
+			}
+			key := func(suffix string) string { return family.GetName() + suffix + "{" + strings.Join(pairs, ",") + "}" }
+			switch {
+			case m.GetHistogram() != nil:
+				values[key("_count")], values[key("_sum")] = float64(m.GetHistogram().GetSampleCount()), m.GetHistogram().GetSampleSum()
+			case m.GetSummary() != nil:
+				values[key("_count")], values[key("_sum")] = float64(m.GetSummary().GetSampleCount()), m.GetSummary().GetSampleSum()
+			case m.GetCounter() != nil:
+				values[key("")] = m.GetCounter().GetValue()
+			default:
+				values[key("")] = m.GetGauge().GetValue()
+			}
+		}
+	}
+	return values
+}

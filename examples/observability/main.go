@@ -1,0 +1,111 @@
+// Observability shows how to watch a pod's credentials: with Prometheus and alert rules,
+// with probes, with a log in JSON, and with OpenTelemetry's traces and metrics of each call
+// of STS. It needs no AWS account: the OIDC issuer, the token volume and the STS are those
+// of package irsatest.
+//
+//	go -C examples/observability run .
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/irsakit/irsakit/examples/observability/irsametrics"
+	"github.com/irsakit/irsakit/irsa"
+	"github.com/irsakit/irsakit/irsa/irsatest"
+)
+
+func main() {
+	listen := flag.String("listen", "127.0.0.1:0", "the `address` of /metrics, /healthz and /readyz")
+	serve := flag.Bool("serve", false, "go on after the demonstration, until interrupted")
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	err := run(ctx, os.Stdout, *listen, *serve)
+	stop()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "observability:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, out io.Writer, listen string, serve bool) (err error) {
+	kit, err := irsatest.Start()
+	if err != nil {
+		return err
+	}
+	defer kit.Close()
+	kit.STS.SetLife(10 * time.Second) // so that something happens
+	cart := kit.ServiceAccount("shop", "cart")
+	pod := kit.Pod(cart, kit.Role("s3-writer", irsatest.Trust(cart)))
+
+	// What an application does. In a pod there are no pod.Options.
+	metrics, telemetry := irsametrics.New(), newTelemetry()
+	defer func() { err = errors.Join(err, telemetry.shutdown(context.WithoutCancel(ctx))) }()
+	p, err := irsa.New(pod.Options, telemetry.options, func(o *irsa.Options) {
+		o.Logger = slog.New(slog.NewJSONHandler(out, &slog.HandlerOptions{Level: slog.LevelDebug}))
+		o.Observe = metrics.Observe
+	})
+	if err != nil {
+		return err
+	}
+	defer p.Close()
+	metrics.Add(p)
+	url, shutdown, err := start(ctx, listen, handler(p, metrics))
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, shutdown()) }()
+
+	show := &show{kit: kit, pod: pod, provider: p, telemetry: telemetry, url: url, out: out}
+	if err := show.play(ctx); err != nil || !serve {
+		return err
+	}
+	fmt.Fprintf(out, "\nserving %s/metrics, %[1]s/healthz and %[1]s/readyz until interrupted\n", url)
+	<-ctx.Done()
+	return nil
+}
+
+// handler serves the metrics and the probes.
+func handler(p *irsa.Provider, metrics *irsametrics.Metrics) http.Handler {
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(metrics)
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{Registry: registry}))
+	mux.HandleFunc("GET /healthz", live)
+	mux.HandleFunc("GET /readyz", ready(p))
+	return mux
+}
+
+// start serves h. The function that it returns waits for the requests under way, and for
+// the server's end.
+func start(ctx context.Context, address string, h http.Handler) (url string, shutdown func() error, err error) {
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
+	if err != nil {
+		return "", nil, err
+	}
+	server := &http.Server{Handler: h, ReadHeaderTimeout: 5 * time.Second}
+	served := make(chan error, 1)
+	go func() { served <- server.Serve(listener) }()
+	return "http://" + listener.Addr().String(), func() error {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+		defer cancel()
+		err := server.Shutdown(ctx)
+		if served := <-served; !errors.Is(served, http.ErrServerClosed) {
+			err = errors.Join(err, served)
+		}
+		return err
+	}, nil
+}

@@ -1,0 +1,90 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"net/http"
+	"os"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// TestMain sees to it that no variable of the machine decides a test.
+func TestMain(m *testing.M) {
+	for _, variable := range os.Environ() {
+		if name, _, _ := strings.Cut(variable, "="); strings.HasPrefix(name, "AWS_") {
+			_ = os.Unsetenv(name)
+		}
+	}
+	os.Exit(m.Run())
+}
+
+func TestTheREADMEShowsWhatItPrintsAndServesUntilInterrupted(t *testing.T) {
+	ctx, interrupt := context.WithCancel(t.Context())
+	defer interrupt()
+	var out screen
+	ended := make(chan error, 1)
+	go func() { ended <- run(ctx, &out, "127.0.0.1:0", true) }()
+	address := regexp.MustCompile(`serving (http://[0-9.:]+)/metrics`)
+	require.Eventually(t, func() bool { return len(ended) > 0 || address.MatchString(out.String()) }, time.Minute, 20*time.Millisecond)
+	printed := out.String()
+	require.Regexp(t, address, printed)
+	url := address.FindStringSubmatch(printed)[1]
+
+	readme, err := os.ReadFile("README.md")
+	require.NoError(t, err)
+	assert.Equal(t, outline(printed), outline(string(readme)))
+
+	scrape, err := http.Get(url + "/metrics")
+	require.NoError(t, err)
+	problems, err := promlint.New(scrape.Body).Lint()
+	require.NoError(t, err)
+	assert.Empty(t, problems)
+
+	interrupt()
+	require.NoError(t, <-ended)
+	_, err = http.Get(url + "/metrics")
+	require.Error(t, err)
+}
+
+// outline is what is the same in each run: the scenes, the probes' answers, and the names of
+// series, spans and instruments.
+func outline(text string) []string {
+	var lines []string
+	for line := range strings.Lines(text) {
+		switch first, _, _ := strings.Cut(line, " "); {
+		case strings.HasPrefix(line, "# ") && line != "# Observability\n", strings.HasPrefix(line, "/"), first == "meter":
+			lines = append(lines, line)
+		case first == "span":
+			lines = append(lines, strings.SplitN(line, ":", 2)[0])
+		case strings.HasPrefix(line, "irsa_"):
+			lines = append(lines, first)
+		}
+	}
+	return lines
+}
+
+// screen is what the program and its log write to.
+type screen struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (s *screen) Write(b []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.text.Write(b)
+}
+
+func (s *screen) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.text.String()
+}

@@ -1,0 +1,109 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"os"
+	"path/filepath"
+
+	"github.com/irsakit/irsakit/examples/observability/irsametrics"
+	"github.com/irsakit/irsakit/irsa"
+	"github.com/irsakit/irsakit/irsa/irsatest"
+)
+
+// show starts a sidecar on the test kit, asks it as the pod's programs do, and as those do
+// that must not get anything.
+func show(ctx context.Context, out io.Writer) (err error) {
+	k, err := irsatest.Start()
+	if err != nil {
+		return err
+	}
+	defer k.Close()
+	folder, err := os.MkdirTemp("", "sidecar")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(folder)) }()
+	sa := k.ServiceAccount("shop", "cart")
+	metrics := irsametrics.New()
+	p, err := irsa.New(k.Pod(sa, k.Role("s3-writer", irsatest.Trust(sa))).Options, func(o *irsa.Options) {
+		o.Observe, o.Logger = metrics.Observe, slog.New(slog.DiscardHandler)
+	})
+	if err != nil {
+		return err
+	}
+	defer p.Close()
+	metrics.Add(p)
+
+	o := options{listen: "127.0.0.1:0", observe: "127.0.0.1:0", tokenFile: filepath.Join(folder, "token"), connections: 16}
+	s, err := start(o, p, metrics)
+	if err != nil {
+		return err
+	}
+	ctx, end := context.WithCancel(ctx)
+	served := make(chan error, 1)
+	go func() { served <- s.serve(ctx) }()
+	err = transcript(ctx, out, s, o.tokenFile, k.STS)
+	end()
+	return errors.Join(err, <-served)
+}
+
+// transcript asks and prints the answers.
+func transcript(ctx context.Context, out io.Writer, s *sidecar, tokenFile string, sts *irsatest.STS) error {
+	token, err := authorization{tokenFile}.read()
+	if err != nil {
+		return err
+	}
+	health := "http://" + s.health.Addr().String()
+	for _, question := range []struct{ what, url, token string }{
+		{"A program of the pod", s.uri(), token},
+		{"One that has no token", s.uri(), ""},
+		{"One that guesses", s.uri(), token[:len(token)-1] + "!"},
+		{"The kubelet", health + "/readyz", ""},
+	} {
+		if err := ask(ctx, out, question.what, question.url, question.token); err != nil {
+			return err
+		}
+	}
+	sts.Down()
+	fmt.Fprintln(out, "\nSTS does not answer any more.")
+	return ask(ctx, out, "A program of the pod", s.uri(), token)
+}
+
+func ask(ctx context.Context, out io.Writer, what, url, token string) error {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return err
+	}
+	request.Header.Set("Authorization", token)
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = response.Body.Close() }()
+	body, err := io.ReadAll(response.Body)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(out, "\n%s: GET %s\n  %s\n  %s", what, url, response.Status, shortened(body))
+	return nil
+}
+
+// shortened is an answer without the secrets in it, which are nobody's business here.
+func shortened(body []byte) string {
+	var c credentials
+	if json.Unmarshal(body, &c) != nil || c.SecretAccessKey == "" {
+		return string(body)
+	}
+	c.SecretAccessKey, c.Token = c.SecretAccessKey[:4]+"…", c.Token[:8]+"…"
+	text, err := json.Marshal(c)
+	if err != nil {
+		return err.Error()
+	}
+	return string(text) + "\n"
+}

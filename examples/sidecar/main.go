@@ -1,0 +1,66 @@
+// Sidecar gives the pod's credentials to the pod's other programs, in any language: it is
+// what AWS_CONTAINER_CREDENTIALS_FULL_URI of the AWS SDKs asks. One cache serves all of
+// them, refreshes early, and outlasts an outage of STS.
+//
+// With -demo it shows itself at work, with no AWS account and no cluster.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/irsakit/irsakit/examples/observability/irsametrics"
+	"github.com/irsakit/irsakit/irsa"
+)
+
+// options are what the command line says.
+type options struct {
+	listen, observe, tokenFile string
+	groupReads                 bool
+	connections                int
+}
+
+func main() {
+	var o options
+	flag.StringVar(&o.listen, "listen", "127.0.0.1:9910", "loopback `address` of the credentials")
+	flag.StringVar(&o.observe, "observe", ":9911", "`address` of /healthz, /readyz and /metrics")
+	flag.StringVar(&o.tokenFile, "token-file", "/var/run/irsakit/token", "`file` of the authorization token, which is made if it is not there")
+	flag.BoolVar(&o.groupReads, "group-reads", false, "let the group read the token file, where the programs run as other users")
+	flag.IntVar(&o.connections, "connections", 256, "how many connections are served at the same time")
+	demo := flag.Bool("demo", false, "show it at work, without AWS")
+	flag.Parse()
+
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	command := func() error { return run(ctx, o) }
+	if *demo {
+		command = func() error { return show(ctx, os.Stdout) }
+	}
+	err := command()
+	stop()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "sidecar:", err)
+		os.Exit(1)
+	}
+}
+
+// run serves until ctx ends.
+func run(ctx context.Context, o options, optFns ...func(*irsa.Options)) error {
+	metrics := irsametrics.New()
+	p, err := irsa.New(append(optFns, func(o *irsa.Options) { o.Observe = metrics.Observe })...)
+	if err != nil {
+		return err
+	}
+	defer p.Close()
+	metrics.Add(p)
+	s, err := start(o, p, metrics)
+	if err != nil {
+		return err
+	}
+	slog.Info("serving credentials", "uri", s.uri(), "token_file", o.tokenFile, "health", s.health.Addr().String())
+	return s.serve(ctx)
+}

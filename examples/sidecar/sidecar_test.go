@@ -1,0 +1,382 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/credentials/endpointcreds"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"github.com/irsakit/irsakit/examples/observability/irsametrics"
+	"github.com/irsakit/irsakit/irsa"
+	"github.com/irsakit/irsakit/irsa/irsatest"
+)
+
+// running is a sidecar on loopback with what it stands between.
+type running struct {
+	*sidecar
+	kit      *irsatest.Cluster
+	provider *irsa.Provider
+	file     string
+	end      func() // and wait
+}
+
+func newSidecar(t *testing.T, connections int) *running {
+	t.Helper()
+	before := goleak.IgnoreCurrent()
+	t.Cleanup(func() { goleak.VerifyNone(t, before) }) // after all that follows
+	k := irsatest.New(t)
+	sa := k.ServiceAccount("shop", "cart")
+	metrics := irsametrics.New()
+	p, err := irsa.New(k.Pod(sa, k.Role("s3-writer", irsatest.Trust(sa))).Options, func(o *irsa.Options) {
+		o.Observe, o.Logger = metrics.Observe, slog.New(slog.DiscardHandler)
+	})
+	require.NoError(t, err)
+	t.Cleanup(func() { assert.NoError(t, p.Close()) })
+	metrics.Add(p)
+	file := filepath.Join(t.TempDir(), "token")
+	s, err := start(options{listen: "127.0.0.1:0", observe: "127.0.0.1:0", tokenFile: file, connections: connections}, p, metrics)
+	require.NoError(t, err)
+	ctx, cancel := context.WithCancel(t.Context())
+	served := make(chan error, 1)
+	go func() { served <- s.serve(ctx) }()
+	end := sync.OnceFunc(func() {
+		cancel()
+		assert.NoError(t, <-served)
+	})
+	t.Cleanup(end)
+	return &running{s, k, p, file, end}
+}
+
+func (r *running) token(t *testing.T) string {
+	t.Helper()
+	token, err := authorization{r.file}.read()
+	require.NoError(t, err)
+	return token
+}
+
+// request sends one and returns the answer.
+func send(t *testing.T, url string, change func(*http.Request)) (*http.Response, string) {
+	t.Helper()
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
+	require.NoError(t, err)
+	if change != nil {
+		change(request)
+	}
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	response, err := client.Do(request)
+	require.NoError(t, err)
+	defer func() { _ = response.Body.Close() }()
+	body, err := io.ReadAll(response.Body)
+	require.NoError(t, err)
+	return response, string(body)
+}
+
+func with(token string) func(*http.Request) {
+	return func(r *http.Request) { r.Header.Set("Authorization", token) }
+}
+
+// provider is the SDK's own, which is not changed for this.
+func (r *running) sdk(token string) aws.CredentialsProvider {
+	return endpointcreds.New(r.uri(), func(o *endpointcreds.Options) {
+		o.AuthorizationToken = token
+		o.Retryer = aws.NopRetryer{}
+	})
+}
+
+func TestTheSDKsContainerCredentialsAreThoseOfTheRole(t *testing.T) {
+	r := newSidecar(t, 16)
+	got, err := r.sdk(r.token(t)).Retrieve(t.Context())
+	require.NoError(t, err)
+	want, err := r.provider.Retrieve(t.Context())
+	require.NoError(t, err)
+	assert.Equal(t, want.AccessKeyID, got.AccessKeyID)
+	assert.Equal(t, want.SecretAccessKey, got.SecretAccessKey)
+	assert.Equal(t, want.SessionToken, got.SessionToken)
+	assert.Equal(t, want.AccountID, got.AccountID)
+	assert.WithinDuration(t, want.Expires, got.Expires, time.Second)
+	assert.True(t, got.CanExpire)
+}
+
+func TestAProgramNeedsNothingButTheTwoVariables(t *testing.T) {
+	r := newSidecar(t, 16)
+	t.Setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", r.uri())
+	t.Setenv("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", r.file)
+	t.Setenv("AWS_CONFIG_FILE", filepath.Join(t.TempDir(), "none"))
+	t.Setenv("AWS_SHARED_CREDENTIALS_FILE", filepath.Join(t.TempDir(), "none"))
+	cfg, err := config.LoadDefaultConfig(t.Context())
+	require.NoError(t, err)
+	got, err := cfg.Credentials.Retrieve(t.Context())
+	require.NoError(t, err)
+	assert.Equal(t, endpointcreds.ProviderName, got.Source)
+}
+
+func TestNobodyGetsCredentialsWithoutTheToken(t *testing.T) {
+	r := newSidecar(t, 16)
+	token := r.token(t)
+	for name, wrong := range map[string]string{
+		"none": "", "another": strings.Repeat("x", len(token)), "the beginning": token[:len(token)-1], "more": token + "x",
+		"as a bearer": "Bearer " + token, "in lower case": strings.ToLower(token), "a space before": " . " + token,
+	} {
+		t.Run(name, func(t *testing.T) {
+			response, body := send(t, r.uri(), with(wrong))
+			assert.Equal(t, http.StatusUnauthorized, response.StatusCode)
+			assert.NotContains(t, body, "ASIA")
+			_, err := r.sdk(wrong).Retrieve(t.Context())
+			require.ErrorContains(t, err, "Unauthorized")
+		})
+	}
+	assert.Zero(t, r.kit.STS.CallCount(), "they have not even caused a call of STS")
+}
+
+func TestAPageThatLeadsItsNameHereGetsNothing(t *testing.T) {
+	r := newSidecar(t, 16)
+	_, port, err := net.SplitHostPort(r.credentials.Addr().String())
+	require.NoError(t, err)
+	for host, status := range map[string]int{
+		"127.0.0.1:" + port: http.StatusOK, "localhost:" + port: http.StatusOK,
+		"evil.example:" + port: http.StatusForbidden, "127.0.0.1": http.StatusForbidden, "localhost.evil.example:" + port: http.StatusForbidden,
+		"169.254.170.2": http.StatusForbidden, "127.0.0.1:1": http.StatusForbidden,
+	} {
+		response, body := send(t, r.uri(), func(request *http.Request) {
+			request.Header.Set("Authorization", r.token(t))
+			request.Host = host
+		})
+		assert.Equal(t, status, response.StatusCode, host)
+		assert.Equal(t, status == http.StatusOK, strings.Contains(body, "ASIA"), host)
+		assert.Equal(t, "no-store", response.Header.Get("Cache-Control"))
+	}
+}
+
+func TestOnlyAGetOfThePathIsAnswered(t *testing.T) {
+	r := newSidecar(t, 16)
+	token := r.token(t)
+	base := strings.TrimSuffix(r.uri(), path)
+	for _, tt := range []struct {
+		method, url, body string
+		status            int
+	}{
+		{http.MethodPost, r.uri(), "", http.StatusMethodNotAllowed},
+		{http.MethodHead, r.uri(), "", http.StatusMethodNotAllowed},
+		{http.MethodGet, base + "/", "", http.StatusNotFound},
+		{http.MethodGet, base + "/metrics", "", http.StatusNotFound},
+		{http.MethodGet, r.uri(), "a body", http.StatusRequestEntityTooLarge},
+	} {
+		response, body := send(t, tt.url, func(request *http.Request) {
+			request.Method = tt.method
+			request.Header.Set("Authorization", token)
+			if tt.body != "" {
+				request.Body, request.ContentLength = io.NopCloser(strings.NewReader(tt.body)), int64(len(tt.body))
+			}
+		})
+		assert.Equal(t, tt.status, response.StatusCode, tt.method+" "+tt.url)
+		assert.NotContains(t, body, "ASIA")
+	}
+}
+
+func TestItListensOnLoopbackOnly(t *testing.T) {
+	for _, address := range []string{":0", "0.0.0.0:0", "[::]:0"} {
+		_, _, err := listenOnLoopback(address)
+		require.ErrorContains(t, err, "is not a loopback address", address)
+	}
+}
+
+func TestOversizedHeadersAreRefused(t *testing.T) {
+	r := newSidecar(t, 16)
+	connection, err := net.Dial("tcp", r.credentials.Addr().String())
+	require.NoError(t, err)
+	defer func() { _ = connection.Close() }()
+	request := fmt.Sprintf("GET %s HTTP/1.1\r\nHost: %s\r\nAuthorization: %s\r\nX-More: %s\r\n\r\n",
+		path, r.credentials.Addr(), r.token(t), strings.Repeat("x", 16<<10))
+	_, _ = io.WriteString(connection, request) // it may have hung up already
+	answer, _ := io.ReadAll(connection)
+	assert.NotContains(t, string(answer), "200 OK")
+	assert.NotContains(t, string(answer), "ASIA")
+	if len(answer) > 0 {
+		assert.Contains(t, string(answer), "431 Request Header Fields Too Large")
+	}
+}
+
+// A connection that sends nothing, or one byte at a time, is ended by the server; those
+// who are served meanwhile do not notice a flood of them.
+func TestSlowConnectionsEndAndAFloodOfThemHarmsNobody(t *testing.T) {
+	r := newSidecar(t, 8)
+	token := r.token(t)
+	client := &http.Client{} // whose connection is there before the flood
+	ask := func() int {
+		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, r.uri(), nil)
+		require.NoError(t, err)
+		request.Header.Set("Authorization", token)
+		response, err := client.Do(request)
+		require.NoError(t, err)
+		defer func() { _ = response.Body.Close() }()
+		_, err = io.Copy(io.Discard, response.Body)
+		require.NoError(t, err)
+		return response.StatusCode
+	}
+	defer client.CloseIdleConnections()
+	require.Equal(t, http.StatusOK, ask())
+
+	var flood []net.Conn
+	for range 100 {
+		connection, err := net.Dial("tcp", r.credentials.Addr().String())
+		require.NoError(t, err)
+		flood = append(flood, connection)
+		_, _ = io.WriteString(connection, "GET /credentials HTTP/1.1\r\nHost: ")
+	}
+	for range 100 {
+		require.Equal(t, http.StatusOK, ask())
+	}
+	require.NoError(t, flood[0].SetReadDeadline(time.Now().Add(time.Minute)))
+	_, err := flood[0].Read(make([]byte, 1<<10))
+	for err == nil {
+		_, err = flood[0].Read(make([]byte, 1<<10))
+	}
+	require.NotErrorIs(t, err, os.ErrDeadlineExceeded, "the server has ended it")
+	for _, connection := range flood {
+		require.NoError(t, connection.Close())
+	}
+	response, _ := send(t, r.uri(), with(token)) // a new one has its turn
+	assert.Equal(t, http.StatusOK, response.StatusCode)
+}
+
+func TestAnOutageOfSTSIsNoticedOnlyWhereThereIsNothingToGive(t *testing.T) {
+	r := newSidecar(t, 16)
+	health := "http://" + r.health.Addr().String()
+	r.kit.STS.Fail(irsatest.AccessDenied, 1000)
+	_, err := r.sdk(r.token(t)).Retrieve(t.Context())
+	require.ErrorContains(t, err, "CredentialsUnavailable")
+	response, body := send(t, health+"/readyz", nil)
+	assert.Equal(t, http.StatusServiceUnavailable, response.StatusCode, body)
+
+	r.kit.STS.Recover()
+	require.NoError(t, r.provider.WaitReady(t.Context()))
+	r.kit.STS.Down()
+	require.Error(t, r.provider.Refresh(t.Context()))
+	_, err = r.sdk(r.token(t)).Retrieve(t.Context())
+	require.NoError(t, err)
+	response, body = send(t, health+"/readyz", nil)
+	assert.Equal(t, http.StatusOK, response.StatusCode)
+	assert.Equal(t, "ready, but refreshing fails\n", body)
+	response, _ = send(t, health+"/healthz", nil)
+	assert.Equal(t, http.StatusOK, response.StatusCode)
+}
+
+func TestTheTokenFileIsPrivateRandomAndFollowed(t *testing.T) {
+	r := newSidecar(t, 16)
+	first := r.token(t)
+	assert.Len(t, first, 52)
+	info, err := os.Stat(r.file)
+	require.NoError(t, err)
+	assert.Equal(t, "-rw-------", info.Mode().String())
+
+	second := strings.Repeat("second", 4)
+	require.NoError(t, os.WriteFile(r.file, []byte(second+"\n"), 0o600))
+	response, _ := send(t, r.uri(), with(first))
+	assert.Equal(t, http.StatusUnauthorized, response.StatusCode)
+	response, _ = send(t, r.uri(), with(second))
+	assert.Equal(t, http.StatusOK, response.StatusCode)
+
+	for _, broken := range []string{"", "short", strings.Repeat("x", longest+1)} {
+		require.NoError(t, os.WriteFile(r.file, []byte(broken), 0o600))
+		response, body := send(t, r.uri(), with(broken))
+		assert.NotEqual(t, http.StatusOK, response.StatusCode)
+		assert.NotContains(t, body, "ASIA")
+	}
+}
+
+func TestATokenThatIsThereIsKept(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "token")
+	a := authorization{file}
+	require.NoError(t, a.prepare(true))
+	info, err := os.Stat(file)
+	require.NoError(t, err)
+	assert.Equal(t, "-rw-r-----", info.Mode().String())
+	first, err := a.read()
+	require.NoError(t, err)
+	require.NoError(t, a.prepare(false))
+	second, err := a.read()
+	require.NoError(t, err)
+	assert.Equal(t, first, second)
+	require.NoError(t, os.WriteFile(file, []byte("short"), 0o600))
+	require.ErrorContains(t, a.prepare(false), "has 5 characters")
+	entries, err := os.ReadDir(filepath.Dir(file))
+	require.NoError(t, err)
+	assert.Len(t, entries, 1, "nothing is left beside it")
+}
+
+func TestAtTheEndARequestUnderWayIsAnswered(t *testing.T) {
+	r := newSidecar(t, 16)
+	r.kit.STS.SetLatency(300 * time.Millisecond) // of the first exchange
+	connection, err := net.Dial("tcp", r.credentials.Addr().String())
+	require.NoError(t, err)
+	defer func() { _ = connection.Close() }()
+	_, err = fmt.Fprintf(connection, "GET %s HTTP/1.1\r\nHost: %s\r\nAuthorization: %s\r\n\r\n", path, r.credentials.Addr(), r.token(t))
+	require.NoError(t, err)
+	require.Eventually(t, func() bool { return r.provider.Status().State == "empty" && r.kit.STS.CallCount() == 1 }, time.Minute, time.Millisecond)
+	r.end()
+	response, err := http.ReadResponse(bufio.NewReader(connection), nil)
+	require.NoError(t, err)
+	defer func() { _ = response.Body.Close() }()
+	var got credentials
+	require.NoError(t, json.NewDecoder(response.Body).Decode(&got))
+	assert.NotEmpty(t, got.AccessKeyID)
+	_, err = net.Dial("tcp", r.credentials.Addr().String())
+	require.Error(t, err)
+}
+
+func TestMetricsHoldTheExpiryAndNoSecret(t *testing.T) {
+	r := newSidecar(t, 16)
+	creds, err := r.provider.Retrieve(t.Context())
+	require.NoError(t, err)
+	_, body := send(t, "http://"+r.health.Addr().String()+"/metrics", nil)
+	assert.Contains(t, body, "irsa_")
+	assert.Contains(t, body, "s3-writer")
+	for _, secret := range []string{creds.SecretAccessKey, creds.SessionToken, r.token(t)} {
+		assert.NotContains(t, body, secret)
+	}
+	response, body := send(t, "http://"+r.health.Addr().String()+path, with(r.token(t)))
+	assert.Equal(t, http.StatusNotFound, response.StatusCode)
+	assert.NotContains(t, body, creds.AccessKeyID)
+}
+
+func TestTheDemoShowsThreeAnswers(t *testing.T) {
+	var out strings.Builder
+	require.NoError(t, show(t.Context(), &out))
+	assert.Equal(t, 3, strings.Count(out.String(), "200 OK"))
+	assert.Equal(t, 2, strings.Count(out.String(), "401 Unauthorized"))
+	assert.Equal(t, 2, strings.Count(out.String(), "…\",\"Token\""))
+}
+
+func TestItEndsWithItsContextAndSaysWhatIsWrong(t *testing.T) {
+	k := irsatest.New(t)
+	sa := k.ServiceAccount("shop", "cart")
+	pod := k.Pod(sa, k.Role("s3-writer", irsatest.Trust(sa)))
+	o := options{listen: "127.0.0.1:0", observe: "127.0.0.1:0", tokenFile: filepath.Join(t.TempDir(), "token"), connections: 1}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	require.NoError(t, run(ctx, o, pod.Options))
+	require.ErrorIs(t, run(ctx, o), irsa.ErrNotConfigured)
+	o.tokenFile = filepath.Join(t.TempDir(), "no", "such", "folder")
+	require.ErrorIs(t, run(ctx, o, pod.Options), os.ErrNotExist)
+	o.tokenFile, o.observe = filepath.Join(t.TempDir(), "token"), "256.0.0.1:0"
+	err := run(ctx, o, pod.Options)
+	var failed *net.OpError
+	require.ErrorAs(t, err, &failed)
+}

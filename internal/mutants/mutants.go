@@ -1,0 +1,81 @@
+package main
+
+// What the tests of a mutant are, where several have the same.
+const (
+	ofSchedule  = "-timeout 1m ./internal/schedule ./cache"
+	ofCache     = "-timeout 1m ./cache"
+	ofTokenfile = "-timeout 1m ./tokenfile ./internal/jwt"
+	ofIrsa      = "-timeout 5m ./irsa"
+)
+
+var mutants = []mutant{
+	// When credentials count as expired, and when they are refreshed.
+	{"only both clocks together make a moment reached", "internal/schedule/moment.go", "now.Wall >= m.Wall || now.Elapsed >= m.Elapsed", "now.Wall >= m.Wall && now.Elapsed >= m.Elapsed", ofSchedule},
+	{"the wall clock alone counts", "internal/schedule/moment.go", "return now.Wall >= m.Wall || now.Elapsed >= m.Elapsed", "return now.Wall >= m.Wall", ofSchedule},
+	{"the margin before the end is dropped", "internal/schedule/life.go", "return min(10*time.Second, life/100)", "return 0", ofSchedule},
+	{"the jitter of refreshes is dropped", "internal/schedule/life.go", "return spread(end/4*3, end, r)", "return end", ofSchedule},
+	{"refreshes come at 90 %", "internal/schedule/life.go", "end := life / 10 * 8", "end := life / 10 * 9", ofSchedule},
+	{"a refresh does not leave what a view needs", "internal/schedule/life.go", "end = min(end, (life-minTTL)/10*9)", "end = min(end, life)", ofSchedule},
+	{"a view may ask for all of a life", "internal/schedule/life.go", "return life / 10 * 6", "return life", ofSchedule},
+	{"a skew is never corrected", "internal/schedule/life.go", "return expiration.Add(slowest)", "return expiration", "-timeout 5m ./internal/schedule ./irsa"},
+	{"the jitter of retries is dropped", "internal/schedule/retry.go", "return spread(d, d+d/4, r)", "return d", ofSchedule},
+	{"retries with valid credentials do not think of their end", "internal/schedule/retry.go", "max(min(jitter(step(failures, capServing)), left/2), jitter(step(failures, capEmpty)))", "jitter(step(failures, capServing))", ofSchedule},
+	{"permanent errors are retried as fast as others", "internal/schedule/retry.go", "longest = capPermanent", "longest = capEmpty", ofSchedule},
+	{"retries do not slow down", "internal/schedule/retry.go", "		d *= 2\n", "		d *= 1\n", ofSchedule},
+
+	// The cache.
+	{"a cached Retrieve looks at the wall clock alone", "cache/cache.go", "now.UnixNano() >= s.calm.wall || !now.Before(s.calm.elapsed)", "now.UnixNano() >= s.calm.wall", ofCache},
+	{"a cached Retrieve looks at the monotonic clock alone", "cache/cache.go", "now.UnixNano() >= s.calm.wall || !now.Before(s.calm.elapsed)", "!now.Before(s.calm.elapsed)", ofCache},
+	{"no timer refreshes", "cache/plan.go", "		c.setTimer(due.Elapsed - now.Elapsed)\n", "", ofCache},
+	{"two attempts at the same time", "cache/plan.go", "if s.closed || c.plan.call != nil {", "if s.closed {", ofCache},
+	{"attempts that are asked for are not spaced", "cache/attempt.go", "c.plan.spaced = now.Add(schedule.Spacing)", "c.plan.spaced = now", ofCache},
+	{"refusals are not spaced", "cache/attempt.go", "refusable = now.Add(schedule.RefusalSpacing)", "refusable = now", ofCache},
+	{"an attempt has no limit", "cache/attempt.go", "context.WithTimeout(placed(c.opts.Limiter), c.opts.AttemptTimeout)", "context.WithCancel(placed(c.opts.Limiter))", ofCache},
+	{"a source that ignores its context is waited for", "cache/attempt.go", "	attempt.overdue = true\n", "	return\n", ofCache},
+	{"a panic of the source is not caught", "cache/attempt.go", "		if r := recover(); r != nil {\n			err = errPanic(r)\n		}\n", "", ofCache},
+	{"refused credentials come back", "cache/attempt.go", "case creds.HasKeys() && creds.AccessKeyID == c.plan.past().refused:", "case false:", ofCache},
+	{"credentials without keys are good", "cache/snapshot.go", "	if !creds.HasKeys() {\n", "	if false {\n", ofCache},
+	{"Expires is not the end of serving", "cache/snapshot.go", "	next.creds.Expires = next.until.Time()\n", "", ofCache},
+	{"Invalidate does not compare keys", "cache/invalidate.go", "rejected.AccessKeyID != s.creds.AccessKeyID", "false", ofCache},
+	{"Suspect drops the credentials", "cache/invalidate.go", "		c.plan.asked = true\n	}\n	c.advanceLocked()", "		c.plan.asked = true\n	}\n	c.store(s.refused())\n	c.advanceLocked()", ofCache},
+	{"a caller's context is not looked at", "cache/wait.go", "case <-ctx.Done():", "case <-(chan struct{})(nil):", ofCache},
+	{"the first failures reach the callers", "cache/snapshot.go", "s.failures <= 2 && !s.permanent", "s.failures <= 0 && !s.permanent", ofCache},
+	{"permanent failures keep the first callers waiting", "cache/snapshot.go", "s.failures <= 2 && !s.permanent", "s.failures <= 2", ofCache},
+	{"Close does not cancel the attempt", "cache/plan.go", "		p.call.cancel()\n", "		_ = p.call.cancel\n", ofCache},
+	{"Close does not wait", "cache/cache.go", "		case <-call.returned:\n		case <-limit.C:\n			return errSourceRuns\n", "		default:\n", ofCache},
+	{"a timer holds the Cache", "cache/plan.go", "		if c := cache.Value(); c != nil {\n			c.advance()\n		}\n", "		c.advance()\n		_ = cache\n", ofCache},
+	{"the log has a line for every failure", "cache/events.go", "	case now == before:\n		return line{}, false\n", "	case now == before && now == good:\n		return line{}, false\n", ofCache},
+	{"a panic of the observer is not caught", "cache/events.go", "if r := recover(); r != nil {", "if r := any(nil); r != nil {", ofCache},
+	{"the Limiter has no bound", "cache/limiter.go", "l.running >= places ||", "false ||", ofCache},
+	{"failing Caches may take all places", "cache/limiter.go", "l.failing >= max(places/2, 1)", "false", ofCache},
+	{"callers wait behind the background", "cache/limiter.go", "		t.urgency = wanted\n", "		t.urgency = background\n", ofCache},
+	{"throttling is not heeded", "cache/limiter.go", "max(l.places/2, 1), now", "l.places, now", ofCache},
+	{"a hop takes a place of its own", "cache/limiter.go", "return l != nil && ctx.Value(placeKey{}) == l", "return false", ofCache},
+
+	// The token.
+	{"a token is printed", "tokenfile/token.go", "func (t Token) String() string { return redacted }", "func (t Token) String() string { return t.Reveal() }", ofTokenfile},
+	{"a token is printed by verbs", "tokenfile/token.go", "_, _ = io.WriteString(f, redacted)", "_, _ = io.WriteString(f, t.Reveal())", ofTokenfile},
+	{"a token is marshalled", "tokenfile/token.go", "return []byte(`\"` + redacted + `\"`), nil", "return []byte(`\"` + t.Reveal() + `\"`), nil", ofTokenfile},
+	{"a read has no bound", "tokenfile/read.go", "min(max(info.Size(), usual), maxRead)+1", "max(info.Size(), usual)+1", ofTokenfile},
+	{"a read is not tried again", "tokenfile/read.go", "if !passing || try == tries {", "if !passing || try == 1 {", ofTokenfile},
+	{"a named pipe is opened", "tokenfile/read.go", "if !info.Mode().IsRegular() {", "if info.IsDir() {", ofTokenfile},
+	{"white space stays", "tokenfile/token.go", "	text = strings.TrimSpace(text)\n", "", ofTokenfile},
+
+	// The exchange and its Provider.
+	{"a rejected token is not read again", "irsa/exchange.go", "if !errors.Is(err, ErrTokenExpired) && !errors.Is(err, ErrTokenRejected) {", "if true {", ofIrsa},
+	{"a reply's size has no bound", "irsa/client.go", "response.Body = http.MaxBytesReader(nil, response.Body, maxReply)", "_ = maxReply", ofIrsa},
+	{"the SDK's retries come on top", "irsa/client.go", "	o.Retryer = aws.NopRetryer{}\n", "", ofIrsa},
+	{"bodies are logged", "irsa/client.go", "o.ClientLogMode &^= aws.LogRequestWithBody | aws.LogResponseWithBody", "o.ClientLogMode |= aws.LogRequestWithBody | aws.LogResponseWithBody", ofIrsa},
+	{"redirects are followed", "irsa/client.go", "return http.ErrUseLastResponse", "return nil", ofIrsa},
+	{"an error keeps the token", "irsa/classify.go", "plain(withoutSecrets(err, partsOf(token)...))", "plain(err)", ofIrsa},
+	{"AccessDenied is not permanent", "irsa/classify.go", "return errors.Is(err, ErrAccessDenied) || ", "return ", ofIrsa},
+	{"a rotation does not wake", "irsa/watch.go", "		p.cache.Wake()\n", "", ofIrsa},
+	{"the watch looks once a minute after a failure", "irsa/watch.go", "const failingInterval = time.Second", "const failingInterval = time.Minute", ofIrsa},
+	{"the region is not part of a Pool's key", "irsa/poolkey.go", "region: opts.Region, ", "", ofIrsa},
+	{"the token's source is not part of a Pool's key", "irsa/poolkey.go", "token: whose, ", "", ofIrsa},
+	{"session policies are not part of a Pool's key", "irsa/poolkey.go", "policy: opts.Policy, ", "", ofIrsa},
+	{"a closed Pool goes on", "irsa/pool.go", "	if p.closed.Load() {\n", "	if false {\n", ofIrsa},
+	{"a Pool forgets nobody", "irsa/pool.go", "for len(p.roles) > p.most {", "for false {", ofIrsa},
+	{"keys of others are taken for the Provider's", "irsa/retryer.go", "if !p.known.hasIssued(key) {", "if key == \"\" {", ofIrsa},
+	{"a hop may ask for twelve hours", "irsa/chain.go", "const longestChained = time.Hour", "const longestChained = 12 * time.Hour", ofIrsa},
+}
