@@ -23,8 +23,8 @@ var (
 // Where nothing is served and an attempt has failed, the next one begins when somebody
 // asks. A probe for readiness that keeps all others away has to ask itself: it calls
 // Retrieve, with a short limit, and then Healthy. It may take a Status that is ErrFailing
-// for ready: callers notice nothing yet. None of these is mended by a restart, which would throw away what is
-// still valid, so a probe for liveness has no use for them.
+// for ready: callers notice nothing yet. None of these is mended by a restart, which would
+// throw away what is still valid, so a probe for liveness has no use for them.
 func (s Status) Healthy() error {
 	switch {
 	case s.State == Closed:
