@@ -69,18 +69,18 @@ func outage(t *testing.T, random *rand.Rand) {
 	stop := askEvery(t, c, pace, callers)
 	time.Sleep(time.Duration(random.IntN(7200)) * time.Second)
 
-	recover, kind := func() { s.breakWith(nil); s.hang(false) }, random.IntN(3)
+	mend, kind := func() { s.breakWith(nil); s.hang(false) }, random.IntN(3)
 	switch kind {
 	case 0:
 		s.breakWith(errBroken)
 	case 1:
 		s.hang(true)
 	default:
-		recover = s.stick()
+		mend = s.stick()
 	}
 	time.Sleep(time.Duration(random.IntN(4*3600)) * time.Second)
 	before := c.Status()
-	recover()
+	mend()
 	time.Sleep(2 * time.Hour)
 	hurt := len(stop()) > 0
 	require.NoError(t, c.Close())

@@ -131,10 +131,10 @@ func (p *Provider) explain(ctx context.Context, err error) error {
 	}
 	s := p.settings
 	e := &Error{Kind: kindOfCache(err), RoleARN: s.RoleARN, TokenFile: s.TokenFile, Region: s.Region, Endpoint: s.url, err: err}
-	switch e.Kind {
-	case ErrInvalidRequest:
+	switch {
+	case e.Is(ErrInvalidRequest):
 		e.set(cacheHint(err))
-	case ErrRefused:
+	case e.Is(ErrRefused):
 		e.set(hintOf(e))
 	}
 	var attempt *cache.Error

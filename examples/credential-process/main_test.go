@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"os"
+	"os/exec"
 	"testing"
 	"time"
 
@@ -85,6 +86,18 @@ func TestTheSDKTakesItsCredentialsFromIt(t *testing.T) {
 	assert.Equal(t, processcreds.ProviderName, credentials.Source)
 	assert.True(t, credentials.CanExpire)
 	assert.WithinDuration(t, time.Now().Add(time.Hour), credentials.Expires, time.Minute)
+}
+
+func TestAProcessWithoutCredentialsFailsAndWritesToStandardErrorAlone(t *testing.T) {
+	t.Setenv("CREDENTIAL_PROCESS", "1")
+	command, err := os.Executable()
+	require.NoError(t, err)
+	stdout, err := exec.CommandContext(t.Context(), command).Output()
+	var failed *exec.ExitError
+	require.ErrorAs(t, err, &failed)
+	assert.Equal(t, 1, failed.ExitCode())
+	assert.Empty(t, stdout)
+	assert.Contains(t, string(failed.Stderr), "AWS_WEB_IDENTITY_TOKEN_FILE")
 }
 
 func TestTheSDKIsToldThatThereAreNone(t *testing.T) {

@@ -30,6 +30,9 @@ type sidecar struct {
 
 // start listens. Nothing is answered before serve.
 func start(o options, p *irsa.Provider, metrics *irsametrics.Metrics) (*sidecar, error) {
+	if o.connections < 1 {
+		return nil, fmt.Errorf("-connections is %d: nobody would be served", o.connections)
+	}
 	tokens := authorization{o.tokenFile}
 	if err := tokens.prepare(o.groupReads); err != nil {
 		return nil, err
@@ -56,14 +59,18 @@ func start(o options, p *irsa.Provider, metrics *irsametrics.Metrics) (*sidecar,
 // listenOnLoopback listens, on a loopback address only, and returns the Host headers of
 // those who mean it.
 func listenOnLoopback(address string) (net.Listener, []string, error) {
-	listener, err := net.Listen("tcp", address)
+	resolved, err := net.ResolveTCPAddr("tcp", address)
+	if err != nil {
+		return nil, nil, err
+	}
+	if !resolved.IP.IsLoopback() {
+		return nil, nil, fmt.Errorf("%s is not a loopback address: credentials are for this pod alone", address)
+	}
+	listener, err := net.ListenTCP("tcp", resolved)
 	if err != nil {
 		return nil, nil, err
 	}
 	bound := listener.Addr().(*net.TCPAddr)
-	if !bound.IP.IsLoopback() {
-		return nil, nil, errors.Join(fmt.Errorf("%s is not a loopback address: credentials are for this pod alone", address), listener.Close())
-	}
 	port := strconv.Itoa(bound.Port)
 	hosts := []string{net.JoinHostPort(bound.IP.String(), port), net.JoinHostPort("localhost", port)}
 	if port == "80" {
@@ -81,7 +88,7 @@ func bounded(handler http.Handler) *http.Server {
 		WriteTimeout:      patience + 5*time.Second,
 		IdleTimeout:       10 * time.Second,
 		MaxHeaderBytes:    4 << 10, // to which net/http adds as much
-		ErrorLog:          slog.NewLogLogger(slog.Default().Handler(), slog.LevelDebug),
+		ErrorLog:          slog.NewLogLogger(slog.Default().Handler(), slog.LevelError),
 	}
 }
 

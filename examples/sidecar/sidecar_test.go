@@ -6,17 +6,20 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"log"
 	"log/slog"
 	"net"
 	"net/http"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/credentials/endpointcreds"
 	"github.com/stretchr/testify/assert"
@@ -132,7 +135,7 @@ func TestNobodyGetsCredentialsWithoutTheToken(t *testing.T) {
 	token := r.token(t)
 	for name, wrong := range map[string]string{
 		"none": "", "another": strings.Repeat("x", len(token)), "the beginning": token[:len(token)-1], "more": token + "x",
-		"as a bearer": "Bearer " + token, "in lower case": strings.ToLower(token), "a space before": " . " + token,
+		"as a bearer": "Bearer " + token, "in lower case": strings.ToLower(token), "something before": "x" + token,
 	} {
 		t.Run(name, func(t *testing.T) {
 			response, body := send(t, r.uri(), with(wrong))
@@ -140,6 +143,7 @@ func TestNobodyGetsCredentialsWithoutTheToken(t *testing.T) {
 			assert.NotContains(t, body, "ASIA")
 			_, err := r.sdk(wrong).Retrieve(t.Context())
 			require.ErrorContains(t, err, "Unauthorized")
+			assert.False(t, retry.NewStandard().IsErrorRetryable(err), "it would not help to ask again")
 		})
 	}
 	assert.Zero(t, r.kit.STS.CallCount(), "they have not even caused a call of STS")
@@ -168,21 +172,24 @@ func TestOnlyAGetOfThePathIsAnswered(t *testing.T) {
 	r := newSidecar(t, 16)
 	token := r.token(t)
 	base := strings.TrimSuffix(r.uri(), path)
+	const unknown = -1
 	for _, tt := range []struct {
 		method, url, body string
 		status            int
+		length            int64
 	}{
-		{http.MethodPost, r.uri(), "", http.StatusMethodNotAllowed},
-		{http.MethodHead, r.uri(), "", http.StatusMethodNotAllowed},
-		{http.MethodGet, base + "/", "", http.StatusNotFound},
-		{http.MethodGet, base + "/metrics", "", http.StatusNotFound},
-		{http.MethodGet, r.uri(), "a body", http.StatusRequestEntityTooLarge},
+		{http.MethodPost, r.uri(), "", http.StatusMethodNotAllowed, 0},
+		{http.MethodHead, r.uri(), "", http.StatusMethodNotAllowed, 0},
+		{http.MethodGet, base + "/", "", http.StatusNotFound, 0},
+		{http.MethodGet, base + "/metrics", "", http.StatusNotFound, 0},
+		{http.MethodGet, r.uri(), "a body", http.StatusRequestEntityTooLarge, 6},
+		{http.MethodGet, r.uri(), "in chunks", http.StatusRequestEntityTooLarge, unknown},
 	} {
 		response, body := send(t, tt.url, func(request *http.Request) {
 			request.Method = tt.method
 			request.Header.Set("Authorization", token)
 			if tt.body != "" {
-				request.Body, request.ContentLength = io.NopCloser(strings.NewReader(tt.body)), int64(len(tt.body))
+				request.Body, request.ContentLength = io.NopCloser(strings.NewReader(tt.body)), tt.length
 			}
 		})
 		assert.Equal(t, tt.status, response.StatusCode, tt.method+" "+tt.url)
@@ -213,8 +220,49 @@ func TestOversizedHeadersAreRefused(t *testing.T) {
 	}
 }
 
-// A connection that sends nothing, or one byte at a time, is ended by the server; those
-// who are served meanwhile do not notice a flood of them.
+func TestAClientThatSendsAByteAtATimeIsCut(t *testing.T) {
+	r := newSidecar(t, 16)
+	connection, err := net.Dial("tcp", r.credentials.Addr().String())
+	require.NoError(t, err)
+	defer func() { _ = connection.Close() }()
+	_, err = io.WriteString(connection, "GET /credentials HTTP/1.1\r\nX-Slow: ")
+	require.NoError(t, err)
+	require.Eventually(t, func() bool { // in a minute these are less than the headers may have
+		_, err := io.WriteString(connection, "x")
+		return err != nil
+	}, time.Minute, 20*time.Millisecond)
+}
+
+func TestAConnectionBeyondTheLimitWaitsForItsTurn(t *testing.T) {
+	r := newSidecar(t, 1)
+	request := fmt.Sprintf("GET %s HTTP/1.1\r\nHost: %s\r\nAuthorization: %s\r\n\r\n", path, r.credentials.Addr(), r.token(t))
+	ask := func() net.Conn {
+		connection, err := net.Dial("tcp", r.credentials.Addr().String())
+		require.NoError(t, err)
+		t.Cleanup(func() { _ = connection.Close() })
+		_, err = io.WriteString(connection, request)
+		require.NoError(t, err)
+		return connection
+	}
+	served := func(connection net.Conn) int {
+		response, err := http.ReadResponse(bufio.NewReader(connection), nil)
+		require.NoError(t, err)
+		defer func() { _ = response.Body.Close() }()
+		return response.StatusCode
+	}
+	first := ask()
+	assert.Equal(t, http.StatusOK, served(first))
+	second := ask()
+	require.NoError(t, second.SetReadDeadline(time.Now().Add(200*time.Millisecond)))
+	_, err := second.Read(make([]byte, 1))
+	require.ErrorIs(t, err, os.ErrDeadlineExceeded, "the first has the only place")
+	require.NoError(t, second.SetReadDeadline(time.Time{}))
+	require.NoError(t, first.Close())
+	assert.Equal(t, http.StatusOK, served(second))
+}
+
+// Connections that send nothing more are ended by the server; those who are served
+// meanwhile do not notice a flood of them.
 func TestSlowConnectionsEndAndAFloodOfThemHarmsNobody(t *testing.T) {
 	r := newSidecar(t, 8)
 	token := r.token(t)
@@ -262,7 +310,10 @@ func TestAnOutageOfSTSIsNoticedOnlyWhereThereIsNothingToGive(t *testing.T) {
 	r.kit.STS.Fail(irsatest.AccessDenied, 1000)
 	_, err := r.sdk(r.token(t)).Retrieve(t.Context())
 	require.ErrorContains(t, err, "CredentialsUnavailable")
-	response, body := send(t, health+"/readyz", nil)
+	assert.True(t, retry.NewStandard().IsErrorRetryable(err), "the SDK asks again")
+	response, body := send(t, r.uri(), with(r.token(t)))
+	assert.Equal(t, http.StatusServiceUnavailable, response.StatusCode, body)
+	response, body = send(t, health+"/readyz", nil)
 	assert.Equal(t, http.StatusServiceUnavailable, response.StatusCode, body)
 
 	r.kit.STS.Recover()
@@ -356,6 +407,54 @@ func TestMetricsHoldTheExpiryAndNoSecret(t *testing.T) {
 	assert.NotContains(t, body, creds.AccessKeyID)
 }
 
+func TestTheLogHoldsNoSecret(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "log")
+	logged, err := os.Create(file)
+	require.NoError(t, err)
+	before := slog.Default()
+	t.Cleanup(func() {
+		slog.SetDefault(before)
+		log.SetOutput(os.Stderr)
+		_ = logged.Close()
+	})
+	slog.SetDefault(slog.New(slog.NewTextHandler(logged, &slog.HandlerOptions{Level: slog.LevelDebug})))
+	text := func() string {
+		text, err := os.ReadFile(file)
+		require.NoError(t, err)
+		return string(text)
+	}
+	k := irsatest.New(t)
+	sa := k.ServiceAccount("shop", "cart")
+	pod := k.Pod(sa, k.Role("s3-writer", irsatest.Trust(sa)))
+	k.STS.Fail(irsatest.AccessDenied, 1)
+	o := options{listen: "127.0.0.1:0", observe: "127.0.0.1:0", tokenFile: filepath.Join(t.TempDir(), "token"), connections: 16}
+	ctx, cancel := context.WithCancel(t.Context())
+	served := make(chan error, 1)
+	go func() { served <- run(ctx, o, pod.Options, func(o *irsa.Options) { o.Logger = slog.Default() }) }()
+	t.Cleanup(func() { cancel(); assert.NoError(t, <-served) })
+	serving := regexp.MustCompile(`uri=(\S+)`)
+	require.Eventually(t, func() bool { return serving.MatchString(text()) }, time.Minute, time.Millisecond)
+	uri := serving.FindStringSubmatch(text())[1]
+
+	token, err := authorization{o.tokenFile}.read()
+	require.NoError(t, err)
+	var got credentials
+	require.Eventually(t, func() bool {
+		response, body := send(t, uri, with(token))
+		return response.StatusCode == http.StatusOK && json.Unmarshal([]byte(body), &got) == nil
+	}, time.Minute, 10*time.Millisecond)
+	send(t, uri, with("guessed-by-somebody"))
+	require.NoError(t, os.WriteFile(o.tokenFile, []byte("much2short"), 0o600))
+	send(t, uri, with(token))
+
+	assert.Contains(t, text(), "AccessDenied")
+	assert.Contains(t, text(), "no authorization token")
+	for _, secret := range []string{got.SecretAccessKey, got.Token, token, "guessed-by-somebody", "much2short", pod.Token()} {
+		require.NotEmpty(t, secret)
+		assert.NotContains(t, text(), secret)
+	}
+}
+
 func TestTheDemoShowsThreeAnswers(t *testing.T) {
 	var out strings.Builder
 	require.NoError(t, show(t.Context(), &out))
@@ -379,4 +478,6 @@ func TestItEndsWithItsContextAndSaysWhatIsWrong(t *testing.T) {
 	err := run(ctx, o, pod.Options)
 	var failed *net.OpError
 	require.ErrorAs(t, err, &failed)
+	o.connections = 0
+	require.ErrorContains(t, run(ctx, o, pod.Options), "nobody would be served")
 }
