@@ -112,5 +112,17 @@ func TestStatusCountsTheCallersThatWaitedAndThoseThatGotAnError(t *testing.T) {
 		assert.EqualValues(t, 2, status.Waits-before.Waits)
 		assert.Equal(t, 2*time.Second, status.Waited-before.Waited)
 		assert.EqualValues(t, 3, status.Errors)
+
+		gone, leave := context.WithCancel(t.Context())
+		leave()
+		time.Sleep(time.Minute)
+		_, err = c.Retrieve(gone)
+		require.ErrorIs(t, err, context.Canceled)
+		_, err = c.MinTTL(50 * time.Minute).Retrieve(t.Context())
+		require.ErrorIs(t, err, cache.ErrMinTTL)
+		require.NoError(t, c.Close())
+		_, err = c.Retrieve(t.Context())
+		require.ErrorIs(t, err, cache.ErrClosed)
+		assert.EqualValues(t, 3, c.Status().Errors, "these are their own doing")
 	})
 }

@@ -136,3 +136,19 @@ func TestASourceThatIsStuckIsSaidAgainWhereTheCredentialsEnd(t *testing.T) {
 		assert.Equal(t, cache.Fresh, c.Status().State)
 	})
 }
+
+func TestCallersWhoseTimeIsUpWhileASourceHangsAreHurtToo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log bytes.Buffer
+		s := &source{life: time.Hour, hung: true}
+		c := newCache(t, s, logTo(&log))
+		for range 15 {
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			_, err := c.Retrieve(ctx)
+			cancel()
+			require.ErrorIs(t, err, context.DeadlineExceeded)
+		}
+		require.NoError(t, c.Close())
+		assert.Equal(t, []string{"WARN first credentials failed, trying again", "ERROR no valid credentials"}, messages(log.String()))
+	})
+}

@@ -38,8 +38,8 @@ type Options struct {
 	// gets what is still valid, or waits.
 	IdleLives int
 
-	// Logger gets a line where refreshing begins to fail, where there are no
-	// valid credentials any more, and where it has recovered. Nil means
+	// Logger gets a line where refreshing begins to fail, where callers begin to get
+	// errors because there are no valid credentials, and where it has recovered. Nil means
 	// slog.Default() at that time. No line has a secret in it, as far as the
 	// source's errors have none.
 	Logger *slog.Logger

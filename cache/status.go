@@ -32,7 +32,7 @@ type Status struct {
 	// What callers of Retrieve, the Cache's and its views', have met so far.
 	Waits  int64         // those who had to wait for credentials
 	Waited time.Duration // all of them together
-	Errors int64         // those who got an error instead of credentials
+	Errors int64         // those who got an error because there were none in time
 }
 
 // Status returns how the Cache is doing. It takes no lock and does not block.

@@ -2,6 +2,7 @@ package cache
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -21,11 +22,22 @@ func (c *Cache) wait(ctx context.Context, minTTL time.Duration) (aws.Credentials
 		case <-changed:
 			creds, changed, err = c.join(ctx, minTTL, true)
 		case <-ctx.Done():
-			changed, err = nil, c.state.Load().interrupted(ctx)
+			changed, err = nil, c.leave(ctx)
 		}
 	}
 	c.callers.left(since, err)
 	return creds, err
+}
+
+// leave is for a caller whose context ended while he waited.
+func (c *Cache) leave(ctx context.Context) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	s := c.state.Load()
+	if s.err != nil && !s.closed && errors.Is(ctx.Err(), context.DeadlineExceeded) && !s.serves(c.now(), 0) {
+		c.events.hurts(c.event)
+	}
+	return s.interrupted(ctx)
 }
 
 // join returns what there is for a caller who needs minTTL left: credentials, an

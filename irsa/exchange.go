@@ -41,6 +41,13 @@ func (k *known) issue(key string) {
 	k.issued.Store(&[2]string{key, before})
 }
 
+// see takes note of a token, unless a newer one has been seen.
+func (k *known) see(token *tokenfile.Token) {
+	if last := k.seen.Load(); last == nil || !token.Claims().IssuedAt.Before(last.Claims().IssuedAt) {
+		k.seen.Store(token)
+	}
+}
+
 func (k *known) hasIssued(key string) bool {
 	keys := k.issued.Load()
 	return key != "" && keys != nil && (keys[0] == key || keys[1] == key)
@@ -71,7 +78,7 @@ func (x *exchange) Retrieve(ctx context.Context) (aws.Credentials, error) {
 
 func (x *exchange) assume(ctx context.Context, token tokenfile.Token) (aws.Credentials, error) {
 	x.used.Store(&token)
-	x.seen.Store(&token)
+	x.see(&token)
 	sent := time.Now()
 	out, err := x.settings.client.AssumeRoleWithWebIdentity(ctx, x.input(token), once, x.settings.inRegion)
 	received := time.Now()

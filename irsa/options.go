@@ -64,7 +64,8 @@ type Options struct {
 
 	// TracerProvider and MeterProvider get the SDK's spans and metrics of each exchange
 	// with STS; default: none. A span starts a trace of its own, since an exchange
-	// serves all callers.
+	// serves all callers. Both are called inside the exchange: what blocks there delays
+	// it, and a panic is a failed one, so give them exporters that work in batches.
 	TracerProvider tracing.TracerProvider
 	MeterProvider  metrics.MeterProvider
 

@@ -8,6 +8,7 @@
 package irsametrics
 
 import (
+	"slices"
 	"sync"
 	"time"
 	"weak"
@@ -24,8 +25,8 @@ type Metrics struct {
 	attempts, rotations, refusals *prometheus.CounterVec
 	durations                     *prometheus.HistogramVec
 
-	mu        sync.Mutex
-	providers map[series]weak.Pointer[irsa.Provider]
+	mu        sync.Mutex // guards what series there are, and what follows
+	providers map[series][]weak.Pointer[irsa.Provider]
 	issued    map[series]time.Time // the newest token that an event told of
 }
 
@@ -54,18 +55,21 @@ func New() *Metrics {
 			Help:    "How long exchanges with STS took.",
 			Buckets: []float64{0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 9, 15}, // one that hangs ends after 10 s
 		}, append(labels[:2:2], "outcome")),
-		providers: map[series]weak.Pointer[irsa.Provider]{},
+		providers: map[series][]weak.Pointer[irsa.Provider]{},
 		issued:    map[series]time.Time{},
 	}
 }
 
 // Add has each scrape read p's Status, until p is closed or dropped. Of Providers with the
-// same role and source the last one is read, and all of them are counted.
+// same role and source the last one is read, and the events of all of them are counted.
+//
+// Providers that were not added have no series, though they may share Observe: those of
+// AssumeRole, and those of a Pool, where each role would be some thirty series.
 func (m *Metrics) Add(p *irsa.Provider) {
 	s := seriesOf(p.Status())
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.providers[s] = weak.Make(p)
+	m.providers[s] = append(m.providers[s], weak.Make(p))
 	m.begin(s) // a series that begins with its first failure hides it from increase()
 }
 
@@ -90,9 +94,14 @@ func (m *Metrics) end(s series) {
 	m.durations.DeletePartialMatch(gone)
 }
 
-// Observe counts an event. It is for [irsa.Options].Observe.
+// Observe counts an event of a Provider that was added. It is for [irsa.Options].Observe.
 func (m *Metrics) Observe(e irsa.Event) {
 	s := seriesOf(e.Status)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.providers[s] == nil {
+		return
+	}
 	switch e.Kind {
 	case irsa.Refreshed:
 		m.attempted(s, success, noKind, e)
@@ -110,10 +119,8 @@ func (m *Metrics) attempted(s series, outcome, kind string, e irsa.Event) {
 }
 
 // token counts a newer token than the last. Not all of them are an event of their own: an
-// exchange may be the first to see one.
+// exchange may be the first to see one. m.mu is held.
 func (m *Metrics) token(s series, issued time.Time) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
 	last := m.issued[s]
 	if !issued.After(last) {
 		return
@@ -144,19 +151,28 @@ func (m *Metrics) Collect(ch chan<- prometheus.Metric) {
 	m.durations.Collect(ch)
 }
 
-// statuses returns those of the Providers that are still there, and removes the others.
+// statuses returns one for each series, of the last of its Providers that are still there,
+// and removes the series that have none.
 func (m *Metrics) statuses() []irsa.Status {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	var out []irsa.Status
-	for s, w := range m.providers {
-		if p := w.Value(); p != nil {
-			if status := p.Status(); status.State != cache.Closed {
-				out = append(out, status)
-				continue
-			}
+	for s, providers := range m.providers {
+		alive := slices.DeleteFunc(providers, gone)
+		if len(alive) == 0 {
+			m.end(s)
+			continue
 		}
-		m.end(s)
+		m.providers[s] = alive
+		if p := alive[len(alive)-1].Value(); p != nil {
+			out = append(out, p.Status())
+		}
 	}
 	return out
+}
+
+// gone says that a Provider has been closed or dropped.
+func gone(w weak.Pointer[irsa.Provider]) bool {
+	p := w.Value()
+	return p == nil || p.Status().State == cache.Closed
 }

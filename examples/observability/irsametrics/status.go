@@ -53,7 +53,7 @@ var numbers = []struct {
 		prometheus.GaugeValue, func(s irsa.Status) float64 { return float64(s.Failures) },
 	},
 	{
-		desc("irsa_caller_errors_total", "Callers who got an error instead of credentials."),
+		desc("irsa_caller_errors_total", "Callers who got an error because there were no credentials."),
 		prometheus.CounterValue, func(s irsa.Status) float64 { return float64(s.Errors) },
 	},
 }
