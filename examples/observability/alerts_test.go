@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 	"text/template"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/prometheus/promql/parser"
@@ -40,6 +41,12 @@ func readAlerts(t *testing.T) []rule {
 	require.NoError(t, decoder.Decode(&parsed))
 	require.Len(t, parsed.Groups, 1)
 	require.Len(t, parsed.Groups[0].Rules, 4)
+	for _, rule := range parsed.Groups[0].Rules {
+		if rule.For != "" {
+			_, err := time.ParseDuration(rule.For) // what Prometheus takes, and Go too
+			require.NoError(t, err)
+		}
+	}
 	return parsed.Groups[0].Rules
 }
 

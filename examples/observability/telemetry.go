@@ -31,6 +31,8 @@ type telemetry struct {
 
 func newTelemetry() *telemetry {
 	t := &telemetry{spans: &spans{}, reader: sdkmetric.NewManualReader()}
+	// A syncer, so that nothing is missing at the end of so short a show. It is called inside
+	// the exchange: a program's exporter goes into WithBatcher.
 	t.traces = sdktrace.NewTracerProvider(sdktrace.WithSyncer(t.spans))
 	t.meters = sdkmetric.NewMeterProvider(sdkmetric.WithReader(t.reader))
 	return t

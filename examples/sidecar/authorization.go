@@ -27,12 +27,16 @@ const (
 
 // prepare makes the file, with a token that nobody can guess, unless there is one.
 func (a authorization) prepare(groupReads bool) error {
-	if _, err := a.read(); !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
 	mode := fs.FileMode(0o600)
 	if groupReads {
 		mode = 0o640
+	}
+	info, err := os.Stat(a.file)
+	if err == nil {
+		return a.keep(info.Mode().Perm(), mode)
+	}
+	if !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("the authorization token cannot be read: %w", err)
 	}
 	file, err := os.CreateTemp(filepath.Dir(a.file), ".token-*") // with mode 0600
 	if err != nil {
@@ -48,6 +52,21 @@ func (a authorization) prepare(groupReads bool) error {
 		return fmt.Errorf("the authorization token cannot be made: %w", err)
 	}
 	return nil
+}
+
+// keep takes the file that is there, if others than those who may know the token cannot
+// have read it.
+func (a authorization) keep(present, wanted fs.FileMode) error {
+	if present&^0o640 != 0 {
+		return fmt.Errorf("%s has the mode %v, so that others can read or change the token: remove it", a.file, present)
+	}
+	if present != wanted {
+		if err := os.Chmod(a.file, wanted); err != nil {
+			return fmt.Errorf("the authorization token's file cannot be given the mode %v: %w", wanted, err)
+		}
+	}
+	_, err := a.read()
+	return err
 }
 
 // read returns the token of the moment.

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/http"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/irsakit/irsakit/irsa"
@@ -23,7 +24,8 @@ const patience = 5 * time.Second
 type endpoint struct {
 	provider      *irsa.Provider
 	authorization authorization
-	hosts         []string // that it is asked by
+	hosts         []string    // that it is asked by
+	broken        atomic.Bool // the log knows that there is no authorization token
 }
 
 // credentials are the answer.
@@ -49,22 +51,35 @@ func (e *endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusForbidden, "Forbidden", "the Host header does not name a loopback address of this endpoint")
 		return
 	}
-	switch allowed, err := e.authorization.allows(r.Header.Get("Authorization")); {
+	allowed, err := e.authorization.allows(r.Header.Get("Authorization"))
+	e.note(err)
+	switch {
 	case err != nil:
-		slog.Error("no authorization token", "error", err)
 		refuse(w, http.StatusInternalServerError, "AuthorizationTokenUnavailable", "the endpoint cannot read its authorization token")
 	case !allowed:
 		refuse(w, http.StatusUnauthorized, "Unauthorized", "bring the token of AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE as the header Authorization")
 	case r.URL.Path != path:
 		refuse(w, http.StatusNotFound, "NotFound", "ask for "+path)
 	case r.ContentLength != 0:
-		w.Header().Set("Connection", "close")
 		refuse(w, http.StatusRequestEntityTooLarge, "RequestEntityTooLarge", "ask without a body")
 	case r.Method != http.MethodGet:
 		w.Header().Set("Allow", http.MethodGet)
 		refuse(w, http.StatusMethodNotAllowed, "MethodNotAllowed", "ask with GET")
 	default:
 		e.give(w, r)
+	}
+}
+
+// note has a line in the log where there begins to be no authorization token, however many
+// ask, and where there is one again.
+func (e *endpoint) note(err error) {
+	broken := err != nil
+	switch {
+	case e.broken.Swap(broken) == broken:
+	case broken:
+		slog.Error("no authorization token", "error", err)
+	default:
+		slog.Info("there is an authorization token again")
 	}
 }
 
@@ -82,11 +97,14 @@ func (e *endpoint) give(w http.ResponseWriter, r *http.Request) {
 		Token:           c.SessionToken,
 		AccountID:       c.AccountID,
 		RoleArn:         e.provider.Status().RoleARN,
-		Expiration:      c.Expires.UTC(),
+		Expiration:      c.Expires.UTC().Truncate(time.Second),
 	})
 }
 
+// refuse ends the connection too: who gets nothing must not hold a place that others
+// wait for.
 func refuse(w http.ResponseWriter, status int, code, message string) {
+	w.Header().Set("Connection", "close")
 	write(w, status, refusal{code, message})
 }
 

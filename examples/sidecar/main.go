@@ -31,7 +31,7 @@ func main() {
 	flag.StringVar(&o.observe, "observe", ":9911", "`address` of /healthz, /readyz and /metrics")
 	flag.StringVar(&o.tokenFile, "token-file", "/var/run/irsakit/token", "`file` of the authorization token, which is made if it is not there")
 	flag.BoolVar(&o.groupReads, "group-reads", false, "let the group read the token file, where the programs run as other users")
-	flag.IntVar(&o.connections, "connections", 256, "how many connections are served at the same time")
+	flag.IntVar(&o.connections, "connections", 1024, "how many connections are served at the same time")
 	demo := flag.Bool("demo", false, "show it at work, without AWS")
 	flag.Parse()
 

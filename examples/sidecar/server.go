@@ -18,8 +18,8 @@ import (
 	"github.com/irsakit/irsakit/irsa"
 )
 
-// farewell is how long requests under way may take after the end.
-const farewell = 5 * time.Second
+// farewell is how long requests under way may take after the end: longer than any may.
+const farewell = patience + 2*time.Second
 
 // sidecar is two servers: the credentials on loopback, and what the kubelet and Prometheus
 // ask for, who come from outside of the pod.
@@ -49,10 +49,12 @@ func start(o options, p *irsa.Provider, metrics *irsametrics.Metrics) (*sidecar,
 	if err != nil {
 		return nil, errors.Join(err, credentials.Close())
 	}
+	watched := bounded(observe(p, registry))
+	watched.SetKeepAlivesEnabled(false) // a connection that is kept would be a place less for the kubelet
 	return &sidecar{
 		credentials: netutil.LimitListener(credentials, o.connections),
 		health:      netutil.LimitListener(health, o.connections),
-		servers:     [2]*http.Server{bounded(&endpoint{p, tokens, hosts}), bounded(observe(p, registry))},
+		servers:     [2]*http.Server{bounded(&endpoint{provider: p, authorization: tokens, hosts: hosts}), watched},
 	}, nil
 }
 
@@ -83,8 +85,8 @@ func listenOnLoopback(address string) (net.Listener, []string, error) {
 func bounded(handler http.Handler) *http.Server {
 	return &http.Server{
 		Handler:           http.MaxBytesHandler(handler, 0), // no request has a body
-		ReadHeaderTimeout: 2 * time.Second,
-		ReadTimeout:       2 * time.Second,
+		ReadHeaderTimeout: time.Second,                      // a program of the same pod, or the kubelet, needs no longer
+		ReadTimeout:       time.Second,
 		WriteTimeout:      patience + 5*time.Second,
 		IdleTimeout:       10 * time.Second,
 		MaxHeaderBytes:    4 << 10, // to which net/http adds as much

@@ -80,10 +80,14 @@ func TestABrokenProbeIsFound(t *testing.T) {
 		{"/readyz, port: health", "/readyz, port: 9910", "readinessProbe asks a port that there is not"},
 		{"path: /readyz, ", "path: readyz, ", "readinessProbe asks for no path"},
 		{"httpGet: { path: /readyz, port: health }", "tcpSocket: { port: health }", "readinessProbe asks for no path"},
+		{"image: registry.example/shop/cart:1.0", "image: registry.example/shop/cart:1.0\n          ports: [{ containerPort: 80 }]", "container cart: a probe is missing"},
 	})
 	requireFound(t, "observability", "deployment.yaml", []mutation{
-		{"readinessProbe: # there are credentials\n            httpGet: { path: /readyz, port: metrics }\n            periodSeconds: 5", "stdin: false", "container search: a probe is missing"},
-		{"livenessProbe:", "startupProbe:", "container search: a probe is missing"},
+		{"readinessProbe: # there are credentials\n            httpGet: { path: /readyz, port: metrics }\n            periodSeconds: 5", "stdin: false", "the deployment has no probes"},
+		{"livenessProbe:", "startupProbe:", "the deployment has no probes"},
+	})
+	requireFound(t, "multitenant", "deployment.yaml", []mutation{
+		{"livenessProbe:", "startupProbe:", "the deployment has no probes"},
 	})
 }
 

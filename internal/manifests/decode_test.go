@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -92,7 +93,7 @@ func (m *manifests) add(document []byte) error {
 		err = strictly(&d)
 		m.run(kind, d.ObjectMeta, d.Spec.Template)
 		if err == nil {
-			err = checkSelector(d)
+			err = errors.Join(checkSelector(d), checkProbed(d))
 		}
 	default:
 		return fmt.Errorf("a manifest of the unknown kind %q", of)
@@ -114,6 +115,17 @@ func unmarshal(document []byte, into any) error {
 // run adds a workload.
 func (m *manifests) run(kind metav1.TypeMeta, meta metav1.ObjectMeta, pod corev1.PodTemplateSpec) {
 	m.workloads = append(m.workloads, workload{kind.Kind + " " + meta.Namespace + "/" + meta.Name, meta, pod})
+}
+
+// checkProbed checks that somebody asks how the pods of a deployment are.
+func checkProbed(d appsv1.Deployment) error {
+	spec := d.Spec.Template.Spec
+	if !slices.ContainsFunc(append(spec.InitContainers, spec.Containers...), func(c corev1.Container) bool {
+		return c.ReadinessProbe != nil && c.LivenessProbe != nil
+	}) {
+		return errors.New("the deployment has no probes")
+	}
+	return nil
 }
 
 // checkSelector checks that a deployment finds its own pods.

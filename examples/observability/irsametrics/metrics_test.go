@@ -54,12 +54,15 @@ func TestEachKindOfFailureHasALabelOfItsOwn(t *testing.T) {
 	m := irsametrics.New()
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(m)
+	_, pod := newPod(t)
+	p := newProvider(t, pod.Options)
+	m.Add(p)
 	for _, kind := range kinds {
-		m.Observe(irsa.Event{Kind: irsa.RefreshFailed, Status: irsa.Status{RoleARN: "role", Kind: kind}})
+		m.Observe(irsa.Event{Kind: irsa.RefreshFailed, Status: irsa.Status{RoleARN: pod.RoleARN(), Kind: kind}})
 	}
 	values := gather(t, registry)
 	for name := range kinds {
-		assert.InDelta(t, 1, values[attempts(snake(name), "failure", irsa.Status{RoleARN: "role"})], 0, name)
+		assert.InDelta(t, 1, values[attempts(snake(name), "failure", p.Status())], 0, name)
 	}
 }
 
@@ -67,10 +70,41 @@ func TestAnEventThatIsLateIsNoRotation(t *testing.T) {
 	m := irsametrics.New()
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(m)
+	_, pod := newPod(t)
+	p := newProvider(t, pod.Options)
+	m.Add(p)
 	for _, issued := range []int64{1, 1, 2, 1, 2} {
-		m.Observe(irsa.Event{Kind: irsa.Rotated, Status: irsa.Status{RoleARN: "role", TokenIssued: time.Unix(issued, 0)}})
+		m.Observe(irsa.Event{Kind: irsa.Rotated, Status: irsa.Status{RoleARN: pod.RoleARN(), TokenIssued: time.Unix(issued, 0)}})
 	}
-	assert.InDelta(t, 1, gather(t, registry)[series("irsa_token_rotations_total", "role", "")], 0)
+	assert.InDelta(t, 1, gather(t, registry)[series("irsa_token_rotations_total", pod.RoleARN(), "")], 0)
+	runtime.KeepAlive(p)
+}
+
+func TestASeriesEndsWithTheLastProviderThatHasIt(t *testing.T) {
+	_, pod := newPod(t)
+	m := irsametrics.New()
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(m)
+	first, second := newProvider(t, pod.Options), newProvider(t, pod.Options)
+	_, err := first.Retrieve(t.Context())
+	require.NoError(t, err)
+	m.Add(first)
+	m.Add(second)
+	require.NoError(t, second.Close())
+	assert.InDelta(t, 1, gather(t, registry)[series("irsa_credentials_valid", pod.RoleARN(), "")], 0)
+	require.NoError(t, first.Close())
+	assert.Empty(t, gather(t, registry))
+	m.Observe(irsa.Event{Kind: irsa.Refreshed, Status: irsa.Status{RoleARN: pod.RoleARN()}})
+	assert.Empty(t, gather(t, registry), "an event that is late")
+}
+
+func TestAProviderThatWasNotAddedHasNoSeries(t *testing.T) {
+	m := irsametrics.New()
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(m)
+	m.Observe(irsa.Event{Kind: irsa.RefreshFailed, Status: irsa.Status{RoleARN: "a hop's", Kind: irsa.ErrThrottled}})
+	m.Observe(irsa.Event{Kind: irsa.Refused, Status: irsa.Status{RoleARN: "a hop's", TokenIssued: time.Now()}})
+	assert.Empty(t, gather(t, registry))
 }
 
 func TestAScrapeKeepsPrometheussConventionsFromTheFirstOneOn(t *testing.T) {

@@ -68,7 +68,7 @@ func measure(ctx context.Context, rate int, long time.Duration) (err error) {
 // startSidecar builds the sidecar, starts it, and waits until it is ready.
 func startSidecar(ctx context.Context, folder string, environment []string) (uri string, end func() error, err error) {
 	binary := filepath.Join(folder, "sidecar")
-	build := exec.CommandContext(ctx, "go", "build", "-o", binary, ".") // #nosec G204
+	build := exec.CommandContext(ctx, "go", "build", "-o", binary, "github.com/irsakit/irsakit/examples/sidecar") // #nosec G204
 	build.Stderr = os.Stderr
 	if err := build.Run(); err != nil {
 		return "", nil, fmt.Errorf("run it in the folder of the sidecar's module: %w", err)
