@@ -91,6 +91,16 @@ func TestABrokenProbeIsFound(t *testing.T) {
 	})
 }
 
+func TestRightsThatAreTooWideAreFound(t *testing.T) {
+	requireFound(t, "tokenrequest", "deployment.yaml", []mutation{
+		{"    resourceNames: [app]\n", "", "is for more than the tokens"},
+		{"[serviceaccounts/token]", "[serviceaccounts/token, secrets]", "is for more than the tokens"},
+		{"[create]", "['*']", "is for more than the tokens"},
+		{"  - kind: ServiceAccount\n    name: tenants", "  - kind: ServiceAccount\n    name: others", "automountServiceAccountToken is not false"},
+		{"automountServiceAccountToken: true", "automountServiceAccountToken: false", "automountServiceAccountToken is not true"},
+	})
+}
+
 func TestABrokenSidecarIsFound(t *testing.T) {
 	requireFound(t, "sidecar", "deployment.yaml", []mutation{
 		{"http://127.0.0.1:9910", "http://sidecar:9910", "the SDKs take credentials from 127.0.0.1 only"},

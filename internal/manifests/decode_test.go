@@ -13,6 +13,7 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"sigs.k8s.io/json"
@@ -29,6 +30,7 @@ type workload struct {
 // manifests are those of one folder, with the role's trust policy.
 type manifests struct {
 	accounts    []corev1.ServiceAccount
+	bound       []rbacv1.Subject // who may ask the API server for something
 	workloads   []workload
 	trustPolicy []byte
 }
@@ -78,6 +80,13 @@ func (m *manifests) add(document []byte) error {
 		var sa corev1.ServiceAccount
 		err = strictly(&sa)
 		m.accounts = append(m.accounts, sa)
+	case "rbac.authorization.k8s.io/v1 Role":
+		var r rbacv1.Role
+		err = errors.Join(strictly(&r), checkRights(r))
+	case "rbac.authorization.k8s.io/v1 RoleBinding":
+		var b rbacv1.RoleBinding
+		err = strictly(&b)
+		m.bound = append(m.bound, b.Subjects...)
 	case "v1 ConfigMap":
 		err = strictly(&corev1.ConfigMap{})
 	case "v1 Pod":
@@ -115,6 +124,21 @@ func unmarshal(document []byte, into any) error {
 // run adds a workload.
 func (m *manifests) run(kind metav1.TypeMeta, meta metav1.ObjectMeta, pod corev1.PodTemplateSpec) {
 	m.workloads = append(m.workloads, workload{kind.Kind + " " + meta.Namespace + "/" + meta.Name, meta, pod})
+}
+
+// talks says that somebody has rights at the API server.
+func (m *manifests) talks(namespace, account string) bool {
+	return slices.Contains(m.bound, rbacv1.Subject{Kind: rbacv1.ServiceAccountKind, Namespace: namespace, Name: account})
+}
+
+// checkRights checks that a role is for tokens of service accounts that it names.
+func checkRights(r rbacv1.Role) error {
+	for _, rule := range r.Rules {
+		if !slices.Equal(rule.Resources, []string{"serviceaccounts/token"}) || !slices.Equal(rule.Verbs, []string{"create"}) || len(rule.ResourceNames) == 0 {
+			return fmt.Errorf("the role %s is for more than the tokens of some service accounts", r.Name)
+		}
+	}
+	return nil
 }
 
 // checkProbed checks that somebody asks how the pods of a deployment are.

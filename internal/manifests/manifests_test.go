@@ -22,7 +22,7 @@ func check(files map[string]string) error {
 	}
 	errs := []error{checkRoles(m)}
 	for _, w := range m.workloads {
-		if err := checkPod(w.pod); err != nil {
+		if err := checkPod(w.pod, m.talks(w.meta.Namespace, w.pod.Spec.ServiceAccountName)); err != nil {
 			errs = append(errs, fmt.Errorf("%s: %w", w.name, err))
 		}
 	}
@@ -35,7 +35,7 @@ func check(files map[string]string) error {
 func TestThePodsOfTheExamplesGetTheirRolesAndNoMore(t *testing.T) {
 	folders, err := filepath.Glob(examples + "*/kubernetes")
 	require.NoError(t, err)
-	for _, name := range []string{"s3", "sidecar", "observability", "multitenant", "crossaccount"} {
+	for _, name := range []string{"s3", "sidecar", "observability", "multitenant", "crossaccount", "tokenrequest"} {
 		assert.Contains(t, folders, examples+name+"/kubernetes")
 	}
 	for _, folder := range folders {
@@ -49,7 +49,7 @@ func TestTheDoctorsPodHasNoMoreRightsThanItNeeds(t *testing.T) {
 	m, err := decode(read(t, examples+"doctor"))
 	require.NoError(t, err)
 	require.Len(t, m.workloads, 1)
-	require.NoError(t, checkPod(m.workloads[0].pod))
+	require.NoError(t, checkPod(m.workloads[0].pod, false))
 }
 
 func TestThePartnersRoleAsksForTheExternalID(t *testing.T) {

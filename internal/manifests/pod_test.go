@@ -23,11 +23,12 @@ func is[T comparable](field *T, value T) bool { return field != nil && *field ==
 
 // checkPod returns what a pod has of rights that it does not need, and what keeps it from
 // its credentials.
-func checkPod(pod corev1.PodTemplateSpec) error {
+// It talks to the API server if its service account has rights there.
+func checkPod(pod corev1.PodTemplateSpec, talks bool) error {
 	var f faults
 	spec := pod.Spec
 	f.require(spec.ServiceAccountName != "", "serviceAccountName is missing")
-	f.require(is(spec.AutomountServiceAccountToken, false), "automountServiceAccountToken is not false")
+	f.require(is(spec.AutomountServiceAccountToken, talks), "automountServiceAccountToken is not %v", talks)
 	f.require(!spec.HostNetwork && !spec.HostPID && !spec.HostIPC, "it shares a namespace with the node")
 	for _, v := range spec.Volumes {
 		f.require(v.HostPath == nil, "volume %s is the node's", v.Name)
