@@ -4,6 +4,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -195,4 +196,16 @@ func TestRereadKeepsATokenThatIsStillThere(t *testing.T) {
 	require.NoError(t, os.Remove(path))
 	_, err = tokenfile.Reread(path, first)
 	require.ErrorIs(t, err, fs.ErrNotExist, "what was there does not count")
+}
+
+func TestReadTakesNoMoreMemoryThanATokenHas(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "token")
+	require.NoError(t, os.WriteFile(path, nil, 0o600))
+	require.NoError(t, os.Truncate(path, 1<<30)) // a hole, which takes no room on the disk
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	_, err := tokenfile.Read(path)
+	runtime.ReadMemStats(&after)
+	require.ErrorIs(t, err, tokenfile.ErrMalformed)
+	assert.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(1<<20))
 }

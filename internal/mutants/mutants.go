@@ -48,7 +48,7 @@ var mutants = []mutant{
 	{"a panic of the observer is not caught", "cache/events.go", "if r := recover(); r != nil {", "if r := any(nil); r != nil {", ofCache},
 	{"the Limiter has no bound", "cache/limiter.go", "l.running >= places ||", "false ||", ofCache},
 	{"failing Caches may take all places", "cache/limiter.go", "l.failing >= max(places/2, 1)", "false", ofCache},
-	{"callers wait behind the background", "cache/limiter.go", "		t.urgency = wanted\n", "		t.urgency = background\n", ofCache},
+	{"callers wait behind the background", "cache/attempt.go", "		t.urgency = wanted\n", "		t.urgency = background\n", ofCache},
 	{"throttling is not heeded", "cache/limiter.go", "max(l.places/2, 1), now", "l.places, now", ofCache},
 	{"a hop takes a place of its own", "cache/limiter.go", "return l != nil && ctx.Value(placeKey{}) == l", "return false", ofCache},
 
@@ -59,10 +59,10 @@ var mutants = []mutant{
 	{"a read has no bound", "tokenfile/read.go", "min(max(info.Size(), usual), maxRead)+1", "max(info.Size(), usual)+1", ofTokenfile},
 	{"a read is not tried again", "tokenfile/read.go", "if !passing || try == tries {", "if !passing || try == 1 {", ofTokenfile},
 	{"a named pipe is opened", "tokenfile/read.go", "if !info.Mode().IsRegular() {", "if info.IsDir() {", ofTokenfile},
-	{"white space stays", "tokenfile/token.go", "	text = strings.TrimSpace(text)\n", "", ofTokenfile},
+	{"white space stays", "tokenfile/token.go", "	text = strings.TrimSpace(text)\n", "	_ = strings.TrimSpace\n", ofTokenfile},
 
 	// The exchange and its Provider.
-	{"a rejected token is not read again", "irsa/exchange.go", "if !errors.Is(err, ErrTokenExpired) && !errors.Is(err, ErrTokenRejected) {", "if true {", ofIrsa},
+	{"a rejected token is not read again", "irsa/exchange.go", "if !errors.Is(err, ErrTokenExpired) && !errors.Is(err, ErrTokenRejected) {", "if !errors.Is(err, nil) {", ofIrsa},
 	{"a reply's size has no bound", "irsa/client.go", "response.Body = http.MaxBytesReader(nil, response.Body, maxReply)", "_ = maxReply", ofIrsa},
 	{"the SDK's retries come on top", "irsa/client.go", "	o.Retryer = aws.NopRetryer{}\n", "", ofIrsa},
 	{"bodies are logged", "irsa/client.go", "o.ClientLogMode &^= aws.LogRequestWithBody | aws.LogResponseWithBody", "o.ClientLogMode |= aws.LogRequestWithBody | aws.LogResponseWithBody", ofIrsa},
