@@ -30,10 +30,9 @@ func (a *call) waits() bool { return a.ticket != nil && a.cancel == nil }
 
 // begin starts an attempt, or lets it wait for its place. c.mu is held.
 func (c *Cache) begin(now schedule.Moment) {
-	awaited := c.plan.awaited
 	c.plan.rest()
 	c.plan.begun++
-	c.plan.demand, c.plan.awaited, c.plan.asked, c.plan.woken = false, false, false, false
+	c.plan.demand, c.plan.asked, c.plan.woken = false, false, false
 	c.plan.spaced = now.Add(schedule.Spacing)
 	if c.state.Load().err == ErrRefused { //nolint:errorlint // the very state that Invalidate makes
 		c.plan.troubles().refusable = now.Add(schedule.RefusalSpacing)
@@ -42,7 +41,7 @@ func (c *Cache) begin(now schedule.Moment) {
 	c.plan.call = attempt
 	c.store(c.state.Load().waits(schedule.Never())) // no Retrieve need ask while it runs
 	if c.opts.Limiter != nil {
-		attempt.ticket = c.ticket(attempt, awaited)
+		attempt.ticket = c.ticket(attempt)
 		if !c.opts.Limiter.enter(attempt.ticket) {
 			c.plan.announce() // to a caller who waits in a place of his own: see hurry
 			return
@@ -51,12 +50,10 @@ func (c *Cache) begin(now schedule.Moment) {
 	c.run(attempt)
 }
 
-// ticket is what an attempt asks the Limiter for a place with.
-func (c *Cache) ticket(attempt *call, awaited bool) *ticket {
+// ticket is what an attempt asks the Limiter for a place with: in the background, until a
+// caller hurries it.
+func (c *Cache) ticket(attempt *call) *ticket {
 	t := &ticket{urgency: background, free: c.plan.placed, start: func() { c.admit(attempt) }}
-	if awaited {
-		t.urgency = wanted
-	}
 	if c.state.Load().failures > 0 {
 		t.urgency++ // of the same, but failing
 	}

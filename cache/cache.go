@@ -79,17 +79,15 @@ func (c *Cache) Retrieve(ctx context.Context) (aws.Credentials, error) {
 // that has ended already it only asks for the attempt, and does not block.
 func (c *Cache) Refresh(ctx context.Context) error {
 	c.mu.Lock()
-	waits := ctx.Err() == nil
 	target := c.plan.begun + 1
 	if c.plan.call != nil && c.plan.call.waits() {
 		target = c.plan.begun // which has yet to call the source
 	} else {
 		c.plan.asked = true
-		c.plan.awaited = c.plan.awaited || waits
 	}
 	c.plan.demand = true
 	c.advanceLocked()
-	if waits {
+	if ctx.Err() == nil {
 		c.hurry()
 	}
 	for {

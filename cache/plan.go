@@ -18,10 +18,9 @@ type plan struct {
 	placed bool // the caller of the moment has a place of the Limiter's, and waits in it
 
 	// Reasons to make an attempt, other than that its time has come.
-	demand  bool // somebody came since the newest attempt began
-	awaited bool // and waits for the next one
-	asked   bool // Refresh, or a MinTTL view that has less left, wants another attempt
-	woken   bool // Wake wants one if the last one failed
+	demand bool // somebody came since the newest attempt began
+	asked  bool // Refresh, or a MinTTL view that has less left, wants another attempt
+	woken  bool // Wake wants one if the last one failed
 
 	spaced  schedule.Moment // an attempt that is asked for begins no sooner
 	trouble *trouble        // what few Caches have

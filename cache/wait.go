@@ -61,9 +61,8 @@ func (c *Cache) join(ctx context.Context, minTTL time.Duration, waited bool) (aw
 		return s.creds, nil, nil
 	}
 	c.plan.demand = true
-	if c.plan.call == nil {
-		c.plan.awaited = true
-		c.plan.asked = s.serves(c.now(), 0) || c.plan.asked // but not for as long as is needed
+	if c.plan.call == nil && s.serves(c.now(), 0) { // but not for as long as is needed
+		c.plan.asked = true
 	}
 	c.plan.placed = hasPlace(ctx, c.opts.Limiter)
 	c.advanceLocked()

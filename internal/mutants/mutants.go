@@ -48,7 +48,7 @@ var mutants = []mutant{
 	{"a panic of the observer is not caught", "cache/events.go", "if r := recover(); r != nil {", "if r := any(nil); r != nil {", ofCache},
 	{"the Limiter has no bound", "cache/limiter.go", "l.running >= places ||", "false ||", ofCache},
 	{"failing Caches may take all places", "cache/limiter.go", "l.failing >= max(places/2, 1)", "false", ofCache},
-	{"callers wait behind the background", "cache/attempt.go", "		t.urgency = wanted\n", "		t.urgency = background\n", ofCache},
+	{"callers wait behind the background", "cache/limiter.go", "		c.opts.Limiter.want(attempt.ticket)\n", "", ofCache},
 	{"throttling is not heeded", "cache/limiter.go", "max(l.places/2, 1), now", "l.places, now", ofCache},
 	{"a hop takes a place of its own", "cache/limiter.go", "return l != nil && ctx.Value(placeKey{}) == l", "return false", ofCache},
 
