@@ -13,6 +13,7 @@ import (
 
 	"github.com/irsakit/irsakit/cache"
 	"github.com/irsakit/irsakit/examples/observability/irsametrics"
+	"github.com/irsakit/irsakit/examples/observability/probes"
 	"github.com/irsakit/irsakit/irsa"
 	"github.com/irsakit/irsakit/irsa/irsatest"
 )
@@ -34,7 +35,7 @@ func TestAPodIsReadyAsLongAsThereAreCredentialsToServe(t *testing.T) {
 		k.STS.Down()
 		start := time.Now()
 		wantReady(http.StatusServiceUnavailable, "there never were credentials")
-		assert.Equal(t, patience, time.Since(start))
+		assert.Equal(t, probes.Patience, time.Since(start))
 		time.Sleep(time.Minute)
 		k.STS.Up()
 		time.Sleep(10 * time.Second)
@@ -78,7 +79,7 @@ func TestAHangingSTSHoldsNoProbe(t *testing.T) {
 		start := time.Now()
 		status, _ := get(handler(p, metrics), "/readyz")
 		assert.Equal(t, http.StatusServiceUnavailable, status)
-		assert.Equal(t, patience, time.Since(start))
+		assert.Equal(t, probes.Patience, time.Since(start))
 		k.STS.Recover()
 	})
 }

@@ -24,6 +24,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/irsakit/irsakit/examples/observability/irsametrics"
+	"github.com/irsakit/irsakit/examples/observability/probes"
 	"github.com/irsakit/irsakit/irsa"
 	"github.com/irsakit/irsakit/irsa/irsatest"
 )
@@ -84,8 +85,8 @@ func handler(p *irsa.Provider, metrics *irsametrics.Metrics) http.Handler {
 	registry.MustRegister(metrics)
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{Registry: registry}))
-	mux.HandleFunc("GET /healthz", live)
-	mux.HandleFunc("GET /readyz", ready(p))
+	mux.HandleFunc("GET /healthz", probes.Live)
+	mux.HandleFunc("GET /readyz", probes.Ready(p))
 	return mux
 }
 

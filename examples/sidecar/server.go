@@ -15,6 +15,7 @@ import (
 	"golang.org/x/net/netutil"
 
 	"github.com/irsakit/irsakit/examples/observability/irsametrics"
+	"github.com/irsakit/irsakit/examples/observability/probes"
 	"github.com/irsakit/irsakit/irsa"
 )
 
@@ -97,8 +98,8 @@ func bounded(handler http.Handler) *http.Server {
 // observe is what can be seen from outside of the pod.
 func observe(p *irsa.Provider, registry *prometheus.Registry) http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /healthz", live)
-	mux.HandleFunc("GET /readyz", ready(p))
+	mux.HandleFunc("GET /healthz", probes.Live)
+	mux.HandleFunc("GET /readyz", probes.Ready(p))
 	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{MaxRequestsInFlight: 4}))
 	return mux
 }

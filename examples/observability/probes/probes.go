@@ -1,4 +1,5 @@
-package main
+// Package probes answers the probes of the kubelet for a Provider.
+package probes
 
 import (
 	"context"
@@ -11,20 +12,20 @@ import (
 	"github.com/irsakit/irsakit/irsa"
 )
 
-// patience is how long a probe waits for credentials: less than the second that the
+// Patience is how long a probe waits for credentials: less than the second that the
 // kubelet gives it by default.
-const patience = 500 * time.Millisecond
+const Patience = 500 * time.Millisecond
 
-// live answers the liveness probe: a restart mends nothing here, and throws away
+// Live answers the liveness probe: a restart mends nothing here, and throws away
 // credentials that may still be valid.
-func live(w http.ResponseWriter, _ *http.Request) { answer(w, http.StatusOK, "alive") }
+func Live(w http.ResponseWriter, _ *http.Request) { answer(w, http.StatusOK, "alive") }
 
-// ready answers the readiness probe: whether there are credentials to serve. The probe is
+// Ready answers the readiness probe: whether there are credentials to serve. The probe is
 // a caller too. A pod that is not ready has no others, and where there is nothing to serve
 // the Provider tries again only while somebody asks.
-func ready(p *irsa.Provider) http.HandlerFunc {
+func Ready(p *irsa.Provider) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		ctx, cancel := context.WithTimeout(r.Context(), patience)
+		ctx, cancel := context.WithTimeout(r.Context(), Patience)
 		defer cancel()
 		_, _ = p.Retrieve(ctx) // Healthy says more than its error
 		switch err := p.Healthy(); {
