@@ -1,0 +1,81 @@
+package irsa_test
+
+import (
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/sts"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/irsakit/irsakit/irsa"
+	"github.com/irsakit/irsakit/irsa/irsatest"
+)
+
+// padded puts white space before the credentials of each reply.
+type padded struct {
+	http.RoundTripper
+	size int
+}
+
+func (p padded) RoundTrip(r *http.Request) (*http.Response, error) {
+	response, err := p.RoundTripper.RoundTrip(r)
+	if err != nil {
+		return nil, err
+	}
+	body, err := io.ReadAll(response.Body)
+	text := strings.Replace(string(body), "<Credentials>", strings.Repeat(" ", p.size)+"<Credentials>", 1)
+	response.Body, response.ContentLength = io.NopCloser(strings.NewReader(text)), int64(len(text))
+	return response, err
+}
+
+func TestAReplyIsReadUpTo256KiB(t *testing.T) {
+	for size, kind := range map[int]error{200 << 10: nil, 300 << 10: irsa.ErrUnavailable} {
+		k, pod := newPod(t)
+		p := newProvider(t, pod.Options, func(o *irsa.Options) {
+			o.HTTPClient = &http.Client{Transport: padded{k.HTTPClient().Transport, size}}
+		})
+		assert.ErrorIs(t, p.Refresh(t.Context()), kind, "%d bytes of white space", size)
+	}
+}
+
+func TestNoRedirectIsFollowed(t *testing.T) {
+	for _, status := range []int{http.StatusFound, http.StatusTemporaryRedirect} {
+		var astray atomic.Int64
+		elsewhere := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { astray.Add(1) }))
+		defer elsewhere.Close()
+		server := httptest.NewServer(http.RedirectHandler(elsewhere.URL, status))
+		defer server.Close()
+		_, pod := newPod(t)
+		p := newProvider(t, pod.Options, func(o *irsa.Options) { o.Endpoint, o.HTTPClient = server.URL, nil })
+		require.Error(t, p.Refresh(t.Context()))
+		assert.Zero(t, astray.Load(), "HTTP %d", status)
+	}
+}
+
+// Credentials of others are nothing that the Provider could renew.
+func TestARetryerLeavesTheCredentialsOfOthersAlone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k, pod := newPod(t)
+		p := newProvider(t, pod.Options)
+		own := retrieve(t, p)
+		client := sts.New(sts.Options{
+			Region:      "us-west-2",
+			HTTPClient:  k.HTTPClient(),
+			Credentials: credentials.NewStaticCredentialsProvider("AKIASOMEBODYELSE", "secret", ""),
+			Retryer:     p.Retryer(nil)(),
+		})
+		k.STS.ForgetCalls()
+		k.STS.Fail(irsatest.ExpiredToken, -1)
+		_, err := client.GetCallerIdentity(t.Context(), nil)
+		require.Error(t, err)
+		assert.Equal(t, 1, k.STS.CallCount())
+		assert.Equal(t, own.AccessKeyID, retrieve(t, p).AccessKeyID)
+	})
+}
