@@ -97,7 +97,9 @@ func (h *hop) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	}
 	creds, err := h.assume(ctx)
 	if err != nil && h.source.refused(err) {
-		creds, err = h.assume(ctx)
+		if creds, err = h.assume(ctx); err != nil {
+			h.source.refused(err) // which takes note of it
+		}
 	}
 	if err != nil {
 		return aws.Credentials{}, h.error(err)

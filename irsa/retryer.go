@@ -107,7 +107,11 @@ func (m *renewal) HandleFinalize(ctx context.Context, in middleware.FinalizeInpu
 	if request, ok := in.Request.(*smithyhttp.Request); !ok || request.RewindStream() != nil {
 		return out, metadata, err
 	}
-	return next.HandleFinalize(ctx, in)
+	out, metadata, err = next.HandleFinalize(ctx, in)
+	if err != nil {
+		m.provider.refused(err) // which takes note of it
+	}
+	return out, metadata, err
 }
 
 // retryID names the middleware of the SDK that makes a client's attempts.
