@@ -30,7 +30,7 @@ func (w *world) askOne(a *actor) {
 	ctx, cancel := context.WithTimeout(w.t.Context(), time.Duration(w.random.IntN(20))*time.Second)
 	defer cancel()
 	sure := w.valid(a)
-	creds, ok := w.retrieve(ctx, a)
+	creds, ok := w.retrieve(ctx, a, sure)
 	if ok && sure != nil {
 		w.check(creds.AccessKeyID == sure.key, "%s has newer credentials than those that it serves", a.name)
 	}
@@ -38,19 +38,21 @@ func (w *world) askOne(a *actor) {
 
 // crowd has callers ask at the same time, in the background.
 func (w *world) crowd(a *actor) {
+	sure := w.valid(a)
 	for range 1 + w.random.IntN(8) {
 		patience := time.Duration(w.random.IntN(40)) * time.Second
 		if w.random.IntN(4) == 0 {
 			patience = endless
 		}
-		w.background(patience, func(ctx context.Context) { w.retrieve(ctx, a) })
+		w.background(patience, func(ctx context.Context) { w.retrieve(ctx, a, sure) })
 	}
 	synctest.Wait() // who does not wait has gone
 }
 
-// retrieve is a caller, of whom the promises are kept.
-func (w *world) retrieve(ctx context.Context, a *actor) (aws.Credentials, bool) {
-	sure, start := w.valid(a), time.Now()
+// retrieve is a caller, to whom the promises are kept. There are credentials that have to
+// be served, unless sure is nil.
+func (w *world) retrieve(ctx context.Context, a *actor, sure *grant) (aws.Credentials, bool) {
+	start := time.Now()
 	creds, err := a.Retrieve(ctx)
 	if sure != nil {
 		w.check(err == nil, "%s: an error where there are valid credentials: %v", a.name, err)
@@ -74,6 +76,7 @@ func (w *world) retrieve(ctx context.Context, a *actor) (aws.Credentials, bool) 
 
 // valid returns the newest credentials of an actor, if they have to be served.
 func (w *world) valid(a *actor) *grant {
+	synctest.Wait() // so that the Provider has got what STS has given
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	s := a.newest
