@@ -77,5 +77,6 @@ var mutants = []mutant{
 	{"a closed Pool goes on", "irsa/pool.go", "	if p.closed.Load() {\n", "	if false {\n", ofIrsa},
 	{"a Pool forgets nobody", "irsa/pool.go", "for len(p.roles) > p.most {", "for false {", ofIrsa},
 	{"keys of others are taken for the Provider's", "irsa/retryer.go", "if !p.known.hasIssued(key) {", "if key == \"\" {", ofIrsa},
+	{"what a hop's second attempt finds expired is served on", "irsa/chain.go", "			h.source.refused(err) // which takes note of it\n", "			_ = err\n", ofIrsa},
 	{"a hop may ask for twelve hours", "irsa/chain.go", "const longestChained = time.Hour", "const longestChained = 12 * time.Hour", ofIrsa},
 }
