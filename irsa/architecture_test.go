@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -20,6 +21,15 @@ func TestTheArchitecturePageNamesWhatThereIs(t *testing.T) {
 	for _, link := range links {
 		_, err := os.Stat(filepath.Join("../docs", link[1]))
 		assert.NoError(t, err)
+	}
+
+	sections, err := os.ReadFile("../docs/performance.md")
+	require.NoError(t, err)
+	anchors := regexp.MustCompile(`\]\(performance\.md#([^)]+)\)`).FindAllStringSubmatch(string(page), -1)
+	require.Greater(t, len(anchors), 5)
+	for _, anchor := range anchors {
+		heading := "(?i)\n## " + strings.ReplaceAll(regexp.QuoteMeta(anchor[1]), "-", " ") + "\n"
+		assert.Regexp(t, heading, string(sections))
 	}
 
 	named := regexp.MustCompile("`(Test[A-Za-z0-9]+)(…?)`").FindAllStringSubmatch(string(page), -1)

@@ -1,0 +1,137 @@
+package main
+
+import (
+	"fmt"
+	"math"
+	"strings"
+)
+
+// A bar is what irsakit has to show in a measure.
+type bar struct {
+	measure string
+	says    string
+	seen    func(*sheet) (seen string, holds bool)
+}
+
+// bars are all of them. Where figures are compared, both are medians of the same run.
+var bars = []bar{
+	{"cached", "a cached Retrieve takes at most 0.8 of the SDK's time, serial", ratio("serial", perCall, 0.8)},
+	{"cached", "… and parallel", ratio("parallel", perCall, 0.8)},
+	{"cached", "it allocates nothing", most([]string{"serial", "parallel"}, allocations, 0)},
+	{"cached", "a call is no slower in parallel than serial, within 3 %", noSlowerInParallel},
+	{"steady", "no request fails", most([]string{""}, failures, 0)},
+	{"steady", "no more requests over 10 ms than with static keys and 1 in 100,000", noSlowerThanStatic([]string{""}, "")},
+	{"steady", "p99.99 is at most 1/100 of the SDK's", ratio("", farTail, 0.01)},
+	{"outage", "an outage shorter than the remaining life: no request fails, in any kind", most(scenes(shorter), failures, 0)},
+	{"outage", "… and no more over 10 ms than with static keys and 1 in 100,000", noSlowerThanStatic(scenes(shorter), shorter+"none")},
+	{"outage", "a longer one, refused: at most 1/50 of the SDK's STS calls", ratio(longer+"refused", during, 1.0/50)},
+	{"outage", "… 503: at most 1/25", ratio(longer+"503", during, 1.0/25)},
+	{"outage", "… IDP error: at most 1/25", ratio(longer+"IDP error", during, 1.0/25)},
+	{"outage", "… throttled: no more than the SDK's", ratio(longer+"throttled", during, 1)},
+	{"outage", "… hang: one for each limit of 10 s, and the first", most([]string{longer + "hang"}, during, 2)},
+	{"outage", "recovery within 6 s", most(withoutHang(), recovery, 6e9)},
+	{"outage", "… after a hang within the limit of 10 s and 6 s", most([]string{shorter + "hang", longer + "hang"}, recovery, 16e9)},
+	{"rotation", "no request fails in a rotation", most([]string{swaps, inPlace}, failures, 0)},
+	{"start", "credentials after at most 1.1 of the SDK's time, STS at once", ratio(atOnce, firstKeys, 1.1)},
+	{"start", "… and after 50 ms", ratio(after50, firstKeys, 1.1)},
+	{"start", "the program is no larger", ratio(program, binarySize, 1)},
+	{"roles", "a role takes no more heap than in the SDK's cache, within 10 %", ratio("", heapEach, 1.1)},
+	{"roles", "10,000 roles take no more processor time, within 10 %", ratio("", processor, 1.1)},
+	{"roles", "no more requests over 10 ms than with static keys and 1 in 100,000", noSlowerThanStatic([]string{""}, "")},
+	{"herd", "from the first refresh on the peak is at most 1/8 of the SDK's", ratio("", later, 1.0/8)},
+}
+
+func scenes(length string) []string {
+	var all []string
+	for _, kind := range kinds {
+		all = append(all, length+kind.name)
+	}
+	return all
+}
+
+func withoutHang() []string {
+	var all []string
+	for _, scene := range append(scenes(shorter), scenes(longer)...) {
+		if !strings.HasSuffix(scene, "hang") {
+			all = append(all, scene)
+		}
+	}
+	return all
+}
+
+// ratio holds if irsakit's median is at most this share of the SDK's.
+func ratio(scene, name string, share float64) func(*sheet) (string, bool) {
+	return func(s *sheet) (string, bool) {
+		mine, theirs := s.find(scene, ours, name), s.find(scene, sdk, name)
+		return fmt.Sprintf("%s to %s: %s", mine.Unit.format(mine.median()), theirs.Unit.format(theirs.median()), share3(mine.median()/theirs.median())),
+			mine.median() <= share*theirs.median()
+	}
+}
+
+// share3 is a ratio with three digits that matter.
+func share3(v float64) string {
+	if v == 0 || v >= 0.1 {
+		return fmt.Sprintf("%.2f", v)
+	}
+	return fmt.Sprintf("%.*f", 2-int(math.Floor(math.Log10(v))), v)
+}
+
+// most holds if none of irsakit's runs in the scenes is above a limit.
+func most(scenes []string, name string, limit float64) func(*sheet) (string, bool) {
+	return func(s *sheet) (string, bool) {
+		worst := 0.0
+		for _, scene := range scenes {
+			worst = max(worst, s.most(scene, ours, name))
+		}
+		return "at most " + s.find(scenes[0], ours, name).Unit.format(worst), worst <= limit
+	}
+}
+
+// noSlowerInParallel allows for what two measurements of the same differ by.
+func noSlowerInParallel(s *sheet) (string, bool) {
+	serial, parallel := s.median("serial", ours, perCall), s.median("parallel", ours, perCall)
+	return fmt.Sprintf("%s to %s: %s", elapsed.format(parallel), elapsed.format(serial), share3(parallel/serial)), parallel <= 1.03*serial
+}
+
+// noSlowerThanStatic compares the share of requests over 10 ms in all runs of the scenes.
+func noSlowerThanStatic(scenes []string, static string) func(*sheet) (string, bool) {
+	return func(s *sheet) (string, bool) {
+		mine, asked := s.sum(scenes, ours, overSlow), s.sum(scenes, ours, requests)
+		theirs, theirAsked := s.sum([]string{static}, staticKeys.name, overSlow), s.sum([]string{static}, staticKeys.name, requests)
+		return fmt.Sprintf("%s of %s, with static keys %s of %s", times.format(mine), times.format(asked), times.format(theirs), times.format(theirAsked)),
+			mine <= asked*(theirs/theirAsked+1e-5)
+	}
+}
+
+// judged calls fn for each bar whose measure was run.
+func (r *report) judged(fn func(b bar, seen string, holds bool)) {
+	for _, b := range bars {
+		if s := r.sheet(b.measure); s != nil {
+			seen, holds := b.seen(s)
+			fn(b, seen, holds)
+		}
+	}
+}
+
+// missed are the bars that do not hold.
+func (r *report) missed() []string {
+	var all []string
+	r.judged(func(b bar, seen string, holds bool) {
+		if !holds {
+			all = append(all, fmt.Sprintf("%s: %s: %s", b.measure, b.says, seen))
+		}
+	})
+	return all
+}
+
+func (r *report) barTable(style tableStyle) string {
+	var rows [][]string
+	r.judged(func(b bar, seen string, holds bool) {
+		verdict := "yes"
+		if !holds {
+			verdict = "NO"
+		}
+		rows = append(rows, []string{b.measure, b.says, seen, verdict})
+	})
+	return writeTable(style, []string{"", "bar", "seen", "holds"}, rows)
+}

@@ -1,0 +1,137 @@
+package main
+
+import (
+	"bytes"
+	"flag"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// TestMain runs the tests, or is the STS.
+func TestMain(m *testing.M) {
+	if os.Getenv(childVariable) != "" {
+		serveSTS(os.Stdin, os.Stdout)
+		return
+	}
+	slog.SetDefault(slog.New(slog.DiscardHandler))
+	os.Exit(m.Run())
+}
+
+// small is a plan of seconds, whose figures mean nothing.
+var small = plan{
+	cached: 1,
+	steady: steadyPlan{callers: 4, every: 10 * time.Millisecond, run: 2 * time.Second, life: 2 * time.Second, latency: 20 * time.Millisecond},
+	outage: outagePlan{
+		callers: 2, every: 50 * time.Millisecond, long: 4 * time.Second, short: 2 * time.Second,
+		lasts: 500 * time.Millisecond, stuck: time.Second, after: time.Second,
+	},
+	swaps: rotationPlan{
+		providers: 2, every: 50 * time.Millisecond, run: 2 * time.Second, life: 2 * time.Second,
+		rotate: 200 * time.Millisecond, torn: 20 * time.Millisecond, expired: 1, wait: 300 * time.Millisecond,
+	},
+	starts: 1,
+	roles:  rolesPlan{roles: 20, life: 4 * time.Second, run: 2 * time.Second, latency: time.Millisecond},
+	herd:   herdPlan{pods: 10, life: 3 * time.Second, lives: 2, every: 50 * time.Millisecond},
+}
+
+func TestEveryMeasureGivesItsFiguresBarsChartsAndPage(t *testing.T) {
+	require.NoError(t, flag.Set("test.benchtime", "10ms"))
+	var out bytes.Buffer
+	r, err := measureAll(t.Context(), small, "", 1, &out)
+	require.NoError(t, err)
+	require.Len(t, r.Sheets, len(measures(small)))
+	judged := 0
+	r.judged(func(b bar, seen string, _ bool) {
+		judged++
+		assert.NotEmpty(t, seen, b.says)
+		assert.Contains(t, out.String(), b.says)
+	})
+	assert.Equal(t, len(bars), judged)
+
+	docs := t.TempDir()
+	require.NoError(t, writeDocs(docs, r))
+	again, err := readReport(docs)
+	require.NoError(t, err)
+	assert.Equal(t, r, again, "nothing is lost in the figures' file")
+	text, err := os.ReadFile(filepath.Join(docs, "performance.md"))
+	require.NoError(t, err)
+	for _, c := range charts {
+		for _, theme := range themes {
+			name := "performance/" + c.File + "-" + theme.name + ".svg"
+			assert.Contains(t, string(text), name)
+			svg, err := os.ReadFile(filepath.Join(docs, name))
+			require.NoError(t, err)
+			for _, contender := range c.contenders {
+				assert.Contains(t, string(svg), ">"+contender+"<", name)
+			}
+		}
+	}
+}
+
+// The page of the repository is what its figures make it, and every bar holds there.
+func TestThePageIsWhatItsFiguresMakeIt(t *testing.T) {
+	r, err := readReport("../../docs")
+	require.NoError(t, err)
+	want, err := page(r)
+	require.NoError(t, err)
+	have, err := os.ReadFile("../../docs/performance.md")
+	require.NoError(t, err)
+	assert.Equal(t, string(want), string(have), "write it again: go -C internal/bench run . -docs ../../docs -redraw")
+	assert.Empty(t, r.missed())
+	assert.Len(t, r.Sheets, len(measures(full)))
+}
+
+func TestAFigureIsAMedianWithItsSpread(t *testing.T) {
+	for want, f := range map[string]figure{
+		"2.00 ms (1 ms–3.50 ms)": {Unit: elapsed, Runs: []float64{3.5e6, 2.002e6, 1e6}},
+		"46.1 ns":                {Unit: elapsed, Runs: []float64{46.12}},
+		"12,345 (0–1,234,567)":   {Runs: []float64{12345, 0, 1234567}},
+		"2.50 KiB (2 KiB–3 KiB)": {Unit: memory, Runs: []float64{2048, 3072}},
+		"150 ms":                 {Unit: elapsed, Runs: []float64{150e6, 150e6}},
+		"30 s (29.9 s–30.1 s)":   {Unit: elapsed, Runs: []float64{30e9, 29.9e9, 30.1e9}},
+	} {
+		assert.Equal(t, want, f.String())
+	}
+}
+
+func TestACallerWhoIsHeldUpHidesNothing(t *testing.T) {
+	held := make(chan struct{})
+	time.AfterFunc(300*time.Millisecond, func() { close(held) })
+	ctx, cancel := contextFor(t, 500*time.Millisecond)
+	defer cancel()
+	all := ask(ctx, waiting(held), 1, 10*time.Millisecond)
+	a := summarize(all)
+	assert.GreaterOrEqual(t, len(all), 45, "what was due meanwhile is asked too")
+	assert.GreaterOrEqual(t, a.slow, 25, "and counts from when it was due")
+	assert.GreaterOrEqual(t, a.percentile(1), 290*time.Millisecond)
+}
+
+func TestThePeakIsTheMostCallsWithinAnyWindow(t *testing.T) {
+	begin := time.Unix(0, 0)
+	at := func(seconds ...float64) (all []time.Time) {
+		for _, s := range seconds {
+			all = append(all, begin.Add(time.Duration(s*float64(time.Second))))
+		}
+		return all
+	}
+	assert.Equal(t, 3, peak(at(0, 1, 1.5, 1.9, 2.5), time.Second))
+	assert.Equal(t, 1, peak(at(0, 1, 2), time.Second), "a window does not have both its ends")
+	assert.Zero(t, peak(nil, time.Second))
+}
+
+func TestABarThatDoesNotHoldIsSaid(t *testing.T) {
+	s := &sheet{Name: "herd"}
+	s.addCount("", ours, later, 200)
+	s.addCount("", sdk, later, 1000)
+	r := &report{Sheets: []*sheet{s}}
+	require.Len(t, r.missed(), 1)
+	assert.Contains(t, r.missed()[0], "200 to 1,000: 0.20")
+	assert.Equal(t, 1, strings.Count(r.barTable(markdownTable), "| NO |"))
+}

@@ -1,0 +1,108 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+)
+
+// herdPlan is pods that start at the same instant.
+type herdPlan struct {
+	pods  int
+	life  time.Duration
+	lives int
+	every time.Duration // that each is asked
+}
+
+const (
+	atStart = "peak at the start"
+	later   = "peak from the first refresh on"
+	herding = "herd" // the chart
+)
+
+// herd measures when pods that started together call STS.
+func herd(p herdPlan) measure {
+	return measure{
+		name: "herd", title: "A thousand pods that start at the same instant",
+		about: fmt.Sprintf("%d providers of each contender get their first credentials at the same instant, and are asked every %v for "+
+			"%d lives of %v. A peak is the most STS calls within any hundredth of the life.", p.pods, p.every, p.lives, p.life),
+		run: func(ctx context.Context, l *lab, s *sheet) (err error) {
+			l.progress("%d pods of each, %d lives of %v", p.pods, p.lives, p.life)
+			var running sync.WaitGroup
+			contenders := []contender{irsakit, asConfig, withWindow}
+			traffics, failed := make([]traffic, len(contenders)), make([]error, len(contenders))
+			for i, c := range contenders {
+				running.Go(func() { failed[i] = stampede(ctx, l, c, &traffics[i], p) })
+			}
+			running.Wait()
+			for i, c := range contenders {
+				reportHerd(s, c.name, traffics[i].list(), p)
+			}
+			return errors.Join(failed...)
+		},
+	}
+}
+
+// stampede starts the pods of a contender and lets them be asked.
+func stampede(ctx context.Context, l *lab, c contender, t *traffic, p herdPlan) (err error) {
+	place, release, err := l.sts.place(Setup{Life: p.life, Latency: 50 * time.Millisecond})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, release()) }()
+	providers := make([]aws.CredentialsProvider, p.pods)
+	for i := range providers {
+		provider, err := c.make(ctx, place, t.client(newTransport()))
+		if err != nil {
+			return err
+		}
+		defer closeProvider(provider)
+		providers[i] = provider
+	}
+	ctx, cancel := context.WithTimeout(ctx, time.Duration(p.lives)*p.life+p.life/2)
+	defer cancel()
+	var asking sync.WaitGroup
+	for _, provider := range providers {
+		asking.Go(func() {
+			for ctx.Err() == nil {
+				_, _ = provider.Retrieve(context.WithoutCancel(ctx)) // what matters are the calls that it makes
+				sleep(ctx, p.every)
+			}
+		})
+	}
+	asking.Wait()
+	return nil
+}
+
+func reportHerd(s *sheet, contender string, calls []time.Time, p herdPlan) {
+	calls = slices.SortedFunc(slices.Values(calls), time.Time.Compare)
+	first := calls[0]
+	refreshes, _ := slices.BinarySearchFunc(calls, first.Add(p.life/2), time.Time.Compare)
+	s.addCount("", contender, atStart, peak(calls[:refreshes], p.life/100))
+	s.addCount("", contender, later, peak(calls[refreshes:], p.life/100))
+	s.addCount("", contender, stsCalls, len(calls))
+	counts := make([]float64, p.lives*100)
+	for _, call := range calls {
+		if i := int(call.Sub(first) * 100 / p.life); i < len(counts) {
+			counts[i]++
+		}
+	}
+	s.draw(line{herding, contender, 0, 0.01, counts})
+}
+
+// peak is the most calls within any window.
+func peak(calls []time.Time, window time.Duration) int {
+	most, from := 0, 0
+	for i, call := range calls {
+		for call.Sub(calls[from]) >= window {
+			from++
+		}
+		most = max(most, i-from+1)
+	}
+	return most
+}

@@ -1,0 +1,121 @@
+// Bench measures irsakit beside what a program would use instead: the SDK's own provider
+// as its config package makes it, the same with an ExpiryWindow and jitter, and minio-go's
+// credentials.NewIAM. All of them ask the same STS, on loopback, in one run.
+//
+//	go -C internal/bench run .                    measures all, and prints tables and bars
+//	go -C internal/bench run . -only steady,herd  some of them
+//	go -C internal/bench run . -docs ../../docs   writes docs/performance.md, its charts and figures
+//	go -C internal/bench run . -docs ../../docs -redraw   again from the figures that are there
+//
+// A whole run takes some 35 minutes, and needs a machine with nothing else to do.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"slices"
+	"strings"
+)
+
+func main() {
+	if os.Getenv(childVariable) != "" {
+		serveSTS(os.Stdin, os.Stdout)
+		return
+	}
+	slog.SetDefault(slog.New(slog.DiscardHandler))
+	only := flag.String("only", "", "measure nothing but these `names`: "+names(measures(full)))
+	runs := flag.Int("runs", 3, "how often each is measured")
+	docs := flag.String("docs", "", "the `folder` for the page, its charts and its figures")
+	redraw := flag.Bool("redraw", false, "measure nothing: draw the page again from its figures")
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	err := run(ctx, *only, *runs, *docs, *redraw)
+	stop()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, only string, runs int, docs string, redraw bool) error {
+	if redraw {
+		r, err := readReport(docs)
+		if err != nil {
+			return err
+		}
+		return writeDocs(docs, r)
+	}
+	r, err := measureAll(ctx, full, only, runs, os.Stdout)
+	if err != nil {
+		return err
+	}
+	if docs != "" {
+		if err := writeDocs(docs, r); err != nil {
+			return err
+		}
+	}
+	if missed := r.missed(); len(missed) > 0 {
+		return fmt.Errorf("these bars do not hold:\n  %s", strings.Join(missed, "\n  "))
+	}
+	return nil
+}
+
+// measure is something that is measured, several times.
+type measure struct {
+	name  string
+	title string
+	about string // for the page: how it is measured
+	run   func(context.Context, *lab, *sheet) error
+}
+
+// lab is what measures work with.
+type lab struct {
+	sts      *stsProcess
+	progress func(format string, arguments ...any)
+}
+
+// measureAll runs each measure several times, and prints its table when it is done.
+func measureAll(ctx context.Context, p plan, only string, runs int, out io.Writer) (r *report, err error) {
+	if err := cleanEnvironment(); err != nil {
+		return nil, err
+	}
+	sts, err := startSTS(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, sts.stop()) }()
+	r = newReport()
+	fmt.Fprintln(out, r.Machine)
+	for _, m := range measures(p) {
+		if only != "" && !slices.Contains(strings.Split(only, ","), m.name) {
+			continue
+		}
+		s := &sheet{Name: m.name, Title: m.title, About: m.about}
+		for i := range runs {
+			l := &lab{sts: sts, progress: func(format string, arguments ...any) {
+				fmt.Fprintf(os.Stderr, "%s, run %d of %d: %s\n", m.name, i+1, runs, fmt.Sprintf(format, arguments...))
+			}}
+			if err := m.run(ctx, l, s); err != nil {
+				return nil, fmt.Errorf("%s: %w", m.name, err)
+			}
+		}
+		r.Sheets = append(r.Sheets, s)
+		fmt.Fprintf(out, "\n%s\n\n%s", s.Title, s.table(plainTable))
+	}
+	fmt.Fprintf(out, "\n%s", r.barTable(plainTable))
+	return r, nil
+}
+
+func names(all []measure) string {
+	var list []string
+	for _, m := range all {
+		list = append(list, m.name)
+	}
+	return strings.Join(list, ",")
+}

@@ -1,0 +1,223 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"sync"
+	"time"
+
+	"github.com/irsakit/irsakit/irsa/irsatest"
+)
+
+// outagePlan is an outage of STS that begins at the moment of a contender's own refresh,
+// which is its worst.
+type outagePlan struct {
+	callers     int
+	every       time.Duration
+	long, short time.Duration // lives
+	lasts       time.Duration // the outage
+	stuck       time.Duration // a call that hangs, also after the outage
+	after       time.Duration // how long callers go on
+}
+
+// kinds are the ways for STS to be out of order.
+var kinds = []struct {
+	name  string
+	fault irsatest.Fault
+}{
+	{"refused", ""},
+	{"503", irsatest.Unavailable},
+	{"throttled", irsatest.Throttling},
+	{"IDP error", irsatest.IDPCommunicationError},
+	{"hang", irsatest.Hang},
+}
+
+const (
+	during    = "STS calls during it"
+	recovery  = "recovery"
+	longest   = "longest wait"
+	shorter   = "shorter: "
+	longer    = "longer: "
+	answering = "answering" // the charts
+	asking    = "asking"
+)
+
+// outages measures outages that are shorter and longer than what remains of the
+// credentials' life when irsakit meets them.
+func outages(p outagePlan) measure {
+	return measure{
+		name: "outage", title: "An outage of 10 seconds",
+		about: fmt.Sprintf("%d callers, each asking every %v. STS goes out of order at the moment when the contender comes to "+
+			"refresh, which is its worst, for %v; calls that hang stay so for %v. Shorter: credentials live %v, of which irsakit has "+
+			"between a fifth and two fifths left when it refreshes. Longer: they live %v. Recovery is from the outage's end until a "+
+			"caller has credentials. All contenders and kinds at the same time, each with an STS of its own.",
+			p.callers, p.every, p.lasts, p.stuck, p.long, p.short),
+		run: func(ctx context.Context, l *lab, s *sheet) error {
+			for _, length := range []struct {
+				name string
+				life time.Duration
+			}{{shorter, p.long}, {longer, p.short}} {
+				l.progress("%scredentials that live %v", length.name, length.life)
+				if err := outagesOf(ctx, l, s, length.name, length.life, p); err != nil {
+					return err
+				}
+			}
+			return nil
+		},
+	}
+}
+
+// cell is one contender in an outage of one kind.
+type cell struct {
+	contender contender
+	scene     string
+	fault     irsatest.Fault
+	life      time.Duration
+
+	traffic     traffic
+	requests    []request
+	began, ends time.Time
+}
+
+// outagesOf lets all contenders meet all kinds, and static keys none.
+func outagesOf(ctx context.Context, l *lab, s *sheet, length string, life time.Duration, p outagePlan) error {
+	var cells []*cell
+	for _, kind := range kinds {
+		for _, c := range []contender{irsakit, asConfig, withWindow, minioIAM} {
+			cells = append(cells, &cell{contender: c, scene: length + kind.name, fault: kind.fault, life: life})
+		}
+	}
+	var running, quiet sync.WaitGroup
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	idle := &cell{contender: staticKeys, scene: length + "none", life: life}
+	idleCtx, endIdle := context.WithCancel(ctx)
+	static, _ := newStatic(ctx, Place{}, nil)
+	quiet.Go(func() { idle.requests = ask(idleCtx, static, p.callers, p.every) })
+	for _, c := range cells {
+		running.Go(func() {
+			if err := c.run(ctx, l, p); err != nil {
+				cancel(err)
+			}
+		})
+	}
+	running.Wait()
+	endIdle()
+	quiet.Wait()
+	for _, c := range append(cells, idle) {
+		c.report(s)
+	}
+	return context.Cause(ctx)
+}
+
+// run lets callers ask before, during and after the outage.
+func (c *cell) run(ctx context.Context, l *lab, p outagePlan) (err error) {
+	place, release, err := l.sts.place(Setup{Life: c.life, Latency: 20 * time.Millisecond, Exact: true})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, release()) }()
+	provider, err := loaded(ctx, c.contender, place, &c.traffic)
+	if err != nil {
+		return err
+	}
+	defer closeProvider(provider)
+
+	begun := make(chan error, 1)
+	outage := Outage{place.ID, c.fault}
+	c.traffic.beforeNext(func(call time.Time) {
+		c.began = call
+		begun <- l.sts.command("Break", outage)
+	})
+	asking, stop := context.WithCancel(ctx)
+	var callers sync.WaitGroup
+	callers.Go(func() { c.requests = ask(asking, provider, p.callers, p.every) })
+	err = c.outage(ctx, l, p, outage, begun)
+	stop()
+	callers.Wait()
+	return err
+}
+
+// outage waits for the outage's beginning, ends it, and lets the callers go on.
+func (c *cell) outage(ctx context.Context, l *lab, p outagePlan, outage Outage, begun <-chan error) error {
+	select {
+	case err := <-begun:
+		if err != nil {
+			return err
+		}
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	sleep(ctx, p.lasts)
+	c.ends = time.Now()
+	if err := l.sts.command("Mend", outage); err != nil {
+		return err
+	}
+	if c.fault == irsatest.Hang {
+		sleep(ctx, p.stuck-p.lasts)
+		if err := l.sts.command("Release", outage.ID); err != nil {
+			return err
+		}
+	}
+	sleep(ctx, p.after)
+	return ctx.Err()
+}
+
+// sleep waits, or until ctx ends.
+func sleep(ctx context.Context, d time.Duration) {
+	select {
+	case <-time.After(d):
+	case <-ctx.Done():
+	}
+}
+
+func (c *cell) report(s *sheet) {
+	a, name := summarize(c.requests), c.contender.name
+	s.addCount(c.scene, name, requests, len(c.requests))
+	s.addCount(c.scene, name, failures, a.failed)
+	s.addCount(c.scene, name, overSlow, a.slow)
+	s.addTime(c.scene, name, longest, a.percentile(1))
+	if c.ends.IsZero() {
+		return // it had no outage
+	}
+	s.addCount(c.scene, name, during, c.traffic.between(c.began, c.ends))
+	s.addTime(c.scene, name, recovery, c.recovery())
+	s.draw(bySecond(answering+" "+c.scene, name, c.answered(), c.began))
+	s.draw(bySecond(asking+" "+c.scene, name, c.traffic.list(), c.began))
+}
+
+// recovery is from the outage's end until a caller had credentials.
+func (c *cell) recovery() time.Duration {
+	first := time.Duration(-1)
+	for _, r := range c.requests {
+		if after := r.done().Sub(c.ends); !r.failed && after >= 0 && (first < 0 || after < first) {
+			first = after
+		}
+	}
+	return first
+}
+
+// answered is when requests were due that had credentials within a second.
+func (c *cell) answered() []time.Time {
+	var all []time.Time
+	for _, r := range c.requests {
+		if !r.failed && r.took <= time.Second {
+			all = append(all, r.due)
+		}
+	}
+	return all
+}
+
+// bySecond counts moments by the second before and after the outage's beginning.
+func bySecond(chart, contender string, moments []time.Time, began time.Time) line {
+	const from, to = -5, 20
+	counts := make([]float64, to-from)
+	for _, moment := range moments {
+		if i := int(math.Floor(moment.Sub(began).Seconds())) - from; i >= 0 && i < len(counts) {
+			counts[i]++
+		}
+	}
+	return line{chart, contender, from, 1, counts}
+}

@@ -1,0 +1,52 @@
+package main
+
+import (
+	"bytes"
+	_ "embed"
+	"os"
+	"path/filepath"
+	"text/template"
+)
+
+//go:embed page.md
+var pageText string
+
+// page writes the page of a report. All its figures come from there.
+func page(r *report) ([]byte, error) {
+	t, err := template.New("page").Funcs(template.FuncMap{
+		"table": func(s *sheet) string { return s.table(markdownTable) },
+		"bars":  func() string { return r.barTable(markdownTable) },
+		"charts": func(measure string) []chart {
+			var all []chart
+			for _, c := range charts {
+				if c.measure == measure {
+					all = append(all, c)
+				}
+			}
+			return all
+		},
+	}).Parse(pageText)
+	if err != nil {
+		return nil, err
+	}
+	var text bytes.Buffer
+	err = t.Execute(&text, r)
+	return text.Bytes(), err
+}
+
+// writeDocs writes the page, its charts and its figures.
+func writeDocs(docs string, r *report) error {
+	if err := r.write(docs); err != nil {
+		return err
+	}
+	for _, c := range charts {
+		if err := c.write(filepath.Join(docs, "performance"), r); err != nil {
+			return err
+		}
+	}
+	text, err := page(r)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(docs, "performance.md"), text, 0o644) // #nosec G306 -- for a repository
+}

@@ -1,0 +1,102 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"runtime/debug"
+	"slices"
+	"strings"
+	"time"
+)
+
+// report is a whole run.
+type report struct {
+	Machine machine  `json:"machine"`
+	Sheets  []*sheet `json:"sheets"`
+}
+
+// machine is where it ran, and with what.
+type machine struct {
+	Date       string   `json:"date"`
+	Go         string   `json:"go"`
+	System     string   `json:"system"`
+	Processor  string   `json:"processor"`
+	Processors int      `json:"processors"`
+	Modules    []string `json:"modules"`
+}
+
+func newReport() *report {
+	m := machine{
+		Date: time.Now().UTC().Format(time.DateOnly), Go: runtime.Version(), System: runtime.GOOS + "/" + runtime.GOARCH,
+		Processor: processorName(), Processors: runtime.GOMAXPROCS(0),
+	}
+	if info, ok := debug.ReadBuildInfo(); ok {
+		for _, d := range info.Deps {
+			switch d.Path {
+			case "github.com/aws/aws-sdk-go-v2", "github.com/aws/aws-sdk-go-v2/config", "github.com/aws/aws-sdk-go-v2/credentials",
+				"github.com/aws/aws-sdk-go-v2/service/sts", "github.com/minio/minio-go/v7":
+				m.Modules = append(m.Modules, d.Path+" "+d.Version)
+			}
+		}
+	}
+	return &report{Machine: m}
+}
+
+// processorName is what Linux says of the first processor.
+func processorName() string {
+	text, err := os.ReadFile("/proc/cpuinfo")
+	if err != nil {
+		return "unknown"
+	}
+	for text := range strings.Lines(string(text)) {
+		if name, value, _ := strings.Cut(text, ":"); strings.TrimSpace(name) == "model name" {
+			return strings.TrimSpace(value)
+		}
+	}
+	return "unknown"
+}
+
+// String is one line.
+func (m machine) String() string {
+	return fmt.Sprintf("%s, %d processors of %s, %s, %s", m.Date, m.Processors, m.Processor, m.System, m.Go)
+}
+
+// sheet returns the sheet of a measure, nil if it was not run.
+func (r *report) sheet(name string) *sheet {
+	for _, s := range r.Sheets {
+		if s.Name == name {
+			return s
+		}
+	}
+	return nil
+}
+
+// figuresFile has a report's figures, in the folder of the page's charts.
+const figuresFile = "performance/figures.json"
+
+func readReport(docs string) (*report, error) {
+	text, err := os.ReadFile(filepath.Join(docs, figuresFile))
+	if err != nil {
+		return nil, err
+	}
+	var r report
+	return &r, json.Unmarshal(text, &r)
+}
+
+func (r *report) write(docs string) error {
+	for _, s := range r.Sheets {
+		s.Lines = slices.DeleteFunc(s.Lines, func(l line) bool { return !isDrawn(l) })
+	}
+	text, err := json.MarshalIndent(r, "", "\t")
+	if err != nil {
+		return err
+	}
+	path := filepath.Join(docs, figuresFile)
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil { // #nosec G301 -- for a repository
+		return err
+	}
+	return os.WriteFile(path, append(text, '\n'), 0o644) // #nosec G306 -- likewise
+}

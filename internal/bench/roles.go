@@ -1,0 +1,187 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
+	"github.com/aws/aws-sdk-go-v2/service/sts"
+
+	"github.com/irsakit/irsakit/irsa"
+)
+
+// rolesPlan is thousands of roles in one process.
+type rolesPlan struct {
+	roles     int
+	life, run time.Duration
+	latency   time.Duration
+}
+
+// A holder is a way to hold the credentials of many roles.
+type holder struct {
+	name string
+	open func(Place, *traffic) (func(arn string) (aws.CredentialsProvider, error), func(), error)
+}
+
+const (
+	heapEach   = "heap of a role"
+	processor  = "processor time"
+	goroutines = "goroutines"
+	peakCalls  = "STS calls at a time"
+	roleWorker = 64
+)
+
+// manyRoles measures what thousands of roles cost a process.
+func manyRoles(p rolesPlan) measure {
+	return measure{
+		name: "roles", title: "Ten thousand roles in one process",
+		about: fmt.Sprintf("A Pool of %d roles beside as many of the SDK's providers, each in its cache, with one client, and beside static "+
+			"keys. All roles are loaded at the same time, then each is asked once a second for %v; credentials live %v, so that each "+
+			"is refreshed; STS takes %v to answer.", p.roles, p.run, p.life, p.latency),
+		run: func(ctx context.Context, l *lab, s *sheet) (err error) {
+			place, release, err := l.sts.place(Setup{Life: p.life, Latency: p.latency, Roles: p.roles})
+			if err != nil {
+				return err
+			}
+			defer func() { err = errors.Join(err, release()) }()
+			for _, h := range []holder{{static, holdStatic}, {ours, holdPool}, {sdk, holdSDK}} {
+				l.progress("%s", h.name)
+				if err := hold(ctx, s, h, place, p); err != nil {
+					return fmt.Errorf("%s: %w", h.name, err)
+				}
+			}
+			return nil
+		},
+	}
+}
+
+func holdStatic(Place, *traffic) (func(string) (aws.CredentialsProvider, error), func(), error) {
+	return func(string) (aws.CredentialsProvider, error) {
+		return newStatic(context.Background(), Place{}, nil)
+	}, func() {}, nil
+}
+
+// holdSDK makes the SDK's own providers as its config package does, with one client for all.
+func holdSDK(place Place, t *traffic) (func(string) (aws.CredentialsProvider, error), func(), error) {
+	connections := t.client(newTransport())
+	client := sts.New(sts.Options{
+		Region: region, BaseEndpoint: aws.String(place.Endpoint), Credentials: aws.AnonymousCredentials{}, HTTPClient: connections,
+	})
+	return func(arn string) (aws.CredentialsProvider, error) {
+		return aws.NewCredentialsCache(stscreds.NewWebIdentityRoleProvider(client, arn, stscreds.IdentityTokenFile(place.TokenFile))), nil
+	}, connections.CloseIdleConnections, nil
+}
+
+func holdPool(place Place, t *traffic) (func(string) (aws.CredentialsProvider, error), func(), error) {
+	transport := newTransport()
+	transport.MaxConnsPerHost, transport.MaxIdleConnsPerHost = 32, 32 // as the Pool's own client has
+	pool, err := irsa.NewPool(func(o *irsa.PoolOptions) {
+		o.Region, o.Endpoint, o.TokenFile, o.HTTPClient = region, place.Endpoint, place.TokenFile, t.client(transport)
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	return func(arn string) (aws.CredentialsProvider, error) {
+		return pool.Provider(irsa.RoleOptions{RoleARN: arn})
+	}, func() { _ = pool.Close() }, nil
+}
+
+// hold loads all roles, and asks for them.
+func hold(ctx context.Context, s *sheet, h holder, place Place, p rolesPlan) error {
+	var t traffic
+	before, begin := heapInUse(), cpuTime()
+	open, release, err := h.open(place, &t)
+	if err != nil {
+		return err
+	}
+	defer release()
+	providers := make([]aws.CredentialsProvider, len(place.RoleARNs))
+	for i, arn := range place.RoleARNs {
+		if providers[i], err = open(arn); err != nil {
+			return err
+		}
+	}
+	took, failed := load(ctx, providers)
+	s.addTime("", h.name, "first load", took)
+	s.addCount("", h.name, "failed in it", int(failed))
+	sleep(ctx, time.Second) // until what it took has gone
+	s.add("", h.name, heapEach, memory, max(float64(heapInUse())-float64(before), 0)/float64(len(providers)))
+	s.addCount("", h.name, goroutines, runtime.NumGoroutine())
+	t.takePeak()
+	a := summarize(askOften(ctx, providers, p.run))
+	s.addTime("", h.name, processor, cpuTime()-begin)
+	s.addCount("", h.name, stsCalls, len(t.list()))
+	s.addCount("", h.name, peakCalls, t.takePeak())
+	s.addCount("", h.name, "connections", t.connections.count())
+	s.addCount("", h.name, requests, len(a.took))
+	s.addCount("", h.name, overSlow, a.slow)
+	s.addTime("", h.name, longest, a.percentile(1))
+	runtime.KeepAlive(providers)
+	return ctx.Err()
+}
+
+// load gets the first credentials of all roles at the same time. Who fails asks again.
+func load(ctx context.Context, providers []aws.CredentialsProvider) (took time.Duration, failed int64) {
+	begin := time.Now()
+	var all sync.WaitGroup
+	var failures atomic.Int64
+	for _, provider := range providers {
+		all.Go(func() {
+			for ctx.Err() == nil {
+				if _, err := provider.Retrieve(ctx); err == nil {
+					return
+				}
+				failures.Add(1)
+				sleep(ctx, 100*time.Millisecond)
+			}
+		})
+	}
+	all.Wait()
+	return time.Since(begin), failures.Load()
+}
+
+// askOften asks each provider once a second, and says how long each answer took.
+func askOften(ctx context.Context, providers []aws.CredentialsProvider, run time.Duration) []request {
+	var asking sync.WaitGroup
+	answers := make([][]request, roleWorker)
+	end := time.Now().Add(run)
+	for w := range roleWorker {
+		asking.Go(func() {
+			for time.Now().Before(end) && ctx.Err() == nil {
+				round := time.Now()
+				for i := w; i < len(providers); i += roleWorker {
+					begin := time.Now()
+					_, err := providers[i].Retrieve(ctx)
+					answers[w] = append(answers[w], request{begin, time.Since(begin), err != nil})
+				}
+				sleep(ctx, time.Until(round.Add(time.Second)))
+			}
+		})
+	}
+	asking.Wait()
+	return slices.Concat(answers...)
+}
+
+func heapInUse() uint64 {
+	runtime.GC()
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.HeapAlloc
+}
+
+func cpuTime() time.Duration {
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		return 0
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}

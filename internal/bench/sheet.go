@@ -1,0 +1,217 @@
+package main
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+)
+
+// A sheet has the figures of a measure.
+type sheet struct {
+	Name    string   `json:"name"`
+	Title   string   `json:"title"`
+	About   string   `json:"about"`
+	Figures []figure `json:"figures"`
+	Lines   []line   `json:"lines,omitempty"`
+}
+
+// A figure is what one contender showed in one scene, run by run.
+type figure struct {
+	Scene     string    `json:"scene,omitempty"`
+	Contender string    `json:"contender"`
+	Name      string    `json:"name"`
+	Unit      unit      `json:"unit,omitempty"`
+	Runs      []float64 `json:"runs"`
+}
+
+// A line is what a chart shows of one contender in the first run.
+type line struct {
+	Chart     string    `json:"chart"`
+	Contender string    `json:"contender"`
+	From      float64   `json:"from"` // the first x
+	Step      float64   `json:"step"` // to the next
+	Y         []float64 `json:"y"`
+}
+
+// unit is what a figure counts.
+type unit string
+
+const (
+	times   unit = ""   // so many
+	elapsed unit = "ns" // time
+	memory  unit = "B"
+)
+
+// add writes down what a run has shown.
+func (s *sheet) add(scene, contender, name string, u unit, value float64) {
+	if f := s.find(scene, contender, name); f != nil {
+		f.Runs = append(f.Runs, value)
+		return
+	}
+	s.Figures = append(s.Figures, figure{scene, contender, name, u, []float64{value}})
+}
+
+func (s *sheet) addTime(scene, contender, name string, d time.Duration) {
+	s.add(scene, contender, name, elapsed, float64(d))
+}
+
+func (s *sheet) addCount(scene, contender, name string, n int) {
+	s.add(scene, contender, name, times, float64(n))
+}
+
+// draw keeps a line for a chart, of the first run.
+func (s *sheet) draw(l line) {
+	for _, known := range s.Lines {
+		if known.Chart == l.Chart && known.Contender == l.Contender {
+			return
+		}
+	}
+	s.Lines = append(s.Lines, l)
+}
+
+func (s *sheet) find(scene, contender, name string) *figure {
+	for i := range s.Figures {
+		if f := &s.Figures[i]; f.Scene == scene && f.Contender == contender && f.Name == name {
+			return f
+		}
+	}
+	return nil
+}
+
+// median is that of a figure's runs, which must be there.
+func (s *sheet) median(scene, contender, name string) float64 {
+	return s.find(scene, contender, name).median()
+}
+
+// sum adds up a figure's runs in the scenes.
+func (s *sheet) sum(scenes []string, contender, name string) float64 {
+	total := 0.0
+	for _, scene := range scenes {
+		for _, run := range s.find(scene, contender, name).Runs {
+			total += run
+		}
+	}
+	return total
+}
+
+// most is the largest of a figure's runs.
+func (s *sheet) most(scene, contender, name string) float64 {
+	return slices.Max(s.find(scene, contender, name).Runs)
+}
+
+func (f *figure) median() float64 {
+	sorted := slices.Sorted(slices.Values(f.Runs))
+	middle := len(sorted) / 2
+	if len(sorted)%2 == 1 {
+		return sorted[middle]
+	}
+	return (sorted[middle-1] + sorted[middle]) / 2
+}
+
+// String is the median, with the spread of the runs if they differ.
+func (f *figure) String() string {
+	text := f.Unit.format(f.median())
+	least, most := f.Unit.format(slices.Min(f.Runs)), f.Unit.format(slices.Max(f.Runs))
+	if least == most {
+		return text
+	}
+	return fmt.Sprintf("%s (%s–%s)", text, least, most)
+}
+
+// format writes a value with three digits that matter.
+func (u unit) format(v float64) string {
+	switch u {
+	case elapsed:
+		return scaled(v, []string{"ns", "µs", "ms", "s"}, 1000)
+	case memory:
+		return scaled(v, []string{"B", "KiB", "MiB", "GiB"}, 1024)
+	default:
+		return grouped(int64(math.Round(v)))
+	}
+}
+
+func scaled(v float64, units []string, factor float64) string {
+	i := 0
+	for ; v >= factor && i < len(units)-1; i++ {
+		v /= factor
+	}
+	digits := 0
+	switch {
+	case v == math.Trunc(v):
+	case v < 10:
+		digits = 2
+	case v < 100:
+		digits = 1
+	}
+	return fmt.Sprintf("%.*f %s", digits, v, units[i])
+}
+
+// grouped writes 12345 as 12,345.
+func grouped(n int64) string {
+	text := fmt.Sprint(n)
+	for i := len(text) - 3; i > 0; i -= 3 {
+		text = text[:i] + "," + text[i:]
+	}
+	return text
+}
+
+// tableStyle is how a table is written.
+type tableStyle int
+
+const (
+	plainTable tableStyle = iota
+	markdownTable
+)
+
+// table has a row for each contender in each scene, and a column for each name.
+func (s *sheet) table(style tableStyle) string {
+	header, rows := []string{"", ""}, [][]string{}
+	index := map[[2]string]int{}
+	for _, f := range s.Figures {
+		column := slices.Index(header, f.Name)
+		if column < 0 {
+			column = len(header)
+			header = append(header, f.Name)
+		}
+		key := [2]string{f.Scene, f.Contender}
+		row, known := index[key]
+		if !known {
+			row = len(rows)
+			index[key] = row
+			rows = append(rows, []string{f.Scene, f.Contender})
+		}
+		for len(rows[row]) <= column {
+			rows[row] = append(rows[row], "")
+		}
+		rows[row][column] = f.String()
+	}
+	return writeTable(style, header, rows)
+}
+
+// writeTable writes rows below a header.
+func writeTable(style tableStyle, header []string, rows [][]string) string {
+	var text strings.Builder
+	if style == markdownTable {
+		fmt.Fprintf(&text, "| %s |\n|%s\n", strings.Join(header, " | "), strings.Repeat("---|", len(header)))
+		for _, row := range rows {
+			row = append(row, make([]string, len(header)-len(row))...)
+			fmt.Fprintf(&text, "| %s |\n", strings.Join(row, " | "))
+		}
+		return text.String()
+	}
+	return alignTable(append([][]string{header}, rows...))
+}
+
+// alignTable writes columns one below the other, without those that are empty.
+func alignTable(rows [][]string) string {
+	var text strings.Builder
+	w := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
+	for _, row := range rows {
+		fmt.Fprintln(w, strings.Join(row, "\t"))
+	}
+	_ = w.Flush() // to a Builder, which takes everything
+	return text.String()
+}

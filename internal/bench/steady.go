@@ -1,0 +1,91 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// steadyPlan is a load that goes on through refreshes.
+type steadyPlan struct {
+	callers       int
+	every, run    time.Duration
+	life, latency time.Duration
+}
+
+const (
+	requests  = "requests"
+	overSlow  = "over 10 ms"
+	failures  = "failed"
+	stsCalls  = "STS calls"
+	farTail   = "p99.99"
+	latencies = "latency" // the chart
+)
+
+// steady measures callers while credentials are refreshed.
+func steady(p steadyPlan) measure {
+	return measure{
+		name: "steady", title: "A steady load through refreshes",
+		about: fmt.Sprintf("%d callers, each asking every %v, for %v; credentials live %v and STS takes %v to answer. "+
+			"A request's time counts from the moment it was due, so that a caller who is held up hides nothing "+
+			"(coordinated omission). Static keys show what the machine itself adds.", p.callers, p.every, p.run, p.life, p.latency),
+		run: func(ctx context.Context, l *lab, s *sheet) error {
+			for _, c := range []contender{staticKeys, irsakit, asConfig, withWindow} {
+				l.progress("%s", c.name)
+				if err := steadyRun(ctx, l, s, c, p); err != nil {
+					return err
+				}
+			}
+			return nil
+		},
+	}
+}
+
+var percentiles = []struct {
+	name  string
+	share float64
+}{{"p50", 0.5}, {"p99", 0.99}, {"p99.9", 0.999}, {farTail, 0.9999}, {"longest", 1}}
+
+func steadyRun(ctx context.Context, l *lab, s *sheet, c contender, p steadyPlan) (err error) {
+	place, release, err := l.sts.place(Setup{Life: p.life, Latency: p.latency, Exact: true})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, release()) }()
+	var t traffic
+	provider, err := loaded(ctx, c, place, &t)
+	if err != nil {
+		return err
+	}
+	defer closeProvider(provider)
+	first := len(t.list())
+	running, cancel := context.WithTimeout(ctx, p.run)
+	defer cancel()
+	begin := time.Now()
+	all := ask(running, provider, p.callers, p.every)
+	a := summarize(all)
+	for _, p := range percentiles {
+		s.addTime("", c.name, p.name, a.percentile(p.share))
+	}
+	s.addCount("", c.name, overSlow, a.slow)
+	s.addCount("", c.name, failures, a.failed)
+	s.addCount("", c.name, requests, len(all))
+	s.addCount("", c.name, stsCalls, len(t.list())-first)
+	s.draw(line{latencies, c.name, 0, slot.Seconds(), longestBySlot(all, begin, p.run)})
+	return ctx.Err()
+}
+
+// slot is what a point of the chart stands for.
+const slot = 10 * time.Millisecond
+
+// longestBySlot is the longest request of each slot, in milliseconds.
+func longestBySlot(all []request, begin time.Time, run time.Duration) []float64 {
+	longest := make([]float64, run/slot)
+	for _, r := range all {
+		if i := int(r.due.Sub(begin) / slot); i >= 0 && i < len(longest) {
+			longest[i] = max(longest[i], float64(r.took.Round(time.Microsecond))/float64(time.Millisecond))
+		}
+	}
+	return longest
+}

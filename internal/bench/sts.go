@@ -1,0 +1,292 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/rpc"
+	"os"
+	"os/exec"
+	"sync"
+	"time"
+
+	"github.com/irsakit/irsakit/irsa/irsatest"
+)
+
+// childVariable makes the program the STS: a process of its own, so that its memory and
+// its time are not measured.
+const childVariable = "BENCH_STS"
+
+// Clusters are irsatest's, as the parent commands them.
+type Clusters struct {
+	mu  sync.Mutex
+	all []*cluster
+}
+
+type cluster struct {
+	*irsatest.Cluster
+	sa       *irsatest.ServiceAccount
+	pod      *irsatest.Pod
+	rotating chan struct{} // closed to end it
+	done     sync.WaitGroup
+}
+
+// Setup is what a new cluster is like.
+type Setup struct {
+	Life, Latency time.Duration
+	Exact         bool // the life is not cut to whole seconds, as AWS cuts it
+	Roles         int  // besides the pod's own
+}
+
+// Place is where credentials are to be had.
+type Place struct {
+	ID                  int
+	Life                time.Duration
+	Endpoint, TokenFile string
+	RoleARN             string
+	RoleARNs            []string // of Setup.Roles
+}
+
+// Start makes a cluster.
+func (c *Clusters) Start(setup Setup, place *Place) error {
+	k, err := irsatest.Start()
+	if err != nil {
+		return err
+	}
+	k.Issuer.SetAlgorithm(irsatest.ES256)
+	if k.STS.SetLife(setup.Life); setup.Exact {
+		k.STS.SetLife(setup.Life + time.Millisecond) // which is not a whole number of seconds
+	}
+	k.STS.SetLatency(setup.Latency)
+	sa := k.ServiceAccount("shop", "cart")
+	role := k.Role("s3-writer", irsatest.Trust(sa))
+	pod := k.Pod(sa, role)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	*place = Place{ID: len(c.all), Life: setup.Life, Endpoint: k.STS.Endpoint(), TokenFile: pod.TokenFile(), RoleARN: role.ARN()}
+	for i := range setup.Roles {
+		place.RoleARNs = append(place.RoleARNs, k.Role(fmt.Sprintf("tenant-%05d", i), irsatest.Trust(sa)).ARN())
+	}
+	c.all = append(c.all, &cluster{Cluster: k, sa: sa, pod: pod})
+	return nil
+}
+
+func (c *Clusters) get(id int) (*cluster, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if id >= len(c.all) {
+		return nil, fmt.Errorf("there is no cluster %d", id)
+	}
+	return c.all[id], nil
+}
+
+// Stop ends a cluster.
+func (c *Clusters) Stop(id int, _ *struct{}) error {
+	k, err := c.get(id)
+	if err != nil {
+		return err
+	}
+	k.stopRotating()
+	return k.Close()
+}
+
+// Outage is a way for STS to be out of order.
+type Outage struct {
+	ID    int
+	Fault irsatest.Fault // "" refuses connections
+}
+
+// Break begins an outage.
+func (c *Clusters) Break(o Outage, _ *struct{}) error {
+	k, err := c.get(o.ID)
+	switch {
+	case err != nil:
+		return err
+	case o.Fault == "":
+		k.STS.Down()
+	default:
+		k.STS.Fail(o.Fault, -1)
+	}
+	return nil
+}
+
+// Mend ends it, but for calls that hang.
+func (c *Clusters) Mend(o Outage, _ *struct{}) error {
+	k, err := c.get(o.ID)
+	switch {
+	case err != nil:
+		return err
+	case o.Fault == "":
+		k.STS.Up()
+	default:
+		k.STS.Fail(o.Fault, 0)
+	}
+	return nil
+}
+
+// Release lets calls that hang go on.
+func (c *Clusters) Release(id int, _ *struct{}) error {
+	k, err := c.get(id)
+	if err == nil {
+		k.STS.Recover()
+	}
+	return err
+}
+
+// Expire puts a token into the file that has expired.
+func (c *Clusters) Expire(id int, _ *struct{}) error {
+	k, err := c.get(id)
+	if err == nil {
+		k.pod.Rotate(irsatest.Expired)
+	}
+	return err
+}
+
+// Rotate puts a new token into the file.
+func (c *Clusters) Rotate(id int, _ *struct{}) error {
+	k, err := c.get(id)
+	if err == nil {
+		k.pod.Rotate()
+	}
+	return err
+}
+
+// Rotation is how tokens are rotated on and on.
+type Rotation struct {
+	ID    int
+	Every time.Duration
+	Torn  time.Duration // if not 0 in place, and half-written or empty for so long
+}
+
+// KeepRotating rotates until Stop.
+func (c *Clusters) KeepRotating(r Rotation, _ *struct{}) error {
+	k, err := c.get(r.ID)
+	if err != nil {
+		return err
+	}
+	k.rotating = make(chan struct{})
+	k.done.Go(func() {
+		tick := time.NewTicker(r.Every)
+		defer tick.Stop()
+		for i := 0; ; i++ {
+			select {
+			case <-tick.C:
+				k.rotate(r.Torn, i%2 == 0)
+			case <-k.rotating:
+				return
+			}
+		}
+	})
+	return nil
+}
+
+func (k *cluster) rotate(torn time.Duration, half bool) {
+	if torn == 0 {
+		k.pod.Rotate()
+		return
+	}
+	token := []byte(k.sa.Token())
+	if half {
+		k.pod.WriteInPlace(token[:len(token)-len(token)/10])
+	} else {
+		k.pod.WriteInPlace(nil)
+	}
+	time.Sleep(torn)
+	k.pod.WriteInPlace(token)
+}
+
+func (k *cluster) stopRotating() {
+	if k.rotating != nil {
+		close(k.rotating)
+		k.done.Wait()
+	}
+}
+
+// forget drops what the clusters recorded, which is none of a measure's business.
+func (c *Clusters) forget() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, k := range c.all {
+		k.STS.ForgetCalls()
+	}
+}
+
+// serveSTS is the child: it does what it is told until its input ends.
+func serveSTS(in io.Reader, out io.Writer) {
+	clusters := &Clusters{}
+	server := rpc.NewServer()
+	if err := server.Register(clusters); err != nil {
+		panic(err)
+	}
+	ended := make(chan struct{})
+	var forgetting sync.WaitGroup
+	forgetting.Go(func() {
+		for tick := time.Tick(time.Second); ; {
+			select {
+			case <-tick:
+				clusters.forget()
+			case <-ended:
+				return
+			}
+		}
+	})
+	server.ServeConn(pipe{in, out})
+	close(ended)
+	forgetting.Wait()
+	for _, k := range clusters.all {
+		_ = k.Close() // it was most likely closed before
+	}
+}
+
+// pipe is a connection of a reader and a writer, which end with their process.
+type pipe struct {
+	io.Reader
+	io.Writer
+}
+
+// Close does nothing.
+func (pipe) Close() error { return nil }
+
+// stsProcess is the child as the parent sees it.
+type stsProcess struct {
+	child *exec.Cmd
+	input io.Closer
+	*rpc.Client
+}
+
+func startSTS(ctx context.Context) (*stsProcess, error) {
+	program, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	child := exec.CommandContext(ctx, program) // #nosec G204 -- which is this one
+	child.Env = append(os.Environ(), childVariable+"=1")
+	child.Stderr = os.Stderr
+	input, err := child.StdinPipe()
+	if err != nil {
+		return nil, err
+	}
+	output, err := child.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	if err := child.Start(); err != nil {
+		return nil, err
+	}
+	return &stsProcess{child, input, rpc.NewClient(pipe{output, input})}, nil
+}
+
+// place makes a cluster, which release ends.
+func (s *stsProcess) place(setup Setup) (place Place, release func() error, err error) {
+	err = s.Call("Clusters.Start", setup, &place)
+	return place, func() error { return s.command("Stop", place.ID) }, err
+}
+
+func (s *stsProcess) command(name string, argument any) error {
+	return s.Call("Clusters."+name, argument, &struct{}{})
+}
+
+func (s *stsProcess) stop() error {
+	return errors.Join(s.input.Close(), s.child.Wait(), s.Close())
+}
