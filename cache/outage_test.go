@@ -79,6 +79,25 @@ func requireCalm(t *testing.T, calls []time.Duration) {
 	}
 }
 
+// The last attempts are a second apart, so that STS needs to be well for no longer.
+func TestAnOutageThatEndsTwoSecondsBeforeTheCredentialsReachesNobody(t *testing.T) {
+	for _, life := range []time.Duration{20 * time.Second, time.Minute, time.Hour} {
+		for range 30 {
+			synctest.Test(t, func(t *testing.T) {
+				s := &source{life: life, delay: 100 * time.Millisecond}
+				c := newCache(t, s)
+				creds := retrieve(t, c)
+				stop := askEvery(t, c, 100*time.Millisecond, 1)
+				s.breakWith(errBroken)
+				time.Sleep(time.Until(creds.Expires) - 2*time.Second)
+				s.breakWith(nil)
+				time.Sleep(5 * time.Second)
+				assert.Empty(t, stop(), "credentials that live %v", life)
+			})
+		}
+	}
+}
+
 func TestALongOutageIsNoStormAndIsOverSixSecondsAfterItsEnd(t *testing.T) {
 	for _, callers := range []int{1, 1000} {
 		synctest.Test(t, func(t *testing.T) {

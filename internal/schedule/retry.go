@@ -35,9 +35,13 @@ func RetryAfter(failures int, left time.Duration, permanent bool, r float64) Ret
 	}
 	jitter := func(d time.Duration) time.Duration { return spread(d, d+d/4, r) }
 	empty := jitter(step(failures, longest))
-	// Half of what is left leaves room for more tries within the life; below
-	// that of an empty cache it need not go.
-	serving := max(min(jitter(step(failures, capServing)), left/2), jitter(step(failures, capEmpty)))
+	// Half of what is left leaves room for more tries within the life, down to
+	// its last second.
+	least := jitter(step(failures, capEmpty))
+	if left > 0 {
+		least = min(least, Spacing)
+	}
+	serving := max(min(jitter(step(failures, capServing)), left/2), least)
 	return Retry{Serving: serving, Empty: empty}
 }
 

@@ -58,8 +58,9 @@ func TestAWaitTakesAtMostHalfOfWhatIsLeft(t *testing.T) {
 		{"just enough is left", 20, 96 * time.Second, 48 * time.Second},
 		{"a minute is left", 20, time.Minute, 30 * time.Second},
 		{"ten seconds are left", 20, 10 * time.Second, 5 * time.Second},
-		{"less than two waits of an empty cache are left", 20, 7 * time.Second, 4 * time.Second},
-		{"one second is left", 20, time.Second, 4 * time.Second},
+		{"three seconds are left", 20, 3 * time.Second, 1500 * time.Millisecond},
+		{"one second is left", 20, time.Second, time.Second},
+		{"a tenth of a second is left", 20, 100 * time.Millisecond, time.Second},
 		{"one second is left after one failure", 1, time.Second, 200 * time.Millisecond},
 		{"a tenth of a second is left after one failure", 1, 100 * time.Millisecond, 200 * time.Millisecond},
 	} {
@@ -78,10 +79,14 @@ func TestEveryWaitKeepsItsBounds(t *testing.T) {
 		r := rnd.Float64()
 		wait := schedule.RetryAfter(failures, left, permanent, r)
 		empty := schedule.RetryAfter(failures, 0, false, r).Empty
-		if wait.Serving > left/2 {
-			require.Equal(t, empty, wait.Serving, "%d failures, %v left", failures, left)
+		least := empty
+		if left > 0 {
+			least = min(empty, schedule.Spacing)
 		}
-		require.GreaterOrEqual(t, wait.Serving, empty)
+		if wait.Serving > left/2 {
+			require.Equal(t, least, wait.Serving, "%d failures, %v left", failures, left)
+		}
+		require.GreaterOrEqual(t, wait.Serving, least)
 		require.Less(t, wait.Serving, 60*time.Second)
 		require.GreaterOrEqual(t, wait.Empty, 200*time.Millisecond)
 		if permanent && left <= 0 {
