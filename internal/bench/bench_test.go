@@ -84,6 +84,16 @@ func TestThePageIsWhatItsFiguresMakeIt(t *testing.T) {
 	have, err := os.ReadFile("../../docs/performance.md")
 	require.NoError(t, err)
 	assert.Equal(t, string(want), string(have), "write it again: go -C internal/bench run . -docs ../../docs -redraw")
+	for _, c := range charts {
+		files, err := c.svgs(r)
+		require.NoError(t, err)
+		require.Len(t, files, len(themes))
+		for name, svg := range files {
+			have, err := os.ReadFile("../../docs/performance/" + name)
+			require.NoError(t, err)
+			assert.Equal(t, string(svg), string(have), name)
+		}
+	}
 	assert.Empty(t, r.missed())
 	assert.Len(t, r.Sheets, len(measures(full)))
 }
@@ -108,6 +118,7 @@ func TestACallerWhoIsHeldUpHidesNothing(t *testing.T) {
 	defer cancel()
 	all := ask(ctx, waiting(held), 1, 10*time.Millisecond)
 	a := summarize(all)
+	assert.Equal(t, len(all), a.failed, "who gets empty credentials got none")
 	assert.GreaterOrEqual(t, len(all), 45, "what was due meanwhile is asked too")
 	assert.GreaterOrEqual(t, a.slow, 25, "and counts from when it was due")
 	assert.GreaterOrEqual(t, a.percentile(1), 290*time.Millisecond)
@@ -130,8 +141,34 @@ func TestABarThatDoesNotHoldIsSaid(t *testing.T) {
 	s := &sheet{Name: "herd"}
 	s.addCount("", ours, later, 200)
 	s.addCount("", sdk, later, 1000)
+	s.addCount("", ours, failures, 0)
 	r := &report{Sheets: []*sheet{s}}
 	require.Len(t, r.missed(), 1)
 	assert.Contains(t, r.missed()[0], "200 to 1,000: 0.20")
 	assert.Equal(t, 1, strings.Count(r.barTable(markdownTable), "| NO |"))
+}
+
+func TestACheckCanFail(t *testing.T) {
+	require.Error(t, check("stedy", 3, ""))
+	require.Error(t, check("", 0, ""))
+	require.Error(t, check("steady", 3, "docs"))
+	require.NoError(t, check("steady,herd", 1, ""))
+
+	never := cell{ends: time.Unix(10, 0), requests: []request{{due: time.Unix(11, 0), failed: true}, {due: time.Unix(9, 0)}}}
+	assert.Equal(t, full.outage.stuck+full.outage.after, never.recovery(full.outage))
+
+	s := &sheet{}
+	for _, figure := range []struct {
+		scene, contender string
+		slow, asked      int
+	}{{"a", ours, 0, 100_000}, {"b", ours, 9, 100_000}, {"none", static, 0, 500_000}} {
+		s.addCount(figure.scene, figure.contender, overSlow, figure.slow)
+		s.addCount(figure.scene, figure.contender, requests, figure.asked)
+	}
+	_, holds := noSlowerThanStatic([]string{"a", "b"}, "none")(s)
+	assert.False(t, holds, "one scene has no use of what another leaves over")
+	_, holds = atLeast(ours, []string{"a", "b"}, overSlow, 1)(s)
+	assert.False(t, holds)
+	_, holds = most([]string{"a", "b"}, overSlow, 8)(s)
+	assert.False(t, holds)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -14,6 +15,7 @@ type request struct {
 	due    time.Time     // when he meant to ask, whatever kept him from it
 	took   time.Duration // since then, so that a caller who is held up hides nothing
 	failed bool
+	key    string // of the credentials that he got
 }
 
 func (r request) done() time.Time { return r.due.Add(r.took) }
@@ -21,46 +23,55 @@ func (r request) done() time.Time { return r.due.Add(r.took) }
 // slow is what a caller notices.
 const slow = 10 * time.Millisecond
 
-// ask lets callers ask a provider at a fixed rate until ctx ends, also those requests for
-// which they are late by then. It returns all requests, in the order in which they were due.
+// ask lets callers ask a provider at a fixed rate until ctx ends: all that was due by then,
+// also where they are late. It returns the requests in the order in which they were due.
 func ask(ctx context.Context, provider aws.CredentialsProvider, callers int, every time.Duration) []request {
-	var mu sync.Mutex
-	var all []request
+	var ended atomic.Pointer[time.Time]
+	defer context.AfterFunc(ctx, func() { ended.Store(new(time.Now())) })()
+	late := func(due time.Time) bool {
+		end := ended.Load()
+		return end != nil && due.After(*end)
+	}
+	answers := make([][]request, callers)
 	var working sync.WaitGroup
 	begin := time.Now()
 	for i := range callers {
 		working.Go(func() {
-			mine := askOn(ctx, provider, begin.Add(every*time.Duration(i)/time.Duration(callers)), every)
-			mu.Lock()
-			defer mu.Unlock()
-			all = append(all, mine...)
+			first := begin.Add(every * time.Duration(i) / time.Duration(callers))
+			answers[i] = askOn(ctx, provider, first, every, late)
 		})
 	}
 	working.Wait()
+	all := slices.Concat(answers...)
 	slices.SortFunc(all, func(a, b request) int { return a.due.Compare(b.due) })
 	return all
 }
 
-// askOn is one caller.
-func askOn(ctx context.Context, provider aws.CredentialsProvider, due time.Time, every time.Duration) []request {
+// askOn is one caller, who does not ask what is due too late.
+func askOn(ctx context.Context, provider aws.CredentialsProvider, due time.Time, every time.Duration, late func(time.Time) bool) []request {
 	var mine []request
 	timer := time.NewTimer(time.Until(due))
 	defer timer.Stop()
 	for {
 		select {
 		case <-ctx.Done():
-			return mine
 		case <-timer.C:
 		}
-		for ; !due.After(time.Now()); due = due.Add(every) {
-			if ctx.Err() != nil && due.After(time.Now().Add(-every)) {
-				return mine
-			}
-			_, err := provider.Retrieve(context.WithoutCancel(ctx))
-			mine = append(mine, request{due, time.Since(due), err != nil})
+		for !due.After(time.Now()) && !late(due) {
+			mine = append(mine, askOnce(provider, due))
+			due = due.Add(every)
+		}
+		if ctx.Err() != nil {
+			return mine
 		}
 		timer.Reset(time.Until(due))
 	}
+}
+
+// askOnce is a request. Who gets credentials that are empty or have expired got none.
+func askOnce(provider aws.CredentialsProvider, due time.Time) request {
+	creds, err := provider.Retrieve(context.Background())
+	return request{due, time.Since(due), err != nil || !creds.HasKeys() || creds.Expired(), creds.AccessKeyID}
 }
 
 // answered is what requests have in common.

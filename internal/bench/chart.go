@@ -1,12 +1,10 @@
 package main
 
 import (
+	"bytes"
 	"fmt"
 	"image/color"
-	"os"
-	"path/filepath"
 	"slices"
-	"strings"
 
 	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/font"
@@ -84,29 +82,27 @@ func (c chart) Picture(folder string) string {
 </picture>`, folder, c.File, c.Title)
 }
 
-// write draws the chart in both themes, if the report has what it shows.
-func (c chart) write(folder string, r *report) error {
+// svgs are the chart's files, one for each theme; none if the report lacks what it shows.
+func (c chart) svgs(r *report) (map[string][]byte, error) {
 	s := r.sheet(c.measure)
 	if s == nil {
-		return nil
+		return nil, nil
 	}
+	files := map[string][]byte{}
 	for _, t := range themes {
 		p, err := c.draw(s, t)
 		if err != nil {
-			return fmt.Errorf("%s: %w", c.File, err)
+			return nil, fmt.Errorf("%s: %w", c.File, err)
 		}
 		canvas := vgsvg.New(16*vg.Centimeter, 8*vg.Centimeter)
 		p.Draw(draw.Crop(draw.New(canvas), 4, -8, 4, -4))
-		var text strings.Builder
+		var text bytes.Buffer
 		if _, err := canvas.WriteTo(&text); err != nil {
-			return err
+			return nil, err
 		}
-		path := filepath.Join(folder, c.File+"-"+t.name+".svg")
-		if err := os.WriteFile(path, []byte(text.String()), 0o644); err != nil { // #nosec G306 -- for a repository
-			return err
-		}
+		files[c.File+"-"+t.name+".svg"] = text.Bytes()
 	}
-	return nil
+	return files, nil
 }
 
 // draw makes the chart.

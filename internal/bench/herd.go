@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -35,31 +36,36 @@ func herd(p herdPlan) measure {
 			l.progress("%d pods of each, %d lives of %v", p.pods, p.lives, p.life)
 			var running sync.WaitGroup
 			contenders := []contender{irsakit, asConfig, withWindow}
-			traffics, failed := make([]traffic, len(contenders)), make([]error, len(contenders))
+			traffics, unserved, failed := make([]traffic, len(contenders)), make([]int, len(contenders)), make([]error, len(contenders))
 			for i, c := range contenders {
-				running.Go(func() { failed[i] = stampede(ctx, l, c, &traffics[i], p) })
+				running.Go(func() { unserved[i], failed[i] = stampede(ctx, l, c, &traffics[i], p) })
 			}
 			running.Wait()
+			if err := errors.Join(failed...); err != nil || ctx.Err() != nil {
+				return errors.Join(err, ctx.Err())
+			}
 			for i, c := range contenders {
 				reportHerd(s, c.name, traffics[i].list(), p)
+				s.addCount("", c.name, failures, unserved[i])
 			}
-			return errors.Join(failed...)
+			return nil
 		},
 	}
 }
 
-// stampede starts the pods of a contender and lets them be asked.
-func stampede(ctx context.Context, l *lab, c contender, t *traffic, p herdPlan) (err error) {
+// stampede starts the pods of a contender and lets them be asked. It returns how many
+// requests failed.
+func stampede(ctx context.Context, l *lab, c contender, t *traffic, p herdPlan) (unserved int, err error) {
 	place, release, err := l.sts.place(Setup{Life: p.life, Latency: 50 * time.Millisecond})
 	if err != nil {
-		return err
+		return 0, err
 	}
 	defer func() { err = errors.Join(err, release()) }()
 	providers := make([]aws.CredentialsProvider, p.pods)
 	for i := range providers {
-		provider, err := c.make(ctx, place, t.client(newTransport()))
+		provider, err := made(ctx, c, place, t)
 		if err != nil {
-			return err
+			return 0, err
 		}
 		defer closeProvider(provider)
 		providers[i] = provider
@@ -67,16 +73,19 @@ func stampede(ctx context.Context, l *lab, c contender, t *traffic, p herdPlan) 
 	ctx, cancel := context.WithTimeout(ctx, time.Duration(p.lives)*p.life+p.life/2)
 	defer cancel()
 	var asking sync.WaitGroup
+	var failed atomic.Int64
 	for _, provider := range providers {
 		asking.Go(func() {
 			for ctx.Err() == nil {
-				_, _ = provider.Retrieve(context.WithoutCancel(ctx)) // what matters are the calls that it makes
+				if askOnce(provider, time.Now()).failed {
+					failed.Add(1)
+				}
 				sleep(ctx, p.every)
 			}
 		})
 	}
 	asking.Wait()
-	return nil
+	return int(failed.Load()), nil
 }
 
 func reportHerd(s *sheet, contender string, calls []time.Time, p herdPlan) {

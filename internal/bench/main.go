@@ -44,6 +44,9 @@ func main() {
 }
 
 func run(ctx context.Context, only string, runs int, docs string, redraw bool) error {
+	if err := check(only, runs, docs); err != nil {
+		return err
+	}
 	if redraw {
 		r, err := readReport(docs)
 		if err != nil {
@@ -53,7 +56,7 @@ func run(ctx context.Context, only string, runs int, docs string, redraw bool) e
 	}
 	r, err := measureAll(ctx, full, only, runs, os.Stdout)
 	if err != nil {
-		return err
+		return err // what was measured before has been printed
 	}
 	if docs != "" {
 		if err := writeDocs(docs, r); err != nil {
@@ -62,6 +65,23 @@ func run(ctx context.Context, only string, runs int, docs string, redraw bool) e
 	}
 	if missed := r.missed(); len(missed) > 0 {
 		return fmt.Errorf("these bars do not hold:\n  %s", strings.Join(missed, "\n  "))
+	}
+	return nil
+}
+
+// check finds what is wrong with the flags.
+func check(only string, runs int, docs string) error {
+	known := strings.Split(names(measures(full)), ",")
+	for name := range strings.SplitSeq(only, ",") {
+		if only != "" && !slices.Contains(known, name) {
+			return fmt.Errorf("there is no measure %q: take some of %s", name, strings.Join(known, ","))
+		}
+	}
+	switch {
+	case runs < 1:
+		return errors.New("-runs has to be 1 or more")
+	case only != "" && docs != "":
+		return errors.New("the page shows all measures: leave out -only, or -docs")
 	}
 	return nil
 }
@@ -85,12 +105,12 @@ func measureAll(ctx context.Context, p plan, only string, runs int, out io.Write
 	if err := cleanEnvironment(); err != nil {
 		return nil, err
 	}
-	sts, err := startSTS(ctx)
+	sts, err := startSTS()
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, sts.stop()) }()
-	r = newReport()
+	r = newReport(runs)
 	fmt.Fprintln(out, r.Machine)
 	for _, m := range measures(p) {
 		if only != "" && !slices.Contains(strings.Split(only, ","), m.name) {

@@ -8,6 +8,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+
 	"github.com/irsakit/irsakit/irsa/irsatest"
 )
 
@@ -51,8 +53,10 @@ func outages(p outagePlan) measure {
 		name: "outage", title: "An outage of 10 seconds",
 		about: fmt.Sprintf("%d callers, each asking every %v. STS goes out of order at the moment when the contender comes to "+
 			"refresh, which is its worst, for %v; calls that hang stay so for %v. Shorter: credentials live %v, of which irsakit has "+
-			"between a fifth and two fifths left when it refreshes. Longer: they live %v. Recovery is from the outage's end until a "+
-			"caller has credentials. All contenders and kinds at the same time, each with an STS of its own.",
+			"between a fifth and two fifths left when it refreshes, so that the outage is shorter. Longer: they live %v. Of the SDK's "+
+			"credentials nothing is left when it refreshes, so that every outage at that moment is longer; one that begins and ends "+
+			"between two refreshes nobody notices. Recovery is from the outage's end until a caller has credentials. "+
+			"All contenders and kinds at the same time, each with an STS of its own.",
 			p.callers, p.every, p.lasts, p.stuck, p.long, p.short),
 		run: func(ctx context.Context, l *lab, s *sheet) error {
 			for _, length := range []struct {
@@ -74,67 +78,82 @@ type cell struct {
 	contender contender
 	scene     string
 	fault     irsatest.Fault
-	life      time.Duration
 
-	traffic     traffic
+	place    Place
+	provider aws.CredentialsProvider
+	traffic  traffic
+
 	requests    []request
 	began, ends time.Time
 }
 
 // outagesOf lets all contenders meet all kinds, and static keys none.
-func outagesOf(ctx context.Context, l *lab, s *sheet, length string, life time.Duration, p outagePlan) error {
+func outagesOf(ctx context.Context, l *lab, s *sheet, length string, life time.Duration, p outagePlan) (err error) {
 	var cells []*cell
 	for _, kind := range kinds {
-		for _, c := range []contender{irsakit, asConfig, withWindow, minioIAM} {
-			cells = append(cells, &cell{contender: c, scene: length + kind.name, fault: kind.fault, life: life})
+		for _, c := range dynamic {
+			place, release, failed := l.sts.place(Setup{Life: life, Latency: 20 * time.Millisecond, Exact: true})
+			if failed != nil {
+				return failed
+			}
+			defer func() { err = errors.Join(err, release()) }()
+			next := &cell{contender: c, scene: length + kind.name, fault: kind.fault, place: place}
+			if next.provider, err = made(ctx, c, place, &next.traffic); err != nil {
+				return err
+			}
+			defer closeProvider(next.provider)
+			cells = append(cells, next)
 		}
 	}
-	var running, quiet sync.WaitGroup
+	idle := &cell{contender: staticKeys, scene: length + "none"}
+	if err := meet(ctx, l, p, cells, idle); err != nil {
+		return err
+	}
+	for _, c := range append(cells, idle) {
+		c.report(s, p)
+	}
+	return nil
+}
+
+// meet lets all cells meet their outages, while the idle one meets none.
+func meet(ctx context.Context, l *lab, p outagePlan, cells []*cell, idle *cell) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	idle := &cell{contender: staticKeys, scene: length + "none", life: life}
-	idleCtx, endIdle := context.WithCancel(ctx)
-	static, _ := newStatic(ctx, Place{}, nil)
-	quiet.Go(func() { idle.requests = ask(idleCtx, static, p.callers, p.every) })
+	static, err := newStatic(ctx, Place{}, nil)
+	if err != nil {
+		return err
+	}
+	quiet, endQuiet := context.WithCancel(ctx)
+	var asking, running sync.WaitGroup
+	asking.Go(func() { idle.requests = ask(quiet, static, p.callers, p.every) })
 	for _, c := range cells {
 		running.Go(func() {
 			if err := c.run(ctx, l, p); err != nil {
-				cancel(err)
+				cancel(fmt.Errorf("%s, %s: %w", c.contender.name, c.scene, err))
 			}
 		})
 	}
 	running.Wait()
-	endIdle()
-	quiet.Wait()
-	for _, c := range append(cells, idle) {
-		c.report(s)
-	}
+	endQuiet()
+	asking.Wait()
 	return context.Cause(ctx)
 }
 
 // run lets callers ask before, during and after the outage.
-func (c *cell) run(ctx context.Context, l *lab, p outagePlan) (err error) {
-	place, release, err := l.sts.place(Setup{Life: c.life, Latency: 20 * time.Millisecond, Exact: true})
-	if err != nil {
+func (c *cell) run(ctx context.Context, l *lab, p outagePlan) error {
+	if _, err := c.provider.Retrieve(ctx); err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, release()) }()
-	provider, err := loaded(ctx, c.contender, place, &c.traffic)
-	if err != nil {
-		return err
-	}
-	defer closeProvider(provider)
-
 	begun := make(chan error, 1)
-	outage := Outage{place.ID, c.fault}
+	outage := Outage{c.place.ID, c.fault}
 	c.traffic.beforeNext(func(call time.Time) {
 		c.began = call
 		begun <- l.sts.command("Break", outage)
 	})
 	asking, stop := context.WithCancel(ctx)
 	var callers sync.WaitGroup
-	callers.Go(func() { c.requests = ask(asking, provider, p.callers, p.every) })
-	err = c.outage(ctx, l, p, outage, begun)
+	callers.Go(func() { c.requests = ask(asking, c.provider, p.callers, p.every) })
+	err := c.outage(ctx, l, p, outage, begun)
 	stop()
 	callers.Wait()
 	return err
@@ -173,7 +192,7 @@ func sleep(ctx context.Context, d time.Duration) {
 	}
 }
 
-func (c *cell) report(s *sheet) {
+func (c *cell) report(s *sheet, p outagePlan) {
 	a, name := summarize(c.requests), c.contender.name
 	s.addCount(c.scene, name, requests, len(c.requests))
 	s.addCount(c.scene, name, failures, a.failed)
@@ -183,17 +202,18 @@ func (c *cell) report(s *sheet) {
 		return // it had no outage
 	}
 	s.addCount(c.scene, name, during, c.traffic.between(c.began, c.ends))
-	s.addTime(c.scene, name, recovery, c.recovery())
+	s.addTime(c.scene, name, recovery, c.recovery(p))
 	s.draw(bySecond(answering+" "+c.scene, name, c.answered(), c.began))
 	s.draw(bySecond(asking+" "+c.scene, name, c.traffic.list(), c.began))
 }
 
-// recovery is from the outage's end until a caller had credentials.
-func (c *cell) recovery() time.Duration {
-	first := time.Duration(-1)
+// recovery is from the outage's end until a caller had credentials, or as long as callers
+// asked if none had any.
+func (c *cell) recovery(p outagePlan) time.Duration {
+	first := p.stuck + p.after
 	for _, r := range c.requests {
-		if after := r.done().Sub(c.ends); !r.failed && after >= 0 && (first < 0 || after < first) {
-			first = after
+		if after := r.done().Sub(c.ends); !r.failed && after >= 0 {
+			first = min(first, after)
 		}
 	}
 	return first

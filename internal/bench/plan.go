@@ -32,7 +32,7 @@ var full = plan{
 	},
 	swaps: rotationPlan{
 		providers: 50, every: 20 * time.Millisecond, run: 20 * time.Second,
-		life: 2 * time.Second, rotate: 200 * time.Millisecond, torn: 20 * time.Millisecond,
+		life: 2 * time.Second, rotate: 400 * time.Millisecond, torn: 100 * time.Millisecond,
 		expired: 10, wait: 5 * time.Second,
 	},
 	starts: 20,

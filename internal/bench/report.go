@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"runtime"
 	"runtime/debug"
@@ -21,17 +22,20 @@ type report struct {
 // machine is where it ran, and with what.
 type machine struct {
 	Date       string   `json:"date"`
+	Runs       int      `json:"runs"`
+	Commit     string   `json:"commit"`
 	Go         string   `json:"go"`
 	System     string   `json:"system"`
+	Memory     string   `json:"memory"`
 	Processor  string   `json:"processor"`
 	Processors int      `json:"processors"`
 	Modules    []string `json:"modules"`
 }
 
-func newReport() *report {
+func newReport(runs int) *report {
 	m := machine{
-		Date: time.Now().UTC().Format(time.DateOnly), Go: runtime.Version(), System: runtime.GOOS + "/" + runtime.GOARCH,
-		Processor: processorName(), Processors: runtime.GOMAXPROCS(0),
+		Date: time.Now().UTC().Format(time.DateOnly), Runs: runs, Commit: commit(), Go: runtime.Version(), System: system(),
+		Memory: firstOf("/proc/meminfo", "MemTotal"), Processor: firstOf("/proc/cpuinfo", "model name"), Processors: runtime.NumCPU(),
 	}
 	if info, ok := debug.ReadBuildInfo(); ok {
 		for _, d := range info.Deps {
@@ -45,14 +49,31 @@ func newReport() *report {
 	return &report{Machine: m}
 }
 
-// processorName is what Linux says of the first processor.
-func processorName() string {
-	text, err := os.ReadFile("/proc/cpuinfo")
+// commit names that of the work tree, and says if there are changes since.
+func commit() string {
+	out, err := exec.Command("git", "describe", "--always", "--dirty", "--abbrev=12").Output()
+	if err != nil {
+		return "unknown"
+	}
+	return strings.TrimSpace(string(out))
+}
+
+func system() string {
+	kernel, err := os.ReadFile("/proc/sys/kernel/osrelease")
+	if err != nil {
+		return runtime.GOOS + "/" + runtime.GOARCH
+	}
+	return runtime.GOOS + "/" + runtime.GOARCH + " " + strings.TrimSpace(string(kernel))
+}
+
+// firstOf is what one of Linux's files says first under a name.
+func firstOf(path, name string) string {
+	text, err := os.ReadFile(path)
 	if err != nil {
 		return "unknown"
 	}
 	for text := range strings.Lines(string(text)) {
-		if name, value, _ := strings.Cut(text, ":"); strings.TrimSpace(name) == "model name" {
+		if found, value, _ := strings.Cut(text, ":"); strings.TrimSpace(found) == name {
 			return strings.TrimSpace(value)
 		}
 	}
@@ -61,7 +82,7 @@ func processorName() string {
 
 // String is one line.
 func (m machine) String() string {
-	return fmt.Sprintf("%s, %d processors of %s, %s, %s", m.Date, m.Processors, m.Processor, m.System, m.Go)
+	return fmt.Sprintf("%s, commit %s, %d processors of %s, %s of memory, %s, %s", m.Date, m.Commit, m.Processors, m.Processor, m.Memory, m.System, m.Go)
 }
 
 // sheet returns the sheet of a measure, nil if it was not run.

@@ -26,10 +26,9 @@ const (
 	inPlace  = "written in place"
 	replaced = "an expired token replaced"
 	goodKeys = "until credentials"
+	rotated  = "rotations"
+	kubelet  = "the kubelet"
 )
-
-// dynamic are the contenders that read the token.
-var dynamic = []contender{irsakit, asConfig, withWindow, minioIAM}
 
 // rotation measures what callers notice of rotations.
 func rotation(p rotationPlan) measure {
@@ -89,7 +88,15 @@ func rotateUnderLoad(ctx context.Context, l *lab, s *sheet, scene string, torn t
 		s.addCount(scene, c.name, failures, a.failed)
 		s.addCount(scene, c.name, stsCalls, len(traffics[i].list())-p.providers)
 	}
-	return ctx.Err()
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	var rotations int
+	if err := l.sts.Call("Clusters.Rotations", place.ID, &rotations); err != nil {
+		return err
+	}
+	s.addCount(scene, kubelet, rotated, rotations)
+	return nil
 }
 
 // loadMany makes several providers, with their first credentials; those that were made are
@@ -123,68 +130,90 @@ func askMany(ctx context.Context, providers []aws.CredentialsProvider, every tim
 	return slices.Concat(answers...)
 }
 
+// fresh is a contender whose token has expired before it began.
+type fresh struct {
+	name     string
+	place    Place
+	provider aws.CredentialsProvider
+	traffic  traffic
+	wait     time.Duration // until it had credentials, after the token was replaced
+}
+
 // replaceExpired lets each contender begin with a token that has expired.
-func replaceExpired(ctx context.Context, l *lab, s *sheet, p rotationPlan) error {
+func replaceExpired(ctx context.Context, l *lab, s *sheet, p rotationPlan) (err error) {
+	var all []*fresh
+	for _, c := range dynamic {
+		for range p.expired {
+			place, release, failed := l.sts.place(Setup{Life: time.Hour, Latency: 5 * time.Millisecond})
+			if failed != nil {
+				return failed
+			}
+			defer func() { err = errors.Join(err, release()) }()
+			f := &fresh{name: c.name, place: place}
+			if f.provider, err = made(ctx, c, place, &f.traffic); err != nil {
+				return err
+			}
+			defer closeProvider(f.provider)
+			if err := l.sts.command("Expire", place.ID); err != nil {
+				return err
+			}
+			all = append(all, f)
+		}
+	}
+	if err := replaceAll(ctx, l, all, p); err != nil {
+		return err
+	}
+	for _, c := range dynamic {
+		longest, most := time.Duration(0), 0
+		for _, f := range all {
+			if f.name == c.name {
+				longest, most = max(longest, f.wait), max(most, len(f.traffic.list()))
+			}
+		}
+		s.addTime(replaced, c.name, goodKeys, longest)
+		s.addCount(replaced, c.name, stsCalls, most)
+	}
+	return nil
+}
+
+// replaceAll lets all of them ask, and replaces their tokens.
+func replaceAll(ctx context.Context, l *lab, all []*fresh, p rotationPlan) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	var waiting sync.WaitGroup
-	waits, calls := make([][]time.Duration, len(dynamic)), make([][]int, len(dynamic))
-	var mu sync.Mutex
-	for i, c := range dynamic {
-		for range p.expired {
-			waiting.Go(func() {
-				var t traffic
-				wait, err := replaceOne(ctx, l, c, &t, p)
-				if err != nil {
-					cancel(err)
-				}
-				mu.Lock()
-				defer mu.Unlock()
-				waits[i], calls[i] = append(waits[i], wait), append(calls[i], len(t.list()))
-			})
-		}
+	for _, f := range all {
+		waiting.Go(func() {
+			if err := f.replace(ctx, l, p); err != nil {
+				cancel(fmt.Errorf("%s: %w", f.name, err))
+			}
+		})
 	}
 	waiting.Wait()
-	for i, c := range dynamic {
-		s.addTime(replaced, c.name, goodKeys, slices.Max(waits[i]))
-		s.addCount(replaced, c.name, stsCalls, slices.Max(calls[i]))
-	}
 	return context.Cause(ctx)
 }
 
-// replaceOne returns how long callers were without credentials after the token was replaced.
-func replaceOne(ctx context.Context, l *lab, c contender, t *traffic, p rotationPlan) (wait time.Duration, err error) {
-	place, release, err := l.sts.place(Setup{Life: time.Hour, Latency: 5 * time.Millisecond})
-	if err != nil {
-		return 0, err
-	}
-	defer func() { err = errors.Join(err, release()) }()
-	if err := l.sts.command("Expire", place.ID); err != nil {
-		return 0, err
-	}
-	provider, err := c.make(ctx, place, t.client(newTransport()))
-	if err != nil {
-		return 0, err
-	}
-	defer closeProvider(provider)
-	asking, stop := context.WithCancel(ctx)
-	defer stop()
-	var callers sync.WaitGroup
-	good := make(chan time.Time, 1)
-	callers.Go(func() { good <- askUntilGood(asking, provider, p.every) })
+// replace lets a caller ask, and replaces the token at a random moment.
+func (f *fresh) replace(ctx context.Context, l *lab, p rotationPlan) error {
+	ctx, cancel := context.WithTimeout(ctx, 2*p.wait+time.Minute)
+	defer cancel()
+	var caller sync.WaitGroup
+	var good time.Time
+	caller.Go(func() { good = askUntilGood(ctx, f.provider, p.every) })
 	sleep(ctx, p.wait+rand.N(p.wait))
-	if err := l.sts.command("Rotate", place.ID); err != nil {
-		return 0, err
-	}
 	there := time.Now()
-	defer callers.Wait()
-	return (<-good).Sub(there), ctx.Err()
+	err := l.sts.command("Rotate", f.place.ID)
+	if err != nil {
+		cancel()
+	}
+	caller.Wait()
+	f.wait = good.Sub(there)
+	return errors.Join(err, ctx.Err())
 }
 
 // askUntilGood asks until there are credentials, and returns when.
 func askUntilGood(ctx context.Context, provider aws.CredentialsProvider, every time.Duration) time.Time {
 	for ctx.Err() == nil {
-		if _, err := provider.Retrieve(ctx); err == nil {
+		if !askOnce(provider, time.Now()).failed {
 			break
 		}
 		sleep(ctx, every)

@@ -81,25 +81,13 @@ func (s *sheet) find(scene, contender, name string) *figure {
 	return nil
 }
 
-// median is that of a figure's runs, which must be there.
-func (s *sheet) median(scene, contender, name string) float64 {
-	return s.find(scene, contender, name).median()
-}
-
-// sum adds up a figure's runs in the scenes.
-func (s *sheet) sum(scenes []string, contender, name string) float64 {
+// sum adds up a figure's runs.
+func (s *sheet) sum(scene, contender, name string) float64 {
 	total := 0.0
-	for _, scene := range scenes {
-		for _, run := range s.find(scene, contender, name).Runs {
-			total += run
-		}
+	for _, run := range s.find(scene, contender, name).Runs {
+		total += run
 	}
 	return total
-}
-
-// most is the largest of a figure's runs.
-func (s *sheet) most(scene, contender, name string) float64 {
-	return slices.Max(s.find(scene, contender, name).Runs)
 }
 
 func (f *figure) median() float64 {

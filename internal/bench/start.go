@@ -10,7 +10,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"syscall"
 	"time"
 
 	"github.com/irsakit/irsakit/internal/bench/start/ready"
@@ -119,8 +118,6 @@ func startOne(ctx context.Context, s *sheet, scene, contender, path string, plac
 	s.addTime(scene, contender, firstKeys, took)
 	s.addCount(scene, contender, allocations, int(memoryUsed.Mallocs)) // #nosec G115 -- some thousands
 	s.add(scene, contender, "allocated", memory, float64(memoryUsed.Bytes))
-	if usage, ok := command.ProcessState.SysUsage().(*syscall.Rusage); ok {
-		s.add(scene, contender, "resident", memory, float64(usage.Maxrss)*1024)
-	}
+	s.add(scene, contender, "resident", memory, float64(memoryUsed.Resident))
 	return nil
 }

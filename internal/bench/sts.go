@@ -1,14 +1,15 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
 	"net/rpc"
 	"os"
 	"os/exec"
+	"os/signal"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/irsakit/irsakit/irsa/irsatest"
@@ -30,6 +31,7 @@ type cluster struct {
 	pod      *irsatest.Pod
 	rotating chan struct{} // closed to end it
 	done     sync.WaitGroup
+	rotated  atomic.Int64
 }
 
 // Setup is what a new cluster is like.
@@ -173,12 +175,22 @@ func (c *Clusters) KeepRotating(r Rotation, _ *struct{}) error {
 			select {
 			case <-tick.C:
 				k.rotate(r.Torn, i%2 == 0)
+				k.rotated.Add(1)
 			case <-k.rotating:
 				return
 			}
 		}
 	})
 	return nil
+}
+
+// Rotations says how many there have been.
+func (c *Clusters) Rotations(id int, n *int) error {
+	k, err := c.get(id)
+	if err == nil {
+		*n = int(k.rotated.Load())
+	}
+	return err
 }
 
 func (k *cluster) rotate(torn time.Duration, half bool) {
@@ -214,6 +226,7 @@ func (c *Clusters) forget() {
 
 // serveSTS is the child: it does what it is told until its input ends.
 func serveSTS(in io.Reader, out io.Writer) {
+	signal.Ignore(os.Interrupt) // which ends the parent, and so the input
 	clusters := &Clusters{}
 	server := rpc.NewServer()
 	if err := server.Register(clusters); err != nil {
@@ -255,12 +268,12 @@ type stsProcess struct {
 	*rpc.Client
 }
 
-func startSTS(ctx context.Context) (*stsProcess, error) {
+func startSTS() (*stsProcess, error) {
 	program, err := os.Executable()
 	if err != nil {
 		return nil, err
 	}
-	child := exec.CommandContext(ctx, program) // #nosec G204 -- which is this one
+	child := exec.Command(program) // #nosec G204 -- which is this one
 	child.Env = append(os.Environ(), childVariable+"=1")
 	child.Stderr = os.Stderr
 	input, err := child.StdinPipe()
