@@ -38,8 +38,10 @@ func FuzzReply(f *testing.F) {
 		strings.Replace(replyOf("AssumeRoleWithWebIdentity"), "2100-01-02T15:04:05Z", "now", 1),
 		strings.Replace(replyOf("AssumeRoleWithWebIdentity"), "ASIAEXAMPLE", "", 1),
 	} {
-		f.Add(200, "text/xml", "Mon, 02 Jan 2034 15:04:05 GMT", body, false)
-		f.Add(403, "", "", body, true)
+		for _, hop := range []bool{false, true} {
+			f.Add(200, "text/xml", "Mon, 02 Jan 2034 15:04:05 GMT", body, hop)
+			f.Add(403, "", "", body, hop)
+		}
 	}
 	f.Add(302, "application/json", "now", `{"Error":{"Code":"ExpiredToken"}}`, false)
 	text := "e30.eyJzdWIiOiJzeXN0ZW06c2VydmljZWFjY291bnQ6c2hvcDpjYXJ0In0." + strings.Repeat("signature", 8)
