@@ -62,13 +62,40 @@ func (c *Cache) now() schedule.Moment { return schedule.At(time.Now(), c.base) }
 //
 // The Expires of the credentials is the moment at which the Cache stops serving
 // them: 10 s before their end, or 1 % of their life if that is less.
-func (c *Cache) Retrieve(ctx context.Context) (aws.Credentials, error) {
+func (c *Cache) Retrieve(ctx context.Context) (creds aws.Credentials, err error) {
+	if c.TryRetrieve(&creds) {
+		return creds, nil
+	}
+	return c.wait(ctx, 0)
+}
+
+// TryRetrieve puts the credentials that are served into creds, and returns false where
+// there are none: it is a Retrieve that never waits, and does not say why. It begins a
+// refresh that is due, but no attempt where there is nothing to serve.
+func (c *Cache) TryRetrieve(creds *aws.Credentials) bool {
 	s := c.state.Load()
 	now := time.Now()
 	if now.UnixNano() >= s.calm.wall || !now.Before(s.calm.elapsed) {
-		return c.wait(ctx, 0)
+		return c.tryServe(creds)
 	}
-	return s.creds, nil
+	*creds = s.creds
+	return true
+}
+
+// tryServe is TryRetrieve where there is more to do than to return credentials.
+func (c *Cache) tryServe(creds *aws.Credentials) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	s, now := c.state.Load(), c.now()
+	if s.closed || !s.serves(now, 0) {
+		return false
+	}
+	s = c.noteUse(s)
+	if s.due.Reached(now) {
+		c.advanceLocked()
+	}
+	*creds = s.creds
+	return true
 }
 
 // Refresh makes a new attempt and waits for it, but no longer than ctx lasts: the

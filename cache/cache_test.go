@@ -195,3 +195,29 @@ func TestPrintingACacheShowsNothingOfItsSource(t *testing.T) {
 		assert.Equal(t, "cache.Cache(fresh)", fmt.Sprintf(verb, c))
 	}
 }
+
+// What never waits gives what there is, begins the refresh that is due, and nothing else.
+func TestTryRetrieveServesWithoutWaiting(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &source{life: time.Hour}
+		c := newCache(t, s)
+		var creds aws.Credentials
+		assert.False(t, c.TryRetrieve(&creds))
+		synctest.Wait()
+		assert.Zero(t, s.count(), "it begins no attempt where there is nothing to serve")
+		first := retrieve(t, c)
+		require.True(t, c.TryRetrieve(&creds))
+		assert.Equal(t, first, creds)
+
+		s.breakWith(errBroken)
+		time.Sleep(time.Until(first.Expires) - time.Second)
+		require.True(t, c.TryRetrieve(&creds))
+		assert.Equal(t, first, creds)
+		time.Sleep(2 * time.Second)
+		kept := creds
+		assert.False(t, c.TryRetrieve(&creds), "never expired")
+		assert.Equal(t, kept, creds, "what it does not give it leaves alone")
+		require.NoError(t, c.Close())
+		assert.False(t, c.TryRetrieve(&creds))
+	})
+}

@@ -79,12 +79,14 @@ func (p *Provider) keep(attempts aws.CredentialsProvider) {
 //
 // Their Expires is the moment at which the Provider stops serving them: 10 s before
 // their end, or 1 % of their life if that is less. They never are extended.
-func (p *Provider) Retrieve(ctx context.Context) (aws.Credentials, error) {
-	creds, err := p.cache.Retrieve(ctx)
-	if err != nil {
-		return creds, p.explain(ctx, err)
+func (p *Provider) Retrieve(ctx context.Context) (creds aws.Credentials, err error) {
+	if p.cache.TryRetrieve(&creds) {
+		return creds, nil
 	}
-	return creds, nil
+	if creds, err = p.cache.Retrieve(ctx); err != nil {
+		err = p.explain(ctx, err)
+	}
+	return creds, err
 }
 
 // MinTTL returns a provider of the same credentials that always have at least d

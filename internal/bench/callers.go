@@ -49,7 +49,7 @@ func ask(ctx context.Context, provider aws.CredentialsProvider, callers int, eve
 
 // askOn is one caller, who does not ask what is due too late.
 func askOn(ctx context.Context, provider aws.CredentialsProvider, due time.Time, every time.Duration, late func(time.Time) bool) []request {
-	var mine []request
+	mine := make([]request, 0, 4096) // so that callers seldom need more
 	timer := time.NewTimer(time.Until(due))
 	defer timer.Stop()
 	for {

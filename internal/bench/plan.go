@@ -36,8 +36,8 @@ var full = plan{
 		expired: 10, wait: 5 * time.Second,
 	},
 	starts: 20,
-	roles:  rolesPlan{roles: 10_000, life: 60 * time.Second, run: 60 * time.Second, latency: 20 * time.Millisecond},
-	herd:   herdPlan{pods: 1_000, life: 30 * time.Second, lives: 4, every: 200 * time.Millisecond},
+	roles:  rolesPlan{roles: 10_000, life: 40 * time.Second, run: 40 * time.Second, latency: 20 * time.Millisecond},
+	herd:   herdPlan{pods: 1_000, life: 30 * time.Second, lives: 3, every: 200 * time.Millisecond},
 }
 
 // measures are all of them, in the order of the page.
