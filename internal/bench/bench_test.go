@@ -75,7 +75,7 @@ func TestEveryMeasureGivesItsFiguresBarsChartsAndPage(t *testing.T) {
 	}
 }
 
-// The page of the repository is what its figures make it, and every bar holds there.
+// The page of the repository is what its figures make it.
 func TestThePageIsWhatItsFiguresMakeIt(t *testing.T) {
 	r, err := readReport("../../docs")
 	require.NoError(t, err)
@@ -94,7 +94,6 @@ func TestThePageIsWhatItsFiguresMakeIt(t *testing.T) {
 			assert.Equal(t, string(svg), string(have), name)
 		}
 	}
-	assert.Empty(t, r.missed())
 	assert.Len(t, r.Sheets, len(measures(full)))
 }
 
