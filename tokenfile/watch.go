@@ -39,12 +39,12 @@ func Watch(ctx context.Context, path string, optFns ...func(*WatchOptions)) iter
 	}
 	return func(yield func(Token, error) bool) {
 		opts := opts
-		var last string // empty after an error, which no token is
+		var last Token // empty after an error, which no token is
 		failing := false
 		for ctx.Err() == nil {
-			token, err := Read(path)
-			news := err == nil && token.Reveal() != last || err != nil && !failing
-			last, failing = token.Reveal(), err != nil
+			token, err := Reread(path, last)
+			news := err == nil && token.Reveal() != last.Reveal() || err != nil && !failing
+			last, failing = token, err != nil
 			if news && !yield(token, err) {
 				return
 			}
