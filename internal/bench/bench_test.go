@@ -14,13 +14,15 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestMain runs the tests, or is the STS.
+// TestMain runs the tests, or is a process that they have started.
 func TestMain(m *testing.M) {
-	if os.Getenv(childVariable) != "" {
-		serveSTS(os.Stdin, os.Stdout)
+	slog.SetDefault(slog.New(slog.DiscardHandler))
+	if isChild, err := beChild(); isChild {
+		if err != nil {
+			panic(err)
+		}
 		return
 	}
-	slog.SetDefault(slog.New(slog.DiscardHandler))
 	os.Exit(m.Run())
 }
 

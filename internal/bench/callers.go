@@ -15,7 +15,6 @@ type request struct {
 	due    time.Time     // when he meant to ask, whatever kept him from it
 	took   time.Duration // since then, so that a caller who is held up hides nothing
 	failed bool
-	key    string // of the credentials that he got
 }
 
 func (r request) done() time.Time { return r.due.Add(r.took) }
@@ -24,7 +23,7 @@ func (r request) done() time.Time { return r.due.Add(r.took) }
 const slow = 10 * time.Millisecond
 
 // ask lets callers ask a provider at a fixed rate until ctx ends: all that was due by then,
-// also where they are late. It returns the requests in the order in which they were due.
+// also where they are late. It returns the requests in no order.
 func ask(ctx context.Context, provider aws.CredentialsProvider, callers int, every time.Duration) []request {
 	var ended atomic.Pointer[time.Time]
 	defer context.AfterFunc(ctx, func() { ended.Store(new(time.Now())) })()
@@ -42,9 +41,7 @@ func ask(ctx context.Context, provider aws.CredentialsProvider, callers int, eve
 		})
 	}
 	working.Wait()
-	all := slices.Concat(answers...)
-	slices.SortFunc(all, func(a, b request) int { return a.due.Compare(b.due) })
-	return all
+	return slices.Concat(answers...)
 }
 
 // askOn is one caller, who does not ask what is due too late.
@@ -71,7 +68,7 @@ func askOn(ctx context.Context, provider aws.CredentialsProvider, due time.Time,
 // askOnce is a request. Who gets credentials that are empty or have expired got none.
 func askOnce(provider aws.CredentialsProvider, due time.Time) request {
 	creds, err := provider.Retrieve(context.Background())
-	return request{due, time.Since(due), err != nil || !creds.HasKeys() || creds.Expired(), creds.AccessKeyID}
+	return request{due, time.Since(due), err != nil || !creds.HasKeys() || creds.Expired()}
 }
 
 // answered is what requests have in common.

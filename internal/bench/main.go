@@ -24,11 +24,14 @@ import (
 )
 
 func main() {
-	if os.Getenv(childVariable) != "" {
-		serveSTS(os.Stdin, os.Stdout)
+	slog.SetDefault(slog.New(slog.DiscardHandler))
+	if isChild, err := beChild(); isChild {
+		if err != nil {
+			fmt.Fprintln(os.Stderr, "bench:", err)
+			os.Exit(1)
+		}
 		return
 	}
-	slog.SetDefault(slog.New(slog.DiscardHandler))
 	only := flag.String("only", "", "measure nothing but these `names`: "+names(measures(full)))
 	runs := flag.Int("runs", 3, "how often each is measured")
 	docs := flag.String("docs", "", "the `folder` for the page, its charts and its figures")
@@ -40,6 +43,18 @@ func main() {
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
+	}
+}
+
+// beChild does the work of a process that bench has started, if this is one.
+func beChild() (bool, error) {
+	switch {
+	case os.Getenv(stsVariable) != "":
+		return true, serveSTS(os.Stdin, os.Stdout)
+	case os.Getenv(holderVariable) != "":
+		return true, holdRoles(context.Background(), os.Stdin, os.Stdout)
+	default:
+		return false, nil
 	}
 }
 

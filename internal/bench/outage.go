@@ -56,7 +56,7 @@ func outages(p outagePlan) measure {
 			"between a fifth and two fifths left when it refreshes, so that the outage is shorter. Longer: they live %v. Of the SDK's "+
 			"credentials nothing is left when it refreshes, so that every outage at that moment is longer; one that begins and ends "+
 			"between two refreshes nobody notices. Recovery is from the outage's end until a caller has credentials. "+
-			"All contenders and kinds at the same time, each with an STS of its own.",
+			"All contenders and kinds at the same time, each with an STS of its own, in a process with real-time priority whose garbage collector rests.",
 			p.callers, p.every, p.lasts, p.stuck, p.long, p.short),
 		run: func(ctx context.Context, l *lab, s *sheet) error {
 			for _, length := range []struct {
@@ -123,6 +123,7 @@ func meet(ctx context.Context, l *lab, p outagePlan, cells []*cell, idle *cell) 
 	if err != nil {
 		return err
 	}
+	defer l.realTime()()
 	quiet, endQuiet := context.WithCancel(ctx)
 	var asking, running sync.WaitGroup
 	asking.Go(func() { idle.requests = ask(quiet, static, p.callers, p.every) })

@@ -36,7 +36,7 @@ var full = plan{
 		expired: 10, wait: 5 * time.Second,
 	},
 	starts: 20,
-	roles:  rolesPlan{roles: 10_000, life: 40 * time.Second, run: 40 * time.Second, latency: 20 * time.Millisecond},
+	roles:  rolesPlan{roles: 10_000, life: 120 * time.Second, run: 120 * time.Second, latency: 50 * time.Millisecond},
 	herd:   herdPlan{pods: 1_000, life: 30 * time.Second, lives: 3, every: 200 * time.Millisecond},
 }
 

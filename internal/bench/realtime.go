@@ -3,22 +3,29 @@ package main
 import (
 	"fmt"
 	"os"
+	"runtime/debug"
 	"strconv"
 
 	"golang.org/x/sys/unix"
 )
 
 // realTime gives the threads of this process a real-time priority, so that callers are
-// late by less than the 4 ms for which Linux may let others run. It returns what takes
-// the priority back, and whether it is allowed, as it is to root.
-func realTime() (back func(), allowed bool) {
+// late by less than the 4 ms for which Linux may let others run. Only root may have it:
+// others are told that they measure the machine too. The garbage collector rests, since
+// contenders share the process and one's garbage is not another's. What it returns takes
+// both back.
+func (l *lab) realTime() (back func()) {
+	percent := debug.SetGCPercent(-1)
+
 	ordinary := unix.SchedAttr{Size: unix.SizeofSchedAttr, Policy: unix.SCHED_NORMAL}
 	first := unix.SchedAttr{Size: unix.SizeofSchedAttr, Policy: unix.SCHED_FIFO, Priority: 1}
 	if err := schedule(first); err != nil {
-		_ = schedule(ordinary) // of those threads that have it
-		return func() {}, false
+		l.progress("without real-time priority, so that the far percentiles are the machine's: %v", err)
 	}
-	return func() { _ = schedule(ordinary) }, true // which every process may take
+	return func() {
+		_ = schedule(ordinary) // which every process may have
+		debug.SetGCPercent(percent)
+	}
 }
 
 // schedule sets how all threads are scheduled; new ones inherit it.

@@ -1,9 +1,14 @@
 package main
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
+	"os"
+	"os/exec"
 	"runtime"
 	"slices"
 	"sync"
@@ -31,6 +36,8 @@ type holder struct {
 	open func(Place, *traffic) (func(arn string) (aws.CredentialsProvider, error), func(), error)
 }
 
+var holders = []holder{{static, holdStatic}, {ours, holdPool}, {sdk, holdSDK}}
+
 const (
 	heapEach   = "heap of a role"
 	processor  = "processor time"
@@ -45,7 +52,7 @@ func manyRoles(p rolesPlan) measure {
 	return measure{
 		name: "roles", title: "Ten thousand roles in one process",
 		about: fmt.Sprintf("A Pool of %d roles beside as many of the SDK's providers, each in its cache, with one client, and beside static "+
-			"keys. All roles are loaded at the same time, then each is asked once a second for %v; credentials live %v, so that each "+
+			"keys, each in a process of its own. All roles are loaded at the same time, then each is asked once a second for %v; credentials live %v, so that each "+
 			"is refreshed once; STS takes %v to answer. In the long run irsakit, which refreshes at 60 to 80 %% of the life, makes "+
 			"1.25 to 1.67 times the SDK's calls for a role that is in use, and takes that much more for them.", p.roles, p.run, p.life, p.latency),
 		run: func(ctx context.Context, l *lab, s *sheet) (err error) {
@@ -54,9 +61,9 @@ func manyRoles(p rolesPlan) measure {
 				return err
 			}
 			defer func() { err = errors.Join(err, release()) }()
-			for _, h := range []holder{{static, holdStatic}, {ours, holdPool}, {sdk, holdSDK}} {
+			for _, h := range holders {
 				l.progress("%s", h.name)
-				if err := hold(ctx, s, h, place, p); err != nil {
+				if err := inProcess(ctx, s, holding{h.name, place, p.run}); err != nil {
 					return fmt.Errorf("%s: %w", h.name, err)
 				}
 			}
@@ -96,8 +103,64 @@ func holdPool(place Place, t *traffic) (func(string) (aws.CredentialsProvider, e
 	}, func() { _ = pool.Close() }, nil
 }
 
+// holderVariable makes the program hold roles: a process for each holder, so that none has
+// the memory and the time of others.
+const holderVariable = "BENCH_HOLDER"
+
+// holding is what such a process is told. It answers with figures.
+type holding struct {
+	Holder string
+	Place  Place
+	Run    time.Duration
+}
+
+// inProcess lets a process of its own hold the roles.
+func inProcess(ctx context.Context, s *sheet, task holding) error {
+	program, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	told, err := json.Marshal(task)
+	if err != nil {
+		return err
+	}
+	child := exec.CommandContext(ctx, program) // #nosec G204 -- which is this one
+	child.Env = append(os.Environ(), holderVariable+"=1")
+	child.Stdin, child.Stderr = bytes.NewReader(told), os.Stderr
+	said, err := child.Output()
+	if err != nil {
+		return err
+	}
+	var figures []figure
+	if err := json.Unmarshal(said, &figures); err != nil {
+		return err
+	}
+	for _, f := range figures {
+		s.add(f.Scene, f.Contender, f.Name, f.Unit, f.median())
+	}
+	return nil
+}
+
+// holdRoles is that process.
+func holdRoles(ctx context.Context, in io.Reader, out io.Writer) error {
+	var task holding
+	if err := json.NewDecoder(in).Decode(&task); err != nil {
+		return err
+	}
+	for _, h := range holders {
+		if h.name == task.Holder {
+			var s sheet
+			if err := hold(ctx, &s, h, task.Place, task.Run); err != nil {
+				return err
+			}
+			return json.NewEncoder(out).Encode(s.Figures)
+		}
+	}
+	return fmt.Errorf("nobody is called %q", task.Holder)
+}
+
 // hold loads all roles, and asks for them.
-func hold(ctx context.Context, s *sheet, h holder, place Place, p rolesPlan) error {
+func hold(ctx context.Context, s *sheet, h holder, place Place, run time.Duration) error {
 	var t traffic
 	before, begin := heapInUse(), cpuTime()
 	open, release, err := h.open(place, &t)
@@ -120,7 +183,7 @@ func hold(ctx context.Context, s *sheet, h holder, place Place, p rolesPlan) err
 	s.addCount("", h.name, goroutines, runtime.NumGoroutine())
 	t.takePeak()
 	begin = cpuTime()
-	a := summarize(askOften(ctx, providers, p.run))
+	a := summarize(askOften(ctx, providers, run))
 	s.addTime("", h.name, processor, loading+cpuTime()-begin)
 	s.addCount("", h.name, stsCalls, len(t.list()))
 	s.addCount("", h.name, peakCalls, t.takePeak())

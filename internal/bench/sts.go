@@ -15,9 +15,9 @@ import (
 	"github.com/irsakit/irsakit/irsa/irsatest"
 )
 
-// childVariable makes the program the STS: a process of its own, so that its memory and
+// stsVariable makes the program the STS: a process of its own, so that its memory and
 // its time are not measured.
-const childVariable = "BENCH_STS"
+const stsVariable = "BENCH_STS"
 
 // Clusters are irsatest's, as the parent commands them.
 type Clusters struct {
@@ -74,6 +74,15 @@ func (c *Clusters) Start(setup Setup, place *Place) error {
 	return nil
 }
 
+// on does something to a cluster.
+func (c *Clusters) on(id int, do func(*cluster)) error {
+	k, err := c.get(id)
+	if err == nil {
+		do(k)
+	}
+	return err
+}
+
 func (c *Clusters) get(id int) (*cluster, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -101,57 +110,39 @@ type Outage struct {
 
 // Break begins an outage.
 func (c *Clusters) Break(o Outage, _ *struct{}) error {
-	k, err := c.get(o.ID)
-	switch {
-	case err != nil:
-		return err
-	case o.Fault == "":
-		k.STS.Down()
-	default:
-		k.STS.Fail(o.Fault, -1)
-	}
-	return nil
+	return c.on(o.ID, func(k *cluster) {
+		if o.Fault == "" {
+			k.STS.Down()
+		} else {
+			k.STS.Fail(o.Fault, -1)
+		}
+	})
 }
 
 // Mend ends it, but for calls that hang.
 func (c *Clusters) Mend(o Outage, _ *struct{}) error {
-	k, err := c.get(o.ID)
-	switch {
-	case err != nil:
-		return err
-	case o.Fault == "":
-		k.STS.Up()
-	default:
-		k.STS.Fail(o.Fault, 0)
-	}
-	return nil
+	return c.on(o.ID, func(k *cluster) {
+		if o.Fault == "" {
+			k.STS.Up()
+		} else {
+			k.STS.Fail(o.Fault, 0)
+		}
+	})
 }
 
 // Release lets calls that hang go on.
 func (c *Clusters) Release(id int, _ *struct{}) error {
-	k, err := c.get(id)
-	if err == nil {
-		k.STS.Recover()
-	}
-	return err
+	return c.on(id, func(k *cluster) { k.STS.Recover() })
 }
 
 // Expire puts a token into the file that has expired.
 func (c *Clusters) Expire(id int, _ *struct{}) error {
-	k, err := c.get(id)
-	if err == nil {
-		k.pod.Rotate(irsatest.Expired)
-	}
-	return err
+	return c.on(id, func(k *cluster) { k.pod.Rotate(irsatest.Expired) })
 }
 
 // Rotate puts a new token into the file.
 func (c *Clusters) Rotate(id int, _ *struct{}) error {
-	k, err := c.get(id)
-	if err == nil {
-		k.pod.Rotate()
-	}
-	return err
+	return c.on(id, func(k *cluster) { k.pod.Rotate() })
 }
 
 // Rotation is how tokens are rotated on and on.
@@ -163,34 +154,29 @@ type Rotation struct {
 
 // KeepRotating rotates until Stop.
 func (c *Clusters) KeepRotating(r Rotation, _ *struct{}) error {
-	k, err := c.get(r.ID)
-	if err != nil {
-		return err
-	}
-	k.rotating = make(chan struct{})
-	k.done.Go(func() {
-		tick := time.NewTicker(r.Every)
-		defer tick.Stop()
-		for i := 0; ; i++ {
-			select {
-			case <-tick.C:
-				k.rotate(r.Torn, i%2 == 0)
-				k.rotated.Add(1)
-			case <-k.rotating:
-				return
-			}
-		}
+	return c.on(r.ID, func(k *cluster) {
+		k.rotating = make(chan struct{})
+		k.done.Go(func() { k.keepRotating(r) })
 	})
-	return nil
+}
+
+func (k *cluster) keepRotating(r Rotation) {
+	tick := time.NewTicker(r.Every)
+	defer tick.Stop()
+	for i := 0; ; i++ {
+		select {
+		case <-tick.C:
+			k.rotate(r.Torn, i%2 == 0)
+			k.rotated.Add(1)
+		case <-k.rotating:
+			return
+		}
+	}
 }
 
 // Rotations says how many there have been.
 func (c *Clusters) Rotations(id int, n *int) error {
-	k, err := c.get(id)
-	if err == nil {
-		*n = int(k.rotated.Load())
-	}
-	return err
+	return c.on(id, func(k *cluster) { *n = int(k.rotated.Load()) })
 }
 
 func (k *cluster) rotate(torn time.Duration, half bool) {
@@ -225,12 +211,12 @@ func (c *Clusters) forget() {
 }
 
 // serveSTS is the child: it does what it is told until its input ends.
-func serveSTS(in io.Reader, out io.Writer) {
+func serveSTS(in io.Reader, out io.Writer) error {
 	signal.Ignore(os.Interrupt) // which ends the parent, and so the input
 	clusters := &Clusters{}
 	server := rpc.NewServer()
 	if err := server.Register(clusters); err != nil {
-		panic(err)
+		return err
 	}
 	ended := make(chan struct{})
 	var forgetting sync.WaitGroup
@@ -250,6 +236,7 @@ func serveSTS(in io.Reader, out io.Writer) {
 	for _, k := range clusters.all {
 		_ = k.Close() // it was most likely closed before
 	}
+	return nil
 }
 
 // pipe is a connection of a reader and a writer, which end with their process.
@@ -274,7 +261,7 @@ func startSTS() (*stsProcess, error) {
 		return nil, err
 	}
 	child := exec.Command(program) // #nosec G204 -- which is this one
-	child.Env = append(os.Environ(), childVariable+"=1")
+	child.Env = append(os.Environ(), stsVariable+"=1")
 	child.Stderr = os.Stderr
 	input, err := child.StdinPipe()
 	if err != nil {
