@@ -3,8 +3,9 @@ package irsa
 import (
 	"crypto/sha256"
 	"encoding/hex"
-	"regexp"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/irsakit/irsakit/tokenfile"
 )
@@ -14,7 +15,15 @@ const (
 	hashLength     = 8
 )
 
-var notInSessionName = regexp.MustCompile(`[^\w+=,.@-]`)
+// inSessionName are the characters that one may have, besides letters and digits of ASCII.
+const inSessionName = "_+=,.@-"
+
+func sessionCharacter(r rune) rune {
+	if r < utf8.RuneSelf && (unicode.IsLetter(r) || unicode.IsDigit(r)) || strings.ContainsRune(inSessionName, r) {
+		return r
+	}
+	return '-'
+}
 
 // sessionNameOf returns a valid session name that tells whose session it is, always
 // the same for the same claims: namespace, service account and pod, or the subject
@@ -30,7 +39,7 @@ func sessionNameOf(claims tokenfile.Claims) string {
 	if full == "" {
 		full = claims.Subject
 	}
-	name := notInSessionName.ReplaceAllString(full, "-")
+	name := strings.Map(sessionCharacter, full)
 	if len(name) >= 2 && len(name) <= maxSessionName {
 		return name
 	}

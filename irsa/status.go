@@ -67,21 +67,21 @@ type Event struct {
 func (p *Provider) attempted(e cache.Event) {
 	p.follow()
 	p.hops.wake(e)
-	event := Event{Kind: Refreshed, Time: e.Time, Took: e.Took, Status: p.statusOf(e.Status)}
+	kind := Refreshed
 	switch {
 	case e.Refused:
-		event.Kind = Refused
+		kind = Refused
 	case e.Status.Failures > 0:
-		event.Kind = RefreshFailed
+		kind = RefreshFailed
 		p.watch.look()
 	}
-	p.tell(event)
+	p.tell(func() Event { return Event{Kind: kind, Time: e.Time, Took: e.Took, Status: p.statusOf(e.Status)} })
 }
 
-// tell queues an event for the application.
-func (p *Provider) tell(event Event) {
+// tell queues an event for the application, if it wants any.
+func (p *Provider) tell(event func() Event) {
 	if p.settings.Observe != nil {
-		p.events.Put(event, p.observe)
+		p.events.Put(event(), p.observe)
 	}
 }
 

@@ -105,7 +105,7 @@ func (p *Provider) found(token tokenfile.Token, another bool) {
 	p.known.seen.Store(&token)
 	claims := token.Claims()
 	p.settings.Logger.Debug("web identity token rotated", "role", p.settings.RoleARN, "token_expiry", claims.Expiry)
-	p.tell(Event{Kind: Rotated, Time: time.Now(), Status: p.Status()})
+	p.tell(func() Event { return Event{Kind: Rotated, Time: time.Now(), Status: p.Status()} })
 	if used != nil && p.cache.Status().Failures == 0 &&
 		(used.Claims().Issuer != claims.Issuer || used.Claims().Subject != claims.Subject) {
 		ended, end := context.WithCancel(context.Background())

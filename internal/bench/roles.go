@@ -10,7 +10,6 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -183,15 +182,15 @@ func hold(ctx context.Context, s *sheet, h holder, place Place, run time.Duratio
 	s.addCount("", h.name, goroutines, runtime.NumGoroutine())
 	t.takePeak()
 	begin = cpuTime()
-	a := summarize(askOften(ctx, providers, run))
+	asked := askOften(ctx, providers, run)
 	s.addTime("", h.name, processor, loading+cpuTime()-begin)
 	s.addCount("", h.name, stsCalls, len(t.list()))
 	s.addCount("", h.name, peakCalls, t.takePeak())
 	s.addCount("", h.name, "connections", t.connections.count())
-	s.addCount("", h.name, requests, len(a.took))
-	s.addCount("", h.name, failures, a.failed)
-	s.addCount("", h.name, overSlow, a.slow)
-	s.addTime("", h.name, longest, a.percentile(1))
+	s.addCount("", h.name, requests, asked.asked)
+	s.addCount("", h.name, failures, asked.failed)
+	s.addCount("", h.name, overSlow, asked.slow)
+	s.addTime("", h.name, longest, asked.longest)
 	runtime.KeepAlive(providers)
 	return ctx.Err()
 }
@@ -216,25 +215,52 @@ func load(ctx context.Context, providers []aws.CredentialsProvider) (took time.D
 	return time.Since(begin), failures.Load()
 }
 
+// tally counts requests, of which there are too many to keep without paying for it.
+type tally struct {
+	asked, slow, failed int
+	longest             time.Duration
+}
+
+func (t *tally) add(r request) {
+	t.asked++
+	if r.took > slow {
+		t.slow++
+	}
+	if r.failed {
+		t.failed++
+	}
+	t.longest = max(t.longest, r.took)
+}
+
+func (t *tally) join(other tally) {
+	t.asked, t.slow, t.failed = t.asked+other.asked, t.slow+other.slow, t.failed+other.failed
+	t.longest = max(t.longest, other.longest)
+}
+
 // askOften asks each provider once a second: each caller asks his share of them one after
 // the other, and all of it is due when he begins.
-func askOften(ctx context.Context, providers []aws.CredentialsProvider, run time.Duration) []request {
-	answers := make([][]request, roleCallers)
+func askOften(ctx context.Context, providers []aws.CredentialsProvider, run time.Duration) tally {
+	var mu sync.Mutex
+	var all tally
 	var asking sync.WaitGroup
 	begin := time.Now()
 	for c := range roleCallers {
 		asking.Go(func() {
+			var mine tally
 			due := begin.Add(time.Duration(c) * time.Second / roleCallers)
 			for ; due.Before(begin.Add(run)) && ctx.Err() == nil; due = due.Add(time.Second) {
 				sleep(ctx, time.Until(due))
 				for i := c; i < len(providers); i += roleCallers {
-					answers[c] = append(answers[c], askOnce(providers[i], due))
+					mine.add(askOnce(providers[i], due))
 				}
 			}
+			mu.Lock()
+			defer mu.Unlock()
+			all.join(mine)
 		})
 	}
 	asking.Wait()
-	return slices.Concat(answers...)
+	return all
 }
 
 func heapInUse() uint64 {
