@@ -7,7 +7,7 @@
 //	go -C internal/bench run . -docs ../../docs   writes docs/performance.md, its charts and figures
 //	go -C internal/bench run . -docs ../../docs -redraw   again from the figures that are there
 //
-// A whole run takes some 35 minutes, and needs a machine with nothing else to do.
+// A whole run takes three quarters of an hour, and needs a machine with nothing else to do.
 package main
 
 import (
