@@ -19,8 +19,9 @@ var mutants = []mutant{
 	{"a view may ask for all of a life", "internal/schedule/life.go", "return life / 10 * 6", "return life", ofSchedule},
 	{"a skew is never corrected", "internal/schedule/life.go", "return expiration.Add(slowest)", "return expiration", "-timeout 5m ./internal/schedule ./irsa"},
 	{"the jitter of retries is dropped", "internal/schedule/retry.go", "return spread(d, d+d/4, r)", "return d", ofSchedule},
-	{"the last tries are as far apart as with nothing to serve", "internal/schedule/retry.go", "least = min(least, Spacing)", "least = max(least, Spacing)", ofSchedule},
-	{"retries with valid credentials do not think of their end", "internal/schedule/retry.go", "max(min(jitter(step(failures, capServing)), left/2), least)", "max(jitter(step(failures, capServing)), least)", ofSchedule},
+	{"the last try may be long before the end", "internal/schedule/retry.go", "		return last\n", "		return wait\n", ofSchedule},
+	{"retries with valid credentials are a storm at their end", "internal/schedule/retry.go", "left/2), least)", "left/2), 0)", ofSchedule},
+	{"retries with valid credentials do not think of their end", "internal/schedule/retry.go", "min(jitter(step(failures, capServing), r), left/2)", "jitter(step(failures, capServing), r)", ofSchedule},
 	{"permanent errors are retried as fast as others", "internal/schedule/retry.go", "longest = capPermanent", "longest = capEmpty", ofSchedule},
 	{"retries do not slow down", "internal/schedule/retry.go", "		d *= 2\n", "		d *= 1\n", ofSchedule},
 

@@ -11,6 +11,9 @@ const (
 	// a service refused the credentials.
 	RefusalSpacing = time.Minute
 
+	// lastTry is how long before the end of the credentials their last try begins.
+	lastTry = time.Second
+
 	// The waits between attempts grow to these, times up to 1.25.
 	capEmpty     = 4 * time.Second  // nothing to serve
 	capPermanent = 24 * time.Second // nothing to serve, and only a person can mend it
@@ -33,16 +36,25 @@ func RetryAfter(failures int, left time.Duration, permanent bool, r float64) Ret
 	if permanent && left <= 0 {
 		longest = capPermanent
 	}
-	jitter := func(d time.Duration) time.Duration { return spread(d, d+d/4, r) }
-	empty := jitter(step(failures, longest))
-	// Half of what is left leaves room for more tries within the life, down to
-	// its last second.
-	least := jitter(step(failures, capEmpty))
-	if left > 0 {
-		least = min(least, Spacing)
+	return Retry{Serving: serving(failures, left, r), Empty: jitter(step(failures, longest), r)}
+}
+
+// serving is the wait while there are valid credentials for another left: half of
+// that leaves room for more tries within the life, but no try comes sooner than it
+// would with nothing to serve. The last try is just before the end, so that an
+// outage that is over by then reaches nobody.
+func serving(failures int, left time.Duration, r float64) time.Duration {
+	least := jitter(step(failures, capEmpty), r)
+	wait := max(min(jitter(step(failures, capServing), r), left/2), least)
+	last, next := left-lastTry, jitter(step(failures+1, capEmpty), 1)
+	if last >= least && wait+next > last {
+		return last
 	}
-	serving := max(min(jitter(step(failures, capServing)), left/2), least)
-	return Retry{Serving: serving, Empty: empty}
+	return wait
+}
+
+func jitter(d time.Duration, r float64) time.Duration {
+	return spread(d, d+d/4, r)
 }
 
 // step is the wait after that many failures in a row: 0.2, 1, 2, 4, 8 … seconds.

@@ -47,7 +47,7 @@ func TestTheWaitsBetweenAttempts(t *testing.T) {
 	}
 }
 
-func TestAWaitTakesAtMostHalfOfWhatIsLeft(t *testing.T) {
+func TestAWaitThinksOfTheEndOfTheCredentials(t *testing.T) {
 	for _, tt := range []struct {
 		name     string
 		failures int
@@ -56,13 +56,15 @@ func TestAWaitTakesAtMostHalfOfWhatIsLeft(t *testing.T) {
 	}{
 		{"much is left", 20, time.Hour, 48 * time.Second},
 		{"just enough is left", 20, 96 * time.Second, 48 * time.Second},
-		{"a minute is left", 20, time.Minute, 30 * time.Second},
-		{"ten seconds are left", 20, 10 * time.Second, 5 * time.Second},
-		{"three seconds are left", 20, 3 * time.Second, 1500 * time.Millisecond},
-		{"one second is left", 20, time.Second, time.Second},
-		{"a tenth of a second is left", 20, 100 * time.Millisecond, time.Second},
-		{"one second is left after one failure", 1, time.Second, 200 * time.Millisecond},
-		{"a tenth of a second is left after one failure", 1, 100 * time.Millisecond, 200 * time.Millisecond},
+		{"a minute is left: half of it", 20, time.Minute, 30 * time.Second},
+		{"there is room for two more tries", 20, 12 * time.Second, 6 * time.Second},
+		{"there is room for one more try: a second before the end", 20, 10 * time.Second, 9 * time.Second},
+		{"there is just room for one", 20, 5 * time.Second, 4 * time.Second},
+		{"there is room for none", 20, 4900 * time.Millisecond, 4 * time.Second},
+		{"a tenth of a second is left", 20, 100 * time.Millisecond, 4 * time.Second},
+		{"ten seconds are left after one failure", 1, 10 * time.Second, 200 * time.Millisecond},
+		{"two seconds are left after one failure", 1, 2 * time.Second, time.Second},
+		{"a second is left after one failure", 1, time.Second, 200 * time.Millisecond},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			assert.Equal(t, tt.want, schedule.RetryAfter(tt.failures, tt.left, false, 0).Serving)
@@ -79,14 +81,10 @@ func TestEveryWaitKeepsItsBounds(t *testing.T) {
 		r := rnd.Float64()
 		wait := schedule.RetryAfter(failures, left, permanent, r)
 		empty := schedule.RetryAfter(failures, 0, false, r).Empty
-		least := empty
-		if left > 0 {
-			least = min(empty, schedule.Spacing)
+		if wait.Serving > left/2 && wait.Serving != left-time.Second {
+			require.Equal(t, empty, wait.Serving, "%d failures, %v left", failures, left)
 		}
-		if wait.Serving > left/2 {
-			require.Equal(t, least, wait.Serving, "%d failures, %v left", failures, left)
-		}
-		require.GreaterOrEqual(t, wait.Serving, least)
+		require.GreaterOrEqual(t, wait.Serving, empty)
 		require.Less(t, wait.Serving, 60*time.Second)
 		require.GreaterOrEqual(t, wait.Empty, 200*time.Millisecond)
 		if permanent && left <= 0 {
@@ -100,6 +98,23 @@ func TestEveryWaitKeepsItsBounds(t *testing.T) {
 		longer := schedule.RetryAfter(failures, left, permanent, r+(1-r)*0.5)
 		require.GreaterOrEqual(t, longer.Serving, wait.Serving, "the waits grow with the random number")
 		require.GreaterOrEqual(t, longer.Empty, wait.Empty, "the waits grow with the random number")
+	}
+}
+
+func TestTheLastTryIsASecondBeforeTheEnd(t *testing.T) {
+	rnd := random()
+	for range draws / 10 {
+		left := between(rnd, 30*time.Second, time.Hour)
+		tries := 0
+		for failures := 1; ; failures++ {
+			wait := schedule.RetryAfter(failures, left, false, rnd.Float64()).Serving
+			if wait >= left {
+				break
+			}
+			left -= wait
+			tries++
+		}
+		require.Equal(t, time.Second, left, "after %d tries", tries)
 	}
 }
 
