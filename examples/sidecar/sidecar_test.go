@@ -6,13 +6,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"log"
 	"log/slog"
 	"net"
 	"net/http"
 	"os"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -197,113 +195,6 @@ func TestOnlyAGetOfThePathIsAnswered(t *testing.T) {
 	}
 }
 
-func TestItListensOnLoopbackOnly(t *testing.T) {
-	for _, address := range []string{":0", "0.0.0.0:0", "[::]:0"} {
-		_, _, err := listenOnLoopback(address)
-		require.ErrorContains(t, err, "is not a loopback address", address)
-	}
-}
-
-func TestOversizedHeadersAreRefused(t *testing.T) {
-	r := newSidecar(t, 16)
-	connection, err := net.Dial("tcp", r.credentials.Addr().String())
-	require.NoError(t, err)
-	defer func() { _ = connection.Close() }()
-	request := fmt.Sprintf("GET %s HTTP/1.1\r\nHost: %s\r\nAuthorization: %s\r\nX-More: %s\r\n\r\n",
-		path, r.credentials.Addr(), r.token(t), strings.Repeat("x", 16<<10))
-	_, _ = io.WriteString(connection, request) // it may have hung up already
-	answer, _ := io.ReadAll(connection)
-	assert.NotContains(t, string(answer), "200 OK")
-	assert.NotContains(t, string(answer), "ASIA")
-	if len(answer) > 0 {
-		assert.Contains(t, string(answer), "431 Request Header Fields Too Large")
-	}
-}
-
-func TestAClientThatSendsAByteAtATimeIsCut(t *testing.T) {
-	r := newSidecar(t, 16)
-	connection, err := net.Dial("tcp", r.credentials.Addr().String())
-	require.NoError(t, err)
-	defer func() { _ = connection.Close() }()
-	_, err = io.WriteString(connection, "GET /credentials HTTP/1.1\r\nX-Slow: ")
-	require.NoError(t, err)
-	require.Eventually(t, func() bool { // in a minute these are less than the headers may have
-		_, err := io.WriteString(connection, "x")
-		return err != nil
-	}, time.Minute, 20*time.Millisecond)
-}
-
-func TestAConnectionBeyondTheLimitWaitsForItsTurn(t *testing.T) {
-	r := newSidecar(t, 1)
-	request := fmt.Sprintf("GET %s HTTP/1.1\r\nHost: %s\r\nAuthorization: %s\r\n\r\n", path, r.credentials.Addr(), r.token(t))
-	ask := func() net.Conn {
-		connection, err := net.Dial("tcp", r.credentials.Addr().String())
-		require.NoError(t, err)
-		t.Cleanup(func() { _ = connection.Close() })
-		_, err = io.WriteString(connection, request)
-		require.NoError(t, err)
-		return connection
-	}
-	served := func(connection net.Conn) int {
-		response, err := http.ReadResponse(bufio.NewReader(connection), nil)
-		require.NoError(t, err)
-		defer func() { _ = response.Body.Close() }()
-		return response.StatusCode
-	}
-	first := ask()
-	assert.Equal(t, http.StatusOK, served(first))
-	second := ask()
-	require.NoError(t, second.SetReadDeadline(time.Now().Add(200*time.Millisecond)))
-	_, err := second.Read(make([]byte, 1))
-	require.ErrorIs(t, err, os.ErrDeadlineExceeded, "the first has the only place")
-	require.NoError(t, second.SetReadDeadline(time.Time{}))
-	require.NoError(t, first.Close())
-	assert.Equal(t, http.StatusOK, served(second))
-}
-
-// Connections that send nothing more are ended by the server; those who are served
-// meanwhile do not notice a flood of them.
-func TestSlowConnectionsEndAndAFloodOfThemHarmsNobody(t *testing.T) {
-	r := newSidecar(t, 8)
-	token := r.token(t)
-	client := &http.Client{} // whose connection is there before the flood
-	ask := func() int {
-		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, r.uri(), nil)
-		require.NoError(t, err)
-		request.Header.Set("Authorization", token)
-		response, err := client.Do(request)
-		require.NoError(t, err)
-		defer func() { _ = response.Body.Close() }()
-		_, err = io.Copy(io.Discard, response.Body)
-		require.NoError(t, err)
-		return response.StatusCode
-	}
-	defer client.CloseIdleConnections()
-	require.Equal(t, http.StatusOK, ask())
-
-	var flood []net.Conn
-	for range 100 {
-		connection, err := net.Dial("tcp", r.credentials.Addr().String())
-		require.NoError(t, err)
-		flood = append(flood, connection)
-		_, _ = io.WriteString(connection, "GET /credentials HTTP/1.1\r\nHost: ")
-	}
-	for range 100 {
-		require.Equal(t, http.StatusOK, ask())
-	}
-	require.NoError(t, flood[0].SetReadDeadline(time.Now().Add(time.Minute)))
-	_, err := flood[0].Read(make([]byte, 1<<10))
-	for err == nil {
-		_, err = flood[0].Read(make([]byte, 1<<10))
-	}
-	require.NotErrorIs(t, err, os.ErrDeadlineExceeded, "the server has ended it")
-	for _, connection := range flood {
-		require.NoError(t, connection.Close())
-	}
-	response, _ := send(t, r.uri(), with(token)) // a new one has its turn
-	assert.Equal(t, http.StatusOK, response.StatusCode)
-}
-
 func TestAnOutageOfSTSIsNoticedOnlyWhereThereIsNothingToGive(t *testing.T) {
 	r := newSidecar(t, 16)
 	health := "http://" + r.health.Addr().String()
@@ -329,49 +220,6 @@ func TestAnOutageOfSTSIsNoticedOnlyWhereThereIsNothingToGive(t *testing.T) {
 	assert.Equal(t, http.StatusOK, response.StatusCode)
 }
 
-func TestTheTokenFileIsPrivateRandomAndFollowed(t *testing.T) {
-	r := newSidecar(t, 16)
-	first := r.token(t)
-	assert.Len(t, first, 52)
-	info, err := os.Stat(r.file)
-	require.NoError(t, err)
-	assert.Equal(t, "-rw-------", info.Mode().String())
-
-	second := strings.Repeat("second", 4)
-	require.NoError(t, os.WriteFile(r.file, []byte(second+"\n"), 0o600))
-	response, _ := send(t, r.uri(), with(first))
-	assert.Equal(t, http.StatusUnauthorized, response.StatusCode)
-	response, _ = send(t, r.uri(), with(second))
-	assert.Equal(t, http.StatusOK, response.StatusCode)
-
-	for _, broken := range []string{"", "short", strings.Repeat("x", longest+1)} {
-		require.NoError(t, os.WriteFile(r.file, []byte(broken), 0o600))
-		response, body := send(t, r.uri(), with(broken))
-		assert.NotEqual(t, http.StatusOK, response.StatusCode)
-		assert.NotContains(t, body, "ASIA")
-	}
-}
-
-func TestATokenThatIsThereIsKept(t *testing.T) {
-	file := filepath.Join(t.TempDir(), "token")
-	a := authorization{file}
-	require.NoError(t, a.prepare(true))
-	info, err := os.Stat(file)
-	require.NoError(t, err)
-	assert.Equal(t, "-rw-r-----", info.Mode().String())
-	first, err := a.read()
-	require.NoError(t, err)
-	require.NoError(t, a.prepare(false))
-	second, err := a.read()
-	require.NoError(t, err)
-	assert.Equal(t, first, second)
-	require.NoError(t, os.WriteFile(file, []byte("short"), 0o600))
-	require.ErrorContains(t, a.prepare(false), "has 5 characters")
-	entries, err := os.ReadDir(filepath.Dir(file))
-	require.NoError(t, err)
-	assert.Len(t, entries, 1, "nothing is left beside it")
-}
-
 func TestAtTheEndARequestUnderWayIsAnswered(t *testing.T) {
 	r := newSidecar(t, 16)
 	r.kit.STS.SetLatency(300 * time.Millisecond) // of the first exchange
@@ -390,69 +238,6 @@ func TestAtTheEndARequestUnderWayIsAnswered(t *testing.T) {
 	assert.NotEmpty(t, got.AccessKeyID)
 	_, err = net.Dial("tcp", r.credentials.Addr().String())
 	require.Error(t, err)
-}
-
-func TestMetricsHoldTheExpiryAndNoSecret(t *testing.T) {
-	r := newSidecar(t, 16)
-	creds, err := r.provider.Retrieve(t.Context())
-	require.NoError(t, err)
-	_, body := send(t, "http://"+r.health.Addr().String()+"/metrics", nil)
-	assert.Contains(t, body, "irsa_")
-	assert.Contains(t, body, "s3-writer")
-	for _, secret := range []string{creds.SecretAccessKey, creds.SessionToken, r.token(t)} {
-		assert.NotContains(t, body, secret)
-	}
-	response, body := send(t, "http://"+r.health.Addr().String()+path, with(r.token(t)))
-	assert.Equal(t, http.StatusNotFound, response.StatusCode)
-	assert.NotContains(t, body, creds.AccessKeyID)
-}
-
-func TestTheLogHoldsNoSecret(t *testing.T) {
-	file := filepath.Join(t.TempDir(), "log")
-	logged, err := os.Create(file)
-	require.NoError(t, err)
-	before := slog.Default()
-	t.Cleanup(func() {
-		slog.SetDefault(before)
-		log.SetOutput(os.Stderr)
-		_ = logged.Close()
-	})
-	slog.SetDefault(slog.New(slog.NewTextHandler(logged, &slog.HandlerOptions{Level: slog.LevelDebug})))
-	text := func() string {
-		text, err := os.ReadFile(file)
-		require.NoError(t, err)
-		return string(text)
-	}
-	k := irsatest.New(t)
-	sa := k.ServiceAccount("shop", "cart")
-	pod := k.Pod(sa, k.Role("s3-writer", irsatest.Trust(sa)))
-	k.STS.Fail(irsatest.AccessDenied, 1)
-	o := options{listen: "127.0.0.1:0", observe: "127.0.0.1:0", tokenFile: filepath.Join(t.TempDir(), "token"), connections: 16}
-	ctx, cancel := context.WithCancel(t.Context())
-	served := make(chan error, 1)
-	go func() { served <- run(ctx, o, pod.Options, func(o *irsa.Options) { o.Logger = slog.Default() }) }()
-	t.Cleanup(func() { cancel(); assert.NoError(t, <-served) })
-	serving := regexp.MustCompile(`uri=(\S+)`)
-	require.Eventually(t, func() bool { return serving.MatchString(text()) }, time.Minute, time.Millisecond)
-	uri := serving.FindStringSubmatch(text())[1]
-
-	token, err := authorization{o.tokenFile}.read()
-	require.NoError(t, err)
-	var got credentials
-	require.Eventually(t, func() bool {
-		response, body := send(t, uri, with(token))
-		return response.StatusCode == http.StatusOK && json.Unmarshal([]byte(body), &got) == nil
-	}, time.Minute, 10*time.Millisecond)
-	send(t, uri, with("guessed-by-somebody"))
-	require.NoError(t, os.WriteFile(o.tokenFile, []byte("much2short"), 0o600))
-	send(t, uri, with(token))
-
-	assert.Contains(t, text(), "AccessDenied")
-	assert.Contains(t, text(), "no authorization token")
-	for _, secret := range []string{got.SecretAccessKey, got.Token, token, "guessed-by-somebody", "much2short", pod.Token()} {
-		require.NotEmpty(t, secret)
-		assert.NotContains(t, text(), secret)
-	}
 }
 
 func TestTheDemoShowsThreeAnswers(t *testing.T) {

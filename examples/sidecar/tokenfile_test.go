@@ -1,0 +1,55 @@
+package main
+
+import (
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+func TestTheTokenFileIsPrivateRandomAndFollowed(t *testing.T) {
+	r := newSidecar(t, 16)
+	first := r.token(t)
+	assert.Len(t, first, 52)
+	info, err := os.Stat(r.file)
+	require.NoError(t, err)
+	assert.Equal(t, "-rw-------", info.Mode().String())
+
+	second := strings.Repeat("second", 4)
+	require.NoError(t, os.WriteFile(r.file, []byte(second+"\n"), 0o600))
+	response, _ := send(t, r.uri(), with(first))
+	assert.Equal(t, http.StatusUnauthorized, response.StatusCode)
+	response, _ = send(t, r.uri(), with(second))
+	assert.Equal(t, http.StatusOK, response.StatusCode)
+
+	for _, broken := range []string{"", "short", strings.Repeat("x", longest+1)} {
+		require.NoError(t, os.WriteFile(r.file, []byte(broken), 0o600))
+		response, body := send(t, r.uri(), with(broken))
+		assert.NotEqual(t, http.StatusOK, response.StatusCode)
+		assert.NotContains(t, body, "ASIA")
+	}
+}
+
+func TestATokenThatIsThereIsKept(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "token")
+	a := authorization{file}
+	require.NoError(t, a.prepare(true))
+	info, err := os.Stat(file)
+	require.NoError(t, err)
+	assert.Equal(t, "-rw-r-----", info.Mode().String())
+	first, err := a.read()
+	require.NoError(t, err)
+	require.NoError(t, a.prepare(false))
+	second, err := a.read()
+	require.NoError(t, err)
+	assert.Equal(t, first, second)
+	require.NoError(t, os.WriteFile(file, []byte("short"), 0o600))
+	require.ErrorContains(t, a.prepare(false), "has 5 characters")
+	entries, err := os.ReadDir(filepath.Dir(file))
+	require.NoError(t, err)
+	assert.Len(t, entries, 1, "nothing is left beside it")
+}

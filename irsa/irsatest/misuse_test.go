@@ -1,0 +1,67 @@
+package irsatest_test
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/irsakit/irsakit/irsa/irsatest"
+)
+
+func TestAMisuseOfAStartedClusterPanics(t *testing.T) {
+	w := onLoopback(t)
+	assert.PanicsWithError(t, `irsatest: "Flood" is not a Fault of this package`, func() { w.STS.Fail("Flood", 1) })
+	assert.PanicsWithError(t, "irsatest: Setenv needs a Cluster made by New: use Environ", w.pod.Setenv)
+	assert.PanicsWithError(t, `irsatest: "Shop" is not a valid name of a namespace`, func() { w.ServiceAccount("Shop", "cart") })
+	assert.PanicsWithError(t, `irsatest: "a:b" is not a valid name of a service account`, func() { w.ServiceAccount("shop", "a:b") })
+	assert.PanicsWithError(t, `irsatest: "a b" is not a valid name of an IAM role`, func() { w.Role("a b") })
+	assert.PanicsWithError(t, `irsatest: "1" is not an AWS account ID: it has twelve digits`, func() { w.Role("a", irsatest.InAccount("1")) })
+	assert.PanicsWithError(t, `irsatest: "1" is not an AWS account ID: it has twelve digits`, func() { w.RegisterIssuer("1", w.Issuer) })
+	assert.PanicsWithError(t, "irsatest: role a: the maximum session duration is 1 to 12 hours, not 15m0s", func() { w.Role("a", irsatest.MaxSessionDuration(15*time.Minute)) })
+	assert.PanicsWithError(t, "irsatest: role arn:aws:iam::111122223333:role/a: trustpolicy: it is not JSON: unexpected end of JSON input", func() { w.Role("a", irsatest.TrustPolicy("")) })
+	for _, key := range []string{"aws:PrincipalOrgID", "aws:SourceIp", "sts:Duration", "AWS:currenttime"} {
+		policy := strings.Replace(w.role.TrustPolicy(), `"StringEquals": {`, `"StringEquals": {"`+key+`": "a",`, 1)
+		assert.PanicsWithError(t, `irsatest: role `+w.role.ARN()+`: the kit does not know the condition key "`+key+`": see TrustPolicy`, func() { w.role.SetTrustPolicy(policy) })
+	}
+	assert.PanicsWithError(t, "irsatest: role a: either Trust or TrustPolicy", func() { w.Role("a", irsatest.Trust(w.sa), irsatest.TrustPolicy(w.role.TrustPolicy())) })
+	assert.PanicsWithError(t, "irsatest: an OIDC provider has 100 client IDs at most, not 101", func() { w.RegisterIssuer("111122223333", w.Issuer, make([]string, 101)...) })
+	assert.PanicsWithError(t, `irsatest: "HS256" is not an Algorithm of this package`, func() { w.Issuer.SetAlgorithm("HS256") })
+	assert.PanicsWithError(t, "irsatest: a token's life of -1s: rotate with Expired for an expired token", func() {
+		w.Pod(w.sa, w.role, func(o *irsatest.PodOptions) { o.TokenLife = -time.Second })
+	})
+	for name, document := range map[string]string{
+		"an operator that is misspelt": strings.Replace(w.role.TrustPolicy(), "StringEquals", "StringEqual", 1),
+		"a policy that is no JSON":     "{",
+		"a policy with a Resource":     strings.Replace(w.role.TrustPolicy(), `"Effect"`, `"Resource": "*", "Effect"`, 1),
+	} {
+		assert.Panics(t, func() { w.role.SetTrustPolicy(document) }, name)
+		assert.Panics(t, func() { w.Role("a", irsatest.TrustPolicy(document)) }, name)
+	}
+	assert.NotEmpty(t, w.role.TrustPolicy(), "it is as it was")
+}
+
+func TestAMisuseInATestFailsIt(t *testing.T) {
+	fake := &failing{TB: t}
+	k := irsatest.New(fake)
+	assert.PanicsWithValue(t, fake, func() { k.STS.Fail("Flood", 1) })
+	require.ErrorContains(t, errors.New(fake.message), `irsatest: "Flood" is not a Fault of this package`)
+	assert.PanicsWithValue(t, fake, func() {
+		irsatest.New(fake, func(o *irsatest.Options) { o.Region = "nowhere" })
+	})
+}
+
+// failing is a test whose Fatal can be watched.
+type failing struct {
+	testing.TB
+	message string
+}
+
+func (f *failing) Fatal(args ...any) {
+	f.message = fmt.Sprint(args...)
+	panic(f)
+}
