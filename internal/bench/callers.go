@@ -71,14 +71,14 @@ func askOnce(provider aws.CredentialsProvider, due time.Time) request {
 	return request{due, time.Since(due), err != nil || !creds.HasKeys() || creds.Expired()}
 }
 
-// answered is what requests have in common.
-type answered struct {
+// summary is what requests have in common.
+type summary struct {
 	took         []time.Duration // sorted
 	slow, failed int
 }
 
-func summarize(all []request) answered {
-	var a answered
+func summarize(all []request) summary {
+	var a summary
 	for _, r := range all {
 		a.took = append(a.took, r.took)
 		if r.took > slow {
@@ -93,7 +93,7 @@ func summarize(all []request) answered {
 }
 
 // percentile returns what this share of the requests took at most.
-func (a answered) percentile(share float64) time.Duration {
+func (a summary) percentile(share float64) time.Duration {
 	if len(a.took) == 0 {
 		return 0
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http/httptest"
 	"net/rpc"
 	"os"
 	"os/exec"
@@ -29,7 +30,8 @@ type cluster struct {
 	*irsatest.Cluster
 	sa       *irsatest.ServiceAccount
 	pod      *irsatest.Pod
-	rotating chan struct{} // closed to end it
+	front    *httptest.Server // nil without TLS
+	rotating chan struct{}    // closed to end it
 	done     sync.WaitGroup
 	rotated  atomic.Int64
 }
@@ -39,6 +41,7 @@ type Setup struct {
 	Life, Latency time.Duration
 	Exact         bool // the life is not cut to whole seconds, as AWS cuts it
 	Roles         int  // besides the pod's own
+	TLS           bool // before STS
 }
 
 // Place is where credentials are to be had.
@@ -48,6 +51,7 @@ type Place struct {
 	Endpoint, TokenFile string
 	RoleARN             string
 	RoleARNs            []string // of Setup.Roles
+	Certificate         []byte   // with Setup.TLS
 }
 
 // Start makes a cluster.
@@ -63,14 +67,20 @@ func (c *Clusters) Start(setup Setup, place *Place) error {
 	k.STS.SetLatency(setup.Latency)
 	sa := k.ServiceAccount("shop", "cart")
 	role := k.Role("s3-writer", irsatest.Trust(sa))
-	pod := k.Pod(sa, role)
+	made := &cluster{Cluster: k, sa: sa, pod: k.Pod(sa, role)}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	*place = Place{ID: len(c.all), Life: setup.Life, Endpoint: k.STS.Endpoint(), TokenFile: pod.TokenFile(), RoleARN: role.ARN()}
+	*place = Place{ID: len(c.all), Life: setup.Life, Endpoint: k.STS.Endpoint(), TokenFile: made.pod.TokenFile(), RoleARN: role.ARN()}
 	for i := range setup.Roles {
 		place.RoleARNs = append(place.RoleARNs, k.Role(fmt.Sprintf("tenant-%05d", i), irsatest.Trust(sa)).ARN())
 	}
-	c.all = append(c.all, &cluster{Cluster: k, sa: sa, pod: pod})
+	if setup.TLS {
+		if made.front, err = secure(place.Endpoint); err != nil {
+			return errors.Join(err, k.Close())
+		}
+		place.Endpoint, place.Certificate = made.front.URL, made.front.Certificate().Raw
+	}
+	c.all = append(c.all, made)
 	return nil
 }
 
@@ -98,7 +108,14 @@ func (c *Clusters) Stop(id int, _ *struct{}) error {
 	if err != nil {
 		return err
 	}
+	return k.stop()
+}
+
+func (k *cluster) stop() error {
 	k.stopRotating()
+	if k.front != nil {
+		k.front.Close()
+	}
 	return k.Close()
 }
 
