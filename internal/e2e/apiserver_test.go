@@ -102,7 +102,7 @@ func (a *apiServer) ready(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer response.Body.Close()
+	defer response.Body.Close() //nolint:errcheck // its status is all
 	if response.StatusCode != http.StatusOK {
 		return fmt.Errorf("discovery: %s", response.Status)
 	}

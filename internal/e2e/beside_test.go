@@ -130,7 +130,7 @@ func TestTheAPIServerRefusesTokensOfLessThan600Seconds(t *testing.T) {
 	life := int64(599)
 	_, err := p.request(t.Context(), authenticationv1.TokenRequestSpec{ExpirationSeconds: &life})
 	require.ErrorContains(t, err, "10 minutes")
-	p.Pod.ObjectMeta = metav1.ObjectMeta{Name: "short-lived", Namespace: p.Namespace}
+	p.ObjectMeta = metav1.ObjectMeta{Name: "short-lived", Namespace: p.Namespace}
 	for _, v := range p.Spec.Volumes {
 		if v.Name == tokenVolume {
 			v.Projected.Sources[0].ServiceAccountToken.ExpirationSeconds = &life

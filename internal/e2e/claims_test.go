@@ -48,10 +48,10 @@ func shapeOf(text string) string {
 
 // compare demands the same fields of two parts of tokens. Differing lists the paths whose
 // texts belong to the cluster.
-func compare(t *testing.T, what string, real, kit map[string]any, differing ...string) {
+func compare(t *testing.T, what string, genuine, kit map[string]any, differing ...string) {
 	t.Helper()
 	want, got := map[string]string{}, map[string]string{}
-	fields(real, "", want)
+	fields(genuine, "", want)
 	fields(kit, "", got)
 	for _, path := range differing {
 		for _, m := range []map[string]string{want, got} {
@@ -81,9 +81,9 @@ func TestTheKitsTokensOfServiceAccountsHaveTheRealClaims(t *testing.T) {
 	compareTokens(t, createToken(t, p, authenticationv1.TokenRequestSpec{}), kit)
 }
 
-func compareTokens(t *testing.T, real, kit string, differing ...string) {
+func compareTokens(t *testing.T, genuine, kit string, differing ...string) {
 	t.Helper()
-	realHeader, realClaims := parts(t, real)
+	realHeader, realClaims := parts(t, genuine)
 	kitHeader, kitClaims := parts(t, kit)
 	compare(t, "header", realHeader, kitHeader)
 	compare(t, "claims", realClaims, kitClaims, append(differing, "/iss")...)
@@ -92,7 +92,7 @@ func compareTokens(t *testing.T, real, kit string, differing ...string) {
 		assert.InDelta(t, 0, claims["nbf"].(float64)-claims["iat"].(float64), 0)
 		assert.True(t, strings.HasPrefix(claims["iss"].(string), "https://"))
 	}
-	assert.Equal(t, names(real), names(kit), "the order of the claims")
+	assert.Equal(t, names(genuine), names(kit), "the order of the claims")
 }
 
 // createToken asks the TokenRequest API by client-go for a token of the pod's service

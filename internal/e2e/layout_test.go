@@ -32,10 +32,10 @@ func writers(t *testing.T) map[string]writer {
 	sa := k.ServiceAccount("shop", "cart")
 	kit := k.Pod(sa, k.Role("s3-writer", irsatest.Trust(sa)))
 	dir := filepath.Join(t.TempDir(), "volume")
-	real := writer{dir, func(token string) { require.NoError(t, writeToken(dir, token)) }}
-	real.write(kit.Token())
+	genuine := writer{dir, func(token string) { require.NoError(t, writeToken(dir, token)) }}
+	genuine.write(kit.Token())
 	return map[string]writer{
-		"real": real,
+		"real": genuine,
 		"kit":  {filepath.Dir(kit.TokenFile()), func(token string) { kit.Write([]byte(token)) }},
 	}
 }

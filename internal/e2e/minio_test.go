@@ -105,7 +105,7 @@ func (m *minioServer) ready(ctx context.Context) error {
 	return nil
 }
 
-const rootPassword = "only-for-this-test" //nolint:gosec // of a server that ends with the tests
+const rootPassword = "only-for-this-test" // of a server that ends with the tests
 
 // asRoot is a client with MinIO's own keys, for what no pod does.
 func (m *minioServer) asRoot() *s3.Client {

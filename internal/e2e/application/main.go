@@ -77,6 +77,7 @@ func use(ctx context.Context, client *s3.Client, web aws.HTTPClient, key string)
 	if err != nil {
 		return err
 	}
+	defer reply.Body.Close() //nolint:errcheck // expect has read it
 	if err := expect(reply.Body, small); err != nil {
 		return fmt.Errorf("GetObject: %w", err)
 	}
@@ -127,17 +128,15 @@ func getURL(ctx context.Context, web aws.HTTPClient, url string, want []byte) er
 	if err != nil {
 		return err
 	}
+	defer reply.Body.Close() //nolint:errcheck // expect has read it
 	if reply.StatusCode != http.StatusOK {
 		return fmt.Errorf("the reply is %s", reply.Status)
 	}
 	return expect(reply.Body, want)
 }
 
-func expect(body io.ReadCloser, want []byte) error {
+func expect(body io.Reader, want []byte) error {
 	got, err := io.ReadAll(body)
-	if err := body.Close(); err != nil {
-		return err
-	}
 	if err == nil && !bytes.Equal(got, want) {
 		err = fmt.Errorf("%d bytes are not the %d that were put", len(got), len(want))
 	}
