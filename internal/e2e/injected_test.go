@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -58,14 +59,9 @@ func TestTheAPIServerKeepsWhatTheWebhookInjects(t *testing.T) {
 		}[c.Name]
 		assert.Equal(t, want, environment(c), c.Name)
 	}
-	i := len(p.Spec.Volumes) - 1
-	for at, v := range p.Spec.Volumes {
-		if v.Name == tokenVolume {
-			i = at
-		}
-	}
+	i := slices.IndexFunc(p.Spec.Volumes, func(v corev1.Volume) bool { return v.Name == tokenVolume })
+	require.NotEqual(t, -1, i)
 	volume := p.Spec.Volumes[i]
-	require.Equal(t, tokenVolume, volume.Name)
 	assert.Equal(t, int32(0o644), *volume.Projected.DefaultMode)
 	source := volume.Projected.Sources[0].ServiceAccountToken
 	assert.Equal(t, audience, source.Audience)

@@ -58,7 +58,7 @@ func (p *process) kill() {
 	<-p.done
 }
 
-// waitUntil polls ready until it is true, the program has ended, or a minute has passed.
+// waitUntil polls ready until it is true, the program has ended, or two minutes have passed.
 func (p *process) waitUntil(ready func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()
