@@ -61,7 +61,7 @@ func compare(t *testing.T, what string, genuine, kit map[string]any, differing .
 	for _, path := range slices.Sorted(maps.Keys(want)) {
 		t.Logf("%s %-40s real: %-40s kit: %s", what, path, want[path], got[path])
 	}
-	assert.Equal(t, want, got, what)
+	require.Equal(t, want, got, what)
 }
 
 // The kit's pod is made for the same names as the real one.
