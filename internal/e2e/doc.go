@@ -18,7 +18,7 @@
 //	go test ./...                # later
 //
 // Everything comes from Go modules. The first build takes some 3 GB of memory and, on two
-// processors, a quarter of an hour. TestMain builds the programs, says how it gets on
+// processors, ten minutes. TestMain builds the programs, says how it gets on
 // (go test -v shows it), starts them on free ports of loopback, and ends them.
 //
 // MinIO is under the AGPL: it is run as a program, never linked, and shipped to nobody. It
@@ -26,5 +26,8 @@
 //
 // What is not real here: there is no mount namespace, so AWS_WEB_IDENTITY_TOKEN_FILE has the
 // volume's folder in place of the container's mount path; there is no kubelet process, only
-// its packages; the webhook is not run, but its changes are made by the tests.
+// its packages, and its token manager has a clock of the tests; the webhook is not run, but
+// its changes are made by the tests. The order of writing is seen by inotify, which tells
+// nothing of a folder that is only just being made: that the token is written and gets its
+// mode before the swap shows in the layout alone.
 package e2e
