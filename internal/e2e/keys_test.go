@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"crypto/rand"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -18,7 +19,7 @@ func TestARotationOfTheSigningKey(t *testing.T) {
 	requireBoth(t, kit, p, first)
 
 	older := cluster.signingKey
-	newer, err := newSigningKey(folder("pki/second.key"))
+	newer, err := newSigningKey(folder("pki/" + rand.Text() + ".key")) // one for each -count
 	require.NoError(t, err)
 	cluster.signingKey = newer
 	require.NoError(t, cluster.api.restart(newer, older))
