@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"strings"
 
@@ -65,6 +66,9 @@ func (i *Issuer) keySet(ctx context.Context) (jose.JSONWebKeySet, error) {
 	return set, err
 }
 
+// A discovery document and a set of keys have some KiB.
+const maxDiscovery = 1 << 20
+
 func (i *Issuer) get(ctx context.Context, url string, v any) error {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
@@ -78,5 +82,5 @@ func (i *Issuer) get(ctx context.Context, url string, v any) error {
 	if response.StatusCode != http.StatusOK {
 		return fmt.Errorf("GET %s: %s", url, response.Status)
 	}
-	return json.NewDecoder(response.Body).Decode(v)
+	return json.NewDecoder(io.LimitReader(response.Body, maxDiscovery)).Decode(v)
 }
