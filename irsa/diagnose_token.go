@@ -175,7 +175,7 @@ func (d *diagnosis) lifetime(context.Context) {
 			hint{headingClock, "the clocks of the node and of the API server differ: check their time synchronisation"})
 	case now.After(renewal.Add(min(life/10, 5*time.Minute))):
 		d.add(checkLifetime, CheckWarned, fmt.Sprintf("%s; the kubelet should have renewed it at %s", until, clockTime(renewal)),
-			hint{headingTokenExpired, "check that the kubelet reaches the API server (kubectl get node, and the kubelet's log), or recreate the pod"})
+			hint{headingTokenExpired, "check that the service account still exists and the kubelet reaches the API server (kubectl get node, and the kubelet's log), or recreate the pod"})
 	default:
 		d.pass(checkLifetime, "%s; the kubelet renews it at %s or soon after", until, clockTime(renewal))
 	}

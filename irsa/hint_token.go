@@ -68,7 +68,7 @@ func tokenExpiredHint(e *Error) hint {
 	case neverRenewed(e.TokenFile):
 		return hint{headingTokenNotRenewed, "the token is a file by itself and no link into the projected volume, so nobody renews it: mount the whole volume, without subPath, and do not copy the token"}
 	default:
-		return hint{headingTokenExpired, fmt.Sprintf("it expired %s ago, though %s: check that the kubelet reaches the API server, or recreate the pod", now.Sub(e.TokenExpiry).Round(time.Second), renewal)}
+		return hint{headingTokenExpired, fmt.Sprintf("it expired %s ago, though %s: check that the service account still exists and the kubelet reaches the API server, or recreate the pod", now.Sub(e.TokenExpiry).Round(time.Second), renewal)}
 	}
 }
 

@@ -70,8 +70,9 @@
 // # More than one of them
 //
 // [InAccount] puts a role into another AWS account, for roles that assume each other.
-// [Cluster.NewIssuer] is a further Kubernetes cluster. An account trusts an issuer's
-// tokens only if it knows the issuer: see [Cluster.RegisterIssuer].
+// [Cluster.NewIssuer] is a further Kubernetes cluster, [Cluster.ExternalIssuer] a real one,
+// whose keys the STS fetches there. An account trusts an issuer's tokens only if it knows
+// the issuer: see [Cluster.RegisterIssuer].
 //
 // # What goes wrong
 //

@@ -35,6 +35,7 @@ const (
 type Issuer struct {
 	url     string
 	cluster *Cluster
+	client  *http.Client // reaches an issuer elsewhere; nil for one of the kit's
 
 	mu        sync.Mutex
 	algorithm Algorithm
@@ -62,6 +63,7 @@ func (i *Issuer) URL() string { return i.url }
 // published, so that tokens signed with them stay good, as in a real rotation;
 // [Issuer.RetireKeys] ends that.
 func (i *Issuer) RotateKeys() {
+	i.cluster.check(i.checkOurs())
 	i.mu.Lock()
 	algorithm := i.algorithm
 	i.mu.Unlock()
@@ -75,6 +77,7 @@ func (i *Issuer) RotateKeys() {
 // RetireKeys publishes the newest key only: tokens signed with older ones are
 // refused from now on.
 func (i *Issuer) RetireKeys() {
+	i.cluster.check(i.checkOurs())
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	if n := len(i.keys); n > 0 {
@@ -88,6 +91,7 @@ func (i *Issuer) SetAlgorithm(algorithm Algorithm) {
 	if algorithm != RS256 && algorithm != ES256 {
 		i.cluster.check(fmt.Errorf("%q is not an Algorithm of this package", string(algorithm)))
 	}
+	i.cluster.check(i.checkOurs())
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	i.algorithm = algorithm
@@ -95,6 +99,9 @@ func (i *Issuer) SetAlgorithm(algorithm Algorithm) {
 
 // signingKey returns the key that signs, and makes the first one.
 func (i *Issuer) signingKey() (jose.JSONWebKey, error) {
+	if err := i.checkOurs(); err != nil {
+		return jose.JSONWebKey{}, err
+	}
 	i.mu.Lock()
 	keys, algorithm := i.keys, i.algorithm
 	i.mu.Unlock()
@@ -160,26 +167,26 @@ func checkIssuerURL(raw string) error {
 	return nil
 }
 
-// issuerOf returns the issuer beneath whose URL a request goes, and what follows
+// issuerOf returns the kit's issuer beneath whose URL a request goes, and what follows
 // the URL; nil for none.
 func (k *Cluster) issuerOf(host, path string) (*Issuer, string) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	for _, i := range k.issuers {
 		_, rest, _ := strings.Cut(i.url, "://")
-		if below, ok := strings.CutPrefix(host+path, rest+"/"); ok {
+		if below, ok := strings.CutPrefix(host+path, rest+"/"); ok && i.client == nil {
 			return i, below
 		}
 	}
 	return nil, ""
 }
 
-// hasIssuerAt says whether a host, with its port, is an issuer's.
+// hasIssuerAt says whether a host, with its port, is that of an issuer of the kit.
 func (k *Cluster) hasIssuerAt(host string) bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	return slices.ContainsFunc(k.issuers, func(i *Issuer) bool {
-		return strings.HasPrefix(withoutScheme(i.url)+"/", host+"/")
+		return i.client == nil && strings.HasPrefix(withoutScheme(i.url)+"/", host+"/")
 	})
 }
 

@@ -60,6 +60,9 @@ func (s *STS) verifier(ctx context.Context, issuer string) (*oidc.IDTokenVerifie
 		return known, nil
 	}
 	client := &http.Client{Transport: memory{s.cluster}} // no socket on either transport
+	if i := s.cluster.issuerNamed(issuer); i != nil && i.client != nil {
+		client = i.client
+	}
 	discovered, err := oidc.NewProvider(oidc.ClientContext(ctx, client), issuer)
 	if err != nil {
 		return nil, fmt.Errorf("discovering the issuer: %w", err)

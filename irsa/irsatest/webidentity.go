@@ -3,6 +3,7 @@ package irsatest
 import (
 	"context"
 	"encoding/xml"
+	"fmt"
 	"maps"
 	"slices"
 	"strconv"
@@ -89,8 +90,8 @@ func (s *STS) verify(ctx context.Context, q query, account string, now time.Time
 	if err != nil {
 		return noVerificationKey().because("%v", err)
 	}
-	if !s.cluster.publishes(issuer, id.keyID) {
-		return noVerificationKey().because("%s does not publish the key %q", issuer, id.keyID)
+	if err := s.cluster.publishes(ctx, issuer, id.keyID); err != nil {
+		return noVerificationKey().because("%v", err)
 	}
 	if _, err := verifier.Verify(ctx, q.form.Get("WebIdentityToken")); err != nil {
 		return badTokenSignature().because("%v", err)
@@ -118,16 +119,17 @@ func (q query) audience(account string) string {
 	return ""
 }
 
-// publishes says whether an issuer of the kit publishes the key.
-func (k *Cluster) publishes(issuer, keyID string) bool {
-	rest := withoutScheme(issuer)
-	host, path, _ := strings.Cut(rest, "/")
-	i, _ := k.issuerOf(host, "/"+path+"/")
+// publishes says why the key is not among those that the issuer publishes; nil if it is.
+func (k *Cluster) publishes(ctx context.Context, issuer, keyID string) error {
+	i := k.issuerNamed(issuer)
 	if i == nil {
-		return false
+		return fmt.Errorf("there is no issuer %s", issuer)
 	}
-	keys := i.published()
-	return len(keys.Key(keyID)) > 0
+	keys, err := i.keySet(ctx)
+	if err == nil && len(keys.Key(keyID)) == 0 {
+		err = fmt.Errorf("%s does not publish the key %q", issuer, keyID)
+	}
+	return err
 }
 
 func (i identity) audiences() []string { return values(i.claims["aud"]) }

@@ -1,0 +1,124 @@
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+
+	rbacv1 "k8s.io/api/rbac/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
+)
+
+// An apiServer is the Kubernetes API server, with its etcd. It is the OIDC issuer of the
+// service account tokens.
+type apiServer struct {
+	program, dir string
+	authority    *authority
+	port         int
+	process      *process
+	client       kubernetes.Interface
+}
+
+// startAPIServer starts one that signs with the key in the file.
+func startAPIServer(program, dir string, ca *authority, signingKey string) (*apiServer, error) {
+	a := &apiServer{program: program, dir: dir, authority: ca}
+	err := onFreePort(func(port int) error {
+		a.port = port
+		return a.start(signingKey)
+	})
+	return a, err
+}
+
+func (a *apiServer) issuer() string { return "https://127.0.0.1:" + strconv.Itoa(a.port) }
+func (a *apiServer) log() string    { return filepath.Join(a.dir, "apiserver.log") }
+
+// start runs it until it is ready. It publishes the signing key, and older ones.
+func (a *apiServer) start(signingKey string, older ...string) error {
+	flags := []string{
+		filepath.Join(a.dir, "etcd"),
+		"--bind-address=127.0.0.1",
+		"--secure-port=" + strconv.Itoa(a.port),
+		"--tls-cert-file=" + a.authority.file("server.crt"),
+		"--tls-private-key-file=" + a.authority.file("server.key"),
+		"--client-ca-file=" + a.authority.file("ca.crt"),
+		"--authorization-mode=RBAC",
+		"--service-account-issuer=" + a.issuer(),
+		"--service-account-jwks-uri=" + a.issuer() + "/openid/v1/jwks",
+		"--service-account-extend-token-expiration=false",
+		"--service-account-max-token-expiration=24h", // EKS's
+		"--service-account-signing-key-file=" + signingKey,
+		"--service-cluster-ip-range=10.0.0.0/24",
+		"--endpoint-reconciler-type=none", // which has no address but loopback to announce
+	}
+	for _, key := range append([]string{signingKey}, older...) {
+		flags = append(flags, "--service-account-key-file="+key)
+	}
+	config := &rest.Config{
+		Host: a.issuer(),
+		TLSClientConfig: rest.TLSClientConfig{
+			CAFile: a.authority.file("ca.crt"), CertFile: a.authority.file("admin.crt"), KeyFile: a.authority.file("admin.key"),
+		},
+		QPS: -1, // the tests do not wait for themselves
+	}
+	var err error
+	if a.client, err = kubernetes.NewForConfig(config); err != nil {
+		return err
+	}
+	if a.process, err = startProcess(exec.Command(a.program, flags...), a.log()); err != nil {
+		return err
+	}
+	if err := a.process.waitUntil(a.ready); err != nil {
+		a.process.stop()
+		return err
+	}
+	return nil
+}
+
+// restart ends it and starts it with other keys.
+func (a *apiServer) restart(signingKey string, older ...string) error {
+	a.process.stop()
+	return a.start(signingKey, older...)
+}
+
+// ready says why it does not serve yet. The issuer has to be open to everybody.
+func (a *apiServer) ready(ctx context.Context) error {
+	if err := a.client.CoreV1().RESTClient().Get().AbsPath("/readyz").Do(ctx).Error(); err != nil {
+		return err
+	}
+	if err := a.openDiscovery(ctx); err != nil {
+		return err
+	}
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, a.issuer()+"/.well-known/openid-configuration", nil)
+	if err != nil {
+		return err
+	}
+	response, err := a.authority.client().Do(request)
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close() //nolint:errcheck // its status is all
+	if response.StatusCode != http.StatusOK {
+		return fmt.Errorf("discovery: %s", response.Status)
+	}
+	return nil
+}
+
+// openDiscovery lets everybody read the discovery document and the keys, as an
+// administrator does whose issuer is the API server itself.
+func (a *apiServer) openDiscovery(ctx context.Context) error {
+	_, err := a.client.RbacV1().ClusterRoleBindings().Create(ctx, &rbacv1.ClusterRoleBinding{
+		ObjectMeta: metav1.ObjectMeta{Name: "open-discovery"},
+		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "system:service-account-issuer-discovery"},
+		Subjects:   []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: rbacv1.GroupKind, Name: "system:unauthenticated"}},
+	}, metav1.CreateOptions{})
+	if apierrors.IsAlreadyExists(err) {
+		return nil
+	}
+	return err
+}

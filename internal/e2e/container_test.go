@@ -1,0 +1,39 @@
+package e2e
+
+import (
+	"bytes"
+	"os/exec"
+	"syscall"
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+)
+
+// A result is how a program in a container has ended.
+type result struct {
+	code        int
+	out, errors string
+}
+
+// run runs a program as the pod's container does: with the environment that the API server
+// has for it, and nothing of the test's.
+func (p *pod) run(t *testing.T, container corev1.Container, program string, args ...string) result {
+	t.Helper()
+	return p.runAs(t, nil, container, program, args...)
+}
+
+// runAs runs it as another user.
+func (p *pod) runAs(t *testing.T, user *syscall.Credential, container corev1.Container, program string, args ...string) result {
+	t.Helper()
+	var out, errs bytes.Buffer
+	cmd := exec.CommandContext(t.Context(), program, args...)
+	cmd.Dir, cmd.Env = cluster.dir, append([]string{"HOME=/nowhere"}, p.environ(container)...)
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Credential: user}
+	err := cmd.Run()
+	if cmd.ProcessState == nil {
+		t.Fatal(err)
+	}
+	t.Logf("%s %v has ended with %d\n%s%s", program, args, cmd.ProcessState.ExitCode(), out.Bytes(), errs.Bytes())
+	return result{cmd.ProcessState.ExitCode(), out.String(), errs.String()}
+}

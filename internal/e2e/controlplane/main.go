@@ -1,0 +1,85 @@
+//go:build !race
+
+// Controlplane is etcd and the Kubernetes API server in one process, for the tests of
+// internal/e2e:
+//
+//	controlplane <folder of etcd> [flag of kube-apiserver]...
+//
+// etcd keeps its data in the folder and listens on a socket there, so that a second run
+// goes on where the first one ended, with other flags.
+//
+// It is not built with the race detector, which would take as long again and shows nothing
+// of the library.
+package main
+
+import (
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"time"
+
+	"go.etcd.io/etcd/server/v3/embed"
+	"k8s.io/component-base/cli"
+	"k8s.io/kubernetes/cmd/kube-apiserver/app"
+)
+
+func main() {
+	if len(os.Args) < 2 {
+		fmt.Fprintln(os.Stderr, "usage: controlplane <folder of etcd> [flag of kube-apiserver]...")
+		os.Exit(2)
+	}
+	code, err := run(os.Args[1], os.Args[2:])
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "controlplane:", err)
+		code = 1
+	}
+	os.Exit(code)
+}
+
+// run serves until it gets SIGTERM, and returns what the API server exits with.
+func run(dir string, flags []string) (int, error) {
+	etcd, endpoint, err := startEtcd(dir)
+	if err != nil {
+		return 0, fmt.Errorf("starting etcd: %w", err)
+	}
+	defer etcd.Close()
+	command := app.NewAPIServerCommand()
+	command.SetArgs(append(flags, "--etcd-servers="+endpoint))
+	return cli.Run(command), nil
+}
+
+// startEtcd starts an etcd of one member that no other process finds by chance.
+func startEtcd(dir string) (*embed.Etcd, string, error) {
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return nil, "", err
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil { //nolint:gosec // whoever starts it says where
+		return nil, "", err
+	}
+	clients := url.URL{Scheme: "unix", Path: filepath.Join(dir, "clients.sock")}
+	peers := url.URL{Scheme: "unix", Path: filepath.Join(dir, "peers.sock")}
+	config := embed.NewConfig()
+	config.Name = "e2e"
+	config.Dir = filepath.Join(dir, "data")
+	config.LogLevel = "warn"
+	config.LogOutputs = []string{"stderr"}
+	config.UnsafeNoFsync = true // the data need not survive the machine
+	config.ListenClientUrls, config.AdvertiseClientUrls = []url.URL{clients}, []url.URL{clients}
+	config.ListenPeerUrls, config.AdvertisePeerUrls = []url.URL{peers}, []url.URL{peers}
+	config.InitialCluster = config.InitialClusterFromName(config.Name)
+	etcd, err := embed.StartEtcd(config)
+	if err != nil {
+		return nil, "", err
+	}
+	select {
+	case <-etcd.Server.ReadyNotify():
+		return etcd, clients.String(), nil
+	case err := <-etcd.Err():
+		return nil, "", err
+	case <-time.After(time.Minute):
+		etcd.Close()
+		return nil, "", fmt.Errorf("it is not ready after a minute")
+	}
+}

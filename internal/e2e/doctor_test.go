@@ -1,0 +1,93 @@
+package e2e
+
+import (
+	"os"
+	"path/filepath"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	volumeutil "k8s.io/kubernetes/pkg/volume/util"
+)
+
+// doctor runs examples/doctor in the pod's container.
+func doctor(t *testing.T, p *pod) result {
+	t.Helper()
+	return p.run(t, p.Spec.Containers[0], cluster.programs.doctor)
+}
+
+func TestTheDoctorFindsAHealthyPodHealthy(t *testing.T) {
+	p := newPod(t)
+	said := doctor(t, p)
+	assert.Equal(t, 0, said.code)
+	for _, check := range []string{
+		"environment", "other-credentials", "role", "settings", "token-path", "token-permission", "token", "claims",
+		"audience", "lifetime", "region", "endpoint", "connection", "tls", "answer", "clock", "exchange", "expiry",
+	} {
+		assert.Regexp(t, `(?m)^passed +`+check+` `, said.out)
+	}
+	assert.Contains(t, said.out, "issuer "+cluster.api.issuer()+", subject system:serviceaccount:"+p.Namespace+":cart, pod "+p.Name)
+	assert.Contains(t, said.out, "\nNo check failed.\n")
+}
+
+func TestTheDoctorFindsAWrongAudience(t *testing.T) {
+	p := newPod(t, func(o *podOptions) { o.account.Annotations[audienceAnnotation] = "sts.us-west-2.amazonaws.com" })
+	said := doctor(t, p)
+	assert.Equal(t, 1, said.code)
+	assert.Regexp(t, `(?m)^warned +audience +sts\.us-west-2\.amazonaws\.com, and not sts\.amazonaws\.com`, said.out)
+	assert.Contains(t, said.out, "do: correct the audience of the projected volume, or of the service account's annotation "+audienceAnnotation)
+	assert.Regexp(t, `(?m)^FAILED +exchange +InvalidParameterValue`, said.out)
+	assert.NotContains(t, said.out, p.token(t))
+}
+
+// No STS knows that a service account has been deleted: the token is good until its end.
+// But nobody renews it.
+func TestTheDoctorFindsADeletedServiceAccountWhenItsTokenHasExpired(t *testing.T) {
+	p := newPod(t, lifeOf("600"))
+	require.NoError(t, cluster.api.client.CoreV1().ServiceAccounts(p.Namespace).Delete(t.Context(), p.account.Name, metav1.DeleteOptions{}))
+	said := doctor(t, p)
+	assert.Equal(t, 0, said.code, "the token is still good")
+
+	kubelet := newKubelet(cluster.api.client)
+	require.ErrorContains(t, kubelet.sync(p.Pod), `serviceaccounts "cart" not found`)
+	p.write(t, issuedAgo(t, p.token(t), 20*time.Minute)) // as the file is 20 minutes later
+	said = doctor(t, p)
+	assert.Equal(t, 1, said.code)
+	assert.Regexp(t, `(?m)^FAILED +lifetime +by this node's clock it expired at `, said.out)
+	assert.Contains(t, said.out, "do: it expired 10m")
+	assert.Contains(t, said.out, "check that the service account still exists")
+	assert.Contains(t, said.out, "Begin with lifetime.")
+}
+
+// Without an fsGroup the kubelet of a container that runs as root leaves the token to root.
+func TestTheDoctorFindsATokenThatItsUserMayNotRead(t *testing.T) {
+	p := newPod(t)
+	mode, user := os.FileMode(0o600), &syscall.Credential{Uid: 65532, Gid: 65532}
+	if os.Geteuid() != 0 { // it cannot become another user, so it takes its own rights away
+		mode, user = 0, nil
+	}
+	dir := p.dir()
+	require.NoError(t, writeVolume(dir, map[string]volumeutil.FileProjection{
+		"token": {Data: []byte(issuedAgo(t, p.token(t), time.Second)), Mode: int32(mode)},
+	}))
+	said := p.runAs(t, user, p.Spec.Containers[0], cluster.programs.doctor)
+	assert.Equal(t, 1, said.code)
+	assert.Regexp(t, `(?m)^FAILED +token-permission +open .*: permission denied`, said.out)
+	assert.Contains(t, said.out, "the file has the mode "+mode.String())
+	if user != nil {
+		assert.Contains(t, said.out, "belongs to user 0 and group 0, and the process runs as user 65532 and group 65532")
+	}
+	assert.Contains(t, said.out, "set securityContext.fsGroup in the pod")
+	assert.Contains(t, said.out, "Begin with token-permission.")
+
+	// As the kubelet writes it with the fsGroup: 0640, of the group.
+	require.NoError(t, os.Chmod(filepath.Join(dir, "token"), 0o640))
+	if user != nil {
+		require.NoError(t, os.Chown(filepath.Join(dir, "token"), 0, int(user.Gid)))
+	}
+	said = p.runAs(t, user, p.Spec.Containers[0], cluster.programs.doctor)
+	assert.Equal(t, 0, said.code)
+}

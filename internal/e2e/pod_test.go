@@ -1,0 +1,165 @@
+package e2e
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	authenticationv1 "k8s.io/api/authentication/v1"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/irsakit/irsakit/irsa"
+)
+
+const nodeName = "ip-192-168-0-1.us-west-2.compute.internal"
+
+// A pod is one that the API server has, as the webhook has changed it, with its volumes
+// written.
+type pod struct {
+	*corev1.Pod
+	account *corev1.ServiceAccount
+}
+
+// podOptions change what a pod is made of before the webhook sees it.
+type podOptions struct {
+	account *corev1.ServiceAccount
+	pod     *corev1.Pod
+	webhook webhook
+}
+
+// newPod makes a pod with one container, of a service account whose role is MinIO's.
+func newPod(t *testing.T, optFns ...func(*podOptions)) *pod {
+	t.Helper()
+	o := podOptions{
+		account: &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{
+			Name: "cart", Annotations: map[string]string{roleAnnotation: minioRole()},
+		}},
+		pod: &corev1.Pod{
+			ObjectMeta: metav1.ObjectMeta{Name: "cart-7d9c4b5f6d-x2x7k"},
+			Spec: corev1.PodSpec{
+				NodeName: nodeName,
+				Containers: []corev1.Container{{Name: "cart", Image: "registry.example/shop/cart:1.0", Env: []corev1.EnvVar{
+					{Name: "AWS_ENDPOINT_URL_STS", Value: cluster.minio.endpoint()},
+					{Name: "AWS_ENDPOINT_URL_S3", Value: cluster.minio.endpoint()},
+					{Name: "AWS_CA_BUNDLE", Value: cluster.authority.file("ca.crt")},
+				}}},
+			},
+		},
+		webhook: webhook{region: region, regionalSTS: true},
+	}
+	for _, fn := range optFns {
+		fn(&o)
+	}
+	p := &pod{}
+	core := cluster.api.client.CoreV1()
+	newNode(t)
+	space, err := core.Namespaces().Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "shop-"}}, metav1.CreateOptions{})
+	require.NoError(t, err)
+	p.account, err = core.ServiceAccounts(space.Name).Create(t.Context(), o.account, metav1.CreateOptions{})
+	require.NoError(t, err)
+	o.pod.Spec.ServiceAccountName = p.account.Name
+	o.webhook.mutate(o.pod, p.account)
+	p.Pod, err = core.Pods(space.Name).Create(t.Context(), o.pod, metav1.CreateOptions{})
+	require.NoError(t, err)
+	p.sync(t)
+	return p
+}
+
+// newNode makes the node that the pods are scheduled to.
+func newNode(t *testing.T) {
+	t.Helper()
+	node := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: nodeName}}
+	_, err := cluster.api.client.CoreV1().Nodes().Create(t.Context(), node, metav1.CreateOptions{})
+	if !apierrors.IsAlreadyExists(err) {
+		require.NoError(t, err)
+	}
+}
+
+// lifeOf lets the pod's tokens live so many seconds.
+func lifeOf(seconds string) func(*podOptions) {
+	return func(o *podOptions) { o.account.Annotations[expirationAnnotation] = seconds }
+}
+
+// sync lets the kubelet look after the pod.
+func (p *pod) sync(t *testing.T) {
+	t.Helper()
+	require.NoError(t, cluster.kubelet.sync(p.Pod))
+}
+
+// dir is the volume that the webhook added.
+func (p *pod) dir() string { return volumeDir(p.Pod, tokenVolume) }
+
+// token is what is in the pod's file.
+func (p *pod) token(t *testing.T) string {
+	t.Helper()
+	token, err := os.ReadFile(filepath.Join(p.dir(), "token"))
+	require.NoError(t, err)
+	return string(token)
+}
+
+// environ is the environment of a container. Where the volume is mounted in a container,
+// its own folder is here.
+func (p *pod) environ(container corev1.Container) []string {
+	var out []string
+	for _, v := range container.Env {
+		value := v.Value
+		for _, mount := range container.VolumeMounts {
+			if below, ok := strings.CutPrefix(value, mount.MountPath+"/"); ok {
+				value = filepath.Join(volumeDir(p.Pod, mount.Name), below)
+			}
+		}
+		out = append(out, v.Name+"="+value)
+	}
+	return out
+}
+
+// enter gives the test the environment of the pod's first container.
+func (p *pod) enter(t *testing.T) {
+	t.Helper()
+	for _, variable := range p.environ(p.Spec.Containers[0]) {
+		name, value, _ := strings.Cut(variable, "=")
+		t.Setenv(name, value)
+	}
+}
+
+// provider is what an application in the pod has.
+func (p *pod) provider(t *testing.T, optFns ...func(*irsa.Options)) *irsa.Provider {
+	t.Helper()
+	p.enter(t)
+	provider, err := irsa.New(optFns...)
+	require.NoError(t, err)
+	t.Cleanup(func() { provider.Close() })
+	return provider
+}
+
+// write lets the kubelet's AtomicWriter swap a token in.
+func (p *pod) write(t *testing.T, token string) {
+	t.Helper()
+	require.NoError(t, writeToken(p.dir(), token))
+}
+
+// request asks the TokenRequest API for a token of the pod's service account.
+func (p *pod) request(ctx context.Context, spec authenticationv1.TokenRequestSpec) (string, error) {
+	request := &authenticationv1.TokenRequest{Spec: spec}
+	reply, err := cluster.api.client.CoreV1().ServiceAccounts(p.Namespace).CreateToken(ctx, p.account.Name, request, metav1.CreateOptions{})
+	if err != nil {
+		return "", err
+	}
+	return reply.Status.Token, nil
+}
+
+// another is a new token of the pod, as the kubelet would get it now.
+func (p *pod) another(ctx context.Context) (string, error) {
+	for _, v := range p.Spec.Volumes {
+		if v.Name == tokenVolume {
+			return p.request(ctx, tokenRequest(p.Pod, v.Projected.Sources[0].ServiceAccountToken).Spec)
+		}
+	}
+	return "", errors.New("the pod has no volume of the webhook")
+}
