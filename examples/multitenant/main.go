@@ -46,6 +46,11 @@ func run(ctx context.Context, out io.Writer) error {
 		return err
 	}
 	defer kit.Close()
+	return control(ctx, out, kit)
+}
+
+// control is the controller: it holds a role for each tenant.
+func control(ctx context.Context, out io.Writer, kit *irsatest.Cluster) error {
 	kit.STS.SetLife(life)
 	kit.STS.SetLatency(latency)
 	controller := kit.ServiceAccount("platform", "controller")

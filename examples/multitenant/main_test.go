@@ -5,27 +5,30 @@ import (
 	"context"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/irsakit/irsakit/irsa/irsatest"
 )
 
 // The program itself says which promise was not kept.
 func TestEveryPromiseIsKeptAndShown(t *testing.T) {
-	t.Parallel()
-	var out bytes.Buffer
-	require.NoError(t, run(t.Context(), &out))
-	assert.Equal(t, 5, strings.Count(out.String(), "-- "), out.String())
-	assert.Greater(t, strings.Count(out.String(), "\n"), 40)
-	assert.NotContains(t, out.String(), "\x1b", "no rewriting but on a terminal")
+	synctest.Test(t, func(t *testing.T) {
+		var out bytes.Buffer
+		require.NoError(t, control(t.Context(), &out, irsatest.New(t)))
+		assert.Equal(t, 5, strings.Count(out.String(), "-- "), out.String())
+		assert.Greater(t, strings.Count(out.String(), "\n"), 40)
+		assert.NotContains(t, out.String(), "\x1b", "no rewriting but on a terminal")
+	})
 }
 
 func TestItEndsWithItsContext(t *testing.T) {
-	t.Parallel()
 	ctx, cancel := context.WithTimeout(t.Context(), 1500*time.Millisecond)
 	defer cancel()
-	require.Error(t, run(ctx, new(bytes.Buffer)))
+	require.ErrorIs(t, run(ctx, new(bytes.Buffer)), context.DeadlineExceeded)
 }
 
 func TestABrokenPromiseIsAnError(t *testing.T) {

@@ -98,7 +98,7 @@ func (a *apiServer) ready(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	response, err := a.authority.client().Do(request)
+	response, err := a.authority.client.Do(request)
 	if err != nil {
 		return err
 	}

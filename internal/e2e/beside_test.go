@@ -31,7 +31,7 @@ type kitSTS struct {
 func besideMinIO(t *testing.T, p *pod) kitSTS {
 	t.Helper()
 	k := irsatest.New(t, func(o *irsatest.Options) { o.Loopback = true })
-	issuer := k.ExternalIssuer(cluster.api.issuer(), cluster.authority.client())
+	issuer := k.ExternalIssuer(cluster.api.issuer(), cluster.authority.client)
 	k.RegisterIssuer("111122223333", issuer)
 	sa := issuer.ServiceAccount(p.Namespace, p.account.Name)
 	return kitSTS{k, k.Role("s3-writer", irsatest.Trust(sa))}
@@ -46,7 +46,7 @@ func (k kitSTS) options(o *irsa.Options) {
 func exchange(t *testing.T, endpoint, role, token string) string {
 	t.Helper()
 	client := sts.New(sts.Options{
-		Region: region, BaseEndpoint: &endpoint, HTTPClient: cluster.authority.client(), Retryer: aws.NopRetryer{},
+		Region: region, BaseEndpoint: &endpoint, HTTPClient: cluster.authority.client, Retryer: aws.NopRetryer{},
 		Credentials: aws.AnonymousCredentials{},
 	})
 	out, err := client.AssumeRoleWithWebIdentity(t.Context(), &sts.AssumeRoleWithWebIdentityInput{

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -36,6 +37,7 @@ func goCommand(what, dir string, args ...string) (string, error) {
 	var out, errs bytes.Buffer
 	cmd := exec.Command("go", args...)
 	cmd.Dir, cmd.Stdout, cmd.Stderr = dir, &out, &errs
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGINT} // it ends its compilers
 	begin, done := time.Now(), make(chan error, 1)
 	go func() { done <- cmd.Run() }()
 	ticker := time.NewTicker(30 * time.Second)
@@ -48,7 +50,7 @@ func goCommand(what, dir string, args ...string) (string, error) {
 			}
 			return strings.TrimSpace(out.String()), nil
 		case <-ticker.C:
-			fmt.Fprintf(os.Stderr, "building %s: %s by now; the first time it takes minutes\n", what, time.Since(begin).Round(time.Second))
+			fmt.Fprintf(os.Stderr, "building %s: %s by now; the first time it takes minutes, so give -timeout 40m (what is built already is kept)\n", what, time.Since(begin).Round(time.Second))
 		}
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"math/big"
 	"net"
@@ -23,6 +24,7 @@ type authority struct {
 	dir         string
 	certificate *x509.Certificate
 	key         *ecdsa.PrivateKey
+	client      *http.Client // trusts the authority, and no other
 }
 
 // newAuthority writes ca.crt and makes the certificates "server" and "admin" in dir.
@@ -40,6 +42,9 @@ func newAuthority(dir string) (*authority, error) {
 		return nil, err
 	}
 	if err := ca.leaf("server", x509.ExtKeyUsageServerAuth, pkix.Name{CommonName: "server"}); err != nil {
+		return nil, err
+	}
+	if err := ca.connect(); err != nil {
 		return nil, err
 	}
 	return ca, ca.leaf("admin", x509.ExtKeyUsageClientAuth, pkix.Name{CommonName: "admin", Organization: []string{"system:masters"}})
@@ -70,20 +75,27 @@ func (ca *authority) issue(name string, template *x509.Certificate, key *ecdsa.P
 	return writeKey(ca.file(name+".key"), key)
 }
 
-func (ca *authority) file(name string) string { return filepath.Join(ca.dir, name) }
-
-// client trusts the authority, and no other.
-func (ca *authority) client() *http.Client {
-	pool := x509.NewCertPool()
+// connect makes the client.
+func (ca *authority) connect() error {
 	data, err := os.ReadFile(ca.file("ca.crt"))
-	if err != nil || !pool.AppendCertsFromPEM(data) {
-		panic(fmt.Sprintf("reading the authority's certificate: %v", err))
+	if err != nil {
+		return err
 	}
-	return &http.Client{
-		Timeout:   10 * time.Second,
-		Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}},
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(data) {
+		return errors.New("the authority's certificate is none")
 	}
+	ca.client = &http.Client{
+		Timeout: 2 * time.Minute, // a machine that has much to do is no failure
+		Transport: &http.Transport{
+			TLSClientConfig:     &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12},
+			MaxIdleConnsPerHost: 32,
+		},
+	}
+	return nil
 }
+
+func (ca *authority) file(name string) string { return filepath.Join(ca.dir, name) }
 
 // newSigningKey writes a key for service account tokens, as kubeadm makes it.
 func newSigningKey(path string) (string, error) {

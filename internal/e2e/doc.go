@@ -28,6 +28,7 @@
 // volume's folder in place of the container's mount path; there is no kubelet process, only
 // its packages, and its token manager has a clock of the tests; the webhook is not run, but
 // its changes are made by the tests. The order of writing is seen by inotify, which tells
-// nothing of a folder that is only just being made: that the token is written and gets its
-// mode before the swap shows in the layout alone.
+// nothing of a folder that is only just being made: that the token is written before the swap
+// is seen where it cannot be written, and that it gets its mode before it, nowhere. A token
+// that another user may not read is shown to the doctor only where root runs the tests.
 package e2e

@@ -58,6 +58,12 @@ func TestTheAPIServerKeepsWhatTheWebhookInjects(t *testing.T) {
 			"proxy":      nil,
 		}[c.Name]
 		assert.Equal(t, want, environment(c), c.Name)
+		i := slices.IndexFunc(c.VolumeMounts, func(m corev1.VolumeMount) bool { return m.Name == tokenVolume })
+		require.Equal(t, c.Name != "proxy", i >= 0, c.Name)
+		if i >= 0 {
+			mount := corev1.VolumeMount{Name: tokenVolume, MountPath: "/var/run/secrets/eks.amazonaws.com/serviceaccount", ReadOnly: true}
+			assert.Equal(t, mount, c.VolumeMounts[i], c.Name)
+		}
 	}
 	i := slices.IndexFunc(p.Spec.Volumes, func(v corev1.Volume) bool { return v.Name == tokenVolume })
 	require.NotEqual(t, -1, i)
@@ -86,6 +92,17 @@ func TestEachContainerGetsWhatItsEnvironmentIsGoodFor(t *testing.T) {
 	assert.Regexp(t, `FAILED +environment +.*AWS_ROLE_ARN and AWS_WEB_IDENTITY_TOKEN_FILE are not set`, said["proxy"].out)
 }
 
+func TestAWebhookWithoutARegionInjectsNone(t *testing.T) {
+	p := newPod(t, func(o *podOptions) { o.webhook = webhook{} })
+	assert.Equal(t, []string{
+		"AWS_ROLE_ARN=" + minioRole(),
+		"AWS_WEB_IDENTITY_TOKEN_FILE=/var/run/secrets/eks.amazonaws.com/serviceaccount/token",
+	}, environment(p.Spec.Containers[0]))
+	said := doctor(t, p)
+	assert.Equal(t, 1, said.code)
+	assert.Regexp(t, `(?m)^FAILED +region `, said.out)
+}
+
 func TestAServiceAccountWithoutTheAnnotationLeavesThePodAsItIs(t *testing.T) {
 	p := newPod(t, func(o *podOptions) { o.account.Annotations = nil })
 	assert.Empty(t, environment(p.Spec.Containers[0]))
@@ -99,6 +116,12 @@ func TestTheAnnotationsDecideTheTokensAudienceAndLife(t *testing.T) {
 	_, claims := parts(t, p.token(t))
 	assert.Equal(t, []any{"sts.example.com"}, claims["aud"])
 	assert.InDelta(t, 600, claims["exp"].(float64)-claims["iat"].(float64), 0)
+
+	for annotation, want := range map[string]int{"60": 600, "604800": 86400, "an hour": 86400} {
+		p := newPod(t, lifeOf(annotation))
+		_, claims := parts(t, p.token(t))
+		assert.InDelta(t, want, claims["exp"].(float64)-claims["iat"].(float64), 0, annotation)
+	}
 }
 
 // The kit's own environment begins as the webhook's does.

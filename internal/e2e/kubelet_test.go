@@ -22,11 +22,12 @@ import (
 // manager and AtomicWriter.
 type kubelet struct {
 	tokens *token.Manager
-	clock  *aheadClock
+	clock  *managersClock
 }
 
+// newKubelet makes one. The manager's goroutine has no end but the process's.
 func newKubelet(client kubernetes.Interface) *kubelet {
-	k := &kubelet{token.NewManager(client), &aheadClock{}}
+	k := &kubelet{token.NewManager(client), &managersClock{}}
 	// The manager has no other way to get a clock than its own tests' way.
 	field := reflect.ValueOf(k.tokens).Elem().FieldByName("clock")
 	reflect.NewAt(field.Type(), unsafe.Pointer(field.UnsafeAddr())).Elem().Set(reflect.ValueOf(k.clock))
@@ -50,22 +51,23 @@ func (k *kubelet) sync(pod *corev1.Pod) error {
 	return nil
 }
 
-// payload gets the tokens of a volume. The other sources are not what this is about.
+// payload gets the tokens of a volume. Other sources and an fsGroup, of which the plugin
+// takes care elsewhere, are not what this is about.
 func (k *kubelet) payload(pod *corev1.Pod, volume *corev1.ProjectedVolumeSource) (map[string]volumeutil.FileProjection, error) {
 	payload := map[string]volumeutil.FileProjection{}
 	for _, source := range volume.Sources {
 		if source.ServiceAccountToken == nil {
 			continue
 		}
-		mode := *volume.DefaultMode
-		if context := pod.Spec.SecurityContext; context != nil && context.FSGroup != nil {
+		mode, user := *volume.DefaultMode, volumeutil.FsUserFrom(pod)
+		if user != nil {
 			mode = 0o600
 		}
 		tr, err := k.tokens.GetServiceAccountToken(pod.Namespace, pod.Spec.ServiceAccountName, tokenRequest(pod, source.ServiceAccountToken))
 		if err != nil {
 			return nil, err
 		}
-		payload[source.ServiceAccountToken.Path] = volumeutil.FileProjection{Data: []byte(tr.Status.Token), Mode: mode}
+		payload[source.ServiceAccountToken.Path] = volumeutil.FileProjection{Data: []byte(tr.Status.Token), Mode: mode, FsUser: user}
 	}
 	return payload, nil
 }
@@ -100,16 +102,21 @@ func writeVolume(dir string, payload map[string]volumeutil.FileProjection) error
 	return writer.Write(payload, nil)
 }
 
-// An aheadClock is ahead of the machine's.
-type aheadClock struct {
+// A managersClock is the machine's until it is made to stand still.
+type managersClock struct {
 	clock.RealClock
-	by atomic.Int64
+	standing atomic.Pointer[time.Time]
 }
 
 // Now is what the token manager asks for.
-func (c *aheadClock) Now() time.Time { return time.Now().Add(time.Duration(c.by.Load())) }
+func (c *managersClock) Now() time.Time {
+	if at := c.standing.Load(); at != nil {
+		return *at
+	}
+	return time.Now()
+}
 
-func (c *aheadClock) set(by time.Duration) { c.by.Store(int64(by)) }
+func (c *managersClock) stand(at time.Time) { c.standing.Store(&at) }
 
 // writeToken writes a volume with one file, as that of the webhook is.
 func writeToken(dir, token string) error {

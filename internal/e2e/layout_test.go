@@ -1,8 +1,6 @@
 package e2e
 
 import (
-	"encoding/binary"
-	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -20,35 +18,50 @@ import (
 
 // A writer is the kubelet's AtomicWriter or the kit's: it swaps a token into a folder.
 type writer struct {
-	dir   string
-	write func(token string)
+	dir string
+	try func(token string) error
+}
+
+func (w writer) write(t *testing.T, token string) {
+	t.Helper()
+	require.NoError(t, w.try(token))
 }
 
 // writers are the two, each with a volume that holds nothing yet but for the kit's, which
 // has a token from the start.
 func writers(t *testing.T) map[string]writer {
 	t.Helper()
-	k := irsatest.New(t)
+	k, err := irsatest.Start() // which panics where it cannot write, and does not end the test
+	require.NoError(t, err)
+	t.Cleanup(func() { assert.NoError(t, k.Close()) })
 	sa := k.ServiceAccount("shop", "cart")
 	kit := k.Pod(sa, k.Role("s3-writer", irsatest.Trust(sa)))
 	dir := filepath.Join(t.TempDir(), "volume")
-	genuine := writer{dir, func(token string) { require.NoError(t, writeToken(dir, token)) }}
-	genuine.write(kit.Token())
-	return map[string]writer{
-		"real": genuine,
-		"kit":  {filepath.Dir(kit.TokenFile()), func(token string) { kit.Write([]byte(token)) }},
+	all := map[string]writer{
+		"real": {dir, func(token string) error { return writeToken(dir, token) }},
+		"kit": {filepath.Dir(kit.TokenFile()), func(token string) (err error) {
+			defer func() {
+				if r := recover(); r != nil {
+					err = fmt.Errorf("%v", r)
+				}
+			}()
+			kit.Write([]byte(token))
+			return nil
+		}},
 	}
+	all["real"].write(t, kit.Token())
+	return all
 }
 
 func TestTheKitsVolumeIsWrittenInTheRealOrder(t *testing.T) {
 	seen := map[string][]string{}
 	for name, w := range writers(t) {
 		watch := newWatch(t, w.dir)
-		w.write("the.second.token")
+		w.write(t, "the.second.token")
 		seen[name] = watch.events(t)
-		w.write("the.second.token")
+		w.write(t, "the.second.token")
 		assert.Empty(t, watch.events(t), "%s: an equal payload writes nothing", name)
-		w.write("the.third.token")
+		w.write(t, "the.third.token")
 		assert.Equal(t, seen[name], watch.events(t), "%s: each swap is like the one before", name)
 	}
 	for i := range max(len(seen["real"]), len(seen["kit"])) {
@@ -72,7 +85,7 @@ func TestTheKitsFirstWriteIsTheRealOne(t *testing.T) {
 			require.NoError(t, os.RemoveAll(filepath.Join(w.dir, entry.Name())))
 		}
 		watch := newWatch(t, w.dir)
-		w.write("the.first.token")
+		w.write(t, "the.first.token")
 		seen[name] = watch.events(t)
 	}
 	assert.Equal(t, seen["real"], seen["kit"])
@@ -91,112 +104,59 @@ func at(list []string, i int) string {
 func TestTheKitsVolumeHasTheRealLayout(t *testing.T) {
 	seen := map[string][]string{}
 	for name, w := range writers(t) {
-		w.write("the.second.token")
-		require.NoError(t, filepath.WalkDir(w.dir, func(path string, entry fs.DirEntry, err error) error {
-			if err != nil {
-				return err
-			}
-			info, err := entry.Info()
-			target, _ := os.Readlink(path) // "" for what is no link
-			seen[name] = append(seen[name], fmt.Sprintf("%s %s %s", info.Mode(), anonymous(strings.TrimPrefix(path, w.dir)), anonymous(target)))
-			return err
-		}))
+		w.write(t, "the.second.token")
+		seen[name] = w.layout(t)
 	}
 	t.Log(strings.Join(seen["real"], "\n"))
 	assert.Equal(t, seen["real"], seen["kit"])
 	assert.Len(t, seen["real"], 5) // the folder, the one with the time, the token in it, and two links
 }
 
+// A token that cannot be written whole is never swapped in: it is written before the swap.
+func TestATokenThatCannotBeWrittenIsNotSwappedIn(t *testing.T) {
+	seen := map[string][]string{}
+	for name, w := range writers(t) {
+		before, err := os.Readlink(filepath.Join(w.dir, "..data"))
+		require.NoError(t, err)
+		withFilesOf(t, 3, func() { err = w.try("the.second.token") })
+		require.ErrorContains(t, err, unix.EFBIG.Error(), name)
+		after, err := os.Readlink(filepath.Join(w.dir, "..data"))
+		require.NoError(t, err)
+		assert.Equal(t, before, after, name)
+		seen[name] = w.layout(t)
+	}
+	assert.Equal(t, seen["real"], seen["kit"])
+	assert.Len(t, seen["real"], 7) // and another folder with a time, and what could be written of the token
+}
+
+// withFilesOf does something while this process can write no file of more bytes.
+func withFilesOf(t *testing.T, bytes uint64, do func()) {
+	t.Helper()
+	var usual unix.Rlimit
+	require.NoError(t, unix.Getrlimit(unix.RLIMIT_FSIZE, &usual))
+	limited := usual
+	limited.Cur = bytes
+	require.NoError(t, unix.Setrlimit(unix.RLIMIT_FSIZE, &limited))
+	defer func() { require.NoError(t, unix.Setrlimit(unix.RLIMIT_FSIZE, &usual)) }()
+	do()
+}
+
+// layout lists what is in the folder, without the times in names.
+func (w writer) layout(t *testing.T) []string {
+	t.Helper()
+	var all []string
+	require.NoError(t, filepath.WalkDir(w.dir, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		info, err := entry.Info()
+		target, _ := os.Readlink(path) // "" for what is no link
+		all = append(all, fmt.Sprintf("%s %s %s", info.Mode(), anonymous(strings.TrimPrefix(path, w.dir)), anonymous(target)))
+		return err
+	}))
+	return all
+}
+
 var timestamp = regexp.MustCompile(`\.\.\d{4}_\d\d_\d\d_\d\d_\d\d_\d\d\.\d+`)
 
 func anonymous(path string) string { return timestamp.ReplaceAllString(path, "..TIME") }
-
-// A watch sees what happens in a volume, and in the folder that holds the token before a
-// swap, in one order (inotify(7)).
-type watch struct {
-	dir   string
-	queue int
-	names map[int32]string // the watched folders
-}
-
-func newWatch(t *testing.T, dir string) *watch {
-	t.Helper()
-	queue, err := unix.InotifyInit1(unix.IN_NONBLOCK | unix.IN_CLOEXEC)
-	require.NoError(t, err)
-	t.Cleanup(func() { _ = unix.Close(queue) })
-	w := &watch{dir: dir, queue: queue, names: map[int32]string{}}
-	w.add(t, dir, "")
-	w.addCurrent(t)
-	return w
-}
-
-func (w *watch) add(t *testing.T, dir, name string) {
-	t.Helper()
-	const mask = unix.IN_CREATE | unix.IN_ATTRIB | unix.IN_MODIFY | unix.IN_MOVE | unix.IN_DELETE | unix.IN_ONLYDIR
-	id, err := unix.InotifyAddWatch(w.queue, dir, mask)
-	require.NoError(t, err)
-	w.names[int32(id)] = name
-}
-
-// addCurrent watches the folder that ..data names, if there is one: it is the old one at the
-// next swap.
-func (w *watch) addCurrent(t *testing.T) {
-	t.Helper()
-	current, err := filepath.EvalSymlinks(filepath.Join(w.dir, "..data"))
-	if errors.Is(err, fs.ErrNotExist) {
-		return
-	}
-	require.NoError(t, err)
-	w.add(t, current, "..OLD")
-}
-
-// events tells what has happened since the last call, without the times in names.
-func (w *watch) events(t *testing.T) []string {
-	t.Helper()
-	buffer := make([]byte, 64<<10)
-	n, err := unix.Read(w.queue, buffer)
-	if err == unix.EAGAIN {
-		return nil
-	}
-	require.NoError(t, err)
-	var out []string
-	fresh := ""
-	for rest := buffer[:n]; len(rest) > 0; {
-		id, mask := int32(binary.NativeEndian.Uint32(rest)), binary.NativeEndian.Uint32(rest[4:])
-		size := int(binary.NativeEndian.Uint32(rest[12:]))
-		name := strings.TrimRight(string(rest[unix.SizeofInotifyEvent:unix.SizeofInotifyEvent+size]), "\x00")
-		rest = rest[unix.SizeofInotifyEvent+size:]
-		if mask&unix.IN_CREATE != 0 && timestamp.MatchString(name) {
-			fresh = name
-		}
-		if text := happened(mask); text != "" && name != "" {
-			out = append(out, text+" "+filepath.Join(w.names[id], w.anonymous(name, fresh)))
-		}
-	}
-	w.addCurrent(t)
-	return out
-}
-
-// anonymous tells the fresh folder of a swap from the old one.
-func (w *watch) anonymous(name, fresh string) string {
-	switch {
-	case !timestamp.MatchString(name):
-		return name
-	case name == fresh:
-		return "..TIME"
-	default:
-		return "..OLD"
-	}
-}
-
-func happened(mask uint32) string {
-	for bit, text := range map[uint32]string{
-		unix.IN_CREATE: "create", unix.IN_ATTRIB: "attrib", unix.IN_MODIFY: "modify",
-		unix.IN_MOVED_FROM: "move from", unix.IN_MOVED_TO: "move to", unix.IN_DELETE: "delete",
-	} {
-		if mask&bit != 0 {
-			return text
-		}
-	}
-	return ""
-}

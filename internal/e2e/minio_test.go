@@ -111,7 +111,7 @@ const rootPassword = "only-for-this-test" // of a server that ends with the test
 func (m *minioServer) asRoot() *s3.Client {
 	return s3.New(s3.Options{
 		Region: region, BaseEndpoint: aws.String(m.endpoint()), UsePathStyle: true,
-		HTTPClient: m.authority.client(), RetryMaxAttempts: 1,
+		HTTPClient: m.authority.client, RetryMaxAttempts: 1,
 		Credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
 			return aws.Credentials{AccessKeyID: "root", SecretAccessKey: rootPassword}, nil
 		}),

@@ -18,7 +18,7 @@ type spy struct {
 	sent []string
 }
 
-func newSpy() *spy { return &spy{client: cluster.authority.client()} }
+func newSpy() *spy { return &spy{client: cluster.authority.client} }
 
 // options makes a provider use it.
 func (s *spy) options(o *irsa.Options) { o.HTTPClient = s }

@@ -44,6 +44,7 @@ func (w webhook) mutate(pod *corev1.Pod, account *corev1.ServiceAccount) {
 	if err != nil {
 		life = 86400
 	}
+	life = min(max(life, 600), 86400)
 	mode := int32(0o644)
 	pod.Spec.Volumes = append(pod.Spec.Volumes, corev1.Volume{Name: tokenVolume, VolumeSource: corev1.VolumeSource{
 		Projected: &corev1.ProjectedVolumeSource{

@@ -1,33 +1,61 @@
 package irsatest
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/go-jose/go-jose/v4"
 )
 
+// What the STS takes of an issuer elsewhere: a discovery document and a set of keys, which
+// have some KiB, and AWS waits for them for five seconds
+// (https://repost.aws/knowledge-center/iam-sts-invalididentitytoken).
+const (
+	maxDiscovery   = 1 << 20
+	discoveryLimit = 5 * time.Second
+)
+
 // ExternalIssuer is an OIDC issuer elsewhere, such as the API server of a real cluster.
 // The STS discovers it and fetches its keys with the client, which has to trust its
-// certificate; with nil it is http.DefaultClient. As with [Cluster.NewIssuer] no AWS
-// account trusts its tokens before [Cluster.RegisterIssuer].
+// certificate; with nil it is http.DefaultClient. It waits for each reply for 5 s at most,
+// or for as long as the client's own Timeout, and reads no more than a MiB of it. As with
+// [Cluster.NewIssuer] no AWS account trusts its tokens before [Cluster.RegisterIssuer].
 //
 // Its tokens come from there: of the Issuer's methods URL and ServiceAccount are of use,
 // the latter for [Trust], and the kit makes no token and no pod of such a service account.
 func (k *Cluster) ExternalIssuer(issuerURL string, client *http.Client) *Issuer {
 	k.check(checkIssuerURL(issuerURL))
+	if k.issuerNamed(issuerURL) != nil {
+		k.check(fmt.Errorf("there is an issuer %s already", issuerURL))
+	}
 	if client == nil {
 		client = http.DefaultClient
 	}
-	i := &Issuer{url: issuerURL, cluster: k, algorithm: RS256, client: client}
+	own := *client
+	own.Transport = bounded{cmp.Or(client.Transport, http.DefaultTransport)}
+	own.Timeout = cmp.Or(client.Timeout, discoveryLimit)
+	i := &Issuer{url: issuerURL, cluster: k, algorithm: RS256, client: &own}
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.issuers = append(k.issuers, i)
 	return i
+}
+
+// bounded is a transport whose replies end with an error where they are too large.
+type bounded struct{ http.RoundTripper }
+
+// RoundTrip sends a request.
+func (b bounded) RoundTrip(request *http.Request) (*http.Response, error) {
+	response, err := b.RoundTripper.RoundTrip(request)
+	if err == nil {
+		response.Body = http.MaxBytesReader(nil, response.Body, maxDiscovery)
+	}
+	return response, err
 }
 
 // checkOurs is the error of asking an issuer elsewhere for what it does by itself.
@@ -66,9 +94,6 @@ func (i *Issuer) keySet(ctx context.Context) (jose.JSONWebKeySet, error) {
 	return set, err
 }
 
-// A discovery document and a set of keys have some KiB.
-const maxDiscovery = 1 << 20
-
 func (i *Issuer) get(ctx context.Context, url string, v any) error {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
@@ -82,5 +107,5 @@ func (i *Issuer) get(ctx context.Context, url string, v any) error {
 	if response.StatusCode != http.StatusOK {
 		return fmt.Errorf("GET %s: %s", url, response.Status)
 	}
-	return json.NewDecoder(io.LimitReader(response.Body, maxDiscovery)).Decode(v)
+	return json.NewDecoder(response.Body).Decode(v)
 }

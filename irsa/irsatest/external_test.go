@@ -1,7 +1,13 @@
 package irsatest_test
 
 import (
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
@@ -52,13 +58,66 @@ func TestTheKitMakesNoTokenOfAnIssuerElsewhere(t *testing.T) {
 	issuer := w.ExternalIssuer("https://oidc.example.com", nil)
 	sa := issuer.ServiceAccount("shop", "cart")
 	for name, misuse := range map[string]func(){
-		"a token":          func() { sa.Token() },
-		"a pod":            func() { w.Pod(sa, w.Role("s3-writer")) },
-		"a rotation":       issuer.RotateKeys,
-		"a retirement":     issuer.RetireKeys,
-		"an algorithm":     func() { issuer.SetAlgorithm(irsatest.ES256) },
-		"an issuer's name": func() { w.ExternalIssuer("http://oidc.example.com", nil) },
+		"a token":      func() { sa.Token() },
+		"a pod":        func() { w.Pod(sa, w.Role("s3-writer")) },
+		"a rotation":   issuer.RotateKeys,
+		"a retirement": issuer.RetireKeys,
+		"an algorithm": func() { issuer.SetAlgorithm(irsatest.ES256) },
 	} {
-		assert.Panics(t, misuse, name)
+		assert.Contains(t, panicOf(misuse), "is not the kit's", name)
 	}
+	assert.Contains(t, panicOf(func() { w.ExternalIssuer("http://oidc.example.com", nil) }), "is not the URL of an OIDC issuer")
+	assert.Contains(t, panicOf(func() { w.ExternalIssuer("https://oidc.example.com", nil) }), "there is an issuer https://oidc.example.com already")
+}
+
+func panicOf(fn func()) (said string) {
+	defer func() { said = fmt.Sprint(recover()) }()
+	fn()
+	return ""
+}
+
+// An issuer that sends without an end, and one that sends nothing.
+func TestTheSTSGivesUpAnIssuerElsewhere(t *testing.T) {
+	for name, fault := range map[string]http.RoundTripper{
+		"too large":         endless{},
+		"deadline exceeded": silent{},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			w := inMemory(t)
+			there := irsatest.New(t)
+			sa := there.ServiceAccount("shop", "cart")
+			w.RegisterIssuer("111122223333", w.ExternalIssuer(there.Issuer.URL(), &http.Client{Transport: fault}))
+			begin := time.Now()
+			_, err := w.assume(t.Context(), withToken(sa.Token()))
+			message := requireRefusal(t, err, "InvalidIdentityToken", 400)
+			assert.Contains(t, message, "Couldn't retrieve verification key")
+			assert.LessOrEqual(t, time.Since(begin), 5*time.Second)
+			reason := w.STS.Calls()[0].Reason
+			assert.Contains(t, strings.ToLower(reason), name)
+		})
+	}
+}
+
+// endless sends blanks, as white space in a document.
+type endless struct{}
+
+func (endless) RoundTrip(*http.Request) (*http.Response, error) {
+	return &http.Response{StatusCode: http.StatusOK, Body: io.NopCloser(blanks{})}, nil
+}
+
+type blanks struct{}
+
+func (blanks) Read(p []byte) (int, error) {
+	for i := range p {
+		p[i] = ' '
+	}
+	return len(p), nil
+}
+
+// silent never answers.
+type silent struct{}
+
+func (silent) RoundTrip(r *http.Request) (*http.Response, error) {
+	<-r.Context().Done()
+	return nil, r.Context().Err()
 }
