@@ -123,7 +123,7 @@ func meet(ctx context.Context, l *lab, p outagePlan, cells []*cell, idle *cell) 
 	if err != nil {
 		return err
 	}
-	defer l.realTime()()
+	defer realTime()()
 	quiet, endQuiet := context.WithCancel(ctx)
 	var asking, running sync.WaitGroup
 	asking.Go(func() { idle.requests = ask(quiet, static, p.callers, p.every) })
