@@ -135,7 +135,7 @@ func (c chart) draw(s *sheet, t theme) (*plot.Plot, error) {
 			p.Legend.Add(contender, curve)
 		}
 	}
-	p.Y.Max *= 1.3 // room for the legend
+	p.Y.Max *= 1.4 // room for the legend
 	if c.log {
 		p.Y.Max *= 10
 	}
