@@ -77,7 +77,16 @@ func TestEveryMeasureGivesItsFiguresBarsChartsAndPage(t *testing.T) {
 	}
 }
 
-// The page of the repository is what its figures make it.
+// Bars that are known not to hold, and why.
+var unmet = []string{
+	// By 0.2 ns: less than one run differs from another, but more than these runs did.
+	"cached: a call is no slower in parallel than serial, but for the runs' spread",
+	// The refreshes of a second begin together. In one run of three a caller who came just
+	// then was late by more than 10 ms, and with him the 157 requests that he made.
+	"roles: no more requests over 10 ms than with static keys and 1 in 100,000",
+}
+
+// The page of the repository is what its figures make it, and every other bar holds there.
 func TestThePageIsWhatItsFiguresMakeIt(t *testing.T) {
 	r, err := readReport("../../docs")
 	require.NoError(t, err)
@@ -97,6 +106,11 @@ func TestThePageIsWhatItsFiguresMakeIt(t *testing.T) {
 		}
 	}
 	assert.Len(t, r.Sheets, len(measures(full)))
+	missed := r.missed()
+	require.Len(t, missed, len(unmet), "%q", missed)
+	for i := range unmet {
+		assert.Contains(t, missed[i], unmet[i])
+	}
 }
 
 func TestAFigureIsAMedianWithItsSpread(t *testing.T) {
