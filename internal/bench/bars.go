@@ -18,7 +18,7 @@ var bars = []bar{
 	{"cached", "a cached Retrieve takes at most 0.8 of the SDK's time, serial", ratio("serial", perCall, 0.8)},
 	{"cached", "… and parallel", ratio("parallel", perCall, 0.8)},
 	{"cached", "it allocates nothing", most([]string{"serial", "parallel"}, allocations, 0)},
-	{"cached", "a call is no slower in parallel than serial, but for the runs' spread", noSlowerInParallel},
+	{"cached", "a call is no slower in parallel: at its fastest it is as fast as one usually is where nothing is shared", noSlowerInParallel},
 	{"steady", "no request fails", most([]string{""}, failures, 0)},
 	{"steady", "no more requests over 10 ms than with static keys and 1 in 100,000", noSlowerThanStatic([]string{""}, "")},
 	{"steady", "p99.99 is at most 1/100 of the SDK's", ratio("", farTail, 0.01)},
@@ -101,11 +101,13 @@ func atLeast(contender string, scenes []string, name string, limit float64) func
 	}
 }
 
-// noSlowerInParallel holds if the runs of both overlap.
+// noSlowerInParallel holds if a round in parallel was as fast as the usual one in which
+// nothing is shared: neither the processors nor the provider, or the processors alone, of
+// which the slower counts. All that disturbs a round makes it slower, so that the fastest
+// shows what a call takes; callers who waited for each other would do so in every round.
 func noSlowerInParallel(s *sheet) (string, bool) {
-	serial, parallel := s.find("serial", ours, perCall), s.find("parallel", ours, perCall)
-	return fmt.Sprintf("%s to %s: %s", parallel, serial, share3(parallel.median()/serial.median())),
-		slices.Min(parallel.Runs) <= slices.Max(serial.Runs)
+	serial, apart, parallel := s.find("serial", ours, perCall), s.find("apart", ours, perCall), s.find("parallel", ours, perCall)
+	return fmt.Sprintf("%s, serial %s, apart %s", parallel, serial, apart), slices.Min(parallel.Runs) <= max(serial.median(), apart.median())
 }
 
 // noSlowerThanStatic compares the share of requests over 10 ms in all runs, in each scene.

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"runtime"
+	"slices"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -15,8 +17,8 @@ func cached(rounds int) measure {
 	return measure{
 		name: "cached", title: "A cached Retrieve",
 		about: "Go's benchmark of Retrieve while the credentials are valid, all contenders in turn, " +
-			"round by round. Serial is one caller; parallel is one on each processor, and its time is that of each call. " +
-			"minio-go is called through an adapter to the SDK's interface.",
+			"round by round; the spread is that of the rounds. Serial is one caller; parallel is one on each processor, and its time is that of each call. Apart is " +
+			"parallel too, but each caller has a provider of his own: what is slower there, the machine makes slower. minio-go is called through an adapter to the SDK's interface.",
 		run: func(ctx context.Context, l *lab, s *sheet) (err error) {
 			place, release, err := l.sts.place(Setup{Life: time.Hour})
 			if err != nil {
@@ -30,35 +32,39 @@ func cached(rounds int) measure {
 
 func cachedRuns(ctx context.Context, l *lab, s *sheet, place Place, rounds int) error {
 	contenders := dynamic
-	providers := make([]aws.CredentialsProvider, len(contenders))
+	providers := make([][]aws.CredentialsProvider, len(contenders)) // as many of each as there are processors
 	for i, c := range contenders {
-		provider, err := loaded(ctx, c, place, &traffic{})
-		if err != nil {
-			return err
+		for range runtime.NumCPU() {
+			provider, err := loaded(ctx, c, place, &traffic{})
+			if err != nil {
+				return err
+			}
+			defer closeProvider(provider)
+			providers[i] = append(providers[i], provider)
 		}
-		defer closeProvider(provider)
-		providers[i] = provider
 	}
-	all := &sheet{}
 	for round := range rounds {
 		l.progress("round %d of %d", round+1, rounds)
 		for i, c := range contenders {
-			benchmark(all, "serial", c.name, 1, providers[i])
-			benchmark(all, "parallel", c.name, runtime.NumCPU(), providers[i])
+			one, each := providers[i][0], providers[i]
+			benchmark(s, "serial", c.name, one)
+			benchmark(s, "parallel", c.name, slices.Repeat([]aws.CredentialsProvider{one}, len(each))...)
+			benchmark(s, "apart", c.name, each...)
 		}
-	}
-	for _, f := range all.Figures {
-		s.add(f.Scene, f.Contender, f.Name, f.Unit, f.median())
 	}
 	return ctx.Err()
 }
 
-// benchmark writes down what each call takes, with so many callers on as many processors.
-func benchmark(s *sheet, scene, contender string, callers int, provider aws.CredentialsProvider) {
+// benchmark writes down what each call takes, with a caller of each provider on a
+// processor of his own.
+func benchmark(s *sheet, scene, contender string, providers ...aws.CredentialsProvider) {
+	callers := len(providers)
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(callers))
 	result := testing.Benchmark(func(b *testing.B) {
 		ctx := b.Context()
+		var next atomic.Int64
 		b.RunParallel(func(pb *testing.PB) {
+			provider := providers[next.Add(1)-1]
 			for pb.Next() {
 				if _, err := provider.Retrieve(ctx); err != nil {
 					b.Error(err)

@@ -52,8 +52,8 @@ func manyRoles(p rolesPlan) measure {
 		name: "roles", title: "Ten thousand roles in one process",
 		about: fmt.Sprintf("A Pool of %d roles beside as many of the SDK's providers, each in its cache, with one client, and beside static "+
 			"keys, each in a process of its own. All roles are loaded at the same time, then each is asked once a second for %v; credentials live %v, so that each "+
-			"is refreshed once. STS takes %v to answer and speaks TLS, as AWS's does, so that connections cost what they cost there. The process has real-time priority "+
-			"while roles are asked, so that the STS on the same machine delays no caller. In the long run irsakit, "+
+			"is refreshed once. STS takes %v to answer and speaks TLS, as AWS's does, so that connections cost what they cost there. It runs where nobody else wants to, "+
+			"so that the STS on the same machine delays no caller. In the long run irsakit, "+
 			"which refreshes at 60 to 80 %% of the life, makes 1.25 to 1.67 times the SDK's calls for a role that is in use, and takes that much more for them.",
 			p.roles, p.run, p.life, p.latency),
 		run: func(ctx context.Context, l *lab, s *sheet) (err error) {
@@ -191,9 +191,10 @@ func hold(ctx context.Context, s *sheet, h holder, place Place, run time.Duratio
 	s.addCount("", h.name, goroutines, runtime.NumGoroutine())
 	t.takePeak()
 	begin = cpuTime()
-	ordinary := beforeOthers()
-	asked := askOften(ctx, providers, run)
-	ordinary()
+	asked, err := askOften(ctx, providers, run)
+	if err != nil {
+		return err
+	}
 	s.addTime("", h.name, processor, loading+cpuTime()-begin)
 	s.addCount("", h.name, stsCalls, len(t.list()))
 	s.addCount("", h.name, peakCalls, t.takePeak())
@@ -249,18 +250,25 @@ func (t *tally) join(other tally) {
 }
 
 // askOften asks each provider once a second: each caller asks his share of them one after
-// the other, and all of it is due when he begins.
-func askOften(ctx context.Context, providers []aws.CredentialsProvider, run time.Duration) tally {
+// the other, and all of it is due when he is woken.
+func askOften(ctx context.Context, providers []aws.CredentialsProvider, run time.Duration) (all tally, err error) {
 	var mu sync.Mutex
-	var all tally
 	var asking sync.WaitGroup
-	begin := time.Now()
 	for c := range roleCallers {
+		first := time.Duration(c+1) * time.Second / roleCallers
+		ticks, tickErr := newMetronome(first, time.Second)
+		if tickErr != nil {
+			err = tickErr
+			break
+		}
 		asking.Go(func() {
+			defer ticks.Close()
 			var mine tally
-			due := begin.Add(time.Duration(c) * time.Second / roleCallers)
-			for ; due.Before(begin.Add(run)) && ctx.Err() == nil; due = due.Add(time.Second) {
-				sleep(ctx, time.Until(due))
+			for passed := first; passed <= run; passed += time.Second {
+				due, tickErr := ticks.wait(ctx)
+				if tickErr != nil {
+					return // the context has ended, which the caller of all this sees
+				}
 				for i := c; i < len(providers); i += roleCallers {
 					mine.add(askOnce(providers[i], due))
 				}
@@ -271,7 +279,7 @@ func askOften(ctx context.Context, providers []aws.CredentialsProvider, run time
 		})
 	}
 	asking.Wait()
-	return all
+	return all, err
 }
 
 func heapInUse() uint64 {

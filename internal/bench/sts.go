@@ -229,7 +229,10 @@ func (c *Clusters) forget() {
 
 // serveSTS is the child: it does what it is told until its input ends.
 func serveSTS(in io.Reader, out io.Writer) error {
-	signal.Ignore(os.Interrupt) // which ends the parent, and so the input
+	signal.Ignore(os.Interrupt)           // which ends the parent, and so the input
+	if err := afterOthers(); err != nil { // so that it delays no caller
+		return err
+	}
 	clusters := &Clusters{}
 	server := rpc.NewServer()
 	if err := server.Register(clusters); err != nil {
