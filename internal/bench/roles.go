@@ -52,12 +52,20 @@ func manyRoles(p rolesPlan) measure {
 		name: "roles", title: "Ten thousand roles in one process",
 		about: fmt.Sprintf("A Pool of %d roles beside as many of the SDK's providers, each in its cache, with one client, and beside static "+
 			"keys, each in a process of its own. All roles are loaded at the same time, then each is asked once a second for %v; credentials live %v, so that each "+
-			"is refreshed once. STS takes %v to answer and speaks TLS, as AWS's does, so that connections cost what they cost there. It runs where nobody else wants to, "+
-			"so that the STS on the same machine delays no caller. In the long run irsakit, "+
+			"is refreshed once. STS, here a process of its own, takes %v to answer and speaks TLS, as AWS's does, so that connections cost what they cost there; it runs only when no other "+
+			"process wants to, so that it delays no caller on the same machine. In the long run irsakit, "+
 			"which refreshes at 60 to 80 %% of the life, makes 1.25 to 1.67 times the SDK's calls for a role that is in use, and takes that much more for them.",
 			p.roles, p.run, p.life, p.latency),
 		run: func(ctx context.Context, l *lab, s *sheet) (err error) {
-			place, release, err := l.sts.place(Setup{Life: p.life, Latency: p.latency, Roles: p.roles, TLS: true})
+			sts, err := startSTS()
+			if err != nil {
+				return err
+			}
+			defer func() { err = errors.Join(err, sts.stop()) }()
+			if err := sts.command("StepBack", struct{}{}); err != nil {
+				return err
+			}
+			place, release, err := sts.place(Setup{Life: p.life, Latency: p.latency, Roles: p.roles, TLS: true})
 			if err != nil {
 				return err
 			}

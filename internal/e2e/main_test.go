@@ -12,7 +12,7 @@ import (
 
 // cluster is what all tests share: an API server, and a MinIO that trusts its tokens.
 // Each test has a namespace of its own. They run one after the other, since some of them
-// restart a server.
+// restart a server; two that take long run together after all of those.
 var cluster struct {
 	dir        string // everybody may look into it
 	programs   programs

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -133,6 +134,27 @@ func (p *pod) provider(t *testing.T, optFns ...func(*irsa.Options)) *irsa.Provid
 	t.Helper()
 	p.enter(t)
 	provider, err := irsa.New(optFns...)
+	require.NoError(t, err)
+	t.Cleanup(func() { provider.Close() })
+	return provider
+}
+
+// providerBeside is the same for a test that runs beside others, which have environments
+// of their own: it is told what the pod's says.
+func (p *pod) providerBeside(t *testing.T, optFns ...func(*irsa.Options)) *irsa.Provider {
+	t.Helper()
+	o := irsa.Options{HTTPClient: cluster.authority.client}
+	told := map[string]*string{
+		"AWS_ROLE_ARN": &o.RoleARN, "AWS_WEB_IDENTITY_TOKEN_FILE": &o.TokenFile,
+		"AWS_REGION": &o.Region, "AWS_ENDPOINT_URL_STS": &o.Endpoint,
+	}
+	for _, variable := range p.environ(p.Spec.Containers[0]) {
+		name, value, _ := strings.Cut(variable, "=")
+		if option := told[name]; option != nil {
+			*option = value
+		}
+	}
+	provider, err := irsa.New(slices.Concat([]func(*irsa.Options){func(all *irsa.Options) { *all = o }}, optFns)...)
 	require.NoError(t, err)
 	t.Cleanup(func() { provider.Close() })
 	return provider

@@ -61,6 +61,7 @@ func (r *rotator) since(number int) []string {
 // used and exchanges are made. Each exchange has to send a whole token that was in the file
 // while it was made.
 func TestARotationEvery200MillisecondsIsNoError(t *testing.T) {
+	t.Parallel()
 	p := newPod(t, lifeOf("600"))
 	var rotator rotator
 	require.NoError(t, rotator.rotate(t.Context(), p))
@@ -71,7 +72,7 @@ func TestARotationEvery200MillisecondsIsNoError(t *testing.T) {
 	var exchanges, widest atomic.Int64
 	for range 8 {
 		spy := newSpy()
-		provider := p.provider(t, spy.options, patient)
+		provider := p.providerBeside(t, spy.options, patient)
 		retrieve(t, provider) // so that each exchange to come is one of Refresh
 		require.Len(t, spy.take(), 1)
 		every(ctx, &load, time.Millisecond, func() { retrieve(t, provider) })
@@ -130,13 +131,15 @@ func retrieve(t *testing.T, provider *irsa.Provider) {
 
 func s3Client(provider *irsa.Provider) *s3.Client {
 	return s3.NewFromConfig(provider.AWSConfig(), func(o *s3.Options) {
-		o.BaseEndpoint, o.UsePathStyle = aws.String(cluster.minio.endpoint()), true
+		o.BaseEndpoint, o.UsePathStyle, o.HTTPClient = aws.String(cluster.minio.endpoint()), true, cluster.authority.client
 	})
 }
 
 // The token manager renews a token when 80 % of its life have passed, less some seconds.
-// Its clock is ahead here, and nobody else's. The library finds the new token by itself.
+// Its clock is ahead here, and nobody else's. The library finds the new token by itself,
+// within the minute after which it looks at the file.
 func TestTheKubeletsRenewalIsPickedUp(t *testing.T) {
+	t.Parallel()
 	p := newPod(t, lifeOf("600"))
 	kubelet, spy := newKubelet(cluster.api.client), newSpy()
 	sync := func() string {
@@ -145,7 +148,7 @@ func TestTheKubeletsRenewalIsPickedUp(t *testing.T) {
 	}
 	first := sync()
 	rotated := make(chan irsa.Event, 1)
-	provider := p.provider(t, spy.options, func(o *irsa.Options) {
+	provider := p.providerBeside(t, spy.options, func(o *irsa.Options) {
 		o.Observe = func(e irsa.Event) {
 			if e.Kind == irsa.Rotated {
 				rotated <- e
