@@ -59,7 +59,7 @@ func beChild() (bool, error) {
 }
 
 func run(ctx context.Context, only string, runs int, docs string, redraw bool) error {
-	if err := check(only, runs, docs); err != nil {
+	if err := check(only, runs); err != nil {
 		return err
 	}
 	if redraw {
@@ -73,6 +73,11 @@ func run(ctx context.Context, only string, runs int, docs string, redraw bool) e
 	if err != nil {
 		return err // what was measured before has been printed
 	}
+	if docs != "" && only != "" {
+		if r, err = again(docs, r); err != nil {
+			return err
+		}
+	}
 	if docs != "" {
 		if err := writeDocs(docs, r); err != nil {
 			return err
@@ -85,18 +90,15 @@ func run(ctx context.Context, only string, runs int, docs string, redraw bool) e
 }
 
 // check finds what is wrong with the flags.
-func check(only string, runs int, docs string) error {
+func check(only string, runs int) error {
 	known := strings.Split(names(measures(full)), ",")
 	for name := range strings.SplitSeq(only, ",") {
 		if only != "" && !slices.Contains(known, name) {
 			return fmt.Errorf("there is no measure %q: take some of %s", name, strings.Join(known, ","))
 		}
 	}
-	switch {
-	case runs < 1:
+	if runs < 1 {
 		return errors.New("-runs has to be 1 or more")
-	case only != "" && docs != "":
-		return errors.New("the page shows all measures: leave out -only, or -docs")
 	}
 	return nil
 }

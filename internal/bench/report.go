@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -47,6 +48,23 @@ func newReport(runs int) *report {
 		}
 	}
 	return &report{Machine: m}
+}
+
+// again puts the measures of a run of some of them in the place of the folder's, and says
+// that it has done so.
+func again(docs string, r *report) (*report, error) {
+	all, err := readReport(docs)
+	if err != nil {
+		return nil, err
+	}
+	if all.Machine.Runs != r.Machine.Runs || all.Machine.Processor != r.Machine.Processor {
+		return nil, errors.New("the figures of the folder are of another number of runs, or another processor: measure all of them")
+	}
+	for _, s := range r.Sheets {
+		s.Again = fmt.Sprintf("%s, commit %s, %s", r.Machine.Date, r.Machine.Commit, r.Machine.Go)
+		*all.sheet(s.Name) = *s
+	}
+	return all, nil
 }
 
 // commit names that of the work tree, and says if there are changes since.

@@ -14,6 +14,7 @@ type sheet struct {
 	Name    string   `json:"name"`
 	Title   string   `json:"title"`
 	About   string   `json:"about"`
+	Again   string   `json:"again,omitempty"` // of which run it is, if not of the report's
 	Figures []figure `json:"figures"`
 	Lines   []line   `json:"lines,omitempty"`
 }
