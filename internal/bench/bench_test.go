@@ -194,3 +194,23 @@ func TestACallThatIsSlowerInParallelInEveryRoundIsNoticed(t *testing.T) {
 		assert.Equal(t, c.holds, holds, says)
 	}
 }
+
+func TestSomeMeasuresOfThePageCanBeMeasuredAgain(t *testing.T) {
+	published, err := readReport("../../docs")
+	require.NoError(t, err)
+	docs := t.TempDir()
+	require.NoError(t, writeDocs(docs, published))
+
+	some := &report{Machine: published.Machine, Sheets: []*sheet{published.sheet("herd")}}
+	some.Machine.Commit = "0123456789ab"
+	all, err := again(docs, some)
+	require.NoError(t, err)
+	require.Len(t, all.Sheets, len(published.Sheets))
+	text, err := page(all)
+	require.NoError(t, err)
+	assert.Contains(t, string(text), "It was measured again in a run of its own: "+published.Machine.Date+", commit 0123456789ab, ")
+
+	some.Machine.Runs++
+	_, err = again(docs, some)
+	assert.Error(t, err)
+}
