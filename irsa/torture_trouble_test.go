@@ -111,8 +111,10 @@ func (w *world) mend() {
 	}
 	w.kit.RegisterIssuer(account, w.kit.Issuer)
 	w.pod.Thaw()
-	w.noteRotation()
-	w.pod.Rotate()
+	defer func() { // whoever meets the new token meets a world that works
+		w.noteRotation()
+		w.pod.Rotate()
+	}()
 	if w.random.IntN(2) == 0 {
 		w.kit.STS.Recover()
 		return
