@@ -111,19 +111,18 @@ func (w *world) mend() {
 	}
 	w.kit.RegisterIssuer(account, w.kit.Issuer)
 	w.pod.Thaw()
-	defer func() { // whoever meets the new token meets a world that works
-		w.noteRotation()
-		w.pod.Rotate()
-	}()
 	if w.random.IntN(2) == 0 {
 		w.kit.STS.Recover()
-		return
+	} else {
+		for _, role := range all { // likewise, but who hangs goes on hanging
+			role.Recover()
+		}
+		w.kit.STS.Fail(irsatest.Unavailable, 0)
+		w.kit.STS.Up()
 	}
-	for _, role := range all { // likewise, but who hangs goes on hanging
-		role.Recover()
-	}
-	w.kit.STS.Fail(irsatest.Unavailable, 0)
-	w.kit.STS.Up()
+	// Last, so that whoever meets the new token meets a world that works.
+	w.noteRotation()
+	w.pod.Rotate()
 }
 
 // recover makes everything right, and sees that everybody has credentials in time.

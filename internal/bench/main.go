@@ -73,12 +73,12 @@ func run(ctx context.Context, only string, runs int, docs string, redraw bool) e
 	if err != nil {
 		return err // what was measured before has been printed
 	}
-	if docs != "" && only != "" {
-		if r, err = again(docs, r); err != nil {
-			return err
-		}
-	}
 	if docs != "" {
+		if only != "" {
+			if r, err = again(docs, r); err != nil {
+				return err
+			}
+		}
 		if err := writeDocs(docs, r); err != nil {
 			return err
 		}
