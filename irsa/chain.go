@@ -109,16 +109,9 @@ func (h *hop) Retrieve(ctx context.Context) (aws.Credentials, error) {
 }
 
 func (h *hop) assume(ctx context.Context) (aws.Credentials, error) {
-	source, err := h.source.Retrieve(ctx)
-	if err != nil {
-		return aws.Credentials{}, &sourceError{h.source.settings.RoleARN, err}
-	}
 	creds, err := h.provider.Retrieve(ctx)
-	switch {
-	case err != nil:
-		return creds, withoutSecrets(err, source.SecretAccessKey, source.SessionToken)
-	case !creds.HasKeys() || creds.Expires.IsZero():
-		return creds, fmt.Errorf("the reply has no credentials that are complete: %w", errNotSTS)
+	if err != nil {
+		return creds, err
 	}
 	if left := time.Until(creds.Expires); left < schedule.MinLife {
 		return creds, fmt.Errorf("the reply has credentials that expire %v from now: %w", left.Round(time.Second), errClock)
@@ -129,20 +122,51 @@ func (h *hop) assume(ctx context.Context) (aws.Credentials, error) {
 // AssumeRole is what the SDK's provider calls: one request, with the session's name and
 // the reply's expiry on the local clock.
 func (h *hop) AssumeRole(ctx context.Context, input *sts.AssumeRoleInput, _ ...func(*sts.Options)) (*sts.AssumeRoleOutput, error) {
+	source, err := h.source.Retrieve(ctx)
+	if err != nil {
+		return nil, &sourceError{h.source.settings.RoleARN, err}
+	}
 	name := h.settings.SessionName
 	if name == "" {
 		name = h.source.Status().SessionName
 	}
 	h.session.Store(&name)
 	input.RoleSessionName = aws.String(name)
-	signed := func(o *sts.Options) { o.Credentials = h.source }
+	signed := func(o *sts.Options) { o.Credentials = signer{source, h.source} }
+	var seen response
 	sent := time.Now()
-	out, err := h.settings.client.(stscreds.AssumeRoleAPIClient).AssumeRole(ctx, input, once, h.settings.inRegion, signed)
-	if err == nil && out != nil && out.Credentials != nil && out.Credentials.Expiration != nil {
-		out.Credentials.Expiration = aws.Time(localExpiry(*out.Credentials.Expiration, out.ResultMetadata, sent, time.Now()))
+	out, err := h.settings.client.(stscreds.AssumeRoleAPIClient).AssumeRole(ctx, input, seen.record, h.settings.inRegion, signed)
+	if err != nil {
+		return nil, h.settings.failure(&seen, err, source.SecretAccessKey, source.SessionToken)
 	}
-	return out, err
+	if !isComplete(out) {
+		return nil, fmt.Errorf("the reply has no credentials that are complete: %w", errNotSTS)
+	}
+	out.Credentials.Expiration = aws.Time(localExpiry(*out.Credentials.Expiration, out.ResultMetadata, sent, time.Now()))
+	return out, nil
 }
+
+// isComplete reports whether a reply has all that the SDK's provider takes from it.
+func isComplete(out *sts.AssumeRoleOutput) bool {
+	if out == nil || out.Credentials == nil {
+		return false
+	}
+	c := out.Credentials
+	return aws.ToString(c.AccessKeyId) != "" && aws.ToString(c.SecretAccessKey) != "" && c.SessionToken != nil &&
+		c.Expiration != nil && !c.Expiration.IsZero()
+}
+
+// signer provides the source's credentials that one request is signed with.
+type signer struct {
+	credentials aws.Credentials
+	source      *Provider
+}
+
+// Retrieve returns the credentials.
+func (s signer) Retrieve(context.Context) (aws.Credentials, error) { return s.credentials, nil }
+
+// ProviderSources returns the source's.
+func (s signer) ProviderSources() []aws.CredentialSource { return s.source.ProviderSources() }
 
 // localExpiry is when credentials end on the local clock. The SDK's client keeps the Date
 // header of a reply; a mock has none.

@@ -6,13 +6,9 @@ import (
 	"fmt"
 	"io/fs"
 	"net/http"
-	"net/url"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
-	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
-	"github.com/aws/smithy-go"
-	smithyhttp "github.com/aws/smithy-go/transport/http"
 
 	"github.com/irsakit/irsakit/cache"
 	"github.com/irsakit/irsakit/tokenfile"
@@ -22,18 +18,18 @@ import (
 // those of the AssumeRoleWithWebIdentity reference and the common errors of the AWS
 // STS API.
 func kindOf(err error) error {
-	var api smithy.APIError
-	if !errors.As(err, &api) {
+	var failure *requestError
+	if !errors.As(err, &failure) {
 		return ErrUnavailable
 	}
-	code, status := api.ErrorCode(), statusOf(err)
+	code, status := failure.code, failure.status
 	switch code {
 	case "ExpiredTokenException", "ExpiredToken": // the second is a simulator's
 		return ErrTokenExpired
 	case "InvalidIdentityToken":
 		// "Couldn't retrieve verification key from your identity provider": STS
 		// could not reach the issuer, which says nothing of the token.
-		if strings.Contains(api.ErrorMessage(), "retrieve verification key") {
+		if strings.Contains(failure.message, "retrieve verification key") {
 			return ErrUnavailable
 		}
 		return ErrTokenRejected
@@ -52,22 +48,11 @@ func kindOf(err error) error {
 	switch {
 	case status == http.StatusTooManyRequests:
 		return ErrThrottled
-	case status >= http.StatusInternalServerError, notOfSTS(code):
+	case code == "", status >= http.StatusInternalServerError, notOfSTS(code):
 		return ErrUnavailable
 	default:
 		return ErrInvalidRequest
 	}
-}
-
-// unknownCode is the SDK's own, of a reply that names no code.
-const unknownCode = "UnknownError"
-
-func statusOf(err error) int {
-	var response *awshttp.ResponseError
-	if errors.As(err, &response) {
-		return response.HTTPStatusCode()
-	}
-	return 0
 }
 
 // permanent says of an error of the exchange that it will not pass by itself.
@@ -92,22 +77,18 @@ func (x *exchange) exchangeError(err error, token tokenfile.Token) error {
 		Audience:    claims.Audience,
 		TokenExpiry: claims.Expiry,
 		issuedAt:    claims.IssuedAt,
-		err:         plain(withoutSecrets(err, partsOf(token)...)),
+		err:         err,
 	}
 	e.describe(err)
 	e.set(hintOf(e))
 	return e
 }
 
-// describe takes over what STS's answer says of itself.
+// describe fills in what the response to a failed request contained.
 func (e *Error) describe(err error) {
-	var api smithy.APIError
-	if errors.As(err, &api) {
-		e.Code = api.ErrorCode()
-	}
-	var response *awshttp.ResponseError
-	if errors.As(err, &response) {
-		e.RequestID = response.ServiceRequestID()
+	var failure *requestError
+	if errors.As(err, &failure) {
+		e.Code, e.RequestID = failure.code, failure.requestID
 	}
 }
 
@@ -187,77 +168,7 @@ func contextError(ctx context.Context) error {
 	return fmt.Errorf("%w: %w", err, cause)
 }
 
-// plain returns an error of the STS client without the layers that the SDK puts
-// around what STS, or the network, said.
-func plain(err error) error {
-	var api smithy.APIError
-	var send *smithyhttp.RequestSendError
-	var request *url.Error
-	var reply *smithy.DeserializationError
-	text := err.Error()
-	switch {
-	case errors.As(err, &api) && api.ErrorCode() == unknownCode:
-		text = fmt.Sprintf("the reply is an error without a code (HTTP %d)", statusOf(err))
-	case errors.As(err, &api):
-		text = api.ErrorCode() + ": " + api.ErrorMessage()
-		if status := statusOf(err); status > 0 {
-			text += fmt.Sprintf(" (HTTP %d)", status)
-		}
-	case errors.Is(err, context.DeadlineExceeded):
-		text = fmt.Sprintf("no answer in time: %v", context.DeadlineExceeded)
-	case errors.As(err, &request): // without the method and the URL
-		text = request.Err.Error()
-	case errors.As(err, &send):
-		text = send.Err.Error()
-	case errors.As(err, &reply):
-		text = fmt.Sprintf("the reply cannot be read: %v", reply.Err)
-	}
-	return &plainError{text: shortened(text), error: err}
-}
-
-// shortened cuts what a server says to a length that a log line can have.
-func shortened(text string) string {
-	const most = 1 << 10
-	if len(text) <= most {
-		return text
-	}
-	return strings.ToValidUTF8(text[:most], "") + "..."
-}
-
 // partsOf are the texts that tell of a token: it, and each part of it.
 func partsOf(token tokenfile.Token) []string {
 	return append([]string{token.Reveal()}, strings.Split(token.Reveal(), ".")...)
 }
-
-// withoutSecrets returns err without these texts. A server, or what stands before it,
-// can repeat the request in its answer.
-func withoutSecrets(err error, secrets ...string) error {
-	text := err.Error()
-	var reply *smithy.DeserializationError
-	if errors.As(err, &reply) && len(reply.Snapshot) > 0 { // of the body, perhaps with credentials
-		err = &plainError{text: text, error: &smithy.DeserializationError{Err: reply.Err}}
-	}
-	clean := text
-	for _, secret := range secrets {
-		if secret != "" {
-			clean = strings.ReplaceAll(clean, secret, "[redacted]")
-		}
-	}
-	if clean == text {
-		return err
-	}
-	var api smithy.APIError
-	if errors.As(err, &api) {
-		return &smithy.GenericAPIError{Code: api.ErrorCode(), Message: clean}
-	}
-	return errors.New(clean)
-}
-
-// plainError is an error as it was, with another text.
-type plainError struct {
-	text string
-	error
-}
-
-func (e *plainError) Error() string { return e.text }
-func (e *plainError) Unwrap() error { return e.error }

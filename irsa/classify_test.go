@@ -83,8 +83,9 @@ func TestEachAnswerHasItsKindItsHeadingAndItsPatience(t *testing.T) {
 	} {
 		t.Run(fmt.Sprint(tt.status, " ", tt.code, " ", tt.message), func(t *testing.T) {
 			err := answered(tt.status, tt.code, tt.message)
-			e := &Error{Kind: kindOf(err), Code: tt.code, RoleARN: "arn:aws:iam::111122223333:role/r", Region: "us-west-2", Issuer: "https://oidc.example.com",
-				TokenFile: "/token", TokenExpiry: time.Now().Add(time.Hour), err: plain(err)}
+			err = new(response).failure(err)
+			e := &Error{Kind: kindOf(err), Code: strings.TrimSuffix(tt.code, unknownCode), RoleARN: "arn:aws:iam::111122223333:role/r", Region: "us-west-2", Issuer: "https://oidc.example.com",
+				TokenFile: "/token", TokenExpiry: time.Now().Add(time.Hour), err: err}
 			assert.Equal(t, tt.kind, e.Kind)
 			assert.Equal(t, tt.heading, hintOf(e).heading)
 			assert.NotEmpty(t, hintOf(e).cure)

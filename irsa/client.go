@@ -14,10 +14,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 )
 
-// A reply of STS has some 2 KiB, most of it the session token, of whose size AWS
-// wants nothing to be assumed.
-const maxReply = 256 << 10
-
 // connect makes the clients for STS that Options leave open.
 func (s *settings) connect() {
 	if s.client = s.STS; s.client != nil {
@@ -72,30 +68,11 @@ func newClient(s *settings, httpClient aws.HTTPClient) *sts.Client {
 	return sts.New(opts)
 }
 
-// once makes a call of any STS client one request with a bounded reply, and keeps
-// the token and the keys out of its log.
-func once(o *sts.Options) {
-	o.Retryer = aws.NopRetryer{}
-	o.HTTPClient = boundedClient{o.HTTPClient}
-	o.ClientLogMode &^= aws.LogRequestWithBody | aws.LogResponseWithBody
-}
-
 // inRegion lets a client that several roles share ask the role's own region.
 func (s *settings) inRegion(o *sts.Options) {
 	if s.Region != "" && s.STS == nil {
 		o.Region = s.Region
 	}
-}
-
-// boundedClient ends a reply that is too long for STS with an error.
-type boundedClient struct{ sts.HTTPClient }
-
-func (c boundedClient) Do(request *http.Request) (*http.Response, error) {
-	response, err := c.HTTPClient.Do(request)
-	if err == nil && response.Body != nil {
-		response.Body = http.MaxBytesReader(nil, response.Body, maxReply)
-	}
-	return response, err
 }
 
 // newHTTPClient returns a client for STS with the transport of the SDK's, or of base

@@ -78,12 +78,14 @@ func (d *diagnosis) callerIdentity(ctx context.Context) {
 	signed := func(o *sts.Options) {
 		o.Credentials = aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) { return *d.creds, nil })
 	}
-	out, err := client.GetCallerIdentity(ctx, nil, once, signed)
+	var seen response
+	out, err := client.GetCallerIdentity(ctx, nil, seen.record, signed)
 	if err == nil {
 		d.pass(checkCallerIdentity, "%s", aws.ToString(out.Arn))
 		return
 	}
-	e := d.facts(kindOf(err), plain(withoutSecrets(err, d.creds.SessionToken, d.creds.SecretAccessKey)))
+	err = d.settings.failure(&seen, err, d.creds.SessionToken, d.creds.SecretAccessKey)
+	e := d.facts(kindOf(err), err)
 	if !d.facts(nil, nil).isAWS() {
 		d.add(checkCallerIdentity, CheckWarned, e.err.Error(), hint{"", "not every server other than AWS can say it"})
 		return

@@ -79,11 +79,12 @@ func (x *exchange) Retrieve(ctx context.Context) (aws.Credentials, error) {
 func (x *exchange) assume(ctx context.Context, token tokenfile.Token) (aws.Credentials, error) {
 	x.used.Store(&token)
 	x.see(&token)
+	var seen response
 	sent := time.Now()
-	out, err := x.settings.client.AssumeRoleWithWebIdentity(ctx, x.input(token), once, x.settings.inRegion)
+	out, err := x.settings.client.AssumeRoleWithWebIdentity(ctx, x.input(token), seen.record, x.settings.inRegion)
 	received := time.Now()
 	if err != nil {
-		return aws.Credentials{}, x.exchangeError(err, token)
+		return aws.Credentials{}, x.exchangeError(x.settings.failure(&seen, err, partsOf(token)...), token)
 	}
 	creds, err := credentialsOf(out, sent, received)
 	if err != nil {

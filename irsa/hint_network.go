@@ -6,13 +6,9 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
-	"strings"
 	"syscall"
-
-	"github.com/aws/smithy-go"
 )
 
 // unavailableHint is for an attempt to which STS gave no answer, or none of use.
@@ -26,7 +22,7 @@ func unavailableHint(e *Error) hint {
 		return hint{headingSTSUnavailable, "it passes by itself and is tried again; valid credentials are served meanwhile"}
 	case errors.Is(e.err, errClock):
 		return hint{headingClock, "check the time synchronisation of the node"}
-	case strings.Contains(e.err.Error(), "Missing Region"): // of the SDK's endpoint rules, for a client of the caller's own
+	case errors.Is(e.err, errNoRegion):
 		return hint{headingRegion, "give the STS client of Options.STS a region"}
 	default:
 		return networkHint(e)
@@ -37,18 +33,10 @@ func notSTSHint() hint {
 	return hint{headingNotSTS, "something other than STS answers: check AWS_ENDPOINT_URL_STS, the proxy, and what stands between the pod and STS"}
 }
 
-// isNotSTS says of an error of the client that the reply is none of STS's.
+// isNotSTS reports whether the response cannot be one of STS's.
 func isNotSTS(err error) bool {
 	var tooLong *http.MaxBytesError
-	var unreadable *smithy.DeserializationError
-	return errors.Is(err, errNotSTS) || errors.As(err, &tooLong) || errors.As(err, &unreadable) && !isNetwork(err)
-}
-
-// isNetwork says of an error that the reply broke off, or did not come.
-func isNetwork(err error) bool {
-	var network net.Error
-	return errors.As(err, &network) || errors.Is(err, io.ErrUnexpectedEOF) ||
-		errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled)
+	return errors.Is(err, errNotSTS) || errors.As(err, &tooLong)
 }
 
 // networkHint is for a request that did not come back.

@@ -16,8 +16,9 @@ import (
 const stsAudience = "sts.amazonaws.com"
 
 var (
-	errNotSTS = errors.New("it is not from STS")
-	errClock  = errors.New("check the node's clock")
+	errNotSTS   = errors.New("it is not from STS")
+	errClock    = errors.New("check the node's clock")
+	errNoRegion = errors.New("the client of Options.STS has no region")
 )
 
 // withoutScheme is how IAM names an issuer.
@@ -160,8 +161,7 @@ func invalidRequestHint(e *Error) hint {
 func notOfSTS(code string) bool {
 	switch code {
 	case "InvalidAction", "MethodNotAllowed", "NoSuchVersion", "NoSuchBucket", "NotImplemented", "UnsupportedOperation",
-		"UnknownOperationException", "UnrecognizedClientException", "MissingAuthenticationToken", "MissingAuthenticationTokenException",
-		unknownCode:
+		"UnknownOperationException", "UnrecognizedClientException", "MissingAuthenticationToken", "MissingAuthenticationTokenException":
 		return true
 	}
 	return false

@@ -38,7 +38,7 @@ func (h *hop) error(err error) error {
 	case "ExpiredToken", "ExpiredTokenException", "InvalidClientTokenId", "SignatureDoesNotMatch":
 		e.Kind = ErrRefused // the source's credentials
 	}
-	e.err = fmt.Errorf("assuming %s with the credentials of %s: %w", s.RoleARN, h.source.settings.RoleARN, plain(err))
+	e.err = fmt.Errorf("assuming %s with the credentials of %s: %w", s.RoleARN, h.source.settings.RoleARN, err)
 	e.set(hopHint(e, h.source.settings.RoleARN))
 	return e
 }

@@ -5,6 +5,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -24,7 +25,7 @@ func TestCredentialsThatTheSecondAttemptCallsExpiredAreNotServedEither(t *testin
 		},
 		"a service's client": func(t *testing.T, k *irsatest.Cluster, p *irsa.Provider, far *irsatest.Role) error {
 			client := sts.NewFromConfig(p.AWSConfig(), func(o *sts.Options) { o.HTTPClient = k.HTTPClient() })
-			_, err := client.AssumeRole(t.Context(), &sts.AssumeRoleInput{RoleArn: new(far.ARN()), RoleSessionName: new("cart")})
+			_, err := client.AssumeRole(t.Context(), &sts.AssumeRoleInput{RoleArn: aws.String(far.ARN()), RoleSessionName: aws.String("cart")})
 			return err
 		},
 	}

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -118,7 +119,7 @@ func TestAHangEndsWithClose(t *testing.T) {
 		require.Error(t, duringAHang(t, w, func() { assert.NoError(t, w.Close()) }))
 		w.STS.Up()
 		_, err := w.client().AssumeRoleWithWebIdentity(t.Context(), &sts.AssumeRoleWithWebIdentityInput{
-			RoleArn: new("arn"), RoleSessionName: new("session"), WebIdentityToken: new("token"),
+			RoleArn: aws.String("arn"), RoleSessionName: aws.String("session"), WebIdentityToken: aws.String("token"),
 		})
 		require.ErrorIs(t, err, syscall.ECONNREFUSED, "closed is for good")
 	})

@@ -1,0 +1,148 @@
+package irsa
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/service/sts"
+	"github.com/aws/smithy-go"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/irsakit/irsakit/tokenfile"
+)
+
+// client is an HTTP client that is a function.
+type client func(*http.Request) (*http.Response, error)
+
+func (c client) Do(r *http.Request) (*http.Response, error) { return c(r) }
+
+// brokenOff is a body that ends with an error.
+func brokenOff(text string, err error) io.Reader {
+	return io.MultiReader(strings.NewReader(text), readerFunc(func([]byte) (int, error) { return 0, err }))
+}
+
+type readerFunc func([]byte) (int, error)
+
+func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
+
+// testToken is a JWT that no one has signed.
+const testToken = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJzeXN0ZW06c2VydmljZWFjY291bnQ6c2hvcDpjYXJ0In0.c2lnbmF0dXJl"
+
+// exchangeWith makes one exchange over the client with the SDK's real STS client.
+func exchangeWith(t *testing.T, do client) error {
+	t.Helper()
+	p, err := New(func(o *Options) {
+		o.RoleARN, o.Region, o.HTTPClient = "arn:aws:iam::111122223333:role/r", "us-west-2", do
+		o.Token = TokenFunc("test", func(context.Context) (tokenfile.Token, error) { return tokenfile.Parse(testToken) })
+	})
+	require.NoError(t, err)
+	defer func() { assert.NoError(t, p.Close()) }()
+	_, err = (&exchange{settings: p.settings}).Retrieve(t.Context())
+	return err
+}
+
+// Every kind, text and link comes from the response as it was sent, and is the same with every
+// version of the SDK.
+func TestResponseIsJudgedByItsStatusAndBody(t *testing.T) {
+	const page = "<html><body>Sign in<br></body></html>"
+	const wrapped = "<ErrorResponse><Error><Type>Sender</Type><Code>AccessDenied</Code><Message>no</Message></Error></ErrorResponse>"
+	reply := func(body string) string {
+		return "<AssumeRoleWithWebIdentityResponse><AssumeRoleWithWebIdentityResult>" + body
+	}
+	for _, tt := range []struct {
+		name   string
+		status int
+		body   io.Reader
+		kind   error
+		code   string
+		text   string
+		link   heading
+	}{
+		{"empty 200", 200, strings.NewReader(""), ErrUnavailable, "", "the reply has no credentials: it is not from STS", headingNotSTS},
+		{"page", 200, strings.NewReader(page), ErrUnavailable, "", "the reply has no credentials: it is not from STS", headingNotSTS},
+		{"cut XML", 200, strings.NewReader(reply("<Credentials><SecretAccessKey>secret")), ErrUnavailable, "", "the reply has no credentials: it is not from STS", headingNotSTS},
+		{"JSON 200", 200, strings.NewReader(`{"AssumeRoleResponse":{}}`), ErrUnavailable, "", "the reply has no credentials: it is not from STS", headingNotSTS},
+		{"204", 204, strings.NewReader(""), ErrUnavailable, "", "the reply has no credentials: it is not from STS", headingNotSTS},
+		{"broken off 200", 200, brokenOff(reply("<Cred"), io.ErrUnexpectedEOF), ErrUnavailable, "", "the reply cannot be read: unexpected EOF", headingConnection},
+		{"reset in the body", 200, brokenOff("", &net.OpError{Op: "read", Err: syscall.ECONNRESET}), ErrUnavailable, "", "the reply cannot be read: read: connection reset by peer", headingConnection},
+		{"hang in the body", 200, brokenOff(reply("<Cred"), context.DeadlineExceeded), ErrUnavailable, "", "no answer in time: context deadline exceeded", headingTimeout},
+		{"long 200", 200, strings.NewReader(reply(strings.Repeat(" ", maxReply))), ErrUnavailable, "", "the reply cannot be read: it is longer than 262144 bytes", headingNotSTS},
+		{"redirect", 302, strings.NewReader(page), ErrUnavailable, "", "the reply is an error without a code (HTTP 302)", headingNotSTS},
+		{"empty 405", 405, strings.NewReader(""), ErrUnavailable, "", "the reply is an error without a code (HTTP 405)", headingNotSTS},
+		{"empty 403", 403, strings.NewReader(""), ErrUnavailable, "", "the reply is an error without a code (HTTP 403)", headingNotSTS},
+		{"page 502", 502, strings.NewReader(page), ErrUnavailable, "", "the reply is an error without a code (HTTP 502)", headingNotSTS},
+		{"JSON 403", 403, strings.NewReader(`{"message":"Forbidden"}`), ErrUnavailable, "", "the reply is an error without a code (HTTP 403)", headingNotSTS},
+		{"page 429", 429, strings.NewReader(page), ErrThrottled, "", "the reply is an error without a code (HTTP 429)", headingThrottled},
+		{"STS", 403, strings.NewReader(wrapped), ErrAccessDenied, "AccessDenied", "AccessDenied: no (HTTP 403)", headingAccessDenied},
+		{"STS, broken off after its code", 403, brokenOff(wrapped[:strings.Index(wrapped, "<Message>")], io.ErrUnexpectedEOF), ErrAccessDenied, "AccessDenied", "AccessDenied (HTTP 403)", headingAccessDenied},
+		{"broken off before the code", 403, brokenOff(wrapped[:20], io.ErrUnexpectedEOF), ErrUnavailable, "", "the reply cannot be read: unexpected EOF", headingConnection},
+		{"S3", 405, strings.NewReader("<Error><Code>MethodNotAllowed</Code><Message>not here</Message></Error>"), ErrUnavailable, "MethodNotAllowed", "MethodNotAllowed: not here (HTTP 405)", headingNotSTS},
+		{"long error", 400, strings.NewReader(wrapped + strings.Repeat(" ", 10*maxErrorBody)), ErrAccessDenied, "AccessDenied", "AccessDenied: no (HTTP 400)", headingAccessDenied},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			err := exchangeWith(t, func(r *http.Request) (*http.Response, error) {
+				return &http.Response{StatusCode: tt.status, Header: http.Header{"X-Amzn-Requestid": {"id-1"}}, Body: io.NopCloser(tt.body), Request: r}, nil
+			})
+			var e *Error
+			require.ErrorAs(t, err, &e)
+			assert.Equal(t, tt.kind, e.Kind)
+			assert.Equal(t, tt.code, e.Code)
+			assert.Equal(t, tt.text, e.Unwrap().Error())
+			assert.Equal(t, tt.link.link(), e.Link)
+			assert.NotContains(t, err.Error(), "SDK")
+			var api smithy.APIError
+			if errors.As(err, &api) {
+				assert.Equal(t, tt.code, api.ErrorCode())
+			}
+			assert.Equal(t, tt.code != "", errors.As(err, &api), "the code can be found with errors.As")
+			if tt.status >= 300 {
+				assert.Equal(t, "id-1", e.RequestID)
+			}
+		})
+	}
+}
+
+func TestResponseThatDidNotComeIsJudgedByTheClientsError(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		err  error
+		text string
+		link heading
+	}{
+		{"refused", &url.Error{Op: "Post", URL: "https://sts", Err: &net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}}, "dial: connection refused", headingConnection},
+		{"name", &url.Error{Op: "Post", URL: "https://sts", Err: &net.DNSError{Err: "no such host", Name: "sts"}}, "lookup sts: no such host", headingNameResolution},
+		{"hang", &url.Error{Op: "Post", URL: "https://sts", Err: context.DeadlineExceeded}, "no answer in time: context deadline exceeded", headingTimeout},
+		{"custom", errors.New("quota"), "quota", headingConnection},
+		{"secret", errors.New("cannot send " + testToken), "cannot send [redacted]", headingConnection},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			err := exchangeWith(t, func(*http.Request) (*http.Response, error) { return nil, tt.err })
+			var e *Error
+			require.ErrorAs(t, err, &e)
+			assert.Equal(t, ErrUnavailable, e.Kind)
+			assert.Equal(t, tt.text, e.Unwrap().Error())
+			assert.Equal(t, tt.link.link(), e.Link)
+			assert.Equal(t, tt.name != "secret", errors.Is(err, tt.err), "the cause can be found with errors.Is")
+		})
+	}
+}
+
+func TestResponseOfAClientWithoutARegion(t *testing.T) {
+	p, err := New(func(o *Options) {
+		o.RoleARN, o.STS = "arn:aws:iam::111122223333:role/r", sts.New(sts.Options{})
+		o.Token = TokenFunc("test", func(context.Context) (tokenfile.Token, error) { return tokenfile.Parse(testToken) })
+	})
+	require.NoError(t, err)
+	defer func() { assert.NoError(t, p.Close()) }()
+	err = p.Refresh(t.Context())
+	assert.ErrorIs(t, err, errNoRegion)
+	assert.ErrorContains(t, err, headingRegion.link())
+}
