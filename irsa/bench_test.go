@@ -14,7 +14,7 @@ import (
 // BenchmarkPool is what a Pool of 10,000 roles costs a controller for one that is there.
 // Run it with -cpu 1,2,8.
 func BenchmarkPool(b *testing.B) {
-	k := irsatest.New(b)
+	k := newCluster(b)
 	sa := k.ServiceAccount("shop", "cart")
 	pod := k.Pod(sa, k.Role("s3-writer"))
 	p, err := irsa.NewPool(func(o *irsa.PoolOptions) { pod.Options(&o.Options) })
@@ -41,7 +41,7 @@ func BenchmarkPool(b *testing.B) {
 
 // BenchmarkRetrieve is a cached Retrieve of a Provider, beside the SDK's cache.
 func BenchmarkRetrieve(b *testing.B) {
-	k := irsatest.New(b)
+	k := newCluster(b)
 	sa := k.ServiceAccount("shop", "cart")
 	pod := k.Pod(sa, k.Role("s3-writer", irsatest.Trust(sa)))
 	p, err := irsa.New(pod.Options)

@@ -16,9 +16,11 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/http/httptrace"
 	"net/url"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
@@ -137,14 +139,14 @@ func selfSigned(t *testing.T, until time.Time, names ...string) tls.Certificate 
 }
 
 // askThrough makes a probe of a server through the library's own HTTP client.
-func askThrough(t *testing.T, target string, change func(*http.Transport)) (*probe, *http.Client) {
+func askThrough(t *testing.T, limit time.Duration, target string, change func(*http.Transport)) (*probe, *http.Client) {
 	t.Helper()
 	client := newHTTPClient(nil)
 	t.Cleanup(client.CloseIdleConnections)
 	if change != nil {
 		change(client.Transport.(*http.Transport))
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
+	ctx, cancel := context.WithTimeout(t.Context(), limit)
 	defer cancel()
 	return ask(ctx, client, target), client
 }
@@ -185,35 +187,79 @@ func TestEachFailureOnTheWayLeadsToItsHeading(t *testing.T) {
 		{"a server without TLS", strings.Replace(plainServer.URL, "http://", "https://", 1), nil, headingTLS, checkTLS},
 		{"nobody", "https://127.0.0.1:1", nil, headingConnection, checkConnection},
 		{"a name that there is not", "https://sts..amazonaws.com", nil, headingNameResolution, checkNameResolution},
-		{"a silent server", "https://" + silent(t), nil, headingTimeout, checkTLS},
 		{"a proxy that refuses", "https://sts.example", throughProxy(answering(t, "403 Forbidden")), headingProxy, checkConnection},
 		{"a proxy that wants a password", "https://sts.example", throughProxy(answering(t, "407 Proxy Authentication Required")), headingProxy, checkConnection},
-		{"a proxy that is silent", "https://sts.example", throughProxy(silent(t)), headingProxy, checkConnection},
 		{"a proxy that is not there", "https://sts.example", throughProxy("127.0.0.1:1"), headingProxy, checkConnection},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			p, client := askThrough(t, tt.target, tt.change)
+			p, client := askThrough(t, time.Minute, tt.target, tt.change)
 			require.Error(t, p.err)
-			d := &diagnosis{report: &Report{}, settings: settings{url: tt.target}}
-			d.settings.Region = "us-west-2"
-			p.mu.Lock()
-			defer p.mu.Unlock()
-			through := proxied(client, tt.target)
-			assert.Equal(t, strings.Contains(tt.name, "proxy"), through)
-			d.nameResolution(p, through)
-			d.connection(p, through)
-			d.tls(p)
-			d.answer(p)
-			var failed []Check
-			for _, c := range d.report.Checks {
-				if c.Status == CheckFailed {
-					failed = append(failed, c)
-				}
-			}
-			require.Len(t, failed, 1, "%s", d.report)
-			assert.Equal(t, tt.check, failed[0].Name, failed[0].Detail)
-			assert.Equal(t, tt.heading.link(), failed[0].Link, failed[0].Detail)
+			assert.Equal(t, strings.Contains(tt.name, "proxy"), proxied(client, tt.target))
+			requireFailedProbe(t, p, tt.target, proxied(client, tt.target), tt.check, tt.heading)
 		})
+	}
+}
+
+// requireFailedProbe checks that the probe fails one check of a report, with that heading.
+func requireFailedProbe(t *testing.T, p *probe, target string, proxied bool, check string, heading heading) {
+	t.Helper()
+	d := &diagnosis{report: &Report{}, settings: settings{url: target}}
+	d.settings.Region = "us-west-2"
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	d.nameResolution(p, proxied)
+	d.connection(p, proxied)
+	d.tls(p)
+	d.answer(p)
+	var failed []Check
+	for _, c := range d.report.Checks {
+		if c.Status == CheckFailed {
+			failed = append(failed, c)
+		}
+	}
+	require.Len(t, failed, 1, "%s", d.report)
+	assert.Equal(t, check, failed[0].Name, failed[0].Detail)
+	assert.Equal(t, heading.link(), failed[0].Link, failed[0].Detail)
+}
+
+// A pipe that is never answered stands for the connection; the steps before it are reported as
+// the transport reports them for a real one.
+func TestProbeOfASilentPeerLeadsToItsHeading(t *testing.T) {
+	for _, tt := range []struct {
+		name    string
+		proxy   string
+		heading heading
+		check   string
+	}{
+		{"a silent server", "", headingTimeout, checkTLS},
+		{"a silent proxy", "proxy.example:3128", headingProxy, checkConnection},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				p, client := askThrough(t, probeLimit, "https://sts.example", func(transport *http.Transport) {
+					if tt.proxy != "" {
+						throughProxy(tt.proxy)(transport)
+					}
+					transport.DialContext = silentDialer(t)
+				})
+				require.ErrorIs(t, p.err, context.DeadlineExceeded)
+				requireFailedProbe(t, p, "https://sts.example", proxied(client, "https://sts.example"), tt.check, tt.heading)
+			})
+		})
+	}
+}
+
+// silentDialer returns a dialer whose connections are accepted and never answered.
+func silentDialer(t *testing.T) func(context.Context, string, string) (net.Conn, error) {
+	return func(ctx context.Context, network, address string) (net.Conn, error) {
+		here, there := net.Pipe()
+		go func() { _, _ = io.Copy(io.Discard, there) }()
+		t.Cleanup(func() { _ = there.Close() })
+		if trace := httptrace.ContextClientTrace(ctx); trace != nil {
+			trace.ConnectStart(network, address)
+			trace.ConnectDone(network, address, nil)
+		}
+		return here, nil
 	}
 }
 
@@ -221,15 +267,6 @@ func throughProxy(address string) func(*http.Transport) {
 	return func(t *http.Transport) {
 		t.Proxy = func(*http.Request) (*url.URL, error) { return &url.URL{Scheme: "http", Host: address}, nil }
 	}
-}
-
-// silent is a server that takes connections and says nothing.
-func silent(t *testing.T) string {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	t.Cleanup(func() { _ = listener.Close() })
-	return listener.Addr().String()
 }
 
 // answering is a proxy that has one answer.
@@ -267,7 +304,7 @@ func TestAProbeTellsOfReusedConnectionsReadsLittleAndTakesAnyAddress(t *testing.
 		served <- n
 	}))
 	defer server.Close()
-	p, _ := askThrough(t, server.URL, nil)
+	p, _ := askThrough(t, time.Minute, server.URL, nil)
 	require.NoError(t, p.err)
 	assert.Less(t, <-served, 1000, "62 MiB are not read")
 
@@ -282,7 +319,7 @@ func TestAProbeTellsOfReusedConnectionsReadsLittleAndTakesAnyAddress(t *testing.
 
 	_, port, err := net.SplitHostPort(small.Listener.Addr().String())
 	require.NoError(t, err)
-	p, _ = askThrough(t, "http://localhost:"+port, nil) // perhaps ::1 first, where nobody listens
+	p, _ = askThrough(t, time.Minute, "http://localhost:"+port, nil) // perhaps ::1 first, where nobody listens
 	require.NoError(t, p.err)
 	assert.True(t, p.lookup.done && p.connect.done)
 	assert.Equal(t, "127.0.0.1:"+port, p.address)

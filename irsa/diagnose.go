@@ -106,6 +106,14 @@ func (d *diagnosis) skip(name, format string, args ...any) {
 	d.add(name, CheckSkipped, fmt.Sprintf(format, args...), hint{})
 }
 
+// limitWithin returns limit, or the time left until ctx ends if that is less.
+func limitWithin(ctx context.Context, limit time.Duration) time.Duration {
+	if deadline, ok := ctx.Deadline(); ok {
+		return min(limit, time.Until(deadline))
+	}
+	return limit
+}
+
 // timeIsUp adds skipped checks if the context of the diagnosis has ended.
 func (d *diagnosis) timeIsUp(ctx context.Context, names ...string) bool {
 	if ctx.Err() == nil {

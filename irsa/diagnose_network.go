@@ -30,9 +30,11 @@ func (d *diagnosis) network(ctx context.Context) {
 		return
 	}
 	client := d.httpClient()
-	limited, cancel := context.WithTimeout(ctx, probeLimit)
+	limit := limitWithin(ctx, probeLimit)
+	limited, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	p := ask(limited, client, d.settings.url)
+	p.limit = limit
 	if errors.Is(ctx.Err(), context.Canceled) && d.timeIsUp(ctx, networkChecks()...) {
 		return
 	}
@@ -98,7 +100,7 @@ func (d *diagnosis) failProbe(name string, p *probe, tooLong hint) {
 	e.set(networkHint(e))
 	if isTimeout(p.err) {
 		d.late = name
-		e.err = fmt.Errorf("it hangs: not done within %v", p.received.Sub(p.sent).Round(100*time.Millisecond))
+		e.err = fmt.Errorf("it hangs: not done within %v", p.limit)
 		e.set(tooLong)
 	}
 	d.fail(name, e)

@@ -94,7 +94,7 @@ func TestTheCauseOfAFailureIsThere(t *testing.T) {
 }
 
 func TestPromise6AccessDeniedSaysWhatTheTrustPolicyNeeds(t *testing.T) {
-	k := irsatest.New(t)
+	k := newCluster(t)
 	pod := k.Pod(k.ServiceAccount("shop", "cart"), k.Role("s3-writer")) // which trusts nobody
 	p := newProvider(t, pod.Options)
 	_, err := p.Retrieve(t.Context())
@@ -177,14 +177,16 @@ func TestBadTokensAreClearErrors(t *testing.T) {
 }
 
 func TestAnErrorKeepsTheKindThroughTheSDKsWrapping(t *testing.T) {
-	_, pod := newPod(t)
-	pod.RemoveToken()
-	p := newProvider(t, pod.Options)
-	_, err := p.Retrieve(t.Context())
-	wrapped := &smithy.OperationError{ServiceID: "S3", OperationName: "PutObject", Err: err}
-	assert.ErrorIs(t, wrapped, irsa.ErrTokenFile)
-	assert.ErrorIs(t, wrapped, fs.ErrNotExist)
-	assert.NotErrorIs(t, wrapped, irsa.ErrUnavailable)
+	synctest.Test(t, func(t *testing.T) {
+		_, pod := newPod(t)
+		pod.RemoveToken()
+		p := newProvider(t, pod.Options)
+		_, err := p.Retrieve(t.Context())
+		wrapped := &smithy.OperationError{ServiceID: "S3", OperationName: "PutObject", Err: err}
+		assert.ErrorIs(t, wrapped, irsa.ErrTokenFile)
+		assert.ErrorIs(t, wrapped, fs.ErrNotExist)
+		assert.NotErrorIs(t, wrapped, irsa.ErrUnavailable)
+	})
 }
 
 func TestRefusedCredentialsAreAKindOfTheirOwn(t *testing.T) {

@@ -11,7 +11,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/irsakit/irsakit/irsa"
-	"github.com/irsakit/irsakit/irsa/irsatest"
 	"github.com/irsakit/irsakit/tokenfile"
 )
 
@@ -117,7 +116,7 @@ func FuzzSettings(f *testing.F) {
 	f.Add("arn:aws:sts::1:assumed-role/r/s", "/\x00", "a\nb", "us-west-2\n", "{", "http://[::1", int64(1<<40))
 	pool, err := irsa.NewPool(func(o *irsa.PoolOptions) {
 		o.RoleARN, o.Region, o.TokenFile = "arn:aws:iam::111122223333:role/r", "us-west-2", "/var/run/token"
-		o.HTTPClient = irsatest.New(f).HTTPClient()
+		o.HTTPClient = newCluster(f).HTTPClient()
 	})
 	require.NoError(f, err)
 	f.Cleanup(func() { require.NoError(f, pool.Close()) })

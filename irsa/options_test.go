@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -226,28 +227,32 @@ func TestWithoutARegionNewFails(t *testing.T) {
 }
 
 func TestAnUnreadableTokenIsTheErrorOfRetrieve(t *testing.T) {
-	_, pod := newPod(t)
-	pod.RemoveToken()
-	p := newProvider(t, pod.Options)
-	_, err := p.Retrieve(t.Context())
-	require.ErrorIs(t, err, irsa.ErrTokenFile)
-	require.ErrorIs(t, err, os.ErrNotExist)
-	var failure *irsa.Error
-	require.ErrorAs(t, err, &failure)
-	assert.Equal(t, pod.TokenFile(), failure.TokenFile)
-	assert.False(t, failure.NextAttempt.IsZero())
+	synctest.Test(t, func(t *testing.T) {
+		_, pod := newPod(t)
+		pod.RemoveToken()
+		p := newProvider(t, pod.Options)
+		_, err := p.Retrieve(t.Context())
+		require.ErrorIs(t, err, irsa.ErrTokenFile)
+		require.ErrorIs(t, err, os.ErrNotExist)
+		var failure *irsa.Error
+		require.ErrorAs(t, err, &failure)
+		assert.Equal(t, pod.TokenFile(), failure.TokenFile)
+		assert.False(t, failure.NextAttempt.IsZero())
+	})
 }
 
 func TestTheSessionNameTellsNamespaceServiceAccountAndPodAtEveryRefresh(t *testing.T) {
-	k, pod := newPod(t)
-	p := newProvider(t, pod.Options)
-	retrieve(t, p)
-	pod.Rotate()
-	require.NoError(t, p.Refresh(t.Context()))
-	for _, call := range k.STS.Calls() {
-		assert.Equal(t, "shop.cart."+pod.Name(), call.SessionName)
-	}
-	assert.Equal(t, "shop.cart."+pod.Name(), p.Status().SessionName)
+	synctest.Test(t, func(t *testing.T) {
+		k, pod := newPod(t)
+		p := newProvider(t, pod.Options)
+		retrieve(t, p)
+		pod.Rotate()
+		require.NoError(t, p.Refresh(t.Context()))
+		for _, call := range k.STS.Calls() {
+			assert.Equal(t, "shop.cart."+pod.Name(), call.SessionName)
+		}
+		assert.Equal(t, "shop.cart."+pod.Name(), p.Status().SessionName)
+	})
 }
 
 func TestWhatIsNotFollowedIsLogged(t *testing.T) {
@@ -304,14 +309,16 @@ func TestAWSConfigCarriesFIPSDualStackAndTheCABundle(t *testing.T) {
 }
 
 func TestAMockThatFailsIsReportedWithItsError(t *testing.T) {
-	_, pod := newPod(t)
-	broken := errors.New("broken")
-	p := newProvider(t, pod.Options, func(o *irsa.Options) {
-		o.STS = mock(func(*sts.AssumeRoleWithWebIdentityInput) (*sts.AssumeRoleWithWebIdentityOutput, error) {
-			return nil, broken
+	synctest.Test(t, func(t *testing.T) {
+		_, pod := newPod(t)
+		broken := errors.New("broken")
+		p := newProvider(t, pod.Options, func(o *irsa.Options) {
+			o.STS = mock(func(*sts.AssumeRoleWithWebIdentityInput) (*sts.AssumeRoleWithWebIdentityOutput, error) {
+				return nil, broken
+			})
 		})
+		_, err := p.Retrieve(t.Context())
+		require.ErrorIs(t, err, broken)
+		require.ErrorIs(t, err, irsa.ErrUnavailable)
 	})
-	_, err := p.Retrieve(t.Context())
-	require.ErrorIs(t, err, broken)
-	require.ErrorIs(t, err, irsa.ErrUnavailable)
 }

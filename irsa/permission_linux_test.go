@@ -19,7 +19,7 @@ import (
 // Root may read everything, so the application is another process of another user.
 func TestATokenThatOnlyRootMayReadLeadsToFSGroup(t *testing.T) {
 	if file := os.Getenv(childOutput); file != "" {
-		failure := failureOf(t)
+		failure := failureOf(t, retrieveOnce)
 		require.ErrorIs(t, failure, irsa.ErrTokenFile)
 		require.ErrorIs(t, failure, fs.ErrPermission)
 		report := irsa.Diagnose(t.Context())
@@ -27,7 +27,7 @@ func TestATokenThatOnlyRootMayReadLeadsToFSGroup(t *testing.T) {
 		require.NoError(t, os.WriteFile(file, []byte(textOf(failure, report)), 0o600))
 		return
 	}
-	k := irsatest.New(t, func(o *irsatest.Options) { o.Loopback, o.IssuerURL = true, issuerURL })
+	k := newCluster(t, func(o *irsatest.Options) { o.Loopback, o.IssuerURL = true, issuerURL })
 	b := &broken{T: t, Cluster: k, sa: k.ServiceAccount("shop", "cart")}
 	b.pod = k.Pod(b.sa, k.Role("s3-writer", irsatest.Trust(b.sa)))
 	output := t.TempDir()
@@ -55,13 +55,4 @@ func TestATokenThatOnlyRootMayReadLeadsToFSGroup(t *testing.T) {
 	requireNoSecret(t, string(text), b.pod.Token())
 	constant := strings.NewReplacer("-rw-------", "MODE", "----------", "MODE").Replace(b.constant(string(text)))
 	compare(t, "permission", "# the token is root's, and the process is not\n\n"+constant)
-}
-
-func statusOf(r *irsa.Report, name string) irsa.CheckStatus {
-	for _, c := range r.Checks {
-		if c.Name == name {
-			return c.Status
-		}
-	}
-	return ""
 }

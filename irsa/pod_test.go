@@ -30,10 +30,18 @@ func TestMain(m *testing.M) {
 // childOutput names the file that a child process writes.
 const childOutput = "IRSA_TEST_OUTPUT"
 
+// newCluster returns a kit that signs with ES256, whose keys are made faster than those of RS256.
+func newCluster(t testing.TB, optFns ...func(*irsatest.Options)) *irsatest.Cluster {
+	t.Helper()
+	k := irsatest.New(t, optFns...)
+	k.Issuer.SetAlgorithm(irsatest.ES256)
+	return k
+}
+
 // newPod returns a kit with a pod whose role trusts it.
 func newPod(t *testing.T) (*irsatest.Cluster, *irsatest.Pod) {
 	t.Helper()
-	k := irsatest.New(t)
+	k := newCluster(t)
 	sa := k.ServiceAccount("shop", "cart")
 	return k, k.Pod(sa, k.Role("s3-writer", irsatest.Trust(sa)))
 }

@@ -47,7 +47,7 @@ func roles(k *irsatest.Cluster, sa *irsatest.ServiceAccount, n int) []irsa.RoleO
 
 func newTenants(t *testing.T, n int) (*irsatest.Cluster, *irsatest.Pod, []irsa.RoleOptions) {
 	t.Helper()
-	k := irsatest.New(t)
+	k := newCluster(t)
 	sa := k.ServiceAccount("shop", "cart")
 	tenants := roles(k, sa, n)
 	return k, k.Pod(sa, k.Role("s3-writer", irsatest.Trust(sa))), tenants
@@ -171,7 +171,7 @@ func TestAForgottenRoleThatNobodyHoldsIsCollected(t *testing.T) {
 		return weak.Make(provider)
 	}()
 	pooled(t, p, tenants[1])
-	assert.Eventually(t, func() bool { runtime.GC(); return gone.Value() == nil }, 10*time.Second, 10*time.Millisecond)
+	assert.Eventually(t, func() bool { runtime.GC(); return gone.Value() == nil }, time.Minute, 10*time.Millisecond)
 }
 
 func TestOneRotationHelpsEveryRoleThatFailed(t *testing.T) {

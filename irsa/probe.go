@@ -26,6 +26,7 @@ type probe struct {
 	address string // that was connected to
 	reused  bool   // an open connection, so that there are no steps
 
+	limit          time.Duration // of the whole request
 	sent, received time.Time
 	status         int
 	date           time.Time // zero where the answer has none

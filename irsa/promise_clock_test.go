@@ -76,7 +76,7 @@ func TestRefreshesComeBetween60And80PercentOfTheLife(t *testing.T) {
 	for _, life := range []time.Duration{15 * time.Minute, time.Hour, 12 * time.Hour} {
 		t.Run(life.String(), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				k := irsatest.New(t)
+				k := newCluster(t)
 				sa := k.ServiceAccount("shop", "cart")
 				pod := k.Pod(sa, k.Role("s3-writer", irsatest.Trust(sa), irsatest.MaxSessionDuration(12*time.Hour)))
 				p := newProvider(t, pod.Options, func(o *irsa.Options) { o.Duration = life })

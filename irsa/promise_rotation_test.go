@@ -14,46 +14,6 @@ import (
 	"github.com/irsakit/irsakit/irsa/irsatest"
 )
 
-func TestPromise5ExchangesGoOnThrough20000Swaps(t *testing.T) {
-	k, pod := newPod(t)
-	first := pod.Token()
-	pod.Rotate()
-	second := pod.Token()
-	k.STS.SetLife(2 * time.Second) // many refreshes in the background
-	steady := newProvider(t, pod.Options)
-	retrieve(t, steady)
-
-	swapped := make(chan struct{})
-	var wg sync.WaitGroup
-	wg.Go(func() {
-		defer close(swapped)
-		for range 10_000 {
-			pod.Write([]byte(first))
-			pod.Write([]byte(second))
-		}
-	})
-	wg.Go(func() { // callers of a provider that is there
-		for running(swapped) {
-			_, err := steady.Retrieve(t.Context())
-			assert.NoError(t, err)
-			time.Sleep(time.Millisecond)
-		}
-	})
-	wg.Go(func() { // starts, of which each makes an exchange
-		for running(swapped) {
-			p, err := irsa.New(pod.Options)
-			if assert.NoError(t, err) {
-				_, err = p.Retrieve(t.Context())
-				assert.NoError(t, err)
-				assert.Zero(t, p.Status().Failures)
-				assert.NoError(t, p.Close())
-			}
-		}
-	})
-	wg.Wait()
-	assert.Greater(t, k.STS.CallCount(), 100)
-}
-
 func running(done <-chan struct{}) bool {
 	select {
 	case <-done:
@@ -208,7 +168,7 @@ func TestARotationIsReportedButCausesNoExchange(t *testing.T) {
 
 func TestATokenOfAnotherIdentityIsExchangedSoon(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		k := irsatest.New(t)
+		k := newCluster(t)
 		cart, till := k.ServiceAccount("shop", "cart"), k.ServiceAccount("shop", "till")
 		role := k.Role("s3-writer", irsatest.Trust(cart, till))
 		pod := k.Pod(cart, role)
@@ -242,7 +202,7 @@ func TestAMissingTokenFileIsSurvivedWhileCredentialsAreValid(t *testing.T) {
 
 func TestAfterAnIdentityThatIsRefusedTheNextTokenIsTriedWithinTwoSeconds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		k := irsatest.New(t)
+		k := newCluster(t)
 		cart, stranger := k.ServiceAccount("shop", "cart"), k.ServiceAccount("shop", "stranger")
 		role := k.Role("s3-writer", irsatest.Trust(cart))
 		pod := k.Pod(cart, role)

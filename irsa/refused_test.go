@@ -32,7 +32,7 @@ func TestCredentialsThatTheSecondAttemptCallsExpiredAreNotServedEither(t *testin
 	for name, call := range callers {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				k := irsatest.New(t)
+				k := newCluster(t)
 				sa := k.ServiceAccount("shop", "cart")
 				near := k.Role("near", irsatest.Trust(sa))
 				far := k.Role("far", irsatest.Trust(near))

@@ -152,7 +152,7 @@ func TestBesideTheSDKProvidersThatStartTogetherRefreshTogether(t *testing.T) {
 }
 
 func TestBesideTheSDKItsErrorNamesNeitherSubjectNorAudience(t *testing.T) {
-	k := irsatest.New(t)
+	k := newCluster(t)
 	pod := k.Pod(k.ServiceAccount("shop", "cart"), k.Role("s3-writer"))
 	_, err := newSDKProvider(k, pod).Retrieve(t.Context())
 	require.ErrorContains(t, err, "AccessDenied")

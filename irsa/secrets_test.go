@@ -255,24 +255,26 @@ func (a answer) RoundTrip(r *http.Request) (*http.Response, error) {
 }
 
 func TestACallersOwnClientMakesOneRequestAnAttemptAndDoesNotLogItsBody(t *testing.T) {
-	var out output
-	k, pod := newPod(t)
-	p := newProvider(t, pod.Options, func(o *irsa.Options) {
-		o.STS = sts.New(sts.Options{
-			Region:        "us-west-2",
-			HTTPClient:    k.HTTPClient(),
-			Logger:        logging.NewStandardLogger(&out),
-			ClientLogMode: aws.LogRequestWithBody | aws.LogResponseWithBody | aws.LogRetries,
+	synctest.Test(t, func(t *testing.T) {
+		var out output
+		k, pod := newPod(t)
+		p := newProvider(t, pod.Options, func(o *irsa.Options) {
+			o.STS = sts.New(sts.Options{
+				Region:        "us-west-2",
+				HTTPClient:    k.HTTPClient(),
+				Logger:        logging.NewStandardLogger(&out),
+				ClientLogMode: aws.LogRequestWithBody | aws.LogResponseWithBody | aws.LogRetries,
+			})
 		})
+		creds := retrieve(t, p)
+		k.STS.Fail(irsatest.Unavailable, -1)
+		k.STS.ForgetCalls()
+		require.Error(t, p.Refresh(t.Context()))
+		require.NoError(t, p.Close())
+		assert.Equal(t, 1, k.STS.CallCount())
+		fmt.Fprintln(&out, "done")
+		requireSilent(t, &out, append(tokenParts(pod.Token()), creds.SecretAccessKey, creds.SessionToken)...)
 	})
-	creds := retrieve(t, p)
-	k.STS.Fail(irsatest.Unavailable, -1)
-	k.STS.ForgetCalls()
-	require.Error(t, p.Refresh(t.Context()))
-	require.NoError(t, p.Close())
-	assert.Equal(t, 1, k.STS.CallCount())
-	fmt.Fprintln(&out, "done")
-	requireSilent(t, &out, append(tokenParts(pod.Token()), creds.SecretAccessKey, creds.SessionToken)...)
 }
 
 func TestATokenFromASourceIsRedactedInItsOptions(t *testing.T) {

@@ -88,8 +88,7 @@ type grant struct {
 
 func newWorld(t *testing.T, seed uint64) *world {
 	w := &world{t: t, random: rand.New(rand.NewPCG(seed, 7)), issued: map[string]*grant{}, byName: map[string]*actor{}}
-	w.kit = irsatest.New(t)
-	w.kit.Issuer.SetAlgorithm(irsatest.ES256) // its keys are made at once
+	w.kit = newCluster(t)
 	w.life = []time.Duration{15 * time.Minute, time.Hour, time.Hour, 12 * time.Hour}[w.random.IntN(4)]
 	w.tokenLife = []time.Duration{2 * time.Hour, 12 * time.Hour}[w.random.IntN(2)]
 	w.kit.STS.SetLife(w.life)

@@ -76,7 +76,7 @@ func TestALiveViewKeepsOneStatusLineBelowTheTimeLine(t *testing.T) {
 	}()
 	last := func() string { lines := term.shows(); return append(lines, "")[max(0, len(lines)-1)] }
 
-	require.Eventually(t, func() bool { return last() == "look II" }, 5*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return last() == "look II" }, time.Minute, time.Millisecond)
 	s.event("one %s", "happens")
 	s.claim("it has happened")
 

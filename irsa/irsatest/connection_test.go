@@ -75,10 +75,8 @@ func TestAHangEndsWithTheCallersPatience(t *testing.T) {
 		w.STS.Fail(irsatest.Hang, 1)
 		ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 		defer cancel()
-		start := time.Now()
 		_, err := w.assume(ctx)
 		require.ErrorIs(t, err, context.DeadlineExceeded)
-		assert.InDelta(t, 0.3, time.Since(start).Seconds(), 0.25)
 		assert.Equal(t, []string{"NoReply"}, codes(w))
 	})
 }

@@ -22,22 +22,22 @@ func withToken(token string) func(*sts.AssumeRoleWithWebIdentityInput) {
 
 func TestAnIssuerSignsWithEitherAlgorithmAndWithBothDuringARotation(t *testing.T) {
 	onBothTransports(t, func(t *testing.T, w *world) {
-		rsa := w.pod.Token()
-		assert.Equal(t, "RS256", header(t, rsa)["alg"])
-		w.Issuer.SetAlgorithm(irsatest.ES256)
+		old := w.pod.Token()
+		assert.Equal(t, "ES256", header(t, old)["alg"])
+		w.Issuer.SetAlgorithm(irsatest.RS256)
 		w.pod.Rotate()
-		assert.Equal(t, "RS256", header(t, w.pod.Token())["alg"], "the key is as it was")
+		assert.Equal(t, "ES256", header(t, w.pod.Token())["alg"], "the key is as it was")
 		w.Issuer.RotateKeys()
 		w.pod.Rotate()
-		assert.Equal(t, "ES256", header(t, w.pod.Token())["alg"])
-		for _, token := range []string{rsa, w.pod.Token()} {
+		assert.Equal(t, "RS256", header(t, w.pod.Token())["alg"])
+		for _, token := range []string{old, w.pod.Token()} {
 			_, err := w.assume(t.Context(), withToken(token))
 			require.NoError(t, err)
 		}
 		w.Issuer.RetireKeys()
 		_, err := w.assume(t.Context())
 		require.NoError(t, err)
-		_, err = w.assume(t.Context(), withToken(rsa))
+		_, err = w.assume(t.Context(), withToken(old))
 		requireRefusal(t, err, "InvalidIdentityToken", 400)
 	})
 }
@@ -96,12 +96,12 @@ func TestTheDiscoveryDocumentNamesTheKeys(t *testing.T) {
 			_ = json.Unmarshal([]byte(readAll(t, res)), &out)
 			return res.StatusCode, out
 		}
-		w.Issuer.SetAlgorithm(irsatest.ES256)
+		w.Issuer.SetAlgorithm(irsatest.RS256)
 		w.Issuer.RotateKeys()
 		status, document := get(w.Issuer.URL() + "/.well-known/openid-configuration")
 		assert.Equal(t, 200, status)
 		assert.Equal(t, w.Issuer.URL(), document["issuer"])
-		assert.Equal(t, []any{"RS256", "ES256"}, document["id_token_signing_alg_values_supported"])
+		assert.Equal(t, []any{"ES256", "RS256"}, document["id_token_signing_alg_values_supported"])
 		status, keys := get(document["jwks_uri"].(string))
 		assert.Equal(t, 200, status)
 		require.Len(t, keys["keys"], 2)

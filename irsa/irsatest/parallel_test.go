@@ -51,7 +51,7 @@ func TestThirtyTwoTestsRunBesideEachOtherOnLoopback(t *testing.T) {
 			case 3:
 				pod.Rotate()
 			}
-			assert.Eventually(t, func() bool { return p.Refresh(t.Context()) == nil }, 20*time.Second, 10*time.Millisecond)
+			assert.Eventually(t, func() bool { return p.Refresh(t.Context()) == nil }, time.Minute, 10*time.Millisecond)
 			for _, call := range k.STS.Calls() {
 				assert.Equal(t, sa.Subject(), call.Subject)
 			}

@@ -3,13 +3,11 @@ package irsatest_test
 import (
 	"encoding/base64"
 	"encoding/json"
-	"errors"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -50,7 +48,7 @@ func object(t *testing.T, v any, keys ...string) map[string]any {
 
 func TestTokensHaveTheClaimsThatKubernetesWrites(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := inMemory(t)
+		w := populate(irsatest.New(t))
 		now := time.Now().Unix()
 		got := part(t, w.pod.Token(), 1)
 		again := w.Pod(w.sa, w.role)
@@ -301,43 +299,6 @@ func onTmpfs(t *testing.T) string {
 	}
 	t.Cleanup(func() { assert.NoError(t, os.RemoveAll(dir)) })
 	return dir
-}
-
-func TestReadersNeverSeePartOfAToken(t *testing.T) {
-	swaps := 20_000
-	if testing.Short() {
-		swaps = 2_000
-	}
-	w := inMemory(t, func(o *irsatest.Options) { o.Dir = onTmpfs(t) })
-	tokens := [2]string{w.pod.Token()}
-	w.pod.Rotate()
-	tokens[1] = w.pod.Token()
-
-	var stop atomic.Bool
-	var readers sync.WaitGroup
-	for range 2 {
-		readers.Go(func() {
-			for !stop.Load() {
-				got, err := os.ReadFile(w.pod.TokenFile())
-				if errors.Is(err, fs.ErrNotExist) {
-					continue // between resolving ..data and opening the file in it
-				}
-				if !assert.NoError(t, err) {
-					return
-				}
-				if s := string(got); s != tokens[0] && s != tokens[1] {
-					t.Errorf("a reader saw %d bytes that are no token", len(s))
-					return
-				}
-			}
-		})
-	}
-	for i := range swaps {
-		w.pod.Write([]byte(tokens[i%2]))
-	}
-	stop.Store(true)
-	readers.Wait()
-	assert.Len(t, entries(t, filepath.Dir(w.pod.TokenFile())), 3)
 }
 
 func TestWritersTakeTurns(t *testing.T) {

@@ -3,14 +3,20 @@
 package irsatest_test
 
 import (
+	"errors"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/irsakit/irsakit/internal/testsize"
+	"github.com/irsakit/irsakit/irsa/irsatest"
 )
 
 func TestModesDoNotDependOnTheUmask(t *testing.T) {
@@ -23,4 +29,38 @@ func TestModesDoNotDependOnTheUmask(t *testing.T) {
 	info, err = os.Stat(filepath.Join(filepath.Dir(w.pod.TokenFile()), "..data"))
 	require.NoError(t, err)
 	assert.Equal(t, fs.FileMode(0o755), info.Mode().Perm())
+}
+
+func TestReadersNeverSeePartOfAToken(t *testing.T) {
+	swaps := testsize.Choose(2_000, 20_000)
+	w := inMemory(t, func(o *irsatest.Options) { o.Dir = onTmpfs(t) })
+	tokens := [2]string{w.pod.Token()}
+	w.pod.Rotate()
+	tokens[1] = w.pod.Token()
+
+	var stop atomic.Bool
+	var readers sync.WaitGroup
+	for range 2 {
+		readers.Go(func() {
+			for !stop.Load() {
+				got, err := os.ReadFile(w.pod.TokenFile())
+				if errors.Is(err, fs.ErrNotExist) {
+					continue // between resolving ..data and opening the file in it
+				}
+				if !assert.NoError(t, err) {
+					return
+				}
+				if s := string(got); s != tokens[0] && s != tokens[1] {
+					t.Errorf("a reader saw %d bytes that are no token", len(s))
+					return
+				}
+			}
+		})
+	}
+	for i := range swaps {
+		w.pod.Write([]byte(tokens[i%2]))
+	}
+	stop.Store(true)
+	readers.Wait()
+	assert.Len(t, entries(t, filepath.Dir(w.pod.TokenFile())), 3)
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"time"
 )
 
@@ -53,6 +54,11 @@ func (v *volume) write(payload []byte) error {
 	link := filepath.Join(v.dir, newDataDir)
 	if err := os.Symlink(filepath.Base(fresh), link); err != nil {
 		return err
+	}
+	if runtime.GOOS == "windows" { // which renames over no link, so the kubelet removes it first too
+		if err := os.Remove(data); err != nil && !os.IsNotExist(err) {
+			return err
+		}
 	}
 	if err := os.Rename(link, data); err != nil {
 		return err

@@ -24,7 +24,9 @@ type world struct {
 
 func inMemory(t *testing.T, optFns ...func(*irsatest.Options)) *world {
 	t.Helper()
-	return populate(irsatest.New(t, optFns...))
+	k := irsatest.New(t, optFns...)
+	k.Issuer.SetAlgorithm(irsatest.ES256) // its keys are made faster than those of RS256
+	return populate(k)
 }
 
 func onLoopback(t *testing.T) *world {
@@ -32,6 +34,7 @@ func onLoopback(t *testing.T) *world {
 	k, err := irsatest.Start()
 	require.NoError(t, err)
 	t.Cleanup(func() { assert.NoError(t, k.Close()) })
+	k.Issuer.SetAlgorithm(irsatest.ES256)
 	return populate(k)
 }
 
