@@ -2,14 +2,9 @@ package irsatest
 
 import (
 	"cmp"
-	"context"
-	"encoding/json"
 	"fmt"
 	"net/http"
-	"strings"
 	"time"
-
-	"github.com/go-jose/go-jose/v4"
 )
 
 // What the STS takes of an issuer elsewhere: a discovery document and a set of keys, which
@@ -76,36 +71,4 @@ func (k *Cluster) issuerNamed(issuerURL string) *Issuer {
 		}
 	}
 	return nil
-}
-
-// keySet returns the keys that the issuer publishes, fetched anew from one elsewhere.
-func (i *Issuer) keySet(ctx context.Context) (jose.JSONWebKeySet, error) {
-	if i.client == nil {
-		return i.published(), nil
-	}
-	var discovery struct {
-		JWKS string `json:"jwks_uri"`
-	}
-	var set jose.JSONWebKeySet
-	err := i.get(ctx, strings.TrimSuffix(i.url, "/")+"/.well-known/openid-configuration", &discovery)
-	if err == nil {
-		err = i.get(ctx, discovery.JWKS, &set)
-	}
-	return set, err
-}
-
-func (i *Issuer) get(ctx context.Context, url string, v any) error {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
-	if err != nil {
-		return err
-	}
-	response, err := i.client.Do(request)
-	if err != nil {
-		return err
-	}
-	defer response.Body.Close() //nolint:errcheck // it has been read
-	if response.StatusCode != http.StatusOK {
-		return fmt.Errorf("GET %s: %s", url, response.Status)
-	}
-	return json.NewDecoder(response.Body).Decode(v)
 }

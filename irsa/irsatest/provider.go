@@ -1,12 +1,8 @@
 package irsatest
 
 import (
-	"context"
 	"fmt"
-	"net/http"
 	"slices"
-
-	"github.com/coreos/go-oidc/v3/oidc"
 )
 
 // A provider is an IAM OIDC provider of an account.
@@ -49,36 +45,4 @@ func (k *Cluster) clientIDs(account, issuer string) ([]string, bool) {
 
 func (k *Cluster) providerARN(account, issuer string) string {
 	return "arn:" + partition(k.region) + ":iam::" + account + ":oidc-provider/" + withoutScheme(issuer)
-}
-
-// verifier returns what verifies an issuer's tokens. The issuer is discovered once.
-func (s *STS) verifier(ctx context.Context, issuer string) (*oidc.IDTokenVerifier, error) {
-	s.mu.Lock()
-	known := s.verifiers[issuer]
-	s.mu.Unlock()
-	if known != nil {
-		return known, nil
-	}
-	client := &http.Client{Transport: memory{s.cluster}} // no socket on either transport
-	if i := s.cluster.issuerNamed(issuer); i != nil && i.client != nil {
-		client = i.client
-	}
-	discovered, err := oidc.NewProvider(oidc.ClientContext(ctx, client), issuer)
-	if err != nil {
-		return nil, fmt.Errorf("discovering the issuer: %w", err)
-	}
-	fresh := discovered.Verifier(&oidc.Config{
-		SkipClientIDCheck: true, SkipExpiryCheck: true, // they have texts of their own
-		SupportedSigningAlgs: supportedAlgorithms(),
-	})
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.verifiers[issuer] = fresh
-	return fresh, nil
-}
-
-// supportedAlgorithms are those of IAM's OIDC providers.
-// https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_providers_create_oidc.html
-func supportedAlgorithms() []string {
-	return []string{oidc.RS256, oidc.RS384, oidc.RS512, oidc.ES256, oidc.ES384, oidc.ES512}
 }

@@ -8,7 +8,6 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/go-jose/go-jose/v4"
 	"github.com/go-jose/go-jose/v4/jwt"
 )
 
@@ -64,17 +63,14 @@ func (q query) namesRegion() bool {
 
 // An identity is what a web identity token says, not verified.
 type identity struct {
+	token  *jwt.JSONWebToken
 	keyID  string
 	claims map[string]any // nil if it is no token
 }
 
 // peek reads a token without verifying it.
 func peek(raw string) identity {
-	algorithms := []jose.SignatureAlgorithm{}
-	for _, name := range supportedAlgorithms() {
-		algorithms = append(algorithms, jose.SignatureAlgorithm(name))
-	}
-	token, err := jwt.ParseSigned(raw, algorithms)
+	token, err := jwt.ParseSigned(raw, supportedAlgorithms())
 	if err != nil {
 		return identity{}
 	}
@@ -82,7 +78,7 @@ func peek(raw string) identity {
 	if err := token.UnsafeClaimsWithoutVerification(&claims); err != nil {
 		return identity{}
 	}
-	return identity{keyID: token.Headers[0].KeyID, claims: claims}
+	return identity{token: token, keyID: token.Headers[0].KeyID, claims: claims}
 }
 
 // text returns a claim that is a string, or "".

@@ -7,8 +7,6 @@ import (
 	"net/http"
 	"sync"
 	"time"
-
-	"github.com/coreos/go-oidc/v3/oidc"
 )
 
 // STS is the Security Token Service. It answers AssumeRoleWithWebIdentity, AssumeRole
@@ -28,8 +26,7 @@ type STS struct {
 	cut       chan struct{} // closed by Down: ends the calls under way
 	recovered chan struct{} // closed by Recover: lets the hanging calls go on
 	calls     []*Call
-	sessions  map[string]*session              // by access key ID
-	verifiers map[string]*oidc.IDTokenVerifier // by issuer
+	sessions  map[string]*session // by access key ID
 }
 
 // settings are what the STS does to every call.
@@ -46,7 +43,6 @@ func newSTS(k *Cluster) *STS {
 		cut:       make(chan struct{}),
 		recovered: make(chan struct{}),
 		sessions:  map[string]*session{},
-		verifiers: map[string]*oidc.IDTokenVerifier{},
 	}
 }
 
