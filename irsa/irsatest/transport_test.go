@@ -113,7 +113,7 @@ func TestIssuerStaysUpWhileTheSTSIsDown(t *testing.T) {
 		assert.Equal(t, http.StatusOK, status)
 		var set jose.JSONWebKeySet
 		require.NoError(t, json.Unmarshal([]byte(keys), &set))
-		token, err := jwt.ParseSigned(w.pod.Token(), []jose.SignatureAlgorithm{jose.RS256})
+		token, err := jwt.ParseSigned(w.pod.Token(), []jose.SignatureAlgorithm{jose.ES256})
 		require.NoError(t, err)
 		var claims jwt.Claims
 		require.NoError(t, token.Claims(set, &claims))
