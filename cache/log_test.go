@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/irsakit/irsakit/cache"
+	"github.com/irsakit/irsakit/internal/testsize"
 )
 
 // stuckSource does not return while it is stuck, whatever its context says.
@@ -53,7 +54,7 @@ func (s *stuckSource) stick() (loosen func()) {
 // the log has a line where refreshing begins to fail, one where callers begin to get
 // errors, and one where it has recovered.
 func TestAnOutageIsALineForEachChange(t *testing.T) {
-	for seed := range uint64(60) {
+	for seed := range uint64(testsize.Choose(15, 60, 60)) {
 		t.Run(fmt.Sprintf("seed %d", seed), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) { outage(t, rand.New(rand.NewPCG(seed, 0))) })
 		})

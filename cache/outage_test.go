@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/irsakit/irsakit/cache"
+	"github.com/irsakit/irsakit/internal/testsize"
 )
 
 // askEvery lets so many callers ask at that pace until the returned function is
@@ -82,7 +83,7 @@ func requireCalm(t *testing.T, calls []time.Duration) {
 // The last attempt is a second before the end, and no storm comes before it.
 func TestAnOutageThatEndsTwoSecondsBeforeTheCredentialsReachesNobody(t *testing.T) {
 	for _, life := range []time.Duration{20 * time.Second, time.Minute, time.Hour} {
-		for range 30 {
+		for range testsize.Choose(6, 30, 30) {
 			synctest.Test(t, func(t *testing.T) {
 				s := &source{life: life, delay: 100 * time.Millisecond}
 				c := newCache(t, s)

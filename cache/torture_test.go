@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/irsakit/irsakit/internal/schedule"
+	"github.com/irsakit/irsakit/internal/testsize"
 )
 
 var (
@@ -30,7 +31,7 @@ var (
 //	go test ./cache -run Torture -torture.days 2000
 //	go test ./cache -run Torture -torture.days 1 -torture.seed 77
 func TestTortureBreaksNoPromise(t *testing.T) {
-	for day := range uint64(*tortureDays) {
+	for day := range uint64(testsize.Choose(min(*tortureDays, 5), *tortureDays, *tortureDays)) {
 		seed := *tortureSeed + day
 		ok := t.Run(fmt.Sprintf("seed %d", seed), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) { newWorld(t, seed).day() })

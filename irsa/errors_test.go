@@ -131,18 +131,22 @@ func TestPromise7NoOtherIdentity(t *testing.T) {
 		require.ErrorIs(t, err, irsa.ErrNotConfigured)
 	})
 	t.Run("an error where STS refuses", func(t *testing.T) {
-		k, pod := newPod(t)
-		k.STS.Fail(irsatest.AccessDenied, -1)
-		creds, err := newProvider(t, pod.Options).Retrieve(t.Context())
-		require.ErrorIs(t, err, irsa.ErrAccessDenied)
-		assert.False(t, creds.HasKeys())
+		synctest.Test(t, func(t *testing.T) {
+			k, pod := newPod(t)
+			k.STS.Fail(irsatest.AccessDenied, -1)
+			creds, err := newProvider(t, pod.Options).Retrieve(t.Context())
+			require.ErrorIs(t, err, irsa.ErrAccessDenied)
+			assert.False(t, creds.HasKeys())
+		})
 	})
 	t.Run("an error where there is no token", func(t *testing.T) {
-		_, pod := newPod(t)
-		pod.RemoveToken()
-		creds, err := newProvider(t, pod.Options).Retrieve(t.Context())
-		require.ErrorIs(t, err, fs.ErrNotExist)
-		assert.False(t, creds.HasKeys())
+		synctest.Test(t, func(t *testing.T) {
+			_, pod := newPod(t)
+			pod.RemoveToken()
+			creds, err := newProvider(t, pod.Options).Retrieve(t.Context())
+			require.ErrorIs(t, err, fs.ErrNotExist)
+			assert.False(t, creds.HasKeys())
+		})
 	})
 }
 

@@ -158,14 +158,14 @@ func ExampleProvider_WaitReady() {
 	}
 	defer p.Close()
 
-	k.STS.Fail(irsatest.Unavailable, 2)
+	k.STS.Fail(irsatest.Unavailable, 1)
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	if err := p.WaitReady(ctx); err != nil {
 		log.Fatal(err)
 	}
 	fmt.Println(p.Status().State, "after", k.STS.CallCount(), "calls")
-	// Output: fresh after 3 calls
+	// Output: fresh after 2 calls
 }
 
 // A probe: callers notice nothing while credentials are valid, whatever STS does.

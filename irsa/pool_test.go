@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/irsakit/irsakit/internal/testsize"
 	"github.com/irsakit/irsakit/irsa"
 	"github.com/irsakit/irsakit/irsa/irsatest"
 	"github.com/irsakit/irsakit/tokenfile"
@@ -109,9 +110,10 @@ func TestARoleThatFailsDelaysNoOther(t *testing.T) {
 	for name, fault := range map[string]irsatest.Fault{"hangs": irsatest.Hang, "is denied": irsatest.AccessDenied, "is throttled": irsatest.Throttling} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				k, pod, tenants := newTenants(t, 100)
+				half := testsize.Choose(15, 50, 50)
+				k, pod, tenants := newTenants(t, 2*half)
 				p := newPool(t, pod, func(o *irsa.PoolOptions) { o.MaxCalls = 4 })
-				for i := range 50 {
+				for i := range half {
 					role := k.Role(fmt.Sprintf("tenant-%d", i))
 					role.Fail(fault, -1)
 				}
@@ -119,7 +121,7 @@ func TestARoleThatFailsDelaysNoOther(t *testing.T) {
 				var callers sync.WaitGroup
 				defer callers.Wait()
 				defer stop()
-				for _, tenant := range tenants[:50] {
+				for _, tenant := range tenants[:half] {
 					callers.Go(func() {
 						for ctx.Err() == nil {
 							_, _ = pooled(t, p, tenant).Retrieve(ctx)
@@ -128,12 +130,12 @@ func TestARoleThatFailsDelaysNoOther(t *testing.T) {
 					})
 				}
 				time.Sleep(5 * time.Minute) // each of them has failed by now
-				for _, tenant := range tenants[50:] {
+				for _, tenant := range tenants[half:] {
 					start := time.Now()
 					retrieve(t, pooled(t, p, tenant))
 					assert.LessOrEqual(t, time.Since(start), time.Second)
 				}
-				assert.GreaterOrEqual(t, p.Status().Failing, 40)
+				assert.GreaterOrEqual(t, p.Status().Failing, half*4/5)
 			})
 		})
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/irsakit/irsakit/internal/testsize"
 	"github.com/irsakit/irsakit/irsa/irsatest"
 )
 
@@ -21,8 +22,9 @@ func TestPromise1And2NoWaitingAndAnOutageIsInvisible(t *testing.T) {
 				k.STS.SetLatency(300 * time.Millisecond)
 				p := newProvider(t, pod.Options)
 				retrieve(t, p)
+				hours := testsize.Choose(4, 24, 24)
 				ends := map[string]time.Time{} // by access key, at the latest
-				for second := range 24 * 60 * 60 {
+				for second := range hours * 60 * 60 {
 					switch second % 3600 {
 					case 30 * 60:
 						outage.begin(k.STS)
@@ -39,7 +41,7 @@ func TestPromise1And2NoWaitingAndAnOutageIsInvisible(t *testing.T) {
 					require.True(t, creds.Expires.After(start) && ends[creds.AccessKeyID].After(start), "expired")
 					time.Sleep(time.Second)
 				}
-				assert.GreaterOrEqual(t, len(ends), 30, "24 hours at 60 to 80 % of an hour each")
+				assert.GreaterOrEqual(t, len(ends), hours*5/4, "each lasts 60 to 80% of an hour")
 			})
 		})
 	}
@@ -101,7 +103,7 @@ func TestPromise4AnOutageLongerThanTheLifeIsNoStormAndIsOverSoon(t *testing.T) {
 					mu   sync.Mutex
 					errs []time.Time
 				)
-				for caller := range 1000 {
+				for caller := range testsize.Choose(100, 1_000, 1_000) {
 					wg.Go(func() {
 						time.Sleep(14*time.Minute + time.Duration(caller)*time.Millisecond)
 						for ctx.Err() == nil {

@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/irsakit/irsakit/internal/testsize"
 	"github.com/irsakit/irsakit/irsa"
 	"github.com/irsakit/irsakit/irsa/irsatest"
 )
@@ -25,6 +26,7 @@ func running(done <-chan struct{}) bool {
 
 func TestPromise5AWriterThatTruncatesAndRewritesHarmsNoCaller(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
+		hours := testsize.Choose(2, 12, 12)
 		k, pod := newPod(t)
 		k.STS.SetLife(15 * time.Minute)
 		p := newProvider(t, pod.Options)
@@ -44,7 +46,7 @@ func TestPromise5AWriterThatTruncatesAndRewritesHarmsNoCaller(t *testing.T) {
 				time.Sleep(2 * time.Second)
 			}
 		})
-		for range 12 * 60 * 60 {
+		for range hours * 60 * 60 {
 			start := time.Now()
 			retrieve(t, p)
 			require.Zero(t, time.Since(start))
@@ -52,7 +54,7 @@ func TestPromise5AWriterThatTruncatesAndRewritesHarmsNoCaller(t *testing.T) {
 		}
 		close(done)
 		wg.Wait()
-		assert.Greater(t, k.STS.CallCount(), 60)
+		assert.Greater(t, k.STS.CallCount(), 5*hours)
 	})
 }
 

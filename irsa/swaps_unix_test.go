@@ -16,8 +16,8 @@ import (
 
 // On Windows the kubelet's swap is not atomic, and an open file cannot be removed.
 func TestProviderExchangesThroughSwapsOfTheToken(t *testing.T) {
-	swaps := testsize.Choose(1_000, 20_000)
-	const exchanges = 50
+	swaps := testsize.Choose(200, 1_000, 20_000)
+	exchanges := testsize.Choose(10, 50, 50)
 	k, pod := newPod(t)
 	first := pod.Token()
 	pod.Rotate()
@@ -31,7 +31,7 @@ func TestProviderExchangesThroughSwapsOfTheToken(t *testing.T) {
 	var wg sync.WaitGroup
 	wg.Go(func() {
 		defer close(swapped)
-		for n := 0; n < swaps || starts.Load() < exchanges && !t.Failed(); n += 2 {
+		for n := 0; n < swaps || starts.Load() < int64(exchanges) && !t.Failed(); n += 2 {
 			pod.Write([]byte(first))
 			pod.Write([]byte(second))
 		}

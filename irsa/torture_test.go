@@ -7,6 +7,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/irsakit/irsakit/internal/testsize"
 )
 
 var (
@@ -20,7 +22,7 @@ var (
 //	go test ./irsa -run Torture -torture.days 1000
 //	go test ./irsa -run Torture -torture.days 1 -torture.seed 77
 func TestTortureOfTheWholeWayBreaksNoPromise(t *testing.T) {
-	for day := range uint64(*tortureDays) {
+	for day := range uint64(testsize.Choose(min(*tortureDays, 1), *tortureDays, *tortureDays)) {
 		seed := *tortureSeed + day
 		ok := t.Run(fmt.Sprintf("seed %d", seed), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) { newWorld(t, seed).day() })

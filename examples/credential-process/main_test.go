@@ -55,7 +55,7 @@ func TestTheDocumentIsTheOneThatIsExpected(t *testing.T) {
 func TestWithoutCredentialsNothingIsWrittenButTheError(t *testing.T) {
 	setPod(t, "search")
 	var stdout, stderr bytes.Buffer
-	err := run(t.Context(), []string{"-timeout", "3s"}, &stdout, &stderr)
+	err := run(t.Context(), []string{"-timeout", "1s"}, &stdout, &stderr)
 	require.ErrorIs(t, err, irsa.ErrAccessDenied)
 	require.ErrorIs(t, err, context.DeadlineExceeded)
 	assert.Empty(t, stdout.String())

@@ -19,6 +19,7 @@ import (
 	"os/signal"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/irsakit/irsakit/irsa"
 	"github.com/irsakit/irsakit/irsa/irsatest"
@@ -26,7 +27,7 @@ import (
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := run(ctx, os.Stdout)
+	err := run(ctx, os.Stdout, life)
 	stop()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "quickstart:", err)
@@ -34,7 +35,7 @@ func main() {
 	}
 }
 
-func run(ctx context.Context, out io.Writer) error {
+func run(ctx context.Context, out io.Writer, life time.Duration) error {
 	screen := newScreen(out, viewOf(out))
 	log := newJournal(screen)
 	slog.SetDefault(slog.New(log)) // where the library logs
@@ -60,7 +61,7 @@ func run(ctx context.Context, out io.Writer) error {
 	cfg := p.AWSConfig() // for s3.NewFromConfig(cfg), or any other service's client
 
 	return (&show{
-		kit: kit, pod: pod, provider: p, patience: patience,
+		kit: kit, pod: pod, provider: p, life: life, patience: patience,
 		callers: &callers{credentials: cfg.Credentials}, // asked for every request that is signed
 		log:     log, screen: screen,
 	}).play(ctx)

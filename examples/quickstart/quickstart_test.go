@@ -17,6 +17,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/irsakit/irsakit/internal/testsize"
 	"github.com/irsakit/irsakit/irsa"
 	"github.com/irsakit/irsakit/irsa/irsatest"
 	"github.com/irsakit/irsakit/tokenfile"
@@ -26,7 +27,7 @@ func TestTheShowHappensAndIsPlainText(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer
 
-	require.NoError(t, run(t.Context(), &out), "%s", &out)
+	require.NoError(t, run(t.Context(), &out, time.Duration(testsize.Choose(2, 4, 4))*time.Second), "%s", &out)
 
 	text := out.String()
 	rest := text
@@ -77,7 +78,7 @@ func TestTheShowEndsWithItsContext(t *testing.T) {
 	defer cancel(nil)
 	out := &interrupter{at: "✓ First credentials", interrupt: func() { cancel(errInterrupted) }}
 
-	err := run(ctx, out)
+	err := run(ctx, out, life)
 
 	require.ErrorIs(t, err, errInterrupted)
 	require.ErrorContains(t, err, "background refresh: ")

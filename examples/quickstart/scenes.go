@@ -27,6 +27,7 @@ type show struct {
 	callers  *callers
 	log      *journal
 	screen   *screen
+	life     time.Duration // of credentials
 	patience time.Duration
 }
 
@@ -46,7 +47,7 @@ var scenes = []struct {
 // play plays all scenes while callers ask for credentials, and shows what they saw.
 func (s *show) play(ctx context.Context) error {
 	s.kit.STS.SetLatency(latency)
-	s.kit.STS.SetLife(life)
+	s.kit.STS.SetLife(s.life)
 	s.screen.event("%d callers ask, each once a millisecond. STS takes %v to answer.", crowd, latency)
 	if err := s.playScenes(ctx); err != nil {
 		return err

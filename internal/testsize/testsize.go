@@ -1,14 +1,20 @@
-// Package testsize chooses between the short and the long form of a test. Both make the same
-// assertions; the long form makes them more often.
+// Package testsize chooses how often a test makes its assertions.
 package testsize
 
-import "os"
+import (
+	"os"
+	"testing"
+)
 
-// Choose returns long if the environment has IRSAKIT_LONG_TESTS=1, which .ci/run sets, and
-// short otherwise.
-func Choose[T any](short, long T) T {
-	if os.Getenv("IRSAKIT_LONG_TESTS") == "1" {
+// Choose returns short with "go test -short", long if the environment has
+// IRSAKIT_LONG_TESTS=1, which .ci/run sets, and usual otherwise.
+func Choose(short, usual, long int) int {
+	switch {
+	case testing.Short():
+		return short
+	case os.Getenv("IRSAKIT_LONG_TESTS") == "1":
 		return long
+	default:
+		return usual
 	}
-	return short
 }

@@ -26,7 +26,7 @@ func ExampleSTS_Fail() {
 	}
 	defer p.Close()
 
-	k.STS.Fail(irsatest.Throttling, 2)
+	k.STS.Fail(irsatest.Throttling, 1)
 	_, err = p.Retrieve(context.Background())
 	fmt.Println(err)
 	for i, call := range k.STS.Calls() {
@@ -36,8 +36,7 @@ func ExampleSTS_Fail() {
 	// Output:
 	// <nil>
 	// call 1: "Throttling"
-	// call 2: "Throttling"
-	// call 3: ""
+	// call 2: ""
 }
 
 // STS goes away. A refresh fails, but there still are valid credentials.

@@ -32,7 +32,7 @@ func TestModesDoNotDependOnTheUmask(t *testing.T) {
 }
 
 func TestReadersNeverSeePartOfAToken(t *testing.T) {
-	swaps := testsize.Choose(2_000, 20_000)
+	swaps := testsize.Choose(500, 2_000, 20_000)
 	w := inMemory(t, func(o *irsatest.Options) { o.Dir = onTmpfs(t) })
 	tokens := [2]string{w.pod.Token()}
 	w.pod.Rotate()

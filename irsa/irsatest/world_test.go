@@ -52,8 +52,10 @@ var transports = map[string]func(*testing.T, func(*testing.T, *world)){
 	"on loopback": func(t *testing.T, test func(*testing.T, *world)) { test(t, onLoopback(t)) },
 }
 
+// onBothTransports runs the test on both, in parallel with other tests.
 func onBothTransports(t *testing.T, test func(*testing.T, *world)) {
 	t.Helper()
+	t.Parallel()
 	for name, run := range transports {
 		t.Run(name, func(t *testing.T) { run(t, test) })
 	}
