@@ -327,7 +327,7 @@ func (s setup) check(t *testing.T) {
 
 	attempt := retrieveOnce
 	if s.sockets {
-		attempt = (*irsa.Provider).Refresh // which does not repeat the attempt in real time
+		attempt = refresh // which does not repeat the attempt in real time
 	}
 	failure := failureOf(t, attempt, options...)
 	begin := time.Now()
@@ -348,19 +348,21 @@ func textOf(failure error, report *irsa.Report) string {
 }
 
 // failureOf is what an application gets, if it fails.
-func failureOf(t *testing.T, attempt func(*irsa.Provider, context.Context) error, options ...func(*irsa.Options)) error {
+func failureOf(t *testing.T, attempt func(context.Context, *irsa.Provider) error, options ...func(*irsa.Options)) error {
 	p, err := irsa.New(options...)
 	if err != nil {
 		return err
 	}
 	defer func() { assert.NoError(t, p.Close()) }()
-	return attempt(p, t.Context())
+	return attempt(t.Context(), p)
 }
 
-func retrieveOnce(p *irsa.Provider, ctx context.Context) error {
+func retrieveOnce(ctx context.Context, p *irsa.Provider) error {
 	_, err := p.Retrieve(ctx)
 	return err
 }
+
+func refresh(ctx context.Context, p *irsa.Provider) error { return p.Refresh(ctx) }
 
 func errorText(err error) string {
 	if err == nil {

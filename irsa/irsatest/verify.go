@@ -45,14 +45,11 @@ func (k *Cluster) publishedKeys(ctx context.Context, issuer, keyID string) ([]jo
 	var set jose.JSONWebKeySet
 	for _, text := range published.Keys {
 		var key jose.JSONWebKey
-		err := json.Unmarshal(text, &key)
-		if errors.Is(err, jose.ErrUnsupportedKeyType) {
-			continue // RFC 7517, section 5
-		}
-		if err != nil {
+		if err := json.Unmarshal(text, &key); err == nil {
+			set.Keys = append(set.Keys, key)
+		} else if !errors.Is(err, jose.ErrUnsupportedKeyType) { // which is skipped: RFC 7517, section 5
 			return nil, fmt.Errorf("reading the issuer's keys: %w", err)
 		}
-		set.Keys = append(set.Keys, key)
 	}
 	keys := set.Key(keyID)
 	if len(keys) == 0 {
@@ -76,13 +73,10 @@ func getJSON(ctx context.Context, client *http.Client, url string, v any) error 
 		return fmt.Errorf("GET %s: %s", url, response.Status)
 	}
 	text, err := io.ReadAll(response.Body)
-	if err == nil {
-		err = json.Unmarshal(text, v)
-	}
 	if err != nil {
-		return fmt.Errorf("GET %s: %w", url, err)
+		return err
 	}
-	return nil
+	return json.Unmarshal(text, v)
 }
 
 // verify reports whether one of the keys verifies the signature, and whether the claims
