@@ -3,6 +3,8 @@ package cache
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
+	"slices"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -22,6 +24,8 @@ type call struct {
 	cancel   context.CancelFunc // nil while it waits for its place
 	limit    *time.Timer
 	overdue  bool          // it counted as failed before it returned
+	rejected bool          // a service rejected the credentials that are served
+	replaces string        // access key ID of the credentials that a planned refresh replaces
 	returned chan struct{} // closed when the source has returned, or is not called
 }
 
@@ -38,6 +42,11 @@ func (c *Cache) begin(now schedule.Moment) {
 		c.plan.troubles().refusable = now.Add(schedule.RefusalSpacing)
 	}
 	attempt := &call{number: c.plan.begun, began: now, returned: make(chan struct{})}
+	if s := c.state.Load(); s.failures == 0 && s.serves(now, 0) {
+		attempt.replaces = s.creds.AccessKeyID
+	}
+	attempt.rejected = c.plan.rejected
+	c.plan.rejected = false
 	c.plan.call = attempt
 	c.store(c.state.Load().waits(schedule.Never())) // no Retrieve need ask while it runs
 	if c.opts.Limiter != nil {
@@ -101,7 +110,19 @@ func (c *Cache) ask(ctx context.Context, attempt *call) {
 		}
 		permanent = c.permanent(err)
 	}()
-	creds, err = c.source.Retrieve(ctx)
+	creds, err = c.retrieve(ctx, attempt.replaces)
+}
+
+// retrieve calls the source. A planned refresh through the SDK's own cache invalidates the
+// credentials that it replaces, which that cache would return until their end. It does not
+// invalidate others, which another user of that cache got, nor any after a failed attempt.
+func (c *Cache) retrieve(ctx context.Context, replaces string) (aws.Credentials, error) {
+	creds, err := c.source.Retrieve(ctx)
+	if sdk, ok := c.source.(*aws.CredentialsCache); ok && err == nil && replaces != "" && creds.AccessKeyID == replaces {
+		sdk.Invalidate()
+		return c.source.Retrieve(ctx)
+	}
+	return creds, err
 }
 
 // permanent asks the Options of an error. It must not be called with c.mu held: the
@@ -125,12 +146,14 @@ func (c *Cache) end(attempt *call, creds aws.Credentials, err error, permanent b
 	var next *snapshot
 	switch {
 	case err != nil:
-	case creds.HasKeys() && creds.AccessKeyID == c.plan.past().refused:
+	case creds.HasKeys() && slices.Contains(c.plan.past().withdrawn, creds.AccessKeyID):
 		err = errRefusedAgain
 	default:
-		next, err = s.fresh(creds, now)
+		next, err = s.fresh(creds, now, rand.Float64())
 	}
 	switch {
+	case s.holds(creds, now) || err == nil && !attempt.rejected && next.endsBefore(s, now):
+		c.keep(attempt, s.again(creds, now), now)
 	case err == nil:
 		c.countLife(next)
 		c.settle(attempt, c.refreshes(next), now)
@@ -139,6 +162,20 @@ func (c *Cache) end(attempt *call, creds aws.Credentials, err error, permanent b
 	default:
 		c.advanceLocked()
 	}
+}
+
+// keep settles an attempt that brought no news: the source returned the credentials that are
+// served, or some that end sooner. It is neither a failure nor an event, unless it ends failures.
+// c.mu is held.
+func (c *Cache) keep(attempt *call, s *snapshot, now schedule.Moment) {
+	if c.state.Load().failures > 0 {
+		c.settle(attempt, s, now)
+		return
+	}
+	c.plan.ended = attempt.number
+	c.store(s)
+	c.advanceLocked()
+	c.plan.announce()
 }
 
 // expire counts an attempt as failed whose source has not returned in time. What it

@@ -117,25 +117,7 @@ func (c *Cache) Refresh(ctx context.Context) error {
 	if ctx.Err() == nil {
 		c.hurry()
 	}
-	for {
-		s := c.state.Load()
-		if s.closed {
-			c.mu.Unlock()
-			return ErrClosed
-		}
-		if c.plan.ended >= target {
-			c.mu.Unlock()
-			return s.failure()
-		}
-		changed := c.plan.changes()
-		c.mu.Unlock()
-		select {
-		case <-changed:
-		case <-ctx.Done():
-			return s.interrupted(ctx)
-		}
-		c.mu.Lock()
-	}
+	return c.await(ctx, target, nil)
 }
 
 // Wake makes a Cache whose last attempt failed try again now (a second after that

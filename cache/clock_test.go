@@ -72,8 +72,8 @@ func TestClockStepsAndSuspendsNeverLetExpiredCredentialsOut(t *testing.T) {
 		{"the wall clock steps an hour back, and an hour passes", 0, time.Hour, "AK2"},
 		{"a suspend of two hours, which the elapsed clock does not count", 2 * time.Hour, 0, "AK2"},
 		{"a starved process, whose timers are two hours late", 2 * time.Hour, 2 * time.Hour, "AK2"},
-		{"a starved process, until just before the end of serving", time.Hour - 10*time.Second - 1, time.Hour - 10*time.Second - 1, "AK1"},
-		{"a starved process, until the end of serving", time.Hour - 10*time.Second, time.Hour - 10*time.Second, "AK2"},
+		{"a starved process, until just before the earliest end of serving", time.Hour - 10*time.Second - 1, time.Hour - 10*time.Second - 1, "AK1"},
+		{"a starved process, until the latest end of serving", time.Hour - 8*time.Second, time.Hour - 8*time.Second, "AK2"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

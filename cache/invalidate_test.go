@@ -130,48 +130,18 @@ func TestManyRefusalsThroughAViewAreOneAttemptAMinuteToo(t *testing.T) {
 	})
 }
 
-func TestSuspectedCredentialsAreServedWhileTheyAreReplaced(t *testing.T) {
+func TestInvalidateRemembersEveryWithdrawnKey(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &source{life: time.Hour, delay: time.Second}
-		c := newCache(t, s)
-		first := retrieve(t, c)
-		begin := time.Now()
-		for range 600 { // a minute in which every call is refused
-			creds := retrieve(t, c)
-			c.Suspect(creds)
-			time.Sleep(100 * time.Millisecond)
-		}
-		assert.Equal(t, 2, s.count(), "one attempt a minute")
-		assert.Less(t, s.callsSince(begin)[0], 2*time.Second)
-		assert.NotEqual(t, first.AccessKeyID, retrieve(t, c).AccessKeyID)
-
-		c.Suspect(first) // late news of the old ones
-		c.Suspect(aws.Credentials{})
-		time.Sleep(10 * time.Minute)
-		assert.Equal(t, 2, s.count())
-
-		s.breakWith(errBroken)
-		for range 600 {
-			c.Suspect(retrieve(t, c))
-			time.Sleep(100 * time.Millisecond)
-		}
-		assert.LessOrEqual(t, s.count(), 10, "within the back-off")
-		require.NoError(t, c.Close())
-		c.Suspect(first)
-	})
-}
-
-func TestSuspicionDuringAnAttemptIsAnsweredByIt(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := &source{life: time.Hour, delay: 5 * time.Second}
-		c := newCache(t, s)
-		first := retrieve(t, c)
-		var caller sync.WaitGroup
-		caller.Go(func() { assert.NoError(t, c.Refresh(t.Context())) })
-		synctest.Wait()
-		c.Suspect(first)
-		caller.Wait()
-		time.Sleep(10 * time.Minute)
-		assert.Equal(t, 2, s.count())
+		a, b := keys(1, time.Hour), keys(2, time.Hour)
+		now := &a
+		c := newCache(t, aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) { return *now, nil }))
+		c.Invalidate(retrieve(t, c))
+		now = &b
+		time.Sleep(time.Minute)
+		c.Invalidate(retrieve(t, c))
+		now = &a
+		time.Sleep(5 * time.Minute)
+		_, err := c.Retrieve(t.Context())
+		require.ErrorContains(t, err, "that a service has refused", "the first key does not return")
 	})
 }

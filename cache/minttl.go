@@ -3,7 +3,9 @@ package cache
 import (
 	"context"
 	"math"
+	"runtime"
 	"time"
+	"weak"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 
@@ -25,27 +27,59 @@ import (
 // concurrent use.
 func (c *Cache) MinTTL(d time.Duration) aws.CredentialsProvider {
 	d = min(max(d, 0), math.MaxInt64/2)
+	v := &view{cache: c, minTTL: d}
+	up := wholeSeconds(d)
+	cache := weak.Make(c)
+	runtime.AddCleanup(v, func(up time.Duration) {
+		if c := cache.Value(); c != nil {
+			c.forgetMinTTL(up)
+		}
+	}, up)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.plan.minTTLs.add(d)
+	if c.plan.minTTLs.add(up) {
+		c.hasten()
+	}
+	return v
+}
+
+// hasten moves the next refresh to an earlier time if a view needs that. c.mu is held.
+func (c *Cache) hasten() {
 	s := c.state.Load()
-	if next := c.refreshes(s); next.refreshAt.Elapsed < s.refreshAt.Elapsed {
+	if next := c.refreshes(s); !s.cached && next.refreshAt.Elapsed < s.refreshAt.Elapsed {
 		c.store(next)
 		c.advanceLocked()
 	}
-	return &view{cache: c, minTTL: d}
 }
 
-// minTTLs are the times that views need to be left, in whole seconds, so that there
-// are no more of them than a life has seconds.
-type minTTLs map[time.Duration]struct{}
+func (c *Cache) forgetMinTTL(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.plan.minTTLs.remove(d)
+}
 
-func (m *minTTLs) add(d time.Duration) {
+// minTTLs counts the views by the time that they need to be left, in whole seconds, so that
+// there are no more entries than a lifetime has seconds.
+type minTTLs map[time.Duration]int
+
+// add reports whether no other view needs as much.
+func (m *minTTLs) add(d time.Duration) bool {
 	if *m == nil {
 		*m = minTTLs{}
 	}
-	up := (d + time.Second - 1).Truncate(time.Second)
-	(*m)[min(up, maxMinTTL)] = struct{}{}
+	(*m)[d]++
+	return (*m)[d] == 1
+}
+
+func (m minTTLs) remove(d time.Duration) {
+	if m[d]--; m[d] <= 0 {
+		delete(m, d)
+	}
+}
+
+// wholeSeconds rounds d up, and limits it to the longest lifetime of AWS.
+func wholeSeconds(d time.Duration) time.Duration {
+	return min((d + time.Second - 1).Truncate(time.Second), maxMinTTL)
 }
 
 // of returns the longest that credentials of that life can keep: a view that asks

@@ -2,6 +2,7 @@ package cache
 
 import (
 	"math/rand/v2"
+	"slices"
 	"time"
 	"weak"
 
@@ -22,6 +23,8 @@ type plan struct {
 	asked  bool // Refresh, or a MinTTL view that has less left, wants another attempt
 	woken  bool // Wake wants one if the last one failed
 
+	rejected bool // the next attempt replaces credentials that a service rejected
+
 	spaced  schedule.Moment // an attempt that is asked for begins no sooner
 	trouble *trouble        // what few Caches have
 	minTTLs minTTLs         // what views need to be left
@@ -33,8 +36,19 @@ type plan struct {
 // trouble is what a Cache remembers of failures and refusals.
 type trouble struct {
 	retry     retryAt         // after a failure
-	refusable schedule.Moment // an attempt because of a refused key begins no sooner
-	refused   string          // access key ID that is not served again
+	refusable schedule.Moment // an attempt after Invalidate begins no sooner
+	replaced  schedule.Moment // when Replace last started an attempt
+	withdrawn []string        // access key IDs that are not served again, the newest last
+}
+
+// maxWithdrawn bounds the withdrawn keys that are remembered.
+const maxWithdrawn = 16
+
+func (t *trouble) withdraw(key string) {
+	t.withdrawn = append(t.withdrawn, key)
+	if len(t.withdrawn) > maxWithdrawn {
+		t.withdrawn = slices.Delete(t.withdrawn, 0, len(t.withdrawn)-maxWithdrawn)
+	}
 }
 
 // troubles returns the trouble, to change it.
@@ -106,6 +120,8 @@ func (p *plan) due(s *snapshot, serving bool) schedule.Moment {
 		return due
 	case p.asked:
 		return p.spaced
+	case s.cached: // by the source, which renews them when it does
+		return s.refreshAt
 	case serving:
 		return s.refreshAt
 	case s.err != nil: // a service refused the credentials

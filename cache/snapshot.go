@@ -18,6 +18,9 @@ type snapshot struct {
 	until schedule.Moment // serving them ends; zero where there are none
 	due   schedule.Moment // from here on a Retrieve gets the next attempt begun
 
+	ends      time.Time // of the credentials, as the source returned it
+	cached    bool      // the source returns them until it renews them
+	drawn     float64   // the random number of refreshAt
 	received  schedule.Moment
 	life      time.Duration   // of the newest credentials, also when they are gone; 0 before any
 	refreshAt schedule.Moment // while all goes well
@@ -52,12 +55,12 @@ func (c *Cache) store(s *snapshot) {
 }
 
 // fresh returns the state after a good attempt, at now, or an error where what it
-// gave is of no use.
-func (s *snapshot) fresh(creds aws.Credentials, now schedule.Moment) (*snapshot, error) {
+// gave is of no use. The random number r, of [0, 1), spreads the end of serving.
+func (s *snapshot) fresh(creds aws.Credentials, now schedule.Moment, r float64) (*snapshot, error) {
 	if !creds.HasKeys() {
 		return nil, errors.New("cache: the source returned credentials without keys")
 	}
-	next := &snapshot{creds: creds, received: now, until: schedule.Never(), due: schedule.Never(), refreshAt: schedule.Never()}
+	next := &snapshot{creds: creds, ends: creds.Expires, drawn: rand.Float64(), received: now, until: schedule.Never(), due: schedule.Never(), refreshAt: schedule.Never()}
 	if !creds.CanExpire {
 		return next, nil
 	}
@@ -65,19 +68,67 @@ func (s *snapshot) fresh(creds aws.Credentials, now schedule.Moment) (*snapshot,
 	if next.life < schedule.MinLife {
 		return nil, errShortLife(next.life)
 	}
-	next.until = now.Add(next.life - schedule.Margin(next.life))
+	next.until = now.Add(next.life - schedule.Margin(next.life, r))
 	next.creds.Expires = next.until.Time()
 	return next, nil
 }
 
-// refreshes returns the state with the moment of the next refresh drawn, so that what
+// holds reports whether creds are those of s, with time left to use them.
+func (s *snapshot) holds(creds aws.Credentials, now schedule.Moment) bool {
+	return creds.HasKeys() && creds.CanExpire && creds.AccessKeyID == s.creds.AccessKeyID && creds.Expires.Equal(s.ends) &&
+		s.end().Until(now) > 0
+}
+
+// end returns the end of the credentials, the margin included.
+func (s *snapshot) end() schedule.Moment { return s.received.Add(s.life) }
+
+// rounding is by how much the ends of two sessions of one duration can be out of order: STS
+// and its Date header have whole seconds.
+const rounding = 2 * time.Second
+
+// endsBefore reports whether the credentials of s end sooner than those of other, which are
+// still served.
+func (s *snapshot) endsBefore(other *snapshot, now schedule.Moment) bool {
+	return s.creds.CanExpire && other.creds.CanExpire && other.serves(now, 0) &&
+		s.end().Until(now)+rounding < other.end().Until(now)
+}
+
+// again returns the state after the source returned the credentials of s once more, or some that
+// end sooner. The former are served until a second before their end: the source has nothing
+// better, and renews them when it does. The next attempt comes when half of the time has passed,
+// a second later at the earliest, and the last one at their end.
+func (s *snapshot) again(creds aws.Credentials, now schedule.Moment) *snapshot {
+	next := *s
+	next.failures, next.err, next.permanent, next.due = 0, nil, false, schedule.Never()
+	next.cached = true
+	if s.holds(creds, now) {
+		next.until = s.end().Add(-time.Second)
+		next.creds.Expires = next.until.Time()
+	}
+	if left := next.until.Until(now); left > 0 {
+		next.refreshAt = now.Add(max(left/2, time.Second))
+	} else {
+		next.refreshAt = s.end()
+	}
+	return &next
+}
+
+// reserve is subtracted from the lifetime of credentials from the SDK's own cache, so that they are
+// refreshed at most 44 minutes into an hour and outlast an outage of 15 minutes.
+const reserve = 11 * time.Minute
+
+// refreshes returns the state with the time of the next refresh, so that what
 // views need is always left. c.mu is held.
 func (c *Cache) refreshes(s *snapshot) *snapshot {
 	if !s.creds.CanExpire {
 		return s
 	}
 	next := *s
-	next.refreshAt = s.received.Add(schedule.RefreshAfter(s.life, c.plan.minTTLs.of(s.life), rand.Float64()))
+	minTTL := c.plan.minTTLs.of(s.life)
+	if _, ok := c.source.(*aws.CredentialsCache); ok {
+		minTTL = max(minTTL, reserve)
+	}
+	next.refreshAt = s.received.Add(schedule.RefreshAfter(s.life, minTTL, s.drawn))
 	if c.opts.Limiter != nil && s.life >= time.Minute {
 		next.refreshAt = next.refreshAt.Add(-c.opts.Limiter.sinceBeat(c.base.Add(next.refreshAt.Elapsed)))
 	}

@@ -202,7 +202,7 @@ func (w *world) ask() {
 	defer w.mu.Unlock()
 	end, known := w.ends[creds.AccessKeyID]
 	require.True(w.t, known)
-	require.False(w.t, end.Add(-schedule.Margin(w.life)).Reached(w.cache.now()), "expired")
+	require.False(w.t, end.Add(-schedule.Margin(w.life, 0)).Reached(w.cache.now()), "expired")
 	require.False(w.t, w.refused[creds.AccessKeyID], "refused credentials were served")
 	if valid {
 		require.Zero(w.t, time.Since(start), "a caller waited where there are valid credentials")
@@ -214,7 +214,7 @@ func (w *world) valid() bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	end, known := w.ends[w.newest]
-	return known && !w.refused[w.newest] && !end.Add(-schedule.Margin(w.life)).Reached(w.cache.now())
+	return known && !w.refused[w.newest] && !end.Add(-schedule.Margin(w.life, 1)).Reached(w.cache.now())
 }
 
 // recover lets the source work again: whoever asks on has credentials within an attempt's

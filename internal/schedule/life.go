@@ -15,9 +15,11 @@ func Life(now Moment, expires time.Time) time.Duration {
 }
 
 // Margin returns how long before their end credentials stop being served, so that
-// a request signed with them still arrives in time: 10 s, or 1 % of the life.
-func Margin(life time.Duration) time.Duration {
-	return min(10*time.Second, life/100)
+// a request signed with them still arrives in time: 80 to 100% of 10 s, or of 1% of a
+// shorter lifetime. The random number r, of [0, 1), makes the end differ between processes.
+func Margin(life time.Duration, r float64) time.Duration {
+	longest := min(10*time.Second, life/100)
+	return spread(longest/5*4, longest, r)
 }
 
 // MaxMinTTL returns the most that can be asked to be left of a life: what is above

@@ -53,7 +53,7 @@ func TestALifeIsWhatIsLeftOnTheWallClock(t *testing.T) {
 	}
 }
 
-func TestTheMarginIsTenSecondsOr1PercentOfTheLife(t *testing.T) {
+func TestMarginIs80To100PercentOfTenSecondsOrOf1PercentOfTheLifetime(t *testing.T) {
 	for life, want := range map[time.Duration]time.Duration{
 		time.Second:        10 * time.Millisecond,
 		15 * time.Minute:   9 * time.Second,
@@ -62,7 +62,9 @@ func TestTheMarginIsTenSecondsOr1PercentOfTheLife(t *testing.T) {
 		12 * time.Hour:     10 * time.Second,
 		10 * year:          10 * time.Second,
 	} {
-		assert.Equal(t, want, schedule.Margin(life), life)
+		assert.Equal(t, want/5*4, schedule.Margin(life, 0), life)
+		assert.InDelta(t, want/10*9, schedule.Margin(life, 0.5), 1, life)
+		assert.InDelta(t, want, schedule.Margin(life, almostOne), 1, life)
 	}
 }
 
@@ -100,7 +102,7 @@ func TestRefreshAfterAlwaysLeavesMinTTL(t *testing.T) {
 	for range draws {
 		life := anyLife(rnd)
 		minTTL := between(rnd, 0, schedule.MaxMinTTL(life)+1)
-		served := life - schedule.Margin(life)
+		served := life - schedule.Margin(life, 1)
 		for _, r := range []float64{0, rnd.Float64(), almostOne} {
 			after := schedule.RefreshAfter(life, minTTL, r)
 			require.Greater(t, served-after, minTTL, "life %v, minTTL %v, r %v", life, minTTL, r)

@@ -11,8 +11,8 @@ const (
 	// a service refused the credentials.
 	RefusalSpacing = time.Minute
 
-	// lastTry is how long before the end of the credentials their last try begins.
-	lastTry = time.Second
+	// lastTry is how long before the end of serving the last attempt begins.
+	lastTry = 200 * time.Millisecond
 
 	// The waits between attempts grow to these, times up to 1.25.
 	capEmpty     = 4 * time.Second  // nothing to serve

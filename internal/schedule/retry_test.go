@@ -58,13 +58,13 @@ func TestAWaitThinksOfTheEndOfTheCredentials(t *testing.T) {
 		{"just enough is left", 20, 96 * time.Second, 48 * time.Second},
 		{"a minute is left: half of it", 20, time.Minute, 30 * time.Second},
 		{"there is room for two more tries", 20, 12 * time.Second, 6 * time.Second},
-		{"there is room for one more try: a second before the end", 20, 10 * time.Second, 9 * time.Second},
-		{"there is just room for one", 20, 5 * time.Second, 4 * time.Second},
-		{"there is room for none", 20, 4900 * time.Millisecond, 4 * time.Second},
+		{"there is room for one more try: just before the end", 20, 9 * time.Second, 9*time.Second - lastTry},
+		{"there is just room for one", 20, 4*time.Second + lastTry, 4 * time.Second},
+		{"there is room for none", 20, 4 * time.Second, 4 * time.Second},
 		{"a tenth of a second is left", 20, 100 * time.Millisecond, 4 * time.Second},
 		{"ten seconds are left after one failure", 1, 10 * time.Second, 200 * time.Millisecond},
-		{"two seconds are left after one failure", 1, 2 * time.Second, time.Second},
-		{"a second is left after one failure", 1, time.Second, 200 * time.Millisecond},
+		{"two seconds are left after one failure", 1, 2 * time.Second, 200 * time.Millisecond},
+		{"a second is left after one failure", 1, time.Second, time.Second - lastTry},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			assert.Equal(t, tt.want, schedule.RetryAfter(tt.failures, tt.left, false, 0).Serving)
@@ -81,7 +81,7 @@ func TestEveryWaitKeepsItsBounds(t *testing.T) {
 		r := rnd.Float64()
 		wait := schedule.RetryAfter(failures, left, permanent, r)
 		empty := schedule.RetryAfter(failures, 0, false, r).Empty
-		if wait.Serving > left/2 && wait.Serving != left-time.Second {
+		if wait.Serving > left/2 && wait.Serving != left-lastTry {
 			require.Equal(t, empty, wait.Serving, "%d failures, %v left", failures, left)
 		}
 		require.GreaterOrEqual(t, wait.Serving, empty)
@@ -101,7 +101,10 @@ func TestEveryWaitKeepsItsBounds(t *testing.T) {
 	}
 }
 
-func TestTheLastTryIsASecondBeforeTheEnd(t *testing.T) {
+// lastTry is how long before the end of serving the last attempt begins.
+const lastTry = 200 * time.Millisecond
+
+func TestRetryAfterMakesTheLastAttemptJustBeforeTheEnd(t *testing.T) {
 	rnd := random()
 	for range draws / 10 {
 		left := between(rnd, 30*time.Second, time.Hour)
@@ -114,7 +117,7 @@ func TestTheLastTryIsASecondBeforeTheEnd(t *testing.T) {
 			left -= wait
 			tries++
 		}
-		require.Equal(t, time.Second, left, "after %d tries", tries)
+		require.Equal(t, lastTry, left, "after %d attempts", tries)
 	}
 }
 

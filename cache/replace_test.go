@@ -1,0 +1,141 @@
+package cache_test
+
+import (
+	"context"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/irsakit/irsakit/cache"
+)
+
+// begun returns a context that has ended: Replace then starts an attempt and does not wait.
+func begun() context.Context {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	return ctx
+}
+
+func TestReplaceServesTheRejectedCredentialsUntilOthersArrive(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &source{life: time.Hour, delay: 2 * time.Second}
+		c := newCache(t, s)
+		first := retrieve(t, c)
+		require.ErrorIs(t, c.Replace(t.Context(), first, time.Minute), cache.ErrRefused, "they are too young")
+		assert.Equal(t, 1, s.count())
+
+		time.Sleep(time.Minute)
+		var callers sync.WaitGroup
+		for range 100 {
+			callers.Go(func() {
+				start := time.Now()
+				assert.NoError(t, c.Replace(t.Context(), first, time.Minute))
+				assert.Equal(t, 2*time.Second, time.Since(start), "all wait for one attempt")
+			})
+		}
+		time.Sleep(time.Second)
+		start := time.Now()
+		assert.Equal(t, first, retrieve(t, c))
+		assert.Zero(t, time.Since(start), "others do not wait")
+		callers.Wait()
+		assert.Equal(t, 2, s.count())
+		assert.NotEqual(t, first.AccessKeyID, retrieve(t, c).AccessKeyID)
+		assert.NoError(t, c.Replace(t.Context(), first, time.Minute), "there are others already")
+		assert.NoError(t, c.Replace(t.Context(), aws.Credentials{}, 0))
+		assert.Equal(t, 2, s.count())
+	})
+}
+
+func TestReplaceStartsAtMostOneAttemptPerAge(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		same := keys(7, 12*time.Hour)
+		calls := 0
+		c := newCache(t, aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) { calls++; return same, nil }))
+		retrieve(t, c)
+		for range 10 * 60 * 10 {
+			assert.ErrorIs(t, c.Replace(t.Context(), same, time.Minute), cache.ErrRefused)
+			time.Sleep(100 * time.Millisecond)
+		}
+		assert.LessOrEqual(t, calls, 11)
+		assert.Greater(t, calls, 8)
+	})
+}
+
+// An outage and a rejection at the same time cost no caller its valid credentials.
+func TestReplaceDuringAnOutageTakesNothingAway(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &source{life: time.Hour, delay: 100 * time.Millisecond}
+		c := newCache(t, s)
+		first := retrieve(t, c)
+		time.Sleep(10 * time.Minute)
+		s.breakWith(errBroken)
+		err := c.Replace(t.Context(), first, time.Minute)
+		var failure *cache.Error
+		require.ErrorAs(t, err, &failure)
+		require.ErrorIs(t, err, errBroken)
+		for range 600 {
+			start := time.Now()
+			assert.Equal(t, first, retrieve(t, c))
+			assert.ErrorIs(t, c.Replace(t.Context(), first, time.Minute), errBroken)
+			assert.LessOrEqual(t, time.Since(start), 100*time.Millisecond, "only for an attempt that is due")
+			time.Sleep(time.Second)
+		}
+		assert.LessOrEqual(t, s.count(), 30, "the backoff holds")
+	})
+}
+
+func TestReplaceWaitsNoLongerThanAnAttemptLasts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &source{life: time.Hour}
+		c := newCache(t, s)
+		first := retrieve(t, c)
+		time.Sleep(10 * time.Minute)
+		s.hang(true)
+		start := time.Now()
+		require.ErrorIs(t, c.Replace(t.Context(), first, time.Minute), context.DeadlineExceeded)
+		assert.LessOrEqual(t, time.Since(start), 10*time.Second)
+		s.hang(false)
+
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		start = time.Now()
+		require.Error(t, c.Replace(ctx, first, time.Minute))
+		assert.LessOrEqual(t, time.Since(start), time.Second)
+		require.NoError(t, c.Close())
+		assert.ErrorIs(t, c.Replace(t.Context(), first, time.Minute), cache.ErrClosed)
+	})
+}
+
+func TestReplaceDuringAnAttemptWaitsForIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &source{life: time.Hour, delay: 5 * time.Second}
+		c := newCache(t, s)
+		first := retrieve(t, c)
+		var caller sync.WaitGroup
+		caller.Go(func() { assert.NoError(t, c.Refresh(t.Context())) })
+		synctest.Wait()
+		require.NoError(t, c.Replace(t.Context(), first, time.Minute))
+		caller.Wait()
+		time.Sleep(10 * time.Minute)
+		assert.Equal(t, 2, s.count())
+	})
+}
+
+func TestReplaceWithAnEndedContextOnlyStartsTheAttempt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &source{life: time.Hour, delay: time.Second}
+		c := newCache(t, s)
+		first := retrieve(t, c)
+		time.Sleep(2 * time.Minute)
+		start := time.Now()
+		assert.NoError(t, c.Replace(begun(), first, time.Minute))
+		assert.Zero(t, time.Since(start))
+		time.Sleep(2 * time.Second)
+		assert.NotEqual(t, first.AccessKeyID, retrieve(t, c).AccessKeyID)
+	})
+}
