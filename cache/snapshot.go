@@ -105,11 +105,12 @@ func (s *snapshot) again(creds aws.Credentials, now schedule.Moment) *snapshot {
 		next.until = s.end().Add(-time.Second)
 		next.creds.Expires = next.until.Time()
 	}
-	if left := next.until.Until(now); left > 0 {
-		next.refreshAt = now.Add(max(left/2, time.Second))
-	} else {
-		next.refreshAt = s.end()
+	left := s.end().Until(now)
+	wait := max(left/2, time.Second)
+	if left-wait < 2*time.Second { // no room for one more before the end
+		wait = max(left, time.Second)
 	}
+	next.refreshAt = now.Add(wait)
 	return &next
 }
 

@@ -63,6 +63,8 @@ type hop struct {
 	settings *settings
 	faults   faults
 	provider *stscreds.AssumeRoleProvider
+
+	signedWith string // the source's access key ID; attempts take turns
 }
 
 // validate checks the options, when all of them are known.
@@ -95,10 +97,15 @@ func (h *hop) Retrieve(ctx context.Context) (aws.Credentials, error) {
 			return aws.Credentials{}, err
 		}
 	}
-	creds, err := h.assume(ctx)
-	if err != nil && h.source.refused(err) {
-		if creds, err = h.assume(ctx); err != nil {
-			h.source.refused(err) // which takes note of it
+	creds, rejected, err := h.assume(ctx)
+	if err != nil && rejected.verdict != accepted {
+		replaced, failure := h.source.replace(ctx, rejected)
+		switch {
+		case replaced:
+			creds, rejected, err = h.assume(ctx)
+			h.source.note(rejected)
+		case failure != nil:
+			err = &rejectedError{service: err, exchange: failure}
 		}
 	}
 	if err != nil {
@@ -108,15 +115,25 @@ func (h *hop) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	return creds, nil
 }
 
-func (h *hop) assume(ctx context.Context) (aws.Credentials, error) {
+// assume makes one exchange. If STS rejects the source's credentials, it returns the rejection.
+func (h *hop) assume(ctx context.Context) (aws.Credentials, rejection, error) {
 	creds, err := h.provider.Retrieve(ctx)
 	if err != nil {
-		return creds, err
+		return creds, h.rejectionOf(err), err
 	}
 	if left := time.Until(creds.Expires); left < schedule.MinLife {
-		return creds, fmt.Errorf("the reply has credentials that expire %v from now: %w", left.Round(time.Second), errClock)
+		return creds, rejection{}, fmt.Errorf("the reply has credentials that expire %v from now: %w", left.Round(time.Second), errClock)
 	}
-	return creds, nil
+	return creds, rejection{}, nil
+}
+
+// rejectionOf returns the rejection of the source's credentials that a failed request reports.
+func (h *hop) rejectionOf(err error) rejection {
+	var failure *requestError
+	if !errors.As(err, &failure) {
+		return rejection{}
+	}
+	return rejection{verdict: verdictOf(failure.code), host: h.settings.host(), key: h.signedWith, code: failure.code}
 }
 
 // AssumeRole is what the SDK's provider calls: one request, with the session's name and
@@ -132,6 +149,7 @@ func (h *hop) AssumeRole(ctx context.Context, input *sts.AssumeRoleInput, _ ...f
 	}
 	h.session.Store(&name)
 	input.RoleSessionName = aws.String(name)
+	h.signedWith = source.AccessKeyID
 	signed := func(o *sts.Options) { o.Credentials = signer{source, h.source} }
 	var seen response
 	sent := time.Now()

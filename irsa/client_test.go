@@ -7,15 +7,11 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
-	"testing/synctest"
 
-	"github.com/aws/aws-sdk-go-v2/credentials"
-	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/irsakit/irsakit/irsa"
-	"github.com/irsakit/irsakit/irsa/irsatest"
 )
 
 // padded puts white space before the credentials of each reply.
@@ -57,25 +53,4 @@ func TestNoRedirectIsFollowed(t *testing.T) {
 		require.Error(t, p.Refresh(t.Context()))
 		assert.Zero(t, astray.Load(), "HTTP %d", status)
 	}
-}
-
-// Credentials of others are nothing that the Provider could renew.
-func TestARetryerLeavesTheCredentialsOfOthersAlone(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		k, pod := newPod(t)
-		p := newProvider(t, pod.Options)
-		own := retrieve(t, p)
-		client := sts.New(sts.Options{
-			Region:      "us-west-2",
-			HTTPClient:  k.HTTPClient(),
-			Credentials: credentials.NewStaticCredentialsProvider("AKIASOMEBODYELSE", "secret", ""),
-			Retryer:     p.Retryer(nil)(),
-		})
-		k.STS.ForgetCalls()
-		k.STS.Fail(irsatest.ExpiredToken, -1)
-		_, err := client.GetCallerIdentity(t.Context(), nil)
-		require.Error(t, err)
-		assert.Equal(t, 1, k.STS.CallCount())
-		assert.Equal(t, own.AccessKeyID, retrieve(t, p).AccessKeyID)
-	})
 }

@@ -10,9 +10,19 @@ import (
 // AWSConfig returns a configuration for service clients: the region, the Provider
 // as credentials, and what the environment says of FIPS endpoints, dual-stack
 // endpoints and the authorities for TLS (AWS_USE_FIPS_ENDPOINT,
-// AWS_USE_DUALSTACK_ENDPOINT, AWS_CA_BUNDLE). Its clients do what [Provider.Retryer]
-// does, whatever their own retryers are: a request whose credentials a service calls
-// expired is made once more with new ones, if its body can be read again.
+// AWS_USE_DUALSTACK_ENDPOINT, AWS_CA_BUNDLE).
+//
+// A request whose credentials a service rejects as expired or unknown (ExpiredToken,
+// ExpiredTokenException, InvalidClientTokenId, UnrecognizedClientException, InvalidAccessKeyId,
+// TokenRefreshRequired) is sent once more with new ones, if its body can be read again. It waits
+// for the exchange, no longer than its context and Options.AttemptTimeout allow. Other callers
+// are served the old credentials meanwhile, and after a failed exchange: one service cannot take
+// them away from others. Credentials that came less than a minute ago start no exchange, and the
+// minute doubles with each consecutive key that a host rejects, up to 30 minutes. Without new
+// credentials the request gets the service's error, which wraps that of the exchange.
+//
+// AccessDenied starts no exchange, although services also return it for revoked sessions. After a
+// revocation call [Provider.Invalidate].
 //
 // It does no I/O; each call returns a configuration of its own, all with one HTTP client
 // where there is a CA bundle.

@@ -316,9 +316,8 @@ func ExampleProvider_AssumeRole() {
 	// Output: 444455556666
 }
 
-// The SDK's standard retryer, which gets new credentials where a service calls them
-// expired.
-func ExampleProvider_Retryer() {
+// A configuration that was loaded otherwise, such as by config.LoadDefaultConfig.
+func ExampleProvider_Configure() {
 	k, pod := startPod()
 	defer k.Close()
 	p, err := irsa.New(pod.Options)
@@ -327,7 +326,12 @@ func ExampleProvider_Retryer() {
 	}
 	defer p.Close()
 
-	cfg := aws.Config{Region: "us-west-2", Credentials: p, Retryer: p.Retryer(nil)} // or config.LoadDefaultConfig's
-	fmt.Println(cfg.Retryer().MaxAttempts())
-	// Output: 3
+	cfg := aws.Config{Region: "eu-central-1"}
+	p.Configure(&cfg)
+	creds, err := cfg.Credentials.Retrieve(context.Background())
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(cfg.Region, creds.AccountID)
+	// Output: eu-central-1 111122223333
 }

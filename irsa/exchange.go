@@ -30,15 +30,22 @@ type known struct {
 	session atomic.Pointer[string]          // the name, once the first token is known
 	used    atomic.Pointer[tokenfile.Token] // by the newest request
 	seen    atomic.Pointer[tokenfile.Token] // the newest
-	issued  atomic.Pointer[[2]string]       // the newest access key ID, and the one before it
+	issued  atomic.Pointer[[2]issuedKey]    // the newest, and the one before it
+	hosts   hosts                           // which rejected keys
 }
 
-func (k *known) issue(key string) {
-	before := ""
+// issuedKey is an access key that an exchange brought.
+type issuedKey struct {
+	id string
+	at time.Time
+}
+
+func (k *known) issue(id string) {
+	var before issuedKey
 	if keys := k.issued.Load(); keys != nil {
 		before = keys[0]
 	}
-	k.issued.Store(&[2]string{key, before})
+	k.issued.Store(&[2]issuedKey{{id, time.Now()}, before})
 }
 
 // see takes note of a token, unless a newer one has been seen.
@@ -48,9 +55,16 @@ func (k *known) see(token *tokenfile.Token) {
 	}
 }
 
-func (k *known) hasIssued(key string) bool {
-	keys := k.issued.Load()
-	return key != "" && keys != nil && (keys[0] == key || keys[1] == key)
+// hasIssued reports whether the key is the newest or the one before it, and when it came.
+func (k *known) hasIssued(id string) (at time.Time, ok bool) {
+	if keys := k.issued.Load(); keys != nil && id != "" {
+		for _, key := range keys {
+			if key.id == id {
+				return key.at, true
+			}
+		}
+	}
+	return time.Time{}, false
 }
 
 // Retrieve makes one request to STS, with the token as it is now. Where STS rejects

@@ -255,6 +255,15 @@ func (s *settings) resolveEndpoint() error {
 	return nil
 }
 
+// host returns the host of STS, "" if it is that of a client of the application's own.
+func (s *settings) host() string {
+	u, err := url.Parse(s.url)
+	if err != nil {
+		return ""
+	}
+	return u.Host
+}
+
 func (s *settings) validateEndpoint() error {
 	u, err := url.Parse(s.Endpoint)
 	switch {

@@ -1,0 +1,295 @@
+package cache_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"log/slog"
+	"runtime"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/irsakit/irsakit/cache"
+	"github.com/irsakit/irsakit/internal/testsize"
+)
+
+// caching is a source that returns the same credentials until early before their end.
+type caching struct {
+	life, early, delay time.Duration
+
+	mu     sync.Mutex
+	number int
+	calls  []time.Time
+	now    aws.Credentials
+}
+
+func (s *caching) Retrieve(context.Context) (aws.Credentials, error) {
+	time.Sleep(s.delay)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.calls = append(s.calls, time.Now())
+	if time.Until(s.now.Expires) <= s.early {
+		s.number++
+		s.now = keys(s.number, s.life)
+	}
+	return s.now, nil
+}
+
+// A source with a cache of its own is no failing source: the instance metadata service, the
+// container endpoint and credential_process return the same credentials for most of their
+// lifetime, some until the end.
+func TestCacheOfASourceThatCaches(t *testing.T) {
+	for _, life := range []time.Duration{time.Minute, 15 * time.Minute, time.Hour, 6 * time.Hour} {
+		for _, early := range []time.Duration{0, 500 * time.Millisecond, 5 * time.Second, 5 * time.Minute} {
+			if early >= life/2 {
+				continue
+			}
+			t.Run(fmt.Sprintf("%v, new %v before the end", life, early), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					var log bytes.Buffer
+					var events []cache.Event
+					s := &caching{life: life, early: early, delay: 50 * time.Millisecond}
+					c := newCache(t, s, logTo(&log), func(o *cache.Options) {
+						o.Observe = func(e cache.Event) { events = append(events, e) }
+					})
+					lifetimes := testsize.Choose(2, 4, 20)
+					waits, expires := map[string]int{}, map[string]map[time.Time]bool{}
+					for begin := time.Now(); time.Since(begin) < time.Duration(lifetimes)*life; time.Sleep(time.Second) {
+						start := time.Now()
+						creds, err := c.Retrieve(t.Context())
+						require.NoError(t, err)
+						if time.Since(start) > 0 {
+							waits[creds.AccessKeyID]++
+							require.LessOrEqual(t, time.Since(start), time.Second+s.delay)
+						}
+						require.True(t, time.Now().Before(creds.Expires))
+						require.Zero(t, c.Status().Failures)
+						if expires[creds.AccessKeyID] == nil {
+							expires[creds.AccessKeyID] = map[time.Time]bool{}
+						}
+						expires[creds.AccessKeyID][creds.Expires] = true
+					}
+					for key, n := range waits {
+						assert.LessOrEqual(t, n, 1, "callers that waited for %s", key)
+					}
+					for key, ends := range expires {
+						assert.LessOrEqual(t, len(ends), 2, "ends of serving of %s", key)
+					}
+					for i := 1; i < len(s.calls); i++ {
+						require.GreaterOrEqual(t, s.calls[i].Sub(s.calls[i-1]), time.Second, "calls of the source")
+					}
+					assert.LessOrEqual(t, len(s.calls), 16*(lifetimes+1))
+					synctest.Wait()
+					assert.Empty(t, log.String())
+					for _, event := range events {
+						assert.NoError(t, event.Status.Err)
+					}
+					assert.LessOrEqual(t, len(events), lifetimes*2+2, "only new credentials are news")
+				})
+			})
+		}
+	}
+}
+
+// An outage that begins while a source returns the same credentials ends like any other.
+func TestCacheOfACachingSourceSurvivesItsFailures(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &caching{life: time.Hour, early: 5 * time.Minute}
+		var log bytes.Buffer
+		c := newCache(t, aws.CredentialsProviderFunc(func(ctx context.Context) (aws.Credentials, error) {
+			if left := time.Until(s.now.Expires); left > 3*time.Minute && left < 13*time.Minute {
+				return aws.Credentials{}, errBroken
+			}
+			return s.Retrieve(ctx)
+		}), logTo(&log))
+		for range 12 * 3600 {
+			retrieve(t, c)
+			time.Sleep(time.Second)
+		}
+		assert.NotContains(t, log.String(), "level=ERROR")
+		assert.Contains(t, log.String(), "credentials refresh recovered")
+	})
+}
+
+// cfg.Credentials of config.LoadDefaultConfig is the SDK's own cache. It is invalidated for a
+// planned refresh, and for nothing else.
+func TestCacheOfTheSDKsCache(t *testing.T) {
+	for outage := range testsize.Choose(4, 12, 60) { // minutes into the hour
+		begin := time.Duration(outage*60/testsize.Choose(4, 12, 60)) * time.Minute
+		t.Run(fmt.Sprint("an outage after ", begin), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := &source{life: time.Hour, delay: 300 * time.Millisecond}
+				c := newCache(t, aws.NewCredentialsCache(s), func(o *cache.Options) { o.Logger = slog.New(slog.DiscardHandler) })
+				retrieve(t, c)
+				hours := testsize.Choose(5, 10, 100)
+				down := 5 * time.Hour
+				if hours <= 5 {
+					down = 2 * time.Hour
+				}
+				down += begin
+				for start := time.Now(); time.Since(start) < time.Duration(hours)*time.Hour; time.Sleep(time.Second) {
+					switch time.Since(start).Truncate(time.Second) {
+					case down:
+						s.breakWith(errBroken)
+					case down + 15*time.Minute:
+						s.breakWith(nil)
+					}
+					asked := time.Now()
+					retrieve(t, c)
+					require.Zero(t, time.Since(asked), "a caller waited")
+				}
+				assert.LessOrEqual(t, float64(s.count()), 1.7*float64(hours)+60, "with the attempts of the outage")
+			})
+		})
+	}
+}
+
+func TestCacheOfTheSDKsCacheMakesFewCalls(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &source{life: time.Hour}
+		c := newCache(t, aws.NewCredentialsCache(s))
+		for range 100 * 60 {
+			retrieve(t, c)
+			time.Sleep(time.Minute)
+		}
+		assert.LessOrEqual(t, s.count(), 170)
+		assert.Greater(t, s.count(), 130)
+	})
+}
+
+// Another user of the SDK's cache, such as a client made before, may have refreshed it.
+func TestCacheOfTheSDKsCacheInvalidatesOnlyItsOwnKeys(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &source{life: time.Hour}
+		sdk := aws.NewCredentialsCache(s)
+		c := newCache(t, sdk)
+		assert.Equal(t, "AK1", retrieve(t, c).AccessKeyID)
+		time.Sleep(10 * time.Minute)
+		sdk.Invalidate()
+		assert.Equal(t, "AK2", retrieve(t, sdk).AccessKeyID)
+		require.NoError(t, c.Refresh(t.Context()))
+		assert.Equal(t, "AK2", retrieve(t, c).AccessKeyID, "it takes the newer ones")
+		assert.Equal(t, 2, s.count())
+
+		s.breakWith(errBroken)
+		time.Sleep(2 * time.Second)
+		require.Error(t, c.Refresh(t.Context()))
+		calls := s.count()
+		s.breakWith(nil)
+		assert.Equal(t, fmt.Sprint("AK", calls+1), retrieve(t, sdk).AccessKeyID, "the failed refresh has invalidated it")
+		time.Sleep(time.Minute) // retries go on, and take what is there
+		assert.Equal(t, calls+1, s.count(), "after a failed attempt nothing is invalidated")
+		assert.Equal(t, retrieve(t, sdk).AccessKeyID, retrieve(t, c).AccessKeyID)
+	})
+}
+
+func TestCacheKeepsCredentialsThatLiveLonger(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &source{life: time.Hour}
+		c := newCache(t, s)
+		first := retrieve(t, c)
+		time.Sleep(11 * time.Minute)
+		s.mu.Lock()
+		s.life = 2 * time.Second
+		s.mu.Unlock()
+		require.NoError(t, c.Refresh(t.Context()))
+		assert.Equal(t, first, retrieve(t, c))
+		assert.Zero(t, c.Status().Failures)
+		s.mu.Lock()
+		s.life = time.Hour
+		s.mu.Unlock()
+		time.Sleep(45 * time.Minute)
+		assert.NotEqual(t, first.AccessKeyID, retrieve(t, c).AccessKeyID, "a longer one is taken")
+	})
+}
+
+// An outage that is over just before the end of serving reaches no caller.
+func TestCacheServesThroughAnOutageThatEndsJustBeforeItsCredentials(t *testing.T) {
+	for _, before := range []time.Duration{2 * time.Second, 900 * time.Millisecond, 300 * time.Millisecond} {
+		for _, life := range []time.Duration{15 * time.Minute, time.Hour} {
+			for range testsize.Choose(3, 20, 100) {
+				synctest.Test(t, func(t *testing.T) {
+					s := &source{life: life, delay: 100 * time.Millisecond}
+					c := newCache(t, s)
+					creds := retrieve(t, c)
+					s.breakWith(errBroken)
+					time.Sleep(time.Until(creds.Expires) - 10*time.Second)
+					stop := askEvery(t, c, 10*time.Millisecond, 1)
+					time.Sleep(time.Until(creds.Expires) - before)
+					s.breakWith(nil)
+					time.Sleep(5 * time.Second)
+					assert.Empty(t, stop(), "%v before the end of %v", before, life)
+				})
+			}
+		}
+	}
+}
+
+// Caches that start together stop serving at different times, and so do their last attempts.
+func TestCachesDoNotMakeTheirLastAttemptTogether(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const pods = 500
+		var mu sync.Mutex
+		last := map[int]time.Time{}
+		end := time.Now().Add(time.Hour)
+		for n := range pods {
+			first := true
+			c := newCache(t, aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
+				mu.Lock()
+				defer mu.Unlock()
+				if first {
+					first = false
+					return aws.Credentials{AccessKeyID: fmt.Sprint(n), SecretAccessKey: "secret", CanExpire: true, Expires: end}, nil
+				}
+				last[n] = time.Now()
+				return aws.Credentials{}, errBroken
+			}), func(o *cache.Options) { o.Logger = slog.New(slog.DiscardHandler) })
+			retrieve(t, c)
+		}
+		time.Sleep(time.Until(end))
+		tenths := map[time.Duration]int{}
+		for _, at := range last {
+			tenths[end.Sub(at).Truncate(100*time.Millisecond)]++
+		}
+		require.Len(t, last, pods)
+		for before, n := range tenths {
+			assert.LessOrEqual(t, n, pods/10, "last attempts %v before the end", before)
+		}
+	})
+}
+
+func TestMinTTLThatChangesNothingLeavesTheRefreshAlone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var with, without []time.Duration
+		for range 400 {
+			c := newCache(t, &source{life: time.Hour})
+			retrieve(t, c)
+			without = append(without, c.Status().RefreshAt.Sub(c.Status().LastSuccess))
+			for n := range 1000 {
+				c.MinTTL(time.Duration(n%5) * time.Minute)
+			}
+			with = append(with, c.Status().RefreshAt.Sub(c.Status().LastSuccess))
+		}
+		assert.Equal(t, without, with)
+	})
+}
+
+func TestMinTTLThatIsGoneCostsNothing(t *testing.T) {
+	c := newCache(t, &source{life: time.Hour})
+	retrieve(t, c)
+	refreshAt := c.Status().RefreshAt
+	_, err := c.MinTTL(30 * time.Minute).Retrieve(t.Context())
+	require.NoError(t, err)
+	require.False(t, c.Status().RefreshAt.After(refreshAt))
+	require.Eventually(t, func() bool {
+		runtime.GC()
+		require.NoError(t, c.Refresh(t.Context()))
+		return c.Status().RefreshAt.Sub(c.Status().LastSuccess) > 33*time.Minute
+	}, time.Minute, time.Second)
+}

@@ -1,0 +1,194 @@
+package configtest
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/smithy-go"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/irsakit/irsakit/irsa"
+	"github.com/irsakit/irsakit/irsa/irsatest"
+)
+
+// store is an S3 that rejects requests, as S3 does.
+type store struct {
+	judge func(key string) (code string) // "" accepts the key
+
+	mu     sync.Mutex
+	hosts  []string
+	keys   []string // of the requests, in their order
+	bodies []string
+}
+
+func (s *store) Do(r *http.Request) (*http.Response, error) {
+	var body []byte
+	if r.Body != nil {
+		body, _ = io.ReadAll(r.Body)
+	}
+	_, rest, _ := strings.Cut(r.Header.Get("Authorization"), "Credential=")
+	key, _, _ := strings.Cut(rest, "/")
+	s.mu.Lock()
+	s.hosts, s.keys, s.bodies = append(s.hosts, r.URL.Host), append(s.keys, key), append(s.bodies, string(body))
+	s.mu.Unlock()
+	response := &http.Response{StatusCode: http.StatusOK, Header: http.Header{}, Body: http.NoBody, Request: r}
+	if code := s.judge(key); code != "" {
+		response.StatusCode = http.StatusBadRequest
+		if r.Method != http.MethodHead {
+			text := fmt.Sprintf(`<?xml version="1.0"?><Error><Code>%s</Code><Message>The provided token has expired.</Message><RequestId>1</RequestId></Error>`, code)
+			response.Body = io.NopCloser(strings.NewReader(text))
+		}
+	}
+	return response, nil
+}
+
+// shop is a pod with a provider, and an S3 client that uses it in one of two ways.
+type shop struct {
+	*irsatest.Cluster
+	provider *irsa.Provider
+	store    *store
+	client   *s3.Client
+	first    string // access key ID
+}
+
+// clients are the ways in which a client is configured.
+var clients = map[string]func(*irsa.Provider) aws.Config{
+	"AWSConfig": (*irsa.Provider).AWSConfig,
+	"Configure": func(p *irsa.Provider) aws.Config {
+		cfg := aws.Config{Region: "us-west-2"}
+		p.Configure(&cfg)
+		return cfg
+	},
+}
+
+// newShop returns a shop whose credentials are two minutes old, and whose store rejects them.
+func newShop(t *testing.T, config func(*irsa.Provider) aws.Config, code string) *shop {
+	t.Helper()
+	k := irsatest.New(t)
+	sa := k.ServiceAccount("shop", "cart")
+	pod := k.Pod(sa, k.Role("s3-writer", irsatest.Trust(sa)))
+	p, err := irsa.New(pod.Options)
+	require.NoError(t, err)
+	t.Cleanup(func() { assert.NoError(t, p.Close()) })
+	creds, err := p.Retrieve(t.Context())
+	require.NoError(t, err)
+	s := &store{judge: func(key string) string {
+		if key == creds.AccessKeyID {
+			return code
+		}
+		return ""
+	}}
+	client := s3.NewFromConfig(config(p), func(o *s3.Options) { o.HTTPClient = s })
+	time.Sleep(2 * time.Minute)
+	return &shop{k, p, s, client, creds.AccessKeyID}
+}
+
+func eachClient(t *testing.T, test func(*testing.T, func(*irsa.Provider) aws.Config)) {
+	t.Helper()
+	for name, config := range clients {
+		t.Run(name, func(t *testing.T) { synctest.Test(t, func(t *testing.T) { test(t, config) }) })
+	}
+}
+
+func (s *shop) put(ctx context.Context, body io.Reader, optFns ...func(*s3.Options)) error {
+	_, err := s.client.PutObject(ctx, &s3.PutObjectInput{Bucket: aws.String("receipts"), Key: aws.String("1"), Body: body}, optFns...)
+	return err
+}
+
+func TestRejectedPutIsSentAgainWithTheSameBytes(t *testing.T) {
+	large := bytes.Repeat([]byte("0123456789abcdef"), 1<<16)
+	for name, body := range map[string][]byte{"short": []byte("thank you"), "empty": nil, "large": large} {
+		t.Run(name, func(t *testing.T) {
+			eachClient(t, func(t *testing.T, config func(*irsa.Provider) aws.Config) {
+				s := newShop(t, config, "ExpiredToken")
+				require.NoError(t, s.put(t.Context(), bytes.NewReader(body)))
+				require.Len(t, s.store.keys, 2)
+				assert.Equal(t, s.first, s.store.keys[0])
+				assert.NotEqual(t, s.store.keys[0], s.store.keys[1])
+				assert.Equal(t, s.store.bodies[0], s.store.bodies[1])
+				assert.Contains(t, s.store.bodies[1], string(body))
+				assert.Equal(t, 2, s.STS.CallCount())
+			})
+		})
+	}
+}
+
+// onlyReader is a body that cannot be read again.
+type onlyReader struct{ io.Reader }
+
+// Without the body a second request would store an empty object, and succeed.
+func TestRejectedPutOfAStreamIsNotSentAgain(t *testing.T) {
+	eachClient(t, func(t *testing.T, config func(*irsa.Provider) aws.Config) {
+		s := newShop(t, config, "ExpiredToken")
+		s.STS.SetLatency(time.Second)
+		start := time.Now()
+		unsigned := s3.WithAPIOptions(v4.SwapComputePayloadSHA256ForUnsignedPayloadMiddleware)
+		err := s.put(t.Context(), onlyReader{strings.NewReader("thank you")}, unsigned)
+		var api smithy.APIError
+		require.ErrorAs(t, err, &api)
+		assert.Equal(t, "ExpiredToken", api.ErrorCode())
+		assert.Zero(t, time.Since(start), "there is nothing to wait for")
+		require.Len(t, s.store.bodies, 1)
+		assert.Contains(t, s.store.bodies[0], "thank you")
+		time.Sleep(10 * time.Second)
+		assert.Equal(t, 2, s.STS.CallCount(), "later requests get new credentials")
+	})
+}
+
+// A HEAD's 400 has no body and so no code: new credentials may help, or not.
+func TestRejectedHeadStartsAnExchangeInTheBackground(t *testing.T) {
+	eachClient(t, func(t *testing.T, config func(*irsa.Provider) aws.Config) {
+		s := newShop(t, config, "ExpiredToken")
+		s.STS.SetLatency(time.Second)
+		start := time.Now()
+		_, err := s.client.HeadObject(t.Context(), &s3.HeadObjectInput{Bucket: aws.String("receipts"), Key: aws.String("1")})
+		require.Error(t, err)
+		assert.Zero(t, time.Since(start))
+		assert.Len(t, s.store.keys, 1)
+		time.Sleep(10 * time.Second)
+		assert.Equal(t, 2, s.STS.CallCount())
+		_, err = s.client.HeadObject(t.Context(), &s3.HeadObjectInput{Bucket: aws.String("receipts"), Key: aws.String("1")})
+		assert.NoError(t, err)
+	})
+}
+
+// Buckets are parts of their host's name, and one service.
+func TestRejectionsOfManyBucketsAreOneHosts(t *testing.T) {
+	eachClient(t, func(t *testing.T, config func(*irsa.Provider) aws.Config) {
+		s := newShop(t, config, "")
+		s.store.judge = func(string) string { return "ExpiredToken" }
+		for n := range 3600 {
+			_, err := s.client.GetObject(t.Context(), &s3.GetObjectInput{Bucket: aws.String(fmt.Sprintf("bucket-%d", n)), Key: aws.String("1")})
+			require.Error(t, err)
+			time.Sleep(time.Second)
+		}
+		assert.Contains(t, s.store.hosts, "bucket-7.s3.us-west-2.amazonaws.com")
+		assert.LessOrEqual(t, s.STS.CallCount(), 8)
+	})
+}
+
+func TestAHundredRejectionsAtOnceAreOneExchange(t *testing.T) {
+	eachClient(t, func(t *testing.T, config func(*irsa.Provider) aws.Config) {
+		s := newShop(t, config, "ExpiredToken")
+		s.STS.SetLatency(time.Second)
+		var puts sync.WaitGroup
+		for range 100 {
+			puts.Go(func() { assert.NoError(t, s.put(t.Context(), strings.NewReader("thank you"))) })
+		}
+		puts.Wait()
+		assert.Len(t, s.store.keys, 200)
+		assert.Equal(t, 2, s.STS.CallCount())
+	})
+}

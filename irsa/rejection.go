@@ -1,0 +1,139 @@
+package irsa
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"regexp"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/smithy-go"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
+
+	"github.com/irsakit/irsakit/cache"
+)
+
+// verdict is what an error of a service means for the credentials of the request.
+type verdict int
+
+const (
+	accepted verdict = iota // or rejected for a reason that new credentials do not change
+	doubtful                // the credentials may be at fault
+	dead                    // the service does not know them, or calls them expired
+)
+
+// verdictOf returns the verdict of an error code. AccessDenied, which revoked sessions get too, and
+// SignatureDoesNotMatch are none: most of them have causes that new credentials do not change.
+// https://docs.aws.amazon.com/IAM/latest/APIReference/CommonErrors.html
+// https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html#ErrorCodeList
+func verdictOf(code string) verdict {
+	switch code {
+	case "ExpiredToken", "ExpiredTokenException", "InvalidClientTokenId", "UnrecognizedClientException",
+		"InvalidAccessKeyId", "TokenRefreshRequired":
+		return dead
+	case "RequestExpired", "AuthFailure", "InvalidToken":
+		return doubtful
+	default:
+		return accepted
+	}
+}
+
+// rejection is a service's rejection of credentials.
+type rejection struct {
+	verdict verdict
+	host    string // of the service, without the name of a bucket
+	key     string // access key ID
+	code    string
+}
+
+// rejectionOf returns the rejection that an error of a service client reports, if it is one.
+func rejectionOf(err error, bucket string) rejection {
+	var api smithy.APIError
+	request := requestOf(err)
+	if !errors.As(err, &api) || request == nil {
+		return rejection{}
+	}
+	r := rejection{verdict: verdictOf(api.ErrorCode()), host: hostOf(request, bucket), key: accessKeyOf(request), code: api.ErrorCode()}
+	var status interface{ HTTPStatusCode() int }
+	if request.Method == http.MethodHead && errors.As(err, &status) && status.HTTPStatusCode() == http.StatusBadRequest {
+		r.verdict = max(r.verdict, doubtful) // its response has no body, and so no code
+	}
+	return r
+}
+
+// requestOf returns the request to which a service responded with err, nil if it is unknown.
+func requestOf(err error) *http.Request {
+	var response *smithyhttp.ResponseError
+	if !errors.As(err, &response) || response.Response == nil || response.Response.Response == nil {
+		return nil
+	}
+	return response.Response.Response.Request
+}
+
+// credential is where a signed request names its access key.
+// https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html
+var credential = regexp.MustCompile(`Credential=([^/,\s]+)/`)
+
+// accessKeyOf returns the access key ID that a request was signed with, "" if there is none.
+func accessKeyOf(request *http.Request) string {
+	if match := credential.FindStringSubmatch(request.Header.Get("Authorization")); match != nil {
+		return match[1]
+	}
+	return ""
+}
+
+// replace reports whether the request of a rejection, sent again, is signed with other
+// credentials. It waits for at most one exchange, no longer than ctx or an attempt lasts. The
+// error is why that exchange failed, nil if there was none.
+func (p *Provider) replace(ctx context.Context, r rejection) (bool, error) {
+	received, ours := p.known.hasIssued(r.key)
+	if r.verdict == accepted || !ours {
+		return false, nil
+	}
+	minAge, first := p.known.hosts.reject(r.host, r.key)
+	rejected := aws.Credentials{AccessKeyID: r.key}
+	if r.verdict == doubtful {
+		ended, end := context.WithCancel(context.Background())
+		end()
+		_ = p.cache.Replace(ended, rejected, minAge)
+		return false, nil
+	}
+	if first {
+		p.reportRejection(r, time.Since(received))
+	}
+	err := p.cache.Replace(ctx, rejected, minAge)
+	switch {
+	case err == nil:
+		return true, nil
+	case errors.Is(err, cache.ErrRefused): // no exchange, or the same credentials again
+		return false, nil
+	default:
+		return false, p.explain(ctx, err)
+	}
+}
+
+// note records a rejection of a request that is not sent again.
+func (p *Provider) note(r rejection) {
+	if received, ours := p.known.hasIssued(r.key); ours && r.verdict == dead {
+		if _, first := p.known.hosts.reject(r.host, r.key); first {
+			p.reportRejection(r, time.Since(received))
+		}
+	}
+}
+
+func (p *Provider) reportRejection(r rejection, age time.Duration) {
+	p.settings.Logger.Warn("credentials rejected by a service", "role", p.settings.RoleARN,
+		"host", r.host, "code", r.code, "received_ago", age.Round(time.Second))
+	p.tell(func() Event { return Event{Kind: Refused, Time: time.Now(), Status: p.Status()} })
+}
+
+// rejectedError is a service's error after the exchange that was to replace the rejected
+// credentials failed.
+type rejectedError struct{ service, exchange error }
+
+func (e *rejectedError) Error() string {
+	return fmt.Sprintf("%v; replacing the rejected credentials failed: %v", e.service, e.exchange)
+}
+func (e *rejectedError) Unwrap() []error { return []error{e.service, e.exchange} }

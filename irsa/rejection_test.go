@@ -1,0 +1,389 @@
+package irsa_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/sts"
+	"github.com/aws/smithy-go"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/irsakit/irsakit/cache"
+	"github.com/irsakit/irsakit/internal/testsize"
+	"github.com/irsakit/irsakit/irsa"
+	"github.com/irsakit/irsakit/irsa/irsatest"
+)
+
+// service is a service of AWS, or one that is compatible with it, that decides by the access key.
+type service struct {
+	judge func(key string) (code string) // "" accepts the key
+
+	mu   sync.Mutex
+	keys []string // of the requests
+}
+
+func (s *service) Do(r *http.Request) (*http.Response, error) {
+	_, rest, _ := strings.Cut(r.Header.Get("Authorization"), "Credential=")
+	key, _, _ := strings.Cut(rest, "/")
+	s.mu.Lock()
+	s.keys = append(s.keys, key)
+	s.mu.Unlock()
+	status, body := 200, `<GetCallerIdentityResponse><GetCallerIdentityResult><Account>111122223333</Account></GetCallerIdentityResult></GetCallerIdentityResponse>`
+	if code := s.judge(key); code != "" {
+		status, body = 403, errorXML(code, "rejected")
+	}
+	return &http.Response{StatusCode: status, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(body)), Request: r}, nil
+}
+
+// client returns a service client for that host.
+func (s *service) client(cfg aws.Config, host string) *sts.Client {
+	return sts.NewFromConfig(cfg, func(o *sts.Options) {
+		o.HTTPClient, o.BaseEndpoint, o.Retryer = s, aws.String("https://"+host), aws.NopRetryer{}
+	})
+}
+
+func rejecting(code string) *service {
+	return &service{judge: func(string) string { return code }}
+}
+
+func accepting() *service { return rejecting("") }
+
+// configs are the ways to a configuration.
+var configs = map[string]func(*irsa.Provider) aws.Config{
+	"AWSConfig": (*irsa.Provider).AWSConfig,
+	"Configure": func(p *irsa.Provider) aws.Config {
+		cfg := aws.Config{Region: "us-west-2"}
+		p.Configure(&cfg)
+		return cfg
+	},
+}
+
+// providers are the kinds of Providers.
+var providers = map[string]func(*testing.T) (*irsatest.Cluster, *irsa.Provider){
+	"New": func(t *testing.T) (*irsatest.Cluster, *irsa.Provider) {
+		k, pod := newPod(t)
+		return k, newProvider(t, pod.Options)
+	},
+	"Pool": func(t *testing.T) (*irsatest.Cluster, *irsa.Provider) {
+		k, pod := newPod(t)
+		pool := newPool(t, pod)
+		p, err := pool.Provider(irsa.RoleOptions{})
+		require.NoError(t, err)
+		return k, p
+	},
+	"AssumeRole": func(t *testing.T) (*irsatest.Cluster, *irsa.Provider) {
+		k := newCluster(t)
+		sa := k.ServiceAccount("shop", "cart")
+		near := k.Role("near", irsatest.Trust(sa))
+		far := k.Role("far", irsatest.Trust(near))
+		p, err := newProvider(t, k.Pod(sa, near).Options).AssumeRole(far.ARN())
+		require.NoError(t, err)
+		return k, p
+	},
+}
+
+// exchanges counts those of a role.
+func exchanges(k *irsatest.Cluster, p *irsa.Provider) (n int) {
+	for _, call := range k.STS.Calls() {
+		if call.RoleARN == p.Status().RoleARN {
+			n++
+		}
+	}
+	return n
+}
+
+func identify(ctx context.Context, client *sts.Client) error {
+	_, err := client.GetCallerIdentity(ctx, nil)
+	return err
+}
+
+func requireCode(t *testing.T, err error, code string) {
+	t.Helper()
+	var api smithy.APIError
+	require.ErrorAs(t, err, &api)
+	require.Equal(t, code, api.ErrorCode())
+}
+
+// A service that calls every key expired costs its own callers their requests, and no one else's.
+func TestRejectionByOneServiceReachesNoOther(t *testing.T) {
+	for providerName, provider := range providers {
+		for configName, config := range configs {
+			intervals := []int{1, 10, 30, 60, 300, 900}
+			if providerName != "New" || configName != "AWSConfig" {
+				intervals = intervals[:testsize.Choose(1, 1, len(intervals))]
+			}
+			for _, every := range intervals {
+				t.Run(fmt.Sprintf("%s %s every %d s", providerName, configName, every), func(t *testing.T) {
+					synctest.Test(t, func(t *testing.T) {
+						k, p := provider(t)
+						bad := rejecting("ExpiredToken").client(config(p), "bad.example")
+						good := accepting().client(config(p), "good.example")
+						for second := range 3600 {
+							require.NoError(t, identify(t.Context(), good))
+							if second%every == 0 {
+								requireCode(t, identify(t.Context(), bad), "ExpiredToken")
+							}
+							time.Sleep(time.Second)
+						}
+						assert.NoError(t, p.Healthy())
+						assert.LessOrEqual(t, exchanges(k, p), 8)
+					})
+				})
+			}
+		}
+	}
+}
+
+func TestRejectionDuringAnOutageTakesNothingAway(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k, p := providers["New"](t)
+		first := retrieve(t, p)
+		time.Sleep(10 * time.Minute)
+		k.STS.Down()
+		bad := rejecting("ExpiredToken").client(p.AWSConfig(), "bad.example")
+		err := identify(t.Context(), bad)
+		requireCode(t, err, "ExpiredToken")
+		require.ErrorIs(t, err, irsa.ErrUnavailable, "it wraps the failed exchange")
+		require.ErrorIs(t, p.Healthy(), cache.ErrFailing)
+		for range 600 {
+			start := time.Now()
+			require.Equal(t, first, retrieve(t, p))
+			require.Zero(t, time.Since(start))
+			time.Sleep(time.Second)
+		}
+	})
+}
+
+func TestRejectionOfADeadKeyIsOneExchangeAndASecondRequest(t *testing.T) {
+	for _, code := range []string{"ExpiredToken", "ExpiredTokenException", "InvalidClientTokenId", "UnrecognizedClientException", "InvalidAccessKeyId", "TokenRefreshRequired"} {
+		t.Run(code, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				k, p := providers["New"](t)
+				dead := retrieve(t, p).AccessKeyID
+				k.STS.SetLatency(time.Second)
+				s := &service{judge: func(key string) string {
+					if key == dead {
+						return code
+					}
+					return ""
+				}}
+				client := s.client(p.AWSConfig(), "service.example")
+				requireCode(t, identify(t.Context(), client), code)
+				assert.Equal(t, 1, k.STS.CallCount(), "the key is too young")
+
+				time.Sleep(time.Minute)
+				start := time.Now()
+				var callers sync.WaitGroup
+				for range 100 {
+					callers.Go(func() { assert.NoError(t, identify(t.Context(), client)) })
+				}
+				callers.Wait()
+				assert.Equal(t, time.Second, time.Since(start), "all wait for one exchange")
+				assert.Equal(t, 2, k.STS.CallCount())
+				assert.Len(t, s.keys, 1+200)
+			})
+		})
+	}
+}
+
+func TestRejectionOfAYoungKeyLastsAMinuteAtMost(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		_, p := providers["New"](t)
+		dead := retrieve(t, p).AccessKeyID
+		s := &service{judge: func(key string) string {
+			if key == dead {
+				return "InvalidClientTokenId"
+			}
+			return ""
+		}}
+		client := s.client(p.AWSConfig(), "service.example")
+		start := time.Now()
+		for identify(t.Context(), client) != nil {
+			time.Sleep(100 * time.Millisecond)
+		}
+		assert.LessOrEqual(t, time.Since(start), time.Minute)
+	})
+}
+
+func TestRejectionInDoubtIsOneExchangeInTheBackground(t *testing.T) {
+	for _, code := range []string{"RequestExpired", "AuthFailure", "InvalidToken"} {
+		t.Run(code, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var log bytes.Buffer
+				k, pod := newPod(t)
+				p := newProvider(t, pod.Options, func(o *irsa.Options) { o.Logger = slog.New(slog.NewTextHandler(&log, nil)) })
+				retrieve(t, p)
+				k.STS.SetLatency(time.Second)
+				time.Sleep(time.Minute)
+				s := rejecting(code)
+				start := time.Now()
+				requireCode(t, identify(t.Context(), s.client(p.AWSConfig(), "service.example")), code)
+				assert.Zero(t, time.Since(start), "it does not wait")
+				assert.Len(t, s.keys, 1, "nor is it sent again")
+				time.Sleep(10 * time.Second)
+				assert.Equal(t, 2, k.STS.CallCount())
+				assert.Empty(t, log.String())
+			})
+		})
+	}
+}
+
+func TestRejectionForAnotherReasonStartsNoExchange(t *testing.T) {
+	for _, code := range []string{"AccessDenied", "SignatureDoesNotMatch", "NoSuchKey", "Throttling"} {
+		t.Run(code, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				k, p := providers["New"](t)
+				retrieve(t, p)
+				time.Sleep(10 * time.Minute)
+				requireCode(t, identify(t.Context(), rejecting(code).client(p.AWSConfig(), "service.example")), code)
+				time.Sleep(10 * time.Second)
+				assert.Equal(t, 1, k.STS.CallCount())
+			})
+		})
+	}
+}
+
+// Credentials of others are not the Provider's to replace.
+func TestRejectionOfOtherCredentialsIsLeftAlone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k, p := providers["New"](t)
+		own := retrieve(t, p)
+		time.Sleep(10 * time.Minute)
+		cfg := p.AWSConfig()
+		cfg.Credentials = credentials.NewStaticCredentialsProvider("AKIAOTHER", "secret", "")
+		s := rejecting("ExpiredToken")
+		require.Error(t, identify(t.Context(), s.client(cfg, "service.example")))
+		time.Sleep(10 * time.Second)
+		assert.Equal(t, 1, k.STS.CallCount())
+		assert.Len(t, s.keys, 1)
+		assert.Equal(t, own, retrieve(t, p))
+	})
+}
+
+// A request that was signed before a refresh is sent again with the newer credentials at once.
+func TestRejectionOfAnOlderKeyIsRepeatedWithTheNewer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k, p := providers["New"](t)
+		old := retrieve(t, p).AccessKeyID
+		s := &service{judge: func(key string) string {
+			if key != old {
+				return ""
+			}
+			assert.NoError(t, p.Refresh(context.Background())) // while the request is on its way
+			return "ExpiredToken"
+		}}
+		time.Sleep(2 * time.Second)
+		require.NoError(t, identify(t.Context(), s.client(p.AWSConfig(), "service.example")))
+		assert.Len(t, s.keys, 2)
+		assert.Equal(t, 2, k.STS.CallCount(), "no further exchange")
+	})
+}
+
+func TestRejectionWaitsNoLongerThanAnAttempt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k, p := providers["New"](t)
+		retrieve(t, p)
+		time.Sleep(10 * time.Minute)
+		k.STS.Fail(irsatest.Hang, -1)
+		client := rejecting("ExpiredToken").client(p.AWSConfig(), "service.example")
+		start := time.Now()
+		requireCode(t, identify(context.Background(), client), "ExpiredToken")
+		assert.LessOrEqual(t, time.Since(start), 10*time.Second)
+		start = time.Now()
+		requireCode(t, identify(context.Background(), client), "ExpiredToken")
+		assert.LessOrEqual(t, time.Since(start), 10*time.Second)
+
+		k.STS.Recover()
+		time.Sleep(5 * time.Minute)
+		k.STS.Fail(irsatest.Hang, -1)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		start = time.Now()
+		require.Error(t, identify(ctx, client))
+		assert.LessOrEqual(t, time.Since(start), time.Second)
+	})
+}
+
+// STS denies the exchange: that is reported at once, and callers keep what is valid.
+func TestRejectionWhoseExchangeIsDeniedIsReported(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k, p := providers["New"](t)
+		first := retrieve(t, p)
+		time.Sleep(10 * time.Minute)
+		k.STS.Fail(irsatest.AccessDenied, -1)
+		err := identify(t.Context(), rejecting("InvalidClientTokenId").client(p.AWSConfig(), "service.example"))
+		requireCode(t, err, "InvalidClientTokenId")
+		require.ErrorIs(t, err, irsa.ErrAccessDenied)
+		assert.Equal(t, irsa.ErrAccessDenied, p.Status().Kind)
+		assert.ErrorIs(t, p.Healthy(), cache.ErrFailing)
+		assert.Equal(t, first, retrieve(t, p))
+	})
+}
+
+func TestRejectionIsLoggedOnceForEachKeyOfAHost(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log bytes.Buffer
+		var seen recorder
+		_, pod := newPod(t)
+		p := newProvider(t, pod.Options, seen.options, func(o *irsa.Options) { o.Logger = slog.New(slog.NewTextHandler(&log, nil)) })
+		retrieve(t, p)
+		time.Sleep(12 * time.Second)
+		client := rejecting("ExpiredToken").client(p.AWSConfig(), "bad.example")
+		for range 10 {
+			require.Error(t, identify(t.Context(), client))
+		}
+		synctest.Wait()
+		assert.Equal(t, 1, strings.Count(log.String(), "\n"), log.String())
+		assert.Contains(t, log.String(), `level=WARN msg="credentials rejected by a service"`)
+		assert.Contains(t, log.String(), "host=bad.example code=ExpiredToken received_ago=12s")
+		assert.Equal(t, 1, seen.count(irsa.Refused))
+	})
+}
+
+// The STS of a chain is a service too: it may reject the source's credentials.
+func TestChainReplacesASourceKeyThatSTSRejects(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := newCluster(t)
+		sa := k.ServiceAccount("shop", "cart")
+		near := k.Role("near", irsatest.Trust(sa))
+		far := k.Role("far", irsatest.Trust(near))
+		p := newProvider(t, k.Pod(sa, near).Options)
+		next, err := p.AssumeRole(far.ARN())
+		require.NoError(t, err)
+		first := retrieve(t, p)
+		time.Sleep(2 * time.Minute)
+		far.Fail(irsatest.ExpiredToken, 1)
+		require.NoError(t, next.Refresh(t.Context()))
+		assert.NotEqual(t, first.AccessKeyID, retrieve(t, p).AccessKeyID)
+
+		second := retrieve(t, p)
+		far.Fail(irsatest.ExpiredToken, -1)
+		require.Error(t, next.Refresh(t.Context()))
+		for range 120 {
+			require.Equal(t, second, retrieve(t, p), "the source's other users keep its credentials")
+			time.Sleep(time.Second)
+		}
+	})
+}
+
+func TestConfigureKeepsWhatTheConfigurationHas(t *testing.T) {
+	_, p := providers["New"](t)
+	cfg := aws.Config{Region: "eu-central-1", RetryMaxAttempts: 7}
+	p.Configure(&cfg)
+	assert.Same(t, p, cfg.Credentials)
+	assert.Equal(t, "eu-central-1", cfg.Region)
+	assert.Equal(t, 7, cfg.RetryMaxAttempts)
+	assert.Len(t, cfg.APIOptions, 1)
+}
