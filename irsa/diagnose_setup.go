@@ -70,7 +70,7 @@ func (d *diagnosis) setUp(context.Context) {
 	if d.failIf(checkSettings, headingSettings, headingSessionDuration, headingSessionPolicy, headingTLS) {
 		return
 	}
-	name, duration := "from the token", "as STS gives it, which is an hour"
+	name, duration := "from the token", "an hour, the default"
 	if d.settings.SessionName != "" {
 		name = d.settings.SessionName
 	}

@@ -114,9 +114,7 @@ func (x *exchange) input(token tokenfile.Token) *sts.AssumeRoleWithWebIdentityIn
 		RoleArn:          aws.String(s.RoleARN),
 		RoleSessionName:  aws.String(x.sessionName(token.Claims())),
 		WebIdentityToken: aws.String(token.Reveal()),
-	}
-	if s.Duration > 0 {
-		input.DurationSeconds = aws.Int32(int32(s.Duration / time.Second))
+		DurationSeconds:  aws.Int32(int32(s.duration() / time.Second)),
 	}
 	if s.Policy != "" {
 		input.Policy = aws.String(s.Policy)

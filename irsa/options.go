@@ -35,9 +35,9 @@ type Options struct {
 	// issuer of the token of an EKS cluster. Without any of them New fails.
 	Region string
 
-	// Duration is the life that is asked for, 15 minutes to 12 hours in whole
-	// seconds and at most the role's maximum session duration; 0 leaves it to
-	// STS, which gives 1 hour. Longer lives survive longer outages.
+	// Duration is the lifetime to request, 15 minutes to 12 hours in whole seconds
+	// and at most the role's maximum session duration; default: 1 hour. Longer
+	// lifetimes survive longer outages.
 	Duration time.Duration
 
 	// Policy is a session policy in JSON, at most 2,048 characters together

@@ -184,6 +184,16 @@ func TestAMockedSTSIsAskedForWhatTheOptionsSay(t *testing.T) {
 	}, asked)
 }
 
+func TestProviderSendsTheDuration(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for duration, want := range map[time.Duration]time.Duration{0: time.Hour, 15 * time.Minute: 15 * time.Minute} {
+			k, pod := newPod(t)
+			retrieve(t, newProvider(t, pod.Options, func(o *irsa.Options) { o.Duration = duration }))
+			assert.Equal(t, want, k.STS.Calls()[0].Duration)
+		}
+	})
+}
+
 func TestTheRegionComesFrom(t *testing.T) {
 	_, pod := newPod(t) // the issuer is in us-west-2
 	for _, tt := range []struct {

@@ -20,7 +20,10 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 )
 
-const defaultAttemptTimeout = 10 * time.Second
+const (
+	defaultAttemptTimeout = 10 * time.Second
+	defaultDuration       = time.Hour
+)
 
 // A fault is something that is wrong with the settings.
 type fault struct {
@@ -75,6 +78,9 @@ type settings struct {
 	whose  tokenKey // the tokens are; for a Pool
 	url    string   // of STS; "" for Options.STS
 }
+
+// duration returns the lifetime to request.
+func (s *settings) duration() time.Duration { return cmp.Or(s.Duration, defaultDuration) }
 
 // resolve fills what opts leave open from the environment and validates all of it.
 func resolve(ctx context.Context, opts Options) (settings, faults) {

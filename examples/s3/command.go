@@ -23,7 +23,7 @@ const usage = `usage: s3 put <file> s3://bucket/key
   -endpoint URL  of another S3 than the region's; default: AWS_ENDPOINT_URL_S3
   -path-style    the bucket is part of the path, not of the host's name
   -for 15m       the life of the presigned URL
-  -session 0s    the life of the credentials to ask STS for; 0 is as STS gives it
+  -session 0s    the life of the credentials to ask STS for; 0 is an hour
 `
 
 // command is what the arguments say.
