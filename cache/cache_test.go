@@ -125,6 +125,13 @@ func TestCredentialsThatDoNotExpireAreAskedForOnce(t *testing.T) {
 	})
 }
 
+// expiring returns credentials that expire at that time.
+func expiring(at time.Time) aws.Credentials {
+	creds := keys(1, 0)
+	creds.Expires = at
+	return creds
+}
+
 func TestWhatIsOfNoUseIsAFailedAttempt(t *testing.T) {
 	for _, tt := range []struct {
 		name  string
@@ -135,6 +142,9 @@ func TestWhatIsOfNoUseIsAFailedAttempt(t *testing.T) {
 		{"no secret", func() aws.Credentials { return aws.Credentials{AccessKeyID: "AK"} }, "without keys"},
 		{"no access key", func() aws.Credentials { return aws.Credentials{SecretAccessKey: "SK"} }, "without keys"},
 		{"expired", func() aws.Credentials { return keys(1, -time.Minute) }, "expired 1m0s ago"},
+		{"expired in the year 1", func() aws.Credentials { return expiring(time.Time{}.Add(1)) }, "expired 2562047h47m16.854775807s ago"},
+		{"no expiry", func() aws.Credentials { return expiring(time.Time{}) }, "credentials without an expiry"},
+		{"the zero time in another zone", func() aws.Credentials { return expiring(time.Time{}.In(time.FixedZone("", 3600))) }, "credentials without an expiry"},
 		{"about to expire", func() aws.Credentials { return keys(1, 999*time.Millisecond) }, "live for 999ms only"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/irsakit/irsakit/internal/schedule"
@@ -22,6 +23,7 @@ var (
 )
 
 var (
+	errNoExpiry     = errors.New("cache: the source returned credentials without an expiry: Expires must be set if CanExpire is")
 	errSourceExited = errors.New("cache: the source ended its goroutine (runtime.Goexit) instead of returning")
 	errRefusedAgain = errors.New("cache: the source returned the credentials that a service has refused as expired")
 	errSourceRuns   = errors.New("cache: closed, but the source has still not returned")
@@ -76,7 +78,7 @@ func errPanic(r any) error {
 
 func errShortLife(life time.Duration) error {
 	if life <= 0 {
-		return fmt.Errorf("cache: the source returned credentials that expired %v ago: check the clocks", -life)
+		return fmt.Errorf("cache: the source returned credentials that expired %v ago: check the clocks", -max(life, -math.MaxInt64))
 	}
 	return fmt.Errorf("cache: the source returned credentials that live for %v only", life)
 }

@@ -64,6 +64,9 @@ func (s *snapshot) fresh(creds aws.Credentials, now schedule.Moment, r float64) 
 	if !creds.CanExpire {
 		return next, nil
 	}
+	if creds.Expires.IsZero() {
+		return nil, errNoExpiry
+	}
 	next.life = schedule.Life(now, creds.Expires)
 	if next.life < schedule.MinLife {
 		return nil, errShortLife(next.life)
