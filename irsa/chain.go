@@ -7,10 +7,8 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
 	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
-	"github.com/aws/smithy-go/middleware"
 
 	"github.com/irsakit/irsakit/internal/schedule"
 )
@@ -97,13 +95,13 @@ func (h *hop) Retrieve(ctx context.Context) (aws.Credentials, error) {
 			return aws.Credentials{}, err
 		}
 	}
-	creds, rejected, err := h.assume(ctx)
-	if err != nil && rejected.verdict != accepted {
+	creds, err := h.provider.Retrieve(ctx)
+	if rejected := h.rejectionOf(err); rejected.verdict != accepted {
 		replaced, failure := h.source.replace(ctx, rejected)
 		switch {
 		case replaced:
-			creds, rejected, err = h.assume(ctx)
-			h.source.note(rejected)
+			creds, err = h.provider.Retrieve(ctx)
+			h.source.note(h.rejectionOf(err))
 		case failure != nil:
 			err = &rejectedError{service: err, exchange: failure}
 		}
@@ -113,18 +111,6 @@ func (h *hop) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	}
 	h.issue(creds.AccessKeyID)
 	return creds, nil
-}
-
-// assume makes one exchange. If STS rejects the source's credentials, it returns the rejection.
-func (h *hop) assume(ctx context.Context) (aws.Credentials, rejection, error) {
-	creds, err := h.provider.Retrieve(ctx)
-	if err != nil {
-		return creds, h.rejectionOf(err), err
-	}
-	if left := time.Until(creds.Expires); left < schedule.MinLife {
-		return creds, rejection{}, fmt.Errorf("the reply has credentials that expire %v from now: %w", left.Round(time.Second), errClock)
-	}
-	return creds, rejection{}, nil
 }
 
 // rejectionOf returns the rejection of the source's credentials that a failed request reports.
@@ -151,17 +137,23 @@ func (h *hop) AssumeRole(ctx context.Context, input *sts.AssumeRoleInput, _ ...f
 	input.RoleSessionName = aws.String(name)
 	h.signedWith = source.AccessKeyID
 	signed := func(o *sts.Options) { o.Credentials = signer{source, h.source} }
-	var seen response
-	sent := time.Now()
+	seen := response{sent: time.Now()}
 	out, err := h.settings.client.(stscreds.AssumeRoleAPIClient).AssumeRole(ctx, input, seen.record, h.settings.inRegion, signed)
+	received := time.Now()
 	if err != nil {
 		return nil, h.settings.failure(&seen, err, source.SecretAccessKey, source.SessionToken)
 	}
 	if !isComplete(out) {
 		return nil, fmt.Errorf("the reply has no credentials that are complete: %w", errNotSTS)
 	}
-	out.Credentials.Expiration = aws.Time(localExpiry(*out.Credentials.Expiration, out.ResultMetadata, sent, time.Now()))
-	return out, nil
+	requested := time.Duration(aws.ToInt32(input.DurationSeconds)) * time.Second
+	expires := seen.expiry(*out.Credentials.Expiration, received, requested)
+	if left := expires.Sub(received.Round(0)); left < schedule.MinLife {
+		return nil, fmt.Errorf("the reply has credentials that expire %v from now: %w", left.Round(time.Second), errClock)
+	}
+	local, creds := *out, *out.Credentials // a mock can return the same output again
+	local.Credentials, creds.Expiration = &creds, &expires
+	return &local, nil
 }
 
 // isComplete reports whether a reply has all that the SDK's provider takes from it.
@@ -185,16 +177,3 @@ func (s signer) Retrieve(context.Context) (aws.Credentials, error) { return s.cr
 
 // ProviderSources returns the source's.
 func (s signer) ProviderSources() []aws.CredentialSource { return s.source.ProviderSources() }
-
-// localExpiry is when credentials end on the local clock. The SDK's client keeps the Date
-// header of a reply; a mock has none.
-func localExpiry(expiration time.Time, metadata middleware.Metadata, sent, received time.Time) time.Time {
-	date, ok := awsmiddleware.GetServerTime(metadata)
-	if !ok {
-		return expiration
-	}
-	if at, ok := awsmiddleware.GetResponseAt(metadata); ok {
-		received = at
-	}
-	return schedule.Expiry(expiration, date, sent, received)
-}

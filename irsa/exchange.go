@@ -93,14 +93,13 @@ func (x *exchange) Retrieve(ctx context.Context) (aws.Credentials, error) {
 func (x *exchange) assume(ctx context.Context, token tokenfile.Token) (aws.Credentials, error) {
 	x.used.Store(&token)
 	x.see(&token)
-	var seen response
-	sent := time.Now()
+	seen := response{sent: time.Now()}
 	out, err := x.settings.client.AssumeRoleWithWebIdentity(ctx, x.input(token), seen.record, x.settings.inRegion)
 	received := time.Now()
 	if err != nil {
 		return aws.Credentials{}, x.exchangeError(x.settings.failure(&seen, err, partsOf(token)...), token)
 	}
-	creds, err := credentialsOf(out, sent, received)
+	creds, err := credentialsOf(out, &seen, received, x.settings.duration())
 	if err != nil {
 		return aws.Credentials{}, x.exchangeError(err, token)
 	}
@@ -138,9 +137,9 @@ func (x *exchange) sessionName(claims tokenfile.Claims) string {
 	return *x.session.Load()
 }
 
-// credentialsOf takes the credentials from STS's reply, with their expiry on the
-// local clock. sent and received are the times around the request.
-func credentialsOf(out *sts.AssumeRoleWithWebIdentityOutput, sent, received time.Time) (aws.Credentials, error) {
+// credentialsOf returns the credentials of STS's response, which ended at received, with their
+// expiry on the local clock.
+func credentialsOf(out *sts.AssumeRoleWithWebIdentityOutput, seen *response, received time.Time, requested time.Duration) (aws.Credentials, error) {
 	if out == nil || out.Credentials == nil {
 		return aws.Credentials{}, fmt.Errorf("the reply has no credentials: %w", errNotSTS)
 	}
@@ -155,10 +154,10 @@ func credentialsOf(out *sts.AssumeRoleWithWebIdentityOutput, sent, received time
 	switch {
 	case !creds.HasKeys():
 		return aws.Credentials{}, fmt.Errorf("the reply has credentials without keys: %w", errNotSTS)
-	case c.Expiration == nil:
+	case c.Expiration == nil || c.Expiration.IsZero():
 		return aws.Credentials{}, fmt.Errorf("the reply has credentials without an expiry: %w", errNotSTS)
 	}
-	creds.Expires = localExpiry(*c.Expiration, out.ResultMetadata, sent, received)
+	creds.Expires = seen.expiry(*c.Expiration, received, requested)
 	if left := creds.Expires.Sub(received.Round(0)); left < schedule.MinLife {
 		return aws.Credentials{}, fmt.Errorf("the reply has credentials that expire at %s, which is %v from now: %w", c.Expiration.UTC().Format(time.RFC3339), left.Round(time.Second), errClock)
 	}

@@ -37,7 +37,11 @@ type Options struct {
 
 	// Duration is the lifetime to request, 15 minutes to 12 hours in whole seconds
 	// and at most the role's maximum session duration; default: 1 hour. Longer
-	// lifetimes survive longer outages.
+	// lifetimes survive longer outages. Credentials are never used for longer than
+	// Duration after they were requested, whatever the response contains. If STS
+	// grants it in full, as AWS always does, they are never used past their end,
+	// even with a wrong clock. If a server grants less, a wrong clock and a missing
+	// or wrong Date header can extend their use by at most the difference.
 	Duration time.Duration
 
 	// Policy is a session policy in JSON, at most 2,048 characters together

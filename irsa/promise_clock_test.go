@@ -60,18 +60,6 @@ func TestPromise3TheDateHeadersWholeSecondsNeverLengthenALife(t *testing.T) {
 	}
 }
 
-func TestWithoutADateHeaderTheExpirationStands(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		k, pod := newPod(t)
-		k.STS.OmitDate(true)
-		k.STS.SetClockSkew(10 * time.Minute)
-		time.Sleep(time.Hour)
-		p := newProvider(t, pod.Options)
-		end := time.Now().Add(70 * time.Minute)
-		assert.WithinDuration(t, end.Add(-10*time.Second), retrieve(t, p).Expires, time.Second)
-	})
-}
-
 func TestRefreshesComeBetween60And80PercentOfTheLife(t *testing.T) {
 	for _, life := range []time.Duration{15 * time.Minute, time.Hour, 12 * time.Hour} {
 		t.Run(life.String(), func(t *testing.T) {

@@ -11,10 +11,13 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/aws/smithy-go"
+
+	"github.com/irsakit/irsakit/internal/schedule"
 )
 
 const (
@@ -34,6 +37,8 @@ type response struct {
 	requestID string
 	body      errorBody // if the status is not 2xx
 	bodyErr   error     // why the body could not be read to its end
+	date      time.Time // of STS's clock; zero if unknown
+	sent      time.Time // with the monotonic reading
 }
 
 // errorBody is the body of a failed request: STS wraps the error in a document, S3 does not.
@@ -60,7 +65,7 @@ type recorder struct {
 
 func (c recorder) Do(request *http.Request) (*http.Response, error) {
 	r := c.response
-	*r = response{}
+	*r = response{sent: time.Now()}
 	response, err := c.HTTPClient.Do(request)
 	if err != nil {
 		r.err = err
@@ -68,6 +73,7 @@ func (c recorder) Do(request *http.Request) (*http.Response, error) {
 	}
 	r.status = response.StatusCode
 	r.requestID = response.Header.Get("X-Amzn-Requestid")
+	r.date = dateOf(response.Header)
 	switch {
 	case response.Body == nil:
 	case r.succeeded():
@@ -76,6 +82,32 @@ func (c recorder) Do(request *http.Request) (*http.Response, error) {
 		response.Body = r.readError(response.Body)
 	}
 	return response, nil
+}
+
+// dateOf returns the Date of a response, or zero if it is missing, ambiguous, or not STS's: an
+// Age header marks a response that a cache stored.
+func dateOf(header http.Header) time.Time {
+	dates := header.Values("Date")
+	if len(dates) != 1 || len(header.Values("Age")) > 0 {
+		return time.Time{}
+	}
+	date, err := http.ParseTime(dates[0])
+	if err != nil {
+		return time.Time{}
+	}
+	return date
+}
+
+// expiry returns when credentials expire on the local wall clock, of which received is the
+// only reading that counts. A mock records no response, so r.sent is then when it was called.
+func (r *response) expiry(expiration, received time.Time, requested time.Duration) time.Time {
+	return schedule.Response{
+		Expiration: expiration,
+		Date:       r.date,
+		Received:   received,
+		RoundTrip:  schedule.At(received, r.sent).Since(schedule.At(r.sent, r.sent)),
+		Duration:   requested,
+	}.Expiry()
 }
 
 func (r *response) succeeded() bool { return r.status >= 200 && r.status < 300 }

@@ -41,24 +41,59 @@ func RefreshAfter(life, minTTL time.Duration, r float64) time.Duration {
 	return spread(end/4*3, end, r)
 }
 
-// A reply that takes no longer than this is prompt.
-const prompt = 2 * time.Second
+const (
+	// prompt is the longest round trip after which a skew within the uncertainty of the
+	// exchange may stay uncorrected.
+	prompt = 2 * time.Second
 
-// Expiry returns the moment, on the local clock, at which credentials end that end
-// at expiration on STS's clock. date is the Date header of STS's reply, which came
-// between sent and received on the local clock.
+	// dateTolerance is how much longer than the requested duration Expiration - Date can be:
+	// both have whole seconds, and STS does not read its clock for both at once.
+	dateTolerance = 2 * time.Second
+
+	// maxDuration is the longest lifetime that STS grants.
+	maxDuration = 12 * time.Hour
+)
+
+// Response describes a successful response of STS. It contains one reading of the local wall
+// clock: two would differ by more than the round trip if the clock was stepped in between.
+type Response struct {
+	Expiration time.Time     // of the credentials, on STS's clock
+	Date       time.Time     // of the response, on STS's clock; zero if unknown
+	Received   time.Time     // on the local wall clock
+	RoundTrip  time.Duration // from the request to Received
+	Duration   time.Duration // the lifetime requested
+}
+
+// Expiry returns when the credentials expire on the local wall clock.
 //
-// The header has whole seconds, so it fits every skew of an interval as wide as a
-// second and the round trip. Only a skew beyond it is corrected, and by no more
-// than is certain. What is not corrected is covered by the margin of serving; after
-// a reply that was not prompt it might not be, so the worst is taken.
-func Expiry(expiration, date, sent, received time.Time) time.Time {
-	fastest := received.Sub(date)             // the local clock is ahead by at most this
-	slowest := sent.Sub(date) - 1*time.Second // and by at least this
-	if slowest <= 0 && fastest >= 0 && received.Sub(sent) <= prompt {
-		return expiration
+// The Date header has whole seconds, so it fits every skew in an interval as wide as one
+// second and the round trip. Only a skew beyond that interval is corrected, and only by its
+// certain part. The serving margin covers the rest. It might not after a response that was
+// not prompt, so then the largest skew that shortens the lifetime is assumed.
+//
+// A proxy can replace the header. If Expiration - Date is not positive, or longer than the
+// requested duration, the Date is not STS's and is ignored.
+//
+// The credentials were issued after the request was sent, so they never expire later than
+// the requested duration after that, whatever the response contains. Therefore, if STS
+// grants the requested duration, the credentials are never served past their true end, even
+// if the local clock and the Date are both wrong. If STS grants g less, they are served at
+// most g past it, and only if the Date is missing or wrong.
+func (r Response) Expiry() time.Time {
+	received, expires := r.Received.Round(0), r.Expiration.Round(0)
+	sent := received.Add(-max(r.RoundTrip, 0))
+	duration := min(max(r.Duration, 0), maxDuration)
+	lifetime := r.Expiration.Sub(r.Date)
+	if !r.Date.IsZero() && lifetime > 0 && lifetime <= duration+dateTolerance {
+		earliest := sent.Add(-time.Second) // the Date of a response to a request at sent is later
+		if r.Date.Before(earliest) || r.Date.After(received) || r.RoundTrip > prompt {
+			expires = earliest.Add(lifetime)
+		}
 	}
-	return expiration.Add(slowest)
+	if limit := sent.Add(duration); expires.After(limit) {
+		return limit
+	}
+	return expires
 }
 
 // spread maps r of [0, 1) to [from, to).

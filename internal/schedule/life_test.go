@@ -142,7 +142,10 @@ type exchange struct {
 // of STS's by skew, and when the credentials truly end on that clock.
 func (x exchange) seenAt(skew time.Duration) (got, truth time.Time) {
 	date := x.answered.Truncate(time.Second) // the header has whole seconds
-	return schedule.Expiry(x.expiration, date, x.sent.Add(skew), x.received.Add(skew)), x.expiration.Add(skew)
+	response := schedule.Response{
+		Expiration: x.expiration, Date: date, Received: x.received.Add(skew), RoundTrip: x.received.Sub(x.sent), Duration: 12 * time.Hour,
+	}
+	return response.Expiry(), x.expiration.Add(skew)
 }
 
 // uncertainty is what the exchange does not tell of the skew.
@@ -154,7 +157,7 @@ func anyExchange(rnd *rand.Rand) exchange {
 	answered := sent.Add(between(rnd, 0, received.Sub(sent)+1))
 	return exchange{
 		sent: sent, answered: answered, received: received,
-		expiration: answered.Add(between(rnd, time.Second, 12*time.Hour)).Truncate(time.Second),
+		expiration: answered.Add(between(rnd, time.Second, 11*time.Hour)).Truncate(time.Second), // less than was requested
 	}
 }
 

@@ -44,6 +44,13 @@ func (m Moment) Until(now Moment) time.Duration {
 	return min(time.Duration(add(m.Wall, -now.Wall)), m.Elapsed-now.Elapsed)
 }
 
+// Since returns the time from start to m, on the clock that counted more of it. The elapsed
+// clock omits a suspend, and the wall clock can be set back; what is lost is both at once. A
+// result that is too long, after the wall clock was set forward, only shortens a lifetime.
+func (m Moment) Since(start Moment) time.Duration {
+	return max(time.Duration(add(m.Wall, -start.Wall)), m.Elapsed-start.Elapsed, 0)
+}
+
 // Time returns the wall clock's time at m, zero for a moment that never comes.
 func (m Moment) Time() time.Time {
 	if m.Wall == math.MaxInt64 || m == (Moment{}) {

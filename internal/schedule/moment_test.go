@@ -107,3 +107,21 @@ func TestTheEarlierAndTheFirstOfTwoMoments(t *testing.T) {
 		assert.Equal(t, soon.Reached(now) || late.Reached(now), schedule.First(soon, late).Reached(now))
 	}
 }
+
+func TestMomentSinceIsTheLongerOfBothClocks(t *testing.T) {
+	for _, tt := range []struct {
+		name          string
+		wall, elapsed time.Duration
+		want          time.Duration
+	}{
+		{"both clocks agree", time.Second, time.Second, time.Second},
+		{"the wall clock was set back", time.Second - time.Hour, time.Second, time.Second},
+		{"the machine was suspended, or the wall clock set forward", time.Second + time.Hour, time.Second, time.Second + time.Hour},
+		{"neither clock advanced", -time.Second, 0, 0},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			assert.Equal(t, tt.want, later(noon, tt.wall, tt.elapsed).Since(noon))
+		})
+	}
+	assert.Equal(t, time.Duration(math.MaxInt64), schedule.Never().Since(schedule.Moment{Wall: -1}))
+}

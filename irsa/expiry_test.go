@@ -1,0 +1,214 @@
+package irsa_test
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"net/http"
+	"regexp"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
+	"github.com/aws/aws-sdk-go-v2/service/sts"
+	"github.com/aws/aws-sdk-go-v2/service/sts/types"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/irsakit/irsakit/irsa"
+	"github.com/irsakit/irsakit/irsa/irsatest"
+)
+
+// middlebox changes STS's responses to one action.
+type middlebox struct {
+	http.RoundTripper
+	action     string
+	header     func(http.Header)
+	expiration string        // replaces the response's, if not empty
+	delay      time.Duration // of the body, after the header
+}
+
+func (m middlebox) RoundTrip(r *http.Request) (*http.Response, error) {
+	request, err := io.ReadAll(r.Body)
+	if err != nil {
+		return nil, err
+	}
+	r.Body = io.NopCloser(bytes.NewReader(request))
+	response, err := m.RoundTripper.RoundTrip(r)
+	if err != nil || !strings.Contains(string(request), "Action="+m.action+"&") {
+		return response, err
+	}
+	defer func() { _ = response.Body.Close() }()
+	body, err := io.ReadAll(response.Body)
+	if err != nil {
+		return nil, err
+	}
+	if m.expiration != "" {
+		body = regexp.MustCompile(`<Expiration>.*</Expiration>`).ReplaceAll(body, []byte("<Expiration>"+m.expiration+"</Expiration>"))
+	}
+	response.Body = io.NopCloser(&slowReader{bytes.NewReader(body), m.delay})
+	response.ContentLength = int64(len(body))
+	response.Header.Del("Content-Length")
+	if m.header != nil {
+		m.header(response.Header)
+	}
+	return response, nil
+}
+
+// slowReader is a reader that pauses before the first byte.
+type slowReader struct {
+	io.Reader
+	pause time.Duration
+}
+
+func (r *slowReader) Read(p []byte) (int, error) {
+	time.Sleep(r.pause)
+	r.pause = 0
+	return r.Reader.Read(p)
+}
+
+func date(offset time.Duration) string {
+	return time.Now().Add(offset).UTC().Format(http.TimeFormat)
+}
+
+// expiries are exchanges, each with the time after its start at which the credentials expire.
+var expiries = []struct {
+	name      string
+	box       middlebox
+	skew      time.Duration // of STS against the node
+	latency   time.Duration
+	requested time.Duration // an hour if zero
+	want      time.Duration
+}{
+	{name: "nothing is changed", want: time.Hour},
+	{name: "Date an hour behind", want: time.Hour, box: middlebox{header: func(h http.Header) { h.Set("Date", date(-time.Hour)) }}},
+	{name: "Date an hour behind, half granted", want: 30 * time.Minute, box: middlebox{expiration: "2000-01-01T01:30:00Z", header: func(h http.Header) { h.Set("Date", date(-time.Hour)) }}},
+	{name: "Date 2 hours ahead", want: time.Hour, box: middlebox{header: func(h http.Header) { h.Set("Date", date(2*time.Hour)) }}},
+	{name: "Date in 1980", want: time.Hour, box: middlebox{header: func(h http.Header) { h.Set("Date", "Tue, 01 Jan 1980 00:00:00 GMT") }}},
+	{name: "Date that is no date", want: time.Hour, box: middlebox{header: func(h http.Header) { h.Set("Date", "soon") }}},
+	{name: "Date half an hour ahead", want: 30*time.Minute - time.Second, box: middlebox{header: func(h http.Header) { h.Set("Date", date(30*time.Minute)) }}},
+	{name: "the same from a cache", want: time.Hour, box: middlebox{header: func(h http.Header) { h.Set("Date", date(30*time.Minute)); h.Set("Age", "0") }}},
+	{name: "the same beside STS's", want: time.Hour, box: middlebox{header: func(h http.Header) { h["Date"] = append([]string{date(30 * time.Minute)}, h["Date"]...) }}},
+	{name: "the node's clock is 3 minutes behind", want: time.Hour - time.Second, skew: 3 * time.Minute},
+	{name: "the node's clock is 3 minutes ahead", want: time.Hour - time.Second, skew: -3 * time.Minute},
+	{name: "the node's clock is 3 minutes behind, and there is no Date", want: time.Hour, skew: 3 * time.Minute, box: middlebox{header: func(h http.Header) { h.Del("Date") }}},
+	{name: "the node's clock is 3 minutes behind, and the Date an hour", want: time.Hour, skew: 3 * time.Minute, box: middlebox{header: func(h http.Header) { h.Set("Date", date(-time.Hour)) }}},
+	{name: "Expiration in 9999", want: time.Hour, box: middlebox{expiration: "9999-12-31T23:59:59Z"}},
+	{name: "Expiration in 9999, and the node's clock is 3 minutes behind", want: time.Hour, skew: 3 * time.Minute, box: middlebox{expiration: "9999-12-31T23:59:59Z"}},
+	{name: "a month for 15 minutes", want: 15 * time.Minute, requested: 15 * time.Minute, box: middlebox{expiration: "2000-01-31T00:00:00Z"}},
+	{name: "slow response, Expiration in 9999", want: time.Hour, latency: 8 * time.Second, box: middlebox{expiration: "9999-12-31T23:59:59Z"}},
+	{name: "slow body, Expiration in 9999", want: time.Hour, latency: 8 * time.Second, box: middlebox{expiration: "9999-12-31T23:59:59Z", delay: 8 * time.Second}},
+	{name: "slow body, and the node's clock is 3 minutes behind", want: time.Hour - time.Second, skew: 3 * time.Minute, latency: 8 * time.Second, box: middlebox{delay: 8 * time.Second}},
+}
+
+// eachExpiry calls get with each exchange's options, and checks what it returns. The clock is
+// at 01:00:00 on January 1, 2000.
+func eachExpiry(t *testing.T, action string, get func(t *testing.T, k *irsatest.Cluster, opts func(*irsa.Options), requested time.Duration) *irsa.Provider) {
+	for _, tt := range expiries {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				k := newCluster(t)
+				tt.box.RoundTripper, tt.box.action = k.HTTPClient().Transport, action
+				time.Sleep(time.Hour)
+				p := get(t, k, func(o *irsa.Options) { o.HTTPClient = &http.Client{Transport: tt.box} }, tt.requested)
+				k.STS.SetClockSkew(tt.skew)
+				if tt.box.delay == 0 {
+					k.STS.SetLatency(tt.latency)
+				}
+				start := time.Now()
+				creds := retrieve(t, p)
+				require.Equal(t, tt.latency, time.Since(start))
+				margin := min(10*time.Second, (tt.want-tt.latency)/100)
+				assert.Equal(t, tt.want-margin, creds.Expires.Sub(start))
+			})
+		})
+	}
+}
+
+func TestProviderExpiry(t *testing.T) {
+	eachExpiry(t, "AssumeRoleWithWebIdentity", func(t *testing.T, k *irsatest.Cluster, opts func(*irsa.Options), requested time.Duration) *irsa.Provider {
+		sa := k.ServiceAccount("shop", "cart")
+		pod := k.Pod(sa, k.Role("s3-writer", irsatest.Trust(sa)), autoRotated)
+		return newProvider(t, pod.Options, opts, func(o *irsa.Options) { o.Duration = requested })
+	})
+}
+
+func TestChainExpiry(t *testing.T) {
+	eachExpiry(t, "AssumeRole", func(t *testing.T, k *irsatest.Cluster, opts func(*irsa.Options), requested time.Duration) *irsa.Provider {
+		sa := k.ServiceAccount("shop", "cart")
+		first := k.Role("first", irsatest.Trust(sa))
+		second := k.Role("second", irsatest.InAccount("444455556666"), irsatest.Trust(first))
+		source := newProvider(t, k.Pod(sa, first, autoRotated).Options, opts)
+		retrieve(t, source)
+		p, err := source.AssumeRole(second.ARN(), func(o *stscreds.AssumeRoleOptions) {
+			if requested > 0 {
+				o.Duration = requested
+			}
+		})
+		require.NoError(t, err)
+		return p
+	})
+}
+
+// The second role's lifetime is limited by what the SDK requests, not by the first role's.
+func TestChainRequestsItsOwnDuration(t *testing.T) {
+	for duration, want := range map[time.Duration]time.Duration{0: 15 * time.Minute, 20 * time.Minute: 20 * time.Minute, time.Hour: time.Hour} {
+		synctest.Test(t, func(t *testing.T) {
+			k, pod, roles := threeAccounts(t)
+			p := newProvider(t, pod.Options)
+			next, err := p.AssumeRole(roles[1].ARN(), func(o *stscreds.AssumeRoleOptions) { o.Duration = duration })
+			require.NoError(t, err)
+			assert.InDelta(t, want, time.Until(retrieve(t, next).Expires), float64(10*time.Second))
+			calls := k.STS.Calls()
+			assert.Equal(t, time.Hour, calls[0].Duration)
+			assert.Equal(t, want, calls[1].Duration)
+		})
+	}
+}
+
+// mockedChain is a client of both actions. It returns the same output for each AssumeRole.
+type mockedChain struct {
+	mock
+	out *sts.AssumeRoleOutput
+}
+
+func (m mockedChain) AssumeRole(context.Context, *sts.AssumeRoleInput, ...func(*sts.Options)) (*sts.AssumeRoleOutput, error) {
+	return m.out, nil
+}
+
+func TestProviderExpiryWithAMock(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		_, pod := newPod(t)
+		var expiration time.Time
+		client := mockedChain{
+			mock: func(*sts.AssumeRoleWithWebIdentityInput) (*sts.AssumeRoleWithWebIdentityOutput, error) {
+				out := session()
+				out.Credentials.Expiration = &expiration
+				return out, nil
+			},
+			out: &sts.AssumeRoleOutput{Credentials: &types.Credentials{
+				AccessKeyId: aws.String("ASIACHAIN"), SecretAccessKey: aws.String("secret"), SessionToken: aws.String("session"),
+			}},
+		}
+		p := newProvider(t, pod.Options, func(o *irsa.Options) { o.STS = client })
+		next, err := p.AssumeRole("arn:aws:iam::444455556666:role/second")
+		require.NoError(t, err)
+
+		err = p.Refresh(t.Context())
+		require.ErrorContains(t, err, "the reply has credentials without an expiry")
+
+		for given, want := range map[time.Duration]time.Duration{30 * time.Minute: 30 * time.Minute, 12 * time.Hour: time.Hour, 200 * 365 * 24 * time.Hour: time.Hour} {
+			expiration = time.Now().Add(given)
+			end := time.Now().Round(0).Add(given)
+			client.out.Credentials.Expiration = &end
+			for _, p := range []*irsa.Provider{p, next} {
+				require.NoError(t, p.Refresh(t.Context()))
+				assert.InDelta(t, want-10*time.Second, time.Until(retrieve(t, p).Expires), float64(3*time.Second), "given %v", given)
+			}
+			assert.Equal(t, end, *client.out.Credentials.Expiration, "the mock's output is not changed")
+		}
+	})
+}
