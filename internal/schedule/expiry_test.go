@@ -176,7 +176,7 @@ func TestExpiryIsNeverLaterThanTheTrueEnd(t *testing.T) {
 		w := anyWorld(rnd)
 		expiry, received := w.expiry()
 		truth := w.local(w.expiration())
-		served := expiry.Add(-schedule.Margin(expiry.Sub(received)))
+		served := expiry.Add(-schedule.Margin(expiry.Sub(received), 0))
 		require.False(t, expiry.After(received.Add(w.requested)), "longer than requested: %+v", w)
 		if !expiry.After(received) {
 			continue // never served
