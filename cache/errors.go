@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
 	"time"
 
 	"github.com/irsakit/irsakit/internal/schedule"
@@ -78,7 +77,7 @@ func errPanic(r any) error {
 
 func errShortLife(life time.Duration) error {
 	if life <= 0 {
-		return fmt.Errorf("cache: the source returned credentials that expired %v ago: check the clocks", -max(life, -math.MaxInt64))
+		return fmt.Errorf("cache: the source returned credentials that expired %v ago: check the clocks", life.Abs())
 	}
 	return fmt.Errorf("cache: the source returned credentials that live for %v only", life)
 }

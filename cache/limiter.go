@@ -59,9 +59,12 @@ type ticket struct {
 	free    bool          // it takes no place: whoever wants it has one, and waits
 }
 
-// NewLimiter returns a Limiter with so many places, at least one.
+// maxPlaces is more than a process can use, and few enough to be counted in a float64.
+const maxPlaces = 1_000_000
+
+// NewLimiter returns a Limiter with so many places: at least one, and at most 1,000,000.
 func NewLimiter(places int) *Limiter {
-	places = max(places, 1)
+	places = min(max(places, 1), maxPlaces)
 	return &Limiter{most: places, start: time.Now(), places: float64(places)}
 }
 

@@ -10,12 +10,15 @@ import (
 	"github.com/aws/smithy-go"
 )
 
-const defaultAttemptTimeout = 10 * time.Second
+const (
+	defaultAttemptTimeout = 10 * time.Second
+	maxAttemptTimeout     = time.Hour
+)
 
 // Options change what a [Cache] does. The zero value is good for AWS.
 type Options struct {
-	// AttemptTimeout is the limit of one attempt, 10 s if it is 0 or less. The
-	// context that the source gets ends then; a tenth of a second later the
+	// AttemptTimeout is the limit of one attempt, 10 s if it is 0 or less, and at most
+	// an hour. The context that the source gets ends then; a tenth of a second later the
 	// attempt counts as failed, even if the source has not returned. No other
 	// begins before it has.
 	AttemptTimeout time.Duration
@@ -55,6 +58,7 @@ func (o *Options) setDefaults() {
 	if o.AttemptTimeout <= 0 {
 		o.AttemptTimeout = defaultAttemptTimeout
 	}
+	o.AttemptTimeout = min(o.AttemptTimeout, maxAttemptTimeout)
 	if o.Permanent == nil {
 		o.Permanent = refusedByService
 	}

@@ -73,7 +73,8 @@ type Options struct {
 	TracerProvider tracing.TracerProvider
 	MeterProvider  metrics.MeterProvider
 
-	// AttemptTimeout is the limit of one exchange with STS; default: 10 s.
+	// AttemptTimeout is the limit of one exchange with STS; default: 10 s, at
+	// most an hour.
 	AttemptTimeout time.Duration
 
 	// Logger gets a line where refreshing begins to fail, where there are no

@@ -44,8 +44,8 @@ type PoolOptions struct {
 	// end its wait after a failure.
 	MaxRoles int
 
-	// MaxCalls is how many calls of STS are under way at the same time, 32 if 0, and so
-	// how many connections there are.
+	// MaxCalls is how many calls of STS are under way at the same time, 32 if 0, at most
+	// 1,000,000, and so how many connections there are.
 	MaxCalls int
 }
 

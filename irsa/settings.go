@@ -23,6 +23,7 @@ import (
 const (
 	defaultAttemptTimeout = 10 * time.Second
 	defaultDuration       = time.Hour
+	maxAttemptTimeout     = time.Hour // the cache's
 )
 
 // A fault is something that is wrong with the settings.
@@ -108,6 +109,7 @@ func complete(opts Options) (settings, faults) {
 	if s.AttemptTimeout <= 0 {
 		s.AttemptTimeout = defaultAttemptTimeout
 	}
+	s.AttemptTimeout = min(s.AttemptTimeout, maxAttemptTimeout)
 	faults.add(headingSettings, s.resolveTokens())
 	return s, faults
 }

@@ -26,7 +26,7 @@ import (
 )
 
 func main() {
-	rate := flag.Int("rate", 5000, "requests a `second`")
+	rate := flag.Int("rate", 5000, "requests a `second`, 1 to 1,000,000")
 	long := flag.Duration("for", 30*time.Second, "how long")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
@@ -104,6 +104,9 @@ func freeAddress() (string, error) {
 	return listener.Addr().String(), listener.Close()
 }
 
+// maxRate is more than the programs reach; a pace of 0 would never end.
+const maxRate = 1_000_000
+
 // programs ask at the same time, each over a connection of its own.
 const programs = 64
 
@@ -124,7 +127,7 @@ func hold(ctx context.Context, uri, token string, rate int, long time.Duration) 
 	var mu sync.Mutex
 	var all sync.WaitGroup
 	begin := time.Now()
-	pace := time.Second * programs / time.Duration(rate)
+	pace := time.Second * programs / time.Duration(min(max(rate, 1), maxRate))
 	for program := range programs {
 		all.Go(func() {
 			var mine result

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"context"
+	"math"
 	"testing"
 	"time"
 
@@ -9,4 +11,12 @@ import (
 
 func TestTheSidecarHoldsALoadAsAProcess(t *testing.T) {
 	require.NoError(t, measure(t.Context(), 300, time.Second))
+}
+
+func TestHoldTakesAnyRate(t *testing.T) {
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	for _, rate := range []int{math.MinInt, -1, 0, math.MaxInt} {
+		require.NotPanics(t, func() { hold(ended, "http://127.0.0.1/", "token", rate, time.Second) })
+	}
 }
