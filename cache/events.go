@@ -132,7 +132,10 @@ func failed(level slog.Level, message string, s Status, args ...any) line {
 	return line{level, message, args}
 }
 
+// write logs a line. The handler is foreign code: a panic in it must not end the process, and
+// there is nowhere to report it.
 func (e *events) write(l line) {
+	defer func() { _ = recover() }()
 	logger := e.logger
 	if logger == nil {
 		logger = slog.Default()

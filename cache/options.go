@@ -44,7 +44,7 @@ type Options struct {
 	// Logger gets a line where refreshing begins to fail, where callers begin to get
 	// errors because there are no valid credentials, and where it has recovered. Nil means
 	// slog.Default() at that time. No line has a secret in it, as far as the
-	// source's errors have none.
+	// source's errors have none. A handler that panics loses the line.
 	Logger *slog.Logger
 
 	// Observe, if it is not nil, is told of every attempt's end and of refused

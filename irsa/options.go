@@ -79,7 +79,8 @@ type Options struct {
 
 	// Logger gets a line where refreshing begins to fail, where there are no
 	// valid credentials, where it has recovered, and at level Debug where the
-	// token has been rotated; default: slog.Default(). Never a secret.
+	// token has been rotated; default: slog.Default(). Never a secret. A handler
+	// that panics loses the line.
 	Logger *slog.Logger
 
 	// Observe, if it is not nil, is told of every attempt, every refusal and

@@ -90,7 +90,7 @@ func NewPool(optFns ...func(*PoolOptions)) (*Pool, error) {
 		return nil, faults.error(s)
 	}
 	for _, text := range notFollowed(s.Endpoint != "" || s.STS != nil) {
-		s.Logger.Warn("irsa: " + text)
+		s.log(slog.LevelWarn, "irsa: "+text)
 	}
 	calls := cmp.Or(max(opts.MaxCalls, 0), defaultMaxCalls)
 	s.connect()

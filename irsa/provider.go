@@ -49,7 +49,7 @@ func New(optFns ...func(*Options)) (*Provider, error) {
 	}
 	s.connect()
 	for _, text := range notFollowed(s.Endpoint != "" || s.STS != nil) {
-		s.Logger.Warn("irsa: " + text)
+		s.log(slog.LevelWarn, "irsa: "+text)
 	}
 	x := &exchange{settings: &s}
 	p := &Provider{settings: &s, known: &x.known, watch: &watch{}, events: &notify.Queue[Event]{}}

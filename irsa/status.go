@@ -2,6 +2,7 @@ package irsa
 
 import (
 	"fmt"
+	"log/slog"
 	"runtime/debug"
 	"time"
 
@@ -89,7 +90,7 @@ func (p *Provider) tell(event func() Event) {
 func (p *Provider) observe(event Event) {
 	defer func() {
 		if r := recover(); r != nil {
-			p.settings.Logger.Error("credentials observer panicked", "panic", fmt.Sprint(r), "stack", string(debug.Stack()))
+			p.settings.log(slog.LevelError, "credentials observer panicked", "panic", fmt.Sprint(r), "stack", string(debug.Stack()))
 		}
 	}()
 	p.settings.Observe(event)

@@ -3,6 +3,7 @@ package irsa
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"sync"
 	"time"
 	"weak"
@@ -96,7 +97,7 @@ func (p *Provider) failing() bool { return p.cache.Status().Failures > 0 }
 func (p *Provider) found(token tokenfile.Token, another bool) {
 	used := p.known.used.Load()
 	known := used != nil && used.Reveal() == token.Reveal()
-	if used != nil && !known || errors.Is(p.cache.Status().Err, ErrTokenFile) {
+	if used != nil && !known || errors.Is(kindOfCache(p.cache.Status().Err), ErrTokenFile) {
 		p.cache.Wake()
 	}
 	if known || !another {
@@ -104,7 +105,7 @@ func (p *Provider) found(token tokenfile.Token, another bool) {
 	}
 	p.known.seen.Store(&token)
 	claims := token.Claims()
-	p.settings.Logger.Debug("web identity token rotated", "role", p.settings.RoleARN, "token_expiry", claims.Expiry)
+	p.settings.log(slog.LevelDebug, "web identity token rotated", "role", p.settings.RoleARN, "token_expiry", claims.Expiry)
 	p.tell(func() Event { return Event{Kind: Rotated, Time: time.Now(), Status: p.Status()} })
 	if used != nil && p.cache.Status().Failures == 0 &&
 		(used.Claims().Issuer != claims.Issuer || used.Claims().Subject != claims.Subject) {

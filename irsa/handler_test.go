@@ -1,0 +1,113 @@
+package irsa_test
+
+import (
+	"context"
+	"log/slog"
+	"runtime"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/irsakit/irsakit/irsa"
+	"github.com/irsakit/irsakit/irsa/irsatest"
+)
+
+// handler is a slog.Handler that runs a function before each line and keeps the messages.
+type handler struct {
+	enabled, handle func()
+
+	mu       sync.Mutex
+	messages []string
+}
+
+func (h *handler) Enabled(context.Context, slog.Level) bool { h.enabled(); return true }
+func (h *handler) Handle(_ context.Context, r slog.Record) error {
+	h.mu.Lock()
+	h.messages = append(h.messages, r.Message)
+	h.mu.Unlock()
+	h.handle()
+	return nil
+}
+func (h *handler) WithAttrs([]slog.Attr) slog.Handler { return h }
+func (h *handler) WithGroup(string) slog.Handler      { return h }
+
+// count returns how many lines begin with text.
+func (h *handler) count(text string) int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	n := 0
+	for _, message := range h.messages {
+		if strings.HasPrefix(message, text) {
+			n++
+		}
+	}
+	return n
+}
+
+func forEachBadHandler(t *testing.T, test func(t *testing.T, h *handler, isHandled bool)) {
+	t.Setenv("AWS_STS_REGIONAL_ENDPOINTS", "legacy") // which is logged by New
+	nothing, fail := func() {}, func() { panic("handler") }
+	for name, h := range map[string]*handler{
+		"panics in Handle":  {enabled: nothing, handle: fail},
+		"panics in Enabled": {enabled: fail, handle: nothing},
+		"exits in Handle":   {enabled: nothing, handle: runtime.Goexit},
+		"exits in Enabled":  {enabled: runtime.Goexit, handle: nothing},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) { test(t, h, strings.HasSuffix(name, "Handle")) })
+		})
+	}
+}
+
+func TestProviderSurvivesALogHandlerThatPanicsOrExits(t *testing.T) {
+	forEachBadHandler(t, func(t *testing.T, h *handler, isHandled bool) {
+		_, pod := newPod(t)
+		var rotated atomic.Int32
+		p := newProvider(t, pod.Options, func(o *irsa.Options) {
+			o.Logger = slog.New(h)
+			o.Observe = func(e irsa.Event) {
+				if e.Kind == irsa.Rotated {
+					rotated.Add(1)
+					panic("observer") // which is logged
+				}
+			}
+		})
+		retrieve(t, p)
+		for range 3 {
+			pod.Rotate()
+			time.Sleep(2 * time.Minute)
+		}
+		assert.EqualValues(t, 3, rotated.Load(), "the watch goes on")
+		if isHandled {
+			assert.Equal(t, 1, h.count("irsa: AWS_STS_REGIONAL_ENDPOINTS"))
+			assert.Equal(t, 3, h.count("web identity token rotated"))
+			assert.Equal(t, 3, h.count("credentials observer panicked"))
+		}
+	})
+}
+
+func TestPoolSurvivesALogHandlerThatPanicsOrExits(t *testing.T) {
+	forEachBadHandler(t, func(t *testing.T, h *handler, isHandled bool) {
+		_, pod, tenants := newTenants(t, 3)
+		p := newPool(t, pod, func(o *irsa.PoolOptions) { o.Logger = slog.New(h) })
+		pod.Rotate(irsatest.Expired)
+		for _, tenant := range tenants {
+			_, err := pooled(t, p, tenant).Retrieve(t.Context())
+			require.ErrorIs(t, err, irsa.ErrTokenExpired)
+		}
+		time.Sleep(time.Minute) // no caller, so no attempt
+		pod.Rotate()
+		time.Sleep(3 * time.Second)
+		assert.Zero(t, p.Status().Failing, "every role is woken")
+		if isHandled {
+			assert.Equal(t, 1, h.count("irsa: AWS_STS_REGIONAL_ENDPOINTS"))
+			assert.GreaterOrEqual(t, h.count("web identity token rotated"), 3)
+		}
+	})
+}
