@@ -105,6 +105,7 @@ func (c *Cache) tryServe(creds *aws.Credentials) bool {
 // there are new credentials, else an [*Error], ctx's error or [ErrClosed]. With a ctx
 // that has ended already it only asks for the attempt, and does not block.
 func (c *Cache) Refresh(ctx context.Context) error {
+	waits := ctx.Err() == nil // a context is foreign code: c.mu is not held
 	c.mu.Lock()
 	target := c.plan.begun + 1
 	if c.plan.call != nil && c.plan.call.waits() {
@@ -114,7 +115,7 @@ func (c *Cache) Refresh(ctx context.Context) error {
 	}
 	c.plan.demand = true
 	c.advanceLocked()
-	if ctx.Err() == nil {
+	if waits {
 		c.hurry()
 	}
 	return c.await(ctx, target, nil)

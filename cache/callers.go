@@ -1,8 +1,6 @@
 package cache
 
 import (
-	"context"
-	"errors"
 	"sync/atomic"
 	"time"
 )
@@ -12,17 +10,15 @@ type callers struct {
 	waits, waited, errors atomic.Int64
 }
 
-// left takes note of a caller who leaves. That he has no credentials counts unless it is his
-// own doing: he went away, asked for what cannot be, or closed the Cache. since is when it began
-// to wait, zero if it did not.
-func (c *callers) left(since time.Time, err error) {
+// left counts a caller that has got its answer. failed reports whether that is an error which is
+// not its own doing: it was not canceled, asked for what can be, and the Cache is not closed.
+// since is when it began to wait, zero if it did not.
+func (c *callers) left(since time.Time, failed bool) {
 	if !since.IsZero() {
 		c.waits.Add(1)
 		c.waited.Add(int64(time.Since(since)))
 	}
-	switch {
-	case err == nil, errors.Is(err, context.Canceled), errors.Is(err, ErrMinTTL), errors.Is(err, ErrClosed):
-	default:
+	if failed {
 		c.errors.Add(1)
 	}
 }

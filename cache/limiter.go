@@ -183,12 +183,15 @@ func (l *Limiter) adapt(succeeded, throttled bool) {
 	}
 }
 
-func isThrottled(err error) bool {
+// isThrottled reports whether err is a service's answer that it is called too often. The
+// methods of a source's error are foreign code: one that panics does not count.
+func isThrottled(err error) (throttled bool) {
+	defer func() { _ = recover() }()
 	var api smithy.APIError
 	if !errors.As(err, &api) {
 		return false
 	}
-	_, throttled := retry.DefaultThrottleErrorCodes[api.ErrorCode()]
+	_, throttled = retry.DefaultThrottleErrorCodes[api.ErrorCode()]
 	return throttled
 }
 

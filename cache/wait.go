@@ -13,38 +13,44 @@ import (
 // or why there are none.
 func (c *Cache) wait(ctx context.Context, minTTL time.Duration) (aws.Credentials, error) {
 	var since time.Time
-	creds, changed, err := c.join(ctx, minTTL, false)
+	placed := hasPlace(ctx, c.opts.Limiter)
+	creds, changed, err := c.join(placed, minTTL, false)
 	for changed != nil {
 		if since.IsZero() {
 			since = time.Now()
 		}
 		select {
 		case <-changed:
-			creds, changed, err = c.join(ctx, minTTL, true)
+			creds, changed, err = c.join(placed, minTTL, true)
 		case <-ctx.Done():
-			changed, err = nil, c.leave(ctx)
+			c.callers.left(since, !errors.Is(ctx.Err(), context.Canceled))
+			return aws.Credentials{}, c.leave(ctx)
 		}
 	}
-	c.callers.left(since, err)
+	var failure *Error // and not errors.Is, which calls methods of the source's error
+	c.callers.left(since, errors.As(err, &failure))
 	return creds, err
 }
 
-// leave is for a caller whose context ended while he waited.
+// leave returns the error of a caller whose context ended while it waited. The context and
+// the errors are foreign code: c.mu is not held while their methods run.
 func (c *Cache) leave(ctx context.Context) error {
+	timedOut := errors.Is(ctx.Err(), context.DeadlineExceeded)
 	c.mu.Lock()
-	defer c.mu.Unlock()
 	s := c.state.Load()
-	if s.err != nil && !s.closed && errors.Is(ctx.Err(), context.DeadlineExceeded) && !s.serves(c.now(), 0) {
+	if timedOut && s.err != nil && !s.closed && !s.serves(c.now(), 0) {
 		c.events.hurts(c.event)
 	}
+	c.mu.Unlock()
 	return s.interrupted(ctx)
 }
 
 // join returns what there is for a caller who needs minTTL left: credentials, an
 // error, or else a channel that is closed when there is news. It sees to it that an
-// attempt is under way or scheduled. waited says that the caller has seen an
-// attempt end, and so takes its error rather than wait for another.
-func (c *Cache) join(ctx context.Context, minTTL time.Duration, waited bool) (aws.Credentials, <-chan struct{}, error) {
+// attempt is under way or scheduled. placed reports whether the caller waits in a place
+// of the Limiter's. waited says that the caller has seen an attempt end, and so takes its
+// error rather than wait for another.
+func (c *Cache) join(placed bool, minTTL time.Duration, waited bool) (aws.Credentials, <-chan struct{}, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	s := c.state.Load()
@@ -64,7 +70,7 @@ func (c *Cache) join(ctx context.Context, minTTL time.Duration, waited bool) (aw
 	if c.plan.call == nil && s.serves(c.now(), 0) { // but not for as long as is needed
 		c.plan.asked = true
 	}
-	c.plan.placed = hasPlace(ctx, c.opts.Limiter)
+	c.plan.placed = placed
 	c.advanceLocked()
 	c.hurry()
 	c.plan.placed = false

@@ -38,8 +38,7 @@ func (d *diagnosis) network(ctx context.Context) {
 	if errors.Is(ctx.Err(), context.Canceled) && d.timeIsUp(ctx, networkChecks()...) {
 		return
 	}
-	p.mu.Lock() // a connection that came too late may still be traced
-	defer p.mu.Unlock()
+	p.end()
 	d.nameResolution(p, proxied(client, d.settings.url))
 	d.connection(p, proxied(client, d.settings.url))
 	d.tls(p)

@@ -19,6 +19,7 @@ import (
 // known how far it came.
 type probe struct {
 	mu      sync.Mutex // the transport traces from goroutines of its own
+	ended   bool
 	lookup  step
 	connect step
 	shake   step
@@ -66,11 +67,21 @@ func ask(ctx context.Context, client aws.HTTPClient, endpoint string) *probe {
 	return p
 }
 
+// end ends the tracing, since a connection that comes too late is traced too. From then on p
+// does not change, and can be read without the lock.
+func (p *probe) end() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.ended = true
+}
+
 func (p *probe) trace() *httptrace.ClientTrace {
 	locked := func(f func()) {
 		p.mu.Lock()
 		defer p.mu.Unlock()
-		f()
+		if !p.ended {
+			f()
+		}
 	}
 	return &httptrace.ClientTrace{
 		GetConn: func(string) { // of a redirect too: the steps are those of the last request

@@ -1,0 +1,184 @@
+package cache_test
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"runtime"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/irsakit/irsakit/cache"
+)
+
+// returns fails the test if f does not return. The limit is of the real clock: a goroutine that
+// waits for a lock keeps a bubble's clock from moving.
+func returns(t *testing.T, f func()) {
+	t.Helper()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		f()
+	}()
+	select {
+	case <-done:
+	case <-time.After(30 * time.Second):
+		require.FailNow(t, "deadlock")
+	}
+}
+
+// foreignContext is a context whose methods run a function first.
+type foreignContext struct {
+	context.Context
+	run func()
+}
+
+func (c foreignContext) Done() <-chan struct{} { c.run(); return c.Context.Done() }
+func (c foreignContext) Err() error            { c.run(); return c.Context.Err() }
+func (c foreignContext) Value(key any) any     { c.run(); return c.Context.Value(key) }
+
+// foreignError is an error whose methods run a function first.
+type foreignError struct{ run func() }
+
+func (e foreignError) Error() string   { e.run(); return "foreign" }
+func (e foreignError) Is(error) bool   { e.run(); return false }
+func (e foreignError) As(any) bool     { e.run(); return false }
+func (e foreignError) Unwrap() []error { e.run(); return nil }
+
+// over returns a context whose time is up.
+func over(t *testing.T) context.Context {
+	t.Helper()
+	ctx, cancel := context.WithDeadline(t.Context(), time.Now().Add(-time.Second))
+	t.Cleanup(cancel)
+	return ctx
+}
+
+// outermost returns f without the calls of it by itself.
+func outermost(f func()) func() {
+	var inside atomic.Bool
+	return func() {
+		if inside.CompareAndSwap(false, true) {
+			defer inside.Store(false)
+			f()
+		}
+	}
+}
+
+// meddle calls every method of c that does not wait.
+func meddle(ended context.Context, c *cache.Cache) {
+	_, _ = c.Retrieve(ended)
+	_ = c.Refresh(ended)
+	c.Invalidate(keys(1, time.Hour))
+	c.Suspect(keys(1, time.Hour))
+	c.Wake()
+	_, _ = c.MinTTL(time.Minute).Retrieve(ended)
+	_ = c.Status().Healthy()
+}
+
+// waits are the calls that take a context.
+var waits = []struct {
+	name string
+	call func(*cache.Cache, context.Context)
+}{
+	{"Retrieve", func(c *cache.Cache, ctx context.Context) { _, _ = c.Retrieve(ctx) }},
+	{"Refresh", func(c *cache.Cache, ctx context.Context) { _ = c.Refresh(ctx) }},
+	{"MinTTL", func(c *cache.Cache, ctx context.Context) { _, _ = c.MinTTL(time.Minute).Retrieve(ctx) }},
+}
+
+// unclosed returns a cache with a Limiter that the test does not close at its end, which would
+// hang after a deadlock.
+func unclosed(s aws.CredentialsProvider) (*cache.Cache, *cache.Limiter) {
+	limiter := cache.NewLimiter(1)
+	return cache.New(s, func(o *cache.Options) {
+		o.Limiter, o.Logger = limiter, slog.New(slog.DiscardHandler)
+	}), limiter
+}
+
+func TestCacheRunsNoMethodOfAContextOrAnErrorUnderItsLock(t *testing.T) {
+	for _, tt := range waits {
+		t.Run(tt.name, func(t *testing.T) {
+			ended := over(t)
+			for _, ctx := range []context.Context{t.Context(), ended} {
+				var c *cache.Cache
+				run := outermost(func() { meddle(ended, c) })
+				s := &source{life: time.Hour, broken: foreignError{run}}
+				c, _ = unclosed(s)
+				returns(t, func() {
+					assert.Error(t, c.Refresh(t.Context()), "so that there is an error to report")
+					tt.call(c, foreignContext{ended, run})
+					s.breakWith(nil)
+					tt.call(c, foreignContext{ctx, run})
+					assert.NoError(t, c.Close())
+				})
+			}
+		})
+	}
+}
+
+func TestCacheCanBeClosedByTheMethodsOfAContext(t *testing.T) {
+	for _, tt := range waits {
+		t.Run(tt.name, func(t *testing.T) {
+			c, _ := unclosed(&source{life: time.Hour})
+			closeIt := func() {
+				go c.Close()
+				for c.Status().State != cache.Closed {
+					runtime.Gosched()
+				}
+			}
+			returns(t, func() { tt.call(c, foreignContext{t.Context(), closeIt}) })
+		})
+	}
+}
+
+func TestCacheSurvivesAContextThatPanics(t *testing.T) {
+	for _, tt := range waits {
+		t.Run(tt.name, func(t *testing.T) {
+			c, _ := unclosed(&source{life: time.Hour})
+			returns(t, func() {
+				assert.Panics(t, func() { tt.call(c, foreignContext{t.Context(), func() { panic("foreign") }}) })
+				retrieve(t, c)
+				assert.NoError(t, c.Close())
+			})
+		})
+	}
+}
+
+func TestCacheRefreshWithANilContextLeavesNoLock(t *testing.T) {
+	c, _ := unclosed(&source{life: time.Hour})
+	var none context.Context
+	returns(t, func() {
+		assert.Panics(t, func() { _ = c.Refresh(none) })
+		retrieve(t, c)
+		assert.NoError(t, c.Close())
+	})
+}
+
+func TestCacheSurvivesAnErrorThatPanics(t *testing.T) {
+	s := &source{life: time.Hour, broken: foreignError{func() { panic("foreign") }}}
+	c, limiter := unclosed(s)
+	ended := over(t)
+	returns(t, func() {
+		require.Error(t, c.Refresh(t.Context()))
+		_, err := c.Retrieve(ended)
+		require.Error(t, err)
+		s.breakWith(nil)
+		retrieve(t, c)
+		require.NoError(t, c.Close())
+		assert.Zero(t, limiter.Status().Running)
+	})
+}
+
+func TestCacheCountsErrorsOfASourceThatWasCanceled(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCache(t, &source{broken: errors.Join(errBroken, context.Canceled)})
+		_, err := c.Retrieve(t.Context())
+		require.ErrorIs(t, err, context.Canceled)
+		assert.EqualValues(t, 1, c.Status().Errors)
+	})
+}

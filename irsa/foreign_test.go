@@ -1,0 +1,121 @@
+package irsa_test
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"net/http/httptrace"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/irsakit/irsakit/irsa"
+	"github.com/irsakit/irsakit/tokenfile"
+)
+
+// foreign is a TokenSource, an error and a context, each of whose methods runs a function.
+type foreign struct {
+	context.Context
+	run func()
+}
+
+func (f *foreign) Identity() string { f.run(); return "foreign" }
+func (f *foreign) Token(context.Context) (tokenfile.Token, error) {
+	f.run()
+	return tokenfile.Token{}, (*foreignError)(f)
+}
+
+func (f *foreign) Done() <-chan struct{} { f.run(); return f.Context.Done() }
+func (f *foreign) Err() error            { f.run(); return f.Context.Err() }
+func (f *foreign) Value(key any) any     { f.run(); return f.Context.Value(key) }
+
+type foreignError foreign
+
+func (f *foreignError) Error() string   { f.run(); return "foreign" }
+func (f *foreignError) Is(error) bool   { f.run(); return false }
+func (f *foreignError) As(any) bool     { f.run(); return false }
+func (f *foreignError) Unwrap() []error { f.run(); return nil }
+
+func TestPoolRunsNoForeignCodeUnderALock(t *testing.T) {
+	_, pod, _ := newTenants(t, 0)
+	ended, cancel := context.WithDeadline(t.Context(), time.Now().Add(-time.Second))
+	defer cancel()
+	f := &foreign{Context: ended, run: func() {}}
+	pool, err := irsa.NewPool(func(o *irsa.PoolOptions) {
+		pod.Options(&o.Options)
+		o.Observe = func(irsa.Event) { f.run() }
+		o.Logger = slog.New(&handler{enabled: f.run, handle: f.run})
+	})
+	require.NoError(t, err)
+	p, err := pool.Provider(irsa.RoleOptions{Token: f})
+	require.NoError(t, err)
+	hop, err := p.AssumeRole(pod.RoleARN())
+	require.NoError(t, err)
+	var inside atomic.Bool
+	f.run = func() {
+		if !inside.CompareAndSwap(false, true) {
+			return
+		}
+		defer inside.Store(false)
+		_, _ = pool.Provider(irsa.RoleOptions{Token: f})
+		_, _ = p.AssumeRole(pod.RoleARN())
+		pool.Status()
+		for _, p := range []*irsa.Provider{p, hop} {
+			_ = p.Healthy()
+			_, _ = p.Retrieve(ended)
+			_ = p.Refresh(ended)
+			p.Invalidate(aws.Credentials{AccessKeyID: "AK"})
+		}
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for _, p := range []*irsa.Provider{p, hop} {
+			assert.Error(t, p.Refresh(t.Context()))
+			for _, ctx := range []context.Context{ended, f} {
+				_, err := p.Retrieve(ctx)
+				assert.Error(t, err)
+				_, err = p.MinTTL(time.Minute).Retrieve(ctx)
+				assert.Error(t, err)
+				assert.Error(t, p.Refresh(ctx))
+				assert.Error(t, p.WaitReady(ctx))
+			}
+		}
+		_, err := pool.Provider(irsa.RoleOptions{Token: f})
+		assert.NoError(t, err)
+		assert.NoError(t, pool.Close())
+	}()
+	select {
+	case <-done:
+	case <-time.After(30 * time.Second):
+		require.FailNow(t, "deadlock")
+	}
+}
+
+func TestDiagnoseRunsNoForeignCodeUnderALock(t *testing.T) {
+	_, pod := newPod(t)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		report := irsa.Diagnose(t.Context(), pod.Options, func(o *irsa.Options) {
+			o.HTTPClient = doer(func(r *http.Request) (*http.Response, error) {
+				trace := httptrace.ContextClientTrace(r.Context())
+				return nil, &foreignError{run: func() {
+					if trace != nil && trace.GotConn != nil {
+						trace.GotConn(httptrace.GotConnInfo{})
+					}
+				}}
+			})
+		})
+		assert.False(t, report.OK())
+	}()
+	select {
+	case <-done:
+	case <-time.After(30 * time.Second):
+		require.FailNow(t, "deadlock")
+	}
+}
