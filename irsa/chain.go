@@ -10,6 +10,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 
+	"github.com/irsakit/irsakit/cache"
 	"github.com/irsakit/irsakit/internal/schedule"
 )
 
@@ -26,7 +27,8 @@ const longestChained = time.Hour
 // The options are the SDK's own: ExternalID, Tags, SourceIdentity, a session policy and so
 // on. Unlike there, the session lasts an hour if nothing is said, which is also the most
 // that AWS grants where one role assumes another, and is named as p's. What cannot be
-// valid is an [*Error] of the kind [ErrNotConfigured]. It does no I/O.
+// valid is an [*Error] of the kind [ErrNotConfigured]; after Close of p, or of its Pool, it
+// is one of the kind [ErrClosed]. It does no I/O.
 //
 // An error of the Provider names the role that could not be assumed: its own or, where the
 // credentials for it are missing, the one before. It is closed with p, or by itself.
@@ -41,7 +43,9 @@ func (p *Provider) AssumeRole(roleARN string, optFns ...func(*stscreds.AssumeRol
 	}
 	next := &Provider{settings: h.settings, known: &h.known, watch: &watch{}, events: p.events, pool: p.pool, source: p}
 	next.keep(h)
-	p.hops.add(next)
+	if p.pool != nil && p.pool.closed.Load() || !p.hops.add(next) {
+		return nil, p.explain(context.Background(), cache.ErrClosed)
+	}
 	return next, nil
 }
 

@@ -10,14 +10,20 @@ import (
 
 // hops are the Providers whose source is another one. It does not hold them.
 type hops struct {
-	mu  sync.Mutex
-	all []weak.Pointer[Provider]
+	mu     sync.Mutex
+	closed bool
+	all    []weak.Pointer[Provider]
 }
 
-func (h *hops) add(p *Provider) {
+// add reports whether it has added p: it does not after end, which would not close it.
+func (h *hops) add(p *Provider) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	if h.closed {
+		return false
+	}
 	h.all = append(h.alive(), weak.Make(p))
+	return true
 }
 
 // alive returns those that have not been collected. h.mu is held.
@@ -50,7 +56,11 @@ func (h *hops) wake(e cache.Event) {
 	}
 }
 
+// end closes all hops. None can be added from then on.
 func (h *hops) end() (err error) {
+	h.mu.Lock()
+	h.closed = true
+	h.mu.Unlock()
 	h.each(func(p *Provider) { err = errors.Join(err, p.end()) })
 	return err
 }

@@ -31,10 +31,11 @@ func TestAfterCloseEverythingIsErrClosed(t *testing.T) {
 		require.NoError(t, p.Close())
 		require.NoError(t, p.Close())
 		for name, call := range map[string]func() error{
-			"Retrieve":  func() error { _, err := p.Retrieve(t.Context()); return err },
-			"MinTTL":    func() error { _, err := view.Retrieve(t.Context()); return err },
-			"Refresh":   func() error { return p.Refresh(t.Context()) },
-			"WaitReady": func() error { return p.WaitReady(t.Context()) },
+			"Retrieve":   func() error { _, err := p.Retrieve(t.Context()); return err },
+			"MinTTL":     func() error { _, err := view.Retrieve(t.Context()); return err },
+			"Refresh":    func() error { return p.Refresh(t.Context()) },
+			"WaitReady":  func() error { return p.WaitReady(t.Context()) },
+			"AssumeRole": func() error { _, err := p.AssumeRole(pod.RoleARN()); return err },
 		} {
 			err := call()
 			require.ErrorIs(t, err, irsa.ErrClosed, name)
