@@ -152,6 +152,13 @@ func (c *Cache) ProviderSources() []aws.CredentialSource {
 	return nil
 }
 
+// IsCredentialsProvider reports whether the source is of target's type: see
+// [aws.IsCredentialsProvider]. Service clients call it to recognize anonymous credentials,
+// with which they do not sign.
+func (c *Cache) IsCredentialsProvider(target aws.CredentialsProvider) bool {
+	return aws.IsCredentialsProvider(c.source, target)
+}
+
 // Format prints what it is and its state, whatever the verb: the source may hold
 // secrets.
 func (c *Cache) Format(f fmt.State, _ rune) { fmt.Fprintf(f, "cache.Cache(%s)", c.Status().State) }

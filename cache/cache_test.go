@@ -189,6 +189,21 @@ func (*sourcedSource) ProviderSources() []aws.CredentialSource {
 	return []aws.CredentialSource{aws.CredentialSourceSSO}
 }
 
+func TestCacheIsOfTheTypeOfItsSource(t *testing.T) {
+	anonymous := newCache(t, aws.AnonymousCredentials{})
+	other := newCache(t, &source{})
+	for name, p := range map[string][2]aws.CredentialsProvider{
+		"the Cache": {anonymous, other},
+		"a view":    {anonymous.MinTTL(time.Minute), other.MinTTL(time.Minute)},
+	} {
+		assert.True(t, aws.IsCredentialsProvider(p[0], aws.AnonymousCredentials{}), name)
+		assert.True(t, aws.IsCredentialsProvider(p[0], (*aws.AnonymousCredentials)(nil)), name)
+		assert.False(t, aws.IsCredentialsProvider(p[0], &source{}), name)
+		assert.False(t, aws.IsCredentialsProvider(p[1], (*aws.AnonymousCredentials)(nil)), name)
+		assert.True(t, aws.IsCredentialsProvider(p[1], &source{}), name)
+	}
+}
+
 func TestACachedRetrieveAllocatesNothing(t *testing.T) {
 	c := newCache(t, &source{life: time.Hour})
 	view := c.MinTTL(time.Minute)

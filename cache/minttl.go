@@ -119,3 +119,8 @@ func (v *view) AdjustExpiresBy(creds aws.Credentials, d time.Duration) (aws.Cred
 
 // ProviderSources is the Cache's.
 func (v *view) ProviderSources() []aws.CredentialSource { return v.cache.ProviderSources() }
+
+// IsCredentialsProvider is the Cache's.
+func (v *view) IsCredentialsProvider(target aws.CredentialsProvider) bool {
+	return v.cache.IsCredentialsProvider(target)
+}
