@@ -60,27 +60,36 @@ func readOnce(path string, known Token) (Token, error) {
 		return Token{}, fmt.Errorf("tokenfile: %w", err)
 	}
 	defer file.Close()
-	// One call: to several, a file that is rewritten meanwhile gives parts of
-	// two tokens. All of a regular file comes at once.
-	text := make([]byte, min(max(info.Size(), usual), maxRead)+1)
-	n, err := file.Read(text)
-	if err != nil && !errors.Is(err, io.EOF) {
-		return Token{}, fmt.Errorf("tokenfile: %w", err)
+	text, err := readText(file, info.Size(), path)
+	if err != nil {
+		return Token{}, err
 	}
-	if n > maxRead {
-		return Token{}, fmt.Errorf("tokenfile: %w: %s has more than %d bytes, STS takes %d to %d", ErrMalformed, path, maxRead, minSize, maxSize)
-	}
-	if n == len(text) {
-		return Token{}, fmt.Errorf("tokenfile: %w: %s grows while it is read", ErrMalformed, path)
-	}
-	if known.raw != nil && string(bytes.TrimSpace(text[:n])) == *known.raw {
+	if known.raw != nil && string(bytes.TrimSpace(text)) == *known.raw {
 		return known, nil
 	}
-	token, err := Parse(string(text[:n]))
+	token, err := Parse(string(text))
 	if err != nil {
 		return Token{}, fmt.Errorf("%w (%s)", err, path)
 	}
 	return token, nil
+}
+
+// readText reads the file at path, whose size was reported as size, in one call: to several,
+// a file that is rewritten meanwhile gives parts of two tokens. All of a regular file comes
+// at once. A file that has become larger is malformed, and never in memory as a whole.
+func readText(file io.Reader, size int64, path string) ([]byte, error) {
+	text := make([]byte, min(max(size, usual), maxRead)+1)
+	n, err := file.Read(text)
+	switch {
+	case err != nil && !errors.Is(err, io.EOF):
+		return nil, fmt.Errorf("tokenfile: %w", err)
+	case n > maxRead:
+		return nil, fmt.Errorf("tokenfile: %w: %s has more than %d bytes, STS takes %d to %d", ErrMalformed, path, maxRead, minSize, maxSize)
+	case n == len(text):
+		return nil, fmt.Errorf("tokenfile: %w: %s grows while it is read", ErrMalformed, path)
+	default:
+		return text[:n], nil
+	}
 }
 
 func kind(mode fs.FileMode) string {
