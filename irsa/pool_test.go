@@ -2,10 +2,12 @@ package irsa_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"runtime"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -315,6 +317,54 @@ func TestARoleOfTheirOwnRegionAndTokens(t *testing.T) {
 		assert.Equal(t, 1, asked)
 		require.NoError(t, provider.Refresh(t.Context()))
 		assert.Equal(t, 2, asked, "for every exchange")
+	})
+}
+
+// The Pool's token file has nothing to do with a role whose tokens come from elsewhere.
+func TestPoolKeepsItsTokenFileFromARoleWithOtherTokens(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k, pod, tenants := newTenants(t, 1)
+		search := k.ServiceAccount("shop", "search")
+		role := k.Role("reader", irsatest.Trust(search))
+		var tokenErr error
+		tokens := irsa.TokenFunc("shop/search", func(context.Context) (tokenfile.Token, error) {
+			token, err := tokenfile.Parse(search.Token())
+			return token, errors.Join(err, tokenErr)
+		})
+		var seen recorder
+		p := newPool(t, pod, func(o *irsa.PoolOptions) { seen.options(&o.Options) })
+		other := pooled(t, p, irsa.RoleOptions{RoleARN: role.ARN(), Token: tokens})
+		role.Fail(irsatest.AccessDenied, -1)
+		requireOtherTokens := func(err, kind error) {
+			t.Helper()
+			require.ErrorIs(t, err, kind)
+			var failure *irsa.Error
+			require.ErrorAs(t, err, &failure)
+			assert.Empty(t, failure.TokenFile)
+			assert.NotContains(t, err.Error(), pod.TokenFile())
+			assert.NotContains(t, err.Error(), "AWS_WEB_IDENTITY_TOKEN_FILE")
+		}
+		tokenErr = errors.New("no answer")
+		requireOtherTokens(other.Refresh(t.Context()), irsa.ErrTokenFile)
+		tokenErr = nil
+		requireOtherTokens(other.Refresh(t.Context()), irsa.ErrAccessDenied)
+
+		pod.Rotate(irsatest.Expired)
+		own := pooled(t, p, tenants[0])
+		_, err := own.Retrieve(t.Context())
+		require.ErrorIs(t, err, irsa.ErrTokenExpired)
+		time.Sleep(time.Minute) // no caller, so no attempt
+		k.STS.ForgetCalls()
+		expiry := other.Status().TokenExpiry
+		pod.Rotate()
+		time.Sleep(10 * time.Second)
+		retrieve(t, own)
+		for _, call := range k.STS.Calls() {
+			assert.Equal(t, tenants[0].RoleARN, call.RoleARN, "the rotation wakes the roles of the file only")
+		}
+		assert.Equal(t, expiry, other.Status().TokenExpiry)
+		assert.Equal(t, 1, seen.count(irsa.Rotated))
+		assert.Equal(t, 1, strings.Count(seen.log(), "web identity token rotated"))
 	})
 }
 
