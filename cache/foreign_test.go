@@ -75,7 +75,7 @@ func meddle(ended context.Context, c *cache.Cache) {
 	_, _ = c.Retrieve(ended)
 	_ = c.Refresh(ended)
 	c.Invalidate(keys(1, time.Hour))
-	c.Suspect(keys(1, time.Hour))
+	_ = c.Replace(ended, keys(1, time.Hour), 0)
 	c.Wake()
 	_, _ = c.MinTTL(time.Minute).Retrieve(ended)
 	_ = c.Status().Healthy()
@@ -88,6 +88,7 @@ var waits = []struct {
 }{
 	{"Retrieve", func(c *cache.Cache, ctx context.Context) { _, _ = c.Retrieve(ctx) }},
 	{"Refresh", func(c *cache.Cache, ctx context.Context) { _ = c.Refresh(ctx) }},
+	{"Replace", func(c *cache.Cache, ctx context.Context) { _ = c.Replace(ctx, keys(1, time.Hour), 0) }},
 	{"MinTTL", func(c *cache.Cache, ctx context.Context) { _, _ = c.MinTTL(time.Minute).Retrieve(ctx) }},
 }
 

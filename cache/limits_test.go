@@ -56,9 +56,9 @@ func TestCacheTakesHugeOptions(t *testing.T) {
 	})
 }
 
-func TestCacheReportsCredentialsWithoutAnEndAsExpired(t *testing.T) {
+func TestCacheReportsAnEndOfLongAgo(t *testing.T) {
 	c := newCache(t, aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
-		return aws.Credentials{AccessKeyID: "AK", SecretAccessKey: "secret", CanExpire: true}, nil
+		return aws.Credentials{AccessKeyID: "AK", SecretAccessKey: "secret", CanExpire: true, Expires: time.Time{}.Add(time.Hour)}, nil
 	}))
 	err := c.Refresh(t.Context())
 	require.ErrorContains(t, err, "expired")

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"regexp"
 	"time"
@@ -124,7 +125,7 @@ func (p *Provider) note(r rejection) {
 }
 
 func (p *Provider) reportRejection(r rejection, age time.Duration) {
-	p.settings.Logger.Warn("credentials rejected by a service", "role", p.settings.RoleARN,
+	p.settings.log(slog.LevelWarn, "credentials rejected by a service", "role", p.settings.RoleARN,
 		"host", r.host, "code", r.code, "received_ago", age.Round(time.Second))
 	p.tell(func() Event { return Event{Kind: Refused, Time: time.Now(), Status: p.Status()} })
 }
