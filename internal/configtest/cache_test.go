@@ -1,0 +1,75 @@
+package configtest
+
+import (
+	"fmt"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/irsakit/irsakit/cache"
+	"github.com/irsakit/irsakit/irsa/irsatest"
+)
+
+// defaults returns a kit, and the configuration that the SDK loads in its pod, with a Cache around
+// the credentials.
+func defaults(t *testing.T) (*irsatest.Cluster, aws.Config) {
+	t.Helper()
+	k := irsatest.New(t)
+	sa := k.ServiceAccount("shop", "cart")
+	k.Pod(sa, k.Role("s3-writer", irsatest.Trust(sa)), func(o *irsatest.PodOptions) { o.AutoRotate = true }).Setenv()
+	t.Setenv("AWS_ENDPOINT_URL_STS", "") // the SDK's own endpoints lead to the kit
+	t.Setenv("AWS_CA_BUNDLE", "")
+	k.STS.SetLatency(300 * time.Millisecond)
+	cfg, err := config.LoadDefaultConfig(t.Context(), config.WithHTTPClient(k.HTTPClient()))
+	require.NoError(t, err)
+	require.IsType(t, &aws.CredentialsCache{}, cfg.Credentials)
+	c := cache.New(cfg.Credentials)
+	t.Cleanup(func() { assert.NoError(t, c.Close()) })
+	cfg.Credentials = c
+	_, err = c.Retrieve(t.Context())
+	require.NoError(t, err)
+	return k, cfg
+}
+
+func TestCacheOfTheDefaultConfigurationRefreshesEarlyAndSeldom(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k, cfg := defaults(t)
+		for range 100 * 60 * 60 {
+			start := time.Now()
+			_, err := cfg.Credentials.Retrieve(t.Context())
+			require.NoError(t, err)
+			require.Zero(t, time.Since(start), "a caller waited")
+			time.Sleep(time.Second)
+		}
+		assert.LessOrEqual(t, k.STS.CallCount(), 170)
+		assert.Greater(t, k.STS.CallCount(), 100)
+	})
+}
+
+func TestCacheOfTheDefaultConfigurationSurvivesAnOutageOf15MinutesAtAnyTime(t *testing.T) {
+	for minute := 0; minute < 60; minute += 3 {
+		t.Run(fmt.Sprint("after ", minute, " minutes"), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				k, cfg := defaults(t)
+				began := time.Hour + time.Duration(minute)*time.Minute
+				for start := time.Now(); time.Since(start) < 4*time.Hour; time.Sleep(time.Second) {
+					switch time.Since(start) {
+					case began:
+						k.STS.Down()
+					case began + 15*time.Minute:
+						k.STS.Up()
+					}
+					asked := time.Now()
+					_, err := cfg.Credentials.Retrieve(t.Context())
+					require.NoError(t, err)
+					require.Zero(t, time.Since(asked), "a caller waited")
+				}
+			})
+		})
+	}
+}
