@@ -106,7 +106,7 @@ func TestCacheMinTTLMadeLateRefreshesAtOnce(t *testing.T) {
 		for _, p := range []aws.CredentialsProvider{c, view} { // which has enough left still
 			start := time.Now()
 			assert.Equal(t, "AK1", retrieve(t, p).AccessKeyID)
-			assert.Zero(t, time.Since(start), "nobody waits")
+			assert.Zero(t, time.Since(start), "no caller waits")
 		}
 		time.Sleep(2 * time.Second)
 		assert.Equal(t, "AK2", retrieve(t, c).AccessKeyID)

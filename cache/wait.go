@@ -48,8 +48,8 @@ func (c *Cache) leave(ctx context.Context) error {
 // join returns what there is for a caller who needs minTTL left: credentials, an
 // error, or else a channel that is closed when there is news. It sees to it that an
 // attempt is under way or scheduled. placed reports whether the caller waits in a place
-// of the Limiter's. waited says that the caller has seen an attempt end, and so takes its
-// error rather than wait for another.
+// of the Limiter's. waited reports whether it has seen an attempt end: it then takes that
+// attempt's error rather than wait for another.
 func (c *Cache) join(placed bool, minTTL time.Duration, waited bool) (aws.Credentials, <-chan struct{}, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
