@@ -60,8 +60,9 @@ func (c *Cache) now() schedule.Moment { return schedule.At(time.Now(), c.base) }
 // and 1 s; an attempt that is never answered takes its own limit. After Close
 // Retrieve returns [ErrClosed].
 //
-// The Expires of the credentials is the moment at which the Cache stops serving
-// them: 10 s before their end, or 1 % of their life if that is less.
+// The Expires of the credentials is the time at which the Cache stops serving
+// them: 8 to 10 s before their end, or 0.8 to 1% of a shorter lifetime. It differs between
+// Caches, and is a second before the end once the source has returned the same credentials again.
 func (c *Cache) Retrieve(ctx context.Context) (creds aws.Credentials, err error) {
 	if c.TryRetrieve(&creds) {
 		return creds, nil

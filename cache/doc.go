@@ -40,6 +40,20 @@
 // Fresh and Stale credentials are served at once. In Stale a refresh is under way,
 // or has failed and is being repeated. Only in Empty and Expired do callers wait.
 //
+// # Around the SDK's cache
+//
+// The credentials that config.LoadDefaultConfig finds are in an aws.CredentialsCache. Assign the
+// Cache back before any client is made, so that no client uses that cache beside it:
+//
+//	cfg, err := config.LoadDefaultConfig(ctx)
+//	cfg.Credentials = cache.New(cfg.Credentials)
+//
+// A planned refresh invalidates the aws.CredentialsCache, which would return the same credentials
+// until their end; other users of it would wait for the new ones, and get an error in an outage.
+// Sources that keep their credentials in other ways (the instance metadata service, the container
+// endpoint, a process) are called again after half of the remaining time, and their credentials
+// are served until a second before the end.
+//
 // # Behind another cache
 //
 // A Cache wants no other cache around it: set it as Config.Credentials. Passed to

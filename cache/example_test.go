@@ -75,21 +75,49 @@ func ExampleCache_Refresh() {
 	// Output: ASIA1
 }
 
-// A service answered ExpiredToken.
+// The credentials that config.LoadDefaultConfig finds are in an aws.CredentialsCache.
+func ExampleNew_defaultConfig() {
+	cfg := aws.Config{Credentials: aws.NewCredentialsCache(hourly())} // from config.LoadDefaultConfig
+	c := cache.New(cfg.Credentials)
+	defer c.Close()
+	cfg.Credentials = c // before any client is made
+	credentials, err := cfg.Credentials.Retrieve(context.Background())
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(credentials.AccessKeyID)
+	// Output: ASIA1
+}
+
+// A service rejected credentials that came minutes ago.
+func ExampleCache_Replace() {
+	c := cache.New(hourly())
+	defer c.Close()
+	ctx := context.Background()
+	rejected, err := c.Retrieve(ctx)
+	if err != nil {
+		log.Fatal(err)
+	}
+	err = c.Replace(ctx, rejected, time.Minute)
+	fmt.Println(errors.Is(err, cache.ErrRefused)) // they came just now
+	// Output: true
+}
+
+// The role's sessions were revoked.
 func ExampleCache_Invalidate() {
 	c := cache.New(hourly(), func(o *cache.Options) { o.Logger = slog.New(slog.DiscardHandler) })
 	defer c.Close()
 	ctx := context.Background()
-	refused, err := c.Retrieve(ctx)
+	revoked, err := c.Retrieve(ctx)
 	if err != nil {
 		log.Fatal(err)
 	}
-	c.Invalidate(refused)
+	c.Invalidate(revoked)
 	credentials, err := c.Retrieve(ctx)
 	if err != nil {
 		log.Fatal(err)
 	}
-	fmt.Println(refused.AccessKeyID, credentials.AccessKeyID)
+	fmt.Println(revoked.AccessKeyID, credentials.AccessKeyID)
 	// Output: ASIA1 ASIA2
 }
 

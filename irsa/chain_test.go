@@ -175,7 +175,7 @@ func TestChainRepeatsItsRequestWithANewSourceKey(t *testing.T) {
 		k, pod, roles := threeAccounts(t)
 		chain := chained(t, newProvider(t, pod.Options), roles)
 		retrieve(t, chain[0])
-		time.Sleep(2 * time.Minute) // younger keys are not replaced
+		time.Sleep(2 * time.Minute)             // younger keys are not replaced
 		roles[1].Fail(irsatest.ExpiredToken, 1) // of the first role's credentials
 		retrieve(t, chain[1])
 		var asked []string

@@ -77,8 +77,8 @@ func (p *Provider) keep(attempts aws.CredentialsProvider) {
 // failures that may pass by themselves: for some two seconds, or for two attempts'
 // limits where STS does not answer at all.
 //
-// Their Expires is the moment at which the Provider stops serving them: 10 s before
-// their end, or 1 % of their life if that is less. They never are extended.
+// Their Expires is the time at which the Provider stops serving them: 8 to 10 s before
+// their end, or 0.8 to 1% of a shorter lifetime. They are never extended.
 func (p *Provider) Retrieve(ctx context.Context) (creds aws.Credentials, err error) {
 	if p.cache.TryRetrieve(&creds) {
 		return creds, nil
@@ -168,10 +168,11 @@ func (p *Provider) WaitReady(ctx context.Context) error {
 	}
 }
 
-// Invalidate says that a service refused these credentials as expired
-// (ExpiredToken, ExpiredTokenException): they are never served again, and an
-// exchange for new ones begins. Newer credentials than these are kept. One exchange
-// a minute at most comes of it, however many calls are refused. It does not block.
+// Invalidate withdraws these credentials from all callers, for example after the role's sessions
+// were revoked: they are never served again, and an exchange for new ones starts. Newer credentials
+// are kept. However often it is called, it starts at most one exchange a minute. Clients of
+// [Provider.AWSConfig] do not need it: they replace credentials that a service rejects. It does
+// not block.
 func (p *Provider) Invalidate(rejected aws.Credentials) { p.cache.Invalidate(rejected) }
 
 // AdjustExpiresBy returns the credentials unchanged. An aws.CredentialsCache around
