@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -100,7 +101,7 @@ func TestCacheOfASourceThatCaches(t *testing.T) {
 // An outage that begins while a source returns the same credentials ends like any other.
 func TestCacheOfACachingSourceSurvivesItsFailures(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &caching{life: time.Hour, early: 5 * time.Minute}
+		s := &caching{life: time.Hour, early: time.Minute}
 		var log bytes.Buffer
 		c := newCache(t, aws.CredentialsProviderFunc(func(ctx context.Context) (aws.Credentials, error) {
 			if left := time.Until(s.now.Expires); left > 3*time.Minute && left < 13*time.Minute {
@@ -110,6 +111,11 @@ func TestCacheOfACachingSourceSurvivesItsFailures(t *testing.T) {
 		}), logTo(&log))
 		for range 12 * 3600 {
 			retrieve(t, c)
+			if left := time.Until(s.now.Expires); left > 62*time.Second && left < 90*time.Second {
+				synctest.Wait()
+				require.Zero(t, c.Status().Failures, "the same credentials end the failures")
+				require.Equal(t, strings.Count(log.String(), "refresh failed"), strings.Count(log.String(), "recovered"))
+			}
 			time.Sleep(time.Second)
 		}
 		assert.NotContains(t, log.String(), "level=ERROR")
@@ -160,6 +166,16 @@ func TestCacheOfTheSDKsCacheMakesFewCalls(t *testing.T) {
 		}
 		assert.LessOrEqual(t, s.count(), 170)
 		assert.Greater(t, s.count(), 130)
+	})
+}
+
+func TestCacheOfTheSDKsCacheRefreshesWhile15MinutesAreLeft(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for range 200 {
+			c := newCache(t, aws.NewCredentialsCache(&source{life: time.Hour}))
+			creds := retrieve(t, c)
+			assert.Greater(t, creds.Expires.Sub(c.Status().RefreshAt), 15*time.Minute)
+		}
 	})
 }
 
