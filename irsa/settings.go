@@ -255,9 +255,9 @@ func (s *settings) resolveEndpoint() error {
 		UseFIPS:      aws.Bool(s.environment.fips),
 		UseDualStack: aws.Bool(s.environment.dualStack),
 	})
-	if err != nil {
-		return fmt.Errorf("there is no STS endpoint for the region %q with %s %t and %s %t: %w",
-			s.Region, envFIPS, s.environment.fips, envDualStack, s.environment.dualStack, err)
+	if err != nil { // whose text is the SDK's, and differs between its versions
+		return fmt.Errorf("there is no STS endpoint for the region %q with %s %t and %s %t",
+			s.Region, envFIPS, s.environment.fips, envDualStack, s.environment.dualStack)
 	}
 	s.url = endpoint.URI.String()
 	return nil
