@@ -145,3 +145,20 @@ func TestInvalidateRemembersEveryWithdrawnKey(t *testing.T) {
 		require.ErrorContains(t, err, "that a service has refused", "the first key does not return")
 	})
 }
+
+// The source returned the credentials again before they were withdrawn: that does not put the
+// attempt for others off.
+func TestInvalidateOfCredentialsSeenAgainStartsAnAttempt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &caching{life: time.Hour}
+		c := newCache(t, s)
+		first := retrieve(t, c)
+		time.Sleep(time.Minute)
+		require.NoError(t, c.Refresh(t.Context()))
+		require.Equal(t, first.AccessKeyID, retrieve(t, c).AccessKeyID)
+		time.Sleep(time.Minute)
+		s.early = time.Hour // it returns others from now on
+		c.Invalidate(first)
+		assert.Equal(t, "AK2", retrieve(t, c).AccessKeyID)
+	})
+}

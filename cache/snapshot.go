@@ -152,6 +152,7 @@ func (s *snapshot) failed(err error, permanent bool) *snapshot {
 func (s *snapshot) refused() *snapshot {
 	next := *s
 	next.creds, next.until, next.refreshAt = aws.Credentials{}, schedule.Moment{}, schedule.Never()
+	next.cached = false // the attempt for others is due, not the source's next renewal
 	if s.failures == 0 {
 		next.err, next.permanent = ErrRefused, false
 	}
