@@ -115,14 +115,22 @@ func (c *Cache) ask(ctx context.Context, attempt *call) {
 
 // retrieve calls the source. A planned refresh through the SDK's own cache invalidates the
 // credentials that it replaces, which that cache would return until their end. It does not
-// invalidate others, which another user of that cache got, nor any after a failed attempt.
+// invalidate others, which another user of that cache got, nor any after a failed attempt, unless
+// they are withdrawn.
 func (c *Cache) retrieve(ctx context.Context, replaces string) (aws.Credentials, error) {
 	creds, err := c.source.Retrieve(ctx)
-	if sdk, ok := c.source.(*aws.CredentialsCache); ok && err == nil && replaces != "" && creds.AccessKeyID == replaces {
-		sdk.Invalidate()
-		return c.source.Retrieve(ctx)
+	sdk, ok := c.source.(*aws.CredentialsCache)
+	if !ok || err != nil || !creds.HasKeys() || creds.AccessKeyID != replaces && !c.isWithdrawn(creds) {
+		return creds, err
 	}
-	return creds, err
+	sdk.Invalidate()
+	return c.source.Retrieve(ctx)
+}
+
+func (c *Cache) isWithdrawn(creds aws.Credentials) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Contains(c.plan.past().withdrawn, creds.AccessKeyID)
 }
 
 // permanent asks the Options of an error. It must not be called with c.mu held: the

@@ -162,3 +162,16 @@ func TestInvalidateOfCredentialsSeenAgainStartsAnAttempt(t *testing.T) {
 		assert.Equal(t, "AK2", retrieve(t, c).AccessKeyID)
 	})
 }
+
+// The SDK's own cache would return the withdrawn credentials until their end.
+func TestInvalidateReachesTheSDKsCache(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &source{life: time.Hour}
+		sdk := aws.NewCredentialsCache(s)
+		c := newCache(t, sdk)
+		c.Invalidate(retrieve(t, c))
+		assert.Equal(t, "AK2", retrieve(t, c).AccessKeyID)
+		assert.Equal(t, "AK2", retrieve(t, sdk).AccessKeyID)
+		assert.Equal(t, 2, s.count())
+	})
+}
