@@ -48,13 +48,16 @@ func (c *Cache) Replace(ctx context.Context, rejected aws.Credentials, minAge ti
 		c.hurry()
 	}
 	c.plan.placed = false
-	call := c.plan.call
-	if call == nil || call.overdue || ended {
+	call, target := c.plan.call, c.plan.begun
+	switch {
+	case ended, call != nil && call.overdue, call == nil && s.failures > 0:
 		err := c.state.Load().failure()
 		c.mu.Unlock()
 		return err
+	case call == nil: // it begins within a second: see plan.spaced
+		target++
 	}
-	if err := c.await(ctx, call.number, limit.C); err != nil {
+	if err := c.await(ctx, target, limit.C); err != nil {
 		return err
 	}
 	if c.state.Load().creds.AccessKeyID == rejected.AccessKeyID {

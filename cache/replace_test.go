@@ -139,3 +139,20 @@ func TestReplaceWithAnEndedContextOnlyStartsTheAttempt(t *testing.T) {
 		assert.NotEqual(t, first.AccessKeyID, retrieve(t, c).AccessKeyID)
 	})
 }
+
+// The attempt starts a second after the one before it. Replace waits for that, too.
+func TestReplaceWaitsForAnAttemptThatStartsLater(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &caching{life: time.Hour}
+		c := newCache(t, s)
+		first := retrieve(t, c)
+		time.Sleep(10 * time.Minute)
+		require.NoError(t, c.Refresh(t.Context())) // the same credentials
+		s.early = time.Hour                        // it returns others from now on
+		time.Sleep(300 * time.Millisecond)
+		start := time.Now()
+		require.NoError(t, c.Replace(t.Context(), first, time.Minute))
+		assert.Equal(t, 700*time.Millisecond, time.Since(start))
+		assert.Equal(t, "AK2", retrieve(t, c).AccessKeyID)
+	})
+}
