@@ -26,12 +26,14 @@ func step(c *Cache, wall, elapsed time.Duration) {
 	for _, m := range []*schedule.Moment{
 		&s.until, &s.due, &s.received, &s.refreshAt,
 		&c.plan.spaced, &c.plan.troubles().retry.serving, &c.plan.troubles().retry.empty, &c.plan.troubles().refusable,
+		&c.plan.troubles().replaced,
 	} {
 		if *m != schedule.Never() && *m != (schedule.Moment{}) {
 			m.Wall -= int64(wall)
 			m.Elapsed -= elapsed
 		}
 	}
+	s.ends = s.ends.Add(-wall) // what the source returns again has moved too
 	c.store(&s)
 }
 

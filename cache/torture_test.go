@@ -2,7 +2,6 @@ package cache
 
 import (
 	"context"
-	"errors"
 	"flag"
 	"fmt"
 	"log/slog"
@@ -13,7 +12,6 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/stretchr/testify/require"
 
 	"github.com/irsakit/irsakit/internal/schedule"
 	"github.com/irsakit/irsakit/internal/testsize"
@@ -24,9 +22,10 @@ var (
 	tortureSeed = flag.Uint64("torture.seed", 1, "the `seed` of its first day")
 )
 
-// A day of everything that can happen to a Cache, in an order that its seed decides:
-// outages of each kind, clock steps, suspends, starved timers, refusals, callers with and
-// without patience. After each step the promises hold.
+// TestTortureBreaksNoPromise simulates days in which everything happens to a Cache that can, in an
+// order that the seed determines: outages of each kind, sources that cache or return short
+// lifetimes, clock steps, suspends, starved timers, rejections, and callers with and without
+// patience. The invariants are checked after each step.
 //
 //	go test ./cache -run Torture -torture.days 2000
 //	go test ./cache -run Torture -torture.days 1 -torture.seed 77
@@ -42,38 +41,42 @@ func TestTortureBreaksNoPromise(t *testing.T) {
 	}
 }
 
-// world is a Cache, its source, and what must be true of them.
+// world is a Cache, its source, and what is known of both.
 type world struct {
-	t      *testing.T
-	random *rand.Rand
-	cache  *Cache
-	life   time.Duration
+	t       *testing.T
+	random  *rand.Rand // of the day's own goroutine
+	cache   *Cache
+	life    time.Duration // of most credentials
+	wrapped bool          // the source is in an *aws.CredentialsCache
+	minAge  time.Duration // of rejections
+	callers sync.WaitGroup
 
-	mu      sync.Mutex
-	trouble int // one of the kinds below
-	running int
-	calls   []time.Time
-	ends    map[string]schedule.Moment // of the credentials that were issued, as the Cache's clocks show it
-	refused map[string]bool
-	newest  string // that the Cache has been given
+	mu        sync.Mutex // guards what follows
+	trouble   int        // one of works, fails, hangs, isLate
+	phase     int        // one of renews, caches, shortens
+	early     time.Duration
+	short     time.Duration
+	running   int
+	calls     []time.Time
+	grants    map[string]*grant // that the source returned, by access key ID
+	cached    string            // that a caching source returns again
+	present   string            // that the Cache serves; "" if it has none, or if that is uncertain
+	withdrawn []string          // by Invalidate, the newest last
+	lastGood  *schedule.Moment  // when the source was called that returned usable credentials
+	rejected  *schedule.Moment  // when a rejection last started an attempt
 }
-
-// What the source does.
-const (
-	works = iota
-	fails
-	hangs  // until its context ends
-	isLate // it needs seconds
-	troubles
-)
-
-var errTorture = errors.New("tortured")
 
 func newWorld(t *testing.T, seed uint64) *world {
 	random := rand.New(rand.NewPCG(seed, 7))
-	w := &world{t: t, random: random, ends: map[string]schedule.Moment{}, refused: map[string]bool{}}
+	w := &world{t: t, random: random, grants: map[string]*grant{}}
 	w.life = []time.Duration{time.Minute, 15 * time.Minute, time.Hour, 12 * time.Hour}[random.IntN(4)]
-	w.cache = New(aws.CredentialsProviderFunc(w.source), func(o *Options) {
+	w.minAge = w.within(time.Minute, 30*time.Minute)
+	w.wrapped = random.IntN(4) == 0
+	var source aws.CredentialsProvider = aws.CredentialsProviderFunc(w.source)
+	if w.wrapped {
+		source = aws.NewCredentialsCache(source)
+	}
+	w.cache = New(source, func(o *Options) {
 		o.Logger = slog.New(slog.DiscardHandler)
 		if random.IntN(2) == 0 {
 			o.Limiter = NewLimiter(1 + random.IntN(3))
@@ -82,79 +85,51 @@ func newWorld(t *testing.T, seed uint64) *world {
 	return w
 }
 
-// source is the source: never called twice at the same time.
-func (w *world) source(ctx context.Context) (aws.Credentials, error) {
-	w.mu.Lock()
-	w.running++
-	require.Equal(w.t, 1, w.running, "one attempt at a time")
-	w.calls = append(w.calls, time.Now())
-	trouble, delay := w.trouble, 2*time.Second
-	w.mu.Unlock()
-	defer func() {
-		w.mu.Lock()
-		defer w.mu.Unlock()
-		w.running--
-	}()
-	switch trouble {
-	case fails:
-		return aws.Credentials{}, errTorture
-	case hangs:
-		<-ctx.Done()
-		return aws.Credentials{}, ctx.Err()
-	case isLate:
-		select {
-		case <-time.After(delay):
-		case <-ctx.Done():
-			return aws.Credentials{}, ctx.Err()
-		}
-	}
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.newest = fmt.Sprintf("AK%d", len(w.calls))
-	w.ends[w.newest] = w.cache.now().Add(w.life)
-	return aws.Credentials{AccessKeyID: w.newest, SecretAccessKey: "secret", CanExpire: true, Expires: time.Now().Add(w.life)}, nil
+// within draws a duration from [from, to).
+func (w *world) within(from, to time.Duration) time.Duration {
+	return from + time.Duration(w.random.Int64N(int64(to-from)))
 }
 
 func (w *world) day() {
 	start := time.Now()
 	for time.Since(start) < 24*time.Hour {
 		w.act()
-		time.Sleep(time.Duration(w.random.Int64N(int64(max(w.life/30, 10*time.Second)))))
-		synctest.Wait() // so that what was due has been done
+		time.Sleep(w.within(0, max(w.life/30, 10*time.Second)))
+		synctest.Wait() // for what was due
 		w.ask()
 	}
 	w.recover()
 	w.close()
 }
 
-// act lets something happen, or nothing.
+// act changes something, or nothing.
 func (w *world) act() {
-	switch w.random.IntN(40) {
+	switch w.random.IntN(50) {
 	case 0, 1, 2:
-		w.mu.Lock()
-		w.trouble = w.random.IntN(troubles)
-		w.mu.Unlock()
+		w.setTrouble(w.random.IntN(troubles))
 	case 3, 4, 5, 6:
-		w.mu.Lock()
-		w.trouble = works
-		w.mu.Unlock()
+		w.setTrouble(works)
 	case 7:
-		w.step(time.Duration(w.random.Int64N(int64(2*w.life))), 0) // ahead, or a suspend
+		w.step(w.within(0, 2*w.life), 0) // ahead, or a suspend
 	case 8:
-		w.step(-time.Duration(w.random.Int64N(int64(2*w.life))), 0)
+		w.step(-w.within(0, 2*w.life), 0)
 	case 9:
-		starved := time.Duration(w.random.Int64N(int64(w.life)))
+		starved := w.within(0, w.life)
 		w.step(starved, starved)
 	case 10:
-		w.refuse()
+		w.withdraw()
 	case 11:
-		ended, end := context.WithCancel(w.t.Context())
-		end()
-		_ = w.cache.Refresh(ended)
+		_ = w.cache.Refresh(canceled(w.t))
 	case 12:
 		w.cache.Wake()
 	case 13:
 		_, _ = w.cache.MinTTL(w.life / 2).Retrieve(canceled(w.t))
+	case 14, 15, 16:
+		w.reject()
+	case 17:
+		w.rejectOlder()
+	case 18, 19:
+		w.changePhase()
 	}
 }
 
@@ -164,92 +139,27 @@ func canceled(t *testing.T) context.Context {
 	return ctx
 }
 
-// step lets the Cache see its clocks jump, and what it was given end by so much sooner.
+// step makes the Cache's clocks jump. What the source returned ends so much sooner. The SDK's own
+// cache has no clock to step.
 func (w *world) step(wall, elapsed time.Duration) {
+	if w.wrapped {
+		return
+	}
 	synctest.Wait()
 	step(w.cache, wall, elapsed)
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	for key, end := range w.ends {
-		w.ends[key] = schedule.Moment{Wall: end.Wall - int64(wall), Elapsed: end.Elapsed - elapsed}
+	for _, g := range w.grants {
+		jump(&g.end, wall, elapsed)
 	}
-}
-
-// refuse lets a service refuse what is served.
-func (w *world) refuse() {
-	s := w.cache.state.Load()
-	if s.creds.AccessKeyID == "" {
-		return
-	}
-	w.cache.Invalidate(s.creds)
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.refused[s.creds.AccessKeyID] = true
-}
-
-// ask is a caller. While there is something to serve he gets it, and at once.
-func (w *world) ask() {
-	ctx, cancel := context.WithTimeout(w.t.Context(), time.Duration(1+w.random.IntN(20))*time.Second)
-	defer cancel()
-	valid := w.valid()
-	start := time.Now()
-	creds, err := w.cache.Retrieve(ctx)
-	if err != nil {
-		require.Falsef(w.t, valid, "an error where there are valid credentials: %v", err)
-		return
-	}
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	end, known := w.ends[creds.AccessKeyID]
-	require.True(w.t, known)
-	require.False(w.t, end.Add(-schedule.Margin(w.life, 0)).Reached(w.cache.now()), "expired")
-	require.False(w.t, w.refused[creds.AccessKeyID], "refused credentials were served")
-	if valid {
-		require.Zero(w.t, time.Since(start), "a caller waited where there are valid credentials")
-	}
-}
-
-// valid says that the Cache has been given credentials that are good.
-func (w *world) valid() bool {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	end, known := w.ends[w.newest]
-	return known && !w.refused[w.newest] && !end.Add(-schedule.Margin(w.life, 1)).Reached(w.cache.now())
-}
-
-// recover lets the source work again: whoever asks on has credentials within an attempt's
-// limit and 6 s, or a minute where a service had refused what there was.
-func (w *world) recover() {
-	w.mu.Lock()
-	w.trouble = works
-	w.mu.Unlock()
-	limit := w.cache.opts.AttemptTimeout + 6*time.Second
-	if errors.Is(w.cache.Status().Err, ErrRefused) {
-		limit = schedule.RefusalSpacing
-	}
-	start := time.Now()
-	for {
-		if _, err := w.cache.Retrieve(w.t.Context()); err == nil {
-			break
+	for _, m := range []*schedule.Moment{w.lastGood, w.rejected} {
+		if m != nil {
+			jump(m, wall, elapsed)
 		}
-		require.LessOrEqual(w.t, time.Since(start), limit, "it does not recover")
-		time.Sleep(100 * time.Millisecond)
-	}
-	w.storm()
-}
-
-// storm checks that no second had more calls than back-off allows, and the whole day not
-// more than one a second.
-func (w *world) storm() {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	for i := 4; i < len(w.calls); i++ {
-		require.GreaterOrEqual(w.t, w.calls[i].Sub(w.calls[i-4]), time.Second, "five calls within a second")
 	}
 }
 
-func (w *world) close() {
-	require.NoError(w.t, w.cache.Close())
-	_, err := w.cache.Retrieve(w.t.Context())
-	require.ErrorIs(w.t, err, ErrClosed)
+func jump(m *schedule.Moment, wall, elapsed time.Duration) {
+	m.Wall -= int64(wall)
+	m.Elapsed -= elapsed
 }

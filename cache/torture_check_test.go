@@ -1,0 +1,106 @@
+package cache
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/irsakit/irsakit/internal/schedule"
+)
+
+// ask is a caller of Retrieve. It gets credentials at once if the Cache has any.
+func (w *world) ask() {
+	ctx, cancel := context.WithTimeout(w.t.Context(), time.Duration(1+w.random.IntN(20))*time.Second)
+	defer cancel()
+	present, valid := w.mustServe()
+	start := time.Now()
+	creds, err := w.cache.Retrieve(ctx)
+	if err != nil {
+		require.Falsef(w.t, valid, "an error although there are valid credentials: %v", err)
+		return
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	g := w.grants[creds.AccessKeyID]
+	require.NotNil(w.t, g)
+	least, _ := g.margins()
+	if w.wrapped { // which returns credentials again without a call of the source
+		least = min(least, time.Second)
+	}
+	require.False(w.t, g.ended(w.cache.now(), least), "expired credentials were served")
+	require.False(w.t, slices.Contains(w.withdrawn, creds.AccessKeyID), "withdrawn credentials were served")
+	if valid {
+		require.Zero(w.t, time.Since(start), "a caller waited although there are valid credentials")
+		// Retrieve may have started the attempt that has replaced them by now.
+		require.Contains(w.t, []string{present, w.present}, creds.AccessKeyID, "other credentials were served than those that live longer")
+	}
+}
+
+// mustServe returns the key that the Cache serves, and reports whether it must still serve it.
+func (w *world) mustServe() (key string, valid bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	g := w.grants[w.present]
+	if g == nil {
+		return "", false
+	}
+	_, most := g.margins()
+	if w.wrapped {
+		most = max(most, time.Second)
+	}
+	return w.present, !g.ended(w.cache.now(), most)
+}
+
+// checkSpacing checks that a source that works is called at most once a second. w.mu is held.
+func (w *world) checkSpacing(now schedule.Moment) {
+	if w.lastGood != nil {
+		assert.True(w.t, w.lastGood.Add(schedule.Spacing).Reached(now), "a source that works was called twice within a second")
+	}
+}
+
+// recover repairs the source. A caller that keeps asking has credentials within an attempt's limit
+// and 6 s, or a minute if the last ones were withdrawn.
+func (w *world) recover() {
+	w.mu.Lock()
+	w.trouble, w.phase = works, renews
+	w.mu.Unlock()
+	limit := w.cache.opts.AttemptTimeout + 6*time.Second
+	if errors.Is(w.cache.Status().Err, ErrRefused) {
+		limit = schedule.RefusalSpacing
+	}
+	if w.wrapped {
+		limit += hangLimit // until the call under way ends
+	}
+	start := time.Now()
+	for {
+		if _, err := w.cache.Retrieve(w.t.Context()); err == nil {
+			break
+		}
+		require.LessOrEqual(w.t, time.Since(start), limit, "it does not recover")
+		time.Sleep(100 * time.Millisecond)
+	}
+	w.checkStorm()
+}
+
+// checkStorm checks that no second had more calls than backoff allows.
+func (w *world) checkStorm() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for i := 4; i < len(w.calls); i++ {
+		require.GreaterOrEqual(w.t, w.calls[i].Sub(w.calls[i-4]), time.Second, "five calls within a second")
+	}
+}
+
+func (w *world) close() {
+	w.callers.Wait()
+	require.NoError(w.t, w.cache.Close())
+	if w.wrapped {
+		time.Sleep(hangLimit) // for a call whose attempt was given up
+	}
+	_, err := w.cache.Retrieve(w.t.Context())
+	require.ErrorIs(w.t, err, ErrClosed)
+}

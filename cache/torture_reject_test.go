@@ -1,0 +1,98 @@
+package cache
+
+import (
+	"context"
+	"fmt"
+	"testing/synctest"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/irsakit/irsakit/internal/schedule"
+)
+
+// withdraw invalidates what is served.
+func (w *world) withdraw() {
+	creds := w.cache.state.Load().creds
+	if creds.AccessKeyID == "" {
+		return
+	}
+	w.cache.Invalidate(creds)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.withdrawn = append(w.withdrawn, creds.AccessKeyID)
+	w.lastGood = nil // the attempt that follows need not wait
+	if w.present == creds.AccessKeyID {
+		w.present = ""
+	}
+}
+
+// reject is a service that rejects the served key. Its caller waits or does not.
+func (w *world) reject() {
+	creds := w.cache.state.Load().creds
+	if creds.AccessKeyID == "" {
+		return
+	}
+	if w.random.IntN(2) == 0 {
+		_, valid := w.mustServe()
+		_ = w.cache.Replace(canceled(w.t), creds, w.minAge)
+		_, err := w.cache.Retrieve(canceled(w.t))
+		require.True(w.t, err == nil || !valid, "a rejection took the credentials away: %v", err)
+		return
+	}
+	patience := w.within(0, 20*time.Second)
+	for range 1 + w.random.IntN(3) {
+		w.callers.Go(func() { w.awaitReplacement(creds, patience) })
+	}
+	synctest.Wait()
+}
+
+// awaitReplacement is a caller of Replace.
+func (w *world) awaitReplacement(rejected aws.Credentials, patience time.Duration) {
+	ctx, cancel := context.WithTimeout(w.t.Context(), patience)
+	defer cancel()
+	start := time.Now()
+	err := w.cache.Replace(ctx, rejected, w.minAge)
+	assert.LessOrEqual(w.t, time.Since(start), min(patience, w.cache.opts.AttemptTimeout))
+	if err == nil {
+		assert.NotEqual(w.t, rejected.AccessKeyID, w.cache.state.Load().creds.AccessKeyID, "no replacement")
+	}
+}
+
+// rejectOlder is a late rejection of a key that is not served any more. It starts nothing.
+func (w *world) rejectOlder() {
+	served := w.cache.state.Load().creds.AccessKeyID
+	w.mu.Lock()
+	key := fmt.Sprintf("AK%d", 1+w.random.IntN(len(w.calls)+1))
+	w.mu.Unlock()
+	if key == served {
+		return
+	}
+	w.cache.mu.Lock()
+	begun := w.cache.plan.begun
+	w.cache.mu.Unlock()
+	start := time.Now()
+	require.NoError(w.t, w.cache.Replace(w.t.Context(), aws.Credentials{AccessKeyID: key}, 0))
+	require.Zero(w.t, time.Since(start))
+	w.cache.mu.Lock()
+	defer w.cache.mu.Unlock()
+	require.Equal(w.t, begun, w.cache.plan.begun, "the rejection of an older key started an attempt")
+}
+
+// attemptIsRejected reports whether a rejection started the attempt under way.
+func (w *world) attemptIsRejected() bool {
+	w.cache.mu.Lock()
+	defer w.cache.mu.Unlock()
+	return w.cache.plan.call != nil && w.cache.plan.call.rejected
+}
+
+// checkRejections checks that rejections start at most one attempt within minAge. Each may begin
+// late by the spacing of attempts. w.mu is held.
+func (w *world) checkRejections(now schedule.Moment) {
+	if w.rejected != nil {
+		assert.GreaterOrEqual(w.t, now.Elapsed-w.rejected.Elapsed, w.minAge-schedule.Spacing, "attempts that rejections started")
+	}
+	w.rejected = &now
+}
