@@ -39,15 +39,50 @@ func (r *road) RoundTrip(request *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	text, err := io.ReadAll(io.LimitReader(response.Body, 1<<20))
-	rest := response.Body.(io.Reader)
-	if err != nil {
-		rest = iotest.ErrReader(err)
-	} else {
-		r.world.receives(form.Get("RoleSessionName"), string(text), signed.FindStringSubmatch(request.Header.Get("Authorization")), sent, ahead)
-	}
-	response.Body = io.NopCloser(io.MultiReader(bytes.NewReader(text), rest))
+	response.Body = r.world.watch(request, response, seen{form: form, sent: sent, ahead: ahead})
 	return response, nil
+}
+
+// watch returns the body of a response. Once it is read, the world knows what it contains.
+func (w *world) watch(request *http.Request, response *http.Response, x seen) io.ReadCloser {
+	text, err := io.ReadAll(io.LimitReader(response.Body, 1<<20))
+	late := &lateBody{Reader: io.MultiReader(bytes.NewReader(text), response.Body)}
+	x.distorted, late.pause = w.distorts(response.Header)
+	x.text, x.header = string(text), response.Header
+	x.signer = signed.FindStringSubmatch(request.Header.Get("Authorization"))
+	if err != nil {
+		late.Reader = io.MultiReader(bytes.NewReader(text), iotest.ErrReader(err))
+	} else {
+		late.done = func() { w.receives(x) }
+	}
+	return io.NopCloser(late)
+}
+
+// seen is an exchange with STS.
+type seen struct {
+	form      url.Values
+	text      string
+	signer    []string
+	sent      time.Time
+	ahead     time.Duration // of STS's clock, relative to the node's
+	header    http.Header
+	distorted bool
+}
+
+// lateBody is a body that pauses before its first byte.
+type lateBody struct {
+	io.Reader
+	pause time.Duration
+	done  func() // called after the pause
+}
+
+func (b *lateBody) Read(p []byte) (int, error) {
+	time.Sleep(b.pause)
+	if b.done != nil {
+		b.done()
+	}
+	b.pause, b.done = 0, nil
+	return b.Reader.Read(p)
 }
 
 // sends takes note of a call of STS.
@@ -82,35 +117,40 @@ func (w *world) hide(secrets ...string) {
 	w.secrets = w.secrets[max(len(w.secrets)-30, 0):]
 }
 
-// receives takes note of what STS has answered. ahead is by how much STS's clock was.
-func (w *world) receives(name, text string, signer []string, sent time.Time, ahead time.Duration) {
+// receives records a response of STS.
+func (w *world) receives(x seen) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	now, a := time.Now(), w.byName[name]
-	if s := w.signer(signer); s != nil && strings.Contains(text, "<Code>ExpiredToken") && s.refused.IsZero() {
-		s.refused = now
-		source := w.byName[s.name]
-		source.asks = append(source.asks, now)
+	now, a := time.Now(), w.byName[x.form.Get("RoleSessionName")]
+	if s := w.signer(x.signer); s != nil && strings.Contains(x.text, "<Code>ExpiredToken") {
+		w.byName[s.name].gives(now) // a rejection: its credentials are replaced, not taken away
 	}
-	w.hide(element(text, "SecretAccessKey"), element(text, "SessionToken"))
-	key := element(text, "AccessKeyId")
-	expiration, err := time.Parse(time.RFC3339Nano, element(text, "Expiration"))
+	w.hide(element(x.text, "SecretAccessKey"), element(x.text, "SessionToken"))
+	key := element(x.text, "AccessKeyId")
+	expiration, err := time.Parse(time.RFC3339Nano, element(x.text, "Expiration"))
 	if a == nil || key == "" || err != nil {
 		return
 	}
-	s := &grant{key: key, name: name, end: expiration.Add(-ahead)}
-	// The rest is what is uncertain: the Date header has whole seconds, and STS may have
-	// written it at any time of the call.
-	s.certain = s.end.Add(-10*time.Second - 2*time.Second - now.Sub(sent))
+	s := x.grant(key, expiration, now)
+	s.name = a.name
 	w.issued[key] = s
-	if now.Before(s.certain) { // else it is of no use
-		a.older, a.newest = a.newest, s
-		for _, hop := range w.byName {
-			if hop.source == a {
-				hop.asks = append(hop.asks, now)
-			}
+	if !now.Before(s.certain) && !x.distorted { // of no use
+		return
+	}
+	w.checkHour(a, now)
+	s.keeps(a.newest, now)
+	a.older, a.newest = a.newest, s
+	for _, hop := range w.byName {
+		if hop.source == a {
+			hop.gives(now)
 		}
 	}
+}
+
+// gives records a reason for an attempt. The world's mu is held.
+func (a *actor) gives(now time.Time) {
+	a.asks = append(a.asks, now)
+	a.reasons = append(a.reasons, now)
 }
 
 // signer is the session that signed a request. w.mu is held.

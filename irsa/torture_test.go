@@ -42,6 +42,7 @@ func (w *world) day() {
 		time.Sleep(w.pause())
 		synctest.Wait() // so that what was due has been done
 		w.ask()
+		w.nag()
 		if w.t.Failed() {
 			break
 		}
@@ -86,6 +87,15 @@ func (w *world) act() {
 		w.open()
 	case n == 29:
 		w.closeHop()
+	case n < 34:
+		w.request(w.someone())
+	case n < 37:
+		a := w.someone()
+		a.nagged = !a.nagged
+	case n < 41 && w.distorted:
+		w.distort()
+	case n < 44:
+		w.skewDuring(w.someone())
 	}
 }
 
@@ -135,6 +145,19 @@ func (w *world) skew() {
 	w.ahead = d
 	w.mu.Unlock()
 	w.kit.STS.SetClockSkew(d)
+}
+
+// skewDuring steps STS's clock against the node's while an exchange is under way.
+func (w *world) skewDuring(a *actor) {
+	latency := time.Duration(1 + w.random.Int64N(int64(5*time.Second)))
+	if !w.trouble {
+		w.kit.STS.SetLatency(latency)
+		defer w.kit.STS.SetLatency(0)
+	}
+	a.ask(w.t.Context())
+	time.Sleep(time.Duration(w.random.Int64N(int64(latency))))
+	synctest.Wait()
+	w.skew()
 }
 
 // demand has callers ask for more than credentials that are there.

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
+	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -23,7 +24,8 @@ import (
 //
 //   - who asks for credentials while there are valid ones gets them, the newest, at once;
 //   - nobody gets expired ones, by STS's own clock, or refused ones;
-//   - the calls of STS within a minute are bounded, whatever callers do;
+//   - the calls of STS within a minute, and the exchanges within an hour, are bounded, whatever
+//     callers and services do;
 //   - when everything works again, there are credentials in time;
 //   - who is closed says so, and only then;
 //   - no error and no line of the log holds a secret.
@@ -40,6 +42,7 @@ type world struct {
 	rotated   time.Time // the token, by the kubelet
 	trouble   bool      // something is broken
 	long      bool      // and stays so
+	distorted bool      // a middlebox changes responses: the SDK signs by their Date, so there are no hops
 
 	pooled  bool
 	pool    *irsa.Pool
@@ -49,8 +52,9 @@ type world struct {
 	made    int
 	callers sync.WaitGroup
 
-	mu      sync.Mutex // guards what follows
-	ahead   time.Duration
+	mu    sync.Mutex // guards what follows
+	ahead time.Duration
+	distortion
 	issued  map[string]*grant // by access key ID
 	byName  map[string]*actor
 	secrets []string // the newest
@@ -65,12 +69,17 @@ type actor struct {
 	source *actor // of a hop
 	pooled bool
 	quiet  time.Time // until then nobody asks for its credentials
+	nagged bool      // services reject its keys all the time
+
+	clients map[string]*sts.Client // of services that reject every key, by code
 
 	// Guarded by the world's mu.
 	newest    *grant
 	older     *grant      // the one before
 	asks      []time.Time // when somebody gave a reason for an attempt
 	calls     []time.Time // of STS
+	reasons   []time.Time // like asks, within an hour
+	exchanges []time.Time // that succeeded, within an hour
 	closed    bool
 	ended     bool      // Close has returned
 	closedAt  time.Time // of the Pool that has forgotten it
@@ -79,11 +88,14 @@ type actor struct {
 
 // grant is what STS gave.
 type grant struct {
-	key     string
-	name    string    // of the actor
-	end     time.Time // on the node's clock, by the difference of STS's when it was given
-	certain time.Time // until then it must be served
-	refused time.Time // by a service; zero if it was not
+	key      string
+	name     string    // of the actor
+	end      time.Time // on the node's clock, by the difference of STS's when it was given
+	earliest time.Time // that the Provider may assume to be the end
+	latest   time.Time // likewise
+	certain  time.Time // until then it must be served, or those before it if unsure
+	unsure   bool      // those before it may live longer
+	refused  time.Time // by Invalidate; zero if it was not
 }
 
 func newWorld(t *testing.T, seed uint64) *world {
@@ -101,7 +113,7 @@ func newWorld(t *testing.T, seed uint64) *world {
 	w.far = []*irsatest.Role{hop, w.kit.Role("far", irsatest.Trust(hop))}
 	w.pod = w.kit.Pod(cart, w.roles[0], func(o *irsatest.PodOptions) { o.TokenLife = w.tokenLife })
 	w.rotated = time.Now()
-	w.pooled = w.random.IntN(2) == 0
+	w.pooled, w.distorted = w.random.IntN(2) == 0, w.random.IntN(2) == 0
 	w.open()
 	return w
 }
@@ -150,7 +162,7 @@ func (w *world) enter(a *actor) {
 	for s := a.source; s != nil; s = s.source {
 		depth++
 	}
-	if depth < len(w.far) && w.random.IntN(3) == 0 {
+	if depth < len(w.far) && !w.distorted && w.random.IntN(3) == 0 {
 		w.addHop(a, w.far[depth])
 	}
 }

@@ -1,0 +1,109 @@
+package irsa_test
+
+import (
+	"net/http"
+	"strconv"
+	"time"
+)
+
+// distortion is what a middlebox does to the responses of STS.
+type distortion struct {
+	date   time.Time     // replaces the Date header, if not zero
+	offset time.Duration // of the Date header, if not zero
+	age    bool          // adds an Age header
+	pause  time.Duration // before the body
+}
+
+// distort changes what the middlebox does, or removes it.
+func (w *world) distort() {
+	var d distortion
+	switch w.random.IntN(8) {
+	case 0:
+		d.date = time.Date(1980+w.random.IntN(20), 1, 1, 0, 0, 0, 0, time.UTC)
+	case 1:
+		d.date = time.Date(2001+w.random.IntN(50), 1, 1, 0, 0, 0, 0, time.UTC)
+	case 2:
+		d.offset = -time.Hour
+	case 3:
+		d.offset = time.Duration(1 + w.random.Int64N(int64(w.lifetime()/4)))
+	case 4:
+		d.offset, d.age = w.lifetime()/4, true
+	case 5:
+		d.pause = time.Duration(w.random.Int64N(int64(4 * time.Second)))
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.distortion = d
+}
+
+// lifetime returns the shortest that is requested: a hop's is 15 minutes.
+func (w *world) lifetime() time.Duration { return min(w.life, 15*time.Minute) }
+
+// distorts changes a header. It reports whether it did, and returns the pause before the body.
+func (w *world) distorts(header http.Header) (bool, time.Duration) {
+	w.mu.Lock()
+	d := w.distortion
+	w.mu.Unlock()
+	if d.offset != 0 {
+		d.date = time.Now().Add(d.offset)
+	}
+	if !d.date.IsZero() {
+		header.Set("Date", d.date.UTC().Format(http.TimeFormat))
+	}
+	if d.age {
+		header.Set("Age", "0")
+	}
+	return !d.date.IsZero(), d.pause
+}
+
+// grant returns what an exchange that has been received gave.
+func (x seen) grant(key string, expiration, now time.Time) *grant {
+	trip := now.Sub(x.sent)
+	s := &grant{key: key, end: expiration.Add(-x.ahead)}
+	if limit := x.sent.Add(x.duration()); x.distorted && s.end.Before(limit.Add(-2*time.Second)) {
+		s.end = limit // STS granted less than was requested, which a wrong Date hides
+	}
+	s.latest = s.end.Add(2 * time.Second)
+	// What is uncertain: the Date header has whole seconds, and STS may have written it at any time of the call.
+	s.earliest = expiration.Add(-x.ahead - 2*time.Second - trip)
+	if earliest := x.distortedEnd(expiration); x.distorted && earliest.Before(s.earliest) {
+		s.earliest = earliest.Add(-2*time.Second - trip)
+	}
+	s.certain = s.earliest.Add(-10 * time.Second)
+	return s
+}
+
+// distortedEnd returns the earliest end that the Provider may assume if the Date is not STS's: it
+// relies on the Date, or on the node's clock if the Date makes no sense.
+func (x seen) distortedEnd(expiration time.Time) time.Time {
+	end := expiration
+	date, err := http.ParseTime(x.header.Get("Date"))
+	lifetime := expiration.Sub(date)
+	if err == nil && x.header.Get("Age") == "" && lifetime > 0 && lifetime <= x.duration()+2*time.Second {
+		if byDate := x.sent.Add(lifetime - time.Second); byDate.Before(end) {
+			end = byDate
+		}
+	}
+	return end
+}
+
+// duration returns the lifetime that was requested.
+func (x seen) duration() time.Duration {
+	seconds, _ := strconv.Atoi(x.form.Get("DurationSeconds"))
+	return time.Duration(seconds) * time.Second
+}
+
+// keeps records that the Provider may go on serving old ones in place of s, because it must assume
+// that they live longer.
+func (s *grant) keeps(old *grant, now time.Time) {
+	if old == nil || !old.refused.IsZero() || !now.Before(old.latest) || !s.earliest.Before(old.latest) {
+		return
+	}
+	s.unsure = true
+	if old.certain.Before(s.certain) {
+		s.certain = old.certain
+	}
+	if old.latest.After(s.latest) {
+		s.latest = old.latest
+	}
+}
