@@ -70,7 +70,7 @@ func requestOf(err error) *http.Request {
 	if !errors.As(err, &response) || response.Response == nil || response.Response.Response == nil {
 		return nil
 	}
-	return response.Response.Response.Request
+	return response.Response.Request
 }
 
 // credential is where a signed request names its access key.
