@@ -60,8 +60,8 @@ func (w *world) distorts(header http.Header) (bool, time.Duration) {
 func (x seen) grant(key string, expiration, now time.Time) *grant {
 	trip := now.Sub(x.sent)
 	s := &grant{key: key, end: expiration.Add(-x.ahead)}
-	if limit := x.sent.Add(x.duration()); x.distorted && s.end.Before(limit.Add(-2*time.Second)) {
-		s.end = limit // STS granted less than was requested, which a wrong Date hides
+	if limit := x.sent.Add(x.duration()); s.end.Before(limit.Add(-2 * time.Second)) {
+		s.end = limit // STS granted less than was requested, which wrong clocks can hide
 	}
 	s.latest = s.end.Add(2 * time.Second)
 	// What is uncertain: the Date header has whole seconds, and STS may have written it at any time of the call.
