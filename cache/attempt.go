@@ -75,6 +75,7 @@ func (c *Cache) admit(attempt *call) {
 	closed := c.state.Load().closed
 	if !closed {
 		attempt.began = c.now()
+		c.plan.spaced = attempt.began.Add(schedule.Spacing)
 		c.run(attempt)
 	}
 	c.mu.Unlock()

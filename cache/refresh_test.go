@@ -117,3 +117,22 @@ func TestWakeInALoopDoesNotStorm(t *testing.T) {
 		assert.LessOrEqual(t, s.count(), 102)
 	})
 }
+
+// An attempt that waited for the Limiter begins when it has its slot.
+func TestRefreshIsSpacedFromTheEndOfTheWaitForTheLimiter(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		limiter := cache.NewLimiter(1)
+		limited := func(o *cache.Options) { o.Limiter = limiter }
+		busy := newCache(t, &source{life: time.Hour, delay: 800 * time.Millisecond}, limited)
+		s := &source{life: time.Hour}
+		c := newCache(t, s, limited)
+		start := time.Now()
+		go func() { _ = busy.Refresh(t.Context()) }()
+		synctest.Wait()
+		require.NoError(t, c.Refresh(t.Context()))
+		require.NoError(t, c.Refresh(t.Context()))
+		calls := s.callsSince(start)
+		require.Len(t, calls, 2)
+		assert.GreaterOrEqual(t, calls[1]-calls[0], time.Second)
+	})
+}
