@@ -19,11 +19,13 @@ func (w *world) withdraw() {
 	if creds.AccessKeyID == "" {
 		return
 	}
+	w.mu.Lock()
+	w.lastGood = nil // the attempt that follows need not wait
+	w.mu.Unlock()
 	w.cache.Invalidate(creds)
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.withdrawn = append(w.withdrawn, creds.AccessKeyID)
-	w.lastGood = nil // the attempt that follows need not wait
 	if w.present == creds.AccessKeyID {
 		w.present = ""
 	}
