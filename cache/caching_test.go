@@ -42,6 +42,12 @@ func (s *caching) Retrieve(context.Context) (aws.Credentials, error) {
 	return s.now, nil
 }
 
+func (s *caching) left() time.Duration {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return time.Until(s.now.Expires)
+}
+
 // A source with a cache of its own is no failing source: the instance metadata service, the
 // container endpoint and credential_process return the same credentials for most of their
 // lifetime, some until the end.
@@ -59,7 +65,7 @@ func TestCacheOfASourceThatCaches(t *testing.T) {
 					c := newCache(t, s, logTo(&log), func(o *cache.Options) {
 						o.Observe = func(e cache.Event) { events = append(events, e) }
 					})
-					lifetimes := testsize.Choose(2, 4, 20)
+					lifetimes := testsize.Choose(2, 4, 8)
 					waits, expires := map[string]int{}, map[string]map[time.Time]bool{}
 					for begin := time.Now(); time.Since(begin) < time.Duration(lifetimes)*life; time.Sleep(time.Second) {
 						start := time.Now()
@@ -104,20 +110,21 @@ func TestCacheOfACachingSourceSurvivesItsFailures(t *testing.T) {
 		s := &caching{life: time.Hour, early: time.Minute}
 		var log bytes.Buffer
 		c := newCache(t, aws.CredentialsProviderFunc(func(ctx context.Context) (aws.Credentials, error) {
-			if left := time.Until(s.now.Expires); left > 3*time.Minute && left < 13*time.Minute {
+			if left := s.left(); left > 3*time.Minute && left < 13*time.Minute {
 				return aws.Credentials{}, errBroken
 			}
 			return s.Retrieve(ctx)
 		}), logTo(&log))
 		for range 12 * 3600 {
 			retrieve(t, c)
-			if left := time.Until(s.now.Expires); left > 62*time.Second && left < 90*time.Second {
+			if left := s.left(); left > 62*time.Second && left < 90*time.Second {
 				synctest.Wait()
 				require.Zero(t, c.Status().Failures, "the same credentials end the failures")
 				require.Equal(t, strings.Count(log.String(), "refresh failed"), strings.Count(log.String(), "recovered"))
 			}
 			time.Sleep(time.Second)
 		}
+		synctest.Wait()
 		assert.NotContains(t, log.String(), "level=ERROR")
 		assert.Contains(t, log.String(), "credentials refresh recovered")
 	})
@@ -126,14 +133,14 @@ func TestCacheOfACachingSourceSurvivesItsFailures(t *testing.T) {
 // cfg.Credentials of config.LoadDefaultConfig is the SDK's own cache. It is invalidated for a
 // planned refresh, and for nothing else.
 func TestCacheOfTheSDKsCache(t *testing.T) {
-	for outage := range testsize.Choose(4, 12, 60) { // minutes into the hour
-		begin := time.Duration(outage*60/testsize.Choose(4, 12, 60)) * time.Minute
+	for outage := range testsize.Choose(4, 12, 20) { // minutes into the hour
+		begin := time.Duration(outage*60/testsize.Choose(4, 12, 20)) * time.Minute
 		t.Run(fmt.Sprint("an outage after ", begin), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				s := &source{life: time.Hour, delay: 300 * time.Millisecond}
 				c := newCache(t, aws.NewCredentialsCache(s), func(o *cache.Options) { o.Logger = slog.New(slog.DiscardHandler) })
 				retrieve(t, c)
-				hours := testsize.Choose(5, 10, 100)
+				hours := testsize.Choose(5, 10, 20)
 				down := 5 * time.Hour
 				if hours <= 5 {
 					down = 2 * time.Hour
@@ -229,7 +236,7 @@ func TestCacheKeepsCredentialsThatLiveLonger(t *testing.T) {
 func TestCacheServesThroughAnOutageThatEndsJustBeforeItsCredentials(t *testing.T) {
 	for _, before := range []time.Duration{2 * time.Second, 900 * time.Millisecond, 300 * time.Millisecond} {
 		for _, life := range []time.Duration{15 * time.Minute, time.Hour} {
-			for range testsize.Choose(3, 20, 100) {
+			for range testsize.Choose(3, 20, 40) {
 				synctest.Test(t, func(t *testing.T) {
 					s := &source{life: life, delay: 100 * time.Millisecond}
 					c := newCache(t, s)
@@ -269,6 +276,8 @@ func TestCachesDoNotMakeTheirLastAttemptTogether(t *testing.T) {
 			retrieve(t, c)
 		}
 		time.Sleep(time.Until(end))
+		mu.Lock()
+		defer mu.Unlock()
 		tenths := map[time.Duration]int{}
 		for _, at := range last {
 			tenths[end.Sub(at).Truncate(100*time.Millisecond)]++

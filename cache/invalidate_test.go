@@ -3,6 +3,7 @@ package cache_test
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -133,13 +134,14 @@ func TestManyRefusalsThroughAViewAreOneAttemptAMinuteToo(t *testing.T) {
 func TestInvalidateRemembersEveryWithdrawnKey(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, b := keys(1, time.Hour), keys(2, time.Hour)
-		now := &a
-		c := newCache(t, aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) { return *now, nil }))
+		var now atomic.Pointer[aws.Credentials]
+		now.Store(&a)
+		c := newCache(t, aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) { return *now.Load(), nil }))
 		c.Invalidate(retrieve(t, c))
-		now = &b
+		now.Store(&b)
 		time.Sleep(time.Minute)
 		c.Invalidate(retrieve(t, c))
-		now = &a
+		now.Store(&a)
 		time.Sleep(5 * time.Minute)
 		_, err := c.Retrieve(t.Context())
 		require.ErrorContains(t, err, "that a service has refused", "the first key does not return")
