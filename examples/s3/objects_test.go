@@ -102,24 +102,19 @@ func TestAnInterruptEndsADownloadAndLeavesTheOldFile(t *testing.T) {
 	s.requireFiles(map[string]string{"old": "sorry"})
 }
 
-func TestCredentialsThatS3CallsExpiredAreReplacedOnce(t *testing.T) {
+// A command's credentials are new: a store that rejects them would reject others too.
+func TestCommandReportsThatS3RejectedItsNewCredentials(t *testing.T) {
 	var requests atomic.Int32
-	s := newShop(t, func(store http.Handler) http.Handler {
-		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			if requests.Add(1)%2 == 1 { // each command's first
-				refuse(w, http.StatusBadRequest, "ExpiredToken", "The provided token has expired.")
-				return
-			}
-			store.ServeHTTP(w, r)
+	s := newShop(t, func(http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			requests.Add(1)
+			refuse(w, http.StatusBadRequest, "ExpiredToken", "The provided token has expired.")
 		})
 	})
 	_, err := s.run("put", s.write("new", "thank you"), there)
-	require.NoError(t, err)
-	_, err = s.run("get", there, s.path("copy"))
-	require.NoError(t, err)
-	s.requireFiles(map[string]string{"new": "thank you", "copy": "thank you"})
-	assert.EqualValues(t, 4, requests.Load())
-	assert.Equal(t, 4, s.kit.STS.CallCount())
+	require.ErrorContains(t, err, "ExpiredToken")
+	assert.EqualValues(t, 1, requests.Load())
+	assert.Equal(t, 1, s.kit.STS.CallCount())
 }
 
 // The store would hold the object, so another one stands in for it.
