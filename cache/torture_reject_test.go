@@ -21,14 +21,12 @@ func (w *world) withdraw() {
 	}
 	w.mu.Lock()
 	w.lastGood = nil // the attempt that follows need not wait
-	w.mu.Unlock()
-	w.cache.Invalidate(creds)
-	w.mu.Lock()
-	defer w.mu.Unlock()
 	w.withdrawn = append(w.withdrawn, creds.AccessKeyID)
 	if w.present == creds.AccessKeyID {
 		w.present = ""
 	}
+	w.mu.Unlock()
+	w.cache.Invalidate(creds)
 }
 
 // reject is a service that rejects the served key. Its caller waits or does not.
