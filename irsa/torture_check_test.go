@@ -32,8 +32,16 @@ func (w *world) askOne(a *actor) {
 	sure := w.valid(a)
 	creds, ok := w.retrieve(ctx, a, sure)
 	if ok && sure != nil && !sure.unsure {
-		w.check(creds.AccessKeyID == sure.key, "%s has newer credentials than those that it serves", a.name)
+		w.check(creds.AccessKeyID == sure.key || w.isNewer(creds.AccessKeyID, sure), "%s has newer credentials than those that it serves", a.name)
 	}
+}
+
+// isNewer reports whether a key was granted after s: one that replaces a rejected key may end sooner.
+func (w *world) isNewer(key string, s *grant) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	granted := w.issued[key]
+	return granted != nil && granted.end.After(s.end)
 }
 
 // crowd has callers ask at the same time, in the background.
