@@ -16,6 +16,10 @@ import (
 // more than that the time was up.
 const grace = 100 * time.Millisecond
 
+// leastReplacement is the shortest lifetime of credentials that replace rejected ones which live
+// longer.
+const leastReplacement = time.Minute
+
 // call is one call of the source: one attempt.
 type call struct {
 	number   int
@@ -161,7 +165,7 @@ func (c *Cache) end(attempt *call, creds aws.Credentials, err error, permanent b
 		next, err = s.fresh(creds, now, rand.Float64())
 	}
 	switch {
-	case s.holds(creds, now) || err == nil && !attempt.rejected && next.endsBefore(s, now):
+	case s.holds(creds, now) || err == nil && next.endsBefore(s, now) && !attempt.prefers(next):
 		c.keep(attempt, s.again(creds, now), now)
 	case err == nil:
 		c.countLife(next)
@@ -171,6 +175,13 @@ func (c *Cache) end(attempt *call, creds aws.Credentials, err error, permanent b
 	default:
 		c.advanceLocked()
 	}
+}
+
+// prefers reports whether the credentials of s are better than the ones that are served, even
+// though they end sooner: a service rejected those, and these live as long as it takes until
+// another rejection starts an attempt.
+func (a *call) prefers(s *snapshot) bool {
+	return a.rejected && s.life >= leastReplacement
 }
 
 // keep settles an attempt that brought no news: the source returned the credentials that are

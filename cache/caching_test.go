@@ -213,23 +213,41 @@ func TestCacheOfTheSDKsCacheInvalidatesOnlyItsOwnKeys(t *testing.T) {
 }
 
 func TestCacheKeepsCredentialsThatLiveLonger(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := &source{life: time.Hour}
-		c := newCache(t, s)
-		first := retrieve(t, c)
-		time.Sleep(11 * time.Minute)
-		s.mu.Lock()
-		s.life = 2 * time.Second
-		s.mu.Unlock()
-		require.NoError(t, c.Refresh(t.Context()))
-		assert.Equal(t, first, retrieve(t, c))
-		assert.Zero(t, c.Status().Failures)
-		s.mu.Lock()
-		s.life = time.Hour
-		s.mu.Unlock()
-		time.Sleep(45 * time.Minute)
-		assert.NotEqual(t, first.AccessKeyID, retrieve(t, c).AccessKeyID, "a longer one is taken")
-	})
+	refresh := func(t *testing.T, c *cache.Cache) error { return c.Refresh(t.Context()) }
+	replace := func(t *testing.T, c *cache.Cache) error {
+		return c.Replace(t.Context(), retrieve(t, c), time.Minute)
+	}
+	for name, tt := range map[string]struct {
+		life    time.Duration // of the second credentials
+		request func(t *testing.T, c *cache.Cache) error
+		err     error
+		kept    bool
+	}{
+		"Refresh, 2 s":   {2 * time.Second, refresh, nil, true},
+		"Refresh, 5 min": {5 * time.Minute, refresh, nil, true},
+		"Replace, 2 s":   {2 * time.Second, replace, cache.ErrRefused, true},
+		"Replace, 5 min": {5 * time.Minute, replace, nil, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := &source{life: time.Hour}
+				c := newCache(t, s)
+				first := retrieve(t, c)
+				time.Sleep(11 * time.Minute)
+				s.mu.Lock()
+				s.life = tt.life
+				s.mu.Unlock()
+				require.ErrorIs(t, tt.request(t, c), tt.err)
+				assert.Equal(t, tt.kept, first == retrieve(t, c))
+				assert.Zero(t, c.Status().Failures)
+				s.mu.Lock()
+				s.life = time.Hour
+				s.mu.Unlock()
+				time.Sleep(45 * time.Minute)
+				assert.NotEqual(t, first.AccessKeyID, retrieve(t, c).AccessKeyID, "a longer one is taken")
+			})
+		})
+	}
 }
 
 // An outage that is over just before the end of serving reaches no caller.

@@ -18,8 +18,9 @@ import (
 // An attempt starts only if the rejected credentials were received at least minAge ago and no
 // other call of Replace started one within minAge. Otherwise, or if the source returns the same
 // credentials again, Replace returns [ErrRefused]. After a failed attempt none starts before it is
-// due; Replace then returns the [*Error] of the last one. Like [Cache.Invalidate] it compares
-// access key IDs.
+// due; Replace then returns the [*Error] of the last one. New credentials that expire before the
+// rejected ones are taken only if they live for at least a minute. Like [Cache.Invalidate] it
+// compares access key IDs.
 func (c *Cache) Replace(ctx context.Context, rejected aws.Credentials, minAge time.Duration) error {
 	limit := time.NewTimer(c.opts.AttemptTimeout)
 	defer limit.Stop()
