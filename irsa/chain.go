@@ -141,17 +141,16 @@ func (h *hop) AssumeRole(ctx context.Context, input *sts.AssumeRoleInput, _ ...f
 	input.RoleSessionName = aws.String(name)
 	h.signedWith = source.AccessKeyID
 	signed := func(o *sts.Options) { o.Credentials = signer{source, h.source} }
-	seen := response{sent: time.Now()}
+	seen := newResponse(time.Duration(aws.ToInt32(input.DurationSeconds)) * time.Second)
 	out, err := h.settings.client.(stscreds.AssumeRoleAPIClient).AssumeRole(ctx, input, seen.record, h.settings.inRegion, signed)
 	received := time.Now()
 	if err != nil {
-		return nil, h.settings.failure(&seen, err, source.SecretAccessKey, source.SessionToken)
+		return nil, h.settings.failure(seen, err, source.SecretAccessKey, source.SessionToken)
 	}
 	if !isComplete(out) {
 		return nil, fmt.Errorf("the reply has no credentials that are complete: %w", errNotSTS)
 	}
-	requested := time.Duration(aws.ToInt32(input.DurationSeconds)) * time.Second
-	expires := seen.expiry(*out.Credentials.Expiration, received, requested)
+	expires := seen.expiry(*out.Credentials.Expiration, received)
 	if left := expires.Sub(received.Round(0)); left < schedule.MinLife {
 		return nil, fmt.Errorf("the reply has credentials that expire %v from now: %w", left.Round(time.Second), errClock)
 	}

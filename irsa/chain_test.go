@@ -24,7 +24,7 @@ func threeAccounts(t *testing.T) (*irsatest.Cluster, *irsatest.Pod, []*irsatest.
 	t.Helper()
 	k := newCluster(t)
 	sa := k.ServiceAccount("shop", "cart")
-	first := k.Role("first", irsatest.Trust(sa))
+	first := k.Role("first", irsatest.Trust(sa), irsatest.MaxSessionDuration(12*time.Hour))
 	second := k.Role("second", irsatest.InAccount("444455556666"), irsatest.Trust(first))
 	third := k.Role("third", irsatest.InAccount("777788889999"), irsatest.Trust(second))
 	return k, k.Pod(sa, first, autoRotated), []*irsatest.Role{first, second, third}

@@ -93,13 +93,13 @@ func (x *exchange) Retrieve(ctx context.Context) (aws.Credentials, error) {
 func (x *exchange) assume(ctx context.Context, token tokenfile.Token) (aws.Credentials, error) {
 	x.used.Store(&token)
 	x.see(&token)
-	seen := response{sent: time.Now()}
+	seen := newResponse(x.settings.duration())
 	out, err := x.settings.client.AssumeRoleWithWebIdentity(ctx, x.input(token), seen.record, x.settings.inRegion)
 	received := time.Now()
 	if err != nil {
-		return aws.Credentials{}, x.exchangeError(x.settings.failure(&seen, err, partsOf(token)...), token)
+		return aws.Credentials{}, x.exchangeError(x.settings.failure(seen, err, partsOf(token)...), token)
 	}
-	creds, err := credentialsOf(out, &seen, received, x.settings.duration())
+	creds, err := credentialsOf(out, seen, received)
 	if err != nil {
 		return aws.Credentials{}, x.exchangeError(err, token)
 	}
@@ -139,7 +139,7 @@ func (x *exchange) sessionName(claims tokenfile.Claims) string {
 
 // credentialsOf returns the credentials of STS's response, which ended at received, with their
 // expiry on the local clock.
-func credentialsOf(out *sts.AssumeRoleWithWebIdentityOutput, seen *response, received time.Time, requested time.Duration) (aws.Credentials, error) {
+func credentialsOf(out *sts.AssumeRoleWithWebIdentityOutput, seen *response, received time.Time) (aws.Credentials, error) {
 	if out == nil || out.Credentials == nil {
 		return aws.Credentials{}, fmt.Errorf("the reply has no credentials: %w", errNotSTS)
 	}
@@ -157,7 +157,7 @@ func credentialsOf(out *sts.AssumeRoleWithWebIdentityOutput, seen *response, rec
 	case c.Expiration == nil || c.Expiration.IsZero():
 		return aws.Credentials{}, fmt.Errorf("the reply has credentials without an expiry: %w", errNotSTS)
 	}
-	creds.Expires = seen.expiry(*c.Expiration, received, requested)
+	creds.Expires = seen.expiry(*c.Expiration, received)
 	if left := creds.Expires.Sub(received.Round(0)); left < schedule.MinLife {
 		return aws.Credentials{}, fmt.Errorf("the reply has credentials that expire at %s, which is %v from now: %w", c.Expiration.UTC().Format(time.RFC3339), left.Round(time.Second), errClock)
 	}

@@ -22,7 +22,7 @@ import (
 	"github.com/irsakit/irsakit/irsa/irsatest"
 )
 
-// middlebox changes STS's responses to one action.
+// middlebox changes STS's responses to one action, or to both if it is empty.
 type middlebox struct {
 	http.RoundTripper
 	action     string
@@ -38,7 +38,7 @@ func (m middlebox) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	r.Body = io.NopCloser(bytes.NewReader(request))
 	response, err := m.RoundTripper.RoundTrip(r)
-	if err != nil || !strings.Contains(string(request), "Action="+m.action+"&") {
+	if err != nil || m.action != "" && !strings.Contains(string(request), "Action="+m.action+"&") {
 		return response, err
 	}
 	defer func() { _ = response.Body.Close() }()
@@ -166,6 +166,55 @@ func TestChainRequestsItsOwnDuration(t *testing.T) {
 			calls := k.STS.Calls()
 			assert.Equal(t, time.Hour, calls[0].Duration)
 			assert.Equal(t, want, calls[1].Duration)
+		})
+	}
+}
+
+// The SDK's client signs by the Date of the response before, which need not be STS's.
+func TestChainSignsByTheRightClock(t *testing.T) {
+	everyDate := func(offset time.Duration) func(http.Header) {
+		return func(h http.Header) { h.Set("Date", date(offset)) }
+	}
+	for name, tt := range map[string]struct {
+		header func(http.Header)
+		skew   time.Duration // of STS against the node, after the first half hour
+		failed int           // the most attempts until the chain has learned of the skew
+	}{
+		"nothing is changed":                          {},
+		"Date in 1980":                                {header: func(h http.Header) { h.Set("Date", "Tue, 01 Jan 1980 00:00:00 GMT") }},
+		"Date 2 hours behind":                         {header: everyDate(-2 * time.Hour)},
+		"Date 10 minutes behind":                      {header: everyDate(-10 * time.Minute)},
+		"Date 10 minutes ahead":                       {header: everyDate(10 * time.Minute)},
+		"Date half an hour ahead":                     {header: everyDate(30 * time.Minute)},
+		"Date half an hour ahead, from a cache":       {header: func(h http.Header) { everyDate(30 * time.Minute)(h); h.Set("Age", "0") }},
+		"Date half an hour ahead, and a skew of 4min": {header: everyDate(30 * time.Minute), skew: 4 * time.Minute},
+		"the node's clock is stepped by -8 minutes":   {skew: 8 * time.Minute, failed: 2},
+		"the node's clock is stepped by 8 minutes":    {skew: -8 * time.Minute, failed: 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				k, pod, roles := threeAccounts(t)
+				p := newProvider(t, pod.Options, func(o *irsa.Options) {
+					o.Duration = 12 * time.Hour // only the chain's other roles call STS after the step
+					o.HTTPClient = &http.Client{Transport: middlebox{RoundTripper: k.HTTPClient().Transport, header: tt.header}}
+				})
+				last := chained(t, p, roles)[2]
+				retrieve(t, last)
+				time.Sleep(30 * time.Minute)
+				k.STS.SetClockSkew(tt.skew)
+				k.STS.Fail(irsatest.Throttling, 1) // the Dates of failures are no better
+				for range 3 * 60 {
+					time.Sleep(time.Minute)
+					retrieve(t, last)
+				}
+				failed := 0
+				for _, call := range k.STS.Calls() {
+					if call.Err == "SignatureDoesNotMatch" {
+						failed++
+					}
+				}
+				assert.LessOrEqual(t, failed, tt.failed)
+			})
 		})
 	}
 }

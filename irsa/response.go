@@ -39,6 +39,7 @@ type response struct {
 	bodyErr   error     // why the body could not be read to its end
 	date      time.Time // of STS's clock; zero if unknown
 	sent      time.Time // with the monotonic reading
+	requested time.Duration
 }
 
 // errorBody is the body of a failed request: STS wraps the error in a document, S3 does not.
@@ -47,6 +48,17 @@ type errorBody struct {
 	Message     string `xml:"Error>Message"`
 	BareCode    string `xml:"Code"`
 	BareMessage string `xml:"Message"`
+}
+
+// reply is the body of a successful request, of either action.
+type reply struct {
+	First   time.Time `xml:"AssumeRoleWithWebIdentityResult>Credentials>Expiration"`
+	Chained time.Time `xml:"AssumeRoleResult>Credentials>Expiration"`
+}
+
+// newResponse returns the response to a request that is sent now.
+func newResponse(requested time.Duration) *response {
+	return &response{sent: time.Now(), requested: requested}
 }
 
 // record is an option of a call: it makes the call a single request, records the response in r,
@@ -65,7 +77,7 @@ type recorder struct {
 
 func (c recorder) Do(request *http.Request) (*http.Response, error) {
 	r := c.response
-	*r = response{sent: time.Now()}
+	*r = *newResponse(r.requested)
 	response, err := c.HTTPClient.Do(request)
 	if err != nil {
 		r.err = err
@@ -74,14 +86,20 @@ func (c recorder) Do(request *http.Request) (*http.Response, error) {
 	r.status = response.StatusCode
 	r.requestID = response.Header.Get("X-Amzn-Requestid")
 	r.date = dateOf(response.Header)
+	confirmed := false
 	switch {
 	case response.Body == nil:
 	case r.succeeded():
-		response.Body = &recordedBody{http.MaxBytesReader(nil, response.Body, maxReply), r}
+		response.Body, confirmed, err = r.readReply(response.Body)
 	default:
 		response.Body = r.readError(response.Body)
+		confirmed = isAboutTime(r.code(), r.message())
 	}
-	return response, nil
+	// The SDK's client sets the clock it signs with by every Date.
+	if !confirmed {
+		response.Header.Del("Date")
+	}
+	return response, err
 }
 
 // dateOf returns the Date of a response, or zero if it is missing, ambiguous, or not STS's: an
@@ -100,17 +118,39 @@ func dateOf(header http.Header) time.Time {
 
 // expiry returns when credentials expire on the local wall clock, of which received is the
 // only reading that counts. A mock records no response, so r.sent is then when it was called.
-func (r *response) expiry(expiration, received time.Time, requested time.Duration) time.Time {
+func (r *response) expiry(expiration, received time.Time) time.Time {
 	return schedule.Response{
 		Expiration: expiration,
 		Date:       r.date,
 		Received:   received,
 		RoundTrip:  schedule.At(received, r.sent).Since(schedule.At(r.sent, r.sent)),
-		Duration:   requested,
+		Duration:   r.requested,
 	}.Expiry()
 }
 
 func (r *response) succeeded() bool { return r.status >= 200 && r.status < 300 }
+
+// readReply reads the body of a successful request and returns it for the SDK to read again. It
+// reports whether the Date is STS's: STS grants the requested duration, so Expiration - Date
+// equals it.
+func (r *response) readReply(body io.ReadCloser) (again io.ReadCloser, confirmed bool, err error) {
+	defer func() { _ = body.Close() }()
+	text, err := io.ReadAll(http.MaxBytesReader(nil, body, maxReply))
+	if err != nil {
+		r.bodyErr = err
+		return http.NoBody, false, err
+	}
+	var document reply
+	if xml.Unmarshal(text, &document) == nil && !r.date.IsZero() {
+		expiration := document.First
+		if expiration.IsZero() {
+			expiration = document.Chained
+		}
+		difference := expiration.Sub(r.date) - r.requested
+		confirmed = difference.Abs() <= schedule.DateTolerance
+	}
+	return io.NopCloser(bytes.NewReader(text)), confirmed, nil
+}
 
 // readError reads the body of a failed request and returns it for the SDK to read again.
 func (r *response) readError(body io.ReadCloser) io.ReadCloser {
@@ -121,18 +161,16 @@ func (r *response) readError(body io.ReadCloser) io.ReadCloser {
 	return io.NopCloser(bytes.NewReader(text))
 }
 
-// recordedBody records why a body could not be read to its end.
-type recordedBody struct {
-	io.ReadCloser
-	response *response
-}
-
-func (b *recordedBody) Read(p []byte) (int, error) {
-	n, err := b.ReadCloser.Read(p)
-	if err != nil && !errors.Is(err, io.EOF) {
-		b.response.bodyErr = err
+// isAboutTime reports whether STS rejected the time of a signature. It does so after the local
+// clock was stepped, and then its Date is the only way to learn the difference.
+func isAboutTime(code, message string) bool {
+	switch code {
+	case "RequestExpired", "RequestInTheFuture", "RequestTimeTooSkewed":
+		return true
+	case "SignatureDoesNotMatch":
+		return strings.HasPrefix(message, "Signature expired") || strings.HasPrefix(message, "Signature not yet current")
 	}
-	return n, err
+	return false
 }
 
 // requestError is why a request to STS failed. Its text is the library's own, but for the code
@@ -168,7 +206,7 @@ func (r *response) failure(err error, secrets ...string) error {
 	case r.status == 0:
 		e.describe(err)
 	case r.code() != "":
-		e.code, e.message, e.err = r.code(), cmp.Or(r.body.Message, r.body.BareMessage), err
+		e.code, e.message, e.err = r.code(), r.message(), err
 	case r.bodyErr != nil:
 		e.err, e.text = r.bodyErr, brokenText(r.bodyErr)
 	case r.succeeded():
@@ -184,7 +222,8 @@ func (r *response) failure(err error, secrets ...string) error {
 	return e
 }
 
-func (r *response) code() string { return cmp.Or(r.body.Code, r.body.BareCode) }
+func (r *response) code() string    { return cmp.Or(r.body.Code, r.body.BareCode) }
+func (r *response) message() string { return cmp.Or(r.body.Message, r.body.BareMessage) }
 
 // describe takes over the error of a client that made no HTTP request: a mock, or an SDK client
 // that failed before it sent one.

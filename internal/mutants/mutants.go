@@ -18,7 +18,7 @@ var mutants = []mutant{
 	{"a refresh does not leave what a view needs", "internal/schedule/life.go", "end = min(end, (life-minTTL)/10*9)", "end = min(end, life)", ofSchedule},
 	{"a view may ask for all of a life", "internal/schedule/life.go", "return life / 10 * 6", "return life", ofSchedule},
 	{"a skew is never corrected", "internal/schedule/life.go", "\t\t\texpires = earliest.Add(lifetime)\n", "", "-timeout 5m ./internal/schedule ./irsa"},
-	{"any Date is used", "internal/schedule/life.go", " && lifetime > 0 && lifetime <= duration+dateTolerance", "", ofSchedule},
+	{"any Date is used", "internal/schedule/life.go", " && lifetime > 0 && lifetime <= duration+DateTolerance", "", ofSchedule},
 	{"a lifetime is not limited", "internal/schedule/life.go", "expires.After(limit)", "false && expires.After(limit)", ofSchedule},
 	{"a lifetime is limited from the receipt on", "internal/schedule/life.go", "limit := sent.Add(duration)", "limit := received.Add(duration)", ofSchedule},
 	{"the round trip is a difference of two readings of the wall clock", "internal/schedule/moment.go", ", m.Elapsed-start.Elapsed, 0)", ", math.MinInt64)", ofSchedule},

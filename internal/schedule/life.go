@@ -42,13 +42,13 @@ func RefreshAfter(life, minTTL time.Duration, r float64) time.Duration {
 }
 
 const (
+	// DateTolerance is how much Expiration - Date can differ from the lifetime granted: both
+	// have whole seconds, and STS does not read its clock for both at once.
+	DateTolerance = 2 * time.Second
+
 	// prompt is the longest round trip after which a skew within the uncertainty of the
 	// exchange may stay uncorrected.
 	prompt = 2 * time.Second
-
-	// dateTolerance is how much longer than the requested duration Expiration - Date can be:
-	// both have whole seconds, and STS does not read its clock for both at once.
-	dateTolerance = 2 * time.Second
 
 	// maxDuration is the longest lifetime that STS grants.
 	maxDuration = 12 * time.Hour
@@ -84,7 +84,7 @@ func (r Response) Expiry() time.Time {
 	sent := received.Add(-max(r.RoundTrip, 0))
 	duration := min(max(r.Duration, 0), maxDuration)
 	lifetime := r.Expiration.Sub(r.Date)
-	if !r.Date.IsZero() && lifetime > 0 && lifetime <= duration+dateTolerance {
+	if !r.Date.IsZero() && lifetime > 0 && lifetime <= duration+DateTolerance {
 		earliest := sent.Add(-time.Second) // the Date of a response to a request at sent is later
 		if r.Date.Before(earliest) || r.Date.After(received) || r.RoundTrip > prompt {
 			expires = earliest.Add(lifetime)
