@@ -80,7 +80,7 @@ func TestAPoolGivesEachRoleItsCredentialsThroughOneToken(t *testing.T) {
 
 func TestAPoolsRolesAreRefreshedWithinTheCapAndOnlyWhileTheyAreUsed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		k, pod, tenants := newTenants(t, 200)
+		k, pod, tenants := newTenants(t, testsize.Choose(40, 200, 200))
 		k.STS.SetLatency(50 * time.Millisecond)
 		p := newPool(t, pod, func(o *irsa.PoolOptions) { o.MaxCalls = 5 })
 		for _, tenant := range tenants {
