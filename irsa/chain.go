@@ -142,7 +142,7 @@ func (h *hop) AssumeRole(ctx context.Context, input *sts.AssumeRoleInput, _ ...f
 	h.signedWith = source.AccessKeyID
 	signed := func(o *sts.Options) { o.Credentials = signer{source, h.source} }
 	seen := newResponse(time.Duration(aws.ToInt32(input.DurationSeconds)) * time.Second)
-	out, err := h.settings.client.(stscreds.AssumeRoleAPIClient).AssumeRole(ctx, input, seen.record, h.settings.inRegion, signed)
+	out, err := h.settings.client.(stscreds.AssumeRoleAPIClient).AssumeRole(ctx, input, h.settings.request(seen), signed)
 	received := time.Now()
 	if err != nil {
 		return nil, h.settings.failure(seen, err, source.SecretAccessKey, source.SessionToken)

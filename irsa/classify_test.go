@@ -141,10 +141,10 @@ func selfSigned(t *testing.T, until time.Time, names ...string) tls.Certificate 
 // askThrough makes a probe of a server through the library's own HTTP client.
 func askThrough(t *testing.T, limit time.Duration, target string, change func(*http.Transport)) (*probe, *http.Client) {
 	t.Helper()
-	client := newHTTPClient(nil)
+	client := newHTTPClient(nil, 0)
 	t.Cleanup(client.CloseIdleConnections)
 	if change != nil {
-		change(client.Transport.(*http.Transport))
+		change(client.Transport.(*transport).current)
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), limit)
 	defer cancel()
@@ -310,7 +310,7 @@ func TestAProbeTellsOfReusedConnectionsReadsLittleAndTakesAnyAddress(t *testing.
 
 	small := httptest.NewServer(http.NotFoundHandler())
 	defer small.Close()
-	client := newHTTPClient(nil)
+	client := newHTTPClient(nil, 0)
 	defer client.CloseIdleConnections()
 	first := ask(t.Context(), client, small.URL)
 	again := ask(t.Context(), client, small.URL)

@@ -1,12 +1,10 @@
 package irsa
 
 import (
-	"context"
 	"crypto/x509"
 	"fmt"
 	"io"
 	"net/http"
-	"net/url"
 	"os"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -14,35 +12,55 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 )
 
-// connect makes the clients for STS that Options leave open.
-func (s *settings) connect() {
-	if s.client = s.STS; s.client != nil {
-		return
-	}
+// connect makes the clients for STS that Options leave open. conns is the most connections of a
+// client that it makes, 0 for the SDK's default.
+func (s *settings) connect(conns int) {
 	client := s.HTTPClient
-	if client == nil {
-		s.http = newHTTPClient(s.services)
-		client = s.http
+	if s.client = s.STS; s.client != nil {
+		own, ok := s.client.(*sts.Client)
+		if !ok {
+			return
+		}
+		client = own.Options().HTTPClient
 	}
-	s.client = newClient(s, client)
+	switch c := client.(type) {
+	case nil:
+		s.http = newHTTPClient(s.services, conns)
+	case *awshttp.BuildableClient:
+		s.http = newHTTPClient(c, conns)
+	default:
+		s.http = withoutRedirects(c)
+	}
+	if s.client == nil {
+		s.client = newClient(s, s.http)
+	}
 }
 
-// disconnect ends the connections of connect's clients.
+// disconnect closes the connections of a client that connect made.
 func (s *settings) disconnect() {
-	if s.http != nil {
-		s.http.CloseIdleConnections()
+	if client, ok := s.http.(*http.Client); ok {
+		if t, ok := client.Transport.(*transport); ok {
+			t.CloseIdleConnections()
+		}
 	}
 }
 
-// limitConnections lets the library's own client keep as many connections as there are
-// calls under way, so that none is closed for want of room and made anew.
-func (s *settings) limitConnections(calls int) {
-	if s.http == nil {
-		return
+// request is an option of a call: it makes the call a single request, without redirects, and
+// records the response. It keeps secrets out of the client's log: bodies contain the token and
+// keys, the headers of a signed request the session token, and responses what a peer repeats.
+func (s *settings) request(seen *response) func(*sts.Options) {
+	return func(o *sts.Options) {
+		client := s.http
+		if client == nil { // Options.STS is a type of the application's around the SDK's
+			client = withoutRedirects(o.HTTPClient)
+		}
+		o.HTTPClient = recorder{client, seen}
+		o.Retryer = aws.NopRetryer{}
+		o.ClientLogMode &= aws.LogRetries | aws.LogDeprecatedUsage
+		if s.Region != "" && s.STS == nil {
+			o.Region = s.Region // of the role, since the roles of a Pool share the client
+		}
 	}
-	transport := s.http.Transport.(*http.Transport)
-	transport.MaxConnsPerHost, transport.MaxIdleConnsPerHost = calls, calls
-	transport.MaxIdleConns = max(transport.MaxIdleConns, calls)
 }
 
 // newClient returns the library's own STS client. It signs nothing and inherits
@@ -67,39 +85,6 @@ func newClient(s *settings, httpClient aws.HTTPClient) *sts.Client {
 	}
 	return sts.New(opts)
 }
-
-// inRegion lets a client that several roles share ask the role's own region.
-func (s *settings) inRegion(o *sts.Options) {
-	if s.Region != "" && s.STS == nil {
-		o.Region = s.Region
-	}
-}
-
-// newHTTPClient returns a client for STS with the transport of the SDK's, or of base
-// if it is not nil: its limits, and the proxy of the environment. It follows no
-// redirect, which STS does not answer with and which would carry the token along.
-func newHTTPClient(base *awshttp.BuildableClient) *http.Client {
-	if base == nil {
-		base = awshttp.NewBuildableClient()
-	}
-	transport := base.GetTransport()
-	transport.OnProxyConnectResponse = func(_ context.Context, proxy *url.URL, _ *http.Request, response *http.Response) error {
-		if response.StatusCode != http.StatusOK {
-			return &proxyError{proxy.Host, response.Status}
-		}
-		return nil
-	}
-	return &http.Client{
-		Transport:     transport,
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}
-}
-
-// proxyError is the answer of a proxy that does not let a request through. net/http's own
-// does not say that it is one.
-type proxyError struct{ host, status string }
-
-func (e *proxyError) Error() string { return fmt.Sprintf("the proxy %s answered %s", e.host, e.status) }
 
 // A bundle of all public authorities has some 200 KiB.
 const maxBundle = 4 << 20

@@ -3,13 +3,10 @@ package irsa_test
 import (
 	"io"
 	"net/http"
-	"net/http/httptest"
 	"strings"
-	"sync/atomic"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
-	"github.com/stretchr/testify/require"
 
 	"github.com/irsakit/irsakit/irsa"
 )
@@ -38,19 +35,5 @@ func TestAReplyIsReadUpTo256KiB(t *testing.T) {
 			o.HTTPClient = &http.Client{Transport: padded{k.HTTPClient().Transport, size}}
 		})
 		assert.ErrorIs(t, p.Refresh(t.Context()), kind, "%d bytes of white space", size)
-	}
-}
-
-func TestNoRedirectIsFollowed(t *testing.T) {
-	for _, status := range []int{http.StatusFound, http.StatusTemporaryRedirect} {
-		var astray atomic.Int64
-		elsewhere := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { astray.Add(1) }))
-		defer elsewhere.Close()
-		server := httptest.NewServer(http.RedirectHandler(elsewhere.URL, status))
-		defer server.Close()
-		_, pod := newPod(t)
-		p := newProvider(t, pod.Options, func(o *irsa.Options) { o.Endpoint, o.HTTPClient = server.URL, nil })
-		require.Error(t, p.Refresh(t.Context()))
-		assert.Zero(t, astray.Load(), "HTTP %d", status)
 	}
 }

@@ -66,7 +66,7 @@ func Diagnose(ctx context.Context, optFns ...func(*Options)) *Report {
 	}
 	d := &diagnosis{report: &Report{}, given: opts}
 	d.settings, d.faults = resolve(ctx, opts)
-	d.settings.connect()
+	d.settings.connect(0)
 	d.exchanges = &exchange{settings: &d.settings}
 	for _, check := range []func(context.Context){
 		d.environment, d.otherCredentials, d.role, d.setUp,

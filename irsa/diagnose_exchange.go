@@ -78,7 +78,7 @@ func (d *diagnosis) callerIdentity(ctx context.Context) {
 		o.Credentials = aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) { return *d.creds, nil })
 	}
 	var seen response
-	out, err := client.GetCallerIdentity(ctx, nil, seen.record, signed)
+	out, err := client.GetCallerIdentity(ctx, nil, d.settings.request(&seen), signed)
 	if err == nil {
 		d.pass(checkCallerIdentity, "%s", aws.ToString(out.Arn))
 		return

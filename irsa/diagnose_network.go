@@ -1,6 +1,7 @@
 package irsa
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -10,7 +11,6 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 )
 
 // networkChecks are those that one plain request to STS makes.
@@ -48,32 +48,26 @@ func (d *diagnosis) network(ctx context.Context) {
 
 // httpClient is what the exchange's requests go through.
 func (d *diagnosis) httpClient() aws.HTTPClient {
-	switch {
-	case d.settings.HTTPClient != nil:
-		return d.settings.HTTPClient
-	case d.settings.http != nil:
-		return d.settings.http
-	default: // the settings are not valid
-		return newHTTPClient(nil)
+	if d.settings.http == nil { // the settings are not valid
+		return newHTTPClient(nil, 0)
 	}
+	return d.settings.http
 }
 
 // proxied says whether a client takes a proxy to the URL.
 func proxied(client aws.HTTPClient, target string) bool {
-	var transport http.RoundTripper
-	switch c := client.(type) {
-	case *http.Client:
-		transport = c.Transport
-	case *awshttp.BuildableClient:
-		transport = c.GetTransport()
-	default:
+	c, ok := client.(*http.Client)
+	if !ok {
 		return false
 	}
-	if transport == nil {
-		transport = http.DefaultTransport
+	var t *http.Transport
+	switch used := cmp.Or(c.Transport, http.DefaultTransport).(type) {
+	case *transport:
+		t = used.http()
+	case *http.Transport:
+		t = used
 	}
-	t, ok := transport.(*http.Transport)
-	if !ok || t.Proxy == nil {
+	if t == nil || t.Proxy == nil {
 		return false
 	}
 	u, err := url.Parse(target)

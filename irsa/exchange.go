@@ -94,7 +94,7 @@ func (x *exchange) assume(ctx context.Context, token tokenfile.Token) (aws.Crede
 	x.used.Store(&token)
 	x.see(&token)
 	seen := newResponse(x.settings.duration())
-	out, err := x.settings.client.AssumeRoleWithWebIdentity(ctx, x.input(token), seen.record, x.settings.inRegion)
+	out, err := x.settings.client.AssumeRoleWithWebIdentity(ctx, x.input(token), x.settings.request(seen))
 	received := time.Now()
 	if err != nil {
 		return aws.Credentials{}, x.exchangeError(x.settings.failure(seen, err, partsOf(token)...), token)

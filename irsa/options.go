@@ -50,20 +50,27 @@ type Options struct {
 	Policy     string
 	PolicyARNs []string
 
-	// STS is a client of your own, or a mock. It is used as it is, except that
-	// each call is one request (the provider repeats it, later), takes at most
-	// 256 KiB of reply, and logs no body. Region, Endpoint, HTTPClient, TracerProvider
-	// and MeterProvider then do not matter to the exchange. Default: an anonymous client that inherits
-	// nothing from the application's service clients.
+	// STS is a client of your own, or a mock. It is used as it is, except that each call
+	// is one request (the Provider repeats it later), follows no redirect, accepts at most
+	// 256 KiB of response, and logs neither request nor response. Its HTTP client is treated
+	// as HTTPClient is. Region, Endpoint, HTTPClient, TracerProvider and MeterProvider then
+	// do not affect the exchange. Default: an anonymous client that inherits nothing from
+	// the application's service clients.
 	STS stscreds.AssumeRoleWithWebIdentityAPIClient
 
 	// Endpoint is the URL of STS; default: AWS_ENDPOINT_URL_STS, or else the
 	// region's endpoint by the SDK's own rules.
 	Endpoint string
 
-	// HTTPClient carries the requests to STS; default: a client with the SDK's
-	// limits for connecting, the proxy of the environment and the authorities
-	// of AWS_CA_BUNDLE.
+	// HTTPClient sends the requests to STS; default: a client with the SDK's timeouts for
+	// connecting, the proxy of the environment and the authorities of AWS_CA_BUNDLE.
+	//
+	// That client uses HTTP/1.1, follows no redirect, accepts at most 64 KiB of headers,
+	// closes idle connections after 30 seconds and on Close, and after a failed request
+	// uses no connection that was opened before it. The same holds for an
+	// *awshttp.BuildableClient, whose settings are copied. An *http.Client is copied and
+	// follows no redirect. Any other client must follow none: the exchange fails if it does,
+	// but then the token may have been sent to another host.
 	HTTPClient aws.HTTPClient
 
 	// TracerProvider and MeterProvider get the SDK's spans and metrics of each exchange

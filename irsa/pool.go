@@ -93,8 +93,7 @@ func NewPool(optFns ...func(*PoolOptions)) (*Pool, error) {
 		s.log(slog.LevelWarn, "irsa: "+text)
 	}
 	calls := cmp.Or(max(opts.MaxCalls, 0), defaultMaxCalls)
-	s.connect()
-	s.limitConnections(calls)
+	s.connect(calls)
 	p := &Pool{
 		settings: s,
 		limiter:  cache.NewLimiter(calls),

@@ -47,7 +47,7 @@ func New(optFns ...func(*Options)) (*Provider, error) {
 	if len(faults) > 0 {
 		return nil, faults.error(s)
 	}
-	s.connect()
+	s.connect(0)
 	for _, text := range notFollowed(s.Endpoint != "" || s.STS != nil) {
 		s.log(slog.LevelWarn, "irsa: "+text)
 	}

@@ -13,7 +13,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/aws/smithy-go"
 
@@ -59,14 +58,6 @@ type reply struct {
 // newResponse returns the response to a request that is sent now.
 func newResponse(requested time.Duration) *response {
 	return &response{sent: time.Now(), requested: requested}
-}
-
-// record is an option of a call: it makes the call a single request, records the response in r,
-// and keeps bodies, which contain the token and the keys, out of the client's log.
-func (r *response) record(o *sts.Options) {
-	o.Retryer = aws.NopRetryer{}
-	o.HTTPClient = recorder{o.HTTPClient, r}
-	o.ClientLogMode &^= aws.LogRequestWithBody | aws.LogResponseWithBody
 }
 
 // recorder is an HTTP client that records the response and bounds its body.

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"net/url"
 	"path/filepath"
 	"regexp"
@@ -64,7 +63,7 @@ type shared struct {
 	environment environment
 	services    *awshttp.BuildableClient // for service clients, nil without a CA bundle
 	client      stscreds.AssumeRoleWithWebIdentityAPIClient
-	http        *http.Client // of the client; nil where Options have one
+	http        aws.HTTPClient // of the client; nil for an STS client that is not the SDK's
 }
 
 // settings are what a role is assumed with, all of it valid. What Options say of it is
