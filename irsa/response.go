@@ -2,19 +2,13 @@ package irsa
 
 import (
 	"bytes"
-	"cmp"
-	"context"
 	"encoding/xml"
-	"errors"
-	"fmt"
 	"io"
 	"net/http"
-	"net/url"
 	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/sts"
-	"github.com/aws/smithy-go"
 
 	"github.com/irsakit/irsakit/internal/schedule"
 )
@@ -162,159 +156,4 @@ func isAboutTime(code, message string) bool {
 		return strings.HasPrefix(message, "Signature expired") || strings.HasPrefix(message, "Signature not yet current")
 	}
 	return false
-}
-
-// requestError is why a request to STS failed. Its text is the library's own, but for the code
-// and the message of STS and the cause that the network stack gave.
-type requestError struct {
-	status    int    // 0 if no response came
-	code      string // empty if the response has none
-	message   string
-	requestID string
-	text      string
-	err       error
-}
-
-func (e *requestError) Error() string { return e.text }
-func (e *requestError) Unwrap() error { return e.err }
-
-// failure returns the error of a call with the settings' client for which the SDK returned err.
-func (s *settings) failure(r *response, err error, secrets ...string) error {
-	if client, ok := s.client.(*sts.Client); ok && r.status == 0 && r.err == nil && client.Options().Region == "" {
-		return errNoRegion
-	}
-	return r.failure(err, secrets...)
-}
-
-// failure returns the error of a call for which the SDK returned err. It contains none of the
-// secrets: a server, or a proxy in front of it, can repeat the request in its response.
-func (r *response) failure(err error, secrets ...string) error {
-	clean := redactor(secrets)
-	e := &requestError{status: r.status, requestID: r.requestID}
-	switch {
-	case r.err != nil:
-		e.err, e.text = r.err, unsentText(r.err)
-	case r.status == 0:
-		e.describe(err)
-	case r.code() != "":
-		e.code, e.message, e.err = r.code(), r.message(), err
-	case r.bodyErr != nil:
-		e.err, e.text = r.bodyErr, brokenText(r.bodyErr)
-	case r.succeeded():
-		e.err = fmt.Errorf("the reply has no credentials: %w", errNotSTS)
-	default:
-		e.err, e.text = errNotSTS, fmt.Sprintf("the reply is an error without a code (HTTP %d)", r.status)
-	}
-	e.message = clean(e.message)
-	e.text = shortened(clean(cmp.Or(e.text, e.codeText(), e.err.Error())))
-	if text := e.err.Error(); e.code != "" && !e.isKept() || clean(text) != text {
-		e.err = e.redacted(clean)
-	}
-	return e
-}
-
-func (r *response) code() string    { return cmp.Or(r.body.Code, r.body.BareCode) }
-func (r *response) message() string { return cmp.Or(r.body.Message, r.body.BareMessage) }
-
-// describe takes over the error of a client that made no HTTP request: a mock, or an SDK client
-// that failed before it sent one.
-func (e *requestError) describe(err error) {
-	e.err = err
-	var status interface{ HTTPStatusCode() int }
-	if errors.As(err, &status) {
-		e.status = status.HTTPStatusCode()
-	}
-	var request interface{ ServiceRequestID() string }
-	if errors.As(err, &request) {
-		e.requestID = request.ServiceRequestID()
-	}
-	var api smithy.APIError
-	switch {
-	case !errors.As(err, &api):
-		e.text = timeoutText(err)
-	case api.ErrorCode() == unknownCode:
-		e.err, e.text = errNotSTS, fmt.Sprintf("the reply is an error without a code (HTTP %d)", e.status)
-	default:
-		e.code, e.message = api.ErrorCode(), api.ErrorMessage()
-	}
-}
-
-// unknownCode is the code that the SDK's clients give to a response without one.
-const unknownCode = "UnknownError"
-
-func (e *requestError) codeText() string {
-	text := e.code
-	if e.message != "" {
-		text += ": " + e.message
-	}
-	if e.code != "" && e.status != 0 {
-		text += fmt.Sprintf(" (HTTP %d)", e.status)
-	}
-	return text
-}
-
-// isKept reports whether the SDK's error is the one that the response contains.
-func (e *requestError) isKept() bool {
-	var api smithy.APIError
-	return errors.As(e.err, &api) && api.ErrorCode() == e.code
-}
-
-// redacted returns an error in place of one that does not match the response, or that contains
-// a secret.
-func (e *requestError) redacted(clean func(string) string) error {
-	if e.code != "" {
-		return &smithy.GenericAPIError{Code: clean(e.code), Message: e.message}
-	}
-	return errors.New(clean(e.err.Error()))
-}
-
-// unsentText returns the text of an HTTP client's error, without the method and the URL.
-func unsentText(err error) string {
-	if text := timeoutText(err); text != "" {
-		return text
-	}
-	var request *url.Error
-	if errors.As(err, &request) {
-		return request.Err.Error()
-	}
-	return err.Error()
-}
-
-func brokenText(err error) string {
-	var tooLong *http.MaxBytesError
-	if errors.As(err, &tooLong) {
-		return fmt.Sprintf("the reply cannot be read: it is longer than %d bytes", tooLong.Limit)
-	}
-	if text := timeoutText(err); text != "" {
-		return text
-	}
-	return "the reply cannot be read: " + err.Error()
-}
-
-// timeoutText returns "" for an error that is not the end of the attempt's time.
-func timeoutText(err error) string {
-	if errors.Is(err, context.DeadlineExceeded) {
-		return fmt.Sprintf("no answer in time: %v", context.DeadlineExceeded)
-	}
-	return ""
-}
-
-// shortened cuts what a server sent to a length that fits a log line.
-func shortened(text string) string {
-	const most = 1 << 10
-	if len(text) <= most {
-		return text
-	}
-	return strings.ToValidUTF8(text[:most], "") + "..."
-}
-
-// redactor returns a function that replaces the secrets in a text.
-func redactor(secrets []string) func(string) string {
-	var pairs []string
-	for _, secret := range secrets {
-		if secret != "" {
-			pairs = append(pairs, secret, "[redacted]")
-		}
-	}
-	return strings.NewReplacer(pairs...).Replace
 }
