@@ -128,7 +128,7 @@ func (h *hop) rejectionOf(err error) rejection {
 
 // AssumeRole is what the SDK's provider calls: one request, with the session's name and
 // the reply's expiry on the local clock.
-func (h *hop) AssumeRole(ctx context.Context, input *sts.AssumeRoleInput, _ ...func(*sts.Options)) (*sts.AssumeRoleOutput, error) {
+func (h *hop) AssumeRole(ctx context.Context, input *sts.AssumeRoleInput, _ ...func(*sts.Options)) (out *sts.AssumeRoleOutput, err error) {
 	source, err := h.source.Retrieve(ctx)
 	if err != nil {
 		return nil, &sourceError{h.source.settings.RoleARN, err}
@@ -140,12 +140,14 @@ func (h *hop) AssumeRole(ctx context.Context, input *sts.AssumeRoleInput, _ ...f
 	h.session.Store(&name)
 	input.RoleSessionName = aws.String(name)
 	h.signedWith = source.AccessKeyID
+	secrets := secrets{source.SecretAccessKey, source.SessionToken}
+	defer secrets.recovered("the STS client", &err)
 	signed := func(o *sts.Options) { o.Credentials = signer{source, h.source} }
-	seen := newResponse(time.Duration(aws.ToInt32(input.DurationSeconds)) * time.Second)
-	out, err := h.settings.client.(stscreds.AssumeRoleAPIClient).AssumeRole(ctx, input, h.settings.request(seen), signed)
+	seen := newResponse(time.Duration(aws.ToInt32(input.DurationSeconds))*time.Second, secrets)
+	out, err = h.settings.client.(stscreds.AssumeRoleAPIClient).AssumeRole(ctx, input, h.settings.request(seen), signed)
 	received := time.Now()
 	if err != nil {
-		return nil, h.settings.failure(seen, err, source.SecretAccessKey, source.SessionToken)
+		return nil, h.settings.failure(seen, err)
 	}
 	if !isComplete(out) {
 		return nil, fmt.Errorf("the reply has no credentials that are complete: %w", errNotSTS)

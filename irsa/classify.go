@@ -94,7 +94,7 @@ func (e *Error) describe(err error) {
 
 // tokenError makes an Error of one of the token source.
 func tokenError(s *settings, err error) error {
-	e := &Error{Kind: ErrTokenFile, RoleARN: s.RoleARN, TokenFile: s.TokenFile, Region: s.Region, err: err}
+	e := &Error{Kind: ErrTokenFile, RoleARN: s.RoleARN, TokenFile: s.TokenFile, Region: s.Region, err: redactError(err, redactTokens)}
 	e.set(hintOf(e))
 	return e
 }
@@ -166,9 +166,4 @@ func contextError(ctx context.Context) error {
 		return cause
 	}
 	return fmt.Errorf("%w: %w", err, cause)
-}
-
-// partsOf are the texts that tell of a token: it, and each part of it.
-func partsOf(token tokenfile.Token) []string {
-	return append([]string{token.Reveal()}, strings.Split(token.Reveal(), ".")...)
 }

@@ -8,6 +8,7 @@ import (
 	"os"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 )
@@ -21,7 +22,7 @@ func (s *settings) connect(conns int) {
 		if !ok {
 			return
 		}
-		client = own.Options().HTTPClient
+		s.client, client = withoutSigningLog(own), own.Options().HTTPClient
 	}
 	switch c := client.(type) {
 	case nil:
@@ -34,6 +35,20 @@ func (s *settings) connect(conns int) {
 	if s.client == nil {
 		s.client = newClient(s, s.http)
 	}
+}
+
+// withoutSigningLog returns client, or a copy that does not log what it signs, which contains the
+// session token of the credentials. A call cannot turn that off: clients set up their signer once.
+func withoutSigningLog(client *sts.Client) *sts.Client {
+	o := client.Options()
+	if !o.ClientLogMode.IsSigning() {
+		return client
+	}
+	o.ClientLogMode &^= aws.LogSigning
+	if _, ok := o.HTTPSignerV4.(*v4.Signer); ok {
+		o.HTTPSignerV4, o.AuthSchemes = nil, nil
+	}
+	return sts.New(o)
 }
 
 // disconnect closes the connections of a client that connect made.

@@ -77,13 +77,13 @@ func (d *diagnosis) callerIdentity(ctx context.Context) {
 	signed := func(o *sts.Options) {
 		o.Credentials = aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) { return *d.creds, nil })
 	}
-	var seen response
-	out, err := client.GetCallerIdentity(ctx, nil, d.settings.request(&seen), signed)
+	seen := newResponse(0, secrets{d.creds.SessionToken, d.creds.SecretAccessKey})
+	out, err := client.GetCallerIdentity(ctx, nil, d.settings.request(seen), signed)
 	if err == nil {
 		d.pass(checkCallerIdentity, "%s", aws.ToString(out.Arn))
 		return
 	}
-	err = d.settings.failure(&seen, err, d.creds.SessionToken, d.creds.SecretAccessKey)
+	err = d.settings.failure(seen, err)
 	e := d.facts(kindOf(err), err)
 	if !d.facts(nil, nil).isAWS() {
 		d.add(checkCallerIdentity, CheckWarned, e.err.Error(), hint{"", "not every server other than AWS can say it"})

@@ -27,7 +27,9 @@ var (
 
 // Error is what New and every method that needs credentials return when they fail. errors.Is tells
 // its kind, and what caused it, such as fs.ErrNotExist or context.DeadlineExceeded;
-// errors.As finds the SDK's errors in it. It holds no secret.
+// errors.As finds the SDK's smithy.APIError in it, but none of its errors that hold the request or
+// the response. It contains no secret: whatever a server repeats of the token, of a secret key or
+// of a session token is replaced by "[redacted]".
 type Error struct {
 	Kind error // one of the Err variables
 
@@ -43,8 +45,8 @@ type Error struct {
 	Audience    []string
 	TokenExpiry time.Time
 
-	Code        string    // STS's error code, where it answered with one
-	RequestID   string    // of STS's answer
+	Code        string    // STS's error code, if the response has one of at most 64 letters and digits
+	RequestID   string    // of the response, likewise
 	NextAttempt time.Time // when it is tried again; zero where that is now, or never
 
 	// Cure is what to do about it, in one line, and Link leads to the heading of

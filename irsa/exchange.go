@@ -75,7 +75,7 @@ func (x *exchange) Retrieve(ctx context.Context) (aws.Credentials, error) {
 			return aws.Credentials{}, err
 		}
 	}
-	token, err := x.settings.tokens.Token(ctx)
+	token, err := x.token(ctx)
 	if err != nil {
 		return aws.Credentials{}, tokenError(x.settings, err)
 	}
@@ -83,23 +83,33 @@ func (x *exchange) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	if !errors.Is(err, ErrTokenExpired) && !errors.Is(err, ErrTokenRejected) {
 		return creds, err
 	}
-	newer, readErr := x.settings.tokens.Token(ctx)
+	newer, readErr := x.token(ctx)
 	if readErr != nil || newer.Reveal() == token.Reveal() {
 		return creds, err
 	}
 	return x.assume(ctx, newer)
 }
 
-func (x *exchange) assume(ctx context.Context, token tokenfile.Token) (aws.Credentials, error) {
+// token asks the token source. Its error can contain the tokens that it returned before.
+func (x *exchange) token(ctx context.Context) (token tokenfile.Token, err error) {
+	known := append(secretsOf(x.used.Load()), secretsOf(x.seen.Load())...)
+	defer known.recovered("the token source", &err)
+	token, err = x.settings.tokens.Token(ctx)
+	return token, known.redactError(err)
+}
+
+func (x *exchange) assume(ctx context.Context, token tokenfile.Token) (creds aws.Credentials, err error) {
 	x.used.Store(&token)
 	x.see(&token)
-	seen := newResponse(x.settings.duration())
+	secrets := secretsOf(&token)
+	defer secrets.recovered("the STS client", &err)
+	seen := newResponse(x.settings.duration(), secrets)
 	out, err := x.settings.client.AssumeRoleWithWebIdentity(ctx, x.input(token), x.settings.request(seen))
 	received := time.Now()
 	if err != nil {
-		return aws.Credentials{}, x.exchangeError(x.settings.failure(seen, err, partsOf(token)...), token)
+		return aws.Credentials{}, x.exchangeError(x.settings.failure(seen, err), token)
 	}
-	creds, err := credentialsOf(out, seen, received)
+	creds, err = credentialsOf(out, seen, received)
 	if err != nil {
 		return aws.Credentials{}, x.exchangeError(err, token)
 	}

@@ -28,25 +28,24 @@ func (e *requestError) Error() string { return e.text }
 func (e *requestError) Unwrap() error { return e.err }
 
 // failure returns the error of a call with the settings' client for which the SDK returned err.
-func (s *settings) failure(r *response, err error, secrets ...string) error {
+func (s *settings) failure(r *response, err error) error {
 	if client, ok := s.client.(*sts.Client); ok && r.status == 0 && r.err == nil && client.Options().Region == "" {
 		return errNoRegion
 	}
-	return r.failure(err, secrets...)
+	return r.failure(err)
 }
 
-// failure returns the error of a call for which the SDK returned err. It contains none of the
-// secrets: a server, or a proxy in front of it, can repeat the request in its response.
-func (r *response) failure(err error, secrets ...string) error {
-	clean := redactor(secrets)
+// failure returns the error of a call for which the SDK returned err. It contains no secret of
+// the request.
+func (r *response) failure(err error) error {
 	e := &requestError{status: r.status, requestID: r.requestID}
 	switch {
 	case r.err != nil:
 		e.err, e.text = r.err, unsentText(r.err)
 	case r.status == 0:
-		e.describe(err)
-	case r.code() != "":
-		e.code, e.message, e.err = r.code(), r.message(), err
+		e.describe(err, r.secrets)
+	case r.code != "":
+		e.code, e.message, e.err = r.code, r.message, apiError(err, r.code, r.message)
 	case r.bodyErr != nil:
 		e.err, e.text = r.bodyErr, brokenText(r.bodyErr)
 	case r.succeeded():
@@ -54,37 +53,40 @@ func (r *response) failure(err error, secrets ...string) error {
 	default:
 		e.err, e.text = errNotSTS, fmt.Sprintf("the reply is an error without a code (HTTP %d)", r.status)
 	}
-	e.message = clean(e.message)
-	e.text = shortened(clean(cmp.Or(e.text, e.codeText(), e.err.Error())))
-	if text := e.err.Error(); e.code != "" && !e.isKept() || clean(text) != text {
-		e.err = e.redacted(clean)
-	}
+	e.text = shortened(cmp.Or(e.text, e.codeText(), e.err.Error()))
 	return e
 }
 
-func (r *response) code() string    { return cmp.Or(r.body.Code, r.body.BareCode) }
-func (r *response) message() string { return cmp.Or(r.body.Message, r.body.BareMessage) }
+// apiError returns the SDK's error in err for the code, or a generic one. The SDK's other errors
+// hold the request and the response, with what is secret in them.
+func apiError(err error, code, message string) error {
+	var api smithy.APIError
+	if errors.As(err, &api) && api.ErrorCode() == code {
+		return api
+	}
+	return &smithy.GenericAPIError{Code: code, Message: message}
+}
 
 // describe takes over the error of a client that made no HTTP request: a mock, or an SDK client
 // that failed before it sent one.
-func (e *requestError) describe(err error) {
-	e.err = err
+func (e *requestError) describe(err error, secrets secrets) {
 	var status interface{ HTTPStatusCode() int }
 	if errors.As(err, &status) {
 		e.status = status.HTTPStatusCode()
 	}
 	var request interface{ ServiceRequestID() string }
 	if errors.As(err, &request) {
-		e.requestID = request.ServiceRequestID()
+		e.requestID = secrets.identifier(request.ServiceRequestID())
 	}
+	e.err = secrets.redactError(err)
 	var api smithy.APIError
 	switch {
 	case !errors.As(err, &api):
-		e.text = timeoutText(err)
-	case api.ErrorCode() == unknownCode:
+		e.text = cmp.Or(timeoutText(err), e.err.Error())
+	case api.ErrorCode() == unknownCode || secrets.identifier(api.ErrorCode()) == "":
 		e.err, e.text = errNotSTS, fmt.Sprintf("the reply is an error without a code (HTTP %d)", e.status)
 	default:
-		e.code, e.message = api.ErrorCode(), api.ErrorMessage()
+		e.code, e.message = api.ErrorCode(), secrets.redact(shortened(api.ErrorMessage()))
 	}
 }
 
@@ -100,21 +102,6 @@ func (e *requestError) codeText() string {
 		text += fmt.Sprintf(" (HTTP %d)", e.status)
 	}
 	return text
-}
-
-// isKept reports whether the SDK's error is the one that the response contains.
-func (e *requestError) isKept() bool {
-	var api smithy.APIError
-	return errors.As(e.err, &api) && api.ErrorCode() == e.code
-}
-
-// redacted returns an error in place of one that does not match the response, or that contains
-// a secret.
-func (e *requestError) redacted(clean func(string) string) error {
-	if e.code != "" {
-		return &smithy.GenericAPIError{Code: clean(e.code), Message: e.message}
-	}
-	return errors.New(clean(e.err.Error()))
 }
 
 // unsentText returns the text of an HTTP client's error, without the method and the URL.
@@ -154,16 +141,5 @@ func shortened(text string) string {
 	if len(text) <= most {
 		return text
 	}
-	return strings.ToValidUTF8(text[:most], "") + "..."
-}
-
-// redactor returns a function that replaces the secrets in a text.
-func redactor(secrets []string) func(string) string {
-	var pairs []string
-	for _, secret := range secrets {
-		if secret != "" {
-			pairs = append(pairs, secret, "[redacted]")
-		}
-	}
-	return strings.NewReplacer(pairs...).Replace
+	return strings.ToValidUTF8(text[:most], "�") + "..."
 }

@@ -121,7 +121,7 @@ func TestResponseThatDidNotComeIsJudgedByTheClientsError(t *testing.T) {
 		{"name", &url.Error{Op: "Post", URL: "https://sts", Err: &net.DNSError{Err: "no such host", Name: "sts"}}, "lookup sts: no such host", headingNameResolution},
 		{"hang", &url.Error{Op: "Post", URL: "https://sts", Err: context.DeadlineExceeded}, "no answer in time: context deadline exceeded", headingTimeout},
 		{"custom", errors.New("quota"), "quota", headingConnection},
-		{"secret", errors.New("cannot send " + testToken), "cannot send [redacted]", headingConnection},
+		{"secret", errors.New("cannot send " + testToken), "cannot send eyJhbGciOiJSUzI1NiJ9.[redacted].[redacted]", headingConnection},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			err := exchangeWith(t, func(*http.Request) (*http.Response, error) { return nil, tt.err })

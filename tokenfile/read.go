@@ -64,7 +64,7 @@ func readOnce(path string, known Token) (Token, error) {
 	if err != nil {
 		return Token{}, err
 	}
-	if known.raw != nil && string(bytes.TrimSpace(text)) == *known.raw {
+	if known.raw != nil && string(bytes.TrimSpace(text)) == known.Reveal() {
 		return known, nil
 	}
 	token, err := Parse(string(text))

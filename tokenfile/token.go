@@ -30,10 +30,22 @@ const redacted = "[web identity token redacted]"
 // It is immutable and safe for concurrent use. It redacts itself: every verb,
 // logger and marshaller gets a placeholder.
 type Token struct {
-	// A pointer, since fmt prints the unexported fields of other people's
-	// structs without asking for their methods.
-	raw    *string
+	// Pointers, since fmt prints the unexported fields of other people's structs without
+	// asking for their methods.
+	raw    *inverted
 	claims *Claims
+}
+
+// inverted is the text of a token with all its bits inverted, so that what prints values by
+// reflection, such as testify's diff, does not show it.
+type inverted []byte
+
+func invert(text string) inverted {
+	out := inverted(text)
+	for i := range out {
+		out[i] = ^out[i]
+	}
+	return out
 }
 
 // Claims are what a token says of itself, unverified: they serve messages and
@@ -71,7 +83,8 @@ func Parse(text string) (Token, error) {
 		return Token{}, fmt.Errorf("tokenfile: %w: %w", ErrMalformed, err)
 	}
 	known := Claims(claims)
-	return Token{raw: &text, claims: &known}, nil
+	raw := invert(text)
+	return Token{raw: &raw, claims: &known}, nil
 }
 
 // Reveal returns the token's text, for the request to STS and for nothing else.
@@ -80,7 +93,7 @@ func (t Token) Reveal() string {
 	if t.raw == nil {
 		return ""
 	}
-	return *t.raw
+	return string(invert(string(*t.raw)))
 }
 
 // Claims returns what the token says of itself, unverified.

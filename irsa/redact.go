@@ -1,0 +1,163 @@
+package irsa
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"slices"
+	"strings"
+
+	"github.com/irsakit/irsakit/tokenfile"
+)
+
+// secrets are texts of which nothing that is printed may contain secretRun characters in a row.
+type secrets []string
+
+const (
+	secretRun = 12
+	redacted  = "[redacted]"
+)
+
+// secretsOf returns the payload and the signature of a token. Its header is the same in many.
+func secretsOf(token *tokenfile.Token) secrets {
+	if token == nil {
+		return nil
+	}
+	_, rest, _ := strings.Cut(token.Reveal(), ".")
+	payload, signature, _ := strings.Cut(rest, ".")
+	return secrets{payload, signature}
+}
+
+func (s secrets) contain(run string) bool {
+	return slices.ContainsFunc(s, func(secret string) bool { return strings.Contains(secret, run) })
+}
+
+// find returns where the first run of a secret in text starts and ends. end is 0 if there is none.
+func (s secrets) find(text string) (start, end int) {
+	for ; start+secretRun <= len(text); start++ {
+		if !s.contain(text[start : start+secretRun]) {
+			continue
+		}
+		end = start + secretRun
+		for end < len(text) && s.contain(text[end+1-secretRun:end+1]) {
+			end++
+		}
+		return start, end
+	}
+	return 0, 0
+}
+
+// redact replaces the runs of secrets in text.
+func (s secrets) redact(text string) string {
+	return replace(text, s.find)
+}
+
+// redactError returns err, or an error with its redacted text if that contains a secret.
+func (s secrets) redactError(err error) error {
+	return redactError(err, s.redact)
+}
+
+// recovered turns a panic of the application's code into an error without secrets. It must be
+// deferred.
+func (s secrets) recovered(what string, err *error) {
+	if r := recover(); r != nil {
+		*err = s.redactError(fmt.Errorf("%s panicked: %s", what, redactTokens(fmt.Sprint(r))))
+	}
+}
+
+// redactTokens replaces what looks like a JWT, whole or cut, on one line or on several. It is for
+// texts of token sources, whose tokens are not known yet.
+func redactTokens(text string) string { return replace(text, findToken) }
+
+func findToken(text string) (start, end int) {
+	for {
+		next := strings.Index(text[end:], "eyJ") // the base64 of {"
+		if next < 0 {
+			return 0, 0
+		}
+		start = end + next
+		end = start + base64Length(text[start:])
+		if end-start >= secretRun {
+			return start, end + continuation(text[end:])
+		}
+	}
+}
+
+// continuation returns how much of text continues a JWT: parts after a dot, and long ones
+// after white space.
+func continuation(text string) (n int) {
+	for {
+		gap := len(text[n:]) - len(strings.TrimLeft(text[n:], ". \t\r\n"))
+		part := base64Length(text[n+gap:])
+		if part == 0 || gap == 0 || text[n] != '.' && part < secretRun {
+			return n
+		}
+		n += gap + part
+	}
+}
+
+func base64Length(text string) int {
+	i := strings.IndexFunc(text, func(r rune) bool {
+		return (r < 'A' || r > 'Z') && (r < 'a' || r > 'z') && (r < '0' || r > '9') && r != '-' && r != '_'
+	})
+	if i < 0 {
+		return len(text)
+	}
+	return i
+}
+
+// replace replaces everything that find finds.
+func replace(text string, find func(string) (start, end int)) string {
+	var b strings.Builder
+	for {
+		start, end := find(text)
+		if end == 0 {
+			return b.String() + text
+		}
+		b.WriteString(text[:start])
+		b.WriteString(redacted)
+		text = text[end:]
+	}
+}
+
+func redactError(err error, redact func(string) string) error {
+	if err == nil {
+		return nil
+	}
+	text := err.Error()
+	clean := redact(text)
+	if clean == text {
+		return err
+	}
+	e := &redactedError{text: clean}
+	for _, kind := range []error{context.Canceled, context.DeadlineExceeded, fs.ErrNotExist, fs.ErrPermission, tokenfile.ErrMalformed} {
+		if errors.Is(err, kind) {
+			e.kinds = append(e.kinds, kind)
+		}
+	}
+	return e
+}
+
+// redactedError replaces an error whose text contains a secret.
+type redactedError struct {
+	text  string
+	kinds []error
+}
+
+func (e *redactedError) Error() string   { return e.text }
+func (e *redactedError) Unwrap() []error { return e.kinds }
+
+// isIdentifier reports whether text can be an error code or a request ID: at most 64 letters,
+// digits, dots, hyphens and underscores.
+func isIdentifier(text string) bool {
+	return text != "" && len(text) <= 64 && base64Length(strings.ReplaceAll(text, ".", "")) == len(text)-strings.Count(text, ".")
+}
+
+// identifier returns text if it can be an error code or a request ID and is not a secret, else "".
+func (s secrets) identifier(text string) string {
+	if _, end := s.find(text); end > 0 || !isIdentifier(text) {
+		return ""
+	}
+	return text
+}
