@@ -152,6 +152,9 @@ func (h *hop) AssumeRole(ctx context.Context, input *sts.AssumeRoleInput, _ ...f
 	if !isComplete(out) {
 		return nil, fmt.Errorf("the reply has no credentials that are complete: %w", errNotSTS)
 	}
+	if err := checkAssumed(h.settings.RoleARN, out.AssumedRoleUser); err != nil {
+		return nil, err
+	}
 	expires := seen.expiry(*out.Credentials.Expiration, received)
 	if left := expires.Sub(received.Round(0)); left < schedule.MinLife {
 		return nil, fmt.Errorf("the reply has credentials that expire %v from now: %w", left.Round(time.Second), errClock)

@@ -110,6 +110,9 @@ func (x *exchange) assume(ctx context.Context, token tokenfile.Token) (creds aws
 		return aws.Credentials{}, x.exchangeError(x.settings.failure(seen, err), token)
 	}
 	creds, err = credentialsOf(out, seen, received)
+	if err == nil {
+		err = checkAssumed(x.settings.RoleARN, out.AssumedRoleUser)
+	}
 	if err != nil {
 		return aws.Credentials{}, x.exchangeError(err, token)
 	}

@@ -1,0 +1,41 @@
+package irsa
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/arn"
+	"github.com/aws/aws-sdk-go-v2/service/sts/types"
+)
+
+// checkAssumed returns an error if a response is for another role than the one requested. Servers
+// other than AWS's have role ARNs in a partition of their own, or return none or another kind of
+// ARN, so only what has the form of AWS's is compared: the account, and the name without its path
+// and regardless of case, since IAM's names are unique regardless of case.
+// https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
+func checkAssumed(roleARN string, user *types.AssumedRoleUser) error {
+	role, err := arn.Parse(roleARN)
+	if err != nil || !strings.HasPrefix(role.Partition, "aws") || user == nil {
+		return nil
+	}
+	account, name, ok := assumedRole(aws.ToString(user.Arn))
+	requested := role.Resource[strings.LastIndex(role.Resource, "/")+1:]
+	if !ok || account == role.AccountID && strings.EqualFold(name, requested) {
+		return nil
+	}
+	return fmt.Errorf("the reply is for another role, %s in account %s: %w", quoted(name), account, errNotSTS)
+}
+
+// assumedRole returns the account and the name in arn:...:sts::<account>:assumed-role/<name>/<session>.
+func assumedRole(text string) (account, name string, ok bool) {
+	parsed, err := arn.Parse(text)
+	if err != nil || parsed.Service != "sts" || parsed.Region != "" || !accountID.MatchString(parsed.AccountID) {
+		return "", "", false
+	}
+	parts := strings.Split(parsed.Resource, "/")
+	if len(parts) != 3 || parts[0] != "assumed-role" || parts[1] == "" || parts[2] == "" {
+		return "", "", false
+	}
+	return parsed.AccountID, parts[1], true
+}
