@@ -22,6 +22,9 @@ func kindOf(err error) error {
 	if !errors.As(err, &failure) {
 		return ErrUnavailable
 	}
+	if errors.Is(err, errCleartext) {
+		return ErrNotConfigured
+	}
 	code, status := failure.code, failure.status
 	switch code {
 	case "ExpiredTokenException", "ExpiredToken": // the second is a simulator's
@@ -57,7 +60,7 @@ func kindOf(err error) error {
 
 // permanent says of an error of the exchange that it will not pass by itself.
 func permanent(err error) bool {
-	return errors.Is(err, ErrAccessDenied) || errors.Is(err, ErrInvalidRequest) ||
+	return errors.Is(err, ErrNotConfigured) || errors.Is(err, ErrAccessDenied) || errors.Is(err, ErrInvalidRequest) ||
 		errors.Is(err, ErrTokenRejected) || errors.Is(err, ErrTokenExpired) ||
 		errors.Is(err, fs.ErrPermission)
 }

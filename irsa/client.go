@@ -69,7 +69,7 @@ func (s *settings) request(seen *response) func(*sts.Options) {
 		if client == nil { // Options.STS is a type of the application's around the SDK's
 			client = withoutRedirects(o.HTTPClient)
 		}
-		o.HTTPClient = recorder{client, seen}
+		o.HTTPClient = recorder{client, s, seen}
 		o.Retryer = aws.NopRetryer{}
 		o.ClientLogMode &= aws.LogRetries | aws.LogDeprecatedUsage
 		if s.Region != "" && s.STS == nil {

@@ -20,7 +20,7 @@ func networkChecks() []string {
 
 // network: can STS be reached, and what is the time there?
 func (d *diagnosis) network(ctx context.Context) {
-	if !d.report.has(checkEndpoint, CheckPassed) && !d.report.has(checkEndpoint, CheckWarned) {
+	if d.settings.url == "" || d.report.has(checkEndpoint, CheckSkipped) {
 		for _, name := range networkChecks() {
 			d.skip(name, "the address of STS is not known")
 		}

@@ -2,6 +2,7 @@ package irsa
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 )
@@ -105,12 +106,21 @@ func (d *diagnosis) region(context.Context) {
 // endpoint: where is STS?
 func (d *diagnosis) endpoint(context.Context) {
 	s := d.settings
+	if d.failIf(checkEndpoint, headingEndpoint) {
+		return
+	}
 	switch {
 	case s.STS != nil:
 		d.skip(checkEndpoint, "Options.STS is a client of the application's own")
 		return
 	case s.url == "" || d.report.has(checkSettings, CheckFailed):
 		d.skip(checkEndpoint, "it depends on the region and the settings")
+		return
+	}
+	if text := s.regionMismatch(); text != "" {
+		e := d.facts(ErrNotConfigured, errors.New(text))
+		e.set(hint{headingEndpoint, regionCure})
+		d.fail(checkEndpoint, e)
 		return
 	}
 	if ignored := notFollowed(s.Endpoint != ""); len(ignored) > 0 {

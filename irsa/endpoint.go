@@ -4,7 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"net/url"
+	"regexp"
+	"strconv"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -13,12 +16,19 @@ import (
 
 // resolveEndpoint finds the URL of STS, by the SDK's own rules where none is set.
 func (s *settings) resolveEndpoint() error {
+	s.url = ""
+	if client, ok := s.STS.(*sts.Client); ok {
+		return s.checkScheme(aws.ToString(client.Options().BaseEndpoint))
+	}
 	switch {
 	case s.STS != nil:
 		return nil
 	case s.Endpoint != "":
+		if err := s.validateEndpoint(); err != nil {
+			return err
+		}
 		s.url = s.Endpoint
-		return s.validateEndpoint()
+		return nil
 	case s.Region == "" || !regionName.MatchString(s.Region):
 		return nil // which is reported already
 	}
@@ -49,11 +59,83 @@ func (s *settings) validateEndpoint() error {
 	switch {
 	case err != nil && strings.Contains(s.Endpoint, "@"), err == nil && u.User != nil:
 		return errors.New("the STS endpoint has a user name or a password, which STS does not take") // and is not shown
-	case err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http":
-		return fmt.Errorf("the STS endpoint %q is not the URL of a server: it looks like https://sts.us-west-2.amazonaws.com", s.Endpoint)
+	case err != nil || !isServer(u):
+		return fmt.Errorf("the STS endpoint %s is not the URL of a server: it looks like https://sts.us-west-2.amazonaws.com", quoted(s.Endpoint))
 	}
 	if s.environment.fips || s.environment.dualStack {
-		return fmt.Errorf("the STS endpoint %q is set together with %s or %s: the SDK's rules allow one or the other", s.Endpoint, envFIPS, envDualStack)
+		return fmt.Errorf("the STS endpoint %s is set together with %s or %s: the SDK's rules allow one or the other", quoted(s.Endpoint), envFIPS, envDualStack)
+	}
+	return s.checkScheme(s.Endpoint)
+}
+
+// isServer reports whether a URL has a scheme of HTTP, a host, a valid port if any, and neither a
+// query nor a fragment.
+func isServer(u *url.URL) bool {
+	port := u.Port()
+	if number, err := strconv.Atoi(port); port != "" && (err != nil || number < 1 || number > 65535) {
+		return false
+	}
+	return (u.Scheme == "https" || u.Scheme == "http") && u.Hostname() != "" && u.Opaque == "" &&
+		u.RawQuery == "" && !u.ForceQuery && u.Fragment == ""
+}
+
+// errCleartext is the cause of an error for a URL to which the token would be sent unencrypted.
+var errCleartext = errors.New("it is not encrypted, and the token would be readable on the way: use https://, or set Options.InsecureEndpoint if something else encrypts the connection, such as a service mesh")
+
+// checkScheme returns an error for a URL over which the token must not be sent.
+func (s *settings) checkScheme(endpoint string) error {
+	if u, err := url.Parse(endpoint); err == nil && !s.mayCarry(u) {
+		return fmt.Errorf("the STS endpoint %s: %w", quoted(endpoint), errCleartext)
 	}
 	return nil
 }
+
+// mayCarry reports whether the token may be sent to a URL: over TLS, on this machine, or if the
+// application says so.
+func (s *settings) mayCarry(u *url.URL) bool {
+	return u.Scheme != "http" || s.InsecureEndpoint || isLoopback(u.Hostname())
+}
+
+// isLoopback reports whether a host is localhost, in 127.0.0.0/8, or ::1.
+func isLoopback(host string) bool {
+	address, err := netip.ParseAddr(host)
+	return err == nil && address.Unmap().IsLoopback() || strings.EqualFold(host, "localhost")
+}
+
+// endpointRegion is how AWS names the endpoints of STS, in VPCs too.
+// https://docs.aws.amazon.com/general/latest/gr/sts.html
+var endpointRegion = regexp.MustCompile(`(?:^|\.)sts(?:-fips)?\.([a-z]{2,}(?:-[a-z]+)+-\d+)\.`)
+
+// otherRegion returns the region of the endpoint, if its name says that it is another one than
+// that of the settings. STS rejects the signatures of such requests; web identities need none.
+func (s *settings) otherRegion() string {
+	if s.STS != nil || s.Region == "" || s.Endpoint == "" {
+		return ""
+	}
+	u, err := url.Parse(s.Endpoint)
+	if err != nil {
+		return ""
+	}
+	region, host := "", strings.ToLower(u.Hostname())
+	if match := endpointRegion.FindStringSubmatch(host); match != nil {
+		region = match[1]
+	} else if host == "sts.amazonaws.com" { // takes signatures for this region only
+		region = "us-east-1"
+	}
+	if region == s.Region {
+		return ""
+	}
+	return region
+}
+
+// regionMismatch describes an endpoint of another region, "" if it is not.
+func (s *settings) regionMismatch() string {
+	other := s.otherRegion()
+	if other == "" {
+		return ""
+	}
+	return fmt.Sprintf("the STS endpoint %s belongs to %s, but the region is %s: role chains and other signed requests will fail", s.Endpoint, other, s.Region)
+}
+
+// regionCure is what to do about it.
+const regionCure = "remove " + envEndpointSTS + ", or set " + envRegion + " to the endpoint's region"

@@ -2,6 +2,7 @@ package irsa
 
 import (
 	"fmt"
+	"log/slog"
 	"os"
 	"strconv"
 	"strings"
@@ -77,6 +78,16 @@ func notFollowed(hasEndpoint bool) []string {
 		out = append(out, envEndpoint+" is not followed: the token goes to STS only")
 	}
 	return out
+}
+
+// warn logs what is valid, but is probably a mistake.
+func (s *settings) warn() {
+	for _, text := range notFollowed(s.Endpoint != "" || s.STS != nil) {
+		s.log(slog.LevelWarn, "irsa: "+text)
+	}
+	if text := s.regionMismatch(); text != "" {
+		s.log(slog.LevelWarn, "irsa: "+text+": "+regionCure)
+	}
 }
 
 // notInjected says which of the two variables of the webhook is not there, and why

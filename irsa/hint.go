@@ -22,6 +22,7 @@ const (
 	headingRoleARN          heading = "role-arn"
 	headingSettings         heading = "settings"
 	headingRegion           heading = "region"
+	headingEndpoint         heading = "endpoint"
 	headingNotFollowed      heading = "not-followed"
 	headingOtherCredentials heading = "other-credentials"
 	headingTokenMissing     heading = "token-missing"
@@ -66,6 +67,8 @@ func (h heading) link() string {
 // hintOf is what to do about an Error of an attempt.
 func hintOf(e *Error) hint {
 	switch {
+	case e.Is(ErrNotConfigured):
+		return hint{heading: headingEndpoint} // whose error contains the cure
 	case e.Is(ErrTokenFile):
 		return tokenFileHint(e)
 	case e.Is(ErrTokenExpired):

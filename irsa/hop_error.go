@@ -3,6 +3,7 @@ package irsa
 import (
 	"errors"
 	"fmt"
+	"strings"
 )
 
 // sourceError says that a role cannot be assumed, since there are no credentials to do it
@@ -35,16 +36,30 @@ func (h *hop) error(err error) error {
 	e.Kind = kindOf(err)
 	e.describe(err)
 	switch e.Code {
-	case "ExpiredToken", "ExpiredTokenException", "InvalidClientTokenId", "SignatureDoesNotMatch":
+	case "ExpiredToken", "ExpiredTokenException", "InvalidClientTokenId":
 		e.Kind = ErrRefused // the source's credentials
+	case "SignatureDoesNotMatch":
+		if !isOfOtherRegion(err) {
+			e.Kind = ErrRefused
+		}
 	}
 	e.err = fmt.Errorf("assuming %s with the credentials of %s: %w", s.RoleARN, h.source.settings.RoleARN, err)
 	e.set(hopHint(e, h.source.settings.RoleARN))
 	return e
 }
 
+// isOfOtherRegion reports whether STS rejected a signature because it is for another region. The
+// text is AWS's: https://github.com/cloud-custodian/cloud-custodian/issues/4874 shows it.
+func isOfOtherRegion(err error) bool {
+	var failure *requestError
+	return errors.As(err, &failure) && strings.HasPrefix(failure.message, "Credential should be scoped to a valid region")
+}
+
 // hopHint is what to do where one role cannot assume another.
 func hopHint(e *Error, source string) hint {
+	if isOfOtherRegion(e.err) {
+		return hint{headingEndpoint, fmt.Sprintf("the STS endpoint is not one of the region %s, for which requests are signed: %s", e.Region, regionCure)}
+	}
 	if !e.Is(ErrAccessDenied) {
 		return hintOf(e)
 	}

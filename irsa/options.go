@@ -58,9 +58,16 @@ type Options struct {
 	// the application's service clients.
 	STS stscreds.AssumeRoleWithWebIdentityAPIClient
 
-	// Endpoint is the URL of STS; default: AWS_ENDPOINT_URL_STS, or else the
-	// region's endpoint by the SDK's own rules.
+	// Endpoint is the URL of STS; default: AWS_ENDPOINT_URL_STS, or else the region's
+	// endpoint by the SDK's own rules. It has to be https://, see InsecureEndpoint, without
+	// query and fragment. New logs a warning if it belongs to another region than Region.
 	Endpoint string
+
+	// InsecureEndpoint allows an endpoint with http:// that is not on this machine. Anyone on
+	// the way can then read the token and the credentials, unless something else encrypts
+	// the connection, such as a service mesh. Without it New returns an error for such an
+	// endpoint. Loopback addresses (127.0.0.0/8, ::1, localhost) need no permission.
+	InsecureEndpoint bool
 
 	// HTTPClient sends the requests to STS; default: a client with the SDK's timeouts for
 	// connecting, the proxy of the environment and the authorities of AWS_CA_BUNDLE.

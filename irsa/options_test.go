@@ -279,7 +279,7 @@ func TestWhatIsNotFollowedIsLogged(t *testing.T) {
 
 func TestAnEndpointIsFollowedUnlessItIsToBeIgnored(t *testing.T) {
 	_, pod := newPod(t)
-	t.Setenv("AWS_ENDPOINT_URL_STS", "http://elsewhere.invalid")
+	t.Setenv("AWS_ENDPOINT_URL_STS", "https://elsewhere.invalid")
 	p := newProvider(t, pod.Options)
 	require.ErrorContains(t, p.Refresh(t.Context()), "elsewhere.invalid")
 	t.Setenv("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "TRUE")

@@ -89,9 +89,7 @@ func NewPool(optFns ...func(*PoolOptions)) (*Pool, error) {
 	if len(faults) > 0 {
 		return nil, faults.error(s)
 	}
-	for _, text := range notFollowed(s.Endpoint != "" || s.STS != nil) {
-		s.log(slog.LevelWarn, "irsa: "+text)
-	}
+	s.warn()
 	calls := cmp.Or(max(opts.MaxCalls, 0), defaultMaxCalls)
 	s.connect(calls)
 	p := &Pool{
@@ -184,7 +182,7 @@ func (p *Pool) role(opts RoleOptions, whose tokenKey) (*settings, faults) {
 		faults.add(headingRegion, errors.New("a role has a region of its own, which the client of Options.STS has not"))
 	default:
 		faults.add(headingRegion, validateRegion(s.Region))
-		faults.add(headingSettings, s.resolveEndpoint())
+		faults.add(headingEndpoint, s.resolveEndpoint())
 	}
 	if s.Region == "" && s.STS == nil {
 		faults.add(headingRegion, errors.New("there is no region: set AWS_REGION, PoolOptions.Region or RoleOptions.Region"))

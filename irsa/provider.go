@@ -48,9 +48,7 @@ func New(optFns ...func(*Options)) (*Provider, error) {
 		return nil, faults.error(s)
 	}
 	s.connect(0)
-	for _, text := range notFollowed(s.Endpoint != "" || s.STS != nil) {
-		s.log(slog.LevelWarn, "irsa: "+text)
-	}
+	s.warn()
 	x := &exchange{settings: &s}
 	p := &Provider{settings: &s, known: &x.known, watch: &watch{}, events: &notify.Queue[Event]{}}
 	p.keep(x)

@@ -63,12 +63,17 @@ func newResponse(requested time.Duration, secrets secrets) *response {
 // repeats a secret: the SDK's errors, logs and spans contain parts of it.
 type recorder struct {
 	sts.HTTPClient
+	settings *settings
 	response *response
 }
 
 func (c recorder) Do(request *http.Request) (*http.Response, error) {
 	r := c.response
 	*r = *newResponse(r.requested, r.secrets)
+	if !c.settings.mayCarry(request.URL) {
+		r.err = fmt.Errorf("the STS endpoint %s://%s: %w", request.URL.Scheme, request.URL.Host, errCleartext)
+		return nil, r.err
+	}
 	response, err := c.HTTPClient.Do(request)
 	if err != nil {
 		r.err = r.secrets.redactError(err)

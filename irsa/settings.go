@@ -134,7 +134,7 @@ func (s *settings) locate(ctx context.Context, faults *faults) {
 	if s.Region != "" {
 		faults.add(headingRegion, validateRegion(s.Region))
 	}
-	faults.add(headingSettings, s.resolveEndpoint())
+	faults.add(headingEndpoint, s.resolveEndpoint())
 	faults.add(headingTLS, s.readAuthorities())
 }
 

@@ -38,6 +38,7 @@ func run(ctx context.Context, arguments []string, stdout, stderr io.Writer) erro
 	flags := flag.NewFlagSet("credential-process", flag.ContinueOnError)
 	flags.SetOutput(stderr)
 	timeout := flags.Duration("timeout", 15*time.Second, "how long to try, at most")
+	insecure := flags.Bool("insecure-endpoint", false, "accept an STS endpoint with http:// that is not on this machine")
 	demo := flags.Bool("demo", false, "show it at work, without AWS")
 	if err := flags.Parse(arguments); err != nil {
 		return err
@@ -45,7 +46,7 @@ func run(ctx context.Context, arguments []string, stdout, stderr io.Writer) erro
 	ctx, cancel := context.WithTimeout(ctx, *timeout)
 	defer cancel()
 	if !*demo {
-		return answer(ctx, stdout)
+		return answer(ctx, stdout, func(o *irsa.Options) { o.InsecureEndpoint = *insecure })
 	}
 	k, err := irsatest.Start()
 	if err != nil {

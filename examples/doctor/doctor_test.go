@@ -70,6 +70,16 @@ func TestAFailedCheckIsExitCode1(t *testing.T) {
 	assert.Contains(t, out, "Begin with exchange.")
 }
 
+func TestAnInsecureEndpointIsAcceptedOnDemand(t *testing.T) {
+	inPod(t)
+	t.Setenv("AWS_ENDPOINT_URL_STS", "http://sts.invalid")
+	_, out, _ := doctor(t)
+	assert.Contains(t, out, "FAILED   endpoint")
+	assert.Contains(t, out, "Options.InsecureEndpoint")
+	_, out, _ = doctor(t, "-insecure-endpoint")
+	assert.Contains(t, out, "passed   endpoint")
+}
+
 func TestWrongUseIsExitCode2(t *testing.T) {
 	for _, args := range [][]string{{"-xml"}, {"now"}, {"-trust-policy", filepath.Join(t.TempDir(), "none.json")}} {
 		code, out, errs := doctor(t, args...)

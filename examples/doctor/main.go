@@ -36,8 +36,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	flags.SetOutput(stderr)
 	asJSON := flags.Bool("json", false, "print the report as JSON")
 	policyFile := flags.String("trust-policy", "", "judge the role's trust policy in this `file`, - for standard input")
+	insecure := flags.Bool("insecure-endpoint", false, "accept an STS endpoint with http:// that is not on this machine")
 	flags.Usage = func() {
-		fmt.Fprintln(stderr, "usage: doctor [-json] [-trust-policy file]")
+		fmt.Fprintln(stderr, "usage: doctor [-json] [-insecure-endpoint] [-trust-policy file]")
 		flags.PrintDefaults()
 		fmt.Fprintln(stderr, "It exits with 0 if no check failed, 1 if one did, 2 if it could not begin.")
 	}
@@ -54,7 +55,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return misused
 	}
 
-	report := irsa.Diagnose(ctx)
+	report := irsa.Diagnose(ctx, func(o *irsa.Options) { o.InsecureEndpoint = *insecure })
 	if *policyFile != "" {
 		report.CheckTrustPolicy(policy)
 	}

@@ -21,7 +21,7 @@ import (
 // options are what the command line says.
 type options struct {
 	listen, observe, tokenFile string
-	groupReads                 bool
+	groupReads, insecure       bool
 	connections                int
 }
 
@@ -32,6 +32,7 @@ func main() {
 	flag.StringVar(&o.tokenFile, "token-file", "/var/run/irsakit/token", "`file` of the authorization token, which is made if it is not there")
 	flag.BoolVar(&o.groupReads, "group-reads", false, "let the group read the token file, where the programs run as other users")
 	flag.IntVar(&o.connections, "connections", 1024, "how many connections are served at the same time")
+	flag.BoolVar(&o.insecure, "insecure-endpoint", false, "accept an STS endpoint with http:// that is not on this machine")
 	demo := flag.Bool("demo", false, "show it at work, without AWS")
 	flag.Parse()
 
@@ -51,7 +52,7 @@ func main() {
 // run serves until ctx ends.
 func run(ctx context.Context, o options, optFns ...func(*irsa.Options)) error {
 	metrics := irsametrics.New()
-	p, err := irsa.New(append(optFns, func(o *irsa.Options) { o.Observe = metrics.Observe })...)
+	p, err := irsa.New(append(optFns, func(opts *irsa.Options) { opts.Observe, opts.InsecureEndpoint = metrics.Observe, o.insecure })...)
 	if err != nil {
 		return err
 	}

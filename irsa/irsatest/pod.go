@@ -242,7 +242,7 @@ func (p *Pod) Options(o *irsa.Options) {
 
 // nowhere is where AWS_ENDPOINT_URL_STS leads in memory: Cluster.HTTPClient alone knows
 // the name (RFC 2606, section 2).
-const nowhere = "http://sts.irsatest.invalid"
+const nowhere = "https://sts.irsatest.invalid"
 
 // Environ returns the environment that the EKS webhook injects, as KEY=value in
 // its order (amazon-eks-pod-identity-webhook, pkg/handler/handler.go). One variable

@@ -123,7 +123,7 @@ func TestTheEnvironmentIsTheWebhooks(t *testing.T) {
 		"AWS_REGION=cn-north-1",
 		"AWS_ROLE_ARN=arn:aws-cn:iam::444455556666:role/s3-writer",
 		"AWS_WEB_IDENTITY_TOKEN_FILE=" + w.pod.TokenFile(),
-		"AWS_ENDPOINT_URL_STS=http://sts.irsatest.invalid",
+		"AWS_ENDPOINT_URL_STS=https://sts.irsatest.invalid",
 	}
 	assert.Equal(t, want, w.pod.Environ())
 	assert.Regexp(t, `^https://oidc\.eks\.cn-north-1\.amazonaws\.com\.cn/id/`, w.Issuer.URL())

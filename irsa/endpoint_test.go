@@ -1,0 +1,185 @@
+package irsa_test
+
+import (
+	"bytes"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/service/sts"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/irsakit/irsakit/irsa"
+	"github.com/irsakit/irsakit/irsa/irsatest"
+)
+
+// anyHost returns a client for which every host is the kit's STS.
+func anyHost(k *irsatest.Cluster) *http.Client {
+	return &http.Client{Transport: roundTripper(func(r *http.Request) (*http.Response, error) {
+		r = r.Clone(r.Context())
+		r.URL.Scheme, r.URL.Host = "https", "sts.us-west-2.amazonaws.com"
+		return k.HTTPClient().Transport.RoundTrip(r)
+	})}
+}
+
+func TestNewAcceptsOnlyEndpointsOfServers(t *testing.T) {
+	for endpoint, ok := range map[string]bool{
+		"https://sts.us-west-2.amazonaws.com":  true,
+		"https://sts.us-west-2.amazonaws.com/": true,
+		"https://minio.example:9000/sts":       true,
+		"https://[fd00::1]:9000":               true,
+		"HTTPS://STS.example":                  true,
+		"https://:443":                         false,
+		"https://x:99999":                      false,
+		"https://x:0":                          false,
+		"https://x:-1":                         false,
+		"https://x?b=c":                        false,
+		"https://x?":                           false,
+		"https://x#d":                          false,
+		"https:x":                              false,
+		"https:///x":                           false,
+		"https://":                             false,
+		"//x":                                  false,
+		"ftp://x":                              false,
+		"x:443":                                false,
+		"https://a b":                          false,
+		"https://[::1":                         false,
+		"https://user@x":                       false,
+	} {
+		_, pod := newPod(t)
+		p, err := irsa.New(pod.Options, func(o *irsa.Options) { o.Endpoint = endpoint })
+		assert.Equal(t, ok, err == nil, "%s: %v", endpoint, err)
+		if err == nil {
+			require.NoError(t, p.Close())
+			continue
+		}
+		assert.ErrorIs(t, err, irsa.ErrNotConfigured)
+		assert.ErrorContains(t, err, "#endpoint")
+	}
+}
+
+func TestNewAcceptsCleartextOnlyOnLoopback(t *testing.T) {
+	for endpoint, ok := range map[string]bool{
+		"http://localhost:4566":              true,
+		"http://LOCALHOST":                   true,
+		"http://127.0.0.1:9000":              true,
+		"http://127.1.2.3":                   true,
+		"http://[::1]:9000":                  true,
+		"http://[::ffff:127.0.0.1]":          true,
+		"http://localhost.localstack.cloud":  false,
+		"http://localstack:4566":             false,
+		"http://minio.minio.svc:9000":        false,
+		"http://sts.corp.example":            false,
+		"http://10.0.0.1":                    false,
+		"http://127.0.0.1.nip.io":            false,
+		"http://localhost@sts.corp.example/": false,
+		"http://2130706433":                  false, // 127.0.0.1 to some resolvers
+	} {
+		k, pod := newPod(t)
+		set := func(o *irsa.Options) { o.Endpoint, o.HTTPClient = endpoint, anyHost(k) }
+		p, err := irsa.New(pod.Options, set)
+		assert.Equal(t, ok, err == nil, "%s: %v", endpoint, err)
+		if err == nil {
+			require.NoError(t, p.Close())
+			continue
+		}
+		require.ErrorIs(t, err, irsa.ErrNotConfigured)
+		if strings.Contains(endpoint, "@") {
+			continue
+		}
+		require.ErrorContains(t, err, "Options.InsecureEndpoint")
+		assert.Equal(t, irsa.CheckFailed, statusOf(irsa.Diagnose(t.Context(), pod.Options, set), "endpoint"))
+		_, err = irsa.NewPool(func(o *irsa.PoolOptions) { pod.Options(&o.Options); o.Endpoint = endpoint })
+		require.ErrorContains(t, err, "Options.InsecureEndpoint")
+
+		insecure := func(o *irsa.Options) { set(o); o.InsecureEndpoint = true }
+		retrieve(t, newProvider(t, pod.Options, insecure))
+		retrieve(t, pooled(t, newPool(t, pod, func(o *irsa.PoolOptions) { insecure(&o.Options) }), irsa.RoleOptions{}))
+		assert.Equal(t, irsa.CheckPassed, statusOf(irsa.Diagnose(t.Context(), pod.Options, insecure), "endpoint"))
+	}
+}
+
+// The token does not leave in the clear with a client of the application's either.
+func TestProviderOfAnSTSClientSendsNoCleartext(t *testing.T) {
+	k, pod := newPod(t)
+	endpoint := "http://sts.corp.example"
+	client := sts.New(sts.Options{Region: "us-west-2", BaseEndpoint: &endpoint, HTTPClient: anyHost(k)})
+	_, err := irsa.New(pod.Options, func(o *irsa.Options) { o.STS = client })
+	require.ErrorContains(t, err, "Options.InsecureEndpoint")
+
+	p := newProvider(t, pod.Options, func(o *irsa.Options) { o.STS = wrapper{client} })
+	err = p.Refresh(t.Context())
+	require.ErrorIs(t, err, irsa.ErrNotConfigured)
+	require.ErrorContains(t, err, "Options.InsecureEndpoint")
+	assert.Zero(t, k.STS.CallCount())
+	retrieve(t, newProvider(t, pod.Options, func(o *irsa.Options) { o.STS, o.InsecureEndpoint = client, true }))
+	retrieve(t, newProvider(t, pod.Options, func(o *irsa.Options) { o.STS, o.InsecureEndpoint = wrapper{client}, true }))
+}
+
+func TestNewWarnsOfAnEndpointInAnotherRegion(t *testing.T) {
+	for _, tt := range []struct{ endpoint, region, other string }{
+		{"https://sts.us-west-2.amazonaws.com", "us-west-2", ""},
+		{"https://sts.us-west-2.amazonaws.com", "us-east-2", "us-west-2"},
+		{"https://STS.us-west-2.amazonaws.com:443/", "us-east-2", "us-west-2"},
+		{"https://sts-fips.us-east-1.amazonaws.com", "us-west-2", "us-east-1"},
+		{"https://sts.us-east-1.api.aws", "us-west-2", "us-east-1"},
+		{"https://sts.cn-north-1.amazonaws.com.cn", "cn-northwest-1", "cn-north-1"},
+		{"https://vpce-0123-ab.sts.eu-west-1.vpce.amazonaws.com", "eu-central-1", "eu-west-1"},
+		{"https://vpce-0123-ab.sts.eu-west-1.vpce.amazonaws.com", "eu-west-1", ""},
+		{"https://sts.us-gov-west-1.amazonaws.com", "us-gov-east-1", "us-gov-west-1"},
+		{"https://sts.amazonaws.com", "af-south-1", "us-east-1"},
+		{"https://sts.amazonaws.com", "us-east-1", ""},
+		{"https://minio.example", "us-east-1", ""},
+		{"https://sts.corp.example", "us-east-1", ""},
+	} {
+		var log bytes.Buffer
+		k, pod := newPod(t)
+		set := func(o *irsa.Options) {
+			o.HTTPClient = anyHost(k)
+			o.Endpoint, o.Region, o.Logger = tt.endpoint, tt.region, slog.New(slog.NewTextHandler(&log, nil))
+		}
+		newProvider(t, pod.Options, set)
+		_, err := irsa.NewPool(func(o *irsa.PoolOptions) { pod.Options(&o.Options); set(&o.Options) })
+		require.NoError(t, err)
+		status := irsa.CheckPassed
+		if tt.other != "" {
+			status = irsa.CheckFailed
+		}
+		report := irsa.Diagnose(t.Context(), pod.Options, set)
+		assert.Equal(t, status, statusOf(report, "endpoint"), tt)
+		assert.Equal(t, irsa.CheckPassed, statusOf(report, "exchange"), "a web identity is not signed")
+		if tt.other == "" {
+			assert.Empty(t, log.String(), tt)
+			continue
+		}
+		want := "belongs to " + tt.other + ", but the region is " + tt.region
+		assert.Equal(t, 2, strings.Count(log.String(), want), "%v: %s", tt, &log)
+		assert.Contains(t, report.String(), want)
+	}
+}
+
+func TestChainThroughAnEndpointInAnotherRegionSaysSo(t *testing.T) {
+	k, pod, roles := threeAccounts(t)
+	p := newProvider(t, pod.Options, func(o *irsa.Options) {
+		o.Endpoint, o.Region = "https://sts.us-east-2.amazonaws.com", "us-west-2"
+		o.HTTPClient = &http.Client{Transport: roundTripper(func(r *http.Request) (*http.Response, error) {
+			if strings.Contains(r.Header.Get("Authorization"), "/us-west-2/sts/") {
+				w := httptest.NewRecorder()
+				w.WriteHeader(http.StatusForbidden)
+				_, _ = w.WriteString(errorXML("SignatureDoesNotMatch", "Credential should be scoped to a valid region, not 'us-west-2'. "))
+				return w.Result(), nil
+			}
+			return k.HTTPClient().Transport.RoundTrip(r)
+		})}
+	})
+	next, err := p.AssumeRole(roles[1].ARN())
+	require.NoError(t, err)
+	err = next.Refresh(t.Context())
+	require.ErrorIs(t, err, irsa.ErrInvalidRequest)
+	require.NotErrorIs(t, err, irsa.ErrRefused)
+	assert.ErrorContains(t, err, "is not one of the region us-west-2")
+	assert.ErrorContains(t, err, "#endpoint")
+}
