@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"time"
+	"unicode/utf8"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
@@ -73,9 +74,10 @@ type hop struct {
 func (h *hop) validate(o *stscreds.AssumeRoleOptions) {
 	s := h.settings
 	s.SessionName, s.Policy, s.Duration = o.RoleSessionName, aws.ToString(o.Policy), o.Duration
-	for _, policy := range o.PolicyARNs {
+	for _, policy := range o.PolicyARNs[:min(len(o.PolicyARNs), maxPolicyARNs+1)] {
 		s.PolicyARNs = append(s.PolicyARNs, aws.ToString(policy.Arn))
 	}
+	h.faults.add(headingInvalidRequest, validateChain(o))
 	h.faults.add(headingRoleARN, validateRoleARN(o.RoleARN))
 	if s.SessionName != "" {
 		h.faults.add(headingSettings, validateSessionName(s.SessionName))
@@ -89,6 +91,27 @@ func (h *hop) validate(o *stscreds.AssumeRoleOptions) {
 	if _, ok := s.client.(stscreds.AssumeRoleAPIClient); !ok {
 		h.faults.add(headingSettings, errors.New("the client of Options.STS cannot AssumeRole"))
 	}
+}
+
+// validateChain checks the sizes of what only role chains have, by the AssumeRole reference of the
+// AWS STS API.
+func validateChain(o *stscreds.AssumeRoleOptions) error {
+	const maxTags, maxTagKey, maxTagValue, maxExternalID, maxSourceIdentity = 50, 128, 256, 1224, 64
+	switch {
+	case len(o.Tags) > maxTags || len(o.TransitiveTagKeys) > maxTags:
+		return fmt.Errorf("there are %d session tags and %d transitive tag keys, STS takes %d", len(o.Tags), len(o.TransitiveTagKeys), maxTags)
+	case len(aws.ToString(o.ExternalID)) > maxExternalID:
+		return fmt.Errorf("the external ID has %d characters, STS takes %d", len(*o.ExternalID), maxExternalID)
+	case len(aws.ToString(o.SourceIdentity)) > maxSourceIdentity:
+		return fmt.Errorf("the source identity has %d characters, STS takes %d", len(*o.SourceIdentity), maxSourceIdentity)
+	}
+	for _, tag := range o.Tags {
+		key, value := utf8.RuneCountInString(aws.ToString(tag.Key)), utf8.RuneCountInString(aws.ToString(tag.Value))
+		if key > maxTagKey || value > maxTagValue {
+			return fmt.Errorf("a session tag has a key of %d characters and a value of %d, STS takes %d and %d", key, value, maxTagKey, maxTagValue)
+		}
+	}
+	return nil
 }
 
 // Retrieve makes one request to STS, signed with the source's credentials of the moment;

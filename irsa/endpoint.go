@@ -38,8 +38,8 @@ func (s *settings) resolveEndpoint() error {
 		UseDualStack: aws.Bool(s.environment.dualStack),
 	})
 	if err != nil { // whose text is the SDK's, and differs between its versions
-		return fmt.Errorf("there is no STS endpoint for the region %q with %s %t and %s %t",
-			s.Region, envFIPS, s.environment.fips, envDualStack, s.environment.dualStack)
+		return fmt.Errorf("there is no STS endpoint for the region %s with %s %t and %s %t",
+			quoted(s.Region), envFIPS, s.environment.fips, envDualStack, s.environment.dualStack)
 	}
 	s.url = endpoint.URI.String()
 	return nil

@@ -63,7 +63,7 @@ func lookupBool(name string, faults *faults) bool {
 	}
 	on, err := strconv.ParseBool(strings.ToLower(text))
 	if err != nil {
-		faults.add(headingSettings, fmt.Errorf("%s is %q: set it to true or false", name, text))
+		faults.add(headingSettings, fmt.Errorf("%s is %s: set it to true or false", name, quoted(text)))
 	}
 	return on
 }

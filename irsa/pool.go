@@ -107,10 +107,18 @@ func NewPool(optFns ...func(*PoolOptions)) (*Pool, error) {
 // it is of the kind [ErrClosed].
 func (p *Pool) Provider(opts RoleOptions) (*Provider, error) {
 	opts = p.complete(opts)
+	if opts.Token != nil {
+		if err := checkTokenSource(opts.Token); err != nil {
+			return nil, faults{{headingTokenSource, err}}.error(p.settings)
+		}
+	}
 	whose := tokenKeyOf(opts.Token)
-	key := keyOf(opts, whose)
-	if known, err := p.known(key); known != nil || err != nil {
-		return known, err
+	var key roleKey
+	if opts.fit(whose) {
+		key = keyOf(opts, whose)
+		if known, err := p.known(key); known != nil || err != nil {
+			return known, err
+		}
 	}
 	s, faults := p.role(opts, whose)
 	if len(faults) > 0 {
@@ -168,13 +176,11 @@ func (p *Pool) role(opts RoleOptions, whose tokenKey) (*settings, faults) {
 	var faults faults
 	s := p.settings
 	s.RoleARN, s.SessionName, s.Region, s.Duration, s.Policy = opts.RoleARN, opts.SessionName, opts.Region, opts.Duration, opts.Policy
-	s.PolicyARNs, s.tokens, s.whose = slices.Clone(opts.PolicyARNs), opts.Token, whose
+	s.PolicyARNs, s.tokens, s.whose = slices.Clone(opts.PolicyARNs[:min(len(opts.PolicyARNs), maxPolicyARNs+1)]), opts.Token, whose
 	if whose != p.settings.whose {
 		s.TokenFile = ""
 	}
-	if s.tokens != nil && whose.identity == "" {
-		faults.add(headingTokenSource, errors.New("the token source has no identity, by which a Pool tells it from others"))
-	}
+	faults.add(headingTokenSource, whose.validate(s.tokens))
 	s.validateRole(&faults)
 	switch {
 	case s.Region == p.settings.Region:

@@ -2,6 +2,8 @@ package irsa
 
 import (
 	"cmp"
+	"errors"
+	"fmt"
 	"slices"
 	"strconv"
 	"time"
@@ -55,6 +57,26 @@ func (p *Pool) complete(opts RoleOptions) RoleOptions {
 		opts.PolicyARNs = s.PolicyARNs
 	}
 	return opts
+}
+
+// fit reports whether no option is longer than any valid one, so that a key can be made of them.
+func (opts RoleOptions) fit(whose tokenKey) bool {
+	return len(opts.RoleARN) <= maxARN && len(opts.SessionName) <= maxSessionName && len(opts.Region) <= maxRegion &&
+		len(whose.identity) <= maxIdentity && validatePolicies(opts.Policy, opts.PolicyARNs) == nil
+}
+
+// validate checks the identity of a token source.
+func (k tokenKey) validate(source TokenSource) error {
+	switch {
+	case source == nil:
+		return nil
+	case k.identity == "":
+		return errors.New("the token source has no identity, by which a Pool tells it from others")
+	case len(k.identity) > maxIdentity:
+		return fmt.Errorf("the identity of the token source has %d bytes, at most %d are possible", len(k.identity), maxIdentity)
+	default:
+		return nil
+	}
 }
 
 // key is that of the options that the settings were made of.

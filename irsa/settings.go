@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/aws/arn"
@@ -18,6 +19,15 @@ import (
 )
 
 const (
+	// The most characters that STS takes, and the most policies, in the AssumeRoleWithWebIdentity
+	// and AssumeRole references of the AWS STS API.
+	maxARN         = 2048
+	maxPolicies    = 2048
+	maxPolicyARNs  = 10
+
+	maxRegion   = 63      // of a label in a domain name
+	maxIdentity = 4 << 10 // of a token source, in bytes
+
 	defaultAttemptTimeout = 10 * time.Second
 	defaultDuration       = time.Hour
 	maxAttemptTimeout     = time.Hour // the cache's
@@ -50,7 +60,7 @@ func (f faults) join() error {
 // error returns the Error of New, which has the first fault's heading. Each fault
 // says its cure itself.
 func (f faults) error(s settings) error {
-	e := &Error{Kind: ErrNotConfigured, RoleARN: s.RoleARN, TokenFile: s.TokenFile, err: f.join()}
+	e := &Error{Kind: ErrNotConfigured, RoleARN: truncated(s.RoleARN), TokenFile: truncated(s.TokenFile), err: f.join()}
 	e.set(hint{heading: f[0].heading})
 	return e
 }
@@ -99,7 +109,7 @@ func complete(opts Options) (settings, faults) {
 		Region:      cmp.Or(opts.Region, env.region),
 		TokenFile:   opts.TokenFile,
 		Policy:      opts.Policy,
-		PolicyARNs:  slices.Clone(opts.PolicyARNs),
+		PolicyARNs:  slices.Clone(opts.PolicyARNs[:min(len(opts.PolicyARNs), maxPolicyARNs+1)]),
 		Duration:    opts.Duration,
 	}
 	s.Endpoint = cmp.Or(s.Endpoint, env.endpoint)
@@ -107,8 +117,20 @@ func complete(opts Options) (settings, faults) {
 		s.AttemptTimeout = defaultAttemptTimeout
 	}
 	s.AttemptTimeout = min(s.AttemptTimeout, maxAttemptTimeout)
+	rejectNil(&faults, "STS", &s.STS)
+	rejectNil(&faults, "HTTPClient", &s.HTTPClient)
+	rejectNil(&faults, "TracerProvider", &s.TracerProvider)
+	rejectNil(&faults, "MeterProvider", &s.MeterProvider)
 	faults.add(headingSettings, s.resolveTokens())
 	return s, faults
+}
+
+// rejectNil adds a fault for an option that is an interface with a nil pointer in it, and clears it.
+func rejectNil[T any](faults *faults, name string, option *T) {
+	if isNil(*option) {
+		faults.add(headingSettings, fmt.Errorf("Options.%s is a nil %T", name, *option))
+		*option = *new(T)
+	}
 }
 
 // validateRole checks what is to be assumed.
@@ -144,6 +166,9 @@ func (s *settings) resolveTokens() error {
 		if s.TokenFile != "" {
 			return errors.New("both Options.Token and Options.TokenFile are set: choose one")
 		}
+		if err := checkTokenSource(s.Token); err != nil {
+			return err
+		}
 		s.tokens = s.Token
 		return nil
 	}
@@ -152,7 +177,7 @@ func (s *settings) resolveTokens() error {
 	case s.TokenFile == "":
 		return nil // notInjected says it
 	case !isAbsolute(s.TokenFile):
-		return fmt.Errorf("the token file %q is not an absolute path", s.TokenFile)
+		return fmt.Errorf("the token file %s is not an absolute path", quoted(s.TokenFile))
 	}
 	s.tokens = &fileSource{path: s.TokenFile}
 	return nil
@@ -165,17 +190,20 @@ func isAbsolute(path string) bool { return filepath.IsAbs(path) || strings.HasPr
 // in MinIO. For AWS itself it is that of the webhook (amazon-eks-pod-identity-webhook,
 // pkg/cache/cache.go), which only warns.
 func validateRoleARN(role string) error {
+	if len(role) > maxARN {
+		return fmt.Errorf("the role ARN has %d characters, STS takes 20 to %d", len(role), maxARN)
+	}
 	parsed, err := arn.Parse(role)
 	switch {
 	case err != nil || parsed.Partition == "" || parsed.Service != "iam" ||
 		!strings.HasPrefix(parsed.Resource, "role/") || strings.HasSuffix(parsed.Resource, "/"):
-		return fmt.Errorf("%q is not the ARN of an IAM role: it looks like arn:aws:iam::111122223333:role/name", role)
-	case len(role) < 20 || len(role) > 2048:
-		return fmt.Errorf("the role ARN has %d characters, STS takes 20 to 2048", len(role))
+		return fmt.Errorf("%s is not the ARN of an IAM role: it looks like arn:aws:iam::111122223333:role/name", quoted(role))
+	case len(role) < 20:
+		return fmt.Errorf("the role ARN has %d characters, STS takes 20 to %d", len(role), maxARN)
 	case !printable.MatchString(role):
-		return fmt.Errorf("the role ARN %q has characters that no ARN has", role)
+		return fmt.Errorf("the role ARN %s has characters that no ARN has", quoted(role))
 	case strings.HasPrefix(parsed.Partition, "aws") && !accountID.MatchString(parsed.AccountID):
-		return fmt.Errorf("the role ARN %q has no account ID of 12 digits", role)
+		return fmt.Errorf("the role ARN %s has no account ID of 12 digits", quoted(role))
 	default:
 		return nil
 	}
@@ -189,15 +217,15 @@ var (
 )
 
 func validateSessionName(name string) error {
-	if !sessionName.MatchString(name) {
-		return fmt.Errorf("the session name %q is not of 2 to 64 characters of A-Z a-z 0-9 _ + = , . @ -", name)
+	if len(name) > maxSessionName || !sessionName.MatchString(name) {
+		return fmt.Errorf("the session name %s is not of 2 to 64 characters of A-Z a-z 0-9 _ + = , . @ -", quoted(name))
 	}
 	return nil
 }
 
 func validateRegion(region string) error {
-	if !regionName.MatchString(region) {
-		return fmt.Errorf("%q is not the name of a region", region)
+	if len(region) > maxRegion || !regionName.MatchString(region) {
+		return fmt.Errorf("%s is not the name of a region", quoted(region))
 	}
 	return nil
 }
@@ -218,22 +246,22 @@ func validateDuration(d time.Duration) error {
 }
 
 func validatePolicies(policy string, arns []string) error {
-	const most, mostARNs = 2048, 10
-	size := len([]rune(policy))
+	if len(arns) > maxPolicyARNs {
+		return fmt.Errorf("there are more than %d policy ARNs, which STS does not take", maxPolicyARNs)
+	}
+	size := utf8.RuneCountInString(policy)
 	for _, name := range arns {
-		if parsed, err := arn.Parse(name); err != nil || parsed.Service != "iam" || !strings.HasPrefix(parsed.Resource, "policy/") {
-			return fmt.Errorf("%q is not the ARN of a managed policy", name)
-		}
 		size += len(name)
 	}
-	switch {
-	case len(arns) > mostARNs:
-		return fmt.Errorf("there are %d policy ARNs, STS takes %d", len(arns), mostARNs)
-	case size > most:
-		return fmt.Errorf("the session policies have %d characters together, STS takes %d", size, most)
-	default:
-		return nil
+	if size > maxPolicies {
+		return fmt.Errorf("the session policies have %d characters together, STS takes %d", size, maxPolicies)
 	}
+	for _, name := range arns {
+		if parsed, err := arn.Parse(name); err != nil || parsed.Service != "iam" || !strings.HasPrefix(parsed.Resource, "policy/") {
+			return fmt.Errorf("%s is not the ARN of a managed policy", quoted(name))
+		}
+	}
+	return nil
 }
 
 // eksIssuer is how EKS names issuers, on IPv4 and on dual stack.
@@ -258,6 +286,6 @@ func (s *settings) regionFromToken(ctx context.Context) error {
 	case err != nil:
 		return fmt.Errorf("there is no region, and the token that could name it cannot be read: %s: %w", cure, tokenError(s, err))
 	default:
-		return fmt.Errorf("there is no region, and the token's issuer %q names none: %s", issuer, cure)
+		return fmt.Errorf("there is no region, and the token's issuer %s names none: %s", quoted(issuer), cure)
 	}
 }

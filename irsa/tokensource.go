@@ -2,6 +2,9 @@ package irsa
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"reflect"
 	"sync/atomic"
 
 	"github.com/irsakit/irsakit/tokenfile"
@@ -25,6 +28,27 @@ type TokenSource interface {
 // is good.
 func TokenFunc(identity string, token func(context.Context) (tokenfile.Token, error)) TokenSource {
 	return &tokenFunc{identity, token}
+}
+
+// checkTokenSource returns an error for a source that cannot be asked.
+func checkTokenSource(source TokenSource) error {
+	if isNil(source) {
+		return fmt.Errorf("the token source is a nil %T", source)
+	}
+	if f, ok := source.(*tokenFunc); ok && f.token == nil {
+		return errors.New("the token source has no function")
+	}
+	return nil
+}
+
+// isNil reports whether value is an interface that holds a nil pointer, or the like.
+func isNil(value any) bool {
+	switch v := reflect.ValueOf(value); v.Kind() {
+	case reflect.Pointer, reflect.Func, reflect.Map, reflect.Slice, reflect.Chan:
+		return v.IsNil()
+	default:
+		return false
+	}
 }
 
 type tokenFunc struct {

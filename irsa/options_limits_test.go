@@ -1,0 +1,153 @@
+package irsa_test
+
+import (
+	"context"
+	"net/http"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
+	"github.com/aws/aws-sdk-go-v2/service/sts"
+	"github.com/aws/aws-sdk-go-v2/service/sts/types"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/irsakit/irsakit/irsa"
+	"github.com/irsakit/irsakit/tokenfile"
+)
+
+var (
+	long     = strings.Repeat("x", 10<<20)
+	longARN  = "arn:aws:iam::111122223333:role/" + long
+	manyARNs = slices.Repeat([]string{"arn:aws:iam::111122223333:policy/p"}, 100_000)
+)
+
+// requireCheapError checks that get returns a short error and allocates next to nothing for it.
+func requireCheapError(t *testing.T, get func() error) {
+	t.Helper()
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	err := get()
+	runtime.ReadMemStats(&after)
+	require.ErrorIs(t, err, irsa.ErrNotConfigured)
+	assert.Less(t, len(err.Error()), 2000)
+	assert.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(1<<20))
+	var typed *irsa.Error
+	require.ErrorAs(t, err, &typed)
+	assert.Less(t, len(typed.RoleARN), 2100)
+	assert.Less(t, len(typed.TokenFile), 2100)
+}
+
+func TestNewChecksLengthsFirst(t *testing.T) {
+	_, pod := newPod(t)
+	for name, set := range map[string]func(*irsa.Options){
+		"role ARN":        func(o *irsa.Options) { o.RoleARN = longARN },
+		"no role ARN":     func(o *irsa.Options) { o.RoleARN = long },
+		"session name":    func(o *irsa.Options) { o.SessionName = long },
+		"region":          func(o *irsa.Options) { o.Region = long },
+		"token file":      func(o *irsa.Options) { o.TokenFile = long },
+		"endpoint":        func(o *irsa.Options) { o.Endpoint = long },
+		"policy":          func(o *irsa.Options) { o.Policy = long },
+		"policy ARN":      func(o *irsa.Options) { o.PolicyARNs = []string{long} },
+		"policy ARNs":     func(o *irsa.Options) { o.PolicyARNs = manyARNs },
+		"everything long": func(o *irsa.Options) { o.RoleARN, o.SessionName, o.Region, o.TokenFile = long, long, long, long },
+	} {
+		t.Run(name, func(t *testing.T) {
+			requireCheapError(t, func() error {
+				_, err := irsa.New(pod.Options, set)
+				return err
+			})
+		})
+	}
+}
+
+func TestPoolChecksLengthsFirst(t *testing.T) {
+	_, pod, _ := newTenants(t, 0)
+	p := newPool(t, pod)
+	for name, opts := range map[string]irsa.RoleOptions{
+		"role ARN":     {RoleARN: longARN},
+		"session name": {SessionName: long},
+		"region":       {Region: long},
+		"policy":       {Policy: long},
+		"policy ARN":   {PolicyARNs: []string{long}},
+		"policy ARNs":  {PolicyARNs: manyARNs},
+		"identity": {Token: irsa.TokenFunc(long, func(context.Context) (tokenfile.Token, error) {
+			return tokenfile.Token{}, assert.AnError
+		})},
+	} {
+		t.Run(name, func(t *testing.T) {
+			requireCheapError(t, func() error {
+				_, err := p.Provider(opts)
+				return err
+			})
+		})
+	}
+	assert.Zero(t, p.Status().Roles)
+}
+
+func TestAssumeRoleChecksLengthsFirst(t *testing.T) {
+	_, pod := newPod(t)
+	p := newProvider(t, pod.Options)
+	for name, set := range map[string]func(*stscreds.AssumeRoleOptions){
+		"session name":    func(o *stscreds.AssumeRoleOptions) { o.RoleSessionName = long },
+		"policy":          func(o *stscreds.AssumeRoleOptions) { o.Policy = &long },
+		"external ID":     func(o *stscreds.AssumeRoleOptions) { o.ExternalID = &long },
+		"source identity": func(o *stscreds.AssumeRoleOptions) { o.SourceIdentity = &long },
+		"policy ARNs": func(o *stscreds.AssumeRoleOptions) {
+			o.PolicyARNs = slices.Repeat([]types.PolicyDescriptorType{{Arn: aws.String("arn:aws:iam::111122223333:policy/p")}}, 10_000)
+		},
+		"tags": func(o *stscreds.AssumeRoleOptions) {
+			o.Tags = slices.Repeat([]types.Tag{{Key: aws.String("k")}}, 10_000)
+		},
+		"tag keys":  func(o *stscreds.AssumeRoleOptions) { o.TransitiveTagKeys = manyARNs },
+		"tag key":   func(o *stscreds.AssumeRoleOptions) { o.Tags = []types.Tag{{Key: &long}} },
+		"tag value": func(o *stscreds.AssumeRoleOptions) { o.Tags = []types.Tag{{Key: aws.String("k"), Value: &long}} },
+	} {
+		t.Run(name, func(t *testing.T) {
+			requireCheapError(t, func() error {
+				_, err := p.AssumeRole("arn:aws:iam::444455556666:role/second", set)
+				return err
+			})
+		})
+	}
+	requireCheapError(t, func() error {
+		_, err := p.AssumeRole(longARN)
+		return err
+	})
+}
+
+type pointerTokens struct{ token tokenfile.Token }
+
+func (p *pointerTokens) Token(context.Context) (tokenfile.Token, error) { return p.token, nil }
+func (p *pointerTokens) Identity() string                               { return p.token.Reveal() }
+
+func TestNilInAnInterfaceIsAConfigurationError(t *testing.T) {
+	_, pod := newPod(t)
+	for want, set := range map[string]func(*irsa.Options){
+		"token source is a nil *irsa_test.pointerTokens": func(o *irsa.Options) { o.Token = (*pointerTokens)(nil) },
+		"token source has no function":                   func(o *irsa.Options) { o.Token = irsa.TokenFunc("test", nil) },
+		"Options.STS is a nil *sts.Client":               func(o *irsa.Options) { o.STS = (*sts.Client)(nil) },
+		"Options.HTTPClient is a nil *http.Client":       func(o *irsa.Options) { o.HTTPClient = (*http.Client)(nil) },
+	} {
+		tokenless := func(o *irsa.Options) {
+			if set(o); o.Token != nil {
+				o.TokenFile = ""
+			}
+		}
+		_, err := irsa.New(pod.Options, tokenless)
+		require.ErrorIs(t, err, irsa.ErrNotConfigured)
+		require.ErrorContains(t, err, want)
+		_, err = irsa.NewPool(func(o *irsa.PoolOptions) { pod.Options(&o.Options); tokenless(&o.Options) })
+		require.ErrorIs(t, err, irsa.ErrNotConfigured)
+		require.ErrorContains(t, err, want)
+		assert.False(t, irsa.Diagnose(t.Context(), pod.Options, tokenless).OK())
+	}
+	p := newPool(t, pod)
+	for _, source := range []irsa.TokenSource{(*pointerTokens)(nil), irsa.TokenFunc("test", nil)} {
+		_, err := p.Provider(irsa.RoleOptions{Token: source})
+		require.ErrorIs(t, err, irsa.ErrNotConfigured)
+	}
+}
