@@ -6,8 +6,9 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"os"
 	"time"
+
+	"github.com/irsakit/irsakit/internal/regularfile"
 )
 
 const (
@@ -47,15 +48,7 @@ func Reread(path string, known Token) (Token, error) {
 }
 
 func readOnce(path string, known Token) (Token, error) {
-	// Before the file is opened: opening a named pipe would block.
-	info, err := os.Stat(path)
-	if err != nil {
-		return Token{}, fmt.Errorf("tokenfile: %w", err)
-	}
-	if !info.Mode().IsRegular() {
-		return Token{}, fmt.Errorf("tokenfile: %s is not a regular file but %s", path, kind(info.Mode()))
-	}
-	file, err := os.Open(path)
+	file, info, err := regularfile.Open(path)
 	if err != nil {
 		return Token{}, fmt.Errorf("tokenfile: %w", err)
 	}
@@ -89,18 +82,5 @@ func readText(file io.Reader, size int64, path string) ([]byte, error) {
 		return nil, fmt.Errorf("tokenfile: %w: %s grows while it is read", ErrMalformed, path)
 	default:
 		return text[:n], nil
-	}
-}
-
-func kind(mode fs.FileMode) string {
-	switch {
-	case mode.IsDir():
-		return "a directory"
-	case mode&fs.ModeNamedPipe != 0:
-		return "a named pipe"
-	case mode&fs.ModeSocket != 0:
-		return "a socket"
-	default:
-		return "a device"
 	}
 }

@@ -73,7 +73,7 @@ var mutants = []mutant{
 	{"a read has no bound", "tokenfile/read.go", "min(max(size, usual), maxRead)+1", "max(size, usual)+1", ofTokenfile},
 	{"a file that grows is half read", "tokenfile/read.go", "case n == len(text):", "case false:", ofTokenfile},
 	{"a read is not tried again", "tokenfile/read.go", "if !passing || try == tries {", "if !passing || try == 1 {", ofTokenfile},
-	{"a named pipe is opened", "tokenfile/read.go", "if !info.Mode().IsRegular() {", "if info.IsDir() {", ofTokenfile},
+	{"a named pipe is opened", "internal/regularfile/regularfile.go", "if !info.Mode().IsRegular() {", "if info.IsDir() {", ofTokenfile},
 	{"white space stays", "tokenfile/token.go", "	text = strings.TrimSpace(text)\n", "	_ = strings.TrimSpace\n", ofTokenfile},
 
 	// The exchange and its Provider.
