@@ -31,7 +31,8 @@ const (
 // It returns an error that wraps [ErrMalformed] where the file holds something
 // else than a token, and one that wraps [fs.ErrNotExist], [fs.ErrPermission] or
 // what else the operating system reports where it cannot be read. It reads at most
-// 32 KiB, and regular files only. It is safe for concurrent use.
+// 32 KiB, and regular files only: for a directory, a named pipe, a socket or a device
+// it returns an error at once. It is safe for concurrent use.
 func Read(path string) (Token, error) { return Reread(path, Token{}) }
 
 // Reread is Read for a token that is read again and again: where the file still holds

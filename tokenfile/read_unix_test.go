@@ -3,41 +3,54 @@
 package tokenfile_test
 
 import (
-	"net"
-	"syscall"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/irsakit/irsakit/internal/filetest"
+	"github.com/irsakit/irsakit/internal/testsize"
 	"github.com/irsakit/irsakit/tokenfile"
 )
 
-func TestReadDoesNotBlockOnWhatIsNotAFile(t *testing.T) {
-	t.Chdir(t.TempDir()) // the path of a socket must be short
-	require.NoError(t, syscall.Mkfifo("pipe", 0o600))
-	socket, err := net.Listen("unix", "socket")
+func TestReadRejectsSpecialFiles(t *testing.T) {
+	known, err := tokenfile.Parse(of("s"))
 	require.NoError(t, err)
-	t.Cleanup(func() { assert.NoError(t, socket.Close()) })
-	for _, tt := range []struct{ path, want string }{
-		{"pipe", "a named pipe"},
-		{"socket", "a socket"},
-		{"/dev/zero", "a device"},
-		{"/dev/null", "a device"},
+	special := filetest.Special(t)
+	special["/dev/null"] = "a device"
+	for path, kind := range special {
+		t.Run(path, func(t *testing.T) {
+			want := "tokenfile: " + path + " is not a regular file but " + kind
+			filetest.Within(t, func() {
+				_, err := tokenfile.Read(path)
+				assert.EqualError(t, err, want)
+				_, err = tokenfile.Reread(path, known)
+				assert.EqualError(t, err, want)
+			})
+		})
+	}
+}
+
+func TestReadDoesNotBlockWhileFilesAreSwapped(t *testing.T) {
+	raw := withClaims(kubernetes)
+	file := write(t, raw)
+	known, err := tokenfile.Read(file)
+	require.NoError(t, err)
+	for _, tt := range []struct {
+		name string
+		read func(path string) (tokenfile.Token, error)
+	}{
+		{"Read", tokenfile.Read},
+		{"Reread", func(path string) (tokenfile.Token, error) { return tokenfile.Reread(path, known) }},
 	} {
-		t.Run(tt.want+" "+tt.path, func(t *testing.T) {
-			done := make(chan error, 1)
-			go func() {
-				_, err := tokenfile.Read(tt.path)
-				done <- err
-			}()
-			select {
-			case err := <-done:
-				assert.EqualError(t, err, "tokenfile: "+tt.path+" is not a regular file but "+tt.want)
-			case <-time.After(10 * time.Second):
-				assert.Fail(t, "Read blocks")
-			}
+		t.Run(tt.name, func(t *testing.T) {
+			filetest.Swap(t, file, testsize.Choose(500, 2_000, 10_000), func(path string) error {
+				token, err := tt.read(path)
+				if err == nil {
+					assert.Equal(t, raw, token.Reveal())
+				}
+				return err
+			})
 		})
 	}
 }

@@ -4,7 +4,7 @@ package main
 const (
 	ofSchedule  = "-timeout 1m ./internal/schedule ./cache"
 	ofCache     = "-timeout 1m ./cache"
-	ofTokenfile = "-timeout 1m ./tokenfile ./internal/jwt"
+	ofTokenfile = "-timeout 1m ./tokenfile ./internal/jwt ./internal/regularfile"
 	ofIrsa      = "-timeout 5m ./irsa"
 )
 
@@ -73,7 +73,9 @@ var mutants = []mutant{
 	{"a read has no bound", "tokenfile/read.go", "min(max(size, usual), maxRead)+1", "max(size, usual)+1", ofTokenfile},
 	{"a file that grows is half read", "tokenfile/read.go", "case n == len(text):", "case false:", ofTokenfile},
 	{"a read is not tried again", "tokenfile/read.go", "if !passing || try == tries {", "if !passing || try == 1 {", ofTokenfile},
-	{"a named pipe is opened", "internal/regularfile/regularfile.go", "if !info.Mode().IsRegular() {", "if info.IsDir() {", ofTokenfile},
+	{"a named pipe is opened", "internal/regularfile/regularfile.go", "if _, err := Stat(path); err != nil {", "if _, err := os.Stat(path); err != nil {", ofTokenfile},
+	{"opening waits for the writer of a named pipe", "internal/regularfile/open_unix.go", "|syscall.O_NONBLOCK", "", ofTokenfile},
+	{"an open file is not checked", "internal/regularfile/regularfile.go", "err = check(path, info)", "err = error(nil)", ofTokenfile},
 	{"white space stays", "tokenfile/token.go", "	text = strings.TrimSpace(text)\n", "	_ = strings.TrimSpace\n", ofTokenfile},
 
 	// The exchange and its Provider.

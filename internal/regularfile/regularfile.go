@@ -1,28 +1,59 @@
-// Package regularfile opens regular files only.
+// Package regularfile opens regular files only. It never blocks on a named pipe, even
+// if the pipe replaces a regular file while that is being opened.
 package regularfile
 
 import (
+	"cmp"
 	"fmt"
 	"io/fs"
 	"os"
 )
 
-// Open opens the file at path for reading. It returns an error if the file is not a
-// regular file.
+// Open opens the file at path for reading. It returns an error if the file is a
+// directory, a named pipe, a socket or a device, and does not wait for a writer of a
+// pipe. The FileInfo describes the opened file.
 func Open(path string) (*os.File, fs.FileInfo, error) {
-	// Before the file is opened: opening a named pipe would block.
-	info, err := os.Stat(path)
-	if err != nil {
+	// Opening a device can have side effects, so the type is checked first.
+	if _, err := Stat(path); err != nil {
 		return nil, nil, err
 	}
-	if !info.Mode().IsRegular() {
-		return nil, nil, fmt.Errorf("%s is not a regular file but %s", path, kind(info.Mode()))
-	}
-	file, err := os.Open(path)
+	return openChecked(path)
+}
+
+// Stat is [os.Stat] for regular files: it returns an error for any other file.
+func Stat(path string) (fs.FileInfo, error) {
+	info, err := os.Stat(path)
 	if err != nil {
+		return nil, err
+	}
+	return info, check(path, info)
+}
+
+// openChecked opens the file at path and checks its type afterwards. The file may have
+// been replaced since Stat.
+func openChecked(path string) (*os.File, fs.FileInfo, error) {
+	file, err := open(path)
+	if err != nil {
+		// Opening a socket fails, but with an error that does not name the cause.
+		_, cause := Stat(path)
+		return nil, nil, cmp.Or(cause, err)
+	}
+	info, err := file.Stat()
+	if err == nil {
+		err = check(path, info)
+	}
+	if err != nil {
+		_ = file.Close()
 		return nil, nil, err
 	}
 	return file, info, nil
+}
+
+func check(path string, info fs.FileInfo) error {
+	if info.Mode().IsRegular() {
+		return nil
+	}
+	return fmt.Errorf("%s is not a regular file but %s", path, kind(info.Mode()))
 }
 
 func kind(mode fs.FileMode) string {

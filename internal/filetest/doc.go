@@ -1,0 +1,3 @@
+// Package filetest tests readers of files with special files: directories, named
+// pipes, sockets and devices. It needs Unix.
+package filetest
