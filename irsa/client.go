@@ -5,12 +5,13 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"os"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
+
+	"github.com/irsakit/irsakit/internal/regularfile"
 )
 
 // connect makes the clients for STS that Options leave open. conns is the most connections of a
@@ -105,13 +106,13 @@ func newClient(s *settings, httpClient aws.HTTPClient) *sts.Client {
 const maxBundle = 4 << 20
 
 // readAuthorities makes the client for services trust the authorities of AWS_CA_BUNDLE,
-// and no others.
+// and no others. The bundle has to be a regular file.
 func (s *settings) readAuthorities() error {
 	path := s.environment.caBundle
 	if path == "" {
 		return nil
 	}
-	file, err := os.Open(path)
+	file, _, err := regularfile.Open(path)
 	if err != nil {
 		return fmt.Errorf("%s: %w: correct it, or unset it", envCABundle, err)
 	}
