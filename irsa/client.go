@@ -102,7 +102,8 @@ func newClient(s *settings, httpClient aws.HTTPClient) *sts.Client {
 	return sts.New(opts)
 }
 
-// A bundle of all public authorities has some 200 KiB.
+// maxBundle is the largest size of a CA bundle. One with all public authorities has about
+// 200 KiB.
 const maxBundle = 4 << 20
 
 // readAuthorities makes the client for services trust the authorities of AWS_CA_BUNDLE,
@@ -117,9 +118,12 @@ func (s *settings) readAuthorities() error {
 		return fmt.Errorf("%s: %w: correct it, or unset it", envCABundle, err)
 	}
 	defer file.Close()
-	pem, err := io.ReadAll(io.LimitReader(file, maxBundle))
+	pem, err := io.ReadAll(io.LimitReader(file, maxBundle+1))
 	if err != nil {
 		return fmt.Errorf("%s: %w", envCABundle, err)
+	}
+	if len(pem) > maxBundle {
+		return fmt.Errorf("%s: %s is larger than %d MiB: let it name a file with the certificates of the authorities only", envCABundle, path, maxBundle>>20)
 	}
 	pool := x509.NewCertPool()
 	if !pool.AppendCertsFromPEM(pem) {

@@ -40,8 +40,8 @@
 // New reads these variables, once: AWS_ROLE_ARN, AWS_WEB_IDENTITY_TOKEN_FILE,
 // AWS_ROLE_SESSION_NAME, AWS_REGION, AWS_DEFAULT_REGION, AWS_ENDPOINT_URL_STS,
 // AWS_IGNORE_CONFIGURED_ENDPOINT_URLS, AWS_USE_FIPS_ENDPOINT,
-// AWS_USE_DUALSTACK_ENDPOINT and AWS_CA_BUNDLE, which must name a regular file.
-// It reads no shared config file and no profile, and it knows no
+// AWS_USE_DUALSTACK_ENDPOINT and AWS_CA_BUNDLE, which must name a regular file of
+// at most 4 MiB. It reads no shared config file and no profile, and it knows no
 // other identity: there are credentials of this role, or an error.
 //
 // AWS_STS_REGIONAL_ENDPOINTS=legacy and AWS_ENDPOINT_URL are logged and not
