@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/irsakit/irsakit/internal/regularfile"
 )
 
 // file returns the path of the token file, or why there is none to look at.
@@ -64,7 +66,7 @@ func (d *diagnosis) tokenPermission(context.Context) {
 		d.skip(checkTokenPermission, "there is no such file")
 		return
 	}
-	file, err := os.Open(path)
+	file, _, err := regularfile.Open(path)
 	if err != nil {
 		e := d.facts(ErrTokenFile, err)
 		e.set(hintOf(e))
