@@ -11,6 +11,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/irsakit/irsakit/internal/regularfile"
 )
 
 // authorization is the token that a request has to bring, in a file that the pod's
@@ -31,7 +33,7 @@ func (a authorization) prepare(groupReads bool) error {
 	if groupReads {
 		mode = 0o640
 	}
-	info, err := os.Stat(a.file)
+	info, err := regularfile.Stat(a.file)
 	if err == nil {
 		return a.keep(info.Mode().Perm(), mode)
 	}
@@ -71,7 +73,7 @@ func (a authorization) keep(present, wanted fs.FileMode) error {
 
 // read returns the token of the moment.
 func (a authorization) read() (string, error) {
-	file, err := os.Open(a.file)
+	file, _, err := regularfile.Open(a.file)
 	if err != nil {
 		return "", fmt.Errorf("the authorization token cannot be read: %w", err)
 	}
