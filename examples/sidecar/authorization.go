@@ -21,10 +21,12 @@ import (
 type authorization struct{ file string }
 
 // shortest is the length of the shortest token that is good enough to be a secret, and
-// longest that of the longest which is read.
+// longest that of the longest which is read. maxFile is the size of the largest file, which
+// has a CR LF after the token.
 const (
 	shortest = 16
 	longest  = 4096
+	maxFile  = longest + 2
 )
 
 // prepare makes the file, with a token that nobody can guess, unless there is one.
@@ -78,9 +80,12 @@ func (a authorization) read() (string, error) {
 		return "", fmt.Errorf("the authorization token cannot be read: %w", err)
 	}
 	defer func() { _ = file.Close() }()
-	text, err := io.ReadAll(io.LimitReader(file, longest+1))
+	text, err := io.ReadAll(io.LimitReader(file, maxFile+1))
 	if err != nil {
 		return "", fmt.Errorf("the authorization token cannot be read: %w", err)
+	}
+	if len(text) > maxFile {
+		return "", fmt.Errorf("%s is larger than %d bytes, a token has %d to %d", a.file, maxFile, shortest, longest)
 	}
 	token := strings.TrimRight(string(text), "\r\n")
 	if len(token) < shortest || len(token) > longest {

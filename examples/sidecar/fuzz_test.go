@@ -27,7 +27,7 @@ func FuzzAuthorization(f *testing.F) {
 		request.Host, request.Method, request.URL.Path = host, method, asked
 		request.Header["Authorization"] = []string{brought}
 		token := strings.TrimRight(string(content), "\r\n")
-		good := host == e.hosts[0] && brought == token && shortest <= len(token) && len(token) <= longest
+		good := host == e.hosts[0] && brought == token && shortest <= len(token) && len(token) <= longest && len(content) <= maxFile
 		if good && method == http.MethodGet && asked == path {
 			return // whose credentials are a Provider's
 		}

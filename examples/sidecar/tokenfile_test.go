@@ -53,3 +53,32 @@ func TestATokenThatIsThereIsKept(t *testing.T) {
 	require.NoError(t, err)
 	assert.Len(t, entries, 1, "nothing is left beside it")
 }
+
+func TestAuthorizationRejectsALargeFile(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "token")
+	token := strings.Repeat("x", longest)
+	for _, tt := range []struct {
+		name, text string
+		size       int64
+		want       string // the error, empty for none
+	}{
+		{"the longest token, with CR LF", token + "\r\n", longest + 2, ""},
+		{"a token that is one byte too long", token + "x", longest + 1, "has 4097 characters, a token has 16 to 4096"},
+		{"a second line", token + "\nsecond", longest + 7, "is larger than 4098 bytes, a token has 16 to 4096"},
+		{"1 GiB", token, 1 << 30, "is larger than 4098 bytes, a token has 16 to 4096"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			require.NoError(t, os.WriteFile(file, []byte(tt.text), 0o600))
+			require.NoError(t, os.Truncate(file, tt.size)) // without blocks on the disk
+			got, err := authorization{file}.read()
+			if tt.want == "" {
+				require.NoError(t, err)
+				require.Equal(t, token, got)
+				require.NoError(t, authorization{file}.prepare(false))
+				return
+			}
+			require.EqualError(t, err, file+" "+tt.want)
+			require.EqualError(t, authorization{file}.prepare(false), file+" "+tt.want)
+		})
+	}
+}
