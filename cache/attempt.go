@@ -102,18 +102,18 @@ func (c *Cache) run(attempt *call) {
 func (c *Cache) ask(ctx context.Context, attempt *call) {
 	var creds aws.Credentials
 	err := errSourceExited
-	permanent := false
+	var failed failure
 	defer close(attempt.returned)
 	if attempt.ticket != nil {
 		defer func() { c.opts.Limiter.done(attempt.ticket, err) }()
 	}
 	defer attempt.cancel()
-	defer func() { c.end(attempt, creds, err, permanent) }()
+	defer func() { c.end(attempt, creds, err, failed) }()
 	defer func() {
 		if r := recover(); r != nil {
 			err = errPanic(r)
 		}
-		permanent = c.permanent(err)
+		failed = c.judge(err)
 	}()
 	creds, err = c.retrieve(ctx, attempt.replaces)
 }
@@ -138,15 +138,25 @@ func (c *Cache) isWithdrawn(creds aws.Credentials) bool {
 	return slices.Contains(c.plan.past().withdrawn, creds.AccessKeyID)
 }
 
-// permanent asks the Options of an error. It must not be called with c.mu held: the
+// failure is what the Options report of an error.
+type failure struct {
+	permanent bool
+	wait      time.Duration // that the source asks for
+}
+
+// judge asks the Options of an error. It must not be called with c.mu held: the
 // answer is other people's code.
-func (c *Cache) permanent(err error) bool {
+func (c *Cache) judge(err error) (f failure) {
 	defer func() { _ = recover() }()
-	return err != nil && c.opts.Permanent(err)
+	if err != nil {
+		f.permanent = c.opts.Permanent(err)
+		f.wait = c.opts.RetryAfter(err)
+	}
+	return f
 }
 
 // end takes the result of an attempt whose source has returned.
-func (c *Cache) end(attempt *call, creds aws.Credentials, err error, permanent bool) {
+func (c *Cache) end(attempt *call, creds aws.Credentials, err error, failed failure) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	attempt.limit.Stop()
@@ -171,7 +181,7 @@ func (c *Cache) end(attempt *call, creds aws.Credentials, err error, permanent b
 		c.countLife(next)
 		c.settle(attempt, c.refreshes(next), now)
 	case !attempt.overdue:
-		c.fail(attempt, err, permanent, now)
+		c.fail(attempt, err, failed, now)
 	default:
 		c.advanceLocked()
 	}
@@ -202,20 +212,20 @@ func (c *Cache) keep(attempt *call, s *snapshot, now schedule.Moment) {
 // returns later still counts if it is good.
 func (c *Cache) expire(attempt *call) {
 	err := fmt.Errorf("cache: the source did not return within %v: %w", c.opts.AttemptTimeout, context.DeadlineExceeded)
-	permanent := c.permanent(err)
+	failed := c.judge(err)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.plan.call != attempt || c.state.Load().closed {
 		return
 	}
 	attempt.overdue = true
-	c.fail(attempt, err, permanent, c.now())
+	c.fail(attempt, err, failed, c.now())
 }
 
 // fail settles an attempt that failed. c.mu is held.
-func (c *Cache) fail(attempt *call, err error, permanent bool, now schedule.Moment) {
-	s := c.state.Load().failed(err, permanent)
-	c.plan.failed(s, now)
+func (c *Cache) fail(attempt *call, err error, failed failure, now schedule.Moment) {
+	s := c.state.Load().failed(err, failed.permanent)
+	c.plan.failed(s, failed.wait, now)
 	c.settle(attempt, s, now)
 }
 

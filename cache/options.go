@@ -8,6 +8,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	"github.com/aws/smithy-go"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
+
+	"github.com/irsakit/irsakit/internal/schedule"
 )
 
 const (
@@ -30,6 +33,12 @@ type Options struct {
 	// Nil means every error that an AWS service gave a code to, except those
 	// that the SDK itself would retry.
 	Permanent func(error) bool
+
+	// RetryAfter returns how long a source's error asks to wait, 0 if it does not. The
+	// next attempt then comes no sooner, but never later than the longest wait after a
+	// failure, nor after the end of the credentials that are served. It must not panic.
+	// Nil means the X-Amz-Retry-After header of a response in an error of the SDK.
+	RetryAfter func(error) time.Duration
 
 	// Limiter, if it is not nil, is shared with other Caches and bounds how many of
 	// their attempts run at the same time. Waiting for a place is no part of an
@@ -62,6 +71,9 @@ func (o *Options) setDefaults() {
 	if o.Permanent == nil {
 		o.Permanent = refusedByService
 	}
+	if o.RetryAfter == nil {
+		o.RetryAfter = retryAfterHeader
+	}
 }
 
 func refusedByService(err error) bool {
@@ -75,4 +87,14 @@ func refusedByService(err error) bool {
 		return false
 	}
 	return retry.IsErrorRetryables(retry.DefaultRetryables).IsErrorRetryable(err) != aws.TrueTernary
+}
+
+// retryAfterHeader returns the wait in the X-Amz-Retry-After header of an SDK error, which has
+// milliseconds.
+func retryAfterHeader(err error) time.Duration {
+	var response *smithyhttp.ResponseError
+	if !errors.As(err, &response) || response.Response == nil || response.Response.Response == nil {
+		return 0
+	}
+	return schedule.Milliseconds(response.Response.Header.Get("X-Amz-Retry-After"))
 }

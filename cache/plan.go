@@ -177,8 +177,8 @@ func (p *plan) announce() {
 	}
 }
 
-// failed sets the waits after the failure that led to s.
-func (p *plan) failed(s *snapshot, now schedule.Moment) {
-	wait := schedule.RetryAfter(s.failures, s.left(now), s.permanent, rand.Float64())
+// failed sets the waits after the failure that led to s. The source asks for a wait of asked.
+func (p *plan) failed(s *snapshot, asked time.Duration, now schedule.Moment) {
+	wait := schedule.RetryAfter(s.failures, s.left(now), s.permanent, asked, rand.Float64())
 	p.troubles().retry = retryAt{serving: now.Add(wait.Serving), empty: now.Add(wait.Empty)}
 }

@@ -1,6 +1,9 @@
 package irsa_test
 
 import (
+	"context"
+	"net/http"
+	"net/http/httptest"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -126,6 +129,31 @@ func TestATokenProblemIsTriedWithin3SecondsOfTheFilesChange(t *testing.T) {
 				assert.LessOrEqual(t, last.Time.Sub(changed), 3*time.Second)
 				retrieve(t, p)
 			})
+		})
+	}
+}
+
+func TestProviderWaitsAsLongAsAThrottledResponseAsks(t *testing.T) {
+	for header, least := range map[string]time.Duration{"": 200 * time.Millisecond, "3000": 3 * time.Second, "3600000": 4 * time.Second, "soon": 200 * time.Millisecond} {
+		synctest.Test(t, func(t *testing.T) {
+			_, pod := newPod(t)
+			var calls []time.Time
+			p := newProvider(t, pod.Options, func(o *irsa.Options) {
+				o.HTTPClient = &http.Client{Transport: roundTripper(func(r *http.Request) (*http.Response, error) {
+					calls = append(calls, time.Now())
+					w := httptest.NewRecorder()
+					w.Header().Set("X-Amz-Retry-After", header)
+					w.WriteHeader(http.StatusTooManyRequests)
+					_, _ = w.WriteString(errorXML("Throttling", "Rate exceeded"))
+					return w.Result(), nil
+				})}
+			})
+			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+			defer cancel()
+			require.Error(t, p.WaitReady(ctx))
+			require.Greater(t, len(calls), 3)
+			assert.GreaterOrEqual(t, calls[1].Sub(calls[0]), least, header)
+			assert.Less(t, calls[1].Sub(calls[0]), least*5/4, header)
 		})
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
 
@@ -63,6 +64,15 @@ func permanent(err error) bool {
 	return errors.Is(err, ErrNotConfigured) || errors.Is(err, ErrAccessDenied) || errors.Is(err, ErrInvalidRequest) ||
 		errors.Is(err, ErrTokenRejected) || errors.Is(err, ErrTokenExpired) ||
 		errors.Is(err, fs.ErrPermission)
+}
+
+// retryAfter returns how long STS asks to wait after an error of the exchange.
+func retryAfter(err error) time.Duration {
+	var failure *requestError
+	if !errors.As(err, &failure) {
+		return 0
+	}
+	return failure.retryAfter
 }
 
 // exchangeError makes an Error of one of the STS client.

@@ -59,7 +59,7 @@ func New(optFns ...func(*Options)) (*Provider, error) {
 func (p *Provider) keep(attempts aws.CredentialsProvider) {
 	p.cache = cache.New(attempts, func(o *cache.Options) {
 		o.AttemptTimeout = p.settings.AttemptTimeout
-		o.Permanent = permanent
+		o.Permanent, o.RetryAfter = permanent, retryAfter
 		o.Logger = slog.New(roleHandler{p.settings.Logger.Handler(), p.settings.RoleARN})
 		o.Observe = p.attempted
 		if p.pool != nil {

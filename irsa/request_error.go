@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/aws/smithy-go"
@@ -22,6 +23,8 @@ type requestError struct {
 	requestID string
 	text      string
 	err       error
+
+	retryAfter time.Duration // that the server asks for
 }
 
 func (e *requestError) Error() string { return e.text }
@@ -38,7 +41,7 @@ func (s *settings) failure(r *response, err error) error {
 // failure returns the error of a call for which the SDK returned err. It contains no secret of
 // the request.
 func (r *response) failure(err error) error {
-	e := &requestError{status: r.status, requestID: r.requestID}
+	e := &requestError{status: r.status, requestID: r.requestID, retryAfter: r.retryAfter}
 	switch {
 	case r.err != nil:
 		e.err, e.text = r.err, unsentText(r.err)

@@ -38,6 +38,8 @@ type response struct {
 	code      string    // of the error; empty if there is none
 	message   string
 	bodyErr   error // why the body could not be read to its end
+
+	retryAfter time.Duration // that the server asks for
 }
 
 // errorDocument is the body of a failed request: STS wraps the error in a document, S3 does not.
@@ -87,6 +89,7 @@ func (c recorder) Do(request *http.Request) (*http.Response, error) {
 	r.status = response.StatusCode
 	r.requestID = r.secrets.identifier(response.Header.Get("X-Amzn-Requestid"))
 	r.date = dateOf(response.Header)
+	r.retryAfter = schedule.Milliseconds(response.Header.Get("X-Amz-Retry-After"))
 	if r.succeeded() {
 		text, confirmed := r.readReply(body)
 		if r.bodyErr != nil {

@@ -21,9 +21,9 @@ import (
 const (
 	// The most characters that STS takes, and the most policies, in the AssumeRoleWithWebIdentity
 	// and AssumeRole references of the AWS STS API.
-	maxARN         = 2048
-	maxPolicies    = 2048
-	maxPolicyARNs  = 10
+	maxARN        = 2048
+	maxPolicies   = 2048
+	maxPolicyARNs = 10
 
 	maxRegion   = 63      // of a label in a domain name
 	maxIdentity = 4 << 10 // of a token source, in bytes

@@ -1,6 +1,9 @@
 package schedule
 
-import "time"
+import (
+	"strconv"
+	"time"
+)
 
 const (
 	// Spacing is the least time between the beginnings of two attempts of which
@@ -29,23 +32,29 @@ type Retry struct {
 
 // RetryAfter returns the waits after the last of so many failures in a row. left
 // is what remains of the life of the credentials that are being served, 0 where
-// there are none; permanent says that the failure will not pass by itself. The
-// random number r, of [0, 1), spreads the attempts of many processes.
-func RetryAfter(failures int, left time.Duration, permanent bool, r float64) Retry {
+// there are none; permanent says that the failure will not pass by itself; asked is how
+// long the source asks to wait, which makes a wait longer, but never longer than the
+// longest. The random number r, of [0, 1), spreads the attempts of many processes.
+func RetryAfter(failures int, left time.Duration, permanent bool, asked time.Duration, r float64) Retry {
 	longest := capEmpty
 	if permanent && left <= 0 {
 		longest = capPermanent
 	}
-	return Retry{Serving: serving(failures, left, r), Empty: jitter(step(failures, longest), r)}
+	return Retry{Serving: serving(failures, left, asked, r), Empty: jitter(atLeast(asked, failures, longest), r)}
+}
+
+// atLeast is the step after that many failures, or what was asked for if it is longer.
+func atLeast(asked time.Duration, failures int, longest time.Duration) time.Duration {
+	return max(step(failures, longest), min(asked, longest))
 }
 
 // serving is the wait while there are valid credentials for another left: half of
 // that leaves room for more tries within the life, but no try comes sooner than it
 // would with nothing to serve. The last try is just before the end, so that an
 // outage that is over by then reaches nobody.
-func serving(failures int, left time.Duration, r float64) time.Duration {
+func serving(failures int, left, asked time.Duration, r float64) time.Duration {
 	least := jitter(step(failures, capEmpty), r)
-	wait := max(min(jitter(step(failures, capServing), r), left/2), least)
+	wait := max(min(jitter(atLeast(asked, failures, capServing), r), left/2), least)
 	last, next := left-lastTry, jitter(step(failures+1, capEmpty), 1)
 	if last >= least && wait+next > last {
 		return last
@@ -70,4 +79,13 @@ func step(failures int, longest time.Duration) time.Duration {
 		d *= 2
 	}
 	return min(d, longest)
+}
+
+// Milliseconds returns the duration that an X-Amz-Retry-After header asks for, 0 if it is none.
+func Milliseconds(header string) time.Duration {
+	ms, err := strconv.ParseInt(header, 10, 64)
+	if err != nil || ms < 0 {
+		return 0
+	}
+	return time.Duration(min(ms, int64(time.Hour/time.Millisecond))) * time.Millisecond
 }

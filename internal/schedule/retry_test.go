@@ -27,9 +27,9 @@ func TestTheWaitsBetweenAttempts(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			for i := range max(len(tt.serving), len(tt.empty)) {
-				shortest := schedule.RetryAfter(i+1, tt.left, tt.permanent, 0)
-				middle := schedule.RetryAfter(i+1, tt.left, tt.permanent, 0.5)
-				longest := schedule.RetryAfter(i+1, tt.left, tt.permanent, almostOne)
+				shortest := schedule.RetryAfter(i+1, tt.left, tt.permanent, 0, 0)
+				middle := schedule.RetryAfter(i+1, tt.left, tt.permanent, 0, 0.5)
+				longest := schedule.RetryAfter(i+1, tt.left, tt.permanent, 0, almostOne)
 				check := func(want float64, shortest, middle, longest time.Duration) {
 					assert.InDelta(t, want, shortest.Seconds(), 1e-9, "after %d failures", i+1)
 					assert.InDelta(t, want*1.125, middle.Seconds(), 1e-9, "after %d failures", i+1)
@@ -67,7 +67,7 @@ func TestAWaitThinksOfTheEndOfTheCredentials(t *testing.T) {
 		{"a second is left after one failure", 1, time.Second, time.Second - lastTry},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			assert.Equal(t, tt.want, schedule.RetryAfter(tt.failures, tt.left, false, 0).Serving)
+			assert.Equal(t, tt.want, schedule.RetryAfter(tt.failures, tt.left, false, 0, 0).Serving)
 		})
 	}
 }
@@ -79,8 +79,8 @@ func TestEveryWaitKeepsItsBounds(t *testing.T) {
 		left := between(rnd, -time.Minute, 10*time.Minute)
 		permanent := rnd.IntN(2) == 0
 		r := rnd.Float64()
-		wait := schedule.RetryAfter(failures, left, permanent, r)
-		empty := schedule.RetryAfter(failures, 0, false, r).Empty
+		wait := schedule.RetryAfter(failures, left, permanent, 0, r)
+		empty := schedule.RetryAfter(failures, 0, false, 0, r).Empty
 		if wait.Serving > left/2 && wait.Serving != left-lastTry {
 			require.Equal(t, empty, wait.Serving, "%d failures, %v left", failures, left)
 		}
@@ -92,10 +92,10 @@ func TestEveryWaitKeepsItsBounds(t *testing.T) {
 		} else {
 			require.Less(t, wait.Empty, 5*time.Second)
 		}
-		more := schedule.RetryAfter(failures+1, left, permanent, r)
+		more := schedule.RetryAfter(failures+1, left, permanent, 0, r)
 		require.GreaterOrEqual(t, more.Serving, wait.Serving, "the waits do not shrink")
 		require.GreaterOrEqual(t, more.Empty, wait.Empty, "the waits do not shrink")
-		longer := schedule.RetryAfter(failures, left, permanent, r+(1-r)*0.5)
+		longer := schedule.RetryAfter(failures, left, permanent, 0, r+(1-r)*0.5)
 		require.GreaterOrEqual(t, longer.Serving, wait.Serving, "the waits grow with the random number")
 		require.GreaterOrEqual(t, longer.Empty, wait.Empty, "the waits grow with the random number")
 	}
@@ -110,7 +110,7 @@ func TestRetryAfterMakesTheLastAttemptJustBeforeTheEnd(t *testing.T) {
 		left := between(rnd, 30*time.Second, time.Hour)
 		tries := 0
 		for failures := 1; ; failures++ {
-			wait := schedule.RetryAfter(failures, left, false, rnd.Float64()).Serving
+			wait := schedule.RetryAfter(failures, left, false, 0, rnd.Float64()).Serving
 			if wait >= left {
 				break
 			}
@@ -123,8 +123,43 @@ func TestRetryAfterMakesTheLastAttemptJustBeforeTheEnd(t *testing.T) {
 
 func TestAnyNumberOfFailuresHasAWait(t *testing.T) {
 	for _, failures := range []int{math.MinInt, -1, 0, 1} {
-		assert.Equal(t, 200*time.Millisecond, schedule.RetryAfter(failures, 0, false, 0).Empty)
+		assert.Equal(t, 200*time.Millisecond, schedule.RetryAfter(failures, 0, false, 0, 0).Empty)
 	}
-	endless := schedule.RetryAfter(math.MaxInt, 10*year, true, 0)
+	endless := schedule.RetryAfter(math.MaxInt, 10*year, true, 0, 0)
 	assert.Equal(t, schedule.Retry{Serving: 48 * time.Second, Empty: 4 * time.Second}, endless)
+}
+
+func TestRetryAfterHonorsWhatTheSourceAsksFor(t *testing.T) {
+	for _, tt := range []struct {
+		name           string
+		failures       int
+		left           time.Duration
+		permanent      bool
+		asked          time.Duration
+		serving, empty time.Duration
+	}{
+		{"nothing", 1, time.Hour, false, 0, 200 * time.Millisecond, 200 * time.Millisecond},
+		{"less than the backoff", 5, time.Hour, false, time.Second, 8 * time.Second, 4 * time.Second},
+		{"more", 1, time.Hour, false, 3 * time.Second, 3 * time.Second, 3 * time.Second},
+		{"more than the longest wait", 1, time.Hour, false, 10 * time.Minute, 48 * time.Second, 4 * time.Second},
+		{"the longest duration", 1, time.Hour, false, math.MaxInt64, 48 * time.Second, 4 * time.Second},
+		{"more than half of what is left", 1, 20 * time.Second, false, 30 * time.Second, 10 * time.Second, 4 * time.Second},
+		{"nothing is left, and only a person can mend it", 1, 0, true, 10 * time.Minute, 200 * time.Millisecond, 24 * time.Second},
+		{"a negative duration", 1, time.Hour, false, -time.Hour, 200 * time.Millisecond, 200 * time.Millisecond},
+	} {
+		wait := schedule.RetryAfter(tt.failures, tt.left, tt.permanent, tt.asked, 0)
+		assert.Equal(t, tt.serving, wait.Serving, tt.name)
+		assert.Equal(t, tt.empty, wait.Empty, tt.name)
+	}
+	wait := schedule.RetryAfter(1, time.Hour, false, 10*time.Second, almostOne)
+	assert.InDelta(t, 12.5, wait.Serving.Seconds(), 1e-6, "processes that are told the same do not return together")
+}
+
+func TestMilliseconds(t *testing.T) {
+	for header, want := range map[string]time.Duration{
+		"": 0, "1500": 1500 * time.Millisecond, "0": 0, "-1": 0, "1.5": 0, "soon": 0,
+		"99999999999999": time.Hour, "99999999999999999999": 0,
+	} {
+		assert.Equal(t, want, schedule.Milliseconds(header), header)
+	}
 }
