@@ -9,6 +9,8 @@ require (
 	github.com/aws/aws-sdk-go-v2/service/s3 v1.114.9
 	github.com/aws/aws-sdk-go-v2/service/sts v1.51.9
 	github.com/aws/smithy-go v1.28.9
+	github.com/davecgh/go-spew v1.1.0
+	github.com/google/go-cmp v0.7.0
 	github.com/irsakit/irsakit v0.0.0
 	github.com/stretchr/testify v1.12.1
 )
