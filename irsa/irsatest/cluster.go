@@ -203,7 +203,11 @@ func (k *Cluster) listen(temporary, issuerURL string) error {
 // loopback it also ends the servers, waits until they have ended, and removes the
 // temporary directory of [Start]. It may be called more than once; New registers it with
 // t.Cleanup.
-func (k *Cluster) Close() error { return k.close() }
+func (k *Cluster) Close() error {
+	err := k.close()
+	k.releaseKeys()
+	return err
+}
 
 // HTTPClient returns a new client that reaches this Cluster and nothing else:
 // in memory the names of STS in the Cluster's partition and the issuers', on loopback

@@ -5,7 +5,6 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
-	"crypto/rsa"
 	"crypto/sha256"
 	"crypto/x509"
 	"encoding/base64"
@@ -139,7 +138,7 @@ func newKey(algorithm Algorithm) (jose.JSONWebKey, error) {
 	if algorithm == ES256 {
 		key, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	} else {
-		key, err = rsa.GenerateKey(rand.Reader, 2048)
+		key, err = spare.get()
 	}
 	if err != nil {
 		return jose.JSONWebKey{}, fmt.Errorf("making a signing key: %w", err)
