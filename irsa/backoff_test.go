@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/irsakit/irsakit/internal/testsize"
 	"github.com/irsakit/irsakit/irsa"
 	"github.com/irsakit/irsakit/irsa/irsatest"
 )
@@ -33,6 +34,7 @@ func callEvery(t *testing.T, p *irsa.Provider, pause, during time.Duration) {
 }
 
 func TestAConfigurationErrorIsTriedOncePerStepOfABackoffThatGrowsTo30Seconds(t *testing.T) {
+	t.Parallel()
 	for name, breaks := range map[string]func(*irsatest.Cluster, *irsatest.Pod, *irsa.Options){
 		"a role that trusts nobody": func(k *irsatest.Cluster, _ *irsatest.Pod, _ *irsa.Options) { k.Role("s3-writer") },
 		"no OIDC provider": func(k *irsatest.Cluster, _ *irsatest.Pod, _ *irsa.Options) {
@@ -49,16 +51,17 @@ func TestAConfigurationErrorIsTriedOncePerStepOfABackoffThatGrowsTo30Seconds(t *
 			synctest.Test(t, func(t *testing.T) {
 				k, pod := newPod(t)
 				p := newProvider(t, pod.Options, func(o *irsa.Options) { breaks(k, pod, o) })
-				callEvery(t, p, 10*time.Millisecond, 5*time.Minute)
+				step := time.Duration(testsize.Choose(50, 10, 10)) * time.Millisecond // between calls
+				callEvery(t, p, step, 5*time.Minute)
 				waits := gaps(k.STS)
 				require.GreaterOrEqual(t, len(waits), 10)
 				for i, wait := range waits {
-					step := min(time.Second<<max(i-1, 0), 24*time.Second)
+					want := min(time.Second<<max(i-1, 0), 24*time.Second)
 					if i == 0 {
-						step = 200 * time.Millisecond
+						want = 200 * time.Millisecond
 					}
-					assert.GreaterOrEqual(t, wait, step, i)
-					assert.LessOrEqual(t, wait, step*5/4+10*time.Millisecond, i)
+					assert.GreaterOrEqual(t, wait, want, i)
+					assert.LessOrEqual(t, wait, want*5/4+step, i)
 				}
 			})
 		})
@@ -66,6 +69,7 @@ func TestAConfigurationErrorIsTriedOncePerStepOfABackoffThatGrowsTo30Seconds(t *
 }
 
 func TestAKeyThatSTSCannotFetchIsTriedForMinutes(t *testing.T) {
+	t.Parallel()
 	for _, fault := range []irsatest.Fault{irsatest.VerificationKey, irsatest.IDPCommunicationError} {
 		t.Run(string(fault)+" at the start", func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -103,6 +107,7 @@ func TestAKeyThatSTSCannotFetchIsTriedForMinutes(t *testing.T) {
 }
 
 func TestATokenProblemIsTriedWithin3SecondsOfTheFilesChange(t *testing.T) {
+	t.Parallel()
 	for name, breaks := range map[string]func(*irsatest.Pod){
 		"expired":             func(pod *irsatest.Pod) { pod.Rotate(irsatest.Expired) },
 		"for another service": func(pod *irsatest.Pod) { pod.Rotate(irsatest.Claim("aud", "vault")) },

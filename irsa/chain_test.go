@@ -45,7 +45,8 @@ func chained(t *testing.T, first *irsa.Provider, roles []*irsatest.Role) []*irsa
 }
 
 func TestAChainAcrossThreeAccountsLivesThroughADayOfOutagesAndRotations(t *testing.T) {
-	hours := testsize.Choose(2, 6, 24)
+	t.Parallel()
+	hours := testsize.Choose(1, 6, 24)
 	for _, outage := range outages {
 		t.Run(outage.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

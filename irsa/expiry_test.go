@@ -172,6 +172,7 @@ func TestChainRequestsItsOwnDuration(t *testing.T) {
 
 // The SDK's client signs by the Date of the response before, which need not be STS's.
 func TestChainSignsByTheRightClock(t *testing.T) {
+	t.Parallel()
 	everyDate := func(offset time.Duration) func(http.Header) {
 		return func(h http.Header) { h.Set("Date", date(offset)) }
 	}

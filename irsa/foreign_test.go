@@ -41,6 +41,7 @@ func (f *foreignError) As(any) bool     { f.run(); return false }
 func (f *foreignError) Unwrap() []error { f.run(); return nil }
 
 func TestPoolRunsNoForeignCodeUnderALock(t *testing.T) {
+	t.Parallel()
 	_, pod, _ := newTenants(t, 0)
 	ended, cancel := context.WithDeadline(t.Context(), time.Now().Add(-time.Second))
 	defer cancel()
@@ -97,6 +98,7 @@ func TestPoolRunsNoForeignCodeUnderALock(t *testing.T) {
 }
 
 func TestDiagnoseRunsNoForeignCodeUnderALock(t *testing.T) {
+	t.Parallel()
 	_, pod := newPod(t)
 	done := make(chan struct{})
 	go func() {

@@ -79,6 +79,7 @@ func TestAPoolGivesEachRoleItsCredentialsThroughOneToken(t *testing.T) {
 }
 
 func TestAPoolsRolesAreRefreshedWithinTheCapAndOnlyWhileTheyAreUsed(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		k, pod, tenants := newTenants(t, testsize.Choose(40, 200, 200))
 		k.STS.SetLatency(50 * time.Millisecond)
@@ -109,10 +110,11 @@ func TestAPoolsRolesAreRefreshedWithinTheCapAndOnlyWhileTheyAreUsed(t *testing.T
 }
 
 func TestARoleThatFailsDelaysNoOther(t *testing.T) {
+	t.Parallel()
 	for name, fault := range map[string]irsatest.Fault{"hangs": irsatest.Hang, "is denied": irsatest.AccessDenied, "is throttled": irsatest.Throttling} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				half := testsize.Choose(15, 50, 50)
+				half := testsize.Choose(8, 50, 50)
 				k, pod, tenants := newTenants(t, 2*half)
 				p := newPool(t, pod, func(o *irsa.PoolOptions) { o.MaxCalls = 4 })
 				for i := range half {
@@ -376,7 +378,8 @@ func TestWhatARoleCannotHaveIsSaid(t *testing.T) {
 		"is not between":                {Duration: time.Minute},
 		"is not the name of a region":   {Region: "us_west_2"},
 		"the session name":              {SessionName: "a b"},
-		"has no identity":               {Token: irsa.TokenFunc("", nil)},
+		"has no identity":               {Token: irsa.TokenFunc("", func(context.Context) (tokenfile.Token, error) { return tokenfile.Token{}, assert.AnError })},
+		"has no function":               {Token: irsa.TokenFunc("test", nil)},
 		"is not the ARN of a managed":   {PolicyARNs: []string{"a"}},
 	} {
 		_, err := p.Provider(opts)

@@ -15,6 +15,7 @@ import (
 )
 
 func TestPromise1And2NoWaitingAndAnOutageIsInvisible(t *testing.T) {
+	t.Parallel()
 	for _, outage := range outages {
 		t.Run("ten minutes of every hour "+outage.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -87,6 +88,7 @@ func TestTheFirstRetrieveOfAStartSurvivesOneResetAndOne503(t *testing.T) {
 }
 
 func TestPromise4AnOutageLongerThanTheLifeIsNoStormAndIsOverSoon(t *testing.T) {
+	t.Parallel()
 	for _, outage := range outages {
 		t.Run(outage.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

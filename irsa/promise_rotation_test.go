@@ -25,6 +25,7 @@ func running(done <-chan struct{}) bool {
 }
 
 func TestPromise5AWriterThatTruncatesAndRewritesHarmsNoCaller(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		hours := testsize.Choose(2, 12, 12)
 		k, pod := newPod(t)
@@ -59,6 +60,7 @@ func TestPromise5AWriterThatTruncatesAndRewritesHarmsNoCaller(t *testing.T) {
 }
 
 func TestPromise5AnExpiredTokenThatIsReplacedGivesCredentialsWithin3Seconds(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct {
 		name    string
 		fail    func(*irsatest.Pod)
@@ -75,7 +77,7 @@ func TestPromise5AnExpiredTokenThatIsReplacedGivesCredentialsWithin3Seconds(t *t
 					_, pod := newPod(t)
 					tt.fail(pod)
 					p := newProvider(t, pod.Options)
-					for start := time.Now(); time.Since(start) <= broken; time.Sleep(max(200*time.Millisecond, broken/3000)) {
+					for start := time.Now(); time.Since(start) <= broken; time.Sleep(max(200*time.Millisecond, broken/time.Duration(testsize.Choose(300, 3000, 27000)))) {
 						_, err := p.Retrieve(t.Context())
 						require.ErrorIs(t, err, tt.kind)
 					}

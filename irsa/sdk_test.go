@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/irsakit/irsakit/internal/testsize"
 	"github.com/irsakit/irsakit/irsa/irsatest"
 )
 
@@ -129,7 +130,7 @@ func TestBesideTheSDKAHungSTSHoldsItsCallers(t *testing.T) {
 
 func TestBesideTheSDKProvidersThatStartTogetherRefreshTogether(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		const providers = 100
+		providers, step := testsize.Choose(25, 100, 100), time.Second
 		k, pod := newPod(t)
 		var wg sync.WaitGroup
 		ctx, cancel := context.WithCancel(t.Context())
@@ -138,7 +139,7 @@ func TestBesideTheSDKProvidersThatStartTogetherRefreshTogether(t *testing.T) {
 			wg.Go(func() {
 				for ctx.Err() == nil {
 					retrieve(t, p)
-					time.Sleep(time.Second)
+					time.Sleep(step)
 				}
 			})
 		}

@@ -141,6 +141,7 @@ func requireSilent(t *testing.T, out *output, secrets ...string) {
 }
 
 func TestNoSecretIsEverPrinted(t *testing.T) {
+	t.Parallel()
 	faults := []irsatest.Fault{"",
 		irsatest.Throttling, irsatest.Unavailable, irsatest.InternalFailure, irsatest.IDPCommunicationError,
 		irsatest.AccessDenied, irsatest.ExpiredToken, irsatest.VerificationKey, irsatest.Reset, irsatest.Hang,

@@ -118,6 +118,7 @@ func TestTheStatusOfAHopNamesWhoAssumesIt(t *testing.T) {
 }
 
 func TestAPoolsStatusTellsWhichRolesHaveNothing(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		k, pod, tenants := newTenants(t, 3)
 		p := newPool(t, pod)

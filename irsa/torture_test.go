@@ -22,6 +22,7 @@ var (
 //	go test ./irsa -run Torture -torture.days 1000
 //	go test ./irsa -run Torture -torture.days 1 -torture.seed 77
 func TestTortureOfTheWholeWayBreaksNoPromise(t *testing.T) {
+	t.Parallel()
 	for day := range uint64(testsize.Choose(min(*tortureDays, 1), *tortureDays, *tortureDays)) {
 		seed := *tortureSeed + day
 		ok := t.Run(fmt.Sprintf("seed %d", seed), func(t *testing.T) {

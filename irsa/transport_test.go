@@ -19,11 +19,13 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/irsakit/irsakit/internal/testsize"
 	"github.com/irsakit/irsakit/irsa"
 )
 
 // A middlebox that has lost its state swallows what comes on old connections, for ever.
 func TestTransportUsesNoOldConnectionAfterATimeout(t *testing.T) {
+	t.Parallel()
 	for _, roles := range []int{1, 4, 32} {
 		for name, together := range map[string]bool{"one after the other": false, "together": true} {
 			t.Run(fmt.Sprintf("%d roles %s", roles, name), func(t *testing.T) {
@@ -206,7 +208,7 @@ func TestTransportFollowsNoRedirect(t *testing.T) {
 }
 
 func TestProviderConnectionsEndWithIt(t *testing.T) {
-	const providers = 300
+	providers := testsize.Choose(60, 300, 300)
 	for _, closed := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {
 			k, pod := newPod(t)
