@@ -27,7 +27,7 @@ func TestTheShowHappensAndIsPlainText(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer
 
-	require.NoError(t, run(t.Context(), &out, time.Duration(testsize.Choose(2, 4, 4))*time.Second), "%s", &out)
+	require.NoError(t, run(t.Context(), &out, time.Duration(testsize.Choose(3, 4, 4))*time.Second), "%s", &out)
 
 	text := out.String()
 	rest := text
