@@ -15,8 +15,8 @@ import (
 // and regardless of case, since IAM's names are unique regardless of case.
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
 func checkAssumed(roleARN string, user *types.AssumedRoleUser) error {
-	role, err := arn.Parse(roleARN)
-	if err != nil || !strings.HasPrefix(role.Partition, "aws") || user == nil {
+	role, _ := arn.Parse(roleARN) // which is valid
+	if !strings.HasPrefix(role.Partition, "aws") || user == nil {
 		return nil
 	}
 	account, name, ok := assumedRole(aws.ToString(user.Arn))

@@ -129,8 +129,8 @@ func TestNilInAnInterfaceIsAConfigurationError(t *testing.T) {
 	for want, set := range map[string]func(*irsa.Options){
 		"token source is a nil *irsa_test.pointerTokens": func(o *irsa.Options) { o.Token = (*pointerTokens)(nil) },
 		"token source has no function":                   func(o *irsa.Options) { o.Token = irsa.TokenFunc("test", nil) },
-		"Options.STS is a nil *sts.Client":               func(o *irsa.Options) { o.STS = (*sts.Client)(nil) },
-		"Options.HTTPClient is a nil *http.Client":       func(o *irsa.Options) { o.HTTPClient = (*http.Client)(nil) },
+		"the option STS is a nil *sts.Client":            func(o *irsa.Options) { o.STS = (*sts.Client)(nil) },
+		"the option HTTPClient is a nil *http.Client":    func(o *irsa.Options) { o.HTTPClient = (*http.Client)(nil) },
 	} {
 		tokenless := func(o *irsa.Options) {
 			if set(o); o.Token != nil {

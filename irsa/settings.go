@@ -128,7 +128,7 @@ func complete(opts Options) (settings, faults) {
 // rejectNil adds a fault for an option that is an interface with a nil pointer in it, and clears it.
 func rejectNil[T any](faults *faults, name string, option *T) {
 	if isNil(*option) {
-		faults.add(headingSettings, fmt.Errorf("Options.%s is a nil %T", name, *option))
+		faults.add(headingSettings, fmt.Errorf("the option %s is a nil %T", name, *option))
 		*option = *new(T)
 	}
 }
