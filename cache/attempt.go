@@ -36,9 +36,9 @@ type call struct {
 // waits says that an attempt has not got its place yet.
 func (a *call) waits() bool { return a.ticket != nil && a.cancel == nil }
 
-// begin starts an attempt, or lets it wait for its place. c.mu is held.
-func (c *Cache) begin(now schedule.Moment) {
-	c.plan.rest()
+// start starts an attempt, or lets it wait for its slot. c.mu is held.
+func (c *Cache) start(now schedule.Moment, holdsSlot bool) {
+	c.plan.stopTimer()
 	c.plan.begun++
 	c.plan.demand, c.plan.asked, c.plan.woken = false, false, false
 	c.plan.spaced = now.Add(schedule.Spacing)
@@ -54,7 +54,7 @@ func (c *Cache) begin(now schedule.Moment) {
 	c.plan.call = attempt
 	c.store(c.state.Load().waits(schedule.Never())) // no Retrieve need ask while it runs
 	if c.opts.Limiter != nil {
-		attempt.ticket = c.ticket(attempt)
+		attempt.ticket = c.ticket(attempt, holdsSlot)
 		if !c.opts.Limiter.enter(attempt.ticket) {
 			c.plan.announce() // to a caller who waits in a place of his own: see hurry
 			return
@@ -65,8 +65,8 @@ func (c *Cache) begin(now schedule.Moment) {
 
 // ticket is what an attempt asks the Limiter for a place with: in the background, until a
 // caller hurries it.
-func (c *Cache) ticket(attempt *call) *ticket {
-	t := &ticket{urgency: background, free: c.plan.placed, start: func() { c.admit(attempt) }}
+func (c *Cache) ticket(attempt *call, holdsSlot bool) *ticket {
+	t := &ticket{urgency: background, free: holdsSlot, start: func() { c.admit(attempt) }}
 	if c.state.Load().failures > 0 {
 		t.urgency++ // of the same, but failing
 	}

@@ -117,7 +117,7 @@ func (c *Cache) Refresh(ctx context.Context) error {
 	c.plan.demand = true
 	c.advanceLocked()
 	if waits {
-		c.hurry()
+		c.hurry(false)
 	}
 	return c.await(ctx, target, nil)
 }

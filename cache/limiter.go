@@ -214,12 +214,12 @@ func hasPlace(ctx context.Context, l *Limiter) bool {
 
 // hurry sees to it that an attempt which waits for its place goes before those for which
 // nobody waits; and at once, for a caller who has one already. c.mu is held.
-func (c *Cache) hurry() {
+func (c *Cache) hurry(holdsSlot bool) {
 	attempt := c.plan.call
 	switch {
 	case attempt == nil || !attempt.waits():
 		return
-	case !c.plan.placed:
+	case !holdsSlot:
 		c.opts.Limiter.want(attempt.ticket)
 	case c.opts.Limiter.leave(attempt.ticket):
 		attempt.ticket.free = true

@@ -15,9 +15,7 @@ type plan struct {
 	begun int   // attempts begun so far
 	ended int   // the newest attempt whose outcome is known
 
-	use    use
-	placed bool // the caller of the moment has a place of the Limiter's, and waits in it
-
+	use use
 	// Reasons to make an attempt, other than that its time has come.
 	demand bool // somebody came since the newest attempt began
 	asked  bool // Refresh, or a MinTTL view that has less left, wants another attempt
@@ -79,55 +77,29 @@ func (c *Cache) advance() {
 	c.advanceLocked()
 }
 
-// advanceLocked is the one place where an attempt begins, or the timer for it is
-// set. It is called after everything that could change the answer.
-func (c *Cache) advanceLocked() {
-	s := c.state.Load()
+// advanceLocked applies the decision about the next attempt. It is called after everything that
+// could change it, and is the only place where an attempt starts or the timer is set. c.mu is held.
+func (c *Cache) advanceLocked() { c.advanceFor(false) }
+
+// advanceFor is advanceLocked for a caller. holdsSlot reports whether it is the source of another
+// Cache and holds a slot of the Limiter: an attempt that starts for it reuses that slot.
+func (c *Cache) advanceFor(holdsSlot bool) {
+	s, now := c.state.Load(), c.now()
 	if s.closed || c.plan.call != nil { // the end of the call comes here again
 		return
 	}
-	now := c.now()
-	serving := s.serves(now, 0)
-	due := c.plan.due(s, serving)
+	d := decide(s, c.reasons(), now)
 	switch {
-	case !serving && s.failures > 0 && !c.plan.demand, c.plan.begun == 0 && !c.plan.demand:
-		c.plan.rest() // nobody would notice: the next caller comes here again
-		due = schedule.Never()
-	case due.Reached(now) && serving && c.idle():
-		c.plan.rest() // the next caller comes here again, since it is due
-	case due.Reached(now):
-		c.begin(now)
+	case d.start:
+		c.start(now, holdsSlot)
 		return
-	case due != schedule.Never():
-		c.setTimer(due.Elapsed - now.Elapsed)
-	}
-	if s.due != due {
-		c.store(s.waits(due))
-	}
-}
-
-// due returns the moment from which the next attempt may begin.
-func (p *plan) due(s *snapshot, serving bool) schedule.Moment {
-	switch {
-	case s.failures > 0:
-		due := p.past().retry.empty
-		if serving {
-			due = p.past().retry.serving
-		}
-		if p.woken {
-			due = schedule.Earlier(due, p.spaced)
-		}
-		return due
-	case p.asked:
-		return p.spaced
-	case s.cached: // by the source, which renews them when it does
-		return s.refreshAt
-	case serving:
-		return s.refreshAt
-	case s.err != nil: // a service refused the credentials
-		return p.past().refusable
+	case d.timer:
+		c.setTimer(d.due.Elapsed - now.Elapsed)
 	default:
-		return schedule.Moment{} // now: there are none, or they have ended
+		c.plan.stopTimer()
+	}
+	if s.due != d.due {
+		c.store(s.waits(d.due))
 	}
 }
 
@@ -145,8 +117,8 @@ func (c *Cache) setTimer(d time.Duration) {
 	})
 }
 
-// rest stops the timer.
-func (p *plan) rest() {
+// stopTimer stops the timer.
+func (p *plan) stopTimer() {
 	if p.timer != nil {
 		p.timer.Stop()
 	}
@@ -154,7 +126,7 @@ func (p *plan) rest() {
 
 // stop ends all that the plan has under way.
 func (p *plan) stop() {
-	p.rest()
+	p.stopTimer()
 	if p.call != nil && p.call.cancel != nil {
 		p.call.cancel()
 	}

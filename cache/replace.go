@@ -43,12 +43,10 @@ func (c *Cache) Replace(ctx context.Context, rejected aws.Credentials, minAge ti
 		c.plan.asked, c.plan.rejected = true, true
 	}
 	c.plan.demand = true
-	c.plan.placed = placed
-	c.advanceLocked()
+	c.advanceFor(placed)
 	if !ended {
-		c.hurry()
+		c.hurry(placed)
 	}
-	c.plan.placed = false
 	call, target := c.plan.call, c.plan.begun
 	switch {
 	case ended, call != nil && call.overdue, call == nil && s.failures > 0:

@@ -70,10 +70,8 @@ func (c *Cache) join(placed bool, minTTL time.Duration, waited bool) (aws.Creden
 	if c.plan.call == nil && s.serves(c.now(), 0) { // but not for as long as is needed
 		c.plan.asked = true
 	}
-	c.plan.placed = placed
-	c.advanceLocked()
-	c.hurry()
-	c.plan.placed = false
+	c.advanceFor(placed)
+	c.hurry(placed)
 	s = c.state.Load()
 	stuck := c.plan.call != nil && c.plan.call.overdue
 	running := c.plan.call != nil && !stuck

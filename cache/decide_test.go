@@ -1,0 +1,79 @@
+package cache
+
+import (
+	"errors"
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/irsakit/irsakit/internal/schedule"
+)
+
+// randomMoment returns a moment within an hour of now on either clock, or one of the special ones.
+func randomMoment(random *rand.Rand, now schedule.Moment) schedule.Moment {
+	switch random.IntN(6) {
+	case 0:
+		return schedule.Never()
+	case 1:
+		return schedule.Moment{}
+	case 2:
+		return now
+	default:
+		return now.Add(time.Duration(random.Int64N(int64(2*time.Hour))) - time.Hour)
+	}
+}
+
+// randomState returns a state and reasons, most of which no Cache ever has together.
+func randomState(random *rand.Rand, now schedule.Moment) (*snapshot, reasons) {
+	at := func() schedule.Moment { return randomMoment(random, now) }
+	yes := func() bool { return random.IntN(2) == 0 }
+	s := &snapshot{until: at(), refreshAt: at(), cached: yes()}
+	if yes() {
+		s.failures, s.err = random.IntN(5), errors.New("no")
+	}
+	return s, reasons{
+		first: random.IntN(8) == 0, demand: yes(), asked: yes(), woken: yes(), idle: yes(),
+		spaced: at(), replaced: at(), retry: retryAt{serving: at(), empty: at()},
+	}
+}
+
+func TestDecide(t *testing.T) {
+	random := rand.New(rand.NewPCG(1, 2))
+	now := schedule.Moment{Wall: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC).UnixNano(), Elapsed: 24 * time.Hour}
+	for range 50_000 {
+		s, r := randomState(random, now)
+		d, serving := decide(s, r, now), s.serves(now, 0)
+		state := []any{s, r, d}
+
+		require.False(t, d.start && d.timer, state)
+		require.False(t, d.start && !d.due.Reached(now), "an attempt that is not due", state)
+		require.False(t, d.timer && (d.due.Reached(now) || d.due == schedule.Never()), "a timer without an end", state)
+		require.False(t, !serving && s.failures > 0 && !r.demand && (d.start || d.timer), "an attempt that nobody waits for", state)
+		require.False(t, r.first && !r.demand && (d.start || d.timer), "an attempt before the first caller", state)
+		require.False(t, r.idle && serving && d.start, "an attempt for an unused Cache", state)
+		require.Equal(t, d, decide(s, r, now), "the decision depends on something else")
+		if r.demand && !r.idle {
+			require.True(t, d.start || d.timer || d.due == schedule.Never(), "a caller that waits for ever", state)
+		}
+		if !serving && s.failures == 0 && s.err == nil && !r.asked && !s.cached && r.demand {
+			require.True(t, d.start, "a caller that waits although nothing has failed", state)
+		}
+		if s.failures > 0 && d.start && !r.woken {
+			require.True(t, r.retry.serving.Reached(now) || r.retry.empty.Reached(now), "no backoff", state)
+		}
+
+		// A reason more never delays an attempt after a failure.
+		if s.failures > 0 {
+			more := r
+			more.woken, more.demand = true, true
+			require.False(t, d.start && !r.idle && !decide(s, more, now).start, state)
+		}
+		// Time never takes a reason away while credentials are served.
+		later := now.Add(time.Duration(random.Int64N(int64(time.Hour))))
+		if d.start && serving && s.serves(later, 0) {
+			require.True(t, decide(s, r, later).start, state)
+		}
+	}
+}
