@@ -1,10 +1,9 @@
-// Package tokenfile reads, inspects and watches one projected service account
-// token: the file that the kubelet writes into a pod and renews at 80 % of the
-// token's life.
+// Package tokenfile reads, parses and watches a projected service account token:
+// the file that the kubelet writes into a pod and rotates at 80% of the token's
+// lifetime.
 //
-// There are only a few types: a [Token] is what the file held at one moment, and
-// its [Claims] are what it says of itself. [Read] reads the file once; [Watch]
-// tells when its content changes.
+// A [Token] is the content of the file at one moment. Its [Claims] are unverified.
+// [Read] reads the file once; [Watch] yields a Token each time the content changes.
 //
 //	package main
 //
@@ -20,7 +19,7 @@
 //		path := "/var/run/secrets/eks.amazonaws.com/serviceaccount/token"
 //		for token, err := range tokenfile.Watch(context.Background(), path) {
 //			if err != nil {
-//				log.Print(err) // the watch goes on
+//				log.Print(err) // the watch continues
 //				continue
 //			}
 //			claims := token.Claims()
@@ -28,7 +27,7 @@
 //		}
 //	}
 //
-// The token is a secret: whoever holds it can assume the role. A Token prints a
-// placeholder, whatever the verb, logger or marshaller; [Token.Reveal] is the one
-// way to its text.
+// The token is a secret: anyone who has it can assume the role. A Token prints a
+// placeholder, whatever the verb, logger or marshaler. Only [Token.Reveal] returns
+// its text.
 package tokenfile

@@ -14,7 +14,7 @@ import (
 	"github.com/irsakit/irsakit/tokenfile"
 )
 
-// In a pod the path is that of AWS_WEB_IDENTITY_TOKEN_FILE.
+// In a pod, use the path in AWS_WEB_IDENTITY_TOKEN_FILE.
 func ExampleRead() {
 	dir, err := os.MkdirTemp("", "")
 	if err != nil {
@@ -41,7 +41,7 @@ func ExampleRead() {
 }
 
 func ExampleParse() {
-	// As the Kubernetes TokenRequest API returns it.
+	// The Kubernetes TokenRequest API returns a token in this form.
 	text := withClaims(`{"aud":["sts.amazonaws.com"],"exp":1767312000,"sub":"system:serviceaccount:shop:cart"}`)
 	token, err := tokenfile.Parse(text)
 	if err != nil {
@@ -69,7 +69,7 @@ func ExampleWatch() {
 	recheck := make(chan struct{}, 1)
 	tokens := tokenfile.Watch(context.Background(), path, func(o *tokenfile.WatchOptions) {
 		o.Interval = func() time.Duration { return 10 * time.Second }
-		o.Recheck = recheck // rather than wait for ten seconds
+		o.Recheck = recheck // polls without waiting ten seconds
 	})
 	for token, err := range tokens {
 		if err != nil {

@@ -23,7 +23,7 @@ func FuzzRead(f *testing.F) {
 	}
 	path := filepath.Join(f.TempDir(), "token")
 	f.Fuzz(func(t *testing.T, content []byte) {
-		synctest.Test(t, func(t *testing.T) { // in which the tries take no time
+		synctest.Test(t, func(t *testing.T) { // the retries of Read take no real time here
 			rewrite(t, path, string(content))
 			got, err := tokenfile.Read(path)
 			if len(content) > 32<<10 {

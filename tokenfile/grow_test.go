@@ -9,15 +9,15 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// A file can grow after its size was asked for: what has been read may then be half a token.
-func TestReadOfAFileThatGrowsIsBoundedAndAnError(t *testing.T) {
+// A file can grow after its size was determined. The text read may then be half a token.
+func TestReadTextRejectsGrowingFile(t *testing.T) {
 	for _, tt := range []struct {
 		name       string
 		size, then int64
-		want       string // the error, empty for none
+		want       string // the error; empty if there is none
 	}{
-		{"it has become larger within the buffer", 10, usual, ""},
-		{"it has become larger than the buffer", 10, usual + 1, "grows while it is read"},
+		{"it has become larger within the buffer", 10, minBuffer, ""},
+		{"it has become larger than the buffer", 10, minBuffer + 1, "grows while it is read"},
 		{"much larger", 10, 1 << 20, "grows while it is read"},
 		{"larger than the usual buffer", 5000, 5001, "grows while it is read"},
 		{"it has kept its size", 5000, 5000, ""},

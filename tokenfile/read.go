@@ -12,43 +12,47 @@ import (
 )
 
 const (
-	// The kubelet swaps a link and then removes the directory that it pointed
-	// to (pkg/volume/util/atomic_writer.go), so a read between the two finds
-	// no file; other writers truncate and rewrite, so it finds half a token.
-	// Both are over in milliseconds.
-	tries = 4
-	pause = 10 * time.Millisecond
+	// The kubelet swaps a symbolic link and then removes the directory that the
+	// link pointed to (pkg/volume/util/atomic_writer.go). A read between the two
+	// finds no file. Other writers truncate and rewrite the file, so a read may
+	// find half a token. Both states last milliseconds.
+	maxReads      = 4
+	retryInterval = 10 * time.Millisecond
 
-	// More than any token with the white space around it, and than most.
+	// maxRead exceeds the size of any token with surrounding white space.
 	maxRead = 32 << 10
-	usual   = 4 << 10
+
+	// minBuffer exceeds the size of most tokens.
+	minBuffer = 4 << 10
 )
 
-// Read reads the token in the file at path. A file that is missing, empty or half
-// written is tried again for some 30 ms, in which the kubelet has swapped it; so
-// Read blocks for about that long at most, on a file system that answers.
+// Read reads the token in the file at path. It retries for about 30 ms while the
+// file is missing, empty or half written, because the kubelet completes a rotation
+// within that time. On a responsive file system, Read therefore blocks for about
+// 30 ms at most.
 //
-// It returns an error that wraps [ErrMalformed] where the file holds something
-// else than a token, and one that wraps [fs.ErrNotExist], [fs.ErrPermission] or
-// what else the operating system reports where it cannot be read. It reads at most
-// 32 KiB, and regular files only: for a directory, a named pipe, a socket or a device
-// it returns an error at once. It is safe for concurrent use.
+// The error wraps [ErrMalformed] if the file does not contain a token. If the file
+// cannot be read, the error wraps [fs.ErrNotExist], [fs.ErrPermission] or another
+// error of the operating system. Read accepts regular files of at most 32 KiB. For a
+// directory, a named pipe, a socket or a device it returns an error at once. Read is
+// safe for concurrent use.
 func Read(path string) (Token, error) { return Reread(path, Token{}) }
 
-// Reread is Read for a token that is read again and again: where the file still holds
-// known, it returns known, and so keeps it in memory once.
-func Reread(path string, known Token) (Token, error) {
-	for try := 1; ; try++ {
-		token, err := readOnce(path, known)
-		passing := errors.Is(err, fs.ErrNotExist) || errors.Is(err, ErrMalformed)
-		if !passing || try == tries {
+// Reread is like [Read], for a token that is read repeatedly. If the file still
+// contains previous, Reread returns previous itself, so that the token is in memory
+// only once.
+func Reread(path string, previous Token) (Token, error) {
+	for n := 1; ; n++ {
+		token, err := readOnce(path, previous)
+		transient := errors.Is(err, fs.ErrNotExist) || errors.Is(err, ErrMalformed)
+		if !transient || n == maxReads {
 			return token, err
 		}
-		time.Sleep(pause)
+		time.Sleep(retryInterval)
 	}
 }
 
-func readOnce(path string, known Token) (Token, error) {
+func readOnce(path string, previous Token) (Token, error) {
 	file, info, err := regularfile.Open(path)
 	if err != nil {
 		return Token{}, fmt.Errorf("tokenfile: %w", err)
@@ -58,8 +62,8 @@ func readOnce(path string, known Token) (Token, error) {
 	if err != nil {
 		return Token{}, err
 	}
-	if known.raw != nil && string(bytes.TrimSpace(text)) == known.Reveal() {
-		return known, nil
+	if previous.raw != nil && string(bytes.TrimSpace(text)) == previous.Reveal() {
+		return previous, nil
 	}
 	token, err := Parse(string(text))
 	if err != nil {
@@ -68,11 +72,12 @@ func readOnce(path string, known Token) (Token, error) {
 	return token, nil
 }
 
-// readText reads the file at path, whose size was reported as size, in one call: to several,
-// a file that is rewritten meanwhile gives parts of two tokens. All of a regular file comes
-// at once. A file that has become larger is malformed, and never in memory as a whole.
+// readText reads the file at path, which was reported to contain size bytes. It reads with a
+// single call, which returns all of a regular file: several calls could return parts of two
+// tokens if the file is rewritten in between. A file that has grown beyond the buffer is
+// malformed, and is never in memory as a whole.
 func readText(file io.Reader, size int64, path string) ([]byte, error) {
-	text := make([]byte, min(max(size, usual), maxRead)+1)
+	text := make([]byte, min(max(size, minBuffer), maxRead)+1)
 	n, err := file.Read(text)
 	switch {
 	case err != nil && !errors.Is(err, io.EOF):

@@ -15,14 +15,14 @@ import (
 	"github.com/irsakit/irsakit/tokenfile"
 )
 
-// unprivileged runs f on a thread without capabilities, so that file modes bind
-// root too. The thread ends with f.
+// unprivileged runs f on a thread without capabilities, so that file modes apply
+// to root too. The thread exits when f returns.
 func unprivileged(t *testing.T, f func()) {
 	t.Helper()
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		runtime.LockOSThread() // and never unlocked
+		runtime.LockOSThread() // never unlocked, so that the thread exits with the goroutine
 		header := struct {
 			version uint32
 			thread  int32
@@ -37,7 +37,7 @@ func unprivileged(t *testing.T, f func()) {
 }
 
 func TestReadReportsThatItHasNoPermission(t *testing.T) {
-	path := write(t, of("s"))
+	path := write(t, tokenFor("s"))
 	dir := filepath.Dir(path)
 	t.Cleanup(func() { require.NoError(t, os.Chmod(dir, 0o700)) })
 	unprivileged(t, func() {
@@ -58,7 +58,7 @@ func TestReadReportsThatItHasNoPermission(t *testing.T) {
 }
 
 func TestReadReportsThatReadingFails(t *testing.T) {
-	const path = "/proc/self/mem" // a regular file, of which the first byte is no memory
+	const path = "/proc/self/mem" // a regular file; no memory is mapped at its first byte
 	token, err := tokenfile.Read(path)
 	require.ErrorIs(t, err, syscall.EIO)
 	require.ErrorContains(t, err, path)

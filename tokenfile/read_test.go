@@ -16,7 +16,7 @@ import (
 	"github.com/irsakit/irsakit/tokenfile"
 )
 
-// write makes a file that holds text and returns its path.
+// write creates a file that contains text and returns its path.
 func write(t *testing.T, text string) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "token")
@@ -24,7 +24,7 @@ func write(t *testing.T, text string) string {
 	return path
 }
 
-// rewrite truncates the file at path and writes text into it.
+// rewrite truncates the file at path and writes text to it.
 func rewrite(t *testing.T, path, text string) {
 	t.Helper()
 	require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
@@ -89,7 +89,7 @@ func TestReadRefusesWhatIsNotAToken(t *testing.T) {
 				assert.Empty(t, token.Reveal())
 
 				if token, err = tokenfile.Parse(tt.text); strings.Contains(tt.want, "32768") {
-					return // what surrounds a text in memory is no matter
+					return // Parse has no limit for surrounding white space
 				}
 				require.ErrorIs(t, err, tokenfile.ErrMalformed)
 				require.ErrorContains(t, err, tt.want)
@@ -130,7 +130,7 @@ func TestReadReportsADirectoryAtOnce(t *testing.T) {
 		dir := t.TempDir()
 		_, err := tokenfile.Read(dir)
 		require.EqualError(t, err, "tokenfile: "+dir+" is not a regular file but a directory")
-		_, err = tokenfile.Read(filepath.Join(write(t, of("s")), "token")) // below a file
+		_, err = tokenfile.Read(filepath.Join(write(t, tokenFor("s")), "token")) // below a file
 		require.Error(t, err)
 		require.NotErrorIs(t, err, tokenfile.ErrMalformed)
 		assert.Zero(t, time.Since(start))
@@ -140,8 +140,8 @@ func TestReadReportsADirectoryAtOnce(t *testing.T) {
 func TestReadWaitsForAWriterThatIsSoonDone(t *testing.T) {
 	raw := withClaims(kubernetes)
 	for _, tt := range []struct {
-		name string
-		meet func(t *testing.T, path string) // what Read finds at first
+		name    string
+		prepare func(t *testing.T, path string) // makes the state that Read finds first
 	}{
 		{"that has truncated the file", func(t *testing.T, path string) { rewrite(t, path, "") }},
 		{"that has written half of it", func(t *testing.T, path string) { rewrite(t, path, raw[:len(raw)/2]) }},
@@ -159,7 +159,7 @@ func TestReadWaitsForAWriterThatIsSoonDone(t *testing.T) {
 			t.Run(tt.name+", done after "+soon.done.String(), func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					path := write(t, raw)
-					tt.meet(t, path)
+					tt.prepare(t, path)
 					time.AfterFunc(soon.done, func() { rewrite(t, path, raw) })
 					start := time.Now()
 					token, err := tokenfile.Read(path)
@@ -168,7 +168,7 @@ func TestReadWaitsForAWriterThatIsSoonDone(t *testing.T) {
 					if soon.ok {
 						assert.Equal(t, raw, token.Reveal())
 					}
-					time.Sleep(time.Second) // till the writer is done
+					time.Sleep(time.Second) // until the writer is done
 				})
 			})
 		}
@@ -176,7 +176,7 @@ func TestReadWaitsForAWriterThatIsSoonDone(t *testing.T) {
 }
 
 func TestRereadKeepsATokenThatIsStillThere(t *testing.T) {
-	path := write(t, of("s"))
+	path := write(t, tokenFor("s"))
 	first, err := tokenfile.Read(path)
 	require.NoError(t, err)
 	again, err := tokenfile.Reread(path, first)
@@ -189,10 +189,10 @@ func TestRereadKeepsATokenThatIsStillThere(t *testing.T) {
 	assert.False(t, same)
 	assert.Equal(t, first.Reveal(), fresh.Reveal())
 
-	require.NoError(t, os.WriteFile(path, []byte("\n"+of("other")+"\n"), 0o600))
+	require.NoError(t, os.WriteFile(path, []byte("\n"+tokenFor("other")+"\n"), 0o600))
 	other, err := tokenfile.Reread(path, first)
 	require.NoError(t, err)
-	assert.Equal(t, of("other"), other.Reveal())
+	assert.Equal(t, tokenFor("other"), other.Reveal())
 	require.NoError(t, os.Remove(path))
 	_, err = tokenfile.Reread(path, first)
 	require.ErrorIs(t, err, fs.ErrNotExist, "what was there does not count")
@@ -201,7 +201,7 @@ func TestRereadKeepsATokenThatIsStillThere(t *testing.T) {
 func TestReadTakesNoMoreMemoryThanATokenHas(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "token")
 	require.NoError(t, os.WriteFile(path, nil, 0o600))
-	require.NoError(t, os.Truncate(path, 1<<30)) // a hole, which takes no room on the disk
+	require.NoError(t, os.Truncate(path, 1<<30)) // a sparse file, which takes no disk space
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
 	_, err := tokenfile.Read(path)

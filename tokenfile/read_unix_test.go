@@ -14,7 +14,7 @@ import (
 )
 
 func TestReadRejectsSpecialFiles(t *testing.T) {
-	known, err := tokenfile.Parse(of("s"))
+	previous, err := tokenfile.Parse(tokenFor("s"))
 	require.NoError(t, err)
 	special := filetest.Special(t)
 	special["/dev/null"] = "a device"
@@ -24,7 +24,7 @@ func TestReadRejectsSpecialFiles(t *testing.T) {
 			filetest.Within(t, func() {
 				_, err := tokenfile.Read(path)
 				assert.EqualError(t, err, want)
-				_, err = tokenfile.Reread(path, known)
+				_, err = tokenfile.Reread(path, previous)
 				assert.EqualError(t, err, want)
 			})
 		})
@@ -34,14 +34,14 @@ func TestReadRejectsSpecialFiles(t *testing.T) {
 func TestReadDoesNotBlockWhileFilesAreSwapped(t *testing.T) {
 	raw := withClaims(kubernetes)
 	file := write(t, raw)
-	known, err := tokenfile.Read(file)
+	previous, err := tokenfile.Read(file)
 	require.NoError(t, err)
 	for _, tt := range []struct {
 		name string
 		read func(path string) (tokenfile.Token, error)
 	}{
 		{"Read", tokenfile.Read},
-		{"Reread", func(path string) (tokenfile.Token, error) { return tokenfile.Reread(path, known) }},
+		{"Reread", func(path string) (tokenfile.Token, error) { return tokenfile.Reread(path, previous) }},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			filetest.Swap(t, file, testsize.Choose(500, 2_000, 10_000), func(path string) error {

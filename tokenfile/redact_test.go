@@ -22,7 +22,7 @@ import (
 
 const placeholder = "[web identity token redacted]"
 
-// traces returns every form in which eight bytes of the text could be printed.
+// traces returns each form in which eight consecutive bytes of text could be printed.
 func traces(text string) []string {
 	all := []string{base64.StdEncoding.EncodeToString([]byte(text))[:16]}
 	for i := 0; i+8 <= len(text); i++ {
@@ -35,7 +35,7 @@ func traces(text string) []string {
 	return all
 }
 
-// holders returns the token in everything that somebody might print.
+// holders returns values that contain the token and that a program might print.
 func holders(token tokenfile.Token) map[string]any {
 	type public struct{ Token tokenfile.Token }
 	type private struct{ token tokenfile.Token }
@@ -93,7 +93,7 @@ func TestNothingPrintsTheToken(t *testing.T) {
 			}
 			check(t, fmt.Sprint(v)+fmt.Sprintln(v)+fmt.Errorf("%v %w", v, errors.New("refused")).Error())
 			for _, encode := range []func(any) ([]byte, error){json.Marshal, xml.Marshal} {
-				b, _ := encode(v) // XML takes no maps
+				b, _ := encode(v) // encoding/xml does not support maps
 				check(t, string(b))
 			}
 			var out bytes.Buffer
@@ -110,7 +110,7 @@ func TestNothingPrintsTheToken(t *testing.T) {
 }
 
 func TestATokenPrintsAPlaceholder(t *testing.T) {
-	token, err := tokenfile.Parse(of("s"))
+	token, err := tokenfile.Parse(tokenFor("s"))
 	require.NoError(t, err)
 	for _, v := range []any{token, &token} {
 		for _, verb := range "vsqxXd" {

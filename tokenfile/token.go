@@ -11,33 +11,33 @@ import (
 	"github.com/irsakit/irsakit/internal/jwt"
 )
 
-// The size that STS accepts, in bytes: the parameter WebIdentityToken in the
-// AssumeRoleWithWebIdentity reference of the AWS STS API.
+// The minimum and maximum size of a token in bytes, as documented for the parameter
+// WebIdentityToken in the AssumeRoleWithWebIdentity reference of the AWS STS API.
 const (
 	minSize = 4
 	maxSize = 20000
 )
 
-// ErrMalformed is the error of a text that is not a web identity token: it is
-// empty, of a size that STS does not take, or has not the shape of a signed JWT.
+// ErrMalformed is returned for text that is not a web identity token: it is empty,
+// has a size that STS does not accept, or does not have the form of a signed JWT.
 var ErrMalformed = errors.New("not a web identity token")
 
 const redacted = "[web identity token redacted]"
 
-// Token is a web identity token that has the shape of a signed JWT. Nothing of it
-// is verified. The zero Token is empty.
+// Token is a web identity token that has the form of a signed JWT. It is not
+// verified. The zero Token is empty.
 //
-// It is immutable and safe for concurrent use. It redacts itself: every verb,
-// logger and marshaller gets a placeholder.
+// A Token is immutable and safe for concurrent use. It redacts itself: with any
+// verb, logger or marshaler it prints a placeholder.
 type Token struct {
-	// Pointers, since fmt prints the unexported fields of other people's structs without
-	// asking for their methods.
+	// The fields are pointers because fmt does not call the methods of a Token in an
+	// unexported field of a struct. It prints the addresses instead.
 	raw    *inverted
 	claims *Claims
 }
 
-// inverted is the text of a token with all its bits inverted, so that what prints values by
-// reflection, such as testify's diff, does not show it.
+// inverted is the text of a token with all bits inverted, so that packages that print values
+// by reflection, such as testify's diff, do not show it.
 type inverted []byte
 
 func invert(text string) inverted {
@@ -48,11 +48,12 @@ func invert(text string) inverted {
 	return out
 }
 
-// Claims are what a token says of itself, unverified: they serve messages and
-// diagnosis, and decide nothing. A claim that is missing or malformed is zero.
+// Claims contains the claims of a token. They are unverified: use them in messages
+// and for diagnosis, not for decisions. A claim that is missing or malformed is zero.
 //
-// The names are those of RFC 7519 and of the Kubernetes documentation, "Managing
-// Service Accounts", section "Schema for service account private claims".
+// RFC 7519 defines the registered claims. The Kubernetes documentation, "Managing
+// Service Accounts", section "Schema for service account private claims", defines
+// the others.
 type Claims struct {
 	Issuer         string    // iss: the cluster's OIDC issuer
 	Subject        string    // sub: system:serviceaccount:<namespace>:<name>
@@ -62,14 +63,15 @@ type Claims struct {
 	Expiry         time.Time // exp
 	Namespace      string    // kubernetes.io: the pod's namespace
 	ServiceAccount string    // kubernetes.io: the service account's name
-	Pod            string    // kubernetes.io: the pod's name, where the token is bound to one
+	Pod            string    // kubernetes.io: the pod's name, if the token is bound to a pod
 }
 
-// Parse makes a Token of a text from elsewhere than a file, such as the reply of
-// the Kubernetes TokenRequest API. Surrounding white space is cut off.
+// Parse returns the Token with the given text. Use it for a token that is not in a
+// file, such as one that the Kubernetes TokenRequest API returned. Parse trims
+// surrounding white space.
 //
-// It returns an error that wraps [ErrMalformed] where the text is not 4 to 20,000
-// bytes of a signed JWT.
+// The error wraps [ErrMalformed] if the text is not a signed JWT of 4 to 20,000
+// bytes.
 func Parse(text string) (Token, error) {
 	text = strings.TrimSpace(text)
 	switch {
@@ -82,13 +84,13 @@ func Parse(text string) (Token, error) {
 	if err != nil {
 		return Token{}, fmt.Errorf("tokenfile: %w: %w", ErrMalformed, err)
 	}
-	known := Claims(claims)
+	unverified := Claims(claims)
 	raw := invert(text)
-	return Token{raw: &raw, claims: &known}, nil
+	return Token{raw: &raw, claims: &unverified}, nil
 }
 
-// Reveal returns the token's text, for the request to STS and for nothing else.
-// The zero Token's is empty.
+// Reveal returns the text of the token. Use it only in the request to STS. The text
+// of the zero Token is empty.
 func (t Token) Reveal() string {
 	if t.raw == nil {
 		return ""
@@ -96,7 +98,7 @@ func (t Token) Reveal() string {
 	return string(invert(string(*t.raw)))
 }
 
-// Claims returns what the token says of itself, unverified.
+// Claims returns the unverified claims of the token.
 func (t Token) Claims() Claims {
 	if t.claims == nil {
 		return Claims{}

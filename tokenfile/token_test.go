@@ -14,18 +14,18 @@ import (
 
 func encode(text string) string { return base64.RawURLEncoding.EncodeToString([]byte(text)) }
 
-// withClaims returns a token with those claims.
+// withClaims returns a token with the claims.
 func withClaims(claims string) string {
 	return encode(`{"alg":"RS256","kid":"0123"}`) + "." + encode(claims) + "." + encode("made by no key: "+claims)
 }
 
-// of returns the token of that subject.
-func of(subject string) string { return withClaims(`{"sub":"` + subject + `"}`) }
+// tokenFor returns a token with the subject.
+func tokenFor(subject string) string { return withClaims(`{"sub":"` + subject + `"}`) }
 
-// sized returns a token of that many bytes.
+// sized returns a token of size bytes.
 func sized(t *testing.T, size int) string {
 	t.Helper()
-	for _, prefix := range []string{"e30.e30.", "eyB9.e30."} { // no base64 has 4n+1 characters
+	for _, prefix := range []string{"e30.e30.", "eyB9.e30."} { // the length of a base64 text is never 4n+1
 		if rest := size - len(prefix); rest%4 != 1 {
 			return prefix + strings.Repeat("A", rest)
 		}
@@ -34,7 +34,7 @@ func sized(t *testing.T, size int) string {
 	return ""
 }
 
-// requireSilent checks that the error repeats nothing of the text.
+// requireSilent checks that the error contains no part of the text.
 func requireSilent(t *testing.T, err error, text string) {
 	t.Helper()
 	for i := 0; i+8 <= len(text); i++ {
@@ -42,7 +42,7 @@ func requireSilent(t *testing.T, err error, text string) {
 	}
 }
 
-// kubernetes are the claims that Kubernetes 1.37 writes.
+// kubernetes is the claims of a token as Kubernetes 1.37 writes them.
 const kubernetes = `{
 	"aud": ["sts.amazonaws.com"],
 	"exp": 1767312000,
@@ -110,7 +110,7 @@ func TestClaimsReturnsACopy(t *testing.T) {
 }
 
 func TestParseCutsOffTheWhiteSpaceAround(t *testing.T) {
-	raw := of("s")
+	raw := tokenFor("s")
 	for _, text := range []string{raw, raw + "\n", raw + "\r\n", "\r\n\t " + raw + " \n\n", "\u00a0" + raw + "\u2028"} {
 		token, err := tokenfile.Parse(text)
 		require.NoError(t, err, "%q", text)

@@ -9,14 +9,14 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// volume is a directory that is written as the kubelet writes a projected volume:
-// a link to ..data/token, where ..data is a link to a directory for each payload.
+// volume is a directory that has the layout of a projected volume: token is a link to
+// ..data/token, and ..data is a link to the directory of the current payload.
 type volume struct{ dir string }
 
 func (v volume) path() string { return filepath.Join(v.dir, "token") }
 
-// swap writes a new directory, renames a link to it over ..data, and removes the
-// old directory, in the order of pkg/volume/util/atomic_writer.go.
+// swap writes a new directory, renames a link to it to ..data, and removes the old
+// directory, in the order of pkg/volume/util/atomic_writer.go.
 func (v volume) swap(t *testing.T, text string) {
 	t.Helper()
 	data, link := filepath.Join(v.dir, "..data"), filepath.Join(v.dir, "..data_tmp")
@@ -25,7 +25,7 @@ func (v volume) swap(t *testing.T, text string) {
 	require.NoError(t, err)
 	rewrite(t, filepath.Join(fresh, "token"), text)
 	require.NoError(t, os.Symlink(filepath.Base(fresh), link))
-	if runtime.GOOS == "windows" { // which renames over no link, so the kubelet removes it first too
+	if runtime.GOOS == "windows" { // rename does not replace a link there, so the kubelet removes it first too
 		_ = os.Remove(data)
 	}
 	require.NoError(t, os.Rename(link, data))

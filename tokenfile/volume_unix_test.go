@@ -17,16 +17,16 @@ import (
 	"github.com/irsakit/irsakit/tokenfile"
 )
 
-// numbered returns the token of that number. No two are of one length, or alike in
-// any part, so that one made of two would be noticed.
+// numbered returns the nth token. Two tokens differ in their claims and signatures, and
+// consecutive ones in length, so that the test detects a mixture of two.
 func numbered(n int) string {
 	number := fmt.Sprintf("%06d", n)
 	return withClaims(`{"sub":"` + number + `","pad":"` + strings.Repeat(number+"-", 80+n%50) + `"}`)
 }
 
-// follow calls Read at that pace while change runs, and tells see of each result and
-// the number of its token.
-func follow(path string, pace time.Duration, change func(), see func(n int, token tokenfile.Token, err error)) {
+// follow calls Read in two goroutines, with pauses between the calls, until change
+// returns. It passes each result and the number of the token to check.
+func follow(path string, pause time.Duration, change func(), check func(n int, token tokenfile.Token, err error)) {
 	done := make(chan struct{})
 	var wg sync.WaitGroup
 	for range 2 {
@@ -34,11 +34,11 @@ func follow(path string, pace time.Duration, change func(), see func(n int, toke
 			for {
 				token, err := tokenfile.Read(path)
 				n, _ := strconv.Atoi(strings.TrimLeft(token.Claims().Subject, "0"))
-				see(n, token, err)
+				check(n, token, err)
 				select {
 				case <-done:
 					return
-				case <-time.After(pace):
+				case <-time.After(pause):
 				}
 			}
 		})
@@ -65,7 +65,7 @@ func TestReadSurvivesTheKubeletsSwaps(t *testing.T) {
 	assert.GreaterOrEqual(t, reads.Load(), int64(500))
 }
 
-// The kubelet never writes so, but a copy or a sidecar may.
+// The kubelet never writes in this way, but cp or a sidecar may.
 func TestReadSeldomSeesHalfATokenOfAWriterThatTruncates(t *testing.T) {
 	path := write(t, numbered(0))
 	var whole, torn, failed atomic.Int64
@@ -78,7 +78,7 @@ func TestReadSeldomSeesHalfATokenOfAWriterThatTruncates(t *testing.T) {
 	follow(path, 0, rewriteOften, func(n int, token tokenfile.Token, err error) {
 		switch {
 		case err != nil:
-			failed.Add(1) // it met a file being written four times in a row
+			failed.Add(1) // four reads in a row found a half-written file
 			assert.ErrorIs(t, err, tokenfile.ErrMalformed)
 		case token.Reveal() == numbered(n):
 			whole.Add(1)

@@ -8,30 +8,31 @@ import (
 
 const defaultInterval = time.Minute
 
-// WatchOptions say how often [Watch] looks.
+// WatchOptions configures how often [Watch] polls the file.
 type WatchOptions struct {
-	// Interval is asked after each look how long to wait for the next one. Nil,
-	// or a result of 0 or less, means one minute: the kubelet renews a token at
-	// 80 % of its life, so the old one is good for two minutes more even at the
-	// shortest life of 600 s.
+	// Interval returns the time until the next poll. Watch calls it after each poll.
+	// If Interval is nil or returns 0 or less, the interval is one minute. The
+	// kubelet rotates a token at 80% of its lifetime, so the old token remains valid
+	// for two more minutes even with the minimum lifetime of 600 s.
 	Interval func() time.Duration
 
-	// Recheck, where it is not nil, makes Watch look at once when it receives. A
-	// closed one does so once.
+	// Recheck, if not nil, makes Watch poll at once for each value received. Closing
+	// Recheck causes one poll.
 	Recheck <-chan struct{}
 }
 
-// Watch yields the token in the file at path, and again whenever the content has
-// changed, until ctx ends or the loop is left. Where the file cannot be read, or
-// holds no token, it yields that error once and goes on; the token that comes
-// after an error is yielded whether it is a new one or not.
+// Watch yields the token in the file at path, and yields it again each time the
+// content changes, until ctx is done or the loop ends. If the file cannot be read or
+// does not contain a token, Watch yields the error once and continues. After an
+// error, it yields the next token even if the token has not changed.
 //
-// Watch polls: it opens the path anew for each look and compares the content. A
-// projected volume swaps directories, under which a watch of the file itself goes
-// silent, and inotify instances are few on a node. A look costs some 10 µs.
+// Watch polls: each time, it opens the path and compares the content. A projected
+// volume replaces directories, so a watch on the file itself would stop receiving
+// events, and the number of inotify instances on a node is limited. A poll takes
+// about 10 µs.
 //
-// Each loop over the result is a watch of its own, runs in the caller's goroutine
-// and blocks between the tokens.
+// Each loop over the result is an independent watch. It runs in the caller's
+// goroutine and blocks between tokens.
 func Watch(ctx context.Context, path string, optFns ...func(*WatchOptions)) iter.Seq2[Token, error] {
 	var opts WatchOptions
 	for _, fn := range optFns {
@@ -39,13 +40,13 @@ func Watch(ctx context.Context, path string, optFns ...func(*WatchOptions)) iter
 	}
 	return func(yield func(Token, error) bool) {
 		opts := opts
-		var last Token // empty after an error, which no token is
+		var last Token // empty after an error, so that it equals no token
 		failing := false
 		for ctx.Err() == nil {
 			token, err := Reread(path, last)
-			news := err == nil && token.Reveal() != last.Reveal() || err != nil && !failing
+			changed := err == nil && token.Reveal() != last.Reveal() || err != nil && !failing
 			last, failing = token, err != nil
-			if news && !yield(token, err) {
+			if changed && !yield(token, err) {
 				return
 			}
 			opts.wait(ctx)
@@ -53,7 +54,7 @@ func Watch(ctx context.Context, path string, optFns ...func(*WatchOptions)) iter
 	}
 }
 
-// wait returns when it is time for the next look, or ctx has ended.
+// wait blocks until the next poll is due or ctx is done.
 func (o *WatchOptions) wait(ctx context.Context) {
 	interval := defaultInterval
 	if o.Interval != nil {

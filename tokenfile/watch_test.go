@@ -18,27 +18,27 @@ import (
 	"github.com/irsakit/irsakit/tokenfile"
 )
 
-// news is what a watch yielded, and when after its start.
-type news struct {
+// result is one result of a watch and the time since the watch started.
+type result struct {
 	at    time.Duration
-	token string // its subject
+	token string // the subject
 	err   error
 }
 
-// watch follows the file at path for so long, and returns all that it yielded.
-func watch(t *testing.T, path string, length time.Duration, optFns ...func(*tokenfile.WatchOptions)) (all []news) {
+// watch watches the file at path for the given time and returns all results.
+func watch(t *testing.T, path string, length time.Duration, optFns ...func(*tokenfile.WatchOptions)) (all []result) {
 	t.Helper()
 	start := time.Now()
 	ctx, cancel := context.WithTimeout(t.Context(), length)
 	defer cancel()
 	for token, err := range tokenfile.Watch(ctx, path, optFns...) {
-		all = append(all, news{time.Since(start), token.Claims().Subject, err})
+		all = append(all, result{time.Since(start), token.Claims().Subject, err})
 	}
 	assert.Equal(t, length, time.Since(start), "it ends with its context")
 	return all
 }
 
-// after runs change so long from now.
+// after runs change after d.
 func after(t *testing.T, d time.Duration, change func()) {
 	t.Helper()
 	timer := time.AfterFunc(d, change)
@@ -51,12 +51,12 @@ func every(d time.Duration) func(*tokenfile.WatchOptions) {
 
 func TestWatchYieldsTheTokenAndThenEachChange(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		path := write(t, of("first"))
-		after(t, 90*time.Second, func() { rewrite(t, path, of("second")) })
-		after(t, 200*time.Second, func() { rewrite(t, path, of("third")) })
-		after(t, 210*time.Second, func() { rewrite(t, path, of("fourth")) }) // nobody has seen the third
-		after(t, 310*time.Second, func() { rewrite(t, path, of("first")) })  // it counts as new
-		assert.Equal(t, []news{
+		path := write(t, tokenFor("first"))
+		after(t, 90*time.Second, func() { rewrite(t, path, tokenFor("second")) })
+		after(t, 200*time.Second, func() { rewrite(t, path, tokenFor("third")) })
+		after(t, 210*time.Second, func() { rewrite(t, path, tokenFor("fourth")) }) // no poll has seen the third
+		after(t, 310*time.Second, func() { rewrite(t, path, tokenFor("first")) })  // counts as a change
+		assert.Equal(t, []result{
 			{0, "first", nil},
 			{2 * time.Minute, "second", nil},
 			{4 * time.Minute, "fourth", nil},
@@ -68,28 +68,28 @@ func TestWatchYieldsTheTokenAndThenEachChange(t *testing.T) {
 func TestWatchYieldsNothingForEqualContent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		v := volume{t.TempDir()}
-		v.swap(t, of("first"))
-		after(t, 30*time.Second, func() { v.swap(t, of("first")) }) // another directory and inode
-		after(t, 90*time.Second, func() { rewrite(t, v.path(), of("first")+"\n") })
+		v.swap(t, tokenFor("first"))
+		after(t, 30*time.Second, func() { v.swap(t, tokenFor("first")) }) // another directory and inode
+		after(t, 90*time.Second, func() { rewrite(t, v.path(), tokenFor("first")+"\n") })
 		after(t, 150*time.Second, func() { assert.NoError(t, os.Chtimes(v.path(), time.Now(), time.Now())) })
-		assert.Equal(t, []news{{0, "first", nil}}, watch(t, v.path(), time.Hour+time.Second))
+		assert.Equal(t, []result{{0, "first", nil}}, watch(t, v.path(), time.Hour+time.Second))
 	})
 }
 
 func TestWatchSeesTheKubeletsSwap(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		v := volume{t.TempDir()}
-		v.swap(t, of("first"))
-		after(t, 30*time.Second, func() { v.swap(t, of("second")) })
-		after(t, 90*time.Second, func() { v.swap(t, of("third")) })
-		assert.Equal(t, []news{
+		v.swap(t, tokenFor("first"))
+		after(t, 30*time.Second, func() { v.swap(t, tokenFor("second")) })
+		after(t, 90*time.Second, func() { v.swap(t, tokenFor("third")) })
+		assert.Equal(t, []result{
 			{0, "first", nil}, {time.Minute, "second", nil}, {2 * time.Minute, "third", nil},
 		}, watch(t, v.path(), 150*time.Second))
 	})
 }
 
 func TestWatchYieldsAnErrorOnceAndThenTheToken(t *testing.T) {
-	const tries = 30 * time.Millisecond // that a look at a bad file takes
+	const retries = 30 * time.Millisecond // the time that Read retries a bad file
 	for _, tt := range []struct {
 		name    string
 		replace func(t *testing.T, path string)
@@ -101,16 +101,16 @@ func TestWatchYieldsAnErrorOnceAndThenTheToken(t *testing.T) {
 		for _, back := range []string{"first", "second"} {
 			t.Run(tt.name+", and then the "+back+" token", func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
-					path := write(t, of("first"))
+					path := write(t, tokenFor("first"))
 					after(t, 30*time.Second, func() { tt.replace(t, path) })
-					after(t, 10*time.Minute-time.Second, func() { rewrite(t, path, of(back)) })
+					after(t, 10*time.Minute-time.Second, func() { rewrite(t, path, tokenFor(back)) })
 					got := watch(t, path, time.Hour+time.Second)
 					require.Len(t, got, 3)
-					assert.Equal(t, news{0, "first", nil}, got[0])
-					assert.Equal(t, time.Minute+tries, got[1].at)
+					assert.Equal(t, result{0, "first", nil}, got[0])
+					assert.Equal(t, time.Minute+retries, got[1].at)
 					assert.Empty(t, got[1].token)
 					require.ErrorIs(t, got[1].err, tt.want)
-					assert.Equal(t, news{10*time.Minute + 9*tries, back, nil}, got[2])
+					assert.Equal(t, result{10*time.Minute + 9*retries, back, nil}, got[2])
 				})
 			})
 		}
@@ -120,8 +120,8 @@ func TestWatchYieldsAnErrorOnceAndThenTheToken(t *testing.T) {
 func TestWatchBeginsWithTheError(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		path := write(t, "no token")
-		after(t, time.Minute, func() { assert.NoError(t, os.Remove(path)) }) // another error is no news
-		after(t, 3*time.Minute, func() { rewrite(t, path, of("first")) })
+		after(t, time.Minute, func() { assert.NoError(t, os.Remove(path)) }) // another error is not yielded
+		after(t, 3*time.Minute, func() { rewrite(t, path, tokenFor("first")) })
 		got := watch(t, path, 10*time.Minute)
 		require.Len(t, got, 2)
 		require.ErrorIs(t, got[0].err, tokenfile.ErrMalformed)
@@ -145,10 +145,10 @@ func TestWatchLooksAsOftenAsItIsTold(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				path := write(t, of("first"))
-				after(t, time.Millisecond, func() { rewrite(t, path, of("second")) })
-				after(t, tt.want+time.Millisecond, func() { rewrite(t, path, of("third")) })
-				assert.Equal(t, []news{
+				path := write(t, tokenFor("first"))
+				after(t, time.Millisecond, func() { rewrite(t, path, tokenFor("second")) })
+				after(t, tt.want+time.Millisecond, func() { rewrite(t, path, tokenFor("third")) })
+				assert.Equal(t, []result{
 					{0, "first", nil}, {tt.want, "second", nil}, {2 * tt.want, "third", nil},
 				}, watch(t, path, 10*tt.want+time.Millisecond, tt.opts...))
 			})
@@ -160,7 +160,7 @@ func TestWatchAsksForTheIntervalAfterEachLook(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var asked []time.Duration
 		start := time.Now()
-		watch(t, write(t, of("first")), 68*time.Second, func(o *tokenfile.WatchOptions) {
+		watch(t, write(t, tokenFor("first")), 68*time.Second, func(o *tokenfile.WatchOptions) {
 			o.Interval = func() time.Duration {
 				asked = append(asked, time.Since(start))
 				return []time.Duration{time.Second, 0, 5 * time.Second, time.Hour}[len(asked)-1]
@@ -172,15 +172,15 @@ func TestWatchAsksForTheIntervalAfterEachLook(t *testing.T) {
 
 func TestWatchLooksAtOnceWhenItIsToldTo(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		path := write(t, of("first"))
+		path := write(t, tokenFor("first"))
 		recheck := make(chan struct{}, 1)
 		after(t, 10*time.Second, func() {
-			rewrite(t, path, of("second"))
+			rewrite(t, path, tokenFor("second"))
 			recheck <- struct{}{}
 		})
 		after(t, 20*time.Second, func() { recheck <- struct{}{} }) // nothing has changed
-		after(t, 30*time.Second, func() { rewrite(t, path, of("third")) })
-		assert.Equal(t, []news{
+		after(t, 30*time.Second, func() { rewrite(t, path, tokenFor("third")) })
+		assert.Equal(t, []result{
 			{0, "first", nil}, {10 * time.Second, "second", nil}, {80 * time.Second, "third", nil},
 		}, watch(t, path, 5*time.Minute, func(o *tokenfile.WatchOptions) { o.Recheck = recheck }))
 	})
@@ -188,19 +188,19 @@ func TestWatchLooksAtOnceWhenItIsToldTo(t *testing.T) {
 
 func TestWatchLooksOnceWhenRecheckIsClosed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		path := write(t, of("first"))
+		path := write(t, tokenFor("first"))
 		recheck := make(chan struct{})
 		close(recheck)
-		var looks int
+		var polls int
 		tokens := tokenfile.Watch(t.Context(), path, func(o *tokenfile.WatchOptions) {
 			o.Recheck = recheck
-			o.Interval = func() time.Duration { looks++; return 0 }
+			o.Interval = func() time.Duration { polls++; return 0 }
 		})
-		for range 2 { // each loop for itself
-			rewrite(t, path, of("first"))
-			after(t, 90*time.Second, func() { rewrite(t, path, of("second")) })
+		for range 2 { // the loops are independent
+			rewrite(t, path, tokenFor("first"))
+			after(t, 90*time.Second, func() { rewrite(t, path, tokenFor("second")) })
 			start := time.Now()
-			looks = 0
+			polls = 0
 			for token, err := range tokens {
 				assert.NoError(t, err)
 				if token.Claims().Subject == "second" {
@@ -208,17 +208,17 @@ func TestWatchLooksOnceWhenRecheckIsClosed(t *testing.T) {
 				}
 			}
 			assert.Equal(t, 2*time.Minute, time.Since(start))
-			assert.Equal(t, 3, looks, "at the start, for Recheck, and after a minute")
+			assert.Equal(t, 3, polls, "at the start, for Recheck, and after a minute")
 		}
 	})
 }
 
 func TestWatchEndsWhenTheLoopIsLeft(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		for _, path := range []string{write(t, of("first")), t.TempDir()} { // at a token, at an error
-			var got []news
+		for _, path := range []string{write(t, tokenFor("first")), t.TempDir()} { // at a token, at an error
+			var got []result
 			for token, err := range tokenfile.Watch(t.Context(), path) {
-				got = append(got, news{token: token.Claims().Subject, err: err})
+				got = append(got, result{token: token.Claims().Subject, err: err})
 				break
 			}
 			assert.Len(t, got, 1)
@@ -228,7 +228,7 @@ func TestWatchEndsWhenTheLoopIsLeft(t *testing.T) {
 
 func TestWatchEndsWithItsContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		path := write(t, of("first"))
+		path := write(t, tokenFor("first"))
 		ctx, cancel := context.WithCancelCause(t.Context())
 		after(t, 90*time.Second, func() { cancel(errors.New("enough")) })
 		start, n := time.Now(), 0
@@ -237,7 +237,7 @@ func TestWatchEndsWithItsContext(t *testing.T) {
 			n++
 		}
 		assert.Equal(t, 90*time.Second, time.Since(start))
-		for _, err := range tokenfile.Watch(ctx, path) { // which has ended before
+		for _, err := range tokenfile.Watch(ctx, path) { // ctx is done already
 			assert.NoError(t, err)
 			n++
 		}
@@ -247,30 +247,30 @@ func TestWatchEndsWithItsContext(t *testing.T) {
 
 func TestWatchWaitsForTheLoopsBody(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		path := write(t, of("first"))
+		path := write(t, tokenFor("first"))
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
 		start := time.Now()
-		var got []news
+		var got []result
 		for token, err := range tokenfile.Watch(ctx, path) {
-			got = append(got, news{time.Since(start), token.Claims().Subject, err})
+			got = append(got, result{time.Since(start), token.Claims().Subject, err})
 			if len(got) == 2 {
 				cancel() // nothing more is yielded
 			}
-			rewrite(t, path, of("second"))
+			rewrite(t, path, tokenFor("second"))
 			time.Sleep(time.Hour)
-			rewrite(t, path, of("third"))
+			rewrite(t, path, tokenFor("third"))
 		}
-		assert.Equal(t, []news{{0, "first", nil}, {time.Hour + time.Minute, "third", nil}}, got)
+		assert.Equal(t, []result{{0, "first", nil}, {time.Hour + time.Minute, "third", nil}}, got)
 	})
 }
 
 func TestEachLoopIsAWatchOfItsOwn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		path := write(t, of("first"))
+		path := write(t, tokenFor("first"))
 		ctx, cancel := context.WithTimeout(t.Context(), 90*time.Second)
 		defer cancel()
-		after(t, 30*time.Second, func() { rewrite(t, path, of("second")) })
+		after(t, 30*time.Second, func() { rewrite(t, path, tokenFor("second")) })
 		tokens := tokenfile.Watch(ctx, path)
 		var wg sync.WaitGroup
 		for range 10 {
@@ -289,7 +289,7 @@ func TestEachLoopIsAWatchOfItsOwn(t *testing.T) {
 
 func TestWatchHasNoGoroutineOfItsOwn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		ours := func() int { // those that are in the package
+		ours := func() int { // the number of goroutines in the package
 			stacks := make([]byte, 1<<20)
 			stacks = stacks[:runtime.Stack(stacks, true)]
 			n := 0
@@ -301,7 +301,7 @@ func TestWatchHasNoGoroutineOfItsOwn(t *testing.T) {
 			return n
 		}
 		ctx, cancel := context.WithCancel(t.Context())
-		tokens := tokenfile.Watch(ctx, write(t, of("first")))
+		tokens := tokenfile.Watch(ctx, write(t, tokenFor("first")))
 		assert.Zero(t, ours(), "before the loop")
 		waited := false
 		after(t, 30*time.Second, func() {
