@@ -36,7 +36,7 @@ func unprivileged(t *testing.T, f func()) {
 	<-done
 }
 
-func TestReadReportsThatItHasNoPermission(t *testing.T) {
+func TestReadReturnsErrPermission(t *testing.T) {
 	path := write(t, tokenFor("s"))
 	dir := filepath.Dir(path)
 	t.Cleanup(func() { require.NoError(t, os.Chmod(dir, 0o700)) })
@@ -57,7 +57,7 @@ func TestReadReportsThatItHasNoPermission(t *testing.T) {
 	})
 }
 
-func TestReadReportsThatReadingFails(t *testing.T) {
+func TestReadReturnsErrorOfRead(t *testing.T) {
 	const path = "/proc/self/mem" // a regular file; no memory is mapped at its first byte
 	token, err := tokenfile.Read(path)
 	require.ErrorIs(t, err, syscall.EIO)

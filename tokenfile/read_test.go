@@ -30,7 +30,7 @@ func rewrite(t *testing.T, path, text string) {
 	require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
 }
 
-func TestReadGivesTheTokenInTheFile(t *testing.T) {
+func TestReadReturnsTokenInFile(t *testing.T) {
 	raw := withClaims(kubernetes)
 	longest := sized(t, 20000)
 	for _, tt := range []struct{ name, text, want string }{
@@ -49,7 +49,7 @@ func TestReadGivesTheTokenInTheFile(t *testing.T) {
 	}
 }
 
-func TestReadRefusesWhatIsNotAToken(t *testing.T) {
+func TestReadRejectsMalformedToken(t *testing.T) {
 	raw := withClaims(kubernetes)
 	header, rest, _ := strings.Cut(raw, ".")
 	claims, signature, _ := strings.Cut(rest, ".")
@@ -100,7 +100,7 @@ func TestReadRefusesWhatIsNotAToken(t *testing.T) {
 	}
 }
 
-func TestReadReportsAFileThatIsNotThere(t *testing.T) {
+func TestReadReturnsErrNotExistAfterRetries(t *testing.T) {
 	dir := t.TempDir()
 	dangling := filepath.Join(dir, "dangling")
 	require.NoError(t, os.Symlink(filepath.Join(dir, "gone"), dangling))
@@ -124,7 +124,7 @@ func TestReadReportsAFileThatIsNotThere(t *testing.T) {
 	}
 }
 
-func TestReadReportsADirectoryAtOnce(t *testing.T) {
+func TestReadRejectsDirectoryWithoutRetry(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		start := time.Now()
 		dir := t.TempDir()
@@ -137,7 +137,7 @@ func TestReadReportsADirectoryAtOnce(t *testing.T) {
 	})
 }
 
-func TestReadWaitsForAWriterThatIsSoonDone(t *testing.T) {
+func TestReadRetriesWhileFileIsRewritten(t *testing.T) {
 	raw := withClaims(kubernetes)
 	for _, tt := range []struct {
 		name    string
@@ -175,7 +175,7 @@ func TestReadWaitsForAWriterThatIsSoonDone(t *testing.T) {
 	}
 }
 
-func TestRereadKeepsATokenThatIsStillThere(t *testing.T) {
+func TestRereadReturnsPreviousTokenIfUnchanged(t *testing.T) {
 	path := write(t, tokenFor("s"))
 	first, err := tokenfile.Read(path)
 	require.NoError(t, err)
@@ -198,7 +198,7 @@ func TestRereadKeepsATokenThatIsStillThere(t *testing.T) {
 	require.ErrorIs(t, err, fs.ErrNotExist, "what was there does not count")
 }
 
-func TestReadTakesNoMoreMemoryThanATokenHas(t *testing.T) {
+func TestReadBoundsMemory(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "token")
 	require.NoError(t, os.WriteFile(path, nil, 0o600))
 	require.NoError(t, os.Truncate(path, 1<<30)) // a sparse file, which takes no disk space

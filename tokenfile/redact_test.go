@@ -71,7 +71,7 @@ func holders(token tokenfile.Token) map[string]any {
 	}
 }
 
-func TestNothingPrintsTheToken(t *testing.T) {
+func TestTokenIsNeverPrinted(t *testing.T) {
 	raw := withClaims(`{"exp":1767312000}`)
 	token, err := tokenfile.Parse(raw)
 	require.NoError(t, err)
@@ -109,7 +109,7 @@ func TestNothingPrintsTheToken(t *testing.T) {
 	}
 }
 
-func TestATokenPrintsAPlaceholder(t *testing.T) {
+func TestTokenPrintsPlaceholder(t *testing.T) {
 	token, err := tokenfile.Parse(tokenFor("s"))
 	require.NoError(t, err)
 	for _, v := range []any{token, &token} {

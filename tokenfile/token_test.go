@@ -59,7 +59,7 @@ const kubernetes = `{
 	"sub": "system:serviceaccount:shop:cart"
 }`
 
-func TestClaimsAreThoseThatKubernetesWrites(t *testing.T) {
+func TestClaimsOfKubernetesToken(t *testing.T) {
 	token, err := tokenfile.Parse(withClaims(kubernetes))
 	require.NoError(t, err)
 	assert.Equal(t, tokenfile.Claims{
@@ -75,7 +75,7 @@ func TestClaimsAreThoseThatKubernetesWrites(t *testing.T) {
 	}, token.Claims())
 }
 
-func TestOddClaimsAreZeroAndTheTokenIsGood(t *testing.T) {
+func TestClaimsOfUnexpectedTypeAreZero(t *testing.T) {
 	for _, tt := range []struct {
 		name, claims string
 		want         tokenfile.Claims
@@ -100,7 +100,7 @@ func TestOddClaimsAreZeroAndTheTokenIsGood(t *testing.T) {
 	}
 }
 
-func TestClaimsReturnsACopy(t *testing.T) {
+func TestClaimsReturnsCopy(t *testing.T) {
 	token, err := tokenfile.Parse(withClaims(`{"aud":["a","b"]}`))
 	require.NoError(t, err)
 	claims := token.Claims()
@@ -109,7 +109,7 @@ func TestClaimsReturnsACopy(t *testing.T) {
 	assert.Equal(t, []string{"a", "b"}, token.Claims().Audience)
 }
 
-func TestParseCutsOffTheWhiteSpaceAround(t *testing.T) {
+func TestParseTrimsWhiteSpace(t *testing.T) {
 	raw := tokenFor("s")
 	for _, text := range []string{raw, raw + "\n", raw + "\r\n", "\r\n\t " + raw + " \n\n", "\u00a0" + raw + "\u2028"} {
 		token, err := tokenfile.Parse(text)
@@ -118,7 +118,7 @@ func TestParseCutsOffTheWhiteSpaceAround(t *testing.T) {
 	}
 }
 
-func TestTheZeroTokenIsEmpty(t *testing.T) {
+func TestTokenZeroValueIsEmpty(t *testing.T) {
 	assert.Empty(t, tokenfile.Token{}.Reveal())
 	assert.Zero(t, tokenfile.Token{}.Claims())
 }

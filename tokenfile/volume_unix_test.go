@@ -66,7 +66,7 @@ func TestReadSurvivesTheKubeletsSwaps(t *testing.T) {
 }
 
 // The kubelet never writes in this way, but cp or a sidecar may.
-func TestReadSeldomSeesHalfATokenOfAWriterThatTruncates(t *testing.T) {
+func TestReadSeldomReturnsTornToken(t *testing.T) {
 	path := write(t, numbered(0))
 	var whole, torn, failed atomic.Int64
 	rewriteOften := func() {

@@ -49,7 +49,7 @@ func every(d time.Duration) func(*tokenfile.WatchOptions) {
 	return func(o *tokenfile.WatchOptions) { o.Interval = func() time.Duration { return d } }
 }
 
-func TestWatchYieldsTheTokenAndThenEachChange(t *testing.T) {
+func TestWatchYieldsTokenAndEachChange(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		path := write(t, tokenFor("first"))
 		after(t, 90*time.Second, func() { rewrite(t, path, tokenFor("second")) })
@@ -65,7 +65,7 @@ func TestWatchYieldsTheTokenAndThenEachChange(t *testing.T) {
 	})
 }
 
-func TestWatchYieldsNothingForEqualContent(t *testing.T) {
+func TestWatchIgnoresEqualContent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		v := volume{t.TempDir()}
 		v.swap(t, tokenFor("first"))
@@ -76,7 +76,7 @@ func TestWatchYieldsNothingForEqualContent(t *testing.T) {
 	})
 }
 
-func TestWatchSeesTheKubeletsSwap(t *testing.T) {
+func TestWatchSeesKubeletSwap(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		v := volume{t.TempDir()}
 		v.swap(t, tokenFor("first"))
@@ -88,7 +88,7 @@ func TestWatchSeesTheKubeletsSwap(t *testing.T) {
 	})
 }
 
-func TestWatchYieldsAnErrorOnceAndThenTheToken(t *testing.T) {
+func TestWatchYieldsErrorOnceThenToken(t *testing.T) {
 	const retries = 30 * time.Millisecond // the time that Read retries a bad file
 	for _, tt := range []struct {
 		name    string
@@ -117,7 +117,7 @@ func TestWatchYieldsAnErrorOnceAndThenTheToken(t *testing.T) {
 	}
 }
 
-func TestWatchBeginsWithTheError(t *testing.T) {
+func TestWatchYieldsInitialError(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		path := write(t, "no token")
 		after(t, time.Minute, func() { assert.NoError(t, os.Remove(path)) }) // another error is not yielded
@@ -130,7 +130,7 @@ func TestWatchBeginsWithTheError(t *testing.T) {
 	})
 }
 
-func TestWatchLooksAsOftenAsItIsTold(t *testing.T) {
+func TestWatchPollsAtInterval(t *testing.T) {
 	for _, tt := range []struct {
 		name string
 		opts []func(*tokenfile.WatchOptions)
@@ -156,7 +156,7 @@ func TestWatchLooksAsOftenAsItIsTold(t *testing.T) {
 	}
 }
 
-func TestWatchAsksForTheIntervalAfterEachLook(t *testing.T) {
+func TestWatchCallsIntervalAfterEachPoll(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var asked []time.Duration
 		start := time.Now()
@@ -170,7 +170,7 @@ func TestWatchAsksForTheIntervalAfterEachLook(t *testing.T) {
 	})
 }
 
-func TestWatchLooksAtOnceWhenItIsToldTo(t *testing.T) {
+func TestWatchPollsOnRecheck(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		path := write(t, tokenFor("first"))
 		recheck := make(chan struct{}, 1)
@@ -186,7 +186,7 @@ func TestWatchLooksAtOnceWhenItIsToldTo(t *testing.T) {
 	})
 }
 
-func TestWatchLooksOnceWhenRecheckIsClosed(t *testing.T) {
+func TestWatchPollsOnceWhenRecheckIsClosed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		path := write(t, tokenFor("first"))
 		recheck := make(chan struct{})
@@ -213,7 +213,7 @@ func TestWatchLooksOnceWhenRecheckIsClosed(t *testing.T) {
 	})
 }
 
-func TestWatchEndsWhenTheLoopIsLeft(t *testing.T) {
+func TestWatchStopsWhenLoopBreaks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for _, path := range []string{write(t, tokenFor("first")), t.TempDir()} { // at a token, at an error
 			var got []result
@@ -226,7 +226,7 @@ func TestWatchEndsWhenTheLoopIsLeft(t *testing.T) {
 	})
 }
 
-func TestWatchEndsWithItsContext(t *testing.T) {
+func TestWatchStopsWhenContextIsDone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		path := write(t, tokenFor("first"))
 		ctx, cancel := context.WithCancelCause(t.Context())
@@ -245,7 +245,7 @@ func TestWatchEndsWithItsContext(t *testing.T) {
 	})
 }
 
-func TestWatchWaitsForTheLoopsBody(t *testing.T) {
+func TestWatchWaitsForLoopBody(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		path := write(t, tokenFor("first"))
 		ctx, cancel := context.WithCancel(t.Context())
@@ -265,7 +265,7 @@ func TestWatchWaitsForTheLoopsBody(t *testing.T) {
 	})
 }
 
-func TestEachLoopIsAWatchOfItsOwn(t *testing.T) {
+func TestWatchLoopsAreIndependent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		path := write(t, tokenFor("first"))
 		ctx, cancel := context.WithTimeout(t.Context(), 90*time.Second)
@@ -287,7 +287,7 @@ func TestEachLoopIsAWatchOfItsOwn(t *testing.T) {
 	})
 }
 
-func TestWatchHasNoGoroutineOfItsOwn(t *testing.T) {
+func TestWatchStartsNoGoroutine(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ours := func() int { // the number of goroutines in the package
 			stacks := make([]byte, 1<<20)
