@@ -1,8 +1,8 @@
-// Package jwt reads the claims of a JSON Web Token without verifying anything.
+// Package jwt reads the claims of a JSON Web Token without verifying them.
 //
-// The claims serve diagnosis only: an error message that names the token's
-// subject, a region derived from its issuer. Whether a token is genuine is
-// decided by STS, which knows the issuer's keys.
+// Use the claims for diagnosis only, for example for an error message that contains
+// the subject, or for a region derived from the issuer. STS has the issuer's keys and
+// verifies the token.
 package jwt
 
 import (
@@ -13,8 +13,8 @@ import (
 	"time"
 )
 
-// Claims are the claims of a Kubernetes service account token. A claim that is
-// missing, or is not of the type that RFC 7519 or Kubernetes gives it, is zero.
+// Claims contains the claims of a Kubernetes service account token. A claim is zero if it
+// is missing or does not have the type that RFC 7519 or Kubernetes specifies.
 type Claims struct {
 	Issuer         string
 	Subject        string
@@ -27,9 +27,9 @@ type Claims struct {
 	Pod            string
 }
 
-// Parse checks that token has the shape of a signed JWT (three parts of
-// unpadded base64url, the first two of them JSON objects) and returns its
-// claims. An error tells what is wrong and never repeats any of the token.
+// Parse checks that token has the form of a signed JWT (three parts of unpadded
+// base64url, the first two of which are JSON objects) and returns its claims. Errors
+// contain no part of the token.
 func Parse(token string) (Claims, error) {
 	parts := strings.Split(token, ".")
 	if len(parts) != 3 {
@@ -66,8 +66,8 @@ func newClaims(claims map[string]json.RawMessage) Claims {
 	}
 }
 
-// value is the claim of that name, or zero where it is missing or of another
-// type: a token with an odd claim is still STS's to judge.
+// value returns the claim with the name. If the claim is missing or has another type,
+// value returns zero and no error: only STS decides whether the token is acceptable.
 func value[T any](claims map[string]json.RawMessage, name string) T {
 	var v T
 	if json.Unmarshal(claims[name], &v) != nil {
@@ -77,12 +77,12 @@ func value[T any](claims map[string]json.RawMessage, name string) T {
 	return v
 }
 
-// audience is one string or an array of them (RFC 7519, section 4.1.3).
+// audience is a string or an array of strings (RFC 7519, section 4.1.3).
 type audience []string
 
 func (a *audience) UnmarshalJSON(b []byte) error {
 	var one string
-	if json.Unmarshal(b, &one) == nil && one != "" { // which null leaves empty
+	if json.Unmarshal(b, &one) == nil && one != "" { // null leaves one empty
 		*a = audience{one}
 		return nil
 	}
@@ -92,7 +92,7 @@ func (a *audience) UnmarshalJSON(b []byte) error {
 // numericDate is a number of seconds since the epoch (RFC 7519, section 2).
 type numericDate float64
 
-// The last second of the year 9999: beyond it a time has no RFC 3339 form.
+// latest is the last second of the year 9999. RFC 3339 cannot represent later times.
 const latest = 253402300799
 
 func (d numericDate) time() time.Time {
@@ -119,7 +119,7 @@ func decode(name, part string) ([]byte, error) {
 		return nil, fmt.Errorf("its %s part is empty", name)
 	}
 	b, err := base64.RawURLEncoding.DecodeString(part)
-	if err != nil || strings.ContainsAny(part, "\r\n") { // which the decoder passes over
+	if err != nil || strings.ContainsAny(part, "\r\n") { // the decoder ignores line breaks
 		return nil, fmt.Errorf("its %s part is not base64url", name)
 	}
 	return b, nil

@@ -16,7 +16,7 @@ func encode(text string) string { return base64.RawURLEncoding.EncodeToString([]
 
 func unix(seconds int64) time.Time { return time.Unix(seconds, 0).UTC() }
 
-// withClaims returns a token with those claims.
+// withClaims returns a token with the claims.
 func withClaims(claims string) string {
 	return encode(`{"alg":"RS256","kid":"k1"}`) + "." + encode(claims) + "." + encode("a signature")
 }

@@ -1,5 +1,5 @@
-// Package notify brings news to somebody who may be slow, without making anybody
-// wait for him.
+// Package notify delivers values to a callback asynchronously, so that a slow
+// callback never blocks the sender.
 package notify
 
 import (
@@ -7,21 +7,22 @@ import (
 	"sync"
 )
 
-// DefaultCapacity is how many news a Queue keeps that wait, the newest ones.
+// DefaultCapacity is the default number of waiting values that a Queue keeps. A full
+// Queue drops the oldest value.
 const DefaultCapacity = 64
 
-// Queue delivers what is put into it, one at a time and in order, in a goroutine
-// that lives only while there is something to deliver. The zero Queue is ready for use.
+// Queue delivers values one at a time and in order. Its goroutine exists only while there
+// are values to deliver. The zero Queue is ready for use.
 type Queue[T any] struct {
-	Capacity int // DefaultCapacity if 0; to be set before use
+	Capacity int // DefaultCapacity if 0; must not be changed after the first Put
 
 	mu      sync.Mutex
 	waiting []T
-	drained chan struct{} // closed when the goroutine has ended; nil where none runs
+	drained chan struct{} // closed when the goroutine has delivered all values; nil if none runs
 }
 
-// Put queues v, to be given to deliver, and returns at once. Every call has to have the
-// same deliver.
+// Put queues v for delivery and returns at once. The goroutine of the Queue passes v to
+// deliver. All calls must have the same deliver.
 func (q *Queue[T]) Put(v T, deliver func(T)) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -35,7 +36,7 @@ func (q *Queue[T]) Put(v T, deliver func(T)) {
 	}
 }
 
-// Idle returns a channel that is closed when all that was put has been delivered.
+// Idle returns a channel that is closed when all values put into q have been delivered.
 func (q *Queue[T]) Idle() <-chan struct{} {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -48,7 +49,7 @@ func (q *Queue[T]) Idle() <-chan struct{} {
 }
 
 func (q *Queue[T]) drain(drained chan struct{}, deliver func(T)) {
-	defer q.end(drained, deliver) // also if deliver calls runtime.Goexit
+	defer q.end(drained, deliver) // runs even if deliver calls runtime.Goexit
 	for {
 		v, ok := q.next()
 		if !ok {
@@ -61,7 +62,7 @@ func (q *Queue[T]) drain(drained chan struct{}, deliver func(T)) {
 func (q *Queue[T]) end(drained chan struct{}, deliver func(T)) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.drained == drained { // deliver has ended the goroutine
+	if q.drained == drained { // deliver has called runtime.Goexit
 		if len(q.waiting) > 0 {
 			go q.drain(drained, deliver)
 			return
@@ -75,7 +76,7 @@ func (q *Queue[T]) next() (v T, ok bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if len(q.waiting) == 0 {
-		q.drained, q.waiting = nil, nil // whoever puts more starts another
+		q.drained, q.waiting = nil, nil // the next Put starts another goroutine
 		return v, false
 	}
 	v, q.waiting = q.waiting[0], q.waiting[1:]

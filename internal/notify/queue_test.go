@@ -16,7 +16,7 @@ import (
 	"github.com/irsakit/irsakit/internal/notify"
 )
 
-// queue is a Queue with what it delivers to.
+// queue is a Queue with its callback.
 type queue[T any] struct {
 	notify.Queue[T]
 	deliver func(T)
@@ -26,8 +26,8 @@ func newQueue[T any](deliver func(T)) *queue[T] { return &queue[T]{deliver: deli
 
 func (q *queue[T]) Put(v T) { q.Queue.Put(v, q.deliver) }
 
-// record returns a function to deliver to, each call of which takes so long, and
-// what it has been given.
+// record returns a callback that takes the given time per call, and a function that
+// returns the values delivered so far.
 func record(took time.Duration) (deliver func(int), got func() []int) {
 	var mu sync.Mutex
 	var all []int
@@ -43,7 +43,7 @@ func record(took time.Duration) (deliver func(int), got func() []int) {
 		}
 }
 
-// numbers returns from … to.
+// numbers returns the numbers from, from+1, …, to.
 func numbers(from, to int) []int {
 	var all []int
 	for i := from; i <= to; i++ {
@@ -67,7 +67,7 @@ func TestWhatIsPutIsDeliveredInOrder(t *testing.T) {
 		q := newQueue(deliver)
 		for i := range 500 {
 			q.Put(i)
-			time.Sleep(900 * time.Millisecond) // a little faster than it is delivered
+			time.Sleep(900 * time.Millisecond) // a little faster than the delivery
 		}
 		<-q.Idle()
 		assert.Equal(t, numbers(0, 499), got())
@@ -77,7 +77,7 @@ func TestWhatIsPutIsDeliveredInOrder(t *testing.T) {
 func TestPutDoesNotWaitAndTheNewest64AreKept(t *testing.T) {
 	for _, tt := range []struct {
 		name string
-		put  int // while the first, 0, is being delivered
+		put  int // how many values are put while the first, 0, is delivered
 		want []int
 	}{
 		{"as many as there is room for", 64, numbers(0, 64)},
@@ -110,7 +110,7 @@ func TestIdleTellsWhenAllHasBeenDelivered(t *testing.T) {
 
 		q.Put(1)
 		idle := q.Idle()
-		q.Put(2) // after Idle, but before it is
+		q.Put(2) // after the call of Idle, but before the channel is closed
 		time.Sleep(1500 * time.Millisecond)
 		assert.False(t, isClosed(idle))
 		start := time.Now()
@@ -127,7 +127,7 @@ func TestIdleTellsWhenAllHasBeenDelivered(t *testing.T) {
 	})
 }
 
-// delivering counts the goroutines of all queues.
+// delivering returns the number of goroutines of all queues.
 func delivering() int {
 	synctest.Wait()
 	stacks := make([]byte, 1<<20)
@@ -173,10 +173,10 @@ func TestTheReceiverMayPut(t *testing.T) {
 
 func TestManyMayPutAtOnce(t *testing.T) {
 	const producers, each = 8, 5000
-	type news struct{ producer, number int }
+	type item struct{ producer, number int }
 	var running, delivered atomic.Int32
-	last := make([]int, producers) // guarded by the one delivery at a time
-	q := newQueue(func(v news) {
+	last := make([]int, producers) // needs no lock, because deliveries do not overlap
+	q := newQueue(func(v item) {
 		assert.EqualValues(t, 1, running.Add(1), "one at a time")
 		assert.Greater(t, v.number, last[v.producer], "in order")
 		last[v.producer] = v.number
@@ -187,13 +187,13 @@ func TestManyMayPutAtOnce(t *testing.T) {
 	for producer := range producers {
 		wg.Go(func() {
 			for i := range each {
-				q.Put(news{producer, i + 1})
-				<-time.After(time.Duration(i%50/49) * time.Microsecond) // let the queue run empty now and then
+				q.Put(item{producer, i + 1})
+				<-time.After(time.Duration(i%50/49) * time.Microsecond) // lets the queue become empty now and then
 			}
 		})
 	}
 	wg.Wait()
-	q.Put(news{0, each + 1})
+	q.Put(item{0, each + 1})
 	<-q.Idle()
 	assert.Equal(t, each+1, last[0], "the newest is delivered")
 	require.LessOrEqual(t, delivered.Load(), int32(producers*each+1))
