@@ -21,7 +21,7 @@ func withClaims(claims string) string {
 	return encode(`{"alg":"RS256","kid":"k1"}`) + "." + encode(claims) + "." + encode("a signature")
 }
 
-func TestParseReadsTheClaimsThatKubernetesWrites(t *testing.T) {
+func TestParseReturnsClaimsOfKubernetes(t *testing.T) {
 	got, err := jwt.Parse(withClaims(`{
 		"aud": ["sts.amazonaws.com"],
 		"exp": 1767312000,
@@ -51,7 +51,7 @@ func TestParseReadsTheClaimsThatKubernetesWrites(t *testing.T) {
 	}, got)
 }
 
-func TestAClaimOfAnOddTypeIsZeroAndNoError(t *testing.T) {
+func TestParseReturnsZeroForClaimOfUnexpectedType(t *testing.T) {
 	for _, tt := range []struct {
 		name, claims string
 		want         jwt.Claims
@@ -95,7 +95,7 @@ func TestAClaimOfAnOddTypeIsZeroAndNoError(t *testing.T) {
 	}
 }
 
-func TestParseRefusesWhatIsNotASignedJWT(t *testing.T) {
+func TestParseRejectsMalformedJWT(t *testing.T) {
 	header, claims, signature := encode(`{"alg":"RS256"}`), encode(`{"sub":"s"}`), encode("a signature")
 	for _, tt := range []struct{ name, token, want string }{
 		{"nothing", "", "it has 1 parts separated by dots, a signed JWT has 3"},

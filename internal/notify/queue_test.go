@@ -61,7 +61,7 @@ func isClosed(c <-chan struct{}) bool {
 	}
 }
 
-func TestWhatIsPutIsDeliveredInOrder(t *testing.T) {
+func TestQueueDeliversInOrder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		deliver, got := record(time.Second)
 		q := newQueue(deliver)
@@ -74,7 +74,7 @@ func TestWhatIsPutIsDeliveredInOrder(t *testing.T) {
 	})
 }
 
-func TestPutDoesNotWaitAndTheNewest64AreKept(t *testing.T) {
+func TestQueuePutNeverBlocksAndKeepsNewest64(t *testing.T) {
 	for _, tt := range []struct {
 		name string
 		put  int // how many values are put while the first, 0, is delivered
@@ -102,7 +102,7 @@ func TestPutDoesNotWaitAndTheNewest64AreKept(t *testing.T) {
 	}
 }
 
-func TestIdleTellsWhenAllHasBeenDelivered(t *testing.T) {
+func TestQueueIdleReportsDelivery(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		deliver, got := record(time.Second)
 		q := newQueue(deliver)
@@ -135,7 +135,7 @@ func delivering() int {
 	return strings.Count(string(stacks), "notify.(*Queue[...]).drain(")
 }
 
-func TestAGoroutineExistsOnlyWhileThereIsSomethingToDeliver(t *testing.T) {
+func TestQueueHasGoroutineOnlyDuringDelivery(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		queues := make([]*queue[int], 100)
 		for i := range queues {
@@ -155,7 +155,7 @@ func TestAGoroutineExistsOnlyWhileThereIsSomethingToDeliver(t *testing.T) {
 	})
 }
 
-func TestTheReceiverMayPut(t *testing.T) {
+func TestQueueAllowsPutDuringDelivery(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var got []int
 		var q *queue[int]
@@ -171,7 +171,7 @@ func TestTheReceiverMayPut(t *testing.T) {
 	})
 }
 
-func TestManyMayPutAtOnce(t *testing.T) {
+func TestQueueAllowsConcurrentPuts(t *testing.T) {
 	const producers, each = 8, 5000
 	type item struct{ producer, number int }
 	var running, delivered atomic.Int32
@@ -200,7 +200,7 @@ func TestManyMayPutAtOnce(t *testing.T) {
 	assert.GreaterOrEqual(t, delivered.Load(), int32(64))
 }
 
-func TestADeliveryThatEndsItsGoroutineDoesNotSilenceTheQueue(t *testing.T) {
+func TestQueueSurvivesGoexitDuringDelivery(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var got []int
 		q := newQueue(func(v int) {
