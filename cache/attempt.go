@@ -43,7 +43,7 @@ func (c *Cache) start(now schedule.Moment, holdsSlot bool) {
 	c.plan.demand, c.plan.asked, c.plan.woken = false, false, false
 	c.plan.spaced = now.Add(schedule.Spacing)
 	if c.state.Load().err == ErrRefused { //nolint:errorlint // the very state that Invalidate makes
-		c.plan.troubles().refusable = now.Add(schedule.RefusalSpacing)
+		c.plan.troubles().refusable = now.Add(schedule.RejectionSpacing)
 	}
 	attempt := &call{number: c.plan.begun, began: now, returned: make(chan struct{})}
 	if s := c.state.Load(); s.failures == 0 && s.serves(now, 0) {

@@ -96,5 +96,5 @@ func retryAfterHeader(err error) time.Duration {
 	if !errors.As(err, &response) || response.Response == nil || response.Response.Response == nil {
 		return 0
 	}
-	return schedule.Milliseconds(response.Response.Header.Get("X-Amz-Retry-After"))
+	return schedule.ParseRetryAfter(response.Response.Header.Get("X-Amz-Retry-After"))
 }

@@ -67,8 +67,8 @@ func (s *snapshot) fresh(creds aws.Credentials, now schedule.Moment, r float64) 
 	if creds.Expires.IsZero() {
 		return nil, errNoExpiry
 	}
-	next.life = schedule.Life(now, creds.Expires)
-	if next.life < schedule.MinLife {
+	next.life = schedule.Lifetime(now, creds.Expires)
+	if next.life < schedule.MinLifetime {
 		return nil, errShortLife(next.life)
 	}
 	next.until = now.Add(next.life - schedule.Margin(next.life, r))

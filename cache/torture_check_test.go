@@ -70,7 +70,7 @@ func (w *world) recover() {
 	w.mu.Unlock()
 	limit := w.cache.opts.AttemptTimeout + 6*time.Second
 	if errors.Is(w.cache.Status().Err, ErrRefused) {
-		limit = schedule.RefusalSpacing
+		limit = schedule.RejectionSpacing
 	}
 	if w.wrapped {
 		limit += hangLimit // until the call under way ends

@@ -179,7 +179,7 @@ func (h *hop) AssumeRole(ctx context.Context, input *sts.AssumeRoleInput, _ ...f
 		return nil, err
 	}
 	expires := seen.expiry(*out.Credentials.Expiration, received)
-	if left := expires.Sub(received.Round(0)); left < schedule.MinLife {
+	if left := expires.Sub(received.Round(0)); left < schedule.MinLifetime {
 		return nil, fmt.Errorf("the reply has credentials that expire %v from now: %w", left.Round(time.Second), errClock)
 	}
 	local, creds := *out, *out.Credentials // a mock can return the same output again

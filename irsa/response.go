@@ -89,7 +89,7 @@ func (c recorder) Do(request *http.Request) (*http.Response, error) {
 	r.status = response.StatusCode
 	r.requestID = r.secrets.identifier(response.Header.Get("X-Amzn-Requestid"))
 	r.date = dateOf(response.Header)
-	r.retryAfter = schedule.Milliseconds(response.Header.Get("X-Amz-Retry-After"))
+	r.retryAfter = schedule.ParseRetryAfter(response.Header.Get("X-Amz-Retry-After"))
 	if r.succeeded() {
 		text, confirmed := r.readReply(body)
 		if r.bodyErr != nil {

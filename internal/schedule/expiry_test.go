@@ -12,7 +12,7 @@ import (
 	"github.com/irsakit/irsakit/internal/schedule"
 )
 
-// Times are relative to the local wall clock at receipt.
+// All times are relative to the local wall clock at receipt.
 func TestExpiry(t *testing.T) {
 	const none = time.Duration(math.MinInt64)
 	received := time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
@@ -99,14 +99,14 @@ func TestExpiryHasNoMonotonicReading(t *testing.T) {
 	}
 }
 
-// world is one exchange as it truly happens, in true time from the start of the exchange.
+// world describes one exchange in true time, from the start of the exchange.
 type world struct {
-	start              time.Time     // true
+	start              time.Time     // in true time
 	issued, received   time.Duration // after start
 	requested, granted time.Duration
 	skew               time.Duration // of the local wall clock, at start
 	step               time.Duration // of the local wall clock, during the exchange
-	suspended          time.Duration // during the exchange; the monotonic clock omits it
+	suspended          time.Duration // during the exchange; omitted by the monotonic clock
 	date               time.Time     // zero if missing, or unusable because of an Age header
 	dateRight          bool
 }
@@ -121,7 +121,7 @@ func anyWorld(rnd *rand.Rand) world {
 		w.suspended = between(rnd, 0, 4*time.Hour)
 		w.received += w.suspended
 		if rnd.IntN(2) == 0 {
-			w.issued += w.suspended // the credentials were issued after it
+			w.issued += w.suspended // the credentials were issued after the suspend
 		}
 	}
 	w.requested = between(rnd, 15*time.Minute, 12*time.Hour+time.Second).Truncate(time.Second)
@@ -133,11 +133,11 @@ func anyWorld(rnd *rand.Rand) world {
 		w.skew = between(rnd, -24*time.Hour, 24*time.Hour)
 	}
 	switch n := rnd.IntN(4); {
-	case suspended: // clocks do not show a suspend that a step backward hides
+	case suspended: // no step: together with a step backward, no clock shows the suspend
 	case n == 0:
 		w.step = between(rnd, -2*time.Hour, 2*time.Hour)
 	case n == 1:
-		w.step = -w.skew // the clock is set
+		w.step = -w.skew // the clock is corrected
 	}
 	issued := w.start.Add(w.issued).Truncate(time.Second)
 	switch rnd.IntN(4) {
@@ -153,13 +153,13 @@ func anyWorld(rnd *rand.Rand) world {
 	return w
 }
 
-// expiration returns the Expiration of the response, and so when the credentials truly expire.
+// expiration returns the Expiration of the response. It is when the credentials truly expire.
 func (w world) expiration() time.Time { return w.start.Add(w.issued + w.granted).Truncate(time.Second) }
 
-// local returns the local wall clock's time after the exchange, at the true time t.
+// local returns what the local wall clock shows, after the exchange, at the true time t.
 func (w world) local(t time.Time) time.Time { return t.Add(w.skew + w.step) }
 
-// expiry returns what the library computes, which sees the local clocks and the response.
+// expiry returns the expiry that the library computes from the local clocks and the response.
 func (w world) expiry() (expiry, received time.Time) {
 	sent := schedule.Moment{Wall: w.start.Add(w.skew).UnixNano(), Elapsed: time.Hour}
 	received = w.local(w.start.Add(w.received))
@@ -169,7 +169,8 @@ func (w world) expiry() (expiry, received time.Time) {
 }
 
 // Credentials for which STS grants the requested duration are never served past their true
-// end; others at most as long as what was not granted, and not at all with a right Date.
+// expiry. Others are served at most as long past it as the part that was not granted, and not
+// at all if the Date is correct.
 func TestExpiryIsNeverLaterThanTheTrueEnd(t *testing.T) {
 	rnd := random()
 	for range 20 * draws {
@@ -183,16 +184,16 @@ func TestExpiryIsNeverLaterThanTheTrueEnd(t *testing.T) {
 		}
 		allowed := w.requested - w.granted
 		if w.dateRight {
-			allowed = min(allowed, 3*time.Second) // an uncorrected skew; less than the margin of 5 minutes
+			allowed = min(allowed, 3*time.Second) // an uncorrected skew; about the serving margin of a 5-minute lifetime
 		}
 		if expiry.Sub(received) < 100*time.Second {
-			allowed += time.Second // the margin is less than the fraction that Expiration lacks
+			allowed += time.Second // the margin is less than the fraction of a second that Expiration omits
 		}
 		require.LessOrEqual(t, served.Sub(truth), allowed, "%+v", w)
 	}
 }
 
-// Without a step or a suspend, lifetimes are not shortened without need.
+// Without a step forward or a suspend, lifetimes are not shortened more than necessary.
 func TestExpiryIsNotMuchEarlierThanTheTrueEnd(t *testing.T) {
 	rnd := random()
 	for range 20 * draws {
@@ -204,7 +205,7 @@ func TestExpiryIsNotMuchEarlierThanTheTrueEnd(t *testing.T) {
 		if rnd.IntN(2) == 0 {
 			w.date = w.start.Add(w.issued).Truncate(time.Second)
 		} else {
-			w.skew = -w.step // right at receipt
+			w.skew = -w.step // correct at receipt
 		}
 		expiry, _ := w.expiry()
 		require.LessOrEqual(t, w.local(w.expiration()).Sub(expiry), time.Second+w.received, "%+v", w)

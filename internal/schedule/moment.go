@@ -1,8 +1,8 @@
-// Package schedule says when: when credentials are too old to serve, when they
-// are refreshed, when a failed attempt is repeated, and what STS's clock says.
+// Package schedule computes when credentials expire on the local clock, when they are
+// no longer served, when they are refreshed, and when a failed attempt is retried.
 //
-// It is pure functions of a wall and an elapsed time. Nothing here reads a clock
-// or draws a random number, so that every step, suspend and skew can be shown.
+// The functions are pure functions of wall and elapsed times. They read no clock and
+// draw no random numbers, so that tests can simulate clock steps, suspends and skews.
 package schedule
 
 import (
@@ -10,48 +10,50 @@ import (
 	"time"
 )
 
-// Moment is one point in time on two clocks. The wall clock can be stepped, the
-// elapsed one (monotonic, from an arbitrary start) stands still while the machine
-// is suspended; where they disagree, whichever is further decides.
+// Moment is a point in time on two clocks. The wall clock can be stepped. The elapsed
+// clock (monotonic, with an arbitrary start) stops while the machine is suspended. If
+// they disagree, the clock that has advanced further decides.
 type Moment struct {
 	Wall    int64 // nanoseconds since the Unix epoch
 	Elapsed time.Duration
 }
 
-// Never is a moment that no clock reaches.
+// Never returns a moment that no clock reaches.
 func Never() Moment {
 	return Moment{Wall: math.MaxInt64, Elapsed: math.MaxInt64}
 }
 
-// At returns the moment at which t is read from a clock that started at base;
-// both must carry a monotonic reading.
+// At returns the moment t on an elapsed clock that started at base. Both t and base must
+// have a monotonic clock reading.
 func At(t, base time.Time) Moment {
 	return Moment{Wall: t.UnixNano(), Elapsed: t.Sub(base)}
 }
 
-// Reached says whether, at now, the wall or the elapsed clock has come to m.
+// Reached reports whether, at now, the wall clock or the elapsed clock has reached m.
 func (m Moment) Reached(now Moment) bool {
 	return now.Wall >= m.Wall || now.Elapsed >= m.Elapsed
 }
 
-// Add returns the moment d after m. What is added to Never stays out of reach.
+// Add returns the moment d after m. Never plus any duration remains out of reach.
 func (m Moment) Add(d time.Duration) Moment {
 	return Moment{Wall: add(m.Wall, int64(d)), Elapsed: time.Duration(add(int64(m.Elapsed), int64(d)))}
 }
 
-// Until returns how long m is away at now: on the clock that comes to it first.
+// Until returns the time from now until m, on the clock that reaches m first.
 func (m Moment) Until(now Moment) time.Duration {
 	return min(time.Duration(add(m.Wall, -now.Wall)), m.Elapsed-now.Elapsed)
 }
 
-// Since returns the time from start to m, on the clock that counted more of it. The elapsed
-// clock omits a suspend, and the wall clock can be set back; what is lost is both at once. A
-// result that is too long, after the wall clock was set forward, only shortens a lifetime.
+// Since returns the time from start to m, on the clock that advanced more, but at least 0.
+// The elapsed clock omits suspends, and the wall clock can be set back: only if both happen
+// is the result too short. After the wall clock was set forward, the result is too long,
+// which only shortens a lifetime.
 func (m Moment) Since(start Moment) time.Duration {
 	return max(time.Duration(add(m.Wall, -start.Wall)), m.Elapsed-start.Elapsed, 0)
 }
 
-// Time returns the wall clock's time at m, zero for a moment that never comes.
+// Time returns the wall clock time at m. It returns the zero Time for Never and for the
+// zero Moment.
 func (m Moment) Time() time.Time {
 	if m.Wall == math.MaxInt64 || m == (Moment{}) {
 		return time.Time{}
@@ -59,7 +61,7 @@ func (m Moment) Time() time.Time {
 	return time.Unix(0, m.Wall)
 }
 
-// Earlier returns the one of a and b that is nearer on the elapsed clock.
+// Earlier returns a or b, whichever is earlier on the elapsed clock.
 func Earlier(a, b Moment) Moment {
 	if b.Elapsed < a.Elapsed {
 		return b
@@ -67,11 +69,12 @@ func Earlier(a, b Moment) Moment {
 	return a
 }
 
-// First returns the moment from which on a or b, or both, are reached.
+// First returns the moment that is reached as soon as a or b is reached.
 func First(a, b Moment) Moment {
 	return Moment{Wall: min(a.Wall, b.Wall), Elapsed: min(a.Elapsed, b.Elapsed)}
 }
 
+// add returns a + b, or the nearest int64 if the sum overflows.
 func add(a, b int64) int64 {
 	switch {
 	case b > 0 && a > math.MaxInt64-b:

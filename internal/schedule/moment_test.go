@@ -10,10 +10,10 @@ import (
 	"github.com/irsakit/irsakit/internal/schedule"
 )
 
-// noon is a moment on a clock that has run for an hour.
+// noon is a moment at which the elapsed clock has run for an hour.
 var noon = schedule.Moment{Wall: time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC).UnixNano(), Elapsed: time.Hour}
 
-// later returns the moment when so much has passed on either clock.
+// later returns the moment when the given times have passed on the wall and elapsed clocks.
 func later(m schedule.Moment, wall, elapsed time.Duration) schedule.Moment {
 	return schedule.Moment{Wall: m.Wall + int64(wall), Elapsed: m.Elapsed + elapsed}
 }
@@ -22,7 +22,7 @@ func TestAMomentIsReachedWhenEitherClockSaysSo(t *testing.T) {
 	due := noon.Add(10 * time.Minute)
 	for _, tt := range []struct {
 		name          string
-		wall, elapsed time.Duration // that have passed
+		wall, elapsed time.Duration // passed since noon
 		reached       bool
 		until         time.Duration
 	}{

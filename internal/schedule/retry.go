@@ -6,68 +6,72 @@ import (
 )
 
 const (
-	// Spacing is the least time between the beginnings of two attempts of which
-	// the second was asked for: by a rotated token, a view or a call.
+	// Spacing is the minimum time between the starts of two attempts if the second is
+	// requested: by a token rotation, a view or a call.
 	Spacing = time.Second
 
-	// RefusalSpacing is the least time between two refreshes that begin because
-	// a service refused the credentials.
-	RefusalSpacing = time.Minute
+	// RejectionSpacing is the minimum time between two refreshes that start because a
+	// service rejected the credentials.
+	RejectionSpacing = time.Minute
 
-	// lastTry is how long before the end of serving the last attempt begins.
-	lastTry = 200 * time.Millisecond
+	// lastAttempt is how long before the end of serving the last attempt starts.
+	lastAttempt = 200 * time.Millisecond
 
-	// The waits between attempts grow to these, times up to 1.25.
-	capEmpty     = 4 * time.Second  // nothing to serve
-	capPermanent = 24 * time.Second // nothing to serve, and only a person can mend it
+	// The backoff grows to these values. Jitter adds up to 25%.
+	capEmpty     = 4 * time.Second  // no credentials to serve
+	capPermanent = 24 * time.Second // no credentials to serve, and a retry cannot succeed without a configuration change
 	capServing   = 48 * time.Second // valid credentials remain
 )
 
-// Retry is how long to wait after a failed attempt, by what there is to serve at
-// the time: valid credentials can end in the middle of a long wait.
-type Retry struct {
-	Serving time.Duration
-	Empty   time.Duration
+// Backoff is the time between a failed attempt and the next one. There are two values
+// because valid credentials can expire during a long backoff.
+type Backoff struct {
+	Serving time.Duration // while valid credentials remain
+	Empty   time.Duration // while there are none
 }
 
-// RetryAfter returns the waits after the last of so many failures in a row. left
-// is what remains of the life of the credentials that are being served, 0 where
-// there are none; permanent says that the failure will not pass by itself; asked is how
-// long the source asks to wait, which makes a wait longer, but never longer than the
-// longest. The random number r, of [0, 1), spreads the attempts of many processes.
-func RetryAfter(failures int, left time.Duration, permanent bool, asked time.Duration, r float64) Retry {
+// RetryAfter returns the backoff after the given number of consecutive failures. The
+// argument remaining is the remaining lifetime of the credentials that are served, or 0 if
+// there are none; permanent reports whether the failure requires a configuration change
+// rather than a retry; and requested is the delay that the source requested. It lengthens
+// the backoff up to its cap. The random number r, in [0, 1), spreads the attempts of many
+// processes.
+func RetryAfter(failures int, remaining time.Duration, permanent bool, requested time.Duration, r float64) Backoff {
 	longest := capEmpty
-	if permanent && left <= 0 {
+	if permanent && remaining <= 0 {
 		longest = capPermanent
 	}
-	return Retry{Serving: serving(failures, left, asked, r), Empty: jitter(atLeast(asked, failures, longest), r)}
+	return Backoff{Serving: serving(failures, remaining, requested, r), Empty: jitter(atLeast(requested, failures, longest), r)}
 }
 
-// atLeast is the step after that many failures, or what was asked for if it is longer.
-func atLeast(asked time.Duration, failures int, longest time.Duration) time.Duration {
-	return max(step(failures, longest), min(asked, longest))
+// atLeast returns the backoff after the given number of failures, or the requested delay
+// if that is longer, but at most longest.
+func atLeast(requested time.Duration, failures int, longest time.Duration) time.Duration {
+	return max(backoff(failures, longest), min(requested, longest))
 }
 
-// serving is the wait while there are valid credentials for another left: half of
-// that leaves room for more tries within the life, but no try comes sooner than it
-// would with nothing to serve. The last try is just before the end, so that an
-// outage that is over by then reaches nobody.
-func serving(failures int, left, asked time.Duration, r float64) time.Duration {
-	least := jitter(step(failures, capEmpty), r)
-	wait := max(min(jitter(atLeast(asked, failures, capServing), r), left/2), least)
-	last, next := left-lastTry, jitter(step(failures+1, capEmpty), 1)
+// serving returns the backoff while valid credentials remain. It is at most half of the
+// remaining lifetime, which leaves time for further attempts, but at least as long as
+// without credentials. The last attempt starts just before the end of serving, so that
+// callers do not notice an outage that is over by then.
+func serving(failures int, remaining, requested time.Duration, r float64) time.Duration {
+	least := jitter(backoff(failures, capEmpty), r)
+	wait := max(min(jitter(atLeast(requested, failures, capServing), r), remaining/2), least)
+	last, next := remaining-lastAttempt, jitter(backoff(failures+1, capEmpty), 1)
 	if last >= least && wait+next > last {
 		return last
 	}
 	return wait
 }
 
+// jitter lengthens d by up to 25%.
 func jitter(d time.Duration, r float64) time.Duration {
 	return spread(d, d+d/4, r)
 }
 
-// step is the wait after that many failures in a row: 0.2, 1, 2, 4, 8 … seconds.
-func step(failures int, longest time.Duration) time.Duration {
+// backoff returns the backoff after the given number of consecutive failures: 0.2, 1, 2,
+// 4, 8 … seconds, but at most longest.
+func backoff(failures int, longest time.Duration) time.Duration {
 	if failures <= 1 {
 		return 200 * time.Millisecond
 	}
@@ -81,8 +85,9 @@ func step(failures int, longest time.Duration) time.Duration {
 	return min(d, longest)
 }
 
-// Milliseconds returns the duration that an X-Amz-Retry-After header asks for, 0 if it is none.
-func Milliseconds(header string) time.Duration {
+// ParseRetryAfter returns the delay in an X-Amz-Retry-After header, which has a number of
+// milliseconds. The delay is at most one hour, and 0 if the header is missing or invalid.
+func ParseRetryAfter(header string) time.Duration {
 	ms, err := strconv.ParseInt(header, 10, 64)
 	if err != nil || ms < 0 {
 		return 0

@@ -16,7 +16,7 @@ func TestTheWaitsBetweenAttempts(t *testing.T) {
 		name      string
 		left      time.Duration
 		permanent bool
-		serving   []float64 // seconds, after one failure, after two …; a quarter more at most
+		serving   []float64 // in seconds, after one failure, after two …, without jitter
 		empty     []float64
 	}{
 		{"with nothing to serve", 0, false, []float64{0.2, 1, 2, 4, 4, 4}, []float64{0.2, 1, 2, 4, 4, 4}},
@@ -58,13 +58,13 @@ func TestAWaitThinksOfTheEndOfTheCredentials(t *testing.T) {
 		{"just enough is left", 20, 96 * time.Second, 48 * time.Second},
 		{"a minute is left: half of it", 20, time.Minute, 30 * time.Second},
 		{"there is room for two more tries", 20, 12 * time.Second, 6 * time.Second},
-		{"there is room for one more try: just before the end", 20, 9 * time.Second, 9*time.Second - lastTry},
-		{"there is just room for one", 20, 4*time.Second + lastTry, 4 * time.Second},
+		{"there is room for one more try: just before the end", 20, 9 * time.Second, 9*time.Second - lastAttempt},
+		{"there is just room for one", 20, 4*time.Second + lastAttempt, 4 * time.Second},
 		{"there is room for none", 20, 4 * time.Second, 4 * time.Second},
 		{"a tenth of a second is left", 20, 100 * time.Millisecond, 4 * time.Second},
 		{"ten seconds are left after one failure", 1, 10 * time.Second, 200 * time.Millisecond},
 		{"two seconds are left after one failure", 1, 2 * time.Second, 200 * time.Millisecond},
-		{"a second is left after one failure", 1, time.Second, time.Second - lastTry},
+		{"a second is left after one failure", 1, time.Second, time.Second - lastAttempt},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			assert.Equal(t, tt.want, schedule.RetryAfter(tt.failures, tt.left, false, 0, 0).Serving)
@@ -81,7 +81,7 @@ func TestEveryWaitKeepsItsBounds(t *testing.T) {
 		r := rnd.Float64()
 		wait := schedule.RetryAfter(failures, left, permanent, 0, r)
 		empty := schedule.RetryAfter(failures, 0, false, 0, r).Empty
-		if wait.Serving > left/2 && wait.Serving != left-lastTry {
+		if wait.Serving > left/2 && wait.Serving != left-lastAttempt {
 			require.Equal(t, empty, wait.Serving, "%d failures, %v left", failures, left)
 		}
 		require.GreaterOrEqual(t, wait.Serving, empty)
@@ -101,8 +101,8 @@ func TestEveryWaitKeepsItsBounds(t *testing.T) {
 	}
 }
 
-// lastTry is how long before the end of serving the last attempt begins.
-const lastTry = 200 * time.Millisecond
+// lastAttempt is how long before the end of serving the last attempt starts.
+const lastAttempt = 200 * time.Millisecond
 
 func TestRetryAfterMakesTheLastAttemptJustBeforeTheEnd(t *testing.T) {
 	rnd := random()
@@ -117,7 +117,7 @@ func TestRetryAfterMakesTheLastAttemptJustBeforeTheEnd(t *testing.T) {
 			left -= wait
 			tries++
 		}
-		require.Equal(t, lastTry, left, "after %d attempts", tries)
+		require.Equal(t, lastAttempt, left, "after %d attempts", tries)
 	}
 }
 
@@ -126,7 +126,7 @@ func TestAnyNumberOfFailuresHasAWait(t *testing.T) {
 		assert.Equal(t, 200*time.Millisecond, schedule.RetryAfter(failures, 0, false, 0, 0).Empty)
 	}
 	endless := schedule.RetryAfter(math.MaxInt, 10*year, true, 0, 0)
-	assert.Equal(t, schedule.Retry{Serving: 48 * time.Second, Empty: 4 * time.Second}, endless)
+	assert.Equal(t, schedule.Backoff{Serving: 48 * time.Second, Empty: 4 * time.Second}, endless)
 }
 
 func TestRetryAfterHonorsWhatTheSourceAsksFor(t *testing.T) {
@@ -160,6 +160,6 @@ func TestMilliseconds(t *testing.T) {
 		"": 0, "1500": 1500 * time.Millisecond, "0": 0, "-1": 0, "1.5": 0, "soon": 0,
 		"99999999999999": time.Hour, "99999999999999999999": 0,
 	} {
-		assert.Equal(t, want, schedule.Milliseconds(header), header)
+		assert.Equal(t, want, schedule.ParseRetryAfter(header), header)
 	}
 }

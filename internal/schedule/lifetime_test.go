@@ -15,18 +15,18 @@ import (
 const (
 	year = 365 * 24 * time.Hour
 
-	// Of random cases in each test.
+	// draws is the number of random cases in each test.
 	draws = 10_000
 
-	// The largest number that rand.Float64 draws.
+	// almostOne is the largest number that rand.Float64 returns.
 	almostOne = 1 - 1.0/(1<<53)
 )
 
-// random returns a source of random numbers, the same in every run.
+// random returns a source of random numbers that is the same in every run.
 func random() *rand.Rand { return rand.New(rand.NewPCG(1, 2)) }
 
-// anyLife draws a life from 1 s to 10 years, as often short as long.
-func anyLife(rnd *rand.Rand) time.Duration {
+// anyLifetime draws a lifetime from 1 s to 10 years. Its logarithm is uniformly distributed.
+func anyLifetime(rnd *rand.Rand) time.Duration {
 	return time.Duration(float64(time.Second) * math.Pow(float64(10*year/time.Second), rnd.Float64()))
 }
 
@@ -48,13 +48,13 @@ func TestALifeIsWhatIsLeftOnTheWallClock(t *testing.T) {
 		{"long over", time.Time{}, math.MinInt64},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			assert.Equal(t, tt.want, schedule.Life(noon, tt.expires))
+			assert.Equal(t, tt.want, schedule.Lifetime(noon, tt.expires))
 		})
 	}
 }
 
 func TestMarginIs80To100PercentOfTenSecondsOrOf1PercentOfTheLifetime(t *testing.T) {
-	for life, want := range map[time.Duration]time.Duration{
+	for lifetime, want := range map[time.Duration]time.Duration{
 		time.Second:        10 * time.Millisecond,
 		15 * time.Minute:   9 * time.Second,
 		1000 * time.Second: 10 * time.Second,
@@ -62,26 +62,26 @@ func TestMarginIs80To100PercentOfTenSecondsOrOf1PercentOfTheLifetime(t *testing.
 		12 * time.Hour:     10 * time.Second,
 		10 * year:          10 * time.Second,
 	} {
-		assert.Equal(t, want/5*4, schedule.Margin(life, 0), life)
-		assert.InDelta(t, want/10*9, schedule.Margin(life, 0.5), 1, life)
-		assert.InDelta(t, want, schedule.Margin(life, almostOne), 1, life)
+		assert.Equal(t, want/5*4, schedule.Margin(lifetime, 0), lifetime)
+		assert.InDelta(t, want/10*9, schedule.Margin(lifetime, 0.5), 1, lifetime)
+		assert.InDelta(t, want, schedule.Margin(lifetime, almostOne), 1, lifetime)
 	}
 }
 
 func TestRefreshAfterIsAt60To80PercentOfEveryLife(t *testing.T) {
-	const rounding = 20 // nanoseconds, of divisions
+	const rounding = 20 // maximum rounding error of the divisions, in nanoseconds
 	rnd := random()
 	for range draws {
-		life := anyLife(rnd)
+		lifetime := anyLifetime(rnd)
 		for _, r := range []float64{0, rnd.Float64(), almostOne} {
-			after := schedule.RefreshAfter(life, 0, r)
-			require.GreaterOrEqual(t, after, life*6/10-rounding, "life %v, r %v", life, r)
-			require.Less(t, after, life*8/10, "life %v, r %v", life, r)
+			after := schedule.RefreshAfter(lifetime, 0, r)
+			require.GreaterOrEqual(t, after, lifetime*6/10-rounding, "life %v, r %v", lifetime, r)
+			require.Less(t, after, lifetime*8/10, "life %v, r %v", lifetime, r)
 		}
 	}
-	for _, life := range []time.Duration{time.Second, time.Minute, 15 * time.Minute, time.Hour, 12 * time.Hour, 10 * year} {
-		assert.Equal(t, life/10*6, schedule.RefreshAfter(life, 0, 0))
-		assert.Equal(t, life/10*7, schedule.RefreshAfter(life, 0, 0.5))
+	for _, lifetime := range []time.Duration{time.Second, time.Minute, 15 * time.Minute, time.Hour, 12 * time.Hour, 10 * year} {
+		assert.Equal(t, lifetime/10*6, schedule.RefreshAfter(lifetime, 0, 0))
+		assert.Equal(t, lifetime/10*7, schedule.RefreshAfter(lifetime, 0, 0.5))
 	}
 }
 
@@ -100,15 +100,15 @@ func TestRefreshAfterSpreadsProcessesThatStartTogether(t *testing.T) {
 func TestRefreshAfterAlwaysLeavesMinTTL(t *testing.T) {
 	rnd := random()
 	for range draws {
-		life := anyLife(rnd)
-		minTTL := between(rnd, 0, schedule.MaxMinTTL(life)+1)
-		served := life - schedule.Margin(life, 1)
+		lifetime := anyLifetime(rnd)
+		minTTL := between(rnd, 0, schedule.MaxMinTTL(lifetime)+1)
+		served := lifetime - schedule.Margin(lifetime, 1)
 		for _, r := range []float64{0, rnd.Float64(), almostOne} {
-			after := schedule.RefreshAfter(life, minTTL, r)
-			require.Greater(t, served-after, minTTL, "life %v, minTTL %v, r %v", life, minTTL, r)
-			require.LessOrEqual(t, after, schedule.RefreshAfter(life, 0, r), "life %v, minTTL %v, r %v", life, minTTL, r)
-			// Nor are there more refreshes than it needs: at most four in a life.
-			require.Greater(t, after, life/4, "life %v, minTTL %v, r %v", life, minTTL, r)
+			after := schedule.RefreshAfter(lifetime, minTTL, r)
+			require.Greater(t, served-after, minTTL, "life %v, minTTL %v, r %v", lifetime, minTTL, r)
+			require.LessOrEqual(t, after, schedule.RefreshAfter(lifetime, 0, r), "life %v, minTTL %v, r %v", lifetime, minTTL, r)
+			// There are at most four refreshes in a lifetime.
+			require.Greater(t, after, lifetime/4, "life %v, minTTL %v, r %v", lifetime, minTTL, r)
 		}
 	}
 }
@@ -116,19 +116,19 @@ func TestRefreshAfterAlwaysLeavesMinTTL(t *testing.T) {
 func TestAMinTTLThatIsTooLongDoesNotMoveTheRefresh(t *testing.T) {
 	rnd := random()
 	for range draws {
-		life, r := anyLife(rnd), rnd.Float64()
-		minTTL := between(rnd, schedule.MaxMinTTL(life)+1, 2*life)
-		require.Equal(t, schedule.RefreshAfter(life, 0, r), schedule.RefreshAfter(life, minTTL, r))
+		lifetime, r := anyLifetime(rnd), rnd.Float64()
+		minTTL := between(rnd, schedule.MaxMinTTL(lifetime)+1, 2*lifetime)
+		require.Equal(t, schedule.RefreshAfter(lifetime, 0, r), schedule.RefreshAfter(lifetime, minTTL, r))
 	}
 }
 
 func TestRefreshAfterGrowsWithTheRandomNumber(t *testing.T) {
 	rnd := random()
 	for range draws {
-		life := anyLife(rnd)
-		minTTL := between(rnd, 0, life)
+		lifetime := anyLifetime(rnd)
+		minTTL := between(rnd, 0, lifetime)
 		a, b := rnd.Float64(), rnd.Float64()
-		require.LessOrEqual(t, schedule.RefreshAfter(life, minTTL, min(a, b)), schedule.RefreshAfter(life, minTTL, max(a, b)))
+		require.LessOrEqual(t, schedule.RefreshAfter(lifetime, minTTL, min(a, b)), schedule.RefreshAfter(lifetime, minTTL, max(a, b)))
 	}
 }
 
@@ -138,8 +138,8 @@ type exchange struct {
 	expiration               time.Time
 }
 
-// seenAt returns what Expiry makes of the exchange on a local clock that is ahead
-// of STS's by skew, and when the credentials truly end on that clock.
+// seenAt returns the computed and the true expiry of the credentials on a local clock
+// that is ahead of STS's by skew.
 func (x exchange) seenAt(skew time.Duration) (got, truth time.Time) {
 	date := x.answered.Truncate(time.Second) // the header has whole seconds
 	response := schedule.Response{
@@ -148,7 +148,7 @@ func (x exchange) seenAt(skew time.Duration) (got, truth time.Time) {
 	return response.Expiry(), x.expiration.Add(skew)
 }
 
-// uncertainty is what the exchange does not tell of the skew.
+// uncertainty returns the width of the interval in which the skew cannot be determined.
 func (x exchange) uncertainty() time.Duration { return time.Second + x.received.Sub(x.sent) }
 
 func anyExchange(rnd *rand.Rand) exchange {
@@ -157,7 +157,7 @@ func anyExchange(rnd *rand.Rand) exchange {
 	answered := sent.Add(between(rnd, 0, received.Sub(sent)+1))
 	return exchange{
 		sent: sent, answered: answered, received: received,
-		expiration: answered.Add(between(rnd, time.Second, 11*time.Hour)).Truncate(time.Second), // less than was requested
+		expiration: answered.Add(between(rnd, time.Second, 11*time.Hour)).Truncate(time.Second), // less than requested
 	}
 }
 
@@ -191,7 +191,7 @@ func TestTheCorrectedExpiryIsNeverLaterThanTheTrueOne(t *testing.T) {
 		x := anyExchange(rnd)
 		skew := between(rnd, x.uncertainty(), 24*time.Hour)
 		if rnd.IntN(2) == 0 {
-			skew = between(rnd, x.uncertainty(), x.uncertainty()+time.Second) // hardly more
+			skew = between(rnd, x.uncertainty(), x.uncertainty()+time.Second) // only slightly more
 		}
 		if rnd.IntN(2) == 0 {
 			skew = -skew
@@ -225,7 +225,7 @@ func TestANodeClockTenMinutesOff(t *testing.T) {
 	for _, tt := range []struct {
 		name string
 		skew time.Duration
-		want time.Duration // after which the credentials end
+		want time.Duration // the expiry, relative to second on the local clock
 	}{
 		{"fast", 10 * time.Minute, 15*time.Minute - 750*time.Millisecond},
 		{"slow", -10 * time.Minute, 15*time.Minute - 750*time.Millisecond},

@@ -1,0 +1,103 @@
+package schedule
+
+import "time"
+
+// MinLifetime is the minimum lifetime of usable credentials. It also bounds the rate of
+// attempts for a source that always succeeds.
+const MinLifetime = time.Second
+
+// maxLifetime caps lifetimes, so that later computations with a Duration do not overflow.
+const maxLifetime = 10 * 365 * 24 * time.Hour
+
+// Lifetime returns the remaining lifetime, at now, of credentials that expire at expires.
+func Lifetime(now Moment, expires time.Time) time.Duration {
+	return min(expires.Sub(time.Unix(0, now.Wall)), maxLifetime)
+}
+
+// Margin returns how long before expiry credentials are no longer served, so that a
+// request signed with them still arrives in time. The margin is 80% to 100% of 10 s or of
+// 1% of the lifetime, whichever is less. The random number r, in [0, 1), makes the margin
+// differ between processes.
+func Margin(lifetime time.Duration, r float64) time.Duration {
+	longest := min(10*time.Second, lifetime/100)
+	return spread(longest/5*4, longest, r)
+}
+
+// MaxMinTTL returns the maximum MinTTL for credentials with the given lifetime: 60% of
+// it. A longer MinTTL would be satisfied only briefly after each refresh, so that
+// refreshes would follow each other almost without a pause.
+func MaxMinTTL(lifetime time.Duration) time.Duration {
+	return lifetime / 10 * 6
+}
+
+// RefreshAfter returns how long after their receipt credentials with the given lifetime
+// are refreshed, so that at least minTTL of the lifetime always remains. The random number
+// r, in [0, 1), spreads the refreshes of processes that started together: over 60% to 80%
+// of the lifetime, or over 67.5% to 90% of lifetime - minTTL if that ends earlier.
+func RefreshAfter(lifetime, minTTL time.Duration, r float64) time.Duration {
+	end := lifetime / 10 * 8
+	if minTTL <= MaxMinTTL(lifetime) {
+		end = min(end, (lifetime-minTTL)/10*9) // the serving margin is less than the remaining tenth
+	}
+	return spread(end/4*3, end, r)
+}
+
+const (
+	// DateTolerance is the maximum difference between Expiration - Date and the lifetime
+	// granted: both have whole seconds, and STS does not read its clock for both at once.
+	DateTolerance = 2 * time.Second
+
+	// prompt is the longest round trip after which a skew within the uncertainty of the
+	// exchange may stay uncorrected.
+	prompt = 2 * time.Second
+
+	// maxDuration is the longest lifetime that STS grants.
+	maxDuration = 12 * time.Hour
+)
+
+// Response describes a successful response of STS. It contains one reading of the local wall
+// clock: two would differ by more than the round trip if the clock was stepped in between.
+type Response struct {
+	Expiration time.Time     // of the credentials, on STS's clock
+	Date       time.Time     // of the response, on STS's clock; zero if unknown
+	Received   time.Time     // on the local wall clock
+	RoundTrip  time.Duration // from the request to Received
+	Duration   time.Duration // the lifetime requested
+}
+
+// Expiry returns when the credentials expire on the local wall clock.
+//
+// The Date header has whole seconds, so it fits every skew in an interval as wide as one
+// second and the round trip. Only a skew beyond that interval is corrected, and only by its
+// certain part. The serving margin covers the rest. It might not after a response that was
+// not prompt, so then the largest skew that shortens the lifetime is assumed.
+//
+// A proxy can replace the header. If Expiration - Date is not positive, or longer than the
+// requested duration, the Date is not STS's and is ignored.
+//
+// The credentials were issued after the request was sent, so Expiry returns at most that
+// time plus the requested duration, whatever the response contains. Therefore, if STS grants
+// the requested duration, the credentials are never served past their true expiry, even if
+// the local clock and the Date are both wrong. If STS grants g less, they are served at most
+// g past it, and only if the Date is missing or wrong.
+func (r Response) Expiry() time.Time {
+	received, expires := r.Received.Round(0), r.Expiration.Round(0)
+	sent := received.Add(-max(r.RoundTrip, 0))
+	duration := min(max(r.Duration, 0), maxDuration)
+	lifetime := r.Expiration.Sub(r.Date)
+	if !r.Date.IsZero() && lifetime > 0 && lifetime <= duration+DateTolerance {
+		earliest := sent.Add(-time.Second) // with correct clocks, the Date is later than this
+		if r.Date.Before(earliest) || r.Date.After(received) || r.RoundTrip > prompt {
+			expires = earliest.Add(lifetime)
+		}
+	}
+	if limit := sent.Add(duration); expires.After(limit) {
+		return limit
+	}
+	return expires
+}
+
+// spread maps r in [0, 1) to [from, to).
+func spread(from, to time.Duration, r float64) time.Duration {
+	return from + time.Duration(r*float64(to-from))
+}
