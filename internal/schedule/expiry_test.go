@@ -67,7 +67,7 @@ func TestExpiry(t *testing.T) {
 	}
 }
 
-func TestExpiryOfTimesThatADurationCannotSpan(t *testing.T) {
+func TestExpiryBeyondRangeOfDuration(t *testing.T) {
 	received := time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
 	first, last := time.Date(1, 1, 1, 1, 0, 0, 0, time.UTC), time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC)
 	for _, tt := range []struct {
@@ -171,7 +171,7 @@ func (w world) expiry() (expiry, received time.Time) {
 // Credentials for which STS grants the requested duration are never served past their true
 // expiry. Others are served at most as long past it as the part that was not granted, and not
 // at all if the Date is correct.
-func TestExpiryIsNeverLaterThanTheTrueEnd(t *testing.T) {
+func TestExpiryIsNeverLaterThanTrueExpiry(t *testing.T) {
 	rnd := random()
 	for range 20 * draws {
 		w := anyWorld(rnd)
@@ -194,7 +194,7 @@ func TestExpiryIsNeverLaterThanTheTrueEnd(t *testing.T) {
 }
 
 // Without a step forward or a suspend, lifetimes are not shortened more than necessary.
-func TestExpiryIsNotMuchEarlierThanTheTrueEnd(t *testing.T) {
+func TestExpiryIsNotMuchEarlierThanTrueExpiry(t *testing.T) {
 	rnd := random()
 	for range 20 * draws {
 		w := anyWorld(rnd)

@@ -35,7 +35,7 @@ func between(rnd *rand.Rand, from, to time.Duration) time.Duration {
 	return from + time.Duration(rnd.Int64N(int64(to-from)))
 }
 
-func TestALifeIsWhatIsLeftOnTheWallClock(t *testing.T) {
+func TestLifetimeIsMeasuredOnWallClock(t *testing.T) {
 	now := time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
 	for _, tt := range []struct {
 		name    string
@@ -53,7 +53,7 @@ func TestALifeIsWhatIsLeftOnTheWallClock(t *testing.T) {
 	}
 }
 
-func TestMarginIs80To100PercentOfTenSecondsOrOf1PercentOfTheLifetime(t *testing.T) {
+func TestMarginIs80To100PercentOfTenSecondsOrOnePercent(t *testing.T) {
 	for lifetime, want := range map[time.Duration]time.Duration{
 		time.Second:        10 * time.Millisecond,
 		15 * time.Minute:   9 * time.Second,
@@ -68,7 +68,7 @@ func TestMarginIs80To100PercentOfTenSecondsOrOf1PercentOfTheLifetime(t *testing.
 	}
 }
 
-func TestRefreshAfterIsAt60To80PercentOfEveryLife(t *testing.T) {
+func TestRefreshAfterIs60To80PercentOfLifetime(t *testing.T) {
 	const rounding = 20 // maximum rounding error of the divisions, in nanoseconds
 	rnd := random()
 	for range draws {
@@ -113,7 +113,7 @@ func TestRefreshAfterAlwaysLeavesMinTTL(t *testing.T) {
 	}
 }
 
-func TestAMinTTLThatIsTooLongDoesNotMoveTheRefresh(t *testing.T) {
+func TestRefreshAfterIgnoresExcessiveMinTTL(t *testing.T) {
 	rnd := random()
 	for range draws {
 		lifetime, r := anyLifetime(rnd), rnd.Float64()
@@ -122,7 +122,7 @@ func TestAMinTTLThatIsTooLongDoesNotMoveTheRefresh(t *testing.T) {
 	}
 }
 
-func TestRefreshAfterGrowsWithTheRandomNumber(t *testing.T) {
+func TestRefreshAfterGrowsWithRandomNumber(t *testing.T) {
 	rnd := random()
 	for range draws {
 		lifetime := anyLifetime(rnd)
@@ -161,7 +161,7 @@ func anyExchange(rnd *rand.Rand) exchange {
 	}
 }
 
-func TestWithoutSkewTheExpiryIsSTSs(t *testing.T) {
+func TestExpiryWithoutSkewIsExpiration(t *testing.T) {
 	rnd := random()
 	for range draws {
 		x := anyExchange(rnd)
@@ -173,7 +173,7 @@ func TestWithoutSkewTheExpiryIsSTSs(t *testing.T) {
 	}
 }
 
-func TestAfterAReplyThatWasNotPromptALifeIsNeverCountedTooLong(t *testing.T) {
+func TestExpiryAfterSlowResponseIsNeverTooLate(t *testing.T) {
 	rnd := random()
 	for range draws {
 		x := anyExchange(rnd)
@@ -185,7 +185,7 @@ func TestAfterAReplyThatWasNotPromptALifeIsNeverCountedTooLong(t *testing.T) {
 	}
 }
 
-func TestTheCorrectedExpiryIsNeverLaterThanTheTrueOne(t *testing.T) {
+func TestExpiryWithLargeSkewIsNeverTooLate(t *testing.T) {
 	rnd := random()
 	for range draws {
 		x := anyExchange(rnd)
@@ -202,7 +202,7 @@ func TestTheCorrectedExpiryIsNeverLaterThanTheTrueOne(t *testing.T) {
 	}
 }
 
-func TestASkewWithinTheUncertaintyIsNotCorrectedByMoreThanItIs(t *testing.T) {
+func TestExpiryWithSmallSkewIsWithinUncertainty(t *testing.T) {
 	rnd := random()
 	for range draws {
 		x := anyExchange(rnd)
@@ -216,7 +216,7 @@ func TestASkewWithinTheUncertaintyIsNotCorrectedByMoreThanItIs(t *testing.T) {
 	}
 }
 
-func TestANodeClockTenMinutesOff(t *testing.T) {
+func TestExpiryWithNodeClockTenMinutesOff(t *testing.T) {
 	second := time.Unix(1767225600, 0)
 	x := exchange{
 		sent: second.Add(250 * time.Millisecond), answered: second.Add(300 * time.Millisecond),
@@ -241,7 +241,7 @@ func TestANodeClockTenMinutesOff(t *testing.T) {
 	}
 }
 
-func TestLivesOfAFewSecondsAreNotLengthenedByTheHeadersWholeSeconds(t *testing.T) {
+func TestExpiryOfShortLifetimeIsExact(t *testing.T) {
 	for phase := time.Duration(0); phase < time.Second; phase += time.Millisecond {
 		answered := time.Unix(1767225600, 0).Add(phase)
 		x := exchange{sent: answered, answered: answered, received: answered, expiration: answered.Truncate(time.Second).Add(3 * time.Second)}

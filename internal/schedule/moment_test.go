@@ -18,7 +18,7 @@ func later(m schedule.Moment, wall, elapsed time.Duration) schedule.Moment {
 	return schedule.Moment{Wall: m.Wall + int64(wall), Elapsed: m.Elapsed + elapsed}
 }
 
-func TestAMomentIsReachedWhenEitherClockSaysSo(t *testing.T) {
+func TestMomentIsReachedOnEitherClock(t *testing.T) {
 	due := noon.Add(10 * time.Minute)
 	for _, tt := range []struct {
 		name          string
@@ -48,7 +48,7 @@ func TestAMomentIsReachedWhenEitherClockSaysSo(t *testing.T) {
 	assert.True(t, schedule.Moment{}.Reached(noon), "the zero Moment is reached")
 }
 
-func TestNeverStaysOutOfReach(t *testing.T) {
+func TestNeverIsNeverReached(t *testing.T) {
 	never := schedule.Never()
 	centuries := later(noon, 200*365*24*time.Hour, 200*365*24*time.Hour)
 	for _, d := range []time.Duration{0, 1, time.Hour, math.MaxInt64} {
@@ -59,7 +59,7 @@ func TestNeverStaysOutOfReach(t *testing.T) {
 	assert.Zero(t, never.Time())
 }
 
-func TestAddAndUntilDoNotOverflow(t *testing.T) {
+func TestMomentAddAndUntilDoNotOverflow(t *testing.T) {
 	const most, least = math.MaxInt64, math.MinInt64
 	for _, tt := range []struct {
 		name string
@@ -83,7 +83,7 @@ func TestAddAndUntilDoNotOverflow(t *testing.T) {
 	assert.Equal(t, time.Duration(most), schedule.Never().Until(schedule.Moment{Wall: -1}))
 }
 
-func TestAMomentsTimeIsTheWallClocks(t *testing.T) {
+func TestMomentTimeIsWallClockTime(t *testing.T) {
 	base := time.Now()
 	at := base.Add(90 * time.Second)
 	m := schedule.At(at, base)
@@ -92,7 +92,7 @@ func TestAMomentsTimeIsTheWallClocks(t *testing.T) {
 	assert.Zero(t, schedule.Moment{}.Time())
 }
 
-func TestTheEarlierAndTheFirstOfTwoMoments(t *testing.T) {
+func TestEarlierAndFirst(t *testing.T) {
 	soon := later(noon, time.Hour, time.Minute) // on the elapsed clock
 	late := later(noon, time.Minute, time.Hour)
 	assert.Equal(t, soon, schedule.Earlier(soon, late))
@@ -108,7 +108,7 @@ func TestTheEarlierAndTheFirstOfTwoMoments(t *testing.T) {
 	}
 }
 
-func TestMomentSinceIsTheLongerOfBothClocks(t *testing.T) {
+func TestMomentSinceIsLongerOfBothClocks(t *testing.T) {
 	for _, tt := range []struct {
 		name          string
 		wall, elapsed time.Duration

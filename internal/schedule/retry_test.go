@@ -11,7 +11,7 @@ import (
 	"github.com/irsakit/irsakit/internal/schedule"
 )
 
-func TestTheWaitsBetweenAttempts(t *testing.T) {
+func TestRetryAfterBackoff(t *testing.T) {
 	for _, tt := range []struct {
 		name      string
 		left      time.Duration
@@ -47,7 +47,7 @@ func TestTheWaitsBetweenAttempts(t *testing.T) {
 	}
 }
 
-func TestAWaitThinksOfTheEndOfTheCredentials(t *testing.T) {
+func TestRetryAfterConsidersRemainingLifetime(t *testing.T) {
 	for _, tt := range []struct {
 		name     string
 		failures int
@@ -72,7 +72,7 @@ func TestAWaitThinksOfTheEndOfTheCredentials(t *testing.T) {
 	}
 }
 
-func TestEveryWaitKeepsItsBounds(t *testing.T) {
+func TestRetryAfterBounds(t *testing.T) {
 	rnd := random()
 	for range draws {
 		failures := 1 + rnd.IntN(20)
@@ -104,7 +104,7 @@ func TestEveryWaitKeepsItsBounds(t *testing.T) {
 // lastAttempt is how long before the end of serving the last attempt starts.
 const lastAttempt = 200 * time.Millisecond
 
-func TestRetryAfterMakesTheLastAttemptJustBeforeTheEnd(t *testing.T) {
+func TestRetryAfterSchedulesLastAttemptBeforeExpiry(t *testing.T) {
 	rnd := random()
 	for range draws / 10 {
 		left := between(rnd, 30*time.Second, time.Hour)
@@ -121,7 +121,7 @@ func TestRetryAfterMakesTheLastAttemptJustBeforeTheEnd(t *testing.T) {
 	}
 }
 
-func TestAnyNumberOfFailuresHasAWait(t *testing.T) {
+func TestRetryAfterAcceptsAnyNumberOfFailures(t *testing.T) {
 	for _, failures := range []int{math.MinInt, -1, 0, 1} {
 		assert.Equal(t, 200*time.Millisecond, schedule.RetryAfter(failures, 0, false, 0, 0).Empty)
 	}
@@ -129,7 +129,7 @@ func TestAnyNumberOfFailuresHasAWait(t *testing.T) {
 	assert.Equal(t, schedule.Backoff{Serving: 48 * time.Second, Empty: 4 * time.Second}, endless)
 }
 
-func TestRetryAfterHonorsWhatTheSourceAsksFor(t *testing.T) {
+func TestRetryAfterHonorsRequestedDelay(t *testing.T) {
 	for _, tt := range []struct {
 		name           string
 		failures       int
@@ -155,7 +155,7 @@ func TestRetryAfterHonorsWhatTheSourceAsksFor(t *testing.T) {
 	assert.InDelta(t, 12.5, wait.Serving.Seconds(), 1e-6, "processes that are told the same do not return together")
 }
 
-func TestMilliseconds(t *testing.T) {
+func TestParseRetryAfter(t *testing.T) {
 	for header, want := range map[string]time.Duration{
 		"": 0, "1500": 1500 * time.Millisecond, "0": 0, "-1": 0, "1.5": 0, "soon": 0,
 		"99999999999999": time.Hour, "99999999999999999999": 0,
