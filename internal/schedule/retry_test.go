@@ -14,22 +14,22 @@ import (
 func TestRetryAfterBackoff(t *testing.T) {
 	for _, tt := range []struct {
 		name      string
-		left      time.Duration
+		remaining time.Duration
 		permanent bool
 		serving   []float64 // in seconds, after one failure, after two …, without jitter
 		empty     []float64
 	}{
-		{"with nothing to serve", 0, false, []float64{0.2, 1, 2, 4, 4, 4}, []float64{0.2, 1, 2, 4, 4, 4}},
-		{"with nothing to serve, where only a person can mend it", 0, true, []float64{0.2, 1, 2, 4, 4, 4}, []float64{0.2, 1, 2, 4, 8, 16, 24, 24, 24}},
-		{"with credentials that ended a while ago", -time.Hour, true, []float64{0.2, 1, 2, 4, 4, 4}, []float64{0.2, 1, 2, 4, 8, 16, 24, 24, 24}},
+		{"without credentials", 0, false, []float64{0.2, 1, 2, 4, 4, 4}, []float64{0.2, 1, 2, 4, 4, 4}},
+		{"without credentials, permanent failure", 0, true, []float64{0.2, 1, 2, 4, 4, 4}, []float64{0.2, 1, 2, 4, 8, 16, 24, 24, 24}},
+		{"with expired credentials, permanent failure", -time.Hour, true, []float64{0.2, 1, 2, 4, 4, 4}, []float64{0.2, 1, 2, 4, 8, 16, 24, 24, 24}},
 		{"with valid credentials", time.Hour, false, []float64{0.2, 1, 2, 4, 8, 16, 32, 48, 48, 48}, []float64{0.2, 1, 2, 4, 4, 4, 4, 4, 4, 4}},
-		{"with valid credentials, where only a person can mend it", time.Hour, true, []float64{0.2, 1, 2, 4, 8, 16, 32, 48, 48, 48}, []float64{0.2, 1, 2, 4, 4, 4, 4, 4, 4, 4}},
+		{"with valid credentials, permanent failure", time.Hour, true, []float64{0.2, 1, 2, 4, 8, 16, 32, 48, 48, 48}, []float64{0.2, 1, 2, 4, 4, 4, 4, 4, 4, 4}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			for i := range max(len(tt.serving), len(tt.empty)) {
-				shortest := schedule.RetryAfter(i+1, tt.left, tt.permanent, 0, 0)
-				middle := schedule.RetryAfter(i+1, tt.left, tt.permanent, 0, 0.5)
-				longest := schedule.RetryAfter(i+1, tt.left, tt.permanent, 0, almostOne)
+				shortest := schedule.RetryAfter(i+1, tt.remaining, tt.permanent, 0, 0)
+				middle := schedule.RetryAfter(i+1, tt.remaining, tt.permanent, 0, 0.5)
+				longest := schedule.RetryAfter(i+1, tt.remaining, tt.permanent, 0, almostOne)
 				check := func(want float64, shortest, middle, longest time.Duration) {
 					assert.InDelta(t, want, shortest.Seconds(), 1e-9, "after %d failures", i+1)
 					assert.InDelta(t, want*1.125, middle.Seconds(), 1e-9, "after %d failures", i+1)
@@ -49,25 +49,25 @@ func TestRetryAfterBackoff(t *testing.T) {
 
 func TestRetryAfterConsidersRemainingLifetime(t *testing.T) {
 	for _, tt := range []struct {
-		name     string
-		failures int
-		left     time.Duration
-		want     time.Duration
+		name      string
+		failures  int
+		remaining time.Duration
+		want      time.Duration
 	}{
-		{"much is left", 20, time.Hour, 48 * time.Second},
-		{"just enough is left", 20, 96 * time.Second, 48 * time.Second},
-		{"a minute is left: half of it", 20, time.Minute, 30 * time.Second},
-		{"there is room for two more tries", 20, 12 * time.Second, 6 * time.Second},
-		{"there is room for one more try: just before the end", 20, 9 * time.Second, 9*time.Second - lastAttempt},
-		{"there is just room for one", 20, 4*time.Second + lastAttempt, 4 * time.Second},
-		{"there is room for none", 20, 4 * time.Second, 4 * time.Second},
-		{"a tenth of a second is left", 20, 100 * time.Millisecond, 4 * time.Second},
-		{"ten seconds are left after one failure", 1, 10 * time.Second, 200 * time.Millisecond},
-		{"two seconds are left after one failure", 1, 2 * time.Second, 200 * time.Millisecond},
-		{"a second is left after one failure", 1, time.Second, time.Second - lastAttempt},
+		{"an hour remains", 20, time.Hour, 48 * time.Second},
+		{"twice the backoff remains", 20, 96 * time.Second, 48 * time.Second},
+		{"a minute remains: half of it", 20, time.Minute, 30 * time.Second},
+		{"time for two more attempts", 20, 12 * time.Second, 6 * time.Second},
+		{"time for one more attempt: just before the end", 20, 9 * time.Second, 9*time.Second - lastAttempt},
+		{"just enough time for one", 20, 4*time.Second + lastAttempt, 4 * time.Second},
+		{"no time for another", 20, 4 * time.Second, 4 * time.Second},
+		{"a tenth of a second remains", 20, 100 * time.Millisecond, 4 * time.Second},
+		{"ten seconds remain after one failure", 1, 10 * time.Second, 200 * time.Millisecond},
+		{"two seconds remain after one failure", 1, 2 * time.Second, 200 * time.Millisecond},
+		{"a second remains after one failure", 1, time.Second, time.Second - lastAttempt},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			assert.Equal(t, tt.want, schedule.RetryAfter(tt.failures, tt.left, false, 0, 0).Serving)
+			assert.Equal(t, tt.want, schedule.RetryAfter(tt.failures, tt.remaining, false, 0, 0).Serving)
 		})
 	}
 }
@@ -76,26 +76,26 @@ func TestRetryAfterBounds(t *testing.T) {
 	rnd := random()
 	for range draws {
 		failures := 1 + rnd.IntN(20)
-		left := between(rnd, -time.Minute, 10*time.Minute)
+		remaining := between(rnd, -time.Minute, 10*time.Minute)
 		permanent := rnd.IntN(2) == 0
 		r := rnd.Float64()
-		wait := schedule.RetryAfter(failures, left, permanent, 0, r)
+		wait := schedule.RetryAfter(failures, remaining, permanent, 0, r)
 		empty := schedule.RetryAfter(failures, 0, false, 0, r).Empty
-		if wait.Serving > left/2 && wait.Serving != left-lastAttempt {
-			require.Equal(t, empty, wait.Serving, "%d failures, %v left", failures, left)
+		if wait.Serving > remaining/2 && wait.Serving != remaining-lastAttempt {
+			require.Equal(t, empty, wait.Serving, "%d failures, %v left", failures, remaining)
 		}
 		require.GreaterOrEqual(t, wait.Serving, empty)
 		require.Less(t, wait.Serving, 60*time.Second)
 		require.GreaterOrEqual(t, wait.Empty, 200*time.Millisecond)
-		if permanent && left <= 0 {
+		if permanent && remaining <= 0 {
 			require.Less(t, wait.Empty, 30*time.Second)
 		} else {
 			require.Less(t, wait.Empty, 5*time.Second)
 		}
-		more := schedule.RetryAfter(failures+1, left, permanent, 0, r)
+		more := schedule.RetryAfter(failures+1, remaining, permanent, 0, r)
 		require.GreaterOrEqual(t, more.Serving, wait.Serving, "the waits do not shrink")
 		require.GreaterOrEqual(t, more.Empty, wait.Empty, "the waits do not shrink")
-		longer := schedule.RetryAfter(failures, left, permanent, 0, r+(1-r)*0.5)
+		longer := schedule.RetryAfter(failures, remaining, permanent, 0, r+(1-r)*0.5)
 		require.GreaterOrEqual(t, longer.Serving, wait.Serving, "the waits grow with the random number")
 		require.GreaterOrEqual(t, longer.Empty, wait.Empty, "the waits grow with the random number")
 	}
@@ -107,17 +107,17 @@ const lastAttempt = 200 * time.Millisecond
 func TestRetryAfterSchedulesLastAttemptBeforeExpiry(t *testing.T) {
 	rnd := random()
 	for range draws / 10 {
-		left := between(rnd, 30*time.Second, time.Hour)
-		tries := 0
+		remaining := between(rnd, 30*time.Second, time.Hour)
+		attempts := 0
 		for failures := 1; ; failures++ {
-			wait := schedule.RetryAfter(failures, left, false, 0, rnd.Float64()).Serving
-			if wait >= left {
+			wait := schedule.RetryAfter(failures, remaining, false, 0, rnd.Float64()).Serving
+			if wait >= remaining {
 				break
 			}
-			left -= wait
-			tries++
+			remaining -= wait
+			attempts++
 		}
-		require.Equal(t, lastAttempt, left, "after %d attempts", tries)
+		require.Equal(t, lastAttempt, remaining, "after %d attempts", attempts)
 	}
 }
 
@@ -133,9 +133,9 @@ func TestRetryAfterHonorsRequestedDelay(t *testing.T) {
 	for _, tt := range []struct {
 		name           string
 		failures       int
-		left           time.Duration
+		remaining      time.Duration
 		permanent      bool
-		asked          time.Duration
+		requested      time.Duration
 		serving, empty time.Duration
 	}{
 		{"nothing", 1, time.Hour, false, 0, 200 * time.Millisecond, 200 * time.Millisecond},
@@ -143,11 +143,11 @@ func TestRetryAfterHonorsRequestedDelay(t *testing.T) {
 		{"more", 1, time.Hour, false, 3 * time.Second, 3 * time.Second, 3 * time.Second},
 		{"more than the longest wait", 1, time.Hour, false, 10 * time.Minute, 48 * time.Second, 4 * time.Second},
 		{"the longest duration", 1, time.Hour, false, math.MaxInt64, 48 * time.Second, 4 * time.Second},
-		{"more than half of what is left", 1, 20 * time.Second, false, 30 * time.Second, 10 * time.Second, 4 * time.Second},
-		{"nothing is left, and only a person can mend it", 1, 0, true, 10 * time.Minute, 200 * time.Millisecond, 24 * time.Second},
+		{"more than half of the remaining lifetime", 1, 20 * time.Second, false, 30 * time.Second, 10 * time.Second, 4 * time.Second},
+		{"permanent failure without credentials", 1, 0, true, 10 * time.Minute, 200 * time.Millisecond, 24 * time.Second},
 		{"a negative duration", 1, time.Hour, false, -time.Hour, 200 * time.Millisecond, 200 * time.Millisecond},
 	} {
-		wait := schedule.RetryAfter(tt.failures, tt.left, tt.permanent, tt.asked, 0)
+		wait := schedule.RetryAfter(tt.failures, tt.remaining, tt.permanent, tt.requested, 0)
 		assert.Equal(t, tt.serving, wait.Serving, tt.name)
 		assert.Equal(t, tt.empty, wait.Empty, tt.name)
 	}
