@@ -7,18 +7,18 @@ import (
 	"strings"
 )
 
-// actions are those of a statement, or those it leaves out.
+// actions contains the actions of a statement, or those that NotAction excludes.
 type actions struct {
 	element  string // Action or NotAction
 	written  []string
-	patterns []pattern // in small letters
+	patterns []pattern // in lower case
 }
 
-// A trust policy has actions of STS only. Their names are compared without regard
-// to case, and may have wildcards ("IAM JSON policy elements: Action").
+// A trust policy contains only actions of STS. Their names are case-insensitive and may
+// contain wildcards ("IAM JSON policy elements: Action").
 var (
-	actionForm = regexp.MustCompile(`^(?i:sts):[A-Za-z0-9*?]+$`)
-	askedForm  = regexp.MustCompile(`^(?i:sts):[A-Za-z0-9]+$`)
+	actionForm    = regexp.MustCompile(`^(?i:sts):[A-Za-z0-9*?]+$`)
+	requestedForm = regexp.MustCompile(`^(?i:sts):[A-Za-z0-9]+$`)
 )
 
 func parseActions(element string, value any) (actions, error) {
@@ -36,8 +36,9 @@ func parseActions(element string, value any) (actions, error) {
 	return a, nil
 }
 
-// The actions that IAM takes in a trust policy: "AssumeRole policy may only specify STS
-// AssumeRole actions", and those that go with them.
+// assumeActions returns the actions that IAM accepts in a trust policy: the AssumeRole
+// actions ("AssumeRole policy may only specify STS AssumeRole actions") and the actions that
+// accompany them.
 func assumeActions() []string {
 	return []string{
 		"sts:AssumeRole", "sts:AssumeRoleWithWebIdentity", "sts:AssumeRoleWithSAML",
@@ -45,8 +46,8 @@ func assumeActions() []string {
 	}
 }
 
-// checkAction refuses what IAM does not take. Whether it takes every wildcard is not
-// documented.
+// checkAction rejects an action that IAM does not accept. IAM's documentation does not
+// specify whether it accepts every wildcard.
 func checkAction(element, action string) error {
 	switch {
 	case action == "*":
@@ -61,22 +62,22 @@ func checkAction(element, action string) error {
 	return nil
 }
 
-// match says whether the action that is asked for is one of them.
-func (a actions) match(asked string) bool {
-	if !askedForm.MatchString(asked) {
+// match reports whether the statement applies to the requested action.
+func (a actions) match(requested string) bool {
+	if !requestedForm.MatchString(requested) {
 		return false
 	}
 	named := false
 	for _, p := range a.patterns {
-		named = named || p.matches(strings.ToLower(asked))
+		named = named || p.matches(strings.ToLower(requested))
 	}
 	return named == (a.element == "Action")
 }
 
-// mismatch says why the action that is asked for is none of them.
-func (a actions) mismatch(asked string) Mismatch {
-	m := Mismatch{Element: a.element, Expected: slices.Clone(a.written), Found: []string{asked}}
-	if asked == "sts:AssumeRoleWithWebIdentity" && a.element == "Action" && a.match("sts:AssumeRole") {
+// mismatch returns the reason why the statement does not apply to the requested action.
+func (a actions) mismatch(requested string) Mismatch {
+	m := Mismatch{Element: a.element, Expected: slices.Clone(a.written), Found: []string{requested}}
+	if requested == "sts:AssumeRoleWithWebIdentity" && a.element == "Action" && a.match("sts:AssumeRole") {
 		m.Advice = "sts:AssumeRole is not enough: a web identity needs sts:AssumeRoleWithWebIdentity"
 	}
 	return m

@@ -8,17 +8,17 @@ import (
 )
 
 const (
-	withoutScheme = "leave out https://"
-	withoutSlash  = "leave out the slash at the end of the issuer"
-	byCase        = "they differ by upper and lower case only"
+	removeScheme = "leave out https://"
+	removeSlash  = "leave out the slash at the end of the issuer"
+	byCase       = "they differ by upper and lower case only"
 )
 
-// The audience of tokens for STS.
+// audience is the audience of tokens for STS.
 const audience = "sts.amazonaws.com"
 
-// advice tells which mistake the condition may be, of those that are made with
-// the roles of service accounts.
-func (c condition) advice(in circumstances) string {
+// advice returns the mistake that is the likely reason why the condition does not hold. It
+// recognizes common mistakes in the trust policies of roles for service accounts.
+func (c condition) advice(in requestContext) string {
 	found := in.lookup(c.key)
 	switch {
 	case c.operator.name == null || c.operator.negated:
@@ -32,7 +32,7 @@ func (c condition) advice(in circumstances) string {
 	}
 	values := make([]value, len(c.values))
 	for i, v := range c.values {
-		values[i], _ = v.resolved(in) // all can be: else the advice is about the variable
+		values[i], _ = v.resolved(in) // succeeds: otherwise the advice would be about the variable
 	}
 	for _, f := range found {
 		if c.test(f, values) != yes {
@@ -42,7 +42,7 @@ func (c condition) advice(in circumstances) string {
 	return ""
 }
 
-// valueAdvice is about a value of the request that is none of those expected.
+// valueAdvice returns advice about a value of the request that is not an expected one.
 func (c condition) valueAdvice(expected []value, found string) string {
 	for _, mistake := range []func(value, string) string{c.wildcardAdvice, spellingAdvice, c.audienceAdvice} {
 		for _, v := range expected {
@@ -54,24 +54,24 @@ func (c condition) valueAdvice(expected []value, found string) string {
 	return c.subjectAdvice(expected, found)
 }
 
-// absentAdvice is about a key that the request does not have. A key of the request
-// for the same claim tells which issuer it should have been.
-func absentAdvice(key string, in circumstances) string {
+// absentAdvice returns advice about a key that is not in the request. If the request has a
+// key for the same claim, the advice is about the issuer.
+func absentAdvice(key string, in requestContext) string {
 	issuer, claim := cutClaim(key)
 	bare := strings.TrimSuffix(strings.TrimPrefix(issuer, "https://"), "/")
 	another, same := "", false
-	for _, small := range slices.Sorted(maps.Keys(in)) {
-		other, otherClaim := cutClaim(in[small].key)
+	for _, lower := range slices.Sorted(maps.Keys(in)) {
+		other, otherClaim := cutClaim(in[lower].key)
 		same = same || strings.EqualFold(bare, other) && strings.Contains(other, ".")
 		switch {
 		case !strings.EqualFold(claim, otherClaim) || !strings.Contains(other, ".") || !strings.Contains(issuer, "."):
-			continue // such as aws:PrincipalArn
+			continue // a key without an issuer, such as aws:PrincipalArn
 		case strings.EqualFold(bare, other) && strings.HasPrefix(issuer, "https://"):
-			return withoutScheme
+			return removeScheme
 		case strings.EqualFold(bare, other):
-			return withoutSlash
+			return removeSlash
 		}
-		another = fmt.Sprintf("another issuer: the request has %q", in[small].key)
+		another = fmt.Sprintf("another issuer: the request has %q", in[lower].key)
 	}
 	if same && another == "" && !slices.ContainsFunc(Claims(), func(known string) bool { return strings.EqualFold(known, claim) }) {
 		return "AWS shows a trust policy the claims " + strings.Join(Claims(), ", ") + " of a token only"
@@ -79,17 +79,17 @@ func absentAdvice(key string, in circumstances) string {
 	return another
 }
 
-// Claims are those of a web identity token that conditions can be about.
+// Claims returns the claims of a web identity token that conditions can refer to.
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_iam-condition-keys.html#condition-keys-wif
 func Claims() []string { return []string{"sub", "aud", "amr"} }
 
-// cutClaim splits the condition key of an identity provider.
+// cutClaim splits the condition key of an identity provider into the issuer and the claim.
 func cutClaim(key string) (issuer, claim string) {
 	i := strings.LastIndexByte(key, ':')
 	return key[:max(i, 0)], key[i+1:]
 }
 
-// wildcardAdvice is about an operator for which wildcards are characters.
+// wildcardAdvice returns advice about a wildcard with an operator that takes it literally.
 func (c condition) wildcardAdvice(expected value, found string) string {
 	if !strings.Contains(c.operator.name, "Equals") || like(expected, found) != yes {
 		return ""
@@ -102,6 +102,7 @@ func (c condition) wildcardAdvice(expected value, found string) string {
 		strings.Replace(c.operator.written, c.operator.name, "StringLike", 1))
 }
 
+// spellingAdvice returns advice about values that differ only slightly.
 func spellingAdvice(expected value, found string) string {
 	text := expected.text()
 	switch {
@@ -115,6 +116,7 @@ func spellingAdvice(expected value, found string) string {
 	return ""
 }
 
+// audienceAdvice returns advice about the wrong audience.
 func (c condition) audienceAdvice(expected value, found string) string {
 	if _, claim := cutClaim(c.key); !strings.EqualFold(claim, "aud") {
 		return ""
@@ -130,8 +132,8 @@ func (c condition) audienceAdvice(expected value, found string) string {
 
 const subjectPrefix = "system:serviceaccount:"
 
-// subjectAdvice tells by which part the subject of a service account differs. Of
-// several in the policy it says so where all differ by the same part.
+// subjectAdvice returns advice about the part in which the subject of a service account
+// differs. If the policy has several values, all must differ in the same part.
 func (c condition) subjectAdvice(expected []value, found string) string {
 	if _, claim := cutClaim(c.key); !strings.EqualFold(claim, "sub") || !strings.HasPrefix(found, subjectPrefix) {
 		return ""
@@ -145,7 +147,7 @@ func (c condition) subjectAdvice(expected []value, found string) string {
 	return common
 }
 
-// partAdvice tells which part of a subject differs.
+// partAdvice returns advice about the part in which a subject differs.
 func partAdvice(expected value, found string) string {
 	const parts = 4
 	want, have := expected.pattern().components(parts), strings.SplitN(found, ":", parts)

@@ -9,7 +9,7 @@ import (
 	"github.com/irsakit/irsakit/internal/trustpolicy"
 )
 
-// condition is a mismatch of a condition.
+// condition returns a mismatch of a condition.
 func condition(operator, key, expected, found, advice string) trustpolicy.Mismatch {
 	m := trustpolicy.Mismatch{Element: "Condition", Operator: operator, Key: key, Expected: []string{expected}, Advice: advice}
 	if found != "" {
@@ -22,7 +22,7 @@ func TestMistakesInConditions(t *testing.T) {
 	const claimsOnly = "AWS shows a trust policy the claims sub, aud, amr of a token only"
 	for _, tt := range []struct {
 		name string
-		want trustpolicy.Mismatch // from which the policy is made
+		want trustpolicy.Mismatch // the test builds the policy from it
 	}{
 		{"StringEquals with *", condition("StringEquals", sub, "system:serviceaccount:shop:*", cart, "StringEquals takes * literally: use StringLike")},
 		{"StringEquals with ?", condition("StringEquals", sub, "system:serviceaccount:shop:car?", cart, "StringEquals takes ? literally: use StringLike")},
@@ -82,7 +82,7 @@ func TestMistakesInConditions(t *testing.T) {
 	}
 }
 
-// requireMismatch checks the only mismatch of a policy with that condition.
+// requireMismatch checks that a policy with the condition has exactly this mismatch.
 func requireMismatch(t *testing.T, r trustpolicy.Request, want trustpolicy.Mismatch) {
 	t.Helper()
 	p := parse(t, document(`"Condition":{`+quote(want.Operator)+`:{`+quote(want.Key)+`:`+quote(want.Expected...)+`}}`))
@@ -124,7 +124,7 @@ func TestMistakesInThePrincipal(t *testing.T) {
 	role := trustpolicy.Principal{ARN: account + "role/cart", Session: "arn:aws:sts::111122223333:assumed-role/cart/s1"}
 	for _, tt := range []struct {
 		name      string
-		principal string // of the policy
+		principal string // in the policy
 		expected  []string
 		request   trustpolicy.Principal
 		advice    string

@@ -10,32 +10,32 @@ import (
 	"strings"
 )
 
-// condition is one key under one operator.
+// condition is one key and its values under one operator.
 type condition struct {
 	operator operator
 	key      string
 	values   []value
 }
 
-// circumstances are what is known of the request, by keys in small letters:
+// requestContext contains the context keys of a request, by their names in lower case:
 // "Context key names are not case-sensitive".
-type circumstances map[string]fact
+type requestContext map[string]contextKey
 
-type fact struct {
-	key    string // as the request has it
+type contextKey struct {
+	key    string // as in the request
 	values []string
 }
 
-func newCircumstances(context map[string][]string) circumstances {
-	c := circumstances{}
+func newRequestContext(context map[string][]string) requestContext {
+	c := requestContext{}
 	for _, key := range slices.Sorted(maps.Keys(context)) {
-		small := strings.ToLower(key)
-		c[small] = fact{key, slices.Concat(c[small].values, context[key])}
+		lower := strings.ToLower(key)
+		c[lower] = contextKey{key, slices.Concat(c[lower].values, context[key])}
 	}
 	return c
 }
 
-func (c circumstances) lookup(key string) []string { return c[strings.ToLower(key)].values }
+func (c requestContext) lookup(key string) []string { return c[strings.ToLower(key)].values }
 
 func parseConditions(element any, version string) ([]condition, error) {
 	operators, err := members(element)
@@ -104,8 +104,8 @@ func (c *condition) parse(written any, version string) error {
 	return nil
 }
 
-// scalar returns a value of a condition: "Quotation marks are optional for numeric
-// and Boolean values".
+// scalar returns a value of a condition as a string: "Quotation marks are optional for
+// numeric and Boolean values".
 func scalar(v any) (string, error) {
 	switch v := v.(type) {
 	case bool:
@@ -118,8 +118,8 @@ func scalar(v any) (string, error) {
 }
 
 // verdict evaluates the condition ("Creating a condition with multiple keys or
-// values"). The advice is about a variable.
-func (c condition) verdict(in circumstances) (result verdict, advice string) {
+// values"). The advice is about a policy variable that cannot be resolved.
+func (c condition) verdict(in requestContext) (result verdict, advice string) {
 	found := in.lookup(c.key)
 	values := make([]value, len(c.values))
 	for i, v := range c.values {
@@ -141,7 +141,8 @@ func (c condition) verdict(in circumstances) (result verdict, advice string) {
 	return c.combine(found, values), ""
 }
 
-// presence is the verdict of Null, whose value is whether there is no key.
+// presence returns the verdict of the operator Null. Its value is true if the key must be
+// absent.
 func (c condition) presence(found []string) verdict {
 	if len(found) > 0 && empty(found) {
 		return unknown
@@ -150,7 +151,7 @@ func (c condition) presence(found []string) verdict {
 	return verdictOf(slices.ContainsFunc(c.values, func(v value) bool { return strings.EqualFold(v.written, absent) }))
 }
 
-// absence is the verdict where there is no key.
+// absence returns the verdict if the key is not in the request.
 func (c condition) absence() verdict {
 	o := c.operator
 	switch {
@@ -165,7 +166,7 @@ func (c condition) absence() verdict {
 	}
 }
 
-// combine is the verdict on all values of the request.
+// combine returns the verdict on all values of the request.
 func (c condition) combine(found []string, values []value) verdict {
 	all, some := yes, no
 	for _, f := range found {
@@ -173,7 +174,7 @@ func (c condition) combine(found []string, values []value) verdict {
 		all, some = min(all, v), max(some, v)
 	}
 	switch {
-	case c.operator.set != "" && empty(found): // as if there were no key
+	case c.operator.set != "" && empty(found): // equivalent to an absent key
 		return c.absence()
 	case c.operator.set == forAllValues:
 		return all
@@ -184,7 +185,7 @@ func (c condition) combine(found []string, values []value) verdict {
 	}
 }
 
-// test is the verdict on one value of the request: whether it is one of those in
+// test returns the verdict on one value of the request: whether it is one of the values in
 // the policy or, for a negated operator, none of them.
 func (c condition) test(found string, values []value) verdict {
 	result := no
@@ -197,8 +198,7 @@ func (c condition) test(found string, values []value) verdict {
 	return result
 }
 
-// empty says whether there is no value but the empty string, which is "a null
-// dataset".
+// empty reports whether all values are the empty string, which is "a null dataset".
 func empty(found []string) bool {
 	return !slices.ContainsFunc(found, func(f string) bool { return f != "" })
 }

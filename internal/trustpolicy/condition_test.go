@@ -9,8 +9,8 @@ import (
 	"github.com/irsakit/irsakit/internal/trustpolicy"
 )
 
-// What a condition is: true, false, or not told by IAM's documents. An Allow
-// takes the last for false and a Deny for true.
+// The result of a condition: true, false, or left open by IAM's documents. An open
+// condition counts as false in an Allow and as true in a Deny.
 const (
 	isTrue  = "true"
 	isFalse = "false"
@@ -18,10 +18,10 @@ const (
 )
 
 // requireVerdict checks a condition in an Allow and in a Deny.
-func requireVerdict(t *testing.T, want, version, condition string, circumstances context) {
+func requireVerdict(t *testing.T, want, version, condition string, keys context) {
 	t.Helper()
 	const head = `"Principal":{"Federated":"` + provider + `"},"Action":"sts:AssumeRoleWithWebIdentity"`
-	request := trustpolicy.Request{Action: withWebIdentity, Principal: trustpolicy.Principal{Federated: provider}, Context: circumstances}
+	request := trustpolicy.Request{Action: withWebIdentity, Principal: trustpolicy.Principal{Federated: provider}, Context: keys}
 	allows := parse(t, `{"Version":"`+version+`","Statement":{"Effect":"Allow",`+head+`,"Condition":{`+condition+`}}}`).Evaluate(request)
 	assert.Equal(t, want == isTrue, allows.Allowed, "in an Allow: %s", allows)
 	denies := parse(t, `{"Version":"`+version+`","Statement":[{"Effect":"Allow",`+head+`},{"Effect":"Deny",`+head+`,"Condition":{`+condition+`}}]}`).Evaluate(request)
@@ -37,7 +37,7 @@ func TestConditions(t *testing.T) {
 	for _, tt := range []struct {
 		name      string
 		condition string
-		found     []string // of the key k:k
+		found     []string // the values of the key k:k
 		want      string
 	}{
 		{"StringEquals: the same", `"StringEquals":{"k:k":"a"}`, []string{"a"}, isTrue},
@@ -160,11 +160,11 @@ func TestConditions(t *testing.T) {
 		{"no condition in the element", ``, nil, isTrue},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			circumstances := context{"other:key": {"a"}}
+			keys := context{"other:key": {"a"}}
 			if tt.found != nil {
-				circumstances["k:k"] = tt.found
+				keys["k:k"] = tt.found
 			}
-			requireVerdict(t, tt.want, "2012-10-17", tt.condition, circumstances)
+			requireVerdict(t, tt.want, "2012-10-17", tt.condition, keys)
 		})
 	}
 }
@@ -207,7 +207,7 @@ func TestPolicyVariables(t *testing.T) {
 }
 
 func TestTheOlderVersionHasNoPolicyVariables(t *testing.T) {
-	circumstances := context{"aws:username": {"Saanvi"}, "k:k": {"Saanvi"}, "k:written": {"${aws:username}"}, "k:star": {"${ab}"}}
+	keys := context{"aws:username": {"Saanvi"}, "k:k": {"Saanvi"}, "k:written": {"${aws:username}"}, "k:star": {"${ab}"}}
 	const variable = `"${aws:username}"`
 	for _, tt := range []struct{ name, condition, want string }{
 		{"it is not replaced", `"StringEquals":{"k:k":` + variable + `}`, isFalse},
@@ -216,9 +216,9 @@ func TestTheOlderVersionHasNoPolicyVariables(t *testing.T) {
 		{"a wildcard in it is one", `"StringLike":{"k:star":"${*}"}`, isTrue},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			requireVerdict(t, tt.want, "2008-10-17", tt.condition, circumstances)
+			requireVerdict(t, tt.want, "2008-10-17", tt.condition, keys)
 			without := parse(t, `{"Statement":{"Effect":"Allow","Principal":{"Federated":"`+provider+`"},"Action":"*","Condition":{`+tt.condition+`}}}`)
-			r := trustpolicy.Request{Action: withWebIdentity, Principal: trustpolicy.Principal{Federated: provider}, Context: circumstances}
+			r := trustpolicy.Request{Action: withWebIdentity, Principal: trustpolicy.Principal{Federated: provider}, Context: keys}
 			assert.Equal(t, tt.want == isTrue, without.Evaluate(r).Allowed, "it is the version where none is said")
 		})
 	}

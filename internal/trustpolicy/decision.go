@@ -5,34 +5,34 @@ import (
 	"strings"
 )
 
-// Request is what STS is asked for, by whom, in which circumstances. An action or
-// a principal that is not well-formed is never allowed.
+// Request describes a request to STS: the action, the principal and the request context. A
+// malformed action or principal is never allowed.
 type Request struct {
 	Action    string // such as sts:AssumeRoleWithWebIdentity
 	Principal Principal
 	Context   map[string][]string // condition keys, in any case, and their values
 }
 
-// Principal is who asks: a web identity, or an IAM user or role.
+// Principal is the principal that sends a request: a web identity, or an IAM user or role.
 type Principal struct {
-	Federated string // the ARN of the OIDC provider of a web identity; then it is alone
-	ARN       string // of an IAM user or role
-	Session   string // of the role's session, if it is one; ARN is the role's
+	Federated string // the ARN of a web identity's OIDC provider; the other fields are empty then
+	ARN       string // the ARN of an IAM user or role
+	Session   string // the ARN of the role session, if the principal is one; ARN is the role's then
 }
 
-// Decision is whether a policy allows a request, and why.
+// Decision reports whether a policy allows a request, and why.
 type Decision struct {
 	Allowed    bool
 	Statements []Outcome // one for each statement of the policy, in order
 }
 
-// Outcome is what one statement says of a request.
+// Outcome is the result of one statement for a request.
 type Outcome struct {
 	Index      int        // from 1
 	Sid        string     // as written
 	Effect     string     // Allow or Deny
 	Matches    bool       // whether the effect applies
-	Mismatches []Mismatch // why it does not: all the reasons
+	Mismatches []Mismatch // all reasons why it does not
 }
 
 // Mismatch is one reason why a statement does not match.
@@ -40,13 +40,12 @@ type Mismatch struct {
 	Element  string   // Principal, Action, NotAction or Condition
 	Operator string   // of a Condition, as written
 	Key      string   // of a Condition, as written
-	Expected []string // what the policy says
-	Found    []string // what the request has; nil where the key is absent
-	Advice   string   // which mistake it may be, for an Allow; empty if none is known
+	Expected []string // the values in the policy
+	Found    []string // the values in the request; nil if the key is absent
+	Advice   string   // for an Allow, the likely mistake; empty if none is known
 }
 
-// String says in one line what was expected and what was found, and which mistake
-// it may be.
+// String returns one line with what was expected, what was found, and the advice.
 func (m Mismatch) String() string {
 	subject := m.Element
 	if m.Element == "Condition" {
@@ -74,7 +73,7 @@ func (m Mismatch) expectation() string {
 	}
 }
 
-// quoted joins texts, or is what stands for none.
+// quoted returns the quoted strings, joined by conjunction, or none if there are none.
 func quoted(all []string, conjunction, none string) string {
 	if len(all) == 0 {
 		return none

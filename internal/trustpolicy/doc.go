@@ -1,5 +1,5 @@
-// Package trustpolicy evaluates the trust policies of IAM roles as AWS STS does,
-// and explains the outcome: which statement decided, or what did not match.
+// Package trustpolicy evaluates the trust policies of IAM roles as AWS STS does, and
+// explains the decision: which statement decided, or what did not match.
 //
 // The rules are those of the IAM User Guide: "Grammar of the IAM JSON policy
 // language", "AWS JSON policy elements: Principal", "IAM JSON policy elements:
@@ -7,7 +7,7 @@
 // "IAM policy elements: Variables and tags" and "IAM and AWS STS condition
 // context keys".
 //
-// It knows, of the policy language:
+// The package supports these parts of the policy language:
 //   - Version, Id and Statement; in a statement Sid, Effect, Principal, Action
 //     or NotAction, and Condition;
 //   - the principals * and AWS, Federated and Service;
@@ -15,15 +15,16 @@
 //     ForAllValues: and IfExists;
 //   - wildcards, and policy variables with their default values.
 //
-// Everything else is an error of Parse, never ignored: Resource and NotPrincipal,
-// which IAM does not take in a trust policy either, the operators of dates, IP
+// Parse rejects everything else, and ignores nothing: Resource and NotPrincipal (IAM
+// does not accept them in a trust policy either), the operators for dates, IP
 // addresses and binary values, and the principal CanonicalUser.
 //
-// Only the trust policy is judged. For AssumeRole within an organization IAM asks
-// for more, such as a permission of the caller.
+// Only the trust policy is evaluated. IAM has further requirements for AssumeRole
+// within an organization, such as a permission of the caller.
 //
-// Where the documents leave a case open, it counts against the request: an Allow
-// does not match and a Deny does. Such are an operator for one value that meets
-// several, a policy variable without a value, ForAnyValue with IfExists and no key,
-// and a value of the request that is not of the operator's type.
+// If the documentation leaves a case open, the decision is against the request: an
+// Allow does not match, and a Deny does. These cases are an operator for a single
+// value with several values in the request, a policy variable without a value,
+// ForAnyValue with IfExists and an absent key, and a value in the request that does
+// not have the operator's type.
 package trustpolicy

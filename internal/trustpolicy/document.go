@@ -12,18 +12,18 @@ import (
 )
 
 const (
-	// IAM's greatest quota for a trust policy is 4096 characters without white
-	// space. No policy needs more than twice as many.
+	// maxCharacters is twice IAM's maximum quota for a trust policy, which is 4096
+	// characters without white space.
 	maxCharacters = 8192
 
-	// The length that the IAM API takes, white space included.
+	// maxLength is the maximum length that the IAM API accepts, including white space.
 	maxLength = 131072
 
-	// A value in a trust policy is at most six levels deep.
+	// maxDepth exceeds the depth of any trust policy, which is at most six levels.
 	maxDepth = 10
 )
 
-// object is a JSON object whose members keep their order.
+// object is a JSON object that keeps the order of its members.
 type object []member
 
 type member struct {
@@ -31,7 +31,7 @@ type member struct {
 	value any // object, []any, string, json.Number, bool or nil
 }
 
-// lookup returns the value of that name.
+// lookup returns the value of the member with the name.
 func (o object) lookup(name string) (any, bool) {
 	i := slices.IndexFunc(o, func(m member) bool { return m.name == name })
 	if i < 0 {
@@ -40,7 +40,7 @@ func (o object) lookup(name string) (any, bool) {
 	return o[i].value, true
 }
 
-// readDocument reads JSON in which no object has a name twice.
+// readDocument reads a JSON document. It rejects objects with duplicate names.
 func readDocument(document []byte) (any, error) {
 	if err := checkText(document); err != nil {
 		return nil, err
@@ -53,7 +53,7 @@ func readDocument(document []byte) (any, error) {
 	return readValue(decoder, maxDepth)
 }
 
-// checkText looks for what the IAM API refuses before it reads the JSON.
+// checkText rejects text that the IAM API rejects before it parses the JSON.
 func checkText(document []byte) error {
 	if len(document) > maxLength {
 		return fmt.Errorf("it is longer than %d bytes", maxLength)
@@ -104,7 +104,7 @@ func readObject(decoder *json.Decoder, depth int) (object, error) {
 		if err != nil {
 			return nil, err
 		}
-		name := token.(string) // of valid JSON
+		name := token.(string) // the JSON is valid, so the name is a string
 		if err := checkString(name); err != nil {
 			return nil, err
 		}
@@ -134,8 +134,8 @@ func readArray(decoder *json.Decoder, depth int) ([]any, error) {
 	return array, err
 }
 
-// checkString refuses half a surrogate pair, which encoding/json replaces: two
-// strings that differ would be the same.
+// checkString rejects half a surrogate pair. Since encoding/json replaces it, different
+// strings would become equal.
 func checkString(s string) error {
 	if strings.ContainsRune(s, utf8.RuneError) {
 		return fmt.Errorf("%q has a character that is none", s)
@@ -143,7 +143,7 @@ func checkString(s string) error {
 	return nil
 }
 
-// text returns a string of the document.
+// text returns value if it is a string.
 func text(value any) (string, error) {
 	s, ok := value.(string)
 	if !ok {
@@ -152,7 +152,7 @@ func text(value any) (string, error) {
 	return s, nil
 }
 
-// list returns the elements of an array, or the only one without an array.
+// list returns the elements of an array. A value that is not an array is the only element.
 func list(value any) ([]any, error) {
 	array, ok := value.([]any)
 	if !ok {
@@ -164,7 +164,7 @@ func list(value any) ([]any, error) {
 	return array, nil
 }
 
-// texts returns a string, or those of an array.
+// texts returns the strings in an array. A string that is not in an array is the only one.
 func texts(value any) ([]string, error) {
 	elements, err := list(value)
 	if err != nil {
@@ -179,7 +179,7 @@ func texts(value any) ([]string, error) {
 	return all, nil
 }
 
-// members returns those of an object.
+// members returns value if it is an object.
 func members(value any) (object, error) {
 	o, ok := value.(object)
 	if !ok {

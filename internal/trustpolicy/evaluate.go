@@ -6,10 +6,10 @@ import (
 	"strings"
 )
 
-// Evaluate decides about a request: it is allowed if a statement allows it and
-// none denies it.
+// Evaluate decides whether the policy allows the request: at least one statement must
+// allow it, and none may deny it.
 func (p *Policy) Evaluate(r Request) Decision {
-	in := newCircumstances(r.Context)
+	in := newRequestContext(r.Context)
 	d := Decision{}
 	denied := false
 	for _, s := range p.statements {
@@ -22,7 +22,7 @@ func (p *Policy) Evaluate(r Request) Decision {
 	return d
 }
 
-func (s statement) evaluate(r Request, in circumstances) Outcome {
+func (s statement) evaluate(r Request, in requestContext) Outcome {
 	o := Outcome{Index: s.index, Sid: s.sid, Effect: s.effect}
 	if !matchAny(s.principals, r.Principal, s.effect) {
 		o.Mismatches = append(o.Mismatches, principalMismatch(s.principals, r.Principal))
@@ -35,7 +35,7 @@ func (s statement) evaluate(r Request, in circumstances) Outcome {
 			o.Mismatches = append(o.Mismatches, c.mismatch(in, advice))
 		}
 	}
-	if s.effect == deny { // that a Deny does not match is no mistake
+	if s.effect == deny { // a Deny that does not match is not a mistake
 		for i := range o.Mismatches {
 			o.Mismatches[i].Advice = ""
 		}
@@ -44,7 +44,7 @@ func (s statement) evaluate(r Request, in circumstances) Outcome {
 	return o
 }
 
-// principalMismatch says why none of the principals stands for who asks.
+// principalMismatch returns the reason why no principal of the statement matches r.
 func principalMismatch(all []principal, r Principal) Mismatch {
 	m := Mismatch{Element: "Principal", Found: r.names(), Advice: principalAdvice(all, r)}
 	for _, p := range all {
@@ -53,8 +53,8 @@ func principalMismatch(all []principal, r Principal) Mismatch {
 	return m
 }
 
-// mismatch says why the condition does not hold.
-func (c condition) mismatch(in circumstances, advice string) Mismatch {
+// mismatch returns the reason why the condition does not hold.
+func (c condition) mismatch(in requestContext, advice string) Mismatch {
 	m := Mismatch{Element: "Condition", Operator: c.operator.written, Key: c.key, Advice: advice}
 	m.Found = slices.Clone(in.lookup(c.key))
 	for _, v := range c.values {
@@ -66,8 +66,8 @@ func (c condition) mismatch(in circumstances, advice string) Mismatch {
 	return m
 }
 
-// String says in one line why: which statement allowed or denied, or what did not
-// match in the statements that are nearest to allowing.
+// String returns the reason in one line: the statement that allowed or denied the request,
+// or the mismatches of the statements that came closest to allowing it.
 func (d Decision) String() string {
 	deciding := deny
 	if d.Allowed {
@@ -79,7 +79,7 @@ func (d Decision) String() string {
 		}
 	}
 	var reasons []string
-	for _, o := range d.nearest() {
+	for _, o := range d.closest() {
 		reasons = append(reasons, o.reason())
 	}
 	if len(reasons) == 0 {
@@ -88,10 +88,10 @@ func (d Decision) String() string {
 	return strings.Join(reasons, "; ")
 }
 
-// nearest returns the statements that would allow if the least were different.
-// Conditions are the least: of several statements, the one for this principal and
-// this action was meant.
-func (d Decision) nearest() []Outcome {
+// closest returns the statements that came closest to allowing the request. Mismatches of
+// conditions count less than others, because the author most likely wrote the statement
+// with the right principal and action for this request.
+func (d Decision) closest() []Outcome {
 	var best []Outcome
 	for _, o := range d.Statements {
 		if o.Effect != allow {
@@ -110,7 +110,7 @@ func (d Decision) nearest() []Outcome {
 	return best
 }
 
-// compare is negative if o is nearer to matching than other.
+// compare returns a negative number if o came closer to matching than other.
 func (o Outcome) compare(other Outcome) int {
 	if c := o.elements() - other.elements(); c != 0 {
 		return c
@@ -118,7 +118,7 @@ func (o Outcome) compare(other Outcome) int {
 	return len(o.Mismatches) - len(other.Mismatches)
 }
 
-// elements counts the mismatches that are not of a condition.
+// elements returns the number of mismatches in elements other than Condition.
 func (o Outcome) elements() int {
 	n := 0
 	for _, m := range o.Mismatches {

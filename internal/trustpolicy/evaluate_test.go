@@ -29,7 +29,7 @@ const (
 
 type context map[string][]string
 
-// webIdentity is a request with a token of that cluster and service account.
+// webIdentity returns a request with a token of the cluster and service account.
 func webIdentity(issuer, subject string) trustpolicy.Request {
 	return trustpolicy.Request{
 		Action:    withWebIdentity,
@@ -38,12 +38,12 @@ func webIdentity(issuer, subject string) trustpolicy.Request {
 	}
 }
 
-// ofCart is a request with the token of the service account cart.
+// ofCart returns a request with a token of the service account cart.
 func ofCart() trustpolicy.Request { return webIdentity(issuer, cart) }
 
-// by is a request of an IAM user or role.
-func by(arn, action string, circumstances context) trustpolicy.Request {
-	return trustpolicy.Request{Action: action, Principal: trustpolicy.Principal{ARN: arn}, Context: circumstances}
+// by returns a request of an IAM user or role.
+func by(arn, action string, keys context) trustpolicy.Request {
+	return trustpolicy.Request{Action: action, Principal: trustpolicy.Principal{ARN: arn}, Context: keys}
 }
 
 func read(t testing.TB, name string) []byte {
@@ -70,7 +70,7 @@ func TestDocumentsAsToolsAndTheAWSDocumentationWriteThem(t *testing.T) {
 		name     string
 		document string
 		request  trustpolicy.Request
-		want     string // what the decision says
+		want     string // the text of the decision
 	}{
 		{"eksctl: its service account", "eksctl.json", ofCart(), "allowed by statement 1"},
 		{"eksctl: another service account", "eksctl.json", webIdentity(issuer, "system:serviceaccount:shop:other"),
@@ -168,7 +168,7 @@ func TestDocumentsAsToolsAndTheAWSDocumentationWriteThem(t *testing.T) {
 	}
 }
 
-// with returns the request with other values of a key.
+// with returns the request with the key set to other values.
 func with(r trustpolicy.Request, key string, values ...string) trustpolicy.Request {
 	changed := context{key: values}
 	for k, v := range r.Context {

@@ -14,7 +14,7 @@ import (
 	"github.com/irsakit/irsakit/internal/trustpolicy"
 )
 
-// fixedRequests are one of each kind.
+// fixedRequests returns one request of each kind.
 func fixedRequests() []trustpolicy.Request {
 	const role = "arn:aws:iam::111122223333:role/cart"
 	asRole := by(role, assumeRole, context{"aws:PrincipalArn": {role}, "sts:ExternalId": {"12345"}, "aws:username": {"a", "b"}})
@@ -58,7 +58,7 @@ func FuzzParse(f *testing.F) {
 	})
 }
 
-// requireSound checks what is true of every decision.
+// requireSound checks the properties that all decisions have.
 func requireSound(t *testing.T, d trustpolicy.Decision, r trustpolicy.Request) {
 	t.Helper()
 	require.NotEmpty(t, d.String())
@@ -87,18 +87,18 @@ func FuzzWildcards(f *testing.F) {
 		}
 		escaped := strings.NewReplacer(`\*`, `(?s:.*)`, `\?`, `(?s:.)`).Replace(regexp.QuoteMeta(pattern))
 		want := regexp.MustCompile(`\A` + escaped + `\z`).MatchString(text)
-		// The older version, since this pattern has no variables.
+		// The document has no Version, so that the pattern has no variables.
 		p, err := trustpolicy.Parse([]byte(`{"Statement":{"Effect":"Allow","Principal":"*","Action":"*","Condition":{"StringLike":{"k:k":` + quote(pattern) + `}}}}`))
 		if err != nil {
-			require.ErrorContains(t, err, "Latin-1") // of a character that JSON replaces
+			require.ErrorContains(t, err, "Latin-1") // json.Marshal has replaced invalid UTF-8
 			return
 		}
 		require.Equal(t, want, p.Evaluate(by("arn:aws:iam::111122223333:role/r", assumeRole, context{"k:k": {text}})).Allowed)
 	})
 }
 
-// FuzzEvaluate checks values against each other: what an Allow and a Deny make of
-// an operator and its negation.
+// FuzzEvaluate compares the results of an operator and its negation in an Allow and in a
+// Deny.
 func FuzzEvaluate(f *testing.F) {
 	for _, seed := range [][3]string{
 		{"a", "a", ""}, {"a*", "ab", "a"}, {"${k:b}", "a", "a"}, {"${k:c, 'a'}*", "ab", ""}, {"${*}", "*", "x"}, {"${", "", ""}, {"arn:aws:iam::1:*", "arn:aws:iam::1:role/r", "a"},

@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// operator is that of a condition, as written ("IAM JSON policy elements:
+// operator is the operator of a condition, as written ("IAM JSON policy elements:
 // Condition operators").
 type operator struct {
 	comparison
@@ -22,12 +22,12 @@ const (
 	forAllValues = "ForAllValues"
 )
 
-// comparison is an operator without what can be put around it.
+// comparison is an operator without its set operator and IfExists.
 type comparison struct {
 	name    string
 	negated bool
-	compare func(expected value, found string) verdict // nil of Null
-	check   func(v value) error                        // of a value of the policy
+	compare func(expected value, found string) verdict // nil for Null
+	check   func(v value) error                        // checks a value of the policy
 }
 
 const null = "Null"
@@ -55,8 +55,8 @@ func comparisons() []comparison {
 	}
 }
 
-// parseOperator reads the name of an operator. Its case matters: no document says
-// that IAM takes another.
+// parseOperator parses the name of an operator. Names are case-sensitive, because IAM's
+// documentation does not mention another case.
 func parseOperator(written string) (operator, error) {
 	o := operator{written: written}
 	name := written
@@ -85,7 +85,7 @@ func parseOperator(written string) (operator, error) {
 	return o, nil
 }
 
-// The operators of dates, IP addresses and binary values.
+// notSupported matches the operators for dates, IP addresses and binary values.
 var notSupported = regexp.MustCompile(`^(Date\w+|(Not)?IpAddress|BinaryEquals)$`)
 
 func equals(expected value, found string) verdict {
@@ -102,7 +102,7 @@ func like(expected value, found string) verdict {
 
 const arnComponents = 6
 
-// arnLike matches each component of an ARN on its own.
+// arnLike matches each component of an ARN separately.
 func arnLike(expected value, found string) verdict {
 	want := expected.pattern().components(arnComponents)
 	have := strings.SplitN(found, ":", arnComponents)
@@ -124,8 +124,8 @@ func equalBools(expected value, found string) verdict {
 	return verdictOf(strings.EqualFold(expected.text(), found))
 }
 
-// numeric compares numbers; is says whether the sign of what was found less what
-// is expected is right.
+// numeric returns a comparison of numbers. The function is reports whether the sign of
+// found - expected satisfies the operator.
 func numeric(is func(sign int) bool) func(value, string) verdict {
 	return func(expected value, found string) verdict {
 		a, ok := number(found)
@@ -137,7 +137,7 @@ func numeric(is func(sign int) bool) func(value, string) verdict {
 	}
 }
 
-// "An integer or decimal value", of a length that is cheap to compare.
+// numberForm matches "an integer or decimal value" whose length is cheap to compare.
 var numberForm = regexp.MustCompile(`^[+-]?[0-9]{1,50}(\.[0-9]{1,50})?$`)
 
 func number(text string) (*big.Rat, bool) {
@@ -160,7 +160,8 @@ func anARN(v value) error {
 	return nil
 }
 
-// The documents disagree on variables in a Bool, and exclude them in the others.
+// aBool rejects variables too: IAM's documents disagree on them for Bool, and exclude them
+// for Null and the numeric operators.
 func aBool(v value) error {
 	if !isBool(v.written) {
 		return fmt.Errorf("%q is neither true nor false", v.written)

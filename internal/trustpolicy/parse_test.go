@@ -11,7 +11,7 @@ import (
 	"github.com/irsakit/irsakit/internal/trustpolicy"
 )
 
-// quote is a JSON string, or an array of several.
+// quote returns a JSON string, or a JSON array of several strings.
 func quote(texts ...string) string {
 	var value any = texts
 	if len(texts) == 1 {
@@ -21,8 +21,8 @@ func quote(texts ...string) string {
 	return string(b)
 }
 
-// document is a policy of one statement, which allows web identities of the
-// provider, with these elements besides.
+// document returns a policy with one statement. The statement allows web identities of the
+// provider and has the given additional elements.
 func document(elements string) string {
 	return `{"Version":"2012-10-17","Statement":[` + allowing(elements) + `]}`
 }

@@ -1,15 +1,15 @@
 package trustpolicy
 
-// pattern is a text with wildcards.
+// pattern is text with wildcards.
 type pattern []symbol
 
 // symbol is one character of a pattern, or a wildcard.
 type symbol struct {
-	character rune // of a text
-	wildcard  rune // * or ?; zero of a text
+	character rune // if wildcard is 0
+	wildcard  rune // * or ?; 0 for a character
 }
 
-// wild returns the pattern of a text in which * and ? are wildcards.
+// wild returns the pattern for text in which * and ? are wildcards.
 func wild(text string) pattern {
 	var p pattern
 	for _, r := range text {
@@ -22,7 +22,7 @@ func wild(text string) pattern {
 	return p
 }
 
-// plain returns the pattern that only that text matches.
+// plain returns the pattern that matches only the text.
 func plain(text string) pattern {
 	var p pattern
 	for _, r := range text {
@@ -31,13 +31,13 @@ func plain(text string) pattern {
 	return p
 }
 
-// matches says whether the whole text is of the pattern. Where a part after a *
-// does not fit, only that * is extended: earlier ones have no need to, so the
-// steps are at most the product of the two lengths.
+// matches reports whether the pattern matches the whole text. If the part after a * does
+// not match, only that * is extended, never an earlier one. The number of steps is
+// therefore at most the product of the two lengths.
 func (p pattern) matches(text string) bool {
 	characters := []rune(text)
 	at, i := 0, 0      // in the pattern and in the text
-	star, end := -1, 0 // the last *, and where what it stands for ends
+	star, end := -1, 0 // the last *, and the end of the text that it matches
 	for i < len(characters) {
 		switch {
 		case at < len(p) && p[at].wildcard == '*':
@@ -59,12 +59,12 @@ func (p pattern) matches(text string) bool {
 	return at == len(p)
 }
 
-// fits says whether the symbol stands for that one character.
+// fits reports whether the symbol matches the character.
 func (s symbol) fits(character rune) bool {
 	return s.wildcard == '?' || s.wildcard == 0 && s.character == character
 }
 
-// components splits a pattern at its first colons into at most n.
+// components splits the pattern at its first colons into at most n components.
 func (p pattern) components(n int) []pattern {
 	var all []pattern
 	from := 0

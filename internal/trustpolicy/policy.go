@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// Policy is a trust policy that Parse has read.
+// Policy is a parsed trust policy.
 type Policy struct {
 	statements []statement
 }
@@ -26,15 +26,15 @@ const (
 	deny  = "Deny"
 )
 
-// The versions of the policy language ("IAM JSON policy elements: Version").
-// Policy variables are of the newer one only.
+// The versions of the policy language ("IAM JSON policy elements: Version"). Only the
+// newer one has policy variables.
 const (
 	version2008 = "2008-10-17"
 	version2012 = "2012-10-17"
 )
 
-// Parse reads a trust policy document. What it does not know is an error, which
-// says where in the document it is.
+// Parse parses a trust policy document. It returns an error for everything that it does
+// not support. The error contains the place in the document.
 func Parse(document []byte) (*Policy, error) {
 	p, err := parse(document)
 	if err != nil {
@@ -63,7 +63,7 @@ func parse(document []byte) (*Policy, error) {
 	return parseStatements(body, version)
 }
 
-// Keys returns the condition keys that the policy names, as written.
+// Keys returns the condition keys in the policy, as written.
 func (p *Policy) Keys() []string {
 	var out []string
 	for _, s := range p.statements {
@@ -74,9 +74,9 @@ func (p *Policy) Keys() []string {
 	return out
 }
 
-// parseHead returns the version of the language that the document is in.
+// parseHead returns the version of the policy language of the document.
 func parseHead(fields object) (string, error) {
-	version := version2008 // where there is none
+	version := version2008 // the default
 	for _, field := range fields {
 		switch field.name {
 		case "Version":
@@ -127,12 +127,12 @@ func parseStatements(body any, version string) (*Policy, error) {
 	return p, nil
 }
 
-// at says where in the document an error is.
+// at adds the place in the document to an error.
 func at(place string, err error) error { return fmt.Errorf("%s: %w", place, err) }
 
 var errMissing = errors.New("it is missing")
 
-// title names a statement in a text.
+// title returns the name of a statement in messages.
 func title(index int, sid string) string {
 	if sid == "" {
 		return fmt.Sprintf("statement %d", index)
@@ -140,7 +140,7 @@ func title(index int, sid string) string {
 	return fmt.Sprintf("statement %d (%s)", index, sid)
 }
 
-// What IAM takes as a Sid, which has to be unique but where it is empty.
+// sidForm matches the Sids that IAM accepts. A Sid must be unique unless it is empty.
 var sidForm = regexp.MustCompile(`^[0-9A-Za-z]*$`)
 
 func (s *statement) parseSid(fields object) error {
@@ -157,7 +157,7 @@ func (s *statement) parseSid(fields object) error {
 }
 
 func (s *statement) parse(fields object, version string) error {
-	if err := s.parseEffect(fields); err != nil { // first, since the others depend on it
+	if err := s.parseEffect(fields); err != nil { // first, because other elements depend on it
 		return err
 	}
 	for _, field := range fields {
@@ -217,9 +217,9 @@ func elements() []string {
 	return []string{"Sid", "Effect", "Principal", "Action", "NotAction", "Condition"}
 }
 
-// suggestion names the known word that is nearest to one that is not known.
+// suggestion returns a message that suggests the known word most similar to word, if any.
 func suggestion(word string, known []string) string {
-	best, least := "", 4 // mistakes
+	best, least := "", 4 // the distance must be less than 4
 	for _, candidate := range known {
 		if d := distance(strings.ToLower(word), strings.ToLower(candidate)); d < least && d < len(candidate)/2 {
 			best, least = candidate, d
@@ -231,7 +231,7 @@ func suggestion(word string, known []string) string {
 	return fmt.Sprintf(": is it %s?", best)
 }
 
-// distance counts the characters to add, to remove or to change from a to b.
+// distance returns the number of bytes to insert, delete or replace to turn a into b.
 func distance(a, b string) int {
 	row := make([]int, len(b)+1)
 	for j := range row {

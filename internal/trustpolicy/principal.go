@@ -8,26 +8,26 @@ import (
 	"strings"
 )
 
-// principal is one whom a statement names ("AWS JSON policy elements: Principal").
+// principal is a principal in a statement ("AWS JSON policy elements: Principal").
 type principal struct {
 	written string
 	form    form
-	arn     arn // of an account, an identity and a provider that has one
+	arn     arn // of an account, an identity, or a provider that has an ARN
 }
 
-// form is what a principal stands for.
+// form is the kind of a principal.
 type form int
 
 const (
-	everyone form = iota
-	account       // all identities of it
-	identity      // an IAM user, or a role and all its sessions
-	session       // one session of a role
-	provider      // web identities that it vouches for
-	nobody        // of whom no request here can come
+	everyone    form = iota
+	account          // all identities of an account
+	identity         // an IAM user, or a role and all its sessions
+	session          // one session of a role
+	provider         // web identities of a provider
+	unmatchable      // a principal that matches no request
 )
 
-// arn is what the package needs of an Amazon Resource Name.
+// arn contains the parts of an Amazon Resource Name that the package needs.
 type arn struct {
 	partition, service, account, resource string
 }
@@ -101,7 +101,7 @@ func parsePrincipal(of, written, effect string) (principal, error) {
 		if !serviceForm.MatchString(written) {
 			return principal{}, fmt.Errorf("%q is not the name of a service", written)
 		}
-		return principal{written: written, form: nobody}, nil
+		return principal{written: written, form: unmatchable}, nil
 	case "CanonicalUser":
 		return principal{}, errors.New("it is not supported")
 	default:
@@ -119,9 +119,9 @@ func parseAWS(written, effect string) (principal, error) {
 		p.form, p.arn = account, arn{account: written} // of any partition
 		return p, nil
 	case deletedForm.MatchString(written):
-		// What IAM shows of a role or a user that was deleted.
-		p.form = nobody
-		if effect == deny { // nobody knows whom it might keep out
+		// After a role or user was deleted, IAM shows its unique ID instead.
+		p.form = unmatchable
+		if effect == deny { // it is unknown which principal the Deny excludes
 			return p, fmt.Errorf("%q: a unique ID in a Deny is not supported", written)
 		}
 		return p, nil
@@ -136,7 +136,7 @@ func parseAWS(written, effect string) (principal, error) {
 	case ok && a.service == "sts" && sessionForm.MatchString(a.resource):
 		p.form = session
 	case ok && a.service == "sts" && federatedForm.MatchString(a.resource):
-		p.form = nobody // of GetFederationToken: STS lets none assume a role
+		p.form = unmatchable // from GetFederationToken: STS does not let federated users assume a role
 	default:
 		return p, fmt.Errorf("%q is neither an account nor the ARN of a user, a role or a session", written)
 	}
@@ -157,11 +157,11 @@ func parseFederated(written string) (principal, error) {
 	return p, nil
 }
 
-// match says whether the principal stands for who asks.
+// match reports whether the principal includes r.
 //
-// The documents count * as all identities of AWS and anonymous users; that it
-// includes web identities, who must be trusted by their provider's name, they do
-// not say. So it does in a Deny only.
+// According to IAM's documents, * includes all identities of AWS and anonymous users. They
+// do not mention web identities, which must be trusted by the name of their provider.
+// Therefore * includes web identities in a Deny only.
 func (p principal) match(r Principal, effect string) bool {
 	if r.Federated != "" {
 		return p.form == everyone && effect == deny || p.form == provider && p.written == r.Federated
@@ -181,8 +181,8 @@ func (p principal) match(r Principal, effect string) bool {
 	}
 }
 
-// known says whether the request says who asks, and nothing that contradicts it.
-func (r Principal) known() bool {
+// valid reports whether r identifies exactly one principal.
+func (r Principal) valid() bool {
 	if r.Federated != "" {
 		return r.ARN == "" && r.Session == ""
 	}
@@ -193,7 +193,7 @@ func (r Principal) known() bool {
 	return r.Session == "" || a.hasSession(r.Session)
 }
 
-// hasSession says whether the session is one of the role.
+// hasSession reports whether session is the ARN of a session of the role a.
 func (a arn) hasSession(session string) bool {
 	s, ok := parseARN(session)
 	if !ok || s.service != "sts" || !sessionForm.MatchString(s.resource) || !strings.HasPrefix(a.resource, "role/") {
@@ -203,7 +203,7 @@ func (a arn) hasSession(session string) bool {
 	return s.partition == a.partition && s.account == a.account && strings.Split(s.resource, "/")[1] == role
 }
 
-// names returns whom the request names.
+// names returns the nonempty names of the principal.
 func (r Principal) names() []string {
 	var all []string
 	for _, name := range []string{r.Federated, r.ARN, r.Session} {
@@ -214,7 +214,7 @@ func (r Principal) names() []string {
 	return all
 }
 
-// matchAny says whether one of the principals stands for who asks.
+// matchAny reports whether one of the principals includes r.
 func matchAny(all []principal, r Principal, effect string) bool {
-	return r.known() && slices.ContainsFunc(all, func(p principal) bool { return p.match(r, effect) })
+	return r.valid() && slices.ContainsFunc(all, func(p principal) bool { return p.match(r, effect) })
 }

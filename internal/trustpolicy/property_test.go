@@ -16,15 +16,15 @@ import (
 	"github.com/irsakit/irsakit/internal/trustpolicy"
 )
 
-// Of random cases in each test.
+// draws is the number of random cases in each test.
 const draws = 2_000
 
-// random returns a source of random numbers, the same in every run.
+// random returns a source of random numbers that is the same in every run.
 func random() *rand.Rand { return rand.New(rand.NewPCG(1, 2)) }
 
 func oneOf[T any](rnd *rand.Rand, all ...T) T { return all[rnd.IntN(len(all))] }
 
-// anyStatement draws a statement of that effect, which often matches.
+// anyStatement draws a statement with the effect. It matches often.
 func anyStatement(rnd *rand.Rand, effect string) map[string]any {
 	s := map[string]any{
 		"Effect": effect,

@@ -8,26 +8,26 @@ import (
 	"unicode/utf8"
 )
 
-// value is one value of a condition, which may have policy variables ("IAM policy
+// value is one value of a condition. It may contain policy variables ("IAM policy
 // elements: Variables and tags").
 type value struct {
 	written string
 	parts   []part
 }
 
-// part is a text, or a variable that the request replaces by one.
+// part is text, or a variable that is replaced by text of the request.
 type part struct {
 	text     string
-	literal  bool    // its * and ? are no wildcards
+	literal  bool    // * and ? in the text are not wildcards
 	variable string  // the key of a variable
-	fallback *string // of a variable with a default value
+	fallback *string // the default value of a variable, if it has one
 }
 
-// Inside of ${ and }: a key and perhaps its default value.
+// variableForm matches the text between ${ and }: a key and optionally its default value.
 var variableForm = regexp.MustCompile(`^([^\s:$',]+:[^$',]*[^\s:$',])(?:, '([^$']*)')?$`)
 
-// parseValue splits a value into its parts. Only the newer version of the
-// language has variables.
+// parseValue splits a value into its parts. Only the newer version of the policy language
+// has variables.
 func parseValue(written, version string) (value, error) {
 	v := value{written: written}
 	rest := written
@@ -68,10 +68,11 @@ func parseVariable(inside string) (part, error) {
 	return p, nil
 }
 
-// resolved returns the value without variables, or an advice about one that has
-// no value in the request. IAM's documents say that "any attempt to match it fails
-// and causes the statement to be invalid", and that variables have one value.
-func (v value) resolved(c circumstances) (value, string) {
+// resolved replaces the variables by their values in the request. If a variable does not
+// have exactly one usable value, resolved returns advice about it. According to IAM's
+// documents, "any attempt to match it fails and causes the statement to be invalid", and
+// variables have one value.
+func (v value) resolved(c requestContext) (value, string) {
 	r := value{written: v.written}
 	for _, p := range v.parts {
 		if p.variable != "" {
@@ -94,7 +95,7 @@ func (v value) resolved(c circumstances) (value, string) {
 	return r, ""
 }
 
-// text is that of a resolved value; wildcards in it are characters.
+// text returns the text of a resolved value. Wildcards are ordinary characters in it.
 func (v value) text() string {
 	var b strings.Builder
 	for _, p := range v.parts {
@@ -103,8 +104,7 @@ func (v value) text() string {
 	return b.String()
 }
 
-// pattern is that of a resolved value. What a variable is replaced by has no
-// wildcards.
+// pattern returns the pattern of a resolved value. Values of variables have no wildcards.
 func (v value) pattern() pattern {
 	var all pattern
 	for _, p := range v.parts {
@@ -117,7 +117,7 @@ func (v value) pattern() pattern {
 	return all
 }
 
-// hasVariables says whether the value depends on the request.
+// hasVariables reports whether the value contains variables.
 func (v value) hasVariables() bool {
 	for _, p := range v.parts {
 		if p.variable != "" {

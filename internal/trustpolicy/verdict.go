@@ -1,12 +1,12 @@
 package trustpolicy
 
-// verdict is what is known of a condition. The verdicts are ordered, so that "and"
-// is the least of several and "or" the greatest.
+// verdict is the result of a condition. The verdicts are ordered, so that the minimum of
+// several is their conjunction and the maximum their disjunction.
 type verdict int
 
 const (
 	no      verdict = iota
-	unknown         // the documents leave it open: it counts against the request
+	unknown         // IAM's documents leave it open; counts against the request
 	yes
 )
 
@@ -19,7 +19,7 @@ func verdictOf(b bool) verdict {
 
 func (v verdict) negated() verdict { return yes - v }
 
-// holds says whether a statement of that effect takes the condition as true.
+// holds reports whether the condition counts as true in a statement with the effect.
 func (v verdict) holds(effect string) bool {
 	if effect == deny {
 		return v != no

@@ -5,29 +5,29 @@ import (
 	"strings"
 )
 
-// principalAdvice tells by what a principal that is near to who asks differs.
+// principalAdvice returns advice about a principal of the policy that is similar to r.
 func principalAdvice(all []principal, r Principal) string {
-	if !r.known() {
+	if !r.valid() {
 		return "the request does not say who asks"
 	}
-	near, none := identityAdvice, "only web identities are trusted"
+	similar, none := identityAdvice, "only web identities are trusted"
 	trusts := func(p principal) bool { return p.form != provider }
 	if r.Federated != "" {
-		near, none = providerAdvice, "a web identity needs its provider as a Federated principal"
+		similar, none = providerAdvice, "a web identity needs its provider as a Federated principal"
 		trusts = func(p principal) bool { return p.form == provider }
 	}
 	if !slices.ContainsFunc(all, trusts) {
 		return none
 	}
 	for _, p := range all {
-		if text := near(p, r); text != "" {
+		if text := similar(p, r); text != "" {
 			return text
 		}
 	}
 	return ""
 }
 
-// providerAdvice is about a web identity of another provider.
+// providerAdvice returns advice about a web identity of another provider.
 func providerAdvice(p principal, r Principal) string {
 	have, ok := parseARN(r.Federated)
 	if !ok || p.form != provider || p.arn.resource == "" {
@@ -35,14 +35,14 @@ func providerAdvice(p principal, r Principal) string {
 	}
 	switch bare := strings.Replace(p.arn.resource, "/https://", "/", 1); {
 	case strings.EqualFold(strings.TrimSuffix(bare, "/"), have.resource) && bare != p.arn.resource:
-		return withoutScheme
+		return removeScheme
 	case bare == have.resource+"/":
-		return withoutSlash
+		return removeSlash
 	}
 	return difference(p.arn, have)
 }
 
-// identityAdvice is about another IAM user or role than one that is trusted.
+// identityAdvice returns advice about an IAM user or role that is not the trusted one.
 func identityAdvice(p principal, r Principal) string {
 	have, _ := parseARN(r.ARN)
 	switch {
@@ -60,7 +60,7 @@ func identityAdvice(p principal, r Principal) string {
 	return ""
 }
 
-// difference tells by which parts an ARN of the policy is not that of the request.
+// difference returns the parts in which the ARNs of the policy and the request differ.
 func difference(policy, request arn) string {
 	var all []string
 	for _, part := range []struct{ name, policy, request string }{
@@ -75,7 +75,7 @@ func difference(policy, request arn) string {
 	return strings.Join(all, ", ")
 }
 
-// issuer is that of an OIDC provider.
+// issuer returns the issuer in the ARN of an OIDC provider.
 func (a arn) issuer() string {
 	_, issuer, _ := strings.Cut(a.resource, "/")
 	return issuer
