@@ -18,7 +18,7 @@ func condition(operator, key, expected, found, advice string) trustpolicy.Mismat
 	return m
 }
 
-func TestMistakesInConditions(t *testing.T) {
+func TestAdviceOnConditions(t *testing.T) {
 	const claimsOnly = "AWS shows a trust policy the claims sub, aud, amr of a token only"
 	for _, tt := range []struct {
 		name string
@@ -92,7 +92,7 @@ func requireMismatch(t *testing.T, r trustpolicy.Request, want trustpolicy.Misma
 	assert.Equal(t, "statement 1: "+want.String(), d.String())
 }
 
-func TestAdviceOnSeveralValues(t *testing.T) {
+func TestAdviceOnConditionsWithSeveralValues(t *testing.T) {
 	several := func(operator string, expected, found []string, advice string) trustpolicy.Mismatch {
 		return trustpolicy.Mismatch{Element: "Condition", Operator: operator, Key: sub, Expected: expected, Found: found, Advice: advice}
 	}
@@ -114,11 +114,11 @@ func TestAdviceOnSeveralValues(t *testing.T) {
 	}
 }
 
-func TestAContextKeyNeedsNoColon(t *testing.T) {
+func TestAdviceAcceptsContextKeyWithoutColon(t *testing.T) {
 	requireMismatch(t, with(ofCart(), "sub", cart), condition("StringEquals", "k:sub", cart, "", ""))
 }
 
-func TestMistakesInThePrincipal(t *testing.T) {
+func TestAdviceOnPrincipals(t *testing.T) {
 	const account = "arn:aws:iam::111122223333:"
 	web := trustpolicy.Principal{Federated: provider}
 	role := trustpolicy.Principal{ARN: account + "role/cart", Session: "arn:aws:sts::111122223333:assumed-role/cart/s1"}
@@ -174,7 +174,7 @@ func TestMistakesInThePrincipal(t *testing.T) {
 	}
 }
 
-func TestTheActionOfAnotherKindOfRole(t *testing.T) {
+func TestAdviceOnActionOfAnotherKindOfRole(t *testing.T) {
 	want := []trustpolicy.Mismatch{{
 		Element: "Action", Expected: []string{assumeRole}, Found: []string{withWebIdentity},
 		Advice: "sts:AssumeRole is not enough: a web identity needs sts:AssumeRoleWithWebIdentity",
@@ -183,7 +183,7 @@ func TestTheActionOfAnotherKindOfRole(t *testing.T) {
 	assert.Equal(t, want, d.Statements[0].Mismatches)
 }
 
-func TestThatADenyDoesNotMatchIsNoMistake(t *testing.T) {
+func TestAdviceIsEmptyForDeny(t *testing.T) {
 	d := parse(t, `{"Statement":{"Effect":"Deny","Principal":{"AWS":"444455556666"},"Action":"sts:AssumeRole","Condition":{"StringEquals":{"`+sub+`":"*"}}}}`).Evaluate(ofCart())
 	assert.Equal(t, []trustpolicy.Mismatch{
 		{Element: "Principal", Expected: []string{"444455556666"}, Found: []string{provider}},

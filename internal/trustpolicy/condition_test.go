@@ -33,7 +33,7 @@ func requireVerdict(t *testing.T, want, version, condition string, keys context)
 	}
 }
 
-func TestConditions(t *testing.T) {
+func TestEvaluateConditions(t *testing.T) {
 	for _, tt := range []struct {
 		name      string
 		condition string
@@ -169,7 +169,7 @@ func TestConditions(t *testing.T) {
 	}
 }
 
-func TestPolicyVariables(t *testing.T) {
+func TestEvaluatePolicyVariables(t *testing.T) {
 	full := context{"aws:username": {"Saanvi"}, "k:k": {"Saanvi/x"}, "k:many": {"a", "b"}, "k:empty": {""}, "k:star": {"S*"}, "k:bad": {"\xff"}, "k:arn": {"arn:aws:iam::1:role/a"}}
 	for _, tt := range []struct {
 		name      string
@@ -206,7 +206,7 @@ func TestPolicyVariables(t *testing.T) {
 	}
 }
 
-func TestTheOlderVersionHasNoPolicyVariables(t *testing.T) {
+func TestEvaluateOlderVersionHasNoPolicyVariables(t *testing.T) {
 	keys := context{"aws:username": {"Saanvi"}, "k:k": {"Saanvi"}, "k:written": {"${aws:username}"}, "k:star": {"${ab}"}}
 	const variable = `"${aws:username}"`
 	for _, tt := range []struct{ name, condition, want string }{
@@ -224,14 +224,14 @@ func TestTheOlderVersionHasNoPolicyVariables(t *testing.T) {
 	}
 }
 
-func TestAKeyThatTheRequestHasInTwoCasesHasTheValuesOfBoth(t *testing.T) {
+func TestEvaluateMergesContextKeysInTwoCases(t *testing.T) {
 	both := context{"k:k": {"a"}, "K:K": {"b"}}
 	requireVerdict(t, isOpen, "2012-10-17", `"StringEquals":{"k:k":"a"}`, both)
 	requireVerdict(t, isTrue, "2012-10-17", `"ForAllValues:StringEquals":{"k:k":["a","b"]}`, both)
 	requireVerdict(t, isFalse, "2012-10-17", `"ForAllValues:StringEquals":{"k:k":"a"}`, both)
 }
 
-func TestAPatternOfManyWildcardsIsMatchedInBoundedTime(t *testing.T) {
+func TestEvaluateManyWildcardsInBoundedTime(t *testing.T) {
 	pattern := strings.Repeat("*a", 400) + "*b"
 	requireVerdict(t, isFalse, "2012-10-17", `"StringLike":{"k:k":"`+pattern+`"}`, context{"k:k": {strings.Repeat("a", 5_000)}})
 }

@@ -60,7 +60,7 @@ func parse(t testing.TB, document string) *trustpolicy.Policy {
 	return p
 }
 
-func TestDocumentsAsToolsAndTheAWSDocumentationWriteThem(t *testing.T) {
+func TestEvaluatePoliciesOfToolsAndAWSDocumentation(t *testing.T) {
 	const (
 		saanvi  = "arn:aws:iam::111122223333:user/Saanvi"
 		tagger  = "arn:aws:iam::123456789012:user/test-session-tags"
@@ -191,7 +191,7 @@ func secondFactor(arn, present, age string) context {
 	return context{"aws:PrincipalArn": {arn}, "aws:MultiFactorAuthPresent": {present}, "aws:MultiFactorAuthAge": {age}}
 }
 
-func TestADecisionHasAnOutcomeOfEachStatementWithAllItsMismatches(t *testing.T) {
+func TestDecisionHasOutcomeOfEachStatement(t *testing.T) {
 	d := parse(t, string(read(t, "multi-factor.json"))).Evaluate(by("arn:aws:iam::777788889999:user/u", tagSession, nil))
 	accounts := []string{"111122223333", "arn:aws:iam::444455556666:root"}
 	user := []string{"arn:aws:iam::777788889999:user/u"}
@@ -206,7 +206,7 @@ func TestADecisionHasAnOutcomeOfEachStatementWithAllItsMismatches(t *testing.T) 
 	}}, d)
 }
 
-func TestADecisionSaysWhichStatementsWereNearest(t *testing.T) {
+func TestDecisionStringNamesClosestStatements(t *testing.T) {
 	const other = `"Principal":{"Federated":"arn:aws:iam::111122223333:oidc-provider/x.example.com"},"Action":"sts:AssumeRoleWithWebIdentity"`
 	const mine = `"Principal":{"Federated":"` + provider + `"},"Action":"sts:AssumeRoleWithWebIdentity"`
 	for _, tt := range []struct{ name, statements, want string }{
@@ -234,7 +234,7 @@ func TestADecisionSaysWhichStatementsWereNearest(t *testing.T) {
 	}
 }
 
-func TestWhatWasNotParsedAllowsNothing(t *testing.T) {
+func TestPolicyZeroValueAllowsNothing(t *testing.T) {
 	d := new(trustpolicy.Policy).Evaluate(ofCart())
 	assert.Equal(t, trustpolicy.Decision{}, d)
 	assert.Equal(t, "no statement allows anything", d.String())

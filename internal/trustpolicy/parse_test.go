@@ -35,7 +35,7 @@ func allowing(elements string) string {
 	return "{" + s + "}"
 }
 
-func TestParseSaysWhereADocumentIsWrong(t *testing.T) {
+func TestParseReportsPlaceOfError(t *testing.T) {
 	conditionOf := func(c string) string { return document(`"Condition":{` + c + `}`) }
 	valueOf := func(operator, value string) string { return conditionOf(quote(operator) + `:{"k:k":` + value + `}`) }
 	principalOf := func(p string) string {
@@ -175,7 +175,7 @@ func TestParseSaysWhereADocumentIsWrong(t *testing.T) {
 	}
 }
 
-func TestParseTakesWhatIAMTakes(t *testing.T) {
+func TestParseAcceptsWhatIAMAccepts(t *testing.T) {
 	for _, tt := range []struct{ name, document string }{
 		{"one statement without an array", `{"Statement":` + allowing(``) + `}`},
 		{"the older version and an Id", `{"Id":"any text","Version":"2008-10-17","Statement":` + allowing(``) + `}`},

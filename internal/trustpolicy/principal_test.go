@@ -8,7 +8,7 @@ import (
 	"github.com/irsakit/irsakit/internal/trustpolicy"
 )
 
-func TestPrincipals(t *testing.T) {
+func TestEvaluatePrincipals(t *testing.T) {
 	const (
 		user    = "arn:aws:iam::111122223333:user/team/Saanvi"
 		role    = "arn:aws:iam::111122223333:role/team/cart"
@@ -79,13 +79,13 @@ func TestPrincipals(t *testing.T) {
 	}
 }
 
-func TestADeletedRoleIsNobody(t *testing.T) {
+func TestEvaluateDeletedRoleMatchesNothing(t *testing.T) {
 	d := parse(t, `{"Statement":{"Effect":"Allow","Principal":{"AWS":"AROADBQP57FF2AEXAMPLE"},"Action":"sts:AssumeRole"}}`).
 		Evaluate(by("arn:aws:iam::111122223333:role/r", assumeRole, nil))
 	assert.Equal(t, `statement 1: Principal expects "AROADBQP57FF2AEXAMPLE", found "arn:aws:iam::111122223333:role/r"`, d.String())
 }
 
-func TestActions(t *testing.T) {
+func TestEvaluateActions(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
 		action string // the element

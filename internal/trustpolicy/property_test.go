@@ -67,9 +67,9 @@ func policyOf(t testing.TB, statements ...map[string]any) *trustpolicy.Policy {
 	return parse(t, string(b))
 }
 
-func TestADenyThatMatchesRefusesWhateverElseAllows(t *testing.T) {
+func TestEvaluateDenyOverridesAllow(t *testing.T) {
 	rnd := random()
-	allowed, refused := 0, 0
+	allowed, denied := 0, 0
 	for range draws {
 		allows, denies := anyStatement(rnd, "Allow"), anyStatement(rnd, "Deny")
 		r := anyRequest(rnd)
@@ -82,14 +82,14 @@ func TestADenyThatMatchesRefusesWhateverElseAllows(t *testing.T) {
 			require.Equal(t, !matches, d.Allowed, "%v %v %+v", allows, denies, r)
 		}
 		if matches {
-			refused++
+			denied++
 		}
 	}
 	require.Greater(t, allowed, draws/10)
-	require.Greater(t, refused, draws/50)
+	require.Greater(t, denied, draws/50)
 }
 
-func TestADenyOfEveryoneRefusesWhatTheDocumentsAllow(t *testing.T) {
+func TestEvaluateDenyOfEveryoneOverridesAllPolicies(t *testing.T) {
 	const everyone = `{"Effect":"Deny","Principal":"*","Action":"*"}`
 	files, err := filepath.Glob(filepath.Join("testdata", "*.json"))
 	require.NoError(t, err)
@@ -106,7 +106,7 @@ func TestADenyOfEveryoneRefusesWhatTheDocumentsAllow(t *testing.T) {
 	}
 }
 
-func TestAConditionThatAnAllowTakesForTrueADenyTakesForTrue(t *testing.T) {
+func TestEvaluateConditionThatHoldsInAllowHoldsInDeny(t *testing.T) {
 	rnd := random()
 	for range draws {
 		s, r := anyStatement(rnd, "Allow"), anyRequest(rnd)
@@ -118,7 +118,7 @@ func TestAConditionThatAnAllowTakesForTrueADenyTakesForTrue(t *testing.T) {
 	}
 }
 
-func TestNoPolicyAllowsAnActionThatItDoesNotName(t *testing.T) {
+func TestEvaluateAllowsNoUnnamedAction(t *testing.T) {
 	all := []string{assumeRole, withWebIdentity, tagSession, "sts:AssumeRoleWithSAML", "sts:SetSourceIdentity", "sts:SetContext"}
 	rnd := random()
 	for range draws {
@@ -138,7 +138,7 @@ func TestNoPolicyAllowsAnActionThatItDoesNotName(t *testing.T) {
 	}
 }
 
-func TestEvaluateChangesNeitherThePolicyNorTheRequest(t *testing.T) {
+func TestEvaluateDoesNotModifyPolicyOrRequest(t *testing.T) {
 	rnd := random()
 	for range draws {
 		p, r := policyOf(t, anyStatement(rnd, "Allow"), anyStatement(rnd, "Deny")), anyRequest(rnd)
