@@ -15,14 +15,14 @@ import (
 	"github.com/irsakit/irsakit/irsa/irsatest"
 )
 
-// defaults returns a kit, and the configuration that the SDK loads in its pod, with a Cache around
-// the credentials.
-func defaults(t *testing.T) (*irsatest.Cluster, aws.Config) {
+// loadDefault returns a test cluster and the default configuration of the SDK in a pod of the
+// cluster, with a Cache around the credentials.
+func loadDefault(t *testing.T) (*irsatest.Cluster, aws.Config) {
 	t.Helper()
 	k := irsatest.New(t)
 	sa := k.ServiceAccount("shop", "cart")
 	k.Pod(sa, k.Role("s3-writer", irsatest.Trust(sa)), func(o *irsatest.PodOptions) { o.AutoRotate = true }).Setenv()
-	t.Setenv("AWS_ENDPOINT_URL_STS", "") // the SDK's own endpoints lead to the kit
+	t.Setenv("AWS_ENDPOINT_URL_STS", "") // the HTTP client routes the SDK's endpoints to the cluster
 	t.Setenv("AWS_CA_BUNDLE", "")
 	k.STS.SetLatency(300 * time.Millisecond)
 	cfg, err := config.LoadDefaultConfig(t.Context(), config.WithHTTPClient(k.HTTPClient()))
@@ -38,7 +38,7 @@ func defaults(t *testing.T) (*irsatest.Cluster, aws.Config) {
 
 func TestCacheOfTheDefaultConfigurationRefreshesEarlyAndSeldom(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		k, cfg := defaults(t)
+		k, cfg := loadDefault(t)
 		for range 100 * 60 * 60 {
 			start := time.Now()
 			_, err := cfg.Credentials.Retrieve(t.Context())
@@ -55,7 +55,7 @@ func TestCacheOfTheDefaultConfigurationSurvivesAnOutageOf15MinutesAtAnyTime(t *t
 	for minute := 0; minute < 60; minute += 3 {
 		t.Run(fmt.Sprint("after ", minute, " minutes"), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				k, cfg := defaults(t)
+				k, cfg := loadDefault(t)
 				began := time.Hour + time.Duration(minute)*time.Minute
 				for start := time.Now(); time.Since(start) < 4*time.Hour; time.Sleep(time.Second) {
 					switch time.Since(start) {
@@ -64,10 +64,10 @@ func TestCacheOfTheDefaultConfigurationSurvivesAnOutageOf15MinutesAtAnyTime(t *t
 					case began + 15*time.Minute:
 						k.STS.Up()
 					}
-					asked := time.Now()
+					called := time.Now()
 					_, err := cfg.Credentials.Retrieve(t.Context())
 					require.NoError(t, err)
-					require.Zero(t, time.Since(asked), "a caller waited")
+					require.Zero(t, time.Since(called), "a caller waited")
 				}
 			})
 		})

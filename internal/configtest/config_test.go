@@ -15,11 +15,11 @@ import (
 	"github.com/irsakit/irsakit/irsa/irsatest"
 )
 
-// The ways in which a provider comes into a configuration.
-var ways = []struct {
-	name  string
-	outer bool // the SDK's cache is around the provider
-	load  func(context.Context, *irsa.Provider) (aws.Config, error)
+// setups are the ways to set the Provider in a configuration.
+var setups = []struct {
+	name    string
+	wrapped bool // the SDK's cache wraps the Provider
+	load    func(context.Context, *irsa.Provider) (aws.Config, error)
 }{
 	{"config.WithCredentialsProvider", true, func(ctx context.Context, p *irsa.Provider) (aws.Config, error) {
 		return config.LoadDefaultConfig(ctx, config.WithCredentialsProvider(p))
@@ -39,38 +39,38 @@ var ways = []struct {
 }
 
 func TestThroughTheConfigPackageCredentialsAreFreshAndNeverExpired(t *testing.T) {
-	for _, life := range []time.Duration{10 * time.Minute, time.Hour} {
-		for _, way := range ways {
-			t.Run(way.name+", a life of "+life.String(), func(t *testing.T) {
+	for _, lifetime := range []time.Duration{10 * time.Minute, time.Hour} {
+		for _, setup := range setups {
+			t.Run(setup.name+", a lifetime of "+lifetime.String(), func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					k := irsatest.New(t)
 					sa := k.ServiceAccount("shop", "cart")
 					pod := k.Pod(sa, k.Role("s3-writer", irsatest.Trust(sa)))
-					k.STS.SetLife(life)
+					k.STS.SetLife(lifetime)
 					k.STS.SetLatency(300 * time.Millisecond)
 					p, err := irsa.New(pod.Options)
 					require.NoError(t, err)
 					defer p.Close()
-					cfg, err := way.load(t.Context(), p)
+					cfg, err := setup.load(t.Context(), p)
 					require.NoError(t, err)
-					_, cached := cfg.Credentials.(*aws.CredentialsCache)
-					require.Equal(t, way.outer, cached)
+					_, wrapped := cfg.Credentials.(*aws.CredentialsCache)
+					require.Equal(t, setup.wrapped, wrapped)
 					_, err = cfg.Credentials.Retrieve(t.Context())
 					require.NoError(t, err)
 
-					ends := map[string]time.Time{}
+					expiries := map[string]time.Time{}
 					for range 24 * 60 * 6 {
 						start := time.Now()
 						creds, err := cfg.Credentials.Retrieve(t.Context())
 						require.NoError(t, err)
 						require.Zero(t, time.Since(start), "a caller waited")
-						if ends[creds.AccessKeyID].IsZero() {
-							ends[creds.AccessKeyID] = start.Add(life)
+						if expiries[creds.AccessKeyID].IsZero() {
+							expiries[creds.AccessKeyID] = start.Add(lifetime)
 						}
-						require.True(t, creds.Expires.After(start) && ends[creds.AccessKeyID].After(start), "expired")
+						require.True(t, creds.Expires.After(start) && expiries[creds.AccessKeyID].After(start), "expired")
 						time.Sleep(10 * time.Second)
 					}
-					assert.Greater(t, len(ends), int(24*time.Hour/life)-2)
+					assert.Greater(t, len(expiries), int(24*time.Hour/lifetime)-2)
 				})
 			})
 		}

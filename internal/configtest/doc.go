@@ -1,3 +1,3 @@
-// Package configtest shows the Provider together with the SDK's config package. It
-// is a module of its own, so that the library does not depend on that package.
+// Package configtest tests the Provider with the SDK's config package. It is a separate
+// module, so that the library does not depend on that package.
 package configtest

@@ -15,7 +15,7 @@ import (
 	"github.com/irsakit/irsakit/irsa/irsatest"
 )
 
-// The test kit is a whole IRSA to the SDK as it is, which knows nothing of irsakit.
+// The SDK works with the test cluster without irsakit.
 func TestTheSDKAsItIsGetsCredentialsFromTheKitAndAssumesASecondRole(t *testing.T) {
 	k, err := irsatest.Start()
 	require.NoError(t, err)
@@ -24,7 +24,7 @@ func TestTheSDKAsItIsGetsCredentialsFromTheKitAndAssumesASecondRole(t *testing.T
 	first := k.Role("s3-writer", irsatest.Trust(sa))
 	second := k.Role("auditor", irsatest.InAccount("444455556666"), irsatest.Trust(first))
 	pod := k.Pod(sa, first)
-	alone(t, pod.Environ())
+	setEnvironment(t, pod.Environ())
 
 	cfg, err := config.LoadDefaultConfig(t.Context())
 	require.NoError(t, err)
@@ -46,8 +46,9 @@ func TestTheSDKAsItIsGetsCredentialsFromTheKitAndAssumesASecondRole(t *testing.T
 	require.ErrorAs(t, err, &expired)
 }
 
-// alone sets these variables, and unsets what else the SDK would find on a machine.
-func alone(t *testing.T, environ []string) {
+// setEnvironment sets the variables, and clears other settings that the SDK would read on
+// the machine.
+func setEnvironment(t *testing.T, environ []string) {
 	t.Helper()
 	for _, name := range []string{"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE", "AWS_ENDPOINT_URL", "AWS_ROLE_SESSION_NAME"} {
 		t.Setenv(name, "")

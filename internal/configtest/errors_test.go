@@ -21,8 +21,8 @@ import (
 	"github.com/irsakit/irsakit/irsa/irsatest"
 )
 
-// What an application that calls a service can tell of the cause, however the provider
-// came into its configuration.
+// The error of a service call wraps the kind and the cause, regardless of how the Provider
+// was set in the configuration.
 func TestTheKindAndTheCauseAreFoundThroughAServicesError(t *testing.T) {
 	as := func(target any) func(error) bool { return func(err error) bool { return errors.As(err, target) } }
 	is := func(target error) func(error) bool { return func(err error) bool { return errors.Is(err, target) } }
@@ -34,7 +34,7 @@ func TestTheKindAndTheCauseAreFoundThroughAServicesError(t *testing.T) {
 	}
 	for _, tt := range []struct {
 		name   string
-		breaks func(*irsatest.Cluster, *irsatest.Pod)
+		inject func(*irsatest.Cluster, *irsatest.Pod)
 		kind   error
 		cause  func(error) bool
 	}{
@@ -47,17 +47,17 @@ func TestTheKindAndTheCauseAreFoundThroughAServicesError(t *testing.T) {
 		{"a hang", fault(irsatest.Hang), irsa.ErrUnavailable, is(context.DeadlineExceeded)},
 		{"no connection", func(k *irsatest.Cluster, _ *irsatest.Pod) { k.STS.Down() }, irsa.ErrUnavailable, as(new(*net.OpError))},
 	} {
-		for _, way := range ways {
-			t.Run(tt.name+", "+way.name, func(t *testing.T) {
+		for _, setup := range setups {
+			t.Run(tt.name+", "+setup.name, func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					k := irsatest.New(t)
 					sa := k.ServiceAccount("shop", "cart")
 					pod := k.Pod(sa, k.Role("s3-writer", irsatest.Trust(sa)))
-					tt.breaks(k, pod)
+					tt.inject(k, pod)
 					p, err := irsa.New(pod.Options)
 					require.NoError(t, err)
 					defer p.Close()
-					cfg, err := way.load(t.Context(), p)
+					cfg, err := setup.load(t.Context(), p)
 					require.NoError(t, err)
 
 					_, retrieved := cfg.Credentials.Retrieve(t.Context())
@@ -84,7 +84,7 @@ func fault(f irsatest.Fault) func(*irsatest.Cluster, *irsatest.Pod) {
 	return func(k *irsatest.Cluster, _ *irsatest.Pod) { k.STS.Fail(f, -1) }
 }
 
-// unreachable is S3, which no request comes to without credentials.
+// unreachable stands for S3. Without credentials, no request reaches it.
 type unreachable struct{}
 
 func (unreachable) Do(*http.Request) (*http.Response, error) { return nil, os.ErrInvalid }

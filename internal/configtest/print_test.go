@@ -20,8 +20,8 @@ import (
 	"github.com/irsakit/irsakit/tokenfile"
 )
 
-// requireWithout checks that text contains no 12 characters in a row of the token's payload or
-// signature.
+// requireWithout checks that text does not contain 12 consecutive characters of the token's
+// payload or signature.
 func requireWithout(t *testing.T, text, token string) {
 	t.Helper()
 	require.NotEmpty(t, text)
@@ -32,7 +32,7 @@ func requireWithout(t *testing.T, text, token string) {
 	}
 }
 
-// everything is a go-cmp option that compares and prints unexported fields.
+// everything contains go-cmp options to compare and print unexported fields.
 var everything = cmp.Options{cmp.AllowUnexported(irsa.Error{}), cmp.Comparer(func(a, b error) bool { return errors.Is(a, b) })}
 
 func TestTokenIsNotPrintedByReflection(t *testing.T) {

@@ -23,13 +23,13 @@ import (
 	"github.com/irsakit/irsakit/irsa/irsatest"
 )
 
-// store is an S3 that rejects requests, as S3 does.
+// store rejects requests in the way in which S3 does.
 type store struct {
-	judge func(key string) (code string) // "" accepts the key
+	reject func(key string) (code string) // "" accepts the key
 
 	mu     sync.Mutex
 	hosts  []string
-	keys   []string // of the requests, in their order
+	keys   []string // the access key IDs of the requests, in order
 	bodies []string
 }
 
@@ -44,7 +44,7 @@ func (s *store) Do(r *http.Request) (*http.Response, error) {
 	s.hosts, s.keys, s.bodies = append(s.hosts, r.URL.Host), append(s.keys, key), append(s.bodies, string(body))
 	s.mu.Unlock()
 	response := &http.Response{StatusCode: http.StatusOK, Header: http.Header{}, Body: http.NoBody, Request: r}
-	if code := s.judge(key); code != "" {
+	if code := s.reject(key); code != "" {
 		response.StatusCode = http.StatusBadRequest
 		if r.Method != http.MethodHead {
 			text := fmt.Sprintf(`<?xml version="1.0"?><Error><Code>%s</Code><Message>The provided token has expired.</Message><RequestId>1</RequestId></Error>`, code)
@@ -54,16 +54,16 @@ func (s *store) Do(r *http.Request) (*http.Response, error) {
 	return response, nil
 }
 
-// shop is a pod with a provider, and an S3 client that uses it in one of two ways.
+// shop is a pod with a Provider and an S3 client.
 type shop struct {
 	*irsatest.Cluster
 	provider *irsa.Provider
 	store    *store
 	client   *s3.Client
-	first    string // access key ID
+	first    string // the first access key ID
 }
 
-// clients are the ways in which a client is configured.
+// clients are the ways to configure the client.
 var clients = map[string]func(*irsa.Provider) aws.Config{
 	"AWSConfig": (*irsa.Provider).AWSConfig,
 	"Configure": func(p *irsa.Provider) aws.Config {
@@ -84,7 +84,7 @@ func newShop(t *testing.T, config func(*irsa.Provider) aws.Config, code string) 
 	t.Cleanup(func() { assert.NoError(t, p.Close()) })
 	creds, err := p.Retrieve(t.Context())
 	require.NoError(t, err)
-	s := &store{judge: func(key string) string {
+	s := &store{reject: func(key string) string {
 		if key == creds.AccessKeyID {
 			return code
 		}
@@ -125,10 +125,10 @@ func TestRejectedPutIsSentAgainWithTheSameBytes(t *testing.T) {
 	}
 }
 
-// onlyReader is a body that cannot be read again.
+// onlyReader is a body that cannot be rewound.
 type onlyReader struct{ io.Reader }
 
-// Without the body a second request would store an empty object, and succeed.
+// A second request without the body would succeed and store an empty object.
 func TestRejectedPutOfAStreamIsNotSentAgain(t *testing.T) {
 	eachClient(t, func(t *testing.T, config func(*irsa.Provider) aws.Config) {
 		s := newShop(t, config, "ExpiredToken")
@@ -147,7 +147,8 @@ func TestRejectedPutOfAStreamIsNotSentAgain(t *testing.T) {
 	})
 }
 
-// A HEAD's 400 has no body and so no code: new credentials may help, or not.
+// A response 400 to a HEAD request has no body and therefore no error code, so that it is
+// unknown whether new credentials would help.
 func TestRejectedHeadStartsAnExchangeInTheBackground(t *testing.T) {
 	eachClient(t, func(t *testing.T, config func(*irsa.Provider) aws.Config) {
 		s := newShop(t, config, "ExpiredToken")
@@ -164,11 +165,11 @@ func TestRejectedHeadStartsAnExchangeInTheBackground(t *testing.T) {
 	})
 }
 
-// Buckets are parts of their host's name, and one service.
+// The host name contains the bucket, but all buckets belong to one service.
 func TestRejectionsOfManyBucketsAreOneHosts(t *testing.T) {
 	eachClient(t, func(t *testing.T, config func(*irsa.Provider) aws.Config) {
 		s := newShop(t, config, "")
-		s.store.judge = func(string) string { return "ExpiredToken" }
+		s.store.reject = func(string) string { return "ExpiredToken" }
 		for n := range 3600 {
 			_, err := s.client.GetObject(t.Context(), &s3.GetObjectInput{Bucket: aws.String(fmt.Sprintf("bucket-%d", n)), Key: aws.String("1")})
 			require.Error(t, err)

@@ -14,11 +14,11 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// A difference is a reason for which one of the two verifiers accepts a token that the
-// other refuses. There are no others.
+// A difference is a reason why one of the two verifiers accepts a token that the other
+// rejects.
 type difference struct {
 	reason  string
-	accepts string // which one: irsakit or go-oidc
+	accepts string // the verifier that accepts the token: irsakit or go-oidc
 	applies func(token string) bool
 }
 
@@ -27,25 +27,26 @@ const (
 	goOIDC  = "go-oidc"
 )
 
+// differences contains all differences between the verifiers.
 var differences = []difference{
 	{"go-oidc removes white space, and reads the JSON serialization; a JWT is compact, with characters of base64url only (RFC 7519, section 3)", goOIDC, notCompact},
 	{"go-oidc tries all keys on a token that names none; the kit finds the key by its ID, which Kubernetes always writes", goOIDC, unnamedKey},
 	{"STS takes tokens of 4 to 20,000 characters", goOIDC, tooLong},
 	{"STS needs the claims iss, sub, aud, exp and iat", goOIDC, claimMissing},
 	{"go-oidc finds claims whatever the case of their names; claims are case-sensitive (RFC 7519, section 10.1.1)", goOIDC, otherIssuer},
-	{"go-oidc takes the last of two claims of one name, and passes over numbers beyond a float64; go-jose refuses both, the former by RFC 7519, section 4", goOIDC, refusedByJOSE},
+	{"go-oidc takes the last of two claims of one name, and passes over numbers beyond a float64; go-jose refuses both, the former by RFC 7519, section 4", goOIDC, rejectedByJOSE},
 	{"go-oidc takes null for an audience in a list; an audience is a string (RFC 7519, section 4.1.3)", goOIDC, nullAudience},
 	{"go-oidc also decodes nonce, at_hash, _claim_names and _claim_sources, which IAM does not use", irsakit, ofIDTokens},
 	{"go-oidc refuses a time in quotes that is beyond a float64, and null under a time's name in another case; the kit takes the token for expired, or goes by the right name", irsakit, oddTime},
 }
 
-// explains reports whether the difference is a reason for what the verifiers answered.
+// explains reports whether the difference explains the results of the verifiers.
 func (d difference) explains(token string, byIrsakit, byGoOIDC bool) bool {
 	return byIrsakit == (d.accepts == irsakit) && byGoOIDC == (d.accepts == goOIDC) && d.applies(token)
 }
 
-// requireAgreement requires the verifiers to agree but for the differences. It returns
-// whether the kit accepts the token, and the reason of the difference, "" for none.
+// requireAgreement checks that the verifiers agree, except for the differences. It reports
+// whether irsatest accepts the token, and returns the reason of the difference or "".
 func (v verifiers) requireAgreement(t testing.TB, token string) (accepted bool, reason string) {
 	t.Helper()
 	byIrsakit, ours := v.irsakit(t, token)
@@ -69,7 +70,7 @@ func unnamedKey(token string) bool {
 	return err == nil && parsed.Signatures[0].Header.KeyID == ""
 }
 
-// payload returns the second part of a token, decoded.
+// payload returns the decoded second part of a token.
 func payload(token string) []byte {
 	parts := strings.Split(token, ".")
 	if len(parts) != 3 {
@@ -79,7 +80,7 @@ func payload(token string) []byte {
 	return text
 }
 
-// claims returns the claims of a token by their names as they are.
+// claims returns the claims of a token by their exact names.
 func claims(token string) map[string]any {
 	var out map[string]any
 	_ = json.Unmarshal(payload(token), &out)
@@ -87,13 +88,13 @@ func claims(token string) map[string]any {
 }
 
 func claimMissing(token string) bool {
-	found := claims(token)
-	return slices.ContainsFunc([]string{"iss", "sub", "aud", "exp", "iat"}, func(name string) bool { return found[name] == nil })
+	all := claims(token)
+	return slices.ContainsFunc([]string{"iss", "sub", "aud", "exp", "iat"}, func(name string) bool { return all[name] == nil })
 }
 
 func otherIssuer(token string) bool { return claims(token)["iss"] != issuerURL }
 
-func refusedByJOSE(token string) bool {
+func rejectedByJOSE(token string) bool {
 	return josejson.Unmarshal(payload(token), &map[string]any{}) != nil
 }
 

@@ -11,17 +11,17 @@ func TestDiscoveryAgreesWithGoOIDC(t *testing.T) {
 	i := newIssuer(t)
 	token, ofRSA := i.token(t, goodHeader, goodClaims), i.token(t, `{"alg":"RS256","kid":"rsa"}`, goodClaims)
 	document, keys := i.documents[discoveryPath], i.documents[keysPath]
-	// beside returns the keys with a further one, which comes first.
+	// beside returns the key set with an additional first key.
 	beside := func(key string) string { return strings.Replace(keys, "[", "["+key+", ", 1) }
-	// alone returns a set of one key.
+	// alone returns a key set with one key.
 	alone := func(key string) string { return `{"keys": [` + key + `]}` }
-	// labeled returns a key of RSA with a further member.
+	// labeled returns an RSA key with an additional member.
 	labeled := func(member string) string { return strings.Replace(i.jwk(t, "rsa", "rsa"), "{", "{"+member+", ", 1) }
 	for name, c := range map[string]struct {
-		path, text string // what is published there
+		path, text string // the issuer publishes text at path
 		token      string
-		accepted   bool   // by the kit
-		difference string // why go-oidc answers otherwise; "" if it does not
+		accepted   bool   // by irsatest
+		difference string // why the result of go-oidc differs; "" if it does not
 	}{
 		"as it should be":               {discoveryPath, document, token, true, ""},
 		"another issuer":                {discoveryPath, strings.Replace(document, issuerURL, "https://other.example", 1), token, false, ""},
@@ -73,7 +73,7 @@ func TestDiscoveryAgreesWithGoOIDC(t *testing.T) {
 	}
 }
 
-// Google's tokens name their issuer without its scheme, and go-oidc has an exception for it.
+// The issuer in Google's tokens has no scheme. go-oidc makes an exception for it.
 func TestAssumeRoleWithWebIdentityHasNoExceptionForGoogle(t *testing.T) {
 	i := newIssuer(t)
 	const google = "https://accounts.google.com"

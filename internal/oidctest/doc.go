@@ -1,4 +1,4 @@
-// Package oidctest compares the test kit's verification of tokens with go-oidc's: what one
-// accepts the other accepts, but for a few differences that are listed with their reasons.
-// It is a module of its own, so that the library does not depend on go-oidc.
+// Package oidctest compares the token verification of irsatest with that of go-oidc. Both
+// accept the same tokens, except for a few differences that are listed with their reasons.
+// The package is a separate module, so that the library does not depend on go-oidc.
 package oidctest

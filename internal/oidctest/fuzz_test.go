@@ -12,11 +12,11 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// tokenIn stands for a signed token in the texts of the fuzz target.
+// tokenIn is the placeholder for a signed token in the inputs of the fuzz target.
 const tokenIn = "{token}"
 
-// FuzzVerifyAgreesWithGoOIDC compares the verdicts on a text, in which tokenIn is replaced by
-// a token of the header and the claims, signed with the header's algorithm.
+// FuzzVerifyAgreesWithGoOIDC compares the verdicts on text after replacing tokenIn by a token
+// with the header and claims, signed with the algorithm in the header.
 func FuzzVerifyAgreesWithGoOIDC(f *testing.F) {
 	i := newIssuer(f)
 	v := i.verifiers(f)
@@ -24,7 +24,7 @@ func FuzzVerifyAgreesWithGoOIDC(f *testing.F) {
 	for _, token := range tokens {
 		f.Add(token, "", "")
 		if parts := strings.Split(token, "."); len(parts) == 3 {
-			header, _ := base64.RawURLEncoding.DecodeString(parts[0]) // what could be decoded
+			header, _ := base64.RawURLEncoding.DecodeString(parts[0]) // decodes as much as is valid
 			claims, _ := base64.RawURLEncoding.DecodeString(parts[1])
 			f.Add(tokenIn, string(header), string(claims))
 		}
@@ -43,15 +43,15 @@ func FuzzVerifyAgreesWithGoOIDC(f *testing.F) {
 	})
 }
 
-// requestCorpus returns the tokens of the corpus of irsatest's FuzzRequest.
+// requestCorpus returns the tokens in the corpus of irsatest's FuzzRequest.
 func requestCorpus(t testing.TB) []string {
 	t.Helper()
-	tokens := []string{tokenIn, "a.b.c"} // of the seeds
+	tokens := []string{tokenIn, "a.b.c"} // from the seeds
 	for _, input := range corpus(t, "../../irsa/irsatest/testdata/fuzz/FuzzRequest") {
 		require.Len(t, input, 3) // target, body, authorization
 		_, query, _ := strings.Cut(input[0], "?")
 		for _, text := range []string{query, input[1]} {
-			form, _ := url.ParseQuery(text) // has what could be parsed
+			form, _ := url.ParseQuery(text) // contains the valid parts
 			tokens = append(tokens, form["WebIdentityToken"]...)
 		}
 	}
@@ -59,7 +59,8 @@ func requestCorpus(t testing.TB) []string {
 	return tokens
 }
 
-// corpus returns the arguments of each input in a folder of a fuzz target, all strings.
+// corpus returns the arguments of each input in the corpus folder of a fuzz target. All
+// arguments must be strings.
 func corpus(t testing.TB, folder string) [][]string {
 	t.Helper()
 	files, err := filepath.Glob(filepath.Join(folder, "*"))

@@ -36,15 +36,15 @@ const (
 	keysPath      = "/keys"
 )
 
-// An issuer publishes documents, and has the private keys for tests to sign with.
+// An issuer publishes documents and has private keys to sign tokens.
 type issuer struct {
 	url       string
 	documents map[string]string        // by path
 	private   map[string]crypto.Signer // by key ID
 }
 
-// newIssuer returns an issuer with a key of each type, two keys of the ID "twin", and the
-// secret of its MACs, which no issuer may publish.
+// newIssuer returns an issuer with a key of each type, two keys with the ID "twin", and the
+// secret of its MACs. A genuine issuer must not publish such a secret.
 func newIssuer(t testing.TB) *issuer {
 	t.Helper()
 	i := &issuer{url: issuerURL, private: map[string]crypto.Signer{}}
@@ -71,7 +71,7 @@ func newIssuer(t testing.TB) *issuer {
 	return i
 }
 
-// publishing returns the issuer with another document at the path.
+// publishing returns the issuer with another document at path.
 func (i *issuer) publishing(path, text string) *issuer {
 	out := *i
 	out.documents = maps.Clone(i.documents)
@@ -97,36 +97,36 @@ func (i *issuer) jwk(t testing.TB, name, id string) string {
 	return string(text)
 }
 
-// The parts of a token that both accept.
+// The header and the claims of a token that both verifiers accept.
 const (
 	goodHeader = `{"alg":"ES256","kid":"p256"}`
 	goodClaims = `{"iss":"` + issuerURL + `","sub":"system:serviceaccount:shop:cart","aud":"sts.amazonaws.com","exp":4102444800,"iat":1767312000}`
 )
 
-// encode is base64url without padding.
+// encode encodes as base64url without padding.
 var encode = base64.RawURLEncoding.EncodeToString
 
-// token makes a token of any header and any claims, signed with the header's algorithm.
+// token returns a token with the header and claims, signed with the algorithm in the header.
 func (i *issuer) token(t testing.TB, header, claims string) string {
 	t.Helper()
 	var named struct {
 		Algorithm string `json:"alg"`
 		KeyID     string `json:"kid"`
 	}
-	_ = json.Unmarshal([]byte(header), &named) // what cannot be read is signed all the same
+	_ = json.Unmarshal([]byte(header), &named) // signs even if the header is invalid
 	return i.signedBy(t, named.Algorithm, named.KeyID, header, claims)
 }
 
-// signedBy makes a token that is signed with the algorithm, whatever the header has. The key
-// counts if it is one of ECDSA and so is the algorithm.
+// signedBy returns a token that is signed with the algorithm, regardless of the header. The
+// key is used only if both the key and the algorithm are of ECDSA.
 func (i *issuer) signedBy(t testing.TB, algorithm, key, header, claims string) string {
 	t.Helper()
 	input := encode([]byte(header)) + "." + encode([]byte(claims))
 	return input + "." + encode(i.sign(t, algorithm, key, []byte(input)))
 }
 
-// sign returns an empty signature for the algorithm none, and one of ECDSA for an algorithm
-// that is not known.
+// sign returns a signature. It is empty for the algorithm none, and one of ECDSA for an
+// unknown algorithm.
 func (i *issuer) sign(t testing.TB, algorithm, key string, input []byte) []byte {
 	t.Helper()
 	hash := crypto.SHA256
@@ -147,7 +147,7 @@ func (i *issuer) sign(t testing.TB, algorithm, key string, input []byte) []byte 
 		signature, err = i.private["rsa"].Sign(rand.Reader, sum(), &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash, Hash: hash})
 	case "EdDSA":
 		signature, err = i.private["ed25519"].Sign(rand.Reader, input, crypto.Hash(0))
-	case "HS256", "HS384", "HS512": // the secret is the public key
+	case "HS256", "HS384", "HS512": // with the public key as the secret
 		signature = hmacOf(hash, publicPEM(t, i.private["rsa"]), input)
 	default:
 		own, ok := i.private[key].(*ecdsa.PrivateKey)
@@ -166,7 +166,7 @@ func hmacOf(hash crypto.Hash, secret, input []byte) []byte {
 	return mac.Sum(nil)
 }
 
-// joseSignature signs in the form of RFC 7518, section 3.4.
+// joseSignature returns a signature in the format of RFC 7518, section 3.4.
 func joseSignature(t testing.TB, key *ecdsa.PrivateKey, sum []byte) []byte {
 	t.Helper()
 	r, s, err := ecdsa.Sign(rand.Reader, key, sum)
@@ -182,13 +182,13 @@ func publicPEM(t testing.TB, key crypto.Signer) []byte {
 	return pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der})
 }
 
-// verifiers are the two that are compared. Each reports whether it accepts the signature
-// and the issuer of a token, and returns its answer in words.
+// verifiers contains the two verifiers. Each reports whether it accepts the signature and
+// the issuer of a token, and returns a description of the result.
 type verifiers struct {
 	irsakit, goOIDC func(testing.TB, string) (bool, string)
 }
 
-// verifiers returns those of the issuer, which each of them discovers by itself.
+// verifiers returns verifiers for tokens of the issuer. Each performs its own discovery.
 func (i *issuer) verifiers(t testing.TB) verifiers {
 	t.Helper()
 	k := irsatest.New(t)
@@ -201,7 +201,7 @@ func (i *issuer) verifiers(t testing.TB) verifiers {
 	var verifier *oidc.IDTokenVerifier
 	if undiscovered == nil {
 		verifier = provider.Verifier(&oidc.Config{
-			SkipClientIDCheck: true, SkipExpiryCheck: true, // they are no part of the comparison
+			SkipClientIDCheck: true, SkipExpiryCheck: true, // not part of the comparison
 			SupportedSigningAlgs: []string{oidc.RS256, oidc.RS384, oidc.RS512, oidc.ES256, oidc.ES384, oidc.ES512},
 		})
 	}
@@ -220,12 +220,12 @@ func (i *issuer) verifiers(t testing.TB) verifiers {
 			if response.StatusCode == http.StatusOK {
 				return true, "credentials"
 			}
-			var refusal struct {
+			var rejection struct {
 				Code    string `xml:"Error>Code"`
 				Message string `xml:"Error>Message"`
 			}
-			require.NoError(t, xml.NewDecoder(bytes.NewReader(text)).Decode(&refusal))
-			return afterVerification(refusal.Code, refusal.Message), refusal.Code + ": " + refusal.Message + ": " + calls[0].Reason
+			require.NoError(t, xml.NewDecoder(bytes.NewReader(text)).Decode(&rejection))
+			return afterVerification(rejection.Code, rejection.Message), rejection.Code + ": " + rejection.Message + ": " + calls[0].Reason
 		},
 		goOIDC: func(t testing.TB, token string) (bool, string) {
 			if undiscovered != nil {
@@ -239,8 +239,8 @@ func (i *issuer) verifiers(t testing.TB) verifiers {
 	}
 }
 
-// afterVerification reports whether the STS refuses a token for what it checks later than
-// the signature and the issuer.
+// afterVerification reports whether STS rejected a token in a check that follows the
+// verification of the signature and the issuer.
 func afterVerification(code, message string) bool {
 	switch code {
 	case "ExpiredTokenException", "AccessDenied":

@@ -18,14 +18,14 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// The verdicts on a token. One without a verdict is refused by both.
+// The verdicts on a token. Both verifiers reject a token without a verdict.
 const (
 	accepted    = "accepted by both"
 	onlyIrsakit = "accepted by irsakit only"
 	onlyGoOIDC  = "accepted by go-oidc only"
 )
 
-// tokens returns good and bad tokens, and the verdicts on them, by their names.
+// tokens returns valid and invalid tokens and the verdicts on them, by name.
 func (i *issuer) tokens(t testing.TB) (tokens, verdicts map[string]string) {
 	t.Helper()
 	tokens, verdicts = map[string]string{}, map[string]string{}
@@ -40,7 +40,7 @@ func (i *issuer) tokens(t testing.TB) (tokens, verdicts map[string]string) {
 		add("header: "+name, i.token(t, header, goodClaims), verdict)
 	}
 	payload := func(name, claims, verdict string) { add("claims: "+name, i.token(t, goodHeader, claims), verdict) }
-	// with sets one claim, to a value in JSON.
+	// with returns the good claims with one claim set to a JSON value.
 	with := func(claim, value string) string {
 		var claims map[string]json.RawMessage
 		require.NoError(t, json.Unmarshal([]byte(goodClaims), &claims))
@@ -161,7 +161,7 @@ func (i *issuer) tokens(t testing.TB) (tokens, verdicts map[string]string) {
 	} {
 		add("serialization: "+name, text, onlyGoOIDC)
 	}
-	add("serialization: a line's end", good+"\r\n", accepted) // base64's decoder passes over it
+	add("serialization: a line's end", good+"\r\n", accepted) // the base64 decoder ignores line breaks
 	add("serialization: JSON with two signatures", `{"payload":"`+parts[1]+`","signatures":[`+strings.Repeat(`{"protected":"`+parts[0]+`","signature":"`+parts[2]+`"},`, 2)+`]}`, "")
 	add("serialization: longer than STS takes", i.token(t, goodHeader, with("x", `"`+strings.Repeat("x", 15000)+`"`)), onlyGoOIDC)
 
@@ -174,7 +174,7 @@ func (i *issuer) tokens(t testing.TB) (tokens, verdicts map[string]string) {
 	}
 	payload("no issuer", `{"sub":"system:serviceaccount:shop:cart","aud":"sts.amazonaws.com","exp":4102444800,"iat":1}`, "")
 	payload("an issuer in capitals", strings.Replace(goodClaims, `"iss"`, `"ISS"`, 1), onlyGoOIDC)
-	payload("a second issuer in capitals", with("ISS", `"https://other.example"`), accepted) // which comes first
+	payload("a second issuer in capitals", with("ISS", `"https://other.example"`), accepted) // sorts before iss
 	payload("a second issuer that encoding/json reads for the first", with("i\u017fs", `"https://other.example"`), "")
 	payload("another issuer, and a second that encoding/json reads for the first", strings.Replace(goodClaims, `"iss":`, `"iss":"https://other.example","ISS":`, 1), onlyGoOIDC)
 	payload("two issuers", strings.Replace(goodClaims, `"iss":`, `"iss":"https://other.example","iss":`, 1), onlyGoOIDC)
