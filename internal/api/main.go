@@ -1,5 +1,5 @@
-// Api prints the exported API of packages, a line for each thing that a user can name, so
-// that a change of it can be read in a diff.
+// Api prints the exported API of packages, one line for each exported identifier, so that
+// API changes are readable in a diff.
 //
 //	go run ./internal/api ./irsa ./cache
 package main
@@ -25,7 +25,7 @@ func main() {
 	}
 }
 
-// run prints the packages, in this order.
+// run prints the API of the packages in the order in which the go command lists them.
 func run(out io.Writer, patterns []string) error {
 	paths, err := list(append([]string{"list", "-f", "{{.ImportPath}}"}, patterns...)...)
 	if err != nil {
@@ -56,9 +56,9 @@ func run(out io.Writer, patterns []string) error {
 	return err
 }
 
-// list returns the lines that a go command prints.
+// list runs the go command and returns the lines that it prints.
 func list(arguments ...string) ([]string, error) {
-	out, err := exec.Command("go", arguments...).Output() // #nosec G204 G702 -- whoever runs it could run go himself
+	out, err := exec.Command("go", arguments...).Output() // #nosec G204 G702 -- the user could run the go command directly
 	var failed *exec.ExitError
 	if errors.As(err, &failed) {
 		return nil, fmt.Errorf("go list: %s", failed.Stderr)
@@ -66,7 +66,7 @@ func list(arguments ...string) ([]string, error) {
 	return strings.Split(strings.TrimSpace(string(out)), "\n"), err
 }
 
-// describe prints what a package exports.
+// describe prints the exported identifiers of a package.
 func describe(out io.Writer, pkg *types.Package) {
 	name := func(other *types.Package) string {
 		if other == pkg {
@@ -93,7 +93,7 @@ func describe(out io.Writer, pkg *types.Package) {
 	}
 }
 
-// describeType prints a type with its fields and methods.
+// describeType prints a type with its exported fields and methods.
 func describeType(out io.Writer, object *types.TypeName, name types.Qualifier) {
 	switch t := object.Type().Underlying().(type) {
 	case *types.Struct:

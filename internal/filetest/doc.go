@@ -1,3 +1,3 @@
-// Package filetest tests readers of files with special files: directories, named
-// pipes, sockets and devices. It needs Unix.
+// Package filetest helps to test readers of files with directories, named pipes, sockets
+// and devices. It has no functions on systems other than Unix.
 package filetest

@@ -15,7 +15,7 @@ import (
 )
 
 // Special returns the paths of a directory, a named pipe without a writer, a socket and a
-// device. Each maps to the words that describe it in an error.
+// device. Each path maps to the description of the file in errors.
 func Special(t *testing.T) map[string]string {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "") //nolint:usetesting // TempDir is too long for the path of a socket
@@ -84,7 +84,7 @@ func Swap(t *testing.T, regular string, n int, read func(path string) error) {
 				return
 			}
 			start <- struct{}{}
-			// The rename takes effect after about as long. A sleep would be longer.
+			// The rename takes effect after a similar time. A sleep would take longer.
 			for at := time.Now().Add(rand.N(50 * time.Microsecond)); time.Now().Before(at); {
 			}
 			err := read(path)
@@ -102,8 +102,9 @@ func Swap(t *testing.T, regular string, n int, read func(path string) error) {
 	})
 }
 
-// unexpected returns nil for the errors that swapped files may cause. After a failure to
-// open a socket that has become a regular file since, the error is the operating system's.
+// unexpected returns nil for the errors that swapping files may cause, and err otherwise.
+// The error is the operating system's if opening a socket failed and a regular file has
+// replaced the socket since.
 func unexpected(err error) error {
 	if err == nil || strings.Contains(err.Error(), " is not a regular file but a ") ||
 		errors.Is(err, syscall.ENXIO) || errors.Is(err, syscall.EOPNOTSUPP) {

@@ -1,5 +1,5 @@
-// Package regularfile opens regular files only. It never blocks on a named pipe, even
-// if the pipe replaces a regular file while that is being opened.
+// Package regularfile opens regular files only. It never blocks on a named pipe, even if
+// the pipe replaces a regular file while the file is being opened.
 package regularfile
 
 import (
@@ -10,8 +10,8 @@ import (
 )
 
 // Open opens the file at path for reading. It returns an error if the file is a
-// directory, a named pipe, a socket or a device, and does not wait for a writer of a
-// pipe. The FileInfo describes the opened file.
+// directory, a named pipe, a socket or a device. It never waits for the writer of a
+// named pipe. The FileInfo describes the opened file.
 func Open(path string) (*os.File, fs.FileInfo, error) {
 	// Opening a device can have side effects, so the type is checked first.
 	if _, err := Stat(path); err != nil {
@@ -20,7 +20,7 @@ func Open(path string) (*os.File, fs.FileInfo, error) {
 	return openChecked(path)
 }
 
-// Stat is [os.Stat] for regular files: it returns an error for any other file.
+// Stat is like [os.Stat], but returns an error if the file is not a regular file.
 func Stat(path string) (fs.FileInfo, error) {
 	info, err := os.Stat(path)
 	if err != nil {
@@ -29,8 +29,8 @@ func Stat(path string) (fs.FileInfo, error) {
 	return info, check(path, info)
 }
 
-// openChecked opens the file at path and checks its type afterwards. The file may have
-// been replaced since Stat.
+// openChecked opens the file at path and then checks its type, because the file may have
+// been replaced since the call of Stat.
 func openChecked(path string) (*os.File, fs.FileInfo, error) {
 	file, err := open(path)
 	if err != nil {
@@ -49,6 +49,7 @@ func openChecked(path string) (*os.File, fs.FileInfo, error) {
 	return file, info, nil
 }
 
+// check returns an error if info does not describe a regular file.
 func check(path string, info fs.FileInfo) error {
 	if info.Mode().IsRegular() {
 		return nil
@@ -56,6 +57,7 @@ func check(path string, info fs.FileInfo) error {
 	return fmt.Errorf("%s is not a regular file but %s", path, kind(info.Mode()))
 }
 
+// kind names the type of a file that is not regular.
 func kind(mode fs.FileMode) string {
 	switch {
 	case mode.IsDir():

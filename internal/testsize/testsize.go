@@ -1,4 +1,4 @@
-// Package testsize chooses how often a test makes its assertions.
+// Package testsize chooses the number of iterations of a test.
 package testsize
 
 import (
@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// Choose returns short with "go test -short", long if the environment has
-// IRSAKIT_LONG_TESTS=1, which .ci/run sets, and usual otherwise.
+// Choose returns short with "go test -short", long if the environment variable
+// IRSAKIT_LONG_TESTS is 1, and usual otherwise. .ci/run sets the variable.
 func Choose(short, usual, long int) int {
 	switch {
 	case testing.Short():
