@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestEverythingExportedHasALine(t *testing.T) {
+func TestRunPrintsAllExportedIdentifiers(t *testing.T) {
 	var out bytes.Buffer
 	require.NoError(t, run(&out, []string{"./testdata/shop"}))
 	assert.Equal(t, `package github.com/irsakit/irsakit/internal/api/testdata/shop
@@ -28,6 +28,6 @@ type Payer interface
 `, out.String())
 }
 
-func TestAPackageThatIsNotThereIsAnError(t *testing.T) {
+func TestRunReportsMissingPackage(t *testing.T) {
 	assert.ErrorContains(t, run(&bytes.Buffer{}, []string{"./testdata/missing"}), "go list")
 }

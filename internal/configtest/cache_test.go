@@ -36,7 +36,7 @@ func loadDefault(t *testing.T) (*irsatest.Cluster, aws.Config) {
 	return k, cfg
 }
 
-func TestCacheOfTheDefaultConfigurationRefreshesEarlyAndSeldom(t *testing.T) {
+func TestCacheWithDefaultConfigRefreshesEarlyAndSeldom(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k, cfg := loadDefault(t)
 		for range 100 * 60 * 60 {
@@ -51,7 +51,7 @@ func TestCacheOfTheDefaultConfigurationRefreshesEarlyAndSeldom(t *testing.T) {
 	})
 }
 
-func TestCacheOfTheDefaultConfigurationSurvivesAnOutageOf15MinutesAtAnyTime(t *testing.T) {
+func TestCacheWithDefaultConfigSurvives15MinuteOutage(t *testing.T) {
 	for minute := 0; minute < 60; minute += 3 {
 		t.Run(fmt.Sprint("after ", minute, " minutes"), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

@@ -38,7 +38,7 @@ var setups = []struct {
 	}},
 }
 
-func TestThroughTheConfigPackageCredentialsAreFreshAndNeverExpired(t *testing.T) {
+func TestProviderInConfigServesFreshCredentials(t *testing.T) {
 	for _, lifetime := range []time.Duration{10 * time.Minute, time.Hour} {
 		for _, setup := range setups {
 			t.Run(setup.name+", a lifetime of "+lifetime.String(), func(t *testing.T) {

@@ -16,7 +16,7 @@ import (
 )
 
 // The SDK works with the test cluster without irsakit.
-func TestTheSDKAsItIsGetsCredentialsFromTheKitAndAssumesASecondRole(t *testing.T) {
+func TestClusterServesSDKWithoutIrsakit(t *testing.T) {
 	k, err := irsatest.Start()
 	require.NoError(t, err)
 	defer k.Close()

@@ -23,7 +23,7 @@ import (
 
 // The error of a service call wraps the kind and the cause, regardless of how the Provider
 // was set in the configuration.
-func TestTheKindAndTheCauseAreFoundThroughAServicesError(t *testing.T) {
+func TestErrorOfServiceCallWrapsKindAndCause(t *testing.T) {
 	as := func(target any) func(error) bool { return func(err error) bool { return errors.As(err, target) } }
 	is := func(target error) func(error) bool { return func(err error) bool { return errors.Is(err, target) } }
 	code := func(want string) func(error) bool {

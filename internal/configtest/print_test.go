@@ -47,7 +47,7 @@ func TestTokenIsNotPrintedByReflection(t *testing.T) {
 	requireWithout(t, cmp.Diff(one, two, cmp.Exporter(func(reflect.Type) bool { return true })), token)
 }
 
-func TestErrorIsPrintedByReflectionWithoutTheToken(t *testing.T) {
+func TestErrorPrintedByReflectionContainsNoToken(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
 		form, _ := url.ParseQuery(string(body))

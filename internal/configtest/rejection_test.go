@@ -107,7 +107,7 @@ func (s *shop) put(ctx context.Context, body io.Reader, optFns ...func(*s3.Optio
 	return err
 }
 
-func TestRejectedPutIsSentAgainWithTheSameBytes(t *testing.T) {
+func TestRejectionRetriesPutWithSameBody(t *testing.T) {
 	large := bytes.Repeat([]byte("0123456789abcdef"), 1<<16)
 	for name, body := range map[string][]byte{"short": []byte("thank you"), "empty": nil, "large": large} {
 		t.Run(name, func(t *testing.T) {
@@ -129,7 +129,7 @@ func TestRejectedPutIsSentAgainWithTheSameBytes(t *testing.T) {
 type onlyReader struct{ io.Reader }
 
 // A second request without the body would succeed and store an empty object.
-func TestRejectedPutOfAStreamIsNotSentAgain(t *testing.T) {
+func TestRejectionDoesNotRetryPutOfStream(t *testing.T) {
 	eachClient(t, func(t *testing.T, config func(*irsa.Provider) aws.Config) {
 		s := newShop(t, config, "ExpiredToken")
 		s.STS.SetLatency(time.Second)
@@ -149,7 +149,7 @@ func TestRejectedPutOfAStreamIsNotSentAgain(t *testing.T) {
 
 // A response 400 to a HEAD request has no body and therefore no error code, so that it is
 // unknown whether new credentials would help.
-func TestRejectedHeadStartsAnExchangeInTheBackground(t *testing.T) {
+func TestRejectionOfHeadStartsBackgroundExchange(t *testing.T) {
 	eachClient(t, func(t *testing.T, config func(*irsa.Provider) aws.Config) {
 		s := newShop(t, config, "ExpiredToken")
 		s.STS.SetLatency(time.Second)
@@ -166,7 +166,7 @@ func TestRejectedHeadStartsAnExchangeInTheBackground(t *testing.T) {
 }
 
 // The host name contains the bucket, but all buckets belong to one service.
-func TestRejectionsOfManyBucketsAreOneHosts(t *testing.T) {
+func TestRejectionsOfManyBucketsCountForOneHost(t *testing.T) {
 	eachClient(t, func(t *testing.T, config func(*irsa.Provider) aws.Config) {
 		s := newShop(t, config, "")
 		s.store.reject = func(string) string { return "ExpiredToken" }
@@ -180,7 +180,7 @@ func TestRejectionsOfManyBucketsAreOneHosts(t *testing.T) {
 	})
 }
 
-func TestAHundredRejectionsAtOnceAreOneExchange(t *testing.T) {
+func TestRejectionsAtOnceCauseOneExchange(t *testing.T) {
 	eachClient(t, func(t *testing.T, config func(*irsa.Provider) aws.Config) {
 		s := newShop(t, config, "ExpiredToken")
 		s.STS.SetLatency(time.Second)

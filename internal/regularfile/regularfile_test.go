@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestOpenReturnsTheFileAndItsInfo(t *testing.T) {
+func TestOpenReturnsFileAndInfo(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "file")
 	require.NoError(t, os.WriteFile(path, []byte("text"), 0o600))
 	file, info, err := Open(path)
@@ -23,7 +23,7 @@ func TestOpenReturnsTheFileAndItsInfo(t *testing.T) {
 	assert.Equal(t, "text", string(text))
 }
 
-func TestOpenReportsAMissingFile(t *testing.T) {
+func TestOpenReturnsErrNotExist(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "none")
 	file, _, err := Open(path)
 	require.ErrorIs(t, err, fs.ErrNotExist)
@@ -35,7 +35,7 @@ func TestOpenReportsAMissingFile(t *testing.T) {
 	require.Nil(t, file)
 }
 
-func TestOpenRejectsADirectory(t *testing.T) {
+func TestOpenRejectsDirectory(t *testing.T) {
 	dir := t.TempDir()
 	_, _, err := Open(dir)
 	require.EqualError(t, err, dir+" is not a regular file but a directory")
