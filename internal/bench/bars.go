@@ -6,14 +6,14 @@ import (
 	"slices"
 )
 
-// A bar is what irsakit has to show in a measure.
+// A bar is a requirement that irsakit must meet in a measure.
 type bar struct {
 	measure string
 	says    string
 	seen    func(*sheet) (seen string, holds bool)
 }
 
-// bars are all of them. Where figures are compared, both are medians of the same run.
+// bars contains all bars. Comparisons use the medians of the same run.
 var bars = []bar{
 	{"cached", "a cached Retrieve takes at most 0.8 of the SDK's time, serial", ratio("serial", perCall, 0.8)},
 	{"cached", "… and parallel", ratio("parallel", perCall, 0.8)},
@@ -56,12 +56,12 @@ func scenes(length string) []string {
 	return all
 }
 
-// withAnswer are the scenes in which STS gives an answer, or none at once.
+// withAnswer returns the scenes in which STS responds or the connection fails at once.
 func withAnswer(length string) []string {
 	return slices.DeleteFunc(scenes(length), func(scene string) bool { return scene == length+"hang" })
 }
 
-// ratio holds if irsakit's median is at most this share of the SDK's.
+// ratio returns a bar that holds if irsakit's median is at most share times the SDK's.
 func ratio(scene, name string, share float64) func(*sheet) (string, bool) {
 	return func(s *sheet) (string, bool) {
 		mine, theirs := s.find(scene, ours, name), s.find(scene, sdk, name)
@@ -70,7 +70,7 @@ func ratio(scene, name string, share float64) func(*sheet) (string, bool) {
 	}
 }
 
-// share3 is a ratio with three digits that matter.
+// share3 formats a ratio: with two decimals from 0.1, and with three significant digits below.
 func share3(v float64) string {
 	if v == 0 || v >= 0.1 {
 		return fmt.Sprintf("%.2f", v)
@@ -78,7 +78,7 @@ func share3(v float64) string {
 	return fmt.Sprintf("%.*f", 2-int(math.Floor(math.Log10(v))), v)
 }
 
-// most holds if none of irsakit's runs in the scenes is above a limit.
+// most returns a bar that holds if no run of irsakit in the scenes exceeds the limit.
 func most(scenes []string, name string, limit float64) func(*sheet) (string, bool) {
 	return func(s *sheet) (string, bool) {
 		worst := math.Inf(-1)
@@ -89,8 +89,8 @@ func most(scenes []string, name string, limit float64) func(*sheet) (string, boo
 	}
 }
 
-// atLeast holds if none of a contender's runs in the scenes is below a limit: that there
-// was something to show.
+// atLeast returns a bar that holds if no run of the contender in the scenes is below the
+// limit. It ensures that the measure is meaningful.
 func atLeast(contender string, scenes []string, name string, limit float64) func(*sheet) (string, bool) {
 	return func(s *sheet) (string, bool) {
 		least := math.Inf(1)
@@ -101,16 +101,17 @@ func atLeast(contender string, scenes []string, name string, limit float64) func
 	}
 }
 
-// noSlowerInParallel holds if a round in parallel was as fast as the usual one in which
-// nothing is shared: neither the processors nor the provider, or the processors alone, of
-// which the slower counts. All that disturbs a round makes it slower, so that the fastest
-// shows what a call takes; callers who waited for each other would do so in every round.
+// noSlowerInParallel holds if the fastest parallel round is no slower than the slower of two
+// medians: that of the serial rounds, in which nothing is shared, and that of the rounds
+// apart, in which the callers share the machine but not the provider. A disturbance only
+// makes a round slower, so the fastest round shows the time of a call. Callers that wait for
+// each other would do so in each round.
 func noSlowerInParallel(s *sheet) (string, bool) {
 	serial, apart, parallel := s.find("serial", ours, perCall), s.find("apart", ours, perCall), s.find("parallel", ours, perCall)
 	return fmt.Sprintf("%s, serial %s, apart %s", parallel, serial, apart), slices.Min(parallel.Runs) <= max(serial.median(), apart.median())
 }
 
-// noSlowerThanStatic compares the share of requests over 10 ms in all runs, in each scene.
+// noSlowerThanStatic compares, for each scene, the share of requests over 10 ms in all runs.
 func noSlowerThanStatic(scenes []string, static string) func(*sheet) (string, bool) {
 	return func(s *sheet) (string, bool) {
 		theirs, theirAsked := s.sum(static, staticKeys.name, overSlow), s.sum(static, staticKeys.name, requests)
@@ -133,7 +134,7 @@ func (r *report) judged(fn func(b bar, seen string, holds bool)) {
 	}
 }
 
-// missed are the bars that do not hold.
+// missed returns the bars that do not hold.
 func (r *report) missed() []string {
 	var all []string
 	r.judged(func(b bar, seen string, holds bool) {

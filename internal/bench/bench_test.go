@@ -14,7 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestMain runs the tests, or is a process that they have started.
+// TestMain runs the tests or, in a process that a test has started, the work of that process.
 func TestMain(m *testing.M) {
 	slog.SetDefault(slog.New(slog.DiscardHandler))
 	if isChild, err := beChild(); isChild {
@@ -26,7 +26,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// small is a plan of seconds, whose figures mean nothing.
+// small is a plan that takes seconds. Its figures are not meaningful.
 var small = plan{
 	cached: 1,
 	steady: steadyPlan{callers: 4, every: 10 * time.Millisecond, run: 2 * time.Second, life: 2 * time.Second, latency: 20 * time.Millisecond},
@@ -77,7 +77,7 @@ func TestEveryMeasureGivesItsFiguresBarsChartsAndPage(t *testing.T) {
 	}
 }
 
-// The page of the repository is what its figures make it, and every bar holds there.
+// The page in the repository is generated from its figures, and all bars hold.
 func TestThePageIsWhatItsFiguresMakeIt(t *testing.T) {
 	r, err := readReport("../../docs")
 	require.NoError(t, err)

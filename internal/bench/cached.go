@@ -12,7 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 )
 
-// cached measures Retrieve while there are credentials.
+// cached measures Retrieve while the credentials are valid.
 func cached(rounds int) measure {
 	return measure{
 		name: "cached", title: "A cached Retrieve",
@@ -32,7 +32,7 @@ func cached(rounds int) measure {
 
 func cachedRuns(ctx context.Context, l *lab, s *sheet, place Place, rounds int) error {
 	contenders := dynamic
-	providers := make([][]aws.CredentialsProvider, len(contenders)) // as many of each as there are processors
+	providers := make([][]aws.CredentialsProvider, len(contenders)) // for each contender, one per processor
 	for i, c := range contenders {
 		for range runtime.NumCPU() {
 			provider, err := loaded(ctx, c, place, &traffic{})
@@ -55,8 +55,8 @@ func cachedRuns(ctx context.Context, l *lab, s *sheet, place Place, rounds int) 
 	return ctx.Err()
 }
 
-// benchmark writes down what each call takes, with a caller of each provider on a
-// processor of his own.
+// benchmark records the time of a call. Each provider has one caller, on a separate
+// processor.
 func benchmark(s *sheet, scene, contender string, providers ...aws.CredentialsProvider) {
 	callers := len(providers)
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(callers))
@@ -78,7 +78,7 @@ func benchmark(s *sheet, scene, contender string, providers ...aws.CredentialsPr
 	s.add(scene, contender, "bytes", memory, float64(result.AllocedBytesPerOp()))
 }
 
-// Names of figures that bars speak of.
+// Names of figures that bars refer to.
 const (
 	perCall     = "time of a call"
 	allocations = "allocations"

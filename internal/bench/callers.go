@@ -10,20 +10,20 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 )
 
-// A request is one time that a caller asked for credentials.
+// A request is one call of Retrieve.
 type request struct {
-	due    time.Time     // when he meant to ask, whatever kept him from it
-	took   time.Duration // since then, so that a caller who is held up hides nothing
+	due    time.Time     // the planned time of the call, even if the caller was late
+	took   time.Duration // the time since due, so that a late caller hides no delay
 	failed bool
 }
 
 func (r request) done() time.Time { return r.due.Add(r.took) }
 
-// slow is what a caller notices.
+// slow is the duration from which on a caller notices a delay.
 const slow = 10 * time.Millisecond
 
-// ask lets callers ask a provider at a fixed rate until ctx ends: all that was due by then,
-// also where they are late. It returns the requests in no order.
+// ask runs callers that call the provider at a fixed rate until ctx is done. They make all
+// calls that were due by then, even if they are late. The requests are in no particular order.
 func ask(ctx context.Context, provider aws.CredentialsProvider, callers int, every time.Duration) []request {
 	var ended atomic.Pointer[time.Time]
 	defer context.AfterFunc(ctx, func() { ended.Store(new(time.Now())) })()
@@ -44,9 +44,9 @@ func ask(ctx context.Context, provider aws.CredentialsProvider, callers int, eve
 	return slices.Concat(answers...)
 }
 
-// askOn is one caller, who does not ask what is due too late.
+// askOn runs one caller. It makes no calls for which late returns true.
 func askOn(ctx context.Context, provider aws.CredentialsProvider, due time.Time, every time.Duration, late func(time.Time) bool) []request {
-	mine := make([]request, 0, 4096) // so that callers seldom need more
+	mine := make([]request, 0, 4096) // large enough for most callers
 	timer := time.NewTimer(time.Until(due))
 	defer timer.Stop()
 	for {
@@ -65,13 +65,13 @@ func askOn(ctx context.Context, provider aws.CredentialsProvider, due time.Time,
 	}
 }
 
-// askOnce is a request. Who gets credentials that are empty or have expired got none.
+// askOnce makes one request. Empty or expired credentials count as a failure.
 func askOnce(provider aws.CredentialsProvider, due time.Time) request {
 	creds, err := provider.Retrieve(context.Background())
 	return request{due, time.Since(due), err != nil || !creds.HasKeys() || creds.Expired()}
 }
 
-// summary is what requests have in common.
+// summary summarizes requests.
 type summary struct {
 	took         []time.Duration // sorted
 	slow, failed int
@@ -92,7 +92,7 @@ func summarize(all []request) summary {
 	return a
 }
 
-// percentile returns what this share of the requests took at most.
+// percentile returns the maximum duration of the given share of the requests.
 func (a summary) percentile(share float64) time.Duration {
 	if len(a.took) == 0 {
 		return 0

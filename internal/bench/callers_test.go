@@ -13,7 +13,7 @@ func contextFor(t *testing.T, d time.Duration) (context.Context, context.CancelF
 	return context.WithTimeout(t.Context(), d)
 }
 
-// waiting is a provider that holds callers until the channel is closed.
+// waiting returns a provider that blocks callers until the channel is closed.
 func waiting(held <-chan struct{}) aws.CredentialsProvider {
 	return aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
 		<-held

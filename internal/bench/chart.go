@@ -14,18 +14,18 @@ import (
 	"gonum.org/v1/plot/vg/vgsvg"
 )
 
-// A chart shows lines of a sheet.
+// A chart plots lines of a sheet.
 type chart struct {
 	measure    string
 	File       string
 	Title      string
-	lines      string // which it shows
+	lines      string // the name of the lines to plot
 	contenders []string
 	x, y       string
-	until      float64 // of x; 0 is all
+	until      float64 // the maximum x; 0 for no limit
 	steps      bool
-	log        bool    // y
-	least      float64 // of y where it is logarithmic
+	log        bool    // a logarithmic y axis
+	least      float64 // the minimum y of a logarithmic axis
 }
 
 var charts = []chart{
@@ -47,12 +47,12 @@ var charts = []chart{
 	},
 }
 
-// isDrawn says that a chart shows the line.
+// isDrawn reports whether a chart shows the line.
 func isDrawn(l line) bool {
 	return slices.ContainsFunc(charts, func(c chart) bool { return c.lines == l.Chart && slices.Contains(c.contenders, l.Contender) })
 }
 
-// theme is light or dark.
+// theme is the light or the dark color theme.
 type theme struct {
 	name                   string
 	background, text, grid color.Color
@@ -74,7 +74,7 @@ func hex(rgb uint32) color.Color {
 	return color.RGBA{uint8(rgb >> 16), uint8(rgb >> 8 & 0xff), uint8(rgb & 0xff), 0xff} // #nosec G115 -- eight bits each
 }
 
-// Picture is the chart in Markdown, dark where the reader's browser is.
+// Picture returns the chart in Markdown. It follows the color scheme of the reader's browser.
 func (c chart) Picture(folder string) string {
 	return fmt.Sprintf(`<picture>
   <source media="(prefers-color-scheme: dark)" srcset="%[1]s%[2]s-dark.svg">
@@ -82,7 +82,8 @@ func (c chart) Picture(folder string) string {
 </picture>`, folder, c.File, c.Title)
 }
 
-// svgs are the chart's files, one for each theme; none if the report lacks what it shows.
+// svgs returns the files of the chart, one for each theme. There are none if the report does
+// not contain the measure.
 func (c chart) svgs(r *report) (map[string][]byte, error) {
 	s := r.sheet(c.measure)
 	if s == nil {
@@ -105,7 +106,7 @@ func (c chart) svgs(r *report) (map[string][]byte, error) {
 	return files, nil
 }
 
-// draw makes the chart.
+// draw draws the chart.
 func (c chart) draw(s *sheet, t theme) (*plot.Plot, error) {
 	p := plot.New()
 	t.paint(p)
@@ -142,7 +143,7 @@ func (c chart) draw(s *sheet, t theme) (*plot.Plot, error) {
 	return p, nil
 }
 
-// wholeTicks are plot's own, with whole numbers.
+// wholeTicks returns the default ticks of package plot with labels as whole numbers.
 func wholeTicks(least, most float64) []plot.Tick {
 	ticks := plot.DefaultTicks{}.Ticks(least, most)
 	for i := range ticks {
@@ -153,7 +154,7 @@ func wholeTicks(least, most float64) []plot.Tick {
 	return ticks
 }
 
-// points are those of a line that the chart shows.
+// points returns the points of a line that the chart shows.
 func (c chart) points(l line) plotter.XYs {
 	var points plotter.XYs
 	for i, y := range l.Y {
@@ -161,7 +162,7 @@ func (c chart) points(l line) plotter.XYs {
 		if c.until > 0 && x > c.until {
 			break
 		}
-		if c.log { // which has no zero
+		if c.log { // a logarithmic axis has no zero
 			y = max(y, c.least)
 		}
 		points = append(points, plotter.XY{X: x, Y: y})
@@ -169,7 +170,7 @@ func (c chart) points(l line) plotter.XYs {
 	return points
 }
 
-// paint gives a plot the theme's colours and a face that every browser has.
+// paint sets the theme's colors and a font that all browsers have.
 func (t theme) paint(p *plot.Plot) {
 	p.BackgroundColor = t.background
 	face := font.Font{Typeface: "Liberation", Variant: "Sans"}

@@ -18,7 +18,7 @@ import (
 	"github.com/irsakit/irsakit/irsa"
 )
 
-// A contender is a way to get credentials. Its client is for STS.
+// A contender is a way to get credentials. Its HTTP client is for requests to STS.
 type contender struct {
 	name string
 	make func(context.Context, Place, *http.Client) (aws.CredentialsProvider, error)
@@ -32,7 +32,7 @@ const (
 	minioGo   = "minio-go"
 )
 
-// Each of them is made as its documentation says.
+// The contenders are set up according to their documentation.
 var (
 	staticKeys = contender{static, newStatic}
 	irsakit    = contender{ours, newIrsakit}
@@ -41,10 +41,10 @@ var (
 	minioIAM   = contender{minioGo, newMinio}
 )
 
-// dynamic are the contenders that ask STS.
+// dynamic contains the contenders that send requests to STS.
 var dynamic = []contender{irsakit, asConfig, withWindow, minioIAM}
 
-// newStatic makes credentials without STS: what the asking itself costs.
+// newStatic returns credentials without STS. They show the cost of the calls themselves.
 func newStatic(context.Context, Place, *http.Client) (aws.CredentialsProvider, error) {
 	return credentials.NewStaticCredentialsProvider("ASIA", "secret", "token"), nil
 }
@@ -57,15 +57,16 @@ func newIrsakit(_ context.Context, place Place, client *http.Client) (aws.Creden
 
 const region = "us-west-2"
 
-// windowShare of the life, of which half is jitter, is 60 to 80 % of it: when irsakit
-// refreshes too.
+// windowShare is the ExpiryWindow as a share of the lifetime. With half of it as jitter, the
+// SDK refreshes at 60% to 80% of the lifetime, as irsakit does.
 const windowShare = 0.4
 
-// The environment that config reads is one for all.
+// environment guards the environment variables that the config package reads.
 var environment sync.Mutex
 
-// newSDK makes what config.LoadDefaultConfig makes from what the webhook injects, with an
-// ExpiryWindow that is this share of the life, and half of it jitter; 0 is none.
+// newSDK returns a constructor for the credentials that config.LoadDefaultConfig returns with
+// the environment variables that the webhook injects. window is the ExpiryWindow as a share
+// of the lifetime, and half of it is jitter; 0 means no ExpiryWindow.
 func newSDK(window float64) func(context.Context, Place, *http.Client) (aws.CredentialsProvider, error) {
 	return func(ctx context.Context, place Place, client *http.Client) (aws.CredentialsProvider, error) {
 		environment.Lock()
@@ -77,7 +78,7 @@ func newSDK(window float64) func(context.Context, Place, *http.Client) (aws.Cred
 			if err := os.Setenv(name, value); err != nil {
 				return nil, err
 			}
-			defer os.Unsetenv(name) //nolint:errcheck // it was set
+			defer os.Unsetenv(name) //nolint:errcheck // Unsetenv cannot fail after Setenv
 		}
 		options := []func(*config.LoadOptions) error{config.WithHTTPClient(client)}
 		if window > 0 {
@@ -90,8 +91,8 @@ func newSDK(window float64) func(context.Context, Place, *http.Client) (aws.Cred
 	}
 }
 
-// newMinio makes what minio-go's NewIAM makes, but told of the pod. It reads the environment
-// too, whenever it refreshes, so newSDK must not be at work then.
+// newMinio returns the credentials of minio-go's NewIAM, configured for the pod. They read the
+// environment on each refresh, so newSDK must not run at the same time.
 func newMinio(_ context.Context, place Place, client *http.Client) (aws.CredentialsProvider, error) {
 	iam := &minio.IAM{Client: client, Endpoint: place.Endpoint, Region: region}
 	iam.EKSIdentity.TokenFile, iam.EKSIdentity.RoleARN = place.TokenFile, place.RoleARN
@@ -103,10 +104,10 @@ func newMinio(_ context.Context, place Place, client *http.Client) (aws.Credenti
 	}), nil
 }
 
-// newTransport is the SDK's for all, with its limits.
+// newTransport returns the SDK's default transport, which all contenders use.
 func newTransport() *http.Transport { return awshttp.NewBuildableClient().GetTransport() }
 
-// loaded makes a contender's provider and gets its first credentials.
+// loaded returns a provider of the contender after it has got its first credentials.
 func loaded(ctx context.Context, c contender, place Place, t *traffic) (aws.CredentialsProvider, error) {
 	provider, err := made(ctx, c, place, t)
 	if err != nil {
@@ -119,7 +120,7 @@ func loaded(ctx context.Context, c contender, place Place, t *traffic) (aws.Cred
 	return provider, nil
 }
 
-// made makes a contender's provider, which counts its calls.
+// made returns a provider of the contender. t counts its calls.
 func made(ctx context.Context, c contender, place Place, t *traffic) (aws.CredentialsProvider, error) {
 	provider, err := c.make(ctx, place, t.client(newTransport()))
 	if err != nil {
@@ -128,9 +129,9 @@ func made(ctx context.Context, c contender, place Place, t *traffic) (aws.Creden
 	return provider, nil
 }
 
-// closeProvider ends what has an end.
+// closeProvider closes a provider that has a Close method.
 func closeProvider(provider aws.CredentialsProvider) {
 	if closer, ok := provider.(io.Closer); ok {
-		_ = closer.Close() // irsakit's, which gives nil
+		_ = closer.Close() // a Provider of irsakit, whose Close returns nil
 	}
 }

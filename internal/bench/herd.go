@@ -12,12 +12,12 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 )
 
-// herdPlan is pods that start at the same instant.
+// herdPlan configures the measure of pods that start at the same instant.
 type herdPlan struct {
 	pods  int
 	life  time.Duration
 	lives int
-	every time.Duration // that each is asked
+	every time.Duration // between two calls of a provider
 }
 
 const (
@@ -26,7 +26,7 @@ const (
 	herding = "herd" // the chart
 )
 
-// herd measures when pods that started together call STS.
+// herd measures when pods that started at the same instant call STS.
 func herd(p herdPlan) measure {
 	return measure{
 		name: "herd", title: "A thousand pods that start at the same instant",
@@ -53,8 +53,8 @@ func herd(p herdPlan) measure {
 	}
 }
 
-// stampede starts the pods of a contender and lets them be asked. It returns how many
-// requests failed.
+// stampede starts the pods of a contender and calls their providers. It returns the number
+// of requests that failed.
 func stampede(ctx context.Context, l *lab, c contender, t *traffic, p herdPlan) (unserved int, err error) {
 	place, release, err := l.sts.place(Setup{Life: p.life, Latency: 50 * time.Millisecond})
 	if err != nil {
@@ -104,7 +104,7 @@ func reportHerd(s *sheet, contender string, calls []time.Time, p herdPlan) {
 	s.draw(line{herding, contender, 0, 0.01, counts})
 }
 
-// peak is the most calls within any window.
+// peak returns the maximum number of calls within any window.
 func peak(calls []time.Time, window time.Duration) int {
 	most, from := 0, 0
 	for i, call := range calls {

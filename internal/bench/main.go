@@ -1,13 +1,13 @@
-// Bench measures irsakit beside what a program would use instead: the SDK's own provider
-// as its config package makes it, the same with an ExpiryWindow and jitter, and minio-go's
-// credentials.NewIAM. All of them ask the same STS, on loopback, in one run.
+// Bench compares irsakit with its alternatives: the SDK's provider as its config package
+// creates it, the same provider with an ExpiryWindow and jitter, and minio-go's
+// credentials.NewIAM. All of them call the same STS on the loopback interface, in one run.
 //
-//	go -C internal/bench run .                    measures all, and prints tables and bars
-//	go -C internal/bench run . -only steady,herd  some of them
+//	go -C internal/bench run .                    runs all measures, and prints tables and bars
+//	go -C internal/bench run . -only steady,herd  runs some measures
 //	go -C internal/bench run . -docs ../../docs   writes docs/performance.md, its charts and figures
-//	go -C internal/bench run . -docs ../../docs -redraw   again from the figures that are there
+//	go -C internal/bench run . -docs ../../docs -redraw   writes the page from the existing figures
 //
-// A whole run takes three quarters of an hour, and needs a machine with nothing else to do.
+// A full run takes about 45 minutes and needs an otherwise idle machine.
 package main
 
 import (
@@ -46,7 +46,7 @@ func main() {
 	}
 }
 
-// beChild does the work of a process that bench has started, if this is one.
+// beChild does the work of a child process of bench. It reports whether this process is one.
 func beChild() (bool, error) {
 	switch {
 	case os.Getenv(stsVariable) != "":
@@ -71,7 +71,7 @@ func run(ctx context.Context, only string, runs int, docs string, redraw bool) e
 	}
 	r, err := measureAll(ctx, full, only, runs, os.Stdout)
 	if err != nil {
-		return err // what was measured before has been printed
+		return err // the results so far have been printed
 	}
 	if docs != "" {
 		if only != "" {
@@ -89,7 +89,7 @@ func run(ctx context.Context, only string, runs int, docs string, redraw bool) e
 	return nil
 }
 
-// check finds what is wrong with the flags.
+// check validates the flags.
 func check(only string, runs int) error {
 	known := strings.Split(names(measures(full)), ",")
 	for name := range strings.SplitSeq(only, ",") {
@@ -103,21 +103,21 @@ func check(only string, runs int) error {
 	return nil
 }
 
-// measure is something that is measured, several times.
+// measure is a benchmark that is run several times.
 type measure struct {
 	name  string
 	title string
-	about string // for the page: how it is measured
+	about string // describes the method on the page
 	run   func(context.Context, *lab, *sheet) error
 }
 
-// lab is what measures work with.
+// lab contains what the measures share.
 type lab struct {
 	sts      *stsProcess
 	progress func(format string, arguments ...any)
 }
 
-// measureAll runs each measure several times, and prints its table when it is done.
+// measureAll runs each measure several times, and prints its table afterwards.
 func measureAll(ctx context.Context, p plan, only string, runs int, out io.Writer) (r *report, err error) {
 	if err := cleanEnvironment(); err != nil {
 		return nil, err

@@ -9,21 +9,21 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A metronome ticks once a period. It wakes a caller as a request from outside would: by
-// the network poller. Go's own timers do not interrupt the garbage collector where it uses
-// the processors that nobody else does: they are late by up to 10 ms then, and so would be
-// a caller whom they wake, whatever he is about to call.
+// A metronome ticks once per period. Like a network request, it wakes a caller through the
+// network poller. Go's timers do not interrupt the garbage collector while it uses idle
+// processors. They can then be up to 10 ms late, and so would be a caller that they wake,
+// regardless of the contender.
 //
-// It is a file of the kernel's timers: see timerfd_create(2).
+// A metronome uses a timer file descriptor: see timerfd_create(2).
 type metronome struct {
 	file  *os.File
-	next  time.Time // the tick to come
+	next  time.Time // the next tick
 	every time.Duration
-	ahead uint64 // ticks that were read and not yet waited for
+	ahead uint64 // ticks that were read but not yet returned by wait
 }
 
-// newMetronome returns one whose first tick is so long from now, at least a nanosecond.
-// Close it.
+// newMetronome returns a metronome with the first tick after the given time, which must be at
+// least a nanosecond. The caller must close it.
 func newMetronome(first, every time.Duration) (*metronome, error) {
 	fd, err := unix.TimerfdCreate(unix.CLOCK_MONOTONIC, unix.TFD_NONBLOCK|unix.TFD_CLOEXEC)
 	if err != nil {
@@ -38,7 +38,7 @@ func newMetronome(first, every time.Duration) (*metronome, error) {
 	return m, nil
 }
 
-// wait waits for the next tick and returns when it was due. It misses none.
+// wait waits for the next tick and returns the time at which it was due. It skips no ticks.
 func (m *metronome) wait(ctx context.Context) (due time.Time, err error) {
 	stop := context.AfterFunc(ctx, m.Close)
 	defer stop()
@@ -55,5 +55,5 @@ func (m *metronome) wait(ctx context.Context) (due time.Time, err error) {
 	return due, nil
 }
 
-// Close ends it, and a wait with an error. It may be called again.
+// Close stops the metronome. A running wait returns an error. Close may be called repeatedly.
 func (m *metronome) Close() { _ = m.file.Close() }

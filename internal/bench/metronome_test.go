@@ -18,7 +18,7 @@ func TestAMetronomeMissesNoTickOfAWaiterWhoIsLate(t *testing.T) {
 	for tick := range 20 {
 		if tick == 5 {
 			until := time.Now().Add(8 * time.Millisecond)
-			for time.Now().Before(until) { // he does something else
+			for time.Now().Before(until) { // keeps the waiter busy
 			}
 		}
 		due, err := m.wait(t.Context())

@@ -13,18 +13,18 @@ import (
 	"github.com/irsakit/irsakit/irsa/irsatest"
 )
 
-// outagePlan is an outage of STS that begins at the moment of a contender's own refresh,
-// which is its worst.
+// outagePlan configures an outage of STS. The outage begins when the contender refreshes,
+// which is its worst case.
 type outagePlan struct {
 	callers     int
 	every       time.Duration
-	long, short time.Duration // lives
-	lasts       time.Duration // the outage
-	stuck       time.Duration // a call that hangs, also after the outage
-	after       time.Duration // how long callers go on
+	long, short time.Duration // lifetimes of credentials
+	lasts       time.Duration // duration of the outage
+	stuck       time.Duration // duration of a call that hangs, which may exceed the outage
+	after       time.Duration // how long callers continue afterwards
 }
 
-// kinds are the ways for STS to be out of order.
+// kinds contains the kinds of outages.
 var kinds = []struct {
 	name  string
 	fault irsatest.Fault
@@ -42,12 +42,12 @@ const (
 	longest   = "longest wait"
 	shorter   = "shorter: "
 	longer    = "longer: "
-	answering = "answering" // the charts
+	answering = "answering" // charts
 	asking    = "asking"
 )
 
-// outages measures outages that are shorter and longer than what remains of the
-// credentials' life when irsakit meets them.
+// outages measures outages that are shorter and longer than the remaining lifetime of the
+// credentials at the time of irsakit's refresh.
 func outages(p outagePlan) measure {
 	return measure{
 		name: "outage", title: "An outage of 10 seconds",
@@ -73,7 +73,7 @@ func outages(p outagePlan) measure {
 	}
 }
 
-// cell is one contender in an outage of one kind.
+// cell is one contender in one kind of outage.
 type cell struct {
 	contender contender
 	scene     string
@@ -87,7 +87,7 @@ type cell struct {
 	began, ends time.Time
 }
 
-// outagesOf lets all contenders meet all kinds, and static keys none.
+// outagesOf exposes each contender to each kind of outage. Static keys have no outage.
 func outagesOf(ctx context.Context, l *lab, s *sheet, length string, life time.Duration, p outagePlan) (err error) {
 	var cells []*cell
 	for _, kind := range kinds {
@@ -115,7 +115,7 @@ func outagesOf(ctx context.Context, l *lab, s *sheet, length string, life time.D
 	return nil
 }
 
-// meet lets all cells meet their outages, while the idle one meets none.
+// meet runs the outages of all cells at the same time. The idle cell has no outage.
 func meet(ctx context.Context, l *lab, p outagePlan, cells []*cell, idle *cell) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -140,7 +140,7 @@ func meet(ctx context.Context, l *lab, p outagePlan, cells []*cell, idle *cell) 
 	return context.Cause(ctx)
 }
 
-// run lets callers ask before, during and after the outage.
+// run makes requests before, during and after the outage.
 func (c *cell) run(ctx context.Context, l *lab, p outagePlan) error {
 	if _, err := c.provider.Retrieve(ctx); err != nil {
 		return err
@@ -160,7 +160,7 @@ func (c *cell) run(ctx context.Context, l *lab, p outagePlan) error {
 	return err
 }
 
-// outage waits for the outage's beginning, ends it, and lets the callers go on.
+// outage waits until the outage begins, ends it, and waits while the callers continue.
 func (c *cell) outage(ctx context.Context, l *lab, p outagePlan, outage Outage, begun <-chan error) error {
 	select {
 	case err := <-begun:
@@ -185,7 +185,7 @@ func (c *cell) outage(ctx context.Context, l *lab, p outagePlan, outage Outage, 
 	return ctx.Err()
 }
 
-// sleep waits, or until ctx ends.
+// sleep waits for d or until ctx is done.
 func sleep(ctx context.Context, d time.Duration) {
 	select {
 	case <-time.After(d):
@@ -200,7 +200,7 @@ func (c *cell) report(s *sheet, p outagePlan) {
 	s.addCount(c.scene, name, overSlow, a.slow)
 	s.addTime(c.scene, name, longest, a.percentile(1))
 	if c.ends.IsZero() {
-		return // it had no outage
+		return // the cell had no outage
 	}
 	s.addCount(c.scene, name, during, c.traffic.between(c.began, c.ends))
 	s.addTime(c.scene, name, recovery, c.recovery(p))
@@ -208,8 +208,8 @@ func (c *cell) report(s *sheet, p outagePlan) {
 	s.draw(bySecond(asking+" "+c.scene, name, c.traffic.list(), c.began))
 }
 
-// recovery is from the outage's end until a caller had credentials, or as long as callers
-// asked if none had any.
+// recovery returns the time from the end of the outage until a caller had credentials, or
+// until the callers stopped if none had any.
 func (c *cell) recovery(p outagePlan) time.Duration {
 	first := p.stuck + p.after
 	for _, r := range c.requests {
@@ -220,7 +220,7 @@ func (c *cell) recovery(p outagePlan) time.Duration {
 	return first
 }
 
-// answered is when requests were due that had credentials within a second.
+// answered returns the times of the requests that returned credentials within a second.
 func (c *cell) answered() []time.Time {
 	var all []time.Time
 	for _, r := range c.requests {
@@ -231,7 +231,7 @@ func (c *cell) answered() []time.Time {
 	return all
 }
 
-// bySecond counts moments by the second before and after the outage's beginning.
+// bySecond counts the moments in each second before and after the beginning of the outage.
 func bySecond(chart, contender string, moments []time.Time, began time.Time) line {
 	const from, to = -5, 20
 	counts := make([]float64, to-from)

@@ -11,7 +11,7 @@ import (
 //go:embed page.md
 var pageText string
 
-// page writes the page of a report. All its figures come from there.
+// page renders the page of a report. All figures of the page come from the report.
 func page(r *report) ([]byte, error) {
 	t, err := template.New("page").Funcs(template.FuncMap{
 		"table": func(s *sheet) string { return s.table(markdownTable) },
@@ -45,7 +45,7 @@ func writeDocs(docs string, r *report) error {
 			return err
 		}
 		for name, svg := range files {
-			if err := os.WriteFile(filepath.Join(docs, "performance", name), svg, 0o644); err != nil { // #nosec G306 -- for a repository
+			if err := os.WriteFile(filepath.Join(docs, "performance", name), svg, 0o644); err != nil { // #nosec G306 -- a file of the repository
 				return err
 			}
 		}
@@ -54,5 +54,5 @@ func writeDocs(docs string, r *report) error {
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(filepath.Join(docs, "performance.md"), text, 0o644) // #nosec G306 -- for a repository
+	return os.WriteFile(filepath.Join(docs, "performance.md"), text, 0o644) // #nosec G306 -- a file of the repository
 }

@@ -6,19 +6,19 @@ import (
 	"time"
 )
 
-// plan says how long and how much is measured.
+// plan configures the extent of the measures.
 type plan struct {
-	cached int // rounds
+	cached int // the number of rounds
 
 	steady steadyPlan
 	outage outagePlan
 	swaps  rotationPlan
-	starts int // of each program
+	starts int // the number of starts of each program
 	roles  rolesPlan
 	herd   herdPlan
 }
 
-// full is the plan that the page shows.
+// full is the plan for the published page.
 var full = plan{
 	cached: 3,
 	steady: steadyPlan{
@@ -40,14 +40,14 @@ var full = plan{
 	herd:   herdPlan{pods: 1_000, life: 30 * time.Second, lives: 3, every: 200 * time.Millisecond},
 }
 
-// measures are all of them, in the order of the page.
+// measures returns all measures in the order of the page.
 func measures(p plan) []measure {
 	return []measure{
 		cached(p.cached), steady(p.steady), outages(p.outage), rotation(p.swaps), start(p.starts), manyRoles(p.roles), herd(p.herd),
 	}
 }
 
-// cleanEnvironment takes away what the SDKs would read.
+// cleanEnvironment removes the settings that the SDKs would read.
 func cleanEnvironment() error {
 	for _, variable := range os.Environ() {
 		if name, _, _ := strings.Cut(variable, "="); strings.HasPrefix(name, "AWS_") {

@@ -14,13 +14,13 @@ import (
 	"time"
 )
 
-// report is a whole run.
+// report contains the results of a run.
 type report struct {
 	Machine machine  `json:"machine"`
 	Sheets  []*sheet `json:"sheets"`
 }
 
-// machine is where it ran, and with what.
+// machine describes the machine and the versions of a run.
 type machine struct {
 	Date       string   `json:"date"`
 	Runs       int      `json:"runs"`
@@ -50,8 +50,8 @@ func newReport(runs int) *report {
 	return &report{Machine: m}
 }
 
-// again puts the measures of a run of some of them in the place of the folder's, and says
-// that it has done so.
+// again returns the report in the folder with the measures of r in place of its own. These
+// measures are marked as measured again.
 func again(docs string, r *report) (*report, error) {
 	all, err := readReport(docs)
 	if err != nil {
@@ -67,7 +67,7 @@ func again(docs string, r *report) (*report, error) {
 	return all, nil
 }
 
-// commit names that of the work tree, and says if there are changes since.
+// commit returns the commit of the work tree, with a mark if there are uncommitted changes.
 func commit() string {
 	out, err := exec.Command("git", "describe", "--always", "--dirty", "--abbrev=12").Output()
 	if err != nil {
@@ -84,7 +84,7 @@ func system() string {
 	return runtime.GOOS + "/" + runtime.GOARCH + " " + strings.TrimSpace(string(kernel))
 }
 
-// firstOf is what one of Linux's files says first under a name.
+// firstOf returns the first value with the name in a file of /proc.
 func firstOf(path, name string) string {
 	text, err := os.ReadFile(path)
 	if err != nil {
@@ -98,12 +98,12 @@ func firstOf(path, name string) string {
 	return "unknown"
 }
 
-// String is one line.
+// String returns one line.
 func (m machine) String() string {
 	return fmt.Sprintf("%s, commit %s, %d processors of %s, %s of memory, %s, %s", m.Date, m.Commit, m.Processors, m.Processor, m.Memory, m.System, m.Go)
 }
 
-// sheet returns the sheet of a measure, nil if it was not run.
+// sheet returns the sheet of a measure, or nil if the measure was not run.
 func (r *report) sheet(name string) *sheet {
 	for _, s := range r.Sheets {
 		if s.Name == name {
@@ -113,7 +113,7 @@ func (r *report) sheet(name string) *sheet {
 	return nil
 }
 
-// figuresFile has a report's figures, in the folder of the page's charts.
+// figuresFile is the file with the figures of a report, in the folder of the charts.
 const figuresFile = "performance/figures.json"
 
 func readReport(docs string) (*report, error) {
@@ -134,8 +134,8 @@ func (r *report) write(docs string) error {
 		return err
 	}
 	path := filepath.Join(docs, figuresFile)
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil { // #nosec G301 -- for a repository
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil { // #nosec G301 -- a folder of the repository
 		return err
 	}
-	return os.WriteFile(path, append(text, '\n'), 0o644) // #nosec G306 -- likewise
+	return os.WriteFile(path, append(text, '\n'), 0o644) // #nosec G306 -- a file of the repository
 }

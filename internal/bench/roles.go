@@ -22,7 +22,7 @@ import (
 	"github.com/irsakit/irsakit/irsa"
 )
 
-// rolesPlan is thousands of roles in one process.
+// rolesPlan configures the measure of thousands of roles in one process.
 type rolesPlan struct {
 	roles     int
 	life, run time.Duration
@@ -46,7 +46,7 @@ const (
 	roleCallers = 64
 )
 
-// manyRoles measures what thousands of roles cost a process.
+// manyRoles measures the cost of thousands of roles in one process.
 func manyRoles(p rolesPlan) measure {
 	return measure{
 		name: "roles", title: "Ten thousand roles in one process",
@@ -87,7 +87,7 @@ func holdStatic(Place, *traffic) (func(string) (aws.CredentialsProvider, error),
 	}, func() {}, nil
 }
 
-// holdSDK makes the SDK's own providers as its config package does, with one client for all.
+// holdSDK creates the SDK's providers as its config package does, with a shared client.
 func holdSDK(place Place, t *traffic) (func(string) (aws.CredentialsProvider, error), func(), error) {
 	transport, err := trust(newTransport(), place)
 	if err != nil {
@@ -107,7 +107,7 @@ func holdPool(place Place, t *traffic) (func(string) (aws.CredentialsProvider, e
 	if err != nil {
 		return nil, nil, err
 	}
-	transport.MaxConnsPerHost, transport.MaxIdleConnsPerHost = 32, 32 // as the Pool's own client has
+	transport.MaxConnsPerHost, transport.MaxIdleConnsPerHost = 32, 32 // like the default client of a Pool
 	pool, err := irsa.NewPool(func(o *irsa.PoolOptions) {
 		o.Region, o.Endpoint, o.TokenFile, o.HTTPClient = region, place.Endpoint, place.TokenFile, t.client(transport)
 	})
@@ -119,18 +119,18 @@ func holdPool(place Place, t *traffic) (func(string) (aws.CredentialsProvider, e
 	}, func() { _ = pool.Close() }, nil
 }
 
-// holderVariable makes the program hold roles: a process for each holder, so that none has
-// the memory and the time of others.
+// holderVariable is the environment variable that makes the program hold roles. Each holder
+// has a separate process, so that its memory and time are measured separately.
 const holderVariable = "BENCH_HOLDER"
 
-// holding is what such a process is told. It answers with figures.
+// holding is the task of such a process. Its output is figures.
 type holding struct {
 	Holder string
 	Place  Place
 	Run    time.Duration
 }
 
-// inProcess lets a process of its own hold the roles.
+// inProcess performs the task in a child process and adds its figures to s.
 func inProcess(ctx context.Context, s *sheet, task holding) error {
 	program, err := os.Executable()
 	if err != nil {
@@ -140,7 +140,7 @@ func inProcess(ctx context.Context, s *sheet, task holding) error {
 	if err != nil {
 		return err
 	}
-	child := exec.CommandContext(ctx, program) // #nosec G204 -- which is this one
+	child := exec.CommandContext(ctx, program) // #nosec G204 -- this program itself
 	child.Env = append(os.Environ(), holderVariable+"=1")
 	child.Stdin, child.Stderr = bytes.NewReader(told), os.Stderr
 	said, err := child.Output()
@@ -157,7 +157,7 @@ func inProcess(ctx context.Context, s *sheet, task holding) error {
 	return nil
 }
 
-// holdRoles is that process.
+// holdRoles is the main function of such a process.
 func holdRoles(ctx context.Context, in io.Reader, out io.Writer) error {
 	var task holding
 	if err := json.NewDecoder(in).Decode(&task); err != nil {
@@ -175,7 +175,7 @@ func holdRoles(ctx context.Context, in io.Reader, out io.Writer) error {
 	return fmt.Errorf("nobody is called %q", task.Holder)
 }
 
-// hold loads all roles, and asks for them.
+// hold loads all roles, calls their providers, and adds the figures to s.
 func hold(ctx context.Context, s *sheet, h holder, place Place, run time.Duration) error {
 	var t traffic
 	before, begin := heapInUse(), cpuTime()
@@ -194,7 +194,7 @@ func hold(ctx context.Context, s *sheet, h holder, place Place, run time.Duratio
 	loading := cpuTime() - begin
 	s.addTime("", h.name, "first load", took)
 	s.addCount("", h.name, "failed in it", int(failed))
-	sleep(ctx, time.Second) // until what it took has gone
+	sleep(ctx, time.Second) // until the resources of the first load have been released
 	s.add("", h.name, heapEach, memory, max(float64(heapInUse())-float64(before), 0)/float64(len(providers)))
 	s.addCount("", h.name, goroutines, runtime.NumGoroutine())
 	t.takePeak()
@@ -215,7 +215,7 @@ func hold(ctx context.Context, s *sheet, h holder, place Place, run time.Duratio
 	return ctx.Err()
 }
 
-// load gets the first credentials of all roles at the same time. Who fails asks again.
+// load gets the first credentials of all roles at the same time. It retries after failures.
 func load(ctx context.Context, providers []aws.CredentialsProvider) (took time.Duration, failed int64) {
 	begin := time.Now()
 	var all sync.WaitGroup
@@ -235,7 +235,7 @@ func load(ctx context.Context, providers []aws.CredentialsProvider) (took time.D
 	return time.Since(begin), failures.Load()
 }
 
-// tally counts requests, of which there are too many to keep without paying for it.
+// tally counts requests. They are too many to be kept without a noticeable cost.
 type tally struct {
 	asked, slow, failed int
 	longest             time.Duration
@@ -257,8 +257,8 @@ func (t *tally) join(other tally) {
 	t.longest = max(t.longest, other.longest)
 }
 
-// askOften asks each provider once a second: each caller asks his share of them one after
-// the other, and all of it is due when he is woken.
+// askOften calls each provider once per second. Each caller calls its share of the providers
+// one after the other, and all calls of a second are due when the caller wakes up.
 func askOften(ctx context.Context, providers []aws.CredentialsProvider, run time.Duration) (all tally, err error) {
 	var mu sync.Mutex
 	var asking sync.WaitGroup
@@ -275,7 +275,7 @@ func askOften(ctx context.Context, providers []aws.CredentialsProvider, run time
 			for passed := first; passed <= run; passed += time.Second {
 				due, tickErr := ticks.wait(ctx)
 				if tickErr != nil {
-					return // the context has ended, which the caller of all this sees
+					return // ctx is done; hold returns its error
 				}
 				for i := c; i < len(providers); i += roleCallers {
 					mine.add(askOnce(providers[i], due))

@@ -12,13 +12,14 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 )
 
-// rotationPlan is a token file that is written again and again, and one that has expired.
+// rotationPlan configures the measure of a token file that is rotated repeatedly, and of an
+// expired token that is replaced.
 type rotationPlan struct {
-	providers          int // of each contender
+	providers          int // per contender
 	every, run         time.Duration
 	life, rotate, torn time.Duration
-	expired            int           // providers of each contender with a token that has expired
-	wait               time.Duration // until it is replaced, and up to as much more
+	expired            int           // providers with an expired token, per contender
+	wait               time.Duration // the minimum time until it is replaced; the maximum is twice that
 }
 
 const (
@@ -30,7 +31,7 @@ const (
 	kubelet  = "the kubelet"
 )
 
-// rotation measures what callers notice of rotations.
+// rotation measures the effect of rotations on callers.
 func rotation(p rotationPlan) measure {
 	return measure{
 		name: "rotation", title: "Rotation of the token",
@@ -54,7 +55,7 @@ func rotation(p rotationPlan) measure {
 	}
 }
 
-// rotateUnderLoad lets all contenders read one file that is rotated.
+// rotateUnderLoad rotates a token file that all contenders read.
 func rotateUnderLoad(ctx context.Context, l *lab, s *sheet, scene string, torn time.Duration, p rotationPlan) (err error) {
 	place, release, err := l.sts.place(Setup{Life: p.life, Latency: 5 * time.Millisecond, Exact: true})
 	if err != nil {
@@ -99,8 +100,8 @@ func rotateUnderLoad(ctx context.Context, l *lab, s *sheet, scene string, torn t
 	return nil
 }
 
-// loadMany makes several providers, with their first credentials; those that were made are
-// returned also with an error.
+// loadMany returns n providers that have got their first credentials. After an error, it also
+// returns the providers created so far.
 func loadMany(ctx context.Context, c contender, place Place, t *traffic, n int) ([]aws.CredentialsProvider, error) {
 	var held []aws.CredentialsProvider
 	for range n {
@@ -119,7 +120,7 @@ func closeAll(providers []aws.CredentialsProvider) {
 	}
 }
 
-// askMany asks each provider with a caller of its own.
+// askMany calls each provider from a separate caller.
 func askMany(ctx context.Context, providers []aws.CredentialsProvider, every time.Duration) []request {
 	answers := make([][]request, len(providers))
 	var asking sync.WaitGroup
@@ -130,16 +131,16 @@ func askMany(ctx context.Context, providers []aws.CredentialsProvider, every tim
 	return slices.Concat(answers...)
 }
 
-// fresh is a contender whose token has expired before it began.
+// fresh is a contender that starts with an expired token.
 type fresh struct {
 	name     string
 	place    Place
 	provider aws.CredentialsProvider
 	traffic  traffic
-	wait     time.Duration // until it had credentials, after the token was replaced
+	wait     time.Duration // from the replacement of the token to the first credentials
 }
 
-// replaceExpired lets each contender begin with a token that has expired.
+// replaceExpired starts each contender with an expired token and then replaces the token.
 func replaceExpired(ctx context.Context, l *lab, s *sheet, p rotationPlan) (err error) {
 	var all []*fresh
 	for _, c := range dynamic {
@@ -176,7 +177,7 @@ func replaceExpired(ctx context.Context, l *lab, s *sheet, p rotationPlan) (err 
 	return nil
 }
 
-// replaceAll lets all of them ask, and replaces their tokens.
+// replaceAll runs replace for all contenders at the same time.
 func replaceAll(ctx context.Context, l *lab, all []*fresh, p rotationPlan) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -192,7 +193,7 @@ func replaceAll(ctx context.Context, l *lab, all []*fresh, p rotationPlan) error
 	return context.Cause(ctx)
 }
 
-// replace lets a caller ask, and replaces the token at a random moment.
+// replace replaces the token at a random time while a caller requests credentials.
 func (f *fresh) replace(ctx context.Context, l *lab, p rotationPlan) error {
 	ctx, cancel := context.WithTimeout(ctx, 2*p.wait+time.Minute)
 	defer cancel()
@@ -210,7 +211,7 @@ func (f *fresh) replace(ctx context.Context, l *lab, p rotationPlan) error {
 	return errors.Join(err, ctx.Err())
 }
 
-// askUntilGood asks until there are credentials, and returns when.
+// askUntilGood calls the provider until it returns credentials, and returns the time.
 func askUntilGood(ctx context.Context, provider aws.CredentialsProvider, every time.Duration) time.Time {
 	for ctx.Err() == nil {
 		if !askOnce(provider, time.Now()).failed {

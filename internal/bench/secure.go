@@ -11,7 +11,7 @@ import (
 	"net/url"
 )
 
-// secure puts TLS before an endpoint, as STS has it.
+// secure starts a TLS proxy for the endpoint, because STS uses TLS.
 func secure(endpoint string) (*httptest.Server, error) {
 	target, err := url.Parse(endpoint)
 	if err != nil {
@@ -21,12 +21,12 @@ func secure(endpoint string) (*httptest.Server, error) {
 		Rewrite:   func(r *httputil.ProxyRequest) { r.SetURL(target) },
 		Transport: &http.Transport{MaxIdleConnsPerHost: 10_000},
 	})
-	front.Config.ErrorLog = log.New(io.Discard, "", 0) // of clients that went away
+	front.Config.ErrorLog = log.New(io.Discard, "", 0) // drops messages about closed connections
 	front.StartTLS()
 	return front, nil
 }
 
-// trust lets a transport take the certificate of a place.
+// trust makes the transport trust the certificate of the place.
 func trust(transport *http.Transport, place Place) (*http.Transport, error) {
 	certificate, err := x509.ParseCertificate(place.Certificate)
 	if err != nil {

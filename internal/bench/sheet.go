@@ -9,17 +9,17 @@ import (
 	"time"
 )
 
-// A sheet has the figures of a measure.
+// A sheet contains the figures of a measure.
 type sheet struct {
 	Name    string   `json:"name"`
 	Title   string   `json:"title"`
 	About   string   `json:"about"`
-	Again   string   `json:"again,omitempty"` // of which run it is, if not of the report's
+	Again   string   `json:"again,omitempty"` // describes the run, if it is not that of the report
 	Figures []figure `json:"figures"`
 	Lines   []line   `json:"lines,omitempty"`
 }
 
-// A figure is what one contender showed in one scene, run by run.
+// A figure contains the results of one contender in one scene, one for each run.
 type figure struct {
 	Scene     string    `json:"scene,omitempty"`
 	Contender string    `json:"contender"`
@@ -28,25 +28,25 @@ type figure struct {
 	Runs      []float64 `json:"runs"`
 }
 
-// A line is what a chart shows of one contender in the first run.
+// A line is the data of one contender in a chart, from the first run.
 type line struct {
 	Chart     string    `json:"chart"`
 	Contender string    `json:"contender"`
 	From      float64   `json:"from"` // the first x
-	Step      float64   `json:"step"` // to the next
+	Step      float64   `json:"step"` // the distance to the next x
 	Y         []float64 `json:"y"`
 }
 
-// unit is what a figure counts.
+// unit is the unit of a figure.
 type unit string
 
 const (
-	times   unit = ""   // so many
-	elapsed unit = "ns" // time
+	times   unit = ""   // a count
+	elapsed unit = "ns" // a time
 	memory  unit = "B"
 )
 
-// add writes down what a run has shown.
+// add records the result of a run.
 func (s *sheet) add(scene, contender, name string, u unit, value float64) {
 	if f := s.find(scene, contender, name); f != nil {
 		f.Runs = append(f.Runs, value)
@@ -63,7 +63,7 @@ func (s *sheet) addCount(scene, contender, name string, n int) {
 	s.add(scene, contender, name, times, float64(n))
 }
 
-// draw keeps a line for a chart, of the first run.
+// draw records a line for a chart. Only the first run counts.
 func (s *sheet) draw(l line) {
 	for _, known := range s.Lines {
 		if known.Chart == l.Chart && known.Contender == l.Contender {
@@ -82,7 +82,7 @@ func (s *sheet) find(scene, contender, name string) *figure {
 	return nil
 }
 
-// sum adds up a figure's runs.
+// sum returns the sum of a figure's runs.
 func (s *sheet) sum(scene, contender, name string) float64 {
 	total := 0.0
 	for _, run := range s.find(scene, contender, name).Runs {
@@ -100,7 +100,7 @@ func (f *figure) median() float64 {
 	return (sorted[middle-1] + sorted[middle]) / 2
 }
 
-// String is the median, with the spread of the runs if they differ.
+// String returns the median, with the range of the runs if they differ.
 func (f *figure) String() string {
 	text := f.Unit.format(f.median())
 	least, most := f.Unit.format(slices.Min(f.Runs)), f.Unit.format(slices.Max(f.Runs))
@@ -110,7 +110,8 @@ func (f *figure) String() string {
 	return fmt.Sprintf("%s (%s–%s)", text, least, most)
 }
 
-// format writes a value with three digits that matter.
+// format formats a value: a time or an amount of memory with about three significant digits,
+// and a count as a whole number.
 func (u unit) format(v float64) string {
 	switch u {
 	case elapsed:
@@ -138,7 +139,7 @@ func scaled(v float64, units []string, factor float64) string {
 	return fmt.Sprintf("%.*f %s", digits, v, units[i])
 }
 
-// grouped writes 12345 as 12,345.
+// grouped formats 12345 as 12,345.
 func grouped(n int64) string {
 	text := fmt.Sprint(n)
 	for i := len(text) - 3; i > 0; i -= 3 {
@@ -147,7 +148,7 @@ func grouped(n int64) string {
 	return text
 }
 
-// tableStyle is how a table is written.
+// tableStyle is the format of a table.
 type tableStyle int
 
 const (
@@ -155,7 +156,8 @@ const (
 	markdownTable
 )
 
-// table has a row for each contender in each scene, and a column for each name.
+// table returns a table with a row for each contender in each scene, and a column for each
+// name.
 func (s *sheet) table(style tableStyle) string {
 	header, rows := []string{"", ""}, [][]string{}
 	index := map[[2]string]int{}
@@ -180,7 +182,7 @@ func (s *sheet) table(style tableStyle) string {
 	return writeTable(style, header, rows)
 }
 
-// writeTable writes rows below a header.
+// writeTable returns a table with the header and the rows.
 func writeTable(style tableStyle, header []string, rows [][]string) string {
 	var text strings.Builder
 	if style == markdownTable {
@@ -194,13 +196,13 @@ func writeTable(style tableStyle, header []string, rows [][]string) string {
 	return alignTable(append([][]string{header}, rows...))
 }
 
-// alignTable writes columns one below the other, without those that are empty.
+// alignTable returns the rows with aligned columns.
 func alignTable(rows [][]string) string {
 	var text strings.Builder
 	w := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
 	for _, row := range rows {
 		fmt.Fprintln(w, strings.Join(row, "\t"))
 	}
-	_ = w.Flush() // to a Builder, which takes everything
+	_ = w.Flush() // writing to a Builder never fails
 	return text.String()
 }

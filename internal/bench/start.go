@@ -23,10 +23,10 @@ const (
 	program    = "the program"
 )
 
-// programs are the smallest that get credentials.
+// programs contains the smallest programs that get credentials.
 var programs = []struct{ contender, folder string }{{ours, "irsakit"}, {sdk, "sdk"}}
 
-// start measures from a program's start to its first credentials.
+// start measures the time from the start of a program to its first credentials.
 func start(times int) measure {
 	return measure{
 		name: "start", title: "The start of a program",
@@ -56,7 +56,7 @@ func start(times int) measure {
 func buildPrograms(ctx context.Context, s *sheet, folder string) error {
 	for _, p := range programs {
 		path := filepath.Join(folder, p.folder)
-		build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags=-s -w", "-o", path, "./start/"+p.folder) // #nosec G204 -- of this module
+		build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags=-s -w", "-o", path, "./start/"+p.folder) // #nosec G204 -- a package of this module
 		if out, err := build.CombinedOutput(); err != nil {
 			return fmt.Errorf("%w: %s", err, out)
 		}
@@ -94,9 +94,9 @@ func startPrograms(ctx context.Context, l *lab, s *sheet, scene string, latency 
 	return nil
 }
 
-// startOne starts a program, and takes the time until it says something.
+// startOne starts a program and measures the time until it prints its result.
 func startOne(ctx context.Context, s *sheet, scene, contender, path string, place Place) error {
-	command := exec.CommandContext(ctx, path) // #nosec G204 -- which was built before
+	command := exec.CommandContext(ctx, path) // #nosec G204 -- a program that buildPrograms has built
 	command.Env = append(os.Environ(), "AWS_ROLE_ARN="+place.RoleARN, "AWS_WEB_IDENTITY_TOKEN_FILE="+place.TokenFile,
 		"AWS_REGION="+region, "AWS_ENDPOINT_URL_STS="+place.Endpoint)
 	var complaint bytes.Buffer
@@ -116,7 +116,7 @@ func startOne(ctx context.Context, s *sheet, scene, contender, path string, plac
 		return fmt.Errorf("%w: %s", err, &complaint)
 	}
 	s.addTime(scene, contender, firstKeys, took)
-	s.addCount(scene, contender, allocations, int(memoryUsed.Mallocs)) // #nosec G115 -- some thousands
+	s.addCount(scene, contender, allocations, int(memoryUsed.Mallocs)) // #nosec G115 -- a few thousand
 	s.add(scene, contender, "allocated", memory, float64(memoryUsed.Bytes))
 	s.add(scene, contender, "resident", memory, float64(memoryUsed.Resident))
 	return nil

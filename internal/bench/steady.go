@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// steadyPlan is a load that goes on through refreshes.
+// steadyPlan configures a steady load through refreshes.
 type steadyPlan struct {
 	callers       int
 	every, run    time.Duration
@@ -20,10 +20,10 @@ const (
 	failures  = "failed"
 	stsCalls  = "STS calls"
 	farTail   = "p99.99"
-	latencies = "latency" // the chart
+	latencies = "latency" // a chart
 )
 
-// steady measures callers while credentials are refreshed.
+// steady measures requests while credentials are refreshed.
 func steady(p steadyPlan) measure {
 	return measure{
 		name: "steady", title: "A steady load through refreshes",
@@ -80,10 +80,10 @@ func steadyRun(ctx context.Context, l *lab, s *sheet, c contender, p steadyPlan)
 	return ctx.Err()
 }
 
-// slot is what a point of the chart stands for.
+// slot is the duration that a point of the chart represents.
 const slot = 10 * time.Millisecond
 
-// longestBySlot is the longest request of each slot, in milliseconds.
+// longestBySlot returns the duration of the longest request in each slot, in milliseconds.
 func longestBySlot(all []request, begin time.Time, run time.Duration) []float64 {
 	longest := make([]float64, run/slot)
 	for _, r := range all {

@@ -16,11 +16,11 @@ import (
 	"github.com/irsakit/irsakit/irsa/irsatest"
 )
 
-// stsVariable makes the program the STS: a process of its own, so that its memory and
-// its time are not measured.
+// stsVariable is the environment variable that makes the program serve STS. STS has a separate
+// process, so that its memory and time are not measured.
 const stsVariable = "BENCH_STS"
 
-// Clusters are irsatest's, as the parent commands them.
+// Clusters is the RPC service through which the parent process controls irsatest clusters.
 type Clusters struct {
 	mu  sync.Mutex
 	all []*cluster
@@ -31,30 +31,30 @@ type cluster struct {
 	sa       *irsatest.ServiceAccount
 	pod      *irsatest.Pod
 	front    *httptest.Server // nil without TLS
-	rotating chan struct{}    // closed to end it
+	rotating chan struct{}    // closed to stop rotating
 	done     sync.WaitGroup
 	rotated  atomic.Int64
 }
 
-// Setup is what a new cluster is like.
+// Setup configures a new cluster.
 type Setup struct {
 	Life, Latency time.Duration
-	Exact         bool // the life is not cut to whole seconds, as AWS cuts it
-	Roles         int  // besides the pod's own
-	TLS           bool // before STS
+	Exact         bool // the lifetime is not truncated to whole seconds, as AWS truncates it
+	Roles         int  // the number of additional roles
+	TLS           bool // STS uses TLS
 }
 
-// Place is where credentials are to be had.
+// Place describes a cluster to its clients.
 type Place struct {
 	ID                  int
 	Life                time.Duration
 	Endpoint, TokenFile string
 	RoleARN             string
-	RoleARNs            []string // of Setup.Roles
+	RoleARNs            []string // the roles of Setup.Roles
 	Certificate         []byte   // with Setup.TLS
 }
 
-// Start makes a cluster.
+// Start starts a cluster.
 func (c *Clusters) Start(setup Setup, place *Place) error {
 	k, err := irsatest.Start()
 	if err != nil {
@@ -62,7 +62,7 @@ func (c *Clusters) Start(setup Setup, place *Place) error {
 	}
 	k.Issuer.SetAlgorithm(irsatest.ES256)
 	if k.STS.SetLife(setup.Life); setup.Exact {
-		k.STS.SetLife(setup.Life + time.Millisecond) // which is not a whole number of seconds
+		k.STS.SetLife(setup.Life + time.Millisecond) // not a whole number of seconds
 	}
 	k.STS.SetLatency(setup.Latency)
 	sa := k.ServiceAccount("shop", "cart")
@@ -84,7 +84,7 @@ func (c *Clusters) Start(setup Setup, place *Place) error {
 	return nil
 }
 
-// on does something to a cluster.
+// on calls do with the cluster.
 func (c *Clusters) on(id int, do func(*cluster)) error {
 	k, err := c.get(id)
 	if err == nil {
@@ -102,7 +102,7 @@ func (c *Clusters) get(id int) (*cluster, error) {
 	return c.all[id], nil
 }
 
-// Stop ends a cluster.
+// Stop stops a cluster.
 func (c *Clusters) Stop(id int, _ *struct{}) error {
 	k, err := c.get(id)
 	if err != nil {
@@ -119,10 +119,10 @@ func (k *cluster) stop() error {
 	return k.Close()
 }
 
-// Outage is a way for STS to be out of order.
+// Outage describes an outage of STS.
 type Outage struct {
 	ID    int
-	Fault irsatest.Fault // "" refuses connections
+	Fault irsatest.Fault // "" means that connections are refused
 }
 
 // Break begins an outage.
@@ -136,7 +136,7 @@ func (c *Clusters) Break(o Outage, _ *struct{}) error {
 	})
 }
 
-// Mend ends it, but for calls that hang.
+// Mend ends an outage, except for calls that hang.
 func (c *Clusters) Mend(o Outage, _ *struct{}) error {
 	return c.on(o.ID, func(k *cluster) {
 		if o.Fault == "" {
@@ -147,29 +147,29 @@ func (c *Clusters) Mend(o Outage, _ *struct{}) error {
 	})
 }
 
-// Release lets calls that hang go on.
+// Release lets calls that hang continue.
 func (c *Clusters) Release(id int, _ *struct{}) error {
 	return c.on(id, func(k *cluster) { k.STS.Recover() })
 }
 
-// Expire puts a token into the file that has expired.
+// Expire writes an expired token to the file.
 func (c *Clusters) Expire(id int, _ *struct{}) error {
 	return c.on(id, func(k *cluster) { k.pod.Rotate(irsatest.Expired) })
 }
 
-// Rotate puts a new token into the file.
+// Rotate writes a new token to the file.
 func (c *Clusters) Rotate(id int, _ *struct{}) error {
 	return c.on(id, func(k *cluster) { k.pod.Rotate() })
 }
 
-// Rotation is how tokens are rotated on and on.
+// Rotation configures the repeated rotation of a token.
 type Rotation struct {
 	ID    int
 	Every time.Duration
-	Torn  time.Duration // if not 0 in place, and half-written or empty for so long
+	Torn  time.Duration // if not 0, the file is written in place, and is half-written or empty for this time
 }
 
-// KeepRotating rotates until Stop.
+// KeepRotating rotates the token until Stop is called.
 func (c *Clusters) KeepRotating(r Rotation, _ *struct{}) error {
 	return c.on(r.ID, func(k *cluster) {
 		k.rotating = make(chan struct{})
@@ -191,7 +191,7 @@ func (k *cluster) keepRotating(r Rotation) {
 	}
 }
 
-// Rotations says how many there have been.
+// Rotations returns the number of rotations so far.
 func (c *Clusters) Rotations(id int, n *int) error {
 	return c.on(id, func(k *cluster) { *n = int(k.rotated.Load()) })
 }
@@ -218,7 +218,7 @@ func (k *cluster) stopRotating() {
 	}
 }
 
-// forget drops what the clusters recorded, which is none of a measure's business.
+// forget deletes the recorded calls of the clusters. No measure uses them.
 func (c *Clusters) forget() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -227,12 +227,12 @@ func (c *Clusters) forget() {
 	}
 }
 
-// StepBack lets the STS run after all others from now on.
+// StepBack makes the STS process run only while no other process is ready.
 func (c *Clusters) StepBack(struct{}, *struct{}) error { return afterOthers() }
 
-// serveSTS is the child: it does what it is told until its input ends.
+// serveSTS is the main function of the child process. It serves commands until its input ends.
 func serveSTS(in io.Reader, out io.Writer) error {
-	signal.Ignore(os.Interrupt) // which ends the parent, and so the input
+	signal.Ignore(os.Interrupt) // an interrupt ends the parent and thereby the input
 	clusters := &Clusters{}
 	server := rpc.NewServer()
 	if err := server.Register(clusters); err != nil {
@@ -254,12 +254,12 @@ func serveSTS(in io.Reader, out io.Writer) error {
 	close(ended)
 	forgetting.Wait()
 	for _, k := range clusters.all {
-		_ = k.Close() // it was most likely closed before
+		_ = k.Close() // most likely closed already
 	}
 	return nil
 }
 
-// pipe is a connection of a reader and a writer, which end with their process.
+// pipe is a connection of a reader and a writer. They are closed when their process ends.
 type pipe struct {
 	io.Reader
 	io.Writer
@@ -268,7 +268,7 @@ type pipe struct {
 // Close does nothing.
 func (pipe) Close() error { return nil }
 
-// stsProcess is the child as the parent sees it.
+// stsProcess is the child process, for use in the parent.
 type stsProcess struct {
 	child *exec.Cmd
 	input io.Closer
@@ -280,7 +280,7 @@ func startSTS() (*stsProcess, error) {
 	if err != nil {
 		return nil, err
 	}
-	child := exec.Command(program) // #nosec G204 -- which is this one
+	child := exec.Command(program) // #nosec G204 -- this program itself
 	child.Env = append(os.Environ(), stsVariable+"=1")
 	child.Stderr = os.Stderr
 	input, err := child.StdinPipe()
@@ -297,7 +297,7 @@ func startSTS() (*stsProcess, error) {
 	return &stsProcess{child, input, rpc.NewClient(pipe{output, input})}, nil
 }
 
-// place makes a cluster, which release ends.
+// place starts a cluster. The function release stops it.
 func (s *stsProcess) place(setup Setup) (place Place, release func() error, err error) {
 	err = s.Call("Clusters.Start", setup, &place)
 	return place, func() error { return s.command("Stop", place.ID) }, err

@@ -8,17 +8,17 @@ import (
 	"time"
 )
 
-// traffic is what a contender sends to STS.
+// traffic records the calls of a contender to STS.
 type traffic struct {
 	connections counter
 
 	mu            sync.Mutex
-	calls         []time.Time // when each began
+	calls         []time.Time // the start of each call
 	running, peak int
-	before        func(call time.Time) // runs before the next call goes on, once
+	before        func(call time.Time) // runs once, before the next call continues
 }
 
-// counter counts.
+// counter is a counter that is safe for concurrent use.
 type counter struct {
 	mu sync.Mutex
 	n  int
@@ -36,7 +36,7 @@ func (c *counter) count() int {
 	return c.n
 }
 
-// client returns one with connections of its own, whose calls are counted.
+// client returns an HTTP client with separate connections. t counts its calls.
 func (t *traffic) client(transport *http.Transport) *http.Client {
 	dial := transport.DialContext
 	transport.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
@@ -46,7 +46,7 @@ func (t *traffic) client(transport *http.Transport) *http.Client {
 	return &http.Client{Transport: &counted{transport, t}}
 }
 
-// counted counts the calls of a transport.
+// counted is a transport whose calls are counted.
 type counted struct {
 	*http.Transport
 	traffic *traffic
@@ -58,7 +58,7 @@ func (c *counted) RoundTrip(r *http.Request) (*http.Response, error) {
 	return c.Transport.RoundTrip(r)
 }
 
-// begin is a call that begins; what it returns ends it.
+// begin records the start of a call. The function that it returns records the end.
 func (t *traffic) begin() func() {
 	t.mu.Lock()
 	before := t.before
@@ -78,14 +78,14 @@ func (t *traffic) begin() func() {
 	}
 }
 
-// beforeNext lets fn run before the next call, which waits for it.
+// beforeNext makes fn run before the next call, which waits for fn to return.
 func (t *traffic) beforeNext(fn func(call time.Time)) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.before = fn
 }
 
-// between returns how many calls began from one moment until before another.
+// between returns the number of calls that began in [from, to).
 func (t *traffic) between(from, to time.Time) int {
 	n := 0
 	for _, call := range t.list() {
@@ -96,14 +96,14 @@ func (t *traffic) between(from, to time.Time) int {
 	return n
 }
 
-// list returns when the calls so far began.
+// list returns the start times of the calls so far.
 func (t *traffic) list() []time.Time {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.calls[:len(t.calls):len(t.calls)]
 }
 
-// takePeak returns the most calls at the same time since it was last taken.
+// takePeak returns the maximum number of concurrent calls since the last takePeak.
 func (t *traffic) takePeak() int {
 	t.mu.Lock()
 	defer t.mu.Unlock()

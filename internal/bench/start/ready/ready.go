@@ -1,4 +1,4 @@
-// Package ready is what the programs of the start have in common.
+// Package ready contains the code that the programs of the measure "start" share.
 package ready
 
 import (
@@ -11,13 +11,14 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 )
 
-// Memory is what a program has taken until its first credentials.
+// Memory contains the memory that a program used until its first credentials.
 type Memory struct {
 	Mallocs, Bytes uint64
-	Resident       uint64 // bytes, at most, of this program alone
+	Resident       uint64 // the peak resident set size of the program, in bytes
 }
 
-// Report says that the first credentials are there, or ends the program.
+// Report prints the memory used until the first credentials. If err is not nil, it prints err
+// and exits.
 func Report(keys aws.Credentials, err error) {
 	if err == nil && keys.HasKeys() {
 		var m runtime.MemStats
@@ -30,7 +31,7 @@ func Report(keys aws.Credentials, err error) {
 	}
 }
 
-// resident is what Linux says in /proc; 0 elsewhere.
+// resident returns the peak resident set size from /proc on Linux, and 0 on other systems.
 func resident() uint64 {
 	text, err := os.ReadFile("/proc/self/status")
 	if err != nil {
