@@ -15,7 +15,7 @@ import (
 	"k8s.io/client-go/rest"
 )
 
-// An apiServer is the Kubernetes API server, with its etcd. It is the OIDC issuer of the
+// An apiServer is a Kubernetes API server with its etcd. It is the OIDC issuer of the
 // service account tokens.
 type apiServer struct {
 	program, dir string
@@ -25,7 +25,7 @@ type apiServer struct {
 	client       kubernetes.Interface
 }
 
-// startAPIServer starts one that signs with the key in the file.
+// startAPIServer starts an API server that signs tokens with the key in the file.
 func startAPIServer(program, dir string, ca *authority, signingKey string) (*apiServer, error) {
 	a := &apiServer{program: program, dir: dir, authority: ca}
 	err := onFreePort(func(port int) error {
@@ -38,7 +38,8 @@ func startAPIServer(program, dir string, ca *authority, signingKey string) (*api
 func (a *apiServer) issuer() string { return "https://127.0.0.1:" + strconv.Itoa(a.port) }
 func (a *apiServer) log() string    { return filepath.Join(a.dir, "apiserver.log") }
 
-// start runs it until it is ready. It publishes the signing key, and older ones.
+// start starts the API server and waits until it is ready. The server publishes the signing
+// key and the older keys.
 func (a *apiServer) start(signingKey string, older ...string) error {
 	flags := []string{
 		filepath.Join(a.dir, "etcd"),
@@ -51,10 +52,10 @@ func (a *apiServer) start(signingKey string, older ...string) error {
 		"--service-account-issuer=" + a.issuer(),
 		"--service-account-jwks-uri=" + a.issuer() + "/openid/v1/jwks",
 		"--service-account-extend-token-expiration=false",
-		"--service-account-max-token-expiration=24h", // EKS's
+		"--service-account-max-token-expiration=24h", // as in EKS
 		"--service-account-signing-key-file=" + signingKey,
 		"--service-cluster-ip-range=10.0.0.0/24",
-		"--endpoint-reconciler-type=none", // which has no address but loopback to announce
+		"--endpoint-reconciler-type=none", // there is only a loopback address, which cannot be an endpoint
 	}
 	for _, key := range append([]string{signingKey}, older...) {
 		flags = append(flags, "--service-account-key-file="+key)
@@ -64,7 +65,7 @@ func (a *apiServer) start(signingKey string, older ...string) error {
 		TLSClientConfig: rest.TLSClientConfig{
 			CAFile: a.authority.file("ca.crt"), CertFile: a.authority.file("admin.crt"), KeyFile: a.authority.file("admin.key"),
 		},
-		QPS: -1, // the tests do not wait for themselves
+		QPS: -1, // no client-side rate limit
 	}
 	var err error
 	if a.client, err = kubernetes.NewForConfig(config); err != nil {
@@ -80,13 +81,13 @@ func (a *apiServer) start(signingKey string, older ...string) error {
 	return nil
 }
 
-// restart ends it and starts it with other keys.
+// restart stops the API server and starts it with other keys.
 func (a *apiServer) restart(signingKey string, older ...string) error {
 	a.process.stop()
 	return a.start(signingKey, older...)
 }
 
-// ready says why it does not serve yet. The issuer has to be open to everybody.
+// ready returns the reason why the API server is not ready yet. It also makes discovery public.
 func (a *apiServer) ready(ctx context.Context) error {
 	if err := a.client.CoreV1().RESTClient().Get().AbsPath("/readyz").Do(ctx).Error(); err != nil {
 		return err
@@ -102,15 +103,15 @@ func (a *apiServer) ready(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer response.Body.Close() //nolint:errcheck // its status is all
+	defer response.Body.Close() //nolint:errcheck // only the status is used
 	if response.StatusCode != http.StatusOK {
 		return fmt.Errorf("discovery: %s", response.Status)
 	}
 	return nil
 }
 
-// openDiscovery lets everybody read the discovery document and the keys, as an
-// administrator does whose issuer is the API server itself.
+// openDiscovery lets unauthenticated users read the discovery document and the keys. An
+// administrator must do this if the API server itself is the public issuer.
 func (a *apiServer) openDiscovery(ctx context.Context) error {
 	_, err := a.client.RbacV1().ClusterRoleBindings().Create(ctx, &rbacv1.ClusterRoleBinding{
 		ObjectMeta: metav1.ObjectMeta{Name: "open-discovery"},

@@ -21,8 +21,8 @@ import (
 	"github.com/irsakit/irsakit/irsa/irsatest"
 )
 
-// A kitSTS is irsatest's STS, which verifies the API server's tokens by the API server's
-// own discovery. Its role trusts one service account.
+// A kitSTS is the STS of irsatest. It verifies the API server's tokens through the API
+// server's discovery. Its role trusts one service account.
 type kitSTS struct {
 	*irsatest.Cluster
 	role *irsatest.Role
@@ -37,12 +37,13 @@ func besideMinIO(t *testing.T, p *pod) kitSTS {
 	return kitSTS{k, k.Role("s3-writer", irsatest.Trust(sa))}
 }
 
-// options leads a provider to the kit.
+// options makes a Provider use the kit.
 func (k kitSTS) options(o *irsa.Options) {
 	o.RoleARN, o.Endpoint = k.role.ARN(), k.STS.Endpoint()
 }
 
-// exchange sends a token to an STS and returns the code of its answer, "" for credentials.
+// exchange sends a token to an STS. It returns the error code, or "" if the STS returned
+// credentials.
 func exchange(t *testing.T, endpoint, role, token string) string {
 	t.Helper()
 	client := sts.New(sts.Options{
@@ -69,8 +70,8 @@ func requireBoth(t *testing.T, kit kitSTS, p *pod, token string) {
 	require.Empty(t, exchange(t, kit.STS.Endpoint(), kit.role.ARN(), token), "the kit")
 }
 
-// MinIO knows one code for every token that it does not take, and trusts each service
-// account of the cluster. The kit answers as AWS does.
+// MinIO has one error code for all tokens that it rejects, and trusts all service accounts
+// of the cluster. The kit responds as AWS does.
 func TestTheKitsSTSVerifiesTheAPIServersTokensAsMinIODoes(t *testing.T) {
 	p := newPod(t)
 	kit := besideMinIO(t, p)
@@ -99,7 +100,7 @@ func TestTheKitsSTSVerifiesTheAPIServersTokensAsMinIODoes(t *testing.T) {
 	}
 }
 
-// tampered is a token with the claims of another one.
+// tampered returns the token with the claims of another token.
 func tampered(t *testing.T, token, claims string) string {
 	t.Helper()
 	fields, others := strings.Split(token, "."), strings.Split(claims, ".")
@@ -107,7 +108,8 @@ func tampered(t *testing.T, token, claims string) string {
 	return fields[0] + "." + others[1] + "." + fields[2]
 }
 
-// The pod is one whose role is the kit's. The child process has what the webhook injects.
+// The role of the pod is a role of the kit. The child process has the environment that the
+// webhook injects.
 func TestARealPodGetsCredentialsOfTheKitsSTS(t *testing.T) {
 	p := newPod(t, func(o *podOptions) {
 		o.account.Annotations[roleAnnotation] = "arn:aws:iam::111122223333:role/s3-writer"
@@ -124,7 +126,7 @@ func TestARealPodGetsCredentialsOfTheKitsSTS(t *testing.T) {
 	assert.Regexp(t, `(?m)^passed +caller-identity +arn:aws:sts::111122223333:assumed-role/s3-writer/`+p.Namespace+`\.cart\.`, said.out)
 }
 
-// What the API server refuses: see the TokenRequest API's validation.
+// The minimum lifetime is enforced in the validation of the TokenRequest API.
 func TestTheAPIServerRefusesTokensOfLessThan600Seconds(t *testing.T) {
 	p := newPod(t)
 	life := int64(599)

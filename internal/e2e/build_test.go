@@ -10,14 +10,15 @@ import (
 	"time"
 )
 
-// The programs that the tests run. The first two are in Go's build cache, which keeps
-// what "go tool" runs.
+// programs contains the paths of the programs that the tests run. The first two programs are
+// in Go's build cache, because they are built by "go tool".
 type programs struct {
 	controlPlane, minio string
 	application, doctor string
 }
 
-// buildPrograms builds them without the race detector. Only what has changed is built.
+// buildPrograms builds the programs without the race detector. Go builds only what has
+// changed.
 func buildPrograms(dir string) (programs, error) {
 	p := programs{application: dir + "/application", doctor: dir + "/doctor"}
 	_, err := goCommand("the pod's programs", ".", "build", "-o", dir+"/", "./application", "github.com/irsakit/irsakit/examples/doctor")
@@ -31,13 +32,13 @@ func buildPrograms(dir string) (programs, error) {
 	return p, err
 }
 
-// goCommand runs the go command and returns what it prints. It says every half minute
-// that it still does.
+// goCommand runs the go command and returns its output. It reports every 30 seconds that the
+// command is still running.
 func goCommand(what, dir string, args ...string) (string, error) {
 	var out, errs bytes.Buffer
 	cmd := exec.Command("go", args...)
 	cmd.Dir, cmd.Stdout, cmd.Stderr = dir, &out, &errs
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGINT} // it ends its compilers
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGINT} // on SIGINT, the go command stops its compilers
 	begin, done := time.Now(), make(chan error, 1)
 	go func() { done <- cmd.Run() }()
 	ticker := time.NewTicker(30 * time.Second)

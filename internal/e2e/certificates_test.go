@@ -24,10 +24,10 @@ type authority struct {
 	dir         string
 	certificate *x509.Certificate
 	key         *ecdsa.PrivateKey
-	client      *http.Client // trusts the authority, and no other
+	client      *http.Client // trusts only this authority
 }
 
-// newAuthority writes ca.crt and makes the certificates "server" and "admin" in dir.
+// newAuthority writes ca.crt and the certificates "server" and "admin" to dir.
 func newAuthority(dir string) (*authority, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -63,7 +63,7 @@ func (ca *authority) leaf(name string, usage x509.ExtKeyUsage, subject pkix.Name
 	}, key)
 }
 
-// issue signs a certificate and writes it with its key.
+// issue signs a certificate and writes it and its key.
 func (ca *authority) issue(name string, template *x509.Certificate, key *ecdsa.PrivateKey) error {
 	der, err := x509.CreateCertificate(rand.Reader, template, ca.certificate, key.Public(), ca.key)
 	if err != nil {
@@ -75,7 +75,7 @@ func (ca *authority) issue(name string, template *x509.Certificate, key *ecdsa.P
 	return writeKey(ca.file(name+".key"), key)
 }
 
-// connect makes the client.
+// connect creates the client.
 func (ca *authority) connect() error {
 	data, err := os.ReadFile(ca.file("ca.crt"))
 	if err != nil {
@@ -86,7 +86,7 @@ func (ca *authority) connect() error {
 		return errors.New("the authority's certificate is none")
 	}
 	ca.client = &http.Client{
-		Timeout: 2 * time.Minute, // a machine that has much to do is no failure
+		Timeout: 2 * time.Minute, // a busy machine must not cause a failure
 		Transport: &http.Transport{
 			TLSClientConfig:     &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12},
 			MaxIdleConnsPerHost: 32,
@@ -97,7 +97,8 @@ func (ca *authority) connect() error {
 
 func (ca *authority) file(name string) string { return filepath.Join(ca.dir, name) }
 
-// newSigningKey writes a key for service account tokens, as kubeadm makes it.
+// newSigningKey writes a signing key for service account tokens, of the kind that kubeadm
+// creates.
 func newSigningKey(path string) (string, error) {
 	key, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {

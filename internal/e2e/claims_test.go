@@ -15,8 +15,8 @@ import (
 	"github.com/irsakit/irsakit/irsa/irsatest"
 )
 
-// fields lists a JSON object's fields by their paths, each with the kind of its value and,
-// where it has to be the same in both tokens, the value.
+// fields adds the fields of a JSON object to out, by path. Each field maps to the type of its
+// value and, if the value must be the same in both tokens, to the value.
 func fields(value any, path string, out map[string]string) {
 	switch v := value.(type) {
 	case map[string]any:
@@ -34,7 +34,7 @@ func fields(value any, path string, out map[string]string) {
 	}
 }
 
-// shapeOf tells random identifiers by their form, and any other text as it is.
+// shapeOf returns the form of a random identifier, and other text unchanged.
 func shapeOf(text string) string {
 	if len(text) == 36 && strings.Count(text, "-") == 4 {
 		return "uuid"
@@ -45,8 +45,8 @@ func shapeOf(text string) string {
 	return text
 }
 
-// compare demands the same fields of two parts of tokens. Differing lists the paths whose
-// texts belong to the cluster.
+// compare checks that two parts of tokens have the same fields. The texts at the paths in
+// differing depend on the cluster and may differ.
 func compare(t *testing.T, what string, genuine, kit map[string]any, differing ...string) {
 	t.Helper()
 	want, got := map[string]string{}, map[string]string{}
@@ -64,7 +64,7 @@ func compare(t *testing.T, what string, genuine, kit map[string]any, differing .
 	require.Equal(t, want, got, what)
 }
 
-// The kit's pod is made for the same names as the real one.
+// The kit's pod has the same namespace and service account as the real one.
 func TestTheKitsTokensOfPodsHaveTheRealClaims(t *testing.T) {
 	p := newPod(t)
 	k := irsatest.New(t)
@@ -94,8 +94,8 @@ func compareTokens(t *testing.T, genuine, kit string, differing ...string) {
 	assert.Equal(t, names(genuine), names(kit), "the order of the claims")
 }
 
-// createToken asks the TokenRequest API by client-go for a token of the pod's service
-// account with the usual audience and life, where spec says nothing else.
+// createToken requests a token of the pod's service account from the TokenRequest API through
+// client-go. The token has the default audience and lifetime unless spec sets others.
 func createToken(t *testing.T, p *pod, spec authenticationv1.TokenRequestSpec) string {
 	t.Helper()
 	life := int64(86400)
@@ -110,7 +110,7 @@ func createToken(t *testing.T, p *pod, spec authenticationv1.TokenRequestSpec) s
 	return token
 }
 
-// names are the claims in the order in which they stand in the token.
+// names returns the names of the claims in the order of the token.
 func names(token string) []string {
 	payload := decode(strings.Split(token, ".")[1])
 	out := []string{"aud", "exp", "iat", "iss", "jti", "kubernetes.io", "nbf", "sub"}

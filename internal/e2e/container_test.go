@@ -9,20 +9,20 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// A result is how a program in a container has ended.
+// A result is the result of a program in a container.
 type result struct {
 	code        int
 	out, errors string
 }
 
-// run runs a program as the pod's container does: with the environment that the API server
-// has for it, and nothing of the test's.
+// run runs a program in the way in which the pod's container runs it: with the environment in
+// the pod from the API server, and without that of the test.
 func (p *pod) run(t *testing.T, container corev1.Container, program string, args ...string) result {
 	t.Helper()
 	return p.runAs(t, nil, container, program, args...)
 }
 
-// runAs runs it as another user.
+// runAs runs a program as another user.
 func (p *pod) runAs(t *testing.T, user *syscall.Credential, container corev1.Container, program string, args ...string) result {
 	t.Helper()
 	var out, errs bytes.Buffer

@@ -1,34 +1,42 @@
-// Package e2e shows the library on what the field runs, and not on its own kit:
+// Package e2e tests the library with production components instead of its own test kit:
 //
 //   - the Kubernetes API server with etcd, built from k8s.io/kubernetes, which issues
-//     the tokens by its TokenRequest API and publishes its keys for OpenID discovery;
-//   - the kubelet's own token manager, which renews them, and its AtomicWriter, which
-//     writes them into the volume;
-//   - pods as the EKS webhook changes them, whose containers run as child processes;
+//     the tokens through its TokenRequest API and publishes its keys for OpenID discovery;
+//   - the kubelet's token manager, which rotates the tokens, and its AtomicWriter, which
+//     writes them to the volume;
+//   - pods with the changes of the EKS webhook, whose containers run as child processes;
 //   - MinIO as STS and S3, configured with the API server as its OpenID provider;
-//   - irsatest's STS beside it, which verifies the API server's tokens by the API
-//     server's own discovery.
+//   - in addition to MinIO, the STS of irsatest, which verifies the API server's tokens
+//     through the API server's discovery.
 //
-// It shows too that irsatest's tokens, its volume and the order in which it writes one
-// are the same as the real ones.
+// It also tests that the tokens of irsatest, the layout of its volume, and the order in
+// which it writes the volume are the same as those of Kubernetes.
 //
-// Run it on Linux, from this folder:
+// Run it on Linux, in this folder:
 //
 //	go test -timeout 40m ./...   # the first time: it builds Kubernetes and MinIO
 //	go test ./...                # later
 //
-// Everything comes from Go modules. The first build takes some 3 GB of memory and, on two
-// processors, ten minutes. TestMain builds the programs, says how it gets on
-// (go test -v shows it), starts them on free ports of loopback, and ends them.
+// All programs are built from Go modules. The first build needs about 3 GB of memory and
+// takes ten minutes on two processors. TestMain builds the programs, reports its progress
+// (visible with go test -v), starts the programs on free ports of the loopback interface,
+// and stops them.
 //
-// MinIO is under the AGPL: it is run as a program, never linked, and shipped to nobody. It
-// has a module of its own, minio, so that its dependencies do not meet Kubernetes'.
+// MinIO is licensed under the AGPL: the tests run it as a program, never link it, and do not
+// distribute it. It has a separate module, minio, so that its dependencies do not mix with
+// those of Kubernetes.
 //
-// What is not real here: there is no mount namespace, so AWS_WEB_IDENTITY_TOKEN_FILE has the
-// volume's folder in place of the container's mount path; there is no kubelet process, only
-// its packages, and its token manager has a clock of the tests; the webhook is not run, but
-// its changes are made by the tests. The order of writing is seen by inotify, which tells
-// nothing of a folder that is only just being made: that the token is written before the swap
-// is seen where it cannot be written, and that it gets its mode before it, nowhere. A token
-// that another user may not read is shown to the doctor only where root runs the tests.
+// The setup differs from production in these points:
+//
+//   - There is no mount namespace, so AWS_WEB_IDENTITY_TOKEN_FILE contains the folder of the
+//     volume instead of the mount path in the container.
+//   - There is no kubelet process. The tests use the packages of the kubelet, and its token
+//     manager uses a clock of the tests.
+//   - The webhook does not run. The tests make its changes.
+//   - The tests observe the order of writes through inotify, which reports no events in a
+//     folder while the folder is being created. They show that the token is written before
+//     the swap only with a token that cannot be written, and do not show that the mode of
+//     the token is set before the swap.
+//   - The doctor is tested with a token that only another user can read only if root runs
+//     the tests.
 package e2e

@@ -43,8 +43,8 @@ func TestTheDoctorFindsAWrongAudience(t *testing.T) {
 	assert.NotContains(t, said.out, p.token(t))
 }
 
-// No STS knows that a service account has been deleted: the token is good until its end.
-// But nobody renews it.
+// STS cannot detect that a service account was deleted: the token remains valid until it
+// expires, but it is no longer rotated.
 func TestTheDoctorFindsADeletedServiceAccountWhenItsTokenHasExpired(t *testing.T) {
 	p := newPod(t, lifeOf("600"))
 	require.NoError(t, cluster.api.client.CoreV1().ServiceAccounts(p.Namespace).Delete(t.Context(), p.account.Name, metav1.DeleteOptions{}))
@@ -53,7 +53,7 @@ func TestTheDoctorFindsADeletedServiceAccountWhenItsTokenHasExpired(t *testing.T
 
 	kubelet := newKubelet(cluster.api.client)
 	require.ErrorContains(t, kubelet.sync(p.Pod), `serviceaccounts "cart" not found`)
-	p.write(t, issuedAgo(t, p.token(t), 20*time.Minute)) // as the file is 20 minutes later
+	p.write(t, issuedAgo(t, p.token(t), 20*time.Minute)) // the state of the file 20 minutes later
 	said = doctor(t, p)
 	assert.Equal(t, 1, said.code)
 	assert.Regexp(t, `(?m)^FAILED +lifetime +by this node's clock it expired at `, said.out)
@@ -62,8 +62,8 @@ func TestTheDoctorFindsADeletedServiceAccountWhenItsTokenHasExpired(t *testing.T
 	assert.Contains(t, said.out, "Begin with lifetime.")
 }
 
-// Where all containers run as one user, the kubelet writes the token for that one alone: so a
-// program that gives up the rights it was started with cannot read it, without an fsGroup.
+// If all containers run as one user, the kubelet makes the token readable for this user only.
+// Without an fsGroup, a program that then changes its user cannot read the token.
 func TestTheDoctorFindsATokenThatItsUserMayNotRead(t *testing.T) {
 	self := int64(os.Geteuid())
 	p := newPod(t, func(o *podOptions) { o.pod.Spec.SecurityContext = &corev1.PodSecurityContext{RunAsUser: &self} })
@@ -72,7 +72,7 @@ func TestTheDoctorFindsATokenThatItsUserMayNotRead(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, os.FileMode(0o600), info.Mode())
 	mode, user := info.Mode(), &syscall.Credential{Uid: 65532, Gid: 65532}
-	if self != 0 { // it cannot become another user, so it takes its own rights away
+	if self != 0 { // the test cannot change its user, so it removes its own permission
 		mode, user = 0, nil
 		require.NoError(t, os.Chmod(filepath.Join(dir, "token"), mode))
 	}
@@ -86,7 +86,7 @@ func TestTheDoctorFindsATokenThatItsUserMayNotRead(t *testing.T) {
 	assert.Contains(t, said.out, "set securityContext.fsGroup in the pod")
 	assert.Contains(t, said.out, "Begin with token-permission.")
 
-	// As the kubelet writes it with the fsGroup: 0640, of the group.
+	// With an fsGroup, the kubelet writes the file with the mode 0640 and that group.
 	require.NoError(t, os.Chmod(filepath.Join(dir, "token"), 0o640))
 	if user != nil {
 		require.NoError(t, os.Chown(filepath.Join(dir, "token"), 0, int(user.Gid)))

@@ -12,8 +12,8 @@ import (
 	"github.com/irsakit/irsakit/irsa/irsatest"
 )
 
-// withContainers adds containers to the pod: an init container, one with a region of its
-// own, one with a role of its own, and one that the webhook leaves out.
+// withContainers adds containers to the pod: an init container, one that sets its own region,
+// one that sets its own role, and one that the webhook skips.
 func withContainers(o *podOptions) {
 	like := o.pod.Spec.Containers[0]
 	add := func(to *[]corev1.Container, name string, env ...corev1.EnvVar) {
@@ -28,8 +28,8 @@ func withContainers(o *podOptions) {
 	o.pod.Annotations = map[string]string{skipContainersAnnotation: "proxy"}
 }
 
-// environment is what is in a container of what the webhook may inject, without what the
-// pod sets by itself to lead to MinIO.
+// environment returns the variables in a container, without those that the pod itself sets to
+// use MinIO. The webhook can inject the remaining ones.
 func environment(c corev1.Container) []string {
 	var out []string
 	for _, v := range c.Env {
@@ -124,7 +124,7 @@ func TestTheAnnotationsDecideTheTokensAudienceAndLife(t *testing.T) {
 	}
 }
 
-// The kit's own environment begins as the webhook's does.
+// The kit's environment begins with the variables that the webhook injects.
 func TestTheKitsEnvironmentIsTheWebhooks(t *testing.T) {
 	k := irsatest.New(t)
 	sa := k.ServiceAccount("shop", "cart")

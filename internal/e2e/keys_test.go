@@ -10,8 +10,8 @@ import (
 	"github.com/irsakit/irsakit/irsa"
 )
 
-// The API server gets a new signing key as its administrator gives it one: it signs with
-// the new one and publishes both, and later the new one alone.
+// The signing key of the API server is rotated as an administrator does it: the server first
+// signs with the new key and publishes both keys, and later publishes only the new key.
 func TestARotationOfTheSigningKey(t *testing.T) {
 	p := newPod(t)
 	kit := besideMinIO(t, p)
@@ -19,7 +19,7 @@ func TestARotationOfTheSigningKey(t *testing.T) {
 	requireBoth(t, kit, p, first)
 
 	older := cluster.signingKey
-	newer, err := newSigningKey(folder("pki/" + rand.Text() + ".key")) // one for each -count
+	newer, err := newSigningKey(folder("pki/" + rand.Text() + ".key")) // unique, for -count
 	require.NoError(t, err)
 	cluster.signingKey = newer
 	require.NoError(t, cluster.api.restart(newer, older))
@@ -31,7 +31,7 @@ func TestARotationOfTheSigningKey(t *testing.T) {
 
 	require.NoError(t, cluster.api.restart(newer))
 	requireBoth(t, kit, p, second)
-	// MinIO keeps a key that it has seen until it is started again.
+	// MinIO caches the keys until it is restarted.
 	cluster.minio.process.stop()
 	require.NoError(t, cluster.minio.start())
 

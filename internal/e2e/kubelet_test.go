@@ -17,24 +17,26 @@ import (
 	"k8s.io/utils/clock"
 )
 
-// A kubelet does for the token volumes of a pod what the kubelet's projected volume plugin
-// does (pkg/volume/projected/projected.go, collectData), with the kubelet's own token
-// manager and AtomicWriter.
+// A kubelet writes the token volumes of a pod as the kubelet's projected volume plugin does
+// (pkg/volume/projected/projected.go, collectData). It uses the kubelet's token manager and
+// AtomicWriter.
 type kubelet struct {
 	tokens *token.Manager
 	clock  *managersClock
 }
 
-// newKubelet makes one. The manager's goroutine has no end but the process's.
+// newKubelet returns a kubelet. The goroutine of its token manager runs until the process
+// exits.
 func newKubelet(client kubernetes.Interface) *kubelet {
 	k := &kubelet{token.NewManager(client), &managersClock{}}
-	// The manager has no other way to get a clock than its own tests' way.
+	// The token manager has no option for the clock. Its own tests set the field as well.
 	field := reflect.ValueOf(k.tokens).Elem().FieldByName("clock")
 	reflect.NewAt(field.Type(), unsafe.Pointer(field.UnsafeAddr())).Elem().Set(reflect.ValueOf(k.clock))
 	return k
 }
 
-// sync is what a kubelet does when it starts a pod and every minute or so afterwards.
+// sync writes the volumes of a pod. A kubelet does so when it starts the pod and then about
+// every minute.
 func (k *kubelet) sync(pod *corev1.Pod) error {
 	for _, volume := range pod.Spec.Volumes {
 		if volume.Projected == nil {
@@ -51,8 +53,8 @@ func (k *kubelet) sync(pod *corev1.Pod) error {
 	return nil
 }
 
-// payload gets the tokens of a volume. Other sources and an fsGroup, of which the plugin
-// takes care elsewhere, are not what this is about.
+// payload gets the tokens of a volume. It does not support other sources, or an fsGroup, which
+// the plugin handles elsewhere.
 func (k *kubelet) payload(pod *corev1.Pod, volume *corev1.ProjectedVolumeSource) (map[string]volumeutil.FileProjection, error) {
 	payload := map[string]volumeutil.FileProjection{}
 	for _, source := range volume.Sources {
@@ -72,7 +74,7 @@ func (k *kubelet) payload(pod *corev1.Pod, volume *corev1.ProjectedVolumeSource)
 	return payload, nil
 }
 
-// tokenRequest is what the projected volume plugin asks the API server for.
+// tokenRequest returns the request that the projected volume plugin sends to the API server.
 func tokenRequest(pod *corev1.Pod, source *corev1.ServiceAccountTokenProjection) *authenticationv1.TokenRequest {
 	var audiences []string
 	if source.Audience != "" {
@@ -85,12 +87,12 @@ func tokenRequest(pod *corev1.Pod, source *corev1.ServiceAccountTokenProjection)
 	}}
 }
 
-// volumeDir is where the kubelet keeps a pod's volume.
+// volumeDir returns the folder in which the kubelet keeps a volume of a pod.
 func volumeDir(pod *corev1.Pod, name string) string {
 	return filepath.Join(folder("pods"), string(pod.UID), "volumes", "kubernetes.io~projected", name)
 }
 
-// writeVolume writes the payload with Kubernetes' own AtomicWriter.
+// writeVolume writes the payload with the AtomicWriter of Kubernetes.
 func writeVolume(dir string, payload map[string]volumeutil.FileProjection) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
@@ -102,13 +104,13 @@ func writeVolume(dir string, payload map[string]volumeutil.FileProjection) error
 	return writer.Write(payload, nil)
 }
 
-// A managersClock is the machine's until it is made to stand still.
+// A managersClock is the clock of the machine until stand stops it.
 type managersClock struct {
 	clock.RealClock
 	standing atomic.Pointer[time.Time]
 }
 
-// Now is what the token manager asks for.
+// Now returns the time for the token manager.
 func (c *managersClock) Now() time.Time {
 	if at := c.standing.Load(); at != nil {
 		return *at
@@ -118,7 +120,7 @@ func (c *managersClock) Now() time.Time {
 
 func (c *managersClock) stand(at time.Time) { c.standing.Store(&at) }
 
-// writeToken writes a volume with one file, as that of the webhook is.
+// writeToken writes a volume with one file, like the volume that the webhook adds.
 func writeToken(dir, token string) error {
 	return writeVolume(dir, map[string]volumeutil.FileProjection{"token": {Data: []byte(token), Mode: 0o644}})
 }

@@ -16,7 +16,7 @@ import (
 	"github.com/irsakit/irsakit/irsa/irsatest"
 )
 
-// A writer is the kubelet's AtomicWriter or the kit's: it swaps a token into a folder.
+// A writer swaps tokens into a folder. It is the kubelet's AtomicWriter or that of the kit.
 type writer struct {
 	dir string
 	try func(token string) error
@@ -27,11 +27,10 @@ func (w writer) write(t *testing.T, token string) {
 	require.NoError(t, w.try(token))
 }
 
-// writers are the two, each with a volume that holds nothing yet but for the kit's, which
-// has a token from the start.
+// writers returns both writers. The volume of each contains a token of the kit.
 func writers(t *testing.T) map[string]writer {
 	t.Helper()
-	k, err := irsatest.Start() // which panics where it cannot write, and does not end the test
+	k, err := irsatest.Start() // panics if a write fails, instead of failing the test
 	require.NoError(t, err)
 	t.Cleanup(func() { assert.NoError(t, k.Close()) })
 	sa := k.ServiceAccount("shop", "cart")
@@ -75,7 +74,7 @@ func TestTheKitsVolumeIsWrittenInTheRealOrder(t *testing.T) {
 	}, seen["real"], "Kubernetes has changed what it does")
 }
 
-// The first write finds an empty folder. The kit's pod is begun anew for that.
+// The first write is to an empty folder. The test therefore empties the folders.
 func TestTheKitsFirstWriteIsTheRealOne(t *testing.T) {
 	seen := map[string][]string{}
 	for name, w := range writers(t) {
@@ -109,10 +108,11 @@ func TestTheKitsVolumeHasTheRealLayout(t *testing.T) {
 	}
 	t.Log(strings.Join(seen["real"], "\n"))
 	assert.Equal(t, seen["real"], seen["kit"])
-	assert.Len(t, seen["real"], 5) // the folder, the one with the time, the token in it, and two links
+	assert.Len(t, seen["real"], 5) // the volume, the folder with the timestamp, the token in it, and two links
 }
 
-// A token that cannot be written whole is never swapped in: it is written before the swap.
+// A token that cannot be written completely is never swapped in, because it is written before
+// the swap.
 func TestATokenThatCannotBeWrittenIsNotSwappedIn(t *testing.T) {
 	seen := map[string][]string{}
 	for name, w := range writers(t) {
@@ -126,10 +126,10 @@ func TestATokenThatCannotBeWrittenIsNotSwappedIn(t *testing.T) {
 		seen[name] = w.layout(t)
 	}
 	assert.Equal(t, seen["real"], seen["kit"])
-	assert.Len(t, seen["real"], 7) // and another folder with a time, and what could be written of the token
+	assert.Len(t, seen["real"], 7) // additionally, another folder with a timestamp and the partial token
 }
 
-// withFilesOf does something while this process can write no file of more bytes.
+// withFilesOf calls do while this process cannot write files larger than bytes.
 func withFilesOf(t *testing.T, bytes uint64, do func()) {
 	t.Helper()
 	var usual unix.Rlimit
@@ -141,7 +141,7 @@ func withFilesOf(t *testing.T, bytes uint64, do func()) {
 	do()
 }
 
-// layout lists what is in the folder, without the times in names.
+// layout lists the contents of the folder, without the timestamps in names.
 func (w writer) layout(t *testing.T) []string {
 	t.Helper()
 	var all []string
@@ -150,7 +150,7 @@ func (w writer) layout(t *testing.T) []string {
 			return err
 		}
 		info, err := entry.Info()
-		target, _ := os.Readlink(path) // "" for what is no link
+		target, _ := os.Readlink(path) // "" if path is not a link
 		all = append(all, fmt.Sprintf("%s %s %s", info.Mode(), anonymous(strings.TrimPrefix(path, w.dir)), anonymous(target)))
 		return err
 	}))

@@ -10,11 +10,11 @@ import (
 	"k8s.io/klog/v2"
 )
 
-// cluster is what all tests share: an API server, and a MinIO that trusts its tokens.
-// Each test has a namespace of its own. They run one after the other, since some of them
-// restart a server; two that take long run together after all of those.
+// cluster is shared by all tests: an API server, and a MinIO that trusts its tokens. Each test
+// uses a separate namespace. The tests run sequentially, because some of them restart a server.
+// Only two long tests run in parallel, after the others.
 var cluster struct {
-	dir        string // everybody may look into it
+	dir        string // readable for all users
 	programs   programs
 	authority  *authority
 	signingKey string // the file of the API server's key
@@ -24,7 +24,7 @@ var cluster struct {
 }
 
 func TestMain(m *testing.M) {
-	for _, variable := range os.Environ() { // none of the machine's decides a test
+	for _, variable := range os.Environ() { // the environment of the machine must not affect the tests
 		if name, _, _ := strings.Cut(variable, "="); strings.HasPrefix(name, "AWS_") {
 			_ = os.Unsetenv(name)
 		}
@@ -53,7 +53,7 @@ func startCluster() error {
 		if err := os.MkdirAll(dir, 0o755); err != nil {
 			return err
 		}
-		if err := os.Chmod(dir, 0o755); err != nil { // whatever the umask is
+		if err := os.Chmod(dir, 0o755); err != nil { // regardless of the umask
 			return err
 		}
 	}
@@ -89,7 +89,7 @@ func stopCluster() {
 	}
 }
 
-// showLogs prints how the servers' logs end.
+// showLogs prints the ends of the servers' logs.
 func showLogs() {
 	logs, _ := filepath.Glob(folder("*/*.log")) // the pattern is valid
 	for _, path := range logs {

@@ -20,13 +20,13 @@ const (
 	bucket   = "shop-receipts"
 )
 
-// minioRole is the ARN of the role that MinIO makes for an OpenID client.
+// minioRole returns the ARN of the role that MinIO creates for the OpenID client.
 func minioRole() string {
 	sum := sha1.Sum([]byte(audience))
 	return "arn:minio:iam:" + region + "::role/" + base64.RawURLEncoding.EncodeToString(sum[:])
 }
 
-// A minioServer is a MinIO that trusts the tokens of one issuer: an STS and an S3.
+// A minioServer is a MinIO server, with STS and S3, that trusts the tokens of one issuer.
 type minioServer struct {
 	program, dir, issuer string
 	authority            *authority
@@ -49,7 +49,8 @@ func startMinIO(program, dir string, ca *authority, issuer string) (*minioServer
 func (m *minioServer) endpoint() string { return "https://127.0.0.1:" + strconv.Itoa(m.port) }
 func (m *minioServer) log() string      { return filepath.Join(m.dir, "minio.log") }
 
-// writeCertificates puts them where MinIO looks for its own and for authorities.
+// writeCertificates writes the server's certificate and the authority to the folders in which
+// MinIO expects them.
 func (m *minioServer) writeCertificates() error {
 	if err := os.MkdirAll(filepath.Join(m.dir, "certs", "CAs"), 0o700); err != nil {
 		return err
@@ -66,7 +67,7 @@ func (m *minioServer) writeCertificates() error {
 	return nil
 }
 
-// start runs it until it is ready and has the bucket.
+// start starts the server and waits until it is ready and has the bucket.
 func (m *minioServer) start() error {
 	cmd := exec.Command(m.program, "server", "--quiet", "--certs-dir", filepath.Join(m.dir, "certs"),
 		"--address", "127.0.0.1:"+strconv.Itoa(m.port), filepath.Join(m.dir, "data"))
@@ -90,7 +91,7 @@ func (m *minioServer) start() error {
 	return nil
 }
 
-// ready says why it does not serve yet.
+// ready returns the reason why the server is not ready yet.
 func (m *minioServer) ready(ctx context.Context) error {
 	if _, err := m.asRoot().ListBuckets(ctx, nil); err != nil {
 		return err
@@ -105,9 +106,10 @@ func (m *minioServer) ready(ctx context.Context) error {
 	return nil
 }
 
-const rootPassword = "only-for-this-test" // of a server that ends with the tests
+const rootPassword = "only-for-this-test" // for a server that runs only during the tests
 
-// asRoot is a client with MinIO's own keys, for what no pod does.
+// asRoot returns a client with MinIO's root credentials, for operations that pods do not
+// perform.
 func (m *minioServer) asRoot() *s3.Client {
 	return s3.New(s3.Options{
 		Region: region, BaseEndpoint: aws.String(m.endpoint()), UsePathStyle: true,

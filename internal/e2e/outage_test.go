@@ -15,7 +15,7 @@ import (
 	"github.com/irsakit/irsakit/irsa"
 )
 
-// MinIO is killed and started again while callers retrieve and exchange follows exchange.
+// MinIO is killed and restarted during calls of Retrieve and continuous exchanges.
 func TestNobodyNoticesThatTheSTSIsKilled(t *testing.T) {
 	p := newPod(t, lifeOf("3600"))
 	provider := p.provider(t)
@@ -39,7 +39,7 @@ func TestNobodyNoticesThatTheSTSIsKilled(t *testing.T) {
 		if err := provider.Refresh(ctx); err == nil {
 			exchanged.Add(1)
 		} else if ctx.Err() == nil {
-			if !starting.Load() { // a MinIO that starts knows of no role at first
+			if !starting.Load() { // while MinIO starts, it does not know the role yet
 				assert.ErrorIs(t, err, irsa.ErrUnavailable)
 			}
 			failed.Add(1)
@@ -62,7 +62,7 @@ func TestNobodyNoticesThatTheSTSIsKilled(t *testing.T) {
 	load.Wait()
 	t.Logf("%d callers served, %d exchanges, %d failed", retrieved.Load(), exchanged.Load(), failed.Load())
 
-	// The credentials from before the outage are still good, and those from after it too.
+	// The credentials from before and after the outage are valid.
 	old := s3Client(provider).Options()
 	old.Credentials = aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) { return before, nil })
 	for _, client := range []*s3.Client{s3.New(old), s3Client(provider)} {

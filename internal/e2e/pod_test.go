@@ -20,21 +20,20 @@ import (
 
 const nodeName = "ip-192-168-0-1.us-west-2.compute.internal"
 
-// A pod is one that the API server has, as the webhook has changed it, with its volumes
-// written.
+// A pod is a pod in the API server, with the changes of the webhook and with written volumes.
 type pod struct {
 	*corev1.Pod
 	account *corev1.ServiceAccount
 }
 
-// podOptions change what a pod is made of before the webhook sees it.
+// podOptions contains the parts of a pod before the webhook changes it.
 type podOptions struct {
 	account *corev1.ServiceAccount
 	pod     *corev1.Pod
 	webhook webhook
 }
 
-// newPod makes a pod with one container, of a service account whose role is MinIO's.
+// newPod creates a pod with one container. The role of its service account is MinIO's.
 func newPod(t *testing.T, optFns ...func(*podOptions)) *pod {
 	t.Helper()
 	o := podOptions{
@@ -72,7 +71,7 @@ func newPod(t *testing.T, optFns ...func(*podOptions)) *pod {
 	return p
 }
 
-// newNode makes the node that the pods are scheduled to.
+// newNode creates the node on which the pods are scheduled.
 func newNode(t *testing.T) {
 	t.Helper()
 	node := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: nodeName}}
@@ -82,21 +81,21 @@ func newNode(t *testing.T) {
 	}
 }
 
-// lifeOf lets the pod's tokens live so many seconds.
+// lifeOf sets the lifetime of the pod's tokens, in seconds.
 func lifeOf(seconds string) func(*podOptions) {
 	return func(o *podOptions) { o.account.Annotations[expirationAnnotation] = seconds }
 }
 
-// sync lets the kubelet look after the pod.
+// sync makes the kubelet write the volumes of the pod.
 func (p *pod) sync(t *testing.T) {
 	t.Helper()
 	require.NoError(t, cluster.kubelet.sync(p.Pod))
 }
 
-// dir is the volume that the webhook added.
+// dir returns the folder of the volume that the webhook added.
 func (p *pod) dir() string { return volumeDir(p.Pod, tokenVolume) }
 
-// token is what is in the pod's file.
+// token returns the content of the pod's token file.
 func (p *pod) token(t *testing.T) string {
 	t.Helper()
 	token, err := os.ReadFile(filepath.Join(p.dir(), "token"))
@@ -104,8 +103,8 @@ func (p *pod) token(t *testing.T) string {
 	return string(token)
 }
 
-// environ is the environment of a container. Where the volume is mounted in a container,
-// its own folder is here.
+// environ returns the environment of a container, with the folder of a volume in place of its
+// mount path in the container.
 func (p *pod) environ(container corev1.Container) []string {
 	var out []string
 	for _, v := range container.Env {
@@ -120,7 +119,7 @@ func (p *pod) environ(container corev1.Container) []string {
 	return out
 }
 
-// enter gives the test the environment of the pod's first container.
+// enter sets the environment of the pod's first container for the test.
 func (p *pod) enter(t *testing.T) {
 	t.Helper()
 	for _, variable := range p.environ(p.Spec.Containers[0]) {
@@ -129,7 +128,7 @@ func (p *pod) enter(t *testing.T) {
 	}
 }
 
-// provider is what an application in the pod has.
+// provider returns a Provider as an application in the pod creates it.
 func (p *pod) provider(t *testing.T, optFns ...func(*irsa.Options)) *irsa.Provider {
 	t.Helper()
 	p.enter(t)
@@ -139,8 +138,8 @@ func (p *pod) provider(t *testing.T, optFns ...func(*irsa.Options)) *irsa.Provid
 	return provider
 }
 
-// providerBeside is the same for a test that runs beside others, which have environments
-// of their own: it is told what the pod's says.
+// providerBeside is like provider, for a test that runs in parallel with others. It sets
+// options instead of the environment, because the tests need different environments.
 func (p *pod) providerBeside(t *testing.T, optFns ...func(*irsa.Options)) *irsa.Provider {
 	t.Helper()
 	o := irsa.Options{HTTPClient: cluster.authority.client}
@@ -160,13 +159,13 @@ func (p *pod) providerBeside(t *testing.T, optFns ...func(*irsa.Options)) *irsa.
 	return provider
 }
 
-// write lets the kubelet's AtomicWriter swap a token in.
+// write swaps in a token with the kubelet's AtomicWriter.
 func (p *pod) write(t *testing.T, token string) {
 	t.Helper()
 	require.NoError(t, writeToken(p.dir(), token))
 }
 
-// request asks the TokenRequest API for a token of the pod's service account.
+// request requests a token of the pod's service account from the TokenRequest API.
 func (p *pod) request(ctx context.Context, spec authenticationv1.TokenRequestSpec) (string, error) {
 	request := &authenticationv1.TokenRequest{Spec: spec}
 	reply, err := cluster.api.client.CoreV1().ServiceAccounts(p.Namespace).CreateToken(ctx, p.account.Name, request, metav1.CreateOptions{})
@@ -176,7 +175,7 @@ func (p *pod) request(ctx context.Context, spec authenticationv1.TokenRequestSpe
 	return reply.Status.Token, nil
 }
 
-// another is a new token of the pod, as the kubelet would get it now.
+// another returns a new token of the pod, requested as the kubelet does it.
 func (p *pod) another(ctx context.Context) (string, error) {
 	for _, v := range p.Spec.Volumes {
 		if v.Name == tokenVolume {

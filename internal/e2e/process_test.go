@@ -15,15 +15,15 @@ import (
 	"time"
 )
 
-// A process is a program that the tests have started. What it prints is in a file.
+// A process is a program that the tests have started. Its output goes to a file.
 type process struct {
 	cmd  *exec.Cmd
 	log  string
-	done chan struct{} // closed when it has ended
+	done chan struct{} // closed when the process has exited
 }
 
-// startProcess appends what the program prints to the log. The program ends with the
-// tests, even if they are killed.
+// startProcess starts a program and appends its output to the log. The program is killed when
+// the tests end, even if they are killed.
 func startProcess(cmd *exec.Cmd, log string) (*process, error) {
 	file, err := os.OpenFile(log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
@@ -36,14 +36,14 @@ func startProcess(cmd *exec.Cmd, log string) (*process, error) {
 		return nil, err
 	}
 	p := &process{cmd: cmd, log: log, done: make(chan struct{})}
-	go func() { // ends with the program, for which stop and kill wait
+	go func() { // ends when the program exits; stop and kill wait for that
 		defer close(p.done)
 		_ = cmd.Wait()
 	}()
 	return p, nil
 }
 
-// stop asks the program to end, and kills it where it does not.
+// stop terminates the program. It kills the program if it does not exit within 30 seconds.
 func (p *process) stop() {
 	_ = p.cmd.Process.Signal(syscall.SIGTERM)
 	select {
@@ -58,7 +58,8 @@ func (p *process) kill() {
 	<-p.done
 }
 
-// waitUntil polls ready until it is true, the program has ended, or two minutes have passed.
+// waitUntil polls ready until it returns nil, the program has exited, or two minutes have
+// passed.
 func (p *process) waitUntil(ready func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()
@@ -79,8 +80,8 @@ func (p *process) waitUntil(ready func(context.Context) error) error {
 
 var errEnded = errors.New("see its log")
 
-// onFreePort starts a server on a port that was free a moment ago, and on another one
-// where somebody else took it meanwhile.
+// onFreePort starts a server on a port that has just been free. It tries another port if
+// another process has taken the port since.
 func onFreePort(start func(port int) error) error {
 	var err error
 	for range 5 {
@@ -95,8 +96,8 @@ func onFreePort(start func(port int) error) error {
 	return err
 }
 
-// freePort finds one below those that outgoing connections get, so that a server can be
-// started there again.
+// freePort returns a free port below the ephemeral ports, so that a server can be restarted
+// on it.
 func freePort() (int, error) {
 	for range 100 {
 		port := 15000 + rand.IntN(17000)
@@ -108,7 +109,7 @@ func freePort() (int, error) {
 	return 0, errors.New("there is no free port")
 }
 
-// tail is the end of a log.
+// tail returns the last lines of a log.
 func tail(path string, lines int) string {
 	data, err := os.ReadFile(path)
 	if err != nil {

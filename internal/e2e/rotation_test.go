@@ -18,14 +18,14 @@ import (
 	"github.com/irsakit/irsakit/irsa"
 )
 
-// A rotator swaps a new token of the API server into a pod's volume again and again.
+// A rotator repeatedly swaps a new token of the API server into the volume of a pod.
 type rotator struct {
 	mu      sync.Mutex
 	tokens  []string
-	written int // how many of them are
+	written int // the number of tokens written
 }
 
-// rotate does it once.
+// rotate swaps in one new token.
 func (r *rotator) rotate(ctx context.Context, p *pod) error {
 	token, err := p.another(ctx)
 	if err != nil {
@@ -43,23 +43,23 @@ func (r *rotator) rotate(ctx context.Context, p *pod) error {
 	return nil
 }
 
-// current is the number of the token that is surely in the file by now.
+// current returns the number of the latest token that is certainly in the file.
 func (r *rotator) current() int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.written - 1
 }
 
-// since are the tokens from that one to the one that may be in the file already.
+// since returns the tokens from the given number to the latest one that may be in the file.
 func (r *rotator) since(number int) []string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return slices.Clone(r.tokens[number:])
 }
 
-// A rotation every 200 ms for 30 s, while with each of 8 providers callers retrieve, S3 is
-// used and exchanges are made. Each exchange has to send a whole token that was in the file
-// while it was made.
+// The token is rotated every 200 ms for 30 s. Meanwhile, each of 8 Providers serves callers and
+// S3 requests and makes exchanges. Each exchange must send a whole token that was in the file
+// during the exchange.
 func TestARotationEvery200MillisecondsIsNoError(t *testing.T) {
 	t.Parallel()
 	p := newPod(t, lifeOf("600"))
@@ -73,11 +73,11 @@ func TestARotationEvery200MillisecondsIsNoError(t *testing.T) {
 	for range 8 {
 		spy := newSpy()
 		provider := p.providerBeside(t, spy.options, patient)
-		retrieve(t, provider) // so that each exchange to come is one of Refresh
+		retrieve(t, provider) // so that Refresh causes all later exchanges
 		require.Len(t, spy.take(), 1)
 		every(ctx, &load, time.Millisecond, func() { retrieve(t, provider) })
 		every(ctx, &load, 50*time.Millisecond, func() { put(t, s3Client(provider), p.Namespace) })
-		// Less often than once a second, so that an exchange begins when it is asked for.
+		// More than a second apart, so that each exchange starts as soon as Refresh is called.
 		every(ctx, &load, 1100*time.Millisecond, func() {
 			before := rotator.current()
 			assert.NoError(t, provider.Refresh(t.Context()))
@@ -97,16 +97,16 @@ func TestARotationEvery200MillisecondsIsNoError(t *testing.T) {
 	t.Logf("%d rotations, %d exchanges, of which each could have one of %d tokens at most", rotator.current(), exchanges.Load(), widest.Load())
 }
 
-// patient lets exchanges take as long as they do on a machine that has much to do.
+// patient sets an AttemptTimeout for a busy machine.
 func patient(o *irsa.Options) { o.AttemptTimeout = 2 * time.Minute }
 
-// put is a request of an application, which has to succeed.
+// put makes a request as an application does. The request must succeed.
 func put(t *testing.T, client *s3.Client, key string) {
 	_, err := client.PutObject(t.Context(), &s3.PutObjectInput{Bucket: aws.String(bucket), Key: &key, Body: strings.NewReader("thank you")})
 	assert.NoError(t, err)
 }
 
-// every does something again and again until the context ends.
+// every calls do repeatedly until ctx is done.
 func every(ctx context.Context, running *sync.WaitGroup, pause time.Duration, do func()) {
 	running.Go(func() {
 		ticker := time.NewTicker(pause)
@@ -122,7 +122,7 @@ func every(ctx context.Context, running *sync.WaitGroup, pause time.Duration, do
 	})
 }
 
-// retrieve is what a caller does. It has to get credentials that have not expired.
+// retrieve calls Retrieve. It must return credentials that have not expired.
 func retrieve(t *testing.T, provider *irsa.Provider) {
 	credentials, err := provider.Retrieve(t.Context())
 	assert.NoError(t, err)
@@ -135,9 +135,9 @@ func s3Client(provider *irsa.Provider) *s3.Client {
 	})
 }
 
-// The token manager renews a token when 80 % of its life have passed, less some seconds.
-// Its clock is ahead here, and nobody else's. The library finds the new token by itself,
-// within the minute after which it looks at the file.
+// The token manager rotates a token after 80% of its lifetime, minus a few seconds. Only the
+// clock of the manager is ahead in this test. The library detects the new token by itself, at
+// its next poll within a minute.
 func TestTheKubeletsRenewalIsPickedUp(t *testing.T) {
 	t.Parallel()
 	p := newPod(t, lifeOf("600"))
@@ -174,15 +174,15 @@ func TestTheKubeletsRenewalIsPickedUp(t *testing.T) {
 	assert.Equal(t, []string{second}, spy.take())
 }
 
-// The node was cut off until the token had expired. When the kubelet renews it, nobody has
-// to ask the provider for anything: the watch of the file does.
+// The node was disconnected until the token had expired. When the kubelet rotates the token,
+// the watch of the file starts an attempt without a call of the Provider.
 func TestARenewalAfterTheTokenHasExpiredIsTriedAtOnce(t *testing.T) {
 	p := newPod(t, lifeOf("600"))
 	usual := p.token(t)
 	p.write(t, issuedAgo(t, usual, 20*time.Minute))
 	provider := p.provider(t)
 	_, err := provider.Retrieve(t.Context())
-	require.ErrorIs(t, err, irsa.ErrTokenRejected) // MinIO has no code of its own for it
+	require.ErrorIs(t, err, irsa.ErrTokenRejected) // MinIO has no specific code for expired tokens
 	require.ErrorContains(t, err, "Token is expired")
 	assert.NotContains(t, err.Error(), usual)
 	eventually := func(what string, is func(irsa.Status) bool) {

@@ -11,8 +11,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// The program is in a process of its own, with the environment that the webhook has
-// injected and the API server has kept.
+// The program runs in a separate process, with the environment that the webhook has injected
+// and the API server has stored.
 func TestAPodPutsObjectsWithARealToken(t *testing.T) {
 	p := newPod(t, lifeOf("3600"))
 	ended := p.run(t, p.Spec.Containers[0], cluster.programs.application, p.Namespace)

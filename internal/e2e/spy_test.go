@@ -10,7 +10,7 @@ import (
 	"github.com/irsakit/irsakit/irsa"
 )
 
-// A spy is the HTTP client of a provider, and keeps the tokens that it sends to STS.
+// A spy is the HTTP client of a Provider. It records the tokens that are sent to STS.
 type spy struct {
 	client *http.Client
 
@@ -20,7 +20,7 @@ type spy struct {
 
 func newSpy() *spy { return &spy{client: cluster.authority.client} }
 
-// options makes a provider use it.
+// options makes a Provider use the spy.
 func (s *spy) options(o *irsa.Options) { o.HTTPClient = s }
 
 // Do sends a request.

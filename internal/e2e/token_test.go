@@ -15,7 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// parts are the header and the claims of a token.
+// parts returns the header and the claims of a token.
 func parts(t *testing.T, token string) (header, claims map[string]any) {
 	t.Helper()
 	fields := strings.Split(token, ".")
@@ -26,7 +26,7 @@ func parts(t *testing.T, token string) (header, claims map[string]any) {
 	return header, claims
 }
 
-// decode is a part of a token; "" if it is none.
+// decode decodes a part of a token. It returns "" if the part is invalid.
 func decode(part string) string {
 	data, err := base64.RawURLEncoding.DecodeString(part)
 	if err != nil {
@@ -41,8 +41,8 @@ func expiryOf(t *testing.T, token string) time.Time {
 	return time.Unix(int64(claims["exp"].(float64)), 0)
 }
 
-// issuedAgo is the token as if the API server had issued it so much earlier: with its
-// claims, signed with the API server's key.
+// issuedAgo returns the token as if the API server had issued it earlier: with the same claims
+// except for the times, and signed with the API server's key.
 func issuedAgo(t *testing.T, token string, ago time.Duration) string {
 	t.Helper()
 	header, claims := parts(t, token)

@@ -12,8 +12,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A watch sees what happens in a volume, and in the folder that holds the token before a
-// swap, in one order (inotify(7)).
+// A watch records the order of events in a volume and in the folder that contains the token
+// before a swap (inotify(7)).
 type watch struct {
 	dir   string
 	queue int
@@ -39,8 +39,8 @@ func (w *watch) add(t *testing.T, dir, name string) {
 	w.names[int32(id)] = name
 }
 
-// addCurrent watches the folder that ..data names, if there is one: it is the old one at the
-// next swap.
+// addCurrent watches the folder to which ..data points, if there is one. The next swap replaces
+// this folder.
 func (w *watch) addCurrent(t *testing.T) {
 	t.Helper()
 	current, err := filepath.EvalSymlinks(filepath.Join(w.dir, "..data"))
@@ -51,7 +51,7 @@ func (w *watch) addCurrent(t *testing.T) {
 	w.add(t, current, "..OLD")
 }
 
-// events tells what has happened since the last call, without the times in names.
+// events returns the events since the last call, without the timestamps in names.
 func (w *watch) events(t *testing.T) []string {
 	t.Helper()
 	buffer := make([]byte, 64<<10)
@@ -78,7 +78,7 @@ func (w *watch) events(t *testing.T) []string {
 	return out
 }
 
-// anonymous tells the fresh folder of a swap from the old one.
+// anonymous replaces the names of the new and the old folder of a swap by placeholders.
 func (w *watch) anonymous(name, fresh string) string {
 	switch {
 	case !timestamp.MatchString(name):

@@ -9,7 +9,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// What the EKS webhook calls things (amazon-eks-pod-identity-webhook v0.6.17,
+// The names that the EKS webhook uses (amazon-eks-pod-identity-webhook v0.6.17,
 // pkg/handler/handler.go and pkg/annotations.go).
 const (
 	roleAnnotation           = "eks.amazonaws.com/role-arn"
@@ -20,13 +20,13 @@ const (
 	tokenMount               = "/var/run/secrets/eks.amazonaws.com/serviceaccount"
 )
 
-// A webhook changes pods as the EKS webhook does.
+// A webhook changes pods in the way in which the EKS webhook does.
 type webhook struct {
-	region      string // "" for a webhook without one
+	region      string // "" for a webhook without a region
 	regionalSTS bool
 }
 
-// mutate changes the pod of a service account while it is created.
+// mutate changes a pod of the service account before the pod is created.
 func (w webhook) mutate(pod *corev1.Pod, account *corev1.ServiceAccount) {
 	role := account.Annotations[roleAnnotation]
 	if role == "" {

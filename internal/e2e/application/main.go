@@ -1,6 +1,6 @@
-// Application is what runs in the pods of the tests: it gets credentials from what is in
-// its environment and uses S3 with them, in each of the ways in which an application may
-// set the library up. It prints what it did as JSON.
+// Application is the program that runs in the pods of the tests. It gets credentials
+// according to its environment and uses S3 with them, once for each way to set up the
+// library. It prints the results as JSON.
 package main
 
 import (
@@ -66,7 +66,8 @@ func run(ctx context.Context) error {
 	})
 }
 
-// use puts objects and gets them, in one piece, in two parts and by a presigned URL.
+// use puts and gets objects: with single requests, with a multipart upload and with a
+// presigned URL.
 func use(ctx context.Context, client *s3.Client, web aws.HTTPClient, key string) error {
 	small := []byte("thank you for " + key)
 	_, err := client.PutObject(ctx, &s3.PutObjectInput{Bucket: aws.String(bucket), Key: &key, Body: bytes.NewReader(small)})
@@ -81,7 +82,7 @@ func use(ctx context.Context, client *s3.Client, web aws.HTTPClient, key string)
 	if err := expect(reply.Body, small); err != nil {
 		return fmt.Errorf("GetObject: %w", err)
 	}
-	large := bytes.Repeat([]byte("0123456789abcdef"), 6<<20/16) // two parts: 5 MiB is the least for the first
+	large := bytes.Repeat([]byte("0123456789abcdef"), 6<<20/16) // two parts; the first must have at least 5 MiB
 	if err := putParts(ctx, client, key+".parts", large[:5<<20], large[5<<20:]); err != nil {
 		return fmt.Errorf("multipart upload: %w", err)
 	}
@@ -118,7 +119,7 @@ func putParts(ctx context.Context, client *s3.Client, key string, parts ...[]byt
 	return err
 }
 
-// getURL gets what a presigned URL is of, as anybody may who has it.
+// getURL gets the object of a presigned URL, without credentials.
 func getURL(ctx context.Context, web aws.HTTPClient, url string, want []byte) error {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {

@@ -1,15 +1,15 @@
 //go:build !race
 
-// Controlplane is etcd and the Kubernetes API server in one process, for the tests of
+// Controlplane runs etcd and the Kubernetes API server in one process, for the tests in
 // internal/e2e:
 //
 //	controlplane <folder of etcd> [flag of kube-apiserver]...
 //
-// etcd keeps its data in the folder and listens on a socket there, so that a second run
-// goes on where the first one ended, with other flags.
+// etcd stores its data in the folder and listens on a socket there, so that the next run
+// continues with the same data, possibly with other flags.
 //
-// It is not built with the race detector, which would take as long again and shows nothing
-// of the library.
+// It is not built with the race detector, which would double the build time without testing
+// the library.
 package main
 
 import (
@@ -37,7 +37,7 @@ func main() {
 	os.Exit(code)
 }
 
-// run serves until it gets SIGTERM, and returns what the API server exits with.
+// run serves until SIGTERM, and returns the exit code of the API server.
 func run(dir string, flags []string) (int, error) {
 	etcd, endpoint, err := startEtcd(dir)
 	if err != nil {
@@ -49,13 +49,14 @@ func run(dir string, flags []string) (int, error) {
 	return cli.Run(command), nil
 }
 
-// startEtcd starts an etcd of one member that no other process finds by chance.
+// startEtcd starts an etcd with one member. It listens only on Unix sockets, so that no other
+// process connects to it by accident.
 func startEtcd(dir string) (*embed.Etcd, string, error) {
 	dir, err := filepath.Abs(dir)
 	if err != nil {
 		return nil, "", err
 	}
-	if err := os.MkdirAll(dir, 0o700); err != nil { //nolint:gosec // whoever starts it says where
+	if err := os.MkdirAll(dir, 0o700); err != nil { //nolint:gosec // the user chooses the folder
 		return nil, "", err
 	}
 	clients := url.URL{Scheme: "unix", Path: filepath.Join(dir, "clients.sock")}
@@ -65,7 +66,7 @@ func startEtcd(dir string) (*embed.Etcd, string, error) {
 	config.Dir = filepath.Join(dir, "data")
 	config.LogLevel = "warn"
 	config.LogOutputs = []string{"stderr"}
-	config.UnsafeNoFsync = true // the data need not survive the machine
+	config.UnsafeNoFsync = true // the data need not survive a crash of the machine
 	config.ListenClientUrls, config.AdvertiseClientUrls = []url.URL{clients}, []url.URL{clients}
 	config.ListenPeerUrls, config.AdvertisePeerUrls = []url.URL{peers}, []url.URL{peers}
 	config.InitialCluster = config.InitialClusterFromName(config.Name)
