@@ -32,7 +32,7 @@ func cached(rounds int) measure {
 
 func cachedRuns(ctx context.Context, l *lab, s *sheet, place Place, rounds int) error {
 	contenders := dynamic
-	providers := make([][]aws.CredentialsProvider, len(contenders)) // for each contender, one per processor
+	providers := make([][]aws.CredentialsProvider, len(contenders)) // one per contender and processor
 	for i, c := range contenders {
 		for range runtime.NumCPU() {
 			provider, err := loaded(ctx, c, place, &traffic{})

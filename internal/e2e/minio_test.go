@@ -106,7 +106,7 @@ func (m *minioServer) ready(ctx context.Context) error {
 	return nil
 }
 
-const rootPassword = "only-for-this-test" // for a server that runs only during the tests
+const rootPassword = "only-for-this-test" // the server runs only during the tests
 
 // asRoot returns a client with MinIO's root credentials, for operations that pods do not
 // perform.

@@ -104,8 +104,8 @@ type world struct {
 	start              time.Time     // in true time
 	issued, received   time.Duration // after start
 	requested, granted time.Duration
-	skew               time.Duration // of the local wall clock, at start
-	step               time.Duration // of the local wall clock, during the exchange
+	skew               time.Duration // offset of the local wall clock at start
+	step               time.Duration // change of the local wall clock during the exchange
 	suspended          time.Duration // during the exchange; omitted by the monotonic clock
 	date               time.Time     // zero if missing, or unusable because of an Age header
 	dateRight          bool

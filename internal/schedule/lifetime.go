@@ -58,8 +58,8 @@ const (
 // Response describes a successful response of STS. It contains one reading of the local wall
 // clock: two would differ by more than the round trip if the clock was stepped in between.
 type Response struct {
-	Expiration time.Time     // of the credentials, on STS's clock
-	Date       time.Time     // of the response, on STS's clock; zero if unknown
+	Expiration time.Time     // the expiry of the credentials, on STS's clock
+	Date       time.Time     // the time of the response, on STS's clock; zero if unknown
 	Received   time.Time     // on the local wall clock
 	RoundTrip  time.Duration // from the request to Received
 	Duration   time.Duration // the lifetime requested

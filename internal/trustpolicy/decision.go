@@ -38,11 +38,11 @@ type Outcome struct {
 // Mismatch is one reason why a statement does not match.
 type Mismatch struct {
 	Element  string   // Principal, Action, NotAction or Condition
-	Operator string   // of a Condition, as written
-	Key      string   // of a Condition, as written
+	Operator string   // the operator of a Condition, as written
+	Key      string   // the key of a Condition, as written
 	Expected []string // the values in the policy
 	Found    []string // the values in the request; nil if the key is absent
-	Advice   string   // for an Allow, the likely mistake; empty if none is known
+	Advice   string   // the likely mistake, if the effect is Allow; empty if none is known
 }
 
 // String returns one line with what was expected, what was found, and the advice.

@@ -12,7 +12,7 @@ import (
 type principal struct {
 	written string
 	form    form
-	arn     arn // of an account, an identity, or a provider that has an ARN
+	arn     arn // set for an account, an identity, and a provider that has an ARN
 }
 
 // form is the kind of a principal.
@@ -116,7 +116,7 @@ func parseAWS(written, effect string) (principal, error) {
 		p.form = everyone
 		return p, nil
 	case accountForm.MatchString(written):
-		p.form, p.arn = account, arn{account: written} // of any partition
+		p.form, p.arn = account, arn{account: written} // in any partition
 		return p, nil
 	case deletedForm.MatchString(written):
 		// After a role or user was deleted, IAM shows its unique ID instead.
