@@ -28,8 +28,8 @@ func (w *world) signed(optFns ...func(*sts.Options)) *sts.Client {
 	return sts.New(o, optFns...)
 }
 
-// hop lets the pod's session assume a role.
-func (w *world) hop(ctx context.Context, role *irsatest.Role, change ...func(*sts.AssumeRoleInput)) (*sts.AssumeRoleOutput, error) {
+// assumeRole lets the pod's session assume a role.
+func (w *world) assumeRole(ctx context.Context, role *irsatest.Role, change ...func(*sts.AssumeRoleInput)) (*sts.AssumeRoleOutput, error) {
 	in := &sts.AssumeRoleInput{RoleArn: aws.String(role.ARN()), RoleSessionName: aws.String("second")}
 	for _, fn := range change {
 		fn(in)
@@ -37,7 +37,7 @@ func (w *world) hop(ctx context.Context, role *irsatest.Role, change ...func(*st
 	return w.signed().AssumeRole(ctx, in)
 }
 
-func TestCredentialsSayWhoseTheyAre(t *testing.T) {
+func TestSTSGetCallerIdentity(t *testing.T) {
 	onBothTransports(t, func(t *testing.T, w *world) {
 		out, err := w.signed().GetCallerIdentity(t.Context(), nil)
 		require.NoError(t, err)
@@ -52,7 +52,7 @@ func TestCredentialsSayWhoseTheyAre(t *testing.T) {
 	})
 }
 
-func TestARoleInAnotherAccountIsAssumedWithAnExternalID(t *testing.T) {
+func TestSTSAssumeRoleAcrossAccountsWithExternalID(t *testing.T) {
 	onBothTransports(t, func(t *testing.T, w *world) {
 		other := w.Role("auditor", irsatest.InAccount("444455556666"), irsatest.TrustPolicy(`{
 			"Version": "2012-10-17",
@@ -63,13 +63,13 @@ func TestARoleInAnotherAccountIsAssumedWithAnExternalID(t *testing.T) {
 				"Condition": {"StringEquals": {"sts:ExternalId": "12345"}}
 			}
 		}`))
-		_, err := w.hop(t.Context(), other)
-		message := requireRefusal(t, err, "AccessDenied", 403)
+		_, err := w.assumeRole(t.Context(), other)
+		message := requireRejection(t, err, "AccessDenied", 403)
 		assert.Equal(t, "User: arn:aws:sts::111122223333:assumed-role/s3-writer/cart is not authorized to perform: sts:AssumeRole on resource: arn:aws:iam::444455556666:role/auditor", message)
 		calls := w.STS.Calls()
 		assert.Regexp(t, `sts:ExternalId.*12345`, calls[len(calls)-1].Reason)
 
-		out, err := w.hop(t.Context(), other, func(in *sts.AssumeRoleInput) { in.ExternalId = aws.String("12345") })
+		out, err := w.assumeRole(t.Context(), other, func(in *sts.AssumeRoleInput) { in.ExternalId = aws.String("12345") })
 		require.NoError(t, err)
 		assert.Equal(t, "arn:aws:sts::444455556666:assumed-role/auditor/second", *out.AssumedRoleUser.Arn)
 
@@ -80,23 +80,23 @@ func TestARoleInAnotherAccountIsAssumedWithAnExternalID(t *testing.T) {
 	})
 }
 
-func TestEachRefusalOfAssumeRoleEndsWithItsCause(t *testing.T) {
+func TestSTSRejectsAssumeRoleUntilRepaired(t *testing.T) {
 	tag := []types.Tag{{Key: aws.String("team"), Value: aws.String("shop")}}
 	replace := func(old, with string) func(*irsatest.Role) {
 		return func(r *irsatest.Role) { r.SetTrustPolicy(strings.Replace(r.TrustPolicy(), old, with, 1)) }
 	}
 	cases := map[string]struct {
-		spoil   func(*irsatest.Role)
+		setup   func(*irsatest.Role)
 		change  func(*sts.AssumeRoleInput)
 		repair  func(*irsatest.Role)       // nil: without change it is good
-		keep    func(*sts.AssumeRoleInput) // of change, after the repair
+		retry   func(*sts.AssumeRoleInput) // of change, after the repair
 		code    string
 		status  int
 		message string
 		reason  string
 	}{
 		"another role is trusted": {
-			spoil:   replace("role/s3-writer", "role/s3-reader"),
+			setup:   replace("role/s3-writer", "role/s3-reader"),
 			repair:  replace("role/s3-reader", "role/s3-writer"),
 			code:    "AccessDenied",
 			status:  403,
@@ -104,7 +104,7 @@ func TestEachRefusalOfAssumeRoleEndsWithItsCause(t *testing.T) {
 			reason:  `Principal`,
 		},
 		"another action is allowed": {
-			spoil:   replace(`"sts:AssumeRole"`, `"sts:AssumeRoleWithWebIdentity"`),
+			setup:   replace(`"sts:AssumeRole"`, `"sts:AssumeRoleWithWebIdentity"`),
 			repair:  replace(`"sts:AssumeRoleWithWebIdentity"`, `"sts:Assume*"`),
 			code:    "AccessDenied",
 			status:  403,
@@ -112,7 +112,7 @@ func TestEachRefusalOfAssumeRoleEndsWithItsCause(t *testing.T) {
 			reason:  `Action`,
 		},
 		"a statement denies it": {
-			spoil:   replace(`"Statement": [`, `"Statement": [{"Sid": "No", "Effect": "Deny", "Principal": "*", "Action": "sts:*"},`),
+			setup:   replace(`"Statement": [`, `"Statement": [{"Sid": "No", "Effect": "Deny", "Principal": "*", "Action": "sts:*"},`),
 			repair:  replace(`{"Sid": "No", "Effect": "Deny", "Principal": "*", "Action": "sts:*"},`, ``),
 			code:    "AccessDenied",
 			status:  403,
@@ -122,7 +122,7 @@ func TestEachRefusalOfAssumeRoleEndsWithItsCause(t *testing.T) {
 		"tags need sts:TagSession": {
 			change:  func(in *sts.AssumeRoleInput) { in.Tags = tag },
 			repair:  replace(`"sts:AssumeRole"`, `["sts:AssumeRole", "sts:TagSession"]`),
-			keep:    func(in *sts.AssumeRoleInput) { in.Tags = tag },
+			retry:   func(in *sts.AssumeRoleInput) { in.Tags = tag },
 			code:    "AccessDenied",
 			status:  403,
 			message: `sts:TagSession on`,
@@ -130,7 +130,7 @@ func TestEachRefusalOfAssumeRoleEndsWithItsCause(t *testing.T) {
 		"a source identity needs sts:SetSourceIdentity": {
 			change:  func(in *sts.AssumeRoleInput) { in.SourceIdentity = aws.String("alice") },
 			repair:  replace(`"sts:AssumeRole"`, `["sts:AssumeRole", "sts:SetSourceIdentity"]`),
-			keep:    func(in *sts.AssumeRoleInput) { in.SourceIdentity = aws.String("alice") },
+			retry:   func(in *sts.AssumeRoleInput) { in.SourceIdentity = aws.String("alice") },
 			code:    "AccessDenied",
 			status:  403,
 			message: `sts:SetSourceIdentity on`,
@@ -207,24 +207,24 @@ func TestEachRefusalOfAssumeRoleEndsWithItsCause(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				w := inMemory(t)
 				role := w.Role("auditor", irsatest.InAccount("444455556666"), irsatest.MaxSessionDuration(2*time.Hour), irsatest.Trust(w.role))
-				if c.spoil != nil {
-					c.spoil(role)
+				if c.setup != nil {
+					c.setup(role)
 				}
 				if c.change == nil {
 					c.change = func(*sts.AssumeRoleInput) {}
 				}
-				_, err := w.hop(t.Context(), role, c.change)
-				assert.Regexp(t, c.message, requireRefusal(t, err, c.code, c.status))
+				_, err := w.assumeRole(t.Context(), role, c.change)
+				assert.Regexp(t, c.message, requireRejection(t, err, c.code, c.status))
 				calls := w.STS.Calls()
 				assert.Regexp(t, c.reason, calls[len(calls)-1].Reason)
 
 				if c.repair != nil {
 					c.repair(role)
 				}
-				if c.keep == nil {
-					c.keep = func(*sts.AssumeRoleInput) {}
+				if c.retry == nil {
+					c.retry = func(*sts.AssumeRoleInput) {}
 				}
-				_, err = w.hop(t.Context(), role, c.keep)
+				_, err = w.assumeRole(t.Context(), role, c.retry)
 				require.NoError(t, err, "it is the only fault")
 			})
 		})
@@ -252,12 +252,12 @@ const transitive = `{
 	}
 }`
 
-func TestAChainHandsOnTheSourceIdentityAndTheTransitiveTags(t *testing.T) {
+func TestSTSRoleChainPassesSourceIdentityAndTags(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := inMemory(t)
 		second := w.Role("second", irsatest.TrustPolicy(`{"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Principal": {"AWS": "`+w.role.ARN()+`"}, "Action": "sts:*"}}`))
 		third := w.Role("third", irsatest.TrustPolicy(transitive))
-		out, err := w.hop(t.Context(), second, func(in *sts.AssumeRoleInput) {
+		out, err := w.assumeRole(t.Context(), second, func(in *sts.AssumeRoleInput) {
 			in.SourceIdentity = aws.String("alice")
 			in.Tags = []types.Tag{{Key: aws.String("team"), Value: aws.String("shop")}, {Key: aws.String("colour"), Value: aws.String("red")}}
 			in.TransitiveTagKeys = []string{"team"}
@@ -277,15 +277,15 @@ func TestAChainHandsOnTheSourceIdentityAndTheTransitiveTags(t *testing.T) {
 
 		in.SourceIdentity = aws.String("mallory")
 		_, err = next.AssumeRole(t.Context(), in)
-		assert.Contains(t, requireRefusal(t, err, "AccessDenied", 403), "sts:SetSourceIdentity")
+		assert.Contains(t, requireRejection(t, err, "AccessDenied", 403), "sts:SetSourceIdentity")
 		in.SourceIdentity = nil
 		in.Tags = []types.Tag{{Key: aws.String("team"), Value: aws.String("other")}}
 		_, err = next.AssumeRole(t.Context(), in)
-		assert.Contains(t, requireRefusal(t, err, "ValidationError", 400), "conflicts with a transitive tag key")
+		assert.Contains(t, requireRejection(t, err, "ValidationError", 400), "conflicts with a transitive tag key")
 	})
 }
 
-func TestTheTokensTagsAndSourceIdentityAreTheSessions(t *testing.T) {
+func TestSTSSessionTakesTagsAndSourceIdentityFromToken(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := inMemory(t)
 		w.role.SetTrustPolicy(strings.Replace(w.role.TrustPolicy(), `"sts:AssumeRoleWithWebIdentity"`, `"sts:*"`, 1))
@@ -300,7 +300,7 @@ func TestTheTokensTagsAndSourceIdentityAreTheSessions(t *testing.T) {
 		assert.Equal(t, "alice", *out.SourceIdentity)
 
 		second := w.Role("second", irsatest.TrustPolicy(strings.Replace(transitive, "role/second", "role/s3-writer", 1)))
-		_, err = w.hop(t.Context(), second)
+		_, err = w.assumeRole(t.Context(), second)
 		require.NoError(t, err)
 	})
 }

@@ -15,7 +15,7 @@ import (
 	"github.com/irsakit/irsakit/irsa/irsatest"
 )
 
-func TestCallsRecordWhatWasAskedAndNeverTheToken(t *testing.T) {
+func TestSTSCallsRecordRequestsWithoutTokens(t *testing.T) {
 	onBothTransports(t, func(t *testing.T, w *world) {
 		start := time.Now()
 		_, err := w.assume(t.Context())
@@ -56,7 +56,7 @@ func TestCallsRecordWhatWasAskedAndNeverTheToken(t *testing.T) {
 	})
 }
 
-func TestManyCallersAtOnceAreServed(t *testing.T) {
+func TestClusterConcurrentUse(t *testing.T) {
 	onBothTransports(t, func(t *testing.T, w *world) {
 		var callers sync.WaitGroup
 		for range 8 {

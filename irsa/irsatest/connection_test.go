@@ -15,7 +15,7 @@ import (
 	"github.com/irsakit/irsakit/irsa/irsatest"
 )
 
-func TestAResetIsAResetOfTheConnection(t *testing.T) {
+func TestSTSResetFaultResetsConnection(t *testing.T) {
 	onBothTransports(t, func(t *testing.T, w *world) {
 		w.STS.Fail(irsatest.Reset, 1)
 		_, err := w.assume(t.Context())
@@ -30,7 +30,7 @@ func TestAResetIsAResetOfTheConnection(t *testing.T) {
 	})
 }
 
-func TestDownRefusesConnectionsUntilUp(t *testing.T) {
+func TestSTSDownRefusesConnectionsUntilUp(t *testing.T) {
 	onBothTransports(t, func(t *testing.T, w *world) {
 		for range 3 {
 			_, err := w.assume(t.Context())
@@ -59,7 +59,7 @@ func TestDownRefusesConnectionsUntilUp(t *testing.T) {
 	})
 }
 
-func TestRefusedConnectionsAreRecordedInMemory(t *testing.T) {
+func TestSTSCallsRecordRefusedConnectionsInMemory(t *testing.T) {
 	w := inMemory(t)
 	w.STS.Down()
 	_, err := w.assume(t.Context())
@@ -70,7 +70,7 @@ func TestRefusedConnectionsAreRecordedInMemory(t *testing.T) {
 	assert.Equal(t, "system:serviceaccount:shop:cart", call.Subject)
 }
 
-func TestAHangEndsWithTheCallersPatience(t *testing.T) {
+func TestSTSHangFaultEndsWithContext(t *testing.T) {
 	onBothTransports(t, func(t *testing.T, w *world) {
 		w.STS.Fail(irsatest.Hang, 1)
 		ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
@@ -81,8 +81,8 @@ func TestAHangEndsWithTheCallersPatience(t *testing.T) {
 	})
 }
 
-// duringAHang runs end while a call hangs, and returns how the call ended.
-func duringAHang(t *testing.T, w *world, end func()) error {
+// whileHanging runs end while a call hangs, and returns how the call ended.
+func whileHanging(t *testing.T, w *world, end func()) error {
 	w.STS.Fail(irsatest.Hang, -1)
 	done := make(chan error, 1)
 	go func() {
@@ -96,25 +96,25 @@ func duringAHang(t *testing.T, w *world, end func()) error {
 	return <-done
 }
 
-func TestAHangEndsWithRecover(t *testing.T) {
+func TestSTSHangFaultEndsWithRecover(t *testing.T) {
 	onBothTransports(t, func(t *testing.T, w *world) {
-		require.NoError(t, duringAHang(t, w, w.STS.Recover))
+		require.NoError(t, whileHanging(t, w, w.STS.Recover))
 		assert.Equal(t, []string{""}, codes(w))
 	})
 }
 
-func TestAHangEndsWithDown(t *testing.T) {
+func TestSTSHangFaultEndsWithDown(t *testing.T) {
 	onBothTransports(t, func(t *testing.T, w *world) {
-		require.Error(t, duringAHang(t, w, w.STS.Down))
+		require.Error(t, whileHanging(t, w, w.STS.Down))
 		w.STS.Recover()
 		_, err := w.assume(t.Context())
 		require.NoError(t, err)
 	})
 }
 
-func TestAHangEndsWithClose(t *testing.T) {
+func TestSTSHangFaultEndsWithClose(t *testing.T) {
 	onBothTransports(t, func(t *testing.T, w *world) {
-		require.Error(t, duringAHang(t, w, func() { assert.NoError(t, w.Close()) }))
+		require.Error(t, whileHanging(t, w, func() { assert.NoError(t, w.Close()) }))
 		w.STS.Up()
 		_, err := w.client().AssumeRoleWithWebIdentity(t.Context(), &sts.AssumeRoleWithWebIdentityInput{
 			RoleArn: aws.String("arn"), RoleSessionName: aws.String("session"), WebIdentityToken: aws.String("token"),

@@ -18,7 +18,7 @@ import (
 
 // Every condition key that TrustPolicy's doc lists decides: with its value the call is
 // allowed, with another one it is not.
-func TestEveryConditionKeyOfTheWebIdentityDecides(t *testing.T) {
+func TestTrustPolicyConditionKeysOfWebIdentity(t *testing.T) {
 	w := inMemory(t)
 	issuer := strings.TrimPrefix(w.Issuer.URL(), "https://")
 	principal := `{"Federated": "arn:aws:iam::111122223333:oidc-provider/` + issuer + `"}`
@@ -29,14 +29,14 @@ func TestEveryConditionKeyOfTheWebIdentityDecides(t *testing.T) {
 		"sts:RoleSessionName": "session", "sts:SourceIdentity": "cart", "sts:TransitiveTagKeys": "team", "aws:TagKeys": "team", "aws:RequestTag/team": "blue",
 		"aws:RequestedRegion": "us-west-2", "aws:SecureTransport": "true", "aws:PrincipalIsAWSService": "false", "aws:ViaAWSService": "false",
 	} {
-		requireDecides(t, w.role, principal, key, value, func() error {
+		requireEvaluated(t, w.role, principal, key, value, func() error {
 			_, err := w.assume(t.Context())
 			return err
 		})
 	}
 }
 
-func TestEveryConditionKeyOfAChainDecides(t *testing.T) {
+func TestTrustPolicyConditionKeysOfRoleChain(t *testing.T) {
 	w := inMemory(t)
 	issuer := strings.TrimPrefix(w.Issuer.URL(), "https://")
 	w.role.SetTrustPolicy(strings.Replace(w.role.TrustPolicy(), `"sts:AssumeRoleWithWebIdentity"`, `["sts:AssumeRoleWithWebIdentity", "sts:TagSession", "sts:SetSourceIdentity"]`, 1))
@@ -52,8 +52,8 @@ func TestEveryConditionKeyOfAChainDecides(t *testing.T) {
 		"sts:ExternalId": "12345", "sts:RoleSessionName": "second", "aws:RequestTag/stage": "prod", "aws:TagKeys": "stage", "sts:TransitiveTagKeys": "stage",
 		issuer + ":sub": w.sa.Subject(), issuer + ":aud": "sts.amazonaws.com", "aws:RequestedRegion": "us-west-2",
 	} {
-		requireDecides(t, second, principal, key, value, func() error {
-			_, err := w.hop(t.Context(), second, func(in *sts.AssumeRoleInput) {
+		requireEvaluated(t, second, principal, key, value, func() error {
+			_, err := w.assumeRole(t.Context(), second, func(in *sts.AssumeRoleInput) {
 				in.ExternalId = aws.String("12345")
 				in.Tags = []types.Tag{{Key: aws.String("stage"), Value: aws.String("prod")}}
 				in.TransitiveTagKeys = []string{"stage"}
@@ -63,9 +63,9 @@ func TestEveryConditionKeyOfAChainDecides(t *testing.T) {
 	}
 }
 
-// requireDecides gives the role a trust policy that lets the principal in under one
+// requireEvaluated gives the role a trust policy that lets the principal in under one
 // condition, which holds and then does not.
-func requireDecides(t *testing.T, role *irsatest.Role, principal, key, value string, assume func() error) {
+func requireEvaluated(t *testing.T, role *irsatest.Role, principal, key, value string, assume func() error) {
 	t.Helper()
 	operator := "StringEquals"
 	if strings.HasSuffix(key, "Keys") {
@@ -79,10 +79,10 @@ func requireDecides(t *testing.T, role *irsatest.Role, principal, key, value str
 	expect(value)
 	require.NoError(t, assume(), key)
 	expect("another")
-	requireRefusal(t, assume(), "AccessDenied", 403)
+	requireRejection(t, assume(), "AccessDenied", 403)
 }
 
-func TestTheFirstThingThatIsWrongIsAnswered(t *testing.T) {
+func TestSTSReportsFirstProblem(t *testing.T) {
 	w := inMemory(t)
 	answer := func(options ...func(*irsatest.TokenOptions)) string {
 		w.pod.Rotate(options...)
@@ -101,7 +101,7 @@ func TestTheFirstThingThatIsWrongIsAnswered(t *testing.T) {
 	assert.Contains(t, answer(), "AccessDenied")
 }
 
-func TestALongSessionIsGrantedWhereTheRoleAllowsIt(t *testing.T) {
+func TestRoleMaxSessionDurationAllowsLongSession(t *testing.T) {
 	w := inMemory(t)
 	role := w.Role("long", irsatest.Trust(w.sa), irsatest.MaxSessionDuration(12*time.Hour))
 	out, err := w.assume(t.Context(), func(in *sts.AssumeRoleWithWebIdentityInput) {
@@ -111,10 +111,10 @@ func TestALongSessionIsGrantedWhereTheRoleAllowsIt(t *testing.T) {
 	assert.InDelta(t, 12*time.Hour, time.Until(*out.Credentials.Expiration), float64(2*time.Second))
 }
 
-func TestASessionEndsByTheClockOfSTS(t *testing.T) {
+func TestSTSSessionExpiresByItsClock(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := inMemory(t)
-		creds := w.retrieved(t.Context(), t)
+		creds := w.retrieve(t.Context(), t)
 		same := func(o *sts.Options) {
 			o.Credentials = aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) { return creds, nil })
 		}
@@ -124,11 +124,11 @@ func TestASessionEndsByTheClockOfSTS(t *testing.T) {
 		require.NoError(t, err)
 		time.Sleep(time.Minute)
 		_, err = w.signed(same).GetCallerIdentity(t.Context(), nil)
-		requireRefusal(t, err, "ExpiredToken", 403)
+		requireRejection(t, err, "ExpiredToken", 403)
 	})
 }
 
-func TestTheReplyNamesTheAudienceThatTheAccountKnows(t *testing.T) {
+func TestSTSReplyContainsRegisteredAudience(t *testing.T) {
 	w := inMemory(t)
 	w.role.SetTrustPolicy(strings.Replace(w.role.TrustPolicy(), "StringEquals", "ForAnyValue:StringEquals", 1))
 	w.pod.Rotate(irsatest.Claim("aud", []string{"vault", "sts.amazonaws.com"}))
@@ -137,15 +137,15 @@ func TestTheReplyNamesTheAudienceThatTheAccountKnows(t *testing.T) {
 	assert.Equal(t, "sts.amazonaws.com", *out.Audience)
 }
 
-func TestAFaultOfAccessIsWordedAsOfTheAction(t *testing.T) {
+func TestRoleFailMessageMatchesAction(t *testing.T) {
 	w := inMemory(t)
 	second := w.Role("second", irsatest.Trust(w.role))
 	second.Fail(irsatest.AccessDenied, 1)
-	_, err := w.hop(t.Context(), second)
-	assert.Contains(t, requireRefusal(t, err, "AccessDenied", 403), "is not authorized to perform: sts:AssumeRole on resource: "+second.ARN())
+	_, err := w.assumeRole(t.Context(), second)
+	assert.Contains(t, requireRejection(t, err, "AccessDenied", 403), "is not authorized to perform: sts:AssumeRole on resource: "+second.ARN())
 	second.Fail(irsatest.ExpiredToken, 1)
-	_, err = w.hop(t.Context(), second)
-	requireRefusal(t, err, "ExpiredToken", 403)
-	_, err = w.hop(t.Context(), second)
+	_, err = w.assumeRole(t.Context(), second)
+	requireRejection(t, err, "ExpiredToken", 403)
+	_, err = w.assumeRole(t.Context(), second)
 	require.NoError(t, err)
 }

@@ -14,7 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestATokenIsExchangedForCredentials(t *testing.T) {
+func TestSTSExchangesTokenForCredentials(t *testing.T) {
 	onBothTransports(t, func(t *testing.T, w *world) {
 		before := time.Now()
 		out, err := w.assume(t.Context())
@@ -41,7 +41,7 @@ func TestATokenIsExchangedForCredentials(t *testing.T) {
 	})
 }
 
-func TestTokensOfOldAndNewKeysAreAccepted(t *testing.T) {
+func TestSTSAcceptsTokensOfOldAndNewKeys(t *testing.T) {
 	onBothTransports(t, func(t *testing.T, w *world) {
 		_, err := w.assume(t.Context()) // STS has seen the first key
 		require.NoError(t, err)
@@ -59,7 +59,7 @@ func TestTokensOfOldAndNewKeysAreAccepted(t *testing.T) {
 	})
 }
 
-func TestADurationAndAPolicyAreGranted(t *testing.T) {
+func TestSTSAcceptsDurationAndSessionPolicy(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := inMemory(t)
 		before := time.Now()

@@ -19,12 +19,12 @@ import (
 
 // The issuer elsewhere is that of a second kit, which the first one reaches with a client
 // and in no other way.
-func TestAnIssuerElsewhereIsDiscoveredAndItsTokensAreVerified(t *testing.T) {
+func TestExternalIssuerTokensAreVerified(t *testing.T) {
 	onBothTransports(t, func(t *testing.T, w *world) {
-		there := irsatest.New(t)
-		sa := there.ServiceAccount("shop", "cart")
-		issuer := w.ExternalIssuer(there.Issuer.URL(), there.HTTPClient())
-		assert.Equal(t, there.Issuer.URL(), issuer.URL())
+		external := irsatest.New(t)
+		sa := external.ServiceAccount("shop", "cart")
+		issuer := w.ExternalIssuer(external.Issuer.URL(), external.HTTPClient())
+		assert.Equal(t, external.Issuer.URL(), issuer.URL())
 		role := w.Role("s3-writer", irsatest.Trust(issuer.ServiceAccount("shop", "cart")))
 		assume := func(token string) error {
 			_, err := w.assume(t.Context(), withToken(token), func(in *sts.AssumeRoleWithWebIdentityInput) {
@@ -33,25 +33,25 @@ func TestAnIssuerElsewhereIsDiscoveredAndItsTokensAreVerified(t *testing.T) {
 			return err
 		}
 
-		requireRefusal(t, assume(sa.Token()), "InvalidIdentityToken", 400) // nobody has registered it
+		requireRejection(t, assume(sa.Token()), "InvalidIdentityToken", 400) // nobody has registered it
 		w.RegisterIssuer("111122223333", issuer)
 		old := sa.Token()
 		require.NoError(t, assume(old))
-		requireRefusal(t, assume(sa.Token(irsatest.BadSignature)), "InvalidIdentityToken", 400)
-		requireRefusal(t, assume(sa.Token(irsatest.Expired)), "ExpiredTokenException", 400)
-		requireRefusal(t, assume(there.ServiceAccount("shop", "till").Token()), "AccessDenied", 403)
+		requireRejection(t, assume(sa.Token(irsatest.BadSignature)), "InvalidIdentityToken", 400)
+		requireRejection(t, assume(sa.Token(irsatest.Expired)), "ExpiredTokenException", 400)
+		requireRejection(t, assume(external.ServiceAccount("shop", "till").Token()), "AccessDenied", 403)
 
-		there.Issuer.RotateKeys()
+		external.Issuer.RotateKeys()
 		require.NoError(t, assume(sa.Token()))
 		require.NoError(t, assume(old))
-		there.Issuer.RetireKeys()
+		external.Issuer.RetireKeys()
 		require.NoError(t, assume(sa.Token()))
-		message := requireRefusal(t, assume(old), "InvalidIdentityToken", 400)
+		message := requireRejection(t, assume(old), "InvalidIdentityToken", 400)
 		assert.Contains(t, message, "Couldn't retrieve verification key")
 	})
 }
 
-func TestTheKitMakesNoTokenOfAnIssuerElsewhere(t *testing.T) {
+func TestExternalIssuerCannotMintTokens(t *testing.T) {
 	w, err := irsatest.Start()
 	require.NoError(t, err)
 	defer w.Close()
@@ -70,26 +70,26 @@ func TestTheKitMakesNoTokenOfAnIssuerElsewhere(t *testing.T) {
 	assert.Contains(t, panicOf(func() { w.ExternalIssuer("https://oidc.example.com", nil) }), "there is an issuer https://oidc.example.com already")
 }
 
-func panicOf(fn func()) (said string) {
-	defer func() { said = fmt.Sprint(recover()) }()
+func panicOf(fn func()) (message string) {
+	defer func() { message = fmt.Sprint(recover()) }()
 	fn()
 	return ""
 }
 
 // An issuer that sends without an end, and one that sends nothing.
-func TestTheSTSGivesUpAnIssuerElsewhere(t *testing.T) {
+func TestExternalIssuerRepliesAreBounded(t *testing.T) {
 	for name, fault := range map[string]http.RoundTripper{
 		"too large":         endless{},
 		"deadline exceeded": silent{},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			w := inMemory(t)
-			there := irsatest.New(t)
-			sa := there.ServiceAccount("shop", "cart")
-			w.RegisterIssuer("111122223333", w.ExternalIssuer(there.Issuer.URL(), &http.Client{Transport: fault}))
+			external := irsatest.New(t)
+			sa := external.ServiceAccount("shop", "cart")
+			w.RegisterIssuer("111122223333", w.ExternalIssuer(external.Issuer.URL(), &http.Client{Transport: fault}))
 			begin := time.Now()
 			_, err := w.assume(t.Context(), withToken(sa.Token()))
-			message := requireRefusal(t, err, "InvalidIdentityToken", 400)
+			message := requireRejection(t, err, "InvalidIdentityToken", 400)
 			assert.Contains(t, message, "Couldn't retrieve verification key")
 			assert.LessOrEqual(t, time.Since(begin), 5*time.Second)
 			reason := w.STS.Calls()[0].Reason

@@ -23,7 +23,7 @@ import (
 	"github.com/irsakit/irsakit/irsa/irsatest"
 )
 
-func TestEachErrorOfAWSIsAnsweredOnceAndGoes(t *testing.T) {
+func TestSTSFailReturnsAWSErrorOnce(t *testing.T) {
 	cases := map[irsatest.Fault]struct {
 		code    string
 		status  int
@@ -43,7 +43,7 @@ func TestEachErrorOfAWSIsAnsweredOnceAndGoes(t *testing.T) {
 			onBothTransports(t, func(t *testing.T, w *world) {
 				w.STS.Fail(fault, 1)
 				_, err := w.assume(t.Context())
-				assert.Contains(t, requireRefusal(t, err, c.code, c.status), c.message)
+				assert.Contains(t, requireRejection(t, err, c.code, c.status), c.message)
 				assert.True(t, c.as == nil || errorHasTypeOf(err, c.as), "%v", err)
 
 				_, err = w.assume(t.Context())
@@ -62,7 +62,7 @@ func codes(w *world) []string {
 	return out
 }
 
-func TestEachFaultOfTheReplyReachesTheClient(t *testing.T) {
+func TestSTSFailCorruptsReply(t *testing.T) {
 	type output = sts.AssumeRoleWithWebIdentityOutput
 	cases := map[irsatest.Fault]func(t *testing.T, out *output, err error){
 		irsatest.EmptyReply: func(t *testing.T, out *output, err error) {
@@ -117,7 +117,7 @@ func TestEachFaultOfTheReplyReachesTheClient(t *testing.T) {
 	}
 }
 
-func TestAHugeReplyIsTenMebibytes(t *testing.T) {
+func TestSTSHugeReplyIsTenMebibytes(t *testing.T) {
 	onBothTransports(t, func(t *testing.T, w *world) {
 		w.STS.Fail(irsatest.HugeReply, 2)
 		res := post(t, w, "https://sts.us-west-2.amazonaws.com/")
@@ -152,7 +152,7 @@ func readAll(t *testing.T, res *http.Response) string {
 	return string(b)
 }
 
-func TestARolesFaultMeetsItsCallsOnly(t *testing.T) {
+func TestRoleFailAffectsOnlyItsCalls(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := inMemory(t)
 		other := w.Role("other", irsatest.Trust(w.sa))
@@ -198,7 +198,7 @@ func TestARolesFaultMeetsItsCallsOnly(t *testing.T) {
 	})
 }
 
-func TestEveryFaultIsListedAndEndsWithRecover(t *testing.T) {
+func TestFaultsAreCompleteAndEndWithRecover(t *testing.T) {
 	file, err := parser.ParseFile(token.NewFileSet(), "fault.go", nil, 0)
 	require.NoError(t, err)
 	var declared []irsatest.Fault

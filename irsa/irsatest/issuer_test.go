@@ -20,7 +20,7 @@ func withToken(token string) func(*sts.AssumeRoleWithWebIdentityInput) {
 	return func(in *sts.AssumeRoleWithWebIdentityInput) { in.WebIdentityToken = aws.String(token) }
 }
 
-func TestAnIssuerSignsWithEitherAlgorithmAndWithBothDuringARotation(t *testing.T) {
+func TestIssuerSignsWithBothAlgorithmsDuringRotation(t *testing.T) {
 	onBothTransports(t, func(t *testing.T, w *world) {
 		old := w.pod.Token()
 		assert.Equal(t, "ES256", header(t, old)["alg"])
@@ -38,11 +38,11 @@ func TestAnIssuerSignsWithEitherAlgorithmAndWithBothDuringARotation(t *testing.T
 		_, err := w.assume(t.Context())
 		require.NoError(t, err)
 		_, err = w.assume(t.Context(), withToken(old))
-		requireRefusal(t, err, "InvalidIdentityToken", 400)
+		requireRejection(t, err, "InvalidIdentityToken", 400)
 	})
 }
 
-func TestTwoClustersHaveAnIssuerEach(t *testing.T) {
+func TestClusterNewIssuerNeedsRegistration(t *testing.T) {
 	onBothTransports(t, func(t *testing.T, w *world) {
 		green := w.NewIssuer()
 		require.NotEqual(t, w.Issuer.URL(), green.URL())
@@ -55,17 +55,17 @@ func TestTwoClustersHaveAnIssuerEach(t *testing.T) {
 		}
 
 		_, err := w.assume(t.Context(), in)
-		assert.Equal(t, "No OpenIDConnect provider found in your account for "+green.URL(), requireRefusal(t, err, "InvalidIdentityToken", 400))
+		assert.Equal(t, "No OpenIDConnect provider found in your account for "+green.URL(), requireRejection(t, err, "InvalidIdentityToken", 400))
 		w.RegisterIssuer("111122223333", green)
 		_, err = w.assume(t.Context(), in)
 		require.NoError(t, err)
 		_, err = w.assume(t.Context(), withToken(pod.Token()))
-		requireRefusal(t, err, "AccessDenied", 403) // the first role trusts the first cluster only
+		requireRejection(t, err, "AccessDenied", 403) // the first role trusts the first cluster only
 		assert.Regexp(t, "oidc-provider", w.STS.Calls()[2].Reason)
 	})
 }
 
-func TestAnIssuerOfARealNameIsTheClusters(t *testing.T) {
+func TestClusterUsesIssuerURLOption(t *testing.T) {
 	const url = "https://oidc.eks.eu-central-1.amazonaws.com/id/EXAMPLED539D4633E53DE1B71EXAMPLE"
 	named := func(o *irsatest.Options) { o.IssuerURL = url }
 	w := inMemory(t, named)
@@ -85,7 +85,7 @@ func TestAnIssuerOfARealNameIsTheClusters(t *testing.T) {
 	}
 }
 
-func TestTheDiscoveryDocumentNamesTheKeys(t *testing.T) {
+func TestIssuerPublishesDiscoveryDocumentAndKeys(t *testing.T) {
 	onBothTransports(t, func(t *testing.T, w *world) {
 		get := func(url string) (int, map[string]any) {
 			req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
@@ -116,7 +116,7 @@ func TestTheDiscoveryDocumentNamesTheKeys(t *testing.T) {
 	})
 }
 
-func TestATokenIsRequestedWithAnyLifeAudienceClockAndClaim(t *testing.T) {
+func TestServiceAccountTokenOptions(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := inMemory(t)
 		now := time.Now().Unix()
@@ -140,7 +140,7 @@ func TestATokenIsRequestedWithAnyLifeAudienceClockAndClaim(t *testing.T) {
 	})
 }
 
-func TestATrustPolicySeesTheTokensClaimsThatAWSShowsIt(t *testing.T) {
+func TestTrustPolicyMatchesOnlyClaimsExposedByAWS(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := inMemory(t)
 		policy := w.role.TrustPolicy()
@@ -151,7 +151,7 @@ func TestATrustPolicySeesTheTokensClaimsThatAWSShowsIt(t *testing.T) {
 		}
 		expect("amr", "pod")
 		_, err := w.assume(t.Context())
-		requireRefusal(t, err, "AccessDenied", 403)
+		requireRejection(t, err, "AccessDenied", 403)
 		assert.Contains(t, w.STS.Calls()[0].Reason, ":amr")
 		w.pod.Rotate(irsatest.Claim("amr", "pod"))
 		_, err = w.assume(t.Context())
@@ -160,7 +160,7 @@ func TestATrustPolicySeesTheTokensClaimsThatAWSShowsIt(t *testing.T) {
 		expect("email", "cart@shop.example")
 		w.pod.Rotate(irsatest.Claim("email", "cart@shop.example"))
 		_, err = w.assume(t.Context())
-		requireRefusal(t, err, "AccessDenied", 403)
+		requireRejection(t, err, "AccessDenied", 403)
 		assert.Contains(t, w.STS.Calls()[2].Reason, "AWS shows a trust policy the claims sub, aud, amr of a token only")
 	})
 }

@@ -26,7 +26,7 @@ func onDisk(t *testing.T, pod *irsatest.Pod) string {
 
 func autoRotate(o *irsatest.PodOptions) { o.AutoRotate = true }
 
-func TestTheKubeletRotatesWhen80PercentOfTheLifeHavePassed(t *testing.T) {
+func TestPodAutoRotateAt80PercentOfLifetime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := inMemory(t)
 		pod := w.Pod(w.sa, w.role, autoRotate, func(o *irsatest.PodOptions) { o.TokenLife = 10 * time.Minute })
@@ -51,11 +51,11 @@ func TestTheKubeletRotatesWhen80PercentOfTheLifeHavePassed(t *testing.T) {
 	})
 }
 
-func TestTheKubeletGoesByThePresentToken(t *testing.T) {
+func TestPodAutoRotateFollowsCurrentToken(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := inMemory(t)
 		pod := w.Pod(w.sa, w.role, autoRotate) // of a day
-		renewedAfter := func() time.Duration {
+		refreshedAfter := func() time.Duration {
 			before, begin := pod.Token(), time.Now()
 			for pod.Token() == before {
 				time.Sleep(time.Second)
@@ -64,20 +64,20 @@ func TestTheKubeletGoesByThePresentToken(t *testing.T) {
 			return time.Since(begin)
 		}
 		pod.Rotate(func(o *irsatest.TokenOptions) { o.Life = 10 * time.Minute })
-		assert.InDelta(t, 8*time.Minute, renewedAfter(), float64(time.Minute))
+		assert.InDelta(t, 8*time.Minute, refreshedAfter(), float64(time.Minute))
 		time.Sleep(19 * time.Hour)
 		pod.Rotate() // by hand, just before it is time
-		assert.Greater(t, renewedAfter(), 19*time.Hour)
+		assert.Greater(t, refreshedAfter(), 19*time.Hour)
 		pod.Rotate(irsatest.Expired)
-		assert.LessOrEqual(t, renewedAfter(), time.Minute)
+		assert.LessOrEqual(t, refreshedAfter(), time.Minute)
 		pod.Write([]byte("no token"))
-		assert.LessOrEqual(t, renewedAfter(), time.Minute)
+		assert.LessOrEqual(t, refreshedAfter(), time.Minute)
 		pod.Rotate(func(o *irsatest.TokenOptions) { o.Life = 365 * 24 * time.Hour })
-		assert.InDelta(t, 24*time.Hour, renewedAfter(), float64(time.Minute))
+		assert.InDelta(t, 24*time.Hour, refreshedAfter(), float64(time.Minute))
 	})
 }
 
-func TestCloseEndsTheAutomaticRotationsOnLoopbackToo(t *testing.T) {
+func TestClusterCloseEndsAutoRotateOnLoopback(t *testing.T) {
 	k, err := irsatest.Start()
 	require.NoError(t, err)
 	sa := k.ServiceAccount("shop", "cart")
@@ -89,7 +89,7 @@ func TestCloseEndsTheAutomaticRotationsOnLoopbackToo(t *testing.T) {
 	assert.NotContains(t, string(stacks[:runtime.Stack(stacks, true)]), "(*kubelets).start")
 }
 
-func TestCloseEndsTheAutomaticRotations(t *testing.T) {
+func TestClusterCloseEndsAutoRotateInMemory(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := inMemory(t)
 		pod := w.Pod(w.sa, w.role, autoRotate)
@@ -100,7 +100,7 @@ func TestCloseEndsTheAutomaticRotations(t *testing.T) {
 	})
 }
 
-func TestARotationThatFailsFailsTheTest(t *testing.T) {
+func TestPodAutoRotateFailureFailsTest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		tb := &recordingTB{TB: t}
 		k := irsatest.New(tb)
@@ -125,7 +125,7 @@ func (tb *recordingTB) Errorf(format string, args ...any) {
 	tb.errors = append(tb.errors, fmt.Sprintf(format, args...))
 }
 
-func TestAFrozenPodKeepsWhatItHas(t *testing.T) {
+func TestPodFreezeBlocksWrites(t *testing.T) {
 	w := inMemory(t)
 	before := onDisk(t, w.pod)
 	w.pod.Freeze()
@@ -144,7 +144,7 @@ func TestAFrozenPodKeepsWhatItHas(t *testing.T) {
 	assert.NotEqual(t, before, onDisk(t, w.pod))
 }
 
-func TestASubPathMountNeverChanges(t *testing.T) {
+func TestPodSubPathMountNeverChanges(t *testing.T) {
 	w := inMemory(t)
 	pod := w.Pod(w.sa, w.role, func(o *irsatest.PodOptions) { o.SubPath = true })
 	before := onDisk(t, pod)
@@ -163,7 +163,7 @@ func TestASubPathMountNeverChanges(t *testing.T) {
 	assert.Contains(t, pod.Environ(), "AWS_WEB_IDENTITY_TOKEN_FILE="+pod.TokenFile())
 }
 
-func TestTruncateLeavesTheBeginningInPlace(t *testing.T) {
+func TestPodTruncateKeepsPrefixInPlace(t *testing.T) {
 	w := inMemory(t)
 	token := w.pod.Token()
 	data, err := os.Readlink(filepath.Join(filepath.Dir(w.pod.TokenFile()), "..data"))
@@ -182,7 +182,7 @@ func TestTruncateLeavesTheBeginningInPlace(t *testing.T) {
 	assert.Equal(t, data, same)
 }
 
-func TestTheModeOfTheTokenHoldsForLaterWrites(t *testing.T) {
+func TestPodChmodAppliesToLaterWrites(t *testing.T) {
 	w := inMemory(t)
 	mode := func() fs.FileMode {
 		info, err := os.Stat(w.pod.TokenFile())

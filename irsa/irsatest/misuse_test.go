@@ -13,7 +13,7 @@ import (
 	"github.com/irsakit/irsakit/irsa/irsatest"
 )
 
-func TestAMisuseOfAStartedClusterPanics(t *testing.T) {
+func TestClusterMisusePanicsAfterStart(t *testing.T) {
 	w := onLoopback(t)
 	assert.PanicsWithError(t, `irsatest: "Flood" is not a Fault of this package`, func() { w.STS.Fail("Flood", 1) })
 	assert.PanicsWithError(t, "irsatest: Setenv needs a Cluster made by New: use Environ", w.pod.Setenv)
@@ -45,8 +45,8 @@ func TestAMisuseOfAStartedClusterPanics(t *testing.T) {
 	assert.NotEmpty(t, w.role.TrustPolicy(), "it is as it was")
 }
 
-func TestAMisuseInATestFailsIt(t *testing.T) {
-	fake := &failing{TB: t}
+func TestClusterMisuseFailsTestAfterNew(t *testing.T) {
+	fake := &fatalTB{TB: t}
 	k := irsatest.New(fake)
 	assert.PanicsWithValue(t, fake, func() { k.STS.Fail("Flood", 1) })
 	require.ErrorContains(t, errors.New(fake.message), `irsatest: "Flood" is not a Fault of this package`)
@@ -55,13 +55,13 @@ func TestAMisuseInATestFailsIt(t *testing.T) {
 	})
 }
 
-// failing is a test whose Fatal can be watched.
-type failing struct {
+// fatalTB is a test whose Fatal can be watched.
+type fatalTB struct {
 	testing.TB
 	message string
 }
 
-func (f *failing) Fatal(args ...any) {
+func (f *fatalTB) Fatal(args ...any) {
 	f.message = fmt.Sprint(args...)
 	panic(f)
 }

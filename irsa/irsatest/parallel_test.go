@@ -15,7 +15,7 @@ import (
 )
 
 // Clusters share nothing: whatever one test does to its own, no other sees.
-func TestThirtyTwoTestsRunBesideEachOtherOnLoopback(t *testing.T) {
+func TestClusterParallelTestsOnLoopback(t *testing.T) {
 	var together, tests sync.WaitGroup
 	count := testsize.Choose(4, 32, 32)
 	together.Add(count)

@@ -46,7 +46,7 @@ func object(t *testing.T, v any, keys ...string) map[string]any {
 	return out
 }
 
-func TestTokensHaveTheClaimsThatKubernetesWrites(t *testing.T) {
+func TestPodTokenHasKubernetesClaims(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := populate(irsatest.New(t))
 		now := time.Now().Unix()
@@ -92,7 +92,7 @@ func number(n int64) json.Number {
 	return json.Number(b)
 }
 
-func TestATokensLifeAndAudienceCanBeChosen(t *testing.T) {
+func TestPodOptionsSetLifetimeAndAudience(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := inMemory(t)
 		now := time.Now().Unix()
@@ -115,7 +115,7 @@ func TestATokensLifeAndAudienceCanBeChosen(t *testing.T) {
 	})
 }
 
-func TestTheEnvironmentIsTheWebhooks(t *testing.T) {
+func TestPodEnvironMatchesWebhook(t *testing.T) {
 	w := inMemory(t, func(o *irsatest.Options) { o.Region, o.AccountID = "cn-north-1", "444455556666" })
 	want := []string{
 		"AWS_STS_REGIONAL_ENDPOINTS=regional",
@@ -153,7 +153,7 @@ func TestTheEnvironmentIsTheWebhooks(t *testing.T) {
 	assert.Regexp(t, `^http://127\.0\.0\.1:\d+$`, loopback.STS.Endpoint())
 }
 
-func TestOnLoopbackTheEnvironmentLeadsToTheKit(t *testing.T) {
+func TestPodSetenvOnLoopback(t *testing.T) {
 	w := inMemory(t, func(o *irsatest.Options) { o.Loopback = true })
 	w.pod.Setenv()
 	p, err := irsa.New()
@@ -165,7 +165,7 @@ func TestOnLoopbackTheEnvironmentLeadsToTheKit(t *testing.T) {
 	require.ErrorIs(t, p.Refresh(t.Context()), syscall.ECONNREFUSED)
 }
 
-func TestPartitionsFollowTheRegion(t *testing.T) {
+func TestClusterPartitionFollowsRegion(t *testing.T) {
 	for region, want := range map[string]string{
 		"eu-west-1":     "arn:aws:iam::111122223333:role/team/reader",
 		"us-gov-west-1": "arn:aws-us-gov:iam::111122223333:role/team/reader",
@@ -205,7 +205,7 @@ func entries(t *testing.T, dir string) []string {
 	return names
 }
 
-func TestTheVolumeLooksAsTheKubeletLeavesIt(t *testing.T) {
+func TestPodVolumeHasKubeletLayout(t *testing.T) {
 	w := inMemory(t)
 	dir := filepath.Dir(w.pod.TokenFile())
 	link := lstat(t, w.pod.TokenFile())
@@ -244,7 +244,7 @@ func content(t *testing.T, pod *irsatest.Pod) string {
 	return string(b)
 }
 
-func TestTheNameOfTheDirectoryIsTheTime(t *testing.T) {
+func TestPodVolumeDirectoryNameIsTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) { // the clock starts in 2000
 		w := inMemory(t)
 		target, err := os.Readlink(filepath.Join(filepath.Dir(w.pod.TokenFile()), "..data"))
@@ -253,7 +253,7 @@ func TestTheNameOfTheDirectoryIsTheTime(t *testing.T) {
 	})
 }
 
-func TestAnEqualPayloadWritesNothing(t *testing.T) {
+func TestPodWriteSkipsEqualPayload(t *testing.T) {
 	w := inMemory(t)
 	dir := filepath.Dir(w.pod.TokenFile())
 	names, data := entries(t, dir), lstat(t, filepath.Join(dir, "..data"))
@@ -262,7 +262,7 @@ func TestAnEqualPayloadWritesNothing(t *testing.T) {
 	assert.True(t, sameLink(t, data, filepath.Join(dir, "..data")))
 }
 
-func TestAnythingCanBeWritten(t *testing.T) {
+func TestPodWritesAndRemovesAnyContent(t *testing.T) {
 	w := inMemory(t)
 	dir := filepath.Dir(w.pod.TokenFile())
 	data := lstat(t, filepath.Join(dir, "..data"))
@@ -301,7 +301,7 @@ func onTmpfs(t *testing.T) string {
 	return dir
 }
 
-func TestWritersTakeTurns(t *testing.T) {
+func TestPodConcurrentWrites(t *testing.T) {
 	w := inMemory(t)
 	var writers sync.WaitGroup
 	for range 8 {

@@ -19,7 +19,7 @@ import (
 	"github.com/irsakit/irsakit/irsa/irsatest"
 )
 
-func TestModesDoNotDependOnTheUmask(t *testing.T) {
+func TestPodVolumeModesIgnoreUmask(t *testing.T) {
 	old := syscall.Umask(0o077)
 	defer syscall.Umask(old)
 	w := inMemory(t)
@@ -31,7 +31,7 @@ func TestModesDoNotDependOnTheUmask(t *testing.T) {
 	assert.Equal(t, fs.FileMode(0o755), info.Mode().Perm())
 }
 
-func TestReadersNeverSeePartOfAToken(t *testing.T) {
+func TestPodWriteIsAtomicForReaders(t *testing.T) {
 	swaps := testsize.Choose(500, 2_000, 20_000)
 	w := inMemory(t, func(o *irsatest.Options) { o.Dir = onTmpfs(t) })
 	tokens := [2]string{w.pod.Token()}

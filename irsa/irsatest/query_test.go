@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestTheQueryProtocolIsSpokenAsAWSDoes(t *testing.T) {
+func TestSTSQueryProtocol(t *testing.T) {
 	w := onLoopback(t)
 	good := url.Values{
 		"Action": {"AssumeRoleWithWebIdentity"}, "Version": {"2011-06-15"},

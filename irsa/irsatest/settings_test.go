@@ -15,7 +15,7 @@ import (
 	"github.com/irsakit/irsakit/irsa/irsatest"
 )
 
-func TestLatencyIsWaitedOutAndCutByTheContext(t *testing.T) {
+func TestSTSSetLatencyDelaysReplies(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := inMemory(t)
 		w.STS.SetLatency(7 * time.Second)
@@ -26,7 +26,7 @@ func TestLatencyIsWaitedOutAndCutByTheContext(t *testing.T) {
 
 		w.STS.Fail(irsatest.Throttling, 1)
 		_, err = w.assume(t.Context())
-		requireRefusal(t, err, "Throttling", 400)
+		requireRejection(t, err, "Throttling", 400)
 		assert.Equal(t, 14*time.Second, time.Since(start))
 
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
@@ -51,7 +51,7 @@ func TestLatencyIsWaitedOutAndCutByTheContext(t *testing.T) {
 	})
 }
 
-func TestTheClockSkewIsInDateAndExpiration(t *testing.T) {
+func TestSTSSetClockSkewShiftsDateAndExpiration(t *testing.T) {
 	for _, skew := range []time.Duration{0, 10 * time.Minute, -10 * time.Minute, 3500 * time.Millisecond} {
 		t.Run(skew.String(), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -72,7 +72,7 @@ func TestTheClockSkewIsInDateAndExpiration(t *testing.T) {
 	}
 }
 
-func TestTheDateCanBeOmitted(t *testing.T) {
+func TestSTSOmitDate(t *testing.T) {
 	onBothTransports(t, func(t *testing.T, w *world) {
 		w.STS.OmitDate(true)
 		res := post(t, w, "https://sts-fips.us-east-1.amazonaws.com/")
@@ -86,7 +86,7 @@ func TestTheDateCanBeOmitted(t *testing.T) {
 	})
 }
 
-func TestALifeCanBeShorterThanAskedFor(t *testing.T) {
+func TestSTSSetLifeShortensLifetime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := inMemory(t)
 		for life, want := range map[time.Duration]time.Duration{

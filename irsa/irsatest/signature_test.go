@@ -17,8 +17,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// retrieved are credentials of the pod's role.
-func (w *world) retrieved(ctx context.Context, t *testing.T) aws.Credentials {
+// retrieve are credentials of the pod's role.
+func (w *world) retrieve(ctx context.Context, t *testing.T) aws.Credentials {
 	t.Helper()
 	creds, err := w.signed().Options().Credentials.Retrieve(ctx)
 	require.NoError(t, err)
@@ -37,7 +37,7 @@ func tamper(change func(*smithyhttp.Request)) func(*sts.Options) {
 	}
 }
 
-func TestEachBadSignatureIsRefused(t *testing.T) {
+func TestSTSRejectsBadSignatures(t *testing.T) {
 	type change = func(*aws.Credentials)
 	cases := map[string]struct {
 		change  change
@@ -174,7 +174,7 @@ func TestEachBadSignatureIsRefused(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				w := inMemory(t)
-				creds := w.retrieved(t.Context(), t)
+				creds := w.retrieve(t.Context(), t)
 				use := creds
 				if c.change != nil {
 					c.change(&use)
@@ -191,11 +191,11 @@ func TestEachBadSignatureIsRefused(t *testing.T) {
 					options = append(options, c.options)
 				}
 				_, err := w.signed(options...).GetCallerIdentity(t.Context(), nil)
-				assert.Regexp(t, c.message, requireRefusal(t, err, c.code, c.status))
+				assert.Regexp(t, c.message, requireRejection(t, err, c.code, c.status))
 
 				w.STS.SetClockSkew(0)
 				if c.wait > 0 {
-					creds = w.retrieved(t.Context(), t)
+					creds = w.retrieve(t.Context(), t)
 				}
 				_, err = w.signed(with(creds)).GetCallerIdentity(t.Context(), nil)
 				require.NoError(t, err, "it is the only fault")
@@ -205,7 +205,7 @@ func TestEachBadSignatureIsRefused(t *testing.T) {
 }
 
 // What "aws eks get-token" sends is such a URL.
-func TestAPresignedURLSaysWhoseItIs(t *testing.T) {
+func TestSTSAcceptsPresignedGetCallerIdentity(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := inMemory(t)
 		presigned, err := sts.NewPresignClient(w.signed()).PresignGetCallerIdentity(t.Context(), &sts.GetCallerIdentityInput{}, func(o *sts.PresignOptions) {

@@ -24,7 +24,7 @@ import (
 	"github.com/irsakit/irsakit/irsa/irsatest"
 )
 
-func TestNoOtherHostExists(t *testing.T) {
+func TestClusterHTTPClientReachesNoOtherHost(t *testing.T) {
 	onBothTransports(t, func(t *testing.T, w *world) {
 		for _, target := range []string{
 			"https://s3.us-west-2.amazonaws.com/", "http://169.254.169.254/", "http://127.0.0.1:1/",
@@ -44,7 +44,7 @@ func TestNoOtherHostExists(t *testing.T) {
 	})
 }
 
-func TestSTSHasItsNamesInItsPartition(t *testing.T) {
+func TestClusterHTTPClientReachesSTSHostsOfPartition(t *testing.T) {
 	for region, hosts := range map[string][]string{
 		"us-west-2":     {"sts.amazonaws.com", "sts.us-west-2.amazonaws.com", "STS.EU-Central-1.amazonaws.com", "sts-fips.us-east-1.amazonaws.com", "sts.us-west-2.api.aws", "sts.us-west-2.amazonaws.com:443"},
 		"cn-north-1":    {"sts.cn-north-1.amazonaws.com.cn", "sts.cn-northwest-1.api.amazonwebservices.com.cn"},
@@ -58,16 +58,16 @@ func TestSTSHasItsNamesInItsPartition(t *testing.T) {
 	}
 }
 
-// calling is a body that calls something when it is read.
-type calling func()
+// callbackReader is a body that calls something when it is read.
+type callbackReader func()
 
-func (f calling) Read([]byte) (int, error) { f(); return 0, io.EOF }
+func (f callbackReader) Read([]byte) (int, error) { f(); return 0, io.EOF }
 
-func TestACallThatArrivesAfterDownIsRefused(t *testing.T) {
+func TestSTSDownRefusesCallBeingRead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := inMemory(t)
 		w.STS.Fail(irsatest.Hang, -1)
-		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "https://sts.amazonaws.com/", calling(w.STS.Down))
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "https://sts.amazonaws.com/", callbackReader(w.STS.Down))
 		require.NoError(t, err)
 		_, err = w.HTTPClient().Do(req)
 		require.ErrorIs(t, err, syscall.ECONNREFUSED)
@@ -75,7 +75,7 @@ func TestACallThatArrivesAfterDownIsRefused(t *testing.T) {
 	})
 }
 
-func TestUpAndDownAtTheSameTimeAgree(t *testing.T) {
+func TestSTSConcurrentUpAndDown(t *testing.T) {
 	t.Parallel()
 	w := onLoopback(t)
 	for range 100 {
@@ -92,7 +92,7 @@ func TestUpAndDownAtTheSameTimeAgree(t *testing.T) {
 	}
 }
 
-func TestIssuerStaysUpWhileTheSTSIsDown(t *testing.T) {
+func TestIssuerIsReachableWhileSTSIsDown(t *testing.T) {
 	onBothTransports(t, func(t *testing.T, w *world) {
 		get := func(url string) (status int, text string) {
 			res, err := w.HTTPClient().Get(url)
@@ -122,19 +122,19 @@ func TestIssuerStaysUpWhileTheSTSIsDown(t *testing.T) {
 	})
 }
 
-// body is a request body that tells whether it was closed.
-type body struct {
+// requestBody is a request body that tells whether it was closed.
+type requestBody struct {
 	io.Reader
 	closed bool
 }
 
-func (b *body) Close() error { b.closed = true; return nil }
+func (b *requestBody) Close() error { b.closed = true; return nil }
 
-func TestTheTransportInMemoryKeepsNetHTTPsContract(t *testing.T) {
+func TestClusterMemoryTransportFollowsRoundTripperContract(t *testing.T) {
 	w := inMemory(t)
 	transport := w.HTTPClient().Transport
-	request := func(ctx context.Context, target string) (*http.Request, *body) {
-		b := &body{Reader: strings.NewReader("Action=x")}
+	request := func(ctx context.Context, target string) (*http.Request, *requestBody) {
+		b := &requestBody{Reader: strings.NewReader("Action=x")}
 		req, err := http.NewRequestWithContext(ctx, http.MethodPost, target, b)
 		require.NoError(t, err)
 		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
@@ -164,7 +164,7 @@ func TestTheTransportInMemoryKeepsNetHTTPsContract(t *testing.T) {
 	assert.Equal(t, 1, w.STS.CallCount())
 }
 
-func TestARequestThatIsTooLargeIsRefused(t *testing.T) {
+func TestSTSRejectsOversizedRequest(t *testing.T) {
 	onBothTransports(t, func(t *testing.T, w *world) {
 		target := "https://sts.us-west-2.amazonaws.com"
 		if e := w.STS.Endpoint(); e != "" {
@@ -178,7 +178,7 @@ func TestARequestThatIsTooLargeIsRefused(t *testing.T) {
 	})
 }
 
-func TestABubbleCanEndWithoutClose(t *testing.T) {
+func TestClusterInBubbleNeedsNoClose(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := inMemory(t)
 		w.STS.SetLatency(time.Hour)
@@ -192,8 +192,8 @@ func TestABubbleCanEndWithoutClose(t *testing.T) {
 	})
 }
 
-func TestCloseLeavesNothingBehind(t *testing.T) {
-	before := kitGoroutines()
+func TestClusterCloseReleasesEverything(t *testing.T) {
+	before := httpGoroutines()
 	k, err := irsatest.Start()
 	require.NoError(t, err)
 	w := populate(k)
@@ -201,7 +201,7 @@ func TestCloseLeavesNothingBehind(t *testing.T) {
 	require.NoError(t, err)
 	dir := filepath.Dir(filepath.Dir(filepath.Dir(filepath.Dir(w.pod.TokenFile()))))
 	require.DirExists(t, dir)
-	require.Greater(t, kitGoroutines(), before)
+	require.Greater(t, httpGoroutines(), before)
 
 	hung := make(chan error, 1)
 	w.STS.Fail(irsatest.Hang, -1)
@@ -214,11 +214,11 @@ func TestCloseLeavesNothingBehind(t *testing.T) {
 	require.NoError(t, k.Close(), "once more")
 	require.Error(t, <-hung)
 	assert.NoDirExists(t, dir)
-	require.Eventually(t, func() bool { return kitGoroutines() <= before }, time.Minute, 10*time.Millisecond)
+	require.Eventually(t, func() bool { return httpGoroutines() <= before }, time.Minute, 10*time.Millisecond)
 }
 
-// kitGoroutines counts the goroutines of servers and of connections.
-func kitGoroutines() int {
+// httpGoroutines counts the goroutines of servers and of connections.
+func httpGoroutines() int {
 	stacks := make([]byte, 1<<20)
 	stacks = stacks[:runtime.Stack(stacks, true)]
 	n := 0
@@ -230,7 +230,7 @@ func kitGoroutines() int {
 	return n
 }
 
-func TestADirectoryOfOnesOwnIsKept(t *testing.T) {
+func TestClusterCloseKeepsCallersDir(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "volumes")
 	k, err := irsatest.Start(func(o *irsatest.Options) { o.Dir = dir })
 	require.NoError(t, err)
@@ -240,7 +240,7 @@ func TestADirectoryOfOnesOwnIsKept(t *testing.T) {
 	assert.True(t, strings.HasPrefix(w.pod.TokenFile(), dir))
 }
 
-func TestStartRefusesOptionsThatCannotBe(t *testing.T) {
+func TestStartRejectsInvalidOptions(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "file")
 	require.NoError(t, os.WriteFile(file, nil, 0o600))
 	for name, option := range map[string]func(*irsatest.Options){
@@ -253,14 +253,14 @@ func TestStartRefusesOptionsThatCannotBe(t *testing.T) {
 	}
 }
 
-func TestUpFailsIfThePortIsTaken(t *testing.T) {
+func TestSTSUpFailsIfPortIsTaken(t *testing.T) {
 	t.Parallel()
 	w := onLoopback(t)
 	w.STS.Down()
-	thief, err := net.Listen("tcp", strings.TrimPrefix(w.STS.Endpoint(), "http://"))
+	listener, err := net.Listen("tcp", strings.TrimPrefix(w.STS.Endpoint(), "http://"))
 	require.NoError(t, err)
 	assert.Panics(t, w.STS.Up)
-	require.NoError(t, thief.Close())
+	require.NoError(t, listener.Close())
 	w.STS.Up()
 	_, err = w.assume(t.Context())
 	require.NoError(t, err)

@@ -97,7 +97,7 @@ func rsaKey(t *testing.T, id string) jose.JSONWebKey {
 	return jose.JSONWebKey{Key: key, KeyID: id}
 }
 
-func TestAssumeRoleWithWebIdentityAcceptsIAMsAlgorithms(t *testing.T) {
+func TestSTSVerifyAcceptsIAMAlgorithms(t *testing.T) {
 	ofRSA := rsaKey(t, "one")
 	for algorithm, key := range map[jose.SignatureAlgorithm]jose.JSONWebKey{
 		jose.RS256: ofRSA, jose.RS384: ofRSA, jose.RS512: ofRSA,
@@ -108,7 +108,7 @@ func TestAssumeRoleWithWebIdentityAcceptsIAMsAlgorithms(t *testing.T) {
 	}
 }
 
-func TestAssumeRoleWithWebIdentityRefusesOtherAlgorithms(t *testing.T) {
+func TestSTSVerifyRejectsOtherAlgorithms(t *testing.T) {
 	key := rsaKey(t, "one")
 	_, edwards, err := ed25519.GenerateKey(rand.Reader)
 	require.NoError(t, err)
@@ -132,12 +132,12 @@ func TestAssumeRoleWithWebIdentityRefusesOtherAlgorithms(t *testing.T) {
 		"none":                                    {ofRSA, "eyJhbGciOiJub25lIn0." + strings.Split(signed(t, jose.RS256, key), ".")[1] + "."},
 	} {
 		_, err := c.site.exchange(t, c.token)
-		message := requireRefusal(t, err, "InvalidIdentityToken", 400)
+		message := requireRejection(t, err, "InvalidIdentityToken", 400)
 		assert.Contains(t, message, "The ID Token provided is not a valid JWT", name)
 	}
 }
 
-func TestAssumeRoleWithWebIdentityChecksWhatTheIssuerPublishes(t *testing.T) {
+func TestSTSVerifyChecksPublishedDocuments(t *testing.T) {
 	const document, noKey, noSignature = "/.well-known/openid-configuration", "Couldn't retrieve verification key", "The signature of the token is invalid"
 	key, other := ecKey(t, "one", elliptic.P256()), ecKey(t, "one", elliptic.P256())
 	good := newSite(t, key)
@@ -173,20 +173,20 @@ func TestAssumeRoleWithWebIdentityChecksWhatTheIssuerPublishes(t *testing.T) {
 				require.NoError(t, err, reason)
 				return
 			}
-			assert.Contains(t, requireRefusal(t, err, "InvalidIdentityToken", 400), c.message)
+			assert.Contains(t, requireRejection(t, err, "InvalidIdentityToken", 400), c.message)
 			assert.Regexp(t, c.reason, reason)
 		})
 	}
 }
 
-func TestAssumeRoleWithWebIdentityNeedsTheKeysID(t *testing.T) {
+func TestSTSVerifyRequiresKeyID(t *testing.T) {
 	key := ecKey(t, "one", elliptic.P256())
 	reason, err := newSite(t, key).exchange(t, signed(t, jose.ES256, key.Key))
-	requireRefusal(t, err, "InvalidIdentityToken", 400)
+	requireRejection(t, err, "InvalidIdentityToken", 400)
 	assert.Contains(t, reason, `does not publish the key ""`)
 }
 
-func TestAssumeRoleWithWebIdentityRefusesClaimsOfWrongTypes(t *testing.T) {
+func TestSTSVerifyRejectsClaimsOfWrongTypes(t *testing.T) {
 	for name, c := range map[string]struct {
 		claim  string
 		value  any
@@ -204,7 +204,7 @@ func TestAssumeRoleWithWebIdentityRefusesClaimsOfWrongTypes(t *testing.T) {
 			w := inMemory(t)
 			w.pod.Rotate(irsatest.Claim(c.claim, c.value))
 			_, err := w.assume(t.Context())
-			message := requireRefusal(t, err, "InvalidIdentityToken", 400)
+			message := requireRejection(t, err, "InvalidIdentityToken", 400)
 			assert.Equal(t, "The signature of the token is invalid", message)
 			assert.Contains(t, w.STS.Calls()[0].Reason, c.reason)
 		})

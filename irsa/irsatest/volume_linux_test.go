@@ -14,7 +14,7 @@ import (
 
 // The order is that of the kubelet's AtomicWriter, as strace shows it: mkdir, chmod,
 // symlink ..data_tmp, rename, and then the removal of the old directory.
-func TestTheVolumeIsWrittenInTheKubeletsOrder(t *testing.T) {
+func TestPodVolumeIsWrittenInKubeletOrder(t *testing.T) {
 	w := inMemory(t)
 	dir := filepath.Dir(w.pod.TokenFile())
 	old, err := os.Readlink(filepath.Join(dir, "..data"))

@@ -19,13 +19,13 @@ import (
 	"github.com/irsakit/irsakit/irsa/irsatest"
 )
 
-func TestEachRefusalIsAWSsAndEndsWithItsCause(t *testing.T) {
+func TestSTSRejectsWebIdentityUntilRepaired(t *testing.T) {
 	type input = sts.AssumeRoleWithWebIdentityInput
 	expired := new(types.ExpiredTokenException)
 	invalid := new(types.InvalidIdentityTokenException)
 	malformed := new(types.MalformedPolicyDocumentException)
 	cases := map[string]struct {
-		spoil   func(t *testing.T, w *world)
+		setup   func(t *testing.T, w *world)
 		change  func(*input)
 		repair  func(w *world)
 		code    string
@@ -35,7 +35,7 @@ func TestEachRefusalIsAWSsAndEndsWithItsCause(t *testing.T) {
 		as      error  // the SDK's type; nil is the generic one
 	}{
 		"a role that trusts nobody": {
-			spoil:   func(_ *testing.T, w *world) { w.Role("s3-writer") },
+			setup:   func(_ *testing.T, w *world) { w.Role("s3-writer") },
 			repair:  func(w *world) { w.Role("s3-writer", irsatest.Trust(w.sa)) },
 			code:    "AccessDenied",
 			status:  403,
@@ -43,7 +43,7 @@ func TestEachRefusalIsAWSsAndEndsWithItsCause(t *testing.T) {
 			reason:  `^the role has no trust policy$`,
 		},
 		"a role that trusts another service account": {
-			spoil: func(_ *testing.T, w *world) {
+			setup: func(_ *testing.T, w *world) {
 				w.Role("s3-writer", irsatest.Trust(w.ServiceAccount("shop", "checkout"), w.ServiceAccount("other", "cart")))
 			},
 			repair:  func(w *world) { w.Role("s3-writer", irsatest.Trust(w.sa)) },
@@ -53,7 +53,7 @@ func TestEachRefusalIsAWSsAndEndsWithItsCause(t *testing.T) {
 			reason:  `^trust policy: .*StringEquals.*:sub.*system:serviceaccount:shop:checkout.*system:serviceaccount:shop:cart`,
 		},
 		"a trust policy that the service account repairs": {
-			spoil: func(_ *testing.T, w *world) {
+			setup: func(_ *testing.T, w *world) {
 				w.role.SetTrustPolicy(strings.ReplaceAll(w.role.TrustPolicy(), "StringEquals", "StringNotEquals"))
 			},
 			repair: func(w *world) {
@@ -80,7 +80,7 @@ func TestEachRefusalIsAWSsAndEndsWithItsCause(t *testing.T) {
 			as:      invalid,
 		},
 		"an issuer that was deleted from the account": {
-			spoil:   func(_ *testing.T, w *world) { w.UnregisterIssuer("111122223333", w.Issuer) },
+			setup:   func(_ *testing.T, w *world) { w.UnregisterIssuer("111122223333", w.Issuer) },
 			repair:  func(w *world) { w.RegisterIssuer("111122223333", w.Issuer) },
 			code:    "InvalidIdentityToken",
 			status:  400,
@@ -88,7 +88,7 @@ func TestEachRefusalIsAWSsAndEndsWithItsCause(t *testing.T) {
 			as:      invalid,
 		},
 		"an OIDC provider with other client IDs": {
-			spoil: func(_ *testing.T, w *world) {
+			setup: func(_ *testing.T, w *world) {
 				w.RegisterIssuer("111122223333", w.Issuer, "sts.amazonaws.com.cn", "sigstore")
 			},
 			repair:  func(w *world) { w.RegisterIssuer("111122223333", w.Issuer, "sigstore", "sts.amazonaws.com") },
@@ -99,7 +99,7 @@ func TestEachRefusalIsAWSsAndEndsWithItsCause(t *testing.T) {
 			as:      invalid,
 		},
 		"a certificate that does not match the thumbprint": {
-			spoil:   func(_ *testing.T, w *world) { w.STS.Fail(irsatest.Thumbprint, -1) },
+			setup:   func(_ *testing.T, w *world) { w.STS.Fail(irsatest.Thumbprint, -1) },
 			repair:  func(w *world) { w.STS.Recover() },
 			code:    "InvalidIdentityToken",
 			status:  400,
@@ -108,7 +108,7 @@ func TestEachRefusalIsAWSsAndEndsWithItsCause(t *testing.T) {
 			as:      invalid,
 		},
 		"a token of a key that is not published": {
-			spoil:   func(_ *testing.T, w *world) { w.pod.Rotate(irsatest.UnknownKey) },
+			setup:   func(_ *testing.T, w *world) { w.pod.Rotate(irsatest.UnknownKey) },
 			repair:  func(w *world) { w.pod.Rotate() },
 			code:    "InvalidIdentityToken",
 			status:  400,
@@ -116,7 +116,7 @@ func TestEachRefusalIsAWSsAndEndsWithItsCause(t *testing.T) {
 			as:      invalid,
 		},
 		"a token of a key that was retired": {
-			spoil: func(t *testing.T, w *world) {
+			setup: func(t *testing.T, w *world) {
 				_, err := w.assume(t.Context()) // STS has seen the key
 				require.NoError(t, err)
 				w.Issuer.RotateKeys()
@@ -129,7 +129,7 @@ func TestEachRefusalIsAWSsAndEndsWithItsCause(t *testing.T) {
 			as:      invalid,
 		},
 		"a token that is not yet valid": {
-			spoil:   func(_ *testing.T, w *world) { w.pod.Rotate(irsatest.NotYetValid) },
+			setup:   func(_ *testing.T, w *world) { w.pod.Rotate(irsatest.NotYetValid) },
 			repair:  func(*world) { time.Sleep(2 * time.Hour) },
 			code:    "InvalidIdentityToken",
 			status:  400,
@@ -137,7 +137,7 @@ func TestEachRefusalIsAWSsAndEndsWithItsCause(t *testing.T) {
 			as:      invalid,
 		},
 		"a token that names another issuer": {
-			spoil:   func(_ *testing.T, w *world) { w.pod.Rotate(irsatest.OtherIssuer) },
+			setup:   func(_ *testing.T, w *world) { w.pod.Rotate(irsatest.OtherIssuer) },
 			repair:  func(w *world) { w.pod.Rotate() },
 			code:    "InvalidIdentityToken",
 			status:  400,
@@ -145,7 +145,7 @@ func TestEachRefusalIsAWSsAndEndsWithItsCause(t *testing.T) {
 			as:      invalid,
 		},
 		"a token without a subject": {
-			spoil:   func(_ *testing.T, w *world) { w.pod.Rotate(irsatest.Claim("sub", nil)) },
+			setup:   func(_ *testing.T, w *world) { w.pod.Rotate(irsatest.Claim("sub", nil)) },
 			repair:  func(w *world) { w.pod.Rotate() },
 			code:    "InvalidIdentityToken",
 			status:  400,
@@ -153,7 +153,7 @@ func TestEachRefusalIsAWSsAndEndsWithItsCause(t *testing.T) {
 			as:      invalid,
 		},
 		"a token without an audience": {
-			spoil:   func(_ *testing.T, w *world) { w.pod.Rotate(irsatest.Claim("aud", nil)) },
+			setup:   func(_ *testing.T, w *world) { w.pod.Rotate(irsatest.Claim("aud", nil)) },
 			repair:  func(w *world) { w.pod.Rotate() },
 			code:    "InvalidIdentityToken",
 			status:  400,
@@ -161,7 +161,7 @@ func TestEachRefusalIsAWSsAndEndsWithItsCause(t *testing.T) {
 			as:      invalid,
 		},
 		"session tags that the trust policy does not allow": {
-			spoil: func(_ *testing.T, w *world) {
+			setup: func(_ *testing.T, w *world) {
 				w.pod.Rotate(irsatest.Claim("https://aws.amazon.com/tags", map[string]any{"principal_tags": map[string]any{"team": []string{"shop"}}}))
 			},
 			repair: func(w *world) {
@@ -172,7 +172,7 @@ func TestEachRefusalIsAWSsAndEndsWithItsCause(t *testing.T) {
 			message: `^Not authorized to perform sts:TagSession$`,
 		},
 		"a source identity that the trust policy does not allow": {
-			spoil: func(_ *testing.T, w *world) {
+			setup: func(_ *testing.T, w *world) {
 				w.pod.Rotate(irsatest.Claim("https://aws.amazon.com/source_identity", "alice"))
 			},
 			repair: func(w *world) {
@@ -183,34 +183,34 @@ func TestEachRefusalIsAWSsAndEndsWithItsCause(t *testing.T) {
 			message: `^Not authorized to perform sts:SetSourceIdentity$`,
 		},
 		"an identity that its provider rejects": {
-			spoil:   func(_ *testing.T, w *world) { w.STS.Fail(irsatest.IDPRejectedClaim, 1) },
+			setup:   func(_ *testing.T, w *world) { w.STS.Fail(irsatest.IDPRejectedClaim, 1) },
 			code:    "IDPRejectedClaim",
 			status:  403,
 			message: `^The identity provider`,
 			as:      new(types.IDPRejectedClaimException),
 		},
 		"a region in which STS is not active": {
-			spoil:   func(_ *testing.T, w *world) { w.STS.Fail(irsatest.RegionDisabled, 1) },
+			setup:   func(_ *testing.T, w *world) { w.STS.Fail(irsatest.RegionDisabled, 1) },
 			code:    "RegionDisabledException",
 			status:  403,
 			message: `^STS is not activated in this region for account:111122223333\.`,
 			as:      new(types.RegionDisabledException),
 		},
 		"an issuer that cannot be reached": {
-			spoil:   func(_ *testing.T, w *world) { w.STS.Fail(irsatest.IDPCommunicationError, 1) },
+			setup:   func(_ *testing.T, w *world) { w.STS.Fail(irsatest.IDPCommunicationError, 1) },
 			code:    "IDPCommunicationError",
 			status:  400,
 			message: `could not be reached`,
 			as:      new(types.IDPCommunicationErrorException),
 		},
 		"too many calls": {
-			spoil:   func(_ *testing.T, w *world) { w.STS.Fail(irsatest.Throttling, 1) },
+			setup:   func(_ *testing.T, w *world) { w.STS.Fail(irsatest.Throttling, 1) },
 			code:    "Throttling",
 			status:  400,
 			message: `^Rate exceeded$`,
 		},
 		"an expired token": {
-			spoil:   func(_ *testing.T, w *world) { w.pod.Rotate(func(o *irsatest.TokenOptions) { o.Life = -time.Minute }) },
+			setup:   func(_ *testing.T, w *world) { w.pod.Rotate(func(o *irsatest.TokenOptions) { o.Life = -time.Minute }) },
 			repair:  func(w *world) { w.pod.Rotate() },
 			code:    "ExpiredTokenException",
 			status:  400,
@@ -218,7 +218,7 @@ func TestEachRefusalIsAWSsAndEndsWithItsCause(t *testing.T) {
 			as:      expired,
 		},
 		"a token that the STS's clock has outrun": {
-			spoil:   func(_ *testing.T, w *world) { w.STS.SetClockSkew(25 * time.Hour) },
+			setup:   func(_ *testing.T, w *world) { w.STS.SetClockSkew(25 * time.Hour) },
 			repair:  func(w *world) { w.STS.SetClockSkew(0) },
 			code:    "ExpiredTokenException",
 			status:  400,
@@ -226,7 +226,7 @@ func TestEachRefusalIsAWSsAndEndsWithItsCause(t *testing.T) {
 			as:      expired,
 		},
 		"a token for another audience": {
-			spoil: func(_ *testing.T, w *world) {
+			setup: func(_ *testing.T, w *world) {
 				other := w.Pod(w.sa, w.role, func(o *irsatest.PodOptions) { o.Audience = "vault" })
 				w.pod.Write([]byte(other.Token()))
 			},
@@ -237,7 +237,7 @@ func TestEachRefusalIsAWSsAndEndsWithItsCause(t *testing.T) {
 			as:      invalid,
 		},
 		"a token of another issuer": {
-			spoil:   func(t *testing.T, w *world) { w.pod.Write([]byte(inMemory(t).pod.Token())) },
+			setup:   func(t *testing.T, w *world) { w.pod.Write([]byte(inMemory(t).pod.Token())) },
 			repair:  func(w *world) { w.pod.Rotate() },
 			code:    "InvalidIdentityToken",
 			status:  400,
@@ -245,7 +245,7 @@ func TestEachRefusalIsAWSsAndEndsWithItsCause(t *testing.T) {
 			as:      invalid,
 		},
 		"a token whose signature is of other claims": {
-			spoil: func(_ *testing.T, w *world) {
+			setup: func(_ *testing.T, w *world) {
 				one, other := w.pod.Token(), w.Pod(w.ServiceAccount("shop", "admin"), w.role).Token()
 				w.pod.Write([]byte(other[:strings.LastIndex(other, ".")] + one[strings.LastIndex(one, "."):]))
 			},
@@ -256,7 +256,7 @@ func TestEachRefusalIsAWSsAndEndsWithItsCause(t *testing.T) {
 			as:      invalid,
 		},
 		"a token with a signature that is another's": {
-			spoil:   func(_ *testing.T, w *world) { w.pod.Rotate(irsatest.BadSignature) },
+			setup:   func(_ *testing.T, w *world) { w.pod.Rotate(irsatest.BadSignature) },
 			repair:  func(w *world) { w.pod.Rotate() },
 			code:    "InvalidIdentityToken",
 			status:  400,
@@ -264,7 +264,7 @@ func TestEachRefusalIsAWSsAndEndsWithItsCause(t *testing.T) {
 			as:      invalid,
 		},
 		"a token without a signature": {
-			spoil:   func(_ *testing.T, w *world) { w.pod.Rotate(irsatest.AlgNone) },
+			setup:   func(_ *testing.T, w *world) { w.pod.Rotate(irsatest.AlgNone) },
 			repair:  func(w *world) { w.pod.Rotate() },
 			code:    "InvalidIdentityToken",
 			status:  400,
@@ -272,7 +272,7 @@ func TestEachRefusalIsAWSsAndEndsWithItsCause(t *testing.T) {
 			as:      invalid,
 		},
 		"something that is no token": {
-			spoil:   func(_ *testing.T, w *world) { w.pod.Write([]byte("not a token")) },
+			setup:   func(_ *testing.T, w *world) { w.pod.Write([]byte("not a token")) },
 			repair:  func(w *world) { w.pod.Rotate() },
 			code:    "InvalidIdentityToken",
 			status:  400,
@@ -280,7 +280,7 @@ func TestEachRefusalIsAWSsAndEndsWithItsCause(t *testing.T) {
 			as:      invalid,
 		},
 		"half a token": {
-			spoil:   func(_ *testing.T, w *world) { w.pod.WriteInPlace([]byte(w.pod.Token()[:300])) },
+			setup:   func(_ *testing.T, w *world) { w.pod.WriteInPlace([]byte(w.pod.Token()[:300])) },
 			repair:  func(w *world) { w.pod.Rotate() },
 			code:    "InvalidIdentityToken",
 			status:  400,
@@ -388,15 +388,15 @@ func TestEachRefusalIsAWSsAndEndsWithItsCause(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				w := inMemory(t)
-				if c.spoil != nil {
-					c.spoil(t, w)
+				if c.setup != nil {
+					c.setup(t, w)
 				}
 				if c.change == nil {
 					c.change = func(*input) {}
 				}
 				_, err := w.assume(t.Context(), c.change)
 
-				message := requireRefusal(t, err, c.code, c.status)
+				message := requireRejection(t, err, c.code, c.status)
 				assert.Regexp(t, c.message, message)
 				if c.as == nil {
 					var generic *smithy.GenericAPIError
@@ -418,8 +418,8 @@ func TestEachRefusalIsAWSsAndEndsWithItsCause(t *testing.T) {
 	}
 }
 
-// requireRefusal checks the code and status of AWS's answer, and returns its text.
-func requireRefusal(t *testing.T, err error, code string, status int) string {
+// requireRejection checks the code and status of AWS's answer, and returns its text.
+func requireRejection(t *testing.T, err error, code string, status int) string {
 	t.Helper()
 	var api smithy.APIError
 	require.ErrorAs(t, err, &api)
