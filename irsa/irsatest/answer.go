@@ -7,8 +7,8 @@ import (
 )
 
 // answer makes the reply to a call, and what its record says.
-func (s *STS) answer(ctx context.Context, q query, v visit) outcome {
-	if out := faultyReply(v.fault, q); out != nil {
+func (s *STS) answer(ctx context.Context, q query, c pendingCall) outcome {
+	if out := faultOutcome(c.fault, q); out != nil {
 		return *out
 	}
 	if q.action == "" && q.request.Method == http.MethodGet {
@@ -19,43 +19,43 @@ func (s *STS) answer(ctx context.Context, q query, v visit) outcome {
 		return r.outcome()
 	}
 	if q.action == assumeRoleWithWebIdentity {
-		result, refused := s.assumeRoleWithWebIdentity(ctx, q, v)
-		if refused != nil {
-			return refused.outcome()
+		result, rejected := s.assumeRoleWithWebIdentity(ctx, q, c)
+		if rejected != nil {
+			return rejected.outcome()
 		}
-		code := v.spoil(&result.Credentials)
-		return v.finished(newResult(q.action, result), code)
+		code := c.corruptCredentials(&result.Credentials)
+		return c.success(newResult(q.action, result), code)
 	}
-	caller, refused := s.authenticate(ctx, q, v.now())
-	if refused != nil {
-		return refused.outcome()
+	caller, rejected := s.authenticate(ctx, q, c.now())
+	if rejected != nil {
+		return rejected.outcome()
 	}
-	out := s.answerTo(caller, q, v)
+	out := s.answerSigned(caller, q, c)
 	out.caller = caller.user().ARN
 	return out
 }
 
-// answerTo answers the actions that are signed.
-func (s *STS) answerTo(caller *session, q query, v visit) outcome {
+// answerSigned answers the actions that are signed.
+func (s *STS) answerSigned(caller *session, q query, c pendingCall) outcome {
 	if q.action == getCallerIdentity {
-		return v.finished(newResult(q.action, identify(caller)), "")
+		return c.success(newResult(q.action, callerIdentity(caller)), "")
 	}
-	result, refused := s.assumeRole(q, v, caller)
-	if refused != nil {
-		return refused.outcome()
+	result, rejected := s.assumeRole(q, c, caller)
+	if rejected != nil {
+		return rejected.outcome()
 	}
-	code := v.spoil(&result.Credentials)
-	return v.finished(newResult(q.action, result), code)
+	code := c.corruptCredentials(&result.Credentials)
+	return c.success(newResult(q.action, result), code)
 }
 
-func (r *refusal) outcome() outcome {
+func (r *rejection) outcome() outcome {
 	return outcome{reply: r.reply(), code: r.code, reason: r.reason}
 }
 
-// faultyReply is the reply of a fault that needs no good one; nil for other faults.
-func faultyReply(f Fault, q query) *outcome {
-	if r := f.refusal(q); r != nil {
-		out := r.because("the fault %s", f).outcome()
+// faultOutcome is the reply of a fault that needs no good one; nil for other faults.
+func faultOutcome(f Fault, q query) *outcome {
+	if r := f.rejection(q); r != nil {
+		out := r.withReason("the fault %s", f).outcome()
 		return &out
 	}
 	var r *reply
@@ -69,55 +69,55 @@ func faultyReply(f Fault, q query) *outcome {
 		r = newReply(randomBytes(1024))
 	case HugeReply:
 		r = newReply([]byte("<AssumeRoleWithWebIdentityResponse xmlns=\"" + xmlNamespace + "\">"))
-		r.padding = hugeReply
+		r.padding = hugeReplySize
 	default:
 		return nil
 	}
 	return &outcome{reply: r, code: string(f)}
 }
 
-// spoil applies the faults of the credentials in a good reply. It returns the code
+// corruptCredentials applies the faults of the credentials in a good reply. It returns the code
 // to record.
-func (v visit) spoil(keys **credentials) string {
-	switch v.fault {
+func (c pendingCall) corruptCredentials(keys **credentials) string {
+	switch c.fault {
 	case NoCredentials:
 		*keys = nil
 	case EmptyKeys:
 		*keys = &credentials{Expiration: (*keys).Expiration}
 	case ExpiredCredentials:
-		*keys = newCredentials(v.now().Add(-time.Minute).Truncate(time.Second))
+		*keys = newCredentials(c.now().Add(-time.Minute).Truncate(time.Second))
 	default:
 		return ""
 	}
-	return string(v.fault)
+	return string(c.fault)
 }
 
-// finished is the outcome of a good reply, perhaps spoilt.
-func (v visit) finished(r *reply, code string) outcome {
-	if v.fault == TruncatedReply {
-		r.truncated, code = true, string(v.fault)
+// success is the outcome of a good reply, perhaps spoilt.
+func (c pendingCall) success(r *reply, code string) outcome {
+	if c.fault == TruncatedReply {
+		r.truncated, code = true, string(c.fault)
 	}
 	return outcome{reply: r, code: code}
 }
 
 // now is the STS's clock.
-func (v visit) now() time.Time { return time.Now().Add(v.skew) }
+func (c pendingCall) now() time.Time { return time.Now().Add(c.skew) }
 
 // date is the Date header; nil keeps net/http from adding its own.
-func (v visit) date() []string {
-	if v.omitDate {
+func (c pendingCall) date() []string {
+	if c.omitDate {
 		return nil
 	}
-	return []string{v.now().UTC().Format(http.TimeFormat)}
+	return []string{c.now().UTC().Format(http.TimeFormat)}
 }
 
-// expires is the end of a session that was asked to last asked. AWS's has whole seconds.
-func (v visit) expires(asked time.Duration) time.Time {
-	if v.life > 0 && v.life < asked {
-		asked = v.life
+// expiry is the end of a session that was asked to last asked. AWS's has whole seconds.
+func (c pendingCall) expiry(requested time.Duration) time.Time {
+	if c.maxLifetime > 0 && c.maxLifetime < requested {
+		requested = c.maxLifetime
 	}
-	end := v.now().Add(asked)
-	if asked%time.Second == 0 {
+	end := c.now().Add(requested)
+	if requested%time.Second == 0 {
 		end = end.Truncate(time.Second)
 	}
 	return end

@@ -26,41 +26,41 @@ type callerIdentityResult struct {
 }
 
 // assumeRole lets the session that signed the request assume a further role.
-func (s *STS) assumeRole(q query, v visit, caller *session) (*assumeRoleResult, *refusal) {
+func (s *STS) assumeRole(q query, c pendingCall, caller *session) (*assumeRoleResult, *rejection) {
 	if r := q.checkParameters(); r != nil {
 		return nil, r
 	}
 	roleARN := q.form.Get("RoleArn")
 	role := s.cluster.role(roleARN)
 	if role == nil {
-		return nil, notAuthorized(caller.user().ARN, "sts:AssumeRole", roleARN).because("there is no role %s", roleARN)
+		return nil, notAuthorized(caller.user().ARN, "sts:AssumeRole", roleARN).withReason("there is no role %s", roleARN)
 	}
-	asked, r := q.sessionFrom(caller, role)
+	requested, r := q.sessionFrom(caller, role)
 	if r != nil {
 		return nil, r
 	}
-	who := trustpolicy.Principal{ARN: caller.role.arn, Session: caller.user().ARN}
-	action, reason := role.trusts(who, q.contextFrom(asked, caller), asked.actions("sts:AssumeRole"))
+	principal := trustpolicy.Principal{ARN: caller.role.arn, Session: caller.user().ARN}
+	action, reason := role.deniedAction(principal, q.contextFrom(requested, caller), requested.actions("sts:AssumeRole"))
 	if action != "" {
-		return nil, notAuthorized(who.Session, action, roleARN).because("%s", reason)
+		return nil, notAuthorized(principal.Session, action, roleARN).withReason("%s", reason)
 	}
 	// Every session of the kit is a role's, so every AssumeRole is role chaining.
 	// https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles.html#iam-term-role-chaining
 	if q.duration() > time.Hour { // which every role gives
-		return nil, tooLongForAChain()
+		return nil, chainDurationTooLong()
 	}
 	return &assumeRoleResult{
-		AssumedRoleUser:  asked.user(),
-		Credentials:      s.issue(asked, v.expires(q.duration())),
+		AssumedRoleUser:  requested.user(),
+		Credentials:      s.issue(requested, c.expiry(q.duration())),
 		PackedPolicySize: q.packedPolicySize(),
-		SourceIdentity:   asked.sourceIdentity,
+		SourceIdentity:   requested.sourceIdentity,
 	}, nil
 }
 
 // sessionFrom is the session that the caller asks for: with the tags and the source
 // identity that the caller's own hands on.
-func (q query) sessionFrom(caller *session, role *Role) (*session, *refusal) {
-	asked := &session{
+func (q query) sessionFrom(caller *session, role *Role) (*session, *rejection) {
+	requested := &session{
 		role:           role,
 		name:           q.form.Get("RoleSessionName"),
 		sourceIdentity: q.form.Get("SourceIdentity"),
@@ -69,34 +69,34 @@ func (q query) sessionFrom(caller *session, role *Role) (*session, *refusal) {
 		transitive:     q.list("TransitiveTagKeys", ""),
 	}
 	switch {
-	case asked.sourceIdentity == "":
-		asked.sourceIdentity = caller.sourceIdentity
-	case caller.sourceIdentity != "" && asked.sourceIdentity != caller.sourceIdentity:
+	case requested.sourceIdentity == "":
+		requested.sourceIdentity = caller.sourceIdentity
+	case caller.sourceIdentity != "" && requested.sourceIdentity != caller.sourceIdentity:
 		// It cannot be changed in a chain; the text is the kit's own.
 		return nil, notAuthorized(caller.user().ARN, "sts:SetSourceIdentity", role.arn).
-			because("the caller's source identity is %q and cannot be changed", caller.sourceIdentity)
+			withReason("the caller's source identity is %q and cannot be changed", caller.sourceIdentity)
 	}
 	for _, key := range caller.transitive {
-		if _, ok := asked.tags[key]; ok {
+		if _, ok := requested.tags[key]; ok {
 			return nil, invalid("One of the specified transitive tag keys can't be set because it conflicts with a transitive tag key from the calling session.")
 		}
-		asked.tags[key] = caller.tags[key]
-		asked.transitive = append(asked.transitive, key)
+		requested.tags[key] = caller.tags[key]
+		requested.transitive = append(requested.transitive, key)
 	}
-	for _, key := range asked.transitive {
-		if _, ok := asked.tags[key]; !ok {
+	for _, key := range requested.transitive {
+		if _, ok := requested.tags[key]; !ok {
 			return nil, invalid("The specified transitive tag key must be included in the requested tags.")
 		}
 	}
-	return asked, nil
+	return requested, nil
 }
 
 // contextFrom is what the conditions of a trust policy see of a session that caller
 // asks for. A web identity's own keys are there for the first role that it assumes.
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_iam-condition-keys.html#cross-condition-keys-wif
-func (q query) contextFrom(asked, caller *session) map[string][]string {
+func (q query) contextFrom(requested, caller *session) map[string][]string {
 	out := q.requestContext()
-	maps.Copy(out, asked.context())
+	maps.Copy(out, requested.context())
 	maps.Copy(out, caller.claims)
 	out["aws:PrincipalArn"] = []string{caller.role.arn}
 	out["aws:PrincipalAccount"] = []string{caller.role.account}
@@ -114,8 +114,8 @@ func (q query) contextFrom(asked, caller *session) map[string][]string {
 	return out
 }
 
-// identify says whose session signed the request.
-func identify(caller *session) *callerIdentityResult {
+// callerIdentity says whose session signed the request.
+func callerIdentity(caller *session) *callerIdentityResult {
 	user := caller.user()
 	return &callerIdentityResult{ARN: user.ARN, UserID: user.ID, Account: caller.role.account}
 }

@@ -72,8 +72,8 @@ func (s *STS) finish(call *Call, o outcome) {
 	call.Err, call.Reason, call.Caller = o.code, o.reason, o.caller
 }
 
-// call makes the record of a request.
-func (q query) call() *Call {
+// newCall makes the record of a request.
+func (q query) newCall() *Call {
 	c := &Call{
 		Time:        time.Now(),
 		Action:      q.action,

@@ -147,8 +147,8 @@ func newCluster(o Options) (*Cluster, error) {
 	return k, nil
 }
 
-// begin makes the Cluster's own issuer and registers it; issuerURL may be empty.
-func (k *Cluster) begin(issuerBase, issuerURL string) {
+// initIssuer makes the Cluster's own issuer and registers it; issuerURL may be empty.
+func (k *Cluster) initIssuer(issuerBase, issuerURL string) {
 	k.issuerBase = issuerBase
 	k.Issuer = k.NewIssuer()
 	k.Issuer.url = cmp.Or(issuerURL, k.Issuer.url)
@@ -157,11 +157,11 @@ func (k *Cluster) begin(issuerBase, issuerURL string) {
 
 // inMemory makes the Cluster work without a socket.
 func (k *Cluster) inMemory(issuerURL string) {
-	k.transport = memory{k}
-	k.begin("https://oidc.eks."+k.region+"."+dnsSuffixes(k.region)[0]+"/id/", issuerURL)
+	k.transport = memoryTransport{k}
+	k.initIssuer("https://oidc.eks."+k.region+"."+dnsSuffixes(k.region)[0]+"/id/", issuerURL)
 	k.close = sync.OnceValue(func() error {
 		k.kubelets.stop()
-		k.STS.end()
+		k.STS.shutdown()
 		return nil
 	})
 }
@@ -179,10 +179,10 @@ func (k *Cluster) listen(temporary, issuerURL string) error {
 	client := loopbackTransport(issuer.addr, sts.addr)
 	k.transport = client
 	k.STS.server = sts
-	k.begin("http://"+issuer.addr+"/id/", issuerURL)
+	k.initIssuer("http://"+issuer.addr+"/id/", issuerURL)
 	k.close = sync.OnceValue(func() error {
 		k.kubelets.stop()
-		k.STS.end()
+		k.STS.shutdown()
 		client.CloseIdleConnections()
 		issuer.shutdown()
 		sts.shutdown()

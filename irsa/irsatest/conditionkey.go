@@ -29,10 +29,10 @@ func knownConditionKeys() []string {
 // know: what it decided then would be a guess.
 func checkConditionKeys(policy *trustpolicy.Policy) error {
 	for _, key := range policy.Keys() {
-		small := strings.ToLower(key)
-		ofAWS := strings.HasPrefix(small, "aws:") || strings.HasPrefix(small, "sts:") || strings.HasPrefix(small, "iam:")
-		tag := strings.HasPrefix(small, "aws:requesttag/") || strings.HasPrefix(small, "aws:principaltag/")
-		if ofAWS && !tag && !slices.Contains(knownConditionKeys(), small) {
+		lower := strings.ToLower(key)
+		reserved := strings.HasPrefix(lower, "aws:") || strings.HasPrefix(lower, "sts:") || strings.HasPrefix(lower, "iam:")
+		tag := strings.HasPrefix(lower, "aws:requesttag/") || strings.HasPrefix(lower, "aws:principaltag/")
+		if reserved && !tag && !slices.Contains(knownConditionKeys(), lower) {
 			return fmt.Errorf("the kit does not know the condition key %q: see TrustPolicy", key)
 		}
 	}

@@ -23,7 +23,7 @@
 //		"github.com/irsakit/irsakit/irsa/irsatest"
 //	)
 //
-//	func TestTheCartGetsCredentialsAndKeepsThemThroughAnOutage(t *testing.T) {
+//	func TestCartKeepsCredentialsDuringOutage(t *testing.T) {
 //		k := irsatest.New(t)
 //		sa := k.ServiceAccount("shop", "cart")
 //		role := k.Role("s3-writer", irsatest.Trust(sa))

@@ -11,8 +11,8 @@ import (
 // have some KiB, and AWS waits for them for five seconds
 // (https://repost.aws/knowledge-center/iam-sts-invalididentitytoken).
 const (
-	maxDiscovery   = 1 << 20
-	discoveryLimit = 5 * time.Second
+	maxDiscoveryBytes = 1 << 20
+	discoveryTimeout  = 5 * time.Second
 )
 
 // ExternalIssuer is an OIDC issuer elsewhere, such as the API server of a real cluster.
@@ -31,30 +31,30 @@ func (k *Cluster) ExternalIssuer(issuerURL string, client *http.Client) *Issuer 
 	if client == nil {
 		client = http.DefaultClient
 	}
-	own := *client
-	own.Transport = bounded{cmp.Or(client.Transport, http.DefaultTransport)}
-	own.Timeout = cmp.Or(client.Timeout, discoveryLimit)
-	i := &Issuer{url: issuerURL, cluster: k, algorithm: RS256, client: &own}
+	limited := *client
+	limited.Transport = limitedTransport{cmp.Or(client.Transport, http.DefaultTransport)}
+	limited.Timeout = cmp.Or(client.Timeout, discoveryTimeout)
+	i := &Issuer{url: issuerURL, cluster: k, algorithm: RS256, client: &limited}
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.issuers = append(k.issuers, i)
 	return i
 }
 
-// bounded is a transport whose replies end with an error where they are too large.
-type bounded struct{ http.RoundTripper }
+// limitedTransport is a transport whose replies end with an error where they are too large.
+type limitedTransport struct{ http.RoundTripper }
 
 // RoundTrip sends a request.
-func (b bounded) RoundTrip(request *http.Request) (*http.Response, error) {
-	response, err := b.RoundTripper.RoundTrip(request)
+func (t limitedTransport) RoundTrip(request *http.Request) (*http.Response, error) {
+	response, err := t.RoundTripper.RoundTrip(request)
 	if err == nil {
-		response.Body = http.MaxBytesReader(nil, response.Body, maxDiscovery)
+		response.Body = http.MaxBytesReader(nil, response.Body, maxDiscoveryBytes)
 	}
 	return response, err
 }
 
-// checkOurs is the error of asking an issuer elsewhere for what it does by itself.
-func (i *Issuer) checkOurs() error {
+// checkNotExternal is the error of asking an issuer elsewhere for what it does by itself.
+func (i *Issuer) checkNotExternal() error {
 	if i.client != nil {
 		return fmt.Errorf("the issuer %s is not the kit's: take its tokens from there", i.url)
 	}

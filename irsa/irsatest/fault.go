@@ -102,10 +102,10 @@ func (f *faults) next() Fault {
 	return f.fault
 }
 
-// refusal is the error that AWS answers, or nil if the fault is of another kind.
+// rejection is the error that AWS answers, or nil if the fault is of another kind.
 // The codes and statuses are those of the STS API reference, actions
 // AssumeRoleWithWebIdentity and Common Errors; so are the texts, unless noted.
-func (f Fault) refusal(q query) *refusal {
+func (f Fault) rejection(q query) *rejection {
 	if q.action == assumeRole {
 		switch f {
 		case AccessDenied:
@@ -116,17 +116,17 @@ func (f Fault) refusal(q query) *refusal {
 	}
 	switch f {
 	case Throttling:
-		return &refusal{status: http.StatusBadRequest, code: "Throttling", message: "Rate exceeded"}
+		return &rejection{status: http.StatusBadRequest, code: "Throttling", message: "Rate exceeded"}
 	case Unavailable:
-		return &refusal{status: http.StatusServiceUnavailable, code: "ServiceUnavailable", message: "The request has failed due to a temporary failure of the server."}
+		return &rejection{status: http.StatusServiceUnavailable, code: "ServiceUnavailable", message: "The request has failed due to a temporary failure of the server."}
 	case InternalFailure:
-		return &refusal{status: http.StatusInternalServerError, code: "InternalFailure", message: "The request processing has failed because of an unknown error, exception or failure."}
+		return &rejection{status: http.StatusInternalServerError, code: "InternalFailure", message: "The request processing has failed because of an unknown error, exception or failure."}
 	case IDPCommunicationError:
-		return &refusal{status: http.StatusBadRequest, code: "IDPCommunicationError", message: "The request could not be fulfilled because the identity provider (IDP) that was asked to verify the incoming identity token could not be reached."}
+		return &rejection{status: http.StatusBadRequest, code: "IDPCommunicationError", message: "The request could not be fulfilled because the identity provider (IDP) that was asked to verify the incoming identity token could not be reached."}
 	case AccessDenied:
 		return notAuthorizedWebIdentity("sts:AssumeRoleWithWebIdentity")
 	case ExpiredToken:
-		return &refusal{status: http.StatusBadRequest, code: "ExpiredTokenException", message: "The web identity token that was passed is expired or is not valid."}
+		return &rejection{status: http.StatusBadRequest, code: "ExpiredTokenException", message: "The web identity token that was passed is expired or is not valid."}
 	case VerificationKey:
 		return noVerificationKey()
 	case Thumbprint:

@@ -14,7 +14,7 @@ var stsHost = regexp.MustCompile(`^sts(?:-fips)?\.(?:([a-z]+(?:-[a-z]+)+-\d+)\.)
 // is one that this Cluster's partition has.
 func (k *Cluster) stsRegion(host string) (region string, ok bool) {
 	host, _, _ = strings.Cut(strings.ToLower(host), ":")
-	if "https://"+host == nowhere {
+	if "https://"+host == memoryEndpoint {
 		return k.region, true
 	}
 	match := stsHost.FindStringSubmatch(host)

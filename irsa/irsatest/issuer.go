@@ -62,7 +62,7 @@ func (i *Issuer) URL() string { return i.url }
 // published, so that tokens signed with them stay good, as in a real rotation;
 // [Issuer.RetireKeys] ends that.
 func (i *Issuer) RotateKeys() {
-	i.cluster.check(i.checkOurs())
+	i.cluster.check(i.checkNotExternal())
 	i.mu.Lock()
 	algorithm := i.algorithm
 	i.mu.Unlock()
@@ -76,7 +76,7 @@ func (i *Issuer) RotateKeys() {
 // RetireKeys publishes the newest key only: tokens signed with older ones are
 // refused from now on.
 func (i *Issuer) RetireKeys() {
-	i.cluster.check(i.checkOurs())
+	i.cluster.check(i.checkNotExternal())
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	if n := len(i.keys); n > 0 {
@@ -90,7 +90,7 @@ func (i *Issuer) SetAlgorithm(algorithm Algorithm) {
 	if algorithm != RS256 && algorithm != ES256 {
 		i.cluster.check(fmt.Errorf("%q is not an Algorithm of this package", string(algorithm)))
 	}
-	i.cluster.check(i.checkOurs())
+	i.cluster.check(i.checkNotExternal())
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	i.algorithm = algorithm
@@ -98,7 +98,7 @@ func (i *Issuer) SetAlgorithm(algorithm Algorithm) {
 
 // signingKey returns the key that signs, and makes the first one.
 func (i *Issuer) signingKey() (jose.JSONWebKey, error) {
-	if err := i.checkOurs(); err != nil {
+	if err := i.checkNotExternal(); err != nil {
 		return jose.JSONWebKey{}, err
 	}
 	i.mu.Lock()
@@ -138,7 +138,7 @@ func newKey(algorithm Algorithm) (jose.JSONWebKey, error) {
 	if algorithm == ES256 {
 		key, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	} else {
-		key, err = spare.get()
+		key, err = spareKeys.get()
 	}
 	if err != nil {
 		return jose.JSONWebKey{}, fmt.Errorf("making a signing key: %w", err)

@@ -8,9 +8,9 @@ import (
 	"github.com/go-jose/go-jose/v4"
 )
 
-// spare has the RSA keys of closed Clusters. Making one takes longer than most tests do, and no
+// spareKeys has the RSA keys of closed Clusters. Making one takes longer than most tests do, and no
 // two open Clusters have the same.
-var spare keyPool
+var spareKeys keyPool
 
 // keyPool is a set of keys that nobody uses.
 type keyPool struct {
@@ -18,7 +18,7 @@ type keyPool struct {
 	keys []*rsa.PrivateKey
 }
 
-const maxSpare = 16
+const maxSpareKeys = 16
 
 // get returns a key of the pool, or a new one.
 func (p *keyPool) get() (*rsa.PrivateKey, error) {
@@ -38,7 +38,7 @@ func (p *keyPool) put(keys []jose.JSONWebKey) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, key := range keys {
-		if key, ok := key.Key.(*rsa.PrivateKey); ok && len(p.keys) < maxSpare {
+		if key, ok := key.Key.(*rsa.PrivateKey); ok && len(p.keys) < maxSpareKeys {
 			p.keys = append(p.keys, key)
 		}
 	}
@@ -55,6 +55,6 @@ func (k *Cluster) releaseKeys() {
 		keys := i.keys
 		i.keys = nil
 		i.mu.Unlock()
-		spare.put(keys)
+		spareKeys.put(keys)
 	}
 }

@@ -5,9 +5,9 @@ import (
 	"time"
 )
 
-// kubeletSync is how often a kubelet looks after a pod, about
+// kubeletSyncPeriod is how often a kubelet looks after a pod, about
 // (pkg/kubelet/kubelet.go, syncFrequency).
-const kubeletSync = time.Minute
+const kubeletSyncPeriod = time.Minute
 
 // kubelets rotate the tokens of the pods that ask for it: a goroutine for each pod,
 // which ends when the Cluster is closed.
@@ -20,7 +20,7 @@ type kubelets struct {
 // start rotates the pod's token whenever it is time.
 func (k *kubelets) start(p *Pod) {
 	k.running.Go(func() {
-		timer := time.NewTimer(p.untilLook())
+		timer := time.NewTimer(p.untilNextCheck())
 		defer timer.Stop()
 		for {
 			select {
@@ -28,30 +28,30 @@ func (k *kubelets) start(p *Pod) {
 			case <-k.done:
 				return
 			}
-			if !time.Now().Before(p.renewal()) { // it may have been rotated by hand
+			if !time.Now().Before(p.refreshAt()) { // it may have been rotated by hand
 				if err := p.rotate(); err != nil {
 					p.cluster.report(err)
 					return
 				}
 			}
-			timer.Reset(p.untilLook())
+			timer.Reset(p.untilNextCheck())
 		}
 	})
 }
 
-// untilLook is when the kubelet looks after the pod next.
-func (p *Pod) untilLook() time.Duration {
-	until := time.Until(p.renewal())
+// untilNextCheck is when the kubelet looks after the pod next.
+func (p *Pod) untilNextCheck() time.Duration {
+	until := time.Until(p.refreshAt())
 	if until <= 0 { // it could not renew the token
-		return kubeletSync
+		return kubeletSyncPeriod
 	}
-	return min(until, kubeletSync)
+	return min(until, kubeletSyncPeriod)
 }
 
-// renewal is when the kubelet renews the pod's present token
+// refreshAt is when the kubelet renews the pod's present token
 // (pkg/kubelet/token/token_manager.go, requiresRefresh); at once, if it is broken.
-func (p *Pod) renewal() time.Time {
-	token := peek(p.Token())
+func (p *Pod) refreshAt() time.Time {
+	token := parseUnverified(p.Token())
 	issued := token.time("iat")
 	return issued.Add(min(token.time("exp").Sub(issued)*8/10, 24*time.Hour))
 }

@@ -13,9 +13,9 @@ import (
 
 // A constraint is what the STS API reference says of a parameter.
 type constraint struct {
-	required    bool
-	least, most int    // characters
-	pattern     string // "" for any
+	required             bool
+	minLength, maxLength int    // characters
+	pattern              string // "" for any
 }
 
 const namePattern = `[\w+=,.@-]*`
@@ -24,23 +24,23 @@ const namePattern = `[\w+=,.@-]*`
 // in which AWS complains. https://docs.aws.amazon.com/STS/latest/APIReference/
 func constraintsOf(action string) (names []string, of map[string]constraint) {
 	of = map[string]constraint{
-		"RoleArn":         {required: true, least: 20, most: 2048},
-		"RoleSessionName": {required: true, least: 2, most: 64, pattern: namePattern},
-		"Policy":          {least: 1, most: 2048},
+		"RoleArn":         {required: true, minLength: 20, maxLength: 2048},
+		"RoleSessionName": {required: true, minLength: 2, maxLength: 64, pattern: namePattern},
+		"Policy":          {minLength: 1, maxLength: 2048},
 	}
 	switch action {
 	case assumeRoleWithWebIdentity:
-		of["WebIdentityToken"] = constraint{required: true, least: 4, most: 20000}
+		of["WebIdentityToken"] = constraint{required: true, minLength: 4, maxLength: 20000}
 		return []string{"RoleArn", "RoleSessionName", "WebIdentityToken", "Policy"}, of
 	default:
-		of["ExternalId"] = constraint{least: 2, most: 1224, pattern: `[\w+=,.@:\/-]*`}
-		of["SourceIdentity"] = constraint{least: 2, most: 64, pattern: namePattern}
+		of["ExternalId"] = constraint{minLength: 2, maxLength: 1224, pattern: `[\w+=,.@:\/-]*`}
+		of["SourceIdentity"] = constraint{minLength: 2, maxLength: 64, pattern: namePattern}
 		return []string{"RoleArn", "RoleSessionName", "Policy", "ExternalId", "SourceIdentity"}, of
 	}
 }
 
 // checkParameters refuses what breaks the constraints, all at once as AWS does.
-func (q query) checkParameters() *refusal {
+func (q query) checkParameters() *rejection {
 	var v violations
 	names, constraints := constraintsOf(q.action)
 	for _, name := range names {
@@ -63,7 +63,7 @@ func (q query) checkParameters() *refusal {
 	if n := len(q.list("PolicyArns", ".arn")); n > 10 {
 		v.add(q, "PolicyArns", "have length less than or equal to 10")
 	}
-	if r := v.refusal(); r != nil {
+	if r := v.rejection(); r != nil {
 		return r
 	}
 	if fields := strings.SplitN(q.form.Get("RoleArn"), ":", 6); len(fields) != 6 || fields[0] != "arn" {
@@ -77,17 +77,17 @@ func (q query) checkParameters() *refusal {
 
 // checkTagKeys refuses what IAM reserves, and keys that differ by case only.
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/id_session-tags.html#id_session-tags_know
-func (q query) checkTagKeys() *refusal {
+func (q query) checkTagKeys() *rejection {
 	seen := map[string]bool{}
 	for _, key := range q.list("Tags", ".Key") {
-		small := strings.ToLower(key)
+		lower := strings.ToLower(key)
 		switch {
-		case strings.HasPrefix(small, "aws:"): // the text is the kit's own
+		case strings.HasPrefix(lower, "aws:"): // the text is the kit's own
 			return invalid("The tag key " + key + " has the reserved prefix aws:.")
-		case seen[small]: // the text is that of IAM's tags
+		case seen[lower]: // the text is that of IAM's tags
 			return invalid("Duplicate tag keys found. Please note that Tag keys are case insensitive.")
 		}
-		seen[small] = true
+		seen[lower] = true
 	}
 	return nil
 }
@@ -99,10 +99,10 @@ func (v *violations) check(q query, key string, c constraint) {
 		if c.required {
 			v.add(q, key, "not be null")
 		}
-	case n < c.least:
-		v.add(q, key, fmt.Sprintf("have length greater than or equal to %d", c.least))
-	case n > c.most:
-		v.add(q, key, fmt.Sprintf("have length less than or equal to %d", c.most))
+	case n < c.minLength:
+		v.add(q, key, fmt.Sprintf("have length greater than or equal to %d", c.minLength))
+	case n > c.maxLength:
+		v.add(q, key, fmt.Sprintf("have length less than or equal to %d", c.maxLength))
 	}
 	if c.pattern != "" && !regexp.MustCompile(`^(?:`+c.pattern+`)$`).MatchString(value) {
 		v.add(q, key, "satisfy regular expression pattern: "+c.pattern)
@@ -115,8 +115,8 @@ func (v *violations) checkTags(q query) {
 	const key, value = `[\p{L}\p{Z}\p{N}_.:/=+\-@]+`, `[\p{L}\p{Z}\p{N}_.:/=+\-@]*`
 	for n := range q.list("Tags", ".Key") {
 		member := "Tags.member." + strconv.Itoa(n+1)
-		v.check(q, member+".Key", constraint{required: true, least: 1, most: 128, pattern: key})
-		v.check(q, member+".Value", constraint{required: true, most: 256, pattern: value})
+		v.check(q, member+".Key", constraint{required: true, minLength: 1, maxLength: 128, pattern: key})
+		v.check(q, member+".Value", constraint{required: true, maxLength: 256, pattern: value})
 	}
 }
 
@@ -133,7 +133,7 @@ func (v *violations) add(q query, key, must string) {
 }
 
 // checkSessionPolicies refuses session policies that are no policies or too large.
-func (q query) checkSessionPolicies() *refusal {
+func (q query) checkSessionPolicies() *rejection {
 	for _, arn := range q.list("PolicyArns", ".arn") {
 		if !regexp.MustCompile(`^arn:[^:]+:iam::(aws|\d{12}):policy/.+$`).MatchString(arn) {
 			return invalid("ARN " + arn + " is not valid.")
@@ -145,12 +145,12 @@ func (q query) checkSessionPolicies() *refusal {
 		}
 	}
 	if percent := q.packedPolicySize(); percent > 100 {
-		return packedTooLarge(percent)
+		return packedPolicyTooLarge(percent)
 	}
 	return nil
 }
 
-func checkSessionPolicy(document string) *refusal {
+func checkSessionPolicy(document string) *rejection {
 	if !json.Valid([]byte(document)) {
 		return malformedPolicy("This policy contains invalid Json")
 	}
@@ -164,15 +164,15 @@ func checkSessionPolicy(document string) *refusal {
 	err := decoder.Decode(&policy)
 	switch {
 	case err != nil:
-		return malformedPolicy("Syntax errors in policy.").because("%v", err)
+		return malformedPolicy("Syntax errors in policy.").withReason("%v", err)
 	case policy.Version != "" && policy.Version != "2012-10-17" && policy.Version != "2008-10-17":
 		return malformedPolicy("The policy must contain a valid version string")
 	case policy.Statement == nil:
-		return malformedPolicy("Syntax errors in policy.").because("it has no Statement")
+		return malformedPolicy("Syntax errors in policy.").withReason("it has no Statement")
 	}
 	for _, s := range *policy.Statement {
 		if s.Effect != "Allow" && s.Effect != "Deny" {
-			return malformedPolicy("Syntax errors in policy.").because("the Effect %q is neither Allow nor Deny", s.Effect)
+			return malformedPolicy("Syntax errors in policy.").withReason("the Effect %q is neither Allow nor Deny", s.Effect)
 		}
 	}
 	return nil
@@ -182,11 +182,11 @@ func checkSessionPolicy(document string) *refusal {
 type statements []struct{ Effect string }
 
 func (s *statements) UnmarshalJSON(b []byte) error {
-	type several statements // without this method
+	type plain statements // without this method
 	if bytes.HasPrefix(b, []byte("{")) {
 		b = slices.Concat([]byte("["), b, []byte("]"))
 	}
-	return json.Unmarshal(b, (*several)(s))
+	return json.Unmarshal(b, (*plain)(s))
 }
 
 // packedPolicySize is how much of STS's limit the session policies and tags take,

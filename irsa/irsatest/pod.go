@@ -13,8 +13,8 @@ import (
 	"github.com/irsakit/irsakit/irsa"
 )
 
-// defaultTokenLife is what the EKS webhook asks for.
-const defaultTokenLife = 24 * time.Hour
+// defaultTokenLifetime is what the EKS webhook asks for.
+const defaultTokenLifetime = 24 * time.Hour
 
 // defaultAudience is what the EKS webhook asks for, in every partition, and the
 // client ID that the account has registered for the issuer.
@@ -53,11 +53,11 @@ type Pod struct {
 	opts    PodOptions
 	name    string
 	uid     string
-	node    reference
+	node    objectRef
 	volume  *volume
 
-	writing sync.Mutex // one write of the volume at a time; readers never take it
-	frozen  bool       // guarded by writing
+	writeMu sync.Mutex // one write of the volume at a time; readers never take it
+	frozen  bool       // guarded by writeMu
 	subPath string     // the file that is mounted by itself; "" without SubPath
 
 	mu    sync.Mutex
@@ -71,7 +71,7 @@ func (k *Cluster) Pod(sa *ServiceAccount, role *Role, optFns ...func(*PodOptions
 	for _, fn := range optFns {
 		fn(&o)
 	}
-	o.TokenLife = cmp.Or(o.TokenLife, defaultTokenLife)
+	o.TokenLife = cmp.Or(o.TokenLife, defaultTokenLifetime)
 	o.Audience = cmp.Or(o.Audience, defaultAudience)
 	o.Region = cmp.Or(o.Region, k.region)
 	name := strings.TrimRight(sa.name[:min(len(sa.name), 40)], "-.") + "-" + lowerText(10) + "-" + lowerText(5)
@@ -81,7 +81,7 @@ func (k *Cluster) Pod(sa *ServiceAccount, role *Role, optFns ...func(*PodOptions
 	p := &Pod{
 		cluster: k, account: sa, role: role, opts: o,
 		name: name, uid: uuid(),
-		node: reference{Name: "ip-192-168-0-1." + o.Region + ".compute.internal", UID: uuid()},
+		node: objectRef{Name: "ip-192-168-0-1." + o.Region + ".compute.internal", UID: uuid()},
 	}
 	k.mu.Lock()
 	k.podRegions = append(k.podRegions, o.Region)
@@ -91,7 +91,7 @@ func (k *Cluster) Pod(sa *ServiceAccount, role *Role, optFns ...func(*PodOptions
 	p.volume = v
 	p.Rotate()
 	if o.SubPath {
-		p.mountFile()
+		p.mountSubPath()
 	}
 	if o.AutoRotate {
 		k.kubelets.start(p)
@@ -134,30 +134,30 @@ func (p *Pod) rotate(optFns ...func(*TokenOptions)) error {
 	if err != nil {
 		return err
 	}
-	return p.change(token, func() error { return p.volume.write([]byte(token)) })
+	return p.update(token, func() error { return p.volume.write([]byte(token)) })
 }
 
 // mint makes a token that is bound to the pod.
 func (p *Pod) mint(optFns ...func(*TokenOptions)) (string, error) {
-	usual := func(o *TokenOptions) {
-		o.usualLife, o.Audiences = p.opts.TokenLife, []string{p.opts.Audience}
+	podDefaults := func(o *TokenOptions) {
+		o.defaultLifetime, o.Audiences = p.opts.TokenLife, []string{p.opts.Audience}
 	}
 	bound := p.account.kubernetesClaims()
 	bound["node"] = p.node
-	bound["pod"] = reference{Name: p.name, UID: p.uid}
-	return p.account.issuer.mint(p.account, bound, append([]func(*TokenOptions){usual}, optFns...)...)
+	bound["pod"] = objectRef{Name: p.name, UID: p.uid}
+	return p.account.issuer.mint(p.account, bound, append([]func(*TokenOptions){podDefaults}, optFns...)...)
 }
 
 // Write swaps raw in for the token, atomically as the kubelet does. Equal
 // content writes nothing.
 func (p *Pod) Write(raw []byte) {
-	p.cluster.check(p.change(string(raw), func() error { return p.volume.write(raw) }))
+	p.cluster.check(p.update(string(raw), func() error { return p.volume.write(raw) }))
 }
 
 // WriteInPlace truncates the token file and writes raw into it, so that a
 // reader may find it empty or half written. The kubelet never does this.
 func (p *Pod) WriteInPlace(raw []byte) {
-	p.cluster.check(p.change(string(raw), func() error { return p.volume.writeInPlace(raw) }))
+	p.cluster.check(p.update(string(raw), func() error { return p.volume.writeInPlace(raw) }))
 }
 
 // Truncate cuts the token file to its first size bytes, in place, as a full disk or
@@ -170,14 +170,14 @@ func (p *Pod) Truncate(size int) {
 
 // RemoveToken removes the token file and leaves the links to it dangling. The
 // next write brings it back.
-func (p *Pod) RemoveToken() { p.cluster.check(p.change("", p.volume.remove)) }
+func (p *Pod) RemoveToken() { p.cluster.check(p.update("", p.volume.remove)) }
 
 // Chmod sets the mode of the token file, now and for later writes: 0644 is usual;
 // with 0600 and an owner other than the application's user it reads nothing, as
 // without an fsGroup. A test that runs as root can read any file.
 func (p *Pod) Chmod(mode os.FileMode) {
-	p.writing.Lock()
-	defer p.writing.Unlock()
+	p.writeMu.Lock()
+	defer p.writeMu.Unlock()
 	if p.frozen {
 		return
 	}
@@ -192,22 +192,22 @@ func (p *Pod) Chmod(mode os.FileMode) {
 
 // Freeze cuts the pod's node off: nothing that is written afterwards reaches the
 // volume, neither by the kubelet nor by methods of Pod, until [Pod.Thaw].
-func (p *Pod) Freeze() { p.freeze(true) }
+func (p *Pod) Freeze() { p.setFrozen(true) }
 
 // Thaw ends Freeze. The next rotation writes a new token, with AutoRotate within a
 // minute if it is overdue.
-func (p *Pod) Thaw() { p.freeze(false) }
+func (p *Pod) Thaw() { p.setFrozen(false) }
 
-func (p *Pod) freeze(frozen bool) {
-	p.writing.Lock()
-	defer p.writing.Unlock()
+func (p *Pod) setFrozen(frozen bool) {
+	p.writeMu.Lock()
+	defer p.writeMu.Unlock()
 	p.frozen = frozen
 }
 
-// change runs one change of the volume at a time, as one kubelet does.
-func (p *Pod) change(token string, write func() error) error {
-	p.writing.Lock()
-	defer p.writing.Unlock()
+// update runs one change of the volume at a time, as one kubelet does.
+func (p *Pod) update(token string, write func() error) error {
+	p.writeMu.Lock()
+	defer p.writeMu.Unlock()
 	if p.frozen {
 		return nil
 	}
@@ -220,8 +220,8 @@ func (p *Pod) change(token string, write func() error) error {
 	return nil
 }
 
-// mountFile gives the pod the token file as it is now, at a path of its own.
-func (p *Pod) mountFile() {
+// mountSubPath gives the pod the token file as it is now, at a path of its own.
+func (p *Pod) mountSubPath() {
 	file := filepath.Join(p.cluster.dir, p.name, "token")
 	if err := os.WriteFile(file, []byte(p.Token()), 0o644); err != nil {
 		p.cluster.check(fmt.Errorf("mounting the token of pod %s: %w", p.name, err))
@@ -240,9 +240,9 @@ func (p *Pod) Options(o *irsa.Options) {
 	o.HTTPClient = p.cluster.HTTPClient()
 }
 
-// nowhere is where AWS_ENDPOINT_URL_STS leads in memory: Cluster.HTTPClient alone knows
+// memoryEndpoint is where AWS_ENDPOINT_URL_STS leads in memory: Cluster.HTTPClient alone knows
 // the name (RFC 2606, section 2).
-const nowhere = "https://sts.irsatest.invalid"
+const memoryEndpoint = "https://sts.irsatest.invalid"
 
 // Environ returns the environment that the EKS webhook injects, as KEY=value in
 // its order (amazon-eks-pod-identity-webhook, pkg/handler/handler.go). One variable
@@ -256,7 +256,7 @@ func (p *Pod) Environ() []string {
 		"AWS_REGION=" + p.opts.Region,
 		"AWS_ROLE_ARN=" + p.role.arn,
 		"AWS_WEB_IDENTITY_TOKEN_FILE=" + p.TokenFile(),
-		"AWS_ENDPOINT_URL_STS=" + cmp.Or(p.cluster.STS.Endpoint(), nowhere),
+		"AWS_ENDPOINT_URL_STS=" + cmp.Or(p.cluster.STS.Endpoint(), memoryEndpoint),
 	}
 }
 

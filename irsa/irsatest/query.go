@@ -20,9 +20,9 @@ const (
 	getCallerIdentity         = "GetCallerIdentity"
 )
 
-// maxForm bounds a request: a token of 20,000 characters and policies of
+// maxRequestBytes bounds a request: a token of 20,000 characters and policies of
 // 2,048, percent-encoded, fit well.
-const maxForm = 256 << 10
+const maxRequestBytes = 256 << 10
 
 // A query is one request in the Query protocol, by GET or POST.
 type query struct {
@@ -39,24 +39,24 @@ type query struct {
 func (k *Cluster) readQuery(r *http.Request) query {
 	q := query{cluster: k, request: r}
 	if r.Body != nil {
-		q.body, _ = io.ReadAll(io.LimitReader(r.Body, maxForm)) // what is cut off is refused as broken
+		q.body, _ = io.ReadAll(io.LimitReader(r.Body, maxRequestBytes)) // what is cut off is rejected as broken
 		r.Body = io.NopCloser(bytes.NewReader(q.body))
 	}
 	q.region = k.region
 	if region, ok := k.stsRegion(r.Host); ok {
 		q.region = region
-	} else if found, refused := readSignature(r); refused == nil { // on loopback
+	} else if found, rejected := readSignature(r); rejected == nil { // on loopback
 		q.region = found.region
 	}
 	_ = r.ParseForm() // keeps what it could parse
 	q.form = r.Form
 	q.action = q.form.Get("Action")
-	q.identity = peek(q.form.Get("WebIdentityToken"))
+	q.identity = parseUnverified(q.form.Get("WebIdentityToken"))
 	return q
 }
 
-// namesRegion says whether the host that was asked is that of a region.
-func (q query) namesRegion() bool {
+// hasSTSHost says whether the host that was asked is that of a region.
+func (q query) hasSTSHost() bool {
 	_, ok := q.cluster.stsRegion(q.request.Host)
 	return ok
 }
@@ -68,8 +68,8 @@ type identity struct {
 	claims map[string]any // nil if it is no token
 }
 
-// peek reads a token without verifying it.
-func peek(raw string) identity {
+// parseUnverified reads a token without verifying it.
+func parseUnverified(raw string) identity {
 	token, err := jwt.ParseSigned(raw, supportedAlgorithms())
 	if err != nil {
 		return identity{}
@@ -94,10 +94,10 @@ func (i identity) time(claim string) time.Time {
 }
 
 // checkAction refuses what the kit's STS does not know.
-func (q query) checkAction() *refusal {
+func (q query) checkAction() *rejection {
 	version := q.form.Get("Version")
 	if q.action == "" {
-		return &refusal{
+		return &rejection{
 			status: http.StatusBadRequest, code: "MissingAction",
 			message: "The request is missing an action or a required parameter.",
 		}
@@ -108,7 +108,7 @@ func (q query) checkAction() *refusal {
 			return nil
 		}
 	}
-	return &refusal{
+	return &rejection{
 		status: http.StatusBadRequest, code: "InvalidAction",
 		message: "Could not find operation " + q.action + " for version " + version,
 	}
@@ -123,10 +123,10 @@ func (q query) duration() time.Duration {
 }
 
 // list returns the parameters <name>.member.1<below>, .2<below> and so on.
-func (q query) list(name, below string) []string {
+func (q query) list(name, suffix string) []string {
 	var out []string
 	for n := 1; ; n++ {
-		key := name + ".member." + strconv.Itoa(n) + below
+		key := name + ".member." + strconv.Itoa(n) + suffix
 		if !q.form.Has(key) {
 			return out
 		}

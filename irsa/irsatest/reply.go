@@ -12,8 +12,8 @@ import (
 // xmlNamespace is that of every reply of STS.
 const xmlNamespace = "https://sts.amazonaws.com/doc/2011-06-15/"
 
-// hugeReply is the size of the HugeReply fault.
-const hugeReply = 10 << 20
+// hugeReplySize is the size of the HugeReply fault.
+const hugeReplySize = 10 << 20
 
 type errorXML struct {
 	XMLName   xml.Name `xml:"ErrorResponse"`
@@ -65,7 +65,7 @@ func newReply(body []byte) *reply {
 	return &reply{status: http.StatusOK, mediaType: "text/xml", body: body}
 }
 
-func (r *refusal) reply() *reply {
+func (r *rejection) reply() *reply {
 	e := errorXML{Namespace: xmlNamespace, Type: "Sender", Code: r.code, Message: r.message, RequestID: uuid()}
 	if r.status >= http.StatusInternalServerError {
 		e.Type = "Receiver"

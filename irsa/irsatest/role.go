@@ -81,7 +81,7 @@ func (k *Cluster) Role(name string, optFns ...RoleOption) *Role {
 	case len(o.trusted) > 0 && o.document != nil:
 		k.check(fmt.Errorf("role %s: either Trust or TrustPolicy", name))
 	case len(o.trusted) > 0:
-		r.SetTrustPolicy(r.trust(o.trusted))
+		r.SetTrustPolicy(r.trustDocument(o.trusted))
 	case o.document != nil:
 		r.SetTrustPolicy(*o.document)
 	}
@@ -141,8 +141,8 @@ func (r *Role) Recover() {
 	r.faults = faults{}
 }
 
-// meet returns what a call that asks for the role meets.
-func (r *Role) meet() (fault Fault, latency time.Duration) {
+// nextFault returns what a call that asks for the role meets.
+func (r *Role) nextFault() (fault Fault, latency time.Duration) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.faults.next(), r.latency

@@ -18,10 +18,10 @@ type server struct {
 	addr    string
 	handler http.Handler
 
-	mu    sync.Mutex
-	http  *http.Server // nil while stopped
-	done  chan struct{}
-	ended bool // for good
+	mu     sync.Mutex
+	http   *http.Server // nil while stopped
+	done   chan struct{}
+	closed bool // for good
 }
 
 // newServer makes a server with a free port, which does not serve yet.
@@ -37,7 +37,7 @@ func newServer(handler http.HandlerFunc) (*server, net.Listener, error) {
 func (s *server) serve(listener net.Listener) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.http != nil || s.ended {
+	if s.http != nil || s.closed {
 		_ = listener.Close()
 		return
 	}
@@ -57,7 +57,7 @@ func (s *server) serve(listener net.Listener) {
 func (s *server) stopped() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.http == nil && !s.ended
+	return s.http == nil && !s.closed
 }
 
 // start listens on the address again. Somebody's outgoing connection may have
@@ -79,7 +79,7 @@ func (s *server) start() error {
 
 // stop closes the listener and every connection, at once.
 func (s *server) stop() {
-	if server, done := s.take(false); server != nil {
+	if server, done := s.detach(false); server != nil {
 		_ = server.Close()
 		<-done
 	}
@@ -87,7 +87,7 @@ func (s *server) stop() {
 
 // shutdown lets the handlers end, for a second, and then stops for good.
 func (s *server) shutdown() {
-	server, done := s.take(true)
+	server, done := s.detach(true)
 	if server == nil {
 		return
 	}
@@ -99,11 +99,11 @@ func (s *server) shutdown() {
 	<-done
 }
 
-// take hands the running server to who ends it; nil if there is none.
-func (s *server) take(forGood bool) (*http.Server, chan struct{}) {
+// detach hands the running server to who ends it; nil if there is none.
+func (s *server) detach(permanent bool) (*http.Server, chan struct{}) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.ended = s.ended || forGood
+	s.closed = s.closed || permanent
 	server, done := s.http, s.done
 	s.http, s.done = nil, nil
 	return server, done

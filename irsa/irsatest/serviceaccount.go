@@ -49,6 +49,6 @@ func (sa *ServiceAccount) Token(optFns ...func(*TokenOptions)) string {
 func (sa *ServiceAccount) kubernetesClaims() map[string]any {
 	return map[string]any{
 		"namespace":      sa.namespace,
-		"serviceaccount": reference{Name: sa.name, UID: sa.uid},
+		"serviceaccount": objectRef{Name: sa.name, UID: sa.uid},
 	}
 }

@@ -68,12 +68,12 @@ func (s *session) context() map[string][]string {
 }
 
 // issue grants a session: it makes its keys, and remembers them.
-func (s *STS) issue(asked *session, expires time.Time) *credentials {
+func (s *STS) issue(requested *session, expires time.Time) *credentials {
 	keys := newCredentials(expires)
-	asked.secret, asked.token, asked.expires = keys.SecretAccessKey, keys.SessionToken, expires
+	requested.secret, requested.token, requested.expires = keys.SecretAccessKey, keys.SessionToken, expires
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.sessions[keys.AccessKeyID] = asked
+	s.sessions[keys.AccessKeyID] = requested
 	return keys
 }
 

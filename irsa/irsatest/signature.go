@@ -36,7 +36,7 @@ type signature struct {
 }
 
 // authenticate returns the session whose keys signed the request.
-func (s *STS) authenticate(ctx context.Context, q query, now time.Time) (*session, *refusal) {
+func (s *STS) authenticate(ctx context.Context, q query, now time.Time) (*session, *rejection) {
 	found, r := readSignature(q.request)
 	if r != nil {
 		return nil, r
@@ -46,7 +46,7 @@ func (s *STS) authenticate(ctx context.Context, q query, now time.Time) (*sessio
 		return nil, unknownSession()
 	}
 	if !now.Before(caller.expires) {
-		return nil, expiredSession().because("the session ended at %s", caller.expires.UTC())
+		return nil, expiredSession().withReason("the session ended at %s", caller.expires.UTC())
 	}
 	if r := q.checkScope(found); r != nil {
 		return nil, r
@@ -60,20 +60,20 @@ func (s *STS) authenticate(ctx context.Context, q query, now time.Time) (*sessio
 
 // checkScope refuses what the signature must not cover, and one for another region; its
 // text is known only from public reports.
-func (q query) checkScope(found signature) *refusal {
+func (q query) checkScope(found signature) *rejection {
 	for _, name := range []string{"authorization", "user-agent", "x-amzn-trace-id"} {
 		if slices.Contains(found.headers, name) { // the SDK's signer leaves them out, since proxies change them
-			return badSignatureV4().because("the signature covers the header %s, which the kit cannot check", name)
+			return badSignatureV4().withReason("the signature covers the header %s, which the kit cannot check", name)
 		}
 	}
-	if found.region != q.region || !q.cluster.hasRegion(found.region) && !q.namesRegion() {
-		return forbidden("SignatureDoesNotMatch", "Credential should be scoped to a valid region. ").because("the signature is for %s", found.region)
+	if found.region != q.region || !q.cluster.hasRegion(found.region) && !q.hasSTSHost() {
+		return forbidden("SignatureDoesNotMatch", "Credential should be scoped to a valid region. ").withReason("the signature is for %s", found.region)
 	}
 	return nil
 }
 
 // readSignature reads the signature of a request, without checking it.
-func readSignature(r *http.Request) (signature, *refusal) {
+func readSignature(r *http.Request) (signature, *rejection) {
 	form := r.URL.Query()
 	if form.Has("X-Amz-Signature") {
 		return newSignature(signature{presigned: true, token: form.Get("X-Amz-Security-Token"), value: form.Get("X-Amz-Signature")},
@@ -92,7 +92,7 @@ func readSignature(r *http.Request) (signature, *refusal) {
 }
 
 // newSignature completes a signature with its credential scope, headers and date.
-func newSignature(s signature, credential, headers, date string) (signature, *refusal) {
+func newSignature(s signature, credential, headers, date string) (signature, *rejection) {
 	scope := strings.Split(credential, "/")
 	if len(scope) != 5 || scope[4] != "aws4_request" {
 		return signature{}, incompleteSignature(fmt.Sprintf("Credential must have exactly 5 slash-delimited elements, e.g. keyid/date/region/service/term, got '%s'", credential))
@@ -156,7 +156,7 @@ func (s signature) signed(r *http.Request) *http.Request {
 }
 
 // checkDate refuses a signature that was made too long ago, or in the future.
-func (s signature) checkDate(now time.Time) *refusal {
+func (s signature) checkDate(now time.Time) *rejection {
 	age := 5 * time.Minute
 	if s.presigned {
 		age = 15 * time.Minute // whatever X-Amz-Expires says: https://aws.github.io/aws-eks-best-practices/security/docs/iam/

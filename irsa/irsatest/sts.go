@@ -16,7 +16,7 @@ type STS struct {
 	cluster *Cluster
 	server  *server // nil in memory
 
-	switching sync.Mutex // one Down or Up at a time
+	switchMu sync.Mutex // one Down or Up at a time
 
 	mu        sync.Mutex
 	settings  settings
@@ -31,10 +31,10 @@ type STS struct {
 
 // settings are what the STS does to every call.
 type settings struct {
-	skew     time.Duration
-	omitDate bool
-	life     time.Duration
-	latency  time.Duration
+	skew        time.Duration
+	omitDate    bool
+	maxLifetime time.Duration
+	latency     time.Duration
 }
 
 func newSTS(k *Cluster) *STS {
@@ -68,7 +68,7 @@ func (s *STS) OmitDate(omit bool) { s.set(func(o *settings) { o.omitDate = omit 
 // is shorter: for tests that will not wait 15 minutes, the least STS grants. If
 // d is not a whole number of seconds, Expiration carries fractions of one. Zero
 // is as asked for.
-func (s *STS) SetLife(d time.Duration) { s.set(func(o *settings) { o.life = d }) }
+func (s *STS) SetLife(d time.Duration) { s.set(func(o *settings) { o.maxLifetime = d }) }
 
 // SetLatency lets every reply wait for d, whether it is an answer or a fault.
 func (s *STS) SetLatency(d time.Duration) { s.set(func(o *settings) { o.latency = d }) }
@@ -105,8 +105,8 @@ func (s *STS) Recover() {
 // the listener and its connections are closed, so that a client with idle
 // connections of its own may meet a broken one first.
 func (s *STS) Down() {
-	s.switching.Lock()
-	defer s.switching.Unlock()
+	s.switchMu.Lock()
+	defer s.switchMu.Unlock()
 	s.mu.Lock()
 	s.interrupt()
 	s.mu.Unlock()
@@ -118,8 +118,8 @@ func (s *STS) Down() {
 
 // Up ends Down; on loopback it listens on the same address again.
 func (s *STS) Up() {
-	s.switching.Lock()
-	defer s.switching.Unlock()
+	s.switchMu.Lock()
+	defer s.switchMu.Unlock()
 	s.mu.Lock()
 	if s.closed {
 		s.mu.Unlock()
@@ -132,8 +132,8 @@ func (s *STS) Up() {
 	}
 }
 
-// end is Down without an Up. The server is ended by who made it.
-func (s *STS) end() {
+// shutdown is Down without an Up. The server is ended by who made it.
+func (s *STS) shutdown() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.closed = true
@@ -147,8 +147,8 @@ func (s *STS) interrupt() {
 	s.cut = make(chan struct{})
 }
 
-// A visit is one call under way, with the state of the STS as it arrived.
-type visit struct {
+// A pendingCall is one call under way, with the state of the STS as it arrived.
+type pendingCall struct {
 	settings
 	refused   bool  // the STS is down: there is no connection
 	fault     Fault // "" for none
@@ -157,26 +157,26 @@ type visit struct {
 	call      *Call
 }
 
-// arrive records a call and decides what is to become of it.
-func (s *STS) arrive(q query) visit {
-	v := visit{call: q.call()}
+// begin records a call and decides what is to become of it.
+func (s *STS) begin(q query) pendingCall {
+	c := pendingCall{call: q.newCall()}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.calls = append(s.calls, v.call)
+	s.calls = append(s.calls, c.call)
 	if s.down {
-		v.refused, v.call.Err = true, callRefused
-		return v
+		c.refused, c.call.Err = true, callRefused
+		return c
 	}
 	var latency time.Duration
-	if role := s.cluster.role(v.call.RoleARN); role != nil {
-		v.fault, latency = role.meet()
+	if role := s.cluster.role(c.call.RoleARN); role != nil {
+		c.fault, latency = role.nextFault()
 	}
-	v.settings, v.cut, v.recovered = s.settings, s.cut, s.recovered
-	v.latency = cmp.Or(latency, v.latency)
-	if v.fault == "" {
-		v.fault = s.faults.next()
+	c.settings, c.cut, c.recovered = s.settings, s.cut, s.recovered
+	c.latency = cmp.Or(latency, c.latency)
+	if c.fault == "" {
+		c.fault = s.faults.next()
 	}
-	return v
+	return c
 }
 
 // An outcome is what becomes of a call: a reply, and what the record of the call says.
@@ -187,52 +187,52 @@ type outcome struct {
 	caller string
 }
 
-// errRefused ends a handler in memory as if there were no connection. On loopback,
+// errConnRefused ends a handler in memory as if there were no connection. On loopback,
 // where one was open, it breaks off.
-var errRefused = errors.New("the STS is down")
+var errConnRefused = errors.New("the STS is down")
 
 // handle serves the STS on both transports.
 func (s *STS) handle(w http.ResponseWriter, r *http.Request) {
 	q := s.cluster.readQuery(r)
-	v := s.arrive(q)
-	if v.refused {
-		panic(errRefused)
+	c := s.begin(q)
+	if c.refused {
+		panic(errConnRefused)
 	}
-	if !v.wait(r.Context()) {
+	if !c.wait(r.Context()) {
 		panic(http.ErrAbortHandler)
 	}
-	if v.fault == Reset {
-		s.finish(v.call, outcome{code: string(Reset)})
+	if c.fault == Reset {
+		s.finish(c.call, outcome{code: string(Reset)})
 		reset(w)
 	}
-	answer := s.answer(r.Context(), q, v)
-	s.finish(v.call, answer)
-	w.Header()["Date"] = v.date()
+	answer := s.answer(r.Context(), q, c)
+	s.finish(c.call, answer)
+	w.Header()["Date"] = c.date()
 	answer.write(w)
 }
 
 // wait is the latency, and the Hang. It reports whether the call goes on.
-func (v visit) wait(ctx context.Context) bool {
-	if v.latency > 0 {
-		timer := time.NewTimer(v.latency)
+func (c pendingCall) wait(ctx context.Context) bool {
+	if c.latency > 0 {
+		timer := time.NewTimer(c.latency)
 		defer timer.Stop()
 		select {
 		case <-timer.C:
 		case <-ctx.Done():
 			return false
-		case <-v.cut:
+		case <-c.cut:
 			return false
 		}
 	}
-	if v.fault != Hang {
+	if c.fault != Hang {
 		return true
 	}
 	select {
-	case <-v.recovered:
+	case <-c.recovered:
 		return true
 	case <-ctx.Done():
 		return false
-	case <-v.cut:
+	case <-c.cut:
 		return false
 	}
 }

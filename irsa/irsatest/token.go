@@ -35,8 +35,8 @@ type TokenOptions struct {
 	// "https://aws.amazon.com/source_identity".
 	Claims map[string]any
 
-	usualLife time.Duration
-	flaw      flaw
+	defaultLifetime time.Duration
+	flaw            flaw
 }
 
 // A flaw is what is wrong with a token's signature.
@@ -81,7 +81,7 @@ func Claim(name string, value any) func(*TokenOptions) {
 	}
 }
 
-type reference struct {
+type objectRef struct {
 	Name string `json:"name"`
 	UID  string `json:"uid"`
 }
@@ -89,18 +89,18 @@ type reference struct {
 // mint makes a token with the claims that the Kubernetes 1.37 API server writes
 // (pkg/serviceaccount/claims.go).
 func (i *Issuer) mint(sa *ServiceAccount, kubernetes map[string]any, optFns ...func(*TokenOptions)) (string, error) {
-	o := TokenOptions{usualLife: defaultTokenLife}
+	o := TokenOptions{defaultLifetime: defaultTokenLifetime}
 	for _, fn := range optFns {
 		fn(&o)
 	}
-	life := cmp.Or(o.Life, o.usualLife)
+	lifetime := cmp.Or(o.Life, o.defaultLifetime)
 	if len(o.Audiences) == 0 {
 		o.Audiences = []string{defaultAudience}
 	}
 	issued := time.Now().Add(o.ClockSkew)
-	expiry := issued.Add(life)
-	if life < 0 {
-		issued = expiry.Add(-o.usualLife)
+	expiry := issued.Add(lifetime)
+	if lifetime < 0 {
+		issued = expiry.Add(-o.defaultLifetime)
 	}
 	claims := map[string]any{
 		"aud":           o.Audiences,
@@ -124,7 +124,7 @@ func (i *Issuer) mint(sa *ServiceAccount, kubernetes map[string]any, optFns ...f
 // sign makes a token as Kubernetes does: with alg and kid in its header, no typ.
 func (i *Issuer) sign(claims map[string]any, f flaw) (string, error) {
 	if f == algNone {
-		return unsigned(claims)
+		return unsignedToken(claims)
 	}
 	key, err := i.signingKey()
 	if err == nil && f == unknownKey {
@@ -151,8 +151,8 @@ func (i *Issuer) sign(claims map[string]any, f flaw) (string, error) {
 	return token[:strings.LastIndex(token, ".")] + other[strings.LastIndex(other, "."):], nil
 }
 
-// unsigned makes a token with alg none (RFC 7519, section 6), which no verifier may accept.
-func unsigned(claims map[string]any) (string, error) {
+// unsignedToken makes a token with alg none (RFC 7519, section 6), which no verifier may accept.
+func unsignedToken(claims map[string]any) (string, error) {
 	payload, err := json.Marshal(claims)
 	if err != nil {
 		return "", fmt.Errorf("making a token: %w", err)

@@ -16,13 +16,13 @@ import (
 	"testing/iotest"
 )
 
-// memory is the transport without a network: the handler runs in the caller's
+// memoryTransport is the transport without a network: the handler runs in the caller's
 // goroutine, and ends before RoundTrip returns. It waits only where the handler
 // waits, on the request's context among others.
-type memory struct{ cluster *Cluster }
+type memoryTransport struct{ cluster *Cluster }
 
 // RoundTrip answers req as a network would, failures included.
-func (m memory) RoundTrip(req *http.Request) (*http.Response, error) {
+func (m memoryTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 	ctx := req.Context()
 	if req.Body != nil {
 		defer func() { _ = req.Body.Close() }()
@@ -105,7 +105,7 @@ func (rec *recorder) run(handler http.HandlerFunc, r *http.Request) {
 		case nil:
 		case http.ErrAbortHandler:
 			rec.aborted = true
-		case errRefused:
+		case errConnRefused:
 			rec.refused = true
 		default:
 			panic(reason)

@@ -9,15 +9,15 @@ import (
 
 // Principal is whom a role can [Trust]: a [ServiceAccount] or another [Role].
 type Principal interface {
-	trustStatement(of *Role) statement
+	trustStatement(role *Role) statement
 }
 
 // Trust writes the role's trust policy: a service account may assume it with its web
 // identity token, as by a policy with StringEquals on the token's subject and
 // on the audience "sts.amazonaws.com"; another role may assume it with
 // sts:AssumeRole. For anything else write the policy: see [TrustPolicy].
-func Trust(who ...Principal) RoleOption {
-	return func(o *roleOptions) { o.trusted = append(o.trusted, who...) }
+func Trust(principals ...Principal) RoleOption {
+	return func(o *roleOptions) { o.trusted = append(o.trusted, principals...) }
 }
 
 // TrustPolicy gives the role a trust policy in IAM's JSON, such as the one that the
@@ -48,11 +48,11 @@ type statement struct {
 	Condition map[string]map[string]string `json:",omitempty"`
 }
 
-func (sa *ServiceAccount) trustStatement(of *Role) statement {
+func (sa *ServiceAccount) trustStatement(role *Role) statement {
 	issuer := withoutScheme(sa.issuer.url)
 	return statement{
 		Effect:    "Allow",
-		Principal: map[string]string{"Federated": of.cluster.providerARN(of.account, sa.issuer.url)},
+		Principal: map[string]string{"Federated": role.cluster.providerARN(role.account, sa.issuer.url)},
 		Action:    "sts:AssumeRoleWithWebIdentity",
 		Condition: map[string]map[string]string{"StringEquals": {
 			issuer + ":aud": defaultAudience,
@@ -69,10 +69,10 @@ func (r *Role) trustStatement(*Role) statement {
 	}
 }
 
-// trust writes the trust policy that lets these principals assume the role.
-func (r *Role) trust(who []Principal) string {
-	statements := make([]statement, 0, len(who))
-	for _, p := range who {
+// trustDocument writes the trust policy that lets these principals assume the role.
+func (r *Role) trustDocument(principals []Principal) string {
+	statements := make([]statement, 0, len(principals))
+	for _, p := range principals {
 		statements = append(statements, p.trustStatement(r))
 	}
 	document, err := json.MarshalIndent(map[string]any{"Version": "2012-10-17", "Statement": statements}, "", "  ")
@@ -80,9 +80,9 @@ func (r *Role) trust(who []Principal) string {
 	return string(document)
 }
 
-// trusts asks the role's trust policy about each of the actions, and returns the
+// deniedAction asks the role's trust policy about each of the actions, and returns the
 // first that it does not allow, with the reason; "" if it allows all.
-func (r *Role) trusts(who trustpolicy.Principal, context map[string][]string, actions []string) (refused, reason string) {
+func (r *Role) deniedAction(principal trustpolicy.Principal, context map[string][]string, actions []string) (denied, reason string) {
 	r.mu.Lock()
 	policy := r.policy
 	r.mu.Unlock()
@@ -90,7 +90,7 @@ func (r *Role) trusts(who trustpolicy.Principal, context map[string][]string, ac
 		return actions[0], "the role has no trust policy"
 	}
 	for _, action := range actions {
-		decision := policy.Evaluate(trustpolicy.Request{Action: action, Principal: who, Context: context})
+		decision := policy.Evaluate(trustpolicy.Request{Action: action, Principal: principal, Context: context})
 		if !decision.Allowed {
 			return action, "trust policy: " + decision.String()
 		}

@@ -22,7 +22,7 @@ func supportedAlgorithms() []jose.SignatureAlgorithm {
 // publishedKeys discovers the issuer and returns those of its keys that have the key ID,
 // as it publishes them at the moment. There is one at least.
 func (k *Cluster) publishedKeys(ctx context.Context, issuer, keyID string) ([]jose.JSONWebKey, error) {
-	client := &http.Client{Transport: memory{k}} // no socket on either transport
+	client := &http.Client{Transport: memoryTransport{k}} // no socket on either transport
 	if i := k.issuerNamed(issuer); i != nil && i.client != nil {
 		client = i.client
 	}

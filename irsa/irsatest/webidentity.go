@@ -19,9 +19,9 @@ const (
 	sourceIdentityClaim = "https://aws.amazon.com/source_identity"
 )
 
-// tolerance is how far the clock of a token's issuer may be ahead. AWS does not
+// clockTolerance is how far the clock of a token's issuer may be ahead. AWS does not
 // tell its own.
-const tolerance = 15 * time.Minute
+const clockTolerance = 15 * time.Minute
 
 // webIdentityResult is the result of AssumeRoleWithWebIdentity.
 type webIdentityResult struct {
@@ -36,41 +36,41 @@ type webIdentityResult struct {
 }
 
 // assumeRoleWithWebIdentity checks a request in AWS's order and grants a session.
-func (s *STS) assumeRoleWithWebIdentity(ctx context.Context, q query, v visit) (*webIdentityResult, *refusal) {
+func (s *STS) assumeRoleWithWebIdentity(ctx context.Context, q query, c pendingCall) (*webIdentityResult, *rejection) {
 	if r := q.checkParameters(); r != nil {
 		return nil, r
 	}
 	roleARN := q.form.Get("RoleArn")
 	account := strings.Split(roleARN, ":")[4]
-	if r := s.verify(ctx, q, account, v.now()); r != nil {
+	if r := s.verify(ctx, q, account, c.now()); r != nil {
 		return nil, r
 	}
 	role := s.cluster.role(roleARN)
 	if role == nil {
-		return nil, notAuthorizedWebIdentity("sts:AssumeRoleWithWebIdentity").because("there is no role %s", roleARN)
+		return nil, notAuthorizedWebIdentity("sts:AssumeRoleWithWebIdentity").withReason("there is no role %s", roleARN)
 	}
-	asked := q.sessionFromIdentity(role)
+	requested := q.sessionFromIdentity(role)
 	provider := s.cluster.providerARN(account, q.identity.text("iss"))
-	action, reason := role.trusts(trustpolicy.Principal{Federated: provider}, q.identityContext(asked), asked.actions("sts:AssumeRoleWithWebIdentity"))
+	action, reason := role.deniedAction(trustpolicy.Principal{Federated: provider}, q.identityContext(requested), requested.actions("sts:AssumeRoleWithWebIdentity"))
 	if action != "" {
-		return nil, notAuthorizedWebIdentity(action).because("%s", reason)
+		return nil, notAuthorizedWebIdentity(action).withReason("%s", reason)
 	}
 	if q.duration() > role.maxSession {
-		return nil, tooLong()
+		return nil, durationTooLong()
 	}
 	return &webIdentityResult{
 		Subject:          q.identity.text("sub"),
 		Audience:         q.audience(account),
-		AssumedRoleUser:  asked.user(),
-		Credentials:      s.issue(asked, v.expires(q.duration())),
+		AssumedRoleUser:  requested.user(),
+		Credentials:      s.issue(requested, c.expiry(q.duration())),
 		Provider:         provider, // the reference says the issuer's URL; AWS sends the ARN
 		PackedPolicySize: q.packedPolicySize(),
-		SourceIdentity:   asked.sourceIdentity,
+		SourceIdentity:   requested.sourceIdentity,
 	}, nil
 }
 
 // verify checks the token as the OIDC provider of the role's account, in AWS's order.
-func (s *STS) verify(ctx context.Context, q query, account string, now time.Time) *refusal {
+func (s *STS) verify(ctx context.Context, q query, account string, now time.Time) *rejection {
 	id := q.identity
 	if id.claims == nil {
 		return noJWT()
@@ -83,23 +83,23 @@ func (s *STS) verify(ctx context.Context, q query, account string, now time.Time
 	issuer := id.text("iss")
 	clientIDs, ok := s.cluster.clientIDs(account, issuer)
 	if !ok {
-		return noProvider(issuer).because("account %s has no OIDC provider for %s", account, issuer)
+		return noProvider(issuer).withReason("account %s has no OIDC provider for %s", account, issuer)
 	}
 	keys, err := s.cluster.publishedKeys(ctx, issuer, id.keyID)
 	if err != nil {
-		return noVerificationKey().because("%v", err)
+		return noVerificationKey().withReason("%v", err)
 	}
 	if err := id.verify(issuer, keys); err != nil {
-		return badTokenSignature().because("%v", err)
+		return badTokenSignature().withReason("%v", err)
 	}
 	if expiry := id.time("exp"); !now.Before(expiry) {
 		return expiredToken(now, expiry)
 	}
-	if begin := id.time("nbf"); now.Before(begin.Add(-tolerance)) {
-		return notYetValid().because("the token is valid from %s, and here it is %s", begin.UTC(), now.UTC())
+	if notBefore := id.time("nbf"); now.Before(notBefore.Add(-clockTolerance)) {
+		return notYetValid().withReason("the token is valid from %s, and here it is %s", notBefore.UTC(), now.UTC())
 	}
 	if q.audience(account) == "" {
-		return wrongAudience().because("the token's audience is %q, the provider's client IDs are %q", id.audiences(), clientIDs)
+		return wrongAudience().withReason("the token's audience is %q, the provider's client IDs are %q", id.audiences(), clientIDs)
 	}
 	return nil
 }
@@ -156,9 +156,9 @@ func (q query) sessionFromIdentity(role *Role) *session {
 }
 
 // identityContext is what the conditions of a trust policy see of a web identity.
-func (q query) identityContext(asked *session) map[string][]string {
+func (q query) identityContext(requested *session) map[string][]string {
 	out := q.requestContext()
-	maps.Copy(out, asked.context())
-	maps.Copy(out, asked.claims)
+	maps.Copy(out, requested.context())
+	maps.Copy(out, requested.claims)
 	return out
 }

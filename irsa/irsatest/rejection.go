@@ -7,16 +7,16 @@ import (
 	"time"
 )
 
-// A refusal is an error that STS answers.
-type refusal struct {
+// A rejection is an error that STS answers.
+type rejection struct {
 	status  int
 	code    string
 	message string
 	reason  string // what AWS would not say; for Call.Reason
 }
 
-// because adds what AWS would not say.
-func (r *refusal) because(format string, args ...any) *refusal {
+// withReason adds what AWS would not say.
+func (r *rejection) withReason(format string, args ...any) *rejection {
 	r.reason = fmt.Sprintf(format, args...)
 	return r
 }
@@ -25,73 +25,73 @@ func (r *refusal) because(format string, args ...any) *refusal {
 // Errors, and Common Errors. AWS documents few of the texts: where nothing else is
 // said they are known only from public reports of AWS's answers.
 
-func invalid(message string) *refusal {
-	return &refusal{status: http.StatusBadRequest, code: "ValidationError", message: message}
+func invalid(message string) *rejection {
+	return &rejection{status: http.StatusBadRequest, code: "ValidationError", message: message}
 }
 
-func badToken(message string) *refusal {
-	return &refusal{status: http.StatusBadRequest, code: "InvalidIdentityToken", message: message}
+func badToken(message string) *rejection {
+	return &rejection{status: http.StatusBadRequest, code: "InvalidIdentityToken", message: message}
 }
 
-func noJWT() *refusal {
+func noJWT() *rejection {
 	return badToken("The ID Token provided is not a valid JWT. (You may see this error if you sent an Access Token)")
 }
 
-func missingClaim(name string) *refusal { return badToken("Missing a required claim: " + name) }
+func missingClaim(name string) *rejection { return badToken("Missing a required claim: " + name) }
 
-func noProvider(issuer string) *refusal {
+func noProvider(issuer string) *rejection {
 	return badToken("No OpenIDConnect provider found in your account for " + issuer)
 }
 
 // noVerificationKey has two spaces, as AWS's text has.
-func noVerificationKey() *refusal {
+func noVerificationKey() *rejection {
 	return badToken("Couldn't retrieve verification key from your identity provider,  please reference AssumeRoleWithWebIdentity documentation for requirements")
 }
 
-func wrongThumbprint() *refusal {
+func wrongThumbprint() *rejection {
 	return badToken("OpenIDConnect provider's HTTPS certificate doesn't match configured thumbprint")
 }
 
 // badTokenSignature's text is the kit's own: AWS's is not known publicly.
-func badTokenSignature() *refusal { return badToken("The signature of the token is invalid") }
+func badTokenSignature() *rejection { return badToken("The signature of the token is invalid") }
 
 // notYetValid's text is the kit's own: AWS's is not known publicly.
-func notYetValid() *refusal { return badToken("The token is not yet valid") }
+func notYetValid() *rejection { return badToken("The token is not yet valid") }
 
-func wrongAudience() *refusal { return badToken("Incorrect token audience") }
+func wrongAudience() *rejection { return badToken("Incorrect token audience") }
 
-func expiredToken(now, expiry time.Time) *refusal {
-	return &refusal{
+func expiredToken(now, expiry time.Time) *rejection {
+	return &rejection{
 		status: http.StatusBadRequest, code: "ExpiredTokenException",
 		message: fmt.Sprintf("Token expired: current date/time %d must be before the expiration date/time %d", now.Unix(), expiry.Unix()),
 	}
 }
 
-func notAuthorizedWebIdentity(action string) *refusal {
-	return &refusal{status: http.StatusForbidden, code: "AccessDenied", message: "Not authorized to perform " + action}
+func notAuthorizedWebIdentity(action string) *rejection {
+	return &rejection{status: http.StatusForbidden, code: "AccessDenied", message: "Not authorized to perform " + action}
 }
 
-func notAuthorized(who, action, roleARN string) *refusal {
-	return &refusal{
+func notAuthorized(caller, action, roleARN string) *rejection {
+	return &rejection{
 		status: http.StatusForbidden, code: "AccessDenied",
-		message: fmt.Sprintf("User: %s is not authorized to perform: %s on resource: %s", who, action, roleARN),
+		message: fmt.Sprintf("User: %s is not authorized to perform: %s on resource: %s", caller, action, roleARN),
 	}
 }
 
-func tooLong() *refusal {
+func durationTooLong() *rejection {
 	return invalid("The requested DurationSeconds exceeds the MaxSessionDuration set for this role.")
 }
 
-func tooLongForAChain() *refusal {
+func chainDurationTooLong() *rejection {
 	return invalid("The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by role chaining.")
 }
 
-func malformedPolicy(message string) *refusal {
-	return &refusal{status: http.StatusBadRequest, code: "MalformedPolicyDocument", message: message}
+func malformedPolicy(message string) *rejection {
+	return &rejection{status: http.StatusBadRequest, code: "MalformedPolicyDocument", message: message}
 }
 
-func packedTooLarge(percent int) *refusal {
-	return &refusal{
+func packedPolicyTooLarge(percent int) *rejection {
+	return &rejection{
 		status: http.StatusBadRequest, code: "PackedPolicyTooLarge",
 		message: fmt.Sprintf("Packed policy consumes %d%% of allotted space, please use smaller policy.", percent),
 	}
@@ -101,27 +101,27 @@ func packedTooLarge(percent int) *refusal {
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-troubleshooting.html
 // or, of the codes without such a section, in public reports.
 
-func forbidden(code, message string) *refusal {
-	return &refusal{status: http.StatusForbidden, code: code, message: message}
+func forbidden(code, message string) *rejection {
+	return &rejection{status: http.StatusForbidden, code: code, message: message}
 }
 
-func unsignedRequest() *refusal {
+func unsignedRequest() *rejection {
 	return forbidden("MissingAuthenticationToken", "Request is missing Authentication Token")
 }
 
-func incompleteSignature(what string) *refusal {
-	return &refusal{status: http.StatusBadRequest, code: "IncompleteSignature", message: what}
+func incompleteSignature(message string) *rejection {
+	return &rejection{status: http.StatusBadRequest, code: "IncompleteSignature", message: message}
 }
 
-func unknownSession() *refusal {
+func unknownSession() *rejection {
 	return forbidden("InvalidClientTokenId", "The security token included in the request is invalid.")
 }
 
-func expiredSession() *refusal {
+func expiredSession() *rejection {
 	return forbidden("ExpiredToken", "The security token included in the request is expired")
 }
 
-func badSignatureV4() *refusal {
+func badSignatureV4() *rejection {
 	return forbidden("SignatureDoesNotMatch", "The request signature we calculated does not match the signature you provided. "+
 		"Check your AWS Secret Access Key and signing method. Consult the service documentation for details.")
 }
@@ -129,7 +129,7 @@ func badSignatureV4() *refusal {
 // violations of constraints, worded as in public reports of AWS's answers.
 type violations []string
 
-func (v violations) refusal() *refusal {
+func (v violations) rejection() *rejection {
 	switch len(v) {
 	case 0:
 		return nil
