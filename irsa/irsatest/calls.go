@@ -7,32 +7,33 @@ import (
 	"time"
 )
 
-// Call is the record of one request to the STS. It never holds the token.
+// Call is the record of one request to the STS. It never contains the token.
 type Call struct {
-	// Time is when the request arrived, by this process's clock.
+	// Time is the time when the request arrived, by this process's clock.
 	Time time.Time
-	// Action is the API's, such as "AssumeRoleWithWebIdentity".
+	// Action is the API action, such as "AssumeRoleWithWebIdentity".
 	Action string
-	// RoleARN and SessionName are as they were asked for.
+	// RoleARN and SessionName are those of the request.
 	RoleARN     string
 	SessionName string
-	// Duration is what was asked for, 0 if it was left to STS.
+	// Duration is the requested duration, 0 if the request does not contain one.
 	Duration time.Duration
-	// Subject is the token's sub claim, also of a token that was refused; "" if
+	// Subject is the token's sub claim, even if the token was rejected; "" if
 	// it cannot be read.
 	Subject string
-	// Caller is the ARN of the session that signed the request; "" if it is unsigned
-	// or was refused for its signature.
+	// Caller is the ARN of the session that signed the request; "" if the request is
+	// unsigned or its signature was rejected.
 	Caller string
-	// TokenFingerprint is the first 8 hexadecimal digits of the token's SHA-256.
+	// TokenFingerprint is the first 8 hexadecimal digits of the token's SHA-256 hash.
 	TokenFingerprint string
-	// Err is "" if credentials were sent, else the code of AWS's error or the
-	// name of the Fault of connection or reply. It is "NoReply" while the call
-	// is under way, and remains so if it is cut off or the client goes away; it
-	// is "Refused" for a connection that Down refused, which in memory counts too.
+	// Err is "" if the call succeeded. Otherwise it is AWS's error code, or the
+	// name of the connection or reply Fault. It is "NoReply" while the call
+	// is in progress, and stays so if the call is interrupted or the client
+	// disconnects. It is "Refused" for a connection that Down refused; such
+	// connections are recorded in memory only.
 	Err string
-	// Reason is why the call was refused, where the kit knows more than AWS tells:
-	// which condition of the trust policy does not match, for example.
+	// Reason explains why the call was rejected, in more detail than AWS does: for
+	// example, which condition of the trust policy does not match.
 	Reason string
 }
 
@@ -41,7 +42,7 @@ const (
 	callRefused = "Refused"
 )
 
-// Calls returns a record of each request that has arrived, in this order.
+// Calls returns the records of all requests, in the order of their arrival.
 func (s *STS) Calls() []Call {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -52,27 +53,28 @@ func (s *STS) Calls() []Call {
 	return out
 }
 
-// CallCount returns len(Calls()), for tests that poll.
+// CallCount returns the number of recorded requests, for tests that poll.
 func (s *STS) CallCount() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return len(s.calls)
 }
 
-// ForgetCalls empties the record.
+// ForgetCalls discards the recorded requests.
 func (s *STS) ForgetCalls() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.calls = nil
 }
 
+// finish records the outcome of a call.
 func (s *STS) finish(call *Call, o outcome) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	call.Err, call.Reason, call.Caller = o.code, o.reason, o.caller
 }
 
-// newCall makes the record of a request.
+// newCall returns the record of a request.
 func (q query) newCall() *Call {
 	c := &Call{
 		Time:        time.Now(),

@@ -12,47 +12,48 @@ import (
 	"testing"
 )
 
-// Options is what [New] and [Start] can be told. The zero value is complete.
+// Options configures [New] and [Start]. The zero value is valid.
 type Options struct {
-	// Region is the AWS region of the cluster and of its pods: "us-west-2" if
-	// empty. It also decides the partition of the ARNs: aws, aws-cn or aws-us-gov.
+	// Region is the AWS region of the cluster and of its pods. The default is
+	// "us-west-2". It also determines the partition of the ARNs: aws, aws-cn or
+	// aws-us-gov.
 	Region string
 
-	// AccountID is the AWS account that owns the roles, twelve digits:
-	// "111122223333" if empty. For further accounts see InAccount.
+	// AccountID is the AWS account that owns the roles, twelve digits. The default is
+	// "111122223333". For roles in other accounts, see InAccount.
 	AccountID string
 
-	// IssuerURL is the URL of Cluster.Issuer, which a trust policy of your own may
-	// name: https://, without a slash at its end. If empty, one is made up. On
-	// loopback too the STS finds the issuer by this name, but nobody else does.
+	// IssuerURL is the URL of Cluster.Issuer. Set it to the issuer that your own trust
+	// policy names: https://, without a trailing slash. If empty, a URL is generated.
+	// On loopback, only the STS can reach the issuer at this URL.
 	IssuerURL string
 
-	// Loopback has New listen on 127.0.0.1, as Start always does: for code that reads
-	// the environment, child processes and other languages. Such a Cluster cannot be
-	// used inside a testing/synctest bubble.
+	// Loopback makes New listen on 127.0.0.1, as Start always does. Set it for code that
+	// reads the environment, child processes and clients in other languages. Such a
+	// Cluster cannot be used inside a testing/synctest bubble.
 	Loopback bool
 
-	// Dir is where the pods' volumes are written; it is made if it is missing,
-	// and left behind by Close. If empty, New takes t.TempDir, and Start a
+	// Dir is the directory for the pods' volumes. It is created if it does not exist,
+	// and Close does not remove it. If empty, New uses t.TempDir, and Start creates a
 	// temporary directory that Close removes.
 	Dir string
 }
 
-// Cluster is a Kubernetes cluster with an OIDC issuer, and AWS with an account that
-// trusts it; [Cluster.NewIssuer] and [InAccount] add further ones. Make one with [New]
-// or [Start]. It is safe for concurrent use, and Clusters share nothing: tests that run
-// in parallel take one each.
+// Cluster is a Kubernetes cluster with an OIDC issuer, and an AWS account that
+// trusts the issuer. [Cluster.NewIssuer] and [InAccount] add more of either. Create a
+// Cluster with [New] or [Start]. It is safe for concurrent use. Clusters are independent of
+// each other, so parallel tests use one each.
 type Cluster struct {
 	// Issuer signs the service account tokens.
 	Issuer *Issuer
 	// STS exchanges the tokens for credentials.
 	STS *STS
 
-	tb         testing.TB // nil if made by Start
+	tb         testing.TB // nil if created by Start
 	region     string
 	accountID  string
 	dir        string
-	issuerBase string // what the URLs of issuers begin with
+	issuerBase string // prefix of generated issuer URLs
 	transport  http.RoundTripper
 	kubelets   kubelets
 	close      func() error
@@ -64,7 +65,7 @@ type Cluster struct {
 	providers  map[provider][]string // client IDs
 }
 
-// New makes a Cluster that ends with the test. It works in memory, unless
+// New creates a Cluster that is closed when the test ends. It works in memory, unless
 // Options.Loopback is set.
 func New(t testing.TB, optFns ...func(*Options)) *Cluster {
 	t.Helper()
@@ -90,9 +91,10 @@ func New(t testing.TB, optFns ...func(*Options)) *Cluster {
 	return k
 }
 
-// Start makes a Cluster that listens on 127.0.0.1, for programs: tests that need real
-// sockets take [New] with Options.Loopback. The issuer and the STS have a port each.
-// The caller closes it. It cannot be used inside a testing/synctest bubble.
+// Start creates a Cluster that listens on 127.0.0.1, for programs. Tests that need real
+// sockets use [New] with Options.Loopback instead. The issuer and the STS listen on
+// separate ports. The caller must close the Cluster. It cannot be used inside a
+// testing/synctest bubble.
 func Start(optFns ...func(*Options)) (*Cluster, error) {
 	o := Options{}
 	for _, fn := range optFns {
@@ -119,7 +121,7 @@ func Start(optFns ...func(*Options)) (*Cluster, error) {
 	return k, nil
 }
 
-// newCluster makes what both transports share.
+// newCluster creates a Cluster without a transport and without an issuer.
 func newCluster(o Options) (*Cluster, error) {
 	o.Region = cmp.Or(o.Region, "us-west-2")
 	o.AccountID = cmp.Or(o.AccountID, "111122223333")
@@ -147,7 +149,7 @@ func newCluster(o Options) (*Cluster, error) {
 	return k, nil
 }
 
-// initIssuer makes the Cluster's own issuer and registers it; issuerURL may be empty.
+// initIssuer creates the Cluster's own issuer and registers it. issuerURL may be empty.
 func (k *Cluster) initIssuer(issuerBase, issuerURL string) {
 	k.issuerBase = issuerBase
 	k.Issuer = k.NewIssuer()
@@ -155,7 +157,7 @@ func (k *Cluster) initIssuer(issuerBase, issuerURL string) {
 	k.RegisterIssuer(k.accountID, k.Issuer)
 }
 
-// inMemory makes the Cluster work without a socket.
+// inMemory sets up the Cluster to work without sockets.
 func (k *Cluster) inMemory(issuerURL string) {
 	k.transport = memoryTransport{k}
 	k.initIssuer("https://oidc.eks."+k.region+"."+dnsSuffixes(k.region)[0]+"/id/", issuerURL)
@@ -166,7 +168,8 @@ func (k *Cluster) inMemory(issuerURL string) {
 	})
 }
 
-// listen puts the Cluster on loopback. temporary is a directory that Close removes.
+// listen starts the Cluster's servers on loopback. Close removes the directory temporary,
+// unless it is empty.
 func (k *Cluster) listen(temporary, issuerURL string) error {
 	issuer, issuerListener, err := newServer(k.handleIssuers)
 	if err != nil {
@@ -199,24 +202,24 @@ func (k *Cluster) listen(temporary, issuerURL string) error {
 	return nil
 }
 
-// Close ends the automatic rotations, cuts the calls under way and refuses new ones. On
-// loopback it also ends the servers, waits until they have ended, and removes the
-// temporary directory of [Start]. It may be called more than once; New registers it with
-// t.Cleanup.
+// Close stops the automatic rotation of tokens, interrupts calls in progress and refuses
+// new ones. On loopback it also stops the servers, waits until they have stopped, and
+// removes the temporary directory of [Start]. It may be called more than once. New
+// registers it with t.Cleanup.
 func (k *Cluster) Close() error {
 	err := k.close()
 	k.releaseKeys()
 	return err
 }
 
-// HTTPClient returns a new client that reaches this Cluster and nothing else:
-// in memory the names of STS in the Cluster's partition and the issuers', on loopback
-// the two servers. Any other host is an error as of DNS.
+// HTTPClient returns a new client that reaches this Cluster and nothing else: in memory
+// the hosts of STS in the Cluster's partition and the issuers' hosts, on loopback the two
+// servers. Requests to any other host fail with "no such host", as in DNS.
 func (k *Cluster) HTTPClient() *http.Client {
 	return &http.Client{Transport: k.transport}
 }
 
-// check ends the test, or the program, if the kit itself failed.
+// check ends the test with t.Fatal, or panics without a test, if err is not nil.
 func (k *Cluster) check(err error) {
 	if err == nil {
 		return
@@ -229,7 +232,8 @@ func (k *Cluster) check(err error) {
 	k.tb.Fatal(err)
 }
 
-// report is check for a goroutine that is not the test's, which goes on.
+// report is check for goroutines other than the test's. It fails the test without ending
+// it.
 func (k *Cluster) report(err error) {
 	if k.tb == nil {
 		k.check(err)

@@ -1,15 +1,15 @@
-// Package irsatest is IAM Roles for Service Accounts without AWS and without
-// Kubernetes: an OIDC issuer, pods with a projected token volume, and an STS
-// that truly verifies the tokens. An application tests with it that its own
-// set-up gets credentials, and what it does when it does not get them.
+// Package irsatest provides IAM Roles for Service Accounts without AWS and without
+// Kubernetes: an OIDC issuer, pods with a projected token volume, and an STS that
+// verifies the tokens. Use it to test that an application obtains credentials with its
+// own configuration, and how it behaves when it cannot.
 //
-// There are only a few types. A [Cluster] has an [Issuer], an [STS], service accounts,
-// roles and pods; [Options] are its region, its account and its issuer's name. A
-// [ServiceAccount] and a [Role] can be a [Principal] that a Role trusts; a [RoleOption]
-// is [Trust], [TrustPolicy], [InAccount] or [MaxSessionDuration]. A [Pod] has a token
-// file and an environment, which [PodOptions] change; [TokenOptions] make another token
-// than the usual one, and an [Algorithm] is how the Issuer signs them. The STS has each
-// [Fault] on demand, and a record of each [Call]. A complete test:
+// The package has few types. A [Cluster] has an [Issuer], an [STS], service accounts,
+// roles and pods; [Options] set its region, its account and the URL of its issuer. A
+// [Role] trusts a [Principal], which is a [ServiceAccount] or another Role; a
+// [RoleOption] is [Trust], [TrustPolicy], [InAccount] or [MaxSessionDuration]. A [Pod]
+// has a token file and an environment, configured by [PodOptions]. [TokenOptions] change
+// a single token, and an [Algorithm] selects how the Issuer signs tokens. The STS injects
+// each [Fault] on demand and records each [Call]. A complete test:
 //
 //	package shop_test
 //
@@ -45,51 +45,52 @@
 // # Two transports
 //
 // [New] works in memory: [Cluster.HTTPClient] calls the kit directly, opens no
-// socket and knows no other host, so a test never reaches the real network. It
-// runs under testing/synctest; make the Cluster inside the bubble then.
-// With Options.Loopback it listens on 127.0.0.1, for code that reads the environment
+// socket and reaches no other host, so a test never uses the real network. It
+// supports testing/synctest if the Cluster is created inside the bubble.
+// With Options.Loopback, New listens on 127.0.0.1, for code that reads the environment
 // ([Pod.Setenv]), child processes ([Pod.Environ]) and clients in other languages:
-// AWS_ENDPOINT_URL_STS leads there. [Start] does the same for programs that are no tests.
+// AWS_ENDPOINT_URL_STS points to the kit. [Start] does the same for programs that are not
+// tests.
 //
-// In memory the environment leads nowhere: code that reads it needs
-// [Cluster.HTTPClient] too, and without it fails.
+// In memory, AWS_ENDPOINT_URL_STS names a host that does not exist. Code that reads the
+// environment also needs [Cluster.HTTPClient], and fails without it.
 //
 // # What it verifies
 //
-// The STS checks the issuer, fetches its discovery document and keys, checks the
+// The STS checks the issuer, fetches its discovery document and keys, and checks the
 // signature, the expiry, the audience and the role's trust policy, in this
-// order, and refuses with AWS's codes, HTTP statuses and messages. Where a
-// message is known only from public reports, the source says so beside it.
-// AssumeRole and GetCallerIdentity take requests that are signed with credentials
+// order. It rejects requests with AWS's codes, HTTP statuses and messages. The source
+// notes which messages are known only from public reports.
+// AssumeRole and GetCallerIdentity require requests that are signed with credentials
 // of the STS, by AWS Signature Version 4.
 //
-// A role's trust policy is written by [Trust], or is the one that the role has in AWS:
-// see [TrustPolicy]. Call.Reason says of a call that was refused what AWS does not
-// tell, such as which condition does not match and what was found instead.
+// [Trust] writes the trust policy of a role. To test the policy that the role has in AWS,
+// see [TrustPolicy]. Call.Reason explains a rejected call in more detail than AWS does,
+// such as which condition does not match and which value was found instead.
 //
-// # More than one of them
+// # Several accounts and clusters
 //
-// [InAccount] puts a role into another AWS account, for roles that assume each other.
-// [Cluster.NewIssuer] is a further Kubernetes cluster, [Cluster.ExternalIssuer] a real one,
-// whose keys the STS fetches there. An account trusts an issuer's tokens only if it knows
-// the issuer: see [Cluster.RegisterIssuer].
+// [InAccount] puts a role into another AWS account, for role chains.
+// [Cluster.NewIssuer] adds the issuer of another Kubernetes cluster, and
+// [Cluster.ExternalIssuer] adds a real issuer, from which the STS fetches the keys. An
+// account accepts the tokens of an issuer only after [Cluster.RegisterIssuer].
 //
-// # What goes wrong
+// # Fault injection
 //
-// [STS.Fail] and [Role.Fail] let calls meet a [Fault], [STS.Down] refuses connections,
-// and [STS.Recover] ends both. [Pod.Rotate] writes a new token or a broken one, such as
-// [Expired]; the kubelet does it by itself with PodOptions.AutoRotate, and not any more
-// after [Pod.Freeze]. [Issuer.RotateKeys] and [Issuer.RetireKeys] replace the keys.
+// [STS.Fail] and [Role.Fail] inject a [Fault] into calls, [STS.Down] refuses connections,
+// and [STS.Recover] ends both. [Pod.Rotate] writes a new token, valid or broken, such as
+// [Expired]. With PodOptions.AutoRotate the kubelet rotates the token automatically, until
+// [Pod.Freeze]. [Issuer.RotateKeys] and [Issuer.RetireKeys] replace the signing keys.
 //
-// # When the kit itself fails
+// # Errors of the kit
 //
-// A misuse or a full disk ends the test with t.Fatal on a Cluster made by [New]
-// and panics on one made by [Start]. So does a trust policy that
-// IAM would refuse, or that has a part which the kit does not know.
+// Misuse of the kit, or an error such as a full disk, ends the test with t.Fatal on a
+// Cluster made by [New] and panics on one made by [Start]. So does a trust policy that
+// IAM would reject, or that contains an element that the kit does not support.
 //
 // # Never in production
 //
-// This is a test kit. Its signing keys are made when it starts and die with it,
-// whoever reaches its server gets credentials, and those credentials are
-// random characters that open nothing. It listens on the loopback interface only.
+// This is a test kit. Its signing keys exist only in the memory of the process. Any
+// client that reaches its server obtains credentials, and those credentials are
+// random characters that grant no access. It listens on the loopback interface only.
 package irsatest

@@ -6,12 +6,12 @@ import (
 	"slices"
 )
 
-// Fault is a way for the STS to fail: see [STS.Fail].
+// Fault is a failure that the STS injects into calls: see [STS.Fail].
 type Fault string
 
-// Faults that AWS answers with an error. IDPCommunicationError, IDPRejectedClaim,
-// VerificationKey and Thumbprint are of AssumeRoleWithWebIdentity; other actions are
-// answered so too.
+// Faults that return an AWS error. In AWS, only AssumeRoleWithWebIdentity returns
+// IDPCommunicationError, IDPRejectedClaim and the errors of VerificationKey and
+// Thumbprint; the kit returns them for every action.
 const (
 	// Throttling is 400 Throttling, "Rate exceeded".
 	Throttling Fault = "Throttling"
@@ -21,17 +21,18 @@ const (
 	InternalFailure Fault = "InternalFailure"
 	// IDPCommunicationError is 400 IDPCommunicationError: STS cannot reach the issuer.
 	IDPCommunicationError Fault = "IDPCommunicationError"
-	// IDPRejectedClaim is 403 IDPRejectedClaim: the issuer says that the claim is
+	// IDPRejectedClaim is 403 IDPRejectedClaim: the issuer reports that the claim is
 	// invalid or was revoked.
 	IDPRejectedClaim Fault = "IDPRejectedClaim"
 	// RegionDisabled is 403 RegionDisabledException: STS is not activated in the region.
 	RegionDisabled Fault = "RegionDisabled"
-	// AccessDenied is 403 AccessDenied, as of a trust policy that does not match.
+	// AccessDenied is 403 AccessDenied, as for a trust policy that does not match.
 	AccessDenied Fault = "AccessDenied"
-	// ExpiredToken is 400 ExpiredTokenException, whatever the token says.
+	// ExpiredToken is 400 ExpiredTokenException, even if the token is valid; for
+	// AssumeRole it is 403 ExpiredToken.
 	ExpiredToken Fault = "ExpiredToken"
 	// VerificationKey is 400 InvalidIdentityToken, "Couldn't retrieve
-	// verification key from your identity provider": a passing fault of the issuer.
+	// verification key from your identity provider": a temporary failure of the issuer.
 	VerificationKey Fault = "VerificationKey"
 	// Thumbprint is 400 InvalidIdentityToken, "OpenIDConnect provider's HTTPS
 	// certificate doesn't match configured thumbprint": the account's OIDC provider
@@ -43,8 +44,8 @@ const (
 const (
 	// Reset resets the connection while the client waits for the reply.
 	Reset Fault = "Reset"
-	// Hang sends no reply until the client goes away, [STS.Recover] lets the
-	// call go on, or [STS.Down] or [Cluster.Close] cuts it.
+	// Hang sends no reply until the client disconnects, [STS.Recover] resumes the
+	// call, or [STS.Down] or [Cluster.Close] interrupts it.
 	Hang Fault = "Hang"
 )
 
@@ -54,21 +55,21 @@ const (
 	EmptyReply Fault = "EmptyReply"
 	// TruncatedReply ends in the middle of the body.
 	TruncatedReply Fault = "TruncatedReply"
-	// HTMLReply is a web page, as of a proxy or a captive portal.
+	// HTMLReply is a web page, as sent by a proxy or a captive portal.
 	HTMLReply Fault = "HTMLReply"
 	// GarbageReply is a kilobyte of random bytes.
 	GarbageReply Fault = "GarbageReply"
-	// NoCredentials is an answer without Credentials.
+	// NoCredentials is a result without Credentials.
 	NoCredentials Fault = "NoCredentials"
-	// EmptyKeys is an answer whose Credentials have empty keys.
+	// EmptyKeys is a result whose Credentials have empty keys.
 	EmptyKeys Fault = "EmptyKeys"
-	// ExpiredCredentials is an answer whose credentials expired a minute ago.
+	// ExpiredCredentials is a result whose credentials expired a minute ago.
 	ExpiredCredentials Fault = "ExpiredCredentials"
-	// HugeReply is 10 MiB of XML without credentials, its length not announced.
+	// HugeReply is 10 MiB of XML without credentials and without a Content-Length.
 	HugeReply Fault = "HugeReply"
 )
 
-// Faults returns every Fault, for a test that meets them all.
+// Faults returns every Fault, for tests that run with each of them.
 func Faults() []Fault {
 	return []Fault{
 		Throttling, Unavailable, InternalFailure, IDPCommunicationError, IDPRejectedClaim, RegionDisabled,
@@ -78,20 +79,21 @@ func Faults() []Fault {
 	}
 }
 
-// checkFault ends the test if f is none of the constants.
+// checkFault ends the test if f is not one of the constants.
 func (k *Cluster) checkFault(f Fault) {
 	if !slices.Contains(Faults(), f) {
 		k.check(fmt.Errorf("%q is not a Fault of this package", string(f)))
 	}
 }
 
-// faults are those that the next calls meet: n of them, all if it is negative.
+// faults is a fault and the number of calls that it affects next. If n is negative, it
+// affects all calls.
 type faults struct {
 	fault Fault
 	n     int
 }
 
-// next returns the fault that a call meets, "" for none.
+// next returns the fault of the next call, "" for none.
 func (f *faults) next() Fault {
 	if f.n == 0 {
 		return ""
@@ -102,9 +104,9 @@ func (f *faults) next() Fault {
 	return f.fault
 }
 
-// rejection is the error that AWS answers, or nil if the fault is of another kind.
-// The codes and statuses are those of the STS API reference, actions
-// AssumeRoleWithWebIdentity and Common Errors; so are the texts, unless noted.
+// rejection returns the AWS error of the fault, or nil if the fault is of another kind.
+// The codes and statuses are those of the STS API reference, AssumeRoleWithWebIdentity
+// and Common Errors; so are the texts, unless noted.
 func (f Fault) rejection(q query) *rejection {
 	if q.action == assumeRole {
 		switch f {
