@@ -6,13 +6,13 @@ import (
 	"time"
 )
 
-// answer makes the reply to a call, and what its record says.
+// answer returns the outcome of a call.
 func (s *STS) answer(ctx context.Context, q query, c pendingCall) outcome {
 	if out := faultOutcome(c.fault, q); out != nil {
 		return *out
 	}
 	if q.action == "" && q.request.Method == http.MethodGet {
-		// STS sends browsers to IAM's page; known only from public reports.
+		// STS redirects browsers to IAM's page; known only from public reports.
 		return outcome{reply: &reply{status: http.StatusFound, location: "https://aws.amazon.com/iam"}, code: "MissingAction"}
 	}
 	if r := q.checkAction(); r != nil {
@@ -35,7 +35,7 @@ func (s *STS) answer(ctx context.Context, q query, c pendingCall) outcome {
 	return out
 }
 
-// answerSigned answers the actions that are signed.
+// answerSigned returns the outcome of a signed call.
 func (s *STS) answerSigned(caller *session, q query, c pendingCall) outcome {
 	if q.action == getCallerIdentity {
 		return c.success(newResult(q.action, callerIdentity(caller)), "")
@@ -52,7 +52,8 @@ func (r *rejection) outcome() outcome {
 	return outcome{reply: r.reply(), code: r.code, reason: r.reason}
 }
 
-// faultOutcome is the reply of a fault that needs no good one; nil for other faults.
+// faultOutcome returns the outcome of a fault that replaces the whole reply, or nil for
+// other faults.
 func faultOutcome(f Fault, q query) *outcome {
 	if r := f.rejection(q); r != nil {
 		out := r.withReason("the fault %s", f).outcome()
@@ -76,8 +77,8 @@ func faultOutcome(f Fault, q query) *outcome {
 	return &outcome{reply: r, code: string(f)}
 }
 
-// corruptCredentials applies the faults of the credentials in a good reply. It returns the code
-// to record.
+// corruptCredentials applies the call's fault to the credentials of a successful reply.
+// It returns the code to record.
 func (c pendingCall) corruptCredentials(keys **credentials) string {
 	switch c.fault {
 	case NoCredentials:
@@ -92,7 +93,8 @@ func (c pendingCall) corruptCredentials(keys **credentials) string {
 	return string(c.fault)
 }
 
-// success is the outcome of a good reply, perhaps spoilt.
+// success returns the outcome of a successful reply, truncated if the call's fault is
+// TruncatedReply.
 func (c pendingCall) success(r *reply, code string) outcome {
 	if c.fault == TruncatedReply {
 		r.truncated, code = true, string(c.fault)
@@ -100,10 +102,11 @@ func (c pendingCall) success(r *reply, code string) outcome {
 	return outcome{reply: r, code: code}
 }
 
-// now is the STS's clock.
+// now returns the time by the clock of the STS.
 func (c pendingCall) now() time.Time { return time.Now().Add(c.skew) }
 
-// date is the Date header; nil keeps net/http from adding its own.
+// date returns the value of the Date header, or nil to omit it. With a nil value, net/http
+// does not add its own.
 func (c pendingCall) date() []string {
 	if c.omitDate {
 		return nil
@@ -111,7 +114,8 @@ func (c pendingCall) date() []string {
 	return []string{c.now().UTC().Format(http.TimeFormat)}
 }
 
-// expiry is the end of a session that was asked to last asked. AWS's has whole seconds.
+// expiry returns the expiry of a session of the requested duration. AWS truncates it to
+// whole seconds.
 func (c pendingCall) expiry(requested time.Duration) time.Time {
 	if c.maxLifetime > 0 && c.maxLifetime < requested {
 		requested = c.maxLifetime

@@ -25,7 +25,7 @@ type callerIdentityResult struct {
 	Account string   `xml:"Account"`
 }
 
-// assumeRole lets the session that signed the request assume a further role.
+// assumeRole assumes a role with the session that signed the request.
 func (s *STS) assumeRole(q query, c pendingCall, caller *session) (*assumeRoleResult, *rejection) {
 	if r := q.checkParameters(); r != nil {
 		return nil, r
@@ -44,9 +44,9 @@ func (s *STS) assumeRole(q query, c pendingCall, caller *session) (*assumeRoleRe
 	if action != "" {
 		return nil, notAuthorized(principal.Session, action, roleARN).withReason("%s", reason)
 	}
-	// Every session of the kit is a role's, so every AssumeRole is role chaining.
+	// Every session of the kit belongs to a role, so every AssumeRole is role chaining.
 	// https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles.html#iam-term-role-chaining
-	if q.duration() > time.Hour { // which every role gives
+	if q.duration() > time.Hour { // every role allows one hour
 		return nil, chainDurationTooLong()
 	}
 	return &assumeRoleResult{
@@ -57,8 +57,8 @@ func (s *STS) assumeRole(q query, c pendingCall, caller *session) (*assumeRoleRe
 	}, nil
 }
 
-// sessionFrom is the session that the caller asks for: with the tags and the source
-// identity that the caller's own hands on.
+// sessionFrom returns the session that the caller requests, including the transitive tags
+// and the source identity of the caller's own session.
 func (q query) sessionFrom(caller *session, role *Role) (*session, *rejection) {
 	requested := &session{
 		role:           role,
@@ -72,7 +72,7 @@ func (q query) sessionFrom(caller *session, role *Role) (*session, *rejection) {
 	case requested.sourceIdentity == "":
 		requested.sourceIdentity = caller.sourceIdentity
 	case caller.sourceIdentity != "" && requested.sourceIdentity != caller.sourceIdentity:
-		// It cannot be changed in a chain; the text is the kit's own.
+		// A role chain cannot change the source identity. The text is the kit's own.
 		return nil, notAuthorized(caller.user().ARN, "sts:SetSourceIdentity", role.arn).
 			withReason("the caller's source identity is %q and cannot be changed", caller.sourceIdentity)
 	}
@@ -91,8 +91,9 @@ func (q query) sessionFrom(caller *session, role *Role) (*session, *rejection) {
 	return requested, nil
 }
 
-// contextFrom is what the conditions of a trust policy see of a session that caller
-// asks for. A web identity's own keys are there for the first role that it assumes.
+// contextFrom returns the condition keys of a session that caller requests. If caller is
+// the session of a web identity, they include the identity's keys; later sessions of a role
+// chain do not have them.
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_iam-condition-keys.html#cross-condition-keys-wif
 func (q query) contextFrom(requested, caller *session) map[string][]string {
 	out := q.requestContext()
@@ -114,7 +115,7 @@ func (q query) contextFrom(requested, caller *session) map[string][]string {
 	return out
 }
 
-// callerIdentity says whose session signed the request.
+// callerIdentity returns the identity of the session that signed the request.
 func callerIdentity(caller *session) *callerIdentityResult {
 	user := caller.user()
 	return &callerIdentityResult{ARN: user.ARN, UserID: user.ID, Account: caller.role.account}

@@ -8,7 +8,7 @@ import (
 	"github.com/irsakit/irsakit/internal/trustpolicy"
 )
 
-// The condition keys of AWS that the kit knows, in small letters.
+// knownConditionKeys returns the AWS condition keys that the kit supports, in lower case.
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_iam-condition-keys.html
 func knownConditionKeys() []string {
@@ -19,14 +19,14 @@ func knownConditionKeys() []string {
 		"aws:principalarn", "aws:principalaccount", "aws:principaltype", "aws:userid", "aws:sourceidentity", "aws:federatedprovider",
 		// of every request
 		"aws:requestedregion", "aws:securetransport", "aws:principalisawsservice", "aws:viaawsservice",
-		// absent: of IAM users, and of requests that services make
+		// without a value: of IAM users, and of requests by AWS services
 		"aws:multifactorauthpresent", "aws:multifactorauthage", "aws:username",
 		"aws:sourcearn", "aws:sourceaccount", "aws:sourceorgid", "aws:sourceorgpaths",
 	}
 }
 
-// checkConditionKeys refuses a policy with a key of AWS whose value the kit does not
-// know: what it decided then would be a guess.
+// checkConditionKeys returns an error if the policy uses an AWS condition key whose value
+// the kit does not know. Evaluating such a policy would be a guess.
 func checkConditionKeys(policy *trustpolicy.Policy) error {
 	for _, key := range policy.Keys() {
 		lower := strings.ToLower(key)
@@ -39,17 +39,18 @@ func checkConditionKeys(policy *trustpolicy.Policy) error {
 	return nil
 }
 
-// requestContext is what the conditions of a trust policy see of every request.
+// requestContext returns the condition keys of every request.
 func (q query) requestContext() map[string][]string {
 	return map[string][]string{
 		"aws:RequestedRegion":       {q.region},
-		"aws:SecureTransport":       {"true"}, // as of AWS, also on loopback
+		"aws:SecureTransport":       {"true"}, // as in AWS, even on loopback
 		"aws:PrincipalIsAWSService": {"false"},
 		"aws:ViaAWSService":         {"false"},
 	}
 }
 
-// claimContext is what they see of a web identity token, under its issuer's name.
+// claimContext returns the condition keys of a web identity token, which begin with its
+// issuer.
 func (i identity) claimContext() map[string][]string {
 	out := map[string][]string{}
 	for _, claim := range trustpolicy.Claims() {

@@ -6,12 +6,12 @@ import (
 	"strings"
 )
 
-// stsHost is how the endpoints of STS are named: with FIPS or without, for a region or,
-// as sts.amazonaws.com, for all. https://docs.aws.amazon.com/general/latest/gr/sts.html
+// stsHost matches the hosts of STS endpoints: FIPS or not, regional or, as
+// sts.amazonaws.com, global. https://docs.aws.amazon.com/general/latest/gr/sts.html
 var stsHost = regexp.MustCompile(`^sts(?:-fips)?\.(?:([a-z]+(?:-[a-z]+)+-\d+)\.)?([a-z.]+)$`)
 
-// stsRegion returns the region of a host of STS, with or without a port, and whether it
-// is one that this Cluster's partition has.
+// stsRegion returns the region of an STS host, with or without a port, and whether the
+// region is in this Cluster's partition.
 func (k *Cluster) stsRegion(host string) (region string, ok bool) {
 	host, _, _ = strings.Cut(strings.ToLower(host), ":")
 	if "https://"+host == memoryEndpoint {
@@ -27,14 +27,14 @@ func (k *Cluster) stsRegion(host string) (region string, ok bool) {
 	return match[1], partition(match[1]) == partition(k.region)
 }
 
-// hasRegion says whether the Cluster, or one of its pods, is in the region.
+// hasRegion reports whether the Cluster, or one of its pods, is in the region.
 func (k *Cluster) hasRegion(region string) bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	return region == k.region || slices.Contains(k.podRegions, region)
 }
 
-// partition is the first field of the ARNs of a region.
+// partition returns the partition of a region, the second field of its ARNs.
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/reference-arns.html
 func partition(region string) string {
 	switch {
@@ -47,8 +47,8 @@ func partition(region string) string {
 	}
 }
 
-// dnsSuffixes are the domains of a region's service endpoints: the usual one, and the
-// one of dual stack.
+// dnsSuffixes returns the domains of a region's service endpoints: the standard domain,
+// and the dual-stack domain.
 func dnsSuffixes(region string) []string {
 	if partition(region) == "aws-cn" {
 		return []string{"amazonaws.com.cn", "api.amazonwebservices.com.cn"}

@@ -11,7 +11,7 @@ import (
 	"unicode/utf8"
 )
 
-// A constraint is what the STS API reference says of a parameter.
+// A constraint is the constraint of the STS API reference on a parameter.
 type constraint struct {
 	required             bool
 	minLength, maxLength int    // characters
@@ -20,8 +20,8 @@ type constraint struct {
 
 const namePattern = `[\w+=,.@-]*`
 
-// constraintsOf are the parameters of the actions that make sessions, in the order
-// in which AWS complains. https://docs.aws.amazon.com/STS/latest/APIReference/
+// constraintsOf returns the parameters of an action that creates sessions, in the order
+// in which AWS reports violations. https://docs.aws.amazon.com/STS/latest/APIReference/
 func constraintsOf(action string) (names []string, of map[string]constraint) {
 	of = map[string]constraint{
 		"RoleArn":         {required: true, minLength: 20, maxLength: 2048},
@@ -39,7 +39,8 @@ func constraintsOf(action string) (names []string, of map[string]constraint) {
 	}
 }
 
-// checkParameters refuses what breaks the constraints, all at once as AWS does.
+// checkParameters rejects parameters that violate their constraints. It reports all
+// violations at once, as AWS does.
 func (q query) checkParameters() *rejection {
 	var v violations
 	names, constraints := constraintsOf(q.action)
@@ -75,7 +76,7 @@ func (q query) checkParameters() *rejection {
 	return q.checkSessionPolicies()
 }
 
-// checkTagKeys refuses what IAM reserves, and keys that differ by case only.
+// checkTagKeys rejects tag keys that IAM reserves, and keys that differ only in case.
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/id_session-tags.html#id_session-tags_know
 func (q query) checkTagKeys() *rejection {
 	seen := map[string]bool{}
@@ -92,6 +93,7 @@ func (q query) checkTagKeys() *rejection {
 	return nil
 }
 
+// check adds the violations of a parameter.
 func (v *violations) check(q query, key string, c constraint) {
 	value := q.form.Get(key)
 	switch n := utf8.RuneCountInString(value); {
@@ -109,8 +111,8 @@ func (v *violations) check(q query, key string, c constraint) {
 	}
 }
 
-// checkTags refuses keys and values of tags that are too long or have other characters
-// than IAM takes. https://docs.aws.amazon.com/STS/latest/APIReference/API_Tag.html
+// checkTags adds the violations of tag keys and values that are too long or contain
+// characters that IAM does not allow. https://docs.aws.amazon.com/STS/latest/APIReference/API_Tag.html
 func (v *violations) checkTags(q query) {
 	const key, value = `[\p{L}\p{Z}\p{N}_.:/=+\-@]+`, `[\p{L}\p{Z}\p{N}_.:/=+\-@]*`
 	for n := range q.list("Tags", ".Key") {
@@ -120,6 +122,7 @@ func (v *violations) checkTags(q query) {
 	}
 }
 
+// add adds the violation of a parameter, which must satisfy the constraint.
 func (v *violations) add(q query, key, must string) {
 	shown := "'" + q.form.Get(key) + "'"
 	switch {
@@ -132,7 +135,7 @@ func (v *violations) add(q query, key, must string) {
 	*v = append(*v, fmt.Sprintf("Value %s at '%s' failed to satisfy constraint: Member must %s", shown, parameter, must))
 }
 
-// checkSessionPolicies refuses session policies that are no policies or too large.
+// checkSessionPolicies rejects session policies that are malformed or too large.
 func (q query) checkSessionPolicies() *rejection {
 	for _, arn := range q.list("PolicyArns", ".arn") {
 		if !regexp.MustCompile(`^arn:[^:]+:iam::(aws|\d{12}):policy/.+$`).MatchString(arn) {
@@ -178,20 +181,20 @@ func checkSessionPolicy(document string) *rejection {
 	return nil
 }
 
-// statements of a session policy: one or several.
+// statements are the statements of a session policy, in JSON an object or a list.
 type statements []struct{ Effect string }
 
 func (s *statements) UnmarshalJSON(b []byte) error {
-	type plain statements // without this method
+	type plain statements // without UnmarshalJSON
 	if bytes.HasPrefix(b, []byte("{")) {
 		b = slices.Concat([]byte("["), b, []byte("]"))
 	}
 	return json.Unmarshal(b, (*plain)(s))
 }
 
-// packedPolicySize is how much of STS's limit the session policies and tags take,
-// in percent; 0 without any. AWS packs them in a way it does not tell: this is an
-// estimate, by their length as text.
+// packedPolicySize returns the size of the session policies and tags as a percentage of
+// STS's limit; 0 if there are none. AWS does not document how it packs them. This is an
+// estimate, based on their length as text.
 func (q query) packedPolicySize() int {
 	size := len(q.form.Get("Policy"))
 	for _, arn := range q.list("PolicyArns", ".arn") {

@@ -5,15 +5,15 @@ import (
 	"slices"
 )
 
-// A provider is an IAM OIDC provider of an account.
+// A provider identifies an IAM OIDC provider of an account.
 type provider struct {
 	account, issuer string
 }
 
-// RegisterIssuer makes the issuer an OIDC provider of the AWS account, as "aws iam
-// create-open-id-connect-provider" does; the client IDs are the audiences that it
-// accepts: "sts.amazonaws.com" if there are none. The Cluster's own account knows
-// the Cluster's own issuer from the start. A repeated call replaces the client IDs.
+// RegisterIssuer registers the issuer as an OIDC provider of the AWS account, as "aws iam
+// create-open-id-connect-provider" does. The client IDs are the audiences that the
+// provider accepts, by default "sts.amazonaws.com". The Cluster's issuer is already
+// registered with the Cluster's account. A repeated call replaces the client IDs.
 func (k *Cluster) RegisterIssuer(accountID string, issuer *Issuer, clientIDs ...string) {
 	k.check(checkAccount(accountID))
 	// https://docs.aws.amazon.com/IAM/latest/APIReference/API_CreateOpenIDConnectProvider.html
@@ -35,7 +35,7 @@ func (k *Cluster) UnregisterIssuer(accountID string, issuer *Issuer) {
 	delete(k.providers, provider{accountID, issuer.url})
 }
 
-// clientIDs returns those of an account's OIDC provider, and whether there is one.
+// clientIDs returns the client IDs of an account's OIDC provider, and whether it exists.
 func (k *Cluster) clientIDs(account, issuer string) ([]string, bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()

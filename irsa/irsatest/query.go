@@ -13,21 +13,21 @@ import (
 
 const apiVersion = "2011-06-15"
 
-// The actions that the kit's STS knows.
+// The actions that the kit's STS implements.
 const (
 	assumeRoleWithWebIdentity = "AssumeRoleWithWebIdentity"
 	assumeRole                = "AssumeRole"
 	getCallerIdentity         = "GetCallerIdentity"
 )
 
-// maxRequestBytes bounds a request: a token of 20,000 characters and policies of
-// 2,048, percent-encoded, fit well.
+// maxRequestBytes is the maximum size of a request. It leaves enough room for a token of
+// 20,000 characters and policies of 2,048 characters, percent-encoded.
 const maxRequestBytes = 256 << 10
 
 // A query is one request in the Query protocol, by GET or POST.
 type query struct {
 	cluster  *Cluster
-	region   string // whose STS is asked
+	region   string // of the requested STS endpoint
 	request  *http.Request
 	body     []byte
 	form     url.Values
@@ -35,37 +35,39 @@ type query struct {
 	identity identity // of AssumeRoleWithWebIdentity
 }
 
-// readQuery reads a request. What cannot be read is missing, and refused later.
+// readQuery reads a request. Parameters that cannot be read are missing, so that the
+// request is rejected later.
 func (k *Cluster) readQuery(r *http.Request) query {
 	q := query{cluster: k, request: r}
 	if r.Body != nil {
-		q.body, _ = io.ReadAll(io.LimitReader(r.Body, maxRequestBytes)) // what is cut off is rejected as broken
+		q.body, _ = io.ReadAll(io.LimitReader(r.Body, maxRequestBytes)) // a truncated body is rejected as malformed
 		r.Body = io.NopCloser(bytes.NewReader(q.body))
 	}
 	q.region = k.region
 	if region, ok := k.stsRegion(r.Host); ok {
 		q.region = region
-	} else if found, rejected := readSignature(r); rejected == nil { // on loopback
+	} else if found, rejected := readSignature(r); rejected == nil { // on loopback, where the host has no region
 		q.region = found.region
 	}
-	_ = r.ParseForm() // keeps what it could parse
+	_ = r.ParseForm() // sets r.Form to the parameters that it could parse
 	q.form = r.Form
 	q.action = q.form.Get("Action")
 	q.identity = parseUnverified(q.form.Get("WebIdentityToken"))
 	return q
 }
 
-// hasSTSHost says whether the host that was asked is that of a region.
+// hasSTSHost reports whether the requested host is an STS endpoint of the Cluster's
+// partition.
 func (q query) hasSTSHost() bool {
 	_, ok := q.cluster.stsRegion(q.request.Host)
 	return ok
 }
 
-// An identity is what a web identity token says, not verified.
+// An identity is the unverified content of a web identity token.
 type identity struct {
 	token  *jwt.JSONWebToken
 	keyID  string
-	claims map[string]any // nil if it is no token
+	claims map[string]any // nil if it is not a token
 }
 
 // parseUnverified reads a token without verifying it.
@@ -81,19 +83,19 @@ func parseUnverified(raw string) identity {
 	return identity{token: token, keyID: token.Headers[0].KeyID, claims: claims}
 }
 
-// text returns a claim that is a string, or "".
+// text returns the value of a string claim, or "".
 func (i identity) text(claim string) string {
 	s, _ := i.claims[claim].(string)
 	return s
 }
 
-// time returns a claim that is a time.
+// time returns the value of a time claim, or the Unix epoch.
 func (i identity) time(claim string) time.Time {
 	seconds, _ := i.claims[claim].(float64)
 	return time.Unix(int64(seconds), 0)
 }
 
-// checkAction refuses what the kit's STS does not know.
+// checkAction rejects actions and versions that the kit's STS does not implement.
 func (q query) checkAction() *rejection {
 	version := q.form.Get("Version")
 	if q.action == "" {
@@ -114,7 +116,7 @@ func (q query) checkAction() *rejection {
 	}
 }
 
-// duration is how long the session is to last.
+// duration returns the requested duration of the session, by default one hour.
 func (q query) duration() time.Duration {
 	if seconds, err := strconv.Atoi(q.form.Get("DurationSeconds")); err == nil {
 		return time.Duration(seconds) * time.Second
@@ -122,7 +124,7 @@ func (q query) duration() time.Duration {
 	return time.Hour
 }
 
-// list returns the parameters <name>.member.1<below>, .2<below> and so on.
+// list returns the parameters <name>.member.1<suffix>, .2<suffix> and so on.
 func (q query) list(name, suffix string) []string {
 	var out []string
 	for n := 1; ; n++ {
@@ -134,7 +136,7 @@ func (q query) list(name, suffix string) []string {
 	}
 }
 
-// tags returns the session tags that AssumeRole asks for.
+// tags returns the session tags that an AssumeRole request contains.
 func (q query) tags() map[string][]string {
 	values := q.list("Tags", ".Value")
 	out := map[string][]string{}

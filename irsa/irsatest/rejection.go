@@ -7,23 +7,23 @@ import (
 	"time"
 )
 
-// A rejection is an error that STS answers.
+// A rejection is an error that STS returns.
 type rejection struct {
 	status  int
 	code    string
 	message string
-	reason  string // what AWS would not say; for Call.Reason
+	reason  string // for Call.Reason; AWS does not disclose it
 }
 
-// withReason adds what AWS would not say.
+// withReason sets the reason for Call.Reason.
 func (r *rejection) withReason(format string, args ...any) *rejection {
 	r.reason = fmt.Sprintf(format, args...)
 	return r
 }
 
 // The codes and statuses below are those of the STS API reference: the actions'
-// Errors, and Common Errors. AWS documents few of the texts: where nothing else is
-// said they are known only from public reports of AWS's answers.
+// Errors, and Common Errors. AWS documents few of the texts: unless noted otherwise,
+// they are known only from public reports of AWS's replies.
 
 func invalid(message string) *rejection {
 	return &rejection{status: http.StatusBadRequest, code: "ValidationError", message: message}
@@ -43,7 +43,7 @@ func noProvider(issuer string) *rejection {
 	return badToken("No OpenIDConnect provider found in your account for " + issuer)
 }
 
-// noVerificationKey has two spaces, as AWS's text has.
+// noVerificationKey has two spaces after the comma, as AWS's text does.
 func noVerificationKey() *rejection {
 	return badToken("Couldn't retrieve verification key from your identity provider,  please reference AssumeRoleWithWebIdentity documentation for requirements")
 }
@@ -52,10 +52,10 @@ func wrongThumbprint() *rejection {
 	return badToken("OpenIDConnect provider's HTTPS certificate doesn't match configured thumbprint")
 }
 
-// badTokenSignature's text is the kit's own: AWS's is not known publicly.
+// badTokenSignature uses a text of the kit's own: AWS's is not publicly known.
 func badTokenSignature() *rejection { return badToken("The signature of the token is invalid") }
 
-// notYetValid's text is the kit's own: AWS's is not known publicly.
+// notYetValid uses a text of the kit's own: AWS's is not publicly known.
 func notYetValid() *rejection { return badToken("The token is not yet valid") }
 
 func wrongAudience() *rejection { return badToken("Incorrect token audience") }
@@ -97,9 +97,9 @@ func packedPolicyTooLarge(percent int) *rejection {
 	}
 }
 
-// The refusals of signed requests. Their texts are in
+// The rejections of signed requests. Their texts are from
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-troubleshooting.html
-// or, of the codes without such a section, in public reports.
+// or, for codes that have no section there, from public reports.
 
 func forbidden(code, message string) *rejection {
 	return &rejection{status: http.StatusForbidden, code: code, message: message}
@@ -126,7 +126,7 @@ func badSignatureV4() *rejection {
 		"Check your AWS Secret Access Key and signing method. Consult the service documentation for details.")
 }
 
-// violations of constraints, worded as in public reports of AWS's answers.
+// violations are violated constraints, worded as in public reports of AWS's replies.
 type violations []string
 
 func (v violations) rejection() *rejection {

@@ -9,10 +9,10 @@ import (
 	"time"
 )
 
-// xmlNamespace is that of every reply of STS.
+// xmlNamespace is the XML namespace of every reply of STS.
 const xmlNamespace = "https://sts.amazonaws.com/doc/2011-06-15/"
 
-// hugeReplySize is the size of the HugeReply fault.
+// hugeReplySize is the size of the HugeReply fault's body in bytes.
 const hugeReplySize = 10 << 20
 
 type errorXML struct {
@@ -24,7 +24,7 @@ type errorXML struct {
 	RequestID string   `xml:"RequestId"`
 }
 
-// resultXML is the reply to an action; Result names its own element.
+// resultXML is the reply to an action. Result sets the name of its own element.
 type resultXML struct {
 	XMLName   xml.Name
 	Namespace string `xml:"xmlns,attr"`
@@ -32,7 +32,7 @@ type resultXML struct {
 	RequestID string `xml:"ResponseMetadata>RequestId"`
 }
 
-// credentials are what a session's requests are signed with.
+// credentials are the keys that sign a session's requests.
 type credentials struct {
 	SessionToken    string `xml:"SessionToken"`
 	SecretAccessKey string `xml:"SecretAccessKey"`
@@ -40,25 +40,25 @@ type credentials struct {
 	AccessKeyID     string `xml:"AccessKeyId"`
 }
 
-// newCredentials makes keys of AWS's shape, at random.
+// newCredentials returns random keys in AWS's format.
 func newCredentials(expires time.Time) *credentials {
 	return &credentials{
 		AccessKeyID:     "ASIA" + base32Text(16),
 		SecretAccessKey: base64Text(30),
-		SessionToken:    "IQoJb3JpZ2luX2Vj" + base64Text(450), // how STS's session tokens begin
+		SessionToken:    "IQoJb3JpZ2luX2Vj" + base64Text(450), // prefix of STS session tokens
 		Expiration:      expires.UTC().Format(time.RFC3339Nano),
 	}
 }
 
-// A reply is what STS sends.
+// A reply is an HTTP reply of the STS.
 type reply struct {
 	status    int
 	requestID string
 	location  string
 	mediaType string
 	body      []byte
-	truncated bool // half of the body only
-	padding   int  // spaces after the body
+	truncated bool // send only half of the body
+	padding   int  // number of spaces after the body
 }
 
 func newReply(body []byte) *reply {
@@ -82,7 +82,7 @@ func newResult(action string, result any) *reply {
 	return out
 }
 
-// marshal encodes a reply; these types always encode.
+// marshal encodes a reply. The types of replies always encode without an error.
 func marshal(v any) []byte {
 	b, err := xml.MarshalIndent(v, "", "  ")
 	if err != nil {
@@ -91,7 +91,7 @@ func marshal(v any) []byte {
 	return append(b, '\n')
 }
 
-// write sends the reply. What goes wrong is the client's to notice.
+// write sends the reply. It ignores errors, which the client sees as well.
 func (r *reply) write(w http.ResponseWriter) {
 	h := w.Header()
 	if r.mediaType != "" {

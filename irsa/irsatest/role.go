@@ -10,8 +10,8 @@ import (
 	"github.com/irsakit/irsakit/internal/trustpolicy"
 )
 
-// Role is an IAM role. Make one with [Cluster.Role]. It is safe for concurrent use;
-// a change applies to the calls that arrive after it.
+// Role is an IAM role, created with [Cluster.Role]. It is safe for concurrent use. A
+// change applies to the calls that arrive after it.
 type Role struct {
 	cluster    *Cluster
 	arn        string
@@ -27,7 +27,7 @@ type Role struct {
 	latency  time.Duration
 }
 
-// RoleOption changes a role that [Cluster.Role] makes: [Trust], [TrustPolicy],
+// RoleOption configures a role that [Cluster.Role] creates: [Trust], [TrustPolicy],
 // [MaxSessionDuration] or [InAccount].
 type RoleOption func(*roleOptions)
 
@@ -38,25 +38,25 @@ type roleOptions struct {
 	trusted    []Principal
 }
 
-// MaxSessionDuration lets sessions of the role last so long, where an hour is
-// IAM's default: up to 12 hours. It does not lift the hour that STS grants at most
-// where the session of one role assumes another.
+// MaxSessionDuration sets the maximum duration of the role's sessions, from 1 to 12 hours.
+// IAM's default is one hour. It does not lift the limit of one hour for role chains, in
+// which the session of one role assumes another.
 func MaxSessionDuration(d time.Duration) RoleOption {
 	return func(o *roleOptions) { o.maxSession = d }
 }
 
 // InAccount puts the role into another AWS account of the same partition; id has
-// twelve digits. An account that is to trust service accounts has to know their
-// issuer: see [Cluster.RegisterIssuer].
+// twelve digits. Service accounts can assume the role only if their issuer is registered
+// with the account: see [Cluster.RegisterIssuer].
 func InAccount(id string) RoleOption {
 	return func(o *roleOptions) { o.account = id }
 }
 
-// Role makes an IAM role; name may have a path ("team/reader"). A role with
-// neither [Trust] nor [TrustPolicy] trusts nobody, and without
-// [MaxSessionDuration] its sessions last an hour at most. What the role itself
-// allows is not the kit's subject: a session of any role may assume each role
-// whose trust policy lets it. A role of the same name replaces the earlier one.
+// Role creates an IAM role; name may contain a path ("team/reader"). A role with
+// neither [Trust] nor [TrustPolicy] trusts no principal, and without
+// [MaxSessionDuration] its sessions last at most one hour. The kit has no permission
+// policies: a session of any role may assume every role whose trust policy allows it. A
+// role with the same ARN replaces the earlier one.
 func (k *Cluster) Role(name string, optFns ...RoleOption) *Role {
 	if !regexp.MustCompile(`^([\w+=,.@-]+/)*[\w+=,.@-]{1,64}$`).MatchString(name) {
 		k.check(fmt.Errorf("%q is not a valid name of an IAM role", name))
@@ -115,9 +115,9 @@ func (r *Role) SetTrustPolicy(document string) {
 	r.document, r.policy = document, policy
 }
 
-// Fail lets the next n calls that ask for this role meet the fault; n < 0 is all of
-// them until [Role.Recover] or [STS.Recover]. It goes before the fault of [STS.Fail] and replaces that
-// of an earlier Fail of the role.
+// Fail injects the fault into the next n calls that request this role, or if n < 0 into
+// all of them until [Role.Recover] or [STS.Recover]. It takes precedence over the fault of
+// [STS.Fail], and replaces the fault of an earlier Fail of the role.
 func (r *Role) Fail(fault Fault, n int) {
 	r.cluster.checkFault(fault)
 	r.mu.Lock()
@@ -125,15 +125,15 @@ func (r *Role) Fail(fault Fault, n int) {
 	r.faults = faults{fault, n}
 }
 
-// SetLatency lets replies to calls that ask for this role wait for d, instead of for
-// what [STS.SetLatency] says; zero is as STS.SetLatency says.
+// SetLatency delays the replies to calls that request this role by d instead of the
+// latency of [STS.SetLatency]. Zero restores the latency of the STS.
 func (r *Role) SetLatency(d time.Duration) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.latency = d
 }
 
-// Recover ends what [Role.Fail] set. A call that hangs goes on hanging: see
+// Recover ends the fault of [Role.Fail]. It does not resume calls that hang: see
 // [STS.Recover].
 func (r *Role) Recover() {
 	r.mu.Lock()
@@ -141,7 +141,7 @@ func (r *Role) Recover() {
 	r.faults = faults{}
 }
 
-// nextFault returns what a call that asks for the role meets.
+// nextFault returns the fault and the latency of the next call that requests the role.
 func (r *Role) nextFault() (fault Fault, latency time.Duration) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -156,7 +156,7 @@ func (k *Cluster) recoverRoles() {
 	}
 }
 
-// role finds a role by its ARN, or returns nil.
+// role returns the role with the ARN, or nil if there is none.
 func (k *Cluster) role(arn string) *Role {
 	k.mu.Lock()
 	defer k.mu.Unlock()

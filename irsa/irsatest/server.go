@@ -12,8 +12,8 @@ import (
 	"time"
 )
 
-// A server serves a handler on one address of loopback, and can be stopped and
-// started again there.
+// A server serves a handler on a loopback address. It can be stopped, and started again on
+// the same address.
 type server struct {
 	addr    string
 	handler http.Handler
@@ -21,10 +21,10 @@ type server struct {
 	mu     sync.Mutex
 	http   *http.Server // nil while stopped
 	done   chan struct{}
-	closed bool // for good
+	closed bool // stopped permanently
 }
 
-// newServer makes a server with a free port, which does not serve yet.
+// newServer returns a server with a free port and its listener. It does not serve yet.
 func newServer(handler http.HandlerFunc) (*server, net.Listener, error) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -33,7 +33,8 @@ func newServer(handler http.HandlerFunc) (*server, net.Listener, error) {
 	return &server{addr: listener.Addr().String(), handler: handler}, listener, nil
 }
 
-// serve takes the listener, unless the server runs already or has ended.
+// serve serves on the listener. It closes the listener if the server is already running or
+// closed.
 func (s *server) serve(listener net.Listener) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -50,18 +51,19 @@ func (s *server) serve(listener net.Listener) {
 	s.http, s.done = server, done
 	go func() {
 		defer close(done)
-		_ = server.Serve(listener) // returns when it is closed
+		_ = server.Serve(listener) // returns when the server is closed
 	}()
 }
 
+// stopped reports whether the server is stopped and can be started again.
 func (s *server) stopped() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.http == nil && !s.closed
 }
 
-// start listens on the address again. Somebody's outgoing connection may have
-// taken the port meanwhile: it tries for two seconds.
+// start listens on the address again. It retries for two seconds, because an outgoing
+// connection may be using the port.
 func (s *server) start() error {
 	for deadline := time.Now().Add(2 * time.Second); s.stopped(); {
 		listener, err := net.Listen("tcp", s.addr)
@@ -77,7 +79,7 @@ func (s *server) start() error {
 	return nil
 }
 
-// stop closes the listener and every connection, at once.
+// stop immediately closes the listener and all connections.
 func (s *server) stop() {
 	if server, done := s.detach(false); server != nil {
 		_ = server.Close()
@@ -85,7 +87,8 @@ func (s *server) stop() {
 	}
 }
 
-// shutdown lets the handlers end, for a second, and then stops for good.
+// shutdown stops the server permanently. It waits up to a second for the handlers to
+// return.
 func (s *server) shutdown() {
 	server, done := s.detach(true)
 	if server == nil {
@@ -99,7 +102,8 @@ func (s *server) shutdown() {
 	<-done
 }
 
-// detach hands the running server to who ends it; nil if there is none.
+// detach returns the running server, or nil, and marks it as stopped. If permanent, it
+// cannot be started again.
 func (s *server) detach(permanent bool) (*http.Server, chan struct{}) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -5,15 +5,15 @@ import (
 	"time"
 )
 
-// A session is that of an assumed role, asked for or granted.
+// A session is a session of an assumed role, requested or issued.
 type session struct {
 	role           *Role
 	name           string
 	sourceIdentity string
 	tags           map[string][]string
-	transitive     []string            // keys of the tags that go on to the next role
-	provider       string              // the issuer that identified it; "" if a role assumed it
-	claims         map[string][]string // of the token that identified it, as condition keys
+	transitive     []string            // keys of the tags that a role chain passes on
+	provider       string              // issuer of the web identity; "" if a role assumed it
+	claims         map[string][]string // of the web identity token, as condition keys
 	externalID     string
 
 	secret  string
@@ -21,7 +21,7 @@ type session struct {
 	expires time.Time
 }
 
-// assumedRoleUser is how replies name a session.
+// assumedRoleUser identifies a session in replies.
 type assumedRoleUser struct {
 	ARN string `xml:"Arn"`
 	ID  string `xml:"AssumedRoleId"`
@@ -34,7 +34,7 @@ func (s *session) user() assumedRoleUser {
 	}
 }
 
-// actions are what a trust policy has to allow for the session.
+// actions returns the actions that a trust policy has to allow for the session.
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/id_session-tags.html
 func (s *session) actions(assume string) []string {
 	out := []string{assume}
@@ -47,7 +47,7 @@ func (s *session) actions(assume string) []string {
 	return out
 }
 
-// context is what the conditions of a trust policy see of a session that is asked for.
+// context returns the condition keys of a requested session.
 func (s *session) context() map[string][]string {
 	out := map[string][]string{"sts:RoleSessionName": {s.name}}
 	if s.externalID != "" {
@@ -67,7 +67,7 @@ func (s *session) context() map[string][]string {
 	return out
 }
 
-// issue grants a session: it makes its keys, and remembers them.
+// issue creates the keys of a session and stores the session by its access key ID.
 func (s *STS) issue(requested *session, expires time.Time) *credentials {
 	keys := newCredentials(expires)
 	requested.secret, requested.token, requested.expires = keys.SecretAccessKey, keys.SessionToken, expires
@@ -77,7 +77,7 @@ func (s *STS) issue(requested *session, expires time.Time) *credentials {
 	return keys
 }
 
-// session finds a session by its access key, or returns nil.
+// session returns the session with the access key ID, or nil if there is none.
 func (s *STS) session(accessKeyID string) *session {
 	s.mu.Lock()
 	defer s.mu.Unlock()

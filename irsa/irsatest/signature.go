@@ -22,20 +22,20 @@ const (
 	signingTime      = "20060102T150405Z"
 )
 
-// A signature is what a request carries of AWS Signature Version 4, in its
-// Authorization header or, presigned, in its URL.
+// A signature is the AWS Signature Version 4 of a request, from its Authorization header
+// or, if presigned, from its URL.
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html
 type signature struct {
 	presigned   bool
 	accessKeyID string
 	region      string
-	headers     []string // that are signed
+	headers     []string // the signed headers
 	date        time.Time
 	token       string // session token
-	value       string // what is to be equal: the Authorization header, or the signature
+	value       string // the signature itself, in hexadecimal
 }
 
-// authenticate returns the session whose keys signed the request.
+// authenticate verifies the signature of the request and returns the session that made it.
 func (s *STS) authenticate(ctx context.Context, q query, now time.Time) (*session, *rejection) {
 	found, r := readSignature(q.request)
 	if r != nil {
@@ -58,11 +58,11 @@ func (s *STS) authenticate(ctx context.Context, q query, now time.Time) (*sessio
 	return caller, found.checkDate(now)
 }
 
-// checkScope refuses what the signature must not cover, and one for another region; its
-// text is known only from public reports.
+// checkScope rejects a signature that covers headers that proxies change, and a signature
+// for another region. The text of the latter is known only from public reports.
 func (q query) checkScope(found signature) *rejection {
 	for _, name := range []string{"authorization", "user-agent", "x-amzn-trace-id"} {
-		if slices.Contains(found.headers, name) { // the SDK's signer leaves them out, since proxies change them
+		if slices.Contains(found.headers, name) { // the SDK's signer omits them, because proxies change them
 			return badSignatureV4().withReason("the signature covers the header %s, which the kit cannot check", name)
 		}
 	}
@@ -72,7 +72,7 @@ func (q query) checkScope(found signature) *rejection {
 	return nil
 }
 
-// readSignature reads the signature of a request, without checking it.
+// readSignature returns the signature of a request, unverified.
 func readSignature(r *http.Request) (signature, *rejection) {
 	form := r.URL.Query()
 	if form.Has("X-Amz-Signature") {
@@ -91,7 +91,7 @@ func readSignature(r *http.Request) (signature, *rejection) {
 	return newSignature(signature{token: r.Header.Get("X-Amz-Security-Token"), value: fields[3]}, fields[1], fields[2], r.Header.Get("X-Amz-Date"))
 }
 
-// newSignature completes a signature with its credential scope, headers and date.
+// newSignature returns s with its credential scope, headers and date.
 func newSignature(s signature, credential, headers, date string) (signature, *rejection) {
 	scope := strings.Split(credential, "/")
 	if len(scope) != 5 || scope[4] != "aws4_request" {
@@ -111,7 +111,7 @@ func newSignature(s signature, credential, headers, date string) (signature, *re
 	return s, nil
 }
 
-// sign makes the signature that the caller's keys give the request, with the SDK's signer.
+// sign returns the signature of the request with the caller's keys, using the SDK's signer.
 func (q query) sign(ctx context.Context, found signature, caller *session) (string, error) {
 	sum := sha256.Sum256(q.body)
 	payload := hex.EncodeToString(sum[:])
@@ -136,7 +136,7 @@ func (q query) sign(ctx context.Context, found signature, caller *session) (stri
 	return value, nil
 }
 
-// signed is the part of a request that its signature covers.
+// signed returns the part of a request that its signature covers.
 func (s signature) signed(r *http.Request) *http.Request {
 	target := &url.URL{Scheme: "http", Host: r.Host, Path: r.URL.Path, RawPath: r.URL.RawPath}
 	form := r.URL.Query()
@@ -155,11 +155,11 @@ func (s signature) signed(r *http.Request) *http.Request {
 	return out
 }
 
-// checkDate refuses a signature that was made too long ago, or in the future.
+// checkDate rejects a signature that is too old, or dated in the future.
 func (s signature) checkDate(now time.Time) *rejection {
 	age := 5 * time.Minute
 	if s.presigned {
-		age = 15 * time.Minute // whatever X-Amz-Expires says: https://aws.github.io/aws-eks-best-practices/security/docs/iam/
+		age = 15 * time.Minute // regardless of X-Amz-Expires: https://aws.github.io/aws-eks-best-practices/security/docs/iam/
 	}
 	minutes := int(age.Minutes())
 	switch {

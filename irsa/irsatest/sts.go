@@ -9,27 +9,27 @@ import (
 	"time"
 )
 
-// STS is the Security Token Service. It answers AssumeRoleWithWebIdentity, AssumeRole
-// and GetCallerIdentity in the Query protocol. It is safe for concurrent use; a
-// setting applies to the calls that arrive after it.
+// STS is the Security Token Service. It implements AssumeRoleWithWebIdentity, AssumeRole
+// and GetCallerIdentity of the Query protocol. It is safe for concurrent use. A
+// setting applies to the calls that arrive after it was changed.
 type STS struct {
 	cluster *Cluster
 	server  *server // nil in memory
 
-	switchMu sync.Mutex // one Down or Up at a time
+	switchMu sync.Mutex // serializes Down and Up
 
 	mu        sync.Mutex
 	settings  settings
 	faults    faults
 	down      bool          // refuses connections
-	closed    bool          // down for good
-	cut       chan struct{} // closed by Down: ends the calls under way
-	recovered chan struct{} // closed by Recover: lets the hanging calls go on
+	closed    bool          // down permanently
+	cut       chan struct{} // closed by Down to interrupt the calls in progress
+	recovered chan struct{} // closed by Recover to resume the hanging calls
 	calls     []*Call
 	sessions  map[string]*session // by access key ID
 }
 
-// settings are what the STS does to every call.
+// settings are the settings of the STS that apply to every call.
 type settings struct {
 	skew        time.Duration
 	omitDate    bool
@@ -46,9 +46,9 @@ func newSTS(k *Cluster) *STS {
 	}
 }
 
-// Endpoint returns http://127.0.0.1:<port> on loopback, which does not change
-// with Down and Up, and "" in memory, where the SDK's own endpoints lead to the
-// kit: sts.Options.BaseEndpoint is set only if this is not empty.
+// Endpoint returns http://127.0.0.1:<port> on loopback; Down and Up do not change it.
+// In memory it returns "", because the SDK's own endpoints lead to the kit. Set
+// sts.Options.BaseEndpoint only if Endpoint is not empty.
 func (s *STS) Endpoint() string {
 	if s.server == nil {
 		return ""
@@ -56,21 +56,21 @@ func (s *STS) Endpoint() string {
 	return "http://" + s.server.addr
 }
 
-// SetClockSkew puts the STS's clock d ahead of this process's, or behind it if d
-// is negative. Its Date headers, the credentials' Expiration and the check of
-// the token's expiry go by it. The issuer's clock does not change.
+// SetClockSkew sets the clock of the STS d ahead of this process's clock, or behind it if
+// d is negative. The Date headers, the credentials' Expiration and the checks of tokens,
+// sessions and signatures use that clock. The issuer's clock does not change.
 func (s *STS) SetClockSkew(d time.Duration) { s.set(func(o *settings) { o.skew = d }) }
 
-// OmitDate leaves the Date header out of the replies, or puts it back.
+// OmitDate controls whether replies omit the Date header.
 func (s *STS) OmitDate(omit bool) { s.set(func(o *settings) { o.omitDate = omit }) }
 
-// SetLife lets credentials live d instead of as long as was asked for, where d
-// is shorter: for tests that will not wait 15 minutes, the least STS grants. If
-// d is not a whole number of seconds, Expiration carries fractions of one. Zero
-// is as asked for.
+// SetLife limits the lifetime of credentials to d, for tests that cannot wait 15 minutes,
+// the shortest duration that STS accepts. If d is not a whole number of seconds,
+// Expiration includes fractions of a second. Zero removes the limit, so that credentials
+// live as long as requested.
 func (s *STS) SetLife(d time.Duration) { s.set(func(o *settings) { o.maxLifetime = d }) }
 
-// SetLatency lets every reply wait for d, whether it is an answer or a fault.
+// SetLatency delays every reply by d, including those of faults.
 func (s *STS) SetLatency(d time.Duration) { s.set(func(o *settings) { o.latency = d }) }
 
 func (s *STS) set(change func(*settings)) {
@@ -79,7 +79,7 @@ func (s *STS) set(change func(*settings)) {
 	change(&s.settings)
 }
 
-// Fail lets the next n calls meet the fault; n < 0 is all of them until
+// Fail injects the fault into the next n calls, or if n < 0 into all calls until
 // [STS.Recover]. It replaces the fault of an earlier Fail.
 func (s *STS) Fail(fault Fault, n int) {
 	s.cluster.checkFault(fault)
@@ -88,8 +88,8 @@ func (s *STS) Fail(fault Fault, n int) {
 	s.faults = faults{fault, n}
 }
 
-// Recover ends every fault: those of Fail, also of the roles, calls that hang, which
-// are now answered, and Down. What the Set methods and OmitDate changed stays.
+// Recover ends the faults of [STS.Fail] and [Role.Fail], resumes hanging calls, which now
+// get their reply, and ends Down. It keeps the settings of the Set methods and OmitDate.
 func (s *STS) Recover() {
 	s.cluster.recoverRoles()
 	s.mu.Lock()
@@ -100,10 +100,10 @@ func (s *STS) Recover() {
 	s.Up()
 }
 
-// Down takes the STS away: calls under way are cut off and connections are
-// refused. The issuer stays. In memory the error is as net.Dial's; on loopback
-// the listener and its connections are closed, so that a client with idle
-// connections of its own may meet a broken one first.
+// Down makes the STS unreachable: it interrupts calls in progress and refuses
+// connections. The issuer stays reachable. In memory the error is the one of net.Dial. On
+// loopback the listener and its connections are closed, so a client with idle
+// connections of its own may use a closed connection first.
 func (s *STS) Down() {
 	s.switchMu.Lock()
 	defer s.switchMu.Unlock()
@@ -112,11 +112,11 @@ func (s *STS) Down() {
 	s.mu.Unlock()
 	if s.server != nil {
 		s.server.stop()
-		s.cluster.HTTPClient().CloseIdleConnections() // they are dead: the next call dials
+		s.cluster.HTTPClient().CloseIdleConnections() // closed by the server: the next call dials
 	}
 }
 
-// Up ends Down; on loopback it listens on the same address again.
+// Up ends Down. On loopback the STS listens on the same address again.
 func (s *STS) Up() {
 	s.switchMu.Lock()
 	defer s.switchMu.Unlock()
@@ -132,7 +132,7 @@ func (s *STS) Up() {
 	}
 }
 
-// shutdown is Down without an Up. The server is ended by who made it.
+// shutdown takes the STS down permanently. It does not stop the server.
 func (s *STS) shutdown() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -140,24 +140,24 @@ func (s *STS) shutdown() {
 	s.interrupt()
 }
 
-// interrupt cuts the calls under way and refuses new ones; s.mu is held.
+// interrupt ends the calls in progress and refuses new ones. s.mu must be held.
 func (s *STS) interrupt() {
 	s.down = true
 	close(s.cut)
 	s.cut = make(chan struct{})
 }
 
-// A pendingCall is one call under way, with the state of the STS as it arrived.
+// A pendingCall is a call in progress, with the state of the STS at its arrival.
 type pendingCall struct {
 	settings
-	refused   bool  // the STS is down: there is no connection
+	refused   bool  // the STS is down: the connection is refused
 	fault     Fault // "" for none
 	cut       <-chan struct{}
 	recovered <-chan struct{}
 	call      *Call
 }
 
-// begin records a call and decides what is to become of it.
+// begin records a call and determines its fault and latency.
 func (s *STS) begin(q query) pendingCall {
 	c := pendingCall{call: q.newCall()}
 	s.mu.Lock()
@@ -179,7 +179,8 @@ func (s *STS) begin(q query) pendingCall {
 	return c
 }
 
-// An outcome is what becomes of a call: a reply, and what the record of the call says.
+// An outcome is the result of a call: the reply, and the Err, Reason and Caller of its
+// record.
 type outcome struct {
 	*reply
 	code   string // "" is success
@@ -187,8 +188,8 @@ type outcome struct {
 	caller string
 }
 
-// errConnRefused ends a handler in memory as if there were no connection. On loopback,
-// where one was open, it breaks off.
+// errConnRefused is the panic value that aborts a handler as if the connection had been
+// refused. On loopback, where the connection is already open, it closes the connection.
 var errConnRefused = errors.New("the STS is down")
 
 // handle serves the STS on both transports.
@@ -211,7 +212,8 @@ func (s *STS) handle(w http.ResponseWriter, r *http.Request) {
 	answer.write(w)
 }
 
-// wait is the latency, and the Hang. It reports whether the call goes on.
+// wait waits for the latency, and during a Hang fault. It reports whether the call
+// continues.
 func (c pendingCall) wait(ctx context.Context) bool {
 	if c.latency > 0 {
 		timer := time.NewTimer(c.latency)

@@ -16,12 +16,12 @@ import (
 	"testing/iotest"
 )
 
-// memoryTransport is the transport without a network: the handler runs in the caller's
-// goroutine, and ends before RoundTrip returns. It waits only where the handler
-// waits, on the request's context among others.
+// memoryTransport is a transport without a network. The handler runs in the caller's
+// goroutine, and returns before RoundTrip does. RoundTrip blocks only while the handler
+// waits, which the request's context also ends.
 type memoryTransport struct{ cluster *Cluster }
 
-// RoundTrip answers req as a network would, failures included.
+// RoundTrip returns the reply to req, or an error as from a network.
 func (m memoryTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 	ctx := req.Context()
 	if req.Body != nil {
@@ -50,7 +50,7 @@ func (m memoryTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 	return rec.response(req)
 }
 
-// incoming is the client's request as a server sees it.
+// incoming returns the client's request as a server receives it.
 func incoming(req *http.Request) *http.Request {
 	r := req.Clone(req.Context())
 	r.Host = cmp.Or(req.Host, req.URL.Host)
@@ -62,12 +62,12 @@ func incoming(req *http.Request) *http.Request {
 	return r
 }
 
-// noSuchHost is how net.Dial fails for a host that does not exist.
+// noSuchHost returns the error of net.Dial for a host that does not exist.
 func noSuchHost(host string) error {
 	return &net.OpError{Op: "dial", Net: "tcp", Err: &net.DNSError{Err: "no such host", Name: host, IsNotFound: true}}
 }
 
-// connectionError is how a TCP connection to the STS fails.
+// connectionError returns the error of a failed TCP connection to the STS.
 func connectionError(op, call string, errno syscall.Errno) error {
 	return &net.OpError{
 		Op: op, Net: "tcp",
@@ -76,10 +76,10 @@ func connectionError(op, call string, errno syscall.Errno) error {
 	}
 }
 
-// A recorder keeps what a handler writes.
+// A recorder is a ResponseWriter that records the reply of a handler.
 type recorder struct {
 	header  http.Header
-	sent    http.Header // header as it was when the status was written
+	sent    http.Header // copy of header at the time of WriteHeader
 	status  int
 	body    bytes.Buffer
 	aborted bool
@@ -115,7 +115,8 @@ func (rec *recorder) run(handler http.HandlerFunc, r *http.Request) {
 	rec.WriteHeader(http.StatusOK)
 }
 
-// response is what the client gets: an aborted reply breaks off where it is.
+// response returns the client's response. The body of an aborted reply ends with
+// io.ErrUnexpectedEOF.
 func (rec *recorder) response(req *http.Request) (*http.Response, error) {
 	if rec.refused {
 		return nil, connectionError("dial", "connect", syscall.ECONNREFUSED)
@@ -142,19 +143,20 @@ func (rec *recorder) response(req *http.Request) (*http.Response, error) {
 	return res, nil
 }
 
-// reset ends a handler by resetting the connection; in memory the abort is one.
+// reset aborts a handler by resetting the connection. In memory, response turns the abort
+// into a reset.
 func reset(w http.ResponseWriter) {
 	connection, _, err := http.NewResponseController(w).Hijack()
 	if err == nil {
 		if tcp, ok := connection.(*net.TCPConn); ok {
-			_ = tcp.SetLinger(0) // a reset instead of an orderly end
+			_ = tcp.SetLinger(0) // send RST instead of FIN
 		}
 		_ = connection.Close()
 	}
 	panic(http.ErrAbortHandler)
 }
 
-// loopbackTransport is a transport that reaches these addresses only.
+// loopbackTransport returns a transport that reaches only these addresses.
 func loopbackTransport(addrs ...string) *http.Transport {
 	return &http.Transport{
 		DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {

@@ -7,40 +7,41 @@ import (
 	"github.com/irsakit/irsakit/internal/trustpolicy"
 )
 
-// Principal is whom a role can [Trust]: a [ServiceAccount] or another [Role].
+// Principal is a principal that a role can [Trust]: a [ServiceAccount] or another [Role].
 type Principal interface {
 	trustStatement(role *Role) statement
 }
 
-// Trust writes the role's trust policy: a service account may assume it with its web
-// identity token, as by a policy with StringEquals on the token's subject and
-// on the audience "sts.amazonaws.com"; another role may assume it with
-// sts:AssumeRole. For anything else write the policy: see [TrustPolicy].
+// Trust writes the role's trust policy. A service account may assume the role with its
+// web identity token: the policy has StringEquals conditions on the token's subject and
+// on the audience "sts.amazonaws.com". Another role may assume it with
+// sts:AssumeRole. For any other policy, see [TrustPolicy].
 func Trust(principals ...Principal) RoleOption {
 	return func(o *roleOptions) { o.trusted = append(o.trusted, principals...) }
 }
 
-// TrustPolicy gives the role a trust policy in IAM's JSON, such as the one that the
-// role has in AWS. It is evaluated as AWS does; a policy that IAM would refuse, or
-// that has a part which the kit does not know, ends the test. A test of your own
-// policy sets Options.AccountID and Options.IssuerURL to what the policy names.
+// TrustPolicy sets the role's trust policy to an IAM JSON document, such as the one that
+// the role has in AWS. The kit evaluates it as AWS does. A policy that IAM would reject,
+// or that contains an element that the kit does not support, ends the test. To test your
+// own policy, set Options.AccountID and Options.IssuerURL to the account and the issuer
+// that it names.
 //
-// The kit knows Effect, Principal (AWS, Federated, Service), Action, NotAction, and
+// The kit supports Effect, Principal (AWS, Federated, Service), Action, NotAction, and
 // Condition with the operators for strings, ARNs, numbers, Bool and Null, with
-// ForAnyValue:, ForAllValues: and IfExists. Of a token conditions see what AWS shows
-// them: <issuer without https://>:sub, :aud and :amr. The other keys are those of
-// sessions (sts:RoleSessionName, sts:ExternalId, sts:SourceIdentity,
+// ForAnyValue:, ForAllValues: and IfExists. Conditions can use the claims of a token that
+// AWS exposes: <issuer without https://>:sub, :aud and :amr. The other condition keys are
+// those of sessions (sts:RoleSessionName, sts:ExternalId, sts:SourceIdentity,
 // sts:TransitiveTagKeys, aws:RequestTag/<key>, aws:TagKeys), of the caller of AssumeRole
 // (aws:PrincipalArn, aws:PrincipalAccount, aws:PrincipalType, aws:PrincipalTag/<key>,
 // aws:userid, aws:SourceIdentity, aws:FederatedProvider) and of every request
 // (aws:RequestedRegion, aws:SecureTransport, aws:PrincipalIsAWSService,
-// aws:ViaAWSService). Those of IAM users and of services' requests, such as
-// aws:MultiFactorAuthPresent, are absent. Any other key of AWS ends the test.
+// aws:ViaAWSService). The keys of IAM users and of requests by AWS services, such as
+// aws:MultiFactorAuthPresent, have no value. Any other AWS condition key ends the test.
 func TrustPolicy(document string) RoleOption {
 	return func(o *roleOptions) { o.document = &document }
 }
 
-// A statement of a trust policy that Trust writes.
+// A statement is a statement of a trust policy that Trust writes.
 type statement struct {
 	Effect    string
 	Principal map[string]string
@@ -69,7 +70,7 @@ func (r *Role) trustStatement(*Role) statement {
 	}
 }
 
-// trustDocument writes the trust policy that lets these principals assume the role.
+// trustDocument returns the trust policy that lets the principals assume the role.
 func (r *Role) trustDocument(principals []Principal) string {
 	statements := make([]statement, 0, len(principals))
 	for _, p := range principals {
@@ -80,8 +81,8 @@ func (r *Role) trustDocument(principals []Principal) string {
 	return string(document)
 }
 
-// deniedAction asks the role's trust policy about each of the actions, and returns the
-// first that it does not allow, with the reason; "" if it allows all.
+// deniedAction evaluates the role's trust policy for each of the actions. It returns the
+// first action that the policy does not allow, with the reason, or "" if it allows all.
 func (r *Role) deniedAction(principal trustpolicy.Principal, context map[string][]string, actions []string) (denied, reason string) {
 	r.mu.Lock()
 	policy := r.policy

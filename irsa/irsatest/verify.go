@@ -19,8 +19,8 @@ func supportedAlgorithms() []jose.SignatureAlgorithm {
 	return []jose.SignatureAlgorithm{jose.RS256, jose.RS384, jose.RS512, jose.ES256, jose.ES384, jose.ES512}
 }
 
-// publishedKeys discovers the issuer and returns those of its keys that have the key ID,
-// as it publishes them at the moment. There is one at least.
+// publishedKeys fetches the issuer's discovery document and its current keys. It returns
+// the keys with the key ID, at least one.
 func (k *Cluster) publishedKeys(ctx context.Context, issuer, keyID string) ([]jose.JSONWebKey, error) {
 	client := &http.Client{Transport: memoryTransport{k}} // no socket on either transport
 	if i := k.issuerNamed(issuer); i != nil && i.client != nil {
@@ -47,7 +47,7 @@ func (k *Cluster) publishedKeys(ctx context.Context, issuer, keyID string) ([]jo
 		var key jose.JSONWebKey
 		if err := json.Unmarshal(text, &key); err == nil {
 			set.Keys = append(set.Keys, key)
-		} else if !errors.Is(err, jose.ErrUnsupportedKeyType) { // which is skipped: RFC 7517, section 5
+		} else if !errors.Is(err, jose.ErrUnsupportedKeyType) { // such keys are skipped: RFC 7517, section 5
 			return nil, fmt.Errorf("reading the issuer's keys: %w", err)
 		}
 	}
@@ -58,7 +58,7 @@ func (k *Cluster) publishedKeys(ctx context.Context, issuer, keyID string) ([]jo
 	return keys, nil
 }
 
-// getJSON decodes a JSON document, which is all of the reply, into v.
+// getJSON decodes the reply, which must be a single JSON document, into v.
 func getJSON(ctx context.Context, client *http.Client, url string, v any) error {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
@@ -68,7 +68,7 @@ func getJSON(ctx context.Context, client *http.Client, url string, v any) error 
 	if err != nil {
 		return err
 	}
-	defer response.Body.Close() //nolint:errcheck // it has been read
+	defer response.Body.Close() //nolint:errcheck // the body was read
 	if response.StatusCode != http.StatusOK {
 		return fmt.Errorf("GET %s: %s", url, response.Status)
 	}
@@ -79,8 +79,8 @@ func getJSON(ctx context.Context, client *http.Client, url string, v any) error 
 	return json.Unmarshal(text, v)
 }
 
-// verify reports whether one of the keys verifies the signature, and whether the claims
-// have the types of RFC 7519 and name the issuer. The error is nil if so.
+// verify returns an error unless one of the keys verifies the signature, and the claims
+// have the types of RFC 7519 and name the issuer.
 func (i identity) verify(issuer string, keys []jose.JSONWebKey) error {
 	var payload json.RawMessage
 	err := errors.New("the key is for an algorithm that IAM does not support")

@@ -12,7 +12,7 @@ import (
 	"github.com/irsakit/irsakit/internal/trustpolicy"
 )
 
-// Claims in which a web identity token carries a session's tags and source identity.
+// Claims of a web identity token that contain a session's tags and source identity.
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/id_session-tags.html#id_session-tags_adding-assume-role-idp
 const (
 	tagsClaim           = "https://aws.amazon.com/tags"
@@ -20,7 +20,7 @@ const (
 )
 
 // clockTolerance is how far the clock of a token's issuer may be ahead. AWS does not
-// tell its own.
+// document its own tolerance.
 const clockTolerance = 15 * time.Minute
 
 // webIdentityResult is the result of AssumeRoleWithWebIdentity.
@@ -35,7 +35,7 @@ type webIdentityResult struct {
 	SourceIdentity   string          `xml:"SourceIdentity,omitempty"`
 }
 
-// assumeRoleWithWebIdentity checks a request in AWS's order and grants a session.
+// assumeRoleWithWebIdentity checks a request in AWS's order and issues a session.
 func (s *STS) assumeRoleWithWebIdentity(ctx context.Context, q query, c pendingCall) (*webIdentityResult, *rejection) {
 	if r := q.checkParameters(); r != nil {
 		return nil, r
@@ -63,13 +63,13 @@ func (s *STS) assumeRoleWithWebIdentity(ctx context.Context, q query, c pendingC
 		Audience:         q.audience(account),
 		AssumedRoleUser:  requested.user(),
 		Credentials:      s.issue(requested, c.expiry(q.duration())),
-		Provider:         provider, // the reference says the issuer's URL; AWS sends the ARN
+		Provider:         provider, // documented as the issuer's URL; AWS sends the ARN
 		PackedPolicySize: q.packedPolicySize(),
 		SourceIdentity:   requested.sourceIdentity,
 	}, nil
 }
 
-// verify checks the token as the OIDC provider of the role's account, in AWS's order.
+// verify checks the token against the OIDC provider of the role's account, in AWS's order.
 func (s *STS) verify(ctx context.Context, q query, account string, now time.Time) *rejection {
 	id := q.identity
 	if id.claims == nil {
@@ -104,7 +104,8 @@ func (s *STS) verify(ctx context.Context, q query, account string, now time.Time
 	return nil
 }
 
-// audience is that of the token's audiences which the account's OIDC provider knows.
+// audience returns the first of the token's audiences that is a client ID of the account's
+// OIDC provider, or "".
 func (q query) audience(account string) string {
 	clientIDs, _ := q.cluster.clientIDs(account, q.identity.text("iss"))
 	for _, audience := range q.identity.audiences() {
@@ -117,7 +118,8 @@ func (q query) audience(account string) string {
 
 func (i identity) audiences() []string { return values(i.claims["aud"]) }
 
-// values returns a claim of strings, numbers or booleans, or of a list of them.
+// values returns the values of a claim that is a string, a number, a boolean or a list of
+// them.
 func values(claim any) []string {
 	switch c := claim.(type) {
 	case string:
@@ -136,7 +138,7 @@ func values(claim any) []string {
 	return nil
 }
 
-// sessionFromIdentity is the session that a web identity asks for.
+// sessionFromIdentity returns the session that a web identity requests.
 func (q query) sessionFromIdentity(role *Role) *session {
 	out := &session{
 		role:           role,
@@ -155,7 +157,7 @@ func (q query) sessionFromIdentity(role *Role) *session {
 	return out
 }
 
-// identityContext is what the conditions of a trust policy see of a web identity.
+// identityContext returns the condition keys of a session that a web identity requests.
 func (q query) identityContext(requested *session) map[string][]string {
 	out := q.requestContext()
 	maps.Copy(out, requested.context())
