@@ -7,22 +7,23 @@ import (
 	"time"
 )
 
-// What the STS takes of an issuer elsewhere: a discovery document and a set of keys, which
-// have some KiB, and AWS waits for them for five seconds
+// Limits for the replies of an external issuer. Its discovery document and its keys take a
+// few KiB. AWS waits five seconds for them
 // (https://repost.aws/knowledge-center/iam-sts-invalididentitytoken).
 const (
 	maxDiscoveryBytes = 1 << 20
 	discoveryTimeout  = 5 * time.Second
 )
 
-// ExternalIssuer is an OIDC issuer elsewhere, such as the API server of a real cluster.
-// The STS discovers it and fetches its keys with the client, which has to trust its
-// certificate; with nil it is http.DefaultClient. It waits for each reply for 5 s at most,
-// or for as long as the client's own Timeout, and reads no more than a MiB of it. As with
-// [Cluster.NewIssuer] no AWS account trusts its tokens before [Cluster.RegisterIssuer].
+// ExternalIssuer returns an OIDC issuer outside of the kit, such as the API server of a
+// real cluster. The STS fetches its discovery document and keys with the client, which has
+// to trust the issuer's certificate. If client is nil, it is http.DefaultClient. The STS
+// waits up to 5 s for each reply, or for the client's Timeout if that is set, and reads up
+// to 1 MiB of it. As with [Cluster.NewIssuer], no AWS account trusts its tokens before
+// [Cluster.RegisterIssuer].
 //
-// Its tokens come from there: of the Issuer's methods URL and ServiceAccount are of use,
-// the latter for [Trust], and the kit makes no token and no pod of such a service account.
+// The kit cannot create tokens of an external issuer, or pods with its service accounts.
+// Only the methods URL and ServiceAccount of the Issuer can be used, the latter for [Trust].
 func (k *Cluster) ExternalIssuer(issuerURL string, client *http.Client) *Issuer {
 	k.check(checkIssuerURL(issuerURL))
 	if k.issuerNamed(issuerURL) != nil {
@@ -41,10 +42,11 @@ func (k *Cluster) ExternalIssuer(issuerURL string, client *http.Client) *Issuer 
 	return i
 }
 
-// limitedTransport is a transport whose replies end with an error where they are too large.
+// limitedTransport is a transport whose response bodies return an error when they exceed
+// maxDiscoveryBytes.
 type limitedTransport struct{ http.RoundTripper }
 
-// RoundTrip sends a request.
+// RoundTrip sends the request and limits the response body.
 func (t limitedTransport) RoundTrip(request *http.Request) (*http.Response, error) {
 	response, err := t.RoundTripper.RoundTrip(request)
 	if err == nil {
@@ -53,7 +55,8 @@ func (t limitedTransport) RoundTrip(request *http.Request) (*http.Response, erro
 	return response, err
 }
 
-// checkNotExternal is the error of asking an issuer elsewhere for what it does by itself.
+// checkNotExternal returns an error if the issuer is an external one, whose keys and tokens
+// the kit does not control.
 func (i *Issuer) checkNotExternal() error {
 	if i.client != nil {
 		return fmt.Errorf("the issuer %s is not the kit's: take its tokens from there", i.url)
@@ -61,7 +64,7 @@ func (i *Issuer) checkNotExternal() error {
 	return nil
 }
 
-// issuerNamed returns the issuer with this URL; nil for none.
+// issuerNamed returns the issuer with the URL, or nil if there is none.
 func (k *Cluster) issuerNamed(issuerURL string) *Issuer {
 	k.mu.Lock()
 	defer k.mu.Unlock()

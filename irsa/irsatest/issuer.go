@@ -19,29 +19,29 @@ import (
 	"github.com/go-jose/go-jose/v4"
 )
 
-// Algorithm is how an [Issuer] signs.
+// Algorithm is the signature algorithm of an [Issuer].
 type Algorithm string
 
-// The algorithms that Kubernetes signs service account tokens with.
+// The algorithms with which Kubernetes signs service account tokens.
 const (
 	RS256 Algorithm = "RS256" // RSA with 2048 bits
 	ES256 Algorithm = "ES256" // ECDSA on P-256
 )
 
-// Issuer is the OIDC issuer of a Kubernetes cluster: it signs the service account
-// tokens and publishes the keys to verify them with. Its keys are made when they
-// are needed first. It is safe for concurrent use.
+// Issuer is the OIDC issuer of a Kubernetes cluster. It signs service account tokens and
+// publishes the keys to verify them. Keys are generated on first use. An Issuer is safe
+// for concurrent use.
 type Issuer struct {
 	url     string
 	cluster *Cluster
-	client  *http.Client // reaches an issuer elsewhere; nil for one of the kit's
+	client  *http.Client // reaches an external issuer; nil for the kit's own issuers
 
 	mu        sync.Mutex
 	algorithm Algorithm
-	keys      []jose.JSONWebKey // the last one signs, all are published
+	keys      []jose.JSONWebKey // all are published; the last one signs
 }
 
-// NewIssuer makes the OIDC issuer of a further Kubernetes cluster. No AWS account
+// NewIssuer creates the OIDC issuer of another Kubernetes cluster. No AWS account
 // trusts its tokens before [Cluster.RegisterIssuer].
 func (k *Cluster) NewIssuer() *Issuer {
 	i := &Issuer{url: k.issuerBase + upperHex(16), cluster: k, algorithm: RS256}
@@ -51,16 +51,16 @@ func (k *Cluster) NewIssuer() *Issuer {
 	return i
 }
 
-// URL returns the issuer's identifier, the iss claim of its tokens: in memory
-// https://oidc.eks.<region>.amazonaws.com/id/<32 hexadecimal digits>, as EKS
-// names it; on loopback http://127.0.0.1:<port>/id/<32 hexadecimal digits>,
-// which serves the discovery document and the keys beneath it. For Cluster.Issuer
+// URL returns the issuer's identifier, the iss claim of its tokens. In memory it is
+// https://oidc.eks.<region>.amazonaws.com/id/<32 hexadecimal digits>, as in EKS.
+// On loopback it is http://127.0.0.1:<port>/id/<32 hexadecimal digits>, and the
+// discovery document and the keys are served below it. For Cluster.Issuer
 // it is Options.IssuerURL, if that was set.
 func (i *Issuer) URL() string { return i.url }
 
-// RotateKeys signs the tokens to come with a new key. The old keys stay
-// published, so that tokens signed with them stay good, as in a real rotation;
-// [Issuer.RetireKeys] ends that.
+// RotateKeys generates a new key, which signs all later tokens. As in a real rotation, the
+// old keys stay published, so that tokens signed with them stay valid until
+// [Issuer.RetireKeys].
 func (i *Issuer) RotateKeys() {
 	i.cluster.check(i.checkNotExternal())
 	i.mu.Lock()
@@ -73,8 +73,8 @@ func (i *Issuer) RotateKeys() {
 	i.keys = append(i.keys, key)
 }
 
-// RetireKeys publishes the newest key only: tokens signed with older ones are
-// refused from now on.
+// RetireKeys stops publishing all keys but the newest. Tokens signed with the older keys
+// are rejected from then on.
 func (i *Issuer) RetireKeys() {
 	i.cluster.check(i.checkNotExternal())
 	i.mu.Lock()
@@ -84,8 +84,8 @@ func (i *Issuer) RetireKeys() {
 	}
 }
 
-// SetAlgorithm decides how the keys to come sign: those that [Issuer.RotateKeys]
-// makes, and the first one, if there is none yet.
+// SetAlgorithm sets the algorithm of keys that are generated later, by [Issuer.RotateKeys]
+// or on first use. It does not change existing keys.
 func (i *Issuer) SetAlgorithm(algorithm Algorithm) {
 	if algorithm != RS256 && algorithm != ES256 {
 		i.cluster.check(fmt.Errorf("%q is not an Algorithm of this package", string(algorithm)))
@@ -96,7 +96,7 @@ func (i *Issuer) SetAlgorithm(algorithm Algorithm) {
 	i.algorithm = algorithm
 }
 
-// signingKey returns the key that signs, and makes the first one.
+// signingKey returns the key that signs tokens. It generates the first key.
 func (i *Issuer) signingKey() (jose.JSONWebKey, error) {
 	if err := i.checkNotExternal(); err != nil {
 		return jose.JSONWebKey{}, err
@@ -107,7 +107,7 @@ func (i *Issuer) signingKey() (jose.JSONWebKey, error) {
 	if len(keys) > 0 {
 		return keys[len(keys)-1], nil
 	}
-	key, err := newKey(algorithm) // some 50 ms: not under the lock
+	key, err := newKey(algorithm) // takes about 50 ms, so not under the lock
 	if err != nil {
 		return key, err
 	}
@@ -119,7 +119,7 @@ func (i *Issuer) signingKey() (jose.JSONWebKey, error) {
 	return i.keys[len(i.keys)-1], nil
 }
 
-// published returns what the issuer's JWKS holds.
+// published returns the issuer's JWKS.
 func (i *Issuer) published() jose.JSONWebKeySet {
 	i.mu.Lock()
 	defer i.mu.Unlock()
@@ -130,7 +130,7 @@ func (i *Issuer) published() jose.JSONWebKeySet {
 	return set
 }
 
-// newKey makes a key named as Kubernetes names its own: by the hash of the
+// newKey returns a new key. As in Kubernetes, its key ID is the hash of the
 // public key (pkg/serviceaccount/jwt.go, keyIDFromPublicKey).
 func newKey(algorithm Algorithm) (jose.JSONWebKey, error) {
 	var key crypto.Signer
@@ -156,7 +156,7 @@ func newKey(algorithm Algorithm) (jose.JSONWebKey, error) {
 	}, nil
 }
 
-// checkIssuerURL says what is wrong with an issuer's URL, by the rules of OpenID
+// checkIssuerURL returns an error unless raw is a valid issuer URL by the rules of OpenID
 // Connect Discovery 1.0, section 2, and of IAM's OIDC providers.
 func checkIssuerURL(raw string) error {
 	u, err := url.Parse(raw)
@@ -166,8 +166,8 @@ func checkIssuerURL(raw string) error {
 	return nil
 }
 
-// issuerOf returns the kit's issuer beneath whose URL a request goes, and what follows
-// the URL; nil for none.
+// issuerOf returns the kit's issuer whose URL is a prefix of the request's URL, and the
+// rest of the path. It returns nil if there is none.
 func (k *Cluster) issuerOf(host, path string) (*Issuer, string) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -180,7 +180,7 @@ func (k *Cluster) issuerOf(host, path string) (*Issuer, string) {
 	return nil, ""
 }
 
-// hasIssuerAt says whether a host, with its port, is that of an issuer of the kit.
+// hasIssuerAt reports whether one of the kit's issuers has the host, including its port.
 func (k *Cluster) hasIssuerAt(host string) bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -189,7 +189,7 @@ func (k *Cluster) hasIssuerAt(host string) bool {
 	})
 }
 
-// handleIssuers serves the discovery documents and the keys, at the paths EKS uses.
+// handleIssuers serves the discovery documents and the keys at the same paths as EKS.
 func (k *Cluster) handleIssuers(w http.ResponseWriter, r *http.Request) {
 	i, below := k.issuerOf(r.Host, r.URL.Path)
 	switch {
@@ -217,5 +217,5 @@ func (k *Cluster) handleIssuers(w http.ResponseWriter, r *http.Request) {
 
 func writeJSON(w http.ResponseWriter, v any) {
 	w.Header().Set("Content-Type", "application/json")
-	_ = json.NewEncoder(w).Encode(v) // the client may have gone
+	_ = json.NewEncoder(w).Encode(v) // fails only if the client has disconnected
 }

@@ -8,19 +8,20 @@ import (
 	"github.com/go-jose/go-jose/v4"
 )
 
-// spareKeys has the RSA keys of closed Clusters. Making one takes longer than most tests do, and no
-// two open Clusters have the same.
+// spareKeys contains the RSA keys of closed Clusters, for reuse. Generating a key takes
+// longer than most tests. No two open Clusters share a key.
 var spareKeys keyPool
 
-// keyPool is a set of keys that nobody uses.
+// keyPool is a set of keys that no open Cluster uses.
 type keyPool struct {
 	mu   sync.Mutex
 	keys []*rsa.PrivateKey
 }
 
+// maxSpareKeys is the maximum size of a keyPool.
 const maxSpareKeys = 16
 
-// get returns a key of the pool, or a new one.
+// get removes a key from the pool and returns it. It generates a key if the pool is empty.
 func (p *keyPool) get() (*rsa.PrivateKey, error) {
 	p.mu.Lock()
 	if n := len(p.keys); n > 0 {
@@ -33,7 +34,7 @@ func (p *keyPool) get() (*rsa.PrivateKey, error) {
 	return rsa.GenerateKey(rand.Reader, 2048)
 }
 
-// put takes those of the keys that are RSA keys.
+// put adds the RSA keys among keys to the pool, up to its maximum size.
 func (p *keyPool) put(keys []jose.JSONWebKey) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -44,8 +45,8 @@ func (p *keyPool) put(keys []jose.JSONWebKey) {
 	}
 }
 
-// releaseKeys gives the signing keys of a Cluster back. Its issuers make others if they are used
-// again.
+// releaseKeys moves the signing keys of a Cluster to spareKeys. If its issuers are used
+// again, they generate new keys.
 func (k *Cluster) releaseKeys() {
 	k.mu.Lock()
 	issuers := k.issuers

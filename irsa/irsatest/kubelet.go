@@ -5,19 +5,19 @@ import (
 	"time"
 )
 
-// kubeletSyncPeriod is how often a kubelet looks after a pod, about
+// kubeletSyncPeriod is approximately how often a kubelet syncs a pod
 // (pkg/kubelet/kubelet.go, syncFrequency).
 const kubeletSyncPeriod = time.Minute
 
-// kubelets rotate the tokens of the pods that ask for it: a goroutine for each pod,
-// which ends when the Cluster is closed.
+// kubelets rotate the tokens of pods with AutoRotate, with a goroutine for each pod
+// that ends when the Cluster is closed.
 type kubelets struct {
 	done    chan struct{}
 	stopped sync.Once
 	running sync.WaitGroup
 }
 
-// start rotates the pod's token whenever it is time.
+// start starts the automatic rotation of the pod's token.
 func (k *kubelets) start(p *Pod) {
 	k.running.Go(func() {
 		timer := time.NewTimer(p.untilNextCheck())
@@ -28,7 +28,7 @@ func (k *kubelets) start(p *Pod) {
 			case <-k.done:
 				return
 			}
-			if !time.Now().Before(p.refreshAt()) { // it may have been rotated by hand
+			if !time.Now().Before(p.refreshAt()) { // Pod.Rotate may have been called
 				if err := p.rotate(); err != nil {
 					p.cluster.report(err)
 					return
@@ -39,24 +39,25 @@ func (k *kubelets) start(p *Pod) {
 	})
 }
 
-// untilNextCheck is when the kubelet looks after the pod next.
+// untilNextCheck returns the time until the kubelet next checks the pod's token.
 func (p *Pod) untilNextCheck() time.Duration {
 	until := time.Until(p.refreshAt())
-	if until <= 0 { // it could not renew the token
+	if until <= 0 { // overdue, such as for a frozen pod
 		return kubeletSyncPeriod
 	}
 	return min(until, kubeletSyncPeriod)
 }
 
-// refreshAt is when the kubelet renews the pod's present token
-// (pkg/kubelet/token/token_manager.go, requiresRefresh); at once, if it is broken.
+// refreshAt returns the time at which the kubelet refreshes the pod's current token
+// (pkg/kubelet/token/token_manager.go, requiresRefresh). For an unreadable token that is
+// a time in the past.
 func (p *Pod) refreshAt() time.Time {
 	token := parseUnverified(p.Token())
 	issued := token.time("iat")
 	return issued.Add(min(token.time("exp").Sub(issued)*8/10, 24*time.Hour))
 }
 
-// stop ends the rotations and waits for them.
+// stop ends the rotations and waits until they have ended.
 func (k *kubelets) stop() {
 	k.stopped.Do(func() { close(k.done) })
 	k.running.Wait()

@@ -13,33 +13,34 @@ import (
 	"github.com/irsakit/irsakit/irsa"
 )
 
-// defaultTokenLifetime is what the EKS webhook asks for.
+// defaultTokenLifetime is the token lifetime that the EKS webhook requests.
 const defaultTokenLifetime = 24 * time.Hour
 
-// defaultAudience is what the EKS webhook asks for, in every partition, and the
-// client ID that the account has registered for the issuer.
+// defaultAudience is the audience that the EKS webhook requests, in every partition, and
+// the default client ID of an OIDC provider.
 const defaultAudience = "sts.amazonaws.com"
 
-// PodOptions is what [Cluster.Pod] can be told. The zero value is what the EKS
-// webhook sets up.
+// PodOptions configures [Cluster.Pod]. The zero value configures a pod as the EKS webhook
+// does.
 type PodOptions struct {
-	// TokenLife is how long a token is good: 24 hours if zero. Tokens carry
-	// whole seconds. Kubernetes refuses less than 600 seconds, the kit does not.
+	// TokenLife is the lifetime of tokens. The default is 24 hours. The times in tokens
+	// are whole seconds. Kubernetes rejects lifetimes below 600 seconds; the kit does not.
 	TokenLife time.Duration
 
-	// Audience is the token's audience: "sts.amazonaws.com" if empty.
+	// Audience is the token's audience. The default is "sts.amazonaws.com".
 	Audience string
 
-	// Region is the AWS region in the pod's environment: the Cluster's if empty.
+	// Region is the AWS region in the pod's environment. The default is the Cluster's
+	// region.
 	Region string
 
-	// AutoRotate has the kubelet write a new token when 80 % of the present one's
-	// life have passed, or after 24 hours, until the Cluster is closed. A minute
-	// later it tries again where it could not: see Pod.Freeze.
+	// AutoRotate makes the kubelet write a new token when 80% of the current token's
+	// lifetime have passed, or after 24 hours, until the Cluster is closed. If the pod
+	// is frozen, it retries every minute: see Pod.Freeze.
 	AutoRotate bool
 
-	// SubPath mounts the token file by itself, as a volumeMount with a subPath does:
-	// what the kubelet writes later never reaches it.
+	// SubPath mounts only the token file, as a volumeMount with a subPath does. The file
+	// never receives later updates by the kubelet.
 	// https://kubernetes.io/docs/concepts/storage/projected-volumes/
 	SubPath bool
 }
@@ -56,16 +57,16 @@ type Pod struct {
 	node    objectRef
 	volume  *volume
 
-	writeMu sync.Mutex // one write of the volume at a time; readers never take it
+	writeMu sync.Mutex // serializes writes of the volume; readers do not lock it
 	frozen  bool       // guarded by writeMu
-	subPath string     // the file that is mounted by itself; "" without SubPath
+	subPath string     // path of the separately mounted token file; "" without SubPath
 
 	mu    sync.Mutex
 	token string
 }
 
-// Pod makes a pod of the service account that is to assume the role, and writes
-// its token. The role need not trust the service account.
+// Pod creates a pod that runs as the service account and is to assume the role, and writes
+// its token. The role does not need to trust the service account.
 func (k *Cluster) Pod(sa *ServiceAccount, role *Role, optFns ...func(*PodOptions)) *Pod {
 	o := PodOptions{}
 	for _, fn := range optFns {
@@ -99,7 +100,7 @@ func (k *Cluster) Pod(sa *ServiceAccount, role *Role, optFns ...func(*PodOptions
 	return p
 }
 
-// Name returns the pod's name, made of the service account's.
+// Name returns the pod's name, which is derived from the service account's name.
 func (p *Pod) Name() string { return p.name }
 
 // TokenFile returns the path of the token, AWS_WEB_IDENTITY_TOKEN_FILE.
@@ -111,21 +112,21 @@ func (p *Pod) RoleARN() string { return p.role.arn }
 // Region returns the pod's region, AWS_REGION.
 func (p *Pod) Region() string { return p.opts.Region }
 
-// Token returns what Pod's methods last wrote: the raw token, or the raw bytes
-// of a Write, or "" after RemoveToken. With SubPath and after Freeze the file that
-// the application reads may be older.
+// Token returns the last content that was written to the token file: the raw token, the
+// raw bytes of a Write, or "" after RemoveToken. With SubPath, the file that the
+// application reads may be older.
 func (p *Pod) Token() string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.token
 }
 
-// Rotate swaps in a new token, as the kubelet does when 80 % of the old one's life
-// have passed. The old token stays good until it expires. Options hold for this
-// token only:
+// Rotate atomically replaces the token with a new one, as the kubelet does when 80% of the
+// old token's lifetime have passed. The old token stays valid until it expires. The
+// options apply to this token only:
 //
-//	pod.Rotate()                      // a usual token
-//	pod.Rotate(irsatest.Expired)      // a broken one
+//	pod.Rotate()                      // a valid token
+//	pod.Rotate(irsatest.Expired)      // an expired token
 //	pod.Rotate(func(o *irsatest.TokenOptions) { o.Life = 10 * time.Minute })
 func (p *Pod) Rotate(optFns ...func(*TokenOptions)) { p.cluster.check(p.rotate(optFns...)) }
 
@@ -137,7 +138,7 @@ func (p *Pod) rotate(optFns ...func(*TokenOptions)) error {
 	return p.update(token, func() error { return p.volume.write([]byte(token)) })
 }
 
-// mint makes a token that is bound to the pod.
+// mint returns a new token that is bound to the pod.
 func (p *Pod) mint(optFns ...func(*TokenOptions)) (string, error) {
 	podDefaults := func(o *TokenOptions) {
 		o.defaultLifetime, o.Audiences = p.opts.TokenLife, []string{p.opts.Audience}
@@ -148,32 +149,32 @@ func (p *Pod) mint(optFns ...func(*TokenOptions)) (string, error) {
 	return p.account.issuer.mint(p.account, bound, append([]func(*TokenOptions){podDefaults}, optFns...)...)
 }
 
-// Write swaps raw in for the token, atomically as the kubelet does. Equal
-// content writes nothing.
+// Write atomically replaces the token with raw, as the kubelet does. If the content is
+// the same, it does nothing.
 func (p *Pod) Write(raw []byte) {
 	p.cluster.check(p.update(string(raw), func() error { return p.volume.write(raw) }))
 }
 
-// WriteInPlace truncates the token file and writes raw into it, so that a
-// reader may find it empty or half written. The kubelet never does this.
+// WriteInPlace truncates the token file and writes raw to it, so that a
+// reader may see an empty or partially written file. The kubelet never does this.
 func (p *Pod) WriteInPlace(raw []byte) {
 	p.cluster.check(p.update(string(raw), func() error { return p.volume.writeInPlace(raw) }))
 }
 
-// Truncate cuts the token file to its first size bytes, in place, as a full disk or
-// a writer that was killed leaves it.
+// Truncate shortens the token file in place to its first size bytes, as after a full disk
+// or a killed writer.
 func (p *Pod) Truncate(size int) {
 	token := p.Token()
 	token = token[:max(0, min(size, len(token)))]
 	p.WriteInPlace([]byte(token))
 }
 
-// RemoveToken removes the token file and leaves the links to it dangling. The
-// next write brings it back.
+// RemoveToken removes the token file and leaves dangling links to it. The next
+// write restores it.
 func (p *Pod) RemoveToken() { p.cluster.check(p.update("", p.volume.remove)) }
 
-// Chmod sets the mode of the token file, now and for later writes: 0644 is usual;
-// with 0600 and an owner other than the application's user it reads nothing, as
+// Chmod sets the mode of the token file, now and for later writes. The default is 0644.
+// With 0600, an application that runs as another user cannot read the file, as in a pod
 // without an fsGroup. A test that runs as root can read any file.
 func (p *Pod) Chmod(mode os.FileMode) {
 	p.writeMu.Lock()
@@ -190,12 +191,12 @@ func (p *Pod) Chmod(mode os.FileMode) {
 	}
 }
 
-// Freeze cuts the pod's node off: nothing that is written afterwards reaches the
-// volume, neither by the kubelet nor by methods of Pod, until [Pod.Thaw].
+// Freeze simulates a pod whose node is disconnected: until [Pod.Thaw], writes by the
+// kubelet and by the methods of Pod do not change the volume.
 func (p *Pod) Freeze() { p.setFrozen(true) }
 
-// Thaw ends Freeze. The next rotation writes a new token, with AutoRotate within a
-// minute if it is overdue.
+// Thaw ends Freeze. The next rotation writes a new token. With AutoRotate, an overdue
+// rotation happens within a minute.
 func (p *Pod) Thaw() { p.setFrozen(false) }
 
 func (p *Pod) setFrozen(frozen bool) {
@@ -204,7 +205,8 @@ func (p *Pod) setFrozen(frozen bool) {
 	p.frozen = frozen
 }
 
-// update runs one change of the volume at a time, as one kubelet does.
+// update changes the volume with write and records the token, unless the pod is frozen.
+// Updates are serialized, as in a single kubelet.
 func (p *Pod) update(token string, write func() error) error {
 	p.writeMu.Lock()
 	defer p.writeMu.Unlock()
@@ -220,7 +222,7 @@ func (p *Pod) update(token string, write func() error) error {
 	return nil
 }
 
-// mountSubPath gives the pod the token file as it is now, at a path of its own.
+// mountSubPath copies the current token file to a separate path.
 func (p *Pod) mountSubPath() {
 	file := filepath.Join(p.cluster.dir, p.name, "token")
 	if err := os.WriteFile(file, []byte(p.Token()), 0o644); err != nil {
@@ -229,7 +231,7 @@ func (p *Pod) mountSubPath() {
 	p.subPath = file
 }
 
-// Options makes irsa.New give the provider of an application in this pod:
+// Options configures irsa.New for an application in this pod:
 //
 //	p, err := irsa.New(pod.Options)
 func (p *Pod) Options(o *irsa.Options) {
@@ -240,15 +242,15 @@ func (p *Pod) Options(o *irsa.Options) {
 	o.HTTPClient = p.cluster.HTTPClient()
 }
 
-// memoryEndpoint is where AWS_ENDPOINT_URL_STS leads in memory: Cluster.HTTPClient alone knows
-// the name (RFC 2606, section 2).
+// memoryEndpoint is the AWS_ENDPOINT_URL_STS in memory. Only Cluster.HTTPClient can reach
+// the host (RFC 2606, section 2).
 const memoryEndpoint = "https://sts.irsatest.invalid"
 
 // Environ returns the environment that the EKS webhook injects, as KEY=value in
-// its order (amazon-eks-pod-identity-webhook, pkg/handler/handler.go). One variable
-// follows that leads the AWS SDKs to the kit, AWS_ENDPOINT_URL_STS. On loopback it is
-// [STS.Endpoint]. In memory it names a host that [Cluster.HTTPClient] alone reaches:
-// any other client fails, and no token goes to AWS.
+// its order (amazon-eks-pod-identity-webhook, pkg/handler/handler.go). It adds
+// AWS_ENDPOINT_URL_STS, which directs the AWS SDKs to the kit. On loopback its value is
+// [STS.Endpoint]. In memory it is a host that only [Cluster.HTTPClient] can reach:
+// any other client fails, and sends no token to AWS.
 func (p *Pod) Environ() []string {
 	return []string{
 		"AWS_STS_REGIONAL_ENDPOINTS=regional",
@@ -260,10 +262,10 @@ func (p *Pod) Environ() []string {
 	}
 }
 
-// Setenv sets Environ for the rest of the test, with t.Setenv: not in parallel
-// tests. In memory, whatever reads the environment needs [Cluster.HTTPClient] too; with
-// Options.Loopback it needs nothing else. On a Cluster made by [Start], which has no
-// test, Setenv panics: use Environ.
+// Setenv sets the variables of Environ with t.Setenv, for the rest of the test. It cannot
+// be used in parallel tests. In memory, code that reads the environment also needs
+// [Cluster.HTTPClient]; with Options.Loopback the environment is sufficient. On a Cluster
+// made by [Start], which has no test, Setenv panics: use Environ.
 func (p *Pod) Setenv() {
 	tb := p.cluster.tb
 	if tb == nil {

@@ -7,14 +7,14 @@ import (
 	"strings"
 )
 
-// randomBytes returns n bytes; crypto/rand never fails.
+// randomBytes returns n random bytes. crypto/rand never fails.
 func randomBytes(n int) []byte {
 	b := make([]byte, n)
 	_, _ = rand.Read(b)
 	return b
 }
 
-// upperHex returns n random bytes as EKS writes the id of an issuer.
+// upperHex returns n random bytes in upper-case hexadecimal, as in EKS issuer IDs.
 func upperHex(n int) string { return fmt.Sprintf("%X", randomBytes(n)) }
 
 // base32Text returns up to 26 random characters of A-Z2-7, the alphabet of AWS's identifiers.
@@ -23,7 +23,8 @@ func base32Text(n int) string { return rand.Text()[:n] }
 // base64Text returns n random bytes in base64.
 func base64Text(n int) string { return base64.StdEncoding.EncodeToString(randomBytes(n)) }
 
-// lowerText returns up to 26 random characters that a Kubernetes name may have.
+// lowerText returns up to 26 random characters of a-z2-7, which are valid in Kubernetes
+// names.
 func lowerText(n int) string { return strings.ToLower(base32Text(n)) }
 
 // uuid returns a random UUID (RFC 9562, version 4).

@@ -5,22 +5,22 @@ import (
 	"regexp"
 )
 
-// ServiceAccount is a Kubernetes service account. Make one with
-// [Cluster.ServiceAccount] or [Issuer.ServiceAccount]. It never changes.
+// ServiceAccount is a Kubernetes service account, created with
+// [Cluster.ServiceAccount] or [Issuer.ServiceAccount]. It is immutable.
 type ServiceAccount struct {
 	issuer               *Issuer
 	namespace, name, uid string
 }
 
-// ServiceAccount makes a service account with a uid of its own, whose tokens
-// [Cluster.Issuer] signs. Both names have to be valid in Kubernetes: lower case
-// letters, digits and "-", in name also ".".
+// ServiceAccount creates a service account with a new UID. [Cluster.Issuer] signs its
+// tokens. Both names have to be valid in Kubernetes: lower-case letters, digits
+// and "-", in name also ".".
 func (k *Cluster) ServiceAccount(namespace, name string) *ServiceAccount {
 	return k.Issuer.ServiceAccount(namespace, name)
 }
 
-// ServiceAccount makes a service account of the Kubernetes cluster that has this
-// issuer, by the rules of [Cluster.ServiceAccount].
+// ServiceAccount creates a service account in the Kubernetes cluster of this issuer. The
+// rules of [Cluster.ServiceAccount] apply.
 func (i *Issuer) ServiceAccount(namespace, name string) *ServiceAccount {
 	if !regexp.MustCompile(`^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$`).MatchString(namespace) {
 		i.cluster.check(fmt.Errorf("%q is not a valid name of a namespace", namespace))
@@ -37,15 +37,16 @@ func (sa *ServiceAccount) Subject() string {
 	return "system:serviceaccount:" + sa.namespace + ":" + sa.name
 }
 
-// Token returns a new token, as Kubernetes' TokenRequest API does for a token that
-// is bound to no pod. It is written to no file.
+// Token returns a new token that is not bound to a pod, as the TokenRequest API of
+// Kubernetes does. It does not write the token to a file.
 func (sa *ServiceAccount) Token(optFns ...func(*TokenOptions)) string {
 	token, err := sa.issuer.mint(sa, sa.kubernetesClaims(), optFns...)
 	sa.issuer.cluster.check(err)
 	return token
 }
 
-// kubernetesClaims are the kubernetes.io claims of a token that is bound to nothing.
+// kubernetesClaims returns the kubernetes.io claims of a token that is not bound to an
+// object.
 func (sa *ServiceAccount) kubernetesClaims() map[string]any {
 	return map[string]any{
 		"namespace":      sa.namespace,

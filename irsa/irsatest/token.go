@@ -13,33 +13,32 @@ import (
 	"github.com/go-jose/go-jose/v4/jwt"
 )
 
-// TokenOptions says how a token differs from a usual one: see
-// [ServiceAccount.Token] and [Pod.Rotate]. Functions that break a token, such as
-// [Expired], can be passed where options are.
+// TokenOptions configures a single token: see [ServiceAccount.Token] and [Pod.Rotate].
+// Functions that make a token invalid, such as [Expired], can be passed as options.
 type TokenOptions struct {
-	// Life is how long the token is good: a pod's PodOptions.TokenLife, else 24
-	// hours, if zero. With a negative Life it expired by as much ago. Tokens
-	// carry whole seconds.
+	// Life is the lifetime of the token. The default is PodOptions.TokenLife for the
+	// token of a pod, and 24 hours otherwise. With a negative Life, the token expired
+	// that long ago. The times in tokens are whole seconds.
 	Life time.Duration
 
-	// Audiences is the aud claim: the pod's audience, else "sts.amazonaws.com",
-	// if empty.
+	// Audiences is the aud claim. The default is the pod's audience for the token of a
+	// pod, and "sts.amazonaws.com" otherwise.
 	Audiences []string
 
-	// ClockSkew is by how much the clock of the API server that issues the token
-	// is ahead; all times in the token move with it.
+	// ClockSkew is how far the clock of the API server that issues the token is
+	// ahead. It shifts all times in the token.
 	ClockSkew time.Duration
 
-	// Claims are set over the usual ones; nil leaves the claim out. Web identities
-	// carry session tags in "https://aws.amazon.com/tags" and a source identity in
-	// "https://aws.amazon.com/source_identity".
+	// Claims replaces default claims and adds others; a nil value removes the claim. A
+	// web identity token contains session tags in "https://aws.amazon.com/tags" and a
+	// source identity in "https://aws.amazon.com/source_identity".
 	Claims map[string]any
 
 	defaultLifetime time.Duration
 	flaw            flaw
 }
 
-// A flaw is what is wrong with a token's signature.
+// A flaw is a defect of a token's signature.
 type flaw int
 
 const (
@@ -49,28 +48,28 @@ const (
 	algNone
 )
 
-// Expired makes a token that expired an hour ago.
+// Expired sets the token's expiry to an hour ago.
 func Expired(o *TokenOptions) { o.Life = -time.Hour }
 
-// NotYetValid makes a token by a clock two hours ahead.
+// NotYetValid issues the token by a clock two hours ahead.
 func NotYetValid(o *TokenOptions) { o.ClockSkew = 2 * time.Hour }
 
-// OtherIssuer makes a token that names an issuer of which no AWS account knows,
-// though the key is right.
+// OtherIssuer makes the token name an issuer that no AWS account knows. The signing key is
+// still the right one.
 func OtherIssuer(o *TokenOptions) {
 	Claim("iss", "https://oidc.eks.us-west-2.amazonaws.com/id/"+strings.Repeat("0", 32))(o)
 }
 
-// UnknownKey makes a token whose key the issuer does not publish.
+// UnknownKey signs the token with a key that the issuer does not publish.
 func UnknownKey(o *TokenOptions) { o.flaw = unknownKey }
 
-// BadSignature makes a token whose signature is another token's.
+// BadSignature gives the token the signature of another token.
 func BadSignature(o *TokenOptions) { o.flaw = badSignature }
 
-// AlgNone makes a token without a signature, which says so in its header.
+// AlgNone makes the token unsigned, with alg none in its header.
 func AlgNone(o *TokenOptions) { o.flaw = algNone }
 
-// Claim sets a claim, or leaves it out if value is nil.
+// Claim sets a claim of the token, or removes it if value is nil.
 func Claim(name string, value any) func(*TokenOptions) {
 	return func(o *TokenOptions) {
 		o.Claims = maps.Clone(o.Claims)
@@ -81,12 +80,13 @@ func Claim(name string, value any) func(*TokenOptions) {
 	}
 }
 
+// objectRef identifies a Kubernetes object in the kubernetes.io claims.
 type objectRef struct {
 	Name string `json:"name"`
 	UID  string `json:"uid"`
 }
 
-// mint makes a token with the claims that the Kubernetes 1.37 API server writes
+// mint returns a new token with the claims that the Kubernetes 1.37 API server writes
 // (pkg/serviceaccount/claims.go).
 func (i *Issuer) mint(sa *ServiceAccount, kubernetes map[string]any, optFns ...func(*TokenOptions)) (string, error) {
 	o := TokenOptions{defaultLifetime: defaultTokenLifetime}
@@ -121,7 +121,8 @@ func (i *Issuer) mint(sa *ServiceAccount, kubernetes map[string]any, optFns ...f
 	return i.sign(claims, o.flaw)
 }
 
-// sign makes a token as Kubernetes does: with alg and kid in its header, no typ.
+// sign returns a token with the claims. As in Kubernetes, its header has alg and kid, but
+// no typ.
 func (i *Issuer) sign(claims map[string]any, f flaw) (string, error) {
 	if f == algNone {
 		return unsignedToken(claims)
@@ -151,7 +152,8 @@ func (i *Issuer) sign(claims map[string]any, f flaw) (string, error) {
 	return token[:strings.LastIndex(token, ".")] + other[strings.LastIndex(other, "."):], nil
 }
 
-// unsignedToken makes a token with alg none (RFC 7519, section 6), which no verifier may accept.
+// unsignedToken returns a token with alg none (RFC 7519, section 6). No verifier may accept
+// it.
 func unsignedToken(claims map[string]any) (string, error) {
 	payload, err := json.Marshal(claims)
 	if err != nil {

@@ -9,19 +9,19 @@ import (
 	"time"
 )
 
-// A volume is a projected volume with one file, "token", written as the kubelet
-// writes it (pkg/volume/util/atomic_writer.go), in its order of system calls:
+// A volume is a projected volume with a single file, "token". It is written as the kubelet
+// does (pkg/volume/util/atomic_writer.go), with the same order of system calls:
 //
-//	token  -> ..data/token                         made once
-//	..data -> ..2006_01_02_15_04_05.<random>       swapped by a rename
+//	token  -> ..data/token                         created once
+//	..data -> ..2006_01_02_15_04_05.<random>       replaced by a rename
 //	..2006_01_02_15_04_05.<random>/token           one directory for each payload
 //
-// Its callers take care that one write runs at a time. Readers need no care,
-// but one that resolved ..data just before the swap finds its directory gone
+// Callers must serialize writes. Readers need no synchronization, but a reader that
+// resolved ..data just before the rename may find that the directory no longer exists
 // (ENOENT), as in a real pod.
 type volume struct {
 	dir  string
-	mode os.FileMode // of the file
+	mode os.FileMode // of the token file
 }
 
 const (
@@ -34,10 +34,10 @@ func newVolume(dir string) (*volume, error) {
 	return &volume{dir, 0o644}, os.MkdirAll(dir, 0o755)
 }
 
-// path is the file that a program in the pod opens.
+// path returns the path of the token file that a program in the pod opens.
 func (v *volume) path() string { return filepath.Join(v.dir, tokenName) }
 
-// write swaps payload in. An equal payload writes nothing.
+// write atomically replaces the payload. If payload is unchanged, it does nothing.
 func (v *volume) write(payload []byte) error {
 	data := filepath.Join(v.dir, dataDir)
 	if current, err := os.ReadFile(filepath.Join(data, tokenName)); err == nil && bytes.Equal(current, payload) {
@@ -55,7 +55,7 @@ func (v *volume) write(payload []byte) error {
 	if err := os.Symlink(filepath.Base(fresh), link); err != nil {
 		return err
 	}
-	if runtime.GOOS == "windows" { // which renames over no link, so the kubelet removes it first too
+	if runtime.GOOS == "windows" { // Windows cannot rename over a link: the kubelet removes it first, too
 		if err := os.Remove(data); err != nil && !os.IsNotExist(err) {
 			return err
 		}
@@ -74,7 +74,7 @@ func (v *volume) write(payload []byte) error {
 	return os.RemoveAll(filepath.Join(v.dir, old))
 }
 
-// writeDirectory writes payload into a new directory with a time in its name.
+// writeDirectory writes payload into a new directory, named after the current time.
 func (v *volume) writeDirectory(payload []byte) (string, error) {
 	fresh, err := os.MkdirTemp(v.dir, time.Now().UTC().Format("..2006_01_02_15_04_05."))
 	if err != nil {
@@ -87,16 +87,16 @@ func (v *volume) writeDirectory(payload []byte) (string, error) {
 	if err := os.WriteFile(file, payload, 0o644); err != nil {
 		return "", err
 	}
-	return fresh, os.Chmod(file, v.mode) // whatever the umask is
+	return fresh, os.Chmod(file, v.mode) // regardless of the umask
 }
 
-// writeInPlace truncates the file behind the links and writes it: what the
-// kubelet never does, but a copy or a sidecar may.
+// writeInPlace truncates the file behind the links and writes payload to it. The
+// kubelet never does this, but a copy or a sidecar may.
 func (v *volume) writeInPlace(payload []byte) error {
 	return os.WriteFile(v.path(), payload, 0o644)
 }
 
-// chmod changes the mode of the file behind the links, and of those to come.
+// chmod sets the mode of the file behind the links, and of files written later.
 func (v *volume) chmod(mode os.FileMode) error {
 	v.mode = mode
 	err := os.Chmod(v.path(), mode)
@@ -106,7 +106,7 @@ func (v *volume) chmod(mode os.FileMode) error {
 	return nil
 }
 
-// remove takes the file away and leaves the links.
+// remove removes the file and keeps the links.
 func (v *volume) remove() error {
 	err := os.Remove(filepath.Join(v.dir, dataDir, tokenName))
 	if err != nil && !os.IsNotExist(err) {
