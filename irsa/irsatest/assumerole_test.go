@@ -18,7 +18,7 @@ import (
 	"github.com/irsakit/irsakit/irsa/irsatest"
 )
 
-// signed is the AWS SDK's own client, with credentials for the pod's role.
+// signed returns an AWS SDK client with credentials of the pod's role.
 func (w *world) signed(optFns ...func(*sts.Options)) *sts.Client {
 	unsigned := w.client()
 	provider := stscreds.NewWebIdentityRoleProvider(unsigned, w.pod.RoleARN(), stscreds.IdentityTokenFile(w.pod.TokenFile()),
@@ -28,7 +28,7 @@ func (w *world) signed(optFns ...func(*sts.Options)) *sts.Client {
 	return sts.New(o, optFns...)
 }
 
-// assumeRole lets the pod's session assume a role.
+// assumeRole assumes a role with the session of the pod.
 func (w *world) assumeRole(ctx context.Context, role *irsatest.Role, change ...func(*sts.AssumeRoleInput)) (*sts.AssumeRoleOutput, error) {
 	in := &sts.AssumeRoleInput{RoleArn: aws.String(role.ARN()), RoleSessionName: aws.String("second")}
 	for _, fn := range change {
@@ -48,7 +48,7 @@ func TestSTSGetCallerIdentity(t *testing.T) {
 		calls := w.STS.Calls()
 		assert.Equal(t, "GetCallerIdentity", calls[1].Action)
 		assert.Equal(t, *out.Arn, calls[1].Caller)
-		assert.Empty(t, calls[0].Caller, "a web identity signs nothing")
+		assert.Empty(t, calls[0].Caller, "AssumeRoleWithWebIdentity is unsigned")
 	})
 }
 
@@ -88,8 +88,8 @@ func TestSTSRejectsAssumeRoleUntilRepaired(t *testing.T) {
 	cases := map[string]struct {
 		setup   func(*irsatest.Role)
 		change  func(*sts.AssumeRoleInput)
-		repair  func(*irsatest.Role)       // nil: without change it is good
-		retry   func(*sts.AssumeRoleInput) // of change, after the repair
+		repair  func(*irsatest.Role)       // nil: only change is wrong
+		retry   func(*sts.AssumeRoleInput) // the part of change to send after repair
 		code    string
 		status  int
 		message string
@@ -135,7 +135,7 @@ func TestSTSRejectsAssumeRoleUntilRepaired(t *testing.T) {
 			status:  403,
 			message: `sts:SetSourceIdentity on`,
 		},
-		"a chain lasts an hour at most": {
+		"a role chain over an hour": {
 			change:  func(in *sts.AssumeRoleInput) { in.DurationSeconds = aws.Int32(3601) },
 			code:    "ValidationError",
 			status:  400,
@@ -182,7 +182,7 @@ func TestSTSRejectsAssumeRoleUntilRepaired(t *testing.T) {
 			status:  400,
 			message: `please use smaller policy`,
 		},
-		"a duration over the role's maximum, which is an hour at least": {
+		"a duration within the role's maximum but over an hour": {
 			change:  func(in *sts.AssumeRoleInput) { in.DurationSeconds = aws.Int32(7200) },
 			code:    "ValidationError",
 			status:  400,
@@ -225,13 +225,14 @@ func TestSTSRejectsAssumeRoleUntilRepaired(t *testing.T) {
 					c.retry = func(*sts.AssumeRoleInput) {}
 				}
 				_, err = w.assumeRole(t.Context(), role, c.retry)
-				require.NoError(t, err, "it is the only fault")
+				require.NoError(t, err, "the cause is repaired")
 			})
 		})
 	}
 }
 
-// transitive is a trust policy that asks for what a chain hands on.
+// transitive is a trust policy that requires the source identity and the tags that a role
+// chain passes on.
 const transitive = `{
 	"Version": "2012-10-17",
 	"Statement": {
@@ -247,7 +248,7 @@ const transitive = `{
 				"aws:PrincipalAccount": "111122223333"
 			},
 			"ForAllValues:StringEquals": {"aws:TagKeys": ["team"]},
-			"Null": {"aws:PrincipalTag/colour": "false", "aws:RequestTag/colour": "true"}
+			"Null": {"aws:PrincipalTag/color": "false", "aws:RequestTag/color": "true"}
 		}
 	}
 }`
@@ -259,7 +260,7 @@ func TestSTSRoleChainPassesSourceIdentityAndTags(t *testing.T) {
 		third := w.Role("third", irsatest.TrustPolicy(transitive))
 		out, err := w.assumeRole(t.Context(), second, func(in *sts.AssumeRoleInput) {
 			in.SourceIdentity = aws.String("alice")
-			in.Tags = []types.Tag{{Key: aws.String("team"), Value: aws.String("shop")}, {Key: aws.String("colour"), Value: aws.String("red")}}
+			in.Tags = []types.Tag{{Key: aws.String("team"), Value: aws.String("shop")}, {Key: aws.String("color"), Value: aws.String("red")}}
 			in.TransitiveTagKeys = []string{"team"}
 		})
 		require.NoError(t, err)
@@ -291,7 +292,7 @@ func TestSTSSessionTakesTagsAndSourceIdentityFromToken(t *testing.T) {
 		w.role.SetTrustPolicy(strings.Replace(w.role.TrustPolicy(), `"sts:AssumeRoleWithWebIdentity"`, `"sts:*"`, 1))
 		w.pod.Rotate(
 			irsatest.Claim("https://aws.amazon.com/tags", map[string]any{
-				"principal_tags":      map[string]any{"team": []string{"shop"}, "colour": []string{"red"}},
+				"principal_tags":      map[string]any{"team": []string{"shop"}, "color": []string{"red"}},
 				"transitive_tag_keys": []string{"team"},
 			}),
 			irsatest.Claim("https://aws.amazon.com/source_identity", "alice"))

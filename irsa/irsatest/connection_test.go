@@ -81,7 +81,7 @@ func TestSTSHangFaultEndsWithContext(t *testing.T) {
 	})
 }
 
-// whileHanging runs end while a call hangs, and returns how the call ended.
+// whileHanging runs end while a call hangs, and returns the error of the call.
 func whileHanging(t *testing.T, w *world, end func()) error {
 	w.STS.Fail(irsatest.Hang, -1)
 	done := make(chan error, 1)
@@ -119,6 +119,6 @@ func TestSTSHangFaultEndsWithClose(t *testing.T) {
 		_, err := w.client().AssumeRoleWithWebIdentity(t.Context(), &sts.AssumeRoleWithWebIdentityInput{
 			RoleArn: aws.String("arn"), RoleSessionName: aws.String("session"), WebIdentityToken: aws.String("token"),
 		})
-		require.ErrorIs(t, err, syscall.ECONNREFUSED, "closed is for good")
+		require.ErrorIs(t, err, syscall.ECONNREFUSED, "Up does not reopen a closed STS")
 	})
 }

@@ -16,8 +16,8 @@ import (
 	"github.com/irsakit/irsakit/irsa/irsatest"
 )
 
-// Every condition key that TrustPolicy's doc lists decides: with its value the call is
-// allowed, with another one it is not.
+// The tests of the condition keys cover every key that the documentation of TrustPolicy
+// lists. With its actual value the call is allowed, with another value it is rejected.
 func TestTrustPolicyConditionKeysOfWebIdentity(t *testing.T) {
 	w := inMemory(t)
 	issuer := strings.TrimPrefix(w.Issuer.URL(), "https://")
@@ -63,8 +63,8 @@ func TestTrustPolicyConditionKeysOfRoleChain(t *testing.T) {
 	}
 }
 
-// requireEvaluated gives the role a trust policy that lets the principal in under one
-// condition, which holds and then does not.
+// requireEvaluated checks that a condition on the key decides the evaluation of the role's
+// trust policy: the call succeeds if the value matches, and is rejected otherwise.
 func requireEvaluated(t *testing.T, role *irsatest.Role, principal, key, value string, assume func() error) {
 	t.Helper()
 	operator := "StringEquals"
@@ -96,7 +96,7 @@ func TestSTSReportsFirstProblem(t *testing.T) {
 	assert.Contains(t, answer(irsatest.UnknownKey, irsatest.Expired), "does not publish the key")
 	assert.Contains(t, answer(irsatest.BadSignature, irsatest.Expired), "InvalidIdentityToken")
 	assert.Contains(t, answer(irsatest.Expired, vault), "ExpiredTokenException")
-	w.Role("s3-writer") // trusts nobody
+	w.Role("s3-writer") // trusts no principal
 	assert.Contains(t, answer(vault), "the token's audience is")
 	assert.Contains(t, answer(), "AccessDenied")
 }
@@ -118,7 +118,7 @@ func TestSTSSessionExpiresByItsClock(t *testing.T) {
 		same := func(o *sts.Options) {
 			o.Credentials = aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) { return creds, nil })
 		}
-		w.STS.SetClockSkew(-2 * time.Minute) // and the signature's date is within the five minutes
+		w.STS.SetClockSkew(-2 * time.Minute) // less than the five minutes allowed for the signature's date
 		time.Sleep(time.Hour + time.Minute)
 		_, err := w.signed(same).GetCallerIdentity(t.Context(), nil)
 		require.NoError(t, err)

@@ -15,7 +15,7 @@ import (
 )
 
 // The pod's role assumes a role in a partner's account, with the external ID that the
-// partner's trust policy asks for.
+// partner's trust policy requires.
 func ExampleInAccount() {
 	k, err := irsatest.Start()
 	if err != nil {
@@ -67,8 +67,8 @@ func ExampleInAccount() {
 	// arn:aws:sts::444455556666:assumed-role/reader/cart
 }
 
-// A service moves from a blue cluster to a green one. The account has to know the
-// issuer of either, and the role has to trust both service accounts.
+// A service moves from a blue cluster to a green one. The issuers of both clusters have to
+// be registered with the account, and the role has to trust both service accounts.
 func ExampleCluster_NewIssuer() {
 	k, err := irsatest.Start()
 	if err != nil {

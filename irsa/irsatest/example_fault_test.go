@@ -11,7 +11,7 @@ import (
 	"github.com/irsakit/irsakit/irsa/irsatest"
 )
 
-// STS throttles the first two calls. The first caller is kept waiting for the third.
+// STS throttles the first call. Retrieve waits for the retry, which succeeds.
 func ExampleSTS_Fail() {
 	k, err := irsatest.Start()
 	if err != nil {
@@ -39,7 +39,7 @@ func ExampleSTS_Fail() {
 	// call 2: ""
 }
 
-// STS goes away. A refresh fails, but there still are valid credentials.
+// STS is unreachable. Refresh fails, but Retrieve still returns valid credentials.
 func ExampleSTS_Down() {
 	k, err := irsatest.Start()
 	if err != nil {

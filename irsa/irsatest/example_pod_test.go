@@ -14,7 +14,7 @@ import (
 	"github.com/irsakit/irsakit/irsa/irsatest"
 )
 
-// The token in the volume has expired, until the kubelet writes a new one.
+// The token in the volume is expired until the kubelet writes a new one.
 func ExamplePod_Rotate() {
 	k, err := irsatest.Start()
 	if err != nil {

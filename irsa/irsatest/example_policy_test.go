@@ -12,8 +12,8 @@ import (
 	"github.com/irsakit/irsakit/irsa/irsatest"
 )
 
-// A policy that is to let in all service accounts of a namespace, with the classic
-// mistake: for StringEquals the * is no wildcard. Call.Reason tells what AWS does not.
+// A trust policy is meant to match all service accounts of a namespace, but with
+// StringEquals the * is not a wildcard. Call.Reason explains the mistake; AWS does not.
 func ExampleTrustPolicy() {
 	const policy = `{
 	  "Version": "2012-10-17",
@@ -26,7 +26,7 @@ func ExampleTrustPolicy() {
 	    }}
 	  }]
 	}`
-	k, err := irsatest.Start(func(o *irsatest.Options) { // what the policy names
+	k, err := irsatest.Start(func(o *irsatest.Options) { // as named in the policy
 		o.AccountID = "444455556666"
 		o.IssuerURL = "https://oidc.eks.eu-west-1.amazonaws.com/id/EXAMPLE"
 	})

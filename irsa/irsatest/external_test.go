@@ -17,8 +17,8 @@ import (
 	"github.com/irsakit/irsakit/irsa/irsatest"
 )
 
-// The issuer elsewhere is that of a second kit, which the first one reaches with a client
-// and in no other way.
+// The external issuer is the issuer of a second Cluster. The first Cluster can reach it
+// only with the client.
 func TestExternalIssuerTokensAreVerified(t *testing.T) {
 	onBothTransports(t, func(t *testing.T, w *world) {
 		external := irsatest.New(t)
@@ -33,7 +33,7 @@ func TestExternalIssuerTokensAreVerified(t *testing.T) {
 			return err
 		}
 
-		requireRejection(t, assume(sa.Token()), "InvalidIdentityToken", 400) // nobody has registered it
+		requireRejection(t, assume(sa.Token()), "InvalidIdentityToken", 400) // not yet registered
 		w.RegisterIssuer("111122223333", issuer)
 		old := sa.Token()
 		require.NoError(t, assume(old))
@@ -76,7 +76,7 @@ func panicOf(fn func()) (message string) {
 	return ""
 }
 
-// An issuer that sends without an end, and one that sends nothing.
+// The issuers send an endless reply or none at all.
 func TestExternalIssuerRepliesAreBounded(t *testing.T) {
 	for name, fault := range map[string]http.RoundTripper{
 		"too large":         endless{},
@@ -98,7 +98,7 @@ func TestExternalIssuerRepliesAreBounded(t *testing.T) {
 	}
 }
 
-// endless sends blanks, as white space in a document.
+// endless sends an endless reply of blanks, which are white space in JSON.
 type endless struct{}
 
 func (endless) RoundTrip(*http.Request) (*http.Response, error) {
@@ -114,7 +114,7 @@ func (blanks) Read(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// silent never answers.
+// silent never replies.
 type silent struct{}
 
 func (silent) RoundTrip(r *http.Request) (*http.Response, error) {

@@ -66,7 +66,7 @@ func TestSTSFailCorruptsReply(t *testing.T) {
 	type output = sts.AssumeRoleWithWebIdentityOutput
 	cases := map[irsatest.Fault]func(t *testing.T, out *output, err error){
 		irsatest.EmptyReply: func(t *testing.T, out *output, err error) {
-			require.NoError(t, err, "the SDK takes it for an answer")
+			require.NoError(t, err, "the SDK accepts an empty reply")
 			assert.Nil(t, out.Credentials)
 		},
 		irsatest.TruncatedReply: func(t *testing.T, _ *output, err error) {
@@ -194,7 +194,7 @@ func TestRoleFailAffectsOnlyItsCalls(t *testing.T) {
 		w.STS.Fail(irsatest.Throttling, 1)
 		other.Recover()
 		call(toOther)
-		assert.Equal(t, "Throttling", codes[6], "the faults of all calls stay")
+		assert.Equal(t, "Throttling", codes[6], "Role.Recover keeps the fault of the STS")
 	})
 }
 

@@ -12,7 +12,7 @@ import (
 	"github.com/irsakit/irsakit/irsa/irsatest"
 )
 
-// FuzzRequest sends the STS whatever a client may send. tokenIn stands for a good token.
+// FuzzRequest sends arbitrary requests to the STS. tokenIn stands for a valid token.
 func FuzzRequest(f *testing.F) {
 	const tokenIn = "{token}"
 	const exchange = "Action=AssumeRoleWithWebIdentity&Version=2011-06-15&RoleArn=arn:aws:iam::111122223333:role/s3-writer&RoleSessionName=cart&WebIdentityToken=" + tokenIn
@@ -35,7 +35,7 @@ func FuzzRequest(f *testing.F) {
 		require.NoError(t, err)
 		request.URL, err = request.URL.Parse(strings.TrimLeft(target, "/"))
 		if err != nil || request.URL.Host != "sts.us-west-2.amazonaws.com" {
-			return // no request
+			return // not a valid URL of the STS
 		}
 		request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 		request.Header.Set("Authorization", authorization)

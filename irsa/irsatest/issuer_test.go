@@ -26,7 +26,7 @@ func TestIssuerSignsWithBothAlgorithmsDuringRotation(t *testing.T) {
 		assert.Equal(t, "ES256", header(t, old)["alg"])
 		w.Issuer.SetAlgorithm(irsatest.RS256)
 		w.pod.Rotate()
-		assert.Equal(t, "ES256", header(t, w.pod.Token())["alg"], "the key is as it was")
+		assert.Equal(t, "ES256", header(t, w.pod.Token())["alg"], "the key is unchanged")
 		w.Issuer.RotateKeys()
 		w.pod.Rotate()
 		assert.Equal(t, "RS256", header(t, w.pod.Token())["alg"])
@@ -123,7 +123,7 @@ func TestServiceAccountTokenOptions(t *testing.T) {
 		claims := part(t, w.sa.Token(), 1)
 		assert.Equal(t, "system:serviceaccount:shop:cart", claims["sub"])
 		assert.Equal(t, w.sa.Subject(), claims["sub"])
-		assert.NotContains(t, claims["kubernetes.io"], "pod", "it is bound to no pod")
+		assert.NotContains(t, claims["kubernetes.io"], "pod", "the token is not bound to a pod")
 
 		claims = part(t, w.sa.Token(func(o *irsatest.TokenOptions) {
 			o.Life, o.ClockSkew, o.Audiences = time.Hour, time.Minute, []string{"one", "two"}

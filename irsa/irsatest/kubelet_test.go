@@ -16,7 +16,7 @@ import (
 	"github.com/irsakit/irsakit/irsa/irsatest"
 )
 
-// onDisk is what a program in the pod reads.
+// onDisk returns the content of the token file.
 func onDisk(t *testing.T, pod *irsatest.Pod) string {
 	t.Helper()
 	b, err := os.ReadFile(pod.TokenFile())
@@ -43,7 +43,7 @@ func TestPodAutoRotateAt80PercentOfLifetime(t *testing.T) {
 		before := onDisk(t, pod)
 		time.Sleep(8 * time.Minute)
 		synctest.Wait()
-		assert.Equal(t, before, onDisk(t, pod), "the node is cut off")
+		assert.Equal(t, before, onDisk(t, pod), "the pod is frozen")
 		pod.Thaw()
 		time.Sleep(time.Minute)
 		synctest.Wait()
@@ -54,7 +54,7 @@ func TestPodAutoRotateAt80PercentOfLifetime(t *testing.T) {
 func TestPodAutoRotateFollowsCurrentToken(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := inMemory(t)
-		pod := w.Pod(w.sa, w.role, autoRotate) // of a day
+		pod := w.Pod(w.sa, w.role, autoRotate) // the token's lifetime is a day
 		refreshedAfter := func() time.Duration {
 			before, begin := pod.Token(), time.Now()
 			for pod.Token() == before {
@@ -66,7 +66,7 @@ func TestPodAutoRotateFollowsCurrentToken(t *testing.T) {
 		pod.Rotate(func(o *irsatest.TokenOptions) { o.Life = 10 * time.Minute })
 		assert.InDelta(t, 8*time.Minute, refreshedAfter(), float64(time.Minute))
 		time.Sleep(19 * time.Hour)
-		pod.Rotate() // by hand, just before it is time
+		pod.Rotate() // manually, shortly before the kubelet would
 		assert.Greater(t, refreshedAfter(), 19*time.Hour)
 		pod.Rotate(irsatest.Expired)
 		assert.LessOrEqual(t, refreshedAfter(), time.Minute)
@@ -110,12 +110,12 @@ func TestPodAutoRotateFailureFailsTest(t *testing.T) {
 		require.NoError(t, os.RemoveAll(volume))
 		time.Sleep(48 * time.Hour)
 		synctest.Wait()
-		require.Len(t, tb.errors, 1, "and the rotations end")
+		require.Len(t, tb.errors, 1, "the rotations end after the first error")
 		assert.Contains(t, tb.errors[0], "irsatest: writing the volume of pod "+pod.Name())
 	})
 }
 
-// recordingTB is a test whose errors are no failure of this one.
+// recordingTB is a testing.TB that records errors instead of failing.
 type recordingTB struct {
 	testing.TB
 	errors []string
@@ -171,7 +171,7 @@ func TestPodTruncateKeepsPrefixInPlace(t *testing.T) {
 	for _, size := range []int{100, 0, -1, 5} {
 		w.pod.Truncate(size)
 	}
-	assert.Empty(t, onDisk(t, w.pod), "what is gone stays gone")
+	assert.Empty(t, onDisk(t, w.pod), "Truncate never grows the file")
 	w.pod.WriteInPlace([]byte(token))
 	w.pod.Truncate(100)
 	assert.Equal(t, token[:100], onDisk(t, w.pod))

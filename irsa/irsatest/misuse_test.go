@@ -35,14 +35,14 @@ func TestClusterMisusePanicsAfterStart(t *testing.T) {
 		w.Pod(w.sa, w.role, func(o *irsatest.PodOptions) { o.TokenLife = -time.Second })
 	})
 	for name, document := range map[string]string{
-		"an operator that is misspelt": strings.Replace(w.role.TrustPolicy(), "StringEquals", "StringEqual", 1),
-		"a policy that is no JSON":     "{",
-		"a policy with a Resource":     strings.Replace(w.role.TrustPolicy(), `"Effect"`, `"Resource": "*", "Effect"`, 1),
+		"a misspelled operator":     strings.Replace(w.role.TrustPolicy(), "StringEquals", "StringEqual", 1),
+		"a policy that is not JSON": "{",
+		"a policy with a Resource":  strings.Replace(w.role.TrustPolicy(), `"Effect"`, `"Resource": "*", "Effect"`, 1),
 	} {
 		assert.Panics(t, func() { w.role.SetTrustPolicy(document) }, name)
 		assert.Panics(t, func() { w.Role("a", irsatest.TrustPolicy(document)) }, name)
 	}
-	assert.NotEmpty(t, w.role.TrustPolicy(), "it is as it was")
+	assert.NotEmpty(t, w.role.TrustPolicy(), "the policy is unchanged")
 }
 
 func TestClusterMisuseFailsTestAfterNew(t *testing.T) {
@@ -55,7 +55,7 @@ func TestClusterMisuseFailsTestAfterNew(t *testing.T) {
 	})
 }
 
-// fatalTB is a test whose Fatal can be watched.
+// fatalTB is a testing.TB that records the message of Fatal and panics.
 type fatalTB struct {
 	testing.TB
 	message string

@@ -14,7 +14,7 @@ import (
 	"github.com/irsakit/irsakit/irsa/irsatest"
 )
 
-// Clusters share nothing: whatever one test does to its own, no other sees.
+// Clusters are independent: the changes that a test makes to its own do not affect others.
 func TestClusterParallelTestsOnLoopback(t *testing.T) {
 	var together, tests sync.WaitGroup
 	count := testsize.Choose(4, 32, 32)
@@ -23,7 +23,7 @@ func TestClusterParallelTestsOnLoopback(t *testing.T) {
 	for n := range count {
 		run := func(t *testing.T) {
 			together.Done()
-			together.Wait() // until all have begun, whatever -parallel says
+			together.Wait() // until all tests run, regardless of -parallel
 			k, err := irsatest.Start(func(o *irsatest.Options) { o.AccountID = fmt.Sprintf("%012d", n) })
 			require.NoError(t, err)
 			defer func() { assert.NoError(t, k.Close()) }()

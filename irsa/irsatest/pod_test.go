@@ -35,7 +35,7 @@ func part(t *testing.T, token string, n int) map[string]any {
 	return out
 }
 
-// object walks into a JSON object.
+// object returns the JSON object in v at the path keys.
 func object(t *testing.T, v any, keys ...string) map[string]any {
 	t.Helper()
 	for _, key := range keys {
@@ -111,7 +111,7 @@ func TestPodOptionsSetLifetimeAndAudience(t *testing.T) {
 
 		time.Sleep(time.Hour)
 		pod.Rotate()
-		assert.Equal(t, number(now+3600+600), part(t, pod.Token(), 1)["exp"], "the options are for once")
+		assert.Equal(t, number(now+3600+600), part(t, pod.Token(), 1)["exp"], "the options apply to one token only")
 	})
 }
 
@@ -144,7 +144,7 @@ func TestPodEnvironMatchesWebhook(t *testing.T) {
 	lost, err := irsa.New()
 	require.NoError(t, err)
 	defer lost.Close()
-	require.ErrorContains(t, lost.Refresh(t.Context()), "sts.irsatest.invalid", "a client that does not know the kit asks nobody")
+	require.ErrorContains(t, lost.Refresh(t.Context()), "sts.irsatest.invalid", "only HTTPClient reaches the kit")
 	assert.Equal(t, 2, w.STS.CallCount())
 
 	loopback := onLoopback(t)
@@ -181,7 +181,7 @@ func TestClusterPartitionFollowsRegion(t *testing.T) {
 	}
 }
 
-// sameLink checks that the link, or file, at path is the one it was before.
+// sameLink reports whether the link or file at path is still the same as before.
 func sameLink(t *testing.T, before fs.FileInfo, path string) bool {
 	t.Helper()
 	return os.SameFile(before, lstat(t, path))
@@ -215,7 +215,7 @@ func TestPodVolumeHasKubeletLayout(t *testing.T) {
 		require.Len(t, names, 3, "the old directory is gone, and so is ..data_tmp")
 		assert.Equal(t, []string{"..data", "token"}, names[1:])
 		assert.Regexp(t, `^\.\.\d{4}_\d\d_\d\d_\d\d_\d\d_\d\d\.\d+$`, names[0])
-		assert.False(t, seen[names[0]], "each payload has a directory of its own")
+		assert.False(t, seen[names[0]], "each payload has its own directory")
 		seen[names[0]] = true
 
 		target, err := os.Readlink(filepath.Join(dir, "..data"))
@@ -224,7 +224,7 @@ func TestPodVolumeHasKubeletLayout(t *testing.T) {
 		target, err = os.Readlink(w.pod.TokenFile())
 		require.NoError(t, err)
 		assert.Equal(t, filepath.Join("..data", "token"), target)
-		assert.True(t, sameLink(t, link, w.pod.TokenFile()), "the link is made once")
+		assert.True(t, sameLink(t, link, w.pod.TokenFile()), "the link is created once")
 
 		info, err := os.Stat(filepath.Join(dir, names[0]))
 		require.NoError(t, err)
@@ -245,7 +245,7 @@ func content(t *testing.T, pod *irsatest.Pod) string {
 }
 
 func TestPodVolumeDirectoryNameIsTime(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) { // the clock starts in 2000
+	synctest.Test(t, func(t *testing.T) { // the fake clock starts in 2000
 		w := inMemory(t)
 		target, err := os.Readlink(filepath.Join(filepath.Dir(w.pod.TokenFile()), "..data"))
 		require.NoError(t, err)
@@ -289,8 +289,8 @@ func TestPodWritesAndRemovesAnyContent(t *testing.T) {
 	assert.Len(t, entries(t, dir), 3)
 }
 
-// onTmpfs returns a directory on tmpfs, as the kubelet's projected volumes are,
-// or a temporary one where there is none.
+// onTmpfs returns a directory on tmpfs, which the kubelet uses for projected volumes, or a
+// temporary directory if there is no tmpfs.
 func onTmpfs(t *testing.T) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("/dev/shm", "irsatest-")

@@ -45,7 +45,7 @@ func TestPodWriteIsAtomicForReaders(t *testing.T) {
 			for !stop.Load() {
 				got, err := os.ReadFile(w.pod.TokenFile())
 				if errors.Is(err, fs.ErrNotExist) {
-					continue // between resolving ..data and opening the file in it
+					continue // ..data was replaced before the file was opened
 				}
 				if !assert.NoError(t, err) {
 					return

@@ -23,16 +23,16 @@ func TestSTSQueryProtocol(t *testing.T) {
 		location string
 		body     string // regular expression
 	}{
-		"a POST is answered":            {"POST", good, 200, "", `^<AssumeRoleWithWebIdentityResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/">(?s).*<ResponseMetadata>\s*<RequestId>`},
-		"a GET is answered":             {"GET", good, 200, "", `<AccessKeyId>ASIA`},
-		"an unknown action is refused":  {"POST", url.Values{"Action": {"GetEverything"}, "Version": {"2011-06-15"}}, 400, "", `^<ErrorResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/">\s*<Error>\s*<Type>Sender</Type>\s*<Code>InvalidAction</Code>\s*<Message>Could not find operation GetEverything for version 2011-06-15</Message>\s*</Error>\s*<RequestId>`},
-		"an unknown version is refused": {"POST", url.Values{"Action": {"AssumeRoleWithWebIdentity"}, "Version": {"2010-05-08"}}, 400, "", `<Code>InvalidAction</Code>`},
-		"no action is refused":          {"POST", url.Values{}, 400, "", `<Code>MissingAction</Code>`},
-		"no parameter is refused":       {"POST", url.Values{"Action": {"AssumeRoleWithWebIdentity"}, "Version": {"2011-06-15"}}, 400, "", `3 validation errors detected: Value null at &#39;roleArn&#39;`},
-		"a policy's size is reported":   {"POST", with(good, "Policy", `{"Version":"2012-10-17","Statement":[]}`), 200, "", `</Provider>\s*<PackedPolicySize>2</PackedPolicySize>\s*</`},
-		"no policy has no size":         {"POST", good, 200, "", `</Provider>\s*</AssumeRoleWithWebIdentityResult>`},
-		"an odd duration is refused":    {"POST", with(good, "DurationSeconds", "soon"), 400, "", `durationSeconds`},
-		"a browser is sent away":        {"GET", url.Values{}, 302, "https://aws.amazon.com/iam", `^$`},
+		"POST succeeds":                    {"POST", good, 200, "", `^<AssumeRoleWithWebIdentityResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/">(?s).*<ResponseMetadata>\s*<RequestId>`},
+		"GET succeeds":                     {"GET", good, 200, "", `<AccessKeyId>ASIA`},
+		"an unknown action is rejected":    {"POST", url.Values{"Action": {"GetEverything"}, "Version": {"2011-06-15"}}, 400, "", `^<ErrorResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/">\s*<Error>\s*<Type>Sender</Type>\s*<Code>InvalidAction</Code>\s*<Message>Could not find operation GetEverything for version 2011-06-15</Message>\s*</Error>\s*<RequestId>`},
+		"an unknown version is rejected":   {"POST", url.Values{"Action": {"AssumeRoleWithWebIdentity"}, "Version": {"2010-05-08"}}, 400, "", `<Code>InvalidAction</Code>`},
+		"no action is rejected":            {"POST", url.Values{}, 400, "", `<Code>MissingAction</Code>`},
+		"missing parameters are rejected":  {"POST", url.Values{"Action": {"AssumeRoleWithWebIdentity"}, "Version": {"2011-06-15"}}, 400, "", `3 validation errors detected: Value null at &#39;roleArn&#39;`},
+		"a policy's size is reported":      {"POST", with(good, "Policy", `{"Version":"2012-10-17","Statement":[]}`), 200, "", `</Provider>\s*<PackedPolicySize>2</PackedPolicySize>\s*</`},
+		"no policy has no size":            {"POST", good, 200, "", `</Provider>\s*</AssumeRoleWithWebIdentityResult>`},
+		"a malformed duration is rejected": {"POST", with(good, "DurationSeconds", "soon"), 400, "", `durationSeconds`},
+		"a browser is redirected":          {"GET", url.Values{}, 302, "https://aws.amazon.com/iam", `^$`},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {

@@ -31,10 +31,10 @@ func TestSTSRejectsWebIdentityUntilRepaired(t *testing.T) {
 		code    string
 		status  int
 		message string // regular expression
-		reason  string // regular expression, of Call.Reason
-		as      error  // the SDK's type; nil is the generic one
+		reason  string // regular expression for Call.Reason
+		as      error  // the SDK's error type; nil: smithy.GenericAPIError
 	}{
-		"a role that trusts nobody": {
+		"a role without a trust policy": {
 			setup:   func(_ *testing.T, w *world) { w.Role("s3-writer") },
 			repair:  func(w *world) { w.Role("s3-writer", irsatest.Trust(w.sa)) },
 			code:    "AccessDenied",
@@ -52,7 +52,7 @@ func TestSTSRejectsWebIdentityUntilRepaired(t *testing.T) {
 			message: `^Not authorized`,
 			reason:  `^trust policy: .*StringEquals.*:sub.*system:serviceaccount:shop:checkout.*system:serviceaccount:shop:cart`,
 		},
-		"a trust policy that the service account repairs": {
+		"a trust policy with the wrong operator": {
 			setup: func(_ *testing.T, w *world) {
 				w.role.SetTrustPolicy(strings.ReplaceAll(w.role.TrustPolicy(), "StringEquals", "StringNotEquals"))
 			},
@@ -117,7 +117,7 @@ func TestSTSRejectsWebIdentityUntilRepaired(t *testing.T) {
 		},
 		"a token of a key that was retired": {
 			setup: func(t *testing.T, w *world) {
-				_, err := w.assume(t.Context()) // STS has seen the key
+				_, err := w.assume(t.Context()) // STS has fetched the key
 				require.NoError(t, err)
 				w.Issuer.RotateKeys()
 				w.Issuer.RetireKeys()
@@ -189,7 +189,7 @@ func TestSTSRejectsWebIdentityUntilRepaired(t *testing.T) {
 			message: `^The identity provider`,
 			as:      new(types.IDPRejectedClaimException),
 		},
-		"a region in which STS is not active": {
+		"a region without an active STS": {
 			setup:   func(_ *testing.T, w *world) { w.STS.Fail(irsatest.RegionDisabled, 1) },
 			code:    "RegionDisabledException",
 			status:  403,
@@ -217,7 +217,7 @@ func TestSTSRejectsWebIdentityUntilRepaired(t *testing.T) {
 			message: `^Token expired: current date/time \d+ must be before the expiration date/time \d+$`,
 			as:      expired,
 		},
-		"a token that the STS's clock has outrun": {
+		"a token that is expired by the clock of the STS": {
 			setup:   func(_ *testing.T, w *world) { w.STS.SetClockSkew(25 * time.Hour) },
 			repair:  func(w *world) { w.STS.SetClockSkew(0) },
 			code:    "ExpiredTokenException",
@@ -255,7 +255,7 @@ func TestSTSRejectsWebIdentityUntilRepaired(t *testing.T) {
 			message: `signature`,
 			as:      invalid,
 		},
-		"a token with a signature that is another's": {
+		"a token with the signature of another token": {
 			setup:   func(_ *testing.T, w *world) { w.pod.Rotate(irsatest.BadSignature) },
 			repair:  func(w *world) { w.pod.Rotate() },
 			code:    "InvalidIdentityToken",
@@ -271,7 +271,7 @@ func TestSTSRejectsWebIdentityUntilRepaired(t *testing.T) {
 			message: `^The ID Token provided is not a valid JWT`,
 			as:      invalid,
 		},
-		"something that is no token": {
+		"not a token": {
 			setup:   func(_ *testing.T, w *world) { w.pod.Write([]byte("not a token")) },
 			repair:  func(w *world) { w.pod.Rotate() },
 			code:    "InvalidIdentityToken",
@@ -320,7 +320,7 @@ func TestSTSRejectsWebIdentityUntilRepaired(t *testing.T) {
 			status:  400,
 			message: `^2 validation errors detected: .*'roleArn'.*; .*'roleSessionName'`,
 		},
-		"a role ARN that is none": {
+		"a malformed role ARN": {
 			change:  func(in *input) { in.RoleArn = aws.String("role/with/a/long/enough/path") },
 			code:    "ValidationError",
 			status:  400,
@@ -368,7 +368,7 @@ func TestSTSRejectsWebIdentityUntilRepaired(t *testing.T) {
 			message: `^Packed policy consumes 10\d% of allotted space, please use smaller policy\.$`,
 			as:      new(types.PackedPolicyTooLargeException),
 		},
-		"a policy ARN that is none": {
+		"a malformed policy ARN": {
 			change: func(in *input) {
 				in.PolicyArns = []types.PolicyDescriptorType{{Arn: aws.String("arn:aws:iam::aws:role/AmazonS3ReadOnlyAccess")}}
 			},
@@ -376,7 +376,7 @@ func TestSTSRejectsWebIdentityUntilRepaired(t *testing.T) {
 			status:  400,
 			message: `^ARN arn:aws:iam::aws:role/AmazonS3ReadOnlyAccess is not valid\.$`,
 		},
-		"a session policy that is no JSON": {
+		"a session policy that is not JSON": {
 			change:  func(in *input) { in.Policy = aws.String("{") },
 			code:    "MalformedPolicyDocument",
 			status:  400,
@@ -412,13 +412,13 @@ func TestSTSRejectsWebIdentityUntilRepaired(t *testing.T) {
 					c.repair(w)
 				}
 				_, err = w.assume(t.Context())
-				require.NoError(t, err, "it is the only fault")
+				require.NoError(t, err, "the cause is repaired")
 			})
 		})
 	}
 }
 
-// requireRejection checks the code and status of AWS's answer, and returns its text.
+// requireRejection checks the code and the status of an AWS error, and returns its message.
 func requireRejection(t *testing.T, err error, code string, status int) string {
 	t.Helper()
 	var api smithy.APIError
@@ -431,7 +431,7 @@ func requireRejection(t *testing.T, err error, code string, status int) string {
 	return api.ErrorMessage()
 }
 
-// errorHasTypeOf is errors.As for a type that only a value tells.
+// errorHasTypeOf reports whether err wraps an error of the same type as example.
 func errorHasTypeOf(err, example error) bool {
 	return errors.As(err, reflect.New(reflect.TypeOf(example)).Interface())
 }

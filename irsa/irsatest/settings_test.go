@@ -47,7 +47,7 @@ func TestSTSSetLatencyDelaysReplies(t *testing.T) {
 			w.STS.Down()
 		}()
 		_, err = w.assume(t.Context())
-		require.ErrorIs(t, err, syscall.ECONNRESET, "calls under way are cut")
+		require.ErrorIs(t, err, syscall.ECONNRESET, "calls in progress are interrupted")
 	})
 }
 
@@ -65,7 +65,7 @@ func TestSTSSetClockSkewShiftsDateAndExpiration(t *testing.T) {
 				assert.Equal(t, clock.Add(time.Hour).Truncate(time.Second).UTC(), out.Credentials.Expiration.UTC())
 
 				res := post(t, w, "https://sts.eu-central-1.amazonaws.com/")
-				assert.Equal(t, clock.UTC().Format(http.TimeFormat), res.Header.Get("Date"), "refusals carry it too")
+				assert.Equal(t, clock.UTC().Format(http.TimeFormat), res.Header.Get("Date"), "rejections have it too")
 				readAll(t, res)
 			})
 		})

@@ -17,7 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// retrieve are credentials of the pod's role.
+// retrieve returns credentials of the pod's role.
 func (w *world) retrieve(ctx context.Context, t *testing.T) aws.Credentials {
 	t.Helper()
 	creds, err := w.signed().Options().Credentials.Retrieve(ctx)
@@ -72,7 +72,7 @@ func TestSTSRejectsBadSignatures(t *testing.T) {
 			status:  403,
 			message: `^The request signature we calculated does not match the signature you provided\.`,
 		},
-		"credentials that have ended": {
+		"expired credentials": {
 			wait:    time.Hour,
 			code:    "ExpiredToken",
 			status:  403,
@@ -125,7 +125,7 @@ func TestSTSRejectsBadSignatures(t *testing.T) {
 			status:  400,
 			message: `Authorization header requires`,
 		},
-		"a signature for a region without the STS that is asked": {
+		"a signature for another region": {
 			options: func(o *sts.Options) {
 				o.Region, o.BaseEndpoint = "moon-east-1", aws.String("https://sts.us-west-2.amazonaws.com")
 			},
@@ -149,7 +149,7 @@ func TestSTSRejectsBadSignatures(t *testing.T) {
 			status:  403,
 			message: `^Credential should be scoped to correct service: 'sts'\. $`,
 		},
-		"a scope that is none": {
+		"a malformed scope": {
 			options: tamper(func(r *smithyhttp.Request) {
 				r.Header.Set("Authorization", strings.Replace(r.Header.Get("Authorization"), "/sts/", "/", 1))
 			}),
@@ -157,7 +157,7 @@ func TestSTSRejectsBadSignatures(t *testing.T) {
 			status:  400,
 			message: `^Credential must have exactly 5 slash-delimited elements`,
 		},
-		"a date that is none": {
+		"a malformed date": {
 			options: tamper(func(r *smithyhttp.Request) { r.Header.Set("X-Amz-Date", "yesterday") }),
 			code:    "IncompleteSignature",
 			status:  400,
@@ -198,13 +198,13 @@ func TestSTSRejectsBadSignatures(t *testing.T) {
 					creds = w.retrieve(t.Context(), t)
 				}
 				_, err = w.signed(with(creds)).GetCallerIdentity(t.Context(), nil)
-				require.NoError(t, err, "it is the only fault")
+				require.NoError(t, err, "the cause is repaired")
 			})
 		})
 	}
 }
 
-// What "aws eks get-token" sends is such a URL.
+// "aws eks get-token" sends such a URL.
 func TestSTSAcceptsPresignedGetCallerIdentity(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := inMemory(t)

@@ -58,7 +58,7 @@ func TestClusterHTTPClientReachesSTSHostsOfPartition(t *testing.T) {
 	}
 }
 
-// callbackReader is a body that calls something when it is read.
+// callbackReader is a request body that calls a function when it is read.
 type callbackReader func()
 
 func (f callbackReader) Read([]byte) (int, error) { f(); return 0, io.EOF }
@@ -122,7 +122,7 @@ func TestIssuerIsReachableWhileSTSIsDown(t *testing.T) {
 	})
 }
 
-// requestBody is a request body that tells whether it was closed.
+// requestBody is a request body that records whether it was closed.
 type requestBody struct {
 	io.Reader
 	closed bool
@@ -211,13 +211,13 @@ func TestClusterCloseReleasesEverything(t *testing.T) {
 	}()
 	require.Eventually(t, func() bool { return w.STS.CallCount() == 2 }, time.Minute, time.Millisecond)
 	require.NoError(t, k.Close())
-	require.NoError(t, k.Close(), "once more")
+	require.NoError(t, k.Close(), "Close may be called again")
 	require.Error(t, <-hung)
 	assert.NoDirExists(t, dir)
 	require.Eventually(t, func() bool { return httpGoroutines() <= before }, time.Minute, 10*time.Millisecond)
 }
 
-// httpGoroutines counts the goroutines of servers and of connections.
+// httpGoroutines returns the number of goroutines of HTTP servers and connections.
 func httpGoroutines() int {
 	stacks := make([]byte, 1<<20)
 	stacks = stacks[:runtime.Stack(stacks, true)]

@@ -29,7 +29,7 @@ import (
 
 const elsewhere = "https://issuer.example"
 
-// A site is an issuer with the documents of a test, by path.
+// A site is the transport of an external issuer: the documents that it publishes, by path.
 type site map[string]string
 
 func (s site) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -41,7 +41,7 @@ func (s site) RoundTrip(r *http.Request) (*http.Response, error) {
 	return &http.Response{Status: http.StatusText(status), StatusCode: status, Body: io.NopCloser(strings.NewReader(text)), Request: r}, nil
 }
 
-// newSite returns an issuer that publishes the keys.
+// newSite returns a site that publishes the keys.
 func newSite(t *testing.T, keys ...jose.JSONWebKey) site {
 	t.Helper()
 	var set jose.JSONWebKeySet
@@ -56,7 +56,7 @@ func newSite(t *testing.T, keys ...jose.JSONWebKey) site {
 	}
 }
 
-// exchange sends a token of the site to an STS, and returns its error and Call.Reason.
+// exchange sends a token of the site to an STS, and returns the Call.Reason and the error.
 func (s site) exchange(t *testing.T, token string) (reason string, err error) {
 	t.Helper()
 	w := inMemory(t)
@@ -143,22 +143,22 @@ func TestSTSVerifyChecksPublishedDocuments(t *testing.T) {
 	good := newSite(t, key)
 	keysOf := func(keys ...jose.JSONWebKey) string { return newSite(t, keys...)["/keys"] }
 	for name, c := range map[string]struct {
-		path, text string // what is published in place of the good document there
-		message    string // of the refusal; "" if the token is accepted
+		path, text string // text replaces the valid document at path
+		message    string // of the rejection; "" if the token is accepted
 		reason     string // regular expression
 	}{
-		"all is right":                       {},
+		"valid documents":                    {},
 		"two keys of one ID":                 {"/keys", keysOf(other, key), "", ""},
 		"a key of an unsupported type":       {"/keys", strings.Replace(good["/keys"], "[", `[{"kty": "OKP", "crv": "Ed448", "x": "AA"}, `, 1), "", ""},
 		"another issuer's document":          {document, strings.Replace(good[document], elsewhere, "https://other.example", 1), noKey, `^discovering the issuer: .*"https://other\.example"$`},
 		"an issuer with a slash at its end":  {document, strings.Replace(good[document], elsewhere, elsewhere+"/", 1), noKey, `^discovering the issuer: .*"https://issuer\.example/"$`},
 		"a document without an issuer":       {document, `{"jwks_uri": "` + elsewhere + `/keys"}`, noKey, `^discovering the issuer: .*""$`},
 		"a document that is not JSON":        {document, "<html>", noKey, `^discovering the issuer: `},
-		"a document that something follows":  {document, good[document] + "}", noKey, `^discovering the issuer: `},
+		"a document with trailing data":      {document, good[document] + "}", noKey, `^discovering the issuer: `},
 		"no document":                        {document, "", noKey, `^discovering the issuer: .*Not Found$`},
 		"a document with a broken keys' URL": {document, strings.Replace(good[document], elsewhere+"/keys", ":", 1), noKey, `^fetching the issuer's keys: `},
 		"no keys":                            {"/keys", "", noKey, `^fetching the issuer's keys: .*Not Found$`},
-		"keys that something follows":        {"/keys", good["/keys"] + "}", noKey, `^fetching the issuer's keys: `},
+		"keys with trailing data":            {"/keys", good["/keys"] + "}", noKey, `^fetching the issuer's keys: `},
 		"a broken key":                       {"/keys", strings.Replace(good["/keys"], "[", `[{"kty": "EC", "crv": "P-256"}, `, 1), noKey, `^reading the issuer's keys: `},
 		"a key with another ID":              {"/keys", strings.Replace(good["/keys"], `"one"`, `"two"`, 1), noKey, ` does not publish the key "one"$`},
 		"another key with the ID":            {"/keys", keysOf(other), noSignature, `^verifying the signature: `},

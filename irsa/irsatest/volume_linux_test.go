@@ -12,7 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// The order is that of the kubelet's AtomicWriter, as strace shows it: mkdir, chmod,
+// The order is the one of the kubelet's AtomicWriter according to strace: mkdir, chmod,
 // symlink ..data_tmp, rename, and then the removal of the old directory.
 func TestPodVolumeIsWrittenInKubeletOrder(t *testing.T) {
 	w := inMemory(t)
@@ -32,7 +32,7 @@ func TestPodVolumeIsWrittenInKubeletOrder(t *testing.T) {
 	}, events(t, queue))
 }
 
-// events reads what has happened (inotify(7)).
+// events returns the pending events of the inotify queue (inotify(7)).
 func events(t *testing.T, queue int) []string {
 	t.Helper()
 	buffer := make([]byte, 64<<10)

@@ -14,7 +14,7 @@ import (
 	"github.com/irsakit/irsakit/irsa/irsatest"
 )
 
-// world is a cluster with a pod that may assume its role.
+// world is a Cluster with a pod that is allowed to assume its role.
 type world struct {
 	*irsatest.Cluster
 	sa   *irsatest.ServiceAccount
@@ -25,7 +25,7 @@ type world struct {
 func inMemory(t *testing.T, optFns ...func(*irsatest.Options)) *world {
 	t.Helper()
 	k := irsatest.New(t, optFns...)
-	k.Issuer.SetAlgorithm(irsatest.ES256) // its keys are made faster than those of RS256
+	k.Issuer.SetAlgorithm(irsatest.ES256) // ES256 keys are faster to generate than RS256 keys
 	return populate(k)
 }
 
@@ -44,7 +44,7 @@ func populate(k *irsatest.Cluster) *world {
 	return &world{k, sa, role, k.Pod(sa, role)}
 }
 
-// transports are the two ways to run a test.
+// transports run a test in memory and on loopback.
 var transports = map[string]func(*testing.T, func(*testing.T, *world)){
 	"in memory in a bubble": func(t *testing.T, test func(*testing.T, *world)) {
 		synctest.Test(t, func(t *testing.T) { test(t, inMemory(t)) })
@@ -52,7 +52,7 @@ var transports = map[string]func(*testing.T, func(*testing.T, *world)){
 	"on loopback": func(t *testing.T, test func(*testing.T, *world)) { test(t, onLoopback(t)) },
 }
 
-// onBothTransports runs the test on both, in parallel with other tests.
+// onBothTransports runs the test on both transports, in parallel with other tests.
 func onBothTransports(t *testing.T, test func(*testing.T, *world)) {
 	t.Helper()
 	t.Parallel()
@@ -68,7 +68,7 @@ func endpoint(k *irsatest.Cluster) *string {
 	return nil
 }
 
-// client is the AWS SDK's own.
+// client returns an AWS SDK client without credentials.
 func (w *world) client() *sts.Client {
 	return sts.New(sts.Options{
 		Region:       w.pod.Region(),
@@ -79,7 +79,7 @@ func (w *world) client() *sts.Client {
 	})
 }
 
-// assume exchanges the token in the pod's file, as its role.
+// assume exchanges the pod's token for credentials of its role.
 func (w *world) assume(ctx context.Context, change ...func(*sts.AssumeRoleWithWebIdentityInput)) (*sts.AssumeRoleWithWebIdentityOutput, error) {
 	token, err := os.ReadFile(w.pod.TokenFile())
 	if err != nil {
