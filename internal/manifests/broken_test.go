@@ -69,13 +69,13 @@ func TestABrokenContainerIsFound(t *testing.T) {
 		{"- name: AWS_REGION", "- name: AWS_WEB_IDENTITY_TOKEN_FILE", "container cart: AWS_WEB_IDENTITY_TOKEN_FILE is set"},
 		{"- name: AWS_REGION", "- name: AWS_ACCESS_KEY_ID", "container cart: AWS_ACCESS_KEY_ID is set"},
 		{"- name: AWS_REGION", "- name: AWS_SECRET_ACCESS_KEY", "container cart: AWS_SECRET_ACCESS_KEY is set"},
-		{"        - name: authorization # of", "        - name: other # of", "container credentials: there is no volume authorization"},
+		{"        - name: authorization #", "        - name: other #", "container credentials: there is no volume authorization"},
 	})
 }
 
 func TestABrokenProbeIsFound(t *testing.T) {
 	requireFound(t, "sidecar", "deployment.yaml", []mutation{
-		{"startupProbe: # the application starts when this has passed\n            httpGet: { path: /healthz, port: health }\n            periodSeconds: 1\n            failureThreshold: 60", "stdin: false", "sidecar credentials: without startupProbe"},
+		{"startupProbe: # the application starts after this probe succeeds\n            httpGet: { path: /healthz, port: health }\n            periodSeconds: 1\n            failureThreshold: 60", "stdin: false", "sidecar credentials: without startupProbe"},
 		{"/healthz, port: health }\n            periodSeconds: 1\n", "/healthz, port: http }\n", "startupProbe asks a port that there is not"},
 		{"/readyz, port: health", "/readyz, port: 9910", "readinessProbe asks a port that there is not"},
 		{"path: /readyz, ", "path: readyz, ", "readinessProbe asks for no path"},
@@ -83,7 +83,7 @@ func TestABrokenProbeIsFound(t *testing.T) {
 		{"image: registry.example/shop/cart:1.0", "image: registry.example/shop/cart:1.0\n          ports: [{ containerPort: 80 }]", "container cart: a probe is missing"},
 	})
 	requireFound(t, "observability", "deployment.yaml", []mutation{
-		{"readinessProbe: # there are credentials\n            httpGet: { path: /readyz, port: metrics }\n            periodSeconds: 5", "stdin: false", "the deployment has no probes"},
+		{"readinessProbe: # credentials are available\n            httpGet: { path: /readyz, port: metrics }\n            periodSeconds: 5", "stdin: false", "the deployment has no probes"},
 		{"livenessProbe:", "startupProbe:", "the deployment has no probes"},
 	})
 	requireFound(t, "multitenant", "deployment.yaml", []mutation{
