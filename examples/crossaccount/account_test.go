@@ -22,7 +22,7 @@ const partnersPolicy = `{
   }]
 }`
 
-func TestTheHopToThePartnersAccount(t *testing.T) {
+func TestAssumeRoleInPartnerAccount(t *testing.T) {
 	k := irsatest.New(t)
 	sa := k.ServiceAccount("shop", "cart")
 	pod := k.Pod(sa, k.Role("uploader", irsatest.Trust(sa)))
@@ -31,11 +31,11 @@ func TestTheHopToThePartnersAccount(t *testing.T) {
 	require.NoError(t, err)
 	defer p.Close()
 
-	hop, err := p.AssumeRole(reader.ARN(), func(o *stscreds.AssumeRoleOptions) {
+	derived, err := p.AssumeRole(reader.ARN(), func(o *stscreds.AssumeRoleOptions) {
 		o.ExternalID = aws.String("shop-4711")
 	})
 	require.NoError(t, err)
-	credentials, err := hop.Retrieve(t.Context())
+	credentials, err := derived.Retrieve(t.Context())
 	require.NoError(t, err)
 	assert.Equal(t, "444455556666", credentials.AccountID)
 
@@ -46,7 +46,7 @@ func TestTheHopToThePartnersAccount(t *testing.T) {
 	assert.Contains(t, calls[1].Caller, "arn:aws:sts::111122223333:assumed-role/uploader/")
 }
 
-func TestTheHopNeedsTheExternalID(t *testing.T) {
+func TestAssumeRoleNeedsExternalID(t *testing.T) {
 	k := irsatest.New(t)
 	sa := k.ServiceAccount("shop", "cart")
 	pod := k.Pod(sa, k.Role("uploader", irsatest.Trust(sa)))
@@ -55,17 +55,17 @@ func TestTheHopNeedsTheExternalID(t *testing.T) {
 	require.NoError(t, err)
 	defer p.Close()
 
-	hop, err := p.AssumeRole(reader.ARN())
+	derived, err := p.AssumeRole(reader.ARN())
 	require.NoError(t, err)
-	_, err = hop.Retrieve(t.Context())
+	_, err = derived.Retrieve(t.Context())
 	require.ErrorIs(t, err, irsa.ErrAccessDenied)
 	assert.Equal(t, `trust policy: statement 1: StringEquals on "sts:ExternalId" expects "shop-4711", found nothing`, k.STS.Calls()[1].Reason)
 }
 
-func TestTheOtherAccountTrustsTheServiceAccountItself(t *testing.T) {
+func TestRoleInOtherAccountTrustsServiceAccount(t *testing.T) {
 	k := irsatest.New(t)
 	sa := k.ServiceAccount("shop", "cart")
-	k.RegisterIssuer("444455556666", k.Issuer) // the account needs an OIDC provider of its own
+	k.RegisterIssuer("444455556666", k.Issuer) // the account needs its own OIDC provider
 	pod := k.Pod(sa, k.Role("reader", irsatest.InAccount("444455556666"), irsatest.Trust(sa)))
 	p, err := irsa.New(pod.Options)
 	require.NoError(t, err)

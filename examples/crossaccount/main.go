@@ -1,6 +1,6 @@
-// Crossaccount assumes a role in another AWS account with the credentials of a pod's own
-// role, and keeps both fresh. It needs no AWS account: the OIDC issuer, the token volume
-// and the STS are those of package irsatest.
+// Crossaccount assumes a role in another AWS account with the credentials of the pod's own
+// role, and keeps both sets of credentials fresh. It needs no AWS account: package irsatest
+// provides the OIDC issuer, the token volume and the STS.
 //
 //	go run ./examples/crossaccount
 package main
@@ -22,15 +22,15 @@ import (
 )
 
 func main() {
-	slog.SetDefault(slog.New(slog.DiscardHandler)) // the failures below are meant
+	slog.SetDefault(slog.New(slog.DiscardHandler)) // the failures below are intended
 	if err := run(context.Background(), os.Stdout); err != nil {
 		fmt.Fprintln(os.Stderr, "crossaccount:", err)
 		os.Exit(1)
 	}
 }
 
-// partnersPolicy is the trust policy of the partner's role. The external ID is what the
-// partner has given us, so that nobody else makes us use the role for him.
+// partnersPolicy is the trust policy of the partner's role. The partner gave us the
+// external ID. It prevents our other customers from making us use the partner's role.
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/confused-deputy.html
 const partnersPolicy = `{
   "Version": "2012-10-17",
@@ -52,21 +52,21 @@ func run(ctx context.Context, out io.Writer) error {
 	pod := kit.Pod(cart, kit.Role("shop", irsatest.Trust(cart)))
 	partner := kit.Role("auditor", irsatest.InAccount("444455556666"), irsatest.TrustPolicy(partnersPolicy))
 
-	p, err := irsa.New(pod.Options) // in a pod: irsa.New()
+	p, err := irsa.New(pod.Options) // in a pod, call irsa.New()
 	if err != nil {
 		return err
 	}
-	defer p.Close() // and what it assumes
-	if err := introduce(ctx, out, kit, p.AWSConfig()); err != nil {
+	defer p.Close() // also closes its derived Providers
+	if err := printIdentity(ctx, out, kit, p.AWSConfig()); err != nil {
 		return err
 	}
 
-	// Without the external ID the partner's role refuses, and the error says why.
-	stranger, err := p.AssumeRole(partner.ARN())
+	// Without the external ID, STS denies access, and the error contains the fix.
+	withoutID, err := p.AssumeRole(partner.ARN())
 	if err != nil {
 		return err
 	}
-	_, err = stranger.Retrieve(ctx)
+	_, err = withoutID.Retrieve(ctx)
 	var failure *irsa.Error
 	if !errors.As(err, &failure) || !errors.Is(err, irsa.ErrAccessDenied) {
 		return fmt.Errorf("access was expected to be denied: %w", err)
@@ -79,17 +79,17 @@ func run(ctx context.Context, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	return introduce(ctx, out, kit, auditor.AWSConfig())
+	return printIdentity(ctx, out, kit, auditor.AWSConfig())
 }
 
-// introduce prints whose credentials a configuration has. It asks the kit's STS for it,
-// where an application would ask S3 or another service for something.
-func introduce(ctx context.Context, out io.Writer, kit *irsatest.Cluster, cfg aws.Config) error {
+// printIdentity prints the account and the ARN that the credentials of cfg belong to. It
+// calls the kit's STS; an application would call S3 or another service.
+func printIdentity(ctx context.Context, out io.Writer, kit *irsatest.Cluster, cfg aws.Config) error {
 	client := sts.NewFromConfig(cfg, func(o *sts.Options) { o.BaseEndpoint = aws.String(kit.STS.Endpoint()) })
-	me, err := client.GetCallerIdentity(ctx, nil)
+	identity, err := client.GetCallerIdentity(ctx, nil)
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(out, "account %s: %s\n", *me.Account, *me.Arn)
+	fmt.Fprintf(out, "account %s: %s\n", *identity.Account, *identity.Arn)
 	return nil
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestTheREADMEShowsWhatItPrints(t *testing.T) {
+func TestREADMEShowsOutput(t *testing.T) {
 	var out bytes.Buffer
 	require.NoError(t, run(t.Context(), &out))
 	printed := regexp.MustCompile(`cart-\w{10}-\w{5}`).ReplaceAllString(out.String(), "cart-7d9c4b5f6d-x2x7k")
