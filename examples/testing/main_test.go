@@ -11,7 +11,7 @@ import (
 	shop "github.com/irsakit/irsakit/examples/testing"
 )
 
-// TestMain runs the tests, or is the program of a test: one that prints a link.
+// TestMain runs the tests, or prints a link as the child process of a test.
 func TestMain(m *testing.M) {
 	if order := os.Getenv("SHOP_ORDER"); order != "" {
 		printLink(order)
@@ -21,7 +21,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// unsetAWS sees to it that no AWS variable of the developer's decides a test.
+// unsetAWS unsets the AWS variables of the machine, so that they do not affect the tests.
 func unsetAWS() {
 	for _, variable := range os.Environ() {
 		if name, _, _ := strings.Cut(variable, "="); strings.HasPrefix(name, "AWS_") {
@@ -32,7 +32,7 @@ func unsetAWS() {
 	}
 }
 
-// printLink is what a main function could be.
+// printLink does what a main function could do.
 func printLink(order string) {
 	u, err := shop.NewUploader()
 	if err != nil {

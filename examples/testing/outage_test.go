@@ -16,8 +16,8 @@ import (
 	"github.com/irsakit/irsakit/irsa/irsatest"
 )
 
-func TestAnHourWithoutSTSGoesUnnoticed(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) { // inside, an hour takes no time
+func TestUploaderSurvivesOneHourOutage(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) { // simulated time: an hour passes at once
 		k := irsatest.New(t)
 		sa := k.ServiceAccount("shop", "cart")
 		role := k.Role("uploader", irsatest.Trust(sa), irsatest.MaxSessionDuration(12*time.Hour))
@@ -27,7 +27,7 @@ func TestAnHourWithoutSTSGoesUnnoticed(t *testing.T) {
 		_, err = u.Link(t.Context(), "4711")
 		require.NoError(t, err)
 
-		time.Sleep(9 * time.Hour) // after 60 to 80 % of their life credentials are refreshed
+		time.Sleep(9 * time.Hour) // refreshes are due after 60% to 80% of the lifetime
 		k.STS.Down()
 		for range 60 {
 			time.Sleep(time.Minute)
@@ -38,7 +38,7 @@ func TestAnHourWithoutSTSGoesUnnoticed(t *testing.T) {
 	})
 }
 
-func TestAnOutageReachesHealthChecksAtOnceAndCustomersLast(t *testing.T) {
+func TestUploaderReportsOutageBeforeLinksFail(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k := irsatest.New(t)
 		sa := k.ServiceAccount("shop", "cart")
@@ -51,7 +51,7 @@ func TestAnOutageReachesHealthChecksAtOnceAndCustomersLast(t *testing.T) {
 		require.NoError(t, u.Healthy())
 
 		k.STS.Down()
-		time.Sleep(42 * time.Minute) // of credentials that live for an hour
+		time.Sleep(42 * time.Minute) // the credentials have a lifetime of one hour
 		require.ErrorIs(t, u.Healthy(), irsa.ErrUnavailable)
 		_, err = u.Link(t.Context(), "4711")
 		require.NoError(t, err)
@@ -68,7 +68,7 @@ func TestAnOutageReachesHealthChecksAtOnceAndCustomersLast(t *testing.T) {
 	})
 }
 
-func TestNoFaultOfSTSEndsTheUploader(t *testing.T) {
+func TestUploaderRecoversFromSTSFaults(t *testing.T) {
 	faults := []irsatest.Fault{
 		irsatest.Throttling, irsatest.Unavailable, irsatest.InternalFailure, irsatest.IDPCommunicationError,
 		irsatest.IDPRejectedClaim, irsatest.RegionDisabled, irsatest.AccessDenied, irsatest.ExpiredToken,
@@ -99,7 +99,7 @@ func TestNoFaultOfSTSEndsTheUploader(t *testing.T) {
 	}
 }
 
-func TestACustomerDoesNotWaitLongerThanHisRequest(t *testing.T) {
+func TestLinkReturnsWhenContextExpires(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k := irsatest.New(t)
 		sa := k.ServiceAccount("shop", "cart")
@@ -118,14 +118,14 @@ func TestACustomerDoesNotWaitLongerThanHisRequest(t *testing.T) {
 	})
 }
 
-func TestAnOutageIsInTheLog(t *testing.T) {
+func TestUploaderLogsOutage(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k := irsatest.New(t)
 		sa := k.ServiceAccount("shop", "cart")
 		pod := k.Pod(sa, k.Role("uploader", irsatest.Trust(sa)))
 		var log strings.Builder
 		u, err := shop.NewUploader(pod.Options, func(o *irsa.Options) {
-			o.Logger = slog.New(slog.NewTextHandler(&log, nil)) // t.Output() shows it where a test fails
+			o.Logger = slog.New(slog.NewTextHandler(&log, nil)) // or t.Output(), to see the log if the test fails
 		})
 		require.NoError(t, err)
 		_, err = u.Link(t.Context(), "4711")
@@ -133,7 +133,7 @@ func TestAnOutageIsInTheLog(t *testing.T) {
 
 		k.STS.Down()
 		time.Sleep(50 * time.Minute)
-		u.Close() // from here on nobody writes to the log
+		u.Close() // after Close, nothing is logged
 		assert.Contains(t, log.String(), "level=WARN")
 		assert.Contains(t, log.String(), pod.RoleARN())
 		assert.NotContains(t, log.String(), pod.Token())

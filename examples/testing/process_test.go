@@ -16,15 +16,15 @@ import (
 	"github.com/irsakit/irsakit/irsa/irsatest"
 )
 
-func TestAProgramGetsItsCredentialsFromItsEnvironment(t *testing.T) {
+func TestProgramUsesPodEnvironment(t *testing.T) {
 	k := irsatest.New(t, func(o *irsatest.Options) { o.Loopback = true })
 	sa := k.ServiceAccount("shop", "cart")
 	pod := k.Pod(sa, k.Role("uploader", irsatest.Trust(sa)))
 
-	child := exec.CommandContext(t.Context(), os.Args[0]) // the program: here this test binary, see TestMain
+	child := exec.CommandContext(t.Context(), os.Args[0]) // the program under test; here the test binary itself, see TestMain
 	child.Env = append(pod.Environ(), "SHOP_ORDER=4711",
-		"HOME="+t.TempDir(),              // no profiles of the developer's
-		"HTTPS_PROXY=http://127.0.0.1:1", // and no way to AWS
+		"HOME="+t.TempDir(),              // without the developer's profiles
+		"HTTPS_PROXY=http://127.0.0.1:1", // without access to AWS
 	)
 	child.Stderr = t.Output()
 	out, err := child.Output()
@@ -37,8 +37,8 @@ func TestAProgramGetsItsCredentialsFromItsEnvironment(t *testing.T) {
 	assert.Equal(t, sa.Subject(), call.Subject)
 }
 
-// What testdata/exchange.sh sends with curl is sent here without it.
-func TestTheShellScriptsRequestIsAnswered(t *testing.T) {
+// The test sends the request of testdata/exchange.sh without curl.
+func TestShellScriptRequestSucceeds(t *testing.T) {
 	k := irsatest.New(t, func(o *irsatest.Options) { o.Loopback = true })
 	sa := k.ServiceAccount("shop", "cart")
 	pod := k.Pod(sa, k.Role("uploader", irsatest.Trust(sa)))

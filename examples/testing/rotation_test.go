@@ -13,7 +13,7 @@ import (
 	"github.com/irsakit/irsakit/irsa/irsatest"
 )
 
-func TestARotatedTokenIsUsed(t *testing.T) {
+func TestUploaderUsesRotatedToken(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k := irsatest.New(t)
 		sa := k.ServiceAccount("shop", "cart")
@@ -25,14 +25,14 @@ func TestARotatedTokenIsUsed(t *testing.T) {
 		require.NoError(t, err)
 
 		pod.Rotate()
-		time.Sleep(50 * time.Minute) // the next refresh is over
+		time.Sleep(50 * time.Minute) // beyond the next refresh
 		calls := k.STS.Calls()
 		require.Len(t, calls, 2)
 		assert.NotEqual(t, calls[0].TokenFingerprint, calls[1].TokenFingerprint)
 	})
 }
 
-func TestAWeekOfRotationsGoesUnnoticed(t *testing.T) {
+func TestUploaderSurvivesWeekOfRotations(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k := irsatest.New(t)
 		sa := k.ServiceAccount("shop", "cart")
@@ -54,7 +54,7 @@ func TestAWeekOfRotationsGoesUnnoticed(t *testing.T) {
 	})
 }
 
-func TestAnExpiredTokenIsReplacedInSeconds(t *testing.T) {
+func TestUploaderRecoversFromExpiredToken(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k := irsatest.New(t)
 		sa := k.ServiceAccount("shop", "cart")
@@ -73,7 +73,7 @@ func TestAnExpiredTokenIsReplacedInSeconds(t *testing.T) {
 	})
 }
 
-func TestAFrozenNodeShowsWhenTheTokenHasExpired(t *testing.T) {
+func TestUploaderReportsExpiredTokenOnFrozenNode(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k := irsatest.New(t)
 		sa := k.ServiceAccount("shop", "cart")
@@ -85,25 +85,25 @@ func TestAFrozenNodeShowsWhenTheTokenHasExpired(t *testing.T) {
 		pod.Freeze() // the kubelet no longer reaches the volume
 		time.Sleep(23 * time.Hour)
 		_, err = u.Link(t.Context(), "4711")
-		require.NoError(t, err, "a token lives for 24 hours")
+		require.NoError(t, err, "the token is valid for 24 hours")
 		time.Sleep(3 * time.Hour)
 		_, err = u.Link(t.Context(), "4711")
 		require.ErrorIs(t, err, irsa.ErrTokenExpired)
 
 		pod.Thaw()
-		pod.Rotate() // or wait: the kubelet's next turn comes
+		pod.Rotate() // or wait for the kubelet's next rotation
 		time.Sleep(3 * time.Second)
 		_, err = u.Link(t.Context(), "4711")
 		require.NoError(t, err)
 	})
 }
 
-func TestATokenThatIsMountedWithSubPathIsTooOldOneDay(t *testing.T) {
+func TestUploaderReportsSubPathMount(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k := irsatest.New(t)
 		sa := k.ServiceAccount("shop", "cart")
 		pod := k.Pod(sa, k.Role("uploader", irsatest.Trust(sa)), func(o *irsatest.PodOptions) {
-			o.AutoRotate = true // which never reaches the file
+			o.AutoRotate = true // does not reach a file mounted with subPath
 			o.SubPath = true
 		})
 		u, err := shop.NewUploader(pod.Options)
@@ -119,7 +119,7 @@ func TestATokenThatIsMountedWithSubPathIsTooOldOneDay(t *testing.T) {
 	})
 }
 
-func TestATokenFileThatIsNotThereYetIsWaitedFor(t *testing.T) {
+func TestLinkWaitsForTokenFile(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k := irsatest.New(t)
 		sa := k.ServiceAccount("shop", "cart")

@@ -1,6 +1,6 @@
-// Package shop is a small application in a pod, and an example of how to test one:
-// its tests run against package irsatest, without AWS and without Kubernetes. It
-// signs with the credentials of the pod's role, but calls no AWS service.
+// Package shop is a small application for a pod, and an example of how to test one. Its
+// tests run against package irsatest, without AWS and without Kubernetes. It signs links
+// with the credentials of the pod's role, but calls no AWS service.
 package shop
 
 import (
@@ -16,38 +16,38 @@ import (
 	"github.com/irsakit/irsakit/irsa"
 )
 
-// linkLife is how long an upload link is good.
-const linkLife = 15 * time.Minute
+// linkLifetime is how long an upload link is valid.
+const linkLifetime = 15 * time.Minute
 
-// Uploader makes links with which a customer's browser uploads a file.
+// Uploader creates links that a customer's browser uses to upload files.
 type Uploader struct {
 	provider *irsa.Provider
-	signing  aws.CredentialsProvider // credentials that live as long as a link
+	signing  aws.CredentialsProvider // credentials that are valid at least as long as a link
 	region   string
 }
 
-// NewUploader makes an Uploader from the environment of the pod. Tests pass options;
-// main passes none.
+// NewUploader creates an Uploader from the environment of the pod. Tests pass options; main
+// passes none.
 func NewUploader(optFns ...func(*irsa.Options)) (*Uploader, error) {
 	p, err := irsa.New(optFns...)
 	if err != nil {
 		return nil, fmt.Errorf("uploader: %w", err)
 	}
-	return &Uploader{provider: p, signing: p.MinTTL(linkLife), region: p.AWSConfig().Region}, nil
+	return &Uploader{provider: p, signing: p.MinTTL(linkLifetime), region: p.AWSConfig().Region}, nil
 }
 
-// Link returns a URL to which a file of an order can be uploaded with PUT.
+// Link returns a URL for uploading a file for an order with PUT.
 func (u *Uploader) Link(ctx context.Context, order string) (string, error) {
 	credentials, err := u.signing.Retrieve(ctx)
 	if err != nil {
 		return "", fmt.Errorf("link for order %s: %w", order, err)
 	}
-	target := fmt.Sprintf("https://shop-uploads.s3.%s.amazonaws.com/%s?X-Amz-Expires=%d", u.region, order, int(linkLife.Seconds()))
+	target := fmt.Sprintf("https://shop-uploads.s3.%s.amazonaws.com/%s?X-Amz-Expires=%d", u.region, order, int(linkLifetime.Seconds()))
 	request, err := http.NewRequestWithContext(ctx, http.MethodPut, target, nil)
 	if err != nil {
 		return "", fmt.Errorf("link for order %s: %w", order, err)
 	}
-	signer := v4.NewSigner(func(o *v4.SignerOptions) { o.DisableURIPathEscaping = true }) // as S3 wants it
+	signer := v4.NewSigner(func(o *v4.SignerOptions) { o.DisableURIPathEscaping = true }) // required by S3
 	link, _, err := signer.PresignHTTP(ctx, credentials, request, "UNSIGNED-PAYLOAD", "s3", u.region, time.Now())
 	if err != nil {
 		return "", fmt.Errorf("link for order %s: %w", order, err)
@@ -55,11 +55,11 @@ func (u *Uploader) Link(ctx context.Context, order string) (string, error) {
 	return link, nil
 }
 
-// Healthy returns nil, or why the last refresh of the credentials failed. It does not
-// wait. Links can be made as long as there are valid credentials.
+// Healthy returns the error of the last refresh of the credentials, or nil if it succeeded.
+// It does not block. After an error, links can be created until the credentials expire.
 func (u *Uploader) Healthy() error { return u.provider.Status().Err }
 
-// Close ends the Uploader.
+// Close closes the Uploader and logs any error.
 func (u *Uploader) Close() {
 	if err := u.provider.Close(); err != nil {
 		slog.Warn("closing the uploader", "error", err)

@@ -13,14 +13,14 @@ import (
 	"github.com/irsakit/irsakit/irsa/irsatest"
 )
 
-// production is what the trust policies in testdata name.
+// production sets the account, region and issuer used by the trust policies in testdata.
 func production(o *irsatest.Options) {
 	o.Region = "eu-central-1"
 	o.AccountID = "444455556666"
 	o.IssuerURL = "https://oidc.eks.eu-central-1.amazonaws.com/id/EXAMPLED539D4633E53DE1B71EXAMPLE"
 }
 
-func TestTheTrustPolicyOfTerraformLetsTheCartIn(t *testing.T) {
+func TestTerraformTrustPolicyAllowsCart(t *testing.T) {
 	policy, err := os.ReadFile("testdata/terraform.json")
 	require.NoError(t, err)
 	k := irsatest.New(t, production)
@@ -32,7 +32,7 @@ func TestTheTrustPolicyOfTerraformLetsTheCartIn(t *testing.T) {
 	require.NoError(t, err)
 }
 
-func TestTheTrustPolicyOfTerraformKeepsOthersOut(t *testing.T) {
+func TestTerraformTrustPolicyDeniesOthers(t *testing.T) {
 	policy, err := os.ReadFile("testdata/terraform.json")
 	require.NoError(t, err)
 	k := irsatest.New(t, production)
@@ -46,7 +46,7 @@ func TestTheTrustPolicyOfTerraformKeepsOthersOut(t *testing.T) {
 		` expects "system:serviceaccount:shop:cart", found "system:serviceaccount:shop:search" (another service account)`, k.STS.Calls()[0].Reason)
 }
 
-func TestTheTrustPolicyOfCloudFormationLetsTheWholeNamespaceIn(t *testing.T) {
+func TestCloudFormationTrustPolicyAllowsNamespace(t *testing.T) {
 	file, err := os.ReadFile("testdata/cloudformation.json")
 	require.NoError(t, err)
 	var template struct {

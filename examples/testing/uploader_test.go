@@ -11,7 +11,7 @@ import (
 	"github.com/irsakit/irsakit/irsa/irsatest"
 )
 
-func TestALinkIsSignedWithTheCredentialsOfThePodsRole(t *testing.T) {
+func TestLinkIsSignedWithRoleCredentials(t *testing.T) {
 	k := irsatest.New(t)
 	sa := k.ServiceAccount("shop", "cart")
 	role := k.Role("uploader", irsatest.Trust(sa))
@@ -29,14 +29,14 @@ func TestALinkIsSignedWithTheCredentialsOfThePodsRole(t *testing.T) {
 	assert.Empty(t, call.Err)
 	assert.Equal(t, role.ARN(), call.RoleARN)
 	assert.Equal(t, "system:serviceaccount:shop:cart", call.Subject)
-	assert.Contains(t, call.SessionName, pod.Name(), "CloudTrail names the pod")
+	assert.Contains(t, call.SessionName, pod.Name(), "CloudTrail shows the name of the pod")
 }
 
-func TestTheUploaderReadsThePodsEnvironment(t *testing.T) {
+func TestUploaderReadsPodEnvironment(t *testing.T) {
 	k := irsatest.New(t)
 	sa := k.ServiceAccount("shop", "cart")
 	pod := k.Pod(sa, k.Role("uploader", irsatest.Trust(sa)))
-	pod.Setenv() // not in parallel tests
+	pod.Setenv() // not allowed in parallel tests
 
 	u, err := shop.NewUploader(func(o *irsa.Options) { o.HTTPClient = k.HTTPClient() })
 	require.NoError(t, err)
@@ -45,8 +45,8 @@ func TestTheUploaderReadsThePodsEnvironment(t *testing.T) {
 	require.NoError(t, err)
 }
 
-func TestTheUploaderNeedsNothingButThePodsEnvironment(t *testing.T) {
-	k := irsatest.New(t, func(o *irsatest.Options) { o.Loopback = true }) // where the environment leads to the kit
+func TestUploaderNeedsOnlyPodEnvironment(t *testing.T) {
+	k := irsatest.New(t, func(o *irsatest.Options) { o.Loopback = true }) // the environment refers to the kit's addresses
 	sa := k.ServiceAccount("shop", "cart")
 	pod := k.Pod(sa, k.Role("uploader", irsatest.Trust(sa)))
 	pod.Setenv()

@@ -13,12 +13,12 @@ import (
 	"github.com/irsakit/irsakit/irsa/irsatest"
 )
 
-func TestABrokenTokenIsRefused(t *testing.T) {
+func TestLinkReportsRejectedToken(t *testing.T) {
 	cases := map[string]struct {
 		token  func(*irsatest.TokenOptions)
-		kind   error  // what the application sees
-		code   string // what STS answers
-		reason string // what the kit knows besides
+		kind   error  // the kind of the application's error
+		code   string // the error code of STS
+		reason string // the cause recorded by the kit
 	}{
 		"expired":           {irsatest.Expired, irsa.ErrTokenExpired, "ExpiredTokenException", ""},
 		"not yet valid":     {irsatest.NotYetValid, irsa.ErrTokenRejected, "InvalidIdentityToken", "the token is valid from"},
@@ -30,7 +30,7 @@ func TestABrokenTokenIsRefused(t *testing.T) {
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) { // the first caller waits out what may pass by itself
+			synctest.Test(t, func(t *testing.T) { // simulated time: the first caller waits while attempts are retried
 				k := irsatest.New(t)
 				sa := k.ServiceAccount("shop", "cart")
 				pod := k.Pod(sa, k.Role("uploader", irsatest.Trust(sa)))
@@ -49,7 +49,7 @@ func TestABrokenTokenIsRefused(t *testing.T) {
 	}
 }
 
-func TestATokenWithoutASignatureIsNotEvenSent(t *testing.T) {
+func TestUploaderDoesNotSendUnsignedToken(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k := irsatest.New(t)
 		sa := k.ServiceAccount("shop", "cart")
@@ -65,13 +65,13 @@ func TestATokenWithoutASignatureIsNotEvenSent(t *testing.T) {
 	})
 }
 
-func TestAMistakeInTheAccountIsRefused(t *testing.T) {
+func TestLinkReportsAccountMisconfiguration(t *testing.T) {
 	cases := map[string]struct {
 		mistake func(*irsatest.Cluster)
 		kind    error
 		reason  string
 	}{
-		"the role trusts nobody": {
+		"the role has no trust policy": {
 			func(k *irsatest.Cluster) { k.Role("uploader") },
 			irsa.ErrAccessDenied, "the role has no trust policy",
 		},
@@ -119,7 +119,7 @@ func TestAMistakeInTheAccountIsRefused(t *testing.T) {
 	}
 }
 
-func TestALongerSessionThanTheRoleAllowsIsRefused(t *testing.T) {
+func TestLinkReportsSessionLongerThanRoleAllows(t *testing.T) {
 	k := irsatest.New(t)
 	sa := k.ServiceAccount("shop", "cart")
 	pod := k.Pod(sa, k.Role("uploader", irsatest.Trust(sa), irsatest.MaxSessionDuration(2*time.Hour)))
@@ -132,12 +132,12 @@ func TestALongerSessionThanTheRoleAllowsIsRefused(t *testing.T) {
 	assert.Equal(t, 3*time.Hour, k.STS.Calls()[0].Duration)
 }
 
-func TestARoleThatDoesNotExistIsRefused(t *testing.T) {
+func TestLinkReportsMissingRole(t *testing.T) {
 	k := irsatest.New(t)
 	sa := k.ServiceAccount("shop", "cart")
 	pod := k.Pod(sa, k.Role("uploader", irsatest.Trust(sa)))
 	u, err := shop.NewUploader(pod.Options, func(o *irsa.Options) {
-		o.RoleARN = "arn:aws:iam::111122223333:role/upload" // a typing error
+		o.RoleARN = "arn:aws:iam::111122223333:role/upload" // a typo
 	})
 	require.NoError(t, err)
 	defer u.Close()
@@ -147,10 +147,10 @@ func TestARoleThatDoesNotExistIsRefused(t *testing.T) {
 	assert.Equal(t, "there is no role arn:aws:iam::111122223333:role/upload", k.STS.Calls()[0].Reason)
 }
 
-func TestTheErrorOfTheApplicationHasTheFacts(t *testing.T) {
+func TestLinkErrorContainsDetails(t *testing.T) {
 	k := irsatest.New(t)
 	sa := k.ServiceAccount("shop", "cart")
-	role := k.Role("uploader") // trusts nobody
+	role := k.Role("uploader") // without a trust policy
 	u, err := shop.NewUploader(k.Pod(sa, role).Options)
 	require.NoError(t, err)
 	defer u.Close()

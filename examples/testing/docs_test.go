@@ -11,8 +11,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// What the page of recipes quotes is run by the tests of the examples.
-func TestThePageQuotesTheseFiles(t *testing.T) {
+// The tests run the code that the page quotes, so the quotes must match.
+func TestDocsQuoteTestFiles(t *testing.T) {
 	t.Parallel()
 	page, err := os.ReadFile("../../docs/testing.md")
 	require.NoError(t, err)
@@ -22,12 +22,12 @@ func TestThePageQuotesTheseFiles(t *testing.T) {
 	for _, quote := range quotes {
 		language, code := quote[1], quote[2]
 		if pattern, ok := files[language]; assert.True(t, ok, "a block of %q:\n%s", language, code) {
-			assert.True(t, occurs(t, pattern, code), "no %s has this:\n%s", pattern, code)
+			assert.True(t, occurs(t, pattern, code), "no %s contains this:\n%s", pattern, code)
 		}
 	}
 }
 
-// occurs says whether one of the files has the text.
+// occurs reports whether a file that matches pattern contains text.
 func occurs(t *testing.T, pattern, text string) bool {
 	t.Helper()
 	names, err := filepath.Glob(filepath.Join("..", pattern))
