@@ -1,10 +1,10 @@
-// Credential-process gives the pod's credentials to everything that reads an AWS config
-// file: the command line interface, and the SDKs of every language.
+// Credential-process provides the pod's credentials to every program that reads an AWS
+// config file: the AWS CLI and the SDKs for all languages.
 //
 //	[default]
 //	credential_process = /usr/local/bin/credential-process
 //
-// With -demo it shows itself at work, with no AWS account and no cluster.
+// With -demo it runs against the test kit, without an AWS account or a cluster.
 package main
 
 import (
@@ -46,7 +46,7 @@ func run(ctx context.Context, arguments []string, stdout, stderr io.Writer) erro
 	ctx, cancel := context.WithTimeout(ctx, *timeout)
 	defer cancel()
 	if !*demo {
-		return answer(ctx, stdout, func(o *irsa.Options) { o.InsecureEndpoint = *insecure })
+		return writeCredentials(ctx, stdout, func(o *irsa.Options) { o.InsecureEndpoint = *insecure })
 	}
 	k, err := irsatest.Start()
 	if err != nil {
@@ -54,24 +54,24 @@ func run(ctx context.Context, arguments []string, stdout, stderr io.Writer) erro
 	}
 	defer k.Close()
 	sa := k.ServiceAccount("shop", "cart")
-	return answer(ctx, stdout, k.Pod(sa, k.Role("s3-writer", irsatest.Trust(sa))).Options)
+	return writeCredentials(ctx, stdout, k.Pod(sa, k.Role("s3-writer", irsatest.Trust(sa))).Options)
 }
 
-// answer writes credentials, or nothing where there are none.
-func answer(ctx context.Context, stdout io.Writer, optFns ...func(*irsa.Options)) error {
+// writeCredentials writes credentials to stdout. On error it writes nothing.
+func writeCredentials(ctx context.Context, stdout io.Writer, optFns ...func(*irsa.Options)) error {
 	p, err := irsa.New(optFns...)
 	if err != nil {
 		return err
 	}
 	defer p.Close()
-	if err := p.WaitReady(ctx); err != nil { // outlasts what passes by itself
+	if err := p.WaitReady(ctx); err != nil { // retries until ctx is done
 		return err
 	}
 	credentials, err := p.Retrieve(ctx)
 	if err != nil {
 		return err
 	}
-	text, err := json.Marshal(documentOf(credentials)) // #nosec G117 -- to hand them over is what it is for
+	text, err := json.Marshal(newDocument(credentials)) // #nosec G117 -- the program's purpose is to output them
 	if err != nil {
 		return err
 	}
@@ -79,15 +79,15 @@ func answer(ctx context.Context, stdout io.Writer, optFns ...func(*irsa.Options)
 	return err
 }
 
-// document is what is expected of a credential process: "Sourcing credentials with an
-// external process" of the AWS SDKs and Tools Reference Guide.
+// document is the output format of a credential process. See "Sourcing credentials with an
+// external process" in the AWS SDKs and Tools Reference Guide.
 type document struct {
 	Version                                   int
 	AccessKeyID                               string `json:"AccessKeyId"`
 	SecretAccessKey, SessionToken, Expiration string
 }
 
-func documentOf(c aws.Credentials) document {
+func newDocument(c aws.Credentials) document {
 	return document{
 		Version:         1,
 		AccessKeyID:     c.AccessKeyID,

@@ -17,7 +17,7 @@ import (
 	"github.com/irsakit/irsakit/irsa/irsatest"
 )
 
-// TestMain runs the tests, or is the command.
+// TestMain runs the tests, or the command itself if CREDENTIAL_PROCESS is set.
 func TestMain(m *testing.M) {
 	if os.Getenv("CREDENTIAL_PROCESS") != "" {
 		main()
@@ -26,7 +26,8 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// setPod sets the environment of a pod whose role trusts that service account.
+// setPod sets the environment of a pod of the service account cart. The pod's role trusts
+// the service account trusted.
 func setPod(t *testing.T, trusted string) {
 	t.Helper()
 	k := irsatest.New(t, func(o *irsatest.Options) { o.Loopback = true })
@@ -34,7 +35,7 @@ func setPod(t *testing.T, trusted string) {
 	k.Pod(k.ServiceAccount("shop", "cart"), role).Setenv()
 }
 
-func TestTheDocumentIsTheOneThatIsExpected(t *testing.T) {
+func TestRunWritesExpectedDocument(t *testing.T) {
 	setPod(t, "cart")
 	var stdout, stderr bytes.Buffer
 	require.NoError(t, run(t.Context(), nil, &stdout, &stderr))
@@ -52,7 +53,7 @@ func TestTheDocumentIsTheOneThatIsExpected(t *testing.T) {
 	assert.WithinDuration(t, time.Now().Add(time.Hour), expires, time.Minute)
 }
 
-func TestWithoutCredentialsNothingIsWrittenButTheError(t *testing.T) {
+func TestRunWritesNothingWithoutCredentials(t *testing.T) {
 	setPod(t, "search")
 	var stdout, stderr bytes.Buffer
 	err := run(t.Context(), []string{"-timeout", "1s"}, &stdout, &stderr)
@@ -61,7 +62,7 @@ func TestWithoutCredentialsNothingIsWrittenButTheError(t *testing.T) {
 	assert.Empty(t, stdout.String())
 }
 
-func TestOutsideAPodItSaysWhatIsMissing(t *testing.T) {
+func TestRunReportsMissingConfiguration(t *testing.T) {
 	var stdout, stderr bytes.Buffer
 	require.ErrorIs(t, run(t.Context(), nil, &stdout, &stderr), irsa.ErrNotConfigured)
 	assert.Empty(t, stdout.String())
@@ -70,13 +71,13 @@ func TestOutsideAPodItSaysWhatIsMissing(t *testing.T) {
 	assert.Empty(t, stdout.String())
 }
 
-func TestTheDemoNeedsNoCluster(t *testing.T) {
+func TestDemoNeedsNoCluster(t *testing.T) {
 	var stdout, stderr bytes.Buffer
 	require.NoError(t, run(t.Context(), []string{"-demo"}, &stdout, &stderr))
 	assert.Contains(t, stdout.String(), `"Version":1`)
 }
 
-func TestTheSDKTakesItsCredentialsFromIt(t *testing.T) {
+func TestProcessProvidesCredentialsToSDK(t *testing.T) {
 	setPod(t, "cart")
 	t.Setenv("CREDENTIAL_PROCESS", "1")
 	command, err := os.Executable()
@@ -88,19 +89,19 @@ func TestTheSDKTakesItsCredentialsFromIt(t *testing.T) {
 	assert.WithinDuration(t, time.Now().Add(time.Hour), credentials.Expires, time.Minute)
 }
 
-func TestAProcessWithoutCredentialsFailsAndWritesToStandardErrorAlone(t *testing.T) {
+func TestProcessWritesOnlyToStderrOnFailure(t *testing.T) {
 	t.Setenv("CREDENTIAL_PROCESS", "1")
 	command, err := os.Executable()
 	require.NoError(t, err)
 	stdout, err := exec.CommandContext(t.Context(), command).Output()
-	var failed *exec.ExitError
-	require.ErrorAs(t, err, &failed)
-	assert.Equal(t, 1, failed.ExitCode())
+	var exitErr *exec.ExitError
+	require.ErrorAs(t, err, &exitErr)
+	assert.Equal(t, 1, exitErr.ExitCode())
 	assert.Empty(t, stdout)
-	assert.Contains(t, string(failed.Stderr), "AWS_WEB_IDENTITY_TOKEN_FILE")
+	assert.Contains(t, string(exitErr.Stderr), "AWS_WEB_IDENTITY_TOKEN_FILE")
 }
 
-func TestTheSDKIsToldThatThereAreNone(t *testing.T) {
+func TestProcessReportsFailureToSDK(t *testing.T) {
 	t.Setenv("CREDENTIAL_PROCESS", "1")
 	command, err := os.Executable()
 	require.NoError(t, err)
