@@ -18,7 +18,7 @@ import (
 	"github.com/irsakit/irsakit/irsa/irsatest"
 )
 
-// TestMain sees to it that no variable of the machine decides a test.
+// TestMain clears the AWS variables of the machine, so that they do not affect the tests.
 func TestMain(m *testing.M) {
 	for _, variable := range os.Environ() {
 		if name, _, _ := strings.Cut(variable, "="); strings.HasPrefix(name, "AWS_") {
@@ -29,8 +29,8 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// inPod puts the process into a pod whose role trusts it.
-func inPod(t *testing.T) (*irsatest.Cluster, *irsatest.Role) {
+// setPod sets the environment of a pod whose role trusts it.
+func setPod(t *testing.T) (*irsatest.Cluster, *irsatest.Role) {
 	t.Helper()
 	k := irsatest.New(t, func(o *irsatest.Options) {
 		o.Loopback, o.IssuerURL = true, "https://oidc.eks.us-west-2.amazonaws.com/id/EXAMPLED539D4633E53DE1B71EXAMPLE"
@@ -48,20 +48,20 @@ func doctor(t *testing.T, args ...string) (code int, stdout, stderr string) {
 	return code, out.String(), errs.String()
 }
 
-func TestAHealthyPodIsExitCode0(t *testing.T) {
-	inPod(t)
+func TestDoctorExits0WhenAllChecksPass(t *testing.T) {
+	setPod(t)
 	code, out, errs := doctor(t)
 	assert.Equal(t, 0, code, out)
 	assert.Empty(t, errs)
 	assert.Contains(t, out, "passed   exchange")
 	assert.Contains(t, out, "passed   caller-identity    arn:aws:sts::111122223333:assumed-role/s3-writer/shop.cart.")
 	assert.True(t, strings.HasSuffix(out, "\nNo check failed.\n"))
-	assert.NotContains(t, out, "\x1b", "no colour but on a terminal")
+	assert.NotContains(t, out, "\x1b", "color is for terminals only")
 }
 
-func TestAFailedCheckIsExitCode1(t *testing.T) {
-	k, _ := inPod(t)
-	k.Role("s3-writer") // trusts nobody now
+func TestDoctorExits1WhenCheckFails(t *testing.T) {
+	k, _ := setPod(t)
+	k.Role("s3-writer") // without a trust policy
 	code, out, errs := doctor(t)
 	assert.Equal(t, 1, code)
 	assert.Empty(t, errs)
@@ -70,8 +70,8 @@ func TestAFailedCheckIsExitCode1(t *testing.T) {
 	assert.Contains(t, out, "Begin with exchange.")
 }
 
-func TestAnInsecureEndpointIsAcceptedOnDemand(t *testing.T) {
-	inPod(t)
+func TestDoctorAcceptsInsecureEndpointWithFlag(t *testing.T) {
+	setPod(t)
 	t.Setenv("AWS_ENDPOINT_URL_STS", "http://sts.invalid")
 	_, out, _ := doctor(t)
 	assert.Contains(t, out, "FAILED   endpoint")
@@ -80,7 +80,7 @@ func TestAnInsecureEndpointIsAcceptedOnDemand(t *testing.T) {
 	assert.Contains(t, out, "passed   endpoint")
 }
 
-func TestWrongUseIsExitCode2(t *testing.T) {
+func TestDoctorExits2OnUsageError(t *testing.T) {
 	for _, args := range [][]string{{"-xml"}, {"now"}, {"-trust-policy", filepath.Join(t.TempDir(), "none.json")}} {
 		code, out, errs := doctor(t, args...)
 		assert.Equal(t, 2, code, args)
@@ -89,8 +89,8 @@ func TestWrongUseIsExitCode2(t *testing.T) {
 	}
 }
 
-func TestTheTrustPolicyIsJudged(t *testing.T) {
-	_, role := inPod(t)
+func TestDoctorEvaluatesTrustPolicy(t *testing.T) {
+	_, role := setPod(t)
 	file := filepath.Join(t.TempDir(), "policy.json")
 	write := func(policy string) { require.NoError(t, os.WriteFile(file, []byte(policy), 0o600)) }
 
@@ -105,8 +105,8 @@ func TestTheTrustPolicyIsJudged(t *testing.T) {
 	assert.Contains(t, out, "(StringEquals takes * literally: use StringLike)")
 }
 
-func TestTheReportIsJSON(t *testing.T) {
-	k, _ := inPod(t)
+func TestDoctorPrintsReportAsJSON(t *testing.T) {
+	k, _ := setPod(t)
 	k.Role("s3-writer")
 	code, out, _ := doctor(t, "-json")
 	assert.Equal(t, 1, code)
@@ -128,22 +128,22 @@ func TestTheReportIsJSON(t *testing.T) {
 	assert.Equal(t, 1, failed)
 }
 
-func TestColourIsForTheFirstWordOfALine(t *testing.T) {
+func TestColorizeColorsFirstWordOfLine(t *testing.T) {
 	assert.Equal(t, "\x1b[32mpassed\x1b[0m   role  it passed\n\x1b[1;31mFAILED\x1b[0m   token  x\n           see passed\n",
-		inColour("passed   role  it passed\nFAILED   token  x\n           see passed\n"))
+		colorize("passed   role  it passed\nFAILED   token  x\n           see passed\n"))
 }
 
-var update = flag.Bool("update", false, "write the report in README.md anew")
+var update = flag.Bool("update", false, "update the report in README.md")
 
-func TestTheREADMEShowsWhatItPrints(t *testing.T) {
-	_, role := inPod(t)
+func TestREADMEShowsOutput(t *testing.T) {
+	_, role := setPod(t)
 	policy := strings.Replace(role.TrustPolicy(), "shop:cart", "shop:*", 1)
 	role.SetTrustPolicy(policy)
 	file := filepath.Join(t.TempDir(), "policy.json")
 	require.NoError(t, os.WriteFile(file, []byte(policy), 0o600))
 	_, out, _ := doctor(t, "-trust-policy", file)
 
-	// What differs from run to run.
+	// Replace the parts that differ between runs.
 	for _, c := range [][2]string{
 		{`/\S*/(cart-\w+-\w+)/`, "/var/run/secrets/"},
 		{`cart-\w{10}-\w{5}`, "cart-7d9c4b5f6d-x2x7k"},
@@ -165,7 +165,7 @@ func TestTheREADMEShowsWhatItPrints(t *testing.T) {
 	assert.Contains(t, string(readme), "```text\n"+out+"```")
 }
 
-func TestTheManifestsPodMayReadItsTokenAndNothingMore(t *testing.T) {
+func TestPodManifestGrantsOnlyTokenAccess(t *testing.T) {
 	file, err := os.ReadFile("pod.yaml")
 	require.NoError(t, err)
 	for _, want := range []string{"serviceAccountName: cart", "runAsNonRoot: true", "fsGroup: 65532", "readOnlyRootFilesystem: true", "drop: [ALL]"} {

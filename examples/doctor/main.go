@@ -1,6 +1,6 @@
-// Doctor looks for the cause where a pod gets no AWS credentials through IAM Roles for
-// Service Accounts. It goes from the pod's environment to the credentials, step by
-// step, and says what to do about each step that fails. See README.md.
+// Doctor finds out why a pod cannot obtain AWS credentials through IAM Roles for Service
+// Accounts. It checks each step from the pod's environment to the credentials, and
+// recommends a fix for each step that fails. See README.md.
 package main
 
 import (
@@ -17,11 +17,11 @@ import (
 	"github.com/irsakit/irsakit/irsa"
 )
 
-// What the process exits with.
+// Exit codes.
 const (
-	healthy = 0
-	ill     = 1 // a check failed
-	misused = 2 // nothing was examined
+	exitOK     = 0
+	exitFailed = 1 // a check failed
+	exitUsage  = 2 // nothing was examined
 )
 
 func main() {
@@ -30,7 +30,7 @@ func main() {
 	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
 }
 
-// run examines the process's environment.
+// run examines the environment of the process and returns the exit code.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	flags := flag.NewFlagSet("doctor", flag.ContinueOnError)
 	flags.SetOutput(stderr)
@@ -43,50 +43,51 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		fmt.Fprintln(stderr, "It exits with 0 if no check failed, 1 if one did, 2 if it could not begin.")
 	}
 	if err := flags.Parse(args); err != nil {
-		return misused
+		return exitUsage
 	}
 	if flags.NArg() > 0 {
 		fmt.Fprintf(stderr, "doctor: it takes no arguments, and there is %q\n", flags.Arg(0))
-		return misused
+		return exitUsage
 	}
 	policy, err := readPolicy(*policyFile)
 	if err != nil {
 		fmt.Fprintf(stderr, "doctor: the trust policy: %v\n", err)
-		return misused
+		return exitUsage
 	}
 
 	report := irsa.Diagnose(ctx, func(o *irsa.Options) { o.InsecureEndpoint = *insecure })
 	if *policyFile != "" {
 		report.CheckTrustPolicy(policy)
 	}
-	if err := show(stdout, report, *asJSON); err != nil {
+	if err := printReport(stdout, report, *asJSON); err != nil {
 		fmt.Fprintf(stderr, "doctor: %v\n", err)
-		return misused
+		return exitUsage
 	}
 	if !report.OK() {
-		return ill
+		return exitFailed
 	}
-	return healthy
+	return exitOK
 }
 
-// readPolicy reads the file, or standard input. IAM's trust policies have 8 KiB at most.
+// readPolicy reads the file at path, or standard input if path is "-". IAM limits trust
+// policies to 8 KiB.
 func readPolicy(path string) ([]byte, error) {
-	const most = 64 << 10
+	const maxSize = 64 << 10
 	switch path {
 	case "":
 		return nil, nil
 	case "-":
-		return io.ReadAll(io.LimitReader(os.Stdin, most))
+		return io.ReadAll(io.LimitReader(os.Stdin, maxSize))
 	}
 	file, err := os.Open(path)
 	if err != nil {
 		return nil, err
 	}
 	defer file.Close()
-	return io.ReadAll(io.LimitReader(file, most))
+	return io.ReadAll(io.LimitReader(file, maxSize))
 }
 
-func show(w io.Writer, report *irsa.Report, asJSON bool) error {
+func printReport(w io.Writer, report *irsa.Report, asJSON bool) error {
 	if asJSON {
 		encoder := json.NewEncoder(w)
 		encoder.SetIndent("", "  ")
@@ -94,13 +95,13 @@ func show(w io.Writer, report *irsa.Report, asJSON bool) error {
 	}
 	text := report.String()
 	if isTerminal(w) && os.Getenv("NO_COLOR") == "" {
-		text = inColour(text)
+		text = colorize(text)
 	}
 	_, err := io.WriteString(w, text)
 	return err
 }
 
-// isTerminal says whether a person looks on, and not a file or a program.
+// isTerminal reports whether w is a terminal, and not a file or a pipe.
 func isTerminal(w io.Writer) bool {
 	file, ok := w.(*os.File)
 	if !ok {
@@ -110,9 +111,9 @@ func isTerminal(w io.Writer) bool {
 	return err == nil && info.Mode()&os.ModeCharDevice != 0 && os.Getenv("TERM") != "dumb"
 }
 
-// inColour puts colour on the word at the beginning of each line.
-func inColour(text string) string {
-	colours := map[string]string{"passed": "32", "FAILED": "1;31", "warned": "33", "skipped": "2"}
+// colorize colors the status at the start of each line.
+func colorize(text string) string {
+	colors := map[string]string{"passed": "32", "FAILED": "1;31", "warned": "33", "skipped": "2"}
 	word := regexp.MustCompile(`(?m)^(passed|FAILED|warned|skipped)`)
-	return word.ReplaceAllStringFunc(text, func(w string) string { return "\x1b[" + colours[w] + "m" + w + "\x1b[0m" })
+	return word.ReplaceAllStringFunc(text, func(w string) string { return "\x1b[" + colors[w] + "m" + w + "\x1b[0m" })
 }
