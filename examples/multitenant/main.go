@@ -1,6 +1,6 @@
 // Multitenant holds the credentials of a hundred tenants' roles in one process, as a
-// controller does, and shows how they fare: first credentials, refreshes in the background,
-// a tenant whose role trusts nobody any more, an outage of STS. It needs no AWS account.
+// controller does. It demonstrates the first credentials, background refreshes, an STS
+// outage and a tenant whose role no longer trusts the controller. It needs no AWS account.
 //
 //	go run ./examples/multitenant
 package main
@@ -23,14 +23,14 @@ import (
 )
 
 const (
-	tenants = 100
-	life    = 10 * time.Second       // of the credentials, where AWS gives an hour
-	latency = 250 * time.Millisecond // of STS, so that who waits for it shows
-	calls   = 20                     // of STS, at the same time
+	tenants  = 100
+	lifetime = 10 * time.Second       // lifetime of the credentials; one hour in AWS
+	latency  = 250 * time.Millisecond // latency of STS, long enough to detect requests that wait
+	maxCalls = 20                     // limit of concurrent STS requests
 )
 
 func main() {
-	slog.SetDefault(slog.New(slog.DiscardHandler)) // the failures below are meant
+	slog.SetDefault(slog.New(slog.DiscardHandler)) // the failures below are intended
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	err := run(ctx, os.Stdout)
 	stop()
@@ -46,19 +46,19 @@ func run(ctx context.Context, out io.Writer) error {
 		return err
 	}
 	defer kit.Close()
-	return control(ctx, out, kit)
+	return runController(ctx, out, kit)
 }
 
-// control is the controller: it holds a role for each tenant.
-func control(ctx context.Context, out io.Writer, kit *irsatest.Cluster) error {
-	kit.STS.SetLife(life)
+// runController runs the controller, which holds a role for each tenant.
+func runController(ctx context.Context, out io.Writer, kit *irsatest.Cluster) error {
+	kit.STS.SetLife(lifetime)
 	kit.STS.SetLatency(latency)
 	controller := kit.ServiceAccount("platform", "controller")
 	pod := kit.Pod(controller, kit.Role("platform", irsatest.Trust(controller)))
 
-	pool, err := irsa.NewPool(func(o *irsa.PoolOptions) { // in a pod the zero value will do
+	pool, err := irsa.NewPool(func(o *irsa.PoolOptions) { // in a pod, the zero value suffices
 		pod.Options(&o.Options)
-		o.MaxCalls = calls
+		o.MaxCalls = maxCalls
 	})
 	if err != nil {
 		return err
@@ -70,19 +70,19 @@ func control(ctx context.Context, out io.Writer, kit *irsatest.Cluster) error {
 		role := kit.Role(fmt.Sprintf("tenant-%03d", i), irsatest.Trust(controller))
 		work.roles = append(work.roles, role)
 	}
-	return show(ctx, out, kit, work)
+	return runPhases(ctx, out, kit, work)
 }
 
-// workload are the tenants' requests: ten a second for each.
+// workload simulates the tenants' requests, ten per second for each tenant.
 type workload struct {
-	pool    *irsa.Pool
-	roles   []*irsatest.Role
-	served  atomic.Int64
-	waited  atomic.Int64 // for STS
-	refused atomic.Int64
+	pool   *irsa.Pool
+	roles  []*irsatest.Role
+	served atomic.Int64
+	waited atomic.Int64 // requests that waited for STS
+	failed atomic.Int64
 }
 
-// run makes the requests until ctx ends.
+// run makes requests until ctx is done.
 func (w *workload) run(ctx context.Context) {
 	var all sync.WaitGroup
 	for _, role := range w.roles {
@@ -99,12 +99,12 @@ func (w *workload) run(ctx context.Context) {
 	all.Wait()
 }
 
-// request is what a controller does for a tenant: it asks the pool for the tenant's
-// provider, and a client for AWS asks that one for credentials.
+// request does what a controller does for a tenant: it gets the tenant's provider from the
+// pool, from which an AWS client retrieves credentials.
 func (w *workload) request(ctx context.Context, roleARN string) {
 	provider, err := w.pool.Provider(irsa.RoleOptions{RoleARN: roleARN})
 	if err != nil {
-		w.refused.Add(1)
+		w.failed.Add(1)
 		return
 	}
 	start := time.Now()
@@ -112,7 +112,7 @@ func (w *workload) request(ctx context.Context, roleARN string) {
 	switch {
 	case errors.Is(err, context.Canceled):
 	case err != nil:
-		w.refused.Add(1)
+		w.failed.Add(1)
 	default:
 		w.served.Add(1)
 		if time.Since(start) >= latency {
