@@ -15,8 +15,8 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// rules is what Prometheus reads of a file of alert rules.
-type rules struct {
+// ruleFile is a file of Prometheus alert rules.
+type ruleFile struct {
 	Groups []struct {
 		Name  string `yaml:"name"`
 		Rules []rule `yaml:"rules"`
@@ -35,7 +35,7 @@ func readAlerts(t *testing.T) []rule {
 	t.Helper()
 	file, err := os.ReadFile("alerts.yaml")
 	require.NoError(t, err)
-	var parsed rules
+	var parsed ruleFile
 	decoder := yaml.NewDecoder(bytes.NewReader(file))
 	decoder.KnownFields(true)
 	require.NoError(t, decoder.Decode(&parsed))
@@ -43,14 +43,14 @@ func readAlerts(t *testing.T) []rule {
 	require.Len(t, parsed.Groups[0].Rules, 4)
 	for _, rule := range parsed.Groups[0].Rules {
 		if rule.For != "" {
-			_, err := time.ParseDuration(rule.For) // what Prometheus takes, and Go too
+			_, err := time.ParseDuration(rule.For) // a format that both Prometheus and Go accept
 			require.NoError(t, err)
 		}
 	}
 	return parsed.Groups[0].Rules
 }
 
-func TestEveryAlertAsksForMetricsThatAScrapeHas(t *testing.T) {
+func TestAlertsUseExistingMetrics(t *testing.T) {
 	_, pod := newPod(t)
 	p, metrics := newObserved(t, pod)
 	_, err := p.Retrieve(t.Context())
@@ -91,7 +91,7 @@ func TestEveryAlertAsksForMetricsThatAScrapeHas(t *testing.T) {
 	}
 }
 
-func TestEveryAlertSaysWhatHappensAndWhereToReadOn(t *testing.T) {
+func TestAlertsHaveTextAndRunbook(t *testing.T) {
 	const runbook = "https://github.com/irsakit/irsakit/blob/main/TROUBLESHOOTING.md"
 	troubleshooting, err := os.ReadFile("../../TROUBLESHOOTING.md")
 	require.NoError(t, err)

@@ -1,7 +1,7 @@
-// Observability shows how to watch a pod's credentials: with Prometheus and alert rules,
-// with probes, with a log in JSON, and with OpenTelemetry's traces and metrics of each call
-// of STS. It needs no AWS account: the OIDC issuer, the token volume and the STS are those
-// of package irsatest.
+// Observability shows how to monitor a pod's credentials: with Prometheus metrics and alert
+// rules, probes, a JSON log, and OpenTelemetry traces and metrics of each STS request. It
+// needs no AWS account: package irsatest provides the OIDC issuer, the token volume and the
+// STS.
 //
 //	go -C examples/observability run .
 package main
@@ -48,11 +48,11 @@ func run(ctx context.Context, out io.Writer, listen string, serve bool) (err err
 		return err
 	}
 	defer kit.Close()
-	kit.STS.SetLife(10 * time.Second) // so that something happens
+	kit.STS.SetLife(10 * time.Second) // to refresh within seconds
 	cart := kit.ServiceAccount("shop", "cart")
 	pod := kit.Pod(cart, kit.Role("s3-writer", irsatest.Trust(cart)))
 
-	// What an application does. In a pod there are no pod.Options.
+	// An application does the same, except that a pod needs no pod.Options.
 	metrics, telemetry := irsametrics.New(), newTelemetry()
 	defer func() { err = errors.Join(err, telemetry.shutdown(context.WithoutCancel(ctx))) }()
 	p, err := irsa.New(pod.Options, telemetry.options, func(o *irsa.Options) {
@@ -70,8 +70,8 @@ func run(ctx context.Context, out io.Writer, listen string, serve bool) (err err
 	}
 	defer func() { err = errors.Join(err, shutdown()) }()
 
-	show := &show{kit: kit, pod: pod, provider: p, telemetry: telemetry, url: url, out: out}
-	if err := show.play(ctx); err != nil || !serve {
+	demo := &demo{kit: kit, pod: pod, provider: p, telemetry: telemetry, url: url, out: out}
+	if err := demo.run(ctx); err != nil || !serve {
 		return err
 	}
 	fmt.Fprintf(out, "\nserving %s/metrics, %[1]s/healthz and %[1]s/readyz until interrupted\n", url)
@@ -79,7 +79,7 @@ func run(ctx context.Context, out io.Writer, listen string, serve bool) (err err
 	return nil
 }
 
-// handler serves the metrics and the probes.
+// handler returns a handler for the metrics and the probes.
 func handler(p *irsa.Provider, metrics *irsametrics.Metrics) http.Handler {
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(metrics)
@@ -90,8 +90,8 @@ func handler(p *irsa.Provider, metrics *irsametrics.Metrics) http.Handler {
 	return mux
 }
 
-// start serves h. The function that it returns waits for the requests under way, and for
-// the server's end.
+// start serves h at address. The returned function shuts the server down: it waits up to 5 s
+// for requests in progress, and until the server has stopped.
 func start(ctx context.Context, address string, h http.Handler) (url string, shutdown func() error, err error) {
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
 	if err != nil {

@@ -16,7 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestMain sees to it that no variable of the machine decides a test.
+// TestMain clears the AWS variables of the machine, so that they do not affect the tests.
 func TestMain(m *testing.M) {
 	for _, variable := range os.Environ() {
 		if name, _, _ := strings.Cut(variable, "="); strings.HasPrefix(name, "AWS_") {
@@ -26,10 +26,10 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-func TestTheREADMEShowsWhatItPrintsAndServesUntilInterrupted(t *testing.T) {
+func TestRunPrintsREADMEOutputAndServesUntilInterrupted(t *testing.T) {
 	ctx, interrupt := context.WithCancel(t.Context())
 	defer interrupt()
-	var out screen
+	var out syncBuffer
 	ended := make(chan error, 1)
 	go func() { ended <- run(ctx, &out, "127.0.0.1:0", true) }()
 	address := regexp.MustCompile(`serving (http://[0-9.:]+)/metrics`)
@@ -54,8 +54,8 @@ func TestTheREADMEShowsWhatItPrintsAndServesUntilInterrupted(t *testing.T) {
 	require.Error(t, err)
 }
 
-// outline is what is the same in each run: the scenes, the probes' answers, and the names of
-// series, spans and instruments.
+// outline returns the lines that are the same in each run: the headings, the responses of
+// the probes, and the names of series, spans and instruments.
 func outline(text string) []string {
 	var lines []string
 	for line := range strings.Lines(text) {
@@ -71,19 +71,19 @@ func outline(text string) []string {
 	return lines
 }
 
-// screen is what the program and its log write to.
-type screen struct {
+// syncBuffer is a buffer that the program and its log write to concurrently.
+type syncBuffer struct {
 	mu   sync.Mutex
 	text bytes.Buffer
 }
 
-func (s *screen) Write(b []byte) (int, error) {
+func (s *syncBuffer) Write(b []byte) (int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.text.Write(b)
 }
 
-func (s *screen) String() string {
+func (s *syncBuffer) String() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.text.String()

@@ -19,9 +19,9 @@ import (
 	"github.com/irsakit/irsakit/irsa"
 )
 
-// telemetry is what OpenTelemetry gets to know of each exchange with STS. A program in a
-// cluster has exporters of its own, such as otlptracegrpc and otlpmetricgrpc, where this
-// one only counts.
+// telemetry collects OpenTelemetry traces and metrics of each exchange with STS. It only
+// counts them. A program in a cluster uses exporters such as otlptracegrpc and
+// otlpmetricgrpc instead.
 type telemetry struct {
 	traces *sdktrace.TracerProvider
 	meters *sdkmetric.MeterProvider
@@ -31,14 +31,14 @@ type telemetry struct {
 
 func newTelemetry() *telemetry {
 	t := &telemetry{spans: &spans{}, reader: sdkmetric.NewManualReader()}
-	// A syncer, so that nothing is missing at the end of so short a show. It is called inside
-	// the exchange: a program's exporter goes into WithBatcher.
+	// A syncer loses no spans at the end of this short program, but is called during the
+	// exchange. Pass the exporter of a real program to WithBatcher.
 	t.traces = sdktrace.NewTracerProvider(sdktrace.WithSyncer(t.spans))
 	t.meters = sdkmetric.NewMeterProvider(sdkmetric.WithReader(t.reader))
 	return t
 }
 
-// options has the STS client report to t.
+// options configures the STS client to report to t.
 func (t *telemetry) options(o *irsa.Options) {
 	o.TracerProvider = smithyoteltracing.Adapt(t.traces)
 	o.MeterProvider = smithyotelmetrics.Adapt(t.meters)
@@ -48,7 +48,7 @@ func (t *telemetry) shutdown(ctx context.Context) error {
 	return errors.Join(t.traces.Shutdown(ctx), t.meters.Shutdown(ctx))
 }
 
-// print prints what has come together.
+// print prints the counted spans and the names of the instruments.
 func (t *telemetry) print(ctx context.Context, out io.Writer) error {
 	t.spans.print(out)
 	var all metricdata.ResourceMetrics

@@ -16,7 +16,7 @@ import (
 	"github.com/irsakit/irsakit/irsa/irsatest"
 )
 
-func TestEachExchangeIsATraceOfItsOwn(t *testing.T) {
+func TestTelemetryTracesEachExchange(t *testing.T) {
 	const exchange = "STS.AssumeRoleWithWebIdentity"
 	k, pod := newPod(t)
 	telemetry := newTelemetry()

@@ -2,16 +2,16 @@ package irsametrics
 
 import "github.com/irsakit/irsakit/irsa"
 
-// The values of the label outcome.
+// Values of the label outcome.
 const (
 	success = "success"
 	failure = "failure"
 )
 
-// noKind is the kind of what did not fail.
+// noKind is the value of the label kind for attempts that succeeded.
 const noKind = "none"
 
-// kinds are the values of the label kind.
+// kinds maps the kinds of errors to the values of the label kind.
 var kinds = map[error]string{
 	irsa.ErrNotConfigured:  "not_configured",
 	irsa.ErrTokenFile:      "token_file",
@@ -25,10 +25,10 @@ var kinds = map[error]string{
 	irsa.ErrRefused:        "refused",
 }
 
-// kindOf names the kind of a failure.
-func kindOf(kind error) string {
+// kindLabel returns the value of the label kind for the kind of an error.
+func kindLabel(kind error) string {
 	if name, ok := kinds[kind]; ok {
 		return name
 	}
-	return "other" // of a newer irsa
+	return "other" // a kind added by a newer version of irsa
 }

@@ -1,5 +1,5 @@
-// Package irsametrics gives Prometheus the metrics of irsa Providers. What the Status of a
-// Provider knows is read from it at each scrape; the rest is counted from its events.
+// Package irsametrics exports the metrics of irsa Providers to Prometheus. At each scrape it
+// reads the Status of each Provider; all other metrics are counted from events.
 //
 //	metrics := irsametrics.New()
 //	p, err := irsa.New(func(o *irsa.Options) { o.Observe = metrics.Observe })
@@ -19,26 +19,27 @@ import (
 	"github.com/irsakit/irsakit/irsa"
 )
 
-// Metrics is a [prometheus.Collector] of Providers. Make it with [New]. It is safe for
+// Metrics is a [prometheus.Collector] for Providers. Create it with [New]. It is safe for
 // concurrent use.
 type Metrics struct {
 	attempts, rotations, refusals *prometheus.CounterVec
 	durations                     *prometheus.HistogramVec
 
-	mu        sync.Mutex // guards what series there are, and what follows
+	mu        sync.Mutex // guards the set of series and the fields below
 	providers map[series][]weak.Pointer[irsa.Provider]
-	issued    map[series]time.Time // the newest token that an event told of
+	issued    map[series]time.Time // when the newest token reported by an event was issued
 }
 
-// series is what all metrics of a Provider are told apart by.
+// series identifies the metrics of a Provider.
 type series struct{ role, source string }
 
 func seriesOf(s irsa.Status) series { return series{s.RoleARN, s.Source} }
 
-// labels are the names of a series' parts. Source is empty where a token assumes the role.
+// labels are the label names of a series. The source is empty if the role is assumed with a
+// web identity token.
 var labels = []string{"role", "source"}
 
-// New returns Metrics of no Provider yet.
+// New returns Metrics without Providers. Call [Metrics.Add] for each Provider.
 func New() *Metrics {
 	counter := func(name, help string, more ...string) *prometheus.CounterVec {
 		return prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, append(labels[:2:2], more...))
@@ -53,28 +54,30 @@ func New() *Metrics {
 		durations: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name:    "irsa_exchange_duration_seconds",
 			Help:    "How long exchanges with STS took.",
-			Buckets: []float64{0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 9, 15}, // one that hangs ends after 10 s
+			Buckets: []float64{0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 9, 15}, // an exchange times out after 10 s
 		}, append(labels[:2:2], "outcome")),
 		providers: map[series][]weak.Pointer[irsa.Provider]{},
 		issued:    map[series]time.Time{},
 	}
 }
 
-// Add has each scrape read p's Status, until p is closed or dropped. Of Providers with the
-// same role and source the last one is read, and the events of all of them are counted.
+// Add adds p to the metrics until p is closed or garbage collected. If several Providers
+// have the same role and source, each scrape reads the Status of the one added last, and
+// the events of all of them are counted.
 //
-// Providers that were not added have no series, though they may share Observe: those of
-// AssumeRole, and those of a Pool, where each role would be some thirty series.
+// Providers that were not added have no series, even if they share Observe. These may be
+// the Providers of AssumeRole, or those of a Pool, where each role would add about thirty
+// series.
 func (m *Metrics) Add(p *irsa.Provider) {
 	s := seriesOf(p.Status())
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.providers[s] = append(m.providers[s], weak.Make(p))
-	m.begin(s) // a series that begins with its first failure hides it from increase()
+	m.createCounters(s) // increase() would miss the first failure if it created the series
 }
 
-// begin makes the counters of a series, with the value 0 where they are new.
-func (m *Metrics) begin(s series) {
+// createCounters creates the counters of a series with the value 0, unless they exist.
+func (m *Metrics) createCounters(s series) {
 	m.attempts.WithLabelValues(s.role, s.source, success, noKind)
 	for _, kind := range kinds {
 		m.attempts.WithLabelValues(s.role, s.source, failure, kind)
@@ -83,18 +86,18 @@ func (m *Metrics) begin(s series) {
 	m.refusals.WithLabelValues(s.role, s.source)
 }
 
-// end removes a series whose Provider is gone. m.mu is held.
-func (m *Metrics) end(s series) {
+// remove removes a series that has no Provider left. m.mu must be held.
+func (m *Metrics) remove(s series) {
 	delete(m.providers, s)
 	delete(m.issued, s)
-	gone := prometheus.Labels{labels[0]: s.role, labels[1]: s.source}
-	m.attempts.DeletePartialMatch(gone)
-	m.rotations.DeletePartialMatch(gone)
-	m.refusals.DeletePartialMatch(gone)
-	m.durations.DeletePartialMatch(gone)
+	match := prometheus.Labels{labels[0]: s.role, labels[1]: s.source}
+	m.attempts.DeletePartialMatch(match)
+	m.rotations.DeletePartialMatch(match)
+	m.refusals.DeletePartialMatch(match)
+	m.durations.DeletePartialMatch(match)
 }
 
-// Observe counts an event of a Provider that was added. It is for [irsa.Options].Observe.
+// Observe counts an event of an added Provider. Set it as [irsa.Options].Observe.
 func (m *Metrics) Observe(e irsa.Event) {
 	s := seriesOf(e.Status)
 	m.mu.Lock()
@@ -104,23 +107,24 @@ func (m *Metrics) Observe(e irsa.Event) {
 	}
 	switch e.Kind {
 	case irsa.Refreshed:
-		m.attempted(s, success, noKind, e)
+		m.countAttempt(s, success, noKind, e)
 	case irsa.RefreshFailed:
-		m.attempted(s, failure, kindOf(e.Status.Kind), e)
+		m.countAttempt(s, failure, kindLabel(e.Status.Kind), e)
 	case irsa.Refused:
 		m.refusals.WithLabelValues(s.role, s.source).Inc()
 	}
-	m.token(s, e.Status.TokenIssued)
+	m.countRotation(s, e.Status.TokenIssued)
 }
 
-func (m *Metrics) attempted(s series, outcome, kind string, e irsa.Event) {
+func (m *Metrics) countAttempt(s series, outcome, kind string, e irsa.Event) {
 	m.attempts.WithLabelValues(s.role, s.source, outcome, kind).Inc()
 	m.durations.WithLabelValues(s.role, s.source, outcome).Observe(e.Took.Seconds())
 }
 
-// token counts a newer token than the last. Not all of them are an event of their own: an
-// exchange may be the first to see one. m.mu is held.
-func (m *Metrics) token(s series, issued time.Time) {
+// countRotation counts a token that is newer than the last one. A rotation does not always
+// cause its own event, because an exchange may be the first to read the new token. m.mu
+// must be held.
+func (m *Metrics) countRotation(s series, issued time.Time) {
 	last := m.issued[s]
 	if !issued.After(last) {
 		return
@@ -151,16 +155,16 @@ func (m *Metrics) Collect(ch chan<- prometheus.Metric) {
 	m.durations.Collect(ch)
 }
 
-// statuses returns one for each series, of the last of its Providers that are still there,
-// and removes the series that have none.
+// statuses returns the Status of each series' newest Provider that is still in use. It
+// removes the series that have none.
 func (m *Metrics) statuses() []irsa.Status {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	var out []irsa.Status
 	for s, providers := range m.providers {
-		alive := slices.DeleteFunc(providers, gone)
+		alive := slices.DeleteFunc(providers, closedOrCollected)
 		if len(alive) == 0 {
-			m.end(s)
+			m.remove(s)
 			continue
 		}
 		m.providers[s] = alive
@@ -171,8 +175,8 @@ func (m *Metrics) statuses() []irsa.Status {
 	return out
 }
 
-// gone says that a Provider has been closed or dropped.
-func gone(w weak.Pointer[irsa.Provider]) bool {
+// closedOrCollected reports whether a Provider has been closed or garbage collected.
+func closedOrCollected(w weak.Pointer[irsa.Provider]) bool {
 	p := w.Value()
 	return p == nil || p.Status().State == cache.Closed
 }

@@ -25,20 +25,20 @@ import (
 	"github.com/irsakit/irsakit/irsa/irsatest"
 )
 
-// kinds are irsa's by the names that they have in Go.
+// kinds maps the Go names of irsa's error kinds to the kinds.
 var kinds = map[string]error{
 	"ErrNotConfigured": irsa.ErrNotConfigured, "ErrTokenFile": irsa.ErrTokenFile, "ErrTokenExpired": irsa.ErrTokenExpired,
 	"ErrTokenRejected": irsa.ErrTokenRejected, "ErrAccessDenied": irsa.ErrAccessDenied, "ErrThrottled": irsa.ErrThrottled,
 	"ErrUnavailable": irsa.ErrUnavailable, "ErrInvalidRequest": irsa.ErrInvalidRequest, "ErrClosed": irsa.ErrClosed, "ErrRefused": irsa.ErrRefused,
 }
 
-// snake is the label for a name.
-func snake(name string) string {
+// snakeCase returns the label value for the Go name of a kind.
+func snakeCase(name string) string {
 	parts := regexp.MustCompile(`[A-Z][a-z]+`).FindAllString(strings.TrimPrefix(name, "Err"), -1)
 	return strings.ToLower(strings.Join(parts, "_"))
 }
 
-func TestEachKindOfFailureHasALabelOfItsOwn(t *testing.T) {
+func TestKindLabelsAreDistinct(t *testing.T) {
 	file, err := parser.ParseFile(token.NewFileSet(), "../../../irsa/errors.go", nil, 0)
 	require.NoError(t, err)
 	var declared []string
@@ -62,11 +62,11 @@ func TestEachKindOfFailureHasALabelOfItsOwn(t *testing.T) {
 	}
 	values := gather(t, registry)
 	for name := range kinds {
-		assert.InDelta(t, 1, values[attempts(snake(name), "failure", p.Status())], 0, name)
+		assert.InDelta(t, 1, values[attempts(snakeCase(name), "failure", p.Status())], 0, name)
 	}
 }
 
-func TestAnEventThatIsLateIsNoRotation(t *testing.T) {
+func TestObserveIgnoresLateRotations(t *testing.T) {
 	m := irsametrics.New()
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(m)
@@ -80,7 +80,7 @@ func TestAnEventThatIsLateIsNoRotation(t *testing.T) {
 	runtime.KeepAlive(p)
 }
 
-func TestASeriesEndsWithTheLastProviderThatHasIt(t *testing.T) {
+func TestSeriesEndWithLastProvider(t *testing.T) {
 	_, pod := newPod(t)
 	m := irsametrics.New()
 	registry := prometheus.NewRegistry()
@@ -95,19 +95,19 @@ func TestASeriesEndsWithTheLastProviderThatHasIt(t *testing.T) {
 	require.NoError(t, first.Close())
 	assert.Empty(t, gather(t, registry))
 	m.Observe(irsa.Event{Kind: irsa.Refreshed, Status: irsa.Status{RoleARN: pod.RoleARN()}})
-	assert.Empty(t, gather(t, registry), "an event that is late")
+	assert.Empty(t, gather(t, registry), "a late event creates no series")
 }
 
-func TestAProviderThatWasNotAddedHasNoSeries(t *testing.T) {
+func TestObserveIgnoresProvidersNotAdded(t *testing.T) {
 	m := irsametrics.New()
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(m)
-	m.Observe(irsa.Event{Kind: irsa.RefreshFailed, Status: irsa.Status{RoleARN: "a hop's", Kind: irsa.ErrThrottled}})
-	m.Observe(irsa.Event{Kind: irsa.Refused, Status: irsa.Status{RoleARN: "a hop's", TokenIssued: time.Now()}})
+	m.Observe(irsa.Event{Kind: irsa.RefreshFailed, Status: irsa.Status{RoleARN: "not added", Kind: irsa.ErrThrottled}})
+	m.Observe(irsa.Event{Kind: irsa.Refused, Status: irsa.Status{RoleARN: "not added", TokenIssued: time.Now()}})
 	assert.Empty(t, gather(t, registry))
 }
 
-func TestAScrapeKeepsPrometheussConventionsFromTheFirstOneOn(t *testing.T) {
+func TestCollectFollowsPrometheusConventions(t *testing.T) {
 	k, pod := newPod(t)
 	p, registry := newObserved(t, pod)
 	lint := func() {
@@ -125,17 +125,17 @@ func TestAScrapeKeepsPrometheussConventionsFromTheFirstOneOn(t *testing.T) {
 	assert.Empty(t, gather(t, registry))
 }
 
-func TestWhatIsNotKnownIsNoSeries(t *testing.T) {
+func TestCollectOmitsUnknownTimestamps(t *testing.T) {
 	_, pod := newPod(t)
 	_, registry := newObserved(t, pod)
 	values := gather(t, registry)
 	assert.Contains(t, values, series("irsa_credentials_valid", pod.RoleARN(), ""))
 	for key := range values {
-		assert.NotContains(t, key, "timestamp", "there is no time of anything yet")
+		assert.NotContains(t, key, "timestamp", "nothing has happened yet")
 	}
 }
 
-func TestAProviderThatTakesAnothersPlaceIsRead(t *testing.T) {
+func TestCollectReadsNewestProvider(t *testing.T) {
 	_, pod := newPod(t)
 	m := irsametrics.New()
 	registry := prometheus.NewRegistry()
@@ -152,7 +152,7 @@ func TestAProviderThatTakesAnothersPlaceIsRead(t *testing.T) {
 	runtime.KeepAlive(second)
 }
 
-func TestAProviderThatIsDroppedIsNotHeld(t *testing.T) {
+func TestMetricsDoNotRetainDroppedProviders(t *testing.T) {
 	_, pod := newPod(t)
 	m := irsametrics.New()
 	registry := prometheus.NewRegistry()
@@ -170,7 +170,7 @@ func TestAProviderThatIsDroppedIsNotHeld(t *testing.T) {
 	}, 10*time.Second, 10*time.Millisecond)
 }
 
-func TestScrapesEventsAndProvidersComeAtTheSameTime(t *testing.T) {
+func TestMetricsAreSafeForConcurrentUse(t *testing.T) {
 	_, pod := newPod(t)
 	m := irsametrics.New()
 	registry := prometheus.NewRegistry()
@@ -196,7 +196,7 @@ func TestScrapesEventsAndProvidersComeAtTheSameTime(t *testing.T) {
 	assert.Empty(t, gather(t, registry))
 }
 
-// newPod returns a kit with a pod whose role trusts it.
+// newPod returns a cluster with a pod whose role trusts it.
 func newPod(t testing.TB) (*irsatest.Cluster, *irsatest.Pod) {
 	t.Helper()
 	k := irsatest.New(t)
@@ -204,7 +204,7 @@ func newPod(t testing.TB) (*irsatest.Cluster, *irsatest.Pod) {
 	return k, k.Pod(sa, k.Role("s3-writer", irsatest.Trust(sa)))
 }
 
-// newProvider returns a Provider that the test closes.
+// newProvider returns a Provider that is closed when the test ends.
 func newProvider(t testing.TB, optFns ...func(*irsa.Options)) *irsa.Provider {
 	t.Helper()
 	quiet := func(o *irsa.Options) { o.Logger = slog.New(slog.DiscardHandler) }
@@ -214,7 +214,7 @@ func newProvider(t testing.TB, optFns ...func(*irsa.Options)) *irsa.Provider {
 	return p
 }
 
-// newObserved returns a Provider of the pod's role and the metrics of it.
+// newObserved returns a Provider for the pod's role and a registry with its metrics.
 func newObserved(t testing.TB, pod *irsatest.Pod) (*irsa.Provider, *prometheus.Registry) {
 	t.Helper()
 	m := irsametrics.New()
@@ -225,12 +225,12 @@ func newObserved(t testing.TB, pod *irsatest.Pod) (*irsa.Provider, *prometheus.R
 	return p, registry
 }
 
-// series is how a series of a Provider is written.
+// series formats a series of a Provider in the Prometheus text format.
 func series(name, role, source string) string {
 	return fmt.Sprintf("%s{role=%q,source=%q}", name, role, source)
 }
 
-// gather returns the value of each series, without the buckets.
+// gather returns the value of each series. It omits histogram buckets.
 func gather(t testing.TB, registry *prometheus.Registry) map[string]float64 {
 	t.Helper()
 	families, err := registry.Gather()

@@ -27,25 +27,25 @@ import (
 	"github.com/irsakit/irsakit/irsa/irsatest"
 )
 
-func TestEverySeriesAgreesWithStatusAndEventsWhateverHappens(t *testing.T) {
+func TestCollectMatchesStatusAndEvents(t *testing.T) {
 	for seed := range uint64(12) {
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				w := newWorld(t, seed)
+				s := newSimulation(t, seed)
 				for range 30 {
-					time.Sleep(90*time.Second + time.Duration(w.random.IntN(300))*time.Second)
+					time.Sleep(90*time.Second + time.Duration(s.random.IntN(300))*time.Second)
 					synctest.Wait()
-					w.compare()
-					w.step()
+					s.check()
+					s.step()
 				}
-				w.searchForSecrets()
+				s.checkForSecrets()
 			})
 		})
 	}
 }
 
-// world is a role, another one that it assumes, and what is known of them.
-type world struct {
+// simulation is a role and a second role that it assumes, with their expected metrics.
+type simulation struct {
 	t         *testing.T
 	random    *rand.Rand
 	kit       *irsatest.Cluster
@@ -55,124 +55,123 @@ type world struct {
 
 	model         model
 	rotations     int
-	callersErrors int // of the second role, whose callers are all known
+	callersErrors int // errors of the second role, which has no callers besides the test
 	log           bytes.Buffer
 	secrets       []string
 }
 
-func newWorld(t *testing.T, seed uint64) *world {
-	w := &world{t: t, random: rand.New(rand.NewPCG(seed, 0)), kit: irsatest.New(t), registry: prometheus.NewPedanticRegistry()}
-	w.kit.STS.SetLife(20 * time.Minute)
-	sa := w.kit.ServiceAccount("shop", "cart")
-	first := w.kit.Role("first", irsatest.Trust(sa))
-	second := w.kit.Role("second", irsatest.InAccount("444455556666"), irsatest.Trust(first))
-	w.pod = w.kit.Pod(sa, first)
+func newSimulation(t *testing.T, seed uint64) *simulation {
+	s := &simulation{t: t, random: rand.New(rand.NewPCG(seed, 0)), kit: irsatest.New(t), registry: prometheus.NewPedanticRegistry()}
+	s.kit.STS.SetLife(20 * time.Minute)
+	sa := s.kit.ServiceAccount("shop", "cart")
+	first := s.kit.Role("first", irsatest.Trust(sa))
+	second := s.kit.Role("second", irsatest.InAccount("444455556666"), irsatest.Trust(first))
+	s.pod = s.kit.Pod(sa, first)
 	m := irsametrics.New()
-	w.registry.MustRegister(m)
-	p := newProvider(t, w.pod.Options, func(o *irsa.Options) {
-		o.Logger = slog.New(slog.NewTextHandler(&w.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	s.registry.MustRegister(m)
+	p := newProvider(t, s.pod.Options, func(o *irsa.Options) {
+		o.Logger = slog.New(slog.NewTextHandler(&s.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 		o.Observe = func(e irsa.Event) {
-			w.model.observe(e)
+			s.model.observe(e)
 			m.Observe(e)
 		}
 	})
-	hop, err := p.AssumeRole(second.ARN())
+	derived, err := p.AssumeRole(second.ARN())
 	require.NoError(t, err)
-	w.providers = []*irsa.Provider{p, hop}
+	s.providers = []*irsa.Provider{p, derived}
 	m.Add(p)
-	m.Add(hop)
-	w.compare()
-	w.retrieve(hop)
-	return w
+	m.Add(derived)
+	s.check()
+	s.retrieve(derived)
+	return s
 }
 
-// step lets something happen.
-func (w *world) step() {
-	p := w.providers[w.random.IntN(2)]
-	switch w.random.IntN(9) {
+// step performs a random operation.
+func (s *simulation) step() {
+	p := s.providers[s.random.IntN(2)]
+	switch s.random.IntN(9) {
 	case 0, 1:
 		faults := irsatest.Faults()
-		w.kit.STS.Fail(faults[w.random.IntN(len(faults))], -1)
+		s.kit.STS.Fail(faults[s.random.IntN(len(faults))], -1)
 	case 2:
-		w.kit.STS.Down()
+		s.kit.STS.Down()
 	case 3, 4:
-		w.kit.STS.Recover()
+		s.kit.STS.Recover()
 	case 5:
-		w.secrets = append(w.secrets, strings.Split(w.pod.Token(), ".")...)
-		w.pod.Rotate()
-		w.rotations++
+		s.secrets = append(s.secrets, strings.Split(s.pod.Token(), ".")...)
+		s.pod.Rotate()
+		s.rotations++
 	case 6:
-		if creds, ok := w.retrieve(p); ok {
+		if creds, ok := s.retrieve(p); ok {
 			p.Invalidate(creds)
 		}
 	case 7:
-		ctx, cancel := context.WithTimeout(w.t.Context(), time.Minute)
+		ctx, cancel := context.WithTimeout(s.t.Context(), time.Minute)
 		defer cancel()
 		_ = p.Refresh(ctx)
 	default:
 		for range 3 {
-			w.retrieve(p)
+			s.retrieve(p)
 			time.Sleep(time.Second)
 		}
 	}
 }
 
-func (w *world) retrieve(p *irsa.Provider) (aws.Credentials, bool) {
-	ctx, cancel := context.WithTimeout(w.t.Context(), time.Duration(w.random.IntN(15))*time.Second)
+func (s *simulation) retrieve(p *irsa.Provider) (aws.Credentials, bool) {
+	ctx, cancel := context.WithTimeout(s.t.Context(), time.Duration(s.random.IntN(15))*time.Second)
 	defer cancel()
 	creds, err := p.Retrieve(ctx)
 	if err != nil {
-		if p == w.providers[1] {
-			w.callersErrors++
+		if p == s.providers[1] {
+			s.callersErrors++
 		}
 		return creds, false
 	}
-	w.secrets = append(w.secrets, creds.SecretAccessKey, creds.SessionToken)
+	s.secrets = append(s.secrets, creds.SecretAccessKey, creds.SessionToken)
 	return creds, true
 }
 
-// compare wants a scrape to have the series that the model and the Status have, and no
-// others.
-func (w *world) compare() {
-	w.t.Helper()
-	want := w.model.snapshot()
-	for _, p := range w.providers {
-		s := p.Status()
-		zero(want, s)
-		gauges(want, s)
+// check requires that a scrape contains exactly the series that follow from the model and
+// from Status.
+func (s *simulation) check() {
+	s.t.Helper()
+	want := s.model.snapshot()
+	for _, p := range s.providers {
+		addInitialCounters(want, p.Status())
+		addStatus(want, p.Status())
 	}
-	base, hop := w.providers[0].Status(), w.providers[1].Status()
-	want[series("irsa_token_rotations_total", base.RoleARN, "")] = float64(w.rotations)
-	got := gather(w.t, w.registry)
-	require.Equal(w.t, want, got)
+	source, derived := s.providers[0].Status(), s.providers[1].Status()
+	want[series("irsa_token_rotations_total", source.RoleARN, "")] = float64(s.rotations)
+	got := gather(s.t, s.registry)
+	require.Equal(s.t, want, got)
 
-	// What neither Status nor events say, but those who saw it.
-	assert.InDelta(w.t, w.callersErrors, got[series("irsa_caller_errors_total", hop.RoleARN, hop.Source)], 0)
+	// Compare with the callers and with STS, independently of Status and events.
+	assert.InDelta(s.t, s.callersErrors, got[series("irsa_caller_errors_total", derived.RoleARN, derived.Source)], 0)
 	answered := map[string]int{}
-	for _, call := range w.kit.STS.Calls() {
+	for _, call := range s.kit.STS.Calls() {
 		if call.Err == "" {
 			answered[call.RoleARN]++
 		}
 	}
-	for _, s := range []irsa.Status{base, hop} {
-		assert.InDelta(w.t, answered[s.RoleARN], got[attempts("none", "success", s)], 0)
+	for _, status := range []irsa.Status{source, derived} {
+		assert.InDelta(s.t, answered[status.RoleARN], got[attempts("none", "success", status)], 0)
 	}
 }
 
-func (w *world) searchForSecrets() {
+func (s *simulation) checkForSecrets() {
 	scrape := httptest.NewRecorder()
-	promhttp.HandlerFor(w.registry, promhttp.HandlerOpts{}).ServeHTTP(scrape, httptest.NewRequest(http.MethodGet, "/metrics", nil))
-	for _, p := range w.providers {
-		require.NoError(w.t, p.Close()) // when all lines have been written
+	promhttp.HandlerFor(s.registry, promhttp.HandlerOpts{}).ServeHTTP(scrape, httptest.NewRequest(http.MethodGet, "/metrics", nil))
+	for _, p := range s.providers {
+		require.NoError(s.t, p.Close()) // waits until all log lines are written
 	}
-	text := scrape.Body.String() + w.log.String()
-	require.Contains(w.t, text, "irsa_attempts_total")
-	for _, secret := range append(w.secrets, strings.Split(w.pod.Token(), ".")...) {
-		require.NotContains(w.t, text, secret)
+	text := scrape.Body.String() + s.log.String()
+	require.Contains(s.t, text, "irsa_attempts_total")
+	for _, secret := range append(s.secrets, strings.Split(s.pod.Token(), ".")...) {
+		require.NotContains(s.t, text, secret)
 	}
 }
 
-// model counts events.
+// model contains the metrics expected from the events.
 type model struct {
 	mu     sync.Mutex
 	values map[string]float64
@@ -191,7 +190,7 @@ func (m *model) observe(e irsa.Event) {
 	case irsa.RefreshFailed:
 		for name, kind := range kinds {
 			if kind == s.Kind {
-				m.attempt(snake(name), "failure", e)
+				m.attempt(snakeCase(name), "failure", e)
 			}
 		}
 	case irsa.Refused:
@@ -221,18 +220,18 @@ func attempts(kind, outcome string, s irsa.Status) string {
 	return fmt.Sprintf("irsa_attempts_total{kind=%q,outcome=%q,role=%q,source=%q}", kind, outcome, s.RoleARN, s.Source)
 }
 
-// zero adds the counters that are there before anything has happened.
-func zero(want map[string]float64, s irsa.Status) {
+// addInitialCounters adds the counters that exist before any event.
+func addInitialCounters(want map[string]float64, s irsa.Status) {
 	want[attempts("none", "success", s)] += 0
 	for name := range kinds {
-		want[attempts(snake(name), "failure", s)] += 0
+		want[attempts(snakeCase(name), "failure", s)] += 0
 	}
 	want[series("irsa_refusals_total", s.RoleARN, s.Source)] += 0
 	want[series("irsa_token_rotations_total", s.RoleARN, s.Source)] += 0
 }
 
-// gauges adds what a Status says.
-func gauges(want map[string]float64, s irsa.Status) {
+// addStatus adds the metrics that are read from a Status.
+func addStatus(want map[string]float64, s irsa.Status) {
 	for name, at := range map[string]time.Time{
 		"irsa_credentials_expiry_timestamp_seconds": s.Expires,
 		"irsa_last_success_timestamp_seconds":       s.LastSuccess,

@@ -11,10 +11,10 @@ import (
 
 func desc(name, help string) *prometheus.Desc { return prometheus.NewDesc(name, help, labels, nil) }
 
-// timestamps are the times of a Status. One that is zero gives no series.
+// timestamps are the times of a Status. A zero time has no series.
 var timestamps = []struct {
 	desc *prometheus.Desc
-	of   func(irsa.Status) time.Time
+	get  func(irsa.Status) time.Time
 }{
 	{
 		desc("irsa_credentials_expiry_timestamp_seconds", "Until when the credentials are served."),
@@ -42,7 +42,7 @@ var timestamps = []struct {
 var numbers = []struct {
 	desc  *prometheus.Desc
 	value prometheus.ValueType
-	of    func(irsa.Status) float64
+	get   func(irsa.Status) float64
 }{
 	{
 		desc("irsa_credentials_valid", "1 where there are credentials to serve, else 0."),
@@ -77,15 +77,15 @@ func describe(ch chan<- *prometheus.Desc) {
 	ch <- waits
 }
 
-// report gives Prometheus what a Status says.
+// report sends the metrics of a Status to ch.
 func report(ch chan<- prometheus.Metric, s irsa.Status) {
 	for _, t := range timestamps {
-		if at := t.of(s); !at.IsZero() {
+		if at := t.get(s); !at.IsZero() {
 			ch <- prometheus.MustNewConstMetric(t.desc, prometheus.GaugeValue, float64(at.UnixMilli())/1e3, s.RoleARN, s.Source)
 		}
 	}
 	for _, n := range numbers {
-		ch <- prometheus.MustNewConstMetric(n.desc, n.value, n.of(s), s.RoleARN, s.Source)
+		ch <- prometheus.MustNewConstMetric(n.desc, n.value, n.get(s), s.RoleARN, s.Source)
 	}
 	ch <- prometheus.MustNewConstSummary(waits, uint64(s.Waits), s.Waited.Seconds(), nil, s.RoleARN, s.Source)
 }

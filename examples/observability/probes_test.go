@@ -18,43 +18,43 @@ import (
 	"github.com/irsakit/irsakit/irsa/irsatest"
 )
 
-func TestAPodIsReadyAsLongAsThereAreCredentialsToServe(t *testing.T) {
+func TestReadyReportsWhetherCredentialsAreServed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k, pod := newPod(t)
 		p, metrics := newObserved(t, pod)
 		h := handler(p, metrics)
-		wantReady := func(status int, text string) {
+		checkReady := func(status int, text string) {
 			t.Helper()
 			got, body := get(h, "/readyz")
 			assert.Equal(t, status, got)
 			assert.Equal(t, text+"\n", body)
 			got, _ = get(h, "/healthz")
-			assert.Equal(t, http.StatusOK, got, "a restart mends nothing")
+			assert.Equal(t, http.StatusOK, got, "the process is alive without credentials")
 		}
 
 		k.STS.Down()
 		start := time.Now()
-		wantReady(http.StatusServiceUnavailable, "there never were credentials")
+		checkReady(http.StatusServiceUnavailable, "there never were credentials")
 		assert.Equal(t, probes.Patience, time.Since(start))
 		time.Sleep(time.Minute)
 		k.STS.Up()
 		time.Sleep(10 * time.Second)
-		wantReady(http.StatusOK, "ready")
+		checkReady(http.StatusOK, "ready")
 
 		k.STS.Down()
 		require.Error(t, p.Refresh(t.Context()))
-		wantReady(http.StatusOK, "ready, but refreshing fails")
+		checkReady(http.StatusOK, "ready, but refreshing fails")
 		time.Sleep(2 * time.Hour)
-		wantReady(http.StatusServiceUnavailable, "there are no valid credentials any more")
+		checkReady(http.StatusServiceUnavailable, "there are no valid credentials any more")
 
 		require.NoError(t, p.Close())
-		wantReady(http.StatusServiceUnavailable, "closed")
+		checkReady(http.StatusServiceUnavailable, "closed")
 	})
 }
 
-// A pod that is not ready has no callers, and without them nothing is tried where there is
-// nothing to serve.
-func TestTheProbeItselfBringsAPodBackThatNobodyCalls(t *testing.T) {
+// A pod that is not ready has no callers. Without callers, a Provider that has no valid
+// credentials makes no attempts.
+func TestReadyRetrievesCredentialsWithoutCallers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k, pod := newPod(t)
 		p, metrics := newObserved(t, pod)
@@ -71,7 +71,7 @@ func TestTheProbeItselfBringsAPodBackThatNobodyCalls(t *testing.T) {
 	})
 }
 
-func TestAHangingSTSHoldsNoProbe(t *testing.T) {
+func TestReadyDoesNotWaitForHangingSTS(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k, pod := newPod(t)
 		p, metrics := newObserved(t, pod)
@@ -84,7 +84,7 @@ func TestAHangingSTSHoldsNoProbe(t *testing.T) {
 	})
 }
 
-// newPod returns a kit in memory with a pod whose role trusts it.
+// newPod returns a cluster in memory, with a pod whose role trusts it.
 func newPod(t *testing.T) (*irsatest.Cluster, *irsatest.Pod) {
 	t.Helper()
 	k := irsatest.New(t)
@@ -92,7 +92,7 @@ func newPod(t *testing.T) (*irsatest.Cluster, *irsatest.Pod) {
 	return k, k.Pod(sa, k.Role("s3-writer", irsatest.Trust(sa)))
 }
 
-// newObserved returns a Provider that the test closes, and its metrics.
+// newObserved returns a Provider and its metrics. The Provider is closed when the test ends.
 func newObserved(t *testing.T, pod *irsatest.Pod, optFns ...func(*irsa.Options)) (*irsa.Provider, *irsametrics.Metrics) {
 	t.Helper()
 	metrics := irsametrics.New()

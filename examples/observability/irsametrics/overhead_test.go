@@ -16,9 +16,9 @@ import (
 	"github.com/irsakit/irsakit/irsa/irsatest"
 )
 
-func TestACallerPaysNoAllocationForBeingObserved(t *testing.T) {
+func TestRetrieveDoesNotAllocateWhenObserved(t *testing.T) {
 	_, pod := newPod(t)
-	p := observedWell(t, pod)
+	p := newFullyObserved(t, pod)
 	ctx := t.Context()
 	allocations := testing.AllocsPerRun(10_000, func() {
 		if _, err := p.Retrieve(ctx); err != nil {
@@ -28,14 +28,14 @@ func TestACallerPaysNoAllocationForBeingObserved(t *testing.T) {
 	assert.Zero(t, allocations)
 }
 
-// BenchmarkRetrieve compares a cached Retrieve of a Provider that is observed with one of a
-// Provider that is not, in rounds by turns: observed/bare is the ratio of the medians.
+// BenchmarkRetrieve compares a cached Retrieve of a Provider with and without observation,
+// in alternating rounds. observed/bare is the ratio of the medians.
 //
 //	go test -run '^$' -bench . -benchtime 1000x ./irsametrics
 func BenchmarkRetrieve(b *testing.B) {
 	_, pod := newPod(b)
 	ctx := b.Context()
-	providers := map[string]*irsa.Provider{"bare": newProvider(b, pod.Options), "observed": observedWell(b, pod)}
+	providers := map[string]*irsa.Provider{"bare": newProvider(b, pod.Options), "observed": newFullyObserved(b, pod)}
 	rounds := map[string][]float64{}
 	order := []string{"bare", "observed"}
 	const calls = 10_000
@@ -50,7 +50,7 @@ func BenchmarkRetrieve(b *testing.B) {
 			}
 			rounds[name] = append(rounds[name], float64(time.Since(start).Nanoseconds())/calls)
 		}
-		slices.Reverse(order) // neither is always the first
+		slices.Reverse(order) // so that neither always goes first
 	}
 	bare, observed := median(rounds["bare"]), median(rounds["observed"])
 	b.ReportMetric(bare, "bare-ns")
@@ -63,9 +63,9 @@ func median(values []float64) float64 {
 	return values[len(values)/2]
 }
 
-// observedWell returns a Provider with credentials, a logger, an observer and metrics that
-// have been scraped.
-func observedWell(t testing.TB, pod *irsatest.Pod) *irsa.Provider {
+// newFullyObserved returns a Provider with credentials, a logger, an observer and metrics
+// that have been scraped.
+func newFullyObserved(t testing.TB, pod *irsatest.Pod) *irsa.Provider {
 	t.Helper()
 	m := irsametrics.New()
 	registry := prometheus.NewRegistry()
