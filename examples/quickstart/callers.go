@@ -10,54 +10,54 @@ import (
 )
 
 const (
-	crowd = 8                // callers
-	pace  = time.Millisecond // of each
+	numCallers   = 8
+	callInterval = time.Millisecond // between the calls of one caller
 )
 
-// callers ask for credentials as the clients of a busy service do.
+// callers retrieves credentials concurrently, as the clients of a busy service do.
 type callers struct {
 	credentials aws.CredentialsProvider
 
 	mu    sync.Mutex
-	sum   sight
-	known map[string]bool // access key IDs
+	total stats
+	seen  map[string]bool // access key IDs
 }
 
-// sight is what callers have seen so far. It holds no secret.
-type sight struct {
+// stats contains what callers have observed so far. It contains no secrets.
+type stats struct {
 	calls       int
 	served      int           // callers whose first call has returned
 	firstWait   time.Duration // the longest of these first calls
-	longestWait time.Duration // of all other calls
-	different   int           // credentials
+	longestWait time.Duration // the longest of all other calls
+	distinct    int           // distinct credentials
 	key         string        // the end of the newest access key ID
 	errors      int
-	err         error // the first of them
+	err         error // the first error
 }
 
-// ask lets all callers ask until ctx ends.
-func (c *callers) ask(ctx context.Context) {
-	var crowded sync.WaitGroup
-	for range crowd {
-		crowded.Go(func() { c.askOn(ctx) })
+// run retrieves credentials with all callers until ctx is done.
+func (c *callers) run(ctx context.Context) {
+	var wg sync.WaitGroup
+	for range numCallers {
+		wg.Go(func() { c.runCaller(ctx) })
 	}
-	crowded.Wait()
+	wg.Wait()
 }
 
-func (c *callers) askOn(ctx context.Context) {
-	next := time.NewTicker(pace)
+func (c *callers) runCaller(ctx context.Context) {
+	next := time.NewTicker(callInterval)
 	defer next.Stop()
 	for first := true; ; first = false {
-		began := time.Now()
+		start := time.Now()
 		creds, err := c.credentials.Retrieve(ctx)
-		took := time.Since(began)
+		took := time.Since(start)
 		if ctx.Err() != nil {
 			return
 		}
-		if err == nil && creds.Expires.Before(began) {
-			err = fmt.Errorf("the credentials expired %v before the call", began.Sub(creds.Expires))
+		if err == nil && creds.Expires.Before(start) {
+			err = fmt.Errorf("the credentials expired %v before the call", start.Sub(creds.Expires))
 		}
-		c.note(first, took, creds.AccessKeyID, err)
+		c.record(first, took, creds.AccessKeyID, err)
 		select {
 		case <-next.C:
 		case <-ctx.Done():
@@ -66,48 +66,48 @@ func (c *callers) askOn(ctx context.Context) {
 	}
 }
 
-// note adds what one call has seen.
-func (c *callers) note(first bool, took time.Duration, keyID string, err error) {
+// record adds the result of one call.
+func (c *callers) record(first bool, took time.Duration, keyID string, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.sum.calls++
+	c.total.calls++
 	if first {
-		c.sum.served++
-		c.sum.firstWait = max(c.sum.firstWait, took)
+		c.total.served++
+		c.total.firstWait = max(c.total.firstWait, took)
 	} else {
-		c.sum.longestWait = max(c.sum.longestWait, took)
+		c.total.longestWait = max(c.total.longestWait, took)
 	}
 	if err != nil {
-		c.sum.errors++
-		if c.sum.err == nil {
-			c.sum.err = err
+		c.total.errors++
+		if c.total.err == nil {
+			c.total.err = err
 		}
 		return
 	}
-	if c.known == nil {
-		c.known = map[string]bool{}
+	if c.seen == nil {
+		c.seen = map[string]bool{}
 	}
-	if !c.known[keyID] {
-		c.known[keyID] = true
-		c.sum.different++
-		c.sum.key = "…" + keyID[max(0, len(keyID)-4):]
+	if !c.seen[keyID] {
+		c.seen[keyID] = true
+		c.total.distinct++
+		c.total.key = "…" + keyID[max(0, len(keyID)-4):]
 	}
 }
 
-func (c *callers) seen() sight {
+func (c *callers) stats() stats {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.sum
+	return c.total
 }
 
-// complaint says which promise to callers was broken. One who waited for STS waited
-// for its latency at least; a busy machine alone does not stop a call that long.
-func (s sight) complaint() error {
+// check returns an error if a caller got an error or waited for STS. A call that waits for
+// STS takes at least its latency; a busy machine alone does not delay a call that long.
+func (s stats) check() error {
 	switch {
 	case s.err != nil:
 		return fmt.Errorf("a caller got an error: %w", s.err)
 	case s.longestWait >= latency:
-		return fmt.Errorf("a caller waited %v, as long as for STS", short(s.longestWait))
+		return fmt.Errorf("a caller waited %v, as long as for STS", rounded(s.longestWait))
 	default:
 		return nil
 	}

@@ -1,11 +1,11 @@
-// Quickstart shows what package irsa does, in some twelve seconds and without an
-// AWS account: a pod's credentials come, are refreshed in the background, follow the
-// rotated token and outlive an outage of STS, while callers ask for them all the
-// time and never wait after the first of them came.
+// Quickstart shows what package irsa does, in about twelve seconds and without an AWS
+// account. A pod's credentials are obtained, refreshed in the background and refreshed with
+// a rotated token, and they survive an STS outage. Meanwhile callers retrieve credentials
+// continuously, and never wait after the first ones are available.
 //
-// The OIDC issuer, the token volume and the STS are those of package irsatest, on
-// the loopback interface: tokens, signatures and the STS protocol are real, only the
-// lives are short. The program fails if something that it claims did not happen.
+// Package irsatest provides the OIDC issuer, the token volume and the STS on the loopback
+// interface. Tokens, signatures and the STS protocol are real; only the lifetimes are short.
+// The program fails if an expected result does not occur.
 //
 //	go run ./examples/quickstart
 package main
@@ -27,7 +27,7 @@ import (
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := run(ctx, os.Stdout, life)
+	err := run(ctx, os.Stdout, lifetime)
 	stop()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "quickstart:", err)
@@ -35,12 +35,12 @@ func main() {
 	}
 }
 
-func run(ctx context.Context, out io.Writer, life time.Duration) error {
-	screen := newScreen(out, viewOf(out))
-	log := newJournal(screen)
-	slog.SetDefault(slog.New(log)) // where the library logs
+func run(ctx context.Context, out io.Writer, lifetime time.Duration) error {
+	screen := newScreen(out, detectView(out))
+	log := newLogHandler(screen)
+	slog.SetDefault(slog.New(log)) // the library logs to the default logger
 
-	// What EKS and AWS do: a service account, a role that trusts it, a pod.
+	// The part of EKS and AWS: a service account, a role that trusts it, and a pod.
 	kit, err := irsatest.Start()
 	if err != nil {
 		return err
@@ -48,11 +48,11 @@ func run(ctx context.Context, out io.Writer, life time.Duration) error {
 	defer kit.Close()
 	cart := kit.ServiceAccount("shop", "cart")
 	pod := kit.Pod(cart, kit.Role("s3-writer", irsatest.Trust(cart)))
-	if err := enter(pod); err != nil {
+	if err := setEnvironment(pod); err != nil {
 		return err
 	}
 
-	// What an application in the pod does. This is all.
+	// The part of the application in the pod. It needs nothing else.
 	p, err := irsa.New()
 	if err != nil {
 		return err
@@ -60,16 +60,16 @@ func run(ctx context.Context, out io.Writer, life time.Duration) error {
 	defer p.Close()
 	cfg := p.AWSConfig() // for s3.NewFromConfig(cfg), or any other service's client
 
-	return (&show{
-		kit: kit, pod: pod, provider: p, life: life, patience: patience,
-		callers: &callers{credentials: cfg.Credentials}, // asked for every request that is signed
+	return (&demo{
+		kit: kit, pod: pod, provider: p, lifetime: lifetime, timeout: timeout,
+		callers: &callers{credentials: cfg.Credentials}, // SDK clients use these for every signed request
 		log:     log, screen: screen,
-	}).play(ctx)
+	}).run(ctx)
 }
 
-// enter sets the variables that the EKS webhook sets in a pod, and unsets those of
-// the developer's own AWS account.
-func enter(pod *irsatest.Pod) error {
+// setEnvironment sets the variables that the EKS webhook sets in a pod. It first unsets the
+// developer's own AWS variables.
+func setEnvironment(pod *irsatest.Pod) error {
 	for _, variable := range os.Environ() {
 		if name, _, _ := strings.Cut(variable, "="); strings.HasPrefix(name, "AWS_") {
 			if err := os.Unsetenv(name); err != nil {

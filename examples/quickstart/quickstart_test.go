@@ -23,7 +23,7 @@ import (
 	"github.com/irsakit/irsakit/tokenfile"
 )
 
-func TestTheShowHappensAndIsPlainText(t *testing.T) {
+func TestRunPrintsAllStepsAsPlainText(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer
 
@@ -31,7 +31,7 @@ func TestTheShowHappensAndIsPlainText(t *testing.T) {
 
 	text := out.String()
 	rest := text
-	for _, claim := range []string{
+	for _, pattern := range []string{
 		`▸ 8 callers ask`,
 		`✓ First credentials: …\w{4}\. All callers waited \S+ for one call\.`,
 		`✓ Refreshed in the background: …\w{4}\. No call took longer than \S+\.`,
@@ -50,8 +50,8 @@ func TestTheShowHappensAndIsPlainText(t *testing.T) {
 		`different credentials +4\n`,
 		`STS calls answered +4 `,
 	} {
-		part := regexp.MustCompile(claim).FindString(rest)
-		require.NotEmpty(t, part, "%s is missing, or not in its place, in:\n%s", claim, text)
+		part := regexp.MustCompile(pattern).FindString(rest)
+		require.NotEmpty(t, part, "%s is missing or out of order in:\n%s", pattern, text)
 		_, rest, _ = strings.Cut(rest, part)
 	}
 	for line := range strings.Lines(text) {
@@ -61,8 +61,8 @@ func TestTheShowHappensAndIsPlainText(t *testing.T) {
 	assertNoSecret(t, text)
 }
 
-// assertNoSecret finds web identity tokens, access key IDs, session tokens and, in
-// what is not a URL, secret access keys.
+// assertNoSecret asserts that text contains no web identity token, access key ID or session
+// token and, outside of URLs, no secret access key.
 func assertNoSecret(t *testing.T, text string) {
 	t.Helper()
 	rest := regexp.MustCompile(`https?://\S+`).ReplaceAllString(text, "")
@@ -72,24 +72,24 @@ func assertNoSecret(t *testing.T, text string) {
 	assert.NotRegexp(t, `[A-Za-z0-9+/]{40}`, rest)
 }
 
-func TestTheShowEndsWithItsContext(t *testing.T) {
+func TestRunStopsWithContext(t *testing.T) {
 	goroutines := runtime.NumGoroutine()
 	ctx, cancel := context.WithCancelCause(t.Context())
 	defer cancel(nil)
 	out := &interrupter{at: "✓ First credentials", interrupt: func() { cancel(errInterrupted) }}
 
-	err := run(ctx, out, life)
+	err := run(ctx, out, lifetime)
 
 	require.ErrorIs(t, err, errInterrupted)
 	require.ErrorContains(t, err, "background refresh: ")
 	assert.NotContains(t, out.text.String(), "What 8 callers saw")
-	assert.Eventually(t, func() bool { return runtime.NumGoroutine() <= goroutines+1 }, // Eventually's own
-		time.Minute, 10*time.Millisecond, "goroutines are left behind")
+	assert.Eventually(t, func() bool { return runtime.NumGoroutine() <= goroutines+1 }, // 1 for the goroutine of Eventually
+		time.Minute, 10*time.Millisecond, "goroutines leaked")
 }
 
 var errInterrupted = errors.New("interrupted")
 
-// interrupter is an output that interrupts the show when it reads some text.
+// interrupter is an output that interrupts the demo when the text at is written.
 type interrupter struct {
 	text      bytes.Buffer
 	at        string
@@ -103,9 +103,9 @@ func (i *interrupter) Write(p []byte) (int, error) {
 	return i.text.Write(p)
 }
 
-// newShow returns a show in a cluster of its own, with little patience, and what it
-// shows. Its callers ask from ask on.
-func newShow(t *testing.T, optFns ...func(*irsa.Options)) (*show, *terminal) {
+// newDemo returns a demo in its own cluster, with a short timeout, and the terminal it
+// prints to. Call startCallers to start its callers.
+func newDemo(t *testing.T, optFns ...func(*irsa.Options)) (*demo, *terminal) {
 	t.Helper()
 	kit, err := irsatest.Start()
 	require.NoError(t, err)
@@ -115,76 +115,76 @@ func newShow(t *testing.T, optFns ...func(*irsa.Options)) (*show, *terminal) {
 
 	var out terminal
 	screen := newScreen(&out, view{})
-	log := newJournal(screen)
+	log := newLogHandler(screen)
 	p, err := irsa.New(append([]func(*irsa.Options){pod.Options, func(o *irsa.Options) { o.Logger = slog.New(log) }}, optFns...)...)
 	require.NoError(t, err)
 	t.Cleanup(func() { assert.NoError(t, p.Close()) })
-	return &show{
-		kit: kit, pod: pod, provider: p, patience: 2 * time.Second,
+	return &demo{
+		kit: kit, pod: pod, provider: p, timeout: 2 * time.Second,
 		callers: &callers{credentials: p},
 		log:     log, screen: screen,
 	}, &out
 }
 
-// ask lets the show's callers ask until the test ends. They have credentials by then
-// that live so long; 0 is an hour.
-func (s *show) ask(t *testing.T, life time.Duration) {
+// startCallers runs the callers until the test ends, and waits until all have credentials
+// with the given lifetime. A lifetime of 0 means one hour.
+func (d *demo) startCallers(t *testing.T, lifetime time.Duration) {
 	t.Helper()
-	s.kit.STS.SetLife(life)
+	d.kit.STS.SetLife(lifetime)
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		s.callers.ask(ctx)
+		d.callers.run(ctx)
 	}()
 	t.Cleanup(func() { cancel(); <-ended })
-	require.NoError(t, s.until(ctx, "credentials", func() bool { return s.callers.seen().served == crowd }))
+	require.NoError(t, d.waitFor(ctx, "credentials", func() bool { return d.callers.stats().served == numCallers }))
 }
 
-// A life of credentials so short that they need a refresh within a second.
-const brief = 1200 * time.Millisecond
+// shortLifetime is a lifetime of credentials that requires a refresh within one second.
+const shortLifetime = 1200 * time.Millisecond
 
-func TestWhatDoesNotHappenFailsTheShow(t *testing.T) {
+func TestStepsFailOnMissingResult(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
-		life  time.Duration
-		spoil func(*show)
-		scene func(*show, context.Context) error
-		want  string
+		lifetime time.Duration
+		prepare  func(*demo)
+		step     func(*demo, context.Context) error
+		want     string
 	}{
 		"no refresh": {
-			spoil: func(s *show) { s.patience = 300 * time.Millisecond },
-			scene: (*show).backgroundRefresh,
-			want:  "not seen within 300ms: new credentials",
+			prepare: func(d *demo) { d.timeout = 300 * time.Millisecond },
+			step:    (*demo).backgroundRefresh,
+			want:    "not seen within 300ms: new credentials",
 		},
-		"no failure in the outage": {
-			spoil: func(s *show) { s.patience = 300 * time.Millisecond },
-			scene: (*show).outage,
-			want:  "not seen within 300ms: a refresh that fails, with a warning in the log",
+		"no failure during the outage": {
+			prepare: func(d *demo) { d.timeout = 300 * time.Millisecond },
+			step:    (*demo).outage,
+			want:    "not seen within 300ms: a refresh that fails, with a warning in the log",
 		},
 		"no recovery": {
-			spoil: func(s *show) {
-				s.patience = time.Second
-				s.kit.STS.Fail(irsatest.Unavailable, -1) // Up does not end it
-				_ = s.provider.Refresh(context.Background())
+			prepare: func(d *demo) {
+				d.timeout = time.Second
+				d.kit.STS.Fail(irsatest.Unavailable, -1) // not cleared by Up
+				_ = d.provider.Refresh(context.Background())
 			},
-			scene: (*show).recovery,
-			want:  "not seen within 1s: new credentials",
+			step: (*demo).recovery,
+			want: "not seen within 1s: new credentials",
 		},
-		"an outage longer than the credentials' life": {
-			life:  brief,
-			spoil: func(s *show) { s.kit.STS.Down() },
-			scene: (*show).backgroundRefresh,
-			want:  "a caller got an error: irsa: STS unavailable",
+		"outage beyond the credentials' expiry": {
+			lifetime: shortLifetime,
+			prepare:  func(d *demo) { d.kit.STS.Down() },
+			step:     (*demo).backgroundRefresh,
+			want:     "a caller got an error: irsa: STS unavailable",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s, out := newShow(t)
-			s.ask(t, c.life)
-			c.spoil(s)
+			d, out := newDemo(t)
+			d.startCallers(t, c.lifetime)
+			c.prepare(d)
 
-			err := c.scene(s, t.Context())
+			err := c.step(d, t.Context())
 
 			require.ErrorContains(t, err, c.want)
 			assert.NotContains(t, out.received(), "✓")
@@ -192,80 +192,80 @@ func TestWhatDoesNotHappenFailsTheShow(t *testing.T) {
 	}
 }
 
-func TestNoFirstCredentialsFailTheShow(t *testing.T) {
+func TestRunFailsWithoutFirstCredentials(t *testing.T) {
 	t.Parallel()
-	s, out := newShow(t)
-	s.patience = 300 * time.Millisecond
-	s.kit.STS.Down()
+	d, out := newDemo(t)
+	d.timeout = 300 * time.Millisecond
+	d.kit.STS.Down()
 
-	err := s.play(t.Context())
+	err := d.run(t.Context())
 
 	require.EqualError(t, err, "first credentials: not seen within 300ms: credentials for every caller")
 	assert.NotContains(t, out.received(), "✓")
 }
 
-func TestMoreThanOneCallForTheFirstCredentialsFailsTheShow(t *testing.T) {
+func TestFirstCredentialsFailsOnMultipleSTSCalls(t *testing.T) {
 	t.Parallel()
-	s, out := newShow(t)
-	s.kit.STS.Fail(irsatest.Unavailable, 1)
-	s.ask(t, 0)
+	d, out := newDemo(t)
+	d.kit.STS.Fail(irsatest.Unavailable, 1)
+	d.startCallers(t, 0)
 
-	err := s.firstCredentials(t.Context())
+	err := d.firstCredentials(t.Context())
 
 	require.EqualError(t, err, "there were 2 STS calls, not one for all callers")
 	assert.NotContains(t, out.received(), "✓")
 }
 
-func TestARotationThatIsNotFollowedFailsTheShow(t *testing.T) {
+func TestTokenRotationFailsOnOldToken(t *testing.T) {
 	t.Parallel()
-	s, out := newShow(t, func(o *irsa.Options) {
+	d, out := newDemo(t, func(o *irsa.Options) {
 		token, err := tokenfile.Read(o.TokenFile)
 		require.NoError(t, err)
 		o.TokenFile, o.Token = "", fixedToken(token)
 	})
-	s.ask(t, brief)
+	d.startCallers(t, shortLifetime)
 
-	err := s.tokenRotation(t.Context())
+	err := d.tokenRotation(t.Context())
 
 	require.EqualError(t, err, "the next exchange still used the old token")
 	assert.NotContains(t, out.received(), "✓")
 }
 
-// fixedToken is a token source that never follows a rotation.
+// fixedToken is a token source that returns the same token even after a rotation.
 type fixedToken tokenfile.Token
 
 func (fixedToken) Identity() string { return "shop/cart" }
 
 func (f fixedToken) Token(context.Context) (tokenfile.Token, error) { return tokenfile.Token(f), nil }
 
-func TestACallerWhoSuffersFailsTheShow(t *testing.T) {
+func TestStatsReportErrorsAndWaits(t *testing.T) {
 	t.Parallel()
-	var s sight
-	require.NoError(t, s.complaint())
+	var s stats
+	require.NoError(t, s.check())
 
 	slow := &callers{}
-	slow.note(true, time.Second, "ASIAEXAMPLE1", nil)
-	require.NoError(t, slow.seen().complaint(), "the first callers do wait")
-	slow.note(false, latency-1, "ASIAEXAMPLE1", nil)
-	require.NoError(t, slow.seen().complaint())
-	slow.note(false, latency, "ASIAEXAMPLE1", nil)
-	require.EqualError(t, slow.seen().complaint(), "a caller waited 250ms, as long as for STS")
+	slow.record(true, time.Second, "ASIAEXAMPLE1", nil)
+	require.NoError(t, slow.stats().check(), "the first calls may wait")
+	slow.record(false, latency-1, "ASIAEXAMPLE1", nil)
+	require.NoError(t, slow.stats().check())
+	slow.record(false, latency, "ASIAEXAMPLE1", nil)
+	require.EqualError(t, slow.stats().check(), "a caller waited 250ms, as long as for STS")
 
 	expired := &callers{credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
 		return aws.Credentials{AccessKeyID: "ASIAEXAMPLE1", Expires: time.Now().Add(-time.Minute)}, nil
 	})}
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
-	expired.ask(ctx)
-	require.ErrorContains(t, expired.seen().complaint(), "a caller got an error: the credentials expired ")
+	expired.run(ctx)
+	require.ErrorContains(t, expired.stats().check(), "a caller got an error: the credentials expired ")
 }
 
 func TestCallersCountCredentialsOnce(t *testing.T) {
 	t.Parallel()
 	c := &callers{}
 	for _, id := range []string{"ASIAEXAMPLEAAAA", "ASIAEXAMPLEBBBB", "ASIAEXAMPLEAAAA"} {
-		c.note(false, 0, id, nil)
+		c.record(false, 0, id, nil)
 	}
-	assert.Equal(t, 2, c.seen().different)
-	assert.Equal(t, "…BBBB", c.seen().key, "late news of the old ones changes nothing")
+	assert.Equal(t, 2, c.stats().distinct)
+	assert.Equal(t, "…BBBB", c.stats().key, "a late call with old credentials changes nothing")
 }

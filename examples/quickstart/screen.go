@@ -12,17 +12,17 @@ import (
 	"time"
 )
 
-// width is that of the narrowest terminal one meets.
+// width is the maximum line length, the width of the narrowest common terminal.
 const width = 80
 
-// view is how the time line is shown.
+// view controls how the timeline is displayed.
 type view struct {
-	live   bool // with a status line that is rewritten in place
-	colour bool
+	live  bool // with a status line that is rewritten in place
+	color bool
 }
 
-// viewOf is a live one for a terminal.
-func viewOf(out io.Writer) view {
+// detectView returns a live view if out is a terminal.
+func detectView(out io.Writer) view {
 	file, ok := out.(*os.File)
 	if !ok {
 		return view{}
@@ -31,62 +31,62 @@ func viewOf(out io.Writer) view {
 	if err != nil {
 		return view{}
 	}
-	return viewFor(info.Mode(), os.Getenv("TERM"), os.Getenv("NO_COLOR"))
+	return newView(info.Mode(), os.Getenv("TERM"), os.Getenv("NO_COLOR"))
 }
 
-func viewFor(mode fs.FileMode, term, noColour string) view {
+func newView(mode fs.FileMode, term, noColor string) view {
 	live := mode&fs.ModeCharDevice != 0 && term != "" && term != "dumb"
-	return view{live: live, colour: live && noColour == ""}
+	return view{live: live, color: live && noColor == ""}
 }
 
-// What a terminal does on these (ECMA-48, and DEC's private mode 7).
+// Control sequences for terminals (ECMA-48, and DEC private mode 7).
 const (
-	toStart = "\r\x1b[K" // go to the start of the line and clear it
-	noWrap  = "\x1b[?7l" // cut a line that is too long
-	rewrap  = "\x1b[?7h" // wrap it, as usual
-	bold    = "\x1b[1m"
-	dim     = "\x1b[2m"
-	red     = "\x1b[31m"
-	green   = "\x1b[32m"
-	yellow  = "\x1b[33m"
-	cyan    = "\x1b[36m"
-	plain   = "\x1b[0m"
+	clearLine = "\r\x1b[K" // go to the start of the line and clear it
+	wrapOff   = "\x1b[?7l" // truncate long lines
+	wrapOn    = "\x1b[?7h" // wrap long lines, the default
+	bold      = "\x1b[1m"
+	dim       = "\x1b[2m"
+	red       = "\x1b[31m"
+	green     = "\x1b[32m"
+	yellow    = "\x1b[33m"
+	cyan      = "\x1b[36m"
+	plain     = "\x1b[0m"
 )
 
-// screen shows a time line that grows, and in a live view a status line below it.
+// screen prints a timeline and, in a live view, a status line below it.
 type screen struct {
 	out   io.Writer
 	view  view
-	began time.Time
+	start time.Time
 
 	mu     sync.Mutex
-	status string // what the status line says, if there is one
+	status string // the text of the status line, or empty if there is none
 }
 
 func newScreen(out io.Writer, v view) *screen {
-	return &screen{out: out, view: v, began: time.Now()}
+	return &screen{out: out, view: v, start: time.Now()}
 }
 
-// at is where t is on the time line.
-func (s *screen) at(t time.Time) time.Duration { return t.Sub(s.began) }
+// offset returns the position of t on the timeline.
+func (s *screen) offset(t time.Time) time.Duration { return t.Sub(s.start) }
 
-// event tells what the show does to the pod.
+// event prints what the demo does to the pod.
 func (s *screen) event(format string, args ...any) {
 	s.entry(s.paint(bold, "▸ "+fmt.Sprintf(format, args...)))
 }
 
-// claim tells what has happened then, as promised.
-func (s *screen) claim(format string, args ...any) {
+// result prints an expected result that has occurred.
+func (s *screen) result(format string, args ...any) {
 	s.entry(s.paint(green, "✓ ") + fmt.Sprintf(format, args...))
 }
 
-// logged shows a line of the log, and its attributes below it.
-func (s *screen) logged(level slog.Level, message string, attrs []string) {
-	colour := cyan
+// logRecord prints a log record, with its attributes on the lines below.
+func (s *screen) logRecord(level slog.Level, message string, attrs []string) {
+	color := cyan
 	if level >= slog.LevelWarn {
-		colour = yellow
+		color = yellow
 	}
-	lines := []string{s.paint(colour, fmt.Sprintf("  %v %s", level, message))}
+	lines := []string{s.paint(color, fmt.Sprintf("  %v %s", level, message))}
 	for _, attr := range attrs {
 		for i, line := range wrap(attr, width-15) {
 			indent := 13 + 2*min(i, 1)
@@ -96,26 +96,26 @@ func (s *screen) logged(level slog.Level, message string, attrs []string) {
 	s.entry(lines...)
 }
 
-// entry puts lines on the time line, now.
+// entry prints lines on the timeline, with the current time.
 func (s *screen) entry(lines ...string) {
-	lines[0] = fmt.Sprintf("%5.1f s  %s", s.at(time.Now()).Seconds(), lines[0])
+	lines[0] = fmt.Sprintf("%5.1f s  %s", s.offset(time.Now()).Seconds(), lines[0])
 	s.print(lines...)
 }
 
-// print puts lines above the status line.
+// print prints lines above the status line.
 func (s *screen) print(lines ...string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	text := strings.Join(lines, "\n") + "\n"
 	if s.view.live {
-		text = toStart + text + s.inPlace()
+		text = clearLine + text + s.statusLine()
 	}
 	_, _ = io.WriteString(s.out, text)
 }
 
-// follow keeps the status line of a live view up to date until ctx ends, and then
-// removes it.
-func (s *screen) follow(ctx context.Context, status func() string) {
+// updateStatus keeps the status line of a live view up to date until ctx is done. It then
+// removes the line.
+func (s *screen) updateStatus(ctx context.Context, status func() string) {
 	if !s.view.live {
 		return
 	}
@@ -136,19 +136,20 @@ func (s *screen) setStatus(text string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.status = text
-	_, _ = io.WriteString(s.out, toStart+s.inPlace())
+	_, _ = io.WriteString(s.out, clearLine+s.statusLine())
 }
 
-// inPlace is the status line, which must stay one line to be rewritten.
-func (s *screen) inPlace() string {
+// statusLine returns the status line with its control sequences. The terminal must not wrap
+// it, because only a single line can be rewritten.
+func (s *screen) statusLine() string {
 	if s.status == "" {
 		return ""
 	}
-	return noWrap + s.status + rewrap
+	return wrapOff + s.status + wrapOn
 }
 
 func (s *screen) paint(style, text string) string {
-	if !s.view.colour {
+	if !s.view.color {
 		return text
 	}
 	return style + text + plain

@@ -15,7 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// terminal is a fake one: what it shows is its lines.
+// terminal is a fake terminal that records its input and the displayed lines.
 type terminal struct {
 	mu    sync.Mutex
 	raw   strings.Builder
@@ -35,10 +35,10 @@ func (term *terminal) Write(p []byte) (int, error) {
 		last := len(term.lines) - 1
 		code := escape.FindString(text)
 		switch {
-		case strings.HasPrefix(text, toStart):
+		case strings.HasPrefix(text, clearLine):
 			term.lines[last] = ""
-			text = text[len(toStart):]
-		case code != "": // colours and wrapping do not move anything
+			text = text[len(clearLine):]
+		case code != "": // colors and wrapping do not move the cursor
 			text = text[len(code):]
 		case text[0] == '\n':
 			term.lines = append(term.lines, "")
@@ -63,75 +63,75 @@ func (term *terminal) received() string {
 	return term.raw.String()
 }
 
-func TestALiveViewKeepsOneStatusLineBelowTheTimeLine(t *testing.T) {
+func TestScreenKeepsStatusLineBelowTimeline(t *testing.T) {
 	t.Parallel()
 	var term terminal
-	s := newScreen(&term, view{live: true, colour: true})
+	s := newScreen(&term, view{live: true, color: true})
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan struct{})
-	looks := 0
+	updates := 0
 	go func() {
 		defer close(ended)
-		s.follow(ctx, func() string { looks++; return "look " + strings.Repeat("I", looks) })
+		s.updateStatus(ctx, func() string { updates++; return "status " + strings.Repeat("I", updates) })
 	}()
 	last := func() string { lines := term.shows(); return append(lines, "")[max(0, len(lines)-1)] }
 
-	require.Eventually(t, func() bool { return last() == "look II" }, time.Minute, time.Millisecond)
-	s.event("one %s", "happens")
-	s.claim("it has happened")
+	require.Eventually(t, func() bool { return last() == "status II" }, time.Minute, time.Millisecond)
+	s.event("an %s", "event")
+	s.result("its result")
 
 	lines := term.shows()
 	require.Len(t, lines, 3)
-	assert.Regexp(t, `^ +0\.\d s  ▸ one happens$`, lines[0])
-	assert.Regexp(t, `^ +0\.\d s  ✓ it has happened$`, lines[1])
-	assert.Regexp(t, `^look I+$`, lines[2])
+	assert.Regexp(t, `^ +0\.\d s  ▸ an event$`, lines[0])
+	assert.Regexp(t, `^ +0\.\d s  ✓ its result$`, lines[1])
+	assert.Regexp(t, `^status I+$`, lines[2])
 	assert.Contains(t, term.received(), green)
 
 	cancel()
 	<-ended
 	assert.Empty(t, last(), "the status line is removed")
-	assert.Equal(t, strings.Count(term.received(), noWrap), strings.Count(term.received(), rewrap), "the terminal wraps lines again")
+	assert.Equal(t, strings.Count(term.received(), wrapOff), strings.Count(term.received(), wrapOn), "the terminal wraps lines again")
 }
 
-func TestAViewWithoutColourIsStillLive(t *testing.T) {
+func TestScreenShowsStatusLineWithoutColor(t *testing.T) {
 	t.Parallel()
 	var term terminal
 	s := newScreen(&term, view{live: true})
 	s.setStatus("fresh")
-	s.claim("it has happened")
+	s.result("a result")
 
 	assert.Equal(t, "fresh", term.shows()[1])
 	assert.NotRegexp(t, `\x1b\[\d*m`, term.received())
 }
 
-func TestTheStatusLineTellsOfCredentialsAndCallers(t *testing.T) {
+func TestStatusLineShowsCredentialsAndCallers(t *testing.T) {
 	t.Parallel()
-	s, _ := newShow(t)
-	assert.Equal(t, "         empty   ──────────────────── 0.0 s left, 0 calls, 0 errors", s.status())
+	d, _ := newDemo(t)
+	assert.Equal(t, "         empty   ──────────────────── 0.0 s left, 0 calls, 0 errors", d.status())
 
-	_, err := s.provider.Retrieve(t.Context())
+	_, err := d.provider.Retrieve(t.Context())
 	require.NoError(t, err)
-	s.callers.note(false, 0, "ASIAEXAMPLEAAAA", nil)
-	assert.Regexp(t, `^         fresh   ━{20} 35\d\d\.\d s left, 1 calls, 0 errors$`, s.status())
+	d.callers.record(false, 0, "ASIAEXAMPLEAAAA", nil)
+	assert.Regexp(t, `^         fresh   ━{20} 35\d\d\.\d s left, 1 calls, 0 errors$`, d.status())
 
-	require.NoError(t, s.provider.Close())
-	assert.Contains(t, s.status(), "closed")
+	require.NoError(t, d.provider.Close())
+	assert.Contains(t, d.status(), "closed")
 }
 
-func TestOnlyATerminalGetsALiveView(t *testing.T) {
+func TestViewIsLiveOnlyOnTerminal(t *testing.T) {
 	t.Parallel()
 	device := fs.ModeDevice | fs.ModeCharDevice
-	assert.Equal(t, view{live: true, colour: true}, viewFor(device, "xterm-256color", ""))
-	assert.Equal(t, view{live: true}, viewFor(device, "xterm-256color", "1"))
-	assert.Equal(t, view{}, viewFor(device, "dumb", ""))
-	assert.Equal(t, view{}, viewFor(device, "", ""))
-	assert.Equal(t, view{}, viewFor(fs.ModeNamedPipe, "xterm-256color", ""))
+	assert.Equal(t, view{live: true, color: true}, newView(device, "xterm-256color", ""))
+	assert.Equal(t, view{live: true}, newView(device, "xterm-256color", "1"))
+	assert.Equal(t, view{}, newView(device, "dumb", ""))
+	assert.Equal(t, view{}, newView(device, "", ""))
+	assert.Equal(t, view{}, newView(fs.ModeNamedPipe, "xterm-256color", ""))
 
 	file, err := os.Create(filepath.Join(t.TempDir(), "out"))
 	require.NoError(t, err)
 	defer file.Close()
-	assert.Equal(t, view{}, viewOf(file))
-	assert.Equal(t, view{}, viewOf(&terminal{}))
+	assert.Equal(t, view{}, detectView(file))
+	assert.Equal(t, view{}, detectView(&terminal{}))
 }
 
 func TestWrap(t *testing.T) {
