@@ -13,7 +13,7 @@ import (
 	"github.com/irsakit/irsakit/cache"
 )
 
-// roundTripper answers the requests of a client.
+// roundTripper is a function that implements [http.RoundTripper].
 type roundTripper func(*http.Request) (*http.Response, error)
 
 func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
@@ -21,7 +21,7 @@ func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { retur
 func TestCacheOfAnonymousCredentialsLeavesRequestsUnsigned(t *testing.T) {
 	c := cache.New(aws.AnonymousCredentials{})
 	t.Cleanup(func() { assert.NoError(t, c.Close()) })
-	for name, credentials := range map[string]aws.CredentialsProvider{"a Cache": c, "its view": c.MinTTL(time.Minute)} {
+	for name, credentials := range map[string]aws.CredentialsProvider{"Cache": c, "MinTTL view": c.MinTTL(time.Minute)} {
 		t.Run(name, func(t *testing.T) {
 			var sent []*http.Request
 			client := s3.New(s3.Options{

@@ -26,28 +26,28 @@ const usage = `usage: s3 put <file> s3://bucket/key
   -session 0s    the life of the credentials to ask STS for; 0 is an hour
 `
 
-// command is what the arguments say.
+// command is a parsed command line.
 type command struct {
 	verb      string
 	file      string
 	object    object
 	endpoint  string
 	pathStyle bool
-	life      time.Duration // of a presigned URL
-	session   time.Duration // of the credentials
+	expiresIn time.Duration // lifetime of a presigned URL
+	session   time.Duration // lifetime of the credentials
 }
 
-// parse reads the arguments. Flags may stand behind the others.
+// parse parses the arguments. Flags may follow positional arguments.
 func parse(args []string) (command, error) {
 	var c command
 	flags := flag.NewFlagSet("s3", flag.ContinueOnError)
-	flags.SetOutput(io.Discard) // the error says it
+	flags.SetOutput(io.Discard) // the error contains the same message
 	isDemo := flags.Bool("demo", false, "")
 	flags.StringVar(&c.endpoint, "endpoint", os.Getenv("AWS_ENDPOINT_URL_S3"), "")
 	flags.BoolVar(&c.pathStyle, "path-style", false, "")
-	flags.DurationVar(&c.life, "for", 15*time.Minute, "")
+	flags.DurationVar(&c.expiresIn, "for", 15*time.Minute, "")
 	flags.DurationVar(&c.session, "session", 0, "")
-	var words []string
+	var positional []string
 	for rest := args; ; {
 		if err := flags.Parse(rest); err != nil {
 			return c, err
@@ -55,42 +55,42 @@ func parse(args []string) (command, error) {
 		if flags.NArg() == 0 {
 			break
 		}
-		words, rest = append(words, flags.Arg(0)), flags.Args()[1:]
+		positional, rest = append(positional, flags.Arg(0)), flags.Args()[1:]
 	}
-	if len(args) == 0 || *isDemo && len(words) == 0 {
-		words = []string{"demo"}
+	if len(args) == 0 || *isDemo && len(positional) == 0 {
+		positional = []string{"demo"}
 	}
-	return c, c.read(words)
+	return c, c.parsePositional(positional)
 }
 
-// read reads the arguments that are no flags.
-func (c *command) read(words []string) error {
-	if len(words) == 0 {
+// parsePositional parses the arguments that are not flags.
+func (c *command) parsePositional(args []string) error {
+	if len(args) == 0 {
 		return errors.New("say what to do")
 	}
-	c.verb = words[0]
+	c.verb = args[0]
 	var url string
 	switch {
-	case c.verb == "demo" && len(words) == 1:
+	case c.verb == "demo" && len(args) == 1:
 		return nil
-	case c.verb == "put" && len(words) == 3:
-		c.file, url = words[1], words[2]
-	case c.verb == "get" && len(words) == 3:
-		url, c.file = words[1], words[2]
-	case c.verb == "presign" && len(words) == 2:
-		url = words[1]
+	case c.verb == "put" && len(args) == 3:
+		c.file, url = args[1], args[2]
+	case c.verb == "get" && len(args) == 3:
+		url, c.file = args[1], args[2]
+	case c.verb == "presign" && len(args) == 2:
+		url = args[1]
 	default:
-		return fmt.Errorf("%q is none of its commands", strings.Join(words, " "))
+		return fmt.Errorf("%q is none of its commands", strings.Join(args, " "))
 	}
-	if c.life < time.Second {
-		return fmt.Errorf("-for is %s: a URL lives a second at least", c.life)
+	if c.expiresIn < time.Second {
+		return fmt.Errorf("-for is %s: a URL lives a second at least", c.expiresIn)
 	}
 	var err error
 	c.object, err = parseObject(url)
 	return err
 }
 
-// object is where an object is.
+// object identifies an object in S3.
 type object struct{ bucket, key string }
 
 func parseObject(url string) (object, error) {
@@ -102,10 +102,10 @@ func parseObject(url string) (object, error) {
 	return object{bucket, key}, nil
 }
 
-// String is the object's URL.
+// String returns the s3:// URL of the object.
 func (o object) String() string { return "s3://" + o.bucket + "/" + o.key }
 
-// run does it, with the pod's credentials.
+// run executes the command with the pod's credentials.
 func (c command) run(ctx context.Context, out io.Writer, optFns ...func(*irsa.Options)) error {
 	optFns = append(optFns, func(o *irsa.Options) { o.Duration = c.session })
 	p, err := irsa.New(optFns...)
@@ -120,16 +120,16 @@ func (c command) run(ctx context.Context, out io.Writer, optFns ...func(*irsa.Op
 		err = get(ctx, c.client(p.AWSConfig()), c.object, c.file)
 	default:
 		cfg := p.AWSConfig()
-		cfg.Credentials = p.MinTTL(c.life) // a URL dies with the credentials that signed it
+		cfg.Credentials = p.MinTTL(c.expiresIn) // a URL expires with the credentials that signed it
 		var url string
-		if url, err = presign(ctx, c.client(cfg), c.object, c.life); err == nil {
+		if url, err = presign(ctx, c.client(cfg), c.object, c.expiresIn); err == nil {
 			fmt.Fprintln(out, url)
 		}
 	}
 	return err
 }
 
-// client is of AWS, or of another S3.
+// client returns a client for AWS, or for the S3 at c.endpoint.
 func (c command) client(cfg aws.Config) *s3.Client {
 	return s3.NewFromConfig(cfg, func(o *s3.Options) {
 		o.UsePathStyle = c.pathStyle

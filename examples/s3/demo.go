@@ -23,7 +23,7 @@ import (
 	"github.com/irsakit/irsakit/irsa/irsatest"
 )
 
-// loopback is a pod, and what it has in place of AWS.
+// loopback is a pod with substitutes for AWS on the loopback interface.
 type loopback struct {
 	kit   *irsatest.Cluster
 	pod   *irsatest.Pod
@@ -42,14 +42,15 @@ func startLoopback() (*loopback, error) {
 	return &loopback{kit, kit.Pod(sa, role), s}, nil
 }
 
-// options are of a program in the pod. The store watches which credentials it gets.
+// options sets the options of a program in the pod. The store records the credentials that
+// the program gets.
 func (l *loopback) options(o *irsa.Options) {
 	l.pod.Options(o)
 	o.STS = l.store
 	o.Logger = slog.New(slog.DiscardHandler)
 }
 
-// demo shows each command on the loopback S3.
+// demo demonstrates each command on the loopback S3.
 func demo(ctx context.Context, out io.Writer) error {
 	l, err := startLoopback()
 	if err != nil {
@@ -62,7 +63,7 @@ func demo(ctx context.Context, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(dir) //nolint:errcheck // it is over
+	defer os.RemoveAll(dir) //nolint:errcheck // a temporary directory
 	s3 := func(args ...string) (string, error) {
 		fmt.Fprintf(out, "s3 %s\n", strings.ReplaceAll(strings.Join(args, " "), dir+"/", ""))
 		var printed strings.Builder
@@ -77,7 +78,7 @@ func demo(ctx context.Context, out io.Writer) error {
 
 const receipt = "s3://shop-receipts/2026/receipt.bin"
 
-// showFiles uploads a file and downloads it again.
+// showFiles uploads a file, downloads it and compares the copy.
 func showFiles(out io.Writer, s3 func(...string) (string, error), dir string) error {
 	sent, copied := filepath.Join(dir, "receipt.bin"), filepath.Join(dir, "copy.bin")
 	content := bytes.Repeat([]byte("thank you\n"), 100_000)
@@ -101,21 +102,21 @@ func showFiles(out io.Writer, s3 func(...string) (string, error), dir string) er
 	return nil
 }
 
-// showURLs presigns a URL, and fetches it before and after its end.
+// showURLs presigns URLs. It fetches one before and after it expires.
 func showURLs(ctx context.Context, out io.Writer, s3 func(...string) (string, error), st *store) error {
 	url, err := s3("presign", receipt, "-for", "15m")
 	if err != nil {
 		return err
 	}
 	for _, wait := range []time.Duration{0, 16 * time.Minute} {
-		st.ahead.Store(int64(wait))
+		st.clockOffset.Store(int64(wait))
 		status, err := fetch(ctx, url)
 		if err != nil {
 			return err
 		}
 		fmt.Fprintf(out, "  fetched without credentials %s later: %s\n", wait, status)
 	}
-	st.ahead.Store(0)
+	st.clockOffset.Store(0)
 	_, err = s3("presign", receipt, "-for", "2h")
 	var failure *irsa.Error
 	if !errors.Is(err, cache.ErrMinTTL) || !errors.As(err, &failure) {
@@ -127,13 +128,13 @@ func showURLs(ctx context.Context, out io.Writer, s3 func(...string) (string, er
 	if err != nil {
 		return err
 	}
-	_, life, _ := strings.Cut(url, "X-Amz-Expires=")
-	seconds, _, _ := strings.Cut(life, "&")
+	_, rest, _ := strings.Cut(url, "X-Amz-Expires=")
+	seconds, _, _ := strings.Cut(rest, "&")
 	fmt.Fprintf(out, "  a URL for %s seconds\n", seconds)
 	return nil
 }
 
-// fetch asks for a URL as anybody would.
+// fetch gets a URL without credentials.
 func fetch(ctx context.Context, url string) (status string, err error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
@@ -143,7 +144,7 @@ func fetch(ctx context.Context, url string) (status string, err error) {
 	if err != nil {
 		return "", err
 	}
-	defer reply.Body.Close() //nolint:errcheck // it was read
+	defer reply.Body.Close() //nolint:errcheck // the body is read below
 	size, err := io.Copy(io.Discard, reply.Body)
 	if reply.StatusCode != http.StatusOK {
 		return reply.Status, err

@@ -9,7 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// asMain has the test's program be the command itself.
+// asMain is the variable that makes the test binary run the command itself.
 const asMain = "S3_TEST_AS_MAIN"
 
 func TestMain(m *testing.M) {
@@ -20,7 +20,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-func TestTheREADMEShowsWhatItPrints(t *testing.T) {
+func TestREADMEShowsOutput(t *testing.T) {
 	for _, args := range [][]string{nil, {"-demo"}} {
 		var out bytes.Buffer
 		require.NoError(t, run(t.Context(), args, &out))
@@ -30,7 +30,7 @@ func TestTheREADMEShowsWhatItPrints(t *testing.T) {
 	}
 }
 
-func TestWhatItDoesNotUnderstandIsAnErrorThatShowsTheUsage(t *testing.T) {
+func TestParseErrorsShowUsage(t *testing.T) {
 	for want, args := range map[string][]string{
 		"say what to do":                   {"-for", "1m"},
 		`"put a" is none of its commands`:  {"put", "a"},

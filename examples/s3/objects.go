@@ -14,8 +14,8 @@ import (
 	"github.com/irsakit/irsakit/cache"
 )
 
-// put uploads a file. It is never in memory as a whole: the SDK reads it as it sends it,
-// and again where it tries again.
+// put uploads a file. The file is never completely in memory: the SDK reads it while sending
+// the request, and reads it again for a retry.
 func put(ctx context.Context, client *s3.Client, file string, to object) error {
 	f, err := os.Open(file)
 	if err != nil {
@@ -28,21 +28,21 @@ func put(ctx context.Context, client *s3.Client, file string, to object) error {
 	return nil
 }
 
-// get downloads an object. The file is there as a whole, or as it was before.
+// get downloads an object to file. On error, an existing file is left unchanged.
 func get(ctx context.Context, client *s3.Client, from object, file string) error {
 	reply, err := client.GetObject(ctx, &s3.GetObjectInput{Bucket: &from.bucket, Key: &from.key})
 	if err != nil {
 		return fmt.Errorf("s3: get %s: %w", from, err)
 	}
-	defer reply.Body.Close() //nolint:errcheck // replace has read it
+	defer reply.Body.Close() //nolint:errcheck // the body is read by replace
 	if err := replace(file, reply.Body); err != nil {
 		return fmt.Errorf("s3: get %s: %w", from, err)
 	}
 	return nil
 }
 
-// replace writes what it reads into a new file beside the old one, and renames it when
-// all is on the disk. Only the user can read it.
+// replace atomically replaces file with content. It writes a new file in the same folder,
+// and renames it after a sync. Only the user can read the file.
 func replace(file string, content io.Reader) error {
 	f, err := os.CreateTemp(filepath.Dir(file), "."+filepath.Base(file)+".*")
 	if err != nil {
@@ -62,16 +62,16 @@ func replace(file string, content io.Reader) error {
 	return nil
 }
 
-// presign returns a URL that anybody can get the object with. The client's credentials
-// have to live as long.
-func presign(ctx context.Context, client *s3.Client, of object, life time.Duration) (string, error) {
-	in := &s3.GetObjectInput{Bucket: &of.bucket, Key: &of.key}
-	request, err := s3.NewPresignClient(client).PresignGetObject(ctx, in, s3.WithPresignExpires(life))
+// presign returns a URL that gives anyone access to the object until it expires. The
+// client's credentials must be valid at least as long.
+func presign(ctx context.Context, client *s3.Client, from object, expiresIn time.Duration) (string, error) {
+	in := &s3.GetObjectInput{Bucket: &from.bucket, Key: &from.key}
+	request, err := s3.NewPresignClient(client).PresignGetObject(ctx, in, s3.WithPresignExpires(expiresIn))
 	switch {
 	case errors.Is(err, cache.ErrMinTTL):
-		return "", fmt.Errorf("s3: presign %s: the credentials do not live long enough for a URL of %s, make -for shorter or -session longer: %w", of, life, err)
+		return "", fmt.Errorf("s3: presign %s: the credentials do not live long enough for a URL of %s, make -for shorter or -session longer: %w", from, expiresIn, err)
 	case err != nil:
-		return "", fmt.Errorf("s3: presign %s: %w", of, err)
+		return "", fmt.Errorf("s3: presign %s: %w", from, err)
 	}
 	return request.URL, nil
 }

@@ -18,108 +18,109 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestAFileGoesUpAndComesBack(t *testing.T) {
-	s := newShop(t, nothing)
-	_, err := s.run("put", s.write("new", "thank you"), there)
+func TestPutAndGetRoundTrip(t *testing.T) {
+	s := newShop(t, unwrapped)
+	_, err := s.run("put", s.write("new", "thank you"), objectURL)
 	require.NoError(t, err)
 	assert.Equal(t, "thank you", string(s.store.objects["/shop-receipts/a b/receipt+1.txt"]))
-	_, err = s.run("get", there, s.write("old", "sorry"))
+	_, err = s.run("get", objectURL, s.write("old", "sorry"))
 	require.NoError(t, err)
 	s.requireFiles(map[string]string{"new": "thank you", "old": "thank you"})
 }
 
-func TestAnEmptyFileIsAFile(t *testing.T) {
-	s := newShop(t, nothing)
-	_, err := s.run("put", s.write("empty", ""), there)
+func TestPutAndGetEmptyFile(t *testing.T) {
+	s := newShop(t, unwrapped)
+	_, err := s.run("put", s.write("empty", ""), objectURL)
 	require.NoError(t, err)
-	_, err = s.run("get", there, s.path("copy"))
+	_, err = s.run("get", objectURL, s.path("copy"))
 	require.NoError(t, err)
 	s.requireFiles(map[string]string{"empty": "", "copy": ""})
 }
 
-func TestWhatIsNotThereIsAnError(t *testing.T) {
-	s := newShop(t, nothing)
-	_, err := s.run("put", s.path("none"), there)
+func TestPutAndGetReportMissingSource(t *testing.T) {
+	s := newShop(t, unwrapped)
+	_, err := s.run("put", s.path("none"), objectURL)
 	require.ErrorIs(t, err, os.ErrNotExist)
-	_, err = s.run("get", there, s.write("old", "sorry"))
+	_, err = s.run("get", objectURL, s.write("old", "sorry"))
 	var none *types.NoSuchKey
 	require.ErrorAs(t, err, &none)
-	require.ErrorContains(t, err, "s3: get "+there)
+	require.ErrorContains(t, err, "s3: get "+objectURL)
 	s.requireFiles(map[string]string{"old": "sorry"})
 }
 
-func TestTheFolderOfAFileHasToBeThere(t *testing.T) {
-	s := newShop(t, nothing)
-	_, err := s.run("put", s.write("f", "thank you"), there)
+func TestGetNeedsExistingFolder(t *testing.T) {
+	s := newShop(t, unwrapped)
+	_, err := s.run("put", s.write("f", "thank you"), objectURL)
 	require.NoError(t, err)
-	_, err = s.run("get", there, s.path("none/f"))
+	_, err = s.run("get", objectURL, s.path("none/f"))
 	require.ErrorIs(t, err, os.ErrNotExist)
-	_, err = s.run("get", there, s.dir)
+	_, err = s.run("get", objectURL, s.dir)
 	require.Error(t, err)
 	s.requireFiles(map[string]string{"f": "thank you"})
 }
 
-// half answers with the first half of a body and an announced length of all of it.
-func half(w http.ResponseWriter) {
+// writeHalf writes the first half of a body, with the Content-Length of the whole body.
+func writeHalf(w http.ResponseWriter) {
 	w.Header().Set("Content-Length", "18")
 	_, _ = io.WriteString(w, "thank you")
 	_ = http.NewResponseController(w).Flush()
 }
 
-func TestAFailedDownloadLeavesTheOldFile(t *testing.T) {
+func TestGetKeepsOldFileOnFailure(t *testing.T) {
 	s := newShop(t, func(http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-			half(w)
+			writeHalf(w)
 			panic(http.ErrAbortHandler)
 		})
 	})
-	_, err := s.run("get", there, s.write("old", "sorry"))
+	_, err := s.run("get", objectURL, s.write("old", "sorry"))
 	require.ErrorIs(t, err, io.ErrUnexpectedEOF)
 	s.requireFiles(map[string]string{"old": "sorry"})
 }
 
-func TestAnInterruptEndsADownloadAndLeavesTheOldFile(t *testing.T) {
+func TestGetKeepsOldFileOnInterrupt(t *testing.T) {
 	s := newShop(t, func(http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			half(w)
+			writeHalf(w)
 			<-r.Context().Done()
 		})
 	})
-	child := exec.CommandContext(t.Context(), os.Args[0], "get", there, s.write("old", "sorry"), "-path-style")
+	child := exec.CommandContext(t.Context(), os.Args[0], "get", objectURL, s.write("old", "sorry"), "-path-style")
 	child.Env = append(s.pod.Environ(), asMain+"=1", "AWS_ENDPOINT_URL_S3="+s.server)
-	var said strings.Builder
-	child.Stderr = &said
+	var stderr strings.Builder
+	child.Stderr = &stderr
 	require.NoError(t, child.Start())
-	require.Eventually(t, func() bool { // until the half is in a file beside the old one
-		halves, err := filepath.Glob(s.path(".old.*"))
-		return err == nil && len(halves) == 1
+	require.Eventually(t, func() bool { // until the first half is in a temporary file
+		partial, err := filepath.Glob(s.path(".old.*"))
+		return err == nil && len(partial) == 1
 	}, time.Minute, 10*time.Millisecond)
 	require.NoError(t, child.Process.Signal(os.Interrupt))
 	var exit *exec.ExitError
 	require.ErrorAs(t, child.Wait(), &exit)
 	assert.Equal(t, 1, exit.ExitCode())
-	assert.Contains(t, said.String(), "s3: get "+there)
+	assert.Contains(t, stderr.String(), "s3: get "+objectURL)
 	s.requireFiles(map[string]string{"old": "sorry"})
 }
 
-// A command's credentials are new: a store that rejects them would reject others too.
-func TestCommandReportsThatS3RejectedItsNewCredentials(t *testing.T) {
+// A command's credentials are new, so after a rejection there is no second attempt with
+// other credentials.
+func TestCommandReportsRejectedNewCredentials(t *testing.T) {
 	var requests atomic.Int32
 	s := newShop(t, func(http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 			requests.Add(1)
-			refuse(w, http.StatusBadRequest, "ExpiredToken", "The provided token has expired.")
+			writeError(w, http.StatusBadRequest, "ExpiredToken", "The provided token has expired.")
 		})
 	})
-	_, err := s.run("put", s.write("new", "thank you"), there)
+	_, err := s.run("put", s.write("new", "thank you"), objectURL)
 	require.ErrorContains(t, err, "ExpiredToken")
 	assert.EqualValues(t, 1, requests.Load())
 	assert.Equal(t, 1, s.kit.STS.CallCount())
 }
 
-// The store would hold the object, so another one stands in for it.
-func TestMemoryDoesNotGrowWithTheObject(t *testing.T) {
-	const size, most = 64 << 20, 16 << 20
+// A handler replaces the store, which would keep the object in memory.
+func TestPutAndGetUseConstantMemory(t *testing.T) {
+	const size, maxAlloc = 64 << 20, 16 << 20
 	s := newShop(t, func(http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			n, _ := io.Copy(io.Discard, r.Body)
@@ -137,12 +138,12 @@ func TestMemoryDoesNotGrowWithTheObject(t *testing.T) {
 	require.NoError(t, os.Truncate(s.write("big", ""), size))
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
-	_, err := s.run("put", s.path("big"), there)
+	_, err := s.run("put", s.path("big"), objectURL)
 	require.NoError(t, err)
-	_, err = s.run("get", there, s.path("copy"))
+	_, err = s.run("get", objectURL, s.path("copy"))
 	require.NoError(t, err)
 	runtime.ReadMemStats(&after)
-	assert.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(most))
+	assert.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(maxAlloc))
 	copied, err := os.Stat(s.path("copy"))
 	require.NoError(t, err)
 	assert.EqualValues(t, size, copied.Size())

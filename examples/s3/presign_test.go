@@ -16,46 +16,46 @@ import (
 	"github.com/irsakit/irsakit/irsa/irsatest"
 )
 
-// end returns the access key that signed a URL, and when the URL ends.
-func end(t *testing.T, presigned string) (key string, life time.Duration, ends time.Time) {
+// parsePresigned returns the access key that signed a URL, the URL's lifetime and its expiry.
+func parsePresigned(t *testing.T, presigned string) (key string, lifetime time.Duration, expires time.Time) {
 	t.Helper()
 	u, err := url.Parse(presigned)
 	require.NoError(t, err)
-	found := u.Query()
-	seconds, err := strconv.Atoi(found.Get("X-Amz-Expires"))
+	query := u.Query()
+	seconds, err := strconv.Atoi(query.Get("X-Amz-Expires"))
 	require.NoError(t, err)
-	date, err := time.Parse(signingTime, found.Get("X-Amz-Date"))
+	date, err := time.Parse(timeFormat, query.Get("X-Amz-Date"))
 	require.NoError(t, err)
-	key, _, _ = strings.Cut(found.Get("X-Amz-Credential"), "/")
-	life = time.Duration(seconds) * time.Second
-	return key, life, date.Add(life)
+	key, _, _ = strings.Cut(query.Get("X-Amz-Credential"), "/")
+	lifetime = time.Duration(seconds) * time.Second
+	return key, lifetime, date.Add(lifetime)
 }
 
-func TestAURLLivesAsLongAsWasAskedForAndItsCredentialsOutliveIt(t *testing.T) {
-	s := newShop(t, nothing)
-	_, err := s.run("put", s.write("f", "thank you"), there)
+func TestPresignedURLExpiresBeforeItsCredentials(t *testing.T) {
+	s := newShop(t, unwrapped)
+	_, err := s.run("put", s.write("f", "thank you"), objectURL)
 	require.NoError(t, err)
 	for _, args := range [][]string{{"-for", "35m"}, {"-for", "2h20m", "-session", "4h"}} {
-		presigned, err := s.run(append([]string{"presign", there}, args...)...)
+		presigned, err := s.run(append([]string{"presign", objectURL}, args...)...)
 		require.NoError(t, err)
-		key, life, ends := end(t, presigned)
-		assert.Equal(t, args[1]+"0s", life.String())
-		session, known := s.store.sessions()[key]
-		require.True(t, known)
-		assert.False(t, ends.After(*session.Expiration), "%s, %s", ends, *session.Expiration)
+		key, lifetime, expires := parsePresigned(t, presigned)
+		assert.Equal(t, args[1]+"0s", lifetime.String())
+		session, ok := s.store.sessions()[key]
+		require.True(t, ok)
+		assert.False(t, expires.After(*session.Expiration), "%s, %s", expires, *session.Expiration)
 
 		status, err := fetch(t.Context(), presigned)
 		require.NoError(t, err)
 		assert.Equal(t, "200 OK, 9 bytes", status)
-		s.store.ahead.Store(int64(life + time.Minute))
+		s.store.clockOffset.Store(int64(lifetime + time.Minute))
 		status, err = fetch(t.Context(), presigned)
 		require.NoError(t, err)
 		assert.Equal(t, "403 Forbidden", status)
-		s.store.ahead.Store(0)
+		s.store.clockOffset.Store(0)
 	}
 }
 
-func TestWhereTooLittleIsLeftTheURLIsSignedWithNewCredentials(t *testing.T) {
+func TestPresignUsesNewCredentialsWhenLifetimeIsShort(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k := irsatest.New(t)
 		sa := k.ServiceAccount("shop", "receipts")
@@ -65,37 +65,37 @@ func TestWhereTooLittleIsLeftTheURLIsSignedWithNewCredentials(t *testing.T) {
 		first, err := p.Retrieve(t.Context())
 		require.NoError(t, err)
 		time.Sleep(30 * time.Minute)
-		still, err := p.Retrieve(t.Context())
+		cached, err := p.Retrieve(t.Context())
 		require.NoError(t, err)
-		require.Equal(t, first.AccessKeyID, still.AccessKeyID)
+		require.Equal(t, first.AccessKeyID, cached.AccessKeyID)
 
 		cfg := p.AWSConfig()
 		cfg.Credentials = p.MinTTL(35 * time.Minute)
 		presigned, err := presign(t.Context(), command{}.client(cfg), object{"b", "k"}, 35*time.Minute)
 		require.NoError(t, err)
-		key, _, ends := end(t, presigned)
+		key, _, expires := parsePresigned(t, presigned)
 		second, err := p.Retrieve(t.Context())
 		require.NoError(t, err)
 		assert.NotEqual(t, first.AccessKeyID, key)
 		assert.Equal(t, second.AccessKeyID, key)
-		assert.False(t, ends.After(second.Expires))
+		assert.False(t, expires.After(second.Expires))
 	})
 }
 
-func TestALifeThatNoCredentialsHaveIsAnErrorThatSaysSo(t *testing.T) {
-	s := newShop(t, nothing)
-	presigned, err := s.run("presign", there, "-for", "37m")
+func TestPresignRejectsLifetimeBeyondCredentials(t *testing.T) {
+	s := newShop(t, unwrapped)
+	presigned, err := s.run("presign", objectURL, "-for", "37m")
 	assert.Empty(t, presigned)
 	require.ErrorIs(t, err, cache.ErrMinTTL)
 	require.ErrorIs(t, err, irsa.ErrInvalidRequest)
-	assert.ErrorContains(t, err, "s3: presign "+there+": the credentials do not live long enough for a URL of 37m0s, make -for shorter or -session longer")
+	assert.ErrorContains(t, err, "s3: presign "+objectURL+": the credentials do not live long enough for a URL of 37m0s, make -for shorter or -session longer")
 }
 
-func TestWithoutCredentialsNothingIsPresigned(t *testing.T) {
-	s := newShop(t, nothing)
+func TestPresignFailsWithoutCredentials(t *testing.T) {
+	s := newShop(t, unwrapped)
 	s.kit.STS.Fail(irsatest.AccessDenied, -1)
-	presigned, err := s.run("presign", there)
+	presigned, err := s.run("presign", objectURL)
 	assert.Empty(t, presigned)
 	require.ErrorIs(t, err, irsa.ErrAccessDenied)
-	assert.ErrorContains(t, err, "s3: presign "+there)
+	assert.ErrorContains(t, err, "s3: presign "+objectURL)
 }

@@ -13,29 +13,30 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-const there = "s3://shop-receipts/a b/receipt+1.txt" // with characters that signing has to escape
+// objectURL contains characters that must be escaped for signing.
+const objectURL = "s3://shop-receipts/a b/receipt+1.txt"
 
-// shop is a pod with an S3, and a folder for files.
+// shop is a pod with an S3 and a folder for files.
 type shop struct {
 	*loopback
 	t      *testing.T
 	dir    string
-	server string // the URL of its S3
+	server string // the URL of the S3
 }
 
-// newShop starts it. What is in front of the store sees each request first.
-func newShop(t *testing.T, front func(store http.Handler) http.Handler) *shop {
+// newShop starts a shop. Its S3 is the handler that wrap returns for the store.
+func newShop(t *testing.T, wrap func(store http.Handler) http.Handler) *shop {
 	t.Helper()
 	l, err := startLoopback()
 	require.NoError(t, err)
 	t.Cleanup(func() { assert.NoError(t, l.kit.Close()) })
-	server := httptest.NewServer(front(l.store))
+	server := httptest.NewServer(wrap(l.store))
 	t.Cleanup(server.Close)
 	return &shop{l, t, t.TempDir(), server.URL}
 }
 
-// nothing is in front of the store.
-func nothing(store http.Handler) http.Handler { return store }
+// unwrapped returns the store itself.
+func unwrapped(store http.Handler) http.Handler { return store }
 
 // run runs the command on the loopback S3.
 func (s *shop) run(args ...string) (string, error) {
@@ -52,7 +53,7 @@ func (s *shop) write(name, content string) string {
 	return s.path(name)
 }
 
-// requireFiles checks that these are all the files.
+// requireFiles requires that the folder contains exactly the given files.
 func (s *shop) requireFiles(want map[string]string) {
 	s.t.Helper()
 	entries, err := os.ReadDir(s.dir)

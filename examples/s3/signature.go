@@ -13,27 +13,28 @@ import (
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 )
 
-// signature is what a request carries of AWS Signature Version 4, in its headers or,
-// presigned, in its URL.
+// signature contains the fields of AWS Signature Version 4, from the headers of a request
+// or, if it is presigned, from its URL.
 // https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-authenticating-requests.html
 type signature struct {
 	presigned bool
-	key       string // access key
+	key       string // access key ID
 	region    string
 	token     string   // session token
-	headers   []string // that are signed
+	headers   []string // names of the signed headers
 	payload   string   // SHA-256 of the body
 	date      time.Time
-	life      time.Duration // of a presigned URL
+	expiresIn time.Duration // lifetime of a presigned URL
 	value     string
 }
 
 const (
-	signingTime = "20060102T150405Z"
-	unsigned    = "UNSIGNED-PAYLOAD"
+	timeFormat = "20060102T150405Z"
+	unsigned   = "UNSIGNED-PAYLOAD"
 )
 
-// readSignature reads what there is of it. What is missing is refused later.
+// readSignature reads the signature of a request. Missing fields are empty; check rejects
+// them.
 func readSignature(r *http.Request) signature {
 	values := r.URL.Query()
 	s := signature{presigned: values.Has("X-Amz-Signature"), payload: unsigned}
@@ -54,59 +55,59 @@ func readSignature(r *http.Request) signature {
 	}
 	s.token, s.value = values.Get("X-Amz-Security-Token"), values.Get("X-Amz-Signature")
 	s.headers = strings.Split(values.Get("X-Amz-SignedHeaders"), ";")
-	s.date, _ = time.Parse(signingTime, values.Get("X-Amz-Date"))
-	s.life, _ = time.ParseDuration(values.Get("X-Amz-Expires") + "s")
+	s.date, _ = time.Parse(timeFormat, values.Get("X-Amz-Date"))
+	s.expiresIn, _ = time.ParseDuration(values.Get("X-Amz-Expires") + "s")
 	return s
 }
 
-// check returns S3's error for a request that is not signed as it must be, or "".
+// check returns the error of S3 for a request that is not signed correctly, or "".
 func (s *store) check(r *http.Request, body []byte) (code, message string) {
-	found := readSignature(r)
-	session, known := s.sessions()[found.key]
+	sig := readSignature(r)
+	session, ok := s.sessions()[sig.key]
 	sum := sha256.Sum256(body)
 	switch now := s.now(); {
-	case found.key == "":
+	case sig.key == "":
 		return "AccessDenied", "Access Denied"
-	case !known:
+	case !ok:
 		return "InvalidAccessKeyId", "The AWS Access Key Id you provided does not exist in our records."
-	case found.token != *session.SessionToken:
+	case sig.token != *session.SessionToken:
 		return "InvalidToken", "The provided token is malformed or otherwise invalid."
-	case found.presigned && now.After(found.date.Add(found.life)):
+	case sig.presigned && now.After(sig.date.Add(sig.expiresIn)):
 		return "AccessDenied", "Request has expired"
 	case now.After(*session.Expiration):
 		return "ExpiredToken", "The provided token has expired."
-	case found.payload != unsigned && found.payload != hex.EncodeToString(sum[:]):
+	case sig.payload != unsigned && sig.payload != hex.EncodeToString(sum[:]):
 		return "XAmzContentSHA256Mismatch", "The provided 'x-amz-content-sha256' header does not match what was computed."
 	}
-	keys := aws.Credentials{AccessKeyID: found.key, SecretAccessKey: *session.SecretAccessKey, SessionToken: found.token}
-	if found.value == "" || found.value != found.sign(r, keys) {
+	keys := aws.Credentials{AccessKeyID: sig.key, SecretAccessKey: *session.SecretAccessKey, SessionToken: sig.token}
+	if sig.value == "" || sig.value != sig.sign(r, keys) {
 		return "SignatureDoesNotMatch", "The request signature we calculated does not match the signature you provided."
 	}
 	return "", ""
 }
 
-// sign makes the signature that the keys give the request, with the SDK's signer.
+// sign computes the signature of the request for the keys with the SDK's signer.
 func (s signature) sign(r *http.Request, keys aws.Credentials) string {
 	signer := v4.NewSigner(func(o *v4.SignerOptions) { o.DisableHeaderHoisting, o.DisableURIPathEscaping = true, true })
 	if s.presigned {
-		again, _, err := signer.PresignHTTP(context.Background(), keys, s.covered(r), s.payload, "s3", s.region, s.date)
+		signed, _, err := signer.PresignHTTP(context.Background(), keys, s.signedPart(r), s.payload, "s3", s.region, s.date)
 		if err != nil {
 			return ""
 		}
-		_, rest, _ := strings.Cut(again, "X-Amz-Signature=")
+		_, rest, _ := strings.Cut(signed, "X-Amz-Signature=")
 		value, _, _ := strings.Cut(rest, "&")
 		return value
 	}
-	again := s.covered(r)
-	if signer.SignHTTP(context.Background(), keys, again, s.payload, "s3", s.region, s.date) != nil {
+	signed := s.signedPart(r)
+	if signer.SignHTTP(context.Background(), keys, signed, s.payload, "s3", s.region, s.date) != nil {
 		return ""
 	}
-	_, value, _ := strings.Cut(again.Header.Get("Authorization"), "Signature=")
+	_, value, _ := strings.Cut(signed.Header.Get("Authorization"), "Signature=")
 	return value
 }
 
-// covered is the part of a request that its signature covers.
-func (s signature) covered(r *http.Request) *http.Request {
+// signedPart returns the part of a request that the signature covers.
+func (s signature) signedPart(r *http.Request) *http.Request {
 	values := r.URL.Query()
 	values.Del("X-Amz-Signature")
 	target := &url.URL{Scheme: "http", Host: r.Host, Path: r.URL.Path, RawPath: r.URL.RawPath, RawQuery: values.Encode()}

@@ -15,8 +15,8 @@ import (
 	"github.com/irsakit/irsakit/irsa"
 )
 
-func TestTheLoopbackS3ServesOnlyWhatItsSTSSignedFor(t *testing.T) {
-	change := func(r *http.Request) {} // the request, on its way
+func TestStoreRejectsInvalidSignatures(t *testing.T) {
+	change := func(r *http.Request) {} // applied to each request before the store gets it
 	s := newShop(t, func(store http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			change(r)
@@ -24,7 +24,7 @@ func TestTheLoopbackS3ServesOnlyWhatItsSTSSignedFor(t *testing.T) {
 		})
 	})
 	file := s.write("f", "thank you")
-	_, err := s.run("put", file, there)
+	_, err := s.run("put", file, objectURL)
 	require.NoError(t, err)
 	header := func(name, from, to string) func(*http.Request) {
 		return func(r *http.Request) { r.Header.Set(name, strings.Replace(r.Header.Get(name), from, to, 1)) }
@@ -41,20 +41,20 @@ func TestTheLoopbackS3ServesOnlyWhatItsSTSSignedFor(t *testing.T) {
 		{"SignatureDoesNotMatch", header("Authorization", "Signature=", "Other=")},
 		{"SignatureDoesNotMatch", func(r *http.Request) { r.URL.Path = "/shop-receipts/other" }},
 		{"XAmzContentSHA256Mismatch", func(r *http.Request) { r.Body = io.NopCloser(strings.NewReader("sorry")) }},
-		{"ExpiredToken", func(*http.Request) { s.store.ahead.Store(int64(5 * time.Hour)) }},
+		{"ExpiredToken", func(*http.Request) { s.store.clockOffset.Store(int64(5 * time.Hour)) }},
 	} {
 		change = tt.change
-		_, err := s.run("put", file, there)
+		_, err := s.run("put", file, objectURL)
 		assert.ErrorContains(t, err, tt.want)
-		s.store.ahead.Store(0)
+		s.store.clockOffset.Store(0)
 	}
 }
 
-func TestAPresignedURLCannotBeStretched(t *testing.T) {
-	s := newShop(t, nothing)
-	_, err := s.run("put", s.write("f", "thank you"), there)
+func TestStoreRejectsAlteredPresignedURL(t *testing.T) {
+	s := newShop(t, unwrapped)
+	_, err := s.run("put", s.write("f", "thank you"), objectURL)
 	require.NoError(t, err)
-	presigned, err := s.run("presign", there, "-for", "15m")
+	presigned, err := s.run("presign", objectURL, "-for", "15m")
 	require.NoError(t, err)
 	for _, change := range [][2]string{{"X-Amz-Expires=900", "X-Amz-Expires=901"}, {"receipt", "other"}, {"X-Amz-Credential=A", "X-Amz-Credential=B"}} {
 		require.Contains(t, presigned, change[0])
@@ -64,8 +64,8 @@ func TestAPresignedURLCannotBeStretched(t *testing.T) {
 	}
 }
 
-func TestTheLoopbackS3DeletesNothing(t *testing.T) {
-	s := newShop(t, nothing)
+func TestStoreRejectsDelete(t *testing.T) {
+	s := newShop(t, unwrapped)
 	p, err := irsa.New(s.options)
 	require.NoError(t, err)
 	defer p.Close()
