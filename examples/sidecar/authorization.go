@@ -15,21 +15,20 @@ import (
 	"github.com/irsakit/irsakit/internal/regularfile"
 )
 
-// authorization is the token that a request has to bring, in a file that the pod's
-// programs can read: AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE. It is read for each request,
-// so that whoever replaces the file is followed at once.
+// authorization verifies the token that each request must contain. The token is in a file
+// that the pod's programs can read: AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE. The file is read
+// for each request, so that a new token takes effect at once.
 type authorization struct{ file string }
 
-// shortest is the length of the shortest token that is good enough to be a secret, and
-// longest that of the longest which is read. maxFile is the size of the largest file, which
-// has a CR LF after the token.
+// minToken is the length of the shortest token that is accepted as a secret, and maxToken
+// that of the longest. maxFile is the size of the largest file: the longest token and CR LF.
 const (
-	shortest = 16
-	longest  = 4096
-	maxFile  = longest + 2
+	minToken = 16
+	maxToken = 4096
+	maxFile  = maxToken + 2
 )
 
-// prepare makes the file, with a token that nobody can guess, unless there is one.
+// prepare creates the file with a random token, unless it exists.
 func (a authorization) prepare(groupReads bool) error {
 	mode := fs.FileMode(0o600)
 	if groupReads {
@@ -37,7 +36,7 @@ func (a authorization) prepare(groupReads bool) error {
 	}
 	info, err := regularfile.Stat(a.file)
 	if err == nil {
-		return a.keep(info.Mode().Perm(), mode)
+		return a.useExisting(info.Mode().Perm(), mode)
 	}
 	if !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("the authorization token cannot be read: %w", err)
@@ -46,7 +45,7 @@ func (a authorization) prepare(groupReads bool) error {
 	if err != nil {
 		return fmt.Errorf("the authorization token cannot be made: %w", err)
 	}
-	defer func() { _ = os.Remove(file.Name()) }() // where it was not renamed
+	defer func() { _ = os.Remove(file.Name()) }() // after an error
 	_, err = io.WriteString(file, rand.Text()+rand.Text())
 	err = errors.Join(err, file.Chmod(mode), file.Close())
 	if err == nil {
@@ -58,13 +57,13 @@ func (a authorization) prepare(groupReads bool) error {
 	return nil
 }
 
-// keep takes the file that is there, if others than those who may know the token cannot
-// have read it.
-func (a authorization) keep(present, wanted fs.FileMode) error {
-	if present&^0o640 != 0 {
-		return fmt.Errorf("%s has the mode %v, so that others can read or change the token: remove it", a.file, present)
+// useExisting sets the mode of an existing file. It returns an error if other users could
+// have read or changed the token, or if the token is invalid.
+func (a authorization) useExisting(current, wanted fs.FileMode) error {
+	if current&^0o640 != 0 {
+		return fmt.Errorf("%s has the mode %v, so that others can read or change the token: remove it", a.file, current)
 	}
-	if present != wanted {
+	if current != wanted {
 		if err := os.Chmod(a.file, wanted); err != nil {
 			return fmt.Errorf("the authorization token's file cannot be given the mode %v: %w", wanted, err)
 		}
@@ -73,7 +72,7 @@ func (a authorization) keep(present, wanted fs.FileMode) error {
 	return err
 }
 
-// read returns the token of the moment.
+// read returns the current token.
 func (a authorization) read() (string, error) {
 	file, _, err := regularfile.Open(a.file)
 	if err != nil {
@@ -85,22 +84,21 @@ func (a authorization) read() (string, error) {
 		return "", fmt.Errorf("the authorization token cannot be read: %w", err)
 	}
 	if len(text) > maxFile {
-		return "", fmt.Errorf("%s is larger than %d bytes, a token has %d to %d", a.file, maxFile, shortest, longest)
+		return "", fmt.Errorf("%s is larger than %d bytes, a token has %d to %d", a.file, maxFile, minToken, maxToken)
 	}
 	token := strings.TrimRight(string(text), "\r\n")
-	if len(token) < shortest || len(token) > longest {
-		return "", fmt.Errorf("%s has %d characters, a token has %d to %d", a.file, len(token), shortest, longest)
+	if len(token) < minToken || len(token) > maxToken {
+		return "", fmt.Errorf("%s has %d characters, a token has %d to %d", a.file, len(token), minToken, maxToken)
 	}
 	return token, nil
 }
 
-// allows says whether a request brought the token. How long it takes does not tell how
-// much of it is right.
-func (a authorization) allows(brought string) (bool, error) {
+// allows reports whether got is the token. It compares them in constant time.
+func (a authorization) allows(got string) (bool, error) {
 	token, err := a.read()
 	if err != nil {
 		return false, err
 	}
-	want, got := sha256.Sum256([]byte(token)), sha256.Sum256([]byte(brought))
-	return subtle.ConstantTimeCompare(want[:], got[:]) == 1, nil
+	wantSum, gotSum := sha256.Sum256([]byte(token)), sha256.Sum256([]byte(got))
+	return subtle.ConstantTimeCompare(wantSum[:], gotSum[:]) == 1, nil
 }

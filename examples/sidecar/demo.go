@@ -16,9 +16,9 @@ import (
 	"github.com/irsakit/irsakit/irsa/irsatest"
 )
 
-// show starts a sidecar on the test kit, asks it as the pod's programs do, and as those do
-// that must not get anything.
-func show(ctx context.Context, out io.Writer) (err error) {
+// runDemo starts a sidecar against the test kit, and prints its responses to authorized and
+// to unauthorized requests.
+func runDemo(ctx context.Context, out io.Writer) (err error) {
 	k, err := irsatest.Start()
 	if err != nil {
 		return err
@@ -45,37 +45,37 @@ func show(ctx context.Context, out io.Writer) (err error) {
 	if err != nil {
 		return err
 	}
-	ctx, end := context.WithCancel(ctx)
+	ctx, stop := context.WithCancel(ctx)
 	served := make(chan error, 1)
 	go func() { served <- s.serve(ctx) }()
-	err = transcript(ctx, out, s, o.tokenFile, k.STS)
-	end()
+	err = printResponses(ctx, out, s, o.tokenFile, k.STS)
+	stop()
 	return errors.Join(err, <-served)
 }
 
-// transcript asks and prints the answers.
-func transcript(ctx context.Context, out io.Writer, s *sidecar, tokenFile string, sts *irsatest.STS) error {
+// printResponses sends requests and prints the responses.
+func printResponses(ctx context.Context, out io.Writer, s *sidecar, tokenFile string, sts *irsatest.STS) error {
 	token, err := authorization{tokenFile}.read()
 	if err != nil {
 		return err
 	}
 	health := "http://" + s.health.Addr().String()
-	for _, question := range []struct{ what, url, token string }{
+	for _, request := range []struct{ sender, url, token string }{
 		{"A program of the pod", s.uri(), token},
 		{"One that has no token", s.uri(), ""},
 		{"One that guesses", s.uri(), token[:len(token)-1] + "!"},
 		{"The kubelet", health + "/readyz", ""},
 	} {
-		if err := ask(ctx, out, question.what, question.url, question.token); err != nil {
+		if err := printResponse(ctx, out, request.sender, request.url, request.token); err != nil {
 			return err
 		}
 	}
 	sts.Down()
 	fmt.Fprintln(out, "\nSTS does not answer any more.")
-	return ask(ctx, out, "A program of the pod", s.uri(), token)
+	return printResponse(ctx, out, "A program of the pod", s.uri(), token)
 }
 
-func ask(ctx context.Context, out io.Writer, what, url, token string) error {
+func printResponse(ctx context.Context, out io.Writer, sender, url, token string) error {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
 		return err
@@ -90,12 +90,12 @@ func ask(ctx context.Context, out io.Writer, what, url, token string) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(out, "\n%s: GET %s\n  %s\n  %s", what, url, response.Status, shortened(body))
+	fmt.Fprintf(out, "\n%s: GET %s\n  %s\n  %s", sender, url, response.Status, truncateSecrets(body))
 	return nil
 }
 
-// shortened is an answer without the secrets in it, which are nobody's business here.
-func shortened(body []byte) string {
+// truncateSecrets returns a response with truncated secrets.
+func truncateSecrets(body []byte) string {
 	var c credentials
 	if json.Unmarshal(body, &c) != nil || c.SecretAccessKey == "" {
 		return string(body)

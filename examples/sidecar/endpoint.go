@@ -12,23 +12,23 @@ import (
 	"github.com/irsakit/irsakit/irsa"
 )
 
-// path is where the credentials are.
+// path is the URL path of the credentials.
 const path = "/credentials"
 
-// patience is how long a request waits for first credentials: SDKs give up after a second
-// or a few, and ask again.
-const patience = 5 * time.Second
+// retrieveTimeout limits how long a request waits for the first credentials. SDKs time out
+// after one to a few seconds and retry.
+const retrieveTimeout = 5 * time.Second
 
-// endpoint answers as the SDKs expect of a container's credentials: "Container credential
-// provider" of the AWS SDKs and Tools Reference Guide.
+// endpoint is an HTTP handler that implements the protocol of the SDKs' container credential
+// provider. See "Container credential provider" in the AWS SDKs and Tools Reference Guide.
 type endpoint struct {
 	provider      *irsa.Provider
 	authorization authorization
-	hosts         []string    // that it is asked by
-	broken        atomic.Bool // the log knows that there is no authorization token
+	hosts         []string    // accepted Host headers
+	noToken       atomic.Bool // whether the missing authorization token has been logged
 }
 
-// credentials are the answer.
+// credentials is the response to an authorized request.
 type credentials struct {
 	AccessKeyID     string `json:"AccessKeyId"`
 	SecretAccessKey string
@@ -38,60 +38,60 @@ type credentials struct {
 	Expiration      time.Time
 }
 
-// refusal is the answer instead.
-type refusal struct {
+// errorResponse is the response to a rejected request.
+type errorResponse struct {
 	Code    string `json:"code"`
 	Message string `json:"message"`
 }
 
-// ServeHTTP gives credentials to whoever brings the token.
+// ServeHTTP responds with the credentials if the request contains the token.
 func (e *endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	// A page in a browser can have its own name lead to the loopback address.
+	// With DNS rebinding, the name of a web page can resolve to the loopback address.
 	if !slices.Contains(e.hosts, r.Host) {
-		refuse(w, http.StatusForbidden, "Forbidden", "the Host header does not name a loopback address of this endpoint")
+		reject(w, http.StatusForbidden, "Forbidden", "the Host header does not name a loopback address of this endpoint")
 		return
 	}
 	allowed, err := e.authorization.allows(r.Header.Get("Authorization"))
-	e.note(err)
+	e.logToken(err)
 	switch {
 	case err != nil:
-		refuse(w, http.StatusInternalServerError, "AuthorizationTokenUnavailable", "the endpoint cannot read its authorization token")
+		reject(w, http.StatusInternalServerError, "AuthorizationTokenUnavailable", "the endpoint cannot read its authorization token")
 	case !allowed:
-		refuse(w, http.StatusUnauthorized, "Unauthorized", "bring the token of AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE as the header Authorization")
+		reject(w, http.StatusUnauthorized, "Unauthorized", "bring the token of AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE as the header Authorization")
 	case r.URL.Path != path:
-		refuse(w, http.StatusNotFound, "NotFound", "ask for "+path)
+		reject(w, http.StatusNotFound, "NotFound", "ask for "+path)
 	case r.ContentLength != 0:
-		refuse(w, http.StatusRequestEntityTooLarge, "RequestEntityTooLarge", "ask without a body")
+		reject(w, http.StatusRequestEntityTooLarge, "RequestEntityTooLarge", "ask without a body")
 	case r.Method != http.MethodGet:
 		w.Header().Set("Allow", http.MethodGet)
-		refuse(w, http.StatusMethodNotAllowed, "MethodNotAllowed", "ask with GET")
+		reject(w, http.StatusMethodNotAllowed, "MethodNotAllowed", "ask with GET")
 	default:
-		e.give(w, r)
+		e.serveCredentials(w, r)
 	}
 }
 
-// note has a line in the log where there begins to be no authorization token, however many
-// ask, and where there is one again.
-func (e *endpoint) note(err error) {
-	broken := err != nil
+// logToken logs when the authorization token becomes unreadable and when it is readable
+// again, but not for each request in between.
+func (e *endpoint) logToken(err error) {
+	noToken := err != nil
 	switch {
-	case e.broken.Swap(broken) == broken:
-	case broken:
+	case e.noToken.Swap(noToken) == noToken:
+	case noToken:
 		slog.Error("no authorization token", "error", err)
 	default:
 		slog.Info("there is an authorization token again")
 	}
 }
 
-func (e *endpoint) give(w http.ResponseWriter, r *http.Request) {
-	ctx, cancel := context.WithTimeout(r.Context(), patience)
+func (e *endpoint) serveCredentials(w http.ResponseWriter, r *http.Request) {
+	ctx, cancel := context.WithTimeout(r.Context(), retrieveTimeout)
 	defer cancel()
 	c, err := e.provider.Retrieve(ctx)
-	if err != nil { // the reason is in the log of the Provider
-		refuse(w, http.StatusServiceUnavailable, "CredentialsUnavailable", "there are no credentials at the moment; the log of the sidecar says why")
+	if err != nil { // the Provider logs the cause
+		reject(w, http.StatusServiceUnavailable, "CredentialsUnavailable", "there are no credentials at the moment; the log of the sidecar says why")
 		return
 	}
-	write(w, http.StatusOK, credentials{
+	writeJSON(w, http.StatusOK, credentials{
 		AccessKeyID:     c.AccessKeyID,
 		SecretAccessKey: c.SecretAccessKey,
 		Token:           c.SessionToken,
@@ -101,16 +101,16 @@ func (e *endpoint) give(w http.ResponseWriter, r *http.Request) {
 	})
 }
 
-// refuse ends the connection too: who gets nothing must not hold a place that others
-// wait for.
-func refuse(w http.ResponseWriter, status int, code, message string) {
+// reject writes an error and closes the connection, so that a rejected client does not
+// occupy a connection that others wait for.
+func reject(w http.ResponseWriter, status int, code, message string) {
 	w.Header().Set("Connection", "close")
-	write(w, status, refusal{code, message})
+	writeJSON(w, status, errorResponse{code, message})
 }
 
-func write(w http.ResponseWriter, status int, answer any) {
+func writeJSON(w http.ResponseWriter, status int, body any) {
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(answer) // a client that has gone
+	_ = json.NewEncoder(w).Encode(body) // fails only if the client has disconnected
 }

@@ -1,8 +1,8 @@
-// Sidecar gives the pod's credentials to the pod's other programs, in any language: it is
-// what AWS_CONTAINER_CREDENTIALS_FULL_URI of the AWS SDKs asks. One cache serves all of
-// them, refreshes early, and outlasts an outage of STS.
+// Sidecar provides the pod's credentials to the pod's other programs, in any language. It is
+// an endpoint for AWS_CONTAINER_CREDENTIALS_FULL_URI, which the AWS SDKs support. One cache
+// serves all programs, refreshes early and keeps serving during STS outages.
 //
-// With -demo it shows itself at work, with no AWS account and no cluster.
+// With -demo it runs against the test kit, without an AWS account or a cluster.
 package main
 
 import (
@@ -18,7 +18,7 @@ import (
 	"github.com/irsakit/irsakit/irsa"
 )
 
-// options are what the command line says.
+// options contains the values of the command line flags.
 type options struct {
 	listen, observe, tokenFile string
 	groupReads, insecure       bool
@@ -39,7 +39,7 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	command := func() error { return run(ctx, o) }
 	if *demo {
-		command = func() error { return show(ctx, os.Stdout) }
+		command = func() error { return runDemo(ctx, os.Stdout) }
 	}
 	err := command()
 	stop()
@@ -49,7 +49,7 @@ func main() {
 	}
 }
 
-// run serves until ctx ends.
+// run serves credentials until ctx is done.
 func run(ctx context.Context, o options, optFns ...func(*irsa.Options)) error {
 	metrics := irsametrics.New()
 	p, err := irsa.New(append(optFns, func(opts *irsa.Options) { opts.Observe, opts.InsecureEndpoint = metrics.Observe, o.insecure })...)

@@ -19,7 +19,7 @@ import (
 	"github.com/irsakit/irsakit/irsa/irsatest"
 )
 
-func TestMetricsHoldTheExpiryAndNoSecret(t *testing.T) {
+func TestMetricsContainNoSecret(t *testing.T) {
 	r := newSidecar(t, 16)
 	creds, err := r.provider.Retrieve(t.Context())
 	require.NoError(t, err)
@@ -34,13 +34,13 @@ func TestMetricsHoldTheExpiryAndNoSecret(t *testing.T) {
 	assert.NotContains(t, body, creds.AccessKeyID)
 }
 
-func TestTheLogHoldsNoSecret(t *testing.T) {
+func TestLogContainsNoSecret(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "log")
 	logged, err := os.Create(file)
 	require.NoError(t, err)
-	before := slog.Default()
+	defaultLogger := slog.Default()
 	t.Cleanup(func() {
-		slog.SetDefault(before)
+		slog.SetDefault(defaultLogger)
 		log.SetOutput(os.Stderr)
 		_ = logged.Close()
 	})

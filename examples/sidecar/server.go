@@ -19,17 +19,18 @@ import (
 	"github.com/irsakit/irsakit/irsa"
 )
 
-// farewell is how long requests under way may take after the end: longer than any may.
-const farewell = patience + 2*time.Second
+// shutdownTimeout is how long requests in progress may take after the sidecar is stopped. It
+// exceeds the longest time that a request waits for credentials.
+const shutdownTimeout = retrieveTimeout + 2*time.Second
 
-// sidecar is two servers: the credentials on loopback, and what the kubelet and Prometheus
-// ask for, who come from outside of the pod.
+// sidecar consists of two servers: one for the credentials on loopback, and one for the
+// kubelet and Prometheus, which connect from outside the pod.
 type sidecar struct {
 	credentials, health net.Listener
 	servers             [2]*http.Server
 }
 
-// start listens. Nothing is answered before serve.
+// start starts listening. Requests are not handled until serve is called.
 func start(o options, p *irsa.Provider, metrics *irsametrics.Metrics) (*sidecar, error) {
 	if o.connections < 1 {
 		return nil, fmt.Errorf("-connections is %d: nobody would be served", o.connections)
@@ -46,21 +47,21 @@ func start(o options, p *irsa.Provider, metrics *irsametrics.Metrics) (*sidecar,
 	if err != nil {
 		return nil, err
 	}
-	health, err := net.Listen("tcp", o.observe) // #nosec G102 -- for the kubelet, and no secret is there
+	health, err := net.Listen("tcp", o.observe) // #nosec G102 -- for the kubelet; it serves no secrets
 	if err != nil {
 		return nil, errors.Join(err, credentials.Close())
 	}
-	watched := bounded(observe(p, registry))
-	watched.SetKeepAlivesEnabled(false) // a connection that is kept would be a place less for the kubelet
+	observed := newServer(observeHandler(p, registry))
+	observed.SetKeepAlivesEnabled(false) // idle connections would count toward the limit and delay the kubelet
 	return &sidecar{
 		credentials: netutil.LimitListener(credentials, o.connections),
 		health:      netutil.LimitListener(health, o.connections),
-		servers:     [2]*http.Server{bounded(&endpoint{provider: p, authorization: tokens, hosts: hosts}), watched},
+		servers:     [2]*http.Server{newServer(&endpoint{provider: p, authorization: tokens, hosts: hosts}), observed},
 	}, nil
 }
 
-// listenOnLoopback listens, on a loopback address only, and returns the Host headers of
-// those who mean it.
+// listenOnLoopback listens on a loopback address, and returns the Host headers that name it.
+// Other addresses are an error.
 func listenOnLoopback(address string) (net.Listener, []string, error) {
 	resolved, err := net.ResolveTCPAddr("tcp", address)
 	if err != nil {
@@ -82,21 +83,21 @@ func listenOnLoopback(address string) (net.Listener, []string, error) {
 	return listener, hosts, nil
 }
 
-// bounded is a server that nobody can hold for long, or fill.
-func bounded(handler http.Handler) *http.Server {
+// newServer returns a server that limits the size and the duration of requests.
+func newServer(handler http.Handler) *http.Server {
 	return &http.Server{
 		Handler:           http.MaxBytesHandler(handler, 0), // no request has a body
-		ReadHeaderTimeout: time.Second,                      // a program of the same pod, or the kubelet, needs no longer
+		ReadHeaderTimeout: time.Second,                      // enough for the kubelet and programs in the same pod
 		ReadTimeout:       time.Second,
-		WriteTimeout:      patience + 5*time.Second,
+		WriteTimeout:      retrieveTimeout + 5*time.Second,
 		IdleTimeout:       10 * time.Second,
-		MaxHeaderBytes:    4 << 10, // to which net/http adds as much
+		MaxHeaderBytes:    4 << 10, // net/http adds another 4 KiB
 		ErrorLog:          slog.NewLogLogger(slog.Default().Handler(), slog.LevelError),
 	}
 }
 
-// observe is what can be seen from outside of the pod.
-func observe(p *irsa.Provider, registry *prometheus.Registry) http.Handler {
+// observeHandler returns the handler for requests from outside the pod.
+func observeHandler(p *irsa.Provider, registry *prometheus.Registry) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", probes.Live)
 	mux.HandleFunc("GET /readyz", probes.Ready(p))
@@ -104,10 +105,11 @@ func observe(p *irsa.Provider, registry *prometheus.Registry) http.Handler {
 	return mux
 }
 
-// uri is what the pod's programs have as AWS_CONTAINER_CREDENTIALS_FULL_URI.
+// uri returns the value of AWS_CONTAINER_CREDENTIALS_FULL_URI for the pod's programs.
 func (s *sidecar) uri() string { return "http://" + s.credentials.Addr().String() + path }
 
-// serve answers until ctx ends, and then lets the requests under way end.
+// serve handles requests until ctx is done. It then waits up to shutdownTimeout for requests
+// in progress.
 func (s *sidecar) serve(ctx context.Context) error {
 	ended := make(chan error, len(s.servers))
 	for i, listener := range []net.Listener{s.credentials, s.health} {
@@ -120,16 +122,16 @@ func (s *sidecar) serve(ctx context.Context) error {
 	case err = <-ended: // a listener has failed
 		running--
 	}
-	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), farewell)
+	shutdownCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTimeout)
 	defer cancel()
 	for _, server := range s.servers {
-		if shut := server.Shutdown(last); shut != nil {
-			err = errors.Join(err, shut, server.Close())
+		if failed := server.Shutdown(shutdownCtx); failed != nil {
+			err = errors.Join(err, failed, server.Close())
 		}
 	}
 	for range running {
-		if end := <-ended; !errors.Is(end, http.ErrServerClosed) {
-			err = errors.Join(err, end)
+		if served := <-ended; !errors.Is(served, http.ErrServerClosed) {
+			err = errors.Join(err, served)
 		}
 	}
 	return err

@@ -29,19 +29,19 @@ import (
 	"github.com/irsakit/irsakit/irsa/irsatest"
 )
 
-// running is a sidecar on loopback with what it stands between.
-type running struct {
+// testSidecar is a running sidecar with its cluster and its Provider.
+type testSidecar struct {
 	*sidecar
 	kit      *irsatest.Cluster
 	provider *irsa.Provider
-	file     string
-	end      func() // and wait
+	file     string // the file of the authorization token
+	stop     func() // stops the sidecar and waits until it has stopped
 }
 
-func newSidecar(t *testing.T, connections int) *running {
+func newSidecar(t *testing.T, connections int) *testSidecar {
 	t.Helper()
 	before := goleak.IgnoreCurrent()
-	t.Cleanup(func() { goleak.VerifyNone(t, before) }) // after all that follows
+	t.Cleanup(func() { goleak.VerifyNone(t, before) }) // runs after the other cleanups
 	k := irsatest.New(t)
 	sa := k.ServiceAccount("shop", "cart")
 	metrics := irsametrics.New()
@@ -57,22 +57,22 @@ func newSidecar(t *testing.T, connections int) *running {
 	ctx, cancel := context.WithCancel(t.Context())
 	served := make(chan error, 1)
 	go func() { served <- s.serve(ctx) }()
-	end := sync.OnceFunc(func() {
+	stop := sync.OnceFunc(func() {
 		cancel()
 		assert.NoError(t, <-served)
 	})
-	t.Cleanup(end)
-	return &running{s, k, p, file, end}
+	t.Cleanup(stop)
+	return &testSidecar{s, k, p, file, stop}
 }
 
-func (r *running) token(t *testing.T) string {
+func (r *testSidecar) token(t *testing.T) string {
 	t.Helper()
 	token, err := authorization{r.file}.read()
 	require.NoError(t, err)
 	return token
 }
 
-// request sends one and returns the answer.
+// send sends a request over a new connection and returns the response and its body.
 func send(t *testing.T, url string, change func(*http.Request)) (*http.Response, string) {
 	t.Helper()
 	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
@@ -93,15 +93,15 @@ func with(token string) func(*http.Request) {
 	return func(r *http.Request) { r.Header.Set("Authorization", token) }
 }
 
-// provider is the SDK's own, which is not changed for this.
-func (r *running) sdk(token string) aws.CredentialsProvider {
+// sdk returns the SDK's own provider for the endpoint, without retries.
+func (r *testSidecar) sdk(token string) aws.CredentialsProvider {
 	return endpointcreds.New(r.uri(), func(o *endpointcreds.Options) {
 		o.AuthorizationToken = token
 		o.Retryer = aws.NopRetryer{}
 	})
 }
 
-func TestTheSDKsContainerCredentialsAreThoseOfTheRole(t *testing.T) {
+func TestEndpointServesSDKContainerProvider(t *testing.T) {
 	r := newSidecar(t, 16)
 	got, err := r.sdk(r.token(t)).Retrieve(t.Context())
 	require.NoError(t, err)
@@ -115,7 +115,7 @@ func TestTheSDKsContainerCredentialsAreThoseOfTheRole(t *testing.T) {
 	assert.True(t, got.CanExpire)
 }
 
-func TestAProgramNeedsNothingButTheTwoVariables(t *testing.T) {
+func TestEndpointNeedsOnlyTwoVariables(t *testing.T) {
 	r := newSidecar(t, 16)
 	t.Setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", r.uri())
 	t.Setenv("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", r.file)
@@ -128,12 +128,12 @@ func TestAProgramNeedsNothingButTheTwoVariables(t *testing.T) {
 	assert.Equal(t, endpointcreds.ProviderName, got.Source)
 }
 
-func TestNobodyGetsCredentialsWithoutTheToken(t *testing.T) {
+func TestEndpointRequiresToken(t *testing.T) {
 	r := newSidecar(t, 16)
 	token := r.token(t)
 	for name, wrong := range map[string]string{
-		"none": "", "another": strings.Repeat("x", len(token)), "the beginning": token[:len(token)-1], "more": token + "x",
-		"as a bearer": "Bearer " + token, "in lower case": strings.ToLower(token), "something before": "x" + token,
+		"none": "", "other": strings.Repeat("x", len(token)), "prefix": token[:len(token)-1], "with suffix": token + "x",
+		"bearer": "Bearer " + token, "lower case": strings.ToLower(token), "with prefix": "x" + token,
 	} {
 		t.Run(name, func(t *testing.T) {
 			response, body := send(t, r.uri(), with(wrong))
@@ -141,13 +141,13 @@ func TestNobodyGetsCredentialsWithoutTheToken(t *testing.T) {
 			assert.NotContains(t, body, "ASIA")
 			_, err := r.sdk(wrong).Retrieve(t.Context())
 			require.ErrorContains(t, err, "Unauthorized")
-			assert.False(t, retry.NewStandard().IsErrorRetryable(err), "it would not help to ask again")
+			assert.False(t, retry.NewStandard().IsErrorRetryable(err), "a retry would not succeed")
 		})
 	}
-	assert.Zero(t, r.kit.STS.CallCount(), "they have not even caused a call of STS")
+	assert.Zero(t, r.kit.STS.CallCount(), "rejected requests cause no STS requests")
 }
 
-func TestAPageThatLeadsItsNameHereGetsNothing(t *testing.T) {
+func TestEndpointRejectsDNSRebinding(t *testing.T) {
 	r := newSidecar(t, 16)
 	_, port, err := net.SplitHostPort(r.credentials.Addr().String())
 	require.NoError(t, err)
@@ -166,7 +166,7 @@ func TestAPageThatLeadsItsNameHereGetsNothing(t *testing.T) {
 	}
 }
 
-func TestOnlyAGetOfThePathIsAnswered(t *testing.T) {
+func TestEndpointAcceptsOnlyGetOfPath(t *testing.T) {
 	r := newSidecar(t, 16)
 	token := r.token(t)
 	base := strings.TrimSuffix(r.uri(), path)
@@ -195,13 +195,13 @@ func TestOnlyAGetOfThePathIsAnswered(t *testing.T) {
 	}
 }
 
-func TestAnOutageOfSTSIsNoticedOnlyWhereThereIsNothingToGive(t *testing.T) {
+func TestEndpointServesDuringSTSOutage(t *testing.T) {
 	r := newSidecar(t, 16)
 	health := "http://" + r.health.Addr().String()
 	r.kit.STS.Fail(irsatest.AccessDenied, 1000)
 	_, err := r.sdk(r.token(t)).Retrieve(t.Context())
 	require.ErrorContains(t, err, "CredentialsUnavailable")
-	assert.True(t, retry.NewStandard().IsErrorRetryable(err), "the SDK asks again")
+	assert.True(t, retry.NewStandard().IsErrorRetryable(err), "the SDK retries")
 	response, body := send(t, r.uri(), with(r.token(t)))
 	assert.Equal(t, http.StatusServiceUnavailable, response.StatusCode, body)
 	response, body = send(t, health+"/readyz", nil)
@@ -220,16 +220,16 @@ func TestAnOutageOfSTSIsNoticedOnlyWhereThereIsNothingToGive(t *testing.T) {
 	assert.Equal(t, http.StatusOK, response.StatusCode)
 }
 
-func TestAtTheEndARequestUnderWayIsAnswered(t *testing.T) {
+func TestServeCompletesRequestsOnShutdown(t *testing.T) {
 	r := newSidecar(t, 16)
-	r.kit.STS.SetLatency(300 * time.Millisecond) // of the first exchange
+	r.kit.STS.SetLatency(300 * time.Millisecond) // the request waits for the first exchange
 	connection, err := net.Dial("tcp", r.credentials.Addr().String())
 	require.NoError(t, err)
 	defer func() { _ = connection.Close() }()
 	_, err = fmt.Fprintf(connection, "GET %s HTTP/1.1\r\nHost: %s\r\nAuthorization: %s\r\n\r\n", path, r.credentials.Addr(), r.token(t))
 	require.NoError(t, err)
 	require.Eventually(t, func() bool { return r.provider.Status().State == "empty" && r.kit.STS.CallCount() == 1 }, time.Minute, time.Millisecond)
-	r.end()
+	r.stop()
 	response, err := http.ReadResponse(bufio.NewReader(connection), nil)
 	require.NoError(t, err)
 	defer func() { _ = response.Body.Close() }()
@@ -240,15 +240,15 @@ func TestAtTheEndARequestUnderWayIsAnswered(t *testing.T) {
 	require.Error(t, err)
 }
 
-func TestTheDemoShowsThreeAnswers(t *testing.T) {
+func TestDemoPrintsResponses(t *testing.T) {
 	var out strings.Builder
-	require.NoError(t, show(t.Context(), &out))
+	require.NoError(t, runDemo(t.Context(), &out))
 	assert.Equal(t, 3, strings.Count(out.String(), "200 OK"))
 	assert.Equal(t, 2, strings.Count(out.String(), "401 Unauthorized"))
 	assert.Equal(t, 2, strings.Count(out.String(), "…\",\"Token\""))
 }
 
-func TestItEndsWithItsContextAndSaysWhatIsWrong(t *testing.T) {
+func TestRunStopsWithContextAndReportsErrors(t *testing.T) {
 	k := irsatest.New(t)
 	sa := k.ServiceAccount("shop", "cart")
 	pod := k.Pod(sa, k.Role("s3-writer", irsatest.Trust(sa)))
@@ -261,8 +261,8 @@ func TestItEndsWithItsContextAndSaysWhatIsWrong(t *testing.T) {
 	require.ErrorIs(t, run(ctx, o, pod.Options), os.ErrNotExist)
 	o.tokenFile, o.observe = filepath.Join(t.TempDir(), "token"), "256.0.0.1:0"
 	err := run(ctx, o, pod.Options)
-	var failed *net.OpError
-	require.ErrorAs(t, err, &failed)
+	var opErr *net.OpError
+	require.ErrorAs(t, err, &opErr)
 	o.connections = 0
 	require.ErrorContains(t, run(ctx, o, pod.Options), "nobody would be served")
 }

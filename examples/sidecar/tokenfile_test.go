@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestTheTokenFileIsPrivateRandomAndFollowed(t *testing.T) {
+func TestTokenFileIsPrivateAndRereadPerRequest(t *testing.T) {
 	r := newSidecar(t, 16)
 	first := r.token(t)
 	assert.Len(t, first, 52)
@@ -26,7 +26,7 @@ func TestTheTokenFileIsPrivateRandomAndFollowed(t *testing.T) {
 	response, _ = send(t, r.uri(), with(second))
 	assert.Equal(t, http.StatusOK, response.StatusCode)
 
-	for _, broken := range []string{"", "short", strings.Repeat("x", longest+1)} {
+	for _, broken := range []string{"", "short", strings.Repeat("x", maxToken+1)} {
 		require.NoError(t, os.WriteFile(r.file, []byte(broken), 0o600))
 		response, body := send(t, r.uri(), with(broken))
 		assert.NotEqual(t, http.StatusOK, response.StatusCode)
@@ -34,7 +34,7 @@ func TestTheTokenFileIsPrivateRandomAndFollowed(t *testing.T) {
 	}
 }
 
-func TestATokenThatIsThereIsKept(t *testing.T) {
+func TestPrepareKeepsExistingToken(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "token")
 	a := authorization{file}
 	require.NoError(t, a.prepare(true))
@@ -51,25 +51,25 @@ func TestATokenThatIsThereIsKept(t *testing.T) {
 	require.ErrorContains(t, a.prepare(false), "has 5 characters")
 	entries, err := os.ReadDir(filepath.Dir(file))
 	require.NoError(t, err)
-	assert.Len(t, entries, 1, "nothing is left beside it")
+	assert.Len(t, entries, 1, "no temporary file is left")
 }
 
 func TestAuthorizationRejectsALargeFile(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "token")
-	token := strings.Repeat("x", longest)
+	token := strings.Repeat("x", maxToken)
 	for _, tt := range []struct {
 		name, text string
 		size       int64
 		want       string // the error, empty for none
 	}{
-		{"the longest token, with CR LF", token + "\r\n", longest + 2, ""},
-		{"a token that is one byte too long", token + "x", longest + 1, "has 4097 characters, a token has 16 to 4096"},
-		{"a second line", token + "\nsecond", longest + 7, "is larger than 4098 bytes, a token has 16 to 4096"},
+		{"longest token with CR LF", token + "\r\n", maxToken + 2, ""},
+		{"token one byte too long", token + "x", maxToken + 1, "has 4097 characters, a token has 16 to 4096"},
+		{"second line", token + "\nsecond", maxToken + 7, "is larger than 4098 bytes, a token has 16 to 4096"},
 		{"1 GiB", token, 1 << 30, "is larger than 4098 bytes, a token has 16 to 4096"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			require.NoError(t, os.WriteFile(file, []byte(tt.text), 0o600))
-			require.NoError(t, os.Truncate(file, tt.size)) // without blocks on the disk
+			require.NoError(t, os.Truncate(file, tt.size)) // a sparse file
 			got, err := authorization{file}.read()
 			if tt.want == "" {
 				require.NoError(t, err)

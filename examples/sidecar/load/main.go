@@ -1,5 +1,5 @@
-// Load holds a rate of requests against the sidecar, as a process of its own on the test
-// kit, and tells how it did.
+// Load sends requests at a constant rate to a sidecar that runs as a separate process
+// against the test kit, and prints the latencies and errors.
 //
 //	go -C examples/sidecar run ./load -rate 5000 -for 30s
 package main
@@ -27,10 +27,10 @@ import (
 
 func main() {
 	rate := flag.Int("rate", 5000, "requests a `second`, 1 to 1,000,000")
-	long := flag.Duration("for", 30*time.Second, "how long")
+	duration := flag.Duration("for", 30*time.Second, "how long")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	err := measure(ctx, *rate, *long)
+	err := measure(ctx, *rate, *duration)
 	stop()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "load:", err)
@@ -38,7 +38,7 @@ func main() {
 	}
 }
 
-func measure(ctx context.Context, rate int, long time.Duration) (err error) {
+func measure(ctx context.Context, rate int, duration time.Duration) (err error) {
 	k, err := irsatest.Start()
 	if err != nil {
 		return err
@@ -49,24 +49,24 @@ func measure(ctx context.Context, rate int, long time.Duration) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(folder)) }()
-	k.STS.SetLife(15 * time.Second) // so that it refreshes all the time
+	k.STS.SetLife(15 * time.Second) // so that the sidecar refreshes continuously
 	sa := k.ServiceAccount("shop", "cart")
 	pod := k.Pod(sa, k.Role("s3-writer", irsatest.Trust(sa)))
-	uri, end, err := startSidecar(ctx, folder, pod.Environ())
+	uri, stop, err := startSidecar(ctx, folder, pod.Environ())
 	if err != nil {
 		return err
 	}
-	token, err := os.ReadFile(filepath.Join(folder, "token")) // #nosec G304 -- of this program's making
+	token, err := os.ReadFile(filepath.Join(folder, "token")) // #nosec G304 -- the path is made by this program
 	if err != nil {
-		return errors.Join(err, end())
+		return errors.Join(err, stop())
 	}
-	r := hold(ctx, uri, strings.TrimSpace(string(token)), rate, long)
+	r := generateLoad(ctx, uri, strings.TrimSpace(string(token)), rate, duration)
 	fmt.Print(r)
-	return errors.Join(end(), r.err)
+	return errors.Join(stop(), r.err)
 }
 
 // startSidecar builds the sidecar, starts it, and waits until it is ready.
-func startSidecar(ctx context.Context, folder string, environment []string) (uri string, end func() error, err error) {
+func startSidecar(ctx context.Context, folder string, environment []string) (uri string, stop func() error, err error) {
 	binary := filepath.Join(folder, "sidecar")
 	build := exec.CommandContext(ctx, "go", "build", "-o", binary, "github.com/irsakit/irsakit/examples/sidecar") // #nosec G204
 	build.Stderr = os.Stderr
@@ -86,14 +86,14 @@ func startSidecar(ctx context.Context, folder string, environment []string) (uri
 	if err := sidecar.Start(); err != nil {
 		return "", nil, err
 	}
-	end = func() error { return errors.Join(sidecar.Process.Signal(syscall.SIGTERM), sidecar.Wait()) }
+	stop = func() error { return errors.Join(sidecar.Process.Signal(syscall.SIGTERM), sidecar.Wait()) }
 	for range 100 {
 		if get(ctx, http.DefaultClient, "http://"+health+"/readyz", "") == nil {
-			return "http://" + credentials + "/credentials", end, nil
+			return "http://" + credentials + "/credentials", stop, nil
 		}
 		time.Sleep(50 * time.Millisecond)
 	}
-	return "", nil, errors.Join(errors.New("the sidecar does not get ready"), end())
+	return "", nil, errors.Join(errors.New("the sidecar does not get ready"), stop())
 }
 
 func freeAddress() (string, error) {
@@ -104,51 +104,52 @@ func freeAddress() (string, error) {
 	return listener.Addr().String(), listener.Close()
 }
 
-// maxRate is more than the programs reach; a pace of 0 would never end.
+// maxRate is more than the clients can reach. It keeps the interval above 0, because the load
+// would never end with an interval of 0.
 const maxRate = 1_000_000
 
-// programs ask at the same time, each over a connection of its own.
-const programs = 64
+// numClients is the number of concurrent clients, each with its own connection.
+const numClients = 64
 
-// result is what the programs met.
+// result contains the results of all clients.
 type result struct {
-	took   []time.Duration
-	errors int
-	err    error // the first
-	long   time.Duration
+	latencies []time.Duration
+	errors    int
+	err       error // the errors of the clients, at most one for each
+	duration  time.Duration
 }
 
-// hold lets the programs ask at that rate. A request that begins late because the one
-// before it took long counts from when it should have begun.
-func hold(ctx context.Context, uri, token string, rate int, long time.Duration) *result {
-	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: programs}, Timeout: 10 * time.Second}
+// generateLoad sends requests at the given rate. Latency is measured from the scheduled
+// start of a request, even if the previous request of the client delayed it.
+func generateLoad(ctx context.Context, uri, token string, rate int, duration time.Duration) *result {
+	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: numClients}, Timeout: 10 * time.Second}
 	defer client.CloseIdleConnections()
 	r := &result{}
 	var mu sync.Mutex
-	var all sync.WaitGroup
-	begin := time.Now()
-	pace := time.Second * programs / time.Duration(min(max(rate, 1), maxRate))
-	for program := range programs {
-		all.Go(func() {
-			var mine result
-			for due := begin.Add(pace * time.Duration(program) / programs); due.Sub(begin) < long && ctx.Err() == nil; due = due.Add(pace) {
+	var wg sync.WaitGroup
+	start := time.Now()
+	interval := time.Second * numClients / time.Duration(min(max(rate, 1), maxRate))
+	for i := range numClients {
+		wg.Go(func() {
+			var own result
+			for due := start.Add(interval * time.Duration(i) / numClients); due.Sub(start) < duration && ctx.Err() == nil; due = due.Add(interval) {
 				time.Sleep(time.Until(due))
 				err := get(ctx, client, uri, token)
-				mine.took = append(mine.took, time.Since(due))
+				own.latencies = append(own.latencies, time.Since(due))
 				if err != nil {
-					mine.errors++
-					mine.err = err
+					own.errors++
+					own.err = err
 				}
 			}
 			mu.Lock()
 			defer mu.Unlock()
-			r.took, r.errors = append(r.took, mine.took...), r.errors+mine.errors
-			r.err = errors.Join(r.err, mine.err)
+			r.latencies, r.errors = append(r.latencies, own.latencies...), r.errors+own.errors
+			r.err = errors.Join(r.err, own.err)
 		})
 	}
-	all.Wait()
-	r.long = time.Since(begin)
-	slices.Sort(r.took)
+	wg.Wait()
+	r.duration = time.Since(start)
+	slices.Sort(r.latencies)
 	return r
 }
 
@@ -172,14 +173,15 @@ func get(ctx context.Context, client *http.Client, url, token string) error {
 	return nil
 }
 
-// String is a line for a terminal.
+// String returns a summary of one line.
 func (r *result) String() string {
-	at := func(share float64) time.Duration {
-		if len(r.took) == 0 {
+	quantile := func(q float64) time.Duration {
+		if len(r.latencies) == 0 {
 			return 0
 		}
-		return r.took[min(int(share*float64(len(r.took))), len(r.took)-1)].Round(10 * time.Microsecond)
+		return r.latencies[min(int(q*float64(len(r.latencies))), len(r.latencies)-1)].Round(10 * time.Microsecond)
 	}
 	return fmt.Sprintf("%d requests in %v (%.0f a second), %d errors, p50 %v, p99 %v, p99.9 %v, longest %v\n",
-		len(r.took), r.long.Round(time.Millisecond), float64(len(r.took))/r.long.Seconds(), r.errors, at(0.5), at(0.99), at(0.999), at(1))
+		len(r.latencies), r.duration.Round(time.Millisecond), float64(len(r.latencies))/r.duration.Seconds(), r.errors,
+		quantile(0.5), quantile(0.99), quantile(0.999), quantile(1))
 }

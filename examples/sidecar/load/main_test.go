@@ -9,14 +9,14 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestTheSidecarHoldsALoadAsAProcess(t *testing.T) {
+func TestMeasureLoadsSidecarProcess(t *testing.T) {
 	require.NoError(t, measure(t.Context(), 300, time.Second))
 }
 
-func TestHoldTakesAnyRate(t *testing.T) {
-	ended, cancel := context.WithCancel(t.Context())
+func TestGenerateLoadAcceptsAnyRate(t *testing.T) {
+	done, cancel := context.WithCancel(t.Context())
 	cancel()
 	for _, rate := range []int{math.MinInt, -1, 0, math.MaxInt} {
-		require.NotPanics(t, func() { hold(ended, "http://127.0.0.1/", "token", rate, time.Second) })
+		require.NotPanics(t, func() { generateLoad(done, "http://127.0.0.1/", "token", rate, time.Second) })
 	}
 }
