@@ -1,9 +1,9 @@
-// Package tokenrequest gives the tokens of other service accounts to package irsa: those
-// that the Kubernetes TokenRequest API makes, as controllers of several tenants use them.
-// The controller's own service account needs the permission to create
-// serviceaccounts/token in the tenants' namespaces; see README.md.
+// Package tokenrequest provides package irsa with tokens of other service accounts, issued
+// by the Kubernetes TokenRequest API. It is for controllers that serve several tenants. The
+// controller's own service account needs permission to create serviceaccounts/token in the
+// tenants' namespaces; see README.md.
 //
-// There is only one function, [Of].
+// The package contains one function, [Of].
 //
 //	config, err := rest.InClusterConfig()
 //	…
@@ -30,26 +30,27 @@ import (
 )
 
 const (
-	// audience is STS's, in every partition.
+	// audience is the audience of STS in all partitions.
 	audience = "sts.amazonaws.com"
 
-	// lifetime is the least that Kubernetes gives, in seconds. A token is needed for one
-	// exchange, so there is no reason to have it live longer.
+	// lifetime is the shortest token lifetime that Kubernetes allows, in seconds. Each token
+	// is used for a single exchange.
 	lifetime = 600
 )
 
-// Of returns the source of the tokens of a service account. It asks the API server for a
-// new one at each exchange with STS, some once in the life of the role's credentials, and
-// its name is what tells the tenants apart in a Pool. It is safe for concurrent use.
+// Of returns a token source for a service account. It requests a new token from the API
+// server for each exchange with STS, about once per lifetime of the role's credentials. A
+// Pool distinguishes the tenants by the name of the source. The source is safe for
+// concurrent use.
 func Of(client kubernetes.Interface, namespace, name string) irsa.TokenSource {
 	return irsa.TokenFunc("serviceaccount "+namespace+"/"+name, func(ctx context.Context) (tokenfile.Token, error) {
 		seconds := int64(lifetime)
-		reply, err := client.CoreV1().ServiceAccounts(namespace).CreateToken(ctx, name, &authenticationv1.TokenRequest{
+		response, err := client.CoreV1().ServiceAccounts(namespace).CreateToken(ctx, name, &authenticationv1.TokenRequest{
 			Spec: authenticationv1.TokenRequestSpec{Audiences: []string{audience}, ExpirationSeconds: &seconds},
 		}, metav1.CreateOptions{})
 		if err != nil {
 			return tokenfile.Token{}, fmt.Errorf("token of service account %s/%s: %w", namespace, name, err)
 		}
-		return tokenfile.Parse(reply.Status.Token)
+		return tokenfile.Parse(response.Status.Token)
 	})
 }

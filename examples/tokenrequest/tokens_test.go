@@ -22,7 +22,7 @@ import (
 	"github.com/irsakit/irsakit/irsa/irsatest"
 )
 
-// apiServer is one whose tokens the kit's issuer signs.
+// apiServer is a fake API server that issues tokens signed by the kit's issuer.
 type apiServer struct {
 	*fake.Clientset
 	mu       sync.Mutex
@@ -47,7 +47,7 @@ func newAPIServer(accounts map[string]*irsatest.ServiceAccount) *apiServer {
 	return s
 }
 
-func TestEachTenantHasItsOwnIdentity(t *testing.T) {
+func TestOfGivesEachTenantItsIdentity(t *testing.T) {
 	k := irsatest.New(t)
 	accounts := map[string]*irsatest.ServiceAccount{}
 	var roles []*irsatest.Role
@@ -59,7 +59,7 @@ func TestEachTenantHasItsOwnIdentity(t *testing.T) {
 	server := newAPIServer(accounts)
 	pool := newPool(t, k)
 	for i, role := range roles {
-		for range 3 { // a controller makes the source anew each time
+		for range 3 { // as a controller creates the source at each reconciliation
 			provider, err := pool.Provider(irsa.RoleOptions{RoleARN: role.ARN(), Token: tokenrequest.Of(server, fmt.Sprintf("tenant-%d", i), "app")})
 			require.NoError(t, err)
 			_, err = provider.Retrieve(t.Context())
@@ -75,14 +75,14 @@ func TestEachTenantHasItsOwnIdentity(t *testing.T) {
 		assert.Equal(t, int64(600), *request.Spec.ExpirationSeconds)
 	}
 
-	// Another tenant's service account does not open the role.
+	// The service account of another tenant cannot assume the role.
 	provider, err := pool.Provider(irsa.RoleOptions{RoleARN: roles[0].ARN(), Token: tokenrequest.Of(server, "tenant-1", "app")})
 	require.NoError(t, err)
 	_, err = provider.Retrieve(t.Context())
 	require.ErrorIs(t, err, irsa.ErrAccessDenied)
 }
 
-func TestTheAPIServersErrorIsKept(t *testing.T) {
+func TestOfReturnsAPIServerError(t *testing.T) {
 	k := irsatest.New(t)
 	pool := newPool(t, k)
 	provider, err := pool.Provider(irsa.RoleOptions{
@@ -114,7 +114,7 @@ func Example() {
 	defer k.Close()
 	app := k.ServiceAccount("tenant-1", "app")
 	role := k.Role("tenant-1", irsatest.Trust(app))
-	server := newAPIServer(map[string]*irsatest.ServiceAccount{"tenant-1/app": app}) // kubernetes.NewForConfig's in a cluster
+	server := newAPIServer(map[string]*irsatest.ServiceAccount{"tenant-1/app": app}) // in a cluster, the client of kubernetes.NewForConfig
 
 	pool, err := irsa.NewPool(func(o *irsa.PoolOptions) {
 		o.Region, o.Endpoint, o.HTTPClient = "us-west-2", k.STS.Endpoint(), k.HTTPClient()
