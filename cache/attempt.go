@@ -12,31 +12,31 @@ import (
 	"github.com/irsakit/irsakit/internal/schedule"
 )
 
-// A source whose context has ended gets this long to return an error that says
-// more than that the time was up.
+// grace is how much longer than AttemptTimeout a source may take to return. It lets the source
+// return an error that explains more than that its context timed out.
 const grace = 100 * time.Millisecond
 
-// leastReplacement is the shortest lifetime of credentials that replace rejected ones which live
-// longer.
+// leastReplacement is the minimum lifetime of credentials that replace rejected ones with a later
+// expiry.
 const leastReplacement = time.Minute
 
-// call is one call of the source: one attempt.
+// call is an attempt: one call of the source.
 type call struct {
 	number   int
 	began    schedule.Moment
 	ticket   *ticket            // nil without a Limiter
-	cancel   context.CancelFunc // nil while it waits for its place
+	cancel   context.CancelFunc // nil until the attempt has its slot
 	limit    *time.Timer
-	overdue  bool          // it counted as failed before it returned
-	rejected bool          // a service rejected the credentials that are served
-	replaces string        // access key ID of the credentials that a planned refresh replaces
-	returned chan struct{} // closed when the source has returned, or is not called
+	overdue  bool          // it was counted as failed before the source returned
+	rejected bool          // it replaces credentials that a service rejected
+	replaces string        // access key ID of the credentials that a scheduled refresh replaces
+	returned chan struct{} // closed when the source has returned, or will not be called
 }
 
-// waits says that an attempt has not got its place yet.
+// waits reports whether the attempt is still waiting for its slot.
 func (a *call) waits() bool { return a.ticket != nil && a.cancel == nil }
 
-// start starts an attempt, or lets it wait for its slot. c.mu is held.
+// start starts an attempt, or queues it until it has a slot. c.mu is held.
 func (c *Cache) start(now schedule.Moment, holdsSlot bool) {
 	c.plan.stopTimer()
 	c.plan.begun++
@@ -52,28 +52,28 @@ func (c *Cache) start(now schedule.Moment, holdsSlot bool) {
 	attempt.rejected = c.plan.rejected
 	c.plan.rejected = false
 	c.plan.call = attempt
-	c.store(c.state.Load().waits(schedule.Never())) // no Retrieve need ask while it runs
+	c.store(c.state.Load().waits(schedule.Never())) // no Retrieve needs to start one while it runs
 	if c.opts.Limiter != nil {
 		attempt.ticket = c.ticket(attempt, holdsSlot)
 		if !c.opts.Limiter.enter(attempt.ticket) {
-			c.plan.announce() // to a caller who waits in a place of his own: see hurry
+			c.plan.announce() // wakes callers that hold a slot already: see hurry
 			return
 		}
 	}
 	c.run(attempt)
 }
 
-// ticket is what an attempt asks the Limiter for a place with: in the background, until a
-// caller hurries it.
+// ticket returns the ticket with which an attempt acquires a slot. Its priority is that of
+// background work until a caller promotes it.
 func (c *Cache) ticket(attempt *call, holdsSlot bool) *ticket {
 	t := &ticket{urgency: background, free: holdsSlot, start: func() { c.admit(attempt) }}
 	if c.state.Load().failures > 0 {
-		t.urgency++ // of the same, but failing
+		t.urgency++ // the failing level of the same priority
 	}
 	return t
 }
 
-// admit starts an attempt that has waited for its place.
+// admit starts an attempt that has acquired its slot after waiting.
 func (c *Cache) admit(attempt *call) {
 	c.mu.Lock()
 	closed := c.state.Load().closed
@@ -89,7 +89,7 @@ func (c *Cache) admit(attempt *call) {
 	}
 }
 
-// run calls the source in a goroutine of its own, which ends with the call. c.mu is held.
+// run calls the source in a new goroutine, which exits after the source has returned. c.mu is held.
 func (c *Cache) run(attempt *call) {
 	ctx, cancel := context.WithTimeout(placed(c.opts.Limiter), c.opts.AttemptTimeout)
 	attempt.cancel = cancel
@@ -97,8 +97,8 @@ func (c *Cache) run(attempt *call) {
 	go c.ask(ctx, attempt)
 }
 
-// ask calls the source. A panic in it, and a runtime.Goexit such as t.FailNow's,
-// ends the attempt with an error.
+// ask calls the source. A panic or runtime.Goexit in the source, such as that of t.FailNow, ends
+// the attempt with an error.
 func (c *Cache) ask(ctx context.Context, attempt *call) {
 	var creds aws.Credentials
 	err := errSourceExited
@@ -118,10 +118,10 @@ func (c *Cache) ask(ctx context.Context, attempt *call) {
 	creds, err = c.retrieve(ctx, attempt.replaces)
 }
 
-// retrieve calls the source. A planned refresh through the SDK's own cache invalidates the
-// credentials that it replaces, which that cache would return until their end. It does not
-// invalidate others, which another user of that cache got, nor any after a failed attempt, unless
-// they are withdrawn.
+// retrieve calls the source. If the source is the SDK's own cache, which would return the same
+// credentials until they expire, a scheduled refresh invalidates the credentials that it replaces.
+// It keeps credentials that another user of that cache obtained. After a failed attempt it
+// invalidates none, except withdrawn ones.
 func (c *Cache) retrieve(ctx context.Context, replaces string) (aws.Credentials, error) {
 	creds, err := c.source.Retrieve(ctx)
 	sdk, ok := c.source.(*aws.CredentialsCache)
@@ -138,14 +138,13 @@ func (c *Cache) isWithdrawn(creds aws.Credentials) bool {
 	return slices.Contains(c.plan.past().withdrawn, creds.AccessKeyID)
 }
 
-// failure is what the Options report of an error.
+// failure is how the Options classify an error.
 type failure struct {
 	permanent bool
-	wait      time.Duration // that the source asks for
+	wait      time.Duration // requested by the source
 }
 
-// judge asks the Options of an error. It must not be called with c.mu held: the
-// answer is other people's code.
+// judge classifies an error by the Options. They are foreign code, so c.mu must not be held.
 func (c *Cache) judge(err error) (f failure) {
 	defer func() { _ = recover() }()
 	if err != nil {
@@ -155,7 +154,7 @@ func (c *Cache) judge(err error) (f failure) {
 	return f
 }
 
-// end takes the result of an attempt whose source has returned.
+// end handles the result of an attempt whose source has returned.
 func (c *Cache) end(attempt *call, creds aws.Credentials, err error, failed failure) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -187,16 +186,16 @@ func (c *Cache) end(attempt *call, creds aws.Credentials, err error, failed fail
 	}
 }
 
-// prefers reports whether the credentials of s are better than the ones that are served, even
-// though they end sooner: a service rejected those, and these live as long as it takes until
-// another rejection starts an attempt.
+// prefers reports whether the credentials of s are preferred to the served ones although they
+// expire sooner. They are if a service rejected the served ones and they live at least as long as
+// it takes until another rejection may start an attempt.
 func (a *call) prefers(s *snapshot) bool {
 	return a.rejected && s.life >= leastReplacement
 }
 
-// keep settles an attempt that brought no news: the source returned the credentials that are
-// served, or some that end sooner. It is neither a failure nor an event, unless it ends failures.
-// c.mu is held.
+// keep completes an attempt that brought no better credentials: the source returned the served
+// ones, or some that expire sooner. This is not a failure. It is reported as an event only if it
+// ends a series of failures. c.mu is held.
 func (c *Cache) keep(attempt *call, s *snapshot, now schedule.Moment) {
 	if c.state.Load().failures > 0 {
 		c.settle(attempt, s, now)
@@ -208,8 +207,8 @@ func (c *Cache) keep(attempt *call, s *snapshot, now schedule.Moment) {
 	c.plan.announce()
 }
 
-// expire counts an attempt as failed whose source has not returned in time. What it
-// returns later still counts if it is good.
+// expire counts an attempt as failed if its source has not returned in time. A late success is
+// still used.
 func (c *Cache) expire(attempt *call) {
 	err := fmt.Errorf("cache: the source did not return within %v: %w", c.opts.AttemptTimeout, context.DeadlineExceeded)
 	failed := c.judge(err)
@@ -222,15 +221,15 @@ func (c *Cache) expire(attempt *call) {
 	c.fail(attempt, err, failed, c.now())
 }
 
-// fail settles an attempt that failed. c.mu is held.
+// fail completes a failed attempt. c.mu is held.
 func (c *Cache) fail(attempt *call, err error, failed failure, now schedule.Moment) {
 	s := c.state.Load().failed(err, failed.permanent)
 	c.plan.failed(s, failed.wait, now)
 	c.settle(attempt, s, now)
 }
 
-// settle makes the outcome of an attempt known to everybody, after it has seen to
-// the next one. c.mu is held.
+// settle publishes the outcome of an attempt: it stores the state, schedules the next attempt,
+// wakes the waiting callers and reports an event. c.mu is held.
 func (c *Cache) settle(attempt *call, s *snapshot, now schedule.Moment) {
 	c.plan.ended = attempt.number
 	c.store(s)

@@ -12,29 +12,29 @@ import (
 	"github.com/irsakit/irsakit/internal/schedule"
 )
 
-// Cache is an [aws.CredentialsProvider] that keeps the credentials of another one
-// fresh. Make it with [New]. All its methods are safe for concurrent use.
+// Cache is an [aws.CredentialsProvider] that keeps the credentials of another provider, its
+// source, fresh. Use [New] to create one. All methods are safe for concurrent use.
 //
-// A Cache that is dropped without [Cache.Close] is collected as any value is: a
-// timer that is still set does not hold it.
+// A Cache that is dropped without [Cache.Close] is garbage collected. A pending timer does not
+// keep it alive.
 type Cache struct {
 	source aws.CredentialsProvider
 	opts   Options
-	base   time.Time // where its elapsed time starts
+	base   time.Time // start of the elapsed time
 	state  atomic.Pointer[snapshot]
 	events *events
 
 	callers callers
 
-	mu   sync.Mutex // guards what follows, and the storing of state; never held across I/O
+	mu   sync.Mutex // guards the fields below and stores to state; never held across I/O
 	plan plan
 }
 
-// New returns a Cache around source. It starts nothing: the first attempt begins
-// with the first caller.
+// New returns a Cache around source. The Cache does nothing until it is used: the first caller
+// starts the first attempt.
 //
-// One call of source.Retrieve is one attempt. It gets a context of the Cache's own,
-// with the limit of [Options], and must not retry for long itself: the Cache does.
+// An attempt is one call of source.Retrieve. Its context does not depend on any caller's and ends
+// after [Options].AttemptTimeout. The source should not retry for long, because the Cache retries.
 func New(source aws.CredentialsProvider, optFns ...func(*Options)) *Cache {
 	c := &Cache{source: source, base: time.Now()}
 	for _, fn := range optFns {
@@ -46,23 +46,22 @@ func New(source aws.CredentialsProvider, optFns ...func(*Options)) *Cache {
 	return c
 }
 
-// now reads the wall and the monotonic clock at once.
+// now returns a reading of the wall clock and the monotonic clock.
 func (c *Cache) now() schedule.Moment { return schedule.At(time.Now(), c.base) }
 
-// Retrieve returns valid credentials. While it has them it returns at once,
-// without I/O or allocation, even where ctx has ended.
+// Retrieve returns valid credentials. While the Cache has them, Retrieve returns immediately,
+// without I/O or allocation, even if ctx has ended.
 //
-// Without valid credentials it waits for the attempt under way, or begins one, but
-// no longer than ctx lasts; the attempt goes on for others. After a failed attempt
-// it returns an [*Error] at once until the next attempt is due, with one
-// exception: a Cache that never had credentials keeps its callers waiting through
-// the first two failures, unless they are permanent. The waits after them are 0.2
-// and 1 s; an attempt that is never answered takes its own limit. After Close
-// Retrieve returns [ErrClosed].
+// Without valid credentials, Retrieve waits for the running attempt, or starts one, until ctx is
+// done. An attempt continues for other callers when ctx ends. After a failed attempt, Retrieve
+// immediately returns an [*Error] until the next attempt is due. There is one exception: if the
+// Cache has never had credentials, callers keep waiting through the first two failures, unless
+// these are permanent. The backoff after them is about 0.2 s and 1 s; an attempt that hangs takes
+// up to its timeout. After Close, Retrieve returns [ErrClosed].
 //
-// The Expires of the credentials is the time at which the Cache stops serving
-// them: 8 to 10 s before their end, or 0.8 to 1% of a shorter lifetime. It differs between
-// Caches, and is a second before the end once the source has returned the same credentials again.
+// Expires of the returned credentials is when the Cache stops serving them. That is 8 to 10 s
+// before their actual expiry, or 0.8 to 1% of a lifetime below 1000 s. The margin is random, so it
+// differs between Caches. It is one second once the source has returned the same credentials again.
 func (c *Cache) Retrieve(ctx context.Context) (creds aws.Credentials, err error) {
 	if c.TryRetrieve(&creds) {
 		return creds, nil
@@ -70,9 +69,9 @@ func (c *Cache) Retrieve(ctx context.Context) (creds aws.Credentials, err error)
 	return c.wait(ctx, 0)
 }
 
-// TryRetrieve puts the credentials that are served into creds, and returns false where
-// there are none: it is a Retrieve that never waits, and does not say why. It begins a
-// refresh that is due, but no attempt where there is nothing to serve.
+// TryRetrieve stores valid credentials in creds and reports whether there were any. It never
+// waits for an attempt. It starts a refresh that is due, but starts no attempt if the Cache has no
+// valid credentials. It leaves creds unchanged if it returns false.
 func (c *Cache) TryRetrieve(creds *aws.Credentials) bool {
 	s := c.state.Load()
 	now := time.Now()
@@ -83,7 +82,7 @@ func (c *Cache) TryRetrieve(creds *aws.Credentials) bool {
 	return true
 }
 
-// tryServe is TryRetrieve where there is more to do than to return credentials.
+// tryServe is the slow path of TryRetrieve.
 func (c *Cache) tryServe(creds *aws.Credentials) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -99,18 +98,19 @@ func (c *Cache) tryServe(creds *aws.Credentials) bool {
 	return true
 }
 
-// Refresh makes a new attempt and waits for it, but no longer than ctx lasts: the
-// result is that after an attempt that began after the call. Calls at the same time
-// share an attempt, attempts that are asked for begin a second apart at least, and
-// after a failed one the next attempt comes when it is due. Refresh returns nil if
-// there are new credentials, else an [*Error], ctx's error or [ErrClosed]. With a ctx
-// that has ended already it only asks for the attempt, and does not block.
+// Refresh starts a new attempt and waits until it completes or ctx is done. The attempt starts
+// after the call, and concurrent calls share it. Requested attempts start at least one second
+// apart. After a failed attempt the next one does not start before it is due.
+//
+// Refresh returns nil if the attempt succeeded. Otherwise it returns an [*Error], the error of ctx
+// or [ErrClosed]. If ctx has already ended, Refresh requests the attempt and returns without
+// waiting.
 func (c *Cache) Refresh(ctx context.Context) error {
-	waits := ctx.Err() == nil // a context is foreign code: c.mu is not held
+	waits := ctx.Err() == nil // c.mu is not held, because a context is foreign code
 	c.mu.Lock()
 	target := c.plan.begun + 1
 	if c.plan.call != nil && c.plan.call.waits() {
-		target = c.plan.begun // which has yet to call the source
+		target = c.plan.begun // it has not called the source yet
 	} else {
 		c.plan.asked = true
 	}
@@ -122,10 +122,11 @@ func (c *Cache) Refresh(ctx context.Context) error {
 	return c.await(ctx, target, nil)
 }
 
-// Wake makes a Cache whose last attempt failed try again now (a second after that
-// attempt began, at the earliest): call it when there is reason to hope, such as a
-// new token. If an attempt is under way and fails, it is repeated at once. Wake does
-// not block, and does nothing where the last attempt succeeded.
+// Wake makes a Cache whose last attempt failed try again without further backoff, but not within
+// a second of the start of that attempt. Call it when a retry is likely to succeed, such as after
+// a token was rotated. If an attempt is running and fails, the next one follows immediately, with
+// the same minimum of one second. Wake does not block. It is a no-op if the last attempt succeeded
+// and none is running.
 func (c *Cache) Wake() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -137,15 +138,15 @@ func (c *Cache) Wake() {
 	c.advanceLocked()
 }
 
-// AdjustExpiresBy returns the credentials unchanged. An aws.CredentialsCache around
-// this one calls it to apply its ExpiryWindow, which would only make it wait: what
-// comes from here is refreshed early already.
+// AdjustExpiresBy returns the credentials unchanged. An aws.CredentialsCache around this Cache
+// calls it to apply its ExpiryWindow. Since a Cache refreshes early anyway, an ExpiryWindow would
+// only make that cache wait.
 func (c *Cache) AdjustExpiresBy(creds aws.Credentials, _ time.Duration) (aws.Credentials, error) {
 	return creds, nil
 }
 
-// ProviderSources returns where the source says that it has its credentials from,
-// nil if it does not say. The SDK counts them in its User-Agent header.
+// ProviderSources returns the credential sources that the source reports, or nil if it reports
+// none. The SDK includes them in its User-Agent header.
 func (c *Cache) ProviderSources() []aws.CredentialSource {
 	if source, ok := c.source.(aws.CredentialProviderSource); ok {
 		return source.ProviderSources()
@@ -153,24 +154,24 @@ func (c *Cache) ProviderSources() []aws.CredentialSource {
 	return nil
 }
 
-// IsCredentialsProvider reports whether the source is of target's type: see
-// [aws.IsCredentialsProvider]. Service clients call it to recognize anonymous credentials,
-// with which they do not sign.
+// IsCredentialsProvider reports whether the source is of the type of target: see
+// [aws.IsCredentialsProvider]. Service clients use it to recognize anonymous credentials, which
+// they do not sign with.
 func (c *Cache) IsCredentialsProvider(target aws.CredentialsProvider) bool {
 	return aws.IsCredentialsProvider(c.source, target)
 }
 
-// Format prints what it is and its state, whatever the verb: the source may hold
-// secrets.
+// Format implements [fmt.Formatter]. It prints only the state, for every verb, because the source
+// may contain secrets.
 func (c *Cache) Format(f fmt.State, _ rune) { fmt.Fprintf(f, "cache.Cache(%s)", c.Status().State) }
 
-// Close ends the Cache: it cancels the attempt under way, waits for it and for the
-// events that are still being reported, and from then on Retrieve returns
-// [ErrClosed]. Callers that wait get it at once.
+// Close closes the Cache. It cancels the running attempt, and waits until the source has returned
+// and pending events are delivered. Callers that wait for credentials immediately get [ErrClosed],
+// and so does every later Retrieve.
 //
-// Close can be called again. It waits no longer than an attempt may last; where a
-// source or an observer has still not returned then, it returns an error that says
-// so. It must not be called by the source or the observer.
+// Close may be called more than once. It waits at most for Options.AttemptTimeout, then returns an
+// error if the source or the observer has still not returned. It must not be called by the source
+// or the observer.
 func (c *Cache) Close() error {
 	c.mu.Lock()
 	if s := c.state.Load(); !s.closed {

@@ -5,14 +5,14 @@ import (
 	"time"
 )
 
-// callers counts those who did not get credentials at once.
+// callers counts the callers that waited for credentials or got an error.
 type callers struct {
 	waits, waited, errors atomic.Int64
 }
 
-// left counts a caller that has got its answer. failed reports whether that is an error which is
-// not its own doing: it was not canceled, asked for what can be, and the Cache is not closed.
-// since is when it began to wait, zero if it did not.
+// left records a caller that has been answered. since is when it started to wait, zero if it did
+// not. failed reports whether it got an error that is the Cache's: that excludes cancellation by
+// the caller, a MinTTL that no credentials can satisfy, and a closed Cache.
 func (c *callers) left(since time.Time, failed bool) {
 	if !since.IsZero() {
 		c.waits.Add(1)

@@ -2,36 +2,36 @@ package cache
 
 import "github.com/irsakit/irsakit/internal/schedule"
 
-// reasons are the reasons for an attempt, other than the state of the credentials.
+// reasons are the reasons for an attempt, except the state of the credentials.
 type reasons struct {
 	first  bool // no attempt has started yet
-	demand bool // a caller came since the newest attempt started
-	asked  bool // Refresh, Replace, or a view that has less left, wants an attempt
-	woken  bool // Wake wants one if the last one failed
-	idle   bool // the credentials have not been used for as long as Options.IdleLives allows
+	demand bool // a caller has come since the last attempt started
+	asked  bool // Refresh, Replace or a view with too little time left requests an attempt
+	woken  bool // Wake requests one if the last one failed
+	idle   bool // the credentials have been unused for as long as Options.IdleLives allows
 
-	spaced   schedule.Moment // an attempt that was asked for starts no sooner
+	spaced   schedule.Moment // a requested attempt starts no sooner
 	replaced schedule.Moment // an attempt after Invalidate starts no sooner
 	retry    retryAt         // an attempt after a failure starts no sooner
 }
 
-// decision is about the next attempt.
+// decision is the decision about the next attempt.
 type decision struct {
-	start bool            // it starts now
-	timer bool            // the timer starts it when it is due
-	due   schedule.Moment // from here on a caller starts it
+	start bool            // start it now
+	timer bool            // set the timer to start it when it is due
+	due   schedule.Moment // from then on a caller starts it
 }
 
-// decide returns the decision for a Cache that is not closed and has no attempt under way.
+// decide returns the decision for a Cache that is open and has no running attempt.
 //
-// With credentials to serve, the timer starts attempts without callers. With nothing to serve,
-// attempts that nobody waits for would not help anybody, so a caller starts the next one.
+// While there are valid credentials, the timer starts attempts without a caller. Otherwise only a
+// caller starts the next attempt: without one, its result would not be needed.
 func decide(s *snapshot, r reasons, now schedule.Moment) decision {
 	serving := s.serves(now, 0)
 	due := dueAt(s, r, serving)
 	switch {
 	case r.first && !r.demand, !serving && s.failures > 0 && !r.demand:
-		return decision{due: schedule.Never()} // the next caller is a new reason
+		return decision{due: schedule.Never()} // until a caller adds demand
 	case due.Reached(now) && serving && r.idle:
 		return decision{due: due}
 	case due.Reached(now):
@@ -41,7 +41,7 @@ func decide(s *snapshot, r reasons, now schedule.Moment) decision {
 	}
 }
 
-// dueAt returns the moment from which the next attempt may start.
+// dueAt returns when the next attempt may start.
 func dueAt(s *snapshot, r reasons, serving bool) schedule.Moment {
 	switch {
 	case s.failures > 0:
@@ -60,11 +60,11 @@ func dueAt(s *snapshot, r reasons, serving bool) schedule.Moment {
 	case s.err != nil: // the credentials were withdrawn
 		return r.replaced
 	default:
-		return schedule.Moment{} // now: there are none, or they have expired
+		return schedule.Moment{} // now: there are no credentials, or they have expired
 	}
 }
 
-// reasons returns the reasons of the moment. c.mu is held.
+// reasons returns the current reasons. c.mu is held.
 func (c *Cache) reasons() reasons {
 	p, past := &c.plan, c.plan.past()
 	return reasons{

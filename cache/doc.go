@@ -1,11 +1,11 @@
-// Package cache keeps the credentials of any [aws.CredentialsProvider] fresh: it
-// refreshes them in the background, early, so that no caller waits while they are
-// valid, and goes on serving them while the provider fails.
+// Package cache keeps the credentials of any [aws.CredentialsProvider] fresh. It refreshes them
+// early and in the background, so that no caller waits while they are valid. It keeps serving them
+// while the provider fails.
 //
-// There are only a few types: a [Cache] is an aws.CredentialsProvider around
-// another one, made by [New] with [Options]; its [Status] says how it is doing, an
-// [Event] that it changed, and an [Error] why there are no credentials and when
-// the next attempt comes. A [Limiter] bounds what many Caches ask for at the same time.
+// A [Cache] is an aws.CredentialsProvider around another one, its source. It is created by [New]
+// with [Options]. [Status] describes its current state. An [Event] reports that an attempt has
+// completed. An [Error] contains why there are no credentials and when the next attempt is due. A
+// [Limiter] bounds how many attempts of several Caches run at the same time.
 //
 //	package main
 //
@@ -35,30 +35,29 @@
 //
 // # States
 //
-//	Empty ──ok──▶ Fresh ──60–80 % of the life──▶ Stale ──end──▶ Expired     any ──Close──▶ Closed
+//	Empty ──ok──▶ Fresh ──60–80% of the lifetime──▶ Stale ──end──▶ Expired     any ──Close──▶ Closed
 //
-// Fresh and Stale credentials are served at once. In Stale a refresh is under way,
-// or has failed and is being repeated. Only in Empty and Expired do callers wait.
+// Fresh and Stale credentials are served immediately. In Stale a refresh is running, or has failed
+// and is retried. Callers wait in Empty and Expired only.
 //
 // # Around the SDK's cache
 //
-// The credentials that config.LoadDefaultConfig finds are in an aws.CredentialsCache. Assign the
-// Cache back before any client is made, so that no client uses that cache beside it:
+// The credentials that config.LoadDefaultConfig finds are in an aws.CredentialsCache. Replace them
+// with the Cache before creating any client, so that no client uses the other cache directly:
 //
 //	cfg, err := config.LoadDefaultConfig(ctx)
 //	cfg.Credentials = cache.New(cfg.Credentials)
 //
-// A planned refresh invalidates the aws.CredentialsCache, which would return the same credentials
-// until their end; other users of it would wait for the new ones, and get an error in an outage.
-// Sources that keep their credentials in other ways (the instance metadata service, the container
-// endpoint, a process) are called again after half of the remaining time, and their credentials
-// are served until a second before the end.
+// A scheduled refresh invalidates the aws.CredentialsCache, which would otherwise return the same
+// credentials until they expire. Other users of it would wait for the new ones, and get an error in
+// an outage. Other sources that cache (the instance metadata service, the container endpoint, a
+// process) are called again after half of the remaining time. Their credentials are served until a
+// second before they expire.
 //
 // # Behind another cache
 //
-// A Cache wants no other cache around it: set it as Config.Credentials. Passed to
-// config.WithCredentialsProvider it is put into an aws.CredentialsCache, which
-// serves its copy until Expires. That never hands out expired credentials while
-// the clocks run evenly, but Invalidate, MinTTL and steps of the wall clock cannot
-// reach into the copy.
+// A Cache needs no other cache around it: set it as Config.Credentials. The option
+// config.WithCredentialsProvider wraps it in an aws.CredentialsCache, which serves its copy until
+// Expires. That cache never serves expired credentials while the clocks run evenly, but Invalidate,
+// MinTTL and the detection of wall clock steps have no effect on its copy.
 package cache

@@ -10,14 +10,14 @@ import (
 )
 
 var (
-	// ErrClosed is returned by a Cache that has been closed.
+	// ErrClosed is returned by the methods of a closed Cache.
 	ErrClosed = errors.New("cache: closed")
 
-	// ErrRefused says that a service refused the credentials and that there are
-	// no new ones yet.
+	// ErrRefused is returned if the credentials were rejected by a service, or withdrawn, and there
+	// are no new ones yet.
 	ErrRefused = errors.New("cache: a service refused the credentials as expired")
 
-	// ErrMinTTL says that credentials never live long enough for a view.
+	// ErrMinTTL is returned if credentials never live long enough for a view.
 	ErrMinTTL = errors.New("cache: credentials do not live that long")
 )
 
@@ -29,14 +29,15 @@ var (
 	errObserverRuns = errors.New("cache: closed, but the observer has still not returned")
 )
 
-// Error says that there are no credentials, why, and when they are tried again.
+// Error is returned if there are no valid credentials. It contains the cause and the time of the
+// next attempt.
 type Error struct {
-	Err         error     // the last attempt's
-	Failures    int       // how many attempts have failed in a row
-	NextAttempt time.Time // zero where one is under way
+	Err         error     // error of the last attempt
+	Failures    int       // number of consecutive failed attempts
+	NextAttempt time.Time // zero if an attempt is running or the next caller starts it
 }
 
-// Error returns the last attempt's error and the time of the next attempt.
+// Error returns a text with the error of the last attempt and the time of the next one.
 func (e *Error) Error() string {
 	next := "next attempt now"
 	if !e.NextAttempt.IsZero() {
@@ -45,10 +46,10 @@ func (e *Error) Error() string {
 	return fmt.Sprintf("cache: no new credentials (%d failed attempts, %s): %v", e.Failures, next, e.Err)
 }
 
-// Unwrap returns the last attempt's error.
+// Unwrap returns the error of the last attempt.
 func (e *Error) Unwrap() error { return e.Err }
 
-// failure is what a caller is told of the state, nil where all is well.
+// failure returns the error of the state for a caller, or nil if there is none.
 func (s *snapshot) failure() error {
 	if s.err == nil || s.closed {
 		return s.err
@@ -56,7 +57,7 @@ func (s *snapshot) failure() error {
 	return &Error{Err: s.err, Failures: s.failures, NextAttempt: s.due.Time()}
 }
 
-// interrupted is the error of a caller whose context ended while it waited.
+// interrupted returns the error for a caller whose context ended while it waited.
 func (s *snapshot) interrupted(ctx context.Context) error {
 	err := ctx.Err()
 	if cause := context.Cause(ctx); !errors.Is(cause, err) {

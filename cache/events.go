@@ -10,21 +10,21 @@ import (
 	"github.com/irsakit/irsakit/internal/notify"
 )
 
-// Event tells that an attempt has ended, or that a service refused the credentials.
-// It holds no secret.
+// Event reports that an attempt has completed, or that credentials were withdrawn. It contains no
+// secret.
 type Event struct {
 	Time    time.Time     // on the local wall clock
-	Took    time.Duration // the attempt's time, 0 for refused credentials
-	Refused bool          // it is refused credentials, see Cache.Invalidate
-	Status  Status        // after it; of an attempt that failed, Status.Err is why
+	Took    time.Duration // duration of the attempt; 0 if Refused
+	Refused bool          // the credentials were withdrawn by Cache.Invalidate
+	Status  Status        // the status after the event; its Err is the error of a failed attempt
 
-	hurts bool // callers get errors now
+	hurts bool // callers get errors
 }
 
-// event returns an Event of the present state.
+// event returns an Event for the current state.
 func (c *Cache) event() Event {
 	s, now := c.state.Load(), c.now()
-	waits := s.failures == 0 && (c.plan.call != nil || s.due.Reached(now)) // for an attempt, without an error
+	waits := s.failures == 0 && (c.plan.call != nil || s.due.Reached(now)) // an attempt runs or is due, and none has failed
 	return Event{
 		Time:   time.Unix(0, now.Wall),
 		Status: c.status(s, now),
@@ -32,12 +32,12 @@ func (c *Cache) event() Event {
 	}
 }
 
-// events brings events to the logger and, at his own pace, to the observer. It does
-// not know the Cache, which may be gone.
+// events delivers events to the logger and, asynchronously, to the observer. It has no reference
+// to the Cache, which may be garbage collected first.
 type events struct {
 	logger  *slog.Logger
 	logs    notify.Queue[line]
-	health  health // of which the log was last told
+	health  health // as last logged
 	observe func(Event)
 	tells   notify.Queue[Event]
 }
@@ -46,7 +46,7 @@ func newEvents(opts Options) *events {
 	return &events{logger: opts.Logger, observe: opts.Observe}
 }
 
-// put takes an event. Its callers take turns.
+// put queues an event. Calls must be serialized.
 func (e *events) put(event Event) {
 	if l, ok := e.news(event); ok {
 		e.logs.Put(l, e.write)
@@ -56,8 +56,8 @@ func (e *events) put(event Event) {
 	}
 }
 
-// hurts is called where a caller gets an error. The log has been told of it with the
-// attempt that failed, unless that was while there still were credentials.
+// hurts logs that a caller gets an error. The failed attempt has logged that already, unless there
+// were still valid credentials then.
 func (e *events) hurts(event func() Event) {
 	if e.health == hurting {
 		return
@@ -78,23 +78,23 @@ func (e *events) tell(event Event) {
 	e.observe(event)
 }
 
-// health is what the log was last told of. The log gets a line where it changes.
+// health is the health as last logged. Each change of it is logged.
 type health int
 
 const (
 	good    health = iota
-	failing        // a refresh failed
-	hurting        // and callers get errors
+	failing        // a refresh has failed
+	hurting        // callers get errors, too
 )
 
-// line is one of the log.
+// line is a line of the log.
 type line struct {
 	level   slog.Level
 	message string
 	args    []any
 }
 
-// news returns the line for an event that changes the health.
+// news records the health after an event, and returns a line if it has changed.
 func (e *events) news(event Event) (line, bool) {
 	s := event.Status
 	now := good
@@ -122,8 +122,8 @@ func (e *events) news(event Event) (line, bool) {
 	}
 }
 
-// failed is the line for a failure, with the time of the next attempt where one is set:
-// with nothing to serve, the next caller begins it.
+// failed returns the line for a failure. It includes the time of the next attempt if that is
+// known. It is not if there are no valid credentials, since the next caller starts the attempt.
 func failed(level slog.Level, message string, s Status, args ...any) line {
 	args = append([]any{"error", s.Err}, args...)
 	if !s.NextAttempt.IsZero() {
@@ -132,8 +132,8 @@ func failed(level slog.Level, message string, s Status, args ...any) line {
 	return line{level, message, args}
 }
 
-// write logs a line. The handler is foreign code: a panic in it must not end the process, and
-// there is nowhere to report it.
+// write logs a line. The handler is foreign code. A panic in it must not end the process, and
+// cannot be reported.
 func (e *events) write(l line) {
 	defer func() { _ = recover() }()
 	logger := e.logger

@@ -6,25 +6,25 @@ import (
 	"time"
 )
 
-// Why [Status.Healthy] returns an error, for errors.Is.
+// Errors that [Status.Healthy] returns, for use with errors.Is.
 var (
 	ErrEmpty   = errors.New("cache: there never were credentials")
 	ErrFailing = errors.New("cache: refreshing fails")
 	ErrExpired = errors.New("cache: there are no valid credentials any more")
 )
 
-// Healthy returns nil where credentials are served and the last attempt to replace them
-// did not fail. Otherwise its error wraps the last attempt's, if one failed, and
-//   - [ErrEmpty], where there never were credentials,
-//   - [ErrFailing], where they are still served, and says for how long,
-//   - [ErrExpired], where they have ended or were refused, or
-//   - [ErrClosed].
+// Healthy returns nil if there are valid credentials and the last attempt did not fail. Otherwise
+// it returns an error that wraps the error of the last attempt, if that failed, and one of these:
+//   - [ErrEmpty] if no credentials have been obtained yet
+//   - [ErrFailing] if the credentials are still served; the text contains for how long
+//   - [ErrExpired] if the credentials have expired or were withdrawn
+//   - [ErrClosed] if the Cache is closed
 //
-// Where nothing is served and an attempt has failed, the next one begins when somebody
-// asks. A probe for readiness that keeps all others away has to ask itself: it calls
-// Retrieve, with a short limit, and then Healthy. It may take a Status that is ErrFailing
-// for ready: callers notice nothing yet. None of these is mended by a restart, which would
-// throw away what is still valid, so a probe for liveness has no use for them.
+// Without valid credentials the next attempt after a failed one starts only when a caller needs
+// it. A readiness probe keeps other callers away while it fails, so it must call Retrieve itself,
+// with a short timeout, before Healthy. It may treat ErrFailing as ready, because callers are not
+// affected yet. A liveness probe should not use Healthy: a restart repairs none of these errors,
+// and discards credentials that are still valid.
 func (s Status) Healthy() error {
 	switch {
 	case s.State == Closed:

@@ -1,13 +1,13 @@
 package cache
 
-// use is whether somebody asked for the credentials, where Options.IdleLives wants to
-// know. It costs one Retrieve in each life its short way: the first.
+// use records whether the credentials are used, if Options.IdleLives is set. Only the first
+// Retrieve of each lifetime has to leave the fast path for that.
 type use struct {
-	now    bool // in the present life
-	unused int  // lives before it in which nobody asked
+	now    bool // in the current lifetime
+	unused int  // number of consecutive unused lifetimes before it
 }
 
-// countLife begins a new life of credentials. c.mu is held.
+// countLife starts a new lifetime. c.mu is held.
 func (c *Cache) countLife(next *snapshot) {
 	if c.opts.IdleLives <= 0 {
 		return
@@ -22,7 +22,7 @@ func (c *Cache) countLife(next *snapshot) {
 	next.unused = true
 }
 
-// noteUse takes note that somebody asked for the credentials. c.mu is held.
+// noteUse records that the credentials are used. c.mu is held.
 func (c *Cache) noteUse(s *snapshot) *snapshot {
 	if !s.unused {
 		return s
@@ -34,7 +34,7 @@ func (c *Cache) noteUse(s *snapshot) *snapshot {
 	return &next
 }
 
-// idle says that it is not worth while to refresh: nobody has asked for so long.
+// idle reports whether the credentials have been unused for too long to be refreshed.
 func (c *Cache) idle() bool {
 	return c.opts.IdleLives > 0 && !c.plan.use.now && c.plan.use.unused >= c.opts.IdleLives-1 && !c.plan.demand && !c.plan.asked
 }

@@ -11,39 +11,38 @@ import (
 	"github.com/aws/smithy-go"
 )
 
-// Limiter bounds how many attempts of several Caches run at the same time: see
-// [Options]. Attempts that have to wait go in this order: first those for which callers
-// wait, then refreshes in the background, each in the order of their coming. Attempts of
-// Caches whose last one failed hold at most half of the places, but one at least, so that
-// they cannot keep the others from theirs. A source that does not return when its context
-// ends has its place until it does.
+// Limiter bounds how many attempts of several Caches run at the same time: see [Options]. Each
+// attempt needs a slot. Attempts with waiting callers acquire a slot before background refreshes,
+// otherwise in first-in, first-out order. Attempts of Caches whose last attempt failed hold at most
+// half of the slots, but at least one, so that they cannot block healthy Caches. An attempt holds
+// its slot until its source returns, even if that is after its context has ended.
 //
-// Their refreshes in the background, where credentials live a minute or longer, begin up to
-// a second before their time, those of a second together: a process that wakes up once for
-// all of them needs less time of its processor than one that wakes up for each.
+// Background refreshes of credentials with a lifetime of a minute or more start up to a second
+// early, in batches once a second. A process that wakes up once for a batch uses less CPU time than
+// one that wakes up for each refresh.
 //
-// A source that is throttled slows all of them down: each throttled second halves the
-// number of places, down to one, and every success wins a part of one back.
+// A throttled attempt slows down all Caches: the number of slots is halved, at most once a second
+// and down to one. Each success restores a part of a slot.
 //
-// Make it with [NewLimiter]. It is safe for concurrent use.
+// Use [NewLimiter] to create a Limiter. It is safe for concurrent use.
 type Limiter struct {
 	most  int
 	start time.Time
 
 	mu      sync.Mutex
-	places  float64 // at present, 1 to most
+	places  float64 // currently, from 1 to most
 	running int
-	failing int // of those that run
+	failing int // running attempts of Caches whose last attempt failed
 	waiting [urgencies]list.List
 	halved  time.Time
 }
 
-// urgency is in which line a ticket waits. The lines are served in this order.
+// urgency is the priority of a ticket. There is one queue for each, served in this order.
 type urgency int
 
 const (
-	wanted        urgency = iota // callers wait for it
-	wantedFailing                // and the last attempt failed
+	wanted        urgency = iota // callers wait for the attempt
+	wantedFailing                // callers wait, and the last attempt failed
 	background
 	backgroundFailing
 	urgencies
@@ -51,37 +50,37 @@ const (
 
 func (u urgency) failing() bool { return u == wantedFailing || u == backgroundFailing }
 
-// ticket is an attempt's place, or its wait for one.
+// ticket is the slot of an attempt, or a request for one.
 type ticket struct {
 	urgency urgency
 	start   func()
-	waits   *list.Element // nil where it does not
-	free    bool          // it takes no place: whoever wants it has one, and waits
+	waits   *list.Element // nil if it is not queued
+	free    bool          // it needs no slot, because the waiting caller holds one
 }
 
-// maxPlaces is more than a process can use, and few enough to be counted in a float64.
+// maxPlaces exceeds what a process can use. Up to there a float64 counts exactly.
 const maxPlaces = 1_000_000
 
-// NewLimiter returns a Limiter with so many places: at least one, and at most 1,000,000.
+// NewLimiter returns a Limiter with the given number of slots, from 1 to 1,000,000.
 func NewLimiter(places int) *Limiter {
 	places = min(max(places, 1), maxPlaces)
 	return &Limiter{most: places, start: time.Now(), places: float64(places)}
 }
 
-// So often refreshes in the background begin.
+// beat is the batch interval: how often background refreshes start.
 const beat = time.Second
 
-// sinceBeat returns how long before a moment to come the refreshes of its second begin.
+// sinceBeat returns how long before at the batch of its second starts.
 func (l *Limiter) sinceBeat(at time.Time) time.Duration { return max(at.Sub(l.start), 0) % beat }
 
-// LimiterStatus is how busy a [Limiter] is at one moment.
+// LimiterStatus is the status of a [Limiter] at one moment.
 type LimiterStatus struct {
-	Running int // attempts that run
-	Waiting int // attempts that wait for a place
-	Places  int // less than there could be while a source is throttled
+	Running int // running attempts
+	Waiting int // attempts that wait for a slot
+	Places  int // current number of slots; reduced while sources are throttled
 }
 
-// Status returns how busy the Limiter is. It does not block for long.
+// Status returns the current status. It does not block for long.
 func (l *Limiter) Status() LimiterStatus {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -92,8 +91,8 @@ func (l *Limiter) Status() LimiterStatus {
 	return s
 }
 
-// enter gives a ticket its place, or lets it wait until its start is called. It says
-// whether it has one.
+// enter acquires a slot for a ticket and reports whether it succeeded. Otherwise the ticket is
+// queued, and its start function is called once it has a slot.
 func (l *Limiter) enter(t *ticket) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -104,7 +103,7 @@ func (l *Limiter) enter(t *ticket) bool {
 	return false
 }
 
-// take gives a ticket a place if there is one. l.mu is held.
+// take acquires a slot for a ticket if one is available. l.mu is held.
 func (l *Limiter) take(t *ticket) bool {
 	places := int(l.places)
 	if l.running >= places || t.urgency.failing() && l.failing >= max(places/2, 1) {
@@ -117,7 +116,7 @@ func (l *Limiter) take(t *ticket) bool {
 	return true
 }
 
-// want says that callers wait for a ticket by now.
+// want promotes a queued ticket, because callers wait for it now.
 func (l *Limiter) want(t *ticket) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -129,7 +128,7 @@ func (l *Limiter) want(t *ticket) {
 	t.waits = l.waiting[t.urgency].PushBack(t)
 }
 
-// leave takes a ticket out of its line. It says whether it was in one.
+// leave cancels a queued ticket and reports whether it was queued.
 func (l *Limiter) leave(t *ticket) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -141,7 +140,7 @@ func (l *Limiter) leave(t *ticket) bool {
 	return true
 }
 
-// done gives a place back, with the attempt's error, and starts those who are next.
+// done releases the slot of a ticket and starts the next attempts. err is the attempt's error.
 func (l *Limiter) done(t *ticket, err error) {
 	if t.free {
 		return
@@ -173,7 +172,7 @@ func (l *Limiter) giveBack(t *ticket, succeeded, throttled bool) (next []*ticket
 	return next
 }
 
-// adapt changes the number of places by the outcome of an attempt.
+// adapt adjusts the number of slots to the outcome of an attempt.
 func (l *Limiter) adapt(succeeded, throttled bool) {
 	switch now := time.Now(); {
 	case succeeded:
@@ -183,8 +182,8 @@ func (l *Limiter) adapt(succeeded, throttled bool) {
 	}
 }
 
-// isThrottled reports whether err is a service's answer that it is called too often. The
-// methods of a source's error are foreign code: one that panics does not count.
+// isThrottled reports whether err is a throttling error of a service. Methods of the source's error
+// are foreign code. If one panics, the error does not count as throttling.
 func isThrottled(err error) (throttled bool) {
 	defer func() { _ = recover() }()
 	var api smithy.APIError
@@ -195,10 +194,10 @@ func isThrottled(err error) (throttled bool) {
 	return throttled
 }
 
-// placeKey is the key under which the context of an attempt holds its Limiter.
+// placeKey is the context key for the Limiter in whose slot an attempt runs.
 type placeKey struct{}
 
-// placed returns the context of an attempt with a place.
+// placed returns the context of an attempt that holds a slot of l, which may be nil.
 func placed(l *Limiter) context.Context {
 	if l == nil {
 		return context.Background()
@@ -206,14 +205,15 @@ func placed(l *Limiter) context.Context {
 	return context.WithValue(context.Background(), placeKey{}, l)
 }
 
-// hasPlace says that a caller is the source of another Cache, in an attempt that has a
-// place of the Limiter's: he waits in it, so that what he waits for can take its turn.
+// hasPlace reports whether ctx is that of an attempt that holds a slot of l. Its source then calls
+// another Cache. That Cache's attempt reuses the slot, because waiting for a second one could
+// deadlock.
 func hasPlace(ctx context.Context, l *Limiter) bool {
 	return l != nil && ctx.Value(placeKey{}) == l
 }
 
-// hurry sees to it that an attempt which waits for its place goes before those for which
-// nobody waits; and at once, for a caller who has one already. c.mu is held.
+// hurry promotes an attempt that waits for its slot, since a caller waits for it now. If the caller
+// holds a slot already, the attempt starts immediately. c.mu is held.
 func (c *Cache) hurry(holdsSlot bool) {
 	attempt := c.plan.call
 	switch {

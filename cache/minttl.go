@@ -12,19 +12,18 @@ import (
 	"github.com/irsakit/irsakit/internal/schedule"
 )
 
-// MinTTL returns a provider of the same credentials that always have at least d
-// left until their Expires: for what must live on after it was signed, such as a
+// MinTTL returns a view of the Cache: a provider of the same credentials that always have at least
+// d left until their Expires. Use it for what must stay valid after it was signed, such as a
 // presigned URL or an EKS token.
 //
-// The Cache then refreshes early enough that callers of the view do not wait. Where
-// less than d is left all the same, its Retrieve waits for a refresh as callers of
-// an empty Cache do: one for all of them, no sooner after a failed one than it is
-// due. A d above 60 % of the life of the credentials cannot be kept; once that life
-// is known, Retrieve returns an error that wraps [ErrMinTTL] without a further
-// attempt. A negative d counts as 0.
+// The Cache refreshes early enough that callers of the view do not wait. If less than d is left
+// nevertheless, Retrieve of the view waits for a refresh, as for an empty Cache: all callers share
+// one attempt, which does not start before it is due after a failed one. A d above 60% of the
+// lifetime of the credentials cannot be satisfied. Once that lifetime is known, Retrieve returns an
+// error that wraps [ErrMinTTL] without a further attempt. A negative d counts as 0.
 //
-// The view holds the Cache, which serves until it is closed. It is safe for
-// concurrent use.
+// The view keeps the Cache alive, which refreshes until it is closed. It is safe for concurrent
+// use.
 func (c *Cache) MinTTL(d time.Duration) aws.CredentialsProvider {
 	d = min(max(d, 0), math.MaxInt64/2)
 	v := &view{cache: c, minTTL: d}
@@ -43,7 +42,7 @@ func (c *Cache) MinTTL(d time.Duration) aws.CredentialsProvider {
 	return v
 }
 
-// hasten moves the next refresh to an earlier time if a view needs that. c.mu is held.
+// hasten moves the next refresh forward if a view needs that. c.mu is held.
 func (c *Cache) hasten() {
 	s := c.state.Load()
 	if next := c.refreshes(s); !s.cached && next.refreshAt.Elapsed < s.refreshAt.Elapsed {
@@ -58,11 +57,11 @@ func (c *Cache) forgetMinTTL(d time.Duration) {
 	c.plan.minTTLs.remove(d)
 }
 
-// minTTLs counts the views by the time that they need to be left, in whole seconds, so that
-// there are no more entries than a lifetime has seconds.
+// minTTLs counts the views by their minimum TTL. It is in whole seconds, so that there are no more
+// entries than seconds in a lifetime.
 type minTTLs map[time.Duration]int
 
-// add reports whether no other view needs as much.
+// add adds a view and reports whether it is the first one with that minimum TTL.
 func (m *minTTLs) add(d time.Duration) bool {
 	if *m == nil {
 		*m = minTTLs{}
@@ -77,27 +76,27 @@ func (m minTTLs) remove(d time.Duration) {
 	}
 }
 
-// wholeSeconds rounds d up, and limits it to the longest lifetime of AWS.
+// wholeSeconds rounds d up to whole seconds, and limits it to maxMinTTL.
 func wholeSeconds(d time.Duration) time.Duration {
 	return min((d + time.Second - 1).Truncate(time.Second), maxMinTTL)
 }
 
-// of returns the longest that credentials of that life can keep: a view that asks
-// for more gets an error, and is no reason to let the others wait.
+// of returns the longest minimum TTL that credentials with the given lifetime can satisfy. Views
+// that require more get an error, and must not make callers of the others wait.
 func (m minTTLs) of(life time.Duration) (longest time.Duration) {
 	most := schedule.MaxMinTTL(life)
 	for d := range m {
-		if d < most+time.Second { // it was rounded up
+		if d < most+time.Second { // d was rounded up
 			longest = max(longest, min(d, most))
 		}
 	}
 	return longest
 }
 
-// No session of AWS lives longer than this.
+// maxMinTTL is the maximum lifetime of an AWS session.
 const maxMinTTL = 36 * time.Hour
 
-// view is a Cache seen through a least time that must be left.
+// view is a Cache with a minimum TTL.
 type view struct {
 	cache  *Cache
 	minTTL time.Duration
@@ -112,15 +111,15 @@ func (v *view) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	return s.creds, nil
 }
 
-// AdjustExpiresBy is the Cache's.
+// AdjustExpiresBy calls the method of the Cache.
 func (v *view) AdjustExpiresBy(creds aws.Credentials, d time.Duration) (aws.Credentials, error) {
 	return v.cache.AdjustExpiresBy(creds, d)
 }
 
-// ProviderSources is the Cache's.
+// ProviderSources calls the method of the Cache.
 func (v *view) ProviderSources() []aws.CredentialSource { return v.cache.ProviderSources() }
 
-// IsCredentialsProvider is the Cache's.
+// IsCredentialsProvider calls the method of the Cache.
 func (v *view) IsCredentialsProvider(target aws.CredentialsProvider) bool {
 	return v.cache.IsCredentialsProvider(target)
 }

@@ -18,48 +18,43 @@ const (
 	maxAttemptTimeout     = time.Hour
 )
 
-// Options change what a [Cache] does. The zero value is good for AWS.
+// Options configure a [Cache]. The zero value is suitable for AWS.
 type Options struct {
-	// AttemptTimeout is the limit of one attempt, 10 s if it is 0 or less, and at most
-	// an hour. The context that the source gets ends then; a tenth of a second later the
-	// attempt counts as failed, even if the source has not returned. No other
-	// begins before it has.
+	// AttemptTimeout limits one attempt: 10 s if it is 0 or less, and at most an hour. The context
+	// of the source ends then. If the source has still not returned 0.1 s later, the attempt counts
+	// as failed. No other attempt starts until it has returned.
 	AttemptTimeout time.Duration
 
-	// Permanent says of a source's error that it will not pass by itself within
-	// seconds: only somebody who changes a configuration mends it. Such errors
-	// are reported to callers at once, and the attempts come to be 30 s apart. It
-	// must not panic; if it does, the error is taken as one that will pass.
-	// Nil means every error that an AWS service gave a code to, except those
-	// that the SDK itself would retry.
+	// Permanent reports whether an error of the source requires a configuration change rather than
+	// a retry. Callers get such an error immediately, and with nothing to serve the backoff grows
+	// to 30 s. A panic of Permanent counts as false, but should be avoided. Nil means every error
+	// with a code from an AWS service, except those that the SDK would retry.
 	Permanent func(error) bool
 
-	// RetryAfter returns how long a source's error asks to wait, 0 if it does not. The
-	// next attempt then comes no sooner, but never later than the longest wait after a
-	// failure, nor after the end of the credentials that are served. It must not panic.
-	// Nil means the X-Amz-Retry-After header of a response in an error of the SDK.
+	// RetryAfter returns how long an error of the source asks to wait, 0 if it does not. The next
+	// attempt starts no sooner. The wait is limited to the maximum backoff, and to the time until
+	// the served credentials expire. RetryAfter must not panic. Nil means the X-Amz-Retry-After
+	// header of the response in an SDK error.
 	RetryAfter func(error) time.Duration
 
-	// Limiter, if it is not nil, is shared with other Caches and bounds how many of
-	// their attempts run at the same time. Waiting for a place is no part of an
-	// attempt's limit.
+	// Limiter, if not nil, bounds how many attempts run at the same time in all Caches that share
+	// it. AttemptTimeout does not include the wait for a slot.
 	Limiter *Limiter
 
-	// IdleLives, if it is not 0, is after how many lives of credentials that nobody
-	// asked for the Cache stops refreshing them. The next Retrieve begins anew: it
-	// gets what is still valid, or waits.
+	// IdleLives, if not 0, is the number of unused credential lifetimes after which background
+	// refresh stops. The next Retrieve resumes it. Retrieve returns credentials that are still
+	// valid, and waits otherwise.
 	IdleLives int
 
-	// Logger gets a line where refreshing begins to fail, where callers begin to get
-	// errors because there are no valid credentials, and where it has recovered. Nil means
-	// slog.Default() at that time. No line has a secret in it, as far as the
-	// source's errors have none. A handler that panics loses the line.
+	// Logger logs when refreshes start to fail, when callers start to get errors because there are
+	// no valid credentials, and when refreshes have recovered. Nil means slog.Default() at the time
+	// of the message. Messages contain no secrets, unless an error of the source does. A message is
+	// lost if the handler panics.
 	Logger *slog.Logger
 
-	// Observe, if it is not nil, is told of every attempt's end and of refused
-	// credentials: one event at a time, in their order, in a goroutine of its
-	// own, which delays no caller and no attempt. Of events that wait because
-	// Observe blocks, the newest 64 are kept. A panic in it is logged.
+	// Observe, if not nil, is called after each attempt and after credentials were withdrawn. It
+	// gets one event at a time, in order, in a separate goroutine that delays no caller and no
+	// attempt. If it blocks, the newest 64 pending events are kept. A panic in it is logged.
 	Observe func(Event)
 }
 
@@ -82,14 +77,14 @@ func refusedByService(err error) bool {
 		return false
 	}
 	switch api.ErrorCode() {
-	case "IDPCommunicationError", // which the SDK's STS client retries
-		"UnknownError": // the SDK's own, for a reply without a code
+	case "IDPCommunicationError", // the SDK's STS client retries it
+		"UnknownError": // the SDK's code for a response without one
 		return false
 	}
 	return retry.IsErrorRetryables(retry.DefaultRetryables).IsErrorRetryable(err) != aws.TrueTernary
 }
 
-// retryAfterHeader returns the wait in the X-Amz-Retry-After header of an SDK error, which has
+// retryAfterHeader returns the wait that the X-Amz-Retry-After header of an SDK error contains, in
 // milliseconds.
 func retryAfterHeader(err error) time.Duration {
 	var response *smithyhttp.ResponseError

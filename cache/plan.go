@@ -9,37 +9,37 @@ import (
 	"github.com/irsakit/irsakit/internal/schedule"
 )
 
-// plan is what decides when the next attempt begins. The Cache's mutex guards it.
+// plan is the scheduler: the state from which the next attempt is decided. Cache.mu guards it.
 type plan struct {
-	call  *call // the source's call under way
-	begun int   // attempts begun so far
-	ended int   // the newest attempt whose outcome is known
+	call  *call // the running attempt
+	begun int   // number of attempts started so far
+	ended int   // number of the last attempt whose outcome is known
 
 	use use
-	// Reasons to make an attempt, other than that its time has come.
-	demand bool // somebody came since the newest attempt began
-	asked  bool // Refresh, or a MinTTL view that has less left, wants another attempt
-	woken  bool // Wake wants one if the last one failed
+	// Reasons for an attempt, other than that it is due.
+	demand bool // a caller has come since the last attempt started
+	asked  bool // Refresh, Replace or a view with too little time left requests an attempt
+	woken  bool // Wake requests one if the last one failed
 
 	rejected bool // the next attempt replaces credentials that a service rejected
 
-	spaced  schedule.Moment // an attempt that is asked for begins no sooner
-	trouble *trouble        // what few Caches have
-	minTTLs minTTLs         // what views need to be left
+	spaced  schedule.Moment // a requested attempt starts no sooner
+	trouble *trouble        // allocated on first use, since few Caches need it
+	minTTLs minTTLs         // minimum TTLs of the views
 
 	timer   *time.Timer
-	changed chan struct{} // closed when anything changed that callers wait for
+	changed chan struct{} // closed when the state has changed
 }
 
-// trouble is what a Cache remembers of failures and refusals.
+// trouble records failures and rejections.
 type trouble struct {
 	retry     retryAt         // after a failure
-	refusable schedule.Moment // an attempt after Invalidate begins no sooner
+	refusable schedule.Moment // an attempt after Invalidate starts no sooner
 	replaced  schedule.Moment // when Replace last started an attempt
-	withdrawn []string        // access key IDs that are not served again, the newest last
+	withdrawn []string        // access key IDs that must not be served again, the newest last
 }
 
-// maxWithdrawn bounds the withdrawn keys that are remembered.
+// maxWithdrawn is how many withdrawn access key IDs are remembered.
 const maxWithdrawn = 16
 
 func (t *trouble) withdraw(key string) {
@@ -49,7 +49,7 @@ func (t *trouble) withdraw(key string) {
 	}
 }
 
-// troubles returns the trouble, to change it.
+// troubles returns the record for changes, and allocates it if needed.
 func (p *plan) troubles() *trouble {
 	if p.trouble == nil {
 		p.trouble = &trouble{}
@@ -57,7 +57,7 @@ func (p *plan) troubles() *trouble {
 	return p.trouble
 }
 
-// past returns the trouble, to look at it.
+// past returns a copy of the record for reading.
 func (p *plan) past() trouble {
 	if p.trouble == nil {
 		return trouble{}
@@ -65,27 +65,28 @@ func (p *plan) past() trouble {
 	return *p.trouble
 }
 
-// retryAt is when to try again, by what there is to serve at the time.
+// retryAt contains when to retry, with and without valid credentials at that time.
 type retryAt struct {
 	serving, empty schedule.Moment
 }
 
-// advance begins the next attempt if it is due.
+// advance starts the next attempt if it is due.
 func (c *Cache) advance() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.advanceLocked()
 }
 
-// advanceLocked applies the decision about the next attempt. It is called after everything that
-// could change it, and is the only place where an attempt starts or the timer is set. c.mu is held.
+// advanceLocked applies the decision about the next attempt. It must be called after every change
+// that can affect the decision. It is the only place that starts an attempt or sets the timer. c.mu
+// is held.
 func (c *Cache) advanceLocked() { c.advanceFor(false) }
 
-// advanceFor is advanceLocked for a caller. holdsSlot reports whether it is the source of another
-// Cache and holds a slot of the Limiter: an attempt that starts for it reuses that slot.
+// advanceFor is advanceLocked for a caller. holdsSlot reports whether the caller is the source of
+// another Cache and holds a slot of the Limiter. An attempt that starts for it reuses that slot.
 func (c *Cache) advanceFor(holdsSlot bool) {
 	s, now := c.state.Load(), c.now()
-	if s.closed || c.plan.call != nil { // the end of the call comes here again
+	if s.closed || c.plan.call != nil { // called again when the attempt completes
 		return
 	}
 	d := decide(s, c.reasons(), now)
@@ -103,7 +104,7 @@ func (c *Cache) advanceFor(holdsSlot bool) {
 	}
 }
 
-// setTimer makes the Cache advance after d. The timer does not hold the Cache.
+// setTimer sets the timer to advance after d. The timer does not keep the Cache alive.
 func (c *Cache) setTimer(d time.Duration) {
 	if c.plan.timer != nil {
 		c.plan.timer.Reset(d)
@@ -124,7 +125,7 @@ func (p *plan) stopTimer() {
 	}
 }
 
-// stop ends all that the plan has under way.
+// stop stops the timer, cancels the running attempt, and wakes waiting callers.
 func (p *plan) stop() {
 	p.stopTimer()
 	if p.call != nil && p.call.cancel != nil {
@@ -141,7 +142,7 @@ func (p *plan) changes() <-chan struct{} {
 	return p.changed
 }
 
-// announce wakes all who wait for a change.
+// announce wakes all goroutines that wait for a change.
 func (p *plan) announce() {
 	if p.changed != nil {
 		close(p.changed)
@@ -149,7 +150,8 @@ func (p *plan) announce() {
 	}
 }
 
-// failed sets the waits after the failure that led to s. The source asks for a wait of asked.
+// failed sets the retry times after the failure that led to s. asked is the wait that the source
+// requests.
 func (p *plan) failed(s *snapshot, asked time.Duration, now schedule.Moment) {
 	wait := schedule.RetryAfter(s.failures, s.left(now), s.permanent, asked, rand.Float64())
 	p.troubles().retry = retryAt{serving: now.Add(wait.Serving), empty: now.Add(wait.Empty)}

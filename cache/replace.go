@@ -10,17 +10,18 @@ import (
 	"github.com/irsakit/irsakit/internal/schedule"
 )
 
-// Replace starts an attempt to replace credentials that a service rejected, and waits for it, for
-// ctx, or for as long as an attempt may last. They are served to other callers meanwhile, and
-// after the attempt if it fails. Replace returns nil once the Cache has other credentials than
-// rejected, immediately if it already has. With a ctx that has ended it only starts the attempt.
+// Replace starts an attempt to replace credentials that a service rejected. It waits until the
+// attempt completes or ctx is done, at most for Options.AttemptTimeout. Other callers are served
+// the rejected credentials meanwhile, and still afterwards if the attempt fails. Replace returns
+// nil once the Cache has credentials other than rejected, immediately if it already has. If ctx has
+// already ended, Replace starts the attempt without waiting.
 //
-// An attempt starts only if the rejected credentials were received at least minAge ago and no
+// An attempt starts only if the rejected credentials were received at least minAge ago, and no
 // other call of Replace started one within minAge. Otherwise, or if the source returns the same
-// credentials again, Replace returns [ErrRefused]. After a failed attempt none starts before it is
-// due; Replace then returns the [*Error] of the last one. New credentials that expire before the
-// rejected ones are taken only if they live for at least a minute. Like [Cache.Invalidate] it
-// compares access key IDs.
+// credentials again, Replace returns [ErrRefused]. After a failed attempt, no attempt starts before
+// it is due, and Replace returns the [*Error] of the failed one. New credentials that expire before
+// the rejected ones are used only if they live for at least a minute. Replace compares access key
+// IDs, like [Cache.Invalidate].
 func (c *Cache) Replace(ctx context.Context, rejected aws.Credentials, minAge time.Duration) error {
 	limit := time.NewTimer(c.opts.AttemptTimeout)
 	defer limit.Stop()
@@ -53,7 +54,7 @@ func (c *Cache) Replace(ctx context.Context, rejected aws.Credentials, minAge ti
 		err := c.state.Load().failure()
 		c.mu.Unlock()
 		return err
-	case call == nil: // it begins within a second: see plan.spaced
+	case call == nil: // it starts within a second: see plan.spaced
 		target++
 	}
 	if err := c.await(ctx, target, limit.C); err != nil {
@@ -71,7 +72,7 @@ func (p *plan) mayReplace(s *snapshot, now schedule.Moment, minAge time.Duration
 	return now.Elapsed-s.received.Elapsed >= minAge && (last == schedule.Moment{} || now.Elapsed-last.Elapsed >= minAge)
 }
 
-// await waits for the end of an attempt and returns its failure. c.mu is held; await unlocks it.
+// await waits until an attempt completes and returns its error. c.mu is held; await unlocks it.
 func (c *Cache) await(ctx context.Context, attempt int, limit <-chan time.Time) error {
 	for {
 		s := c.state.Load()

@@ -10,52 +10,51 @@ import (
 	"github.com/irsakit/irsakit/internal/schedule"
 )
 
-// snapshot is the whole state that a caller can see. It is never changed: what
-// happens makes a new one.
+// snapshot is the complete state that callers can see. It is immutable: each change stores a new
+// snapshot.
 type snapshot struct {
-	calm  calm // until the first of until and due
+	calm  calm // the earlier of until and due
 	creds aws.Credentials
-	until schedule.Moment // serving them ends; zero where there are none
-	due   schedule.Moment // from here on a Retrieve gets the next attempt begun
+	until schedule.Moment // end of serving; zero if there are no credentials
+	due   schedule.Moment // from then on a Retrieve starts the next attempt
 
-	ends      time.Time // of the credentials, as the source returned it
-	cached    bool      // the source returns them until it renews them
-	drawn     float64   // the random number of refreshAt
+	ends      time.Time // expiry of the credentials as the source returned it
+	cached    bool      // the source has returned them again, and will do so until it renews them
+	drawn     float64   // random number that determines refreshAt
 	received  schedule.Moment
-	life      time.Duration   // of the newest credentials, also when they are gone; 0 before any
-	refreshAt schedule.Moment // while all goes well
+	life      time.Duration   // lifetime of the last credentials, kept after they are gone; 0 before the first
+	refreshAt schedule.Moment // scheduled refresh
 
-	failures  int   // attempts that failed since the last that did not
-	err       error // of the last attempt, or why the credentials are gone
-	permanent bool  // err will not pass by itself
+	failures  int   // number of consecutive failed attempts
+	err       error // error of the last attempt, or why the credentials are gone
+	permanent bool  // err requires a configuration change
 
-	unused bool // nobody has asked for the credentials yet, and that matters
+	unused bool // the first use of the credentials has yet to be recorded
 	closed bool
 }
 
-// calm is the time in which credentials are served and no attempt is due. It ends when
-// either clock says so, and is kept in the form in which that is cheapest to see,
-// since every Retrieve looks.
+// calm is the end of the fast path, on which credentials are served and no attempt is due. It is
+// reached on either clock. Its form is the cheapest to compare, since every Retrieve does.
 type calm struct {
 	wall    int64     // Unix nanoseconds
-	elapsed time.Time // of which the monotonic reading counts
+	elapsed time.Time // its monotonic reading is used
 }
 
-// A calm lasts at most so long, since time.Time cannot tell all of an int64.
+// longestCalm bounds calm, because time.Time cannot represent every int64 of nanoseconds.
 const longestCalm = 100 * 365 * 24 * time.Hour
 
-// store makes s the state.
+// store makes s the current state.
 func (c *Cache) store(s *snapshot) {
 	end := schedule.First(s.until, s.due)
 	if s.unused {
-		end = schedule.Moment{} // the first Retrieve takes the long way
+		end = schedule.Moment{} // the first Retrieve takes the slow path
 	}
 	s.calm = calm{wall: end.Wall, elapsed: c.base.Add(min(end.Elapsed, longestCalm))}
 	c.state.Store(s)
 }
 
-// fresh returns the state after a good attempt, at now, or an error where what it
-// gave is of no use. The random number r, of [0, 1), spreads the end of serving.
+// fresh returns the state after a successful attempt at now, or an error if its credentials are
+// unusable. r is a random number in [0, 1) that determines the margin.
 func (s *snapshot) fresh(creds aws.Credentials, now schedule.Moment, r float64) (*snapshot, error) {
 	if !creds.HasKeys() {
 		return nil, errors.New("cache: the source returned credentials without keys")
@@ -76,30 +75,30 @@ func (s *snapshot) fresh(creds aws.Credentials, now schedule.Moment, r float64) 
 	return next, nil
 }
 
-// holds reports whether creds are those of s, with time left to use them.
+// holds reports whether creds are those of s and have not expired.
 func (s *snapshot) holds(creds aws.Credentials, now schedule.Moment) bool {
 	return creds.HasKeys() && creds.CanExpire && creds.AccessKeyID == s.creds.AccessKeyID && creds.Expires.Equal(s.ends) &&
 		s.end().Until(now) > 0
 }
 
-// end returns the end of the credentials, the margin included.
+// end returns when the credentials expire, which is later than the end of serving by the margin.
 func (s *snapshot) end() schedule.Moment { return s.received.Add(s.life) }
 
-// rounding is by how much the ends of two sessions of one duration can be out of order: STS
-// and its Date header have whole seconds.
+// rounding is the tolerance when the expiries of two sessions with the same duration are compared.
+// STS and its Date header have a resolution of one second.
 const rounding = 2 * time.Second
 
-// endsBefore reports whether the credentials of s end sooner than those of other, which are
-// still served.
+// endsBefore reports whether the credentials of s expire before those of other, which are still
+// served.
 func (s *snapshot) endsBefore(other *snapshot, now schedule.Moment) bool {
 	return s.creds.CanExpire && other.creds.CanExpire && other.serves(now, 0) &&
 		s.end().Until(now)+rounding < other.end().Until(now)
 }
 
-// again returns the state after the source returned the credentials of s once more, or some that
-// end sooner. The former are served until a second before their end: the source has nothing
-// better, and renews them when it does. The next attempt comes when half of the time has passed,
-// a second later at the earliest, and the last one at their end.
+// again returns the state after the source returned the credentials of s again, or others that
+// expire sooner. In the first case serving ends one second before they expire: the source has no
+// better ones, and will renew them itself. The next attempt starts after half of the remaining
+// time, but not within a second. The last one starts when the credentials expire.
 func (s *snapshot) again(creds aws.Credentials, now schedule.Moment) *snapshot {
 	next := *s
 	next.failures, next.err, next.permanent, next.due = 0, nil, false, schedule.Never()
@@ -110,19 +109,19 @@ func (s *snapshot) again(creds aws.Credentials, now schedule.Moment) *snapshot {
 	}
 	left := s.end().Until(now)
 	wait := max(left/2, time.Second)
-	if left-wait < 2*time.Second { // no room for one more before the end
+	if left-wait < 2*time.Second { // too short for another attempt before the expiry
 		wait = max(left, time.Second)
 	}
 	next.refreshAt = now.Add(wait)
 	return &next
 }
 
-// reserve is subtracted from the lifetime of credentials from the SDK's own cache, so that they are
-// refreshed at most 44 minutes into an hour and outlast an outage of 15 minutes.
+// reserve is the minimum TTL for credentials from the SDK's own cache. They are refreshed at most 44
+// minutes into an hour and so outlast an outage of 15 minutes.
 const reserve = 11 * time.Minute
 
-// refreshes returns the state with the time of the next refresh, so that what
-// views need is always left. c.mu is held.
+// refreshes returns the state with the time of the scheduled refresh, which respects the minimum
+// TTLs of views. c.mu is held.
 func (c *Cache) refreshes(s *snapshot) *snapshot {
 	if !s.creds.CanExpire {
 		return s
@@ -147,19 +146,18 @@ func (s *snapshot) failed(err error, permanent bool) *snapshot {
 	return &next
 }
 
-// refused returns the state in which the credentials are gone, though they had
-// time left.
+// refused returns the state after credentials were withdrawn before their expiry.
 func (s *snapshot) refused() *snapshot {
 	next := *s
 	next.creds, next.until, next.refreshAt = aws.Credentials{}, schedule.Moment{}, schedule.Never()
-	next.cached = false // the attempt for others is due, not the source's next renewal
+	next.cached = false // an attempt for others is due, not the next renewal by the source
 	if s.failures == 0 {
 		next.err, next.permanent = ErrRefused, false
 	}
 	return &next
 }
 
-// waits returns the state in which the next attempt is due at that moment.
+// waits returns the state in which the next attempt is due at the given moment.
 func (s *snapshot) waits(due schedule.Moment) *snapshot {
 	next := *s
 	next.due = due
@@ -170,24 +168,23 @@ func (s *snapshot) close() *snapshot {
 	return &snapshot{closed: true, due: schedule.Never(), err: ErrClosed, life: s.life}
 }
 
-// serves says whether at now there are credentials with so much time left.
+// serves reports whether there are credentials to serve for at least minTTL after now.
 func (s *snapshot) serves(now schedule.Moment, minTTL time.Duration) bool {
 	return !s.until.Add(-minTTL).Reached(now)
 }
 
-// tooShort says that the credentials never live long enough for that much to be
-// left.
+// tooShort reports whether the credentials never live long enough for minTTL.
 func (s *snapshot) tooShort(minTTL time.Duration) bool {
 	return s.life > 0 && minTTL > schedule.MaxMinTTL(s.life)
 }
 
-// left returns for how long, seen at now, the credentials will be served.
+// left returns how long the credentials will be served after now.
 func (s *snapshot) left(now schedule.Moment) time.Duration {
 	return max(s.until.Until(now), 0)
 }
 
-// starting says that there never were credentials and that it is too early to
-// trouble a caller with it.
+// starting reports whether there have never been credentials and it is too early to return an error
+// to callers.
 func (s *snapshot) starting() bool {
 	return s.life == 0 && s.received == (schedule.Moment{}) && s.failures <= 2 && !s.permanent
 }

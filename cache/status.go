@@ -6,36 +6,36 @@ import (
 	"github.com/irsakit/irsakit/internal/schedule"
 )
 
-// State is what a [Cache] has to serve.
+// State describes which credentials a [Cache] serves.
 type State string
 
-// The states of a Cache. The zero value of State is none of them.
+// States of a Cache. None of them is the zero value of State.
 const (
-	Empty   State = "empty"   // there never were credentials: callers wait
-	Fresh   State = "fresh"   // valid, and not yet time to refresh
-	Stale   State = "stale"   // valid, and time to refresh: that is under way, or has failed
-	Expired State = "expired" // no longer valid: callers wait
+	Empty   State = "empty"   // no credentials obtained yet: callers wait
+	Fresh   State = "fresh"   // valid, and not yet due for a refresh
+	Stale   State = "stale"   // valid, and due for a refresh, which is running or has failed
+	Expired State = "expired" // expired or withdrawn: callers wait
 	Closed  State = "closed"
 )
 
-// Status is how a [Cache] is doing at one moment. It holds no secret. Times are on
-// the local wall clock, zero where there is none.
+// Status describes a [Cache] at one moment. It contains no secret. Times are on the local wall
+// clock, and zero if unknown.
 type Status struct {
 	State       State
-	Expires     time.Time // until when the credentials are served; zero too where they do not expire
-	RefreshAt   time.Time // when they are refreshed if all goes well
-	LastSuccess time.Time // when the newest credentials came
-	Failures    int       // attempts that have failed since
-	Err         error     // of the last attempt; nil if it succeeded
-	NextAttempt time.Time // zero while one is under way, or if the next caller begins it
+	Expires     time.Time // end of serving; zero also if the credentials do not expire
+	RefreshAt   time.Time // the scheduled refresh
+	LastSuccess time.Time // when the last credentials were received
+	Failures    int       // number of consecutive failed attempts
+	Err         error     // error of the last attempt, or ErrRefused; nil if it succeeded
+	NextAttempt time.Time // zero if an attempt is running, or if the next caller starts it
 
-	// What callers of Retrieve, the Cache's and its views', have met so far.
-	Waits  int64         // those who had to wait for credentials
-	Waited time.Duration // all of them together
-	Errors int64         // those who got an error because there were none in time
+	// Totals of the callers of Retrieve, including those of views.
+	Waits  int64         // number of callers that waited for credentials
+	Waited time.Duration // total time that they waited
+	Errors int64         // number of callers that got an error because there were no valid credentials in time
 }
 
-// Status returns how the Cache is doing. It takes no lock and does not block.
+// Status returns the current status. It acquires no lock and does not block.
 func (c *Cache) Status() Status {
 	return c.status(c.state.Load(), c.now())
 }

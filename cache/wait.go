@@ -8,9 +8,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 )
 
-// wait is Retrieve where there is more to do than to return credentials: an attempt
-// to begin, or to wait for until there are some with minTTL left. It returns them,
-// or why there are none.
+// wait is the slow path of Retrieve. It starts an attempt, or waits for one, until there are
+// credentials with minTTL left. It returns them or an error.
 func (c *Cache) wait(ctx context.Context, minTTL time.Duration) (aws.Credentials, error) {
 	var since time.Time
 	placed := hasPlace(ctx, c.opts.Limiter)
@@ -27,13 +26,13 @@ func (c *Cache) wait(ctx context.Context, minTTL time.Duration) (aws.Credentials
 			return aws.Credentials{}, c.leave(ctx)
 		}
 	}
-	var failure *Error // and not errors.Is, which calls methods of the source's error
+	var failure *Error // errors.Is would call methods of the source's error
 	c.callers.left(since, errors.As(err, &failure))
 	return creds, err
 }
 
-// leave returns the error of a caller whose context ended while it waited. The context and
-// the errors are foreign code: c.mu is not held while their methods run.
+// leave returns the error for a caller whose context ended while it waited. The context and the
+// errors are foreign code, so c.mu is not held while their methods run.
 func (c *Cache) leave(ctx context.Context) error {
 	timedOut := errors.Is(ctx.Err(), context.DeadlineExceeded)
 	c.mu.Lock()
@@ -45,11 +44,10 @@ func (c *Cache) leave(ctx context.Context) error {
 	return s.interrupted(ctx)
 }
 
-// join returns what there is for a caller who needs minTTL left: credentials, an
-// error, or else a channel that is closed when there is news. It sees to it that an
-// attempt is under way or scheduled. placed reports whether the caller waits in a place
-// of the Limiter's. waited reports whether it has seen an attempt end: it then takes that
-// attempt's error rather than wait for another.
+// join returns credentials with minTTL left, an error, or a channel that is closed when the state
+// changes. If necessary it starts or schedules an attempt. placed reports whether the caller holds
+// a slot of the Limiter. waited reports whether the caller has already waited for an attempt. It
+// then gets the error of that attempt instead of waiting for another.
 func (c *Cache) join(placed bool, minTTL time.Duration, waited bool) (aws.Credentials, <-chan struct{}, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -67,7 +65,7 @@ func (c *Cache) join(placed bool, minTTL time.Duration, waited bool) (aws.Creden
 		return s.creds, nil, nil
 	}
 	c.plan.demand = true
-	if c.plan.call == nil && s.serves(c.now(), 0) { // but not for as long as is needed
+	if c.plan.call == nil && s.serves(c.now(), 0) { // but too briefly for minTTL
 		c.plan.asked = true
 	}
 	c.advanceFor(placed)
