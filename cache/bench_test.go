@@ -9,8 +9,7 @@ import (
 	"github.com/irsakit/irsakit/cache"
 )
 
-// BenchmarkRetrieve measures a cached Retrieve beside the SDK's own cache, in one
-// run: compare the two lines of each pair.
+// BenchmarkRetrieve compares a cached Retrieve with that of the SDK's own cache in the same run.
 func BenchmarkRetrieve(b *testing.B) {
 	ours := cache.New(&source{life: time.Hour})
 	defer ours.Close()

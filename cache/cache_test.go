@@ -17,7 +17,7 @@ import (
 	"github.com/irsakit/irsakit/cache"
 )
 
-// newCache returns a cache that the test closes.
+// newCache returns a Cache that is closed at the end of the test.
 func newCache(t *testing.T, s aws.CredentialsProvider, optFns ...func(*cache.Options)) *cache.Cache {
 	t.Helper()
 	quiet := func(o *cache.Options) { o.Logger = slog.New(slog.DiscardHandler) }
@@ -96,7 +96,7 @@ func TestRefreshesInTheBackgroundBetween60And80PercentOfTheLife(t *testing.T) {
 				s := &source{life: life}
 				c := newCache(t, s)
 				retrieve(t, c)
-				time.Sleep(100 * life) // nobody asks
+				time.Sleep(100 * life) // without callers
 				c.Close()
 				synctest.Wait()
 				for i := range s.calls[1:] {
@@ -125,7 +125,7 @@ func TestCredentialsThatDoNotExpireAreAskedForOnce(t *testing.T) {
 	})
 }
 
-// expiring returns credentials that expire at that time.
+// expiring returns credentials that expire at the given time.
 func expiring(at time.Time) aws.Credentials {
 	creds := keys(1, 0)
 	creds.Expires = at
@@ -222,7 +222,7 @@ func TestPrintingACacheShowsNothingOfItsSource(t *testing.T) {
 	}
 }
 
-// What never waits gives what there is, begins the refresh that is due, and nothing else.
+// TryRetrieve returns what is available and starts a refresh that is due, nothing else.
 func TestTryRetrieveServesWithoutWaiting(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &source{life: time.Hour}

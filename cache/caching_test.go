@@ -20,7 +20,7 @@ import (
 	"github.com/irsakit/irsakit/internal/testsize"
 )
 
-// caching is a source that returns the same credentials until early before their end.
+// caching is a source that returns the same credentials until early before they expire.
 type caching struct {
 	life, early, delay time.Duration
 
@@ -48,9 +48,8 @@ func (s *caching) left() time.Duration {
 	return time.Until(s.now.Expires)
 }
 
-// A source with a cache of its own is no failing source: the instance metadata service, the
-// container endpoint and credential_process return the same credentials for most of their
-// lifetime, some until the end.
+// A source that caches has not failed. The instance metadata service, the container endpoint and
+// credential_process return the same credentials for most of their lifetime, some until the end.
 func TestCacheOfASourceThatCaches(t *testing.T) {
 	for _, life := range []time.Duration{time.Minute, 15 * time.Minute, time.Hour, 6 * time.Hour} {
 		for _, early := range []time.Duration{0, 500 * time.Millisecond, 5 * time.Second, 5 * time.Minute} {
@@ -104,7 +103,7 @@ func TestCacheOfASourceThatCaches(t *testing.T) {
 	}
 }
 
-// An outage that begins while a source returns the same credentials ends like any other.
+// An outage that starts while the source repeats its credentials ends like any other.
 func TestCacheOfACachingSourceSurvivesItsFailures(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &caching{life: time.Hour, early: time.Minute}
@@ -130,8 +129,8 @@ func TestCacheOfACachingSourceSurvivesItsFailures(t *testing.T) {
 	})
 }
 
-// cfg.Credentials of config.LoadDefaultConfig is the SDK's own cache. It is invalidated for a
-// planned refresh, and for nothing else.
+// cfg.Credentials of config.LoadDefaultConfig is the SDK's own cache. Only a scheduled refresh
+// invalidates it.
 func TestCacheOfTheSDKsCache(t *testing.T) {
 	for outage := range testsize.Choose(4, 12, 20) { // minutes into the hour
 		begin := time.Duration(outage*60/testsize.Choose(4, 12, 20)) * time.Minute
@@ -186,7 +185,7 @@ func TestCacheOfTheSDKsCacheRefreshesWhile15MinutesAreLeft(t *testing.T) {
 	})
 }
 
-// Another user of the SDK's cache, such as a client made before, may have refreshed it.
+// Another user of the SDK's cache, such as a client created earlier, may have refreshed it.
 func TestCacheOfTheSDKsCacheInvalidatesOnlyItsOwnKeys(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &source{life: time.Hour}
@@ -206,7 +205,7 @@ func TestCacheOfTheSDKsCacheInvalidatesOnlyItsOwnKeys(t *testing.T) {
 		calls := s.count()
 		s.breakWith(nil)
 		assert.Equal(t, fmt.Sprint("AK", calls+1), retrieve(t, sdk).AccessKeyID, "the failed refresh has invalidated it")
-		time.Sleep(time.Minute) // retries go on, and take what is there
+		time.Sleep(time.Minute) // retries continue and use the available credentials
 		assert.Equal(t, calls+1, s.count(), "after a failed attempt nothing is invalidated")
 		assert.Equal(t, retrieve(t, sdk).AccessKeyID, retrieve(t, c).AccessKeyID)
 	})
@@ -250,7 +249,7 @@ func TestCacheKeepsCredentialsThatLiveLonger(t *testing.T) {
 	}
 }
 
-// An outage that is over just before the end of serving reaches no caller.
+// Callers do not notice an outage that ends just before the end of serving.
 func TestCacheServesThroughAnOutageThatEndsJustBeforeItsCredentials(t *testing.T) {
 	for _, before := range []time.Duration{2 * time.Second, 900 * time.Millisecond, 300 * time.Millisecond} {
 		for _, life := range []time.Duration{15 * time.Minute, time.Hour} {
@@ -272,7 +271,7 @@ func TestCacheServesThroughAnOutageThatEndsJustBeforeItsCredentials(t *testing.T
 	}
 }
 
-// Caches that start together stop serving at different times, and so do their last attempts.
+// Caches that start together differ in when they stop serving, and so in their last attempts.
 func TestCachesDoNotMakeTheirLastAttemptTogether(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const pods = 500

@@ -16,9 +16,8 @@ import (
 	"github.com/irsakit/irsakit/internal/schedule"
 )
 
-// step lets c see its clocks jump by so much, which those of a bubble cannot: it
-// moves all that c has noted the other way instead. A timer that is set stays where
-// it was.
+// step makes the clocks of c jump by wall and elapsed. The clocks of a bubble cannot jump, so step
+// moves all times recorded in c the opposite way. A timer that is set is not moved.
 func step(c *Cache, wall, elapsed time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -33,12 +32,12 @@ func step(c *Cache, wall, elapsed time.Duration) {
 			m.Elapsed -= elapsed
 		}
 	}
-	s.ends = s.ends.Add(-wall) // what the source returns again has moved too
+	s.ends = s.ends.Add(-wall) // the source's credentials have moved, too
 	c.store(&s)
 }
 
-// numbered returns a Cache around a source that fails while broken is set, and else
-// gives credentials for an hour, AK1, AK2 and so on.
+// numbered returns a Cache around a source that fails while broken is set. Otherwise the source
+// returns credentials for an hour with the keys AK1, AK2 and so on.
 func numbered(t *testing.T) (c *Cache, calls *atomic.Int32, broken *atomic.Bool) {
 	calls, broken = new(atomic.Int32), new(atomic.Bool)
 	c = New(aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
@@ -143,7 +142,7 @@ func TestAStepInTheMiddleOfALongWaitDoesNotProlongIt(t *testing.T) {
 			c, _, broken := numbered(t)
 			key(t, c)
 			broken.Store(true)
-			time.Sleep(52 * time.Minute) // waits of a minute by now
+			time.Sleep(52 * time.Minute) // the backoff is about a minute now
 			broken.Store(false)
 			step(c, jump.wall, jump.elapsed)
 			start := time.Now()

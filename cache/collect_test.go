@@ -12,7 +12,7 @@ import (
 	"github.com/irsakit/irsakit/cache"
 )
 
-// collect runs the garbage collector until what can go is gone.
+// collect runs the garbage collector until it has freed everything that it can.
 func collect() {
 	for range 3 {
 		runtime.GC()

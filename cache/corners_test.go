@@ -27,7 +27,7 @@ func TestCacheWakeDuringTheFirstAttemptRepeatsItAtOnce(t *testing.T) {
 				s := &source{life: time.Hour, delay: tt.delay, broken: errBroken}
 				c := newCache(t, s)
 				start := time.Now()
-				_, err := c.Retrieve(over(t)) // only begins the attempt
+				_, err := c.Retrieve(over(t)) // only starts the attempt
 				require.ErrorIs(t, err, context.DeadlineExceeded)
 				time.Sleep(tt.delay / 2)
 				c.Wake()
@@ -46,7 +46,7 @@ func TestCacheWakeDoesNotDelayARetry(t *testing.T) {
 		c := newCache(t, s)
 		start := time.Now()
 		require.ErrorIs(t, c.Refresh(t.Context()), errBroken)
-		_, err := c.Retrieve(over(t)) // so that the retry is wanted
+		_, err := c.Retrieve(over(t)) // adds demand for the retry
 		require.Error(t, err)
 		c.Wake()
 		time.Sleep(time.Second)
@@ -100,10 +100,10 @@ func TestCacheMinTTLMadeLateRefreshesAtOnce(t *testing.T) {
 		retrieve(t, c)
 		time.Sleep(35 * time.Minute)
 		require.Equal(t, 1, s.count())
-		view := c.MinTTL(22 * time.Minute) // whose refreshes come before 34.2 minutes
+		view := c.MinTTL(22 * time.Minute) // requires a refresh before 34.2 minutes
 		synctest.Wait()
 		assert.Equal(t, 2, s.count(), "without a caller")
-		for _, p := range []aws.CredentialsProvider{c, view} { // which has enough left still
+		for _, p := range []aws.CredentialsProvider{c, view} { // it still has enough left
 			start := time.Now()
 			assert.Equal(t, "AK1", retrieve(t, p).AccessKeyID)
 			assert.Zero(t, time.Since(start), "no caller waits")
@@ -114,7 +114,7 @@ func TestCacheMinTTLMadeLateRefreshesAtOnce(t *testing.T) {
 	})
 }
 
-// An attempt that counted as failed when its time was up returns an error later.
+// An attempt that was counted as failed when it timed out returns an error later.
 func TestCacheCountsAnOverdueAttemptOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var seen recorder
@@ -123,14 +123,14 @@ func TestCacheCountsAnOverdueAttemptOnce(t *testing.T) {
 		c := newCache(t, aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
 			began = append(began, time.Now())
 			if calls.Add(1) == 5 {
-				time.Sleep(12 * time.Second) // whatever its context says
+				time.Sleep(12 * time.Second) // ignores its context
 			}
 			return aws.Credentials{}, errBroken
 		}), func(o *cache.Options) { o.Observe = seen.observe })
 		for range 5 {
 			require.Error(t, c.Refresh(t.Context()))
 		}
-		overdue := time.Now() // 10.1 s after the fifth began
+		overdue := time.Now() // 10.1 s after the start of the fifth attempt
 		require.Equal(t, 5, c.Status().Failures)
 		_, err := c.Retrieve(t.Context())
 		require.ErrorIs(t, err, context.DeadlineExceeded)

@@ -11,7 +11,7 @@ import (
 	"github.com/irsakit/irsakit/internal/schedule"
 )
 
-// randomMoment returns a moment within an hour of now on either clock, or one of the special ones.
+// randomMoment returns a moment within an hour of now on both clocks, or a special one.
 func randomMoment(random *rand.Rand, now schedule.Moment) schedule.Moment {
 	switch random.IntN(6) {
 	case 0:
@@ -25,7 +25,7 @@ func randomMoment(random *rand.Rand, now schedule.Moment) schedule.Moment {
 	}
 }
 
-// randomState returns a state and reasons, most of which no Cache ever has together.
+// randomState returns a state and reasons, most of which never occur together.
 func randomState(random *rand.Rand, now schedule.Moment) (*snapshot, reasons) {
 	at := func() schedule.Moment { return randomMoment(random, now) }
 	yes := func() bool { return random.IntN(2) == 0 }
@@ -64,13 +64,13 @@ func TestDecide(t *testing.T) {
 			require.True(t, r.retry.serving.Reached(now) || r.retry.empty.Reached(now), "no backoff", state)
 		}
 
-		// A reason more never delays an attempt after a failure.
+		// An additional reason never delays an attempt after a failure.
 		if s.failures > 0 {
 			more := r
 			more.woken, more.demand = true, true
 			require.False(t, d.start && !r.idle && !decide(s, more, now).start, state)
 		}
-		// Time never takes a reason away while credentials are served.
+		// Time alone never removes a reason while credentials are served.
 		later := now.Add(time.Duration(random.Int64N(int64(time.Hour))))
 		if d.start && serving && s.serves(later, 0) {
 			require.True(t, decide(s, r, later).start, state)

@@ -15,7 +15,7 @@ import (
 	"github.com/irsakit/irsakit/cache"
 )
 
-// recorder keeps events.
+// recorder records events.
 type recorder struct {
 	mu     sync.Mutex
 	events []cache.Event
@@ -41,7 +41,7 @@ func TestEveryAttemptAndRefusalIsAnEvent(t *testing.T) {
 		require.Error(t, c.Refresh(t.Context()))
 		s.breakWith(nil)
 		require.NoError(t, c.Refresh(t.Context()))
-		c.Invalidate(creds) // no longer served: no event
+		c.Invalidate(creds) // not served any more: no event
 		c.Invalidate(retrieve(t, c))
 		synctest.Wait()
 
@@ -80,7 +80,7 @@ func TestTheLogHasALineWhereTheStateChangesHoweverLongItLasts(t *testing.T) {
 		s.breakWith(nil)
 		time.Sleep(5 * time.Hour)
 		stop()
-		require.NoError(t, c.Close()) // when all lines have been written
+		require.NoError(t, c.Close()) // all messages have been written
 		lines := strings.Split(strings.TrimSpace(log.String()), "\n")
 		require.Len(t, lines, 3)
 		assert.Contains(t, lines[0], `level=WARN msg="credentials refresh failed" error=broken serving_until=2000-01-01T00:59:5`)
@@ -124,7 +124,7 @@ func TestAnObserverThatPanicsOrBlocksHarmsNobody(t *testing.T) {
 		}
 		close(release)
 		synctest.Wait()
-		// One was being told while the others waited.
+		// One event was being delivered while the others waited.
 		assert.Equal(t, 65, strings.Count(log.String(), `msg="credentials observer panicked" panic=observer`))
 	})
 }

@@ -13,7 +13,7 @@ import (
 	"github.com/irsakit/irsakit/cache"
 )
 
-// hourly stands for any provider: AssumeRole, SSO, a process.
+// hourly returns a stand-in for any provider, such as AssumeRole, SSO or a process.
 func hourly() aws.CredentialsProvider {
 	calls := 0
 	return aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
@@ -80,7 +80,7 @@ func ExampleNew_defaultConfig() {
 	cfg := aws.Config{Credentials: aws.NewCredentialsCache(hourly())} // from config.LoadDefaultConfig
 	c := cache.New(cfg.Credentials)
 	defer c.Close()
-	cfg.Credentials = c // before any client is made
+	cfg.Credentials = c // before creating any client
 	credentials, err := cfg.Credentials.Retrieve(context.Background())
 	if err != nil {
 		log.Fatal(err)
@@ -89,7 +89,7 @@ func ExampleNew_defaultConfig() {
 	// Output: ASIA1
 }
 
-// A service rejected credentials that came minutes ago.
+// Replace credentials that a service rejected, unless they were received within the last minute.
 func ExampleCache_Replace() {
 	c := cache.New(hourly())
 	defer c.Close()
@@ -99,11 +99,11 @@ func ExampleCache_Replace() {
 		log.Fatal(err)
 	}
 	err = c.Replace(ctx, rejected, time.Minute)
-	fmt.Println(errors.Is(err, cache.ErrRefused)) // they came just now
+	fmt.Println(errors.Is(err, cache.ErrRefused)) // they were received just now
 	// Output: true
 }
 
-// The role's sessions were revoked.
+// Withdraw credentials after the role's sessions were revoked.
 func ExampleCache_Invalidate() {
 	c := cache.New(hourly(), func(o *cache.Options) { o.Logger = slog.New(slog.DiscardHandler) })
 	defer c.Close()
@@ -134,7 +134,7 @@ func ExampleCache_Status() {
 	// fresh
 }
 
-// What a probe has to tell apart.
+// Distinguish the cases that matter to a probe.
 func ExampleStatus_Healthy() {
 	works := hourly()
 	var broken error
@@ -160,14 +160,14 @@ func ExampleStatus_Healthy() {
 	// true
 }
 
-// An error says when the next attempt comes.
+// Read the time of the next attempt from an error.
 func ExampleError() {
 	broken := errors.New("the process exited with status 1")
 	c := cache.New(aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
 		return aws.Credentials{}, broken
 	}), func(o *cache.Options) {
 		o.Logger = slog.New(slog.DiscardHandler)
-		o.Permanent = func(error) bool { return true } // tell the first caller at once
+		o.Permanent = func(error) bool { return true } // return the first error immediately
 	})
 	defer c.Close()
 	_, err := c.Retrieve(context.Background())
@@ -179,7 +179,7 @@ func ExampleError() {
 	// 1 true
 }
 
-// Many Caches that ask the same service share a Limiter.
+// Share a Limiter between Caches that call the same service.
 func ExampleLimiter() {
 	limiter := cache.NewLimiter(32)
 	var caches []*cache.Cache

@@ -17,8 +17,8 @@ import (
 	"github.com/irsakit/irsakit/cache"
 )
 
-// returns fails the test if f does not return. The limit is of the real clock: a goroutine that
-// waits for a lock keeps a bubble's clock from moving.
+// returns fails the test if f does not return. Its timeout uses the real clock, because the clock
+// of a bubble stands still while a goroutine waits for a lock.
 func returns(t *testing.T, f func()) {
 	t.Helper()
 	done := make(chan struct{})
@@ -51,7 +51,7 @@ func (e foreignError) Is(error) bool   { e.run(); return false }
 func (e foreignError) As(any) bool     { e.run(); return false }
 func (e foreignError) Unwrap() []error { e.run(); return nil }
 
-// over returns a context whose time is up.
+// over returns a context whose deadline has passed.
 func over(t *testing.T) context.Context {
 	t.Helper()
 	ctx, cancel := context.WithDeadline(t.Context(), time.Now().Add(-time.Second))
@@ -59,7 +59,7 @@ func over(t *testing.T) context.Context {
 	return ctx
 }
 
-// outermost returns f without the calls of it by itself.
+// outermost returns f protected against recursion: nested calls do nothing.
 func outermost(f func()) func() {
 	var inside atomic.Bool
 	return func() {
@@ -70,7 +70,7 @@ func outermost(f func()) func() {
 	}
 }
 
-// meddle calls every method of c that does not wait.
+// meddle calls every method of c that returns without waiting for an attempt.
 func meddle(ended context.Context, c *cache.Cache) {
 	_, _ = c.Retrieve(ended)
 	_ = c.Refresh(ended)
@@ -81,7 +81,7 @@ func meddle(ended context.Context, c *cache.Cache) {
 	_ = c.Status().Healthy()
 }
 
-// waits are the calls that take a context.
+// waits are the methods that take a context.
 var waits = []struct {
 	name string
 	call func(*cache.Cache, context.Context)
@@ -92,8 +92,8 @@ var waits = []struct {
 	{"MinTTL", func(c *cache.Cache, ctx context.Context) { _, _ = c.MinTTL(time.Minute).Retrieve(ctx) }},
 }
 
-// unclosed returns a cache with a Limiter that the test does not close at its end, which would
-// hang after a deadlock.
+// unclosed returns a Cache with a Limiter. The test does not close it at its end, which would hang
+// after a deadlock.
 func unclosed(s aws.CredentialsProvider) (*cache.Cache, *cache.Limiter) {
 	limiter := cache.NewLimiter(1)
 	return cache.New(s, func(o *cache.Options) {

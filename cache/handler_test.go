@@ -16,7 +16,7 @@ import (
 	"github.com/irsakit/irsakit/cache"
 )
 
-// handler is a slog.Handler that runs a function before each line and keeps the messages.
+// handler is a slog.Handler that runs functions and records the messages.
 type handler struct {
 	enabled, handle func()
 
@@ -48,7 +48,7 @@ func TestCacheSurvivesALogHandlerThatPanicsOrExits(t *testing.T) {
 				s := &source{life: time.Hour}
 				c := newCache(t, s, func(o *cache.Options) {
 					o.Logger = slog.New(h)
-					o.Observe = func(cache.Event) { panic("observer") } // which is logged
+					o.Observe = func(cache.Event) { panic("observer") } // the panic is logged
 				})
 				retrieve(t, c)
 				s.breakWith(errBroken)

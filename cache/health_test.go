@@ -38,7 +38,7 @@ func TestHealthyTellsWhatCallersHaveFromWhatTheyWillMiss(t *testing.T) {
 		require.ErrorIs(t, err, errBroken)
 		left := time.Until(c.Status().Expires).Round(time.Second)
 		require.ErrorContains(t, err, "the credentials are served for "+left.String()+" more: broken")
-		retrieve(t, c) // as it says
+		retrieve(t, c) // still served
 
 		time.Sleep(10 * time.Minute)
 		err = c.Status().Healthy()
@@ -73,7 +73,7 @@ func TestHealthyOfRefusedAndOfEndlessCredentials(t *testing.T) {
 	})
 }
 
-// endlessSource has credentials that do not expire.
+// endlessSource returns credentials that do not expire.
 type endlessSource struct{ err error }
 
 func (s *endlessSource) Retrieve(context.Context) (aws.Credentials, error) {
@@ -90,7 +90,7 @@ func TestStatusCountsTheCallersThatWaitedAndThoseThatGotAnError(t *testing.T) {
 		}
 		callers.Wait()
 		for range 1000 {
-			retrieve(t, c) // these do not
+			retrieve(t, c) // these callers do not wait
 		}
 		status := c.Status()
 		assert.EqualValues(t, 10, status.Waits)
@@ -106,7 +106,7 @@ func TestStatusCountsTheCallersThatWaitedAndThoseThatGotAnError(t *testing.T) {
 		require.ErrorIs(t, err, context.DeadlineExceeded)
 		_, err = c.MinTTL(time.Minute).Retrieve(t.Context())
 		require.ErrorIs(t, err, errBroken)
-		_, err = c.Retrieve(t.Context()) // until the next attempt is due: at once
+		_, err = c.Retrieve(t.Context()) // returns immediately until the next attempt is due
 		require.ErrorIs(t, err, errBroken)
 		status = c.Status()
 		assert.EqualValues(t, 2, status.Waits-before.Waits)

@@ -64,7 +64,7 @@ func TestAHungSourceIsGivenUpAtTheLimit(t *testing.T) {
 		start := time.Now()
 		_, err := c.Retrieve(t.Context())
 		require.ErrorIs(t, err, context.DeadlineExceeded)
-		// A start waits through two failures: three attempts, two waits.
+		// The first callers wait through two failures: three attempts and two backoffs.
 		assert.InDelta(t, 31.2, time.Since(start).Seconds(), 0.5)
 		s.hang(false)
 		time.Sleep(5 * time.Second)
@@ -93,7 +93,7 @@ func TestASourceThatIgnoresItsContextIsGivenUpAndNotCalledAgainBeforeItReturns(t
 		assert.Equal(t, cache.Empty, status.State)
 		time.Sleep(10 * time.Minute)
 		assert.EqualValues(t, 1, calls.Load())
-		close(release) // late, but good
+		close(release) // a late success
 		synctest.Wait()
 		assert.Equal(t, "AK1", retrieve(t, c).AccessKeyID)
 		assert.EqualValues(t, 1, calls.Load())

@@ -23,7 +23,7 @@ func TestRefusedCredentialsAreNeverServedAgain(t *testing.T) {
 		c.Invalidate(first)
 		assert.Equal(t, cache.Expired, c.Status().State)
 		assert.Equal(t, "AK2", retrieve(t, c).AccessKeyID)
-		c.Invalidate(first) // late news of the old ones
+		c.Invalidate(first) // a late report about the old ones
 		c.Invalidate(aws.Credentials{})
 		assert.Equal(t, "AK2", retrieve(t, c).AccessKeyID)
 		assert.Equal(t, 2, s.count())
@@ -103,7 +103,7 @@ func TestRefusalsOfCredentialsThatCameOtherwiseDoNotAddUp(t *testing.T) {
 		s := &source{life: time.Hour}
 		c := newCache(t, s)
 		creds := retrieve(t, c)
-		for range 30 { // a service refuses all that Refresh brings
+		for range 30 { // a service rejects all new credentials
 			c.Invalidate(creds)
 			require.NoError(t, c.Refresh(t.Context()))
 			creds = retrieve(t, c)
@@ -111,7 +111,7 @@ func TestRefusalsOfCredentialsThatCameOtherwiseDoNotAddUp(t *testing.T) {
 		}
 		c.Invalidate(creds)
 		time.Sleep(time.Minute)
-		retrieve(t, c) // it is over after a minute
+		retrieve(t, c) // after a minute at the latest
 	})
 }
 
@@ -148,8 +148,8 @@ func TestInvalidateRemembersEveryWithdrawnKey(t *testing.T) {
 	})
 }
 
-// The source returned the credentials again before they were withdrawn: that does not put the
-// attempt for others off.
+// The source returned the credentials again before they were withdrawn. This must not delay the
+// attempt to replace them.
 func TestInvalidateOfCredentialsSeenAgainStartsAnAttempt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &caching{life: time.Hour}
@@ -165,7 +165,7 @@ func TestInvalidateOfCredentialsSeenAgainStartsAnAttempt(t *testing.T) {
 	})
 }
 
-// The SDK's own cache would return the withdrawn credentials until their end.
+// The SDK's own cache would return the withdrawn credentials until they expire.
 func TestInvalidateReachesTheSDKsCache(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &source{life: time.Hour}

@@ -15,7 +15,7 @@ import (
 	"github.com/irsakit/irsakit/cache"
 )
 
-// busy counts how many calls of sources run at the same time.
+// busy counts the source calls that run at the same time.
 type busy struct {
 	mu    sync.Mutex
 	now   int
@@ -23,7 +23,7 @@ type busy struct {
 	order []string
 }
 
-// source is one that takes a second, under the name.
+// source returns a source with a name. Each call of it takes a second.
 func (b *busy) source(name string, err error) aws.CredentialsProvider {
 	return aws.CredentialsProviderFunc(func(ctx context.Context) (aws.Credentials, error) {
 		b.mu.Lock()
@@ -88,7 +88,7 @@ func TestCallersGoBeforeTheBackground(t *testing.T) {
 		}
 		b.order = nil
 		time.Sleep(30 * time.Minute)
-		require.ErrorIs(t, first.Refresh(ended), context.Canceled) // asks, and does not wait
+		require.ErrorIs(t, first.Refresh(ended), context.Canceled) // requests an attempt without waiting
 		background := func(c *cache.Cache) { _ = c.Replace(ended, retrieve(t, c), 0) }
 		background(behind)
 		background(later)
@@ -113,7 +113,7 @@ func TestFailingCachesHoldAtMostHalfOfThePlaces(t *testing.T) {
 		for range 40 {
 			c := newCache(t, hung, sharing(l))
 			callers.Go(func() {
-				for ctx.Err() == nil { // they come all the time
+				for ctx.Err() == nil { // callers never pause for long
 					_, _ = c.Retrieve(ctx)
 					time.Sleep(100 * time.Millisecond)
 				}
@@ -227,7 +227,7 @@ func TestCredentialsThatNobodyAsksForAreNotRefreshed(t *testing.T) {
 
 		view := c.MinTTL(10 * time.Minute)
 		before := s.count()
-		for range 24 * 60 { // a view's callers count too
+		for range 24 * 60 { // callers of a view count, too
 			_, err := view.Retrieve(t.Context())
 			require.NoError(t, err)
 			time.Sleep(time.Minute)
@@ -273,7 +273,7 @@ func TestARefreshThatNobodyWaitsForIsInTheBackground(t *testing.T) {
 		wanted := newCache(t, b.source("wanted", nil), sharing(l))
 		retrieve(t, first)
 		var callers sync.WaitGroup
-		for range 2 { // who comes while an attempt runs waits for that one
+		for range 2 { // the second caller waits for the attempt of the first
 			callers.Go(func() { retrieve(t, behind) })
 		}
 		callers.Wait()
@@ -307,9 +307,9 @@ func TestRefreshesOfASecondBeginTogether(t *testing.T) {
 					limiter = cache.NewLimiter(1000)
 				}
 				var mu sync.Mutex
-				parts := map[int]bool{} // of a second
+				parts := map[int]bool{} // nanoseconds within a second
 				for range 300 {
-					time.Sleep(time.Millisecond) // each is filled at another time
+					time.Sleep(time.Millisecond) // the Caches start at different times
 					begin := time.Now()
 					retrieve(t, newCache(t, aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
 						mu.Lock()

@@ -19,7 +19,7 @@ import (
 	"github.com/irsakit/irsakit/internal/testsize"
 )
 
-// stuckSource does not return while it is stuck, whatever its context says.
+// stuckSource is a source that can get stuck: it does not return and ignores its context.
 type stuckSource struct {
 	source
 	mu    sync.Mutex
@@ -50,9 +50,8 @@ func (s *stuckSource) stick() (loosen func()) {
 	}
 }
 
-// Whatever the outage is like, however long it lasts and however many callers there are,
-// the log has a line where refreshing begins to fail, one where callers begin to get
-// errors, and one where it has recovered.
+// An outage of any kind and duration, with any number of callers, is logged with one line when
+// refreshes start to fail, one when callers start to get errors, and one after recovery.
 func TestAnOutageIsALineForEachChange(t *testing.T) {
 	for seed := range uint64(testsize.Choose(15, 60, 60)) {
 		t.Run(fmt.Sprintf("seed %d", seed), func(t *testing.T) {
@@ -90,7 +89,7 @@ func outage(t *testing.T, random *rand.Rand) {
 	mend()
 	time.Sleep(2 * time.Hour)
 	hurt := len(stop()) > 0
-	require.NoError(t, c.Close()) // after which all has been observed
+	require.NoError(t, c.Close()) // all events have been observed
 
 	var want []string
 	if failed > 0 {
@@ -105,7 +104,7 @@ func outage(t *testing.T, random *rand.Rand) {
 	assert.Equal(t, want, messages(log.String()), "kind %d, %d callers each %v, %d failures", kind, callers, pace, failed)
 }
 
-// messages are the lines of a log, each with its level and message alone.
+// messages returns the level and message of each line of a log.
 func messages(log string) []string {
 	var out []string
 	for line := range strings.Lines(log) {

@@ -82,7 +82,7 @@ func TestAViewObeysTheWaitsAfterFailures(t *testing.T) {
 		for range 100 {
 			_, err := view.Retrieve(t.Context())
 			require.ErrorIs(t, err, errBroken)
-			retrieve(t, c) // the others are served
+			retrieve(t, c) // callers of the Cache are served
 		}
 		assert.LessOrEqual(t, s.count()-before, 1)
 		assert.Less(t, len(s.callsSince(start)), 60)

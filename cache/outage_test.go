@@ -13,8 +13,8 @@ import (
 	"github.com/irsakit/irsakit/internal/testsize"
 )
 
-// askEvery lets so many callers ask at that pace until the returned function is
-// called, which returns when each call failed.
+// askEvery starts callers that each call Retrieve at the given pace. The returned function stops
+// them, and returns the times of failed calls.
 func askEvery(t *testing.T, c *cache.Cache, pace time.Duration, callers int) (stop func() []time.Time) {
 	var (
 		wg     sync.WaitGroup
@@ -62,8 +62,8 @@ func TestAnOutageShorterThanTheLifeReachesNobody(t *testing.T) {
 	})
 }
 
-// requireCalm checks that there are at most five attempts in the ten seconds after
-// the first and no more than one in four seconds after that.
+// requireCalm checks that there are at most five attempts in ten seconds, and after the first ten
+// seconds at least four seconds between attempts.
 func requireCalm(t *testing.T, calls []time.Duration) {
 	t.Helper()
 	for i, first := range calls {
@@ -80,7 +80,7 @@ func requireCalm(t *testing.T, calls []time.Duration) {
 	}
 }
 
-// The last attempt is a second before the end, and no storm comes before it.
+// The last attempt starts just before the end of serving, and the attempts before it keep apart.
 func TestAnOutageThatEndsTwoSecondsBeforeTheCredentialsReachesNobody(t *testing.T) {
 	for _, life := range []time.Duration{20 * time.Second, time.Minute, time.Hour} {
 		for range testsize.Choose(6, 30, 30) {
@@ -155,7 +155,7 @@ func TestWithoutCallersNothingIsTriedOnceTheCredentialsHaveEnded(t *testing.T) {
 		time.Sleep(24 * time.Hour)
 		assert.Equal(t, before, s.count())
 		s.breakWith(nil)
-		retrieve(t, c) // the next caller begins an attempt and waits for it
+		retrieve(t, c) // the next caller starts an attempt and waits for it
 		assert.Equal(t, before+1, s.count())
 	})
 }

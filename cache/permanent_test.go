@@ -34,7 +34,7 @@ func TestPermanentByDefaultIsWhatAServiceRefused(t *testing.T) {
 				c := newCache(t, s)
 				_, err := c.Retrieve(t.Context())
 				require.ErrorIs(t, err, tt.err)
-				want := 3 // a start waits through two failures that may pass
+				want := 3 // the first caller waits through two temporary failures
 				if tt.permanent {
 					want = 1
 				}

@@ -18,7 +18,7 @@ func TestRefreshGivesAnAttemptThatBeganAfterTheCall(t *testing.T) {
 		s := &source{life: time.Hour, delay: 3 * time.Second}
 		c := newCache(t, s)
 		go func() { _, _ = c.Retrieve(t.Context()) }()
-		time.Sleep(2 * time.Second) // the first attempt is under way
+		time.Sleep(2 * time.Second) // the first attempt is running
 		var wg sync.WaitGroup
 		for range 100 {
 			wg.Go(func() { assert.NoError(t, c.Refresh(t.Context())) })
@@ -68,14 +68,14 @@ func TestWakeTriesAgainAtOnceAfterAFailure(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &source{life: time.Hour}
 		c := newCache(t, s)
-		c.Wake() // nothing failed yet
+		c.Wake() // nothing has failed yet
 		retrieve(t, c)
-		c.Wake() // nor now
+		c.Wake() // still nothing has failed
 		synctest.Wait()
 		require.Equal(t, 1, s.count())
 
 		s.breakWith(errBroken)
-		time.Sleep(50 * time.Minute) // into the long waits
+		time.Sleep(50 * time.Minute) // the backoff is long now
 		c.Wake()
 		synctest.Wait()
 		failed := s.count()
@@ -118,7 +118,7 @@ func TestWakeInALoopDoesNotStorm(t *testing.T) {
 	})
 }
 
-// An attempt that waited for the Limiter begins when it has its slot.
+// An attempt that waits for the Limiter starts when it has acquired its slot.
 func TestRefreshIsSpacedFromTheEndOfTheWaitForTheLimiter(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		limiter := cache.NewLimiter(1)

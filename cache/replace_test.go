@@ -14,7 +14,7 @@ import (
 	"github.com/irsakit/irsakit/cache"
 )
 
-// begun returns a context that has ended: Replace then starts an attempt and does not wait.
+// begun returns a context that has ended: Replace then starts an attempt without waiting.
 func begun() context.Context {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
@@ -66,7 +66,7 @@ func TestReplaceStartsAtMostOneAttemptPerAge(t *testing.T) {
 	})
 }
 
-// An outage and a rejection at the same time cost no caller its valid credentials.
+// Neither an outage nor a rejection makes the Cache withhold valid credentials.
 func TestReplaceDuringAnOutageTakesNothingAway(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &source{life: time.Hour, delay: 100 * time.Millisecond}
@@ -140,7 +140,7 @@ func TestReplaceWithAnEndedContextOnlyStartsTheAttempt(t *testing.T) {
 	})
 }
 
-// The attempt starts a second after the one before it. Replace waits for that, too.
+// The attempt starts one second after the previous one. Replace waits for that, too.
 func TestReplaceWaitsForAnAttemptThatStartsLater(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &caching{life: time.Hour}

@@ -14,7 +14,7 @@ import (
 	"github.com/irsakit/irsakit/cache"
 )
 
-// throttled is an error of an SDK client.
+// throttled returns an error like those of SDK clients.
 func throttled(header string) error {
 	response := &smithyhttp.Response{Response: &http.Response{Header: http.Header{"X-Amz-Retry-After": {header}}}}
 	return fmt.Errorf("operation error: %w", &smithyhttp.ResponseError{Response: response, Err: errBroken})

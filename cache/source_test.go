@@ -10,15 +10,15 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 )
 
-// source is a provider that a test scripts. It counts its calls, and numbers the
-// keys that it gives by them: AK1, AK2 and so on.
+// source is a scripted provider. It records its calls. Its keys are numbered by them: AK1, AK2 and
+// so on.
 type source struct {
 	life  time.Duration
-	delay time.Duration // of each answer; a context that ends cuts it short
+	delay time.Duration // duration of each call, unless its context ends first
 
 	mu     sync.Mutex
-	broken error // what it returns while it is not nil
-	hung   bool  // it answers nothing until the context ends
+	broken error // the error that it returns, if not nil
+	hung   bool  // it returns only when its context ends
 	calls  []time.Time
 }
 
@@ -74,7 +74,7 @@ func (s *source) count() int {
 	return len(s.calls)
 }
 
-// callsSince returns how long after start each call since then came.
+// callsSince returns the times of the calls since start, relative to start.
 func (s *source) callsSince(start time.Time) []time.Duration {
 	s.mu.Lock()
 	defer s.mu.Unlock()

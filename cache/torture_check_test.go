@@ -12,7 +12,7 @@ import (
 	"github.com/irsakit/irsakit/internal/schedule"
 )
 
-// ask is a caller of Retrieve. It gets credentials at once if the Cache has any.
+// ask calls Retrieve, which must return immediately if the Cache must have credentials.
 func (w *world) ask() {
 	ctx, cancel := context.WithTimeout(w.t.Context(), time.Duration(1+w.random.IntN(20))*time.Second)
 	defer cancel()
@@ -28,14 +28,14 @@ func (w *world) ask() {
 	g := w.grants[creds.AccessKeyID]
 	require.NotNil(w.t, g)
 	least, _ := g.margins()
-	if w.wrapped { // which returns credentials again without a call of the source
+	if w.wrapped { // the SDK's cache returns credentials again without calling the source
 		least = min(least, time.Second)
 	}
 	require.False(w.t, g.ended(w.cache.now(), least), "expired credentials were served")
 	require.False(w.t, slices.Contains(w.withdrawn, creds.AccessKeyID), "withdrawn credentials were served")
 	if valid {
 		require.Zero(w.t, time.Since(start), "a caller waited although there are valid credentials")
-		// Retrieve may have started the attempt that has replaced them by now.
+		// The attempt that this Retrieve may have started can have replaced them by now.
 		require.Contains(w.t, []string{present, w.present}, creds.AccessKeyID, "other credentials were served than those that live longer")
 	}
 }
@@ -55,15 +55,15 @@ func (w *world) mustServe() (key string, valid bool) {
 	return w.present, !g.ended(w.cache.now(), most)
 }
 
-// checkSpacing checks that a source that works is called at most once a second. w.mu is held.
+// checkSpacing checks that a working source is called at most once a second. w.mu is held.
 func (w *world) checkSpacing(now schedule.Moment) {
 	if w.lastGood != nil {
 		assert.True(w.t, w.lastGood.Add(schedule.Spacing).Reached(now), "a source that works was called twice within a second")
 	}
 }
 
-// recover repairs the source. A caller that keeps asking has credentials within an attempt's limit
-// and 6 s, or a minute if the last ones were withdrawn.
+// recover repairs the source. A caller that keeps calling must get credentials within 6 s after the
+// timeout of an attempt, or within a minute if the last ones were withdrawn.
 func (w *world) recover() {
 	w.mu.Lock()
 	w.trouble, w.phase = works, renews
@@ -73,7 +73,7 @@ func (w *world) recover() {
 		limit = schedule.RejectionSpacing
 	}
 	if w.wrapped {
-		limit += hangLimit // until the call under way ends
+		limit += hangLimit // until the running call returns
 	}
 	start := time.Now()
 	for {
@@ -86,7 +86,7 @@ func (w *world) recover() {
 	w.checkStorm()
 }
 
-// checkStorm checks that no second had more calls than backoff allows.
+// checkStorm checks that the backoff limits the calls within each second.
 func (w *world) checkStorm() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -99,7 +99,7 @@ func (w *world) close() {
 	w.callers.Wait()
 	require.NoError(w.t, w.cache.Close())
 	if w.wrapped {
-		time.Sleep(hangLimit) // for a call whose attempt was given up
+		time.Sleep(hangLimit) // for the call of an attempt that timed out
 	}
 	_, err := w.cache.Retrieve(w.t.Context())
 	require.ErrorIs(w.t, err, ErrClosed)

@@ -13,14 +13,14 @@ import (
 	"github.com/irsakit/irsakit/internal/schedule"
 )
 
-// withdraw invalidates what is served.
+// withdraw invalidates the served credentials.
 func (w *world) withdraw() {
 	creds := w.cache.state.Load().creds
 	if creds.AccessKeyID == "" {
 		return
 	}
 	w.mu.Lock()
-	w.lastGood = nil // the attempt that follows need not wait
+	w.lastGood = nil // the next attempt may start immediately
 	w.withdrawn = append(w.withdrawn, creds.AccessKeyID)
 	if w.present == creds.AccessKeyID {
 		w.present = ""
@@ -29,7 +29,7 @@ func (w *world) withdraw() {
 	w.cache.Invalidate(creds)
 }
 
-// reject is a service that rejects the served key. Its caller waits or does not.
+// reject simulates a service that rejects the served key. The caller of Replace may or may not wait.
 func (w *world) reject() {
 	creds := w.cache.state.Load().creds
 	if creds.AccessKeyID == "" {
@@ -49,7 +49,7 @@ func (w *world) reject() {
 	synctest.Wait()
 }
 
-// awaitReplacement is a caller of Replace.
+// awaitReplacement calls Replace and waits.
 func (w *world) awaitReplacement(rejected aws.Credentials, patience time.Duration) {
 	ctx, cancel := context.WithTimeout(w.t.Context(), patience)
 	defer cancel()
@@ -61,7 +61,7 @@ func (w *world) awaitReplacement(rejected aws.Credentials, patience time.Duratio
 	}
 }
 
-// rejectOlder is a late rejection of a key that is not served any more. It starts nothing.
+// rejectOlder rejects a key that is not served any more. That must not start an attempt.
 func (w *world) rejectOlder() {
 	served := w.cache.state.Load().creds.AccessKeyID
 	w.mu.Lock()
@@ -81,15 +81,15 @@ func (w *world) rejectOlder() {
 	require.Equal(w.t, begun, w.cache.plan.begun, "the rejection of an older key started an attempt")
 }
 
-// attemptIsRejected reports whether a rejection started the attempt under way.
+// attemptIsRejected reports whether a rejection started the running attempt.
 func (w *world) attemptIsRejected() bool {
 	w.cache.mu.Lock()
 	defer w.cache.mu.Unlock()
 	return w.cache.plan.call != nil && w.cache.plan.call.rejected
 }
 
-// checkRejections checks that rejections start at most one attempt within minAge. Each may begin
-// late by the spacing of attempts. w.mu is held.
+// checkRejections checks that rejections start at most one attempt within minAge. The spacing of
+// attempts may delay each start. w.mu is held.
 func (w *world) checkRejections(now schedule.Moment) {
 	if w.rejected != nil {
 		assert.GreaterOrEqual(w.t, now.Elapsed-w.rejected.Elapsed, w.minAge-schedule.Spacing, "attempts that rejections started")

@@ -13,37 +13,37 @@ import (
 	"github.com/irsakit/irsakit/internal/schedule"
 )
 
-// What the source does when it is called.
+// Behaviors of the source when it is called.
 const (
 	works = iota
 	fails
-	hangs  // until its context ends
-	isLate // it needs seconds
+	hangs  // it returns when its context ends
+	isLate // it takes seconds
 	troubles
 )
 
-// What the source returns when it works.
+// Results of the source while it works.
 const (
 	renews   = iota // new credentials
-	caches          // the same credentials until some time before their end
-	shortens        // credentials that live much shorter than most
+	caches          // the same credentials until some time before they expire
+	shortens        // credentials with a much shorter lifetime than most
 	phases
 )
 
-// hangLimit is how long a source hangs within the SDK's own cache, which hides the end of the
-// context from it.
+// hangLimit is how long a source hangs inside the SDK's own cache, which hides from it that the
+// context has ended.
 const hangLimit = 15 * time.Second
 
 var errTorture = errors.New("failed by the stress test")
 
-// grant describes credentials that the source returned.
+// grant records credentials that the source returned.
 type grant struct {
-	end   schedule.Moment // as the Cache's clocks show it
-	life  time.Duration   // when the Cache received them
-	again bool            // the Cache received them again
+	end   schedule.Moment // expiry on the clocks of the Cache
+	life  time.Duration   // at their receipt by the Cache
+	again bool            // the Cache has received them more than once
 }
 
-// margins returns the least and the most time before their end at which the Cache stops serving
+// margins returns the minimum and maximum time before the expiry at which the Cache stops serving
 // the credentials.
 func (g *grant) margins() (least, most time.Duration) {
 	if g.again {
@@ -52,7 +52,7 @@ func (g *grant) margins() (least, most time.Duration) {
 	return schedule.Margin(g.life, 0), schedule.Margin(g.life, 1)
 }
 
-// ended reports whether the credentials end within margin.
+// ended reports whether the credentials expire within margin.
 func (g *grant) ended(now schedule.Moment, margin time.Duration) bool {
 	return g.end.Add(-margin).Reached(now)
 }
@@ -63,7 +63,7 @@ func (w *world) setTrouble(trouble int) {
 	w.trouble = trouble
 }
 
-// changePhase changes what the source returns. Below the SDK's own cache it always renews.
+// changePhase changes what the source returns. Inside the SDK's own cache it always renews.
 func (w *world) changePhase() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -76,7 +76,7 @@ func (w *world) changePhase() {
 	w.lastGood = nil
 }
 
-// source is the source. It is never called twice at the same time.
+// source is the Retrieve function of the source. It must never be called concurrently.
 func (w *world) source(ctx context.Context) (aws.Credentials, error) {
 	rejected := w.attemptIsRejected()
 	w.mu.Lock()
@@ -107,7 +107,7 @@ func (w *world) source(ctx context.Context) (aws.Credentials, error) {
 	return aws.Credentials{AccessKeyID: key, SecretAccessKey: "secret", CanExpire: true, Expires: w.grants[key].end.Time()}, nil
 }
 
-// suffer fails or takes time, depending on the trouble.
+// suffer waits or fails according to trouble.
 func (w *world) suffer(ctx context.Context, trouble int) error {
 	var delay time.Duration
 	switch trouble {
@@ -131,7 +131,7 @@ func (w *world) suffer(ctx context.Context, trouble int) error {
 	}
 }
 
-// choose returns the key of the credentials that the source returns. w.mu is held.
+// choose returns the key of the credentials to return. w.mu is held.
 func (w *world) choose() string {
 	now := w.cache.now()
 	life := w.life
@@ -151,9 +151,9 @@ func (w *world) choose() string {
 	return key
 }
 
-// mayRepeat reports whether a caching source may return g again. The Cache takes the end of
-// credentials that it does not have from the wall clock, so they must not be older than a step, and
-// it does not remember keys forever. w.mu is held.
+// mayRepeat reports whether a caching source may return g again. The Cache computes the expiry of
+// credentials that it does not have from the wall clock, so they must not be older than a step. It
+// does not remember withdrawn keys forever. w.mu is held.
 func (w *world) mayRepeat(g *grant, now schedule.Moment) bool {
 	left := time.Duration(g.end.Wall - now.Wall)
 	known := w.cached == w.present || left == g.end.Elapsed-now.Elapsed
@@ -161,13 +161,13 @@ func (w *world) mayRepeat(g *grant, now schedule.Moment) bool {
 	return !g.ended(now, w.early) && known && (at < 0 || len(w.withdrawn)-at <= maxWithdrawn)
 }
 
-// usable reports whether the Cache may take credentials. w.mu is held.
+// usable reports whether the Cache may use the credentials. w.mu is held.
 func (w *world) usable(key string) bool {
 	long := w.grants[key].end.Until(w.cache.now()) >= schedule.MinLifetime
 	return !slices.Contains(w.withdrawn, key) && (long || key == w.present)
 }
 
-// receive records what the Cache serves after the source returned key: it keeps credentials that
+// receive records what the Cache serves after the source returned key. It keeps credentials that
 // live longer unless they were rejected. w.mu is held.
 func (w *world) receive(key string, rejected bool) {
 	now, next, old := w.cache.now(), w.grants[key], w.grants[w.present]
@@ -184,7 +184,7 @@ func (w *world) receive(key string, rejected bool) {
 	}
 }
 
-// hasStopped reports whether the Cache certainly does not serve g any more.
+// hasStopped reports whether the Cache must have stopped serving g.
 func (w *world) hasStopped(g *grant, now schedule.Moment) bool {
 	least, _ := g.margins()
 	return g.ended(now, least)

@@ -22,10 +22,10 @@ var (
 	tortureSeed = flag.Uint64("torture.seed", 1, "the `seed` of its first day")
 )
 
-// TestTortureBreaksNoPromise simulates days in which everything happens to a Cache that can, in an
-// order that the seed determines: outages of each kind, sources that cache or return short
-// lifetimes, clock steps, suspends, starved timers, rejections, and callers with and without
-// patience. The invariants are checked after each step.
+// TestTortureBreaksNoPromise is a stress test. It simulates days with outages of each kind, sources
+// that cache or return short lifetimes, clock steps, suspends, starved timers, rejections, and
+// callers with and without a deadline, in an order that the seed determines. The invariants are
+// checked after each step.
 //
 //	go test ./cache -run Torture -torture.days 2000
 //	go test ./cache -run Torture -torture.days 1 -torture.seed 77
@@ -41,29 +41,29 @@ func TestTortureBreaksNoPromise(t *testing.T) {
 	}
 }
 
-// world is a Cache, its source, and what is known of both.
+// world contains a Cache, its source, and the expected state of both.
 type world struct {
 	t       *testing.T
-	random  *rand.Rand // of the day's own goroutine
+	random  *rand.Rand // used only by the goroutine that runs the day
 	cache   *Cache
-	life    time.Duration // of most credentials
+	life    time.Duration // lifetime of most credentials
 	wrapped bool          // the source is in an *aws.CredentialsCache
-	minAge  time.Duration // of rejections
+	minAge  time.Duration // argument of Replace
 	callers sync.WaitGroup
 
-	mu        sync.Mutex // guards what follows
+	mu        sync.Mutex // guards the fields below
 	trouble   int        // one of works, fails, hangs, isLate
 	phase     int        // one of renews, caches, shortens
 	early     time.Duration
 	short     time.Duration
 	running   int
 	calls     []time.Time
-	grants    map[string]*grant // that the source returned, by access key ID
-	cached    string            // that a caching source returns again
-	present   string            // that the Cache serves; "" if it has none, or if that is uncertain
-	withdrawn []string          // by Invalidate, the newest last
-	lastGood  *schedule.Moment  // when the source was called that returned usable credentials
-	rejected  *schedule.Moment  // when a rejection last started an attempt
+	grants    map[string]*grant // by access key ID
+	cached    string            // key that a caching source returns again
+	present   string            // key that the Cache serves; "" if none or uncertain
+	withdrawn []string          // keys passed to Invalidate, the newest last
+	lastGood  *schedule.Moment  // start of the last source call, if that returned usable credentials
+	rejected  *schedule.Moment  // start of the last attempt after a rejection
 }
 
 func newWorld(t *testing.T, seed uint64) *world {
@@ -85,7 +85,7 @@ func newWorld(t *testing.T, seed uint64) *world {
 	return w
 }
 
-// within draws a duration from [from, to).
+// within returns a random duration in [from, to).
 func (w *world) within(from, to time.Duration) time.Duration {
 	return from + time.Duration(w.random.Int64N(int64(to-from)))
 }
@@ -95,14 +95,14 @@ func (w *world) day() {
 	for time.Since(start) < 24*time.Hour {
 		w.act()
 		time.Sleep(w.within(0, max(w.life/30, 10*time.Second)))
-		synctest.Wait() // for what was due
+		synctest.Wait() // for timers that are due
 		w.ask()
 	}
 	w.recover()
 	w.close()
 }
 
-// act changes something, or nothing.
+// act performs a random action, or none.
 func (w *world) act() {
 	switch w.random.IntN(50) {
 	case 0, 1, 2:
@@ -110,7 +110,7 @@ func (w *world) act() {
 	case 3, 4, 5, 6:
 		w.setTrouble(works)
 	case 7:
-		w.step(w.within(0, 2*w.life), 0) // ahead, or a suspend
+		w.step(w.within(0, 2*w.life), 0) // forward, or a suspend
 	case 8:
 		w.step(-w.within(0, 2*w.life), 0)
 	case 9:
@@ -139,8 +139,8 @@ func canceled(t *testing.T) context.Context {
 	return ctx
 }
 
-// step makes the Cache's clocks jump. What the source returned ends so much sooner. The SDK's own
-// cache has no clock to step.
+// step makes the clocks of the Cache jump, so granted credentials expire that much sooner. It does
+// nothing inside the SDK's own cache, whose clock it cannot step.
 func (w *world) step(wall, elapsed time.Duration) {
 	if w.wrapped {
 		return
