@@ -66,9 +66,9 @@ func TestExpiresIsTheEndOfServing(t *testing.T) {
 		name         string
 		life, margin time.Duration
 	}{
-		{"8 to 10 s before the end of an hour", time.Hour, 10 * time.Second},
-		{"8 to 10 s before the end of twelve hours", 12 * time.Hour, 10 * time.Second},
-		{"0.8 to 1% before the end of a minute", time.Minute, 600 * time.Millisecond},
+		{"an hour: 8 to 10 s before the expiry", time.Hour, 10 * time.Second},
+		{"twelve hours: 8 to 10 s before the expiry", 12 * time.Hour, 10 * time.Second},
+		{"a minute: 0.8 to 1% before the expiry", time.Minute, 600 * time.Millisecond},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -230,7 +230,7 @@ func TestTryRetrieveServesWithoutWaiting(t *testing.T) {
 		var creds aws.Credentials
 		assert.False(t, c.TryRetrieve(&creds))
 		synctest.Wait()
-		assert.Zero(t, s.count(), "it begins no attempt where there is nothing to serve")
+		assert.Zero(t, s.count(), "without credentials it starts no attempt")
 		first := retrieve(t, c)
 		require.True(t, c.TryRetrieve(&creds))
 		assert.Equal(t, first, creds)
@@ -241,8 +241,8 @@ func TestTryRetrieveServesWithoutWaiting(t *testing.T) {
 		assert.Equal(t, first, creds)
 		time.Sleep(2 * time.Second)
 		kept := creds
-		assert.False(t, c.TryRetrieve(&creds), "never expired")
-		assert.Equal(t, kept, creds, "what it does not give it leaves alone")
+		assert.False(t, c.TryRetrieve(&creds), "expired credentials")
+		assert.Equal(t, kept, creds, "creds is unchanged")
 		require.NoError(t, c.Close())
 		assert.False(t, c.TryRetrieve(&creds))
 	})

@@ -56,7 +56,7 @@ func TestCacheOfASourceThatCaches(t *testing.T) {
 			if early >= life/2 {
 				continue
 			}
-			t.Run(fmt.Sprintf("%v, new %v before the end", life, early), func(t *testing.T) {
+			t.Run(fmt.Sprintf("lifetime %v, renewed %v before the expiry", life, early), func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					var log bytes.Buffer
 					var events []cache.Event
@@ -85,7 +85,7 @@ func TestCacheOfASourceThatCaches(t *testing.T) {
 						assert.LessOrEqual(t, n, 1, "callers that waited for %s", key)
 					}
 					for key, ends := range expires {
-						assert.LessOrEqual(t, len(ends), 2, "ends of serving of %s", key)
+						assert.LessOrEqual(t, len(ends), 2, "values of Expires of %s", key)
 					}
 					for i := 1; i < len(s.calls); i++ {
 						require.GreaterOrEqual(t, s.calls[i].Sub(s.calls[i-1]), time.Second, "calls of the source")
@@ -96,7 +96,7 @@ func TestCacheOfASourceThatCaches(t *testing.T) {
 					for _, event := range events {
 						assert.NoError(t, event.Status.Err)
 					}
-					assert.LessOrEqual(t, len(events), lifetimes*2+2, "only new credentials are news")
+					assert.LessOrEqual(t, len(events), lifetimes*2+2, "events only for new credentials")
 				})
 			})
 		}
@@ -118,7 +118,7 @@ func TestCacheOfACachingSourceSurvivesItsFailures(t *testing.T) {
 			retrieve(t, c)
 			if left := s.left(); left > 62*time.Second && left < 90*time.Second {
 				synctest.Wait()
-				require.Zero(t, c.Status().Failures, "the same credentials end the failures")
+				require.Zero(t, c.Status().Failures, "repeated credentials end a series of failures")
 				require.Equal(t, strings.Count(log.String(), "refresh failed"), strings.Count(log.String(), "recovered"))
 			}
 			time.Sleep(time.Second)
@@ -134,7 +134,7 @@ func TestCacheOfACachingSourceSurvivesItsFailures(t *testing.T) {
 func TestCacheOfTheSDKsCache(t *testing.T) {
 	for outage := range testsize.Choose(4, 12, 20) { // minutes into the hour
 		begin := time.Duration(outage*60/testsize.Choose(4, 12, 20)) * time.Minute
-		t.Run(fmt.Sprint("an outage after ", begin), func(t *testing.T) {
+		t.Run(fmt.Sprint("outage after ", begin), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				s := &source{life: time.Hour, delay: 300 * time.Millisecond}
 				c := newCache(t, aws.NewCredentialsCache(s), func(o *cache.Options) { o.Logger = slog.New(slog.DiscardHandler) })
@@ -156,7 +156,7 @@ func TestCacheOfTheSDKsCache(t *testing.T) {
 					retrieve(t, c)
 					require.Zero(t, time.Since(asked), "a caller waited")
 				}
-				assert.LessOrEqual(t, float64(s.count()), 1.7*float64(hours)+60, "with the attempts of the outage")
+				assert.LessOrEqual(t, float64(s.count()), 1.7*float64(hours)+60, "including the attempts during the outage")
 			})
 		})
 	}
@@ -196,7 +196,7 @@ func TestCacheOfTheSDKsCacheInvalidatesOnlyItsOwnKeys(t *testing.T) {
 		sdk.Invalidate()
 		assert.Equal(t, "AK2", retrieve(t, sdk).AccessKeyID)
 		require.NoError(t, c.Refresh(t.Context()))
-		assert.Equal(t, "AK2", retrieve(t, c).AccessKeyID, "it takes the newer ones")
+		assert.Equal(t, "AK2", retrieve(t, c).AccessKeyID, "the newer credentials are used")
 		assert.Equal(t, 2, s.count())
 
 		s.breakWith(errBroken)
@@ -204,9 +204,9 @@ func TestCacheOfTheSDKsCacheInvalidatesOnlyItsOwnKeys(t *testing.T) {
 		require.Error(t, c.Refresh(t.Context()))
 		calls := s.count()
 		s.breakWith(nil)
-		assert.Equal(t, fmt.Sprint("AK", calls+1), retrieve(t, sdk).AccessKeyID, "the failed refresh has invalidated it")
+		assert.Equal(t, fmt.Sprint("AK", calls+1), retrieve(t, sdk).AccessKeyID, "the failed refresh had invalidated the SDK's cache")
 		time.Sleep(time.Minute) // retries continue and use the available credentials
-		assert.Equal(t, calls+1, s.count(), "after a failed attempt nothing is invalidated")
+		assert.Equal(t, calls+1, s.count(), "the SDK's cache is not invalidated after a failed attempt")
 		assert.Equal(t, retrieve(t, sdk).AccessKeyID, retrieve(t, c).AccessKeyID)
 	})
 }
@@ -243,7 +243,7 @@ func TestCacheKeepsCredentialsThatLiveLonger(t *testing.T) {
 				s.life = time.Hour
 				s.mu.Unlock()
 				time.Sleep(45 * time.Minute)
-				assert.NotEqual(t, first.AccessKeyID, retrieve(t, c).AccessKeyID, "a longer one is taken")
+				assert.NotEqual(t, first.AccessKeyID, retrieve(t, c).AccessKeyID, "credentials with a later expiry are used")
 			})
 		})
 	}
@@ -264,7 +264,7 @@ func TestCacheServesThroughAnOutageThatEndsJustBeforeItsCredentials(t *testing.T
 					time.Sleep(time.Until(creds.Expires) - before)
 					s.breakWith(nil)
 					time.Sleep(5 * time.Second)
-					assert.Empty(t, stop(), "%v before the end of %v", before, life)
+					assert.Empty(t, stop(), "outage until %v before the end of serving, lifetime %v", before, life)
 				})
 			}
 		}
@@ -301,7 +301,7 @@ func TestCachesDoNotMakeTheirLastAttemptTogether(t *testing.T) {
 		}
 		require.Len(t, last, pods)
 		for before, n := range tenths {
-			assert.LessOrEqual(t, n, pods/10, "last attempts %v before the end", before)
+			assert.LessOrEqual(t, n, pods/10, "last attempts %v before the expiry", before)
 		}
 	})
 }

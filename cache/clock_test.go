@@ -68,11 +68,11 @@ func TestClockStepsAndSuspendsNeverLetExpiredCredentialsOut(t *testing.T) {
 		wall, elapsed time.Duration // how far the clocks jump
 		want          string
 	}{
-		{"the wall clock steps an hour ahead", time.Hour, 0, "AK2"},
-		{"the wall clock steps an hour back", -time.Hour, 0, "AK1"},
-		{"the wall clock steps an hour back, and an hour passes", 0, time.Hour, "AK2"},
-		{"a suspend of two hours, which the elapsed clock does not count", 2 * time.Hour, 0, "AK2"},
-		{"a starved process, whose timers are two hours late", 2 * time.Hour, 2 * time.Hour, "AK2"},
+		{"the wall clock steps an hour forward", time.Hour, 0, "AK2"},
+		{"the wall clock steps an hour backward", -time.Hour, 0, "AK1"},
+		{"an hour passes on the elapsed clock only", 0, time.Hour, "AK2"},
+		{"a suspend of two hours, not counted by the elapsed clock", 2 * time.Hour, 0, "AK2"},
+		{"a starved process with timers that are two hours late", 2 * time.Hour, 2 * time.Hour, "AK2"},
 		{"a starved process, until just before the earliest end of serving", time.Hour - 10*time.Second - 1, time.Hour - 10*time.Second - 1, "AK1"},
 		{"a starved process, until the latest end of serving", time.Hour - 8*time.Second, time.Hour - 8*time.Second, "AK2"},
 	} {

@@ -32,8 +32,8 @@ func TestADroppedCacheIsCollected(t *testing.T) {
 		collect()
 		assert.Nil(t, dropped.Value())
 	}
-	t.Run("in a program", check)
-	t.Run("in a bubble, with a timer that still fires", func(t *testing.T) {
+	t.Run("outside a bubble", check)
+	t.Run("in a bubble with a pending timer", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			s := &source{life: time.Hour}
 			dropped := drop(t, s)
@@ -44,7 +44,7 @@ func TestADroppedCacheIsCollected(t *testing.T) {
 			assert.Equal(t, 1, s.count())
 		})
 	})
-	t.Run("not while an attempt runs", func(t *testing.T) {
+	t.Run("kept while an attempt runs", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			s := &source{life: time.Hour, delay: 5 * time.Second}
 			c := cache.New(s)

@@ -20,7 +20,7 @@ func TestCacheWakeDuringTheFirstAttemptRepeatsItAtOnce(t *testing.T) {
 		delay, second time.Duration
 	}{
 		{"after the spacing", "the backoff would end at 1.1 s", 900 * time.Millisecond, time.Second},
-		{"at its end", "the backoff would end at 3.2 s", 3 * time.Second, 3 * time.Second},
+		{"after the attempt", "the backoff would end at 3.2 s", 3 * time.Second, 3 * time.Second},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -78,7 +78,7 @@ func TestCacheInvalidateDuringAnOutageKeepsTheBackoff(t *testing.T) {
 		assert.ErrorIs(t, status.Err, errBroken)
 		assert.InDelta(t, 4500*time.Millisecond, status.NextAttempt.Sub(start), float64(500*time.Millisecond), "the backoff with nothing to serve")
 		for time.Now().Before(status.NextAttempt) {
-			assert.Equal(t, calls, s.count(), "no attempt before its time")
+			assert.Equal(t, calls, s.count(), "no attempt before it is due")
 			_, err := c.Retrieve(t.Context())
 			require.ErrorIs(t, err, errBroken)
 			require.NotErrorIs(t, err, cache.ErrRefused)
@@ -102,7 +102,7 @@ func TestCacheMinTTLMadeLateRefreshesAtOnce(t *testing.T) {
 		require.Equal(t, 1, s.count())
 		view := c.MinTTL(22 * time.Minute) // requires a refresh before 34.2 minutes
 		synctest.Wait()
-		assert.Equal(t, 2, s.count(), "without a caller")
+		assert.Equal(t, 2, s.count(), "started without a caller")
 		for _, p := range []aws.CredentialsProvider{c, view} { // it still has enough left
 			start := time.Now()
 			assert.Equal(t, "AK1", retrieve(t, p).AccessKeyID)
@@ -110,7 +110,7 @@ func TestCacheMinTTLMadeLateRefreshesAtOnce(t *testing.T) {
 		}
 		time.Sleep(2 * time.Second)
 		assert.Equal(t, "AK2", retrieve(t, c).AccessKeyID)
-		assert.EqualValues(t, 1, c.Status().Waits, "the first caller's")
+		assert.EqualValues(t, 1, c.Status().Waits, "only the first caller waited")
 	})
 }
 
@@ -138,8 +138,8 @@ func TestCacheCountsAnOverdueAttemptOnce(t *testing.T) {
 		synctest.Wait()
 		status := c.Status()
 		assert.Equal(t, 5, status.Failures)
-		assert.ErrorIs(t, status.Err, context.DeadlineExceeded, "the failure that counted")
-		assert.InDelta(t, 4500*time.Millisecond, status.NextAttempt.Sub(overdue), float64(500*time.Millisecond), "its backoff")
+		assert.ErrorIs(t, status.Err, context.DeadlineExceeded, "the timeout counted, not the later error")
+		assert.InDelta(t, 4500*time.Millisecond, status.NextAttempt.Sub(overdue), float64(500*time.Millisecond), "the backoff after the timeout")
 		seen.mu.Lock()
 		assert.Len(t, seen.events, 5)
 		seen.mu.Unlock()

@@ -49,16 +49,16 @@ func TestDecide(t *testing.T) {
 
 		require.False(t, d.start && d.timer, state)
 		require.False(t, d.start && !d.due.Reached(now), "an attempt that is not due", state)
-		require.False(t, d.timer && (d.due.Reached(now) || d.due == schedule.Never()), "a timer without an end", state)
-		require.False(t, !serving && s.failures > 0 && !r.demand && (d.start || d.timer), "an attempt that nobody waits for", state)
+		require.False(t, d.timer && (d.due.Reached(now) || d.due == schedule.Never()), "a timer that is due or never fires", state)
+		require.False(t, !serving && s.failures > 0 && !r.demand && (d.start || d.timer), "an attempt without demand", state)
 		require.False(t, r.first && !r.demand && (d.start || d.timer), "an attempt before the first caller", state)
-		require.False(t, r.idle && serving && d.start, "an attempt for an unused Cache", state)
-		require.Equal(t, d, decide(s, r, now), "the decision depends on something else")
+		require.False(t, r.idle && serving && d.start, "an attempt for an idle Cache", state)
+		require.Equal(t, d, decide(s, r, now), "the decision is not deterministic")
 		if r.demand && !r.idle {
-			require.True(t, d.start || d.timer || d.due == schedule.Never(), "a caller that waits for ever", state)
+			require.True(t, d.start || d.timer || d.due == schedule.Never(), "a caller waits forever", state)
 		}
 		if !serving && s.failures == 0 && s.err == nil && !r.asked && !s.cached && r.demand {
-			require.True(t, d.start, "a caller that waits although nothing has failed", state)
+			require.True(t, d.start, "a caller waits although nothing has failed", state)
 		}
 		if s.failures > 0 && d.start && !r.woken {
 			require.True(t, r.retry.serving.Reached(now) || r.retry.empty.Reached(now), "no backoff", state)

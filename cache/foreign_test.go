@@ -111,7 +111,7 @@ func TestCacheRunsNoMethodOfAContextOrAnErrorUnderItsLock(t *testing.T) {
 				s := &source{life: time.Hour, broken: foreignError{run}}
 				c, _ = unclosed(s)
 				returns(t, func() {
-					assert.Error(t, c.Refresh(t.Context()), "so that there is an error to report")
+					assert.Error(t, c.Refresh(t.Context()), "the next calls report this error")
 					tt.call(c, foreignContext{ended, run})
 					s.breakWith(nil)
 					tt.call(c, foreignContext{ctx, run})

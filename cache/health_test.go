@@ -18,7 +18,7 @@ func TestHealthyTellsWhatCallersHaveFromWhatTheyWillMiss(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &source{life: time.Hour}
 		c := newCache(t, s)
-		require.ErrorIs(t, c.Status().Healthy(), cache.ErrEmpty, "nobody has asked yet")
+		require.ErrorIs(t, c.Status().Healthy(), cache.ErrEmpty, "not used yet")
 
 		s.breakWith(errBroken)
 		_, err := c.Retrieve(t.Context())
@@ -123,6 +123,6 @@ func TestStatusCountsTheCallersThatWaitedAndThoseThatGotAnError(t *testing.T) {
 		require.NoError(t, c.Close())
 		_, err = c.Retrieve(t.Context())
 		require.ErrorIs(t, err, cache.ErrClosed)
-		assert.EqualValues(t, 3, c.Status().Errors, "these are their own doing")
+		assert.EqualValues(t, 3, c.Status().Errors, "errors that the callers caused do not count")
 	})
 }

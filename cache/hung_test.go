@@ -46,7 +46,7 @@ func TestACancelledContextStillGetsWhatIsThere(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCache(t, &source{life: time.Hour, delay: time.Second})
 		ctx, cancel := context.WithCancelCause(t.Context())
-		cause := errors.New("went home")
+		cause := errors.New("client disconnected")
 		cancel(cause)
 		_, err := c.Retrieve(ctx)
 		require.ErrorIs(t, err, cause)
@@ -114,7 +114,7 @@ func TestALateFailureCountsOnceAndTheNextAttemptComesAtOnce(t *testing.T) {
 		start := time.Now()
 		_, err := c.Retrieve(t.Context())
 		require.ErrorIs(t, err, context.DeadlineExceeded)
-		assert.Equal(t, 10100*time.Millisecond, time.Since(start), "nobody is kept waiting for a source that is stuck")
+		assert.Equal(t, 10100*time.Millisecond, time.Since(start), "callers do not wait for a stuck source")
 		time.Sleep(time.Minute)
 		assert.Equal(t, "AK2", retrieve(t, c).AccessKeyID)
 	})
@@ -126,7 +126,7 @@ func TestAPanicOrExitOfTheSourceIsAnError(t *testing.T) {
 		fail func()
 		want string
 	}{
-		{"a panic with a text", func() { panic("oops") }, "panicked: oops"},
+		{"a panic with a string", func() { panic("oops") }, "panicked: oops"},
 		{"a panic with an error", func() { panic(errBroken) }, "panicked: broken"},
 		{"runtime.Goexit", runtime.Goexit, "runtime.Goexit"},
 	} {

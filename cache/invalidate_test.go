@@ -144,7 +144,7 @@ func TestInvalidateRemembersEveryWithdrawnKey(t *testing.T) {
 		now.Store(&a)
 		time.Sleep(5 * time.Minute)
 		_, err := c.Retrieve(t.Context())
-		require.ErrorContains(t, err, "that a service has refused", "the first key does not return")
+		require.ErrorContains(t, err, "that a service has refused", "the first key stays withdrawn")
 	})
 }
 

@@ -67,7 +67,7 @@ func TestALimiterBoundsTheAttemptsThatRunTogether(t *testing.T) {
 		assert.Equal(t, cache.LimiterStatus{Running: 3, Waiting: 27, Places: 3}, l.Status())
 		callers.Wait()
 		assert.Equal(t, 3, b.most)
-		assert.Equal(t, 10*time.Second, time.Since(begin), "waiting for a place is no part of an attempt's limit of 10 s")
+		assert.Equal(t, 10*time.Second, time.Since(begin), "AttemptTimeout does not include the wait for a slot")
 		synctest.Wait()
 		assert.Equal(t, cache.LimiterStatus{Places: 3}, l.Status())
 	})
@@ -125,7 +125,7 @@ func TestFailingCachesHoldAtMostHalfOfThePlaces(t *testing.T) {
 			c := newCache(t, b.source("", nil), sharing(l))
 			begin := time.Now()
 			retrieve(t, c)
-			assert.Equal(t, time.Second, time.Since(begin), "there is a place for a healthy one at once")
+			assert.Equal(t, time.Second, time.Since(begin), "a healthy Cache acquires a slot immediately")
 		}
 	})
 }
@@ -152,7 +152,7 @@ func TestThrottlingSlowsAllOfThemDown(t *testing.T) {
 		for range 200 {
 			retrieve(t, newCache(t, b.source("", nil), sharing(l)))
 		}
-		assert.Greater(t, l.Status().Places, 8, "and every success wins some of it back")
+		assert.Greater(t, l.Status().Places, 8, "each success restores a part of a slot")
 	})
 }
 
@@ -213,10 +213,10 @@ func TestCredentialsThatNobodyAsksForAreNotRefreshed(t *testing.T) {
 		c := newCache(t, s, func(o *cache.Options) { o.IdleLives = 2 })
 		retrieve(t, c)
 		time.Sleep(24 * time.Hour)
-		assert.Equal(t, 3, s.count(), "the first life, and two in which nobody asked")
+		assert.Equal(t, 3, s.count(), "the first lifetime and two unused ones")
 		begin := time.Now()
 		retrieve(t, c)
-		assert.Equal(t, time.Second, time.Since(begin), "who comes back waits once")
+		assert.Equal(t, time.Second, time.Since(begin), "the first caller after the pause waits")
 		for range 24 * 60 {
 			begin := time.Now()
 			retrieve(t, c)
@@ -256,7 +256,7 @@ func TestASourceThatFailsAtFirstDoesNotHoldUpWhoHasThePlace(t *testing.T) {
 			time.AfterFunc(100*time.Millisecond, func() { inner.breakWith(nil) })
 		}
 		callers.Wait()
-		assert.Less(t, time.Since(begin), 5*time.Second, "each needs its back-off, and nobody an attempt's limit of 10 s")
+		assert.Less(t, time.Since(begin), 5*time.Second, "each attempt takes its backoff, not AttemptTimeout")
 		synctest.Wait()
 		assert.Equal(t, cache.LimiterStatus{Places: 2}, l.Status())
 	})
@@ -296,8 +296,8 @@ func TestRefreshesOfASecondBeginTogether(t *testing.T) {
 		together bool
 	}{
 		{"with a Limiter", true, 10 * time.Minute, true},
-		{"not where it would count in the life", true, 30 * time.Second, false},
-		{"not without a Limiter", false, 10 * time.Minute, false},
+		{"with a Limiter, but a short lifetime", true, 30 * time.Second, false},
+		{"without a Limiter", false, 10 * time.Minute, false},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {

@@ -52,7 +52,7 @@ func TestCacheTakesHugeOptions(t *testing.T) {
 		_, err := view.Retrieve(t.Context())
 		require.ErrorIs(t, err, cache.ErrMinTTL)
 		time.Sleep(24 * time.Hour)
-		assert.Greater(t, s.count(), 24, "refreshed however long it is unused")
+		assert.Greater(t, s.count(), 24, "refreshed although unused")
 	})
 }
 

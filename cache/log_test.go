@@ -128,7 +128,7 @@ func TestASourceThatIsStuckIsSaidAgainWhereTheCredentialsEnd(t *testing.T) {
 		require.Error(t, err)
 		retrieve(t, c)
 		synctest.Wait()
-		assert.Equal(t, []string{"WARN credentials refresh failed"}, messages(log.String()), "there are credentials, if not for every view")
+		assert.Equal(t, []string{"WARN credentials refresh failed"}, messages(log.String()), "callers of the Cache still get credentials")
 		time.Sleep(time.Minute)
 		for range 100 {
 			_, err = c.Retrieve(t.Context())

@@ -63,9 +63,9 @@ func TestAMinTTLAbove60PercentOfTheLifeIsAnErrorWithoutAttempts(t *testing.T) {
 			require.ErrorContains(t, err, "37m0s must be left, of a life of 1h0m0s at most 36m0s can")
 		}
 		retrieve(t, c)
-		assert.Equal(t, 1, s.count(), "the one that made the life known")
+		assert.Equal(t, 1, s.count(), "only the attempt that revealed the lifetime")
 		time.Sleep(30 * time.Minute)
-		assert.Equal(t, 1, s.count(), "it does not move the refresh")
+		assert.Equal(t, 1, s.count(), "the refresh is not moved forward")
 	})
 }
 
@@ -99,7 +99,7 @@ func TestAViewHoldsTheCache(t *testing.T) {
 			collect()
 			time.Sleep(10 * time.Minute)
 		}
-		assert.Greater(t, s.count(), steps/6, "the refreshes go on")
+		assert.Greater(t, s.count(), steps/6, "refreshes continue")
 	})
 }
 

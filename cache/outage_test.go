@@ -95,7 +95,7 @@ func TestAnOutageThatEndsTwoSecondsBeforeTheCredentialsReachesNobody(t *testing.
 				calls := s.callsSince(began)
 				s.breakWith(nil)
 				time.Sleep(5 * time.Second)
-				assert.Empty(t, stop(), "credentials that live %v", life)
+				assert.Empty(t, stop(), "lifetime %v", life)
 				requireCalm(t, calls)
 			})
 		}

@@ -26,7 +26,7 @@ func TestReplaceServesTheRejectedCredentialsUntilOthersArrive(t *testing.T) {
 		s := &source{life: time.Hour, delay: 2 * time.Second}
 		c := newCache(t, s)
 		first := retrieve(t, c)
-		require.ErrorIs(t, c.Replace(t.Context(), first, time.Minute), cache.ErrRefused, "they are too young")
+		require.ErrorIs(t, c.Replace(t.Context(), first, time.Minute), cache.ErrRefused, "received within minAge")
 		assert.Equal(t, 1, s.count())
 
 		time.Sleep(time.Minute)
@@ -35,17 +35,17 @@ func TestReplaceServesTheRejectedCredentialsUntilOthersArrive(t *testing.T) {
 			callers.Go(func() {
 				start := time.Now()
 				assert.NoError(t, c.Replace(t.Context(), first, time.Minute))
-				assert.Equal(t, 2*time.Second, time.Since(start), "all wait for one attempt")
+				assert.Equal(t, 2*time.Second, time.Since(start), "all callers wait for one attempt")
 			})
 		}
 		time.Sleep(time.Second)
 		start := time.Now()
 		assert.Equal(t, first, retrieve(t, c))
-		assert.Zero(t, time.Since(start), "others do not wait")
+		assert.Zero(t, time.Since(start), "callers of Retrieve do not wait")
 		callers.Wait()
 		assert.Equal(t, 2, s.count())
 		assert.NotEqual(t, first.AccessKeyID, retrieve(t, c).AccessKeyID)
-		assert.NoError(t, c.Replace(t.Context(), first, time.Minute), "there are others already")
+		assert.NoError(t, c.Replace(t.Context(), first, time.Minute), "already replaced")
 		assert.NoError(t, c.Replace(t.Context(), aws.Credentials{}, 0))
 		assert.Equal(t, 2, s.count())
 	})
@@ -82,10 +82,10 @@ func TestReplaceDuringAnOutageTakesNothingAway(t *testing.T) {
 			start := time.Now()
 			assert.Equal(t, first, retrieve(t, c))
 			assert.ErrorIs(t, c.Replace(t.Context(), first, time.Minute), errBroken)
-			assert.LessOrEqual(t, time.Since(start), 100*time.Millisecond, "only for an attempt that is due")
+			assert.LessOrEqual(t, time.Since(start), 100*time.Millisecond, "waits only for an attempt that is due")
 			time.Sleep(time.Second)
 		}
-		assert.LessOrEqual(t, s.count(), 30, "the backoff holds")
+		assert.LessOrEqual(t, s.count(), 30, "attempts respect the backoff")
 	})
 }
 

@@ -36,7 +36,7 @@ func (w *world) ask() {
 	if valid {
 		require.Zero(w.t, time.Since(start), "a caller waited although there are valid credentials")
 		// The attempt that this Retrieve may have started can have replaced them by now.
-		require.Contains(w.t, []string{present, w.present}, creds.AccessKeyID, "other credentials were served than those that live longer")
+		require.Contains(w.t, []string{present, w.present}, creds.AccessKeyID, "served credentials are not those with the later expiry")
 	}
 }
 
@@ -58,7 +58,7 @@ func (w *world) mustServe() (key string, valid bool) {
 // checkSpacing checks that a working source is called at most once a second. w.mu is held.
 func (w *world) checkSpacing(now schedule.Moment) {
 	if w.lastGood != nil {
-		assert.True(w.t, w.lastGood.Add(schedule.Spacing).Reached(now), "a source that works was called twice within a second")
+		assert.True(w.t, w.lastGood.Add(schedule.Spacing).Reached(now), "a working source was called twice within a second")
 	}
 }
 
@@ -80,7 +80,7 @@ func (w *world) recover() {
 		if _, err := w.cache.Retrieve(w.t.Context()); err == nil {
 			break
 		}
-		require.LessOrEqual(w.t, time.Since(start), limit, "it does not recover")
+		require.LessOrEqual(w.t, time.Since(start), limit, "no recovery")
 		time.Sleep(100 * time.Millisecond)
 	}
 	w.checkStorm()

@@ -39,7 +39,7 @@ func (w *world) reject() {
 		_, valid := w.mustServe()
 		_ = w.cache.Replace(canceled(w.t), creds, w.minAge)
 		_, err := w.cache.Retrieve(canceled(w.t))
-		require.True(w.t, err == nil || !valid, "a rejection took the credentials away: %v", err)
+		require.True(w.t, err == nil || !valid, "a rejection withdrew valid credentials: %v", err)
 		return
 	}
 	patience := w.within(0, 20*time.Second)
@@ -92,7 +92,7 @@ func (w *world) attemptIsRejected() bool {
 // attempts may delay each start. w.mu is held.
 func (w *world) checkRejections(now schedule.Moment) {
 	if w.rejected != nil {
-		assert.GreaterOrEqual(w.t, now.Elapsed-w.rejected.Elapsed, w.minAge-schedule.Spacing, "attempts that rejections started")
+		assert.GreaterOrEqual(w.t, now.Elapsed-w.rejected.Elapsed, w.minAge-schedule.Spacing, "spacing of attempts after rejections")
 	}
 	w.rejected = &now
 }

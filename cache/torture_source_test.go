@@ -81,7 +81,7 @@ func (w *world) source(ctx context.Context) (aws.Credentials, error) {
 	rejected := w.attemptIsRejected()
 	w.mu.Lock()
 	w.running++
-	require.Equal(w.t, 1, w.running, "one attempt at a time")
+	require.Equal(w.t, 1, w.running, "concurrent calls of the source")
 	w.calls = append(w.calls, time.Now())
 	trouble, began := w.trouble, w.cache.now()
 	w.checkSpacing(began)

@@ -18,8 +18,8 @@ import (
 )
 
 var (
-	tortureDays = flag.Int("torture.days", 40, "how many `days` the torture simulates, each from a seed of its own")
-	tortureSeed = flag.Uint64("torture.seed", 1, "the `seed` of its first day")
+	tortureDays = flag.Int("torture.days", 40, "number of `days` to simulate, each with its own seed")
+	tortureSeed = flag.Uint64("torture.seed", 1, "`seed` of the first day")
 )
 
 // TestTortureBreaksNoPromise is a stress test. It simulates days with outages of each kind, sources
@@ -36,7 +36,7 @@ func TestTortureBreaksNoPromise(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) { newWorld(t, seed).day() })
 		})
 		if !ok {
-			t.Fatalf("again with: go test ./cache -run Torture -torture.days 1 -torture.seed %d", seed)
+			t.Fatalf("reproduce with: go test ./cache -run Torture -torture.days 1 -torture.seed %d", seed)
 		}
 	}
 }
