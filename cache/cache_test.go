@@ -43,7 +43,7 @@ func TestNewStartsNothing(t *testing.T) {
 	})
 }
 
-func TestTheFirstCallersShareOneAttempt(t *testing.T) {
+func TestCacheSharesFirstAttempt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &source{life: time.Hour, delay: time.Second}
 		c := newCache(t, s)
@@ -61,7 +61,7 @@ func TestTheFirstCallersShareOneAttempt(t *testing.T) {
 	})
 }
 
-func TestExpiresIsTheEndOfServing(t *testing.T) {
+func TestCacheReportsEndOfServingAsExpires(t *testing.T) {
 	for _, tt := range []struct {
 		name         string
 		life, margin time.Duration
@@ -89,7 +89,7 @@ func TestExpiresIsTheEndOfServing(t *testing.T) {
 	}
 }
 
-func TestRefreshesInTheBackgroundBetween60And80PercentOfTheLife(t *testing.T) {
+func TestCacheRefreshesBetween60And80PercentOfLifetime(t *testing.T) {
 	for _, life := range []time.Duration{15 * time.Minute, time.Hour, 12 * time.Hour} {
 		t.Run(life.String(), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -110,7 +110,7 @@ func TestRefreshesInTheBackgroundBetween60And80PercentOfTheLife(t *testing.T) {
 	}
 }
 
-func TestCredentialsThatDoNotExpireAreAskedForOnce(t *testing.T) {
+func TestCacheRetrievesUnexpiringCredentialsOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var calls int
 		c := newCache(t, aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
@@ -132,7 +132,7 @@ func expiring(at time.Time) aws.Credentials {
 	return creds
 }
 
-func TestWhatIsOfNoUseIsAFailedAttempt(t *testing.T) {
+func TestCacheTreatsUnusableCredentialsAsFailure(t *testing.T) {
 	for _, tt := range []struct {
 		name  string
 		creds func() aws.Credentials
@@ -163,7 +163,7 @@ func TestWhatIsOfNoUseIsAFailedAttempt(t *testing.T) {
 	}
 }
 
-func TestTheFirstRetrieveSurvivesTwoFailures(t *testing.T) {
+func TestCacheFirstRetrieveSurvivesTwoFailures(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &source{life: time.Hour, broken: errBroken}
 		c := newCache(t, s)
@@ -175,7 +175,7 @@ func TestTheFirstRetrieveSurvivesTwoFailures(t *testing.T) {
 	})
 }
 
-func TestProviderSourcesAreThoseOfTheSource(t *testing.T) {
+func TestCacheProviderSources(t *testing.T) {
 	assert.Nil(t, newCache(t, &source{}).ProviderSources())
 	sourced := newCache(t, &sourcedSource{})
 	want := []aws.CredentialSource{aws.CredentialSourceSSO}
@@ -189,7 +189,7 @@ func (*sourcedSource) ProviderSources() []aws.CredentialSource {
 	return []aws.CredentialSource{aws.CredentialSourceSSO}
 }
 
-func TestCacheIsOfTheTypeOfItsSource(t *testing.T) {
+func TestCacheIsCredentialsProvider(t *testing.T) {
 	anonymous := newCache(t, aws.AnonymousCredentials{})
 	other := newCache(t, &source{})
 	for name, p := range map[string][2]aws.CredentialsProvider{
@@ -204,7 +204,7 @@ func TestCacheIsOfTheTypeOfItsSource(t *testing.T) {
 	}
 }
 
-func TestACachedRetrieveAllocatesNothing(t *testing.T) {
+func TestCacheRetrieveDoesNotAllocate(t *testing.T) {
 	c := newCache(t, &source{life: time.Hour})
 	view := c.MinTTL(time.Minute)
 	ctx := t.Context()
@@ -213,7 +213,7 @@ func TestACachedRetrieveAllocatesNothing(t *testing.T) {
 	assert.Zero(t, testing.AllocsPerRun(1000, func() { _, _ = view.Retrieve(ctx) }))
 }
 
-func TestPrintingACacheShowsNothingOfItsSource(t *testing.T) {
+func TestCacheFormatHidesSource(t *testing.T) {
 	static := credentials.NewStaticCredentialsProvider("AKIDEXAMPLE", "wJalrXUtnFEMI", "")
 	c := newCache(t, static)
 	retrieve(t, c)
@@ -223,7 +223,7 @@ func TestPrintingACacheShowsNothingOfItsSource(t *testing.T) {
 }
 
 // TryRetrieve returns what is available and starts a refresh that is due, nothing else.
-func TestTryRetrieveServesWithoutWaiting(t *testing.T) {
+func TestCacheTryRetrieveDoesNotWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &source{life: time.Hour}
 		c := newCache(t, s)

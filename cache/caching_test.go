@@ -50,7 +50,7 @@ func (s *caching) left() time.Duration {
 
 // A source that caches has not failed. The instance metadata service, the container endpoint and
 // credential_process return the same credentials for most of their lifetime, some until the end.
-func TestCacheOfASourceThatCaches(t *testing.T) {
+func TestCacheWithCachingSource(t *testing.T) {
 	for _, life := range []time.Duration{time.Minute, 15 * time.Minute, time.Hour, 6 * time.Hour} {
 		for _, early := range []time.Duration{0, 500 * time.Millisecond, 5 * time.Second, 5 * time.Minute} {
 			if early >= life/2 {
@@ -104,7 +104,7 @@ func TestCacheOfASourceThatCaches(t *testing.T) {
 }
 
 // An outage that starts while the source repeats its credentials ends like any other.
-func TestCacheOfACachingSourceSurvivesItsFailures(t *testing.T) {
+func TestCacheWithCachingSourceRecovers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &caching{life: time.Hour, early: time.Minute}
 		var log bytes.Buffer
@@ -131,7 +131,7 @@ func TestCacheOfACachingSourceSurvivesItsFailures(t *testing.T) {
 
 // cfg.Credentials of config.LoadDefaultConfig is the SDK's own cache. Only a scheduled refresh
 // invalidates it.
-func TestCacheOfTheSDKsCache(t *testing.T) {
+func TestCacheWithSDKCacheSurvivesOutage(t *testing.T) {
 	for outage := range testsize.Choose(4, 12, 20) { // minutes into the hour
 		begin := time.Duration(outage*60/testsize.Choose(4, 12, 20)) * time.Minute
 		t.Run(fmt.Sprint("outage after ", begin), func(t *testing.T) {
@@ -162,7 +162,7 @@ func TestCacheOfTheSDKsCache(t *testing.T) {
 	}
 }
 
-func TestCacheOfTheSDKsCacheMakesFewCalls(t *testing.T) {
+func TestCacheWithSDKCacheMakesFewCalls(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &source{life: time.Hour}
 		c := newCache(t, aws.NewCredentialsCache(s))
@@ -175,7 +175,7 @@ func TestCacheOfTheSDKsCacheMakesFewCalls(t *testing.T) {
 	})
 }
 
-func TestCacheOfTheSDKsCacheRefreshesWhile15MinutesAreLeft(t *testing.T) {
+func TestCacheWithSDKCacheRefreshes15MinutesBeforeExpiry(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for range 200 {
 			c := newCache(t, aws.NewCredentialsCache(&source{life: time.Hour}))
@@ -186,7 +186,7 @@ func TestCacheOfTheSDKsCacheRefreshesWhile15MinutesAreLeft(t *testing.T) {
 }
 
 // Another user of the SDK's cache, such as a client created earlier, may have refreshed it.
-func TestCacheOfTheSDKsCacheInvalidatesOnlyItsOwnKeys(t *testing.T) {
+func TestCacheWithSDKCacheInvalidatesOnlyItsOwnKeys(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &source{life: time.Hour}
 		sdk := aws.NewCredentialsCache(s)
@@ -211,7 +211,7 @@ func TestCacheOfTheSDKsCacheInvalidatesOnlyItsOwnKeys(t *testing.T) {
 	})
 }
 
-func TestCacheKeepsCredentialsThatLiveLonger(t *testing.T) {
+func TestCacheKeepsCredentialsWithLaterExpiry(t *testing.T) {
 	refresh := func(t *testing.T, c *cache.Cache) error { return c.Refresh(t.Context()) }
 	replace := func(t *testing.T, c *cache.Cache) error {
 		return c.Replace(t.Context(), retrieve(t, c), time.Minute)
@@ -250,7 +250,7 @@ func TestCacheKeepsCredentialsThatLiveLonger(t *testing.T) {
 }
 
 // Callers do not notice an outage that ends just before the end of serving.
-func TestCacheServesThroughAnOutageThatEndsJustBeforeItsCredentials(t *testing.T) {
+func TestCacheSurvivesOutageUntilJustBeforeEndOfServing(t *testing.T) {
 	for _, before := range []time.Duration{2 * time.Second, 900 * time.Millisecond, 300 * time.Millisecond} {
 		for _, life := range []time.Duration{15 * time.Minute, time.Hour} {
 			for range testsize.Choose(3, 20, 40) {
@@ -272,7 +272,7 @@ func TestCacheServesThroughAnOutageThatEndsJustBeforeItsCredentials(t *testing.T
 }
 
 // Caches that start together differ in when they stop serving, and so in their last attempts.
-func TestCachesDoNotMakeTheirLastAttemptTogether(t *testing.T) {
+func TestCacheSpreadsLastAttempts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const pods = 500
 		var mu sync.Mutex
@@ -306,7 +306,7 @@ func TestCachesDoNotMakeTheirLastAttemptTogether(t *testing.T) {
 	})
 }
 
-func TestMinTTLThatChangesNothingLeavesTheRefreshAlone(t *testing.T) {
+func TestMinTTLWithoutEffectKeepsRefresh(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var with, without []time.Duration
 		for range 400 {
@@ -322,7 +322,7 @@ func TestMinTTLThatChangesNothingLeavesTheRefreshAlone(t *testing.T) {
 	})
 }
 
-func TestMinTTLThatIsGoneCostsNothing(t *testing.T) {
+func TestMinTTLOfCollectedViewHasNoEffect(t *testing.T) {
 	c := newCache(t, &source{life: time.Hour})
 	retrieve(t, c)
 	refreshAt := c.Status().RefreshAt

@@ -62,7 +62,7 @@ func key(t *testing.T, p aws.CredentialsProvider) string {
 	return creds.AccessKeyID
 }
 
-func TestClockStepsAndSuspendsNeverLetExpiredCredentialsOut(t *testing.T) {
+func TestCacheServesNoExpiredCredentialsAfterClockJump(t *testing.T) {
 	for _, tt := range []struct {
 		name          string
 		wall, elapsed time.Duration // how far the clocks jump
@@ -94,7 +94,7 @@ func TestClockStepsAndSuspendsNeverLetExpiredCredentialsOut(t *testing.T) {
 	}
 }
 
-func TestWhileSTSFailsAStepMakesAnErrorOfExpiredCredentials(t *testing.T) {
+func TestCacheReturnsErrorAfterClockStepDuringOutage(t *testing.T) {
 	for _, jump := range []struct{ wall, elapsed time.Duration }{{time.Hour, 0}, {0, time.Hour}} {
 		synctest.Test(t, func(t *testing.T) {
 			c, _, broken := numbered(t)
@@ -109,7 +109,7 @@ func TestWhileSTSFailsAStepMakesAnErrorOfExpiredCredentials(t *testing.T) {
 	}
 }
 
-func TestAfterABackwardStepTheRefreshComesByTheElapsedClock(t *testing.T) {
+func TestCacheRefreshesByElapsedClockAfterBackwardStep(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, calls, _ := numbered(t)
 		key(t, c)
@@ -120,7 +120,7 @@ func TestAfterABackwardStepTheRefreshComesByTheElapsedClock(t *testing.T) {
 	})
 }
 
-func TestARetrieveAfterALateTimerStartsTheRefreshAndDoesNotWait(t *testing.T) {
+func TestCacheRetrieveStartsRefreshOfLateTimer(t *testing.T) {
 	for _, jump := range []struct{ wall, elapsed time.Duration }{
 		{50 * time.Minute, 0},                // a suspend
 		{50 * time.Minute, 50 * time.Minute}, // a starved process
@@ -136,7 +136,7 @@ func TestARetrieveAfterALateTimerStartsTheRefreshAndDoesNotWait(t *testing.T) {
 	}
 }
 
-func TestAStepInTheMiddleOfALongWaitDoesNotProlongIt(t *testing.T) {
+func TestCacheClockStepDoesNotProlongBackoff(t *testing.T) {
 	for _, jump := range []struct{ wall, elapsed time.Duration }{{time.Hour, 0}, {0, time.Hour}, {time.Hour, time.Hour}} {
 		synctest.Test(t, func(t *testing.T) {
 			c, _, broken := numbered(t)
@@ -155,7 +155,7 @@ func TestAStepInTheMiddleOfALongWaitDoesNotProlongIt(t *testing.T) {
 	}
 }
 
-func TestAJumpOfTheWallClockWhileAttemptsFailIsNoStorm(t *testing.T) {
+func TestCacheClockStepsDoNotBypassBackoff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var attempts atomic.Int32
 		c := New(aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {

@@ -14,7 +14,7 @@ import (
 	"github.com/irsakit/irsakit/cache"
 )
 
-func TestAfterCloseEverythingIsErrClosed(t *testing.T) {
+func TestCacheCloseMakesMethodsReturnErrClosed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &source{life: time.Hour}
 		c := cache.New(s)
@@ -36,7 +36,7 @@ func TestAfterCloseEverythingIsErrClosed(t *testing.T) {
 	})
 }
 
-func TestCloseDuringAnAttemptCancelsItAndWakesItsCallers(t *testing.T) {
+func TestCacheCloseCancelsAttemptAndWakesCallers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &source{life: time.Hour}
 		s.hang(true)
@@ -57,7 +57,7 @@ func TestCloseDuringAnAttemptCancelsItAndWakesItsCallers(t *testing.T) {
 	})
 }
 
-func TestCloseDoesNotWaitForEverForASourceOrAnObserver(t *testing.T) {
+func TestCacheCloseTimesOut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		release := make(chan struct{})
 		defer close(release)

@@ -19,7 +19,7 @@ func collect() {
 	}
 }
 
-func TestADroppedCacheIsCollected(t *testing.T) {
+func TestCacheIsCollectedWithoutClose(t *testing.T) {
 	drop := func(t *testing.T, s *source) weak.Pointer[cache.Cache] {
 		c := cache.New(s)
 		retrieve(t, c)

@@ -14,7 +14,7 @@ import (
 	"github.com/irsakit/irsakit/cache"
 )
 
-func TestCacheWakeDuringTheFirstAttemptRepeatsItAtOnce(t *testing.T) {
+func TestCacheWakeDuringFirstAttemptRetriesImmediately(t *testing.T) {
 	for _, tt := range []struct {
 		name, why     string
 		delay, second time.Duration
@@ -40,7 +40,7 @@ func TestCacheWakeDuringTheFirstAttemptRepeatsItAtOnce(t *testing.T) {
 	}
 }
 
-func TestCacheWakeDoesNotDelayARetry(t *testing.T) {
+func TestCacheWakeDoesNotDelayRetry(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &source{life: time.Hour, broken: errBroken}
 		c := newCache(t, s)
@@ -56,7 +56,7 @@ func TestCacheWakeDoesNotDelayARetry(t *testing.T) {
 	})
 }
 
-func TestCacheInvalidateDuringAnOutageKeepsTheBackoff(t *testing.T) {
+func TestInvalidateDuringOutageKeepsBackoff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &source{life: time.Hour}
 		c := newCache(t, s)
@@ -93,7 +93,7 @@ func TestCacheInvalidateDuringAnOutageKeepsTheBackoff(t *testing.T) {
 	})
 }
 
-func TestCacheMinTTLMadeLateRefreshesAtOnce(t *testing.T) {
+func TestMinTTLCreatedLateRefreshesImmediately(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &source{life: time.Hour, delay: time.Second}
 		c := newCache(t, s)
@@ -115,7 +115,7 @@ func TestCacheMinTTLMadeLateRefreshesAtOnce(t *testing.T) {
 }
 
 // An attempt that was counted as failed when it timed out returns an error later.
-func TestCacheCountsAnOverdueAttemptOnce(t *testing.T) {
+func TestCacheCountsOverdueAttemptOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var seen recorder
 		var calls atomic.Int32

@@ -31,7 +31,7 @@ func logTo(buffer *bytes.Buffer) func(*cache.Options) {
 	return func(o *cache.Options) { o.Logger = slog.New(slog.NewTextHandler(buffer, nil)) }
 }
 
-func TestEveryAttemptAndRefusalIsAnEvent(t *testing.T) {
+func TestCacheObservesAttemptsAndInvalidate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var seen recorder
 		s := &source{life: time.Hour, delay: time.Second}
@@ -68,7 +68,7 @@ func TestEveryAttemptAndRefusalIsAnEvent(t *testing.T) {
 	})
 }
 
-func TestTheLogHasALineWhereTheStateChangesHoweverLongItLasts(t *testing.T) {
+func TestCacheLogsOnlyChangesOfHealth(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log bytes.Buffer
 		s := &source{life: time.Hour}
@@ -92,7 +92,7 @@ func TestTheLogHasALineWhereTheStateChangesHoweverLongItLasts(t *testing.T) {
 	})
 }
 
-func TestAStartThatSucceedsAtTheSecondTryIsAWarningOnly(t *testing.T) {
+func TestCacheLogsFailedFirstAttemptAsWarning(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log bytes.Buffer
 		s := &source{life: time.Hour, broken: errBroken}
@@ -105,7 +105,7 @@ func TestAStartThatSucceedsAtTheSecondTryIsAWarningOnly(t *testing.T) {
 	})
 }
 
-func TestAnObserverThatPanicsOrBlocksHarmsNobody(t *testing.T) {
+func TestCacheSurvivesPanicOrBlockInObserver(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log bytes.Buffer
 		release := make(chan struct{})
@@ -129,7 +129,7 @@ func TestAnObserverThatPanicsOrBlocksHarmsNobody(t *testing.T) {
 	})
 }
 
-func TestAnObserverThatBlocksDoesNotSilenceTheLog(t *testing.T) {
+func TestCacheLogsWhileObserverBlocks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log bytes.Buffer
 		release := make(chan struct{})
@@ -146,7 +146,7 @@ func TestAnObserverThatBlocksDoesNotSilenceTheLog(t *testing.T) {
 	})
 }
 
-func TestARefusalWhileAttemptsFailIsARefusal(t *testing.T) {
+func TestInvalidateDuringOutageIsObserved(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var seen recorder
 		s := &source{life: time.Hour}

@@ -101,7 +101,7 @@ func unclosed(s aws.CredentialsProvider) (*cache.Cache, *cache.Limiter) {
 	}), limiter
 }
 
-func TestCacheRunsNoMethodOfAContextOrAnErrorUnderItsLock(t *testing.T) {
+func TestCacheCallsForeignCodeWithoutLock(t *testing.T) {
 	for _, tt := range waits {
 		t.Run(tt.name, func(t *testing.T) {
 			ended := over(t)
@@ -122,7 +122,7 @@ func TestCacheRunsNoMethodOfAContextOrAnErrorUnderItsLock(t *testing.T) {
 	}
 }
 
-func TestCacheCanBeClosedByTheMethodsOfAContext(t *testing.T) {
+func TestCacheCloseInContextMethod(t *testing.T) {
 	for _, tt := range waits {
 		t.Run(tt.name, func(t *testing.T) {
 			c, _ := unclosed(&source{life: time.Hour})
@@ -137,7 +137,7 @@ func TestCacheCanBeClosedByTheMethodsOfAContext(t *testing.T) {
 	}
 }
 
-func TestCacheSurvivesAContextThatPanics(t *testing.T) {
+func TestCacheSurvivesPanicInContext(t *testing.T) {
 	for _, tt := range waits {
 		t.Run(tt.name, func(t *testing.T) {
 			c, _ := unclosed(&source{life: time.Hour})
@@ -150,7 +150,7 @@ func TestCacheSurvivesAContextThatPanics(t *testing.T) {
 	}
 }
 
-func TestCacheRefreshWithANilContextLeavesNoLock(t *testing.T) {
+func TestRefreshWithNilContextUnlocks(t *testing.T) {
 	c, _ := unclosed(&source{life: time.Hour})
 	var none context.Context
 	returns(t, func() {
@@ -160,7 +160,7 @@ func TestCacheRefreshWithANilContextLeavesNoLock(t *testing.T) {
 	})
 }
 
-func TestCacheSurvivesAnErrorThatPanics(t *testing.T) {
+func TestCacheSurvivesPanicInError(t *testing.T) {
 	s := &source{life: time.Hour, broken: foreignError{func() { panic("foreign") }}}
 	c, limiter := unclosed(s)
 	ended := over(t)
@@ -175,7 +175,7 @@ func TestCacheSurvivesAnErrorThatPanics(t *testing.T) {
 	})
 }
 
-func TestCacheCountsErrorsOfASourceThatWasCanceled(t *testing.T) {
+func TestStatusCountsErrorsOfCanceledSource(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCache(t, &source{broken: errors.Join(errBroken, context.Canceled)})
 		_, err := c.Retrieve(t.Context())

@@ -14,7 +14,7 @@ import (
 	"github.com/irsakit/irsakit/cache"
 )
 
-func TestHealthyTellsWhatCallersHaveFromWhatTheyWillMiss(t *testing.T) {
+func TestStatusHealthy(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &source{life: time.Hour}
 		c := newCache(t, s)
@@ -50,7 +50,7 @@ func TestHealthyTellsWhatCallersHaveFromWhatTheyWillMiss(t *testing.T) {
 	})
 }
 
-func TestHealthyOfRefusedAndOfEndlessCredentials(t *testing.T) {
+func TestStatusHealthyOfWithdrawnAndUnexpiringCredentials(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &source{life: time.Hour}
 		c := newCache(t, s)
@@ -80,7 +80,7 @@ func (s *endlessSource) Retrieve(context.Context) (aws.Credentials, error) {
 	return aws.Credentials{AccessKeyID: "AK", SecretAccessKey: "secret"}, s.err
 }
 
-func TestStatusCountsTheCallersThatWaitedAndThoseThatGotAnError(t *testing.T) {
+func TestStatusCountsWaitsAndErrors(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &source{life: time.Hour, delay: 2 * time.Second}
 		c := newCache(t, s)

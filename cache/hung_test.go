@@ -17,7 +17,7 @@ import (
 	"github.com/irsakit/irsakit/cache"
 )
 
-func TestACallerWhoseContextEndsLeavesAtOnceAndHarmsNobody(t *testing.T) {
+func TestCacheContinuesAttemptOfCanceledCaller(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &source{life: time.Hour, delay: 5 * time.Second}
 		c := newCache(t, s)
@@ -42,7 +42,7 @@ func TestACallerWhoseContextEndsLeavesAtOnceAndHarmsNobody(t *testing.T) {
 	})
 }
 
-func TestACancelledContextStillGetsWhatIsThere(t *testing.T) {
+func TestCacheServesCanceledContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCache(t, &source{life: time.Hour, delay: time.Second})
 		ctx, cancel := context.WithCancelCause(t.Context())
@@ -56,7 +56,7 @@ func TestACancelledContextStillGetsWhatIsThere(t *testing.T) {
 	})
 }
 
-func TestAHungSourceIsGivenUpAtTheLimit(t *testing.T) {
+func TestCacheTimesOutHungSource(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &source{life: time.Hour}
 		s.hang(true)
@@ -72,7 +72,7 @@ func TestAHungSourceIsGivenUpAtTheLimit(t *testing.T) {
 	})
 }
 
-func TestASourceThatIgnoresItsContextIsGivenUpAndNotCalledAgainBeforeItReturns(t *testing.T) {
+func TestCacheTimesOutStuckSourceWithoutCallingItAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		release := make(chan struct{})
 		var calls, running atomic.Int32
@@ -101,7 +101,7 @@ func TestASourceThatIgnoresItsContextIsGivenUpAndNotCalledAgainBeforeItReturns(t
 	})
 }
 
-func TestALateFailureCountsOnceAndTheNextAttemptComesAtOnce(t *testing.T) {
+func TestCacheRetriesImmediatelyAfterLateFailure(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var calls atomic.Int32
 		c := newCache(t, aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
@@ -120,7 +120,7 @@ func TestALateFailureCountsOnceAndTheNextAttemptComesAtOnce(t *testing.T) {
 	})
 }
 
-func TestAPanicOrExitOfTheSourceIsAnError(t *testing.T) {
+func TestCacheReturnsErrorAfterPanicOrExitInSource(t *testing.T) {
 	for _, tt := range []struct {
 		name string
 		fail func()
@@ -142,7 +142,7 @@ func TestAPanicOrExitOfTheSourceIsAnError(t *testing.T) {
 	}
 }
 
-func TestACustomCauseDoesNotHideThatTheContextEnded(t *testing.T) {
+func TestCacheReturnsContextErrorAndCause(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCache(t, &source{life: time.Hour, delay: time.Minute})
 		cause := errors.New("the request is over")

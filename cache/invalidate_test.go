@@ -15,7 +15,7 @@ import (
 	"github.com/irsakit/irsakit/cache"
 )
 
-func TestRefusedCredentialsAreNeverServedAgain(t *testing.T) {
+func TestInvalidateWithdrawsCredentials(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &source{life: time.Hour, delay: time.Second}
 		c := newCache(t, s)
@@ -30,7 +30,7 @@ func TestRefusedCredentialsAreNeverServedAgain(t *testing.T) {
 	})
 }
 
-func TestInvalidateDuringAnAttemptKeepsItsResult(t *testing.T) {
+func TestInvalidateDuringAttemptKeepsItsResult(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &source{life: time.Hour, delay: 5 * time.Second}
 		c := newCache(t, s)
@@ -46,7 +46,7 @@ func TestInvalidateDuringAnAttemptKeepsItsResult(t *testing.T) {
 	})
 }
 
-func TestManyRefusalsAreOneAttemptAMinute(t *testing.T) {
+func TestInvalidateStartsOneAttemptPerMinute(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &source{life: time.Hour}
 		c := newCache(t, s)
@@ -67,7 +67,7 @@ func TestManyRefusalsAreOneAttemptAMinute(t *testing.T) {
 	})
 }
 
-func TestASourceThatReturnsRefusedCredentialsAgainHasFailed(t *testing.T) {
+func TestInvalidateTreatsWithdrawnCredentialsAsFailure(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		same := keys(7, time.Hour)
 		c := newCache(t, aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) { return same, nil }))
@@ -77,7 +77,7 @@ func TestASourceThatReturnsRefusedCredentialsAgainHasFailed(t *testing.T) {
 	})
 }
 
-func TestARefusalWhileAttemptsFailWaitsForTheNextOne(t *testing.T) {
+func TestInvalidateDuringOutageWaitsForNextAttempt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &source{life: time.Hour}
 		c := newCache(t, s)
@@ -98,7 +98,7 @@ func TestARefusalWhileAttemptsFailWaitsForTheNextOne(t *testing.T) {
 	})
 }
 
-func TestRefusalsOfCredentialsThatCameOtherwiseDoNotAddUp(t *testing.T) {
+func TestInvalidateSpacingDoesNotAddUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &source{life: time.Hour}
 		c := newCache(t, s)
@@ -115,7 +115,7 @@ func TestRefusalsOfCredentialsThatCameOtherwiseDoNotAddUp(t *testing.T) {
 	})
 }
 
-func TestManyRefusalsThroughAViewAreOneAttemptAMinuteToo(t *testing.T) {
+func TestInvalidateThroughViewStartsOneAttemptPerMinute(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &source{life: time.Hour}
 		c := newCache(t, s)
@@ -150,7 +150,7 @@ func TestInvalidateRemembersEveryWithdrawnKey(t *testing.T) {
 
 // The source returned the credentials again before they were withdrawn. This must not delay the
 // attempt to replace them.
-func TestInvalidateOfCredentialsSeenAgainStartsAnAttempt(t *testing.T) {
+func TestInvalidateOfRepeatedCredentialsStartsAttempt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &caching{life: time.Hour}
 		c := newCache(t, s)
@@ -166,7 +166,7 @@ func TestInvalidateOfCredentialsSeenAgainStartsAnAttempt(t *testing.T) {
 }
 
 // The SDK's own cache would return the withdrawn credentials until they expire.
-func TestInvalidateReachesTheSDKsCache(t *testing.T) {
+func TestInvalidateReachesSDKCache(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &source{life: time.Hour}
 		sdk := aws.NewCredentialsCache(s)

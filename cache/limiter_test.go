@@ -53,7 +53,7 @@ func (b *busy) sources() []string {
 
 func sharing(l *cache.Limiter) func(*cache.Options) { return func(o *cache.Options) { o.Limiter = l } }
 
-func TestALimiterBoundsTheAttemptsThatRunTogether(t *testing.T) {
+func TestLimiterBoundsConcurrentAttempts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var b busy
 		l := cache.NewLimiter(3)
@@ -73,7 +73,7 @@ func TestALimiterBoundsTheAttemptsThatRunTogether(t *testing.T) {
 	})
 }
 
-func TestCallersGoBeforeTheBackground(t *testing.T) {
+func TestLimiterPrefersWaitingCallers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var b busy
 		l := cache.NewLimiter(1)
@@ -102,7 +102,7 @@ func TestCallersGoBeforeTheBackground(t *testing.T) {
 	})
 }
 
-func TestFailingCachesHoldAtMostHalfOfThePlaces(t *testing.T) {
+func TestLimiterGivesFailingCachesHalfOfSlots(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := cache.NewLimiter(4)
 		hung := &source{hung: true}
@@ -130,7 +130,7 @@ func TestFailingCachesHoldAtMostHalfOfThePlaces(t *testing.T) {
 	})
 }
 
-func TestThrottlingSlowsAllOfThemDown(t *testing.T) {
+func TestLimiterReducesSlotsWhenThrottled(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := cache.NewLimiter(32)
 		throttled := &source{broken: &smithy.GenericAPIError{Code: "Throttling"}, delay: 50 * time.Millisecond}
@@ -156,7 +156,7 @@ func TestThrottlingSlowsAllOfThemDown(t *testing.T) {
 	})
 }
 
-func TestACacheWhoseSourceIsAnotherOneNeedsOnePlaceForBoth(t *testing.T) {
+func TestLimiterReusesSlotForNestedCache(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := cache.NewLimiter(2)
 		var b busy
@@ -180,7 +180,7 @@ func TestACacheWhoseSourceIsAnotherOneNeedsOnePlaceForBoth(t *testing.T) {
 	})
 }
 
-func TestCloseLeavesTheLine(t *testing.T) {
+func TestLimiterCancelsTicketOfClosedCache(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := cache.NewLimiter(1)
 		var b busy
@@ -207,7 +207,7 @@ func TestCloseLeavesTheLine(t *testing.T) {
 	})
 }
 
-func TestCredentialsThatNobodyAsksForAreNotRefreshed(t *testing.T) {
+func TestCacheStopsRefreshingIdleCredentials(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &source{life: time.Hour, delay: time.Second}
 		c := newCache(t, s, func(o *cache.Options) { o.IdleLives = 2 })
@@ -236,14 +236,14 @@ func TestCredentialsThatNobodyAsksForAreNotRefreshed(t *testing.T) {
 	})
 }
 
-func TestUseCostsOneRetrieveOfALifeItsShortWay(t *testing.T) {
+func TestCacheRetrieveWithIdleLivesDoesNotAllocate(t *testing.T) {
 	s := &source{life: time.Hour}
 	c := newCache(t, s, func(o *cache.Options) { o.IdleLives = 2 })
 	retrieve(t, c)
 	assert.Zero(t, testing.AllocsPerRun(1000, func() { _, _ = c.Retrieve(t.Context()) }))
 }
 
-func TestASourceThatFailsAtFirstDoesNotHoldUpWhoHasThePlace(t *testing.T) {
+func TestLimiterReusesSlotForRetryOfNestedCache(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := cache.NewLimiter(2)
 		begin := time.Now()
@@ -262,7 +262,7 @@ func TestASourceThatFailsAtFirstDoesNotHoldUpWhoHasThePlace(t *testing.T) {
 	})
 }
 
-func TestARefreshThatNobodyWaitsForIsInTheBackground(t *testing.T) {
+func TestLimiterTreatsRefreshWithoutCallerAsBackground(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var b busy
 		l := cache.NewLimiter(1)
@@ -288,7 +288,7 @@ func TestARefreshThatNobodyWaitsForIsInTheBackground(t *testing.T) {
 	})
 }
 
-func TestRefreshesOfASecondBeginTogether(t *testing.T) {
+func TestLimiterBatchesRefreshes(t *testing.T) {
 	tests := []struct {
 		name     string
 		limited  bool

@@ -14,7 +14,7 @@ import (
 	"github.com/irsakit/irsakit/cache"
 )
 
-func TestCacheLimitsAHugeAttemptTimeout(t *testing.T) {
+func TestCacheLimitsAttemptTimeout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &source{life: time.Hour, delay: time.Minute}
 		c := newCache(t, s, func(o *cache.Options) { o.AttemptTimeout = math.MaxInt64 })
@@ -29,7 +29,7 @@ func TestCacheLimitsAHugeAttemptTimeout(t *testing.T) {
 	})
 }
 
-func TestLimiterTakesAnyNumberOfPlaces(t *testing.T) {
+func TestLimiterClampsNumberOfSlots(t *testing.T) {
 	for _, tt := range []struct{ places, want int }{
 		{math.MinInt, 1}, {0, 1}, {1, 1}, {1_000_000, 1_000_000}, {1_000_001, 1_000_000}, {math.MaxInt, 1_000_000},
 	} {
@@ -44,7 +44,7 @@ func TestLimiterTakesAnyNumberOfPlaces(t *testing.T) {
 	}
 }
 
-func TestCacheTakesHugeOptions(t *testing.T) {
+func TestCacheAcceptsHugeOptions(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &source{life: time.Hour}
 		c := newCache(t, s, func(o *cache.Options) { o.IdleLives = math.MaxInt })
@@ -56,7 +56,7 @@ func TestCacheTakesHugeOptions(t *testing.T) {
 	})
 }
 
-func TestCacheReportsAnEndOfLongAgo(t *testing.T) {
+func TestCacheReportsExpiryInDistantPast(t *testing.T) {
 	c := newCache(t, aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
 		return aws.Credentials{AccessKeyID: "AK", SecretAccessKey: "secret", CanExpire: true, Expires: time.Time{}.Add(time.Hour)}, nil
 	}))

@@ -52,7 +52,7 @@ func (s *stuckSource) stick() (loosen func()) {
 
 // An outage of any kind and duration, with any number of callers, is logged with one line when
 // refreshes start to fail, one when callers start to get errors, and one after recovery.
-func TestAnOutageIsALineForEachChange(t *testing.T) {
+func TestCacheLogsEachChangeDuringOutage(t *testing.T) {
 	for seed := range uint64(testsize.Choose(15, 60, 60)) {
 		t.Run(fmt.Sprintf("seed %d", seed), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) { outage(t, rand.New(rand.NewPCG(seed, 0))) })
@@ -116,7 +116,7 @@ func messages(log string) []string {
 	return out
 }
 
-func TestASourceThatIsStuckIsSaidAgainWhereTheCredentialsEnd(t *testing.T) {
+func TestCacheLogsExpiryWhileSourceIsStuck(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log bytes.Buffer
 		s := &stuckSource{source: source{life: time.Hour}}
@@ -143,7 +143,7 @@ func TestASourceThatIsStuckIsSaidAgainWhereTheCredentialsEnd(t *testing.T) {
 	})
 }
 
-func TestCallersWhoseTimeIsUpWhileASourceHangsAreHurtToo(t *testing.T) {
+func TestCacheLogsErrorsOfTimedOutCallers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log bytes.Buffer
 		s := &source{life: time.Hour, hung: true}

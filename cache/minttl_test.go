@@ -15,7 +15,7 @@ import (
 	"github.com/irsakit/irsakit/internal/testsize"
 )
 
-func TestAMinTTLViewAlwaysHasThatMuchLeftAndDoesNotWait(t *testing.T) {
+func TestMinTTLServesWithoutWaiting(t *testing.T) {
 	for _, minTTL := range []time.Duration{-time.Minute, 0, time.Minute, 15 * time.Minute, 36 * time.Minute} {
 		t.Run(minTTL.String(), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -36,7 +36,7 @@ func TestAMinTTLViewAlwaysHasThatMuchLeftAndDoesNotWait(t *testing.T) {
 	}
 }
 
-func TestAViewMadeLateGetsOneRefreshForAllItsCallers(t *testing.T) {
+func TestMinTTLCreatedLateSharesOneRefresh(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &source{life: time.Hour, delay: time.Second}
 		c := newCache(t, s)
@@ -52,7 +52,7 @@ func TestAViewMadeLateGetsOneRefreshForAllItsCallers(t *testing.T) {
 	})
 }
 
-func TestAMinTTLAbove60PercentOfTheLifeIsAnErrorWithoutAttempts(t *testing.T) {
+func TestMinTTLAbove60PercentOfLifetimeIsError(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &source{life: time.Hour}
 		c := newCache(t, s)
@@ -69,7 +69,7 @@ func TestAMinTTLAbove60PercentOfTheLifeIsAnErrorWithoutAttempts(t *testing.T) {
 	})
 }
 
-func TestAViewObeysTheWaitsAfterFailures(t *testing.T) {
+func TestMinTTLRespectsBackoff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &source{life: time.Hour}
 		c := newCache(t, s)
@@ -89,7 +89,7 @@ func TestAViewObeysTheWaitsAfterFailures(t *testing.T) {
 	})
 }
 
-func TestAViewHoldsTheCache(t *testing.T) {
+func TestMinTTLKeepsCacheAlive(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &source{life: time.Hour}
 		view := cache.New(s).MinTTL(time.Minute)
@@ -103,7 +103,7 @@ func TestAViewHoldsTheCache(t *testing.T) {
 	})
 }
 
-func TestViewsDoNotWaitBecauseOfOneThatAsksForTooMuch(t *testing.T) {
+func TestMinTTLIgnoresUnsatisfiableViews(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &source{life: time.Hour, delay: time.Second}
 		c := newCache(t, s)
@@ -120,7 +120,7 @@ func TestViewsDoNotWaitBecauseOfOneThatAsksForTooMuch(t *testing.T) {
 	})
 }
 
-func TestAViewCountsAsSoonAsTheLifeIsLongEnough(t *testing.T) {
+func TestMinTTLWorksOnceLifetimeIsLongEnough(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &source{life: 15 * time.Minute, delay: time.Second}
 		c := newCache(t, s)
@@ -141,7 +141,7 @@ func TestAViewCountsAsSoonAsTheLifeIsLongEnough(t *testing.T) {
 	})
 }
 
-func TestCredentialsThatDoNotExpireAreLongEnoughForEveryView(t *testing.T) {
+func TestMinTTLServesUnexpiringCredentials(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &source{life: time.Hour}
 		c := newCache(t, aws.CredentialsProviderFunc(func(ctx context.Context) (aws.Credentials, error) {

@@ -45,7 +45,7 @@ func askEvery(t *testing.T, c *cache.Cache, pace time.Duration, callers int) (st
 	}
 }
 
-func TestAnOutageShorterThanTheLifeReachesNobody(t *testing.T) {
+func TestCacheServesStaleDuringOutage(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &source{life: time.Hour, delay: 100 * time.Millisecond}
 		c := newCache(t, s)
@@ -81,7 +81,7 @@ func requireCalm(t *testing.T, calls []time.Duration) {
 }
 
 // The last attempt starts just before the end of serving, and the attempts before it keep apart.
-func TestAnOutageThatEndsTwoSecondsBeforeTheCredentialsReachesNobody(t *testing.T) {
+func TestCacheSurvivesOutageUntilTwoSecondsBeforeEndOfServing(t *testing.T) {
 	for _, life := range []time.Duration{20 * time.Second, time.Minute, time.Hour} {
 		for range testsize.Choose(6, 30, 30) {
 			synctest.Test(t, func(t *testing.T) {
@@ -102,7 +102,7 @@ func TestAnOutageThatEndsTwoSecondsBeforeTheCredentialsReachesNobody(t *testing.
 	}
 }
 
-func TestALongOutageIsNoStormAndIsOverSixSecondsAfterItsEnd(t *testing.T) {
+func TestCacheRecoversWithinSixSecondsOfOutage(t *testing.T) {
 	for _, callers := range []int{1, 1000} {
 		synctest.Test(t, func(t *testing.T) {
 			s := &source{life: 15 * time.Minute, broken: errBroken}
@@ -123,7 +123,7 @@ func TestALongOutageIsNoStormAndIsOverSixSecondsAfterItsEnd(t *testing.T) {
 	}
 }
 
-func TestCredentialsThatEndInALongWaitAreTriedForSoon(t *testing.T) {
+func TestCacheShortensBackoffAtEndOfServing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &source{life: time.Hour}
 		c := newCache(t, s)
@@ -143,7 +143,7 @@ func TestCredentialsThatEndInALongWaitAreTriedForSoon(t *testing.T) {
 	})
 }
 
-func TestWithoutCallersNothingIsTriedOnceTheCredentialsHaveEnded(t *testing.T) {
+func TestCacheMakesNoAttemptsWithoutCallersAfterExpiry(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &source{life: time.Hour}
 		c := newCache(t, s)
@@ -160,7 +160,7 @@ func TestWithoutCallersNothingIsTriedOnceTheCredentialsHaveEnded(t *testing.T) {
 	})
 }
 
-func TestPermanentErrorsAreTriedMoreAndMoreSeldom(t *testing.T) {
+func TestCacheBackoffGrowsForPermanentErrors(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &source{life: time.Hour, broken: errBroken}
 		c := newCache(t, s, permanently)
@@ -178,7 +178,7 @@ func TestPermanentErrorsAreTriedMoreAndMoreSeldom(t *testing.T) {
 	})
 }
 
-func TestDuringAWaitCallersGetTheLastErrorAtOnceWithTheNextAttempt(t *testing.T) {
+func TestCacheReturnsLastErrorDuringBackoff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &source{life: time.Hour, delay: time.Second, broken: errBroken}
 		c := newCache(t, s)

@@ -15,7 +15,7 @@ import (
 
 func permanently(o *cache.Options) { o.Permanent = func(error) bool { return true } }
 
-func TestPermanentByDefaultIsWhatAServiceRefused(t *testing.T) {
+func TestOptionsPermanentDefault(t *testing.T) {
 	for _, tt := range []struct {
 		name      string
 		err       error
@@ -44,7 +44,7 @@ func TestPermanentByDefaultIsWhatAServiceRefused(t *testing.T) {
 	}
 }
 
-func TestPermanentMayPanicOrUseTheCache(t *testing.T) {
+func TestOptionsPermanentMayPanicOrUseCache(t *testing.T) {
 	for _, tt := range []struct {
 		name string
 		ask  func(*cache.Cache)

@@ -13,7 +13,7 @@ import (
 	"github.com/irsakit/irsakit/cache"
 )
 
-func TestRefreshGivesAnAttemptThatBeganAfterTheCall(t *testing.T) {
+func TestRefreshStartsNewAttempt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &source{life: time.Hour, delay: 3 * time.Second}
 		c := newCache(t, s)
@@ -29,7 +29,7 @@ func TestRefreshGivesAnAttemptThatBeganAfterTheCall(t *testing.T) {
 	})
 }
 
-func TestRefreshInALoopDoesNotStorm(t *testing.T) {
+func TestRefreshInLoopIsSpaced(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &source{life: time.Hour}
 		c := newCache(t, s)
@@ -49,7 +49,7 @@ func TestRefreshInALoopDoesNotStorm(t *testing.T) {
 	})
 }
 
-func TestRefreshWithAContextThatHasEndedOnlyAsks(t *testing.T) {
+func TestRefreshWithEndedContextDoesNotWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &source{life: time.Hour, delay: 5 * time.Second}
 		c := newCache(t, s)
@@ -64,7 +64,7 @@ func TestRefreshWithAContextThatHasEndedOnlyAsks(t *testing.T) {
 	})
 }
 
-func TestWakeTriesAgainAtOnceAfterAFailure(t *testing.T) {
+func TestCacheWakeRetriesImmediatelyAfterFailure(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &source{life: time.Hour}
 		c := newCache(t, s)
@@ -88,7 +88,7 @@ func TestWakeTriesAgainAtOnceAfterAFailure(t *testing.T) {
 	})
 }
 
-func TestWakeDuringAnAttemptRepeatsItIfItFails(t *testing.T) {
+func TestCacheWakeDuringAttemptRetriesIfItFails(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &source{life: time.Hour, delay: 2 * time.Second, broken: errBroken}
 		c := newCache(t, s, permanently)
@@ -104,7 +104,7 @@ func TestWakeDuringAnAttemptRepeatsItIfItFails(t *testing.T) {
 	})
 }
 
-func TestWakeInALoopDoesNotStorm(t *testing.T) {
+func TestCacheWakeInLoopIsSpaced(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &source{life: time.Hour, broken: errBroken}
 		c := newCache(t, s, permanently)
@@ -119,7 +119,7 @@ func TestWakeInALoopDoesNotStorm(t *testing.T) {
 }
 
 // An attempt that waits for the Limiter starts when it has acquired its slot.
-func TestRefreshIsSpacedFromTheEndOfTheWaitForTheLimiter(t *testing.T) {
+func TestRefreshIsSpacedFromAcquiringSlot(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		limiter := cache.NewLimiter(1)
 		limited := func(o *cache.Options) { o.Limiter = limiter }

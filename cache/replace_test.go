@@ -21,7 +21,7 @@ func begun() context.Context {
 	return ctx
 }
 
-func TestReplaceServesTheRejectedCredentialsUntilOthersArrive(t *testing.T) {
+func TestReplaceServesRejectedCredentialsMeanwhile(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &source{life: time.Hour, delay: 2 * time.Second}
 		c := newCache(t, s)
@@ -51,7 +51,7 @@ func TestReplaceServesTheRejectedCredentialsUntilOthersArrive(t *testing.T) {
 	})
 }
 
-func TestReplaceStartsAtMostOneAttemptPerAge(t *testing.T) {
+func TestReplaceStartsOneAttemptPerMinAge(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		same := keys(7, 12*time.Hour)
 		calls := 0
@@ -67,7 +67,7 @@ func TestReplaceStartsAtMostOneAttemptPerAge(t *testing.T) {
 }
 
 // Neither an outage nor a rejection makes the Cache withhold valid credentials.
-func TestReplaceDuringAnOutageTakesNothingAway(t *testing.T) {
+func TestReplaceDuringOutageKeepsCredentials(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &source{life: time.Hour, delay: 100 * time.Millisecond}
 		c := newCache(t, s)
@@ -89,7 +89,7 @@ func TestReplaceDuringAnOutageTakesNothingAway(t *testing.T) {
 	})
 }
 
-func TestReplaceWaitsNoLongerThanAnAttemptLasts(t *testing.T) {
+func TestReplaceTimesOut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &source{life: time.Hour}
 		c := newCache(t, s)
@@ -111,7 +111,7 @@ func TestReplaceWaitsNoLongerThanAnAttemptLasts(t *testing.T) {
 	})
 }
 
-func TestReplaceDuringAnAttemptWaitsForIt(t *testing.T) {
+func TestReplaceDuringAttemptWaitsForIt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &source{life: time.Hour, delay: 5 * time.Second}
 		c := newCache(t, s)
@@ -126,7 +126,7 @@ func TestReplaceDuringAnAttemptWaitsForIt(t *testing.T) {
 	})
 }
 
-func TestReplaceWithAnEndedContextOnlyStartsTheAttempt(t *testing.T) {
+func TestReplaceWithEndedContextDoesNotWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &source{life: time.Hour, delay: time.Second}
 		c := newCache(t, s)
@@ -141,7 +141,7 @@ func TestReplaceWithAnEndedContextOnlyStartsTheAttempt(t *testing.T) {
 }
 
 // The attempt starts one second after the previous one. Replace waits for that, too.
-func TestReplaceWaitsForAnAttemptThatStartsLater(t *testing.T) {
+func TestReplaceWaitsForSpacedAttempt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &caching{life: time.Hour}
 		c := newCache(t, s)

@@ -20,7 +20,7 @@ func throttled(header string) error {
 	return fmt.Errorf("operation error: %w", &smithyhttp.ResponseError{Response: response, Err: errBroken})
 }
 
-func TestCacheWaitsAsLongAsTheSourceAsks(t *testing.T) {
+func TestOptionsRetryAfter(t *testing.T) {
 	for name, tt := range map[string]struct {
 		err    error
 		option func(error) time.Duration
