@@ -34,7 +34,7 @@ var mutants = []mutant{
 	// The cache.
 	{"a cached Retrieve looks at the wall clock alone", "cache/cache.go", "now.UnixNano() >= s.calm.wall || !now.Before(s.calm.elapsed)", "now.UnixNano() >= s.calm.wall", ofCache},
 	{"a cached Retrieve looks at the monotonic clock alone", "cache/cache.go", "now.UnixNano() >= s.calm.wall || !now.Before(s.calm.elapsed)", "!now.Before(s.calm.elapsed)", ofCache},
-	{"no timer refreshes", "cache/plan.go", "		c.setTimer(due.Elapsed - now.Elapsed)\n", "", ofCache},
+	{"no timer refreshes", "cache/plan.go", "		c.setTimer(d.due.Elapsed - now.Elapsed)\n", "", ofCache},
 	{"two attempts at the same time", "cache/plan.go", "if s.closed || c.plan.call != nil {", "if s.closed {", ofCache},
 	{"attempts that are asked for are not spaced", "cache/attempt.go", "c.plan.spaced = now.Add(schedule.Spacing)", "c.plan.spaced = now", ofCache},
 	{"refusals are not spaced", "cache/attempt.go", "refusable = now.Add(schedule.RejectionSpacing)", "refusable = now", ofCache},
@@ -60,7 +60,7 @@ var mutants = []mutant{
 	{"a hop takes a place of its own", "cache/limiter.go", "return l != nil && ctx.Value(placeKey{}) == l", "return false", ofCache},
 
 	{"a Wake during the first attempt is lost", "cache/cache.go", "c.state.Load().failures == 0 && c.plan.call == nil", "c.state.Load().failures == 0", ofCache},
-	{"a Wake delays the retry", "cache/plan.go", "due = schedule.Earlier(due, p.spaced)", "due = p.spaced", ofCache},
+	{"a Wake delays the retry", "cache/decide.go", "due = schedule.Earlier(due, r.spaced)", "due = r.spaced", ofCache},
 	{"a refusal in an outage hides its error", "cache/snapshot.go", "	if s.failures == 0 {\n		next.err", "	if true {\n		next.err", ofCache},
 	{"a view made late begins no refresh", "cache/minttl.go", "		c.store(next)\n		c.advanceLocked()\n", "		c.store(next)\n", ofCache},
 	{"an overdue attempt counts twice", "cache/attempt.go", "case !attempt.overdue:", "case true:", ofCache},
