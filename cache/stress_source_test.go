@@ -19,7 +19,7 @@ const (
 	fails
 	hangs  // it returns when its context ends
 	isLate // it takes seconds
-	troubles
+	modes
 )
 
 // Results of the source while it works.
@@ -34,7 +34,7 @@ const (
 // context has ended.
 const hangLimit = 15 * time.Second
 
-var errTorture = errors.New("failed by the stress test")
+var errStress = errors.New("failed by the stress test")
 
 // grant records credentials that the source returned.
 type grant struct {
@@ -57,10 +57,10 @@ func (g *grant) ended(now schedule.Moment, margin time.Duration) bool {
 	return g.end.Add(-margin).Reached(now)
 }
 
-func (w *world) setTrouble(trouble int) {
+func (w *world) setMode(mode int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.trouble = trouble
+	w.mode = mode
 }
 
 // changePhase changes what the source returns. Inside the SDK's own cache it always renews.
@@ -83,13 +83,13 @@ func (w *world) source(ctx context.Context) (aws.Credentials, error) {
 	w.running++
 	require.Equal(w.t, 1, w.running, "concurrent calls of the source")
 	w.calls = append(w.calls, time.Now())
-	trouble, began := w.trouble, w.cache.now()
+	mode, began := w.mode, w.cache.now()
 	w.checkSpacing(began)
 	if rejected {
 		w.checkRejections(began)
 	}
 	w.mu.Unlock()
-	err := w.suffer(ctx, trouble)
+	err := w.respond(ctx, mode)
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.running--
@@ -107,14 +107,14 @@ func (w *world) source(ctx context.Context) (aws.Credentials, error) {
 	return aws.Credentials{AccessKeyID: key, SecretAccessKey: "secret", CanExpire: true, Expires: w.grants[key].end.Time()}, nil
 }
 
-// suffer waits or fails according to trouble.
-func (w *world) suffer(ctx context.Context, trouble int) error {
+// respond waits or fails according to mode.
+func (w *world) respond(ctx context.Context, mode int) error {
 	var delay time.Duration
-	switch trouble {
+	switch mode {
 	case works:
 		return nil
 	case fails:
-		return errTorture
+		return errStress
 	case isLate:
 		delay = 2 * time.Second
 	case hangs:
@@ -122,8 +122,8 @@ func (w *world) suffer(ctx context.Context, trouble int) error {
 	}
 	select {
 	case <-time.After(delay):
-		if trouble == hangs {
-			return errTorture
+		if mode == hangs {
+			return errStress
 		}
 		return nil
 	case <-ctx.Done():
@@ -156,31 +156,31 @@ func (w *world) choose() string {
 // does not remember withdrawn keys forever. w.mu is held.
 func (w *world) mayRepeat(g *grant, now schedule.Moment) bool {
 	left := time.Duration(g.end.Wall - now.Wall)
-	known := w.cached == w.present || left == g.end.Elapsed-now.Elapsed
+	known := w.cached == w.served || left == g.end.Elapsed-now.Elapsed
 	at := slices.Index(w.withdrawn, w.cached)
 	return !g.ended(now, w.early) && known && (at < 0 || len(w.withdrawn)-at <= maxWithdrawn)
 }
 
 // usable reports whether the Cache may use the credentials. w.mu is held.
 func (w *world) usable(key string) bool {
-	long := w.grants[key].end.Until(w.cache.now()) >= schedule.MinLifetime
-	return !slices.Contains(w.withdrawn, key) && (long || key == w.present)
+	long := w.grants[key].end.Until(w.cache.now()) >= schedule.MinLife
+	return !slices.Contains(w.withdrawn, key) && (long || key == w.served)
 }
 
 // receive records what the Cache serves after the source returned key. It keeps credentials that
 // live longer unless they were rejected. w.mu is held.
 func (w *world) receive(key string, rejected bool) {
-	now, next, old := w.cache.now(), w.grants[key], w.grants[w.present]
+	now, next, old := w.cache.now(), w.grants[key], w.grants[w.served]
 	switch {
-	case key == w.present:
+	case key == w.served:
 		next.again = true
 	case old != nil && (!rejected || next.end.Until(now) < leastReplacement) && next.end.Until(now)+rounding < old.end.Until(now) && !w.hasStopped(old, now):
 		if least, most := old.margins(); old.ended(now, most) && !old.ended(now, least) {
-			w.present = ""
+			w.served = ""
 		}
 	default:
 		next.life, next.again = next.end.Until(now), false
-		w.present = key
+		w.served = key
 	}
 }
 

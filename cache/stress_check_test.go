@@ -12,11 +12,11 @@ import (
 	"github.com/irsakit/irsakit/internal/schedule"
 )
 
-// ask calls Retrieve, which must return immediately if the Cache must have credentials.
-func (w *world) ask() {
+// retrieve calls Retrieve, which must return immediately if the Cache must have credentials.
+func (w *world) retrieve() {
 	ctx, cancel := context.WithTimeout(w.t.Context(), time.Duration(1+w.random.IntN(20))*time.Second)
 	defer cancel()
-	present, valid := w.mustServe()
+	served, valid := w.mustServe()
 	start := time.Now()
 	creds, err := w.cache.Retrieve(ctx)
 	if err != nil {
@@ -36,7 +36,7 @@ func (w *world) ask() {
 	if valid {
 		require.Zero(w.t, time.Since(start), "a caller waited although there are valid credentials")
 		// The attempt that this Retrieve may have started can have replaced them by now.
-		require.Contains(w.t, []string{present, w.present}, creds.AccessKeyID, "served credentials are not those with the later expiry")
+		require.Contains(w.t, []string{served, w.served}, creds.AccessKeyID, "served credentials are not those with the later expiry")
 	}
 }
 
@@ -44,7 +44,7 @@ func (w *world) ask() {
 func (w *world) mustServe() (key string, valid bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	g := w.grants[w.present]
+	g := w.grants[w.served]
 	if g == nil {
 		return "", false
 	}
@@ -52,7 +52,7 @@ func (w *world) mustServe() (key string, valid bool) {
 	if w.wrapped {
 		most = max(most, time.Second)
 	}
-	return w.present, !g.ended(w.cache.now(), most)
+	return w.served, !g.ended(w.cache.now(), most)
 }
 
 // checkSpacing checks that a working source is called at most once a second. w.mu is held.
@@ -62,11 +62,11 @@ func (w *world) checkSpacing(now schedule.Moment) {
 	}
 }
 
-// recover repairs the source. A caller that keeps calling must get credentials within 6 s after the
+// repair repairs the source. A caller that keeps calling must get credentials within 6 s after the
 // timeout of an attempt, or within a minute if the last ones were withdrawn.
-func (w *world) recover() {
+func (w *world) repair() {
 	w.mu.Lock()
-	w.trouble, w.phase = works, renews
+	w.mode, w.phase = works, renews
 	w.mu.Unlock()
 	limit := w.cache.opts.AttemptTimeout + 6*time.Second
 	if errors.Is(w.cache.Status().Err, ErrRefused) {
@@ -83,11 +83,11 @@ func (w *world) recover() {
 		require.LessOrEqual(w.t, time.Since(start), limit, "no recovery")
 		time.Sleep(100 * time.Millisecond)
 	}
-	w.checkStorm()
+	w.checkBackoff()
 }
 
-// checkStorm checks that the backoff limits the calls within each second.
-func (w *world) checkStorm() {
+// checkBackoff checks that the backoff limits the calls within each second.
+func (w *world) checkBackoff() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for i := 4; i < len(w.calls); i++ {

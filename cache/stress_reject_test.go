@@ -22,8 +22,8 @@ func (w *world) withdraw() {
 	w.mu.Lock()
 	w.lastGood = nil // the next attempt may start immediately
 	w.withdrawn = append(w.withdrawn, creds.AccessKeyID)
-	if w.present == creds.AccessKeyID {
-		w.present = ""
+	if w.served == creds.AccessKeyID {
+		w.served = ""
 	}
 	w.mu.Unlock()
 	w.cache.Invalidate(creds)

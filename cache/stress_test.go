@@ -18,25 +18,24 @@ import (
 )
 
 var (
-	tortureDays = flag.Int("torture.days", 40, "number of `days` to simulate, each with its own seed")
-	tortureSeed = flag.Uint64("torture.seed", 1, "`seed` of the first day")
+	stressDays = flag.Int("torture.days", 40, "number of `days` to simulate, each with its own seed")
+	stressSeed = flag.Uint64("torture.seed", 1, "`seed` of the first day")
 )
 
-// TestTortureBreaksNoPromise is a stress test. It simulates days with outages of each kind, sources
-// that cache or return short lifetimes, clock steps, suspends, starved timers, rejections, and
-// callers with and without a deadline, in an order that the seed determines. The invariants are
-// checked after each step.
+// TestCacheStress simulates days with outages of each kind, sources that cache or return short
+// lifetimes, clock steps, suspends, starved timers, rejections, and callers with and without a
+// deadline, in an order that the seed determines. The invariants are checked after each step.
 //
-//	go test ./cache -run Torture -torture.days 2000
-//	go test ./cache -run Torture -torture.days 1 -torture.seed 77
-func TestTortureBreaksNoPromise(t *testing.T) {
-	for day := range uint64(testsize.Choose(min(*tortureDays, 5), *tortureDays, *tortureDays)) {
-		seed := *tortureSeed + day
+//	go test ./cache -run Stress -torture.days 2000
+//	go test ./cache -run Stress -torture.days 1 -torture.seed 77
+func TestCacheStress(t *testing.T) {
+	for day := range uint64(testsize.Choose(min(*stressDays, 5), *stressDays, *stressDays)) {
+		seed := *stressSeed + day
 		ok := t.Run(fmt.Sprintf("seed %d", seed), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) { newWorld(t, seed).day() })
 		})
 		if !ok {
-			t.Fatalf("reproduce with: go test ./cache -run Torture -torture.days 1 -torture.seed %d", seed)
+			t.Fatalf("reproduce with: go test ./cache -run Stress -torture.days 1 -torture.seed %d", seed)
 		}
 	}
 }
@@ -52,7 +51,7 @@ type world struct {
 	callers sync.WaitGroup
 
 	mu        sync.Mutex // guards the fields below
-	trouble   int        // one of works, fails, hangs, isLate
+	mode      int        // one of works, fails, hangs, isLate
 	phase     int        // one of renews, caches, shortens
 	early     time.Duration
 	short     time.Duration
@@ -60,7 +59,7 @@ type world struct {
 	calls     []time.Time
 	grants    map[string]*grant // by access key ID
 	cached    string            // key that a caching source returns again
-	present   string            // key that the Cache serves; "" if none or uncertain
+	served    string            // key that the Cache serves; "" if none or uncertain
 	withdrawn []string          // keys passed to Invalidate, the newest last
 	lastGood  *schedule.Moment  // start of the last source call, if that returned usable credentials
 	rejected  *schedule.Moment  // start of the last attempt after a rejection
@@ -96,9 +95,9 @@ func (w *world) day() {
 		w.act()
 		time.Sleep(w.within(0, max(w.life/30, 10*time.Second)))
 		synctest.Wait() // for timers that are due
-		w.ask()
+		w.retrieve()
 	}
-	w.recover()
+	w.repair()
 	w.close()
 }
 
@@ -106,9 +105,9 @@ func (w *world) day() {
 func (w *world) act() {
 	switch w.random.IntN(50) {
 	case 0, 1, 2:
-		w.setTrouble(w.random.IntN(troubles))
+		w.setMode(w.random.IntN(modes))
 	case 3, 4, 5, 6:
-		w.setTrouble(works)
+		w.setMode(works)
 	case 7:
 		w.step(w.within(0, 2*w.life), 0) // forward, or a suspend
 	case 8:
