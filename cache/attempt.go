@@ -38,25 +38,25 @@ func (a *call) waits() bool { return a.ticket != nil && a.cancel == nil }
 
 // start starts an attempt, or queues it until it has a slot. c.mu is held.
 func (c *Cache) start(now schedule.Moment, holdsSlot bool) {
-	c.plan.stopTimer()
-	c.plan.begun++
-	c.plan.demand, c.plan.asked, c.plan.woken = false, false, false
-	c.plan.spaced = now.Add(schedule.Spacing)
+	c.scheduler.stopTimer()
+	c.scheduler.begun++
+	c.scheduler.demand, c.scheduler.asked, c.scheduler.woken = false, false, false
+	c.scheduler.spaced = now.Add(schedule.Spacing)
 	if c.state.Load().err == ErrRefused { //nolint:errorlint // the very state that Invalidate makes
-		c.plan.troubles().refusable = now.Add(schedule.RejectionSpacing)
+		c.scheduler.troubles().refusable = now.Add(schedule.RefusalSpacing)
 	}
-	attempt := &call{number: c.plan.begun, began: now, returned: make(chan struct{})}
+	attempt := &call{number: c.scheduler.begun, began: now, returned: make(chan struct{})}
 	if s := c.state.Load(); s.failures == 0 && s.serves(now, 0) {
 		attempt.replaces = s.creds.AccessKeyID
 	}
-	attempt.rejected = c.plan.rejected
-	c.plan.rejected = false
-	c.plan.call = attempt
+	attempt.rejected = c.scheduler.rejected
+	c.scheduler.rejected = false
+	c.scheduler.call = attempt
 	c.store(c.state.Load().waits(schedule.Never())) // no Retrieve needs to start one while it runs
 	if c.opts.Limiter != nil {
 		attempt.ticket = c.ticket(attempt, holdsSlot)
 		if !c.opts.Limiter.enter(attempt.ticket) {
-			c.plan.announce() // wakes callers that hold a slot already: see hurry
+			c.scheduler.announce() // wakes callers that hold a slot already: see hurry
 			return
 		}
 	}
@@ -79,7 +79,7 @@ func (c *Cache) admit(attempt *call) {
 	closed := c.state.Load().closed
 	if !closed {
 		attempt.began = c.now()
-		c.plan.spaced = attempt.began.Add(schedule.Spacing)
+		c.scheduler.spaced = attempt.began.Add(schedule.Spacing)
 		c.run(attempt)
 	}
 	c.mu.Unlock()
@@ -135,7 +135,7 @@ func (c *Cache) retrieve(ctx context.Context, replaces string) (aws.Credentials,
 func (c *Cache) isWithdrawn(creds aws.Credentials) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return slices.Contains(c.plan.past().withdrawn, creds.AccessKeyID)
+	return slices.Contains(c.scheduler.past().withdrawn, creds.AccessKeyID)
 }
 
 // failure is how the Options classify an error.
@@ -159,7 +159,7 @@ func (c *Cache) end(attempt *call, creds aws.Credentials, err error, failed fail
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	attempt.limit.Stop()
-	c.plan.call = nil
+	c.scheduler.call = nil
 	s := c.state.Load()
 	if s.closed {
 		return
@@ -168,7 +168,7 @@ func (c *Cache) end(attempt *call, creds aws.Credentials, err error, failed fail
 	var next *snapshot
 	switch {
 	case err != nil:
-	case creds.HasKeys() && slices.Contains(c.plan.past().withdrawn, creds.AccessKeyID):
+	case creds.HasKeys() && slices.Contains(c.scheduler.past().withdrawn, creds.AccessKeyID):
 		err = errRefusedAgain
 	default:
 		next, err = s.fresh(creds, now, rand.Float64())
@@ -201,10 +201,10 @@ func (c *Cache) keep(attempt *call, s *snapshot, now schedule.Moment) {
 		c.settle(attempt, s, now)
 		return
 	}
-	c.plan.ended = attempt.number
+	c.scheduler.ended = attempt.number
 	c.store(s)
 	c.advanceLocked()
-	c.plan.announce()
+	c.scheduler.announce()
 }
 
 // expire counts an attempt as failed if its source has not returned in time. A late success is
@@ -214,7 +214,7 @@ func (c *Cache) expire(attempt *call) {
 	failed := c.judge(err)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.plan.call != attempt || c.state.Load().closed {
+	if c.scheduler.call != attempt || c.state.Load().closed {
 		return
 	}
 	attempt.overdue = true
@@ -224,17 +224,17 @@ func (c *Cache) expire(attempt *call) {
 // fail completes a failed attempt. c.mu is held.
 func (c *Cache) fail(attempt *call, err error, failed failure, now schedule.Moment) {
 	s := c.state.Load().failed(err, failed.permanent)
-	c.plan.failed(s, failed.wait, now)
+	c.scheduler.failed(s, failed.wait, now)
 	c.settle(attempt, s, now)
 }
 
 // settle publishes the outcome of an attempt: it stores the state, schedules the next attempt,
 // wakes the waiting callers and reports an event. c.mu is held.
 func (c *Cache) settle(attempt *call, s *snapshot, now schedule.Moment) {
-	c.plan.ended = attempt.number
+	c.scheduler.ended = attempt.number
 	c.store(s)
 	c.advanceLocked()
-	c.plan.announce()
+	c.scheduler.announce()
 	event := c.event()
 	event.Took = now.Elapsed - attempt.began.Elapsed
 	c.events.put(event)

@@ -26,8 +26,8 @@ type Cache struct {
 
 	callers callers
 
-	mu   sync.Mutex // guards the fields below and stores to state; never held across I/O
-	plan plan
+	mu        sync.Mutex // guards the fields below and stores to state; never held across I/O
+	scheduler scheduler
 }
 
 // New returns a Cache around source. The Cache does nothing until it is used: the first caller
@@ -108,13 +108,13 @@ func (c *Cache) tryServe(creds *aws.Credentials) bool {
 func (c *Cache) Refresh(ctx context.Context) error {
 	waits := ctx.Err() == nil // c.mu is not held, because a context is foreign code
 	c.mu.Lock()
-	target := c.plan.begun + 1
-	if c.plan.call != nil && c.plan.call.waits() {
-		target = c.plan.begun // it has not called the source yet
+	target := c.scheduler.begun + 1
+	if c.scheduler.call != nil && c.scheduler.call.waits() {
+		target = c.scheduler.begun // it has not called the source yet
 	} else {
-		c.plan.asked = true
+		c.scheduler.asked = true
 	}
-	c.plan.demand = true
+	c.scheduler.demand = true
 	c.advanceLocked()
 	if waits {
 		c.hurry(false)
@@ -130,11 +130,11 @@ func (c *Cache) Refresh(ctx context.Context) error {
 func (c *Cache) Wake() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.state.Load().failures == 0 && c.plan.call == nil {
+	if c.state.Load().failures == 0 && c.scheduler.call == nil {
 		return
 	}
-	c.plan.woken = true
-	c.plan.demand = true
+	c.scheduler.woken = true
+	c.scheduler.demand = true
 	c.advanceLocked()
 }
 
@@ -176,9 +176,9 @@ func (c *Cache) Close() error {
 	c.mu.Lock()
 	if s := c.state.Load(); !s.closed {
 		c.store(s.close())
-		c.plan.stop()
+		c.scheduler.stop()
 	}
-	call := c.plan.call
+	call := c.scheduler.call
 	if call != nil && call.ticket != nil && c.opts.Limiter.leave(call.ticket) {
 		close(call.returned)
 	}

@@ -66,9 +66,9 @@ func dueAt(s *snapshot, r reasons, serving bool) schedule.Moment {
 
 // reasons returns the current reasons. c.mu is held.
 func (c *Cache) reasons() reasons {
-	p, past := &c.plan, c.plan.past()
+	sched, past := &c.scheduler, c.scheduler.past()
 	return reasons{
-		first: p.begun == 0, demand: p.demand, asked: p.asked, woken: p.woken, idle: c.idle(),
-		spaced: p.spaced, replaced: past.refusable, retry: past.retry,
+		first: sched.begun == 0, demand: sched.demand, asked: sched.asked, woken: sched.woken, idle: c.idle(),
+		spaced: sched.spaced, replaced: past.refusable, retry: past.retry,
 	}
 }

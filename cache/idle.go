@@ -13,12 +13,12 @@ func (c *Cache) countLife(next *snapshot) {
 		return
 	}
 	switch {
-	case c.plan.use.now:
-		c.plan.use.unused = 0
+	case c.scheduler.use.now:
+		c.scheduler.use.unused = 0
 	case c.state.Load().life > 0:
-		c.plan.use.unused++
+		c.scheduler.use.unused++
 	}
-	c.plan.use.now = false
+	c.scheduler.use.now = false
 	next.unused = true
 }
 
@@ -27,7 +27,7 @@ func (c *Cache) noteUse(s *snapshot) *snapshot {
 	if !s.unused {
 		return s
 	}
-	c.plan.use.now = true
+	c.scheduler.use.now = true
 	next := *s
 	next.unused = false
 	c.store(&next)
@@ -36,5 +36,5 @@ func (c *Cache) noteUse(s *snapshot) *snapshot {
 
 // idle reports whether the credentials have been unused for too long to be refreshed.
 func (c *Cache) idle() bool {
-	return c.opts.IdleLives > 0 && !c.plan.use.now && c.plan.use.unused >= c.opts.IdleLives-1 && !c.plan.demand && !c.plan.asked
+	return c.opts.IdleLives > 0 && !c.scheduler.use.now && c.scheduler.use.unused >= c.opts.IdleLives-1 && !c.scheduler.demand && !c.scheduler.asked
 }

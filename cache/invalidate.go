@@ -18,8 +18,8 @@ func (c *Cache) Invalidate(rejected aws.Credentials) {
 	if s.closed || rejected.AccessKeyID == "" || rejected.AccessKeyID != s.creds.AccessKeyID {
 		return
 	}
-	c.plan.troubles().withdraw(rejected.AccessKeyID)
-	c.plan.demand = true
+	c.scheduler.troubles().withdraw(rejected.AccessKeyID)
+	c.scheduler.demand = true
 	c.store(s.refused())
 	c.advanceLocked()
 	event := c.event()

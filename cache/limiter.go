@@ -215,7 +215,7 @@ func hasPlace(ctx context.Context, l *Limiter) bool {
 // hurry promotes an attempt that waits for its slot, since a caller waits for it now. If the caller
 // holds a slot already, the attempt starts immediately. c.mu is held.
 func (c *Cache) hurry(holdsSlot bool) {
-	attempt := c.plan.call
+	attempt := c.scheduler.call
 	switch {
 	case attempt == nil || !attempt.waits():
 		return

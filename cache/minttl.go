@@ -36,7 +36,7 @@ func (c *Cache) MinTTL(d time.Duration) aws.CredentialsProvider {
 	}, up)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.plan.minTTLs.add(up) {
+	if c.scheduler.minTTLs.add(up) {
 		c.hasten()
 	}
 	return v
@@ -54,7 +54,7 @@ func (c *Cache) hasten() {
 func (c *Cache) forgetMinTTL(d time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.plan.minTTLs.remove(d)
+	c.scheduler.minTTLs.remove(d)
 }
 
 // minTTLs counts the views by their minimum TTL. It is in whole seconds, so that there are no more

@@ -35,26 +35,26 @@ func (c *Cache) Replace(ctx context.Context, rejected aws.Credentials, minAge ti
 	case rejected.AccessKeyID != s.creds.AccessKeyID:
 		c.mu.Unlock()
 		return nil
-	case c.plan.call == nil && s.failures == 0:
-		if !c.plan.mayReplace(s, now, minAge) {
+	case c.scheduler.call == nil && s.failures == 0:
+		if !c.scheduler.mayReplace(s, now, minAge) {
 			c.mu.Unlock()
 			return ErrRefused
 		}
-		c.plan.troubles().replaced = now
-		c.plan.asked, c.plan.rejected = true, true
+		c.scheduler.troubles().replaced = now
+		c.scheduler.asked, c.scheduler.rejected = true, true
 	}
-	c.plan.demand = true
+	c.scheduler.demand = true
 	c.advanceFor(placed)
 	if !ended {
 		c.hurry(placed)
 	}
-	call, target := c.plan.call, c.plan.begun
+	call, target := c.scheduler.call, c.scheduler.begun
 	switch {
 	case ended, call != nil && call.overdue, call == nil && s.failures > 0:
 		err := c.state.Load().failure()
 		c.mu.Unlock()
 		return err
-	case call == nil: // it starts within a second: see plan.spaced
+	case call == nil: // it starts within a second: see scheduler.spaced
 		target++
 	}
 	if err := c.await(ctx, target, limit.C); err != nil {
@@ -67,8 +67,8 @@ func (c *Cache) Replace(ctx context.Context, rejected aws.Credentials, minAge ti
 }
 
 // mayReplace reports whether a rejection may start an attempt.
-func (p *plan) mayReplace(s *snapshot, now schedule.Moment, minAge time.Duration) bool {
-	last := p.past().replaced
+func (sched *scheduler) mayReplace(s *snapshot, now schedule.Moment, minAge time.Duration) bool {
+	last := sched.past().replaced
 	return now.Elapsed-s.received.Elapsed >= minAge && (last == schedule.Moment{} || now.Elapsed-last.Elapsed >= minAge)
 }
 
@@ -80,11 +80,11 @@ func (c *Cache) await(ctx context.Context, attempt int, limit <-chan time.Time) 
 			c.mu.Unlock()
 			return ErrClosed
 		}
-		if c.plan.ended >= attempt {
+		if c.scheduler.ended >= attempt {
 			c.mu.Unlock()
 			return s.failure()
 		}
-		changed := c.plan.changes()
+		changed := c.scheduler.changes()
 		c.mu.Unlock()
 		select {
 		case <-changed:

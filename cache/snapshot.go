@@ -127,7 +127,7 @@ func (c *Cache) refreshes(s *snapshot) *snapshot {
 		return s
 	}
 	next := *s
-	minTTL := c.plan.minTTLs.of(s.life)
+	minTTL := c.scheduler.minTTLs.of(s.life)
 	if _, ok := c.source.(*aws.CredentialsCache); ok {
 		minTTL = max(minTTL, reserve)
 	}

@@ -64,20 +64,20 @@ func (c *Cache) join(placed bool, minTTL time.Duration, waited bool) (aws.Creden
 		}
 		return s.creds, nil, nil
 	}
-	c.plan.demand = true
-	if c.plan.call == nil && s.serves(c.now(), 0) { // but too briefly for minTTL
-		c.plan.asked = true
+	c.scheduler.demand = true
+	if c.scheduler.call == nil && s.serves(c.now(), 0) { // but too briefly for minTTL
+		c.scheduler.asked = true
 	}
 	c.advanceFor(placed)
 	c.hurry(placed)
 	s = c.state.Load()
-	stuck := c.plan.call != nil && c.plan.call.overdue
-	running := c.plan.call != nil && !stuck
+	stuck := c.scheduler.call != nil && c.scheduler.call.overdue
+	running := c.scheduler.call != nil && !stuck
 	if s.err != nil && (stuck || !s.starting()) && (!running || waited) {
 		if !s.serves(c.now(), 0) {
 			c.events.hurts(c.event)
 		}
 		return aws.Credentials{}, nil, s.failure()
 	}
-	return aws.Credentials{}, c.plan.changes(), nil
+	return aws.Credentials{}, c.scheduler.changes(), nil
 }

@@ -9,8 +9,8 @@ import (
 	"github.com/irsakit/irsakit/internal/schedule"
 )
 
-// plan is the scheduler: the state from which the next attempt is decided. Cache.mu guards it.
-type plan struct {
+// scheduler contains the state from which the next attempt is decided. Cache.mu guards it.
+type scheduler struct {
 	call  *call // the running attempt
 	begun int   // number of attempts started so far
 	ended int   // number of the last attempt whose outcome is known
@@ -50,19 +50,19 @@ func (t *trouble) withdraw(key string) {
 }
 
 // troubles returns the record for changes, and allocates it if needed.
-func (p *plan) troubles() *trouble {
-	if p.trouble == nil {
-		p.trouble = &trouble{}
+func (sched *scheduler) troubles() *trouble {
+	if sched.trouble == nil {
+		sched.trouble = &trouble{}
 	}
-	return p.trouble
+	return sched.trouble
 }
 
 // past returns a copy of the record for reading.
-func (p *plan) past() trouble {
-	if p.trouble == nil {
+func (sched *scheduler) past() trouble {
+	if sched.trouble == nil {
 		return trouble{}
 	}
-	return *p.trouble
+	return *sched.trouble
 }
 
 // retryAt contains when to retry, with and without valid credentials at that time.
@@ -86,7 +86,7 @@ func (c *Cache) advanceLocked() { c.advanceFor(false) }
 // another Cache and holds a slot of the Limiter. An attempt that starts for it reuses that slot.
 func (c *Cache) advanceFor(holdsSlot bool) {
 	s, now := c.state.Load(), c.now()
-	if s.closed || c.plan.call != nil { // called again when the attempt completes
+	if s.closed || c.scheduler.call != nil { // called again when the attempt completes
 		return
 	}
 	d := decide(s, c.reasons(), now)
@@ -97,7 +97,7 @@ func (c *Cache) advanceFor(holdsSlot bool) {
 	case d.timer:
 		c.setTimer(d.due.Elapsed - now.Elapsed)
 	default:
-		c.plan.stopTimer()
+		c.scheduler.stopTimer()
 	}
 	if s.due != d.due {
 		c.store(s.waits(d.due))
@@ -106,12 +106,12 @@ func (c *Cache) advanceFor(holdsSlot bool) {
 
 // setTimer sets the timer to advance after d. The timer does not keep the Cache alive.
 func (c *Cache) setTimer(d time.Duration) {
-	if c.plan.timer != nil {
-		c.plan.timer.Reset(d)
+	if c.scheduler.timer != nil {
+		c.scheduler.timer.Reset(d)
 		return
 	}
 	cache := weak.Make(c)
-	c.plan.timer = time.AfterFunc(d, func() {
+	c.scheduler.timer = time.AfterFunc(d, func() {
 		if c := cache.Value(); c != nil {
 			c.advance()
 		}
@@ -119,40 +119,40 @@ func (c *Cache) setTimer(d time.Duration) {
 }
 
 // stopTimer stops the timer.
-func (p *plan) stopTimer() {
-	if p.timer != nil {
-		p.timer.Stop()
+func (sched *scheduler) stopTimer() {
+	if sched.timer != nil {
+		sched.timer.Stop()
 	}
 }
 
 // stop stops the timer, cancels the running attempt, and wakes waiting callers.
-func (p *plan) stop() {
-	p.stopTimer()
-	if p.call != nil && p.call.cancel != nil {
-		p.call.cancel()
+func (sched *scheduler) stop() {
+	sched.stopTimer()
+	if sched.call != nil && sched.call.cancel != nil {
+		sched.call.cancel()
 	}
-	p.announce()
+	sched.announce()
 }
 
 // changes returns a channel that is closed at the next change.
-func (p *plan) changes() <-chan struct{} {
-	if p.changed == nil {
-		p.changed = make(chan struct{})
+func (sched *scheduler) changes() <-chan struct{} {
+	if sched.changed == nil {
+		sched.changed = make(chan struct{})
 	}
-	return p.changed
+	return sched.changed
 }
 
 // announce wakes all goroutines that wait for a change.
-func (p *plan) announce() {
-	if p.changed != nil {
-		close(p.changed)
-		p.changed = nil
+func (sched *scheduler) announce() {
+	if sched.changed != nil {
+		close(sched.changed)
+		sched.changed = nil
 	}
 }
 
 // failed sets the retry times after the failure that led to s. asked is the wait that the source
 // requests.
-func (p *plan) failed(s *snapshot, asked time.Duration, now schedule.Moment) {
+func (sched *scheduler) failed(s *snapshot, asked time.Duration, now schedule.Moment) {
 	wait := schedule.RetryAfter(s.failures, s.left(now), s.permanent, asked, rand.Float64())
-	p.troubles().retry = retryAt{serving: now.Add(wait.Serving), empty: now.Add(wait.Empty)}
+	sched.troubles().retry = retryAt{serving: now.Add(wait.Serving), empty: now.Add(wait.Empty)}
 }
