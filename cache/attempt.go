@@ -41,9 +41,9 @@ func (c *Cache) start(now schedule.Moment, holdsSlot bool) {
 	c.scheduler.stopTimer()
 	c.scheduler.begun++
 	c.scheduler.demand, c.scheduler.asked, c.scheduler.woken = false, false, false
-	c.scheduler.spaced = now.Add(schedule.Spacing)
+	c.scheduler.spacedUntil = now.Add(schedule.Spacing)
 	if c.state.Load().err == ErrRefused { //nolint:errorlint // the very state that Invalidate makes
-		c.scheduler.troubles().refusable = now.Add(schedule.RefusalSpacing)
+		c.scheduler.ensureHistory().invalidateSpacedUntil = now.Add(schedule.RefusalSpacing)
 	}
 	attempt := &call{number: c.scheduler.begun, began: now, returned: make(chan struct{})}
 	if s := c.state.Load(); s.failures == 0 && s.serves(now, 0) {
@@ -79,7 +79,7 @@ func (c *Cache) admit(attempt *call) {
 	closed := c.state.Load().closed
 	if !closed {
 		attempt.began = c.now()
-		c.scheduler.spaced = attempt.began.Add(schedule.Spacing)
+		c.scheduler.spacedUntil = attempt.began.Add(schedule.Spacing)
 		c.run(attempt)
 	}
 	c.mu.Unlock()
@@ -135,7 +135,7 @@ func (c *Cache) retrieve(ctx context.Context, replaces string) (aws.Credentials,
 func (c *Cache) isWithdrawn(creds aws.Credentials) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return slices.Contains(c.scheduler.past().withdrawn, creds.AccessKeyID)
+	return slices.Contains(c.scheduler.readHistory().withdrawn, creds.AccessKeyID)
 }
 
 // failure is how the Options classify an error.
@@ -168,7 +168,7 @@ func (c *Cache) end(attempt *call, creds aws.Credentials, err error, failed fail
 	var next *snapshot
 	switch {
 	case err != nil:
-	case creds.HasKeys() && slices.Contains(c.scheduler.past().withdrawn, creds.AccessKeyID):
+	case creds.HasKeys() && slices.Contains(c.scheduler.readHistory().withdrawn, creds.AccessKeyID):
 		err = errRefusedAgain
 	default:
 		next, err = s.fresh(creds, now, rand.Float64())

@@ -10,9 +10,9 @@ type reasons struct {
 	woken  bool // Wake requests one if the last one failed
 	idle   bool // the credentials have been unused for as long as Options.IdleLives allows
 
-	spaced   schedule.Moment // a requested attempt starts no sooner
-	replaced schedule.Moment // an attempt after Invalidate starts no sooner
-	retry    retryAt         // an attempt after a failure starts no sooner
+	spacedUntil           schedule.Moment // a requested attempt starts no sooner
+	invalidateSpacedUntil schedule.Moment // an attempt after Invalidate starts no sooner
+	retry                 retryTimes      // an attempt after a failure starts no sooner
 }
 
 // decision is the decision about the next attempt.
@@ -50,15 +50,15 @@ func dueAt(s *snapshot, r reasons, serving bool) schedule.Moment {
 			due = r.retry.serving
 		}
 		if r.woken {
-			due = schedule.Earlier(due, r.spaced)
+			due = schedule.Earlier(due, r.spacedUntil)
 		}
 		return due
 	case r.asked:
-		return r.spaced
+		return r.spacedUntil
 	case s.cached, serving:
 		return s.refreshAt
 	case s.err != nil: // the credentials were withdrawn
-		return r.replaced
+		return r.invalidateSpacedUntil
 	default:
 		return schedule.Moment{} // now: there are no credentials, or they have expired
 	}
@@ -66,9 +66,9 @@ func dueAt(s *snapshot, r reasons, serving bool) schedule.Moment {
 
 // reasons returns the current reasons. c.mu is held.
 func (c *Cache) reasons() reasons {
-	sched, past := &c.scheduler, c.scheduler.past()
+	sched, history := &c.scheduler, c.scheduler.readHistory()
 	return reasons{
 		first: sched.begun == 0, demand: sched.demand, asked: sched.asked, woken: sched.woken, idle: c.idle(),
-		spaced: sched.spaced, replaced: past.refusable, retry: past.retry,
+		spacedUntil: sched.spacedUntil, invalidateSpacedUntil: history.invalidateSpacedUntil, retry: history.retry,
 	}
 }

@@ -35,7 +35,7 @@ func randomState(random *rand.Rand, now schedule.Moment) (*snapshot, reasons) {
 	}
 	return s, reasons{
 		first: random.IntN(8) == 0, demand: yes(), asked: yes(), woken: yes(), idle: yes(),
-		spaced: at(), replaced: at(), retry: retryAt{serving: at(), empty: at()},
+		spacedUntil: at(), invalidateSpacedUntil: at(), retry: retryTimes{serving: at(), empty: at()},
 	}
 }
 

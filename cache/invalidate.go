@@ -18,7 +18,7 @@ func (c *Cache) Invalidate(rejected aws.Credentials) {
 	if s.closed || rejected.AccessKeyID == "" || rejected.AccessKeyID != s.creds.AccessKeyID {
 		return
 	}
-	c.scheduler.troubles().withdraw(rejected.AccessKeyID)
+	c.scheduler.ensureHistory().withdraw(rejected.AccessKeyID)
 	c.scheduler.demand = true
 	c.store(s.refused())
 	c.advanceLocked()

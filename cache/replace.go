@@ -40,7 +40,7 @@ func (c *Cache) Replace(ctx context.Context, rejected aws.Credentials, minAge ti
 			c.mu.Unlock()
 			return ErrRefused
 		}
-		c.scheduler.troubles().replaced = now
+		c.scheduler.ensureHistory().lastReplace = now
 		c.scheduler.asked, c.scheduler.rejected = true, true
 	}
 	c.scheduler.demand = true
@@ -54,7 +54,7 @@ func (c *Cache) Replace(ctx context.Context, rejected aws.Credentials, minAge ti
 		err := c.state.Load().failure()
 		c.mu.Unlock()
 		return err
-	case call == nil: // it starts within a second: see scheduler.spaced
+	case call == nil: // it starts within a second: see scheduler.spacedUntil
 		target++
 	}
 	if err := c.await(ctx, target, limit.C); err != nil {
@@ -68,7 +68,7 @@ func (c *Cache) Replace(ctx context.Context, rejected aws.Credentials, minAge ti
 
 // mayReplace reports whether a rejection may start an attempt.
 func (sched *scheduler) mayReplace(s *snapshot, now schedule.Moment, minAge time.Duration) bool {
-	last := sched.past().replaced
+	last := sched.readHistory().lastReplace
 	return now.Elapsed-s.received.Elapsed >= minAge && (last == schedule.Moment{} || now.Elapsed-last.Elapsed >= minAge)
 }
 

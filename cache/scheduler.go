@@ -23,50 +23,50 @@ type scheduler struct {
 
 	rejected bool // the next attempt replaces credentials that a service rejected
 
-	spaced  schedule.Moment // a requested attempt starts no sooner
-	trouble *trouble        // allocated on first use, since few Caches need it
-	minTTLs minTTLs         // minimum TTLs of the views
+	spacedUntil schedule.Moment // a requested attempt starts no sooner
+	history     *history        // allocated on first use, since few Caches need it
+	minTTLs     minTTLs         // minimum TTLs of the views
 
 	timer   *time.Timer
 	changed chan struct{} // closed when the state has changed
 }
 
-// trouble records failures and rejections.
-type trouble struct {
-	retry     retryAt         // after a failure
-	refusable schedule.Moment // an attempt after Invalidate starts no sooner
-	replaced  schedule.Moment // when Replace last started an attempt
-	withdrawn []string        // access key IDs that must not be served again, the newest last
+// history records failures and rejections.
+type history struct {
+	retry                 retryTimes      // after a failure
+	invalidateSpacedUntil schedule.Moment // an attempt after Invalidate starts no sooner
+	lastReplace           schedule.Moment // when Replace last started an attempt
+	withdrawn             []string        // access key IDs that must not be served again, the newest last
 }
 
 // maxWithdrawn is how many withdrawn access key IDs are remembered.
 const maxWithdrawn = 16
 
-func (t *trouble) withdraw(key string) {
-	t.withdrawn = append(t.withdrawn, key)
-	if len(t.withdrawn) > maxWithdrawn {
-		t.withdrawn = slices.Delete(t.withdrawn, 0, len(t.withdrawn)-maxWithdrawn)
+func (h *history) withdraw(key string) {
+	h.withdrawn = append(h.withdrawn, key)
+	if len(h.withdrawn) > maxWithdrawn {
+		h.withdrawn = slices.Delete(h.withdrawn, 0, len(h.withdrawn)-maxWithdrawn)
 	}
 }
 
-// troubles returns the record for changes, and allocates it if needed.
-func (sched *scheduler) troubles() *trouble {
-	if sched.trouble == nil {
-		sched.trouble = &trouble{}
+// ensureHistory returns the history for changes, and allocates it if needed.
+func (sched *scheduler) ensureHistory() *history {
+	if sched.history == nil {
+		sched.history = &history{}
 	}
-	return sched.trouble
+	return sched.history
 }
 
-// past returns a copy of the record for reading.
-func (sched *scheduler) past() trouble {
-	if sched.trouble == nil {
-		return trouble{}
+// readHistory returns a copy of the history.
+func (sched *scheduler) readHistory() history {
+	if sched.history == nil {
+		return history{}
 	}
-	return *sched.trouble
+	return *sched.history
 }
 
-// retryAt contains when to retry, with and without valid credentials at that time.
-type retryAt struct {
+// retryTimes contains when to retry, with and without valid credentials at that time.
+type retryTimes struct {
 	serving, empty schedule.Moment
 }
 
@@ -154,5 +154,5 @@ func (sched *scheduler) announce() {
 // requests.
 func (sched *scheduler) failed(s *snapshot, asked time.Duration, now schedule.Moment) {
 	wait := schedule.RetryAfter(s.failures, s.left(now), s.permanent, asked, rand.Float64())
-	sched.troubles().retry = retryAt{serving: now.Add(wait.Serving), empty: now.Add(wait.Empty)}
+	sched.ensureHistory().retry = retryTimes{serving: now.Add(wait.Serving), empty: now.Add(wait.Empty)}
 }
