@@ -20,8 +20,8 @@ const grace = 100 * time.Millisecond
 // expiry.
 const leastReplacement = time.Minute
 
-// call is an attempt: one call of the source.
-type call struct {
+// attempt is one call of the source.
+type attempt struct {
 	number   int
 	began    schedule.Moment
 	ticket   *ticket            // nil without a Limiter
@@ -33,40 +33,40 @@ type call struct {
 	returned chan struct{} // closed when the source has returned, or will not be called
 }
 
-// waits reports whether the attempt is still waiting for its slot.
-func (a *call) waits() bool { return a.ticket != nil && a.cancel == nil }
+// waiting reports whether the attempt is still waiting for its slot.
+func (a *attempt) waiting() bool { return a.ticket != nil && a.cancel == nil }
 
 // start starts an attempt, or queues it until it has a slot. c.mu is held.
 func (c *Cache) start(now schedule.Moment, holdsSlot bool) {
 	c.scheduler.stopTimer()
-	c.scheduler.begun++
+	c.scheduler.started++
 	c.scheduler.demand, c.scheduler.asked, c.scheduler.woken = false, false, false
 	c.scheduler.spacedUntil = now.Add(schedule.Spacing)
 	if c.state.Load().err == ErrRefused { //nolint:errorlint // the very state that Invalidate makes
 		c.scheduler.ensureHistory().invalidateSpacedUntil = now.Add(schedule.RefusalSpacing)
 	}
-	attempt := &call{number: c.scheduler.begun, began: now, returned: make(chan struct{})}
+	a := &attempt{number: c.scheduler.started, began: now, returned: make(chan struct{})}
 	if s := c.state.Load(); s.failures == 0 && s.serves(now, 0) {
-		attempt.replaces = s.creds.AccessKeyID
+		a.replaces = s.creds.AccessKeyID
 	}
-	attempt.rejected = c.scheduler.rejected
+	a.rejected = c.scheduler.rejected
 	c.scheduler.rejected = false
-	c.scheduler.call = attempt
+	c.scheduler.attempt = a
 	c.store(c.state.Load().waits(schedule.Never())) // no Retrieve needs to start one while it runs
 	if c.opts.Limiter != nil {
-		attempt.ticket = c.ticket(attempt, holdsSlot)
-		if !c.opts.Limiter.enter(attempt.ticket) {
+		a.ticket = c.ticket(a, holdsSlot)
+		if !c.opts.Limiter.enter(a.ticket) {
 			c.scheduler.announce() // wakes callers that hold a slot already: see hurry
 			return
 		}
 	}
-	c.run(attempt)
+	c.run(a)
 }
 
 // ticket returns the ticket with which an attempt acquires a slot. Its priority is that of
 // background work until a caller promotes it.
-func (c *Cache) ticket(attempt *call, holdsSlot bool) *ticket {
-	t := &ticket{urgency: background, free: holdsSlot, start: func() { c.admit(attempt) }}
+func (c *Cache) ticket(a *attempt, holdsSlot bool) *ticket {
+	t := &ticket{urgency: background, free: holdsSlot, start: func() { c.admit(a) }}
 	if c.state.Load().failures > 0 {
 		t.urgency++ // the failing level of the same priority
 	}
@@ -74,48 +74,48 @@ func (c *Cache) ticket(attempt *call, holdsSlot bool) *ticket {
 }
 
 // admit starts an attempt that has acquired its slot after waiting.
-func (c *Cache) admit(attempt *call) {
+func (c *Cache) admit(a *attempt) {
 	c.mu.Lock()
 	closed := c.state.Load().closed
 	if !closed {
-		attempt.began = c.now()
-		c.scheduler.spacedUntil = attempt.began.Add(schedule.Spacing)
-		c.run(attempt)
+		a.began = c.now()
+		c.scheduler.spacedUntil = a.began.Add(schedule.Spacing)
+		c.run(a)
 	}
 	c.mu.Unlock()
 	if closed {
-		close(attempt.returned)
-		c.opts.Limiter.done(attempt.ticket, ErrClosed)
+		close(a.returned)
+		c.opts.Limiter.done(a.ticket, ErrClosed)
 	}
 }
 
 // run calls the source in a new goroutine, which exits after the source has returned. c.mu is held.
-func (c *Cache) run(attempt *call) {
+func (c *Cache) run(a *attempt) {
 	ctx, cancel := context.WithTimeout(placed(c.opts.Limiter), c.opts.AttemptTimeout)
-	attempt.cancel = cancel
-	attempt.limit = time.AfterFunc(c.opts.AttemptTimeout+grace, func() { c.expire(attempt) })
-	go c.ask(ctx, attempt)
+	a.cancel = cancel
+	a.limit = time.AfterFunc(c.opts.AttemptTimeout+grace, func() { c.expire(a) })
+	go c.ask(ctx, a)
 }
 
 // ask calls the source. A panic or runtime.Goexit in the source, such as that of t.FailNow, ends
 // the attempt with an error.
-func (c *Cache) ask(ctx context.Context, attempt *call) {
+func (c *Cache) ask(ctx context.Context, a *attempt) {
 	var creds aws.Credentials
 	err := errSourceExited
 	var failed failure
-	defer close(attempt.returned)
-	if attempt.ticket != nil {
-		defer func() { c.opts.Limiter.done(attempt.ticket, err) }()
+	defer close(a.returned)
+	if a.ticket != nil {
+		defer func() { c.opts.Limiter.done(a.ticket, err) }()
 	}
-	defer attempt.cancel()
-	defer func() { c.end(attempt, creds, err, failed) }()
+	defer a.cancel()
+	defer func() { c.end(a, creds, err, failed) }()
 	defer func() {
 		if r := recover(); r != nil {
 			err = errPanic(r)
 		}
 		failed = c.judge(err)
 	}()
-	creds, err = c.retrieve(ctx, attempt.replaces)
+	creds, err = c.retrieve(ctx, a.replaces)
 }
 
 // retrieve calls the source. If the source is the SDK's own cache, which would return the same
@@ -155,11 +155,11 @@ func (c *Cache) judge(err error) (f failure) {
 }
 
 // end handles the result of an attempt whose source has returned.
-func (c *Cache) end(attempt *call, creds aws.Credentials, err error, failed failure) {
+func (c *Cache) end(a *attempt, creds aws.Credentials, err error, failed failure) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	attempt.limit.Stop()
-	c.scheduler.call = nil
+	a.limit.Stop()
+	c.scheduler.attempt = nil
 	s := c.state.Load()
 	if s.closed {
 		return
@@ -174,13 +174,13 @@ func (c *Cache) end(attempt *call, creds aws.Credentials, err error, failed fail
 		next, err = s.fresh(creds, now, rand.Float64())
 	}
 	switch {
-	case s.holds(creds, now) || err == nil && next.endsBefore(s, now) && !attempt.prefers(next):
-		c.keep(attempt, s.again(creds, now), now)
+	case s.holds(creds, now) || err == nil && next.endsBefore(s, now) && !a.prefers(next):
+		c.keep(a, s.again(creds, now), now)
 	case err == nil:
 		c.countLife(next)
-		c.settle(attempt, c.refreshes(next), now)
-	case !attempt.overdue:
-		c.fail(attempt, err, failed, now)
+		c.settle(a, c.refreshes(next), now)
+	case !a.overdue:
+		c.fail(a, err, failed, now)
 	default:
 		c.advanceLocked()
 	}
@@ -189,19 +189,19 @@ func (c *Cache) end(attempt *call, creds aws.Credentials, err error, failed fail
 // prefers reports whether the credentials of s are preferred to the served ones although they
 // expire sooner. They are if a service rejected the served ones and they live at least as long as
 // it takes until another rejection may start an attempt.
-func (a *call) prefers(s *snapshot) bool {
+func (a *attempt) prefers(s *snapshot) bool {
 	return a.rejected && s.life >= leastReplacement
 }
 
 // keep completes an attempt that brought no better credentials: the source returned the served
 // ones, or some that expire sooner. This is not a failure. It is reported as an event only if it
 // ends a series of failures. c.mu is held.
-func (c *Cache) keep(attempt *call, s *snapshot, now schedule.Moment) {
+func (c *Cache) keep(a *attempt, s *snapshot, now schedule.Moment) {
 	if c.state.Load().failures > 0 {
-		c.settle(attempt, s, now)
+		c.settle(a, s, now)
 		return
 	}
-	c.scheduler.ended = attempt.number
+	c.scheduler.completed = a.number
 	c.store(s)
 	c.advanceLocked()
 	c.scheduler.announce()
@@ -209,33 +209,33 @@ func (c *Cache) keep(attempt *call, s *snapshot, now schedule.Moment) {
 
 // expire counts an attempt as failed if its source has not returned in time. A late success is
 // still used.
-func (c *Cache) expire(attempt *call) {
+func (c *Cache) expire(a *attempt) {
 	err := fmt.Errorf("cache: the source did not return within %v: %w", c.opts.AttemptTimeout, context.DeadlineExceeded)
 	failed := c.judge(err)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.scheduler.call != attempt || c.state.Load().closed {
+	if c.scheduler.attempt != a || c.state.Load().closed {
 		return
 	}
-	attempt.overdue = true
-	c.fail(attempt, err, failed, c.now())
+	a.overdue = true
+	c.fail(a, err, failed, c.now())
 }
 
 // fail completes a failed attempt. c.mu is held.
-func (c *Cache) fail(attempt *call, err error, failed failure, now schedule.Moment) {
+func (c *Cache) fail(a *attempt, err error, failed failure, now schedule.Moment) {
 	s := c.state.Load().failed(err, failed.permanent)
 	c.scheduler.failed(s, failed.wait, now)
-	c.settle(attempt, s, now)
+	c.settle(a, s, now)
 }
 
 // settle publishes the outcome of an attempt: it stores the state, schedules the next attempt,
 // wakes the waiting callers and reports an event. c.mu is held.
-func (c *Cache) settle(attempt *call, s *snapshot, now schedule.Moment) {
-	c.scheduler.ended = attempt.number
+func (c *Cache) settle(a *attempt, s *snapshot, now schedule.Moment) {
+	c.scheduler.completed = a.number
 	c.store(s)
 	c.advanceLocked()
 	c.scheduler.announce()
 	event := c.event()
-	event.Took = now.Elapsed - attempt.began.Elapsed
+	event.Took = now.Elapsed - a.began.Elapsed
 	c.events.put(event)
 }

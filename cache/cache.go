@@ -108,9 +108,9 @@ func (c *Cache) tryServe(creds *aws.Credentials) bool {
 func (c *Cache) Refresh(ctx context.Context) error {
 	waits := ctx.Err() == nil // c.mu is not held, because a context is foreign code
 	c.mu.Lock()
-	target := c.scheduler.begun + 1
-	if c.scheduler.call != nil && c.scheduler.call.waits() {
-		target = c.scheduler.begun // it has not called the source yet
+	target := c.scheduler.started + 1
+	if c.scheduler.attempt != nil && c.scheduler.attempt.waiting() {
+		target = c.scheduler.started // it has not called the source yet
 	} else {
 		c.scheduler.asked = true
 	}
@@ -130,7 +130,7 @@ func (c *Cache) Refresh(ctx context.Context) error {
 func (c *Cache) Wake() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.state.Load().failures == 0 && c.scheduler.call == nil {
+	if c.state.Load().failures == 0 && c.scheduler.attempt == nil {
 		return
 	}
 	c.scheduler.woken = true
@@ -178,17 +178,17 @@ func (c *Cache) Close() error {
 		c.store(s.close())
 		c.scheduler.stop()
 	}
-	call := c.scheduler.call
-	if call != nil && call.ticket != nil && c.opts.Limiter.leave(call.ticket) {
-		close(call.returned)
+	running := c.scheduler.attempt
+	if running != nil && running.ticket != nil && c.opts.Limiter.leave(running.ticket) {
+		close(running.returned)
 	}
 	c.mu.Unlock()
 
 	limit := time.NewTimer(c.opts.AttemptTimeout)
 	defer limit.Stop()
-	if call != nil {
+	if running != nil {
 		select {
-		case <-call.returned:
+		case <-running.returned:
 		case <-limit.C:
 			return errSourceRuns
 		}

@@ -68,7 +68,7 @@ func dueAt(s *snapshot, r reasons, serving bool) schedule.Moment {
 func (c *Cache) reasons() reasons {
 	sched, history := &c.scheduler, c.scheduler.readHistory()
 	return reasons{
-		first: sched.begun == 0, demand: sched.demand, asked: sched.asked, woken: sched.woken, idle: c.idle(),
+		first: sched.started == 0, demand: sched.demand, asked: sched.asked, woken: sched.woken, idle: c.idle(),
 		spacedUntil: sched.spacedUntil, invalidateSpacedUntil: history.invalidateSpacedUntil, retry: history.retry,
 	}
 }

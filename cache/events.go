@@ -24,7 +24,7 @@ type Event struct {
 // event returns an Event for the current state.
 func (c *Cache) event() Event {
 	s, now := c.state.Load(), c.now()
-	waits := s.failures == 0 && (c.scheduler.call != nil || s.due.Reached(now)) // an attempt runs or is due, and none has failed
+	waits := s.failures == 0 && (c.scheduler.attempt != nil || s.due.Reached(now)) // an attempt runs or is due, and none has failed
 	return Event{
 		Time:   time.Unix(0, now.Wall),
 		Status: c.status(s, now),

@@ -215,15 +215,15 @@ func hasPlace(ctx context.Context, l *Limiter) bool {
 // hurry promotes an attempt that waits for its slot, since a caller waits for it now. If the caller
 // holds a slot already, the attempt starts immediately. c.mu is held.
 func (c *Cache) hurry(holdsSlot bool) {
-	attempt := c.scheduler.call
+	a := c.scheduler.attempt
 	switch {
-	case attempt == nil || !attempt.waits():
+	case a == nil || !a.waiting():
 		return
 	case !holdsSlot:
-		c.opts.Limiter.want(attempt.ticket)
-	case c.opts.Limiter.leave(attempt.ticket):
-		attempt.ticket.free = true
-		attempt.began = c.now()
-		c.run(attempt)
+		c.opts.Limiter.want(a.ticket)
+	case c.opts.Limiter.leave(a.ticket):
+		a.ticket.free = true
+		a.began = c.now()
+		c.run(a)
 	}
 }

@@ -35,7 +35,7 @@ func (c *Cache) Replace(ctx context.Context, rejected aws.Credentials, minAge ti
 	case rejected.AccessKeyID != s.creds.AccessKeyID:
 		c.mu.Unlock()
 		return nil
-	case c.scheduler.call == nil && s.failures == 0:
+	case c.scheduler.attempt == nil && s.failures == 0:
 		if !c.scheduler.mayReplace(s, now, minAge) {
 			c.mu.Unlock()
 			return ErrRefused
@@ -48,13 +48,13 @@ func (c *Cache) Replace(ctx context.Context, rejected aws.Credentials, minAge ti
 	if !ended {
 		c.hurry(placed)
 	}
-	call, target := c.scheduler.call, c.scheduler.begun
+	running, target := c.scheduler.attempt, c.scheduler.started
 	switch {
-	case ended, call != nil && call.overdue, call == nil && s.failures > 0:
+	case ended, running != nil && running.overdue, running == nil && s.failures > 0:
 		err := c.state.Load().failure()
 		c.mu.Unlock()
 		return err
-	case call == nil: // it starts within a second: see scheduler.spacedUntil
+	case running == nil: // it starts within a second: see scheduler.spacedUntil
 		target++
 	}
 	if err := c.await(ctx, target, limit.C); err != nil {
@@ -73,14 +73,14 @@ func (sched *scheduler) mayReplace(s *snapshot, now schedule.Moment, minAge time
 }
 
 // await waits until an attempt completes and returns its error. c.mu is held; await unlocks it.
-func (c *Cache) await(ctx context.Context, attempt int, limit <-chan time.Time) error {
+func (c *Cache) await(ctx context.Context, number int, limit <-chan time.Time) error {
 	for {
 		s := c.state.Load()
 		if s.closed {
 			c.mu.Unlock()
 			return ErrClosed
 		}
-		if c.scheduler.ended >= attempt {
+		if c.scheduler.completed >= number {
 			c.mu.Unlock()
 			return s.failure()
 		}

@@ -11,9 +11,9 @@ import (
 
 // scheduler contains the state from which the next attempt is decided. Cache.mu guards it.
 type scheduler struct {
-	call  *call // the running attempt
-	begun int   // number of attempts started so far
-	ended int   // number of the last attempt whose outcome is known
+	attempt   *attempt // the running attempt
+	started   int      // number of attempts started so far
+	completed int      // number of the last attempt whose outcome is known
 
 	use use
 	// Reasons for an attempt, other than that it is due.
@@ -86,7 +86,7 @@ func (c *Cache) advanceLocked() { c.advanceFor(false) }
 // another Cache and holds a slot of the Limiter. An attempt that starts for it reuses that slot.
 func (c *Cache) advanceFor(holdsSlot bool) {
 	s, now := c.state.Load(), c.now()
-	if s.closed || c.scheduler.call != nil { // called again when the attempt completes
+	if s.closed || c.scheduler.attempt != nil { // called again when it completes
 		return
 	}
 	d := decide(s, c.reasons(), now)
@@ -128,8 +128,8 @@ func (sched *scheduler) stopTimer() {
 // stop stops the timer, cancels the running attempt, and wakes waiting callers.
 func (sched *scheduler) stop() {
 	sched.stopTimer()
-	if sched.call != nil && sched.call.cancel != nil {
-		sched.call.cancel()
+	if sched.attempt != nil && sched.attempt.cancel != nil {
+		sched.attempt.cancel()
 	}
 	sched.announce()
 }

@@ -71,21 +71,21 @@ func (w *world) rejectOlder() {
 		return
 	}
 	w.cache.mu.Lock()
-	begun := w.cache.scheduler.begun
+	started := w.cache.scheduler.started
 	w.cache.mu.Unlock()
 	start := time.Now()
 	require.NoError(w.t, w.cache.Replace(w.t.Context(), aws.Credentials{AccessKeyID: key}, 0))
 	require.Zero(w.t, time.Since(start))
 	w.cache.mu.Lock()
 	defer w.cache.mu.Unlock()
-	require.Equal(w.t, begun, w.cache.scheduler.begun, "the rejection of an older key started an attempt")
+	require.Equal(w.t, started, w.cache.scheduler.started, "the rejection of an older key started an attempt")
 }
 
 // attemptIsRejected reports whether a rejection started the running attempt.
 func (w *world) attemptIsRejected() bool {
 	w.cache.mu.Lock()
 	defer w.cache.mu.Unlock()
-	return w.cache.scheduler.call != nil && w.cache.scheduler.call.rejected
+	return w.cache.scheduler.attempt != nil && w.cache.scheduler.attempt.rejected
 }
 
 // checkRejections checks that rejections start at most one attempt within minAge. The spacing of

@@ -65,14 +65,14 @@ func (c *Cache) join(placed bool, minTTL time.Duration, waited bool) (aws.Creden
 		return s.creds, nil, nil
 	}
 	c.scheduler.demand = true
-	if c.scheduler.call == nil && s.serves(c.now(), 0) { // but too briefly for minTTL
+	if c.scheduler.attempt == nil && s.serves(c.now(), 0) { // but too briefly for minTTL
 		c.scheduler.asked = true
 	}
 	c.advanceFor(placed)
 	c.hurry(placed)
 	s = c.state.Load()
-	stuck := c.scheduler.call != nil && c.scheduler.call.overdue
-	running := c.scheduler.call != nil && !stuck
+	stuck := c.scheduler.attempt != nil && c.scheduler.attempt.overdue
+	running := c.scheduler.attempt != nil && !stuck
 	if s.err != nil && (stuck || !s.starting()) && (!running || waited) {
 		if !s.serves(c.now(), 0) {
 			c.events.hurts(c.event)
