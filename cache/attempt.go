@@ -16,9 +16,9 @@ import (
 // return an error that explains more than that its context timed out.
 const grace = 100 * time.Millisecond
 
-// leastReplacement is the minimum lifetime of credentials that replace rejected ones with a later
+// minReplacement is the minimum lifetime of credentials that replace rejected ones with a later
 // expiry.
-const leastReplacement = time.Minute
+const minReplacement = time.Minute
 
 // attempt is one call of the source.
 type attempt struct {
@@ -40,7 +40,7 @@ func (a *attempt) waiting() bool { return a.ticket != nil && a.cancel == nil }
 func (c *Cache) start(now schedule.Moment, holdsSlot bool) {
 	c.scheduler.stopTimer()
 	c.scheduler.started++
-	c.scheduler.demand, c.scheduler.asked, c.scheduler.woken = false, false, false
+	c.scheduler.demand, c.scheduler.requested, c.scheduler.woken = false, false, false
 	c.scheduler.spacedUntil = now.Add(schedule.Spacing)
 	if c.state.Load().err == ErrRefused { //nolint:errorlint // the very state that Invalidate makes
 		c.scheduler.ensureHistory().invalidateSpacedUntil = now.Add(schedule.RefusalSpacing)
@@ -56,7 +56,7 @@ func (c *Cache) start(now schedule.Moment, holdsSlot bool) {
 	if c.opts.Limiter != nil {
 		a.ticket = c.ticket(a, holdsSlot)
 		if !c.opts.Limiter.enter(a.ticket) {
-			c.scheduler.announce() // wakes callers that hold a slot already: see hurry
+			c.scheduler.broadcast() // wakes callers that hold a slot already: see hurry
 			return
 		}
 	}
@@ -93,27 +93,27 @@ func (c *Cache) admit(a *attempt) {
 func (c *Cache) run(a *attempt) {
 	ctx, cancel := context.WithTimeout(placed(c.opts.Limiter), c.opts.AttemptTimeout)
 	a.cancel = cancel
-	a.limit = time.AfterFunc(c.opts.AttemptTimeout+grace, func() { c.expire(a) })
-	go c.ask(ctx, a)
+	a.limit = time.AfterFunc(c.opts.AttemptTimeout+grace, func() { c.timeOut(a) })
+	go c.callSource(ctx, a)
 }
 
-// ask calls the source. A panic or runtime.Goexit in the source, such as that of t.FailNow, ends
-// the attempt with an error.
-func (c *Cache) ask(ctx context.Context, a *attempt) {
+// callSource calls the source. A panic or runtime.Goexit in the source, such as that of t.FailNow,
+// ends the attempt with an error.
+func (c *Cache) callSource(ctx context.Context, a *attempt) {
 	var creds aws.Credentials
 	err := errSourceExited
-	var failed failure
+	var class classification
 	defer close(a.returned)
 	if a.ticket != nil {
 		defer func() { c.opts.Limiter.done(a.ticket, err) }()
 	}
 	defer a.cancel()
-	defer func() { c.end(a, creds, err, failed) }()
+	defer func() { c.finish(a, creds, err, class) }()
 	defer func() {
 		if r := recover(); r != nil {
 			err = errPanic(r)
 		}
-		failed = c.judge(err)
+		class = c.classify(err)
 	}()
 	creds, err = c.retrieve(ctx, a.replaces)
 }
@@ -138,24 +138,24 @@ func (c *Cache) isWithdrawn(creds aws.Credentials) bool {
 	return slices.Contains(c.scheduler.readHistory().withdrawn, creds.AccessKeyID)
 }
 
-// failure is how the Options classify an error.
-type failure struct {
+// classification is how the Options classify an error.
+type classification struct {
 	permanent bool
 	wait      time.Duration // requested by the source
 }
 
-// judge classifies an error by the Options. They are foreign code, so c.mu must not be held.
-func (c *Cache) judge(err error) (f failure) {
+// classify classifies an error by the Options. They are foreign code, so c.mu must not be held.
+func (c *Cache) classify(err error) (class classification) {
 	defer func() { _ = recover() }()
 	if err != nil {
-		f.permanent = c.opts.Permanent(err)
-		f.wait = c.opts.RetryAfter(err)
+		class.permanent = c.opts.Permanent(err)
+		class.wait = c.opts.RetryAfter(err)
 	}
-	return f
+	return class
 }
 
-// end handles the result of an attempt whose source has returned.
-func (c *Cache) end(a *attempt, creds aws.Credentials, err error, failed failure) {
+// finish handles the result of an attempt whose source has returned.
+func (c *Cache) finish(a *attempt, creds aws.Credentials, err error, class classification) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	a.limit.Stop()
@@ -175,12 +175,12 @@ func (c *Cache) end(a *attempt, creds aws.Credentials, err error, failed failure
 	}
 	switch {
 	case s.holds(creds, now) || err == nil && next.endsBefore(s, now) && !a.prefers(next):
-		c.keep(a, s.again(creds, now), now)
+		c.keepCredentials(a, s.again(creds, now), now)
 	case err == nil:
 		c.countLife(next)
-		c.settle(a, c.refreshes(next), now)
+		c.publish(a, c.refreshes(next), now)
 	case !a.overdue:
-		c.fail(a, err, failed, now)
+		c.fail(a, err, class, now)
 	default:
 		c.advanceLocked()
 	}
@@ -190,51 +190,51 @@ func (c *Cache) end(a *attempt, creds aws.Credentials, err error, failed failure
 // expire sooner. They are if a service rejected the served ones and they live at least as long as
 // it takes until another rejection may start an attempt.
 func (a *attempt) prefers(s *snapshot) bool {
-	return a.rejected && s.life >= leastReplacement
+	return a.rejected && s.life >= minReplacement
 }
 
-// keep completes an attempt that brought no better credentials: the source returned the served
-// ones, or some that expire sooner. This is not a failure. It is reported as an event only if it
-// ends a series of failures. c.mu is held.
-func (c *Cache) keep(a *attempt, s *snapshot, now schedule.Moment) {
+// keepCredentials completes an attempt that brought no better credentials: the source returned the
+// served ones, or some that expire sooner. This is not a failure. It is reported as an event only
+// if it ends a series of failures. c.mu is held.
+func (c *Cache) keepCredentials(a *attempt, s *snapshot, now schedule.Moment) {
 	if c.state.Load().failures > 0 {
-		c.settle(a, s, now)
+		c.publish(a, s, now)
 		return
 	}
 	c.scheduler.completed = a.number
 	c.store(s)
 	c.advanceLocked()
-	c.scheduler.announce()
+	c.scheduler.broadcast()
 }
 
-// expire counts an attempt as failed if its source has not returned in time. A late success is
+// timeOut counts an attempt as failed if its source has not returned in time. A late success is
 // still used.
-func (c *Cache) expire(a *attempt) {
+func (c *Cache) timeOut(a *attempt) {
 	err := fmt.Errorf("cache: the source did not return within %v: %w", c.opts.AttemptTimeout, context.DeadlineExceeded)
-	failed := c.judge(err)
+	class := c.classify(err)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.scheduler.attempt != a || c.state.Load().closed {
 		return
 	}
 	a.overdue = true
-	c.fail(a, err, failed, c.now())
+	c.fail(a, err, class, c.now())
 }
 
 // fail completes a failed attempt. c.mu is held.
-func (c *Cache) fail(a *attempt, err error, failed failure, now schedule.Moment) {
-	s := c.state.Load().failed(err, failed.permanent)
-	c.scheduler.failed(s, failed.wait, now)
-	c.settle(a, s, now)
+func (c *Cache) fail(a *attempt, err error, class classification, now schedule.Moment) {
+	s := c.state.Load().failed(err, class.permanent)
+	c.scheduler.setRetryTimes(s, class.wait, now)
+	c.publish(a, s, now)
 }
 
-// settle publishes the outcome of an attempt: it stores the state, schedules the next attempt,
+// publish publishes the outcome of an attempt: it stores the state, schedules the next attempt,
 // wakes the waiting callers and reports an event. c.mu is held.
-func (c *Cache) settle(a *attempt, s *snapshot, now schedule.Moment) {
+func (c *Cache) publish(a *attempt, s *snapshot, now schedule.Moment) {
 	c.scheduler.completed = a.number
 	c.store(s)
 	c.advanceLocked()
-	c.scheduler.announce()
+	c.scheduler.broadcast()
 	event := c.event()
 	event.Took = now.Elapsed - a.began.Elapsed
 	c.events.put(event)

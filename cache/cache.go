@@ -112,7 +112,7 @@ func (c *Cache) Refresh(ctx context.Context) error {
 	if c.scheduler.attempt != nil && c.scheduler.attempt.waiting() {
 		target = c.scheduler.started // it has not called the source yet
 	} else {
-		c.scheduler.asked = true
+		c.scheduler.requested = true
 	}
 	c.scheduler.demand = true
 	c.advanceLocked()

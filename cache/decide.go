@@ -4,11 +4,11 @@ import "github.com/irsakit/irsakit/internal/schedule"
 
 // reasons are the reasons for an attempt, except the state of the credentials.
 type reasons struct {
-	first  bool // no attempt has started yet
-	demand bool // a caller has come since the last attempt started
-	asked  bool // Refresh, Replace or a view with too little time left requests an attempt
-	woken  bool // Wake requests one if the last one failed
-	idle   bool // the credentials have been unused for as long as Options.IdleLives allows
+	first     bool // no attempt has started yet
+	demand    bool // a caller has come since the last attempt started
+	requested bool // Refresh, Replace or a view with too little time left requests an attempt
+	woken     bool // Wake requests one if the last one failed
+	idle      bool // the credentials have been unused for as long as Options.IdleLives allows
 
 	spacedUntil           schedule.Moment // a requested attempt starts no sooner
 	invalidateSpacedUntil schedule.Moment // an attempt after Invalidate starts no sooner
@@ -53,7 +53,7 @@ func dueAt(s *snapshot, r reasons, serving bool) schedule.Moment {
 			due = schedule.Earlier(due, r.spacedUntil)
 		}
 		return due
-	case r.asked:
+	case r.requested:
 		return r.spacedUntil
 	case s.cached, serving:
 		return s.refreshAt
@@ -68,7 +68,7 @@ func dueAt(s *snapshot, r reasons, serving bool) schedule.Moment {
 func (c *Cache) reasons() reasons {
 	sched, history := &c.scheduler, c.scheduler.readHistory()
 	return reasons{
-		first: sched.started == 0, demand: sched.demand, asked: sched.asked, woken: sched.woken, idle: c.idle(),
+		first: sched.started == 0, demand: sched.demand, requested: sched.requested, woken: sched.woken, idle: c.idle(),
 		spacedUntil: sched.spacedUntil, invalidateSpacedUntil: history.invalidateSpacedUntil, retry: history.retry,
 	}
 }

@@ -34,7 +34,7 @@ func randomState(random *rand.Rand, now schedule.Moment) (*snapshot, reasons) {
 		s.failures, s.err = random.IntN(5), errors.New("no")
 	}
 	return s, reasons{
-		first: random.IntN(8) == 0, demand: yes(), asked: yes(), woken: yes(), idle: yes(),
+		first: random.IntN(8) == 0, demand: yes(), requested: yes(), woken: yes(), idle: yes(),
 		spacedUntil: at(), invalidateSpacedUntil: at(), retry: retryTimes{serving: at(), empty: at()},
 	}
 }
@@ -57,7 +57,7 @@ func TestDecide(t *testing.T) {
 		if r.demand && !r.idle {
 			require.True(t, d.start || d.timer || d.due == schedule.Never(), "a caller waits forever", state)
 		}
-		if !serving && s.failures == 0 && s.err == nil && !r.asked && !s.cached && r.demand {
+		if !serving && s.failures == 0 && s.err == nil && !r.requested && !s.cached && r.demand {
 			require.True(t, d.start, "a caller waits although nothing has failed", state)
 		}
 		if s.failures > 0 && d.start && !r.woken {

@@ -36,5 +36,5 @@ func (c *Cache) noteUse(s *snapshot) *snapshot {
 
 // idle reports whether the credentials have been unused for too long to be refreshed.
 func (c *Cache) idle() bool {
-	return c.opts.IdleLives > 0 && !c.scheduler.use.now && c.scheduler.use.unused >= c.opts.IdleLives-1 && !c.scheduler.demand && !c.scheduler.asked
+	return c.opts.IdleLives > 0 && !c.scheduler.use.now && c.scheduler.use.unused >= c.opts.IdleLives-1 && !c.scheduler.demand && !c.scheduler.requested
 }

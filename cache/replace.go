@@ -41,7 +41,7 @@ func (c *Cache) Replace(ctx context.Context, rejected aws.Credentials, minAge ti
 			return ErrRefused
 		}
 		c.scheduler.ensureHistory().lastReplace = now
-		c.scheduler.asked, c.scheduler.rejected = true, true
+		c.scheduler.requested, c.scheduler.rejected = true, true
 	}
 	c.scheduler.demand = true
 	c.advanceFor(placed)

@@ -17,9 +17,9 @@ type scheduler struct {
 
 	use use
 	// Reasons for an attempt, other than that it is due.
-	demand bool // a caller has come since the last attempt started
-	asked  bool // Refresh, Replace or a view with too little time left requests an attempt
-	woken  bool // Wake requests one if the last one failed
+	demand    bool // a caller has come since the last attempt started
+	requested bool // Refresh, Replace or a view with too little time left requests an attempt
+	woken     bool // Wake requests one if the last one failed
 
 	rejected bool // the next attempt replaces credentials that a service rejected
 
@@ -131,7 +131,7 @@ func (sched *scheduler) stop() {
 	if sched.attempt != nil && sched.attempt.cancel != nil {
 		sched.attempt.cancel()
 	}
-	sched.announce()
+	sched.broadcast()
 }
 
 // changes returns a channel that is closed at the next change.
@@ -142,17 +142,17 @@ func (sched *scheduler) changes() <-chan struct{} {
 	return sched.changed
 }
 
-// announce wakes all goroutines that wait for a change.
-func (sched *scheduler) announce() {
+// broadcast wakes all goroutines that wait for a change.
+func (sched *scheduler) broadcast() {
 	if sched.changed != nil {
 		close(sched.changed)
 		sched.changed = nil
 	}
 }
 
-// failed sets the retry times after the failure that led to s. asked is the wait that the source
-// requests.
-func (sched *scheduler) failed(s *snapshot, asked time.Duration, now schedule.Moment) {
-	wait := schedule.RetryAfter(s.failures, s.left(now), s.permanent, asked, rand.Float64())
+// setRetryTimes sets the retry times after the failure that led to s. requested is the wait that
+// the source requests.
+func (sched *scheduler) setRetryTimes(s *snapshot, requested time.Duration, now schedule.Moment) {
+	wait := schedule.RetryAfter(s.failures, s.left(now), s.permanent, requested, rand.Float64())
 	sched.ensureHistory().retry = retryTimes{serving: now.Add(wait.Serving), empty: now.Add(wait.Empty)}
 }

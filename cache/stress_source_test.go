@@ -174,7 +174,7 @@ func (w *world) receive(key string, rejected bool) {
 	switch {
 	case key == w.served:
 		next.again = true
-	case old != nil && (!rejected || next.end.Until(now) < leastReplacement) && next.end.Until(now)+rounding < old.end.Until(now) && !w.hasStopped(old, now):
+	case old != nil && (!rejected || next.end.Until(now) < minReplacement) && next.end.Until(now)+rounding < old.end.Until(now) && !w.hasStopped(old, now):
 		if least, most := old.margins(); old.ended(now, most) && !old.ended(now, least) {
 			w.served = ""
 		}

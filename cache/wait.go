@@ -66,7 +66,7 @@ func (c *Cache) join(placed bool, minTTL time.Duration, waited bool) (aws.Creden
 	}
 	c.scheduler.demand = true
 	if c.scheduler.attempt == nil && s.serves(c.now(), 0) { // but too briefly for minTTL
-		c.scheduler.asked = true
+		c.scheduler.requested = true
 	}
 	c.advanceFor(placed)
 	c.hurry(placed)
