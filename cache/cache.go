@@ -76,14 +76,14 @@ func (c *Cache) TryRetrieve(creds *aws.Credentials) bool {
 	s := c.state.Load()
 	now := time.Now()
 	if now.UnixNano() >= s.calm.wall || !now.Before(s.calm.elapsed) {
-		return c.tryServe(creds)
+		return c.tryRetrieveSlow(creds)
 	}
 	*creds = s.creds
 	return true
 }
 
-// tryServe is the slow path of TryRetrieve.
-func (c *Cache) tryServe(creds *aws.Credentials) bool {
+// tryRetrieveSlow is the slow path of TryRetrieve.
+func (c *Cache) tryRetrieveSlow(creds *aws.Credentials) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	s, now := c.state.Load(), c.now()
@@ -106,7 +106,7 @@ func (c *Cache) tryServe(creds *aws.Credentials) bool {
 // or [ErrClosed]. If ctx has already ended, Refresh requests the attempt and returns without
 // waiting.
 func (c *Cache) Refresh(ctx context.Context) error {
-	waits := ctx.Err() == nil // c.mu is not held, because a context is foreign code
+	mustWait := ctx.Err() == nil // c.mu is not held, because a context is foreign code
 	c.mu.Lock()
 	target := c.scheduler.started + 1
 	if c.scheduler.attempt != nil && c.scheduler.attempt.waiting() {
@@ -116,7 +116,7 @@ func (c *Cache) Refresh(ctx context.Context) error {
 	}
 	c.scheduler.demand = true
 	c.advanceLocked()
-	if waits {
+	if mustWait {
 		c.hurry(false)
 	}
 	return c.await(ctx, target, nil)

@@ -49,16 +49,16 @@ func (e *Error) Error() string {
 // Unwrap returns the error of the last attempt.
 func (e *Error) Unwrap() error { return e.Err }
 
-// failure returns the error of the state for a caller, or nil if there is none.
-func (s *snapshot) failure() error {
+// callerError returns the error of the state for a caller, or nil if there is none.
+func (s *snapshot) callerError() error {
 	if s.err == nil || s.closed {
 		return s.err
 	}
 	return &Error{Err: s.err, Failures: s.failures, NextAttempt: s.due.Time()}
 }
 
-// interrupted returns the error for a caller whose context ended while it waited.
-func (s *snapshot) interrupted(ctx context.Context) error {
+// contextError returns the error for a caller whose context ended while it waited.
+func (s *snapshot) contextError(ctx context.Context) error {
 	err := ctx.Err()
 	if cause := context.Cause(ctx); !errors.Is(cause, err) {
 		err = fmt.Errorf("%w: %w", err, cause)

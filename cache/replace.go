@@ -51,7 +51,7 @@ func (c *Cache) Replace(ctx context.Context, rejected aws.Credentials, minAge ti
 	running, target := c.scheduler.attempt, c.scheduler.started
 	switch {
 	case ended, running != nil && running.overdue, running == nil && s.failures > 0:
-		err := c.state.Load().failure()
+		err := c.state.Load().callerError()
 		c.mu.Unlock()
 		return err
 	case running == nil: // it starts within a second: see scheduler.spacedUntil
@@ -82,7 +82,7 @@ func (c *Cache) await(ctx context.Context, number int, limit <-chan time.Time) e
 		}
 		if c.scheduler.completed >= number {
 			c.mu.Unlock()
-			return s.failure()
+			return s.callerError()
 		}
 		changed := c.scheduler.changes()
 		c.mu.Unlock()
@@ -91,7 +91,7 @@ func (c *Cache) await(ctx context.Context, number int, limit <-chan time.Time) e
 		case <-limit:
 			return fmt.Errorf("cache: waiting for the replacement of rejected credentials: %w", context.DeadlineExceeded)
 		case <-ctx.Done():
-			return s.interrupted(ctx)
+			return s.contextError(ctx)
 		}
 		c.mu.Lock()
 	}

@@ -22,18 +22,18 @@ func (c *Cache) wait(ctx context.Context, minTTL time.Duration) (aws.Credentials
 		case <-changed:
 			creds, changed, err = c.join(placed, minTTL, true)
 		case <-ctx.Done():
-			c.callers.left(since, !errors.Is(ctx.Err(), context.Canceled))
-			return aws.Credentials{}, c.leave(ctx)
+			c.callers.record(since, !errors.Is(ctx.Err(), context.Canceled))
+			return aws.Credentials{}, c.contextEnded(ctx)
 		}
 	}
 	var failure *Error // errors.Is would call methods of the source's error
-	c.callers.left(since, errors.As(err, &failure))
+	c.callers.record(since, errors.As(err, &failure))
 	return creds, err
 }
 
-// leave returns the error for a caller whose context ended while it waited. The context and the
-// errors are foreign code, so c.mu is not held while their methods run.
-func (c *Cache) leave(ctx context.Context) error {
+// contextEnded returns the error for a caller whose context ended while it waited. The context and
+// the errors are foreign code, so c.mu is not held while their methods run.
+func (c *Cache) contextEnded(ctx context.Context) error {
 	timedOut := errors.Is(ctx.Err(), context.DeadlineExceeded)
 	c.mu.Lock()
 	s := c.state.Load()
@@ -41,7 +41,7 @@ func (c *Cache) leave(ctx context.Context) error {
 		c.events.hurts(c.event)
 	}
 	c.mu.Unlock()
-	return s.interrupted(ctx)
+	return s.contextError(ctx)
 }
 
 // join returns credentials with minTTL left, an error, or a channel that is closed when the state
@@ -77,7 +77,7 @@ func (c *Cache) join(placed bool, minTTL time.Duration, waited bool) (aws.Creden
 		if !s.serves(c.now(), 0) {
 			c.events.hurts(c.event)
 		}
-		return aws.Credentials{}, nil, s.failure()
+		return aws.Credentials{}, nil, s.callerError()
 	}
 	return aws.Credentials{}, c.scheduler.changes(), nil
 }
