@@ -54,21 +54,21 @@ func (c *Cache) start(now schedule.Moment, holdsSlot bool) {
 	c.scheduler.attempt = a
 	c.store(c.state.Load().waits(schedule.Never())) // no Retrieve needs to start one while it runs
 	if c.opts.Limiter != nil {
-		a.ticket = c.ticket(a, holdsSlot)
-		if !c.opts.Limiter.enter(a.ticket) {
-			c.scheduler.broadcast() // wakes callers that hold a slot already: see hurry
+		a.ticket = c.newTicket(a, holdsSlot)
+		if !c.opts.Limiter.acquire(a.ticket) {
+			c.scheduler.broadcast() // wakes callers that hold a slot already: see promote
 			return
 		}
 	}
 	c.run(a)
 }
 
-// ticket returns the ticket with which an attempt acquires a slot. Its priority is that of
+// newTicket returns the ticket with which an attempt acquires a slot. Its priority is that of
 // background work until a caller promotes it.
-func (c *Cache) ticket(a *attempt, holdsSlot bool) *ticket {
-	t := &ticket{urgency: background, free: holdsSlot, start: func() { c.admit(a) }}
+func (c *Cache) newTicket(a *attempt, holdsSlot bool) *ticket {
+	t := &ticket{priority: background, nested: holdsSlot, start: func() { c.admit(a) }}
 	if c.state.Load().failures > 0 {
-		t.urgency++ // the failing level of the same priority
+		t.priority++ // the failing level of the same priority
 	}
 	return t
 }
@@ -85,13 +85,13 @@ func (c *Cache) admit(a *attempt) {
 	c.mu.Unlock()
 	if closed {
 		close(a.returned)
-		c.opts.Limiter.done(a.ticket, ErrClosed)
+		c.opts.Limiter.release(a.ticket, ErrClosed)
 	}
 }
 
 // run calls the source in a new goroutine, which exits after the source has returned. c.mu is held.
 func (c *Cache) run(a *attempt) {
-	ctx, cancel := context.WithTimeout(placed(c.opts.Limiter), c.opts.AttemptTimeout)
+	ctx, cancel := context.WithTimeout(slotContext(c.opts.Limiter), c.opts.AttemptTimeout)
 	a.cancel = cancel
 	a.limit = time.AfterFunc(c.opts.AttemptTimeout+grace, func() { c.timeOut(a) })
 	go c.callSource(ctx, a)
@@ -105,7 +105,7 @@ func (c *Cache) callSource(ctx context.Context, a *attempt) {
 	var class classification
 	defer close(a.returned)
 	if a.ticket != nil {
-		defer func() { c.opts.Limiter.done(a.ticket, err) }()
+		defer func() { c.opts.Limiter.release(a.ticket, err) }()
 	}
 	defer a.cancel()
 	defer func() { c.finish(a, creds, err, class) }()

@@ -117,7 +117,7 @@ func (c *Cache) Refresh(ctx context.Context) error {
 	c.scheduler.demand = true
 	c.advanceLocked()
 	if mustWait {
-		c.hurry(false)
+		c.promote(false)
 	}
 	return c.await(ctx, target, nil)
 }
@@ -179,7 +179,7 @@ func (c *Cache) Close() error {
 		c.scheduler.stop()
 	}
 	running := c.scheduler.attempt
-	if running != nil && running.ticket != nil && c.opts.Limiter.leave(running.ticket) {
+	if running != nil && running.ticket != nil && c.opts.Limiter.cancel(running.ticket) {
 		close(running.returned)
 	}
 	c.mu.Unlock()

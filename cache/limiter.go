@@ -26,52 +26,54 @@ import (
 //
 // Use [NewLimiter] to create a Limiter. It is safe for concurrent use.
 type Limiter struct {
-	most  int
+	limit int
 	start time.Time
 
-	mu      sync.Mutex
-	places  float64 // currently, from 1 to most
-	running int
-	failing int // running attempts of Caches whose last attempt failed
-	waiting [urgencies]list.List
-	halved  time.Time
+	mu         sync.Mutex
+	slots      float64 // currently, from 1 to limit
+	running    int
+	failing    int // running attempts of Caches whose last attempt failed
+	waiting    [priorities]list.List
+	lastHalved time.Time
 }
 
-// urgency is the priority of a ticket. There is one queue for each, served in this order.
-type urgency int
+// priority is the order in which queued tickets acquire a slot. There is a queue for each.
+type priority int
 
 const (
-	wanted        urgency = iota // callers wait for the attempt
-	wantedFailing                // callers wait, and the last attempt failed
+	foreground        priority = iota // callers wait for the attempt
+	foregroundFailing                 // callers wait, and the last attempt failed
 	background
 	backgroundFailing
-	urgencies
+	priorities
 )
 
-func (u urgency) failing() bool { return u == wantedFailing || u == backgroundFailing }
+func (p priority) failing() bool { return p == foregroundFailing || p == backgroundFailing }
 
 // ticket is the slot of an attempt, or a request for one.
 type ticket struct {
-	urgency urgency
-	start   func()
-	waits   *list.Element // nil if it is not queued
-	free    bool          // it needs no slot, because the waiting caller holds one
+	priority priority
+	start    func()
+	element  *list.Element // nil if it is not queued
+	nested   bool          // it needs no slot, because the waiting caller holds one
 }
 
-// maxPlaces exceeds what a process can use. Up to there a float64 counts exactly.
-const maxPlaces = 1_000_000
+// maxSlots exceeds what a process can use. Up to there a float64 counts exactly.
+const maxSlots = 1_000_000
 
 // NewLimiter returns a Limiter with the given number of slots, from 1 to 1,000,000.
 func NewLimiter(places int) *Limiter {
-	places = min(max(places, 1), maxPlaces)
-	return &Limiter{most: places, start: time.Now(), places: float64(places)}
+	places = min(max(places, 1), maxSlots)
+	return &Limiter{limit: places, start: time.Now(), slots: float64(places)}
 }
 
-// beat is the batch interval: how often background refreshes start.
-const beat = time.Second
+// batchInterval is how often background refreshes start.
+const batchInterval = time.Second
 
-// sinceBeat returns how long before at the batch of its second starts.
-func (l *Limiter) sinceBeat(at time.Time) time.Duration { return max(at.Sub(l.start), 0) % beat }
+// sinceBatch returns how long before at the batch of its second starts.
+func (l *Limiter) sinceBatch(at time.Time) time.Duration {
+	return max(at.Sub(l.start), 0) % batchInterval
+}
 
 // LimiterStatus is the status of a [Limiter] at one moment.
 type LimiterStatus struct {
@@ -84,88 +86,88 @@ type LimiterStatus struct {
 func (l *Limiter) Status() LimiterStatus {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	s := LimiterStatus{Running: l.running, Places: int(l.places)}
+	s := LimiterStatus{Running: l.running, Places: int(l.slots)}
 	for i := range l.waiting {
 		s.Waiting += l.waiting[i].Len()
 	}
 	return s
 }
 
-// enter acquires a slot for a ticket and reports whether it succeeded. Otherwise the ticket is
+// acquire acquires a slot for a ticket and reports whether it succeeded. Otherwise the ticket is
 // queued, and its start function is called once it has a slot.
-func (l *Limiter) enter(t *ticket) bool {
+func (l *Limiter) acquire(t *ticket) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if t.free || l.take(t) {
+	if t.nested || l.acquireLocked(t) {
 		return true
 	}
-	t.waits = l.waiting[t.urgency].PushBack(t)
+	t.element = l.waiting[t.priority].PushBack(t)
 	return false
 }
 
-// take acquires a slot for a ticket if one is available. l.mu is held.
-func (l *Limiter) take(t *ticket) bool {
-	places := int(l.places)
-	if l.running >= places || t.urgency.failing() && l.failing >= max(places/2, 1) {
+// acquireLocked acquires a slot for a ticket if one is available. l.mu is held.
+func (l *Limiter) acquireLocked(t *ticket) bool {
+	slots := int(l.slots)
+	if l.running >= slots || t.priority.failing() && l.failing >= max(slots/2, 1) {
 		return false
 	}
 	l.running++
-	if t.urgency.failing() {
+	if t.priority.failing() {
 		l.failing++
 	}
 	return true
 }
 
-// want promotes a queued ticket, because callers wait for it now.
-func (l *Limiter) want(t *ticket) {
+// promote promotes a queued ticket, because callers wait for it now.
+func (l *Limiter) promote(t *ticket) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if t.waits == nil || t.urgency < background {
+	if t.element == nil || t.priority < background {
 		return
 	}
-	l.waiting[t.urgency].Remove(t.waits)
-	t.urgency -= background
-	t.waits = l.waiting[t.urgency].PushBack(t)
+	l.waiting[t.priority].Remove(t.element)
+	t.priority -= background
+	t.element = l.waiting[t.priority].PushBack(t)
 }
 
-// leave cancels a queued ticket and reports whether it was queued.
-func (l *Limiter) leave(t *ticket) bool {
+// cancel cancels a queued ticket and reports whether it was queued.
+func (l *Limiter) cancel(t *ticket) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if t.waits == nil {
+	if t.element == nil {
 		return false
 	}
-	l.waiting[t.urgency].Remove(t.waits)
-	t.waits = nil
+	l.waiting[t.priority].Remove(t.element)
+	t.element = nil
 	return true
 }
 
-// done releases the slot of a ticket and starts the next attempts. err is the attempt's error.
-func (l *Limiter) done(t *ticket, err error) {
-	if t.free {
+// release releases the slot of a ticket and starts the next attempts. err is the attempt's error.
+func (l *Limiter) release(t *ticket, err error) {
+	if t.nested {
 		return
 	}
-	for _, next := range l.giveBack(t, err == nil, isThrottled(err)) {
+	for _, next := range l.releaseSlot(t, err == nil, isThrottled(err)) {
 		next.start()
 	}
 }
 
-func (l *Limiter) giveBack(t *ticket, succeeded, throttled bool) (next []*ticket) {
+func (l *Limiter) releaseSlot(t *ticket, succeeded, throttled bool) (next []*ticket) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.running--
-	if t.urgency.failing() {
+	if t.priority.failing() {
 		l.failing--
 	}
 	l.adapt(succeeded, throttled)
-	for u := range l.waiting {
-		for front := l.waiting[u].Front(); front != nil; front = l.waiting[u].Front() {
+	for p := range l.waiting {
+		for front := l.waiting[p].Front(); front != nil; front = l.waiting[p].Front() {
 			waiting := front.Value.(*ticket)
-			if !l.take(waiting) {
+			if !l.acquireLocked(waiting) {
 				break
 			}
-			l.waiting[u].Remove(front)
-			waiting.waits = nil
+			l.waiting[p].Remove(front)
+			waiting.element = nil
 			next = append(next, waiting)
 		}
 	}
@@ -176,9 +178,9 @@ func (l *Limiter) giveBack(t *ticket, succeeded, throttled bool) (next []*ticket
 func (l *Limiter) adapt(succeeded, throttled bool) {
 	switch now := time.Now(); {
 	case succeeded:
-		l.places = min(l.places+1/l.places, float64(l.most))
-	case throttled && now.Sub(l.halved).Abs() >= time.Second:
-		l.places, l.halved = max(l.places/2, 1), now
+		l.slots = min(l.slots+1/l.slots, float64(l.limit))
+	case throttled && now.Sub(l.lastHalved).Abs() >= time.Second:
+		l.slots, l.lastHalved = max(l.slots/2, 1), now
 	}
 }
 
@@ -194,35 +196,35 @@ func isThrottled(err error) (throttled bool) {
 	return throttled
 }
 
-// placeKey is the context key for the Limiter in whose slot an attempt runs.
-type placeKey struct{}
+// slotKey is the context key for the Limiter in whose slot an attempt runs.
+type slotKey struct{}
 
-// placed returns the context of an attempt that holds a slot of l, which may be nil.
-func placed(l *Limiter) context.Context {
+// slotContext returns the context of an attempt that holds a slot of l, which may be nil.
+func slotContext(l *Limiter) context.Context {
 	if l == nil {
 		return context.Background()
 	}
-	return context.WithValue(context.Background(), placeKey{}, l)
+	return context.WithValue(context.Background(), slotKey{}, l)
 }
 
-// hasPlace reports whether ctx is that of an attempt that holds a slot of l. Its source then calls
+// inSlot reports whether ctx is that of an attempt that holds a slot of l. Its source then calls
 // another Cache. That Cache's attempt reuses the slot, because waiting for a second one could
 // deadlock.
-func hasPlace(ctx context.Context, l *Limiter) bool {
-	return l != nil && ctx.Value(placeKey{}) == l
+func inSlot(ctx context.Context, l *Limiter) bool {
+	return l != nil && ctx.Value(slotKey{}) == l
 }
 
-// hurry promotes an attempt that waits for its slot, since a caller waits for it now. If the caller
+// promote promotes an attempt that waits for its slot, since a caller waits for it now. If the caller
 // holds a slot already, the attempt starts immediately. c.mu is held.
-func (c *Cache) hurry(holdsSlot bool) {
+func (c *Cache) promote(holdsSlot bool) {
 	a := c.scheduler.attempt
 	switch {
 	case a == nil || !a.waiting():
 		return
 	case !holdsSlot:
-		c.opts.Limiter.want(a.ticket)
-	case c.opts.Limiter.leave(a.ticket):
-		a.ticket.free = true
+		c.opts.Limiter.promote(a.ticket)
+	case c.opts.Limiter.cancel(a.ticket):
+		a.ticket.nested = true
 		a.began = c.now()
 		c.run(a)
 	}

@@ -25,7 +25,7 @@ import (
 func (c *Cache) Replace(ctx context.Context, rejected aws.Credentials, minAge time.Duration) error {
 	limit := time.NewTimer(c.opts.AttemptTimeout)
 	defer limit.Stop()
-	ended, placed := ctx.Err() != nil, hasPlace(ctx, c.opts.Limiter)
+	ended, holdsSlot := ctx.Err() != nil, inSlot(ctx, c.opts.Limiter)
 	c.mu.Lock()
 	s, now := c.state.Load(), c.now()
 	switch {
@@ -44,9 +44,9 @@ func (c *Cache) Replace(ctx context.Context, rejected aws.Credentials, minAge ti
 		c.scheduler.requested, c.scheduler.rejected = true, true
 	}
 	c.scheduler.demand = true
-	c.advanceFor(placed)
+	c.advanceFor(holdsSlot)
 	if !ended {
-		c.hurry(placed)
+		c.promote(holdsSlot)
 	}
 	running, target := c.scheduler.attempt, c.scheduler.started
 	switch {

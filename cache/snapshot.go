@@ -133,7 +133,7 @@ func (c *Cache) refreshes(s *snapshot) *snapshot {
 	}
 	next.refreshAt = s.received.Add(schedule.RefreshAfter(s.life, minTTL, s.drawn))
 	if c.opts.Limiter != nil && s.life >= time.Minute {
-		next.refreshAt = next.refreshAt.Add(-c.opts.Limiter.sinceBeat(c.base.Add(next.refreshAt.Elapsed)))
+		next.refreshAt = next.refreshAt.Add(-c.opts.Limiter.sinceBatch(c.base.Add(next.refreshAt.Elapsed)))
 	}
 	return &next
 }

@@ -12,15 +12,15 @@ import (
 // credentials with minTTL left. It returns them or an error.
 func (c *Cache) wait(ctx context.Context, minTTL time.Duration) (aws.Credentials, error) {
 	var since time.Time
-	placed := hasPlace(ctx, c.opts.Limiter)
-	creds, changed, err := c.join(placed, minTTL, false)
+	holdsSlot := inSlot(ctx, c.opts.Limiter)
+	creds, changed, err := c.join(holdsSlot, minTTL, false)
 	for changed != nil {
 		if since.IsZero() {
 			since = time.Now()
 		}
 		select {
 		case <-changed:
-			creds, changed, err = c.join(placed, minTTL, true)
+			creds, changed, err = c.join(holdsSlot, minTTL, true)
 		case <-ctx.Done():
 			c.callers.record(since, !errors.Is(ctx.Err(), context.Canceled))
 			return aws.Credentials{}, c.contextEnded(ctx)
@@ -45,10 +45,10 @@ func (c *Cache) contextEnded(ctx context.Context) error {
 }
 
 // join returns credentials with minTTL left, an error, or a channel that is closed when the state
-// changes. If necessary it starts or schedules an attempt. placed reports whether the caller holds
+// changes. If necessary it starts or schedules an attempt. holdsSlot reports whether the caller holds
 // a slot of the Limiter. waited reports whether the caller has already waited for an attempt. It
 // then gets the error of that attempt instead of waiting for another.
-func (c *Cache) join(placed bool, minTTL time.Duration, waited bool) (aws.Credentials, <-chan struct{}, error) {
+func (c *Cache) join(holdsSlot bool, minTTL time.Duration, waited bool) (aws.Credentials, <-chan struct{}, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	s := c.state.Load()
@@ -68,8 +68,8 @@ func (c *Cache) join(placed bool, minTTL time.Duration, waited bool) (aws.Creden
 	if c.scheduler.attempt == nil && s.serves(c.now(), 0) { // but too briefly for minTTL
 		c.scheduler.requested = true
 	}
-	c.advanceFor(placed)
-	c.hurry(placed)
+	c.advanceFor(holdsSlot)
+	c.promote(holdsSlot)
 	s = c.state.Load()
 	stuck := c.scheduler.attempt != nil && c.scheduler.attempt.overdue
 	running := c.scheduler.attempt != nil && !stuck
