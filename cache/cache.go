@@ -75,7 +75,7 @@ func (c *Cache) Retrieve(ctx context.Context) (creds aws.Credentials, err error)
 func (c *Cache) TryRetrieve(creds *aws.Credentials) bool {
 	s := c.state.Load()
 	now := time.Now()
-	if now.UnixNano() >= s.calm.wall || !now.Before(s.calm.elapsed) {
+	if now.UnixNano() >= s.fastUntil.wall || !now.Before(s.fastUntil.elapsed) {
 		return c.tryRetrieveSlow(creds)
 	}
 	*creds = s.creds

@@ -13,10 +13,10 @@ import (
 // snapshot is the complete state that callers can see. It is immutable: each change stores a new
 // snapshot.
 type snapshot struct {
-	calm  calm // the earlier of until and due
-	creds aws.Credentials
-	until schedule.Moment // end of serving; zero if there are no credentials
-	due   schedule.Moment // from then on a Retrieve starts the next attempt
+	fastUntil clockReadings // end of the fast path, on either clock: the earlier of until and due
+	creds     aws.Credentials
+	until     schedule.Moment // end of serving; zero if there are no credentials
+	due       schedule.Moment // from then on a Retrieve starts the next attempt
 
 	ends      time.Time // expiry of the credentials as the source returned it
 	cached    bool      // the source has returned them again, and will do so until it renews them
@@ -33,15 +33,16 @@ type snapshot struct {
 	closed bool
 }
 
-// calm is the end of the fast path, on which credentials are served and no attempt is due. It is
-// reached on either clock. Its form is the cheapest to compare, since every Retrieve does.
-type calm struct {
+// clockReadings is a moment on both clocks, in the form that is the cheapest to compare, since every
+// Retrieve does.
+type clockReadings struct {
 	wall    int64     // Unix nanoseconds
 	elapsed time.Time // its monotonic reading is used
 }
 
-// longestCalm bounds calm, because time.Time cannot represent every int64 of nanoseconds.
-const longestCalm = 100 * 365 * 24 * time.Hour
+// maxFastPath bounds the elapsed time of fastUntil, because time.Time cannot represent every int64
+// of nanoseconds.
+const maxFastPath = 100 * 365 * 24 * time.Hour
 
 // store makes s the current state.
 func (c *Cache) store(s *snapshot) {
@@ -49,7 +50,7 @@ func (c *Cache) store(s *snapshot) {
 	if s.unused {
 		end = schedule.Moment{} // the first Retrieve takes the slow path
 	}
-	s.calm = calm{wall: end.Wall, elapsed: c.base.Add(min(end.Elapsed, longestCalm))}
+	s.fastUntil = clockReadings{wall: end.Wall, elapsed: c.base.Add(min(end.Elapsed, maxFastPath))}
 	c.state.Store(s)
 }
 

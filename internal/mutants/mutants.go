@@ -32,8 +32,8 @@ var mutants = []mutant{
 	{"retries do not slow down", "internal/schedule/retry.go", "		d *= 2\n", "		d *= 1\n", ofSchedule},
 
 	// The cache.
-	{"a cached Retrieve looks at the wall clock alone", "cache/cache.go", "now.UnixNano() >= s.calm.wall || !now.Before(s.calm.elapsed)", "now.UnixNano() >= s.calm.wall", ofCache},
-	{"a cached Retrieve looks at the monotonic clock alone", "cache/cache.go", "now.UnixNano() >= s.calm.wall || !now.Before(s.calm.elapsed)", "!now.Before(s.calm.elapsed)", ofCache},
+	{"a cached Retrieve looks at the wall clock alone", "cache/cache.go", "now.UnixNano() >= s.fastUntil.wall || !now.Before(s.fastUntil.elapsed)", "now.UnixNano() >= s.fastUntil.wall", ofCache},
+	{"a cached Retrieve looks at the monotonic clock alone", "cache/cache.go", "now.UnixNano() >= s.fastUntil.wall || !now.Before(s.fastUntil.elapsed)", "!now.Before(s.fastUntil.elapsed)", ofCache},
 	{"no timer refreshes", "cache/scheduler.go", "		c.setTimer(d.due.Elapsed - now.Elapsed)\n", "", ofCache},
 	{"two attempts at the same time", "cache/scheduler.go", "if s.closed || c.scheduler.attempt != nil {", "if s.closed {", ofCache},
 	{"attempts that are asked for are not spaced", "cache/attempt.go", "c.scheduler.spacedUntil = now.Add(schedule.Spacing)", "c.scheduler.spacedUntil = now", ofCache},
