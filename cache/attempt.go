@@ -52,7 +52,7 @@ func (c *Cache) start(now schedule.Moment, holdsSlot bool) {
 	a.rejected = c.scheduler.rejected
 	c.scheduler.rejected = false
 	c.scheduler.attempt = a
-	c.store(c.state.Load().waits(schedule.Never())) // no Retrieve needs to start one while it runs
+	c.store(c.state.Load().withDue(schedule.Never())) // no Retrieve needs to start one while it runs
 	if c.opts.Limiter != nil {
 		a.ticket = c.newTicket(a, holdsSlot)
 		if !c.opts.Limiter.acquire(a.ticket) {
@@ -171,14 +171,14 @@ func (c *Cache) finish(a *attempt, creds aws.Credentials, err error, class class
 	case creds.HasKeys() && slices.Contains(c.scheduler.readHistory().withdrawn, creds.AccessKeyID):
 		err = errRefusedAgain
 	default:
-		next, err = s.fresh(creds, now, rand.Float64())
+		next, err = s.withCredentials(creds, now, rand.Float64())
 	}
 	switch {
-	case s.holds(creds, now) || err == nil && next.endsBefore(s, now) && !a.prefers(next):
-		c.keepCredentials(a, s.again(creds, now), now)
+	case s.matches(creds, now) || err == nil && next.expiresBefore(s, now) && !a.prefers(next):
+		c.keepCredentials(a, s.withRepeated(creds, now), now)
 	case err == nil:
 		c.countLife(next)
-		c.publish(a, c.refreshes(next), now)
+		c.publish(a, c.withRefresh(next), now)
 	case !a.overdue:
 		c.fail(a, err, class, now)
 	default:
@@ -223,7 +223,7 @@ func (c *Cache) timeOut(a *attempt) {
 
 // fail completes a failed attempt. c.mu is held.
 func (c *Cache) fail(a *attempt, err error, class classification, now schedule.Moment) {
-	s := c.state.Load().failed(err, class.permanent)
+	s := c.state.Load().withFailure(err, class.permanent)
 	c.scheduler.setRetryTimes(s, class.wait, now)
 	c.publish(a, s, now)
 }

@@ -175,7 +175,7 @@ func (c *Cache) Format(f fmt.State, _ rune) { fmt.Fprintf(f, "cache.Cache(%s)", 
 func (c *Cache) Close() error {
 	c.mu.Lock()
 	if s := c.state.Load(); !s.closed {
-		c.store(s.close())
+		c.store(s.asClosed())
 		c.scheduler.stop()
 	}
 	running := c.scheduler.attempt

@@ -55,7 +55,7 @@ func dueAt(s *snapshot, r reasons, serving bool) schedule.Moment {
 		return due
 	case r.requested:
 		return r.spacedUntil
-	case s.cached, serving:
+	case s.repeated, serving:
 		return s.refreshAt
 	case s.err != nil: // the credentials were withdrawn
 		return r.invalidateSpacedUntil

@@ -29,7 +29,7 @@ func randomMoment(random *rand.Rand, now schedule.Moment) schedule.Moment {
 func randomState(random *rand.Rand, now schedule.Moment) (*snapshot, reasons) {
 	at := func() schedule.Moment { return randomMoment(random, now) }
 	yes := func() bool { return random.IntN(2) == 0 }
-	s := &snapshot{until: at(), refreshAt: at(), cached: yes()}
+	s := &snapshot{until: at(), refreshAt: at(), repeated: yes()}
 	if yes() {
 		s.failures, s.err = random.IntN(5), errors.New("no")
 	}
@@ -57,7 +57,7 @@ func TestDecide(t *testing.T) {
 		if r.demand && !r.idle {
 			require.True(t, d.start || d.timer || d.due == schedule.Never(), "a caller waits forever", state)
 		}
-		if !serving && s.failures == 0 && s.err == nil && !r.requested && !s.cached && r.demand {
+		if !serving && s.failures == 0 && s.err == nil && !r.requested && !s.repeated && r.demand {
 			require.True(t, d.start, "a caller waits although nothing has failed", state)
 		}
 		if s.failures > 0 && d.start && !r.woken {

@@ -19,17 +19,17 @@ func (c *Cache) countLife(next *snapshot) {
 		c.scheduler.use.unused++
 	}
 	c.scheduler.use.now = false
-	next.unused = true
+	next.firstUse = true
 }
 
 // noteUse records that the credentials are used. c.mu is held.
 func (c *Cache) noteUse(s *snapshot) *snapshot {
-	if !s.unused {
+	if !s.firstUse {
 		return s
 	}
 	c.scheduler.use.now = true
 	next := *s
-	next.unused = false
+	next.firstUse = false
 	c.store(&next)
 	return &next
 }

@@ -20,7 +20,7 @@ func (c *Cache) Invalidate(rejected aws.Credentials) {
 	}
 	c.scheduler.ensureHistory().withdraw(rejected.AccessKeyID)
 	c.scheduler.demand = true
-	c.store(s.refused())
+	c.store(s.withoutCredentials())
 	c.advanceLocked()
 	event := c.event()
 	event.Refused = true

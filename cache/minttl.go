@@ -45,7 +45,7 @@ func (c *Cache) MinTTL(d time.Duration) aws.CredentialsProvider {
 // hasten moves the next refresh forward if a view needs that. c.mu is held.
 func (c *Cache) hasten() {
 	s := c.state.Load()
-	if next := c.refreshes(s); !s.cached && next.refreshAt.Elapsed < s.refreshAt.Elapsed {
+	if next := c.withRefresh(s); !s.repeated && next.refreshAt.Elapsed < s.refreshAt.Elapsed {
 		c.store(next)
 		c.advanceLocked()
 	}
@@ -105,7 +105,7 @@ type view struct {
 func (v *view) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	s := v.cache.state.Load()
 	now := v.cache.now()
-	if s.due.Reached(now) || s.unused || !s.serves(now, v.minTTL) || s.tooShort(v.minTTL) {
+	if s.due.Reached(now) || s.firstUse || !s.serves(now, v.minTTL) || s.tooShort(v.minTTL) {
 		return v.cache.wait(ctx, v.minTTL)
 	}
 	return s.creds, nil

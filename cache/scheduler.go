@@ -100,7 +100,7 @@ func (c *Cache) advanceFor(holdsSlot bool) {
 		c.scheduler.stopTimer()
 	}
 	if s.due != d.due {
-		c.store(s.waits(d.due))
+		c.store(s.withDue(d.due))
 	}
 }
 
@@ -153,6 +153,6 @@ func (sched *scheduler) broadcast() {
 // setRetryTimes sets the retry times after the failure that led to s. requested is the wait that
 // the source requests.
 func (sched *scheduler) setRetryTimes(s *snapshot, requested time.Duration, now schedule.Moment) {
-	wait := schedule.RetryAfter(s.failures, s.left(now), s.permanent, requested, rand.Float64())
+	wait := schedule.RetryAfter(s.failures, s.remaining(now), s.permanent, requested, rand.Float64())
 	sched.ensureHistory().retry = retryTimes{serving: now.Add(wait.Serving), empty: now.Add(wait.Empty)}
 }

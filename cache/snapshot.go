@@ -18,19 +18,19 @@ type snapshot struct {
 	until     schedule.Moment // end of serving; zero if there are no credentials
 	due       schedule.Moment // from then on a Retrieve starts the next attempt
 
-	ends      time.Time // expiry of the credentials as the source returned it
-	cached    bool      // the source has returned them again, and will do so until it renews them
-	drawn     float64   // random number that determines refreshAt
-	received  schedule.Moment
-	life      time.Duration   // lifetime of the last credentials, kept after they are gone; 0 before the first
-	refreshAt schedule.Moment // scheduled refresh
+	sourceExpires time.Time // expiry of the credentials as the source returned it
+	repeated      bool      // the source has returned them again, and will do so until it renews them
+	refreshJitter float64   // random number that determines refreshAt
+	received      schedule.Moment
+	life          time.Duration   // lifetime of the last credentials, kept after they are gone; 0 before the first
+	refreshAt     schedule.Moment // scheduled refresh
 
 	failures  int   // number of consecutive failed attempts
 	err       error // error of the last attempt, or why the credentials are gone
 	permanent bool  // err requires a configuration change
 
-	unused bool // the first use of the credentials has yet to be recorded
-	closed bool
+	firstUse bool // the first use of the credentials has yet to be recorded
+	closed   bool
 }
 
 // clockReadings is a moment on both clocks, in the form that is the cheapest to compare, since every
@@ -47,20 +47,20 @@ const maxFastPath = 100 * 365 * 24 * time.Hour
 // store makes s the current state.
 func (c *Cache) store(s *snapshot) {
 	end := schedule.First(s.until, s.due)
-	if s.unused {
+	if s.firstUse {
 		end = schedule.Moment{} // the first Retrieve takes the slow path
 	}
 	s.fastUntil = clockReadings{wall: end.Wall, elapsed: c.base.Add(min(end.Elapsed, maxFastPath))}
 	c.state.Store(s)
 }
 
-// fresh returns the state after a successful attempt at now, or an error if its credentials are
-// unusable. r is a random number in [0, 1) that determines the margin.
-func (s *snapshot) fresh(creds aws.Credentials, now schedule.Moment, r float64) (*snapshot, error) {
+// withCredentials returns the state after a successful attempt at now, or an error if its
+// credentials are unusable. r is a random number in [0, 1) that determines the margin.
+func (s *snapshot) withCredentials(creds aws.Credentials, now schedule.Moment, r float64) (*snapshot, error) {
 	if !creds.HasKeys() {
 		return nil, errors.New("cache: the source returned credentials without keys")
 	}
-	next := &snapshot{creds: creds, ends: creds.Expires, drawn: rand.Float64(), received: now, until: schedule.Never(), due: schedule.Never(), refreshAt: schedule.Never()}
+	next := &snapshot{creds: creds, sourceExpires: creds.Expires, refreshJitter: rand.Float64(), received: now, until: schedule.Never(), due: schedule.Never(), refreshAt: schedule.Never()}
 	if !creds.CanExpire {
 		return next, nil
 	}
@@ -76,39 +76,39 @@ func (s *snapshot) fresh(creds aws.Credentials, now schedule.Moment, r float64) 
 	return next, nil
 }
 
-// holds reports whether creds are those of s and have not expired.
-func (s *snapshot) holds(creds aws.Credentials, now schedule.Moment) bool {
-	return creds.HasKeys() && creds.CanExpire && creds.AccessKeyID == s.creds.AccessKeyID && creds.Expires.Equal(s.ends) &&
-		s.end().Until(now) > 0
+// matches reports whether creds are those of s and have not expired.
+func (s *snapshot) matches(creds aws.Credentials, now schedule.Moment) bool {
+	return creds.HasKeys() && creds.CanExpire && creds.AccessKeyID == s.creds.AccessKeyID && creds.Expires.Equal(s.sourceExpires) &&
+		s.expiry().Until(now) > 0
 }
 
-// end returns when the credentials expire, which is later than the end of serving by the margin.
-func (s *snapshot) end() schedule.Moment { return s.received.Add(s.life) }
+// expiry returns when the credentials expire, which is later than the end of serving by the margin.
+func (s *snapshot) expiry() schedule.Moment { return s.received.Add(s.life) }
 
 // rounding is the tolerance when the expiries of two sessions with the same duration are compared.
 // STS and its Date header have a resolution of one second.
 const rounding = 2 * time.Second
 
-// endsBefore reports whether the credentials of s expire before those of other, which are still
+// expiresBefore reports whether the credentials of s expire before those of other, which are still
 // served.
-func (s *snapshot) endsBefore(other *snapshot, now schedule.Moment) bool {
+func (s *snapshot) expiresBefore(other *snapshot, now schedule.Moment) bool {
 	return s.creds.CanExpire && other.creds.CanExpire && other.serves(now, 0) &&
-		s.end().Until(now)+rounding < other.end().Until(now)
+		s.expiry().Until(now)+rounding < other.expiry().Until(now)
 }
 
-// again returns the state after the source returned the credentials of s again, or others that
+// withRepeated returns the state after the source returned the credentials of s again, or others that
 // expire sooner. In the first case serving ends one second before they expire: the source has no
 // better ones, and will renew them itself. The next attempt starts after half of the remaining
 // time, but not within a second. The last one starts when the credentials expire.
-func (s *snapshot) again(creds aws.Credentials, now schedule.Moment) *snapshot {
+func (s *snapshot) withRepeated(creds aws.Credentials, now schedule.Moment) *snapshot {
 	next := *s
 	next.failures, next.err, next.permanent, next.due = 0, nil, false, schedule.Never()
-	next.cached = true
-	if s.holds(creds, now) {
-		next.until = s.end().Add(-time.Second)
+	next.repeated = true
+	if s.matches(creds, now) {
+		next.until = s.expiry().Add(-time.Second)
 		next.creds.Expires = next.until.Time()
 	}
-	left := s.end().Until(now)
+	left := s.expiry().Until(now)
 	wait := max(left/2, time.Second)
 	if left-wait < 2*time.Second { // too short for another attempt before the expiry
 		wait = max(left, time.Second)
@@ -117,55 +117,55 @@ func (s *snapshot) again(creds aws.Credentials, now schedule.Moment) *snapshot {
 	return &next
 }
 
-// reserve is the minimum TTL for credentials from the SDK's own cache. They are refreshed at most 44
-// minutes into an hour and so outlast an outage of 15 minutes.
-const reserve = 11 * time.Minute
+// sdkCacheMinTTL is the minimum TTL for credentials from the SDK's own cache. They are refreshed at
+// most 44 minutes into an hour and so outlast an outage of 15 minutes.
+const sdkCacheMinTTL = 11 * time.Minute
 
-// refreshes returns the state with the time of the scheduled refresh, which respects the minimum
+// withRefresh returns the state with the time of the scheduled refresh, which respects the minimum
 // TTLs of views. c.mu is held.
-func (c *Cache) refreshes(s *snapshot) *snapshot {
+func (c *Cache) withRefresh(s *snapshot) *snapshot {
 	if !s.creds.CanExpire {
 		return s
 	}
 	next := *s
 	minTTL := c.scheduler.minTTLs.of(s.life)
 	if _, ok := c.source.(*aws.CredentialsCache); ok {
-		minTTL = max(minTTL, reserve)
+		minTTL = max(minTTL, sdkCacheMinTTL)
 	}
-	next.refreshAt = s.received.Add(schedule.RefreshAfter(s.life, minTTL, s.drawn))
+	next.refreshAt = s.received.Add(schedule.RefreshAfter(s.life, minTTL, s.refreshJitter))
 	if c.opts.Limiter != nil && s.life >= time.Minute {
 		next.refreshAt = next.refreshAt.Add(-c.opts.Limiter.sinceBatch(c.base.Add(next.refreshAt.Elapsed)))
 	}
 	return &next
 }
 
-// failed returns the state after a failed attempt.
-func (s *snapshot) failed(err error, permanent bool) *snapshot {
+// withFailure returns the state after a failed attempt.
+func (s *snapshot) withFailure(err error, permanent bool) *snapshot {
 	next := *s
 	next.failures++
 	next.err, next.permanent, next.due = err, permanent, schedule.Never()
 	return &next
 }
 
-// refused returns the state after credentials were withdrawn before their expiry.
-func (s *snapshot) refused() *snapshot {
+// withoutCredentials returns the state after credentials were withdrawn before their expiry.
+func (s *snapshot) withoutCredentials() *snapshot {
 	next := *s
 	next.creds, next.until, next.refreshAt = aws.Credentials{}, schedule.Moment{}, schedule.Never()
-	next.cached = false // an attempt for others is due, not the next renewal by the source
+	next.repeated = false // an attempt for others is due, not the next renewal by the source
 	if s.failures == 0 {
 		next.err, next.permanent = ErrRefused, false
 	}
 	return &next
 }
 
-// waits returns the state in which the next attempt is due at the given moment.
-func (s *snapshot) waits(due schedule.Moment) *snapshot {
+// withDue returns the state in which the next attempt is due at the given moment.
+func (s *snapshot) withDue(due schedule.Moment) *snapshot {
 	next := *s
 	next.due = due
 	return &next
 }
 
-func (s *snapshot) close() *snapshot {
+func (s *snapshot) asClosed() *snapshot {
 	return &snapshot{closed: true, due: schedule.Never(), err: ErrClosed, life: s.life}
 }
 
@@ -179,8 +179,8 @@ func (s *snapshot) tooShort(minTTL time.Duration) bool {
 	return s.life > 0 && minTTL > schedule.MaxMinTTL(s.life)
 }
 
-// left returns how long the credentials will be served after now.
-func (s *snapshot) left(now schedule.Moment) time.Duration {
+// remaining returns how long the credentials will be served after now.
+func (s *snapshot) remaining(now schedule.Moment) time.Duration {
 	return max(s.until.Until(now), 0)
 }
 

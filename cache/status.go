@@ -42,7 +42,7 @@ func (c *Cache) Status() Status {
 
 func (c *Cache) status(s *snapshot, now schedule.Moment) Status {
 	return Status{
-		State:       s.is(now),
+		State:       s.stateAt(now),
 		Expires:     s.until.Time(),
 		RefreshAt:   s.refreshAt.Time(),
 		LastSuccess: s.received.Time(),
@@ -55,7 +55,7 @@ func (c *Cache) status(s *snapshot, now schedule.Moment) Status {
 	}
 }
 
-func (s *snapshot) is(now schedule.Moment) State {
+func (s *snapshot) stateAt(now schedule.Moment) State {
 	switch {
 	case s.closed:
 		return Closed

@@ -44,7 +44,7 @@ var mutants = []mutant{
 	{"refused credentials come back", "cache/attempt.go", "case creds.HasKeys() && slices.Contains(c.scheduler.readHistory().withdrawn, creds.AccessKeyID):", "case slices.Contains(c.scheduler.readHistory().withdrawn, \"\"):", ofCache},
 	{"credentials without keys are good", "cache/snapshot.go", "	if !creds.HasKeys() {\n", "	if false {\n", ofCache},
 	{"Invalidate does not compare keys", "cache/invalidate.go", "rejected.AccessKeyID != s.creds.AccessKeyID", "false", ofCache},
-	{"a rejection withdraws the credentials", "cache/replace.go", "c.scheduler.requested, c.scheduler.rejected = true, true\n", "c.scheduler.requested, c.scheduler.rejected = true, true\n\t\tc.store(s.refused())\n", ofCache},
+	{"a rejection withdraws the credentials", "cache/replace.go", "c.scheduler.requested, c.scheduler.rejected = true, true\n", "c.scheduler.requested, c.scheduler.rejected = true, true\n\t\tc.store(s.withoutCredentials())\n", ofCache},
 	{"a caller's context is not looked at", "cache/wait.go", "case <-ctx.Done():", "case <-(chan struct{})(nil):", ofCache},
 	{"the first failures reach the callers", "cache/snapshot.go", "s.failures <= 2 && !s.permanent", "s.failures <= 0 && !s.permanent", ofCache},
 	{"permanent failures keep the first callers waiting", "cache/snapshot.go", "s.failures <= 2 && !s.permanent", "s.failures <= 2", ofCache},
