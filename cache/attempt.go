@@ -177,7 +177,7 @@ func (c *Cache) finish(a *attempt, creds aws.Credentials, err error, class class
 	case s.matches(creds, now) || err == nil && next.expiresBefore(s, now) && !a.prefers(next):
 		c.keepCredentials(a, s.withRepeated(creds, now), now)
 	case err == nil:
-		c.countLife(next)
+		c.startLifetime(next)
 		c.publish(a, c.withRefresh(next), now)
 	case !a.overdue:
 		c.fail(a, err, class, now)

@@ -90,7 +90,7 @@ func (c *Cache) tryRetrieveSlow(creds *aws.Credentials) bool {
 	if s.closed || !s.serves(now, 0) {
 		return false
 	}
-	s = c.noteUse(s)
+	s = c.recordUse(s)
 	if s.due.Reached(now) {
 		c.advanceLocked()
 	}

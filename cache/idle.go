@@ -1,33 +1,33 @@
 package cache
 
-// use records whether the credentials are used, if Options.IdleLives is set. Only the first
+// usage records whether the credentials are used, if Options.IdleLives is set. Only the first
 // Retrieve of each lifetime has to leave the fast path for that.
-type use struct {
-	now    bool // in the current lifetime
-	unused int  // number of consecutive unused lifetimes before it
+type usage struct {
+	current       bool // in the current lifetime
+	idleLifetimes int  // number of consecutive unused lifetimes before it
 }
 
-// countLife starts a new lifetime. c.mu is held.
-func (c *Cache) countLife(next *snapshot) {
+// startLifetime starts a new lifetime. c.mu is held.
+func (c *Cache) startLifetime(next *snapshot) {
 	if c.opts.IdleLives <= 0 {
 		return
 	}
 	switch {
-	case c.scheduler.use.now:
-		c.scheduler.use.unused = 0
+	case c.scheduler.usage.current:
+		c.scheduler.usage.idleLifetimes = 0
 	case c.state.Load().life > 0:
-		c.scheduler.use.unused++
+		c.scheduler.usage.idleLifetimes++
 	}
-	c.scheduler.use.now = false
+	c.scheduler.usage.current = false
 	next.firstUse = true
 }
 
-// noteUse records that the credentials are used. c.mu is held.
-func (c *Cache) noteUse(s *snapshot) *snapshot {
+// recordUse records that the credentials are used. c.mu is held.
+func (c *Cache) recordUse(s *snapshot) *snapshot {
 	if !s.firstUse {
 		return s
 	}
-	c.scheduler.use.now = true
+	c.scheduler.usage.current = true
 	next := *s
 	next.firstUse = false
 	c.store(&next)
@@ -36,5 +36,5 @@ func (c *Cache) noteUse(s *snapshot) *snapshot {
 
 // idle reports whether the credentials have been unused for too long to be refreshed.
 func (c *Cache) idle() bool {
-	return c.opts.IdleLives > 0 && !c.scheduler.use.now && c.scheduler.use.unused >= c.opts.IdleLives-1 && !c.scheduler.demand && !c.scheduler.requested
+	return c.opts.IdleLives > 0 && !c.scheduler.usage.current && c.scheduler.usage.idleLifetimes >= c.opts.IdleLives-1 && !c.scheduler.demand && !c.scheduler.requested
 }

@@ -15,7 +15,7 @@ type scheduler struct {
 	started   int      // number of attempts started so far
 	completed int      // number of the last attempt whose outcome is known
 
-	use use
+	usage usage
 	// Reasons for an attempt, other than that it is due.
 	demand    bool // a caller has come since the last attempt started
 	requested bool // Refresh, Replace or a view with too little time left requests an attempt

@@ -58,7 +58,7 @@ func (c *Cache) join(holdsSlot bool, minTTL time.Duration, waited bool) (aws.Cre
 	case s.tooShort(minTTL):
 		return aws.Credentials{}, nil, errMinTTL(minTTL, s.life)
 	case s.serves(now, minTTL):
-		s = c.noteUse(s)
+		s = c.recordUse(s)
 		if s.due.Reached(now) {
 			c.advanceLocked()
 		}
