@@ -27,23 +27,23 @@ import (
 func (c *Cache) MinTTL(d time.Duration) aws.CredentialsProvider {
 	d = min(max(d, 0), math.MaxInt64/2)
 	v := &view{cache: c, minTTL: d}
-	up := wholeSeconds(d)
+	rounded := wholeSeconds(d)
 	cache := weak.Make(c)
-	runtime.AddCleanup(v, func(up time.Duration) {
+	runtime.AddCleanup(v, func(rounded time.Duration) {
 		if c := cache.Value(); c != nil {
-			c.forgetMinTTL(up)
+			c.removeMinTTL(rounded)
 		}
-	}, up)
+	}, rounded)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.scheduler.minTTLs.add(up) {
-		c.hasten()
+	if c.scheduler.minTTLs.add(rounded) {
+		c.advanceRefresh()
 	}
 	return v
 }
 
-// hasten moves the next refresh forward if a view needs that. c.mu is held.
-func (c *Cache) hasten() {
+// advanceRefresh moves the next refresh forward if a view needs that. c.mu is held.
+func (c *Cache) advanceRefresh() {
 	s := c.state.Load()
 	if next := c.withRefresh(s); !s.repeated && next.refreshAt.Elapsed < s.refreshAt.Elapsed {
 		c.store(next)
@@ -51,7 +51,7 @@ func (c *Cache) hasten() {
 	}
 }
 
-func (c *Cache) forgetMinTTL(d time.Duration) {
+func (c *Cache) removeMinTTL(d time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.scheduler.minTTLs.remove(d)
@@ -81,16 +81,16 @@ func wholeSeconds(d time.Duration) time.Duration {
 	return min((d + time.Second - 1).Truncate(time.Second), maxMinTTL)
 }
 
-// of returns the longest minimum TTL that credentials with the given lifetime can satisfy. Views
+// longest returns the longest minimum TTL that credentials with the given lifetime can satisfy. Views
 // that require more get an error, and must not make callers of the others wait.
-func (m minTTLs) of(life time.Duration) (longest time.Duration) {
+func (m minTTLs) longest(life time.Duration) (d time.Duration) {
 	most := schedule.MaxMinTTL(life)
-	for d := range m {
-		if d < most+time.Second { // d was rounded up
-			longest = max(longest, min(d, most))
+	for minTTL := range m {
+		if minTTL < most+time.Second { // minTTL was rounded up
+			d = max(d, min(minTTL, most))
 		}
 	}
-	return longest
+	return d
 }
 
 // maxMinTTL is the maximum lifetime of an AWS session.

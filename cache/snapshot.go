@@ -128,7 +128,7 @@ func (c *Cache) withRefresh(s *snapshot) *snapshot {
 		return s
 	}
 	next := *s
-	minTTL := c.scheduler.minTTLs.of(s.life)
+	minTTL := c.scheduler.minTTLs.longest(s.life)
 	if _, ok := c.source.(*aws.CredentialsCache); ok {
 		minTTL = max(minTTL, sdkCacheMinTTL)
 	}
