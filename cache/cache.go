@@ -193,7 +193,7 @@ func (c *Cache) Close() error {
 			return errSourceRuns
 		}
 	}
-	for _, idle := range []<-chan struct{}{c.events.logs.Idle(), c.events.tells.Idle()} {
+	for _, idle := range []<-chan struct{}{c.events.logs.Idle(), c.events.observations.Idle()} {
 		select {
 		case <-idle:
 		case <-limit.C:

@@ -18,28 +18,28 @@ type Event struct {
 	Refused bool          // the credentials were withdrawn by Cache.Invalidate
 	Status  Status        // the status after the event; its Err is the error of a failed attempt
 
-	hurts bool // callers get errors
+	callersFail bool // callers get errors
 }
 
 // event returns an Event for the current state.
 func (c *Cache) event() Event {
 	s, now := c.state.Load(), c.now()
-	waits := s.failures == 0 && (c.scheduler.attempt != nil || s.due.Reached(now)) // an attempt runs or is due, and none has failed
+	pending := s.failures == 0 && (c.scheduler.attempt != nil || s.due.Reached(now)) // an attempt runs or is due, and none has failed
 	return Event{
-		Time:   time.Unix(0, now.Wall),
-		Status: c.status(s, now),
-		hurts:  s.err != nil && !s.serves(now, 0) && !s.starting() && !waits,
+		Time:        time.Unix(0, now.Wall),
+		Status:      c.status(s, now),
+		callersFail: s.err != nil && !s.serves(now, 0) && !s.starting() && !pending,
 	}
 }
 
 // events delivers events to the logger and, asynchronously, to the observer. It has no reference
 // to the Cache, which may be garbage collected first.
 type events struct {
-	logger  *slog.Logger
-	logs    notify.Queue[line]
-	health  health // as last logged
-	observe func(Event)
-	tells   notify.Queue[Event]
+	logger       *slog.Logger
+	logs         notify.Queue[line]
+	health       health // as last logged
+	observe      func(Event)
+	observations notify.Queue[Event]
 }
 
 func newEvents(opts Options) *events {
@@ -48,28 +48,28 @@ func newEvents(opts Options) *events {
 
 // put queues an event. Calls must be serialized.
 func (e *events) put(event Event) {
-	if l, ok := e.news(event); ok {
+	if l, ok := e.transition(event); ok {
 		e.logs.Put(l, e.write)
 	}
 	if e.observe != nil {
-		e.tells.Put(event, e.tell)
+		e.observations.Put(event, e.callObserver)
 	}
 }
 
-// hurts logs that a caller gets an error. The failed attempt has logged that already, unless there
-// were still valid credentials then.
-func (e *events) hurts(event func() Event) {
-	if e.health == hurting {
+// callerFailed logs that a caller gets an error. The failed attempt has logged that already, unless
+// there were still valid credentials then.
+func (e *events) callerFailed(event func() Event) {
+	if e.health == callersFailing {
 		return
 	}
 	now := event()
-	now.hurts = true
-	if l, ok := e.news(now); ok {
+	now.callersFail = true
+	if l, ok := e.transition(now); ok {
 		e.logs.Put(l, e.write)
 	}
 }
 
-func (e *events) tell(event Event) {
+func (e *events) callObserver(event Event) {
 	defer func() {
 		if r := recover(); r != nil {
 			e.write(line{slog.LevelError, "credentials observer panicked", []any{"panic", fmt.Sprint(r), "stack", string(debug.Stack())}})
@@ -82,9 +82,9 @@ func (e *events) tell(event Event) {
 type health int
 
 const (
-	good    health = iota
-	failing        // a refresh has failed
-	hurting        // callers get errors, too
+	healthy        health = iota
+	failing               // a refresh has failed
+	callersFailing        // callers get errors, too
 )
 
 // line is a line of the log.
@@ -94,13 +94,13 @@ type line struct {
 	args    []any
 }
 
-// news records the health after an event, and returns a line if it has changed.
-func (e *events) news(event Event) (line, bool) {
+// transition records the health after an event, and returns a line if it has changed.
+func (e *events) transition(event Event) (line, bool) {
 	s := event.Status
-	now := good
+	now := healthy
 	switch {
-	case event.hurts:
-		now = hurting
+	case event.callersFail:
+		now = callersFailing
 	case s.Err != nil:
 		now = max(failing, e.health)
 	}
@@ -109,22 +109,22 @@ func (e *events) news(event Event) (line, bool) {
 	switch {
 	case now == before:
 		return line{}, false
-	case now == hurting:
-		return failed(slog.LevelError, "no valid credentials", s, "failures", s.Failures), true
+	case now == callersFailing:
+		return failureLine(slog.LevelError, "no valid credentials", s, "failures", s.Failures), true
 	case now == failing && s.State == Empty:
-		return failed(slog.LevelWarn, "first credentials failed, trying again", s), true
+		return failureLine(slog.LevelWarn, "first credentials failed, trying again", s), true
 	case now == failing && s.Failures == 0:
-		return failed(slog.LevelWarn, "credentials refused", s), true
+		return failureLine(slog.LevelWarn, "credentials refused", s), true
 	case now == failing:
-		return failed(slog.LevelWarn, "credentials refresh failed", s, "serving_until", s.Expires), true
+		return failureLine(slog.LevelWarn, "credentials refresh failed", s, "serving_until", s.Expires), true
 	default:
 		return line{slog.LevelInfo, "credentials refresh recovered", []any{"serving_until", s.Expires}}, true
 	}
 }
 
-// failed returns the line for a failure. It includes the time of the next attempt if that is
+// failureLine returns the line for a failure. It includes the time of the next attempt if that is
 // known. It is not if there are no valid credentials, since the next caller starts the attempt.
-func failed(level slog.Level, message string, s Status, args ...any) line {
+func failureLine(level slog.Level, message string, s Status, args ...any) line {
 	args = append([]any{"error", s.Err}, args...)
 	if !s.NextAttempt.IsZero() {
 		args = append(args, "next_attempt", s.NextAttempt)

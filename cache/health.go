@@ -30,19 +30,19 @@ func (s Status) Healthy() error {
 	case s.State == Closed:
 		return ErrClosed
 	case s.State == Empty:
-		return because(ErrEmpty, s.Err)
+		return wrap(ErrEmpty, s.Err)
 	case s.State == Expired:
-		return because(ErrExpired, s.Err)
+		return wrap(ErrExpired, s.Err)
 	case s.Err == nil:
 		return nil
 	case s.Expires.IsZero():
-		return because(ErrFailing, s.Err)
+		return wrap(ErrFailing, s.Err)
 	default:
 		return fmt.Errorf("%w, the credentials are served for %v more: %w", ErrFailing, time.Until(s.Expires).Round(time.Second), s.Err)
 	}
 }
 
-func because(reason, err error) error {
+func wrap(reason, err error) error {
 	if err == nil {
 		return reason
 	}

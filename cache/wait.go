@@ -38,7 +38,7 @@ func (c *Cache) contextEnded(ctx context.Context) error {
 	c.mu.Lock()
 	s := c.state.Load()
 	if timedOut && s.err != nil && !s.closed && !s.serves(c.now(), 0) {
-		c.events.hurts(c.event)
+		c.events.callerFailed(c.event)
 	}
 	c.mu.Unlock()
 	return s.contextError(ctx)
@@ -75,7 +75,7 @@ func (c *Cache) join(holdsSlot bool, minTTL time.Duration, waited bool) (aws.Cre
 	running := c.scheduler.attempt != nil && !stuck
 	if s.err != nil && (stuck || !s.starting()) && (!running || waited) {
 		if !s.serves(c.now(), 0) {
-			c.events.hurts(c.event)
+			c.events.callerFailed(c.event)
 		}
 		return aws.Credentials{}, nil, s.callerError()
 	}

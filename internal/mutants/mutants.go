@@ -51,7 +51,7 @@ var mutants = []mutant{
 	{"Close does not cancel the attempt", "cache/scheduler.go", "		sched.attempt.cancel()\n", "		_ = sched.attempt.cancel\n", ofCache},
 	{"Close does not wait", "cache/cache.go", "		case <-running.returned:\n		case <-limit.C:\n			return errSourceRuns\n", "		default:\n", ofCache},
 	{"a timer holds the Cache", "cache/scheduler.go", "		if c := cache.Value(); c != nil {\n			c.advance()\n		}\n", "		c.advance()\n		_ = cache\n", ofCache},
-	{"the log has a line for every failure", "cache/events.go", "	case now == before:\n		return line{}, false\n", "	case now == before && now == good:\n		return line{}, false\n", ofCache},
+	{"the log has a line for every failure", "cache/events.go", "	case now == before:\n		return line{}, false\n", "	case now == before && now == healthy:\n		return line{}, false\n", ofCache},
 	{"a panic of the observer is not caught", "cache/events.go", "if r := recover(); r != nil {", "if r := any(nil); r != nil {", ofCache},
 	{"the Limiter has no bound", "cache/limiter.go", "l.running >= slots ||", "false ||", ofCache},
 	{"failing Caches may take all places", "cache/limiter.go", "l.failing >= max(slots/2, 1)", "false", ofCache},
