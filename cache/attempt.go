@@ -190,7 +190,7 @@ func (c *Cache) finish(a *attempt, creds aws.Credentials, err error, class class
 // expire sooner. They are if a service rejected the served ones and they live at least as long as
 // it takes until another rejection may start an attempt.
 func (a *attempt) prefers(s *snapshot) bool {
-	return a.rejected && s.life >= minReplacement
+	return a.rejected && s.lifetime >= minReplacement
 }
 
 // keepCredentials completes an attempt that brought no better credentials: the source returned the

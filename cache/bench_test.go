@@ -11,14 +11,14 @@ import (
 
 // BenchmarkRetrieve compares a cached Retrieve with that of the SDK's own cache in the same run.
 func BenchmarkRetrieve(b *testing.B) {
-	ours := cache.New(&source{life: time.Hour})
+	ours := cache.New(&source{lifetime: time.Hour})
 	defer ours.Close()
 	for _, bb := range []struct {
 		name     string
 		provider aws.CredentialsProvider
 	}{
 		{"irsakit", ours},
-		{"sdk", aws.NewCredentialsCache(&source{life: time.Hour})},
+		{"sdk", aws.NewCredentialsCache(&source{lifetime: time.Hour})},
 	} {
 		ctx := b.Context()
 		if _, err := bb.provider.Retrieve(ctx); err != nil {

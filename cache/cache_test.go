@@ -35,7 +35,7 @@ func retrieve(t *testing.T, c aws.CredentialsProvider) aws.Credentials {
 
 func TestNewStartsNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &source{life: time.Hour}
+		s := &source{lifetime: time.Hour}
 		c := newCache(t, s)
 		time.Sleep(24 * time.Hour)
 		assert.Zero(t, s.count())
@@ -45,7 +45,7 @@ func TestNewStartsNothing(t *testing.T) {
 
 func TestCacheSharesFirstAttempt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &source{life: time.Hour, delay: time.Second}
+		s := &source{lifetime: time.Hour, delay: time.Second}
 		c := newCache(t, s)
 		var wg sync.WaitGroup
 		for range 1000 {
@@ -63,8 +63,8 @@ func TestCacheSharesFirstAttempt(t *testing.T) {
 
 func TestCacheReportsEndOfServingAsExpires(t *testing.T) {
 	for _, tt := range []struct {
-		name         string
-		life, margin time.Duration
+		name             string
+		lifetime, margin time.Duration
 	}{
 		{"an hour: 8 to 10 s before the expiry", time.Hour, 10 * time.Second},
 		{"twelve hours: 8 to 10 s before the expiry", 12 * time.Hour, 10 * time.Second},
@@ -72,9 +72,9 @@ func TestCacheReportsEndOfServingAsExpires(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				s := &source{life: tt.life}
+				s := &source{lifetime: tt.lifetime}
 				c := newCache(t, s)
-				end := time.Now().Add(tt.life)
+				end := time.Now().Add(tt.lifetime)
 				creds := retrieve(t, c)
 				assert.LessOrEqual(t, end.Sub(creds.Expires), tt.margin)
 				assert.GreaterOrEqual(t, end.Sub(creds.Expires), tt.margin/5*4)
@@ -90,19 +90,19 @@ func TestCacheReportsEndOfServingAsExpires(t *testing.T) {
 }
 
 func TestCacheRefreshesBetween60And80PercentOfLifetime(t *testing.T) {
-	for _, life := range []time.Duration{15 * time.Minute, time.Hour, 12 * time.Hour} {
-		t.Run(life.String(), func(t *testing.T) {
+	for _, lifetime := range []time.Duration{15 * time.Minute, time.Hour, 12 * time.Hour} {
+		t.Run(lifetime.String(), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				s := &source{life: life}
+				s := &source{lifetime: lifetime}
 				c := newCache(t, s)
 				retrieve(t, c)
-				time.Sleep(100 * life) // without callers
+				time.Sleep(100 * lifetime) // without callers
 				c.Close()
 				synctest.Wait()
 				for i := range s.calls[1:] {
 					pause := s.calls[i+1].Sub(s.calls[i])
-					assert.GreaterOrEqual(t, pause, life/10*6)
-					assert.Less(t, pause, life/10*8)
+					assert.GreaterOrEqual(t, pause, lifetime/10*6)
+					assert.Less(t, pause, lifetime/10*8)
 				}
 				assert.Greater(t, len(s.calls), 100)
 			})
@@ -165,7 +165,7 @@ func TestCacheTreatsUnusableCredentialsAsFailure(t *testing.T) {
 
 func TestCacheFirstRetrieveSurvivesTwoFailures(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &source{life: time.Hour, broken: errBroken}
+		s := &source{lifetime: time.Hour, broken: errBroken}
 		c := newCache(t, s)
 		start := time.Now()
 		time.AfterFunc(time.Second, func() { s.breakWith(nil) })
@@ -205,7 +205,7 @@ func TestCacheIsCredentialsProvider(t *testing.T) {
 }
 
 func TestCacheRetrieveDoesNotAllocate(t *testing.T) {
-	c := newCache(t, &source{life: time.Hour})
+	c := newCache(t, &source{lifetime: time.Hour})
 	view := c.MinTTL(time.Minute)
 	ctx := t.Context()
 	retrieve(t, c)
@@ -225,7 +225,7 @@ func TestCacheFormatHidesSource(t *testing.T) {
 // TryRetrieve returns what is available and starts a refresh that is due, nothing else.
 func TestCacheTryRetrieveDoesNotWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &source{life: time.Hour}
+		s := &source{lifetime: time.Hour}
 		c := newCache(t, s)
 		var creds aws.Credentials
 		assert.False(t, c.TryRetrieve(&creds))

@@ -22,7 +22,7 @@ import (
 
 // caching is a source that returns the same credentials until early before they expire.
 type caching struct {
-	life, early, delay time.Duration
+	lifetime, early, delay time.Duration
 
 	mu     sync.Mutex
 	number int
@@ -37,7 +37,7 @@ func (s *caching) Retrieve(context.Context) (aws.Credentials, error) {
 	s.calls = append(s.calls, time.Now())
 	if time.Until(s.now.Expires) <= s.early {
 		s.number++
-		s.now = keys(s.number, s.life)
+		s.now = keys(s.number, s.lifetime)
 	}
 	return s.now, nil
 }
@@ -51,22 +51,22 @@ func (s *caching) left() time.Duration {
 // A source that caches has not failed. The instance metadata service, the container endpoint and
 // credential_process return the same credentials for most of their lifetime, some until the end.
 func TestCacheWithCachingSource(t *testing.T) {
-	for _, life := range []time.Duration{time.Minute, 15 * time.Minute, time.Hour, 6 * time.Hour} {
+	for _, lifetime := range []time.Duration{time.Minute, 15 * time.Minute, time.Hour, 6 * time.Hour} {
 		for _, early := range []time.Duration{0, 500 * time.Millisecond, 5 * time.Second, 5 * time.Minute} {
-			if early >= life/2 {
+			if early >= lifetime/2 {
 				continue
 			}
-			t.Run(fmt.Sprintf("lifetime %v, renewed %v before the expiry", life, early), func(t *testing.T) {
+			t.Run(fmt.Sprintf("lifetime %v, renewed %v before the expiry", lifetime, early), func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					var log bytes.Buffer
 					var events []cache.Event
-					s := &caching{life: life, early: early, delay: 50 * time.Millisecond}
+					s := &caching{lifetime: lifetime, early: early, delay: 50 * time.Millisecond}
 					c := newCache(t, s, logTo(&log), func(o *cache.Options) {
 						o.Observe = func(e cache.Event) { events = append(events, e) }
 					})
 					lifetimes := testsize.Choose(2, 4, 8)
 					waits, expires := map[string]int{}, map[string]map[time.Time]bool{}
-					for begin := time.Now(); time.Since(begin) < time.Duration(lifetimes)*life; time.Sleep(time.Second) {
+					for begin := time.Now(); time.Since(begin) < time.Duration(lifetimes)*lifetime; time.Sleep(time.Second) {
 						start := time.Now()
 						creds, err := c.Retrieve(t.Context())
 						require.NoError(t, err)
@@ -106,7 +106,7 @@ func TestCacheWithCachingSource(t *testing.T) {
 // An outage that starts while the source repeats its credentials ends like any other.
 func TestCacheWithCachingSourceRecovers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &caching{life: time.Hour, early: time.Minute}
+		s := &caching{lifetime: time.Hour, early: time.Minute}
 		var log bytes.Buffer
 		c := newCache(t, aws.CredentialsProviderFunc(func(ctx context.Context) (aws.Credentials, error) {
 			if left := s.left(); left > 3*time.Minute && left < 13*time.Minute {
@@ -136,7 +136,7 @@ func TestCacheWithSDKCacheSurvivesOutage(t *testing.T) {
 		begin := time.Duration(outage*60/testsize.Choose(4, 12, 20)) * time.Minute
 		t.Run(fmt.Sprint("outage after ", begin), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				s := &source{life: time.Hour, delay: 300 * time.Millisecond}
+				s := &source{lifetime: time.Hour, delay: 300 * time.Millisecond}
 				c := newCache(t, aws.NewCredentialsCache(s), func(o *cache.Options) { o.Logger = slog.New(slog.DiscardHandler) })
 				retrieve(t, c)
 				hours := testsize.Choose(5, 10, 20)
@@ -164,7 +164,7 @@ func TestCacheWithSDKCacheSurvivesOutage(t *testing.T) {
 
 func TestCacheWithSDKCacheMakesFewCalls(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &source{life: time.Hour}
+		s := &source{lifetime: time.Hour}
 		c := newCache(t, aws.NewCredentialsCache(s))
 		for range 100 * 60 {
 			retrieve(t, c)
@@ -178,7 +178,7 @@ func TestCacheWithSDKCacheMakesFewCalls(t *testing.T) {
 func TestCacheWithSDKCacheRefreshes15MinutesBeforeExpiry(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for range 200 {
-			c := newCache(t, aws.NewCredentialsCache(&source{life: time.Hour}))
+			c := newCache(t, aws.NewCredentialsCache(&source{lifetime: time.Hour}))
 			creds := retrieve(t, c)
 			assert.Greater(t, creds.Expires.Sub(c.Status().RefreshAt), 15*time.Minute)
 		}
@@ -188,7 +188,7 @@ func TestCacheWithSDKCacheRefreshes15MinutesBeforeExpiry(t *testing.T) {
 // Another user of the SDK's cache, such as a client created earlier, may have refreshed it.
 func TestCacheWithSDKCacheInvalidatesOnlyItsOwnKeys(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &source{life: time.Hour}
+		s := &source{lifetime: time.Hour}
 		sdk := aws.NewCredentialsCache(s)
 		c := newCache(t, sdk)
 		assert.Equal(t, "AK1", retrieve(t, c).AccessKeyID)
@@ -217,10 +217,10 @@ func TestCacheKeepsCredentialsWithLaterExpiry(t *testing.T) {
 		return c.Replace(t.Context(), retrieve(t, c), time.Minute)
 	}
 	for name, tt := range map[string]struct {
-		life    time.Duration // of the second credentials
-		request func(t *testing.T, c *cache.Cache) error
-		err     error
-		kept    bool
+		lifetime time.Duration // of the second credentials
+		request  func(t *testing.T, c *cache.Cache) error
+		err      error
+		kept     bool
 	}{
 		"Refresh, 2 s":   {2 * time.Second, refresh, nil, true},
 		"Refresh, 5 min": {5 * time.Minute, refresh, nil, true},
@@ -229,18 +229,18 @@ func TestCacheKeepsCredentialsWithLaterExpiry(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				s := &source{life: time.Hour}
+				s := &source{lifetime: time.Hour}
 				c := newCache(t, s)
 				first := retrieve(t, c)
 				time.Sleep(11 * time.Minute)
 				s.mu.Lock()
-				s.life = tt.life
+				s.lifetime = tt.lifetime
 				s.mu.Unlock()
 				require.ErrorIs(t, tt.request(t, c), tt.err)
 				assert.Equal(t, tt.kept, first == retrieve(t, c))
 				assert.Zero(t, c.Status().Failures)
 				s.mu.Lock()
-				s.life = time.Hour
+				s.lifetime = time.Hour
 				s.mu.Unlock()
 				time.Sleep(45 * time.Minute)
 				assert.NotEqual(t, first.AccessKeyID, retrieve(t, c).AccessKeyID, "credentials with a later expiry are used")
@@ -252,10 +252,10 @@ func TestCacheKeepsCredentialsWithLaterExpiry(t *testing.T) {
 // Callers do not notice an outage that ends just before the end of serving.
 func TestCacheSurvivesOutageUntilJustBeforeEndOfServing(t *testing.T) {
 	for _, before := range []time.Duration{2 * time.Second, 900 * time.Millisecond, 300 * time.Millisecond} {
-		for _, life := range []time.Duration{15 * time.Minute, time.Hour} {
+		for _, lifetime := range []time.Duration{15 * time.Minute, time.Hour} {
 			for range testsize.Choose(3, 20, 40) {
 				synctest.Test(t, func(t *testing.T) {
-					s := &source{life: life, delay: 100 * time.Millisecond}
+					s := &source{lifetime: lifetime, delay: 100 * time.Millisecond}
 					c := newCache(t, s)
 					creds := retrieve(t, c)
 					s.breakWith(errBroken)
@@ -264,7 +264,7 @@ func TestCacheSurvivesOutageUntilJustBeforeEndOfServing(t *testing.T) {
 					time.Sleep(time.Until(creds.Expires) - before)
 					s.breakWith(nil)
 					time.Sleep(5 * time.Second)
-					assert.Empty(t, stop(), "outage until %v before the end of serving, lifetime %v", before, life)
+					assert.Empty(t, stop(), "outage until %v before the end of serving, lifetime %v", before, lifetime)
 				})
 			}
 		}
@@ -310,7 +310,7 @@ func TestMinTTLWithoutEffectKeepsRefresh(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var with, without []time.Duration
 		for range 400 {
-			c := newCache(t, &source{life: time.Hour})
+			c := newCache(t, &source{lifetime: time.Hour})
 			retrieve(t, c)
 			without = append(without, c.Status().RefreshAt.Sub(c.Status().LastSuccess))
 			for n := range 1000 {
@@ -323,7 +323,7 @@ func TestMinTTLWithoutEffectKeepsRefresh(t *testing.T) {
 }
 
 func TestMinTTLOfCollectedViewHasNoEffect(t *testing.T) {
-	c := newCache(t, &source{life: time.Hour})
+	c := newCache(t, &source{lifetime: time.Hour})
 	retrieve(t, c)
 	refreshAt := c.Status().RefreshAt
 	_, err := c.MinTTL(30 * time.Minute).Retrieve(t.Context())

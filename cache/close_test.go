@@ -16,7 +16,7 @@ import (
 
 func TestCacheCloseMakesMethodsReturnErrClosed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &source{life: time.Hour}
+		s := &source{lifetime: time.Hour}
 		c := cache.New(s)
 		view := c.MinTTL(time.Minute)
 		retrieve(t, c)
@@ -38,7 +38,7 @@ func TestCacheCloseMakesMethodsReturnErrClosed(t *testing.T) {
 
 func TestCacheCloseCancelsAttemptAndWakesCallers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &source{life: time.Hour}
+		s := &source{lifetime: time.Hour}
 		s.hang(true)
 		c := cache.New(s)
 		var wg sync.WaitGroup
@@ -69,7 +69,7 @@ func TestCacheCloseTimesOut(t *testing.T) {
 		synctest.Wait()
 		assert.ErrorContains(t, c.Close(), "source has still not returned")
 
-		c = cache.New(&source{life: time.Hour}, func(o *cache.Options) {
+		c = cache.New(&source{lifetime: time.Hour}, func(o *cache.Options) {
 			o.Observe = func(cache.Event) { <-release }
 		})
 		retrieve(t, c)

@@ -27,7 +27,7 @@ func TestCacheIsCollectedWithoutClose(t *testing.T) {
 		return weak.Make(c)
 	}
 	check := func(t *testing.T) {
-		s := &source{life: time.Hour}
+		s := &source{lifetime: time.Hour}
 		dropped := drop(t, s)
 		collect()
 		assert.Nil(t, dropped.Value())
@@ -35,7 +35,7 @@ func TestCacheIsCollectedWithoutClose(t *testing.T) {
 	t.Run("outside a bubble", check)
 	t.Run("in a bubble with a pending timer", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
-			s := &source{life: time.Hour}
+			s := &source{lifetime: time.Hour}
 			dropped := drop(t, s)
 			synctest.Wait()
 			collect()
@@ -46,7 +46,7 @@ func TestCacheIsCollectedWithoutClose(t *testing.T) {
 	})
 	t.Run("kept while an attempt runs", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
-			s := &source{life: time.Hour, delay: 5 * time.Second}
+			s := &source{lifetime: time.Hour, delay: 5 * time.Second}
 			c := cache.New(s)
 			dropped := weak.Make(c)
 			go func(c *cache.Cache) { _, _ = c.Retrieve(t.Context()) }(c)

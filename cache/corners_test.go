@@ -24,7 +24,7 @@ func TestCacheWakeDuringFirstAttemptRetriesImmediately(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				s := &source{life: time.Hour, delay: tt.delay, broken: errBroken}
+				s := &source{lifetime: time.Hour, delay: tt.delay, broken: errBroken}
 				c := newCache(t, s)
 				start := time.Now()
 				_, err := c.Retrieve(over(t)) // only starts the attempt
@@ -42,7 +42,7 @@ func TestCacheWakeDuringFirstAttemptRetriesImmediately(t *testing.T) {
 
 func TestCacheWakeDoesNotDelayRetry(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &source{life: time.Hour, broken: errBroken}
+		s := &source{lifetime: time.Hour, broken: errBroken}
 		c := newCache(t, s)
 		start := time.Now()
 		require.ErrorIs(t, c.Refresh(t.Context()), errBroken)
@@ -58,7 +58,7 @@ func TestCacheWakeDoesNotDelayRetry(t *testing.T) {
 
 func TestInvalidateDuringOutageKeepsBackoff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &source{life: time.Hour}
+		s := &source{lifetime: time.Hour}
 		c := newCache(t, s)
 		creds := retrieve(t, c)
 		s.breakWith(errBroken)
@@ -95,7 +95,7 @@ func TestInvalidateDuringOutageKeepsBackoff(t *testing.T) {
 
 func TestMinTTLCreatedLateRefreshesImmediately(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &source{life: time.Hour, delay: time.Second}
+		s := &source{lifetime: time.Hour, delay: time.Second}
 		c := newCache(t, s)
 		retrieve(t, c)
 		time.Sleep(35 * time.Minute)

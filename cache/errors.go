@@ -76,14 +76,14 @@ func errPanic(r any) error {
 	return fmt.Errorf("cache: the source panicked: %v", r)
 }
 
-func errShortLife(life time.Duration) error {
-	if life <= 0 {
-		return fmt.Errorf("cache: the source returned credentials that expired %v ago: check the clocks", life.Abs())
+func errShortLifetime(lifetime time.Duration) error {
+	if lifetime <= 0 {
+		return fmt.Errorf("cache: the source returned credentials that expired %v ago: check the clocks", lifetime.Abs())
 	}
-	return fmt.Errorf("cache: the source returned credentials that live for %v only", life)
+	return fmt.Errorf("cache: the source returned credentials that live for %v only", lifetime)
 }
 
-func errMinTTL(minTTL, life time.Duration) error {
+func errMinTTL(minTTL, lifetime time.Duration) error {
 	return fmt.Errorf("%w: %v must be left, of a life of %v at most %v can: ask for less, or for a longer session duration",
-		ErrMinTTL, minTTL, life.Truncate(time.Second), schedule.MaxMinTTL(life).Truncate(time.Second))
+		ErrMinTTL, minTTL, lifetime.Truncate(time.Second), schedule.MaxMinTTL(lifetime).Truncate(time.Second))
 }

@@ -34,7 +34,7 @@ func logTo(buffer *bytes.Buffer) func(*cache.Options) {
 func TestCacheObservesAttemptsAndInvalidate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var seen recorder
-		s := &source{life: time.Hour, delay: time.Second}
+		s := &source{lifetime: time.Hour, delay: time.Second}
 		c := newCache(t, s, func(o *cache.Options) { o.Observe = seen.observe })
 		creds := retrieve(t, c)
 		s.breakWith(errBroken)
@@ -71,7 +71,7 @@ func TestCacheObservesAttemptsAndInvalidate(t *testing.T) {
 func TestCacheLogsOnlyChangesOfHealth(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log bytes.Buffer
-		s := &source{life: time.Hour}
+		s := &source{lifetime: time.Hour}
 		c := newCache(t, s, logTo(&log))
 		retrieve(t, c)
 		stop := askEvery(t, c, 5*time.Second, 5)
@@ -95,7 +95,7 @@ func TestCacheLogsOnlyChangesOfHealth(t *testing.T) {
 func TestCacheLogsFailedFirstAttemptAsWarning(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log bytes.Buffer
-		s := &source{life: time.Hour, broken: errBroken}
+		s := &source{lifetime: time.Hour, broken: errBroken}
 		c := newCache(t, s, logTo(&log))
 		time.AfterFunc(100*time.Millisecond, func() { s.breakWith(nil) })
 		retrieve(t, c)
@@ -109,7 +109,7 @@ func TestCacheSurvivesPanicOrBlockInObserver(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log bytes.Buffer
 		release := make(chan struct{})
-		s := &source{life: time.Hour}
+		s := &source{lifetime: time.Hour}
 		c := newCache(t, s, logTo(&log), func(o *cache.Options) {
 			o.Observe = func(cache.Event) {
 				<-release
@@ -134,7 +134,7 @@ func TestCacheLogsWhileObserverBlocks(t *testing.T) {
 		var log bytes.Buffer
 		release := make(chan struct{})
 		defer close(release)
-		s := &source{life: time.Hour}
+		s := &source{lifetime: time.Hour}
 		c := newCache(t, s, logTo(&log), func(o *cache.Options) {
 			o.Observe = func(cache.Event) { <-release }
 		})
@@ -149,7 +149,7 @@ func TestCacheLogsWhileObserverBlocks(t *testing.T) {
 func TestInvalidateDuringOutageIsObserved(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var seen recorder
-		s := &source{life: time.Hour}
+		s := &source{lifetime: time.Hour}
 		c := newCache(t, s, func(o *cache.Options) { o.Observe = seen.observe })
 		creds := retrieve(t, c)
 		s.breakWith(errBroken)

@@ -108,7 +108,7 @@ func TestCacheCallsForeignCodeWithoutLock(t *testing.T) {
 			for _, ctx := range []context.Context{t.Context(), ended} {
 				var c *cache.Cache
 				run := outermost(func() { meddle(ended, c) })
-				s := &source{life: time.Hour, broken: foreignError{run}}
+				s := &source{lifetime: time.Hour, broken: foreignError{run}}
 				c, _ = unclosed(s)
 				returns(t, func() {
 					assert.Error(t, c.Refresh(t.Context()), "the next calls report this error")
@@ -125,7 +125,7 @@ func TestCacheCallsForeignCodeWithoutLock(t *testing.T) {
 func TestCacheCloseInContextMethod(t *testing.T) {
 	for _, tt := range waits {
 		t.Run(tt.name, func(t *testing.T) {
-			c, _ := unclosed(&source{life: time.Hour})
+			c, _ := unclosed(&source{lifetime: time.Hour})
 			closeIt := func() {
 				go c.Close()
 				for c.Status().State != cache.Closed {
@@ -140,7 +140,7 @@ func TestCacheCloseInContextMethod(t *testing.T) {
 func TestCacheSurvivesPanicInContext(t *testing.T) {
 	for _, tt := range waits {
 		t.Run(tt.name, func(t *testing.T) {
-			c, _ := unclosed(&source{life: time.Hour})
+			c, _ := unclosed(&source{lifetime: time.Hour})
 			returns(t, func() {
 				assert.Panics(t, func() { tt.call(c, foreignContext{t.Context(), func() { panic("foreign") }}) })
 				retrieve(t, c)
@@ -151,7 +151,7 @@ func TestCacheSurvivesPanicInContext(t *testing.T) {
 }
 
 func TestRefreshWithNilContextUnlocks(t *testing.T) {
-	c, _ := unclosed(&source{life: time.Hour})
+	c, _ := unclosed(&source{lifetime: time.Hour})
 	var none context.Context
 	returns(t, func() {
 		assert.Panics(t, func() { _ = c.Refresh(none) })
@@ -161,7 +161,7 @@ func TestRefreshWithNilContextUnlocks(t *testing.T) {
 }
 
 func TestCacheSurvivesPanicInError(t *testing.T) {
-	s := &source{life: time.Hour, broken: foreignError{func() { panic("foreign") }}}
+	s := &source{lifetime: time.Hour, broken: foreignError{func() { panic("foreign") }}}
 	c, limiter := unclosed(s)
 	ended := over(t)
 	returns(t, func() {

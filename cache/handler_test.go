@@ -45,7 +45,7 @@ func TestCacheSurvivesPanicOrExitInLogHandler(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				s := &source{life: time.Hour}
+				s := &source{lifetime: time.Hour}
 				c := newCache(t, s, func(o *cache.Options) {
 					o.Logger = slog.New(h)
 					o.Observe = func(cache.Event) { panic("observer") } // the panic is logged

@@ -16,7 +16,7 @@ import (
 
 func TestStatusHealthy(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &source{life: time.Hour}
+		s := &source{lifetime: time.Hour}
 		c := newCache(t, s)
 		require.ErrorIs(t, c.Status().Healthy(), cache.ErrEmpty, "not used yet")
 
@@ -52,7 +52,7 @@ func TestStatusHealthy(t *testing.T) {
 
 func TestStatusHealthyOfWithdrawnAndUnexpiringCredentials(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &source{life: time.Hour}
+		s := &source{lifetime: time.Hour}
 		c := newCache(t, s)
 		creds := retrieve(t, c)
 		s.hang(true)
@@ -82,7 +82,7 @@ func (s *endlessSource) Retrieve(context.Context) (aws.Credentials, error) {
 
 func TestStatusCountsWaitsAndErrors(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &source{life: time.Hour, delay: 2 * time.Second}
+		s := &source{lifetime: time.Hour, delay: 2 * time.Second}
 		c := newCache(t, s)
 		var callers sync.WaitGroup
 		for range 10 {

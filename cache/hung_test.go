@@ -19,7 +19,7 @@ import (
 
 func TestCacheContinuesAttemptOfCanceledCaller(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &source{life: time.Hour, delay: 5 * time.Second}
+		s := &source{lifetime: time.Hour, delay: 5 * time.Second}
 		c := newCache(t, s)
 		start := time.Now()
 		var wg sync.WaitGroup
@@ -44,7 +44,7 @@ func TestCacheContinuesAttemptOfCanceledCaller(t *testing.T) {
 
 func TestCacheServesCanceledContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c := newCache(t, &source{life: time.Hour, delay: time.Second})
+		c := newCache(t, &source{lifetime: time.Hour, delay: time.Second})
 		ctx, cancel := context.WithCancelCause(t.Context())
 		cause := errors.New("client disconnected")
 		cancel(cause)
@@ -58,7 +58,7 @@ func TestCacheServesCanceledContext(t *testing.T) {
 
 func TestCacheTimesOutHungSource(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &source{life: time.Hour}
+		s := &source{lifetime: time.Hour}
 		s.hang(true)
 		c := newCache(t, s)
 		start := time.Now()
@@ -144,7 +144,7 @@ func TestCacheReturnsErrorAfterPanicOrExitInSource(t *testing.T) {
 
 func TestCacheReturnsContextErrorAndCause(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c := newCache(t, &source{life: time.Hour, delay: time.Minute})
+		c := newCache(t, &source{lifetime: time.Hour, delay: time.Minute})
 		cause := errors.New("the request is over")
 		ctx, cancel := context.WithTimeoutCause(t.Context(), time.Second, cause)
 		defer cancel()

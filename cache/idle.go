@@ -15,7 +15,7 @@ func (c *Cache) startLifetime(next *snapshot) {
 	switch {
 	case c.scheduler.usage.current:
 		c.scheduler.usage.idleLifetimes = 0
-	case c.state.Load().life > 0:
+	case c.state.Load().lifetime > 0:
 		c.scheduler.usage.idleLifetimes++
 	}
 	c.scheduler.usage.current = false

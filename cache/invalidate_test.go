@@ -17,7 +17,7 @@ import (
 
 func TestInvalidateWithdrawsCredentials(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &source{life: time.Hour, delay: time.Second}
+		s := &source{lifetime: time.Hour, delay: time.Second}
 		c := newCache(t, s)
 		first := retrieve(t, c)
 		c.Invalidate(first)
@@ -32,7 +32,7 @@ func TestInvalidateWithdrawsCredentials(t *testing.T) {
 
 func TestInvalidateDuringAttemptKeepsItsResult(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &source{life: time.Hour, delay: 5 * time.Second}
+		s := &source{lifetime: time.Hour, delay: 5 * time.Second}
 		c := newCache(t, s)
 		first := retrieve(t, c)
 		var wg sync.WaitGroup
@@ -48,7 +48,7 @@ func TestInvalidateDuringAttemptKeepsItsResult(t *testing.T) {
 
 func TestInvalidateStartsOneAttemptPerMinute(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &source{life: time.Hour}
+		s := &source{lifetime: time.Hour}
 		c := newCache(t, s)
 		for range 10 * 60 * 10 {
 			creds, err := c.Retrieve(t.Context())
@@ -79,7 +79,7 @@ func TestInvalidateTreatsWithdrawnCredentialsAsFailure(t *testing.T) {
 
 func TestInvalidateDuringOutageWaitsForNextAttempt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &source{life: time.Hour}
+		s := &source{lifetime: time.Hour}
 		c := newCache(t, s)
 		creds := retrieve(t, c)
 		s.breakWith(errBroken)
@@ -100,7 +100,7 @@ func TestInvalidateDuringOutageWaitsForNextAttempt(t *testing.T) {
 
 func TestInvalidateSpacingDoesNotAddUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &source{life: time.Hour}
+		s := &source{lifetime: time.Hour}
 		c := newCache(t, s)
 		creds := retrieve(t, c)
 		for range 30 { // a service rejects all new credentials
@@ -117,7 +117,7 @@ func TestInvalidateSpacingDoesNotAddUp(t *testing.T) {
 
 func TestInvalidateThroughViewStartsOneAttemptPerMinute(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &source{life: time.Hour}
+		s := &source{lifetime: time.Hour}
 		c := newCache(t, s)
 		view := c.MinTTL(10 * time.Minute)
 		for range 5 * 60 * 10 {
@@ -152,7 +152,7 @@ func TestInvalidateRemembersEveryWithdrawnKey(t *testing.T) {
 // attempt to replace them.
 func TestInvalidateOfRepeatedCredentialsStartsAttempt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &caching{life: time.Hour}
+		s := &caching{lifetime: time.Hour}
 		c := newCache(t, s)
 		first := retrieve(t, c)
 		time.Sleep(time.Minute)
@@ -168,7 +168,7 @@ func TestInvalidateOfRepeatedCredentialsStartsAttempt(t *testing.T) {
 // The SDK's own cache would return the withdrawn credentials until they expire.
 func TestInvalidateReachesSDKCache(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &source{life: time.Hour}
+		s := &source{lifetime: time.Hour}
 		sdk := aws.NewCredentialsCache(s)
 		c := newCache(t, sdk)
 		c.Invalidate(retrieve(t, c))

@@ -209,7 +209,7 @@ func TestLimiterCancelsTicketOfClosedCache(t *testing.T) {
 
 func TestCacheStopsRefreshingIdleCredentials(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &source{life: time.Hour, delay: time.Second}
+		s := &source{lifetime: time.Hour, delay: time.Second}
 		c := newCache(t, s, func(o *cache.Options) { o.IdleLives = 2 })
 		retrieve(t, c)
 		time.Sleep(24 * time.Hour)
@@ -237,7 +237,7 @@ func TestCacheStopsRefreshingIdleCredentials(t *testing.T) {
 }
 
 func TestCacheRetrieveWithIdleLivesDoesNotAllocate(t *testing.T) {
-	s := &source{life: time.Hour}
+	s := &source{lifetime: time.Hour}
 	c := newCache(t, s, func(o *cache.Options) { o.IdleLives = 2 })
 	retrieve(t, c)
 	assert.Zero(t, testing.AllocsPerRun(1000, func() { _, _ = c.Retrieve(t.Context()) }))
@@ -249,7 +249,7 @@ func TestLimiterReusesSlotForRetryOfNestedCache(t *testing.T) {
 		begin := time.Now()
 		var callers sync.WaitGroup
 		for range 10 {
-			inner := &source{life: time.Hour, broken: errBroken}
+			inner := &source{lifetime: time.Hour, broken: errBroken}
 			c := newCache(t, inner, sharing(l))
 			outer := newCache(t, aws.CredentialsProviderFunc(c.Retrieve), sharing(l))
 			callers.Go(func() { retrieve(t, outer) })
@@ -292,7 +292,7 @@ func TestLimiterBatchesRefreshes(t *testing.T) {
 	tests := []struct {
 		name     string
 		limited  bool
-		life     time.Duration
+		lifetime time.Duration
 		together bool
 	}{
 		{"with a Limiter", true, 10 * time.Minute, true},
@@ -315,13 +315,13 @@ func TestLimiterBatchesRefreshes(t *testing.T) {
 						mu.Lock()
 						defer mu.Unlock()
 						if now := time.Now(); now != begin {
-							assert.InDelta(t, 0.7, now.Sub(begin).Seconds()/test.life.Seconds(), 0.1+0.002)
+							assert.InDelta(t, 0.7, now.Sub(begin).Seconds()/test.lifetime.Seconds(), 0.1+0.002)
 							parts[now.Nanosecond()] = true
 						}
-						return keys(1, test.life), nil
+						return keys(1, test.lifetime), nil
 					}), func(o *cache.Options) { o.Limiter = limiter }))
 				}
-				time.Sleep(test.life)
+				time.Sleep(test.lifetime)
 				mu.Lock()
 				defer mu.Unlock()
 				if test.together {

@@ -16,7 +16,7 @@ import (
 
 func TestCacheLimitsAttemptTimeout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &source{life: time.Hour, delay: time.Minute}
+		s := &source{lifetime: time.Hour, delay: time.Minute}
 		c := newCache(t, s, func(o *cache.Options) { o.AttemptTimeout = math.MaxInt64 })
 		retrieve(t, c)
 		assert.Zero(t, c.Status().Failures)
@@ -35,7 +35,7 @@ func TestLimiterClampsNumberOfSlots(t *testing.T) {
 	} {
 		limiter := cache.NewLimiter(tt.places)
 		assert.Equal(t, tt.want, limiter.Status().Places)
-		c := newCache(t, &source{life: time.Hour}, func(o *cache.Options) { o.Limiter = limiter })
+		c := newCache(t, &source{lifetime: time.Hour}, func(o *cache.Options) { o.Limiter = limiter })
 		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 		_, err := c.Retrieve(ctx)
 		cancel()
@@ -46,7 +46,7 @@ func TestLimiterClampsNumberOfSlots(t *testing.T) {
 
 func TestCacheAcceptsHugeOptions(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &source{life: time.Hour}
+		s := &source{lifetime: time.Hour}
 		c := newCache(t, s, func(o *cache.Options) { o.IdleLives = math.MaxInt })
 		view := c.MinTTL(math.MaxInt64)
 		_, err := view.Retrieve(t.Context())

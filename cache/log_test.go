@@ -62,7 +62,7 @@ func TestCacheLogsEachChangeDuringOutage(t *testing.T) {
 
 func outage(t *testing.T, random *rand.Rand) {
 	var log bytes.Buffer
-	s := &stuckSource{source: source{life: time.Hour}}
+	s := &stuckSource{source: source{lifetime: time.Hour}}
 	failed := 0
 	c := newCache(t, s, logTo(&log), func(o *cache.Options) {
 		o.Observe = func(e cache.Event) {
@@ -119,7 +119,7 @@ func messages(log string) []string {
 func TestCacheLogsExpiryWhileSourceIsStuck(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log bytes.Buffer
-		s := &stuckSource{source: source{life: time.Hour}}
+		s := &stuckSource{source: source{lifetime: time.Hour}}
 		c := newCache(t, s, logTo(&log))
 		retrieve(t, c)
 		loosen := s.stick()
@@ -146,7 +146,7 @@ func TestCacheLogsExpiryWhileSourceIsStuck(t *testing.T) {
 func TestCacheLogsErrorsOfTimedOutCallers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log bytes.Buffer
-		s := &source{life: time.Hour, hung: true}
+		s := &source{lifetime: time.Hour, hung: true}
 		c := newCache(t, s, logTo(&log))
 		for range 15 {
 			ctx, cancel := context.WithTimeout(t.Context(), time.Second)

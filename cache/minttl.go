@@ -83,8 +83,8 @@ func wholeSeconds(d time.Duration) time.Duration {
 
 // longest returns the longest minimum TTL that credentials with the given lifetime can satisfy. Views
 // that require more get an error, and must not make callers of the others wait.
-func (m minTTLs) longest(life time.Duration) (d time.Duration) {
-	most := schedule.MaxMinTTL(life)
+func (m minTTLs) longest(lifetime time.Duration) (d time.Duration) {
+	most := schedule.MaxMinTTL(lifetime)
 	for minTTL := range m {
 		if minTTL < most+time.Second { // minTTL was rounded up
 			d = max(d, min(minTTL, most))

@@ -19,7 +19,7 @@ func TestMinTTLServesWithoutWaiting(t *testing.T) {
 	for _, minTTL := range []time.Duration{-time.Minute, 0, time.Minute, 15 * time.Minute, 36 * time.Minute} {
 		t.Run(minTTL.String(), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				s := &source{life: time.Hour, delay: 300 * time.Millisecond}
+				s := &source{lifetime: time.Hour, delay: 300 * time.Millisecond}
 				c := newCache(t, s)
 				view := c.MinTTL(minTTL)
 				retrieve(t, view)
@@ -38,7 +38,7 @@ func TestMinTTLServesWithoutWaiting(t *testing.T) {
 
 func TestMinTTLCreatedLateSharesOneRefresh(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &source{life: time.Hour, delay: time.Second}
+		s := &source{lifetime: time.Hour, delay: time.Second}
 		c := newCache(t, s)
 		retrieve(t, c)
 		time.Sleep(35 * time.Minute)
@@ -54,7 +54,7 @@ func TestMinTTLCreatedLateSharesOneRefresh(t *testing.T) {
 
 func TestMinTTLAbove60PercentOfLifetimeIsError(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &source{life: time.Hour}
+		s := &source{lifetime: time.Hour}
 		c := newCache(t, s)
 		view := c.MinTTL(37 * time.Minute)
 		for range 100 {
@@ -71,7 +71,7 @@ func TestMinTTLAbove60PercentOfLifetimeIsError(t *testing.T) {
 
 func TestMinTTLRespectsBackoff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &source{life: time.Hour}
+		s := &source{lifetime: time.Hour}
 		c := newCache(t, s)
 		retrieve(t, c)
 		view := c.MinTTL(30 * time.Minute)
@@ -91,7 +91,7 @@ func TestMinTTLRespectsBackoff(t *testing.T) {
 
 func TestMinTTLKeepsCacheAlive(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &source{life: time.Hour}
+		s := &source{lifetime: time.Hour}
 		view := cache.New(s).MinTTL(time.Minute)
 		steps := testsize.Choose(40, 100, 100)
 		for range steps {
@@ -105,7 +105,7 @@ func TestMinTTLKeepsCacheAlive(t *testing.T) {
 
 func TestMinTTLIgnoresUnsatisfiableViews(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &source{life: time.Hour, delay: time.Second}
+		s := &source{lifetime: time.Hour, delay: time.Second}
 		c := newCache(t, s)
 		view, greedy := c.MinTTL(30*time.Minute), c.MinTTL(2*time.Hour)
 		retrieve(t, view)
@@ -122,14 +122,14 @@ func TestMinTTLIgnoresUnsatisfiableViews(t *testing.T) {
 
 func TestMinTTLWorksOnceLifetimeIsLongEnough(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &source{life: 15 * time.Minute, delay: time.Second}
+		s := &source{lifetime: 15 * time.Minute, delay: time.Second}
 		c := newCache(t, s)
 		retrieve(t, c)
 		view := c.MinTTL(30 * time.Minute)
 		_, err := view.Retrieve(t.Context())
 		require.ErrorIs(t, err, cache.ErrMinTTL)
 		s.mu.Lock()
-		s.life = time.Hour
+		s.lifetime = time.Hour
 		s.mu.Unlock()
 		require.NoError(t, c.Refresh(t.Context()))
 		for range 4 * 60 {
@@ -143,7 +143,7 @@ func TestMinTTLWorksOnceLifetimeIsLongEnough(t *testing.T) {
 
 func TestMinTTLServesUnexpiringCredentials(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &source{life: time.Hour}
+		s := &source{lifetime: time.Hour}
 		c := newCache(t, aws.CredentialsProviderFunc(func(ctx context.Context) (aws.Credentials, error) {
 			creds, err := s.Retrieve(ctx)
 			creds.CanExpire = s.count() == 1

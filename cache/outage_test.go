@@ -47,7 +47,7 @@ func askEvery(t *testing.T, c *cache.Cache, pace time.Duration, callers int) (st
 
 func TestCacheServesStaleDuringOutage(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &source{life: time.Hour, delay: 100 * time.Millisecond}
+		s := &source{lifetime: time.Hour, delay: 100 * time.Millisecond}
 		c := newCache(t, s)
 		creds := retrieve(t, c)
 		stop := askEvery(t, c, time.Second, 10)
@@ -82,10 +82,10 @@ func requireCalm(t *testing.T, calls []time.Duration) {
 
 // The last attempt starts just before the end of serving, and the attempts before it keep apart.
 func TestCacheSurvivesOutageUntilTwoSecondsBeforeEndOfServing(t *testing.T) {
-	for _, life := range []time.Duration{20 * time.Second, time.Minute, time.Hour} {
+	for _, lifetime := range []time.Duration{20 * time.Second, time.Minute, time.Hour} {
 		for range testsize.Choose(6, 30, 30) {
 			synctest.Test(t, func(t *testing.T) {
-				s := &source{life: life, delay: 100 * time.Millisecond}
+				s := &source{lifetime: lifetime, delay: 100 * time.Millisecond}
 				c := newCache(t, s)
 				creds := retrieve(t, c)
 				stop := askEvery(t, c, 100*time.Millisecond, 1)
@@ -95,7 +95,7 @@ func TestCacheSurvivesOutageUntilTwoSecondsBeforeEndOfServing(t *testing.T) {
 				calls := s.callsSince(began)
 				s.breakWith(nil)
 				time.Sleep(5 * time.Second)
-				assert.Empty(t, stop(), "lifetime %v", life)
+				assert.Empty(t, stop(), "lifetime %v", lifetime)
 				requireCalm(t, calls)
 			})
 		}
@@ -105,7 +105,7 @@ func TestCacheSurvivesOutageUntilTwoSecondsBeforeEndOfServing(t *testing.T) {
 func TestCacheRecoversWithinSixSecondsOfOutage(t *testing.T) {
 	for _, callers := range []int{1, 1000} {
 		synctest.Test(t, func(t *testing.T) {
-			s := &source{life: 15 * time.Minute, broken: errBroken}
+			s := &source{lifetime: 15 * time.Minute, broken: errBroken}
 			c := newCache(t, s)
 			start := time.Now()
 			stop := askEvery(t, c, 2*time.Second, callers)
@@ -125,7 +125,7 @@ func TestCacheRecoversWithinSixSecondsOfOutage(t *testing.T) {
 
 func TestCacheShortensBackoffAtEndOfServing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &source{life: time.Hour}
+		s := &source{lifetime: time.Hour}
 		c := newCache(t, s)
 		creds := retrieve(t, c)
 		stop := askEvery(t, c, 100*time.Millisecond, 3)
@@ -145,7 +145,7 @@ func TestCacheShortensBackoffAtEndOfServing(t *testing.T) {
 
 func TestCacheMakesNoAttemptsWithoutCallersAfterExpiry(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &source{life: time.Hour}
+		s := &source{lifetime: time.Hour}
 		c := newCache(t, s)
 		creds := retrieve(t, c)
 		s.breakWith(errBroken)
@@ -162,7 +162,7 @@ func TestCacheMakesNoAttemptsWithoutCallersAfterExpiry(t *testing.T) {
 
 func TestCacheBackoffGrowsForPermanentErrors(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &source{life: time.Hour, broken: errBroken}
+		s := &source{lifetime: time.Hour, broken: errBroken}
 		c := newCache(t, s, permanently)
 		start := time.Now()
 		stop := askEvery(t, c, time.Second, 10)
@@ -180,7 +180,7 @@ func TestCacheBackoffGrowsForPermanentErrors(t *testing.T) {
 
 func TestCacheReturnsLastErrorDuringBackoff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &source{life: time.Hour, delay: time.Second, broken: errBroken}
+		s := &source{lifetime: time.Hour, delay: time.Second, broken: errBroken}
 		c := newCache(t, s)
 		_, err := c.Retrieve(t.Context())
 		require.ErrorIs(t, err, errBroken)

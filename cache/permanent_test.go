@@ -30,7 +30,7 @@ func TestOptionsPermanentDefault(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				s := &source{life: time.Hour, broken: tt.err}
+				s := &source{lifetime: time.Hour, broken: tt.err}
 				c := newCache(t, s)
 				_, err := c.Retrieve(t.Context())
 				require.ErrorIs(t, err, tt.err)
@@ -55,7 +55,7 @@ func TestOptionsPermanentMayPanicOrUseCache(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				s := &source{life: time.Hour, broken: errBroken}
+				s := &source{lifetime: time.Hour, broken: errBroken}
 				var c *cache.Cache
 				c = newCache(t, s, func(o *cache.Options) {
 					o.Permanent = func(error) bool { tt.ask(c); return false }

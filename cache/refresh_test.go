@@ -15,7 +15,7 @@ import (
 
 func TestRefreshStartsNewAttempt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &source{life: time.Hour, delay: 3 * time.Second}
+		s := &source{lifetime: time.Hour, delay: 3 * time.Second}
 		c := newCache(t, s)
 		go func() { _, _ = c.Retrieve(t.Context()) }()
 		time.Sleep(2 * time.Second) // the first attempt is running
@@ -31,7 +31,7 @@ func TestRefreshStartsNewAttempt(t *testing.T) {
 
 func TestRefreshInLoopIsSpaced(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &source{life: time.Hour}
+		s := &source{lifetime: time.Hour}
 		c := newCache(t, s)
 		ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
 		defer cancel()
@@ -51,7 +51,7 @@ func TestRefreshInLoopIsSpaced(t *testing.T) {
 
 func TestRefreshWithEndedContextDoesNotWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &source{life: time.Hour, delay: 5 * time.Second}
+		s := &source{lifetime: time.Hour, delay: 5 * time.Second}
 		c := newCache(t, s)
 		retrieve(t, c)
 		ctx, cancel := context.WithCancel(t.Context())
@@ -66,7 +66,7 @@ func TestRefreshWithEndedContextDoesNotWait(t *testing.T) {
 
 func TestCacheWakeRetriesImmediatelyAfterFailure(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &source{life: time.Hour}
+		s := &source{lifetime: time.Hour}
 		c := newCache(t, s)
 		c.Wake() // nothing has failed yet
 		retrieve(t, c)
@@ -90,7 +90,7 @@ func TestCacheWakeRetriesImmediatelyAfterFailure(t *testing.T) {
 
 func TestCacheWakeDuringAttemptRetriesIfItFails(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &source{life: time.Hour, delay: 2 * time.Second, broken: errBroken}
+		s := &source{lifetime: time.Hour, delay: 2 * time.Second, broken: errBroken}
 		c := newCache(t, s, permanently)
 		go func() { _, _ = c.Retrieve(t.Context()) }()
 		time.Sleep(time.Second)
@@ -106,7 +106,7 @@ func TestCacheWakeDuringAttemptRetriesIfItFails(t *testing.T) {
 
 func TestCacheWakeInLoopIsSpaced(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &source{life: time.Hour, broken: errBroken}
+		s := &source{lifetime: time.Hour, broken: errBroken}
 		c := newCache(t, s, permanently)
 		_, err := c.Retrieve(t.Context())
 		require.Error(t, err)
@@ -123,8 +123,8 @@ func TestRefreshIsSpacedFromAcquiringSlot(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		limiter := cache.NewLimiter(1)
 		limited := func(o *cache.Options) { o.Limiter = limiter }
-		busy := newCache(t, &source{life: time.Hour, delay: 800 * time.Millisecond}, limited)
-		s := &source{life: time.Hour}
+		busy := newCache(t, &source{lifetime: time.Hour, delay: 800 * time.Millisecond}, limited)
+		s := &source{lifetime: time.Hour}
 		c := newCache(t, s, limited)
 		start := time.Now()
 		go func() { _ = busy.Refresh(t.Context()) }()

@@ -23,7 +23,7 @@ func begun() context.Context {
 
 func TestReplaceServesRejectedCredentialsMeanwhile(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &source{life: time.Hour, delay: 2 * time.Second}
+		s := &source{lifetime: time.Hour, delay: 2 * time.Second}
 		c := newCache(t, s)
 		first := retrieve(t, c)
 		require.ErrorIs(t, c.Replace(t.Context(), first, time.Minute), cache.ErrRefused, "received within minAge")
@@ -69,7 +69,7 @@ func TestReplaceStartsOneAttemptPerMinAge(t *testing.T) {
 // Neither an outage nor a rejection makes the Cache withhold valid credentials.
 func TestReplaceDuringOutageKeepsCredentials(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &source{life: time.Hour, delay: 100 * time.Millisecond}
+		s := &source{lifetime: time.Hour, delay: 100 * time.Millisecond}
 		c := newCache(t, s)
 		first := retrieve(t, c)
 		time.Sleep(10 * time.Minute)
@@ -91,7 +91,7 @@ func TestReplaceDuringOutageKeepsCredentials(t *testing.T) {
 
 func TestReplaceTimesOut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &source{life: time.Hour}
+		s := &source{lifetime: time.Hour}
 		c := newCache(t, s)
 		first := retrieve(t, c)
 		time.Sleep(10 * time.Minute)
@@ -113,7 +113,7 @@ func TestReplaceTimesOut(t *testing.T) {
 
 func TestReplaceDuringAttemptWaitsForIt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &source{life: time.Hour, delay: 5 * time.Second}
+		s := &source{lifetime: time.Hour, delay: 5 * time.Second}
 		c := newCache(t, s)
 		first := retrieve(t, c)
 		var caller sync.WaitGroup
@@ -128,7 +128,7 @@ func TestReplaceDuringAttemptWaitsForIt(t *testing.T) {
 
 func TestReplaceWithEndedContextDoesNotWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &source{life: time.Hour, delay: time.Second}
+		s := &source{lifetime: time.Hour, delay: time.Second}
 		c := newCache(t, s)
 		first := retrieve(t, c)
 		time.Sleep(2 * time.Minute)
@@ -143,7 +143,7 @@ func TestReplaceWithEndedContextDoesNotWait(t *testing.T) {
 // The attempt starts one second after the previous one. Replace waits for that, too.
 func TestReplaceWaitsForSpacedAttempt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &caching{life: time.Hour}
+		s := &caching{lifetime: time.Hour}
 		c := newCache(t, s)
 		first := retrieve(t, c)
 		time.Sleep(10 * time.Minute)

@@ -35,7 +35,7 @@ func TestOptionsRetryAfter(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				s := &source{life: time.Hour}
+				s := &source{lifetime: time.Hour}
 				c := newCache(t, s, func(o *cache.Options) { o.RetryAfter = tt.option })
 				retrieve(t, c)
 				s.breakWith(tt.err)

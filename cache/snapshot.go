@@ -22,7 +22,7 @@ type snapshot struct {
 	repeated      bool      // the source has returned them again, and will do so until it renews them
 	refreshJitter float64   // random number that determines refreshAt
 	received      schedule.Moment
-	life          time.Duration   // lifetime of the last credentials, kept after they are gone; 0 before the first
+	lifetime      time.Duration   // lifetime of the last credentials, kept after they are gone; 0 before the first
 	refreshAt     schedule.Moment // scheduled refresh
 
 	failures  int   // number of consecutive failed attempts
@@ -67,11 +67,11 @@ func (s *snapshot) withCredentials(creds aws.Credentials, now schedule.Moment, r
 	if creds.Expires.IsZero() {
 		return nil, errNoExpiry
 	}
-	next.life = schedule.Lifetime(now, creds.Expires)
-	if next.life < schedule.MinLifetime {
-		return nil, errShortLife(next.life)
+	next.lifetime = schedule.Life(now, creds.Expires)
+	if next.lifetime < schedule.MinLife {
+		return nil, errShortLifetime(next.lifetime)
 	}
-	next.until = now.Add(next.life - schedule.Margin(next.life, r))
+	next.until = now.Add(next.lifetime - schedule.Margin(next.lifetime, r))
 	next.creds.Expires = next.until.Time()
 	return next, nil
 }
@@ -83,7 +83,7 @@ func (s *snapshot) matches(creds aws.Credentials, now schedule.Moment) bool {
 }
 
 // expiry returns when the credentials expire, which is later than the end of serving by the margin.
-func (s *snapshot) expiry() schedule.Moment { return s.received.Add(s.life) }
+func (s *snapshot) expiry() schedule.Moment { return s.received.Add(s.lifetime) }
 
 // rounding is the tolerance when the expiries of two sessions with the same duration are compared.
 // STS and its Date header have a resolution of one second.
@@ -128,12 +128,12 @@ func (c *Cache) withRefresh(s *snapshot) *snapshot {
 		return s
 	}
 	next := *s
-	minTTL := c.scheduler.minTTLs.longest(s.life)
+	minTTL := c.scheduler.minTTLs.longest(s.lifetime)
 	if _, ok := c.source.(*aws.CredentialsCache); ok {
 		minTTL = max(minTTL, sdkCacheMinTTL)
 	}
-	next.refreshAt = s.received.Add(schedule.RefreshAfter(s.life, minTTL, s.refreshJitter))
-	if c.opts.Limiter != nil && s.life >= time.Minute {
+	next.refreshAt = s.received.Add(schedule.RefreshAfter(s.lifetime, minTTL, s.refreshJitter))
+	if c.opts.Limiter != nil && s.lifetime >= time.Minute {
 		next.refreshAt = next.refreshAt.Add(-c.opts.Limiter.sinceBatch(c.base.Add(next.refreshAt.Elapsed)))
 	}
 	return &next
@@ -166,7 +166,7 @@ func (s *snapshot) withDue(due schedule.Moment) *snapshot {
 }
 
 func (s *snapshot) asClosed() *snapshot {
-	return &snapshot{closed: true, due: schedule.Never(), err: ErrClosed, life: s.life}
+	return &snapshot{closed: true, due: schedule.Never(), err: ErrClosed, lifetime: s.lifetime}
 }
 
 // serves reports whether there are credentials to serve for at least minTTL after now.
@@ -176,7 +176,7 @@ func (s *snapshot) serves(now schedule.Moment, minTTL time.Duration) bool {
 
 // tooShort reports whether the credentials never live long enough for minTTL.
 func (s *snapshot) tooShort(minTTL time.Duration) bool {
-	return s.life > 0 && minTTL > schedule.MaxMinTTL(s.life)
+	return s.lifetime > 0 && minTTL > schedule.MaxMinTTL(s.lifetime)
 }
 
 // remaining returns how long the credentials will be served after now.
@@ -187,5 +187,5 @@ func (s *snapshot) remaining(now schedule.Moment) time.Duration {
 // starting reports whether there have never been credentials and it is too early to return an error
 // to callers.
 func (s *snapshot) starting() bool {
-	return s.life == 0 && s.received == (schedule.Moment{}) && s.failures <= 2 && !s.permanent
+	return s.lifetime == 0 && s.received == (schedule.Moment{}) && s.failures <= 2 && !s.permanent
 }

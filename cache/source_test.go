@@ -13,8 +13,8 @@ import (
 // source is a scripted provider. It records its calls. Its keys are numbered by them: AK1, AK2 and
 // so on.
 type source struct {
-	life  time.Duration
-	delay time.Duration // duration of each call, unless its context ends first
+	lifetime time.Duration
+	delay    time.Duration // duration of each call, unless its context ends first
 
 	mu     sync.Mutex
 	broken error // the error that it returns, if not nil
@@ -27,7 +27,7 @@ var errBroken = errors.New("broken")
 func (s *source) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	s.mu.Lock()
 	s.calls = append(s.calls, time.Now())
-	number, broken, hung, life := len(s.calls), s.broken, s.hung, s.life
+	number, broken, hung, lifetime := len(s.calls), s.broken, s.hung, s.lifetime
 	s.mu.Unlock()
 	if hung {
 		<-ctx.Done()
@@ -43,16 +43,16 @@ func (s *source) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	if broken != nil {
 		return aws.Credentials{}, broken
 	}
-	return keys(number, life), nil
+	return keys(number, lifetime), nil
 }
 
-func keys(number int, life time.Duration) aws.Credentials {
+func keys(number int, lifetime time.Duration) aws.Credentials {
 	return aws.Credentials{
 		AccessKeyID:     fmt.Sprintf("AK%d", number),
 		SecretAccessKey: "secret",
 		SessionToken:    "token",
 		CanExpire:       true,
-		Expires:         time.Now().Add(life),
+		Expires:         time.Now().Add(lifetime),
 	}
 }
 

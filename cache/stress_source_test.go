@@ -38,9 +38,9 @@ var errStress = errors.New("failed by the stress test")
 
 // grant records credentials that the source returned.
 type grant struct {
-	end   schedule.Moment // expiry on the clocks of the Cache
-	life  time.Duration   // at their receipt by the Cache
-	again bool            // the Cache has received them more than once
+	end      schedule.Moment // expiry on the clocks of the Cache
+	lifetime time.Duration   // at their receipt by the Cache
+	again    bool            // the Cache has received them more than once
 }
 
 // margins returns the minimum and maximum time before the expiry at which the Cache stops serving
@@ -49,7 +49,7 @@ func (g *grant) margins() (least, most time.Duration) {
 	if g.again {
 		return time.Second, time.Second
 	}
-	return schedule.Margin(g.life, 0), schedule.Margin(g.life, 1)
+	return schedule.Margin(g.lifetime, 0), schedule.Margin(g.lifetime, 1)
 }
 
 // ended reports whether the credentials expire within margin.
@@ -71,7 +71,7 @@ func (w *world) changePhase() {
 		return
 	}
 	w.phase = w.random.IntN(phases)
-	w.early = []time.Duration{0, 500 * time.Millisecond, 5 * time.Second, w.life / 10}[w.random.IntN(4)]
+	w.early = []time.Duration{0, 500 * time.Millisecond, 5 * time.Second, w.lifetime / 10}[w.random.IntN(4)]
 	w.short = []time.Duration{2 * time.Second, time.Minute}[w.random.IntN(2)]
 	w.lastGood = nil
 }
@@ -100,7 +100,7 @@ func (w *world) source(ctx context.Context) (aws.Credentials, error) {
 	key := w.choose()
 	if w.lastGood = nil; w.usable(key) {
 		w.receive(key, rejected)
-		if g := w.grants[key]; g.again || schedule.RefreshAfter(g.life, 0, 0) >= schedule.Spacing {
+		if g := w.grants[key]; g.again || schedule.RefreshAfter(g.lifetime, 0, 0) >= schedule.Spacing {
 			w.lastGood = &began
 		}
 	}
@@ -134,17 +134,17 @@ func (w *world) respond(ctx context.Context, mode int) error {
 // choose returns the key of the credentials to return. w.mu is held.
 func (w *world) choose() string {
 	now := w.cache.now()
-	life := w.life
+	lifetime := w.lifetime
 	switch w.phase {
 	case caches:
 		if g := w.grants[w.cached]; g != nil && w.mayRepeat(g, now) {
 			return w.cached
 		}
 	case shortens:
-		life = w.short
+		lifetime = w.short
 	}
 	key := fmt.Sprintf("AK%d", len(w.calls))
-	w.grants[key] = &grant{end: now.Add(life), life: life}
+	w.grants[key] = &grant{end: now.Add(lifetime), lifetime: lifetime}
 	if w.phase == caches {
 		w.cached = key
 	}
@@ -179,7 +179,7 @@ func (w *world) receive(key string, rejected bool) {
 			w.served = ""
 		}
 	default:
-		next.life, next.again = next.end.Until(now), false
+		next.lifetime, next.again = next.end.Until(now), false
 		w.served = key
 	}
 }

@@ -42,13 +42,13 @@ func TestCacheStress(t *testing.T) {
 
 // world contains a Cache, its source, and the expected state of both.
 type world struct {
-	t       *testing.T
-	random  *rand.Rand // used only by the goroutine that runs the day
-	cache   *Cache
-	life    time.Duration // lifetime of most credentials
-	wrapped bool          // the source is in an *aws.CredentialsCache
-	minAge  time.Duration // argument of Replace
-	callers sync.WaitGroup
+	t        *testing.T
+	random   *rand.Rand // used only by the goroutine that runs the day
+	cache    *Cache
+	lifetime time.Duration // lifetime of most credentials
+	wrapped  bool          // the source is in an *aws.CredentialsCache
+	minAge   time.Duration // argument of Replace
+	callers  sync.WaitGroup
 
 	mu        sync.Mutex // guards the fields below
 	mode      int        // one of works, fails, hangs, isLate
@@ -68,7 +68,7 @@ type world struct {
 func newWorld(t *testing.T, seed uint64) *world {
 	random := rand.New(rand.NewPCG(seed, 7))
 	w := &world{t: t, random: random, grants: map[string]*grant{}}
-	w.life = []time.Duration{time.Minute, 15 * time.Minute, time.Hour, 12 * time.Hour}[random.IntN(4)]
+	w.lifetime = []time.Duration{time.Minute, 15 * time.Minute, time.Hour, 12 * time.Hour}[random.IntN(4)]
 	w.minAge = w.within(time.Minute, 30*time.Minute)
 	w.wrapped = random.IntN(4) == 0
 	var source aws.CredentialsProvider = aws.CredentialsProviderFunc(w.source)
@@ -93,7 +93,7 @@ func (w *world) day() {
 	start := time.Now()
 	for time.Since(start) < 24*time.Hour {
 		w.act()
-		time.Sleep(w.within(0, max(w.life/30, 10*time.Second)))
+		time.Sleep(w.within(0, max(w.lifetime/30, 10*time.Second)))
 		synctest.Wait() // for timers that are due
 		w.retrieve()
 	}
@@ -109,11 +109,11 @@ func (w *world) act() {
 	case 3, 4, 5, 6:
 		w.setMode(works)
 	case 7:
-		w.step(w.within(0, 2*w.life), 0) // forward, or a suspend
+		w.step(w.within(0, 2*w.lifetime), 0) // forward, or a suspend
 	case 8:
-		w.step(-w.within(0, 2*w.life), 0)
+		w.step(-w.within(0, 2*w.lifetime), 0)
 	case 9:
-		starved := w.within(0, w.life)
+		starved := w.within(0, w.lifetime)
 		w.step(starved, starved)
 	case 10:
 		w.withdraw()
@@ -122,7 +122,7 @@ func (w *world) act() {
 	case 12:
 		w.cache.Wake()
 	case 13:
-		_, _ = w.cache.MinTTL(w.life / 2).Retrieve(canceled(w.t))
+		_, _ = w.cache.MinTTL(w.lifetime / 2).Retrieve(canceled(w.t))
 	case 14, 15, 16:
 		w.reject()
 	case 17:

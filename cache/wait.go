@@ -56,7 +56,7 @@ func (c *Cache) join(holdsSlot bool, minTTL time.Duration, waited bool) (aws.Cre
 	case s.closed:
 		return aws.Credentials{}, nil, ErrClosed
 	case s.tooShort(minTTL):
-		return aws.Credentials{}, nil, errMinTTL(minTTL, s.life)
+		return aws.Credentials{}, nil, errMinTTL(minTTL, s.lifetime)
 	case s.serves(now, minTTL):
 		s = c.recordUse(s)
 		if s.due.Reached(now) {
