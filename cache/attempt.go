@@ -169,7 +169,7 @@ func (c *Cache) finish(a *attempt, creds aws.Credentials, err error, class class
 	switch {
 	case err != nil:
 	case creds.HasKeys() && slices.Contains(c.scheduler.readHistory().withdrawn, creds.AccessKeyID):
-		err = errRefusedAgain
+		err = errWithdrawnAgain
 	default:
 		next, err = s.withCredentials(creds, now, rand.Float64())
 	}

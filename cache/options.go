@@ -64,14 +64,14 @@ func (o *Options) setDefaults() {
 	}
 	o.AttemptTimeout = min(o.AttemptTimeout, maxAttemptTimeout)
 	if o.Permanent == nil {
-		o.Permanent = refusedByService
+		o.Permanent = rejectedByService
 	}
 	if o.RetryAfter == nil {
 		o.RetryAfter = retryAfterHeader
 	}
 }
 
-func refusedByService(err error) bool {
+func rejectedByService(err error) bool {
 	var api smithy.APIError
 	if !errors.As(err, &api) {
 		return false
