@@ -78,7 +78,7 @@ func TestCacheReportsEndOfServingAsExpires(t *testing.T) {
 				creds := retrieve(t, c)
 				assert.LessOrEqual(t, end.Sub(creds.Expires), tt.margin)
 				assert.GreaterOrEqual(t, end.Sub(creds.Expires), tt.margin/5*4)
-				s.breakWith(errBroken)
+				s.setError(errBroken)
 				time.Sleep(time.Until(creds.Expires) - time.Nanosecond)
 				assert.Equal(t, "AK1", retrieve(t, c).AccessKeyID)
 				time.Sleep(time.Nanosecond)
@@ -165,10 +165,10 @@ func TestCacheTreatsUnusableCredentialsAsFailure(t *testing.T) {
 
 func TestCacheFirstRetrieveSurvivesTwoFailures(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &source{lifetime: time.Hour, broken: errBroken}
+		s := &source{lifetime: time.Hour, err: errBroken}
 		c := newCache(t, s)
 		start := time.Now()
-		time.AfterFunc(time.Second, func() { s.breakWith(nil) })
+		time.AfterFunc(time.Second, func() { s.setError(nil) })
 		retrieve(t, c)
 		assert.Less(t, time.Since(start), 1600*time.Millisecond)
 		assert.Equal(t, 3, s.count())
@@ -235,7 +235,7 @@ func TestCacheTryRetrieveDoesNotWait(t *testing.T) {
 		require.True(t, c.TryRetrieve(&creds))
 		assert.Equal(t, first, creds)
 
-		s.breakWith(errBroken)
+		s.setError(errBroken)
 		time.Sleep(time.Until(first.Expires) - time.Second)
 		require.True(t, c.TryRetrieve(&creds))
 		assert.Equal(t, first, creds)

@@ -20,8 +20,8 @@ import (
 	"github.com/irsakit/irsakit/internal/testsize"
 )
 
-// caching is a source that returns the same credentials until early before they expire.
-type caching struct {
+// cachingSource is a source that returns the same credentials until early before they expire.
+type cachingSource struct {
 	lifetime, early, delay time.Duration
 
 	mu     sync.Mutex
@@ -30,7 +30,7 @@ type caching struct {
 	now    aws.Credentials
 }
 
-func (s *caching) Retrieve(context.Context) (aws.Credentials, error) {
+func (s *cachingSource) Retrieve(context.Context) (aws.Credentials, error) {
 	time.Sleep(s.delay)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -42,7 +42,7 @@ func (s *caching) Retrieve(context.Context) (aws.Credentials, error) {
 	return s.now, nil
 }
 
-func (s *caching) left() time.Duration {
+func (s *cachingSource) remaining() time.Duration {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return time.Until(s.now.Expires)
@@ -60,7 +60,7 @@ func TestCacheWithCachingSource(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					var log bytes.Buffer
 					var events []cache.Event
-					s := &caching{lifetime: lifetime, early: early, delay: 50 * time.Millisecond}
+					s := &cachingSource{lifetime: lifetime, early: early, delay: 50 * time.Millisecond}
 					c := newCache(t, s, logTo(&log), func(o *cache.Options) {
 						o.Observe = func(e cache.Event) { events = append(events, e) }
 					})
@@ -106,17 +106,17 @@ func TestCacheWithCachingSource(t *testing.T) {
 // An outage that starts while the source repeats its credentials ends like any other.
 func TestCacheWithCachingSourceRecovers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &caching{lifetime: time.Hour, early: time.Minute}
+		s := &cachingSource{lifetime: time.Hour, early: time.Minute}
 		var log bytes.Buffer
 		c := newCache(t, aws.CredentialsProviderFunc(func(ctx context.Context) (aws.Credentials, error) {
-			if left := s.left(); left > 3*time.Minute && left < 13*time.Minute {
+			if left := s.remaining(); left > 3*time.Minute && left < 13*time.Minute {
 				return aws.Credentials{}, errBroken
 			}
 			return s.Retrieve(ctx)
 		}), logTo(&log))
 		for range 12 * 3600 {
 			retrieve(t, c)
-			if left := s.left(); left > 62*time.Second && left < 90*time.Second {
+			if left := s.remaining(); left > 62*time.Second && left < 90*time.Second {
 				synctest.Wait()
 				require.Zero(t, c.Status().Failures, "repeated credentials end a series of failures")
 				require.Equal(t, strings.Count(log.String(), "refresh failed"), strings.Count(log.String(), "recovered"))
@@ -148,9 +148,9 @@ func TestCacheWithSDKCacheSurvivesOutage(t *testing.T) {
 				for start := time.Now(); time.Since(start) < time.Duration(hours)*time.Hour; time.Sleep(time.Second) {
 					switch time.Since(start).Truncate(time.Second) {
 					case down:
-						s.breakWith(errBroken)
+						s.setError(errBroken)
 					case down + 15*time.Minute:
-						s.breakWith(nil)
+						s.setError(nil)
 					}
 					asked := time.Now()
 					retrieve(t, c)
@@ -199,11 +199,11 @@ func TestCacheWithSDKCacheInvalidatesOnlyItsOwnKeys(t *testing.T) {
 		assert.Equal(t, "AK2", retrieve(t, c).AccessKeyID, "the newer credentials are used")
 		assert.Equal(t, 2, s.count())
 
-		s.breakWith(errBroken)
+		s.setError(errBroken)
 		time.Sleep(2 * time.Second)
 		require.Error(t, c.Refresh(t.Context()))
 		calls := s.count()
-		s.breakWith(nil)
+		s.setError(nil)
 		assert.Equal(t, fmt.Sprint("AK", calls+1), retrieve(t, sdk).AccessKeyID, "the failed refresh had invalidated the SDK's cache")
 		time.Sleep(time.Minute) // retries continue and use the available credentials
 		assert.Equal(t, calls+1, s.count(), "the SDK's cache is not invalidated after a failed attempt")
@@ -258,11 +258,11 @@ func TestCacheSurvivesOutageUntilJustBeforeEndOfServing(t *testing.T) {
 					s := &source{lifetime: lifetime, delay: 100 * time.Millisecond}
 					c := newCache(t, s)
 					creds := retrieve(t, c)
-					s.breakWith(errBroken)
+					s.setError(errBroken)
 					time.Sleep(time.Until(creds.Expires) - 10*time.Second)
-					stop := askEvery(t, c, 10*time.Millisecond, 1)
+					stop := retrieveEvery(t, c, 10*time.Millisecond, 1)
 					time.Sleep(time.Until(creds.Expires) - before)
-					s.breakWith(nil)
+					s.setError(nil)
 					time.Sleep(5 * time.Second)
 					assert.Empty(t, stop(), "outage until %v before the end of serving, lifetime %v", before, lifetime)
 				})

@@ -36,9 +36,9 @@ func step(c *Cache, wall, elapsed time.Duration) {
 	c.store(&s)
 }
 
-// numbered returns a Cache around a source that fails while broken is set. Otherwise the source
+// newNumbered returns a Cache around a source that fails while broken is set. Otherwise the source
 // returns credentials for an hour with the keys AK1, AK2 and so on.
-func numbered(t *testing.T) (c *Cache, calls *atomic.Int32, broken *atomic.Bool) {
+func newNumbered(t *testing.T) (c *Cache, calls *atomic.Int32, broken *atomic.Bool) {
 	calls, broken = new(atomic.Int32), new(atomic.Bool)
 	c = New(aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
 		if broken.Load() {
@@ -78,13 +78,13 @@ func TestCacheServesNoExpiredCredentialsAfterClockJump(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				c, _, _ := numbered(t)
+				c, _, _ := newNumbered(t)
 				require.Equal(t, "AK1", key(t, c))
 				step(c, tt.wall, tt.elapsed)
 				assert.Equal(t, tt.want, key(t, c))
 			})
 			synctest.Test(t, func(t *testing.T) {
-				c, _, _ := numbered(t)
+				c, _, _ := newNumbered(t)
 				view := c.MinTTL(0)
 				require.Equal(t, "AK1", key(t, view))
 				step(c, tt.wall, tt.elapsed)
@@ -97,7 +97,7 @@ func TestCacheServesNoExpiredCredentialsAfterClockJump(t *testing.T) {
 func TestCacheReturnsErrorAfterClockStepDuringOutage(t *testing.T) {
 	for _, jump := range []struct{ wall, elapsed time.Duration }{{time.Hour, 0}, {0, time.Hour}} {
 		synctest.Test(t, func(t *testing.T) {
-			c, _, broken := numbered(t)
+			c, _, broken := newNumbered(t)
 			key(t, c)
 			broken.Store(true)
 			step(c, jump.wall, jump.elapsed)
@@ -111,7 +111,7 @@ func TestCacheReturnsErrorAfterClockStepDuringOutage(t *testing.T) {
 
 func TestCacheRefreshesByElapsedClockAfterBackwardStep(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c, calls, _ := numbered(t)
+		c, calls, _ := newNumbered(t)
 		key(t, c)
 		step(c, -time.Hour, 0)
 		time.Sleep(50 * time.Minute)
@@ -126,7 +126,7 @@ func TestCacheRetrieveStartsRefreshOfLateTimer(t *testing.T) {
 		{50 * time.Minute, 50 * time.Minute}, // a starved process
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			c, calls, _ := numbered(t)
+			c, calls, _ := newNumbered(t)
 			key(t, c)
 			step(c, jump.wall, jump.elapsed)
 			assert.Equal(t, "AK1", key(t, c))
@@ -139,7 +139,7 @@ func TestCacheRetrieveStartsRefreshOfLateTimer(t *testing.T) {
 func TestCacheClockStepDoesNotProlongBackoff(t *testing.T) {
 	for _, jump := range []struct{ wall, elapsed time.Duration }{{time.Hour, 0}, {0, time.Hour}, {time.Hour, time.Hour}} {
 		synctest.Test(t, func(t *testing.T) {
-			c, _, broken := numbered(t)
+			c, _, broken := newNumbered(t)
 			key(t, c)
 			broken.Store(true)
 			time.Sleep(52 * time.Minute) // the backoff is about a minute now

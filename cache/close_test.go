@@ -39,7 +39,7 @@ func TestCacheCloseMakesMethodsReturnErrClosed(t *testing.T) {
 func TestCacheCloseCancelsAttemptAndWakesCallers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &source{lifetime: time.Hour}
-		s.hang(true)
+		s.setHung(true)
 		c := cache.New(s)
 		var wg sync.WaitGroup
 		for range 10 {

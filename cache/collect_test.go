@@ -12,8 +12,8 @@ import (
 	"github.com/irsakit/irsakit/cache"
 )
 
-// collect runs the garbage collector until it has freed everything that it can.
-func collect() {
+// collectGarbage runs the garbage collector until it has freed everything that it can.
+func collectGarbage() {
 	for range 3 {
 		runtime.GC()
 	}
@@ -29,7 +29,7 @@ func TestCacheIsCollectedWithoutClose(t *testing.T) {
 	check := func(t *testing.T) {
 		s := &source{lifetime: time.Hour}
 		dropped := drop(t, s)
-		collect()
+		collectGarbage()
 		assert.Nil(t, dropped.Value())
 	}
 	t.Run("outside a bubble", check)
@@ -38,7 +38,7 @@ func TestCacheIsCollectedWithoutClose(t *testing.T) {
 			s := &source{lifetime: time.Hour}
 			dropped := drop(t, s)
 			synctest.Wait()
-			collect()
+			collectGarbage()
 			assert.Nil(t, dropped.Value())
 			time.Sleep(24 * time.Hour)
 			assert.Equal(t, 1, s.count())
@@ -51,11 +51,11 @@ func TestCacheIsCollectedWithoutClose(t *testing.T) {
 			dropped := weak.Make(c)
 			go func(c *cache.Cache) { _, _ = c.Retrieve(t.Context()) }(c)
 			synctest.Wait()
-			collect()
+			collectGarbage()
 			assert.NotNil(t, dropped.Value())
 			time.Sleep(10 * time.Second)
 			synctest.Wait()
-			collect()
+			collectGarbage()
 			assert.Nil(t, dropped.Value())
 		})
 	})

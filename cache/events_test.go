@@ -37,9 +37,9 @@ func TestCacheObservesAttemptsAndInvalidate(t *testing.T) {
 		s := &source{lifetime: time.Hour, delay: time.Second}
 		c := newCache(t, s, func(o *cache.Options) { o.Observe = seen.observe })
 		creds := retrieve(t, c)
-		s.breakWith(errBroken)
+		s.setError(errBroken)
 		require.Error(t, c.Refresh(t.Context()))
-		s.breakWith(nil)
+		s.setError(nil)
 		require.NoError(t, c.Refresh(t.Context()))
 		c.Invalidate(creds) // not served any more: no event
 		c.Invalidate(retrieve(t, c))
@@ -74,10 +74,10 @@ func TestCacheLogsOnlyChangesOfHealth(t *testing.T) {
 		s := &source{lifetime: time.Hour}
 		c := newCache(t, s, logTo(&log))
 		retrieve(t, c)
-		stop := askEvery(t, c, 5*time.Second, 5)
-		s.breakWith(errBroken)
+		stop := retrieveEvery(t, c, 5*time.Second, 5)
+		s.setError(errBroken)
 		time.Sleep(5 * time.Hour)
-		s.breakWith(nil)
+		s.setError(nil)
 		time.Sleep(5 * time.Hour)
 		stop()
 		require.NoError(t, c.Close()) // all messages have been written
@@ -95,9 +95,9 @@ func TestCacheLogsOnlyChangesOfHealth(t *testing.T) {
 func TestCacheLogsFailedFirstAttemptAsWarning(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log bytes.Buffer
-		s := &source{lifetime: time.Hour, broken: errBroken}
+		s := &source{lifetime: time.Hour, err: errBroken}
 		c := newCache(t, s, logTo(&log))
-		time.AfterFunc(100*time.Millisecond, func() { s.breakWith(nil) })
+		time.AfterFunc(100*time.Millisecond, func() { s.setError(nil) })
 		retrieve(t, c)
 		synctest.Wait()
 		assert.Contains(t, log.String(), `level=WARN msg="first credentials failed, trying again" error=broken`)
@@ -139,7 +139,7 @@ func TestCacheLogsWhileObserverBlocks(t *testing.T) {
 			o.Observe = func(cache.Event) { <-release }
 		})
 		retrieve(t, c)
-		s.breakWith(errBroken)
+		s.setError(errBroken)
 		require.Error(t, c.Refresh(t.Context()))
 		synctest.Wait()
 		assert.Contains(t, log.String(), "credentials refresh failed")
@@ -152,7 +152,7 @@ func TestInvalidateDuringOutageIsObserved(t *testing.T) {
 		s := &source{lifetime: time.Hour}
 		c := newCache(t, s, func(o *cache.Options) { o.Observe = seen.observe })
 		creds := retrieve(t, c)
-		s.breakWith(errBroken)
+		s.setError(errBroken)
 		require.Error(t, c.Refresh(t.Context()))
 		c.Invalidate(creds)
 		synctest.Wait()

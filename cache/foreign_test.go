@@ -17,9 +17,9 @@ import (
 	"github.com/irsakit/irsakit/cache"
 )
 
-// returns fails the test if f does not return. Its timeout uses the real clock, because the clock
-// of a bubble stands still while a goroutine waits for a lock.
-func returns(t *testing.T, f func()) {
+// requireReturns fails the test if f does not return. Its timeout uses the real clock, because the
+// clock of a bubble stands still while a goroutine waits for a lock.
+func requireReturns(t *testing.T, f func()) {
 	t.Helper()
 	done := make(chan struct{})
 	go func() {
@@ -51,16 +51,16 @@ func (e foreignError) Is(error) bool   { e.run(); return false }
 func (e foreignError) As(any) bool     { e.run(); return false }
 func (e foreignError) Unwrap() []error { e.run(); return nil }
 
-// over returns a context whose deadline has passed.
-func over(t *testing.T) context.Context {
+// expiredContext returns a context whose deadline has passed.
+func expiredContext(t *testing.T) context.Context {
 	t.Helper()
 	ctx, cancel := context.WithDeadline(t.Context(), time.Now().Add(-time.Second))
 	t.Cleanup(cancel)
 	return ctx
 }
 
-// outermost returns f protected against recursion: nested calls do nothing.
-func outermost(f func()) func() {
+// ignoreRecursion returns f protected against recursion: nested calls do nothing.
+func ignoreRecursion(f func()) func() {
 	var inside atomic.Bool
 	return func() {
 		if inside.CompareAndSwap(false, true) {
@@ -70,8 +70,8 @@ func outermost(f func()) func() {
 	}
 }
 
-// meddle calls every method of c that returns without waiting for an attempt.
-func meddle(ended context.Context, c *cache.Cache) {
+// callEverything calls every method of c that returns without waiting for an attempt.
+func callEverything(ended context.Context, c *cache.Cache) {
 	_, _ = c.Retrieve(ended)
 	_ = c.Refresh(ended)
 	c.Invalidate(keys(1, time.Hour))
@@ -81,8 +81,8 @@ func meddle(ended context.Context, c *cache.Cache) {
 	_ = c.Status().Healthy()
 }
 
-// waits are the methods that take a context.
-var waits = []struct {
+// blockingMethods are the methods that take a context.
+var blockingMethods = []struct {
 	name string
 	call func(*cache.Cache, context.Context)
 }{
@@ -92,9 +92,9 @@ var waits = []struct {
 	{"MinTTL", func(c *cache.Cache, ctx context.Context) { _, _ = c.MinTTL(time.Minute).Retrieve(ctx) }},
 }
 
-// unclosed returns a Cache with a Limiter. The test does not close it at its end, which would hang
+// newUnclosed returns a Cache with a Limiter. The test does not close it at its end, which would hang
 // after a deadlock.
-func unclosed(s aws.CredentialsProvider) (*cache.Cache, *cache.Limiter) {
+func newUnclosed(s aws.CredentialsProvider) (*cache.Cache, *cache.Limiter) {
 	limiter := cache.NewLimiter(1)
 	return cache.New(s, func(o *cache.Options) {
 		o.Limiter, o.Logger = limiter, slog.New(slog.DiscardHandler)
@@ -102,18 +102,18 @@ func unclosed(s aws.CredentialsProvider) (*cache.Cache, *cache.Limiter) {
 }
 
 func TestCacheCallsForeignCodeWithoutLock(t *testing.T) {
-	for _, tt := range waits {
+	for _, tt := range blockingMethods {
 		t.Run(tt.name, func(t *testing.T) {
-			ended := over(t)
+			ended := expiredContext(t)
 			for _, ctx := range []context.Context{t.Context(), ended} {
 				var c *cache.Cache
-				run := outermost(func() { meddle(ended, c) })
-				s := &source{lifetime: time.Hour, broken: foreignError{run}}
-				c, _ = unclosed(s)
-				returns(t, func() {
+				run := ignoreRecursion(func() { callEverything(ended, c) })
+				s := &source{lifetime: time.Hour, err: foreignError{run}}
+				c, _ = newUnclosed(s)
+				requireReturns(t, func() {
 					assert.Error(t, c.Refresh(t.Context()), "the next calls report this error")
 					tt.call(c, foreignContext{ended, run})
-					s.breakWith(nil)
+					s.setError(nil)
 					tt.call(c, foreignContext{ctx, run})
 					assert.NoError(t, c.Close())
 				})
@@ -123,25 +123,25 @@ func TestCacheCallsForeignCodeWithoutLock(t *testing.T) {
 }
 
 func TestCacheCloseInContextMethod(t *testing.T) {
-	for _, tt := range waits {
+	for _, tt := range blockingMethods {
 		t.Run(tt.name, func(t *testing.T) {
-			c, _ := unclosed(&source{lifetime: time.Hour})
+			c, _ := newUnclosed(&source{lifetime: time.Hour})
 			closeIt := func() {
 				go c.Close()
 				for c.Status().State != cache.Closed {
 					runtime.Gosched()
 				}
 			}
-			returns(t, func() { tt.call(c, foreignContext{t.Context(), closeIt}) })
+			requireReturns(t, func() { tt.call(c, foreignContext{t.Context(), closeIt}) })
 		})
 	}
 }
 
 func TestCacheSurvivesPanicInContext(t *testing.T) {
-	for _, tt := range waits {
+	for _, tt := range blockingMethods {
 		t.Run(tt.name, func(t *testing.T) {
-			c, _ := unclosed(&source{lifetime: time.Hour})
-			returns(t, func() {
+			c, _ := newUnclosed(&source{lifetime: time.Hour})
+			requireReturns(t, func() {
 				assert.Panics(t, func() { tt.call(c, foreignContext{t.Context(), func() { panic("foreign") }}) })
 				retrieve(t, c)
 				assert.NoError(t, c.Close())
@@ -151,9 +151,9 @@ func TestCacheSurvivesPanicInContext(t *testing.T) {
 }
 
 func TestRefreshWithNilContextUnlocks(t *testing.T) {
-	c, _ := unclosed(&source{lifetime: time.Hour})
+	c, _ := newUnclosed(&source{lifetime: time.Hour})
 	var none context.Context
-	returns(t, func() {
+	requireReturns(t, func() {
 		assert.Panics(t, func() { _ = c.Refresh(none) })
 		retrieve(t, c)
 		assert.NoError(t, c.Close())
@@ -161,14 +161,14 @@ func TestRefreshWithNilContextUnlocks(t *testing.T) {
 }
 
 func TestCacheSurvivesPanicInError(t *testing.T) {
-	s := &source{lifetime: time.Hour, broken: foreignError{func() { panic("foreign") }}}
-	c, limiter := unclosed(s)
-	ended := over(t)
-	returns(t, func() {
+	s := &source{lifetime: time.Hour, err: foreignError{func() { panic("foreign") }}}
+	c, limiter := newUnclosed(s)
+	ended := expiredContext(t)
+	requireReturns(t, func() {
 		require.Error(t, c.Refresh(t.Context()))
 		_, err := c.Retrieve(ended)
 		require.Error(t, err)
-		s.breakWith(nil)
+		s.setError(nil)
 		retrieve(t, c)
 		require.NoError(t, c.Close())
 		assert.Zero(t, limiter.Status().Running)
@@ -177,7 +177,7 @@ func TestCacheSurvivesPanicInError(t *testing.T) {
 
 func TestStatusCountsErrorsOfCanceledSource(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c := newCache(t, &source{broken: errors.Join(errBroken, context.Canceled)})
+		c := newCache(t, &source{err: errors.Join(errBroken, context.Canceled)})
 		_, err := c.Retrieve(t.Context())
 		require.ErrorIs(t, err, context.Canceled)
 		assert.EqualValues(t, 1, c.Status().Errors)

@@ -51,9 +51,9 @@ func TestCacheSurvivesPanicOrExitInLogHandler(t *testing.T) {
 					o.Observe = func(cache.Event) { panic("observer") } // the panic is logged
 				})
 				retrieve(t, c)
-				s.breakWith(errBroken)
+				s.setError(errBroken)
 				require.Error(t, c.Refresh(t.Context()))
-				s.breakWith(nil)
+				s.setError(nil)
 				require.NoError(t, c.Refresh(t.Context()))
 				require.NoError(t, c.Close())
 				if strings.HasSuffix(name, "Handle") {

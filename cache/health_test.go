@@ -20,18 +20,18 @@ func TestStatusHealthy(t *testing.T) {
 		c := newCache(t, s)
 		require.ErrorIs(t, c.Status().Healthy(), cache.ErrEmpty, "not used yet")
 
-		s.breakWith(errBroken)
+		s.setError(errBroken)
 		_, err := c.Retrieve(t.Context())
 		require.ErrorIs(t, err, errBroken)
 		require.ErrorIs(t, c.Status().Healthy(), cache.ErrEmpty)
 		require.ErrorIs(t, c.Status().Healthy(), errBroken)
 
-		s.breakWith(nil)
+		s.setError(nil)
 		time.Sleep(5 * time.Second)
 		retrieve(t, c)
 		require.NoError(t, c.Status().Healthy())
 
-		s.breakWith(errBroken)
+		s.setError(errBroken)
 		time.Sleep(50 * time.Minute)
 		err = c.Status().Healthy()
 		require.ErrorIs(t, err, cache.ErrFailing)
@@ -55,7 +55,7 @@ func TestStatusHealthyOfWithdrawnAndUnexpiringCredentials(t *testing.T) {
 		s := &source{lifetime: time.Hour}
 		c := newCache(t, s)
 		creds := retrieve(t, c)
-		s.hang(true)
+		s.setHung(true)
 		c.Invalidate(creds)
 		require.ErrorIs(t, c.Status().Healthy(), cache.ErrExpired)
 		require.ErrorIs(t, c.Status().Healthy(), cache.ErrRefused)
@@ -97,7 +97,7 @@ func TestStatusCountsWaitsAndErrors(t *testing.T) {
 		assert.Equal(t, 20*time.Second, status.Waited)
 		assert.Zero(t, status.Errors)
 
-		s.breakWith(errBroken)
+		s.setError(errBroken)
 		time.Sleep(2 * time.Hour)
 		before := c.Status()
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
@@ -113,10 +113,10 @@ func TestStatusCountsWaitsAndErrors(t *testing.T) {
 		assert.Equal(t, 2*time.Second, status.Waited-before.Waited)
 		assert.EqualValues(t, 3, status.Errors)
 
-		gone, leave := context.WithCancel(t.Context())
-		leave()
+		canceled, cancelNow := context.WithCancel(t.Context())
+		cancelNow()
 		time.Sleep(time.Minute)
-		_, err = c.Retrieve(gone)
+		_, err = c.Retrieve(canceled)
 		require.ErrorIs(t, err, context.Canceled)
 		_, err = c.MinTTL(50 * time.Minute).Retrieve(t.Context())
 		require.ErrorIs(t, err, cache.ErrMinTTL)

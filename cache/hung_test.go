@@ -59,14 +59,14 @@ func TestCacheServesCanceledContext(t *testing.T) {
 func TestCacheTimesOutHungSource(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &source{lifetime: time.Hour}
-		s.hang(true)
+		s.setHung(true)
 		c := newCache(t, s)
 		start := time.Now()
 		_, err := c.Retrieve(t.Context())
 		require.ErrorIs(t, err, context.DeadlineExceeded)
 		// The first callers wait through two failures: three attempts and two backoffs.
 		assert.InDelta(t, 31.2, time.Since(start).Seconds(), 0.5)
-		s.hang(false)
+		s.setHung(false)
 		time.Sleep(5 * time.Second)
 		assert.Equal(t, "AK4", retrieve(t, c).AccessKeyID)
 	})

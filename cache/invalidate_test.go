@@ -82,10 +82,10 @@ func TestInvalidateDuringOutageWaitsForNextAttempt(t *testing.T) {
 		s := &source{lifetime: time.Hour}
 		c := newCache(t, s)
 		creds := retrieve(t, c)
-		s.breakWith(errBroken)
+		s.setError(errBroken)
 		time.Sleep(50 * time.Minute)
 		before := s.count()
-		stop := askEvery(t, c, 100*time.Millisecond, 5)
+		stop := retrieveEvery(t, c, 100*time.Millisecond, 5)
 		start := time.Now()
 		c.Invalidate(creds)
 		time.Sleep(time.Minute)
@@ -152,7 +152,7 @@ func TestInvalidateRemembersEveryWithdrawnKey(t *testing.T) {
 // attempt to replace them.
 func TestInvalidateOfRepeatedCredentialsStartsAttempt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &caching{lifetime: time.Hour}
+		s := &cachingSource{lifetime: time.Hour}
 		c := newCache(t, s)
 		first := retrieve(t, c)
 		time.Sleep(time.Minute)

@@ -15,8 +15,8 @@ import (
 	"github.com/irsakit/irsakit/cache"
 )
 
-// busy counts the source calls that run at the same time.
-type busy struct {
+// tracker counts the source calls that run at the same time.
+type tracker struct {
 	mu    sync.Mutex
 	now   int
 	most  int
@@ -24,7 +24,7 @@ type busy struct {
 }
 
 // source returns a source with a name. Each call of it takes a second.
-func (b *busy) source(name string, err error) aws.CredentialsProvider {
+func (b *tracker) source(name string, err error) aws.CredentialsProvider {
 	return aws.CredentialsProviderFunc(func(ctx context.Context) (aws.Credentials, error) {
 		b.mu.Lock()
 		b.now++
@@ -45,21 +45,23 @@ func (b *busy) source(name string, err error) aws.CredentialsProvider {
 	})
 }
 
-func (b *busy) sources() []string {
+func (b *tracker) sources() []string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return append([]string(nil), b.order...)
 }
 
-func sharing(l *cache.Limiter) func(*cache.Options) { return func(o *cache.Options) { o.Limiter = l } }
+func withLimiter(l *cache.Limiter) func(*cache.Options) {
+	return func(o *cache.Options) { o.Limiter = l }
+}
 
 func TestLimiterBoundsConcurrentAttempts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var b busy
+		var b tracker
 		l := cache.NewLimiter(3)
 		var callers sync.WaitGroup
 		for range 30 {
-			c := newCache(t, b.source("", nil), sharing(l))
+			c := newCache(t, b.source("", nil), withLimiter(l))
 			callers.Go(func() { retrieve(t, c) })
 		}
 		begin := time.Now()
@@ -75,21 +77,21 @@ func TestLimiterBoundsConcurrentAttempts(t *testing.T) {
 
 func TestLimiterPrefersWaitingCallers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var b busy
+		var b tracker
 		l := cache.NewLimiter(1)
-		ended, end := context.WithCancel(t.Context())
-		end()
-		first := newCache(t, b.source("first", nil), sharing(l))
-		behind := newCache(t, b.source("behind", nil), sharing(l))
-		wanted := newCache(t, b.source("wanted", nil), sharing(l))
-		later := newCache(t, b.source("later", nil), sharing(l))
+		canceled, cancel := context.WithCancel(t.Context())
+		cancel()
+		first := newCache(t, b.source("first", nil), withLimiter(l))
+		behind := newCache(t, b.source("behind", nil), withLimiter(l))
+		wanted := newCache(t, b.source("wanted", nil), withLimiter(l))
+		later := newCache(t, b.source("later", nil), withLimiter(l))
 		for _, c := range []*cache.Cache{first, behind, later} {
 			retrieve(t, c)
 		}
 		b.order = nil
 		time.Sleep(30 * time.Minute)
-		require.ErrorIs(t, first.Refresh(ended), context.Canceled) // requests an attempt without waiting
-		background := func(c *cache.Cache) { _ = c.Replace(ended, retrieve(t, c), 0) }
+		require.ErrorIs(t, first.Refresh(canceled), context.Canceled) // requests an attempt without waiting
+		background := func(c *cache.Cache) { _ = c.Replace(canceled, retrieve(t, c), 0) }
 		background(behind)
 		background(later)
 		var callers sync.WaitGroup
@@ -111,7 +113,7 @@ func TestLimiterGivesFailingCachesHalfOfSlots(t *testing.T) {
 		defer callers.Wait()
 		defer stop()
 		for range 40 {
-			c := newCache(t, hung, sharing(l))
+			c := newCache(t, hung, withLimiter(l))
 			callers.Go(func() {
 				for ctx.Err() == nil { // callers never pause for long
 					_, _ = c.Retrieve(ctx)
@@ -121,8 +123,8 @@ func TestLimiterGivesFailingCachesHalfOfSlots(t *testing.T) {
 		}
 		time.Sleep(5 * time.Minute) // all have failed by now
 		for range 20 {
-			var b busy
-			c := newCache(t, b.source("", nil), sharing(l))
+			var b tracker
+			c := newCache(t, b.source("", nil), withLimiter(l))
 			begin := time.Now()
 			retrieve(t, c)
 			assert.Equal(t, time.Second, time.Since(begin), "a healthy Cache acquires a slot immediately")
@@ -133,12 +135,12 @@ func TestLimiterGivesFailingCachesHalfOfSlots(t *testing.T) {
 func TestLimiterReducesSlotsWhenThrottled(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := cache.NewLimiter(32)
-		throttled := &source{broken: &smithy.GenericAPIError{Code: "Throttling"}, delay: 50 * time.Millisecond}
+		throttled := &source{err: &smithy.GenericAPIError{Code: "Throttling"}, delay: 50 * time.Millisecond}
 		ctx, stop := context.WithTimeout(t.Context(), 10*time.Second)
 		defer stop()
 		var callers sync.WaitGroup
 		for range 100 {
-			c := newCache(t, throttled, sharing(l))
+			c := newCache(t, throttled, withLimiter(l))
 			callers.Go(func() {
 				for ctx.Err() == nil {
 					_, _ = c.Retrieve(ctx)
@@ -148,9 +150,9 @@ func TestLimiterReducesSlotsWhenThrottled(t *testing.T) {
 		}
 		callers.Wait()
 		assert.LessOrEqual(t, l.Status().Places, 4)
-		var b busy
+		var b tracker
 		for range 200 {
-			retrieve(t, newCache(t, b.source("", nil), sharing(l)))
+			retrieve(t, newCache(t, b.source("", nil), withLimiter(l)))
 		}
 		assert.Greater(t, l.Status().Places, 8, "each success restores a part of a slot")
 	})
@@ -159,16 +161,16 @@ func TestLimiterReducesSlotsWhenThrottled(t *testing.T) {
 func TestLimiterReusesSlotForNestedCache(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := cache.NewLimiter(2)
-		var b busy
+		var b tracker
 		var callers sync.WaitGroup
 		for range 10 {
-			inner := newCache(t, b.source("inner", nil), sharing(l))
+			inner := newCache(t, b.source("inner", nil), withLimiter(l))
 			outer := newCache(t, aws.CredentialsProviderFunc(func(ctx context.Context) (aws.Credentials, error) {
 				if _, err := inner.Retrieve(ctx); err != nil {
 					return aws.Credentials{}, err
 				}
 				return b.source("outer", nil).Retrieve(ctx)
-			}), sharing(l))
+			}), withLimiter(l))
 			callers.Go(func() { retrieve(t, outer) })
 		}
 		begin := time.Now()
@@ -183,10 +185,10 @@ func TestLimiterReusesSlotForNestedCache(t *testing.T) {
 func TestLimiterCancelsTicketOfClosedCache(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := cache.NewLimiter(1)
-		var b busy
-		running := newCache(t, b.source("running", nil), sharing(l))
-		waiting := newCache(t, b.source("waiting", nil), sharing(l))
-		last := newCache(t, b.source("last", nil), sharing(l))
+		var b tracker
+		running := newCache(t, b.source("running", nil), withLimiter(l))
+		waiting := newCache(t, b.source("waiting", nil), withLimiter(l))
+		last := newCache(t, b.source("last", nil), withLimiter(l))
 		var callers sync.WaitGroup
 		callers.Go(func() { retrieve(t, running) })
 		synctest.Wait()
@@ -249,11 +251,11 @@ func TestLimiterReusesSlotForRetryOfNestedCache(t *testing.T) {
 		begin := time.Now()
 		var callers sync.WaitGroup
 		for range 10 {
-			inner := &source{lifetime: time.Hour, broken: errBroken}
-			c := newCache(t, inner, sharing(l))
-			outer := newCache(t, aws.CredentialsProviderFunc(c.Retrieve), sharing(l))
+			inner := &source{lifetime: time.Hour, err: errBroken}
+			c := newCache(t, inner, withLimiter(l))
+			outer := newCache(t, aws.CredentialsProviderFunc(c.Retrieve), withLimiter(l))
 			callers.Go(func() { retrieve(t, outer) })
-			time.AfterFunc(100*time.Millisecond, func() { inner.breakWith(nil) })
+			time.AfterFunc(100*time.Millisecond, func() { inner.setError(nil) })
 		}
 		callers.Wait()
 		assert.Less(t, time.Since(begin), 5*time.Second, "each attempt takes its backoff, not AttemptTimeout")
@@ -264,13 +266,13 @@ func TestLimiterReusesSlotForRetryOfNestedCache(t *testing.T) {
 
 func TestLimiterTreatsRefreshWithoutCallerAsBackground(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var b busy
+		var b tracker
 		l := cache.NewLimiter(1)
-		ended, end := context.WithCancel(t.Context())
-		end()
-		first := newCache(t, b.source("first", nil), sharing(l))
-		behind := newCache(t, b.source("behind", nil), sharing(l))
-		wanted := newCache(t, b.source("wanted", nil), sharing(l))
+		canceled, cancel := context.WithCancel(t.Context())
+		cancel()
+		first := newCache(t, b.source("first", nil), withLimiter(l))
+		behind := newCache(t, b.source("behind", nil), withLimiter(l))
+		wanted := newCache(t, b.source("wanted", nil), withLimiter(l))
 		retrieve(t, first)
 		var callers sync.WaitGroup
 		for range 2 { // the second caller waits for the attempt of the first
@@ -279,8 +281,8 @@ func TestLimiterTreatsRefreshWithoutCallerAsBackground(t *testing.T) {
 		callers.Wait()
 		b.order = nil
 		time.Sleep(30 * time.Minute)
-		require.ErrorIs(t, first.Refresh(ended), context.Canceled)
-		require.ErrorIs(t, behind.Refresh(ended), context.Canceled)
+		require.ErrorIs(t, first.Refresh(canceled), context.Canceled)
+		require.ErrorIs(t, behind.Refresh(canceled), context.Canceled)
 		retrieve(t, wanted)
 		synctest.Wait()
 		time.Sleep(2 * time.Second)

@@ -37,7 +37,7 @@ func (s *stuckSource) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	return s.source.Retrieve(ctx)
 }
 
-func (s *stuckSource) stick() (loosen func()) {
+func (s *stuckSource) getStuck() (release func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	stuck := make(chan struct{})
@@ -73,29 +73,29 @@ func outage(t *testing.T, random *rand.Rand) {
 	})
 	retrieve(t, c)
 	callers, pace := 1+random.IntN(20), time.Duration(1+random.IntN(30))*time.Second
-	stop := askEvery(t, c, pace, callers)
+	stop := retrieveEvery(t, c, pace, callers)
 	time.Sleep(time.Duration(random.IntN(7200)) * time.Second)
 
-	mend, kind := func() { s.breakWith(nil); s.hang(false) }, random.IntN(3)
+	repair, kind := func() { s.setError(nil); s.setHung(false) }, random.IntN(3)
 	switch kind {
 	case 0:
-		s.breakWith(errBroken)
+		s.setError(errBroken)
 	case 1:
-		s.hang(true)
+		s.setHung(true)
 	default:
-		mend = s.stick()
+		repair = s.getStuck()
 	}
 	time.Sleep(time.Duration(random.IntN(4*3600)) * time.Second)
-	mend()
+	repair()
 	time.Sleep(2 * time.Hour)
-	hurt := len(stop()) > 0
+	callersFailed := len(stop()) > 0
 	require.NoError(t, c.Close()) // all events have been observed
 
 	var want []string
 	if failed > 0 {
 		want = append(want, "WARN credentials refresh failed")
 	}
-	if hurt {
+	if callersFailed {
 		want = append(want, "ERROR no valid credentials")
 	}
 	if failed > 0 {
@@ -122,7 +122,7 @@ func TestCacheLogsExpiryWhileSourceIsStuck(t *testing.T) {
 		s := &stuckSource{source: source{lifetime: time.Hour}}
 		c := newCache(t, s, logTo(&log))
 		retrieve(t, c)
-		loosen := s.stick()
+		release := s.getStuck()
 		time.Sleep(59 * time.Minute)
 		_, err := c.MinTTL(30 * time.Minute).Retrieve(t.Context())
 		require.Error(t, err)
@@ -134,7 +134,7 @@ func TestCacheLogsExpiryWhileSourceIsStuck(t *testing.T) {
 			_, err = c.Retrieve(t.Context())
 			require.Error(t, err)
 		}
-		loosen()
+		release()
 		time.Sleep(time.Minute)
 		retrieve(t, c)
 		synctest.Wait()

@@ -75,7 +75,7 @@ func TestMinTTLRespectsBackoff(t *testing.T) {
 		c := newCache(t, s)
 		retrieve(t, c)
 		view := c.MinTTL(30 * time.Minute)
-		s.breakWith(errBroken)
+		s.setError(errBroken)
 		start := time.Now()
 		time.Sleep(45 * time.Minute)
 		before := s.count()
@@ -96,7 +96,7 @@ func TestMinTTLKeepsCacheAlive(t *testing.T) {
 		steps := testsize.Choose(40, 100, 100)
 		for range steps {
 			retrieve(t, view)
-			collect()
+			collectGarbage()
 			time.Sleep(10 * time.Minute)
 		}
 		assert.Greater(t, s.count(), steps/6, "refreshes continue")

@@ -13,9 +13,9 @@ import (
 	"github.com/irsakit/irsakit/internal/testsize"
 )
 
-// askEvery starts callers that each call Retrieve at the given pace. The returned function stops
+// retrieveEvery starts callers that each call Retrieve at the given pace. The returned function stops
 // them, and returns the times of failed calls.
-func askEvery(t *testing.T, c *cache.Cache, pace time.Duration, callers int) (stop func() []time.Time) {
+func retrieveEvery(t *testing.T, c *cache.Cache, pace time.Duration, callers int) (stop func() []time.Time) {
 	var (
 		wg     sync.WaitGroup
 		mu     sync.Mutex
@@ -50,11 +50,11 @@ func TestCacheServesStaleDuringOutage(t *testing.T) {
 		s := &source{lifetime: time.Hour, delay: 100 * time.Millisecond}
 		c := newCache(t, s)
 		creds := retrieve(t, c)
-		stop := askEvery(t, c, time.Second, 10)
-		s.breakWith(errBroken)
+		stop := retrieveEvery(t, c, time.Second, 10)
+		s.setError(errBroken)
 		time.Sleep(time.Until(creds.Expires) - 5*time.Second)
 		assert.Equal(t, cache.Stale, c.Status().State)
-		s.breakWith(nil)
+		s.setError(nil)
 		time.Sleep(5 * time.Second)
 		assert.Empty(t, stop())
 		assert.Equal(t, cache.Fresh, c.Status().State)
@@ -62,9 +62,9 @@ func TestCacheServesStaleDuringOutage(t *testing.T) {
 	})
 }
 
-// requireCalm checks that there are at most five attempts in ten seconds, and after the first ten
+// requireSpacing checks that there are at most five attempts in ten seconds, and after the first ten
 // seconds at least four seconds between attempts.
-func requireCalm(t *testing.T, calls []time.Duration) {
+func requireSpacing(t *testing.T, calls []time.Duration) {
 	t.Helper()
 	for i, first := range calls {
 		n := 0
@@ -88,15 +88,15 @@ func TestCacheSurvivesOutageUntilTwoSecondsBeforeEndOfServing(t *testing.T) {
 				s := &source{lifetime: lifetime, delay: 100 * time.Millisecond}
 				c := newCache(t, s)
 				creds := retrieve(t, c)
-				stop := askEvery(t, c, 100*time.Millisecond, 1)
-				s.breakWith(errBroken)
+				stop := retrieveEvery(t, c, 100*time.Millisecond, 1)
+				s.setError(errBroken)
 				began := time.Now()
 				time.Sleep(time.Until(creds.Expires) - 2*time.Second)
 				calls := s.callsSince(began)
-				s.breakWith(nil)
+				s.setError(nil)
 				time.Sleep(5 * time.Second)
 				assert.Empty(t, stop(), "lifetime %v", lifetime)
-				requireCalm(t, calls)
+				requireSpacing(t, calls)
 			})
 		}
 	}
@@ -105,13 +105,13 @@ func TestCacheSurvivesOutageUntilTwoSecondsBeforeEndOfServing(t *testing.T) {
 func TestCacheRecoversWithinSixSecondsOfOutage(t *testing.T) {
 	for _, callers := range []int{1, 1000} {
 		synctest.Test(t, func(t *testing.T) {
-			s := &source{lifetime: 15 * time.Minute, broken: errBroken}
+			s := &source{lifetime: 15 * time.Minute, err: errBroken}
 			c := newCache(t, s)
 			start := time.Now()
-			stop := askEvery(t, c, 2*time.Second, callers)
+			stop := retrieveEvery(t, c, 2*time.Second, callers)
 			time.Sleep(5 * time.Minute)
-			requireCalm(t, s.callsSince(start))
-			s.breakWith(nil)
+			requireSpacing(t, s.callsSince(start))
+			s.setError(nil)
 			back := time.Now()
 			time.Sleep(time.Minute)
 			failed := stop()
@@ -128,8 +128,8 @@ func TestCacheShortensBackoffAtEndOfServing(t *testing.T) {
 		s := &source{lifetime: time.Hour}
 		c := newCache(t, s)
 		creds := retrieve(t, c)
-		stop := askEvery(t, c, 100*time.Millisecond, 3)
-		s.breakWith(errBroken)
+		stop := retrieveEvery(t, c, 100*time.Millisecond, 3)
+		s.setError(errBroken)
 		time.Sleep(time.Until(creds.Expires))
 		ended := time.Now()
 		time.Sleep(time.Minute)
@@ -148,13 +148,13 @@ func TestCacheMakesNoAttemptsWithoutCallersAfterExpiry(t *testing.T) {
 		s := &source{lifetime: time.Hour}
 		c := newCache(t, s)
 		creds := retrieve(t, c)
-		s.breakWith(errBroken)
+		s.setError(errBroken)
 		time.Sleep(time.Until(creds.Expires) + time.Minute)
 		synctest.Wait()
 		before := s.count()
 		time.Sleep(24 * time.Hour)
 		assert.Equal(t, before, s.count())
-		s.breakWith(nil)
+		s.setError(nil)
 		retrieve(t, c) // the next caller starts an attempt and waits for it
 		assert.Equal(t, before+1, s.count())
 	})
@@ -162,14 +162,14 @@ func TestCacheMakesNoAttemptsWithoutCallersAfterExpiry(t *testing.T) {
 
 func TestCacheBackoffGrowsForPermanentErrors(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &source{lifetime: time.Hour, broken: errBroken}
-		c := newCache(t, s, permanently)
+		s := &source{lifetime: time.Hour, err: errBroken}
+		c := newCache(t, s, allPermanent)
 		start := time.Now()
-		stop := askEvery(t, c, time.Second, 10)
+		stop := retrieveEvery(t, c, time.Second, 10)
 		time.Sleep(time.Hour)
 		calls := s.callsSince(start)
 		stop()
-		requireCalm(t, calls)
+		requireSpacing(t, calls)
 		for i := range calls[1:] {
 			assert.LessOrEqual(t, calls[i+1]-calls[i], 30*time.Second)
 		}
@@ -180,7 +180,7 @@ func TestCacheBackoffGrowsForPermanentErrors(t *testing.T) {
 
 func TestCacheReturnsLastErrorDuringBackoff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &source{lifetime: time.Hour, delay: time.Second, broken: errBroken}
+		s := &source{lifetime: time.Hour, delay: time.Second, err: errBroken}
 		c := newCache(t, s)
 		_, err := c.Retrieve(t.Context())
 		require.ErrorIs(t, err, errBroken)

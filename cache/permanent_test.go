@@ -13,7 +13,7 @@ import (
 	"github.com/irsakit/irsakit/cache"
 )
 
-func permanently(o *cache.Options) { o.Permanent = func(error) bool { return true } }
+func allPermanent(o *cache.Options) { o.Permanent = func(error) bool { return true } }
 
 func TestOptionsPermanentDefault(t *testing.T) {
 	for _, tt := range []struct {
@@ -30,7 +30,7 @@ func TestOptionsPermanentDefault(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				s := &source{lifetime: time.Hour, broken: tt.err}
+				s := &source{lifetime: time.Hour, err: tt.err}
 				c := newCache(t, s)
 				_, err := c.Retrieve(t.Context())
 				require.ErrorIs(t, err, tt.err)
@@ -47,7 +47,7 @@ func TestOptionsPermanentDefault(t *testing.T) {
 func TestOptionsPermanentMayPanicOrUseCache(t *testing.T) {
 	for _, tt := range []struct {
 		name string
-		ask  func(*cache.Cache)
+		run  func(*cache.Cache)
 	}{
 		{"panics", func(*cache.Cache) { panic("oops") }},
 		{"ends its goroutine", func(*cache.Cache) { runtime.Goexit() }},
@@ -55,13 +55,13 @@ func TestOptionsPermanentMayPanicOrUseCache(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				s := &source{lifetime: time.Hour, broken: errBroken}
+				s := &source{lifetime: time.Hour, err: errBroken}
 				var c *cache.Cache
 				c = newCache(t, s, func(o *cache.Options) {
-					o.Permanent = func(error) bool { tt.ask(c); return false }
+					o.Permanent = func(error) bool { tt.run(c); return false }
 				})
 				require.ErrorIs(t, c.Refresh(t.Context()), errBroken)
-				s.breakWith(nil)
+				s.setError(nil)
 				retrieve(t, c)
 			})
 		})

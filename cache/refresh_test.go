@@ -38,7 +38,7 @@ func TestRefreshInLoopIsSpaced(t *testing.T) {
 		for c.Refresh(ctx) == nil {
 		}
 		assert.LessOrEqual(t, s.count(), 61)
-		s.breakWith(errBroken)
+		s.setError(errBroken)
 		before := s.count()
 		ctx, cancel = context.WithTimeout(t.Context(), 100*time.Second)
 		defer cancel()
@@ -74,12 +74,12 @@ func TestCacheWakeRetriesImmediatelyAfterFailure(t *testing.T) {
 		synctest.Wait()
 		require.Equal(t, 1, s.count())
 
-		s.breakWith(errBroken)
+		s.setError(errBroken)
 		time.Sleep(50 * time.Minute) // the backoff is long now
 		c.Wake()
 		synctest.Wait()
 		failed := s.count()
-		s.breakWith(nil)
+		s.setError(nil)
 		time.Sleep(time.Second)
 		c.Wake()
 		synctest.Wait()
@@ -90,12 +90,12 @@ func TestCacheWakeRetriesImmediatelyAfterFailure(t *testing.T) {
 
 func TestCacheWakeDuringAttemptRetriesIfItFails(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &source{lifetime: time.Hour, delay: 2 * time.Second, broken: errBroken}
-		c := newCache(t, s, permanently)
+		s := &source{lifetime: time.Hour, delay: 2 * time.Second, err: errBroken}
+		c := newCache(t, s, allPermanent)
 		go func() { _, _ = c.Retrieve(t.Context()) }()
 		time.Sleep(time.Second)
 		c.Wake()
-		s.breakWith(nil)
+		s.setError(nil)
 		time.Sleep(3 * time.Second)
 		assert.Equal(t, 2, s.count())
 		time.Sleep(time.Minute)
@@ -106,8 +106,8 @@ func TestCacheWakeDuringAttemptRetriesIfItFails(t *testing.T) {
 
 func TestCacheWakeInLoopIsSpaced(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &source{lifetime: time.Hour, broken: errBroken}
-		c := newCache(t, s, permanently)
+		s := &source{lifetime: time.Hour, err: errBroken}
+		c := newCache(t, s, allPermanent)
 		_, err := c.Retrieve(t.Context())
 		require.Error(t, err)
 		for range 10_000 {

@@ -14,8 +14,8 @@ import (
 	"github.com/irsakit/irsakit/cache"
 )
 
-// begun returns a context that has ended: Replace then starts an attempt without waiting.
-func begun() context.Context {
+// endedContext returns a context that has ended: Replace then starts an attempt without waiting.
+func endedContext() context.Context {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
 	return ctx
@@ -73,7 +73,7 @@ func TestReplaceDuringOutageKeepsCredentials(t *testing.T) {
 		c := newCache(t, s)
 		first := retrieve(t, c)
 		time.Sleep(10 * time.Minute)
-		s.breakWith(errBroken)
+		s.setError(errBroken)
 		err := c.Replace(t.Context(), first, time.Minute)
 		var failure *cache.Error
 		require.ErrorAs(t, err, &failure)
@@ -95,11 +95,11 @@ func TestReplaceTimesOut(t *testing.T) {
 		c := newCache(t, s)
 		first := retrieve(t, c)
 		time.Sleep(10 * time.Minute)
-		s.hang(true)
+		s.setHung(true)
 		start := time.Now()
 		require.ErrorIs(t, c.Replace(t.Context(), first, time.Minute), context.DeadlineExceeded)
 		assert.LessOrEqual(t, time.Since(start), 10*time.Second)
-		s.hang(false)
+		s.setHung(false)
 
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
@@ -133,7 +133,7 @@ func TestReplaceWithEndedContextDoesNotWait(t *testing.T) {
 		first := retrieve(t, c)
 		time.Sleep(2 * time.Minute)
 		start := time.Now()
-		assert.NoError(t, c.Replace(begun(), first, time.Minute))
+		assert.NoError(t, c.Replace(endedContext(), first, time.Minute))
 		assert.Zero(t, time.Since(start))
 		time.Sleep(2 * time.Second)
 		assert.NotEqual(t, first.AccessKeyID, retrieve(t, c).AccessKeyID)
@@ -143,7 +143,7 @@ func TestReplaceWithEndedContextDoesNotWait(t *testing.T) {
 // The attempt starts one second after the previous one. Replace waits for that, too.
 func TestReplaceWaitsForSpacedAttempt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &caching{lifetime: time.Hour}
+		s := &cachingSource{lifetime: time.Hour}
 		c := newCache(t, s)
 		first := retrieve(t, c)
 		time.Sleep(10 * time.Minute)

@@ -38,7 +38,7 @@ func TestOptionsRetryAfter(t *testing.T) {
 				s := &source{lifetime: time.Hour}
 				c := newCache(t, s, func(o *cache.Options) { o.RetryAfter = tt.option })
 				retrieve(t, c)
-				s.breakWith(tt.err)
+				s.setError(tt.err)
 				require.Error(t, c.Refresh(t.Context()))
 				calls := s.count()
 				time.Sleep(tt.least - time.Millisecond)

@@ -16,10 +16,10 @@ type source struct {
 	lifetime time.Duration
 	delay    time.Duration // duration of each call, unless its context ends first
 
-	mu     sync.Mutex
-	broken error // the error that it returns, if not nil
-	hung   bool  // it returns only when its context ends
-	calls  []time.Time
+	mu    sync.Mutex
+	err   error // the error that it returns, if not nil
+	hung  bool  // it returns only when its context ends
+	calls []time.Time
 }
 
 var errBroken = errors.New("broken")
@@ -27,7 +27,7 @@ var errBroken = errors.New("broken")
 func (s *source) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	s.mu.Lock()
 	s.calls = append(s.calls, time.Now())
-	number, broken, hung, lifetime := len(s.calls), s.broken, s.hung, s.lifetime
+	number, broken, hung, lifetime := len(s.calls), s.err, s.hung, s.lifetime
 	s.mu.Unlock()
 	if hung {
 		<-ctx.Done()
@@ -56,13 +56,13 @@ func keys(number int, lifetime time.Duration) aws.Credentials {
 	}
 }
 
-func (s *source) breakWith(err error) {
+func (s *source) setError(err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.broken = err
+	s.err = err
 }
 
-func (s *source) hang(hung bool) {
+func (s *source) setHung(hung bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.hung = hung

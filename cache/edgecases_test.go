@@ -24,14 +24,14 @@ func TestCacheWakeDuringFirstAttemptRetriesImmediately(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				s := &source{lifetime: time.Hour, delay: tt.delay, broken: errBroken}
+				s := &source{lifetime: time.Hour, delay: tt.delay, err: errBroken}
 				c := newCache(t, s)
 				start := time.Now()
-				_, err := c.Retrieve(over(t)) // only starts the attempt
+				_, err := c.Retrieve(expiredContext(t)) // only starts the attempt
 				require.ErrorIs(t, err, context.DeadlineExceeded)
 				time.Sleep(tt.delay / 2)
 				c.Wake()
-				s.breakWith(nil)
+				s.setError(nil)
 				time.Sleep(10 * time.Second)
 				assert.Equal(t, []time.Duration{0, tt.second}, s.callsSince(start), tt.why)
 				assert.Equal(t, cache.Fresh, c.Status().State)
@@ -42,11 +42,11 @@ func TestCacheWakeDuringFirstAttemptRetriesImmediately(t *testing.T) {
 
 func TestCacheWakeDoesNotDelayRetry(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &source{lifetime: time.Hour, broken: errBroken}
+		s := &source{lifetime: time.Hour, err: errBroken}
 		c := newCache(t, s)
 		start := time.Now()
 		require.ErrorIs(t, c.Refresh(t.Context()), errBroken)
-		_, err := c.Retrieve(over(t)) // adds demand for the retry
+		_, err := c.Retrieve(expiredContext(t)) // adds demand for the retry
 		require.Error(t, err)
 		c.Wake()
 		time.Sleep(time.Second)
@@ -61,7 +61,7 @@ func TestInvalidateDuringOutageKeepsBackoff(t *testing.T) {
 		s := &source{lifetime: time.Hour}
 		c := newCache(t, s)
 		creds := retrieve(t, c)
-		s.breakWith(errBroken)
+		s.setError(errBroken)
 		for range 5 {
 			require.ErrorIs(t, c.Refresh(t.Context()), errBroken)
 		}
@@ -87,7 +87,7 @@ func TestInvalidateDuringOutageKeepsBackoff(t *testing.T) {
 		}
 		synctest.Wait()
 		assert.Equal(t, calls+1, s.count())
-		s.breakWith(nil)
+		s.setError(nil)
 		time.Sleep(10 * time.Second)
 		assert.NotEqual(t, creds.AccessKeyID, retrieve(t, c).AccessKeyID)
 	})
