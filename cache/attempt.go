@@ -42,7 +42,7 @@ func (c *Cache) start(now schedule.Moment, holdsSlot bool) {
 	c.scheduler.started++
 	c.scheduler.demand, c.scheduler.requested, c.scheduler.woken = false, false, false
 	c.scheduler.spacedUntil = now.Add(schedule.Spacing)
-	if c.state.Load().err == ErrRefused { //nolint:errorlint // the very state that Invalidate makes
+	if c.state.Load().err == ErrRefused { //nolint:errorlint // the exact value that Invalidate stores
 		c.scheduler.ensureHistory().invalidateSpacedUntil = now.Add(schedule.RefusalSpacing)
 	}
 	a := &attempt{number: c.scheduler.started, began: now, returned: make(chan struct{})}
@@ -186,9 +186,9 @@ func (c *Cache) finish(a *attempt, creds aws.Credentials, err error, class class
 	}
 }
 
-// prefers reports whether the credentials of s are preferred to the served ones although they
-// expire sooner. They are if a service rejected the served ones and they live at least as long as
-// it takes until another rejection may start an attempt.
+// prefers reports whether the credentials of s replace the served ones although they expire sooner.
+// This requires that a service rejected the served ones, and that the new ones live until another
+// rejection may start an attempt.
 func (a *attempt) prefers(s *snapshot) bool {
 	return a.rejected && s.lifetime >= minReplacement
 }

@@ -217,7 +217,7 @@ func TestCacheKeepsCredentialsWithLaterExpiry(t *testing.T) {
 		return c.Replace(t.Context(), retrieve(t, c), time.Minute)
 	}
 	for name, tt := range map[string]struct {
-		lifetime time.Duration // of the second credentials
+		lifetime time.Duration // lifetime of the second credentials
 		request  func(t *testing.T, c *cache.Cache) error
 		err      error
 		kept     bool

@@ -25,7 +25,7 @@
 //		source := stscreds.NewAssumeRoleProvider(sts.NewFromConfig(cfg), "arn:aws:iam::111122223333:role/reports")
 //		c := cache.New(source)
 //		defer c.Close()
-//		cfg.Credentials = c // for service clients; not through another cache
+//		cfg.Credentials = c // used by service clients, without another cache around it
 //		credentials, err := c.Retrieve(context.Background())
 //		if err != nil {
 //			log.Fatal(err)

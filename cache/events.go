@@ -94,7 +94,7 @@ type line struct {
 	args    []any
 }
 
-// transition records the health after an event, and returns a line if it has changed.
+// transition records the health after an event. It returns a line and true if it has changed.
 func (e *events) transition(event Event) (line, bool) {
 	s := event.Status
 	now := healthy
@@ -122,8 +122,8 @@ func (e *events) transition(event Event) (line, bool) {
 	}
 }
 
-// failureLine returns the line for a failure. It includes the time of the next attempt if that is
-// known. It is not if there are no valid credentials, since the next caller starts the attempt.
+// failureLine returns the line for a failure. It includes the time of the next attempt, unless the
+// next caller starts it because there are no valid credentials.
 func failureLine(level slog.Level, message string, s Status, args ...any) line {
 	args = append([]any{"error", s.Err}, args...)
 	if !s.NextAttempt.IsZero() {

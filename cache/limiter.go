@@ -152,6 +152,7 @@ func (l *Limiter) release(t *ticket, err error) {
 	}
 }
 
+// releaseSlot releases the slot of a ticket and returns the queued tickets that acquired one instead.
 func (l *Limiter) releaseSlot(t *ticket, succeeded, throttled bool) (next []*ticket) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -99,7 +99,7 @@ func (w *world) close() {
 	w.callers.Wait()
 	require.NoError(w.t, w.cache.Close())
 	if w.wrapped {
-		time.Sleep(hangLimit) // for the call of an attempt that timed out
+		time.Sleep(hangLimit) // lets the call of a timed-out attempt end
 	}
 	_, err := w.cache.Retrieve(w.t.Context())
 	require.ErrorIs(w.t, err, ErrClosed)

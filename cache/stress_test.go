@@ -94,7 +94,7 @@ func (w *world) day() {
 	for time.Since(start) < 24*time.Hour {
 		w.act()
 		time.Sleep(w.within(0, max(w.lifetime/30, 10*time.Second)))
-		synctest.Wait() // for timers that are due
+		synctest.Wait() // lets due timers fire
 		w.retrieve()
 	}
 	w.repair()
