@@ -1,14 +1,14 @@
-// Package irsa gives an application in a Kubernetes pod AWS credentials through IAM
-// Roles for Service Accounts: it exchanges the pod's projected service account
-// token at STS for the credentials of a role, and keeps them fresh.
+// Package irsa provides AWS credentials to applications in Kubernetes pods through
+// IAM Roles for Service Accounts. It exchanges the pod's projected service account
+// token for credentials of an IAM role at STS and keeps them fresh.
 //
-// There are only a few types: a [Provider] is an aws.CredentialsProvider, made by
-// [New] from what the EKS webhook put into the pod's environment, or from
-// [Options]; its [Status] says how it is doing, an [Event] that something happened,
-// and an [Error] what failed and what to do about it. [Provider.AssumeRole] makes the
-// Provider of a further role. A [Pool] has the Providers of many roles, told apart by
-// their [RoleOptions], each with tokens from a file or another [TokenSource]. [Diagnose]
-// makes a [Report] of all that lies between a pod and its credentials.
+// A [Provider] is an aws.CredentialsProvider. [New] creates it from the environment
+// variables that the EKS webhook sets, or from [Options]. A [Status] describes the
+// Provider's state, an [Event] a change of it, and an [Error] what failed and how to
+// fix it. [Provider.AssumeRole] returns a Provider of a further role. A [Pool] manages
+// the Providers of many roles, identified by their [RoleOptions]. Their tokens come
+// from a file or from another [TokenSource]. [Diagnose] checks every step between a
+// pod and its credentials and returns a [Report].
 //
 //	package main
 //
@@ -35,27 +35,27 @@
 //		log.Print("I am ", *me.Arn)
 //	}
 //
-// # What it reads
+// # Environment variables
 //
 // New reads these variables, once: AWS_ROLE_ARN, AWS_WEB_IDENTITY_TOKEN_FILE,
 // AWS_ROLE_SESSION_NAME, AWS_REGION, AWS_DEFAULT_REGION, AWS_ENDPOINT_URL_STS,
 // AWS_IGNORE_CONFIGURED_ENDPOINT_URLS, AWS_USE_FIPS_ENDPOINT,
 // AWS_USE_DUALSTACK_ENDPOINT and AWS_CA_BUNDLE, which must name a regular file of
-// at most 4 MiB. It reads no shared config file and no profile, and it knows no
-// other identity: there are credentials of this role, or an error.
+// at most 4 MiB. New reads no shared config files and no profiles. A Provider never
+// falls back to another identity: it returns credentials of its role, or an error.
 //
-// AWS_STS_REGIONAL_ENDPOINTS=legacy and AWS_ENDPOINT_URL are logged and not
-// followed: the first asks for an endpoint far away, the second names a service
-// that the token must not be sent to.
+// AWS_STS_REGIONAL_ENDPOINTS=legacy and AWS_ENDPOINT_URL are ignored, and New logs a
+// warning if they are set. The first selects the global endpoint, which may be far
+// away. The second may name a service that must not receive the token.
 //
-// # With config.LoadDefaultConfig
+// # Using config.LoadDefaultConfig
 //
 // Load the configuration first and set the provider afterwards:
 //
 //	cfg, err := config.LoadDefaultConfig(ctx)
 //	cfg.Credentials = p
 //
-// config.WithCredentialsProvider(p) works too, but puts an aws.CredentialsCache
-// around p, which [Provider.Invalidate], [Provider.MinTTL] and steps of the wall
-// clock cannot reach into.
+// config.WithCredentialsProvider(p) works too, but wraps p in an aws.CredentialsCache.
+// [Provider.Invalidate], [Provider.MinTTL] and steps of the wall clock do not affect
+// the credentials cached there.
 package irsa
