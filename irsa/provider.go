@@ -13,28 +13,28 @@ import (
 	"github.com/irsakit/irsakit/internal/notify"
 )
 
-// Provider is an [aws.CredentialsProvider] of one role's credentials. Make it with
-// [New] and end it with [Provider.Close]. All its methods are safe for concurrent
-// use.
+// Provider is an [aws.CredentialsProvider] for the credentials of one role. It is
+// created by [New] and should be closed with [Provider.Close] when no longer in use.
+// All methods are safe for concurrent use.
 //
-// A Provider that is dropped without Close is collected as any value is.
+// A Provider that becomes unreachable without Close is garbage collected.
 type Provider struct {
 	settings *settings
 	known    *known
 	cache    *cache.Cache
 	watch    *watch
 	events   *notify.Queue[Event]
-	pool     *Pool     // nil for one of New's
-	source   *Provider // whose credentials assume the role; nil for a web identity
-	hops     hops      // whose source it is
+	pool     *Pool     // nil if created by New
+	source   *Provider // signs the exchanges of a role chain; nil for a web identity
+	hops     hops      // the derived Providers
 }
 
-// New returns a Provider of the role that the environment and the options name. It
-// validates them, and reports all that is wrong in one [*Error] of the kind
-// [ErrNotConfigured]. It starts nothing on the network: the first exchange comes
-// with the first caller, or with [Provider.WaitReady].
+// New returns a Provider of the role that the environment and the options specify. It
+// validates them and reports everything that is wrong in one [*Error] of the kind
+// [ErrNotConfigured]. New makes no requests: the first exchange starts with the first
+// caller of Retrieve, or with [Provider.WaitReady].
 //
-// It reads the token only where nothing else names the region.
+// New reads the token only if no other setting determines the region.
 func New(optFns ...func(*Options)) (*Provider, error) {
 	var opts Options
 	for _, fn := range optFns {
@@ -55,7 +55,7 @@ func New(optFns ...func(*Options)) (*Provider, error) {
 	return p, nil
 }
 
-// keep makes the cache of the credentials that attempts give.
+// keep creates the cache of the credentials that attempts return.
 func (p *Provider) keep(attempts aws.CredentialsProvider) {
 	p.cache = cache.New(attempts, func(o *cache.Options) {
 		o.AttemptTimeout = p.settings.AttemptTimeout
@@ -68,15 +68,16 @@ func (p *Provider) keep(attempts aws.CredentialsProvider) {
 	})
 }
 
-// Retrieve returns valid credentials. While there are some it returns at once,
-// without I/O or allocation; else it waits for the exchange with STS, no longer
-// than ctx lasts. It returns an [*Error]: that of the last exchange, at once, until
-// the next one is due. The first callers of all are kept waiting through two
-// failures that may pass by themselves: for some two seconds, or for two attempts'
-// limits where STS does not answer at all.
+// Retrieve returns valid credentials. If the Provider has some, it returns them
+// immediately, without I/O or allocation. Otherwise it waits for an exchange until ctx
+// is done. If the last exchange failed, it returns that exchange's [*Error] immediately
+// until the next one is due. Only callers that wait for the very first credentials
+// wait through up to two temporary failures: about two seconds, or two attempt timeouts
+// if STS does not respond at all.
 //
-// Their Expires is the time at which the Provider stops serving them: 8 to 10 s before
-// their end, or 0.8 to 1% of a shorter lifetime. They are never extended.
+// Expires is the time at which the Provider stops serving the credentials: 8 to 10
+// seconds before their expiry, or 0.8 to 1% of a shorter lifetime. It never lies past
+// the expiry.
 func (p *Provider) Retrieve(ctx context.Context) (creds aws.Credentials, err error) {
 	if p.cache.TryRetrieve(&creds) {
 		return creds, nil
@@ -87,23 +88,23 @@ func (p *Provider) Retrieve(ctx context.Context) (creds aws.Credentials, err err
 	return creds, err
 }
 
-// MinTTL returns a provider of the same credentials that always have at least d
-// left until their Expires: for presigned URLs and EKS tokens, which die with the
-// credentials that signed them. Refreshes come early enough that its callers do not
-// wait. A d above 60 % of the life of the credentials is an [*Error] of the kind
-// [ErrInvalidRequest] that wraps [cache.ErrMinTTL], once that life is known; a
-// negative one counts as 0. The view holds the Provider.
+// MinTTL returns a provider of p's credentials that remain valid for at least d. Use it
+// for presigned URLs and EKS tokens, which expire with the credentials that signed
+// them. Refreshes start early enough that its callers do not wait. If d exceeds 60% of
+// the credentials' lifetime, Retrieve returns an [*Error] of the kind
+// [ErrInvalidRequest] that wraps [cache.ErrMinTTL], as soon as the lifetime is known. A
+// negative d counts as 0. The returned provider keeps p reachable.
 func (p *Provider) MinTTL(d time.Duration) aws.CredentialsProvider {
 	return &view{provider: p, credentials: p.cache.MinTTL(d)}
 }
 
-// view is a Provider seen through a least time that must be left.
+// view is the credentials provider that MinTTL returns.
 type view struct {
 	provider    *Provider
 	credentials aws.CredentialsProvider
 }
 
-// Retrieve is the Provider's, with as much time left as the view was made for.
+// Retrieve returns the Provider's credentials with at least the view's minimum time to live.
 func (v *view) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	creds, err := v.credentials.Retrieve(ctx)
 	if err != nil {
@@ -112,36 +113,37 @@ func (v *view) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	return creds, nil
 }
 
-// AdjustExpiresBy is the Provider's.
+// AdjustExpiresBy calls the Provider's AdjustExpiresBy.
 func (v *view) AdjustExpiresBy(creds aws.Credentials, d time.Duration) (aws.Credentials, error) {
 	return v.provider.AdjustExpiresBy(creds, d)
 }
 
-// ProviderSources is the Provider's.
+// ProviderSources returns the Provider's sources.
 func (v *view) ProviderSources() []aws.CredentialSource { return v.provider.ProviderSources() }
 
-// Format is the Provider's.
+// Format calls the Provider's Format.
 func (v *view) Format(f fmt.State, verb rune) { v.provider.Format(f, verb) }
 
-// Refresh makes a new exchange and waits for it, no longer than ctx lasts. Calls at
-// the same time share one; exchanges that are asked for begin a second apart at
-// least, and after a failed one the next comes when it is due. It returns an
-// [*Error] if the exchange failed.
+// Refresh starts a new exchange and waits until it completes or ctx is done. Concurrent
+// calls share an exchange. Requested exchanges start at least a second apart, and after
+// a failed one the next starts when it is due. Refresh returns an [*Error] if the
+// exchange failed.
 func (p *Provider) Refresh(ctx context.Context) error {
 	return p.explain(ctx, p.cache.Refresh(ctx))
 }
 
-// So long WaitReady rests between its looks. When an exchange is made is not its
-// business, and the wall clock, by which it knows the next one, can be stepped.
+// shortestPause and longestPause bound the polling interval of WaitReady. WaitReady
+// polls because it does not schedule the exchanges, and because the time of the next
+// one is a reading of the wall clock, which can be stepped.
 const (
 	shortestPause = 100 * time.Millisecond
 	longestPause  = 5 * time.Second
 )
 
-// WaitReady returns nil as soon as there are valid credentials. Whatever fails, it
-// waits for the next attempt, until ctx ends: for the start of a pod, where the
-// sidecar of a mesh, or a role that was just made, takes a while. Its [*Error] then
-// wraps ctx's error and the last attempt's.
+// WaitReady blocks until valid credentials are available or ctx is done. It waits for
+// the next attempt after any failure. Use it when a pod starts, while the sidecar of a
+// service mesh or a newly created role is not ready yet. If ctx is done first,
+// WaitReady returns an [*Error] that wraps ctx's error and that of the last attempt.
 func (p *Provider) WaitReady(ctx context.Context) error {
 	for {
 		_, err := p.cache.Retrieve(ctx)
@@ -166,26 +168,26 @@ func (p *Provider) WaitReady(ctx context.Context) error {
 	}
 }
 
-// Invalidate withdraws these credentials from all callers, for example after the role's sessions
-// were revoked: they are never served again, and an exchange for new ones starts. Newer credentials
-// are kept. However often it is called, it starts at most one exchange a minute. Clients of
-// [Provider.AWSConfig] do not need it: they replace credentials that a service rejects. It does
-// not block.
+// Invalidate withdraws the given credentials from all callers, for example after the role's
+// sessions were revoked. They are never served again, and an exchange for new ones starts. Newer
+// credentials are kept. Invalidate starts at most one exchange per minute and does not block.
+// Clients of [Provider.AWSConfig] do not need it, because they replace credentials that a service
+// rejects.
 func (p *Provider) Invalidate(rejected aws.Credentials) { p.cache.Invalidate(rejected) }
 
 // AdjustExpiresBy returns the credentials unchanged. An aws.CredentialsCache around
-// the Provider calls it to apply its ExpiryWindow, which would only make it wait.
+// the Provider calls it to apply its ExpiryWindow, which would only make callers wait.
 func (p *Provider) AdjustExpiresBy(creds aws.Credentials, d time.Duration) (aws.Credentials, error) {
 	return p.cache.AdjustExpiresBy(creds, d)
 }
 
-// Format prints what it is, its role and its state, whatever the verb.
+// Format prints the type, the role and the state of the Provider, regardless of the verb.
 func (p *Provider) Format(f fmt.State, _ rune) {
 	fmt.Fprintf(f, "irsa.Provider(%s, %s)", p.settings.RoleARN, p.cache.Status().State)
 }
 
-// ProviderSources returns how the credentials are had, as the SDK's own provider
-// does. The SDK counts it in its User-Agent header.
+// ProviderSources returns the credential sources that the SDK reports in its User-Agent
+// header, like the SDK's own provider does.
 func (p *Provider) ProviderSources() []aws.CredentialSource {
 	if p.source != nil {
 		return append(p.source.ProviderSources(), aws.CredentialSourceSTSAssumeRole)
@@ -193,15 +195,16 @@ func (p *Provider) ProviderSources() []aws.CredentialSource {
 	return []aws.CredentialSource{aws.CredentialSourceSTSAssumeRoleWebID}
 }
 
-// Close ends the Provider: it cancels the exchange under way, wakes its callers, and
-// waits until everything that it started has ended, the Providers of AssumeRole too. From
-// then on its methods return an [*Error] of the kind [ErrClosed]. It can be called again.
-// On a Provider of a [Pool], which others have too, it does nothing: the Pool ends it. One
-// that the Pool has forgotten, and those of its AssumeRole, serve what they have after that.
+// Close closes the Provider and those that its AssumeRole returned. It cancels the exchange
+// in progress, wakes waiting callers, and waits for all goroutines that they started. After
+// that, methods return an [*Error] of the kind [ErrClosed]. Close can be called more than
+// once. It is a no-op for a Provider obtained from a [Pool], because other callers share it;
+// closing the Pool closes it. A Provider that the Pool has evicted, and those of its
+// AssumeRole, are not closed and continue to serve their credentials until they expire.
 //
-// It waits no longer than twice [Options].AttemptTimeout for each Provider; where a
-// client, a token source or an observer of the caller's has still not returned then, it
-// returns an error that says so. It must not be called by them.
+// Close waits at most twice [Options].AttemptTimeout for each Provider. It returns an error
+// if a client, a token source or an observer of the application has not returned by then.
+// These must not call Close.
 func (p *Provider) Close() error {
 	if p.pool != nil && p.source == nil {
 		return nil
@@ -211,7 +214,7 @@ func (p *Provider) Close() error {
 
 func (p *Provider) end() error {
 	err := p.hops.end()
-	if p.pool != nil || p.source != nil { // what else it has is another's
+	if p.pool != nil || p.source != nil { // the pool or the source owns everything else
 		return errors.Join(err, p.cache.Close())
 	}
 	watch := p.watch.stop()
@@ -220,7 +223,8 @@ func (p *Provider) end() error {
 	return err
 }
 
-// wait waits for what Options gave, but not for long.
+// wait waits until all channels are closed, for at most one attempt timeout. It returns an
+// error if code of the application, which Options supplied, has not returned by then.
 func (s *settings) wait(all ...<-chan struct{}) error {
 	limit := time.NewTimer(s.AttemptTimeout)
 	defer limit.Stop()

@@ -9,26 +9,27 @@ import (
 	"github.com/irsakit/irsakit/cache"
 )
 
-// Status is how a [Provider] is doing at one moment. It holds no secret. Its State
-// is one of those of package cache, such as [cache.Fresh].
+// Status describes the state of a [Provider] at one moment. It contains no secrets. State
+// is one of the states of package cache, such as [cache.Fresh].
 type Status struct {
 	cache.Status
 
 	RoleARN     string
-	Source      string    // the role that assumes it, empty where a token does
-	SessionName string    // empty before the first token was read
-	Kind        error     // of Err: one of the Err variables, nil without an Err
-	TokenIssued time.Time // of the newest token that was seen; zero where it does not say
-	TokenExpiry time.Time
+	Source      string    // the role whose credentials assume RoleARN; empty for a web identity
+	SessionName string    // empty until the first token has been read
+	Kind        error     // the kind of Err: one of the Err variables, or nil if Err is nil
+	TokenIssued time.Time // of the newest token; zero if it has no such claim
+	TokenExpiry time.Time // of the newest token; zero if it has no such claim
 }
 
-// Healthy returns nil where credentials are served and the last exchange did not fail,
-// else an error that tells a probe whether there never were any, whether they are still
-// served, or whether they have ended: see [cache.Status.Healthy], also for what a probe
-// for readiness has to do besides. It does not block.
+// Healthy returns nil if the Provider serves credentials and the last exchange succeeded.
+// Otherwise it returns an error that tells whether no credentials have been obtained yet,
+// whether they are still being served, or whether they have expired. See
+// [cache.Status.Healthy], also for what a readiness probe must check in addition. Healthy
+// does not block.
 func (p *Provider) Healthy() error { return p.Status().Healthy() }
 
-// Status returns how the Provider is doing. It takes no lock and does not block.
+// Status returns the Provider's current status. It takes no locks and does not block.
 func (p *Provider) Status() Status { return p.statusOf(p.cache.Status()) }
 
 func (p *Provider) statusOf(status cache.Status) Status {
@@ -45,26 +46,26 @@ func (p *Provider) statusOf(status cache.Status) Status {
 	return s
 }
 
-// EventKind is what an [Event] tells of.
+// EventKind is the kind of an [Event].
 type EventKind string
 
 // The kinds of events.
 const (
-	Refreshed     EventKind = "refreshed"      // there are new credentials
-	RefreshFailed EventKind = "refresh failed" // an exchange failed: see Status.Err
-	Refused       EventKind = "refused"        // a service refused the credentials
-	Rotated       EventKind = "rotated"        // the token file has a token that was not used yet
+	Refreshed     EventKind = "refreshed"      // an exchange returned new credentials
+	RefreshFailed EventKind = "refresh failed" // an exchange failed; see Status.Err
+	Refused       EventKind = "refused"        // a service rejected the credentials
+	Rotated       EventKind = "rotated"        // the token file contains a token that has not been used yet
 )
 
-// Event tells that something happened to a [Provider]. It holds no secret.
+// Event describes a change of a [Provider]. It contains no secrets.
 type Event struct {
 	Kind   EventKind
 	Time   time.Time
-	Took   time.Duration // the exchange's time, 0 where there was none
-	Status Status        // after it
+	Took   time.Duration // the duration of the exchange; 0 if there was none
+	Status Status        // the status after the event
 }
 
-// attempted is told by the cache of every attempt and refusal.
+// attempted handles the cache's events: completed attempts and rejections.
 func (p *Provider) attempted(e cache.Event) {
 	p.follow()
 	p.hops.wake(e)
@@ -79,14 +80,14 @@ func (p *Provider) attempted(e cache.Event) {
 	p.tell(func() Event { return Event{Kind: kind, Time: e.Time, Took: e.Took, Status: p.statusOf(e.Status)} })
 }
 
-// tell queues an event for the application, if it wants any.
+// tell queues an event for Options.Observe, if that is set.
 func (p *Provider) tell(event func() Event) {
 	if p.settings.Observe != nil {
 		p.events.Put(event(), p.observe)
 	}
 }
 
-// observe hands an event to the application.
+// observe calls Options.Observe and logs a panic in it.
 func (p *Provider) observe(event Event) {
 	defer func() {
 		if r := recover(); r != nil {
