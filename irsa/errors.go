@@ -10,48 +10,48 @@ import (
 	"github.com/irsakit/irsakit/cache"
 )
 
-// The kinds of failure, for errors.Is. They are contract; the texts of errors are
-// not.
+// The kinds of errors, for use with errors.Is. They are part of the API contract; error
+// texts are not.
 var (
 	ErrNotConfigured  = errors.New("not configured")       // a setting is missing or invalid
-	ErrTokenFile      = errors.New("token cannot be read") // nor is there one in the file
-	ErrTokenExpired   = errors.New("token expired")        // says STS
-	ErrTokenRejected  = errors.New("token rejected")       // by STS: its provider, audience or key
+	ErrTokenFile      = errors.New("token cannot be read") // the token cannot be read or is not a JWT
+	ErrTokenExpired   = errors.New("token expired")        // STS rejected the token as expired
+	ErrTokenRejected  = errors.New("token rejected")       // STS rejected the token: OIDC provider, audience or key
 	ErrAccessDenied   = errors.New("access denied")        // the role does not trust the token
-	ErrThrottled      = errors.New("throttled")            // by STS
-	ErrUnavailable    = errors.New("STS unavailable")      // no answer, or none from STS
-	ErrInvalidRequest = errors.New("invalid request")      // something that was asked for cannot be had
+	ErrThrottled      = errors.New("throttled")            // STS throttled the request
+	ErrUnavailable    = errors.New("STS unavailable")      // no response, or none from STS
+	ErrInvalidRequest = errors.New("invalid request")      // a parameter of the request or of MinTTL was rejected
 	ErrClosed         = cache.ErrClosed                    // the Provider has been closed
-	ErrRefused        = cache.ErrRefused                   // a service refused the credentials, and new ones are not there yet
+	ErrRefused        = cache.ErrRefused                   // a service rejected the credentials, and there are no new ones yet
 )
 
-// Error is what New and every method that needs credentials return when they fail. errors.Is tells
-// its kind, and what caused it, such as fs.ErrNotExist or context.DeadlineExceeded;
-// errors.As finds the SDK's smithy.APIError in it, but none of its errors that hold the request or
-// the response. It contains no secret: whatever a server repeats of the token, of a secret key or
-// of a session token is replaced by "[redacted]".
+// Error is returned by New and by every method that needs credentials. Use errors.Is to test for
+// its kind and for its cause, such as fs.ErrNotExist or context.DeadlineExceeded. errors.As finds
+// the SDK's smithy.APIError in it, but none of the SDK's errors that contain the request or the
+// response. An Error contains no secrets: parts of the token, a secret key or a session token that
+// a server repeats are replaced with "[redacted]".
 type Error struct {
 	Kind error // one of the Err variables
 
 	RoleARN     string
 	SessionName string
-	Endpoint    string // the URL of STS; empty where Options.STS is used
+	Endpoint    string // the URL of STS; empty if Options.STS is used
 	Region      string
-	TokenFile   string // empty where the tokens come from elsewhere
+	TokenFile   string // empty if the tokens do not come from a file
 
-	// What the token says of itself, where it could be read.
+	// The claims of the token, unverified. They are zero if the token could not be read.
 	Issuer      string
 	Subject     string
 	Audience    []string
 	TokenExpiry time.Time
 
-	Code        string    // STS's error code, if the response has one of at most 64 letters and digits
-	RequestID   string    // of the response, likewise
-	NextAttempt time.Time // when it is tried again; zero where that is now, or never
+	Code        string    // STS's error code, at most 64 letters, digits and "._-"; otherwise empty
+	RequestID   string    // the response's request ID, with the same restriction
+	NextAttempt time.Time // when the next attempt starts; zero if immediately or never
 
-	// Cure is what to do about it, in one line, and Link leads to the heading of
-	// TROUBLESHOOTING.md that tells more. Either may be empty. Their text is not
-	// contract.
+	// Cure is advice on how to fix the failure, in one line. Link is the URL of the section
+	// of TROUBLESHOOTING.md that explains it. Both may be empty, and their texts are not
+	// part of the API contract.
 	Cure string
 	Link string
 
@@ -59,8 +59,7 @@ type Error struct {
 	err      error
 }
 
-// Error returns one line: what failed, the facts, what to do about it, and where to
-// read more.
+// Error returns a single line with the failure, the facts, the advice and its link.
 func (e *Error) Error() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "irsa: %v", e.Kind)
@@ -74,7 +73,7 @@ func (e *Error) Error() string {
 		}
 	}
 	fact("role", e.RoleARN)
-	if e.Is(ErrUnavailable) && e.Code == "" { // which way did the request go?
+	if e.Is(ErrUnavailable) && e.Code == "" { // the endpoint matters only if STS did not respond
 		fact("endpoint", e.Endpoint)
 	}
 	fact("token issuer", e.Issuer)
@@ -98,8 +97,9 @@ func (e *Error) Error() string {
 	return oneLine(b.String())
 }
 
-// oneLine returns text without characters that move or hide others: those of joined
-// errors, and those of claims that nobody has verified.
+// oneLine returns text with every newline replaced by "; " and every other non-printable
+// character by a space. Newlines come from joined errors. Unverified claims can contain
+// characters that move or hide others.
 func oneLine(text string) string {
 	return strings.Map(func(r rune) rune {
 		if !unicode.IsPrint(r) {
@@ -109,7 +109,7 @@ func oneLine(text string) string {
 	}, strings.ReplaceAll(text, "\n", "; "))
 }
 
-// Is says whether target is the error's kind.
+// Is reports whether target is the error's kind.
 func (e *Error) Is(target error) bool { return target == e.Kind }
 
 // Unwrap returns the cause.
