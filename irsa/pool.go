@@ -17,48 +17,48 @@ import (
 	"github.com/irsakit/irsakit/tokenfile"
 )
 
-// What a Pool holds and does at most, if PoolOptions do not say otherwise.
+// The defaults of PoolOptions.
 const (
 	defaultMaxRoles = 10_000
 	defaultMaxCalls = 32
 )
 
-// idleLives is after how many lives without use a Pool's roles are refreshed no more.
+// idleLives is the number of unused credential lifetimes after which a role is not refreshed.
 const idleLives = 2
 
-// Of a Pool's events that wait, the newest so many are kept.
+// poolEvents is the number of pending events of a Pool that are kept.
 const poolEvents = 1024
 
-// PoolOptions say what the roles of a [Pool] have in common. The zero value is what the
-// EKS webhook injected.
+// PoolOptions configure a [Pool]. A field that is zero is taken from the environment
+// variables that the EKS webhook sets, or has a default.
 type PoolOptions struct {
-	// Options are what each role has that [RoleOptions] do not give: the role itself
-	// too, so that AWS_ROLE_ARN is the default. Observe is told of the events of all
-	// roles; of those that wait because it blocks the newest 1,024 are kept.
+	// Options are the defaults of [RoleOptions], including the role itself, whose default
+	// is AWS_ROLE_ARN. Observe receives the events of all roles. If it blocks, the newest
+	// 1,024 pending events are kept.
 	Options
 
-	// MaxRoles is how many roles the Pool knows at the same time, 10,000 if 0. Above
-	// that the one that was asked for the longest time ago is forgotten: who asks for it
-	// again gets another Provider. Who holds the old one is served as before, with
-	// refreshes in time; but it is not in Status and Providers, and a new token does not
-	// end its wait after a failure.
+	// MaxRoles is the maximum number of roles in the Pool. The default is 10,000. Beyond
+	// that, the least recently used role is evicted: the next call of [Pool.Provider] for it
+	// returns a new Provider. Callers that hold the evicted one are served as before, and it
+	// is refreshed on time. It is no longer part of Status and Providers, and a new token
+	// does not end its backoff after a failure.
 	MaxRoles int
 
-	// MaxCalls is how many calls of STS are under way at the same time, 32 if 0, at most
-	// 1,000,000, and so how many connections there are.
+	// MaxCalls is the maximum number of concurrent STS requests, and so of connections.
+	// The default is 32, the maximum 1,000,000.
 	MaxCalls int
 }
 
-// Pool has the Providers of many roles, one for each, with one STS client, one watch of the
-// token file and a bound on the calls that are under way: for controllers that act for
-// thousands of tenants. Make it with [NewPool] and end it with [Pool.Close]. All its
-// methods are safe for concurrent use.
+// Pool manages the Providers of many roles, one for each role, for example in a controller
+// that acts for thousands of tenants. They share an STS client, a watch of the token file
+// and a limit on concurrent requests. A Pool is created by [NewPool] and should be closed
+// with [Pool.Close] when no longer in use. All methods are safe for concurrent use.
 //
-// Callers who wait for first credentials go before refreshes in the background. Roles
-// whose exchange has failed hold at most half of the calls (one at least), so that they
-// delay no other beyond that, and throttling slows all of them down. A role whose
-// credentials nobody asked for in two of their lives is not refreshed until somebody does.
-// There is no goroutine for a role.
+// Exchanges that callers wait for have priority over background refreshes. Roles whose last
+// exchange failed use at most half of MaxCalls (at least one), so that they do not delay
+// other roles further. Throttling slows all roles down. A role whose credentials were not
+// used for two of their lifetimes is not refreshed until the next Retrieve. Roles have no
+// goroutines of their own.
 type Pool struct {
 	settings settings
 	limiter  *cache.Limiter
@@ -69,12 +69,12 @@ type Pool struct {
 
 	mu    sync.Mutex // never held across I/O
 	roles map[roleKey]*list.Element
-	order list.List // of *Provider, that was asked for last first
+	order list.List // of *Provider, most recently used first
 }
 
-// NewPool returns a Pool. It validates what the roles have in common, and reports all that
-// is wrong in one [*Error] of the kind [ErrNotConfigured]. It starts nothing on the
-// network, and reads the token only where nothing else names the region.
+// NewPool returns a new Pool. It validates the options that the roles share and reports
+// everything that is wrong in one [*Error] of the kind [ErrNotConfigured]. NewPool makes no
+// requests, and reads the token only if no other setting determines the region.
 func NewPool(optFns ...func(*PoolOptions)) (*Pool, error) {
 	var opts PoolOptions
 	for _, fn := range optFns {
@@ -102,9 +102,9 @@ func NewPool(optFns ...func(*PoolOptions)) (*Pool, error) {
 	return p, nil
 }
 
-// Provider returns the Provider of a role, the same one for equal options. It does no I/O.
-// Options that cannot be valid are an [*Error] of the kind [ErrNotConfigured]; after Close
-// it is of the kind [ErrClosed].
+// Provider returns the Provider of a role. It returns the same one for equal options and does
+// no I/O. If the options are invalid, it returns an [*Error] of the kind [ErrNotConfigured].
+// After Close it returns one of the kind [ErrClosed].
 func (p *Pool) Provider(opts RoleOptions) (*Provider, error) {
 	opts = p.complete(opts)
 	if opts.Token != nil {
@@ -130,7 +130,8 @@ func (p *Pool) Provider(opts RoleOptions) (*Provider, error) {
 	return p.add(key, fresh)
 }
 
-// known returns the Provider of a key, nil if there is none.
+// known returns the Provider of a key and marks it as most recently used. It returns nil if
+// there is none.
 func (p *Pool) known(key roleKey) (*Provider, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -153,7 +154,8 @@ func (p *Pool) open(roleARN string) error {
 	return nil
 }
 
-// add makes a Provider that of its key, unless another one has come before it.
+// add adds a Provider and evicts the least recently used one if necessary. If the key already
+// has a Provider, add returns that one instead.
 func (p *Pool) add(key roleKey, fresh *Provider) (*Provider, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -171,7 +173,7 @@ func (p *Pool) add(key roleKey, fresh *Provider) (*Provider, error) {
 	return fresh, nil
 }
 
-// role are the settings of a role.
+// role returns the settings of a role, and what is wrong with them.
 func (p *Pool) role(opts RoleOptions, whose tokenKey) (*settings, faults) {
 	var faults faults
 	s := p.settings
@@ -196,16 +198,15 @@ func (p *Pool) role(opts RoleOptions, whose tokenKey) (*settings, faults) {
 	return &s, faults
 }
 
-// PoolStatus is how a [Pool] is doing at one moment.
+// PoolStatus describes the state of a [Pool] at one moment.
 type PoolStatus struct {
-	Roles   int // that it knows
-	Failing int // of them, whose last exchange failed
-	Without int // of the failing, which have no valid credentials
+	Roles   int // roles in the Pool
+	Failing int // roles whose last exchange failed
+	Without int // failing roles without valid credentials
 	Calls   cache.LimiterStatus
 }
 
-// Status returns how the Pool is doing. It looks at each role, which takes some 100 ns, and
-// does no I/O.
+// Status returns the Pool's current status. It does no I/O and takes about 100 ns per role.
 func (p *Pool) Status() PoolStatus {
 	s := PoolStatus{Calls: p.limiter.Status()}
 	for role := range p.Providers() {
@@ -222,8 +223,8 @@ func (p *Pool) Status() PoolStatus {
 	return s
 }
 
-// Providers returns the roles that the Pool knows, that was asked for last first, as they
-// are when the loop begins. Each has a Status.
+// Providers returns an iterator over the Providers in the Pool, most recently used first. It
+// iterates over a snapshot taken when the loop starts.
 func (p *Pool) Providers() iter.Seq[*Provider] {
 	return func(yield func(*Provider) bool) {
 		for _, provider := range p.all() {
@@ -244,8 +245,8 @@ func (p *Pool) all() []*Provider {
 	return out
 }
 
-// Close ends the Pool and every Provider that it knows, as [Provider.Close] does. One that
-// it has forgotten serves what it has and makes no exchange any more.
+// Close closes the Pool and all Providers in it; see [Provider.Close]. An evicted Provider
+// serves its credentials until they expire, but makes no more exchanges.
 func (p *Pool) Close() error {
 	p.mu.Lock()
 	p.closed.Store(true)
@@ -260,7 +261,7 @@ func (p *Pool) Close() error {
 	return err
 }
 
-// follow starts the watch of the token file, for all roles.
+// follow starts the watch of the token file, which all roles share.
 func (p *Pool) follow() {
 	pool := weak.Make(p)
 	p.watch.follow(p.settings.TokenFile, func() follower {

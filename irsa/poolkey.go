@@ -9,11 +9,11 @@ import (
 	"time"
 )
 
-// RoleOptions say which role [Pool.Provider] is to give. What is zero is the Pool's. Equal
-// RoleOptions give the same Provider.
+// RoleOptions identify a role of a [Pool]. A zero field has the Pool's value.
+// [Pool.Provider] returns the same Provider for equal RoleOptions.
 type RoleOptions struct {
 	RoleARN     string
-	Token       TokenSource // by its Identity
+	Token       TokenSource // compared by its Identity
 	SessionName string
 	Region      string
 	Duration    time.Duration
@@ -21,14 +21,14 @@ type RoleOptions struct {
 	PolicyARNs  []string // in any order
 }
 
-// roleKey is everything that decides which credentials a role has.
+// roleKey identifies a role of a Pool. It contains everything that its credentials depend on.
 type roleKey struct {
 	role, session, region, policy, policyARNs string
 	token                                     tokenKey
 	duration                                  time.Duration
 }
 
-// tokenKey tells whose tokens they are: what Identity calls it, or a file's path.
+// tokenKey identifies a token source: by its Identity, or by the path of the token file.
 type tokenKey struct {
 	identity string
 	file     bool
@@ -42,7 +42,7 @@ func tokenKeyOf(source TokenSource) tokenKey {
 	return tokenKey{source.Identity(), file}
 }
 
-// complete returns the options with what the roles have in common.
+// complete returns opts with the Pool's values in its zero fields.
 func (p *Pool) complete(opts RoleOptions) RoleOptions {
 	s := &p.settings
 	opts.RoleARN = cmp.Or(opts.RoleARN, s.RoleARN)
@@ -59,7 +59,7 @@ func (p *Pool) complete(opts RoleOptions) RoleOptions {
 	return opts
 }
 
-// fit reports whether no option is longer than any valid one, so that a key can be made of them.
+// fit reports whether all options are within their length limits, so that a key of them is small.
 func (opts RoleOptions) fit(whose tokenKey) bool {
 	return len(opts.RoleARN) <= maxARN && len(opts.SessionName) <= maxSessionName && len(opts.Region) <= maxRegion &&
 		len(whose.identity) <= maxIdentity && validatePolicies(opts.Policy, opts.PolicyARNs) == nil
@@ -79,19 +79,19 @@ func (k tokenKey) validate(source TokenSource) error {
 	}
 }
 
-// key is that of the options that the settings were made of.
+// key returns the key of the options that the settings were made from.
 func (s *settings) key() roleKey {
 	return keyOf(RoleOptions{s.RoleARN, s.tokens, s.SessionName, s.Region, s.Duration, s.Policy, s.PolicyARNs}, s.whose)
 }
 
-// keyOf returns what tells complete options from others.
+// keyOf returns the key of complete options.
 func keyOf(opts RoleOptions, whose tokenKey) roleKey {
 	key := roleKey{role: opts.RoleARN, token: whose, session: opts.SessionName, region: opts.Region, policy: opts.Policy, duration: opts.Duration}
 	if len(opts.PolicyARNs) == 0 {
 		return key
 	}
 	for _, policy := range slices.Sorted(slices.Values(opts.PolicyARNs)) {
-		key.policyARNs += strconv.Itoa(len(policy)) + ":" + policy // no list looks like another
+		key.policyARNs += strconv.Itoa(len(policy)) + ":" + policy // unambiguous for any two lists
 	}
 	return key
 }
