@@ -15,24 +15,25 @@ import (
 	"github.com/irsakit/irsakit/internal/schedule"
 )
 
-// longestChained is the longest session of a role that the session of another role
-// assumes. https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles.html#iam-term-role-chaining
+// longestChained is the maximum duration of a session in a role chain.
+// https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles.html#iam-term-role-chaining
 const longestChained = time.Hour
 
-// AssumeRole returns a Provider of a role that p's credentials assume, in any account and
-// to any depth: the role's trust policy has to allow p's role, and p's role needs the
-// permission sts:AssumeRole for it. Each hop is a cache of its own on the one before it:
-// it asks p for the credentials of the moment at each exchange, and its sessions outlive
-// those that made them.
+// AssumeRole returns a Provider of a role that p's role assumes. The role can be in any
+// account, and role chains can have any length. The role's trust policy must allow p's role,
+// and p's role needs the permission sts:AssumeRole for it. The derived Provider has its own
+// cache. Each of its exchanges signs with p's current credentials, and its sessions can
+// outlive the credentials that signed for them.
 //
-// The options are the SDK's own: ExternalID, Tags, SourceIdentity, a session policy and so
-// on. Unlike there, the session lasts an hour if nothing is said, which is also the most
-// that AWS grants where one role assumes another, and is named as p's. What cannot be
-// valid is an [*Error] of the kind [ErrNotConfigured]; after Close of p, or of its Pool, it
-// is one of the kind [ErrClosed]. It does no I/O.
+// The options are those of the SDK, such as ExternalID, Tags, SourceIdentity and session
+// policies. Unlike in the SDK, the default duration is one hour, which is also the maximum
+// for role chaining, and the default session name is p's. If an option is invalid,
+// AssumeRole returns an [*Error] of the kind [ErrNotConfigured]. If p or its Pool is closed,
+// it returns one of the kind [ErrClosed]. It does no I/O.
 //
-// An error of the Provider names the role that could not be assumed: its own or, where the
-// credentials for it are missing, the one before. It is closed with p, or by itself.
+// An error of the derived Provider names the role that could not be assumed: its own, or
+// that of its source if the source has no credentials. The derived Provider is closed with
+// p, or before that by its own Close.
 func (p *Provider) AssumeRole(roleARN string, optFns ...func(*stscreds.AssumeRoleOptions)) (*Provider, error) {
 	h := &hop{source: p}
 	h.settings = p.settings.assuming(roleARN)
@@ -50,7 +51,7 @@ func (p *Provider) AssumeRole(roleARN string, optFns ...func(*stscreds.AssumeRol
 	return next, nil
 }
 
-// assuming are the settings of a role that the one of s assumes.
+// assuming returns the settings of a role that the role of s assumes.
 func (s *settings) assuming(roleARN string) *settings {
 	next := *s
 	next.RoleARN, next.TokenFile, next.tokens = roleARN, "", nil
@@ -58,8 +59,8 @@ func (s *settings) assuming(roleARN string) *settings {
 	return &next
 }
 
-// hop makes the credentials of a role that another one's assume: it is what the cache
-// calls for each attempt.
+// hop is the source of a derived Provider's cache. Each attempt makes an AssumeRole request
+// that is signed with the credentials of the source Provider.
 type hop struct {
 	known
 	source   *Provider
@@ -67,10 +68,10 @@ type hop struct {
 	faults   faults
 	provider *stscreds.AssumeRoleProvider
 
-	signedWith string // the source's access key ID; attempts take turns
+	signedWith string // the source's access key ID; needs no lock, because attempts never overlap
 }
 
-// validate checks the options, when all of them are known.
+// validate checks the options. It runs as the last of the functions that set them.
 func (h *hop) validate(o *stscreds.AssumeRoleOptions) {
 	s := h.settings
 	s.SessionName, s.Policy, s.Duration = o.RoleSessionName, aws.ToString(o.Policy), o.Duration
@@ -93,8 +94,8 @@ func (h *hop) validate(o *stscreds.AssumeRoleOptions) {
 	}
 }
 
-// validateChain checks the sizes of what only role chains have, by the AssumeRole reference of the
-// AWS STS API.
+// validateChain checks the options that only role chains have against the limits in the AssumeRole
+// reference of the AWS STS API.
 func validateChain(o *stscreds.AssumeRoleOptions) error {
 	const maxTags, maxTagKey, maxTagValue, maxExternalID, maxSourceIdentity = 50, 128, 256, 1224, 64
 	switch {
@@ -114,8 +115,8 @@ func validateChain(o *stscreds.AssumeRoleOptions) error {
 	return nil
 }
 
-// Retrieve makes one request to STS, signed with the source's credentials of the moment;
-// one more, if STS calls them expired and there are others.
+// Retrieve makes one request to STS, signed with the source's current credentials. If STS
+// rejects those credentials and the source can replace them, it makes a second one.
 func (h *hop) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	if pool := h.source.pool; pool != nil {
 		if err := pool.open(h.settings.RoleARN); err != nil {
@@ -140,7 +141,8 @@ func (h *hop) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	return creds, nil
 }
 
-// rejectionOf returns the rejection of the source's credentials that a failed request reports.
+// rejectionOf returns the rejection of the source's credentials that a failed request reports, or
+// the zero rejection if there is none.
 func (h *hop) rejectionOf(err error) rejection {
 	var failure *requestError
 	if !errors.As(err, &failure) {
@@ -149,8 +151,8 @@ func (h *hop) rejectionOf(err error) rejection {
 	return rejection{verdict: verdictOf(failure.code), host: h.settings.host(), key: h.signedWith, code: failure.code}
 }
 
-// AssumeRole is what the SDK's provider calls: one request, with the session's name and
-// the reply's expiry on the local clock.
+// AssumeRole implements the client of the SDK's provider. It makes one request, sets the
+// session's name, and converts the expiry in the response to the local clock.
 func (h *hop) AssumeRole(ctx context.Context, input *sts.AssumeRoleInput, _ ...func(*sts.Options)) (out *sts.AssumeRoleOutput, err error) {
 	source, err := h.source.Retrieve(ctx)
 	if err != nil {
@@ -187,7 +189,7 @@ func (h *hop) AssumeRole(ctx context.Context, input *sts.AssumeRoleInput, _ ...f
 	return &local, nil
 }
 
-// isComplete reports whether a reply has all that the SDK's provider takes from it.
+// isComplete reports whether a response has all the fields that the SDK's provider reads.
 func isComplete(out *sts.AssumeRoleOutput) bool {
 	if out == nil || out.Credentials == nil {
 		return false
@@ -197,7 +199,7 @@ func isComplete(out *sts.AssumeRoleOutput) bool {
 		c.Expiration != nil && !c.Expiration.IsZero()
 }
 
-// signer provides the source's credentials that one request is signed with.
+// signer provides the source's credentials for signing one request.
 type signer struct {
 	credentials aws.Credentials
 	source      *Provider
@@ -206,5 +208,5 @@ type signer struct {
 // Retrieve returns the credentials.
 func (s signer) Retrieve(context.Context) (aws.Credentials, error) { return s.credentials, nil }
 
-// ProviderSources returns the source's.
+// ProviderSources returns the source Provider's credential sources.
 func (s signer) ProviderSources() []aws.CredentialSource { return s.source.ProviderSources() }
