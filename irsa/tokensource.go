@@ -10,27 +10,28 @@ import (
 	"github.com/irsakit/irsakit/tokenfile"
 )
 
-// TokenSource gives web identity tokens: see [TokenFunc]. Its methods are called by
-// several goroutines at a time, where several roles have the same source.
+// TokenSource provides web identity tokens. [TokenFunc] returns one for a function. If
+// several roles share a source, its methods must be safe for concurrent use.
 type TokenSource interface {
-	// Token returns a token that is good now. It is called for every exchange, and
-	// must return when ctx ends.
+	// Token returns a token that is currently valid. It is called for every exchange, and
+	// must return when ctx is done.
 	Token(ctx context.Context) (tokenfile.Token, error)
 
-	// Identity names whose tokens they are, such as a service account of a cluster. It
-	// never changes. A Pool takes two sources of the same identity for the same.
+	// Identity identifies the subject of the tokens, such as a service account of a
+	// cluster. It must never change. A Pool considers two sources with the same identity
+	// equal.
 	Identity() string
 }
 
-// TokenFunc makes a TokenSource of a function, such as one that asks the Kubernetes
-// TokenRequest API for the token of another service account. See [TokenSource] for what
-// is asked of both; a token that the function keeps must not be kept for longer than it
-// is good.
+// TokenFunc returns a TokenSource that calls token, such as a function that obtains the token
+// of another service account from the Kubernetes TokenRequest API. The function and the
+// identity must meet the requirements of [TokenSource]. A function that caches a token must
+// not return it after its expiry.
 func TokenFunc(identity string, token func(context.Context) (tokenfile.Token, error)) TokenSource {
 	return &tokenFunc{identity, token}
 }
 
-// checkTokenSource returns an error for a source that cannot be asked.
+// checkTokenSource returns an error if the source is nil or has no function.
 func checkTokenSource(source TokenSource) error {
 	if isNil(source) {
 		return fmt.Errorf("the token source is a nil %T", source)
@@ -41,7 +42,7 @@ func checkTokenSource(source TokenSource) error {
 	return nil
 }
 
-// isNil reports whether value is an interface that holds a nil pointer, or the like.
+// isNil reports whether value contains a nil pointer, function, map, slice or channel.
 func isNil(value any) bool {
 	switch v := reflect.ValueOf(value); v.Kind() {
 	case reflect.Pointer, reflect.Func, reflect.Map, reflect.Slice, reflect.Chan:
@@ -59,8 +60,8 @@ type tokenFunc struct {
 func (f *tokenFunc) Token(ctx context.Context) (tokenfile.Token, error) { return f.token(ctx) }
 func (f *tokenFunc) Identity() string                                   { return f.identity }
 
-// fileSource is the TokenSource of a path. Of equal tokens it gives the same one, so that
-// many roles hold it once.
+// fileSource is the TokenSource of a file. As long as the token does not change, it returns
+// the same value, so that many roles share its memory.
 type fileSource struct {
 	path   string
 	newest atomic.Pointer[tokenfile.Token]
