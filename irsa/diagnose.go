@@ -12,7 +12,7 @@ import (
 	"github.com/irsakit/irsakit/tokenfile"
 )
 
-// The names of the checks, in their order.
+// The names of the checks, in the order of the report.
 const (
 	checkEnvironment      = "environment"
 	checkOtherCredentials = "other-credentials"
@@ -37,23 +37,23 @@ const (
 	checkExpiry           = "expiry"
 )
 
-// A diagnosis takes no longer than diagnosisLimit; of that one exchange takes
-// exchangeLimit at most, and the plain request before it probeLimit.
+// diagnosisLimit bounds the whole diagnosis. Within it, exchangeLimit bounds the exchange
+// and probeLimit the unsigned request before it.
 const (
 	diagnosisLimit = 9 * time.Second
 	exchangeLimit  = 5 * time.Second
 	probeLimit     = 2500 * time.Millisecond
 )
 
-// Diagnose goes through everything that lies between the pod's environment and
-// credentials, with the options that New would get, and reports each step: what is
-// set, the role, the token file and what is in it, the way to STS, one exchange of the
-// token, and whose the credentials are. It is for people who look for the cause of a
-// failure: it makes three requests to STS, one of them without credentials, and keeps
-// nothing.
+// Diagnose checks every step between the pod's environment and its credentials, and reports
+// each of them: the settings, the role, the token file and its claims, the connection to
+// STS, an exchange of the token, and the identity of the credentials. It takes the same
+// options as New. Use it to find the cause of a failure: it makes three requests to STS, one
+// of them without credentials, and discards the credentials that it obtains.
 //
-// It takes 9 seconds at most, less if ctx ends, and says which step took too long; but a
-// token source that does not heed its context delays it. It is safe for concurrent use.
+// Diagnose takes at most 9 seconds, or until ctx is done, and reports which step timed out.
+// A token source that ignores its context delays it further. Diagnose is safe for concurrent
+// use.
 func Diagnose(ctx context.Context, optFns ...func(*Options)) *Report {
 	ctx, cancel := context.WithTimeout(ctx, diagnosisLimit)
 	defer cancel()
@@ -80,7 +80,7 @@ func Diagnose(ctx context.Context, optFns ...func(*Options)) *Report {
 	return d.report
 }
 
-// A diagnosis is a Report in the making.
+// diagnosis is the state of one call of Diagnose.
 type diagnosis struct {
 	report    *Report
 	given     Options
@@ -114,7 +114,7 @@ func limitWithin(ctx context.Context, limit time.Duration) time.Duration {
 	return limit
 }
 
-// timeIsUp adds skipped checks if the context of the diagnosis has ended.
+// timeIsUp reports whether ctx is done. If so, it adds the checks with these names as skipped.
 func (d *diagnosis) timeIsUp(ctx context.Context, names ...string) bool {
 	if ctx.Err() == nil {
 		return false
@@ -125,15 +125,15 @@ func (d *diagnosis) timeIsUp(ctx context.Context, names ...string) bool {
 	return true
 }
 
-// fail adds a check that failed with an Error, which has the cure.
+// fail adds a failed check with the text and the advice of e.
 func (d *diagnosis) fail(name string, e *Error) {
 	d.report.Checks = append(d.report.Checks, Check{
 		Name: name, Status: CheckFailed, Detail: oneLine(e.err.Error()), Cure: oneLine(e.Cure), Link: e.Link,
 	})
 }
 
-// failIf adds a failed check for the faults with these headings; it says whether there
-// are any. They say their cure themselves.
+// failIf adds a failed check if there are faults with these headings, and reports whether
+// there are any. Their texts contain the advice.
 func (d *diagnosis) failIf(name string, headings ...heading) bool {
 	var mine faults
 	for _, f := range d.faults {
@@ -150,7 +150,7 @@ func (d *diagnosis) failIf(name string, headings ...heading) bool {
 	return true
 }
 
-// facts is an Error with what is known of the set-up and the token, to make hints of.
+// facts returns an Error with the settings and claims that advice depends on.
 func (d *diagnosis) facts(kind, err error) *Error {
 	s := d.settings
 	e := &Error{Kind: kind, RoleARN: s.RoleARN, Region: s.Region, Endpoint: s.url, TokenFile: s.TokenFile, err: err}
@@ -161,7 +161,8 @@ func (d *diagnosis) facts(kind, err error) *Error {
 	return e
 }
 
-// request is what STS asks a trust policy about the token.
+// request returns the request that STS evaluates a trust policy for, or nil without a role or
+// a token.
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_iam-condition-keys.html#condition-keys-wif
 func (d *diagnosis) request() *trustpolicy.Request {
 	e := d.facts(nil, nil)

@@ -9,49 +9,49 @@ import (
 	"github.com/irsakit/irsakit/internal/trustpolicy"
 )
 
-// Report is what [Diagnose] found: its checks, in the order in which things can go
-// wrong. Of several that failed the first is the one to cure first. It holds no secret,
-// prints itself as text and as JSON, and belongs to its caller.
+// Report contains the results of [Diagnose]. Its checks are in the order in which a pod
+// obtains credentials, so fix the first failed one first. A Report contains no secrets, and
+// can be printed as text or marshaled as JSON. The caller may modify it.
 type Report struct {
 	Checks []Check
 
-	asked *trustpolicy.Request // what STS asks the trust policy; nil where there is no token
+	asked *trustpolicy.Request // the request that STS evaluates the trust policy for; nil without a token
 }
 
 // Check is one step of a [Report].
 type Check struct {
-	Name   string      `json:"name"`   // such as "token-path"
-	Status CheckStatus `json:"status"` // what came of it
-	Detail string      `json:"detail"` // what was found, or why it was skipped; one line
-	Cure   string      `json:"cure,omitempty"`
-	Link   string      `json:"link,omitempty"` // to the heading of TROUBLESHOOTING.md
+	Name   string      `json:"name"`           // such as "token-path"
+	Status CheckStatus `json:"status"`         // the result
+	Detail string      `json:"detail"`         // the finding, or why the check was skipped; one line
+	Cure   string      `json:"cure,omitempty"` // advice on how to fix it; one line
+	Link   string      `json:"link,omitempty"` // the URL of a section of TROUBLESHOOTING.md
 }
 
-// CheckStatus is what came of a [Check].
+// CheckStatus is the result of a [Check].
 type CheckStatus string
 
-// What comes of checks.
+// The results of checks.
 const (
 	CheckPassed  CheckStatus = "passed"
-	CheckFailed  CheckStatus = "failed"  // there are no credentials because of it, or there soon will be none
+	CheckFailed  CheckStatus = "failed"  // it prevents credentials now, or will soon
 	CheckWarned  CheckStatus = "warned"  // it may be a mistake
 	CheckSkipped CheckStatus = "skipped" // it does not apply, or an earlier check failed
 )
 
-// OK says whether no check failed.
+// OK reports whether no check failed.
 func (r *Report) OK() bool { return r.firstFailed() < 0 }
 
 func (r *Report) firstFailed() int {
 	return slices.IndexFunc(r.Checks, func(c Check) bool { return c.Status == CheckFailed })
 }
 
-// has says whether the check of that name has that status.
+// has reports whether the report has a check of this name and status.
 func (r *Report) has(name string, status CheckStatus) bool {
 	return slices.ContainsFunc(r.Checks, func(c Check) bool { return c.Name == name && c.Status == status })
 }
 
-// String returns the report as text: a line for each check, with what to do about it
-// beneath, and at the end the first cause.
+// String returns the report as text: one line for each check, followed by its advice and
+// link if any, and a summary that names the first failed check.
 func (r *Report) String() string {
 	var b strings.Builder
 	width, failed := 0, 0
@@ -91,12 +91,13 @@ func (r *Report) MarshalJSON() ([]byte, error) {
 	}{r.OK(), r.Checks})
 }
 
-// CheckTrustPolicy adds a check of the role's trust policy, such as
+// CheckTrustPolicy adds a check of the role's trust policy. The document is in the format
+// that this command prints:
 //
 //	aws iam get-role --role-name $ROLE --query Role.AssumeRolePolicyDocument
 //
-// prints it: whether it allows the token, or which condition does not, and why. It
-// judges that document only and asks nobody.
+// The check determines whether the policy allows the token or, if not, which condition
+// does not match and why. It evaluates only the document and makes no requests.
 func (r *Report) CheckTrustPolicy(document []byte) {
 	c := r.judge(document)
 	c.Name, c.Detail = checkTrustPolicy, oneLine(c.Detail)
