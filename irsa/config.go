@@ -7,31 +7,31 @@ import (
 	"github.com/aws/smithy-go/middleware"
 )
 
-// AWSConfig returns a configuration for service clients: the region, the Provider
-// as credentials, and what the environment says of FIPS endpoints, dual-stack
-// endpoints and the authorities for TLS (AWS_USE_FIPS_ENDPOINT,
-// AWS_USE_DUALSTACK_ENDPOINT, AWS_CA_BUNDLE).
+// AWSConfig returns a configuration for service clients. It contains the region, the Provider
+// as credentials, and the environment's settings for FIPS endpoints, dual-stack endpoints and
+// TLS authorities (AWS_USE_FIPS_ENDPOINT, AWS_USE_DUALSTACK_ENDPOINT, AWS_CA_BUNDLE).
 //
-// A request whose credentials a service rejects as expired or unknown (ExpiredToken,
+// If a service rejects a request's credentials as expired or unknown (ExpiredToken,
 // ExpiredTokenException, InvalidClientTokenId, UnrecognizedClientException, InvalidAccessKeyId,
-// TokenRefreshRequired) is sent once more with new ones, if its body can be read again. It waits
-// for the exchange, no longer than its context and Options.AttemptTimeout allow. Other callers
-// are served the old credentials meanwhile, and after a failed exchange: one service cannot take
-// them away from others. Credentials that came less than a minute ago start no exchange, and the
-// minute doubles with each consecutive key that a host rejects, up to 30 minutes. Without new
-// credentials the request gets the service's error, which wraps that of the exchange.
+// TokenRefreshRequired), the client sends the request once more with new ones, provided that its
+// body can be read again. The request waits for the exchange until its context is done, for at
+// most Options.AttemptTimeout. Other callers are served the old credentials meanwhile, and also
+// after a failed exchange, so that one service cannot take them away from others. No exchange
+// starts if the credentials are less than a minute old. That minimum age doubles with each
+// consecutive key that a host rejects, up to 30 minutes. If there are no new credentials, the
+// request fails with the service's error and that of the exchange, if one failed.
 //
 // AccessDenied starts no exchange, although services also return it for revoked sessions. After a
-// revocation call [Provider.Invalidate].
+// revocation, call [Provider.Invalidate].
 //
-// It does no I/O; each call returns a configuration of its own, all with one HTTP client
-// where there is a CA bundle.
+// AWSConfig does no I/O. Each call returns a new configuration. If there is a CA bundle, all of
+// them share one HTTP client.
 //
-// What else config.LoadDefaultConfig reads is not read: shared config and
+// AWSConfig ignores everything else that config.LoadDefaultConfig reads: shared config and
 // credentials files and profiles, AWS_ENDPOINT_URL and AWS_ENDPOINT_URL_<SERVICE>,
-// AWS_MAX_ATTEMPTS, AWS_RETRY_MODE, AWS_DEFAULTS_MODE, AWS_SDK_UA_APP_ID, checksum,
-// compression, clock-skew and account-ID-endpoint settings. Load that configuration
-// and set its Credentials to the Provider where they are wanted.
+// AWS_MAX_ATTEMPTS, AWS_RETRY_MODE, AWS_DEFAULTS_MODE, AWS_SDK_UA_APP_ID, and the settings for
+// checksums, compression, clock skew and account ID endpoints. If you need them, load that
+// configuration and pass it to [Provider.Configure].
 func (p *Provider) AWSConfig() aws.Config {
 	env := p.settings.environment
 	cfg := aws.Config{
@@ -46,11 +46,11 @@ func (p *Provider) AWSConfig() aws.Config {
 	return cfg
 }
 
-// endpointSource tells service clients which endpoints to use: they look in
-// ConfigSources for these methods, having no field for it.
+// endpointSource selects the endpoints of service clients. They search ConfigSources for
+// these methods, because aws.Config has no field for it.
 type endpointSource struct{ fips, dualStack bool }
 
-// GetUseFIPSEndpoint is what service clients ask for.
+// GetUseFIPSEndpoint returns whether service clients use FIPS endpoints.
 func (s endpointSource) GetUseFIPSEndpoint(context.Context) (aws.FIPSEndpointState, bool, error) {
 	if s.fips {
 		return aws.FIPSEndpointStateEnabled, true, nil
@@ -58,7 +58,7 @@ func (s endpointSource) GetUseFIPSEndpoint(context.Context) (aws.FIPSEndpointSta
 	return aws.FIPSEndpointStateUnset, false, nil
 }
 
-// GetUseDualStackEndpoint is what service clients ask for.
+// GetUseDualStackEndpoint returns whether service clients use dual-stack endpoints.
 func (s endpointSource) GetUseDualStackEndpoint(context.Context) (aws.DualStackEndpointState, bool, error) {
 	if s.dualStack {
 		return aws.DualStackEndpointStateEnabled, true, nil

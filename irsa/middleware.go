@@ -10,24 +10,25 @@ import (
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 )
 
-// Configure makes the Provider the credentials of a configuration that was loaded otherwise, such
-// as by config.LoadDefaultConfig, and adds what the clients of [Provider.AWSConfig] do: a request
-// whose credentials a service rejects as expired or unknown is sent once more with new ones.
+// Configure sets the Provider as the credentials of an existing configuration, such as one returned
+// by config.LoadDefaultConfig. It also adds the retry of [Provider.AWSConfig]: if a service rejects
+// a request's credentials as expired or unknown, the request is sent once more with new ones.
 //
-// Call it before any client is made from cfg, and once.
+// Call Configure once, before any client is created from cfg.
 func (p *Provider) Configure(cfg *aws.Config) {
 	cfg.Credentials = p
 	cfg.APIOptions = append(cfg.APIOptions[:len(cfg.APIOptions):len(cfg.APIOptions)], (&renewal{p}).addTo)
 }
 
 // renewal is a middleware that sends a request once more after a service rejected its
-// credentials. It stands around the client's own retries.
+// credentials. It wraps the client's own retries.
 type renewal struct{ provider *Provider }
 
-// ID names the middleware.
+// ID returns the name of the middleware.
 func (*renewal) ID() string { return "irsakit:renewal" }
 
-// HandleFinalize sends the request, and sends it again if there are other credentials for it.
+// HandleFinalize sends the request. If its credentials are rejected and have been replaced, it
+// sends the request again.
 func (m *renewal) HandleFinalize(ctx context.Context, in middleware.FinalizeInput, next middleware.FinalizeHandler) (middleware.FinalizeOutput, middleware.Metadata, error) {
 	out, metadata, err := next.HandleFinalize(ctx, in)
 	if err == nil {
@@ -41,7 +42,7 @@ func (m *renewal) HandleFinalize(ctx context.Context, in middleware.FinalizeInpu
 	request, ok := in.Request.(*smithyhttp.Request)
 	again := ok && (request.GetStream() == nil || request.IsStreamSeekable())
 	waiting := ctx
-	if !again { // the exchange serves later requests
+	if !again { // start the exchange for later requests, but do not wait for it
 		ended, end := context.WithCancel(ctx)
 		end()
 		waiting = ended
@@ -62,7 +63,8 @@ func (m *renewal) HandleFinalize(ctx context.Context, in middleware.FinalizeInpu
 	return out, metadata, err
 }
 
-// accept records that a service accepted the credentials, if it has rejected others.
+// accept records that a service accepted the credentials. Nothing is recorded if no host has
+// rejected any.
 func (m *renewal) accept(ctx context.Context, metadata middleware.Metadata) {
 	hosts := &m.provider.known.hosts
 	if hosts.empty() {
@@ -73,10 +75,10 @@ func (m *renewal) accept(ctx context.Context, metadata middleware.Metadata) {
 	}
 }
 
-// retryID names the middleware of the SDK that makes a client's attempts.
+// retryID is the ID of the SDK's retry middleware.
 const retryID = "Retry"
 
-// addTo puts the middleware around the retries of a service client.
+// addTo adds the middleware around the retries of a service client.
 func (m *renewal) addTo(stack *middleware.Stack) error {
 	if _, retries := stack.Finalize.Get(retryID); !retries {
 		return nil // a request that is only signed, not sent
@@ -87,14 +89,15 @@ func (m *renewal) addTo(stack *middleware.Stack) error {
 	return stack.Finalize.Insert(m, retryID, middleware.Before)
 }
 
-// bucketName is a middleware that keeps the name of the bucket of a request to S3: virtual-hosted
-// addresses begin with it, and a host is one service however many buckets it has.
+// bucketName is a middleware that stores the bucket name of an S3 request in its context. Hosts
+// are recorded without it: virtual-hosted addresses begin with the bucket name, and all buckets
+// of a host are one service.
 type bucketName struct{}
 
-// ID names the middleware.
+// ID returns the name of the middleware.
 func (bucketName) ID() string { return "irsakit:bucket" }
 
-// HandleInitialize keeps the field Bucket of the operation's input.
+// HandleInitialize stores the field Bucket of the operation's input.
 func (bucketName) HandleInitialize(ctx context.Context, in middleware.InitializeInput, next middleware.InitializeHandler) (middleware.InitializeOutput, middleware.Metadata, error) {
 	input := reflect.Indirect(reflect.ValueOf(in.Parameters))
 	if input.Kind() == reflect.Struct {
