@@ -10,12 +10,12 @@ import (
 )
 
 // checkAssumed returns an error if a response is for another role than the one requested. Servers
-// other than AWS's have role ARNs in a partition of their own, or return none or another kind of
-// ARN, so only what has the form of AWS's is compared: the account, and the name without its path
-// and regardless of case, since IAM's names are unique regardless of case.
+// other than AWS use ARNs of another partition or form, or return none. Therefore only ARNs of
+// AWS's form are compared: the account, and the name without its path. Role names are compared
+// regardless of case, because they are unique regardless of case.
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
 func checkAssumed(roleARN string, user *types.AssumedRoleUser) error {
-	role, _ := arn.Parse(roleARN) // which is valid
+	role, _ := arn.Parse(roleARN) // has been validated
 	if !strings.HasPrefix(role.Partition, "aws") || user == nil {
 		return nil
 	}

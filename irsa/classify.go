@@ -15,9 +15,8 @@ import (
 	"github.com/irsakit/irsakit/tokenfile"
 )
 
-// kindOf says what kind of failure an error of the STS client is. The codes are
-// those of the AssumeRoleWithWebIdentity reference and the common errors of the AWS
-// STS API.
+// kindOf returns the kind of an error of the STS client. The codes are those of the
+// AssumeRoleWithWebIdentity reference and the common errors of the AWS STS API.
 func kindOf(err error) error {
 	var failure *requestError
 	if !errors.As(err, &failure) {
@@ -28,17 +27,17 @@ func kindOf(err error) error {
 	}
 	code, status := failure.code, failure.status
 	switch code {
-	case "ExpiredTokenException", "ExpiredToken": // the second is a simulator's
+	case "ExpiredTokenException", "ExpiredToken": // the second comes from simulators
 		return ErrTokenExpired
 	case "InvalidIdentityToken":
 		// "Couldn't retrieve verification key from your identity provider": STS
-		// could not reach the issuer, which says nothing of the token.
+		// could not reach the issuer, so the token may still be valid.
 		if strings.Contains(failure.message, "retrieve verification key") {
 			return ErrUnavailable
 		}
 		return ErrTokenRejected
 	case "IDPRejectedClaim",
-		"InvalidParameterValue": // MinIO's for every token that it does not take
+		"InvalidParameterValue": // MinIO, for every token that it rejects
 		return ErrTokenRejected
 	case "AccessDenied", "AccessDeniedException":
 		return ErrAccessDenied
@@ -59,14 +58,15 @@ func kindOf(err error) error {
 	}
 }
 
-// permanent says of an error of the exchange that it will not pass by itself.
+// permanent reports whether an error of an exchange requires a change of the configuration or
+// another token rather than a retry.
 func permanent(err error) bool {
 	return errors.Is(err, ErrNotConfigured) || errors.Is(err, ErrAccessDenied) || errors.Is(err, ErrInvalidRequest) ||
 		errors.Is(err, ErrTokenRejected) || errors.Is(err, ErrTokenExpired) ||
 		errors.Is(err, fs.ErrPermission)
 }
 
-// retryAfter returns how long STS asks to wait after an error of the exchange.
+// retryAfter returns the delay that the response to a failed exchange requests, or 0.
 func retryAfter(err error) time.Duration {
 	var failure *requestError
 	if !errors.As(err, &failure) {
@@ -75,7 +75,7 @@ func retryAfter(err error) time.Duration {
 	return failure.retryAfter
 }
 
-// exchangeError makes an Error of one of the STS client.
+// exchangeError returns the Error for an error of the STS client.
 func (x *exchange) exchangeError(err error, token tokenfile.Token) error {
 	claims := token.Claims()
 	e := &Error{
@@ -97,7 +97,7 @@ func (x *exchange) exchangeError(err error, token tokenfile.Token) error {
 	return e
 }
 
-// describe fills in what the response to a failed request contained.
+// describe sets the code and the request ID of a failed request's response.
 func (e *Error) describe(err error) {
 	var failure *requestError
 	if errors.As(err, &failure) {
@@ -105,15 +105,15 @@ func (e *Error) describe(err error) {
 	}
 }
 
-// tokenError makes an Error of one of the token source.
+// tokenError returns the Error for an error of the token source.
 func tokenError(s *settings, err error) error {
 	e := &Error{Kind: ErrTokenFile, RoleARN: s.RoleARN, TokenFile: s.TokenFile, Region: s.Region, err: redactError(err, redactTokens)}
 	e.set(hintOf(e))
 	return e
 }
 
-// explain makes an Error of one of the cache, for a caller with that context: the
-// last attempt's, with the time of the next one.
+// explain returns the Error for an error of the cache. It is that of the last attempt, with the
+// time of the next one. If the caller's context is done, it wraps the context's error too.
 func (p *Provider) explain(ctx context.Context, err error) error {
 	switch {
 	case err == nil:
@@ -142,7 +142,7 @@ func (p *Provider) explain(ctx context.Context, err error) error {
 		e = &known
 	}
 	switch ended := contextError(ctx); {
-	case ctx.Err() == nil || !errors.Is(err, ctx.Err()): // not the caller's context
+	case ctx.Err() == nil || !errors.Is(err, ctx.Err()): // the caller's context is not the cause
 	case last == nil:
 		e.err = fmt.Errorf("waiting for credentials: %w", ended)
 		e.set(callerHint(ctx, e))
@@ -152,8 +152,8 @@ func (p *Provider) explain(ctx context.Context, err error) error {
 	return e
 }
 
-// kindOfCache says what kind of failure an error of the cache is: that of the attempt, or
-// one of its own.
+// kindOfCache returns the kind of an error of the cache: the kind of the attempt's error, or
+// that of the cache's own error.
 func kindOfCache(err error) error {
 	var attempt *Error
 	switch {
@@ -167,12 +167,12 @@ func kindOfCache(err error) error {
 		return ErrRefused
 	case errors.Is(err, cache.ErrClosed):
 		return ErrClosed
-	default: // the source has not answered
+	default: // the source has not returned
 		return ErrUnavailable
 	}
 }
 
-// contextError is ctx's error, with its cause where that is another one.
+// contextError returns ctx's error, combined with its cause if they differ.
 func contextError(ctx context.Context) error {
 	err, cause := ctx.Err(), context.Cause(ctx)
 	if errors.Is(cause, err) {

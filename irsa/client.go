@@ -14,8 +14,8 @@ import (
 	"github.com/irsakit/irsakit/internal/regularfile"
 )
 
-// connect makes the clients for STS that Options leave open. conns is the most connections of a
-// client that it makes, 0 for the SDK's default.
+// connect creates the STS client and its HTTP client, unless Options contain them. conns is the
+// maximum number of connections of a client that it creates, or 0 for the SDK's default.
 func (s *settings) connect(conns int) {
 	client := s.HTTPClient
 	if s.client = s.STS; s.client != nil {
@@ -38,8 +38,9 @@ func (s *settings) connect(conns int) {
 	}
 }
 
-// withoutSigningLog returns client, or a copy that does not log what it signs, which contains the
-// session token of the credentials. A call cannot turn that off: clients set up their signer once.
+// withoutSigningLog returns client, or a copy with signing logs turned off. These logs contain the
+// session token of the credentials. An option of a call cannot turn them off, because a client sets
+// up its signer only once.
 func withoutSigningLog(client *sts.Client) *sts.Client {
 	o := client.Options()
 	if !o.ClientLogMode.IsSigning() {
@@ -52,7 +53,7 @@ func withoutSigningLog(client *sts.Client) *sts.Client {
 	return sts.New(o)
 }
 
-// disconnect closes the connections of a client that connect made.
+// disconnect closes the idle connections of a client that connect created.
 func (s *settings) disconnect() {
 	if client, ok := s.http.(*http.Client); ok {
 		if t, ok := client.Transport.(*transport); ok {
@@ -61,26 +62,27 @@ func (s *settings) disconnect() {
 	}
 }
 
-// request is an option of a call: it makes the call a single request, without redirects, and
-// records the response. It keeps secrets out of the client's log: bodies contain the token and
-// keys, the headers of a signed request the session token, and responses what a peer repeats.
+// request returns an option for one call. It makes the call a single request without redirects and
+// records the response in seen. It also turns off the client's request and response logs. Bodies
+// contain the token and keys, the headers of signed requests contain the session token, and a
+// response can repeat any of them.
 func (s *settings) request(seen *response) func(*sts.Options) {
 	return func(o *sts.Options) {
 		client := s.http
-		if client == nil { // Options.STS is a type of the application's around the SDK's
+		if client == nil { // Options.STS is the application's wrapper of an SDK client
 			client = withoutRedirects(o.HTTPClient)
 		}
 		o.HTTPClient = recorder{client, s, seen}
 		o.Retryer = aws.NopRetryer{}
 		o.ClientLogMode &= aws.LogRetries | aws.LogDeprecatedUsage
 		if s.Region != "" && s.STS == nil {
-			o.Region = s.Region // of the role, since the roles of a Pool share the client
+			o.Region = s.Region // the role's, because the roles of a Pool share the client
 		}
 	}
 }
 
-// newClient returns the library's own STS client. It signs nothing and inherits
-// nothing from the application's service clients.
+// newClient returns the library's own STS client. It signs no requests by default and
+// inherits nothing from the application's service clients.
 func newClient(s *settings, httpClient aws.HTTPClient) *sts.Client {
 	opts := sts.Options{
 		Region:         s.Region,
@@ -102,12 +104,12 @@ func newClient(s *settings, httpClient aws.HTTPClient) *sts.Client {
 	return sts.New(opts)
 }
 
-// maxBundle is the largest size of a CA bundle. One with all public authorities has about
+// maxBundle is the maximum size of a CA bundle. A bundle of all public authorities has about
 // 200 KiB.
 const maxBundle = 4 << 20
 
-// readAuthorities makes the client for services trust the authorities of AWS_CA_BUNDLE,
-// and no others. The bundle has to be a regular file.
+// readAuthorities sets the HTTP client of service clients to one that trusts only the
+// authorities in AWS_CA_BUNDLE. The bundle must be a regular file.
 func (s *settings) readAuthorities() error {
 	path := s.environment.caBundle
 	if path == "" {

@@ -14,7 +14,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 )
 
-// resolveEndpoint finds the URL of STS, by the SDK's own rules where none is set.
+// resolveEndpoint sets the URL of STS. If Endpoint is empty, it uses the SDK's resolver.
 func (s *settings) resolveEndpoint() error {
 	s.url = ""
 	if client, ok := s.STS.(*sts.Client); ok {
@@ -30,14 +30,14 @@ func (s *settings) resolveEndpoint() error {
 		s.url = s.Endpoint
 		return nil
 	case s.Region == "" || !regionName.MatchString(s.Region):
-		return nil // which is reported already
+		return nil // already reported
 	}
 	endpoint, err := sts.NewDefaultEndpointResolverV2().ResolveEndpoint(context.Background(), sts.EndpointParameters{
 		Region:       aws.String(s.Region),
 		UseFIPS:      aws.Bool(s.environment.fips),
 		UseDualStack: aws.Bool(s.environment.dualStack),
 	})
-	if err != nil { // whose text is the SDK's, and differs between its versions
+	if err != nil { // do not wrap err: its text differs between versions of the SDK
 		return fmt.Errorf("there is no STS endpoint for the region %s with %s %t and %s %t",
 			quoted(s.Region), envFIPS, s.environment.fips, envDualStack, s.environment.dualStack)
 	}
@@ -45,7 +45,7 @@ func (s *settings) resolveEndpoint() error {
 	return nil
 }
 
-// host returns the host of STS, "" if it is that of a client of the application's own.
+// host returns the host of STS, or "" for Options.STS.
 func (s *settings) host() string {
 	u, err := url.Parse(s.url)
 	if err != nil {
@@ -58,7 +58,7 @@ func (s *settings) validateEndpoint() error {
 	u, err := url.Parse(s.Endpoint)
 	switch {
 	case err != nil && strings.Contains(s.Endpoint, "@"), err == nil && u.User != nil:
-		return errors.New("the STS endpoint has a user name or a password, which STS does not take") // and is not shown
+		return errors.New("the STS endpoint has a user name or a password, which STS does not take") // do not show them
 	case err != nil || !isServer(u):
 		return fmt.Errorf("the STS endpoint %s is not the URL of a server: it looks like https://sts.us-west-2.amazonaws.com", quoted(s.Endpoint))
 	}
@@ -68,8 +68,8 @@ func (s *settings) validateEndpoint() error {
 	return s.checkScheme(s.Endpoint)
 }
 
-// isServer reports whether a URL has a scheme of HTTP, a host, a valid port if any, and neither a
-// query nor a fragment.
+// isServer reports whether a URL has the scheme http or https, a host, no port or a valid one, and
+// neither a query nor a fragment.
 func isServer(u *url.URL) bool {
 	port := u.Port()
 	if number, err := strconv.Atoi(port); port != "" && (err != nil || number < 1 || number > 65535) {
@@ -79,10 +79,10 @@ func isServer(u *url.URL) bool {
 		u.RawQuery == "" && !u.ForceQuery && u.Fragment == ""
 }
 
-// errCleartext is the cause of an error for a URL to which the token would be sent unencrypted.
+// errCleartext is the cause of errors for URLs to which the token would be sent unencrypted.
 var errCleartext = errors.New("it is not encrypted, and the token would be readable on the way: use https://, or set Options.InsecureEndpoint if something else encrypts the connection, such as a service mesh")
 
-// checkScheme returns an error for a URL over which the token must not be sent.
+// checkScheme returns an error if the token must not be sent to the endpoint.
 func (s *settings) checkScheme(endpoint string) error {
 	if u, err := url.Parse(endpoint); err == nil && !s.mayCarry(u) {
 		return fmt.Errorf("the STS endpoint %s: %w", quoted(endpoint), errCleartext)
@@ -90,8 +90,8 @@ func (s *settings) checkScheme(endpoint string) error {
 	return nil
 }
 
-// mayCarry reports whether the token may be sent to a URL: over TLS, on this machine, or if the
-// application says so.
+// mayCarry reports whether the token may be sent to a URL: over TLS, to a loopback address, or
+// with Options.InsecureEndpoint.
 func (s *settings) mayCarry(u *url.URL) bool {
 	return u.Scheme != "http" || s.InsecureEndpoint || isLoopback(u.Hostname())
 }
@@ -102,12 +102,13 @@ func isLoopback(host string) bool {
 	return err == nil && address.Unmap().IsLoopback() || strings.EqualFold(host, "localhost")
 }
 
-// endpointRegion is how AWS names the endpoints of STS, in VPCs too.
+// endpointRegion matches the names of AWS's STS endpoints, including those in VPCs. Its group is
+// the region.
 // https://docs.aws.amazon.com/general/latest/gr/sts.html
 var endpointRegion = regexp.MustCompile(`(?:^|\.)sts(?:-fips)?\.([a-z]{2,}(?:-[a-z]+)+-\d+)\.`)
 
-// otherRegion returns the region of the endpoint, if its name says that it is another one than
-// that of the settings. STS rejects the signatures of such requests; web identities need none.
+// otherRegion returns the region in the endpoint's name if it differs from that of the settings,
+// or "". STS rejects signatures for another region. Requests with a web identity are not signed.
 func (s *settings) otherRegion() string {
 	if s.STS != nil || s.Region == "" || s.Endpoint == "" {
 		return ""
@@ -119,7 +120,7 @@ func (s *settings) otherRegion() string {
 	region, host := "", strings.ToLower(u.Hostname())
 	if match := endpointRegion.FindStringSubmatch(host); match != nil {
 		region = match[1]
-	} else if host == "sts.amazonaws.com" { // takes signatures for this region only
+	} else if host == "sts.amazonaws.com" { // accepts only signatures for this region
 		region = "us-east-1"
 	}
 	if region == s.Region {
@@ -128,7 +129,7 @@ func (s *settings) otherRegion() string {
 	return region
 }
 
-// regionMismatch describes an endpoint of another region, "" if it is not.
+// regionMismatch returns the text of a warning if the endpoint belongs to another region, or "".
 func (s *settings) regionMismatch() string {
 	other := s.otherRegion()
 	if other == "" {
@@ -137,5 +138,5 @@ func (s *settings) regionMismatch() string {
 	return fmt.Sprintf("the STS endpoint %s belongs to %s, but the region is %s: role chains and other signed requests will fail", s.Endpoint, other, s.Region)
 }
 
-// regionCure is what to do about it.
+// regionCure is the advice for an endpoint of another region.
 const regionCure = "remove " + envEndpointSTS + ", or set " + envRegion + " to the endpoint's region"

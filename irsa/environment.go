@@ -9,7 +9,7 @@ import (
 )
 
 // The variables that the EKS webhook sets (amazon-eks-pod-identity-webhook,
-// pkg/handler/handler.go) and those of the AWS SDKs and Tools Reference Guide.
+// pkg/handler/handler.go), and others from the AWS SDKs and Tools Reference Guide.
 const (
 	envRoleARN        = "AWS_ROLE_ARN"
 	envTokenFile      = "AWS_WEB_IDENTITY_TOKEN_FILE"
@@ -23,10 +23,10 @@ const (
 	envDualStack      = "AWS_USE_DUALSTACK_ENDPOINT"
 	envCABundle       = "AWS_CA_BUNDLE"
 	envRegionalSTS    = "AWS_STS_REGIONAL_ENDPOINTS"
-	envContainerURI   = "AWS_CONTAINER_CREDENTIALS_FULL_URI" // of EKS Pod Identity
+	envContainerURI   = "AWS_CONTAINER_CREDENTIALS_FULL_URI" // set by EKS Pod Identity
 )
 
-// environment is what New reads of the process's environment, once.
+// environment contains the environment variables that New reads, once.
 type environment struct {
 	roleARN, tokenFile, sessionName string
 	region, endpoint, caBundle      string
@@ -53,7 +53,7 @@ func readEnvironment(faults *faults) environment {
 	return e
 }
 
-// lookup returns a variable without white space around it, which manifests add.
+// lookup returns a variable without surrounding white space, which manifests can add.
 func lookup(name string) string { return strings.TrimSpace(os.Getenv(name)) }
 
 func lookupBool(name string, faults *faults) bool {
@@ -68,7 +68,7 @@ func lookupBool(name string, faults *faults) bool {
 	return on
 }
 
-// notFollowed says which variables somebody set in vain.
+// notFollowed returns warnings about variables that are set but ignored.
 func notFollowed(hasEndpoint bool) []string {
 	var out []string
 	if strings.EqualFold(lookup(envRegionalSTS), "legacy") {
@@ -80,7 +80,7 @@ func notFollowed(hasEndpoint bool) []string {
 	return out
 }
 
-// warn logs what is valid, but is probably a mistake.
+// warn logs warnings about settings that are valid, but probably mistakes.
 func (s *settings) warn() {
 	for _, text := range notFollowed(s.Endpoint != "" || s.STS != nil) {
 		s.log(slog.LevelWarn, "irsa: "+text)
@@ -90,8 +90,8 @@ func (s *settings) warn() {
 	}
 }
 
-// notInjected says which of the two variables of the webhook is not there, and why
-// that may be.
+// notInjected returns an error that tells which of the webhook's two variables is missing, and
+// the likely reason.
 func (s *settings) notInjected() (heading, error) {
 	const whole = "the EKS webhook sets both in the pods of a service account that has the annotation eks.amazonaws.com/role-arn, while they are created"
 	hasRole, hasToken := s.RoleARN != "", s.TokenFile != "" || s.tokens != nil

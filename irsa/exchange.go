@@ -17,29 +17,30 @@ import (
 	"github.com/irsakit/irsakit/tokenfile"
 )
 
-// exchange turns the token of the moment into credentials: it is what the cache
-// calls for each attempt.
+// exchange is the source of a Provider's cache. Each attempt exchanges the current token for
+// credentials.
 type exchange struct {
 	known
 	settings *settings
-	pool     *Pool // nil for one of New's
+	pool     *Pool // nil for a Provider created by New
 }
 
-// known is what the attempts of a Provider have come to know.
+// known is the state that the attempts of a Provider share with its other methods.
 type known struct {
-	session atomic.Pointer[string]          // the name, once the first token is known
-	used    atomic.Pointer[tokenfile.Token] // by the newest request
-	seen    atomic.Pointer[tokenfile.Token] // the newest
-	issued  atomic.Pointer[[2]issuedKey]    // the newest, and the one before it
-	hosts   hosts                           // which rejected keys
+	session atomic.Pointer[string]          // the session name; nil until the first token has been read
+	used    atomic.Pointer[tokenfile.Token] // the token of the newest request
+	seen    atomic.Pointer[tokenfile.Token] // the newest token
+	issued  atomic.Pointer[[2]issuedKey]    // the newest key and the one before it
+	hosts   hosts                           // the hosts that rejected keys
 }
 
-// issuedKey is an access key that an exchange brought.
+// issuedKey is an access key that an exchange returned.
 type issuedKey struct {
 	id string
 	at time.Time
 }
 
+// issue records the access key of a successful exchange.
 func (k *known) issue(id string) {
 	var before issuedKey
 	if keys := k.issued.Load(); keys != nil {
@@ -48,14 +49,15 @@ func (k *known) issue(id string) {
 	k.issued.Store(&[2]issuedKey{{id, time.Now()}, before})
 }
 
-// see takes note of a token, unless a newer one has been seen.
+// see records a token, unless a newer one has been recorded.
 func (k *known) see(token *tokenfile.Token) {
 	if last := k.seen.Load(); last == nil || !token.Claims().IssuedAt.Before(last.Claims().IssuedAt) {
 		k.seen.Store(token)
 	}
 }
 
-// hasIssued reports whether the key is the newest or the one before it, and when it came.
+// hasIssued reports whether the key is the newest or the one before it. It returns the time at
+// which the key was received.
 func (k *known) hasIssued(id string) (at time.Time, ok bool) {
 	if keys := k.issued.Load(); keys != nil && id != "" {
 		for _, key := range keys {
@@ -67,8 +69,8 @@ func (k *known) hasIssued(id string) (at time.Time, ok bool) {
 	return time.Time{}, false
 }
 
-// Retrieve makes one request to STS, with the token as it is now. Where STS rejects
-// the token and there is another one by now, it makes one more.
+// Retrieve makes one request to STS with the current token. If STS rejects the token and
+// it has been replaced meanwhile, Retrieve makes a second request with the new one.
 func (x *exchange) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	if x.pool != nil {
 		if err := x.pool.open(x.settings.RoleARN); err != nil {
@@ -90,7 +92,8 @@ func (x *exchange) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	return x.assume(ctx, newer)
 }
 
-// token asks the token source. Its error can contain the tokens that it returned before.
+// token calls the token source. It redacts the source's error, which can contain tokens that the
+// source returned before.
 func (x *exchange) token(ctx context.Context) (token tokenfile.Token, err error) {
 	known := append(secretsOf(x.used.Load()), secretsOf(x.seen.Load())...)
 	defer known.recovered("the token source", &err)
@@ -137,7 +140,7 @@ func (x *exchange) input(token tokenfile.Token) *sts.AssumeRoleWithWebIdentityIn
 	return input
 }
 
-// sessionName is the same for the life of the Provider.
+// sessionName returns the session name, which stays the same for the lifetime of the Provider.
 func (x *exchange) sessionName(claims tokenfile.Claims) string {
 	if x.settings.SessionName != "" {
 		return x.settings.SessionName
@@ -150,8 +153,8 @@ func (x *exchange) sessionName(claims tokenfile.Claims) string {
 	return *x.session.Load()
 }
 
-// credentialsOf returns the credentials of STS's response, which ended at received, with their
-// expiry on the local clock.
+// credentialsOf returns the credentials in STS's response, with their expiry on the local clock.
+// The response was complete at received.
 func credentialsOf(out *sts.AssumeRoleWithWebIdentityOutput, seen *response, received time.Time) (aws.Credentials, error) {
 	if out == nil || out.Credentials == nil {
 		return aws.Credentials{}, fmt.Errorf("the reply has no credentials: %w", errNotSTS)

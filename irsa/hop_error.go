@@ -6,8 +6,7 @@ import (
 	"strings"
 )
 
-// sourceError says that a role cannot be assumed, since there are no credentials to do it
-// with.
+// sourceError is the error of an attempt whose source Provider has no credentials.
 type sourceError struct {
 	role string
 	err  error
@@ -18,8 +17,8 @@ func (e *sourceError) Error() string {
 }
 func (e *sourceError) Unwrap() error { return e.err }
 
-// error makes an Error of one of an attempt. Where the source is at fault, its cure is
-// the cure.
+// error returns the Error for the error of an attempt. If the source is the cause, it has the
+// source's kind, role and advice.
 func (h *hop) error(err error) error {
 	s := h.settings
 	e := &Error{Kind: ErrUnavailable, RoleARN: s.RoleARN, Region: s.Region, Endpoint: s.url, err: err}
@@ -37,7 +36,7 @@ func (h *hop) error(err error) error {
 	e.describe(err)
 	switch e.Code {
 	case "ExpiredToken", "ExpiredTokenException", "InvalidClientTokenId":
-		e.Kind = ErrRefused // the source's credentials
+		e.Kind = ErrRefused // STS rejected the source's credentials
 	case "SignatureDoesNotMatch":
 		if !isOfOtherRegion(err) {
 			e.Kind = ErrRefused
@@ -48,14 +47,14 @@ func (h *hop) error(err error) error {
 	return e
 }
 
-// isOfOtherRegion reports whether STS rejected a signature because it is for another region. The
-// text is AWS's: https://github.com/cloud-custodian/cloud-custodian/issues/4874 shows it.
+// isOfOtherRegion reports whether STS rejected a signature because it is for another region.
+// https://github.com/cloud-custodian/cloud-custodian/issues/4874 shows the text that AWS sends.
 func isOfOtherRegion(err error) bool {
 	var failure *requestError
 	return errors.As(err, &failure) && strings.HasPrefix(failure.message, "Credential should be scoped to a valid region")
 }
 
-// hopHint is what to do where one role cannot assume another.
+// hopHint returns the advice for a role that cannot assume another.
 func hopHint(e *Error, source string) hint {
 	if isOfOtherRegion(e.err) {
 		return hint{headingEndpoint, fmt.Sprintf("the STS endpoint is not one of the region %s, for which requests are signed: %s", e.Region, regionCure)}
@@ -67,7 +66,7 @@ func hopHint(e *Error, source string) hint {
 		source, e.RoleARN, principalStatement(source))}
 }
 
-// principalStatement is what a trust policy needs for a role, in one line of JSON.
+// principalStatement returns the trust policy statement that allows a role, in one line of JSON.
 func principalStatement(role string) string {
 	return fmt.Sprintf(`{"Effect":"Allow","Principal":{"AWS":%q},"Action":"sts:AssumeRole"}`, role)
 }

@@ -8,14 +8,16 @@ import (
 	"github.com/irsakit/irsakit/cache"
 )
 
-// hops are the Providers whose source is another one. It does not hold them.
+// hops is the set of a source's derived Providers. It refers to them weakly, so that unused
+// ones are garbage collected.
 type hops struct {
 	mu     sync.Mutex
 	closed bool
 	all    []weak.Pointer[Provider]
 }
 
-// add reports whether it has added p: it does not after end, which would not close it.
+// add adds p and reports whether it did. It adds nothing after end, which has already closed
+// all others.
 func (h *hops) add(p *Provider) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -26,7 +28,7 @@ func (h *hops) add(p *Provider) bool {
 	return true
 }
 
-// alive returns those that have not been collected. h.mu is held.
+// alive returns the Providers that have not been collected. h.mu is held.
 func (h *hops) alive() []weak.Pointer[Provider] {
 	var out []weak.Pointer[Provider]
 	for _, w := range h.all {
@@ -37,7 +39,7 @@ func (h *hops) alive() []weak.Pointer[Provider] {
 	return out
 }
 
-// each calls f for each hop, without the lock.
+// each calls f for each derived Provider, without holding the lock.
 func (h *hops) each(f func(*Provider)) {
 	h.mu.Lock()
 	all := h.all
@@ -49,14 +51,14 @@ func (h *hops) each(f func(*Provider)) {
 	}
 }
 
-// wake lets the hops try again that have failed, since their source has new credentials.
+// wake lets failed derived Providers retry after their source obtained new credentials.
 func (h *hops) wake(e cache.Event) {
 	if !e.Refused && e.Status.Failures == 0 {
 		h.each(func(p *Provider) { p.cache.Wake() })
 	}
 }
 
-// end closes all hops. None can be added from then on.
+// end closes all derived Providers. None can be added after that.
 func (h *hops) end() (err error) {
 	h.mu.Lock()
 	h.closed = true

@@ -9,16 +9,16 @@ import (
 )
 
 const (
-	// minRejectedAge is how old credentials are at least when a first rejection by a host starts an
+	// minRejectedAge is the minimum age of credentials for which a host's first rejection starts an
 	// exchange. It doubles with each consecutive key that the host rejects, up to maxRejectedAge.
 	minRejectedAge = time.Minute
 	maxRejectedAge = 30 * time.Minute
 
-	// maxHosts bounds the hosts that are remembered.
+	// maxHosts is the maximum number of recorded hosts.
 	maxHosts = 16
 )
 
-// hosts remembers which hosts rejected a Provider's keys, the least recently used first.
+// hosts records the hosts that rejected a Provider's keys, least recently used first.
 type hosts struct {
 	mu   sync.Mutex
 	list []host
@@ -26,11 +26,11 @@ type hosts struct {
 
 type host struct {
 	name   string
-	key    string        // the newest that it rejected
-	minAge time.Duration // for the exchange that a rejection of that key starts
+	key    string        // the newest key that it rejected
+	minAge time.Duration // the minimum age of that key for an exchange
 }
 
-// reject records that a host rejected a key. It returns how old the credentials must be for an
+// reject records that a host rejected a key. It returns the minimum age of the credentials for an
 // exchange, and reports whether it is the host's first rejection of that key.
 func (h *hosts) reject(name, key string) (minAge time.Duration, first bool) {
 	h.mu.Lock()
@@ -51,7 +51,7 @@ func (h *hosts) reject(name, key string) (minAge time.Duration, first bool) {
 	return known.minAge, first
 }
 
-// accept records that a host accepted a key that it has not rejected.
+// accept removes a host that accepted a key, unless it has rejected the same key.
 func (h *hosts) accept(name, key string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -60,20 +60,20 @@ func (h *hosts) accept(name, key string) {
 	}
 }
 
-// empty reports whether no host is remembered.
+// empty reports whether no hosts are recorded.
 func (h *hosts) empty() bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return len(h.list) == 0
 }
 
-// index returns the position of a host, -1 if it is not remembered. h.mu is held.
+// index returns the position of a host, or -1 if it is not recorded. h.mu is held.
 func (h *hosts) index(name string) int {
 	return slices.IndexFunc(h.list, func(known host) bool { return known.name == name })
 }
 
-// hostOf returns the host of a request, without the name of the bucket that S3's virtual-hosted
-// addresses begin with.
+// hostOf returns the host of a request, without the bucket name at the beginning of S3's
+// virtual-hosted addresses.
 func hostOf(request *http.Request, bucket string) string {
 	if request.URL == nil {
 		return ""

@@ -5,8 +5,8 @@ import (
 	"log/slog"
 )
 
-// log writes a line. The handler is foreign code, so it runs in a goroutine of its own:
-// neither a panic nor a runtime.Goexit in it ends what else the caller does.
+// log logs a message. The handler is code of the application, so it runs in a separate
+// goroutine: neither a panic nor a runtime.Goexit in it affects the caller.
 func (s *shared) log(level slog.Level, message string, args ...any) {
 	written := make(chan struct{})
 	go func() {

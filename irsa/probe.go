@@ -15,31 +15,31 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 )
 
-// A probe is one plain request to STS, without token and signature, of which it is
-// known how far it came.
+// probe is a traced request to STS without a token or a signature. Its trace shows which steps
+// of the request completed.
 type probe struct {
-	mu      sync.Mutex // the transport traces from goroutines of its own
+	mu      sync.Mutex // the transport calls the trace hooks from its own goroutines
 	ended   bool
 	lookup  step
 	connect step
 	shake   step
-	host    string // that was looked up
-	address string // that was connected to
-	reused  bool   // an open connection, so that there are no steps
+	host    string // the host that was looked up
+	address string // the address of the connection
+	reused  bool   // the connection was already open, so there are no steps
 
-	limit          time.Duration // of the whole request
+	limit          time.Duration // the timeout of the request
 	sent, received time.Time
 	status         int
-	date           time.Time // zero where the answer has none
+	date           time.Time // zero if the response has no valid Date
 	fromSTS        bool
 	err            error
 }
 
-// A step is a part of a request.
+// step is one step of a request, such as the TLS handshake.
 type step struct{ begun, done bool }
 
-// ask makes the request. That it has no signature STS says itself, and what says
-// something else is not STS.
+// ask makes the request. STS responds with an error document about the missing signature. A
+// response without that document's namespace is not from STS.
 func ask(ctx context.Context, client aws.HTTPClient, endpoint string) *probe {
 	p := &probe{}
 	target := strings.TrimSuffix(endpoint, "/") + "/?" + url.Values{"Action": {"GetCallerIdentity"}, "Version": {"2011-06-15"}}.Encode()
@@ -54,7 +54,7 @@ func ask(ctx context.Context, client aws.HTTPClient, endpoint string) *probe {
 	if err != nil {
 		p.err = err
 		if failed := (*url.Error)(nil); errors.As(err, &failed) {
-			p.err = failed.Err // without the request
+			p.err = failed.Err // without the method and the URL
 		}
 		return p
 	}
@@ -67,8 +67,8 @@ func ask(ctx context.Context, client aws.HTTPClient, endpoint string) *probe {
 	return p
 }
 
-// end ends the tracing, since a connection that comes too late is traced too. From then on p
-// does not change, and can be read without the lock.
+// end stops the tracing. The transport also traces connections that complete after the request.
+// After end, p does not change and can be read without the lock.
 func (p *probe) end() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -84,7 +84,7 @@ func (p *probe) trace() *httptrace.ClientTrace {
 		}
 	}
 	return &httptrace.ClientTrace{
-		GetConn: func(string) { // of a redirect too: the steps are those of the last request
+		GetConn: func(string) { // also called for a redirect: keep the steps of the last request only
 			locked(func() { p.lookup, p.connect, p.shake, p.reused = step{}, step{}, step{}, false })
 		},
 		DNSStart: func(i httptrace.DNSStartInfo) { locked(func() { p.host, p.lookup.begun = i.Host, true }) },
@@ -97,7 +97,7 @@ func (p *probe) trace() *httptrace.ClientTrace {
 				}
 			})
 		},
-		ConnectDone: func(_, address string, err error) { // of several addresses one is enough
+		ConnectDone: func(_, address string, err error) { // called for each address; one success is enough
 			locked(func() {
 				if !p.connect.done {
 					p.address, p.connect.done = address, err == nil
@@ -110,11 +110,12 @@ func (p *probe) trace() *httptrace.ClientTrace {
 	}
 }
 
-// traced says whether the client told of its steps.
+// traced reports whether the client called the trace hooks.
 func (p *probe) traced() bool { return p.lookup.begun || p.connect.begun || p.reused }
 
-// skew is by how much at least the local clock is ahead of STS's, negative if it is
-// behind: the Date header has whole seconds, and the request took a while.
+// skew returns the minimum difference between the local clock and STS's, positive if the
+// local clock is ahead. It allows for the whole seconds of the Date header and for the duration
+// of the request.
 func (p *probe) skew() time.Duration {
 	if slowest := p.sent.Sub(p.date) - time.Second; slowest > 0 {
 		return slowest

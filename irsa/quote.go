@@ -2,10 +2,10 @@ package irsa
 
 import "strconv"
 
-// maxQuoted is how much of an invalid value is shown.
+// maxQuoted is the maximum number of bytes of an invalid value that an error contains.
 const maxQuoted = 100
 
-// quoted returns text in quotes, shortened if it is long.
+// quoted returns text in quotes, shortened to maxQuoted bytes.
 func quoted(text string) string {
 	if len(text) > maxQuoted {
 		return strconv.Quote(text[:maxQuoted]) + "..."
@@ -13,7 +13,7 @@ func quoted(text string) string {
 	return strconv.Quote(text)
 }
 
-// truncated returns text, shortened if it is longer than any valid value.
+// truncated returns text, shortened to maxQuoted bytes if it exceeds maxARN.
 func truncated(text string) string {
 	if len(text) > maxARN {
 		return text[:maxQuoted] + "..."

@@ -11,7 +11,8 @@ import (
 	"github.com/irsakit/irsakit/tokenfile"
 )
 
-// secrets are texts of which nothing that is printed may contain secretRun characters in a row.
+// secrets are texts that must not be printed. No output may contain secretRun consecutive
+// characters of them.
 type secrets []string
 
 const (
@@ -19,7 +20,8 @@ const (
 	redacted  = "[redacted]"
 )
 
-// secretsOf returns the payload and the signature of a token. Its header is the same in many.
+// secretsOf returns the payload and the signature of a token. The header is no secret: many tokens
+// have the same one.
 func secretsOf(token *tokenfile.Token) secrets {
 	if token == nil {
 		return nil
@@ -33,7 +35,7 @@ func (s secrets) contain(run string) bool {
 	return slices.ContainsFunc(s, func(secret string) bool { return strings.Contains(secret, run) })
 }
 
-// find returns where the first run of a secret in text starts and ends. end is 0 if there is none.
+// find returns the start and the end of the first run of a secret in text. end is 0 if there is none.
 func (s secrets) find(text string) (start, end int) {
 	for ; start+secretRun <= len(text); start++ {
 		if !s.contain(text[start : start+secretRun]) {
@@ -53,12 +55,12 @@ func (s secrets) redact(text string) string {
 	return replace(text, s.find)
 }
 
-// redactError returns err, or an error with its redacted text if that contains a secret.
+// redactError returns err, or an error with the redacted text if err's text contains a secret.
 func (s secrets) redactError(err error) error {
 	return redactError(err, s.redact)
 }
 
-// recovered turns a panic of the application's code into an error without secrets. It must be
+// recovered converts a panic in the application's code to an error without secrets. It must be
 // deferred.
 func (s secrets) recovered(what string, err *error) {
 	if r := recover(); r != nil {
@@ -66,8 +68,8 @@ func (s secrets) recovered(what string, err *error) {
 	}
 }
 
-// redactTokens replaces what looks like a JWT, whole or cut, on one line or on several. It is for
-// texts of token sources, whose tokens are not known yet.
+// redactTokens replaces everything that looks like a JWT, complete or truncated, on one line or
+// several. It redacts the errors of token sources, whose tokens are not known yet.
 func redactTokens(text string) string { return replace(text, findToken) }
 
 func findToken(text string) (start, end int) {
@@ -84,8 +86,8 @@ func findToken(text string) (start, end int) {
 	}
 }
 
-// continuation returns how much of text continues a JWT: parts after a dot, and long ones
-// after white space.
+// continuation returns the number of bytes at the start of text that continue a JWT: parts that
+// follow a dot, and long parts that follow white space.
 func continuation(text string) (n int) {
 	for {
 		gap := len(text[n:]) - len(strings.TrimLeft(text[n:], ". \t\r\n"))
@@ -107,7 +109,7 @@ func base64Length(text string) int {
 	return i
 }
 
-// replace replaces everything that find finds.
+// replace redacts all ranges of text that find returns.
 func replace(text string, find func(string) (start, end int)) string {
 	var b strings.Builder
 	for {
@@ -139,7 +141,7 @@ func redactError(err error, redact func(string) string) error {
 	return e
 }
 
-// redactedError replaces an error whose text contains a secret.
+// redactedError replaces an error whose text contains a secret. It keeps the kinds for errors.Is.
 type redactedError struct {
 	text  string
 	kinds []error
@@ -154,7 +156,8 @@ func isIdentifier(text string) bool {
 	return text != "" && len(text) <= 64 && base64Length(strings.ReplaceAll(text, ".", "")) == len(text)-strings.Count(text, ".")
 }
 
-// identifier returns text if it can be an error code or a request ID and is not a secret, else "".
+// identifier returns text if it can be an error code or a request ID and contains no secret. Otherwise
+// it returns "".
 func (s secrets) identifier(text string) string {
 	if _, end := s.find(text); end > 0 || !isIdentifier(text) {
 		return ""

@@ -16,17 +16,17 @@ import (
 	"github.com/irsakit/irsakit/cache"
 )
 
-// verdict is what an error of a service means for the credentials of the request.
+// verdict is the meaning of a service's error for the credentials of the request.
 type verdict int
 
 const (
-	accepted verdict = iota // or rejected for a reason that new credentials do not change
-	doubtful                // the credentials may be at fault
-	dead                    // the service does not know them, or calls them expired
+	accepted verdict = iota // not rejected, or for a reason that new credentials do not change
+	doubtful                // the credentials may be the cause
+	dead                    // the service rejected the credentials as unknown or expired
 )
 
-// verdictOf returns the verdict of an error code. AccessDenied, which revoked sessions get too, and
-// SignatureDoesNotMatch are none: most of them have causes that new credentials do not change.
+// verdictOf returns the verdict of an error code. AccessDenied and SignatureDoesNotMatch count as
+// accepted, because new credentials rarely help. AccessDenied is also the code for revoked sessions.
 // https://docs.aws.amazon.com/IAM/latest/APIReference/CommonErrors.html
 // https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html#ErrorCodeList
 func verdictOf(code string) verdict {
@@ -44,12 +44,13 @@ func verdictOf(code string) verdict {
 // rejection is a service's rejection of credentials.
 type rejection struct {
 	verdict verdict
-	host    string // of the service, without the name of a bucket
-	key     string // access key ID
+	host    string // the service's, without a bucket name
+	key     string // the access key ID
 	code    string
 }
 
-// rejectionOf returns the rejection that an error of a service client reports, if it is one.
+// rejectionOf returns the rejection that an error of a service client reports, or the zero
+// rejection if there is none.
 func rejectionOf(err error, bucket string) rejection {
 	var api smithy.APIError
 	request := requestOf(err)
@@ -59,12 +60,12 @@ func rejectionOf(err error, bucket string) rejection {
 	r := rejection{verdict: verdictOf(api.ErrorCode()), host: hostOf(request, bucket), key: accessKeyOf(request), code: api.ErrorCode()}
 	var status interface{ HTTPStatusCode() int }
 	if request.Method == http.MethodHead && errors.As(err, &status) && status.HTTPStatusCode() == http.StatusBadRequest {
-		r.verdict = max(r.verdict, doubtful) // its response has no body, and so no code
+		r.verdict = max(r.verdict, doubtful) // the response has no body, and therefore no code
 	}
 	return r
 }
 
-// requestOf returns the request to which a service responded with err, nil if it is unknown.
+// requestOf returns the request that a service responded to with err, or nil if it is unknown.
 func requestOf(err error) *http.Request {
 	var response *smithyhttp.ResponseError
 	if !errors.As(err, &response) || response.Response == nil || response.Response.Response == nil {
@@ -73,11 +74,11 @@ func requestOf(err error) *http.Request {
 	return response.Response.Request
 }
 
-// credential is where a signed request names its access key.
+// credential matches the access key ID in the Authorization header of a signed request.
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html
 var credential = regexp.MustCompile(`Credential=([^/,\s]+)/`)
 
-// accessKeyOf returns the access key ID that a request was signed with, "" if there is none.
+// accessKeyOf returns the access key ID that a request was signed with, or "" if it is not signed.
 func accessKeyOf(request *http.Request) string {
 	if match := credential.FindStringSubmatch(request.Header.Get("Authorization")); match != nil {
 		return match[1]
@@ -85,9 +86,9 @@ func accessKeyOf(request *http.Request) string {
 	return ""
 }
 
-// replace reports whether the request of a rejection, sent again, is signed with other
-// credentials. It waits for at most one exchange, no longer than ctx or an attempt lasts. The
-// error is why that exchange failed, nil if there was none.
+// replace reports whether the rejected credentials have been replaced, so that the request can be
+// sent again with other ones. It waits for at most one exchange, until ctx is done or the attempt
+// times out. The error is that of the exchange, or nil if there was none.
 func (p *Provider) replace(ctx context.Context, r rejection) (bool, error) {
 	received, ours := p.known.hasIssued(r.key)
 	if r.verdict == accepted || !ours {
@@ -108,14 +109,14 @@ func (p *Provider) replace(ctx context.Context, r rejection) (bool, error) {
 	switch {
 	case err == nil:
 		return true, nil
-	case errors.Is(err, cache.ErrRefused): // no exchange, or the same credentials again
+	case errors.Is(err, cache.ErrRefused): // no exchange, or it returned the same credentials
 		return false, nil
 	default:
 		return false, p.explain(ctx, err)
 	}
 }
 
-// note records a rejection of a request that is not sent again.
+// note records a rejection whose request is not sent again.
 func (p *Provider) note(r rejection) {
 	if received, ours := p.known.hasIssued(r.key); ours && r.verdict == dead {
 		if _, first := p.known.hosts.reject(r.host, r.key); first {
@@ -130,8 +131,8 @@ func (p *Provider) reportRejection(r rejection, age time.Duration) {
 	p.tell(func() Event { return Event{Kind: Refused, Time: time.Now(), Status: p.Status()} })
 }
 
-// rejectedError is a service's error after the exchange that was to replace the rejected
-// credentials failed.
+// rejectedError is the error of a request whose credentials were rejected and could not be
+// replaced. It wraps the service's error and that of the exchange.
 type rejectedError struct{ service, exchange error }
 
 func (e *rejectedError) Error() string {

@@ -15,7 +15,7 @@ const (
 	hashLength     = 8
 )
 
-// inSessionName are the characters that one may have, besides letters and digits of ASCII.
+// inSessionName contains the characters allowed in a session name besides ASCII letters and digits.
 const inSessionName = "_+=,.@-"
 
 func sessionCharacter(r rune) rune {
@@ -25,9 +25,9 @@ func sessionCharacter(r rune) rune {
 	return '-'
 }
 
-// sessionNameOf returns a valid session name that tells whose session it is, always
-// the same for the same claims: namespace, service account and pod, or the subject
-// where the token is not from Kubernetes.
+// sessionNameOf returns a valid session name that identifies the pod. It consists of the
+// namespace, service account and pod, or of the subject if the token is not from Kubernetes.
+// It is always the same for the same claims.
 func sessionNameOf(claims tokenfile.Claims) string {
 	var parts []string
 	for _, part := range []string{claims.Namespace, claims.ServiceAccount, claims.Pod} {
@@ -46,7 +46,7 @@ func sessionNameOf(claims tokenfile.Claims) string {
 	if len(name) < 2 {
 		return "irsakit" + name
 	}
-	// The end is kept, since there is what tells the pods of a deployment apart.
+	// Keep the end, which distinguishes the pods of a deployment.
 	sum := sha256.Sum256([]byte(full))
 	hash := hex.EncodeToString(sum[:])[:hashLength]
 	return hash + "-" + name[len(name)-(maxSessionName-hashLength-1):]

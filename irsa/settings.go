@@ -19,8 +19,8 @@ import (
 )
 
 const (
-	// The most characters that STS takes, and the most policies, in the AssumeRoleWithWebIdentity
-	// and AssumeRole references of the AWS STS API.
+	// The maximum numbers of characters and of policies that STS accepts, from the
+	// AssumeRoleWithWebIdentity and AssumeRole references of the AWS STS API.
 	maxARN        = 2048
 	maxPolicies   = 2048
 	maxPolicyARNs = 10
@@ -30,16 +30,16 @@ const (
 
 	defaultAttemptTimeout = 10 * time.Second
 	defaultDuration       = time.Hour
-	maxAttemptTimeout     = time.Hour // the cache's
+	maxAttemptTimeout     = time.Hour // as in package cache
 )
 
-// A fault is something that is wrong with the settings.
+// fault is an invalid or missing setting.
 type fault struct {
 	heading heading
 	err     error
 }
 
-// faults collects them, so that New reports all.
+// faults collects all faults, so that New can report them together.
 type faults []fault
 
 func (f *faults) add(h heading, err error) {
@@ -48,7 +48,7 @@ func (f *faults) add(h heading, err error) {
 	}
 }
 
-// join makes one error of them.
+// join returns one error that wraps all faults.
 func (f faults) join() error {
 	errs := make([]error, len(f))
 	for i, one := range f {
@@ -57,25 +57,25 @@ func (f faults) join() error {
 	return errors.Join(errs...)
 }
 
-// error returns the Error of New, which has the first fault's heading. Each fault
-// says its cure itself.
+// error returns the Error that New returns. Its link is that of the first fault. The faults'
+// texts contain the advice.
 func (f faults) error(s settings) error {
 	e := &Error{Kind: ErrNotConfigured, RoleARN: truncated(s.RoleARN), TokenFile: truncated(s.TokenFile), err: f.join()}
 	e.set(hint{heading: f[0].heading})
 	return e
 }
 
-// shared is what the roles of a Pool have in common: Options, and what they left open.
+// shared contains the settings that the roles of a Pool have in common.
 type shared struct {
 	Options
 	environment environment
 	services    *awshttp.BuildableClient // for service clients, nil without a CA bundle
 	client      stscreds.AssumeRoleWithWebIdentityAPIClient
-	http        aws.HTTPClient // of the client; nil for an STS client that is not the SDK's
+	http        aws.HTTPClient // the client's; nil if the STS client is not an *sts.Client
 }
 
-// settings are what a role is assumed with, all of it valid. What Options say of it is
-// here, filled in.
+// settings are the validated settings of one role. They replace the fields of Options with the
+// same name, with their defaults filled in.
 type settings struct {
 	*shared
 	RoleARN, SessionName, Region, TokenFile, Policy string
@@ -83,14 +83,15 @@ type settings struct {
 	Duration                                        time.Duration
 
 	tokens TokenSource
-	whose  tokenKey // the tokens are; for a Pool
-	url    string   // of STS; "" for Options.STS
+	whose  tokenKey // identifies tokens in a Pool
+	url    string   // the URL of STS; empty for Options.STS
 }
 
 // duration returns the lifetime to request.
 func (s *settings) duration() time.Duration { return cmp.Or(s.Duration, defaultDuration) }
 
-// resolve fills what opts leave open from the environment and validates all of it.
+// resolve returns the settings for opts, with defaults from the environment, and what is wrong
+// with them.
 func resolve(ctx context.Context, opts Options) (settings, faults) {
 	s, faults := complete(opts)
 	s.validateRole(&faults)
@@ -98,7 +99,8 @@ func resolve(ctx context.Context, opts Options) (settings, faults) {
 	return s, faults
 }
 
-// complete fills what opts leave open from the environment.
+// complete returns the settings for opts, with defaults from the environment. It does not
+// validate the role, the region and the endpoint.
 func complete(opts Options) (settings, faults) {
 	var faults faults
 	env := readEnvironment(&faults)
@@ -125,7 +127,7 @@ func complete(opts Options) (settings, faults) {
 	return s, faults
 }
 
-// rejectNil adds a fault for an option that is an interface with a nil pointer in it, and clears it.
+// rejectNil adds a fault for an option that is an interface containing a nil pointer, and clears it.
 func rejectNil[T any](faults *faults, name string, option *T) {
 	if isNil(*option) {
 		faults.add(headingSettings, fmt.Errorf("the option %s is a nil %T", name, *option))
@@ -133,7 +135,7 @@ func rejectNil[T any](faults *faults, name string, option *T) {
 	}
 }
 
-// validateRole checks what is to be assumed.
+// validateRole validates the role and the parameters of its session.
 func (s *settings) validateRole(faults *faults) {
 	if s.RoleARN == "" || s.tokens == nil && s.TokenFile == "" {
 		faults.add(s.notInjected())
@@ -148,7 +150,7 @@ func (s *settings) validateRole(faults *faults) {
 	faults.add(headingSessionPolicy, validatePolicies(s.Policy, s.PolicyARNs))
 }
 
-// locate finds the region and STS in it.
+// locate determines the region, the endpoint of STS, and the authorities of service clients.
 func (s *settings) locate(ctx context.Context, faults *faults) {
 	if s.Region == "" && s.tokens != nil {
 		faults.add(headingRegion, s.regionFromToken(ctx))
@@ -160,7 +162,7 @@ func (s *settings) locate(ctx context.Context, faults *faults) {
 	faults.add(headingTLS, s.readAuthorities())
 }
 
-// resolveTokens decides where tokens come from.
+// resolveTokens sets the token source.
 func (s *settings) resolveTokens() error {
 	if s.Token != nil {
 		if s.TokenFile != "" {
@@ -175,7 +177,7 @@ func (s *settings) resolveTokens() error {
 	s.TokenFile = cmp.Or(s.TokenFile, s.environment.tokenFile)
 	switch {
 	case s.TokenFile == "":
-		return nil // notInjected says it
+		return nil // reported by notInjected
 	case !isAbsolute(s.TokenFile):
 		return fmt.Errorf("the token file %s is not an absolute path", quoted(s.TokenFile))
 	}
@@ -183,12 +185,13 @@ func (s *settings) resolveTokens() error {
 	return nil
 }
 
-// isAbsolute takes the webhook's paths on Windows too, which have no drive.
+// isAbsolute reports whether path is absolute. On Windows it also accepts paths without a drive,
+// which the webhook sets.
 func isAbsolute(path string) bool { return filepath.IsAbs(path) || strings.HasPrefix(path, "/") }
 
-// validateRoleARN checks the shape that ARNs of roles have in every partition, and
-// in MinIO. For AWS itself it is that of the webhook (amazon-eks-pod-identity-webhook,
-// pkg/cache/cache.go), which only warns.
+// validateRoleARN checks the format of a role ARN. It accepts the ARNs of all partitions and
+// those of MinIO. For AWS it is the format that the webhook checks
+// (amazon-eks-pod-identity-webhook, pkg/cache/cache.go), which only warns.
 func validateRoleARN(role string) error {
 	if len(role) > maxARN {
 		return fmt.Errorf("the role ARN has %d characters, STS takes 20 to %d", len(role), maxARN)
@@ -230,7 +233,8 @@ func validateRegion(region string) error {
 	return nil
 }
 
-// The limits are those of the AssumeRoleWithWebIdentity reference of the AWS STS API.
+// validateDuration checks a duration against the limits in the AssumeRoleWithWebIdentity
+// reference of the AWS STS API.
 func validateDuration(d time.Duration) error {
 	const shortest, longest = 15 * time.Minute, 12 * time.Hour
 	switch {
@@ -264,11 +268,12 @@ func validatePolicies(policy string, arns []string) error {
 	return nil
 }
 
-// eksIssuer is how EKS names issuers, on IPv4 and on dual stack.
+// eksIssuer matches the issuers of EKS clusters, with IPv4 or dual-stack names. Its group is the
+// region.
 var eksIssuer = regexp.MustCompile(`^https://oidc[.-]eks\.([a-z0-9-]+)\.(?:amazonaws\.com|amazonaws\.com\.cn|api\.aws|api\.amazonwebservices\.com\.cn)/id/`)
 
-// regionFromToken takes the region from the issuer of an EKS cluster. A client of
-// the caller's own has its region already.
+// regionFromToken sets the region to that in the issuer of an EKS cluster. Without one it
+// returns an error, unless Options.STS is set, which has its own region.
 func (s *settings) regionFromToken(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, s.AttemptTimeout)
 	defer cancel()
