@@ -10,8 +10,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 )
 
-// exchange: does STS give credentials for the token? A step before it that took too long
-// may only have been slow.
+// exchange checks whether STS returns credentials for the token. It also runs after a step that
+// timed out, which may only have been slow.
 func (d *diagnosis) exchange(ctx context.Context) {
 	switch {
 	case len(d.faults) > 0:
@@ -37,7 +37,7 @@ func (d *diagnosis) exchange(ctx context.Context) {
 		return
 	}
 	var e *Error
-	if !errors.As(err, &e) { // it always is
+	if !errors.As(err, &e) { // cannot happen
 		e = d.facts(ErrUnavailable, err)
 	}
 	if isTimeout(err) && e.Is(ErrUnavailable) {
@@ -46,7 +46,8 @@ func (d *diagnosis) exchange(ctx context.Context) {
 	d.fail(checkExchange, e)
 }
 
-// excuse makes a warning of the step that took too long, since the exchange got through.
+// excuse turns the failure of the step that timed out into a warning, because the exchange
+// succeeded.
 func (d *diagnosis) excuse() {
 	for i := range d.report.Checks {
 		if c := &d.report.Checks[i]; c.Name == d.late {
@@ -56,12 +57,12 @@ func (d *diagnosis) excuse() {
 	}
 }
 
-// identifier is what an STS client has that can say whose credentials are.
+// identifier is an STS client that can return the identity of credentials.
 type identifier interface {
 	GetCallerIdentity(context.Context, *sts.GetCallerIdentityInput, ...func(*sts.Options)) (*sts.GetCallerIdentityOutput, error)
 }
 
-// callerIdentity: do the credentials work, and whose are they?
+// callerIdentity checks whether the credentials work, and reports their identity.
 func (d *diagnosis) callerIdentity(ctx context.Context) {
 	client, ok := d.settings.client.(identifier)
 	switch {
@@ -93,7 +94,7 @@ func (d *diagnosis) callerIdentity(ctx context.Context) {
 	d.fail(checkCallerIdentity, e)
 }
 
-// expiry: how long do the credentials live?
+// expiry checks the remaining lifetime of the credentials.
 func (d *diagnosis) expiry(context.Context) {
 	if d.creds == nil {
 		d.skip(checkExpiry, "there are no credentials")

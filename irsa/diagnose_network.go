@@ -13,12 +13,12 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 )
 
-// networkChecks are those that one plain request to STS makes.
+// networkChecks returns the names of the checks that the unsigned request to STS covers.
 func networkChecks() []string {
 	return []string{checkNameResolution, checkConnection, checkTLS, checkAnswer, checkClock}
 }
 
-// network: can STS be reached, and what is the time there?
+// network checks with an unsigned request whether STS can be reached, and what time it is there.
 func (d *diagnosis) network(ctx context.Context) {
 	if d.settings.url == "" || d.report.has(checkEndpoint, CheckSkipped) {
 		for _, name := range networkChecks() {
@@ -46,7 +46,7 @@ func (d *diagnosis) network(ctx context.Context) {
 	d.clock(p)
 }
 
-// httpClient is what the exchange's requests go through.
+// httpClient returns the HTTP client of the exchange.
 func (d *diagnosis) httpClient() aws.HTTPClient {
 	if d.settings.http == nil { // the settings are not valid
 		return newHTTPClient(nil, 0)
@@ -54,7 +54,7 @@ func (d *diagnosis) httpClient() aws.HTTPClient {
 	return d.settings.http
 }
 
-// proxied says whether a client takes a proxy to the URL.
+// proxied reports whether a client uses a proxy for the URL.
 func proxied(client aws.HTTPClient, target string) bool {
 	c, ok := client.(*http.Client)
 	if !ok {
@@ -78,8 +78,8 @@ func proxied(client aws.HTTPClient, target string) bool {
 	return err == nil && proxy != nil
 }
 
-// broken adds the failed check of a step that began and was not done: it failed, or took
-// too long. It says whether there is one.
+// broken reports whether a step started and did not complete, because it failed or timed out.
+// If so, it adds a failed check, with the advice tooLong for a timeout.
 func (d *diagnosis) broken(name string, s step, p *probe, tooLong hint) bool {
 	if !s.begun || s.done || p.err == nil {
 		return false
@@ -88,6 +88,7 @@ func (d *diagnosis) broken(name string, s step, p *probe, tooLong hint) bool {
 	return true
 }
 
+// failProbe adds a failed check for the probe's error, with the advice tooLong for a timeout.
 func (d *diagnosis) failProbe(name string, p *probe, tooLong hint) {
 	e := d.facts(ErrUnavailable, p.err)
 	e.set(networkHint(e))
@@ -148,7 +149,7 @@ func (d *diagnosis) tls(p *probe) {
 	}
 }
 
-// reached says whether no step before the answer failed.
+// reached reports whether no step before the response failed.
 func (d *diagnosis) reached() bool {
 	return !d.report.has(checkNameResolution, CheckFailed) && !d.report.has(checkConnection, CheckFailed) && !d.report.has(checkTLS, CheckFailed)
 }
@@ -171,8 +172,8 @@ func (d *diagnosis) answer(p *probe) {
 	}
 }
 
-// clock: how far is the node's clock from STS's? Services refuse what is signed by a
-// clock that is 5 minutes off.
+// clock compares the node's clock with STS's. Services reject signatures by a clock that is off
+// by 5 minutes.
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-troubleshooting.html
 func (d *diagnosis) clock(p *probe) {
 	if p.date.IsZero() {

@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// environment: is there a role, and where do its tokens come from?
+// environment checks whether there is a role and a source of tokens, and reports where they are set.
 func (d *diagnosis) environment(context.Context) {
 	if d.failIf(checkEnvironment, headingNotInjected, headingHalfInjected, headingPodIdentity) {
 		return
@@ -25,7 +25,7 @@ func (d *diagnosis) environment(context.Context) {
 	d.pass(checkEnvironment, "the role is from %s, the token from %s", role, token)
 }
 
-// otherCredentials: is there another identity, which other programs might take?
+// otherCredentials checks whether the environment contains another identity that SDKs may use.
 func (d *diagnosis) otherCredentials(context.Context) {
 	var found, cures []string
 	if lookup("AWS_ACCESS_KEY_ID") != "" {
@@ -48,7 +48,7 @@ func (d *diagnosis) otherCredentials(context.Context) {
 		hint{headingOtherCredentials, strings.Join(cures, "; ")})
 }
 
-// role: is it the ARN of one, and of the partition of the region?
+// role checks the role's ARN, and whether its partition is that of the region.
 func (d *diagnosis) role(context.Context) {
 	if d.settings.RoleARN == "" {
 		d.skip(checkRole, "there is none")
@@ -66,7 +66,7 @@ func (d *diagnosis) role(context.Context) {
 	d.pass(checkRole, "%s", d.settings.RoleARN)
 }
 
-// setUp: are the other settings valid?
+// setUp checks the other settings.
 func (d *diagnosis) setUp(context.Context) {
 	if d.failIf(checkSettings, headingSettings, headingSessionDuration, headingSessionPolicy, headingTLS) {
 		return
@@ -81,7 +81,7 @@ func (d *diagnosis) setUp(context.Context) {
 	d.pass(checkSettings, "the session's name is %s, its duration %s", name, duration)
 }
 
-// region: which one, and who says so?
+// region checks the region and reports where it is set.
 func (d *diagnosis) region(context.Context) {
 	if d.failIf(checkRegion, headingRegion) {
 		return
@@ -103,7 +103,7 @@ func (d *diagnosis) region(context.Context) {
 	}
 }
 
-// endpoint: where is STS?
+// endpoint checks the URL of STS.
 func (d *diagnosis) endpoint(context.Context) {
 	s := d.settings
 	if d.failIf(checkEndpoint, headingEndpoint) {

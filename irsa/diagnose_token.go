@@ -13,7 +13,7 @@ import (
 	"github.com/irsakit/irsakit/internal/regularfile"
 )
 
-// file returns the path of the token file, or why there is none to look at.
+// file returns the path of the token file, or an empty path and the reason.
 func (d *diagnosis) file() (path, none string) {
 	switch {
 	case d.given.Token != nil:
@@ -26,7 +26,8 @@ func (d *diagnosis) file() (path, none string) {
 	return d.settings.TokenFile, ""
 }
 
-// tokenPath: does each part of the path exist, and is the file in a projected volume?
+// tokenPath checks whether each part of the path exists, and whether the file is in a projected
+// volume.
 func (d *diagnosis) tokenPath(ctx context.Context) {
 	path, none := d.file()
 	if path == "" {
@@ -42,7 +43,7 @@ func (d *diagnosis) tokenPath(ctx context.Context) {
 		e.set(hintOf(e))
 		d.fail(checkTokenPath, e)
 	case !info.Mode().IsRegular():
-		_, err := d.settings.tokens.Token(ctx) // says what it is
+		_, err := d.settings.tokens.Token(ctx) // its error names the file type
 		e := d.facts(ErrTokenFile, err)
 		e.set(hintOf(e))
 		d.fail(checkTokenPath, e)
@@ -55,7 +56,7 @@ func (d *diagnosis) tokenPath(ctx context.Context) {
 	}
 }
 
-// tokenPermission: may the process read the file?
+// tokenPermission checks whether the process may read the file.
 func (d *diagnosis) tokenPermission(context.Context) {
 	path, none := d.file()
 	if path == "" {
@@ -77,7 +78,7 @@ func (d *diagnosis) tokenPermission(context.Context) {
 	d.pass(checkTokenPermission, "%s", whoMayRead(path))
 }
 
-// readToken: is there a token, as an exchange would read it?
+// readToken reads the token as an exchange does.
 func (d *diagnosis) readToken(ctx context.Context) {
 	switch {
 	case d.settings.tokens == nil:
@@ -101,7 +102,8 @@ func (d *diagnosis) readToken(ctx context.Context) {
 	d.pass(checkToken, "it has the shape of a signed JWT")
 }
 
-// claims: does the token say what STS wants to know, and of whom is it?
+// claims checks whether the token has the claims that STS requires, and reports its issuer,
+// subject and pod.
 func (d *diagnosis) claims(context.Context) {
 	if d.token == nil {
 		d.skip(checkClaims, "there is no token")
@@ -140,7 +142,7 @@ func (d *diagnosis) claims(context.Context) {
 	}
 }
 
-// audience: is the token for STS?
+// audience checks whether the token's audience is STS.
 func (d *diagnosis) audience(context.Context) {
 	if d.token == nil || len(d.token.Claims().Audience) == 0 {
 		d.skip(checkAudience, "there is none")
@@ -155,9 +157,9 @@ func (d *diagnosis) audience(context.Context) {
 		hint{headingAudience, "correct the audience of the projected volume, or of the service account's annotation eks.amazonaws.com/audience, unless the OIDC provider in IAM has this client ID"})
 }
 
-// lifetime: is the token good, and was it renewed when the kubelet does so, that is when
-// 80 % of its life have passed or it is 24 hours old (pkg/kubelet/token/token_manager.go,
-// requiresRefresh), and then at the next sync of the pod, a minute or so later?
+// lifetime checks whether the token is valid, and whether the kubelet has renewed it on time. The
+// kubelet renews a token after 80% of its lifetime or 24 hours (requiresRefresh in
+// pkg/kubelet/token/token_manager.go), at the next sync of the pod, about a minute later.
 func (d *diagnosis) lifetime(context.Context) {
 	if d.token == nil || d.token.Claims().Expiry.IsZero() || d.token.Claims().IssuedAt.IsZero() {
 		d.skip(checkLifetime, "there is no token with its times")

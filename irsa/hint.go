@@ -6,13 +6,14 @@ import (
 	"github.com/irsakit/irsakit/cache"
 )
 
-// A hint is what to do about a failure.
+// hint is advice on how to fix a failure.
 type hint struct {
 	heading heading
-	cure    string // one line; empty where the failure's own text says it
+	cure    string // one line; empty if the text of the failure contains the advice
 }
 
-// A heading is one of TROUBLESHOOTING.md: a cause, how to be sure of it, and its cure.
+// heading is the anchor of a section of TROUBLESHOOTING.md. Each describes a cause, how to
+// confirm it and how to fix it.
 type heading string
 
 const (
@@ -56,7 +57,7 @@ const (
 	headingClosed           heading = "closed"
 )
 
-// link is where the heading is on the web.
+// link returns the URL of the heading, or "" for the empty heading.
 func (h heading) link() string {
 	if h == "" {
 		return ""
@@ -64,11 +65,11 @@ func (h heading) link() string {
 	return "https://github.com/irsakit/irsakit/blob/main/TROUBLESHOOTING.md#" + string(h)
 }
 
-// hintOf is what to do about an Error of an attempt.
+// hintOf returns the advice for an Error of an attempt.
 func hintOf(e *Error) hint {
 	switch {
 	case e.Is(ErrNotConfigured):
-		return hint{heading: headingEndpoint} // whose error contains the cure
+		return hint{heading: headingEndpoint} // the error text contains the advice
 	case e.Is(ErrTokenFile):
 		return tokenFileHint(e)
 	case e.Is(ErrTokenExpired):
@@ -90,7 +91,7 @@ func hintOf(e *Error) hint {
 	}
 }
 
-// cacheHint is what to do about an Error that no attempt made.
+// cacheHint returns the advice for an error of the cache itself.
 func cacheHint(err error) hint {
 	switch {
 	case errors.Is(err, cache.ErrClosed):
@@ -102,5 +103,5 @@ func cacheHint(err error) hint {
 	}
 }
 
-// set fills the hint in.
+// set sets the advice and its link.
 func (e *Error) set(h hint) { e.Cure, e.Link = oneLine(h.cure), h.heading.link() }

@@ -11,7 +11,7 @@ import (
 	"syscall"
 )
 
-// unavailableHint is for an attempt to which STS gave no answer, or none of use.
+// unavailableHint returns the advice for an attempt without a usable response from STS.
 func unavailableHint(e *Error) hint {
 	switch {
 	case e.Code == "IDPCommunicationError" || e.Code == "InvalidIdentityToken":
@@ -33,13 +33,13 @@ func notSTSHint() hint {
 	return hint{headingNotSTS, "something other than STS answers: check AWS_ENDPOINT_URL_STS, the proxy, and what stands between the pod and STS"}
 }
 
-// isNotSTS reports whether the response cannot be one of STS's.
+// isNotSTS reports whether the response cannot be from STS.
 func isNotSTS(err error) bool {
 	var tooLong *http.MaxBytesError
 	return errors.Is(err, errNotSTS) || errors.As(err, &tooLong)
 }
 
-// networkHint is for a request that did not come back.
+// networkHint returns the advice for a request without a response.
 func networkHint(e *Error) hint {
 	var host *net.DNSError
 	switch {
@@ -58,7 +58,8 @@ func networkHint(e *Error) hint {
 	return hint{headingConnection, "the request did not come through: check the way to STS, that is its endpoint, the proxy and the network policies"}
 }
 
-// callerHint is for a caller whose context ended before the first attempt did.
+// callerHint returns the advice for a caller whose context was done before the first attempt
+// completed.
 func callerHint(ctx context.Context, e *Error) hint {
 	if errors.Is(ctx.Err(), context.Canceled) {
 		return hint{headingTimeout, "the caller gave up before STS had answered"}
@@ -75,14 +76,14 @@ func isTimeout(err error) bool {
 	return errors.As(err, &timeout) && timeout.Timeout() || errors.Is(err, context.DeadlineExceeded)
 }
 
-// isProxy says that a proxy did not let a request through.
+// isProxy reports whether a proxy rejected the request or cannot be reached.
 func isProxy(err error) bool {
 	var answer *proxyError
 	var op *net.OpError
 	return errors.As(err, &answer) || errors.As(err, &op) && op.Op == "proxyconnect"
 }
 
-// tlsHint is for a connection that could not be secured; it is empty for other errors.
+// tlsHint returns the advice for a failed TLS handshake, or an empty hint for other errors.
 func tlsHint(err error) hint {
 	var invalid x509.CertificateInvalidError
 	var name x509.HostnameError

@@ -11,7 +11,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws/arn"
 )
 
-// stsAudience is what a token's audience has to be, in every partition
+// stsAudience is the audience that a token must have, in every partition
 // (amazon-eks-pod-identity-webhook, README).
 const stsAudience = "sts.amazonaws.com"
 
@@ -21,7 +21,7 @@ var (
 	errNoRegion = errors.New("the client of Options.STS has no region")
 )
 
-// withoutScheme is how IAM names an issuer.
+// withoutScheme returns the name that IAM has for an issuer: its URL without the scheme.
 func withoutScheme(issuer string) string {
 	_, name, found := strings.Cut(issuer, "://")
 	if !found {
@@ -30,8 +30,8 @@ func withoutScheme(issuer string) string {
 	return name
 }
 
-// providerARN is the ARN that the token's OIDC provider has, or should have, in the
-// role's account.
+// providerARN returns the ARN that the token's OIDC provider must have in the role's account, or
+// "" if the role ARN is invalid.
 func (e *Error) providerARN() string {
 	role, err := arn.Parse(e.RoleARN)
 	if err != nil {
@@ -41,7 +41,7 @@ func (e *Error) providerARN() string {
 	return role.String()
 }
 
-// otherPartition is that of the region, where the role is in another one; else "".
+// otherPartition returns the partition of the region if the role is in a different one, or "".
 func (e *Error) otherPartition() string {
 	role, err := arn.Parse(e.RoleARN)
 	home := partitionOf(e.Region)
@@ -51,7 +51,8 @@ func (e *Error) otherPartition() string {
 	return home
 }
 
-// partitionOf is the partition of a region, by the beginning of its name; "" for none.
+// partitionOf returns the partition of a region, determined by the prefix of its name, or "" if
+// region is empty.
 // https://docs.aws.amazon.com/whitepapers/latest/aws-fault-isolation-boundaries/partitions.html
 func partitionOf(region string) string {
 	for _, p := range []struct{ prefix, partition string }{
@@ -65,7 +66,8 @@ func partitionOf(region string) string {
 	return ""
 }
 
-// audience is the one that counts of the token's: STS's, if it is among them.
+// audience returns the audience that STS compares: its own if the token has that or none,
+// otherwise the token's first.
 func (e *Error) audience() string {
 	if len(e.Audience) == 0 || slices.Contains(e.Audience, stsAudience) {
 		return stsAudience
@@ -73,8 +75,8 @@ func (e *Error) audience() string {
 	return e.Audience[0]
 }
 
-// argument is a claim, or what is made of it, as an argument of a command. Nobody has
-// verified it: what is no plain text is not repeated.
+// argument returns text derived from a claim for use as a command-line argument. Claims are
+// unverified, so it returns "..." if text contains characters that a shell could interpret.
 func argument(text string) string {
 	if !plainArgument.MatchString(text) {
 		return "..."
@@ -84,12 +86,12 @@ func argument(text string) string {
 
 var plainArgument = regexp.MustCompile(`^[A-Za-z0-9._~/:=+@-]+$`)
 
-// trustStatement is what a trust policy needs for the token, in one line of JSON.
+// trustStatement returns the trust policy statement that allows the token, in one line of JSON.
 func (e *Error) trustStatement() string {
 	issuer := withoutScheme(e.Issuer)
 	equals := map[string]string{issuer + ":sub": e.Subject}
 	conditions := map[string]map[string]string{"StringEquals": equals}
-	if len(e.Audience) > 1 { // the key has several values then
+	if len(e.Audience) > 1 { // the condition key then has several values
 		conditions["ForAnyValue:StringEquals"] = map[string]string{issuer + ":aud": e.audience()}
 	} else {
 		equals[issuer+":aud"] = e.audience()
@@ -105,14 +107,14 @@ func (e *Error) trustStatement() string {
 		Condition: conditions,
 	}
 	statement.Principal.Federated = e.providerARN()
-	text, _ := json.Marshal(statement) // it holds strings only
+	text, _ := json.Marshal(statement) // cannot fail: it contains only strings
 	return string(text)
 }
 
-// isAWS says whether the role is one of AWS, and not of a server with the same protocol.
+// isAWS reports whether the role is AWS's, and not that of another server with the same protocol.
 func (e *Error) isAWS() bool { return strings.HasPrefix(e.RoleARN, "arn:aws") }
 
-// accessDeniedHint is for a token that the role does not trust, or seems not to.
+// accessDeniedHint returns the advice for a token that the role does not trust.
 func accessDeniedHint(e *Error) hint {
 	switch text := e.text(); {
 	case strings.Contains(text, "endpoint policy"):
@@ -128,7 +130,7 @@ func accessDeniedHint(e *Error) hint {
 	}
 }
 
-// text is what STS, or the network, said.
+// text returns the text of the cause, such as STS's message, or "" if there is none.
 func (e *Error) text() string {
 	if e.err == nil {
 		return ""
@@ -136,7 +138,7 @@ func (e *Error) text() string {
 	return e.err.Error()
 }
 
-// invalidRequestHint is for what STS does not grant to anybody.
+// invalidRequestHint returns the advice for a request with an invalid parameter.
 func invalidRequestHint(e *Error) hint {
 	switch text := e.text(); {
 	case e.Code == "RegionDisabledException":
@@ -156,8 +158,8 @@ func invalidRequestHint(e *Error) hint {
 	}
 }
 
-// notOfSTS says of an error code that STS does not give it to a request for
-// AssumeRoleWithWebIdentity: other services do.
+// notOfSTS reports whether STS never returns an error code for AssumeRoleWithWebIdentity, so that
+// the response must be from another service.
 func notOfSTS(code string) bool {
 	switch code {
 	case "InvalidAction", "MethodNotAllowed", "NoSuchVersion", "NoSuchBucket", "NotImplemented", "UnsupportedOperation",

@@ -14,7 +14,7 @@ import (
 	"github.com/irsakit/irsakit/tokenfile"
 )
 
-// tokenFileHint is for a token that could not be read, or is none.
+// tokenFileHint returns the advice for a token that cannot be read or is not a JWT.
 func tokenFileHint(e *Error) hint {
 	switch {
 	case e.TokenFile == "":
@@ -30,7 +30,7 @@ func tokenFileHint(e *Error) hint {
 	}
 }
 
-// missingPart says which part of a path is missing.
+// missingPart returns a text about the part of a path that is missing.
 func missingPart(path string) string {
 	path = filepath.Clean(path)
 	for parent := filepath.Dir(path); parent != path; path, parent = parent, filepath.Dir(parent) {
@@ -44,7 +44,8 @@ func missingPart(path string) string {
 	return path + " does not exist"
 }
 
-// whoMayRead says who may read a file, and who the process is.
+// whoMayRead returns a text about the mode and owner of a file, and the user and groups of the
+// process.
 func whoMayRead(path string) string {
 	process := fmt.Sprintf("the process runs as user %d and group %d", os.Getuid(), os.Getgid())
 	if more, err := os.Getgroups(); err == nil && len(more) > 0 {
@@ -57,7 +58,7 @@ func whoMayRead(path string) string {
 	return fmt.Sprintf("the file has the mode %s%s, and %s", info.Mode(), ownerOf(info), process)
 }
 
-// tokenExpiredHint is for a token that STS calls expired.
+// tokenExpiredHint returns the advice for a token that STS rejected as expired.
 func tokenExpiredHint(e *Error) hint {
 	const renewal = "the kubelet renews it when 80 % of its life have passed"
 	switch now := time.Now(); {
@@ -72,14 +73,15 @@ func tokenExpiredHint(e *Error) hint {
 	}
 }
 
-// neverRenewed says that the kubelet does not write the file: what it projects is a
-// link to ..data (pkg/volume/util/atomic_writer.go), unless it is mounted with subPath.
+// neverRenewed reports whether path is a regular file, which the kubelet does not update.
+// Projected files are links into ..data (pkg/volume/util/atomic_writer.go), unless they are
+// mounted with subPath.
 func neverRenewed(path string) bool {
 	info, err := os.Lstat(path)
 	return err == nil && info.Mode().IsRegular()
 }
 
-// tokenRejectedHint is for a token that STS does not take.
+// tokenRejectedHint returns the advice for a token that STS rejected.
 func tokenRejectedHint(e *Error) hint {
 	account := "the role's account"
 	if role, err := arn.Parse(e.RoleARN); err == nil && role.AccountID != "" {
@@ -110,7 +112,7 @@ func tokenRejectedHint(e *Error) hint {
 
 const publish = "give the API server a public --service-account-issuer and publish its discovery document and keys there"
 
-// isPublic says of an issuer that AWS may be able to fetch its keys.
+// isPublic reports whether AWS may be able to fetch an issuer's keys.
 func isPublic(issuer string) bool {
 	host, _, _ := strings.Cut(withoutScheme(issuer), "/")
 	return strings.HasPrefix(issuer, "https://") && strings.Contains(host, ".") && !strings.Contains(host, ".svc")
