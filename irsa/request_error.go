@@ -14,8 +14,8 @@ import (
 	"github.com/aws/smithy-go"
 )
 
-// requestError is why a request to STS failed. Its text is the library's own, but for the code
-// and the message of STS and the cause that the network stack gave.
+// requestError is the error of a failed request to STS. Its text is the library's own, except for
+// STS's code and message and the error of the network stack.
 type requestError struct {
 	status    int    // 0 if no response came
 	code      string // empty if the response has none
@@ -24,13 +24,13 @@ type requestError struct {
 	text      string
 	err       error
 
-	retryAfter time.Duration // that the server asks for
+	retryAfter time.Duration // the delay that the server requests
 }
 
 func (e *requestError) Error() string { return e.text }
 func (e *requestError) Unwrap() error { return e.err }
 
-// failure returns the error of a call with the settings' client for which the SDK returned err.
+// failure returns the error of a call of the settings' client for which the SDK returned err.
 func (s *settings) failure(r *response, err error) error {
 	if client, ok := s.client.(*sts.Client); ok && r.status == 0 && r.err == nil && client.Options().Region == "" {
 		return errNoRegion
@@ -60,8 +60,8 @@ func (r *response) failure(err error) error {
 	return e
 }
 
-// apiError returns the SDK's error in err for the code, or a generic one. The SDK's other errors
-// hold the request and the response, with what is secret in them.
+// apiError returns the SDK's error for the code in err, or a generic one. It drops the SDK's other
+// errors, because they contain the request and the response with their secrets.
 func apiError(err error, code, message string) error {
 	var api smithy.APIError
 	if errors.As(err, &api) && api.ErrorCode() == code {
@@ -70,8 +70,8 @@ func apiError(err error, code, message string) error {
 	return &smithy.GenericAPIError{Code: code, Message: message}
 }
 
-// describe takes over the error of a client that made no HTTP request: a mock, or an SDK client
-// that failed before it sent one.
+// describe sets the fields from the error of a client that made no HTTP request: a mock, or an SDK
+// client that failed before it sent one.
 func (e *requestError) describe(err error, secrets secrets) {
 	var status interface{ HTTPStatusCode() int }
 	if errors.As(err, &status) {
@@ -93,7 +93,7 @@ func (e *requestError) describe(err error, secrets secrets) {
 	}
 }
 
-// unknownCode is the code that the SDK's clients give to a response without one.
+// unknownCode is the code of the SDK's error for a response without one.
 const unknownCode = "UnknownError"
 
 func (e *requestError) codeText() string {
@@ -130,7 +130,7 @@ func brokenText(err error) string {
 	return "the reply cannot be read: " + err.Error()
 }
 
-// timeoutText returns "" for an error that is not the end of the attempt's time.
+// timeoutText returns the text of a timeout, or "" for any other error.
 func timeoutText(err error) string {
 	if errors.Is(err, context.DeadlineExceeded) {
 		return fmt.Sprintf("no answer in time: %v", context.DeadlineExceeded)
@@ -138,7 +138,7 @@ func timeoutText(err error) string {
 	return ""
 }
 
-// shortened cuts what a server sent to a length that fits a log line.
+// shortened returns text from a server, truncated to 1 KiB.
 func shortened(text string) string {
 	const most = 1 << 10
 	if len(text) <= most {

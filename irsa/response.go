@@ -24,25 +24,25 @@ const (
 	maxErrorBody = 64 << 10
 )
 
-// response is what the library's transport saw of one request to STS. A failure is judged by
-// it and not by the SDK's error, whose types and texts differ between versions of the SDK.
+// response is the library's record of one response from STS. Errors are classified by it and not
+// by the SDK's error, because the types and texts of the latter differ between versions of the SDK.
 type response struct {
-	sent      time.Time // with the monotonic reading
-	requested time.Duration
-	secrets   secrets // of the request
+	sent      time.Time     // with the monotonic clock reading
+	requested time.Duration // the duration that the request asked for
+	secrets   secrets       // the secrets in the request
 
-	err       error // of the HTTP client, if no response came
-	status    int   // 0 if no response came
+	err       error // the HTTP client's error, if there was no response
+	status    int   // 0 if there was no response
 	requestID string
-	date      time.Time // of STS's clock; zero if unknown
-	code      string    // of the error; empty if there is none
+	date      time.Time // the time at STS; zero if unknown
+	code      string    // STS's error code, or empty
 	message   string
-	bodyErr   error // why the body could not be read to its end
+	bodyErr   error // the error of reading the body
 
-	retryAfter time.Duration // that the server asks for
+	retryAfter time.Duration // the delay that the server requests
 }
 
-// errorDocument is the body of a failed request: STS wraps the error in a document, S3 does not.
+// errorDocument is the body of an error response. STS wraps the error in an outer element, S3 does not.
 type errorDocument struct {
 	Code        string `xml:"Error>Code"`
 	Message     string `xml:"Error>Message"`
@@ -50,19 +50,19 @@ type errorDocument struct {
 	BareMessage string `xml:"Message"`
 }
 
-// reply is the body of a successful request, of either action.
+// reply is the body of a successful response to either action.
 type reply struct {
 	First   time.Time `xml:"AssumeRoleWithWebIdentityResult>Credentials>Expiration"`
 	Chained time.Time `xml:"AssumeRoleResult>Credentials>Expiration"`
 }
 
-// newResponse returns the response to a request that is sent now and contains the secrets.
+// newResponse returns an empty record for a request that is sent now and contains the secrets.
 func newResponse(requested time.Duration, secrets secrets) *response {
 	return &response{sent: time.Now(), requested: requested, secrets: secrets}
 }
 
-// recorder is an HTTP client that records the response, and gives the SDK one in which no peer
-// repeats a secret: the SDK's errors, logs and spans contain parts of it.
+// recorder is an HTTP client that records the response. The response that it returns to the SDK
+// repeats no secrets of the request, because the SDK's errors, logs and spans contain parts of it.
 type recorder struct {
 	sts.HTTPClient
 	settings *settings
@@ -101,8 +101,8 @@ func (c recorder) Do(request *http.Request) (*http.Response, error) {
 	return r.http(request, r.errorDocument(), isAboutTime(r.code, r.message)), nil
 }
 
-// http returns the response for the SDK. Its client sets the clock that it signs with by every
-// Date, so it gets one only if that is certain to be STS's.
+// http returns the response for the SDK. The SDK's client adjusts its signing clock to any Date
+// header, so the response contains one only if it is certainly STS's.
 func (r *response) http(request *http.Request, body []byte, confirmed bool) *http.Response {
 	header := http.Header{"Content-Type": {"text/xml"}}
 	if r.requestID != "" {
@@ -118,8 +118,8 @@ func (r *response) http(request *http.Request, body []byte, confirmed bool) *htt
 	}
 }
 
-// dateOf returns the Date of a response, or zero if it is missing, ambiguous, or not STS's: an
-// Age header marks a response that a cache stored.
+// dateOf returns the Date of a response, or the zero time if it is missing, ambiguous or not STS's.
+// A response with an Age header comes from a cache.
 func dateOf(header http.Header) time.Time {
 	dates := header.Values("Date")
 	if len(dates) != 1 || len(header.Values("Age")) > 0 {
@@ -132,8 +132,8 @@ func dateOf(header http.Header) time.Time {
 	return date
 }
 
-// expiry returns when credentials expire on the local wall clock, of which received is the
-// only reading that counts. A mock records no response, so r.sent is then when it was called.
+// expiry returns the expiry of credentials on the local wall clock, relative to its reading in
+// received. A mock records no response, so r.sent is then the time of the call.
 func (r *response) expiry(expiration, received time.Time) time.Time {
 	return schedule.Response{
 		Expiration: expiration,
@@ -146,9 +146,9 @@ func (r *response) expiry(expiration, received time.Time) time.Time {
 
 func (r *response) succeeded() bool { return r.status >= 200 && r.status < 300 }
 
-// readReply reads and returns the body of a successful request, unless it is no XML or repeats a
-// secret of the request. It reports whether the Date is STS's: STS grants the requested duration,
-// so Expiration - Date equals it.
+// readReply returns the body of a successful response, or nil if it is not XML or repeats a secret
+// of the request. It also reports whether the Date is STS's: STS grants the requested duration, so
+// Expiration - Date equals it.
 func (r *response) readReply(body io.ReadCloser) (text []byte, confirmed bool) {
 	text, err := io.ReadAll(http.MaxBytesReader(nil, body, maxReply))
 	if err != nil {
@@ -173,10 +173,10 @@ func (r *response) readReply(body io.ReadCloser) (text []byte, confirmed bool) {
 
 var errRepeated = fmt.Errorf("it repeats a secret of the request: %w", errNotSTS)
 
-// isRepeatedIn reports whether the text of an element contains a secret of the request. STS
-// repeats none. The new keys are not searched: the SDK does not print them.
+// isRepeatedIn reports whether the text of an element contains a secret of the request, which STS
+// never repeats. The elements of the new keys are not searched, because the SDK does not print them.
 func (r *response) isRepeatedIn(document []byte) bool {
-	var text strings.Builder // of the present element
+	var text strings.Builder // the text of the current element
 	decoder := xml.NewDecoder(bytes.NewReader(document))
 	for {
 		token, err := decoder.Token()
@@ -200,17 +200,17 @@ func (r *response) isRepeatedIn(document []byte) bool {
 	}
 }
 
-// readError reads the body of a failed request.
+// readError reads the body of an error response.
 func (r *response) readError(body io.ReadCloser) {
 	text, err := io.ReadAll(io.LimitReader(body, maxErrorBody))
 	r.bodyErr = r.secrets.redactError(err)
 	var document errorDocument
-	_ = xml.Unmarshal(text, &document) // fills in what comes before a syntax error
+	_ = xml.Unmarshal(text, &document) // sets the fields that precede a syntax error
 	r.code = r.secrets.identifier(cmp.Or(document.Code, document.BareCode))
 	r.message = r.secrets.redact(shortened(cmp.Or(document.Message, document.BareMessage)))
 }
 
-// errorDocument returns the body of the error for the SDK, empty if there is no code.
+// errorDocument returns the error body for the SDK, or nil if there is no code.
 func (r *response) errorDocument() []byte {
 	if r.code == "" {
 		return nil
@@ -220,8 +220,8 @@ func (r *response) errorDocument() []byte {
 	return fmt.Appendf(nil, "<ErrorResponse><Error><Code>%s</Code><Message>%s</Message></Error></ErrorResponse>", r.code, &message)
 }
 
-// isAboutTime reports whether STS rejected the time of a signature. It does so after the local
-// clock was stepped, and then its Date is the only way to learn the difference.
+// isAboutTime reports whether STS rejected the time of a signature. If the local clock is wrong,
+// the Date of that response is the only source of the difference.
 func isAboutTime(code, message string) bool {
 	switch code {
 	case "RequestExpired", "RequestInTheFuture", "RequestTimeTooSkewed":

@@ -16,36 +16,36 @@ import (
 )
 
 const (
-	// maxHeader bounds the headers of a response. STS sends about 300 bytes.
+	// maxHeader is the maximum size of a response's headers. STS sends about 300 bytes.
 	maxHeader = 64 << 10
 
-	// idleTimeout is how long a connection stays open unused. A Provider needs one twice an
-	// hour, a Pool with many roles all the time.
+	// idleTimeout is how long an unused connection stays open. A Provider uses one about twice an
+	// hour, a Pool with many roles continuously.
 	idleTimeout = 30 * time.Second
 )
 
-// transport sends requests to STS over HTTP/1.1, so that each has a connection of its own. After
-// a request failed, no request uses a connection that was opened before: what swallowed the one
-// request, such as a proxy that lost its state, would swallow those on other connections too.
+// transport sends requests to STS over HTTP/1.1, so that concurrent requests do not share a
+// connection. After a failed request it does not reuse connections that were opened before: the
+// cause, such as a proxy that lost its state, would affect requests on those connections too.
 type transport struct {
 	mu      sync.Mutex
 	current *http.Transport
 }
 
-// newTransport returns a transport with the settings of base, of which it takes possession.
-// Requests are sent over at most conns connections, if it is not 0.
+// newTransport returns a transport with the settings of base. The caller must not use base
+// afterward. If conns is not 0, it is the maximum number of connections.
 func newTransport(base *http.Transport, conns int) *transport {
 	base.Protocols = new(http.Protocols)
 	base.Protocols.SetHTTP1(true)
 	base.ForceAttemptHTTP2, base.TLSNextProto = false, nil
-	if base.TLSClientConfig != nil { // a clone of a transport that was used offers HTTP/2
+	if base.TLSClientConfig != nil { // a clone of a used transport offers HTTP/2
 		base.TLSClientConfig.NextProtos = nil
 	}
 	base.MaxResponseHeaderBytes = maxHeader
 	if base.IdleConnTimeout <= 0 || base.IdleConnTimeout > idleTimeout {
 		base.IdleConnTimeout = idleTimeout
 	}
-	if conns > 0 { // so that none is closed for want of room and opened again
+	if conns > 0 { // keep all connections open
 		base.MaxConnsPerHost, base.MaxIdleConnsPerHost = conns, conns
 		base.MaxIdleConns = max(base.MaxIdleConns, conns)
 	}
@@ -67,25 +67,25 @@ func (t *transport) RoundTrip(request *http.Request) (*http.Response, error) {
 	return response, nil
 }
 
-// http returns the transport of the next request.
+// http returns the transport for the next request.
 func (t *transport) http() *http.Transport {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.current
 }
 
-// replace gives up the connections of failed, unless that has been done. Requests on them that
-// are under way continue.
+// replace replaces the current transport if it is failed, so that the connections of failed are
+// not reused. Requests in progress on them continue.
 func (t *transport) replace(failed *http.Transport) {
 	t.mu.Lock()
 	if t.current == failed {
 		t.current = failed.Clone()
 	}
 	t.mu.Unlock()
-	failed.CloseIdleConnections() // and those that become idle, since no request is to come
+	failed.CloseIdleConnections() // also closes those that become idle later, if no request follows
 }
 
-// CloseIdleConnections closes the connections that no request uses.
+// CloseIdleConnections closes the connections that are not in use.
 func (t *transport) CloseIdleConnections() { t.http().CloseIdleConnections() }
 
 // transportBody is a body that calls failed if it cannot be read.
@@ -102,19 +102,19 @@ func (b *transportBody) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// newHTTPClient returns a client for STS with the settings of base, or of the SDK's client if it
-// is nil.
+// newHTTPClient returns an HTTP client for STS with the settings of base, or of the SDK's default
+// client if base is nil.
 func newHTTPClient(base *awshttp.BuildableClient, conns int) *http.Client {
 	base = cmp.Or(base, awshttp.NewBuildableClient())
 	return &http.Client{Transport: newTransport(base.GetTransport(), conns), CheckRedirect: useLastResponse, Timeout: base.GetTimeout()}
 }
 
-// useLastResponse follows no redirect: STS does not answer with one, and the token would travel
-// along.
+// useLastResponse follows no redirects. STS never sends one, and following it would send the token
+// to another server.
 func useLastResponse(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 
-// withoutRedirects returns a client with the settings of an application's that follows no
-// redirect, or notices one.
+// withoutRedirects returns a copy of an *http.Client that follows no redirects. It wraps any other
+// client so that a followed redirect is an error.
 func withoutRedirects(client aws.HTTPClient) aws.HTTPClient {
 	if c, ok := client.(*http.Client); ok {
 		own := *c
@@ -124,7 +124,7 @@ func withoutRedirects(client aws.HTTPClient) aws.HTTPClient {
 	return checkedClient{client}
 }
 
-// checkedClient is a client of an unknown type, which may follow redirects.
+// checkedClient wraps a client of an unknown type, which may follow redirects.
 type checkedClient struct{ aws.HTTPClient }
 
 var errRedirected = errors.New("the HTTP client followed a redirect, which STS does not send")
@@ -139,8 +139,8 @@ func (c checkedClient) Do(request *http.Request) (*http.Response, error) {
 	return response, err
 }
 
-// checkProxy makes an error of the response of a proxy that does not let a request through:
-// net/http's own does not say that the proxy sent it.
+// checkProxy returns an error if a proxy rejects a CONNECT request. Unlike that of net/http, it
+// names the proxy.
 func checkProxy(_ context.Context, proxy *url.URL, _ *http.Request, response *http.Response) error {
 	if response.StatusCode != http.StatusOK {
 		return &proxyError{proxy.Host, response.Status}
@@ -148,7 +148,7 @@ func checkProxy(_ context.Context, proxy *url.URL, _ *http.Request, response *ht
 	return nil
 }
 
-// proxyError is the answer of a proxy that does not let a request through.
+// proxyError is the error for a proxy that rejects a CONNECT request.
 type proxyError struct{ host, status string }
 
 func (e *proxyError) Error() string { return fmt.Sprintf("the proxy %s answered %s", e.host, e.status) }

@@ -11,28 +11,29 @@ import (
 	"github.com/irsakit/irsakit/tokenfile"
 )
 
-// While an exchange has failed the token file is looked at this often, otherwise as
-// often as [tokenfile.Watch] does by itself.
+// failingInterval is the polling interval of the token file after a failed exchange. At
+// other times it is the default of [tokenfile.Watch].
 const failingInterval = time.Second
 
-// watch follows a token file in a goroutine of its own. It is a nudge only: every
-// exchange reads the file itself.
+// watch polls a token file in a separate goroutine. It only triggers retries and events:
+// every exchange reads the file itself.
 type watch struct {
 	mu      sync.Mutex
 	stopped bool
-	cancel  context.CancelFunc // nil where none runs
+	cancel  context.CancelFunc // nil if the goroutine has not been started
 	ended   chan struct{}
 	recheck chan struct{}
 }
 
-// follower is who wants to know of new tokens.
+// follower receives the tokens that a watch reads.
 type follower interface {
-	failing() bool                             // an exchange has failed
-	found(token tokenfile.Token, another bool) // after another one, or after none
+	failing() bool                             // reports whether the last exchange failed
+	found(token tokenfile.Token, another bool) // another reports whether the token has changed
 }
 
-// follow starts the watch if it does not run yet. It holds nobody: it ends soon after
-// who, which must not keep its follower from being collected, returns nil.
+// follow starts the watch unless it is running or stopped. who returns the follower, or nil
+// after it has been collected; it must refer to it weakly. The watch ends soon after who
+// returns nil.
 func (w *watch) follow(path string, who func() follower) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -66,7 +67,7 @@ func followFile(ctx context.Context, path string, who func() follower, recheck <
 	var seen tokenfile.Token
 	for token, err := range tokens {
 		if err != nil {
-			continue // the exchange will meet it too
+			continue // the exchange reports it
 		}
 		if f := who(); f != nil {
 			f.found(token, token.Reveal() != seen.Reveal())
@@ -92,8 +93,9 @@ func (p *Provider) follow() {
 
 func (p *Provider) failing() bool { return p.cache.Status().Failures > 0 }
 
-// found is told of the token that the file holds. It matters where the last exchange
-// failed, or where the token is somebody else's.
+// found handles a token read from the file. It wakes the cache if the last exchange may have
+// failed because of the old token. It requests a refresh if the new token has another issuer
+// or subject.
 func (p *Provider) found(token tokenfile.Token, another bool) {
 	used := p.known.used.Load()
 	known := used != nil && used.Reveal() == token.Reveal()
@@ -111,22 +113,22 @@ func (p *Provider) found(token tokenfile.Token, another bool) {
 		(used.Claims().Issuer != claims.Issuer || used.Claims().Subject != claims.Subject) {
 		ended, end := context.WithCancel(context.Background())
 		end()
-		_ = p.cache.Refresh(ended) // asks for it only: what comes of it is reported as ever
+		_ = p.cache.Refresh(ended) // starts the refresh without waiting; its result is logged as usual
 	}
 }
 
-// look makes the watch look at the file now, and from then on as often as the state
-// of its follower asks for.
+// look makes the watch read the file immediately, and then poll it at the interval for the
+// follower's current state.
 func (w *watch) look() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	select {
 	case w.recheck <- struct{}{}:
-	default: // it has been told, or does not run
+	default: // already requested, or not running
 	}
 }
 
-// stop ends the watch. The channel is closed when it has ended.
+// stop stops the watch. It returns a channel that is closed when the goroutine has ended.
 func (w *watch) stop() <-chan struct{} {
 	w.mu.Lock()
 	defer w.mu.Unlock()
