@@ -82,7 +82,7 @@ func (t *transport) replace(failed *http.Transport) {
 		t.current = failed.Clone()
 	}
 	t.mu.Unlock()
-	failed.CloseIdleConnections() // also closes those that become idle later, if no request follows
+	failed.CloseIdleConnections() // also those that become idle later, because failed gets no more requests
 }
 
 // CloseIdleConnections closes the connections that are not in use.
