@@ -36,14 +36,14 @@ const longestChained = time.Hour
 // p, or before that by its own Close.
 func (p *Provider) AssumeRole(roleARN string, optFns ...func(*stscreds.AssumeRoleOptions)) (*Provider, error) {
 	h := &hop{source: p}
-	h.settings = p.settings.assuming(roleARN)
+	h.config = p.config.assuming(roleARN)
 	options := append([]func(*stscreds.AssumeRoleOptions){func(o *stscreds.AssumeRoleOptions) { o.Duration = longestChained }}, optFns...)
 	options = append(options, h.validate)
 	h.provider = stscreds.NewAssumeRoleProvider(h, roleARN, options...)
-	if len(h.faults) > 0 {
-		return nil, h.faults.error(*h.settings)
+	if len(h.errs) > 0 {
+		return nil, h.errs.asError(*h.config)
 	}
-	next := &Provider{settings: h.settings, known: &h.known, watch: &watch{}, events: p.events, pool: p.pool, source: p}
+	next := &Provider{config: h.config, known: &h.known, watch: &watch{}, events: p.events, pool: p.pool, source: p}
 	next.keep(h)
 	if p.pool != nil && p.pool.closed.Load() || !p.hops.add(next) {
 		return nil, p.explain(context.Background(), cache.ErrClosed)
@@ -51,9 +51,9 @@ func (p *Provider) AssumeRole(roleARN string, optFns ...func(*stscreds.AssumeRol
 	return next, nil
 }
 
-// assuming returns the settings of a role that the role of s assumes.
-func (s *settings) assuming(roleARN string) *settings {
-	next := *s
+// assuming returns the config of a role that the role of c assumes.
+func (c *config) assuming(roleARN string) *config {
+	next := *c
 	next.RoleARN, next.TokenFile, next.tokens = roleARN, "", nil
 	next.SessionName, next.Duration, next.Policy, next.PolicyARNs = "", 0, "", nil
 	return &next
@@ -64,8 +64,8 @@ func (s *settings) assuming(roleARN string) *settings {
 type hop struct {
 	known
 	source   *Provider
-	settings *settings
-	faults   faults
+	config   *config
+	errs     configErrors
 	provider *stscreds.AssumeRoleProvider
 
 	signedWith string // the source's access key ID; needs no lock, because attempts never overlap
@@ -73,24 +73,24 @@ type hop struct {
 
 // validate checks the options. It runs as the last of the functions that set them.
 func (h *hop) validate(o *stscreds.AssumeRoleOptions) {
-	s := h.settings
-	s.SessionName, s.Policy, s.Duration = o.RoleSessionName, aws.ToString(o.Policy), o.Duration
+	c := h.config
+	c.SessionName, c.Policy, c.Duration = o.RoleSessionName, aws.ToString(o.Policy), o.Duration
 	for _, policy := range o.PolicyARNs[:min(len(o.PolicyARNs), maxPolicyARNs+1)] {
-		s.PolicyARNs = append(s.PolicyARNs, aws.ToString(policy.Arn))
+		c.PolicyARNs = append(c.PolicyARNs, aws.ToString(policy.Arn))
 	}
-	h.faults.add(headingInvalidRequest, validateChain(o))
-	h.faults.add(headingRoleARN, validateRoleARN(o.RoleARN))
-	if s.SessionName != "" {
-		h.faults.add(headingSettings, validateSessionName(s.SessionName))
+	h.errs.add(headingInvalidRequest, validateChain(o))
+	h.errs.add(headingRoleARN, validateRoleARN(o.RoleARN))
+	if c.SessionName != "" {
+		h.errs.add(headingSettings, validateSessionName(c.SessionName))
 	}
 	if o.Duration > longestChained {
-		h.faults.add(headingSessionDuration, fmt.Errorf("the duration %v is longer than %v, which is the most where one role assumes another", o.Duration, longestChained))
+		h.errs.add(headingSessionDuration, fmt.Errorf("the duration %v is longer than %v, which is the most where one role assumes another", o.Duration, longestChained))
 	} else {
-		h.faults.add(headingSessionDuration, validateDuration(o.Duration))
+		h.errs.add(headingSessionDuration, validateDuration(o.Duration))
 	}
-	h.faults.add(headingSessionPolicy, validatePolicies(s.Policy, s.PolicyARNs))
-	if _, ok := s.client.(stscreds.AssumeRoleAPIClient); !ok {
-		h.faults.add(headingSettings, errors.New("the client of Options.STS cannot AssumeRole"))
+	h.errs.add(headingSessionPolicy, validatePolicies(c.Policy, c.PolicyARNs))
+	if _, ok := c.client.(stscreds.AssumeRoleAPIClient); !ok {
+		h.errs.add(headingSettings, errors.New("the client of Options.STS cannot AssumeRole"))
 	}
 }
 
@@ -119,7 +119,7 @@ func validateChain(o *stscreds.AssumeRoleOptions) error {
 // rejects those credentials and the source can replace them, it makes a second one.
 func (h *hop) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	if pool := h.source.pool; pool != nil {
-		if err := pool.open(h.settings.RoleARN); err != nil {
+		if err := pool.open(h.config.RoleARN); err != nil {
 			return aws.Credentials{}, err
 		}
 	}
@@ -148,7 +148,7 @@ func (h *hop) rejectionOf(err error) rejection {
 	if !errors.As(err, &failure) {
 		return rejection{}
 	}
-	return rejection{verdict: verdictOf(failure.code), host: h.settings.host(), key: h.signedWith, code: failure.code}
+	return rejection{verdict: verdictOf(failure.code), host: h.config.host(), key: h.signedWith, code: failure.code}
 }
 
 // AssumeRole implements the client of the SDK's provider. It makes one request, sets the
@@ -156,9 +156,9 @@ func (h *hop) rejectionOf(err error) rejection {
 func (h *hop) AssumeRole(ctx context.Context, input *sts.AssumeRoleInput, _ ...func(*sts.Options)) (out *sts.AssumeRoleOutput, err error) {
 	source, err := h.source.Retrieve(ctx)
 	if err != nil {
-		return nil, &sourceError{h.source.settings.RoleARN, err}
+		return nil, &sourceError{h.source.config.RoleARN, err}
 	}
-	name := h.settings.SessionName
+	name := h.config.SessionName
 	if name == "" {
 		name = h.source.Status().SessionName
 	}
@@ -169,15 +169,15 @@ func (h *hop) AssumeRole(ctx context.Context, input *sts.AssumeRoleInput, _ ...f
 	defer secrets.recovered("the STS client", &err)
 	signed := func(o *sts.Options) { o.Credentials = signer{source, h.source} }
 	seen := newResponse(time.Duration(aws.ToInt32(input.DurationSeconds))*time.Second, secrets)
-	out, err = h.settings.client.(stscreds.AssumeRoleAPIClient).AssumeRole(ctx, input, h.settings.request(seen), signed)
+	out, err = h.config.client.(stscreds.AssumeRoleAPIClient).AssumeRole(ctx, input, h.config.request(seen), signed)
 	received := time.Now()
 	if err != nil {
-		return nil, h.settings.failure(seen, err)
+		return nil, h.config.failure(seen, err)
 	}
 	if !isComplete(out) {
 		return nil, fmt.Errorf("the reply has no credentials that are complete: %w", errNotSTS)
 	}
-	if err := checkAssumed(h.settings.RoleARN, out.AssumedRoleUser); err != nil {
+	if err := checkAssumed(h.config.RoleARN, out.AssumedRoleUser); err != nil {
 		return nil, err
 	}
 	expires := seen.expiry(*out.Credentials.Expiration, received)

@@ -80,11 +80,11 @@ func (x *exchange) exchangeError(err error, token tokenfile.Token) error {
 	claims := token.Claims()
 	e := &Error{
 		Kind:        kindOf(err),
-		RoleARN:     x.settings.RoleARN,
+		RoleARN:     x.config.RoleARN,
 		SessionName: x.sessionName(claims),
-		Endpoint:    x.settings.url,
-		Region:      x.settings.Region,
-		TokenFile:   x.settings.TokenFile,
+		Endpoint:    x.config.url,
+		Region:      x.config.Region,
+		TokenFile:   x.config.TokenFile,
 		Issuer:      claims.Issuer,
 		Subject:     claims.Subject,
 		Audience:    claims.Audience,
@@ -106,8 +106,8 @@ func (e *Error) describe(err error) {
 }
 
 // tokenError returns the Error for an error of the token source.
-func tokenError(s *settings, err error) error {
-	e := &Error{Kind: ErrTokenFile, RoleARN: s.RoleARN, TokenFile: s.TokenFile, Region: s.Region, err: redactError(err, redactTokens)}
+func tokenError(c *config, err error) error {
+	e := &Error{Kind: ErrTokenFile, RoleARN: c.RoleARN, TokenFile: c.TokenFile, Region: c.Region, err: redactError(err, redactTokens)}
 	e.set(hintOf(e))
 	return e
 }
@@ -119,12 +119,12 @@ func (p *Provider) explain(ctx context.Context, err error) error {
 	case err == nil:
 		return nil
 	case errors.Is(err, cache.ErrClosed):
-		closed := &Error{Kind: ErrClosed, RoleARN: p.settings.RoleARN}
+		closed := &Error{Kind: ErrClosed, RoleARN: p.config.RoleARN}
 		closed.set(cacheHint(err))
 		return closed
 	}
-	s := p.settings
-	e := &Error{Kind: kindOfCache(err), RoleARN: s.RoleARN, TokenFile: s.TokenFile, Region: s.Region, Endpoint: s.url, err: err}
+	c := p.config
+	e := &Error{Kind: kindOfCache(err), RoleARN: c.RoleARN, TokenFile: c.TokenFile, Region: c.Region, Endpoint: c.url, err: err}
 	switch {
 	case e.Is(ErrInvalidRequest):
 		e.set(cacheHint(err))

@@ -203,8 +203,8 @@ func TestEachFailureOnTheWayLeadsToItsHeading(t *testing.T) {
 // requireFailedProbe checks that the probe fails one check of a report, with that heading.
 func requireFailedProbe(t *testing.T, p *probe, target string, proxied bool, check string, heading heading) {
 	t.Helper()
-	d := &diagnosis{report: &Report{}, settings: settings{url: target}}
-	d.settings.Region = "us-west-2"
+	d := &diagnosis{report: &Report{}, config: config{url: target}}
+	d.config.Region = "us-west-2"
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	d.nameResolution(p, proxied)

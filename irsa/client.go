@@ -16,25 +16,25 @@ import (
 
 // connect creates the STS client and its HTTP client, unless Options contain them. conns is the
 // maximum number of connections of a client that it creates, or 0 for the SDK's default.
-func (s *settings) connect(conns int) {
-	client := s.HTTPClient
-	if s.client = s.STS; s.client != nil {
-		own, ok := s.client.(*sts.Client)
+func (c *config) connect(conns int) {
+	client := c.HTTPClient
+	if c.client = c.STS; c.client != nil {
+		own, ok := c.client.(*sts.Client)
 		if !ok {
 			return
 		}
-		s.client, client = withoutSigningLog(own), own.Options().HTTPClient
+		c.client, client = withoutSigningLog(own), own.Options().HTTPClient
 	}
-	switch c := client.(type) {
+	switch httpClient := client.(type) {
 	case nil:
-		s.http = newHTTPClient(s.services, conns)
+		c.http = newHTTPClient(c.services, conns)
 	case *awshttp.BuildableClient:
-		s.http = newHTTPClient(c, conns)
+		c.http = newHTTPClient(httpClient, conns)
 	default:
-		s.http = withoutRedirects(c)
+		c.http = withoutRedirects(httpClient)
 	}
-	if s.client == nil {
-		s.client = newClient(s, s.http)
+	if c.client == nil {
+		c.client = newClient(c, c.http)
 	}
 }
 
@@ -54,8 +54,8 @@ func withoutSigningLog(client *sts.Client) *sts.Client {
 }
 
 // disconnect closes the idle connections of a client that connect created.
-func (s *settings) disconnect() {
-	if client, ok := s.http.(*http.Client); ok {
+func (c *config) disconnect() {
+	if client, ok := c.http.(*http.Client); ok {
 		if t, ok := client.Transport.(*transport); ok {
 			t.CloseIdleConnections()
 		}
@@ -66,39 +66,39 @@ func (s *settings) disconnect() {
 // records the response in seen. It also turns off the client's request and response logs. Bodies
 // contain the token and keys, the headers of signed requests contain the session token, and a
 // response can repeat any of them.
-func (s *settings) request(seen *response) func(*sts.Options) {
+func (c *config) request(seen *response) func(*sts.Options) {
 	return func(o *sts.Options) {
-		client := s.http
+		client := c.http
 		if client == nil { // Options.STS is the application's wrapper of an SDK client
 			client = withoutRedirects(o.HTTPClient)
 		}
-		o.HTTPClient = recorder{client, s, seen}
+		o.HTTPClient = recorder{client, c, seen}
 		o.Retryer = aws.NopRetryer{}
 		o.ClientLogMode &= aws.LogRetries | aws.LogDeprecatedUsage
-		if s.Region != "" && s.STS == nil {
-			o.Region = s.Region // the role's, because the roles of a Pool share the client
+		if c.Region != "" && c.STS == nil {
+			o.Region = c.Region // the role's, because the roles of a Pool share the client
 		}
 	}
 }
 
 // newClient returns the library's own STS client. It signs no requests by default and
 // inherits nothing from the application's service clients.
-func newClient(s *settings, httpClient aws.HTTPClient) *sts.Client {
+func newClient(c *config, httpClient aws.HTTPClient) *sts.Client {
 	opts := sts.Options{
-		Region:         s.Region,
+		Region:         c.Region,
 		Credentials:    aws.AnonymousCredentials{},
 		HTTPClient:     httpClient,
 		Retryer:        aws.NopRetryer{},
-		TracerProvider: s.TracerProvider,
-		MeterProvider:  s.MeterProvider,
+		TracerProvider: c.TracerProvider,
+		MeterProvider:  c.MeterProvider,
 	}
-	if s.Endpoint != "" {
-		opts.BaseEndpoint = aws.String(s.Endpoint)
+	if c.Endpoint != "" {
+		opts.BaseEndpoint = aws.String(c.Endpoint)
 	}
-	if s.environment.fips {
+	if c.environment.fips {
 		opts.EndpointOptions.UseFIPSEndpoint = aws.FIPSEndpointStateEnabled
 	}
-	if s.environment.dualStack {
+	if c.environment.dualStack {
 		opts.EndpointOptions.UseDualStackEndpoint = aws.DualStackEndpointStateEnabled
 	}
 	return sts.New(opts)
@@ -110,8 +110,8 @@ const maxBundle = 4 << 20
 
 // readAuthorities sets the HTTP client of service clients to one that trusts only the
 // authorities in AWS_CA_BUNDLE. The bundle must be a regular file.
-func (s *settings) readAuthorities() error {
-	path := s.environment.caBundle
+func (c *config) readAuthorities() error {
+	path := c.environment.caBundle
 	if path == "" {
 		return nil
 	}
@@ -131,7 +131,7 @@ func (s *settings) readAuthorities() error {
 	if !pool.AppendCertsFromPEM(pem) {
 		return fmt.Errorf("%s: %s holds no certificate in PEM: let it name a file with those of the authorities", envCABundle, path)
 	}
-	s.services = awshttp.NewBuildableClient().WithTransportOptions(func(t *http.Transport) {
+	c.services = awshttp.NewBuildableClient().WithTransportOptions(func(t *http.Transport) {
 		t.TLSClientConfig.RootCAs = pool
 	})
 	return nil

@@ -1,67 +1,296 @@
 package irsa
 
 import (
+	"cmp"
 	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+	"unicode/utf8"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/smithy-go/middleware"
+	"github.com/aws/aws-sdk-go-v2/aws/arn"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
+	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
 )
 
-// AWSConfig returns a configuration for service clients. It contains the region, the Provider
-// as credentials, and the environment's settings for FIPS endpoints, dual-stack endpoints and
-// TLS authorities (AWS_USE_FIPS_ENDPOINT, AWS_USE_DUALSTACK_ENDPOINT, AWS_CA_BUNDLE).
-//
-// If a service rejects a request's credentials as expired or unknown (ExpiredToken,
-// ExpiredTokenException, InvalidClientTokenId, UnrecognizedClientException, InvalidAccessKeyId,
-// TokenRefreshRequired), the client sends the request once more with new ones, provided that its
-// body can be read again. The request waits for the exchange until its context is done, for at
-// most Options.AttemptTimeout. Other callers are served the old credentials meanwhile, and also
-// after a failed exchange, so that one service cannot take them away from others. No exchange
-// starts if the credentials are less than a minute old. That minimum age doubles with each
-// consecutive key that a host rejects, up to 30 minutes. If there are no new credentials, the
-// request fails with the service's error and that of the exchange, if one failed.
-//
-// AccessDenied starts no exchange, although services also return it for revoked sessions. After a
-// revocation, call [Provider.Invalidate].
-//
-// AWSConfig does no I/O. Each call returns a new configuration. If there is a CA bundle, all of
-// them share one HTTP client.
-//
-// AWSConfig ignores everything else that config.LoadDefaultConfig reads: shared config and
-// credentials files and profiles, AWS_ENDPOINT_URL and AWS_ENDPOINT_URL_<SERVICE>,
-// AWS_MAX_ATTEMPTS, AWS_RETRY_MODE, AWS_DEFAULTS_MODE, AWS_SDK_UA_APP_ID, and the settings for
-// checksums, compression, clock skew and account ID endpoints. If you need them, load that
-// configuration and pass it to [Provider.Configure].
-func (p *Provider) AWSConfig() aws.Config {
-	env := p.settings.environment
-	cfg := aws.Config{
-		Region:        p.settings.Region,
-		Credentials:   p,
-		APIOptions:    []func(*middleware.Stack) error{(&renewal{p}).addTo},
-		ConfigSources: []any{endpointSource{fips: env.fips, dualStack: env.dualStack}},
-	}
-	if p.settings.services != nil {
-		cfg.HTTPClient = p.settings.services
-	}
-	return cfg
+const (
+	// The maximum numbers of characters and of policies that STS accepts, from the
+	// AssumeRoleWithWebIdentity and AssumeRole references of the AWS STS API.
+	maxARN        = 2048
+	maxPolicies   = 2048
+	maxPolicyARNs = 10
+
+	maxRegion   = 63      // of a label in a domain name
+	maxIdentity = 4 << 10 // of a token source, in bytes
+
+	defaultAttemptTimeout = 10 * time.Second
+	defaultDuration       = time.Hour
+	maxAttemptTimeout     = time.Hour // as in package cache
+)
+
+// configError is an error about an invalid or missing setting.
+type configError struct {
+	heading heading
+	err     error
 }
 
-// endpointSource selects the endpoints of service clients. They search ConfigSources for
-// these methods, because aws.Config has no field for it.
-type endpointSource struct{ fips, dualStack bool }
+// configErrors collects errors, so that New can report them together.
+type configErrors []configError
 
-// GetUseFIPSEndpoint returns whether service clients use FIPS endpoints.
-func (s endpointSource) GetUseFIPSEndpoint(context.Context) (aws.FIPSEndpointState, bool, error) {
-	if s.fips {
-		return aws.FIPSEndpointStateEnabled, true, nil
+func (c *configErrors) add(h heading, err error) {
+	if err != nil {
+		*c = append(*c, configError{h, err})
 	}
-	return aws.FIPSEndpointStateUnset, false, nil
 }
 
-// GetUseDualStackEndpoint returns whether service clients use dual-stack endpoints.
-func (s endpointSource) GetUseDualStackEndpoint(context.Context) (aws.DualStackEndpointState, bool, error) {
-	if s.dualStack {
-		return aws.DualStackEndpointStateEnabled, true, nil
+// join returns one error that wraps all of them.
+func (c configErrors) join() error {
+	errs := make([]error, len(c))
+	for i, one := range c {
+		errs[i] = one.err
 	}
-	return aws.DualStackEndpointStateUnset, false, nil
+	return errors.Join(errs...)
+}
+
+// asError returns the Error that New returns. Its link is that of the first error. The texts
+// contain the advice.
+func (c configErrors) asError(cfg config) error {
+	e := &Error{Kind: ErrNotConfigured, RoleARN: truncated(cfg.RoleARN), TokenFile: truncated(cfg.TokenFile), err: c.join()}
+	e.set(hint{heading: c[0].heading})
+	return e
+}
+
+// sharedConfig is the part of a config that the roles of a Pool have in common.
+type sharedConfig struct {
+	Options
+	environment environment
+	services    *awshttp.BuildableClient // for service clients, nil without a CA bundle
+	client      stscreds.AssumeRoleWithWebIdentityAPIClient
+	http        aws.HTTPClient // the client's; nil if the STS client is not an *sts.Client
+}
+
+// config is the validated configuration of one role. Its fields replace those of Options with the
+// same name, with their defaults filled in.
+type config struct {
+	*sharedConfig
+	RoleARN, SessionName, Region, TokenFile, Policy string
+	PolicyARNs                                      []string
+	Duration                                        time.Duration
+
+	tokens TokenSource
+	whose  tokenKey // identifies tokens in a Pool
+	url    string   // the URL of STS; empty for Options.STS
+}
+
+// duration returns the lifetime to request.
+func (c *config) duration() time.Duration { return cmp.Or(c.Duration, defaultDuration) }
+
+// resolve returns the config for opts, with defaults from the environment, and what is wrong
+// with it.
+func resolve(ctx context.Context, opts Options) (config, configErrors) {
+	c, errs := complete(opts)
+	c.validateRole(&errs)
+	c.locate(ctx, &errs)
+	return c, errs
+}
+
+// complete returns the config for opts, with defaults from the environment. It does not
+// validate the role, the region and the endpoint.
+func complete(opts Options) (config, configErrors) {
+	var errs configErrors
+	env := readEnvironment(&errs)
+	c := config{
+		sharedConfig: &sharedConfig{Options: opts, environment: env},
+		RoleARN:      cmp.Or(opts.RoleARN, env.roleARN),
+		SessionName:  cmp.Or(opts.SessionName, env.sessionName),
+		Region:       cmp.Or(opts.Region, env.region),
+		TokenFile:    opts.TokenFile,
+		Policy:       opts.Policy,
+		PolicyARNs:   slices.Clone(opts.PolicyARNs[:min(len(opts.PolicyARNs), maxPolicyARNs+1)]),
+		Duration:     opts.Duration,
+	}
+	c.Endpoint = cmp.Or(c.Endpoint, env.endpoint)
+	if c.AttemptTimeout <= 0 {
+		c.AttemptTimeout = defaultAttemptTimeout
+	}
+	c.AttemptTimeout = min(c.AttemptTimeout, maxAttemptTimeout)
+	rejectNil(&errs, "STS", &c.STS)
+	rejectNil(&errs, "HTTPClient", &c.HTTPClient)
+	rejectNil(&errs, "TracerProvider", &c.TracerProvider)
+	rejectNil(&errs, "MeterProvider", &c.MeterProvider)
+	errs.add(headingSettings, c.resolveTokens())
+	return c, errs
+}
+
+// rejectNil adds an error for an option that is an interface containing a nil pointer, and clears it.
+func rejectNil[T any](errs *configErrors, name string, option *T) {
+	if isNil(*option) {
+		errs.add(headingSettings, fmt.Errorf("the option %s is a nil %T", name, *option))
+		*option = *new(T)
+	}
+}
+
+// validateRole validates the role and the parameters of its session.
+func (c *config) validateRole(errs *configErrors) {
+	if c.RoleARN == "" || c.tokens == nil && c.TokenFile == "" {
+		errs.add(c.notInjected())
+	}
+	if c.RoleARN != "" {
+		errs.add(headingRoleARN, validateRoleARN(c.RoleARN))
+	}
+	if c.SessionName != "" {
+		errs.add(headingSettings, validateSessionName(c.SessionName))
+	}
+	errs.add(headingSessionDuration, validateDuration(c.Duration))
+	errs.add(headingSessionPolicy, validatePolicies(c.Policy, c.PolicyARNs))
+}
+
+// locate determines the region, the endpoint of STS, and the authorities of service clients.
+func (c *config) locate(ctx context.Context, errs *configErrors) {
+	if c.Region == "" && c.tokens != nil {
+		errs.add(headingRegion, c.regionFromToken(ctx))
+	}
+	if c.Region != "" {
+		errs.add(headingRegion, validateRegion(c.Region))
+	}
+	errs.add(headingEndpoint, c.resolveEndpoint())
+	errs.add(headingTLS, c.readAuthorities())
+}
+
+// resolveTokens sets the token source.
+func (c *config) resolveTokens() error {
+	if c.Token != nil {
+		if c.TokenFile != "" {
+			return errors.New("both Options.Token and Options.TokenFile are set: choose one")
+		}
+		if err := checkTokenSource(c.Token); err != nil {
+			return err
+		}
+		c.tokens = c.Token
+		return nil
+	}
+	c.TokenFile = cmp.Or(c.TokenFile, c.environment.tokenFile)
+	switch {
+	case c.TokenFile == "":
+		return nil // reported by notInjected
+	case !isAbsolute(c.TokenFile):
+		return fmt.Errorf("the token file %s is not an absolute path", quoted(c.TokenFile))
+	}
+	c.tokens = &fileSource{path: c.TokenFile}
+	return nil
+}
+
+// isAbsolute reports whether path is absolute. On Windows it also accepts paths without a drive,
+// which the webhook sets.
+func isAbsolute(path string) bool { return filepath.IsAbs(path) || strings.HasPrefix(path, "/") }
+
+// validateRoleARN checks the format of a role ARN. It accepts the ARNs of all partitions and
+// those of MinIO. For AWS it is the format that the webhook checks
+// (amazon-eks-pod-identity-webhook, pkg/cache/cache.go), which only warns.
+func validateRoleARN(role string) error {
+	if len(role) > maxARN {
+		return fmt.Errorf("the role ARN has %d characters, STS takes 20 to %d", len(role), maxARN)
+	}
+	parsed, err := arn.Parse(role)
+	switch {
+	case err != nil || parsed.Partition == "" || parsed.Service != "iam" ||
+		!strings.HasPrefix(parsed.Resource, "role/") || strings.HasSuffix(parsed.Resource, "/"):
+		return fmt.Errorf("%s is not the ARN of an IAM role: it looks like arn:aws:iam::111122223333:role/name", quoted(role))
+	case len(role) < 20:
+		return fmt.Errorf("the role ARN has %d characters, STS takes 20 to %d", len(role), maxARN)
+	case !printable.MatchString(role):
+		return fmt.Errorf("the role ARN %s has characters that no ARN has", quoted(role))
+	case strings.HasPrefix(parsed.Partition, "aws") && !accountID.MatchString(parsed.AccountID):
+		return fmt.Errorf("the role ARN %s has no account ID of 12 digits", quoted(role))
+	default:
+		return nil
+	}
+}
+
+var (
+	printable   = regexp.MustCompile(`^[!-~]+$`)
+	accountID   = regexp.MustCompile(`^\d{12}$`)
+	regionName  = regexp.MustCompile(`^[a-zA-Z0-9]([a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?$`)
+	sessionName = regexp.MustCompile(`^[\w+=,.@-]{2,64}$`)
+)
+
+func validateSessionName(name string) error {
+	if len(name) > maxSessionName || !sessionName.MatchString(name) {
+		return fmt.Errorf("the session name %s is not of 2 to 64 characters of A-Z a-z 0-9 _ + = , . @ -", quoted(name))
+	}
+	return nil
+}
+
+func validateRegion(region string) error {
+	if len(region) > maxRegion || !regionName.MatchString(region) {
+		return fmt.Errorf("%s is not the name of a region", quoted(region))
+	}
+	return nil
+}
+
+// validateDuration checks a duration against the limits in the AssumeRoleWithWebIdentity
+// reference of the AWS STS API.
+func validateDuration(d time.Duration) error {
+	const shortest, longest = 15 * time.Minute, 12 * time.Hour
+	switch {
+	case d == 0:
+		return nil
+	case d < shortest || d > longest:
+		return fmt.Errorf("the duration %v is not between %v and %v", d, shortest, longest)
+	case d%time.Second != 0:
+		return fmt.Errorf("the duration %v is not of whole seconds", d)
+	default:
+		return nil
+	}
+}
+
+func validatePolicies(policy string, arns []string) error {
+	if len(arns) > maxPolicyARNs {
+		return fmt.Errorf("there are more than %d policy ARNs, which STS does not take", maxPolicyARNs)
+	}
+	size := utf8.RuneCountInString(policy)
+	for _, name := range arns {
+		size += len(name)
+	}
+	if size > maxPolicies {
+		return fmt.Errorf("the session policies have %d characters together, STS takes %d", size, maxPolicies)
+	}
+	for _, name := range arns {
+		if parsed, err := arn.Parse(name); err != nil || parsed.Service != "iam" || !strings.HasPrefix(parsed.Resource, "policy/") {
+			return fmt.Errorf("%s is not the ARN of a managed policy", quoted(name))
+		}
+	}
+	return nil
+}
+
+// eksIssuer matches the issuers of EKS clusters, with IPv4 or dual-stack names. Its group is the
+// region.
+var eksIssuer = regexp.MustCompile(`^https://oidc[.-]eks\.([a-z0-9-]+)\.(?:amazonaws\.com|amazonaws\.com\.cn|api\.aws|api\.amazonwebservices\.com\.cn)/id/`)
+
+// regionFromToken sets the region to that in the issuer of an EKS cluster. Without one it
+// returns an error, unless Options.STS is set, which has its own region.
+func (c *config) regionFromToken(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, c.AttemptTimeout)
+	defer cancel()
+	token, err := c.tokens.Token(ctx)
+	var issuer string
+	if err == nil {
+		issuer = token.Claims().Issuer
+		if match := eksIssuer.FindStringSubmatch(issuer); match != nil {
+			c.Region = match[1]
+		}
+	}
+	switch cure := fmt.Sprintf("set %s or Options.Region", envRegion); {
+	case c.Region != "" || c.STS != nil:
+		return nil
+	case err != nil:
+		return fmt.Errorf("there is no region, and the token that could name it cannot be read: %s: %w", cure, tokenError(c, err))
+	default:
+		return fmt.Errorf("there is no region, and the token's issuer %s names none: %s", quoted(issuer), cure)
+	}
 }

@@ -65,9 +65,9 @@ func Diagnose(ctx context.Context, optFns ...func(*Options)) *Report {
 		opts.AttemptTimeout = exchangeLimit
 	}
 	d := &diagnosis{report: &Report{}, given: opts}
-	d.settings, d.faults = resolve(ctx, opts)
-	d.settings.connect(0)
-	d.exchanges = &exchange{settings: &d.settings}
+	d.config, d.errs = resolve(ctx, opts)
+	d.config.connect(0)
+	d.exchanges = &exchange{config: &d.config}
 	for _, check := range []func(context.Context){
 		d.environment, d.otherCredentials, d.role, d.setUp,
 		d.tokenPath, d.tokenPermission, d.readToken, d.claims, d.audience, d.lifetime,
@@ -76,7 +76,7 @@ func Diagnose(ctx context.Context, optFns ...func(*Options)) *Report {
 	} {
 		check(ctx)
 	}
-	d.settings.disconnect()
+	d.config.disconnect()
 	return d.report
 }
 
@@ -84,8 +84,8 @@ func Diagnose(ctx context.Context, optFns ...func(*Options)) *Report {
 type diagnosis struct {
 	report    *Report
 	given     Options
-	settings  settings
-	faults    faults
+	config    config
+	errs      configErrors
 	exchanges *exchange
 	late      string // the check that took too long
 	token     *tokenfile.Token
@@ -132,13 +132,13 @@ func (d *diagnosis) fail(name string, e *Error) {
 	})
 }
 
-// failIf adds a failed check if there are faults with these headings, and reports whether
+// failIf adds a failed check if there are configuration errors with these headings, and reports whether
 // there are any. Their texts contain the advice.
 func (d *diagnosis) failIf(name string, headings ...heading) bool {
-	var mine faults
-	for _, f := range d.faults {
-		if slices.Contains(headings, f.heading) {
-			mine = append(mine, f)
+	var mine configErrors
+	for _, e := range d.errs {
+		if slices.Contains(headings, e.heading) {
+			mine = append(mine, e)
 		}
 	}
 	if len(mine) == 0 {
@@ -152,8 +152,8 @@ func (d *diagnosis) failIf(name string, headings ...heading) bool {
 
 // facts returns an Error with the settings and claims that advice depends on.
 func (d *diagnosis) facts(kind, err error) *Error {
-	s := d.settings
-	e := &Error{Kind: kind, RoleARN: s.RoleARN, Region: s.Region, Endpoint: s.url, TokenFile: s.TokenFile, err: err}
+	c := d.config
+	e := &Error{Kind: kind, RoleARN: c.RoleARN, Region: c.Region, Endpoint: c.url, TokenFile: c.TokenFile, err: err}
 	if d.token != nil {
 		claims := d.token.Claims()
 		e.Issuer, e.Subject, e.Audience, e.TokenExpiry = claims.Issuer, claims.Subject, claims.Audience, claims.Expiry

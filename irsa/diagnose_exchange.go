@@ -14,7 +14,7 @@ import (
 // timed out, which may only have been slow.
 func (d *diagnosis) exchange(ctx context.Context) {
 	switch {
-	case len(d.faults) > 0:
+	case len(d.errs) > 0:
 		d.skip(checkExchange, "the settings are not valid")
 		return
 	case d.token == nil:
@@ -26,7 +26,7 @@ func (d *diagnosis) exchange(ctx context.Context) {
 	case d.timeIsUp(ctx, checkExchange):
 		return
 	}
-	limit := limitWithin(ctx, d.settings.AttemptTimeout)
+	limit := limitWithin(ctx, d.config.AttemptTimeout)
 	attempt, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	creds, err := d.exchanges.Retrieve(attempt)
@@ -64,7 +64,7 @@ type identifier interface {
 
 // callerIdentity checks whether the credentials work, and reports their identity.
 func (d *diagnosis) callerIdentity(ctx context.Context) {
-	client, ok := d.settings.client.(identifier)
+	client, ok := d.config.client.(identifier)
 	switch {
 	case d.creds == nil:
 		d.skip(checkCallerIdentity, "there are no credentials")
@@ -79,12 +79,12 @@ func (d *diagnosis) callerIdentity(ctx context.Context) {
 		o.Credentials = aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) { return *d.creds, nil })
 	}
 	seen := newResponse(0, secrets{d.creds.SessionToken, d.creds.SecretAccessKey})
-	out, err := client.GetCallerIdentity(ctx, nil, d.settings.request(seen), signed)
+	out, err := client.GetCallerIdentity(ctx, nil, d.config.request(seen), signed)
 	if err == nil {
 		d.pass(checkCallerIdentity, "%s", aws.ToString(out.Arn))
 		return
 	}
-	err = d.settings.failure(seen, err)
+	err = d.config.failure(seen, err)
 	e := d.facts(kindOf(err), err)
 	if !d.facts(nil, nil).isAWS() {
 		d.add(checkCallerIdentity, CheckWarned, e.err.Error(), hint{"", "not every server other than AWS can say it"})

@@ -20,7 +20,7 @@ func networkChecks() []string {
 
 // network checks with an unsigned request whether STS can be reached, and what time it is there.
 func (d *diagnosis) network(ctx context.Context) {
-	if d.settings.url == "" || d.report.has(checkEndpoint, CheckSkipped) {
+	if d.config.url == "" || d.report.has(checkEndpoint, CheckSkipped) {
 		for _, name := range networkChecks() {
 			d.skip(name, "the address of STS is not known")
 		}
@@ -33,14 +33,14 @@ func (d *diagnosis) network(ctx context.Context) {
 	limit := limitWithin(ctx, probeLimit)
 	limited, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	p := ask(limited, client, d.settings.url)
+	p := ask(limited, client, d.config.url)
 	p.limit = limit
 	if errors.Is(ctx.Err(), context.Canceled) && d.timeIsUp(ctx, networkChecks()...) {
 		return
 	}
 	p.end()
-	d.nameResolution(p, proxied(client, d.settings.url))
-	d.connection(p, proxied(client, d.settings.url))
+	d.nameResolution(p, proxied(client, d.config.url))
+	d.connection(p, proxied(client, d.config.url))
 	d.tls(p)
 	d.answer(p)
 	d.clock(p)
@@ -48,10 +48,10 @@ func (d *diagnosis) network(ctx context.Context) {
 
 // httpClient returns the HTTP client of the exchange.
 func (d *diagnosis) httpClient() aws.HTTPClient {
-	if d.settings.http == nil { // the settings are not valid
+	if d.config.http == nil { // the settings are not valid
 		return newHTTPClient(nil, 0)
 	}
-	return d.settings.http
+	return d.config.http
 }
 
 // proxied reports whether a client uses a proxy for the URL.
@@ -116,9 +116,9 @@ func (d *diagnosis) nameResolution(p *probe, proxied bool) {
 }
 
 func (d *diagnosis) connection(p *probe, proxied bool) {
-	https := strings.HasPrefix(d.settings.url, "https://")
+	https := strings.HasPrefix(d.config.url, "https://")
 	switch {
-	case d.broken(checkConnection, p.connect, p, timeoutHint(d.settings.Region)):
+	case d.broken(checkConnection, p.connect, p, timeoutHint(d.config.Region)):
 	case p.connect.done && proxied && https && !p.shake.begun && p.err != nil:
 		d.failProbe(checkConnection, p, hint{headingProxy, "the proxy " + p.address + " accepts the connection and makes none to STS: check it, or put the host of STS into NO_PROXY"})
 	case p.connect.done && proxied:
@@ -140,7 +140,7 @@ func (d *diagnosis) tls(p *probe) {
 	case d.broken(checkTLS, p.shake, p, tooLong):
 	case p.shake.done:
 		d.pass(checkTLS, "the certificate is good")
-	case strings.HasPrefix(d.settings.url, "http://"):
+	case strings.HasPrefix(d.config.url, "http://"):
 		d.skip(checkTLS, "the endpoint is http://")
 	case p.reused || !p.traced():
 		d.skip(checkTLS, "the HTTP client does not tell")
@@ -160,7 +160,7 @@ func (d *diagnosis) answer(p *probe) {
 	case !d.reached():
 		d.skip(checkAnswer, "STS is not reached")
 	case p.err != nil:
-		d.failProbe(checkAnswer, p, timeoutHint(d.settings.Region))
+		d.failProbe(checkAnswer, p, timeoutHint(d.config.Region))
 	case p.status >= http.StatusInternalServerError && p.fromSTS:
 		d.add(checkAnswer, CheckWarned, fmt.Sprintf("STS answers, with HTTP %d", p.status), hint{headingSTSUnavailable, "it has a fault of its own, which passes by itself"})
 	case p.fromSTS:

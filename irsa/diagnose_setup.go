@@ -50,7 +50,7 @@ func (d *diagnosis) otherCredentials(context.Context) {
 
 // role checks the role's ARN, and whether its partition is that of the region.
 func (d *diagnosis) role(context.Context) {
-	if d.settings.RoleARN == "" {
+	if d.config.RoleARN == "" {
 		d.skip(checkRole, "there is none")
 		return
 	}
@@ -59,11 +59,11 @@ func (d *diagnosis) role(context.Context) {
 	}
 	if other := d.facts(nil, nil).otherPartition(); other != "" {
 		d.add(checkRole, CheckWarned,
-			fmt.Sprintf("%s is not in the partition of the region %s, which is %s: STS knows no roles of another partition", d.settings.RoleARN, d.settings.Region, other),
+			fmt.Sprintf("%s is not in the partition of the region %s, which is %s: STS knows no roles of another partition", d.config.RoleARN, d.config.Region, other),
 			hint{headingRoleARN, "correct the role's ARN or the region"})
 		return
 	}
-	d.pass(checkRole, "%s", d.settings.RoleARN)
+	d.pass(checkRole, "%s", d.config.RoleARN)
 }
 
 // setUp checks the other settings.
@@ -72,11 +72,11 @@ func (d *diagnosis) setUp(context.Context) {
 		return
 	}
 	name, duration := "from the token", "an hour, the default"
-	if d.settings.SessionName != "" {
-		name = d.settings.SessionName
+	if d.config.SessionName != "" {
+		name = d.config.SessionName
 	}
-	if d.settings.Duration > 0 {
-		duration = d.settings.Duration.String()
+	if d.config.Duration > 0 {
+		duration = d.config.Duration.String()
 	}
 	d.pass(checkSettings, "the session's name is %s, its duration %s", name, duration)
 }
@@ -86,9 +86,9 @@ func (d *diagnosis) region(context.Context) {
 	if d.failIf(checkRegion, headingRegion) {
 		return
 	}
-	region := d.settings.Region
+	region := d.config.Region
 	switch {
-	case region == "" && d.settings.STS != nil:
+	case region == "" && d.config.STS != nil:
 		d.skip(checkRegion, "there is none: it is Options.STS's own")
 	case region == "":
 		d.skip(checkRegion, "neither %s nor a token names one", envRegion)
@@ -105,27 +105,27 @@ func (d *diagnosis) region(context.Context) {
 
 // endpoint checks the URL of STS.
 func (d *diagnosis) endpoint(context.Context) {
-	s := d.settings
+	c := d.config
 	if d.failIf(checkEndpoint, headingEndpoint) {
 		return
 	}
 	switch {
-	case s.STS != nil:
+	case c.STS != nil:
 		d.skip(checkEndpoint, "Options.STS is a client of the application's own")
 		return
-	case s.url == "" || d.report.has(checkSettings, CheckFailed):
+	case c.url == "" || d.report.has(checkSettings, CheckFailed):
 		d.skip(checkEndpoint, "it depends on the region and the settings")
 		return
 	}
-	if text := s.regionMismatch(); text != "" {
+	if text := c.regionMismatch(); text != "" {
 		e := d.facts(ErrNotConfigured, errors.New(text))
 		e.set(hint{headingEndpoint, regionCure})
 		d.fail(checkEndpoint, e)
 		return
 	}
-	if ignored := notFollowed(s.Endpoint != ""); len(ignored) > 0 {
-		d.add(checkEndpoint, CheckWarned, s.url+"; "+strings.Join(ignored, "; "), hint{headingNotFollowed, "remove the variable, or set " + envEndpointSTS + " to the URL of STS, if that is meant"})
+	if ignored := notFollowed(c.Endpoint != ""); len(ignored) > 0 {
+		d.add(checkEndpoint, CheckWarned, c.url+"; "+strings.Join(ignored, "; "), hint{headingNotFollowed, "remove the variable, or set " + envEndpointSTS + " to the URL of STS, if that is meant"})
 		return
 	}
-	d.pass(checkEndpoint, "%s", s.url)
+	d.pass(checkEndpoint, "%s", c.url)
 }

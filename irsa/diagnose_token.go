@@ -18,12 +18,12 @@ func (d *diagnosis) file() (path, none string) {
 	switch {
 	case d.given.Token != nil:
 		return "", "Options.Token gives the tokens"
-	case d.settings.TokenFile == "":
+	case d.config.TokenFile == "":
 		return "", "there is no path"
-	case !isAbsolute(d.settings.TokenFile):
+	case !isAbsolute(d.config.TokenFile):
 		return "", "the path is not absolute"
 	}
-	return d.settings.TokenFile, ""
+	return d.config.TokenFile, ""
 }
 
 // tokenPath checks whether each part of the path exists, and whether the file is in a projected
@@ -43,7 +43,7 @@ func (d *diagnosis) tokenPath(ctx context.Context) {
 		e.set(hintOf(e))
 		d.fail(checkTokenPath, e)
 	case !info.Mode().IsRegular():
-		_, err := d.settings.tokens.Token(ctx) // its error names the file type
+		_, err := d.config.tokens.Token(ctx) // its error names the file type
 		e := d.facts(ErrTokenFile, err)
 		e.set(hintOf(e))
 		d.fail(checkTokenPath, e)
@@ -81,7 +81,7 @@ func (d *diagnosis) tokenPermission(context.Context) {
 // readToken reads the token as an exchange does.
 func (d *diagnosis) readToken(ctx context.Context) {
 	switch {
-	case d.settings.tokens == nil:
+	case d.config.tokens == nil:
 		d.skip(checkToken, "nothing says where it is")
 		return
 	case d.report.has(checkTokenPath, CheckFailed) || d.report.has(checkTokenPermission, CheckFailed):
@@ -90,7 +90,7 @@ func (d *diagnosis) readToken(ctx context.Context) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, exchangeLimit)
 	defer cancel()
-	token, err := d.settings.tokens.Token(ctx)
+	token, err := d.config.tokens.Token(ctx)
 	if err != nil {
 		e := d.facts(ErrTokenFile, err)
 		e.set(hintOf(e))

@@ -15,7 +15,7 @@ import (
 func TestDiagnoseDoesNotBlockOnSpecialFiles(t *testing.T) {
 	for path, kind := range filetest.Special(t) {
 		t.Run(kind, func(t *testing.T) {
-			d := diagnosis{report: &Report{}, settings: settings{TokenFile: path}}
+			d := diagnosis{report: &Report{}, config: config{TokenFile: path}}
 			filetest.Within(t, func() { d.tokenPermission(t.Context()) })
 			require.Len(t, d.report.Checks, 1)
 			check := d.report.Checks[0]

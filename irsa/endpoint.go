@@ -15,57 +15,57 @@ import (
 )
 
 // resolveEndpoint sets the URL of STS. If Endpoint is empty, it uses the SDK's resolver.
-func (s *settings) resolveEndpoint() error {
-	s.url = ""
-	if client, ok := s.STS.(*sts.Client); ok {
-		return s.checkScheme(aws.ToString(client.Options().BaseEndpoint))
+func (c *config) resolveEndpoint() error {
+	c.url = ""
+	if client, ok := c.STS.(*sts.Client); ok {
+		return c.checkScheme(aws.ToString(client.Options().BaseEndpoint))
 	}
 	switch {
-	case s.STS != nil:
+	case c.STS != nil:
 		return nil
-	case s.Endpoint != "":
-		if err := s.validateEndpoint(); err != nil {
+	case c.Endpoint != "":
+		if err := c.validateEndpoint(); err != nil {
 			return err
 		}
-		s.url = s.Endpoint
+		c.url = c.Endpoint
 		return nil
-	case s.Region == "" || !regionName.MatchString(s.Region):
+	case c.Region == "" || !regionName.MatchString(c.Region):
 		return nil // already reported
 	}
 	endpoint, err := sts.NewDefaultEndpointResolverV2().ResolveEndpoint(context.Background(), sts.EndpointParameters{
-		Region:       aws.String(s.Region),
-		UseFIPS:      aws.Bool(s.environment.fips),
-		UseDualStack: aws.Bool(s.environment.dualStack),
+		Region:       aws.String(c.Region),
+		UseFIPS:      aws.Bool(c.environment.fips),
+		UseDualStack: aws.Bool(c.environment.dualStack),
 	})
 	if err != nil { // do not wrap err: its text differs between versions of the SDK
 		return fmt.Errorf("there is no STS endpoint for the region %s with %s %t and %s %t",
-			quoted(s.Region), envFIPS, s.environment.fips, envDualStack, s.environment.dualStack)
+			quoted(c.Region), envFIPS, c.environment.fips, envDualStack, c.environment.dualStack)
 	}
-	s.url = endpoint.URI.String()
+	c.url = endpoint.URI.String()
 	return nil
 }
 
 // host returns the host of STS, or "" for Options.STS.
-func (s *settings) host() string {
-	u, err := url.Parse(s.url)
+func (c *config) host() string {
+	u, err := url.Parse(c.url)
 	if err != nil {
 		return ""
 	}
 	return u.Host
 }
 
-func (s *settings) validateEndpoint() error {
-	u, err := url.Parse(s.Endpoint)
+func (c *config) validateEndpoint() error {
+	u, err := url.Parse(c.Endpoint)
 	switch {
-	case err != nil && strings.Contains(s.Endpoint, "@"), err == nil && u.User != nil:
+	case err != nil && strings.Contains(c.Endpoint, "@"), err == nil && u.User != nil:
 		return errors.New("the STS endpoint has a user name or a password, which STS does not take") // do not show them
 	case err != nil || !isServer(u):
-		return fmt.Errorf("the STS endpoint %s is not the URL of a server: it looks like https://sts.us-west-2.amazonaws.com", quoted(s.Endpoint))
+		return fmt.Errorf("the STS endpoint %s is not the URL of a server: it looks like https://sts.us-west-2.amazonaws.com", quoted(c.Endpoint))
 	}
-	if s.environment.fips || s.environment.dualStack {
-		return fmt.Errorf("the STS endpoint %s is set together with %s or %s: the SDK's rules allow one or the other", quoted(s.Endpoint), envFIPS, envDualStack)
+	if c.environment.fips || c.environment.dualStack {
+		return fmt.Errorf("the STS endpoint %s is set together with %s or %s: the SDK's rules allow one or the other", quoted(c.Endpoint), envFIPS, envDualStack)
 	}
-	return s.checkScheme(s.Endpoint)
+	return c.checkScheme(c.Endpoint)
 }
 
 // isServer reports whether a URL has the scheme http or https, a host, no port or a valid one, and
@@ -83,8 +83,8 @@ func isServer(u *url.URL) bool {
 var errCleartext = errors.New("it is not encrypted, and the token would be readable on the way: use https://, or set Options.InsecureEndpoint if something else encrypts the connection, such as a service mesh")
 
 // checkScheme returns an error if the token must not be sent to the endpoint.
-func (s *settings) checkScheme(endpoint string) error {
-	if u, err := url.Parse(endpoint); err == nil && !s.mayCarry(u) {
+func (c *config) checkScheme(endpoint string) error {
+	if u, err := url.Parse(endpoint); err == nil && !c.mayCarry(u) {
 		return fmt.Errorf("the STS endpoint %s: %w", quoted(endpoint), errCleartext)
 	}
 	return nil
@@ -92,8 +92,8 @@ func (s *settings) checkScheme(endpoint string) error {
 
 // mayCarry reports whether the token may be sent to a URL: over TLS, to a loopback address, or
 // with Options.InsecureEndpoint.
-func (s *settings) mayCarry(u *url.URL) bool {
-	return u.Scheme != "http" || s.InsecureEndpoint || isLoopback(u.Hostname())
+func (c *config) mayCarry(u *url.URL) bool {
+	return u.Scheme != "http" || c.InsecureEndpoint || isLoopback(u.Hostname())
 }
 
 // isLoopback reports whether a host is localhost, in 127.0.0.0/8, or ::1.
@@ -107,13 +107,13 @@ func isLoopback(host string) bool {
 // https://docs.aws.amazon.com/general/latest/gr/sts.html
 var endpointRegion = regexp.MustCompile(`(?:^|\.)sts(?:-fips)?\.([a-z]{2,}(?:-[a-z]+)+-\d+)\.`)
 
-// otherRegion returns the region in the endpoint's name if it differs from that of the settings,
+// otherRegion returns the region in the endpoint's name if it differs from that of the config,
 // or "". STS rejects signatures for another region. Requests with a web identity are not signed.
-func (s *settings) otherRegion() string {
-	if s.STS != nil || s.Region == "" || s.Endpoint == "" {
+func (c *config) otherRegion() string {
+	if c.STS != nil || c.Region == "" || c.Endpoint == "" {
 		return ""
 	}
-	u, err := url.Parse(s.Endpoint)
+	u, err := url.Parse(c.Endpoint)
 	if err != nil {
 		return ""
 	}
@@ -123,19 +123,19 @@ func (s *settings) otherRegion() string {
 	} else if host == "sts.amazonaws.com" { // accepts only signatures for this region
 		region = "us-east-1"
 	}
-	if region == s.Region {
+	if region == c.Region {
 		return ""
 	}
 	return region
 }
 
 // regionMismatch returns the text of a warning if the endpoint belongs to another region, or "".
-func (s *settings) regionMismatch() string {
-	other := s.otherRegion()
+func (c *config) regionMismatch() string {
+	other := c.otherRegion()
 	if other == "" {
 		return ""
 	}
-	return fmt.Sprintf("the STS endpoint %s belongs to %s, but the region is %s: role chains and other signed requests will fail", s.Endpoint, other, s.Region)
+	return fmt.Sprintf("the STS endpoint %s belongs to %s, but the region is %s: role chains and other signed requests will fail", c.Endpoint, other, c.Region)
 }
 
 // regionCure is the advice for an endpoint of another region.

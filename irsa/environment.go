@@ -33,7 +33,7 @@ type environment struct {
 	fips, dualStack                 bool
 }
 
-func readEnvironment(faults *faults) environment {
+func readEnvironment(errs *configErrors) environment {
 	e := environment{
 		roleARN:     lookup(envRoleARN),
 		tokenFile:   lookup(envTokenFile),
@@ -41,13 +41,13 @@ func readEnvironment(faults *faults) environment {
 		region:      lookup(envRegion),
 		endpoint:    lookup(envEndpointSTS),
 		caBundle:    lookup(envCABundle),
-		fips:        lookupBool(envFIPS, faults),
-		dualStack:   lookupBool(envDualStack, faults),
+		fips:        lookupBool(envFIPS, errs),
+		dualStack:   lookupBool(envDualStack, errs),
 	}
 	if e.region == "" {
 		e.region = lookup(envDefaultRegion)
 	}
-	if lookupBool(envIgnoreEndpoint, faults) {
+	if lookupBool(envIgnoreEndpoint, errs) {
 		e.endpoint = ""
 	}
 	return e
@@ -56,14 +56,14 @@ func readEnvironment(faults *faults) environment {
 // lookup returns a variable without surrounding white space, which manifests can add.
 func lookup(name string) string { return strings.TrimSpace(os.Getenv(name)) }
 
-func lookupBool(name string, faults *faults) bool {
+func lookupBool(name string, errs *configErrors) bool {
 	text := lookup(name)
 	if text == "" {
 		return false
 	}
 	on, err := strconv.ParseBool(strings.ToLower(text))
 	if err != nil {
-		faults.add(headingSettings, fmt.Errorf("%s is %s: set it to true or false", name, quoted(text)))
+		errs.add(headingSettings, fmt.Errorf("%s is %s: set it to true or false", name, quoted(text)))
 	}
 	return on
 }
@@ -81,20 +81,20 @@ func notFollowed(hasEndpoint bool) []string {
 }
 
 // warn logs warnings about settings that are valid, but probably mistakes.
-func (s *settings) warn() {
-	for _, text := range notFollowed(s.Endpoint != "" || s.STS != nil) {
-		s.log(slog.LevelWarn, "irsa: "+text)
+func (c *config) warn() {
+	for _, text := range notFollowed(c.Endpoint != "" || c.STS != nil) {
+		c.log(slog.LevelWarn, "irsa: "+text)
 	}
-	if text := s.regionMismatch(); text != "" {
-		s.log(slog.LevelWarn, "irsa: "+text+": "+regionCure)
+	if text := c.regionMismatch(); text != "" {
+		c.log(slog.LevelWarn, "irsa: "+text+": "+regionCure)
 	}
 }
 
 // notInjected returns an error that tells which of the webhook's two variables is missing, and
 // the likely reason.
-func (s *settings) notInjected() (heading, error) {
+func (c *config) notInjected() (heading, error) {
 	const whole = "the EKS webhook sets both in the pods of a service account that has the annotation eks.amazonaws.com/role-arn, while they are created"
-	hasRole, hasToken := s.RoleARN != "", s.TokenFile != "" || s.tokens != nil
+	hasRole, hasToken := c.RoleARN != "", c.TokenFile != "" || c.tokens != nil
 	switch {
 	case hasToken:
 		return headingHalfInjected, fmt.Errorf("there is a token, but neither %s nor Options.RoleARN is set: %s, but neither of them in a container that has one already: remove %s from the container's own env, and recreate the pod", envRoleARN, whole, envTokenFile)

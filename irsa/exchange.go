@@ -21,8 +21,8 @@ import (
 // credentials.
 type exchange struct {
 	known
-	settings *settings
-	pool     *Pool // nil for a Provider created by New
+	config *config
+	pool   *Pool // nil for a Provider created by New
 }
 
 // known is the state that the attempts of a Provider share with its other methods.
@@ -73,13 +73,13 @@ func (k *known) hasIssued(id string) (at time.Time, ok bool) {
 // it has been replaced meanwhile, Retrieve makes a second request with the new one.
 func (x *exchange) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	if x.pool != nil {
-		if err := x.pool.open(x.settings.RoleARN); err != nil {
+		if err := x.pool.open(x.config.RoleARN); err != nil {
 			return aws.Credentials{}, err
 		}
 	}
 	token, err := x.token(ctx)
 	if err != nil {
-		return aws.Credentials{}, tokenError(x.settings, err)
+		return aws.Credentials{}, tokenError(x.config, err)
 	}
 	creds, err := x.assume(ctx, token)
 	if !errors.Is(err, ErrTokenExpired) && !errors.Is(err, ErrTokenRejected) {
@@ -97,7 +97,7 @@ func (x *exchange) Retrieve(ctx context.Context) (aws.Credentials, error) {
 func (x *exchange) token(ctx context.Context) (token tokenfile.Token, err error) {
 	known := append(secretsOf(x.used.Load()), secretsOf(x.seen.Load())...)
 	defer known.recovered("the token source", &err)
-	token, err = x.settings.tokens.Token(ctx)
+	token, err = x.config.tokens.Token(ctx)
 	return token, known.redactError(err)
 }
 
@@ -106,15 +106,15 @@ func (x *exchange) assume(ctx context.Context, token tokenfile.Token) (creds aws
 	x.see(&token)
 	secrets := secretsOf(&token)
 	defer secrets.recovered("the STS client", &err)
-	seen := newResponse(x.settings.duration(), secrets)
-	out, err := x.settings.client.AssumeRoleWithWebIdentity(ctx, x.input(token), x.settings.request(seen))
+	seen := newResponse(x.config.duration(), secrets)
+	out, err := x.config.client.AssumeRoleWithWebIdentity(ctx, x.input(token), x.config.request(seen))
 	received := time.Now()
 	if err != nil {
-		return aws.Credentials{}, x.exchangeError(x.settings.failure(seen, err), token)
+		return aws.Credentials{}, x.exchangeError(x.config.failure(seen, err), token)
 	}
 	creds, err = credentialsOf(out, seen, received)
 	if err == nil {
-		err = checkAssumed(x.settings.RoleARN, out.AssumedRoleUser)
+		err = checkAssumed(x.config.RoleARN, out.AssumedRoleUser)
 	}
 	if err != nil {
 		return aws.Credentials{}, x.exchangeError(err, token)
@@ -124,17 +124,17 @@ func (x *exchange) assume(ctx context.Context, token tokenfile.Token) (creds aws
 }
 
 func (x *exchange) input(token tokenfile.Token) *sts.AssumeRoleWithWebIdentityInput {
-	s := x.settings
+	c := x.config
 	input := &sts.AssumeRoleWithWebIdentityInput{
-		RoleArn:          aws.String(s.RoleARN),
+		RoleArn:          aws.String(c.RoleARN),
 		RoleSessionName:  aws.String(x.sessionName(token.Claims())),
 		WebIdentityToken: aws.String(token.Reveal()),
-		DurationSeconds:  aws.Int32(int32(s.duration() / time.Second)),
+		DurationSeconds:  aws.Int32(int32(c.duration() / time.Second)),
 	}
-	if s.Policy != "" {
-		input.Policy = aws.String(s.Policy)
+	if c.Policy != "" {
+		input.Policy = aws.String(c.Policy)
 	}
-	for _, name := range s.PolicyARNs {
+	for _, name := range c.PolicyARNs {
 		input.PolicyArns = append(input.PolicyArns, types.PolicyDescriptorType{Arn: aws.String(name)})
 	}
 	return input
@@ -142,8 +142,8 @@ func (x *exchange) input(token tokenfile.Token) *sts.AssumeRoleWithWebIdentityIn
 
 // sessionName returns the session name, which stays the same for the lifetime of the Provider.
 func (x *exchange) sessionName(claims tokenfile.Claims) string {
-	if x.settings.SessionName != "" {
-		return x.settings.SessionName
+	if x.config.SessionName != "" {
+		return x.config.SessionName
 	}
 	if name := x.session.Load(); name != nil {
 		return *name

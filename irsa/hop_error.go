@@ -20,8 +20,8 @@ func (e *sourceError) Unwrap() error { return e.err }
 // error returns the Error for the error of an attempt. If the source is the cause, it has the
 // source's kind, role and advice.
 func (h *hop) error(err error) error {
-	s := h.settings
-	e := &Error{Kind: ErrUnavailable, RoleARN: s.RoleARN, Region: s.Region, Endpoint: s.url, err: err}
+	c := h.config
+	e := &Error{Kind: ErrUnavailable, RoleARN: c.RoleARN, Region: c.Region, Endpoint: c.url, err: err}
 	if name := h.session.Load(); name != nil {
 		e.SessionName = *name
 	}
@@ -42,8 +42,8 @@ func (h *hop) error(err error) error {
 			e.Kind = ErrRefused
 		}
 	}
-	e.err = fmt.Errorf("assuming %s with the credentials of %s: %w", s.RoleARN, h.source.settings.RoleARN, err)
-	e.set(hopHint(e, h.source.settings.RoleARN))
+	e.err = fmt.Errorf("assuming %s with the credentials of %s: %w", c.RoleARN, h.source.config.RoleARN, err)
+	e.set(hopHint(e, h.source.config.RoleARN))
 	return e
 }
 

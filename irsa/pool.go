@@ -60,12 +60,12 @@ type PoolOptions struct {
 // used for two of their lifetimes is not refreshed until the next Retrieve. Roles have no
 // goroutines of their own.
 type Pool struct {
-	settings settings
-	limiter  *cache.Limiter
-	watch    watch
-	events   notify.Queue[Event]
-	most     int
-	closed   atomic.Bool
+	config  config
+	limiter *cache.Limiter
+	watch   watch
+	events  notify.Queue[Event]
+	most    int
+	closed  atomic.Bool
 
 	mu    sync.Mutex // never held across I/O
 	roles map[roleKey]*list.Element
@@ -83,20 +83,20 @@ func NewPool(optFns ...func(*PoolOptions)) (*Pool, error) {
 	if opts.Logger == nil {
 		opts.Logger = slog.Default()
 	}
-	s, faults := complete(opts.Options)
-	s.whose = tokenKeyOf(s.tokens)
-	s.locate(context.Background(), &faults)
-	if len(faults) > 0 {
-		return nil, faults.error(s)
+	c, errs := complete(opts.Options)
+	c.whose = tokenKeyOf(c.tokens)
+	c.locate(context.Background(), &errs)
+	if len(errs) > 0 {
+		return nil, errs.asError(c)
 	}
-	s.warn()
+	c.warn()
 	calls := cmp.Or(max(opts.MaxCalls, 0), defaultMaxCalls)
-	s.connect(calls)
+	c.connect(calls)
 	p := &Pool{
-		settings: s,
-		limiter:  cache.NewLimiter(calls),
-		most:     cmp.Or(max(opts.MaxRoles, 0), defaultMaxRoles),
-		roles:    map[roleKey]*list.Element{},
+		config:  c,
+		limiter: cache.NewLimiter(calls),
+		most:    cmp.Or(max(opts.MaxRoles, 0), defaultMaxRoles),
+		roles:   map[roleKey]*list.Element{},
 	}
 	p.events.Capacity = poolEvents
 	return p, nil
@@ -109,7 +109,7 @@ func (p *Pool) Provider(opts RoleOptions) (*Provider, error) {
 	opts = p.complete(opts)
 	if opts.Token != nil {
 		if err := checkTokenSource(opts.Token); err != nil {
-			return nil, faults{{headingTokenSource, err}}.error(p.settings)
+			return nil, configErrors{{headingTokenSource, err}}.asError(p.config)
 		}
 	}
 	whose := tokenKeyOf(opts.Token)
@@ -120,12 +120,12 @@ func (p *Pool) Provider(opts RoleOptions) (*Provider, error) {
 			return known, err
 		}
 	}
-	s, faults := p.role(opts, whose)
-	if len(faults) > 0 {
-		return nil, faults.error(*s)
+	c, errs := p.role(opts, whose)
+	if len(errs) > 0 {
+		return nil, errs.asError(*c)
 	}
-	x := &exchange{settings: s, pool: p}
-	fresh := &Provider{settings: s, known: &x.known, watch: &p.watch, events: &p.events, pool: p}
+	x := &exchange{config: c, pool: p}
+	fresh := &Provider{config: c, known: &x.known, watch: &p.watch, events: &p.events, pool: p}
 	fresh.keep(x)
 	return p.add(key, fresh)
 }
@@ -168,34 +168,34 @@ func (p *Pool) add(key roleKey, fresh *Provider) (*Provider, error) {
 	p.roles[key] = p.order.PushFront(fresh)
 	for len(p.roles) > p.most {
 		last := p.order.Remove(p.order.Back()).(*Provider)
-		delete(p.roles, last.settings.key())
+		delete(p.roles, last.config.key())
 	}
 	return fresh, nil
 }
 
-// role returns the settings of a role, and what is wrong with them.
-func (p *Pool) role(opts RoleOptions, whose tokenKey) (*settings, faults) {
-	var faults faults
-	s := p.settings
-	s.RoleARN, s.SessionName, s.Region, s.Duration, s.Policy = opts.RoleARN, opts.SessionName, opts.Region, opts.Duration, opts.Policy
-	s.PolicyARNs, s.tokens, s.whose = slices.Clone(opts.PolicyARNs[:min(len(opts.PolicyARNs), maxPolicyARNs+1)]), opts.Token, whose
-	if whose != p.settings.whose {
-		s.TokenFile = ""
+// role returns the config of a role, and what is wrong with it.
+func (p *Pool) role(opts RoleOptions, whose tokenKey) (*config, configErrors) {
+	var errs configErrors
+	c := p.config
+	c.RoleARN, c.SessionName, c.Region, c.Duration, c.Policy = opts.RoleARN, opts.SessionName, opts.Region, opts.Duration, opts.Policy
+	c.PolicyARNs, c.tokens, c.whose = slices.Clone(opts.PolicyARNs[:min(len(opts.PolicyARNs), maxPolicyARNs+1)]), opts.Token, whose
+	if whose != p.config.whose {
+		c.TokenFile = ""
 	}
-	faults.add(headingTokenSource, whose.validate(s.tokens))
-	s.validateRole(&faults)
+	errs.add(headingTokenSource, whose.validate(c.tokens))
+	c.validateRole(&errs)
 	switch {
-	case s.Region == p.settings.Region:
-	case s.STS != nil:
-		faults.add(headingRegion, errors.New("a role has a region of its own, which the client of Options.STS has not"))
+	case c.Region == p.config.Region:
+	case c.STS != nil:
+		errs.add(headingRegion, errors.New("a role has a region of its own, which the client of Options.STS has not"))
 	default:
-		faults.add(headingRegion, validateRegion(s.Region))
-		faults.add(headingEndpoint, s.resolveEndpoint())
+		errs.add(headingRegion, validateRegion(c.Region))
+		errs.add(headingEndpoint, c.resolveEndpoint())
 	}
-	if s.Region == "" && s.STS == nil {
-		faults.add(headingRegion, errors.New("there is no region: set AWS_REGION, PoolOptions.Region or RoleOptions.Region"))
+	if c.Region == "" && c.STS == nil {
+		errs.add(headingRegion, errors.New("there is no region: set AWS_REGION, PoolOptions.Region or RoleOptions.Region"))
 	}
-	return &s, faults
+	return &c, errs
 }
 
 // PoolStatus describes the state of a [Pool] at one moment.
@@ -256,15 +256,15 @@ func (p *Pool) Close() error {
 	for provider := range p.Providers() {
 		err = errors.Join(err, provider.end())
 	}
-	err = errors.Join(err, p.settings.wait(watch, p.events.Idle()))
-	p.settings.disconnect()
+	err = errors.Join(err, p.config.wait(watch, p.events.Idle()))
+	p.config.disconnect()
 	return err
 }
 
 // follow starts the watch of the token file, which all roles share.
 func (p *Pool) follow() {
 	pool := weak.Make(p)
-	p.watch.follow(p.settings.TokenFile, func() follower {
+	p.watch.follow(p.config.TokenFile, func() follower {
 		if p := pool.Value(); p != nil {
 			return p
 		}
@@ -283,7 +283,7 @@ func (p *Pool) failing() bool {
 
 func (p *Pool) found(token tokenfile.Token, another bool) {
 	for provider := range p.Providers() {
-		if provider.settings.TokenFile != "" {
+		if provider.config.TokenFile != "" {
 			provider.found(token, another)
 		}
 	}

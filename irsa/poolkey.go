@@ -44,17 +44,17 @@ func tokenKeyOf(source TokenSource) tokenKey {
 
 // complete returns opts with the Pool's values in its zero fields.
 func (p *Pool) complete(opts RoleOptions) RoleOptions {
-	s := &p.settings
-	opts.RoleARN = cmp.Or(opts.RoleARN, s.RoleARN)
-	opts.SessionName = cmp.Or(opts.SessionName, s.SessionName)
-	opts.Region = cmp.Or(opts.Region, s.Region)
-	opts.Duration = cmp.Or(opts.Duration, s.Duration)
-	opts.Policy = cmp.Or(opts.Policy, s.Policy)
+	c := &p.config
+	opts.RoleARN = cmp.Or(opts.RoleARN, c.RoleARN)
+	opts.SessionName = cmp.Or(opts.SessionName, c.SessionName)
+	opts.Region = cmp.Or(opts.Region, c.Region)
+	opts.Duration = cmp.Or(opts.Duration, c.Duration)
+	opts.Policy = cmp.Or(opts.Policy, c.Policy)
 	if opts.Token == nil {
-		opts.Token = s.tokens
+		opts.Token = c.tokens
 	}
 	if opts.PolicyARNs == nil {
-		opts.PolicyARNs = s.PolicyARNs
+		opts.PolicyARNs = c.PolicyARNs
 	}
 	return opts
 }
@@ -79,9 +79,9 @@ func (k tokenKey) validate(source TokenSource) error {
 	}
 }
 
-// key returns the key of the options that the settings were made from.
-func (s *settings) key() roleKey {
-	return keyOf(RoleOptions{s.RoleARN, s.tokens, s.SessionName, s.Region, s.Duration, s.Policy, s.PolicyARNs}, s.whose)
+// key returns the key of the options that the config was made from.
+func (c *config) key() roleKey {
+	return keyOf(RoleOptions{c.RoleARN, c.tokens, c.SessionName, c.Region, c.Duration, c.Policy, c.PolicyARNs}, c.whose)
 }
 
 // keyOf returns the key of complete options.

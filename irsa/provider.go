@@ -19,14 +19,14 @@ import (
 //
 // A Provider that becomes unreachable without Close is garbage collected.
 type Provider struct {
-	settings *settings
-	known    *known
-	cache    *cache.Cache
-	watch    *watch
-	events   *notify.Queue[Event]
-	pool     *Pool     // nil if created by New
-	source   *Provider // signs the exchanges of a role chain; nil for a web identity
-	hops     hops      // the derived Providers
+	config *config
+	known  *known
+	cache  *cache.Cache
+	watch  *watch
+	events *notify.Queue[Event]
+	pool   *Pool     // nil if created by New
+	source *Provider // signs the exchanges of a role chain; nil for a web identity
+	hops   hops      // the derived Providers
 }
 
 // New returns a Provider of the role that the environment and the options specify. It
@@ -43,14 +43,14 @@ func New(optFns ...func(*Options)) (*Provider, error) {
 	if opts.Logger == nil {
 		opts.Logger = slog.Default()
 	}
-	s, faults := resolve(context.Background(), opts)
-	if len(faults) > 0 {
-		return nil, faults.error(s)
+	c, errs := resolve(context.Background(), opts)
+	if len(errs) > 0 {
+		return nil, errs.asError(c)
 	}
-	s.connect(0)
-	s.warn()
-	x := &exchange{settings: &s}
-	p := &Provider{settings: &s, known: &x.known, watch: &watch{}, events: &notify.Queue[Event]{}}
+	c.connect(0)
+	c.warn()
+	x := &exchange{config: &c}
+	p := &Provider{config: &c, known: &x.known, watch: &watch{}, events: &notify.Queue[Event]{}}
 	p.keep(x)
 	return p, nil
 }
@@ -58,9 +58,9 @@ func New(optFns ...func(*Options)) (*Provider, error) {
 // keep creates the cache of the credentials that attempts return.
 func (p *Provider) keep(attempts aws.CredentialsProvider) {
 	p.cache = cache.New(attempts, func(o *cache.Options) {
-		o.AttemptTimeout = p.settings.AttemptTimeout
+		o.AttemptTimeout = p.config.AttemptTimeout
 		o.Permanent, o.RetryAfter = permanent, retryAfter
-		o.Logger = slog.New(roleHandler{p.settings.Logger.Handler(), p.settings.RoleARN})
+		o.Logger = slog.New(roleHandler{p.config.Logger.Handler(), p.config.RoleARN})
 		o.Observe = p.attempted
 		if p.pool != nil {
 			o.Limiter, o.IdleLives = p.pool.limiter, idleLives
@@ -183,7 +183,7 @@ func (p *Provider) AdjustExpiresBy(creds aws.Credentials, d time.Duration) (aws.
 
 // Format prints the type, the role and the state of the Provider, regardless of the verb.
 func (p *Provider) Format(f fmt.State, _ rune) {
-	fmt.Fprintf(f, "irsa.Provider(%s, %s)", p.settings.RoleARN, p.cache.Status().State)
+	fmt.Fprintf(f, "irsa.Provider(%s, %s)", p.config.RoleARN, p.cache.Status().State)
 }
 
 // ProviderSources returns the credential sources that the SDK reports in its User-Agent
@@ -218,15 +218,15 @@ func (p *Provider) end() error {
 		return errors.Join(err, p.cache.Close())
 	}
 	watch := p.watch.stop()
-	err = errors.Join(err, p.cache.Close(), p.settings.wait(watch, p.events.Idle()))
-	p.settings.disconnect()
+	err = errors.Join(err, p.cache.Close(), p.config.wait(watch, p.events.Idle()))
+	p.config.disconnect()
 	return err
 }
 
 // wait waits until all channels are closed, for at most one attempt timeout. It returns an
 // error if code of the application, which Options supplied, has not returned by then.
-func (s *settings) wait(all ...<-chan struct{}) error {
-	limit := time.NewTimer(s.AttemptTimeout)
+func (c *config) wait(all ...<-chan struct{}) error {
+	limit := time.NewTimer(c.AttemptTimeout)
 	defer limit.Stop()
 	for _, ended := range all {
 		select {

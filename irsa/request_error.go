@@ -30,9 +30,9 @@ type requestError struct {
 func (e *requestError) Error() string { return e.text }
 func (e *requestError) Unwrap() error { return e.err }
 
-// failure returns the error of a call of the settings' client for which the SDK returned err.
-func (s *settings) failure(r *response, err error) error {
-	if client, ok := s.client.(*sts.Client); ok && r.status == 0 && r.err == nil && client.Options().Region == "" {
+// failure returns the error of a call of the config's client for which the SDK returned err.
+func (c *config) failure(r *response, err error) error {
+	if client, ok := c.client.(*sts.Client); ok && r.status == 0 && r.err == nil && client.Options().Region == "" {
 		return errNoRegion
 	}
 	return r.failure(err)

@@ -65,14 +65,14 @@ func newResponse(requested time.Duration, secrets secrets) *response {
 // repeats no secrets of the request, because the SDK's errors, logs and spans contain parts of it.
 type recorder struct {
 	sts.HTTPClient
-	settings *settings
+	config   *config
 	response *response
 }
 
 func (c recorder) Do(request *http.Request) (*http.Response, error) {
 	r := c.response
 	*r = *newResponse(r.requested, r.secrets)
-	if !c.settings.mayCarry(request.URL) {
+	if !c.config.mayCarry(request.URL) {
 		r.err = fmt.Errorf("the STS endpoint %s://%s: %w", request.URL.Scheme, request.URL.Host, errCleartext)
 		return nil, r.err
 	}

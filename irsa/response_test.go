@@ -45,7 +45,7 @@ func exchangeWith(t *testing.T, do client) error {
 	})
 	require.NoError(t, err)
 	defer func() { assert.NoError(t, p.Close()) }()
-	_, err = (&exchange{settings: p.settings}).Retrieve(t.Context())
+	_, err = (&exchange{config: p.config}).Retrieve(t.Context())
 	return err
 }
 

@@ -33,9 +33,9 @@ func (p *Provider) Healthy() error { return p.Status().Healthy() }
 func (p *Provider) Status() Status { return p.statusOf(p.cache.Status()) }
 
 func (p *Provider) statusOf(status cache.Status) Status {
-	s := Status{Status: status, RoleARN: p.settings.RoleARN, SessionName: p.settings.SessionName, Kind: kindOfCache(status.Err)}
+	s := Status{Status: status, RoleARN: p.config.RoleARN, SessionName: p.config.SessionName, Kind: kindOfCache(status.Err)}
 	if p.source != nil {
-		s.Source = p.source.settings.RoleARN
+		s.Source = p.source.config.RoleARN
 	}
 	if name := p.known.session.Load(); name != nil {
 		s.SessionName = *name
@@ -82,7 +82,7 @@ func (p *Provider) attempted(e cache.Event) {
 
 // tell queues an event for Options.Observe, if that is set.
 func (p *Provider) tell(event func() Event) {
-	if p.settings.Observe != nil {
+	if p.config.Observe != nil {
 		p.events.Put(event(), p.observe)
 	}
 }
@@ -91,8 +91,8 @@ func (p *Provider) tell(event func() Event) {
 func (p *Provider) observe(event Event) {
 	defer func() {
 		if r := recover(); r != nil {
-			p.settings.log(slog.LevelError, "credentials observer panicked", "panic", fmt.Sprint(r), "stack", string(debug.Stack()))
+			p.config.log(slog.LevelError, "credentials observer panicked", "panic", fmt.Sprint(r), "stack", string(debug.Stack()))
 		}
 	}()
-	p.settings.Observe(event)
+	p.config.Observe(event)
 }

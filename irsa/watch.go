@@ -83,7 +83,7 @@ func (p *Provider) follow() {
 		return
 	}
 	provider := weak.Make(p)
-	p.watch.follow(p.settings.TokenFile, func() follower {
+	p.watch.follow(p.config.TokenFile, func() follower {
 		if p := provider.Value(); p != nil {
 			return p
 		}
@@ -107,7 +107,7 @@ func (p *Provider) found(token tokenfile.Token, another bool) {
 	}
 	p.known.seen.Store(&token)
 	claims := token.Claims()
-	p.settings.log(slog.LevelDebug, "web identity token rotated", "role", p.settings.RoleARN, "token_expiry", claims.Expiry)
+	p.config.log(slog.LevelDebug, "web identity token rotated", "role", p.config.RoleARN, "token_expiry", claims.Expiry)
 	p.tell(func() Event { return Event{Kind: Rotated, Time: time.Now(), Status: p.Status()} })
 	if used != nil && p.cache.Status().Failures == 0 &&
 		(used.Claims().Issuer != claims.Issuer || used.Claims().Subject != claims.Subject) {

@@ -1,0 +1,67 @@
+package irsa
+
+import (
+	"context"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/smithy-go/middleware"
+)
+
+// AWSConfig returns a configuration for service clients. It contains the region, the Provider
+// as credentials, and the environment's settings for FIPS endpoints, dual-stack endpoints and
+// TLS authorities (AWS_USE_FIPS_ENDPOINT, AWS_USE_DUALSTACK_ENDPOINT, AWS_CA_BUNDLE).
+//
+// If a service rejects a request's credentials as expired or unknown (ExpiredToken,
+// ExpiredTokenException, InvalidClientTokenId, UnrecognizedClientException, InvalidAccessKeyId,
+// TokenRefreshRequired), the client sends the request once more with new ones, provided that its
+// body can be read again. The request waits for the exchange until its context is done, for at
+// most Options.AttemptTimeout. Other callers are served the old credentials meanwhile, and also
+// after a failed exchange, so that one service cannot take them away from others. No exchange
+// starts if the credentials are less than a minute old. That minimum age doubles with each
+// consecutive key that a host rejects, up to 30 minutes. If there are no new credentials, the
+// request fails with the service's error and that of the exchange, if one failed.
+//
+// AccessDenied starts no exchange, although services also return it for revoked sessions. After a
+// revocation, call [Provider.Invalidate].
+//
+// AWSConfig does no I/O. Each call returns a new configuration. If there is a CA bundle, all of
+// them share one HTTP client.
+//
+// AWSConfig ignores everything else that config.LoadDefaultConfig reads: shared config and
+// credentials files and profiles, AWS_ENDPOINT_URL and AWS_ENDPOINT_URL_<SERVICE>,
+// AWS_MAX_ATTEMPTS, AWS_RETRY_MODE, AWS_DEFAULTS_MODE, AWS_SDK_UA_APP_ID, and the settings for
+// checksums, compression, clock skew and account ID endpoints. If you need them, load that
+// configuration and pass it to [Provider.Configure].
+func (p *Provider) AWSConfig() aws.Config {
+	env := p.config.environment
+	cfg := aws.Config{
+		Region:        p.config.Region,
+		Credentials:   p,
+		APIOptions:    []func(*middleware.Stack) error{(&renewal{p}).addTo},
+		ConfigSources: []any{endpointSource{fips: env.fips, dualStack: env.dualStack}},
+	}
+	if p.config.services != nil {
+		cfg.HTTPClient = p.config.services
+	}
+	return cfg
+}
+
+// endpointSource selects the endpoints of service clients. They search ConfigSources for
+// these methods, because aws.Config has no field for it.
+type endpointSource struct{ fips, dualStack bool }
+
+// GetUseFIPSEndpoint returns whether service clients use FIPS endpoints.
+func (s endpointSource) GetUseFIPSEndpoint(context.Context) (aws.FIPSEndpointState, bool, error) {
+	if s.fips {
+		return aws.FIPSEndpointStateEnabled, true, nil
+	}
+	return aws.FIPSEndpointStateUnset, false, nil
+}
+
+// GetUseDualStackEndpoint returns whether service clients use dual-stack endpoints.
+func (s endpointSource) GetUseDualStackEndpoint(context.Context) (aws.DualStackEndpointState, bool, error) {
+	if s.dualStack {
+		return aws.DualStackEndpointStateEnabled, true, nil
+	}
+	return aws.DualStackEndpointStateUnset, false, nil
+}
