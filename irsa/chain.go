@@ -43,8 +43,8 @@ func (p *Provider) AssumeRole(roleARN string, optFns ...func(*stscreds.AssumeRol
 	if len(h.errs) > 0 {
 		return nil, h.errs.asError(*h.config)
 	}
-	next := &Provider{config: h.config, known: &h.known, watch: &watch{}, events: p.events, pool: p.pool, source: p}
-	next.keep(h)
+	next := &Provider{config: h.config, state: &h.attemptState, watch: &watch{}, events: p.events, pool: p.pool, source: p}
+	next.initCache(h)
 	if p.pool != nil && p.pool.closed.Load() || !p.hops.add(next) {
 		return nil, p.explain(context.Background(), cache.ErrClosed)
 	}
@@ -62,7 +62,7 @@ func (c *config) assuming(roleARN string) *config {
 // hop is the source of a derived Provider's cache. Each attempt makes an AssumeRole request
 // that is signed with the credentials of the source Provider.
 type hop struct {
-	known
+	attemptState
 	source   *Provider
 	config   *config
 	errs     configErrors
@@ -137,7 +137,7 @@ func (h *hop) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	if err != nil {
 		return aws.Credentials{}, h.error(err)
 	}
-	h.issue(creds.AccessKeyID)
+	h.recordKey(creds.AccessKeyID)
 	return creds, nil
 }
 

@@ -137,9 +137,9 @@ func (p *Provider) explain(ctx context.Context, err error) error {
 	}
 	var last *Error
 	if errors.As(err, &last) {
-		known := *last
-		known.NextAttempt = e.NextAttempt
-		e = &known
+		annotated := *last
+		annotated.NextAttempt = e.NextAttempt
+		e = &annotated
 	}
 	switch ended := contextError(ctx); {
 	case ctx.Err() == nil || !errors.Is(err, ctx.Err()): // the caller's context is not the cause

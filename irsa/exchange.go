@@ -20,13 +20,13 @@ import (
 // exchange is the source of a Provider's cache. Each attempt exchanges the current token for
 // credentials.
 type exchange struct {
-	known
+	attemptState
 	config *config
 	pool   *Pool // nil for a Provider created by New
 }
 
-// known is the state that the attempts of a Provider share with its other methods.
-type known struct {
+// attemptState is the state that the attempts of a Provider share with its other methods.
+type attemptState struct {
 	session atomic.Pointer[string]          // the session name; nil until the first token has been read
 	used    atomic.Pointer[tokenfile.Token] // the token of the newest request
 	seen    atomic.Pointer[tokenfile.Token] // the newest token
@@ -40,26 +40,26 @@ type issuedKey struct {
 	at time.Time
 }
 
-// issue records the access key of a successful exchange.
-func (k *known) issue(id string) {
+// recordKey records the access key of a successful exchange.
+func (s *attemptState) recordKey(id string) {
 	var before issuedKey
-	if keys := k.issued.Load(); keys != nil {
+	if keys := s.issued.Load(); keys != nil {
 		before = keys[0]
 	}
-	k.issued.Store(&[2]issuedKey{{id, time.Now()}, before})
+	s.issued.Store(&[2]issuedKey{{id, time.Now()}, before})
 }
 
-// see records a token, unless a newer one has been recorded.
-func (k *known) see(token *tokenfile.Token) {
-	if last := k.seen.Load(); last == nil || !token.Claims().IssuedAt.Before(last.Claims().IssuedAt) {
-		k.seen.Store(token)
+// recordToken records a token, unless a newer one has been recorded.
+func (s *attemptState) recordToken(token *tokenfile.Token) {
+	if last := s.seen.Load(); last == nil || !token.Claims().IssuedAt.Before(last.Claims().IssuedAt) {
+		s.seen.Store(token)
 	}
 }
 
 // hasIssued reports whether the key is the newest or the one before it. It returns the time at
 // which the key was received.
-func (k *known) hasIssued(id string) (at time.Time, ok bool) {
-	if keys := k.issued.Load(); keys != nil && id != "" {
+func (s *attemptState) hasIssued(id string) (at time.Time, ok bool) {
+	if keys := s.issued.Load(); keys != nil && id != "" {
 		for _, key := range keys {
 			if key.id == id {
 				return key.at, true
@@ -95,15 +95,15 @@ func (x *exchange) Retrieve(ctx context.Context) (aws.Credentials, error) {
 // token calls the token source. It redacts the source's error, which can contain tokens that the
 // source returned before.
 func (x *exchange) token(ctx context.Context) (token tokenfile.Token, err error) {
-	known := append(secretsOf(x.used.Load()), secretsOf(x.seen.Load())...)
-	defer known.recovered("the token source", &err)
+	secrets := append(secretsOf(x.used.Load()), secretsOf(x.seen.Load())...)
+	defer secrets.recovered("the token source", &err)
 	token, err = x.config.tokens.Token(ctx)
-	return token, known.redactError(err)
+	return token, secrets.redactError(err)
 }
 
 func (x *exchange) assume(ctx context.Context, token tokenfile.Token) (creds aws.Credentials, err error) {
 	x.used.Store(&token)
-	x.see(&token)
+	x.recordToken(&token)
 	secrets := secretsOf(&token)
 	defer secrets.recovered("the STS client", &err)
 	seen := newResponse(x.config.duration(), secrets)
@@ -119,7 +119,7 @@ func (x *exchange) assume(ctx context.Context, token tokenfile.Token) (creds aws
 	if err != nil {
 		return aws.Credentials{}, x.exchangeError(err, token)
 	}
-	x.issue(creds.AccessKeyID)
+	x.recordKey(creds.AccessKeyID)
 	return creds, nil
 }
 

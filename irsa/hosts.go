@@ -35,20 +35,20 @@ type host struct {
 func (h *hosts) reject(name, key string) (minAge time.Duration, first bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	known := host{name: name}
+	entry := host{name: name}
 	if i := h.index(name); i >= 0 {
-		known = h.list[i]
+		entry = h.list[i]
 		h.list = slices.Delete(h.list, i, i+1)
 	} else if len(h.list) == maxHosts {
 		h.list = slices.Delete(h.list, 0, 1)
 	}
-	first = known.key != key
+	first = entry.key != key
 	if first {
-		known.key = key
-		known.minAge = min(max(2*known.minAge, minRejectedAge), maxRejectedAge)
+		entry.key = key
+		entry.minAge = min(max(2*entry.minAge, minRejectedAge), maxRejectedAge)
 	}
-	h.list = append(h.list, known)
-	return known.minAge, first
+	h.list = append(h.list, entry)
+	return entry.minAge, first
 }
 
 // accept removes a host that accepted a key, unless it has rejected the same key.
@@ -69,7 +69,7 @@ func (h *hosts) empty() bool {
 
 // index returns the position of a host, or -1 if it is not recorded. h.mu is held.
 func (h *hosts) index(name string) int {
-	return slices.IndexFunc(h.list, func(known host) bool { return known.name == name })
+	return slices.IndexFunc(h.list, func(entry host) bool { return entry.name == name })
 }
 
 // hostOf returns the host of a request, without the bucket name at the beginning of S3's

@@ -66,7 +66,7 @@ func (m *renewal) HandleFinalize(ctx context.Context, in middleware.FinalizeInpu
 // accept records that a service accepted the credentials. Nothing is recorded if no host has
 // rejected any.
 func (m *renewal) accept(ctx context.Context, metadata middleware.Metadata) {
-	hosts := &m.provider.known.hosts
+	hosts := &m.provider.state.hosts
 	if hosts.empty() {
 		return
 	}

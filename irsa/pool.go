@@ -116,8 +116,8 @@ func (p *Pool) Provider(opts RoleOptions) (*Provider, error) {
 	var key roleKey
 	if opts.fit(whose) {
 		key = keyOf(opts, whose)
-		if known, err := p.known(key); known != nil || err != nil {
-			return known, err
+		if existing, err := p.lookup(key); existing != nil || err != nil {
+			return existing, err
 		}
 	}
 	c, errs := p.role(opts, whose)
@@ -125,14 +125,14 @@ func (p *Pool) Provider(opts RoleOptions) (*Provider, error) {
 		return nil, errs.asError(*c)
 	}
 	x := &exchange{config: c, pool: p}
-	fresh := &Provider{config: c, known: &x.known, watch: &p.watch, events: &p.events, pool: p}
-	fresh.keep(x)
+	fresh := &Provider{config: c, state: &x.attemptState, watch: &p.watch, events: &p.events, pool: p}
+	fresh.initCache(x)
 	return p.add(key, fresh)
 }
 
-// known returns the Provider of a key and marks it as most recently used. It returns nil if
+// lookup returns the Provider of a key and marks it as most recently used. It returns nil if
 // there is none.
-func (p *Pool) known(key roleKey) (*Provider, error) {
+func (p *Pool) lookup(key roleKey) (*Provider, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if err := p.open(key.role); err != nil {

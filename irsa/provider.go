@@ -20,7 +20,7 @@ import (
 // A Provider that becomes unreachable without Close is garbage collected.
 type Provider struct {
 	config *config
-	known  *known
+	state  *attemptState
 	cache  *cache.Cache
 	watch  *watch
 	events *notify.Queue[Event]
@@ -50,13 +50,13 @@ func New(optFns ...func(*Options)) (*Provider, error) {
 	c.connect(0)
 	c.warn()
 	x := &exchange{config: &c}
-	p := &Provider{config: &c, known: &x.known, watch: &watch{}, events: &notify.Queue[Event]{}}
-	p.keep(x)
+	p := &Provider{config: &c, state: &x.attemptState, watch: &watch{}, events: &notify.Queue[Event]{}}
+	p.initCache(x)
 	return p, nil
 }
 
-// keep creates the cache of the credentials that attempts return.
-func (p *Provider) keep(attempts aws.CredentialsProvider) {
+// initCache creates the cache of the credentials that attempts return.
+func (p *Provider) initCache(attempts aws.CredentialsProvider) {
 	p.cache = cache.New(attempts, func(o *cache.Options) {
 		o.AttemptTimeout = p.config.AttemptTimeout
 		o.Permanent, o.RetryAfter = permanent, retryAfter

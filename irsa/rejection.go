@@ -90,11 +90,11 @@ func accessKeyOf(request *http.Request) string {
 // sent again with other ones. It waits for at most one exchange, until ctx is done or the attempt
 // times out. The error is that of the exchange, or nil if there was none.
 func (p *Provider) replace(ctx context.Context, r rejection) (bool, error) {
-	received, ours := p.known.hasIssued(r.key)
+	received, ours := p.state.hasIssued(r.key)
 	if r.verdict == accepted || !ours {
 		return false, nil
 	}
-	minAge, first := p.known.hosts.reject(r.host, r.key)
+	minAge, first := p.state.hosts.reject(r.host, r.key)
 	rejected := aws.Credentials{AccessKeyID: r.key}
 	if r.verdict == doubtful {
 		ended, end := context.WithCancel(context.Background())
@@ -118,8 +118,8 @@ func (p *Provider) replace(ctx context.Context, r rejection) (bool, error) {
 
 // note records a rejection whose request is not sent again.
 func (p *Provider) note(r rejection) {
-	if received, ours := p.known.hasIssued(r.key); ours && r.verdict == dead {
-		if _, first := p.known.hosts.reject(r.host, r.key); first {
+	if received, ours := p.state.hasIssued(r.key); ours && r.verdict == dead {
+		if _, first := p.state.hosts.reject(r.host, r.key); first {
 			p.reportRejection(r, time.Since(received))
 		}
 	}

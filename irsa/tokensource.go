@@ -69,8 +69,8 @@ type fileSource struct {
 
 func (f *fileSource) Token(context.Context) (tokenfile.Token, error) {
 	var newest tokenfile.Token
-	if known := f.newest.Load(); known != nil {
-		newest = *known
+	if last := f.newest.Load(); last != nil {
+		newest = *last
 	}
 	token, err := tokenfile.Reread(f.path, newest)
 	if err == nil && token != newest {

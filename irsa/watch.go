@@ -97,15 +97,15 @@ func (p *Provider) failing() bool { return p.cache.Status().Failures > 0 }
 // failed because of the old token. It requests a refresh if the new token has another issuer
 // or subject.
 func (p *Provider) found(token tokenfile.Token, another bool) {
-	used := p.known.used.Load()
-	known := used != nil && used.Reveal() == token.Reveal()
-	if used != nil && !known || errors.Is(kindOfCache(p.cache.Status().Err), ErrTokenFile) {
+	used := p.state.used.Load()
+	inUse := used != nil && used.Reveal() == token.Reveal()
+	if used != nil && !inUse || errors.Is(kindOfCache(p.cache.Status().Err), ErrTokenFile) {
 		p.cache.Wake()
 	}
-	if known || !another {
+	if inUse || !another {
 		return
 	}
-	p.known.seen.Store(&token)
+	p.state.seen.Store(&token)
 	claims := token.Claims()
 	p.config.log(slog.LevelDebug, "web identity token rotated", "role", p.config.RoleARN, "token_expiry", claims.Expiry)
 	p.tell(func() Event { return Event{Kind: Rotated, Time: time.Now(), Status: p.Status()} })

@@ -97,6 +97,6 @@ var mutants = []mutant{
 	{"a closed Pool goes on", "irsa/pool.go", "	if p.closed.Load() {\n", "	if false {\n", ofIrsa},
 	{"a Pool forgets nobody", "irsa/pool.go", "for len(p.roles) > p.most {", "for false {", ofIrsa},
 	{"the credentials of others are replaced", "irsa/rejection.go", "if r.verdict == accepted || !ours {", "if r.verdict == accepted || !ours && r.key == \"\" {", ofIrsa},
-	{"a host forgets the keys that it rejected", "irsa/hosts.go", "min(max(2*known.minAge, minRejectedAge), maxRejectedAge)", "minRejectedAge", ofIrsa},
+	{"a host forgets the keys that it rejected", "irsa/hosts.go", "min(max(2*entry.minAge, minRejectedAge), maxRejectedAge)", "minRejectedAge", ofIrsa},
 	{"a hop may ask for twelve hours", "irsa/chain.go", "const longestChained = time.Hour", "const longestChained = 12 * time.Hour", ofIrsa},
 }
