@@ -119,7 +119,7 @@ func validateChain(o *stscreds.AssumeRoleOptions) error {
 // rejects those credentials and the source can replace them, it makes a second one.
 func (h *hop) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	if pool := h.source.pool; pool != nil {
-		if err := pool.open(h.config.RoleARN); err != nil {
+		if err := pool.checkOpen(h.config.RoleARN); err != nil {
 			return aws.Credentials{}, err
 		}
 	}

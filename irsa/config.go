@@ -82,9 +82,9 @@ type config struct {
 	PolicyARNs                                      []string
 	Duration                                        time.Duration
 
-	tokens TokenSource
-	whose  tokenKey // identifies tokens in a Pool
-	url    string   // the URL of STS; empty for Options.STS
+	tokens    TokenSource
+	sourceKey tokenKey // identifies the token source in a Pool
+	url       string   // the URL of STS; empty for Options.STS
 }
 
 // duration returns the lifetime to request.
@@ -93,15 +93,15 @@ func (c *config) duration() time.Duration { return cmp.Or(c.Duration, defaultDur
 // resolve returns the config for opts, with defaults from the environment, and what is wrong
 // with it.
 func resolve(ctx context.Context, opts Options) (config, configErrors) {
-	c, errs := complete(opts)
+	c, errs := withDefaults(opts)
 	c.validateRole(&errs)
 	c.locate(ctx, &errs)
 	return c, errs
 }
 
-// complete returns the config for opts, with defaults from the environment. It does not
+// withDefaults returns the config for opts, with defaults from the environment. It does not
 // validate the role, the region and the endpoint.
-func complete(opts Options) (config, configErrors) {
+func withDefaults(opts Options) (config, configErrors) {
 	var errs configErrors
 	env := readEnvironment(&errs)
 	c := config{

@@ -73,7 +73,7 @@ func (s *attemptState) hasIssued(id string) (at time.Time, ok bool) {
 // it has been replaced meanwhile, Retrieve makes a second request with the new one.
 func (x *exchange) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	if x.pool != nil {
-		if err := x.pool.open(x.config.RoleARN); err != nil {
+		if err := x.pool.checkOpen(x.config.RoleARN); err != nil {
 			return aws.Credentials{}, err
 		}
 	}

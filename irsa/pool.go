@@ -60,12 +60,12 @@ type PoolOptions struct {
 // used for two of their lifetimes is not refreshed until the next Retrieve. Roles have no
 // goroutines of their own.
 type Pool struct {
-	config  config
-	limiter *cache.Limiter
-	watch   watch
-	events  notify.Queue[Event]
-	most    int
-	closed  atomic.Bool
+	config   config
+	limiter  *cache.Limiter
+	watch    watch
+	events   notify.Queue[Event]
+	maxRoles int
+	closed   atomic.Bool
 
 	mu    sync.Mutex // never held across I/O
 	roles map[roleKey]*list.Element
@@ -83,8 +83,8 @@ func NewPool(optFns ...func(*PoolOptions)) (*Pool, error) {
 	if opts.Logger == nil {
 		opts.Logger = slog.Default()
 	}
-	c, errs := complete(opts.Options)
-	c.whose = tokenKeyOf(c.tokens)
+	c, errs := withDefaults(opts.Options)
+	c.sourceKey = tokenKeyOf(c.tokens)
 	c.locate(context.Background(), &errs)
 	if len(errs) > 0 {
 		return nil, errs.asError(c)
@@ -93,10 +93,10 @@ func NewPool(optFns ...func(*PoolOptions)) (*Pool, error) {
 	calls := cmp.Or(max(opts.MaxCalls, 0), defaultMaxCalls)
 	c.connect(calls)
 	p := &Pool{
-		config:  c,
-		limiter: cache.NewLimiter(calls),
-		most:    cmp.Or(max(opts.MaxRoles, 0), defaultMaxRoles),
-		roles:   map[roleKey]*list.Element{},
+		config:   c,
+		limiter:  cache.NewLimiter(calls),
+		maxRoles: cmp.Or(max(opts.MaxRoles, 0), defaultMaxRoles),
+		roles:    map[roleKey]*list.Element{},
 	}
 	p.events.Capacity = poolEvents
 	return p, nil
@@ -106,28 +106,28 @@ func NewPool(optFns ...func(*PoolOptions)) (*Pool, error) {
 // no I/O. If the options are invalid, it returns an [*Error] of the kind [ErrNotConfigured].
 // After Close it returns one of the kind [ErrClosed].
 func (p *Pool) Provider(opts RoleOptions) (*Provider, error) {
-	opts = p.complete(opts)
+	opts = p.withDefaults(opts)
 	if opts.Token != nil {
 		if err := checkTokenSource(opts.Token); err != nil {
 			return nil, configErrors{{headingTokenSource, err}}.asError(p.config)
 		}
 	}
-	whose := tokenKeyOf(opts.Token)
+	sourceKey := tokenKeyOf(opts.Token)
 	var key roleKey
-	if opts.fit(whose) {
-		key = keyOf(opts, whose)
+	if opts.withinLimits(sourceKey) {
+		key = keyOf(opts, sourceKey)
 		if existing, err := p.lookup(key); existing != nil || err != nil {
 			return existing, err
 		}
 	}
-	c, errs := p.role(opts, whose)
+	c, errs := p.role(opts, sourceKey)
 	if len(errs) > 0 {
 		return nil, errs.asError(*c)
 	}
 	x := &exchange{config: c, pool: p}
-	fresh := &Provider{config: c, state: &x.attemptState, watch: &p.watch, events: &p.events, pool: p}
-	fresh.initCache(x)
-	return p.add(key, fresh)
+	created := &Provider{config: c, state: &x.attemptState, watch: &p.watch, events: &p.events, pool: p}
+	created.initCache(x)
+	return p.add(key, created)
 }
 
 // lookup returns the Provider of a key and marks it as most recently used. It returns nil if
@@ -135,7 +135,7 @@ func (p *Pool) Provider(opts RoleOptions) (*Provider, error) {
 func (p *Pool) lookup(key roleKey) (*Provider, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if err := p.open(key.role); err != nil {
+	if err := p.checkOpen(key.role); err != nil {
 		return nil, err
 	}
 	element := p.roles[key]
@@ -146,8 +146,8 @@ func (p *Pool) lookup(key roleKey) (*Provider, error) {
 	return element.Value.(*Provider), nil
 }
 
-// open returns an error if the Pool is closed.
-func (p *Pool) open(roleARN string) error {
+// checkOpen returns an error if the Pool is closed.
+func (p *Pool) checkOpen(roleARN string) error {
 	if p.closed.Load() {
 		return &Error{Kind: ErrClosed, RoleARN: roleARN}
 	}
@@ -156,33 +156,33 @@ func (p *Pool) open(roleARN string) error {
 
 // add adds a Provider and evicts the least recently used one if necessary. If the key already
 // has a Provider, add returns that one instead.
-func (p *Pool) add(key roleKey, fresh *Provider) (*Provider, error) {
+func (p *Pool) add(key roleKey, created *Provider) (*Provider, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if err := p.open(key.role); err != nil {
+	if err := p.checkOpen(key.role); err != nil {
 		return nil, err
 	}
 	if element := p.roles[key]; element != nil {
 		return element.Value.(*Provider), nil
 	}
-	p.roles[key] = p.order.PushFront(fresh)
-	for len(p.roles) > p.most {
+	p.roles[key] = p.order.PushFront(created)
+	for len(p.roles) > p.maxRoles {
 		last := p.order.Remove(p.order.Back()).(*Provider)
 		delete(p.roles, last.config.key())
 	}
-	return fresh, nil
+	return created, nil
 }
 
 // role returns the config of a role, and what is wrong with it.
-func (p *Pool) role(opts RoleOptions, whose tokenKey) (*config, configErrors) {
+func (p *Pool) role(opts RoleOptions, sourceKey tokenKey) (*config, configErrors) {
 	var errs configErrors
 	c := p.config
 	c.RoleARN, c.SessionName, c.Region, c.Duration, c.Policy = opts.RoleARN, opts.SessionName, opts.Region, opts.Duration, opts.Policy
-	c.PolicyARNs, c.tokens, c.whose = slices.Clone(opts.PolicyARNs[:min(len(opts.PolicyARNs), maxPolicyARNs+1)]), opts.Token, whose
-	if whose != p.config.whose {
+	c.PolicyARNs, c.tokens, c.sourceKey = slices.Clone(opts.PolicyARNs[:min(len(opts.PolicyARNs), maxPolicyARNs+1)]), opts.Token, sourceKey
+	if sourceKey != p.config.sourceKey {
 		c.TokenFile = ""
 	}
-	errs.add(headingTokenSource, whose.validate(c.tokens))
+	errs.add(headingTokenSource, sourceKey.validate(c.tokens))
 	c.validateRole(&errs)
 	switch {
 	case c.Region == p.config.Region:

@@ -42,8 +42,8 @@ func tokenKeyOf(source TokenSource) tokenKey {
 	return tokenKey{source.Identity(), file}
 }
 
-// complete returns opts with the Pool's values in its zero fields.
-func (p *Pool) complete(opts RoleOptions) RoleOptions {
+// withDefaults returns opts with the Pool's values in its zero fields.
+func (p *Pool) withDefaults(opts RoleOptions) RoleOptions {
 	c := &p.config
 	opts.RoleARN = cmp.Or(opts.RoleARN, c.RoleARN)
 	opts.SessionName = cmp.Or(opts.SessionName, c.SessionName)
@@ -59,10 +59,10 @@ func (p *Pool) complete(opts RoleOptions) RoleOptions {
 	return opts
 }
 
-// fit reports whether all options are within their length limits, so that a key of them is small.
-func (opts RoleOptions) fit(whose tokenKey) bool {
+// withinLimits reports whether all options are within their length limits, so that a key of them is small.
+func (opts RoleOptions) withinLimits(sourceKey tokenKey) bool {
 	return len(opts.RoleARN) <= maxARN && len(opts.SessionName) <= maxSessionName && len(opts.Region) <= maxRegion &&
-		len(whose.identity) <= maxIdentity && validatePolicies(opts.Policy, opts.PolicyARNs) == nil
+		len(sourceKey.identity) <= maxIdentity && validatePolicies(opts.Policy, opts.PolicyARNs) == nil
 }
 
 // validate checks the identity of a token source.
@@ -81,12 +81,12 @@ func (k tokenKey) validate(source TokenSource) error {
 
 // key returns the key of the options that the config was made from.
 func (c *config) key() roleKey {
-	return keyOf(RoleOptions{c.RoleARN, c.tokens, c.SessionName, c.Region, c.Duration, c.Policy, c.PolicyARNs}, c.whose)
+	return keyOf(RoleOptions{c.RoleARN, c.tokens, c.SessionName, c.Region, c.Duration, c.Policy, c.PolicyARNs}, c.sourceKey)
 }
 
 // keyOf returns the key of complete options.
-func keyOf(opts RoleOptions, whose tokenKey) roleKey {
-	key := roleKey{role: opts.RoleARN, token: whose, session: opts.SessionName, region: opts.Region, policy: opts.Policy, duration: opts.Duration}
+func keyOf(opts RoleOptions, sourceKey tokenKey) roleKey {
+	key := roleKey{role: opts.RoleARN, token: sourceKey, session: opts.SessionName, region: opts.Region, policy: opts.Policy, duration: opts.Duration}
 	if len(opts.PolicyARNs) == 0 {
 		return key
 	}
