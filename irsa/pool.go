@@ -261,10 +261,10 @@ func (p *Pool) Close() error {
 	return err
 }
 
-// follow starts the watch of the token file, which all roles share.
-func (p *Pool) follow() {
+// startWatch starts the watch of the token file, which all roles share.
+func (p *Pool) startWatch() {
 	pool := weak.Make(p)
-	p.watch.follow(p.config.TokenFile, func() follower {
+	p.watch.start(p.config.TokenFile, func() tokenHandler {
 		if p := pool.Value(); p != nil {
 			return p
 		}
@@ -281,10 +281,10 @@ func (p *Pool) failing() bool {
 	return false
 }
 
-func (p *Pool) found(token tokenfile.Token, another bool) {
+func (p *Pool) handleToken(token tokenfile.Token, changed bool) {
 	for provider := range p.Providers() {
 		if provider.config.TokenFile != "" {
-			provider.found(token, another)
+			provider.handleToken(token, changed)
 		}
 	}
 }

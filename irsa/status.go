@@ -67,7 +67,7 @@ type Event struct {
 
 // attempted handles the cache's events: completed attempts and rejections.
 func (p *Provider) attempted(e cache.Event) {
-	p.follow()
+	p.startWatch()
 	p.hops.wake(e)
 	kind := Refreshed
 	switch {
@@ -75,7 +75,7 @@ func (p *Provider) attempted(e cache.Event) {
 		kind = Refused
 	case e.Status.Failures > 0:
 		kind = RefreshFailed
-		p.watch.look()
+		p.watch.pollNow()
 	}
 	p.tell(func() Event { return Event{Kind: kind, Time: e.Time, Took: e.Took, Status: p.statusOf(e.Status)} })
 }

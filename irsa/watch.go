@@ -25,16 +25,16 @@ type watch struct {
 	recheck chan struct{}
 }
 
-// follower receives the tokens that a watch reads.
-type follower interface {
-	failing() bool                             // reports whether the last exchange failed
-	found(token tokenfile.Token, another bool) // another reports whether the token has changed
+// tokenHandler receives the tokens that a watch reads.
+type tokenHandler interface {
+	failing() bool                                   // reports whether the last exchange failed
+	handleToken(token tokenfile.Token, changed bool) // changed reports whether the token differs from the last one
 }
 
-// follow starts the watch unless it is running or stopped. who returns the follower, or nil
-// after it has been collected; it must refer to it weakly. The watch ends soon after who
+// start starts the watch unless it is running or stopped. get returns the handler, or nil after
+// it has been collected. It must refer to the handler weakly. The watch ends soon after get
 // returns nil.
-func (w *watch) follow(path string, who func() follower) {
+func (w *watch) start(path string, get func() tokenHandler) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.stopped || w.cancel != nil || path == "" {
@@ -44,46 +44,46 @@ func (w *watch) follow(path string, who func() follower) {
 	w.cancel = cancel
 	w.ended = make(chan struct{})
 	w.recheck = make(chan struct{}, 1)
-	go followFile(ctx, path, who, w.recheck, w.ended)
+	go watchFile(ctx, path, get, w.recheck, w.ended)
 }
 
-func followFile(ctx context.Context, path string, who func() follower, recheck <-chan struct{}, ended chan<- struct{}) {
+func watchFile(ctx context.Context, path string, get func() tokenHandler, recheck <-chan struct{}, ended chan<- struct{}) {
 	defer close(ended)
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	tokens := tokenfile.Watch(ctx, path, func(o *tokenfile.WatchOptions) {
 		o.Recheck = recheck
 		o.Interval = func() time.Duration {
-			f := who()
+			h := get()
 			switch {
-			case f == nil:
+			case h == nil:
 				cancel()
-			case f.failing():
+			case h.failing():
 				return failingInterval
 			}
 			return 0
 		}
 	})
-	var seen tokenfile.Token
+	var last tokenfile.Token
 	for token, err := range tokens {
 		if err != nil {
 			continue // the exchange reports it
 		}
-		if f := who(); f != nil {
-			f.found(token, token.Reveal() != seen.Reveal())
+		if h := get(); h != nil {
+			h.handleToken(token, token.Reveal() != last.Reveal())
 		}
-		seen = token
+		last = token
 	}
 }
 
-// follow starts the watch of p's token file, or the one of its Pool.
-func (p *Provider) follow() {
+// startWatch starts the watch of p's token file, or the one of its Pool.
+func (p *Provider) startWatch() {
 	if p.pool != nil {
-		p.pool.follow()
+		p.pool.startWatch()
 		return
 	}
 	provider := weak.Make(p)
-	p.watch.follow(p.config.TokenFile, func() follower {
+	p.watch.start(p.config.TokenFile, func() tokenHandler {
 		if p := provider.Value(); p != nil {
 			return p
 		}
@@ -93,16 +93,16 @@ func (p *Provider) follow() {
 
 func (p *Provider) failing() bool { return p.cache.Status().Failures > 0 }
 
-// found handles a token read from the file. It wakes the cache if the last exchange may have
+// handleToken handles a token read from the file. It wakes the cache if the last exchange may have
 // failed because of the old token. It requests a refresh if the new token has another issuer
 // or subject.
-func (p *Provider) found(token tokenfile.Token, another bool) {
+func (p *Provider) handleToken(token tokenfile.Token, changed bool) {
 	used := p.state.used.Load()
 	inUse := used != nil && used.Reveal() == token.Reveal()
 	if used != nil && !inUse || errors.Is(kindOfCache(p.cache.Status().Err), ErrTokenFile) {
 		p.cache.Wake()
 	}
-	if inUse || !another {
+	if inUse || !changed {
 		return
 	}
 	p.state.seen.Store(&token)
@@ -117,9 +117,9 @@ func (p *Provider) found(token tokenfile.Token, another bool) {
 	}
 }
 
-// look makes the watch read the file immediately, and then poll it at the interval for the
-// follower's current state.
-func (w *watch) look() {
+// pollNow makes the watch read the file immediately, and then poll it at the interval for the
+// handler's current state.
+func (w *watch) pollNow() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	select {
