@@ -61,7 +61,7 @@ func (p *Provider) initCache(attempts aws.CredentialsProvider) {
 		o.AttemptTimeout = p.config.AttemptTimeout
 		o.Permanent, o.RetryAfter = permanent, retryAfter
 		o.Logger = slog.New(roleHandler{p.config.Logger.Handler(), p.config.RoleARN})
-		o.Observe = p.attempted
+		o.Observe = p.handleCacheEvent
 		if p.pool != nil {
 			o.Limiter, o.IdleLives = p.pool.limiter, idleLives
 		}
@@ -95,17 +95,17 @@ func (p *Provider) Retrieve(ctx context.Context) (creds aws.Credentials, err err
 // [ErrInvalidRequest] that wraps [cache.ErrMinTTL], as soon as the lifetime is known. A
 // negative d counts as 0. The returned provider keeps p reachable.
 func (p *Provider) MinTTL(d time.Duration) aws.CredentialsProvider {
-	return &view{provider: p, credentials: p.cache.MinTTL(d)}
+	return &minTTLProvider{provider: p, credentials: p.cache.MinTTL(d)}
 }
 
-// view is the credentials provider that MinTTL returns.
-type view struct {
+// minTTLProvider is the credentials provider that MinTTL returns.
+type minTTLProvider struct {
 	provider    *Provider
 	credentials aws.CredentialsProvider
 }
 
-// Retrieve returns the Provider's credentials with at least the view's minimum time to live.
-func (v *view) Retrieve(ctx context.Context) (aws.Credentials, error) {
+// Retrieve returns the Provider's credentials with at least v's minimum time to live.
+func (v *minTTLProvider) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	creds, err := v.credentials.Retrieve(ctx)
 	if err != nil {
 		return creds, v.provider.explain(ctx, err)
@@ -114,15 +114,17 @@ func (v *view) Retrieve(ctx context.Context) (aws.Credentials, error) {
 }
 
 // AdjustExpiresBy calls the Provider's AdjustExpiresBy.
-func (v *view) AdjustExpiresBy(creds aws.Credentials, d time.Duration) (aws.Credentials, error) {
+func (v *minTTLProvider) AdjustExpiresBy(creds aws.Credentials, d time.Duration) (aws.Credentials, error) {
 	return v.provider.AdjustExpiresBy(creds, d)
 }
 
 // ProviderSources returns the Provider's sources.
-func (v *view) ProviderSources() []aws.CredentialSource { return v.provider.ProviderSources() }
+func (v *minTTLProvider) ProviderSources() []aws.CredentialSource {
+	return v.provider.ProviderSources()
+}
 
 // Format calls the Provider's Format.
-func (v *view) Format(f fmt.State, verb rune) { v.provider.Format(f, verb) }
+func (v *minTTLProvider) Format(f fmt.State, verb rune) { v.provider.Format(f, verb) }
 
 // Refresh starts a new exchange and waits until it completes or ctx is done. Concurrent
 // calls share an exchange. Requested exchanges start at least a second apart, and after
@@ -132,12 +134,12 @@ func (p *Provider) Refresh(ctx context.Context) error {
 	return p.explain(ctx, p.cache.Refresh(ctx))
 }
 
-// shortestPause and longestPause bound the polling interval of WaitReady. WaitReady
+// minPoll and maxPoll bound the polling interval of WaitReady. WaitReady
 // polls because it does not schedule the exchanges, and because the time of the next
 // one is a reading of the wall clock, which can be stepped.
 const (
-	shortestPause = 100 * time.Millisecond
-	longestPause  = 5 * time.Second
+	minPoll = 100 * time.Millisecond
+	maxPoll = 5 * time.Second
 )
 
 // WaitReady blocks until valid credentials are available or ctx is done. It waits for
@@ -154,11 +156,11 @@ func (p *Provider) WaitReady(ctx context.Context) error {
 			return p.explain(ctx, err)
 		}
 		var attempt *cache.Error
-		pause := shortestPause
+		interval := minPoll
 		if errors.As(err, &attempt) {
-			pause = min(max(pause, time.Until(attempt.NextAttempt)), longestPause)
+			interval = min(max(interval, time.Until(attempt.NextAttempt)), maxPoll)
 		}
-		timer := time.NewTimer(pause)
+		timer := time.NewTimer(interval)
 		select {
 		case <-timer.C:
 		case <-ctx.Done():

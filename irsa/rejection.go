@@ -128,7 +128,7 @@ func (p *Provider) note(r rejection) {
 func (p *Provider) reportRejection(r rejection, age time.Duration) {
 	p.config.log(slog.LevelWarn, "credentials rejected by a service", "role", p.config.RoleARN,
 		"host", r.host, "code", r.code, "received_ago", age.Round(time.Second))
-	p.tell(func() Event { return Event{Kind: Refused, Time: time.Now(), Status: p.Status()} })
+	p.queueEvent(func() Event { return Event{Kind: Refused, Time: time.Now(), Status: p.Status()} })
 }
 
 // rejectedError is the error of a request whose credentials were rejected and could not be

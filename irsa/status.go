@@ -65,8 +65,8 @@ type Event struct {
 	Status Status        // the status after the event
 }
 
-// attempted handles the cache's events: completed attempts and rejections.
-func (p *Provider) attempted(e cache.Event) {
+// handleCacheEvent handles the cache's events: completed attempts and rejections.
+func (p *Provider) handleCacheEvent(e cache.Event) {
 	p.startWatch()
 	p.hops.wake(e)
 	kind := Refreshed
@@ -77,11 +77,11 @@ func (p *Provider) attempted(e cache.Event) {
 		kind = RefreshFailed
 		p.watch.pollNow()
 	}
-	p.tell(func() Event { return Event{Kind: kind, Time: e.Time, Took: e.Took, Status: p.statusOf(e.Status)} })
+	p.queueEvent(func() Event { return Event{Kind: kind, Time: e.Time, Took: e.Took, Status: p.statusOf(e.Status)} })
 }
 
-// tell queues an event for Options.Observe, if that is set.
-func (p *Provider) tell(event func() Event) {
+// queueEvent queues an event for Options.Observe, if that is set.
+func (p *Provider) queueEvent(event func() Event) {
 	if p.config.Observe != nil {
 		p.events.Put(event(), p.observe)
 	}

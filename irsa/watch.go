@@ -108,7 +108,7 @@ func (p *Provider) handleToken(token tokenfile.Token, changed bool) {
 	p.state.seen.Store(&token)
 	claims := token.Claims()
 	p.config.log(slog.LevelDebug, "web identity token rotated", "role", p.config.RoleARN, "token_expiry", claims.Expiry)
-	p.tell(func() Event { return Event{Kind: Rotated, Time: time.Now(), Status: p.Status()} })
+	p.queueEvent(func() Event { return Event{Kind: Rotated, Time: time.Now(), Status: p.Status()} })
 	if used != nil && p.cache.Status().Failures == 0 &&
 		(used.Claims().Issuer != claims.Issuer || used.Claims().Subject != claims.Subject) {
 		ended, end := context.WithCancel(context.Background())
