@@ -15,9 +15,9 @@ import (
 	"github.com/irsakit/irsakit/internal/schedule"
 )
 
-// longestChained is the maximum duration of a session in a role chain.
+// maxChainedDuration is the maximum duration of a session in a role chain.
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles.html#iam-term-role-chaining
-const longestChained = time.Hour
+const maxChainedDuration = time.Hour
 
 // AssumeRole returns a Provider of a role that p's role assumes. The role can be in any
 // account, and role chains can have any length. The role's trust policy must allow p's role,
@@ -35,33 +35,33 @@ const longestChained = time.Hour
 // that of its source if the source has no credentials. The derived Provider is closed with
 // p, or before that by its own Close.
 func (p *Provider) AssumeRole(roleARN string, optFns ...func(*stscreds.AssumeRoleOptions)) (*Provider, error) {
-	h := &hop{source: p}
-	h.config = p.config.assuming(roleARN)
-	options := append([]func(*stscreds.AssumeRoleOptions){func(o *stscreds.AssumeRoleOptions) { o.Duration = longestChained }}, optFns...)
-	options = append(options, h.validate)
-	h.provider = stscreds.NewAssumeRoleProvider(h, roleARN, options...)
-	if len(h.errs) > 0 {
-		return nil, h.errs.asError(*h.config)
+	x := &chainExchange{source: p}
+	x.config = p.config.derivedConfig(roleARN)
+	options := append([]func(*stscreds.AssumeRoleOptions){func(o *stscreds.AssumeRoleOptions) { o.Duration = maxChainedDuration }}, optFns...)
+	options = append(options, x.validate)
+	x.provider = stscreds.NewAssumeRoleProvider(x, roleARN, options...)
+	if len(x.errs) > 0 {
+		return nil, x.errs.asError(*x.config)
 	}
-	next := &Provider{config: h.config, state: &h.attemptState, watch: &watch{}, events: p.events, pool: p.pool, source: p}
-	next.initCache(h)
-	if p.pool != nil && p.pool.closed.Load() || !p.hops.add(next) {
+	derived := &Provider{config: x.config, state: &x.attemptState, watch: &watch{}, events: p.events, pool: p.pool, source: p}
+	derived.initCache(x)
+	if p.pool != nil && p.pool.closed.Load() || !p.derived.add(derived) {
 		return nil, p.explain(context.Background(), cache.ErrClosed)
 	}
-	return next, nil
+	return derived, nil
 }
 
-// assuming returns the config of a role that the role of c assumes.
-func (c *config) assuming(roleARN string) *config {
-	next := *c
-	next.RoleARN, next.TokenFile, next.tokens = roleARN, "", nil
-	next.SessionName, next.Duration, next.Policy, next.PolicyARNs = "", 0, "", nil
-	return &next
+// derivedConfig returns the config of a role that the role of c assumes.
+func (c *config) derivedConfig(roleARN string) *config {
+	derived := *c
+	derived.RoleARN, derived.TokenFile, derived.tokens = roleARN, "", nil
+	derived.SessionName, derived.Duration, derived.Policy, derived.PolicyARNs = "", 0, "", nil
+	return &derived
 }
 
-// hop is the source of a derived Provider's cache. Each attempt makes an AssumeRole request
+// chainExchange is the source of a derived Provider's cache. Each attempt makes an AssumeRole request
 // that is signed with the credentials of the source Provider.
-type hop struct {
+type chainExchange struct {
 	attemptState
 	source   *Provider
 	config   *config
@@ -72,31 +72,31 @@ type hop struct {
 }
 
 // validate checks the options. It runs as the last of the functions that set them.
-func (h *hop) validate(o *stscreds.AssumeRoleOptions) {
-	c := h.config
+func (x *chainExchange) validate(o *stscreds.AssumeRoleOptions) {
+	c := x.config
 	c.SessionName, c.Policy, c.Duration = o.RoleSessionName, aws.ToString(o.Policy), o.Duration
 	for _, policy := range o.PolicyARNs[:min(len(o.PolicyARNs), maxPolicyARNs+1)] {
 		c.PolicyARNs = append(c.PolicyARNs, aws.ToString(policy.Arn))
 	}
-	h.errs.add(headingInvalidRequest, validateChain(o))
-	h.errs.add(headingRoleARN, validateRoleARN(o.RoleARN))
+	x.errs.add(headingInvalidRequest, validateChainOptions(o))
+	x.errs.add(headingRoleARN, validateRoleARN(o.RoleARN))
 	if c.SessionName != "" {
-		h.errs.add(headingSettings, validateSessionName(c.SessionName))
+		x.errs.add(headingSettings, validateSessionName(c.SessionName))
 	}
-	if o.Duration > longestChained {
-		h.errs.add(headingSessionDuration, fmt.Errorf("the duration %v is longer than %v, which is the most where one role assumes another", o.Duration, longestChained))
+	if o.Duration > maxChainedDuration {
+		x.errs.add(headingSessionDuration, fmt.Errorf("the duration %v is longer than %v, which is the most where one role assumes another", o.Duration, maxChainedDuration))
 	} else {
-		h.errs.add(headingSessionDuration, validateDuration(o.Duration))
+		x.errs.add(headingSessionDuration, validateDuration(o.Duration))
 	}
-	h.errs.add(headingSessionPolicy, validatePolicies(c.Policy, c.PolicyARNs))
+	x.errs.add(headingSessionPolicy, validatePolicies(c.Policy, c.PolicyARNs))
 	if _, ok := c.client.(stscreds.AssumeRoleAPIClient); !ok {
-		h.errs.add(headingSettings, errors.New("the client of Options.STS cannot AssumeRole"))
+		x.errs.add(headingSettings, errors.New("the client of Options.STS cannot AssumeRole"))
 	}
 }
 
-// validateChain checks the options that only role chains have against the limits in the AssumeRole
+// validateChainOptions checks the options that only role chains have against the limits in the AssumeRole
 // reference of the AWS STS API.
-func validateChain(o *stscreds.AssumeRoleOptions) error {
+func validateChainOptions(o *stscreds.AssumeRoleOptions) error {
 	const maxTags, maxTagKey, maxTagValue, maxExternalID, maxSourceIdentity = 50, 128, 256, 1224, 64
 	switch {
 	case len(o.Tags) > maxTags || len(o.TransitiveTagKeys) > maxTags:
@@ -117,67 +117,67 @@ func validateChain(o *stscreds.AssumeRoleOptions) error {
 
 // Retrieve makes one request to STS, signed with the source's current credentials. If STS
 // rejects those credentials and the source can replace them, it makes a second one.
-func (h *hop) Retrieve(ctx context.Context) (aws.Credentials, error) {
-	if pool := h.source.pool; pool != nil {
-		if err := pool.checkOpen(h.config.RoleARN); err != nil {
+func (x *chainExchange) Retrieve(ctx context.Context) (aws.Credentials, error) {
+	if pool := x.source.pool; pool != nil {
+		if err := pool.checkOpen(x.config.RoleARN); err != nil {
 			return aws.Credentials{}, err
 		}
 	}
-	creds, err := h.provider.Retrieve(ctx)
-	if rejected := h.rejectionOf(err); rejected.verdict != accepted {
-		replaced, failure := h.source.replace(ctx, rejected)
+	creds, err := x.provider.Retrieve(ctx)
+	if rejected := x.rejectionOf(err); rejected.verdict != accepted {
+		replaced, failure := x.source.replace(ctx, rejected)
 		switch {
 		case replaced:
-			creds, err = h.provider.Retrieve(ctx)
-			h.source.note(h.rejectionOf(err))
+			creds, err = x.provider.Retrieve(ctx)
+			x.source.note(x.rejectionOf(err))
 		case failure != nil:
 			err = &rejectedError{service: err, exchange: failure}
 		}
 	}
 	if err != nil {
-		return aws.Credentials{}, h.error(err)
+		return aws.Credentials{}, x.wrapError(err)
 	}
-	h.recordKey(creds.AccessKeyID)
+	x.recordKey(creds.AccessKeyID)
 	return creds, nil
 }
 
 // rejectionOf returns the rejection of the source's credentials that a failed request reports, or
 // the zero rejection if there is none.
-func (h *hop) rejectionOf(err error) rejection {
+func (x *chainExchange) rejectionOf(err error) rejection {
 	var failure *requestError
 	if !errors.As(err, &failure) {
 		return rejection{}
 	}
-	return rejection{verdict: verdictOf(failure.code), host: h.config.host(), key: h.signedWith, code: failure.code}
+	return rejection{verdict: verdictOf(failure.code), host: x.config.host(), key: x.signedWith, code: failure.code}
 }
 
 // AssumeRole implements the client of the SDK's provider. It makes one request, sets the
 // session's name, and converts the expiry in the response to the local clock.
-func (h *hop) AssumeRole(ctx context.Context, input *sts.AssumeRoleInput, _ ...func(*sts.Options)) (out *sts.AssumeRoleOutput, err error) {
-	source, err := h.source.Retrieve(ctx)
+func (x *chainExchange) AssumeRole(ctx context.Context, input *sts.AssumeRoleInput, _ ...func(*sts.Options)) (out *sts.AssumeRoleOutput, err error) {
+	source, err := x.source.Retrieve(ctx)
 	if err != nil {
-		return nil, &sourceError{h.source.config.RoleARN, err}
+		return nil, &sourceError{x.source.config.RoleARN, err}
 	}
-	name := h.config.SessionName
+	name := x.config.SessionName
 	if name == "" {
-		name = h.source.Status().SessionName
+		name = x.source.Status().SessionName
 	}
-	h.session.Store(&name)
+	x.session.Store(&name)
 	input.RoleSessionName = aws.String(name)
-	h.signedWith = source.AccessKeyID
+	x.signedWith = source.AccessKeyID
 	secrets := secrets{source.SecretAccessKey, source.SessionToken}
 	defer secrets.recovered("the STS client", &err)
-	signed := func(o *sts.Options) { o.Credentials = signer{source, h.source} }
+	signed := func(o *sts.Options) { o.Credentials = signer{source, x.source} }
 	seen := newResponse(time.Duration(aws.ToInt32(input.DurationSeconds))*time.Second, secrets)
-	out, err = h.config.client.(stscreds.AssumeRoleAPIClient).AssumeRole(ctx, input, h.config.request(seen), signed)
+	out, err = x.config.client.(stscreds.AssumeRoleAPIClient).AssumeRole(ctx, input, x.config.request(seen), signed)
 	received := time.Now()
 	if err != nil {
-		return nil, h.config.failure(seen, err)
+		return nil, x.config.failure(seen, err)
 	}
 	if !isComplete(out) {
 		return nil, fmt.Errorf("the reply has no credentials that are complete: %w", errNotSTS)
 	}
-	if err := checkAssumed(h.config.RoleARN, out.AssumedRoleUser); err != nil {
+	if err := checkAssumed(x.config.RoleARN, out.AssumedRoleUser); err != nil {
 		return nil, err
 	}
 	expires := seen.expiry(*out.Credentials.Expiration, received)

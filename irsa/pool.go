@@ -254,7 +254,7 @@ func (p *Pool) Close() error {
 	watch := p.watch.stop()
 	var err error
 	for provider := range p.Providers() {
-		err = errors.Join(err, provider.end())
+		err = errors.Join(err, provider.close())
 	}
 	err = errors.Join(err, p.config.wait(watch, p.events.Idle()))
 	p.config.disconnect()

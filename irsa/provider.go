@@ -19,14 +19,14 @@ import (
 //
 // A Provider that becomes unreachable without Close is garbage collected.
 type Provider struct {
-	config *config
-	state  *attemptState
-	cache  *cache.Cache
-	watch  *watch
-	events *notify.Queue[Event]
-	pool   *Pool     // nil if created by New
-	source *Provider // signs the exchanges of a role chain; nil for a web identity
-	hops   hops      // the derived Providers
+	config  *config
+	state   *attemptState
+	cache   *cache.Cache
+	watch   *watch
+	events  *notify.Queue[Event]
+	pool    *Pool            // nil if created by New
+	source  *Provider        // signs the exchanges of a role chain; nil for a web identity
+	derived derivedProviders // the derived Providers
 }
 
 // New returns a Provider of the role that the environment and the options specify. It
@@ -211,11 +211,11 @@ func (p *Provider) Close() error {
 	if p.pool != nil && p.source == nil {
 		return nil
 	}
-	return p.end()
+	return p.close()
 }
 
-func (p *Provider) end() error {
-	err := p.hops.end()
+func (p *Provider) close() error {
+	err := p.derived.close()
 	if p.pool != nil || p.source != nil { // the pool or the source owns everything else
 		return errors.Join(err, p.cache.Close())
 	}

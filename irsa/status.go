@@ -68,7 +68,7 @@ type Event struct {
 // handleCacheEvent handles the cache's events: completed attempts and rejections.
 func (p *Provider) handleCacheEvent(e cache.Event) {
 	p.startWatch()
-	p.hops.wake(e)
+	p.derived.wake(e)
 	kind := Refreshed
 	switch {
 	case e.Refused:

@@ -93,10 +93,10 @@ var mutants = []mutant{
 	{"session policies are not part of a Pool's key", "irsa/poolkey.go", "policy: opts.Policy, ", "", ofIrsa},
 	{"a role with other tokens keeps the Pool's file", "irsa/pool.go", "if sourceKey != p.config.sourceKey {", "if false {", ofIrsa},
 	{"the Pool's file wakes roles with other tokens", "irsa/pool.go", "if provider.config.TokenFile != \"\" {", "if true {", ofIrsa},
-	{"AssumeRole goes on after Close", "irsa/hops.go", "	h.closed = true\n", "", ofIrsa},
+	{"AssumeRole goes on after Close", "irsa/derived.go", "	d.closed = true\n", "", ofIrsa},
 	{"a closed Pool goes on", "irsa/pool.go", "	if p.closed.Load() {\n", "	if false {\n", ofIrsa},
 	{"a Pool forgets nobody", "irsa/pool.go", "for len(p.roles) > p.maxRoles {", "for false {", ofIrsa},
 	{"the credentials of others are replaced", "irsa/rejection.go", "if r.verdict == accepted || !ours {", "if r.verdict == accepted || !ours && r.key == \"\" {", ofIrsa},
 	{"a host forgets the keys that it rejected", "irsa/hosts.go", "min(max(2*entry.minAge, minRejectedAge), maxRejectedAge)", "minRejectedAge", ofIrsa},
-	{"a hop may ask for twelve hours", "irsa/chain.go", "const longestChained = time.Hour", "const longestChained = 12 * time.Hour", ofIrsa},
+	{"a role chain may ask for twelve hours", "irsa/chain.go", "const maxChainedDuration = time.Hour", "const maxChainedDuration = 12 * time.Hour", ofIrsa},
 }

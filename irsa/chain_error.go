@@ -17,12 +17,12 @@ func (e *sourceError) Error() string {
 }
 func (e *sourceError) Unwrap() error { return e.err }
 
-// error returns the Error for the error of an attempt. If the source is the cause, it has the
+// wrapError returns the Error for the error of an attempt. If the source is the cause, it has the
 // source's kind, role and advice.
-func (h *hop) error(err error) error {
-	c := h.config
+func (x *chainExchange) wrapError(err error) error {
+	c := x.config
 	e := &Error{Kind: ErrUnavailable, RoleARN: c.RoleARN, Region: c.Region, Endpoint: c.url, err: err}
-	if name := h.session.Load(); name != nil {
+	if name := x.session.Load(); name != nil {
 		e.SessionName = *name
 	}
 	var missing *sourceError
@@ -38,25 +38,25 @@ func (h *hop) error(err error) error {
 	case "ExpiredToken", "ExpiredTokenException", "InvalidClientTokenId":
 		e.Kind = ErrRefused // STS rejected the source's credentials
 	case "SignatureDoesNotMatch":
-		if !isOfOtherRegion(err) {
+		if !isOtherRegion(err) {
 			e.Kind = ErrRefused
 		}
 	}
-	e.err = fmt.Errorf("assuming %s with the credentials of %s: %w", c.RoleARN, h.source.config.RoleARN, err)
-	e.set(hopHint(e, h.source.config.RoleARN))
+	e.err = fmt.Errorf("assuming %s with the credentials of %s: %w", c.RoleARN, x.source.config.RoleARN, err)
+	e.set(chainHint(e, x.source.config.RoleARN))
 	return e
 }
 
-// isOfOtherRegion reports whether STS rejected a signature because it is for another region.
+// isOtherRegion reports whether STS rejected a signature because it is for another region.
 // https://github.com/cloud-custodian/cloud-custodian/issues/4874 shows the text that AWS sends.
-func isOfOtherRegion(err error) bool {
+func isOtherRegion(err error) bool {
 	var failure *requestError
 	return errors.As(err, &failure) && strings.HasPrefix(failure.message, "Credential should be scoped to a valid region")
 }
 
-// hopHint returns the advice for a role that cannot assume another.
-func hopHint(e *Error, source string) hint {
-	if isOfOtherRegion(e.err) {
+// chainHint returns the advice for a role that cannot assume another.
+func chainHint(e *Error, source string) hint {
+	if isOtherRegion(e.err) {
 		return hint{headingEndpoint, fmt.Sprintf("the STS endpoint is not one of the region %s, for which requests are signed: %s", e.Region, regionCure)}
 	}
 	if !e.Is(ErrAccessDenied) {
