@@ -148,7 +148,7 @@ func askThrough(t *testing.T, limit time.Duration, target string, change func(*h
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), limit)
 	defer cancel()
-	return ask(ctx, client, target), client
+	return sendProbe(ctx, client, target), client
 }
 
 func TestEachFailureOnTheWayLeadsToItsHeading(t *testing.T) {
@@ -274,10 +274,10 @@ func answering(t *testing.T, status string) string {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
-	ended := make(chan struct{})
-	t.Cleanup(func() { _ = listener.Close(); <-ended })
+	stopped := make(chan struct{})
+	t.Cleanup(func() { _ = listener.Close(); <-stopped })
 	go func() {
-		defer close(ended)
+		defer close(stopped)
 		for {
 			connection, err := listener.Accept()
 			if err != nil {
@@ -312,8 +312,8 @@ func TestAProbeTellsOfReusedConnectionsReadsLittleAndTakesAnyAddress(t *testing.
 	defer small.Close()
 	client := newHTTPClient(nil, 0)
 	defer client.CloseIdleConnections()
-	first := ask(t.Context(), client, small.URL)
-	again := ask(t.Context(), client, small.URL)
+	first := sendProbe(t.Context(), client, small.URL)
+	again := sendProbe(t.Context(), client, small.URL)
 	assert.True(t, first.connect.done && !first.reused)
 	assert.True(t, again.reused && again.traced() && !again.connect.begun)
 

@@ -64,12 +64,12 @@ func Diagnose(ctx context.Context, optFns ...func(*Options)) *Report {
 	if opts.AttemptTimeout <= 0 || opts.AttemptTimeout > exchangeLimit {
 		opts.AttemptTimeout = exchangeLimit
 	}
-	d := &diagnosis{report: &Report{}, given: opts}
+	d := &diagnosis{report: &Report{}, opts: opts}
 	d.config, d.errs = resolve(ctx, opts)
 	d.config.connect(0)
-	d.exchanges = &exchange{config: &d.config}
+	d.exchanger = &exchange{config: &d.config}
 	for _, check := range []func(context.Context){
-		d.environment, d.otherCredentials, d.role, d.setUp,
+		d.environment, d.otherCredentials, d.role, d.checkOtherSettings,
 		d.tokenPath, d.tokenPermission, d.readToken, d.claims, d.audience, d.lifetime,
 		d.region, d.endpoint, d.network,
 		d.exchange, d.callerIdentity, d.expiry,
@@ -83,11 +83,11 @@ func Diagnose(ctx context.Context, optFns ...func(*Options)) *Report {
 // diagnosis is the state of one call of Diagnose.
 type diagnosis struct {
 	report    *Report
-	given     Options
+	opts      Options
 	config    config
 	errs      configErrors
-	exchanges *exchange
-	late      string // the check that took too long
+	exchanger *exchange
+	timedOut  string // the check that timed out
 	token     *tokenfile.Token
 	creds     *aws.Credentials
 }
@@ -106,16 +106,16 @@ func (d *diagnosis) skip(name, format string, args ...any) {
 	d.add(name, CheckSkipped, fmt.Sprintf(format, args...), hint{})
 }
 
-// limitWithin returns limit, or the time left until ctx ends if that is less.
-func limitWithin(ctx context.Context, limit time.Duration) time.Duration {
+// remaining returns limit, or the time left until ctx ends if that is less.
+func remaining(ctx context.Context, limit time.Duration) time.Duration {
 	if deadline, ok := ctx.Deadline(); ok {
 		return min(limit, time.Until(deadline))
 	}
 	return limit
 }
 
-// timeIsUp reports whether ctx is done. If so, it adds the checks with these names as skipped.
-func (d *diagnosis) timeIsUp(ctx context.Context, names ...string) bool {
+// skipIfDone reports whether ctx is done. If so, it adds the checks with these names as skipped.
+func (d *diagnosis) skipIfDone(ctx context.Context, names ...string) bool {
 	if ctx.Err() == nil {
 		return false
 	}
@@ -176,7 +176,7 @@ func (d *diagnosis) request() *trustpolicy.Request {
 		Context: map[string][]string{
 			issuer + ":sub":       {e.Subject},
 			issuer + ":aud":       e.Audience,
-			"sts:RoleSessionName": {d.exchanges.sessionName(d.token.Claims())},
+			"sts:RoleSessionName": {d.exchanger.sessionName(d.token.Claims())},
 		},
 	}
 }

@@ -20,20 +20,20 @@ func (d *diagnosis) exchange(ctx context.Context) {
 	case d.token == nil:
 		d.skip(checkExchange, "there is no token")
 		return
-	case !d.reached() && d.late == "":
+	case !d.reachedSTS() && d.timedOut == "":
 		d.skip(checkExchange, "STS is not reached")
 		return
-	case d.timeIsUp(ctx, checkExchange):
+	case d.skipIfDone(ctx, checkExchange):
 		return
 	}
-	limit := limitWithin(ctx, d.config.AttemptTimeout)
+	limit := remaining(ctx, d.config.AttemptTimeout)
 	attempt, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	creds, err := d.exchanges.Retrieve(attempt)
+	creds, err := d.exchanger.Retrieve(attempt)
 	if err == nil {
 		d.creds = &creds
-		d.excuse()
-		d.pass(checkExchange, "STS gives credentials for the session %s", d.exchanges.sessionName(d.token.Claims()))
+		d.excuseTimeout()
+		d.pass(checkExchange, "STS gives credentials for the session %s", d.exchanger.sessionName(d.token.Claims()))
 		return
 	}
 	var e *Error
@@ -46,25 +46,25 @@ func (d *diagnosis) exchange(ctx context.Context) {
 	d.fail(checkExchange, e)
 }
 
-// excuse turns the failure of the step that timed out into a warning, because the exchange
+// excuseTimeout turns the failure of the step that timed out into a warning, because the exchange
 // succeeded.
-func (d *diagnosis) excuse() {
+func (d *diagnosis) excuseTimeout() {
 	for i := range d.report.Checks {
-		if c := &d.report.Checks[i]; c.Name == d.late {
+		if c := &d.report.Checks[i]; c.Name == d.timedOut {
 			c.Status = CheckWarned
 			c.Detail += ", though the exchange got through"
 		}
 	}
 }
 
-// identifier is an STS client that can return the identity of credentials.
-type identifier interface {
+// identityClient is an STS client that can return the identity of credentials.
+type identityClient interface {
 	GetCallerIdentity(context.Context, *sts.GetCallerIdentityInput, ...func(*sts.Options)) (*sts.GetCallerIdentityOutput, error)
 }
 
 // callerIdentity checks whether the credentials work, and reports their identity.
 func (d *diagnosis) callerIdentity(ctx context.Context) {
-	client, ok := d.config.client.(identifier)
+	client, ok := d.config.client.(identityClient)
 	switch {
 	case d.creds == nil:
 		d.skip(checkCallerIdentity, "there are no credentials")

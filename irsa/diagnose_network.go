@@ -26,19 +26,19 @@ func (d *diagnosis) network(ctx context.Context) {
 		}
 		return
 	}
-	if d.timeIsUp(ctx, networkChecks()...) {
+	if d.skipIfDone(ctx, networkChecks()...) {
 		return
 	}
 	client := d.httpClient()
-	limit := limitWithin(ctx, probeLimit)
+	limit := remaining(ctx, probeLimit)
 	limited, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	p := ask(limited, client, d.config.url)
+	p := sendProbe(limited, client, d.config.url)
 	p.limit = limit
-	if errors.Is(ctx.Err(), context.Canceled) && d.timeIsUp(ctx, networkChecks()...) {
+	if errors.Is(ctx.Err(), context.Canceled) && d.skipIfDone(ctx, networkChecks()...) {
 		return
 	}
-	p.end()
+	p.stopTrace()
 	d.nameResolution(p, proxied(client, d.config.url))
 	d.connection(p, proxied(client, d.config.url))
 	d.tls(p)
@@ -78,9 +78,9 @@ func proxied(client aws.HTTPClient, target string) bool {
 	return err == nil && proxy != nil
 }
 
-// broken reports whether a step started and did not complete, because it failed or timed out.
+// failIfBroken reports whether a step started and did not complete, because it failed or timed out.
 // If so, it adds a failed check, with the advice tooLong for a timeout.
-func (d *diagnosis) broken(name string, s step, p *probe, tooLong hint) bool {
+func (d *diagnosis) failIfBroken(name string, s step, p *probe, tooLong hint) bool {
 	if !s.begun || s.done || p.err == nil {
 		return false
 	}
@@ -93,7 +93,7 @@ func (d *diagnosis) failProbe(name string, p *probe, tooLong hint) {
 	e := d.facts(ErrUnavailable, p.err)
 	e.set(networkHint(e))
 	if isTimeout(p.err) {
-		d.late = name
+		d.timedOut = name
 		e.err = fmt.Errorf("it hangs: not done within %v", p.limit)
 		e.set(tooLong)
 	}
@@ -103,7 +103,7 @@ func (d *diagnosis) failProbe(name string, p *probe, tooLong hint) {
 func (d *diagnosis) nameResolution(p *probe, proxied bool) {
 	hung := hint{headingNameResolution, "the cluster's DNS does not answer: check it, and the network policies for port 53"}
 	switch {
-	case d.broken(checkNameResolution, p.lookup, p, hung):
+	case d.failIfBroken(checkNameResolution, p.lookup, p, hung):
 	case p.lookup.begun && proxied:
 		d.pass(checkNameResolution, "%s, the host of the proxy", p.host)
 	case p.lookup.begun:
@@ -118,8 +118,8 @@ func (d *diagnosis) nameResolution(p *probe, proxied bool) {
 func (d *diagnosis) connection(p *probe, proxied bool) {
 	https := strings.HasPrefix(d.config.url, "https://")
 	switch {
-	case d.broken(checkConnection, p.connect, p, timeoutHint(d.config.Region)):
-	case p.connect.done && proxied && https && !p.shake.begun && p.err != nil:
+	case d.failIfBroken(checkConnection, p.connect, p, timeoutHint(d.config.Region)):
+	case p.connect.done && proxied && https && !p.handshake.begun && p.err != nil:
 		d.failProbe(checkConnection, p, hint{headingProxy, "the proxy " + p.address + " accepts the connection and makes none to STS: check it, or put the host of STS into NO_PROXY"})
 	case p.connect.done && proxied:
 		d.pass(checkConnection, "with %s, the proxy", p.address)
@@ -137,8 +137,8 @@ func (d *diagnosis) connection(p *probe, proxied bool) {
 func (d *diagnosis) tls(p *probe) {
 	tooLong := hint{headingTimeout, "something accepts the connection and then says nothing: check the endpoint, proxies, firewalls and the mesh between the pod and STS"}
 	switch {
-	case d.broken(checkTLS, p.shake, p, tooLong):
-	case p.shake.done:
+	case d.failIfBroken(checkTLS, p.handshake, p, tooLong):
+	case p.handshake.done:
 		d.pass(checkTLS, "the certificate is good")
 	case strings.HasPrefix(d.config.url, "http://"):
 		d.skip(checkTLS, "the endpoint is http://")
@@ -149,15 +149,15 @@ func (d *diagnosis) tls(p *probe) {
 	}
 }
 
-// reached reports whether no step before the response failed.
-func (d *diagnosis) reached() bool {
+// reachedSTS reports whether no step before the response failed.
+func (d *diagnosis) reachedSTS() bool {
 	return !d.report.has(checkNameResolution, CheckFailed) && !d.report.has(checkConnection, CheckFailed) && !d.report.has(checkTLS, CheckFailed)
 }
 
 func (d *diagnosis) answer(p *probe) {
 	answered := fmt.Sprintf("something answers, with HTTP %d", p.status)
 	switch {
-	case !d.reached():
+	case !d.reachedSTS():
 		d.skip(checkAnswer, "STS is not reached")
 	case p.err != nil:
 		d.failProbe(checkAnswer, p, timeoutHint(d.config.Region))

@@ -13,13 +13,13 @@ func (d *diagnosis) environment(context.Context) {
 		return
 	}
 	role, token := envRoleARN, envTokenFile
-	if d.given.RoleARN != "" {
+	if d.opts.RoleARN != "" {
 		role = "Options.RoleARN"
 	}
 	switch {
-	case d.given.Token != nil:
+	case d.opts.Token != nil:
 		token = "Options.Token"
-	case d.given.TokenFile != "":
+	case d.opts.TokenFile != "":
 		token = "Options.TokenFile"
 	}
 	d.pass(checkEnvironment, "the role is from %s, the token from %s", role, token)
@@ -66,8 +66,8 @@ func (d *diagnosis) role(context.Context) {
 	d.pass(checkRole, "%s", d.config.RoleARN)
 }
 
-// setUp checks the other settings.
-func (d *diagnosis) setUp(context.Context) {
+// checkOtherSettings checks the other settings.
+func (d *diagnosis) checkOtherSettings(context.Context) {
 	if d.failIf(checkSettings, headingSettings, headingSessionDuration, headingSessionPolicy, headingTLS) {
 		return
 	}
@@ -92,7 +92,7 @@ func (d *diagnosis) region(context.Context) {
 		d.skip(checkRegion, "there is none: it is Options.STS's own")
 	case region == "":
 		d.skip(checkRegion, "neither %s nor a token names one", envRegion)
-	case d.given.Region != "":
+	case d.opts.Region != "":
 		d.pass(checkRegion, "%s, from Options.Region", region)
 	case lookup(envRegion) != "":
 		d.pass(checkRegion, "%s, from %s", region, envRegion)

@@ -16,7 +16,7 @@ import (
 // file returns the path of the token file, or an empty path and the reason.
 func (d *diagnosis) file() (path, none string) {
 	switch {
-	case d.given.Token != nil:
+	case d.opts.Token != nil:
 		return "", "Options.Token gives the tokens"
 	case d.config.TokenFile == "":
 		return "", "there is no path"
@@ -98,7 +98,7 @@ func (d *diagnosis) readToken(ctx context.Context) {
 		return
 	}
 	d.token = &token
-	d.report.asked = d.request()
+	d.report.request = d.request()
 	d.pass(checkToken, "it has the shape of a signed JWT")
 }
 

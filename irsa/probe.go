@@ -18,14 +18,14 @@ import (
 // probe is a traced request to STS without a token or a signature. Its trace shows which steps
 // of the request completed.
 type probe struct {
-	mu      sync.Mutex // the transport calls the trace hooks from its own goroutines
-	ended   bool
-	lookup  step
-	connect step
-	shake   step
-	host    string // the host that was looked up
-	address string // the address of the connection
-	reused  bool   // the connection was already open, so there are no steps
+	mu        sync.Mutex // the transport calls the trace hooks from its own goroutines
+	stopped   bool
+	lookup    step
+	connect   step
+	handshake step
+	host      string // the host that was looked up
+	address   string // the address of the connection
+	reused    bool   // the connection was already open, so there are no steps
 
 	limit          time.Duration // the timeout of the request
 	sent, received time.Time
@@ -38,9 +38,9 @@ type probe struct {
 // step is one step of a request, such as the TLS handshake.
 type step struct{ begun, done bool }
 
-// ask makes the request. STS responds with an error document about the missing signature. A
+// sendProbe sends the request. STS responds with an error document about the missing signature. A
 // response without that document's namespace is not from STS.
-func ask(ctx context.Context, client aws.HTTPClient, endpoint string) *probe {
+func sendProbe(ctx context.Context, client aws.HTTPClient, endpoint string) *probe {
 	p := &probe{}
 	target := strings.TrimSuffix(endpoint, "/") + "/?" + url.Values{"Action": {"GetCallerIdentity"}, "Version": {"2011-06-15"}}.Encode()
 	request, err := http.NewRequestWithContext(httptrace.WithClientTrace(ctx, p.trace()), http.MethodGet, target, nil)
@@ -67,25 +67,25 @@ func ask(ctx context.Context, client aws.HTTPClient, endpoint string) *probe {
 	return p
 }
 
-// end stops the tracing. The transport also traces connections that complete after the request.
-// After end, p does not change and can be read without the lock.
-func (p *probe) end() {
+// stopTrace stops the tracing. The transport also traces connections that complete after the request.
+// After that, p does not change and can be read without the lock.
+func (p *probe) stopTrace() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.ended = true
+	p.stopped = true
 }
 
 func (p *probe) trace() *httptrace.ClientTrace {
 	locked := func(f func()) {
 		p.mu.Lock()
 		defer p.mu.Unlock()
-		if !p.ended {
+		if !p.stopped {
 			f()
 		}
 	}
 	return &httptrace.ClientTrace{
 		GetConn: func(string) { // also called for a redirect: keep the steps of the last request only
-			locked(func() { p.lookup, p.connect, p.shake, p.reused = step{}, step{}, step{}, false })
+			locked(func() { p.lookup, p.connect, p.handshake, p.reused = step{}, step{}, step{}, false })
 		},
 		DNSStart: func(i httptrace.DNSStartInfo) { locked(func() { p.host, p.lookup.begun = i.Host, true }) },
 		DNSDone:  func(i httptrace.DNSDoneInfo) { locked(func() { p.lookup.done = i.Err == nil }) },
@@ -104,8 +104,8 @@ func (p *probe) trace() *httptrace.ClientTrace {
 				}
 			})
 		},
-		TLSHandshakeStart: func() { locked(func() { p.shake.begun = true }) },
-		TLSHandshakeDone:  func(_ tls.ConnectionState, err error) { locked(func() { p.shake.done = err == nil }) },
+		TLSHandshakeStart: func() { locked(func() { p.handshake.begun = true }) },
+		TLSHandshakeDone:  func(_ tls.ConnectionState, err error) { locked(func() { p.handshake.done = err == nil }) },
 		GotConn:           func(i httptrace.GotConnInfo) { locked(func() { p.reused = i.Reused }) },
 	}
 }

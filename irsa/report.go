@@ -15,7 +15,7 @@ import (
 type Report struct {
 	Checks []Check
 
-	asked *trustpolicy.Request // the request that STS evaluates the trust policy for; nil without a token
+	request *trustpolicy.Request // the request that STS evaluates the trust policy for; nil without a token
 }
 
 // Check is one step of a [Report].
@@ -99,21 +99,21 @@ func (r *Report) MarshalJSON() ([]byte, error) {
 // The check determines whether the policy allows the token or, if not, which condition
 // does not match and why. It evaluates only the document and makes no requests.
 func (r *Report) CheckTrustPolicy(document []byte) {
-	c := r.judge(document)
+	c := r.evaluate(document)
 	c.Name, c.Detail = checkTrustPolicy, oneLine(c.Detail)
 	before := slices.IndexFunc(r.Checks, func(c Check) bool { return c.Name == checkExchange })
 	r.Checks = slices.Insert(r.Checks, max(before, 0), c)
 }
 
-func (r *Report) judge(document []byte) Check {
+func (r *Report) evaluate(document []byte) Check {
 	policy, err := trustpolicy.Parse(document)
 	switch {
 	case err != nil:
 		return Check{Status: CheckFailed, Detail: fmt.Sprintf("this is not a trust policy that IAM takes: %v", err), Link: headingAccessDenied.link()}
-	case r.asked == nil:
+	case r.request == nil:
 		return Check{Status: CheckSkipped, Detail: "there is no role, or no token, to judge it by"}
 	}
-	decision := policy.Evaluate(*r.asked)
+	decision := policy.Evaluate(*r.request)
 	switch {
 	case !decision.Allowed:
 		return Check{Status: CheckFailed, Detail: decision.String(), Cure: "correct what differs, in the policy or in the pod", Link: headingAccessDenied.link()}
