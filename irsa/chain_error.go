@@ -43,7 +43,7 @@ func (x *chainExchange) wrapError(err error) error {
 		}
 	}
 	e.err = fmt.Errorf("assuming %s with the credentials of %s: %w", c.RoleARN, x.source.config.RoleARN, err)
-	e.set(chainHint(e, x.source.config.RoleARN))
+	e.set(chainAdvice(e, x.source.config.RoleARN))
 	return e
 }
 
@@ -54,15 +54,15 @@ func isOtherRegion(err error) bool {
 	return errors.As(err, &failure) && strings.HasPrefix(failure.message, "Credential should be scoped to a valid region")
 }
 
-// chainHint returns the advice for a role that cannot assume another.
-func chainHint(e *Error, source string) hint {
+// chainAdvice returns the advice for a role that cannot assume another.
+func chainAdvice(e *Error, source string) advice {
 	if isOtherRegion(e.err) {
-		return hint{headingEndpoint, fmt.Sprintf("the STS endpoint is not one of the region %s, for which requests are signed: %s", e.Region, regionCure)}
+		return advice{headingEndpoint, fmt.Sprintf("the STS endpoint is not one of the region %s, for which requests are signed: %s", e.Region, regionAdvice)}
 	}
 	if !e.Is(ErrAccessDenied) {
-		return hintOf(e)
+		return adviceFor(e)
 	}
-	return hint{headingRoleChain, fmt.Sprintf("%s needs the permission sts:AssumeRole for %s, and the trust policy of that role the statement %s, with the external ID and the source identity that its conditions ask for",
+	return advice{headingRoleChain, fmt.Sprintf("%s needs the permission sts:AssumeRole for %s, and the trust policy of that role the statement %s, with the external ID and the source identity that its conditions ask for",
 		source, e.RoleARN, principalStatement(source))}
 }
 

@@ -93,7 +93,7 @@ func (x *exchange) exchangeError(err error, token tokenfile.Token) error {
 		err:         err,
 	}
 	e.describe(err)
-	e.set(hintOf(e))
+	e.set(adviceFor(e))
 	return e
 }
 
@@ -108,7 +108,7 @@ func (e *Error) describe(err error) {
 // tokenError returns the Error for an error of the token source.
 func tokenError(c *config, err error) error {
 	e := &Error{Kind: ErrTokenFile, RoleARN: c.RoleARN, TokenFile: c.TokenFile, Region: c.Region, err: redactError(err, redactTokens)}
-	e.set(hintOf(e))
+	e.set(adviceFor(e))
 	return e
 }
 
@@ -120,16 +120,16 @@ func (p *Provider) explain(ctx context.Context, err error) error {
 		return nil
 	case errors.Is(err, cache.ErrClosed):
 		closed := &Error{Kind: ErrClosed, RoleARN: p.config.RoleARN}
-		closed.set(cacheHint(err))
+		closed.set(cacheAdvice(err))
 		return closed
 	}
 	c := p.config
 	e := &Error{Kind: kindOfCache(err), RoleARN: c.RoleARN, TokenFile: c.TokenFile, Region: c.Region, Endpoint: c.url, err: err}
 	switch {
 	case e.Is(ErrInvalidRequest):
-		e.set(cacheHint(err))
+		e.set(cacheAdvice(err))
 	case e.Is(ErrRefused):
-		e.set(hintOf(e))
+		e.set(adviceFor(e))
 	}
 	var attempt *cache.Error
 	if errors.As(err, &attempt) {
@@ -145,7 +145,7 @@ func (p *Provider) explain(ctx context.Context, err error) error {
 	case ctx.Err() == nil || !errors.Is(err, ctx.Err()): // the caller's context is not the cause
 	case last == nil:
 		e.err = fmt.Errorf("waiting for credentials: %w", ended)
-		e.set(callerHint(ctx, e))
+		e.set(callerAdvice(ctx, e))
 	default:
 		e.err = fmt.Errorf("waiting for credentials: %w; the last attempt failed: %w", ended, e.err)
 	}

@@ -89,8 +89,8 @@ func TestEachAnswerHasItsKindItsHeadingAndItsPatience(t *testing.T) {
 			e := &Error{Kind: kindOf(err), Code: strings.TrimSuffix(tt.code, unknownCode), RoleARN: "arn:aws:iam::111122223333:role/r", Region: "us-west-2", Issuer: "https://oidc.example.com",
 				TokenFile: "/token", TokenExpiry: time.Now().Add(time.Hour), err: err}
 			assert.Equal(t, tt.kind, e.Kind)
-			assert.Equal(t, tt.heading, hintOf(e).heading)
-			assert.NotEmpty(t, hintOf(e).cure)
+			assert.Equal(t, tt.heading, adviceFor(e).heading)
+			assert.NotEmpty(t, adviceFor(e).text)
 			assert.Equal(t, tt.permanent, permanent(e))
 		})
 	}
@@ -103,10 +103,10 @@ func TestAccessDeniedThatNamesItsReasonLeadsThere(t *testing.T) {
 		"Not authorized": "it needs the statement {",
 	} {
 		e := &Error{Kind: ErrAccessDenied, RoleARN: "arn:aws:iam::111122223333:role/r", Region: "us-west-2", err: answered(403, "AccessDenied", message)}
-		assert.Contains(t, hintOf(e).cure, want)
+		assert.Contains(t, adviceFor(e).text, want)
 	}
 	e := &Error{Kind: ErrAccessDenied, RoleARN: "arn:minio:iam:us-east-1::role/r", Region: "us-east-1", err: answered(403, "AccessDenied", "")}
-	assert.NotContains(t, hintOf(e).cure, "Federated", "not of a server that has no IAM")
+	assert.NotContains(t, adviceFor(e).text, "Federated", "not of a server that has no IAM")
 }
 
 func TestARegionHasItsPartition(t *testing.T) {

@@ -61,7 +61,7 @@ func (c configErrors) join() error {
 // contain the advice.
 func (c configErrors) asError(cfg config) error {
 	e := &Error{Kind: ErrNotConfigured, RoleARN: truncated(cfg.RoleARN), TokenFile: truncated(cfg.TokenFile), err: c.join()}
-	e.set(hint{heading: c[0].heading})
+	e.set(advice{heading: c[0].heading})
 	return e
 }
 

@@ -92,18 +92,18 @@ type diagnosis struct {
 	creds     *aws.Credentials
 }
 
-func (d *diagnosis) add(name string, status CheckStatus, detail string, h hint) {
+func (d *diagnosis) add(name string, status CheckStatus, detail string, a advice) {
 	d.report.Checks = append(d.report.Checks, Check{
-		Name: name, Status: status, Detail: oneLine(detail), Cure: oneLine(h.cure), Link: h.heading.link(),
+		Name: name, Status: status, Detail: oneLine(detail), Cure: oneLine(a.text), Link: a.heading.link(),
 	})
 }
 
 func (d *diagnosis) pass(name, format string, args ...any) {
-	d.add(name, CheckPassed, fmt.Sprintf(format, args...), hint{})
+	d.add(name, CheckPassed, fmt.Sprintf(format, args...), advice{})
 }
 
 func (d *diagnosis) skip(name, format string, args ...any) {
-	d.add(name, CheckSkipped, fmt.Sprintf(format, args...), hint{})
+	d.add(name, CheckSkipped, fmt.Sprintf(format, args...), advice{})
 }
 
 // remaining returns limit, or the time left until ctx ends if that is less.
@@ -145,7 +145,7 @@ func (d *diagnosis) failIf(name string, headings ...heading) bool {
 		return false
 	}
 	e := &Error{err: mine.join()}
-	e.set(hint{heading: mine[0].heading})
+	e.set(advice{heading: mine[0].heading})
 	d.fail(name, e)
 	return true
 }

@@ -87,10 +87,10 @@ func (d *diagnosis) callerIdentity(ctx context.Context) {
 	err = d.config.failure(seen, err)
 	e := d.facts(kindOf(err), err)
 	if !d.facts(nil, nil).isAWS() {
-		d.add(checkCallerIdentity, CheckWarned, e.err.Error(), hint{"", "not every server other than AWS can say it"})
+		d.add(checkCallerIdentity, CheckWarned, e.err.Error(), advice{"", "not every server other than AWS can say it"})
 		return
 	}
-	e.set(hint{headingRefusedByService, "STS gave these credentials, and does not take them: check the node's clock and what stands between the pod and STS"})
+	e.set(advice{headingRefusedByService, "STS gave these credentials, and does not take them: check the node's clock and what stands between the pod and STS"})
 	d.fail(checkCallerIdentity, e)
 }
 
@@ -103,7 +103,7 @@ func (d *diagnosis) expiry(context.Context) {
 	left := time.Until(d.creds.Expires).Round(time.Second)
 	text := fmt.Sprintf("the credentials end at %s, in %v", clockTime(d.creds.Expires), left)
 	if d.facts(nil, nil).isAWS() && left < 14*time.Minute {
-		d.add(checkExpiry, CheckWarned, text+", though AWS gives 15 minutes at least", hint{headingClock, "check the node's clock, and what answers in place of STS"})
+		d.add(checkExpiry, CheckWarned, text+", though AWS gives 15 minutes at least", advice{headingClock, "check the node's clock, and what answers in place of STS"})
 		return
 	}
 	d.pass(checkExpiry, "%s; they are refreshed when 60 to 80 %% of that have passed", text)

@@ -80,7 +80,7 @@ func proxied(client aws.HTTPClient, target string) bool {
 
 // failIfBroken reports whether a step started and did not complete, because it failed or timed out.
 // If so, it adds a failed check, with the advice tooLong for a timeout.
-func (d *diagnosis) failIfBroken(name string, s step, p *probe, tooLong hint) bool {
+func (d *diagnosis) failIfBroken(name string, s step, p *probe, tooLong advice) bool {
 	if !s.begun || s.done || p.err == nil {
 		return false
 	}
@@ -89,9 +89,9 @@ func (d *diagnosis) failIfBroken(name string, s step, p *probe, tooLong hint) bo
 }
 
 // failProbe adds a failed check for the probe's error, with the advice tooLong for a timeout.
-func (d *diagnosis) failProbe(name string, p *probe, tooLong hint) {
+func (d *diagnosis) failProbe(name string, p *probe, tooLong advice) {
 	e := d.facts(ErrUnavailable, p.err)
-	e.set(networkHint(e))
+	e.set(networkAdvice(e))
 	if isTimeout(p.err) {
 		d.timedOut = name
 		e.err = fmt.Errorf("it hangs: not done within %v", p.limit)
@@ -101,7 +101,7 @@ func (d *diagnosis) failProbe(name string, p *probe, tooLong hint) {
 }
 
 func (d *diagnosis) nameResolution(p *probe, proxied bool) {
-	hung := hint{headingNameResolution, "the cluster's DNS does not answer: check it, and the network policies for port 53"}
+	hung := advice{headingNameResolution, "the cluster's DNS does not answer: check it, and the network policies for port 53"}
 	switch {
 	case d.failIfBroken(checkNameResolution, p.lookup, p, hung):
 	case p.lookup.begun && proxied:
@@ -118,9 +118,9 @@ func (d *diagnosis) nameResolution(p *probe, proxied bool) {
 func (d *diagnosis) connection(p *probe, proxied bool) {
 	https := strings.HasPrefix(d.config.url, "https://")
 	switch {
-	case d.failIfBroken(checkConnection, p.connect, p, timeoutHint(d.config.Region)):
+	case d.failIfBroken(checkConnection, p.connect, p, timeoutAdvice(d.config.Region)):
 	case p.connect.done && proxied && https && !p.handshake.begun && p.err != nil:
-		d.failProbe(checkConnection, p, hint{headingProxy, "the proxy " + p.address + " accepts the connection and makes none to STS: check it, or put the host of STS into NO_PROXY"})
+		d.failProbe(checkConnection, p, advice{headingProxy, "the proxy " + p.address + " accepts the connection and makes none to STS: check it, or put the host of STS into NO_PROXY"})
 	case p.connect.done && proxied:
 		d.pass(checkConnection, "with %s, the proxy", p.address)
 	case p.connect.done:
@@ -135,7 +135,7 @@ func (d *diagnosis) connection(p *probe, proxied bool) {
 }
 
 func (d *diagnosis) tls(p *probe) {
-	tooLong := hint{headingTimeout, "something accepts the connection and then says nothing: check the endpoint, proxies, firewalls and the mesh between the pod and STS"}
+	tooLong := advice{headingTimeout, "something accepts the connection and then says nothing: check the endpoint, proxies, firewalls and the mesh between the pod and STS"}
 	switch {
 	case d.failIfBroken(checkTLS, p.handshake, p, tooLong):
 	case p.handshake.done:
@@ -160,13 +160,13 @@ func (d *diagnosis) answer(p *probe) {
 	case !d.reachedSTS():
 		d.skip(checkAnswer, "STS is not reached")
 	case p.err != nil:
-		d.failProbe(checkAnswer, p, timeoutHint(d.config.Region))
+		d.failProbe(checkAnswer, p, timeoutAdvice(d.config.Region))
 	case p.status >= http.StatusInternalServerError && p.fromSTS:
-		d.add(checkAnswer, CheckWarned, fmt.Sprintf("STS answers, with HTTP %d", p.status), hint{headingSTSUnavailable, "it has a fault of its own, which passes by itself"})
+		d.add(checkAnswer, CheckWarned, fmt.Sprintf("STS answers, with HTTP %d", p.status), advice{headingSTSUnavailable, "it has a fault of its own, which passes by itself"})
 	case p.fromSTS:
 		d.pass(checkAnswer, "STS answers")
 	case d.facts(nil, nil).isAWS():
-		d.add(checkAnswer, CheckWarned, answered+", but not as STS does", notSTSHint())
+		d.add(checkAnswer, CheckWarned, answered+", but not as STS does", notSTSAdvice())
 	default:
 		d.pass(checkAnswer, "%s", answered)
 	}
@@ -185,7 +185,7 @@ func (d *diagnosis) clock(p *probe) {
 		skew, relation = -skew, "behind"
 	}
 	text := fmt.Sprintf("the node's clock is %v %s that of the endpoint", skew.Round(time.Second), relation)
-	h := hint{headingClock, "check the time synchronisation of the node"}
+	h := advice{headingClock, "check the time synchronisation of the node"}
 	switch {
 	case skew >= 5*time.Minute:
 		e := d.facts(ErrUnavailable, errors.New(text))

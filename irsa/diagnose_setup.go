@@ -45,7 +45,7 @@ func (d *diagnosis) otherCredentials(context.Context) {
 		return
 	}
 	d.add(checkOtherCredentials, CheckWarned, strings.Join(found, "; ")+"; this library takes the role all the same",
-		hint{headingOtherCredentials, strings.Join(cures, "; ")})
+		advice{headingOtherCredentials, strings.Join(cures, "; ")})
 }
 
 // role checks the role's ARN, and whether its partition is that of the region.
@@ -60,7 +60,7 @@ func (d *diagnosis) role(context.Context) {
 	if other := d.facts(nil, nil).otherPartition(); other != "" {
 		d.add(checkRole, CheckWarned,
 			fmt.Sprintf("%s is not in the partition of the region %s, which is %s: STS knows no roles of another partition", d.config.RoleARN, d.config.Region, other),
-			hint{headingRoleARN, "correct the role's ARN or the region"})
+			advice{headingRoleARN, "correct the role's ARN or the region"})
 		return
 	}
 	d.pass(checkRole, "%s", d.config.RoleARN)
@@ -119,12 +119,12 @@ func (d *diagnosis) endpoint(context.Context) {
 	}
 	if text := c.regionMismatch(); text != "" {
 		e := d.facts(ErrNotConfigured, errors.New(text))
-		e.set(hint{headingEndpoint, regionCure})
+		e.set(advice{headingEndpoint, regionAdvice})
 		d.fail(checkEndpoint, e)
 		return
 	}
 	if ignored := notFollowed(c.Endpoint != ""); len(ignored) > 0 {
-		d.add(checkEndpoint, CheckWarned, c.url+"; "+strings.Join(ignored, "; "), hint{headingNotFollowed, "remove the variable, or set " + envEndpointSTS + " to the URL of STS, if that is meant"})
+		d.add(checkEndpoint, CheckWarned, c.url+"; "+strings.Join(ignored, "; "), advice{headingNotFollowed, "remove the variable, or set " + envEndpointSTS + " to the URL of STS, if that is meant"})
 		return
 	}
 	d.pass(checkEndpoint, "%s", c.url)

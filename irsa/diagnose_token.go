@@ -40,16 +40,16 @@ func (d *diagnosis) tokenPath(ctx context.Context) {
 		d.skip(checkTokenPath, "a folder in %s may not be looked into", path)
 	case err != nil:
 		e := d.facts(ErrTokenFile, err)
-		e.set(hintOf(e))
+		e.set(adviceFor(e))
 		d.fail(checkTokenPath, e)
 	case !info.Mode().IsRegular():
 		_, err := d.config.tokens.Token(ctx) // its error names the file type
 		e := d.facts(ErrTokenFile, err)
-		e.set(hintOf(e))
+		e.set(adviceFor(e))
 		d.fail(checkTokenPath, e)
 	case neverRenewed(path):
 		d.add(checkTokenPath, CheckWarned, path+" is a file by itself, and no link into a projected volume: the kubelet does not renew it",
-			hint{headingTokenNotRenewed, "mount the whole volume, without subPath, and do not copy the token"})
+			advice{headingTokenNotRenewed, "mount the whole volume, without subPath, and do not copy the token"})
 	default:
 		target, _ := os.Readlink(path) // "" if a folder above is the link
 		d.pass(checkTokenPath, "%s%s", path, strings.TrimSuffix(" -> "+target, " -> "))
@@ -70,7 +70,7 @@ func (d *diagnosis) tokenPermission(context.Context) {
 	file, _, err := regularfile.Open(path)
 	if err != nil {
 		e := d.facts(ErrTokenFile, err)
-		e.set(hintOf(e))
+		e.set(adviceFor(e))
 		d.fail(checkTokenPermission, e)
 		return
 	}
@@ -93,7 +93,7 @@ func (d *diagnosis) readToken(ctx context.Context) {
 	token, err := d.config.tokens.Token(ctx)
 	if err != nil {
 		e := d.facts(ErrTokenFile, err)
-		e.set(hintOf(e))
+		e.set(adviceFor(e))
 		d.fail(checkToken, e)
 		return
 	}
@@ -129,14 +129,14 @@ func (d *diagnosis) claims(context.Context) {
 	switch {
 	case len(missing) > 0:
 		e := d.facts(ErrTokenRejected, fmt.Errorf("the token lacks the claims %s: it is not a projected token of a service account", strings.Join(missing, ", ")))
-		e.set(hint{headingTokenRejected, "let " + envTokenFile + " name a projected token; the token of a service account's secret is none"})
+		e.set(advice{headingTokenRejected, "let " + envTokenFile + " name a projected token; the token of a service account's secret is none"})
 		d.fail(checkClaims, e)
 	case !isPublic(claims.Issuer):
 		d.add(checkClaims, CheckWarned, who+"; the issuer is not a public https:// address, so AWS cannot fetch its keys",
-			hint{headingVerificationKey, publish})
+			advice{headingVerificationKey, publish})
 	case !strings.HasPrefix(claims.Subject, "system:serviceaccount:"):
 		d.add(checkClaims, CheckWarned, who+"; the subject is not a Kubernetes service account's",
-			hint{headingTokenRejected, "check that the file is the projected token of a service account"})
+			advice{headingTokenRejected, "check that the file is the projected token of a service account"})
 	default:
 		d.pass(checkClaims, "%s", who)
 	}
@@ -154,7 +154,7 @@ func (d *diagnosis) audience(context.Context) {
 		return
 	}
 	d.add(checkAudience, CheckWarned, fmt.Sprintf("%s, and not %s, which it usually is in every partition", strings.Join(audience, ", "), stsAudience),
-		hint{headingAudience, "correct the audience of the projected volume, or of the service account's annotation eks.amazonaws.com/audience, unless the OIDC provider in IAM has this client ID"})
+		advice{headingAudience, "correct the audience of the projected volume, or of the service account's annotation eks.amazonaws.com/audience, unless the OIDC provider in IAM has this client ID"})
 }
 
 // lifetime checks whether the token is valid, and whether the kubelet has renewed it on time. The
@@ -172,14 +172,14 @@ func (d *diagnosis) lifetime(context.Context) {
 	switch {
 	case left <= 0:
 		e := d.facts(ErrTokenExpired, fmt.Errorf("by this node's clock it expired at %s", clockTime(claims.Expiry)))
-		e.set(hintOf(e))
+		e.set(adviceFor(e))
 		d.fail(checkLifetime, e)
 	case now.Before(claims.IssuedAt.Add(-time.Minute)):
 		d.add(checkLifetime, CheckWarned, fmt.Sprintf("by this node's clock it will be issued in %v", claims.IssuedAt.Sub(now).Round(time.Second)),
-			hint{headingClock, "the clocks of the node and of the API server differ: check their time synchronisation"})
+			advice{headingClock, "the clocks of the node and of the API server differ: check their time synchronisation"})
 	case now.After(renewal.Add(min(life/10, 5*time.Minute))):
 		d.add(checkLifetime, CheckWarned, fmt.Sprintf("%s; the kubelet should have renewed it at %s", until, clockTime(renewal)),
-			hint{headingTokenExpired, "check that the service account still exists and the kubelet reaches the API server (kubectl get node, and the kubelet's log), or recreate the pod"})
+			advice{headingTokenExpired, "check that the service account still exists and the kubelet reaches the API server (kubectl get node, and the kubelet's log), or recreate the pod"})
 	default:
 		d.pass(checkLifetime, "%s; the kubelet renews it at %s or soon after", until, clockTime(renewal))
 	}

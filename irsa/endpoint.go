@@ -138,5 +138,5 @@ func (c *config) regionMismatch() string {
 	return fmt.Sprintf("the STS endpoint %s belongs to %s, but the region is %s: role chains and other signed requests will fail", c.Endpoint, other, c.Region)
 }
 
-// regionCure is the advice for an endpoint of another region.
-const regionCure = "remove " + envEndpointSTS + ", or set " + envRegion + " to the endpoint's region"
+// regionAdvice is the advice for an endpoint of another region.
+const regionAdvice = "remove " + envEndpointSTS + ", or set " + envRegion + " to the endpoint's region"

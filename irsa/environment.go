@@ -86,7 +86,7 @@ func (c *config) warn() {
 		c.log(slog.LevelWarn, "irsa: "+text)
 	}
 	if text := c.regionMismatch(); text != "" {
-		c.log(slog.LevelWarn, "irsa: "+text+": "+regionCure)
+		c.log(slog.LevelWarn, "irsa: "+text+": "+regionAdvice)
 	}
 }
 

@@ -16,7 +16,7 @@ import (
 // headings are the constants of that type.
 func headings(t *testing.T) []string {
 	t.Helper()
-	file, err := parser.ParseFile(token.NewFileSet(), "hint.go", nil, 0)
+	file, err := parser.ParseFile(token.NewFileSet(), "advice.go", nil, 0)
 	require.NoError(t, err)
 	var out []string
 	ast.Inspect(file, func(n ast.Node) bool {
@@ -62,9 +62,9 @@ func TestEveryHintHasItsHeadingAndEveryHeadingItsHint(t *testing.T) {
 func TestEveryKindHasAHintWithACure(t *testing.T) {
 	cause := assert.AnError
 	for _, kind := range []error{ErrTokenFile, ErrTokenExpired, ErrTokenRejected, ErrAccessDenied, ErrThrottled, ErrUnavailable, ErrInvalidRequest, ErrRefused} {
-		h := hintOf(&Error{Kind: kind, err: cause})
-		assert.NotEmpty(t, h.heading, kind)
-		assert.NotEmpty(t, h.cure, kind)
+		a := adviceFor(&Error{Kind: kind, err: cause})
+		assert.NotEmpty(t, a.heading, kind)
+		assert.NotEmpty(t, a.text, kind)
 	}
-	assert.NotEmpty(t, cacheHint(ErrClosed).cure)
+	assert.NotEmpty(t, cacheAdvice(ErrClosed).text)
 }

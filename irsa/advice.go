@@ -6,10 +6,10 @@ import (
 	"github.com/irsakit/irsakit/cache"
 )
 
-// hint is advice on how to fix a failure.
-type hint struct {
+// advice describes how to fix a failure.
+type advice struct {
 	heading heading
-	cure    string // one line; empty if the text of the failure contains the advice
+	text    string // one line; empty if the text of the failure contains the advice
 }
 
 // heading is the anchor of a section of TROUBLESHOOTING.md. Each describes a cause, how to
@@ -65,43 +65,43 @@ func (h heading) link() string {
 	return "https://github.com/irsakit/irsakit/blob/main/TROUBLESHOOTING.md#" + string(h)
 }
 
-// hintOf returns the advice for an Error of an attempt.
-func hintOf(e *Error) hint {
+// adviceFor returns the advice for an Error of an attempt.
+func adviceFor(e *Error) advice {
 	switch {
 	case e.Is(ErrNotConfigured):
-		return hint{heading: headingEndpoint} // the error text contains the advice
+		return advice{heading: headingEndpoint} // the error text contains the advice
 	case e.Is(ErrTokenFile):
-		return tokenFileHint(e)
+		return tokenFileAdvice(e)
 	case e.Is(ErrTokenExpired):
-		return tokenExpiredHint(e)
+		return tokenExpiredAdvice(e)
 	case e.Is(ErrTokenRejected):
-		return tokenRejectedHint(e)
+		return tokenRejectedAdvice(e)
 	case e.Is(ErrAccessDenied):
-		return accessDeniedHint(e)
+		return accessDeniedAdvice(e)
 	case e.Is(ErrThrottled):
-		return hint{headingThrottled, "it is tried again by itself; all callers in the account and region share STS's limit: look for a program that asks for new credentials all the time"}
+		return advice{headingThrottled, "it is tried again by itself; all callers in the account and region share STS's limit: look for a program that asks for new credentials all the time"}
 	case e.Is(ErrInvalidRequest):
-		return invalidRequestHint(e)
+		return invalidRequestAdvice(e)
 	case e.Is(ErrUnavailable):
-		return unavailableHint(e)
+		return unavailableAdvice(e)
 	case e.Is(ErrRefused):
-		return hint{headingRefusedByService, "a service called the credentials expired: check the clocks of the node and of that service"}
+		return advice{headingRefusedByService, "a service called the credentials expired: check the clocks of the node and of that service"}
 	default:
-		return hint{}
+		return advice{}
 	}
 }
 
-// cacheHint returns the advice for an error of the cache itself.
-func cacheHint(err error) hint {
+// cacheAdvice returns the advice for an error of the cache itself.
+func cacheAdvice(err error) advice {
 	switch {
 	case errors.Is(err, cache.ErrClosed):
-		return hint{headingClosed, "close it when nobody uses it any more"}
+		return advice{headingClosed, "close it when nobody uses it any more"}
 	case errors.Is(err, cache.ErrMinTTL):
-		return hint{heading: headingMinTTL}
+		return advice{heading: headingMinTTL}
 	default:
-		return hint{}
+		return advice{}
 	}
 }
 
 // set sets the advice and its link.
-func (e *Error) set(h hint) { e.Cure, e.Link = oneLine(h.cure), h.heading.link() }
+func (e *Error) set(a advice) { e.Cure, e.Link = oneLine(a.text), a.heading.link() }

@@ -114,19 +114,19 @@ func (e *Error) trustStatement() string {
 // isAWS reports whether the role is AWS's, and not that of another server with the same protocol.
 func (e *Error) isAWS() bool { return strings.HasPrefix(e.RoleARN, "arn:aws") }
 
-// accessDeniedHint returns the advice for a token that the role does not trust.
-func accessDeniedHint(e *Error) hint {
+// accessDeniedAdvice returns the advice for a token that the role does not trust.
+func accessDeniedAdvice(e *Error) advice {
 	switch text := e.text(); {
 	case strings.Contains(text, "endpoint policy"):
-		return hint{headingAccessDenied, "the policy of the VPC endpoint for STS has to allow sts:AssumeRoleWithWebIdentity, for the role and without a condition on the caller, who has no credentials yet"}
+		return advice{headingAccessDenied, "the policy of the VPC endpoint for STS has to allow sts:AssumeRoleWithWebIdentity, for the role and without a condition on the caller, who has no credentials yet"}
 	case strings.Contains(text, "control policy"):
-		return hint{headingAccessDenied, "a policy of the organization denies it: ask who administers it"}
+		return advice{headingAccessDenied, "a policy of the organization denies it: ask who administers it"}
 	case e.otherPartition() != "":
-		return hint{headingRoleARN, fmt.Sprintf("the role is not in the partition of the region %s, which is %s: correct the role's ARN or the region", e.Region, e.otherPartition())}
+		return advice{headingRoleARN, fmt.Sprintf("the role is not in the partition of the region %s, which is %s: correct the role's ARN or the region", e.Region, e.otherPartition())}
 	case !e.isAWS():
-		return hint{headingAccessDenied, "the server does not let this token assume the role: check its policies for the token's issuer, subject and audience"}
+		return advice{headingAccessDenied, "the server does not let this token assume the role: check its policies for the token's issuer, subject and audience"}
 	default:
-		return hint{headingAccessDenied, "the role does not exist, or its trust policy does not allow this token, for which it needs the statement " + e.trustStatement()}
+		return advice{headingAccessDenied, "the role does not exist, or its trust policy does not allow this token, for which it needs the statement " + e.trustStatement()}
 	}
 }
 
@@ -138,23 +138,23 @@ func (e *Error) text() string {
 	return e.err.Error()
 }
 
-// invalidRequestHint returns the advice for a request with an invalid parameter.
-func invalidRequestHint(e *Error) hint {
+// invalidRequestAdvice returns the advice for a request with an invalid parameter.
+func invalidRequestAdvice(e *Error) advice {
 	switch text := e.text(); {
 	case e.Code == "RegionDisabledException":
-		return hint{headingRegionDisabled, fmt.Sprintf("activate STS in %s in the role's account (IAM, Account settings), or set AWS_REGION to a region where it is active", e.Region)}
+		return advice{headingRegionDisabled, fmt.Sprintf("activate STS in %s in the role's account (IAM, Account settings), or set AWS_REGION to a region where it is active", e.Region)}
 	case e.Code == "MalformedPolicyDocument" || e.Code == "PackedPolicyTooLarge":
-		return hint{headingSessionPolicy, "correct or shorten Options.Policy and Options.PolicyARNs"}
+		return advice{headingSessionPolicy, "correct or shorten Options.Policy and Options.PolicyARNs"}
 	case strings.Contains(text, "1 hour session limit"):
-		return hint{headingSessionDuration, "where one role assumes another a session lasts an hour at most, whatever the role allows: leave the duration out"}
+		return advice{headingSessionDuration, "where one role assumes another a session lasts an hour at most, whatever the role allows: leave the duration out"}
 	case strings.Contains(text, "MaxSessionDuration"):
-		return hint{headingSessionDuration, fmt.Sprintf("ask for less with Options.Duration, or let the role give more: aws iam update-role --role-name %s --max-session-duration 43200", e.roleName())}
+		return advice{headingSessionDuration, fmt.Sprintf("ask for less with Options.Duration, or let the role give more: aws iam update-role --role-name %s --max-session-duration 43200", e.roleName())}
 	case strings.Contains(text, "ARN is invalid") || strings.Contains(text, "'roleArn'"):
-		return hint{headingRoleARN, "correct AWS_ROLE_ARN, which comes from the service account's annotation eks.amazonaws.com/role-arn: it looks like arn:aws:iam::111122223333:role/name"}
+		return advice{headingRoleARN, "correct AWS_ROLE_ARN, which comes from the service account's annotation eks.amazonaws.com/role-arn: it looks like arn:aws:iam::111122223333:role/name"}
 	case strings.Contains(text, "'roleSessionName'"):
-		return hint{headingSettings, "correct AWS_ROLE_SESSION_NAME or Options.SessionName: 2 to 64 characters of A-Z a-z 0-9 _ + = , . @ -"}
+		return advice{headingSettings, "correct AWS_ROLE_SESSION_NAME or Options.SessionName: 2 to 64 characters of A-Z a-z 0-9 _ + = , . @ -"}
 	default:
-		return hint{headingInvalidRequest, "check the role's ARN, the session's name, duration and policies, and the region"}
+		return advice{headingInvalidRequest, "check the role's ARN, the session's name, duration and policies, and the region"}
 	}
 }
 
