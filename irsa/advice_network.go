@@ -16,7 +16,7 @@ func unavailableAdvice(e *Error) advice {
 	switch {
 	case e.Code == "IDPCommunicationError" || e.Code == "InvalidIdentityToken":
 		return advice{headingVerificationKey, fmt.Sprintf("it is tried again by itself; if it lasts: STS fetches the issuer's keys over the internet, so check that %s/.well-known/openid-configuration is public and names the key that signed the token", e.Issuer)}
-	case notOfSTS(e.Code) || isNotSTS(e.err):
+	case isForeignCode(e.Code) || isNotSTS(e.err):
 		return notSTSAdvice()
 	case e.Code != "":
 		return advice{headingSTSUnavailable, "it passes by itself and is tried again; valid credentials are served meanwhile"}

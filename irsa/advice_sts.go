@@ -158,9 +158,9 @@ func invalidRequestAdvice(e *Error) advice {
 	}
 }
 
-// notOfSTS reports whether STS never returns an error code for AssumeRoleWithWebIdentity, so that
+// isForeignCode reports whether STS never returns an error code for AssumeRoleWithWebIdentity, so that
 // the response must be from another service.
-func notOfSTS(code string) bool {
+func isForeignCode(code string) bool {
 	switch code {
 	case "InvalidAction", "MethodNotAllowed", "NoSuchVersion", "NoSuchBucket", "NotImplemented", "UnsupportedOperation",
 		"UnknownOperationException", "UnrecognizedClientException", "MissingAuthenticationToken", "MissingAuthenticationTokenException":

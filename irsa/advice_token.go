@@ -22,7 +22,7 @@ func tokenFileAdvice(e *Error) advice {
 	case errors.Is(e.err, fs.ErrNotExist):
 		return advice{headingTokenMissing, missingPart(e.TokenFile) + ": check that the pod has the projected volume and that this container mounts it"}
 	case errors.Is(e.err, fs.ErrPermission):
-		return advice{headingTokenPermission, whoMayRead(e.TokenFile) + ": set securityContext.fsGroup in the pod, so that the kubelet lets the process's group read the token"}
+		return advice{headingTokenPermission, describeAccess(e.TokenFile) + ": set securityContext.fsGroup in the pod, so that the kubelet lets the process's group read the token"}
 	case errors.Is(e.err, tokenfile.ErrMalformed):
 		return advice{headingTokenMalformed, "the file has to hold one JWT and nothing else: check what writes it, where that is not the kubelet"}
 	default:
@@ -44,9 +44,9 @@ func missingPart(path string) string {
 	return path + " does not exist"
 }
 
-// whoMayRead returns a text about the mode and owner of a file, and the user and groups of the
+// describeAccess returns a text about the mode and owner of a file, and the user and groups of the
 // process.
-func whoMayRead(path string) string {
+func describeAccess(path string) string {
 	process := fmt.Sprintf("the process runs as user %d and group %d", os.Getuid(), os.Getgid())
 	if more, err := os.Getgroups(); err == nil && len(more) > 0 {
 		process += fmt.Sprintf(" (and %s)", strings.Trim(fmt.Sprint(more), "[]"))

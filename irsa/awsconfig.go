@@ -37,7 +37,7 @@ func (p *Provider) AWSConfig() aws.Config {
 	cfg := aws.Config{
 		Region:        p.config.Region,
 		Credentials:   p,
-		APIOptions:    []func(*middleware.Stack) error{(&renewal{p}).addTo},
+		APIOptions:    []func(*middleware.Stack) error{(&rejectionRetry{p}).addTo},
 		ConfigSources: []any{endpointSource{fips: env.fips, dualStack: env.dualStack}},
 	}
 	if p.config.services != nil {

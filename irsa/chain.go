@@ -129,7 +129,7 @@ func (x *chainExchange) Retrieve(ctx context.Context) (aws.Credentials, error) {
 		switch {
 		case replaced:
 			creds, err = x.provider.Retrieve(ctx)
-			x.source.note(x.rejectionOf(err))
+			x.source.recordRejection(x.rejectionOf(err))
 		case failure != nil:
 			err = &rejectedError{service: err, exchange: failure}
 		}
@@ -166,13 +166,13 @@ func (x *chainExchange) AssumeRole(ctx context.Context, input *sts.AssumeRoleInp
 	input.RoleSessionName = aws.String(name)
 	x.signedWith = source.AccessKeyID
 	secrets := secrets{source.SecretAccessKey, source.SessionToken}
-	defer secrets.recovered("the STS client", &err)
+	defer secrets.recoverPanic("the STS client", &err)
 	signed := func(o *sts.Options) { o.Credentials = signer{source, x.source} }
-	seen := newResponse(time.Duration(aws.ToInt32(input.DurationSeconds))*time.Second, secrets)
-	out, err = x.config.client.(stscreds.AssumeRoleAPIClient).AssumeRole(ctx, input, x.config.request(seen), signed)
+	recorded := newResponse(time.Duration(aws.ToInt32(input.DurationSeconds))*time.Second, secrets)
+	out, err = x.config.client.(stscreds.AssumeRoleAPIClient).AssumeRole(ctx, input, x.config.singleRequest(recorded), signed)
 	received := time.Now()
 	if err != nil {
-		return nil, x.config.failure(seen, err)
+		return nil, x.config.failure(recorded, err)
 	}
 	if !isComplete(out) {
 		return nil, fmt.Errorf("the reply has no credentials that are complete: %w", errNotSTS)
@@ -180,8 +180,8 @@ func (x *chainExchange) AssumeRole(ctx context.Context, input *sts.AssumeRoleInp
 	if err := checkAssumed(x.config.RoleARN, out.AssumedRoleUser); err != nil {
 		return nil, err
 	}
-	expires := seen.expiry(*out.Credentials.Expiration, received)
-	if left := expires.Sub(received.Round(0)); left < schedule.MinLifetime {
+	expires := recorded.expiry(*out.Credentials.Expiration, received)
+	if left := expires.Sub(received.Round(0)); left < schedule.MinLife {
 		return nil, fmt.Errorf("the reply has credentials that expire %v from now: %w", left.Round(time.Second), errClock)
 	}
 	local, creds := *out, *out.Credentials // a mock can return the same output again

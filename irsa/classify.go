@@ -51,7 +51,7 @@ func kindOf(err error) error {
 	switch {
 	case status == http.StatusTooManyRequests:
 		return ErrThrottled
-	case code == "", status >= http.StatusInternalServerError, notOfSTS(code):
+	case code == "", status >= http.StatusInternalServerError, isForeignCode(code):
 		return ErrUnavailable
 	default:
 		return ErrInvalidRequest

@@ -62,17 +62,17 @@ func (c *config) disconnect() {
 	}
 }
 
-// request returns an option for one call. It makes the call a single request without redirects and
-// records the response in seen. It also turns off the client's request and response logs. Bodies
+// singleRequest returns an option for one call. It makes the call a single request without redirects and
+// records the response in recorded. It also turns off the client's request and response logs. Bodies
 // contain the token and keys, the headers of signed requests contain the session token, and a
 // response can repeat any of them.
-func (c *config) request(seen *response) func(*sts.Options) {
+func (c *config) singleRequest(recorded *response) func(*sts.Options) {
 	return func(o *sts.Options) {
 		client := c.http
 		if client == nil { // Options.STS is the application's wrapper of an SDK client
 			client = withoutRedirects(o.HTTPClient)
 		}
-		o.HTTPClient = recorder{client, c, seen}
+		o.HTTPClient = recorder{client, c, recorded}
 		o.Retryer = aws.NopRetryer{}
 		o.ClientLogMode &= aws.LogRetries | aws.LogDeprecatedUsage
 		if c.Region != "" && c.STS == nil {

@@ -78,13 +78,13 @@ func (d *diagnosis) callerIdentity(ctx context.Context) {
 	signed := func(o *sts.Options) {
 		o.Credentials = aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) { return *d.creds, nil })
 	}
-	seen := newResponse(0, secrets{d.creds.SessionToken, d.creds.SecretAccessKey})
-	out, err := client.GetCallerIdentity(ctx, nil, d.config.request(seen), signed)
+	recorded := newResponse(0, secrets{d.creds.SessionToken, d.creds.SecretAccessKey})
+	out, err := client.GetCallerIdentity(ctx, nil, d.config.singleRequest(recorded), signed)
 	if err == nil {
 		d.pass(checkCallerIdentity, "%s", aws.ToString(out.Arn))
 		return
 	}
-	err = d.config.failure(seen, err)
+	err = d.config.failure(recorded, err)
 	e := d.facts(kindOf(err), err)
 	if !d.facts(nil, nil).isAWS() {
 		d.add(checkCallerIdentity, CheckWarned, e.err.Error(), advice{"", "not every server other than AWS can say it"})

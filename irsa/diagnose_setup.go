@@ -123,7 +123,7 @@ func (d *diagnosis) endpoint(context.Context) {
 		d.fail(checkEndpoint, e)
 		return
 	}
-	if ignored := notFollowed(c.Endpoint != ""); len(ignored) > 0 {
+	if ignored := ignoredVariables(c.Endpoint != ""); len(ignored) > 0 {
 		d.add(checkEndpoint, CheckWarned, c.url+"; "+strings.Join(ignored, "; "), advice{headingNotFollowed, "remove the variable, or set " + envEndpointSTS + " to the URL of STS, if that is meant"})
 		return
 	}

@@ -75,7 +75,7 @@ func (d *diagnosis) tokenPermission(context.Context) {
 		return
 	}
 	_ = file.Close()
-	d.pass(checkTokenPermission, "%s", whoMayRead(path))
+	d.pass(checkTokenPermission, "%s", describeAccess(path))
 }
 
 // readToken reads the token as an exchange does.

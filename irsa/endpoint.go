@@ -84,15 +84,15 @@ var errCleartext = errors.New("it is not encrypted, and the token would be reada
 
 // checkScheme returns an error if the token must not be sent to the endpoint.
 func (c *config) checkScheme(endpoint string) error {
-	if u, err := url.Parse(endpoint); err == nil && !c.mayCarry(u) {
+	if u, err := url.Parse(endpoint); err == nil && !c.maySendToken(u) {
 		return fmt.Errorf("the STS endpoint %s: %w", quoted(endpoint), errCleartext)
 	}
 	return nil
 }
 
-// mayCarry reports whether the token may be sent to a URL: over TLS, to a loopback address, or
+// maySendToken reports whether the token may be sent to a URL: over TLS, to a loopback address, or
 // with Options.InsecureEndpoint.
-func (c *config) mayCarry(u *url.URL) bool {
+func (c *config) maySendToken(u *url.URL) bool {
 	return u.Scheme != "http" || c.InsecureEndpoint || isLoopback(u.Hostname())
 }
 

@@ -68,8 +68,8 @@ func lookupBool(name string, errs *configErrors) bool {
 	return on
 }
 
-// notFollowed returns warnings about variables that are set but ignored.
-func notFollowed(hasEndpoint bool) []string {
+// ignoredVariables returns warnings about variables that are set but ignored.
+func ignoredVariables(hasEndpoint bool) []string {
 	var out []string
 	if strings.EqualFold(lookup(envRegionalSTS), "legacy") {
 		out = append(out, envRegionalSTS+"=legacy is not followed: STS is always asked in the region")
@@ -82,7 +82,7 @@ func notFollowed(hasEndpoint bool) []string {
 
 // warn logs warnings about settings that are valid, but probably mistakes.
 func (c *config) warn() {
-	for _, text := range notFollowed(c.Endpoint != "" || c.STS != nil) {
+	for _, text := range ignoredVariables(c.Endpoint != "" || c.STS != nil) {
 		c.log(slog.LevelWarn, "irsa: "+text)
 	}
 	if text := c.regionMismatch(); text != "" {

@@ -96,7 +96,7 @@ func (x *exchange) Retrieve(ctx context.Context) (aws.Credentials, error) {
 // source returned before.
 func (x *exchange) token(ctx context.Context) (token tokenfile.Token, err error) {
 	secrets := append(secretsOf(x.used.Load()), secretsOf(x.seen.Load())...)
-	defer secrets.recovered("the token source", &err)
+	defer secrets.recoverPanic("the token source", &err)
 	token, err = x.config.tokens.Token(ctx)
 	return token, secrets.redactError(err)
 }
@@ -105,14 +105,14 @@ func (x *exchange) assume(ctx context.Context, token tokenfile.Token) (creds aws
 	x.used.Store(&token)
 	x.recordToken(&token)
 	secrets := secretsOf(&token)
-	defer secrets.recovered("the STS client", &err)
-	seen := newResponse(x.config.duration(), secrets)
-	out, err := x.config.client.AssumeRoleWithWebIdentity(ctx, x.input(token), x.config.request(seen))
+	defer secrets.recoverPanic("the STS client", &err)
+	recorded := newResponse(x.config.duration(), secrets)
+	out, err := x.config.client.AssumeRoleWithWebIdentity(ctx, x.input(token), x.config.singleRequest(recorded))
 	received := time.Now()
 	if err != nil {
-		return aws.Credentials{}, x.exchangeError(x.config.failure(seen, err), token)
+		return aws.Credentials{}, x.exchangeError(x.config.failure(recorded, err), token)
 	}
-	creds, err = credentialsOf(out, seen, received)
+	creds, err = credentialsOf(out, recorded, received)
 	if err == nil {
 		err = checkAssumed(x.config.RoleARN, out.AssumedRoleUser)
 	}
@@ -155,7 +155,7 @@ func (x *exchange) sessionName(claims tokenfile.Claims) string {
 
 // credentialsOf returns the credentials in STS's response, with their expiry on the local clock.
 // The response was complete at received.
-func credentialsOf(out *sts.AssumeRoleWithWebIdentityOutput, seen *response, received time.Time) (aws.Credentials, error) {
+func credentialsOf(out *sts.AssumeRoleWithWebIdentityOutput, recorded *response, received time.Time) (aws.Credentials, error) {
 	if out == nil || out.Credentials == nil {
 		return aws.Credentials{}, fmt.Errorf("the reply has no credentials: %w", errNotSTS)
 	}
@@ -173,8 +173,8 @@ func credentialsOf(out *sts.AssumeRoleWithWebIdentityOutput, seen *response, rec
 	case c.Expiration == nil || c.Expiration.IsZero():
 		return aws.Credentials{}, fmt.Errorf("the reply has credentials without an expiry: %w", errNotSTS)
 	}
-	creds.Expires = seen.expiry(*c.Expiration, received)
-	if left := creds.Expires.Sub(received.Round(0)); left < schedule.MinLifetime {
+	creds.Expires = recorded.expiry(*c.Expiration, received)
+	if left := creds.Expires.Sub(received.Round(0)); left < schedule.MinLife {
 		return aws.Credentials{}, fmt.Errorf("the reply has credentials that expire at %s, which is %v from now: %w", c.Expiration.UTC().Format(time.RFC3339), left.Round(time.Second), errClock)
 	}
 	if user := out.AssumedRoleUser; user != nil {

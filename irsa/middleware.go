@@ -17,19 +17,19 @@ import (
 // Call Configure once, before any client is created from cfg.
 func (p *Provider) Configure(cfg *aws.Config) {
 	cfg.Credentials = p
-	cfg.APIOptions = append(cfg.APIOptions[:len(cfg.APIOptions):len(cfg.APIOptions)], (&renewal{p}).addTo)
+	cfg.APIOptions = append(cfg.APIOptions[:len(cfg.APIOptions):len(cfg.APIOptions)], (&rejectionRetry{p}).addTo)
 }
 
-// renewal is a middleware that sends a request once more after a service rejected its
+// rejectionRetry is a middleware that sends a request once more after a service rejected its
 // credentials. It wraps the client's own retries.
-type renewal struct{ provider *Provider }
+type rejectionRetry struct{ provider *Provider }
 
 // ID returns the name of the middleware.
-func (*renewal) ID() string { return "irsakit:renewal" }
+func (*rejectionRetry) ID() string { return "irsakit:renewal" }
 
 // HandleFinalize sends the request. If its credentials are rejected and have been replaced, it
 // sends the request again.
-func (m *renewal) HandleFinalize(ctx context.Context, in middleware.FinalizeInput, next middleware.FinalizeHandler) (middleware.FinalizeOutput, middleware.Metadata, error) {
+func (m *rejectionRetry) HandleFinalize(ctx context.Context, in middleware.FinalizeInput, next middleware.FinalizeHandler) (middleware.FinalizeOutput, middleware.Metadata, error) {
 	out, metadata, err := next.HandleFinalize(ctx, in)
 	if err == nil {
 		m.accept(ctx, metadata)
@@ -40,32 +40,32 @@ func (m *renewal) HandleFinalize(ctx context.Context, in middleware.FinalizeInpu
 		return out, metadata, err
 	}
 	request, ok := in.Request.(*smithyhttp.Request)
-	again := ok && (request.GetStream() == nil || request.IsStreamSeekable())
+	canResend := ok && (request.GetStream() == nil || request.IsStreamSeekable())
 	waiting := ctx
-	if !again { // start the exchange for later requests, but do not wait for it
-		ended, end := context.WithCancel(ctx)
-		end()
-		waiting = ended
+	if !canResend { // start the exchange for later requests, but do not wait for it
+		done, cancel := context.WithCancel(ctx)
+		cancel()
+		waiting = done
 	}
 	replaced, failure := m.provider.replace(waiting, rejected)
 	switch {
-	case failure != nil && again:
+	case failure != nil && canResend:
 		return out, metadata, &rejectedError{service: err, exchange: failure}
-	case !replaced || !again || request.RewindStream() != nil:
+	case !replaced || !canResend || request.RewindStream() != nil:
 		return out, metadata, err
 	}
 	out, metadata, err = next.HandleFinalize(ctx, in)
 	if err == nil {
 		m.accept(ctx, metadata)
 	} else {
-		m.provider.note(rejectionOf(err, bucketOf(ctx)))
+		m.provider.recordRejection(rejectionOf(err, bucketOf(ctx)))
 	}
 	return out, metadata, err
 }
 
 // accept records that a service accepted the credentials. Nothing is recorded if no host has
 // rejected any.
-func (m *renewal) accept(ctx context.Context, metadata middleware.Metadata) {
+func (m *rejectionRetry) accept(ctx context.Context, metadata middleware.Metadata) {
 	hosts := &m.provider.state.hosts
 	if hosts.empty() {
 		return
@@ -79,7 +79,7 @@ func (m *renewal) accept(ctx context.Context, metadata middleware.Metadata) {
 const retryID = "Retry"
 
 // addTo adds the middleware around the retries of a service client.
-func (m *renewal) addTo(stack *middleware.Stack) error {
+func (m *rejectionRetry) addTo(stack *middleware.Stack) error {
 	if _, retries := stack.Finalize.Get(retryID); !retries {
 		return nil // a request that is only signed, not sent
 	}

@@ -256,7 +256,7 @@ func (p *Pool) Close() error {
 	for provider := range p.Providers() {
 		err = errors.Join(err, provider.close())
 	}
-	err = errors.Join(err, p.config.wait(watch, p.events.Idle()))
+	err = errors.Join(err, p.config.waitFor(watch, p.events.Idle()))
 	p.config.disconnect()
 	return err
 }

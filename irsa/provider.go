@@ -220,14 +220,14 @@ func (p *Provider) close() error {
 		return errors.Join(err, p.cache.Close())
 	}
 	watch := p.watch.stop()
-	err = errors.Join(err, p.cache.Close(), p.config.wait(watch, p.events.Idle()))
+	err = errors.Join(err, p.cache.Close(), p.config.waitFor(watch, p.events.Idle()))
 	p.config.disconnect()
 	return err
 }
 
-// wait waits until all channels are closed, for at most one attempt timeout. It returns an
+// waitFor waits until all channels are closed, for at most one attempt timeout. It returns an
 // error if code of the application, which Options supplied, has not returned by then.
-func (c *config) wait(all ...<-chan struct{}) error {
+func (c *config) waitFor(all ...<-chan struct{}) error {
 	limit := time.NewTimer(c.AttemptTimeout)
 	defer limit.Stop()
 	for _, ended := range all {

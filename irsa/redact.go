@@ -60,9 +60,9 @@ func (s secrets) redactError(err error) error {
 	return redactError(err, s.redact)
 }
 
-// recovered converts a panic in the application's code to an error without secrets. It must be
+// recoverPanic converts a panic in the application's code to an error without secrets. It must be
 // deferred.
-func (s secrets) recovered(what string, err *error) {
+func (s secrets) recoverPanic(what string, err *error) {
 	if r := recover(); r != nil {
 		*err = s.redactError(fmt.Errorf("%s panicked: %s", what, redactTokens(fmt.Sprint(r))))
 	}
@@ -81,14 +81,14 @@ func findToken(text string) (start, end int) {
 		start = end + next
 		end = start + base64Length(text[start:])
 		if end-start >= secretRun {
-			return start, end + continuation(text[end:])
+			return start, end + continuationLength(text[end:])
 		}
 	}
 }
 
-// continuation returns the number of bytes at the start of text that continue a JWT: parts that
+// continuationLength returns the number of bytes at the start of text that continue a JWT: parts that
 // follow a dot, and long parts that follow white space.
-func continuation(text string) (n int) {
+func continuationLength(text string) (n int) {
 	for {
 		gap := len(text[n:]) - len(strings.TrimLeft(text[n:], ". \t\r\n"))
 		part := base64Length(text[n+gap:])

@@ -20,9 +20,9 @@ import (
 type verdict int
 
 const (
-	accepted verdict = iota // not rejected, or for a reason that new credentials do not change
-	doubtful                // the credentials may be the cause
-	dead                    // the service rejected the credentials as unknown or expired
+	accepted   verdict = iota // not rejected, or for a reason that new credentials do not change
+	doubtful                  // the credentials may be the cause
+	invalidKey                // the service rejected the credentials as unknown or expired
 )
 
 // verdictOf returns the verdict of an error code. AccessDenied and SignatureDoesNotMatch count as
@@ -33,7 +33,7 @@ func verdictOf(code string) verdict {
 	switch code {
 	case "ExpiredToken", "ExpiredTokenException", "InvalidClientTokenId", "UnrecognizedClientException",
 		"InvalidAccessKeyId", "TokenRefreshRequired":
-		return dead
+		return invalidKey
 	case "RequestExpired", "AuthFailure", "InvalidToken":
 		return doubtful
 	default:
@@ -97,9 +97,9 @@ func (p *Provider) replace(ctx context.Context, r rejection) (bool, error) {
 	minAge, first := p.state.hosts.reject(r.host, r.key)
 	rejected := aws.Credentials{AccessKeyID: r.key}
 	if r.verdict == doubtful {
-		ended, end := context.WithCancel(context.Background())
-		end()
-		_ = p.cache.Replace(ended, rejected, minAge)
+		done, cancel := context.WithCancel(context.Background())
+		cancel()
+		_ = p.cache.Replace(done, rejected, minAge)
 		return false, nil
 	}
 	if first {
@@ -116,9 +116,9 @@ func (p *Provider) replace(ctx context.Context, r rejection) (bool, error) {
 	}
 }
 
-// note records a rejection whose request is not sent again.
-func (p *Provider) note(r rejection) {
-	if received, ours := p.state.hasIssued(r.key); ours && r.verdict == dead {
+// recordRejection records a rejection whose request is not sent again.
+func (p *Provider) recordRejection(r rejection) {
+	if received, ours := p.state.hasIssued(r.key); ours && r.verdict == invalidKey {
 		if _, first := p.state.hosts.reject(r.host, r.key); first {
 			p.reportRejection(r, time.Since(received))
 		}

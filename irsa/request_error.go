@@ -44,13 +44,13 @@ func (r *response) failure(err error) error {
 	e := &requestError{status: r.status, requestID: r.requestID, retryAfter: r.retryAfter}
 	switch {
 	case r.err != nil:
-		e.err, e.text = r.err, unsentText(r.err)
+		e.err, e.text = r.err, sendErrorText(r.err)
 	case r.status == 0:
 		e.describe(err, r.secrets)
 	case r.code != "":
 		e.code, e.message, e.err = r.code, r.message, apiError(err, r.code, r.message)
 	case r.bodyErr != nil:
-		e.err, e.text = r.bodyErr, brokenText(r.bodyErr)
+		e.err, e.text = r.bodyErr, readErrorText(r.bodyErr)
 	case r.succeeded():
 		e.err = fmt.Errorf("the reply has no credentials: %w", errNotSTS)
 	default:
@@ -107,8 +107,8 @@ func (e *requestError) codeText() string {
 	return text
 }
 
-// unsentText returns the text of an HTTP client's error, without the method and the URL.
-func unsentText(err error) string {
+// sendErrorText returns the text of an HTTP client's error, without the method and the URL.
+func sendErrorText(err error) string {
 	if text := timeoutText(err); text != "" {
 		return text
 	}
@@ -119,7 +119,7 @@ func unsentText(err error) string {
 	return err.Error()
 }
 
-func brokenText(err error) string {
+func readErrorText(err error) string {
 	var tooLong *http.MaxBytesError
 	if errors.As(err, &tooLong) {
 		return fmt.Sprintf("the reply cannot be read: it is longer than %d bytes", tooLong.Limit)

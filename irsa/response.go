@@ -72,7 +72,7 @@ type recorder struct {
 func (c recorder) Do(request *http.Request) (*http.Response, error) {
 	r := c.response
 	*r = *newResponse(r.requested, r.secrets)
-	if !c.config.mayCarry(request.URL) {
+	if !c.config.maySendToken(request.URL) {
 		r.err = fmt.Errorf("the STS endpoint %s://%s: %w", request.URL.Scheme, request.URL.Host, errCleartext)
 		return nil, r.err
 	}

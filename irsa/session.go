@@ -15,11 +15,11 @@ const (
 	hashLength     = 8
 )
 
-// inSessionName contains the characters allowed in a session name besides ASCII letters and digits.
-const inSessionName = "_+=,.@-"
+// sessionNameSymbols contains the characters allowed in a session name besides ASCII letters and digits.
+const sessionNameSymbols = "_+=,.@-"
 
 func sessionCharacter(r rune) rune {
-	if r < utf8.RuneSelf && (unicode.IsLetter(r) || unicode.IsDigit(r)) || strings.ContainsRune(inSessionName, r) {
+	if r < utf8.RuneSelf && (unicode.IsLetter(r) || unicode.IsDigit(r)) || strings.ContainsRune(sessionNameSymbols, r) {
 		return r
 	}
 	return '-'

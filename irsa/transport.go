@@ -130,9 +130,9 @@ type checkedClient struct{ aws.HTTPClient }
 var errRedirected = errors.New("the HTTP client followed a redirect, which STS does not send")
 
 func (c checkedClient) Do(request *http.Request) (*http.Response, error) {
-	asked := *request.URL
+	requested := *request.URL
 	response, err := c.HTTPClient.Do(request)
-	if err == nil && response.Request != nil && response.Request.URL != nil && *response.Request.URL != asked {
+	if err == nil && response.Request != nil && response.Request.URL != nil && *response.Request.URL != requested {
 		_ = response.Body.Close()
 		return nil, errRedirected
 	}

@@ -111,9 +111,9 @@ func (p *Provider) handleToken(token tokenfile.Token, changed bool) {
 	p.queueEvent(func() Event { return Event{Kind: Rotated, Time: time.Now(), Status: p.Status()} })
 	if used != nil && p.cache.Status().Failures == 0 &&
 		(used.Claims().Issuer != claims.Issuer || used.Claims().Subject != claims.Subject) {
-		ended, end := context.WithCancel(context.Background())
-		end()
-		_ = p.cache.Refresh(ended) // starts the refresh without waiting; its result is logged as usual
+		done, cancel := context.WithCancel(context.Background())
+		cancel()
+		_ = p.cache.Refresh(done) // starts the refresh without waiting; its result is logged as usual
 	}
 }
 
