@@ -12,7 +12,7 @@ import (
 )
 
 // The page that says how all of this is built names files and tests: they are there.
-func TestTheArchitecturePageNamesWhatThereIs(t *testing.T) {
+func TestArchitecturePageLinksExist(t *testing.T) {
 	page, err := os.ReadFile("../docs/architecture.md")
 	require.NoError(t, err)
 

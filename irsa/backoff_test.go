@@ -33,7 +33,7 @@ func callEvery(t *testing.T, p *irsa.Provider, pause, during time.Duration) {
 	}
 }
 
-func TestAConfigurationErrorIsTriedOncePerStepOfABackoffThatGrowsTo30Seconds(t *testing.T) {
+func TestProviderBacksOffTo30SecondsAfterConfigurationErrors(t *testing.T) {
 	t.Parallel()
 	for name, breaks := range map[string]func(*irsatest.Cluster, *irsatest.Pod, *irsa.Options){
 		"a role that trusts nobody": func(k *irsatest.Cluster, _ *irsatest.Pod, _ *irsa.Options) { k.Role("s3-writer") },
@@ -68,7 +68,7 @@ func TestAConfigurationErrorIsTriedOncePerStepOfABackoffThatGrowsTo30Seconds(t *
 	}
 }
 
-func TestAKeyThatSTSCannotFetchIsTriedForMinutes(t *testing.T) {
+func TestProviderRetriesIfSTSCannotFetchTheKey(t *testing.T) {
 	t.Parallel()
 	for _, fault := range []irsatest.Fault{irsatest.VerificationKey, irsatest.IDPCommunicationError} {
 		t.Run(string(fault)+" at the start", func(t *testing.T) {
@@ -106,7 +106,7 @@ func TestAKeyThatSTSCannotFetchIsTriedForMinutes(t *testing.T) {
 	}
 }
 
-func TestATokenProblemIsTriedWithin3SecondsOfTheFilesChange(t *testing.T) {
+func TestProviderRetriesWithin3SecondsOfTokenChange(t *testing.T) {
 	t.Parallel()
 	for name, breaks := range map[string]func(*irsatest.Pod){
 		"expired":             func(pod *irsatest.Pod) { pod.Rotate(irsatest.Expired) },
@@ -138,7 +138,7 @@ func TestATokenProblemIsTriedWithin3SecondsOfTheFilesChange(t *testing.T) {
 	}
 }
 
-func TestProviderWaitsAsLongAsAThrottledResponseAsks(t *testing.T) {
+func TestProviderHonorsRetryAfterOfThrottledResponses(t *testing.T) {
 	for header, least := range map[string]time.Duration{"": 200 * time.Millisecond, "3000": 3 * time.Second, "3600000": 4 * time.Second, "soon": 200 * time.Millisecond} {
 		synctest.Test(t, func(t *testing.T) {
 			_, pod := newPod(t)

@@ -29,7 +29,7 @@ func inPEM(c *x509.Certificate) []byte {
 
 // The SDK's own client follows 307 and 308, with which S3 answers for a bucket that
 // is new; with a CA bundle a service client has to do so too.
-func TestWithACABundleServiceClientsFollowRedirectsAsTheSDKsDoes(t *testing.T) {
+func TestAWSConfigWithCABundleFollowsRedirects(t *testing.T) {
 	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/" {
 			http.Redirect(w, r, "/there", http.StatusTemporaryRedirect)

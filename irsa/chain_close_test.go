@@ -12,7 +12,7 @@ import (
 	"github.com/irsakit/irsakit/irsa"
 )
 
-func TestAssumeRoleOnAClosedProviderIsErrClosed(t *testing.T) {
+func TestAssumeRoleOnClosedProviderReturnsErrClosed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		_, pod, roles := threeAccounts(t)
 		solo := newProvider(t, pod.Options)

@@ -44,7 +44,7 @@ func chained(t *testing.T, first *irsa.Provider, roles []*irsatest.Role) []*irsa
 	return out
 }
 
-func TestAChainAcrossThreeAccountsLivesThroughADayOfOutagesAndRotations(t *testing.T) {
+func TestChainSurvivesADayOfOutagesAndRotations(t *testing.T) {
 	t.Parallel()
 	hours := testsize.Choose(1, 6, 24)
 	for _, outage := range outages {
@@ -96,7 +96,7 @@ func TestAChainAcrossThreeAccountsLivesThroughADayOfOutagesAndRotations(t *testi
 	}
 }
 
-func TestAHopTakesTheSDKsOptions(t *testing.T) {
+func TestChainAcceptsSDKOptions(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k := newCluster(t)
 		sa := k.ServiceAccount("shop", "cart")
@@ -123,7 +123,7 @@ func TestAHopTakesTheSDKsOptions(t *testing.T) {
 	})
 }
 
-func TestAnErrorSaysWhichHopFailed(t *testing.T) {
+func TestChainErrorNamesTheFailedRole(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k, pod, roles := threeAccounts(t)
 		chain := chained(t, newProvider(t, pod.Options), roles)
@@ -152,7 +152,7 @@ func TestAnErrorSaysWhichHopFailed(t *testing.T) {
 	})
 }
 
-func TestAHopRecoversAsSoonAsItsSourceDoes(t *testing.T) {
+func TestChainRecoversWithItsSource(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k, pod, roles := threeAccounts(t)
 		pod.Freeze()
@@ -171,7 +171,7 @@ func TestAHopRecoversAsSoonAsItsSourceDoes(t *testing.T) {
 	})
 }
 
-func TestChainRepeatsItsRequestWithANewSourceKey(t *testing.T) {
+func TestChainRetriesWithNewSourceKey(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k, pod, roles := threeAccounts(t)
 		chain := chained(t, newProvider(t, pod.Options), roles)
@@ -187,7 +187,7 @@ func TestChainRepeatsItsRequestWithANewSourceKey(t *testing.T) {
 	})
 }
 
-func TestWhatAHopCannotHaveIsSaid(t *testing.T) {
+func TestChainRejectsInvalidOptions(t *testing.T) {
 	_, pod, roles := threeAccounts(t)
 	p := newProvider(t, pod.Options)
 	for want, change := range map[string]func(*stscreds.AssumeRoleOptions){
@@ -208,7 +208,7 @@ func TestWhatAHopCannotHaveIsSaid(t *testing.T) {
 	require.ErrorContains(t, err, "cannot AssumeRole")
 }
 
-func TestAHopIsClosedWithItsSourceOrByItself(t *testing.T) {
+func TestChainClosesWithItsSourceOrAlone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		_, pod, roles := threeAccounts(t)
 		first := newProvider(t, pod.Options)
@@ -224,7 +224,7 @@ func TestAHopIsClosedWithItsSourceOrByItself(t *testing.T) {
 	})
 }
 
-func TestAPoolsChainsHoldOneCallEach(t *testing.T) {
+func TestPoolChainUsesOneSlot(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k, pod, roles := threeAccounts(t)
 		k.STS.SetLatency(time.Second)
@@ -236,7 +236,7 @@ func TestAPoolsChainsHoldOneCallEach(t *testing.T) {
 	})
 }
 
-func TestAHopOfAForgottenRoleEndsWithThePool(t *testing.T) {
+func TestPoolCloseEndsChainOfEvictedRole(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k, pod, roles := threeAccounts(t)
 		p := newPool(t, pod, func(o *irsa.PoolOptions) { o.MaxRoles = 1 })
@@ -256,7 +256,7 @@ func TestAHopOfAForgottenRoleEndsWithThePool(t *testing.T) {
 	})
 }
 
-func TestAHopsErrorHoldsNoSecretThatAServerRepeats(t *testing.T) {
+func TestChainErrorRedactsRepeatedSecrets(t *testing.T) {
 	k, pod, roles := threeAccounts(t)
 	kept := &keeper{RoundTripper: k.HTTPClient().Transport}
 	p := newProvider(t, pod.Options, func(o *irsa.Options) {

@@ -40,7 +40,7 @@ func answered(status int, code, message string) error {
 	}}
 }
 
-func TestEachAnswerHasItsKindItsHeadingAndItsPatience(t *testing.T) {
+func TestErrorKindHeadingAndPermanenceOfResponses(t *testing.T) {
 	for _, tt := range []struct {
 		status        int
 		code, message string
@@ -96,7 +96,7 @@ func TestEachAnswerHasItsKindItsHeadingAndItsPatience(t *testing.T) {
 	}
 }
 
-func TestAccessDeniedThatNamesItsReasonLeadsThere(t *testing.T) {
+func TestAdviceForAccessDeniedFollowsTheMessage(t *testing.T) {
 	for message, want := range map[string]string{
 		"because no VPC endpoint policy allows the sts:AssumeRoleWithWebIdentity action": "VPC endpoint",
 		"with an explicit deny in a service control policy":                              "organization",
@@ -109,7 +109,7 @@ func TestAccessDeniedThatNamesItsReasonLeadsThere(t *testing.T) {
 	assert.NotContains(t, adviceFor(e).text, "Federated", "not of a server that has no IAM")
 }
 
-func TestARegionHasItsPartition(t *testing.T) {
+func TestPartitionOfRegion(t *testing.T) {
 	for region, want := range map[string]string{
 		"us-west-2": "aws", "eu-central-1": "aws", "mars-north-1": "aws", "cn-north-1": "aws-cn", "us-gov-west-1": "aws-us-gov",
 		"us-iso-east-1": "aws-iso", "us-isob-east-1": "aws-iso-b", "eu-isoe-west-1": "aws-iso-e", "us-isof-south-1": "aws-iso-f", "eusc-de-east-1": "aws-eusc", "": "",
@@ -151,7 +151,7 @@ func askThrough(t *testing.T, limit time.Duration, target string, change func(*h
 	return sendProbe(ctx, client, target), client
 }
 
-func TestEachFailureOnTheWayLeadsToItsHeading(t *testing.T) {
+func TestProbeFailureLinksToItsHeading(t *testing.T) {
 	secure := func(config *tls.Config) string {
 		server := httptest.NewUnstartedServer(http.NotFoundHandler())
 		server.TLS = config
@@ -224,7 +224,7 @@ func requireFailedProbe(t *testing.T, p *probe, target string, proxied bool, che
 
 // A pipe that is never answered stands for the connection; the steps before it are reported as
 // the transport reports them for a real one.
-func TestProbeOfASilentPeerLeadsToItsHeading(t *testing.T) {
+func TestProbeOfSilentPeerLinksToItsHeading(t *testing.T) {
 	for _, tt := range []struct {
 		name    string
 		proxy   string
@@ -292,7 +292,7 @@ func answering(t *testing.T, status string) string {
 	return listener.Addr().String()
 }
 
-func TestAProbeTellsOfReusedConnectionsReadsLittleAndTakesAnyAddress(t *testing.T) {
+func TestProbeReportsReuseAndAddressAndLimitsTheBody(t *testing.T) {
 	served := make(chan int, 10)
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		n := 0
@@ -325,7 +325,7 @@ func TestAProbeTellsOfReusedConnectionsReadsLittleAndTakesAnyAddress(t *testing.
 	assert.Equal(t, "127.0.0.1:"+port, p.address)
 }
 
-func TestASkewIsWhatIsCertain(t *testing.T) {
+func TestProbeSkewIsALowerBound(t *testing.T) {
 	at := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	for _, tt := range []struct{ sent, received, want time.Duration }{
 		{0, 0, 0},

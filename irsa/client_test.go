@@ -28,7 +28,7 @@ func (p padded) RoundTrip(r *http.Request) (*http.Response, error) {
 	return response, err
 }
 
-func TestAReplyIsReadUpTo256KiB(t *testing.T) {
+func TestClientReadsResponsesUpTo256KiB(t *testing.T) {
 	for size, kind := range map[int]error{200 << 10: nil, 300 << 10: irsa.ErrUnavailable} {
 		k, pod := newPod(t)
 		p := newProvider(t, pod.Options, func(o *irsa.Options) {

@@ -23,7 +23,7 @@ import (
 	"github.com/irsakit/irsakit/tokenfile"
 )
 
-func TestAHealthyPodPassesEveryCheckInItsOrder(t *testing.T) {
+func TestDiagnoseHealthyPodPassesAllChecks(t *testing.T) {
 	k := newCluster(t, func(o *irsatest.Options) { o.Loopback, o.IssuerURL = true, issuerURL })
 	sa := k.ServiceAccount("shop", "cart")
 	pod := k.Pod(sa, k.Role("s3-writer", irsatest.Trust(sa)))
@@ -55,7 +55,7 @@ func actions(s *irsatest.STS) []string {
 	return out
 }
 
-func TestTheReportOfASlowSTSIsThereIn10SecondsWhateverHangs(t *testing.T) {
+func TestDiagnoseReturnsWithin10SecondsIfAStepHangs(t *testing.T) {
 	for name, slow := range map[string]func(*irsatest.STS, *irsatest.Role, *irsa.Options){
 		"all of it": func(s *irsatest.STS, _ *irsatest.Role, _ *irsa.Options) { s.Fail(irsatest.Hang, -1) },
 		"slow, and the exchange": func(s *irsatest.STS, r *irsatest.Role, _ *irsa.Options) {
@@ -90,7 +90,7 @@ func (hangingTokens) Token(ctx context.Context) (tokenfile.Token, error) {
 	return tokenfile.Token{}, ctx.Err()
 }
 
-func TestDiagnoseEndsWithItsContext(t *testing.T) {
+func TestDiagnoseStopsWithItsContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k, pod := newPod(t)
 		k.STS.Fail(irsatest.Hang, -1)
@@ -103,7 +103,7 @@ func TestDiagnoseEndsWithItsContext(t *testing.T) {
 	})
 }
 
-func TestAClientOfTheApplicationsOwnIsAskedAsItIs(t *testing.T) {
+func TestDiagnoseUsesCustomSTSClient(t *testing.T) {
 	report := irsa.Diagnose(t.Context(), func(o *irsa.Options) {
 		o.RoleARN, o.Token, o.STS = "arn:aws:iam::111122223333:role/s3-writer", kubernetesToken{}, mockSTS{}
 	})
@@ -114,7 +114,7 @@ func TestAClientOfTheApplicationsOwnIsAskedAsItIs(t *testing.T) {
 }
 
 // A server may repeat in its answers what it was sent.
-func TestTheReportHoldsNoSecretThatAServerRepeats(t *testing.T) {
+func TestDiagnoseRedactsRepeatedSecrets(t *testing.T) {
 	for _, action := range []string{"AssumeRoleWithWebIdentity", "GetCallerIdentity"} {
 		t.Run(action, func(t *testing.T) {
 			k, pod := newPod(t)
@@ -159,7 +159,7 @@ func (e *echo) RoundTrip(r *http.Request) (*http.Response, error) {
 	}, nil
 }
 
-func TestATrustPolicyIsJudgedWithoutAnExchange(t *testing.T) {
+func TestReportChecksTrustPolicyWithoutExchange(t *testing.T) {
 	k, pod := newPod(t)
 	policy := k.Role("s3-writer", irsatest.Trust(k.ServiceAccount("shop", "cart"))).TrustPolicy()
 	k.STS.Down()
@@ -175,7 +175,7 @@ func TestATrustPolicyIsJudgedWithoutAnExchange(t *testing.T) {
 	assert.Equal(t, irsa.CheckFailed, statusOf(report, "trust-policy"))
 }
 
-func TestAReportIsOneLineForEachThingThatItSays(t *testing.T) {
+func TestReportPrintsOneLinePerFact(t *testing.T) {
 	_, pod := newPod(t)
 	pod.Rotate(irsatest.Claim("sub", "a\nFAILED\x1b[31m"))
 	report := irsa.Diagnose(t.Context(), pod.Options)
@@ -185,7 +185,7 @@ func TestAReportIsOneLineForEachThingThatItSays(t *testing.T) {
 	}
 }
 
-func TestASlowSTSIsAWarning(t *testing.T) {
+func TestDiagnoseWarnsAboutSlowSTS(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k, pod := newPod(t)
 		k.STS.SetLatency(3 * time.Second) // the plain request's limit is less, the exchange's more
@@ -196,7 +196,7 @@ func TestASlowSTSIsAWarning(t *testing.T) {
 	})
 }
 
-func TestWhatIsUnusualIsAWarning(t *testing.T) {
+func TestDiagnoseWarnsAboutUnusualSetups(t *testing.T) {
 	for name, tt := range map[string]struct {
 		unusual func(*irsatest.Cluster, *irsatest.Pod)
 		check   string
@@ -230,7 +230,7 @@ func ofAYear(age time.Duration) func(*irsatest.Cluster, *irsatest.Pod) {
 	}
 }
 
-func TestAServerOtherThanAWSNeedNotSayWhoItIs(t *testing.T) {
+func TestDiagnoseAcceptsServersWithoutCallerIdentity(t *testing.T) {
 	k, pod := newPod(t)
 	minio := roundTripper(func(r *http.Request) (*http.Response, error) {
 		if r.Method == http.MethodPost && r.Header.Get("Authorization") != "" {
@@ -253,7 +253,7 @@ func (silentIdentity) GetCallerIdentity(context.Context, *sts.GetCallerIdentityI
 	return nil, errors.New("not implemented")
 }
 
-func TestATrustPolicyIsJudgedByTheSessionNameAndEveryAudience(t *testing.T) {
+func TestReportTrustPolicyUsesSessionNameAndAllAudiences(t *testing.T) {
 	k, pod := newPod(t)
 	issuer := k.Issuer.URL()[len("https://"):]
 	judge := func(policy string) irsa.CheckStatus {
@@ -280,7 +280,7 @@ func TestATrustPolicyIsJudgedByTheSessionNameAndEveryAudience(t *testing.T) {
 	assert.Contains(t, role.TrustPolicy(), issuer)
 }
 
-func TestACallerWhoCannotWaitIsToldWhereSTSIs(t *testing.T) {
+func TestErrorNamesEndpointIfCallerTimesOut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k, pod := newPod(t)
 		k.STS.Fail(irsatest.Hang, -1)
@@ -304,7 +304,7 @@ func TestACallerWhoCannotWaitIsToldWhereSTSIs(t *testing.T) {
 	})
 }
 
-func TestDiagnoseHeedsItsContextWhereverItIs(t *testing.T) {
+func TestDiagnoseObservesItsContextInEveryStep(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		_, pod := newPod(t)
 		ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
@@ -320,7 +320,7 @@ func TestDiagnoseHeedsItsContextWhereverItIs(t *testing.T) {
 	})
 }
 
-func TestDiagnoseLeavesNothingBehind(t *testing.T) {
+func TestDiagnoseLeaksNoGoroutines(t *testing.T) {
 	k := newCluster(t, func(o *irsatest.Options) { o.Loopback = true })
 	sa := k.ServiceAccount("shop", "cart")
 	pod := k.Pod(sa, k.Role("s3-writer", irsatest.Trust(sa)))
@@ -333,7 +333,7 @@ func TestDiagnoseLeavesNothingBehind(t *testing.T) {
 	assert.Eventually(t, func() bool { return runtime.NumGoroutine() <= before+2 }, time.Minute, 10*time.Millisecond)
 }
 
-func TestAnErrorIsShortAndShowsNoPassword(t *testing.T) {
+func TestErrorIsShortAndContainsNoPassword(t *testing.T) {
 	k, pod := newPod(t)
 	_, err := irsa.New(pod.Options, func(o *irsa.Options) { o.Endpoint = "http://user:hunter2@sts.example" })
 	require.ErrorIs(t, err, irsa.ErrNotConfigured)

@@ -103,7 +103,7 @@ func TestNewAcceptsCleartextOnlyOnLoopback(t *testing.T) {
 }
 
 // The token does not leave in the clear with a client of the application's either.
-func TestProviderOfAnSTSClientSendsNoCleartext(t *testing.T) {
+func TestProviderWithSTSClientSendsNoCleartext(t *testing.T) {
 	k, pod := newPod(t)
 	endpoint := "http://sts.corp.example"
 	client := sts.New(sts.Options{Region: "us-west-2", BaseEndpoint: &endpoint, HTTPClient: anyHost(k)})
@@ -119,7 +119,7 @@ func TestProviderOfAnSTSClientSendsNoCleartext(t *testing.T) {
 	retrieve(t, newProvider(t, pod.Options, func(o *irsa.Options) { o.STS, o.InsecureEndpoint = wrapper{client}, true }))
 }
 
-func TestNewWarnsOfAnEndpointInAnotherRegion(t *testing.T) {
+func TestNewWarnsAboutEndpointInAnotherRegion(t *testing.T) {
 	for _, tt := range []struct{ endpoint, region, other string }{
 		{"https://sts.us-west-2.amazonaws.com", "us-west-2", ""},
 		{"https://sts.us-west-2.amazonaws.com", "us-east-2", "us-west-2"},
@@ -161,7 +161,7 @@ func TestNewWarnsOfAnEndpointInAnotherRegion(t *testing.T) {
 	}
 }
 
-func TestChainThroughAnEndpointInAnotherRegionSaysSo(t *testing.T) {
+func TestChainErrorExplainsEndpointInAnotherRegion(t *testing.T) {
 	k, pod, roles := threeAccounts(t)
 	p := newProvider(t, pod.Options, func(o *irsa.Options) {
 		o.Endpoint, o.Region = "https://sts.us-east-2.amazonaws.com", "us-west-2"

@@ -18,7 +18,7 @@ import (
 	"github.com/irsakit/irsakit/irsa/irsatest"
 )
 
-func TestEveryFailureOfSTSHasItsKind(t *testing.T) {
+func TestErrorKindOfSTSFailures(t *testing.T) {
 	for _, tt := range []struct {
 		fault irsatest.Fault
 		kind  error
@@ -67,7 +67,7 @@ func TestEveryFailureOfSTSHasItsKind(t *testing.T) {
 	}
 }
 
-func TestTheCauseOfAFailureIsThere(t *testing.T) {
+func TestErrorWrapsItsCause(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k, pod := newPod(t)
 		retrieveError := func(fault irsatest.Fault) error {
@@ -93,7 +93,7 @@ func TestTheCauseOfAFailureIsThere(t *testing.T) {
 	})
 }
 
-func TestPromise6AccessDeniedSaysWhatTheTrustPolicyNeeds(t *testing.T) {
+func TestErrorAccessDeniedShowsTrustPolicyStatement(t *testing.T) {
 	k := newCluster(t)
 	pod := k.Pod(k.ServiceAccount("shop", "cart"), k.Role("s3-writer")) // which trusts nobody
 	p := newProvider(t, pod.Options)
@@ -113,7 +113,7 @@ func TestPromise6AccessDeniedSaysWhatTheTrustPolicyNeeds(t *testing.T) {
 	}
 }
 
-func TestPromise7NoOtherIdentity(t *testing.T) {
+func TestProviderUsesNoOtherIdentity(t *testing.T) {
 	// Everything that the SDK's chain would fall back to is there.
 	t.Setenv("AWS_ACCESS_KEY_ID", "AKIANODE")
 	t.Setenv("AWS_SECRET_ACCESS_KEY", "node")
@@ -150,7 +150,7 @@ func TestPromise7NoOtherIdentity(t *testing.T) {
 	})
 }
 
-func TestBadTokensAreClearErrors(t *testing.T) {
+func TestErrorForBadTokens(t *testing.T) {
 	for _, tt := range []struct {
 		name, content, want string
 	}{
@@ -180,7 +180,7 @@ func TestBadTokensAreClearErrors(t *testing.T) {
 	}
 }
 
-func TestAnErrorKeepsTheKindThroughTheSDKsWrapping(t *testing.T) {
+func TestErrorKindSurvivesSDKWrapping(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		_, pod := newPod(t)
 		pod.RemoveToken()
@@ -193,7 +193,7 @@ func TestAnErrorKeepsTheKindThroughTheSDKsWrapping(t *testing.T) {
 	})
 }
 
-func TestRefusedCredentialsAreAKindOfTheirOwn(t *testing.T) {
+func TestErrorKindOfRejectedCredentials(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		_, pod := newPod(t)
 		var seen recorder
@@ -210,7 +210,7 @@ func TestRefusedCredentialsAreAKindOfTheirOwn(t *testing.T) {
 	})
 }
 
-func TestAnErrorIsOneLineWhateverTheTokenClaims(t *testing.T) {
+func TestErrorIsOneLineForAnyClaims(t *testing.T) {
 	claims := base64.RawURLEncoding.EncodeToString([]byte(`{"iss":"https://a\nb","sub":"\u001b[31mroot","aud":"x\r\ny"}`))
 	k, pod := newPod(t)
 	k.STS.Fail(irsatest.AccessDenied, -1)

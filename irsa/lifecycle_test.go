@@ -22,7 +22,7 @@ import (
 	"github.com/irsakit/irsakit/irsa/irsatest"
 )
 
-func TestAfterCloseEverythingIsErrClosed(t *testing.T) {
+func TestProviderReturnsErrClosedAfterClose(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k, pod := newPod(t)
 		p, err := irsa.New(pod.Options)
@@ -49,7 +49,7 @@ func TestAfterCloseEverythingIsErrClosed(t *testing.T) {
 	})
 }
 
-func TestCloseDuringAnExchangeEndsItAndItsCallers(t *testing.T) {
+func TestProviderCloseCancelsExchangeAndWakesCallers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k, pod := newPod(t)
 		k.STS.Fail(irsatest.Hang, -1)
@@ -70,7 +70,7 @@ func TestCloseDuringAnExchangeEndsItAndItsCallers(t *testing.T) {
 	})
 }
 
-func TestInvalidateDuringAnExchangeKeepsItsResult(t *testing.T) {
+func TestProviderInvalidateDuringExchangeKeepsItsResult(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k, pod := newPod(t)
 		p := newProvider(t, pod.Options)
@@ -101,7 +101,7 @@ func collected(p weak.Pointer[irsa.Provider]) bool {
 	return false
 }
 
-func TestADroppedProviderIsCollectedAndItsWatchEnds(t *testing.T) {
+func TestProviderUnreachableIsCollectedAndItsWatchEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k, pod := newPod(t)
 		dropped := func() weak.Pointer[irsa.Provider] {
@@ -117,7 +117,7 @@ func TestADroppedProviderIsCollectedAndItsWatchEnds(t *testing.T) {
 	})
 }
 
-func TestADroppedProviderIsCollectedInAProgram(t *testing.T) {
+func TestProviderUnreachableIsCollectedInRealTime(t *testing.T) {
 	_, pod := newPod(t)
 	dropped := func() weak.Pointer[irsa.Provider] {
 		p, err := irsa.New(pod.Options)
@@ -128,7 +128,7 @@ func TestADroppedProviderIsCollectedInAProgram(t *testing.T) {
 	require.Eventually(t, func() bool { return collected(dropped) }, time.Minute, time.Millisecond)
 }
 
-func TestAProviderThatOnlyAClientOrAViewHoldsGoesOn(t *testing.T) {
+func TestProviderReachableOnlyThroughClientOrMinTTLContinues(t *testing.T) {
 	for _, tt := range []struct {
 		name string
 		hold func(*irsa.Provider, *irsatest.Cluster) func(context.Context) error
@@ -176,7 +176,7 @@ func TestAProviderThatOnlyAClientOrAViewHoldsGoesOn(t *testing.T) {
 	}
 }
 
-func TestNoGoroutineIsLeftBehind(t *testing.T) {
+func TestProviderLeaksNoGoroutines(t *testing.T) {
 	before := goroutines() // a dropped provider's watch of another test may run yet
 	k, err := irsatest.Start()
 	require.NoError(t, err)
@@ -207,7 +207,7 @@ func goroutines() (n int) {
 	return n
 }
 
-func TestMinTTLAbove60PercentOfTheLifeIsAnInvalidRequest(t *testing.T) {
+func TestMinTTLAbove60PercentOfLifetimeIsInvalid(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k, pod := newPod(t)
 		p := newProvider(t, pod.Options)
@@ -219,7 +219,7 @@ func TestMinTTLAbove60PercentOfTheLifeIsAnInvalidRequest(t *testing.T) {
 	})
 }
 
-func TestWaitReadyOutlastsWhatPasses(t *testing.T) {
+func TestWaitReadyOutlastsTemporaryFailures(t *testing.T) {
 	for _, tt := range []struct {
 		name  string
 		fault irsatest.Fault
@@ -243,7 +243,7 @@ func TestWaitReadyOutlastsWhatPasses(t *testing.T) {
 	}
 }
 
-func TestWaitReadyEndsWithItsContextAndSaysWhatFailed(t *testing.T) {
+func TestWaitReadyStopsWithContextAndReportsLastError(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k, pod := newPod(t)
 		k.STS.Fail(irsatest.AccessDenied, -1)
@@ -260,7 +260,7 @@ func TestWaitReadyEndsWithItsContextAndSaysWhatFailed(t *testing.T) {
 	})
 }
 
-func TestACachedRetrieveAllocatesNothing(t *testing.T) {
+func TestRetrieveFromCacheDoesNotAllocate(t *testing.T) {
 	_, pod := newPod(t)
 	p := newProvider(t, pod.Options)
 	ctx := t.Context()
@@ -269,7 +269,7 @@ func TestACachedRetrieveAllocatesNothing(t *testing.T) {
 	assert.Zero(t, testing.AllocsPerRun(1000, func() { _, _ = provider.Retrieve(ctx) }))
 }
 
-func TestAViewIsACredentialsProviderAndNoMore(t *testing.T) {
+func TestMinTTLReturnsOnlyACredentialsProvider(t *testing.T) {
 	_, pod := newPod(t)
 	p := newProvider(t, pod.Options)
 	view := p.MinTTL(time.Minute)

@@ -27,7 +27,7 @@ func TestProviderLimitsAHugeAttemptTimeout(t *testing.T) {
 	})
 }
 
-func TestPoolTakesHugeOptions(t *testing.T) {
+func TestPoolAcceptsHugeOptions(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		_, pod, tenants := newTenants(t, 10)
 		p := newPool(t, pod, func(o *irsa.PoolOptions) {

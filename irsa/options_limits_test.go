@@ -124,7 +124,7 @@ type pointerTokens struct{ token tokenfile.Token }
 func (p *pointerTokens) Token(context.Context) (tokenfile.Token, error) { return p.token, nil }
 func (p *pointerTokens) Identity() string                               { return p.token.Reveal() }
 
-func TestNilInAnInterfaceIsAConfigurationError(t *testing.T) {
+func TestNewRejectsNilInAnInterface(t *testing.T) {
 	_, pod := newPod(t)
 	for want, set := range map[string]func(*irsa.Options){
 		"token source is a nil *irsa_test.pointerTokens": func(o *irsa.Options) { o.Token = (*pointerTokens)(nil) },

@@ -29,7 +29,7 @@ func valid(o *irsa.Options) {
 	o.Region = "us-west-2"
 }
 
-func TestNewRefusesWhatCannotWork(t *testing.T) {
+func TestNewRejectsInvalidOptions(t *testing.T) {
 	for _, tt := range []struct {
 		name string
 		env  map[string]string
@@ -114,7 +114,7 @@ func TestNewAcceptsRolesOfEveryPartition(t *testing.T) {
 	}
 }
 
-func TestTheLimitsThemselvesAreAccepted(t *testing.T) {
+func TestNewAcceptsLimits(t *testing.T) {
 	for _, set := range []func(*irsa.Options){
 		func(o *irsa.Options) { o.Duration = 15 * time.Minute },
 		func(o *irsa.Options) { o.Duration = 12 * time.Hour },
@@ -153,7 +153,7 @@ func session() *sts.AssumeRoleWithWebIdentityOutput {
 	}
 }
 
-func TestAMockedSTSIsAskedForWhatTheOptionsSay(t *testing.T) {
+func TestProviderSendsOptionsToMockedSTS(t *testing.T) {
 	_, pod := newPod(t)
 	var asked *sts.AssumeRoleWithWebIdentityInput
 	p := newProvider(t, func(o *irsa.Options) {
@@ -194,7 +194,7 @@ func TestProviderSendsTheDuration(t *testing.T) {
 	})
 }
 
-func TestTheRegionComesFrom(t *testing.T) {
+func TestNewRegionSources(t *testing.T) {
 	_, pod := newPod(t) // the issuer is in us-west-2
 	for _, tt := range []struct {
 		name string
@@ -217,7 +217,7 @@ func TestTheRegionComesFrom(t *testing.T) {
 	}
 }
 
-func TestWithoutARegionNewFails(t *testing.T) {
+func TestNewFailsWithoutRegion(t *testing.T) {
 	_, pod := newPod(t)
 	noRegion := func(o *irsa.Options) { o.Region = "" }
 	t.Run("where the token cannot be read", func(t *testing.T) {
@@ -236,7 +236,7 @@ func TestWithoutARegionNewFails(t *testing.T) {
 	})
 }
 
-func TestAnUnreadableTokenIsTheErrorOfRetrieve(t *testing.T) {
+func TestRetrieveReportsUnreadableToken(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		_, pod := newPod(t)
 		pod.RemoveToken()
@@ -251,7 +251,7 @@ func TestAnUnreadableTokenIsTheErrorOfRetrieve(t *testing.T) {
 	})
 }
 
-func TestTheSessionNameTellsNamespaceServiceAccountAndPodAtEveryRefresh(t *testing.T) {
+func TestProviderSessionNameIdentifiesPodAtEveryRefresh(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k, pod := newPod(t)
 		p := newProvider(t, pod.Options)
@@ -265,7 +265,7 @@ func TestTheSessionNameTellsNamespaceServiceAccountAndPodAtEveryRefresh(t *testi
 	})
 }
 
-func TestWhatIsNotFollowedIsLogged(t *testing.T) {
+func TestNewLogsIgnoredVariables(t *testing.T) {
 	t.Setenv("AWS_STS_REGIONAL_ENDPOINTS", "legacy")
 	t.Setenv("AWS_ENDPOINT_URL", "http://minio.example")
 	var seen recorder
@@ -277,7 +277,7 @@ func TestWhatIsNotFollowedIsLogged(t *testing.T) {
 	assert.Equal(t, 1, k.STS.CallCount())
 }
 
-func TestAnEndpointIsFollowedUnlessItIsToBeIgnored(t *testing.T) {
+func TestNewUsesConfiguredEndpointUnlessIgnored(t *testing.T) {
 	_, pod := newPod(t)
 	t.Setenv("AWS_ENDPOINT_URL_STS", "https://elsewhere.invalid")
 	p := newProvider(t, pod.Options)
@@ -318,7 +318,7 @@ func TestAWSConfigCarriesFIPSDualStackAndTheCABundle(t *testing.T) {
 	})
 }
 
-func TestAMockThatFailsIsReportedWithItsError(t *testing.T) {
+func TestErrorWrapsErrorOfMockedSTS(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		_, pod := newPod(t)
 		broken := errors.New("broken")

@@ -17,7 +17,7 @@ import (
 )
 
 // Root may read everything, so the application is another process of another user.
-func TestATokenThatOnlyRootMayReadLeadsToFSGroup(t *testing.T) {
+func TestErrorForUnreadableTokenAdvisesFSGroup(t *testing.T) {
 	if file := os.Getenv(childOutput); file != "" {
 		failure := failureOf(t, retrieveOnce)
 		require.ErrorIs(t, failure, irsa.ErrTokenFile)

@@ -56,7 +56,7 @@ func newTenants(t *testing.T, n int) (*irsatest.Cluster, *irsatest.Pod, []irsa.R
 	return k, k.Pod(sa, k.Role("s3-writer", irsatest.Trust(sa))), tenants
 }
 
-func TestAPoolGivesEachRoleItsCredentialsThroughOneToken(t *testing.T) {
+func TestPoolServesManyRolesFromOneToken(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k, pod, tenants := newTenants(t, 100)
 		p := newPool(t, pod)
@@ -78,7 +78,7 @@ func TestAPoolGivesEachRoleItsCredentialsThroughOneToken(t *testing.T) {
 	})
 }
 
-func TestAPoolsRolesAreRefreshedWithinTheCapAndOnlyWhileTheyAreUsed(t *testing.T) {
+func TestPoolRefreshesUsedRolesWithinMaxCalls(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		k, pod, tenants := newTenants(t, testsize.Choose(40, 200, 200))
@@ -109,7 +109,7 @@ func TestAPoolsRolesAreRefreshedWithinTheCapAndOnlyWhileTheyAreUsed(t *testing.T
 	})
 }
 
-func TestARoleThatFailsDelaysNoOther(t *testing.T) {
+func TestPoolFailingRolesDelayNoOthers(t *testing.T) {
 	t.Parallel()
 	for name, fault := range map[string]irsatest.Fault{"hangs": irsatest.Hang, "is denied": irsatest.AccessDenied, "is throttled": irsatest.Throttling} {
 		t.Run(name, func(t *testing.T) {
@@ -145,7 +145,7 @@ func TestARoleThatFailsDelaysNoOther(t *testing.T) {
 	}
 }
 
-func TestTheLeastRecentlyUsedIsForgottenAndServedOn(t *testing.T) {
+func TestPoolEvictsLeastRecentlyUsedRoleAndKeepsServingIt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		_, pod, tenants := newTenants(t, 4)
 		p := newPool(t, pod, func(o *irsa.PoolOptions) { o.MaxRoles = 3 })
@@ -168,7 +168,7 @@ func TestTheLeastRecentlyUsedIsForgottenAndServedOn(t *testing.T) {
 	})
 }
 
-func TestAForgottenRoleThatNobodyHoldsIsCollected(t *testing.T) {
+func TestPoolEvictedUnreachableRoleIsCollected(t *testing.T) {
 	_, pod, tenants := newTenants(t, 2)
 	p := newPool(t, pod, func(o *irsa.PoolOptions) { o.MaxRoles = 1 })
 	gone := func() weak.Pointer[irsa.Provider] {
@@ -180,7 +180,7 @@ func TestAForgottenRoleThatNobodyHoldsIsCollected(t *testing.T) {
 	assert.Eventually(t, func() bool { runtime.GC(); return gone.Value() == nil }, time.Minute, 10*time.Millisecond)
 }
 
-func TestOneRotationHelpsEveryRoleThatFailed(t *testing.T) {
+func TestPoolRotationWakesAllFailedRoles(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k, pod, tenants := newTenants(t, 50)
 		pod.Rotate(irsatest.Expired)
@@ -200,7 +200,7 @@ func TestOneRotationHelpsEveryRoleThatFailed(t *testing.T) {
 	})
 }
 
-func TestClosingAPoolEndsItsRoles(t *testing.T) {
+func TestPoolCloseClosesItsRoles(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k, pod, tenants := newTenants(t, 3)
 		p, err := irsa.NewPool(func(o *irsa.PoolOptions) { pod.Options(&o.Options); o.MaxRoles = 2 })
@@ -233,7 +233,7 @@ func TestClosingAPoolEndsItsRoles(t *testing.T) {
 }
 
 // Two sets of options share a key if, and only if, they ask for the same.
-func TestTenantsShareNothingUnlessTheyAskForTheSame(t *testing.T) {
+func TestPoolSharesProvidersOnlyForEqualOptions(t *testing.T) {
 	_, pod, _ := newTenants(t, 0)
 	p := newPool(t, pod, func(o *irsa.PoolOptions) { o.RoleARN, o.PolicyARNs = "", nil })
 	random := rand.New(rand.NewPCG(1, 2))
@@ -290,7 +290,7 @@ func (r restlessTokens) Token(context.Context) (tokenfile.Token, error) {
 }
 func (r restlessTokens) Identity() string { *r.asked++; return fmt.Sprint(*r.asked) }
 
-func TestAPoolForgetsARoleWhoseIdentityHasChanged(t *testing.T) {
+func TestPoolEvictsRoleWithChangedIdentity(t *testing.T) {
 	_, pod, tenants := newTenants(t, 2)
 	p := newPool(t, pod, func(o *irsa.PoolOptions) { o.MaxRoles = 1 })
 	for range 3 {
@@ -300,7 +300,7 @@ func TestAPoolForgetsARoleWhoseIdentityHasChanged(t *testing.T) {
 	}
 }
 
-func TestARoleOfTheirOwnRegionAndTokens(t *testing.T) {
+func TestPoolRoleWithOwnRegionAndTokens(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k, pod, _ := newTenants(t, 0)
 		search := k.ServiceAccount("shop", "search")
@@ -323,7 +323,7 @@ func TestARoleOfTheirOwnRegionAndTokens(t *testing.T) {
 }
 
 // The Pool's token file has nothing to do with a role whose tokens come from elsewhere.
-func TestPoolKeepsItsTokenFileFromARoleWithOtherTokens(t *testing.T) {
+func TestPoolTokenFileDoesNotAffectRolesWithOtherTokens(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k, pod, tenants := newTenants(t, 1)
 		search := k.ServiceAccount("shop", "search")
@@ -370,7 +370,7 @@ func TestPoolKeepsItsTokenFileFromARoleWithOtherTokens(t *testing.T) {
 	})
 }
 
-func TestWhatARoleCannotHaveIsSaid(t *testing.T) {
+func TestPoolRejectsInvalidRoleOptions(t *testing.T) {
 	_, pod, _ := newTenants(t, 0)
 	p := newPool(t, pod)
 	for want, opts := range map[string]irsa.RoleOptions{
@@ -395,7 +395,7 @@ func TestWhatARoleCannotHaveIsSaid(t *testing.T) {
 	require.ErrorContains(t, err, "AWS_WEB_IDENTITY_TOKEN_FILE")
 }
 
-func TestAPoolsObserverHearsOfEveryRole(t *testing.T) {
+func TestPoolObserveReceivesEventsOfAllRoles(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		_, pod, tenants := newTenants(t, 200)
 		var seen recorder
@@ -410,7 +410,7 @@ func TestAPoolsObserverHearsOfEveryRole(t *testing.T) {
 	})
 }
 
-func TestAKnownRoleIsFoundWithoutAllocation(t *testing.T) {
+func TestPoolLookupDoesNotAllocate(t *testing.T) {
 	_, pod, tenants := newTenants(t, 100)
 	p := newPool(t, pod)
 	pooled(t, p, tenants[0])
@@ -419,7 +419,7 @@ func TestAKnownRoleIsFoundWithoutAllocation(t *testing.T) {
 	assert.Zero(t, testing.AllocsPerRun(1000, func() { _, _ = pooled(t, p, tenants[0]).Retrieve(t.Context()) }))
 }
 
-func TestNoRoleHasAGoroutine(t *testing.T) {
+func TestPoolRolesHaveNoGoroutines(t *testing.T) {
 	_, pod, tenants := newTenants(t, 300)
 	p := newPool(t, pod)
 	goroutines := func(n int) int {

@@ -138,7 +138,7 @@ var parrots = map[string]parrot{
 
 var statuses = []int{403, 200, 302, 500, 400, 204, 429, 308, 202, 206, 301, 303, 304, 307, 401, 404, 405, 407, 413, 502, 503, 504, 599}
 
-func TestErrorLogAndSpanContainNothingThatAPeerRepeats(t *testing.T) {
+func TestErrorLogAndSpanContainNoRepeatedSecrets(t *testing.T) {
 	t.Parallel()
 	for _, action := range []string{"AssumeRoleWithWebIdentity", "AssumeRole"} {
 		for name, peer := range parrots {
@@ -306,7 +306,7 @@ func FuzzRedaction(f *testing.F) {
 }
 
 // A token source, or what it calls, can repeat the token in its error and in its panic.
-func TestErrorOfATokenSourceContainsNoToken(t *testing.T) {
+func TestErrorOfTokenSourceContainsNoToken(t *testing.T) {
 	for name, text := range map[string]func(token string) string{
 		"whole":   func(token string) string { return "cannot use " + token + " here" },
 		"cut":     func(token string) string { return "cannot use " + token[:len(token)/2] },
@@ -359,7 +359,7 @@ func TestErrorOfATokenSourceContainsNoToken(t *testing.T) {
 	}
 }
 
-func TestErrorOfAPanickingClientContainsNoToken(t *testing.T) {
+func TestErrorOfPanickingClientContainsNoToken(t *testing.T) {
 	var out output
 	_, pod := newPod(t)
 	p := newProvider(t, pod.Options, func(o *irsa.Options) {
@@ -375,7 +375,7 @@ func TestErrorOfAPanickingClientContainsNoToken(t *testing.T) {
 	require.Empty(t, leaked(out.String(), tokenParts(pod.Token())))
 }
 
-func TestTokenIsNotInADiff(t *testing.T) {
+func TestTokenIsNotPrintedInDiffs(t *testing.T) {
 	var out output
 	_, pod := newPod(t)
 	one, err := tokenfile.Parse(pod.Token())
@@ -394,7 +394,7 @@ func TestTokenIsNotInADiff(t *testing.T) {
 }
 
 // The session tokens of MinIO and Dex look like web identity tokens.
-func TestProviderTakesASessionTokenThatIsAJWT(t *testing.T) {
+func TestProviderAcceptsJWTAsSessionToken(t *testing.T) {
 	_, pod := newPod(t)
 	var document bytes.Buffer
 	require.NoError(t, xml.EscapeText(&document, []byte(pod.Token())))

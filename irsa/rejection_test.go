@@ -117,7 +117,7 @@ func requireCode(t *testing.T, err error, code string) {
 }
 
 // A service that calls every key expired costs its own callers their requests, and no one else's.
-func TestRejectionByOneServiceReachesNoOther(t *testing.T) {
+func TestRejectionByOneServiceDoesNotAffectOthers(t *testing.T) {
 	t.Parallel()
 	for providerName, provider := range providers {
 		for configName, config := range configs {
@@ -147,7 +147,7 @@ func TestRejectionByOneServiceReachesNoOther(t *testing.T) {
 	}
 }
 
-func TestRejectionDuringAnOutageTakesNothingAway(t *testing.T) {
+func TestRejectionDuringOutageKeepsCredentials(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k, p := providers["New"](t)
 		first := retrieve(t, p)
@@ -167,7 +167,7 @@ func TestRejectionDuringAnOutageTakesNothingAway(t *testing.T) {
 	})
 }
 
-func TestRejectionOfADeadKeyIsOneExchangeAndASecondRequest(t *testing.T) {
+func TestRejectionOfInvalidKeyCausesOneExchangeAndResend(t *testing.T) {
 	for _, code := range []string{"ExpiredToken", "ExpiredTokenException", "InvalidClientTokenId", "UnrecognizedClientException", "InvalidAccessKeyId", "TokenRefreshRequired"} {
 		t.Run(code, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -199,7 +199,7 @@ func TestRejectionOfADeadKeyIsOneExchangeAndASecondRequest(t *testing.T) {
 	}
 }
 
-func TestRejectionOfAYoungKeyLastsAMinuteAtMost(t *testing.T) {
+func TestRejectionOfNewKeyLastsAtMostAMinute(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		_, p := providers["New"](t)
 		dead := retrieve(t, p).AccessKeyID
@@ -218,7 +218,7 @@ func TestRejectionOfAYoungKeyLastsAMinuteAtMost(t *testing.T) {
 	})
 }
 
-func TestRejectionInDoubtIsOneExchangeInTheBackground(t *testing.T) {
+func TestRejectionInDoubtCausesOneBackgroundExchange(t *testing.T) {
 	for _, code := range []string{"RequestExpired", "AuthFailure", "InvalidToken"} {
 		t.Run(code, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -257,7 +257,7 @@ func TestRejectionForAnotherReasonStartsNoExchange(t *testing.T) {
 }
 
 // Credentials of others are not the Provider's to replace.
-func TestRejectionOfOtherCredentialsIsLeftAlone(t *testing.T) {
+func TestRejectionOfOtherCredentialsIsIgnored(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k, p := providers["New"](t)
 		own := retrieve(t, p)
@@ -274,7 +274,7 @@ func TestRejectionOfOtherCredentialsIsLeftAlone(t *testing.T) {
 }
 
 // A request that was signed before a refresh is sent again with the newer credentials at once.
-func TestRejectionOfAnOlderKeyIsRepeatedWithTheNewer(t *testing.T) {
+func TestRejectionOfOlderKeyResendsWithNewer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k, p := providers["New"](t)
 		old := retrieve(t, p).AccessKeyID
@@ -318,7 +318,7 @@ func TestRejectionWaitsNoLongerThanAnAttempt(t *testing.T) {
 }
 
 // STS denies the exchange: that is reported at once, and callers keep what is valid.
-func TestRejectionWhoseExchangeIsDeniedIsReported(t *testing.T) {
+func TestRejectionReportsDeniedExchange(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k, p := providers["New"](t)
 		first := retrieve(t, p)
@@ -354,7 +354,7 @@ func TestRejectionIsLoggedOnceForEachKeyOfAHost(t *testing.T) {
 }
 
 // The STS of a chain is a service too: it may reject the source's credentials.
-func TestChainReplacesASourceKeyThatSTSRejects(t *testing.T) {
+func TestChainReplacesRejectedSourceKey(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k := newCluster(t)
 		sa := k.ServiceAccount("shop", "cart")
@@ -379,7 +379,7 @@ func TestChainReplacesASourceKeyThatSTSRejects(t *testing.T) {
 	})
 }
 
-func TestConfigureKeepsWhatTheConfigurationHas(t *testing.T) {
+func TestConfigureKeepsExistingOptions(t *testing.T) {
 	_, p := providers["New"](t)
 	cfg := aws.Config{Region: "eu-central-1", RetryMaxAttempts: 7}
 	p.Configure(&cfg)

@@ -51,7 +51,7 @@ func exchangeWith(t *testing.T, do client) error {
 
 // Every kind, text and link comes from the response as it was sent, and is the same with every
 // version of the SDK.
-func TestResponseIsJudgedByItsStatusAndBody(t *testing.T) {
+func TestResponseIsClassifiedByStatusAndBody(t *testing.T) {
 	const page = "<html><body>Sign in<br></body></html>"
 	const wrapped = "<ErrorResponse><Error><Type>Sender</Type><Code>AccessDenied</Code><Message>no</Message></Error></ErrorResponse>"
 	reply := func(body string) string {
@@ -110,7 +110,7 @@ func TestResponseIsJudgedByItsStatusAndBody(t *testing.T) {
 	}
 }
 
-func TestResponseThatDidNotComeIsJudgedByTheClientsError(t *testing.T) {
+func TestResponseMissingIsClassifiedByClientError(t *testing.T) {
 	for _, tt := range []struct {
 		name string
 		err  error

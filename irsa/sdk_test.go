@@ -27,7 +27,7 @@ func newSDKProvider(k *irsatest.Cluster, pod *irsatest.Pod, optFns ...func(*aws.
 	return aws.NewCredentialsCache(stscreds.NewWebIdentityRoleProvider(client, pod.RoleARN(), stscreds.IdentityTokenFile(pod.TokenFile())), optFns...)
 }
 
-func TestBesideTheSDKCallersWaitForSTSAtEachRefresh(t *testing.T) {
+func TestSDKCallersWaitAtEachRefresh(t *testing.T) {
 	for _, tt := range []struct {
 		name  string
 		make  func(*testing.T, *irsatest.Cluster, *irsatest.Pod) aws.CredentialsProvider
@@ -70,7 +70,7 @@ func theirs(_ *testing.T, k *irsatest.Cluster, pod *irsatest.Pod) aws.Credential
 	return newSDKProvider(k, pod)
 }
 
-func TestBesideTheSDKAnOutageReachesItsCallersThoughCredentialsAreValid(t *testing.T) {
+func TestSDKOutageReachesCallersWithValidCredentials(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k, pod := newPod(t)
 		p := newProvider(t, pod.Options)
@@ -86,7 +86,7 @@ func TestBesideTheSDKAnOutageReachesItsCallersThoughCredentialsAreValid(t *testi
 	})
 }
 
-func TestBesideTheSDKFailingCallersMakeCalls(t *testing.T) {
+func TestSDKFailingCallersMakeCalls(t *testing.T) {
 	calls := func(t *testing.T, build func(*testing.T, *irsatest.Cluster, *irsatest.Pod) aws.CredentialsProvider) (n int) {
 		synctest.Test(t, func(t *testing.T) {
 			k, pod := newPod(t)
@@ -105,7 +105,7 @@ func TestBesideTheSDKFailingCallersMakeCalls(t *testing.T) {
 	assert.Equal(t, 600, calls(t, theirs), "one for each failing caller")
 }
 
-func TestBesideTheSDKAHungSTSHoldsItsCallers(t *testing.T) {
+func TestSDKHungSTSBlocksCallers(t *testing.T) {
 	longest := func(t *testing.T, build func(*testing.T, *irsatest.Cluster, *irsatest.Pod) aws.CredentialsProvider) (d time.Duration) {
 		synctest.Test(t, func(t *testing.T) {
 			k, pod := newPod(t)
@@ -128,7 +128,7 @@ func TestBesideTheSDKAHungSTSHoldsItsCallers(t *testing.T) {
 	assert.Greater(t, longest(t, theirs), 25*time.Minute, "until the connection ends")
 }
 
-func TestBesideTheSDKProvidersThatStartTogetherRefreshTogether(t *testing.T) {
+func TestSDKProvidersRefreshTogether(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		providers, step := testsize.Choose(25, 100, 100), time.Second
 		k, pod := newPod(t)
@@ -152,7 +152,7 @@ func TestBesideTheSDKProvidersThatStartTogetherRefreshTogether(t *testing.T) {
 	})
 }
 
-func TestBesideTheSDKItsErrorNamesNeitherSubjectNorAudience(t *testing.T) {
+func TestSDKErrorNamesNeitherSubjectNorAudience(t *testing.T) {
 	k := newCluster(t)
 	pod := k.Pod(k.ServiceAccount("shop", "cart"), k.Role("s3-writer"))
 	_, err := newSDKProvider(k, pod).Retrieve(t.Context())

@@ -140,7 +140,7 @@ func requireSilent(t *testing.T, out *output, secrets ...string) {
 	}
 }
 
-func TestNoSecretIsEverPrinted(t *testing.T) {
+func TestProviderPrintsNoSecrets(t *testing.T) {
 	t.Parallel()
 	faults := []irsatest.Fault{"",
 		irsatest.Throttling, irsatest.Unavailable, irsatest.InternalFailure, irsatest.IDPCommunicationError,
@@ -194,7 +194,7 @@ func tokenParts(token string) []string {
 	return []string{parts[1][len(parts[1])-40:], parts[2]}
 }
 
-func TestATokenThatSTSRepeatsIsRedacted(t *testing.T) {
+func TestErrorRedactsTokenRepeatedBySTS(t *testing.T) {
 	for _, tt := range []struct {
 		name  string
 		reply func(token string) string
@@ -225,7 +225,7 @@ func TestATokenThatSTSRepeatsIsRedacted(t *testing.T) {
 	}
 }
 
-func TestErrorKeepsNothingOfABrokenReply(t *testing.T) {
+func TestErrorContainsNothingOfBrokenResponse(t *testing.T) {
 	const secret = "hJ8fWq3kLm9pXz2vBn6tRy4uGd7sAe1c"
 	var out output
 	_, pod := newPod(t)
@@ -255,7 +255,7 @@ func (a answer) RoundTrip(r *http.Request) (*http.Response, error) {
 	}, nil
 }
 
-func TestACallersOwnClientMakesOneRequestAnAttemptAndDoesNotLogItsBody(t *testing.T) {
+func TestProviderWithSTSClientMakesOneRequestAndLogsNoBody(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var out output
 		k, pod := newPod(t)
@@ -278,7 +278,7 @@ func TestACallersOwnClientMakesOneRequestAnAttemptAndDoesNotLogItsBody(t *testin
 	})
 }
 
-func TestATokenFromASourceIsRedactedInItsOptions(t *testing.T) {
+func TestOptionsPrintNoToken(t *testing.T) {
 	var out output
 	_, pod := newPod(t)
 	token, err := tokenfile.Parse(pod.Token())

@@ -11,7 +11,7 @@ import (
 	"github.com/irsakit/irsakit/tokenfile"
 )
 
-func TestTheSessionNameOfAToken(t *testing.T) {
+func TestSessionNameOfToken(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
 		claims tokenfile.Claims
@@ -41,7 +41,7 @@ func TestTheSessionNameOfAToken(t *testing.T) {
 	}
 }
 
-func TestLongSessionNamesThatDifferOnlyAtTheBeginningDiffer(t *testing.T) {
+func TestSessionNameHashDistinguishesLongNames(t *testing.T) {
 	pod := strings.Repeat("p", 63)
 	assert.NotEqual(t,
 		sessionNameOf(tokenfile.Claims{Namespace: "a", ServiceAccount: "cart", Pod: pod}),
@@ -60,7 +60,7 @@ func FuzzSessionName(f *testing.F) {
 	})
 }
 
-func TestEKSIssuersNameTheirRegion(t *testing.T) {
+func TestRegionOfEKSIssuer(t *testing.T) {
 	for issuer, region := range map[string]string{
 		"https://oidc.eks.us-west-2.amazonaws.com/id/EXAMPLED539D4633E53DE1B716D3041E":                      "us-west-2",
 		"https://oidc.eks.cn-north-1.amazonaws.com.cn/id/EXAMPLED539D4633E53DE1B716D3041E":                  "cn-north-1",

@@ -290,7 +290,7 @@ func ownClient(endpoint string) func(*broken) {
 	return func(b *broken) { b.set(func(o *irsa.Options) { o.Endpoint, o.HTTPClient = endpoint, nil }) }
 }
 
-func TestEachBrokenSetUpLeadsToItsCure(t *testing.T) {
+func TestErrorAndDiagnoseLeadToTheAdvice(t *testing.T) {
 	names := map[string]bool{}
 	for _, s := range setups() {
 		require.False(t, names[s.name], s.name)

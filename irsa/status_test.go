@@ -19,7 +19,7 @@ import (
 	"github.com/irsakit/irsakit/tokenfile"
 )
 
-func TestStatusTellsTheKindOfTheLastError(t *testing.T) {
+func TestStatusKindOfLastError(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k, pod := newPod(t)
 		p := newProvider(t, pod.Options)
@@ -58,7 +58,7 @@ func TestStatusTellsTheKindOfTheLastError(t *testing.T) {
 	})
 }
 
-func TestAnAttemptThatIsNotAnsweredIsOfTheKindUnavailable(t *testing.T) {
+func TestStatusKindOfUnansweredAttempt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		_, pod := newPod(t)
 		release := make(chan struct{})
@@ -78,7 +78,7 @@ func TestAnAttemptThatIsNotAnsweredIsOfTheKindUnavailable(t *testing.T) {
 	})
 }
 
-func TestStatusHasTheNewestTokenAlsoBeforeItIsExchanged(t *testing.T) {
+func TestStatusReportsNewestTokenBeforeItsExchange(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		_, pod := newPod(t)
 		var r recorder
@@ -103,7 +103,7 @@ func TestStatusHasTheNewestTokenAlsoBeforeItIsExchanged(t *testing.T) {
 	})
 }
 
-func TestTheStatusOfAHopNamesWhoAssumesIt(t *testing.T) {
+func TestStatusNamesSourceRole(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		_, pod, roles := threeAccounts(t)
 		chain := chained(t, newProvider(t, pod.Options), roles)
@@ -117,7 +117,7 @@ func TestTheStatusOfAHopNamesWhoAssumesIt(t *testing.T) {
 	})
 }
 
-func TestAPoolsStatusTellsWhichRolesHaveNothing(t *testing.T) {
+func TestPoolStatusCountsRolesWithoutCredentials(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		k, pod, tenants := newTenants(t, 3)
@@ -168,7 +168,7 @@ func (m *meters) Meter(scope string, opts ...metrics.MeterOption) metrics.Meter 
 	return m.NopMeterProvider.Meter(scope, opts...)
 }
 
-func TestTheExchangeIsASpanAndIsMetered(t *testing.T) {
+func TestProviderTracesAndMetersExchanges(t *testing.T) {
 	_, pod := newPod(t)
 	var s spans
 	var m meters

@@ -207,7 +207,7 @@ func TestTransportFollowsNoRedirect(t *testing.T) {
 	}
 }
 
-func TestProviderConnectionsEndWithIt(t *testing.T) {
+func TestProviderCloseClosesConnections(t *testing.T) {
 	providers := testsize.Choose(60, 300, 300)
 	for _, closed := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {

@@ -34,7 +34,7 @@ func headings(t *testing.T) []string {
 	return out
 }
 
-func TestEveryHintHasItsHeadingAndEveryHeadingItsHint(t *testing.T) {
+func TestHeadingsMatchTroubleshootingPage(t *testing.T) {
 	page, err := os.ReadFile("../TROUBLESHOOTING.md")
 	require.NoError(t, err)
 	find := func(expression string) []string {
@@ -59,7 +59,7 @@ func TestEveryHintHasItsHeadingAndEveryHeadingItsHint(t *testing.T) {
 	assert.Subset(t, written, linked, "no link leads nowhere")
 }
 
-func TestEveryKindHasAHintWithACure(t *testing.T) {
+func TestAdviceExistsForEveryKind(t *testing.T) {
 	cause := assert.AnError
 	for _, kind := range []error{ErrTokenFile, ErrTokenExpired, ErrTokenRejected, ErrAccessDenied, ErrThrottled, ErrUnavailable, ErrInvalidRequest, ErrRefused} {
 		a := adviceFor(&Error{Kind: kind, err: cause})

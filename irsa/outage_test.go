@@ -14,7 +14,7 @@ import (
 	"github.com/irsakit/irsakit/irsa/irsatest"
 )
 
-func TestPromise1And2NoWaitingAndAnOutageIsInvisible(t *testing.T) {
+func TestProviderServesWithoutWaitingDuringOutages(t *testing.T) {
 	t.Parallel()
 	for _, outage := range outages {
 		t.Run("ten minutes of every hour "+outage.name, func(t *testing.T) {
@@ -48,7 +48,7 @@ func TestPromise1And2NoWaitingAndAnOutageIsInvisible(t *testing.T) {
 	}
 }
 
-func TestPromise2AnOutageIsLoud(t *testing.T) {
+func TestProviderReportsOutages(t *testing.T) {
 	for _, outage := range outages {
 		t.Run(outage.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -74,7 +74,7 @@ func TestPromise2AnOutageIsLoud(t *testing.T) {
 	}
 }
 
-func TestTheFirstRetrieveOfAStartSurvivesOneResetAndOne503(t *testing.T) {
+func TestProviderFirstRetrieveSurvivesOneResetAndOne503(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k, pod := newPod(t)
 		p := newProvider(t, pod.Options)
@@ -87,7 +87,7 @@ func TestTheFirstRetrieveOfAStartSurvivesOneResetAndOne503(t *testing.T) {
 	})
 }
 
-func TestPromise4AnOutageLongerThanTheLifeIsNoStormAndIsOverSoon(t *testing.T) {
+func TestProviderBoundsCallsInLongOutageAndRecovers(t *testing.T) {
 	t.Parallel()
 	for _, outage := range outages {
 		t.Run(outage.name, func(t *testing.T) {
@@ -156,7 +156,7 @@ func requireCalm(t *testing.T, calls []irsatest.Call, began time.Time) {
 	}
 }
 
-func TestAHungSTSIsGivenUpAfterTheAttemptsLimit(t *testing.T) {
+func TestProviderTimesOutHungSTS(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k, pod := newPod(t)
 		p := newProvider(t, pod.Options)
@@ -167,7 +167,7 @@ func TestAHungSTSIsGivenUpAfterTheAttemptsLimit(t *testing.T) {
 	})
 }
 
-func TestACallersContextBoundsOnlyItsOwnWait(t *testing.T) {
+func TestProviderContextBoundsOnlyItsOwnCaller(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k, pod := newPod(t)
 		k.STS.SetLatency(5 * time.Second)
@@ -194,7 +194,7 @@ func TestACallersContextBoundsOnlyItsOwnWait(t *testing.T) {
 	})
 }
 
-func TestCredentialsThatEndInALongWaitAreTriedForWithinSixSeconds(t *testing.T) {
+func TestProviderInvalidateDuringBackoffRetriesWithinSixSeconds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k, pod := newPod(t)
 		p := newProvider(t, pod.Options)

@@ -24,7 +24,7 @@ func running(done <-chan struct{}) bool {
 	}
 }
 
-func TestPromise5AWriterThatTruncatesAndRewritesHarmsNoCaller(t *testing.T) {
+func TestProviderSurvivesTokenRewrites(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		hours := testsize.Choose(2, 12, 12)
@@ -59,7 +59,7 @@ func TestPromise5AWriterThatTruncatesAndRewritesHarmsNoCaller(t *testing.T) {
 	})
 }
 
-func TestPromise5AnExpiredTokenThatIsReplacedGivesCredentialsWithin3Seconds(t *testing.T) {
+func TestProviderRecoversWithin3SecondsOfTokenReplacement(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
 		name    string
@@ -98,7 +98,7 @@ func TestPromise5AnExpiredTokenThatIsReplacedGivesCredentialsWithin3Seconds(t *t
 	}
 }
 
-func TestPromise5AfterAFailedExchangeARotationIsTriedWithinTwoSeconds(t *testing.T) {
+func TestProviderRetriesWithinTwoSecondsOfRotation(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k, pod := newPod(t)
 		p := newProvider(t, pod.Options)
@@ -123,7 +123,7 @@ func TestPromise5AfterAFailedExchangeARotationIsTriedWithinTwoSeconds(t *testing
 	})
 }
 
-func TestPromise5EveryExchangeUsesTheTokenOfTheMoment(t *testing.T) {
+func TestProviderUsesCurrentTokenForEachExchange(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k, pod := newPod(t)
 		p := newProvider(t, pod.Options)
@@ -140,7 +140,7 @@ func TestPromise5EveryExchangeUsesTheTokenOfTheMoment(t *testing.T) {
 	})
 }
 
-func TestATokenThatIsReplacedDuringTheExchangeIsTriedAtOnce(t *testing.T) {
+func TestProviderRetriesTokenReplacedDuringExchange(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k, pod := newPod(t)
 		pod.Rotate(irsatest.Expired)
@@ -155,7 +155,7 @@ func TestATokenThatIsReplacedDuringTheExchangeIsTriedAtOnce(t *testing.T) {
 	})
 }
 
-func TestARotationIsReportedButCausesNoExchange(t *testing.T) {
+func TestProviderRotationCausesNoExchange(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k, pod := newPod(t)
 		var seen recorder
@@ -170,7 +170,7 @@ func TestARotationIsReportedButCausesNoExchange(t *testing.T) {
 	})
 }
 
-func TestATokenOfAnotherIdentityIsExchangedSoon(t *testing.T) {
+func TestProviderExchangesTokenOfAnotherIdentity(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k := newCluster(t)
 		cart, till := k.ServiceAccount("shop", "cart"), k.ServiceAccount("shop", "till")
@@ -187,7 +187,7 @@ func TestATokenOfAnotherIdentityIsExchangedSoon(t *testing.T) {
 	})
 }
 
-func TestAMissingTokenFileIsSurvivedWhileCredentialsAreValid(t *testing.T) {
+func TestProviderSurvivesMissingTokenFile(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		_, pod := newPod(t)
 		p := newProvider(t, pod.Options)
@@ -204,7 +204,7 @@ func TestAMissingTokenFileIsSurvivedWhileCredentialsAreValid(t *testing.T) {
 	})
 }
 
-func TestAfterAnIdentityThatIsRefusedTheNextTokenIsTriedWithinTwoSeconds(t *testing.T) {
+func TestProviderRetriesNextTokenAfterRejectedIdentity(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k := newCluster(t)
 		cart, stranger := k.ServiceAccount("shop", "cart"), k.ServiceAccount("shop", "stranger")
@@ -223,7 +223,7 @@ func TestAfterAnIdentityThatIsRefusedTheNextTokenIsTriedWithinTwoSeconds(t *test
 	})
 }
 
-func TestATokenThatIsBackUnchangedIsTriedWithinTwoSeconds(t *testing.T) {
+func TestProviderRetriesWhenTheSameTokenReturns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		_, pod := newPod(t)
 		var seen recorder

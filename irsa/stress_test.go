@@ -21,7 +21,7 @@ var (
 //
 //	go test ./irsa -run Torture -torture.days 1000
 //	go test ./irsa -run Torture -torture.days 1 -torture.seed 77
-func TestTortureOfTheWholeWayBreaksNoPromise(t *testing.T) {
+func TestProviderStress(t *testing.T) {
 	t.Parallel()
 	for day := range uint64(testsize.Choose(min(*tortureDays, 1), *tortureDays, *tortureDays)) {
 		seed := *tortureSeed + day

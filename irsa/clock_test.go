@@ -14,7 +14,7 @@ import (
 	"github.com/irsakit/irsakit/irsa/irsatest"
 )
 
-func TestPromise3LivesAreCountedAgainstSTSsClock(t *testing.T) {
+func TestProviderExpiryFollowsSTSClock(t *testing.T) {
 	for _, tt := range []struct {
 		name string
 		skew time.Duration // of STS against the node
@@ -44,7 +44,7 @@ func TestPromise3LivesAreCountedAgainstSTSsClock(t *testing.T) {
 	}
 }
 
-func TestPromise3TheDateHeadersWholeSecondsNeverLengthenALife(t *testing.T) {
+func TestProviderExpiryAllowsForWholeSecondsOfDate(t *testing.T) {
 	for _, life := range []time.Duration{2 * time.Second, 3500 * time.Millisecond, 5 * time.Second} {
 		for phase := time.Duration(0); phase < time.Second; phase += 330 * time.Millisecond {
 			synctest.Test(t, func(t *testing.T) {
@@ -62,7 +62,7 @@ func TestPromise3TheDateHeadersWholeSecondsNeverLengthenALife(t *testing.T) {
 	}
 }
 
-func TestRefreshesComeBetween60And80PercentOfTheLife(t *testing.T) {
+func TestProviderRefreshesAfter60To80PercentOfLifetime(t *testing.T) {
 	t.Parallel()
 	for _, life := range []time.Duration{15 * time.Minute, time.Hour, 12 * time.Hour} {
 		t.Run(life.String(), func(t *testing.T) {
@@ -89,7 +89,7 @@ func TestRefreshesComeBetween60And80PercentOfTheLife(t *testing.T) {
 	}
 }
 
-func TestPromise4ProvidersThatStartTogetherDoNotRefreshTogether(t *testing.T) {
+func TestProviderRefreshesAreSpreadAfterCommonStart(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		const life = time.Hour
