@@ -14,29 +14,29 @@ import (
 	"github.com/irsakit/irsakit/irsa"
 )
 
-// endless is the patience of callers without a deadline. None of them waits for so long.
-const endless = 10 * time.Minute
+// noDeadline is the timeout of callers without a deadline. No caller waits that long.
+const noDeadline = 10 * time.Minute
 
-// ask has callers ask, who have no patience or some.
-func (w *world) ask() {
+// callSome calls Retrieve for some of the actors, with different timeouts.
+func (w *world) callSome() {
 	for _, a := range slices.Clone(w.actors) {
-		if time.Now().After(a.quiet) && w.random.IntN(2) == 0 {
-			w.askOne(a)
+		if time.Now().After(a.idleUntil) && w.random.IntN(2) == 0 {
+			w.callOnce(a)
 		}
 	}
 }
 
-func (w *world) askOne(a *actor) {
+func (w *world) callOnce(a *actor) {
 	ctx, cancel := context.WithTimeout(w.t.Context(), time.Duration(w.random.IntN(20))*time.Second)
 	defer cancel()
-	sure := w.valid(a)
-	creds, ok := w.retrieve(ctx, a, sure)
-	if ok && sure != nil && !sure.unsure {
-		w.check(creds.AccessKeyID == sure.key || w.isNewer(creds.AccessKeyID, sure), "%s has newer credentials than those that it serves", a.name)
+	want := w.valid(a)
+	creds, ok := w.retrieve(ctx, a, want)
+	if ok && want != nil && !want.unsure {
+		w.check(creds.AccessKeyID == want.key || w.isNewer(creds.AccessKeyID, want), "%s serves older credentials than the newest", a.name)
 	}
 }
 
-// isNewer reports whether a key was granted after s: one that replaces a rejected key may end sooner.
+// isNewer reports whether a key expires after s. A key that replaces a rejected one may expire sooner.
 func (w *world) isNewer(key string, s *grant) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -44,60 +44,60 @@ func (w *world) isNewer(key string, s *grant) bool {
 	return granted != nil && granted.end.After(s.end)
 }
 
-// crowd has callers ask at the same time, in the background.
-func (w *world) crowd(a *actor) {
-	sure := w.valid(a)
+// startCallers starts concurrent callers in the background.
+func (w *world) startCallers(a *actor) {
+	want := w.valid(a)
 	for range 1 + w.random.IntN(8) {
-		patience := time.Duration(w.random.IntN(40)) * time.Second
+		timeout := time.Duration(w.random.IntN(40)) * time.Second
 		if w.random.IntN(4) == 0 {
-			patience = endless
+			timeout = noDeadline
 		}
-		w.background(patience, func(ctx context.Context) { w.retrieve(ctx, a, sure) })
+		w.background(timeout, func(ctx context.Context) { w.retrieve(ctx, a, want) })
 	}
-	synctest.Wait() // who does not wait has gone
+	synctest.Wait() // until only blocked callers are left
 }
 
-// retrieve is a caller, to whom the promises are kept. There are credentials that have to
-// be served, unless sure is nil.
-func (w *world) retrieve(ctx context.Context, a *actor, sure *grant) (aws.Credentials, bool) {
+// retrieve calls Retrieve and checks the result. want are the credentials that must be served, or
+// nil if there may be none.
+func (w *world) retrieve(ctx context.Context, a *actor, want *grant) (aws.Credentials, bool) {
 	start := time.Now()
 	creds, err := a.Retrieve(ctx)
-	if sure != nil {
-		w.check(err == nil, "%s: an error where there are valid credentials: %v", a.name, err)
-		w.check(time.Since(start) == 0, "%s: a caller waited for %v where there are valid credentials", a.name, time.Since(start))
+	if want != nil {
+		w.check(err == nil, "%s: an error despite valid credentials: %v", a.name, err)
+		w.check(time.Since(start) == 0, "%s: a caller waited for %v despite valid credentials", a.name, time.Since(start))
 	}
 	if err != nil {
-		w.judgeError(a, err)
+		w.checkError(a, err)
 		return creds, false
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	s := w.issued[creds.AccessKeyID]
-	if !w.check(s != nil && s.name == a.name, "%s serves credentials of others", a.name) {
+	if !w.check(s != nil && s.name == a.name, "%s serves the credentials of another actor", a.name) {
 		return creds, false
 	}
-	w.check(time.Now().Before(s.end), "%s serves credentials that have expired", a.name)
-	w.check(!creds.Expires.After(s.end.Add(-5*time.Second)), "%s serves credentials until %v that end at %v", a.name, creds.Expires, s.end)
-	w.check(s.refused.IsZero() || !s.refused.Before(start), "%s serves credentials that a service has refused", a.name)
+	w.check(time.Now().Before(s.end), "%s serves expired credentials", a.name)
+	w.check(!creds.Expires.After(s.end.Add(-5*time.Second)), "%s serves credentials until %v that expire at %v", a.name, creds.Expires, s.end)
+	w.check(s.invalidated.IsZero() || !s.invalidated.Before(start), "%s serves invalidated credentials", a.name)
 	return creds, true
 }
 
-// valid returns the newest credentials of an actor, if they have to be served.
+// valid returns the newest credentials of an actor if they must be served, or nil.
 func (w *world) valid(a *actor) *grant {
-	synctest.Wait() // so that the Provider has got what STS has given
+	synctest.Wait() // until the Provider has received the response
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	s := a.newest
-	if s == nil || a.closed || !s.refused.IsZero() || !time.Now().Before(s.certain) {
+	if s == nil || a.closed || !s.invalidated.IsZero() || !time.Now().Before(s.certain) {
 		return nil
 	}
 	return s
 }
 
-// doubt is a service that refuses credentials: those of now, or older ones.
-func (a *actor) doubt() {
+// invalidateKey invalidates the newest credentials, or the ones before.
+func (a *actor) invalidateKey() {
 	w := a.world
-	synctest.Wait() // so that the Provider has got what STS has given
+	synctest.Wait() // until the Provider has received the response
 	w.mu.Lock()
 	s := a.newest
 	if w.random.IntN(3) == 0 {
@@ -107,38 +107,38 @@ func (a *actor) doubt() {
 		w.mu.Unlock()
 		return
 	}
-	if s == a.newest && s.refused.IsZero() {
-		s.refused = time.Now()
+	if s == a.newest && s.invalidated.IsZero() {
+		s.invalidated = time.Now()
 	}
 	w.mu.Unlock()
-	a.note()
+	a.recordReason()
 	a.Invalidate(aws.Credentials{AccessKeyID: s.key})
 }
 
-// ask asks for an attempt and does not wait for it.
-func (a *actor) ask(ctx context.Context) {
-	a.note()
+// requestRefresh starts a refresh without waiting for it.
+func (a *actor) requestRefresh(ctx context.Context) {
+	a.recordReason()
 	ended, end := context.WithCancel(ctx)
 	end()
-	a.world.judgeError(a, a.Refresh(ended))
+	a.world.checkError(a, a.Refresh(ended))
 }
 
-// judgeError checks an error that a caller got.
-func (w *world) judgeError(a *actor, err error) {
+// checkError checks an error that a caller received.
+func (w *world) checkError(a *actor, err error) {
 	if err == nil {
 		return
 	}
 	w.mu.Lock()
 	closed := a.closed || !a.closedAt.IsZero()
 	w.mu.Unlock()
-	w.check(closed || !errors.Is(err, irsa.ErrClosed), "%s is not closed and says: %v", a.name, err)
+	w.check(closed || !errors.Is(err, irsa.ErrClosed), "%s is not closed but returns: %v", a.name, err)
 	var typed *irsa.Error
 	w.check(errors.As(err, &typed) && typed.Kind != nil, "%s: an error without a kind: %v", a.name, err)
-	w.judgeText(err.Error())
+	w.checkNoSecret(err.Error())
 }
 
-// judgeText checks that a text which somebody may read holds no secret.
-func (w *world) judgeText(text string) {
+// checkNoSecret checks that a text contains no secret.
+func (w *world) checkNoSecret(text string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, secret := range w.secrets {
@@ -148,24 +148,24 @@ func (w *world) judgeText(text string) {
 	}
 }
 
-// lines is where the log goes.
+// lines is an io.Writer that checks log lines.
 type lines struct{ world *world }
 
 func (l lines) Write(line []byte) (int, error) {
-	l.world.judgeText(string(line))
+	l.world.checkNoSecret(string(line))
 	return len(line), nil
 }
 
-// note says that somebody has given a reason for an attempt.
-func (a *actor) note() {
+// recordReason records a reason for an attempt.
+func (a *actor) recordReason() {
 	a.world.mu.Lock()
 	defer a.world.mu.Unlock()
-	a.gives(time.Now())
+	a.addReason(time.Now())
 }
 
-// noteRotation says that whoever waits after a failure has a reason to try again.
-func (w *world) noteRotation() {
+// recordRotation records a reason for an attempt for all actors.
+func (w *world) recordRotation() {
 	for _, a := range w.actors {
-		a.note()
+		a.recordReason()
 	}
 }

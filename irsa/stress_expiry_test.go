@@ -9,13 +9,13 @@ import (
 // distortion is what a middlebox does to the responses of STS.
 type distortion struct {
 	date   time.Time     // replaces the Date header, if not zero
-	offset time.Duration // of the Date header, if not zero
+	offset time.Duration // shifts the Date header, if not zero
 	age    bool          // adds an Age header
-	pause  time.Duration // before the body
+	pause  time.Duration // delays the body
 }
 
-// distort changes what the middlebox does, or removes it.
-func (w *world) distort() {
+// setDistortion changes what the middlebox does, or removes it.
+func (w *world) setDistortion() {
 	var d distortion
 	switch w.random.IntN(8) {
 	case 0:
@@ -36,11 +36,11 @@ func (w *world) distort() {
 	w.distortion = d
 }
 
-// lifetime returns the shortest that is requested: a hop's is 15 minutes.
+// lifetime returns the shortest requested lifetime. Derived Providers request 15 minutes.
 func (w *world) lifetime() time.Duration { return min(w.life, 15*time.Minute) }
 
-// distorts changes a header. It reports whether it did, and returns the pause before the body.
-func (w *world) distorts(header http.Header) (bool, time.Duration) {
+// applyDistortion changes a header. It reports whether it did, and returns the pause before the body.
+func (w *world) applyDistortion(header http.Header) (bool, time.Duration) {
 	w.mu.Lock()
 	d := w.distortion
 	w.mu.Unlock()
@@ -56,7 +56,7 @@ func (w *world) distorts(header http.Header) (bool, time.Duration) {
 	return !d.date.IsZero(), d.pause
 }
 
-// grant returns what an exchange that has been received gave.
+// grant returns the credentials of an exchange whose response has been received.
 func (x seen) grant(key string, expiration, now time.Time) *grant {
 	trip := now.Sub(x.sent)
 	s := &grant{key: key, end: expiration.Add(-x.ahead)}
@@ -64,7 +64,7 @@ func (x seen) grant(key string, expiration, now time.Time) *grant {
 		s.end = limit // STS granted less than was requested, which wrong clocks can hide
 	}
 	s.latest = s.end.Add(2 * time.Second)
-	// What is uncertain: the Date header has whole seconds, and STS may have written it at any time of the call.
+	// The Date header has whole seconds, and STS may have written it at any time during the call.
 	s.earliest = expiration.Add(-x.ahead - 2*time.Second - trip)
 	if earliest := x.distortedEnd(expiration); x.distorted && earliest.Before(s.earliest) {
 		s.earliest = earliest.Add(-2*time.Second - trip)
@@ -93,10 +93,10 @@ func (x seen) duration() time.Duration {
 	return time.Duration(seconds) * time.Second
 }
 
-// keeps records that the Provider may go on serving old ones in place of s, because it must assume
-// that they live longer.
-func (s *grant) keeps(old *grant, now time.Time) {
-	if old == nil || !old.refused.IsZero() || !now.Before(old.latest) || !s.earliest.Before(old.latest) {
+// keepOld records that the Provider may continue to serve old credentials in place of s, because it
+// must assume that they expire later.
+func (s *grant) keepOld(old *grant, now time.Time) {
+	if old == nil || !old.invalidated.IsZero() || !now.Before(old.latest) || !s.earliest.Before(old.latest) {
 		return
 	}
 	s.unsure = true

@@ -11,27 +11,27 @@ import (
 	"github.com/irsakit/irsakit/irsa/irsatest"
 )
 
-// An attempt takes no longer than this, and who asks on while nothing works has
-// credentials so soon after it works again; the others are waits of their own.
+// attemptLimit is the longest duration of an attempt. recoveryLimit is the time within which a
+// caller that keeps retrying obtains credentials after a repair. The others are added to it.
 const (
-	attemptLimit   = 10*time.Second + 100*time.Millisecond
-	soon           = 6 * time.Second
-	permanentWait  = 30 * time.Second // after what only a person can mend, if no new token tells of it
-	refusalSpacing = time.Minute
+	attemptLimit      = 10*time.Second + 100*time.Millisecond
+	recoveryLimit     = 6 * time.Second
+	permanentBackoff  = 30 * time.Second // after permanent errors without a new token
+	invalidateSpacing = time.Minute
 )
 
-// account is whose roles they are, the kit's own.
+// account is the AWS account of the roles, the kit's default.
 const account = "111122223333"
 
-// spoil lets something go wrong that stays so until it is mended.
-func (w *world) spoil() {
-	w.trouble, w.long = true, w.random.IntN(30) == 0
+// injectFault breaks something until repair is called.
+func (w *world) injectFault() {
+	w.faulty, w.long = true, w.random.IntN(30) == 0
 	role := w.roles[w.random.IntN(len(w.roles))]
 	switch w.random.IntN(14) {
 	case 0, 1:
 		w.kit.STS.Fail(w.fault())
 	case 2:
-		w.far[w.random.IntN(len(w.far))].Fail(w.fault())
+		w.chainRoles[w.random.IntN(len(w.chainRoles))].Fail(w.fault())
 	case 3:
 		role.Fail(w.fault())
 	case 4:
@@ -43,21 +43,21 @@ func (w *world) spoil() {
 	case 7:
 		w.distrust(role)
 	case 8:
-		w.distrust(w.far[w.random.IntN(len(w.far))])
+		w.distrust(w.chainRoles[w.random.IntN(len(w.chainRoles))])
 	case 9:
 		w.kit.UnregisterIssuer(account, w.kit.Issuer)
 	case 10:
 		w.kit.Issuer.RotateKeys()
-		w.kit.Issuer.RetireKeys() // no token is good any more
+		w.kit.Issuer.RetireKeys() // invalidates all tokens
 	case 11:
 		w.pod.Freeze()
-		w.long = true // perhaps until the token has expired
+		w.long = true // possibly until the token expires
 	default:
-		w.spoilToken()
+		w.corruptToken()
 	}
 }
 
-// fault is how STS fails, and how often.
+// fault returns a random fault of STS and the number of its occurrences.
 func (w *world) fault() (irsatest.Fault, int) {
 	faults := append(irsatest.Faults(), irsatest.Hang, irsatest.Hang, irsatest.Hang)
 	fault := faults[w.random.IntN(len(faults))]
@@ -68,17 +68,17 @@ func (w *world) fault() (irsatest.Fault, int) {
 }
 
 func (w *world) latency() time.Duration {
-	return time.Duration(w.random.Int64N(int64(12 * time.Second))) // longer than an attempt may last
+	return time.Duration(w.random.Int64N(int64(12 * time.Second))) // may exceed the attempt timeout
 }
 
-// distrust changes a role's trust policy so that it lets nobody in.
+// distrust changes a role's trust policy so that it denies everything.
 func (w *world) distrust(role *irsatest.Role) {
 	role.SetTrustPolicy(strings.ReplaceAll(role.TrustPolicy(), `"Allow"`, `"Deny"`))
 }
 
-// spoilToken breaks the token in the file.
-func (w *world) spoilToken() {
-	w.noteRotation()
+// corruptToken replaces, corrupts or removes the token file.
+func (w *world) corruptToken() {
+	w.recordRotation()
 	token := w.pod.Token()
 	switch w.random.IntN(8) {
 	case 0:
@@ -100,11 +100,11 @@ func (w *world) spoilToken() {
 	}
 }
 
-// mend makes everything right again, so that from now on it works.
-func (w *world) mend() {
-	w.trouble = false
+// repair removes all faults.
+func (w *world) repair() {
+	w.faulty = false
 	w.kit.STS.SetLatency(0)
-	all := slices.Concat(w.roles, w.far)
+	all := slices.Concat(w.roles, w.chainRoles)
 	for _, role := range all {
 		role.SetLatency(0)
 		role.SetTrustPolicy(strings.ReplaceAll(role.TrustPolicy(), `"Deny"`, `"Allow"`))
@@ -114,20 +114,20 @@ func (w *world) mend() {
 	if w.random.IntN(2) == 0 {
 		w.kit.STS.Recover()
 	} else {
-		for _, role := range all { // likewise, but who hangs goes on hanging
+		for _, role := range all { // does not end requests that hang
 			role.Recover()
 		}
 		w.kit.STS.Fail(irsatest.Unavailable, 0)
 		w.kit.STS.Up()
 	}
-	// Last, so that whoever meets the new token meets a world that works.
-	w.noteRotation()
+	// Last, so that attempts with the new token do not meet a fault.
+	w.recordRotation()
 	w.pod.Rotate()
 }
 
-// recover makes everything right, and sees that everybody has credentials in time.
+// recover removes all faults and checks that all actors obtain credentials in time.
 func (w *world) recover() {
-	w.mend()
+	w.repair()
 	var all sync.WaitGroup
 	for _, a := range w.actors {
 		limit := w.limit(a)
@@ -136,7 +136,8 @@ func (w *world) recover() {
 	all.Wait()
 }
 
-// recovers sees that an actor has credentials in time: a hop, as soon as its source has.
+// recovers checks that an actor obtains credentials in time. For a derived Provider the time
+// starts when its source has credentials.
 func (w *world) recovers(a *actor, limit time.Duration) {
 	for a.source != nil && !w.t.Failed() {
 		if _, err := a.source.Retrieve(w.t.Context()); err == nil {
@@ -157,26 +158,26 @@ func (w *world) recovers(a *actor, limit time.Duration) {
 	}
 }
 
-// limit is how long an actor may take for its credentials from now on, if it works and
-// its source has its own.
+// limit returns the time within which an actor must obtain credentials, if there are no faults and
+// its source has credentials.
 func (w *world) limit(a *actor) time.Duration {
-	limit := soon + attemptLimit
+	limit := recoveryLimit + attemptLimit
 	w.mu.Lock()
-	refused := a.newest != nil && !a.newest.refused.IsZero()
-	forgotten := a.forgotten
+	invalidated := a.newest != nil && !a.newest.invalidated.IsZero()
+	evicted := a.evicted
 	w.mu.Unlock()
 	err := a.Status().Err
-	if refused || errors.Is(err, irsa.ErrRefused) {
-		limit += refusalSpacing
+	if invalidated || errors.Is(err, irsa.ErrRefused) {
+		limit += invalidateSpacing
 	}
-	var own *irsa.Error // or its source's, which tells it when it has credentials
-	if errors.As(err, &own) && own.RoleARN == a.role.ARN() && isPermanent(err) && (forgotten || a.source != nil) {
-		limit += permanentWait
+	var own *irsa.Error // or its source's; the source wakes it when it recovers
+	if errors.As(err, &own) && own.RoleARN == a.role.ARN() && isPermanent(err) && (evicted || a.source != nil) {
+		limit += permanentBackoff
 	}
 	return limit
 }
 
-// isPermanent says of an error that it is tried again more and more seldom.
+// isPermanent reports whether attempts after an error back off to permanentBackoff.
 func isPermanent(err error) bool {
 	return slices.ContainsFunc([]error{irsa.ErrAccessDenied, irsa.ErrInvalidRequest, irsa.ErrTokenRejected, irsa.ErrTokenExpired},
 		func(kind error) bool { return errors.Is(err, kind) })

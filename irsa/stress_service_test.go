@@ -10,16 +10,16 @@ import (
 	"github.com/aws/smithy-go"
 )
 
-// wrongServices reject every key that they get, each with its own code.
-var wrongServices = []string{"ExpiredToken", "InvalidClientTokenId", "RequestExpired"}
+// rejectingCodes are the codes of services that reject every key.
+var rejectingCodes = []string{"ExpiredToken", "InvalidClientTokenId", "RequestExpired"}
 
 // request sends requests to services that reject every key.
 func (w *world) request(a *actor) {
 	for range 1 + w.random.IntN(3) {
-		code := wrongServices[w.random.IntN(len(wrongServices))]
+		code := rejectingCodes[w.random.IntN(len(rejectingCodes))]
 		client := a.client(code)
-		patience := time.Duration(w.random.IntN(20)) * time.Second
-		w.background(patience, func(ctx context.Context) { w.judgeRejection(a, code, identify(ctx, client)) })
+		timeout := time.Duration(w.random.IntN(20)) * time.Second
+		w.background(timeout, func(ctx context.Context) { w.checkRejection(a, code, identify(ctx, client)) })
 	}
 }
 
@@ -34,43 +34,43 @@ func (a *actor) client(code string) *sts.Client {
 	return a.clients[code]
 }
 
-// judgeRejection checks the error of a request to a service that rejects every key: it is the
+// checkRejection checks the error of a request to a service that rejects every key: it is the
 // service's, or there were no credentials to sign with.
-func (w *world) judgeRejection(a *actor, code string, err error) {
+func (w *world) checkRejection(a *actor, code string, err error) {
 	if !w.check(err != nil, "%s: a request succeeded that is always rejected", a.name) {
 		return
 	}
-	w.judgeText(err.Error())
+	w.checkNoSecret(err.Error())
 	var api smithy.APIError
 	if errors.As(err, &api) && api.ErrorCode() == code {
 		return
 	}
 	var canceled *smithy.CanceledError
 	if !errors.As(err, &canceled) && !errors.Is(err, context.DeadlineExceeded) {
-		w.judgeError(a, err)
+		w.checkError(a, err)
 	}
 }
 
-// nag sends requests for the actors that are rejected all the time.
-func (w *world) nag() {
+// sendRejectedRequests sends requests for the actors whose keys are always rejected.
+func (w *world) sendRejectedRequests() {
 	for _, a := range slices.Clone(w.actors) {
-		if a.nagged {
+		if a.alwaysRejected {
 			w.request(a)
 		}
 	}
 }
 
-// checkHour checks that the successful exchanges within an hour are those that were due, those for
-// which there was a reason, and at most 8 for each service that rejects all keys. w.mu is held.
+// checkHour checks the number of successful exchanges within an hour. Those that were due are
+// allowed, those with a reason, and at most 8 for each service that rejects all keys. w.mu is held.
 func (w *world) checkHour(a *actor, now time.Time) {
 	within := func(all []time.Time) []time.Time {
 		return slices.DeleteFunc(all, func(at time.Time) bool { return now.Sub(at) >= time.Hour })
 	}
 	a.exchanges = append(within(a.exchanges), now)
 	a.reasons = within(a.reasons)
-	// The shortest lifetime that a wrong Date and a clock that is wrong by 4 minutes leave.
+	// The shortest lifetime with a wrong Date and a clock that is off by 4 minutes.
 	shortest := w.lifetime()*3/4 - 4*time.Minute
 	due := int(time.Hour / (shortest / 10 * 6))
-	most := due + 8*len(wrongServices) + 2*len(a.reasons)
-	w.check(len(a.exchanges) <= most, "%s has %d exchanges within an hour, at most %d are expected", a.name, len(a.exchanges), most)
+	limit := due + 8*len(rejectingCodes) + 2*len(a.reasons)
+	w.check(len(a.exchanges) <= limit, "%s has %d exchanges within an hour, at most %d are expected", a.name, len(a.exchanges), limit)
 }

@@ -12,38 +12,38 @@ import (
 )
 
 var (
-	tortureDays = flag.Int("torture.days", 5, "how many `days` the torture simulates, each from a seed of its own")
-	tortureSeed = flag.Uint64("torture.seed", 1, "the `seed` of its first day")
+	stressDays = flag.Int("torture.days", 5, "number of `days` that the stress test simulates, each with its own seed")
+	stressSeed = flag.Uint64("torture.seed", 1, "`seed` of the first day")
 )
 
-// A day of everything that can happen between a token file and a caller, in an order that
-// its seed decides. After each step the promises hold: see world.
+// TestProviderStress simulates days of random events between the token file and the callers,
+// in an order determined by a seed. It checks the invariants of world after each step.
 //
-//	go test ./irsa -run Torture -torture.days 1000
-//	go test ./irsa -run Torture -torture.days 1 -torture.seed 77
+//	go test ./irsa -run Stress -torture.days 1000
+//	go test ./irsa -run Stress -torture.days 1 -torture.seed 77
 func TestProviderStress(t *testing.T) {
 	t.Parallel()
-	for day := range uint64(testsize.Choose(min(*tortureDays, 1), *tortureDays, *tortureDays)) {
-		seed := *tortureSeed + day
+	for day := range uint64(testsize.Choose(min(*stressDays, 1), *stressDays, *stressDays)) {
+		seed := *stressSeed + day
 		ok := t.Run(fmt.Sprintf("seed %d", seed), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) { newWorld(t, seed).day() })
 		})
 		if !ok {
-			t.Fatalf("again with: go test ./irsa -run Torture -torture.days 1 -torture.seed %d", seed)
+			t.Fatalf("repeat with: go test ./irsa -run Stress -torture.days 1 -torture.seed %d", seed)
 		}
 	}
 }
 
-// day lets 24 hours pass.
+// day simulates 24 hours.
 func (w *world) day() {
 	start := time.Now()
 	for time.Since(start) < 24*time.Hour {
 		w.act()
 		w.kubelet()
 		time.Sleep(w.pause())
-		synctest.Wait() // so that what was due has been done
-		w.ask()
-		w.nag()
+		synctest.Wait() // until everything that was due is done
+		w.callSome()
+		w.sendRejectedRequests()
 		if w.t.Failed() {
 			break
 		}
@@ -53,84 +53,85 @@ func (w *world) day() {
 	w.callers.Wait()
 }
 
-// pause is how long nothing happens. Trouble is mostly short: a token file that is looked
-// at each second costs the machine its time.
+// pause returns the time until the next event. Faults are mostly short, because polling the token
+// file every second slows the test down.
 func (w *world) pause() time.Duration {
-	most := 15 * time.Minute
-	if w.trouble && !w.long {
-		most = 15 * time.Second
+	longest := 15 * time.Minute
+	if w.faulty && !w.long {
+		longest = 15 * time.Second
 	}
-	return time.Duration(w.random.Int64N(int64(most)))
+	return time.Duration(w.random.Int64N(int64(longest)))
 }
 
-// act lets something happen, or nothing.
+// act triggers a random event, or none.
 func (w *world) act() {
 	switch n := w.random.IntN(100); {
-	case w.trouble && n < 7:
-		w.mend()
-	case w.trouble && n < 15:
+	case w.faulty && n < 7:
+		w.repair()
+	case w.faulty && n < 15:
 		w.recover()
 	case n < 4:
-		w.spoil()
-		w.bite()
+		w.injectFault()
+		w.triggerRefreshes()
 	case n < 6:
 		w.rotate()
 	case n < 10:
-		w.someone().doubt()
+		w.randomActor().invalidateKey()
 	case n < 20:
 		w.demand()
 	case n < 23:
 		w.skew()
 	case n < 28 && w.pool != nil:
-		w.summon(w.random.IntN(len(w.roles)))
+		w.getRole(w.random.IntN(len(w.roles)))
 	case n == 28:
 		w.close()
 		w.open()
 	case n == 29:
-		w.closeHop()
+		w.closeDerived()
 	case n < 34:
-		w.request(w.someone())
+		w.request(w.randomActor())
 	case n < 37:
-		a := w.someone()
-		a.nagged = !a.nagged
+		a := w.randomActor()
+		a.alwaysRejected = !a.alwaysRejected
 	case n < 41 && w.distorted:
-		w.distort()
+		w.setDistortion()
 	case n < 44:
-		w.skewDuring(w.someone())
+		w.skewDuring(w.randomActor())
 	}
 }
 
-// bite has the trouble be met: most of it is over before anybody needs STS.
-func (w *world) bite() {
+// triggerRefreshes makes some actors refresh during a fault. Most faults would otherwise end before
+// the next refresh.
+func (w *world) triggerRefreshes() {
 	for _, a := range w.actors {
 		switch w.random.IntN(4) {
 		case 0:
-			a.doubt()
+			a.invalidateKey()
 		case 1:
-			a.ask(w.t.Context())
+			a.requestRefresh(w.t.Context())
 		}
 	}
 }
 
-// kubelet renews the token when it is time.
+// kubelet rotates the token when it is due.
 func (w *world) kubelet() {
 	if time.Since(w.rotated) >= w.tokenLife/10*8 {
 		w.rotated = time.Now()
-		w.noteRotation()
+		w.recordRotation()
 		w.pod.Rotate()
 	}
 }
 
-// rotate is a new token out of turn, swapped in or, by a copy of the volume, in place.
+// rotate writes a new token early: swapped in, or in place as a copy of the volume would.
 func (w *world) rotate() {
-	w.noteRotation()
+	w.recordRotation()
 	switch w.random.IntN(4) {
 	case 0:
 		token := w.kit.ServiceAccount("shop", "cart").Token()
 		w.pod.WriteInPlace([]byte(token[:w.random.IntN(len(token))]))
 		w.pod.WriteInPlace([]byte(token))
 	case 1:
-		w.pod.Write([]byte(w.pod.Token())) // the same
+		w.pod.Write([]byte(w.pod.Token())) // the same token
 	default:
 		w.pod.Rotate()
 	}
@@ -140,7 +141,7 @@ func (w *world) rotate() {
 func (w *world) skew() {
 	d := time.Duration(w.random.Int64N(int64(8*time.Minute))) - 4*time.Minute
 	if w.random.IntN(2) == 0 {
-		d /= 200 // about what the whole seconds of a Date header hide
+		d /= 200 // about as much as the rounding of a Date header hides
 	}
 	if w.distorted {
 		d /= 2 // no Date corrects the clock, and signatures are accepted for 5 minutes
@@ -151,55 +152,55 @@ func (w *world) skew() {
 	w.kit.STS.SetClockSkew(d)
 }
 
-// skewDuring steps STS's clock against the node's while an exchange is under way.
+// skewDuring steps STS's clock against the node's during an exchange.
 func (w *world) skewDuring(a *actor) {
 	latency := time.Duration(1 + w.random.Int64N(int64(5*time.Second)))
-	if !w.trouble {
+	if !w.faulty {
 		w.kit.STS.SetLatency(latency)
 		defer w.kit.STS.SetLatency(0)
 	}
-	a.ask(w.t.Context())
+	a.requestRefresh(w.t.Context())
 	time.Sleep(time.Duration(w.random.Int64N(int64(latency))))
 	synctest.Wait()
 	w.skew()
 }
 
-// demand has callers ask for more than credentials that are there.
+// demand starts callers that need more than a cached Retrieve.
 func (w *world) demand() {
-	a := w.someone()
-	patience := time.Duration(w.random.IntN(30)) * time.Second
+	a := w.randomActor()
+	timeout := time.Duration(w.random.IntN(30)) * time.Second
 	switch w.random.IntN(6) {
 	case 0:
-		a.ask(w.t.Context())
+		a.requestRefresh(w.t.Context())
 	case 1:
-		a.note()
-		w.background(patience, func(ctx context.Context) { w.judgeError(a, a.Refresh(ctx)) })
+		a.recordReason()
+		w.background(timeout, func(ctx context.Context) { w.checkError(a, a.Refresh(ctx)) })
 	case 2:
-		a.note()
+		a.recordReason()
 		view := a.MinTTL(time.Duration(w.random.Int64N(int64(min(w.life, time.Hour)))))
-		w.background(patience, func(ctx context.Context) {
+		w.background(timeout, func(ctx context.Context) {
 			_, err := view.Retrieve(ctx)
-			w.judgeError(a, err)
+			w.checkError(a, err)
 		})
 	case 3:
-		w.background(patience, func(ctx context.Context) { w.judgeError(a, a.WaitReady(ctx)) })
+		w.background(timeout, func(ctx context.Context) { w.checkError(a, a.WaitReady(ctx)) })
 	case 4:
-		w.crowd(a)
+		w.startCallers(a)
 	case 5:
-		a.quiet = time.Now().Add(time.Duration(w.random.Int64N(int64(5 * w.life))))
+		a.idleUntil = time.Now().Add(time.Duration(w.random.Int64N(int64(5 * w.life))))
 	}
 }
 
-// background runs a caller who waits no longer than his patience.
-func (w *world) background(patience time.Duration, call func(context.Context)) {
+// background runs a caller with a timeout.
+func (w *world) background(timeout time.Duration, call func(context.Context)) {
 	w.callers.Go(func() {
 		ctx, cancel := w.t.Context(), func() {}
-		if patience < endless {
-			ctx, cancel = context.WithTimeout(ctx, patience)
+		if timeout < noDeadline {
+			ctx, cancel = context.WithTimeout(ctx, timeout)
 		}
 		defer cancel()
 		start := time.Now()
 		call(ctx)
-		w.check(time.Since(start) <= patience, "a caller is kept for longer than he would wait")
+		w.check(time.Since(start) <= timeout, "a caller waited longer than its timeout")
 	})
 }

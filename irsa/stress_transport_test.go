@@ -12,19 +12,19 @@ import (
 	"time"
 )
 
-// road is the way to STS. It knows who goes there and what he brings back.
-type road struct {
+// recordingTransport records requests to STS and their responses.
+type recordingTransport struct {
 	http.RoundTripper
 	world *world
 }
 
 func (w *world) client() *http.Client {
-	return &http.Client{Transport: &road{w.kit.HTTPClient().Transport, w}}
+	return &http.Client{Transport: &recordingTransport{w.kit.HTTPClient().Transport, w}}
 }
 
 var signed = regexp.MustCompile(`Credential=([^/,\s]+)/`)
 
-func (r *road) RoundTrip(request *http.Request) (*http.Response, error) {
+func (r *recordingTransport) RoundTrip(request *http.Request) (*http.Response, error) {
 	body, err := io.ReadAll(request.Body)
 	if err != nil {
 		return nil, err
@@ -34,37 +34,37 @@ func (r *road) RoundTrip(request *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	request.Body = io.NopCloser(bytes.NewReader(body))
-	sent, ahead := r.world.sends(form)
+	sent, ahead := r.world.recordRequest(form)
 	response, err := r.RoundTripper.RoundTrip(request)
 	if err != nil {
 		return nil, err
 	}
-	response.Body = r.world.watch(request, response, seen{form: form, sent: sent, ahead: ahead})
+	response.Body = r.world.recordBody(request, response, seen{form: form, sent: sent, ahead: ahead})
 	return response, nil
 }
 
-// watch returns the body of a response. Once it is read, the world knows what it contains.
-func (w *world) watch(request *http.Request, response *http.Response, x seen) io.ReadCloser {
+// recordBody returns the body of a response. The response is recorded when the body is read.
+func (w *world) recordBody(request *http.Request, response *http.Response, x seen) io.ReadCloser {
 	text, err := io.ReadAll(io.LimitReader(response.Body, 1<<20))
 	late := &lateBody{Reader: io.MultiReader(bytes.NewReader(text), response.Body)}
-	x.distorted, late.pause = w.distorts(response.Header)
+	x.distorted, late.pause = w.applyDistortion(response.Header)
 	x.text, x.header = string(text), response.Header
 	x.signer = signed.FindStringSubmatch(request.Header.Get("Authorization"))
 	if err != nil {
 		late.Reader = io.MultiReader(bytes.NewReader(text), iotest.ErrReader(err))
 	} else {
-		late.done = func() { w.receives(x) }
+		late.done = func() { w.recordResponse(x) }
 	}
 	return io.NopCloser(late)
 }
 
-// seen is an exchange with STS.
+// seen is a recorded exchange with STS.
 type seen struct {
 	form      url.Values
 	text      string
 	signer    []string
 	sent      time.Time
-	ahead     time.Duration // of STS's clock, relative to the node's
+	ahead     time.Duration // of STS's clock relative to the node's
 	header    http.Header
 	distorted bool
 }
@@ -85,21 +85,21 @@ func (b *lateBody) Read(p []byte) (int, error) {
 	return b.Reader.Read(p)
 }
 
-// sends takes note of a call of STS.
-func (w *world) sends(form url.Values) (time.Time, time.Duration) {
+// recordRequest records a request to STS.
+func (w *world) recordRequest(form url.Values) (time.Time, time.Duration) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	now, a := time.Now(), w.byName[form.Get("RoleSessionName")]
-	if !w.check(a != nil, "STS is called for nobody") {
+	if !w.check(a != nil, "STS is called for no actor") {
 		return now, w.ahead
 	}
-	w.check(!a.ended, "%s is closed and calls STS", a.name)
-	w.check(a.closedAt.IsZero() || now.Sub(a.closedAt) <= attemptLimit, "%s is of a Pool that is closed and calls STS", a.name)
+	w.check(!a.ended, "%s calls STS after Close", a.name)
+	w.check(a.closedAt.IsZero() || now.Sub(a.closedAt) <= attemptLimit, "%s calls STS after its Pool was closed", a.name)
 	a.calls = append(withinAMinute(a.calls, now), now)
-	a.asks = withinAMinute(a.asks, now.Add(-time.Second))
-	w.check(len(a.calls) <= 20+2*len(a.asks), "%s calls STS %d times within a minute, for %d reasons", a.name, len(a.calls), len(a.asks))
+	a.attemptReasons = withinAMinute(a.attemptReasons, now.Add(-time.Second))
+	w.check(len(a.calls) <= 20+2*len(a.attemptReasons), "%s calls STS %d times within a minute, for %d reasons", a.name, len(a.calls), len(a.attemptReasons))
 	token := form.Get("WebIdentityToken")
-	w.hide(token, token[strings.LastIndex(token, ".")+1:])
+	w.addSecrets(token, token[strings.LastIndex(token, ".")+1:])
 	return now, w.ahead
 }
 
@@ -107,8 +107,8 @@ func withinAMinute(all []time.Time, now time.Time) []time.Time {
 	return slices.DeleteFunc(all, func(at time.Time) bool { return now.Sub(at) >= time.Minute })
 }
 
-// hide takes note of secrets. w.mu is held.
-func (w *world) hide(secrets ...string) {
+// addSecrets records secrets. w.mu is held.
+func (w *world) addSecrets(secrets ...string) {
 	for _, secret := range secrets {
 		if len(secret) >= 16 {
 			w.secrets = append(w.secrets, secret)
@@ -117,15 +117,15 @@ func (w *world) hide(secrets ...string) {
 	w.secrets = w.secrets[max(len(w.secrets)-30, 0):]
 }
 
-// receives records a response of STS.
-func (w *world) receives(x seen) {
+// recordResponse records a response from STS.
+func (w *world) recordResponse(x seen) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	now, a := time.Now(), w.byName[x.form.Get("RoleSessionName")]
 	if s := w.signer(x.signer); s != nil && strings.Contains(x.text, "<Code>ExpiredToken") {
-		w.byName[s.name].gives(now) // a rejection: its credentials are replaced, not taken away
+		w.byName[s.name].addReason(now) // a rejection: its credentials are replaced, not taken away
 	}
-	w.hide(element(x.text, "SecretAccessKey"), element(x.text, "SessionToken"))
+	w.addSecrets(element(x.text, "SecretAccessKey"), element(x.text, "SessionToken"))
 	key := element(x.text, "AccessKeyId")
 	expiration, err := time.Parse(time.RFC3339Nano, element(x.text, "Expiration"))
 	if a == nil || key == "" || err != nil {
@@ -134,34 +134,34 @@ func (w *world) receives(x seen) {
 	s := x.grant(key, expiration, now)
 	s.name = a.name
 	w.issued[key] = s
-	if !now.Before(s.certain) && !x.distorted { // of no use
+	if !now.Before(s.certain) && !x.distorted { // too short to be used
 		return
 	}
 	w.checkHour(a, now)
-	s.keeps(a.newest, now)
+	s.keepOld(a.newest, now)
 	a.older, a.newest = a.newest, s
-	for _, hop := range w.byName {
-		if hop.source == a {
-			hop.gives(now)
+	for _, derived := range w.byName {
+		if derived.source == a {
+			derived.addReason(now)
 		}
 	}
 }
 
-// gives records a reason for an attempt. The world's mu is held.
-func (a *actor) gives(now time.Time) {
-	a.asks = append(a.asks, now)
+// addReason records a reason for an attempt. The world's mu is held.
+func (a *actor) addReason(now time.Time) {
+	a.attemptReasons = append(a.attemptReasons, now)
 	a.reasons = append(a.reasons, now)
 }
 
-// signer is the session that signed a request. w.mu is held.
-func (w *world) signer(found []string) *grant {
-	if found == nil {
+// signer returns the session that signed a request, or nil. w.mu is held.
+func (w *world) signer(match []string) *grant {
+	if match == nil {
 		return nil
 	}
-	return w.issued[found[1]]
+	return w.issued[match[1]]
 }
 
-// element returns the text of an XML element, "" if it is not there.
+// element returns the text of an XML element, or "" if there is none.
 func element(text, name string) string {
 	_, rest, _ := strings.Cut(text, "<"+name+">")
 	inside, _, _ := strings.Cut(rest, "</"+name+">")

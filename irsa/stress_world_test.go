@@ -19,38 +19,38 @@ import (
 	"github.com/irsakit/irsakit/irsa/irsatest"
 )
 
-// world is a pod with its Providers, what STS has given them, and what must be true of
-// that:
+// world is a pod with its Providers and the credentials that STS issued to them. Its methods check
+// these invariants:
 //
-//   - who asks for credentials while there are valid ones gets them, the newest, at once;
-//   - nobody gets expired ones, by STS's own clock, or refused ones;
-//   - the calls of STS within a minute, and the exchanges within an hour, are bounded, whatever
-//     callers and services do;
-//   - when everything works again, there are credentials in time;
-//   - who is closed says so, and only then;
-//   - no error and no line of the log holds a secret.
+//   - A caller receives the newest valid credentials without waiting, if there are any.
+//   - No caller receives credentials that are expired by STS's clock or that were invalidated.
+//   - The calls of STS within a minute and the exchanges within an hour are bounded, regardless of
+//     what callers and services do.
+//   - After all faults have been removed, callers obtain credentials in time.
+//   - Closed Providers, and only those, return ErrClosed.
+//   - No error and no log line contains a secret.
 type world struct {
-	t         *testing.T
-	random    *rand.Rand // of the day's own goroutine
-	kit       *irsatest.Cluster
-	stranger  *irsatest.ServiceAccount
-	pod       *irsatest.Pod
-	roles     []*irsatest.Role // that trust the pod
-	far       []*irsatest.Role // the first trusts the roles, each other one the one before it
-	life      time.Duration    // of credentials
-	tokenLife time.Duration
-	rotated   time.Time // the token, by the kubelet
-	trouble   bool      // something is broken
-	long      bool      // and stays so
-	distorted bool      // a middlebox changes responses
+	t          *testing.T
+	random     *rand.Rand // used only by the goroutine of the day
+	kit        *irsatest.Cluster
+	stranger   *irsatest.ServiceAccount
+	pod        *irsatest.Pod
+	roles      []*irsatest.Role // trust the pod
+	chainRoles []*irsatest.Role // the first trusts roles, the next the one before it
+	life       time.Duration    // the lifetime of credentials
+	tokenLife  time.Duration
+	rotated    time.Time // when the kubelet last rotated the token
+	faulty     bool      // a fault has been injected
+	long       bool      // the fault lasts long
+	distorted  bool      // a middlebox changes responses
 
-	pooled  bool
-	pool    *irsa.Pool
-	known   []*actor // by the Pool, that was asked for last first
-	most    int      // MaxRoles
-	actors  []*actor // all that are asked
-	made    int
-	callers sync.WaitGroup
+	pooled     bool
+	pool       *irsa.Pool
+	inPool     []*actor // most recently used first
+	maxRoles   int
+	actors     []*actor // all that are in use
+	actorCount int
+	callers    sync.WaitGroup
 
 	mu    sync.Mutex // guards what follows
 	ahead time.Duration
@@ -60,42 +60,42 @@ type world struct {
 	secrets []string // the newest
 }
 
-// actor is a Provider, by the name of its sessions.
+// actor is a Provider and its history.
 type actor struct {
 	*irsa.Provider
-	world  *world
-	name   string
-	role   *irsatest.Role
-	source *actor // of a hop
-	pooled bool
-	quiet  time.Time // until then nobody asks for its credentials
-	nagged bool      // services reject its keys all the time
+	world          *world
+	name           string
+	role           *irsatest.Role
+	source         *actor // of a derived Provider, or nil
+	pooled         bool
+	idleUntil      time.Time // no caller uses it before
+	alwaysRejected bool      // services always reject its keys
 
-	clients map[string]*sts.Client // of services that reject every key, by code
+	clients map[string]*sts.Client // clients of services that reject every key, by code
 
 	// Guarded by the world's mu.
-	newest    *grant
-	older     *grant      // the one before
-	asks      []time.Time // when somebody gave a reason for an attempt
-	calls     []time.Time // of STS
-	reasons   []time.Time // like asks, within an hour
-	exchanges []time.Time // that succeeded, within an hour
-	closed    bool
-	ended     bool      // Close has returned
-	closedAt  time.Time // of the Pool that has forgotten it
-	forgotten bool
+	newest         *grant
+	older          *grant      // the one before newest
+	attemptReasons []time.Time // reasons for an attempt within about a minute
+	calls          []time.Time // calls of STS within a minute
+	reasons        []time.Time // reasons for an attempt within an hour
+	exchanges      []time.Time // successful exchanges within an hour
+	closed         bool
+	ended          bool      // Close has returned
+	closedAt       time.Time // when the Pool that evicted it was closed
+	evicted        bool
 }
 
-// grant is what STS gave.
+// grant is the credentials that STS issued in one exchange.
 type grant struct {
-	key      string
-	name     string    // of the actor
-	end      time.Time // on the node's clock, by the difference of STS's when it was given
-	earliest time.Time // that the Provider may assume to be the end
-	latest   time.Time // likewise
-	certain  time.Time // until then it must be served, or those before it if unsure
-	unsure   bool      // those before it may live longer
-	refused  time.Time // by Invalidate; zero if it was not
+	key         string
+	name        string    // the actor's name
+	end         time.Time // the expiry on the node's clock, converted with the skew at the time of the exchange
+	earliest    time.Time // the earliest expiry that the Provider may assume
+	latest      time.Time // the latest expiry that the Provider may assume
+	certain     time.Time // it, or an older one if unsure, must be served until then
+	unsure      bool      // an older one may expire later
+	invalidated time.Time // by Invalidate; zero if never
 }
 
 func newWorld(t *testing.T, seed uint64) *world {
@@ -109,8 +109,8 @@ func newWorld(t *testing.T, seed uint64) *world {
 	for i := range 3 {
 		w.roles = append(w.roles, w.kit.Role(fmt.Sprintf("tenant-%d", i), irsatest.Trust(cart), irsatest.MaxSessionDuration(12*time.Hour)))
 	}
-	hop := w.kit.Role("partner", irsatest.Trust(w.roles[0], w.roles[1], w.roles[2]))
-	w.far = []*irsatest.Role{hop, w.kit.Role("far", irsatest.Trust(hop))}
+	derived := w.kit.Role("partner", irsatest.Trust(w.roles[0], w.roles[1], w.roles[2]))
+	w.chainRoles = []*irsatest.Role{derived, w.kit.Role("far", irsatest.Trust(derived))}
 	w.pod = w.kit.Pod(cart, w.roles[0], func(o *irsatest.PodOptions) { o.TokenLife = w.tokenLife })
 	w.rotated = time.Now()
 	w.pooled, w.distorted = w.random.IntN(2) == 0, w.random.IntN(2) == 0
@@ -118,25 +118,25 @@ func newWorld(t *testing.T, seed uint64) *world {
 	return w
 }
 
-// open makes what the day is about: one Provider, or a Pool.
+// open creates the Provider or the Pool of the day.
 func (w *world) open() {
 	if w.pooled {
 		w.openPool()
 	} else {
-		w.openSolo()
+		w.openProvider()
 	}
 }
 
-// close closes it while callers wait.
+// close closes the Provider or the Pool while callers wait.
 func (w *world) close() {
 	if w.pooled {
 		w.closePool()
 	} else {
-		w.end(w.actors[0])
+		w.closeActor(w.actors[0])
 	}
 }
 
-// check ends the day where a promise is broken.
+// check fails the test if an invariant is violated.
 func (w *world) check(ok bool, format string, arguments ...any) bool {
 	if !ok {
 		assert.Fail(w.t, fmt.Sprintf(format, arguments...))
@@ -148,67 +148,67 @@ func (w *world) options(o *irsa.Options) {
 	w.pod.Options(o)
 	o.HTTPClient, o.Duration = w.client(), w.life
 	o.Logger = slog.New(slog.NewTextHandler(lines{w}, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	o.Observe = func(e irsa.Event) { w.judgeText(fmt.Sprint(e.Status.Err)) }
+	o.Observe = func(e irsa.Event) { w.checkNoSecret(fmt.Sprint(e.Status.Err)) }
 }
 
-// enter makes an actor known, and gives it hops.
-func (w *world) enter(a *actor) {
+// addActor adds an actor, and sometimes derived Providers of it.
+func (w *world) addActor(a *actor) {
 	w.mu.Lock()
 	w.byName[a.name] = a
 	w.mu.Unlock()
-	a.note()
+	a.recordReason()
 	w.actors = append(w.actors, a)
 	depth := 0
 	for s := a.source; s != nil; s = s.source {
 		depth++
 	}
-	if depth < len(w.far) && w.random.IntN(3) == 0 {
-		w.addHop(a, w.far[depth])
+	if depth < len(w.chainRoles) && w.random.IntN(3) == 0 {
+		w.addDerived(a, w.chainRoles[depth])
 	}
 }
 
 func (w *world) actor(kind string) *actor {
-	w.made++
-	return &actor{world: w, name: fmt.Sprintf("%s-%d", kind, w.made)}
+	w.actorCount++
+	return &actor{world: w, name: fmt.Sprintf("%s-%d", kind, w.actorCount)}
 }
 
-func (w *world) addHop(source *actor, role *irsatest.Role) {
-	a := w.actor("hop")
-	a.role, a.source, a.pooled, a.forgotten = role, source, source.pooled, source.forgotten
+func (w *world) addDerived(source *actor, role *irsatest.Role) {
+	a := w.actor("derived")
+	a.role, a.source, a.pooled, a.evicted = role, source, source.pooled, source.evicted
 	p, err := source.AssumeRole(role.ARN(), func(o *stscreds.AssumeRoleOptions) { o.RoleSessionName = a.name })
 	require.NoError(w.t, err)
 	a.Provider = p
-	w.enter(a)
+	w.addActor(a)
 }
 
-// openSolo makes a Provider of its own.
-func (w *world) openSolo() {
-	a := w.actor("solo")
+// openProvider creates a Provider that is not part of a Pool.
+func (w *world) openProvider() {
+	a := w.actor("provider")
 	a.role = w.roles[0]
 	p, err := irsa.New(w.options, func(o *irsa.Options) { o.SessionName = a.name })
 	require.NoError(w.t, err)
 	a.Provider = p
-	w.enter(a)
+	w.addActor(a)
 }
 
-func (w *world) closeHop() {
+func (w *world) closeDerived() {
 	i := slices.IndexFunc(w.actors, func(a *actor) bool { return a.source != nil })
 	if i < 0 {
 		return
 	}
 	a := w.actors[i]
-	w.end(a)
-	w.addHop(a.source, a.role)
+	w.closeActor(a)
+	w.addDerived(a.source, a.role)
 }
 
-// end closes a Provider, and the hops that come of it with it.
-func (w *world) end(a *actor) {
-	w.crowd(a)
-	w.ends(w.family(a), a.Close)
+// closeActor closes a Provider and those derived from it.
+func (w *world) closeActor(a *actor) {
+	w.startCallers(a)
+	w.closeAll(w.withDerived(a), a.Close)
 }
 
-// ends closes those who are to be gone then.
-func (w *world) ends(gone []*actor, end func() error) {
+// closeAll calls end and checks that it closes these actors.
+func (w *world) closeAll(gone []*actor, end func() error) {
 	w.mu.Lock()
 	for _, a := range gone {
 		a.closed = true
@@ -220,15 +220,15 @@ func (w *world) ends(gone []*actor, end func() error) {
 		a.ended = true
 		w.mu.Unlock()
 		_, err := a.Retrieve(w.t.Context())
-		w.check(errors.Is(err, irsa.ErrClosed), "%s is closed and says: %v", a.name, err)
+		w.check(errors.Is(err, irsa.ErrClosed), "%s is closed but returns: %v", a.name, err)
 		err = a.Refresh(w.t.Context())
-		w.check(errors.Is(err, irsa.ErrClosed), "%s is closed and says: %v", a.name, err)
+		w.check(errors.Is(err, irsa.ErrClosed), "%s is closed but returns: %v", a.name, err)
 	}
 	w.actors = slices.DeleteFunc(w.actors, func(a *actor) bool { return slices.Contains(gone, a) })
 }
 
-// family are an actor and the hops that come of it.
-func (w *world) family(a *actor) (out []*actor) {
+// withDerived returns an actor and those derived from it.
+func (w *world) withDerived(a *actor) (out []*actor) {
 	for _, other := range w.actors {
 		for s := other; s != nil; s = s.source {
 			if s == a {
@@ -239,4 +239,4 @@ func (w *world) family(a *actor) (out []*actor) {
 	return out
 }
 
-func (w *world) someone() *actor { return w.actors[w.random.IntN(len(w.actors))] }
+func (w *world) randomActor() *actor { return w.actors[w.random.IntN(len(w.actors))] }
