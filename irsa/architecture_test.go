@@ -11,7 +11,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// The page that says how all of this is built names files and tests: they are there.
+// TestArchitecturePageLinksExist checks that the files and tests that docs/architecture.md names
+// exist.
 func TestArchitecturePageLinksExist(t *testing.T) {
 	page, err := os.ReadFile("../docs/architecture.md")
 	require.NoError(t, err)

@@ -16,7 +16,7 @@ import (
 	"github.com/irsakit/irsakit/irsa/irsatest"
 )
 
-// gaps are the times between the calls that STS got.
+// gaps returns the times between the calls that STS received.
 func gaps(s *irsatest.STS) []time.Duration {
 	var out []time.Duration
 	calls := s.Calls()
@@ -26,7 +26,7 @@ func gaps(s *irsatest.STS) []time.Duration {
 	return out
 }
 
-// callEvery makes the calls of an application whose requests fail.
+// callEvery calls Retrieve repeatedly, ignoring errors.
 func callEvery(t *testing.T, p *irsa.Provider, pause, during time.Duration) {
 	for end := time.Now().Add(during); time.Now().Before(end); time.Sleep(pause) {
 		_, _ = p.Retrieve(t.Context())
@@ -36,7 +36,7 @@ func callEvery(t *testing.T, p *irsa.Provider, pause, during time.Duration) {
 func TestProviderBacksOffTo30SecondsAfterConfigurationErrors(t *testing.T) {
 	t.Parallel()
 	for name, breaks := range map[string]func(*irsatest.Cluster, *irsatest.Pod, *irsa.Options){
-		"a role that trusts nobody": func(k *irsatest.Cluster, _ *irsatest.Pod, _ *irsa.Options) { k.Role("s3-writer") },
+		"a role that trusts no subject": func(k *irsatest.Cluster, _ *irsatest.Pod, _ *irsa.Options) { k.Role("s3-writer") },
 		"no OIDC provider": func(k *irsatest.Cluster, _ *irsatest.Pod, _ *irsa.Options) {
 			k.UnregisterIssuer("111122223333", k.Issuer)
 		},
@@ -93,7 +93,7 @@ func TestProviderRetriesIfSTSCannotFetchTheKey(t *testing.T) {
 				p := newProvider(t, pod.Options)
 				first := retrieve(t, p)
 				k.STS.Fail(fault, -1)
-				time.Sleep(48 * time.Minute) // the refresh has begun by now
+				time.Sleep(48 * time.Minute) // until the refresh has started
 				callEvery(t, p, 100*time.Millisecond, 10*time.Minute)
 				tries := len(gaps(k.STS))
 				assert.GreaterOrEqual(t, tries, 10)
@@ -122,7 +122,7 @@ func TestProviderRetriesWithin3SecondsOfTokenChange(t *testing.T) {
 				k, pod := newPod(t)
 				breaks(pod)
 				p := newProvider(t, pod.Options)
-				callEvery(t, p, time.Second, 5*time.Minute) // far into the back-off
+				callEvery(t, p, time.Second, 5*time.Minute) // until the backoff is at its maximum
 				k.STS.ForgetCalls()
 				pod.Rotate()
 				changed := time.Now()

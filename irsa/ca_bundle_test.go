@@ -25,7 +25,7 @@ func TestNewRejectsALargeCABundle(t *testing.T) {
 		{"1 GiB", 1 << 30, false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			require.NoError(t, os.Truncate(bundle, tt.size)) // without blocks on the disk
+			require.NoError(t, os.Truncate(bundle, tt.size)) // a sparse file
 			p, err := irsa.New(valid)
 			if tt.ok {
 				require.NoError(t, err)

@@ -16,12 +16,12 @@ func TestAssumeRoleOnClosedProviderReturnsErrClosed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		_, pod, roles := threeAccounts(t)
 		solo := newProvider(t, pod.Options)
-		hop, err := solo.AssumeRole(roles[1].ARN())
+		derived, err := solo.AssumeRole(roles[1].ARN())
 		require.NoError(t, err)
-		closedHop, err := solo.AssumeRole(roles[1].ARN())
+		closedDerived, err := solo.AssumeRole(roles[1].ARN())
 		require.NoError(t, err)
-		require.NoError(t, closedHop.Close())
-		_, err = hop.AssumeRole(roles[2].ARN())
+		require.NoError(t, closedDerived.Close())
+		_, err = derived.AssumeRole(roles[2].ARN())
 		require.NoError(t, err, "the source is open")
 		require.NoError(t, solo.Close())
 
@@ -29,13 +29,13 @@ func TestAssumeRoleOnClosedProviderReturnsErrClosed(t *testing.T) {
 		evicted := pooled(t, pool, irsa.RoleOptions{RoleARN: roles[0].ARN()})
 		known := pooled(t, pool, irsa.RoleOptions{RoleARN: roles[1].ARN()})
 		require.NoError(t, known.Close(), "the Pool's to do")
-		poolHop, err := known.AssumeRole(roles[2].ARN())
+		poolDerived, err := known.AssumeRole(roles[2].ARN())
 		require.NoError(t, err)
 		require.NoError(t, pool.Close())
 
 		for name, p := range map[string]*irsa.Provider{
-			"New's": solo, "its hop": hop, "a hop that was closed before": closedHop,
-			"a Pool's": known, "one that the Pool has evicted": evicted, "a hop of the Pool's": poolHop,
+			"New's": solo, "derived": derived, "derived and closed before": closedDerived,
+			"a Pool's": known, "evicted from a Pool": evicted, "derived from a Pool's": poolDerived,
 		} {
 			next, err := p.AssumeRole(roles[2].ARN())
 			require.ErrorIs(t, err, irsa.ErrClosed, name)
@@ -48,7 +48,7 @@ func TestAssumeRoleOnClosedProviderReturnsErrClosed(t *testing.T) {
 	})
 }
 
-// A Provider that is made while its source is closed is closed too, or refused.
+// A Provider that is created while its source is being closed is closed too, or AssumeRole fails.
 func TestAssumeRoleDuringCloseLeaksNoProvider(t *testing.T) {
 	_, pod, roles := threeAccounts(t)
 	for name, open := range map[string]func() (p *irsa.Provider, end func() error){

@@ -19,7 +19,7 @@ import (
 	"github.com/irsakit/irsakit/irsa/irsatest"
 )
 
-// threeAccounts are roles of which each one assumes the next.
+// threeAccounts returns roles in three accounts, each of which can assume the next.
 func threeAccounts(t *testing.T) (*irsatest.Cluster, *irsatest.Pod, []*irsatest.Role) {
 	t.Helper()
 	k := newCluster(t)
@@ -32,7 +32,7 @@ func threeAccounts(t *testing.T) (*irsatest.Cluster, *irsatest.Pod, []*irsatest.
 
 func autoRotated(o *irsatest.PodOptions) { o.AutoRotate, o.TokenLife = true, time.Hour }
 
-// chained returns the providers of the roles, each made by the one before.
+// chained returns the Providers of the roles, each derived from the one before.
 func chained(t *testing.T, first *irsa.Provider, roles []*irsatest.Role) []*irsa.Provider {
 	t.Helper()
 	out := []*irsa.Provider{first}
@@ -79,7 +79,7 @@ func TestChainSurvivesADayOfOutagesAndRotations(t *testing.T) {
 					time.Sleep(time.Second)
 				}
 				for i := range keys {
-					assert.GreaterOrEqual(t, len(keys[i]), hours, "hop %d is refreshed by itself", i)
+					assert.GreaterOrEqual(t, len(keys[i]), hours, "Provider %d is refreshed by itself", i)
 				}
 				signers := map[string]bool{}
 				for _, call := range k.STS.Calls() {
@@ -87,7 +87,7 @@ func TestChainSurvivesADayOfOutagesAndRotations(t *testing.T) {
 						assert.Contains(t, call.Caller, ":assumed-role/second/")
 						signers[call.Caller] = true
 						assert.LessOrEqual(t, call.Duration, time.Hour)
-						assert.Equal(t, "shop.cart."+pod.Name(), call.SessionName, "CloudTrail names the pod at each hop")
+						assert.Equal(t, "shop.cart."+pod.Name(), call.SessionName, "CloudTrail names the pod for each role")
 					}
 				}
 				assert.Len(t, signers, 1)
@@ -106,19 +106,19 @@ func TestChainAcceptsSDKOptions(t *testing.T) {
 			"Condition": {"StringEquals": {"sts:ExternalId": "12345", "aws:RequestTag/team": "blue", "sts:SourceIdentity": "alice"}}}}`, first.ARN())
 		second := k.Role("second", irsatest.InAccount("444455556666"), irsatest.TrustPolicy(policy))
 		p := newProvider(t, k.Pod(sa, first).Options)
-		hop, err := p.AssumeRole(second.ARN(), func(o *stscreds.AssumeRoleOptions) {
+		derived, err := p.AssumeRole(second.ARN(), func(o *stscreds.AssumeRoleOptions) {
 			o.ExternalID, o.SourceIdentity, o.RoleSessionName = aws.String("12345"), aws.String("alice"), "nightly"
 			o.Tags = []types.Tag{{Key: aws.String("team"), Value: aws.String("blue")}}
 			o.Duration = 15 * time.Minute
 		})
 		require.NoError(t, err)
-		creds := retrieve(t, hop)
+		creds := retrieve(t, derived)
 		assert.Equal(t, "444455556666", creds.AccountID)
-		assert.Equal(t, "nightly", hop.Status().SessionName)
+		assert.Equal(t, "nightly", derived.Status().SessionName)
 		assert.InDelta(t, 15*time.Minute, time.Until(creds.Expires), float64(15*time.Second))
-		assert.Equal(t, []aws.CredentialSource{aws.CredentialSourceSTSAssumeRoleWebID, aws.CredentialSourceSTSAssumeRole}, hop.ProviderSources())
-		_, err = hop.MinTTL(14 * time.Minute).Retrieve(t.Context())
-		require.ErrorIs(t, err, irsa.ErrInvalidRequest, "a life of 15 minutes is too short for that")
+		assert.Equal(t, []aws.CredentialSource{aws.CredentialSourceSTSAssumeRoleWebID, aws.CredentialSourceSTSAssumeRole}, derived.ProviderSources())
+		_, err = derived.MinTTL(14 * time.Minute).Retrieve(t.Context())
+		require.ErrorIs(t, err, irsa.ErrInvalidRequest, "a lifetime of 15 minutes is too short")
 		assert.ErrorContains(t, err, "of a life of 15m0s")
 	})
 }
@@ -133,7 +133,7 @@ func TestChainErrorNamesTheFailedRole(t *testing.T) {
 			require.ErrorIs(t, err, irsa.ErrAccessDenied)
 			var failure *irsa.Error
 			require.ErrorAs(t, err, &failure)
-			assert.Equal(t, roles[1].ARN(), failure.RoleARN, "the one that could not be assumed")
+			assert.Equal(t, roles[1].ARN(), failure.RoleARN, "the role that could not be assumed")
 			assert.ErrorContains(t, err, "assuming "+roles[1].ARN()+" with the credentials of "+roles[0].ARN())
 			assert.ErrorContains(t, err, `{"Effect":"Allow","Principal":{"AWS":"`+roles[0].ARN()+`"},"Action":"sts:AssumeRole"}`)
 			assert.Contains(t, failure.Link, "#role-chain")
@@ -148,7 +148,7 @@ func TestChainErrorNamesTheFailedRole(t *testing.T) {
 		broken := chained(t, newProvider(t, pod.Options), roles)
 		_, err = broken[2].Retrieve(t.Context())
 		require.ErrorIs(t, err, irsa.ErrTokenFile)
-		assert.ErrorContains(t, err, "projected volume", "the cure is the first cause's")
+		assert.ErrorContains(t, err, "projected volume", "the advice is that of the first cause")
 	})
 }
 
@@ -177,13 +177,13 @@ func TestChainRetriesWithNewSourceKey(t *testing.T) {
 		chain := chained(t, newProvider(t, pod.Options), roles)
 		retrieve(t, chain[0])
 		time.Sleep(2 * time.Minute)             // younger keys are not replaced
-		roles[1].Fail(irsatest.ExpiredToken, 1) // of the first role's credentials
+		roles[1].Fail(irsatest.ExpiredToken, 1) // rejects the first role's credentials
 		retrieve(t, chain[1])
-		var asked []string
+		var requests []string
 		for _, call := range k.STS.Calls() {
-			asked = append(asked, call.Action+" "+call.Err)
+			requests = append(requests, call.Action+" "+call.Err)
 		}
-		assert.Equal(t, []string{"AssumeRoleWithWebIdentity ", "AssumeRole ExpiredToken", "AssumeRoleWithWebIdentity ", "AssumeRole "}, asked)
+		assert.Equal(t, []string{"AssumeRoleWithWebIdentity ", "AssumeRole ExpiredToken", "AssumeRoleWithWebIdentity ", "AssumeRole "}, requests)
 	})
 }
 
@@ -232,7 +232,7 @@ func TestPoolChainUsesOneSlot(t *testing.T) {
 		chain := chained(t, pooled(t, p, irsa.RoleOptions{RoleARN: roles[0].ARN()}), roles)
 		start := time.Now()
 		retrieve(t, chain[2])
-		assert.Equal(t, 3*time.Second, time.Since(start), "one after the other, and nobody waits for himself")
+		assert.Equal(t, 3*time.Second, time.Since(start), "one after the other, without a deadlock")
 	})
 }
 
@@ -245,7 +245,7 @@ func TestPoolCloseEndsChainOfEvictedRole(t *testing.T) {
 		pooled(t, p, irsa.RoleOptions{RoleARN: roles[1].ARN()})
 		require.NoError(t, p.Close())
 		calls := k.STS.CallCount()
-		retrieve(t, chain[2]) // what it has
+		retrieve(t, chain[2]) // from the cache
 		require.ErrorIs(t, chain[2].Refresh(t.Context()), irsa.ErrClosed)
 		time.Sleep(2 * time.Hour)
 		_, err := chain[2].Retrieve(t.Context())
@@ -262,13 +262,13 @@ func TestChainErrorRedactsRepeatedSecrets(t *testing.T) {
 	p := newProvider(t, pod.Options, func(o *irsa.Options) {
 		o.HTTPClient = &http.Client{Transport: &echo{RoundTripper: kept, action: "AssumeRole&"}}
 	})
-	hop, err := p.AssumeRole(roles[1].ARN())
+	derived, err := p.AssumeRole(roles[1].ARN())
 	require.NoError(t, err)
-	err = hop.Refresh(t.Context())
+	err = derived.Refresh(t.Context())
 	require.ErrorContains(t, err, "you sent")
 	out := &output{}
 	out.print(err)
-	out.print(hop)
+	out.print(derived)
 	require.NotEmpty(t, kept.secrets())
 	requireSilent(t, out, kept.secrets()...)
 }

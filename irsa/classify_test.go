@@ -30,7 +30,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// answered is the error of a client that got that answer.
+// answered returns the error of a client for a response.
 func answered(status int, code, message string) error {
 	return &smithy.OperationError{ServiceID: "STS", OperationName: "AssumeRoleWithWebIdentity", Err: &awshttp.ResponseError{
 		ResponseError: &smithyhttp.ResponseError{
@@ -48,7 +48,7 @@ func TestErrorKindHeadingAndPermanenceOfResponses(t *testing.T) {
 		heading       heading
 		permanent     bool
 	}{
-		{400, "ExpiredTokenException", "", ErrTokenExpired, headingClock, true}, // no expiry is known: it lies ahead
+		{400, "ExpiredTokenException", "", ErrTokenExpired, headingClock, true}, // the expiry is unknown and lies ahead
 		{403, "ExpiredToken", "", ErrTokenExpired, headingClock, true},
 		{400, "InvalidIdentityToken", "No OpenIDConnect provider found in your account for x", ErrTokenRejected, headingNoOIDCProvider, true},
 		{400, "InvalidIdentityToken", "Incorrect token audience", ErrTokenRejected, headingAudience, true},
@@ -121,7 +121,7 @@ func TestPartitionOfRegion(t *testing.T) {
 	assert.Empty(t, (&Error{RoleARN: "arn:minio:iam:us-east-1::role/r", Region: "us-east-1"}).otherPartition())
 }
 
-// selfSigned is a certificate, for those names and until then.
+// selfSigned returns a certificate for the names that expires at until.
 func selfSigned(t *testing.T, until time.Time, names ...string) tls.Certificate {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -138,7 +138,7 @@ func selfSigned(t *testing.T, until time.Time, names ...string) tls.Certificate 
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
 }
 
-// askThrough makes a probe of a server through the library's own HTTP client.
+// askThrough sends a probe to a server through the library's own HTTP client.
 func askThrough(t *testing.T, limit time.Duration, target string, change func(*http.Transport)) (*probe, *http.Client) {
 	t.Helper()
 	client := newHTTPClient(nil, 0)
@@ -178,14 +178,14 @@ func TestProbeFailureLinksToItsHeading(t *testing.T) {
 		target  string
 		change  func(*http.Transport)
 		heading heading
-		check   string // of the report, that fails
+		check   string // the check of the report that fails
 	}{
 		{"an unknown authority", secure(&tls.Config{Certificates: []tls.Certificate{good}}), nil, headingTLS, checkTLS},
 		{"a certificate that has expired", secure(&tls.Config{Certificates: []tls.Certificate{expired}}), trusting(expired), headingClock, checkTLS},
 		{"another server's certificate", secure(&tls.Config{Certificates: []tls.Certificate{named}}), trusting(named), headingTLS, checkTLS},
 		{"a server that wants more", secure(&tls.Config{Certificates: []tls.Certificate{good}, ClientAuth: tls.RequireAnyClientCert, MaxVersion: tls.VersionTLS12}), trusting(good), headingTLS, checkTLS},
 		{"a server without TLS", strings.Replace(plainServer.URL, "http://", "https://", 1), nil, headingTLS, checkTLS},
-		{"nobody", "https://127.0.0.1:1", nil, headingConnection, checkConnection},
+		{"a closed port", "https://127.0.0.1:1", nil, headingConnection, checkConnection},
 		{"a name that there is not", "https://sts..amazonaws.com", nil, headingNameResolution, checkNameResolution},
 		{"a proxy that refuses", "https://sts.example", throughProxy(answering(t, "403 Forbidden")), headingProxy, checkConnection},
 		{"a proxy that wants a password", "https://sts.example", throughProxy(answering(t, "407 Proxy Authentication Required")), headingProxy, checkConnection},
@@ -200,7 +200,7 @@ func TestProbeFailureLinksToItsHeading(t *testing.T) {
 	}
 }
 
-// requireFailedProbe checks that the probe fails one check of a report, with that heading.
+// requireFailedProbe checks that the probe fails exactly this check, with this heading.
 func requireFailedProbe(t *testing.T, p *probe, target string, proxied bool, check string, heading heading) {
 	t.Helper()
 	d := &diagnosis{report: &Report{}, config: config{url: target}}
@@ -222,8 +222,8 @@ func requireFailedProbe(t *testing.T, p *probe, target string, proxied bool, che
 	assert.Equal(t, heading.link(), failed[0].Link, failed[0].Detail)
 }
 
-// A pipe that is never answered stands for the connection; the steps before it are reported as
-// the transport reports them for a real one.
+// A pipe without a peer stands in for the connection. The trace hooks for the steps before it are
+// called like those of a real connection.
 func TestProbeOfSilentPeerLinksToItsHeading(t *testing.T) {
 	for _, tt := range []struct {
 		name    string
@@ -269,7 +269,7 @@ func throughProxy(address string) func(*http.Transport) {
 	}
 }
 
-// answering is a proxy that has one answer.
+// answering returns the address of a proxy that always responds with status.
 func answering(t *testing.T, status string) string {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -319,7 +319,7 @@ func TestProbeReportsReuseAndAddressAndLimitsTheBody(t *testing.T) {
 
 	_, port, err := net.SplitHostPort(small.Listener.Addr().String())
 	require.NoError(t, err)
-	p, _ = askThrough(t, time.Minute, "http://localhost:"+port, nil) // perhaps ::1 first, where nobody listens
+	p, _ = askThrough(t, time.Minute, "http://localhost:"+port, nil) // may try ::1 first, which refuses the connection
 	require.NoError(t, p.err)
 	assert.True(t, p.lookup.done && p.connect.done)
 	assert.Equal(t, "127.0.0.1:"+port, p.address)
@@ -329,7 +329,7 @@ func TestProbeSkewIsALowerBound(t *testing.T) {
 	at := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	for _, tt := range []struct{ sent, received, want time.Duration }{
 		{0, 0, 0},
-		{500 * time.Millisecond, 900 * time.Millisecond, 0}, // the header's second
+		{500 * time.Millisecond, 900 * time.Millisecond, 0}, // within the rounding of the header
 		{30 * time.Second, 31 * time.Second, 29 * time.Second},
 		{-31 * time.Second, -30 * time.Second, -30 * time.Second},
 		{-time.Second, time.Second, 0},

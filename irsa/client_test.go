@@ -11,7 +11,7 @@ import (
 	"github.com/irsakit/irsakit/irsa"
 )
 
-// padded puts white space before the credentials of each reply.
+// padded inserts white space before the credentials in each response.
 type padded struct {
 	http.RoundTripper
 	size int

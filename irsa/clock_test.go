@@ -17,7 +17,7 @@ import (
 func TestProviderExpiryFollowsSTSClock(t *testing.T) {
 	for _, tt := range []struct {
 		name string
-		skew time.Duration // of STS against the node
+		skew time.Duration // of STS relative to the node
 	}{
 		{"the node's clock is 10 minutes fast", -10 * time.Minute},
 		{"the node's clock is 10 minutes slow", 10 * time.Minute},
@@ -33,12 +33,12 @@ func TestProviderExpiryFollowsSTSClock(t *testing.T) {
 				p := newProvider(t, pod.Options)
 				end := time.Now().Add(20 * time.Minute)
 				creds := retrieve(t, p)
-				assert.False(t, creds.Expires.After(end.Add(-8*time.Second)), "served beyond the end")
+				assert.False(t, creds.Expires.After(end.Add(-8*time.Second)), "served past the expiry")
 				assert.WithinDuration(t, end, creds.Expires, 14*time.Second)
 				time.Sleep(11 * time.Minute)
-				assert.Equal(t, 1, k.STS.CallCount(), "refreshed before 60 % of the life")
+				assert.Equal(t, 1, k.STS.CallCount(), "refreshed before 60% of the lifetime")
 				time.Sleep(6 * time.Minute)
-				assert.Equal(t, 2, k.STS.CallCount(), "refreshed by 80 % of the life")
+				assert.Equal(t, 2, k.STS.CallCount(), "not refreshed by 80% of the lifetime")
 			})
 		})
 	}
@@ -54,7 +54,7 @@ func TestProviderExpiryAllowsForWholeSecondsOfDate(t *testing.T) {
 				time.Sleep(phase)
 				p := newProvider(t, pod.Options)
 				creds := retrieve(t, p)
-				// The life began before the answer came, at the latest now.
+				// The lifetime started before the response was received.
 				assert.False(t, creds.Expires.After(time.Now().Add(life-life/125)), "life %v, phase %v", life, phase)
 				assert.Greater(t, time.Until(creds.Expires), life/2, "life %v, phase %v", life, phase)
 			})
@@ -74,7 +74,7 @@ func TestProviderRefreshesAfter60To80PercentOfLifetime(t *testing.T) {
 				retrieve(t, p)
 				lifetimes := testsize.Choose(8, 20, 20)
 				for range lifetimes {
-					time.Sleep(life) // nobody asks
+					time.Sleep(life) // without callers
 					pod.Rotate()
 				}
 				calls := k.STS.Calls()
@@ -98,7 +98,7 @@ func TestProviderRefreshesAreSpreadAfterCommonStart(t *testing.T) {
 		start := time.Now()
 		for range providers {
 			retrieve(t, newProvider(t, pod.Options, func(o *irsa.Options) {
-				o.TokenFile, o.Token = "", tokens(pod.Token()) // not a thousand watches
+				o.TokenFile, o.Token = "", tokens(pod.Token()) // avoids a thousand watches
 			}))
 		}
 		require.Equal(t, start, time.Now(), "all at the same instant")

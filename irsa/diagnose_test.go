@@ -33,7 +33,7 @@ func TestDiagnoseHealthyPodPassesAllChecks(t *testing.T) {
 	for _, c := range report.Checks {
 		names = append(names, c.Name)
 		want := irsa.CheckPassed
-		if c.Name == "name-resolution" || c.Name == "tls" { // there is none on loopback
+		if c.Name == "name-resolution" || c.Name == "tls" { // not applicable on loopback
 			want = irsa.CheckSkipped
 		}
 		assert.Equal(t, want, c.Status, "%s: %s", c.Name, c.Detail)
@@ -113,7 +113,7 @@ func TestDiagnoseUsesCustomSTSClient(t *testing.T) {
 	}
 }
 
-// A server may repeat in its answers what it was sent.
+// A server may repeat the request in its responses.
 func TestDiagnoseRedactsRepeatedSecrets(t *testing.T) {
 	for _, action := range []string{"AssumeRoleWithWebIdentity", "GetCallerIdentity"} {
 		t.Run(action, func(t *testing.T) {
@@ -134,7 +134,7 @@ func TestDiagnoseRedactsRepeatedSecrets(t *testing.T) {
 	}
 }
 
-// echo answers one action, when it is signed or has a token, with all that it was sent.
+// echo responds to one action, if it is signed or has a token, with everything that it received.
 type echo struct {
 	http.RoundTripper
 	action string
@@ -188,7 +188,7 @@ func TestReportPrintsOneLinePerFact(t *testing.T) {
 func TestDiagnoseWarnsAboutSlowSTS(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k, pod := newPod(t)
-		k.STS.SetLatency(3 * time.Second) // the plain request's limit is less, the exchange's more
+		k.STS.SetLatency(3 * time.Second) // more than probeLimit, less than exchangeLimit
 		report := irsa.Diagnose(t.Context(), pod.Options)
 		assert.Equal(t, irsa.CheckWarned, statusOf(report, "answer"), report)
 		assert.Equal(t, irsa.CheckPassed, statusOf(report, "exchange"))
@@ -246,7 +246,7 @@ func TestDiagnoseAcceptsServersWithoutCallerIdentity(t *testing.T) {
 	assert.Equal(t, irsa.CheckWarned, statusOf(report, "caller-identity"), report)
 }
 
-// silentIdentity is a client that gives credentials and does not say whose they are.
+// silentIdentity is a client whose GetCallerIdentity fails.
 type silentIdentity struct{ mockSTS }
 
 func (silentIdentity) GetCallerIdentity(context.Context, *sts.GetCallerIdentityInput, ...func(*sts.Options)) (*sts.GetCallerIdentityOutput, error) {
@@ -268,13 +268,13 @@ func TestReportTrustPolicyUsesSessionNameAndAllAudiences(t *testing.T) {
 	assert.Equal(t, irsa.CheckPassed, judge(named("shop.cart.*")))
 	assert.Equal(t, irsa.CheckFailed, judge(named("shop.search.*")))
 
-	// The statement that an error shows for a token of several audiences is one that lets it in.
+	// The statement in the error for a token with several audiences allows that token.
 	k.Role("s3-writer")
 	pod.Rotate(irsatest.Claim("aud", []string{"vault", "sts.amazonaws.com"}))
 	_, err := newProvider(t, pod.Options).Retrieve(t.Context())
 	_, after, _ := strings.Cut(err.Error(), "it needs the statement ")
 	statement, _, _ := strings.Cut(after, "; see ")
-	assert.Equal(t, irsa.CheckWarned, judge(`{"Version": "2012-10-17", "Statement": `+statement+`}`), "allowed, but it is not the role's")
+	assert.Equal(t, irsa.CheckWarned, judge(`{"Version": "2012-10-17", "Statement": `+statement+`}`), "allowed, but not the policy of the role")
 	role := k.Role("s3-writer", irsatest.TrustPolicy(`{"Version": "2012-10-17", "Statement": `+statement+`}`))
 	retrieve(t, newProvider(t, pod.Options))
 	assert.Contains(t, role.TrustPolicy(), issuer)
@@ -313,7 +313,7 @@ func TestDiagnoseObservesItsContextInEveryStep(t *testing.T) {
 		report := irsa.Diagnose(ctx, pod.Options, func(o *irsa.Options) { o.TokenFile, o.Token, o.Region = "", hangingTokens{}, "" })
 		assert.Equal(t, 200*time.Millisecond, time.Since(begin))
 		assert.False(t, report.OK())
-		report = irsa.Diagnose(ctx, pod.Options) // it has ended already
+		report = irsa.Diagnose(ctx, pod.Options) // with a context that is done
 		for _, name := range []string{"connection", "answer", "exchange"} {
 			assert.Equal(t, irsa.CheckSkipped, statusOf(report, name), name)
 		}
@@ -329,7 +329,7 @@ func TestDiagnoseLeaksNoGoroutines(t *testing.T) {
 	for range 5 {
 		irsa.Diagnose(t.Context(), pod.Options, func(o *irsa.Options) { o.HTTPClient = nil })
 	}
-	// Eventually has two of its own; each connection has four.
+	// Eventually starts two goroutines, each connection four.
 	assert.Eventually(t, func() bool { return runtime.NumGoroutine() <= before+2 }, time.Minute, 10*time.Millisecond)
 }
 
@@ -355,7 +355,7 @@ func TestErrorIsShortAndContainsNoPassword(t *testing.T) {
 	_, err = newProvider(t, pod.Options).Retrieve(t.Context())
 	var failure *irsa.Error
 	require.ErrorAs(t, err, &failure)
-	assert.NotRegexp(t, "[$`\n;']", failure.Cure[strings.Index(failure.Cure, "aws iam"):], "nothing for a shell to run")
+	assert.NotRegexp(t, "[$`\n;']", failure.Cure[strings.Index(failure.Cure, "aws iam"):], "no characters that a shell interprets")
 }
 
 func statusOf(r *irsa.Report, name string) irsa.CheckStatus {

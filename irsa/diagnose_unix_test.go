@@ -11,7 +11,7 @@ import (
 	"github.com/irsakit/irsakit/internal/filetest"
 )
 
-// The token can be replaced after the check of its path.
+// The token file can be replaced after the check of its path.
 func TestDiagnoseDoesNotBlockOnSpecialFiles(t *testing.T) {
 	for path, kind := range filetest.Special(t) {
 		t.Run(kind, func(t *testing.T) {

@@ -16,7 +16,7 @@ import (
 	"github.com/irsakit/irsakit/irsa/irsatest"
 )
 
-// anyHost returns a client for which every host is the kit's STS.
+// anyHost returns a client that sends requests for any host to the kit's STS.
 func anyHost(k *irsatest.Cluster) *http.Client {
 	return &http.Client{Transport: roundTripper(func(r *http.Request) (*http.Response, error) {
 		r = r.Clone(r.Context())
@@ -102,7 +102,7 @@ func TestNewAcceptsCleartextOnlyOnLoopback(t *testing.T) {
 	}
 }
 
-// The token does not leave in the clear with a client of the application's either.
+// A custom STS client does not send the token in cleartext either.
 func TestProviderWithSTSClientSendsNoCleartext(t *testing.T) {
 	k, pod := newPod(t)
 	endpoint := "http://sts.corp.example"

@@ -23,7 +23,7 @@ func TestErrorKindOfSTSFailures(t *testing.T) {
 		fault irsatest.Fault
 		kind  error
 		text  string
-		calls int // until the first caller is told: 3 where it may pass by itself
+		calls int // until the first caller receives the error: 3 for temporary failures
 	}{
 		{irsatest.Throttling, irsa.ErrThrottled, "Throttling", 3},
 		{irsatest.Unavailable, irsa.ErrUnavailable, "ServiceUnavailable", 3},
@@ -95,7 +95,7 @@ func TestErrorWrapsItsCause(t *testing.T) {
 
 func TestErrorAccessDeniedShowsTrustPolicyStatement(t *testing.T) {
 	k := newCluster(t)
-	pod := k.Pod(k.ServiceAccount("shop", "cart"), k.Role("s3-writer")) // which trusts nobody
+	pod := k.Pod(k.ServiceAccount("shop", "cart"), k.Role("s3-writer")) // trusts no subject
 	p := newProvider(t, pod.Options)
 	_, err := p.Retrieve(t.Context())
 	require.ErrorIs(t, err, irsa.ErrAccessDenied)
@@ -114,23 +114,23 @@ func TestErrorAccessDeniedShowsTrustPolicyStatement(t *testing.T) {
 }
 
 func TestProviderUsesNoOtherIdentity(t *testing.T) {
-	// Everything that the SDK's chain would fall back to is there.
+	// Set up everything that the SDK's chain would fall back to.
 	t.Setenv("AWS_ACCESS_KEY_ID", "AKIANODE")
 	t.Setenv("AWS_SECRET_ACCESS_KEY", "node")
 	t.Setenv("AWS_PROFILE", "node")
 	t.Setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", "http://169.254.170.23/v1/credentials")
 	t.Setenv("AWS_EC2_METADATA_SERVICE_ENDPOINT", "http://169.254.169.254")
-	t.Run("the role's credentials, whatever else is there", func(t *testing.T) {
+	t.Run("credentials of the role despite others", func(t *testing.T) {
 		_, pod := newPod(t)
 		creds := retrieve(t, newProvider(t, pod.Options))
 		assert.Contains(t, creds.AccessKeyID, "ASIA")
 		assert.Equal(t, "WebIdentityCredentials", creds.Source)
 	})
-	t.Run("an error where the webhook injected nothing", func(t *testing.T) {
+	t.Run("error if the webhook injected nothing", func(t *testing.T) {
 		_, err := irsa.New()
 		require.ErrorIs(t, err, irsa.ErrNotConfigured)
 	})
-	t.Run("an error where STS refuses", func(t *testing.T) {
+	t.Run("error if STS denies access", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			k, pod := newPod(t)
 			k.STS.Fail(irsatest.AccessDenied, -1)
@@ -139,7 +139,7 @@ func TestProviderUsesNoOtherIdentity(t *testing.T) {
 			assert.False(t, creds.HasKeys())
 		})
 	})
-	t.Run("an error where there is no token", func(t *testing.T) {
+	t.Run("error without a token", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			_, pod := newPod(t)
 			pod.RemoveToken()

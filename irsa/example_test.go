@@ -19,8 +19,8 @@ import (
 	"github.com/irsakit/irsakit/tokenfile"
 )
 
-// startPod starts the test kit, so that the examples run without AWS. In a pod the
-// webhook has set everything, and irsa.New() is enough.
+// startPod starts the test kit, so that the examples run without AWS. In a pod, the webhook
+// sets everything and irsa.New() needs no options.
 func startPod() (*irsatest.Cluster, *irsatest.Pod) {
 	k, err := irsatest.Start()
 	if err != nil {
@@ -48,15 +48,15 @@ func ExampleNew() {
 	// Output: 111122223333 WebIdentityCredentials
 }
 
-// Outside a pod New says what is missing.
+// Outside a pod, New reports what is missing.
 func ExampleNew_notConfigured() {
 	_, err := irsa.New()
 	fmt.Println(errors.Is(err, irsa.ErrNotConfigured))
 	// Output: true
 }
 
-// A pod whose role trusts another service account: the report says what is wrong, and
-// with the trust policy at hand, where.
+// The role of this pod trusts another service account. The report shows the failure and, with
+// the trust policy, the condition that does not match.
 func ExampleDiagnose() {
 	k, pod := startPod()
 	defer k.Close()
@@ -77,7 +77,7 @@ func ExampleDiagnose() {
 	// AccessDenied: Not authorized to perform sts:AssumeRoleWithWebIdentity (HTTP 403)
 }
 
-// A unit test can do with a mock of one method.
+// A mock for a unit test needs only one method.
 func ExampleOptions_mock() {
 	p, err := irsa.New(func(o *irsa.Options) {
 		o.RoleARN = "arn:aws:iam::111122223333:role/s3-writer"
@@ -96,7 +96,7 @@ func ExampleOptions_mock() {
 	// Output: ASIAMOCK
 }
 
-// kubernetesToken gives the same token each time.
+// kubernetesToken returns the same token each time.
 type kubernetesToken struct{}
 
 func (kubernetesToken) Identity() string { return "shop/cart" }
@@ -130,7 +130,7 @@ func ExampleProvider_AWSConfig() {
 	// Output: us-west-2
 }
 
-// What is signed with these credentials is good for 15 minutes at least.
+// URLs signed with these credentials are valid for at least 15 minutes.
 func ExampleProvider_MinTTL() {
 	k, pod := startPod()
 	defer k.Close()
@@ -148,7 +148,7 @@ func ExampleProvider_MinTTL() {
 	// Output: true
 }
 
-// WaitReady outlasts a sidecar that is not ready when the pod starts.
+// WaitReady waits for a sidecar that is not ready when the pod starts.
 func ExampleProvider_WaitReady() {
 	k, pod := startPod()
 	defer k.Close()
@@ -168,7 +168,8 @@ func ExampleProvider_WaitReady() {
 	// Output: fresh after 2 calls
 }
 
-// A probe: callers notice nothing while credentials are valid, whatever STS does.
+// A probe can tell an outage of STS from expired credentials. Callers are not affected as long
+// as the credentials are valid.
 func ExampleProvider_Healthy() {
 	k, pod := startPod()
 	defer k.Close()
@@ -212,7 +213,7 @@ func ExampleProvider_Refresh() {
 	// Output: fresh
 }
 
-// Credentials that a service refused as expired are replaced.
+// Invalidate replaces credentials, for example after the role's sessions were revoked.
 func ExampleProvider_Invalidate() {
 	k, pod := startPod()
 	defer k.Close()
@@ -223,20 +224,20 @@ func ExampleProvider_Invalidate() {
 	defer p.Close()
 
 	ctx := context.Background()
-	refused, err := p.Retrieve(ctx)
+	revoked, err := p.Retrieve(ctx)
 	if err != nil {
 		log.Fatal(err)
 	}
-	p.Invalidate(refused)
-	fresh, err := p.Retrieve(ctx)
+	p.Invalidate(revoked)
+	replacement, err := p.Retrieve(ctx)
 	if err != nil {
 		log.Fatal(err)
 	}
-	fmt.Println(fresh.AccessKeyID != refused.AccessKeyID)
+	fmt.Println(replacement.AccessKeyID != revoked.AccessKeyID)
 	// Output: true
 }
 
-// An error says its kind, and the facts.
+// An error has a kind and contains the facts of the failure.
 func ExampleError() {
 	k, pod := startPod()
 	defer k.Close()
@@ -258,7 +259,7 @@ func ExampleError() {
 	// system:serviceaccount:shop:cart [sts.amazonaws.com]
 }
 
-// A controller asks for the provider of a tenant's role as often as it needs it.
+// A controller gets the Provider of a tenant's role from the Pool each time it needs it.
 func ExamplePool() {
 	k, err := irsatest.Start()
 	if err != nil {
@@ -288,7 +289,7 @@ func ExamplePool() {
 	// Output: 2 roles, 2 calls of STS
 }
 
-// A role of another account, which the pod's role assumes.
+// The pod's role assumes a role in another account.
 func ExampleProvider_AssumeRole() {
 	k, err := irsatest.Start()
 	if err != nil {
@@ -316,7 +317,7 @@ func ExampleProvider_AssumeRole() {
 	// Output: 444455556666
 }
 
-// A configuration that was loaded otherwise, such as by config.LoadDefaultConfig.
+// Configure accepts any configuration, such as that of config.LoadDefaultConfig.
 func ExampleProvider_Configure() {
 	k, pod := startPod()
 	defer k.Close()

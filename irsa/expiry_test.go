@@ -28,7 +28,7 @@ type middlebox struct {
 	action     string
 	header     func(http.Header)
 	expiration string        // replaces the response's, if not empty
-	delay      time.Duration // of the body, after the header
+	delay      time.Duration // delays the body after the header
 }
 
 func (m middlebox) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -78,7 +78,7 @@ func date(offset time.Duration) string {
 var expiries = []struct {
 	name      string
 	box       middlebox
-	skew      time.Duration // of STS against the node
+	skew      time.Duration // of STS relative to the node
 	latency   time.Duration
 	requested time.Duration // an hour if zero
 	want      time.Duration
@@ -104,8 +104,8 @@ var expiries = []struct {
 	{name: "slow body, and the node's clock is 3 minutes behind", want: time.Hour - time.Second, skew: 3 * time.Minute, latency: 8 * time.Second, box: middlebox{delay: 8 * time.Second}},
 }
 
-// eachExpiry calls get with each exchange's options, and checks what it returns. The clock is
-// at 01:00:00 on January 1, 2000.
+// eachExpiry calls get with each exchange's options and checks the result. The clock is at
+// 01:00:00 on January 1, 2000.
 func eachExpiry(t *testing.T, action string, get func(t *testing.T, k *irsatest.Cluster, opts func(*irsa.Options), requested time.Duration) *irsa.Provider) {
 	for _, tt := range expiries {
 		t.Run(tt.name, func(t *testing.T) {
@@ -154,7 +154,8 @@ func TestChainExpiry(t *testing.T) {
 	})
 }
 
-// The second role's lifetime is limited by what the SDK requests, not by the first role's.
+// The second role's lifetime is limited by the duration that the SDK requests, not by that of the
+// first role.
 func TestChainRequestsItsOwnDuration(t *testing.T) {
 	for duration, want := range map[time.Duration]time.Duration{0: 15 * time.Minute, 20 * time.Minute: 20 * time.Minute, time.Hour: time.Hour} {
 		synctest.Test(t, func(t *testing.T) {
@@ -170,7 +171,7 @@ func TestChainRequestsItsOwnDuration(t *testing.T) {
 	}
 }
 
-// The SDK's client signs by the Date of the response before, which need not be STS's.
+// The SDK's client signs by the Date of the previous response, which may not be STS's.
 func TestChainSignsByTheRightClock(t *testing.T) {
 	t.Parallel()
 	everyDate := func(offset time.Duration) func(http.Header) {
@@ -178,8 +179,8 @@ func TestChainSignsByTheRightClock(t *testing.T) {
 	}
 	for name, tt := range map[string]struct {
 		header func(http.Header)
-		skew   time.Duration // of STS against the node, after the first half hour
-		failed int           // the most attempts until the chain has learned of the skew
+		skew   time.Duration // of STS relative to the node, after the first half hour
+		failed int           // the maximum number of attempts until the chain corrects the skew
 	}{
 		"nothing is changed":                          {},
 		"Date in 1980":                                {header: func(h http.Header) { h.Set("Date", "Tue, 01 Jan 1980 00:00:00 GMT") }},
@@ -196,14 +197,14 @@ func TestChainSignsByTheRightClock(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				k, pod, roles := threeAccounts(t)
 				p := newProvider(t, pod.Options, func(o *irsa.Options) {
-					o.Duration = 12 * time.Hour // only the chain's other roles call STS after the step
+					o.Duration = 12 * time.Hour // only derived Providers call STS after the step
 					o.HTTPClient = &http.Client{Transport: middlebox{RoundTripper: k.HTTPClient().Transport, header: tt.header}}
 				})
 				last := chained(t, p, roles)[2]
 				retrieve(t, last)
 				time.Sleep(30 * time.Minute)
 				k.STS.SetClockSkew(tt.skew)
-				k.STS.Fail(irsatest.Throttling, 1) // the Dates of failures are no better
+				k.STS.Fail(irsatest.Throttling, 1) // error responses have wrong Dates too
 				for range 3 * 60 {
 					time.Sleep(time.Minute)
 					retrieve(t, last)
@@ -251,7 +252,7 @@ func TestProviderExpiryWithAMock(t *testing.T) {
 		err = p.Refresh(t.Context())
 		require.ErrorContains(t, err, "the reply has credentials without an expiry")
 
-		// Longer ones follow shorter ones, since the Provider keeps credentials that live longer.
+		// Shorter lifetimes come first, because the Provider keeps credentials with a later expiry.
 		for _, tc := range []struct{ given, want time.Duration }{
 			{30 * time.Minute, 30 * time.Minute},
 			{12 * time.Hour, time.Hour},

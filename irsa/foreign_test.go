@@ -17,7 +17,7 @@ import (
 	"github.com/irsakit/irsakit/tokenfile"
 )
 
-// foreign is a TokenSource, an error and a context, each of whose methods runs a function.
+// foreign is a TokenSource, an error and a context. Each of its methods runs a function.
 type foreign struct {
 	context.Context
 	run func()
@@ -54,7 +54,7 @@ func TestPoolRunsNoForeignCodeUnderALock(t *testing.T) {
 	require.NoError(t, err)
 	p, err := pool.Provider(irsa.RoleOptions{Token: f})
 	require.NoError(t, err)
-	hop, err := p.AssumeRole(pod.RoleARN())
+	derived, err := p.AssumeRole(pod.RoleARN())
 	require.NoError(t, err)
 	var inside atomic.Bool
 	f.run = func() {
@@ -65,7 +65,7 @@ func TestPoolRunsNoForeignCodeUnderALock(t *testing.T) {
 		_, _ = pool.Provider(irsa.RoleOptions{Token: f})
 		_, _ = p.AssumeRole(pod.RoleARN())
 		pool.Status()
-		for _, p := range []*irsa.Provider{p, hop} {
+		for _, p := range []*irsa.Provider{p, derived} {
 			_ = p.Healthy()
 			_, _ = p.Retrieve(ended)
 			_ = p.Refresh(ended)
@@ -75,7 +75,7 @@ func TestPoolRunsNoForeignCodeUnderALock(t *testing.T) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		for _, p := range []*irsa.Provider{p, hop} {
+		for _, p := range []*irsa.Provider{p, derived} {
 			assert.Error(t, p.Refresh(t.Context()))
 			for _, ctx := range []context.Context{ended, f} {
 				_, err := p.Retrieve(ctx)

@@ -19,7 +19,7 @@ type doer func(*http.Request) (*http.Response, error)
 
 func (d doer) Do(r *http.Request) (*http.Response, error) { return d(r) }
 
-// replyOf is a good reply of STS. In fuzzed ones tokenIn stands for the request's token.
+// replyOf returns a valid response of STS. In fuzzed responses tokenIn stands for the request's token.
 func replyOf(action string) string {
 	return "<" + action + "Response><" + action + "Result><AssumedRoleUser><Arn>arn:aws:sts::111122223333:assumed-role/r/s</Arn></AssumedRoleUser>" +
 		"<Credentials><SessionToken>the-session-token-of-it</SessionToken><SecretAccessKey>the-secret-access-key</SecretAccessKey>" +
@@ -28,7 +28,7 @@ func replyOf(action string) string {
 
 const tokenIn = "{token}"
 
-// FuzzReply has the STS client read whatever a server, or what stands before it, may send.
+// FuzzReply passes arbitrary responses of servers and proxies to the STS client.
 func FuzzReply(f *testing.F) {
 	for _, body := range []string{
 		"", " ", "<", "<html></html>", "null", "\xff", tokenIn, replyOf("AssumeRoleWithWebIdentity"), replyOf("AssumeRole"),
@@ -37,18 +37,18 @@ func FuzzReply(f *testing.F) {
 		strings.Replace(replyOf("AssumeRoleWithWebIdentity"), "2100-01-02T15:04:05Z", "now", 1),
 		strings.Replace(replyOf("AssumeRoleWithWebIdentity"), "ASIAEXAMPLE", "", 1),
 	} {
-		for _, hop := range []bool{false, true} {
-			f.Add(200, "text/xml", "Mon, 02 Jan 2034 15:04:05 GMT", body, hop)
-			f.Add(403, "", "", body, hop)
+		for _, derived := range []bool{false, true} {
+			f.Add(200, "text/xml", "Mon, 02 Jan 2034 15:04:05 GMT", body, derived)
+			f.Add(403, "", "", body, derived)
 		}
 	}
 	f.Add(302, "application/json", "now", `{"Error":{"Code":"ExpiredToken"}}`, false)
 	text := "e30.eyJzdWIiOiJzeXN0ZW06c2VydmljZWFjY291bnQ6c2hvcDpjYXJ0In0." + strings.Repeat("signature", 8)
 	token, err := tokenfile.Parse(text)
 	require.NoError(f, err)
-	f.Fuzz(func(t *testing.T, status int, media, date, body string, hop bool) {
-		secret := text // that the request carries
-		if hop {
+	f.Fuzz(func(t *testing.T, status int, media, date, body string, derived bool) {
+		secret := text // the secret in the request
+		if derived {
 			secret = "the-session-token-of-it"
 		}
 		body = strings.ReplaceAll(body, tokenIn, secret)
@@ -58,7 +58,7 @@ func FuzzReply(f *testing.F) {
 			o.Token = irsa.TokenFunc("fuzz", func(context.Context) (tokenfile.Token, error) { return token, nil })
 			o.HTTPClient = doer(func(r *http.Request) (*http.Response, error) {
 				answer := httptest.NewRecorder()
-				if hop && first { // the reply to the role that assumes the other one
+				if derived && first { // the response for the source role
 					answer.Body.WriteString(replyOf("AssumeRoleWithWebIdentity"))
 				} else {
 					answer.Header().Set("Content-Type", media)
@@ -74,22 +74,22 @@ func FuzzReply(f *testing.F) {
 		})
 		require.NoError(t, err)
 		defer func() { require.NoError(t, p.Close()) }()
-		asked := p
-		if hop {
-			asked, err = p.AssumeRole("arn:aws:iam::111122223333:role/far")
+		target := p
+		if derived {
+			target, err = p.AssumeRole("arn:aws:iam::111122223333:role/far")
 			require.NoError(t, err)
 		}
-		if err := asked.Refresh(t.Context()); err != nil {
+		if err := target.Refresh(t.Context()); err != nil {
 			requireQuiet(t, err, secret, body)
 			return
 		}
-		creds, err := asked.Retrieve(t.Context())
+		creds, err := target.Retrieve(t.Context())
 		require.NoError(t, err)
 		require.True(t, creds.HasKeys() && creds.Expires.After(time.Now()), creds.Expires)
 	})
 }
 
-// requireQuiet checks that an error is the library's, in one short line without secrets.
+// requireQuiet checks that an error is an *irsa.Error with one short line and no secrets.
 func requireQuiet(t *testing.T, err error, secret, body string) {
 	t.Helper()
 	var typed *irsa.Error
@@ -99,7 +99,7 @@ func requireQuiet(t *testing.T, err error, secret, body string) {
 	require.Less(t, len(err.Error()), 8<<10)
 	require.NotContains(t, err.Error(), secret)
 	require.NotContains(t, err.Error(), secret[strings.LastIndex(secret, ".")+1:])
-	if typed.Code == "" { // else it is the server's text
+	if typed.Code == "" { // otherwise it contains the server's text
 		for _, name := range []string{"SecretAccessKey", "SessionToken"} {
 			if secret := element(body, name); len(secret) >= 16 {
 				require.NotContains(t, err.Error(), secret)
@@ -108,7 +108,7 @@ func requireQuiet(t *testing.T, err error, secret, body string) {
 	}
 }
 
-// FuzzSettings has New and Pool.Provider read whatever a pod's environment may hold.
+// FuzzSettings passes arbitrary settings to New and Pool.Provider.
 func FuzzSettings(f *testing.F) {
 	f.Add("arn:aws:iam::111122223333:role/r", "/var/run/token", "shop", "us-west-2", "", "https://sts.example.com", int64(3600))
 	f.Add("arn:aws-cn:iam::111122223333:role/a/b", "token", "x", "", `{"Version":"2012-10-17"}`, "://", int64(-1))

@@ -18,7 +18,7 @@ import (
 	"github.com/irsakit/irsakit/irsa/irsatest"
 )
 
-// handler is a slog.Handler that runs a function before each line and keeps the messages.
+// handler is a slog.Handler that runs a function before each record and collects the messages.
 type handler struct {
 	enabled, handle func()
 
@@ -51,7 +51,7 @@ func (h *handler) count(text string) int {
 }
 
 func forEachBadHandler(t *testing.T, test func(t *testing.T, h *handler, isHandled bool)) {
-	t.Setenv("AWS_STS_REGIONAL_ENDPOINTS", "legacy") // which is logged by New
+	t.Setenv("AWS_STS_REGIONAL_ENDPOINTS", "legacy") // New logs a warning about it
 	nothing, fail := func() {}, func() { panic("handler") }
 	for name, h := range map[string]*handler{
 		"panics in Handle":  {enabled: nothing, handle: fail},
@@ -74,7 +74,7 @@ func TestProviderSurvivesALogHandlerThatPanicsOrExits(t *testing.T) {
 			o.Observe = func(e irsa.Event) {
 				if e.Kind == irsa.Rotated {
 					rotated.Add(1)
-					panic("observer") // which is logged
+					panic("observer") // is logged
 				}
 			}
 		})
@@ -83,7 +83,7 @@ func TestProviderSurvivesALogHandlerThatPanicsOrExits(t *testing.T) {
 			pod.Rotate()
 			time.Sleep(2 * time.Minute)
 		}
-		assert.EqualValues(t, 3, rotated.Load(), "the watch goes on")
+		assert.EqualValues(t, 3, rotated.Load(), "the watch continues")
 		if isHandled {
 			assert.Equal(t, 1, h.count("irsa: AWS_STS_REGIONAL_ENDPOINTS"))
 			assert.Equal(t, 3, h.count("web identity token rotated"))

@@ -89,8 +89,8 @@ func TestProviderInvalidateDuringExchangeKeepsItsResult(t *testing.T) {
 	})
 }
 
-// collected runs the garbage collector until the provider is gone, as far as it can
-// go.
+// collected runs the garbage collector up to 20 times and reports whether the Provider has been
+// collected.
 func collected(p weak.Pointer[irsa.Provider]) bool {
 	for range 20 {
 		runtime.GC()
@@ -112,7 +112,7 @@ func TestProviderUnreachableIsCollectedAndItsWatchEnds(t *testing.T) {
 		}()
 		synctest.Wait()
 		assert.True(t, collected(dropped))
-		time.Sleep(24 * time.Hour) // the watch's goroutine would keep the bubble from ending
+		time.Sleep(24 * time.Hour) // a leaked watch would keep the bubble from ending
 		assert.Equal(t, 1, k.STS.CallCount())
 	})
 }
@@ -177,7 +177,7 @@ func TestProviderReachableOnlyThroughClientOrMinTTLContinues(t *testing.T) {
 }
 
 func TestProviderLeaksNoGoroutines(t *testing.T) {
-	before := goroutines() // a dropped provider's watch of another test may run yet
+	before := goroutines() // a watch of another test may still be running
 	k, err := irsatest.Start()
 	require.NoError(t, err)
 	sa := k.ServiceAccount("shop", "cart")
@@ -189,11 +189,11 @@ func TestProviderLeaksNoGoroutines(t *testing.T) {
 		require.NoError(t, p.Close())
 	}
 	require.NoError(t, k.Close())
-	// A closed connection's goroutines take a moment.
+	// The goroutines of a closed connection end with a delay.
 	assert.Eventually(t, func() bool { return goroutines() <= before }, time.Minute, 10*time.Millisecond)
 }
 
-// goroutines counts those of the library and of HTTP connections.
+// goroutines returns the number of goroutines of the library and of HTTP connections.
 func goroutines() (n int) {
 	all := make([]byte, 1<<20)
 	for stack := range strings.SplitSeq(string(all[:runtime.Stack(all, true)]), "\n\n") {
@@ -225,8 +225,8 @@ func TestWaitReadyOutlastsTemporaryFailures(t *testing.T) {
 		fault irsatest.Fault
 		most  time.Duration
 	}{
-		{"a sidecar that is not ready", irsatest.Reset, 6 * time.Second},
-		{"a role that was just made", irsatest.AccessDenied, 31 * time.Second},
+		{"a sidecar that is not ready yet", irsatest.Reset, 6 * time.Second},
+		{"a newly created role", irsatest.AccessDenied, 31 * time.Second},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -274,7 +274,7 @@ func TestMinTTLReturnsOnlyACredentialsProvider(t *testing.T) {
 	p := newProvider(t, pod.Options)
 	view := p.MinTTL(time.Minute)
 	_, closer := view.(io.Closer)
-	assert.False(t, closer, "whoever closes what it is given would close the Provider")
+	assert.False(t, closer, "a user of the credentials must not be able to close the Provider")
 	want := fmt.Sprintf("irsa.Provider(%s, empty)", pod.RoleARN())
 	assert.Equal(t, want, fmt.Sprintf("%+v", p))
 	assert.Equal(t, want, fmt.Sprintf("%#v", view))

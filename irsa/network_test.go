@@ -21,7 +21,7 @@ type network struct {
 	serving sync.WaitGroup
 
 	mu    sync.Mutex
-	conns map[*conn]bool // open
+	conns map[*conn]bool // the open connections
 	dials int
 }
 
@@ -69,7 +69,7 @@ func (n *network) dial(ctx context.Context, _, _ string) (net.Conn, error) {
 	}
 }
 
-// swallow makes every open connection lose what is written to it.
+// swallow makes every open connection discard what is written to it.
 func (n *network) swallow() {
 	n.mu.Lock()
 	defer n.mu.Unlock()

@@ -25,7 +25,7 @@ var (
 	manyARNs = slices.Repeat([]string{"arn:aws:iam::111122223333:policy/p"}, 100_000)
 )
 
-// requireCheapError checks that get returns a short error and allocates next to nothing for it.
+// requireCheapError checks that get returns a short error with few allocations.
 func requireCheapError(t *testing.T, get func() error) {
 	t.Helper()
 	var before, after runtime.MemStats

@@ -127,14 +127,14 @@ func TestNewAcceptsLimits(t *testing.T) {
 	}
 }
 
-// tokens is a TokenSource of one text.
+// tokens is a TokenSource that always returns the same token.
 type tokens string
 
 func (tokens) Identity() string { return "shop/cart" }
 
 func (s tokens) Token(context.Context) (tokenfile.Token, error) { return tokenfile.Parse(string(s)) }
 
-// mock is an STS for a unit test.
+// mock is a mocked STS client.
 type mock func(*sts.AssumeRoleWithWebIdentityInput) (*sts.AssumeRoleWithWebIdentityOutput, error)
 
 func (m mock) AssumeRoleWithWebIdentity(_ context.Context, in *sts.AssumeRoleWithWebIdentityInput, _ ...func(*sts.Options)) (*sts.AssumeRoleWithWebIdentityOutput, error) {
@@ -155,7 +155,7 @@ func session() *sts.AssumeRoleWithWebIdentityOutput {
 
 func TestProviderSendsOptionsToMockedSTS(t *testing.T) {
 	_, pod := newPod(t)
-	var asked *sts.AssumeRoleWithWebIdentityInput
+	var input *sts.AssumeRoleWithWebIdentityInput
 	p := newProvider(t, func(o *irsa.Options) {
 		o.RoleARN = roleARN
 		o.Token = tokens(pod.Token() + "\r\n")
@@ -164,7 +164,7 @@ func TestProviderSendsOptionsToMockedSTS(t *testing.T) {
 		o.PolicyARNs = []string{"arn:aws:iam::aws:policy/ReadOnlyAccess"}
 		o.SessionName = "unit-test"
 		o.STS = mock(func(in *sts.AssumeRoleWithWebIdentityInput) (*sts.AssumeRoleWithWebIdentityOutput, error) {
-			asked = in
+			input = in
 			return session(), nil
 		})
 	})
@@ -181,7 +181,7 @@ func TestProviderSendsOptionsToMockedSTS(t *testing.T) {
 		DurationSeconds:  aws.Int32(7200),
 		Policy:           aws.String(`{"Version":"2012-10-17"}`),
 		PolicyArns:       []types.PolicyDescriptorType{{Arn: aws.String("arn:aws:iam::aws:policy/ReadOnlyAccess")}},
-	}, asked)
+	}, input)
 }
 
 func TestProviderSendsTheDuration(t *testing.T) {
@@ -220,14 +220,14 @@ func TestNewRegionSources(t *testing.T) {
 func TestNewFailsWithoutRegion(t *testing.T) {
 	_, pod := newPod(t)
 	noRegion := func(o *irsa.Options) { o.Region = "" }
-	t.Run("where the token cannot be read", func(t *testing.T) {
+	t.Run("unreadable token", func(t *testing.T) {
 		_, err := irsa.New(pod.Options, noRegion, func(o *irsa.Options) { o.TokenFile = filepath.Join(t.TempDir(), "none") })
 		require.ErrorIs(t, err, irsa.ErrNotConfigured)
 		require.ErrorIs(t, err, irsa.ErrTokenFile)
 		require.ErrorIs(t, err, os.ErrNotExist)
 		assert.ErrorContains(t, err, "set AWS_REGION or Options.Region")
 	})
-	t.Run("where the issuer names none", func(t *testing.T) {
+	t.Run("issuer without a region", func(t *testing.T) {
 		_, err := irsa.New(pod.Options, noRegion, func(o *irsa.Options) {
 			o.TokenFile, o.Token = "", tokens("eyJhbGciOiJub25lIn0.eyJpc3MiOiJodHRwczovL2lzc3Vlci5leGFtcGxlIn0.c2ln")
 		})

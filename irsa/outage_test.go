@@ -24,7 +24,7 @@ func TestProviderServesWithoutWaitingDuringOutages(t *testing.T) {
 				p := newProvider(t, pod.Options)
 				retrieve(t, p)
 				hours := testsize.Choose(4, 24, 24)
-				ends := map[string]time.Time{} // by access key, at the latest
+				ends := map[string]time.Time{} // the latest expiry of each access key
 				for second := range hours * 60 * 60 {
 					switch second % 3600 {
 					case 30 * 60:
@@ -127,7 +127,7 @@ func TestProviderBoundsCallsInLongOutageAndRecovers(t *testing.T) {
 				wg.Wait()
 
 				require.NotEmpty(t, errs)
-				assert.False(t, errs[0].Before(served), "an error while there were valid credentials")
+				assert.False(t, errs[0].Before(served), "an error despite valid credentials")
 				assert.LessOrEqual(t, errs[len(errs)-1].Sub(recovered), outage.limit+6*time.Second)
 				requireCalm(t, calls, began)
 			})
@@ -135,8 +135,8 @@ func TestProviderBoundsCallsInLongOutageAndRecovers(t *testing.T) {
 	}
 }
 
-// requireCalm checks that there are at most five calls in ten seconds and one in
-// four seconds after that.
+// requireCalm checks that there are at most five calls in the first ten seconds, and at most
+// one in four seconds after that.
 func requireCalm(t *testing.T, calls []irsatest.Call, began time.Time) {
 	t.Helper()
 	var times []time.Time
@@ -200,7 +200,7 @@ func TestProviderInvalidateDuringBackoffRetriesWithinSixSeconds(t *testing.T) {
 		p := newProvider(t, pod.Options)
 		creds := retrieve(t, p)
 		k.STS.Fail(irsatest.Unavailable, -1)
-		time.Sleep(50 * time.Minute) // waits of up to a minute by now
+		time.Sleep(50 * time.Minute) // until the backoff reaches a minute
 		p.Invalidate(creds)
 		end := time.Now()
 		for range 60 {

@@ -16,7 +16,7 @@ import (
 	"github.com/irsakit/irsakit/irsa/irsatest"
 )
 
-// Root may read everything, so the application is another process of another user.
+// Root can read every file, so the application runs in a child process as another user.
 func TestErrorForUnreadableTokenAdvisesFSGroup(t *testing.T) {
 	if file := os.Getenv(childOutput); file != "" {
 		failure := failureOf(t, retrieveOnce)
@@ -45,7 +45,7 @@ func TestErrorForUnreadableTokenAdvisesFSGroup(t *testing.T) {
 	program, err := os.Open("/proc/self/exe")
 	require.NoError(t, err)
 	defer program.Close()
-	child.ExtraFiles = []*os.File{program} // whose folder the other user may not look into
+	child.ExtraFiles = []*os.File{program} // the other user has no access to its folder
 	child.Env = append(b.pod.Environ(), childOutput+"="+filepath.Join(output, "text"))
 	log, err := child.CombinedOutput()
 	require.NoError(t, err, "%s", log)

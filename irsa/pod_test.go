@@ -15,8 +15,8 @@ import (
 	"github.com/irsakit/irsakit/irsa/irsatest"
 )
 
-// TestMain sees to it that no variable of the machine decides a test. The environment
-// of a child process is a test's.
+// TestMain removes the machine's AWS variables, so that they do not affect the tests. A child
+// process keeps the environment that its test set.
 func TestMain(m *testing.M) {
 	for _, variable := range os.Environ() {
 		if name, _, _ := strings.Cut(variable, "="); strings.HasPrefix(name, "AWS_") && os.Getenv(childOutput) == "" {
@@ -30,7 +30,8 @@ func TestMain(m *testing.M) {
 // childOutput names the file that a child process writes.
 const childOutput = "IRSA_TEST_OUTPUT"
 
-// newCluster returns a kit that signs with ES256, whose keys are made faster than those of RS256.
+// newCluster returns a kit that signs with ES256, because its keys are generated faster than those of
+// RS256.
 func newCluster(t testing.TB, optFns ...func(*irsatest.Options)) *irsatest.Cluster {
 	t.Helper()
 	k := irsatest.New(t, optFns...)
@@ -46,7 +47,7 @@ func newPod(t *testing.T) (*irsatest.Cluster, *irsatest.Pod) {
 	return k, k.Pod(sa, k.Role("s3-writer", irsatest.Trust(sa)))
 }
 
-// newProvider returns a provider that the test closes.
+// newProvider returns a Provider that is closed at the end of the test.
 func newProvider(t *testing.T, optFns ...func(*irsa.Options)) *irsa.Provider {
 	t.Helper()
 	p, err := irsa.New(optFns...)
@@ -62,11 +63,11 @@ func retrieve(t *testing.T, p aws.CredentialsProvider) aws.Credentials {
 	return creds
 }
 
-// outages are the ways in which STS fails, each with how it ends.
+// outages are the kinds of STS outages.
 var outages = []struct {
 	name  string
 	begin func(*irsatest.STS)
-	limit time.Duration // how long an attempt in it takes
+	limit time.Duration // the duration of an attempt during the outage
 }{
 	{"connections are refused", (*irsatest.STS).Down, 0},
 	{"connections are reset", failing(irsatest.Reset), 0},

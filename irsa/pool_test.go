@@ -23,7 +23,7 @@ import (
 	"github.com/irsakit/irsakit/tokenfile"
 )
 
-// newPool returns a pool of the pod's that the test closes.
+// newPool returns a Pool for the pod that is closed at the end of the test.
 func newPool(t *testing.T, pod *irsatest.Pod, optFns ...func(*irsa.PoolOptions)) *irsa.Pool {
 	t.Helper()
 	p, err := irsa.NewPool(append([]func(*irsa.PoolOptions){func(o *irsa.PoolOptions) { pod.Options(&o.Options) }}, optFns...)...)
@@ -39,7 +39,7 @@ func pooled(t *testing.T, p *irsa.Pool, opts irsa.RoleOptions) *irsa.Provider {
 	return provider
 }
 
-// roles makes roles that trust the pod's service account.
+// roles returns roles that trust the pod's service account.
 func roles(k *irsatest.Cluster, sa *irsatest.ServiceAccount, n int) []irsa.RoleOptions {
 	var out []irsa.RoleOptions
 	for i := range n {
@@ -66,7 +66,7 @@ func TestPoolServesManyRolesFromOneToken(t *testing.T) {
 			assert.Same(t, provider, pooled(t, p, tenant))
 			keys[retrieve(t, provider).AccessKeyID] = true
 			assert.Equal(t, tenant.RoleARN, provider.Status().RoleARN)
-			require.NoError(t, provider.Close(), "which is the Pool's to do")
+			require.NoError(t, provider.Close(), "a no-op in a Pool")
 			retrieve(t, provider)
 		}
 		assert.Len(t, keys, 100)
@@ -74,7 +74,7 @@ func TestPoolServesManyRolesFromOneToken(t *testing.T) {
 		assert.Equal(t, irsa.PoolStatus{Roles: 100, Calls: p.Status().Calls}, p.Status())
 		assert.Equal(t, 32, p.Status().Calls.Places)
 		first := retrieve(t, pooled(t, p, irsa.RoleOptions{}))
-		assert.NotEmpty(t, first.AccessKeyID, "AWS_ROLE_ARN's is the default")
+		assert.NotEmpty(t, first.AccessKeyID, "AWS_ROLE_ARN is the default")
 	})
 }
 
@@ -88,11 +88,11 @@ func TestPoolRefreshesUsedRolesWithinMaxCalls(t *testing.T) {
 			retrieve(t, pooled(t, p, tenant))
 		}
 		k.STS.ForgetCalls()
-		for range 6 * 60 { // for six hours every other tenant is used each minute
+		for range 6 * 60 { // use every other tenant each minute for six hours
 			for i := 0; i < len(tenants); i += 2 {
 				start := time.Now()
 				retrieve(t, pooled(t, p, tenants[i]))
-				require.Zero(t, time.Since(start), "nobody waits")
+				require.Zero(t, time.Since(start), "no caller waits")
 			}
 			require.LessOrEqual(t, p.Status().Calls.Running, 5)
 			time.Sleep(time.Minute)
@@ -102,10 +102,10 @@ func TestPoolRefreshesUsedRolesWithinMaxCalls(t *testing.T) {
 			used[call.RoleARN]++
 		}
 		assert.GreaterOrEqual(t, used[tenants[0].RoleARN], 6)
-		assert.LessOrEqual(t, used[tenants[1].RoleARN], 2, "two lives in which nobody asked")
+		assert.LessOrEqual(t, used[tenants[1].RoleARN], 2, "two unused lifetimes")
 		start := time.Now()
 		retrieve(t, pooled(t, p, tenants[1]))
-		assert.Equal(t, 50*time.Millisecond, time.Since(start), "and it resumes")
+		assert.Equal(t, 50*time.Millisecond, time.Since(start), "it resumes with one exchange")
 	})
 }
 
@@ -154,12 +154,12 @@ func TestPoolEvictsLeastRecentlyUsedRoleAndKeepsServingIt(t *testing.T) {
 			all = append(all, pooled(t, p, tenant))
 		}
 		retrieve(t, all[1])
-		pooled(t, p, tenants[0]) // used
+		pooled(t, p, tenants[0]) // makes it the most recently used
 		pooled(t, p, tenants[3])
 		assert.Same(t, all[0], pooled(t, p, tenants[0]))
-		assert.NotSame(t, all[1], pooled(t, p, tenants[1]), "it was forgotten")
+		assert.NotSame(t, all[1], pooled(t, p, tenants[1]), "it was evicted")
 		assert.Equal(t, 3, p.Status().Roles)
-		for range 24 * 60 { // who holds it is served, and refreshed
+		for range 24 * 60 { // the evicted Provider is served and refreshed
 			start := time.Now()
 			retrieve(t, all[1])
 			assert.Zero(t, time.Since(start))
@@ -193,7 +193,7 @@ func TestPoolRotationWakesAllFailedRoles(t *testing.T) {
 		time.Sleep(time.Minute)
 		before := k.STS.CallCount()
 		time.Sleep(10 * time.Minute)
-		assert.Equal(t, before, k.STS.CallCount(), "nobody asks")
+		assert.Equal(t, before, k.STS.CallCount(), "no callers")
 		pod.Rotate()
 		time.Sleep(3 * time.Second)
 		assert.Zero(t, p.Status().Failing)
@@ -205,8 +205,8 @@ func TestPoolCloseClosesItsRoles(t *testing.T) {
 		k, pod, tenants := newTenants(t, 3)
 		p, err := irsa.NewPool(func(o *irsa.PoolOptions) { pod.Options(&o.Options); o.MaxRoles = 2 })
 		require.NoError(t, err)
-		forgotten, kept := pooled(t, p, tenants[0]), pooled(t, p, tenants[1])
-		retrieve(t, forgotten)
+		evicted, kept := pooled(t, p, tenants[0]), pooled(t, p, tenants[1])
+		retrieve(t, evicted)
 		retrieve(t, kept)
 		pooled(t, p, tenants[2])
 		k.STS.Fail(irsatest.Hang, -1)
@@ -218,21 +218,21 @@ func TestPoolCloseClosesItsRoles(t *testing.T) {
 		caller.Wait()
 		_, err = kept.Retrieve(t.Context())
 		require.ErrorIs(t, err, irsa.ErrClosed)
-		for _, tenant := range tenants { // known or not
+		for _, tenant := range tenants { // in the Pool or not
 			_, err = p.Provider(tenant)
 			require.ErrorIs(t, err, irsa.ErrClosed)
 		}
 		k.STS.Recover()
 		calls := k.STS.CallCount()
-		retrieve(t, forgotten)
+		retrieve(t, evicted)
 		time.Sleep(2 * time.Hour)
-		_, err = forgotten.Retrieve(t.Context())
+		_, err = evicted.Retrieve(t.Context())
 		require.ErrorIs(t, err, irsa.ErrClosed)
 		assert.Equal(t, calls, k.STS.CallCount())
 	})
 }
 
-// Two sets of options share a key if, and only if, they ask for the same.
+// Two sets of options share a Provider if, and only if, they are equal.
 func TestPoolSharesProvidersOnlyForEqualOptions(t *testing.T) {
 	_, pod, _ := newTenants(t, 0)
 	p := newPool(t, pod, func(o *irsa.PoolOptions) { o.RoleARN, o.PolicyARNs = "", nil })
@@ -245,14 +245,14 @@ func TestPoolSharesProvidersOnlyForEqualOptions(t *testing.T) {
 		return irsa.TokenFunc(identity, func(context.Context) (tokenfile.Token, error) { return tokenfile.Token{}, nil })
 	}
 	arns := []string{"arn:aws:iam::111122223333:policy/a", "arn:aws:iam::111122223333:policy/b", "arn:aws:iam::111122223333:policy/a\n1:b"}
-	type asked struct {
+	type options struct {
 		role, identity, session, region, policy, policies string
 		duration                                          time.Duration
 	}
-	seen := map[*irsa.Provider]asked{}
-	given := map[asked]*irsa.Provider{}
+	seen := map[*irsa.Provider]options{}
+	providers := map[options]*irsa.Provider{}
 	for range 20_000 {
-		a := asked{
+		a := options{
 			role:     pick("arn:aws:iam::111122223333:role/a", "arn:aws:iam::111122223333:role/b", "arn:aws:iam::444455556666:role/a"),
 			identity: pick("", "shop/cart", "shop/search", pod.TokenFile(), "file "+pod.TokenFile()),
 			session:  pick("", "one", "two"),
@@ -275,20 +275,20 @@ func TestPoolSharesProvidersOnlyForEqualOptions(t *testing.T) {
 		require.NoError(t, err)
 		before, known := seen[provider]
 		require.True(t, !known || before == a, "%v and %v share one", before, a)
-		require.True(t, given[a] == nil || given[a] == provider, "%v has two", a)
-		seen[provider], given[a] = a, provider
+		require.True(t, providers[a] == nil || providers[a] == provider, "%v has two", a)
+		seen[provider], providers[a] = a, provider
 	}
 	require.Greater(t, len(seen), 1000)
 }
 
-// An identity that is not the same for ever, though it has to be, costs the role its place
-// in the Pool at most.
-type restlessTokens struct{ asked *int }
+// restlessTokens is a TokenSource whose identity changes, which is not allowed. The worst effect is
+// the eviction of its role.
+type restlessTokens struct{ calls *int }
 
 func (r restlessTokens) Token(context.Context) (tokenfile.Token, error) {
 	return tokenfile.Token{}, nil
 }
-func (r restlessTokens) Identity() string { *r.asked++; return fmt.Sprint(*r.asked) }
+func (r restlessTokens) Identity() string { *r.calls++; return fmt.Sprint(*r.calls) }
 
 func TestPoolEvictsRoleWithChangedIdentity(t *testing.T) {
 	_, pod, tenants := newTenants(t, 2)
@@ -305,9 +305,9 @@ func TestPoolRoleWithOwnRegionAndTokens(t *testing.T) {
 		k, pod, _ := newTenants(t, 0)
 		search := k.ServiceAccount("shop", "search")
 		role := k.Role("reader", irsatest.Trust(search))
-		asked := 0
+		calls := 0
 		tokens := irsa.TokenFunc("shop/search", func(context.Context) (tokenfile.Token, error) {
-			asked++
+			calls++
 			return tokenfile.Parse(search.Token())
 		})
 		p := newPool(t, pod)
@@ -316,13 +316,13 @@ func TestPoolRoleWithOwnRegionAndTokens(t *testing.T) {
 		assert.Equal(t, "system:serviceaccount:shop:search", k.STS.Calls()[0].Subject)
 		assert.Equal(t, 30*time.Minute, k.STS.Calls()[0].Duration)
 		assert.Equal(t, "eu-central-1", provider.AWSConfig().Region)
-		assert.Equal(t, 1, asked)
+		assert.Equal(t, 1, calls)
 		require.NoError(t, provider.Refresh(t.Context()))
-		assert.Equal(t, 2, asked, "for every exchange")
+		assert.Equal(t, 2, calls, "for every exchange")
 	})
 }
 
-// The Pool's token file has nothing to do with a role whose tokens come from elsewhere.
+// The Pool's token file does not affect a role with another token source.
 func TestPoolTokenFileDoesNotAffectRolesWithOtherTokens(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k, pod, tenants := newTenants(t, 1)

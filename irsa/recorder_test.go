@@ -8,7 +8,7 @@ import (
 	"github.com/irsakit/irsakit/irsa"
 )
 
-// recorder keeps what a provider logs and reports.
+// recorder collects the log lines and events of a Provider.
 type recorder struct {
 	mu     sync.Mutex
 	events []irsa.Event

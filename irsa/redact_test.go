@@ -29,9 +29,9 @@ import (
 	"github.com/irsakit/irsakit/tokenfile"
 )
 
-// parrot is a peer that answers with what it got. In the body and the headers, ~ stands for it.
+// parrot is a peer that repeats what it received. ~ stands for it in the body and the headers.
 type parrot struct {
-	action string // that it answers; others go to STS
+	action string // the action that it responds to; others go to STS
 	status int
 	header http.Header
 	body   string
@@ -95,7 +95,7 @@ func replyBody(action, credentials string) string {
 
 const fineCredentials = "<AccessKeyId>ASIAX</AccessKeyId><SecretAccessKey>s</SecretAccessKey><SessionToken>t</SessionToken>"
 
-// parrots are ways to repeat a secret. The action is filled in later.
+// parrots are different ways to repeat a secret. The action is set later.
 var parrots = map[string]parrot{
 	"whole, in the message": {body: errorBody("ValidationError", "Value '~' failed")},
 	"its beginning":         {body: errorBody("ValidationError", "~"), change: func(s string) string { return s[:40] }},
@@ -173,8 +173,8 @@ func newStage(t testing.TB) *stage {
 	return &stage{k, k.Pod(sa, first), k.Role("second", irsatest.Trust(first))}
 }
 
-// check makes an exchange with a peer that repeats secrets and searches everything that is
-// printed. The peer is asked through the application's own STS client if own is set.
+// check makes an exchange with a peer that repeats secrets and searches all output for them. It uses
+// a custom STS client if own is set.
 func (s *stage) check(t *testing.T, peer parrot, own bool) {
 	t.Helper()
 	var out output
@@ -191,13 +191,13 @@ func (s *stage) check(t *testing.T, peer parrot, own bool) {
 			})
 		}
 	})
-	hop, err := p.AssumeRole(s.second.ARN())
+	derived, err := p.AssumeRole(s.second.ARN())
 	require.NoError(t, err)
 	secrets := tokenParts(s.pod.Token())
 	if peer.action == "AssumeRole" {
 		creds := retrieve(t, p)
 		secrets = append(secrets, creds.SecretAccessKey, creds.SessionToken)
-		p = hop
+		p = derived
 	}
 	err = p.Refresh(t.Context())
 	out.print(err)
@@ -225,7 +225,7 @@ type failures struct{ io.Writer }
 
 func (f failures) Errorf(format string, args ...any) { fmt.Fprintf(f, format, args...) }
 
-// leaked returns 12 characters of a secret that are in text, if there are any.
+// leaked returns 12 consecutive characters of a secret in text, or "" if there are none.
 func leaked(text string, secrets []string) string {
 	const run = 12
 	runs := map[string]bool{}
@@ -242,8 +242,8 @@ func leaked(text string, secrets []string) string {
 	return ""
 }
 
-// printedSpans is a TracerProvider, a Tracer and a Span that prints everything it gets, as an exporter of
-// OpenTelemetry sends it.
+// printedSpans is a TracerProvider, a Tracer and a Span that prints everything, like an OpenTelemetry
+// exporter.
 type printedSpans struct{ out *output }
 
 func (s printedSpans) Tracer(scope string, _ ...tracing.TracerOption) tracing.Tracer {
@@ -305,7 +305,7 @@ func FuzzRedaction(f *testing.F) {
 	})
 }
 
-// A token source, or what it calls, can repeat the token in its error and in its panic.
+// The errors and panics of a token source can contain the token.
 func TestErrorOfTokenSourceContainsNoToken(t *testing.T) {
 	for name, text := range map[string]func(token string) string{
 		"whole":   func(token string) string { return "cannot use " + token + " here" },

@@ -26,12 +26,12 @@ import (
 	"github.com/irsakit/irsakit/irsa/irsatest"
 )
 
-// service is a service of AWS, or one that is compatible with it, that decides by the access key.
+// service is an AWS-compatible service that accepts or rejects access keys.
 type service struct {
 	judge func(key string) (code string) // "" accepts the key
 
 	mu   sync.Mutex
-	keys []string // of the requests
+	keys []string // the access keys of the requests
 }
 
 func (s *service) Do(r *http.Request) (*http.Response, error) {
@@ -47,7 +47,7 @@ func (s *service) Do(r *http.Request) (*http.Response, error) {
 	return &http.Response{StatusCode: status, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(body)), Request: r}, nil
 }
 
-// client returns a service client for that host.
+// client returns a service client for the host.
 func (s *service) client(cfg aws.Config, host string) *sts.Client {
 	return sts.NewFromConfig(cfg, func(o *sts.Options) {
 		o.HTTPClient, o.BaseEndpoint, o.Retryer = s, aws.String("https://"+host), aws.NopRetryer{}
@@ -60,7 +60,7 @@ func rejecting(code string) *service {
 
 func accepting() *service { return rejecting("") }
 
-// configs are the ways to a configuration.
+// configs are the ways to obtain a configuration.
 var configs = map[string]func(*irsa.Provider) aws.Config{
 	"AWSConfig": (*irsa.Provider).AWSConfig,
 	"Configure": func(p *irsa.Provider) aws.Config {
@@ -94,7 +94,7 @@ var providers = map[string]func(*testing.T) (*irsatest.Cluster, *irsa.Provider){
 	},
 }
 
-// exchanges counts those of a role.
+// exchanges returns the number of exchanges of a role.
 func exchanges(k *irsatest.Cluster, p *irsa.Provider) (n int) {
 	for _, call := range k.STS.Calls() {
 		if call.RoleARN == p.Status().RoleARN {
@@ -116,7 +116,7 @@ func requireCode(t *testing.T, err error, code string) {
 	require.Equal(t, code, api.ErrorCode())
 }
 
-// A service that calls every key expired costs its own callers their requests, and no one else's.
+// A service that rejects every key fails the requests of its own callers only.
 func TestRejectionByOneServiceDoesNotAffectOthers(t *testing.T) {
 	t.Parallel()
 	for providerName, provider := range providers {
@@ -191,7 +191,7 @@ func TestRejectionOfInvalidKeyCausesOneExchangeAndResend(t *testing.T) {
 					callers.Go(func() { assert.NoError(t, identify(t.Context(), client)) })
 				}
 				callers.Wait()
-				assert.Equal(t, time.Second, time.Since(start), "all wait for one exchange")
+				assert.Equal(t, time.Second, time.Since(start), "all requests wait for one exchange")
 				assert.Equal(t, 2, k.STS.CallCount())
 				assert.Len(t, s.keys, 1+200)
 			})
@@ -232,7 +232,7 @@ func TestRejectionInDoubtCausesOneBackgroundExchange(t *testing.T) {
 				start := time.Now()
 				requireCode(t, identify(t.Context(), s.client(p.AWSConfig(), "service.example")), code)
 				assert.Zero(t, time.Since(start), "it does not wait")
-				assert.Len(t, s.keys, 1, "nor is it sent again")
+				assert.Len(t, s.keys, 1, "it is not sent again")
 				time.Sleep(10 * time.Second)
 				assert.Equal(t, 2, k.STS.CallCount())
 				assert.Empty(t, log.String())
@@ -256,7 +256,7 @@ func TestRejectionForAnotherReasonStartsNoExchange(t *testing.T) {
 	}
 }
 
-// Credentials of others are not the Provider's to replace.
+// The Provider does not replace credentials that it did not issue.
 func TestRejectionOfOtherCredentialsIsIgnored(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k, p := providers["New"](t)
@@ -282,7 +282,7 @@ func TestRejectionOfOlderKeyResendsWithNewer(t *testing.T) {
 			if key != old {
 				return ""
 			}
-			assert.NoError(t, p.Refresh(context.Background())) // while the request is on its way
+			assert.NoError(t, p.Refresh(context.Background())) // while the request is in flight
 			return "ExpiredToken"
 		}}
 		time.Sleep(2 * time.Second)
@@ -317,7 +317,7 @@ func TestRejectionWaitsNoLongerThanAnAttempt(t *testing.T) {
 	})
 }
 
-// STS denies the exchange: that is reported at once, and callers keep what is valid.
+// If STS denies the exchange, that is reported immediately and callers keep valid credentials.
 func TestRejectionReportsDeniedExchange(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k, p := providers["New"](t)
@@ -353,7 +353,7 @@ func TestRejectionIsLoggedOnceForEachKeyOfAHost(t *testing.T) {
 	})
 }
 
-// The STS of a chain is a service too: it may reject the source's credentials.
+// The STS of a role chain can reject the source's credentials like any other service.
 func TestChainReplacesRejectedSourceKey(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k := newCluster(t)

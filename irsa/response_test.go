@@ -24,7 +24,7 @@ type client func(*http.Request) (*http.Response, error)
 
 func (c client) Do(r *http.Request) (*http.Response, error) { return c(r) }
 
-// brokenOff is a body that ends with an error.
+// brokenOff returns a body that ends with an error.
 func brokenOff(text string, err error) io.Reader {
 	return io.MultiReader(strings.NewReader(text), readerFunc(func([]byte) (int, error) { return 0, err }))
 }
@@ -33,7 +33,7 @@ type readerFunc func([]byte) (int, error)
 
 func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
 
-// testToken is a JWT that no one has signed.
+// testToken is a JWT with an invalid signature.
 const testToken = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJzeXN0ZW06c2VydmljZWFjY291bnQ6c2hvcDpjYXJ0In0.c2lnbmF0dXJl"
 
 // exchangeWith makes one exchange over the client with the SDK's real STS client.
@@ -49,8 +49,8 @@ func exchangeWith(t *testing.T, do client) error {
 	return err
 }
 
-// Every kind, text and link comes from the response as it was sent, and is the same with every
-// version of the SDK.
+// Kind, text and link depend only on the response, so they are the same with every version of the
+// SDK.
 func TestResponseIsClassifiedByStatusAndBody(t *testing.T) {
 	const page = "<html><body>Sign in<br></body></html>"
 	const wrapped = "<ErrorResponse><Error><Type>Sender</Type><Code>AccessDenied</Code><Message>no</Message></Error></ErrorResponse>"

@@ -103,18 +103,18 @@ func TestProviderRetriesWithinTwoSecondsOfRotation(t *testing.T) {
 		k, pod := newPod(t)
 		p := newProvider(t, pod.Options)
 		retrieve(t, p)
-		time.Sleep(10*time.Minute + 300*time.Millisecond) // the watch looks once a minute
+		time.Sleep(10*time.Minute + 300*time.Millisecond) // the watch polls once a minute
 		pod.Rotate(irsatest.Expired)
 		require.ErrorIs(t, p.Refresh(t.Context()), irsa.ErrTokenExpired)
 		for range 20 {
-			time.Sleep(20 * time.Second) // the waits are long by now
+			time.Sleep(20 * time.Second) // until the backoff is long
 		}
 		calls := k.STS.CallCount()
 		pod.Rotate()
 		time.Sleep(2 * time.Second)
 		assert.Equal(t, calls+1, k.STS.CallCount())
 		assert.Zero(t, p.Status().Failures)
-		pod.Rotate(irsatest.Expired) // and the same again, from the start of a failure
+		pod.Rotate(irsatest.Expired) // the same at the start of a failure
 		require.ErrorIs(t, p.Refresh(t.Context()), irsa.ErrTokenExpired)
 		time.Sleep(9 * time.Second) // between the attempts after 7.2 and 15.2 seconds
 		pod.Rotate()
@@ -215,7 +215,7 @@ func TestProviderRetriesNextTokenAfterRejectedIdentity(t *testing.T) {
 		time.Sleep(time.Second)
 		good := pod.Token()
 		pod.Write([]byte(k.Pod(stranger, role).Token()))
-		time.Sleep(3 * time.Minute) // noticed, refused, and tried more and more seldom
+		time.Sleep(3 * time.Minute) // until it has been rejected and the backoff is long
 		require.ErrorIs(t, p.Status().Err, irsa.ErrAccessDenied)
 		pod.Write([]byte(good))
 		time.Sleep(2 * time.Second)

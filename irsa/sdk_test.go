@@ -17,11 +17,11 @@ import (
 	"github.com/irsakit/irsakit/irsa/irsatest"
 )
 
-// These tests show the facts of the table in the README: what the SDK's own
-// provider does where the Provider does what it promises, on the same STS.
+// These tests verify the table in the README. They compare the SDK's provider with Provider on
+// the same STS.
 
-// newSDKProvider returns the SDK's provider in its cache, as its config package
-// makes it, or with options.
+// newSDKProvider returns the SDK's provider in an aws.CredentialsCache, configured as by the
+// SDK's config package, or with options.
 func newSDKProvider(k *irsatest.Cluster, pod *irsatest.Pod, optFns ...func(*aws.CredentialsCacheOptions)) *aws.CredentialsCache {
 	client := sts.New(sts.Options{Region: pod.Region(), HTTPClient: k.HTTPClient(), Credentials: aws.AnonymousCredentials{}})
 	return aws.NewCredentialsCache(stscreds.NewWebIdentityRoleProvider(client, pod.RoleARN(), stscreds.IdentityTokenFile(pod.TokenFile())), optFns...)
@@ -92,7 +92,7 @@ func TestSDKFailingCallersMakeCalls(t *testing.T) {
 			k, pod := newPod(t)
 			k.STS.Fail(irsatest.AccessDenied, -1)
 			p := build(t, k, pod)
-			for range 600 { // a minute of one caller
+			for range 600 { // one caller for a minute
 				_, err := p.Retrieve(t.Context())
 				require.Error(t, err)
 				time.Sleep(100 * time.Millisecond)
@@ -112,7 +112,7 @@ func TestSDKHungSTSBlocksCallers(t *testing.T) {
 			p := build(t, k, pod)
 			retrieve(t, p)
 			time.Sleep(30 * time.Minute)
-			k.STS.Fail(irsatest.Hang, 1) // one connection, for an hour
+			k.STS.Fail(irsatest.Hang, 1) // one connection hangs for an hour
 			time.AfterFunc(time.Hour, k.STS.Recover)
 			for range 60 * 60 {
 				start := time.Now()

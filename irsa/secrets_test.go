@@ -28,7 +28,7 @@ import (
 	"github.com/irsakit/irsakit/tokenfile"
 )
 
-// output collects all that could be read by somebody.
+// output collects everything that is printed.
 type output struct {
 	mu   sync.Mutex
 	text bytes.Buffer
@@ -46,7 +46,7 @@ func (o *output) String() string {
 	return o.text.String()
 }
 
-// print writes v with every verb and marshaller there is.
+// print writes v with all verbs and marshalers.
 func (o *output) print(v any) {
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x"} {
 		fmt.Fprintf(o, verb+"\n", v)
@@ -61,7 +61,7 @@ func (o *output) print(v any) {
 	}
 }
 
-// chain prints every error that errors.Unwrap comes to.
+// chain prints every error in err's tree.
 func (o *output) chain(err error) {
 	var reply *smithy.DeserializationError
 	if errors.As(err, &reply) {
@@ -84,7 +84,7 @@ func (o *output) chain(err error) {
 	}
 }
 
-// keeper remembers the secrets that STS hands out.
+// keeper records the secrets in STS's responses.
 type keeper struct {
 	http.RoundTripper
 	mu      sync.Mutex
@@ -104,7 +104,7 @@ func (k *keeper) RoundTrip(r *http.Request) (*http.Response, error) {
 	return response, err
 }
 
-// secrets returns what must not be found: keys of the replies, and the token.
+// secrets returns the secrets in the responses, and the token.
 func (k *keeper) secrets() []string {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -122,7 +122,7 @@ func (k *keeper) secrets() []string {
 	return found
 }
 
-// requireSilent checks that nothing of the secrets is in the output, in any form.
+// requireSilent checks that the output contains no part of the secrets in any form.
 func requireSilent(t *testing.T, out *output, secrets ...string) {
 	t.Helper()
 	text := out.String()
@@ -175,7 +175,7 @@ func TestProviderPrintsNoSecrets(t *testing.T) {
 				out.print(err)
 				synctest.Wait()
 				out.print(p)
-				out.print(reflect.ValueOf(p).Elem().Interface()) // what a careless copy prints
+				out.print(reflect.ValueOf(p).Elem().Interface()) // prints a copy
 				out.print(p.MinTTL(time.Minute))
 				out.print(p.Status())
 				out.print(p.AWSConfig())
@@ -188,7 +188,7 @@ func TestProviderPrintsNoSecrets(t *testing.T) {
 	}
 }
 
-// tokenParts are the parts of a token that are secret: the header is not.
+// tokenParts returns the secret parts of a token: the payload and the signature.
 func tokenParts(token string) []string {
 	parts := strings.Split(token, ".")
 	return []string{parts[1][len(parts[1])-40:], parts[2]}
@@ -240,7 +240,7 @@ func TestErrorContainsNothingOfBrokenResponse(t *testing.T) {
 	requireSilent(t, &out, secret)
 }
 
-// answer is a transport that answers with that status and body.
+// answer is a transport that responds with a fixed status and body.
 type answer struct {
 	status int
 	body   func(*http.Request) string

@@ -29,32 +29,32 @@ import (
 
 var update = flag.Bool("update", false, "write the texts of testdata/setups anew")
 
-// A setup is a pod in which something is wrong.
+// setup is a pod with a misconfiguration or failure.
 type setup struct {
 	name    string
-	broken  string // as a sentence
+	broken  string // the misconfiguration, as a sentence
 	breaks  func(*broken)
-	heading string // of TROUBLESHOOTING.md, to which the error leads; "" if there is no error
-	first   string // the check that the report says to begin with; "" if none fails
-	warned  string // a check that warns; "" for none expected
-	sockets bool   // it is about the network itself: no bubble
+	heading string // the heading of TROUBLESHOOTING.md that the error links to; "" if there is no error
+	first   string // the first failed check of the report; "" if none fails
+	warned  string // a check that warns; "" if none is expected
+	sockets bool   // uses real sockets and so no bubble
 }
 
-// broken is what a setup can break.
+// broken is the state that a setup can change.
 type broken struct {
 	*testing.T
 	*irsatest.Cluster
 	sa       *irsatest.ServiceAccount
 	role     *irsatest.Role
 	pod      *irsatest.Pod
-	environ  []string              // KEY=value, instead of what the webhook injects
-	options  []func(*irsa.Options) // of the application
-	document string                // a trust policy to judge
+	environ  []string              // KEY=value, overriding the webhook's
+	options  []func(*irsa.Options) // the application's options
+	document string                // a trust policy to check
 }
 
 func (b *broken) set(change func(*irsa.Options)) { b.options = append(b.options, change) }
 
-// without leaves these variables of the webhook out.
+// without removes variables of the webhook.
 func (b *broken) without(names ...string) {
 	for _, name := range names {
 		b.environ = append(b.environ, name+"=")
@@ -65,7 +65,7 @@ func (b *broken) env(variables ...string) { b.environ = append(b.environ, variab
 
 const injectedRole, injectedToken = "AWS_ROLE_ARN", "AWS_WEB_IDENTITY_TOKEN_FILE"
 
-// issuerURL is fixed, so that the texts are.
+// issuerURL is fixed, so that the golden texts do not change.
 const issuerURL = "https://oidc.eks.us-west-2.amazonaws.com/id/EXAMPLED539D4633E53DE1B71EXAMPLE"
 
 func setups() []setup {
@@ -227,8 +227,8 @@ func setups() []setup {
 	}
 }
 
-// trusting gives the role a trust policy with that condition on the subject, and the
-// report too.
+// trusting sets the role's trust policy to one with this condition on the subject, and adds it
+// to the report.
 func trusting(operator, subject string) func(*broken) {
 	return func(b *broken) {
 		b.document = strings.NewReplacer("StringEquals", operator, b.sa.Subject(), subject).Replace(b.role.TrustPolicy())
@@ -236,7 +236,7 @@ func trusting(operator, subject string) func(*broken) {
 	}
 }
 
-// answering is a server that has one answer to everything.
+// answering sets an HTTP client that always returns a fixed response.
 func answering(status int, body string) func(*broken) {
 	return func(b *broken) {
 		b.set(func(o *irsa.Options) {
@@ -262,7 +262,7 @@ func (f failingTokens) Token(context.Context) (tokenfile.Token, error) {
 	return tokenfile.Token{}, f.err
 }
 
-// closedPort is the URL of a proxy that is not there.
+// closedPort returns a URL that refuses connections.
 func closedPort(t *testing.T) *url.URL {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
@@ -285,7 +285,7 @@ func errorXML(code, message string) string {
 		`</Code><Message>` + message + `</Message></Error><RequestId>c6104cbe-af31-11e0-8154-cbc7ccf896c7</RequestId></ErrorResponse>`
 }
 
-// ownClient lets the library make its own HTTP client, for that endpoint.
+// ownClient makes the library create its own HTTP client, for this endpoint.
 func ownClient(endpoint string) func(*broken) {
 	return func(b *broken) { b.set(func(o *irsa.Options) { o.Endpoint, o.HTTPClient = endpoint, nil }) }
 }
@@ -320,7 +320,7 @@ func (s setup) check(t *testing.T) {
 	s.breaks(b)
 	b.pod.Setenv()
 	if !s.sockets {
-		t.Setenv("AWS_ENDPOINT_URL_STS", "") // the SDK's own endpoints lead to the kit
+		t.Setenv("AWS_ENDPOINT_URL_STS", "") // the SDK's endpoints resolve to the kit
 	}
 	for _, variable := range b.environ {
 		name, value, _ := strings.Cut(variable, "=")
@@ -330,7 +330,7 @@ func (s setup) check(t *testing.T) {
 
 	attempt := retrieveOnce
 	if s.sockets {
-		attempt = refresh // which does not repeat the attempt in real time
+		attempt = refresh // does not retry in real time
 	}
 	failure := failureOf(t, attempt, options...)
 	begin := time.Now()
@@ -350,7 +350,7 @@ func textOf(failure error, report *irsa.Report) string {
 	return "error:\n" + cmp.Or(errorText(failure), "none") + "\n\nreport:\n" + report.String()
 }
 
-// failureOf is what an application gets, if it fails.
+// failureOf returns the error that an application receives, or nil.
 func failureOf(t *testing.T, attempt func(context.Context, *irsa.Provider) error, options ...func(*irsa.Options)) error {
 	p, err := irsa.New(options...)
 	if err != nil {
@@ -402,19 +402,19 @@ func (s setup) requireLeadsToTheCure(t *testing.T, failure error, report *irsa.R
 	assert.True(t, strings.HasSuffix(e.Link, "#"+s.heading), "%s: %v", e.Link, failure)
 	assert.NotContains(t, failure.Error(), "\n")
 	if s.first != "trust-policy" {
-		assert.Contains(t, links, "#"+s.heading+"\n", "the report leads there too")
+		assert.Contains(t, links, "#"+s.heading+"\n", "the report links to it too")
 	}
 }
 
-// constant replaces what differs between two runs.
+// constant replaces everything that differs between two runs.
 func (b *broken) constant(text string) string {
 	text = strings.ReplaceAll(text, b.pod.Name(), "cart-7d9c4b5f6d-x2x7k")
 	text = regexp.MustCompile(`/\S*/cart-7d9c4b5f6d-x2x7k`).ReplaceAllString(text, "/var/run/secrets")
 	for expression, constant := range map[string]string{
 		`127\.0\.0\.1:\d+(->127\.0\.0\.1:\d+)?`:    "127.0.0.1:PORT",
 		`next attempt at \S+`:                      "next attempt at TIME",
-		`20[2-9]\d-\d\d-\d\dT\d\d:\d\d:\d\dZ`:      "TIME", // of the real clock
-		`(23h59m|59m)\d+s|24h0m0s|1h0m0s|-1m[01]s`: "TIME", // which runs on
+		`20[2-9]\d-\d\d-\d\dT\d\d:\d\d:\d\dZ`:      "TIME", // the real clock's
+		`(23h59m|59m)\d+s|24h0m0s|1h0m0s|-1m[01]s`: "TIME", // relative to the real clock
 		`user \d+ and group \d+( \(and [\d ]+\))?`: "user UID and group GID",
 	} {
 		text = regexp.MustCompile(expression).ReplaceAllString(text, constant)
@@ -422,10 +422,10 @@ func (b *broken) constant(text string) string {
 	return text
 }
 
-// requireNoSecret looks for the token, each part of it, and keys.
+// requireNoSecret checks that text contains neither the token, nor a part of it, nor keys.
 func requireNoSecret(t *testing.T, text, token string) {
 	t.Helper()
-	token, _, _ = strings.Cut(token, " ") // what a log line wrote behind it is none
+	token, _, _ = strings.Cut(token, " ") // ignore text that follows it in a log line
 	for _, part := range append(strings.Split(token, "."), "eyJ", "IQoJb3JpZ2lu", "wJalrXUtnFEMI", "AKIAIOSFODNN7EXAMPLE") {
 		if part != "" {
 			require.NotContains(t, text, part)
@@ -434,7 +434,7 @@ func requireNoSecret(t *testing.T, text, token string) {
 	require.NotRegexp(t, `ASIA[A-Z0-9]{16}`, text)
 }
 
-// compare checks a text against the file of that name.
+// compare checks a text against the golden file with this name.
 func compare(t *testing.T, name, text string) {
 	t.Helper()
 	file := filepath.Join("testdata", "setups", name+".txt")

@@ -37,7 +37,7 @@ func TestStatusKindOfLastError(t *testing.T) {
 			{irsatest.Unavailable, irsa.ErrUnavailable},
 			{irsatest.ExpiredToken, irsa.ErrTokenExpired},
 		} {
-			time.Sleep(2 * time.Minute) // more than any wait after a failure
+			time.Sleep(2 * time.Minute) // more than any backoff
 			k.STS.Fail(failure.fault, 1)
 			err := p.Refresh(t.Context())
 			require.ErrorIs(t, err, failure.kind)
@@ -65,7 +65,7 @@ func TestStatusKindOfUnansweredAttempt(t *testing.T) {
 		p := newProvider(t, pod.Options, func(o *irsa.Options) {
 			o.TokenFile = ""
 			o.Token = irsa.TokenFunc("shop/cart", func(context.Context) (tokenfile.Token, error) {
-				<-release // whatever the context says
+				<-release // ignores the context
 				return tokenfile.Token{}, errors.New("released")
 			})
 		})
@@ -108,9 +108,9 @@ func TestStatusNamesSourceRole(t *testing.T) {
 		_, pod, roles := threeAccounts(t)
 		chain := chained(t, newProvider(t, pod.Options), roles)
 		assert.Empty(t, chain[0].Status().Source)
-		for i, hop := range chain[1:] {
-			assert.Equal(t, chain[i].Status().RoleARN, hop.Status().Source)
-			require.ErrorIs(t, hop.Healthy(), cache.ErrEmpty)
+		for i, derived := range chain[1:] {
+			assert.Equal(t, chain[i].Status().RoleARN, derived.Status().Source)
+			require.ErrorIs(t, derived.Healthy(), cache.ErrEmpty)
 		}
 		retrieve(t, chain[2])
 		require.NoError(t, chain[2].Healthy())
@@ -137,7 +137,7 @@ func TestPoolStatusCountsRolesWithoutCredentials(t *testing.T) {
 	})
 }
 
-// spans are the names of what a tracer was given.
+// spans is a tracer that records the names of spans.
 type spans struct {
 	tracing.NopTracerProvider
 	mu    sync.Mutex
@@ -154,7 +154,7 @@ func (s *spans) StartSpan(ctx context.Context, name string, _ ...tracing.SpanOpt
 	return ctx, span
 }
 
-// meters counts the meters that were asked for.
+// meters is a MeterProvider that counts the requested meters.
 type meters struct {
 	metrics.NopMeterProvider
 	mu    sync.Mutex

@@ -36,14 +36,14 @@ func TestProviderExchangesThroughSwapsOfTheToken(t *testing.T) {
 			pod.Write([]byte(second))
 		}
 	})
-	wg.Go(func() { // callers of a provider that exists
+	wg.Go(func() { // callers of an existing Provider
 		for running(swapped) {
 			_, err := steady.Retrieve(t.Context())
 			assert.NoError(t, err)
 			time.Sleep(time.Millisecond)
 		}
 	})
-	wg.Go(func() { // starts, each of which makes an exchange
+	wg.Go(func() { // new Providers, each of which makes an exchange
 		for running(swapped) {
 			p, err := irsa.New(pod.Options)
 			if assert.NoError(t, err) {

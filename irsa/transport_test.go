@@ -23,7 +23,7 @@ import (
 	"github.com/irsakit/irsakit/irsa"
 )
 
-// A middlebox that has lost its state swallows what comes on old connections, for ever.
+// A middlebox that has lost its state discards everything sent on old connections.
 func TestTransportUsesNoOldConnectionAfterATimeout(t *testing.T) {
 	t.Parallel()
 	for _, roles := range []int{1, 4, 32} {
@@ -31,7 +31,7 @@ func TestTransportUsesNoOldConnectionAfterATimeout(t *testing.T) {
 			t.Run(fmt.Sprintf("%d roles %s", roles, name), func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					k, pod, tenants := newTenants(t, roles)
-					k.STS.SetLatency(time.Second) // so that each role has a connection
+					k.STS.SetLatency(time.Second) // each role then needs a connection
 					n := newNetwork(t, k)
 					var seen recorder
 					p := newPool(t, pod, func(o *irsa.PoolOptions) {
@@ -63,7 +63,7 @@ func TestTransportUsesNoOldConnectionAfterATimeout(t *testing.T) {
 	}
 }
 
-// refreshAll refreshes the roles until each has new credentials.
+// refreshAll refreshes the roles until all have new credentials.
 func refreshAll(t *testing.T, p *irsa.Pool, roles []irsa.RoleOptions, together bool) {
 	var callers sync.WaitGroup
 	for _, role := range roles {
@@ -80,8 +80,8 @@ func refreshAll(t *testing.T, p *irsa.Pool, roles []irsa.RoleOptions, together b
 	callers.Wait()
 }
 
-// The application's own *http.Client keeps its connections: the library must not close those of
-// other requests. Each of them fails once.
+// The library must not close the connections of the application's own *http.Client, which other
+// requests use. Each of them fails once.
 func TestTransportOfTheApplicationRecoversFromSwallowedConnections(t *testing.T) {
 	for _, roles := range []int{1, 4, 32} {
 		synctest.Test(t, func(t *testing.T) {
@@ -153,12 +153,12 @@ func TestTransportBoundsHeaders(t *testing.T) {
 	}
 }
 
-// follower is a client of an application that follows redirects.
+// follower is a custom HTTP client that follows redirects.
 type follower struct{ client http.Client }
 
 func (f *follower) Do(r *http.Request) (*http.Response, error) { return f.client.Do(r) }
 
-// wrapper is an STS client of an application that wraps the SDK's.
+// wrapper is a custom STS client that wraps the SDK's.
 type wrapper struct {
 	stscreds.AssumeRoleWithWebIdentityAPIClient
 }

@@ -13,7 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// headings are the constants of that type.
+// headings returns the constants of the type heading.
 func headings(t *testing.T) []string {
 	t.Helper()
 	file, err := parser.ParseFile(token.NewFileSet(), "advice.go", nil, 0)
@@ -50,13 +50,13 @@ func TestHeadingsMatchTroubleshootingPage(t *testing.T) {
 	assert.Subset(t, find(`(?m)^\| .*\]\(#(.+)\) \|$`), []string{"access-denied", "not-injected"})
 	linked := find(`\]\(#([a-z-]+)\)`)
 	for _, heading := range written {
-		assert.Contains(t, linked, heading, "the table leads to each")
+		assert.Contains(t, linked, heading, "the table links to each heading")
 		section := regexp.MustCompile(`(?s)\n## ` + heading + `\n(.*?)(\n## |\n# |$)`).FindSubmatch(page)
 		for _, part := range []string{"**Symptom.**", "**Cause.**", "**Cure.**", "**Verify.**"} {
 			assert.Contains(t, string(section[1]), part, heading)
 		}
 	}
-	assert.Subset(t, written, linked, "no link leads nowhere")
+	assert.Subset(t, written, linked, "all links have a heading")
 }
 
 func TestAdviceExistsForEveryKind(t *testing.T) {
