@@ -158,8 +158,8 @@ func invalidRequestAdvice(e *Error) advice {
 	}
 }
 
-// isForeignCode reports whether STS never returns an error code for AssumeRoleWithWebIdentity, so that
-// the response must be from another service.
+// isForeignCode reports whether STS never returns an error code for AssumeRoleWithWebIdentity, so
+// that the response must be from another service.
 func isForeignCode(code string) bool {
 	switch code {
 	case "InvalidAction", "MethodNotAllowed", "NoSuchVersion", "NoSuchBucket", "NotImplemented", "UnsupportedOperation",

@@ -27,7 +27,8 @@ func checkAssumed(roleARN string, user *types.AssumedRoleUser) error {
 	return fmt.Errorf("the reply is for another role, %s in account %s: %w", quoted(name), account, errNotSTS)
 }
 
-// assumedRole returns the account and the name in arn:...:sts::<account>:assumed-role/<name>/<session>.
+// assumedRole returns the account and the name in
+// arn:...:sts::<account>:assumed-role/<name>/<session>.
 func assumedRole(text string) (account, name string, ok bool) {
 	parsed, err := arn.Parse(text)
 	if err != nil || parsed.Service != "sts" || parsed.Region != "" || !accountID.MatchString(parsed.AccountID) {

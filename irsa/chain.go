@@ -59,8 +59,8 @@ func (c *config) derivedConfig(roleARN string) *config {
 	return &derived
 }
 
-// chainExchange is the source of a derived Provider's cache. Each attempt makes an AssumeRole request
-// that is signed with the credentials of the source Provider.
+// chainExchange is the source of a derived Provider's cache. Each attempt makes an AssumeRole
+// request that is signed with the credentials of the source Provider.
 type chainExchange struct {
 	attemptState
 	source   *Provider
@@ -94,8 +94,8 @@ func (x *chainExchange) validate(o *stscreds.AssumeRoleOptions) {
 	}
 }
 
-// validateChainOptions checks the options that only role chains have against the limits in the AssumeRole
-// reference of the AWS STS API.
+// validateChainOptions checks the options that only role chains have against the limits in the
+// AssumeRole reference of the AWS STS API.
 func validateChainOptions(o *stscreds.AssumeRoleOptions) error {
 	const maxTags, maxTagKey, maxTagValue, maxExternalID, maxSourceIdentity = 50, 128, 256, 1224, 64
 	switch {

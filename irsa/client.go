@@ -62,10 +62,10 @@ func (c *config) disconnect() {
 	}
 }
 
-// singleRequest returns an option for one call. It makes the call a single request without redirects and
-// records the response in recorded. It also turns off the client's request and response logs. Bodies
-// contain the token and keys, the headers of signed requests contain the session token, and a
-// response can repeat any of them.
+// singleRequest returns an option for one call. It makes the call a single request without
+// redirects and records the response in recorded. It also turns off the client's request and
+// response logs. Bodies contain the token and keys, the headers of signed requests contain the
+// session token, and a response can repeat any of them.
 func (c *config) singleRequest(recorded *response) func(*sts.Options) {
 	return func(o *sts.Options) {
 		client := c.http

@@ -127,7 +127,8 @@ func withDefaults(opts Options) (config, configErrors) {
 	return c, errs
 }
 
-// rejectNil adds an error for an option that is an interface containing a nil pointer, and clears it.
+// rejectNil adds an error for an option that is an interface containing a nil pointer, and clears
+// it.
 func rejectNil[T any](errs *configErrors, name string, option *T) {
 	if isNil(*option) {
 		errs.add(headingSettings, fmt.Errorf("the option %s is a nil %T", name, *option))

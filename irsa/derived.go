@@ -8,8 +8,8 @@ import (
 	"github.com/irsakit/irsakit/cache"
 )
 
-// derivedProviders is the set of a source's derived Providers. It refers to them weakly, so that unused
-// ones are garbage collected.
+// derivedProviders is the set of a source's derived Providers. It refers to them weakly, so that
+// unused ones are garbage collected.
 type derivedProviders struct {
 	mu     sync.Mutex
 	closed bool

@@ -132,8 +132,8 @@ func (d *diagnosis) fail(name string, e *Error) {
 	})
 }
 
-// failIf adds a failed check if there are configuration errors with these headings, and reports whether
-// there are any. Their texts contain the advice.
+// failIf adds a failed check if there are configuration errors with these headings, and reports
+// whether there are any. Their texts contain the advice.
 func (d *diagnosis) failIf(name string, headings ...heading) bool {
 	var mine configErrors
 	for _, e := range d.errs {

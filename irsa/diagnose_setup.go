@@ -7,7 +7,8 @@ import (
 	"strings"
 )
 
-// environment checks whether there is a role and a source of tokens, and reports where they are set.
+// environment checks whether there is a role and a source of tokens, and reports where they are
+// set.
 func (d *diagnosis) environment(context.Context) {
 	if d.failIf(checkEnvironment, headingNotInjected, headingHalfInjected, headingPodIdentity) {
 		return

@@ -19,7 +19,8 @@ type doer func(*http.Request) (*http.Response, error)
 
 func (d doer) Do(r *http.Request) (*http.Response, error) { return d(r) }
 
-// replyOf returns a valid response of STS. In fuzzed responses tokenIn stands for the request's token.
+// replyOf returns a valid response of STS. In fuzzed responses tokenIn stands for the request's
+// token.
 func replyOf(action string) string {
 	return "<" + action + "Response><" + action + "Result><AssumedRoleUser><Arn>arn:aws:sts::111122223333:assumed-role/r/s</Arn></AssumedRoleUser>" +
 		"<Credentials><SessionToken>the-session-token-of-it</SessionToken><SecretAccessKey>the-secret-access-key</SecretAccessKey>" +

@@ -59,7 +59,8 @@ func (p *Pool) withDefaults(opts RoleOptions) RoleOptions {
 	return opts
 }
 
-// withinLimits reports whether all options are within their length limits, so that a key of them is small.
+// withinLimits reports whether all options are within their length limits, so that a key of them is
+// small.
 func (opts RoleOptions) withinLimits(sourceKey tokenKey) bool {
 	return len(opts.RoleARN) <= maxARN && len(opts.SessionName) <= maxSessionName && len(opts.Region) <= maxRegion &&
 		len(sourceKey.identity) <= maxIdentity && validatePolicies(opts.Policy, opts.PolicyARNs) == nil

@@ -67,8 +67,8 @@ func sendProbe(ctx context.Context, client aws.HTTPClient, endpoint string) *pro
 	return p
 }
 
-// stopTrace stops the tracing. The transport also traces connections that complete after the request.
-// After that, p does not change and can be read without the lock.
+// stopTrace stops the tracing. The transport also traces connections that complete after the
+// request. After that, p does not change and can be read without the lock.
 func (p *probe) stopTrace() {
 	p.mu.Lock()
 	defer p.mu.Unlock()

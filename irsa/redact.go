@@ -35,7 +35,8 @@ func (s secrets) contain(run string) bool {
 	return slices.ContainsFunc(s, func(secret string) bool { return strings.Contains(secret, run) })
 }
 
-// find returns the start and the end of the first run of a secret in text. end is 0 if there is none.
+// find returns the start and the end of the first run of a secret in text. end is 0 if there is
+// none.
 func (s secrets) find(text string) (start, end int) {
 	for ; start+secretRun <= len(text); start++ {
 		if !s.contain(text[start : start+secretRun]) {
@@ -86,8 +87,8 @@ func findToken(text string) (start, end int) {
 	}
 }
 
-// continuationLength returns the number of bytes at the start of text that continue a JWT: parts that
-// follow a dot, and long parts that follow white space.
+// continuationLength returns the number of bytes at the start of text that continue a JWT: parts
+// that follow a dot, and long parts that follow white space.
 func continuationLength(text string) (n int) {
 	for {
 		gap := len(text[n:]) - len(strings.TrimLeft(text[n:], ". \t\r\n"))
@@ -156,8 +157,8 @@ func isIdentifier(text string) bool {
 	return text != "" && len(text) <= 64 && base64Length(strings.ReplaceAll(text, ".", "")) == len(text)-strings.Count(text, ".")
 }
 
-// identifier returns text if it can be an error code or a request ID and contains no secret. Otherwise
-// it returns "".
+// identifier returns text if it can be an error code or a request ID and contains no secret.
+// Otherwise it returns "".
 func (s secrets) identifier(text string) string {
 	if _, end := s.find(text); end > 0 || !isIdentifier(text) {
 		return ""

@@ -173,8 +173,8 @@ func newStage(t testing.TB) *stage {
 	return &stage{k, k.Pod(sa, first), k.Role("second", irsatest.Trust(first))}
 }
 
-// check makes an exchange with a peer that repeats secrets and searches all output for them. It uses
-// a custom STS client if own is set.
+// check makes an exchange with a peer that repeats secrets and searches all output for them. It
+// uses a custom STS client if own is set.
 func (s *stage) check(t *testing.T, peer parrot, own bool) {
 	t.Helper()
 	var out output
@@ -242,8 +242,8 @@ func leaked(text string, secrets []string) string {
 	return ""
 }
 
-// printedSpans is a TracerProvider, a Tracer and a Span that prints everything, like an OpenTelemetry
-// exporter.
+// printedSpans is a TracerProvider, a Tracer and a Span that prints everything, like an
+// OpenTelemetry exporter.
 type printedSpans struct{ out *output }
 
 func (s printedSpans) Tracer(scope string, _ ...tracing.TracerOption) tracing.Tracer {

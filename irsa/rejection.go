@@ -26,7 +26,8 @@ const (
 )
 
 // verdictOf returns the verdict of an error code. AccessDenied and SignatureDoesNotMatch count as
-// accepted, because new credentials rarely help. AccessDenied is also the code for revoked sessions.
+// accepted, because new credentials rarely help. AccessDenied is also the code for revoked
+// sessions.
 // https://docs.aws.amazon.com/IAM/latest/APIReference/CommonErrors.html
 // https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html#ErrorCodeList
 func verdictOf(code string) verdict {

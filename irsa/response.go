@@ -42,7 +42,8 @@ type response struct {
 	retryAfter time.Duration // the delay that the server requests
 }
 
-// errorDocument is the body of an error response. STS wraps the error in an outer element, S3 does not.
+// errorDocument is the body of an error response. STS wraps the error in an outer element, S3 does
+// not.
 type errorDocument struct {
 	Code        string `xml:"Error>Code"`
 	Message     string `xml:"Error>Message"`
@@ -174,7 +175,8 @@ func (r *response) readReply(body io.ReadCloser) (text []byte, confirmed bool) {
 var errRepeated = fmt.Errorf("it repeats a secret of the request: %w", errNotSTS)
 
 // isRepeatedIn reports whether the text of an element contains a secret of the request, which STS
-// never repeats. The elements of the new keys are not searched, because the SDK does not print them.
+// never repeats. The elements of the new keys are not searched, because the SDK does not print
+// them.
 func (r *response) isRepeatedIn(document []byte) bool {
 	var text strings.Builder // the text of the current element
 	decoder := xml.NewDecoder(bytes.NewReader(document))

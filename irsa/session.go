@@ -15,7 +15,8 @@ const (
 	hashLength     = 8
 )
 
-// sessionNameSymbols contains the characters allowed in a session name besides ASCII letters and digits.
+// sessionNameSymbols contains the characters allowed in a session name besides ASCII letters and
+// digits.
 const sessionNameSymbols = "_+=,.@-"
 
 func sessionCharacter(r rune) rune {

@@ -36,7 +36,8 @@ func (w *world) callOnce(a *actor) {
 	}
 }
 
-// isNewer reports whether a key expires after s. A key that replaces a rejected one may expire sooner.
+// isNewer reports whether a key expires after s. A key that replaces a rejected one may expire
+// sooner.
 func (w *world) isNewer(key string, s *grant) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -39,7 +39,8 @@ func (w *world) setDistortion() {
 // lifetime returns the shortest requested lifetime. Derived Providers request 15 minutes.
 func (w *world) lifetime() time.Duration { return min(w.life, 15*time.Minute) }
 
-// applyDistortion changes a header. It reports whether it did, and returns the pause before the body.
+// applyDistortion changes a header. It reports whether it did, and returns the pause before the
+// body.
 func (w *world) applyDistortion(header http.Header) (bool, time.Duration) {
 	w.mu.Lock()
 	d := w.distortion
