@@ -88,12 +88,12 @@ func (p *Provider) Retrieve(ctx context.Context) (creds aws.Credentials, err err
 	return creds, err
 }
 
-// MinTTL returns a provider of p's credentials that remain valid for at least d. Use it
-// for presigned URLs and EKS tokens, which expire with the credentials that signed
-// them. Refreshes start early enough that its callers do not wait. If d exceeds 60% of
-// the credentials' lifetime, Retrieve returns an [*Error] of the kind
-// [ErrInvalidRequest] that wraps [cache.ErrMinTTL], as soon as the lifetime is known. A
-// negative d counts as 0. The returned provider keeps p reachable.
+// MinTTL returns a provider of p's credentials that always have at least d left until
+// Expires. Use it for presigned URLs and EKS tokens, which expire with the credentials
+// that signed them. Refreshes start early enough that its callers do not wait. If d
+// exceeds 60% of the credentials' lifetime, Retrieve returns an [*Error] of the kind
+// [ErrInvalidRequest] that wraps [cache.ErrMinTTL], as soon as the lifetime is known.
+// A negative d counts as 0. The returned provider keeps p reachable.
 func (p *Provider) MinTTL(d time.Duration) aws.CredentialsProvider {
 	return &minTTLProvider{provider: p, credentials: p.cache.MinTTL(d)}
 }
@@ -202,7 +202,8 @@ func (p *Provider) ProviderSources() []aws.CredentialSource {
 // that, methods return an [*Error] of the kind [ErrClosed]. Close can be called more than
 // once. It is a no-op for a Provider obtained from a [Pool], because other callers share it;
 // closing the Pool closes it. A Provider that the Pool has evicted, and those of its
-// AssumeRole, are not closed and continue to serve their credentials until they expire.
+// AssumeRole, are not closed with the Pool. They then serve their credentials until those
+// expire.
 //
 // Close waits at most twice [Options].AttemptTimeout for each Provider. It returns an error
 // if a client, a token source or an observer of the application has not returned by then.
