@@ -43,7 +43,7 @@ func (c *Cache) start(now schedule.Moment, holdsSlot bool) {
 	c.scheduler.demand, c.scheduler.requested, c.scheduler.woken = false, false, false
 	c.scheduler.spacedUntil = now.Add(schedule.Spacing)
 	if c.state.Load().err == ErrRefused { //nolint:errorlint // the exact value that Invalidate stores
-		c.scheduler.ensureHistory().invalidateSpacedUntil = now.Add(schedule.RefusalSpacing)
+		c.scheduler.ensureHistory().invalidateSpacedUntil = now.Add(schedule.RejectionSpacing)
 	}
 	a := &attempt{number: c.scheduler.started, began: now, returned: make(chan struct{})}
 	if s := c.state.Load(); s.failures == 0 && s.serves(now, 0) {

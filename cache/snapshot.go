@@ -67,8 +67,8 @@ func (s *snapshot) withCredentials(creds aws.Credentials, now schedule.Moment, r
 	if creds.Expires.IsZero() {
 		return nil, errNoExpiry
 	}
-	next.lifetime = schedule.Life(now, creds.Expires)
-	if next.lifetime < schedule.MinLife {
+	next.lifetime = schedule.Lifetime(now, creds.Expires)
+	if next.lifetime < schedule.MinLifetime {
 		return nil, errShortLifetime(next.lifetime)
 	}
 	next.until = now.Add(next.lifetime - schedule.Margin(next.lifetime, r))

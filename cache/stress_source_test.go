@@ -163,7 +163,7 @@ func (w *world) mayRepeat(g *grant, now schedule.Moment) bool {
 
 // usable reports whether the Cache may use the credentials. w.mu is held.
 func (w *world) usable(key string) bool {
-	long := w.grants[key].end.Until(w.cache.now()) >= schedule.MinLife
+	long := w.grants[key].end.Until(w.cache.now()) >= schedule.MinLifetime
 	return !slices.Contains(w.withdrawn, key) && (long || key == w.served)
 }
 

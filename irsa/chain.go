@@ -181,7 +181,7 @@ func (x *chainExchange) AssumeRole(ctx context.Context, input *sts.AssumeRoleInp
 		return nil, err
 	}
 	expires := recorded.expiry(*out.Credentials.Expiration, received)
-	if left := expires.Sub(received.Round(0)); left < schedule.MinLife {
+	if left := expires.Sub(received.Round(0)); left < schedule.MinLifetime {
 		return nil, fmt.Errorf("the reply has credentials that expire %v from now: %w", left.Round(time.Second), errClock)
 	}
 	local, creds := *out, *out.Credentials // a mock can return the same output again

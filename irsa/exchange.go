@@ -174,7 +174,7 @@ func credentialsOf(out *sts.AssumeRoleWithWebIdentityOutput, recorded *response,
 		return aws.Credentials{}, fmt.Errorf("the reply has credentials without an expiry: %w", errNotSTS)
 	}
 	creds.Expires = recorded.expiry(*c.Expiration, received)
-	if left := creds.Expires.Sub(received.Round(0)); left < schedule.MinLife {
+	if left := creds.Expires.Sub(received.Round(0)); left < schedule.MinLifetime {
 		return aws.Credentials{}, fmt.Errorf("the reply has credentials that expire at %s, which is %v from now: %w", c.Expiration.UTC().Format(time.RFC3339), left.Round(time.Second), errClock)
 	}
 	if user := out.AssumedRoleUser; user != nil {
