@@ -18,16 +18,16 @@ import (
 )
 
 var (
-	stressDays = flag.Int("torture.days", 40, "number of `days` to simulate, each with its own seed")
-	stressSeed = flag.Uint64("torture.seed", 1, "`seed` of the first day")
+	stressDays = flag.Int("stress.days", 40, "number of `days` to simulate, each with its own seed")
+	stressSeed = flag.Uint64("stress.seed", 1, "`seed` of the first day")
 )
 
 // TestCacheStress simulates days with outages of each kind, sources that cache or return short
 // lifetimes, clock steps, suspends, starved timers, rejections, and callers with and without a
 // deadline, in an order that the seed determines. The invariants are checked after each step.
 //
-//	go test ./cache -run Stress -torture.days 2000
-//	go test ./cache -run Stress -torture.days 1 -torture.seed 77
+//	go test ./cache -run Stress -stress.days 2000
+//	go test ./cache -run Stress -stress.days 1 -stress.seed 77
 func TestCacheStress(t *testing.T) {
 	for day := range uint64(testsize.Choose(min(*stressDays, 5), *stressDays, *stressDays)) {
 		seed := *stressSeed + day
@@ -35,7 +35,7 @@ func TestCacheStress(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) { newWorld(t, seed).day() })
 		})
 		if !ok {
-			t.Fatalf("reproduce with: go test ./cache -run Stress -torture.days 1 -torture.seed %d", seed)
+			t.Fatalf("reproduce with: go test ./cache -run Stress -stress.days 1 -stress.seed %d", seed)
 		}
 	}
 }

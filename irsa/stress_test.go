@@ -12,15 +12,15 @@ import (
 )
 
 var (
-	stressDays = flag.Int("torture.days", 5, "number of `days` that the stress test simulates, each with its own seed")
-	stressSeed = flag.Uint64("torture.seed", 1, "`seed` of the first day")
+	stressDays = flag.Int("stress.days", 5, "number of `days` that the stress test simulates, each with its own seed")
+	stressSeed = flag.Uint64("stress.seed", 1, "`seed` of the first day")
 )
 
 // TestProviderStress simulates days of random events between the token file and the callers,
 // in an order determined by a seed. It checks the invariants of world after each step.
 //
-//	go test ./irsa -run Stress -torture.days 1000
-//	go test ./irsa -run Stress -torture.days 1 -torture.seed 77
+//	go test ./irsa -run Stress -stress.days 1000
+//	go test ./irsa -run Stress -stress.days 1 -stress.seed 77
 func TestProviderStress(t *testing.T) {
 	t.Parallel()
 	for day := range uint64(testsize.Choose(min(*stressDays, 1), *stressDays, *stressDays)) {
@@ -29,7 +29,7 @@ func TestProviderStress(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) { newWorld(t, seed).day() })
 		})
 		if !ok {
-			t.Fatalf("repeat with: go test ./irsa -run Stress -torture.days 1 -torture.seed %d", seed)
+			t.Fatalf("repeat with: go test ./irsa -run Stress -stress.days 1 -stress.seed %d", seed)
 		}
 	}
 }
