@@ -51,6 +51,7 @@ func (w *world) day() {
 	w.recover()
 	w.close()
 	w.callers.Wait()
+	time.Sleep(attemptLimit) // a Pool does not wait for the attempts of Providers that it evicted
 }
 
 // pause returns the time until the next event. Faults are mostly short, because polling the token
