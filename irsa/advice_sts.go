@@ -4,11 +4,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws/arn"
+
+	"github.com/irsakit/irsakit/internal/lazyregexp"
 )
 
 // stsAudience is the audience that a token must have, in every partition
@@ -84,7 +85,7 @@ func argument(text string) string {
 	return text
 }
 
-var plainArgument = regexp.MustCompile(`^[A-Za-z0-9._~/:=+@-]+$`)
+var plainArgument = lazyregexp.New(`^[A-Za-z0-9._~/:=+@-]+$`)
 
 // trustStatement returns the trust policy statement that allows the token, in one line of JSON.
 func (e *Error) trustStatement() string {

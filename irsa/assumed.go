@@ -31,7 +31,7 @@ func checkAssumed(roleARN string, user *types.AssumedRoleUser) error {
 // arn:...:sts::<account>:assumed-role/<name>/<session>.
 func assumedRole(text string) (account, name string, ok bool) {
 	parsed, err := arn.Parse(text)
-	if err != nil || parsed.Service != "sts" || parsed.Region != "" || !accountID.MatchString(parsed.AccountID) {
+	if err != nil || parsed.Service != "sts" || parsed.Region != "" || !isAccountID(parsed.AccountID) {
 		return "", "", false
 	}
 	parts := strings.Split(parsed.Resource, "/")

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -16,6 +15,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws/arn"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
+
+	"github.com/irsakit/irsakit/internal/lazyregexp"
 )
 
 const (
@@ -204,31 +205,50 @@ func validateRoleARN(role string) error {
 		return fmt.Errorf("%s is not the ARN of an IAM role: it looks like arn:aws:iam::111122223333:role/name", quoted(role))
 	case len(role) < 20:
 		return fmt.Errorf("the role ARN has %d characters, STS takes 20 to %d", len(role), maxARN)
-	case !printable.MatchString(role):
+	case !isPrintable(role):
 		return fmt.Errorf("the role ARN %s has characters that no ARN has", quoted(role))
-	case strings.HasPrefix(parsed.Partition, "aws") && !accountID.MatchString(parsed.AccountID):
+	case strings.HasPrefix(parsed.Partition, "aws") && !isAccountID(parsed.AccountID):
 		return fmt.Errorf("the role ARN %s has no account ID of 12 digits", quoted(role))
 	default:
 		return nil
 	}
 }
 
-var (
-	printable   = regexp.MustCompile(`^[!-~]+$`)
-	accountID   = regexp.MustCompile(`^\d{12}$`)
-	regionName  = regexp.MustCompile(`^[a-zA-Z0-9]([a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?$`)
-	sessionName = regexp.MustCompile(`^[\w+=,.@-]{2,64}$`)
-)
+// isPrintable reports whether text has only visible ASCII characters.
+func isPrintable(text string) bool {
+	return !strings.ContainsFunc(text, func(r rune) bool { return r < '!' || r > '~' })
+}
+
+// isAccountID reports whether text is an AWS account ID: 12 digits.
+func isAccountID(text string) bool {
+	return len(text) == 12 && !strings.ContainsFunc(text, func(r rune) bool { return r < '0' || r > '9' })
+}
+
+// isRegionName reports whether text can be the name of a region: a label of a domain name.
+func isRegionName(text string) bool {
+	return text != "" && len(text) <= maxRegion && text[0] != '-' && text[len(text)-1] != '-' &&
+		!strings.ContainsFunc(text, func(r rune) bool { return !isAlphanumeric(r) && r != '-' })
+}
+
+// isSessionName reports whether text can be the name of a session.
+func isSessionName(text string) bool {
+	return len(text) >= 2 && len(text) <= maxSessionName &&
+		!strings.ContainsFunc(text, func(r rune) bool { return !isInSessionName(r) })
+}
+
+func isAlphanumeric(r rune) bool {
+	return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9'
+}
 
 func validateSessionName(name string) error {
-	if len(name) > maxSessionName || !sessionName.MatchString(name) {
+	if !isSessionName(name) {
 		return fmt.Errorf("the session name %s is not of 2 to 64 characters of A-Z a-z 0-9 _ + = , . @ -", quoted(name))
 	}
 	return nil
 }
 
 func validateRegion(region string) error {
-	if len(region) > maxRegion || !regionName.MatchString(region) {
+	if !isRegionName(region) {
 		return fmt.Errorf("%s is not the name of a region", quoted(region))
 	}
 	return nil
@@ -271,7 +291,7 @@ func validatePolicies(policy string, arns []string) error {
 
 // eksIssuer matches the issuers of EKS clusters, with IPv4 or dual-stack names. Its group is the
 // region.
-var eksIssuer = regexp.MustCompile(`^https://oidc[.-]eks\.([a-z0-9-]+)\.(?:amazonaws\.com|amazonaws\.com\.cn|api\.aws|api\.amazonwebservices\.com\.cn)/id/`)
+var eksIssuer = lazyregexp.New(`^https://oidc[.-]eks\.([a-z0-9-]+)\.(?:amazonaws\.com|amazonaws\.com\.cn|api\.aws|api\.amazonwebservices\.com\.cn)/id/`)
 
 // regionFromToken sets the region to that in the issuer of an EKS cluster. Without one it
 // returns an error, unless Options.STS is set, which has its own region.

@@ -6,12 +6,13 @@ import (
 	"fmt"
 	"net/netip"
 	"net/url"
-	"regexp"
 	"strconv"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
+
+	"github.com/irsakit/irsakit/internal/lazyregexp"
 )
 
 // resolveEndpoint sets the URL of STS. If Endpoint is empty, it uses the SDK's resolver.
@@ -29,7 +30,7 @@ func (c *config) resolveEndpoint() error {
 		}
 		c.url = c.Endpoint
 		return nil
-	case c.Region == "" || !regionName.MatchString(c.Region):
+	case c.Region == "" || !isRegionName(c.Region):
 		return nil // already reported
 	}
 	endpoint, err := sts.NewDefaultEndpointResolverV2().ResolveEndpoint(context.Background(), sts.EndpointParameters{
@@ -105,7 +106,7 @@ func isLoopback(host string) bool {
 // endpointRegion matches the names of AWS's STS endpoints, including those in VPCs. Its group is
 // the region.
 // https://docs.aws.amazon.com/general/latest/gr/sts.html
-var endpointRegion = regexp.MustCompile(`(?:^|\.)sts(?:-fips)?\.([a-z]{2,}(?:-[a-z]+)+-\d+)\.`)
+var endpointRegion = lazyregexp.New(`(?:^|\.)sts(?:-fips)?\.([a-z]{2,}(?:-[a-z]+)+-\d+)\.`)
 
 // otherRegion returns the region in the endpoint's name if it differs from that of the config,
 // or "". STS rejects signatures for another region. Requests with a web identity are not signed.

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"regexp"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -14,6 +13,7 @@ import (
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 
 	"github.com/irsakit/irsakit/cache"
+	"github.com/irsakit/irsakit/internal/lazyregexp"
 )
 
 // verdict is the meaning of a service's error for the credentials of the request.
@@ -77,7 +77,7 @@ func requestOf(err error) *http.Request {
 
 // credential matches the access key ID in the Authorization header of a signed request.
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html
-var credential = regexp.MustCompile(`Credential=([^/,\s]+)/`)
+var credential = lazyregexp.New(`Credential=([^/,\s]+)/`)
 
 // accessKeyOf returns the access key ID that a request was signed with, or "" if it is not signed.
 func accessKeyOf(request *http.Request) string {

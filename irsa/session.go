@@ -4,8 +4,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"strings"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/irsakit/irsakit/tokenfile"
 )
@@ -19,8 +17,13 @@ const (
 // digits.
 const sessionNameSymbols = "_+=,.@-"
 
+// isInSessionName reports whether a session name may contain r.
+func isInSessionName(r rune) bool {
+	return isAlphanumeric(r) || strings.ContainsRune(sessionNameSymbols, r)
+}
+
 func sessionCharacter(r rune) rune {
-	if r < utf8.RuneSelf && (unicode.IsLetter(r) || unicode.IsDigit(r)) || strings.ContainsRune(sessionNameSymbols, r) {
+	if isInSessionName(r) {
 		return r
 	}
 	return '-'

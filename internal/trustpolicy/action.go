@@ -2,9 +2,10 @@ package trustpolicy
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/irsakit/irsakit/internal/lazyregexp"
 )
 
 // actions contains the actions of a statement, or those that NotAction excludes.
@@ -17,8 +18,8 @@ type actions struct {
 // A trust policy contains only actions of STS. Their names are case-insensitive and may
 // contain wildcards ("IAM JSON policy elements: Action").
 var (
-	actionForm    = regexp.MustCompile(`^(?i:sts):[A-Za-z0-9*?]+$`)
-	requestedForm = regexp.MustCompile(`^(?i:sts):[A-Za-z0-9]+$`)
+	actionForm    = lazyregexp.New(`^(?i:sts):[A-Za-z0-9*?]+$`)
+	requestedForm = lazyregexp.New(`^(?i:sts):[A-Za-z0-9]+$`)
 )
 
 func parseActions(element string, value any) (actions, error) {

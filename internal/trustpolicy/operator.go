@@ -4,8 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"math/big"
-	"regexp"
 	"strings"
+
+	"github.com/irsakit/irsakit/internal/lazyregexp"
 )
 
 // operator is the operator of a condition, as written ("IAM JSON policy elements:
@@ -86,7 +87,7 @@ func parseOperator(written string) (operator, error) {
 }
 
 // notSupported matches the operators for dates, IP addresses and binary values.
-var notSupported = regexp.MustCompile(`^(Date\w+|(Not)?IpAddress|BinaryEquals)$`)
+var notSupported = lazyregexp.New(`^(Date\w+|(Not)?IpAddress|BinaryEquals)$`)
 
 func equals(expected value, found string) verdict {
 	return verdictOf(expected.text() == found)
@@ -138,7 +139,7 @@ func numeric(is func(sign int) bool) func(value, string) verdict {
 }
 
 // numberForm matches "an integer or decimal value" whose length is cheap to compare.
-var numberForm = regexp.MustCompile(`^[+-]?[0-9]{1,50}(\.[0-9]{1,50})?$`)
+var numberForm = lazyregexp.New(`^[+-]?[0-9]{1,50}(\.[0-9]{1,50})?$`)
 
 func number(text string) (*big.Rat, bool) {
 	if !numberForm.MatchString(text) {

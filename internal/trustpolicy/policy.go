@@ -3,8 +3,9 @@ package trustpolicy
 import (
 	"errors"
 	"fmt"
-	"regexp"
 	"strings"
+
+	"github.com/irsakit/irsakit/internal/lazyregexp"
 )
 
 // Policy is a parsed trust policy.
@@ -141,7 +142,7 @@ func title(index int, sid string) string {
 }
 
 // sidForm matches the Sids that IAM accepts. A Sid must be unique unless it is empty.
-var sidForm = regexp.MustCompile(`^[0-9A-Za-z]*$`)
+var sidForm = lazyregexp.New(`^[0-9A-Za-z]*$`)
 
 func (s *statement) parseSid(fields object) error {
 	value, ok := fields.lookup("Sid")

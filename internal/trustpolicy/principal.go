@@ -3,9 +3,10 @@ package trustpolicy
 import (
 	"errors"
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/irsakit/irsakit/internal/lazyregexp"
 )
 
 // principal is a principal in a statement ("AWS JSON policy elements: Principal").
@@ -33,15 +34,15 @@ type arn struct {
 }
 
 var (
-	arnForm     = regexp.MustCompile(`^arn:(aws(?:-[a-z]+)*):(iam|sts)::([0-9]{12}):([!-~]+)$`)
-	accountForm = regexp.MustCompile(`^[0-9]{12}$`)
-	deletedForm = regexp.MustCompile(`^A(IDA|ROA)[A-Z0-9]{12,124}$`)
-	serviceForm = regexp.MustCompile(`^[a-z0-9-]+(\.[a-z0-9-]+)+$`)
+	arnForm     = lazyregexp.New(`^arn:(aws(?:-[a-z]+)*):(iam|sts)::([0-9]{12}):([!-~]+)$`)
+	accountForm = lazyregexp.New(`^[0-9]{12}$`)
+	deletedForm = lazyregexp.New(`^A(IDA|ROA)[A-Z0-9]{12,124}$`)
+	serviceForm = lazyregexp.New(`^[a-z0-9-]+(\.[a-z0-9-]+)+$`)
 
-	identityForm  = regexp.MustCompile(`^(user|role)/([!-~]*/)?[\w+=,.@-]+$`)
-	sessionForm   = regexp.MustCompile(`^assumed-role/[\w+=,.@-]+/[\w+=,.@-]+$`)
-	federatedForm = regexp.MustCompile(`^federated-user/[\w+=,.@-]+$`)
-	providerForm  = regexp.MustCompile(`^(oidc|saml)-provider/[!-~]+$`)
+	identityForm  = lazyregexp.New(`^(user|role)/([!-~]*/)?[\w+=,.@-]+$`)
+	sessionForm   = lazyregexp.New(`^assumed-role/[\w+=,.@-]+/[\w+=,.@-]+$`)
+	federatedForm = lazyregexp.New(`^federated-user/[\w+=,.@-]+$`)
+	providerForm  = lazyregexp.New(`^(oidc|saml)-provider/[!-~]+$`)
 )
 
 func parseARN(text string) (arn, bool) {

@@ -3,9 +3,10 @@ package trustpolicy
 import (
 	"errors"
 	"fmt"
-	"regexp"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/irsakit/irsakit/internal/lazyregexp"
 )
 
 // value is one value of a condition. It may contain policy variables ("IAM policy
@@ -24,7 +25,7 @@ type part struct {
 }
 
 // variableForm matches the text between ${ and }: a key and optionally its default value.
-var variableForm = regexp.MustCompile(`^([^\s:$',]+:[^$',]*[^\s:$',])(?:, '([^$']*)')?$`)
+var variableForm = lazyregexp.New(`^([^\s:$',]+:[^$',]*[^\s:$',])(?:, '([^$']*)')?$`)
 
 // parseValue splits a value into its parts. Only the newer version of the policy language
 // has variables.

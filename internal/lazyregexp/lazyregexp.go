@@ -1,0 +1,30 @@
+// Package lazyregexp compiles regular expressions when they are first used, so that programs that
+// do not use them do not pay for them at their start.
+package lazyregexp
+
+import (
+	"regexp"
+	"sync"
+)
+
+// Regexp is a [regexp.Regexp] that is compiled at its first use. It is safe for concurrent use.
+type Regexp struct {
+	compiled func() *regexp.Regexp
+}
+
+// New returns the regular expression expr. Its first use panics if expr is invalid.
+func New(expr string) *Regexp {
+	return &Regexp{sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(expr) })}
+}
+
+// MatchString reports whether s contains a match.
+func (r *Regexp) MatchString(s string) bool { return r.compiled().MatchString(s) }
+
+// FindStringSubmatch returns the leftmost match in s and the matches of its subexpressions.
+func (r *Regexp) FindStringSubmatch(s string) []string { return r.compiled().FindStringSubmatch(s) }
+
+// FindStringSubmatchIndex returns the indexes of the leftmost match in s and of the matches of its
+// subexpressions.
+func (r *Regexp) FindStringSubmatchIndex(s string) []int {
+	return r.compiled().FindStringSubmatchIndex(s)
+}
