@@ -38,15 +38,19 @@ func (s secrets) contain(run string) bool {
 // find returns the start and the end of the first run of a secret in text. end is 0 if there is
 // none.
 func (s secrets) find(text string) (start, end int) {
-	for ; start+secretRun <= len(text); start++ {
-		if !s.contain(text[start : start+secretRun]) {
-			continue
-		}
+	for start+secretRun <= len(text) {
 		end = start + secretRun
-		for end < len(text) && s.contain(text[end+1-secretRun:end+1]) {
-			end++
+		switch {
+		case !s.contain(text[end-1 : end]):
+			start = end // no secret has this character
+		case !s.contain(text[start:end]):
+			start++
+		default:
+			for end < len(text) && s.contain(text[end+1-secretRun:end+1]) {
+				end++
+			}
+			return start, end
 		}
-		return start, end
 	}
 	return 0, 0
 }
