@@ -214,7 +214,7 @@ func TestProviderCloseClosesConnections(t *testing.T) {
 			k, pod := newPod(t)
 			n := newNetwork(t, k)
 			synctest.Wait()
-			goroutines := runtime.NumGoroutine()
+			before := goroutines()
 			func() {
 				for range providers {
 					p, err := irsa.New(pod.Options, func(o *irsa.Options) { o.Endpoint, o.HTTPClient = "http://127.0.0.1", n.client() })
@@ -234,7 +234,7 @@ func TestProviderCloseClosesConnections(t *testing.T) {
 			}
 			synctest.Wait()
 			assert.Zero(t, n.open())
-			assert.LessOrEqual(t, runtime.NumGoroutine(), goroutines)
+			assert.LessOrEqual(t, goroutines(), before)
 		})
 	}
 }
