@@ -136,7 +136,13 @@ var parrots = map[string]parrot{
 	"as the role":                 {body: "<AssumedRoleUser><Arn>arn:aws:sts::111122223333:assumed-role/~/x</Arn></AssumedRoleUser><Credentials>" + fineCredentials + "<Expiration>2099-01-01T01:00:00Z</Expiration></Credentials>"},
 }
 
-var statuses = []int{403, 200, 302, 500, 400, 204, 429, 308, 202, 206, 301, 303, 304, 307, 401, 404, 405, 407, 413, 502, 503, 504, 599}
+// statusesFor returns 403, 200, and others in an order that depends on the name, so that all of
+// them are tried with one name or another.
+func statusesFor(name string) []int {
+	others := []int{302, 500, 400, 204, 429, 308, 202, 206, 301, 303, 304, 307, 401, 404, 405, 407, 413, 502, 503, 504, 599}
+	first := len(name) % len(others)
+	return slices.Concat([]int{403, 200}, others[first:], others[:first])
+}
 
 func TestErrorLogAndSpanContainNoRepeatedSecrets(t *testing.T) {
 	t.Parallel()
@@ -144,14 +150,14 @@ func TestErrorLogAndSpanContainNoRepeatedSecrets(t *testing.T) {
 		for name, peer := range parrots {
 			t.Run(action+" "+name, func(t *testing.T) {
 				stage := newStage(t)
-				for i, status := range statuses[:testsize.Choose(2, 6, len(statuses))] {
+				for i, status := range statusesFor(name)[:testsize.Choose(2, 4, 8)] {
 					peer := peer
 					peer.action, peer.status = action, status
 					if status < 300 && strings.HasPrefix(peer.body, "<Credentials>") || strings.HasPrefix(peer.body, "<A") || strings.HasPrefix(peer.body, "<p") {
 						peer.body = replyBody(action, peer.body)
 					}
 					stage.check(t, peer, true)
-					if i < testsize.Choose(0, 4, 4) {
+					if i < testsize.Choose(0, 2, 2) {
 						stage.check(t, peer, false)
 					}
 				}
