@@ -69,7 +69,7 @@ func (s secrets) redactError(err error) error {
 // deferred.
 func (s secrets) recoverPanic(what string, err *error) {
 	if r := recover(); r != nil {
-		*err = s.redactError(fmt.Errorf("%s panicked: %s", what, redactTokens(fmt.Sprint(r))))
+		*err = s.redactError(redactError(fmt.Errorf("%s panicked: %v", what, r), redactTokens))
 	}
 }
 
@@ -104,15 +104,12 @@ func continuationLength(text string) (n int) {
 	}
 }
 
+// base64Length returns the number of bytes at the start of text that are base64url characters.
 func base64Length(text string) int {
-	i := strings.IndexFunc(text, func(r rune) bool {
-		return (r < 'A' || r > 'Z') && (r < 'a' || r > 'z') && (r < '0' || r > '9') && r != '-' && r != '_'
-	})
-	if i < 0 {
-		return len(text)
-	}
-	return i
+	return len(text) - len(strings.TrimLeftFunc(text, isBase64URL))
 }
+
+func isBase64URL(r rune) bool { return isAlphanumeric(r) || r == '-' || r == '_' }
 
 // replace redacts all ranges of text that find returns.
 func replace(text string, find func(string) (start, end int)) string {
@@ -128,12 +125,20 @@ func replace(text string, find func(string) (start, end int)) string {
 	}
 }
 
+// maxRedacted is the maximum length of an error's text, in bytes. A longer text is shortened.
+const maxRedacted = 16 << 10
+
+// redactError returns err, or a redactedError if redact changes err's text or the text is too long.
 func redactError(err error, redact func(string) string) error {
 	if err == nil {
 		return nil
 	}
 	text := err.Error()
-	clean := redact(text)
+	limited := text
+	if len(text) > maxRedacted {
+		limited = shortened(text)
+	}
+	clean := redact(limited)
 	if clean == text {
 		return err
 	}
@@ -146,7 +151,8 @@ func redactError(err error, redact func(string) string) error {
 	return e
 }
 
-// redactedError replaces an error whose text contains a secret. It keeps the kinds for errors.Is.
+// redactedError replaces an error whose text contains a secret or is too long. It keeps the kinds
+// for errors.Is.
 type redactedError struct {
 	text  string
 	kinds []error
@@ -158,7 +164,8 @@ func (e *redactedError) Unwrap() []error { return e.kinds }
 // isIdentifier reports whether text can be an error code or a request ID: at most 64 letters,
 // digits, dots, hyphens and underscores.
 func isIdentifier(text string) bool {
-	return text != "" && len(text) <= 64 && base64Length(strings.ReplaceAll(text, ".", "")) == len(text)-strings.Count(text, ".")
+	return text != "" && len(text) <= 64 &&
+		!strings.ContainsFunc(text, func(r rune) bool { return !isBase64URL(r) && r != '.' })
 }
 
 // identifier returns text if it can be an error code or a request ID and contains no secret.

@@ -125,6 +125,8 @@ var parrots = map[string]parrot{
 	"plain":                       {body: "~"},
 	"JSON":                        {body: `{"__type":"~","message":"~"}`},
 	"an element's name":           {body: "<~>", change: func(s string) string { return "a" + strings.Trim(s, "=") }},
+	"a root element's name":       {body: "<~></~>", change: func(s string) string { return "a" + strings.Trim(s, "=+/") }},
+	"before a child element":      {body: "<Credentials>" + fineCredentials + "<expiration>~<x/></expiration></Credentials>"},
 	"an attribute":                {body: "<ErrorResponse a='~'><Error b='~'>"},
 	"cut off":                     {body: "<ErrorResponse><Error><Code>ValidationError</Code><Message>~"},
 	"nothing but a header":        {header: http.Header{"X-Amzn-Requestid": {"~"}}},
@@ -363,6 +365,27 @@ func TestErrorOfTokenSourceContainsNoToken(t *testing.T) {
 				})
 			}
 		}
+	}
+}
+
+func TestErrorOfTokenSourceIsBounded(t *testing.T) {
+	huge := strings.Repeat("no token ", 1<<20)
+	for _, panics := range []bool{false, true} {
+		inBubble(t, fmt.Sprintf("panics %t", panics), func(t *testing.T) {
+			_, pod := newPod(t)
+			p := newProvider(t, pod.Options, func(o *irsa.Options) {
+				o.TokenFile, o.Token = "", irsa.TokenFunc("test", func(context.Context) (tokenfile.Token, error) {
+					if panics {
+						panic(huge)
+					}
+					return tokenfile.Token{}, fmt.Errorf("%s: %w", huge, context.DeadlineExceeded)
+				})
+			})
+			err := p.Refresh(t.Context())
+			require.ErrorIs(t, err, irsa.ErrTokenFile)
+			assert.Less(t, len(err.Error()), 4<<10)
+			assert.Equal(t, !panics, errors.Is(err, context.DeadlineExceeded))
+		})
 	}
 }
 

@@ -174,30 +174,33 @@ func (r *response) readReply(body io.ReadCloser) (text []byte, confirmed bool) {
 
 var errRepeated = fmt.Errorf("it repeats a secret of the request: %w", errNotSTS)
 
-// isRepeatedIn reports whether the text of an element contains a secret of the request, which STS
-// never repeats. The elements of the new keys are not searched, because the SDK does not print
-// them.
+// isRepeatedIn reports whether the document contains a secret of the request, which STS never
+// repeats. The text of the elements of the new keys is not searched, because the SDK does not print
+// it.
 func (r *response) isRepeatedIn(document []byte) bool {
-	var text strings.Builder // the text of the current element
+	var text bytes.Buffer
+	start := 0 // of the current element's text
 	decoder := xml.NewDecoder(bytes.NewReader(document))
 	for {
 		token, err := decoder.Token()
 		if err != nil {
-			return false
+			_, end := r.secrets.find(text.String())
+			return end > 0
 		}
 		switch t := token.(type) {
 		case xml.StartElement:
-			text.Reset()
+			fmt.Fprintf(&text, " %s ", t.Name.Local)
+			for _, attr := range t.Attr {
+				fmt.Fprintf(&text, "%s %s ", attr.Name.Local, attr.Value)
+			}
+			start = text.Len()
 		case xml.CharData:
 			text.Write(t)
 		case xml.EndElement:
 			if t.Name.Local == "SecretAccessKey" || t.Name.Local == "SessionToken" {
-				text.Reset()
+				text.Truncate(start)
 			}
-			if _, end := r.secrets.find(text.String()); end > 0 {
-				return true
-			}
-			text.Reset()
+			text.WriteByte(' ')
 		}
 	}
 }
