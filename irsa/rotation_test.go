@@ -62,10 +62,10 @@ func TestProviderSurvivesTokenRewrites(t *testing.T) {
 func TestProviderRecoversWithin3SecondsOfTokenReplacement(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
-		name    string
-		fail    func(*irsatest.Pod)
-		kind    error
-		mending func(*irsatest.Pod)
+		name   string
+		fail   func(*irsatest.Pod)
+		kind   error
+		repair func(*irsatest.Pod)
 	}{
 		{"an expired token", func(p *irsatest.Pod) { p.Rotate(irsatest.Expired) }, irsa.ErrTokenExpired, func(p *irsatest.Pod) { p.Rotate() }},
 		{"a missing file", (*irsatest.Pod).RemoveToken, irsa.ErrTokenFile, func(p *irsatest.Pod) { p.Rotate() }},
@@ -81,7 +81,7 @@ func TestProviderRecoversWithin3SecondsOfTokenReplacement(t *testing.T) {
 						_, err := p.Retrieve(t.Context())
 						require.ErrorIs(t, err, tt.kind)
 					}
-					tt.mending(pod)
+					tt.repair(pod)
 					start := time.Now()
 					for {
 						_, err := p.Retrieve(t.Context())

@@ -23,10 +23,9 @@ type Status struct {
 }
 
 // Healthy returns nil if the Provider serves credentials and the last exchange succeeded.
-// Otherwise it returns an error that tells whether no credentials have been obtained yet,
-// whether they are still being served, or whether they have expired. See
-// [cache.Status.Healthy], also for what a readiness probe must check in addition. Healthy
-// does not block.
+// Otherwise its error wraps [cache.ErrEmpty], [cache.ErrFailing], [cache.ErrExpired] or
+// [ErrClosed]. See [cache.Status.Healthy], also for what a readiness probe must check in
+// addition. Healthy does not block.
 func (p *Provider) Healthy() error { return p.Status().Healthy() }
 
 // Status returns the Provider's current status. It takes no locks and does not block.

@@ -53,7 +53,7 @@ func tryAll(ctx context.Context, all []mutant, only string) (survivors int, err 
 		if ctx.Err() != nil {
 			return survivors, ctx.Err()
 		}
-		if err != nil { // it shows nothing, and is to be mended
+		if err != nil { // the mutant must be repaired
 			verdict = survived
 			fmt.Println(err)
 		}
