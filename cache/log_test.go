@@ -16,7 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/irsakit/irsakit/cache"
-	"github.com/irsakit/irsakit/internal/testsize"
+	"github.com/irsakit/irsakit/internal/test/testsize"
 )
 
 // stuckSource is a source that can get stuck: it does not return and ignores its context.

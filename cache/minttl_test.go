@@ -12,7 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/irsakit/irsakit/cache"
-	"github.com/irsakit/irsakit/internal/testsize"
+	"github.com/irsakit/irsakit/internal/test/testsize"
 )
 
 func TestMinTTLServesWithoutWaiting(t *testing.T) {

@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/irsakit/irsakit/cache"
-	"github.com/irsakit/irsakit/internal/testsize"
+	"github.com/irsakit/irsakit/internal/test/testsize"
 )
 
 // retrieveEvery starts callers that each call Retrieve at the given pace. The returned function stops

@@ -14,7 +14,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 
 	"github.com/irsakit/irsakit/internal/schedule"
-	"github.com/irsakit/irsakit/internal/testsize"
+	"github.com/irsakit/irsakit/internal/test/testsize"
 )
 
 var (

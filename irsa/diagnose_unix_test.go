@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/irsakit/irsakit/internal/filetest"
+	"github.com/irsakit/irsakit/internal/test/filetest"
 )
 
 // The token file can be replaced after the check of its path.

@@ -10,7 +10,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 
-	"github.com/irsakit/irsakit/internal/testsize"
+	"github.com/irsakit/irsakit/internal/test/testsize"
 	"github.com/irsakit/irsakit/irsa"
 )
 

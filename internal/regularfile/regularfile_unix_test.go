@@ -11,8 +11,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/irsakit/irsakit/internal/filetest"
-	"github.com/irsakit/irsakit/internal/testsize"
+	"github.com/irsakit/irsakit/internal/test/filetest"
+	"github.com/irsakit/irsakit/internal/test/testsize"
 )
 
 func TestOpenRejectsSpecialFiles(t *testing.T) {
