@@ -5,10 +5,12 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"os"
 	"regexp"
 	"runtime"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 	"unicode"
 	"unicode/utf8"
@@ -17,19 +19,26 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/irsakit/irsakit/internal/test/testsize"
 	"github.com/irsakit/irsakit/irsa"
 	"github.com/irsakit/irsakit/irsa/irsatest"
 	"github.com/irsakit/irsakit/tokenfile"
 )
 
-func TestRunPrintsAllStepsAsPlainText(t *testing.T) {
+func TestDemoPrintsAllStepsAsPlainText(t *testing.T) {
 	t.Parallel()
-	var out bytes.Buffer
+	synctest.Test(t, func(t *testing.T) {
+		d, out := newDemo(t)
+		d.lifetime, d.timeout = lifetime, timeout
 
-	require.NoError(t, run(t.Context(), &out, time.Duration(testsize.Choose(3, 4, 4))*time.Second), "%s", &out)
+		require.NoError(t, d.run(t.Context()), out)
 
-	text := out.String()
+		assertAllSteps(t, out.received())
+	})
+}
+
+// assertAllSteps asserts that text describes all steps with their results, in order.
+func assertAllSteps(t *testing.T, text string) {
+	t.Helper()
 	rest := text
 	for _, pattern := range []string{
 		`▸ 8 callers ask`,
@@ -72,7 +81,32 @@ func assertNoSecret(t *testing.T, text string) {
 	assert.NotRegexp(t, `[A-Za-z0-9+/]{40}`, rest)
 }
 
+// restoreEnvironment undoes all changes to AWS variables when the test ends.
+func restoreEnvironment(t *testing.T) {
+	t.Helper()
+	saved := awsVariables()
+	t.Cleanup(func() {
+		for name := range awsVariables() {
+			require.NoError(t, os.Unsetenv(name))
+		}
+		for name, value := range saved {
+			require.NoError(t, os.Setenv(name, value))
+		}
+	})
+}
+
+func awsVariables() map[string]string {
+	all := map[string]string{}
+	for _, variable := range os.Environ() {
+		if name, value, _ := strings.Cut(variable, "="); strings.HasPrefix(name, "AWS_") {
+			all[name] = value
+		}
+	}
+	return all
+}
+
 func TestRunStopsWithContext(t *testing.T) {
+	restoreEnvironment(t)
 	goroutines := runtime.NumGoroutine()
 	ctx, cancel := context.WithCancelCause(t.Context())
 	defer cancel(nil)
@@ -103,13 +137,11 @@ func (i *interrupter) Write(p []byte) (int, error) {
 	return i.text.Write(p)
 }
 
-// newDemo returns a demo in its own cluster, with a short timeout, and the terminal it
-// prints to. Call startCallers to start its callers.
+// newDemo returns a demo in its own cluster, in memory, and the terminal it prints to. It has
+// a short timeout. Call startCallers to start its callers.
 func newDemo(t *testing.T, optFns ...func(*irsa.Options)) (*demo, *terminal) {
 	t.Helper()
-	kit, err := irsatest.Start()
-	require.NoError(t, err)
-	t.Cleanup(func() { assert.NoError(t, kit.Close()) })
+	kit := irsatest.New(t)
 	cart := kit.ServiceAccount("shop", "cart")
 	pod := kit.Pod(cart, kit.Role("s3-writer", irsatest.Trust(cart)))
 
@@ -180,55 +212,63 @@ func TestStepsFailOnMissingResult(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			d, out := newDemo(t)
-			d.startCallers(t, c.lifetime)
-			c.prepare(d)
+			synctest.Test(t, func(t *testing.T) {
+				d, out := newDemo(t)
+				d.startCallers(t, c.lifetime)
+				c.prepare(d)
 
-			err := c.step(d, t.Context())
+				err := c.step(d, t.Context())
 
-			require.ErrorContains(t, err, c.want)
-			assert.NotContains(t, out.received(), "✓")
+				require.ErrorContains(t, err, c.want)
+				assert.NotContains(t, out.received(), "✓")
+			})
 		})
 	}
 }
 
-func TestRunFailsWithoutFirstCredentials(t *testing.T) {
+func TestDemoFailsWithoutFirstCredentials(t *testing.T) {
 	t.Parallel()
-	d, out := newDemo(t)
-	d.timeout = 300 * time.Millisecond
-	d.kit.STS.Down()
+	synctest.Test(t, func(t *testing.T) {
+		d, out := newDemo(t)
+		d.timeout = 300 * time.Millisecond
+		d.kit.STS.Down()
 
-	err := d.run(t.Context())
+		err := d.run(t.Context())
 
-	require.EqualError(t, err, "first credentials: not seen within 300ms: credentials for every caller")
-	assert.NotContains(t, out.received(), "✓")
+		require.EqualError(t, err, "first credentials: not seen within 300ms: credentials for every caller")
+		assert.NotContains(t, out.received(), "✓")
+	})
 }
 
 func TestFirstCredentialsFailsOnMultipleSTSCalls(t *testing.T) {
 	t.Parallel()
-	d, out := newDemo(t)
-	d.kit.STS.Fail(irsatest.Unavailable, 1)
-	d.startCallers(t, 0)
+	synctest.Test(t, func(t *testing.T) {
+		d, out := newDemo(t)
+		d.kit.STS.Fail(irsatest.Unavailable, 1)
+		d.startCallers(t, 0)
 
-	err := d.firstCredentials(t.Context())
+		err := d.firstCredentials(t.Context())
 
-	require.EqualError(t, err, "there were 2 STS calls, not one for all callers")
-	assert.NotContains(t, out.received(), "✓")
+		require.EqualError(t, err, "there were 2 STS calls, not one for all callers")
+		assert.NotContains(t, out.received(), "✓")
+	})
 }
 
 func TestTokenRotationFailsOnOldToken(t *testing.T) {
 	t.Parallel()
-	d, out := newDemo(t, func(o *irsa.Options) {
-		token, err := tokenfile.Read(o.TokenFile)
-		require.NoError(t, err)
-		o.TokenFile, o.Token = "", fixedToken(token)
+	synctest.Test(t, func(t *testing.T) {
+		d, out := newDemo(t, func(o *irsa.Options) {
+			token, err := tokenfile.Read(o.TokenFile)
+			require.NoError(t, err)
+			o.TokenFile, o.Token = "", fixedToken(token)
+		})
+		d.startCallers(t, shortLifetime)
+
+		err := d.tokenRotation(t.Context())
+
+		require.EqualError(t, err, "the next exchange still used the old token")
+		assert.NotContains(t, out.received(), "✓")
 	})
-	d.startCallers(t, shortLifetime)
-
-	err := d.tokenRotation(t.Context())
-
-	require.EqualError(t, err, "the next exchange still used the old token")
-	assert.NotContains(t, out.received(), "✓")
 }
 
 // fixedToken is a token source that returns the same token even after a rotation.

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
@@ -106,16 +107,18 @@ func TestScreenShowsStatusLineWithoutColor(t *testing.T) {
 
 func TestStatusLineShowsCredentialsAndCallers(t *testing.T) {
 	t.Parallel()
-	d, _ := newDemo(t)
-	assert.Equal(t, "         empty   ──────────────────── 0.0 s left, 0 calls, 0 errors", d.status())
+	synctest.Test(t, func(t *testing.T) {
+		d, _ := newDemo(t)
+		assert.Equal(t, "         empty   ──────────────────── 0.0 s left, 0 calls, 0 errors", d.status())
 
-	_, err := d.provider.Retrieve(t.Context())
-	require.NoError(t, err)
-	d.callers.record(false, 0, "ASIAEXAMPLEAAAA", nil)
-	assert.Regexp(t, `^         fresh   ━{20} 35\d\d\.\d s left, 1 calls, 0 errors$`, d.status())
+		_, err := d.provider.Retrieve(t.Context())
+		require.NoError(t, err)
+		d.callers.record(false, 0, "ASIAEXAMPLEAAAA", nil)
+		assert.Regexp(t, `^         fresh   ━{20} 35\d\d\.\d s left, 1 calls, 0 errors$`, d.status())
 
-	require.NoError(t, d.provider.Close())
-	assert.Contains(t, d.status(), "closed")
+		require.NoError(t, d.provider.Close())
+		assert.Contains(t, d.status(), "closed")
+	})
 }
 
 func TestViewIsLiveOnlyOnTerminal(t *testing.T) {
