@@ -29,6 +29,7 @@ type signature struct {
 	presigned   bool
 	accessKeyID string
 	region      string
+	service     string
 	headers     []string // the signed headers
 	date        time.Time
 	token       string // session token
@@ -38,9 +39,27 @@ type signature struct {
 // authenticate verifies the signature of the request and returns the session that made it.
 func (s *STS) authenticate(ctx context.Context, q query, now time.Time) (*session, *rejection) {
 	found, r := readSignature(q.request)
+	if r == nil {
+		r = found.checkService("sts")
+	}
 	if r != nil {
 		return nil, r
 	}
+	caller, r := s.caller(found, now)
+	if r != nil {
+		return nil, r
+	}
+	if r := q.checkScope(found); r != nil {
+		return nil, r
+	}
+	if !found.matches(ctx, q.request, hexSHA256(q.body), caller) {
+		return nil, badSignatureV4()
+	}
+	return caller, found.checkDate(now)
+}
+
+// caller returns the session that a signature claims to be from.
+func (s *STS) caller(found signature, now time.Time) (*session, *rejection) {
 	caller := s.session(found.accessKeyID)
 	if caller == nil || subtle.ConstantTimeCompare([]byte(caller.token), []byte(found.token)) == 0 {
 		return nil, unknownSession()
@@ -48,14 +67,15 @@ func (s *STS) authenticate(ctx context.Context, q query, now time.Time) (*sessio
 	if !now.Before(caller.expires) {
 		return nil, expiredSession().withReason("the session ended at %s", caller.expires.UTC())
 	}
-	if r := q.checkScope(found); r != nil {
-		return nil, r
+	return caller, nil
+}
+
+// checkService rejects a signature for another service.
+func (s signature) checkService(service string) *rejection {
+	if s.service != service {
+		return forbidden("SignatureDoesNotMatch", fmt.Sprintf("Credential should be scoped to correct service: '%s'. ", service))
 	}
-	expected, err := q.sign(ctx, found, caller)
-	if err != nil || subtle.ConstantTimeCompare([]byte(expected), []byte(found.value)) == 0 {
-		return nil, badSignatureV4()
-	}
-	return caller, found.checkDate(now)
+	return nil
 }
 
 // checkScope rejects a signature that covers headers that proxies change, and a signature
@@ -97,9 +117,6 @@ func newSignature(s signature, credential, headers, date string) (signature, *re
 	if len(scope) != 5 || scope[4] != "aws4_request" {
 		return signature{}, incompleteSignature(fmt.Sprintf("Credential must have exactly 5 slash-delimited elements, e.g. keyid/date/region/service/term, got '%s'", credential))
 	}
-	if scope[3] != "sts" {
-		return signature{}, forbidden("SignatureDoesNotMatch", "Credential should be scoped to correct service: 'sts'. ")
-	}
 	at, err := time.Parse(signingTime, date)
 	if err != nil {
 		return signature{}, incompleteSignature("Date must be in ISO-8601 'basic format'. Got '" + date + "'. See http://en.wikipedia.org/wiki/ISO_8601")
@@ -107,19 +124,26 @@ func newSignature(s signature, credential, headers, date string) (signature, *re
 	if scope[1] != at.Format("20060102") {
 		return signature{}, forbidden("SignatureDoesNotMatch", fmt.Sprintf("Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date from HTTP: '%s' != '%s', from '%s'.", scope[1], at.Format("20060102"), date))
 	}
-	s.accessKeyID, s.region, s.date, s.headers = scope[0], scope[2], at, strings.Split(headers, ";")
+	s.accessKeyID, s.region, s.service, s.date, s.headers = scope[0], scope[2], scope[3], at, strings.Split(headers, ";")
 	return s, nil
 }
 
-// sign returns the signature of the request with the caller's keys, using the SDK's signer.
-func (q query) sign(ctx context.Context, found signature, caller *session) (string, error) {
-	sum := sha256.Sum256(q.body)
-	payload := hex.EncodeToString(sum[:])
-	keys := aws.Credentials{AccessKeyID: found.accessKeyID, SecretAccessKey: caller.secret, SessionToken: caller.token}
-	signer := v4.NewSigner(func(o *v4.SignerOptions) { o.DisableHeaderHoisting = true })
-	request := found.signed(q.request)
-	if found.presigned {
-		presigned, _, err := signer.PresignHTTP(ctx, keys, request, payload, "sts", found.region, found.date)
+// matches reports whether the signature is that of the request with the caller's keys. payload is
+// the hash of the body in hexadecimal, or the text that stands for it.
+func (s signature) matches(ctx context.Context, r *http.Request, payload string, caller *session) bool {
+	expected, err := s.sign(ctx, s.signed(r), payload, caller)
+	return err == nil && subtle.ConstantTimeCompare([]byte(expected), []byte(s.value)) == 1
+}
+
+// sign returns the signature of a request with the caller's keys, using the SDK's signer.
+func (s signature) sign(ctx context.Context, request *http.Request, payload string, caller *session) (string, error) {
+	keys := aws.Credentials{AccessKeyID: s.accessKeyID, SecretAccessKey: caller.secret, SessionToken: caller.token}
+	signer := v4.NewSigner(func(o *v4.SignerOptions) {
+		o.DisableHeaderHoisting = true
+		o.DisableURIPathEscaping = s.service == "s3" // S3 does not escape the path twice
+	})
+	if s.presigned {
+		presigned, _, err := signer.PresignHTTP(ctx, keys, request, payload, s.service, s.region, s.date)
 		if err != nil {
 			return "", fmt.Errorf("presigning: %w", err)
 		}
@@ -129,11 +153,16 @@ func (q query) sign(ctx context.Context, found signature, caller *session) (stri
 		}
 		return u.Query().Get("X-Amz-Signature"), nil
 	}
-	if err := signer.SignHTTP(ctx, keys, request, payload, "sts", found.region, found.date); err != nil {
+	if err := signer.SignHTTP(ctx, keys, request, payload, s.service, s.region, s.date); err != nil {
 		return "", fmt.Errorf("signing: %w", err)
 	}
 	_, value, _ := strings.Cut(request.Header.Get("Authorization"), "Signature=")
 	return value, nil
+}
+
+func hexSHA256(body []byte) string {
+	sum := sha256.Sum256(body)
+	return hex.EncodeToString(sum[:])
 }
 
 // signed returns the part of a request that its signature covers.

@@ -73,6 +73,13 @@ func (s *STS) SetLife(d time.Duration) { s.set(func(o *settings) { o.maxLifetime
 // SetLatency delays every reply by d, including those of faults.
 func (s *STS) SetLatency(d time.Duration) { s.set(func(o *settings) { o.latency = d }) }
 
+// now returns the time by the clock of the STS.
+func (s *STS) now() time.Time {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return time.Now().Add(s.settings.skew)
+}
+
 func (s *STS) set(change func(*settings)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

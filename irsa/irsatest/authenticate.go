@@ -1,0 +1,98 @@
+package irsatest
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/aws/smithy-go"
+)
+
+// Authenticate verifies the AWS Signature Version 4 of a request to another service and returns the
+// ARN of the session that signed it. Use it in fakes of that service. The signature is in the
+// Authorization header, or in the URL of a presigned request. service is the name in its credential
+// scope, such as "s3" or "rds-db".
+//
+// The error is a [smithy.APIError] with STS's code if the request is not signed, the signature is
+// wrong or for another service, the session has expired, or the request is dated more than 5 minutes
+// before or after the time of the STS. A presigned request is valid for the time in X-Amz-Expires
+// instead, but not after its session. Authenticate reads the body, of at most 16 MiB, and replaces
+// it by a copy.
+func (s *STS) Authenticate(r *http.Request, service string) (callerARN string, err error) {
+	caller, rejected := s.authenticateFor(r, service)
+	if rejected != nil {
+		return "", &smithy.GenericAPIError{Code: rejected.code, Message: rejected.message, Fault: smithy.FaultClient}
+	}
+	return caller.user().ARN, nil
+}
+
+func (s *STS) authenticateFor(r *http.Request, service string) (*session, *rejection) {
+	payload, rejected := payloadOf(r, service)
+	if rejected != nil {
+		return nil, rejected
+	}
+	found, rejected := readSignature(r)
+	if rejected == nil {
+		rejected = found.checkService(service)
+	}
+	if rejected != nil {
+		return nil, rejected
+	}
+	now := s.now()
+	caller, rejected := s.caller(found, now)
+	switch {
+	case rejected != nil:
+		return nil, rejected
+	case !found.matches(r.Context(), r, payload, caller):
+		return nil, badSignatureV4()
+	case !found.presigned:
+		return caller, found.checkDate(now)
+	default:
+		return caller, found.checkExpires(r, now)
+	}
+}
+
+// payloadOf returns the payload that the signature of a request covers: the hash of its body, or
+// the text with which S3's clients replace it. It rejects a body that does not have the hash in its
+// header.
+// https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-header-based-auth.html
+func payloadOf(r *http.Request, service string) (string, *rejection) {
+	const maxBody = 16 << 20
+	var body []byte
+	if r.Body != nil {
+		var err error
+		body, err = io.ReadAll(io.LimitReader(r.Body, maxBody+1))
+		if err != nil || len(body) > maxBody {
+			return "", invalid("The body cannot be read, or is too large for the kit.")
+		}
+		r.Body = io.NopCloser(bytes.NewReader(body))
+	}
+	hash, header := hexSHA256(body), r.Header.Get("X-Amz-Content-Sha256")
+	switch {
+	case header == "" && service == "s3" && r.URL.Query().Has("X-Amz-Signature"):
+		return "UNSIGNED-PAYLOAD", nil
+	case strings.HasPrefix(header, "UNSIGNED-"), strings.HasPrefix(header, "STREAMING-"):
+		return header, nil
+	case header != "" && header != hash:
+		return "", forbidden("XAmzContentSHA256Mismatch", "The provided 'x-amz-content-sha256' header does not match what was computed.")
+	}
+	return hash, nil
+}
+
+// checkExpires rejects a presigned request after the time in its URL.
+func (s signature) checkExpires(r *http.Request, now time.Time) *rejection {
+	seconds, err := time.ParseDuration(r.URL.Query().Get("X-Amz-Expires") + "s")
+	if err != nil {
+		return incompleteSignature("X-Amz-Expires must be a number of seconds.")
+	}
+	switch {
+	case s.date.Sub(now) > 5*time.Minute:
+		return s.checkDate(now)
+	case !now.Before(s.date.Add(seconds)):
+		return forbidden("AccessDenied", fmt.Sprintf("Request has expired: it was presigned at %s for %v.", s.date.Format(time.RFC3339), seconds))
+	}
+	return nil
+}

@@ -1,0 +1,194 @@
+package irsatest_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
+	"github.com/aws/smithy-go"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// signedRequest returns a request that is signed now.
+func signedRequest(t *testing.T, creds aws.Credentials, service, body string) *http.Request {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPut, "https://store.example/a%20b/c?versions", strings.NewReader(body))
+	require.NoError(t, err)
+	sum := sha256.Sum256([]byte(body))
+	hash := hex.EncodeToString(sum[:])
+	r.Header.Set("X-Amz-Content-Sha256", hash)
+	signer := v4.NewSigner(func(o *v4.SignerOptions) { o.DisableURIPathEscaping = service == "s3" })
+	require.NoError(t, signer.SignHTTP(t.Context(), creds, r, hash, service, "us-west-2", time.Now()))
+	return r
+}
+
+// presignedRequest returns a request that is presigned now, for 15 minutes.
+func presignedRequest(t *testing.T, creds aws.Credentials, service, payload string) *http.Request {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "https://db.example:5432/?Action=connect&DBUser=app&X-Amz-Expires=900", nil)
+	require.NoError(t, err)
+	url, _, err := v4.NewSigner().PresignHTTP(t.Context(), creds, r, payload, service, "us-west-2", time.Now())
+	require.NoError(t, err)
+	presigned, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
+	require.NoError(t, err)
+	return presigned
+}
+
+func TestSTSAuthenticate(t *testing.T) {
+	const empty = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+	for name, c := range map[string]struct {
+		request func(*testing.T, aws.Credentials) *http.Request
+		service string
+		wait    time.Duration
+		code    string // empty if the request is authentic
+	}{
+		"signed": {
+			request: func(t *testing.T, creds aws.Credentials) *http.Request {
+				return signedRequest(t, creds, "dynamodb", "body")
+			},
+			service: "dynamodb",
+		},
+		"signed for S3": {
+			request: func(t *testing.T, creds aws.Credentials) *http.Request { return signedRequest(t, creds, "s3", "body") },
+			service: "s3",
+			wait:    5 * time.Minute,
+		},
+		"presigned": {
+			request: func(t *testing.T, creds aws.Credentials) *http.Request {
+				return presignedRequest(t, creds, "rds-db", empty)
+			},
+			service: "rds-db",
+			wait:    15*time.Minute - time.Second,
+		},
+		"presigned for S3": {
+			request: func(t *testing.T, creds aws.Credentials) *http.Request {
+				return presignedRequest(t, creds, "s3", "UNSIGNED-PAYLOAD")
+			},
+			service: "s3",
+		},
+		"not signed": {
+			request: func(t *testing.T, creds aws.Credentials) *http.Request {
+				r := signedRequest(t, creds, "s3", "body")
+				r.Header.Del("Authorization")
+				return r
+			},
+			service: "s3",
+			code:    "MissingAuthenticationToken",
+		},
+		"another service": {
+			request: func(t *testing.T, creds aws.Credentials) *http.Request { return signedRequest(t, creds, "s3", "body") },
+			service: "rds-db",
+			code:    "SignatureDoesNotMatch",
+		},
+		"another body": {
+			request: func(t *testing.T, creds aws.Credentials) *http.Request {
+				r := signedRequest(t, creds, "s3", "body")
+				r.Body = io.NopCloser(strings.NewReader("other"))
+				return r
+			},
+			service: "s3",
+			code:    "XAmzContentSHA256Mismatch",
+		},
+		"another query": {
+			request: func(t *testing.T, creds aws.Credentials) *http.Request {
+				r := presignedRequest(t, creds, "rds-db", empty)
+				r.URL.RawQuery = strings.Replace(r.URL.RawQuery, "DBUser=app", "DBUser=admin", 1)
+				return r
+			},
+			service: "rds-db",
+			code:    "SignatureDoesNotMatch",
+		},
+		"another secret key": {
+			request: func(t *testing.T, creds aws.Credentials) *http.Request {
+				creds.SecretAccessKey += "x"
+				return signedRequest(t, creds, "s3", "body")
+			},
+			service: "s3",
+			code:    "SignatureDoesNotMatch",
+		},
+		"unknown key": {
+			request: func(t *testing.T, creds aws.Credentials) *http.Request {
+				creds.AccessKeyID = "ASIA2222222222222222"
+				return signedRequest(t, creds, "s3", "body")
+			},
+			service: "s3",
+			code:    "InvalidClientTokenId",
+		},
+		"too old": {
+			request: func(t *testing.T, creds aws.Credentials) *http.Request { return signedRequest(t, creds, "s3", "body") },
+			service: "s3",
+			wait:    5*time.Minute + time.Second,
+			code:    "SignatureDoesNotMatch",
+		},
+		"presigned and too old": {
+			request: func(t *testing.T, creds aws.Credentials) *http.Request {
+				return presignedRequest(t, creds, "rds-db", empty)
+			},
+			service: "rds-db",
+			wait:    15 * time.Minute,
+			code:    "AccessDenied",
+		},
+		"expired session": {
+			request: func(t *testing.T, creds aws.Credentials) *http.Request {
+				time.Sleep(50 * time.Minute)
+				return presignedRequest(t, creds, "rds-db", empty)
+			},
+			service: "rds-db",
+			wait:    10 * time.Minute,
+			code:    "ExpiredToken",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := inMemory(t)
+				r := c.request(t, w.retrieve(t.Context(), t))
+				time.Sleep(c.wait)
+
+				caller, err := w.STS.Authenticate(r, c.service)
+
+				if c.code == "" {
+					require.NoError(t, err)
+					assert.Regexp(t, `^arn:aws:sts::111122223333:assumed-role/`, caller)
+					return
+				}
+				var rejected smithy.APIError
+				require.ErrorAs(t, err, &rejected)
+				assert.Equal(t, c.code, rejected.ErrorCode())
+				assert.Empty(t, caller)
+			})
+		})
+	}
+}
+
+func TestSTSAuthenticateLeavesTheBody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := inMemory(t)
+		body := strings.Repeat("0123456789", 1000)
+		r := signedRequest(t, w.retrieve(t.Context(), t), "s3", body)
+
+		_, err := w.STS.Authenticate(r, "s3")
+		require.NoError(t, err)
+
+		left, err := io.ReadAll(r.Body)
+		require.NoError(t, err)
+		assert.Equal(t, body, string(left))
+	})
+}
+
+func TestSTSAuthenticateRejectsHugeBody(t *testing.T) {
+	w := inMemory(t)
+	r, err := http.NewRequestWithContext(context.Background(), http.MethodPut, "https://store.example/", bytes.NewReader(make([]byte, 16<<20+1)))
+	require.NoError(t, err)
+	_, err = w.STS.Authenticate(r, "s3")
+	assert.ErrorContains(t, err, "too large")
+}
