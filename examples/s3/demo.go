@@ -14,10 +14,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/sts"
-	"github.com/aws/aws-sdk-go-v2/service/sts/types"
-
 	"github.com/irsakit/irsakit/cache"
 	"github.com/irsakit/irsakit/irsa"
 	"github.com/irsakit/irsakit/irsa/irsatest"
@@ -37,16 +33,12 @@ func startLoopback() (*loopback, error) {
 	}
 	sa := kit.ServiceAccount("shop", "receipts")
 	role := kit.Role("receipts", irsatest.Trust(sa), irsatest.MaxSessionDuration(4*time.Hour))
-	client := sts.New(sts.Options{Region: "us-west-2", BaseEndpoint: aws.String(kit.STS.Endpoint())})
-	s := &store{sts: client, issued: map[string]types.Credentials{}, objects: map[string][]byte{}}
-	return &loopback{kit, kit.Pod(sa, role), s}, nil
+	return &loopback{kit, kit.Pod(sa, role), &store{sts: kit.STS, objects: map[string][]byte{}}}, nil
 }
 
-// options sets the options of a program in the pod. The store records the credentials that
-// the program gets.
+// options sets the options of a program in the pod.
 func (l *loopback) options(o *irsa.Options) {
 	l.pod.Options(o)
-	o.STS = l.store
 	o.Logger = slog.New(slog.DiscardHandler)
 }
 
@@ -73,7 +65,7 @@ func demo(ctx context.Context, out io.Writer) error {
 	if err := showFiles(out, s3, dir); err != nil {
 		return err
 	}
-	return showURLs(ctx, out, s3, l.store)
+	return showURLs(ctx, out, s3, l.kit.STS)
 }
 
 const receipt = "s3://shop-receipts/2026/receipt.bin"
@@ -103,20 +95,20 @@ func showFiles(out io.Writer, s3 func(...string) (string, error), dir string) er
 }
 
 // showURLs presigns URLs. It fetches one before and after it expires.
-func showURLs(ctx context.Context, out io.Writer, s3 func(...string) (string, error), st *store) error {
+func showURLs(ctx context.Context, out io.Writer, s3 func(...string) (string, error), clock *irsatest.STS) error {
 	url, err := s3("presign", receipt, "-for", "15m")
 	if err != nil {
 		return err
 	}
 	for _, wait := range []time.Duration{0, 16 * time.Minute} {
-		st.clockOffset.Store(int64(wait))
+		clock.SetClockSkew(wait)
 		status, err := fetch(ctx, url)
 		if err != nil {
 			return err
 		}
 		fmt.Fprintf(out, "  fetched without credentials %s later: %s\n", wait, status)
 	}
-	st.clockOffset.Store(0)
+	clock.SetClockSkew(0)
 	_, err = s3("presign", receipt, "-for", "2h")
 	var failure *irsa.Error
 	if !errors.Is(err, cache.ErrMinTTL) || !errors.As(err, &failure) {

@@ -1,62 +1,36 @@
 package main
 
 import (
-	"context"
+	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"net/http"
 	"strconv"
 	"sync"
-	"sync/atomic"
-	"time"
 
-	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
-	"github.com/aws/aws-sdk-go-v2/service/sts"
-	"github.com/aws/aws-sdk-go-v2/service/sts/types"
+	"github.com/aws/smithy-go"
+
+	"github.com/irsakit/irsakit/irsa/irsatest"
 )
 
-// store is an S3 in memory. It serves only requests that are signed with credentials issued
-// by its STS.
+// store is an S3 in memory. It serves only requests that are signed with credentials of the kit's
+// STS.
 type store struct {
-	sts         stscreds.AssumeRoleWithWebIdentityAPIClient
-	clockOffset atomic.Int64 // nanoseconds by which the store's clock is ahead
+	sts *irsatest.STS
 
 	mu      sync.Mutex
-	issued  map[string]types.Credentials // issued by sts, keyed by access key ID
-	objects map[string][]byte            // keyed by path
-}
-
-// AssumeRoleWithWebIdentity forwards the request to the STS and records the credentials.
-func (s *store) AssumeRoleWithWebIdentity(ctx context.Context, in *sts.AssumeRoleWithWebIdentityInput, optFns ...func(*sts.Options)) (*sts.AssumeRoleWithWebIdentityOutput, error) {
-	out, err := s.sts.AssumeRoleWithWebIdentity(ctx, in, optFns...)
-	if err == nil {
-		s.mu.Lock()
-		s.issued[*out.Credentials.AccessKeyId] = *out.Credentials
-		s.mu.Unlock()
-	}
-	return out, err
-}
-
-// now returns the time of the store's clock.
-func (s *store) now() time.Time { return time.Now().Add(time.Duration(s.clockOffset.Load())) }
-
-// sessions returns the credentials issued so far.
-func (s *store) sessions() map[string]types.Credentials {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return maps.Clone(s.issued)
+	objects map[string][]byte // keyed by path
 }
 
 // ServeHTTP stores and returns objects.
 func (s *store) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if _, err := s.sts.Authenticate(r, "s3"); err != nil {
+		writeError(w, http.StatusForbidden, codeOf(err), err.Error())
+		return
+	}
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
 		writeError(w, http.StatusBadRequest, "IncompleteBody", "The body did not arrive.")
-		return
-	}
-	if code, message := s.check(r, body); code != "" {
-		writeError(w, http.StatusForbidden, code, message)
 		return
 	}
 	s.mu.Lock()
@@ -80,4 +54,23 @@ func writeError(w http.ResponseWriter, status int, code, message string) {
 	w.Header().Set("Content-Type", "application/xml")
 	w.WriteHeader(status)
 	fmt.Fprintf(w, `<?xml version="1.0" encoding="UTF-8"?><Error><Code>%s</Code><Message>%s</Message><RequestId>1</RequestId></Error>`, code, message)
+}
+
+// codeOf returns S3's error code for an error of Authenticate.
+// https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html#ErrorCodeList
+func codeOf(err error) string {
+	var failure smithy.APIError
+	if !errors.As(err, &failure) {
+		return "InternalError"
+	}
+	switch code := failure.ErrorCode(); code {
+	case "MissingAuthenticationToken":
+		return "AccessDenied"
+	case "InvalidClientTokenId":
+		return "InvalidAccessKeyId"
+	case "IncompleteSignature":
+		return "AuthorizationHeaderMalformed"
+	default:
+		return code
+	}
 }

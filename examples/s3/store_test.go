@@ -35,18 +35,18 @@ func TestStoreRejectsInvalidSignatures(t *testing.T) {
 	}{
 		{"AccessDenied", func(r *http.Request) { r.Header.Del("Authorization") }},
 		{"InvalidAccessKeyId", header("Authorization", "Credential=A", "Credential=B")},
-		{"InvalidToken", func(r *http.Request) { r.Header.Del("X-Amz-Security-Token") }},
-		{"InvalidToken", func(r *http.Request) { r.Header.Set("X-Amz-Security-Token", "other") }},
-		{"SignatureDoesNotMatch", header("Authorization", "Signature=", "Signature=0")},
-		{"SignatureDoesNotMatch", header("Authorization", "Signature=", "Other=")},
+		{"InvalidAccessKeyId", func(r *http.Request) { r.Header.Del("X-Amz-Security-Token") }},
+		{"InvalidAccessKeyId", func(r *http.Request) { r.Header.Set("X-Amz-Security-Token", "other") }},
+		{"SignatureDoesNotMatch", header("Authorization", "/us-west-2/", "/us-west-1/")},
+		{"AuthorizationHeaderMalformed", header("Authorization", "Signature=", "Other=")},
 		{"SignatureDoesNotMatch", func(r *http.Request) { r.URL.Path = "/shop-receipts/other" }},
 		{"XAmzContentSHA256Mismatch", func(r *http.Request) { r.Body = io.NopCloser(strings.NewReader("sorry")) }},
-		{"ExpiredToken", func(*http.Request) { s.store.clockOffset.Store(int64(5 * time.Hour)) }},
+		{"ExpiredToken", func(*http.Request) { s.kit.STS.SetClockSkew(5 * time.Hour) }},
 	} {
 		change = tt.change
 		_, err := s.run("put", file, objectURL)
 		assert.ErrorContains(t, err, tt.want)
-		s.store.clockOffset.Store(0)
+		s.kit.STS.SetClockSkew(0)
 	}
 }
 
