@@ -19,8 +19,8 @@ import (
 // The error is a [smithy.APIError] with STS's code if the request is not signed, the signature is
 // wrong or for another service, the session has expired, or the request is dated more than 5 minutes
 // before or after the time of the STS. A presigned request is valid for the time in X-Amz-Expires
-// instead, but not after its session. Authenticate reads the body, of at most 16 MiB, and replaces
-// it by a copy.
+// instead, or for 15 minutes if it is for STS, but not after its session. Authenticate reads the
+// body, of at most 16 MiB, and replaces it by a copy.
 func (s *STS) Authenticate(r *http.Request, service string) (callerARN string, err error) {
 	caller, rejected := s.authenticateFor(r, service)
 	if rejected != nil {
@@ -48,7 +48,7 @@ func (s *STS) authenticateFor(r *http.Request, service string) (*session, *rejec
 		return nil, rejected
 	case !found.matches(r.Context(), r, payload, caller):
 		return nil, badSignatureV4()
-	case !found.presigned:
+	case !found.presigned || service == "sts":
 		return caller, found.checkDate(now)
 	default:
 		return caller, found.checkExpires(r, now)

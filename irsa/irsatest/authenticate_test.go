@@ -32,10 +32,15 @@ func signedRequest(t *testing.T, creds aws.Credentials, service, body string) *h
 	return r
 }
 
-// presignedRequest returns a request that is presigned now, for 15 minutes.
+// presignedRequest returns a request that is presigned now: for a minute if it is for STS,
+// otherwise for 15.
 func presignedRequest(t *testing.T, creds aws.Credentials, service, payload string) *http.Request {
 	t.Helper()
-	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "https://db.example:5432/?Action=connect&DBUser=app&X-Amz-Expires=900", nil)
+	seconds := "900"
+	if service == "sts" {
+		seconds = "60"
+	}
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "https://db.example:5432/?Action=connect&DBUser=app&X-Amz-Expires="+seconds, nil)
 	require.NoError(t, err)
 	url, _, err := v4.NewSigner().PresignHTTP(t.Context(), creds, r, payload, service, "us-west-2", time.Now())
 	require.NoError(t, err)
@@ -69,6 +74,21 @@ func TestSTSAuthenticate(t *testing.T) {
 			},
 			service: "rds-db",
 			wait:    15*time.Minute - time.Second,
+		},
+		"presigned for STS": { // regardless of X-Amz-Expires
+			request: func(t *testing.T, creds aws.Credentials) *http.Request {
+				return presignedRequest(t, creds, "sts", empty)
+			},
+			service: "sts",
+			wait:    15 * time.Minute,
+		},
+		"presigned for STS and too old": {
+			request: func(t *testing.T, creds aws.Credentials) *http.Request {
+				return presignedRequest(t, creds, "sts", empty)
+			},
+			service: "sts",
+			wait:    15*time.Minute + time.Second,
+			code:    "SignatureDoesNotMatch",
 		},
 		"presigned for S3": {
 			request: func(t *testing.T, creds aws.Credentials) *http.Request {
