@@ -7,6 +7,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/aws/arn"
 	"github.com/aws/aws-sdk-go-v2/service/sts/types"
+
+	"github.com/irsakit/irsakit/internal/explain"
 )
 
 // checkAssumed returns an error if a response is for another role than the one requested. Servers
@@ -24,7 +26,7 @@ func checkAssumed(roleARN string, user *types.AssumedRoleUser) error {
 	if !ok || account == role.AccountID && strings.EqualFold(name, requested) {
 		return nil
 	}
-	return fmt.Errorf("the reply is for another role, %s in account %s: %w", quoted(name), account, errNotSTS)
+	return fmt.Errorf("the reply is for another role, %s in account %s: %w", explain.Quote(name), account, explain.ErrNotSTS)
 }
 
 // assumedRole returns the account and the name in

@@ -12,6 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 
 	"github.com/irsakit/irsakit/cache"
+	"github.com/irsakit/irsakit/internal/explain"
 	"github.com/irsakit/irsakit/internal/schedule"
 )
 
@@ -78,19 +79,19 @@ func (x *chainExchange) validate(o *stscreds.AssumeRoleOptions) {
 	for _, policy := range o.PolicyARNs[:min(len(o.PolicyARNs), maxPolicyARNs+1)] {
 		c.PolicyARNs = append(c.PolicyARNs, aws.ToString(policy.Arn))
 	}
-	x.errs.add(headingInvalidRequest, validateChainOptions(o))
-	x.errs.add(headingRoleARN, validateRoleARN(o.RoleARN))
+	x.errs.add(explain.HeadingInvalidRequest, validateChainOptions(o))
+	x.errs.add(explain.HeadingRoleARN, validateRoleARN(o.RoleARN))
 	if c.SessionName != "" {
-		x.errs.add(headingSettings, validateSessionName(c.SessionName))
+		x.errs.add(explain.HeadingSettings, validateSessionName(c.SessionName))
 	}
 	if o.Duration > maxChainedDuration {
-		x.errs.add(headingSessionDuration, fmt.Errorf("the duration %v is longer than %v, which is the most where one role assumes another", o.Duration, maxChainedDuration))
+		x.errs.add(explain.HeadingSessionDuration, fmt.Errorf("the duration %v is longer than %v, which is the most where one role assumes another", o.Duration, maxChainedDuration))
 	} else {
-		x.errs.add(headingSessionDuration, validateDuration(o.Duration))
+		x.errs.add(explain.HeadingSessionDuration, validateDuration(o.Duration))
 	}
-	x.errs.add(headingSessionPolicy, validatePolicies(c.Policy, c.PolicyARNs))
+	x.errs.add(explain.HeadingSessionPolicy, validatePolicies(c.Policy, c.PolicyARNs))
 	if _, ok := c.client.(stscreds.AssumeRoleAPIClient); !ok {
-		x.errs.add(headingSettings, errors.New("the client of Options.STS cannot AssumeRole"))
+		x.errs.add(explain.HeadingSettings, errors.New("the client of Options.STS cannot AssumeRole"))
 	}
 }
 
@@ -144,11 +145,11 @@ func (x *chainExchange) Retrieve(ctx context.Context) (aws.Credentials, error) {
 // rejectionOf returns the rejection of the source's credentials that a failed request reports, or
 // the zero rejection if there is none.
 func (x *chainExchange) rejectionOf(err error) rejection {
-	var failure *requestError
+	var failure *explain.RequestError
 	if !errors.As(err, &failure) {
 		return rejection{}
 	}
-	return rejection{verdict: verdictOf(failure.code), host: x.config.host(), key: x.signedWith, code: failure.code}
+	return rejection{verdict: verdictOf(failure.Code), host: x.config.host(), key: x.signedWith, code: failure.Code}
 }
 
 // AssumeRole implements the client of the SDK's provider. It makes one request, sets the
@@ -175,14 +176,14 @@ func (x *chainExchange) AssumeRole(ctx context.Context, input *sts.AssumeRoleInp
 		return nil, x.config.failure(recorded, err)
 	}
 	if !isComplete(out) {
-		return nil, fmt.Errorf("the reply has no credentials that are complete: %w", errNotSTS)
+		return nil, fmt.Errorf("the reply has no credentials that are complete: %w", explain.ErrNotSTS)
 	}
 	if err := checkAssumed(x.config.RoleARN, out.AssumedRoleUser); err != nil {
 		return nil, err
 	}
 	expires := recorded.expiry(*out.Credentials.Expiration, received)
 	if left := expires.Sub(received.Round(0)); left < schedule.MinLifetime {
-		return nil, fmt.Errorf("the reply has credentials that expire %v from now: %w", left.Round(time.Second), errClock)
+		return nil, fmt.Errorf("the reply has credentials that expire %v from now: %w", left.Round(time.Second), explain.ErrClock)
 	}
 	local, creds := *out, *out.Credentials // a mock can return the same output again
 	local.Credentials, creds.Expiration = &creds, &expires

@@ -4,82 +4,17 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
-	"net/http"
-	"strings"
-	"time"
-
-	"github.com/aws/aws-sdk-go-v2/aws/retry"
 
 	"github.com/irsakit/irsakit/cache"
+	"github.com/irsakit/irsakit/internal/explain"
 	"github.com/irsakit/irsakit/tokenfile"
 )
-
-// kindOf returns the kind of an error of the STS client. The codes are those of the
-// AssumeRoleWithWebIdentity reference and the common errors of the AWS STS API.
-func kindOf(err error) error {
-	var failure *requestError
-	if !errors.As(err, &failure) {
-		return ErrUnavailable
-	}
-	if errors.Is(err, errCleartext) {
-		return ErrNotConfigured
-	}
-	code, status := failure.code, failure.status
-	switch code {
-	case "ExpiredTokenException", "ExpiredToken": // the second comes from simulators
-		return ErrTokenExpired
-	case "InvalidIdentityToken":
-		// "Couldn't retrieve verification key from your identity provider": STS
-		// could not reach the issuer, so the token may still be valid.
-		if strings.Contains(failure.message, "retrieve verification key") {
-			return ErrUnavailable
-		}
-		return ErrTokenRejected
-	case "IDPRejectedClaim",
-		"InvalidParameterValue": // MinIO, for every token that it rejects
-		return ErrTokenRejected
-	case "AccessDenied", "AccessDeniedException":
-		return ErrAccessDenied
-	case "IDPCommunicationError", "InternalFailure", "InternalError", "ServiceUnavailable",
-		"RequestTimeout", "RequestTimeoutException":
-		return ErrUnavailable
-	}
-	if _, throttled := retry.DefaultThrottleErrorCodes[code]; throttled {
-		return ErrThrottled
-	}
-	switch {
-	case status == http.StatusTooManyRequests:
-		return ErrThrottled
-	case code == "", status >= http.StatusInternalServerError, isForeignCode(code):
-		return ErrUnavailable
-	default:
-		return ErrInvalidRequest
-	}
-}
-
-// permanent reports whether an error of an exchange requires a change of the configuration or
-// another token rather than a retry.
-func permanent(err error) bool {
-	return errors.Is(err, ErrNotConfigured) || errors.Is(err, ErrAccessDenied) || errors.Is(err, ErrInvalidRequest) ||
-		errors.Is(err, ErrTokenRejected) || errors.Is(err, ErrTokenExpired) ||
-		errors.Is(err, fs.ErrPermission)
-}
-
-// retryAfter returns the delay that the response to a failed exchange requests, or 0.
-func retryAfter(err error) time.Duration {
-	var failure *requestError
-	if !errors.As(err, &failure) {
-		return 0
-	}
-	return failure.retryAfter
-}
 
 // exchangeError returns the Error for an error of the STS client.
 func (x *exchange) exchangeError(err error, token tokenfile.Token) error {
 	claims := token.Claims()
 	e := &Error{
-		Kind:        kindOf(err),
+		Kind:        explain.Kind(err),
 		RoleARN:     x.config.RoleARN,
 		SessionName: x.sessionName(claims),
 		Endpoint:    x.config.url,
@@ -93,22 +28,22 @@ func (x *exchange) exchangeError(err error, token tokenfile.Token) error {
 		err:         err,
 	}
 	e.describe(err)
-	e.set(adviceFor(e))
+	e.set(explain.For(e.facts()))
 	return e
 }
 
 // describe sets the code and the request ID of a failed request's response.
 func (e *Error) describe(err error) {
-	var failure *requestError
+	var failure *explain.RequestError
 	if errors.As(err, &failure) {
-		e.Code, e.RequestID = failure.code, failure.requestID
+		e.Code, e.RequestID = failure.Code, failure.RequestID
 	}
 }
 
 // tokenError returns the Error for an error of the token source.
 func tokenError(c *config, err error) error {
 	e := &Error{Kind: ErrTokenFile, RoleARN: c.RoleARN, TokenFile: c.TokenFile, Region: c.Region, err: redactError(err, redactTokens)}
-	e.set(adviceFor(e))
+	e.set(explain.For(e.facts()))
 	return e
 }
 
@@ -120,16 +55,16 @@ func (p *Provider) explain(ctx context.Context, err error) error {
 		return nil
 	case errors.Is(err, cache.ErrClosed):
 		closed := &Error{Kind: ErrClosed, RoleARN: p.config.RoleARN}
-		closed.set(cacheAdvice(err))
+		closed.set(explain.Cache(err))
 		return closed
 	}
 	c := p.config
 	e := &Error{Kind: kindOfCache(err), RoleARN: c.RoleARN, TokenFile: c.TokenFile, Region: c.Region, Endpoint: c.url, err: err}
 	switch {
 	case e.Is(ErrInvalidRequest):
-		e.set(cacheAdvice(err))
+		e.set(explain.Cache(err))
 	case e.Is(ErrRefused):
-		e.set(adviceFor(e))
+		e.set(explain.For(e.facts()))
 	}
 	var attempt *cache.Error
 	if errors.As(err, &attempt) {
@@ -145,7 +80,7 @@ func (p *Provider) explain(ctx context.Context, err error) error {
 	case ctx.Err() == nil || !errors.Is(err, ctx.Err()): // the caller's context is not the cause
 	case last == nil:
 		e.err = fmt.Errorf("waiting for credentials: %w", ended)
-		e.set(callerAdvice(ctx, e))
+		e.set(explain.Caller(ctx, e.facts()))
 	default:
 		e.err = fmt.Errorf("waiting for credentials: %w; the last attempt failed: %w", ended, e.err)
 	}

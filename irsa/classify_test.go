@@ -23,103 +23,11 @@ import (
 	"testing/synctest"
 	"time"
 
-	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
-	"github.com/aws/smithy-go"
-	smithyhttp "github.com/aws/smithy-go/transport/http"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/irsakit/irsakit/internal/explain"
 )
-
-// answered returns the error of a client for a response.
-func answered(status int, code, message string) error {
-	return &smithy.OperationError{ServiceID: "STS", OperationName: "AssumeRoleWithWebIdentity", Err: &awshttp.ResponseError{
-		ResponseError: &smithyhttp.ResponseError{
-			Response: &smithyhttp.Response{Response: &http.Response{StatusCode: status}},
-			Err:      &smithy.GenericAPIError{Code: code, Message: message},
-		},
-	}}
-}
-
-func TestErrorKindHeadingAndPermanenceOfResponses(t *testing.T) {
-	for _, tt := range []struct {
-		status        int
-		code, message string
-		kind          error
-		heading       heading
-		permanent     bool
-	}{
-		{400, "ExpiredTokenException", "", ErrTokenExpired, headingClock, true}, // the expiry is unknown and lies ahead
-		{403, "ExpiredToken", "", ErrTokenExpired, headingClock, true},
-		{400, "InvalidIdentityToken", "No OpenIDConnect provider found in your account for x", ErrTokenRejected, headingNoOIDCProvider, true},
-		{400, "InvalidIdentityToken", "Incorrect token audience", ErrTokenRejected, headingAudience, true},
-		{400, "InvalidIdentityToken", "OpenIDConnect provider's HTTPS certificate doesn't match configured thumbprint", ErrTokenRejected, headingThumbprint, true},
-		{400, "InvalidIdentityToken", "Couldn't retrieve verification key from your identity provider", ErrUnavailable, headingVerificationKey, false},
-		{400, "InvalidIdentityToken", "The token is not yet valid", ErrTokenRejected, headingClock, true},
-		{400, "InvalidIdentityToken", "Missing a required claim: sub", ErrTokenRejected, headingTokenRejected, true},
-		{403, "IDPRejectedClaim", "", ErrTokenRejected, headingTokenRejected, true},
-		{400, "InvalidParameterValue", "", ErrTokenRejected, headingTokenRejected, true},
-		{400, "IDPCommunicationError", "", ErrUnavailable, headingVerificationKey, false},
-		{403, "AccessDenied", "Not authorized to perform sts:AssumeRoleWithWebIdentity", ErrAccessDenied, headingAccessDenied, true},
-		{403, "AccessDeniedException", "", ErrAccessDenied, headingAccessDenied, true},
-		{400, "Throttling", "", ErrThrottled, headingThrottled, false},
-		{400, "ThrottlingException", "", ErrThrottled, headingThrottled, false},
-		{400, "RequestLimitExceeded", "", ErrThrottled, headingThrottled, false},
-		{429, unknownCode, "", ErrThrottled, headingThrottled, false},
-		{429, "SlowerPlease", "", ErrThrottled, headingThrottled, false},
-		{503, "ServiceUnavailable", "", ErrUnavailable, headingSTSUnavailable, false},
-		{500, "InternalFailure", "", ErrUnavailable, headingSTSUnavailable, false},
-		{502, "SomethingNew", "", ErrUnavailable, headingSTSUnavailable, false},
-		{504, unknownCode, "", ErrUnavailable, headingNotSTS, false},
-		{405, unknownCode, "", ErrUnavailable, headingNotSTS, false},
-		{400, "InvalidAction", "", ErrUnavailable, headingNotSTS, false},
-		{405, "MethodNotAllowed", "", ErrUnavailable, headingNotSTS, false},
-		{400, "NoSuchVersion", "", ErrUnavailable, headingNotSTS, false},
-		{403, "MissingAuthenticationToken", "", ErrUnavailable, headingNotSTS, false},
-		{403, "RegionDisabledException", "", ErrInvalidRequest, headingRegionDisabled, true},
-		{400, "MalformedPolicyDocument", "", ErrInvalidRequest, headingSessionPolicy, true},
-		{400, "PackedPolicyTooLarge", "", ErrInvalidRequest, headingSessionPolicy, true},
-		{400, "ValidationError", "exceeds the MaxSessionDuration set for this role", ErrInvalidRequest, headingSessionDuration, true},
-		{400, "ValidationError", "Request ARN is invalid", ErrInvalidRequest, headingRoleARN, true},
-		{400, "ValidationError", "Value 'a b' at 'roleSessionName' failed to satisfy constraint", ErrInvalidRequest, headingSettings, true},
-		{400, "ValidationError", "", ErrInvalidRequest, headingInvalidRequest, true},
-	} {
-		t.Run(fmt.Sprint(tt.status, " ", tt.code, " ", tt.message), func(t *testing.T) {
-			err := answered(tt.status, tt.code, tt.message)
-			err = new(response).failure(err)
-			e := &Error{Kind: kindOf(err), Code: strings.TrimSuffix(tt.code, unknownCode), RoleARN: "arn:aws:iam::111122223333:role/r", Region: "us-west-2", Issuer: "https://oidc.example.com",
-				TokenFile: "/token", TokenExpiry: time.Now().Add(time.Hour), err: err}
-			assert.Equal(t, tt.kind, e.Kind)
-			assert.Equal(t, tt.heading, adviceFor(e).heading)
-			assert.NotEmpty(t, adviceFor(e).text)
-			assert.Equal(t, tt.permanent, permanent(e))
-		})
-	}
-}
-
-func TestAdviceForAccessDeniedFollowsTheMessage(t *testing.T) {
-	for message, want := range map[string]string{
-		"because no VPC endpoint policy allows the sts:AssumeRoleWithWebIdentity action": "VPC endpoint",
-		"with an explicit deny in a service control policy":                              "organization",
-		"Not authorized": "it needs the statement {",
-	} {
-		e := &Error{Kind: ErrAccessDenied, RoleARN: "arn:aws:iam::111122223333:role/r", Region: "us-west-2", err: answered(403, "AccessDenied", message)}
-		assert.Contains(t, adviceFor(e).text, want)
-	}
-	e := &Error{Kind: ErrAccessDenied, RoleARN: "arn:minio:iam:us-east-1::role/r", Region: "us-east-1", err: answered(403, "AccessDenied", "")}
-	assert.NotContains(t, adviceFor(e).text, "Federated", "not of a server that has no IAM")
-}
-
-func TestPartitionOfRegion(t *testing.T) {
-	for region, want := range map[string]string{
-		"us-west-2": "aws", "eu-central-1": "aws", "mars-north-1": "aws", "cn-north-1": "aws-cn", "us-gov-west-1": "aws-us-gov",
-		"us-iso-east-1": "aws-iso", "us-isob-east-1": "aws-iso-b", "eu-isoe-west-1": "aws-iso-e", "us-isof-south-1": "aws-iso-f", "eusc-de-east-1": "aws-eusc", "": "",
-	} {
-		assert.Equal(t, want, partitionOf(region), region)
-		e := &Error{RoleARN: "arn:aws-cn:iam::111122223333:role/r", Region: region}
-		assert.Equal(t, want != "aws-cn" && want != "", e.otherPartition() != "", region)
-	}
-	assert.Empty(t, (&Error{RoleARN: "arn:minio:iam:us-east-1::role/r", Region: "us-east-1"}).otherPartition())
-}
 
 // selfSigned returns a certificate for the names that expires at until.
 func selfSigned(t *testing.T, until time.Time, names ...string) tls.Certificate {
@@ -177,19 +85,19 @@ func TestProbeFailureLinksToItsHeading(t *testing.T) {
 		name    string
 		target  string
 		change  func(*http.Transport)
-		heading heading
+		heading explain.Heading
 		check   string // the check of the report that fails
 	}{
-		{"an unknown authority", secure(&tls.Config{Certificates: []tls.Certificate{good}}), nil, headingTLS, checkTLS},
-		{"a certificate that has expired", secure(&tls.Config{Certificates: []tls.Certificate{expired}}), trusting(expired), headingClock, checkTLS},
-		{"another server's certificate", secure(&tls.Config{Certificates: []tls.Certificate{named}}), trusting(named), headingTLS, checkTLS},
-		{"a server that wants more", secure(&tls.Config{Certificates: []tls.Certificate{good}, ClientAuth: tls.RequireAnyClientCert, MaxVersion: tls.VersionTLS12}), trusting(good), headingTLS, checkTLS},
-		{"a server without TLS", strings.Replace(plainServer.URL, "http://", "https://", 1), nil, headingTLS, checkTLS},
-		{"a closed port", "https://127.0.0.1:1", nil, headingConnection, checkConnection},
-		{"a name that there is not", "https://sts..amazonaws.com", nil, headingNameResolution, checkNameResolution},
-		{"a proxy that refuses", "https://sts.example", throughProxy(answering(t, "403 Forbidden")), headingProxy, checkConnection},
-		{"a proxy that wants a password", "https://sts.example", throughProxy(answering(t, "407 Proxy Authentication Required")), headingProxy, checkConnection},
-		{"a proxy that is not there", "https://sts.example", throughProxy("127.0.0.1:1"), headingProxy, checkConnection},
+		{"an unknown authority", secure(&tls.Config{Certificates: []tls.Certificate{good}}), nil, explain.HeadingTLS, checkTLS},
+		{"a certificate that has expired", secure(&tls.Config{Certificates: []tls.Certificate{expired}}), trusting(expired), explain.HeadingClock, checkTLS},
+		{"another server's certificate", secure(&tls.Config{Certificates: []tls.Certificate{named}}), trusting(named), explain.HeadingTLS, checkTLS},
+		{"a server that wants more", secure(&tls.Config{Certificates: []tls.Certificate{good}, ClientAuth: tls.RequireAnyClientCert, MaxVersion: tls.VersionTLS12}), trusting(good), explain.HeadingTLS, checkTLS},
+		{"a server without TLS", strings.Replace(plainServer.URL, "http://", "https://", 1), nil, explain.HeadingTLS, checkTLS},
+		{"a closed port", "https://127.0.0.1:1", nil, explain.HeadingConnection, checkConnection},
+		{"a name that there is not", "https://sts..amazonaws.com", nil, explain.HeadingNameResolution, checkNameResolution},
+		{"a proxy that refuses", "https://sts.example", throughProxy(answering(t, "403 Forbidden")), explain.HeadingProxy, checkConnection},
+		{"a proxy that wants a password", "https://sts.example", throughProxy(answering(t, "407 Proxy Authentication Required")), explain.HeadingProxy, checkConnection},
+		{"a proxy that is not there", "https://sts.example", throughProxy("127.0.0.1:1"), explain.HeadingProxy, checkConnection},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			p, client := askThrough(t, time.Minute, tt.target, tt.change)
@@ -201,7 +109,7 @@ func TestProbeFailureLinksToItsHeading(t *testing.T) {
 }
 
 // requireFailedProbe checks that the probe fails exactly this check, with this heading.
-func requireFailedProbe(t *testing.T, p *probe, target string, proxied bool, check string, heading heading) {
+func requireFailedProbe(t *testing.T, p *probe, target string, proxied bool, check string, heading explain.Heading) {
 	t.Helper()
 	d := &diagnosis{report: &Report{}, config: config{url: target}}
 	d.config.Region = "us-west-2"
@@ -219,7 +127,7 @@ func requireFailedProbe(t *testing.T, p *probe, target string, proxied bool, che
 	}
 	require.Len(t, failed, 1, "%s", d.report)
 	assert.Equal(t, check, failed[0].Name, failed[0].Detail)
-	assert.Equal(t, heading.link(), failed[0].Link, failed[0].Detail)
+	assert.Equal(t, heading.Link(), failed[0].Link, failed[0].Detail)
 }
 
 // A pipe without a peer stands in for the connection. The trace hooks for the steps before it are
@@ -228,11 +136,11 @@ func TestProbeOfSilentPeerLinksToItsHeading(t *testing.T) {
 	for _, tt := range []struct {
 		name    string
 		proxy   string
-		heading heading
+		heading explain.Heading
 		check   string
 	}{
-		{"a silent server", "", headingTimeout, checkTLS},
-		{"a silent proxy", "proxy.example:3128", headingProxy, checkConnection},
+		{"a silent server", "", explain.HeadingTimeout, checkTLS},
+		{"a silent proxy", "proxy.example:3128", explain.HeadingProxy, checkConnection},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

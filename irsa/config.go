@@ -16,6 +16,7 @@ import (
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
 
+	"github.com/irsakit/irsakit/internal/explain"
 	"github.com/irsakit/irsakit/internal/lazyregexp"
 )
 
@@ -36,14 +37,14 @@ const (
 
 // configError is an error about an invalid or missing setting.
 type configError struct {
-	heading heading
+	heading explain.Heading
 	err     error
 }
 
 // configErrors collects errors, so that New can report them together.
 type configErrors []configError
 
-func (c *configErrors) add(h heading, err error) {
+func (c *configErrors) add(h explain.Heading, err error) {
 	if err != nil {
 		*c = append(*c, configError{h, err})
 	}
@@ -61,8 +62,8 @@ func (c configErrors) join() error {
 // asError returns the Error that New returns. Its link is that of the first error. The texts
 // contain the advice.
 func (c configErrors) asError(cfg config) error {
-	e := &Error{Kind: ErrNotConfigured, RoleARN: truncated(cfg.RoleARN), TokenFile: truncated(cfg.TokenFile), err: c.join()}
-	e.set(advice{heading: c[0].heading})
+	e := &Error{Kind: ErrNotConfigured, RoleARN: explain.Truncate(cfg.RoleARN, maxARN), TokenFile: explain.Truncate(cfg.TokenFile, maxARN), err: c.join()}
+	e.set(explain.Advice{Heading: c[0].heading})
 	return e
 }
 
@@ -124,7 +125,7 @@ func withDefaults(opts Options) (config, configErrors) {
 	rejectNil(&errs, "HTTPClient", &c.HTTPClient)
 	rejectNil(&errs, "TracerProvider", &c.TracerProvider)
 	rejectNil(&errs, "MeterProvider", &c.MeterProvider)
-	errs.add(headingSettings, c.resolveTokens())
+	errs.add(explain.HeadingSettings, c.resolveTokens())
 	return c, errs
 }
 
@@ -132,7 +133,7 @@ func withDefaults(opts Options) (config, configErrors) {
 // it.
 func rejectNil[T any](errs *configErrors, name string, option *T) {
 	if isNil(*option) {
-		errs.add(headingSettings, fmt.Errorf("the option %s is a nil %T", name, *option))
+		errs.add(explain.HeadingSettings, fmt.Errorf("the option %s is a nil %T", name, *option))
 		*option = *new(T)
 	}
 }
@@ -143,25 +144,25 @@ func (c *config) validateRole(errs *configErrors) {
 		errs.add(c.notInjected())
 	}
 	if c.RoleARN != "" {
-		errs.add(headingRoleARN, validateRoleARN(c.RoleARN))
+		errs.add(explain.HeadingRoleARN, validateRoleARN(c.RoleARN))
 	}
 	if c.SessionName != "" {
-		errs.add(headingSettings, validateSessionName(c.SessionName))
+		errs.add(explain.HeadingSettings, validateSessionName(c.SessionName))
 	}
-	errs.add(headingSessionDuration, validateDuration(c.Duration))
-	errs.add(headingSessionPolicy, validatePolicies(c.Policy, c.PolicyARNs))
+	errs.add(explain.HeadingSessionDuration, validateDuration(c.Duration))
+	errs.add(explain.HeadingSessionPolicy, validatePolicies(c.Policy, c.PolicyARNs))
 }
 
 // locate determines the region, the endpoint of STS, and the authorities of service clients.
 func (c *config) locate(ctx context.Context, errs *configErrors) {
 	if c.Region == "" && c.tokens != nil {
-		errs.add(headingRegion, c.regionFromToken(ctx))
+		errs.add(explain.HeadingRegion, c.regionFromToken(ctx))
 	}
 	if c.Region != "" {
-		errs.add(headingRegion, validateRegion(c.Region))
+		errs.add(explain.HeadingRegion, validateRegion(c.Region))
 	}
-	errs.add(headingEndpoint, c.resolveEndpoint())
-	errs.add(headingTLS, c.readAuthorities())
+	errs.add(explain.HeadingEndpoint, c.resolveEndpoint())
+	errs.add(explain.HeadingTLS, c.readAuthorities())
 }
 
 // resolveTokens sets the token source.
@@ -181,7 +182,7 @@ func (c *config) resolveTokens() error {
 	case c.TokenFile == "":
 		return nil // reported by notInjected
 	case !isAbsolute(c.TokenFile):
-		return fmt.Errorf("the token file %s is not an absolute path", quoted(c.TokenFile))
+		return fmt.Errorf("the token file %s is not an absolute path", explain.Quote(c.TokenFile))
 	}
 	c.tokens = &fileSource{path: c.TokenFile}
 	return nil
@@ -202,13 +203,13 @@ func validateRoleARN(role string) error {
 	switch {
 	case err != nil || parsed.Partition == "" || parsed.Service != "iam" ||
 		!strings.HasPrefix(parsed.Resource, "role/") || strings.HasSuffix(parsed.Resource, "/"):
-		return fmt.Errorf("%s is not the ARN of an IAM role: it looks like arn:aws:iam::111122223333:role/name", quoted(role))
+		return fmt.Errorf("%s is not the ARN of an IAM role: it looks like arn:aws:iam::111122223333:role/name", explain.Quote(role))
 	case len(role) < 20:
 		return fmt.Errorf("the role ARN has %d characters, STS takes 20 to %d", len(role), maxARN)
 	case !isPrintable(role):
-		return fmt.Errorf("the role ARN %s has characters that no ARN has", quoted(role))
+		return fmt.Errorf("the role ARN %s has characters that no ARN has", explain.Quote(role))
 	case strings.HasPrefix(parsed.Partition, "aws") && !isAccountID(parsed.AccountID):
-		return fmt.Errorf("the role ARN %s has no account ID of 12 digits", quoted(role))
+		return fmt.Errorf("the role ARN %s has no account ID of 12 digits", explain.Quote(role))
 	default:
 		return nil
 	}
@@ -242,14 +243,14 @@ func isAlphanumeric(r rune) bool {
 
 func validateSessionName(name string) error {
 	if !isSessionName(name) {
-		return fmt.Errorf("the session name %s is not of 2 to 64 characters of A-Z a-z 0-9 _ + = , . @ -", quoted(name))
+		return fmt.Errorf("the session name %s is not of 2 to 64 characters of A-Z a-z 0-9 _ + = , . @ -", explain.Quote(name))
 	}
 	return nil
 }
 
 func validateRegion(region string) error {
 	if !isRegionName(region) {
-		return fmt.Errorf("%s is not the name of a region", quoted(region))
+		return fmt.Errorf("%s is not the name of a region", explain.Quote(region))
 	}
 	return nil
 }
@@ -283,7 +284,7 @@ func validatePolicies(policy string, arns []string) error {
 	}
 	for _, name := range arns {
 		if parsed, err := arn.Parse(name); err != nil || parsed.Service != "iam" || !strings.HasPrefix(parsed.Resource, "policy/") {
-			return fmt.Errorf("%s is not the ARN of a managed policy", quoted(name))
+			return fmt.Errorf("%s is not the ARN of a managed policy", explain.Quote(name))
 		}
 	}
 	return nil
@@ -312,6 +313,6 @@ func (c *config) regionFromToken(ctx context.Context) error {
 	case err != nil:
 		return fmt.Errorf("there is no region, and the token that could name it cannot be read: %s: %w", cure, tokenError(c, err))
 	default:
-		return fmt.Errorf("there is no region, and the token's issuer %s names none: %s", quoted(issuer), cure)
+		return fmt.Errorf("there is no region, and the token's issuer %s names none: %s", explain.Quote(issuer), cure)
 	}
 }

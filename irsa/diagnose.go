@@ -8,6 +8,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 
+	"github.com/irsakit/irsakit/internal/explain"
 	"github.com/irsakit/irsakit/internal/trustpolicy"
 	"github.com/irsakit/irsakit/tokenfile"
 )
@@ -92,18 +93,18 @@ type diagnosis struct {
 	creds     *aws.Credentials
 }
 
-func (d *diagnosis) add(name string, status CheckStatus, detail string, a advice) {
+func (d *diagnosis) add(name string, status CheckStatus, detail string, a explain.Advice) {
 	d.report.Checks = append(d.report.Checks, Check{
-		Name: name, Status: status, Detail: oneLine(detail), Cure: oneLine(a.text), Link: a.heading.link(),
+		Name: name, Status: status, Detail: explain.OneLine(detail), Cure: explain.OneLine(a.Text), Link: a.Heading.Link(),
 	})
 }
 
 func (d *diagnosis) pass(name, format string, args ...any) {
-	d.add(name, CheckPassed, fmt.Sprintf(format, args...), advice{})
+	d.add(name, CheckPassed, fmt.Sprintf(format, args...), explain.Advice{})
 }
 
 func (d *diagnosis) skip(name, format string, args ...any) {
-	d.add(name, CheckSkipped, fmt.Sprintf(format, args...), advice{})
+	d.add(name, CheckSkipped, fmt.Sprintf(format, args...), explain.Advice{})
 }
 
 // remaining returns limit, or the time left until ctx ends if that is less.
@@ -128,13 +129,13 @@ func (d *diagnosis) skipIfDone(ctx context.Context, names ...string) bool {
 // fail adds a failed check with the text and the advice of e.
 func (d *diagnosis) fail(name string, e *Error) {
 	d.report.Checks = append(d.report.Checks, Check{
-		Name: name, Status: CheckFailed, Detail: oneLine(e.err.Error()), Cure: oneLine(e.Cure), Link: e.Link,
+		Name: name, Status: CheckFailed, Detail: explain.OneLine(e.err.Error()), Cure: explain.OneLine(e.Cure), Link: e.Link,
 	})
 }
 
 // failIf adds a failed check if there are configuration errors with these headings, and reports
 // whether there are any. Their texts contain the advice.
-func (d *diagnosis) failIf(name string, headings ...heading) bool {
+func (d *diagnosis) failIf(name string, headings ...explain.Heading) bool {
 	var mine configErrors
 	for _, e := range d.errs {
 		if slices.Contains(headings, e.heading) {
@@ -145,7 +146,7 @@ func (d *diagnosis) failIf(name string, headings ...heading) bool {
 		return false
 	}
 	e := &Error{err: mine.join()}
-	e.set(advice{heading: mine[0].heading})
+	e.set(explain.Advice{Heading: mine[0].heading})
 	d.fail(name, e)
 	return true
 }
@@ -166,13 +167,13 @@ func (d *diagnosis) facts(kind, err error) *Error {
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_iam-condition-keys.html#condition-keys-wif
 func (d *diagnosis) request() *trustpolicy.Request {
 	e := d.facts(nil, nil)
-	issuer := withoutScheme(e.Issuer)
+	issuer := explain.WithoutScheme(e.Issuer)
 	if e.RoleARN == "" || issuer == "" {
 		return nil
 	}
 	return &trustpolicy.Request{
 		Action:    "sts:AssumeRoleWithWebIdentity",
-		Principal: trustpolicy.Principal{Federated: e.providerARN()},
+		Principal: trustpolicy.Principal{Federated: e.facts().ProviderARN()},
 		Context: map[string][]string{
 			issuer + ":sub":       {e.Subject},
 			issuer + ":aud":       e.Audience,

@@ -8,6 +8,8 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
+
+	"github.com/irsakit/irsakit/internal/explain"
 )
 
 // exchange checks whether STS returns credentials for the token. It also runs after a step that
@@ -40,7 +42,7 @@ func (d *diagnosis) exchange(ctx context.Context) {
 	if !errors.As(err, &e) { // cannot happen
 		e = d.facts(ErrUnavailable, err)
 	}
-	if isTimeout(err) && e.Is(ErrUnavailable) {
+	if explain.IsTimeout(err) && e.Is(ErrUnavailable) {
 		e.err = fmt.Errorf("it hangs: no answer within %v", limit)
 	}
 	d.fail(checkExchange, e)
@@ -85,12 +87,12 @@ func (d *diagnosis) callerIdentity(ctx context.Context) {
 		return
 	}
 	err = d.config.failure(recorded, err)
-	e := d.facts(kindOf(err), err)
-	if !d.facts(nil, nil).isAWS() {
-		d.add(checkCallerIdentity, CheckWarned, e.err.Error(), advice{"", "not every server other than AWS can say it"})
+	e := d.facts(explain.Kind(err), err)
+	if !d.facts(nil, nil).facts().IsAWS() {
+		d.add(checkCallerIdentity, CheckWarned, e.err.Error(), explain.Advice{Text: "not every server other than AWS can say it"})
 		return
 	}
-	e.set(advice{headingRefusedByService, "STS gave these credentials, and does not take them: check the node's clock and what stands between the pod and STS"})
+	e.set(explain.Advice{Heading: explain.HeadingRefusedByService, Text: "STS gave these credentials, and does not take them: check the node's clock and what stands between the pod and STS"})
 	d.fail(checkCallerIdentity, e)
 }
 
@@ -101,9 +103,9 @@ func (d *diagnosis) expiry(context.Context) {
 		return
 	}
 	left := time.Until(d.creds.Expires).Round(time.Second)
-	text := fmt.Sprintf("the credentials end at %s, in %v", clockTime(d.creds.Expires), left)
-	if d.facts(nil, nil).isAWS() && left < 14*time.Minute {
-		d.add(checkExpiry, CheckWarned, text+", though AWS gives 15 minutes at least", advice{headingClock, "check the node's clock, and what answers in place of STS"})
+	text := fmt.Sprintf("the credentials end at %s, in %v", explain.ClockTime(d.creds.Expires), left)
+	if d.facts(nil, nil).facts().IsAWS() && left < 14*time.Minute {
+		d.add(checkExpiry, CheckWarned, text+", though AWS gives 15 minutes at least", explain.Advice{Heading: explain.HeadingClock, Text: "check the node's clock, and what answers in place of STS"})
 		return
 	}
 	d.pass(checkExpiry, "%s; they are refreshed when 60 to 80 %% of that have passed", text)

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+
+	"github.com/irsakit/irsakit/internal/explain"
 )
 
 // networkChecks returns the names of the checks that the unsigned request to STS covers.
@@ -80,7 +82,7 @@ func proxied(client aws.HTTPClient, target string) bool {
 
 // failIfBroken reports whether a step started and did not complete, because it failed or timed out.
 // If so, it adds a failed check, with the advice tooLong for a timeout.
-func (d *diagnosis) failIfBroken(name string, s step, p *probe, tooLong advice) bool {
+func (d *diagnosis) failIfBroken(name string, s step, p *probe, tooLong explain.Advice) bool {
 	if !s.begun || s.done || p.err == nil {
 		return false
 	}
@@ -89,10 +91,10 @@ func (d *diagnosis) failIfBroken(name string, s step, p *probe, tooLong advice) 
 }
 
 // failProbe adds a failed check for the probe's error, with the advice tooLong for a timeout.
-func (d *diagnosis) failProbe(name string, p *probe, tooLong advice) {
+func (d *diagnosis) failProbe(name string, p *probe, tooLong explain.Advice) {
 	e := d.facts(ErrUnavailable, p.err)
-	e.set(networkAdvice(e))
-	if isTimeout(p.err) {
+	e.set(explain.Network(e.facts()))
+	if explain.IsTimeout(p.err) {
 		d.timedOut = name
 		e.err = fmt.Errorf("it hangs: not done within %v", p.limit)
 		e.set(tooLong)
@@ -101,7 +103,7 @@ func (d *diagnosis) failProbe(name string, p *probe, tooLong advice) {
 }
 
 func (d *diagnosis) nameResolution(p *probe, proxied bool) {
-	hung := advice{headingNameResolution, "the cluster's DNS does not answer: check it, and the network policies for port 53"}
+	hung := explain.Advice{Heading: explain.HeadingNameResolution, Text: "the cluster's DNS does not answer: check it, and the network policies for port 53"}
 	switch {
 	case d.failIfBroken(checkNameResolution, p.lookup, p, hung):
 	case p.lookup.begun && proxied:
@@ -118,9 +120,9 @@ func (d *diagnosis) nameResolution(p *probe, proxied bool) {
 func (d *diagnosis) connection(p *probe, proxied bool) {
 	https := strings.HasPrefix(d.config.url, "https://")
 	switch {
-	case d.failIfBroken(checkConnection, p.connect, p, timeoutAdvice(d.config.Region)):
+	case d.failIfBroken(checkConnection, p.connect, p, explain.Timeout(d.config.Region)):
 	case p.connect.done && proxied && https && !p.handshake.begun && p.err != nil:
-		d.failProbe(checkConnection, p, advice{headingProxy, "the proxy " + p.address + " accepts the connection and makes none to STS: check it, or put the host of STS into NO_PROXY"})
+		d.failProbe(checkConnection, p, explain.Advice{Heading: explain.HeadingProxy, Text: "the proxy " + p.address + " accepts the connection and makes none to STS: check it, or put the host of STS into NO_PROXY"})
 	case p.connect.done && proxied:
 		d.pass(checkConnection, "with %s, the proxy", p.address)
 	case p.connect.done:
@@ -135,7 +137,7 @@ func (d *diagnosis) connection(p *probe, proxied bool) {
 }
 
 func (d *diagnosis) tls(p *probe) {
-	tooLong := advice{headingTimeout, "something accepts the connection and then says nothing: check the endpoint, proxies, firewalls and the mesh between the pod and STS"}
+	tooLong := explain.Advice{Heading: explain.HeadingTimeout, Text: "something accepts the connection and then says nothing: check the endpoint, proxies, firewalls and the mesh between the pod and STS"}
 	switch {
 	case d.failIfBroken(checkTLS, p.handshake, p, tooLong):
 	case p.handshake.done:
@@ -160,13 +162,13 @@ func (d *diagnosis) answer(p *probe) {
 	case !d.reachedSTS():
 		d.skip(checkAnswer, "STS is not reached")
 	case p.err != nil:
-		d.failProbe(checkAnswer, p, timeoutAdvice(d.config.Region))
+		d.failProbe(checkAnswer, p, explain.Timeout(d.config.Region))
 	case p.status >= http.StatusInternalServerError && p.fromSTS:
-		d.add(checkAnswer, CheckWarned, fmt.Sprintf("STS answers, with HTTP %d", p.status), advice{headingSTSUnavailable, "it has a fault of its own, which passes by itself"})
+		d.add(checkAnswer, CheckWarned, fmt.Sprintf("STS answers, with HTTP %d", p.status), explain.Advice{Heading: explain.HeadingSTSUnavailable, Text: "it has a fault of its own, which passes by itself"})
 	case p.fromSTS:
 		d.pass(checkAnswer, "STS answers")
-	case d.facts(nil, nil).isAWS():
-		d.add(checkAnswer, CheckWarned, answered+", but not as STS does", notSTSAdvice())
+	case d.facts(nil, nil).facts().IsAWS():
+		d.add(checkAnswer, CheckWarned, answered+", but not as STS does", explain.NotSTS())
 	default:
 		d.pass(checkAnswer, "%s", answered)
 	}
@@ -185,7 +187,7 @@ func (d *diagnosis) clock(p *probe) {
 		skew, relation = -skew, "behind"
 	}
 	text := fmt.Sprintf("the node's clock is %v %s that of the endpoint", skew.Round(time.Second), relation)
-	h := advice{headingClock, "check the time synchronisation of the node"}
+	h := explain.Advice{Heading: explain.HeadingClock, Text: "check the time synchronisation of the node"}
 	switch {
 	case skew >= 5*time.Minute:
 		e := d.facts(ErrUnavailable, errors.New(text))

@@ -5,12 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+
+	"github.com/irsakit/irsakit/internal/explain"
 )
 
 // environment checks whether there is a role and a source of tokens, and reports where they are
 // set.
 func (d *diagnosis) environment(context.Context) {
-	if d.failIf(checkEnvironment, headingNotInjected, headingHalfInjected, headingPodIdentity) {
+	if d.failIf(checkEnvironment, explain.HeadingNotInjected, explain.HeadingHalfInjected, explain.HeadingPodIdentity) {
 		return
 	}
 	role, token := envRoleARN, envTokenFile
@@ -46,7 +48,7 @@ func (d *diagnosis) otherCredentials(context.Context) {
 		return
 	}
 	d.add(checkOtherCredentials, CheckWarned, strings.Join(found, "; ")+"; this library takes the role all the same",
-		advice{headingOtherCredentials, strings.Join(cures, "; ")})
+		explain.Advice{Heading: explain.HeadingOtherCredentials, Text: strings.Join(cures, "; ")})
 }
 
 // role checks the role's ARN, and whether its partition is that of the region.
@@ -55,13 +57,13 @@ func (d *diagnosis) role(context.Context) {
 		d.skip(checkRole, "there is none")
 		return
 	}
-	if d.failIf(checkRole, headingRoleARN) {
+	if d.failIf(checkRole, explain.HeadingRoleARN) {
 		return
 	}
-	if other := d.facts(nil, nil).otherPartition(); other != "" {
+	if other := d.facts(nil, nil).facts().OtherPartition(); other != "" {
 		d.add(checkRole, CheckWarned,
 			fmt.Sprintf("%s is not in the partition of the region %s, which is %s: STS knows no roles of another partition", d.config.RoleARN, d.config.Region, other),
-			advice{headingRoleARN, "correct the role's ARN or the region"})
+			explain.Advice{Heading: explain.HeadingRoleARN, Text: "correct the role's ARN or the region"})
 		return
 	}
 	d.pass(checkRole, "%s", d.config.RoleARN)
@@ -69,7 +71,7 @@ func (d *diagnosis) role(context.Context) {
 
 // checkOtherSettings checks the other settings.
 func (d *diagnosis) checkOtherSettings(context.Context) {
-	if d.failIf(checkSettings, headingSettings, headingSessionDuration, headingSessionPolicy, headingTLS) {
+	if d.failIf(checkSettings, explain.HeadingSettings, explain.HeadingSessionDuration, explain.HeadingSessionPolicy, explain.HeadingTLS) {
 		return
 	}
 	name, duration := "from the token", "an hour, the default"
@@ -84,7 +86,7 @@ func (d *diagnosis) checkOtherSettings(context.Context) {
 
 // region checks the region and reports where it is set.
 func (d *diagnosis) region(context.Context) {
-	if d.failIf(checkRegion, headingRegion) {
+	if d.failIf(checkRegion, explain.HeadingRegion) {
 		return
 	}
 	region := d.config.Region
@@ -107,7 +109,7 @@ func (d *diagnosis) region(context.Context) {
 // endpoint checks the URL of STS.
 func (d *diagnosis) endpoint(context.Context) {
 	c := d.config
-	if d.failIf(checkEndpoint, headingEndpoint) {
+	if d.failIf(checkEndpoint, explain.HeadingEndpoint) {
 		return
 	}
 	switch {
@@ -120,12 +122,12 @@ func (d *diagnosis) endpoint(context.Context) {
 	}
 	if text := c.regionMismatch(); text != "" {
 		e := d.facts(ErrNotConfigured, errors.New(text))
-		e.set(advice{headingEndpoint, regionAdvice})
+		e.set(explain.Advice{Heading: explain.HeadingEndpoint, Text: explain.OtherRegion})
 		d.fail(checkEndpoint, e)
 		return
 	}
 	if ignored := ignoredVariables(c.Endpoint != ""); len(ignored) > 0 {
-		d.add(checkEndpoint, CheckWarned, c.url+"; "+strings.Join(ignored, "; "), advice{headingNotFollowed, "remove the variable, or set " + envEndpointSTS + " to the URL of STS, if that is meant"})
+		d.add(checkEndpoint, CheckWarned, c.url+"; "+strings.Join(ignored, "; "), explain.Advice{Heading: explain.HeadingNotFollowed, Text: "remove the variable, or set " + envEndpointSTS + " to the URL of STS, if that is meant"})
 		return
 	}
 	d.pass(checkEndpoint, "%s", c.url)

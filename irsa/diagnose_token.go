@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/irsakit/irsakit/internal/explain"
 	"github.com/irsakit/irsakit/internal/regularfile"
 )
 
@@ -40,16 +41,16 @@ func (d *diagnosis) tokenPath(ctx context.Context) {
 		d.skip(checkTokenPath, "a folder in %s may not be looked into", path)
 	case err != nil:
 		e := d.facts(ErrTokenFile, err)
-		e.set(adviceFor(e))
+		e.set(explain.For(e.facts()))
 		d.fail(checkTokenPath, e)
 	case !info.Mode().IsRegular():
 		_, err := d.config.tokens.Token(ctx) // its error names the file type
 		e := d.facts(ErrTokenFile, err)
-		e.set(adviceFor(e))
+		e.set(explain.For(e.facts()))
 		d.fail(checkTokenPath, e)
-	case neverRenewed(path):
+	case inspect(path).NeverRenewed:
 		d.add(checkTokenPath, CheckWarned, path+" is a file by itself, and no link into a projected volume: the kubelet does not renew it",
-			advice{headingTokenNotRenewed, "mount the whole volume, without subPath, and do not copy the token"})
+			explain.Advice{Heading: explain.HeadingTokenNotRenewed, Text: "mount the whole volume, without subPath, and do not copy the token"})
 	default:
 		target, _ := os.Readlink(path) // "" if a folder above is the link
 		d.pass(checkTokenPath, "%s%s", path, strings.TrimSuffix(" -> "+target, " -> "))
@@ -70,12 +71,12 @@ func (d *diagnosis) tokenPermission(context.Context) {
 	file, _, err := regularfile.Open(path)
 	if err != nil {
 		e := d.facts(ErrTokenFile, err)
-		e.set(adviceFor(e))
+		e.set(explain.For(e.facts()))
 		d.fail(checkTokenPermission, e)
 		return
 	}
 	_ = file.Close()
-	d.pass(checkTokenPermission, "%s", describeAccess(path))
+	d.pass(checkTokenPermission, "%s", inspect(path).Access())
 }
 
 // readToken reads the token as an exchange does.
@@ -93,7 +94,7 @@ func (d *diagnosis) readToken(ctx context.Context) {
 	token, err := d.config.tokens.Token(ctx)
 	if err != nil {
 		e := d.facts(ErrTokenFile, err)
-		e.set(adviceFor(e))
+		e.set(explain.For(e.facts()))
 		d.fail(checkToken, e)
 		return
 	}
@@ -129,14 +130,14 @@ func (d *diagnosis) claims(context.Context) {
 	switch {
 	case len(missing) > 0:
 		e := d.facts(ErrTokenRejected, fmt.Errorf("the token lacks the claims %s: it is not a projected token of a service account", strings.Join(missing, ", ")))
-		e.set(advice{headingTokenRejected, "let " + envTokenFile + " name a projected token; the token of a service account's secret is none"})
+		e.set(explain.Advice{Heading: explain.HeadingTokenRejected, Text: "let " + envTokenFile + " name a projected token; the token of a service account's secret is none"})
 		d.fail(checkClaims, e)
-	case !isPublic(claims.Issuer):
+	case !explain.IsPublic(claims.Issuer):
 		d.add(checkClaims, CheckWarned, who+"; the issuer is not a public https:// address, so AWS cannot fetch its keys",
-			advice{headingVerificationKey, publish})
+			explain.Advice{Heading: explain.HeadingVerificationKey, Text: explain.Publish})
 	case !strings.HasPrefix(claims.Subject, "system:serviceaccount:"):
 		d.add(checkClaims, CheckWarned, who+"; the subject is not a Kubernetes service account's",
-			advice{headingTokenRejected, "check that the file is the projected token of a service account"})
+			explain.Advice{Heading: explain.HeadingTokenRejected, Text: "check that the file is the projected token of a service account"})
 	default:
 		d.pass(checkClaims, "%s", who)
 	}
@@ -149,12 +150,12 @@ func (d *diagnosis) audience(context.Context) {
 		return
 	}
 	audience := d.token.Claims().Audience
-	if slices.Contains(audience, stsAudience) {
+	if slices.Contains(audience, explain.STSAudience) {
 		d.pass(checkAudience, "%s", strings.Join(audience, ", "))
 		return
 	}
-	d.add(checkAudience, CheckWarned, fmt.Sprintf("%s, and not %s, which it usually is in every partition", strings.Join(audience, ", "), stsAudience),
-		advice{headingAudience, "correct the audience of the projected volume, or of the service account's annotation eks.amazonaws.com/audience, unless the OIDC provider in IAM has this client ID"})
+	d.add(checkAudience, CheckWarned, fmt.Sprintf("%s, and not %s, which it usually is in every partition", strings.Join(audience, ", "), explain.STSAudience),
+		explain.Advice{Heading: explain.HeadingAudience, Text: "correct the audience of the projected volume, or of the service account's annotation eks.amazonaws.com/audience, unless the OIDC provider in IAM has this client ID"})
 }
 
 // lifetime checks whether the token is valid, and whether the kubelet has renewed it on time. The
@@ -168,19 +169,19 @@ func (d *diagnosis) lifetime(context.Context) {
 	claims, now := d.token.Claims(), time.Now()
 	life, left := claims.Expiry.Sub(claims.IssuedAt), claims.Expiry.Sub(now).Round(time.Second)
 	renewal := claims.IssuedAt.Add(min(life/10*8, 24*time.Hour))
-	until := fmt.Sprintf("it is good until %s, for %v more", clockTime(claims.Expiry), left)
+	until := fmt.Sprintf("it is good until %s, for %v more", explain.ClockTime(claims.Expiry), left)
 	switch {
 	case left <= 0:
-		e := d.facts(ErrTokenExpired, fmt.Errorf("by this node's clock it expired at %s", clockTime(claims.Expiry)))
-		e.set(adviceFor(e))
+		e := d.facts(ErrTokenExpired, fmt.Errorf("by this node's clock it expired at %s", explain.ClockTime(claims.Expiry)))
+		e.set(explain.For(e.facts()))
 		d.fail(checkLifetime, e)
 	case now.Before(claims.IssuedAt.Add(-time.Minute)):
 		d.add(checkLifetime, CheckWarned, fmt.Sprintf("by this node's clock it will be issued in %v", claims.IssuedAt.Sub(now).Round(time.Second)),
-			advice{headingClock, "the clocks of the node and of the API server differ: check their time synchronisation"})
+			explain.Advice{Heading: explain.HeadingClock, Text: "the clocks of the node and of the API server differ: check their time synchronisation"})
 	case now.After(renewal.Add(min(life/10, 5*time.Minute))):
-		d.add(checkLifetime, CheckWarned, fmt.Sprintf("%s; the kubelet should have renewed it at %s", until, clockTime(renewal)),
-			advice{headingTokenExpired, "check that the service account still exists and the kubelet reaches the API server (kubectl get node, and the kubelet's log), or recreate the pod"})
+		d.add(checkLifetime, CheckWarned, fmt.Sprintf("%s; the kubelet should have renewed it at %s", until, explain.ClockTime(renewal)),
+			explain.Advice{Heading: explain.HeadingTokenExpired, Text: "check that the service account still exists and the kubelet reaches the API server (kubectl get node, and the kubelet's log), or recreate the pod"})
 	default:
-		d.pass(checkLifetime, "%s; the kubelet renews it at %s or soon after", until, clockTime(renewal))
+		d.pass(checkLifetime, "%s; the kubelet renews it at %s or soon after", until, explain.ClockTime(renewal))
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 
+	"github.com/irsakit/irsakit/internal/explain"
 	"github.com/irsakit/irsakit/internal/lazyregexp"
 )
 
@@ -40,7 +41,7 @@ func (c *config) resolveEndpoint() error {
 	})
 	if err != nil { // do not wrap err: its text differs between versions of the SDK
 		return fmt.Errorf("there is no STS endpoint for the region %s with %s %t and %s %t",
-			quoted(c.Region), envFIPS, c.environment.fips, envDualStack, c.environment.dualStack)
+			explain.Quote(c.Region), envFIPS, c.environment.fips, envDualStack, c.environment.dualStack)
 	}
 	c.url = endpoint.URI.String()
 	return nil
@@ -61,10 +62,10 @@ func (c *config) validateEndpoint() error {
 	case err != nil && strings.Contains(c.Endpoint, "@"), err == nil && u.User != nil:
 		return errors.New("the STS endpoint has a user name or a password, which STS does not take") // do not show them
 	case err != nil || !isServer(u):
-		return fmt.Errorf("the STS endpoint %s is not the URL of a server: it looks like https://sts.us-west-2.amazonaws.com", quoted(c.Endpoint))
+		return fmt.Errorf("the STS endpoint %s is not the URL of a server: it looks like https://sts.us-west-2.amazonaws.com", explain.Quote(c.Endpoint))
 	}
 	if c.environment.fips || c.environment.dualStack {
-		return fmt.Errorf("the STS endpoint %s is set together with %s or %s: the SDK's rules allow one or the other", quoted(c.Endpoint), envFIPS, envDualStack)
+		return fmt.Errorf("the STS endpoint %s is set together with %s or %s: the SDK's rules allow one or the other", explain.Quote(c.Endpoint), envFIPS, envDualStack)
 	}
 	return c.checkScheme(c.Endpoint)
 }
@@ -80,13 +81,10 @@ func isServer(u *url.URL) bool {
 		u.RawQuery == "" && !u.ForceQuery && u.Fragment == ""
 }
 
-// errCleartext is the cause of errors for URLs to which the token would be sent unencrypted.
-var errCleartext = errors.New("it is not encrypted, and the token would be readable on the way: use https://, or set Options.InsecureEndpoint if something else encrypts the connection, such as a service mesh")
-
 // checkScheme returns an error if the token must not be sent to the endpoint.
 func (c *config) checkScheme(endpoint string) error {
 	if u, err := url.Parse(endpoint); err == nil && !c.maySendToken(u) {
-		return fmt.Errorf("the STS endpoint %s: %w", quoted(endpoint), errCleartext)
+		return fmt.Errorf("the STS endpoint %s: %w", explain.Quote(endpoint), explain.ErrCleartext)
 	}
 	return nil
 }
@@ -138,6 +136,3 @@ func (c *config) regionMismatch() string {
 	}
 	return fmt.Sprintf("the STS endpoint %s belongs to %s, but the region is %s: role chains and other signed requests will fail", c.Endpoint, other, c.Region)
 }
-
-// regionAdvice is the advice for an endpoint of another region.
-const regionAdvice = "remove " + envEndpointSTS + ", or set " + envRegion + " to the endpoint's region"

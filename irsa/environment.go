@@ -6,6 +6,8 @@ import (
 	"os"
 	"strconv"
 	"strings"
+
+	"github.com/irsakit/irsakit/internal/explain"
 )
 
 // The variables that the EKS webhook sets (amazon-eks-pod-identity-webhook,
@@ -63,7 +65,7 @@ func lookupBool(name string, errs *configErrors) bool {
 	}
 	on, err := strconv.ParseBool(strings.ToLower(text))
 	if err != nil {
-		errs.add(headingSettings, fmt.Errorf("%s is %s: set it to true or false", name, quoted(text)))
+		errs.add(explain.HeadingSettings, fmt.Errorf("%s is %s: set it to true or false", name, explain.Quote(text)))
 	}
 	return on
 }
@@ -86,23 +88,23 @@ func (c *config) warn() {
 		c.log(slog.LevelWarn, "irsa: "+text)
 	}
 	if text := c.regionMismatch(); text != "" {
-		c.log(slog.LevelWarn, "irsa: "+text+": "+regionAdvice)
+		c.log(slog.LevelWarn, "irsa: "+text+": "+explain.OtherRegion)
 	}
 }
 
 // notInjected returns an error that tells which of the webhook's two variables is missing, and
 // the likely reason.
-func (c *config) notInjected() (heading, error) {
+func (c *config) notInjected() (explain.Heading, error) {
 	const whole = "the EKS webhook sets both in the pods of a service account that has the annotation eks.amazonaws.com/role-arn, while they are created"
 	hasRole, hasToken := c.RoleARN != "", c.TokenFile != "" || c.tokens != nil
 	switch {
 	case hasToken:
-		return headingHalfInjected, fmt.Errorf("there is a token, but neither %s nor Options.RoleARN is set: %s, but neither of them in a container that has one already: remove %s from the container's own env, and recreate the pod", envRoleARN, whole, envTokenFile)
+		return explain.HeadingHalfInjected, fmt.Errorf("there is a token, but neither %s nor Options.RoleARN is set: %s, but neither of them in a container that has one already: remove %s from the container's own env, and recreate the pod", envRoleARN, whole, envTokenFile)
 	case hasRole:
-		return headingHalfInjected, fmt.Errorf("there is a role, but neither %s nor Options.TokenFile is set: %s, but neither of them in a container that has one already: remove %s from the container's own env, and recreate the pod", envTokenFile, whole, envRoleARN)
+		return explain.HeadingHalfInjected, fmt.Errorf("there is a role, but neither %s nor Options.TokenFile is set: %s, but neither of them in a container that has one already: remove %s from the container's own env, and recreate the pod", envTokenFile, whole, envRoleARN)
 	case lookup(envContainerURI) != "":
-		return headingPodIdentity, fmt.Errorf("%s and %s are not set, but %s is: this pod has EKS Pod Identity instead of IRSA: use the SDK's own credentials, or delete the pod identity association and annotate the service account", envRoleARN, envTokenFile, envContainerURI)
+		return explain.HeadingPodIdentity, fmt.Errorf("%s and %s are not set, but %s is: this pod has EKS Pod Identity instead of IRSA: use the SDK's own credentials, or delete the pod identity association and annotate the service account", envRoleARN, envTokenFile, envContainerURI)
 	default:
-		return headingNotInjected, fmt.Errorf("%s and %s are not set: %s: check the annotation, and recreate the pod", envRoleARN, envTokenFile, whole)
+		return explain.HeadingNotInjected, fmt.Errorf("%s and %s are not set: %s: check the annotation, and recreate the pod", envRoleARN, envTokenFile, whole)
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/aws/aws-sdk-go-v2/service/sts/types"
 
+	"github.com/irsakit/irsakit/internal/explain"
 	"github.com/irsakit/irsakit/internal/schedule"
 	"github.com/irsakit/irsakit/tokenfile"
 )
@@ -157,7 +158,7 @@ func (x *exchange) sessionName(claims tokenfile.Claims) string {
 // The response was complete at received.
 func credentialsOf(out *sts.AssumeRoleWithWebIdentityOutput, recorded *response, received time.Time) (aws.Credentials, error) {
 	if out == nil || out.Credentials == nil {
-		return aws.Credentials{}, fmt.Errorf("the reply has no credentials: %w", errNotSTS)
+		return aws.Credentials{}, fmt.Errorf("the reply has no credentials: %w", explain.ErrNotSTS)
 	}
 	c := out.Credentials
 	creds := aws.Credentials{
@@ -169,13 +170,13 @@ func credentialsOf(out *sts.AssumeRoleWithWebIdentityOutput, recorded *response,
 	}
 	switch {
 	case !creds.HasKeys():
-		return aws.Credentials{}, fmt.Errorf("the reply has credentials without keys: %w", errNotSTS)
+		return aws.Credentials{}, fmt.Errorf("the reply has credentials without keys: %w", explain.ErrNotSTS)
 	case c.Expiration == nil || c.Expiration.IsZero():
-		return aws.Credentials{}, fmt.Errorf("the reply has credentials without an expiry: %w", errNotSTS)
+		return aws.Credentials{}, fmt.Errorf("the reply has credentials without an expiry: %w", explain.ErrNotSTS)
 	}
 	creds.Expires = recorded.expiry(*c.Expiration, received)
 	if left := creds.Expires.Sub(received.Round(0)); left < schedule.MinLifetime {
-		return aws.Credentials{}, fmt.Errorf("the reply has credentials that expire at %s, which is %v from now: %w", c.Expiration.UTC().Format(time.RFC3339), left.Round(time.Second), errClock)
+		return aws.Credentials{}, fmt.Errorf("the reply has credentials that expire at %s, which is %v from now: %w", c.Expiration.UTC().Format(time.RFC3339), left.Round(time.Second), explain.ErrClock)
 	}
 	if user := out.AssumedRoleUser; user != nil {
 		if parsed, err := arn.Parse(aws.ToString(user.Arn)); err == nil {

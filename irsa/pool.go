@@ -13,6 +13,7 @@ import (
 	"weak"
 
 	"github.com/irsakit/irsakit/cache"
+	"github.com/irsakit/irsakit/internal/explain"
 	"github.com/irsakit/irsakit/internal/notify"
 	"github.com/irsakit/irsakit/tokenfile"
 )
@@ -109,7 +110,7 @@ func (p *Pool) Provider(opts RoleOptions) (*Provider, error) {
 	opts = p.withDefaults(opts)
 	if opts.Token != nil {
 		if err := checkTokenSource(opts.Token); err != nil {
-			return nil, configErrors{{headingTokenSource, err}}.asError(p.config)
+			return nil, configErrors{{explain.HeadingTokenSource, err}}.asError(p.config)
 		}
 	}
 	sourceKey := tokenKeyOf(opts.Token)
@@ -182,18 +183,18 @@ func (p *Pool) role(opts RoleOptions, sourceKey tokenKey) (*config, configErrors
 	if sourceKey != p.config.sourceKey {
 		c.TokenFile = ""
 	}
-	errs.add(headingTokenSource, sourceKey.validate(c.tokens))
+	errs.add(explain.HeadingTokenSource, sourceKey.validate(c.tokens))
 	c.validateRole(&errs)
 	switch {
 	case c.Region == p.config.Region:
 	case c.STS != nil:
-		errs.add(headingRegion, errors.New("a role has a region of its own, which the client of Options.STS has not"))
+		errs.add(explain.HeadingRegion, errors.New("a role has a region of its own, which the client of Options.STS has not"))
 	default:
-		errs.add(headingRegion, validateRegion(c.Region))
-		errs.add(headingEndpoint, c.resolveEndpoint())
+		errs.add(explain.HeadingRegion, validateRegion(c.Region))
+		errs.add(explain.HeadingEndpoint, c.resolveEndpoint())
 	}
 	if c.Region == "" && c.STS == nil {
-		errs.add(headingRegion, errors.New("there is no region: set AWS_REGION, PoolOptions.Region or RoleOptions.Region"))
+		errs.add(explain.HeadingRegion, errors.New("there is no region: set AWS_REGION, PoolOptions.Region or RoleOptions.Region"))
 	}
 	return &c, errs
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 
 	"github.com/irsakit/irsakit/cache"
+	"github.com/irsakit/irsakit/internal/explain"
 	"github.com/irsakit/irsakit/internal/notify"
 )
 
@@ -59,7 +60,7 @@ func New(optFns ...func(*Options)) (*Provider, error) {
 func (p *Provider) initCache(attempts aws.CredentialsProvider) {
 	p.cache = cache.New(attempts, func(o *cache.Options) {
 		o.AttemptTimeout = p.config.AttemptTimeout
-		o.Permanent, o.RetryAfter = permanent, retryAfter
+		o.Permanent, o.RetryAfter = explain.Permanent, explain.RetryAfter
 		o.Logger = slog.New(roleHandler{p.config.Logger.Handler(), p.config.RoleARN})
 		o.Observe = p.handleCacheEvent
 		if p.pool != nil {

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/irsakit/irsakit/internal/explain"
 	"github.com/irsakit/irsakit/tokenfile"
 )
 
@@ -136,7 +137,7 @@ func redactError(err error, redact func(string) string) error {
 	text := err.Error()
 	limited := text
 	if len(text) > maxRedacted {
-		limited = shortened(text)
+		limited = explain.Shorten(text)
 	}
 	clean := redact(limited)
 	if clean == text {

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/irsakit/irsakit/internal/explain"
 	"github.com/irsakit/irsakit/internal/trustpolicy"
 )
 
@@ -100,7 +101,7 @@ func (r *Report) MarshalJSON() ([]byte, error) {
 // does not match and why. It evaluates only the document and makes no requests.
 func (r *Report) CheckTrustPolicy(document []byte) {
 	c := r.evaluate(document)
-	c.Name, c.Detail = checkTrustPolicy, oneLine(c.Detail)
+	c.Name, c.Detail = checkTrustPolicy, explain.OneLine(c.Detail)
 	before := slices.IndexFunc(r.Checks, func(c Check) bool { return c.Name == checkExchange })
 	r.Checks = slices.Insert(r.Checks, max(before, 0), c)
 }
@@ -109,19 +110,19 @@ func (r *Report) evaluate(document []byte) Check {
 	policy, err := trustpolicy.Parse(document)
 	switch {
 	case err != nil:
-		return Check{Status: CheckFailed, Detail: fmt.Sprintf("this is not a trust policy that IAM takes: %v", err), Link: headingAccessDenied.link()}
+		return Check{Status: CheckFailed, Detail: fmt.Sprintf("this is not a trust policy that IAM takes: %v", err), Link: explain.HeadingAccessDenied.Link()}
 	case r.request == nil:
 		return Check{Status: CheckSkipped, Detail: "there is no role, or no token, to judge it by"}
 	}
 	decision := policy.Evaluate(*r.request)
 	switch {
 	case !decision.Allowed:
-		return Check{Status: CheckFailed, Detail: decision.String(), Cure: "correct what differs, in the policy or in the pod", Link: headingAccessDenied.link()}
+		return Check{Status: CheckFailed, Detail: decision.String(), Cure: "correct what differs, in the policy or in the pod", Link: explain.HeadingAccessDenied.Link()}
 	case r.has(checkExchange, CheckFailed):
 		return Check{
 			Status: CheckWarned, Detail: decision.String() + ", but the exchange failed",
 			Cure: "if STS denies access, this is not the policy that the role has now: compare it with that in IAM, in the role's account",
-			Link: headingAccessDenied.link(),
+			Link: explain.HeadingAccessDenied.Link(),
 		}
 	default:
 		return Check{Status: CheckPassed, Detail: decision.String()}

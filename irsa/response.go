@@ -12,6 +12,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 
+	"github.com/irsakit/irsakit/internal/explain"
 	"github.com/irsakit/irsakit/internal/schedule"
 )
 
@@ -74,7 +75,7 @@ func (c recorder) Do(request *http.Request) (*http.Response, error) {
 	r := c.response
 	*r = *newResponse(r.requested, r.secrets)
 	if !c.config.maySendToken(request.URL) {
-		r.err = fmt.Errorf("the STS endpoint %s://%s: %w", request.URL.Scheme, request.URL.Host, errCleartext)
+		r.err = fmt.Errorf("the STS endpoint %s://%s: %w", request.URL.Scheme, request.URL.Host, explain.ErrCleartext)
 		return nil, r.err
 	}
 	response, err := c.HTTPClient.Do(request)
@@ -172,7 +173,7 @@ func (r *response) readReply(body io.ReadCloser) (text []byte, confirmed bool) {
 	return text, difference.Abs() <= schedule.DateTolerance
 }
 
-var errRepeated = fmt.Errorf("it repeats a secret of the request: %w", errNotSTS)
+var errRepeated = fmt.Errorf("it repeats a secret of the request: %w", explain.ErrNotSTS)
 
 // isRepeatedIn reports whether the document contains a secret of the request, which STS never
 // repeats. The text of the elements of the new keys is not searched, because the SDK does not print
@@ -212,7 +213,7 @@ func (r *response) readError(body io.ReadCloser) {
 	var document errorDocument
 	_ = xml.Unmarshal(text, &document) // sets the fields that precede a syntax error
 	r.code = r.secrets.identifier(cmp.Or(document.Code, document.BareCode))
-	r.message = r.secrets.redact(shortened(cmp.Or(document.Message, document.BareMessage)))
+	r.message = r.secrets.redact(explain.Shorten(cmp.Or(document.Message, document.BareMessage)))
 }
 
 // errorDocument returns the error body for the SDK, or nil if there is no code.

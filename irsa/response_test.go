@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/irsakit/irsakit/internal/explain"
 	"github.com/irsakit/irsakit/tokenfile"
 )
 
@@ -64,28 +65,28 @@ func TestResponseIsClassifiedByStatusAndBody(t *testing.T) {
 		kind   error
 		code   string
 		text   string
-		link   heading
+		link   explain.Heading
 	}{
-		{"empty 200", 200, strings.NewReader(""), ErrUnavailable, "", "the reply has no credentials: it is not from STS", headingNotSTS},
-		{"page", 200, strings.NewReader(page), ErrUnavailable, "", "the reply has no credentials: it is not from STS", headingNotSTS},
-		{"cut XML", 200, strings.NewReader(reply("<Credentials><SecretAccessKey>secret")), ErrUnavailable, "", "the reply has no credentials: it is not from STS", headingNotSTS},
-		{"JSON 200", 200, strings.NewReader(`{"AssumeRoleResponse":{}}`), ErrUnavailable, "", "the reply has no credentials: it is not from STS", headingNotSTS},
-		{"204", 204, strings.NewReader(""), ErrUnavailable, "", "the reply has no credentials: it is not from STS", headingNotSTS},
-		{"broken off 200", 200, brokenOff(reply("<Cred"), io.ErrUnexpectedEOF), ErrUnavailable, "", "the reply cannot be read: unexpected EOF", headingConnection},
-		{"reset in the body", 200, brokenOff("", &net.OpError{Op: "read", Err: syscall.ECONNRESET}), ErrUnavailable, "", "the reply cannot be read: read: connection reset by peer", headingConnection},
-		{"hang in the body", 200, brokenOff(reply("<Cred"), context.DeadlineExceeded), ErrUnavailable, "", "no answer in time: context deadline exceeded", headingTimeout},
-		{"long 200", 200, strings.NewReader(reply(strings.Repeat(" ", maxReply))), ErrUnavailable, "", "the reply cannot be read: it is longer than 262144 bytes", headingNotSTS},
-		{"redirect", 302, strings.NewReader(page), ErrUnavailable, "", "the reply is an error without a code (HTTP 302)", headingNotSTS},
-		{"empty 405", 405, strings.NewReader(""), ErrUnavailable, "", "the reply is an error without a code (HTTP 405)", headingNotSTS},
-		{"empty 403", 403, strings.NewReader(""), ErrUnavailable, "", "the reply is an error without a code (HTTP 403)", headingNotSTS},
-		{"page 502", 502, strings.NewReader(page), ErrUnavailable, "", "the reply is an error without a code (HTTP 502)", headingNotSTS},
-		{"JSON 403", 403, strings.NewReader(`{"message":"Forbidden"}`), ErrUnavailable, "", "the reply is an error without a code (HTTP 403)", headingNotSTS},
-		{"page 429", 429, strings.NewReader(page), ErrThrottled, "", "the reply is an error without a code (HTTP 429)", headingThrottled},
-		{"STS", 403, strings.NewReader(wrapped), ErrAccessDenied, "AccessDenied", "AccessDenied: no (HTTP 403)", headingAccessDenied},
-		{"STS, broken off after its code", 403, brokenOff(wrapped[:strings.Index(wrapped, "<Message>")], io.ErrUnexpectedEOF), ErrAccessDenied, "AccessDenied", "AccessDenied (HTTP 403)", headingAccessDenied},
-		{"broken off before the code", 403, brokenOff(wrapped[:20], io.ErrUnexpectedEOF), ErrUnavailable, "", "the reply cannot be read: unexpected EOF", headingConnection},
-		{"S3", 405, strings.NewReader("<Error><Code>MethodNotAllowed</Code><Message>not here</Message></Error>"), ErrUnavailable, "MethodNotAllowed", "MethodNotAllowed: not here (HTTP 405)", headingNotSTS},
-		{"long error", 400, strings.NewReader(wrapped + strings.Repeat(" ", 10*maxErrorBody)), ErrAccessDenied, "AccessDenied", "AccessDenied: no (HTTP 400)", headingAccessDenied},
+		{"empty 200", 200, strings.NewReader(""), ErrUnavailable, "", "the reply has no credentials: it is not from STS", explain.HeadingNotSTS},
+		{"page", 200, strings.NewReader(page), ErrUnavailable, "", "the reply has no credentials: it is not from STS", explain.HeadingNotSTS},
+		{"cut XML", 200, strings.NewReader(reply("<Credentials><SecretAccessKey>secret")), ErrUnavailable, "", "the reply has no credentials: it is not from STS", explain.HeadingNotSTS},
+		{"JSON 200", 200, strings.NewReader(`{"AssumeRoleResponse":{}}`), ErrUnavailable, "", "the reply has no credentials: it is not from STS", explain.HeadingNotSTS},
+		{"204", 204, strings.NewReader(""), ErrUnavailable, "", "the reply has no credentials: it is not from STS", explain.HeadingNotSTS},
+		{"broken off 200", 200, brokenOff(reply("<Cred"), io.ErrUnexpectedEOF), ErrUnavailable, "", "the reply cannot be read: unexpected EOF", explain.HeadingConnection},
+		{"reset in the body", 200, brokenOff("", &net.OpError{Op: "read", Err: syscall.ECONNRESET}), ErrUnavailable, "", "the reply cannot be read: read: connection reset by peer", explain.HeadingConnection},
+		{"hang in the body", 200, brokenOff(reply("<Cred"), context.DeadlineExceeded), ErrUnavailable, "", "no answer in time: context deadline exceeded", explain.HeadingTimeout},
+		{"long 200", 200, strings.NewReader(reply(strings.Repeat(" ", maxReply))), ErrUnavailable, "", "the reply cannot be read: it is longer than 262144 bytes", explain.HeadingNotSTS},
+		{"redirect", 302, strings.NewReader(page), ErrUnavailable, "", "the reply is an error without a code (HTTP 302)", explain.HeadingNotSTS},
+		{"empty 405", 405, strings.NewReader(""), ErrUnavailable, "", "the reply is an error without a code (HTTP 405)", explain.HeadingNotSTS},
+		{"empty 403", 403, strings.NewReader(""), ErrUnavailable, "", "the reply is an error without a code (HTTP 403)", explain.HeadingNotSTS},
+		{"page 502", 502, strings.NewReader(page), ErrUnavailable, "", "the reply is an error without a code (HTTP 502)", explain.HeadingNotSTS},
+		{"JSON 403", 403, strings.NewReader(`{"message":"Forbidden"}`), ErrUnavailable, "", "the reply is an error without a code (HTTP 403)", explain.HeadingNotSTS},
+		{"page 429", 429, strings.NewReader(page), ErrThrottled, "", "the reply is an error without a code (HTTP 429)", explain.HeadingThrottled},
+		{"STS", 403, strings.NewReader(wrapped), ErrAccessDenied, "AccessDenied", "AccessDenied: no (HTTP 403)", explain.HeadingAccessDenied},
+		{"STS, broken off after its code", 403, brokenOff(wrapped[:strings.Index(wrapped, "<Message>")], io.ErrUnexpectedEOF), ErrAccessDenied, "AccessDenied", "AccessDenied (HTTP 403)", explain.HeadingAccessDenied},
+		{"broken off before the code", 403, brokenOff(wrapped[:20], io.ErrUnexpectedEOF), ErrUnavailable, "", "the reply cannot be read: unexpected EOF", explain.HeadingConnection},
+		{"S3", 405, strings.NewReader("<Error><Code>MethodNotAllowed</Code><Message>not here</Message></Error>"), ErrUnavailable, "MethodNotAllowed", "MethodNotAllowed: not here (HTTP 405)", explain.HeadingNotSTS},
+		{"long error", 400, strings.NewReader(wrapped + strings.Repeat(" ", 10*maxErrorBody)), ErrAccessDenied, "AccessDenied", "AccessDenied: no (HTTP 400)", explain.HeadingAccessDenied},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			err := exchangeWith(t, func(r *http.Request) (*http.Response, error) {
@@ -96,7 +97,7 @@ func TestResponseIsClassifiedByStatusAndBody(t *testing.T) {
 			assert.Equal(t, tt.kind, e.Kind)
 			assert.Equal(t, tt.code, e.Code)
 			assert.Equal(t, tt.text, e.Unwrap().Error())
-			assert.Equal(t, tt.link.link(), e.Link)
+			assert.Equal(t, tt.link.Link(), e.Link)
 			assert.NotContains(t, err.Error(), "SDK")
 			var api smithy.APIError
 			if errors.As(err, &api) {
@@ -115,13 +116,13 @@ func TestResponseMissingIsClassifiedByClientError(t *testing.T) {
 		name string
 		err  error
 		text string
-		link heading
+		link explain.Heading
 	}{
-		{"refused", &url.Error{Op: "Post", URL: "https://sts", Err: &net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}}, "dial: connection refused", headingConnection},
-		{"name", &url.Error{Op: "Post", URL: "https://sts", Err: &net.DNSError{Err: "no such host", Name: "sts"}}, "lookup sts: no such host", headingNameResolution},
-		{"hang", &url.Error{Op: "Post", URL: "https://sts", Err: context.DeadlineExceeded}, "no answer in time: context deadline exceeded", headingTimeout},
-		{"custom", errors.New("quota"), "quota", headingConnection},
-		{"secret", errors.New("cannot send " + testToken), "cannot send eyJhbGciOiJSUzI1NiJ9.[redacted].[redacted]", headingConnection},
+		{"refused", &url.Error{Op: "Post", URL: "https://sts", Err: &net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}}, "dial: connection refused", explain.HeadingConnection},
+		{"name", &url.Error{Op: "Post", URL: "https://sts", Err: &net.DNSError{Err: "no such host", Name: "sts"}}, "lookup sts: no such host", explain.HeadingNameResolution},
+		{"hang", &url.Error{Op: "Post", URL: "https://sts", Err: context.DeadlineExceeded}, "no answer in time: context deadline exceeded", explain.HeadingTimeout},
+		{"custom", errors.New("quota"), "quota", explain.HeadingConnection},
+		{"secret", errors.New("cannot send " + testToken), "cannot send eyJhbGciOiJSUzI1NiJ9.[redacted].[redacted]", explain.HeadingConnection},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			err := exchangeWith(t, func(*http.Request) (*http.Response, error) { return nil, tt.err })
@@ -129,7 +130,7 @@ func TestResponseMissingIsClassifiedByClientError(t *testing.T) {
 			require.ErrorAs(t, err, &e)
 			assert.Equal(t, ErrUnavailable, e.Kind)
 			assert.Equal(t, tt.text, e.Unwrap().Error())
-			assert.Equal(t, tt.link.link(), e.Link)
+			assert.Equal(t, tt.link.Link(), e.Link)
 			assert.Equal(t, tt.name != "secret", errors.Is(err, tt.err), "the cause can be found with errors.Is")
 		})
 	}
@@ -143,6 +144,6 @@ func TestResponseOfAClientWithoutARegion(t *testing.T) {
 	require.NoError(t, err)
 	defer func() { assert.NoError(t, p.Close()) }()
 	err = p.Refresh(t.Context())
-	assert.ErrorIs(t, err, errNoRegion)
-	assert.ErrorContains(t, err, headingRegion.link())
+	assert.ErrorIs(t, err, explain.ErrNoRegion)
+	assert.ErrorContains(t, err, explain.HeadingRegion.Link())
 }

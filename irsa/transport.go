@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"net/http"
 	"net/url"
@@ -13,6 +12,8 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
+
+	"github.com/irsakit/irsakit/internal/explain"
 )
 
 const (
@@ -143,12 +144,7 @@ func (c checkedClient) Do(request *http.Request) (*http.Response, error) {
 // names the proxy.
 func checkProxy(_ context.Context, proxy *url.URL, _ *http.Request, response *http.Response) error {
 	if response.StatusCode != http.StatusOK {
-		return &proxyError{proxy.Host, response.Status}
+		return &explain.ProxyError{Host: proxy.Host, Status: response.Status}
 	}
 	return nil
 }
-
-// proxyError is the error for a proxy that rejects a CONNECT request.
-type proxyError struct{ host, status string }
-
-func (e *proxyError) Error() string { return fmt.Sprintf("the proxy %s answered %s", e.host, e.status) }

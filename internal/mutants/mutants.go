@@ -85,7 +85,7 @@ var mutants = []mutant{
 	{"bodies are logged", "irsa/client.go", "o.ClientLogMode &= aws.LogRetries | aws.LogDeprecatedUsage", "o.ClientLogMode |= 0", ofIrsa},
 	{"redirects are followed", "irsa/transport.go", "return http.ErrUseLastResponse", "return nil", ofIrsa},
 	{"an error keeps the token", "irsa/response.go", "r.message = r.secrets.redact(shortened(", "r.message = fmt.Sprint(shortened(", ofIrsa},
-	{"AccessDenied is not permanent", "irsa/classify.go", " || errors.Is(err, ErrAccessDenied)", "", ofIrsa},
+	{"AccessDenied is not permanent", "internal/explain/explain.go", " || errors.Is(err, ErrAccessDenied)", "", "-timeout 5m ./internal/explain ./irsa"},
 	{"a rotation does not wake", "irsa/watch.go", "		p.cache.Wake()\n", "", ofIrsa},
 	{"the watch looks once a minute after a failure", "irsa/watch.go", "const failingInterval = time.Second", "const failingInterval = time.Minute", ofIrsa},
 	{"the region is not part of a Pool's key", "irsa/poolkey.go", "region: opts.Region, ", "", ofIrsa},

@@ -1,4 +1,4 @@
-package irsa
+package explain
 
 import (
 	"go/ast"
@@ -13,10 +13,10 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// headings returns the constants of the type heading.
+// headings returns the constants of the type Heading.
 func headings(t *testing.T) []string {
 	t.Helper()
-	file, err := parser.ParseFile(token.NewFileSet(), "advice.go", nil, 0)
+	file, err := parser.ParseFile(token.NewFileSet(), "heading.go", nil, 0)
 	require.NoError(t, err)
 	var out []string
 	ast.Inspect(file, func(n ast.Node) bool {
@@ -24,7 +24,7 @@ func headings(t *testing.T) []string {
 		if !ok {
 			return true
 		}
-		if name, ok := spec.Type.(*ast.Ident); ok && name.Name == "heading" {
+		if name, ok := spec.Type.(*ast.Ident); ok && name.Name == "Heading" {
 			value, err := strconv.Unquote(spec.Values[0].(*ast.BasicLit).Value)
 			require.NoError(t, err)
 			out = append(out, value)
@@ -35,7 +35,7 @@ func headings(t *testing.T) []string {
 }
 
 func TestHeadingsMatchTroubleshootingPage(t *testing.T) {
-	page, err := os.ReadFile("../TROUBLESHOOTING.md")
+	page, err := os.ReadFile("../../TROUBLESHOOTING.md")
 	require.NoError(t, err)
 	find := func(expression string) []string {
 		var out []string
@@ -50,7 +50,7 @@ func TestHeadingsMatchTroubleshootingPage(t *testing.T) {
 	assert.Subset(t, find(`(?m)^\| .*\]\(#(.+)\) \|$`), []string{"access-denied", "not-injected"})
 	linked := find(`\]\(#([a-z-]+)\)`)
 	for _, heading := range written {
-		assert.Contains(t, linked, heading, "the table links to each heading")
+		assert.Contains(t, linked, heading, "the table links to each Heading")
 		section := regexp.MustCompile(`(?s)\n## ` + heading + `\n(.*?)(\n## |\n# |$)`).FindSubmatch(page)
 		for _, part := range []string{"**Symptom.**", "**Cause.**", "**Cure.**", "**Verify.**"} {
 			assert.Contains(t, string(section[1]), part, heading)
@@ -62,9 +62,9 @@ func TestHeadingsMatchTroubleshootingPage(t *testing.T) {
 func TestAdviceExistsForEveryKind(t *testing.T) {
 	cause := assert.AnError
 	for _, kind := range []error{ErrTokenFile, ErrTokenExpired, ErrTokenRejected, ErrAccessDenied, ErrThrottled, ErrUnavailable, ErrInvalidRequest, ErrRefused} {
-		a := adviceFor(&Error{Kind: kind, err: cause})
-		assert.NotEmpty(t, a.heading, kind)
-		assert.NotEmpty(t, a.text, kind)
+		a := For(Facts{Kind: kind, Err: cause})
+		assert.NotEmpty(t, a.Heading, kind)
+		assert.NotEmpty(t, a.Text, kind)
 	}
-	assert.NotEmpty(t, cacheAdvice(ErrClosed).text)
+	assert.NotEmpty(t, Cache(ErrClosed).Text)
 }

@@ -1,0 +1,39 @@
+package irsa
+
+import (
+	"os"
+	"path/filepath"
+
+	"github.com/irsakit/irsakit/internal/explain"
+)
+
+// inspect returns the facts about a token file on which the advice for a failure depends.
+func inspect(path string) explain.File {
+	file := explain.File{User: os.Getuid(), Group: os.Getgid()}
+	file.MoreGroups, _ = os.Getgroups() // nil on error
+	file.Missing, file.DanglingLink = missingPart(path)
+	if info, err := os.Lstat(path); err == nil {
+		// Projected files are links into ..data (pkg/volume/util/atomic_writer.go), unless they
+		// are mounted with subPath.
+		file.NeverRenewed = info.Mode().IsRegular()
+	}
+	if info, err := os.Stat(path); err == nil {
+		file.Visible, file.Mode, file.Owner = true, info.Mode(), ownerOf(info)
+	}
+	return file
+}
+
+// missingPart returns the first part of a path that does not exist, and whether it is a link to
+// nothing. If all parts exist, it returns the path.
+func missingPart(path string) (part string, dangling bool) {
+	path = filepath.Clean(path)
+	for parent := filepath.Dir(path); parent != path; path, parent = parent, filepath.Dir(parent) {
+		if _, err := os.Lstat(path); err == nil {
+			return path, true
+		}
+		if _, err := os.Stat(parent); err == nil {
+			break
+		}
+	}
+	return path, false
+}
