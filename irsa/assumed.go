@@ -8,6 +8,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws/arn"
 	"github.com/aws/aws-sdk-go-v2/service/sts/types"
 
+	"github.com/irsakit/irsakit/internal/config"
 	"github.com/irsakit/irsakit/internal/explain"
 )
 
@@ -33,7 +34,7 @@ func checkAssumed(roleARN string, user *types.AssumedRoleUser) error {
 // arn:...:sts::<account>:assumed-role/<name>/<session>.
 func assumedRole(text string) (account, name string, ok bool) {
 	parsed, err := arn.Parse(text)
-	if err != nil || parsed.Service != "sts" || parsed.Region != "" || !isAccountID(parsed.AccountID) {
+	if err != nil || parsed.Service != "sts" || parsed.Region != "" || !config.IsAccountID(parsed.AccountID) {
 		return "", "", false
 	}
 	parts := strings.Split(parsed.Resource, "/")

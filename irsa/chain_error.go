@@ -22,7 +22,7 @@ func (e *sourceError) Unwrap() error { return e.err }
 // source's kind, role and advice.
 func (x *chainExchange) wrapError(err error) error {
 	c := x.config
-	e := &Error{Kind: ErrUnavailable, RoleARN: c.RoleARN, Region: c.Region, Endpoint: c.url, err: err}
+	e := &Error{Kind: ErrUnavailable, RoleARN: c.RoleARN, Region: c.Region, Endpoint: c.URL, err: err}
 	if name := x.session.Load(); name != nil {
 		e.SessionName = *name
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/irsakit/irsakit/cache"
+	"github.com/irsakit/irsakit/internal/config"
 	"github.com/irsakit/irsakit/internal/explain"
 	"github.com/irsakit/irsakit/tokenfile"
 )
@@ -17,7 +18,7 @@ func (x *exchange) exchangeError(err error, token tokenfile.Token) error {
 		Kind:        explain.Kind(err),
 		RoleARN:     x.config.RoleARN,
 		SessionName: x.sessionName(claims),
-		Endpoint:    x.config.url,
+		Endpoint:    x.config.URL,
 		Region:      x.config.Region,
 		TokenFile:   x.config.TokenFile,
 		Issuer:      claims.Issuer,
@@ -41,7 +42,7 @@ func (e *Error) describe(err error) {
 }
 
 // tokenError returns the Error for an error of the token source.
-func tokenError(c *config, err error) error {
+func tokenError(c *config.Config, err error) error {
 	e := &Error{Kind: ErrTokenFile, RoleARN: c.RoleARN, TokenFile: c.TokenFile, Region: c.Region, err: redactError(err, redactTokens)}
 	e.set(explain.For(e.facts()))
 	return e
@@ -59,7 +60,7 @@ func (p *Provider) explain(ctx context.Context, err error) error {
 		return closed
 	}
 	c := p.config
-	e := &Error{Kind: kindOfCache(err), RoleARN: c.RoleARN, TokenFile: c.TokenFile, Region: c.Region, Endpoint: c.url, err: err}
+	e := &Error{Kind: kindOfCache(err), RoleARN: c.RoleARN, TokenFile: c.TokenFile, Region: c.Region, Endpoint: c.URL, err: err}
 	switch {
 	case e.Is(ErrInvalidRequest):
 		e.set(explain.Cache(err))

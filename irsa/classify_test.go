@@ -26,6 +26,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/irsakit/irsakit/internal/config"
 	"github.com/irsakit/irsakit/internal/explain"
 )
 
@@ -111,8 +112,7 @@ func TestProbeFailureLinksToItsHeading(t *testing.T) {
 // requireFailedProbe checks that the probe fails exactly this check, with this heading.
 func requireFailedProbe(t *testing.T, p *probe, target string, proxied bool, check string, heading explain.Heading) {
 	t.Helper()
-	d := &diagnosis{report: &Report{}, config: config{url: target}}
-	d.config.Region = "us-west-2"
+	d := &diagnosis{report: &Report{}, config: &config.Config{URL: target, Region: "us-west-2"}}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	d.nameResolution(p, proxied)

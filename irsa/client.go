@@ -1,41 +1,47 @@
 package irsa
 
 import (
-	"crypto/x509"
-	"fmt"
-	"io"
 	"net/http"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
+	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 
-	"github.com/irsakit/irsakit/internal/regularfile"
+	"github.com/irsakit/irsakit/internal/config"
 )
 
-// connect creates the STS client and its HTTP client, unless Options contain them. conns is the
-// maximum number of connections of a client that it creates, or 0 for the SDK's default.
-func (c *config) connect(conns int) {
-	client := c.HTTPClient
-	if c.client = c.STS; c.client != nil {
-		own, ok := c.client.(*sts.Client)
+// stsClient sends requests to STS.
+type stsClient struct {
+	api  stscreds.AssumeRoleWithWebIdentityAPIClient
+	http aws.HTTPClient // nil if api is a mock, or the application's wrapper of an SDK client
+}
+
+// newSTSClient returns a client with the application's STS client or HTTP client, if c contains one.
+// conns is the maximum number of connections of an HTTP client that it creates, or 0 for the SDK's
+// default.
+func newSTSClient(c *config.Config, conns int) *stsClient {
+	s, client := &stsClient{api: c.STS}, c.HTTPClient
+	if c.STS != nil {
+		own, ok := c.STS.(*sts.Client)
 		if !ok {
-			return
+			return s
 		}
-		c.client, client = withoutSigningLog(own), own.Options().HTTPClient
+		s.api, client = withoutSigningLog(own), own.Options().HTTPClient
 	}
 	switch httpClient := client.(type) {
 	case nil:
-		c.http = newHTTPClient(c.services, conns)
+		s.http = newHTTPClient(c.Services, conns)
 	case *awshttp.BuildableClient:
-		c.http = newHTTPClient(httpClient, conns)
+		s.http = newHTTPClient(httpClient, conns)
 	default:
-		c.http = withoutRedirects(httpClient)
+		s.http = withoutRedirects(httpClient)
 	}
-	if c.client == nil {
-		c.client = newClient(c, c.http)
+	if s.api == nil {
+		s.api = newClient(c, s.http)
 	}
+	return s
 }
 
 // withoutSigningLog returns client, or a copy with signing logs turned off. These logs contain the
@@ -53,9 +59,9 @@ func withoutSigningLog(client *sts.Client) *sts.Client {
 	return sts.New(o)
 }
 
-// disconnect closes the idle connections of a client that connect created.
-func (c *config) disconnect() {
-	if client, ok := c.http.(*http.Client); ok {
+// closeIdleConnections closes the connections of an HTTP client that newSTSClient created.
+func (s *stsClient) closeIdleConnections() {
+	if client, ok := s.http.(*http.Client); ok {
 		if t, ok := client.Transport.(*transport); ok {
 			t.CloseIdleConnections()
 		}
@@ -66,9 +72,9 @@ func (c *config) disconnect() {
 // redirects and records the response in recorded. It also turns off the client's request and
 // response logs. Bodies contain the token and keys, the headers of signed requests contain the
 // session token, and a response can repeat any of them.
-func (c *config) singleRequest(recorded *response) func(*sts.Options) {
+func (s *stsClient) singleRequest(c *config.Config, recorded *response) func(*sts.Options) {
 	return func(o *sts.Options) {
-		client := c.http
+		client := s.http
 		if client == nil { // Options.STS is the application's wrapper of an SDK client
 			client = withoutRedirects(o.HTTPClient)
 		}
@@ -83,7 +89,7 @@ func (c *config) singleRequest(recorded *response) func(*sts.Options) {
 
 // newClient returns the library's own STS client. It signs no requests by default and
 // inherits nothing from the application's service clients.
-func newClient(c *config, httpClient aws.HTTPClient) *sts.Client {
+func newClient(c *config.Config, httpClient aws.HTTPClient) *sts.Client {
 	opts := sts.Options{
 		Region:         c.Region,
 		Credentials:    aws.AnonymousCredentials{},
@@ -95,44 +101,11 @@ func newClient(c *config, httpClient aws.HTTPClient) *sts.Client {
 	if c.Endpoint != "" {
 		opts.BaseEndpoint = aws.String(c.Endpoint)
 	}
-	if c.environment.fips {
+	if c.FIPS {
 		opts.EndpointOptions.UseFIPSEndpoint = aws.FIPSEndpointStateEnabled
 	}
-	if c.environment.dualStack {
+	if c.DualStack {
 		opts.EndpointOptions.UseDualStackEndpoint = aws.DualStackEndpointStateEnabled
 	}
 	return sts.New(opts)
-}
-
-// maxBundle is the maximum size of a CA bundle. A bundle of all public authorities has about
-// 200 KiB.
-const maxBundle = 4 << 20
-
-// readAuthorities sets the HTTP client of service clients to one that trusts only the
-// authorities in AWS_CA_BUNDLE. The bundle must be a regular file.
-func (c *config) readAuthorities() error {
-	path := c.environment.caBundle
-	if path == "" {
-		return nil
-	}
-	file, _, err := regularfile.Open(path)
-	if err != nil {
-		return fmt.Errorf("%s: %w: correct it, or unset it", envCABundle, err)
-	}
-	defer file.Close()
-	pem, err := io.ReadAll(io.LimitReader(file, maxBundle+1))
-	if err != nil {
-		return fmt.Errorf("%s: %w", envCABundle, err)
-	}
-	if len(pem) > maxBundle {
-		return fmt.Errorf("%s: %s is larger than %d MiB: let it name a file with the certificates of the authorities only", envCABundle, path, maxBundle>>20)
-	}
-	pool := x509.NewCertPool()
-	if !pool.AppendCertsFromPEM(pem) {
-		return fmt.Errorf("%s: %s holds no certificate in PEM: let it name a file with those of the authorities", envCABundle, path)
-	}
-	c.services = awshttp.NewBuildableClient().WithTransportOptions(func(t *http.Transport) {
-		t.TLSClientConfig.RootCAs = pool
-	})
-	return nil
 }

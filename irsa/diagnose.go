@@ -8,6 +8,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 
+	"github.com/irsakit/irsakit/internal/config"
 	"github.com/irsakit/irsakit/internal/explain"
 	"github.com/irsakit/irsakit/internal/trustpolicy"
 	"github.com/irsakit/irsakit/tokenfile"
@@ -62,13 +63,13 @@ func Diagnose(ctx context.Context, optFns ...func(*Options)) *Report {
 	for _, fn := range optFns {
 		fn(&opts)
 	}
-	if opts.AttemptTimeout <= 0 || opts.AttemptTimeout > exchangeLimit {
-		opts.AttemptTimeout = exchangeLimit
+	given, env := opts.config(), environment()
+	if given.AttemptTimeout <= 0 || given.AttemptTimeout > exchangeLimit {
+		given.AttemptTimeout = exchangeLimit
 	}
-	d := &diagnosis{report: &Report{}, opts: opts}
-	d.config, d.errs = resolve(ctx, opts)
-	d.config.connect(0)
-	d.exchanger = &exchange{config: &d.config}
+	c, errs := env.Resolve(ctx, given)
+	d := &diagnosis{report: &Report{}, env: env, given: given, config: &c, errs: errs, client: newSTSClient(&c, 0)}
+	d.exchanger = &exchange{config: d.config, client: d.client}
 	for _, check := range []func(context.Context){
 		d.environment, d.otherCredentials, d.role, d.checkOtherSettings,
 		d.tokenPath, d.tokenPermission, d.readToken, d.claims, d.audience, d.lifetime,
@@ -77,16 +78,18 @@ func Diagnose(ctx context.Context, optFns ...func(*Options)) *Report {
 	} {
 		check(ctx)
 	}
-	d.config.disconnect()
+	d.client.closeIdleConnections()
 	return d.report
 }
 
 // diagnosis is the state of one call of Diagnose.
 type diagnosis struct {
 	report    *Report
-	opts      Options
-	config    config
-	errs      configErrors
+	env       config.Environment
+	given     config.Config // the settings before they were resolved
+	config    *config.Config
+	client    *stsClient
+	errs      config.Errors
 	exchanger *exchange
 	timedOut  string // the check that timed out
 	token     *tokenfile.Token
@@ -136,17 +139,17 @@ func (d *diagnosis) fail(name string, e *Error) {
 // failIf adds a failed check if there are configuration errors with these headings, and reports
 // whether there are any. Their texts contain the advice.
 func (d *diagnosis) failIf(name string, headings ...explain.Heading) bool {
-	var mine configErrors
+	var mine config.Errors
 	for _, e := range d.errs {
-		if slices.Contains(headings, e.heading) {
+		if slices.Contains(headings, e.Heading) {
 			mine = append(mine, e)
 		}
 	}
 	if len(mine) == 0 {
 		return false
 	}
-	e := &Error{err: mine.join()}
-	e.set(explain.Advice{Heading: mine[0].heading})
+	e := &Error{err: mine.Join()}
+	e.set(explain.Advice{Heading: mine[0].Heading})
 	d.fail(name, e)
 	return true
 }
@@ -154,7 +157,7 @@ func (d *diagnosis) failIf(name string, headings ...explain.Heading) bool {
 // facts returns an Error with the settings and claims that advice depends on.
 func (d *diagnosis) facts(kind, err error) *Error {
 	c := d.config
-	e := &Error{Kind: kind, RoleARN: c.RoleARN, Region: c.Region, Endpoint: c.url, TokenFile: c.TokenFile, err: err}
+	e := &Error{Kind: kind, RoleARN: c.RoleARN, Region: c.Region, Endpoint: c.URL, TokenFile: c.TokenFile, err: err}
 	if d.token != nil {
 		claims := d.token.Claims()
 		e.Issuer, e.Subject, e.Audience, e.TokenExpiry = claims.Issuer, claims.Subject, claims.Audience, claims.Expiry

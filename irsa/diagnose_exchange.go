@@ -66,7 +66,7 @@ type identityClient interface {
 
 // callerIdentity checks whether the credentials work, and reports their identity.
 func (d *diagnosis) callerIdentity(ctx context.Context) {
-	client, ok := d.config.client.(identityClient)
+	client, ok := d.client.api.(identityClient)
 	switch {
 	case d.creds == nil:
 		d.skip(checkCallerIdentity, "there are no credentials")
@@ -81,12 +81,12 @@ func (d *diagnosis) callerIdentity(ctx context.Context) {
 		o.Credentials = aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) { return *d.creds, nil })
 	}
 	recorded := newResponse(0, secrets{d.creds.SessionToken, d.creds.SecretAccessKey})
-	out, err := client.GetCallerIdentity(ctx, nil, d.config.singleRequest(recorded), signed)
+	out, err := client.GetCallerIdentity(ctx, nil, d.client.singleRequest(d.config, recorded), signed)
 	if err == nil {
 		d.pass(checkCallerIdentity, "%s", aws.ToString(out.Arn))
 		return
 	}
-	err = d.config.failure(recorded, err)
+	err = d.client.failure(recorded, err)
 	e := d.facts(explain.Kind(err), err)
 	if !d.facts(nil, nil).facts().IsAWS() {
 		d.add(checkCallerIdentity, CheckWarned, e.err.Error(), explain.Advice{Text: "not every server other than AWS can say it"})

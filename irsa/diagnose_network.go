@@ -22,7 +22,7 @@ func networkChecks() []string {
 
 // network checks with an unsigned request whether STS can be reached, and what time it is there.
 func (d *diagnosis) network(ctx context.Context) {
-	if d.config.url == "" || d.report.has(checkEndpoint, CheckSkipped) {
+	if d.config.URL == "" || d.report.has(checkEndpoint, CheckSkipped) {
 		for _, name := range networkChecks() {
 			d.skip(name, "the address of STS is not known")
 		}
@@ -35,14 +35,14 @@ func (d *diagnosis) network(ctx context.Context) {
 	limit := remaining(ctx, probeLimit)
 	limited, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	p := sendProbe(limited, client, d.config.url)
+	p := sendProbe(limited, client, d.config.URL)
 	p.limit = limit
 	if errors.Is(ctx.Err(), context.Canceled) && d.skipIfDone(ctx, networkChecks()...) {
 		return
 	}
 	p.stopTrace()
-	d.nameResolution(p, proxied(client, d.config.url))
-	d.connection(p, proxied(client, d.config.url))
+	d.nameResolution(p, proxied(client, d.config.URL))
+	d.connection(p, proxied(client, d.config.URL))
 	d.tls(p)
 	d.answer(p)
 	d.clock(p)
@@ -50,10 +50,10 @@ func (d *diagnosis) network(ctx context.Context) {
 
 // httpClient returns the HTTP client of the exchange.
 func (d *diagnosis) httpClient() aws.HTTPClient {
-	if d.config.http == nil { // the settings are not valid
+	if d.client.http == nil { // the settings are not valid
 		return newHTTPClient(nil, 0)
 	}
-	return d.config.http
+	return d.client.http
 }
 
 // proxied reports whether a client uses a proxy for the URL.
@@ -118,7 +118,7 @@ func (d *diagnosis) nameResolution(p *probe, proxied bool) {
 }
 
 func (d *diagnosis) connection(p *probe, proxied bool) {
-	https := strings.HasPrefix(d.config.url, "https://")
+	https := strings.HasPrefix(d.config.URL, "https://")
 	switch {
 	case d.failIfBroken(checkConnection, p.connect, p, explain.Timeout(d.config.Region)):
 	case p.connect.done && proxied && https && !p.handshake.begun && p.err != nil:
@@ -142,7 +142,7 @@ func (d *diagnosis) tls(p *probe) {
 	case d.failIfBroken(checkTLS, p.handshake, p, tooLong):
 	case p.handshake.done:
 		d.pass(checkTLS, "the certificate is good")
-	case strings.HasPrefix(d.config.url, "http://"):
+	case strings.HasPrefix(d.config.URL, "http://"):
 		d.skip(checkTLS, "the endpoint is http://")
 	case p.reused || !p.traced():
 		d.skip(checkTLS, "the HTTP client does not tell")

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/irsakit/irsakit/internal/config"
 	"github.com/irsakit/irsakit/internal/explain"
 )
 
@@ -15,14 +16,14 @@ func (d *diagnosis) environment(context.Context) {
 	if d.failIf(checkEnvironment, explain.HeadingNotInjected, explain.HeadingHalfInjected, explain.HeadingPodIdentity) {
 		return
 	}
-	role, token := envRoleARN, envTokenFile
-	if d.opts.RoleARN != "" {
+	role, token := config.EnvRoleARN, config.EnvTokenFile
+	if d.given.RoleARN != "" {
 		role = "Options.RoleARN"
 	}
 	switch {
-	case d.opts.Token != nil:
+	case d.given.Token != nil:
 		token = "Options.Token"
-	case d.opts.TokenFile != "":
+	case d.given.TokenFile != "":
 		token = "Options.TokenFile"
 	}
 	d.pass(checkEnvironment, "the role is from %s, the token from %s", role, token)
@@ -31,16 +32,16 @@ func (d *diagnosis) environment(context.Context) {
 // otherCredentials checks whether the environment contains another identity that SDKs may use.
 func (d *diagnosis) otherCredentials(context.Context) {
 	var found, cures []string
-	if lookup("AWS_ACCESS_KEY_ID") != "" {
+	if d.env.Lookup("AWS_ACCESS_KEY_ID") != "" {
 		found = append(found, "AWS_ACCESS_KEY_ID is set: the SDKs' own credential chains take it instead of the role")
 		cures = append(cures, "remove AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY from the pod")
 	}
-	if lookup("AWS_PROFILE") != "" {
+	if d.env.Lookup("AWS_PROFILE") != "" {
 		found = append(found, "AWS_PROFILE is set: some SDKs take the profile instead of the role")
 		cures = append(cures, "remove AWS_PROFILE from the pod")
 	}
-	if lookup(envContainerURI) != "" && d.report.has(checkEnvironment, CheckPassed) {
-		found = append(found, envContainerURI+" is set: the pod has EKS Pod Identity besides IRSA, and which of the two an SDK takes depends on it")
+	if d.env.Lookup(config.EnvContainerURI) != "" && d.report.has(checkEnvironment, CheckPassed) {
+		found = append(found, config.EnvContainerURI+" is set: the pod has EKS Pod Identity besides IRSA, and which of the two an SDK takes depends on it")
 		cures = append(cures, "choose one: delete the pod identity association, or the annotation of the service account")
 	}
 	if len(found) == 0 {
@@ -94,13 +95,13 @@ func (d *diagnosis) region(context.Context) {
 	case region == "" && d.config.STS != nil:
 		d.skip(checkRegion, "there is none: it is Options.STS's own")
 	case region == "":
-		d.skip(checkRegion, "neither %s nor a token names one", envRegion)
-	case d.opts.Region != "":
+		d.skip(checkRegion, "neither %s nor a token names one", config.EnvRegion)
+	case d.given.Region != "":
 		d.pass(checkRegion, "%s, from Options.Region", region)
-	case lookup(envRegion) != "":
-		d.pass(checkRegion, "%s, from %s", region, envRegion)
-	case lookup(envDefaultRegion) != "":
-		d.pass(checkRegion, "%s, from %s", region, envDefaultRegion)
+	case d.env.Lookup(config.EnvRegion) != "":
+		d.pass(checkRegion, "%s, from %s", region, config.EnvRegion)
+	case d.env.Lookup(config.EnvDefaultRegion) != "":
+		d.pass(checkRegion, "%s, from %s", region, config.EnvDefaultRegion)
 	default:
 		d.pass(checkRegion, "%s, from the token's issuer", region)
 	}
@@ -116,19 +117,19 @@ func (d *diagnosis) endpoint(context.Context) {
 	case c.STS != nil:
 		d.skip(checkEndpoint, "Options.STS is a client of the application's own")
 		return
-	case c.url == "" || d.report.has(checkSettings, CheckFailed):
+	case c.URL == "" || d.report.has(checkSettings, CheckFailed):
 		d.skip(checkEndpoint, "it depends on the region and the settings")
 		return
 	}
-	if text := c.regionMismatch(); text != "" {
+	if text := c.RegionMismatch(); text != "" {
 		e := d.facts(ErrNotConfigured, errors.New(text))
 		e.set(explain.Advice{Heading: explain.HeadingEndpoint, Text: explain.OtherRegion})
 		d.fail(checkEndpoint, e)
 		return
 	}
-	if ignored := ignoredVariables(c.Endpoint != ""); len(ignored) > 0 {
-		d.add(checkEndpoint, CheckWarned, c.url+"; "+strings.Join(ignored, "; "), explain.Advice{Heading: explain.HeadingNotFollowed, Text: "remove the variable, or set " + envEndpointSTS + " to the URL of STS, if that is meant"})
+	if ignored := d.env.IgnoredVariables(c); len(ignored) > 0 {
+		d.add(checkEndpoint, CheckWarned, c.URL+"; "+strings.Join(ignored, "; "), explain.Advice{Heading: explain.HeadingNotFollowed, Text: "remove the variable, or set " + config.EnvEndpointSTS + " to the URL of STS, if that is meant"})
 		return
 	}
-	d.pass(checkEndpoint, "%s", c.url)
+	d.pass(checkEndpoint, "%s", c.URL)
 }

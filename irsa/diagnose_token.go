@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/irsakit/irsakit/internal/config"
 	"github.com/irsakit/irsakit/internal/explain"
 	"github.com/irsakit/irsakit/internal/regularfile"
 )
@@ -17,11 +18,11 @@ import (
 // file returns the path of the token file, or an empty path and the reason.
 func (d *diagnosis) file() (path, none string) {
 	switch {
-	case d.opts.Token != nil:
+	case d.given.Token != nil:
 		return "", "Options.Token gives the tokens"
 	case d.config.TokenFile == "":
 		return "", "there is no path"
-	case !isAbsolute(d.config.TokenFile):
+	case !config.IsAbsolute(d.config.TokenFile):
 		return "", "the path is not absolute"
 	}
 	return d.config.TokenFile, ""
@@ -44,7 +45,7 @@ func (d *diagnosis) tokenPath(ctx context.Context) {
 		e.set(explain.For(e.facts()))
 		d.fail(checkTokenPath, e)
 	case !info.Mode().IsRegular():
-		_, err := d.config.tokens.Token(ctx) // its error names the file type
+		_, err := d.config.Token.Token(ctx) // its error names the file type
 		e := d.facts(ErrTokenFile, err)
 		e.set(explain.For(e.facts()))
 		d.fail(checkTokenPath, e)
@@ -82,7 +83,7 @@ func (d *diagnosis) tokenPermission(context.Context) {
 // readToken reads the token as an exchange does.
 func (d *diagnosis) readToken(ctx context.Context) {
 	switch {
-	case d.config.tokens == nil:
+	case d.config.Token == nil:
 		d.skip(checkToken, "nothing says where it is")
 		return
 	case d.report.has(checkTokenPath, CheckFailed) || d.report.has(checkTokenPermission, CheckFailed):
@@ -91,7 +92,7 @@ func (d *diagnosis) readToken(ctx context.Context) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, exchangeLimit)
 	defer cancel()
-	token, err := d.config.tokens.Token(ctx)
+	token, err := d.config.Token.Token(ctx)
 	if err != nil {
 		e := d.facts(ErrTokenFile, err)
 		e.set(explain.For(e.facts()))
@@ -130,7 +131,7 @@ func (d *diagnosis) claims(context.Context) {
 	switch {
 	case len(missing) > 0:
 		e := d.facts(ErrTokenRejected, fmt.Errorf("the token lacks the claims %s: it is not a projected token of a service account", strings.Join(missing, ", ")))
-		e.set(explain.Advice{Heading: explain.HeadingTokenRejected, Text: "let " + envTokenFile + " name a projected token; the token of a service account's secret is none"})
+		e.set(explain.Advice{Heading: explain.HeadingTokenRejected, Text: "let " + config.EnvTokenFile + " name a projected token; the token of a service account's secret is none"})
 		d.fail(checkClaims, e)
 	case !explain.IsPublic(claims.Issuer):
 		d.add(checkClaims, CheckWarned, who+"; the issuer is not a public https:// address, so AWS cannot fetch its keys",

@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/irsakit/irsakit/internal/config"
 	"github.com/irsakit/irsakit/internal/filetest"
 )
 
@@ -15,7 +16,7 @@ import (
 func TestDiagnoseDoesNotBlockOnSpecialFiles(t *testing.T) {
 	for path, kind := range filetest.Special(t) {
 		t.Run(kind, func(t *testing.T) {
-			d := diagnosis{report: &Report{}, config: config{TokenFile: path}}
+			d := diagnosis{report: &Report{}, config: &config.Config{TokenFile: path}}
 			filetest.Within(t, func() { d.tokenPermission(t.Context()) })
 			require.Len(t, d.report.Checks, 1)
 			check := d.report.Checks[0]

@@ -13,6 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/aws/aws-sdk-go-v2/service/sts/types"
 
+	"github.com/irsakit/irsakit/internal/config"
 	"github.com/irsakit/irsakit/internal/explain"
 	"github.com/irsakit/irsakit/internal/schedule"
 	"github.com/irsakit/irsakit/tokenfile"
@@ -22,7 +23,8 @@ import (
 // credentials.
 type exchange struct {
 	attemptState
-	config *config
+	config *config.Config
+	client *stsClient
 	pool   *Pool // nil for a Provider created by New
 }
 
@@ -98,7 +100,7 @@ func (x *exchange) Retrieve(ctx context.Context) (aws.Credentials, error) {
 func (x *exchange) token(ctx context.Context) (token tokenfile.Token, err error) {
 	secrets := append(secretsOf(x.used.Load()), secretsOf(x.seen.Load())...)
 	defer secrets.recoverPanic("the token source", &err)
-	token, err = x.config.tokens.Token(ctx)
+	token, err = x.config.Token.Token(ctx)
 	return token, secrets.redactError(err)
 }
 
@@ -107,11 +109,11 @@ func (x *exchange) assume(ctx context.Context, token tokenfile.Token) (creds aws
 	x.recordToken(&token)
 	secrets := secretsOf(&token)
 	defer secrets.recoverPanic("the STS client", &err)
-	recorded := newResponse(x.config.duration(), secrets)
-	out, err := x.config.client.AssumeRoleWithWebIdentity(ctx, x.input(token), x.config.singleRequest(recorded))
+	recorded := newResponse(x.config.Lifetime(), secrets)
+	out, err := x.client.api.AssumeRoleWithWebIdentity(ctx, x.input(token), x.client.singleRequest(x.config, recorded))
 	received := time.Now()
 	if err != nil {
-		return aws.Credentials{}, x.exchangeError(x.config.failure(recorded, err), token)
+		return aws.Credentials{}, x.exchangeError(x.client.failure(recorded, err), token)
 	}
 	creds, err = credentialsOf(out, recorded, received)
 	if err == nil {
@@ -130,7 +132,7 @@ func (x *exchange) input(token tokenfile.Token) *sts.AssumeRoleWithWebIdentityIn
 		RoleArn:          aws.String(c.RoleARN),
 		RoleSessionName:  aws.String(x.sessionName(token.Claims())),
 		WebIdentityToken: aws.String(token.Reveal()),
-		DurationSeconds:  aws.Int32(int32(c.duration() / time.Second)),
+		DurationSeconds:  aws.Int32(int32(c.Lifetime() / time.Second)),
 	}
 	if c.Policy != "" {
 		input.Policy = aws.String(c.Policy)
@@ -149,7 +151,7 @@ func (x *exchange) sessionName(claims tokenfile.Claims) string {
 	if name := x.session.Load(); name != nil {
 		return *name
 	}
-	name := sessionNameOf(claims)
+	name := config.SessionName(claims)
 	x.session.CompareAndSwap(nil, &name)
 	return *x.session.Load()
 }

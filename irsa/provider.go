@@ -10,8 +10,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 
 	"github.com/irsakit/irsakit/cache"
+	"github.com/irsakit/irsakit/internal/config"
 	"github.com/irsakit/irsakit/internal/explain"
-	"github.com/irsakit/irsakit/internal/notify"
 )
 
 // Provider is an [aws.CredentialsProvider] for the credentials of one role. It is
@@ -20,14 +20,15 @@ import (
 //
 // A Provider that becomes unreachable without Close is garbage collected.
 type Provider struct {
-	config  *config
-	state   *attemptState
-	cache   *cache.Cache
-	watch   *watch
-	events  *notify.Queue[Event]
-	pool    *Pool            // nil if created by New
-	source  *Provider        // signs the exchanges of a role chain; nil for a web identity
-	derived derivedProviders // the derived Providers
+	config   *config.Config
+	client   *stsClient
+	reporter *reporter
+	state    *attemptState
+	cache    *cache.Cache
+	watch    *watch
+	pool     *Pool            // nil if created by New
+	source   *Provider        // signs the exchanges of a role chain; nil for a web identity
+	derived  derivedProviders // the derived Providers
 }
 
 // New returns a Provider of the role that the environment and the options specify. It
@@ -41,17 +42,14 @@ func New(optFns ...func(*Options)) (*Provider, error) {
 	for _, fn := range optFns {
 		fn(&opts)
 	}
-	if opts.Logger == nil {
-		opts.Logger = slog.Default()
-	}
-	c, errs := resolve(context.Background(), opts)
+	env := environment()
+	c, errs := env.Resolve(context.Background(), opts.config())
 	if len(errs) > 0 {
-		return nil, errs.asError(c)
+		return nil, notConfigured(&c, errs)
 	}
-	c.connect(0)
-	c.warn()
-	x := &exchange{config: &c}
-	p := &Provider{config: &c, state: &x.attemptState, watch: &watch{}, events: &notify.Queue[Event]{}}
+	x := &exchange{config: &c, client: newSTSClient(&c, 0)}
+	p := &Provider{config: &c, client: x.client, reporter: newReporter(&opts, 0), state: &x.attemptState, watch: &watch{}}
+	p.reporter.warn(env.Warnings(&c))
 	p.initCache(x)
 	return p, nil
 }
@@ -61,7 +59,7 @@ func (p *Provider) initCache(attempts aws.CredentialsProvider) {
 	p.cache = cache.New(attempts, func(o *cache.Options) {
 		o.AttemptTimeout = p.config.AttemptTimeout
 		o.Permanent, o.RetryAfter = explain.Permanent, explain.RetryAfter
-		o.Logger = slog.New(roleHandler{p.config.Logger.Handler(), p.config.RoleARN})
+		o.Logger = slog.New(roleHandler{p.reporter.logger.Handler(), p.config.RoleARN})
 		o.Observe = p.handleCacheEvent
 		if p.pool != nil {
 			o.Limiter, o.IdleLives = p.pool.limiter, idleLives
@@ -222,15 +220,15 @@ func (p *Provider) close() error {
 		return errors.Join(err, p.cache.Close())
 	}
 	watch := p.watch.stop()
-	err = errors.Join(err, p.cache.Close(), p.config.waitFor(watch, p.events.Idle()))
-	p.config.disconnect()
+	err = errors.Join(err, p.cache.Close(), waitFor(p.config.AttemptTimeout, watch, p.reporter.idle()))
+	p.client.closeIdleConnections()
 	return err
 }
 
-// waitFor waits until all channels are closed, for at most one attempt timeout. It returns an
-// error if code of the application, which Options supplied, has not returned by then.
-func (c *config) waitFor(all ...<-chan struct{}) error {
-	limit := time.NewTimer(c.AttemptTimeout)
+// waitFor waits until all channels are closed, or timeout has passed. It returns an error if code of
+// the application, supplied in Options, has not returned by then.
+func waitFor(timeout time.Duration, all ...<-chan struct{}) error {
+	limit := time.NewTimer(timeout)
 	defer limit.Stop()
 	for _, ended := range all {
 		select {

@@ -110,7 +110,9 @@ func base64Length(text string) int {
 	return len(text) - len(strings.TrimLeftFunc(text, isBase64URL))
 }
 
-func isBase64URL(r rune) bool { return isAlphanumeric(r) || r == '-' || r == '_' }
+func isBase64URL(r rune) bool {
+	return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '-' || r == '_'
+}
 
 // replace redacts all ranges of text that find returns.
 func replace(text string, find func(string) (start, end int)) string {

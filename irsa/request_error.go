@@ -14,9 +14,9 @@ import (
 	"github.com/irsakit/irsakit/internal/explain"
 )
 
-// failure returns the error of a call of the config's client for which the SDK returned err.
-func (c *config) failure(r *response, err error) error {
-	if client, ok := c.client.(*sts.Client); ok && r.status == 0 && r.err == nil && client.Options().Region == "" {
+// failure returns the error of a call for which the SDK returned err.
+func (s *stsClient) failure(r *response, err error) error {
+	if client, ok := s.api.(*sts.Client); ok && r.status == 0 && r.err == nil && client.Options().Region == "" {
 		return explain.ErrNoRegion
 	}
 	return r.failure(err)

@@ -12,6 +12,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 
+	"github.com/irsakit/irsakit/internal/config"
 	"github.com/irsakit/irsakit/internal/explain"
 	"github.com/irsakit/irsakit/internal/schedule"
 )
@@ -67,14 +68,14 @@ func newResponse(requested time.Duration, secrets secrets) *response {
 // repeats no secrets of the request, because the SDK's errors, logs and spans contain parts of it.
 type recorder struct {
 	sts.HTTPClient
-	config   *config
+	config   *config.Config
 	response *response
 }
 
 func (c recorder) Do(request *http.Request) (*http.Response, error) {
 	r := c.response
 	*r = *newResponse(r.requested, r.secrets)
-	if !c.config.maySendToken(request.URL) {
+	if !c.config.MaySendToken(request.URL) {
 		r.err = fmt.Errorf("the STS endpoint %s://%s: %w", request.URL.Scheme, request.URL.Host, explain.ErrCleartext)
 		return nil, r.err
 	}

@@ -46,7 +46,7 @@ func exchangeWith(t *testing.T, do client) error {
 	})
 	require.NoError(t, err)
 	defer func() { assert.NoError(t, p.Close()) }()
-	_, err = (&exchange{config: p.config}).Retrieve(t.Context())
+	_, err = (&exchange{config: p.config, client: p.client}).Retrieve(t.Context())
 	return err
 }
 

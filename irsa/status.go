@@ -1,9 +1,6 @@
 package irsa
 
 import (
-	"fmt"
-	"log/slog"
-	"runtime/debug"
 	"time"
 
 	"github.com/irsakit/irsakit/cache"
@@ -76,22 +73,5 @@ func (p *Provider) handleCacheEvent(e cache.Event) {
 		kind = RefreshFailed
 		p.watch.pollNow()
 	}
-	p.queueEvent(func() Event { return Event{Kind: kind, Time: e.Time, Took: e.Took, Status: p.statusOf(e.Status)} })
-}
-
-// queueEvent queues an event for Options.Observe, if that is set.
-func (p *Provider) queueEvent(event func() Event) {
-	if p.config.Observe != nil {
-		p.events.Put(event(), p.observe)
-	}
-}
-
-// observe calls Options.Observe and logs a panic in it.
-func (p *Provider) observe(event Event) {
-	defer func() {
-		if r := recover(); r != nil {
-			p.config.log(slog.LevelError, "credentials observer panicked", "panic", fmt.Sprint(r), "stack", string(debug.Stack()))
-		}
-	}()
-	p.config.Observe(event)
+	p.reporter.event(func() Event { return Event{Kind: kind, Time: e.Time, Took: e.Took, Status: p.statusOf(e.Status)} })
 }

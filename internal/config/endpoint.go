@@ -1,4 +1,4 @@
-package irsa
+package config
 
 import (
 	"context"
@@ -17,8 +17,8 @@ import (
 )
 
 // resolveEndpoint sets the URL of STS. If Endpoint is empty, it uses the SDK's resolver.
-func (c *config) resolveEndpoint() error {
-	c.url = ""
+func (c *Config) resolveEndpoint() error {
+	c.URL = ""
 	if client, ok := c.STS.(*sts.Client); ok {
 		return c.checkScheme(aws.ToString(client.Options().BaseEndpoint))
 	}
@@ -29,34 +29,34 @@ func (c *config) resolveEndpoint() error {
 		if err := c.validateEndpoint(); err != nil {
 			return err
 		}
-		c.url = c.Endpoint
+		c.URL = c.Endpoint
 		return nil
 	case c.Region == "" || !isRegionName(c.Region):
 		return nil // already reported
 	}
 	endpoint, err := sts.NewDefaultEndpointResolverV2().ResolveEndpoint(context.Background(), sts.EndpointParameters{
 		Region:       aws.String(c.Region),
-		UseFIPS:      aws.Bool(c.environment.fips),
-		UseDualStack: aws.Bool(c.environment.dualStack),
+		UseFIPS:      aws.Bool(c.FIPS),
+		UseDualStack: aws.Bool(c.DualStack),
 	})
 	if err != nil { // do not wrap err: its text differs between versions of the SDK
 		return fmt.Errorf("there is no STS endpoint for the region %s with %s %t and %s %t",
-			explain.Quote(c.Region), envFIPS, c.environment.fips, envDualStack, c.environment.dualStack)
+			explain.Quote(c.Region), EnvFIPS, c.FIPS, EnvDualStack, c.DualStack)
 	}
-	c.url = endpoint.URI.String()
+	c.URL = endpoint.URI.String()
 	return nil
 }
 
-// host returns the host of STS, or "" for Options.STS.
-func (c *config) host() string {
-	u, err := url.Parse(c.url)
+// Host returns the host of STS, or "" for Options.STS.
+func (c *Config) Host() string {
+	u, err := url.Parse(c.URL)
 	if err != nil {
 		return ""
 	}
 	return u.Host
 }
 
-func (c *config) validateEndpoint() error {
+func (c *Config) validateEndpoint() error {
 	u, err := url.Parse(c.Endpoint)
 	switch {
 	case err != nil && strings.Contains(c.Endpoint, "@"), err == nil && u.User != nil:
@@ -64,8 +64,8 @@ func (c *config) validateEndpoint() error {
 	case err != nil || !isServer(u):
 		return fmt.Errorf("the STS endpoint %s is not the URL of a server: it looks like https://sts.us-west-2.amazonaws.com", explain.Quote(c.Endpoint))
 	}
-	if c.environment.fips || c.environment.dualStack {
-		return fmt.Errorf("the STS endpoint %s is set together with %s or %s: the SDK's rules allow one or the other", explain.Quote(c.Endpoint), envFIPS, envDualStack)
+	if c.FIPS || c.DualStack {
+		return fmt.Errorf("the STS endpoint %s is set together with %s or %s: the SDK's rules allow one or the other", explain.Quote(c.Endpoint), EnvFIPS, EnvDualStack)
 	}
 	return c.checkScheme(c.Endpoint)
 }
@@ -82,16 +82,16 @@ func isServer(u *url.URL) bool {
 }
 
 // checkScheme returns an error if the token must not be sent to the endpoint.
-func (c *config) checkScheme(endpoint string) error {
-	if u, err := url.Parse(endpoint); err == nil && !c.maySendToken(u) {
+func (c *Config) checkScheme(endpoint string) error {
+	if u, err := url.Parse(endpoint); err == nil && !c.MaySendToken(u) {
 		return fmt.Errorf("the STS endpoint %s: %w", explain.Quote(endpoint), explain.ErrCleartext)
 	}
 	return nil
 }
 
-// maySendToken reports whether the token may be sent to a URL: over TLS, to a loopback address, or
+// MaySendToken reports whether the token may be sent to a URL: over TLS, to a loopback address, or
 // with Options.InsecureEndpoint.
-func (c *config) maySendToken(u *url.URL) bool {
+func (c *Config) MaySendToken(u *url.URL) bool {
 	return u.Scheme != "http" || c.InsecureEndpoint || isLoopback(u.Hostname())
 }
 
@@ -108,7 +108,7 @@ var endpointRegion = lazyregexp.New(`(?:^|\.)sts(?:-fips)?\.([a-z]{2,}(?:-[a-z]+
 
 // otherRegion returns the region in the endpoint's name if it differs from that of the config,
 // or "". STS rejects signatures for another region. Requests with a web identity are not signed.
-func (c *config) otherRegion() string {
+func (c *Config) otherRegion() string {
 	if c.STS != nil || c.Region == "" || c.Endpoint == "" {
 		return ""
 	}
@@ -128,8 +128,8 @@ func (c *config) otherRegion() string {
 	return region
 }
 
-// regionMismatch returns the text of a warning if the endpoint belongs to another region, or "".
-func (c *config) regionMismatch() string {
+// RegionMismatch returns the text of a warning if the endpoint belongs to another region, or "".
+func (c *Config) RegionMismatch() string {
 	other := c.otherRegion()
 	if other == "" {
 		return ""

@@ -1,4 +1,4 @@
-package irsa
+package config
 
 import (
 	"crypto/sha256"
@@ -9,7 +9,7 @@ import (
 )
 
 const (
-	maxSessionName = 64
+	MaxSessionName = 64
 	hashLength     = 8
 )
 
@@ -29,10 +29,10 @@ func sessionCharacter(r rune) rune {
 	return '-'
 }
 
-// sessionNameOf returns a valid session name that identifies the pod. It consists of the
+// SessionName returns a valid session name that identifies the pod. It consists of the
 // namespace, service account and pod, or of the subject if the token is not from Kubernetes.
 // It is always the same for the same claims.
-func sessionNameOf(claims tokenfile.Claims) string {
+func SessionName(claims tokenfile.Claims) string {
 	var parts []string
 	for _, part := range []string{claims.Namespace, claims.ServiceAccount, claims.Pod} {
 		if part != "" {
@@ -44,7 +44,7 @@ func sessionNameOf(claims tokenfile.Claims) string {
 		full = claims.Subject
 	}
 	name := strings.Map(sessionCharacter, full)
-	if len(name) >= 2 && len(name) <= maxSessionName {
+	if len(name) >= 2 && len(name) <= MaxSessionName {
 		return name
 	}
 	if len(name) < 2 {
@@ -53,5 +53,5 @@ func sessionNameOf(claims tokenfile.Claims) string {
 	// Keep the end, which distinguishes the pods of a deployment.
 	sum := sha256.Sum256([]byte(full))
 	hash := hex.EncodeToString(sum[:])[:hashLength]
-	return hash + "-" + name[len(name)-(maxSessionName-hashLength-1):]
+	return hash + "-" + name[len(name)-(MaxSessionName-hashLength-1):]
 }

@@ -1,4 +1,4 @@
-package irsa
+package config
 
 import (
 	"regexp"
@@ -28,7 +28,7 @@ func TestSessionNameOfToken(t *testing.T) {
 			""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			name := sessionNameOf(tt.claims)
+			name := SessionName(tt.claims)
 			if strings.Contains(tt.name, "hash") {
 				assert.Regexp(t, `^[0-9a-f]{8}-.*long-name\.cart-7d9f8b6c5-x2x4k$`, name)
 				assert.Len(t, name, 64)
@@ -36,7 +36,7 @@ func TestSessionNameOfToken(t *testing.T) {
 				assert.Equal(t, tt.want, name)
 			}
 			assert.NoError(t, validateSessionName(name))
-			assert.Equal(t, name, sessionNameOf(tt.claims), "the same each time")
+			assert.Equal(t, name, SessionName(tt.claims), "the same each time")
 		})
 	}
 }
@@ -44,8 +44,8 @@ func TestSessionNameOfToken(t *testing.T) {
 func TestSessionNameHashDistinguishesLongNames(t *testing.T) {
 	pod := strings.Repeat("p", 63)
 	assert.NotEqual(t,
-		sessionNameOf(tokenfile.Claims{Namespace: "a", ServiceAccount: "cart", Pod: pod}),
-		sessionNameOf(tokenfile.Claims{Namespace: "b", ServiceAccount: "cart", Pod: pod}))
+		SessionName(tokenfile.Claims{Namespace: "a", ServiceAccount: "cart", Pod: pod}),
+		SessionName(tokenfile.Claims{Namespace: "b", ServiceAccount: "cart", Pod: pod}))
 }
 
 func FuzzSessionName(f *testing.F) {
@@ -55,7 +55,7 @@ func FuzzSessionName(f *testing.F) {
 	f.Add(strings.Repeat("n", 63), strings.Repeat("s", 253), strings.Repeat("p", 253), "")
 	valid := regexp.MustCompile(`^[A-Za-z0-9_+=,.@-]{2,64}$`)
 	f.Fuzz(func(t *testing.T, namespace, account, pod, subject string) {
-		name := sessionNameOf(tokenfile.Claims{Namespace: namespace, ServiceAccount: account, Pod: pod, Subject: subject})
+		name := SessionName(tokenfile.Claims{Namespace: namespace, ServiceAccount: account, Pod: pod, Subject: subject})
 		require.Regexp(t, valid, name)
 	})
 }
