@@ -1,10 +1,9 @@
 package irsa
 
 import (
+	"cmp"
 	"context"
 	"errors"
-	"fmt"
-	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
@@ -12,8 +11,8 @@ import (
 
 	"github.com/irsakit/irsakit/cache"
 	"github.com/irsakit/irsakit/internal/config"
+	"github.com/irsakit/irsakit/internal/exchange"
 	"github.com/irsakit/irsakit/internal/explain"
-	"github.com/irsakit/irsakit/internal/schedule"
 )
 
 // AssumeRole returns a Provider of a role that p's role assumes. The role can be in any
@@ -63,7 +62,7 @@ type chainExchange struct {
 // validate checks the options. It runs as the last of the functions that set them.
 func (x *chainExchange) validate(o *stscreds.AssumeRoleOptions) {
 	x.errs = x.config.SetChainOptions(o)
-	if _, ok := x.source.client.api.(stscreds.AssumeRoleAPIClient); !ok {
+	if !x.source.client.CanAssumeRole() {
 		x.errs.Add(explain.HeadingSettings, errors.New("the client of Options.STS cannot AssumeRole"))
 	}
 }
@@ -90,7 +89,7 @@ func (x *chainExchange) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	if err != nil {
 		return aws.Credentials{}, x.wrapError(err)
 	}
-	x.recordKey(creds.AccessKeyID)
+	x.keys.record(creds.AccessKeyID)
 	return creds, nil
 }
 
@@ -104,63 +103,16 @@ func (x *chainExchange) rejectionOf(err error) rejection {
 	return rejection{verdict: verdictOf(failure.Code), host: x.config.Host(), key: x.signedWith, code: failure.Code}
 }
 
-// AssumeRole implements the client of the SDK's provider. It makes one request, sets the
-// session's name, and converts the expiry in the response to the local clock.
-func (x *chainExchange) AssumeRole(ctx context.Context, input *sts.AssumeRoleInput, _ ...func(*sts.Options)) (out *sts.AssumeRoleOutput, err error) {
+// AssumeRole implements the client of the SDK's provider. It makes one request and sets the
+// session's name.
+func (x *chainExchange) AssumeRole(ctx context.Context, input *sts.AssumeRoleInput, _ ...func(*sts.Options)) (*sts.AssumeRoleOutput, error) {
 	source, err := x.source.Retrieve(ctx)
 	if err != nil {
 		return nil, &sourceError{x.source.config.RoleARN, err}
 	}
-	name := x.config.SessionName
-	if name == "" {
-		name = x.source.Status().SessionName
-	}
-	x.session.Store(&name)
+	name := cmp.Or(x.config.SessionName, x.source.Status().SessionName)
+	x.SetSessionName(name)
 	input.RoleSessionName = aws.String(name)
 	x.signedWith = source.AccessKeyID
-	secrets := secrets{source.SecretAccessKey, source.SessionToken}
-	defer secrets.recoverPanic("the STS client", &err)
-	client := x.source.client
-	signed := func(o *sts.Options) { o.Credentials = signer{source, x.source} }
-	recorded := newResponse(time.Duration(aws.ToInt32(input.DurationSeconds))*time.Second, secrets)
-	out, err = client.api.(stscreds.AssumeRoleAPIClient).AssumeRole(ctx, input, client.singleRequest(x.config, recorded), signed)
-	received := time.Now()
-	if err != nil {
-		return nil, client.failure(recorded, err)
-	}
-	if !isComplete(out) {
-		return nil, fmt.Errorf("the reply has no credentials that are complete: %w", explain.ErrNotSTS)
-	}
-	if err := checkAssumed(x.config.RoleARN, out.AssumedRoleUser); err != nil {
-		return nil, err
-	}
-	expires := recorded.expiry(*out.Credentials.Expiration, received)
-	if left := expires.Sub(received.Round(0)); left < schedule.MinLifetime {
-		return nil, fmt.Errorf("the reply has credentials that expire %v from now: %w", left.Round(time.Second), explain.ErrClock)
-	}
-	local, creds := *out, *out.Credentials // a mock can return the same output again
-	local.Credentials, creds.Expiration = &creds, &expires
-	return &local, nil
+	return x.source.client.AssumeRole(ctx, x.config, input, exchange.Signer{Credentials: source, Sources: x.source.ProviderSources()})
 }
-
-// isComplete reports whether a response has all the fields that the SDK's provider reads.
-func isComplete(out *sts.AssumeRoleOutput) bool {
-	if out == nil || out.Credentials == nil {
-		return false
-	}
-	c := out.Credentials
-	return aws.ToString(c.AccessKeyId) != "" && aws.ToString(c.SecretAccessKey) != "" && c.SessionToken != nil &&
-		c.Expiration != nil && !c.Expiration.IsZero()
-}
-
-// signer provides the source's credentials for signing one request.
-type signer struct {
-	credentials aws.Credentials
-	source      *Provider
-}
-
-// Retrieve returns the credentials.
-func (s signer) Retrieve(context.Context) (aws.Credentials, error) { return s.credentials, nil }
-
-// ProviderSources returns the source Provider's credential sources.
-func (s signer) ProviderSources() []aws.CredentialSource { return s.source.ProviderSources() }

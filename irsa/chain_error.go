@@ -22,10 +22,7 @@ func (e *sourceError) Unwrap() error { return e.err }
 // source's kind, role and advice.
 func (x *chainExchange) wrapError(err error) error {
 	c := x.config
-	e := &Error{Kind: ErrUnavailable, RoleARN: c.RoleARN, Region: c.Region, Endpoint: c.URL, err: err}
-	if name := x.session.Load(); name != nil {
-		e.SessionName = *name
-	}
+	e := &Error{Kind: ErrUnavailable, RoleARN: c.RoleARN, SessionName: x.SessionName(), Region: c.Region, Endpoint: c.URL, err: err}
 	var missing *sourceError
 	var cause *Error
 	if errors.As(err, &missing) && errors.As(missing.err, &cause) {

@@ -7,20 +7,24 @@ import (
 
 	"github.com/irsakit/irsakit/cache"
 	"github.com/irsakit/irsakit/internal/config"
+	"github.com/irsakit/irsakit/internal/exchange"
 	"github.com/irsakit/irsakit/internal/explain"
-	"github.com/irsakit/irsakit/tokenfile"
 )
 
-// exchangeError returns the Error for an error of the STS client.
-func (x *exchange) exchangeError(err error, token tokenfile.Token) error {
-	claims := token.Claims()
+// exchangeError returns the Error for an error of an exchange.
+func exchangeError(x *exchange.WebIdentity, err error) error {
+	var missing *explain.TokenError
+	if errors.As(err, &missing) {
+		return tokenError(x.Config, missing.Err)
+	}
+	claims := x.Used().Claims()
 	e := &Error{
 		Kind:        explain.Kind(err),
-		RoleARN:     x.config.RoleARN,
-		SessionName: x.sessionName(claims),
-		Endpoint:    x.config.URL,
-		Region:      x.config.Region,
-		TokenFile:   x.config.TokenFile,
+		RoleARN:     x.Config.RoleARN,
+		SessionName: x.SessionNameFor(claims),
+		Endpoint:    x.Config.URL,
+		Region:      x.Config.Region,
+		TokenFile:   x.Config.TokenFile,
 		Issuer:      claims.Issuer,
 		Subject:     claims.Subject,
 		Audience:    claims.Audience,
@@ -43,7 +47,7 @@ func (e *Error) describe(err error) {
 
 // tokenError returns the Error for an error of the token source.
 func tokenError(c *config.Config, err error) error {
-	e := &Error{Kind: ErrTokenFile, RoleARN: c.RoleARN, TokenFile: c.TokenFile, Region: c.Region, err: redactError(err, redactTokens)}
+	e := &Error{Kind: ErrTokenFile, RoleARN: c.RoleARN, TokenFile: c.TokenFile, Region: c.Region, err: exchange.RedactTokens(err)}
 	e.set(explain.For(e.facts()))
 	return e
 }

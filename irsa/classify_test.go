@@ -23,10 +23,13 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/irsakit/irsakit/internal/config"
+	"github.com/irsakit/irsakit/internal/exchange"
 	"github.com/irsakit/irsakit/internal/explain"
 )
 
@@ -47,14 +50,21 @@ func selfSigned(t *testing.T, until time.Time, names ...string) tls.Certificate 
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
 }
 
-// askThrough sends a probe to a server through the library's own HTTP client.
-func askThrough(t *testing.T, limit time.Duration, target string, change func(*http.Transport)) (*probe, *http.Client) {
+// newClient returns the HTTP client of an exchange, with changed settings.
+func newClient(t *testing.T, change func(*http.Transport)) aws.HTTPClient {
+	c := exchange.NewClient(&config.Config{HTTPClient: awshttp.NewBuildableClient().WithTransportOptions(func(transport *http.Transport) {
+		if change != nil {
+			change(transport)
+		}
+	})}, 0)
+	t.Cleanup(c.CloseIdleConnections)
+	return c.HTTP()
+}
+
+// askThrough sends a probe to a server through the HTTP client of an exchange.
+func askThrough(t *testing.T, limit time.Duration, target string, change func(*http.Transport)) (*probe, aws.HTTPClient) {
 	t.Helper()
-	client := newHTTPClient(nil, 0)
-	t.Cleanup(client.CloseIdleConnections)
-	if change != nil {
-		change(client.Transport.(*transport).current)
-	}
+	client := newClient(t, change)
 	ctx, cancel := context.WithTimeout(t.Context(), limit)
 	defer cancel()
 	return sendProbe(ctx, client, target), client
@@ -103,8 +113,8 @@ func TestProbeFailureLinksToItsHeading(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			p, client := askThrough(t, time.Minute, tt.target, tt.change)
 			require.Error(t, p.err)
-			assert.Equal(t, strings.Contains(tt.name, "proxy"), proxied(client, tt.target))
-			requireFailedProbe(t, p, tt.target, proxied(client, tt.target), tt.check, tt.heading)
+			assert.Equal(t, strings.Contains(tt.name, "proxy"), exchange.Proxied(client, tt.target))
+			requireFailedProbe(t, p, tt.target, exchange.Proxied(client, tt.target), tt.check, tt.heading)
 		})
 	}
 }
@@ -151,7 +161,7 @@ func TestProbeOfSilentPeerLinksToItsHeading(t *testing.T) {
 					transport.DialContext = silentDialer(t)
 				})
 				require.ErrorIs(t, p.err, context.DeadlineExceeded)
-				requireFailedProbe(t, p, "https://sts.example", proxied(client, "https://sts.example"), tt.check, tt.heading)
+				requireFailedProbe(t, p, "https://sts.example", exchange.Proxied(client, "https://sts.example"), tt.check, tt.heading)
 			})
 		})
 	}
@@ -218,8 +228,7 @@ func TestProbeReportsReuseAndAddressAndLimitsTheBody(t *testing.T) {
 
 	small := httptest.NewServer(http.NotFoundHandler())
 	defer small.Close()
-	client := newHTTPClient(nil, 0)
-	defer client.CloseIdleConnections()
+	client := newClient(t, nil)
 	first := sendProbe(t.Context(), client, small.URL)
 	again := sendProbe(t.Context(), client, small.URL)
 	assert.True(t, first.connect.done && !first.reused)

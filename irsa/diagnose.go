@@ -9,6 +9,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 
 	"github.com/irsakit/irsakit/internal/config"
+	"github.com/irsakit/irsakit/internal/exchange"
 	"github.com/irsakit/irsakit/internal/explain"
 	"github.com/irsakit/irsakit/internal/trustpolicy"
 	"github.com/irsakit/irsakit/tokenfile"
@@ -68,8 +69,8 @@ func Diagnose(ctx context.Context, optFns ...func(*Options)) *Report {
 		given.AttemptTimeout = exchangeLimit
 	}
 	c, errs := env.Resolve(ctx, given)
-	d := &diagnosis{report: &Report{}, env: env, given: given, config: &c, errs: errs, client: newSTSClient(&c, 0)}
-	d.exchanger = &exchange{config: d.config, client: d.client}
+	d := &diagnosis{report: &Report{}, env: env, given: given, config: &c, errs: errs, client: exchange.NewClient(&c, 0)}
+	d.exchanger = newAttempts(d.config, d.client, nil)
 	for _, check := range []func(context.Context){
 		d.environment, d.otherCredentials, d.role, d.checkOtherSettings,
 		d.tokenPath, d.tokenPermission, d.readToken, d.claims, d.audience, d.lifetime,
@@ -78,7 +79,7 @@ func Diagnose(ctx context.Context, optFns ...func(*Options)) *Report {
 	} {
 		check(ctx)
 	}
-	d.client.closeIdleConnections()
+	d.client.CloseIdleConnections()
 	return d.report
 }
 
@@ -88,9 +89,9 @@ type diagnosis struct {
 	env       config.Environment
 	given     config.Config // the settings before they were resolved
 	config    *config.Config
-	client    *stsClient
+	client    *exchange.Client
 	errs      config.Errors
-	exchanger *exchange
+	exchanger *attempts
 	timedOut  string // the check that timed out
 	token     *tokenfile.Token
 	creds     *aws.Credentials
@@ -180,7 +181,7 @@ func (d *diagnosis) request() *trustpolicy.Request {
 		Context: map[string][]string{
 			issuer + ":sub":       {e.Subject},
 			issuer + ":aud":       e.Audience,
-			"sts:RoleSessionName": {d.exchanger.sessionName(d.token.Claims())},
+			"sts:RoleSessionName": {d.exchanger.exchange.SessionNameFor(d.token.Claims())},
 		},
 	}
 }

@@ -6,9 +6,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/sts"
-
 	"github.com/irsakit/irsakit/internal/explain"
 )
 
@@ -35,7 +32,7 @@ func (d *diagnosis) exchange(ctx context.Context) {
 	if err == nil {
 		d.creds = &creds
 		d.excuseTimeout()
-		d.pass(checkExchange, "STS gives credentials for the session %s", d.exchanger.sessionName(d.token.Claims()))
+		d.pass(checkExchange, "STS gives credentials for the session %s", d.exchanger.exchange.SessionNameFor(d.token.Claims()))
 		return
 	}
 	var e *Error
@@ -59,34 +56,23 @@ func (d *diagnosis) excuseTimeout() {
 	}
 }
 
-// identityClient is an STS client that can return the identity of credentials.
-type identityClient interface {
-	GetCallerIdentity(context.Context, *sts.GetCallerIdentityInput, ...func(*sts.Options)) (*sts.GetCallerIdentityOutput, error)
-}
-
 // callerIdentity checks whether the credentials work, and reports their identity.
 func (d *diagnosis) callerIdentity(ctx context.Context) {
-	client, ok := d.client.api.(identityClient)
 	switch {
 	case d.creds == nil:
 		d.skip(checkCallerIdentity, "there are no credentials")
 		return
-	case !ok:
+	case !d.client.CanIdentify():
 		d.skip(checkCallerIdentity, "Options.STS cannot be asked")
 		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, probeLimit)
 	defer cancel()
-	signed := func(o *sts.Options) {
-		o.Credentials = aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) { return *d.creds, nil })
-	}
-	recorded := newResponse(0, secrets{d.creds.SessionToken, d.creds.SecretAccessKey})
-	out, err := client.GetCallerIdentity(ctx, nil, d.client.singleRequest(d.config, recorded), signed)
+	identity, err := d.client.Identify(ctx, d.config, *d.creds)
 	if err == nil {
-		d.pass(checkCallerIdentity, "%s", aws.ToString(out.Arn))
+		d.pass(checkCallerIdentity, "%s", identity)
 		return
 	}
-	err = d.client.failure(recorded, err)
 	e := d.facts(explain.Kind(err), err)
 	if !d.facts(nil, nil).facts().IsAWS() {
 		d.add(checkCallerIdentity, CheckWarned, e.err.Error(), explain.Advice{Text: "not every server other than AWS can say it"})

@@ -1,17 +1,16 @@
 package irsa
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"net/http"
-	"net/url"
 	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 
+	"github.com/irsakit/irsakit/internal/exchange"
 	"github.com/irsakit/irsakit/internal/explain"
 )
 
@@ -41,8 +40,8 @@ func (d *diagnosis) network(ctx context.Context) {
 		return
 	}
 	p.stopTrace()
-	d.nameResolution(p, proxied(client, d.config.URL))
-	d.connection(p, proxied(client, d.config.URL))
+	d.nameResolution(p, exchange.Proxied(client, d.config.URL))
+	d.connection(p, exchange.Proxied(client, d.config.URL))
 	d.tls(p)
 	d.answer(p)
 	d.clock(p)
@@ -50,34 +49,10 @@ func (d *diagnosis) network(ctx context.Context) {
 
 // httpClient returns the HTTP client of the exchange.
 func (d *diagnosis) httpClient() aws.HTTPClient {
-	if d.client.http == nil { // the settings are not valid
-		return newHTTPClient(nil, 0)
+	if d.client.HTTP() == nil { // the settings are not valid
+		return exchange.DefaultHTTPClient()
 	}
-	return d.client.http
-}
-
-// proxied reports whether a client uses a proxy for the URL.
-func proxied(client aws.HTTPClient, target string) bool {
-	c, ok := client.(*http.Client)
-	if !ok {
-		return false
-	}
-	var t *http.Transport
-	switch used := cmp.Or(c.Transport, http.DefaultTransport).(type) {
-	case *transport:
-		t = used.http()
-	case *http.Transport:
-		t = used
-	}
-	if t == nil || t.Proxy == nil {
-		return false
-	}
-	u, err := url.Parse(target)
-	if err != nil {
-		return false
-	}
-	proxy, err := t.Proxy(&http.Request{URL: u})
-	return err == nil && proxy != nil
+	return d.client.HTTP()
 }
 
 // failIfBroken reports whether a step started and did not complete, because it failed or timed out.

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/irsakit/irsakit/internal/config"
+	"github.com/irsakit/irsakit/internal/exchange"
 	"github.com/irsakit/irsakit/internal/explain"
 	"github.com/irsakit/irsakit/internal/regularfile"
 )
@@ -49,7 +50,7 @@ func (d *diagnosis) tokenPath(ctx context.Context) {
 		e := d.facts(ErrTokenFile, err)
 		e.set(explain.For(e.facts()))
 		d.fail(checkTokenPath, e)
-	case inspect(path).NeverRenewed:
+	case exchange.InspectFile(path).NeverRenewed:
 		d.add(checkTokenPath, CheckWarned, path+" is a file by itself, and no link into a projected volume: the kubelet does not renew it",
 			explain.Advice{Heading: explain.HeadingTokenNotRenewed, Text: "mount the whole volume, without subPath, and do not copy the token"})
 	default:
@@ -77,7 +78,7 @@ func (d *diagnosis) tokenPermission(context.Context) {
 		return
 	}
 	_ = file.Close()
-	d.pass(checkTokenPermission, "%s", inspect(path).Access())
+	d.pass(checkTokenPermission, "%s", exchange.InspectFile(path).Access())
 }
 
 // readToken reads the token as an exchange does.

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/irsakit/irsakit/internal/exchange"
 	"github.com/irsakit/irsakit/internal/explain"
 	"github.com/irsakit/irsakit/tokenfile"
 )
@@ -113,7 +114,7 @@ func (e *Error) facts() explain.Facts {
 		Now:    time.Now(),
 	}
 	if e.TokenFile != "" && (e.Is(ErrTokenFile) || e.Is(ErrTokenExpired)) {
-		f.File = inspect(e.TokenFile)
+		f.File = exchange.InspectFile(e.TokenFile)
 	}
 	return f
 }

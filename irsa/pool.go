@@ -12,6 +12,7 @@ import (
 
 	"github.com/irsakit/irsakit/cache"
 	"github.com/irsakit/irsakit/internal/config"
+	"github.com/irsakit/irsakit/internal/exchange"
 	"github.com/irsakit/irsakit/internal/explain"
 	"github.com/irsakit/irsakit/tokenfile"
 )
@@ -60,7 +61,7 @@ type PoolOptions struct {
 // goroutines of their own.
 type Pool struct {
 	config   *config.Config
-	client   *stsClient
+	client   *exchange.Client
 	limiter  *cache.Limiter
 	watch    watch
 	reporter *reporter
@@ -90,7 +91,7 @@ func NewPool(optFns ...func(*PoolOptions)) (*Pool, error) {
 	calls := cmp.Or(max(opts.MaxCalls, 0), defaultMaxCalls)
 	p := &Pool{
 		config:   &c,
-		client:   newSTSClient(&c, calls),
+		client:   exchange.NewClient(&c, calls),
 		reporter: newReporter(&opts.Options, poolEvents),
 		limiter:  cache.NewLimiter(calls),
 		maxRoles: cmp.Or(max(opts.MaxRoles, 0), defaultMaxRoles),
@@ -122,7 +123,7 @@ func (p *Pool) Provider(opts RoleOptions) (*Provider, error) {
 	if len(errs) > 0 {
 		return nil, notConfigured(c, errs)
 	}
-	x := &exchange{config: c, client: p.client, pool: p}
+	x := newAttempts(c, p.client, p)
 	created := &Provider{config: c, state: &x.attemptState, watch: &p.watch, client: p.client, reporter: p.reporter, pool: p}
 	created.initCache(x)
 	return p.add(key, created)
@@ -241,7 +242,7 @@ func (p *Pool) Close() error {
 		err = errors.Join(err, provider.close())
 	}
 	err = errors.Join(err, waitFor(p.config.AttemptTimeout, watch, p.reporter.idle()))
-	p.client.closeIdleConnections()
+	p.client.CloseIdleConnections()
 	return err
 }
 

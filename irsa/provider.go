@@ -11,6 +11,7 @@ import (
 
 	"github.com/irsakit/irsakit/cache"
 	"github.com/irsakit/irsakit/internal/config"
+	"github.com/irsakit/irsakit/internal/exchange"
 	"github.com/irsakit/irsakit/internal/explain"
 )
 
@@ -21,7 +22,7 @@ import (
 // A Provider that becomes unreachable without Close is garbage collected.
 type Provider struct {
 	config   *config.Config
-	client   *stsClient
+	client   *exchange.Client
 	reporter *reporter
 	state    *attemptState
 	cache    *cache.Cache
@@ -47,8 +48,9 @@ func New(optFns ...func(*Options)) (*Provider, error) {
 	if len(errs) > 0 {
 		return nil, notConfigured(&c, errs)
 	}
-	x := &exchange{config: &c, client: newSTSClient(&c, 0)}
-	p := &Provider{config: &c, client: x.client, reporter: newReporter(&opts, 0), state: &x.attemptState, watch: &watch{}}
+	client := exchange.NewClient(&c, 0)
+	x := newAttempts(&c, client, nil)
+	p := &Provider{config: &c, client: client, reporter: newReporter(&opts, 0), state: &x.attemptState, watch: &watch{}}
 	p.reporter.warn(env.Warnings(&c))
 	p.initCache(x)
 	return p, nil
@@ -221,7 +223,7 @@ func (p *Provider) close() error {
 	}
 	watch := p.watch.stop()
 	err = errors.Join(err, p.cache.Close(), waitFor(p.config.AttemptTimeout, watch, p.reporter.idle()))
-	p.client.closeIdleConnections()
+	p.client.CloseIdleConnections()
 	return err
 }
 

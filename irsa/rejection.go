@@ -91,7 +91,7 @@ func accessKeyOf(request *http.Request) string {
 // sent again with other ones. It waits for at most one exchange, until ctx is done or the attempt
 // times out. The error is that of the exchange, or nil if there was none.
 func (p *Provider) replace(ctx context.Context, r rejection) (bool, error) {
-	received, ours := p.state.hasIssued(r.key)
+	received, ours := p.state.keys.receivedAt(r.key)
 	if r.verdict == accepted || !ours {
 		return false, nil
 	}
@@ -119,7 +119,7 @@ func (p *Provider) replace(ctx context.Context, r rejection) (bool, error) {
 
 // recordRejection records a rejection whose request is not sent again.
 func (p *Provider) recordRejection(r rejection) {
-	if received, ours := p.state.hasIssued(r.key); ours && r.verdict == invalidKey {
+	if received, ours := p.state.keys.receivedAt(r.key); ours && r.verdict == invalidKey {
 		if _, first := p.state.hosts.reject(r.host, r.key); first {
 			p.reportRejection(r, time.Since(received))
 		}

@@ -33,10 +33,10 @@ func (p *Provider) statusOf(status cache.Status) Status {
 	if p.source != nil {
 		s.Source = p.source.config.RoleARN
 	}
-	if name := p.state.session.Load(); name != nil {
-		s.SessionName = *name
+	if name := p.state.SessionName(); name != "" {
+		s.SessionName = name
 	}
-	if token := p.state.seen.Load(); token != nil {
+	if token := p.state.Newest(); token != nil {
 		s.TokenIssued, s.TokenExpiry = token.Claims().IssuedAt, token.Claims().Expiry
 	}
 	return s

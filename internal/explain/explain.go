@@ -42,9 +42,13 @@ type Facts struct {
 	Now       time.Time
 }
 
-// Kind returns the kind of an error of a request to STS. The codes are those of the
+// Kind returns the kind of an error of an exchange. The codes are those of the
 // AssumeRoleWithWebIdentity reference and the common errors of the AWS STS API.
 func Kind(err error) error {
+	var token *TokenError
+	if errors.As(err, &token) {
+		return ErrTokenFile
+	}
 	var failure *RequestError
 	if !errors.As(err, &failure) {
 		return ErrUnavailable

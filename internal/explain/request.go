@@ -36,3 +36,12 @@ type ProxyError struct{ Host, Status string }
 
 // Error returns a text that names the proxy.
 func (e *ProxyError) Error() string { return fmt.Sprintf("the proxy %s answered %s", e.Host, e.Status) }
+
+// TokenError is the error of an attempt without a token.
+type TokenError struct{ Err error }
+
+// Error returns the text of the cause.
+func (e *TokenError) Error() string { return e.Err.Error() }
+
+// Unwrap returns the cause.
+func (e *TokenError) Unwrap() error { return e.Err }

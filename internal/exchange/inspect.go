@@ -1,4 +1,4 @@
-package irsa
+package exchange
 
 import (
 	"os"
@@ -7,8 +7,8 @@ import (
 	"github.com/irsakit/irsakit/internal/explain"
 )
 
-// inspect returns the facts about a token file on which the advice for a failure depends.
-func inspect(path string) explain.File {
+// InspectFile returns the facts about a token file on which the advice for a failure depends.
+func InspectFile(path string) explain.File {
 	file := explain.File{User: os.Getuid(), Group: os.Getgid()}
 	file.MoreGroups, _ = os.Getgroups() // nil on error
 	file.Missing, file.DanglingLink = missingPart(path)

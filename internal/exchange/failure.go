@@ -1,4 +1,4 @@
-package irsa
+package exchange
 
 import (
 	"cmp"
@@ -15,7 +15,7 @@ import (
 )
 
 // failure returns the error of a call for which the SDK returned err.
-func (s *stsClient) failure(r *response, err error) error {
+func (s *Client) failure(r *response, err error) error {
 	if client, ok := s.api.(*sts.Client); ok && r.status == 0 && r.err == nil && client.Options().Region == "" {
 		return explain.ErrNoRegion
 	}

@@ -1,4 +1,7 @@
-package irsa
+// Package exchange exchanges tokens for credentials. Each exchange is one request to STS, whose
+// response is bounded, searched for secrets of the request and checked, and whose expiry is on the
+// local clock.
+package exchange
 
 import (
 	"net/http"
@@ -12,17 +15,17 @@ import (
 	"github.com/irsakit/irsakit/internal/config"
 )
 
-// stsClient sends requests to STS.
-type stsClient struct {
+// Client makes requests to STS.
+type Client struct {
 	api  stscreds.AssumeRoleWithWebIdentityAPIClient
 	http aws.HTTPClient // nil if api is a mock, or the application's wrapper of an SDK client
 }
 
-// newSTSClient returns a client with the application's STS client or HTTP client, if c contains one.
+// NewClient returns a client with the application's STS client or HTTP client, if c contains one.
 // conns is the maximum number of connections of an HTTP client that it creates, or 0 for the SDK's
 // default.
-func newSTSClient(c *config.Config, conns int) *stsClient {
-	s, client := &stsClient{api: c.STS}, c.HTTPClient
+func NewClient(c *config.Config, conns int) *Client {
+	s, client := &Client{api: c.STS}, c.HTTPClient
 	if c.STS != nil {
 		own, ok := c.STS.(*sts.Client)
 		if !ok {
@@ -39,7 +42,7 @@ func newSTSClient(c *config.Config, conns int) *stsClient {
 		s.http = withoutRedirects(httpClient)
 	}
 	if s.api == nil {
-		s.api = newClient(c, s.http)
+		s.api = newSTSClient(c, s.http)
 	}
 	return s
 }
@@ -59,8 +62,8 @@ func withoutSigningLog(client *sts.Client) *sts.Client {
 	return sts.New(o)
 }
 
-// closeIdleConnections closes the connections of an HTTP client that newSTSClient created.
-func (s *stsClient) closeIdleConnections() {
+// CloseIdleConnections closes the connections of an HTTP client that NewClient created.
+func (s *Client) CloseIdleConnections() {
 	if client, ok := s.http.(*http.Client); ok {
 		if t, ok := client.Transport.(*transport); ok {
 			t.CloseIdleConnections()
@@ -68,11 +71,20 @@ func (s *stsClient) closeIdleConnections() {
 	}
 }
 
+// HTTP returns the HTTP client of the requests, or nil if it is unknown.
+func (s *Client) HTTP() aws.HTTPClient { return s.http }
+
+// CanAssumeRole reports whether the client can make requests of role chains.
+func (s *Client) CanAssumeRole() bool {
+	_, ok := s.api.(stscreds.AssumeRoleAPIClient)
+	return ok
+}
+
 // singleRequest returns an option for one call. It makes the call a single request without
 // redirects and records the response in recorded. It also turns off the client's request and
 // response logs. Bodies contain the token and keys, the headers of signed requests contain the
 // session token, and a response can repeat any of them.
-func (s *stsClient) singleRequest(c *config.Config, recorded *response) func(*sts.Options) {
+func (s *Client) singleRequest(c *config.Config, recorded *response) func(*sts.Options) {
 	return func(o *sts.Options) {
 		client := s.http
 		if client == nil { // Options.STS is the application's wrapper of an SDK client
@@ -87,9 +99,9 @@ func (s *stsClient) singleRequest(c *config.Config, recorded *response) func(*st
 	}
 }
 
-// newClient returns the library's own STS client. It signs no requests by default and
+// newSTSClient returns the library's own STS client. It signs no requests by default and
 // inherits nothing from the application's service clients.
-func newClient(c *config.Config, httpClient aws.HTTPClient) *sts.Client {
+func newSTSClient(c *config.Config, httpClient aws.HTTPClient) *sts.Client {
 	opts := sts.Options{
 		Region:         c.Region,
 		Credentials:    aws.AnonymousCredentials{},

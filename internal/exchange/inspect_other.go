@@ -1,6 +1,6 @@
 //go:build !unix
 
-package irsa
+package exchange
 
 import (
 	"io/fs"

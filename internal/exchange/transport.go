@@ -1,4 +1,4 @@
-package irsa
+package exchange
 
 import (
 	"cmp"
@@ -110,6 +110,9 @@ func newHTTPClient(base *awshttp.BuildableClient, conns int) *http.Client {
 	return &http.Client{Transport: newTransport(base.GetTransport(), conns), CheckRedirect: useLastResponse, Timeout: base.GetTimeout()}
 }
 
+// DefaultHTTPClient returns an HTTP client with the default settings.
+func DefaultHTTPClient() *http.Client { return newHTTPClient(nil, 0) }
+
 // useLastResponse follows no redirects. STS never sends one, and following it would send the token
 // to another server.
 func useLastResponse(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
@@ -138,6 +141,30 @@ func (c checkedClient) Do(request *http.Request) (*http.Response, error) {
 		return nil, errRedirected
 	}
 	return response, err
+}
+
+// Proxied reports whether a client uses a proxy for the URL.
+func Proxied(client aws.HTTPClient, target string) bool {
+	c, ok := client.(*http.Client)
+	if !ok {
+		return false
+	}
+	var t *http.Transport
+	switch used := cmp.Or(c.Transport, http.DefaultTransport).(type) {
+	case *transport:
+		t = used.http()
+	case *http.Transport:
+		t = used
+	}
+	if t == nil || t.Proxy == nil {
+		return false
+	}
+	u, err := url.Parse(target)
+	if err != nil {
+		return false
+	}
+	proxy, err := t.Proxy(&http.Request{URL: u})
+	return err == nil && proxy != nil
 }
 
 // checkProxy returns an error if a proxy rejects a CONNECT request. Unlike that of net/http, it

@@ -1,4 +1,4 @@
-package irsa
+package exchange
 
 import (
 	"context"
@@ -70,9 +70,13 @@ func (s secrets) redactError(err error) error {
 // deferred.
 func (s secrets) recoverPanic(what string, err *error) {
 	if r := recover(); r != nil {
-		*err = s.redactError(redactError(fmt.Errorf("%s panicked: %v", what, r), redactTokens))
+		*err = s.redactError(RedactTokens(fmt.Errorf("%s panicked: %v", what, r)))
 	}
 }
+
+// RedactTokens returns err, or an error with a redacted text if err's text contains something that
+// looks like a token.
+func RedactTokens(err error) error { return redactError(err, redactTokens) }
 
 // redactTokens replaces everything that looks like a JWT, complete or truncated, on one line or
 // several. It redacts the errors of token sources, whose tokens are not known yet.

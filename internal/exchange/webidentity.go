@@ -1,8 +1,7 @@
-package irsa
+package exchange
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"sync/atomic"
 	"time"
@@ -19,73 +18,50 @@ import (
 	"github.com/irsakit/irsakit/tokenfile"
 )
 
-// exchange is the source of a Provider's cache. Each attempt exchanges the current token for
-// credentials.
-type exchange struct {
-	attemptState
-	config *config.Config
-	client *stsClient
-	pool   *Pool // nil for a Provider created by New
-}
-
-// attemptState is the state that the attempts of a Provider share with its other methods.
-type attemptState struct {
+// State is what the exchanges of one role share.
+type State struct {
 	session atomic.Pointer[string]          // the session name; nil until the first token has been read
 	used    atomic.Pointer[tokenfile.Token] // the token of the newest request
-	seen    atomic.Pointer[tokenfile.Token] // the newest token
-	issued  atomic.Pointer[[2]issuedKey]    // the newest key and the one before it
-	hosts   hosts                           // the hosts that rejected keys
+	newest  atomic.Pointer[tokenfile.Token]
 }
 
-// issuedKey is an access key that an exchange returned.
-type issuedKey struct {
-	id string
-	at time.Time
-}
-
-// recordKey records the access key of a successful exchange.
-func (s *attemptState) recordKey(id string) {
-	var before issuedKey
-	if keys := s.issued.Load(); keys != nil {
-		before = keys[0]
+// SessionName returns the session name, or "" if it is not known yet.
+func (s *State) SessionName() string {
+	if name := s.session.Load(); name != nil {
+		return *name
 	}
-	s.issued.Store(&[2]issuedKey{{id, time.Now()}, before})
+	return ""
 }
 
-// recordToken records a token, unless a newer one has been recorded.
-func (s *attemptState) recordToken(token *tokenfile.Token) {
-	if last := s.seen.Load(); last == nil || !token.Claims().IssuedAt.Before(last.Claims().IssuedAt) {
-		s.seen.Store(token)
-	}
-}
+// SetSessionName sets the session name.
+func (s *State) SetSessionName(name string) { s.session.Store(&name) }
 
-// hasIssued reports whether the key is the newest or the one before it. It returns the time at
-// which the key was received.
-func (s *attemptState) hasIssued(id string) (at time.Time, ok bool) {
-	if keys := s.issued.Load(); keys != nil && id != "" {
-		for _, key := range keys {
-			if key.id == id {
-				return key.at, true
-			}
-		}
-	}
-	return time.Time{}, false
+// Used returns the token of the newest request, or nil.
+func (s *State) Used() *tokenfile.Token { return s.used.Load() }
+
+// Newest returns the newest token, or nil.
+func (s *State) Newest() *tokenfile.Token { return s.newest.Load() }
+
+// SetNewest sets the newest token.
+func (s *State) SetNewest(token *tokenfile.Token) { s.newest.Store(token) }
+
+// WebIdentity exchanges tokens for credentials of one role.
+type WebIdentity struct {
+	*State
+	Config *config.Config
+	Client *Client
 }
 
 // Retrieve makes one request to STS with the current token. If STS rejects the token and
-// it has been replaced meanwhile, Retrieve makes a second request with the new one.
-func (x *exchange) Retrieve(ctx context.Context) (aws.Credentials, error) {
-	if x.pool != nil {
-		if err := x.pool.checkOpen(x.config.RoleARN); err != nil {
-			return aws.Credentials{}, err
-		}
-	}
+// it has been replaced meanwhile, Retrieve makes a second request with the new one. The error is an
+// *explain.TokenError if there is no token.
+func (x *WebIdentity) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	token, err := x.token(ctx)
 	if err != nil {
-		return aws.Credentials{}, tokenError(x.config, err)
+		return aws.Credentials{}, &explain.TokenError{Err: RedactTokens(err)}
 	}
 	creds, err := x.assume(ctx, token)
-	if !errors.Is(err, ErrTokenExpired) && !errors.Is(err, ErrTokenRejected) {
+	if kind := explain.Kind(err); err == nil || kind != explain.ErrTokenExpired && kind != explain.ErrTokenRejected {
 		return creds, err
 	}
 	newer, readErr := x.token(ctx)
@@ -97,40 +73,41 @@ func (x *exchange) Retrieve(ctx context.Context) (aws.Credentials, error) {
 
 // token calls the token source. It redacts the source's error, which can contain tokens that the
 // source returned before.
-func (x *exchange) token(ctx context.Context) (token tokenfile.Token, err error) {
-	secrets := append(secretsOf(x.used.Load()), secretsOf(x.seen.Load())...)
+func (x *WebIdentity) token(ctx context.Context) (token tokenfile.Token, err error) {
+	secrets := append(secretsOf(x.Used()), secretsOf(x.Newest())...)
 	defer secrets.recoverPanic("the token source", &err)
-	token, err = x.config.Token.Token(ctx)
+	token, err = x.Config.Token.Token(ctx)
 	return token, secrets.redactError(err)
 }
 
-func (x *exchange) assume(ctx context.Context, token tokenfile.Token) (creds aws.Credentials, err error) {
+func (x *WebIdentity) assume(ctx context.Context, token tokenfile.Token) (creds aws.Credentials, err error) {
 	x.used.Store(&token)
-	x.recordToken(&token)
+	if last := x.Newest(); last == nil || !token.Claims().IssuedAt.Before(last.Claims().IssuedAt) {
+		x.SetNewest(&token)
+	}
 	secrets := secretsOf(&token)
 	defer secrets.recoverPanic("the STS client", &err)
-	recorded := newResponse(x.config.Lifetime(), secrets)
-	out, err := x.client.api.AssumeRoleWithWebIdentity(ctx, x.input(token), x.client.singleRequest(x.config, recorded))
+	recorded := newResponse(x.Config.Lifetime(), secrets)
+	out, err := x.Client.api.AssumeRoleWithWebIdentity(ctx, x.input(token), x.Client.singleRequest(x.Config, recorded))
 	received := time.Now()
 	if err != nil {
-		return aws.Credentials{}, x.exchangeError(x.client.failure(recorded, err), token)
+		return aws.Credentials{}, x.Client.failure(recorded, err)
 	}
 	creds, err = credentialsOf(out, recorded, received)
 	if err == nil {
-		err = checkAssumed(x.config.RoleARN, out.AssumedRoleUser)
+		err = checkAssumed(x.Config.RoleARN, out.AssumedRoleUser)
 	}
 	if err != nil {
-		return aws.Credentials{}, x.exchangeError(err, token)
+		return aws.Credentials{}, err
 	}
-	x.recordKey(creds.AccessKeyID)
 	return creds, nil
 }
 
-func (x *exchange) input(token tokenfile.Token) *sts.AssumeRoleWithWebIdentityInput {
-	c := x.config
+func (x *WebIdentity) input(token tokenfile.Token) *sts.AssumeRoleWithWebIdentityInput {
+	c := x.Config
 	input := &sts.AssumeRoleWithWebIdentityInput{
 		RoleArn:          aws.String(c.RoleARN),
-		RoleSessionName:  aws.String(x.sessionName(token.Claims())),
+		RoleSessionName:  aws.String(x.SessionNameFor(token.Claims())),
 		WebIdentityToken: aws.String(token.Reveal()),
 		DurationSeconds:  aws.Int32(int32(c.Lifetime() / time.Second)),
 	}
@@ -143,17 +120,18 @@ func (x *exchange) input(token tokenfile.Token) *sts.AssumeRoleWithWebIdentityIn
 	return input
 }
 
-// sessionName returns the session name, which stays the same for the lifetime of the Provider.
-func (x *exchange) sessionName(claims tokenfile.Claims) string {
-	if x.config.SessionName != "" {
-		return x.config.SessionName
+// SessionNameFor returns the session name, which stays the same for the lifetime of the State. The
+// claims of the first token determine it if it is not configured.
+func (x *WebIdentity) SessionNameFor(claims tokenfile.Claims) string {
+	if x.Config.SessionName != "" {
+		return x.Config.SessionName
 	}
-	if name := x.session.Load(); name != nil {
-		return *name
+	if name := x.SessionName(); name != "" {
+		return name
 	}
 	name := config.SessionName(claims)
 	x.session.CompareAndSwap(nil, &name)
-	return *x.session.Load()
+	return x.SessionName()
 }
 
 // credentialsOf returns the credentials in STS's response, with their expiry on the local clock.
