@@ -1,11 +1,31 @@
 package exchange
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
+	"time"
 
+	"github.com/irsakit/irsakit/internal/config"
 	"github.com/irsakit/irsakit/internal/explain"
+	"github.com/irsakit/irsakit/tokenfile"
 )
+
+// Facts returns the facts that the advice for a failure depends on. token is nil if there is none.
+func Facts(c *config.Config, kind, err error, token *tokenfile.Token) explain.Facts {
+	f := explain.Facts{Kind: kind, Err: err, RoleARN: c.RoleARN, Region: c.Region, TokenFile: c.TokenFile, Now: time.Now()}
+	if token != nil {
+		f.Claims = token.Claims()
+	}
+	var failure *explain.RequestError
+	if errors.As(err, &failure) {
+		f.Code = failure.Code
+	}
+	if f.TokenFile != "" && (kind == explain.ErrTokenFile || kind == explain.ErrTokenExpired) {
+		f.File = InspectFile(f.TokenFile)
+	}
+	return f
+}
 
 // InspectFile returns the facts about a token file on which the advice for a failure depends.
 func InspectFile(path string) explain.File {

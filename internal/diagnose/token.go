@@ -1,4 +1,4 @@
-package irsa
+package diagnose
 
 import (
 	"context"
@@ -29,87 +29,79 @@ func (d *diagnosis) file() (path, none string) {
 	return d.config.TokenFile, ""
 }
 
-// tokenPath checks whether each part of the path exists, and whether the file is in a projected
+// checkTokenPath checks whether each part of the path exists, and whether the file is in a projected
 // volume.
-func (d *diagnosis) tokenPath(ctx context.Context) {
+func (d *diagnosis) checkTokenPath(ctx context.Context) {
 	path, none := d.file()
 	if path == "" {
-		d.skip(checkTokenPath, "%s", none)
+		d.skip(nameTokenPath, "%s", none)
 		return
 	}
 	info, err := os.Stat(path)
 	switch {
 	case errors.Is(err, fs.ErrPermission):
-		d.skip(checkTokenPath, "a folder in %s may not be looked into", path)
+		d.skip(nameTokenPath, "a folder in %s may not be looked into", path)
 	case err != nil:
-		e := d.facts(ErrTokenFile, err)
-		e.set(explain.For(e.facts()))
-		d.fail(checkTokenPath, e)
+		d.explain(nameTokenPath, explain.ErrTokenFile, err)
 	case !info.Mode().IsRegular():
 		_, err := d.config.Token.Token(ctx) // its error names the file type
-		e := d.facts(ErrTokenFile, err)
-		e.set(explain.For(e.facts()))
-		d.fail(checkTokenPath, e)
+		d.explain(nameTokenPath, explain.ErrTokenFile, err)
 	case exchange.InspectFile(path).NeverRenewed:
-		d.add(checkTokenPath, CheckWarned, path+" is a file by itself, and no link into a projected volume: the kubelet does not renew it",
+		d.add(nameTokenPath, Warned, path+" is a file by itself, and no link into a projected volume: the kubelet does not renew it",
 			explain.Advice{Heading: explain.HeadingTokenNotRenewed, Text: "mount the whole volume, without subPath, and do not copy the token"})
 	default:
 		target, _ := os.Readlink(path) // "" if a folder above is the link
-		d.pass(checkTokenPath, "%s%s", path, strings.TrimSuffix(" -> "+target, " -> "))
+		d.pass(nameTokenPath, "%s%s", path, strings.TrimSuffix(" -> "+target, " -> "))
 	}
 }
 
-// tokenPermission checks whether the process may read the file.
-func (d *diagnosis) tokenPermission(context.Context) {
+// checkTokenPermission checks whether the process may read the file.
+func (d *diagnosis) checkTokenPermission(context.Context) {
 	path, none := d.file()
 	if path == "" {
-		d.skip(checkTokenPermission, "%s", none)
+		d.skip(nameTokenPermission, "%s", none)
 		return
 	}
-	if d.report.has(checkTokenPath, CheckFailed) {
-		d.skip(checkTokenPermission, "there is no such file")
+	if d.result.has(nameTokenPath, Failed) {
+		d.skip(nameTokenPermission, "there is no such file")
 		return
 	}
 	file, _, err := regularfile.Open(path)
 	if err != nil {
-		e := d.facts(ErrTokenFile, err)
-		e.set(explain.For(e.facts()))
-		d.fail(checkTokenPermission, e)
+		d.explain(nameTokenPermission, explain.ErrTokenFile, err)
 		return
 	}
 	_ = file.Close()
-	d.pass(checkTokenPermission, "%s", exchange.InspectFile(path).Access())
+	d.pass(nameTokenPermission, "%s", exchange.InspectFile(path).Access())
 }
 
-// readToken reads the token as an exchange does.
-func (d *diagnosis) readToken(ctx context.Context) {
+// checkToken reads the token as an exchange does.
+func (d *diagnosis) checkToken(ctx context.Context) {
 	switch {
 	case d.config.Token == nil:
-		d.skip(checkToken, "nothing says where it is")
+		d.skip(nameToken, "nothing says where it is")
 		return
-	case d.report.has(checkTokenPath, CheckFailed) || d.report.has(checkTokenPermission, CheckFailed):
-		d.skip(checkToken, "it cannot be read")
+	case d.result.has(nameTokenPath, Failed) || d.result.has(nameTokenPermission, Failed):
+		d.skip(nameToken, "it cannot be read")
 		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, exchangeLimit)
 	defer cancel()
 	token, err := d.config.Token.Token(ctx)
 	if err != nil {
-		e := d.facts(ErrTokenFile, err)
-		e.set(explain.For(e.facts()))
-		d.fail(checkToken, e)
+		d.explain(nameToken, explain.ErrTokenFile, err)
 		return
 	}
 	d.token = &token
-	d.report.request = d.request()
-	d.pass(checkToken, "it has the shape of a signed JWT")
+	d.result.Request = d.request()
+	d.pass(nameToken, "it has the shape of a signed JWT")
 }
 
-// claims checks whether the token has the claims that STS requires, and reports its issuer,
+// checkClaims checks whether the token has the claims that STS requires, and reports its issuer,
 // subject and pod.
-func (d *diagnosis) claims(context.Context) {
+func (d *diagnosis) checkClaims(context.Context) {
 	if d.token == nil {
-		d.skip(checkClaims, "there is no token")
+		d.skip(nameClaims, "there is no token")
 		return
 	}
 	claims := d.token.Claims()
@@ -131,41 +123,39 @@ func (d *diagnosis) claims(context.Context) {
 	}
 	switch {
 	case len(missing) > 0:
-		e := d.facts(ErrTokenRejected, fmt.Errorf("the token lacks the claims %s: it is not a projected token of a service account", strings.Join(missing, ", ")))
-		e.set(explain.Advice{Heading: explain.HeadingTokenRejected, Text: "let " + config.EnvTokenFile + " name a projected token; the token of a service account's secret is none"})
-		d.fail(checkClaims, e)
+		d.fail(nameClaims, fmt.Errorf("the token lacks the claims %s: it is not a projected token of a service account", strings.Join(missing, ", ")), explain.Advice{Heading: explain.HeadingTokenRejected, Text: "let " + config.EnvTokenFile + " name a projected token; the token of a service account's secret is none"})
 	case !explain.IsPublic(claims.Issuer):
-		d.add(checkClaims, CheckWarned, who+"; the issuer is not a public https:// address, so AWS cannot fetch its keys",
+		d.add(nameClaims, Warned, who+"; the issuer is not a public https:// address, so AWS cannot fetch its keys",
 			explain.Advice{Heading: explain.HeadingVerificationKey, Text: explain.Publish})
 	case !strings.HasPrefix(claims.Subject, "system:serviceaccount:"):
-		d.add(checkClaims, CheckWarned, who+"; the subject is not a Kubernetes service account's",
+		d.add(nameClaims, Warned, who+"; the subject is not a Kubernetes service account's",
 			explain.Advice{Heading: explain.HeadingTokenRejected, Text: "check that the file is the projected token of a service account"})
 	default:
-		d.pass(checkClaims, "%s", who)
+		d.pass(nameClaims, "%s", who)
 	}
 }
 
-// audience checks whether the token's audience is STS.
-func (d *diagnosis) audience(context.Context) {
+// checkAudience checks whether the token's audience is STS.
+func (d *diagnosis) checkAudience(context.Context) {
 	if d.token == nil || len(d.token.Claims().Audience) == 0 {
-		d.skip(checkAudience, "there is none")
+		d.skip(nameAudience, "there is none")
 		return
 	}
 	audience := d.token.Claims().Audience
 	if slices.Contains(audience, explain.STSAudience) {
-		d.pass(checkAudience, "%s", strings.Join(audience, ", "))
+		d.pass(nameAudience, "%s", strings.Join(audience, ", "))
 		return
 	}
-	d.add(checkAudience, CheckWarned, fmt.Sprintf("%s, and not %s, which it usually is in every partition", strings.Join(audience, ", "), explain.STSAudience),
+	d.add(nameAudience, Warned, fmt.Sprintf("%s, and not %s, which it usually is in every partition", strings.Join(audience, ", "), explain.STSAudience),
 		explain.Advice{Heading: explain.HeadingAudience, Text: "correct the audience of the projected volume, or of the service account's annotation eks.amazonaws.com/audience, unless the OIDC provider in IAM has this client ID"})
 }
 
-// lifetime checks whether the token is valid, and whether the kubelet has renewed it on time. The
+// checkLifetime checks whether the token is valid, and whether the kubelet has renewed it on time. The
 // kubelet renews a token after 80% of its lifetime or 24 hours (requiresRefresh in
 // pkg/kubelet/token/token_manager.go), at the next sync of the pod, about a minute later.
-func (d *diagnosis) lifetime(context.Context) {
+func (d *diagnosis) checkLifetime(context.Context) {
 	if d.token == nil || d.token.Claims().Expiry.IsZero() || d.token.Claims().IssuedAt.IsZero() {
-		d.skip(checkLifetime, "there is no token with its times")
+		d.skip(nameLifetime, "there is no token with its times")
 		return
 	}
 	claims, now := d.token.Claims(), time.Now()
@@ -174,16 +164,14 @@ func (d *diagnosis) lifetime(context.Context) {
 	until := fmt.Sprintf("it is good until %s, for %v more", explain.ClockTime(claims.Expiry), left)
 	switch {
 	case left <= 0:
-		e := d.facts(ErrTokenExpired, fmt.Errorf("by this node's clock it expired at %s", explain.ClockTime(claims.Expiry)))
-		e.set(explain.For(e.facts()))
-		d.fail(checkLifetime, e)
+		d.explain(nameLifetime, explain.ErrTokenExpired, fmt.Errorf("by this node's clock it expired at %s", explain.ClockTime(claims.Expiry)))
 	case now.Before(claims.IssuedAt.Add(-time.Minute)):
-		d.add(checkLifetime, CheckWarned, fmt.Sprintf("by this node's clock it will be issued in %v", claims.IssuedAt.Sub(now).Round(time.Second)),
+		d.add(nameLifetime, Warned, fmt.Sprintf("by this node's clock it will be issued in %v", claims.IssuedAt.Sub(now).Round(time.Second)),
 			explain.Advice{Heading: explain.HeadingClock, Text: "the clocks of the node and of the API server differ: check their time synchronisation"})
 	case now.After(renewal.Add(min(life/10, 5*time.Minute))):
-		d.add(checkLifetime, CheckWarned, fmt.Sprintf("%s; the kubelet should have renewed it at %s", until, explain.ClockTime(renewal)),
+		d.add(nameLifetime, Warned, fmt.Sprintf("%s; the kubelet should have renewed it at %s", until, explain.ClockTime(renewal)),
 			explain.Advice{Heading: explain.HeadingTokenExpired, Text: "check that the service account still exists and the kubelet reaches the API server (kubectl get node, and the kubelet's log), or recreate the pod"})
 	default:
-		d.pass(checkLifetime, "%s; the kubelet renews it at %s or soon after", until, explain.ClockTime(renewal))
+		d.pass(nameLifetime, "%s; the kubelet renews it at %s or soon after", until, explain.ClockTime(renewal))
 	}
 }

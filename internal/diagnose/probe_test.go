@@ -1,4 +1,4 @@
-package irsa
+package diagnose
 
 import (
 	"bufio"
@@ -99,16 +99,16 @@ func TestProbeFailureLinksToItsHeading(t *testing.T) {
 		heading explain.Heading
 		check   string // the check of the report that fails
 	}{
-		{"an unknown authority", secure(&tls.Config{Certificates: []tls.Certificate{good}}), nil, explain.HeadingTLS, checkTLS},
-		{"a certificate that has expired", secure(&tls.Config{Certificates: []tls.Certificate{expired}}), trusting(expired), explain.HeadingClock, checkTLS},
-		{"another server's certificate", secure(&tls.Config{Certificates: []tls.Certificate{named}}), trusting(named), explain.HeadingTLS, checkTLS},
-		{"a server that wants more", secure(&tls.Config{Certificates: []tls.Certificate{good}, ClientAuth: tls.RequireAnyClientCert, MaxVersion: tls.VersionTLS12}), trusting(good), explain.HeadingTLS, checkTLS},
-		{"a server without TLS", strings.Replace(plainServer.URL, "http://", "https://", 1), nil, explain.HeadingTLS, checkTLS},
-		{"a closed port", "https://127.0.0.1:1", nil, explain.HeadingConnection, checkConnection},
-		{"a name that there is not", "https://sts..amazonaws.com", nil, explain.HeadingNameResolution, checkNameResolution},
-		{"a proxy that refuses", "https://sts.example", throughProxy(answering(t, "403 Forbidden")), explain.HeadingProxy, checkConnection},
-		{"a proxy that wants a password", "https://sts.example", throughProxy(answering(t, "407 Proxy Authentication Required")), explain.HeadingProxy, checkConnection},
-		{"a proxy that is not there", "https://sts.example", throughProxy("127.0.0.1:1"), explain.HeadingProxy, checkConnection},
+		{"an unknown authority", secure(&tls.Config{Certificates: []tls.Certificate{good}}), nil, explain.HeadingTLS, nameTLS},
+		{"a certificate that has expired", secure(&tls.Config{Certificates: []tls.Certificate{expired}}), trusting(expired), explain.HeadingClock, nameTLS},
+		{"another server's certificate", secure(&tls.Config{Certificates: []tls.Certificate{named}}), trusting(named), explain.HeadingTLS, nameTLS},
+		{"a server that wants more", secure(&tls.Config{Certificates: []tls.Certificate{good}, ClientAuth: tls.RequireAnyClientCert, MaxVersion: tls.VersionTLS12}), trusting(good), explain.HeadingTLS, nameTLS},
+		{"a server without TLS", strings.Replace(plainServer.URL, "http://", "https://", 1), nil, explain.HeadingTLS, nameTLS},
+		{"a closed port", "https://127.0.0.1:1", nil, explain.HeadingConnection, nameConnection},
+		{"a name that there is not", "https://sts..amazonaws.com", nil, explain.HeadingNameResolution, nameNameResolution},
+		{"a proxy that refuses", "https://sts.example", throughProxy(answering(t, "403 Forbidden")), explain.HeadingProxy, nameConnection},
+		{"a proxy that wants a password", "https://sts.example", throughProxy(answering(t, "407 Proxy Authentication Required")), explain.HeadingProxy, nameConnection},
+		{"a proxy that is not there", "https://sts.example", throughProxy("127.0.0.1:1"), explain.HeadingProxy, nameConnection},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			p, client := askThrough(t, time.Minute, tt.target, tt.change)
@@ -122,20 +122,20 @@ func TestProbeFailureLinksToItsHeading(t *testing.T) {
 // requireFailedProbe checks that the probe fails exactly this check, with this heading.
 func requireFailedProbe(t *testing.T, p *probe, target string, proxied bool, check string, heading explain.Heading) {
 	t.Helper()
-	d := &diagnosis{report: &Report{}, config: &config.Config{URL: target, Region: "us-west-2"}}
+	d := &diagnosis{result: &Result{}, config: &config.Config{URL: target, Region: "us-west-2"}}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	d.nameResolution(p, proxied)
-	d.connection(p, proxied)
-	d.tls(p)
-	d.answer(p)
+	d.checkNameResolution(p, proxied)
+	d.checkConnection(p, proxied)
+	d.checkTLS(p)
+	d.checkAnswer(p)
 	var failed []Check
-	for _, c := range d.report.Checks {
-		if c.Status == CheckFailed {
+	for _, c := range d.result.Checks {
+		if c.Status == Failed {
 			failed = append(failed, c)
 		}
 	}
-	require.Len(t, failed, 1, "%s", d.report)
+	require.Len(t, failed, 1, "%v", d.result.Checks)
 	assert.Equal(t, check, failed[0].Name, failed[0].Detail)
 	assert.Equal(t, heading.Link(), failed[0].Link, failed[0].Detail)
 }
@@ -149,8 +149,8 @@ func TestProbeOfSilentPeerLinksToItsHeading(t *testing.T) {
 		heading explain.Heading
 		check   string
 	}{
-		{"a silent server", "", explain.HeadingTimeout, checkTLS},
-		{"a silent proxy", "proxy.example:3128", explain.HeadingProxy, checkConnection},
+		{"a silent server", "", explain.HeadingTimeout, nameTLS},
+		{"a silent proxy", "proxy.example:3128", explain.HeadingProxy, nameConnection},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

@@ -1,6 +1,6 @@
 //go:build unix
 
-package irsa
+package diagnose
 
 import (
 	"testing"
@@ -13,14 +13,14 @@ import (
 )
 
 // The token file can be replaced after the check of its path.
-func TestDiagnoseDoesNotBlockOnSpecialFiles(t *testing.T) {
+func TestRunDoesNotBlockOnSpecialFiles(t *testing.T) {
 	for path, kind := range filetest.Special(t) {
 		t.Run(kind, func(t *testing.T) {
-			d := diagnosis{report: &Report{}, config: &config.Config{TokenFile: path}}
-			filetest.Within(t, func() { d.tokenPermission(t.Context()) })
-			require.Len(t, d.report.Checks, 1)
-			check := d.report.Checks[0]
-			assert.Equal(t, CheckFailed, check.Status)
+			d := diagnosis{result: &Result{}, config: &config.Config{TokenFile: path}}
+			filetest.Within(t, func() { d.checkTokenPermission(t.Context()) })
+			require.Len(t, d.result.Checks, 1)
+			check := d.result.Checks[0]
+			assert.Equal(t, Failed, check.Status)
 			assert.Equal(t, path+" is not a regular file but "+kind, check.Detail)
 			assert.Contains(t, check.Link, "#token-malformed")
 		})

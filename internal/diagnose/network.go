@@ -1,4 +1,4 @@
-package irsa
+package diagnose
 
 import (
 	"context"
@@ -16,12 +16,12 @@ import (
 
 // networkChecks returns the names of the checks that the unsigned request to STS covers.
 func networkChecks() []string {
-	return []string{checkNameResolution, checkConnection, checkTLS, checkAnswer, checkClock}
+	return []string{nameNameResolution, nameConnection, nameTLS, nameAnswer, nameClock}
 }
 
-// network checks with an unsigned request whether STS can be reached, and what time it is there.
-func (d *diagnosis) network(ctx context.Context) {
-	if d.config.URL == "" || d.report.has(checkEndpoint, CheckSkipped) {
+// checkNetwork checks with an unsigned request whether STS can be reached, and what time it is there.
+func (d *diagnosis) checkNetwork(ctx context.Context) {
+	if d.config.URL == "" || d.result.has(nameEndpoint, Skipped) {
 		for _, name := range networkChecks() {
 			d.skip(name, "the address of STS is not known")
 		}
@@ -40,11 +40,11 @@ func (d *diagnosis) network(ctx context.Context) {
 		return
 	}
 	p.stopTrace()
-	d.nameResolution(p, exchange.Proxied(client, d.config.URL))
-	d.connection(p, exchange.Proxied(client, d.config.URL))
-	d.tls(p)
-	d.answer(p)
-	d.clock(p)
+	d.checkNameResolution(p, exchange.Proxied(client, d.config.URL))
+	d.checkConnection(p, exchange.Proxied(client, d.config.URL))
+	d.checkTLS(p)
+	d.checkAnswer(p)
+	d.checkClock(p)
 }
 
 // httpClient returns the HTTP client of the exchange.
@@ -67,94 +67,92 @@ func (d *diagnosis) failIfBroken(name string, s step, p *probe, tooLong explain.
 
 // failProbe adds a failed check for the probe's error, with the advice tooLong for a timeout.
 func (d *diagnosis) failProbe(name string, p *probe, tooLong explain.Advice) {
-	e := d.facts(ErrUnavailable, p.err)
-	e.set(explain.Network(e.facts()))
+	err, a := p.err, explain.Network(d.facts(explain.ErrUnavailable, p.err))
 	if explain.IsTimeout(p.err) {
 		d.timedOut = name
-		e.err = fmt.Errorf("it hangs: not done within %v", p.limit)
-		e.set(tooLong)
+		err, a = fmt.Errorf("it hangs: not done within %v", p.limit), tooLong
 	}
-	d.fail(name, e)
+	d.fail(name, err, a)
 }
 
-func (d *diagnosis) nameResolution(p *probe, proxied bool) {
+func (d *diagnosis) checkNameResolution(p *probe, proxied bool) {
 	hung := explain.Advice{Heading: explain.HeadingNameResolution, Text: "the cluster's DNS does not answer: check it, and the network policies for port 53"}
 	switch {
-	case d.failIfBroken(checkNameResolution, p.lookup, p, hung):
+	case d.failIfBroken(nameNameResolution, p.lookup, p, hung):
 	case p.lookup.begun && proxied:
-		d.pass(checkNameResolution, "%s, the host of the proxy", p.host)
+		d.pass(nameNameResolution, "%s, the host of the proxy", p.host)
 	case p.lookup.begun:
-		d.pass(checkNameResolution, "%s", p.host)
+		d.pass(nameNameResolution, "%s", p.host)
 	case !p.traced():
-		d.skip(checkNameResolution, "the HTTP client does not tell")
+		d.skip(nameNameResolution, "the HTTP client does not tell")
 	default:
-		d.skip(checkNameResolution, "there is no name to resolve")
+		d.skip(nameNameResolution, "there is no name to resolve")
 	}
 }
 
-func (d *diagnosis) connection(p *probe, proxied bool) {
+func (d *diagnosis) checkConnection(p *probe, proxied bool) {
 	https := strings.HasPrefix(d.config.URL, "https://")
 	switch {
-	case d.failIfBroken(checkConnection, p.connect, p, explain.Timeout(d.config.Region)):
+	case d.failIfBroken(nameConnection, p.connect, p, explain.Timeout(d.config.Region)):
 	case p.connect.done && proxied && https && !p.handshake.begun && p.err != nil:
-		d.failProbe(checkConnection, p, explain.Advice{Heading: explain.HeadingProxy, Text: "the proxy " + p.address + " accepts the connection and makes none to STS: check it, or put the host of STS into NO_PROXY"})
+		d.failProbe(nameConnection, p, explain.Advice{Heading: explain.HeadingProxy, Text: "the proxy " + p.address + " accepts the connection and makes none to STS: check it, or put the host of STS into NO_PROXY"})
 	case p.connect.done && proxied:
-		d.pass(checkConnection, "with %s, the proxy", p.address)
+		d.pass(nameConnection, "with %s, the proxy", p.address)
 	case p.connect.done:
-		d.pass(checkConnection, "with %s", p.address)
+		d.pass(nameConnection, "with %s", p.address)
 	case p.reused:
-		d.pass(checkConnection, "there was an open one")
+		d.pass(nameConnection, "there was an open one")
 	case !p.traced():
-		d.skip(checkConnection, "the HTTP client does not tell")
+		d.skip(nameConnection, "the HTTP client does not tell")
 	default:
-		d.skip(checkConnection, "the host has no address")
+		d.skip(nameConnection, "the host has no address")
 	}
 }
 
-func (d *diagnosis) tls(p *probe) {
+func (d *diagnosis) checkTLS(p *probe) {
 	tooLong := explain.Advice{Heading: explain.HeadingTimeout, Text: "something accepts the connection and then says nothing: check the endpoint, proxies, firewalls and the mesh between the pod and STS"}
 	switch {
-	case d.failIfBroken(checkTLS, p.handshake, p, tooLong):
+	case d.failIfBroken(nameTLS, p.handshake, p, tooLong):
 	case p.handshake.done:
-		d.pass(checkTLS, "the certificate is good")
+		d.pass(nameTLS, "the certificate is good")
 	case strings.HasPrefix(d.config.URL, "http://"):
-		d.skip(checkTLS, "the endpoint is http://")
+		d.skip(nameTLS, "the endpoint is http://")
 	case p.reused || !p.traced():
-		d.skip(checkTLS, "the HTTP client does not tell")
+		d.skip(nameTLS, "the HTTP client does not tell")
 	default:
-		d.skip(checkTLS, "there is no connection")
+		d.skip(nameTLS, "there is no connection")
 	}
 }
 
 // reachedSTS reports whether no step before the response failed.
 func (d *diagnosis) reachedSTS() bool {
-	return !d.report.has(checkNameResolution, CheckFailed) && !d.report.has(checkConnection, CheckFailed) && !d.report.has(checkTLS, CheckFailed)
+	return !d.result.has(nameNameResolution, Failed) && !d.result.has(nameConnection, Failed) && !d.result.has(nameTLS, Failed)
 }
 
-func (d *diagnosis) answer(p *probe) {
+func (d *diagnosis) checkAnswer(p *probe) {
 	answered := fmt.Sprintf("something answers, with HTTP %d", p.status)
 	switch {
 	case !d.reachedSTS():
-		d.skip(checkAnswer, "STS is not reached")
+		d.skip(nameAnswer, "STS is not reached")
 	case p.err != nil:
-		d.failProbe(checkAnswer, p, explain.Timeout(d.config.Region))
+		d.failProbe(nameAnswer, p, explain.Timeout(d.config.Region))
 	case p.status >= http.StatusInternalServerError && p.fromSTS:
-		d.add(checkAnswer, CheckWarned, fmt.Sprintf("STS answers, with HTTP %d", p.status), explain.Advice{Heading: explain.HeadingSTSUnavailable, Text: "it has a fault of its own, which passes by itself"})
+		d.add(nameAnswer, Warned, fmt.Sprintf("STS answers, with HTTP %d", p.status), explain.Advice{Heading: explain.HeadingSTSUnavailable, Text: "it has a fault of its own, which passes by itself"})
 	case p.fromSTS:
-		d.pass(checkAnswer, "STS answers")
-	case d.facts(nil, nil).facts().IsAWS():
-		d.add(checkAnswer, CheckWarned, answered+", but not as STS does", explain.NotSTS())
+		d.pass(nameAnswer, "STS answers")
+	case d.facts(nil, nil).IsAWS():
+		d.add(nameAnswer, Warned, answered+", but not as STS does", explain.NotSTS())
 	default:
-		d.pass(checkAnswer, "%s", answered)
+		d.pass(nameAnswer, "%s", answered)
 	}
 }
 
-// clock compares the node's clock with STS's. Services reject signatures by a clock that is off
+// checkClock compares the node's clock with STS's. Services reject signatures by a clock that is off
 // by 5 minutes.
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-troubleshooting.html
-func (d *diagnosis) clock(p *probe) {
+func (d *diagnosis) checkClock(p *probe) {
 	if p.date.IsZero() {
-		d.skip(checkClock, "nothing tells the time")
+		d.skip(nameClock, "nothing tells the time")
 		return
 	}
 	skew, relation := p.skew(), "ahead of"
@@ -165,12 +163,10 @@ func (d *diagnosis) clock(p *probe) {
 	h := explain.Advice{Heading: explain.HeadingClock, Text: "check the time synchronisation of the node"}
 	switch {
 	case skew >= 5*time.Minute:
-		e := d.facts(ErrUnavailable, errors.New(text))
-		e.set(h)
-		d.fail(checkClock, e)
+		d.fail(nameClock, errors.New(text), h)
 	case skew >= 5*time.Second:
-		d.add(checkClock, CheckWarned, text, h)
+		d.add(nameClock, Warned, text, h)
 	default:
-		d.pass(checkClock, "the node's clock agrees with that of the endpoint")
+		d.pass(nameClock, "the node's clock agrees with that of the endpoint")
 	}
 }
