@@ -8,10 +8,8 @@ import (
 	"github.com/irsakit/irsakit/tokenfile"
 )
 
-const (
-	MaxSessionName = 64
-	hashLength     = 8
-)
+// hashLength is the length of the hash in a shortened session name.
+const hashLength = 8
 
 // sessionNameSymbols contains the characters allowed in a session name besides ASCII letters and
 // digits.

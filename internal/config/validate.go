@@ -16,9 +16,10 @@ import (
 const (
 	// The maximum numbers of characters and of policies that STS accepts, from the
 	// AssumeRoleWithWebIdentity and AssumeRole references of the AWS STS API.
-	MaxARN        = 2048
-	maxPolicies   = 2048
-	maxPolicyARNs = 10
+	MaxARN         = 2048
+	MaxSessionName = 64
+	maxPolicies    = 2048
+	maxPolicyARNs  = 10
 
 	MaxRegion   = 63      // of a label in a domain name
 	MaxIdentity = 4 << 10 // of a token source, in bytes
@@ -107,6 +108,7 @@ func validateDuration(d time.Duration) error {
 	}
 }
 
+// ValidatePolicies checks the session policies of a role.
 func ValidatePolicies(policy string, arns []string) error {
 	if len(arns) > maxPolicyARNs {
 		return fmt.Errorf("there are more than %d policy ARNs, which STS does not take", maxPolicyARNs)

@@ -2,6 +2,7 @@ package diagnose
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -36,7 +37,7 @@ func (d *diagnosis) checkExchange(ctx context.Context) {
 		return
 	}
 	f := exchange.Facts(d.config, explain.Kind(err), err, d.exchange.Used())
-	if explain.IsTimeout(err) && f.Kind == explain.ErrUnavailable {
+	if explain.IsTimeout(err) && errors.Is(f.Kind, explain.ErrUnavailable) {
 		err = fmt.Errorf("it hangs: no answer within %v", limit)
 	}
 	d.fail(NameExchange, err, explain.For(f))

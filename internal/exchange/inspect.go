@@ -21,7 +21,7 @@ func Facts(c *config.Config, kind, err error, token *tokenfile.Token) explain.Fa
 	if errors.As(err, &failure) {
 		f.Code = failure.Code
 	}
-	if f.TokenFile != "" && (kind == explain.ErrTokenFile || kind == explain.ErrTokenExpired) {
+	if f.TokenFile != "" && (errors.Is(kind, explain.ErrTokenFile) || errors.Is(kind, explain.ErrTokenExpired)) {
 		f.File = InspectFile(f.TokenFile)
 	}
 	return f

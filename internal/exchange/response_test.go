@@ -41,9 +41,9 @@ func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
 // testToken is a JWT with an invalid signature.
 const testToken = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJzeXN0ZW06c2VydmljZWFjY291bnQ6c2hvcDpjYXJ0In0.c2lnbmF0dXJl"
 
-// exchangeWith makes one exchange with the settings of c. It returns the error and the facts that
-// its advice depends on.
-func exchangeWith(t *testing.T, c config.Config) (error, explain.Facts) {
+// exchangeWith makes one exchange with the settings of c. It returns the facts that the
+// advice depends on, and the error.
+func exchangeWith(t *testing.T, c config.Config) (explain.Facts, error) {
 	t.Helper()
 	c.RoleARN = "arn:aws:iam::111122223333:role/r"
 	c.Token = &config.TokenFunc{Name: "test", Call: func(context.Context) (tokenfile.Token, error) { return tokenfile.Parse(testToken) }}
@@ -56,7 +56,7 @@ func exchangeWith(t *testing.T, c config.Config) (error, explain.Facts) {
 	if errors.As(err, &failure) {
 		f.Code = failure.Code
 	}
-	return err, f
+	return f, err
 }
 
 // Kind, text and link depend only on the response, so they are the same with every version of the
@@ -98,7 +98,7 @@ func TestResponseIsClassifiedByStatusAndBody(t *testing.T) {
 		{"long error", 400, strings.NewReader(wrapped + strings.Repeat(" ", 10*maxErrorBody)), explain.ErrAccessDenied, "AccessDenied", "AccessDenied: no (HTTP 400)", explain.HeadingAccessDenied},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			err, f := exchangeWith(t, config.Config{Region: "us-west-2", HTTPClient: client(func(r *http.Request) (*http.Response, error) {
+			f, err := exchangeWith(t, config.Config{Region: "us-west-2", HTTPClient: client(func(r *http.Request) (*http.Response, error) {
 				return &http.Response{StatusCode: tt.status, Header: http.Header{"X-Amzn-Requestid": {"id-1"}}, Body: io.NopCloser(tt.body), Request: r}, nil
 			})})
 			assert.Equal(t, tt.kind, f.Kind)
@@ -134,7 +134,7 @@ func TestResponseMissingIsClassifiedByClientError(t *testing.T) {
 		{"secret", errors.New("cannot send " + testToken), "cannot send eyJhbGciOiJSUzI1NiJ9.[redacted].[redacted]", explain.HeadingConnection},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			err, f := exchangeWith(t, config.Config{Region: "us-west-2", HTTPClient: client(func(*http.Request) (*http.Response, error) { return nil, tt.err })})
+			f, err := exchangeWith(t, config.Config{Region: "us-west-2", HTTPClient: client(func(*http.Request) (*http.Response, error) { return nil, tt.err })})
 			assert.Equal(t, explain.ErrUnavailable, f.Kind)
 			assert.Equal(t, tt.text, err.Error())
 			assert.Equal(t, tt.link, explain.For(f).Heading)
@@ -144,7 +144,7 @@ func TestResponseMissingIsClassifiedByClientError(t *testing.T) {
 }
 
 func TestResponseOfAClientWithoutARegion(t *testing.T) {
-	err, f := exchangeWith(t, config.Config{STS: sts.New(sts.Options{})})
+	f, err := exchangeWith(t, config.Config{STS: sts.New(sts.Options{})})
 	assert.ErrorIs(t, err, explain.ErrNoRegion)
 	assert.Equal(t, explain.HeadingRegion, explain.For(f).Heading)
 }
@@ -168,7 +168,7 @@ func TestResponseOfAMockIsClassifiedByTheSDKsError(t *testing.T) {
 		{504, unknownCode, "", explain.ErrUnavailable, "", "the reply is an error without a code (HTTP 504)"},
 		{400, "two words", "", explain.ErrUnavailable, "", "the reply is an error without a code (HTTP 400)"},
 	} {
-		err, f := exchangeWith(t, config.Config{STS: mock{&smithy.OperationError{ServiceID: "STS", OperationName: "AssumeRoleWithWebIdentity", Err: &awshttp.ResponseError{
+		f, err := exchangeWith(t, config.Config{STS: mock{&smithy.OperationError{ServiceID: "STS", OperationName: "AssumeRoleWithWebIdentity", Err: &awshttp.ResponseError{
 			ResponseError: &smithyhttp.ResponseError{
 				Response: &smithyhttp.Response{Response: &http.Response{StatusCode: tt.status}},
 				Err:      &smithy.GenericAPIError{Code: tt.code, Message: tt.message},

@@ -61,7 +61,7 @@ func (x *WebIdentity) Retrieve(ctx context.Context) (aws.Credentials, error) {
 		return aws.Credentials{}, &explain.TokenError{Err: RedactTokens(err)}
 	}
 	creds, err := x.assume(ctx, token)
-	if kind := explain.Kind(err); err == nil || kind != explain.ErrTokenExpired && kind != explain.ErrTokenRejected {
+	if err == nil || !explain.IsTokenRejection(err) {
 		return creds, err
 	}
 	newer, readErr := x.token(ctx)

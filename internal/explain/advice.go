@@ -14,24 +14,24 @@ type Advice struct {
 
 // For returns the advice for a failed attempt.
 func For(f Facts) Advice {
-	switch f.Kind {
-	case ErrNotConfigured:
+	switch {
+	case f.is(ErrNotConfigured):
 		return Advice{Heading: HeadingEndpoint} // the error text contains the advice
-	case ErrTokenFile:
+	case f.is(ErrTokenFile):
 		return tokenFileAdvice(f)
-	case ErrTokenExpired:
+	case f.is(ErrTokenExpired):
 		return tokenExpiredAdvice(f)
-	case ErrTokenRejected:
+	case f.is(ErrTokenRejected):
 		return tokenRejectedAdvice(f)
-	case ErrAccessDenied:
+	case f.is(ErrAccessDenied):
 		return accessDeniedAdvice(f)
-	case ErrThrottled:
+	case f.is(ErrThrottled):
 		return Advice{HeadingThrottled, "it is tried again by itself; all callers in the account and region share STS's limit: look for a program that asks for new credentials all the time"}
-	case ErrInvalidRequest:
+	case f.is(ErrInvalidRequest):
 		return invalidRequestAdvice(f)
-	case ErrUnavailable:
+	case f.is(ErrUnavailable):
 		return unavailableAdvice(f)
-	case ErrRefused:
+	case f.is(ErrRefused):
 		return Advice{HeadingRefusedByService, "a service called the credentials expired: check the clocks of the node and of that service"}
 	default:
 		return Advice{}

@@ -31,7 +31,7 @@ func Chain(f Facts, source string) Advice {
 	if isOtherRegion(f.Err) {
 		return Advice{HeadingEndpoint, fmt.Sprintf("the STS endpoint is not one of the region %s, for which requests are signed: %s", f.Region, OtherRegion)}
 	}
-	if f.Kind != ErrAccessDenied {
+	if !f.is(ErrAccessDenied) {
 		return For(f)
 	}
 	return Advice{HeadingRoleChain, fmt.Sprintf("%s needs the permission sts:AssumeRole for %s, and the trust policy of that role the statement %s, with the external ID and the source identity that its conditions ask for",

@@ -42,6 +42,8 @@ type Facts struct {
 	Now       time.Time
 }
 
+func (f Facts) is(kind error) bool { return errors.Is(f.Kind, kind) }
+
 // Kind returns the kind of an error of an exchange. The codes are those of the
 // AssumeRoleWithWebIdentity reference and the common errors of the AWS STS API.
 func Kind(err error) error {
@@ -94,6 +96,12 @@ func kindOfCode(code, message string) error {
 		return ErrThrottled
 	}
 	return nil
+}
+
+// IsTokenRejection reports whether STS rejected the token, so that a newer token can be accepted.
+func IsTokenRejection(err error) bool {
+	kind := Kind(err)
+	return errors.Is(kind, ErrTokenExpired) || errors.Is(kind, ErrTokenRejected)
 }
 
 // Permanent reports whether an error of an exchange requires a change of the configuration or

@@ -29,6 +29,7 @@ func unavailableAdvice(f Facts) Advice {
 	}
 }
 
+// NotSTS returns the advice for a response that is not from STS.
 func NotSTS() Advice {
 	return Advice{HeadingNotSTS, "something other than STS answers: check AWS_ENDPOINT_URL_STS, the proxy, and what stands between the pod and STS"}
 }
@@ -67,10 +68,12 @@ func Caller(ctx context.Context, f Facts) Advice {
 	return Advice{HeadingTimeout, "the caller's time was up before STS had answered: give it more, or call WaitReady at the start; if STS never answers: " + Timeout(f.Region).Text}
 }
 
+// Timeout returns the advice for an endpoint that does not respond.
 func Timeout(region string) Advice {
 	return Advice{HeadingTimeout, fmt.Sprintf("in a VPC without a way to the internet STS needs a VPC endpoint (com.amazonaws.%s.sts); check its security group, the network policies and the proxy", region)}
 }
 
+// IsTimeout reports whether err is a timeout.
 func IsTimeout(err error) bool {
 	var timeout net.Error
 	return errors.As(err, &timeout) && timeout.Timeout() || errors.Is(err, context.DeadlineExceeded)
