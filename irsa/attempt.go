@@ -26,6 +26,14 @@ type attemptState struct {
 	hosts hosts // the hosts that rejected keys
 }
 
+// sessionName returns the session name, or "" if it is not known yet.
+func (s *attemptState) sessionName() string {
+	if name := s.SessionName.Load(); name != nil {
+		return *name
+	}
+	return ""
+}
+
 func newAttempts(c *config.Config, client *exchange.Client, pool *Pool) *attempts {
 	a := &attempts{pool: pool}
 	a.exchange = exchange.WebIdentity{State: &a.State, Config: c, Client: client}

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
@@ -87,7 +88,7 @@ func (x *chainExchange) Retrieve(ctx context.Context) (aws.Credentials, error) {
 		}
 	}
 	if err != nil {
-		return aws.Credentials{}, x.wrapError(err)
+		return aws.Credentials{}, chainError(x, err)
 	}
 	x.keys.record(creds.AccessKeyID)
 	return creds, nil
@@ -111,8 +112,19 @@ func (x *chainExchange) AssumeRole(ctx context.Context, input *sts.AssumeRoleInp
 		return nil, &sourceError{x.source.config.RoleARN, err}
 	}
 	name := cmp.Or(x.config.SessionName, x.source.Status().SessionName)
-	x.SetSessionName(name)
+	x.SessionName.Store(&name)
 	input.RoleSessionName = aws.String(name)
 	x.signedWith = source.AccessKeyID
 	return x.source.client.AssumeRole(ctx, x.config, input, exchange.Signer{Credentials: source, Sources: x.source.ProviderSources()})
 }
+
+// sourceError is the error of an attempt whose source Provider has no credentials.
+type sourceError struct {
+	role string
+	err  error
+}
+
+func (e *sourceError) Error() string {
+	return fmt.Sprintf("there are no credentials of %s, which assumes it: %v", e.role, e.err)
+}
+func (e *sourceError) Unwrap() error { return e.err }

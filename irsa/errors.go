@@ -5,9 +5,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/irsakit/irsakit/internal/exchange"
 	"github.com/irsakit/irsakit/internal/explain"
-	"github.com/irsakit/irsakit/tokenfile"
 )
 
 // The kinds of errors, for use with errors.Is. They are part of the API contract; error
@@ -55,8 +53,7 @@ type Error struct {
 	Cure string
 	Link string
 
-	issuedAt time.Time // of the token
-	err      error
+	err error
 }
 
 // Error returns a single line with the failure, the facts, the advice and its link.
@@ -102,19 +99,3 @@ func (e *Error) Is(target error) bool { return target == e.Kind }
 
 // Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.err }
-
-// set sets the advice and its link.
-func (e *Error) set(a explain.Advice) { e.Cure, e.Link = explain.OneLine(a.Text), a.Heading.Link() }
-
-// facts returns what the advice depends on. It inspects the token file if that can be the cause.
-func (e *Error) facts() explain.Facts {
-	f := explain.Facts{
-		Kind: e.Kind, Err: e.err, Code: e.Code, RoleARN: e.RoleARN, Region: e.Region, TokenFile: e.TokenFile,
-		Claims: tokenfile.Claims{Issuer: e.Issuer, Subject: e.Subject, Audience: e.Audience, Expiry: e.TokenExpiry, IssuedAt: e.issuedAt},
-		Now:    time.Now(),
-	}
-	if e.TokenFile != "" && (e.Is(ErrTokenFile) || e.Is(ErrTokenExpired)) {
-		f.File = exchange.InspectFile(e.TokenFile)
-	}
-	return f
-}

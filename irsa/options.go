@@ -13,7 +13,7 @@ import (
 	"github.com/aws/smithy-go/tracing"
 
 	"github.com/irsakit/irsakit/internal/config"
-	"github.com/irsakit/irsakit/internal/explain"
+	"github.com/irsakit/irsakit/internal/exchange"
 	"github.com/irsakit/irsakit/internal/regularfile"
 	"github.com/irsakit/irsakit/tokenfile"
 )
@@ -147,20 +147,9 @@ func environment() config.Environment {
 		Token: func(ctx context.Context, c *config.Config) (tokenfile.Token, error) {
 			token, err := c.Token.Token(ctx)
 			if err != nil {
-				err = tokenError(c, err)
+				err = tokenError(c, exchange.RedactTokens(err))
 			}
 			return token, err
 		},
 	}
-}
-
-// notConfigured returns the Error for invalid settings. Its link is that of the first error. The
-// texts contain the advice.
-func notConfigured(c *config.Config, errs config.Errors) error {
-	e := &Error{
-		Kind: ErrNotConfigured, RoleARN: explain.Truncate(c.RoleARN, config.MaxARN),
-		TokenFile: explain.Truncate(c.TokenFile, config.MaxARN), err: errs.Join(),
-	}
-	e.set(explain.Advice{Heading: errs[0].Heading})
-	return e
 }

@@ -1,6 +1,7 @@
 package irsa
 
 import (
+	"cmp"
 	"time"
 
 	"github.com/irsakit/irsakit/cache"
@@ -29,14 +30,11 @@ func (p *Provider) Healthy() error { return p.Status().Healthy() }
 func (p *Provider) Status() Status { return p.statusOf(p.cache.Status()) }
 
 func (p *Provider) statusOf(status cache.Status) Status {
-	s := Status{Status: status, RoleARN: p.config.RoleARN, SessionName: p.config.SessionName, Kind: kindOfCache(status.Err)}
+	s := Status{Status: status, RoleARN: p.config.RoleARN, SessionName: cmp.Or(p.state.sessionName(), p.config.SessionName), Kind: kindOfCache(status.Err)}
 	if p.source != nil {
 		s.Source = p.source.config.RoleARN
 	}
-	if name := p.state.SessionName(); name != "" {
-		s.SessionName = name
-	}
-	if token := p.state.Newest(); token != nil {
+	if token := p.state.NewestToken.Load(); token != nil {
 		s.TokenIssued, s.TokenExpiry = token.Claims().IssuedAt, token.Claims().Expiry
 	}
 	return s

@@ -36,7 +36,7 @@ func (d *diagnosis) checkExchange(ctx context.Context) {
 		d.pass(NameExchange, "STS gives credentials for the session %s", d.exchange.SessionNameFor(d.token.Claims()))
 		return
 	}
-	f := exchange.Facts(d.config, explain.Kind(err), err, d.exchange.Used())
+	f := exchange.Facts(d.config, explain.Kind(err), err, d.exchange.UsedToken.Load())
 	if explain.IsTimeout(err) && errors.Is(f.Kind, explain.ErrUnavailable) {
 		err = fmt.Errorf("it hangs: no answer within %v", limit)
 	}

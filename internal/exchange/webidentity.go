@@ -18,32 +18,12 @@ import (
 	"github.com/irsakit/irsakit/tokenfile"
 )
 
-// State is what the exchanges of one role share.
+// State is what the exchanges of one role share. Its fields are nil until the first exchange.
 type State struct {
-	session atomic.Pointer[string]          // the session name; nil until the first token has been read
-	used    atomic.Pointer[tokenfile.Token] // the token of the newest request
-	newest  atomic.Pointer[tokenfile.Token]
+	SessionName atomic.Pointer[string]
+	UsedToken   atomic.Pointer[tokenfile.Token] // the token of the newest request
+	NewestToken atomic.Pointer[tokenfile.Token]
 }
-
-// SessionName returns the session name, or "" if it is not known yet.
-func (s *State) SessionName() string {
-	if name := s.session.Load(); name != nil {
-		return *name
-	}
-	return ""
-}
-
-// SetSessionName sets the session name.
-func (s *State) SetSessionName(name string) { s.session.Store(&name) }
-
-// Used returns the token of the newest request, or nil.
-func (s *State) Used() *tokenfile.Token { return s.used.Load() }
-
-// Newest returns the newest token, or nil.
-func (s *State) Newest() *tokenfile.Token { return s.newest.Load() }
-
-// SetNewest sets the newest token.
-func (s *State) SetNewest(token *tokenfile.Token) { s.newest.Store(token) }
 
 // WebIdentity exchanges tokens for credentials of one role.
 type WebIdentity struct {
@@ -74,16 +54,18 @@ func (x *WebIdentity) Retrieve(ctx context.Context) (aws.Credentials, error) {
 // token calls the token source. It redacts the source's error, which can contain tokens that the
 // source returned before.
 func (x *WebIdentity) token(ctx context.Context) (token tokenfile.Token, err error) {
-	secrets := append(secretsOf(x.Used()), secretsOf(x.Newest())...)
+	secrets := append(secretsOf(x.UsedToken.Load()), secretsOf(x.NewestToken.Load())...)
 	defer secrets.recoverPanic("the token source", &err)
-	token, err = x.Config.Token.Token(ctx)
-	return token, secrets.redactError(err)
+	if token, err = x.Config.Token.Token(ctx); err != nil {
+		return token, secrets.redactError(err)
+	}
+	return token, nil
 }
 
 func (x *WebIdentity) assume(ctx context.Context, token tokenfile.Token) (creds aws.Credentials, err error) {
-	x.used.Store(&token)
-	if last := x.Newest(); last == nil || !token.Claims().IssuedAt.Before(last.Claims().IssuedAt) {
-		x.SetNewest(&token)
+	x.UsedToken.Store(&token)
+	if last := x.NewestToken.Load(); last == nil || !token.Claims().IssuedAt.Before(last.Claims().IssuedAt) {
+		x.NewestToken.Store(&token)
 	}
 	secrets := secretsOf(&token)
 	defer secrets.recoverPanic("the STS client", &err)
@@ -126,12 +108,12 @@ func (x *WebIdentity) SessionNameFor(claims tokenfile.Claims) string {
 	if x.Config.SessionName != "" {
 		return x.Config.SessionName
 	}
-	if name := x.SessionName(); name != "" {
-		return name
+	if name := x.SessionName.Load(); name != nil {
+		return *name
 	}
 	name := config.SessionName(claims)
-	x.session.CompareAndSwap(nil, &name)
-	return x.SessionName()
+	x.SessionName.CompareAndSwap(nil, &name)
+	return *x.SessionName.Load()
 }
 
 // credentialsOf returns the credentials in STS's response, with their expiry on the local clock.

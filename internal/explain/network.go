@@ -61,11 +61,11 @@ func Network(f Facts) Advice {
 
 // Caller returns the advice for a caller whose context was done before the first attempt
 // completed.
-func Caller(ctx context.Context, f Facts) Advice {
+func Caller(ctx context.Context, region string) Advice {
 	if errors.Is(ctx.Err(), context.Canceled) {
 		return Advice{HeadingTimeout, "the caller gave up before STS had answered"}
 	}
-	return Advice{HeadingTimeout, "the caller's time was up before STS had answered: give it more, or call WaitReady at the start; if STS never answers: " + Timeout(f.Region).Text}
+	return Advice{HeadingTimeout, "the caller's time was up before STS had answered: give it more, or call WaitReady at the start; if STS never answers: " + Timeout(region).Text}
 }
 
 // Timeout returns the advice for an endpoint that does not respond.
