@@ -2,8 +2,6 @@ package irsa
 
 import (
 	"context"
-	"sync/atomic"
-	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 
@@ -17,21 +15,6 @@ type attempts struct {
 	attemptState
 	exchange exchange.WebIdentity
 	pool     *Pool // nil for a Provider created by New
-}
-
-// attemptState is the state that the attempts of a Provider share with its other methods.
-type attemptState struct {
-	exchange.State
-	keys  issuedKeys
-	hosts hosts // the hosts that rejected keys
-}
-
-// sessionName returns the session name, or "" if it is not known yet.
-func (s *attemptState) sessionName() string {
-	if name := s.SessionName.Load(); name != nil {
-		return *name
-	}
-	return ""
 }
 
 func newAttempts(c *config.Config, client *exchange.Client, pool *Pool) *attempts {
@@ -55,33 +38,17 @@ func (a *attempts) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	return creds, nil
 }
 
-// issuedKeys are the newest access key that the exchanges of a Provider returned, and the one before
-// it.
-type issuedKeys struct{ newest atomic.Pointer[[2]issuedKey] }
-
-type issuedKey struct {
-	id string
-	at time.Time
+// attemptState is the state that the attempts of a Provider share with its other methods.
+type attemptState struct {
+	exchange.State
+	keys  issuedKeys
+	hosts hosts // the hosts that rejected keys
 }
 
-// record records the access key of a successful exchange.
-func (k *issuedKeys) record(id string) {
-	var before issuedKey
-	if keys := k.newest.Load(); keys != nil {
-		before = keys[0]
+// sessionName returns the session name, or "" if it is not known yet.
+func (s *attemptState) sessionName() string {
+	if name := s.SessionName.Load(); name != nil {
+		return *name
 	}
-	k.newest.Store(&[2]issuedKey{{id, time.Now()}, before})
-}
-
-// receivedAt returns the time at which a key was received. It reports whether the key is the newest
-// or the one before it.
-func (k *issuedKeys) receivedAt(id string) (at time.Time, ok bool) {
-	if keys := k.newest.Load(); keys != nil && id != "" {
-		for _, key := range keys {
-			if key.id == id {
-				return key.at, true
-			}
-		}
-	}
-	return time.Time{}, false
+	return ""
 }

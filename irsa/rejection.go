@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -85,6 +86,37 @@ func accessKeyOf(request *http.Request) string {
 		return match[1]
 	}
 	return ""
+}
+
+// issuedKeys are the newest access key that the exchanges of a Provider returned, and the one before
+// it.
+type issuedKeys struct{ newest atomic.Pointer[[2]issuedKey] }
+
+type issuedKey struct {
+	id string
+	at time.Time
+}
+
+// record records the access key of a successful exchange.
+func (k *issuedKeys) record(id string) {
+	var before issuedKey
+	if keys := k.newest.Load(); keys != nil {
+		before = keys[0]
+	}
+	k.newest.Store(&[2]issuedKey{{id, time.Now()}, before})
+}
+
+// receivedAt returns the time at which a key was received. It reports whether the key is the newest
+// or the one before it.
+func (k *issuedKeys) receivedAt(id string) (at time.Time, ok bool) {
+	if keys := k.newest.Load(); keys != nil && id != "" {
+		for _, key := range keys {
+			if key.id == id {
+				return key.at, true
+			}
+		}
+	}
+	return time.Time{}, false
 }
 
 // replace reports whether the rejected credentials have been replaced, so that the request can be
