@@ -6,6 +6,8 @@ const (
 	ofCache     = "-timeout 1m ./cache"
 	ofTokenfile = "-timeout 1m ./tokenfile ./internal/jwt ./internal/regularfile"
 	ofIrsa      = "-timeout 5m ./irsa"
+	ofConfig    = "-timeout 5m ./internal/config ./irsa"
+	ofExchange  = "-timeout 5m ./internal/exchange ./irsa"
 )
 
 var mutants = []mutant{
@@ -23,7 +25,7 @@ var mutants = []mutant{
 	{"a lifetime is limited from the receipt on", "internal/schedule/lifetime.go", "limit := sent.Add(duration)", "limit := received.Add(duration)", ofSchedule},
 	{"the round trip is a difference of two readings of the wall clock", "internal/schedule/moment.go", ", m.Elapsed-start.Elapsed, 0)", ", math.MinInt64)", ofSchedule},
 	{"the round trip omits a suspend", "internal/schedule/moment.go", "max(time.Duration(add(m.Wall, -start.Wall)), ", "max(", ofSchedule},
-	{"the Date of a stored response is used", "internal/exchange/response.go", " || len(header.Values(\"Age\")) > 0", "", ofIrsa},
+	{"the Date of a stored response is used", "internal/exchange/response.go", " || len(header.Values(\"Age\")) > 0", "", ofExchange},
 	{"the jitter of retries is dropped", "internal/schedule/retry.go", "return spread(d, d+d/4, r)", "return d", ofSchedule},
 	{"the last try may be long before the end", "internal/schedule/retry.go", "		return last\n", "		return wait\n", ofSchedule},
 	{"retries with valid credentials are a storm at their end", "internal/schedule/retry.go", "remaining/2), least)", "remaining/2), 0)", ofSchedule},
@@ -79,12 +81,12 @@ var mutants = []mutant{
 	{"white space stays", "tokenfile/token.go", "	text = strings.TrimSpace(text)\n", "	_ = strings.TrimSpace\n", ofTokenfile},
 
 	// The exchange and its Provider.
-	{"a rejected token is not read again", "internal/exchange/webidentity.go", "if err == nil || !explain.IsTokenRejection(err) {", "if err == nil || err != nil {", ofIrsa},
-	{"a reply's size has no bound", "internal/exchange/response.go", "http.MaxBytesReader(nil, body, maxReply)", "body", ofIrsa},
-	{"the SDK's retries come on top", "internal/exchange/client.go", "		o.Retryer = aws.NopRetryer{}\n", "", ofIrsa},
-	{"bodies are logged", "internal/exchange/client.go", "o.ClientLogMode &= aws.LogRetries | aws.LogDeprecatedUsage", "o.ClientLogMode |= 0", ofIrsa},
-	{"redirects are followed", "internal/exchange/transport.go", "return http.ErrUseLastResponse", "return nil", ofIrsa},
-	{"an error keeps the token", "internal/exchange/response.go", "r.message = r.secrets.redact(explain.Shorten(", "r.message = fmt.Sprint(explain.Shorten(", ofIrsa},
+	{"a rejected token is not read again", "internal/exchange/webidentity.go", "if err == nil || !explain.IsTokenRejection(err) {", "if err == nil || err != nil {", ofExchange},
+	{"a reply's size has no bound", "internal/exchange/response.go", "http.MaxBytesReader(nil, body, maxReply)", "body", ofExchange},
+	{"the SDK's retries come on top", "internal/exchange/client.go", "		o.Retryer = aws.NopRetryer{}\n", "", ofExchange},
+	{"bodies are logged", "internal/exchange/client.go", "o.ClientLogMode &= aws.LogRetries | aws.LogDeprecatedUsage", "o.ClientLogMode |= 0", ofExchange},
+	{"redirects are followed", "internal/exchange/transport.go", "return http.ErrUseLastResponse", "return nil", ofExchange},
+	{"an error keeps the token", "internal/exchange/response.go", "r.message = r.secrets.redact(explain.Shorten(", "r.message = fmt.Sprint(explain.Shorten(", ofExchange},
 	{"AccessDenied is not permanent", "internal/explain/explain.go", " || errors.Is(err, ErrAccessDenied)", "", "-timeout 5m ./internal/explain ./irsa"},
 	{"a rotation does not wake", "irsa/watch.go", "		p.cache.Wake()\n", "", ofIrsa},
 	{"the watch looks once a minute after a failure", "irsa/watch.go", "const failingInterval = time.Second", "const failingInterval = time.Minute", ofIrsa},
@@ -98,5 +100,5 @@ var mutants = []mutant{
 	{"a Pool forgets nobody", "irsa/pool.go", "for len(p.roles) > p.maxRoles {", "for false {", ofIrsa},
 	{"the credentials of others are replaced", "irsa/rejection.go", "if r.verdict == accepted || !ours {", "if r.verdict == accepted || !ours && r.key == \"\" {", ofIrsa},
 	{"a host forgets the keys that it rejected", "irsa/hosts.go", "min(max(2*entry.minAge, minRejectedAge), maxRejectedAge)", "minRejectedAge", ofIrsa},
-	{"a role chain may ask for twelve hours", "internal/config/role.go", "const MaxChainedDuration = time.Hour", "const MaxChainedDuration = 12 * time.Hour", ofIrsa},
+	{"a role chain may ask for twelve hours", "internal/config/role.go", "const MaxChainedDuration = time.Hour", "const MaxChainedDuration = 12 * time.Hour", ofConfig},
 }
