@@ -37,10 +37,10 @@ func (p *Provider) AWSConfig() aws.Config {
 		Region:        p.config.Region,
 		Credentials:   p,
 		APIOptions:    []func(*middleware.Stack) error{(&rejectionRetry{p}).addTo},
-		ConfigSources: []any{endpointSource{fips: p.config.FIPS, dualStack: p.config.DualStack}},
+		ConfigSources: []any{endpointSource{fips: p.config.Shared.FIPS, dualStack: p.config.Shared.DualStack}},
 	}
-	if p.config.Services != nil {
-		cfg.HTTPClient = p.config.Services
+	if p.config.Shared.Services != nil {
+		cfg.HTTPClient = p.config.Shared.Services
 	}
 	return cfg
 }

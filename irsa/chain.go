@@ -40,7 +40,7 @@ func (p *Provider) AssumeRole(roleARN string, optFns ...func(*stscreds.AssumeRol
 	if len(x.errs) > 0 {
 		return nil, notConfigured(x.config, x.errs)
 	}
-	derived := &Provider{config: x.config, state: &x.attemptState, watch: &watch{}, client: p.client, reporter: p.reporter, pool: p.pool, source: p}
+	derived := &Provider{resources: p.resources, config: x.config, state: &x.attemptState, pool: p.pool, source: p}
 	derived.initCache(x)
 	if p.pool != nil && p.pool.closed.Load() || !p.derived.add(derived) {
 		return nil, p.explain(context.Background(), cache.ErrClosed)

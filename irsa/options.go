@@ -118,21 +118,23 @@ type Options struct {
 // config returns the settings as a Config that has not been resolved.
 func (o *Options) config() config.Config {
 	return config.Config{
-		RoleARN:          o.RoleARN,
-		SessionName:      o.SessionName,
-		Duration:         o.Duration,
-		Policy:           o.Policy,
-		PolicyARNs:       o.PolicyARNs,
-		Token:            o.Token,
-		TokenFile:        o.TokenFile,
-		Region:           o.Region,
-		Endpoint:         o.Endpoint,
-		InsecureEndpoint: o.InsecureEndpoint,
-		STS:              o.STS,
-		HTTPClient:       o.HTTPClient,
-		TracerProvider:   o.TracerProvider,
-		MeterProvider:    o.MeterProvider,
-		AttemptTimeout:   o.AttemptTimeout,
+		RoleARN:     o.RoleARN,
+		SessionName: o.SessionName,
+		Duration:    o.Duration,
+		Policy:      o.Policy,
+		PolicyARNs:  o.PolicyARNs,
+		Token:       o.Token,
+		TokenFile:   o.TokenFile,
+		Region:      o.Region,
+		Shared: &config.Shared{
+			Endpoint:         o.Endpoint,
+			InsecureEndpoint: o.InsecureEndpoint,
+			STS:              o.STS,
+			HTTPClient:       o.HTTPClient,
+			TracerProvider:   o.TracerProvider,
+			MeterProvider:    o.MeterProvider,
+			AttemptTimeout:   o.AttemptTimeout,
+		},
 	}
 }
 

@@ -12,7 +12,6 @@ import (
 
 	"github.com/irsakit/irsakit/cache"
 	"github.com/irsakit/irsakit/internal/config"
-	"github.com/irsakit/irsakit/internal/exchange"
 	"github.com/irsakit/irsakit/internal/explain"
 	"github.com/irsakit/irsakit/tokenfile"
 )
@@ -60,11 +59,9 @@ type PoolOptions struct {
 // used for two of their lifetimes is not refreshed until the next Retrieve. Roles have no
 // goroutines of their own.
 type Pool struct {
+	*resources
 	config   *config.Config
-	client   *exchange.Client
 	limiter  *cache.Limiter
-	watch    watch
-	reporter *reporter
 	maxRoles int
 	closed   atomic.Bool
 
@@ -90,14 +87,13 @@ func NewPool(optFns ...func(*PoolOptions)) (*Pool, error) {
 	}
 	calls := cmp.Or(max(opts.MaxCalls, 0), defaultMaxCalls)
 	p := &Pool{
-		config:   &c,
-		client:   exchange.NewClient(&c, calls),
-		reporter: newReporter(&opts.Options, poolEvents),
-		limiter:  cache.NewLimiter(calls),
-		maxRoles: cmp.Or(max(opts.MaxRoles, 0), defaultMaxRoles),
-		roles:    map[roleKey]*list.Element{},
+		resources: newResources(&c, &opts.Options, calls, poolEvents),
+		config:    &c,
+		limiter:   cache.NewLimiter(calls),
+		maxRoles:  cmp.Or(max(opts.MaxRoles, 0), defaultMaxRoles),
+		roles:     map[roleKey]*list.Element{},
 	}
-	p.reporter.warn(env.Warnings(&c))
+	p.warn(env.Warnings(&c))
 	return p, nil
 }
 
@@ -124,7 +120,7 @@ func (p *Pool) Provider(opts RoleOptions) (*Provider, error) {
 		return nil, notConfigured(c, errs)
 	}
 	x := newAttempts(c, p.client, p)
-	created := &Provider{config: c, state: &x.attemptState, watch: &p.watch, client: p.client, reporter: p.reporter, pool: p}
+	created := &Provider{resources: p.resources, config: c, state: &x.attemptState, pool: p}
 	created.initCache(x)
 	return p.add(key, created)
 }
@@ -241,9 +237,7 @@ func (p *Pool) Close() error {
 	for provider := range p.Providers() {
 		err = errors.Join(err, provider.close())
 	}
-	err = errors.Join(err, waitFor(p.config.AttemptTimeout, watch, p.reporter.idle()))
-	p.client.CloseIdleConnections()
-	return err
+	return errors.Join(err, p.release(watch, p.config.Shared.AttemptTimeout))
 }
 
 // startWatch starts the watch of the token file, which all roles share.

@@ -11,7 +11,6 @@ import (
 
 	"github.com/irsakit/irsakit/cache"
 	"github.com/irsakit/irsakit/internal/config"
-	"github.com/irsakit/irsakit/internal/exchange"
 	"github.com/irsakit/irsakit/internal/explain"
 )
 
@@ -21,15 +20,13 @@ import (
 //
 // A Provider that becomes unreachable without Close is garbage collected.
 type Provider struct {
-	config   *config.Config
-	client   *exchange.Client
-	reporter *reporter
-	state    *attemptState
-	cache    *cache.Cache
-	watch    *watch
-	pool     *Pool            // nil if created by New
-	source   *Provider        // signs the exchanges of a role chain; nil for a web identity
-	derived  derivedProviders // the derived Providers
+	*resources
+	config  *config.Config
+	state   *attemptState
+	cache   *cache.Cache
+	pool    *Pool            // nil if created by New
+	source  *Provider        // signs the exchanges of a role chain; nil for a web identity
+	derived derivedProviders // the derived Providers
 }
 
 // New returns a Provider of the role that the environment and the options specify. It
@@ -48,10 +45,10 @@ func New(optFns ...func(*Options)) (*Provider, error) {
 	if len(errs) > 0 {
 		return nil, notConfigured(&c, errs)
 	}
-	client := exchange.NewClient(&c, 0)
-	x := newAttempts(&c, client, nil)
-	p := &Provider{config: &c, client: client, reporter: newReporter(&opts, 0), state: &x.attemptState, watch: &watch{}}
-	p.reporter.warn(env.Warnings(&c))
+	r := newResources(&c, &opts, 0, 0)
+	r.warn(env.Warnings(&c))
+	x := newAttempts(&c, r.client, nil)
+	p := &Provider{resources: r, config: &c, state: &x.attemptState}
 	p.initCache(x)
 	return p, nil
 }
@@ -59,9 +56,9 @@ func New(optFns ...func(*Options)) (*Provider, error) {
 // initCache creates the cache of the credentials that attempts return.
 func (p *Provider) initCache(attempts aws.CredentialsProvider) {
 	p.cache = cache.New(attempts, func(o *cache.Options) {
-		o.AttemptTimeout = p.config.AttemptTimeout
+		o.AttemptTimeout = p.config.Shared.AttemptTimeout
 		o.Permanent, o.RetryAfter = explain.Permanent, explain.RetryAfter
-		o.Logger = slog.New(roleHandler{p.reporter.logger.Handler(), p.config.RoleARN})
+		o.Logger = slog.New(roleHandler{p.logger.Handler(), p.config.RoleARN})
 		o.Observe = p.handleCacheEvent
 		if p.pool != nil {
 			o.Limiter, o.IdleLives = p.pool.limiter, idleLives
@@ -222,22 +219,5 @@ func (p *Provider) close() error {
 		return errors.Join(err, p.cache.Close())
 	}
 	watch := p.watch.stop()
-	err = errors.Join(err, p.cache.Close(), waitFor(p.config.AttemptTimeout, watch, p.reporter.idle()))
-	p.client.CloseIdleConnections()
-	return err
-}
-
-// waitFor waits until all channels are closed, or timeout has passed. It returns an error if code of
-// the application, supplied in Options, has not returned by then.
-func waitFor(timeout time.Duration, all ...<-chan struct{}) error {
-	limit := time.NewTimer(timeout)
-	defer limit.Stop()
-	for _, ended := range all {
-		select {
-		case <-ended:
-		case <-limit.C:
-			return errors.New("irsa: closed, but the token file or Options.Observe still keeps a goroutine")
-		}
-	}
-	return nil
+	return errors.Join(err, p.cache.Close(), p.release(watch, p.config.Shared.AttemptTimeout))
 }

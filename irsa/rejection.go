@@ -159,9 +159,9 @@ func (p *Provider) recordRejection(r rejection) {
 }
 
 func (p *Provider) reportRejection(r rejection, age time.Duration) {
-	p.reporter.log(slog.LevelWarn, "credentials rejected by a service", "role", p.config.RoleARN,
+	p.log(slog.LevelWarn, "credentials rejected by a service", "role", p.config.RoleARN,
 		"host", r.host, "code", r.code, "received_ago", age.Round(time.Second))
-	p.reporter.event(func() Event { return Event{Kind: Refused, Time: time.Now(), Status: p.Status()} })
+	p.event(func() Event { return Event{Kind: Refused, Time: time.Now(), Status: p.Status()} })
 }
 
 // rejectedError is the error of a request whose credentials were rejected and could not be

@@ -1,7 +1,6 @@
 package irsa
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -15,14 +14,6 @@ type reporter struct {
 	logger  *slog.Logger
 	observe func(Event) // nil if not set
 	events  notify.Queue[Event]
-}
-
-// newReporter returns a reporter that keeps the given number of pending events, or the default
-// number if it is 0.
-func newReporter(o *Options, events int) *reporter {
-	r := &reporter{logger: cmp.Or(o.Logger, slog.Default()), observe: o.Observe}
-	r.events.Capacity = events
-	return r
 }
 
 // log logs a message. The handler is code of the application, so it runs in a separate
@@ -60,9 +51,6 @@ func (r *reporter) deliver(event Event) {
 	}()
 	r.observe(event)
 }
-
-// idle returns a channel that is closed when all events have been delivered.
-func (r *reporter) idle() <-chan struct{} { return r.events.Idle() }
 
 // roleHandler adds the role to each log record. Unlike Logger.With, it does not take a few
 // hundred bytes per role.

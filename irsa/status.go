@@ -69,7 +69,9 @@ func (p *Provider) handleCacheEvent(e cache.Event) {
 		kind = Refused
 	case e.Status.Failures > 0:
 		kind = RefreshFailed
-		p.watch.pollNow()
+		if p.source == nil {
+			p.watch.pollNow()
+		}
 	}
-	p.reporter.event(func() Event { return Event{Kind: kind, Time: e.Time, Took: e.Took, Status: p.statusOf(e.Status)} })
+	p.event(func() Event { return Event{Kind: kind, Time: e.Time, Took: e.Took, Status: p.statusOf(e.Status)} })
 }

@@ -36,7 +36,7 @@ func (env Environment) readAuthorities(c *Config) error {
 	if !pool.AppendCertsFromPEM(pem) {
 		return fmt.Errorf("%s: %s holds no certificate in PEM: let it name a file with those of the authorities", EnvCABundle, path)
 	}
-	c.Services = awshttp.NewBuildableClient().WithTransportOptions(func(t *http.Transport) {
+	c.Shared.Services = awshttp.NewBuildableClient().WithTransportOptions(func(t *http.Transport) {
 		t.TLSClientConfig.RootCAs = pool
 	})
 	return nil

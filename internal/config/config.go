@@ -37,9 +37,16 @@ type Config struct {
 	TokenFile string      // empty if the tokens do not come from a file
 	Source    SourceKey   // identifies Token in a Pool
 
-	Region           string
+	Region string
+	URL    string // of STS; empty for Shared.STS
+
+	Shared *Shared
+}
+
+// Shared is the part of a Config that the roles of a Pool share. A Pool can have many thousands of
+// them.
+type Shared struct {
 	Endpoint         string // the URL of STS that was set; empty for that of the region
-	URL              string // the URL of STS; empty for STS
 	InsecureEndpoint bool
 	FIPS, DualStack  bool
 
@@ -94,17 +101,18 @@ func (env Environment) Resolve(ctx context.Context, given Config) (Config, Error
 // environment. It does not validate the role, the region and the endpoint.
 func (env Environment) WithDefaults(given Config) (Config, Errors) {
 	var errs Errors
-	c := given
+	c, shared := given, *given.Shared
+	c.Shared = &shared
 	env.setDefaults(&c, &errs)
 	c.PolicyARNs = CopyPolicyARNs(given.PolicyARNs)
-	if c.AttemptTimeout <= 0 {
-		c.AttemptTimeout = defaultAttemptTimeout
+	if c.Shared.AttemptTimeout <= 0 {
+		c.Shared.AttemptTimeout = defaultAttemptTimeout
 	}
-	c.AttemptTimeout = min(c.AttemptTimeout, maxAttemptTimeout)
-	rejectNil(&errs, "STS", &c.STS)
-	rejectNil(&errs, "HTTPClient", &c.HTTPClient)
-	rejectNil(&errs, "TracerProvider", &c.TracerProvider)
-	rejectNil(&errs, "MeterProvider", &c.MeterProvider)
+	c.Shared.AttemptTimeout = min(c.Shared.AttemptTimeout, maxAttemptTimeout)
+	rejectNil(&errs, "STS", &c.Shared.STS)
+	rejectNil(&errs, "HTTPClient", &c.Shared.HTTPClient)
+	rejectNil(&errs, "TracerProvider", &c.Shared.TracerProvider)
+	rejectNil(&errs, "MeterProvider", &c.Shared.MeterProvider)
 	errs.Add(explain.HeadingSettings, c.resolveToken(env.Lookup(EnvTokenFile)))
 	return c, errs
 }

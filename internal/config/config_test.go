@@ -19,7 +19,7 @@ const roleARN = "arn:aws:iam::111122223333:role/s3-writer"
 
 // valid returns settings that Resolve accepts.
 func valid() Config {
-	return Config{RoleARN: roleARN, TokenFile: "/var/run/secrets/eks.amazonaws.com/serviceaccount/token", Region: "us-west-2"}
+	return Config{RoleARN: roleARN, TokenFile: "/var/run/secrets/eks.amazonaws.com/serviceaccount/token", Region: "us-west-2", Shared: &Shared{}}
 }
 
 // environmentOf returns an environment with these variables.
@@ -40,15 +40,15 @@ func TestResolveRejectsInvalidSettings(t *testing.T) {
 		set  func(*Config)
 		want []string
 	}{
-		{name: "nothing is set", set: func(o *Config) { *o = Config{} },
+		{name: "nothing is set", set: func(o *Config) { *o = Config{Shared: &Shared{}} },
 			want: []string{"AWS_ROLE_ARN and AWS_WEB_IDENTITY_TOKEN_FILE are not set", "eks.amazonaws.com/role-arn", "recreate the pod", "#not-injected"}},
-		{name: "only the role is set", env: map[string]string{"AWS_ROLE_ARN": roleARN}, set: func(o *Config) { *o = Config{} },
+		{name: "only the role is set", env: map[string]string{"AWS_ROLE_ARN": roleARN}, set: func(o *Config) { *o = Config{Shared: &Shared{}} },
 			want: []string{"neither AWS_WEB_IDENTITY_TOKEN_FILE nor Options.TokenFile is set", "remove AWS_ROLE_ARN from the container", "#half-injected"}},
-		{name: "only the token file is set", env: map[string]string{"AWS_WEB_IDENTITY_TOKEN_FILE": "/token", "AWS_REGION": "us-west-2"}, set: func(o *Config) { *o = Config{} },
+		{name: "only the token file is set", env: map[string]string{"AWS_WEB_IDENTITY_TOKEN_FILE": "/token", "AWS_REGION": "us-west-2"}, set: func(o *Config) { *o = Config{Shared: &Shared{}} },
 			want: []string{"neither AWS_ROLE_ARN nor Options.RoleARN is set", "remove AWS_WEB_IDENTITY_TOKEN_FILE from the container", "#half-injected"}},
-		{name: "both are empty", env: map[string]string{"AWS_ROLE_ARN": "", "AWS_WEB_IDENTITY_TOKEN_FILE": " "}, set: func(o *Config) { *o = Config{} },
+		{name: "both are empty", env: map[string]string{"AWS_ROLE_ARN": "", "AWS_WEB_IDENTITY_TOKEN_FILE": " "}, set: func(o *Config) { *o = Config{Shared: &Shared{}} },
 			want: []string{"AWS_ROLE_ARN and AWS_WEB_IDENTITY_TOKEN_FILE are not set"}},
-		{name: "Pod Identity instead", env: map[string]string{"AWS_CONTAINER_CREDENTIALS_FULL_URI": "http://169.254.170.23/v1/credentials"}, set: func(o *Config) { *o = Config{} },
+		{name: "Pod Identity instead", env: map[string]string{"AWS_CONTAINER_CREDENTIALS_FULL_URI": "http://169.254.170.23/v1/credentials"}, set: func(o *Config) { *o = Config{Shared: &Shared{}} },
 			want: []string{"this pod has EKS Pod Identity instead of IRSA", "#pod-identity"}},
 		{name: "a relative token path", set: func(o *Config) { o.TokenFile = "serviceaccount/token" },
 			want: []string{`"serviceaccount/token" is not an absolute path`}},
@@ -76,8 +76,8 @@ func TestResolveRejectsInvalidSettings(t *testing.T) {
 			o.PolicyARNs = strings.Split(strings.Repeat("arn:aws:iam::aws:policy/ReadOnlyAccess,", 10)+"arn:aws:iam::aws:policy/x", ",")
 		}, want: []string{"there are more than 10 policy ARNs"}},
 		{name: "a policy's name", set: func(o *Config) { o.PolicyARNs = []string{"ReadOnlyAccess"} }, want: []string{`"ReadOnlyAccess" is not the ARN of a managed policy`}},
-		{name: "an endpoint without a scheme", set: func(o *Config) { o.Endpoint = "sts.us-west-2.amazonaws.com" }, want: []string{"is not the URL of a server"}},
-		{name: "an endpoint together with FIPS", env: map[string]string{"AWS_USE_FIPS_ENDPOINT": "true"}, set: func(o *Config) { o.Endpoint = "https://localhost" }, want: []string{"AWS_USE_FIPS_ENDPOINT"}},
+		{name: "an endpoint without a scheme", set: func(o *Config) { o.Shared.Endpoint = "sts.us-west-2.amazonaws.com" }, want: []string{"is not the URL of a server"}},
+		{name: "an endpoint together with FIPS", env: map[string]string{"AWS_USE_FIPS_ENDPOINT": "true"}, set: func(o *Config) { o.Shared.Endpoint = "https://localhost" }, want: []string{"AWS_USE_FIPS_ENDPOINT"}},
 		{name: "FIPS neither true nor false", env: map[string]string{"AWS_USE_FIPS_ENDPOINT": "maybe"}, want: []string{`AWS_USE_FIPS_ENDPOINT is "maybe"`}},
 		{name: "a region that is a host name", set: func(o *Config) { o.Region = "evil.example/" }, want: []string{`"evil.example/" is not the name of a region`}},
 		{name: "a CA bundle that is missing", env: map[string]string{"AWS_CA_BUNDLE": "/no/such/bundle.pem"}, want: []string{"AWS_CA_BUNDLE", "no such file"}},
@@ -160,7 +160,7 @@ func TestResolveAcceptsOnlyEndpointsOfServers(t *testing.T) {
 		"https://user@x":                       false,
 	} {
 		given := valid()
-		given.Endpoint = endpoint
+		given.Shared.Endpoint = endpoint
 		c, errs := environmentOf(nil).Resolve(t.Context(), given)
 		if ok {
 			assert.Empty(t, errs, endpoint)
@@ -188,7 +188,7 @@ func TestResolveFindsTheRegion(t *testing.T) {
 		{"the token's issuer", nil, "", "us-west-2"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			c, errs := environmentOf(tt.env).Resolve(t.Context(), Config{RoleARN: roleARN, Token: issuer, Region: tt.set})
+			c, errs := environmentOf(tt.env).Resolve(t.Context(), Config{RoleARN: roleARN, Token: issuer, Region: tt.set, Shared: &Shared{}})
 			require.NoError(t, errs.Join())
 			assert.Equal(t, tt.want, c.Region)
 			assert.Equal(t, "https://sts."+tt.want+".amazonaws.com", c.URL)
@@ -212,8 +212,8 @@ func TestResolveReadsTheTokenOnlyForTheRegion(t *testing.T) {
 
 func TestWarningsNameIgnoredVariablesAndOtherRegions(t *testing.T) {
 	env := environmentOf(map[string]string{EnvRegionalSTS: "Legacy", EnvEndpoint: "http://minio.example"})
-	assert.Len(t, env.Warnings(&Config{}), 2)
-	warnings := env.Warnings(&Config{Region: "us-west-2", Endpoint: "https://sts.eu-west-1.amazonaws.com"})
+	assert.Len(t, env.Warnings(&Config{Shared: &Shared{}}), 2)
+	warnings := env.Warnings(&Config{Region: "us-west-2", Shared: &Shared{Endpoint: "https://sts.eu-west-1.amazonaws.com"}})
 	require.Len(t, warnings, 2)
 	assert.Contains(t, warnings[1], "belongs to eu-west-1, but the region is us-west-2")
 }

@@ -19,29 +19,29 @@ import (
 // resolveEndpoint sets the URL of STS. If Endpoint is empty, it uses the SDK's resolver.
 func (c *Config) resolveEndpoint() error {
 	c.URL = ""
-	if client, ok := c.STS.(*sts.Client); ok {
+	if client, ok := c.Shared.STS.(*sts.Client); ok {
 		return c.checkScheme(aws.ToString(client.Options().BaseEndpoint))
 	}
 	switch {
-	case c.STS != nil:
+	case c.Shared.STS != nil:
 		return nil
-	case c.Endpoint != "":
+	case c.Shared.Endpoint != "":
 		if err := c.validateEndpoint(); err != nil {
 			return err
 		}
-		c.URL = c.Endpoint
+		c.URL = c.Shared.Endpoint
 		return nil
 	case c.Region == "" || !isRegionName(c.Region):
 		return nil // already reported
 	}
 	endpoint, err := sts.NewDefaultEndpointResolverV2().ResolveEndpoint(context.Background(), sts.EndpointParameters{
 		Region:       aws.String(c.Region),
-		UseFIPS:      aws.Bool(c.FIPS),
-		UseDualStack: aws.Bool(c.DualStack),
+		UseFIPS:      aws.Bool(c.Shared.FIPS),
+		UseDualStack: aws.Bool(c.Shared.DualStack),
 	})
 	if err != nil { // do not wrap err: its text differs between versions of the SDK
 		return fmt.Errorf("there is no STS endpoint for the region %s with %s %t and %s %t",
-			explain.Quote(c.Region), EnvFIPS, c.FIPS, EnvDualStack, c.DualStack)
+			explain.Quote(c.Region), EnvFIPS, c.Shared.FIPS, EnvDualStack, c.Shared.DualStack)
 	}
 	c.URL = endpoint.URI.String()
 	return nil
@@ -57,17 +57,17 @@ func (c *Config) Host() string {
 }
 
 func (c *Config) validateEndpoint() error {
-	u, err := url.Parse(c.Endpoint)
+	u, err := url.Parse(c.Shared.Endpoint)
 	switch {
-	case err != nil && strings.Contains(c.Endpoint, "@"), err == nil && u.User != nil:
+	case err != nil && strings.Contains(c.Shared.Endpoint, "@"), err == nil && u.User != nil:
 		return errors.New("the STS endpoint has a user name or a password, which STS does not take") // do not show them
 	case err != nil || !isServer(u):
-		return fmt.Errorf("the STS endpoint %s is not the URL of a server: it looks like https://sts.us-west-2.amazonaws.com", explain.Quote(c.Endpoint))
+		return fmt.Errorf("the STS endpoint %s is not the URL of a server: it looks like https://sts.us-west-2.amazonaws.com", explain.Quote(c.Shared.Endpoint))
 	}
-	if c.FIPS || c.DualStack {
-		return fmt.Errorf("the STS endpoint %s is set together with %s or %s: the SDK's rules allow one or the other", explain.Quote(c.Endpoint), EnvFIPS, EnvDualStack)
+	if c.Shared.FIPS || c.Shared.DualStack {
+		return fmt.Errorf("the STS endpoint %s is set together with %s or %s: the SDK's rules allow one or the other", explain.Quote(c.Shared.Endpoint), EnvFIPS, EnvDualStack)
 	}
-	return c.checkScheme(c.Endpoint)
+	return c.checkScheme(c.Shared.Endpoint)
 }
 
 // isServer reports whether a URL has the scheme http or https, a host, no port or a valid one, and
@@ -92,7 +92,7 @@ func (c *Config) checkScheme(endpoint string) error {
 // MaySendToken reports whether the token may be sent to a URL: over TLS, to a loopback address, or
 // with Options.InsecureEndpoint.
 func (c *Config) MaySendToken(u *url.URL) bool {
-	return u.Scheme != "http" || c.InsecureEndpoint || isLoopback(u.Hostname())
+	return u.Scheme != "http" || c.Shared.InsecureEndpoint || isLoopback(u.Hostname())
 }
 
 // isLoopback reports whether a host is localhost, in 127.0.0.0/8, or ::1.
@@ -109,10 +109,10 @@ var endpointRegion = lazyregexp.New(`(?:^|\.)sts(?:-fips)?\.([a-z]{2,}(?:-[a-z]+
 // otherRegion returns the region in the endpoint's name if it differs from that of the config,
 // or "". STS rejects signatures for another region. Requests with a web identity are not signed.
 func (c *Config) otherRegion() string {
-	if c.STS != nil || c.Region == "" || c.Endpoint == "" {
+	if c.Shared.STS != nil || c.Region == "" || c.Shared.Endpoint == "" {
 		return ""
 	}
-	u, err := url.Parse(c.Endpoint)
+	u, err := url.Parse(c.Shared.Endpoint)
 	if err != nil {
 		return ""
 	}
@@ -134,5 +134,5 @@ func (c *Config) RegionMismatch() string {
 	if other == "" {
 		return ""
 	}
-	return fmt.Sprintf("the STS endpoint %s belongs to %s, but the region is %s: role chains and other signed requests will fail", c.Endpoint, other, c.Region)
+	return fmt.Sprintf("the STS endpoint %s belongs to %s, but the region is %s: role chains and other signed requests will fail", c.Shared.Endpoint, other, c.Region)
 }

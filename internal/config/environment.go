@@ -46,12 +46,12 @@ func (env Environment) setDefaults(c *Config, errs *Errors) {
 	c.RoleARN = cmp.Or(c.RoleARN, env.Lookup(EnvRoleARN))
 	c.SessionName = cmp.Or(c.SessionName, env.Lookup(EnvSessionName))
 	c.Region = cmp.Or(c.Region, env.Lookup(EnvRegion), env.Lookup(EnvDefaultRegion))
-	c.FIPS = env.lookupBool(EnvFIPS, errs)
-	c.DualStack = env.lookupBool(EnvDualStack, errs)
+	c.Shared.FIPS = env.lookupBool(EnvFIPS, errs)
+	c.Shared.DualStack = env.lookupBool(EnvDualStack, errs)
 	if !env.lookupBool(EnvIgnoreEndpoint, errs) {
-		c.Endpoint = cmp.Or(c.Endpoint, env.Lookup(EnvEndpointSTS))
+		c.Shared.Endpoint = cmp.Or(c.Shared.Endpoint, env.Lookup(EnvEndpointSTS))
 	}
-	c.podIdentity = env.Lookup(EnvContainerURI) != ""
+	c.Shared.podIdentity = env.Lookup(EnvContainerURI) != ""
 }
 
 func (env Environment) lookupBool(name string, errs *Errors) bool {
@@ -72,7 +72,7 @@ func (env Environment) IgnoredVariables(c *Config) []string {
 	if strings.EqualFold(env.Lookup(EnvRegionalSTS), "legacy") {
 		out = append(out, EnvRegionalSTS+"=legacy is not followed: STS is always asked in the region")
 	}
-	if env.Lookup(EnvEndpoint) != "" && c.Endpoint == "" && c.STS == nil {
+	if env.Lookup(EnvEndpoint) != "" && c.Shared.Endpoint == "" && c.Shared.STS == nil {
 		out = append(out, EnvEndpoint+" is not followed: the token goes to STS only")
 	}
 	return out
@@ -97,7 +97,7 @@ func (c *Config) notInjected() (explain.Heading, error) {
 		return explain.HeadingHalfInjected, fmt.Errorf("there is a token, but neither %s nor Options.RoleARN is set: %s, but neither of them in a container that has one already: remove %s from the container's own env, and recreate the pod", EnvRoleARN, whole, EnvTokenFile)
 	case hasRole:
 		return explain.HeadingHalfInjected, fmt.Errorf("there is a role, but neither %s nor Options.TokenFile is set: %s, but neither of them in a container that has one already: remove %s from the container's own env, and recreate the pod", EnvTokenFile, whole, EnvRoleARN)
-	case c.podIdentity:
+	case c.Shared.podIdentity:
 		return explain.HeadingPodIdentity, fmt.Errorf("%s and %s are not set, but %s is: this pod has EKS Pod Identity instead of IRSA: use the SDK's own credentials, or delete the pod identity association and annotate the service account", EnvRoleARN, EnvTokenFile, EnvContainerURI)
 	default:
 		return explain.HeadingNotInjected, fmt.Errorf("%s and %s are not set: %s: check the annotation, and recreate the pod", EnvRoleARN, EnvTokenFile, whole)

@@ -15,7 +15,7 @@ var eksIssuer = lazyregexp.New(`^https://oidc[.-]eks\.([a-z0-9-]+)\.(?:amazonaws
 // regionFromToken sets the region to that in the issuer of an EKS cluster. Without one it
 // returns an error, unless Options.STS is set, which has its own region.
 func (env Environment) regionFromToken(ctx context.Context, c *Config) error {
-	ctx, cancel := context.WithTimeout(ctx, c.AttemptTimeout)
+	ctx, cancel := context.WithTimeout(ctx, c.Shared.AttemptTimeout)
 	defer cancel()
 	token, err := env.Token(ctx, c)
 	var issuer string
@@ -26,7 +26,7 @@ func (env Environment) regionFromToken(ctx context.Context, c *Config) error {
 		}
 	}
 	switch cure := fmt.Sprintf("set %s or Options.Region", EnvRegion); {
-	case c.Region != "" || c.STS != nil:
+	case c.Region != "" || c.Shared.STS != nil:
 		return nil
 	case err != nil:
 		return fmt.Errorf("there is no region, and the token that could name it cannot be read: %s: %w", cure, err)

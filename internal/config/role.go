@@ -27,13 +27,13 @@ func (c *Config) ResolveRole(pool *Config) Errors {
 	c.validateRole(&errs)
 	switch {
 	case c.Region == pool.Region:
-	case c.STS != nil:
+	case c.Shared.STS != nil:
 		errs.Add(explain.HeadingRegion, errors.New("a role has a region of its own, which the client of Options.STS has not"))
 	default:
 		errs.Add(explain.HeadingRegion, validateRegion(c.Region))
 		errs.Add(explain.HeadingEndpoint, c.resolveEndpoint())
 	}
-	if c.Region == "" && c.STS == nil {
+	if c.Region == "" && c.Shared.STS == nil {
 		errs.Add(explain.HeadingRegion, errors.New("there is no region: set AWS_REGION, PoolOptions.Region or RoleOptions.Region"))
 	}
 	return errs

@@ -84,8 +84,8 @@ func (r *Result) has(name string, status Status) bool {
 func Run(ctx context.Context, given config.Config, env config.Environment) *Result {
 	ctx, cancel := context.WithTimeout(ctx, diagnosisLimit)
 	defer cancel()
-	if given.AttemptTimeout <= 0 || given.AttemptTimeout > exchangeLimit {
-		given.AttemptTimeout = exchangeLimit
+	if given.Shared.AttemptTimeout <= 0 || given.Shared.AttemptTimeout > exchangeLimit {
+		given.Shared.AttemptTimeout = exchangeLimit
 	}
 	c, errs := env.Resolve(ctx, given)
 	client := exchange.NewClient(&c, 0)

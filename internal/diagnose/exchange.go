@@ -26,7 +26,7 @@ func (d *diagnosis) checkExchange(ctx context.Context) {
 	case d.skipIfDone(ctx, NameExchange):
 		return
 	}
-	limit := remaining(ctx, d.config.AttemptTimeout)
+	limit := remaining(ctx, d.config.Shared.AttemptTimeout)
 	attempt, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	creds, err := d.exchange.Retrieve(attempt)

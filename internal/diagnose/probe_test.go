@@ -52,11 +52,11 @@ func selfSigned(t *testing.T, until time.Time, names ...string) tls.Certificate 
 
 // newClient returns the HTTP client of an exchange, with changed settings.
 func newClient(t *testing.T, change func(*http.Transport)) aws.HTTPClient {
-	c := exchange.NewClient(&config.Config{HTTPClient: awshttp.NewBuildableClient().WithTransportOptions(func(transport *http.Transport) {
+	c := exchange.NewClient(&config.Config{Shared: &config.Shared{HTTPClient: awshttp.NewBuildableClient().WithTransportOptions(func(transport *http.Transport) {
 		if change != nil {
 			change(transport)
 		}
-	})}, 0)
+	})}}, 0)
 	t.Cleanup(c.CloseIdleConnections)
 	return c.HTTP()
 }
@@ -122,7 +122,7 @@ func TestProbeFailureLinksToItsHeading(t *testing.T) {
 // requireFailedProbe checks that the probe fails exactly this check, with this heading.
 func requireFailedProbe(t *testing.T, p *probe, target string, proxied bool, check string, heading explain.Heading) {
 	t.Helper()
-	d := &diagnosis{result: &Result{}, config: &config.Config{URL: target, Region: "us-west-2"}}
+	d := &diagnosis{result: &Result{}, config: &config.Config{URL: target, Region: "us-west-2", Shared: &config.Shared{}}}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	d.checkNameResolution(p, proxied)

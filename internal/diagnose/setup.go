@@ -92,7 +92,7 @@ func (d *diagnosis) checkRegion(context.Context) {
 	}
 	region := d.config.Region
 	switch {
-	case region == "" && d.config.STS != nil:
+	case region == "" && d.config.Shared.STS != nil:
 		d.skip(nameRegion, "there is none: it is Options.STS's own")
 	case region == "":
 		d.skip(nameRegion, "neither %s nor a token names one", config.EnvRegion)
@@ -114,7 +114,7 @@ func (d *diagnosis) checkEndpoint(context.Context) {
 		return
 	}
 	switch {
-	case c.STS != nil:
+	case c.Shared.STS != nil:
 		d.skip(nameEndpoint, "Options.STS is a client of the application's own")
 		return
 	case c.URL == "" || d.result.has(nameSettings, Failed):

@@ -25,9 +25,9 @@ type Client struct {
 // conns is the maximum number of connections of an HTTP client that it creates, or 0 for the SDK's
 // default.
 func NewClient(c *config.Config, conns int) *Client {
-	s, client := &Client{api: c.STS}, c.HTTPClient
-	if c.STS != nil {
-		own, ok := c.STS.(*sts.Client)
+	s, client := &Client{api: c.Shared.STS}, c.Shared.HTTPClient
+	if c.Shared.STS != nil {
+		own, ok := c.Shared.STS.(*sts.Client)
 		if !ok {
 			return s
 		}
@@ -35,7 +35,7 @@ func NewClient(c *config.Config, conns int) *Client {
 	}
 	switch httpClient := client.(type) {
 	case nil:
-		s.http = newHTTPClient(c.Services, conns)
+		s.http = newHTTPClient(c.Shared.Services, conns)
 	case *awshttp.BuildableClient:
 		s.http = newHTTPClient(httpClient, conns)
 	default:
@@ -93,7 +93,7 @@ func (s *Client) singleRequest(c *config.Config, recorded *response) func(*sts.O
 		o.HTTPClient = recorder{client, c, recorded}
 		o.Retryer = aws.NopRetryer{}
 		o.ClientLogMode &= aws.LogRetries | aws.LogDeprecatedUsage
-		if c.Region != "" && c.STS == nil {
+		if c.Region != "" && c.Shared.STS == nil {
 			o.Region = c.Region // the role's, because the roles of a Pool share the client
 		}
 	}
@@ -107,16 +107,16 @@ func newSTSClient(c *config.Config, httpClient aws.HTTPClient) *sts.Client {
 		Credentials:    aws.AnonymousCredentials{},
 		HTTPClient:     httpClient,
 		Retryer:        aws.NopRetryer{},
-		TracerProvider: c.TracerProvider,
-		MeterProvider:  c.MeterProvider,
+		TracerProvider: c.Shared.TracerProvider,
+		MeterProvider:  c.Shared.MeterProvider,
 	}
-	if c.Endpoint != "" {
-		opts.BaseEndpoint = aws.String(c.Endpoint)
+	if c.Shared.Endpoint != "" {
+		opts.BaseEndpoint = aws.String(c.Shared.Endpoint)
 	}
-	if c.FIPS {
+	if c.Shared.FIPS {
 		opts.EndpointOptions.UseFIPSEndpoint = aws.FIPSEndpointStateEnabled
 	}
-	if c.DualStack {
+	if c.Shared.DualStack {
 		opts.EndpointOptions.UseDualStackEndpoint = aws.DualStackEndpointStateEnabled
 	}
 	return sts.New(opts)

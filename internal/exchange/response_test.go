@@ -98,9 +98,9 @@ func TestResponseIsClassifiedByStatusAndBody(t *testing.T) {
 		{"long error", 400, strings.NewReader(wrapped + strings.Repeat(" ", 10*maxErrorBody)), explain.ErrAccessDenied, "AccessDenied", "AccessDenied: no (HTTP 400)", explain.HeadingAccessDenied},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			f, err := exchangeWith(t, config.Config{Region: "us-west-2", HTTPClient: client(func(r *http.Request) (*http.Response, error) {
+			f, err := exchangeWith(t, config.Config{Region: "us-west-2", Shared: &config.Shared{HTTPClient: client(func(r *http.Request) (*http.Response, error) {
 				return &http.Response{StatusCode: tt.status, Header: http.Header{"X-Amzn-Requestid": {"id-1"}}, Body: io.NopCloser(tt.body), Request: r}, nil
-			})})
+			})}})
 			assert.Equal(t, tt.kind, f.Kind)
 			assert.Equal(t, tt.code, f.Code)
 			assert.Equal(t, tt.text, err.Error())
@@ -134,7 +134,7 @@ func TestResponseMissingIsClassifiedByClientError(t *testing.T) {
 		{"secret", errors.New("cannot send " + testToken), "cannot send eyJhbGciOiJSUzI1NiJ9.[redacted].[redacted]", explain.HeadingConnection},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			f, err := exchangeWith(t, config.Config{Region: "us-west-2", HTTPClient: client(func(*http.Request) (*http.Response, error) { return nil, tt.err })})
+			f, err := exchangeWith(t, config.Config{Region: "us-west-2", Shared: &config.Shared{HTTPClient: client(func(*http.Request) (*http.Response, error) { return nil, tt.err })}})
 			assert.Equal(t, explain.ErrUnavailable, f.Kind)
 			assert.Equal(t, tt.text, err.Error())
 			assert.Equal(t, tt.link, explain.For(f).Heading)
@@ -144,7 +144,7 @@ func TestResponseMissingIsClassifiedByClientError(t *testing.T) {
 }
 
 func TestResponseOfAClientWithoutARegion(t *testing.T) {
-	f, err := exchangeWith(t, config.Config{STS: sts.New(sts.Options{})})
+	f, err := exchangeWith(t, config.Config{Shared: &config.Shared{STS: sts.New(sts.Options{})}})
 	assert.ErrorIs(t, err, explain.ErrNoRegion)
 	assert.Equal(t, explain.HeadingRegion, explain.For(f).Heading)
 }
@@ -168,12 +168,12 @@ func TestResponseOfAMockIsClassifiedByTheSDKsError(t *testing.T) {
 		{504, unknownCode, "", explain.ErrUnavailable, "", "the reply is an error without a code (HTTP 504)"},
 		{400, "two words", "", explain.ErrUnavailable, "", "the reply is an error without a code (HTTP 400)"},
 	} {
-		f, err := exchangeWith(t, config.Config{STS: mock{&smithy.OperationError{ServiceID: "STS", OperationName: "AssumeRoleWithWebIdentity", Err: &awshttp.ResponseError{
+		f, err := exchangeWith(t, config.Config{Shared: &config.Shared{STS: mock{&smithy.OperationError{ServiceID: "STS", OperationName: "AssumeRoleWithWebIdentity", Err: &awshttp.ResponseError{
 			ResponseError: &smithyhttp.ResponseError{
 				Response: &smithyhttp.Response{Response: &http.Response{StatusCode: tt.status}},
 				Err:      &smithy.GenericAPIError{Code: tt.code, Message: tt.message},
 			},
-		}}}})
+		}}}}})
 		assert.Equal(t, tt.kind, f.Kind)
 		assert.Equal(t, tt.wantCode, f.Code)
 		assert.Equal(t, tt.wantText, err.Error())
