@@ -67,7 +67,7 @@ type Pool struct {
 
 	mu    sync.Mutex // never held across I/O
 	roles map[roleKey]*list.Element
-	order list.List // of *Provider, most recently used first
+	order list.List // contains *Provider, most recently used first
 }
 
 // NewPool returns a new Pool. It validates the options that the roles share and reports

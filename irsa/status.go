@@ -16,8 +16,8 @@ type Status struct {
 	Source      string    // the role whose credentials assume RoleARN; empty for a web identity
 	SessionName string    // empty until the first token has been read
 	Kind        error     // the kind of Err: one of the Err variables, or nil if Err is nil
-	TokenIssued time.Time // of the newest token; zero if it has no such claim
-	TokenExpiry time.Time // of the newest token; zero if it has no such claim
+	TokenIssued time.Time // when the newest token was issued; zero if it has no such claim
+	TokenExpiry time.Time // when the newest token expires; zero if it has no such claim
 }
 
 // Healthy returns nil if the Provider serves credentials and the last exchange succeeded.

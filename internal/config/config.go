@@ -38,7 +38,7 @@ type Config struct {
 	Source    SourceKey   // identifies Token in a Pool
 
 	Region string
-	URL    string // of STS; empty for Shared.STS
+	URL    string // the URL of STS; empty for Shared.STS
 
 	Shared *Shared
 }
@@ -51,8 +51,8 @@ type Shared struct {
 	FIPS, DualStack  bool
 
 	STS            stscreds.AssumeRoleWithWebIdentityAPIClient // a client of the application
-	HTTPClient     aws.HTTPClient                              // for STS; nil for the default
-	Services       *awshttp.BuildableClient                    // for service clients; nil without a CA bundle
+	HTTPClient     aws.HTTPClient                              // sends the requests to STS; nil for the default
+	Services       *awshttp.BuildableClient                    // sends those of service clients; nil without a CA bundle
 	TracerProvider tracing.TracerProvider
 	MeterProvider  metrics.MeterProvider
 	AttemptTimeout time.Duration

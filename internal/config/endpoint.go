@@ -106,13 +106,14 @@ func isLoopback(host string) bool {
 // https://docs.aws.amazon.com/general/latest/gr/sts.html
 var endpointRegion = lazyregexp.New(`(?:^|\.)sts(?:-fips)?\.([a-z]{2,}(?:-[a-z]+)+-\d+)\.`)
 
-// otherRegion returns the region in the endpoint's name if it differs from that of the config,
-// or "". STS rejects signatures for another region. Requests with a web identity are not signed.
-func (c *Config) otherRegion() string {
-	if c.Shared.STS != nil || c.Region == "" || c.Shared.Endpoint == "" {
+// RegionMismatch returns the text of a warning if the endpoint belongs to another region, or "". STS
+// rejects signatures for another region. Requests with a web identity are not signed.
+func (c *Config) RegionMismatch() string {
+	endpoint := c.Shared.Endpoint
+	if c.Shared.STS != nil || c.Region == "" || endpoint == "" {
 		return ""
 	}
-	u, err := url.Parse(c.Shared.Endpoint)
+	u, err := url.Parse(endpoint)
 	if err != nil {
 		return ""
 	}
@@ -122,17 +123,8 @@ func (c *Config) otherRegion() string {
 	} else if host == "sts.amazonaws.com" { // accepts only signatures for this region
 		region = "us-east-1"
 	}
-	if region == c.Region {
+	if region == "" || region == c.Region {
 		return ""
 	}
-	return region
-}
-
-// RegionMismatch returns the text of a warning if the endpoint belongs to another region, or "".
-func (c *Config) RegionMismatch() string {
-	other := c.otherRegion()
-	if other == "" {
-		return ""
-	}
-	return fmt.Sprintf("the STS endpoint %s belongs to %s, but the region is %s: role chains and other signed requests will fail", c.Shared.Endpoint, other, c.Region)
+	return fmt.Sprintf("the STS endpoint %s belongs to %s, but the region is %s: role chains and other signed requests will fail", endpoint, region, c.Region)
 }

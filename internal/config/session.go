@@ -20,13 +20,6 @@ func isInSessionName(r rune) bool {
 	return isAlphanumeric(r) || strings.ContainsRune(sessionNameSymbols, r)
 }
 
-func sessionCharacter(r rune) rune {
-	if isInSessionName(r) {
-		return r
-	}
-	return '-'
-}
-
 // SessionName returns a valid session name that identifies the pod. It consists of the
 // namespace, service account and pod, or of the subject if the token is not from Kubernetes.
 // It is always the same for the same claims.
@@ -41,7 +34,12 @@ func SessionName(claims tokenfile.Claims) string {
 	if full == "" {
 		full = claims.Subject
 	}
-	name := strings.Map(sessionCharacter, full)
+	name := strings.Map(func(r rune) rune {
+		if isInSessionName(r) {
+			return r
+		}
+		return '-'
+	}, full)
 	if len(name) >= 2 && len(name) <= MaxSessionName {
 		return name
 	}

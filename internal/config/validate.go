@@ -21,8 +21,8 @@ const (
 	maxPolicies    = 2048
 	maxPolicyARNs  = 10
 
-	MaxRegion   = 63      // of a label in a domain name
-	MaxIdentity = 4 << 10 // of a token source, in bytes
+	MaxRegion   = 63      // the maximum length of a label in a domain name
+	MaxIdentity = 4 << 10 // the maximum length of a token source's identity
 )
 
 // IsAbsolute reports whether path is absolute. On Windows it also accepts paths without a drive,

@@ -21,30 +21,30 @@ type Client struct {
 	http aws.HTTPClient // nil if api is a mock, or the application's wrapper of an SDK client
 }
 
-// NewClient returns a client with the application's STS client or HTTP client, if c contains one.
+// NewClient returns a client with the application's STS client or HTTP client, if cfg contains one.
 // conns is the maximum number of connections of an HTTP client that it creates, or 0 for the SDK's
 // default.
-func NewClient(c *config.Config, conns int) *Client {
-	s, client := &Client{api: c.Shared.STS}, c.Shared.HTTPClient
-	if c.Shared.STS != nil {
-		own, ok := c.Shared.STS.(*sts.Client)
+func NewClient(cfg *config.Config, conns int) *Client {
+	c, client := &Client{api: cfg.Shared.STS}, cfg.Shared.HTTPClient
+	if cfg.Shared.STS != nil {
+		own, ok := cfg.Shared.STS.(*sts.Client)
 		if !ok {
-			return s
+			return c
 		}
-		s.api, client = withoutSigningLog(own), own.Options().HTTPClient
+		c.api, client = withoutSigningLog(own), own.Options().HTTPClient
 	}
 	switch httpClient := client.(type) {
 	case nil:
-		s.http = newHTTPClient(c.Shared.Services, conns)
+		c.http = newHTTPClient(cfg.Shared.Services, conns)
 	case *awshttp.BuildableClient:
-		s.http = newHTTPClient(httpClient, conns)
+		c.http = newHTTPClient(httpClient, conns)
 	default:
-		s.http = withoutRedirects(httpClient)
+		c.http = withoutRedirects(httpClient)
 	}
-	if s.api == nil {
-		s.api = newSTSClient(c, s.http)
+	if c.api == nil {
+		c.api = newSTSClient(cfg, c.http)
 	}
-	return s
+	return c
 }
 
 // withoutSigningLog returns client, or a copy with signing logs turned off. These logs contain the
@@ -63,8 +63,8 @@ func withoutSigningLog(client *sts.Client) *sts.Client {
 }
 
 // CloseIdleConnections closes the connections of an HTTP client that NewClient created.
-func (s *Client) CloseIdleConnections() {
-	if client, ok := s.http.(*http.Client); ok {
+func (c *Client) CloseIdleConnections() {
+	if client, ok := c.http.(*http.Client); ok {
 		if t, ok := client.Transport.(*transport); ok {
 			t.CloseIdleConnections()
 		}
@@ -72,11 +72,11 @@ func (s *Client) CloseIdleConnections() {
 }
 
 // HTTP returns the HTTP client of the requests, or nil if it is unknown.
-func (s *Client) HTTP() aws.HTTPClient { return s.http }
+func (c *Client) HTTP() aws.HTTPClient { return c.http }
 
 // CanAssumeRole reports whether the client can make requests of role chains.
-func (s *Client) CanAssumeRole() bool {
-	_, ok := s.api.(stscreds.AssumeRoleAPIClient)
+func (c *Client) CanAssumeRole() bool {
+	_, ok := c.api.(stscreds.AssumeRoleAPIClient)
 	return ok
 }
 
@@ -84,39 +84,39 @@ func (s *Client) CanAssumeRole() bool {
 // redirects and records the response in recorded. It also turns off the client's request and
 // response logs. Bodies contain the token and keys, the headers of signed requests contain the
 // session token, and a response can repeat any of them.
-func (s *Client) singleRequest(c *config.Config, recorded *response) func(*sts.Options) {
+func (c *Client) singleRequest(cfg *config.Config, recorded *response) func(*sts.Options) {
 	return func(o *sts.Options) {
-		client := s.http
+		client := c.http
 		if client == nil { // Options.STS is the application's wrapper of an SDK client
 			client = withoutRedirects(o.HTTPClient)
 		}
-		o.HTTPClient = recorder{client, c, recorded}
+		o.HTTPClient = recorder{client, cfg, recorded}
 		o.Retryer = aws.NopRetryer{}
 		o.ClientLogMode &= aws.LogRetries | aws.LogDeprecatedUsage
-		if c.Region != "" && c.Shared.STS == nil {
-			o.Region = c.Region // the role's, because the roles of a Pool share the client
+		if cfg.Region != "" && cfg.Shared.STS == nil {
+			o.Region = cfg.Region // the role's, because the roles of a Pool share the client
 		}
 	}
 }
 
 // newSTSClient returns the library's own STS client. It signs no requests by default and
 // inherits nothing from the application's service clients.
-func newSTSClient(c *config.Config, httpClient aws.HTTPClient) *sts.Client {
+func newSTSClient(cfg *config.Config, httpClient aws.HTTPClient) *sts.Client {
 	opts := sts.Options{
-		Region:         c.Region,
+		Region:         cfg.Region,
 		Credentials:    aws.AnonymousCredentials{},
 		HTTPClient:     httpClient,
 		Retryer:        aws.NopRetryer{},
-		TracerProvider: c.Shared.TracerProvider,
-		MeterProvider:  c.Shared.MeterProvider,
+		TracerProvider: cfg.Shared.TracerProvider,
+		MeterProvider:  cfg.Shared.MeterProvider,
 	}
-	if c.Shared.Endpoint != "" {
-		opts.BaseEndpoint = aws.String(c.Shared.Endpoint)
+	if cfg.Shared.Endpoint != "" {
+		opts.BaseEndpoint = aws.String(cfg.Shared.Endpoint)
 	}
-	if c.Shared.FIPS {
+	if cfg.Shared.FIPS {
 		opts.EndpointOptions.UseFIPSEndpoint = aws.FIPSEndpointStateEnabled
 	}
-	if c.Shared.DualStack {
+	if cfg.Shared.DualStack {
 		opts.EndpointOptions.UseDualStackEndpoint = aws.DualStackEndpointStateEnabled
 	}
 	return sts.New(opts)

@@ -15,8 +15,8 @@ import (
 )
 
 // failure returns the error of a call for which the SDK returned err.
-func (s *Client) failure(r *response, err error) error {
-	if client, ok := s.api.(*sts.Client); ok && r.status == 0 && r.err == nil && client.Options().Region == "" {
+func (c *Client) failure(r *response, err error) error {
+	if client, ok := c.api.(*sts.Client); ok && r.status == 0 && r.err == nil && client.Options().Region == "" {
 		return explain.ErrNoRegion
 	}
 	return r.failure(err)

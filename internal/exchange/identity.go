@@ -15,18 +15,18 @@ type identityClient interface {
 }
 
 // CanIdentify reports whether the client can return the identity of credentials.
-func (s *Client) CanIdentify() bool {
-	_, ok := s.api.(identityClient)
+func (c *Client) CanIdentify() bool {
+	_, ok := c.api.(identityClient)
 	return ok
 }
 
 // Identify returns the ARN of the identity of credentials.
-func (s *Client) Identify(ctx context.Context, c *config.Config, creds aws.Credentials) (string, error) {
+func (c *Client) Identify(ctx context.Context, cfg *config.Config, creds aws.Credentials) (string, error) {
 	recorded := newResponse(0, secrets{creds.SessionToken, creds.SecretAccessKey})
 	signed := func(o *sts.Options) { o.Credentials = Signer{Credentials: creds} }
-	out, err := s.api.(identityClient).GetCallerIdentity(ctx, nil, s.singleRequest(c, recorded), signed)
+	out, err := c.api.(identityClient).GetCallerIdentity(ctx, nil, c.singleRequest(cfg, recorded), signed)
 	if err != nil {
-		return "", s.failure(recorded, err)
+		return "", c.failure(recorded, err)
 	}
 	return aws.ToString(out.Arn), nil
 }

@@ -168,17 +168,11 @@ type redactedError struct {
 func (e *redactedError) Error() string   { return e.text }
 func (e *redactedError) Unwrap() []error { return e.kinds }
 
-// isIdentifier reports whether text can be an error code or a request ID: at most 64 letters,
-// digits, dots, hyphens and underscores.
-func isIdentifier(text string) bool {
-	return text != "" && len(text) <= 64 &&
-		!strings.ContainsFunc(text, func(r rune) bool { return !isBase64URL(r) && r != '.' })
-}
-
-// identifier returns text if it can be an error code or a request ID and contains no secret.
-// Otherwise it returns "".
+// identifier returns text if it can be an error code or a request ID and contains no secret: at most
+// 64 letters, digits, dots, hyphens and underscores. Otherwise it returns "".
 func (s secrets) identifier(text string) string {
-	if _, end := s.find(text); end > 0 || !isIdentifier(text) {
+	other := func(r rune) bool { return !isBase64URL(r) && r != '.' }
+	if _, end := s.find(text); end > 0 || len(text) > 64 || strings.ContainsFunc(text, other) {
 		return ""
 	}
 	return text

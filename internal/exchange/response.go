@@ -181,7 +181,7 @@ var errRepeated = fmt.Errorf("it repeats a secret of the request: %w", explain.E
 // it.
 func (r *response) isRepeatedIn(document []byte) bool {
 	var text bytes.Buffer
-	start := 0 // of the current element's text
+	start := 0 // the start of the current element's text
 	decoder := xml.NewDecoder(bytes.NewReader(document))
 	for {
 		token, err := decoder.Token()

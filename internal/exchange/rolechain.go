@@ -17,7 +17,7 @@ import (
 // Signer provides the credentials that sign the requests of a role chain.
 type Signer struct {
 	Credentials aws.Credentials
-	Sources     []aws.CredentialSource // of the credentials, for the User-Agent header
+	Sources     []aws.CredentialSource // reported in the User-Agent header
 }
 
 // Retrieve returns the credentials.
@@ -26,22 +26,22 @@ func (s Signer) Retrieve(context.Context) (aws.Credentials, error) { return s.Cr
 // ProviderSources returns the sources.
 func (s Signer) ProviderSources() []aws.CredentialSource { return s.Sources }
 
-// AssumeRole makes one request for credentials of the role of c. It converts the expiry in the
+// AssumeRole makes one request for credentials of the role of cfg. It converts the expiry in the
 // response to the local clock.
-func (s *Client) AssumeRole(ctx context.Context, c *config.Config, input *sts.AssumeRoleInput, signer Signer) (out *sts.AssumeRoleOutput, err error) {
+func (c *Client) AssumeRole(ctx context.Context, cfg *config.Config, input *sts.AssumeRoleInput, signer Signer) (out *sts.AssumeRoleOutput, err error) {
 	secrets := secrets{signer.Credentials.SecretAccessKey, signer.Credentials.SessionToken}
 	defer secrets.recoverPanic("the STS client", &err)
 	signed := func(o *sts.Options) { o.Credentials = signer }
 	recorded := newResponse(time.Duration(aws.ToInt32(input.DurationSeconds))*time.Second, secrets)
-	out, err = s.api.(stscreds.AssumeRoleAPIClient).AssumeRole(ctx, input, s.singleRequest(c, recorded), signed)
+	out, err = c.api.(stscreds.AssumeRoleAPIClient).AssumeRole(ctx, input, c.singleRequest(cfg, recorded), signed)
 	received := time.Now()
 	if err != nil {
-		return nil, s.failure(recorded, err)
+		return nil, c.failure(recorded, err)
 	}
 	if !isComplete(out) {
 		return nil, fmt.Errorf("the reply has no credentials that are complete: %w", explain.ErrNotSTS)
 	}
-	if err := checkAssumed(c.RoleARN, out.AssumedRoleUser); err != nil {
+	if err := checkAssumed(cfg.RoleARN, out.AssumedRoleUser); err != nil {
 		return nil, err
 	}
 	expires := recorded.expiry(*out.Credentials.Expiration, received)

@@ -16,7 +16,7 @@ type File struct {
 	Mode    fs.FileMode
 	Owner   *Owner // nil if unknown
 
-	User, Group int // of the process
+	User, Group int // the process runs as
 	MoreGroups  []int
 }
 
