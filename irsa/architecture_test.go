@@ -57,6 +57,27 @@ func TestArchitecturePageLinksExist(t *testing.T) {
 	}
 }
 
+// importsOf returns the packages that the files of a package import, without its tests, and the file
+// that imports each.
+func importsOf(t *testing.T, name string) map[string]string {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join("..", name, "*.go"))
+	require.NoError(t, err)
+	require.NotEmpty(t, files, name)
+	imports := map[string]string{}
+	for _, file := range files {
+		if strings.HasSuffix(file, "_test.go") {
+			continue
+		}
+		parsed, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.ImportsOnly)
+		require.NoError(t, err)
+		for _, spec := range parsed.Imports {
+			imports[strings.Trim(spec.Path.Value, `"`)] = file
+		}
+	}
+	return imports
+}
+
 // TestArchitectureImportsPointDownward checks that each package imports only packages that the table
 // in docs/architecture.md lists below it.
 func TestArchitectureImportsPointDownward(t *testing.T) {
@@ -71,20 +92,19 @@ func TestArchitectureImportsPointDownward(t *testing.T) {
 	}
 	require.Greater(t, len(packages), 10)
 	for i, name := range packages {
-		files, err := filepath.Glob(filepath.Join("..", name, "*.go"))
-		require.NoError(t, err)
-		require.NotEmpty(t, files, name)
-		for _, file := range files {
-			if strings.HasSuffix(file, "_test.go") {
-				continue
+		for imported, file := range importsOf(t, name) {
+			if ours, ok := strings.CutPrefix(imported, "github.com/irsakit/irsakit/"); ok {
+				assert.Contains(t, packages[i+1:], ours, "imported by %s", file)
 			}
-			parsed, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.ImportsOnly)
-			require.NoError(t, err)
-			for _, spec := range parsed.Imports {
-				if imported, ok := strings.CutPrefix(strings.Trim(spec.Path.Value, `"`), "github.com/irsakit/irsakit/"); ok {
-					assert.Contains(t, packages[i+1:], imported, "imported by %s", file)
-				}
-			}
+		}
+	}
+}
+
+func TestArchitectureConfigAndExplainAccessNoFiles(t *testing.T) {
+	for _, name := range []string{"internal/config", "internal/explain"} {
+		imports := importsOf(t, name)
+		for _, forbidden := range []string{"os", "github.com/irsakit/irsakit/internal/regularfile"} {
+			assert.NotContains(t, imports, forbidden)
 		}
 	}
 }

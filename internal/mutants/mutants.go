@@ -81,7 +81,7 @@ var mutants = []mutant{
 	{"white space stays", "tokenfile/token.go", "	text = strings.TrimSpace(text)\n", "	_ = strings.TrimSpace\n", ofTokenfile},
 
 	// The exchange and its Provider.
-	{"a rejected token is not read again", "internal/exchange/webidentity.go", "if err == nil || !explain.IsTokenRejection(err) {", "if err == nil || err != nil {", ofExchange},
+	{"a rejected token is not read again", "internal/exchange/webidentity.go", "!explain.IsTokenRejection(err)", "explain.Kind(err) != nil", ofExchange},
 	{"a reply's size has no bound", "internal/exchange/response.go", "http.MaxBytesReader(nil, body, maxReply)", "body", ofExchange},
 	{"the SDK's retries come on top", "internal/exchange/client.go", "		o.Retryer = aws.NopRetryer{}\n", "", ofExchange},
 	{"bodies are logged", "internal/exchange/client.go", "o.ClientLogMode &= aws.LogRetries | aws.LogDeprecatedUsage", "o.ClientLogMode |= 0", ofExchange},
