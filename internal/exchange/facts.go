@@ -43,8 +43,8 @@ func InspectFile(path string) explain.File {
 	return file
 }
 
-// missingPart returns the first part of a path that does not exist, and whether it is a link to
-// nothing. If all parts exist, it returns the path.
+// missingPart returns the first part of a path that does not exist, and reports whether that is a
+// link to nothing. Its results have no meaning for a path that exists.
 func missingPart(path string) (part string, dangling bool) {
 	path = filepath.Clean(path)
 	for parent := filepath.Dir(path); parent != path; path, parent = parent, filepath.Dir(parent) {

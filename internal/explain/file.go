@@ -8,7 +8,7 @@ import (
 
 // File describes a token file and the process that reads it.
 type File struct {
-	Missing      string // the first part of the path that does not exist, or the path itself
+	Missing      string // the first part of the path that does not exist; no meaning if the path exists
 	DanglingLink bool   // Missing is a link to nothing
 	NeverRenewed bool   // the path is a regular file, not a link into a projected volume
 
