@@ -89,7 +89,7 @@ func (d *diagnosis) checkToken(ctx context.Context) {
 	defer cancel()
 	token, err := d.config.Token.Token(ctx)
 	if err != nil {
-		d.explain(nameToken, explain.ErrTokenFile, err)
+		d.explain(nameToken, explain.ErrTokenFile, exchange.RedactTokens(err))
 		return
 	}
 	d.token = &token
