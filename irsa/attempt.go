@@ -17,6 +17,7 @@ type attempts struct {
 	pool     *Pool // nil for a Provider created by New
 }
 
+// newAttempts returns the source for the role of c.
 func newAttempts(c *config.Config, client *exchange.Client, pool *Pool) *attempts {
 	a := &attempts{pool: pool}
 	a.exchange = exchange.WebIdentity{State: &a.State, Config: c, Client: client}

@@ -3,7 +3,6 @@ package config
 import (
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 	"unicode/utf8"
 
@@ -12,12 +11,6 @@ import (
 
 	"github.com/irsakit/irsakit/internal/explain"
 )
-
-// CopyPolicyARNs returns a copy of a list of policy ARNs. Of a list that is too long it copies only
-// enough for an error.
-func CopyPolicyARNs(arns []string) []string {
-	return slices.Clone(arns[:min(len(arns), maxPolicyARNs+1)])
-}
 
 // ResolveRole determines the endpoint for a role of a Pool, and returns what is wrong with c. The
 // role and its session in c are set, everything else is the Pool's.

@@ -12,7 +12,7 @@ import (
 	"github.com/irsakit/irsakit/tokenfile"
 )
 
-// TokenSource is irsa.TokenSource.
+// TokenSource provides web identity tokens. Package irsa documents it.
 type TokenSource interface {
 	Token(ctx context.Context) (tokenfile.Token, error)
 	Identity() string

@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -126,4 +127,10 @@ func ValidatePolicies(policy string, arns []string) error {
 		}
 	}
 	return nil
+}
+
+// CopyPolicyARNs returns a copy of a list of policy ARNs. Of a list that is too long it copies only
+// enough for an error.
+func CopyPolicyARNs(arns []string) []string {
+	return slices.Clone(arns[:min(len(arns), maxPolicyARNs+1)])
 }

@@ -155,8 +155,8 @@ func (d *diagnosis) fail(name string, err error, a explain.Advice) {
 	d.add(name, Failed, err.Error(), a)
 }
 
-// explain adds a failed check with the advice for an error of this kind.
-func (d *diagnosis) explain(name string, kind, err error) {
+// failWithKind adds a failed check with the advice for an error of this kind.
+func (d *diagnosis) failWithKind(name string, kind, err error) {
 	d.fail(name, err, explain.For(d.facts(kind, err)))
 }
 

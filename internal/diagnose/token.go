@@ -42,10 +42,10 @@ func (d *diagnosis) checkTokenPath(ctx context.Context) {
 	case errors.Is(err, fs.ErrPermission):
 		d.skip(nameTokenPath, "a folder in %s may not be looked into", path)
 	case err != nil:
-		d.explain(nameTokenPath, explain.ErrTokenFile, err)
+		d.failWithKind(nameTokenPath, explain.ErrTokenFile, err)
 	case !info.Mode().IsRegular():
 		_, err := d.config.Token.Token(ctx) // its error names the file type
-		d.explain(nameTokenPath, explain.ErrTokenFile, err)
+		d.failWithKind(nameTokenPath, explain.ErrTokenFile, err)
 	case exchange.InspectFile(path).NeverRenewed:
 		d.add(nameTokenPath, Warned, path+" is a file by itself, and no link into a projected volume: the kubelet does not renew it",
 			explain.Advice{Heading: explain.HeadingTokenNotRenewed, Text: "mount the whole volume, without subPath, and do not copy the token"})
@@ -68,7 +68,7 @@ func (d *diagnosis) checkTokenPermission(context.Context) {
 	}
 	file, _, err := regularfile.Open(path)
 	if err != nil {
-		d.explain(nameTokenPermission, explain.ErrTokenFile, err)
+		d.failWithKind(nameTokenPermission, explain.ErrTokenFile, err)
 		return
 	}
 	_ = file.Close()
@@ -89,7 +89,7 @@ func (d *diagnosis) checkToken(ctx context.Context) {
 	defer cancel()
 	token, err := d.config.Token.Token(ctx)
 	if err != nil {
-		d.explain(nameToken, explain.ErrTokenFile, exchange.RedactTokens(err))
+		d.failWithKind(nameToken, explain.ErrTokenFile, exchange.RedactTokens(err))
 		return
 	}
 	d.token = &token
@@ -164,7 +164,7 @@ func (d *diagnosis) checkLifetime(context.Context) {
 	until := fmt.Sprintf("it is good until %s, for %v more", explain.ClockTime(claims.Expiry), left)
 	switch {
 	case left <= 0:
-		d.explain(nameLifetime, explain.ErrTokenExpired, fmt.Errorf("by this node's clock it expired at %s", explain.ClockTime(claims.Expiry)))
+		d.failWithKind(nameLifetime, explain.ErrTokenExpired, fmt.Errorf("by this node's clock it expired at %s", explain.ClockTime(claims.Expiry)))
 	case now.Before(claims.IssuedAt.Add(-time.Minute)):
 		d.add(nameLifetime, Warned, fmt.Sprintf("by this node's clock it will be issued in %v", claims.IssuedAt.Sub(now).Round(time.Second)),
 			explain.Advice{Heading: explain.HeadingClock, Text: "the clocks of the node and of the API server differ: check their time synchronisation"})
