@@ -1,7 +1,10 @@
 package irsa_test
 
 import (
+	"go/parser"
+	"go/token"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -51,5 +54,93 @@ func TestArchitecturePageLinksExist(t *testing.T) {
 			want += "("
 		}
 		assert.Regexp(t, regexp.QuoteMeta(want), tests)
+	}
+}
+
+// importsOf returns the packages that the files of a package import, without its tests, and the file
+// that imports each.
+func importsOf(t *testing.T, name string) map[string]string {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join("..", name, "*.go"))
+	require.NoError(t, err)
+	require.NotEmpty(t, files, name)
+	imports := map[string]string{}
+	for _, file := range files {
+		if strings.HasSuffix(file, "_test.go") {
+			continue
+		}
+		parsed, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.ImportsOnly)
+		require.NoError(t, err)
+		for _, spec := range parsed.Imports {
+			imports[strings.Trim(spec.Path.Value, `"`)] = file
+		}
+	}
+	return imports
+}
+
+// TestArchitectureImportsPointDownward checks that each package imports only packages that the table
+// in docs/architecture.md lists below it.
+func TestArchitectureImportsPointDownward(t *testing.T) {
+	page, err := os.ReadFile("../docs/architecture.md")
+	require.NoError(t, err)
+	_, table, found := strings.Cut(string(page), "| Package | Contents |")
+	require.True(t, found)
+	table, _, _ = strings.Cut(table, "\n\n")
+	var packages []string
+	for _, row := range regexp.MustCompile(`(?m)^\| \[([a-z/]+)\]`).FindAllStringSubmatch(table, -1) {
+		packages = append(packages, row[1])
+	}
+	require.Greater(t, len(packages), 10)
+	for i, name := range packages {
+		for imported, file := range importsOf(t, name) {
+			if ours, ok := strings.CutPrefix(imported, "github.com/irsakit/irsakit/"); ok {
+				assert.Contains(t, packages[i+1:], ours, "imported by %s", file)
+			}
+		}
+	}
+}
+
+func TestArchitectureConfigAndExplainAccessNoFiles(t *testing.T) {
+	for _, name := range []string{"internal/config", "internal/explain"} {
+		imports := importsOf(t, name)
+		for _, forbidden := range []string{"os", "github.com/irsakit/irsakit/internal/regularfile"} {
+			assert.NotContains(t, imports, forbidden)
+		}
+	}
+}
+
+// A program that calls only New contains nothing of the diagnosis and initializes nothing for it.
+func TestArchitectureNewLinksNoDiagnosis(t *testing.T) {
+	tool, err := exec.LookPath("go")
+	if err != nil {
+		t.Skip("there is no go command")
+	}
+	folder := t.TempDir()
+	source, program := filepath.Join(folder, "main.go"), filepath.Join(folder, "program")
+	require.NoError(t, os.WriteFile(source, []byte(`package main
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/irsakit/irsakit/irsa"
+)
+
+func main() {
+	p, err := irsa.New()
+	if err != nil {
+		panic(err)
+	}
+	creds, err := p.Retrieve(context.Background())
+	fmt.Println(creds.Expires, err, p.Close())
+}
+`), 0o600))
+	out, err := exec.Command(tool, "build", "-o", program, source).CombinedOutput()
+	require.NoError(t, err, "%s", out)
+	symbols, err := exec.Command(tool, "tool", "nm", program).Output()
+	require.NoError(t, err)
+	require.Contains(t, string(symbols), "irsakit/internal/exchange.")
+	for _, name := range []string{"internal/diagnose", "internal/trustpolicy"} {
+		assert.NotContains(t, string(symbols), "irsakit/"+name)
 	}
 }

@@ -33,15 +33,14 @@ import (
 // checksums, compression, clock skew and account ID endpoints. If you need them, load that
 // configuration and pass it to [Provider.Configure].
 func (p *Provider) AWSConfig() aws.Config {
-	env := p.config.environment
 	cfg := aws.Config{
 		Region:        p.config.Region,
 		Credentials:   p,
 		APIOptions:    []func(*middleware.Stack) error{(&rejectionRetry{p}).addTo},
-		ConfigSources: []any{endpointSource{fips: env.fips, dualStack: env.dualStack}},
+		ConfigSources: []any{endpointSource{fips: p.config.Shared.FIPS, dualStack: p.config.Shared.DualStack}},
 	}
-	if p.config.services != nil {
-		cfg.HTTPClient = p.config.services
+	if p.config.Shared.Services != nil {
+		cfg.HTTPClient = p.config.Shared.Services
 	}
 	return cfg
 }

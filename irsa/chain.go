@@ -1,23 +1,20 @@
 package irsa
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"time"
-	"unicode/utf8"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 
 	"github.com/irsakit/irsakit/cache"
-	"github.com/irsakit/irsakit/internal/schedule"
+	"github.com/irsakit/irsakit/internal/config"
+	"github.com/irsakit/irsakit/internal/exchange"
+	"github.com/irsakit/irsakit/internal/explain"
 )
-
-// maxChainedDuration is the maximum duration of a session in a role chain.
-// https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles.html#iam-term-role-chaining
-const maxChainedDuration = time.Hour
 
 // AssumeRole returns a Provider of a role that p's role assumes. The role can be in any
 // account, and role chains can have any length. The role's trust policy must allow p's role,
@@ -36,14 +33,14 @@ const maxChainedDuration = time.Hour
 // p, or before that by its own Close.
 func (p *Provider) AssumeRole(roleARN string, optFns ...func(*stscreds.AssumeRoleOptions)) (*Provider, error) {
 	x := &chainExchange{source: p}
-	x.config = p.config.derivedConfig(roleARN)
-	options := append([]func(*stscreds.AssumeRoleOptions){func(o *stscreds.AssumeRoleOptions) { o.Duration = maxChainedDuration }}, optFns...)
+	x.config = p.config.Derive(roleARN)
+	options := append([]func(*stscreds.AssumeRoleOptions){func(o *stscreds.AssumeRoleOptions) { o.Duration = config.MaxChainedDuration }}, optFns...)
 	options = append(options, x.validate)
 	x.provider = stscreds.NewAssumeRoleProvider(x, roleARN, options...)
 	if len(x.errs) > 0 {
-		return nil, x.errs.asError(*x.config)
+		return nil, notConfigured(x.config, x.errs)
 	}
-	derived := &Provider{config: x.config, state: &x.attemptState, watch: &watch{}, events: p.events, pool: p.pool, source: p}
+	derived := &Provider{resources: p.resources, config: x.config, state: &x.attemptState, pool: p.pool, source: p}
 	derived.initCache(x)
 	if p.pool != nil && p.pool.closed.Load() || !p.derived.add(derived) {
 		return nil, p.explain(context.Background(), cache.ErrClosed)
@@ -51,21 +48,13 @@ func (p *Provider) AssumeRole(roleARN string, optFns ...func(*stscreds.AssumeRol
 	return derived, nil
 }
 
-// derivedConfig returns the config of a role that the role of c assumes.
-func (c *config) derivedConfig(roleARN string) *config {
-	derived := *c
-	derived.RoleARN, derived.TokenFile, derived.tokens = roleARN, "", nil
-	derived.SessionName, derived.Duration, derived.Policy, derived.PolicyARNs = "", 0, "", nil
-	return &derived
-}
-
 // chainExchange is the source of a derived Provider's cache. Each attempt makes an AssumeRole
 // request that is signed with the credentials of the source Provider.
 type chainExchange struct {
 	attemptState
 	source   *Provider
-	config   *config
-	errs     configErrors
+	config   *config.Config
+	errs     config.Errors
 	provider *stscreds.AssumeRoleProvider
 
 	signedWith string // the source's access key ID; needs no lock, because attempts never overlap
@@ -73,46 +62,10 @@ type chainExchange struct {
 
 // validate checks the options. It runs as the last of the functions that set them.
 func (x *chainExchange) validate(o *stscreds.AssumeRoleOptions) {
-	c := x.config
-	c.SessionName, c.Policy, c.Duration = o.RoleSessionName, aws.ToString(o.Policy), o.Duration
-	for _, policy := range o.PolicyARNs[:min(len(o.PolicyARNs), maxPolicyARNs+1)] {
-		c.PolicyARNs = append(c.PolicyARNs, aws.ToString(policy.Arn))
+	x.errs = x.config.SetChainOptions(o)
+	if !x.source.client.CanAssumeRole() {
+		x.errs.Add(explain.HeadingSettings, errors.New("the client of Options.STS cannot AssumeRole"))
 	}
-	x.errs.add(headingInvalidRequest, validateChainOptions(o))
-	x.errs.add(headingRoleARN, validateRoleARN(o.RoleARN))
-	if c.SessionName != "" {
-		x.errs.add(headingSettings, validateSessionName(c.SessionName))
-	}
-	if o.Duration > maxChainedDuration {
-		x.errs.add(headingSessionDuration, fmt.Errorf("the duration %v is longer than %v, which is the most where one role assumes another", o.Duration, maxChainedDuration))
-	} else {
-		x.errs.add(headingSessionDuration, validateDuration(o.Duration))
-	}
-	x.errs.add(headingSessionPolicy, validatePolicies(c.Policy, c.PolicyARNs))
-	if _, ok := c.client.(stscreds.AssumeRoleAPIClient); !ok {
-		x.errs.add(headingSettings, errors.New("the client of Options.STS cannot AssumeRole"))
-	}
-}
-
-// validateChainOptions checks the options that only role chains have against the limits in the
-// AssumeRole reference of the AWS STS API.
-func validateChainOptions(o *stscreds.AssumeRoleOptions) error {
-	const maxTags, maxTagKey, maxTagValue, maxExternalID, maxSourceIdentity = 50, 128, 256, 1224, 64
-	switch {
-	case len(o.Tags) > maxTags || len(o.TransitiveTagKeys) > maxTags:
-		return fmt.Errorf("there are %d session tags and %d transitive tag keys, STS takes %d", len(o.Tags), len(o.TransitiveTagKeys), maxTags)
-	case len(aws.ToString(o.ExternalID)) > maxExternalID:
-		return fmt.Errorf("the external ID has %d characters, STS takes %d", len(*o.ExternalID), maxExternalID)
-	case len(aws.ToString(o.SourceIdentity)) > maxSourceIdentity:
-		return fmt.Errorf("the source identity has %d characters, STS takes %d", len(*o.SourceIdentity), maxSourceIdentity)
-	}
-	for _, tag := range o.Tags {
-		key, value := utf8.RuneCountInString(aws.ToString(tag.Key)), utf8.RuneCountInString(aws.ToString(tag.Value))
-		if key > maxTagKey || value > maxTagValue {
-			return fmt.Errorf("a session tag has a key of %d characters and a value of %d, STS takes %d and %d", key, value, maxTagKey, maxTagValue)
-		}
-	}
-	return nil
 }
 
 // Retrieve makes one request to STS, signed with the source's current credentials. If STS
@@ -135,78 +88,43 @@ func (x *chainExchange) Retrieve(ctx context.Context) (aws.Credentials, error) {
 		}
 	}
 	if err != nil {
-		return aws.Credentials{}, x.wrapError(err)
+		return aws.Credentials{}, chainError(x, err)
 	}
-	x.recordKey(creds.AccessKeyID)
+	x.keys.record(creds.AccessKeyID)
 	return creds, nil
 }
 
 // rejectionOf returns the rejection of the source's credentials that a failed request reports, or
 // the zero rejection if there is none.
 func (x *chainExchange) rejectionOf(err error) rejection {
-	var failure *requestError
+	var failure *explain.RequestError
 	if !errors.As(err, &failure) {
 		return rejection{}
 	}
-	return rejection{verdict: verdictOf(failure.code), host: x.config.host(), key: x.signedWith, code: failure.code}
+	return rejection{verdict: verdictOf(failure.Code), host: x.config.Host(), key: x.signedWith, code: failure.Code}
 }
 
-// AssumeRole implements the client of the SDK's provider. It makes one request, sets the
-// session's name, and converts the expiry in the response to the local clock.
-func (x *chainExchange) AssumeRole(ctx context.Context, input *sts.AssumeRoleInput, _ ...func(*sts.Options)) (out *sts.AssumeRoleOutput, err error) {
+// AssumeRole implements the client of the SDK's provider. It makes one request and sets the
+// session's name.
+func (x *chainExchange) AssumeRole(ctx context.Context, input *sts.AssumeRoleInput, _ ...func(*sts.Options)) (*sts.AssumeRoleOutput, error) {
 	source, err := x.source.Retrieve(ctx)
 	if err != nil {
 		return nil, &sourceError{x.source.config.RoleARN, err}
 	}
-	name := x.config.SessionName
-	if name == "" {
-		name = x.source.Status().SessionName
-	}
-	x.session.Store(&name)
+	name := cmp.Or(x.config.SessionName, x.source.Status().SessionName)
+	x.SessionName.Store(&name)
 	input.RoleSessionName = aws.String(name)
 	x.signedWith = source.AccessKeyID
-	secrets := secrets{source.SecretAccessKey, source.SessionToken}
-	defer secrets.recoverPanic("the STS client", &err)
-	signed := func(o *sts.Options) { o.Credentials = signer{source, x.source} }
-	recorded := newResponse(time.Duration(aws.ToInt32(input.DurationSeconds))*time.Second, secrets)
-	out, err = x.config.client.(stscreds.AssumeRoleAPIClient).AssumeRole(ctx, input, x.config.singleRequest(recorded), signed)
-	received := time.Now()
-	if err != nil {
-		return nil, x.config.failure(recorded, err)
-	}
-	if !isComplete(out) {
-		return nil, fmt.Errorf("the reply has no credentials that are complete: %w", errNotSTS)
-	}
-	if err := checkAssumed(x.config.RoleARN, out.AssumedRoleUser); err != nil {
-		return nil, err
-	}
-	expires := recorded.expiry(*out.Credentials.Expiration, received)
-	if left := expires.Sub(received.Round(0)); left < schedule.MinLifetime {
-		return nil, fmt.Errorf("the reply has credentials that expire %v from now: %w", left.Round(time.Second), errClock)
-	}
-	local, creds := *out, *out.Credentials // a mock can return the same output again
-	local.Credentials, creds.Expiration = &creds, &expires
-	return &local, nil
+	return x.source.client.AssumeRole(ctx, x.config, input, exchange.Signer{Credentials: source, Sources: x.source.ProviderSources()})
 }
 
-// isComplete reports whether a response has all the fields that the SDK's provider reads.
-func isComplete(out *sts.AssumeRoleOutput) bool {
-	if out == nil || out.Credentials == nil {
-		return false
-	}
-	c := out.Credentials
-	return aws.ToString(c.AccessKeyId) != "" && aws.ToString(c.SecretAccessKey) != "" && c.SessionToken != nil &&
-		c.Expiration != nil && !c.Expiration.IsZero()
+// sourceError is the error of an attempt whose source Provider has no credentials.
+type sourceError struct {
+	role string
+	err  error
 }
 
-// signer provides the source's credentials for signing one request.
-type signer struct {
-	credentials aws.Credentials
-	source      *Provider
+func (e *sourceError) Error() string {
+	return fmt.Sprintf("there are no credentials of %s, which assumes it: %v", e.role, e.err)
 }
-
-// Retrieve returns the credentials.
-func (s signer) Retrieve(context.Context) (aws.Credentials, error) { return s.credentials, nil }
-
-// ProviderSources returns the source Provider's credential sources.
-func (s signer) ProviderSources() []aws.CredentialSource { return s.source.ProviderSources() }
+func (e *sourceError) Unwrap() error { return e.err }

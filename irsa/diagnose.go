@@ -2,47 +2,41 @@ package irsa
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"slices"
-	"time"
+	"strings"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-
-	"github.com/irsakit/irsakit/internal/trustpolicy"
-	"github.com/irsakit/irsakit/tokenfile"
+	"github.com/irsakit/irsakit/internal/diagnose"
 )
 
-// The names of the checks, in the order of the report.
-const (
-	checkEnvironment      = "environment"
-	checkOtherCredentials = "other-credentials"
-	checkRole             = "role"
-	checkSettings         = "settings"
-	checkTokenPath        = "token-path"
-	checkTokenPermission  = "token-permission"
-	checkToken            = "token"
-	checkClaims           = "claims"
-	checkAudience         = "audience"
-	checkLifetime         = "lifetime"
-	checkRegion           = "region"
-	checkEndpoint         = "endpoint"
-	checkNameResolution   = "name-resolution"
-	checkConnection       = "connection"
-	checkTLS              = "tls"
-	checkAnswer           = "answer"
-	checkClock            = "clock"
-	checkTrustPolicy      = "trust-policy"
-	checkExchange         = "exchange"
-	checkCallerIdentity   = "caller-identity"
-	checkExpiry           = "expiry"
-)
+// Report contains the results of [Diagnose]. Its checks are in the order in which a pod
+// obtains credentials, so fix the first failed one first. A Report contains no secrets, and
+// can be printed as text or marshaled as JSON. The caller may modify it.
+type Report struct {
+	Checks []Check
 
-// diagnosisLimit bounds the whole diagnosis. Within it, exchangeLimit bounds the exchange
-// and probeLimit the unsigned request before it.
+	request *diagnose.Request // the request that STS evaluates the trust policy for; nil without a token
+}
+
+// Check is one step of a [Report].
+type Check struct {
+	Name   string      `json:"name"`           // such as "token-path"
+	Status CheckStatus `json:"status"`         // the result
+	Detail string      `json:"detail"`         // the finding, or why the check was skipped; one line
+	Cure   string      `json:"cure,omitempty"` // advice on how to fix it; one line
+	Link   string      `json:"link,omitempty"` // the URL of a section of TROUBLESHOOTING.md
+}
+
+// CheckStatus is the result of a [Check].
+type CheckStatus string
+
+// The results of checks.
 const (
-	diagnosisLimit = 9 * time.Second
-	exchangeLimit  = 5 * time.Second
-	probeLimit     = 2500 * time.Millisecond
+	CheckPassed  CheckStatus = "passed"
+	CheckFailed  CheckStatus = "failed"  // it prevents credentials now, or will soon
+	CheckWarned  CheckStatus = "warned"  // it may be a mistake
+	CheckSkipped CheckStatus = "skipped" // it does not apply, or an earlier check failed
 )
 
 // Diagnose checks every step between the pod's environment and its credentials, and reports
@@ -55,128 +49,83 @@ const (
 // A token source that ignores its context delays it further. Diagnose is safe for concurrent
 // use.
 func Diagnose(ctx context.Context, optFns ...func(*Options)) *Report {
-	ctx, cancel := context.WithTimeout(ctx, diagnosisLimit)
-	defer cancel()
 	var opts Options
 	for _, fn := range optFns {
 		fn(&opts)
 	}
-	if opts.AttemptTimeout <= 0 || opts.AttemptTimeout > exchangeLimit {
-		opts.AttemptTimeout = exchangeLimit
+	result := diagnose.Run(ctx, opts.config(), environment())
+	report := &Report{request: result.Request}
+	for _, c := range result.Checks {
+		report.Checks = append(report.Checks, checkOf(c))
 	}
-	d := &diagnosis{report: &Report{}, opts: opts}
-	d.config, d.errs = resolve(ctx, opts)
-	d.config.connect(0)
-	d.exchanger = &exchange{config: &d.config}
-	for _, check := range []func(context.Context){
-		d.environment, d.otherCredentials, d.role, d.checkOtherSettings,
-		d.tokenPath, d.tokenPermission, d.readToken, d.claims, d.audience, d.lifetime,
-		d.region, d.endpoint, d.network,
-		d.exchange, d.callerIdentity, d.expiry,
-	} {
-		check(ctx)
-	}
-	d.config.disconnect()
-	return d.report
+	return report
 }
 
-// diagnosis is the state of one call of Diagnose.
-type diagnosis struct {
-	report    *Report
-	opts      Options
-	config    config
-	errs      configErrors
-	exchanger *exchange
-	timedOut  string // the check that timed out
-	token     *tokenfile.Token
-	creds     *aws.Credentials
+// checkOf returns the public form of a check.
+func checkOf(c diagnose.Check) Check {
+	return Check{Name: c.Name, Status: CheckStatus(c.Status), Detail: c.Detail, Cure: c.Cure, Link: c.Link}
 }
 
-func (d *diagnosis) add(name string, status CheckStatus, detail string, a advice) {
-	d.report.Checks = append(d.report.Checks, Check{
-		Name: name, Status: status, Detail: oneLine(detail), Cure: oneLine(a.text), Link: a.heading.link(),
-	})
+// OK reports whether no check failed.
+func (r *Report) OK() bool { return r.firstFailed() < 0 }
+
+func (r *Report) firstFailed() int {
+	return slices.IndexFunc(r.Checks, func(c Check) bool { return c.Status == CheckFailed })
 }
 
-func (d *diagnosis) pass(name, format string, args ...any) {
-	d.add(name, CheckPassed, fmt.Sprintf(format, args...), advice{})
-}
-
-func (d *diagnosis) skip(name, format string, args ...any) {
-	d.add(name, CheckSkipped, fmt.Sprintf(format, args...), advice{})
-}
-
-// remaining returns limit, or the time left until ctx ends if that is less.
-func remaining(ctx context.Context, limit time.Duration) time.Duration {
-	if deadline, ok := ctx.Deadline(); ok {
-		return min(limit, time.Until(deadline))
-	}
-	return limit
-}
-
-// skipIfDone reports whether ctx is done. If so, it adds the checks with these names as skipped.
-func (d *diagnosis) skipIfDone(ctx context.Context, names ...string) bool {
-	if ctx.Err() == nil {
-		return false
-	}
-	for _, name := range names {
-		d.skip(name, "the time was up: %v", ctx.Err())
-	}
-	return true
-}
-
-// fail adds a failed check with the text and the advice of e.
-func (d *diagnosis) fail(name string, e *Error) {
-	d.report.Checks = append(d.report.Checks, Check{
-		Name: name, Status: CheckFailed, Detail: oneLine(e.err.Error()), Cure: oneLine(e.Cure), Link: e.Link,
-	})
-}
-
-// failIf adds a failed check if there are configuration errors with these headings, and reports
-// whether there are any. Their texts contain the advice.
-func (d *diagnosis) failIf(name string, headings ...heading) bool {
-	var mine configErrors
-	for _, e := range d.errs {
-		if slices.Contains(headings, e.heading) {
-			mine = append(mine, e)
+// String returns the report as text: one line for each check, followed by its advice and
+// link if any, and a summary that names the first failed check.
+func (r *Report) String() string {
+	var b strings.Builder
+	width, failed := 0, 0
+	for _, c := range r.Checks {
+		width = max(width, len(c.Name))
+		if c.Status == CheckFailed {
+			failed++
 		}
 	}
-	if len(mine) == 0 {
-		return false
+	for _, c := range r.Checks {
+		status := string(c.Status)
+		if c.Status == CheckFailed {
+			status = strings.ToUpper(status)
+		}
+		fmt.Fprintf(&b, "%-7s  %-*s  %s\n", status, width, c.Name, c.Detail)
+		if c.Cure != "" {
+			fmt.Fprintf(&b, "%*s  do: %s\n", width+9, "", c.Cure)
+		}
+		if c.Link != "" {
+			fmt.Fprintf(&b, "%*s  see %s\n", width+9, "", c.Link)
+		}
 	}
-	e := &Error{err: mine.join()}
-	e.set(advice{heading: mine[0].heading})
-	d.fail(name, e)
-	return true
+	first := r.firstFailed()
+	if first < 0 {
+		b.WriteString("\nNo check failed.\n")
+		return b.String()
+	}
+	fmt.Fprintf(&b, "\n%d of %d checks failed. Begin with %s.\n", failed, len(r.Checks), r.Checks[first].Name)
+	return b.String()
 }
 
-// facts returns an Error with the settings and claims that advice depends on.
-func (d *diagnosis) facts(kind, err error) *Error {
-	c := d.config
-	e := &Error{Kind: kind, RoleARN: c.RoleARN, Region: c.Region, Endpoint: c.url, TokenFile: c.TokenFile, err: err}
-	if d.token != nil {
-		claims := d.token.Claims()
-		e.Issuer, e.Subject, e.Audience, e.TokenExpiry = claims.Issuer, claims.Subject, claims.Audience, claims.Expiry
-	}
-	return e
+// MarshalJSON returns the report as {"ok": …, "checks": […]}.
+func (r *Report) MarshalJSON() ([]byte, error) {
+	return json.Marshal(struct {
+		OK     bool    `json:"ok"`
+		Checks []Check `json:"checks"`
+	}{r.OK(), r.Checks})
 }
 
-// request returns the request that STS evaluates a trust policy for, or nil without a role or
-// a token.
-// https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_iam-condition-keys.html#condition-keys-wif
-func (d *diagnosis) request() *trustpolicy.Request {
-	e := d.facts(nil, nil)
-	issuer := withoutScheme(e.Issuer)
-	if e.RoleARN == "" || issuer == "" {
-		return nil
-	}
-	return &trustpolicy.Request{
-		Action:    "sts:AssumeRoleWithWebIdentity",
-		Principal: trustpolicy.Principal{Federated: e.providerARN()},
-		Context: map[string][]string{
-			issuer + ":sub":       {e.Subject},
-			issuer + ":aud":       e.Audience,
-			"sts:RoleSessionName": {d.exchanger.sessionName(d.token.Claims())},
-		},
-	}
+// CheckTrustPolicy adds a check of the role's trust policy. The document is in the format
+// that this command prints:
+//
+//	aws iam get-role --role-name $ROLE --query Role.AssumeRolePolicyDocument
+//
+// The check determines whether the policy allows the token or, if not, which condition
+// does not match and why. It evaluates only the document and makes no requests.
+func (r *Report) CheckTrustPolicy(document []byte) {
+	before := slices.IndexFunc(r.Checks, func(c Check) bool { return c.Name == diagnose.NameExchange })
+	denied := slices.ContainsFunc(r.Checks, func(c Check) bool {
+		return c.Name == diagnose.NameExchange && c.Status == CheckFailed
+	})
+	c := checkOf(diagnose.TrustPolicy(document, r.request, denied))
+	r.Checks = slices.Insert(r.Checks, max(before, 0), c)
 }

@@ -134,6 +134,17 @@ func TestDiagnoseRedactsRepeatedSecrets(t *testing.T) {
 	}
 }
 
+func TestDiagnoseRedactsErrorsOfTokenSources(t *testing.T) {
+	_, pod := newPod(t)
+	report := irsa.Diagnose(t.Context(), pod.Options, func(o *irsa.Options) {
+		o.TokenFile, o.Token = "", irsa.TokenFunc("test", func(context.Context) (tokenfile.Token, error) {
+			return tokenfile.Token{}, errors.New("cannot use " + pod.Token())
+		})
+	})
+	require.Contains(t, report.String(), "cannot use [redacted]")
+	require.Empty(t, leaked(report.String(), tokenParts(pod.Token())))
+}
+
 // echo responds to one action, if it is signed or has a token, with everything that it received.
 type echo struct {
 	http.RoundTripper

@@ -25,42 +25,6 @@ func anyHost(k *irsatest.Cluster) *http.Client {
 	})}
 }
 
-func TestNewAcceptsOnlyEndpointsOfServers(t *testing.T) {
-	for endpoint, ok := range map[string]bool{
-		"https://sts.us-west-2.amazonaws.com":  true,
-		"https://sts.us-west-2.amazonaws.com/": true,
-		"https://minio.example:9000/sts":       true,
-		"https://[fd00::1]:9000":               true,
-		"HTTPS://STS.example":                  true,
-		"https://:443":                         false,
-		"https://x:99999":                      false,
-		"https://x:0":                          false,
-		"https://x:-1":                         false,
-		"https://x?b=c":                        false,
-		"https://x?":                           false,
-		"https://x#d":                          false,
-		"https:x":                              false,
-		"https:///x":                           false,
-		"https://":                             false,
-		"//x":                                  false,
-		"ftp://x":                              false,
-		"x:443":                                false,
-		"https://a b":                          false,
-		"https://[::1":                         false,
-		"https://user@x":                       false,
-	} {
-		_, pod := newPod(t)
-		p, err := irsa.New(pod.Options, func(o *irsa.Options) { o.Endpoint = endpoint })
-		assert.Equal(t, ok, err == nil, "%s: %v", endpoint, err)
-		if err == nil {
-			require.NoError(t, p.Close())
-			continue
-		}
-		assert.ErrorIs(t, err, irsa.ErrNotConfigured)
-		assert.ErrorContains(t, err, "#endpoint")
-	}
-}
-
 func TestNewAcceptsCleartextOnlyOnLoopback(t *testing.T) {
 	for endpoint, ok := range map[string]bool{
 		"http://localhost:4566":              true,

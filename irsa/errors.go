@@ -1,28 +1,26 @@
 package irsa
 
 import (
-	"errors"
 	"fmt"
 	"strings"
 	"time"
-	"unicode"
 
-	"github.com/irsakit/irsakit/cache"
+	"github.com/irsakit/irsakit/internal/explain"
 )
 
 // The kinds of errors, for use with errors.Is. They are part of the API contract; error
 // texts are not.
 var (
-	ErrNotConfigured  = errors.New("not configured")       // a setting is missing or invalid
-	ErrTokenFile      = errors.New("token cannot be read") // the token cannot be read or is not a JWT
-	ErrTokenExpired   = errors.New("token expired")        // STS rejected the token as expired
-	ErrTokenRejected  = errors.New("token rejected")       // STS rejected the token: OIDC provider, audience or key
-	ErrAccessDenied   = errors.New("access denied")        // the role does not trust the token
-	ErrThrottled      = errors.New("throttled")            // STS throttled the request
-	ErrUnavailable    = errors.New("STS unavailable")      // no response, or none from STS
-	ErrInvalidRequest = errors.New("invalid request")      // a parameter of the request or of MinTTL was rejected
-	ErrClosed         = cache.ErrClosed                    // the Provider has been closed
-	ErrRefused        = cache.ErrRefused                   // a service rejected the credentials, and there are no new ones yet
+	ErrNotConfigured  = explain.ErrNotConfigured  // a setting is missing or invalid
+	ErrTokenFile      = explain.ErrTokenFile      // the token cannot be read or is not a JWT
+	ErrTokenExpired   = explain.ErrTokenExpired   // STS rejected the token as expired
+	ErrTokenRejected  = explain.ErrTokenRejected  // STS rejected the token: OIDC provider, audience or key
+	ErrAccessDenied   = explain.ErrAccessDenied   // the role does not trust the token
+	ErrThrottled      = explain.ErrThrottled      // STS throttled the request
+	ErrUnavailable    = explain.ErrUnavailable    // no response, or none from STS
+	ErrInvalidRequest = explain.ErrInvalidRequest // a parameter of the request or of MinTTL was rejected
+	ErrClosed         = explain.ErrClosed         // the Provider has been closed
+	ErrRefused        = explain.ErrRefused        // a service rejected the credentials, and there are no new ones yet
 )
 
 // Error is returned by New and by every method that needs credentials. Use errors.Is to test for
@@ -55,8 +53,7 @@ type Error struct {
 	Cure string
 	Link string
 
-	issuedAt time.Time // of the token
-	err      error
+	err error
 }
 
 // Error returns a single line with the failure, the facts, the advice and its link.
@@ -94,19 +91,7 @@ func (e *Error) Error() string {
 	if !e.NextAttempt.IsZero() {
 		fmt.Fprintf(&b, "; next attempt at %s", e.NextAttempt.UTC().Format(time.RFC3339))
 	}
-	return oneLine(b.String())
-}
-
-// oneLine returns text with every newline replaced by "; " and every other non-printable
-// character by a space. Newlines come from joined errors. Unverified claims can contain
-// characters that move or hide others.
-func oneLine(text string) string {
-	return strings.Map(func(r rune) rune {
-		if !unicode.IsPrint(r) {
-			return ' '
-		}
-		return r
-	}, strings.ReplaceAll(text, "\n", "; "))
+	return explain.OneLine(b.String())
 }
 
 // Is reports whether target is the error's kind.

@@ -1,13 +1,21 @@
 package irsa
 
 import (
+	"context"
+	"io"
 	"log/slog"
+	"os"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
 	"github.com/aws/smithy-go/metrics"
 	"github.com/aws/smithy-go/tracing"
+
+	"github.com/irsakit/irsakit/internal/config"
+	"github.com/irsakit/irsakit/internal/exchange"
+	"github.com/irsakit/irsakit/internal/regularfile"
+	"github.com/irsakit/irsakit/tokenfile"
 )
 
 // Options configure a [Provider]. A field that is zero is taken from the environment
@@ -105,4 +113,45 @@ type Options struct {
 	// delays no callers. If it blocks, the newest 64 pending events are kept and older ones
 	// dropped. A panic is logged.
 	Observe func(Event)
+}
+
+// config returns the settings as a Config that has not been resolved.
+func (o *Options) config() config.Config {
+	return config.Config{
+		RoleARN:     o.RoleARN,
+		SessionName: o.SessionName,
+		Duration:    o.Duration,
+		Policy:      o.Policy,
+		PolicyARNs:  o.PolicyARNs,
+		Token:       o.Token,
+		TokenFile:   o.TokenFile,
+		Region:      o.Region,
+		Shared: &config.Shared{
+			Endpoint:         o.Endpoint,
+			InsecureEndpoint: o.InsecureEndpoint,
+			STS:              o.STS,
+			HTTPClient:       o.HTTPClient,
+			TracerProvider:   o.TracerProvider,
+			MeterProvider:    o.MeterProvider,
+			AttemptTimeout:   o.AttemptTimeout,
+		},
+	}
+}
+
+// environment returns the environment of the process.
+func environment() config.Environment {
+	return config.Environment{
+		Getenv: os.Getenv,
+		Open: func(path string) (io.ReadCloser, error) {
+			file, _, err := regularfile.Open(path)
+			return file, err
+		},
+		Token: func(ctx context.Context, c *config.Config) (tokenfile.Token, error) {
+			token, err := c.Token.Token(ctx)
+			if err != nil {
+				err = tokenError(c, exchange.RedactTokens(err))
+			}
+			return token, err
+		},
+	}
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -40,46 +39,10 @@ func TestNewRejectsInvalidOptions(t *testing.T) {
 			want: []string{"AWS_ROLE_ARN and AWS_WEB_IDENTITY_TOKEN_FILE are not set", "eks.amazonaws.com/role-arn", "recreate the pod", "#not-injected"}},
 		{name: "only the role is set", env: map[string]string{"AWS_ROLE_ARN": roleARN}, set: func(o *irsa.Options) { *o = irsa.Options{} },
 			want: []string{"neither AWS_WEB_IDENTITY_TOKEN_FILE nor Options.TokenFile is set", "remove AWS_ROLE_ARN from the container", "#half-injected"}},
-		{name: "only the token file is set", env: map[string]string{"AWS_WEB_IDENTITY_TOKEN_FILE": "/token", "AWS_REGION": "us-west-2"}, set: func(o *irsa.Options) { *o = irsa.Options{} },
-			want: []string{"neither AWS_ROLE_ARN nor Options.RoleARN is set", "remove AWS_WEB_IDENTITY_TOKEN_FILE from the container", "#half-injected"}},
-		{name: "both are empty", env: map[string]string{"AWS_ROLE_ARN": "", "AWS_WEB_IDENTITY_TOKEN_FILE": " "}, set: func(o *irsa.Options) { *o = irsa.Options{} },
-			want: []string{"AWS_ROLE_ARN and AWS_WEB_IDENTITY_TOKEN_FILE are not set"}},
-		{name: "Pod Identity instead", env: map[string]string{"AWS_CONTAINER_CREDENTIALS_FULL_URI": "http://169.254.170.23/v1/credentials"}, set: func(o *irsa.Options) { *o = irsa.Options{} },
-			want: []string{"this pod has EKS Pod Identity instead of IRSA", "#pod-identity"}},
-		{name: "a relative token path", set: func(o *irsa.Options) { o.TokenFile = "serviceaccount/token" },
-			want: []string{`"serviceaccount/token" is not an absolute path`}},
-		{name: "a token source and a token file", set: func(o *irsa.Options) { o.Token = tokens("x") },
-			want: []string{"both Options.Token and Options.TokenFile are set"}},
-		{name: "a role's name alone", set: func(o *irsa.Options) { o.RoleARN = "s3-writer" }, want: []string{`"s3-writer" is not the ARN of an IAM role`}},
-		{name: "a user's ARN", set: func(o *irsa.Options) { o.RoleARN = "arn:aws:iam::111122223333:user/s3-writer" }, want: []string{"is not the ARN of an IAM role"}},
-		{name: "a session's ARN", set: func(o *irsa.Options) { o.RoleARN = "arn:aws:sts::111122223333:assumed-role/s3-writer/me" }, want: []string{"is not the ARN of an IAM role"}},
-		{name: "a role without a name", set: func(o *irsa.Options) { o.RoleARN = "arn:aws:iam::111122223333:role/" }, want: []string{"is not the ARN of an IAM role"}},
-		{name: "a role ARN with a field too few", set: func(o *irsa.Options) { o.RoleARN = "arn:aws:iam:111122223333:role/s3-writer" }, want: []string{"is not the ARN of an IAM role"}},
-		{name: "an account ID of 11 digits", set: func(o *irsa.Options) { o.RoleARN = "arn:aws:iam::11112222333:role/s3-writer" }, want: []string{"no account ID of 12 digits"}},
-		{name: "a role ARN with a space", set: func(o *irsa.Options) { o.RoleARN = roleARN + " x" }, want: []string{"characters that no ARN has"}},
-		{name: "a role ARN that is too long", set: func(o *irsa.Options) { o.RoleARN = roleARN + strings.Repeat("x", 2048) }, want: []string{"STS takes 20 to 2048"}},
-		{name: "a negative duration", set: func(o *irsa.Options) { o.Duration = -time.Hour }, want: []string{"the duration -1h0m0s is not between 15m0s and 12h0m0s"}},
-		{name: "899 seconds", set: func(o *irsa.Options) { o.Duration = 899 * time.Second }, want: []string{"the duration 14m59s is not between"}},
-		{name: "43201 seconds", set: func(o *irsa.Options) { o.Duration = 43201 * time.Second }, want: []string{"the duration 12h0m1s is not between"}},
-		{name: "a fraction of a second", set: func(o *irsa.Options) { o.Duration = time.Hour + time.Millisecond }, want: []string{"whole seconds"}},
-		{name: "a session name with a slash", set: func(o *irsa.Options) { o.SessionName = "shop/cart" }, want: []string{`the session name "shop/cart"`}},
-		{name: "a session name with a colon", set: func(o *irsa.Options) { o.SessionName = "shop:cart" }, want: []string{`the session name "shop:cart"`}},
-		{name: "a session name of 1 character", set: func(o *irsa.Options) { o.SessionName = "x" }, want: []string{"2 to 64 characters"}},
-		{name: "a session name of 65 characters", set: func(o *irsa.Options) { o.SessionName = strings.Repeat("x", 65) }, want: []string{"2 to 64 characters"}},
-		{name: "a session name from the environment", env: map[string]string{"AWS_ROLE_SESSION_NAME": "a b"}, want: []string{`the session name "a b"`}},
-		{name: "a policy that is too long", set: func(o *irsa.Options) { o.Policy = strings.Repeat("x", 2049) }, want: []string{"2049 characters together"}},
-		{name: "eleven policy ARNs", set: func(o *irsa.Options) {
-			o.PolicyARNs = strings.Split(strings.Repeat("arn:aws:iam::aws:policy/ReadOnlyAccess,", 10)+"arn:aws:iam::aws:policy/x", ",")
-		}, want: []string{"there are more than 10 policy ARNs"}},
-		{name: "a policy's name", set: func(o *irsa.Options) { o.PolicyARNs = []string{"ReadOnlyAccess"} }, want: []string{`"ReadOnlyAccess" is not the ARN of a managed policy`}},
-		{name: "an endpoint without a scheme", set: func(o *irsa.Options) { o.Endpoint = "sts.us-west-2.amazonaws.com" }, want: []string{"is not the URL of a server"}},
-		{name: "an endpoint together with FIPS", env: map[string]string{"AWS_USE_FIPS_ENDPOINT": "true"}, set: func(o *irsa.Options) { o.Endpoint = "https://localhost" }, want: []string{"AWS_USE_FIPS_ENDPOINT"}},
-		{name: "FIPS neither true nor false", env: map[string]string{"AWS_USE_FIPS_ENDPOINT": "maybe"}, want: []string{`AWS_USE_FIPS_ENDPOINT is "maybe"`}},
-		{name: "a region that is a host name", set: func(o *irsa.Options) { o.Region = "evil.example/" }, want: []string{`"evil.example/" is not the name of a region`}},
-		{name: "a CA bundle that is missing", env: map[string]string{"AWS_CA_BUNDLE": "/no/such/bundle.pem"}, want: []string{"AWS_CA_BUNDLE", "no such file"}},
-		{name: "a CA bundle that is none", env: map[string]string{"AWS_CA_BUNDLE": "options_test.go"}, want: []string{"holds no certificate"}},
 		{name: "several faults at once", set: func(o *irsa.Options) { o.RoleARN, o.TokenFile, o.Duration, o.SessionName = "x", "y", 1, "z" },
 			want: []string{`"x" is not`, `"y" is not`, "the duration 1ns", `the session name "z"`}},
+		{name: "a CA bundle that is missing", env: map[string]string{"AWS_CA_BUNDLE": "/no/such/bundle.pem"}, want: []string{"AWS_CA_BUNDLE", "no such file"}},
+		{name: "a session name from the environment", env: map[string]string{"AWS_ROLE_SESSION_NAME": "a b"}, want: []string{`the session name "a b"`}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			for name, value := range tt.env {
@@ -97,33 +60,6 @@ func TestNewRejectsInvalidOptions(t *testing.T) {
 			}
 			assert.NotContains(t, err.Error(), "\n", "an error is one line")
 		})
-	}
-}
-
-func TestNewAcceptsRolesOfEveryPartition(t *testing.T) {
-	for _, role := range []string{
-		roleARN,
-		"arn:aws:iam::111122223333:role/team/path/s3-writer",
-		"arn:aws-cn:iam::111122223333:role/s3-writer",
-		"arn:aws-us-gov:iam::111122223333:role/s3-writer",
-		"arn:aws-iso-b:iam::111122223333:role/s3-writer",
-		"arn:aws-eusc:iam::111122223333:role/s3-writer",
-		"arn:minio:iam:us-east-1::role/dGhpcyBpcyBhIGhhc2g",
-	} {
-		newProvider(t, valid, func(o *irsa.Options) { o.RoleARN = role })
-	}
-}
-
-func TestNewAcceptsLimits(t *testing.T) {
-	for _, set := range []func(*irsa.Options){
-		func(o *irsa.Options) { o.Duration = 15 * time.Minute },
-		func(o *irsa.Options) { o.Duration = 12 * time.Hour },
-		func(o *irsa.Options) { o.SessionName = "ab" },
-		func(o *irsa.Options) { o.SessionName = strings.Repeat("x", 64) },
-		func(o *irsa.Options) { o.SessionName = "Az09_+=,.@-" },
-		func(o *irsa.Options) { o.Policy = strings.Repeat("x", 2048) },
-	} {
-		newProvider(t, valid, set)
 	}
 }
 

@@ -6,14 +6,13 @@ import (
 	"context"
 	"errors"
 	"iter"
-	"log/slog"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"weak"
 
 	"github.com/irsakit/irsakit/cache"
-	"github.com/irsakit/irsakit/internal/notify"
+	"github.com/irsakit/irsakit/internal/config"
+	"github.com/irsakit/irsakit/internal/explain"
 	"github.com/irsakit/irsakit/tokenfile"
 )
 
@@ -60,16 +59,15 @@ type PoolOptions struct {
 // used for two of their lifetimes is not refreshed until the next Retrieve. Roles have no
 // goroutines of their own.
 type Pool struct {
-	config   config
+	*resources
+	config   *config.Config
 	limiter  *cache.Limiter
-	watch    watch
-	events   notify.Queue[Event]
 	maxRoles int
 	closed   atomic.Bool
 
 	mu    sync.Mutex // never held across I/O
 	roles map[roleKey]*list.Element
-	order list.List // of *Provider, most recently used first
+	order list.List // contains *Provider, most recently used first
 }
 
 // NewPool returns a new Pool. It validates the options that the roles share and reports
@@ -80,25 +78,22 @@ func NewPool(optFns ...func(*PoolOptions)) (*Pool, error) {
 	for _, fn := range optFns {
 		fn(&opts)
 	}
-	if opts.Logger == nil {
-		opts.Logger = slog.Default()
-	}
-	c, errs := withDefaults(opts.Options)
-	c.sourceKey = tokenKeyOf(c.tokens)
-	c.locate(context.Background(), &errs)
+	env := environment()
+	c, errs := env.WithDefaults(opts.config())
+	c.Source = config.SourceKeyOf(c.Token)
+	env.Locate(context.Background(), &c, &errs)
 	if len(errs) > 0 {
-		return nil, errs.asError(c)
+		return nil, notConfigured(&c, errs)
 	}
-	c.warn()
 	calls := cmp.Or(max(opts.MaxCalls, 0), defaultMaxCalls)
-	c.connect(calls)
 	p := &Pool{
-		config:   c,
-		limiter:  cache.NewLimiter(calls),
-		maxRoles: cmp.Or(max(opts.MaxRoles, 0), defaultMaxRoles),
-		roles:    map[roleKey]*list.Element{},
+		resources: newResources(&c, &opts.Options, calls, poolEvents),
+		config:    &c,
+		limiter:   cache.NewLimiter(calls),
+		maxRoles:  cmp.Or(max(opts.MaxRoles, 0), defaultMaxRoles),
+		roles:     map[roleKey]*list.Element{},
 	}
-	p.events.Capacity = poolEvents
+	p.warn(env.Warnings(&c))
 	return p, nil
 }
 
@@ -108,11 +103,11 @@ func NewPool(optFns ...func(*PoolOptions)) (*Pool, error) {
 func (p *Pool) Provider(opts RoleOptions) (*Provider, error) {
 	opts = p.withDefaults(opts)
 	if opts.Token != nil {
-		if err := checkTokenSource(opts.Token); err != nil {
-			return nil, configErrors{{headingTokenSource, err}}.asError(p.config)
+		if err := config.CheckTokenSource(opts.Token); err != nil {
+			return nil, notConfigured(p.config, config.Errors{{Heading: explain.HeadingTokenSource, Err: err}})
 		}
 	}
-	sourceKey := tokenKeyOf(opts.Token)
+	sourceKey := config.SourceKeyOf(opts.Token)
 	var key roleKey
 	if opts.withinLimits(sourceKey) {
 		key = keyOf(opts, sourceKey)
@@ -122,10 +117,10 @@ func (p *Pool) Provider(opts RoleOptions) (*Provider, error) {
 	}
 	c, errs := p.role(opts, sourceKey)
 	if len(errs) > 0 {
-		return nil, errs.asError(*c)
+		return nil, notConfigured(c, errs)
 	}
-	x := &exchange{config: c, pool: p}
-	created := &Provider{config: c, state: &x.attemptState, watch: &p.watch, events: &p.events, pool: p}
+	x := newAttempts(c, p.client, p)
+	created := &Provider{resources: p.resources, config: c, state: &x.attemptState, pool: p}
 	created.initCache(x)
 	return p.add(key, created)
 }
@@ -168,34 +163,20 @@ func (p *Pool) add(key roleKey, created *Provider) (*Provider, error) {
 	p.roles[key] = p.order.PushFront(created)
 	for len(p.roles) > p.maxRoles {
 		last := p.order.Remove(p.order.Back()).(*Provider)
-		delete(p.roles, last.config.key())
+		delete(p.roles, configKey(last.config))
 	}
 	return created, nil
 }
 
 // role returns the config of a role, and what is wrong with it.
-func (p *Pool) role(opts RoleOptions, sourceKey tokenKey) (*config, configErrors) {
-	var errs configErrors
-	c := p.config
+func (p *Pool) role(opts RoleOptions, source config.SourceKey) (*config.Config, config.Errors) {
+	c := *p.config
 	c.RoleARN, c.SessionName, c.Region, c.Duration, c.Policy = opts.RoleARN, opts.SessionName, opts.Region, opts.Duration, opts.Policy
-	c.PolicyARNs, c.tokens, c.sourceKey = slices.Clone(opts.PolicyARNs[:min(len(opts.PolicyARNs), maxPolicyARNs+1)]), opts.Token, sourceKey
-	if sourceKey != p.config.sourceKey {
+	c.PolicyARNs, c.Token, c.Source = config.CopyPolicyARNs(opts.PolicyARNs), opts.Token, source
+	if source != p.config.Source {
 		c.TokenFile = ""
 	}
-	errs.add(headingTokenSource, sourceKey.validate(c.tokens))
-	c.validateRole(&errs)
-	switch {
-	case c.Region == p.config.Region:
-	case c.STS != nil:
-		errs.add(headingRegion, errors.New("a role has a region of its own, which the client of Options.STS has not"))
-	default:
-		errs.add(headingRegion, validateRegion(c.Region))
-		errs.add(headingEndpoint, c.resolveEndpoint())
-	}
-	if c.Region == "" && c.STS == nil {
-		errs.add(headingRegion, errors.New("there is no region: set AWS_REGION, PoolOptions.Region or RoleOptions.Region"))
-	}
-	return &c, errs
+	return &c, c.ResolveRole(p.config)
 }
 
 // PoolStatus describes the state of a [Pool] at one moment.
@@ -256,9 +237,7 @@ func (p *Pool) Close() error {
 	for provider := range p.Providers() {
 		err = errors.Join(err, provider.close())
 	}
-	err = errors.Join(err, p.config.waitFor(watch, p.events.Idle()))
-	p.config.disconnect()
-	return err
+	return errors.Join(err, p.release(watch, p.config.Shared.AttemptTimeout))
 }
 
 // startWatch starts the watch of the token file, which all roles share.

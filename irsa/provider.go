@@ -10,7 +10,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 
 	"github.com/irsakit/irsakit/cache"
-	"github.com/irsakit/irsakit/internal/notify"
+	"github.com/irsakit/irsakit/internal/config"
+	"github.com/irsakit/irsakit/internal/explain"
 )
 
 // Provider is an [aws.CredentialsProvider] for the credentials of one role. It is
@@ -19,11 +20,10 @@ import (
 //
 // A Provider that becomes unreachable without Close is garbage collected.
 type Provider struct {
-	config  *config
+	*resources
+	config  *config.Config
 	state   *attemptState
 	cache   *cache.Cache
-	watch   *watch
-	events  *notify.Queue[Event]
 	pool    *Pool            // nil if created by New
 	source  *Provider        // signs the exchanges of a role chain; nil for a web identity
 	derived derivedProviders // the derived Providers
@@ -40,17 +40,15 @@ func New(optFns ...func(*Options)) (*Provider, error) {
 	for _, fn := range optFns {
 		fn(&opts)
 	}
-	if opts.Logger == nil {
-		opts.Logger = slog.Default()
-	}
-	c, errs := resolve(context.Background(), opts)
+	env := environment()
+	c, errs := env.Resolve(context.Background(), opts.config())
 	if len(errs) > 0 {
-		return nil, errs.asError(c)
+		return nil, notConfigured(&c, errs)
 	}
-	c.connect(0)
-	c.warn()
-	x := &exchange{config: &c}
-	p := &Provider{config: &c, state: &x.attemptState, watch: &watch{}, events: &notify.Queue[Event]{}}
+	r := newResources(&c, &opts, 0, 0)
+	r.warn(env.Warnings(&c))
+	x := newAttempts(&c, r.client, nil)
+	p := &Provider{resources: r, config: &c, state: &x.attemptState}
 	p.initCache(x)
 	return p, nil
 }
@@ -58,9 +56,9 @@ func New(optFns ...func(*Options)) (*Provider, error) {
 // initCache creates the cache of the credentials that attempts return.
 func (p *Provider) initCache(attempts aws.CredentialsProvider) {
 	p.cache = cache.New(attempts, func(o *cache.Options) {
-		o.AttemptTimeout = p.config.AttemptTimeout
-		o.Permanent, o.RetryAfter = permanent, retryAfter
-		o.Logger = slog.New(roleHandler{p.config.Logger.Handler(), p.config.RoleARN})
+		o.AttemptTimeout = p.config.Shared.AttemptTimeout
+		o.Permanent, o.RetryAfter = explain.Permanent, explain.RetryAfter
+		o.Logger = slog.New(roleHandler{p.logger.Handler(), p.config.RoleARN})
 		o.Observe = p.handleCacheEvent
 		if p.pool != nil {
 			o.Limiter, o.IdleLives = p.pool.limiter, idleLives
@@ -221,22 +219,5 @@ func (p *Provider) close() error {
 		return errors.Join(err, p.cache.Close())
 	}
 	watch := p.watch.stop()
-	err = errors.Join(err, p.cache.Close(), p.config.waitFor(watch, p.events.Idle()))
-	p.config.disconnect()
-	return err
-}
-
-// waitFor waits until all channels are closed, for at most one attempt timeout. It returns an
-// error if code of the application, which Options supplied, has not returned by then.
-func (c *config) waitFor(all ...<-chan struct{}) error {
-	limit := time.NewTimer(c.AttemptTimeout)
-	defer limit.Stop()
-	for _, ended := range all {
-		select {
-		case <-ended:
-		case <-limit.C:
-			return errors.New("irsa: closed, but the token file or Options.Observe still keeps a goroutine")
-		}
-	}
-	return nil
+	return errors.Join(err, p.cache.Close(), p.release(watch, p.config.Shared.AttemptTimeout))
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -87,11 +88,42 @@ func accessKeyOf(request *http.Request) string {
 	return ""
 }
 
+// issuedKeys are the newest access key that the exchanges of a Provider returned, and the one before
+// it.
+type issuedKeys struct{ newest atomic.Pointer[[2]issuedKey] }
+
+type issuedKey struct {
+	id string
+	at time.Time
+}
+
+// record records the access key of a successful exchange.
+func (k *issuedKeys) record(id string) {
+	var before issuedKey
+	if keys := k.newest.Load(); keys != nil {
+		before = keys[0]
+	}
+	k.newest.Store(&[2]issuedKey{{id, time.Now()}, before})
+}
+
+// receivedAt returns the time at which a key was received. It reports whether the key is the newest
+// or the one before it.
+func (k *issuedKeys) receivedAt(id string) (at time.Time, ok bool) {
+	if keys := k.newest.Load(); keys != nil && id != "" {
+		for _, key := range keys {
+			if key.id == id {
+				return key.at, true
+			}
+		}
+	}
+	return time.Time{}, false
+}
+
 // replace reports whether the rejected credentials have been replaced, so that the request can be
 // sent again with other ones. It waits for at most one exchange, until ctx is done or the attempt
 // times out. The error is that of the exchange, or nil if there was none.
 func (p *Provider) replace(ctx context.Context, r rejection) (bool, error) {
-	received, ours := p.state.hasIssued(r.key)
+	received, ours := p.state.keys.receivedAt(r.key)
 	if r.verdict == accepted || !ours {
 		return false, nil
 	}
@@ -119,7 +151,7 @@ func (p *Provider) replace(ctx context.Context, r rejection) (bool, error) {
 
 // recordRejection records a rejection whose request is not sent again.
 func (p *Provider) recordRejection(r rejection) {
-	if received, ours := p.state.hasIssued(r.key); ours && r.verdict == invalidKey {
+	if received, ours := p.state.keys.receivedAt(r.key); ours && r.verdict == invalidKey {
 		if _, first := p.state.hosts.reject(r.host, r.key); first {
 			p.reportRejection(r, time.Since(received))
 		}
@@ -127,9 +159,9 @@ func (p *Provider) recordRejection(r rejection) {
 }
 
 func (p *Provider) reportRejection(r rejection, age time.Duration) {
-	p.config.log(slog.LevelWarn, "credentials rejected by a service", "role", p.config.RoleARN,
+	p.log(slog.LevelWarn, "credentials rejected by a service", "role", p.config.RoleARN,
 		"host", r.host, "code", r.code, "received_ago", age.Round(time.Second))
-	p.queueEvent(func() Event { return Event{Kind: Refused, Time: time.Now(), Status: p.Status()} })
+	p.event(func() Event { return Event{Kind: Refused, Time: time.Now(), Status: p.Status()} })
 }
 
 // rejectedError is the error of a request whose credentials were rejected and could not be

@@ -1,9 +1,7 @@
 package irsa
 
 import (
-	"fmt"
-	"log/slog"
-	"runtime/debug"
+	"cmp"
 	"time"
 
 	"github.com/irsakit/irsakit/cache"
@@ -18,8 +16,8 @@ type Status struct {
 	Source      string    // the role whose credentials assume RoleARN; empty for a web identity
 	SessionName string    // empty until the first token has been read
 	Kind        error     // the kind of Err: one of the Err variables, or nil if Err is nil
-	TokenIssued time.Time // of the newest token; zero if it has no such claim
-	TokenExpiry time.Time // of the newest token; zero if it has no such claim
+	TokenIssued time.Time // when the newest token was issued; zero if it has no such claim
+	TokenExpiry time.Time // when the newest token expires; zero if it has no such claim
 }
 
 // Healthy returns nil if the Provider serves credentials and the last exchange succeeded.
@@ -32,14 +30,11 @@ func (p *Provider) Healthy() error { return p.Status().Healthy() }
 func (p *Provider) Status() Status { return p.statusOf(p.cache.Status()) }
 
 func (p *Provider) statusOf(status cache.Status) Status {
-	s := Status{Status: status, RoleARN: p.config.RoleARN, SessionName: p.config.SessionName, Kind: kindOfCache(status.Err)}
+	s := Status{Status: status, RoleARN: p.config.RoleARN, SessionName: cmp.Or(p.state.sessionName(), p.config.SessionName), Kind: kindOfCache(status.Err)}
 	if p.source != nil {
 		s.Source = p.source.config.RoleARN
 	}
-	if name := p.state.session.Load(); name != nil {
-		s.SessionName = *name
-	}
-	if token := p.state.seen.Load(); token != nil {
+	if token := p.state.NewestToken.Load(); token != nil {
 		s.TokenIssued, s.TokenExpiry = token.Claims().IssuedAt, token.Claims().Expiry
 	}
 	return s
@@ -74,24 +69,9 @@ func (p *Provider) handleCacheEvent(e cache.Event) {
 		kind = Refused
 	case e.Status.Failures > 0:
 		kind = RefreshFailed
-		p.watch.pollNow()
-	}
-	p.queueEvent(func() Event { return Event{Kind: kind, Time: e.Time, Took: e.Took, Status: p.statusOf(e.Status)} })
-}
-
-// queueEvent queues an event for Options.Observe, if that is set.
-func (p *Provider) queueEvent(event func() Event) {
-	if p.config.Observe != nil {
-		p.events.Put(event(), p.observe)
-	}
-}
-
-// observe calls Options.Observe and logs a panic in it.
-func (p *Provider) observe(event Event) {
-	defer func() {
-		if r := recover(); r != nil {
-			p.config.log(slog.LevelError, "credentials observer panicked", "panic", fmt.Sprint(r), "stack", string(debug.Stack()))
+		if p.source == nil {
+			p.watch.pollNow()
 		}
-	}()
-	p.config.Observe(event)
+	}
+	p.event(func() Event { return Event{Kind: kind, Time: e.Time, Took: e.Took, Status: p.statusOf(e.Status)} })
 }

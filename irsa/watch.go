@@ -97,7 +97,7 @@ func (p *Provider) failing() bool { return p.cache.Status().Failures > 0 }
 // failed because of the old token. It requests a refresh if the new token has another issuer
 // or subject.
 func (p *Provider) handleToken(token tokenfile.Token, changed bool) {
-	used := p.state.used.Load()
+	used := p.state.UsedToken.Load()
 	inUse := used != nil && used.Reveal() == token.Reveal()
 	if used != nil && !inUse || errors.Is(kindOfCache(p.cache.Status().Err), ErrTokenFile) {
 		p.cache.Wake()
@@ -105,10 +105,10 @@ func (p *Provider) handleToken(token tokenfile.Token, changed bool) {
 	if inUse || !changed {
 		return
 	}
-	p.state.seen.Store(&token)
+	p.state.NewestToken.Store(&token)
 	claims := token.Claims()
-	p.config.log(slog.LevelDebug, "web identity token rotated", "role", p.config.RoleARN, "token_expiry", claims.Expiry)
-	p.queueEvent(func() Event { return Event{Kind: Rotated, Time: time.Now(), Status: p.Status()} })
+	p.log(slog.LevelDebug, "web identity token rotated", "role", p.config.RoleARN, "token_expiry", claims.Expiry)
+	p.event(func() Event { return Event{Kind: Rotated, Time: time.Now(), Status: p.Status()} })
 	if used != nil && p.cache.Status().Failures == 0 &&
 		(used.Claims().Issuer != claims.Issuer || used.Claims().Subject != claims.Subject) {
 		done, cancel := context.WithCancel(context.Background())

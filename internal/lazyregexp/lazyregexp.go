@@ -9,22 +9,29 @@ import (
 
 // Regexp is a [regexp.Regexp] that is compiled at its first use. It is safe for concurrent use.
 type Regexp struct {
-	compiled func() *regexp.Regexp
+	expr     string
+	once     sync.Once
+	compiled *regexp.Regexp
 }
 
-// New returns the regular expression expr. Its first use panics if expr is invalid.
-func New(expr string) *Regexp {
-	return &Regexp{sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(expr) })}
+// New returns the regular expression expr. Its first use panics if expr is invalid. New is so simple
+// that the compiler initializes a package variable with it statically, and the linker drops the
+// variable if nothing uses it.
+func New(expr string) *Regexp { return &Regexp{expr: expr} }
+
+func (r *Regexp) regexp() *regexp.Regexp {
+	r.once.Do(func() { r.compiled = regexp.MustCompile(r.expr) })
+	return r.compiled
 }
 
 // MatchString reports whether s contains a match.
-func (r *Regexp) MatchString(s string) bool { return r.compiled().MatchString(s) }
+func (r *Regexp) MatchString(s string) bool { return r.regexp().MatchString(s) }
 
 // FindStringSubmatch returns the leftmost match in s and the matches of its subexpressions.
-func (r *Regexp) FindStringSubmatch(s string) []string { return r.compiled().FindStringSubmatch(s) }
+func (r *Regexp) FindStringSubmatch(s string) []string { return r.regexp().FindStringSubmatch(s) }
 
 // FindStringSubmatchIndex returns the indexes of the leftmost match in s and of the matches of its
 // subexpressions.
 func (r *Regexp) FindStringSubmatchIndex(s string) []int {
-	return r.compiled().FindStringSubmatchIndex(s)
+	return r.regexp().FindStringSubmatchIndex(s)
 }

@@ -1,0 +1,130 @@
+package config
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"net/url"
+	"strconv"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/sts"
+
+	"github.com/irsakit/irsakit/internal/explain"
+	"github.com/irsakit/irsakit/internal/lazyregexp"
+)
+
+// resolveEndpoint sets the URL of STS. If Endpoint is empty, it uses the SDK's resolver.
+func (c *Config) resolveEndpoint() error {
+	c.URL = ""
+	if client, ok := c.Shared.STS.(*sts.Client); ok {
+		return c.checkScheme(aws.ToString(client.Options().BaseEndpoint))
+	}
+	switch {
+	case c.Shared.STS != nil:
+		return nil
+	case c.Shared.Endpoint != "":
+		if err := c.validateEndpoint(); err != nil {
+			return err
+		}
+		c.URL = c.Shared.Endpoint
+		return nil
+	case c.Region == "" || !isRegionName(c.Region):
+		return nil // already reported
+	}
+	endpoint, err := sts.NewDefaultEndpointResolverV2().ResolveEndpoint(context.Background(), sts.EndpointParameters{
+		Region:       aws.String(c.Region),
+		UseFIPS:      aws.Bool(c.Shared.FIPS),
+		UseDualStack: aws.Bool(c.Shared.DualStack),
+	})
+	if err != nil { // do not wrap err: its text differs between versions of the SDK
+		return fmt.Errorf("there is no STS endpoint for the region %s with %s %t and %s %t",
+			explain.Quote(c.Region), EnvFIPS, c.Shared.FIPS, EnvDualStack, c.Shared.DualStack)
+	}
+	c.URL = endpoint.URI.String()
+	return nil
+}
+
+// Host returns the host of STS, or "" for Options.STS.
+func (c *Config) Host() string {
+	u, err := url.Parse(c.URL)
+	if err != nil {
+		return ""
+	}
+	return u.Host
+}
+
+func (c *Config) validateEndpoint() error {
+	u, err := url.Parse(c.Shared.Endpoint)
+	switch {
+	case err != nil && strings.Contains(c.Shared.Endpoint, "@"), err == nil && u.User != nil:
+		return errors.New("the STS endpoint has a user name or a password, which STS does not take") // do not show them
+	case err != nil || !isServer(u):
+		return fmt.Errorf("the STS endpoint %s is not the URL of a server: it looks like https://sts.us-west-2.amazonaws.com", explain.Quote(c.Shared.Endpoint))
+	}
+	if c.Shared.FIPS || c.Shared.DualStack {
+		return fmt.Errorf("the STS endpoint %s is set together with %s or %s: the SDK's rules allow one or the other", explain.Quote(c.Shared.Endpoint), EnvFIPS, EnvDualStack)
+	}
+	return c.checkScheme(c.Shared.Endpoint)
+}
+
+// isServer reports whether a URL has the scheme http or https, a host, no port or a valid one, and
+// neither a query nor a fragment.
+func isServer(u *url.URL) bool {
+	port := u.Port()
+	if number, err := strconv.Atoi(port); port != "" && (err != nil || number < 1 || number > 65535) {
+		return false
+	}
+	return (u.Scheme == "https" || u.Scheme == "http") && u.Hostname() != "" && u.Opaque == "" &&
+		u.RawQuery == "" && !u.ForceQuery && u.Fragment == ""
+}
+
+// checkScheme returns an error if the token must not be sent to the endpoint.
+func (c *Config) checkScheme(endpoint string) error {
+	if u, err := url.Parse(endpoint); err == nil && !c.MaySendToken(u) {
+		return fmt.Errorf("the STS endpoint %s: %w", explain.Quote(endpoint), explain.ErrCleartext)
+	}
+	return nil
+}
+
+// MaySendToken reports whether the token may be sent to a URL: over TLS, to a loopback address, or
+// with Options.InsecureEndpoint.
+func (c *Config) MaySendToken(u *url.URL) bool {
+	return u.Scheme != "http" || c.Shared.InsecureEndpoint || isLoopback(u.Hostname())
+}
+
+// isLoopback reports whether a host is localhost, in 127.0.0.0/8, or ::1.
+func isLoopback(host string) bool {
+	address, err := netip.ParseAddr(host)
+	return err == nil && address.Unmap().IsLoopback() || strings.EqualFold(host, "localhost")
+}
+
+// endpointRegion matches the names of AWS's STS endpoints, including those in VPCs. Its group is
+// the region.
+// https://docs.aws.amazon.com/general/latest/gr/sts.html
+var endpointRegion = lazyregexp.New(`(?:^|\.)sts(?:-fips)?\.([a-z]{2,}(?:-[a-z]+)+-\d+)\.`)
+
+// RegionMismatch returns the text of a warning if the endpoint belongs to another region, or "". STS
+// rejects signatures for another region. Requests with a web identity are not signed.
+func (c *Config) RegionMismatch() string {
+	endpoint := c.Shared.Endpoint
+	if c.Shared.STS != nil || c.Region == "" || endpoint == "" {
+		return ""
+	}
+	u, err := url.Parse(endpoint)
+	if err != nil {
+		return ""
+	}
+	region, host := "", strings.ToLower(u.Hostname())
+	if match := endpointRegion.FindStringSubmatch(host); match != nil {
+		region = match[1]
+	} else if host == "sts.amazonaws.com" { // accepts only signatures for this region
+		region = "us-east-1"
+	}
+	if region == "" || region == c.Region {
+		return ""
+	}
+	return fmt.Sprintf("the STS endpoint %s belongs to %s, but the region is %s: role chains and other signed requests will fail", endpoint, region, c.Region)
+}

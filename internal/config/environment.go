@@ -1,0 +1,105 @@
+package config
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+
+	"github.com/irsakit/irsakit/internal/explain"
+	"github.com/irsakit/irsakit/tokenfile"
+)
+
+// The variables that the EKS webhook sets (amazon-eks-pod-identity-webhook,
+// pkg/handler/handler.go), and others from the AWS SDKs and Tools Reference Guide.
+const (
+	EnvRoleARN        = "AWS_ROLE_ARN"
+	EnvTokenFile      = "AWS_WEB_IDENTITY_TOKEN_FILE"
+	EnvSessionName    = "AWS_ROLE_SESSION_NAME"
+	EnvRegion         = "AWS_REGION"
+	EnvDefaultRegion  = "AWS_DEFAULT_REGION"
+	EnvEndpointSTS    = "AWS_ENDPOINT_URL_STS"
+	EnvEndpoint       = "AWS_ENDPOINT_URL"
+	EnvIgnoreEndpoint = "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS"
+	EnvFIPS           = "AWS_USE_FIPS_ENDPOINT"
+	EnvDualStack      = "AWS_USE_DUALSTACK_ENDPOINT"
+	EnvCABundle       = "AWS_CA_BUNDLE"
+	EnvRegionalSTS    = "AWS_STS_REGIONAL_ENDPOINTS"
+	EnvContainerURI   = "AWS_CONTAINER_CREDENTIALS_FULL_URI" // set by EKS Pod Identity
+)
+
+// Environment contains the functions through which package config reads its surroundings.
+type Environment struct {
+	Getenv func(name string) string
+	Open   func(path string) (io.ReadCloser, error)
+	Token  func(context.Context, *Config) (tokenfile.Token, error) // calls the Config's token source
+}
+
+// Lookup returns a variable without surrounding white space, which manifests can add.
+func (env Environment) Lookup(name string) string { return strings.TrimSpace(env.Getenv(name)) }
+
+// setDefaults sets the fields that have defaults in environment variables, except for the token
+// file.
+func (env Environment) setDefaults(c *Config, errs *Errors) {
+	c.RoleARN = cmp.Or(c.RoleARN, env.Lookup(EnvRoleARN))
+	c.SessionName = cmp.Or(c.SessionName, env.Lookup(EnvSessionName))
+	c.Region = cmp.Or(c.Region, env.Lookup(EnvRegion), env.Lookup(EnvDefaultRegion))
+	c.Shared.FIPS = env.lookupBool(EnvFIPS, errs)
+	c.Shared.DualStack = env.lookupBool(EnvDualStack, errs)
+	if !env.lookupBool(EnvIgnoreEndpoint, errs) {
+		c.Shared.Endpoint = cmp.Or(c.Shared.Endpoint, env.Lookup(EnvEndpointSTS))
+	}
+	c.Shared.podIdentity = env.Lookup(EnvContainerURI) != ""
+}
+
+func (env Environment) lookupBool(name string, errs *Errors) bool {
+	text := env.Lookup(name)
+	if text == "" {
+		return false
+	}
+	on, err := strconv.ParseBool(strings.ToLower(text))
+	if err != nil {
+		errs.Add(explain.HeadingSettings, fmt.Errorf("%s is %s: set it to true or false", name, explain.Quote(text)))
+	}
+	return on
+}
+
+// IgnoredVariables returns warnings about variables that are set but ignored.
+func (env Environment) IgnoredVariables(c *Config) []string {
+	var out []string
+	if strings.EqualFold(env.Lookup(EnvRegionalSTS), "legacy") {
+		out = append(out, EnvRegionalSTS+"=legacy is not followed: STS is always asked in the region")
+	}
+	if env.Lookup(EnvEndpoint) != "" && c.Shared.Endpoint == "" && c.Shared.STS == nil {
+		out = append(out, EnvEndpoint+" is not followed: the token goes to STS only")
+	}
+	return out
+}
+
+// Warnings returns texts about settings that are valid, but probably mistakes.
+func (env Environment) Warnings(c *Config) []string {
+	out := env.IgnoredVariables(c)
+	if text := c.RegionMismatch(); text != "" {
+		out = append(out, text+": "+explain.OtherRegion)
+	}
+	return out
+}
+
+// notInjected returns an error that tells which of the webhook's two variables is missing, and
+// the likely reason.
+func (c *Config) notInjected() (explain.Heading, error) {
+	const whole = "the EKS webhook sets both in the pods of a service account that has the annotation eks.amazonaws.com/role-arn, while they are created"
+	hasRole, hasToken := c.RoleARN != "", c.TokenFile != "" || c.Token != nil
+	switch {
+	case hasToken:
+		return explain.HeadingHalfInjected, fmt.Errorf("there is a token, but neither %s nor Options.RoleARN is set: %s, but neither of them in a container that has one already: remove %s from the container's own env, and recreate the pod", EnvRoleARN, whole, EnvTokenFile)
+	case hasRole:
+		return explain.HeadingHalfInjected, fmt.Errorf("there is a role, but neither %s nor Options.TokenFile is set: %s, but neither of them in a container that has one already: remove %s from the container's own env, and recreate the pod", EnvTokenFile, whole, EnvRoleARN)
+	case c.Shared.podIdentity:
+		return explain.HeadingPodIdentity, fmt.Errorf("%s and %s are not set, but %s is: this pod has EKS Pod Identity instead of IRSA: use the SDK's own credentials, or delete the pod identity association and annotate the service account", EnvRoleARN, EnvTokenFile, EnvContainerURI)
+	default:
+		return explain.HeadingNotInjected, fmt.Errorf("%s and %s are not set: %s: check the annotation, and recreate the pod", EnvRoleARN, EnvTokenFile, whole)
+	}
+}

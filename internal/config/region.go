@@ -1,0 +1,36 @@
+package config
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/irsakit/irsakit/internal/explain"
+	"github.com/irsakit/irsakit/internal/lazyregexp"
+)
+
+// eksIssuer matches the issuers of EKS clusters, with IPv4 or dual-stack names. Its group is the
+// region.
+var eksIssuer = lazyregexp.New(`^https://oidc[.-]eks\.([a-z0-9-]+)\.(?:amazonaws\.com|amazonaws\.com\.cn|api\.aws|api\.amazonwebservices\.com\.cn)/id/`)
+
+// regionFromToken sets the region to that in the issuer of an EKS cluster. Without one it
+// returns an error, unless Options.STS is set, which has its own region.
+func (env Environment) regionFromToken(ctx context.Context, c *Config) error {
+	ctx, cancel := context.WithTimeout(ctx, c.Shared.AttemptTimeout)
+	defer cancel()
+	token, err := env.Token(ctx, c)
+	var issuer string
+	if err == nil {
+		issuer = token.Claims().Issuer
+		if match := eksIssuer.FindStringSubmatch(issuer); match != nil {
+			c.Region = match[1]
+		}
+	}
+	switch cure := fmt.Sprintf("set %s or Options.Region", EnvRegion); {
+	case c.Region != "" || c.Shared.STS != nil:
+		return nil
+	case err != nil:
+		return fmt.Errorf("there is no region, and the token that could name it cannot be read: %s: %w", cure, err)
+	default:
+		return fmt.Errorf("there is no region, and the token's issuer %s names none: %s", explain.Quote(issuer), cure)
+	}
+}

@@ -1,0 +1,89 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"time"
+	"unicode/utf8"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
+
+	"github.com/irsakit/irsakit/internal/explain"
+)
+
+// ResolveRole determines the endpoint for a role of a Pool, and returns what is wrong with c. The
+// role and its session in c are set, everything else is the Pool's.
+func (c *Config) ResolveRole(pool *Config) Errors {
+	var errs Errors
+	errs.Add(explain.HeadingTokenSource, c.Source.validate(c.Token))
+	c.validateRole(&errs)
+	switch {
+	case c.Region == pool.Region:
+	case c.Shared.STS != nil:
+		errs.Add(explain.HeadingRegion, errors.New("a role has a region of its own, which the client of Options.STS has not"))
+	default:
+		errs.Add(explain.HeadingRegion, validateRegion(c.Region))
+		errs.Add(explain.HeadingEndpoint, c.resolveEndpoint())
+	}
+	if c.Region == "" && c.Shared.STS == nil {
+		errs.Add(explain.HeadingRegion, errors.New("there is no region: set AWS_REGION, PoolOptions.Region or RoleOptions.Region"))
+	}
+	return errs
+}
+
+// MaxChainedDuration is the maximum duration of a session in a role chain.
+// https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles.html#iam-term-role-chaining
+const MaxChainedDuration = time.Hour
+
+// Derive returns the Config of a role that the role of c assumes, without the options of its
+// session.
+func (c *Config) Derive(roleARN string) *Config {
+	derived := *c
+	derived.RoleARN, derived.TokenFile, derived.Token = roleARN, "", nil
+	derived.SessionName, derived.Duration, derived.Policy, derived.PolicyARNs = "", 0, "", nil
+	return &derived
+}
+
+// SetChainOptions sets the options of a session in a role chain, and returns what is wrong with
+// them.
+func (c *Config) SetChainOptions(o *stscreds.AssumeRoleOptions) Errors {
+	c.SessionName, c.Policy, c.Duration = o.RoleSessionName, aws.ToString(o.Policy), o.Duration
+	for _, policy := range o.PolicyARNs[:min(len(o.PolicyARNs), maxPolicyARNs+1)] {
+		c.PolicyARNs = append(c.PolicyARNs, aws.ToString(policy.Arn))
+	}
+	var errs Errors
+	errs.Add(explain.HeadingInvalidRequest, validateChainOptions(o))
+	errs.Add(explain.HeadingRoleARN, validateRoleARN(o.RoleARN))
+	if c.SessionName != "" {
+		errs.Add(explain.HeadingSettings, validateSessionName(c.SessionName))
+	}
+	if o.Duration > MaxChainedDuration {
+		errs.Add(explain.HeadingSessionDuration, fmt.Errorf("the duration %v is longer than %v, which is the most where one role assumes another", o.Duration, MaxChainedDuration))
+	} else {
+		errs.Add(explain.HeadingSessionDuration, validateDuration(o.Duration))
+	}
+	errs.Add(explain.HeadingSessionPolicy, ValidatePolicies(c.Policy, c.PolicyARNs))
+	return errs
+}
+
+// validateChainOptions checks the options that only role chains have against the limits in the
+// AssumeRole reference of the AWS STS API.
+func validateChainOptions(o *stscreds.AssumeRoleOptions) error {
+	const maxTags, maxTagKey, maxTagValue, maxExternalID, maxSourceIdentity = 50, 128, 256, 1224, 64
+	switch {
+	case len(o.Tags) > maxTags || len(o.TransitiveTagKeys) > maxTags:
+		return fmt.Errorf("there are %d session tags and %d transitive tag keys, STS takes %d", len(o.Tags), len(o.TransitiveTagKeys), maxTags)
+	case len(aws.ToString(o.ExternalID)) > maxExternalID:
+		return fmt.Errorf("the external ID has %d characters, STS takes %d", len(*o.ExternalID), maxExternalID)
+	case len(aws.ToString(o.SourceIdentity)) > maxSourceIdentity:
+		return fmt.Errorf("the source identity has %d characters, STS takes %d", len(*o.SourceIdentity), maxSourceIdentity)
+	}
+	for _, tag := range o.Tags {
+		key, value := utf8.RuneCountInString(aws.ToString(tag.Key)), utf8.RuneCountInString(aws.ToString(tag.Value))
+		if key > maxTagKey || value > maxTagValue {
+			return fmt.Errorf("a session tag has a key of %d characters and a value of %d, STS takes %d and %d", key, value, maxTagKey, maxTagValue)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,136 @@
+package config
+
+import (
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/aws/aws-sdk-go-v2/aws/arn"
+
+	"github.com/irsakit/irsakit/internal/explain"
+)
+
+// The limits of settings.
+const (
+	// The maximum numbers of characters and of policies that STS accepts, from the
+	// AssumeRoleWithWebIdentity and AssumeRole references of the AWS STS API.
+	MaxARN         = 2048
+	MaxSessionName = 64
+	maxPolicies    = 2048
+	maxPolicyARNs  = 10
+
+	MaxRegion   = 63      // the maximum length of a label in a domain name
+	MaxIdentity = 4 << 10 // the maximum length of a token source's identity
+)
+
+// IsAbsolute reports whether path is absolute. On Windows it also accepts paths without a drive,
+// which the webhook sets.
+func IsAbsolute(path string) bool { return filepath.IsAbs(path) || strings.HasPrefix(path, "/") }
+
+// validateRoleARN checks the format of a role ARN. It accepts the ARNs of all partitions and
+// those of MinIO. For AWS it is the format that the webhook checks
+// (amazon-eks-pod-identity-webhook, pkg/cache/cache.go), which only warns.
+func validateRoleARN(role string) error {
+	if len(role) > MaxARN {
+		return fmt.Errorf("the role ARN has %d characters, STS takes 20 to %d", len(role), MaxARN)
+	}
+	parsed, err := arn.Parse(role)
+	switch {
+	case err != nil || parsed.Partition == "" || parsed.Service != "iam" ||
+		!strings.HasPrefix(parsed.Resource, "role/") || strings.HasSuffix(parsed.Resource, "/"):
+		return fmt.Errorf("%s is not the ARN of an IAM role: it looks like arn:aws:iam::111122223333:role/name", explain.Quote(role))
+	case len(role) < 20:
+		return fmt.Errorf("the role ARN has %d characters, STS takes 20 to %d", len(role), MaxARN)
+	case !isPrintable(role):
+		return fmt.Errorf("the role ARN %s has characters that no ARN has", explain.Quote(role))
+	case strings.HasPrefix(parsed.Partition, "aws") && !IsAccountID(parsed.AccountID):
+		return fmt.Errorf("the role ARN %s has no account ID of 12 digits", explain.Quote(role))
+	default:
+		return nil
+	}
+}
+
+// isPrintable reports whether text has only visible ASCII characters.
+func isPrintable(text string) bool {
+	return !strings.ContainsFunc(text, func(r rune) bool { return r < '!' || r > '~' })
+}
+
+// IsAccountID reports whether text is an AWS account ID: 12 digits.
+func IsAccountID(text string) bool {
+	return len(text) == 12 && !strings.ContainsFunc(text, func(r rune) bool { return r < '0' || r > '9' })
+}
+
+// isRegionName reports whether text can be the name of a region: a label of a domain name.
+func isRegionName(text string) bool {
+	return text != "" && len(text) <= MaxRegion && text[0] != '-' && text[len(text)-1] != '-' &&
+		!strings.ContainsFunc(text, func(r rune) bool { return !isAlphanumeric(r) && r != '-' })
+}
+
+// isSessionName reports whether text can be the name of a session.
+func isSessionName(text string) bool {
+	return len(text) >= 2 && len(text) <= MaxSessionName &&
+		!strings.ContainsFunc(text, func(r rune) bool { return !isInSessionName(r) })
+}
+
+func isAlphanumeric(r rune) bool {
+	return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9'
+}
+
+func validateSessionName(name string) error {
+	if !isSessionName(name) {
+		return fmt.Errorf("the session name %s is not of 2 to 64 characters of A-Z a-z 0-9 _ + = , . @ -", explain.Quote(name))
+	}
+	return nil
+}
+
+func validateRegion(region string) error {
+	if !isRegionName(region) {
+		return fmt.Errorf("%s is not the name of a region", explain.Quote(region))
+	}
+	return nil
+}
+
+// validateDuration checks a duration against the limits in the AssumeRoleWithWebIdentity
+// reference of the AWS STS API.
+func validateDuration(d time.Duration) error {
+	const shortest, longest = 15 * time.Minute, 12 * time.Hour
+	switch {
+	case d == 0:
+		return nil
+	case d < shortest || d > longest:
+		return fmt.Errorf("the duration %v is not between %v and %v", d, shortest, longest)
+	case d%time.Second != 0:
+		return fmt.Errorf("the duration %v is not of whole seconds", d)
+	default:
+		return nil
+	}
+}
+
+// ValidatePolicies checks the session policies of a role.
+func ValidatePolicies(policy string, arns []string) error {
+	if len(arns) > maxPolicyARNs {
+		return fmt.Errorf("there are more than %d policy ARNs, which STS does not take", maxPolicyARNs)
+	}
+	size := utf8.RuneCountInString(policy)
+	for _, name := range arns {
+		size += len(name)
+	}
+	if size > maxPolicies {
+		return fmt.Errorf("the session policies have %d characters together, STS takes %d", size, maxPolicies)
+	}
+	for _, name := range arns {
+		if parsed, err := arn.Parse(name); err != nil || parsed.Service != "iam" || !strings.HasPrefix(parsed.Resource, "policy/") {
+			return fmt.Errorf("%s is not the ARN of a managed policy", explain.Quote(name))
+		}
+	}
+	return nil
+}
+
+// CopyPolicyARNs returns a copy of a list of policy ARNs. Of a list that is too long it copies only
+// enough for an error.
+func CopyPolicyARNs(arns []string) []string {
+	return slices.Clone(arns[:min(len(arns), maxPolicyARNs+1)])
+}

@@ -1,0 +1,182 @@
+// Package diagnose checks every step between the environment of a pod and its credentials.
+package diagnose
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+
+	"github.com/irsakit/irsakit/internal/config"
+	"github.com/irsakit/irsakit/internal/exchange"
+	"github.com/irsakit/irsakit/internal/explain"
+	"github.com/irsakit/irsakit/tokenfile"
+)
+
+// The names of the checks, in the order of the report.
+const (
+	nameEnvironment      = "environment"
+	nameOtherCredentials = "other-credentials"
+	nameRole             = "role"
+	nameSettings         = "settings"
+	nameTokenPath        = "token-path"
+	nameTokenPermission  = "token-permission"
+	nameToken            = "token"
+	nameClaims           = "claims"
+	nameAudience         = "audience"
+	nameLifetime         = "lifetime"
+	nameRegion           = "region"
+	nameEndpoint         = "endpoint"
+	nameNameResolution   = "name-resolution"
+	nameConnection       = "connection"
+	nameTLS              = "tls"
+	nameAnswer           = "answer"
+	nameClock            = "clock"
+	nameTrustPolicy      = "trust-policy"
+	NameExchange         = "exchange"
+	nameCallerIdentity   = "caller-identity"
+	nameExpiry           = "expiry"
+)
+
+// diagnosisLimit bounds the whole diagnosis. Within it, exchangeLimit bounds the exchange
+// and probeLimit the unsigned request before it.
+const (
+	diagnosisLimit = 9 * time.Second
+	exchangeLimit  = 5 * time.Second
+	probeLimit     = 2500 * time.Millisecond
+)
+
+// Status is the result of a Check. Package irsa documents the results.
+type Status string
+
+// The results of checks.
+const (
+	Passed  Status = "passed"
+	Failed  Status = "failed"
+	Warned  Status = "warned"
+	Skipped Status = "skipped"
+)
+
+// Check is the result of one step. Its texts are single lines.
+type Check struct {
+	Name   string
+	Status Status
+	Detail string
+	Cure   string
+	Link   string
+}
+
+// Result contains the results of all checks.
+type Result struct {
+	Checks  []Check
+	Request *Request // nil without a role or a token
+}
+
+// has reports whether the result has a check of this name and status.
+func (r *Result) has(name string, status Status) bool {
+	return slices.ContainsFunc(r.Checks, func(c Check) bool { return c.Name == name && c.Status == status })
+}
+
+// Run checks every step between the environment and the credentials of a role. given contains the
+// settings of the application.
+func Run(ctx context.Context, given config.Config, env config.Environment) *Result {
+	ctx, cancel := context.WithTimeout(ctx, diagnosisLimit)
+	defer cancel()
+	if given.Shared.AttemptTimeout <= 0 || given.Shared.AttemptTimeout > exchangeLimit {
+		given.Shared.AttemptTimeout = exchangeLimit
+	}
+	c, errs := env.Resolve(ctx, given)
+	client := exchange.NewClient(&c, 0)
+	defer client.CloseIdleConnections()
+	d := &diagnosis{result: &Result{}, env: env, given: given, config: &c, errs: errs, client: client}
+	d.exchange = exchange.WebIdentity{State: &exchange.State{}, Config: &c, Client: client}
+	for _, check := range []func(context.Context){
+		d.checkEnvironment, d.checkOtherCredentials, d.checkRole, d.checkSettings,
+		d.checkTokenPath, d.checkTokenPermission, d.checkToken, d.checkClaims, d.checkAudience, d.checkLifetime,
+		d.checkRegion, d.checkEndpoint, d.checkNetwork,
+		d.checkExchange, d.checkCallerIdentity, d.checkExpiry,
+	} {
+		check(ctx)
+	}
+	return d.result
+}
+
+// diagnosis is the state of one call of Run.
+type diagnosis struct {
+	result   *Result
+	env      config.Environment
+	given    config.Config // the settings before they were resolved
+	config   *config.Config
+	client   *exchange.Client
+	errs     config.Errors
+	exchange exchange.WebIdentity
+	timedOut string // the check that timed out
+	token    *tokenfile.Token
+	creds    *aws.Credentials
+}
+
+func (d *diagnosis) add(name string, status Status, detail string, a explain.Advice) {
+	d.result.Checks = append(d.result.Checks, Check{
+		Name: name, Status: status, Detail: explain.OneLine(detail), Cure: explain.OneLine(a.Text), Link: a.Heading.Link(),
+	})
+}
+
+func (d *diagnosis) pass(name, format string, args ...any) {
+	d.add(name, Passed, fmt.Sprintf(format, args...), explain.Advice{})
+}
+
+func (d *diagnosis) skip(name, format string, args ...any) {
+	d.add(name, Skipped, fmt.Sprintf(format, args...), explain.Advice{})
+}
+
+// remaining returns limit, or the time left until ctx ends if that is less.
+func remaining(ctx context.Context, limit time.Duration) time.Duration {
+	if deadline, ok := ctx.Deadline(); ok {
+		return min(limit, time.Until(deadline))
+	}
+	return limit
+}
+
+// skipIfDone reports whether ctx is done. If so, it adds the checks with these names as skipped.
+func (d *diagnosis) skipIfDone(ctx context.Context, names ...string) bool {
+	if ctx.Err() == nil {
+		return false
+	}
+	for _, name := range names {
+		d.skip(name, "the time was up: %v", ctx.Err())
+	}
+	return true
+}
+
+// fail adds a failed check.
+func (d *diagnosis) fail(name string, err error, a explain.Advice) {
+	d.add(name, Failed, err.Error(), a)
+}
+
+// failWithKind adds a failed check with the advice for an error of this kind.
+func (d *diagnosis) failWithKind(name string, kind, err error) {
+	d.fail(name, err, explain.For(d.facts(kind, err)))
+}
+
+// failIf adds a failed check if there are configuration errors with these headings, and reports
+// whether there are any. Their texts contain the advice.
+func (d *diagnosis) failIf(name string, headings ...explain.Heading) bool {
+	var mine config.Errors
+	for _, e := range d.errs {
+		if slices.Contains(headings, e.Heading) {
+			mine = append(mine, e)
+		}
+	}
+	if len(mine) == 0 {
+		return false
+	}
+	d.fail(name, mine.Join(), explain.Advice{Heading: mine[0].Heading})
+	return true
+}
+
+// facts returns the facts that the advice for a failure depends on.
+func (d *diagnosis) facts(kind, err error) explain.Facts {
+	return exchange.Facts(d.config, kind, err, d.token)
+}

@@ -1,0 +1,94 @@
+package diagnose
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/irsakit/irsakit/internal/exchange"
+	"github.com/irsakit/irsakit/internal/explain"
+)
+
+// checkExchange checks whether STS returns credentials for the token. It also runs after a step that
+// timed out, which may only have been slow.
+func (d *diagnosis) checkExchange(ctx context.Context) {
+	switch {
+	case len(d.errs) > 0:
+		d.skip(NameExchange, "the settings are not valid")
+		return
+	case d.token == nil:
+		d.skip(NameExchange, "there is no token")
+		return
+	case !d.reachedSTS() && d.timedOut == "":
+		d.skip(NameExchange, "STS is not reached")
+		return
+	case d.skipIfDone(ctx, NameExchange):
+		return
+	}
+	limit := remaining(ctx, d.config.Shared.AttemptTimeout)
+	attempt, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	creds, err := d.exchange.Retrieve(attempt)
+	if err == nil {
+		d.creds = &creds
+		d.excuseTimeout()
+		d.pass(NameExchange, "STS gives credentials for the session %s", d.exchange.SessionNameFor(d.token.Claims()))
+		return
+	}
+	f := exchange.Facts(d.config, explain.Kind(err), err, d.exchange.UsedToken.Load())
+	if explain.IsTimeout(err) && errors.Is(f.Kind, explain.ErrUnavailable) {
+		err = fmt.Errorf("it hangs: no answer within %v", limit)
+	}
+	d.fail(NameExchange, err, explain.For(f))
+}
+
+// excuseTimeout turns the failure of the step that timed out into a warning, because the exchange
+// succeeded.
+func (d *diagnosis) excuseTimeout() {
+	for i := range d.result.Checks {
+		if c := &d.result.Checks[i]; c.Name == d.timedOut {
+			c.Status = Warned
+			c.Detail += ", though the exchange got through"
+		}
+	}
+}
+
+// checkCallerIdentity checks whether the credentials work, and reports their identity.
+func (d *diagnosis) checkCallerIdentity(ctx context.Context) {
+	switch {
+	case d.creds == nil:
+		d.skip(nameCallerIdentity, "there are no credentials")
+		return
+	case !d.client.CanIdentify():
+		d.skip(nameCallerIdentity, "Options.STS cannot be asked")
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, probeLimit)
+	defer cancel()
+	identity, err := d.client.Identify(ctx, d.config, *d.creds)
+	if err == nil {
+		d.pass(nameCallerIdentity, "%s", identity)
+		return
+	}
+	if !d.facts(nil, nil).IsAWS() {
+		d.add(nameCallerIdentity, Warned, err.Error(), explain.Advice{Text: "not every server other than AWS can say it"})
+		return
+	}
+	d.fail(nameCallerIdentity, err, explain.Advice{Heading: explain.HeadingRefusedByService, Text: "STS gave these credentials, and does not take them: check the node's clock and what stands between the pod and STS"})
+}
+
+// checkExpiry checks the remaining lifetime of the credentials.
+func (d *diagnosis) checkExpiry(context.Context) {
+	if d.creds == nil {
+		d.skip(nameExpiry, "there are no credentials")
+		return
+	}
+	left := time.Until(d.creds.Expires).Round(time.Second)
+	text := fmt.Sprintf("the credentials end at %s, in %v", explain.ClockTime(d.creds.Expires), left)
+	if d.facts(nil, nil).IsAWS() && left < 14*time.Minute {
+		d.add(nameExpiry, Warned, text+", though AWS gives 15 minutes at least", explain.Advice{Heading: explain.HeadingClock, Text: "check the node's clock, and what answers in place of STS"})
+		return
+	}
+	d.pass(nameExpiry, "%s; they are refreshed when 60 to 80 %% of that have passed", text)
+}

@@ -1,0 +1,172 @@
+package diagnose
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+
+	"github.com/irsakit/irsakit/internal/exchange"
+	"github.com/irsakit/irsakit/internal/explain"
+)
+
+// networkChecks returns the names of the checks that the unsigned request to STS covers.
+func networkChecks() []string {
+	return []string{nameNameResolution, nameConnection, nameTLS, nameAnswer, nameClock}
+}
+
+// checkNetwork checks with an unsigned request whether STS can be reached, and what time it is there.
+func (d *diagnosis) checkNetwork(ctx context.Context) {
+	if d.config.URL == "" || d.result.has(nameEndpoint, Skipped) {
+		for _, name := range networkChecks() {
+			d.skip(name, "the address of STS is not known")
+		}
+		return
+	}
+	if d.skipIfDone(ctx, networkChecks()...) {
+		return
+	}
+	client := d.httpClient()
+	limit := remaining(ctx, probeLimit)
+	limited, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	p := sendProbe(limited, client, d.config.URL)
+	p.limit = limit
+	if errors.Is(ctx.Err(), context.Canceled) && d.skipIfDone(ctx, networkChecks()...) {
+		return
+	}
+	p.stopTrace()
+	d.checkNameResolution(p, exchange.Proxied(client, d.config.URL))
+	d.checkConnection(p, exchange.Proxied(client, d.config.URL))
+	d.checkTLS(p)
+	d.checkAnswer(p)
+	d.checkClock(p)
+}
+
+// httpClient returns the HTTP client of the exchange.
+func (d *diagnosis) httpClient() aws.HTTPClient {
+	if d.client.HTTP() == nil { // the settings are not valid
+		return exchange.DefaultHTTPClient()
+	}
+	return d.client.HTTP()
+}
+
+// failIfBroken reports whether a step started and did not complete, because it failed or timed out.
+// If so, it adds a failed check, with the advice tooLong for a timeout.
+func (d *diagnosis) failIfBroken(name string, s step, p *probe, tooLong explain.Advice) bool {
+	if !s.begun || s.done || p.err == nil {
+		return false
+	}
+	d.failProbe(name, p, tooLong)
+	return true
+}
+
+// failProbe adds a failed check for the probe's error, with the advice tooLong for a timeout.
+func (d *diagnosis) failProbe(name string, p *probe, tooLong explain.Advice) {
+	err, a := p.err, explain.Network(d.facts(explain.ErrUnavailable, p.err))
+	if explain.IsTimeout(p.err) {
+		d.timedOut = name
+		err, a = fmt.Errorf("it hangs: not done within %v", p.limit), tooLong
+	}
+	d.fail(name, err, a)
+}
+
+func (d *diagnosis) checkNameResolution(p *probe, proxied bool) {
+	hung := explain.Advice{Heading: explain.HeadingNameResolution, Text: "the cluster's DNS does not answer: check it, and the network policies for port 53"}
+	switch {
+	case d.failIfBroken(nameNameResolution, p.lookup, p, hung):
+	case p.lookup.begun && proxied:
+		d.pass(nameNameResolution, "%s, the host of the proxy", p.host)
+	case p.lookup.begun:
+		d.pass(nameNameResolution, "%s", p.host)
+	case !p.traced():
+		d.skip(nameNameResolution, "the HTTP client does not tell")
+	default:
+		d.skip(nameNameResolution, "there is no name to resolve")
+	}
+}
+
+func (d *diagnosis) checkConnection(p *probe, proxied bool) {
+	https := strings.HasPrefix(d.config.URL, "https://")
+	switch {
+	case d.failIfBroken(nameConnection, p.connect, p, explain.Timeout(d.config.Region)):
+	case p.connect.done && proxied && https && !p.handshake.begun && p.err != nil:
+		d.failProbe(nameConnection, p, explain.Advice{Heading: explain.HeadingProxy, Text: "the proxy " + p.address + " accepts the connection and makes none to STS: check it, or put the host of STS into NO_PROXY"})
+	case p.connect.done && proxied:
+		d.pass(nameConnection, "with %s, the proxy", p.address)
+	case p.connect.done:
+		d.pass(nameConnection, "with %s", p.address)
+	case p.reused:
+		d.pass(nameConnection, "there was an open one")
+	case !p.traced():
+		d.skip(nameConnection, "the HTTP client does not tell")
+	default:
+		d.skip(nameConnection, "the host has no address")
+	}
+}
+
+func (d *diagnosis) checkTLS(p *probe) {
+	tooLong := explain.Advice{Heading: explain.HeadingTimeout, Text: "something accepts the connection and then says nothing: check the endpoint, proxies, firewalls and the mesh between the pod and STS"}
+	switch {
+	case d.failIfBroken(nameTLS, p.handshake, p, tooLong):
+	case p.handshake.done:
+		d.pass(nameTLS, "the certificate is good")
+	case strings.HasPrefix(d.config.URL, "http://"):
+		d.skip(nameTLS, "the endpoint is http://")
+	case p.reused || !p.traced():
+		d.skip(nameTLS, "the HTTP client does not tell")
+	default:
+		d.skip(nameTLS, "there is no connection")
+	}
+}
+
+// reachedSTS reports whether no step before the response failed.
+func (d *diagnosis) reachedSTS() bool {
+	return !d.result.has(nameNameResolution, Failed) && !d.result.has(nameConnection, Failed) && !d.result.has(nameTLS, Failed)
+}
+
+func (d *diagnosis) checkAnswer(p *probe) {
+	answered := fmt.Sprintf("something answers, with HTTP %d", p.status)
+	switch {
+	case !d.reachedSTS():
+		d.skip(nameAnswer, "STS is not reached")
+	case p.err != nil:
+		d.failProbe(nameAnswer, p, explain.Timeout(d.config.Region))
+	case p.status >= http.StatusInternalServerError && p.fromSTS:
+		d.add(nameAnswer, Warned, fmt.Sprintf("STS answers, with HTTP %d", p.status), explain.Advice{Heading: explain.HeadingSTSUnavailable, Text: "it has a fault of its own, which passes by itself"})
+	case p.fromSTS:
+		d.pass(nameAnswer, "STS answers")
+	case d.facts(nil, nil).IsAWS():
+		d.add(nameAnswer, Warned, answered+", but not as STS does", explain.NotSTS())
+	default:
+		d.pass(nameAnswer, "%s", answered)
+	}
+}
+
+// checkClock compares the node's clock with STS's. Services reject signatures by a clock that is off
+// by 5 minutes.
+// https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-troubleshooting.html
+func (d *diagnosis) checkClock(p *probe) {
+	if p.date.IsZero() {
+		d.skip(nameClock, "nothing tells the time")
+		return
+	}
+	skew, relation := p.skew(), "ahead of"
+	if skew < 0 {
+		skew, relation = -skew, "behind"
+	}
+	text := fmt.Sprintf("the node's clock is %v %s that of the endpoint", skew.Round(time.Second), relation)
+	h := explain.Advice{Heading: explain.HeadingClock, Text: "check the time synchronisation of the node"}
+	switch {
+	case skew >= 5*time.Minute:
+		d.fail(nameClock, errors.New(text), h)
+	case skew >= 5*time.Second:
+		d.add(nameClock, Warned, text, h)
+	default:
+		d.pass(nameClock, "the node's clock agrees with that of the endpoint")
+	}
+}

@@ -1,0 +1,133 @@
+package diagnose
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/irsakit/irsakit/internal/config"
+	"github.com/irsakit/irsakit/internal/explain"
+)
+
+// checkEnvironment checks whether there is a role and a source of tokens, and reports where they are
+// set.
+func (d *diagnosis) checkEnvironment(context.Context) {
+	if d.failIf(nameEnvironment, explain.HeadingNotInjected, explain.HeadingHalfInjected, explain.HeadingPodIdentity) {
+		return
+	}
+	role, token := config.EnvRoleARN, config.EnvTokenFile
+	if d.given.RoleARN != "" {
+		role = "Options.RoleARN"
+	}
+	switch {
+	case d.given.Token != nil:
+		token = "Options.Token"
+	case d.given.TokenFile != "":
+		token = "Options.TokenFile"
+	}
+	d.pass(nameEnvironment, "the role is from %s, the token from %s", role, token)
+}
+
+// checkOtherCredentials checks whether the environment contains another identity that SDKs may use.
+func (d *diagnosis) checkOtherCredentials(context.Context) {
+	var found, cures []string
+	if d.env.Lookup("AWS_ACCESS_KEY_ID") != "" {
+		found = append(found, "AWS_ACCESS_KEY_ID is set: the SDKs' own credential chains take it instead of the role")
+		cures = append(cures, "remove AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY from the pod")
+	}
+	if d.env.Lookup("AWS_PROFILE") != "" {
+		found = append(found, "AWS_PROFILE is set: some SDKs take the profile instead of the role")
+		cures = append(cures, "remove AWS_PROFILE from the pod")
+	}
+	if d.env.Lookup(config.EnvContainerURI) != "" && d.result.has(nameEnvironment, Passed) {
+		found = append(found, config.EnvContainerURI+" is set: the pod has EKS Pod Identity besides IRSA, and which of the two an SDK takes depends on it")
+		cures = append(cures, "choose one: delete the pod identity association, or the annotation of the service account")
+	}
+	if len(found) == 0 {
+		d.pass(nameOtherCredentials, "the environment has none")
+		return
+	}
+	d.add(nameOtherCredentials, Warned, strings.Join(found, "; ")+"; this library takes the role all the same",
+		explain.Advice{Heading: explain.HeadingOtherCredentials, Text: strings.Join(cures, "; ")})
+}
+
+// checkRole checks the role's ARN, and whether its partition is that of the region.
+func (d *diagnosis) checkRole(context.Context) {
+	if d.config.RoleARN == "" {
+		d.skip(nameRole, "there is none")
+		return
+	}
+	if d.failIf(nameRole, explain.HeadingRoleARN) {
+		return
+	}
+	if other := d.facts(nil, nil).OtherPartition(); other != "" {
+		d.add(nameRole, Warned,
+			fmt.Sprintf("%s is not in the partition of the region %s, which is %s: STS knows no roles of another partition", d.config.RoleARN, d.config.Region, other),
+			explain.Advice{Heading: explain.HeadingRoleARN, Text: "correct the role's ARN or the region"})
+		return
+	}
+	d.pass(nameRole, "%s", d.config.RoleARN)
+}
+
+// checkSettings checks the other settings.
+func (d *diagnosis) checkSettings(context.Context) {
+	if d.failIf(nameSettings, explain.HeadingSettings, explain.HeadingSessionDuration, explain.HeadingSessionPolicy, explain.HeadingTLS) {
+		return
+	}
+	name, duration := "from the token", "an hour, the default"
+	if d.config.SessionName != "" {
+		name = d.config.SessionName
+	}
+	if d.config.Duration > 0 {
+		duration = d.config.Duration.String()
+	}
+	d.pass(nameSettings, "the session's name is %s, its duration %s", name, duration)
+}
+
+// checkRegion checks the region and reports where it is set.
+func (d *diagnosis) checkRegion(context.Context) {
+	if d.failIf(nameRegion, explain.HeadingRegion) {
+		return
+	}
+	region := d.config.Region
+	switch {
+	case region == "" && d.config.Shared.STS != nil:
+		d.skip(nameRegion, "there is none: it is Options.STS's own")
+	case region == "":
+		d.skip(nameRegion, "neither %s nor a token names one", config.EnvRegion)
+	case d.given.Region != "":
+		d.pass(nameRegion, "%s, from Options.Region", region)
+	case d.env.Lookup(config.EnvRegion) != "":
+		d.pass(nameRegion, "%s, from %s", region, config.EnvRegion)
+	case d.env.Lookup(config.EnvDefaultRegion) != "":
+		d.pass(nameRegion, "%s, from %s", region, config.EnvDefaultRegion)
+	default:
+		d.pass(nameRegion, "%s, from the token's issuer", region)
+	}
+}
+
+// checkEndpoint checks the URL of STS.
+func (d *diagnosis) checkEndpoint(context.Context) {
+	c := d.config
+	if d.failIf(nameEndpoint, explain.HeadingEndpoint) {
+		return
+	}
+	switch {
+	case c.Shared.STS != nil:
+		d.skip(nameEndpoint, "Options.STS is a client of the application's own")
+		return
+	case c.URL == "" || d.result.has(nameSettings, Failed):
+		d.skip(nameEndpoint, "it depends on the region and the settings")
+		return
+	}
+	if text := c.RegionMismatch(); text != "" {
+		d.fail(nameEndpoint, errors.New(text), explain.Advice{Heading: explain.HeadingEndpoint, Text: explain.OtherRegion})
+		return
+	}
+	if ignored := d.env.IgnoredVariables(c); len(ignored) > 0 {
+		d.add(nameEndpoint, Warned, c.URL+"; "+strings.Join(ignored, "; "), explain.Advice{Heading: explain.HeadingNotFollowed, Text: "remove the variable, or set " + config.EnvEndpointSTS + " to the URL of STS, if that is meant"})
+		return
+	}
+	d.pass(nameEndpoint, "%s", c.URL)
+}

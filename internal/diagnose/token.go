@@ -1,0 +1,177 @@
+package diagnose
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/irsakit/irsakit/internal/config"
+	"github.com/irsakit/irsakit/internal/exchange"
+	"github.com/irsakit/irsakit/internal/explain"
+	"github.com/irsakit/irsakit/internal/regularfile"
+)
+
+// file returns the path of the token file, or an empty path and the reason.
+func (d *diagnosis) file() (path, none string) {
+	switch {
+	case d.given.Token != nil:
+		return "", "Options.Token gives the tokens"
+	case d.config.TokenFile == "":
+		return "", "there is no path"
+	case !config.IsAbsolute(d.config.TokenFile):
+		return "", "the path is not absolute"
+	}
+	return d.config.TokenFile, ""
+}
+
+// checkTokenPath checks whether each part of the path exists, and whether the file is in a projected
+// volume.
+func (d *diagnosis) checkTokenPath(ctx context.Context) {
+	path, none := d.file()
+	if path == "" {
+		d.skip(nameTokenPath, "%s", none)
+		return
+	}
+	info, err := os.Stat(path)
+	switch {
+	case errors.Is(err, fs.ErrPermission):
+		d.skip(nameTokenPath, "a folder in %s may not be looked into", path)
+	case err != nil:
+		d.failWithKind(nameTokenPath, explain.ErrTokenFile, err)
+	case !info.Mode().IsRegular():
+		_, err := d.config.Token.Token(ctx) // its error names the file type
+		d.failWithKind(nameTokenPath, explain.ErrTokenFile, err)
+	case exchange.InspectFile(path).NeverRenewed:
+		d.add(nameTokenPath, Warned, path+" is a file by itself, and no link into a projected volume: the kubelet does not renew it",
+			explain.Advice{Heading: explain.HeadingTokenNotRenewed, Text: "mount the whole volume, without subPath, and do not copy the token"})
+	default:
+		target, _ := os.Readlink(path) // "" if a folder above is the link
+		d.pass(nameTokenPath, "%s%s", path, strings.TrimSuffix(" -> "+target, " -> "))
+	}
+}
+
+// checkTokenPermission checks whether the process may read the file.
+func (d *diagnosis) checkTokenPermission(context.Context) {
+	path, none := d.file()
+	if path == "" {
+		d.skip(nameTokenPermission, "%s", none)
+		return
+	}
+	if d.result.has(nameTokenPath, Failed) {
+		d.skip(nameTokenPermission, "there is no such file")
+		return
+	}
+	file, _, err := regularfile.Open(path)
+	if err != nil {
+		d.failWithKind(nameTokenPermission, explain.ErrTokenFile, err)
+		return
+	}
+	_ = file.Close()
+	d.pass(nameTokenPermission, "%s", exchange.InspectFile(path).Access())
+}
+
+// checkToken reads the token as an exchange does.
+func (d *diagnosis) checkToken(ctx context.Context) {
+	switch {
+	case d.config.Token == nil:
+		d.skip(nameToken, "nothing says where it is")
+		return
+	case d.result.has(nameTokenPath, Failed) || d.result.has(nameTokenPermission, Failed):
+		d.skip(nameToken, "it cannot be read")
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, exchangeLimit)
+	defer cancel()
+	token, err := d.config.Token.Token(ctx)
+	if err != nil {
+		d.failWithKind(nameToken, explain.ErrTokenFile, exchange.RedactTokens(err))
+		return
+	}
+	d.token = &token
+	d.result.Request = d.request()
+	d.pass(nameToken, "it has the shape of a signed JWT")
+}
+
+// checkClaims checks whether the token has the claims that STS requires, and reports its issuer,
+// subject and pod.
+func (d *diagnosis) checkClaims(context.Context) {
+	if d.token == nil {
+		d.skip(nameClaims, "there is no token")
+		return
+	}
+	claims := d.token.Claims()
+	var missing []string
+	for _, claim := range []struct {
+		name  string
+		there bool
+	}{
+		{"iss", claims.Issuer != ""}, {"sub", claims.Subject != ""}, {"aud", len(claims.Audience) > 0},
+		{"exp", !claims.Expiry.IsZero()}, {"iat", !claims.IssuedAt.IsZero()},
+	} {
+		if !claim.there {
+			missing = append(missing, claim.name)
+		}
+	}
+	who := fmt.Sprintf("issuer %s, subject %s", claims.Issuer, claims.Subject)
+	if claims.Pod != "" {
+		who += ", pod " + claims.Pod
+	}
+	switch {
+	case len(missing) > 0:
+		d.fail(nameClaims, fmt.Errorf("the token lacks the claims %s: it is not a projected token of a service account", strings.Join(missing, ", ")), explain.Advice{Heading: explain.HeadingTokenRejected, Text: "let " + config.EnvTokenFile + " name a projected token; the token of a service account's secret is none"})
+	case !explain.IsPublic(claims.Issuer):
+		d.add(nameClaims, Warned, who+"; the issuer is not a public https:// address, so AWS cannot fetch its keys",
+			explain.Advice{Heading: explain.HeadingVerificationKey, Text: explain.Publish})
+	case !strings.HasPrefix(claims.Subject, "system:serviceaccount:"):
+		d.add(nameClaims, Warned, who+"; the subject is not a Kubernetes service account's",
+			explain.Advice{Heading: explain.HeadingTokenRejected, Text: "check that the file is the projected token of a service account"})
+	default:
+		d.pass(nameClaims, "%s", who)
+	}
+}
+
+// checkAudience checks whether the token's audience is STS.
+func (d *diagnosis) checkAudience(context.Context) {
+	if d.token == nil || len(d.token.Claims().Audience) == 0 {
+		d.skip(nameAudience, "there is none")
+		return
+	}
+	audience := d.token.Claims().Audience
+	if slices.Contains(audience, explain.STSAudience) {
+		d.pass(nameAudience, "%s", strings.Join(audience, ", "))
+		return
+	}
+	d.add(nameAudience, Warned, fmt.Sprintf("%s, and not %s, which it usually is in every partition", strings.Join(audience, ", "), explain.STSAudience),
+		explain.Advice{Heading: explain.HeadingAudience, Text: "correct the audience of the projected volume, or of the service account's annotation eks.amazonaws.com/audience, unless the OIDC provider in IAM has this client ID"})
+}
+
+// checkLifetime checks whether the token is valid, and whether the kubelet has renewed it on time. The
+// kubelet renews a token after 80% of its lifetime or 24 hours (requiresRefresh in
+// pkg/kubelet/token/token_manager.go), at the next sync of the pod, about a minute later.
+func (d *diagnosis) checkLifetime(context.Context) {
+	if d.token == nil || d.token.Claims().Expiry.IsZero() || d.token.Claims().IssuedAt.IsZero() {
+		d.skip(nameLifetime, "there is no token with its times")
+		return
+	}
+	claims, now := d.token.Claims(), time.Now()
+	life, left := claims.Expiry.Sub(claims.IssuedAt), claims.Expiry.Sub(now).Round(time.Second)
+	renewal := claims.IssuedAt.Add(min(life/10*8, 24*time.Hour))
+	until := fmt.Sprintf("it is good until %s, for %v more", explain.ClockTime(claims.Expiry), left)
+	switch {
+	case left <= 0:
+		d.failWithKind(nameLifetime, explain.ErrTokenExpired, fmt.Errorf("by this node's clock it expired at %s", explain.ClockTime(claims.Expiry)))
+	case now.Before(claims.IssuedAt.Add(-time.Minute)):
+		d.add(nameLifetime, Warned, fmt.Sprintf("by this node's clock it will be issued in %v", claims.IssuedAt.Sub(now).Round(time.Second)),
+			explain.Advice{Heading: explain.HeadingClock, Text: "the clocks of the node and of the API server differ: check their time synchronisation"})
+	case now.After(renewal.Add(min(life/10, 5*time.Minute))):
+		d.add(nameLifetime, Warned, fmt.Sprintf("%s; the kubelet should have renewed it at %s", until, explain.ClockTime(renewal)),
+			explain.Advice{Heading: explain.HeadingTokenExpired, Text: "check that the service account still exists and the kubelet reaches the API server (kubectl get node, and the kubelet's log), or recreate the pod"})
+	default:
+		d.pass(nameLifetime, "%s; the kubelet renews it at %s or soon after", until, explain.ClockTime(renewal))
+	}
+}

@@ -1,0 +1,28 @@
+//go:build unix
+
+package diagnose
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/irsakit/irsakit/internal/config"
+	"github.com/irsakit/irsakit/internal/test/filetest"
+)
+
+// The token file can be replaced after the check of its path.
+func TestRunDoesNotBlockOnSpecialFiles(t *testing.T) {
+	for path, kind := range filetest.Special(t) {
+		t.Run(kind, func(t *testing.T) {
+			d := diagnosis{result: &Result{}, config: &config.Config{TokenFile: path}}
+			filetest.Within(t, func() { d.checkTokenPermission(t.Context()) })
+			require.Len(t, d.result.Checks, 1)
+			check := d.result.Checks[0]
+			assert.Equal(t, Failed, check.Status)
+			assert.Equal(t, path+" is not a regular file but "+kind, check.Detail)
+			assert.Contains(t, check.Link, "#token-malformed")
+		})
+	}
+}

@@ -1,0 +1,123 @@
+// Package exchange exchanges tokens for credentials. Each exchange is one request to STS, whose
+// response is bounded, searched for secrets of the request and checked, and whose expiry is on the
+// local clock.
+package exchange
+
+import (
+	"net/http"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
+	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
+	"github.com/aws/aws-sdk-go-v2/service/sts"
+
+	"github.com/irsakit/irsakit/internal/config"
+)
+
+// Client makes requests to STS.
+type Client struct {
+	api  stscreds.AssumeRoleWithWebIdentityAPIClient
+	http aws.HTTPClient // nil if api is a mock, or the application's wrapper of an SDK client
+}
+
+// NewClient returns a client with the application's STS client or HTTP client, if cfg contains one.
+// conns is the maximum number of connections of an HTTP client that it creates, or 0 for the SDK's
+// default.
+func NewClient(cfg *config.Config, conns int) *Client {
+	c, client := &Client{api: cfg.Shared.STS}, cfg.Shared.HTTPClient
+	if cfg.Shared.STS != nil {
+		own, ok := cfg.Shared.STS.(*sts.Client)
+		if !ok {
+			return c
+		}
+		c.api, client = withoutSigningLog(own), own.Options().HTTPClient
+	}
+	switch httpClient := client.(type) {
+	case nil:
+		c.http = newHTTPClient(cfg.Shared.Services, conns)
+	case *awshttp.BuildableClient:
+		c.http = newHTTPClient(httpClient, conns)
+	default:
+		c.http = withoutRedirects(httpClient)
+	}
+	if c.api == nil {
+		c.api = newSTSClient(cfg, c.http)
+	}
+	return c
+}
+
+// withoutSigningLog returns client, or a copy with signing logs turned off. These logs contain the
+// session token of the credentials. An option of a call cannot turn them off, because a client sets
+// up its signer only once.
+func withoutSigningLog(client *sts.Client) *sts.Client {
+	o := client.Options()
+	if !o.ClientLogMode.IsSigning() {
+		return client
+	}
+	o.ClientLogMode &^= aws.LogSigning
+	if _, ok := o.HTTPSignerV4.(*v4.Signer); ok {
+		o.HTTPSignerV4, o.AuthSchemes = nil, nil
+	}
+	return sts.New(o)
+}
+
+// CloseIdleConnections closes the connections of an HTTP client that NewClient created.
+func (c *Client) CloseIdleConnections() {
+	if client, ok := c.http.(*http.Client); ok {
+		if t, ok := client.Transport.(*transport); ok {
+			t.CloseIdleConnections()
+		}
+	}
+}
+
+// HTTP returns the HTTP client of the requests, or nil if it is unknown.
+func (c *Client) HTTP() aws.HTTPClient { return c.http }
+
+// CanAssumeRole reports whether the client can make requests of role chains.
+func (c *Client) CanAssumeRole() bool {
+	_, ok := c.api.(stscreds.AssumeRoleAPIClient)
+	return ok
+}
+
+// singleRequest returns an option for one call. It makes the call a single request without
+// redirects and records the response in recorded. It also turns off the client's request and
+// response logs. Bodies contain the token and keys, the headers of signed requests contain the
+// session token, and a response can repeat any of them.
+func (c *Client) singleRequest(cfg *config.Config, recorded *response) func(*sts.Options) {
+	return func(o *sts.Options) {
+		client := c.http
+		if client == nil { // Options.STS is the application's wrapper of an SDK client
+			client = withoutRedirects(o.HTTPClient)
+		}
+		o.HTTPClient = recorder{client, cfg, recorded}
+		o.Retryer = aws.NopRetryer{}
+		o.ClientLogMode &= aws.LogRetries | aws.LogDeprecatedUsage
+		if cfg.Region != "" && cfg.Shared.STS == nil {
+			o.Region = cfg.Region // the role's, because the roles of a Pool share the client
+		}
+	}
+}
+
+// newSTSClient returns the library's own STS client. It signs no requests by default and
+// inherits nothing from the application's service clients.
+func newSTSClient(cfg *config.Config, httpClient aws.HTTPClient) *sts.Client {
+	opts := sts.Options{
+		Region:         cfg.Region,
+		Credentials:    aws.AnonymousCredentials{},
+		HTTPClient:     httpClient,
+		Retryer:        aws.NopRetryer{},
+		TracerProvider: cfg.Shared.TracerProvider,
+		MeterProvider:  cfg.Shared.MeterProvider,
+	}
+	if cfg.Shared.Endpoint != "" {
+		opts.BaseEndpoint = aws.String(cfg.Shared.Endpoint)
+	}
+	if cfg.Shared.FIPS {
+		opts.EndpointOptions.UseFIPSEndpoint = aws.FIPSEndpointStateEnabled
+	}
+	if cfg.Shared.DualStack {
+		opts.EndpointOptions.UseDualStackEndpoint = aws.DualStackEndpointStateEnabled
+	}
+	return sts.New(opts)
+}

@@ -1,0 +1,50 @@
+package exchange
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/irsakit/irsakit/internal/config"
+	"github.com/irsakit/irsakit/internal/explain"
+)
+
+func TestFactsInspectTheTokenFileOnlyIfItCanBeTheCause(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "token")
+	require.NoError(t, os.WriteFile(path, nil, 0o600))
+	c := &config.Config{TokenFile: path}
+	for _, kind := range []error{explain.ErrTokenFile, explain.ErrTokenExpired} {
+		assert.True(t, Facts(c, kind, errors.New("cause"), nil).File.Visible)
+	}
+	assert.Zero(t, Facts(c, explain.ErrUnavailable, errors.New("cause"), nil).File)
+	assert.Equal(t, "Throttling", Facts(c, explain.ErrThrottled, &explain.RequestError{Code: "Throttling"}, nil).Code)
+}
+
+func TestInspectFileFindsTheMissingPart(t *testing.T) {
+	folder := t.TempDir()
+	regular, link := filepath.Join(folder, "regular"), filepath.Join(folder, "link")
+	require.NoError(t, os.WriteFile(regular, nil, 0o600))
+	if err := os.Symlink(filepath.Join(folder, "nowhere"), link); err != nil {
+		t.Skip("this system has no links:", err)
+	}
+	for _, tt := range []struct {
+		path, missing string
+		dangling      bool
+	}{
+		{filepath.Join(folder, "none"), filepath.Join(folder, "none"), false},
+		{filepath.Join(folder, "none", "token"), filepath.Join(folder, "none"), false},
+		{filepath.Join(link, "token"), link, true},
+		{link, link, true},
+	} {
+		file := InspectFile(tt.path)
+		assert.Equal(t, tt.missing, file.Missing)
+		assert.Equal(t, tt.dangling, file.DanglingLink)
+		assert.False(t, file.Visible || file.NeverRenewed)
+	}
+	file := InspectFile(regular)
+	assert.True(t, file.Visible && file.NeverRenewed)
+}

@@ -1,0 +1,123 @@
+package exchange
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+
+	"github.com/aws/aws-sdk-go-v2/service/sts"
+	"github.com/aws/smithy-go"
+
+	"github.com/irsakit/irsakit/internal/explain"
+)
+
+// failure returns the error of a call for which the SDK returned err.
+func (c *Client) failure(r *response, err error) error {
+	if client, ok := c.api.(*sts.Client); ok && r.status == 0 && r.err == nil && client.Options().Region == "" {
+		return explain.ErrNoRegion
+	}
+	return r.failure(err)
+}
+
+// failure returns the error of a call for which the SDK returned err. It contains no secret of
+// the request.
+func (r *response) failure(err error) error {
+	e := &explain.RequestError{Status: r.status, RequestID: r.requestID, RetryAfter: r.retryAfter}
+	switch {
+	case r.err != nil:
+		e.Err, e.Text = r.err, sendErrorText(r.err)
+	case r.status == 0:
+		describe(e, err, r.secrets)
+	case r.code != "":
+		e.Code, e.Message, e.Err = r.code, r.message, apiError(err, r.code, r.message)
+	case r.bodyErr != nil:
+		e.Err, e.Text = r.bodyErr, readErrorText(r.bodyErr)
+	case r.succeeded():
+		e.Err = fmt.Errorf("the reply has no credentials: %w", explain.ErrNotSTS)
+	default:
+		e.Err, e.Text = explain.ErrNotSTS, fmt.Sprintf("the reply is an error without a code (HTTP %d)", r.status)
+	}
+	e.Text = explain.Shorten(cmp.Or(e.Text, codeText(e), e.Err.Error()))
+	return e
+}
+
+// apiError returns the SDK's error for the code in err, or a generic one. It drops the SDK's other
+// errors, because they contain the request and the response with their secrets.
+func apiError(err error, code, message string) error {
+	var api smithy.APIError
+	if errors.As(err, &api) && api.ErrorCode() == code {
+		return api
+	}
+	return &smithy.GenericAPIError{Code: code, Message: message}
+}
+
+// describe sets the fields of e from the error of a client that made no HTTP request: a mock, or an SDK
+// client that failed before it sent one.
+func describe(e *explain.RequestError, err error, secrets secrets) {
+	var status interface{ HTTPStatusCode() int }
+	if errors.As(err, &status) {
+		e.Status = status.HTTPStatusCode()
+	}
+	var request interface{ ServiceRequestID() string }
+	if errors.As(err, &request) {
+		e.RequestID = secrets.identifier(request.ServiceRequestID())
+	}
+	e.Err = secrets.redactError(err)
+	var api smithy.APIError
+	switch {
+	case !errors.As(err, &api):
+		e.Text = cmp.Or(timeoutText(err), e.Err.Error())
+	case api.ErrorCode() == unknownCode || secrets.identifier(api.ErrorCode()) == "":
+		e.Err, e.Text = explain.ErrNotSTS, fmt.Sprintf("the reply is an error without a code (HTTP %d)", e.Status)
+	default:
+		e.Code, e.Message = api.ErrorCode(), secrets.redact(explain.Shorten(api.ErrorMessage()))
+	}
+}
+
+// unknownCode is the code of the SDK's error for a response without one.
+const unknownCode = "UnknownError"
+
+func codeText(e *explain.RequestError) string {
+	text := e.Code
+	if e.Message != "" {
+		text += ": " + e.Message
+	}
+	if e.Code != "" && e.Status != 0 {
+		text += fmt.Sprintf(" (HTTP %d)", e.Status)
+	}
+	return text
+}
+
+// sendErrorText returns the text of an HTTP client's error, without the method and the URL.
+func sendErrorText(err error) string {
+	if text := timeoutText(err); text != "" {
+		return text
+	}
+	var request *url.Error
+	if errors.As(err, &request) {
+		return request.Err.Error()
+	}
+	return err.Error()
+}
+
+func readErrorText(err error) string {
+	var tooLong *http.MaxBytesError
+	if errors.As(err, &tooLong) {
+		return fmt.Sprintf("the reply cannot be read: it is longer than %d bytes", tooLong.Limit)
+	}
+	if text := timeoutText(err); text != "" {
+		return text
+	}
+	return "the reply cannot be read: " + err.Error()
+}
+
+// timeoutText returns the text of a timeout, or "" for any other error.
+func timeoutText(err error) string {
+	if errors.Is(err, context.DeadlineExceeded) {
+		return fmt.Sprintf("no answer in time: %v", context.DeadlineExceeded)
+	}
+	return ""
+}

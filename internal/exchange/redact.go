@@ -1,0 +1,179 @@
+package exchange
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"slices"
+	"strings"
+
+	"github.com/irsakit/irsakit/internal/explain"
+	"github.com/irsakit/irsakit/tokenfile"
+)
+
+// secrets are texts that must not be printed. No output may contain secretRun consecutive
+// characters of them.
+type secrets []string
+
+const (
+	secretRun = 12
+	redacted  = "[redacted]"
+)
+
+// secretsOf returns the payload and the signature of a token. The header is no secret: many tokens
+// have the same one.
+func secretsOf(token *tokenfile.Token) secrets {
+	if token == nil {
+		return nil
+	}
+	_, rest, _ := strings.Cut(token.Reveal(), ".")
+	payload, signature, _ := strings.Cut(rest, ".")
+	return secrets{payload, signature}
+}
+
+func (s secrets) contain(run string) bool {
+	return slices.ContainsFunc(s, func(secret string) bool { return strings.Contains(secret, run) })
+}
+
+// find returns the start and the end of the first run of a secret in text. end is 0 if there is
+// none.
+func (s secrets) find(text string) (start, end int) {
+	for start+secretRun <= len(text) {
+		end = start + secretRun
+		switch {
+		case !s.contain(text[end-1 : end]):
+			start = end // no secret has this character
+		case !s.contain(text[start:end]):
+			start++
+		default:
+			for end < len(text) && s.contain(text[end+1-secretRun:end+1]) {
+				end++
+			}
+			return start, end
+		}
+	}
+	return 0, 0
+}
+
+// redact replaces the runs of secrets in text.
+func (s secrets) redact(text string) string {
+	return replace(text, s.find)
+}
+
+// redactError returns err, or an error with the redacted text if err's text contains a secret.
+func (s secrets) redactError(err error) error {
+	return redactError(err, s.redact)
+}
+
+// recoverPanic converts a panic in the application's code to an error without secrets. It must be
+// deferred.
+func (s secrets) recoverPanic(what string, err *error) {
+	if r := recover(); r != nil {
+		*err = s.redactError(RedactTokens(fmt.Errorf("%s panicked: %v", what, r)))
+	}
+}
+
+// RedactTokens returns err, or an error with a redacted text if err's text contains something that
+// looks like a token.
+func RedactTokens(err error) error { return redactError(err, redactTokens) }
+
+// redactTokens replaces everything that looks like a JWT, complete or truncated, on one line or
+// several. It redacts the errors of token sources, whose tokens are not known yet.
+func redactTokens(text string) string { return replace(text, findToken) }
+
+func findToken(text string) (start, end int) {
+	for {
+		next := strings.Index(text[end:], "eyJ") // the base64 of {"
+		if next < 0 {
+			return 0, 0
+		}
+		start = end + next
+		end = start + base64Length(text[start:])
+		if end-start >= secretRun {
+			return start, end + continuationLength(text[end:])
+		}
+	}
+}
+
+// continuationLength returns the number of bytes at the start of text that continue a JWT: parts
+// that follow a dot, and long parts that follow white space.
+func continuationLength(text string) (n int) {
+	for {
+		gap := len(text[n:]) - len(strings.TrimLeft(text[n:], ". \t\r\n"))
+		part := base64Length(text[n+gap:])
+		if part == 0 || gap == 0 || text[n] != '.' && part < secretRun {
+			return n
+		}
+		n += gap + part
+	}
+}
+
+// base64Length returns the number of bytes at the start of text that are base64url characters.
+func base64Length(text string) int {
+	return len(text) - len(strings.TrimLeftFunc(text, isBase64URL))
+}
+
+func isBase64URL(r rune) bool {
+	return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '-' || r == '_'
+}
+
+// replace redacts all ranges of text that find returns.
+func replace(text string, find func(string) (start, end int)) string {
+	var b strings.Builder
+	for {
+		start, end := find(text)
+		if end == 0 {
+			return b.String() + text
+		}
+		b.WriteString(text[:start])
+		b.WriteString(redacted)
+		text = text[end:]
+	}
+}
+
+// maxRedacted is the maximum length of an error's text, in bytes. A longer text is shortened.
+const maxRedacted = 16 << 10
+
+// redactError returns err, or a redactedError if redact changes err's text or the text is too long.
+func redactError(err error, redact func(string) string) error {
+	if err == nil {
+		return nil
+	}
+	text := err.Error()
+	limited := text
+	if len(text) > maxRedacted {
+		limited = explain.Shorten(text)
+	}
+	clean := redact(limited)
+	if clean == text {
+		return err
+	}
+	e := &redactedError{text: clean}
+	for _, kind := range []error{context.Canceled, context.DeadlineExceeded, fs.ErrNotExist, fs.ErrPermission, tokenfile.ErrMalformed} {
+		if errors.Is(err, kind) {
+			e.kinds = append(e.kinds, kind)
+		}
+	}
+	return e
+}
+
+// redactedError replaces an error whose text contains a secret or is too long. It keeps the kinds
+// for errors.Is.
+type redactedError struct {
+	text  string
+	kinds []error
+}
+
+func (e *redactedError) Error() string   { return e.text }
+func (e *redactedError) Unwrap() []error { return e.kinds }
+
+// identifier returns text if it can be an error code or a request ID and contains no secret: at most
+// 64 letters, digits, dots, hyphens and underscores. Otherwise it returns "".
+func (s secrets) identifier(text string) string {
+	other := func(r rune) bool { return !isBase64URL(r) && r != '.' }
+	if _, end := s.find(text); end > 0 || len(text) > 64 || strings.ContainsFunc(text, other) {
+		return ""
+	}
+	return text
+}

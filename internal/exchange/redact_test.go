@@ -1,0 +1,62 @@
+package exchange
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/irsakit/irsakit/tokenfile"
+)
+
+func TestSecretsRedactRunsOf12Characters(t *testing.T) {
+	token, err := tokenfile.Parse(testToken)
+	require.NoError(t, err)
+	s := secretsOf(&token)
+	header, rest, _ := strings.Cut(testToken, ".")
+	payload, signature, _ := strings.Cut(rest, ".")
+	for text, want := range map[string]string{
+		"":                                      "",
+		"no secret":                             "no secret",
+		"the header " + header:                  "the header " + header,
+		"a run of 11: " + payload[:11]:          "a run of 11: " + payload[:11],
+		"a run of 12: " + payload[5:17] + "!":   "a run of 12: [redacted]!",
+		testToken:                               header + ".[redacted].[redacted]",
+		signature + " " + payload + " the end":  "[redacted] [redacted] the end",
+		payload[:20] + payload[40:]:             "[redacted][redacted]",
+		"twice: " + signature + " " + signature: "twice: [redacted] [redacted]",
+		"in pieces: " + strings.Join([]string{payload[:8], payload[8:16]}, " "): "in pieces: " + payload[:8] + " " + payload[8:16],
+	} {
+		assert.Equal(t, want, s.redact(text))
+	}
+	assert.Nil(t, secretsOf(nil))
+}
+
+func TestSecretsIdentifierAcceptsOnlyShortNamesWithoutSecrets(t *testing.T) {
+	s := secrets{"abcdefghijklmnop"}
+	for _, text := range []string{"AccessDenied", "0a1b-2c.3d_4e", strings.Repeat("x", 64)} {
+		assert.Equal(t, text, s.identifier(text))
+	}
+	for _, text := range []string{"", "two words", "<b>", strings.Repeat("x", 65), "x-abcdefghijkl"} {
+		assert.Empty(t, s.identifier(text))
+	}
+}
+
+func TestRedactTokensKeepsTheKindOfTheError(t *testing.T) {
+	assert.NoError(t, RedactTokens(nil))
+	harmless := errors.New("quota exceeded")
+	assert.Equal(t, harmless, RedactTokens(harmless))
+	for _, text := range []string{testToken, testToken[:20], "Bearer " + strings.ReplaceAll(testToken, ".", ".\n  ")} {
+		err := RedactTokens(fmt.Errorf("cannot use %s: %w", text, context.DeadlineExceeded))
+		assert.ErrorContains(t, err, "cannot use ")
+		assert.ErrorContains(t, err, "[redacted]: context deadline exceeded")
+		assert.NotContains(t, err.Error(), "eyJ")
+		assert.ErrorIs(t, err, context.DeadlineExceeded)
+	}
+	long := RedactTokens(errors.New(strings.Repeat("x", maxRedacted+1)))
+	assert.Less(t, len(long.Error()), 2<<10)
+}

@@ -1,0 +1,240 @@
+package exchange
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/xml"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/sts"
+
+	"github.com/irsakit/irsakit/internal/config"
+	"github.com/irsakit/irsakit/internal/explain"
+	"github.com/irsakit/irsakit/internal/schedule"
+)
+
+const (
+	// maxReply bounds the body of a successful response. STS sends about 2 KiB, most of it
+	// the session token, whose size AWS does not specify.
+	maxReply = 256 << 10
+
+	// maxErrorBody bounds how much is read of any other response.
+	maxErrorBody = 64 << 10
+)
+
+// response is the library's record of one response from STS. Errors are classified by it and not
+// by the SDK's error, because the types and texts of the latter differ between versions of the SDK.
+type response struct {
+	sent      time.Time     // with the monotonic clock reading
+	requested time.Duration // the duration that the request asked for
+	secrets   secrets       // the secrets in the request
+
+	err       error // the HTTP client's error, if there was no response
+	status    int   // 0 if there was no response
+	requestID string
+	date      time.Time // the time at STS; zero if unknown
+	code      string    // STS's error code, or empty
+	message   string
+	bodyErr   error // the error of reading the body
+
+	retryAfter time.Duration // the delay that the server requests
+}
+
+// errorDocument is the body of an error response. STS wraps the error in an outer element, S3 does
+// not.
+type errorDocument struct {
+	Code        string `xml:"Error>Code"`
+	Message     string `xml:"Error>Message"`
+	BareCode    string `xml:"Code"`
+	BareMessage string `xml:"Message"`
+}
+
+// reply is the body of a successful response to either action.
+type reply struct {
+	First   time.Time `xml:"AssumeRoleWithWebIdentityResult>Credentials>Expiration"`
+	Chained time.Time `xml:"AssumeRoleResult>Credentials>Expiration"`
+}
+
+// newResponse returns an empty record for a request that is sent now and contains the secrets.
+func newResponse(requested time.Duration, secrets secrets) *response {
+	return &response{sent: time.Now(), requested: requested, secrets: secrets}
+}
+
+// recorder is an HTTP client that records the response. The response that it returns to the SDK
+// repeats no secrets of the request, because the SDK's errors, logs and spans contain parts of it.
+type recorder struct {
+	sts.HTTPClient
+	config   *config.Config
+	response *response
+}
+
+func (c recorder) Do(request *http.Request) (*http.Response, error) {
+	r := c.response
+	*r = *newResponse(r.requested, r.secrets)
+	if !c.config.MaySendToken(request.URL) {
+		r.err = fmt.Errorf("the STS endpoint %s://%s: %w", request.URL.Scheme, request.URL.Host, explain.ErrCleartext)
+		return nil, r.err
+	}
+	response, err := c.HTTPClient.Do(request)
+	if err != nil {
+		r.err = r.secrets.redactError(err)
+		return nil, r.err
+	}
+	body := response.Body
+	if body == nil {
+		body = http.NoBody
+	}
+	defer func() { _ = body.Close() }()
+	r.status = response.StatusCode
+	r.requestID = r.secrets.identifier(response.Header.Get("X-Amzn-Requestid"))
+	r.date = dateOf(response.Header)
+	r.retryAfter = schedule.ParseRetryAfter(response.Header.Get("X-Amz-Retry-After"))
+	if r.succeeded() {
+		text, confirmed := r.readReply(body)
+		if r.bodyErr != nil {
+			return nil, r.bodyErr
+		}
+		return r.http(request, text, confirmed), nil
+	}
+	r.readError(body)
+	return r.http(request, r.errorDocument(), isAboutTime(r.code, r.message)), nil
+}
+
+// http returns the response for the SDK. The SDK's client adjusts its signing clock to any Date
+// header, so the response contains one only if it is certainly STS's.
+func (r *response) http(request *http.Request, body []byte, confirmed bool) *http.Response {
+	header := http.Header{"Content-Type": {"text/xml"}}
+	if r.requestID != "" {
+		header.Set("X-Amzn-Requestid", r.requestID)
+	}
+	if confirmed && !r.date.IsZero() {
+		header.Set("Date", r.date.UTC().Format(http.TimeFormat))
+	}
+	return &http.Response{
+		Status: fmt.Sprintf("%d %s", r.status, http.StatusText(r.status)), StatusCode: r.status,
+		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+		Header: header, Body: io.NopCloser(bytes.NewReader(body)), ContentLength: int64(len(body)), Request: request,
+	}
+}
+
+// dateOf returns the Date of a response, or the zero time if it is missing, ambiguous or not STS's.
+// A response with an Age header comes from a cache.
+func dateOf(header http.Header) time.Time {
+	dates := header.Values("Date")
+	if len(dates) != 1 || len(header.Values("Age")) > 0 {
+		return time.Time{}
+	}
+	date, err := http.ParseTime(dates[0])
+	if err != nil {
+		return time.Time{}
+	}
+	return date
+}
+
+// expiry returns the expiry of credentials on the local wall clock, relative to its reading in
+// received. A mock records no response, so r.sent is then the time of the call.
+func (r *response) expiry(expiration, received time.Time) time.Time {
+	return schedule.Response{
+		Expiration: expiration,
+		Date:       r.date,
+		Received:   received,
+		RoundTrip:  schedule.At(received, r.sent).Since(schedule.At(r.sent, r.sent)),
+		Duration:   r.requested,
+	}.Expiry()
+}
+
+func (r *response) succeeded() bool { return r.status >= 200 && r.status < 300 }
+
+// readReply returns the body of a successful response, or nil if it is not XML or repeats a secret
+// of the request. It also reports whether the Date is STS's: STS grants the requested duration, so
+// Expiration - Date equals it.
+func (r *response) readReply(body io.ReadCloser) (text []byte, confirmed bool) {
+	text, err := io.ReadAll(http.MaxBytesReader(nil, body, maxReply))
+	if err != nil {
+		r.bodyErr = r.secrets.redactError(err)
+		return nil, false
+	}
+	var document reply
+	if xml.Unmarshal(text, &document) != nil {
+		return nil, false
+	}
+	if r.isRepeatedIn(text) {
+		r.bodyErr = errRepeated
+		return nil, false
+	}
+	expiration := document.First
+	if expiration.IsZero() {
+		expiration = document.Chained
+	}
+	difference := expiration.Sub(r.date) - r.requested
+	return text, difference.Abs() <= schedule.DateTolerance
+}
+
+var errRepeated = fmt.Errorf("it repeats a secret of the request: %w", explain.ErrNotSTS)
+
+// isRepeatedIn reports whether the document contains a secret of the request, which STS never
+// repeats. The text of the elements of the new keys is not searched, because the SDK does not print
+// it.
+func (r *response) isRepeatedIn(document []byte) bool {
+	var text bytes.Buffer
+	start := 0 // the start of the current element's text
+	decoder := xml.NewDecoder(bytes.NewReader(document))
+	for {
+		token, err := decoder.Token()
+		if err != nil {
+			_, end := r.secrets.find(text.String())
+			return end > 0
+		}
+		switch t := token.(type) {
+		case xml.StartElement:
+			fmt.Fprintf(&text, " %s ", t.Name.Local)
+			for _, attr := range t.Attr {
+				fmt.Fprintf(&text, "%s %s ", attr.Name.Local, attr.Value)
+			}
+			start = text.Len()
+		case xml.CharData:
+			text.Write(t)
+		case xml.EndElement:
+			if t.Name.Local == "SecretAccessKey" || t.Name.Local == "SessionToken" {
+				text.Truncate(start)
+			}
+			text.WriteByte(' ')
+		}
+	}
+}
+
+// readError reads the body of an error response.
+func (r *response) readError(body io.ReadCloser) {
+	text, err := io.ReadAll(io.LimitReader(body, maxErrorBody))
+	r.bodyErr = r.secrets.redactError(err)
+	var document errorDocument
+	_ = xml.Unmarshal(text, &document) // sets the fields that precede a syntax error
+	r.code = r.secrets.identifier(cmp.Or(document.Code, document.BareCode))
+	r.message = r.secrets.redact(explain.Shorten(cmp.Or(document.Message, document.BareMessage)))
+}
+
+// errorDocument returns the error body for the SDK, or nil if there is no code.
+func (r *response) errorDocument() []byte {
+	if r.code == "" {
+		return nil
+	}
+	var message bytes.Buffer
+	_ = xml.EscapeText(&message, []byte(r.message)) // a Buffer returns no error
+	return fmt.Appendf(nil, "<ErrorResponse><Error><Code>%s</Code><Message>%s</Message></Error></ErrorResponse>", r.code, &message)
+}
+
+// isAboutTime reports whether STS rejected the time of a signature. If the local clock is wrong,
+// the Date of that response is the only source of the difference.
+func isAboutTime(code, message string) bool {
+	switch code {
+	case "RequestExpired", "RequestInTheFuture", "RequestTimeTooSkewed":
+		return true
+	case "SignatureDoesNotMatch":
+		return strings.HasPrefix(message, "Signature expired") || strings.HasPrefix(message, "Signature not yet current")
+	}
+	return false
+}

@@ -1,0 +1,181 @@
+package exchange
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
+	"github.com/aws/aws-sdk-go-v2/service/sts"
+	"github.com/aws/smithy-go"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/irsakit/irsakit/internal/config"
+	"github.com/irsakit/irsakit/internal/explain"
+	"github.com/irsakit/irsakit/tokenfile"
+)
+
+// client is an HTTP client that is a function.
+type client func(*http.Request) (*http.Response, error)
+
+func (c client) Do(r *http.Request) (*http.Response, error) { return c(r) }
+
+// brokenOff returns a body that ends with an error.
+func brokenOff(text string, err error) io.Reader {
+	return io.MultiReader(strings.NewReader(text), readerFunc(func([]byte) (int, error) { return 0, err }))
+}
+
+type readerFunc func([]byte) (int, error)
+
+func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
+
+// testToken is a JWT with an invalid signature.
+const testToken = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJzeXN0ZW06c2VydmljZWFjY291bnQ6c2hvcDpjYXJ0In0.c2lnbmF0dXJl"
+
+// exchangeWith makes one exchange with the settings of c. It returns the facts that the
+// advice depends on, and the error.
+func exchangeWith(t *testing.T, c config.Config) (explain.Facts, error) {
+	t.Helper()
+	c.RoleARN = "arn:aws:iam::111122223333:role/r"
+	c.Token = &config.TokenFunc{Name: "test", Call: func(context.Context) (tokenfile.Token, error) { return tokenfile.Parse(testToken) }}
+	x := WebIdentity{State: &State{}, Config: &c, Client: NewClient(&c, 0)}
+	defer x.Client.CloseIdleConnections()
+	_, err := x.Retrieve(t.Context())
+	require.Error(t, err)
+	f := explain.Facts{Kind: explain.Kind(err), Err: err, RoleARN: c.RoleARN, Region: c.Region, Claims: x.UsedToken.Load().Claims(), Now: time.Now()}
+	var failure *explain.RequestError
+	if errors.As(err, &failure) {
+		f.Code = failure.Code
+	}
+	return f, err
+}
+
+// Kind, text and link depend only on the response, so they are the same with every version of the
+// SDK.
+func TestResponseIsClassifiedByStatusAndBody(t *testing.T) {
+	const page = "<html><body>Sign in<br></body></html>"
+	const wrapped = "<ErrorResponse><Error><Type>Sender</Type><Code>AccessDenied</Code><Message>no</Message></Error></ErrorResponse>"
+	reply := func(body string) string {
+		return "<AssumeRoleWithWebIdentityResponse><AssumeRoleWithWebIdentityResult>" + body
+	}
+	for _, tt := range []struct {
+		name   string
+		status int
+		body   io.Reader
+		kind   error
+		code   string
+		text   string
+		link   explain.Heading
+	}{
+		{"empty 200", 200, strings.NewReader(""), explain.ErrUnavailable, "", "the reply has no credentials: it is not from STS", explain.HeadingNotSTS},
+		{"page", 200, strings.NewReader(page), explain.ErrUnavailable, "", "the reply has no credentials: it is not from STS", explain.HeadingNotSTS},
+		{"cut XML", 200, strings.NewReader(reply("<Credentials><SecretAccessKey>secret")), explain.ErrUnavailable, "", "the reply has no credentials: it is not from STS", explain.HeadingNotSTS},
+		{"JSON 200", 200, strings.NewReader(`{"AssumeRoleResponse":{}}`), explain.ErrUnavailable, "", "the reply has no credentials: it is not from STS", explain.HeadingNotSTS},
+		{"204", 204, strings.NewReader(""), explain.ErrUnavailable, "", "the reply has no credentials: it is not from STS", explain.HeadingNotSTS},
+		{"broken off 200", 200, brokenOff(reply("<Cred"), io.ErrUnexpectedEOF), explain.ErrUnavailable, "", "the reply cannot be read: unexpected EOF", explain.HeadingConnection},
+		{"reset in the body", 200, brokenOff("", &net.OpError{Op: "read", Err: syscall.ECONNRESET}), explain.ErrUnavailable, "", "the reply cannot be read: read: connection reset by peer", explain.HeadingConnection},
+		{"hang in the body", 200, brokenOff(reply("<Cred"), context.DeadlineExceeded), explain.ErrUnavailable, "", "no answer in time: context deadline exceeded", explain.HeadingTimeout},
+		{"long 200", 200, strings.NewReader(reply(strings.Repeat(" ", maxReply))), explain.ErrUnavailable, "", "the reply cannot be read: it is longer than 262144 bytes", explain.HeadingNotSTS},
+		{"redirect", 302, strings.NewReader(page), explain.ErrUnavailable, "", "the reply is an error without a code (HTTP 302)", explain.HeadingNotSTS},
+		{"empty 405", 405, strings.NewReader(""), explain.ErrUnavailable, "", "the reply is an error without a code (HTTP 405)", explain.HeadingNotSTS},
+		{"empty 403", 403, strings.NewReader(""), explain.ErrUnavailable, "", "the reply is an error without a code (HTTP 403)", explain.HeadingNotSTS},
+		{"page 502", 502, strings.NewReader(page), explain.ErrUnavailable, "", "the reply is an error without a code (HTTP 502)", explain.HeadingNotSTS},
+		{"JSON 403", 403, strings.NewReader(`{"message":"Forbidden"}`), explain.ErrUnavailable, "", "the reply is an error without a code (HTTP 403)", explain.HeadingNotSTS},
+		{"page 429", 429, strings.NewReader(page), explain.ErrThrottled, "", "the reply is an error without a code (HTTP 429)", explain.HeadingThrottled},
+		{"STS", 403, strings.NewReader(wrapped), explain.ErrAccessDenied, "AccessDenied", "AccessDenied: no (HTTP 403)", explain.HeadingAccessDenied},
+		{"STS, broken off after its code", 403, brokenOff(wrapped[:strings.Index(wrapped, "<Message>")], io.ErrUnexpectedEOF), explain.ErrAccessDenied, "AccessDenied", "AccessDenied (HTTP 403)", explain.HeadingAccessDenied},
+		{"broken off before the code", 403, brokenOff(wrapped[:20], io.ErrUnexpectedEOF), explain.ErrUnavailable, "", "the reply cannot be read: unexpected EOF", explain.HeadingConnection},
+		{"S3", 405, strings.NewReader("<Error><Code>MethodNotAllowed</Code><Message>not here</Message></Error>"), explain.ErrUnavailable, "MethodNotAllowed", "MethodNotAllowed: not here (HTTP 405)", explain.HeadingNotSTS},
+		{"long error", 400, strings.NewReader(wrapped + strings.Repeat(" ", 10*maxErrorBody)), explain.ErrAccessDenied, "AccessDenied", "AccessDenied: no (HTTP 400)", explain.HeadingAccessDenied},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			f, err := exchangeWith(t, config.Config{Region: "us-west-2", Shared: &config.Shared{HTTPClient: client(func(r *http.Request) (*http.Response, error) {
+				return &http.Response{StatusCode: tt.status, Header: http.Header{"X-Amzn-Requestid": {"id-1"}}, Body: io.NopCloser(tt.body), Request: r}, nil
+			})}})
+			assert.Equal(t, tt.kind, f.Kind)
+			assert.Equal(t, tt.code, f.Code)
+			assert.Equal(t, tt.text, err.Error())
+			assert.Equal(t, tt.link, explain.For(f).Heading)
+			assert.NotContains(t, err.Error(), "SDK")
+			var api smithy.APIError
+			if errors.As(err, &api) {
+				assert.Equal(t, tt.code, api.ErrorCode())
+			}
+			assert.Equal(t, tt.code != "", errors.As(err, &api), "the code can be found with errors.As")
+			if tt.status >= 300 {
+				var failure *explain.RequestError
+				require.ErrorAs(t, err, &failure)
+				assert.Equal(t, "id-1", failure.RequestID)
+			}
+		})
+	}
+}
+
+func TestResponseMissingIsClassifiedByClientError(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		err  error
+		text string
+		link explain.Heading
+	}{
+		{"refused", &url.Error{Op: "Post", URL: "https://sts", Err: &net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}}, "dial: connection refused", explain.HeadingConnection},
+		{"name", &url.Error{Op: "Post", URL: "https://sts", Err: &net.DNSError{Err: "no such host", Name: "sts"}}, "lookup sts: no such host", explain.HeadingNameResolution},
+		{"hang", &url.Error{Op: "Post", URL: "https://sts", Err: context.DeadlineExceeded}, "no answer in time: context deadline exceeded", explain.HeadingTimeout},
+		{"custom", errors.New("quota"), "quota", explain.HeadingConnection},
+		{"secret", errors.New("cannot send " + testToken), "cannot send eyJhbGciOiJSUzI1NiJ9.[redacted].[redacted]", explain.HeadingConnection},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			f, err := exchangeWith(t, config.Config{Region: "us-west-2", Shared: &config.Shared{HTTPClient: client(func(*http.Request) (*http.Response, error) { return nil, tt.err })}})
+			assert.Equal(t, explain.ErrUnavailable, f.Kind)
+			assert.Equal(t, tt.text, err.Error())
+			assert.Equal(t, tt.link, explain.For(f).Heading)
+			assert.Equal(t, tt.name != "secret", errors.Is(err, tt.err), "the cause can be found with errors.Is")
+		})
+	}
+}
+
+func TestResponseOfAClientWithoutARegion(t *testing.T) {
+	f, err := exchangeWith(t, config.Config{Shared: &config.Shared{STS: sts.New(sts.Options{})}})
+	assert.ErrorIs(t, err, explain.ErrNoRegion)
+	assert.Equal(t, explain.HeadingRegion, explain.For(f).Heading)
+}
+
+// mock is an STS client that makes no request.
+type mock struct{ err error }
+
+func (m mock) AssumeRoleWithWebIdentity(context.Context, *sts.AssumeRoleWithWebIdentityInput, ...func(*sts.Options)) (*sts.AssumeRoleWithWebIdentityOutput, error) {
+	return nil, m.err
+}
+
+func TestResponseOfAMockIsClassifiedByTheSDKsError(t *testing.T) {
+	for _, tt := range []struct {
+		status             int
+		code, message      string
+		kind               error
+		wantCode, wantText string
+	}{
+		{403, "AccessDenied", "no", explain.ErrAccessDenied, "AccessDenied", "AccessDenied: no (HTTP 403)"},
+		{429, unknownCode, "", explain.ErrThrottled, "", "the reply is an error without a code (HTTP 429)"},
+		{504, unknownCode, "", explain.ErrUnavailable, "", "the reply is an error without a code (HTTP 504)"},
+		{400, "two words", "", explain.ErrUnavailable, "", "the reply is an error without a code (HTTP 400)"},
+	} {
+		f, err := exchangeWith(t, config.Config{Shared: &config.Shared{STS: mock{&smithy.OperationError{ServiceID: "STS", OperationName: "AssumeRoleWithWebIdentity", Err: &awshttp.ResponseError{
+			ResponseError: &smithyhttp.ResponseError{
+				Response: &smithyhttp.Response{Response: &http.Response{StatusCode: tt.status}},
+				Err:      &smithy.GenericAPIError{Code: tt.code, Message: tt.message},
+			},
+		}}}}})
+		assert.Equal(t, tt.kind, f.Kind)
+		assert.Equal(t, tt.wantCode, f.Code)
+		assert.Equal(t, tt.wantText, err.Error())
+	}
+}

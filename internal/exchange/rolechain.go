@@ -1,0 +1,64 @@
+package exchange
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
+	"github.com/aws/aws-sdk-go-v2/service/sts"
+
+	"github.com/irsakit/irsakit/internal/config"
+	"github.com/irsakit/irsakit/internal/explain"
+	"github.com/irsakit/irsakit/internal/schedule"
+)
+
+// Signer provides the credentials that sign the requests of a role chain.
+type Signer struct {
+	Credentials aws.Credentials
+	Sources     []aws.CredentialSource // reported in the User-Agent header
+}
+
+// Retrieve returns the credentials.
+func (s Signer) Retrieve(context.Context) (aws.Credentials, error) { return s.Credentials, nil }
+
+// ProviderSources returns the sources.
+func (s Signer) ProviderSources() []aws.CredentialSource { return s.Sources }
+
+// AssumeRole makes one request for credentials of the role of cfg. It converts the expiry in the
+// response to the local clock.
+func (c *Client) AssumeRole(ctx context.Context, cfg *config.Config, input *sts.AssumeRoleInput, signer Signer) (out *sts.AssumeRoleOutput, err error) {
+	secrets := secrets{signer.Credentials.SecretAccessKey, signer.Credentials.SessionToken}
+	defer secrets.recoverPanic("the STS client", &err)
+	signed := func(o *sts.Options) { o.Credentials = signer }
+	recorded := newResponse(time.Duration(aws.ToInt32(input.DurationSeconds))*time.Second, secrets)
+	out, err = c.api.(stscreds.AssumeRoleAPIClient).AssumeRole(ctx, input, c.singleRequest(cfg, recorded), signed)
+	received := time.Now()
+	if err != nil {
+		return nil, c.failure(recorded, err)
+	}
+	if !isComplete(out) {
+		return nil, fmt.Errorf("the reply has no credentials that are complete: %w", explain.ErrNotSTS)
+	}
+	if err := checkAssumed(cfg.RoleARN, out.AssumedRoleUser); err != nil {
+		return nil, err
+	}
+	expires := recorded.expiry(*out.Credentials.Expiration, received)
+	if left := expires.Sub(received.Round(0)); left < schedule.MinLifetime {
+		return nil, fmt.Errorf("the reply has credentials that expire %v from now: %w", left.Round(time.Second), explain.ErrClock)
+	}
+	local, creds := *out, *out.Credentials // a mock can return the same output again
+	local.Credentials, creds.Expiration = &creds, &expires
+	return &local, nil
+}
+
+// isComplete reports whether a response has all the fields that the SDK's provider reads.
+func isComplete(out *sts.AssumeRoleOutput) bool {
+	if out == nil || out.Credentials == nil {
+		return false
+	}
+	c := out.Credentials
+	return aws.ToString(c.AccessKeyId) != "" && aws.ToString(c.SecretAccessKey) != "" && c.SessionToken != nil &&
+		c.Expiration != nil && !c.Expiration.IsZero()
+}

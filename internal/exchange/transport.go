@@ -1,0 +1,177 @@
+package exchange
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"net/url"
+	"sync"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
+
+	"github.com/irsakit/irsakit/internal/explain"
+)
+
+const (
+	// maxHeader is the maximum size of a response's headers. STS sends about 300 bytes.
+	maxHeader = 64 << 10
+
+	// idleTimeout is how long an unused connection stays open. A Provider uses one about twice an
+	// hour, a Pool with many roles continuously.
+	idleTimeout = 30 * time.Second
+)
+
+// transport sends requests to STS over HTTP/1.1, so that concurrent requests do not share a
+// connection. After a failed request it does not reuse connections that were opened before: the
+// cause, such as a proxy that lost its state, would affect requests on those connections too.
+type transport struct {
+	mu      sync.Mutex
+	current *http.Transport
+}
+
+// newTransport returns a transport with the settings of base. The caller must not use base
+// afterward. If conns is not 0, it is the maximum number of connections.
+func newTransport(base *http.Transport, conns int) *transport {
+	base.Protocols = new(http.Protocols)
+	base.Protocols.SetHTTP1(true)
+	base.ForceAttemptHTTP2, base.TLSNextProto = false, nil
+	if base.TLSClientConfig != nil { // a clone of a used transport offers HTTP/2
+		base.TLSClientConfig.NextProtos = nil
+	}
+	base.MaxResponseHeaderBytes = maxHeader
+	if base.IdleConnTimeout <= 0 || base.IdleConnTimeout > idleTimeout {
+		base.IdleConnTimeout = idleTimeout
+	}
+	if conns > 0 { // keep all connections open
+		base.MaxConnsPerHost, base.MaxIdleConnsPerHost = conns, conns
+		base.MaxIdleConns = max(base.MaxIdleConns, conns)
+	}
+	if base.OnProxyConnectResponse == nil {
+		base.OnProxyConnectResponse = checkProxy
+	}
+	return &transport{current: base}
+}
+
+// RoundTrip sends one request.
+func (t *transport) RoundTrip(request *http.Request) (*http.Response, error) {
+	used := t.http()
+	response, err := used.RoundTrip(request)
+	if err != nil {
+		t.replace(used)
+		return nil, err
+	}
+	response.Body = &transportBody{response.Body, func() { t.replace(used) }}
+	return response, nil
+}
+
+// http returns the transport for the next request.
+func (t *transport) http() *http.Transport {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.current
+}
+
+// replace replaces the current transport if it is failed, so that the connections of failed are
+// not reused. Requests in progress on them continue.
+func (t *transport) replace(failed *http.Transport) {
+	t.mu.Lock()
+	if t.current == failed {
+		t.current = failed.Clone()
+	}
+	t.mu.Unlock()
+	failed.CloseIdleConnections() // also those that become idle later, because failed gets no more requests
+}
+
+// CloseIdleConnections closes the connections that are not in use.
+func (t *transport) CloseIdleConnections() { t.http().CloseIdleConnections() }
+
+// transportBody is a body that calls failed if it cannot be read.
+type transportBody struct {
+	io.ReadCloser
+	failed func()
+}
+
+func (b *transportBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	if err != nil && !errors.Is(err, io.EOF) {
+		b.failed()
+	}
+	return n, err
+}
+
+// newHTTPClient returns an HTTP client for STS with the settings of base, or of the SDK's default
+// client if base is nil.
+func newHTTPClient(base *awshttp.BuildableClient, conns int) *http.Client {
+	base = cmp.Or(base, awshttp.NewBuildableClient())
+	return &http.Client{Transport: newTransport(base.GetTransport(), conns), CheckRedirect: useLastResponse, Timeout: base.GetTimeout()}
+}
+
+// DefaultHTTPClient returns an HTTP client with the default settings.
+func DefaultHTTPClient() *http.Client { return newHTTPClient(nil, 0) }
+
+// useLastResponse follows no redirects. STS never sends one, and following it would send the token
+// to another server.
+func useLastResponse(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+
+// withoutRedirects returns a copy of an *http.Client that follows no redirects. It wraps any other
+// client so that a followed redirect is an error.
+func withoutRedirects(client aws.HTTPClient) aws.HTTPClient {
+	if c, ok := client.(*http.Client); ok {
+		own := *c
+		own.CheckRedirect = useLastResponse
+		return &own
+	}
+	return checkedClient{client}
+}
+
+// checkedClient wraps a client of an unknown type, which may follow redirects.
+type checkedClient struct{ aws.HTTPClient }
+
+var errRedirected = errors.New("the HTTP client followed a redirect, which STS does not send")
+
+func (c checkedClient) Do(request *http.Request) (*http.Response, error) {
+	requested := *request.URL
+	response, err := c.HTTPClient.Do(request)
+	if err == nil && response.Request != nil && response.Request.URL != nil && *response.Request.URL != requested {
+		_ = response.Body.Close()
+		return nil, errRedirected
+	}
+	return response, err
+}
+
+// Proxied reports whether a client uses a proxy for the URL.
+func Proxied(client aws.HTTPClient, target string) bool {
+	c, ok := client.(*http.Client)
+	if !ok {
+		return false
+	}
+	var t *http.Transport
+	switch used := cmp.Or(c.Transport, http.DefaultTransport).(type) {
+	case *transport:
+		t = used.http()
+	case *http.Transport:
+		t = used
+	}
+	if t == nil || t.Proxy == nil {
+		return false
+	}
+	u, err := url.Parse(target)
+	if err != nil {
+		return false
+	}
+	proxy, err := t.Proxy(&http.Request{URL: u})
+	return err == nil && proxy != nil
+}
+
+// checkProxy returns an error if a proxy rejects a CONNECT request. Unlike that of net/http, it
+// names the proxy.
+func checkProxy(_ context.Context, proxy *url.URL, _ *http.Request, response *http.Response) error {
+	if response.StatusCode != http.StatusOK {
+		return &explain.ProxyError{Host: proxy.Host, Status: response.Status}
+	}
+	return nil
+}

@@ -1,0 +1,149 @@
+package exchange
+
+import (
+	"context"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/arn"
+	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
+	"github.com/aws/aws-sdk-go-v2/service/sts"
+	"github.com/aws/aws-sdk-go-v2/service/sts/types"
+
+	"github.com/irsakit/irsakit/internal/config"
+	"github.com/irsakit/irsakit/internal/explain"
+	"github.com/irsakit/irsakit/internal/schedule"
+	"github.com/irsakit/irsakit/tokenfile"
+)
+
+// State is what the exchanges of one role share. Its fields are nil until the first exchange.
+type State struct {
+	SessionName atomic.Pointer[string]
+	UsedToken   atomic.Pointer[tokenfile.Token] // the token of the newest request
+	NewestToken atomic.Pointer[tokenfile.Token]
+}
+
+// WebIdentity exchanges tokens for credentials of one role.
+type WebIdentity struct {
+	*State
+	Config *config.Config
+	Client *Client
+}
+
+// Retrieve makes one request to STS with the current token. If STS rejects the token and
+// it has been replaced meanwhile, Retrieve makes a second request with the new one. The error is an
+// *explain.TokenError if there is no token.
+func (x *WebIdentity) Retrieve(ctx context.Context) (aws.Credentials, error) {
+	token, err := x.token(ctx)
+	if err != nil {
+		return aws.Credentials{}, &explain.TokenError{Err: RedactTokens(err)}
+	}
+	creds, err := x.assume(ctx, token)
+	if err == nil || !explain.IsTokenRejection(err) {
+		return creds, err
+	}
+	newer, readErr := x.token(ctx)
+	if readErr != nil || newer.Reveal() == token.Reveal() {
+		return creds, err
+	}
+	return x.assume(ctx, newer)
+}
+
+// token calls the token source. It redacts the source's error, which can contain tokens that the
+// source returned before.
+func (x *WebIdentity) token(ctx context.Context) (token tokenfile.Token, err error) {
+	secrets := append(secretsOf(x.UsedToken.Load()), secretsOf(x.NewestToken.Load())...)
+	defer secrets.recoverPanic("the token source", &err)
+	if token, err = x.Config.Token.Token(ctx); err != nil {
+		return token, secrets.redactError(err)
+	}
+	return token, nil
+}
+
+func (x *WebIdentity) assume(ctx context.Context, token tokenfile.Token) (creds aws.Credentials, err error) {
+	x.UsedToken.Store(&token)
+	if last := x.NewestToken.Load(); last == nil || !token.Claims().IssuedAt.Before(last.Claims().IssuedAt) {
+		x.NewestToken.Store(&token)
+	}
+	secrets := secretsOf(&token)
+	defer secrets.recoverPanic("the STS client", &err)
+	recorded := newResponse(x.Config.Lifetime(), secrets)
+	out, err := x.Client.api.AssumeRoleWithWebIdentity(ctx, x.input(token), x.Client.singleRequest(x.Config, recorded))
+	received := time.Now()
+	if err != nil {
+		return aws.Credentials{}, x.Client.failure(recorded, err)
+	}
+	creds, err = credentialsOf(out, recorded, received)
+	if err == nil {
+		err = checkAssumed(x.Config.RoleARN, out.AssumedRoleUser)
+	}
+	if err != nil {
+		return aws.Credentials{}, err
+	}
+	return creds, nil
+}
+
+func (x *WebIdentity) input(token tokenfile.Token) *sts.AssumeRoleWithWebIdentityInput {
+	c := x.Config
+	input := &sts.AssumeRoleWithWebIdentityInput{
+		RoleArn:          aws.String(c.RoleARN),
+		RoleSessionName:  aws.String(x.SessionNameFor(token.Claims())),
+		WebIdentityToken: aws.String(token.Reveal()),
+		DurationSeconds:  aws.Int32(int32(c.Lifetime() / time.Second)),
+	}
+	if c.Policy != "" {
+		input.Policy = aws.String(c.Policy)
+	}
+	for _, name := range c.PolicyARNs {
+		input.PolicyArns = append(input.PolicyArns, types.PolicyDescriptorType{Arn: aws.String(name)})
+	}
+	return input
+}
+
+// SessionNameFor returns the session name, which stays the same for the lifetime of the State. The
+// claims of the first token determine it if it is not configured.
+func (x *WebIdentity) SessionNameFor(claims tokenfile.Claims) string {
+	if x.Config.SessionName != "" {
+		return x.Config.SessionName
+	}
+	if name := x.SessionName.Load(); name != nil {
+		return *name
+	}
+	name := config.SessionName(claims)
+	x.SessionName.CompareAndSwap(nil, &name)
+	return *x.SessionName.Load()
+}
+
+// credentialsOf returns the credentials in STS's response, with their expiry on the local clock.
+// The response was complete at received.
+func credentialsOf(out *sts.AssumeRoleWithWebIdentityOutput, recorded *response, received time.Time) (aws.Credentials, error) {
+	if out == nil || out.Credentials == nil {
+		return aws.Credentials{}, fmt.Errorf("the reply has no credentials: %w", explain.ErrNotSTS)
+	}
+	c := out.Credentials
+	creds := aws.Credentials{
+		AccessKeyID:     aws.ToString(c.AccessKeyId),
+		SecretAccessKey: aws.ToString(c.SecretAccessKey),
+		SessionToken:    aws.ToString(c.SessionToken),
+		Source:          stscreds.WebIdentityProviderName,
+		CanExpire:       true,
+	}
+	switch {
+	case !creds.HasKeys():
+		return aws.Credentials{}, fmt.Errorf("the reply has credentials without keys: %w", explain.ErrNotSTS)
+	case c.Expiration == nil || c.Expiration.IsZero():
+		return aws.Credentials{}, fmt.Errorf("the reply has credentials without an expiry: %w", explain.ErrNotSTS)
+	}
+	creds.Expires = recorded.expiry(*c.Expiration, received)
+	if left := creds.Expires.Sub(received.Round(0)); left < schedule.MinLifetime {
+		return aws.Credentials{}, fmt.Errorf("the reply has credentials that expire at %s, which is %v from now: %w", c.Expiration.UTC().Format(time.RFC3339), left.Round(time.Second), explain.ErrClock)
+	}
+	if user := out.AssumedRoleUser; user != nil {
+		if parsed, err := arn.Parse(aws.ToString(user.Arn)); err == nil {
+			creds.AccountID = parsed.AccountID
+		}
+	}
+	return creds, nil
+}

@@ -1,0 +1,49 @@
+package explain
+
+import (
+	"fmt"
+	"io/fs"
+	"strings"
+)
+
+// File describes a token file and the process that reads it.
+type File struct {
+	Missing      string // the first part of the path that does not exist; no meaning if the path exists
+	DanglingLink bool   // Missing is a link to nothing
+	NeverRenewed bool   // the path is a regular file, not a link into a projected volume
+
+	Visible bool // the process can look into the folder, so that Mode is known
+	Mode    fs.FileMode
+	Owner   *Owner // nil if unknown
+
+	User, Group int // the process runs as
+	MoreGroups  []int
+}
+
+// Owner is the user and the group that own a file.
+type Owner struct{ User, Group uint32 }
+
+// missing returns a text about the part of the path that is missing.
+func (f File) missing() string {
+	if f.DanglingLink {
+		return f.Missing + " is a link to nothing"
+	}
+	return f.Missing + " does not exist"
+}
+
+// Access returns a text about the mode and owner of the file, and the user and groups of the
+// process.
+func (f File) Access() string {
+	process := fmt.Sprintf("the process runs as user %d and group %d", f.User, f.Group)
+	if len(f.MoreGroups) > 0 {
+		process += fmt.Sprintf(" (and %s)", strings.Trim(fmt.Sprint(f.MoreGroups), "[]"))
+	}
+	if !f.Visible {
+		return process + ", which may not look into the folder"
+	}
+	owner := ""
+	if f.Owner != nil {
+		owner = fmt.Sprintf(" and belongs to user %d and group %d", f.Owner.User, f.Owner.Group)
+	}
+	return fmt.Sprintf("the file has the mode %s%s, and %s", f.Mode, owner, process)
+}

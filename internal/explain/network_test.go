@@ -1,0 +1,51 @@
+package explain
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"net"
+	"net/http"
+	"syscall"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+)
+
+func TestNetworkAdviceFollowsTheError(t *testing.T) {
+	for _, tt := range []struct {
+		err  error
+		want Heading
+	}{
+		{&ProxyError{"proxy.example", "403 Forbidden"}, HeadingProxy},
+		{&net.OpError{Op: "proxyconnect", Err: syscall.ECONNREFUSED}, HeadingProxy},
+		{&net.DNSError{Err: "no such host", Name: "sts.example"}, HeadingNameResolution},
+		{&net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}, HeadingConnection},
+		{&net.OpError{Op: "read", Err: syscall.ECONNRESET}, HeadingConnection},
+		{context.DeadlineExceeded, HeadingTimeout},
+		{x509.CertificateInvalidError{Reason: x509.Expired}, HeadingClock},
+		{x509.HostnameError{Certificate: &x509.Certificate{}, Host: "sts.example"}, HeadingTLS},
+		{&tls.CertificateVerificationError{Err: x509.UnknownAuthorityError{}}, HeadingTLS},
+		{http.ErrSchemeMismatch, HeadingTLS},
+		{&net.OpError{Op: "remote error", Err: errors.New("tls: handshake failure")}, HeadingTLS},
+		{errors.New("quota"), HeadingConnection},
+		{&http.MaxBytesError{Limit: 1}, HeadingNotSTS},
+		{ErrNotSTS, HeadingNotSTS},
+		{ErrClock, HeadingClock},
+		{ErrNoRegion, HeadingRegion},
+	} {
+		a := For(Facts{Kind: ErrUnavailable, Err: tt.err, Region: "us-west-2"})
+		assert.Equal(t, tt.want, a.Heading, tt.err)
+		assert.NotEmpty(t, a.Text)
+	}
+}
+
+func TestCallerAdviceFollowsTheContext(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	assert.Contains(t, Caller(ctx, "us-west-2").Text, "gave up")
+	ctx, cancel = context.WithTimeout(t.Context(), 0)
+	defer cancel()
+	assert.Contains(t, Caller(ctx, "us-west-2").Text, "com.amazonaws.us-west-2.sts")
+}

@@ -1,0 +1,50 @@
+package explain
+
+import (
+	"errors"
+	"io/fs"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+
+	"github.com/irsakit/irsakit/tokenfile"
+)
+
+func TestTokenFileAdviceFollowsTheFile(t *testing.T) {
+	const path = "/var/run/secrets/token"
+	for _, tt := range []struct {
+		path    string
+		err     error
+		file    File
+		heading Heading
+		text    string
+	}{
+		{"", errors.New("quota"), File{}, HeadingTokenSource, "Options.Token gave no token"},
+		{path, fs.ErrNotExist, File{Missing: "/var/run/secrets"}, HeadingTokenMissing, "/var/run/secrets does not exist: "},
+		{path, fs.ErrNotExist, File{Missing: path, DanglingLink: true}, HeadingTokenMissing, path + " is a link to nothing: "},
+		{path, fs.ErrPermission, File{User: 1000, Group: 2000}, HeadingTokenPermission, "the process runs as user 1000 and group 2000, which may not look into the folder: "},
+		{path, fs.ErrPermission, File{Visible: true, Mode: 0o600, Owner: &Owner{}, User: 1000, Group: 2000, MoreGroups: []int{3, 4}}, HeadingTokenPermission,
+			"the file has the mode -rw------- and belongs to user 0 and group 0, and the process runs as user 1000 and group 2000 (and 3 4): "},
+		{path, fs.ErrPermission, File{Visible: true, Mode: 0o600}, HeadingTokenPermission, "the file has the mode -rw-------, and the process"},
+		{path, tokenfile.ErrMalformed, File{}, HeadingTokenMalformed, "one JWT"},
+		{path, errors.New("is a directory"), File{}, HeadingTokenMalformed, "the token file itself"},
+	} {
+		a := For(Facts{Kind: ErrTokenFile, Err: tt.err, TokenFile: tt.path, File: tt.file})
+		assert.Equal(t, tt.heading, a.Heading)
+		assert.Contains(t, a.Text, tt.text)
+	}
+}
+
+func TestTokenExpiredAdviceFollowsTheClock(t *testing.T) {
+	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	f := Facts{Kind: ErrTokenExpired, TokenFile: "/token", Now: now, Claims: tokenfile.Claims{Expiry: now.Add(time.Minute)}}
+	assert.Equal(t, HeadingClock, For(f).Heading)
+	f.Claims.Expiry = now.Add(-time.Minute)
+	assert.Equal(t, HeadingTokenExpired, For(f).Heading)
+	assert.Contains(t, For(f).Text, "it expired 1m0s ago")
+	f.File.NeverRenewed = true
+	assert.Equal(t, HeadingTokenNotRenewed, For(f).Heading)
+	f.TokenFile = ""
+	assert.Equal(t, HeadingTokenSource, For(f).Heading)
+}

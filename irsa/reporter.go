@@ -1,0 +1,78 @@
+package irsa
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+
+	"github.com/irsakit/irsakit/internal/notify"
+)
+
+// reporter reports to the Logger and the Observe of Options.
+type reporter struct {
+	logger  *slog.Logger
+	observe func(Event) // nil if not set
+	events  notify.Queue[Event]
+}
+
+// log logs a message. The handler is code of the application, so it runs in a separate
+// goroutine: neither a panic nor a runtime.Goexit in it affects the caller.
+func (r *reporter) log(level slog.Level, message string, args ...any) {
+	written := make(chan struct{})
+	go func() {
+		defer close(written)
+		defer func() { _ = recover() }()
+		r.logger.Log(context.Background(), level, message, args...)
+	}()
+	<-written
+}
+
+// warn logs warnings about the settings.
+func (r *reporter) warn(texts []string) {
+	for _, text := range texts {
+		r.log(slog.LevelWarn, "irsa: "+text)
+	}
+}
+
+// event queues an event for Options.Observe, if that is set.
+func (r *reporter) event(event func() Event) {
+	if r.observe != nil {
+		r.events.Put(event(), r.deliver)
+	}
+}
+
+// deliver calls Options.Observe and logs a panic in it.
+func (r *reporter) deliver(event Event) {
+	defer func() {
+		if p := recover(); p != nil {
+			r.log(slog.LevelError, "credentials observer panicked", "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+		}
+	}()
+	r.observe(event)
+}
+
+// roleHandler adds the role to each log record. Unlike Logger.With, it does not take a few
+// hundred bytes per role.
+type roleHandler struct {
+	slog.Handler
+	role string
+}
+
+func (h roleHandler) Handle(ctx context.Context, record slog.Record) error {
+	first := slog.NewRecord(record.Time, record.Level, record.Message, record.PC)
+	first.AddAttrs(slog.String("role", h.role))
+	record.Attrs(func(attr slog.Attr) bool {
+		first.AddAttrs(attr)
+		return true
+	})
+	return h.Handler.Handle(ctx, first)
+}
+
+func (h roleHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
+	return roleHandler{h.Handler.WithAttrs(attrs), h.role}
+}
+
+func (h roleHandler) WithGroup(name string) slog.Handler {
+	return roleHandler{h.Handler.WithGroup(name), h.role}
+}

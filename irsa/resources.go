@@ -1,0 +1,43 @@
+package irsa
+
+import (
+	"cmp"
+	"errors"
+	"log/slog"
+	"time"
+
+	"github.com/irsakit/irsakit/internal/config"
+	"github.com/irsakit/irsakit/internal/exchange"
+)
+
+// resources are what a Provider and its derived Providers share, or all Providers of a Pool.
+type resources struct {
+	reporter
+	client *exchange.Client
+	watch  watch
+}
+
+// newResources returns resources with at most conns connections, which keep the given number of
+// pending events. 0 means the default for both.
+func newResources(c *config.Config, o *Options, conns, events int) *resources {
+	r := &resources{client: exchange.NewClient(c, conns)}
+	r.logger, r.observe, r.events.Capacity = cmp.Or(o.Logger, slog.Default()), o.Observe, events
+	return r
+}
+
+// release releases the resources. It waits until watch is closed and all events are delivered, or
+// timeout has passed. It returns an error if code of the application, supplied in Options, has not
+// returned by then.
+func (r *resources) release(watch <-chan struct{}, timeout time.Duration) error {
+	defer r.client.CloseIdleConnections()
+	limit := time.NewTimer(timeout)
+	defer limit.Stop()
+	for _, ended := range []<-chan struct{}{watch, r.events.Idle()} {
+		select {
+		case <-ended:
+		case <-limit.C:
+			return errors.New("irsa: closed, but the token file or Options.Observe still keeps a goroutine")
+		}
+	}
+	return nil
+}
