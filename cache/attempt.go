@@ -42,7 +42,7 @@ func (c *Cache) start(now schedule.Moment, holdsSlot bool) {
 	c.scheduler.started++
 	c.scheduler.demand, c.scheduler.requested, c.scheduler.woken = false, false, false
 	c.scheduler.spacedUntil = now.Add(schedule.Spacing)
-	if c.state.Load().err == ErrRefused { //nolint:errorlint // the exact value that Invalidate stores
+	if c.state.Load().err == ErrRejected { //nolint:errorlint // the exact value that Invalidate stores
 		c.scheduler.ensureHistory().invalidateSpacedUntil = now.Add(schedule.RejectionSpacing)
 	}
 	a := &attempt{number: c.scheduler.started, began: now, returned: make(chan struct{})}

@@ -8,7 +8,7 @@ type reasons struct {
 	demand    bool // a caller has come since the last attempt started
 	requested bool // Refresh, Replace or a view with too little time left requests an attempt
 	woken     bool // Wake requests one if the last one failed
-	idle      bool // the credentials have been unused for as long as Options.IdleLives allows
+	idle      bool // the credentials have been unused for as long as Options.MaxIdleLifetimes allows
 
 	spacedUntil           schedule.Moment // a requested attempt starts no sooner
 	invalidateSpacedUntil schedule.Moment // an attempt after Invalidate starts no sooner

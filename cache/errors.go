@@ -13,9 +13,9 @@ var (
 	// ErrClosed is returned by the methods of a closed Cache.
 	ErrClosed = errors.New("cache: closed")
 
-	// ErrRefused is returned if the credentials were rejected by a service, or withdrawn, and there
+	// ErrRejected is returned if the credentials were rejected by a service, or withdrawn, and there
 	// are no new ones yet.
-	ErrRefused = errors.New("cache: a service refused the credentials as expired")
+	ErrRejected = errors.New("cache: a service refused the credentials as expired")
 
 	// ErrMinTTL is returned if credentials never live long enough for a view.
 	ErrMinTTL = errors.New("cache: credentials do not live that long")

@@ -13,10 +13,10 @@ import (
 // Event reports that an attempt has completed, or that credentials were withdrawn. It contains no
 // secret.
 type Event struct {
-	Time    time.Time     // on the local wall clock
-	Took    time.Duration // duration of the attempt; 0 if Refused
-	Refused bool          // the credentials were withdrawn by Cache.Invalidate
-	Status  Status        // the status after the event; its Err is the error of a failed attempt
+	Time      time.Time     // on the local wall clock
+	Took      time.Duration // duration of the attempt; 0 if Withdrawn
+	Withdrawn bool          // the credentials were withdrawn by Cache.Invalidate
+	Status    Status        // the status after the event; its Err is the error of a failed attempt
 
 	callersFail bool // callers get errors
 }

@@ -99,7 +99,7 @@ func ExampleCache_Replace() {
 		log.Fatal(err)
 	}
 	err = c.Replace(ctx, rejected, time.Minute)
-	fmt.Println(errors.Is(err, cache.ErrRefused)) // they were received just now
+	fmt.Println(errors.Is(err, cache.ErrRejected)) // they were received just now
 	// Output: true
 }
 
@@ -199,6 +199,6 @@ func ExampleLimiter() {
 			log.Fatal(err)
 		}
 	}
-	fmt.Println(limiter.Status().Places, "places")
+	fmt.Println(limiter.Status().Slots, "places")
 	// Output: 32 places
 }

@@ -58,7 +58,7 @@ func TestStatusHealthyOfWithdrawnAndUnexpiringCredentials(t *testing.T) {
 		s.setHung(true)
 		c.Invalidate(creds)
 		require.ErrorIs(t, c.Status().Healthy(), cache.ErrExpired)
-		require.ErrorIs(t, c.Status().Healthy(), cache.ErrRefused)
+		require.ErrorIs(t, c.Status().Healthy(), cache.ErrRejected)
 	})
 	synctest.Test(t, func(t *testing.T) {
 		endless := &endlessSource{}
@@ -93,9 +93,9 @@ func TestStatusCountsWaitsAndErrors(t *testing.T) {
 			retrieve(t, c) // these callers do not wait
 		}
 		status := c.Status()
-		assert.EqualValues(t, 10, status.Waits)
-		assert.Equal(t, 20*time.Second, status.Waited)
-		assert.Zero(t, status.Errors)
+		assert.EqualValues(t, 10, status.WaitCount)
+		assert.Equal(t, 20*time.Second, status.WaitDuration)
+		assert.Zero(t, status.ErrorCount)
 
 		s.setError(errBroken)
 		time.Sleep(2 * time.Hour)
@@ -109,9 +109,9 @@ func TestStatusCountsWaitsAndErrors(t *testing.T) {
 		_, err = c.Retrieve(t.Context()) // returns immediately until the next attempt is due
 		require.ErrorIs(t, err, errBroken)
 		status = c.Status()
-		assert.EqualValues(t, 2, status.Waits-before.Waits)
-		assert.Equal(t, 2*time.Second, status.Waited-before.Waited)
-		assert.EqualValues(t, 3, status.Errors)
+		assert.EqualValues(t, 2, status.WaitCount-before.WaitCount)
+		assert.Equal(t, 2*time.Second, status.WaitDuration-before.WaitDuration)
+		assert.EqualValues(t, 3, status.ErrorCount)
 
 		canceled, cancelNow := context.WithCancel(t.Context())
 		cancelNow()
@@ -123,6 +123,6 @@ func TestStatusCountsWaitsAndErrors(t *testing.T) {
 		require.NoError(t, c.Close())
 		_, err = c.Retrieve(t.Context())
 		require.ErrorIs(t, err, cache.ErrClosed)
-		assert.EqualValues(t, 3, c.Status().Errors, "errors that the callers caused do not count")
+		assert.EqualValues(t, 3, c.Status().ErrorCount, "errors that the callers caused do not count")
 	})
 }

@@ -1,6 +1,6 @@
 package cache
 
-// usage records whether the credentials are used, if Options.IdleLives is set. Only the first
+// usage records whether the credentials are used, if Options.MaxIdleLifetimes is set. Only the first
 // Retrieve of each lifetime has to leave the fast path for that.
 type usage struct {
 	current       bool // in the current lifetime
@@ -9,7 +9,7 @@ type usage struct {
 
 // startLifetime starts a new lifetime. c.mu is held.
 func (c *Cache) startLifetime(next *snapshot) {
-	if c.opts.IdleLives <= 0 {
+	if c.opts.MaxIdleLifetimes <= 0 {
 		return
 	}
 	switch {
@@ -36,5 +36,5 @@ func (c *Cache) recordUse(s *snapshot) *snapshot {
 
 // idle reports whether the credentials have been unused for too long to be refreshed.
 func (c *Cache) idle() bool {
-	return c.opts.IdleLives > 0 && !c.scheduler.usage.current && c.scheduler.usage.idleLifetimes >= c.opts.IdleLives-1 && !c.scheduler.demand && !c.scheduler.requested
+	return c.opts.MaxIdleLifetimes > 0 && !c.scheduler.usage.current && c.scheduler.usage.idleLifetimes >= c.opts.MaxIdleLifetimes-1 && !c.scheduler.demand && !c.scheduler.requested
 }

@@ -9,7 +9,7 @@ import "github.com/aws/aws-sdk-go-v2/aws"
 // result of a running attempt. The last 16 withdrawn keys are remembered.
 //
 // However often it is called, Invalidate starts at most one attempt a minute. Until an attempt
-// succeeds, Retrieve returns an [*Error] that wraps [ErrRefused] and contains the time of the next
+// succeeds, Retrieve returns an [*Error] that wraps [ErrRejected] and contains the time of the next
 // attempt. Invalidate does not block.
 func (c *Cache) Invalidate(rejected aws.Credentials) {
 	c.mu.Lock()
@@ -23,6 +23,6 @@ func (c *Cache) Invalidate(rejected aws.Credentials) {
 	c.store(s.withoutCredentials())
 	c.advanceLocked()
 	event := c.event()
-	event.Refused = true
+	event.Withdrawn = true
 	c.events.put(event)
 }

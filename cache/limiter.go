@@ -79,14 +79,14 @@ func (l *Limiter) sinceBatch(at time.Time) time.Duration {
 type LimiterStatus struct {
 	Running int // running attempts
 	Waiting int // attempts that wait for a slot
-	Places  int // current number of slots; reduced while sources are throttled
+	Slots   int // current number of slots; reduced while sources are throttled
 }
 
 // Status returns the current status. It does not block for long.
 func (l *Limiter) Status() LimiterStatus {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	s := LimiterStatus{Running: l.running, Places: int(l.slots)}
+	s := LimiterStatus{Running: l.running, Slots: int(l.slots)}
 	for i := range l.waiting {
 		s.Waiting += l.waiting[i].Len()
 	}

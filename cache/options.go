@@ -41,10 +41,10 @@ type Options struct {
 	// it. AttemptTimeout does not include the wait for a slot.
 	Limiter *Limiter
 
-	// IdleLives, if not 0, is the number of unused credential lifetimes after which background
+	// MaxIdleLifetimes, if not 0, is the number of unused credential lifetimes after which background
 	// refresh stops. The next Retrieve resumes it. Retrieve returns credentials that are still
 	// valid, and waits otherwise.
-	IdleLives int
+	MaxIdleLifetimes int
 
 	// Logger logs when refreshes start to fail, when callers start to get errors because there are
 	// no valid credentials, and when refreshes have recovered. Nil means slog.Default() at the time

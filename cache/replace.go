@@ -18,7 +18,7 @@ import (
 //
 // An attempt starts only if the rejected credentials were received at least minAge ago, and no
 // other call of Replace started one within minAge. Otherwise, or if the source returns the same
-// credentials again, Replace returns [ErrRefused]. After a failed attempt, no attempt starts before
+// credentials again, Replace returns [ErrRejected]. After a failed attempt, no attempt starts before
 // it is due, and Replace returns the [*Error] of the failed one. New credentials that expire before
 // the rejected ones are used only if they live for at least a minute. Replace compares access key
 // IDs, like [Cache.Invalidate].
@@ -38,7 +38,7 @@ func (c *Cache) Replace(ctx context.Context, rejected aws.Credentials, minAge ti
 	case c.scheduler.attempt == nil && s.failures == 0:
 		if !c.scheduler.mayReplace(s, now, minAge) {
 			c.mu.Unlock()
-			return ErrRefused
+			return ErrRejected
 		}
 		c.scheduler.ensureHistory().lastReplace = now
 		c.scheduler.requested, c.scheduler.rejected = true, true
@@ -61,7 +61,7 @@ func (c *Cache) Replace(ctx context.Context, rejected aws.Credentials, minAge ti
 		return err
 	}
 	if c.state.Load().creds.AccessKeyID == rejected.AccessKeyID {
-		return ErrRefused
+		return ErrRejected
 	}
 	return nil
 }

@@ -153,7 +153,7 @@ func (s *snapshot) withoutCredentials() *snapshot {
 	next.creds, next.until, next.refreshAt = aws.Credentials{}, schedule.Moment{}, schedule.Never()
 	next.repeated = false // an attempt for others is due, not the next renewal by the source
 	if s.failures == 0 {
-		next.err, next.permanent = ErrRefused, false
+		next.err, next.permanent = ErrRejected, false
 	}
 	return &next
 }

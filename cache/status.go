@@ -26,13 +26,13 @@ type Status struct {
 	RefreshAt   time.Time // the scheduled refresh
 	LastSuccess time.Time // when the last credentials were received
 	Failures    int       // number of consecutive failed attempts
-	Err         error     // error of the last attempt, or ErrRefused; nil if it succeeded
+	Err         error     // error of the last attempt, or ErrRejected; nil if it succeeded
 	NextAttempt time.Time // zero if an attempt is running, or if the next caller starts it
 
 	// Totals of the callers of Retrieve, including those of views.
-	Waits  int64         // number of callers that waited for credentials
-	Waited time.Duration // total time that they waited
-	Errors int64         // number of callers that got an error because there were no valid credentials in time
+	WaitCount    int64         // number of callers that waited for credentials
+	WaitDuration time.Duration // total time that they waited
+	ErrorCount   int64         // number of callers that got an error because there were no valid credentials in time
 }
 
 // Status returns the current status. It acquires no lock and does not block.
@@ -42,16 +42,16 @@ func (c *Cache) Status() Status {
 
 func (c *Cache) status(s *snapshot, now schedule.Moment) Status {
 	return Status{
-		State:       s.stateAt(now),
-		Expires:     s.until.Time(),
-		RefreshAt:   s.refreshAt.Time(),
-		LastSuccess: s.received.Time(),
-		Failures:    s.failures,
-		Err:         s.err,
-		NextAttempt: s.due.Time(),
-		Waits:       c.callers.waits.Load(),
-		Waited:      time.Duration(c.callers.waited.Load()),
-		Errors:      c.callers.errors.Load(),
+		State:        s.stateAt(now),
+		Expires:      s.until.Time(),
+		RefreshAt:    s.refreshAt.Time(),
+		LastSuccess:  s.received.Time(),
+		Failures:     s.failures,
+		Err:          s.err,
+		NextAttempt:  s.due.Time(),
+		WaitCount:    c.callers.waits.Load(),
+		WaitDuration: time.Duration(c.callers.waited.Load()),
+		ErrorCount:   c.callers.errors.Load(),
 	}
 }
 

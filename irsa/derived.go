@@ -53,7 +53,7 @@ func (d *derivedProviders) each(f func(*Provider)) {
 
 // wake lets failed derived Providers retry after their source obtained new credentials.
 func (d *derivedProviders) wake(e cache.Event) {
-	if !e.Refused && e.Status.Failures == 0 {
+	if !e.Withdrawn && e.Status.Failures == 0 {
 		d.each(func(p *Provider) { p.cache.Wake() })
 	}
 }

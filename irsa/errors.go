@@ -22,7 +22,7 @@ var (
 	ErrUnavailable    = errors.New("STS unavailable")      // no response, or none from STS
 	ErrInvalidRequest = errors.New("invalid request")      // a parameter of the request or of MinTTL was rejected
 	ErrClosed         = cache.ErrClosed                    // the Provider has been closed
-	ErrRefused        = cache.ErrRefused                   // a service rejected the credentials, and there are no new ones yet
+	ErrRefused        = cache.ErrRejected                  // a service rejected the credentials, and there are no new ones yet
 )
 
 // Error is returned by New and by every method that needs credentials. Use errors.Is to test for

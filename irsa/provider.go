@@ -63,7 +63,7 @@ func (p *Provider) initCache(attempts aws.CredentialsProvider) {
 		o.Logger = slog.New(roleHandler{p.config.Logger.Handler(), p.config.RoleARN})
 		o.Observe = p.handleCacheEvent
 		if p.pool != nil {
-			o.Limiter, o.IdleLives = p.pool.limiter, idleLives
+			o.Limiter, o.MaxIdleLifetimes = p.pool.limiter, idleLives
 		}
 	})
 }

@@ -110,7 +110,7 @@ func (p *Provider) replace(ctx context.Context, r rejection) (bool, error) {
 	switch {
 	case err == nil:
 		return true, nil
-	case errors.Is(err, cache.ErrRefused): // no exchange, or it returned the same credentials
+	case errors.Is(err, cache.ErrRejected): // no exchange, or it returned the same credentials
 		return false, nil
 	default:
 		return false, p.explain(ctx, err)

@@ -70,7 +70,7 @@ func (p *Provider) handleCacheEvent(e cache.Event) {
 	p.derived.wake(e)
 	kind := Refreshed
 	switch {
-	case e.Refused:
+	case e.Withdrawn:
 		kind = Refused
 	case e.Status.Failures > 0:
 		kind = RefreshFailed
