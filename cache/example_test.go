@@ -153,11 +153,11 @@ func ExampleStatus_Healthy() {
 	fmt.Println(c.Status().Healthy())
 	broken = errors.New("broken")
 	_ = c.Refresh(ctx)
-	fmt.Println(errors.Is(c.Status().Healthy(), cache.ErrFailing))
+	fmt.Println(c.Status().State, errors.Is(c.Status().Healthy(), broken))
 	// Output:
 	// cache: there never were credentials
 	// <nil>
-	// true
+	// stale true
 }
 
 // Read the time of the next attempt from an error.

@@ -18,12 +18,12 @@ func TestStatusHealthy(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &source{lifetime: time.Hour}
 		c := newCache(t, s)
-		require.ErrorIs(t, c.Status().Healthy(), cache.ErrEmpty, "not used yet")
+		require.EqualError(t, c.Status().Healthy(), "cache: there never were credentials", "not used yet")
 
 		s.setError(errBroken)
 		_, err := c.Retrieve(t.Context())
 		require.ErrorIs(t, err, errBroken)
-		require.ErrorIs(t, c.Status().Healthy(), cache.ErrEmpty)
+		require.EqualError(t, c.Status().Healthy(), "cache: there never were credentials: broken")
 		require.ErrorIs(t, c.Status().Healthy(), errBroken)
 
 		s.setError(nil)
@@ -34,7 +34,7 @@ func TestStatusHealthy(t *testing.T) {
 		s.setError(errBroken)
 		time.Sleep(50 * time.Minute)
 		err = c.Status().Healthy()
-		require.ErrorIs(t, err, cache.ErrFailing)
+		require.Equal(t, cache.Stale, c.Status().State)
 		require.ErrorIs(t, err, errBroken)
 		left := time.Until(c.Status().Expires).Round(time.Second)
 		require.ErrorContains(t, err, "the credentials are served for "+left.String()+" more: broken")
@@ -42,7 +42,8 @@ func TestStatusHealthy(t *testing.T) {
 
 		time.Sleep(10 * time.Minute)
 		err = c.Status().Healthy()
-		require.ErrorIs(t, err, cache.ErrExpired)
+		require.Equal(t, cache.Expired, c.Status().State)
+		require.EqualError(t, err, "cache: there are no valid credentials any more: broken")
 		require.ErrorIs(t, err, errBroken)
 
 		require.NoError(t, c.Close())
@@ -57,7 +58,7 @@ func TestStatusHealthyOfWithdrawnAndUnexpiringCredentials(t *testing.T) {
 		creds := retrieve(t, c)
 		s.setHung(true)
 		c.Invalidate(creds)
-		require.ErrorIs(t, c.Status().Healthy(), cache.ErrExpired)
+		require.Equal(t, cache.Expired, c.Status().State)
 		require.ErrorIs(t, c.Status().Healthy(), cache.ErrRejected)
 	})
 	synctest.Test(t, func(t *testing.T) {
@@ -68,7 +69,7 @@ func TestStatusHealthyOfWithdrawnAndUnexpiringCredentials(t *testing.T) {
 		endless.err = errBroken
 		require.Error(t, c.Refresh(t.Context()))
 		err := c.Status().Healthy()
-		require.ErrorIs(t, err, cache.ErrFailing)
+		require.Equal(t, cache.Stale, c.Status().State)
 		assert.Equal(t, "cache: refreshing fails: broken", err.Error())
 	})
 }
