@@ -49,55 +49,6 @@ func New(source aws.CredentialsProvider, optFns ...func(*Options)) *Cache {
 // now returns a reading of the wall clock and the monotonic clock.
 func (c *Cache) now() schedule.Moment { return schedule.At(time.Now(), c.base) }
 
-// Retrieve returns valid credentials. While the Cache has them, Retrieve returns immediately,
-// without I/O or allocation, even if ctx has ended.
-//
-// Without valid credentials, Retrieve waits for the running attempt, or starts one, until ctx is
-// done. An attempt continues for other callers when ctx ends. After a failed attempt, Retrieve
-// immediately returns an [*Error] until the next attempt is due. There is one exception: if the
-// Cache has never had credentials, callers keep waiting through the first two failures, unless
-// these are permanent. The backoff after them is about 0.2 s and 1 s; an attempt that hangs takes
-// up to its timeout. After Close, Retrieve returns [ErrClosed].
-//
-// Expires of the returned credentials is when the Cache stops serving them. That is 8 to 10 s
-// before their actual expiry, or 0.8 to 1% of a lifetime below 1000 s. The margin is random, so it
-// differs between Caches. It is one second once the source has returned the same credentials again.
-func (c *Cache) Retrieve(ctx context.Context) (creds aws.Credentials, err error) {
-	if c.TryRetrieve(&creds) {
-		return creds, nil
-	}
-	return c.wait(ctx, 0)
-}
-
-// TryRetrieve stores valid credentials in creds and reports whether there were any. It never
-// waits for an attempt. It starts a refresh that is due, but starts no attempt if the Cache has no
-// valid credentials. It leaves creds unchanged if it returns false.
-func (c *Cache) TryRetrieve(creds *aws.Credentials) bool {
-	s := c.state.Load()
-	now := time.Now()
-	if now.UnixNano() >= s.fastUntil.wall || !now.Before(s.fastUntil.elapsed) {
-		return c.tryRetrieveSlow(creds)
-	}
-	*creds = s.creds
-	return true
-}
-
-// tryRetrieveSlow is the slow path of TryRetrieve.
-func (c *Cache) tryRetrieveSlow(creds *aws.Credentials) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	s, now := c.state.Load(), c.now()
-	if s.closed || !s.serves(now, 0) {
-		return false
-	}
-	s = c.recordUse(s)
-	if s.due.Reached(now) {
-		c.advanceLocked()
-	}
-	*creds = s.creds
-	return true
-}
-
 // Refresh starts a new attempt and waits until it completes or ctx is done. The attempt starts
 // after the call, and concurrent calls share it. Requested attempts start at least one second
 // apart. After a failed attempt the next one does not start before it is due.
