@@ -3,7 +3,6 @@ package cache
 import (
 	"context"
 	"fmt"
-	"math/rand/v2"
 	"slices"
 	"time"
 
@@ -24,66 +23,62 @@ const minReplacement = time.Minute
 type attempt struct {
 	number   int
 	began    schedule.Moment
-	ticket   *ticket            // nil without a Limiter
-	cancel   context.CancelFunc // nil until the attempt has its slot
-	limit    *time.Timer
-	overdue  bool          // it was counted as failed before the source returned
-	rejected bool          // it replaces credentials that a service rejected
-	replaces string        // access key ID of the credentials that a scheduled refresh replaces
-	returned chan struct{} // closed when the source has returned, or will not be called
+	progress progress
+	ticket   *ticket
+	cancel   context.CancelFunc // set when the source is called
+	limit    *time.Timer        // likewise
+	rejected bool               // it replaces credentials that a service rejected
+	replaces string             // access key ID of the credentials that a scheduled refresh replaces
+	returned chan struct{}      // closed when the source has returned, or will not be called
 }
 
-// waiting reports whether the attempt is still waiting for its slot.
-func (a *attempt) waiting() bool { return a.ticket != nil && a.cancel == nil }
+// progress is how far an attempt has come.
+type progress int
+
+const (
+	queued  progress = iota // it waits for a slot of the Limiter
+	running                 // the source has been called
+	overdue                 // the source has not returned in time: the attempt was counted as failed
+)
 
 // start starts an attempt, or queues it until it has a slot. c.mu is held.
 func (c *Cache) start(now schedule.Moment, holdsSlot bool) {
 	c.scheduler.stopTimer()
 	c.scheduler.started++
-	c.scheduler.demand, c.scheduler.requested, c.scheduler.woken = false, false, false
 	c.scheduler.spacedUntil = now.Add(schedule.Spacing)
-	if c.state.Load().err == ErrRejected { //nolint:errorlint // the exact value that Invalidate stores
-		c.scheduler.ensureHistory().invalidateSpacedUntil = now.Add(schedule.RejectionSpacing)
+	s := c.state.Load()
+	if s.phase == withdrawn && s.failures == 0 {
+		c.scheduler.invalidateSpacedUntil = now.Add(schedule.RejectionSpacing)
 	}
-	a := &attempt{number: c.scheduler.started, began: now, returned: make(chan struct{})}
-	if s := c.state.Load(); s.failures == 0 && s.serves(now, 0) {
+	a := &attempt{number: c.scheduler.started, began: now, rejected: c.scheduler.rejected, returned: make(chan struct{})}
+	c.scheduler.pending = pending{}
+	if s.failures == 0 && s.serves(now, 0) {
 		a.replaces = s.creds.AccessKeyID
 	}
-	a.rejected = c.scheduler.rejected
-	c.scheduler.rejected = false
+	a.ticket = &ticket{priority: background, nested: holdsSlot, start: func() { c.admit(a) }}
+	if s.failures > 0 {
+		a.ticket.priority = backgroundFailing
+	}
 	c.scheduler.attempt = a
-	c.store(c.state.Load().withDue(schedule.Never())) // no Retrieve needs to start one while it runs
-	if c.opts.Limiter != nil {
-		a.ticket = c.newTicket(a, holdsSlot)
-		if !c.opts.Limiter.acquire(a.ticket) {
-			c.scheduler.broadcast() // wakes callers that hold a slot already: see promote
-			return
-		}
+	c.store(s.withDue(schedule.Never())) // no Retrieve needs to start one while it runs
+	if !c.opts.Limiter.acquire(a.ticket) {
+		c.scheduler.broadcast() // wakes callers that hold a slot already: see promote
+		return
 	}
 	c.run(a)
-}
-
-// newTicket returns the ticket with which an attempt acquires a slot. Its priority is that of
-// background work until a caller promotes it.
-func (c *Cache) newTicket(a *attempt, holdsSlot bool) *ticket {
-	t := &ticket{priority: background, nested: holdsSlot, start: func() { c.admit(a) }}
-	if c.state.Load().failures > 0 {
-		t.priority++ // the failing level of the same priority
-	}
-	return t
 }
 
 // admit starts an attempt that has acquired its slot after waiting.
 func (c *Cache) admit(a *attempt) {
 	c.mu.Lock()
-	closed := c.state.Load().closed
-	if !closed {
+	late := c.state.Load().phase == closed
+	if !late {
 		a.began = c.now()
 		c.scheduler.spacedUntil = a.began.Add(schedule.Spacing)
 		c.run(a)
 	}
 	c.mu.Unlock()
-	if closed {
+	if late {
 		close(a.returned)
 		c.opts.Limiter.release(a.ticket, ErrClosed)
 	}
@@ -92,7 +87,7 @@ func (c *Cache) admit(a *attempt) {
 // run calls the source in a new goroutine, which exits after the source has returned. c.mu is held.
 func (c *Cache) run(a *attempt) {
 	ctx, cancel := context.WithTimeout(slotContext(c.opts.Limiter), c.opts.AttemptTimeout)
-	a.cancel = cancel
+	a.progress, a.cancel = running, cancel
 	a.limit = time.AfterFunc(c.opts.AttemptTimeout+grace, func() { c.timeOut(a) })
 	go c.callSource(ctx, a)
 }
@@ -104,9 +99,7 @@ func (c *Cache) callSource(ctx context.Context, a *attempt) {
 	err := errSourceExited
 	var class classification
 	defer close(a.returned)
-	if a.ticket != nil {
-		defer func() { c.opts.Limiter.release(a.ticket, err) }()
-	}
+	defer func() { c.opts.Limiter.release(a.ticket, err) }()
 	defer a.cancel()
 	defer func() { c.finish(a, creds, err, class) }()
 	defer func() {
@@ -135,7 +128,7 @@ func (c *Cache) retrieve(ctx context.Context, replaces string) (aws.Credentials,
 func (c *Cache) isWithdrawn(creds aws.Credentials) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return slices.Contains(c.scheduler.readHistory().withdrawn, creds.AccessKeyID)
+	return slices.Contains(c.scheduler.withdrawn, creds.AccessKeyID)
 }
 
 // classification is how the Options classify an error.
@@ -161,17 +154,17 @@ func (c *Cache) finish(a *attempt, creds aws.Credentials, err error, class class
 	a.limit.Stop()
 	c.scheduler.attempt = nil
 	s := c.state.Load()
-	if s.closed {
+	if s.phase == closed {
 		return
 	}
 	now := c.now()
 	var next *snapshot
 	switch {
 	case err != nil:
-	case creds.HasKeys() && slices.Contains(c.scheduler.readHistory().withdrawn, creds.AccessKeyID):
+	case creds.HasKeys() && slices.Contains(c.scheduler.withdrawn, creds.AccessKeyID):
 		err = errWithdrawnAgain
 	default:
-		next, err = s.withCredentials(creds, now, rand.Float64())
+		next, err = obtain(creds, now, c.random)
 	}
 	switch {
 	case s.matches(creds, now) || err == nil && next.expiresBefore(s, now) && !a.prefers(next):
@@ -179,10 +172,10 @@ func (c *Cache) finish(a *attempt, creds aws.Credentials, err error, class class
 	case err == nil:
 		c.startLifetime(next)
 		c.publish(a, c.withRefresh(next), now)
-	case !a.overdue:
+	case a.progress != overdue:
 		c.fail(a, err, class, now)
 	default:
-		c.advanceLocked()
+		c.advance(false)
 	}
 }
 
@@ -203,7 +196,7 @@ func (c *Cache) keepCredentials(a *attempt, s *snapshot, now schedule.Moment) {
 	}
 	c.scheduler.completed = a.number
 	c.store(s)
-	c.advanceLocked()
+	c.advance(false)
 	c.scheduler.broadcast()
 }
 
@@ -214,17 +207,18 @@ func (c *Cache) timeOut(a *attempt) {
 	class := c.classify(err)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.scheduler.attempt != a || c.state.Load().closed {
+	if c.scheduler.attempt != a || c.state.Load().phase == closed {
 		return
 	}
-	a.overdue = true
+	a.progress = overdue
 	c.fail(a, err, class, c.now())
 }
 
 // fail completes a failed attempt. c.mu is held.
 func (c *Cache) fail(a *attempt, err error, class classification, now schedule.Moment) {
 	s := c.state.Load().withFailure(err, class.permanent)
-	c.scheduler.setRetryTimes(s, class.wait, now)
+	wait := schedule.RetryAfter(s.failures, s.remaining(now), s.permanent, class.wait, c.random())
+	c.scheduler.retry = retryTimes{serving: now.Add(wait.Serving), empty: now.Add(wait.Empty)}
 	c.publish(a, s, now)
 }
 
@@ -233,7 +227,7 @@ func (c *Cache) fail(a *attempt, err error, class classification, now schedule.M
 func (c *Cache) publish(a *attempt, s *snapshot, now schedule.Moment) {
 	c.scheduler.completed = a.number
 	c.store(s)
-	c.advanceLocked()
+	c.advance(false)
 	c.scheduler.broadcast()
 	event := c.event()
 	event.Took = now.Elapsed - a.began.Elapsed

@@ -3,6 +3,7 @@ package cache
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -22,6 +23,7 @@ type Cache struct {
 	opts   Options
 	base   time.Time // start of the elapsed time
 	state  atomic.Pointer[snapshot]
+	random func() float64 // returns numbers in [0, 1)
 	events *events
 
 	callers callers
@@ -36,13 +38,13 @@ type Cache struct {
 // An attempt is one call of source.Retrieve. Its context does not depend on any caller's and ends
 // after [Options].AttemptTimeout. The source should not retry for long, because the Cache retries.
 func New(source aws.CredentialsProvider, optFns ...func(*Options)) *Cache {
-	c := &Cache{source: source, base: time.Now()}
+	c := &Cache{source: source, base: time.Now(), random: rand.Float64, scheduler: scheduler{lastReplace: schedule.Never()}}
 	for _, fn := range optFns {
 		fn(&c.opts)
 	}
 	c.opts.setDefaults()
 	c.events = newEvents(c.opts)
-	c.store(&snapshot{due: schedule.Never()})
+	c.store(newSnapshot(empty))
 	return c
 }
 
@@ -60,13 +62,13 @@ func (c *Cache) Refresh(ctx context.Context) error {
 	mustWait := ctx.Err() == nil // c.mu is not held, because a context is foreign code
 	c.mu.Lock()
 	target := c.scheduler.started + 1
-	if c.scheduler.attempt != nil && c.scheduler.attempt.waiting() {
+	if c.scheduler.attempt != nil && c.scheduler.attempt.progress == queued {
 		target = c.scheduler.started // it has not called the source yet
 	} else {
 		c.scheduler.requested = true
 	}
 	c.scheduler.demand = true
-	c.advanceLocked()
+	c.advance(false)
 	if mustWait {
 		c.promote(false)
 	}
@@ -86,7 +88,7 @@ func (c *Cache) Wake() {
 	}
 	c.scheduler.woken = true
 	c.scheduler.demand = true
-	c.advanceLocked()
+	c.advance(false)
 }
 
 // AdjustExpiresBy returns the credentials unchanged. An aws.CredentialsCache around this Cache
@@ -125,21 +127,21 @@ func (c *Cache) Format(f fmt.State, _ rune) { fmt.Fprintf(f, "cache.Cache(%s)", 
 // or the observer.
 func (c *Cache) Close() error {
 	c.mu.Lock()
-	if s := c.state.Load(); !s.closed {
-		c.store(s.asClosed())
+	if c.state.Load().phase != closed {
+		c.store(newSnapshot(closed))
 		c.scheduler.stop()
 	}
-	running := c.scheduler.attempt
-	if running != nil && running.ticket != nil && c.opts.Limiter.cancel(running.ticket) {
-		close(running.returned)
+	last := c.scheduler.attempt
+	if last != nil && c.opts.Limiter.cancel(last.ticket) {
+		close(last.returned)
 	}
 	c.mu.Unlock()
 
 	limit := time.NewTimer(c.opts.AttemptTimeout)
 	defer limit.Stop()
-	if running != nil {
+	if last != nil {
 		select {
-		case <-running.returned:
+		case <-last.returned:
 		case <-limit.C:
 			return errSourceRuns
 		}

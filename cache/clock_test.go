@@ -24,8 +24,8 @@ func step(c *Cache, wall, elapsed time.Duration) {
 	s := *c.state.Load()
 	for _, m := range []*schedule.Moment{
 		&s.until, &s.due, &s.received, &s.refreshAt,
-		&c.scheduler.spacedUntil, &c.scheduler.ensureHistory().retry.serving, &c.scheduler.ensureHistory().retry.empty, &c.scheduler.ensureHistory().invalidateSpacedUntil,
-		&c.scheduler.ensureHistory().lastReplace,
+		&c.scheduler.spacedUntil, &c.scheduler.retry.serving, &c.scheduler.retry.empty, &c.scheduler.invalidateSpacedUntil,
+		&c.scheduler.lastReplace,
 	} {
 		if *m != schedule.Never() && *m != (schedule.Moment{}) {
 			m.Wall -= int64(wall)

@@ -28,7 +28,7 @@ func (c *Cache) event() Event {
 	return Event{
 		Time:        time.Unix(0, now.Wall),
 		Status:      c.status(s, now),
-		callersFail: s.err != nil && !s.serves(now, 0) && !s.starting() && !pending,
+		callersFail: s.problem() != nil && !s.serves(now, 0) && !s.starting() && !pending,
 	}
 }
 

@@ -94,11 +94,14 @@ func (l *Limiter) Status() LimiterStatus {
 }
 
 // acquire acquires a slot for a ticket and reports whether it succeeded. Otherwise the ticket is
-// queued, and its start function is called once it has a slot.
+// queued, and its start function is called once it has a slot. A nil Limiter has no bound.
 func (l *Limiter) acquire(t *ticket) bool {
+	if l == nil || t.nested {
+		return true
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if t.nested || l.acquireLocked(t) {
+	if l.acquireLocked(t) {
 		return true
 	}
 	t.element = l.waiting[t.priority].PushBack(t)
@@ -132,6 +135,9 @@ func (l *Limiter) promote(t *ticket) {
 
 // cancel cancels a queued ticket and reports whether it was queued.
 func (l *Limiter) cancel(t *ticket) bool {
+	if l == nil {
+		return false
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if t.element == nil {
@@ -144,7 +150,7 @@ func (l *Limiter) cancel(t *ticket) bool {
 
 // release releases the slot of a ticket and starts the next attempts. err is the attempt's error.
 func (l *Limiter) release(t *ticket, err error) {
-	if t.nested {
+	if l == nil || t.nested {
 		return
 	}
 	for _, next := range l.releaseSlot(t, err == nil, isThrottled(err)) {
@@ -220,7 +226,7 @@ func inSlot(ctx context.Context, l *Limiter) bool {
 func (c *Cache) promote(holdsSlot bool) {
 	a := c.scheduler.attempt
 	switch {
-	case a == nil || !a.waiting():
+	case a == nil || a.progress != queued:
 		return
 	case !holdsSlot:
 		c.opts.Limiter.promote(a.ticket)

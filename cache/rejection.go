@@ -23,13 +23,13 @@ func (c *Cache) Invalidate(rejected aws.Credentials) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	s := c.state.Load()
-	if s.closed || rejected.AccessKeyID == "" || rejected.AccessKeyID != s.creds.AccessKeyID {
+	if s.phase == closed || rejected.AccessKeyID == "" || rejected.AccessKeyID != s.creds.AccessKeyID {
 		return
 	}
-	c.scheduler.ensureHistory().withdraw(rejected.AccessKeyID)
+	c.scheduler.withdraw(rejected.AccessKeyID)
 	c.scheduler.demand = true
-	c.store(s.withoutCredentials())
-	c.advanceLocked()
+	c.store(s.asWithdrawn())
+	c.advance(false)
 	event := c.event()
 	event.Withdrawn = true
 	c.events.put(event)
@@ -54,7 +54,7 @@ func (c *Cache) Replace(ctx context.Context, rejected aws.Credentials, minAge ti
 	c.mu.Lock()
 	s, now := c.state.Load(), c.now()
 	switch {
-	case s.closed:
+	case s.phase == closed:
 		c.mu.Unlock()
 		return ErrClosed
 	case rejected.AccessKeyID != s.creds.AccessKeyID:
@@ -65,21 +65,21 @@ func (c *Cache) Replace(ctx context.Context, rejected aws.Credentials, minAge ti
 			c.mu.Unlock()
 			return ErrRejected
 		}
-		c.scheduler.ensureHistory().lastReplace = now
+		c.scheduler.lastReplace = now
 		c.scheduler.requested, c.scheduler.rejected = true, true
 	}
 	c.scheduler.demand = true
-	c.advanceFor(holdsSlot)
+	c.advance(holdsSlot)
 	if !ended {
 		c.promote(holdsSlot)
 	}
-	running, target := c.scheduler.attempt, c.scheduler.started
+	next, target := c.scheduler.attempt, c.scheduler.started
 	switch {
-	case ended, running != nil && running.overdue, running == nil && s.failures > 0:
+	case ended, next != nil && next.progress == overdue, next == nil && s.failures > 0:
 		err := c.state.Load().callerError()
 		c.mu.Unlock()
 		return err
-	case running == nil: // it starts within a second: see scheduler.spacedUntil
+	case next == nil: // it starts within a second: see scheduler.spacedUntil
 		target++
 	}
 	if err := c.await(ctx, target, limit.C); err != nil {
@@ -93,15 +93,15 @@ func (c *Cache) Replace(ctx context.Context, rejected aws.Credentials, minAge ti
 
 // mayReplace reports whether a rejection may start an attempt.
 func (sched *scheduler) mayReplace(s *snapshot, now schedule.Moment, minAge time.Duration) bool {
-	last := sched.readHistory().lastReplace
-	return now.Elapsed-s.received.Elapsed >= minAge && (last == schedule.Moment{} || now.Elapsed-last.Elapsed >= minAge)
+	return now.Elapsed-s.received.Elapsed >= minAge &&
+		(sched.lastReplace == schedule.Never() || now.Elapsed-sched.lastReplace.Elapsed >= minAge)
 }
 
 // await waits until an attempt completes and returns its error. c.mu is held; await unlocks it.
 func (c *Cache) await(ctx context.Context, number int, limit <-chan time.Time) error {
 	for {
 		s := c.state.Load()
-		if s.closed {
+		if s.phase == closed {
 			c.mu.Unlock()
 			return ErrClosed
 		}

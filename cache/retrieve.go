@@ -52,14 +52,10 @@ func (c *Cache) tryRetrieveSlow(creds *aws.Credentials) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	s, now := c.state.Load(), c.now()
-	if s.closed || !s.serves(now, 0) {
+	if !s.serves(now, 0) {
 		return false
 	}
-	s = c.recordUse(s)
-	if s.due.Reached(now) {
-		c.advanceLocked()
-	}
-	*creds = s.creds
+	*creds = c.use(s, now).creds
 	return true
 }
 
@@ -92,7 +88,7 @@ func (c *Cache) contextEnded(ctx context.Context) error {
 	timedOut := errors.Is(ctx.Err(), context.DeadlineExceeded)
 	c.mu.Lock()
 	s := c.state.Load()
-	if timedOut && s.err != nil && !s.closed && !s.serves(c.now(), 0) {
+	if timedOut && s.problem() != nil && s.phase != closed && !s.serves(c.now(), 0) {
 		c.events.callerFailed(c.event)
 	}
 	c.mu.Unlock()
@@ -108,27 +104,23 @@ func (c *Cache) join(holdsSlot bool, minTTL time.Duration, waited bool) (aws.Cre
 	defer c.mu.Unlock()
 	s := c.state.Load()
 	switch now := c.now(); {
-	case s.closed:
+	case s.phase == closed:
 		return aws.Credentials{}, nil, ErrClosed
 	case s.tooShort(minTTL):
 		return aws.Credentials{}, nil, errMinTTL(minTTL, s.lifetime)
 	case s.serves(now, minTTL):
-		s = c.recordUse(s)
-		if s.due.Reached(now) {
-			c.advanceLocked()
-		}
-		return s.creds, nil, nil
+		return c.use(s, now).creds, nil, nil
 	}
 	c.scheduler.demand = true
 	if c.scheduler.attempt == nil && s.serves(c.now(), 0) { // but too briefly for minTTL
 		c.scheduler.requested = true
 	}
-	c.advanceFor(holdsSlot)
+	c.advance(holdsSlot)
 	c.promote(holdsSlot)
 	s = c.state.Load()
-	stuck := c.scheduler.attempt != nil && c.scheduler.attempt.overdue
-	running := c.scheduler.attempt != nil && !stuck
-	if s.err != nil && (stuck || !s.starting()) && (!running || waited) {
+	stuck := c.scheduler.attempt != nil && c.scheduler.attempt.progress == overdue
+	pending := c.scheduler.attempt != nil && !stuck
+	if s.problem() != nil && (stuck || !s.starting()) && (!pending || waited) {
 		if !s.serves(c.now(), 0) {
 			c.events.callerFailed(c.event)
 		}
@@ -190,7 +182,7 @@ func (c *Cache) advanceRefresh() {
 	s := c.state.Load()
 	if next := c.withRefresh(s); !s.repeated && next.refreshAt.Elapsed < s.refreshAt.Elapsed {
 		c.store(next)
-		c.advanceLocked()
+		c.advance(false)
 	}
 }
 
@@ -248,7 +240,7 @@ type view struct {
 func (v *view) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	s := v.cache.state.Load()
 	now := v.cache.now()
-	if s.due.Reached(now) || s.firstUse || !s.serves(now, v.minTTL) || s.tooShort(v.minTTL) {
+	if s.due.Reached(now) || s.unused || !s.serves(now, v.minTTL) || s.tooShort(v.minTTL) {
 		return v.cache.wait(ctx, v.minTTL)
 	}
 	return s.creds, nil

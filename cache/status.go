@@ -50,7 +50,7 @@ func (c *Cache) status(s *snapshot, now schedule.Moment) Status {
 		RefreshAt:    s.refreshAt.Time(),
 		LastSuccess:  s.received.Time(),
 		Failures:     s.failures,
-		Err:          s.err,
+		Err:          s.problem(),
 		NextAttempt:  s.due.Time(),
 		WaitCount:    c.callers.waits.Load(),
 		WaitDuration: time.Duration(c.callers.waited.Load()),
@@ -60,9 +60,9 @@ func (c *Cache) status(s *snapshot, now schedule.Moment) Status {
 
 func (s *snapshot) stateAt(now schedule.Moment) State {
 	switch {
-	case s.closed:
+	case s.phase == closed:
 		return Closed
-	case s.received == (schedule.Moment{}):
+	case s.phase == empty:
 		return Empty
 	case !s.serves(now, 0):
 		return Expired
@@ -147,12 +147,28 @@ func (e *Error) Error() string {
 // Unwrap returns the error of the last attempt.
 func (e *Error) Unwrap() error { return e.Err }
 
+// problem returns the error of the last attempt if it failed, otherwise why there are no credentials.
+// It returns nil if there are some, and before the first attempt.
+func (s *snapshot) problem() error {
+	switch {
+	case s.phase == closed:
+		return ErrClosed
+	case s.failures > 0:
+		return s.lastErr
+	case s.phase == withdrawn:
+		return ErrRejected
+	default:
+		return nil
+	}
+}
+
 // callerError returns the error of the state for a caller, or nil if there is none.
 func (s *snapshot) callerError() error {
-	if s.err == nil || s.closed {
-		return s.err
+	err := s.problem()
+	if err == nil || s.phase == closed {
+		return err
 	}
-	return &Error{Err: s.err, Failures: s.failures, NextAttempt: s.due.Time()}
+	return &Error{Err: err, Failures: s.failures, NextAttempt: s.due.Time()}
 }
 
 // contextError returns the error for a caller whose context ended while it waited.
@@ -161,10 +177,11 @@ func (s *snapshot) contextError(ctx context.Context) error {
 	if cause := context.Cause(ctx); !errors.Is(cause, err) {
 		err = fmt.Errorf("%w: %w", err, cause)
 	}
-	if s.err == nil {
+	problem := s.problem()
+	if problem == nil {
 		return fmt.Errorf("cache: waiting for credentials: %w", err)
 	}
-	return fmt.Errorf("cache: waiting for credentials: %w; the last attempt failed: %w", err, s.err)
+	return fmt.Errorf("cache: waiting for credentials: %w; the last attempt failed: %w", err, problem)
 }
 
 func errPanic(r any) error {
