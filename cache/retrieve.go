@@ -47,8 +47,11 @@ func (c *Cache) TryRetrieve(creds *aws.Credentials) bool {
 	return true
 }
 
-// tryRetrieveSlow is the slow path of TryRetrieve.
+// tryRetrieveSlow is the slow path of TryRetrieve. It acquires the lock only if there are credentials.
 func (c *Cache) tryRetrieveSlow(creds *aws.Credentials) bool {
+	if !c.state.Load().serves(c.now(), 0) {
+		return false
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	s, now := c.state.Load(), c.now()
