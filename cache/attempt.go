@@ -8,6 +8,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 
+	"github.com/irsakit/irsakit/internal/follow"
 	"github.com/irsakit/irsakit/internal/schedule"
 )
 
@@ -149,13 +150,28 @@ func (c *Cache) classify(err error) (class classification) {
 
 // finish handles the result of an attempt whose source has returned.
 func (c *Cache) finish(a *attempt, creds aws.Credentials, err error, class classification) {
+	if err, published := c.record(a, creds, err, class); published {
+		c.completed(err)
+	}
+}
+
+// completed reports the published outcome of an attempt to the source, if that follows the Cache.
+func (c *Cache) completed(err error) {
+	if c.follower != nil {
+		c.follower.Completed(follow.Outcome{Err: err})
+	}
+}
+
+// record stores the result of an attempt. It returns the attempt's error, and reports whether the
+// outcome was published.
+func (c *Cache) record(a *attempt, creds aws.Credentials, err error, class classification) (outcome error, published bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	a.limit.Stop()
 	c.scheduler.attempt = nil
 	s := c.state.Load()
 	if s.phase == closed {
-		return
+		return err, false
 	}
 	now := c.now()
 	var next *snapshot
@@ -167,15 +183,21 @@ func (c *Cache) finish(a *attempt, creds aws.Credentials, err error, class class
 		next, err = obtain(creds, now, c.random)
 	}
 	switch {
+	// The source returned the served credentials, or some that expire sooner. This is not a failure.
 	case s.matches(creds, now) || err == nil && next.expiresBefore(s, now) && !a.prefers(next):
-		c.keepCredentials(a, s.withRepeated(creds, now), now)
+		report := s.failures > 0 // otherwise nothing has changed for an observer
+		c.publish(a, s.withRepeated(creds, now), now, report)
+		return nil, report
 	case err == nil:
 		c.startLifetime(next)
-		c.publish(a, c.withRefresh(next), now)
+		c.publish(a, c.withRefresh(next), now, true)
+		return nil, true
 	case a.progress != overdue:
 		c.fail(a, err, class, now)
+		return err, true
 	default:
 		c.advance(false)
+		return err, false
 	}
 }
 
@@ -186,32 +208,21 @@ func (a *attempt) prefers(s *snapshot) bool {
 	return a.rejected && s.lifetime >= minReplacement
 }
 
-// keepCredentials completes an attempt that brought no better credentials: the source returned the
-// served ones, or some that expire sooner. This is not a failure. It is reported as an event only
-// if it ends a series of failures. c.mu is held.
-func (c *Cache) keepCredentials(a *attempt, s *snapshot, now schedule.Moment) {
-	if c.state.Load().failures > 0 {
-		c.publish(a, s, now)
-		return
-	}
-	c.scheduler.completed = a.number
-	c.store(s)
-	c.advance(false)
-	c.scheduler.broadcast()
-}
-
 // timeOut counts an attempt as failed if its source has not returned in time. A late success is
 // still used.
 func (c *Cache) timeOut(a *attempt) {
 	err := fmt.Errorf("cache: the source did not return within %v: %w", c.opts.AttemptTimeout, context.DeadlineExceeded)
 	class := c.classify(err)
 	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.scheduler.attempt != a || c.state.Load().phase == closed {
-		return
+	late := c.scheduler.attempt == a && c.state.Load().phase != closed
+	if late {
+		a.progress = overdue
+		c.fail(a, err, class, c.now())
 	}
-	a.progress = overdue
-	c.fail(a, err, class, c.now())
+	c.mu.Unlock()
+	if late {
+		c.completed(err)
+	}
 }
 
 // fail completes a failed attempt. c.mu is held.
@@ -219,17 +230,19 @@ func (c *Cache) fail(a *attempt, err error, class classification, now schedule.M
 	s := c.state.Load().withFailure(err, class.permanent)
 	wait := schedule.RetryAfter(s.failures, s.remaining(now), s.permanent, class.wait, c.random())
 	c.scheduler.retry = retryTimes{serving: now.Add(wait.Serving), empty: now.Add(wait.Empty)}
-	c.publish(a, s, now)
+	c.publish(a, s, now, true)
 }
 
-// publish publishes the outcome of an attempt: it stores the state, schedules the next attempt,
-// wakes the waiting callers and reports an event. c.mu is held.
-func (c *Cache) publish(a *attempt, s *snapshot, now schedule.Moment) {
+// publish publishes the outcome of an attempt: it stores the state, schedules the next attempt and
+// wakes the waiting callers. If report is set, it reports an event. c.mu is held.
+func (c *Cache) publish(a *attempt, s *snapshot, now schedule.Moment, report bool) {
 	c.scheduler.completed = a.number
 	c.store(s)
 	c.advance(false)
 	c.scheduler.broadcast()
-	event := c.event()
-	event.Took = now.Elapsed - a.began.Elapsed
-	c.events.put(event)
+	if report {
+		event := c.event()
+		event.Took = now.Elapsed - a.began.Elapsed
+		c.events.put(event)
+	}
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 
+	"github.com/irsakit/irsakit/internal/follow"
 	"github.com/irsakit/irsakit/internal/schedule"
 )
 
@@ -19,12 +20,13 @@ import (
 // A Cache that is dropped without [Cache.Close] is garbage collected. A pending timer does not
 // keep it alive.
 type Cache struct {
-	source aws.CredentialsProvider
-	opts   Options
-	base   time.Time // start of the elapsed time
-	state  atomic.Pointer[snapshot]
-	random func() float64 // returns numbers in [0, 1)
-	events *events
+	source   aws.CredentialsProvider
+	follower follow.Source[Event] // the source, if it acts on outcomes; nil otherwise
+	opts     Options
+	base     time.Time // start of the elapsed time
+	state    atomic.Pointer[snapshot]
+	random   func() float64 // returns numbers in [0, 1)
+	events   *events
 
 	callers callers
 
@@ -43,7 +45,8 @@ func New(source aws.CredentialsProvider, optFns ...func(*Options)) *Cache {
 		fn(&c.opts)
 	}
 	c.opts.setDefaults()
-	c.events = newEvents(c.opts)
+	c.follower, _ = source.(follow.Source[Event])
+	c.events = newEvents(c.opts, c.follower)
 	c.store(newSnapshot(empty))
 	return c
 }

@@ -7,6 +7,7 @@ import (
 	"runtime/debug"
 	"time"
 
+	"github.com/irsakit/irsakit/internal/follow"
 	"github.com/irsakit/irsakit/internal/notify"
 )
 
@@ -32,18 +33,27 @@ func (c *Cache) event() Event {
 	}
 }
 
-// events delivers events to the logger and, asynchronously, to the observer. It has no reference
-// to the Cache, which may be garbage collected first.
+// events delivers events to the logger and to the application's observer, asynchronously. It has no
+// reference to the Cache, which may be garbage collected first.
 type events struct {
 	logger       *slog.Logger
 	logs         notify.Queue[line]
-	health       health // as last logged
+	health       health      // as last logged
+	record       func(Event) // queues an event for the application; nil if it has no observer
 	observe      func(Event)
 	observations notify.Queue[Event]
 }
 
-func newEvents(opts Options) *events {
-	return &events{logger: opts.Logger, observe: opts.Observe}
+// newEvents returns events for the observer of opts, or for the queue of a follower.
+func newEvents(opts Options, follower follow.Source[Event]) *events {
+	e := &events{logger: opts.Logger, observe: opts.Observe}
+	switch {
+	case follower != nil:
+		e.record = follower.Record
+	case opts.Observe != nil:
+		e.record = func(event Event) { e.observations.Put(event, e.callObserver) }
+	}
+	return e
 }
 
 // put queues an event. Calls must be serialized.
@@ -51,8 +61,8 @@ func (e *events) put(event Event) {
 	if l, ok := e.transition(event); ok {
 		e.logs.Put(l, e.write)
 	}
-	if e.observe != nil {
-		e.observations.Put(event, e.callObserver)
+	if e.record != nil {
+		e.record(event)
 	}
 }
 

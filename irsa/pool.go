@@ -63,7 +63,7 @@ type Pool struct {
 	config   config
 	limiter  *cache.Limiter
 	watch    watch
-	events   notify.Queue[Event]
+	events   notify.Queue[func() Event]
 	maxRoles int
 	closed   atomic.Bool
 

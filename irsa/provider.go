@@ -10,6 +10,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 
 	"github.com/irsakit/irsakit/cache"
+	"github.com/irsakit/irsakit/internal/follow"
 	"github.com/irsakit/irsakit/internal/notify"
 )
 
@@ -23,7 +24,7 @@ type Provider struct {
 	state   *attemptState
 	cache   *cache.Cache
 	watch   *watch
-	events  *notify.Queue[Event]
+	events  *notify.Queue[func() Event]
 	pool    *Pool            // nil if created by New
 	source  *Provider        // signs the exchanges of a role chain; nil for a web identity
 	derived derivedProviders // the derived Providers
@@ -50,18 +51,39 @@ func New(optFns ...func(*Options)) (*Provider, error) {
 	c.connect(0)
 	c.warn()
 	x := &exchange{config: &c}
-	p := &Provider{config: &c, state: &x.attemptState, watch: &watch{}, events: &notify.Queue[Event]{}}
+	p := &Provider{config: &c, state: &x.attemptState, watch: &watch{}, events: &notify.Queue[func() Event]{}}
 	p.initCache(x)
 	return p, nil
 }
 
+// followedSource is the source of a Provider's cache, which reports the outcomes of attempts to it.
+type followedSource struct {
+	aws.CredentialsProvider // an exchange
+	provider                *Provider
+}
+
+// Completed starts the watch of the token file. After a failure, the watch polls immediately. After a
+// success, failed derived Providers retry.
+func (s followedSource) Completed(outcome follow.Outcome) {
+	s.provider.startWatch()
+	if outcome.Err != nil {
+		s.provider.watch.pollNow()
+		return
+	}
+	s.provider.derived.each(func(p *Provider) { p.cache.Wake() })
+}
+
+// Record queues an event for Options.Observe.
+func (s followedSource) Record(e cache.Event) {
+	s.provider.queueEvent(func() Event { return s.provider.eventOf(e) })
+}
+
 // initCache creates the cache of the credentials that attempts return.
 func (p *Provider) initCache(attempts aws.CredentialsProvider) {
-	p.cache = cache.New(attempts, func(o *cache.Options) {
+	p.cache = cache.New(followedSource{attempts, p}, func(o *cache.Options) {
 		o.AttemptTimeout = p.config.AttemptTimeout
 		o.Permanent, o.RetryAfter = permanent, retryAfter
 		o.Logger = slog.New(roleHandler{p.config.Logger.Handler(), p.config.RoleARN})
-		o.Observe = p.handleCacheEvent
 		if p.pool != nil {
 			o.Limiter, o.MaxIdleLifetimes = p.pool.limiter, idleLives
 		}

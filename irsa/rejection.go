@@ -129,7 +129,8 @@ func (p *Provider) recordRejection(r rejection) {
 func (p *Provider) reportRejection(r rejection, age time.Duration) {
 	p.config.log(slog.LevelWarn, "credentials rejected by a service", "role", p.config.RoleARN,
 		"host", r.host, "code", r.code, "received_ago", age.Round(time.Second))
-	p.queueEvent(func() Event { return Event{Kind: Refused, Time: time.Now(), Status: p.Status()} })
+	rejected := Event{Kind: Refused, Time: time.Now(), Status: p.Status()}
+	p.queueEvent(func() Event { return rejected })
 }
 
 // rejectedError is the error of a request whose credentials were rejected and could not be

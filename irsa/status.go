@@ -64,34 +64,32 @@ type Event struct {
 	Status Status        // the status after the event
 }
 
-// handleCacheEvent handles the cache's events: completed attempts and rejections.
-func (p *Provider) handleCacheEvent(e cache.Event) {
-	p.startWatch()
-	p.derived.wake(e)
+// eventOf returns the event that corresponds to an event of the cache.
+func (p *Provider) eventOf(e cache.Event) Event {
 	kind := Refreshed
 	switch {
 	case e.Withdrawn:
 		kind = Refused
 	case e.Status.Failures > 0:
 		kind = RefreshFailed
-		p.watch.pollNow()
 	}
-	p.queueEvent(func() Event { return Event{Kind: kind, Time: e.Time, Took: e.Took, Status: p.statusOf(e.Status)} })
+	return Event{Kind: kind, Time: e.Time, Took: e.Took, Status: p.statusOf(e.Status)}
 }
 
-// queueEvent queues an event for Options.Observe, if that is set.
+// queueEvent queues an event for Options.Observe, if that is set. The event function may call
+// foreign code. It runs in the queue's goroutine.
 func (p *Provider) queueEvent(event func() Event) {
 	if p.config.Observe != nil {
-		p.events.Put(event(), p.observe)
+		p.events.Put(event, p.observe)
 	}
 }
 
 // observe calls Options.Observe and logs a panic in it.
-func (p *Provider) observe(event Event) {
+func (p *Provider) observe(event func() Event) {
 	defer func() {
 		if r := recover(); r != nil {
 			p.config.log(slog.LevelError, "credentials observer panicked", "panic", fmt.Sprint(r), "stack", string(debug.Stack()))
 		}
 	}()
-	p.config.Observe(event)
+	p.config.Observe(event())
 }

@@ -108,7 +108,8 @@ func (p *Provider) handleToken(token tokenfile.Token, changed bool) {
 	p.state.seen.Store(&token)
 	claims := token.Claims()
 	p.config.log(slog.LevelDebug, "web identity token rotated", "role", p.config.RoleARN, "token_expiry", claims.Expiry)
-	p.queueEvent(func() Event { return Event{Kind: Rotated, Time: time.Now(), Status: p.Status()} })
+	rotated := Event{Kind: Rotated, Time: time.Now(), Status: p.Status()}
+	p.queueEvent(func() Event { return rotated })
 	if used != nil && p.cache.Status().Failures == 0 &&
 		(used.Claims().Issuer != claims.Issuer || used.Claims().Subject != claims.Subject) {
 		done, cancel := context.WithCancel(context.Background())
