@@ -179,12 +179,16 @@ func (c *Cache) record(a *attempt, creds aws.Credentials, err error, class class
 	case err != nil:
 	case creds.HasKeys() && slices.Contains(c.scheduler.withdrawn, creds.AccessKeyID):
 		err = errWithdrawnAgain
+	case s.contains(creds):
+		if left := s.expiry().Until(now); left <= 0 { // on either clock: the wall clock can have been set back
+			err = errShortLifetime(left)
+		}
 	default:
 		next, err = obtain(creds, now, c.random)
 	}
 	switch {
 	// The source returned the served credentials, or some that expire sooner. This is not a failure.
-	case s.matches(creds, now) || err == nil && next.expiresBefore(s, now) && !a.prefers(next):
+	case err == nil && (s.contains(creds) || next.expiresBefore(s, now) && !a.prefers(next)):
 		report := s.failures > 0 // otherwise nothing has changed for an observer
 		c.publish(a, s.withRepeated(creds, now), now, report)
 		return nil, report

@@ -99,10 +99,10 @@ func obtain(creds aws.Credentials, now schedule.Moment, random func() float64) (
 	return next, nil
 }
 
-// matches reports whether creds are those of s and have not expired.
-func (s *snapshot) matches(creds aws.Credentials, now schedule.Moment) bool {
-	return creds.HasKeys() && creds.CanExpire && creds.AccessKeyID == s.creds.AccessKeyID && creds.Expires.Equal(s.sourceExpires) &&
-		s.expiry().Until(now) > 0
+// contains reports whether creds are the obtained credentials.
+func (s *snapshot) contains(creds aws.Credentials) bool {
+	return s.phase == obtained && creds.HasKeys() && creds.CanExpire && creds.AccessKeyID == s.creds.AccessKeyID &&
+		creds.Expires.Equal(s.sourceExpires)
 }
 
 // expiry returns when the credentials expire, which is later than the end of serving by the margin.
@@ -127,7 +127,7 @@ func (s *snapshot) withRepeated(creds aws.Credentials, now schedule.Moment) *sna
 	next := *s
 	next.failures, next.lastErr, next.permanent, next.due = 0, nil, false, schedule.Never()
 	next.repeated = true
-	if s.matches(creds, now) {
+	if s.contains(creds) {
 		next.until = s.expiry().Add(-time.Second)
 		next.creds.Expires = next.until.Time()
 	}
