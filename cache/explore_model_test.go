@@ -278,7 +278,7 @@ func (m *model) checkRecovery(wasServing bool) {
 		m.require(m.mustServe(), "credentials were not refreshed in time")
 	}
 	if m.caller != nil {
-		m.pass(schedule.RejectionSpacing)
+		m.pass(schedule.RejectionSpacing + time.Second)
 		m.removeAnsweredCaller()
 		m.require(m.caller == nil, "a caller was not answered")
 	}

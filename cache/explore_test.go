@@ -42,22 +42,11 @@ func isServing(m *model) bool   { return m.closed == nil && m.cache.state.Load()
 
 // modelEvents are the events of the model. Time passes until the next moment that matters.
 var modelEvents = []event{
-	{"the wall clock moves", func(m *model) bool {
-		d := m.nextMoment(wallClock)
-		m.jump(d)
-		return d > 0
-	}},
-	{"the monotonic clock moves", func(m *model) bool {
-		d := m.nextMoment(monotonicClock)
-		m.jump(-d)
-		m.pass(d)
-		return d > 0
-	}},
-	{"time passes", func(m *model) bool {
-		d := m.nextMoment(wallClock, monotonicClock)
-		m.pass(d)
-		return d > 0
-	}},
+	{"the wall clock moves", (*model).moveWallClock},
+	{"the monotonic clock moves", (*model).moveMonotonicClock},
+	{"time passes", (*model).moveBothClocks},
+	possible("the wall clock reaches the end of serving", isServing, func(m *model) { m.reachEnd(wallClock, (*model).moveWallClock) }),
+	possible("the monotonic clock reaches the end of serving", isServing, func(m *model) { m.reachEnd(monotonicClock, (*model).moveMonotonicClock) }),
 	possible("the attempt succeeds", isRunning, func(m *model) { m.finish(m.succeed) }),
 	possible("the attempt returns the same credentials", isRunning, func(m *model) { m.finish(m.repeat) }),
 	possible("the attempt fails", isRunning, func(m *model) { m.finish(m.fail) }),
@@ -161,6 +150,35 @@ func (m *model) nextMoment(clocks ...clock) (next time.Duration) {
 		}
 	}
 	return next
+}
+
+// moveWallClock moves the wall clock to the next moment. It reports whether there is one.
+func (m *model) moveWallClock() bool {
+	d := m.nextMoment(wallClock)
+	m.jump(d)
+	return d > 0
+}
+
+// moveMonotonicClock moves the monotonic clock, and with it the timers, to the next moment.
+func (m *model) moveMonotonicClock() bool {
+	d := m.nextMoment(monotonicClock)
+	m.jump(-d)
+	m.pass(d)
+	return d > 0
+}
+
+// moveBothClocks lets time pass until one of the clocks reaches the next moment.
+func (m *model) moveBothClocks() bool {
+	d := m.nextMoment(wallClock, monotonicClock)
+	m.pass(d)
+	return d > 0
+}
+
+// reachEnd moves a clock until it reaches the end of serving.
+func (m *model) reachEnd(until clock, move func(*model) bool) {
+	for isServing(m) && until(m.cache.state.Load().until, m.cache.now()) > 0 && move(m) {
+		m.check()
+	}
 }
 
 // state identifies a state of the model: the same events have the same effects in equal states. Two
