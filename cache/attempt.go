@@ -10,6 +10,7 @@ import (
 
 	"github.com/irsakit/irsakit/internal/follow"
 	"github.com/irsakit/irsakit/internal/schedule"
+	"github.com/irsakit/irsakit/internal/slots"
 )
 
 // grace is how much longer than AttemptTimeout a source may take to return. It lets the source
@@ -25,7 +26,7 @@ type attempt struct {
 	number   int
 	began    schedule.Moment
 	progress progress
-	ticket   *ticket
+	ticket   *slots.Ticket
 	cancel   context.CancelFunc // set when the source is called
 	limit    *time.Timer        // likewise
 	rejected bool               // it replaces credentials that a service rejected
@@ -56,13 +57,13 @@ func (c *Cache) start(now schedule.Moment, holdsSlot bool) {
 	if s.failures == 0 && s.serves(now, 0) {
 		a.replaces = s.creds.AccessKeyID
 	}
-	a.ticket = &ticket{priority: background, nested: holdsSlot, start: func() { c.admit(a) }}
+	a.ticket = &slots.Ticket{Priority: slots.Background, Nested: holdsSlot, Start: func() { c.admit(a) }}
 	if s.failures > 0 {
-		a.ticket.priority = backgroundFailing
+		a.ticket.Priority = slots.BackgroundFailing
 	}
 	c.scheduler.attempt = a
 	c.store(s.withDue(schedule.Never())) // no Retrieve needs to start one while it runs
-	if !c.opts.Limiter.acquire(a.ticket) {
+	if !c.slots.Acquire(a.ticket) {
 		c.scheduler.broadcast() // wakes callers that hold a slot already: see promote
 		return
 	}
@@ -81,13 +82,13 @@ func (c *Cache) admit(a *attempt) {
 	c.mu.Unlock()
 	if late {
 		close(a.returned)
-		c.opts.Limiter.release(a.ticket, ErrClosed)
+		c.slots.Release(a.ticket, ErrClosed)
 	}
 }
 
 // run calls the source in a new goroutine, which exits after the source has returned. c.mu is held.
 func (c *Cache) run(a *attempt) {
-	ctx, cancel := context.WithTimeout(slotContext(c.opts.Limiter), c.opts.AttemptTimeout)
+	ctx, cancel := context.WithTimeout(context.WithValue(context.Background(), slotKey{}, c.slots), c.opts.AttemptTimeout)
 	a.progress, a.cancel = running, cancel
 	a.limit = time.AfterFunc(c.opts.AttemptTimeout+grace, func() { c.timeOut(a) })
 	go c.callSource(ctx, a)
@@ -100,7 +101,7 @@ func (c *Cache) callSource(ctx context.Context, a *attempt) {
 	err := errSourceExited
 	var class classification
 	defer close(a.returned)
-	defer func() { c.opts.Limiter.release(a.ticket, err) }()
+	defer func() { c.slots.Release(a.ticket, err) }()
 	defer a.cancel()
 	defer func() { c.finish(a, creds, err, class) }()
 	defer func() {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/irsakit/irsakit/internal/follow"
 	"github.com/irsakit/irsakit/internal/schedule"
+	"github.com/irsakit/irsakit/internal/slots"
 )
 
 // Cache is an [aws.CredentialsProvider] that keeps the credentials of another provider, its
@@ -23,7 +24,8 @@ type Cache struct {
 	source   aws.CredentialsProvider
 	follower follow.Source[Event] // the source, if it acts on outcomes; nil otherwise
 	opts     Options
-	base     time.Time // start of the elapsed time
+	slots    *slots.Pool // of the Limiter; nil without one
+	base     time.Time   // start of the elapsed time
 	state    atomic.Pointer[snapshot]
 	random   func() float64 // returns numbers in [0, 1)
 	events   *events
@@ -45,6 +47,9 @@ func New(source aws.CredentialsProvider, optFns ...func(*Options)) *Cache {
 		fn(&c.opts)
 	}
 	c.opts.setDefaults()
+	if c.opts.Limiter != nil {
+		c.slots = c.opts.Limiter.slots
+	}
 	c.follower, _ = source.(follow.Source[Event])
 	c.events = newEvents(c.opts, c.follower)
 	c.store(newSnapshot(empty))
@@ -135,7 +140,7 @@ func (c *Cache) Close() error {
 		c.scheduler.stop()
 	}
 	last := c.scheduler.attempt
-	if last != nil && c.opts.Limiter.cancel(last.ticket) {
+	if last != nil && c.slots.Cancel(last.ticket) {
 		close(last.returned)
 	}
 	c.mu.Unlock()

@@ -50,7 +50,7 @@ func (c *Cache) Invalidate(rejected aws.Credentials) {
 func (c *Cache) Replace(ctx context.Context, rejected aws.Credentials, minAge time.Duration) error {
 	limit := time.NewTimer(c.opts.AttemptTimeout)
 	defer limit.Stop()
-	ended, holdsSlot := ctx.Err() != nil, inSlot(ctx, c.opts.Limiter)
+	ended, holdsSlot := ctx.Err() != nil, c.holdsSlot(ctx)
 	c.mu.Lock()
 	s, now := c.state.Load(), c.now()
 	switch {

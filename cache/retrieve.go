@@ -66,7 +66,7 @@ func (c *Cache) tryRetrieveSlow(creds *aws.Credentials) bool {
 // credentials with minTTL left. It returns them or an error.
 func (c *Cache) wait(ctx context.Context, minTTL time.Duration) (aws.Credentials, error) {
 	var since time.Time
-	holdsSlot := inSlot(ctx, c.opts.Limiter)
+	holdsSlot := c.holdsSlot(ctx)
 	creds, changed, err := c.join(holdsSlot, minTTL, false)
 	for changed != nil {
 		if since.IsZero() {

@@ -156,8 +156,8 @@ func (c *Cache) withRefresh(s *snapshot) *snapshot {
 		minTTL = max(minTTL, sdkCacheMinTTL)
 	}
 	next.refreshAt = s.received.Add(schedule.RefreshAfter(s.lifetime, minTTL, s.refreshJitter))
-	if c.opts.Limiter != nil && s.lifetime >= time.Minute {
-		next.refreshAt = next.refreshAt.Add(-c.opts.Limiter.sinceBatch(c.base.Add(next.refreshAt.Elapsed)))
+	if c.slots != nil && s.lifetime >= time.Minute {
+		next.refreshAt = next.refreshAt.Add(-c.slots.SinceBatch(c.base.Add(next.refreshAt.Elapsed)))
 	}
 	return &next
 }
