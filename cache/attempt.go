@@ -2,6 +2,7 @@ package cache
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -94,23 +95,29 @@ func (c *Cache) run(a *attempt) {
 	go c.callSource(ctx, a)
 }
 
+// result is the result of a call of the source.
+type result struct {
+	creds     aws.Credentials
+	err       error
+	permanent bool          // err requires a configuration change
+	wait      time.Duration // how long err asks to wait
+}
+
 // callSource calls the source. A panic or runtime.Goexit in the source, such as that of t.FailNow,
 // ends the attempt with an error.
 func (c *Cache) callSource(ctx context.Context, a *attempt) {
-	var creds aws.Credentials
-	err := errSourceExited
-	var class classification
+	r := result{err: errors.New("cache: the source ended its goroutine (runtime.Goexit) instead of returning")}
 	defer close(a.returned)
-	defer func() { c.slots.Release(a.ticket, err) }()
+	defer func() { c.slots.Release(a.ticket, r.err) }()
 	defer a.cancel()
-	defer func() { c.finish(a, creds, err, class) }()
+	defer func() { c.complete(func() (error, bool) { return c.record(a, r) }) }()
 	defer func() {
-		if r := recover(); r != nil {
-			err = errPanic(r)
+		if v := recover(); v != nil {
+			r.err = errPanic(v)
 		}
-		class = c.classify(err)
+		c.classify(&r)
 	}()
-	creds, err = c.retrieve(ctx, a.replaces)
+	r.creds, r.err = c.retrieve(ctx, a.replaces)
 }
 
 // retrieve calls the source. If the source is the SDK's own cache, which would return the same
@@ -127,82 +134,77 @@ func (c *Cache) retrieve(ctx context.Context, replaces string) (aws.Credentials,
 	return c.source.Retrieve(ctx)
 }
 
+// isWithdrawn reports whether creds were passed to Invalidate.
 func (c *Cache) isWithdrawn(creds aws.Credentials) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return slices.Contains(c.scheduler.withdrawn, creds.AccessKeyID)
 }
 
-// classification is how the Options classify an error.
-type classification struct {
-	permanent bool
-	wait      time.Duration // requested by the source
-}
-
-// classify classifies an error by the Options. They are foreign code, so c.mu must not be held.
-func (c *Cache) classify(err error) (class classification) {
+// classify classifies the error of a result by the Options. They are foreign code, so c.mu must not be
+// held.
+func (c *Cache) classify(r *result) {
 	defer func() { _ = recover() }()
-	if err != nil {
-		class.permanent = c.opts.Permanent(err)
-		class.wait = c.opts.RetryAfter(err)
-	}
-	return class
-}
-
-// finish handles the result of an attempt whose source has returned.
-func (c *Cache) finish(a *attempt, creds aws.Credentials, err error, class classification) {
-	if err, published := c.record(a, creds, err, class); published {
-		c.completed(err)
+	if r.err != nil {
+		r.permanent = c.opts.Permanent(r.err)
+		r.wait = c.opts.RetryAfter(r.err)
 	}
 }
 
-// completed reports the published outcome of an attempt to the source, if that follows the Cache.
-func (c *Cache) completed(err error) {
-	if c.follower != nil {
+// complete calls record with c.mu held. If record reports that an outcome was published, complete then
+// passes it to a source that follows the Cache.
+func (c *Cache) complete(record func() (err error, published bool)) {
+	c.mu.Lock()
+	err, published := record()
+	c.mu.Unlock()
+	if published && c.follower != nil {
 		c.follower.Completed(follow.Outcome{Err: err})
 	}
 }
 
-// record stores the result of an attempt. It returns the attempt's error, and reports whether the
-// outcome was published.
-func (c *Cache) record(a *attempt, creds aws.Credentials, err error, class classification) (outcome error, published bool) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+// record stores the result of an attempt whose source has returned. It returns the attempt's error, and
+// reports whether the outcome was published. c.mu is held.
+func (c *Cache) record(a *attempt, r result) (err error, published bool) {
 	a.limit.Stop()
 	c.scheduler.attempt = nil
-	s := c.state.Load()
+	s, now := c.state.Load(), c.now()
 	if s.phase == closed {
-		return err, false
+		return r.err, false
 	}
-	now := c.now()
-	var next *snapshot
-	switch {
-	case err != nil:
-	case creds.HasKeys() && slices.Contains(c.scheduler.withdrawn, creds.AccessKeyID):
-		err = errWithdrawnAgain
-	case s.contains(creds):
-		if left := s.expiry().Until(now); left <= 0 { // on either clock: the wall clock can have been set back
-			err = errShortLifetime(left)
-		}
-	default:
-		next, err = obtain(creds, now, c.random)
-	}
+	next, err := c.examine(s, r, now)
 	switch {
 	// The source returned the served credentials, or some that expire sooner. This is not a failure.
-	case err == nil && (s.contains(creds) || next.expiresBefore(s, now) && !a.prefers(next)):
+	case err == nil && (s.contains(r.creds) || next.expiresBefore(s, now) && !a.prefers(next)):
 		report := s.failures > 0 // otherwise nothing has changed for an observer
-		c.publish(a, s.withRepeated(creds, now), now, report)
+		c.publish(a, s.withRepeated(r.creds, now), now, report)
 		return nil, report
 	case err == nil:
 		c.startLifetime(next)
 		c.publish(a, c.withRefresh(next), now, true)
 		return nil, true
 	case a.progress != overdue:
-		c.fail(a, err, class, now)
-		return err, true
+		r.err = err
+		return c.fail(a, r, now)
 	default:
 		c.advance(false)
 		return err, false
+	}
+}
+
+// examine returns the state with the credentials of a result, or an error if they are unusable. For
+// credentials that s contains it returns neither. c.mu is held.
+func (c *Cache) examine(s *snapshot, r result, now schedule.Moment) (*snapshot, error) {
+	switch {
+	case r.err != nil:
+		return nil, r.err
+	case r.creds.HasKeys() && slices.Contains(c.scheduler.withdrawn, r.creds.AccessKeyID):
+		return nil, errors.New("cache: the source returned the credentials that a service has refused as expired")
+	case !s.contains(r.creds):
+		return obtain(r.creds, now, c.random)
+	case s.expiry().Until(now) <= 0: // on either clock: the wall clock can have been set back
+		return nil, errShortLifetime(s.expiry().Until(now))
+	default:
+		return nil, nil
 	}
 }
 
@@ -216,26 +218,24 @@ func (a *attempt) prefers(s *snapshot) bool {
 // timeOut counts an attempt as failed if its source has not returned in time. A late success is
 // still used.
 func (c *Cache) timeOut(a *attempt) {
-	err := fmt.Errorf("cache: the source did not return within %v: %w", c.opts.AttemptTimeout, context.DeadlineExceeded)
-	class := c.classify(err)
-	c.mu.Lock()
-	late := c.scheduler.attempt == a && c.state.Load().phase != closed
-	if late {
+	r := result{err: fmt.Errorf("cache: the source did not return within %v: %w", c.opts.AttemptTimeout, context.DeadlineExceeded)}
+	c.classify(&r)
+	c.complete(func() (error, bool) {
+		if c.scheduler.attempt != a || c.state.Load().phase == closed {
+			return r.err, false
+		}
 		a.progress = overdue
-		c.fail(a, err, class, c.now())
-	}
-	c.mu.Unlock()
-	if late {
-		c.completed(err)
-	}
+		return c.fail(a, r, c.now())
+	})
 }
 
-// fail completes a failed attempt. c.mu is held.
-func (c *Cache) fail(a *attempt, err error, class classification, now schedule.Moment) {
-	s := c.state.Load().withFailure(err, class.permanent)
-	wait := schedule.RetryAfter(s.failures, s.remaining(now), s.permanent, class.wait, c.random())
-	c.scheduler.retry = retryTimes{serving: now.Add(wait.Serving), empty: now.Add(wait.Empty)}
+// fail publishes a failed attempt. c.mu is held.
+func (c *Cache) fail(a *attempt, r result, now schedule.Moment) (err error, published bool) {
+	s := c.state.Load().withFailure(r.err, r.permanent)
+	wait := schedule.RetryAfter(s.failures, s.remaining(now), s.permanent, r.wait, c.random())
+	c.scheduler.retryServing, c.scheduler.retryEmpty = now.Add(wait.Serving), now.Add(wait.Empty)
 	c.publish(a, s, now, true)
+	return r.err, true
 }
 
 // publish publishes the outcome of an attempt: it stores the state, schedules the next attempt and
@@ -246,8 +246,6 @@ func (c *Cache) publish(a *attempt, s *snapshot, now schedule.Moment, report boo
 	c.advance(false)
 	c.scheduler.broadcast()
 	if report {
-		event := c.event()
-		event.Took = now.Elapsed - a.began.Elapsed
-		c.events.put(event)
+		c.report(Event{Took: now.Elapsed - a.began.Elapsed})
 	}
 }

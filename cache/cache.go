@@ -2,6 +2,7 @@ package cache
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"sync"
@@ -68,7 +69,13 @@ func (c *Cache) now() schedule.Moment { return schedule.At(time.Now(), c.base) }
 // waiting.
 func (c *Cache) Refresh(ctx context.Context) error {
 	mustWait := ctx.Err() == nil // c.mu is not held, because a context is foreign code
+	return c.await(ctx, c.requestRefresh(mustWait), nil)
+}
+
+// requestRefresh requests an attempt and returns its number.
+func (c *Cache) requestRefresh(mustWait bool) int {
 	c.mu.Lock()
+	defer c.mu.Unlock()
 	target := c.scheduler.started + 1
 	if c.scheduler.attempt != nil && c.scheduler.attempt.progress == queued {
 		target = c.scheduler.started // it has not called the source yet
@@ -80,7 +87,7 @@ func (c *Cache) Refresh(ctx context.Context) error {
 	if mustWait {
 		c.promote(false)
 	}
-	return c.await(ctx, target, nil)
+	return target
 }
 
 // Wake makes a Cache whose last attempt failed try again without further backoff, but not within
@@ -94,8 +101,7 @@ func (c *Cache) Wake() {
 	if c.state.Load().failures == 0 && c.scheduler.attempt == nil {
 		return
 	}
-	c.scheduler.woken = true
-	c.scheduler.demand = true
+	c.scheduler.woken, c.scheduler.demand = true, true
 	c.advance(false)
 }
 
@@ -135,11 +141,15 @@ func (c *Cache) Format(f fmt.State, _ rune) { fmt.Fprintf(f, "cache.Cache(%s)", 
 // or the observer.
 func (c *Cache) Close() error {
 	c.mu.Lock()
+	last := c.scheduler.attempt
 	if c.state.Load().phase != closed {
 		c.store(newSnapshot(closed))
-		c.scheduler.stop()
+		c.scheduler.stopTimer()
+		c.scheduler.broadcast()
+		if last != nil && last.progress != queued {
+			last.cancel()
+		}
 	}
-	last := c.scheduler.attempt
 	if last != nil && c.slots.Cancel(last.ticket) {
 		close(last.returned)
 	}
@@ -147,19 +157,20 @@ func (c *Cache) Close() error {
 
 	limit := time.NewTimer(c.opts.AttemptTimeout)
 	defer limit.Stop()
-	if last != nil {
+	ends := func(done <-chan struct{}) bool {
 		select {
-		case <-last.returned:
+		case <-done:
+			return true
 		case <-limit.C:
-			return errSourceRuns
+			return false
 		}
 	}
-	for _, idle := range []<-chan struct{}{c.events.logs.Idle(), c.events.observations.Idle()} {
-		select {
-		case <-idle:
-		case <-limit.C:
-			return errObserverRuns
-		}
+	switch {
+	case last != nil && !ends(last.returned):
+		return errors.New("cache: closed, but the source has still not returned")
+	case !ends(c.events.logs.Idle()), !ends(c.events.observations.Idle()):
+		return errors.New("cache: closed, but the observer has still not returned")
+	default:
+		return nil
 	}
-	return nil
 }

@@ -24,7 +24,7 @@ func step(c *Cache, wall, elapsed time.Duration) {
 	s := *c.state.Load()
 	for _, m := range []*schedule.Moment{
 		&s.until, &s.due, &s.received, &s.refreshAt,
-		&c.scheduler.spacedUntil, &c.scheduler.retry.serving, &c.scheduler.retry.empty, &c.scheduler.invalidateSpacedUntil,
+		&c.scheduler.spacedUntil, &c.scheduler.retryServing, &c.scheduler.retryEmpty, &c.scheduler.invalidateSpacedUntil,
 		&c.scheduler.lastReplace,
 	} {
 		if *m != schedule.Never() && *m != (schedule.Moment{}) {

@@ -1,7 +1,6 @@
 package cache
 
 import (
-	"slices"
 	"time"
 	"weak"
 
@@ -16,7 +15,8 @@ type reasons struct {
 
 	spacedUntil           schedule.Moment // a requested attempt starts no sooner
 	invalidateSpacedUntil schedule.Moment // an attempt after Invalidate starts no sooner
-	retry                 retryTimes      // an attempt after a failure starts no sooner
+	retryServing          schedule.Moment // an attempt after a failure starts no sooner while there are valid credentials
+	retryEmpty            schedule.Moment // likewise, without valid credentials
 }
 
 // pending are the reasons that have come up since the last attempt started.
@@ -25,11 +25,6 @@ type pending struct {
 	requested bool // Refresh, Replace or a view with too little time left requests an attempt
 	rejected  bool // the attempt replaces credentials that a service rejected
 	woken     bool // Wake requests an attempt if the last one failed
-}
-
-// retryTimes contains when to retry, with and without valid credentials at that time.
-type retryTimes struct {
-	serving, empty schedule.Moment
 }
 
 // decision is the decision about the next attempt.
@@ -64,9 +59,9 @@ func decide(s *snapshot, r reasons, now schedule.Moment) decision {
 func dueAt(s *snapshot, r reasons, now schedule.Moment, serving bool) schedule.Moment {
 	switch {
 	case s.failures > 0:
-		due := r.retry.empty
+		due := r.retryEmpty
 		if serving {
-			due = r.retry.serving
+			due = r.retryServing
 		}
 		if r.woken {
 			due = schedule.Earlier(due, r.spacedUntil)
@@ -95,16 +90,6 @@ type scheduler struct {
 
 	timer   *time.Timer
 	changed chan struct{} // closed when the state has changed
-}
-
-// maxWithdrawn is how many withdrawn access key IDs are remembered.
-const maxWithdrawn = 16
-
-func (sched *scheduler) withdraw(key string) {
-	sched.withdrawn = append(sched.withdrawn, key)
-	if len(sched.withdrawn) > maxWithdrawn {
-		sched.withdrawn = slices.Delete(sched.withdrawn, 0, len(sched.withdrawn)-maxWithdrawn)
-	}
 }
 
 // advance applies the decision about the next attempt. It must be called after every change that
@@ -154,15 +139,6 @@ func (sched *scheduler) stopTimer() {
 	}
 }
 
-// stop stops the timer, cancels the running attempt, and wakes waiting callers.
-func (sched *scheduler) stop() {
-	sched.stopTimer()
-	if sched.attempt != nil && sched.attempt.progress != queued {
-		sched.attempt.cancel()
-	}
-	sched.broadcast()
-}
-
 // changes returns a channel that is closed at the next change.
 func (sched *scheduler) changes() <-chan struct{} {
 	if sched.changed == nil {
@@ -199,9 +175,8 @@ func (c *Cache) startLifetime(next *snapshot) {
 func (c *Cache) use(s *snapshot, now schedule.Moment) *snapshot {
 	if s.unused {
 		next := *s
-		next.unused = false
+		next.unused, c.scheduler.idle = false, false
 		c.store(&next)
-		c.scheduler.idle = false
 		s = &next
 	}
 	if s.due.Reached(now) {

@@ -36,7 +36,7 @@ func randomState(random *rand.Rand, now schedule.Moment) (*snapshot, reasons) {
 	return s, reasons{
 		pending: pending{demand: yes(), requested: yes(), woken: yes()},
 		started: random.IntN(8), idle: yes(),
-		spacedUntil: at(), invalidateSpacedUntil: at(), retry: retryTimes{serving: at(), empty: at()},
+		spacedUntil: at(), invalidateSpacedUntil: at(), retryServing: at(), retryEmpty: at(),
 	}
 }
 
@@ -66,7 +66,7 @@ func TestDecide(t *testing.T) {
 			require.True(t, d.start, "a caller waits although nothing has failed", state)
 		}
 		if s.failures > 0 && d.start && !r.woken {
-			require.True(t, r.retry.serving.Reached(now) || r.retry.empty.Reached(now), "no backoff", state)
+			require.True(t, r.retryServing.Reached(now) || r.retryEmpty.Reached(now), "no backoff", state)
 		}
 
 		// An additional reason never delays an attempt after a failure.

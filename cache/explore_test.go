@@ -108,7 +108,7 @@ func (m *model) moments() []schedule.Moment {
 		all = append(all, s.until.Add(-modelMinTTL))
 	}
 	if s.failures > 0 {
-		all = append(all, sched.retry.serving, sched.retry.empty)
+		all = append(all, sched.retryServing, sched.retryEmpty)
 	}
 	if isInTime(m) {
 		all = append(all, onlyElapsed(m.limit.Sub(m.cache.base)))

@@ -10,6 +10,9 @@ import (
 	"github.com/irsakit/irsakit/internal/schedule"
 )
 
+// maxWithdrawn is how many withdrawn access key IDs are remembered.
+const maxWithdrawn = 16
+
 // Invalidate withdraws credentials from all callers. They are not served again, even if the source
 // returns them later, and an attempt to replace them starts. Use Invalidate if the application
 // knows that the credentials must not be used any more. If a single service rejected them, use
@@ -26,13 +29,12 @@ func (c *Cache) Invalidate(rejected aws.Credentials) {
 	if s.phase == closed || rejected.AccessKeyID == "" || rejected.AccessKeyID != s.creds.AccessKeyID {
 		return
 	}
-	c.scheduler.withdraw(rejected.AccessKeyID)
+	keys := c.scheduler.withdrawn
+	c.scheduler.withdrawn = append(keys[max(len(keys)+1-maxWithdrawn, 0):], rejected.AccessKeyID)
 	c.scheduler.demand = true
 	c.store(s.asWithdrawn())
 	c.advance(false)
-	event := c.event()
-	event.Withdrawn = true
-	c.events.put(event)
+	c.report(Event{Withdrawn: true})
 }
 
 // Replace starts an attempt to replace credentials that a service rejected. It waits until the
@@ -50,37 +52,10 @@ func (c *Cache) Invalidate(rejected aws.Credentials) {
 func (c *Cache) Replace(ctx context.Context, rejected aws.Credentials, minAge time.Duration) error {
 	limit := time.NewTimer(c.opts.AttemptTimeout)
 	defer limit.Stop()
-	ended, holdsSlot := ctx.Err() != nil, c.holdsSlot(ctx)
-	c.mu.Lock()
-	s, now := c.state.Load(), c.now()
-	switch {
-	case s.phase == closed:
-		c.mu.Unlock()
-		return ErrClosed
-	case rejected.AccessKeyID != s.creds.AccessKeyID:
-		c.mu.Unlock()
-		return nil
-	case c.scheduler.attempt == nil && s.failures == 0:
-		if !c.scheduler.mayReplace(s, now, minAge) {
-			c.mu.Unlock()
-			return ErrRejected
-		}
-		c.scheduler.lastReplace = now
-		c.scheduler.requested, c.scheduler.rejected = true, true
-	}
-	c.scheduler.demand = true
-	c.advance(holdsSlot)
-	if !ended {
-		c.promote(holdsSlot)
-	}
-	next, target := c.scheduler.attempt, c.scheduler.started
-	switch {
-	case ended, next != nil && next.progress == overdue, next == nil && s.failures > 0:
-		err := c.state.Load().callerError()
-		c.mu.Unlock()
+	mustWait := ctx.Err() == nil
+	target, err := c.requestReplacement(rejected, minAge, c.holdsSlot(ctx), mustWait)
+	if target == 0 || !mustWait {
 		return err
-	case next == nil: // it starts within a second: see scheduler.spacedUntil
-		target++
 	}
 	if err := c.await(ctx, target, limit.C); err != nil {
 		return err
@@ -91,26 +66,55 @@ func (c *Cache) Replace(ctx context.Context, rejected aws.Credentials, minAge ti
 	return nil
 }
 
+// requestReplacement requests an attempt to replace rejected credentials and returns its number. It
+// returns 0 and the result of Replace if there is none to wait for.
+func (c *Cache) requestReplacement(rejected aws.Credentials, minAge time.Duration, holdsSlot, mustWait bool) (target int, err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	s, now := c.state.Load(), c.now()
+	switch {
+	case s.phase == closed:
+		return 0, ErrClosed
+	case rejected.AccessKeyID != s.creds.AccessKeyID:
+		return 0, nil
+	case c.scheduler.attempt == nil && s.failures == 0:
+		if !c.scheduler.mayReplace(s, now, minAge) {
+			return 0, ErrRejected
+		}
+		c.scheduler.lastReplace = now
+		c.scheduler.requested, c.scheduler.rejected = true, true
+	}
+	c.scheduler.demand = true
+	c.advance(holdsSlot)
+	if mustWait {
+		c.promote(holdsSlot)
+	}
+	err = c.state.Load().callerError()
+	switch next := c.scheduler.attempt; {
+	case next == nil && s.failures > 0, next != nil && next.progress == overdue:
+		return 0, err
+	case next == nil: // it starts within a second: see reasons.spacedUntil
+		return c.scheduler.started + 1, err
+	default:
+		return c.scheduler.started, err
+	}
+}
+
 // mayReplace reports whether a rejection may start an attempt.
 func (sched *scheduler) mayReplace(s *snapshot, now schedule.Moment, minAge time.Duration) bool {
 	return now.Elapsed-s.received.Elapsed >= minAge &&
 		(sched.lastReplace == schedule.Never() || now.Elapsed-sched.lastReplace.Elapsed >= minAge)
 }
 
-// await waits until an attempt completes and returns its error. c.mu is held; await unlocks it.
+// await waits until the attempt with the given number completes, and returns its error.
 func (c *Cache) await(ctx context.Context, number int, limit <-chan time.Time) error {
 	for {
-		s := c.state.Load()
-		if s.phase == closed {
-			c.mu.Unlock()
-			return ErrClosed
-		}
-		if c.scheduler.completed >= number {
-			c.mu.Unlock()
+		c.mu.Lock()
+		s, completed, changed := c.state.Load(), c.scheduler.completed >= number, c.scheduler.changes()
+		c.mu.Unlock()
+		if completed || s.phase == closed {
 			return s.callerError()
 		}
-		changed := c.scheduler.changes()
-		c.mu.Unlock()
 		select {
 		case <-changed:
 		case <-limit:
@@ -118,6 +122,5 @@ func (c *Cache) await(ctx context.Context, number int, limit <-chan time.Time) e
 		case <-ctx.Done():
 			return s.contextError(ctx)
 		}
-		c.mu.Lock()
 	}
 }

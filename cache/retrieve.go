@@ -40,7 +40,7 @@ func (c *Cache) Retrieve(ctx context.Context) (creds aws.Credentials, err error)
 func (c *Cache) TryRetrieve(creds *aws.Credentials) bool {
 	s := c.state.Load()
 	now := time.Now()
-	if now.UnixNano() >= s.fastUntil.wall || !now.Before(s.fastUntil.elapsed) {
+	if now.UnixNano() >= s.fastWall || !now.Before(s.fastElapsed) {
 		return c.tryRetrieveSlow(creds)
 	}
 	*creds = s.creds
@@ -92,7 +92,7 @@ func (c *Cache) contextEnded(ctx context.Context) error {
 	c.mu.Lock()
 	s := c.state.Load()
 	if timedOut && s.problem() != nil && s.phase != closed && !s.serves(c.now(), 0) {
-		c.events.callerFailed(c.event)
+		c.reportCallerFailed()
 	}
 	c.mu.Unlock()
 	return s.contextError(ctx)
@@ -125,7 +125,7 @@ func (c *Cache) join(holdsSlot bool, minTTL time.Duration, waited bool) (aws.Cre
 	pending := c.scheduler.attempt != nil && !stuck
 	if s.problem() != nil && (stuck || !s.starting()) && (!pending || waited) {
 		if !s.serves(c.now(), 0) {
-			c.events.callerFailed(c.event)
+			c.reportCallerFailed()
 		}
 		return aws.Credentials{}, nil, s.callerError()
 	}
@@ -163,60 +163,41 @@ func (c *callers) record(since time.Time, failed bool) {
 // The view keeps the Cache alive, which refreshes until it is closed. It is safe for concurrent
 // use.
 func (c *Cache) MinTTL(d time.Duration) aws.CredentialsProvider {
-	d = min(max(d, 0), math.MaxInt64/2)
-	v := &view{cache: c, minTTL: d}
-	rounded := wholeSeconds(d)
-	cache := weak.Make(c)
-	runtime.AddCleanup(v, func(rounded time.Duration) {
+	v := &view{cache: c, minTTL: min(max(d, 0), math.MaxInt64/2)}
+	rounded := min((v.minTTL + time.Second - 1).Truncate(time.Second), maxMinTTL)
+	runtime.AddCleanup(v, func(cache weak.Pointer[Cache]) {
 		if c := cache.Value(); c != nil {
-			c.removeMinTTL(rounded)
+			c.mu.Lock()
+			defer c.mu.Unlock()
+			c.scheduler.minTTLs.remove(rounded)
 		}
-	}, rounded)
+	}, weak.Make(c))
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.scheduler.minTTLs.add(rounded) {
-		c.advanceRefresh()
-	}
-	return v
-}
-
-// advanceRefresh moves the next refresh forward if a view needs that. c.mu is held.
-func (c *Cache) advanceRefresh() {
+	c.scheduler.minTTLs.add(rounded)
 	s := c.state.Load()
 	if next := c.withRefresh(s); !s.repeated && next.refreshAt.Elapsed < s.refreshAt.Elapsed {
 		c.store(next)
 		c.advance(false)
 	}
-}
-
-func (c *Cache) removeMinTTL(d time.Duration) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.scheduler.minTTLs.remove(d)
+	return v
 }
 
 // minTTLs counts the views by their minimum TTL. It is in whole seconds, so that there are no more
 // entries than seconds in a lifetime.
 type minTTLs map[time.Duration]int
 
-// add adds a view and reports whether it is the first one with that minimum TTL.
-func (m *minTTLs) add(d time.Duration) bool {
+func (m *minTTLs) add(d time.Duration) {
 	if *m == nil {
 		*m = minTTLs{}
 	}
 	(*m)[d]++
-	return (*m)[d] == 1
 }
 
 func (m minTTLs) remove(d time.Duration) {
 	if m[d]--; m[d] <= 0 {
 		delete(m, d)
 	}
-}
-
-// wholeSeconds rounds d up to whole seconds, and limits it to maxMinTTL.
-func wholeSeconds(d time.Duration) time.Duration {
-	return min((d + time.Second - 1).Truncate(time.Second), maxMinTTL)
 }
 
 // longest returns the longest minimum TTL that credentials with the given lifetime can satisfy. Views

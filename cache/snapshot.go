@@ -27,10 +27,13 @@ const forever time.Duration = math.MaxInt64
 // snapshot is the complete state that callers can see. It is immutable: each change stores a new
 // snapshot. Moments that do not apply are [schedule.Never].
 type snapshot struct {
-	fastUntil clockReadings // end of the fast path, on either clock
-	creds     aws.Credentials
-	phase     phase
-	due       schedule.Moment // from then on a Retrieve starts the next attempt
+	// End of the fast path on either clock, in the form that is the cheapest to compare.
+	fastWall    int64     // Unix nanoseconds
+	fastElapsed time.Time // its monotonic reading is used
+
+	creds aws.Credentials
+	phase phase
+	due   schedule.Moment // from then on a Retrieve starts the next attempt
 
 	// The newest credentials. All but until and refreshAt remain known after withdrawal.
 	received      schedule.Moment
@@ -54,23 +57,16 @@ func newSnapshot(p phase) *snapshot {
 	return &snapshot{phase: p, due: never, received: never, until: never, refreshAt: never}
 }
 
-// clockReadings is a moment on both clocks, in the form that is the cheapest to compare, since every
-// Retrieve does.
-type clockReadings struct {
-	wall    int64     // Unix nanoseconds
-	elapsed time.Time // its monotonic reading is used
-}
-
-// maxFastPath bounds the elapsed time of fastUntil, because time.Time cannot represent every int64
+// maxFastPath bounds fastElapsed, because time.Time cannot represent every int64
 // of nanoseconds.
 const maxFastPath = 100 * 365 * 24 * time.Hour
 
 // store makes s the current state.
 func (c *Cache) store(s *snapshot) {
-	s.fastUntil = clockReadings{}
+	s.fastWall, s.fastElapsed = 0, c.base
 	if s.phase == obtained && !s.unused {
 		end := schedule.First(s.until, s.due)
-		s.fastUntil = clockReadings{wall: end.Wall, elapsed: c.base.Add(min(end.Elapsed, maxFastPath))}
+		s.fastWall, s.fastElapsed = end.Wall, c.base.Add(min(end.Elapsed, maxFastPath))
 	}
 	c.state.Store(s)
 }
@@ -88,7 +84,7 @@ func obtain(creds aws.Credentials, now schedule.Moment, random func() float64) (
 		return next, nil
 	}
 	if creds.Expires.IsZero() {
-		return nil, errNoExpiry
+		return nil, errors.New("cache: the source returned credentials without an expiry: Expires must be set if CanExpire is")
 	}
 	next.lifetime = schedule.Lifetime(now, creds.Expires)
 	if next.lifetime < schedule.MinLifetime {

@@ -119,14 +119,6 @@ var (
 	ErrMinTTL = errors.New("cache: credentials do not live that long")
 )
 
-var (
-	errNoExpiry       = errors.New("cache: the source returned credentials without an expiry: Expires must be set if CanExpire is")
-	errSourceExited   = errors.New("cache: the source ended its goroutine (runtime.Goexit) instead of returning")
-	errWithdrawnAgain = errors.New("cache: the source returned the credentials that a service has refused as expired")
-	errSourceRuns     = errors.New("cache: closed, but the source has still not returned")
-	errObserverRuns   = errors.New("cache: closed, but the observer has still not returned")
-)
-
 // Error is returned if there are no valid credentials. It contains the cause and the time of the
 // next attempt.
 type Error struct {
