@@ -24,7 +24,6 @@ const minReplacement = time.Minute
 
 // attempt is one call of the source.
 type attempt struct {
-	number   int
 	began    schedule.Moment
 	progress progress
 	ticket   *slots.Ticket
@@ -53,19 +52,19 @@ func (c *Cache) start(now schedule.Moment, holdsSlot bool) {
 	if s.phase == withdrawn && s.failures == 0 {
 		c.scheduler.invalidateSpacedUntil = now.Add(schedule.RejectionSpacing)
 	}
-	a := &attempt{number: c.scheduler.started, began: now, rejected: c.scheduler.rejected, returned: make(chan struct{})}
+	a := &attempt{began: now, rejected: c.scheduler.rejected, returned: make(chan struct{})}
 	c.scheduler.pending = pending{}
-	if s.failures == 0 && s.serves(now, 0) {
-		a.replaces = s.creds.AccessKeyID
-	}
 	a.ticket = &slots.Ticket{Priority: slots.Background, Nested: holdsSlot, Start: func() { c.admit(a) }}
-	if s.failures > 0 {
+	switch {
+	case s.failures > 0:
 		a.ticket.Priority = slots.BackgroundFailing
+	case s.serves(now, 0):
+		a.replaces = s.creds.AccessKeyID
 	}
 	c.scheduler.attempt = a
 	c.store(s.withDue(schedule.Never())) // no Retrieve needs to start one while it runs
 	if !c.slots.Acquire(a.ticket) {
-		c.scheduler.broadcast() // wakes callers that hold a slot already: see promote
+		c.scheduler.broadcast() // wakes callers that hold a slot already: see demand
 		return
 	}
 	c.run(a)
@@ -75,14 +74,15 @@ func (c *Cache) start(now schedule.Moment, holdsSlot bool) {
 func (c *Cache) admit(a *attempt) {
 	c.mu.Lock()
 	late := c.state.Load().phase == closed
-	if !late {
+	if late {
+		close(a.returned)
+	} else {
 		a.began = c.now()
 		c.scheduler.spacedUntil = a.began.Add(schedule.Spacing)
 		c.run(a)
 	}
 	c.mu.Unlock()
 	if late {
-		close(a.returned)
 		c.slots.Release(a.ticket, ErrClosed)
 	}
 }
@@ -127,11 +127,11 @@ func (c *Cache) callSource(ctx context.Context, a *attempt) {
 func (c *Cache) retrieve(ctx context.Context, replaces string) (aws.Credentials, error) {
 	creds, err := c.source.Retrieve(ctx)
 	sdk, ok := c.source.(*aws.CredentialsCache)
-	if !ok || err != nil || !creds.HasKeys() || creds.AccessKeyID != replaces && !c.isWithdrawn(creds) {
-		return creds, err
+	if ok && err == nil && creds.HasKeys() && (creds.AccessKeyID == replaces || c.isWithdrawn(creds)) {
+		sdk.Invalidate()
+		return c.source.Retrieve(ctx)
 	}
-	sdk.Invalidate()
-	return c.source.Retrieve(ctx)
+	return creds, err
 }
 
 // isWithdrawn reports whether creds were passed to Invalidate.
@@ -211,9 +211,7 @@ func (c *Cache) examine(s *snapshot, r result, now schedule.Moment) (*snapshot, 
 // prefers reports whether the credentials of s replace the served ones although they expire sooner.
 // This requires that a service rejected the served ones, and that the new ones live until another
 // rejection may start an attempt.
-func (a *attempt) prefers(s *snapshot) bool {
-	return a.rejected && s.lifetime >= minReplacement
-}
+func (a *attempt) prefers(s *snapshot) bool { return a.rejected && s.lifetime >= minReplacement }
 
 // timeOut counts an attempt as failed if its source has not returned in time. A late success is
 // still used.
@@ -241,7 +239,7 @@ func (c *Cache) fail(a *attempt, r result, now schedule.Moment) (err error, publ
 // publish publishes the outcome of an attempt: it stores the state, schedules the next attempt and
 // wakes the waiting callers. If report is set, it reports an event. c.mu is held.
 func (c *Cache) publish(a *attempt, s *snapshot, now schedule.Moment, report bool) {
-	c.scheduler.completed = a.number
+	c.scheduler.completed = c.scheduler.started
 	c.store(s)
 	c.advance(false)
 	c.scheduler.broadcast()

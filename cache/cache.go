@@ -31,7 +31,7 @@ type Cache struct {
 	random   func() float64 // returns numbers in [0, 1)
 	events   *events
 
-	callers callers
+	waitCount, waitDuration, errorCount atomic.Int64 // see Status
 
 	mu        sync.Locker // a mutex that guards the fields below and stores to state; never held across I/O
 	scheduler scheduler
@@ -82,11 +82,7 @@ func (c *Cache) requestRefresh(mustWait bool) int {
 	} else {
 		c.scheduler.requested = true
 	}
-	c.scheduler.demand = true
-	c.advance(false)
-	if mustWait {
-		c.promote(false)
-	}
+	c.demand(false, mustWait)
 	return target
 }
 
@@ -101,8 +97,8 @@ func (c *Cache) Wake() {
 	if c.state.Load().failures == 0 && c.scheduler.attempt == nil {
 		return
 	}
-	c.scheduler.woken, c.scheduler.demand = true, true
-	c.advance(false)
+	c.scheduler.woken = true
+	c.demand(false, false)
 }
 
 // AdjustExpiresBy returns the credentials unchanged. An aws.CredentialsCache around this Cache
@@ -165,12 +161,11 @@ func (c *Cache) Close() error {
 			return false
 		}
 	}
-	switch {
-	case last != nil && !ends(last.returned):
+	if last != nil && !ends(last.returned) {
 		return errors.New("cache: closed, but the source has still not returned")
-	case !ends(c.events.logs.Idle()), !ends(c.events.observations.Idle()):
-		return errors.New("cache: closed, but the observer has still not returned")
-	default:
-		return nil
 	}
+	if !ends(c.events.logs.Idle()) || !ends(c.events.observations.Idle()) {
+		return errors.New("cache: closed, but the observer has still not returned")
+	}
+	return nil
 }

@@ -42,10 +42,8 @@ func decide(s *snapshot, r reasons, now schedule.Moment) decision {
 	serving := s.serves(now, 0)
 	due := dueAt(s, r, now, serving)
 	switch {
-	case s.phase == closed:
-		return decision{due: schedule.Never()}
-	case r.started == 0 && !r.demand, !serving && s.failures > 0 && !r.demand:
-		return decision{due: schedule.Never()} // until a caller adds demand
+	case s.phase == closed, !r.demand && (r.started == 0 || !serving && s.failures > 0):
+		return decision{due: schedule.Never()} // unless the Cache is closed, a caller adds demand
 	case due.Reached(now) && serving && r.idle && !r.demand && !r.requested:
 		return decision{due: due}
 	case due.Reached(now):
@@ -158,16 +156,13 @@ func (sched *scheduler) broadcast() {
 // startLifetime records that the lifetime of new credentials starts. Only the first Retrieve of each
 // lifetime has to leave the fast path to record that they are used. c.mu is held.
 func (c *Cache) startLifetime(next *snapshot) {
-	if c.opts.MaxIdleLifetimes <= 0 {
-		return
-	}
 	if c.state.Load().unused {
 		c.scheduler.unusedLifetimes++
 	} else {
 		c.scheduler.unusedLifetimes = 0
 	}
-	c.scheduler.idle = c.scheduler.unusedLifetimes >= c.opts.MaxIdleLifetimes-1
-	next.unused = true
+	next.unused = c.opts.MaxIdleLifetimes > 0
+	c.scheduler.idle = next.unused && c.scheduler.unusedLifetimes >= c.opts.MaxIdleLifetimes-1
 }
 
 // use records that the credentials of s are used, and starts an attempt that is due. It returns the

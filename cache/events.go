@@ -66,31 +66,29 @@ func (c *Cache) healthOf(s *snapshot, now schedule.Moment) health {
 type events struct {
 	logger       *slog.Logger
 	logs         notify.Queue[line]
-	health       health      // as last logged
-	record       func(Event) // queues an event for the application; nil if it has no observer
-	observe      func(Event)
-	observations notify.Queue[Event]
+	health       health              // as last logged
+	record       func(Event)         // queues an event for the application; nil if it has no observer
+	observations notify.Queue[Event] // used unless the source follows the Cache
 }
 
 // newEvents returns events for the observer of opts, or for the queue of a follower.
 func newEvents(opts Options, follower follow.Source[Event]) *events {
-	e := &events{logger: opts.Logger, observe: opts.Observe}
+	e := &events{logger: opts.Logger}
+	observe := func(event Event) {
+		defer func() {
+			if r := recover(); r != nil {
+				e.write(line{slog.LevelError, "credentials observer panicked", []any{"panic", fmt.Sprint(r), "stack", string(debug.Stack())}})
+			}
+		}()
+		opts.Observe(event)
+	}
 	switch {
 	case follower != nil:
 		e.record = follower.Record
 	case opts.Observe != nil:
-		e.record = func(event Event) { e.observations.Put(event, e.callObserver) }
+		e.record = func(event Event) { e.observations.Put(event, observe) }
 	}
 	return e
-}
-
-func (e *events) callObserver(event Event) {
-	defer func() {
-		if r := recover(); r != nil {
-			e.write(line{slog.LevelError, "credentials observer panicked", []any{"panic", fmt.Sprint(r), "stack", string(debug.Stack())}})
-		}
-	}()
-	e.observe(event)
 }
 
 // line is a line of the log.

@@ -48,12 +48,14 @@ func (c *Cache) holdsSlot(ctx context.Context) bool {
 	return c.slots != nil && ctx.Value(slotKey{}) == c.slots
 }
 
-// promote promotes an attempt that waits for its slot, since a caller waits for it now. If the caller
-// holds a slot already, the attempt starts immediately. c.mu is held.
-func (c *Cache) promote(holdsSlot bool) {
+// demand advances for a caller. If the caller waits for an attempt that waits for its slot, the attempt
+// is promoted. If that caller holds a slot already, the attempt starts immediately. c.mu is held.
+func (c *Cache) demand(holdsSlot, waits bool) {
+	c.scheduler.demand = true
+	c.advance(holdsSlot)
 	a := c.scheduler.attempt
 	switch {
-	case a == nil || a.progress != queued:
+	case !waits || a == nil || a.progress != queued:
 		return
 	case !holdsSlot:
 		c.slots.Promote(a.ticket)

@@ -1,16 +1,11 @@
 package cache
 
 import (
-	"errors"
+	"cmp"
 	"log/slog"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/aws/retry"
-	"github.com/aws/smithy-go"
-	smithyhttp "github.com/aws/smithy-go/transport/http"
-
-	"github.com/irsakit/irsakit/internal/schedule"
+	"github.com/irsakit/irsakit/internal/awserror"
 )
 
 const (
@@ -59,37 +54,11 @@ type Options struct {
 }
 
 func (o *Options) setDefaults() {
-	if o.AttemptTimeout <= 0 {
-		o.AttemptTimeout = defaultAttemptTimeout
-	}
-	o.AttemptTimeout = min(o.AttemptTimeout, maxAttemptTimeout)
+	o.AttemptTimeout = min(cmp.Or(max(o.AttemptTimeout, 0), defaultAttemptTimeout), maxAttemptTimeout)
 	if o.Permanent == nil {
-		o.Permanent = rejectedByService
+		o.Permanent = awserror.Permanent
 	}
 	if o.RetryAfter == nil {
-		o.RetryAfter = retryAfterHeader
+		o.RetryAfter = awserror.RetryAfter
 	}
-}
-
-func rejectedByService(err error) bool {
-	var api smithy.APIError
-	if !errors.As(err, &api) {
-		return false
-	}
-	switch api.ErrorCode() {
-	case "IDPCommunicationError", // the SDK's STS client retries it
-		"UnknownError": // the SDK's code for a response without one
-		return false
-	}
-	return retry.IsErrorRetryables(retry.DefaultRetryables).IsErrorRetryable(err) != aws.TrueTernary
-}
-
-// retryAfterHeader returns the wait that the X-Amz-Retry-After header of an SDK error contains, in
-// milliseconds.
-func retryAfterHeader(err error) time.Duration {
-	var response *smithyhttp.ResponseError
-	if !errors.As(err, &response) || response.Response == nil || response.Response.Response == nil {
-		return 0
-	}
-	return schedule.ParseRetryAfter(response.Response.Header.Get("X-Amz-Retry-After"))
 }

@@ -78,32 +78,22 @@ func (c *Cache) requestReplacement(rejected aws.Credentials, minAge time.Duratio
 	case rejected.AccessKeyID != s.creds.AccessKeyID:
 		return 0, nil
 	case c.scheduler.attempt == nil && s.failures == 0:
-		if !c.scheduler.mayReplace(s, now, minAge) {
+		last := c.scheduler.lastReplace
+		if now.Elapsed-s.received.Elapsed < minAge || last != schedule.Never() && now.Elapsed-last.Elapsed < minAge {
 			return 0, ErrRejected
 		}
 		c.scheduler.lastReplace = now
 		c.scheduler.requested, c.scheduler.rejected = true, true
 	}
-	c.scheduler.demand = true
-	c.advance(holdsSlot)
-	if mustWait {
-		c.promote(holdsSlot)
-	}
-	err = c.state.Load().callerError()
+	c.demand(holdsSlot, mustWait)
+	target, err = c.scheduler.started, c.state.Load().callerError()
 	switch next := c.scheduler.attempt; {
 	case next == nil && s.failures > 0, next != nil && next.progress == overdue:
 		return 0, err
-	case next == nil: // it starts within a second: see reasons.spacedUntil
-		return c.scheduler.started + 1, err
-	default:
-		return c.scheduler.started, err
+	case next == nil:
+		target++ // it starts within a second: see reasons.spacedUntil
 	}
-}
-
-// mayReplace reports whether a rejection may start an attempt.
-func (sched *scheduler) mayReplace(s *snapshot, now schedule.Moment, minAge time.Duration) bool {
-	return now.Elapsed-s.received.Elapsed >= minAge &&
-		(sched.lastReplace == schedule.Never() || now.Elapsed-sched.lastReplace.Elapsed >= minAge)
+	return target, err
 }
 
 // await waits until the attempt with the given number completes, and returns its error.

@@ -3,9 +3,9 @@ package cache
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math"
 	"runtime"
-	"sync/atomic"
 	"time"
 	"weak"
 
@@ -65,23 +65,20 @@ func (c *Cache) tryRetrieveSlow(creds *aws.Credentials) bool {
 // wait is the slow path of Retrieve. It starts an attempt, or waits for one, until there are
 // credentials with minTTL left. It returns them or an error.
 func (c *Cache) wait(ctx context.Context, minTTL time.Duration) (aws.Credentials, error) {
-	var since time.Time
-	holdsSlot := c.holdsSlot(ctx)
+	start, holdsSlot := time.Now(), c.holdsSlot(ctx)
 	creds, changed, err := c.join(holdsSlot, minTTL, false)
+	waited := changed != nil
 	for changed != nil {
-		if since.IsZero() {
-			since = time.Now()
-		}
 		select {
 		case <-changed:
 			creds, changed, err = c.join(holdsSlot, minTTL, true)
 		case <-ctx.Done():
-			c.callers.record(since, !errors.Is(ctx.Err(), context.Canceled))
+			c.recordCaller(start, waited, !errors.Is(ctx.Err(), context.Canceled))
 			return aws.Credentials{}, c.contextEnded(ctx)
 		}
 	}
 	var failure *Error // errors.Is would call methods of the source's error
-	c.callers.record(since, errors.As(err, &failure))
+	c.recordCaller(start, waited, errors.As(err, &failure))
 	return creds, err
 }
 
@@ -110,20 +107,18 @@ func (c *Cache) join(holdsSlot bool, minTTL time.Duration, waited bool) (aws.Cre
 	case s.phase == closed:
 		return aws.Credentials{}, nil, ErrClosed
 	case s.tooShort(minTTL):
-		return aws.Credentials{}, nil, errMinTTL(minTTL, s.lifetime)
+		return aws.Credentials{}, nil, fmt.Errorf("%w: %v must be left, of a life of %v at most %v can: ask for less, or for a longer session duration",
+			ErrMinTTL, minTTL, s.lifetime.Truncate(time.Second), schedule.MaxMinTTL(s.lifetime).Truncate(time.Second))
 	case s.serves(now, minTTL):
 		return c.use(s, now).creds, nil, nil
 	}
-	c.scheduler.demand = true
 	if c.scheduler.attempt == nil && s.serves(c.now(), 0) { // but too briefly for minTTL
 		c.scheduler.requested = true
 	}
-	c.advance(holdsSlot)
-	c.promote(holdsSlot)
-	s = c.state.Load()
-	stuck := c.scheduler.attempt != nil && c.scheduler.attempt.progress == overdue
-	pending := c.scheduler.attempt != nil && !stuck
-	if s.problem() != nil && (stuck || !s.starting()) && (!pending || waited) {
+	c.demand(holdsSlot, true)
+	s, next := c.state.Load(), c.scheduler.attempt
+	stuck := next != nil && next.progress == overdue
+	if s.problem() != nil && (stuck || !s.starting()) && (stuck || next == nil || waited) {
 		if !s.serves(c.now(), 0) {
 			c.reportCallerFailed()
 		}
@@ -132,21 +127,16 @@ func (c *Cache) join(holdsSlot bool, minTTL time.Duration, waited bool) (aws.Cre
 	return aws.Credentials{}, c.scheduler.changes(), nil
 }
 
-// callers counts the callers that waited for credentials or got an error.
-type callers struct {
-	waits, waited, errors atomic.Int64
-}
-
-// record records a caller that has been answered. since is when it started to wait, zero if it did
-// not. failed reports whether it got an error that is the Cache's: that excludes cancellation by
-// the caller, a MinTTL that no credentials can satisfy, and a closed Cache.
-func (c *callers) record(since time.Time, failed bool) {
-	if !since.IsZero() {
-		c.waits.Add(1)
-		c.waited.Add(int64(time.Since(since)))
+// recordCaller records a caller that came at start and has been answered. waited reports whether it waited,
+// and failed whether it got an error that is the Cache's: that excludes cancellation by the caller, a
+// MinTTL that no credentials can satisfy, and a closed Cache.
+func (c *Cache) recordCaller(start time.Time, waited, failed bool) {
+	if waited {
+		c.waitCount.Add(1)
+		c.waitDuration.Add(int64(time.Since(start)))
 	}
 	if failed {
-		c.errors.Add(1)
+		c.errorCount.Add(1)
 	}
 }
 
@@ -169,12 +159,12 @@ func (c *Cache) MinTTL(d time.Duration) aws.CredentialsProvider {
 		if c := cache.Value(); c != nil {
 			c.mu.Lock()
 			defer c.mu.Unlock()
-			c.scheduler.minTTLs.remove(rounded)
+			c.scheduler.minTTLs.add(rounded, -1)
 		}
 	}, weak.Make(c))
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.scheduler.minTTLs.add(rounded)
+	c.scheduler.minTTLs.add(rounded, 1)
 	s := c.state.Load()
 	if next := c.withRefresh(s); !s.repeated && next.refreshAt.Elapsed < s.refreshAt.Elapsed {
 		c.store(next)
@@ -187,16 +177,13 @@ func (c *Cache) MinTTL(d time.Duration) aws.CredentialsProvider {
 // entries than seconds in a lifetime.
 type minTTLs map[time.Duration]int
 
-func (m *minTTLs) add(d time.Duration) {
+// add adds n views, or removes them if n is negative.
+func (m *minTTLs) add(d time.Duration, n int) {
 	if *m == nil {
 		*m = minTTLs{}
 	}
-	(*m)[d]++
-}
-
-func (m minTTLs) remove(d time.Duration) {
-	if m[d]--; m[d] <= 0 {
-		delete(m, d)
+	if (*m)[d] += n; (*m)[d] == 0 {
+		delete(*m, d)
 	}
 }
 
@@ -230,15 +217,15 @@ func (v *view) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	return s.creds, nil
 }
 
-// AdjustExpiresBy calls the method of the Cache.
-func (v *view) AdjustExpiresBy(creds aws.Credentials, d time.Duration) (aws.Credentials, error) {
-	return v.cache.AdjustExpiresBy(creds, d)
+// AdjustExpiresBy returns the credentials unchanged.
+func (v *view) AdjustExpiresBy(creds aws.Credentials, _ time.Duration) (aws.Credentials, error) {
+	return creds, nil
 }
 
 // ProviderSources calls the method of the Cache.
 func (v *view) ProviderSources() []aws.CredentialSource { return v.cache.ProviderSources() }
 
 // IsCredentialsProvider calls the method of the Cache.
-func (v *view) IsCredentialsProvider(target aws.CredentialsProvider) bool {
-	return v.cache.IsCredentialsProvider(target)
+func (v *view) IsCredentialsProvider(t aws.CredentialsProvider) bool {
+	return v.cache.IsCredentialsProvider(t)
 }

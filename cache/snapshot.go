@@ -74,17 +74,17 @@ func (c *Cache) store(s *snapshot) {
 // obtain returns the state after the source returned creds, or an error if they are unusable. random
 // returns random numbers in [0, 1), for the margin and the refresh.
 func obtain(creds aws.Credentials, now schedule.Moment, random func() float64) (*snapshot, error) {
-	if !creds.HasKeys() {
+	switch {
+	case !creds.HasKeys():
 		return nil, errors.New("cache: the source returned credentials without keys")
+	case creds.CanExpire && creds.Expires.IsZero():
+		return nil, errors.New("cache: the source returned credentials without an expiry: Expires must be set if CanExpire is")
 	}
 	next := newSnapshot(obtained)
 	next.creds, next.sourceExpires, next.refreshJitter = creds, creds.Expires, random()
 	next.received, next.lifetime = now, forever
 	if !creds.CanExpire {
 		return next, nil
-	}
-	if creds.Expires.IsZero() {
-		return nil, errors.New("cache: the source returned credentials without an expiry: Expires must be set if CanExpire is")
 	}
 	next.lifetime = schedule.Lifetime(now, creds.Expires)
 	if next.lifetime < schedule.MinLifetime {
@@ -202,6 +202,4 @@ func (s *snapshot) remaining(now schedule.Moment) time.Duration {
 
 // starting reports whether there have never been credentials and it is too early to return an error
 // to callers.
-func (s *snapshot) starting() bool {
-	return s.phase == empty && s.failures <= 2 && !s.permanent
-}
+func (s *snapshot) starting() bool { return s.phase == empty && s.failures <= 2 && !s.permanent }

@@ -39,9 +39,7 @@ type Status struct {
 }
 
 // Status returns the current status. It acquires no lock and does not block.
-func (c *Cache) Status() Status {
-	return c.status(c.state.Load(), c.now())
-}
+func (c *Cache) Status() Status { return c.status(c.state.Load(), c.now()) }
 
 func (c *Cache) status(s *snapshot, now schedule.Moment) Status {
 	return Status{
@@ -52,9 +50,9 @@ func (c *Cache) status(s *snapshot, now schedule.Moment) Status {
 		Failures:     s.failures,
 		Err:          s.problem(),
 		NextAttempt:  s.due.Time(),
-		WaitCount:    c.callers.waits.Load(),
-		WaitDuration: time.Duration(c.callers.waited.Load()),
-		ErrorCount:   c.callers.errors.Load(),
+		WaitCount:    c.waitCount.Load(),
+		WaitDuration: time.Duration(c.waitDuration.Load()),
+		ErrorCount:   c.errorCount.Load(),
 	}
 }
 
@@ -169,11 +167,10 @@ func (s *snapshot) contextError(ctx context.Context) error {
 	if cause := context.Cause(ctx); !errors.Is(cause, err) {
 		err = fmt.Errorf("%w: %w", err, cause)
 	}
-	problem := s.problem()
-	if problem == nil {
-		return fmt.Errorf("cache: waiting for credentials: %w", err)
+	if problem := s.problem(); problem != nil {
+		err = fmt.Errorf("%w; the last attempt failed: %w", err, problem)
 	}
-	return fmt.Errorf("cache: waiting for credentials: %w; the last attempt failed: %w", err, problem)
+	return fmt.Errorf("cache: waiting for credentials: %w", err)
 }
 
 func errPanic(r any) error {
@@ -188,9 +185,4 @@ func errShortLifetime(lifetime time.Duration) error {
 		return fmt.Errorf("cache: the source returned credentials that expired %v ago: check the clocks", lifetime.Abs())
 	}
 	return fmt.Errorf("cache: the source returned credentials that live for %v only", lifetime)
-}
-
-func errMinTTL(minTTL, lifetime time.Duration) error {
-	return fmt.Errorf("%w: %v must be left, of a life of %v at most %v can: ask for less, or for a longer session duration",
-		ErrMinTTL, minTTL, lifetime.Truncate(time.Second), schedule.MaxMinTTL(lifetime).Truncate(time.Second))
 }

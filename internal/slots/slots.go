@@ -4,12 +4,10 @@ package slots
 
 import (
 	"container/list"
-	"errors"
 	"sync"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws/retry"
-	"github.com/aws/smithy-go"
+	"github.com/irsakit/irsakit/internal/awserror"
 )
 
 // Pool is a number of slots. A nil Pool has no bound.
@@ -137,7 +135,7 @@ func (p *Pool) Release(t *Ticket, err error) {
 	if p == nil || t.Nested {
 		return
 	}
-	for _, next := range p.releaseSlot(t, err == nil, isThrottled(err)) {
+	for _, next := range p.releaseSlot(t, err == nil, awserror.Throttled(err)) {
 		next.Start()
 	}
 }
@@ -174,16 +172,4 @@ func (p *Pool) adapt(succeeded, throttled bool) {
 	case throttled && now.Sub(p.lastHalved).Abs() >= time.Second:
 		p.slots, p.lastHalved = max(p.slots/2, 1), now
 	}
-}
-
-// isThrottled reports whether err is a throttling error of a service. Methods of the source's error
-// are foreign code. If one panics, the error does not count as throttling.
-func isThrottled(err error) (throttled bool) {
-	defer func() { _ = recover() }()
-	var api smithy.APIError
-	if !errors.As(err, &api) {
-		return false
-	}
-	_, throttled = retry.DefaultThrottleErrorCodes[api.ErrorCode()]
-	return throttled
 }
