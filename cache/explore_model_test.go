@@ -168,7 +168,7 @@ func (m *model) retrieve() {
 }
 
 func (m *model) removeAnsweredCaller() {
-	if m.caller != nil && len(m.caller) > 0 {
+	if len(m.caller) > 0 {
 		m.leave()
 		m.caller = nil
 	}

@@ -32,7 +32,6 @@ func possible(name string, condition func(*model) bool, do func(*model)) event {
 	}}
 }
 
-func always(*model) bool        { return true }
 func isOpen(m *model) bool      { return m.closed == nil }
 func isRunning(m *model) bool   { return m.awaits }
 func isWaiting(m *model) bool   { return m.caller != nil }
