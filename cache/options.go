@@ -36,9 +36,9 @@ type Options struct {
 	// it. AttemptTimeout does not include the wait for a slot.
 	Limiter *Limiter
 
-	// MaxIdleLifetimes, if not 0, is the number of unused credential lifetimes after which background
-	// refresh stops. The next Retrieve resumes it. Retrieve returns credentials that are still
-	// valid, and waits otherwise.
+	// MaxIdleLifetimes, if greater than 0, is the number of consecutive lifetimes without a call of
+	// Retrieve after which the credentials are not refreshed in the background. The next Retrieve
+	// resumes that. It returns credentials that are still valid, and waits otherwise.
 	MaxIdleLifetimes int
 
 	// Logger logs when refreshes start to fail, when callers start to get errors because there are

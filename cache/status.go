@@ -110,7 +110,7 @@ var (
 	ErrClosed = errors.New("cache: closed")
 
 	// ErrRejected is returned if the credentials were rejected by a service, or withdrawn, and there
-	// are no new ones yet.
+	// are no new ones yet. See [Cache.Replace] and [Cache.Invalidate].
 	ErrRejected = errors.New("cache: a service refused the credentials as expired")
 
 	// ErrMinTTL is returned if credentials never live long enough for a view.
