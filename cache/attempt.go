@@ -2,14 +2,16 @@ package cache
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"math/rand/v2"
 	"slices"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 
+	"github.com/irsakit/irsakit/internal/follow"
 	"github.com/irsakit/irsakit/internal/schedule"
+	"github.com/irsakit/irsakit/internal/slots"
 )
 
 // grace is how much longer than AttemptTimeout a source may take to return. It lets the source
@@ -22,100 +24,100 @@ const minReplacement = time.Minute
 
 // attempt is one call of the source.
 type attempt struct {
-	number   int
 	began    schedule.Moment
-	ticket   *ticket            // nil without a Limiter
-	cancel   context.CancelFunc // nil until the attempt has its slot
-	limit    *time.Timer
-	overdue  bool          // it was counted as failed before the source returned
-	rejected bool          // it replaces credentials that a service rejected
-	replaces string        // access key ID of the credentials that a scheduled refresh replaces
-	returned chan struct{} // closed when the source has returned, or will not be called
+	progress progress
+	ticket   *slots.Ticket
+	cancel   context.CancelFunc // set when the source is called
+	limit    *time.Timer        // likewise
+	rejected bool               // it replaces credentials that a service rejected
+	replaces string             // access key ID of the credentials that a scheduled refresh replaces
+	returned chan struct{}      // closed when the source has returned, or will not be called
 }
 
-// waiting reports whether the attempt is still waiting for its slot.
-func (a *attempt) waiting() bool { return a.ticket != nil && a.cancel == nil }
+// progress is how far an attempt has come.
+type progress int
+
+const (
+	queued  progress = iota // it waits for a slot of the Limiter
+	running                 // the source has been called
+	overdue                 // the source has not returned in time: the attempt was counted as failed
+)
 
 // start starts an attempt, or queues it until it has a slot. c.mu is held.
 func (c *Cache) start(now schedule.Moment, holdsSlot bool) {
 	c.scheduler.stopTimer()
 	c.scheduler.started++
-	c.scheduler.demand, c.scheduler.requested, c.scheduler.woken = false, false, false
 	c.scheduler.spacedUntil = now.Add(schedule.Spacing)
-	if c.state.Load().err == ErrRefused { //nolint:errorlint // the exact value that Invalidate stores
-		c.scheduler.ensureHistory().invalidateSpacedUntil = now.Add(schedule.RejectionSpacing)
+	s := c.state.Load()
+	if s.phase == withdrawn && s.failures == 0 {
+		c.scheduler.invalidateSpacedUntil = now.Add(schedule.RejectionSpacing)
 	}
-	a := &attempt{number: c.scheduler.started, began: now, returned: make(chan struct{})}
-	if s := c.state.Load(); s.failures == 0 && s.serves(now, 0) {
+	a := &attempt{began: now, rejected: c.scheduler.rejected, returned: make(chan struct{})}
+	c.scheduler.pending = pending{}
+	a.ticket = &slots.Ticket{Priority: slots.Background, Nested: holdsSlot, Start: func() { c.admit(a) }}
+	switch {
+	case s.failures > 0:
+		a.ticket.Priority = slots.BackgroundFailing
+	case s.serves(now, 0):
 		a.replaces = s.creds.AccessKeyID
 	}
-	a.rejected = c.scheduler.rejected
-	c.scheduler.rejected = false
 	c.scheduler.attempt = a
-	c.store(c.state.Load().withDue(schedule.Never())) // no Retrieve needs to start one while it runs
-	if c.opts.Limiter != nil {
-		a.ticket = c.newTicket(a, holdsSlot)
-		if !c.opts.Limiter.acquire(a.ticket) {
-			c.scheduler.broadcast() // wakes callers that hold a slot already: see promote
-			return
-		}
+	c.store(s.withDue(schedule.Never())) // no Retrieve needs to start one while it runs
+	if !c.slots.Acquire(a.ticket) {
+		c.scheduler.broadcast() // wakes callers that hold a slot already: see demand
+		return
 	}
 	c.run(a)
-}
-
-// newTicket returns the ticket with which an attempt acquires a slot. Its priority is that of
-// background work until a caller promotes it.
-func (c *Cache) newTicket(a *attempt, holdsSlot bool) *ticket {
-	t := &ticket{priority: background, nested: holdsSlot, start: func() { c.admit(a) }}
-	if c.state.Load().failures > 0 {
-		t.priority++ // the failing level of the same priority
-	}
-	return t
 }
 
 // admit starts an attempt that has acquired its slot after waiting.
 func (c *Cache) admit(a *attempt) {
 	c.mu.Lock()
-	closed := c.state.Load().closed
-	if !closed {
+	late := c.state.Load().phase == closed
+	if late {
+		close(a.returned)
+	} else {
 		a.began = c.now()
 		c.scheduler.spacedUntil = a.began.Add(schedule.Spacing)
 		c.run(a)
 	}
 	c.mu.Unlock()
-	if closed {
-		close(a.returned)
-		c.opts.Limiter.release(a.ticket, ErrClosed)
+	if late {
+		c.slots.Release(a.ticket, ErrClosed)
 	}
 }
 
 // run calls the source in a new goroutine, which exits after the source has returned. c.mu is held.
 func (c *Cache) run(a *attempt) {
-	ctx, cancel := context.WithTimeout(slotContext(c.opts.Limiter), c.opts.AttemptTimeout)
-	a.cancel = cancel
+	ctx, cancel := context.WithTimeout(context.WithValue(context.Background(), slotKey{}, c.slots), c.opts.AttemptTimeout)
+	a.progress, a.cancel = running, cancel
 	a.limit = time.AfterFunc(c.opts.AttemptTimeout+grace, func() { c.timeOut(a) })
 	go c.callSource(ctx, a)
+}
+
+// result is the result of a call of the source.
+type result struct {
+	creds     aws.Credentials
+	err       error
+	permanent bool          // err requires a configuration change
+	wait      time.Duration // how long err asks to wait
 }
 
 // callSource calls the source. A panic or runtime.Goexit in the source, such as that of t.FailNow,
 // ends the attempt with an error.
 func (c *Cache) callSource(ctx context.Context, a *attempt) {
-	var creds aws.Credentials
-	err := errSourceExited
-	var class classification
+	r := result{err: errors.New("cache: the source ended its goroutine (runtime.Goexit) instead of returning")}
 	defer close(a.returned)
-	if a.ticket != nil {
-		defer func() { c.opts.Limiter.release(a.ticket, err) }()
-	}
+	defer func() { c.slots.Release(a.ticket, r.err) }()
 	defer a.cancel()
-	defer func() { c.finish(a, creds, err, class) }()
+	defer func() { c.complete(func() (error, bool) { return c.record(a, r) }) }()
 	defer func() {
-		if r := recover(); r != nil {
-			err = errPanic(r)
+		if v := recover(); v != nil {
+			r.err = errPanic(v)
 		}
-		class = c.classify(err)
+		c.classify(&r)
 	}()
-	creds, err = c.retrieve(ctx, a.replaces)
+	r.creds, r.err = c.retrieve(ctx, a.replaces)
 }
 
 // retrieve calls the source. If the source is the SDK's own cache, which would return the same
@@ -125,117 +127,123 @@ func (c *Cache) callSource(ctx context.Context, a *attempt) {
 func (c *Cache) retrieve(ctx context.Context, replaces string) (aws.Credentials, error) {
 	creds, err := c.source.Retrieve(ctx)
 	sdk, ok := c.source.(*aws.CredentialsCache)
-	if !ok || err != nil || !creds.HasKeys() || creds.AccessKeyID != replaces && !c.isWithdrawn(creds) {
-		return creds, err
+	if ok && err == nil && creds.HasKeys() && (creds.AccessKeyID == replaces || c.isWithdrawn(creds)) {
+		sdk.Invalidate()
+		return c.source.Retrieve(ctx)
 	}
-	sdk.Invalidate()
-	return c.source.Retrieve(ctx)
+	return creds, err
 }
 
+// isWithdrawn reports whether creds were passed to Invalidate.
 func (c *Cache) isWithdrawn(creds aws.Credentials) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return slices.Contains(c.scheduler.readHistory().withdrawn, creds.AccessKeyID)
+	return slices.Contains(c.scheduler.withdrawn, creds.AccessKeyID)
 }
 
-// classification is how the Options classify an error.
-type classification struct {
-	permanent bool
-	wait      time.Duration // requested by the source
-}
-
-// classify classifies an error by the Options. They are foreign code, so c.mu must not be held.
-func (c *Cache) classify(err error) (class classification) {
+// classify classifies the error of a result by the Options. They are foreign code, so c.mu must not be
+// held.
+func (c *Cache) classify(r *result) {
 	defer func() { _ = recover() }()
-	if err != nil {
-		class.permanent = c.opts.Permanent(err)
-		class.wait = c.opts.RetryAfter(err)
+	if r.err != nil {
+		r.permanent = c.opts.Permanent(r.err)
+		r.wait = c.opts.RetryAfter(r.err)
 	}
-	return class
 }
 
-// finish handles the result of an attempt whose source has returned.
-func (c *Cache) finish(a *attempt, creds aws.Credentials, err error, class classification) {
+// complete calls record with c.mu held. If record reports that an outcome was published, complete then
+// passes it to a source that follows the Cache.
+func (c *Cache) complete(record func() (err error, published bool)) {
 	c.mu.Lock()
-	defer c.mu.Unlock()
+	err, published := record()
+	c.mu.Unlock()
+	if published && c.follower != nil {
+		c.follower.Completed(follow.Outcome{Err: err})
+	}
+}
+
+// record stores the result of an attempt whose source has returned. It returns the attempt's error, and
+// reports whether the outcome was published. c.mu is held.
+func (c *Cache) record(a *attempt, r result) (err error, published bool) {
 	a.limit.Stop()
 	c.scheduler.attempt = nil
-	s := c.state.Load()
-	if s.closed {
-		return
+	s, now := c.state.Load(), c.now()
+	if s.phase == closed {
+		return r.err, false
 	}
-	now := c.now()
-	var next *snapshot
+	next, err := c.examine(s, r, now)
 	switch {
-	case err != nil:
-	case creds.HasKeys() && slices.Contains(c.scheduler.readHistory().withdrawn, creds.AccessKeyID):
-		err = errWithdrawnAgain
-	default:
-		next, err = s.withCredentials(creds, now, rand.Float64())
-	}
-	switch {
-	case s.matches(creds, now) || err == nil && next.expiresBefore(s, now) && !a.prefers(next):
-		c.keepCredentials(a, s.withRepeated(creds, now), now)
+	// The source returned the served credentials, or some that expire sooner. This is not a failure.
+	case err == nil && (s.contains(r.creds) || next.expiresBefore(s, now) && !a.prefers(next)):
+		report := s.failures > 0 // otherwise nothing has changed for an observer
+		c.publish(a, s.withRepeated(r.creds, now), now, report)
+		return nil, report
 	case err == nil:
 		c.startLifetime(next)
-		c.publish(a, c.withRefresh(next), now)
-	case !a.overdue:
-		c.fail(a, err, class, now)
+		c.publish(a, c.withRefresh(next), now, true)
+		return nil, true
+	case a.progress != overdue:
+		r.err = err
+		return c.fail(a, r, now)
 	default:
-		c.advanceLocked()
+		c.advance(false)
+		return err, false
+	}
+}
+
+// examine returns the state with the credentials of a result, or an error if they are unusable. For
+// credentials that s contains it returns neither. c.mu is held.
+func (c *Cache) examine(s *snapshot, r result, now schedule.Moment) (*snapshot, error) {
+	switch {
+	case r.err != nil:
+		return nil, r.err
+	case r.creds.HasKeys() && slices.Contains(c.scheduler.withdrawn, r.creds.AccessKeyID):
+		return nil, errors.New("cache: the source returned the credentials that a service has refused as expired")
+	case !s.contains(r.creds):
+		return obtain(r.creds, now, c.random)
+	case s.expiry().Until(now) <= 0: // on either clock: the wall clock can have been set back
+		return nil, errShortLifetime(s.expiry().Until(now))
+	default:
+		return nil, nil
 	}
 }
 
 // prefers reports whether the credentials of s replace the served ones although they expire sooner.
 // This requires that a service rejected the served ones, and that the new ones live until another
 // rejection may start an attempt.
-func (a *attempt) prefers(s *snapshot) bool {
-	return a.rejected && s.lifetime >= minReplacement
-}
-
-// keepCredentials completes an attempt that brought no better credentials: the source returned the
-// served ones, or some that expire sooner. This is not a failure. It is reported as an event only
-// if it ends a series of failures. c.mu is held.
-func (c *Cache) keepCredentials(a *attempt, s *snapshot, now schedule.Moment) {
-	if c.state.Load().failures > 0 {
-		c.publish(a, s, now)
-		return
-	}
-	c.scheduler.completed = a.number
-	c.store(s)
-	c.advanceLocked()
-	c.scheduler.broadcast()
-}
+func (a *attempt) prefers(s *snapshot) bool { return a.rejected && s.lifetime >= minReplacement }
 
 // timeOut counts an attempt as failed if its source has not returned in time. A late success is
 // still used.
 func (c *Cache) timeOut(a *attempt) {
-	err := fmt.Errorf("cache: the source did not return within %v: %w", c.opts.AttemptTimeout, context.DeadlineExceeded)
-	class := c.classify(err)
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.scheduler.attempt != a || c.state.Load().closed {
-		return
-	}
-	a.overdue = true
-	c.fail(a, err, class, c.now())
+	r := result{err: fmt.Errorf("cache: the source did not return within %v: %w", c.opts.AttemptTimeout, context.DeadlineExceeded)}
+	c.classify(&r)
+	c.complete(func() (error, bool) {
+		if c.scheduler.attempt != a || c.state.Load().phase == closed {
+			return r.err, false
+		}
+		a.progress = overdue
+		return c.fail(a, r, c.now())
+	})
 }
 
-// fail completes a failed attempt. c.mu is held.
-func (c *Cache) fail(a *attempt, err error, class classification, now schedule.Moment) {
-	s := c.state.Load().withFailure(err, class.permanent)
-	c.scheduler.setRetryTimes(s, class.wait, now)
-	c.publish(a, s, now)
+// fail publishes a failed attempt. c.mu is held.
+func (c *Cache) fail(a *attempt, r result, now schedule.Moment) (err error, published bool) {
+	s := c.state.Load().withFailure(r.err, r.permanent)
+	wait := schedule.RetryAfter(s.failures, s.remaining(now), s.permanent, r.wait, c.random())
+	c.scheduler.retryServing, c.scheduler.retryEmpty = now.Add(wait.Serving), now.Add(wait.Empty)
+	c.publish(a, s, now, true)
+	return r.err, true
 }
 
-// publish publishes the outcome of an attempt: it stores the state, schedules the next attempt,
-// wakes the waiting callers and reports an event. c.mu is held.
-func (c *Cache) publish(a *attempt, s *snapshot, now schedule.Moment) {
-	c.scheduler.completed = a.number
+// publish publishes the outcome of an attempt: it stores the state, schedules the next attempt and
+// wakes the waiting callers. If report is set, it reports an event. c.mu is held.
+func (c *Cache) publish(a *attempt, s *snapshot, now schedule.Moment, report bool) {
+	c.scheduler.completed = c.scheduler.started
 	c.store(s)
-	c.advanceLocked()
+	c.advance(false)
 	c.scheduler.broadcast()
-	event := c.event()
-	event.Took = now.Elapsed - a.began.Elapsed
-	c.events.put(event)
+	if report {
+		c.report(Event{Took: now.Elapsed - a.began.Elapsed})
+	}
 }

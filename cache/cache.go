@@ -2,14 +2,18 @@ package cache
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"math/rand/v2"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 
+	"github.com/irsakit/irsakit/internal/follow"
 	"github.com/irsakit/irsakit/internal/schedule"
+	"github.com/irsakit/irsakit/internal/slots"
 )
 
 // Cache is an [aws.CredentialsProvider] that keeps the credentials of another provider, its
@@ -18,15 +22,18 @@ import (
 // A Cache that is dropped without [Cache.Close] is garbage collected. A pending timer does not
 // keep it alive.
 type Cache struct {
-	source aws.CredentialsProvider
-	opts   Options
-	base   time.Time // start of the elapsed time
-	state  atomic.Pointer[snapshot]
-	events *events
+	source   aws.CredentialsProvider
+	follower follow.Source[Event] // the source, if it acts on outcomes; nil otherwise
+	opts     Options
+	slots    *slots.Pool // of the Limiter; nil without one
+	base     time.Time   // start of the elapsed time
+	state    atomic.Pointer[snapshot]
+	random   func() float64 // returns numbers in [0, 1)
+	events   *events
 
-	callers callers
+	waitCount, waitDuration, errorCount atomic.Int64 // see Status
 
-	mu        sync.Mutex // guards the fields below and stores to state; never held across I/O
+	mu        sync.Locker // a mutex that guards the fields below and stores to state; never held across I/O
 	scheduler scheduler
 }
 
@@ -36,67 +43,22 @@ type Cache struct {
 // An attempt is one call of source.Retrieve. Its context does not depend on any caller's and ends
 // after [Options].AttemptTimeout. The source should not retry for long, because the Cache retries.
 func New(source aws.CredentialsProvider, optFns ...func(*Options)) *Cache {
-	c := &Cache{source: source, base: time.Now()}
+	c := &Cache{source: source, base: time.Now(), random: rand.Float64, mu: &sync.Mutex{}, scheduler: scheduler{lastReplace: schedule.Never()}}
 	for _, fn := range optFns {
 		fn(&c.opts)
 	}
 	c.opts.setDefaults()
-	c.events = newEvents(c.opts)
-	c.store(&snapshot{due: schedule.Never()})
+	if c.opts.Limiter != nil {
+		c.slots = c.opts.Limiter.slots
+	}
+	c.follower, _ = source.(follow.Source[Event])
+	c.events = newEvents(c.opts, c.follower)
+	c.store(newSnapshot(empty))
 	return c
 }
 
 // now returns a reading of the wall clock and the monotonic clock.
 func (c *Cache) now() schedule.Moment { return schedule.At(time.Now(), c.base) }
-
-// Retrieve returns valid credentials. While the Cache has them, Retrieve returns immediately,
-// without I/O or allocation, even if ctx has ended.
-//
-// Without valid credentials, Retrieve waits for the running attempt, or starts one, until ctx is
-// done. An attempt continues for other callers when ctx ends. After a failed attempt, Retrieve
-// immediately returns an [*Error] until the next attempt is due. There is one exception: if the
-// Cache has never had credentials, callers keep waiting through the first two failures, unless
-// these are permanent. The backoff after them is about 0.2 s and 1 s; an attempt that hangs takes
-// up to its timeout. After Close, Retrieve returns [ErrClosed].
-//
-// Expires of the returned credentials is when the Cache stops serving them. That is 8 to 10 s
-// before their actual expiry, or 0.8 to 1% of a lifetime below 1000 s. The margin is random, so it
-// differs between Caches. It is one second once the source has returned the same credentials again.
-func (c *Cache) Retrieve(ctx context.Context) (creds aws.Credentials, err error) {
-	if c.TryRetrieve(&creds) {
-		return creds, nil
-	}
-	return c.wait(ctx, 0)
-}
-
-// TryRetrieve stores valid credentials in creds and reports whether there were any. It never
-// waits for an attempt. It starts a refresh that is due, but starts no attempt if the Cache has no
-// valid credentials. It leaves creds unchanged if it returns false.
-func (c *Cache) TryRetrieve(creds *aws.Credentials) bool {
-	s := c.state.Load()
-	now := time.Now()
-	if now.UnixNano() >= s.fastUntil.wall || !now.Before(s.fastUntil.elapsed) {
-		return c.tryRetrieveSlow(creds)
-	}
-	*creds = s.creds
-	return true
-}
-
-// tryRetrieveSlow is the slow path of TryRetrieve.
-func (c *Cache) tryRetrieveSlow(creds *aws.Credentials) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	s, now := c.state.Load(), c.now()
-	if s.closed || !s.serves(now, 0) {
-		return false
-	}
-	s = c.recordUse(s)
-	if s.due.Reached(now) {
-		c.advanceLocked()
-	}
-	*creds = s.creds
-	return true
-}
 
 // Refresh starts a new attempt and waits until it completes or ctx is done. The attempt starts
 // after the call, and concurrent calls share it. Requested attempts start at least one second
@@ -107,19 +69,21 @@ func (c *Cache) tryRetrieveSlow(creds *aws.Credentials) bool {
 // waiting.
 func (c *Cache) Refresh(ctx context.Context) error {
 	mustWait := ctx.Err() == nil // c.mu is not held, because a context is foreign code
+	return c.await(ctx, c.requestRefresh(mustWait), nil)
+}
+
+// requestRefresh requests an attempt and returns its number.
+func (c *Cache) requestRefresh(mustWait bool) int {
 	c.mu.Lock()
+	defer c.mu.Unlock()
 	target := c.scheduler.started + 1
-	if c.scheduler.attempt != nil && c.scheduler.attempt.waiting() {
+	if c.scheduler.attempt != nil && c.scheduler.attempt.progress == queued {
 		target = c.scheduler.started // it has not called the source yet
 	} else {
 		c.scheduler.requested = true
 	}
-	c.scheduler.demand = true
-	c.advanceLocked()
-	if mustWait {
-		c.promote(false)
-	}
-	return c.await(ctx, target, nil)
+	c.demand(false, mustWait)
+	return target
 }
 
 // Wake makes a Cache whose last attempt failed try again without further backoff, but not within
@@ -134,8 +98,7 @@ func (c *Cache) Wake() {
 		return
 	}
 	c.scheduler.woken = true
-	c.scheduler.demand = true
-	c.advanceLocked()
+	c.demand(false, false)
 }
 
 // AdjustExpiresBy returns the credentials unchanged. An aws.CredentialsCache around this Cache
@@ -174,31 +137,35 @@ func (c *Cache) Format(f fmt.State, _ rune) { fmt.Fprintf(f, "cache.Cache(%s)", 
 // or the observer.
 func (c *Cache) Close() error {
 	c.mu.Lock()
-	if s := c.state.Load(); !s.closed {
-		c.store(s.asClosed())
-		c.scheduler.stop()
+	last := c.scheduler.attempt
+	if c.state.Load().phase != closed {
+		c.store(newSnapshot(closed))
+		c.scheduler.stopTimer()
+		c.scheduler.broadcast()
+		if last != nil && last.progress != queued {
+			last.cancel()
+		}
 	}
-	running := c.scheduler.attempt
-	if running != nil && running.ticket != nil && c.opts.Limiter.cancel(running.ticket) {
-		close(running.returned)
+	if last != nil && c.slots.Cancel(last.ticket) {
+		close(last.returned)
 	}
 	c.mu.Unlock()
 
 	limit := time.NewTimer(c.opts.AttemptTimeout)
 	defer limit.Stop()
-	if running != nil {
+	ends := func(done <-chan struct{}) bool {
 		select {
-		case <-running.returned:
+		case <-done:
+			return true
 		case <-limit.C:
-			return errSourceRuns
+			return false
 		}
 	}
-	for _, idle := range []<-chan struct{}{c.events.logs.Idle(), c.events.observations.Idle()} {
-		select {
-		case <-idle:
-		case <-limit.C:
-			return errObserverRuns
-		}
+	if last != nil && !ends(last.returned) {
+		return errors.New("cache: closed, but the source has still not returned")
+	}
+	if !ends(c.events.logs.Idle()) || !ends(c.events.observations.Idle()) {
+		return errors.New("cache: closed, but the observer has still not returned")
 	}
 	return nil
 }

@@ -120,7 +120,7 @@ func TestCacheRetrievesUnexpiringCredentialsOnce(t *testing.T) {
 		retrieve(t, c)
 		time.Sleep(10000 * time.Hour)
 		assert.Equal(t, "AK", retrieve(t, c.MinTTL(time.Hour)).AccessKeyID)
-		assert.Equal(t, cache.Status{State: cache.Fresh, LastSuccess: c.Status().LastSuccess, Waits: 1}, c.Status())
+		assert.Equal(t, cache.Status{State: cache.Fresh, LastSuccess: c.Status().LastSuccess, WaitCount: 1}, c.Status())
 		assert.Equal(t, 1, calls)
 	})
 }

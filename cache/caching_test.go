@@ -224,7 +224,7 @@ func TestCacheKeepsCredentialsWithLaterExpiry(t *testing.T) {
 	}{
 		"Refresh, 2 s":   {2 * time.Second, refresh, nil, true},
 		"Refresh, 5 min": {5 * time.Minute, refresh, nil, true},
-		"Replace, 2 s":   {2 * time.Second, replace, cache.ErrRefused, true},
+		"Replace, 2 s":   {2 * time.Second, replace, cache.ErrRejected, true},
 		"Replace, 5 min": {5 * time.Minute, replace, nil, false},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -24,8 +24,8 @@ func step(c *Cache, wall, elapsed time.Duration) {
 	s := *c.state.Load()
 	for _, m := range []*schedule.Moment{
 		&s.until, &s.due, &s.received, &s.refreshAt,
-		&c.scheduler.spacedUntil, &c.scheduler.ensureHistory().retry.serving, &c.scheduler.ensureHistory().retry.empty, &c.scheduler.ensureHistory().invalidateSpacedUntil,
-		&c.scheduler.ensureHistory().lastReplace,
+		&c.scheduler.spacedUntil, &c.scheduler.retryServing, &c.scheduler.retryEmpty, &c.scheduler.invalidateSpacedUntil,
+		&c.scheduler.lastReplace,
 	} {
 		if *m != schedule.Never() && *m != (schedule.Moment{}) {
 			m.Wall -= int64(wall)
@@ -107,6 +107,25 @@ func TestCacheReturnsErrorAfterClockStepDuringOutage(t *testing.T) {
 			assert.Equal(t, aws.Credentials{}, creds)
 		})
 	}
+}
+
+// The wall clock has been set back, so that it alone does not show that the credentials have expired.
+func TestCacheTreatsExpiredCredentialsOfCachingSourceAsFailure(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		expires := time.Now().Add(time.Hour)
+		c := New(aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
+			return aws.Credentials{AccessKeyID: "AK", SecretAccessKey: "secret", CanExpire: true, Expires: expires}, nil
+		}))
+		key(t, c)
+		for range 3 {
+			time.Sleep(time.Hour)
+			step(c, -time.Hour, 0)
+			expires = expires.Add(time.Hour) // the Cache's clock, and not the bubble's, was set back
+			_, err := c.Retrieve(t.Context())
+			require.ErrorContains(t, err, "expired")
+		}
+		require.NoError(t, c.Close())
+	})
 }
 
 func TestCacheRefreshesByElapsedClockAfterBackwardStep(t *testing.T) {

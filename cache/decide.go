@@ -1,18 +1,30 @@
 package cache
 
-import "github.com/irsakit/irsakit/internal/schedule"
+import (
+	"time"
+	"weak"
+
+	"github.com/irsakit/irsakit/internal/schedule"
+)
 
 // reasons are the reasons for an attempt, except the state of the credentials.
 type reasons struct {
-	first     bool // no attempt has started yet
-	demand    bool // a caller has come since the last attempt started
-	requested bool // Refresh, Replace or a view with too little time left requests an attempt
-	woken     bool // Wake requests one if the last one failed
-	idle      bool // the credentials have been unused for as long as Options.IdleLives allows
+	pending
+	started int  // number of attempts started so far
+	idle    bool // the credentials have been unused for as long as Options.MaxIdleLifetimes allows
 
 	spacedUntil           schedule.Moment // a requested attempt starts no sooner
 	invalidateSpacedUntil schedule.Moment // an attempt after Invalidate starts no sooner
-	retry                 retryTimes      // an attempt after a failure starts no sooner
+	retryServing          schedule.Moment // an attempt after a failure starts no sooner while there are valid credentials
+	retryEmpty            schedule.Moment // likewise, without valid credentials
+}
+
+// pending are the reasons that have come up since the last attempt started.
+type pending struct {
+	demand    bool // a caller has come
+	requested bool // Refresh, Replace or a view with too little time left requests an attempt
+	rejected  bool // the attempt replaces credentials that a service rejected
+	woken     bool // Wake requests an attempt if the last one failed
 }
 
 // decision is the decision about the next attempt.
@@ -22,17 +34,17 @@ type decision struct {
 	due   schedule.Moment // from then on a caller starts it
 }
 
-// decide returns the decision for a Cache that is open and has no running attempt.
+// decide returns the decision for a Cache that has no running attempt.
 //
 // While there are valid credentials, the timer starts attempts without a caller. Otherwise only a
 // caller starts the next attempt: without one, its result would not be needed.
 func decide(s *snapshot, r reasons, now schedule.Moment) decision {
 	serving := s.serves(now, 0)
-	due := dueAt(s, r, serving)
+	due := dueAt(s, r, now, serving)
 	switch {
-	case r.first && !r.demand, !serving && s.failures > 0 && !r.demand:
-		return decision{due: schedule.Never()} // until a caller adds demand
-	case due.Reached(now) && serving && r.idle:
+	case s.phase == closed, !r.demand && (r.started == 0 || !serving && s.failures > 0):
+		return decision{due: schedule.Never()} // unless the Cache is closed, a caller adds demand
+	case due.Reached(now) && serving && r.idle && !r.demand && !r.requested:
 		return decision{due: due}
 	case due.Reached(now):
 		return decision{start: true, due: due}
@@ -42,12 +54,12 @@ func decide(s *snapshot, r reasons, now schedule.Moment) decision {
 }
 
 // dueAt returns when the next attempt may start.
-func dueAt(s *snapshot, r reasons, serving bool) schedule.Moment {
+func dueAt(s *snapshot, r reasons, now schedule.Moment, serving bool) schedule.Moment {
 	switch {
 	case s.failures > 0:
-		due := r.retry.empty
+		due := r.retryEmpty
 		if serving {
-			due = r.retry.serving
+			due = r.retryServing
 		}
 		if r.woken {
 			due = schedule.Earlier(due, r.spacedUntil)
@@ -57,18 +69,113 @@ func dueAt(s *snapshot, r reasons, serving bool) schedule.Moment {
 		return r.spacedUntil
 	case s.repeated, serving:
 		return s.refreshAt
-	case s.err != nil: // the credentials were withdrawn
+	case s.phase == withdrawn:
 		return r.invalidateSpacedUntil
-	default:
-		return schedule.Moment{} // now: there are no credentials, or they have expired
+	default: // there are no credentials, or they have expired
+		return now
 	}
 }
 
-// reasons returns the current reasons. c.mu is held.
-func (c *Cache) reasons() reasons {
-	sched, history := &c.scheduler, c.scheduler.readHistory()
-	return reasons{
-		first: sched.started == 0, demand: sched.demand, requested: sched.requested, woken: sched.woken, idle: c.idle(),
-		spacedUntil: sched.spacedUntil, invalidateSpacedUntil: history.invalidateSpacedUntil, retry: history.retry,
+// scheduler contains the state from which the next attempt is decided. Cache.mu guards it.
+type scheduler struct {
+	reasons
+	attempt         *attempt        // the running attempt, or nil
+	completed       int             // number of the last attempt whose outcome is known
+	lastReplace     schedule.Moment // when Replace last started an attempt; Never before the first time
+	withdrawn       []string        // access key IDs that must not be served again, the newest last
+	unusedLifetimes int             // number of consecutive lifetimes before the current one in which the credentials were not used
+	minTTLs         minTTLs         // minimum TTLs of the views
+
+	timer   *time.Timer
+	changed chan struct{} // closed when the state has changed
+}
+
+// advance applies the decision about the next attempt. It must be called after every change that
+// can affect the decision. It is the only place that starts an attempt or sets the timer. holdsSlot
+// reports whether it is called for the source of another Cache, which holds a slot of the Limiter.
+// An attempt that starts reuses that slot. c.mu is held.
+func (c *Cache) advance(holdsSlot bool) {
+	if c.scheduler.attempt != nil {
+		return // advance is called again when it completes
 	}
+	s, now := c.state.Load(), c.now()
+	d := decide(s, c.scheduler.reasons, now)
+	switch {
+	case d.start:
+		c.start(now, holdsSlot)
+		return
+	case d.timer:
+		c.setTimer(d.due.Elapsed - now.Elapsed)
+	default:
+		c.scheduler.stopTimer()
+	}
+	if s.due != d.due {
+		c.store(s.withDue(d.due))
+	}
+}
+
+// setTimer sets the timer to advance after d. The timer does not keep the Cache alive.
+func (c *Cache) setTimer(d time.Duration) {
+	if c.scheduler.timer != nil {
+		c.scheduler.timer.Reset(d)
+		return
+	}
+	cache := weak.Make(c)
+	c.scheduler.timer = time.AfterFunc(d, func() {
+		if c := cache.Value(); c != nil {
+			c.mu.Lock()
+			defer c.mu.Unlock()
+			c.advance(false)
+		}
+	})
+}
+
+// stopTimer stops the timer.
+func (sched *scheduler) stopTimer() {
+	if sched.timer != nil {
+		sched.timer.Stop()
+	}
+}
+
+// changes returns a channel that is closed at the next change.
+func (sched *scheduler) changes() <-chan struct{} {
+	if sched.changed == nil {
+		sched.changed = make(chan struct{})
+	}
+	return sched.changed
+}
+
+// broadcast wakes all goroutines that wait for a change.
+func (sched *scheduler) broadcast() {
+	if sched.changed != nil {
+		close(sched.changed)
+		sched.changed = nil
+	}
+}
+
+// startLifetime records that the lifetime of new credentials starts. Only the first Retrieve of each
+// lifetime has to leave the fast path to record that they are used. c.mu is held.
+func (c *Cache) startLifetime(next *snapshot) {
+	if c.state.Load().unused {
+		c.scheduler.unusedLifetimes++
+	} else {
+		c.scheduler.unusedLifetimes = 0
+	}
+	next.unused = c.opts.MaxIdleLifetimes > 0
+	c.scheduler.idle = next.unused && c.scheduler.unusedLifetimes >= c.opts.MaxIdleLifetimes-1
+}
+
+// use records that the credentials of s are used, and starts an attempt that is due. It returns the
+// state in which they are used. c.mu is held.
+func (c *Cache) use(s *snapshot, now schedule.Moment) *snapshot {
+	if s.unused {
+		next := *s
+		next.unused, c.scheduler.idle = false, false
+		c.store(&next)
+		s = &next
+	}
+	if s.due.Reached(now) {
+		c.advance(false)
+	}
+	return s
 }

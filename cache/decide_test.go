@@ -29,13 +29,14 @@ func randomMoment(random *rand.Rand, now schedule.Moment) schedule.Moment {
 func randomState(random *rand.Rand, now schedule.Moment) (*snapshot, reasons) {
 	at := func() schedule.Moment { return randomMoment(random, now) }
 	yes := func() bool { return random.IntN(2) == 0 }
-	s := &snapshot{until: at(), refreshAt: at(), repeated: yes()}
+	s := &snapshot{phase: phase(random.IntN(int(closed + 1))), until: at(), refreshAt: at(), repeated: yes()}
 	if yes() {
-		s.failures, s.err = random.IntN(5), errors.New("no")
+		s.failures, s.lastErr = 1+random.IntN(5), errors.New("no")
 	}
 	return s, reasons{
-		first: random.IntN(8) == 0, demand: yes(), requested: yes(), woken: yes(), idle: yes(),
-		spacedUntil: at(), invalidateSpacedUntil: at(), retry: retryTimes{serving: at(), empty: at()},
+		pending: pending{demand: yes(), requested: yes(), woken: yes()},
+		started: random.IntN(8), idle: yes(),
+		spacedUntil: at(), invalidateSpacedUntil: at(), retryServing: at(), retryEmpty: at(),
 	}
 }
 
@@ -51,24 +52,28 @@ func TestDecide(t *testing.T) {
 		require.False(t, d.start && !d.due.Reached(now), "an attempt that is not due", state)
 		require.False(t, d.timer && (d.due.Reached(now) || d.due == schedule.Never()), "a timer that is due or never fires", state)
 		require.False(t, !serving && s.failures > 0 && !r.demand && (d.start || d.timer), "an attempt without demand", state)
-		require.False(t, r.first && !r.demand && (d.start || d.timer), "an attempt before the first caller", state)
-		require.False(t, r.idle && serving && d.start, "an attempt for an idle Cache", state)
+		require.False(t, r.started == 0 && !r.demand && (d.start || d.timer), "an attempt before the first caller", state)
+		require.False(t, r.idle && !r.demand && !r.requested && serving && d.start, "an attempt for an idle Cache", state)
+		if s.phase == closed {
+			require.Equal(t, decision{due: schedule.Never()}, d, "an attempt or a timer after Close", state)
+			continue
+		}
 		require.Equal(t, d, decide(s, r, now), "the decision is not deterministic")
-		if r.demand && !r.idle {
+		if r.demand {
 			require.True(t, d.start || d.timer || d.due == schedule.Never(), "a caller waits forever", state)
 		}
-		if !serving && s.failures == 0 && s.err == nil && !r.requested && !s.repeated && r.demand {
+		if !serving && s.failures == 0 && s.phase != withdrawn && !r.requested && !s.repeated && r.demand {
 			require.True(t, d.start, "a caller waits although nothing has failed", state)
 		}
 		if s.failures > 0 && d.start && !r.woken {
-			require.True(t, r.retry.serving.Reached(now) || r.retry.empty.Reached(now), "no backoff", state)
+			require.True(t, r.retryServing.Reached(now) || r.retryEmpty.Reached(now), "no backoff", state)
 		}
 
 		// An additional reason never delays an attempt after a failure.
 		if s.failures > 0 {
 			more := r
 			more.woken, more.demand = true, true
-			require.False(t, d.start && !r.idle && !decide(s, more, now).start, state)
+			require.False(t, d.start && !decide(s, more, now).start, state)
 		}
 		// Time alone never removes a reason while credentials are served.
 		later := now.Add(time.Duration(random.Int64N(int64(time.Hour))))

@@ -81,7 +81,7 @@ func TestInvalidateDuringOutageKeepsBackoff(t *testing.T) {
 			assert.Equal(t, calls, s.count(), "no attempt before it is due")
 			_, err := c.Retrieve(t.Context())
 			require.ErrorIs(t, err, errBroken)
-			require.NotErrorIs(t, err, cache.ErrRefused)
+			require.NotErrorIs(t, err, cache.ErrRejected)
 			c.Invalidate(creds)
 			time.Sleep(100 * time.Millisecond)
 		}
@@ -110,7 +110,7 @@ func TestMinTTLCreatedLateRefreshesImmediately(t *testing.T) {
 		}
 		time.Sleep(2 * time.Second)
 		assert.Equal(t, "AK2", retrieve(t, c).AccessKeyID)
-		assert.EqualValues(t, 1, c.Status().Waits, "only the first caller waited")
+		assert.EqualValues(t, 1, c.Status().WaitCount, "only the first caller waited")
 	})
 }
 

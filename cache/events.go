@@ -7,75 +7,36 @@ import (
 	"runtime/debug"
 	"time"
 
+	"github.com/irsakit/irsakit/internal/follow"
 	"github.com/irsakit/irsakit/internal/notify"
+	"github.com/irsakit/irsakit/internal/schedule"
 )
 
 // Event reports that an attempt has completed, or that credentials were withdrawn. It contains no
 // secret.
 type Event struct {
-	Time    time.Time     // on the local wall clock
-	Took    time.Duration // duration of the attempt; 0 if Refused
-	Refused bool          // the credentials were withdrawn by Cache.Invalidate
-	Status  Status        // the status after the event; its Err is the error of a failed attempt
-
-	callersFail bool // callers get errors
+	Time      time.Time     // on the local wall clock
+	Took      time.Duration // duration of the attempt; 0 if Withdrawn
+	Withdrawn bool          // the credentials were withdrawn by Cache.Invalidate
+	Status    Status        // the status after the event; its Err is the error of a failed attempt
 }
 
-// event returns an Event for the current state.
-func (c *Cache) event() Event {
+// report reports an event: it adds the time and the status, and logs a change of health. c.mu is held.
+func (c *Cache) report(e Event) {
 	s, now := c.state.Load(), c.now()
-	pending := s.failures == 0 && (c.scheduler.attempt != nil || s.due.Reached(now)) // an attempt runs or is due, and none has failed
-	return Event{
-		Time:        time.Unix(0, now.Wall),
-		Status:      c.status(s, now),
-		callersFail: s.err != nil && !s.serves(now, 0) && !s.starting() && !pending,
+	e.Time, e.Status = time.Unix(0, now.Wall), c.status(s, now)
+	c.events.setHealth(c.healthOf(s, now), e.Status)
+	if c.events.record != nil {
+		c.events.record(e)
 	}
 }
 
-// events delivers events to the logger and, asynchronously, to the observer. It has no reference
-// to the Cache, which may be garbage collected first.
-type events struct {
-	logger       *slog.Logger
-	logs         notify.Queue[line]
-	health       health // as last logged
-	observe      func(Event)
-	observations notify.Queue[Event]
-}
-
-func newEvents(opts Options) *events {
-	return &events{logger: opts.Logger, observe: opts.Observe}
-}
-
-// put queues an event. Calls must be serialized.
-func (e *events) put(event Event) {
-	if l, ok := e.transition(event); ok {
-		e.logs.Put(l, e.write)
+// reportCallerFailed logs that a caller gets an error. The failed attempt has logged that already,
+// unless there were still valid credentials then. c.mu is held.
+func (c *Cache) reportCallerFailed() {
+	if c.events.health != callersFailing {
+		c.events.setHealth(callersFailing, c.Status())
 	}
-	if e.observe != nil {
-		e.observations.Put(event, e.callObserver)
-	}
-}
-
-// callerFailed logs that a caller gets an error. The failed attempt has logged that already, unless
-// there were still valid credentials then.
-func (e *events) callerFailed(event func() Event) {
-	if e.health == callersFailing {
-		return
-	}
-	now := event()
-	now.callersFail = true
-	if l, ok := e.transition(now); ok {
-		e.logs.Put(l, e.write)
-	}
-}
-
-func (e *events) callObserver(event Event) {
-	defer func() {
-		if r := recover(); r != nil {
-			e.write(line{slog.LevelError, "credentials observer panicked", []any{"panic", fmt.Sprint(r), "stack", string(debug.Stack())}})
-		}
-	}()
-	e.observe(event)
 }
 
 // health is the health as last logged. Each change of it is logged.
@@ -87,6 +48,49 @@ const (
 	callersFailing        // callers get errors, too
 )
 
+// healthOf returns the health in a state. c.mu is held.
+func (c *Cache) healthOf(s *snapshot, now schedule.Moment) health {
+	pending := s.failures == 0 && (c.scheduler.attempt != nil || s.due.Reached(now)) // an attempt runs or is due, and none has failed
+	switch {
+	case s.problem() == nil:
+		return healthy
+	case s.serves(now, 0) || s.starting() || pending:
+		return failing
+	default:
+		return callersFailing
+	}
+}
+
+// events delivers events to the logger and to the application's observer, asynchronously. It has no
+// reference to the Cache, which may be garbage collected first.
+type events struct {
+	logger       *slog.Logger
+	logs         notify.Queue[line]
+	health       health              // as last logged
+	record       func(Event)         // queues an event for the application; nil if it has no observer
+	observations notify.Queue[Event] // used unless the source follows the Cache
+}
+
+// newEvents returns events for the observer of opts, or for the queue of a follower.
+func newEvents(opts Options, follower follow.Source[Event]) *events {
+	e := &events{logger: opts.Logger}
+	observe := func(event Event) {
+		defer func() {
+			if r := recover(); r != nil {
+				e.write(line{slog.LevelError, "credentials observer panicked", []any{"panic", fmt.Sprint(r), "stack", string(debug.Stack())}})
+			}
+		}()
+		opts.Observe(event)
+	}
+	switch {
+	case follower != nil:
+		e.record = follower.Record
+	case opts.Observe != nil:
+		e.record = func(event Event) { e.observations.Put(event, observe) }
+	}
+	return e
+}
+
 // line is a line of the log.
 type line struct {
 	level   slog.Level
@@ -94,42 +98,37 @@ type line struct {
 	args    []any
 }
 
-// transition records the health after an event. It returns a line and true if it has changed.
-func (e *events) transition(event Event) (line, bool) {
-	s := event.Status
-	now := healthy
-	switch {
-	case event.callersFail:
-		now = callersFailing
-	case s.Err != nil:
-		now = max(failing, e.health)
-	}
+// setHealth logs a change of the health. Callers that fail continue to do so until a success.
+func (e *events) setHealth(now health, s Status) {
 	before := e.health
-	e.health = now
-	switch {
-	case now == before:
-		return line{}, false
-	case now == callersFailing:
-		return failureLine(slog.LevelError, "no valid credentials", s, "failures", s.Failures), true
-	case now == failing && s.State == Empty:
-		return failureLine(slog.LevelWarn, "first credentials failed, trying again", s), true
-	case now == failing && s.Failures == 0:
-		return failureLine(slog.LevelWarn, "credentials refused", s), true
-	case now == failing:
-		return failureLine(slog.LevelWarn, "credentials refresh failed", s, "serving_until", s.Expires), true
-	default:
-		return line{slog.LevelInfo, "credentials refresh recovered", []any{"serving_until", s.Expires}}, true
+	if now == failing {
+		now = max(failing, before)
+	}
+	if e.health = now; now != before {
+		e.logs.Put(lineOf(now, s), e.write)
 	}
 }
 
-// failureLine returns the line for a failure. It includes the time of the next attempt, unless the
-// next caller starts it because there are no valid credentials.
-func failureLine(level slog.Level, message string, s Status, args ...any) line {
-	args = append([]any{"error", s.Err}, args...)
-	if !s.NextAttempt.IsZero() {
-		args = append(args, "next_attempt", s.NextAttempt)
+// lineOf returns the line for a change of the health. A failure has the time of the next attempt,
+// unless the next caller starts it because there are no valid credentials.
+func lineOf(now health, s Status) line {
+	l := line{slog.LevelWarn, "credentials refresh failed", []any{"error", s.Err}}
+	switch {
+	case now == healthy:
+		return line{slog.LevelInfo, "credentials refresh recovered", []any{"serving_until", s.Expires}}
+	case now == callersFailing:
+		l = line{slog.LevelError, "no valid credentials", append(l.args, "failures", s.Failures)}
+	case s.State == Empty:
+		l.message = "first credentials failed, trying again"
+	case s.Failures == 0:
+		l.message = "credentials refused"
+	default:
+		l.args = append(l.args, "serving_until", s.Expires)
 	}
-	return line{level, message, args}
+	if !s.NextAttempt.IsZero() {
+		l.args = append(l.args, "next_attempt", s.NextAttempt)
+	}
+	return l
 }
 
 // write logs a line. The handler is foreign code. A panic in it must not end the process, and

@@ -55,7 +55,7 @@ func TestCacheObservesAttemptsAndInvalidate(t *testing.T) {
 			{cache.Fresh, 0, nil, time.Second},
 			{cache.Stale, 1, errBroken, time.Second},
 			{cache.Fresh, 0, nil, time.Second},
-			{cache.Expired, 0, cache.ErrRefused, 0},
+			{cache.Expired, 0, cache.ErrRejected, 0},
 		} {
 			e := seen.events[i]
 			assert.Equal(t, want.state, e.Status.State, i)
@@ -157,8 +157,8 @@ func TestInvalidateDuringOutageIsObserved(t *testing.T) {
 		c.Invalidate(creds)
 		synctest.Wait()
 		require.Len(t, seen.events, 3)
-		assert.False(t, seen.events[1].Refused)
-		assert.True(t, seen.events[2].Refused)
+		assert.False(t, seen.events[1].Withdrawn)
+		assert.True(t, seen.events[2].Withdrawn)
 		assert.Equal(t, cache.Expired, seen.events[2].Status.State)
 	})
 }

@@ -89,6 +89,75 @@ func ExampleNew_defaultConfig() {
 	// Output: ASIA1
 }
 
+// Serve a page immediately, with a signed link only if credentials are available.
+func ExampleCache_TryRetrieve() {
+	c := cache.New(hourly())
+	defer c.Close()
+	page := func() string {
+		var credentials aws.Credentials
+		if !c.TryRetrieve(&credentials) {
+			return "the download will be available shortly"
+		}
+		return "a link signed with " + credentials.AccessKeyID
+	}
+	fmt.Println(page())
+	if err := c.Refresh(context.Background()); err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(page())
+	// Output:
+	// the download will be available shortly
+	// a link signed with ASIA1
+}
+
+// Respect the time at which a source that is not an SDK client asks to be called again.
+func ExampleOptions_retryAfter() {
+	start := time.Now()
+	c := cache.New(aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
+		return aws.Credentials{}, busyError{retryAfter: 3 * time.Second}
+	}), func(o *cache.Options) {
+		o.Logger = slog.New(slog.DiscardHandler)
+		o.Permanent = func(error) bool { return true } // return the first error immediately
+		o.RetryAfter = func(err error) time.Duration {
+			var busy busyError
+			if errors.As(err, &busy) {
+				return busy.retryAfter
+			}
+			return 0
+		}
+	})
+	defer c.Close()
+	_, err := c.Retrieve(context.Background())
+	var failure *cache.Error
+	fmt.Println(errors.As(err, &failure) && failure.NextAttempt.Sub(start) >= 3*time.Second)
+	// Output: true
+}
+
+// busyError is the error of a source that is busy.
+type busyError struct{ retryAfter time.Duration }
+
+func (e busyError) Error() string { return "busy, retry after " + e.retryAfter.String() }
+
+// Keep the credentials of many tenants, and refresh only those that are used.
+func ExampleOptions_maxIdleLifetimes() {
+	tenants := map[string]*cache.Cache{}
+	for _, name := range []string{"red", "blue"} {
+		c := cache.New(hourly(), func(o *cache.Options) {
+			o.MaxIdleLifetimes = 2 // after two hours, an unused tenant costs no more attempts
+		})
+		defer c.Close()
+		tenants[name] = c
+	}
+	if _, err := tenants["red"].Retrieve(context.Background()); err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println("red:", tenants["red"].Status().State)
+	fmt.Println("blue:", tenants["blue"].Status().State)
+	// Output:
+	// red: fresh
+	// blue: empty
+}
+
 // Replace credentials that a service rejected, unless they were received within the last minute.
 func ExampleCache_Replace() {
 	c := cache.New(hourly())
@@ -98,9 +167,15 @@ func ExampleCache_Replace() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	err = c.Replace(ctx, rejected, time.Minute)
-	fmt.Println(errors.Is(err, cache.ErrRefused)) // they were received just now
-	// Output: true
+	switch err := c.Replace(ctx, rejected, time.Minute); {
+	case err == nil:
+		fmt.Println("send the request again")
+	case errors.Is(err, cache.ErrRejected):
+		fmt.Println("not replaced: the service rejects new credentials")
+	default:
+		log.Fatal(err)
+	}
+	// Output: not replaced: the service rejects new credentials
 }
 
 // Withdraw credentials after the role's sessions were revoked.
@@ -153,11 +228,11 @@ func ExampleStatus_Healthy() {
 	fmt.Println(c.Status().Healthy())
 	broken = errors.New("broken")
 	_ = c.Refresh(ctx)
-	fmt.Println(errors.Is(c.Status().Healthy(), cache.ErrFailing))
+	fmt.Println(c.Status().State, errors.Is(c.Status().Healthy(), broken))
 	// Output:
 	// cache: there never were credentials
 	// <nil>
-	// true
+	// stale true
 }
 
 // Read the time of the next attempt from an error.
@@ -199,6 +274,6 @@ func ExampleLimiter() {
 			log.Fatal(err)
 		}
 	}
-	fmt.Println(limiter.Status().Places, "places")
-	// Output: 32 places
+	fmt.Println(limiter.Status().Slots, "slots")
+	// Output: 32 slots
 }

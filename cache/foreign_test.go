@@ -180,6 +180,6 @@ func TestStatusCountsErrorsOfCanceledSource(t *testing.T) {
 		c := newCache(t, &source{err: errors.Join(errBroken, context.Canceled)})
 		_, err := c.Retrieve(t.Context())
 		require.ErrorIs(t, err, context.Canceled)
-		assert.EqualValues(t, 1, c.Status().Errors)
+		assert.EqualValues(t, 1, c.Status().ErrorCount)
 	})
 }

@@ -18,12 +18,12 @@ func TestStatusHealthy(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &source{lifetime: time.Hour}
 		c := newCache(t, s)
-		require.ErrorIs(t, c.Status().Healthy(), cache.ErrEmpty, "not used yet")
+		require.EqualError(t, c.Status().Healthy(), "cache: there never were credentials", "not used yet")
 
 		s.setError(errBroken)
 		_, err := c.Retrieve(t.Context())
 		require.ErrorIs(t, err, errBroken)
-		require.ErrorIs(t, c.Status().Healthy(), cache.ErrEmpty)
+		require.EqualError(t, c.Status().Healthy(), "cache: there never were credentials: broken")
 		require.ErrorIs(t, c.Status().Healthy(), errBroken)
 
 		s.setError(nil)
@@ -34,7 +34,7 @@ func TestStatusHealthy(t *testing.T) {
 		s.setError(errBroken)
 		time.Sleep(50 * time.Minute)
 		err = c.Status().Healthy()
-		require.ErrorIs(t, err, cache.ErrFailing)
+		require.Equal(t, cache.Stale, c.Status().State)
 		require.ErrorIs(t, err, errBroken)
 		left := time.Until(c.Status().Expires).Round(time.Second)
 		require.ErrorContains(t, err, "the credentials are served for "+left.String()+" more: broken")
@@ -42,7 +42,8 @@ func TestStatusHealthy(t *testing.T) {
 
 		time.Sleep(10 * time.Minute)
 		err = c.Status().Healthy()
-		require.ErrorIs(t, err, cache.ErrExpired)
+		require.Equal(t, cache.Expired, c.Status().State)
+		require.EqualError(t, err, "cache: there are no valid credentials any more: broken")
 		require.ErrorIs(t, err, errBroken)
 
 		require.NoError(t, c.Close())
@@ -57,8 +58,8 @@ func TestStatusHealthyOfWithdrawnAndUnexpiringCredentials(t *testing.T) {
 		creds := retrieve(t, c)
 		s.setHung(true)
 		c.Invalidate(creds)
-		require.ErrorIs(t, c.Status().Healthy(), cache.ErrExpired)
-		require.ErrorIs(t, c.Status().Healthy(), cache.ErrRefused)
+		require.Equal(t, cache.Expired, c.Status().State)
+		require.ErrorIs(t, c.Status().Healthy(), cache.ErrRejected)
 	})
 	synctest.Test(t, func(t *testing.T) {
 		endless := &endlessSource{}
@@ -68,7 +69,7 @@ func TestStatusHealthyOfWithdrawnAndUnexpiringCredentials(t *testing.T) {
 		endless.err = errBroken
 		require.Error(t, c.Refresh(t.Context()))
 		err := c.Status().Healthy()
-		require.ErrorIs(t, err, cache.ErrFailing)
+		require.Equal(t, cache.Stale, c.Status().State)
 		assert.Equal(t, "cache: refreshing fails: broken", err.Error())
 	})
 }
@@ -93,9 +94,9 @@ func TestStatusCountsWaitsAndErrors(t *testing.T) {
 			retrieve(t, c) // these callers do not wait
 		}
 		status := c.Status()
-		assert.EqualValues(t, 10, status.Waits)
-		assert.Equal(t, 20*time.Second, status.Waited)
-		assert.Zero(t, status.Errors)
+		assert.EqualValues(t, 10, status.WaitCount)
+		assert.Equal(t, 20*time.Second, status.WaitDuration)
+		assert.Zero(t, status.ErrorCount)
 
 		s.setError(errBroken)
 		time.Sleep(2 * time.Hour)
@@ -109,9 +110,9 @@ func TestStatusCountsWaitsAndErrors(t *testing.T) {
 		_, err = c.Retrieve(t.Context()) // returns immediately until the next attempt is due
 		require.ErrorIs(t, err, errBroken)
 		status = c.Status()
-		assert.EqualValues(t, 2, status.Waits-before.Waits)
-		assert.Equal(t, 2*time.Second, status.Waited-before.Waited)
-		assert.EqualValues(t, 3, status.Errors)
+		assert.EqualValues(t, 2, status.WaitCount-before.WaitCount)
+		assert.Equal(t, 2*time.Second, status.WaitDuration-before.WaitDuration)
+		assert.EqualValues(t, 3, status.ErrorCount)
 
 		canceled, cancelNow := context.WithCancel(t.Context())
 		cancelNow()
@@ -123,6 +124,6 @@ func TestStatusCountsWaitsAndErrors(t *testing.T) {
 		require.NoError(t, c.Close())
 		_, err = c.Retrieve(t.Context())
 		require.ErrorIs(t, err, cache.ErrClosed)
-		assert.EqualValues(t, 3, c.Status().Errors, "errors that the callers caused do not count")
+		assert.EqualValues(t, 3, c.Status().ErrorCount, "errors that the callers caused do not count")
 	})
 }

@@ -55,7 +55,7 @@ func TestInvalidateStartsOneAttemptPerMinute(t *testing.T) {
 			if err == nil {
 				c.Invalidate(creds)
 			} else {
-				require.ErrorIs(t, err, cache.ErrRefused)
+				require.ErrorIs(t, err, cache.ErrRejected)
 				var failure *cache.Error
 				require.ErrorAs(t, err, &failure)
 				require.LessOrEqual(t, time.Until(failure.NextAttempt), time.Minute)

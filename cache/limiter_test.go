@@ -66,12 +66,12 @@ func TestLimiterBoundsConcurrentAttempts(t *testing.T) {
 		}
 		begin := time.Now()
 		synctest.Wait()
-		assert.Equal(t, cache.LimiterStatus{Running: 3, Waiting: 27, Places: 3}, l.Status())
+		assert.Equal(t, cache.LimiterStatus{Running: 3, Waiting: 27, Slots: 3}, l.Status())
 		callers.Wait()
 		assert.Equal(t, 3, b.most)
 		assert.Equal(t, 10*time.Second, time.Since(begin), "AttemptTimeout does not include the wait for a slot")
 		synctest.Wait()
-		assert.Equal(t, cache.LimiterStatus{Places: 3}, l.Status())
+		assert.Equal(t, cache.LimiterStatus{Slots: 3}, l.Status())
 	})
 }
 
@@ -149,12 +149,12 @@ func TestLimiterReducesSlotsWhenThrottled(t *testing.T) {
 			})
 		}
 		callers.Wait()
-		assert.LessOrEqual(t, l.Status().Places, 4)
+		assert.LessOrEqual(t, l.Status().Slots, 4)
 		var b tracker
 		for range 200 {
 			retrieve(t, newCache(t, b.source("", nil), withLimiter(l)))
 		}
-		assert.Greater(t, l.Status().Places, 8, "each success restores a part of a slot")
+		assert.Greater(t, l.Status().Slots, 8, "each success restores a part of a slot")
 	})
 }
 
@@ -178,7 +178,7 @@ func TestLimiterReusesSlotForNestedCache(t *testing.T) {
 		assert.Equal(t, 10*time.Second, time.Since(begin))
 		assert.Equal(t, 2, b.most)
 		synctest.Wait()
-		assert.Equal(t, cache.LimiterStatus{Places: 2}, l.Status())
+		assert.Equal(t, cache.LimiterStatus{Slots: 2}, l.Status())
 	})
 }
 
@@ -205,14 +205,14 @@ func TestLimiterCancelsTicketOfClosedCache(t *testing.T) {
 		callers.Wait()
 		assert.Equal(t, []string{"running", "last"}, b.sources())
 		synctest.Wait()
-		assert.Equal(t, cache.LimiterStatus{Places: 1}, l.Status())
+		assert.Equal(t, cache.LimiterStatus{Slots: 1}, l.Status())
 	})
 }
 
 func TestCacheStopsRefreshingIdleCredentials(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &source{lifetime: time.Hour, delay: time.Second}
-		c := newCache(t, s, func(o *cache.Options) { o.IdleLives = 2 })
+		c := newCache(t, s, func(o *cache.Options) { o.MaxIdleLifetimes = 2 })
 		retrieve(t, c)
 		time.Sleep(24 * time.Hour)
 		assert.Equal(t, 3, s.count(), "the first lifetime and two unused ones")
@@ -238,9 +238,9 @@ func TestCacheStopsRefreshingIdleCredentials(t *testing.T) {
 	})
 }
 
-func TestCacheRetrieveWithIdleLivesDoesNotAllocate(t *testing.T) {
+func TestCacheRetrieveWithMaxIdleLifetimesDoesNotAllocate(t *testing.T) {
 	s := &source{lifetime: time.Hour}
-	c := newCache(t, s, func(o *cache.Options) { o.IdleLives = 2 })
+	c := newCache(t, s, func(o *cache.Options) { o.MaxIdleLifetimes = 2 })
 	retrieve(t, c)
 	assert.Zero(t, testing.AllocsPerRun(1000, func() { _, _ = c.Retrieve(t.Context()) }))
 }
@@ -260,7 +260,7 @@ func TestLimiterReusesSlotForRetryOfNestedCache(t *testing.T) {
 		callers.Wait()
 		assert.Less(t, time.Since(begin), 5*time.Second, "each attempt takes its backoff, not AttemptTimeout")
 		synctest.Wait()
-		assert.Equal(t, cache.LimiterStatus{Places: 2}, l.Status())
+		assert.Equal(t, cache.LimiterStatus{Slots: 2}, l.Status())
 	})
 }
 

@@ -34,20 +34,20 @@ func TestLimiterClampsNumberOfSlots(t *testing.T) {
 		{math.MinInt, 1}, {0, 1}, {1, 1}, {1_000_000, 1_000_000}, {1_000_001, 1_000_000}, {math.MaxInt, 1_000_000},
 	} {
 		limiter := cache.NewLimiter(tt.places)
-		assert.Equal(t, tt.want, limiter.Status().Places)
+		assert.Equal(t, tt.want, limiter.Status().Slots)
 		c := newCache(t, &source{lifetime: time.Hour}, func(o *cache.Options) { o.Limiter = limiter })
 		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 		_, err := c.Retrieve(ctx)
 		cancel()
 		require.NoError(t, err)
-		assert.Equal(t, tt.want, limiter.Status().Places)
+		assert.Equal(t, tt.want, limiter.Status().Slots)
 	}
 }
 
 func TestCacheAcceptsHugeOptions(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &source{lifetime: time.Hour}
-		c := newCache(t, s, func(o *cache.Options) { o.IdleLives = math.MaxInt })
+		c := newCache(t, s, func(o *cache.Options) { o.MaxIdleLifetimes = math.MaxInt })
 		view := c.MinTTL(math.MaxInt64)
 		_, err := view.Retrieve(t.Context())
 		require.ErrorIs(t, err, cache.ErrMinTTL)

@@ -1,16 +1,11 @@
 package cache
 
 import (
-	"errors"
+	"cmp"
 	"log/slog"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/aws/retry"
-	"github.com/aws/smithy-go"
-	smithyhttp "github.com/aws/smithy-go/transport/http"
-
-	"github.com/irsakit/irsakit/internal/schedule"
+	"github.com/irsakit/irsakit/internal/awserror"
 )
 
 const (
@@ -41,10 +36,10 @@ type Options struct {
 	// it. AttemptTimeout does not include the wait for a slot.
 	Limiter *Limiter
 
-	// IdleLives, if not 0, is the number of unused credential lifetimes after which background
-	// refresh stops. The next Retrieve resumes it. Retrieve returns credentials that are still
-	// valid, and waits otherwise.
-	IdleLives int
+	// MaxIdleLifetimes, if greater than 0, is the number of consecutive lifetimes without a call of
+	// Retrieve after which the credentials are not refreshed in the background. The next Retrieve
+	// resumes that. It returns credentials that are still valid, and waits otherwise.
+	MaxIdleLifetimes int
 
 	// Logger logs when refreshes start to fail, when callers start to get errors because there are
 	// no valid credentials, and when refreshes have recovered. Nil means slog.Default() at the time
@@ -59,37 +54,11 @@ type Options struct {
 }
 
 func (o *Options) setDefaults() {
-	if o.AttemptTimeout <= 0 {
-		o.AttemptTimeout = defaultAttemptTimeout
-	}
-	o.AttemptTimeout = min(o.AttemptTimeout, maxAttemptTimeout)
+	o.AttemptTimeout = min(cmp.Or(max(o.AttemptTimeout, 0), defaultAttemptTimeout), maxAttemptTimeout)
 	if o.Permanent == nil {
-		o.Permanent = rejectedByService
+		o.Permanent = awserror.Permanent
 	}
 	if o.RetryAfter == nil {
-		o.RetryAfter = retryAfterHeader
+		o.RetryAfter = awserror.RetryAfter
 	}
-}
-
-func rejectedByService(err error) bool {
-	var api smithy.APIError
-	if !errors.As(err, &api) {
-		return false
-	}
-	switch api.ErrorCode() {
-	case "IDPCommunicationError", // the SDK's STS client retries it
-		"UnknownError": // the SDK's code for a response without one
-		return false
-	}
-	return retry.IsErrorRetryables(retry.DefaultRetryables).IsErrorRetryable(err) != aws.TrueTernary
-}
-
-// retryAfterHeader returns the wait that the X-Amz-Retry-After header of an SDK error contains, in
-// milliseconds.
-func retryAfterHeader(err error) time.Duration {
-	var response *smithyhttp.ResponseError
-	if !errors.As(err, &response) || response.Response == nil || response.Response.Response == nil {
-		return 0
-	}
-	return schedule.ParseRetryAfter(response.Response.Header.Get("X-Amz-Retry-After"))
 }

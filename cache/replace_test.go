@@ -26,7 +26,7 @@ func TestReplaceServesRejectedCredentialsMeanwhile(t *testing.T) {
 		s := &source{lifetime: time.Hour, delay: 2 * time.Second}
 		c := newCache(t, s)
 		first := retrieve(t, c)
-		require.ErrorIs(t, c.Replace(t.Context(), first, time.Minute), cache.ErrRefused, "received within minAge")
+		require.ErrorIs(t, c.Replace(t.Context(), first, time.Minute), cache.ErrRejected, "received within minAge")
 		assert.Equal(t, 1, s.count())
 
 		time.Sleep(time.Minute)
@@ -58,7 +58,7 @@ func TestReplaceStartsOneAttemptPerMinAge(t *testing.T) {
 		c := newCache(t, aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) { calls++; return same, nil }))
 		retrieve(t, c)
 		for range 10 * 60 * 10 {
-			assert.ErrorIs(t, c.Replace(t.Context(), same, time.Minute), cache.ErrRefused)
+			assert.ErrorIs(t, c.Replace(t.Context(), same, time.Minute), cache.ErrRejected)
 			time.Sleep(100 * time.Millisecond)
 		}
 		assert.LessOrEqual(t, calls, 11)

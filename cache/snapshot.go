@@ -2,7 +2,7 @@ package cache
 
 import (
 	"errors"
-	"math/rand/v2"
+	"math"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -10,76 +10,95 @@ import (
 	"github.com/irsakit/irsakit/internal/schedule"
 )
 
+// phase is how far a Cache has come. The clocks decide whether obtained credentials are fresh,
+// stale or expired.
+type phase int
+
+const (
+	empty     phase = iota // no credentials obtained yet
+	obtained               // the source has returned credentials
+	withdrawn              // Invalidate has withdrawn them
+	closed                 // the Cache is closed
+)
+
+// forever is the lifetime of credentials that do not expire.
+const forever time.Duration = math.MaxInt64
+
 // snapshot is the complete state that callers can see. It is immutable: each change stores a new
-// snapshot.
+// snapshot. Moments that do not apply are [schedule.Never].
 type snapshot struct {
-	fastUntil clockReadings // end of the fast path, on either clock: the earlier of until and due
-	creds     aws.Credentials
-	until     schedule.Moment // end of serving; zero if there are no credentials
-	due       schedule.Moment // from then on a Retrieve starts the next attempt
+	// End of the fast path on either clock, in the form that is the cheapest to compare.
+	fastWall    int64     // Unix nanoseconds
+	fastElapsed time.Time // its monotonic reading is used
 
-	sourceExpires time.Time // expiry of the credentials as the source returned it
-	repeated      bool      // the source has returned them again, and will do so until it renews them
-	refreshJitter float64   // random number that determines refreshAt
+	creds aws.Credentials
+	phase phase
+	due   schedule.Moment // from then on a Retrieve starts the next attempt
+
+	// The newest credentials. All but until and refreshAt remain known after withdrawal.
 	received      schedule.Moment
-	lifetime      time.Duration   // lifetime of the last credentials, kept after they are gone; 0 before the first
+	lifetime      time.Duration
+	until         schedule.Moment // end of serving
 	refreshAt     schedule.Moment // scheduled refresh
+	refreshJitter float64         // random number that determines refreshAt
+	sourceExpires time.Time       // expiry as the source returned it
+	repeated      bool            // the source has returned them again, and will do so until it renews them
+	unused        bool            // the first use has yet to be recorded
 
-	failures  int   // number of consecutive failed attempts
-	err       error // error of the last attempt, or why the credentials are gone
-	permanent bool  // err requires a configuration change
-
-	firstUse bool // the first use of the credentials has yet to be recorded
-	closed   bool
+	// The attempts since the last success.
+	failures  int
+	lastErr   error // error of the last attempt; set only if failures > 0
+	permanent bool  // lastErr requires a configuration change
 }
 
-// clockReadings is a moment on both clocks, in the form that is the cheapest to compare, since every
-// Retrieve does.
-type clockReadings struct {
-	wall    int64     // Unix nanoseconds
-	elapsed time.Time // its monotonic reading is used
+// newSnapshot returns the state of a Cache without credentials.
+func newSnapshot(p phase) *snapshot {
+	never := schedule.Never()
+	return &snapshot{phase: p, due: never, received: never, until: never, refreshAt: never}
 }
 
-// maxFastPath bounds the elapsed time of fastUntil, because time.Time cannot represent every int64
+// maxFastPath bounds fastElapsed, because time.Time cannot represent every int64
 // of nanoseconds.
 const maxFastPath = 100 * 365 * 24 * time.Hour
 
 // store makes s the current state.
 func (c *Cache) store(s *snapshot) {
-	end := schedule.First(s.until, s.due)
-	if s.firstUse {
-		end = schedule.Moment{} // the first Retrieve takes the slow path
+	s.fastWall, s.fastElapsed = 0, c.base
+	if s.phase == obtained && !s.unused {
+		end := schedule.First(s.until, s.due)
+		s.fastWall, s.fastElapsed = end.Wall, c.base.Add(min(end.Elapsed, maxFastPath))
 	}
-	s.fastUntil = clockReadings{wall: end.Wall, elapsed: c.base.Add(min(end.Elapsed, maxFastPath))}
 	c.state.Store(s)
 }
 
-// withCredentials returns the state after a successful attempt at now, or an error if its
-// credentials are unusable. r is a random number in [0, 1) that determines the margin.
-func (s *snapshot) withCredentials(creds aws.Credentials, now schedule.Moment, r float64) (*snapshot, error) {
-	if !creds.HasKeys() {
+// obtain returns the state after the source returned creds, or an error if they are unusable. random
+// returns random numbers in [0, 1), for the margin and the refresh.
+func obtain(creds aws.Credentials, now schedule.Moment, random func() float64) (*snapshot, error) {
+	switch {
+	case !creds.HasKeys():
 		return nil, errors.New("cache: the source returned credentials without keys")
+	case creds.CanExpire && creds.Expires.IsZero():
+		return nil, errors.New("cache: the source returned credentials without an expiry: Expires must be set if CanExpire is")
 	}
-	next := &snapshot{creds: creds, sourceExpires: creds.Expires, refreshJitter: rand.Float64(), received: now, until: schedule.Never(), due: schedule.Never(), refreshAt: schedule.Never()}
+	next := newSnapshot(obtained)
+	next.creds, next.sourceExpires, next.refreshJitter = creds, creds.Expires, random()
+	next.received, next.lifetime = now, forever
 	if !creds.CanExpire {
 		return next, nil
-	}
-	if creds.Expires.IsZero() {
-		return nil, errNoExpiry
 	}
 	next.lifetime = schedule.Lifetime(now, creds.Expires)
 	if next.lifetime < schedule.MinLifetime {
 		return nil, errShortLifetime(next.lifetime)
 	}
-	next.until = now.Add(next.lifetime - schedule.Margin(next.lifetime, r))
+	next.until = now.Add(next.lifetime - schedule.Margin(next.lifetime, random()))
 	next.creds.Expires = next.until.Time()
 	return next, nil
 }
 
-// matches reports whether creds are those of s and have not expired.
-func (s *snapshot) matches(creds aws.Credentials, now schedule.Moment) bool {
-	return creds.HasKeys() && creds.CanExpire && creds.AccessKeyID == s.creds.AccessKeyID && creds.Expires.Equal(s.sourceExpires) &&
-		s.expiry().Until(now) > 0
+// contains reports whether creds are the obtained credentials.
+func (s *snapshot) contains(creds aws.Credentials) bool {
+	return s.phase == obtained && creds.HasKeys() && creds.CanExpire && creds.AccessKeyID == s.creds.AccessKeyID &&
+		creds.Expires.Equal(s.sourceExpires)
 }
 
 // expiry returns when the credentials expire, which is later than the end of serving by the margin.
@@ -102,9 +121,9 @@ func (s *snapshot) expiresBefore(other *snapshot, now schedule.Moment) bool {
 // time, but not within a second. The last one starts when the credentials expire.
 func (s *snapshot) withRepeated(creds aws.Credentials, now schedule.Moment) *snapshot {
 	next := *s
-	next.failures, next.err, next.permanent, next.due = 0, nil, false, schedule.Never()
+	next.failures, next.lastErr, next.permanent, next.due = 0, nil, false, schedule.Never()
 	next.repeated = true
-	if s.matches(creds, now) {
+	if s.contains(creds) {
 		next.until = s.expiry().Add(-time.Second)
 		next.creds.Expires = next.until.Time()
 	}
@@ -133,8 +152,8 @@ func (c *Cache) withRefresh(s *snapshot) *snapshot {
 		minTTL = max(minTTL, sdkCacheMinTTL)
 	}
 	next.refreshAt = s.received.Add(schedule.RefreshAfter(s.lifetime, minTTL, s.refreshJitter))
-	if c.opts.Limiter != nil && s.lifetime >= time.Minute {
-		next.refreshAt = next.refreshAt.Add(-c.opts.Limiter.sinceBatch(c.base.Add(next.refreshAt.Elapsed)))
+	if c.slots != nil && s.lifetime >= time.Minute {
+		next.refreshAt = next.refreshAt.Add(-c.slots.SinceBatch(c.base.Add(next.refreshAt.Elapsed)))
 	}
 	return &next
 }
@@ -143,18 +162,16 @@ func (c *Cache) withRefresh(s *snapshot) *snapshot {
 func (s *snapshot) withFailure(err error, permanent bool) *snapshot {
 	next := *s
 	next.failures++
-	next.err, next.permanent, next.due = err, permanent, schedule.Never()
+	next.lastErr, next.permanent, next.due = err, permanent, schedule.Never()
 	return &next
 }
 
-// withoutCredentials returns the state after credentials were withdrawn before their expiry.
-func (s *snapshot) withoutCredentials() *snapshot {
+// asWithdrawn returns the state after credentials were withdrawn before their expiry.
+func (s *snapshot) asWithdrawn() *snapshot {
 	next := *s
-	next.creds, next.until, next.refreshAt = aws.Credentials{}, schedule.Moment{}, schedule.Never()
+	next.phase, next.creds = withdrawn, aws.Credentials{}
+	next.until, next.refreshAt = schedule.Never(), schedule.Never()
 	next.repeated = false // an attempt for others is due, not the next renewal by the source
-	if s.failures == 0 {
-		next.err, next.permanent = ErrRefused, false
-	}
 	return &next
 }
 
@@ -165,27 +182,24 @@ func (s *snapshot) withDue(due schedule.Moment) *snapshot {
 	return &next
 }
 
-func (s *snapshot) asClosed() *snapshot {
-	return &snapshot{closed: true, due: schedule.Never(), err: ErrClosed, lifetime: s.lifetime}
-}
-
 // serves reports whether there are credentials to serve for at least minTTL after now.
 func (s *snapshot) serves(now schedule.Moment, minTTL time.Duration) bool {
-	return !s.until.Add(-minTTL).Reached(now)
+	return s.phase == obtained && !s.until.Add(-minTTL).Reached(now)
 }
 
-// tooShort reports whether the credentials never live long enough for minTTL.
+// tooShort reports whether the credentials are known never to live long enough for minTTL.
 func (s *snapshot) tooShort(minTTL time.Duration) bool {
-	return s.lifetime > 0 && minTTL > schedule.MaxMinTTL(s.lifetime)
+	return (s.phase == obtained || s.phase == withdrawn) && minTTL > schedule.MaxMinTTL(s.lifetime)
 }
 
 // remaining returns how long the credentials will be served after now.
 func (s *snapshot) remaining(now schedule.Moment) time.Duration {
-	return max(s.until.Until(now), 0)
+	if !s.serves(now, 0) {
+		return 0
+	}
+	return s.until.Until(now)
 }
 
 // starting reports whether there have never been credentials and it is too early to return an error
 // to callers.
-func (s *snapshot) starting() bool {
-	return s.lifetime == 0 && s.received == (schedule.Moment{}) && s.failures <= 2 && !s.permanent
-}
+func (s *snapshot) starting() bool { return s.phase == empty && s.failures <= 2 && !s.permanent }

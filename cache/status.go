@@ -1,6 +1,9 @@
 package cache
 
 import (
+	"context"
+	"errors"
+	"fmt"
 	"time"
 
 	"github.com/irsakit/irsakit/internal/schedule"
@@ -26,40 +29,38 @@ type Status struct {
 	RefreshAt   time.Time // the scheduled refresh
 	LastSuccess time.Time // when the last credentials were received
 	Failures    int       // number of consecutive failed attempts
-	Err         error     // error of the last attempt, or ErrRefused; nil if it succeeded
+	Err         error     // error of the last attempt, or ErrRejected; nil if it succeeded
 	NextAttempt time.Time // zero if an attempt is running, or if the next caller starts it
 
 	// Totals of the callers of Retrieve, including those of views.
-	Waits  int64         // number of callers that waited for credentials
-	Waited time.Duration // total time that they waited
-	Errors int64         // number of callers that got an error because there were no valid credentials in time
+	WaitCount    int64         // number of callers that waited for credentials
+	WaitDuration time.Duration // total time that they waited
+	ErrorCount   int64         // number of callers that got an error because there were no valid credentials in time
 }
 
 // Status returns the current status. It acquires no lock and does not block.
-func (c *Cache) Status() Status {
-	return c.status(c.state.Load(), c.now())
-}
+func (c *Cache) Status() Status { return c.status(c.state.Load(), c.now()) }
 
 func (c *Cache) status(s *snapshot, now schedule.Moment) Status {
 	return Status{
-		State:       s.stateAt(now),
-		Expires:     s.until.Time(),
-		RefreshAt:   s.refreshAt.Time(),
-		LastSuccess: s.received.Time(),
-		Failures:    s.failures,
-		Err:         s.err,
-		NextAttempt: s.due.Time(),
-		Waits:       c.callers.waits.Load(),
-		Waited:      time.Duration(c.callers.waited.Load()),
-		Errors:      c.callers.errors.Load(),
+		State:        s.stateAt(now),
+		Expires:      s.until.Time(),
+		RefreshAt:    s.refreshAt.Time(),
+		LastSuccess:  s.received.Time(),
+		Failures:     s.failures,
+		Err:          s.problem(),
+		NextAttempt:  s.due.Time(),
+		WaitCount:    c.waitCount.Load(),
+		WaitDuration: time.Duration(c.waitDuration.Load()),
+		ErrorCount:   c.errorCount.Load(),
 	}
 }
 
 func (s *snapshot) stateAt(now schedule.Moment) State {
 	switch {
-	case s.closed:
+	case s.phase == closed:
 		return Closed
-	case s.received == (schedule.Moment{}):
+	case s.phase == empty:
 		return Empty
 	case !s.serves(now, 0):
 		return Expired
@@ -68,4 +69,120 @@ func (s *snapshot) stateAt(now schedule.Moment) State {
 	default:
 		return Fresh
 	}
+}
+
+// Healthy returns nil if there are valid credentials and the last attempt did not fail. Otherwise
+// it returns an error that wraps s.Err, if that is set. s.State tells the cases apart:
+//   - [Empty] if no credentials have been obtained yet
+//   - [Stale] if refresh is failing; the credentials are still served, and the text contains for how long
+//   - [Expired] if the credentials have expired or were withdrawn
+//   - [Closed] if the Cache is closed; the error is [ErrClosed]
+//
+// Without valid credentials the next attempt after a failed one starts only when a caller needs
+// it. A readiness probe keeps other callers away while it fails, so it must call Retrieve itself,
+// with a short timeout, before Healthy. It may treat Stale as ready, because callers are not
+// affected yet. A liveness probe should not use Healthy: a restart repairs none of these errors,
+// and discards credentials that are still valid.
+func (s Status) Healthy() error {
+	var reason string
+	switch {
+	case s.State == Closed:
+		return ErrClosed
+	case s.State == Empty:
+		reason = "cache: there never were credentials"
+	case s.State == Expired:
+		reason = "cache: there are no valid credentials any more"
+	case s.Err == nil:
+		return nil
+	case s.Expires.IsZero():
+		reason = "cache: refreshing fails"
+	default:
+		reason = fmt.Sprintf("cache: refreshing fails, the credentials are served for %v more", time.Until(s.Expires).Round(time.Second))
+	}
+	if s.Err == nil {
+		return errors.New(reason)
+	}
+	return fmt.Errorf("%s: %w", reason, s.Err)
+}
+
+var (
+	// ErrClosed is returned by the methods of a closed Cache.
+	ErrClosed = errors.New("cache: closed")
+
+	// ErrRejected is returned if the credentials were rejected by a service, or withdrawn, and there
+	// are no new ones yet. See [Cache.Replace] and [Cache.Invalidate].
+	ErrRejected = errors.New("cache: a service refused the credentials as expired")
+
+	// ErrMinTTL is returned if credentials never live long enough for a view.
+	ErrMinTTL = errors.New("cache: credentials do not live that long")
+)
+
+// Error is returned if there are no valid credentials. It contains the cause and the time of the
+// next attempt.
+type Error struct {
+	Err         error     // error of the last attempt
+	Failures    int       // number of consecutive failed attempts
+	NextAttempt time.Time // zero if an attempt is running or the next caller starts it
+}
+
+// Error returns a text with the error of the last attempt and the time of the next one.
+func (e *Error) Error() string {
+	next := "next attempt now"
+	if !e.NextAttempt.IsZero() {
+		next = "next attempt at " + e.NextAttempt.UTC().Format(time.RFC3339)
+	}
+	return fmt.Sprintf("cache: no new credentials (%d failed attempts, %s): %v", e.Failures, next, e.Err)
+}
+
+// Unwrap returns the error of the last attempt.
+func (e *Error) Unwrap() error { return e.Err }
+
+// problem returns the error of the last attempt if it failed, otherwise why there are no credentials.
+// It returns nil if there are some, and before the first attempt.
+func (s *snapshot) problem() error {
+	switch {
+	case s.phase == closed:
+		return ErrClosed
+	case s.failures > 0:
+		return s.lastErr
+	case s.phase == withdrawn:
+		return ErrRejected
+	default:
+		return nil
+	}
+}
+
+// callerError returns the error of the state for a caller, or nil if there is none.
+func (s *snapshot) callerError() error {
+	err := s.problem()
+	if err == nil || s.phase == closed {
+		return err
+	}
+	return &Error{Err: err, Failures: s.failures, NextAttempt: s.due.Time()}
+}
+
+// contextError returns the error for a caller whose context ended while it waited.
+func (s *snapshot) contextError(ctx context.Context) error {
+	err := ctx.Err()
+	if cause := context.Cause(ctx); !errors.Is(cause, err) {
+		err = fmt.Errorf("%w: %w", err, cause)
+	}
+	if problem := s.problem(); problem != nil {
+		err = fmt.Errorf("%w; the last attempt failed: %w", err, problem)
+	}
+	return fmt.Errorf("cache: waiting for credentials: %w", err)
+}
+
+func errPanic(r any) error {
+	if err, ok := r.(error); ok {
+		return fmt.Errorf("cache: the source panicked: %w", err)
+	}
+	return fmt.Errorf("cache: the source panicked: %v", r)
+}
+
+func errShortLifetime(lifetime time.Duration) error {
+	if lifetime <= 0 {
+		return fmt.Errorf("cache: the source returned credentials that expired %v ago: check the clocks", lifetime.Abs())
+	}
+	return fmt.Errorf("cache: the source returned credentials that live for %v only", lifetime)
 }

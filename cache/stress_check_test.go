@@ -69,7 +69,7 @@ func (w *world) repair() {
 	w.mode, w.phase = works, renews
 	w.mu.Unlock()
 	limit := w.cache.opts.AttemptTimeout + 6*time.Second
-	if errors.Is(w.cache.Status().Err, ErrRefused) {
+	if errors.Is(w.cache.Status().Err, ErrRejected) {
 		limit = schedule.RejectionSpacing
 	}
 	if w.wrapped {

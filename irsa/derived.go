@@ -4,8 +4,6 @@ import (
 	"errors"
 	"sync"
 	"weak"
-
-	"github.com/irsakit/irsakit/cache"
 )
 
 // derivedProviders is the set of a source's derived Providers. It refers to them weakly, so that
@@ -48,13 +46,6 @@ func (d *derivedProviders) each(f func(*Provider)) {
 		if p := w.Value(); p != nil {
 			f(p)
 		}
-	}
-}
-
-// wake lets failed derived Providers retry after their source obtained new credentials.
-func (d *derivedProviders) wake(e cache.Event) {
-	if !e.Refused && e.Status.Failures == 0 {
-		d.each(func(p *Provider) { p.cache.Wake() })
 	}
 }
 

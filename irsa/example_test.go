@@ -179,20 +179,20 @@ func ExampleProvider_Healthy() {
 	}
 	defer p.Close()
 	ready := func() bool {
-		err := p.Healthy()
-		return err == nil || errors.Is(err, cache.ErrFailing)
+		s := p.Status()
+		return s.Healthy() == nil || s.State == cache.Stale
 	}
 
-	fmt.Println(errors.Is(p.Healthy(), cache.ErrEmpty), ready())
+	fmt.Println(p.Healthy(), ready())
 	if err := p.WaitReady(context.Background()); err != nil {
 		log.Fatal(err)
 	}
 	fmt.Println(p.Healthy(), ready())
 	k.STS.Down()
 	_ = p.Refresh(context.Background())
-	fmt.Println(errors.Is(p.Healthy(), cache.ErrFailing), ready())
+	fmt.Println(errors.Is(p.Healthy(), irsa.ErrUnavailable), ready())
 	// Output:
-	// true false
+	// cache: there never were credentials false
 	// <nil> true
 	// true true
 }

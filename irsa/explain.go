@@ -139,7 +139,7 @@ func kindOfCache(err error) error {
 		return attempt.Kind
 	case errors.Is(err, cache.ErrMinTTL):
 		return ErrInvalidRequest
-	case errors.Is(err, cache.ErrRefused):
+	case errors.Is(err, cache.ErrRejected):
 		return ErrRefused
 	case errors.Is(err, cache.ErrClosed):
 		return ErrClosed

@@ -37,6 +37,6 @@ func TestPoolAcceptsHugeOptions(t *testing.T) {
 			retrieve(t, pooled(t, p, tenant))
 		}
 		assert.Equal(t, 10, p.Status().Roles)
-		assert.Equal(t, 1_000_000, p.Status().Calls.Places)
+		assert.Equal(t, 1_000_000, p.Status().Calls.Slots)
 	})
 }

@@ -72,7 +72,7 @@ func TestPoolServesManyRolesFromOneToken(t *testing.T) {
 		assert.Len(t, keys, 100)
 		assert.Equal(t, 100, k.STS.CallCount())
 		assert.Equal(t, irsa.PoolStatus{Roles: 100, Calls: p.Status().Calls}, p.Status())
-		assert.Equal(t, 32, p.Status().Calls.Places)
+		assert.Equal(t, 32, p.Status().Calls.Slots)
 		first := retrieve(t, pooled(t, p, irsa.RoleOptions{}))
 		assert.NotEmpty(t, first.AccessKeyID, "AWS_ROLE_ARN is the default")
 	})

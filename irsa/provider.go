@@ -12,6 +12,7 @@ import (
 	"github.com/irsakit/irsakit/cache"
 	"github.com/irsakit/irsakit/internal/config"
 	"github.com/irsakit/irsakit/internal/explain"
+	"github.com/irsakit/irsakit/internal/follow"
 )
 
 // Provider is an [aws.CredentialsProvider] for the credentials of one role. It is
@@ -53,15 +54,37 @@ func New(optFns ...func(*Options)) (*Provider, error) {
 	return p, nil
 }
 
+// followedSource is the source of a Provider's cache, which reports the outcomes of attempts to it.
+type followedSource struct {
+	aws.CredentialsProvider // an exchange
+	provider                *Provider
+}
+
+// Completed starts the watch of the token file. After a failure, the watch polls immediately. After a
+// success, failed derived Providers retry.
+func (s followedSource) Completed(outcome follow.Outcome) {
+	s.provider.startWatch()
+	switch {
+	case outcome.Err == nil:
+		s.provider.derived.each(func(p *Provider) { p.cache.Wake() })
+	case s.provider.source == nil: // an exchange of a token
+		s.provider.watch.pollNow()
+	}
+}
+
+// Record queues an event for Options.Observe.
+func (s followedSource) Record(e cache.Event) {
+	s.provider.event(func() Event { return s.provider.eventOf(e) })
+}
+
 // initCache creates the cache of the credentials that attempts return.
 func (p *Provider) initCache(attempts aws.CredentialsProvider) {
-	p.cache = cache.New(attempts, func(o *cache.Options) {
+	p.cache = cache.New(followedSource{attempts, p}, func(o *cache.Options) {
 		o.AttemptTimeout = p.config.Shared.AttemptTimeout
 		o.Permanent, o.RetryAfter = explain.Permanent, explain.RetryAfter
 		o.Logger = slog.New(roleHandler{p.logger.Handler(), p.config.RoleARN})
-		o.Observe = p.handleCacheEvent
 		if p.pool != nil {
-			o.Limiter, o.IdleLives = p.pool.limiter, idleLives
+			o.Limiter, o.MaxIdleLifetimes = p.pool.limiter, idleLives
 		}
 	})
 }

@@ -142,7 +142,7 @@ func (p *Provider) replace(ctx context.Context, r rejection) (bool, error) {
 	switch {
 	case err == nil:
 		return true, nil
-	case errors.Is(err, cache.ErrRefused): // no exchange, or it returned the same credentials
+	case errors.Is(err, cache.ErrRejected): // no exchange, or it returned the same credentials
 		return false, nil
 	default:
 		return false, p.explain(ctx, err)
@@ -161,7 +161,8 @@ func (p *Provider) recordRejection(r rejection) {
 func (p *Provider) reportRejection(r rejection, age time.Duration) {
 	p.log(slog.LevelWarn, "credentials rejected by a service", "role", p.config.RoleARN,
 		"host", r.host, "code", r.code, "received_ago", age.Round(time.Second))
-	p.event(func() Event { return Event{Kind: Refused, Time: time.Now(), Status: p.Status()} })
+	rejected := Event{Kind: Refused, Time: time.Now(), Status: p.Status()}
+	p.event(func() Event { return rejected })
 }
 
 // rejectedError is the error of a request whose credentials were rejected and could not be

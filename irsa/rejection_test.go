@@ -157,7 +157,8 @@ func TestRejectionDuringOutageKeepsCredentials(t *testing.T) {
 		err := identify(t.Context(), bad)
 		requireCode(t, err, "ExpiredToken")
 		require.ErrorIs(t, err, irsa.ErrUnavailable, "it wraps the failed exchange")
-		require.ErrorIs(t, p.Healthy(), cache.ErrFailing)
+		require.ErrorIs(t, p.Healthy(), irsa.ErrUnavailable)
+		require.Equal(t, cache.Stale, p.Status().State)
 		for range 600 {
 			start := time.Now()
 			require.Equal(t, first, retrieve(t, p))
@@ -328,7 +329,8 @@ func TestRejectionReportsDeniedExchange(t *testing.T) {
 		requireCode(t, err, "InvalidClientTokenId")
 		require.ErrorIs(t, err, irsa.ErrAccessDenied)
 		assert.Equal(t, irsa.ErrAccessDenied, p.Status().Kind)
-		assert.ErrorIs(t, p.Healthy(), cache.ErrFailing)
+		assert.ErrorIs(t, p.Healthy(), irsa.ErrAccessDenied)
+		assert.Equal(t, cache.Stale, p.Status().State)
 		assert.Equal(t, first, retrieve(t, p))
 	})
 }

@@ -13,7 +13,7 @@ import (
 type reporter struct {
 	logger  *slog.Logger
 	observe func(Event) // nil if not set
-	events  notify.Queue[Event]
+	events  notify.Queue[func() Event]
 }
 
 // log logs a message. The handler is code of the application, so it runs in a separate
@@ -35,21 +35,22 @@ func (r *reporter) warn(texts []string) {
 	}
 }
 
-// event queues an event for Options.Observe, if that is set.
+// event queues an event for Options.Observe, if that is set. The function may call code of the
+// application. It runs in the queue's goroutine.
 func (r *reporter) event(event func() Event) {
 	if r.observe != nil {
-		r.events.Put(event(), r.deliver)
+		r.events.Put(event, r.deliver)
 	}
 }
 
 // deliver calls Options.Observe and logs a panic in it.
-func (r *reporter) deliver(event Event) {
+func (r *reporter) deliver(event func() Event) {
 	defer func() {
 		if p := recover(); p != nil {
 			r.log(slog.LevelError, "credentials observer panicked", "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
 		}
 	}()
-	r.observe(event)
+	r.observe(event())
 }
 
 // roleHandler adds the role to each log record. Unlike Logger.With, it does not take a few

@@ -21,9 +21,9 @@ type Status struct {
 }
 
 // Healthy returns nil if the Provider serves credentials and the last exchange succeeded.
-// Otherwise its error wraps [cache.ErrEmpty], [cache.ErrFailing], [cache.ErrExpired] or
-// [ErrClosed]. See [cache.Status.Healthy], also for what a readiness probe must check in
-// addition. Healthy does not block.
+// Otherwise its error wraps Status.Err, and Status.State tells the cases apart. See
+// [cache.Status.Healthy], also for what a readiness probe must check in addition. Healthy
+// does not block.
 func (p *Provider) Healthy() error { return p.Status().Healthy() }
 
 // Status returns the Provider's current status. It takes no locks and does not block.
@@ -59,19 +59,14 @@ type Event struct {
 	Status Status        // the status after the event
 }
 
-// handleCacheEvent handles the cache's events: completed attempts and rejections.
-func (p *Provider) handleCacheEvent(e cache.Event) {
-	p.startWatch()
-	p.derived.wake(e)
+// eventOf returns the event that corresponds to an event of the cache.
+func (p *Provider) eventOf(e cache.Event) Event {
 	kind := Refreshed
 	switch {
-	case e.Refused:
+	case e.Withdrawn:
 		kind = Refused
 	case e.Status.Failures > 0:
 		kind = RefreshFailed
-		if p.source == nil {
-			p.watch.pollNow()
-		}
 	}
-	p.event(func() Event { return Event{Kind: kind, Time: e.Time, Took: e.Took, Status: p.statusOf(e.Status)} })
+	return Event{Kind: kind, Time: e.Time, Took: e.Took, Status: p.statusOf(e.Status)}
 }

@@ -24,7 +24,7 @@ func TestStatusKindOfLastError(t *testing.T) {
 		k, pod := newPod(t)
 		p := newProvider(t, pod.Options)
 		assert.NoError(t, p.Status().Kind)
-		require.ErrorIs(t, p.Healthy(), cache.ErrEmpty)
+		require.EqualError(t, p.Healthy(), "cache: there never were credentials")
 		retrieve(t, p)
 		assert.NoError(t, p.Status().Kind)
 		require.NoError(t, p.Healthy())
@@ -42,7 +42,7 @@ func TestStatusKindOfLastError(t *testing.T) {
 			err := p.Refresh(t.Context())
 			require.ErrorIs(t, err, failure.kind)
 			assert.Equal(t, failure.kind, p.Status().Kind)
-			require.ErrorIs(t, p.Healthy(), cache.ErrFailing)
+			assert.Equal(t, cache.Stale, p.Status().State)
 			require.ErrorIs(t, p.Healthy(), failure.kind)
 		}
 		time.Sleep(2 * time.Minute)
@@ -51,7 +51,8 @@ func TestStatusKindOfLastError(t *testing.T) {
 		k.STS.Down()
 		p.Invalidate(retrieve(t, p))
 		assert.Equal(t, irsa.ErrRefused, p.Status().Kind)
-		require.ErrorIs(t, p.Healthy(), cache.ErrExpired)
+		require.ErrorIs(t, p.Healthy(), irsa.ErrRefused)
+		assert.Equal(t, cache.Expired, p.Status().State)
 		require.NoError(t, p.Close())
 		assert.Equal(t, irsa.ErrClosed, p.Status().Kind)
 		require.ErrorIs(t, p.Healthy(), irsa.ErrClosed)
@@ -110,7 +111,7 @@ func TestStatusNamesSourceRole(t *testing.T) {
 		assert.Empty(t, chain[0].Status().Source)
 		for i, derived := range chain[1:] {
 			assert.Equal(t, chain[i].Status().RoleARN, derived.Status().Source)
-			require.ErrorIs(t, derived.Healthy(), cache.ErrEmpty)
+			require.EqualError(t, derived.Healthy(), "cache: there never were credentials")
 		}
 		retrieve(t, chain[2])
 		require.NoError(t, chain[2].Healthy())

@@ -64,7 +64,7 @@ func TestReadyRetrievesCredentialsWithoutCallers(t *testing.T) {
 		time.Sleep(2 * time.Hour)
 		k.STS.Up()
 		time.Sleep(2 * time.Hour)
-		require.ErrorIs(t, p.Healthy(), cache.ErrExpired)
+		require.Equal(t, cache.Expired, p.Status().State)
 		status, _ := get(h, "/readyz")
 		assert.Equal(t, http.StatusOK, status)
 		require.NoError(t, p.Healthy())

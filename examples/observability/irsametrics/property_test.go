@@ -250,9 +250,9 @@ func addStatus(want map[string]float64, s irsa.Status) {
 	for name, value := range map[string]float64{
 		"irsa_credentials_valid":         valid,
 		"irsa_consecutive_failures":      float64(s.Failures),
-		"irsa_caller_errors_total":       float64(s.Errors),
-		"irsa_caller_wait_seconds_count": float64(s.Waits),
-		"irsa_caller_wait_seconds_sum":   s.Waited.Seconds(),
+		"irsa_caller_errors_total":       float64(s.ErrorCount),
+		"irsa_caller_wait_seconds_count": float64(s.WaitCount),
+		"irsa_caller_wait_seconds_sum":   s.WaitDuration.Seconds(),
 	} {
 		want[series(name, s.RoleARN, s.Source)] = value
 	}

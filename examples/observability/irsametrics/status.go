@@ -54,7 +54,7 @@ var numbers = []struct {
 	},
 	{
 		desc("irsa_caller_errors_total", "Callers who got an error because there were no credentials."),
-		prometheus.CounterValue, func(s irsa.Status) float64 { return float64(s.Errors) },
+		prometheus.CounterValue, func(s irsa.Status) float64 { return float64(s.ErrorCount) },
 	},
 }
 
@@ -87,5 +87,5 @@ func report(ch chan<- prometheus.Metric, s irsa.Status) {
 	for _, n := range numbers {
 		ch <- prometheus.MustNewConstMetric(n.desc, n.value, n.get(s), s.RoleARN, s.Source)
 	}
-	ch <- prometheus.MustNewConstSummary(waits, uint64(s.Waits), s.Waited.Seconds(), nil, s.RoleARN, s.Source)
+	ch <- prometheus.MustNewConstSummary(waits, uint64(s.WaitCount), s.WaitDuration.Seconds(), nil, s.RoleARN, s.Source)
 }

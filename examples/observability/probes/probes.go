@@ -3,7 +3,6 @@ package probes
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
 	"time"
@@ -27,15 +26,15 @@ func Ready(p *irsa.Provider) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		ctx, cancel := context.WithTimeout(r.Context(), Patience)
 		defer cancel()
-		_, _ = p.Retrieve(ctx) // Healthy is more specific than the error
-		switch err := p.Healthy(); {
-		case err == nil:
+		_, _ = p.Retrieve(ctx) // Status is more specific than the error
+		switch s := p.Status(); {
+		case s.Healthy() == nil:
 			respond(w, http.StatusOK, "ready")
-		case errors.Is(err, cache.ErrFailing): // callers are not affected yet
+		case s.State == cache.Stale: // callers are not affected yet
 			respond(w, http.StatusOK, "ready, but refreshing fails")
-		case errors.Is(err, cache.ErrEmpty):
+		case s.State == cache.Empty:
 			respond(w, http.StatusServiceUnavailable, "there never were credentials")
-		case errors.Is(err, cache.ErrExpired):
+		case s.State == cache.Expired:
 			respond(w, http.StatusServiceUnavailable, "there are no valid credentials any more")
 		default:
 			respond(w, http.StatusServiceUnavailable, "closed")

@@ -1,0 +1,328 @@
+package cache
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"testing/synctest"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+
+	"github.com/irsakit/irsakit/internal/schedule"
+)
+
+// Parameters of the model. The lifetime is short compared with the backoff, so that few events lead to
+// every phase.
+const (
+	modelLifetime = time.Minute
+	modelTimeout  = 5 * time.Second
+	modelMinTTL   = 20 * time.Second
+	modelMinAge   = 10 * time.Second
+)
+
+// model is a Cache with a source that the events control, and what the promises require of it. All
+// random numbers are 0.5.
+type model struct {
+	cache     *Cache
+	mu        sync.Mutex                           // guards the model; held by the goroutine of the test, except while it waits
+	results   chan func() (aws.Credentials, error) // ends the running call of the source
+	view      aws.CredentialsProvider              // created by the first use
+	caller    chan error                           // receives the result of the waiting caller; nil if none waits
+	leave     context.CancelFunc                   // ends the context of the waiting caller
+	autopilot bool                                 // the source succeeds immediately
+	closed    chan error                           // receives the result of Close; nil before
+	violation error                                // the first promise that was broken
+
+	calls, running int
+	awaits         bool            // a call of the source waits for its result
+	woken          bool            // Wake was called since the last start
+	requested      bool            // Refresh, Replace or a view may have requested an attempt since then
+	started        schedule.Moment // when the last attempt started
+	withdrawn      schedule.Moment // when the last attempt after Invalidate started; Never before
+	failures       int
+	failedAt       schedule.Moment // when the last attempt failed
+	limit          time.Time       // when the running attempt becomes overdue
+	overdue        bool            // the running attempt has been counted as failed
+	grant          *grant          // the credentials that are served, nil if none
+	creds          aws.Credentials // as the source returned them
+}
+
+func newModel() *model {
+	m := &model{results: make(chan func() (aws.Credentials, error)), withdrawn: schedule.Never()}
+	m.cache = New(aws.CredentialsProviderFunc(m.source), func(o *Options) {
+		o.AttemptTimeout, o.Logger = modelTimeout, slog.New(slog.DiscardHandler)
+	})
+	m.cache.random = func() float64 { return 0.5 }
+	m.mu.Lock()
+	return m
+}
+
+// require records a violation if a promise is broken.
+func (m *model) require(kept bool, format string, args ...any) {
+	if !kept && m.violation == nil {
+		m.violation = fmt.Errorf(format, args...)
+	}
+}
+
+// source is the Retrieve function of the source. It ignores its context.
+func (m *model) source(context.Context) (aws.Credentials, error) {
+	if !m.begin() {
+		return (<-m.results)()
+	}
+	time.Sleep(time.Millisecond) // callers get the result of the attempt before
+	return m.end(m.succeed)
+}
+
+// begin records that an attempt starts. It reports whether the source succeeds immediately.
+func (m *model) begin() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.calls++
+	m.running++
+	m.require(m.running == 1, "two attempts at the same time")
+	m.require(m.closed == nil, "an attempt after Close")
+	m.checkSpacing()
+	m.started, m.woken, m.requested = m.cache.now(), false, false
+	m.limit, m.awaits = time.Now().Add(modelTimeout+grace), !m.autopilot
+	return m.autopilot
+}
+
+// end records that the running attempt ends, and returns its result.
+func (m *model) end(result func() (aws.Credentials, error)) (aws.Credentials, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.awaits = false
+	m.running--
+	return result()
+}
+
+// checkSpacing checks that the attempt that starts now is not too early.
+func (m *model) checkSpacing() {
+	now, s := m.cache.now(), m.cache.state.Load()
+	spaced := m.calls == 1 || now.Since(m.started) >= schedule.Spacing
+	switch {
+	case m.failures > 0:
+		m.require(now.Since(m.failedAt) >= m.backoff() || m.woken && spaced, "an attempt %v after failure %d", now.Since(m.failedAt), m.failures)
+	case s.phase == withdrawn:
+		first := m.withdrawn == schedule.Never() || now.Since(m.withdrawn) >= schedule.RejectionSpacing
+		m.require(first || m.requested && spaced, "attempts after Invalidate %v apart", now.Since(m.withdrawn))
+		m.withdrawn = now
+	default:
+		m.require(spaced, "attempts %v apart", now.Since(m.started))
+	}
+}
+
+// backoff returns the shortest time between the last failure and the next attempt.
+func (m *model) backoff() time.Duration { return schedule.RetryAfter(m.failures, 0, false, 0, 0).Empty }
+
+// succeed returns new credentials and records them.
+func (m *model) succeed() (aws.Credentials, error) {
+	m.creds = aws.Credentials{AccessKeyID: fmt.Sprintf("AK%d", m.calls), SecretAccessKey: "secret", CanExpire: true, Expires: time.Now().Add(modelLifetime)}
+	m.grant = &grant{end: m.cache.now().Add(modelLifetime), lifetime: modelLifetime}
+	m.failures = 0
+	return m.creds, nil
+}
+
+// finish ends the running call of the source.
+func (m *model) finish(result func() (aws.Credentials, error)) {
+	m.results <- func() (aws.Credentials, error) { return m.end(result) }
+	m.wait()
+	m.overdue = false
+}
+
+func (m *model) fail() (aws.Credentials, error) {
+	if !m.overdue {
+		m.failures, m.failedAt = m.failures+1, m.cache.now()
+	}
+	return aws.Credentials{}, errStress
+}
+
+// repeat returns the last credentials again. That is a failure if they have expired or were withdrawn.
+func (m *model) repeat() (aws.Credentials, error) {
+	if m.grant == nil || m.grant.ended(m.cache.now(), 0) {
+		_, _ = m.fail()
+		return m.creds, nil
+	}
+	m.grant.again = true
+	m.failures = 0
+	return m.creds, nil
+}
+
+// retrieve is a caller of Retrieve that waits until it is answered or leaves.
+func (m *model) retrieve() {
+	ctx, cancel := context.WithCancel(context.Background())
+	answer := make(chan error, 1)
+	m.caller, m.leave = answer, cancel
+	go func() {
+		creds, err := m.cache.Retrieve(ctx)
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		m.checkAnswer(creds, err, 0)
+		answer <- err
+	}()
+	m.wait()
+	m.removeAnsweredCaller()
+}
+
+func (m *model) removeAnsweredCaller() {
+	if len(m.caller) > 0 {
+		m.leave()
+		m.caller = nil
+	}
+}
+
+// checkAnswer checks what a caller got.
+func (m *model) checkAnswer(creds aws.Credentials, err error, minTTL time.Duration) {
+	now := m.cache.now()
+	if err == nil {
+		m.require(m.grant != nil && creds.AccessKeyID == m.creds.AccessKeyID, "withdrawn or older credentials were served")
+		if m.grant != nil {
+			least, _ := m.grant.margins()
+			m.require(!m.grant.ended(now, least+minTTL), "expired credentials were served")
+		}
+		return
+	}
+	m.require(!m.mustServe() || minTTL > 0 || m.closed != nil, "an error although there are valid credentials: %v", err)
+}
+
+// mustServe reports whether callers must be served.
+func (m *model) mustServe() bool {
+	if m.grant == nil {
+		return false
+	}
+	_, most := m.grant.margins()
+	return !m.grant.ended(m.cache.now(), most)
+}
+
+// jump moves the wall clock of the Cache, and with it everything that is recorded.
+func (m *model) jump(wall time.Duration) {
+	step(m.cache, wall, 0)
+	for _, at := range []*schedule.Moment{&m.started, &m.withdrawn, &m.failedAt} {
+		if *at != schedule.Never() {
+			jump(at, wall, 0)
+		}
+	}
+	if m.grant != nil {
+		jump(&m.grant.end, wall, 0)
+		m.creds.Expires = m.creds.Expires.Add(-wall)
+	}
+}
+
+// pass lets time pass, and then waits until everything that this has started is done.
+func (m *model) pass(d time.Duration) {
+	m.mu.Unlock()
+	defer m.mu.Lock()
+	time.Sleep(d)
+	synctest.Wait()
+}
+
+// wait waits until everything that an event has started is done.
+func (m *model) wait() { m.pass(0) }
+
+// check checks the promises that hold after each event.
+func (m *model) check() {
+	m.cache.mu.Lock()
+	s, attempt := m.cache.state.Load(), m.cache.scheduler.attempt
+	m.cache.mu.Unlock()
+	m.removeAnsweredCaller()
+	if m.awaits && m.closed == nil && !m.overdue && !time.Now().Before(m.limit) {
+		m.require(attempt.progress == overdue, "an attempt exceeded its limit, but has not failed")
+		m.failures, m.failedAt, m.overdue = m.failures+1, m.cache.now(), true
+	}
+	if m.caller != nil {
+		m.require(!m.overdue, "a caller waits for an attempt that is overdue")
+		m.require(!m.mustServe(), "a caller waits although there are valid credentials")
+		m.require(m.closed == nil, "a caller waits although the Cache is closed")
+		m.require(attempt != nil || s.due != schedule.Never(), "a caller waits, but no attempt is scheduled")
+	}
+	m.require(!m.awaits || attempt != nil, "an attempt is forgotten")
+}
+
+// finally checks that the Cache works as promised from the current state on, and closes it.
+func (m *model) finally() {
+	var creds aws.Credentials
+	if m.cache.TryRetrieve(&creds) {
+		m.require(m.closed == nil, "credentials were served after Close")
+		m.checkAnswer(creds, nil, 0)
+	} else {
+		m.checkAnswer(creds, errors.New("none"), 0)
+	}
+	wasServing := m.closed == nil && m.mustServe()
+	m.autopilot = true
+	if m.awaits {
+		m.finish(m.succeed)
+	}
+	if m.closed == nil {
+		m.checkRecovery(wasServing)
+		_ = m.close()
+	}
+	m.wait()
+	calls := m.calls
+	m.cache.Wake()
+	_ = m.cache.Refresh(ended)
+	_, err := m.cache.Retrieve(ended)
+	m.require(errors.Is(err, ErrClosed), "after Close, Retrieve returned %v", err)
+	m.pass(3 * modelLifetime)
+	m.require(m.calls == calls, "an attempt after Close")
+	m.require(len(m.closed) == 1, "Close has not returned")
+}
+
+// checkRecovery checks that the Cache obtains credentials from a source that works, and keeps them
+// fresh without callers.
+func (m *model) checkRecovery(wasServing bool) {
+	if wasServing {
+		m.pass(modelLifetime)
+		m.require(m.mustServe(), "credentials were not refreshed in time")
+	}
+	if m.caller != nil {
+		m.pass(schedule.RejectionSpacing + time.Second)
+		m.removeAnsweredCaller()
+		m.require(m.caller == nil, "a caller was not answered")
+	}
+	for range 13 {
+		_, err := m.cache.Retrieve(ended)
+		m.wait()
+		if err == nil {
+			break
+		}
+		m.pass(5 * time.Second)
+	}
+	m.require(m.mustServe(), "no recovery")
+	for range 2 {
+		m.pass(modelLifetime)
+		m.require(m.mustServe(), "credentials were not refreshed in time")
+	}
+}
+
+// discard ends everything that the model has started.
+func (m *model) discard() {
+	m.autopilot = true
+	if m.awaits {
+		m.finish(m.succeed)
+	}
+	if m.closed == nil {
+		_ = m.close()
+	}
+	if m.caller != nil {
+		m.leave()
+	}
+	m.pass(time.Second)
+}
+
+// close closes the Cache without waiting for the running call of the source.
+func (m *model) close() error {
+	m.closed = make(chan error, 1)
+	go func() { m.closed <- m.cache.Close() }()
+	m.wait()
+	return nil
+}
+
+// ended is a context that has ended.
+var ended = func() context.Context {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	return ctx
+}()

@@ -1,0 +1,116 @@
+package cache
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+
+	"github.com/irsakit/irsakit/internal/schedule"
+)
+
+// maxWithdrawn is how many withdrawn access key IDs are remembered.
+const maxWithdrawn = 16
+
+// Invalidate withdraws credentials from all callers. They are not served again, even if the source
+// returns them later, and an attempt to replace them starts. Use Invalidate if the application
+// knows that the credentials must not be used any more. If a single service rejected them, use
+// [Cache.Replace]. Invalidate compares access key IDs, so it keeps newer credentials and the
+// result of a running attempt. The last 16 withdrawn keys are remembered.
+//
+// However often it is called, Invalidate starts at most one attempt a minute. Until an attempt
+// succeeds, Retrieve returns an [*Error] that wraps [ErrRejected] and contains the time of the next
+// attempt. Invalidate does not block.
+func (c *Cache) Invalidate(rejected aws.Credentials) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	s := c.state.Load()
+	if s.phase == closed || rejected.AccessKeyID == "" || rejected.AccessKeyID != s.creds.AccessKeyID {
+		return
+	}
+	keys := c.scheduler.withdrawn
+	c.scheduler.withdrawn = append(keys[max(len(keys)+1-maxWithdrawn, 0):], rejected.AccessKeyID)
+	c.scheduler.demand = true
+	c.store(s.asWithdrawn())
+	c.advance(false)
+	c.report(Event{Withdrawn: true})
+}
+
+// Replace starts an attempt to replace credentials that a service rejected. It waits until the
+// attempt completes or ctx is done, at most for Options.AttemptTimeout. Other callers are served
+// the rejected credentials meanwhile, and still afterwards if the attempt fails. Replace returns
+// nil once the Cache has credentials other than rejected, immediately if it already has. If ctx has
+// already ended, Replace starts the attempt without waiting.
+//
+// An attempt starts only if the rejected credentials were received at least minAge ago, and no
+// other call of Replace started one within minAge. Otherwise, or if the source returns the same
+// credentials again, Replace returns [ErrRejected]. After a failed attempt, no attempt starts before
+// it is due, and Replace returns the [*Error] of the failed one. New credentials that expire before
+// the rejected ones are used only if they live for at least a minute. Replace compares access key
+// IDs, like [Cache.Invalidate].
+func (c *Cache) Replace(ctx context.Context, rejected aws.Credentials, minAge time.Duration) error {
+	limit := time.NewTimer(c.opts.AttemptTimeout)
+	defer limit.Stop()
+	mustWait := ctx.Err() == nil
+	target, err := c.requestReplacement(rejected, minAge, c.holdsSlot(ctx), mustWait)
+	if target == 0 || !mustWait {
+		return err
+	}
+	if err := c.await(ctx, target, limit.C); err != nil {
+		return err
+	}
+	if c.state.Load().creds.AccessKeyID == rejected.AccessKeyID {
+		return ErrRejected
+	}
+	return nil
+}
+
+// requestReplacement requests an attempt to replace rejected credentials and returns its number. It
+// returns 0 and the result of Replace if there is none to wait for.
+func (c *Cache) requestReplacement(rejected aws.Credentials, minAge time.Duration, holdsSlot, mustWait bool) (target int, err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	s, now := c.state.Load(), c.now()
+	switch {
+	case s.phase == closed:
+		return 0, ErrClosed
+	case rejected.AccessKeyID != s.creds.AccessKeyID:
+		return 0, nil
+	case c.scheduler.attempt == nil && s.failures == 0:
+		last := c.scheduler.lastReplace
+		if now.Elapsed-s.received.Elapsed < minAge || last != schedule.Never() && now.Elapsed-last.Elapsed < minAge {
+			return 0, ErrRejected
+		}
+		c.scheduler.lastReplace = now
+		c.scheduler.requested, c.scheduler.rejected = true, true
+	}
+	c.demand(holdsSlot, mustWait)
+	target, err = c.scheduler.started, c.state.Load().callerError()
+	switch next := c.scheduler.attempt; {
+	case next == nil && s.failures > 0, next != nil && next.progress == overdue:
+		return 0, err
+	case next == nil:
+		target++ // it starts within a second: see reasons.spacedUntil
+	}
+	return target, err
+}
+
+// await waits until the attempt with the given number completes, and returns its error.
+func (c *Cache) await(ctx context.Context, number int, limit <-chan time.Time) error {
+	for {
+		c.mu.Lock()
+		s, completed, changed := c.state.Load(), c.scheduler.completed >= number, c.scheduler.changes()
+		c.mu.Unlock()
+		if completed || s.phase == closed {
+			return s.callerError()
+		}
+		select {
+		case <-changed:
+		case <-limit:
+			return fmt.Errorf("cache: waiting for the replacement of rejected credentials: %w", context.DeadlineExceeded)
+		case <-ctx.Done():
+			return s.contextError(ctx)
+		}
+	}
+}

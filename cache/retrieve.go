@@ -1,0 +1,231 @@
+package cache
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"runtime"
+	"time"
+	"weak"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+
+	"github.com/irsakit/irsakit/internal/schedule"
+)
+
+// Retrieve returns valid credentials. While the Cache has them, Retrieve returns immediately,
+// without I/O or allocation, even if ctx has ended.
+//
+// Without valid credentials, Retrieve waits for the running attempt, or starts one, until ctx is
+// done. An attempt continues for other callers when ctx ends. After a failed attempt, Retrieve
+// immediately returns an [*Error] until the next attempt is due. There is one exception: if the
+// Cache has never had credentials, callers keep waiting through the first two failures, unless
+// these are permanent. The backoff after them is about 0.2 s and 1 s; an attempt that hangs takes
+// up to its timeout. After Close, Retrieve returns [ErrClosed].
+//
+// Expires of the returned credentials is when the Cache stops serving them. That is 8 to 10 s
+// before their actual expiry, or 0.8 to 1% of a lifetime below 1000 s. The margin is random, so it
+// differs between Caches. It is one second once the source has returned the same credentials again.
+func (c *Cache) Retrieve(ctx context.Context) (creds aws.Credentials, err error) {
+	if c.TryRetrieve(&creds) {
+		return creds, nil
+	}
+	return c.wait(ctx, 0)
+}
+
+// TryRetrieve stores valid credentials in creds and reports whether there were any. It never
+// waits for an attempt. It starts a refresh that is due, but starts no attempt if the Cache has no
+// valid credentials. It leaves creds unchanged if it returns false.
+func (c *Cache) TryRetrieve(creds *aws.Credentials) bool {
+	s := c.state.Load()
+	now := time.Now()
+	if now.UnixNano() >= s.fastWall || !now.Before(s.fastElapsed) {
+		return c.tryRetrieveSlow(creds)
+	}
+	*creds = s.creds
+	return true
+}
+
+// tryRetrieveSlow is the slow path of TryRetrieve. It acquires the lock only if there are credentials.
+func (c *Cache) tryRetrieveSlow(creds *aws.Credentials) bool {
+	if !c.state.Load().serves(c.now(), 0) {
+		return false
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	s, now := c.state.Load(), c.now()
+	if !s.serves(now, 0) {
+		return false
+	}
+	*creds = c.use(s, now).creds
+	return true
+}
+
+// wait is the slow path of Retrieve. It starts an attempt, or waits for one, until there are
+// credentials with minTTL left. It returns them or an error.
+func (c *Cache) wait(ctx context.Context, minTTL time.Duration) (aws.Credentials, error) {
+	start, holdsSlot := time.Now(), c.holdsSlot(ctx)
+	creds, changed, err := c.join(holdsSlot, minTTL, false)
+	waited := changed != nil
+	for changed != nil {
+		select {
+		case <-changed:
+			creds, changed, err = c.join(holdsSlot, minTTL, true)
+		case <-ctx.Done():
+			c.recordCaller(start, waited, !errors.Is(ctx.Err(), context.Canceled))
+			return aws.Credentials{}, c.contextEnded(ctx)
+		}
+	}
+	var failure *Error // errors.Is would call methods of the source's error
+	c.recordCaller(start, waited, errors.As(err, &failure))
+	return creds, err
+}
+
+// contextEnded returns the error for a caller whose context ended while it waited. The context and
+// the errors are foreign code, so c.mu is not held while their methods run.
+func (c *Cache) contextEnded(ctx context.Context) error {
+	timedOut := errors.Is(ctx.Err(), context.DeadlineExceeded)
+	c.mu.Lock()
+	s := c.state.Load()
+	if timedOut && s.problem() != nil && s.phase != closed && !s.serves(c.now(), 0) {
+		c.reportCallerFailed()
+	}
+	c.mu.Unlock()
+	return s.contextError(ctx)
+}
+
+// join returns credentials with minTTL left, an error, or a channel that is closed when the state
+// changes. If necessary it starts or schedules an attempt. holdsSlot reports whether the caller holds
+// a slot of the Limiter. waited reports whether the caller has already waited for an attempt. It
+// then gets the error of that attempt instead of waiting for another.
+func (c *Cache) join(holdsSlot bool, minTTL time.Duration, waited bool) (aws.Credentials, <-chan struct{}, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	s := c.state.Load()
+	switch now := c.now(); {
+	case s.phase == closed:
+		return aws.Credentials{}, nil, ErrClosed
+	case s.tooShort(minTTL):
+		return aws.Credentials{}, nil, fmt.Errorf("%w: %v must be left, of a life of %v at most %v can: ask for less, or for a longer session duration",
+			ErrMinTTL, minTTL, s.lifetime.Truncate(time.Second), schedule.MaxMinTTL(s.lifetime).Truncate(time.Second))
+	case s.serves(now, minTTL):
+		return c.use(s, now).creds, nil, nil
+	}
+	if c.scheduler.attempt == nil && s.serves(c.now(), 0) { // but too briefly for minTTL
+		c.scheduler.requested = true
+	}
+	c.demand(holdsSlot, true)
+	s, next := c.state.Load(), c.scheduler.attempt
+	stuck := next != nil && next.progress == overdue
+	if s.problem() != nil && (stuck || !s.starting()) && (stuck || next == nil || waited) {
+		if !s.serves(c.now(), 0) {
+			c.reportCallerFailed()
+		}
+		return aws.Credentials{}, nil, s.callerError()
+	}
+	return aws.Credentials{}, c.scheduler.changes(), nil
+}
+
+// recordCaller records a caller that came at start and has been answered. waited reports whether it waited,
+// and failed whether it got an error that is the Cache's: that excludes cancellation by the caller, a
+// MinTTL that no credentials can satisfy, and a closed Cache.
+func (c *Cache) recordCaller(start time.Time, waited, failed bool) {
+	if waited {
+		c.waitCount.Add(1)
+		c.waitDuration.Add(int64(time.Since(start)))
+	}
+	if failed {
+		c.errorCount.Add(1)
+	}
+}
+
+// MinTTL returns a view of the Cache: a provider of the same credentials that always have at least
+// d left until their Expires. Use it for what must stay valid after it was signed, such as a
+// presigned URL or an EKS token.
+//
+// The Cache refreshes early enough that callers of the view do not wait. If less than d is left
+// nevertheless, Retrieve of the view waits for a refresh, as for an empty Cache: all callers share
+// one attempt, which does not start before it is due after a failed one. A d above 60% of the
+// lifetime of the credentials cannot be satisfied. Once that lifetime is known, Retrieve returns an
+// error that wraps [ErrMinTTL] without a further attempt. A negative d counts as 0.
+//
+// The view keeps the Cache alive, which refreshes until it is closed. It is safe for concurrent
+// use.
+func (c *Cache) MinTTL(d time.Duration) aws.CredentialsProvider {
+	v := &view{cache: c, minTTL: min(max(d, 0), math.MaxInt64/2)}
+	rounded := min((v.minTTL + time.Second - 1).Truncate(time.Second), maxMinTTL)
+	runtime.AddCleanup(v, func(cache weak.Pointer[Cache]) {
+		if c := cache.Value(); c != nil {
+			c.mu.Lock()
+			defer c.mu.Unlock()
+			c.scheduler.minTTLs.add(rounded, -1)
+		}
+	}, weak.Make(c))
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.scheduler.minTTLs.add(rounded, 1)
+	s := c.state.Load()
+	if next := c.withRefresh(s); !s.repeated && next.refreshAt.Elapsed < s.refreshAt.Elapsed {
+		c.store(next)
+		c.advance(false)
+	}
+	return v
+}
+
+// minTTLs counts the views by their minimum TTL. It is in whole seconds, so that there are no more
+// entries than seconds in a lifetime.
+type minTTLs map[time.Duration]int
+
+// add adds n views, or removes them if n is negative.
+func (m *minTTLs) add(d time.Duration, n int) {
+	if *m == nil {
+		*m = minTTLs{}
+	}
+	if (*m)[d] += n; (*m)[d] == 0 {
+		delete(*m, d)
+	}
+}
+
+// longest returns the longest minimum TTL that credentials with the given lifetime can satisfy. Views
+// that require more get an error, and must not make callers of the others wait.
+func (m minTTLs) longest(lifetime time.Duration) (d time.Duration) {
+	most := schedule.MaxMinTTL(lifetime)
+	for minTTL := range m {
+		if minTTL < most+time.Second { // minTTL was rounded up
+			d = max(d, min(minTTL, most))
+		}
+	}
+	return d
+}
+
+// maxMinTTL is the maximum lifetime of an AWS session.
+const maxMinTTL = 36 * time.Hour
+
+// view is a Cache with a minimum TTL.
+type view struct {
+	cache  *Cache
+	minTTL time.Duration
+}
+
+func (v *view) Retrieve(ctx context.Context) (aws.Credentials, error) {
+	s := v.cache.state.Load()
+	now := v.cache.now()
+	if s.due.Reached(now) || s.unused || !s.serves(now, v.minTTL) || s.tooShort(v.minTTL) {
+		return v.cache.wait(ctx, v.minTTL)
+	}
+	return s.creds, nil
+}
+
+// AdjustExpiresBy returns the credentials unchanged.
+func (v *view) AdjustExpiresBy(creds aws.Credentials, _ time.Duration) (aws.Credentials, error) {
+	return creds, nil
+}
+
+// ProviderSources calls the method of the Cache.
+func (v *view) ProviderSources() []aws.CredentialSource { return v.cache.ProviderSources() }
+
+// IsCredentialsProvider calls the method of the Cache.
+func (v *view) IsCredentialsProvider(t aws.CredentialsProvider) bool {
+	return v.cache.IsCredentialsProvider(t)
+}
