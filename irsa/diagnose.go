@@ -19,25 +19,16 @@ type Report struct {
 	request *diagnose.Request // the request that STS evaluates the trust policy for; nil without a token
 }
 
-// Check is one step of a [Report].
+// Check is one step of a [Report]. A check has failed if it prevents credentials now, or will soon.
+// It has warned about something that may be a mistake. It was skipped if it does not apply, or if an
+// earlier check failed.
 type Check struct {
-	Name   string      `json:"name"`           // such as "token-path"
-	Status CheckStatus `json:"status"`         // the result
-	Detail string      `json:"detail"`         // the finding, or why the check was skipped; one line
-	Cure   string      `json:"cure,omitempty"` // advice on how to fix it; one line
-	Link   string      `json:"link,omitempty"` // the URL of a section of TROUBLESHOOTING.md
+	Name   string `json:"name"`             // such as "token-path"
+	Status string `json:"status"`           // "passed", "failed", "warned" or "skipped"
+	Detail string `json:"detail"`           // the finding, or why the check was skipped; one line
+	Advice string `json:"advice,omitempty"` // how to fix it; one line
+	Link   string `json:"link,omitempty"`   // the URL of a section of TROUBLESHOOTING.md
 }
-
-// CheckStatus is the result of a [Check].
-type CheckStatus string
-
-// The results of checks.
-const (
-	CheckPassed  CheckStatus = "passed"
-	CheckFailed  CheckStatus = "failed"  // it prevents credentials now, or will soon
-	CheckWarned  CheckStatus = "warned"  // it may be a mistake
-	CheckSkipped CheckStatus = "skipped" // it does not apply, or an earlier check failed
-)
 
 // Diagnose checks every step between the pod's environment and its credentials, and reports
 // each of them: the settings, the role, the token file and its claims, the connection to
@@ -61,16 +52,18 @@ func Diagnose(ctx context.Context, optFns ...func(*Options)) *Report {
 	return report
 }
 
+const statusFailed = string(diagnose.Failed)
+
 // checkOf returns the public form of a check.
 func checkOf(c diagnose.Check) Check {
-	return Check{Name: c.Name, Status: CheckStatus(c.Status), Detail: c.Detail, Cure: c.Cure, Link: c.Link}
+	return Check{Name: c.Name, Status: string(c.Status), Detail: c.Detail, Advice: c.Advice, Link: c.Link}
 }
 
 // OK reports whether no check failed.
 func (r *Report) OK() bool { return r.firstFailed() < 0 }
 
 func (r *Report) firstFailed() int {
-	return slices.IndexFunc(r.Checks, func(c Check) bool { return c.Status == CheckFailed })
+	return slices.IndexFunc(r.Checks, func(c Check) bool { return c.Status == statusFailed })
 }
 
 // String returns the report as text: one line for each check, followed by its advice and
@@ -80,18 +73,18 @@ func (r *Report) String() string {
 	width, failed := 0, 0
 	for _, c := range r.Checks {
 		width = max(width, len(c.Name))
-		if c.Status == CheckFailed {
+		if c.Status == statusFailed {
 			failed++
 		}
 	}
 	for _, c := range r.Checks {
-		status := string(c.Status)
-		if c.Status == CheckFailed {
+		status := c.Status
+		if c.Status == statusFailed {
 			status = strings.ToUpper(status)
 		}
 		fmt.Fprintf(&b, "%-7s  %-*s  %s\n", status, width, c.Name, c.Detail)
-		if c.Cure != "" {
-			fmt.Fprintf(&b, "%*s  do: %s\n", width+9, "", c.Cure)
+		if c.Advice != "" {
+			fmt.Fprintf(&b, "%*s  do: %s\n", width+9, "", c.Advice)
 		}
 		if c.Link != "" {
 			fmt.Fprintf(&b, "%*s  see %s\n", width+9, "", c.Link)
@@ -124,7 +117,7 @@ func (r *Report) MarshalJSON() ([]byte, error) {
 func (r *Report) CheckTrustPolicy(document []byte) {
 	before := slices.IndexFunc(r.Checks, func(c Check) bool { return c.Name == diagnose.NameExchange })
 	denied := slices.ContainsFunc(r.Checks, func(c Check) bool {
-		return c.Name == diagnose.NameExchange && c.Status == CheckFailed
+		return c.Name == diagnose.NameExchange && c.Status == statusFailed
 	})
 	c := checkOf(diagnose.TrustPolicy(document, r.request, denied))
 	r.Checks = slices.Insert(r.Checks, max(before, 0), c)

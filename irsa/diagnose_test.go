@@ -32,12 +32,12 @@ func TestDiagnoseHealthyPodPassesAllChecks(t *testing.T) {
 	var names []string
 	for _, c := range report.Checks {
 		names = append(names, c.Name)
-		want := irsa.CheckPassed
+		want := "passed"
 		if c.Name == "name-resolution" || c.Name == "tls" { // not applicable on loopback
-			want = irsa.CheckSkipped
+			want = "skipped"
 		}
 		assert.Equal(t, want, c.Status, "%s: %s", c.Name, c.Detail)
-		assert.Empty(t, c.Cure+c.Link, c.Name)
+		assert.Empty(t, c.Advice+c.Link, c.Name)
 	}
 	assert.Equal(t, []string{
 		"environment", "other-credentials", "role", "settings", "token-path", "token-permission", "token", "claims", "audience", "lifetime",
@@ -99,7 +99,7 @@ func TestDiagnoseStopsWithItsContext(t *testing.T) {
 		begin := time.Now()
 		report := irsa.Diagnose(ctx, pod.Options)
 		assert.Equal(t, time.Second, time.Since(begin))
-		assert.Equal(t, irsa.CheckFailed, statusOf(report, "answer"))
+		assert.Equal(t, "failed", statusOf(report, "answer"))
 	})
 }
 
@@ -107,9 +107,9 @@ func TestDiagnoseUsesCustomSTSClient(t *testing.T) {
 	report := irsa.Diagnose(t.Context(), func(o *irsa.Options) {
 		o.RoleARN, o.Token, o.STS = "arn:aws:iam::111122223333:role/s3-writer", kubernetesToken{}, mockSTS{}
 	})
-	assert.Equal(t, irsa.CheckPassed, statusOf(report, "exchange"), report)
+	assert.Equal(t, "passed", statusOf(report, "exchange"), report)
 	for _, name := range []string{"region", "endpoint", "connection", "tls", "answer", "clock", "caller-identity"} {
-		assert.Equal(t, irsa.CheckSkipped, statusOf(report, name), name)
+		assert.Equal(t, "skipped", statusOf(report, name), name)
 	}
 }
 
@@ -176,14 +176,14 @@ func TestReportChecksTrustPolicyWithoutExchange(t *testing.T) {
 	k.STS.Down()
 	report := irsa.Diagnose(t.Context(), pod.Options)
 	report.CheckTrustPolicy([]byte(strings.Replace(policy, "shop:cart", "shop:search", 1)))
-	assert.Equal(t, irsa.CheckFailed, statusOf(report, "trust-policy"))
+	assert.Equal(t, "failed", statusOf(report, "trust-policy"))
 
 	report = irsa.Diagnose(t.Context()) // nothing is set
 	report.CheckTrustPolicy([]byte(policy))
-	assert.Equal(t, irsa.CheckSkipped, statusOf(report, "trust-policy"))
+	assert.Equal(t, "skipped", statusOf(report, "trust-policy"))
 	report = &irsa.Report{}
 	report.CheckTrustPolicy([]byte("no JSON"))
-	assert.Equal(t, irsa.CheckFailed, statusOf(report, "trust-policy"))
+	assert.Equal(t, "failed", statusOf(report, "trust-policy"))
 }
 
 func TestReportPrintsOneLinePerFact(t *testing.T) {
@@ -192,7 +192,7 @@ func TestReportPrintsOneLinePerFact(t *testing.T) {
 	report := irsa.Diagnose(t.Context(), pod.Options)
 	report.CheckTrustPolicy([]byte("{\"Version\": \"\n\"}"))
 	for _, c := range report.Checks {
-		assert.NotRegexp(t, `[[:cntrl:]]`, c.Name+c.Detail+c.Cure+c.Link)
+		assert.NotRegexp(t, `[[:cntrl:]]`, c.Name+c.Detail+c.Advice+c.Link)
 	}
 }
 
@@ -201,8 +201,8 @@ func TestDiagnoseWarnsAboutSlowSTS(t *testing.T) {
 		k, pod := newPod(t)
 		k.STS.SetLatency(3 * time.Second) // more than probeLimit, less than exchangeLimit
 		report := irsa.Diagnose(t.Context(), pod.Options)
-		assert.Equal(t, irsa.CheckWarned, statusOf(report, "answer"), report)
-		assert.Equal(t, irsa.CheckPassed, statusOf(report, "exchange"))
+		assert.Equal(t, "warned", statusOf(report, "answer"), report)
+		assert.Equal(t, "passed", statusOf(report, "exchange"))
 		assert.Contains(t, report.String(), "it hangs: not done within 2.5s, though the exchange got through")
 	})
 }
@@ -211,16 +211,16 @@ func TestDiagnoseWarnsAboutUnusualSetups(t *testing.T) {
 	for name, tt := range map[string]struct {
 		unusual func(*irsatest.Cluster, *irsatest.Pod)
 		check   string
-		status  irsa.CheckStatus
+		status  string
 	}{
-		"a clock half a minute ahead":                {func(k *irsatest.Cluster, _ *irsatest.Pod) { k.STS.SetClockSkew(-30 * time.Second) }, "clock", irsa.CheckWarned},
-		"a clock half a minute behind":               {func(k *irsatest.Cluster, _ *irsatest.Pod) { k.STS.SetClockSkew(30 * time.Second) }, "clock", irsa.CheckWarned},
-		"a clock three seconds ahead":                {func(k *irsatest.Cluster, _ *irsatest.Pod) { k.STS.SetClockSkew(-3 * time.Second) }, "clock", irsa.CheckPassed},
-		"no Date":                                    {func(k *irsatest.Cluster, _ *irsatest.Pod) { k.STS.OmitDate(true) }, "clock", irsa.CheckSkipped},
-		"credentials for five minutes":               {func(k *irsatest.Cluster, _ *irsatest.Pod) { k.STS.SetLife(5 * time.Minute) }, "expiry", irsa.CheckWarned},
-		"credentials for fifteen minutes":            {func(k *irsatest.Cluster, _ *irsatest.Pod) { k.STS.SetLife(15 * time.Minute) }, "expiry", irsa.CheckPassed},
-		"a token of a year, a day and a quarter old": {ofAYear(30 * time.Hour), "lifetime", irsa.CheckWarned},
-		"a token of a year, of yesterday":            {ofAYear(23 * time.Hour), "lifetime", irsa.CheckPassed},
+		"a clock half a minute ahead":                {func(k *irsatest.Cluster, _ *irsatest.Pod) { k.STS.SetClockSkew(-30 * time.Second) }, "clock", "warned"},
+		"a clock half a minute behind":               {func(k *irsatest.Cluster, _ *irsatest.Pod) { k.STS.SetClockSkew(30 * time.Second) }, "clock", "warned"},
+		"a clock three seconds ahead":                {func(k *irsatest.Cluster, _ *irsatest.Pod) { k.STS.SetClockSkew(-3 * time.Second) }, "clock", "passed"},
+		"no Date":                                    {func(k *irsatest.Cluster, _ *irsatest.Pod) { k.STS.OmitDate(true) }, "clock", "skipped"},
+		"credentials for five minutes":               {func(k *irsatest.Cluster, _ *irsatest.Pod) { k.STS.SetLife(5 * time.Minute) }, "expiry", "warned"},
+		"credentials for fifteen minutes":            {func(k *irsatest.Cluster, _ *irsatest.Pod) { k.STS.SetLife(15 * time.Minute) }, "expiry", "passed"},
+		"a token of a year, a day and a quarter old": {ofAYear(30 * time.Hour), "lifetime", "warned"},
+		"a token of a year, of yesterday":            {ofAYear(23 * time.Hour), "lifetime", "passed"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -250,11 +250,11 @@ func TestDiagnoseAcceptsServersWithoutCallerIdentity(t *testing.T) {
 		return k.HTTPClient().Transport.RoundTrip(r)
 	})
 	report := irsa.Diagnose(t.Context(), pod.Options, func(o *irsa.Options) { o.HTTPClient = &http.Client{Transport: minio} })
-	assert.Equal(t, irsa.CheckFailed, statusOf(report, "caller-identity"), report)
+	assert.Equal(t, "failed", statusOf(report, "caller-identity"), report)
 	report = irsa.Diagnose(t.Context(), pod.Options, func(o *irsa.Options) {
 		o.RoleARN, o.STS = "arn:minio:iam:us-west-2::role/nOybJqMNzNmroqEKq5D0EUsRZw0", silentIdentity{}
 	})
-	assert.Equal(t, irsa.CheckWarned, statusOf(report, "caller-identity"), report)
+	assert.Equal(t, "warned", statusOf(report, "caller-identity"), report)
 }
 
 // silentIdentity is a client whose GetCallerIdentity fails.
@@ -267,7 +267,7 @@ func (silentIdentity) GetCallerIdentity(context.Context, *sts.GetCallerIdentityI
 func TestReportTrustPolicyUsesSessionNameAndAllAudiences(t *testing.T) {
 	k, pod := newPod(t)
 	issuer := k.Issuer.URL()[len("https://"):]
-	judge := func(policy string) irsa.CheckStatus {
+	judge := func(policy string) string {
 		report := irsa.Diagnose(t.Context(), pod.Options)
 		report.CheckTrustPolicy([]byte(policy))
 		return statusOf(report, "trust-policy")
@@ -276,8 +276,8 @@ func TestReportTrustPolicyUsesSessionNameAndAllAudiences(t *testing.T) {
 	named := func(name string) string {
 		return strings.Replace(trust, `"StringEquals": {`, `"StringLike": {"sts:RoleSessionName": "`+name+`"}, "StringEquals": {`, 1)
 	}
-	assert.Equal(t, irsa.CheckPassed, judge(named("shop.cart.*")))
-	assert.Equal(t, irsa.CheckFailed, judge(named("shop.search.*")))
+	assert.Equal(t, "passed", judge(named("shop.cart.*")))
+	assert.Equal(t, "failed", judge(named("shop.search.*")))
 
 	// The statement in the error for a token with several audiences allows that token.
 	k.Role("s3-writer")
@@ -285,7 +285,7 @@ func TestReportTrustPolicyUsesSessionNameAndAllAudiences(t *testing.T) {
 	_, err := newProvider(t, pod.Options).Retrieve(t.Context())
 	_, after, _ := strings.Cut(err.Error(), "it needs the statement ")
 	statement, _, _ := strings.Cut(after, "; see ")
-	assert.Equal(t, irsa.CheckWarned, judge(`{"Version": "2012-10-17", "Statement": `+statement+`}`), "allowed, but not the policy of the role")
+	assert.Equal(t, "warned", judge(`{"Version": "2012-10-17", "Statement": `+statement+`}`), "allowed, but not the policy of the role")
 	role := k.Role("s3-writer", irsatest.TrustPolicy(`{"Version": "2012-10-17", "Statement": `+statement+`}`))
 	retrieve(t, newProvider(t, pod.Options))
 	assert.Contains(t, role.TrustPolicy(), issuer)
@@ -304,7 +304,7 @@ func TestErrorNamesEndpointIfCallerTimesOut(t *testing.T) {
 		require.ErrorAs(t, err, &failure)
 		assert.Equal(t, "https://sts.us-west-2.amazonaws.com", failure.Endpoint)
 		assert.Contains(t, failure.Link, "#timeout")
-		assert.Contains(t, failure.Cure, "com.amazonaws.us-west-2.sts")
+		assert.Contains(t, failure.Advice, "com.amazonaws.us-west-2.sts")
 		assert.ErrorContains(t, err, "endpoint https://sts.us-west-2.amazonaws.com")
 
 		ctx, cancel = context.WithCancel(t.Context())
@@ -326,7 +326,7 @@ func TestDiagnoseObservesItsContextInEveryStep(t *testing.T) {
 		assert.False(t, report.OK())
 		report = irsa.Diagnose(ctx, pod.Options) // with a context that is done
 		for _, name := range []string{"connection", "answer", "exchange"} {
-			assert.Equal(t, irsa.CheckSkipped, statusOf(report, name), name)
+			assert.Equal(t, "skipped", statusOf(report, name), name)
 		}
 	})
 }
@@ -366,10 +366,10 @@ func TestErrorIsShortAndContainsNoPassword(t *testing.T) {
 	_, err = newProvider(t, pod.Options).Retrieve(t.Context())
 	var failure *irsa.Error
 	require.ErrorAs(t, err, &failure)
-	assert.NotRegexp(t, "[$`\n;']", failure.Cure[strings.Index(failure.Cure, "aws iam"):], "no characters that a shell interprets")
+	assert.NotRegexp(t, "[$`\n;']", failure.Advice[strings.Index(failure.Advice, "aws iam"):], "no characters that a shell interprets")
 }
 
-func statusOf(r *irsa.Report, name string) irsa.CheckStatus {
+func statusOf(r *irsa.Report, name string) string {
 	for _, c := range r.Checks {
 		if c.Name == name {
 			return c.Status

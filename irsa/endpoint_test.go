@@ -55,14 +55,14 @@ func TestNewAcceptsCleartextOnlyOnLoopback(t *testing.T) {
 			continue
 		}
 		require.ErrorContains(t, err, "Options.InsecureEndpoint")
-		assert.Equal(t, irsa.CheckFailed, statusOf(irsa.Diagnose(t.Context(), pod.Options, set), "endpoint"))
+		assert.Equal(t, "failed", statusOf(irsa.Diagnose(t.Context(), pod.Options, set), "endpoint"))
 		_, err = irsa.NewPool(func(o *irsa.PoolOptions) { pod.Options(&o.Options); o.Endpoint = endpoint })
 		require.ErrorContains(t, err, "Options.InsecureEndpoint")
 
 		insecure := func(o *irsa.Options) { set(o); o.InsecureEndpoint = true }
 		retrieve(t, newProvider(t, pod.Options, insecure))
 		retrieve(t, pooled(t, newPool(t, pod, func(o *irsa.PoolOptions) { insecure(&o.Options) }), irsa.RoleOptions{}))
-		assert.Equal(t, irsa.CheckPassed, statusOf(irsa.Diagnose(t.Context(), pod.Options, insecure), "endpoint"))
+		assert.Equal(t, "passed", statusOf(irsa.Diagnose(t.Context(), pod.Options, insecure), "endpoint"))
 	}
 }
 
@@ -108,13 +108,13 @@ func TestNewWarnsAboutEndpointInAnotherRegion(t *testing.T) {
 		newProvider(t, pod.Options, set)
 		_, err := irsa.NewPool(func(o *irsa.PoolOptions) { pod.Options(&o.Options); set(&o.Options) })
 		require.NoError(t, err)
-		status := irsa.CheckPassed
+		status := "passed"
 		if tt.other != "" {
-			status = irsa.CheckFailed
+			status = "failed"
 		}
 		report := irsa.Diagnose(t.Context(), pod.Options, set)
 		assert.Equal(t, status, statusOf(report, "endpoint"), tt)
-		assert.Equal(t, irsa.CheckPassed, statusOf(report, "exchange"), "a web identity is not signed")
+		assert.Equal(t, "passed", statusOf(report, "exchange"), "a web identity is not signed")
 		if tt.other == "" {
 			assert.Empty(t, log.String(), tt)
 			continue
@@ -143,7 +143,7 @@ func TestChainErrorExplainsEndpointInAnotherRegion(t *testing.T) {
 	require.NoError(t, err)
 	err = next.Refresh(t.Context())
 	require.ErrorIs(t, err, irsa.ErrInvalidRequest)
-	require.NotErrorIs(t, err, irsa.ErrRefused)
+	require.NotErrorIs(t, err, irsa.ErrRejected)
 	assert.ErrorContains(t, err, "is not one of the region us-west-2")
 	assert.ErrorContains(t, err, "#endpoint")
 }

@@ -20,7 +20,7 @@ var (
 	ErrUnavailable    = explain.ErrUnavailable    // no response, or none from STS
 	ErrInvalidRequest = explain.ErrInvalidRequest // a parameter of the request or of MinTTL was rejected
 	ErrClosed         = explain.ErrClosed         // the Provider has been closed
-	ErrRefused        = explain.ErrRefused        // a service rejected the credentials, and there are no new ones yet
+	ErrRejected       = explain.ErrRejected       // a service rejected the credentials, and there are no new ones yet
 )
 
 // Error is returned by New and by every method that needs credentials. Use errors.Is to test for
@@ -47,11 +47,11 @@ type Error struct {
 	RequestID   string    // the response's request ID, with the same restriction
 	NextAttempt time.Time // when the next attempt starts; zero if immediately or never
 
-	// Cure is advice on how to fix the failure, in one line. Link is the URL of the section
+	// Advice is advice on how to fix the failure, in one line. Link is the URL of the section
 	// of TROUBLESHOOTING.md that explains it. Both may be empty, and their texts are not
 	// part of the API contract.
-	Cure string
-	Link string
+	Advice string
+	Link   string
 
 	err error
 }
@@ -82,8 +82,8 @@ func (e *Error) Error() string {
 	if len(facts) > 0 {
 		fmt.Fprintf(&b, " (%s)", strings.Join(facts, ", "))
 	}
-	if e.Cure != "" {
-		fmt.Fprintf(&b, ": %s", e.Cure)
+	if e.Advice != "" {
+		fmt.Fprintf(&b, ": %s", e.Advice)
 	}
 	if e.Link != "" {
 		fmt.Fprintf(&b, "; see %s", e.Link)

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"log"
 	"log/slog"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"time"
 
@@ -65,7 +67,7 @@ func ExampleDiagnose() {
 	report := irsa.Diagnose(context.Background(), pod.Options) // in a pod: irsa.Diagnose(ctx)
 	report.CheckTrustPolicy([]byte(role.TrustPolicy()))
 	for _, check := range report.Checks {
-		if check.Status == irsa.CheckFailed {
+		if check.Status == "failed" {
 			fmt.Println(check.Name)
 			fmt.Println(strings.ReplaceAll(check.Detail, k.Issuer.URL()[len("http://"):], "<issuer>"))
 		}
@@ -168,8 +170,35 @@ func ExampleProvider_WaitReady() {
 	// Output: fresh after 2 calls
 }
 
-// A probe can tell an outage of STS from expired credentials. Callers are not affected as long
-// as the credentials are valid.
+// A readiness probe with a timeout. The pod is ready as long as the credentials are valid.
+func ExampleProvider_Ready() {
+	k, pod := startPod()
+	defer k.Close()
+	p, err := irsa.New(pod.Options, func(o *irsa.Options) { o.Logger = slog.New(slog.DiscardHandler) })
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer p.Close()
+	probe := func(w http.ResponseWriter, r *http.Request) {
+		ctx, cancel := context.WithTimeout(r.Context(), time.Second)
+		defer cancel()
+		if err := p.Ready(ctx); err != nil {
+			http.Error(w, err.Error(), http.StatusServiceUnavailable)
+		}
+	}
+
+	for range 2 {
+		response := httptest.NewRecorder()
+		probe(response, httptest.NewRequest(http.MethodGet, "/readyz", nil))
+		fmt.Println(response.Code)
+		k.STS.Down()
+	}
+	// Output:
+	// 200
+	// 200
+}
+
+// Healthy reports an outage of STS while callers are not affected yet.
 func ExampleProvider_Healthy() {
 	k, pod := startPod()
 	defer k.Close()
@@ -178,22 +207,18 @@ func ExampleProvider_Healthy() {
 		log.Fatal(err)
 	}
 	defer p.Close()
-	ready := func() bool {
-		s := p.Status()
-		return s.Healthy() == nil || s.State == cache.Stale
-	}
 
-	fmt.Println(p.Healthy(), ready())
+	fmt.Println(p.Healthy())
 	if err := p.WaitReady(context.Background()); err != nil {
 		log.Fatal(err)
 	}
-	fmt.Println(p.Healthy(), ready())
+	fmt.Println(p.Healthy())
 	k.STS.Down()
 	_ = p.Refresh(context.Background())
-	fmt.Println(errors.Is(p.Healthy(), irsa.ErrUnavailable), ready())
+	fmt.Println(errors.Is(p.Healthy(), irsa.ErrUnavailable), p.Status().State == cache.Stale)
 	// Output:
-	// cache: there never were credentials false
-	// <nil> true
+	// cache: there never were credentials
+	// <nil>
 	// true true
 }
 

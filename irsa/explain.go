@@ -33,7 +33,7 @@ func newError(f explain.Facts) *Error {
 }
 
 // set sets the advice and its link.
-func (e *Error) set(a explain.Advice) { e.Cure, e.Link = explain.OneLine(a.Text), a.Heading.Link() }
+func (e *Error) set(a explain.Advice) { e.Advice, e.Link = explain.OneLine(a.Text), a.Heading.Link() }
 
 // exchangeError returns the Error for an error of an exchange.
 func exchangeError(x *exchange.WebIdentity, err error) error {
@@ -66,7 +66,7 @@ func chainError(x *chainExchange, err error) error {
 	if errors.As(err, &missing) && errors.As(missing.err, &cause) {
 		return &Error{
 			Kind: cause.Kind, RoleARN: cause.RoleARN, SessionName: x.sessionName(), Region: c.Region, Endpoint: c.URL,
-			Code: cause.Code, RequestID: cause.RequestID, Cure: cause.Cure, Link: cause.Link, err: err,
+			Code: cause.Code, RequestID: cause.RequestID, Advice: cause.Advice, Link: cause.Link, err: err,
 		}
 	}
 	f := exchange.Facts(c, explain.ChainKind(err), err, nil)
@@ -104,7 +104,7 @@ func (p *Provider) explain(ctx context.Context, err error) error {
 	switch {
 	case e.Is(ErrInvalidRequest):
 		e.set(explain.Cache(err))
-	case e.Is(ErrRefused):
+	case e.Is(ErrRejected):
 		e.set(explain.For(explain.Facts{Kind: e.Kind}))
 	}
 	var attempt *cache.Error
@@ -140,7 +140,7 @@ func kindOfCache(err error) error {
 	case errors.Is(err, cache.ErrMinTTL):
 		return ErrInvalidRequest
 	case errors.Is(err, cache.ErrRejected):
-		return ErrRefused
+		return ErrRejected
 	case errors.Is(err, cache.ErrClosed):
 		return ErrClosed
 	default: // the source has not returned

@@ -72,7 +72,7 @@ func TestProviderSurvivesALogHandlerThatPanicsOrExits(t *testing.T) {
 		p := newProvider(t, pod.Options, func(o *irsa.Options) {
 			o.Logger = slog.New(h)
 			o.Observe = func(e irsa.Event) {
-				if e.Kind == irsa.Rotated {
+				if e.Kind == irsa.EventTokenRotated {
 					rotated.Add(1)
 					panic("observer") // is logged
 				}

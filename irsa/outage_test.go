@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/irsakit/irsakit/internal/test/testsize"
+	"github.com/irsakit/irsakit/irsa"
 	"github.com/irsakit/irsakit/irsa/irsatest"
 )
 
@@ -62,7 +63,7 @@ func TestProviderReportsOutages(t *testing.T) {
 				assert.Greater(t, status.Failures, 5)
 				assert.Error(t, status.Err)
 				assert.False(t, status.NextAttempt.IsZero() && outage.limit == 0)
-				assert.Greater(t, seen.count("refresh failed"), 5)
+				assert.Greater(t, seen.count(irsa.EventRefreshFailed), 5)
 				assert.Contains(t, seen.log(), `level=WARN msg="credentials refresh failed" role=`+pod.RoleARN())
 				retrieve(t, p)
 				k.STS.Recover()

@@ -23,7 +23,7 @@ func TestErrorForUnreadableTokenAdvisesFSGroup(t *testing.T) {
 		require.ErrorIs(t, failure, irsa.ErrTokenFile)
 		require.ErrorIs(t, failure, fs.ErrPermission)
 		report := irsa.Diagnose(t.Context())
-		assert.Equal(t, irsa.CheckFailed, statusOf(report, "token-permission"))
+		assert.Equal(t, "failed", statusOf(report, "token-permission"))
 		require.NoError(t, os.WriteFile(file, []byte(textOf(failure, report)), 0o600))
 		return
 	}

@@ -181,10 +181,10 @@ func (p *Pool) role(opts RoleOptions, source config.SourceKey) (*config.Config, 
 
 // PoolStatus describes the state of a [Pool] at one moment.
 type PoolStatus struct {
-	Roles   int // roles in the Pool
-	Failing int // roles whose last exchange failed
-	Without int // failing roles without valid credentials
-	Calls   cache.LimiterStatus
+	Roles         int // roles in the Pool
+	Failing       int // roles whose last exchange failed
+	NoCredentials int // failing roles without valid credentials
+	Calls         cache.LimiterStatus
 }
 
 // Status returns the Pool's current status. It does no I/O and takes about 100 ns per role.
@@ -195,7 +195,7 @@ func (p *Pool) Status() PoolStatus {
 		switch status := role.cache.Status(); {
 		case status.Failures == 0:
 		case status.State == cache.Empty, status.State == cache.Expired:
-			s.Without++
+			s.NoCredentials++
 			fallthrough
 		default:
 			s.Failing++

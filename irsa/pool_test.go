@@ -365,7 +365,7 @@ func TestPoolTokenFileDoesNotAffectRolesWithOtherTokens(t *testing.T) {
 			assert.Equal(t, tenants[0].RoleARN, call.RoleARN, "the rotation wakes the roles of the file only")
 		}
 		assert.Equal(t, expiry, other.Status().TokenExpiry)
-		assert.Equal(t, 1, seen.count(irsa.Rotated))
+		assert.Equal(t, 1, seen.count(irsa.EventTokenRotated))
 		assert.Equal(t, 1, strings.Count(seen.log(), "web identity token rotated"))
 	})
 }
@@ -406,7 +406,7 @@ func TestPoolObserveReceivesEventsOfAllRoles(t *testing.T) {
 		}
 		callers.Wait()
 		synctest.Wait()
-		assert.Equal(t, 200, seen.count(irsa.Refreshed))
+		assert.Equal(t, 200, seen.count(irsa.EventRefreshed))
 	})
 }
 

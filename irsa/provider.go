@@ -109,6 +109,16 @@ func (p *Provider) Retrieve(ctx context.Context) (creds aws.Credentials, err err
 	return creds, err
 }
 
+// Ready returns nil if the Provider has valid credentials. Otherwise it waits for an exchange like
+// [Provider.Retrieve], and returns an [*Error] if that fails or ctx is done. Use it in a readiness
+// probe, with a timeout of a second or two. It stays nil while exchanges fail and the credentials are
+// valid, because callers are not affected yet; Healthy reports that. A liveness probe needs neither:
+// a restart repairs nothing, and discards credentials that are still valid.
+func (p *Provider) Ready(ctx context.Context) error {
+	_, err := p.Retrieve(ctx)
+	return err
+}
+
 // MinTTL returns a provider of p's credentials that always have at least d left until
 // Expires. Use it for presigned URLs and EKS tokens, which expire with the credentials
 // that signed them. Refreshes start early enough that its callers do not wait. If d

@@ -351,7 +351,7 @@ func TestRejectionIsLoggedOnceForEachKeyOfAHost(t *testing.T) {
 		assert.Equal(t, 1, strings.Count(log.String(), "\n"), log.String())
 		assert.Contains(t, log.String(), `level=WARN msg="credentials rejected by a service"`)
 		assert.Contains(t, log.String(), "host=bad.example code=ExpiredToken received_ago=12s")
-		assert.Equal(t, 1, seen.count(irsa.Refused))
+		assert.Equal(t, 1, seen.count(irsa.EventRejected))
 	})
 }
 

@@ -164,7 +164,7 @@ func TestProviderRotationCausesNoExchange(t *testing.T) {
 		time.Sleep(time.Second)
 		pod.Rotate(func(o *irsatest.TokenOptions) { o.Life = 12 * time.Hour })
 		time.Sleep(time.Minute)
-		assert.Equal(t, 1, seen.count(irsa.Rotated))
+		assert.Equal(t, 1, seen.count(irsa.EventTokenRotated))
 		assert.Contains(t, seen.log(), `level=DEBUG msg="web identity token rotated" role=`+pod.RoleARN())
 		assert.Equal(t, 1, k.STS.CallCount())
 	})
@@ -236,6 +236,6 @@ func TestProviderRetriesWhenTheSameTokenReturns(t *testing.T) {
 		pod.Write([]byte(token))
 		time.Sleep(2 * time.Second)
 		assert.Zero(t, p.Status().Failures)
-		assert.Zero(t, seen.count(irsa.Rotated))
+		assert.Zero(t, seen.count(irsa.EventTokenRotated))
 	})
 }

@@ -378,17 +378,17 @@ func (s setup) requireLeadsToTheCure(t *testing.T, failure error, report *irsa.R
 	t.Helper()
 	first, links := "", ""
 	for _, c := range report.Checks {
-		if c.Status == irsa.CheckFailed && first == "" {
+		if c.Status == "failed" && first == "" {
 			first = c.Name
 		}
 		links += c.Link + "\n"
 		assert.NotEmpty(t, c.Detail, c.Name)
-		assert.NotContains(t, c.Detail+c.Cure, "\n")
-		if c.Status == irsa.CheckFailed || c.Status == irsa.CheckWarned {
-			assert.NotEmpty(t, c.Link+c.Cure, c.Name)
+		assert.NotContains(t, c.Detail+c.Advice, "\n")
+		if c.Status == "failed" || c.Status == "warned" {
+			assert.NotEmpty(t, c.Link+c.Advice, c.Name)
 		}
 		if c.Name == s.warned {
-			assert.Equal(t, irsa.CheckWarned, c.Status, c.Detail)
+			assert.Equal(t, "warned", c.Status, c.Detail)
 		}
 	}
 	assert.Equal(t, s.first, first, "%s", report)

@@ -43,12 +43,12 @@ func (p *Provider) statusOf(status cache.Status) Status {
 // EventKind is the kind of an [Event].
 type EventKind string
 
-// The kinds of events.
+// The kinds of events. Their values can be labels of a metric.
 const (
-	Refreshed     EventKind = "refreshed"      // an exchange returned new credentials
-	RefreshFailed EventKind = "refresh failed" // an exchange failed; see Status.Err
-	Refused       EventKind = "refused"        // a service rejected the credentials
-	Rotated       EventKind = "rotated"        // the token file contains a token that has not been used yet
+	EventRefreshed     EventKind = "refreshed"      // an exchange returned new credentials
+	EventRefreshFailed EventKind = "refresh_failed" // an exchange failed; see Status.Err
+	EventRejected      EventKind = "rejected"       // a service rejected the credentials
+	EventTokenRotated  EventKind = "token_rotated"  // the token file contains a token that has not been used yet
 )
 
 // Event describes a change of a [Provider]. It contains no secrets.
@@ -61,12 +61,12 @@ type Event struct {
 
 // eventOf returns the event that corresponds to an event of the cache.
 func (p *Provider) eventOf(e cache.Event) Event {
-	kind := Refreshed
+	kind := EventRefreshed
 	switch {
 	case e.Withdrawn:
-		kind = Refused
+		kind = EventRejected
 	case e.Status.Failures > 0:
-		kind = RefreshFailed
+		kind = EventRefreshFailed
 	}
 	return Event{Kind: kind, Time: e.Time, Took: e.Took, Status: p.statusOf(e.Status)}
 }

@@ -50,8 +50,8 @@ func TestStatusKindOfLastError(t *testing.T) {
 		assert.NoError(t, p.Status().Kind)
 		k.STS.Down()
 		p.Invalidate(retrieve(t, p))
-		assert.Equal(t, irsa.ErrRefused, p.Status().Kind)
-		require.ErrorIs(t, p.Healthy(), irsa.ErrRefused)
+		assert.Equal(t, irsa.ErrRejected, p.Status().Kind)
+		require.ErrorIs(t, p.Healthy(), irsa.ErrRejected)
 		assert.Equal(t, cache.Expired, p.Status().State)
 		require.NoError(t, p.Close())
 		assert.Equal(t, irsa.ErrClosed, p.Status().Kind)
@@ -99,7 +99,7 @@ func TestStatusReportsNewestTokenBeforeItsExchange(t *testing.T) {
 		r.mu.Lock()
 		defer r.mu.Unlock()
 		last := r.events[len(r.events)-1]
-		assert.Equal(t, irsa.Rotated, last.Kind)
+		assert.Equal(t, irsa.EventTokenRotated, last.Kind)
 		assert.Equal(t, second.TokenExpiry, last.Status.TokenExpiry)
 	})
 }
@@ -131,10 +131,10 @@ func TestPoolStatusCountsRolesWithoutCredentials(t *testing.T) {
 		_, err := pooled(t, p, tenants[2]).Retrieve(t.Context())
 		require.Error(t, err)
 		status := p.Status()
-		assert.Equal(t, []int{3, 2, 1}, []int{status.Roles, status.Failing, status.Without})
+		assert.Equal(t, []int{3, 2, 1}, []int{status.Roles, status.Failing, status.NoCredentials})
 		time.Sleep(2 * time.Hour)
 		status = p.Status()
-		assert.Equal(t, []int{3, 3, 3}, []int{status.Roles, status.Failing, status.Without})
+		assert.Equal(t, []int{3, 3, 3}, []int{status.Roles, status.Failing, status.NoCredentials})
 	})
 }
 
@@ -179,4 +179,33 @@ func TestProviderTracesAndMetersExchanges(t *testing.T) {
 	defer s.mu.Unlock()
 	assert.Contains(t, s.names, "STS.AssumeRoleWithWebIdentity")
 	assert.Positive(t, m.count)
+}
+
+func TestProviderReadyWhileCredentialsAreValid(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k, pod := newPod(t)
+		p, err := irsa.New(pod.Options)
+		require.NoError(t, err)
+		defer p.Close()
+		probe := func() error {
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			defer cancel()
+			return p.Ready(ctx)
+		}
+		k.STS.Down()
+		require.ErrorIs(t, probe(), irsa.ErrUnavailable)
+		k.STS.Up()
+		time.Sleep(10 * time.Second)
+		require.NoError(t, probe(), "the probe starts the exchange itself")
+
+		k.STS.Down()
+		time.Sleep(50 * time.Minute)
+		require.NoError(t, probe(), "the credentials are valid")
+		require.Error(t, p.Healthy(), "refreshing fails")
+		time.Sleep(10 * time.Minute)
+		require.ErrorIs(t, probe(), irsa.ErrUnavailable)
+
+		require.NoError(t, p.Close())
+		require.ErrorIs(t, probe(), irsa.ErrClosed)
+	})
 }

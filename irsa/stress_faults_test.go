@@ -167,7 +167,7 @@ func (w *world) limit(a *actor) time.Duration {
 	evicted := a.evicted
 	w.mu.Unlock()
 	err := a.Status().Err
-	if invalidated || errors.Is(err, irsa.ErrRefused) {
+	if invalidated || errors.Is(err, irsa.ErrRejected) {
 		limit += invalidateSpacing
 	}
 	var own *irsa.Error // or its source's; the source wakes it when it recovers

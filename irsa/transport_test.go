@@ -49,7 +49,7 @@ func TestTransportUsesNoOldConnectionAfterATimeout(t *testing.T) {
 					seen.mu.Lock()
 					defer seen.mu.Unlock()
 					for _, event := range seen.events {
-						if event.Kind == irsa.RefreshFailed {
+						if event.Kind == irsa.EventRefreshFailed {
 							failed[event.Status.RoleARN]++
 						}
 					}

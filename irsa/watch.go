@@ -108,7 +108,7 @@ func (p *Provider) handleToken(token tokenfile.Token, changed bool) {
 	p.state.NewestToken.Store(&token)
 	claims := token.Claims()
 	p.log(slog.LevelDebug, "web identity token rotated", "role", p.config.RoleARN, "token_expiry", claims.Expiry)
-	rotated := Event{Kind: Rotated, Time: time.Now(), Status: p.Status()}
+	rotated := Event{Kind: EventTokenRotated, Time: time.Now(), Status: p.Status()}
 	p.event(func() Event { return rotated })
 	if used != nil && p.cache.Status().Failures == 0 &&
 		(used.Claims().Issuer != claims.Issuer || used.Claims().Subject != claims.Subject) {

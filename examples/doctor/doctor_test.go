@@ -118,10 +118,10 @@ func TestDoctorPrintsReportAsJSON(t *testing.T) {
 	assert.False(t, report.OK)
 	failed := 0
 	for _, c := range report.Checks {
-		if c.Status == irsa.CheckFailed {
+		if c.Status == "failed" {
 			failed++
 			assert.Equal(t, "exchange", c.Name)
-			assert.NotEmpty(t, c.Cure)
+			assert.NotEmpty(t, c.Advice)
 			assert.NotEmpty(t, c.Link)
 		}
 	}

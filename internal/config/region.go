@@ -25,12 +25,12 @@ func (env Environment) regionFromToken(ctx context.Context, c *Config) error {
 			c.Region = match[1]
 		}
 	}
-	switch cure := fmt.Sprintf("set %s or Options.Region", EnvRegion); {
+	switch advice := fmt.Sprintf("set %s or Options.Region", EnvRegion); {
 	case c.Region != "" || c.Shared.STS != nil:
 		return nil
 	case err != nil:
-		return fmt.Errorf("there is no region, and the token that could name it cannot be read: %s: %w", cure, err)
+		return fmt.Errorf("there is no region, and the token that could name it cannot be read: %s: %w", advice, err)
 	default:
-		return fmt.Errorf("there is no region, and the token's issuer %s names none: %s", explain.Quote(issuer), cure)
+		return fmt.Errorf("there is no region, and the token's issuer %s names none: %s", explain.Quote(issuer), advice)
 	}
 }

@@ -64,7 +64,7 @@ type Check struct {
 	Name   string
 	Status Status
 	Detail string
-	Cure   string
+	Advice string
 	Link   string
 }
 
@@ -119,7 +119,7 @@ type diagnosis struct {
 
 func (d *diagnosis) add(name string, status Status, detail string, a explain.Advice) {
 	d.result.Checks = append(d.result.Checks, Check{
-		Name: name, Status: status, Detail: explain.OneLine(detail), Cure: explain.OneLine(a.Text), Link: a.Heading.Link(),
+		Name: name, Status: status, Detail: explain.OneLine(detail), Advice: explain.OneLine(a.Text), Link: a.Heading.Link(),
 	})
 }
 

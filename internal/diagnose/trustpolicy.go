@@ -49,12 +49,12 @@ func evaluate(document []byte, request *Request, denied bool) Check {
 	decision := policy.Evaluate(*request)
 	switch {
 	case !decision.Allowed:
-		return Check{Status: Failed, Detail: decision.String(), Cure: "correct what differs, in the policy or in the pod", Link: explain.HeadingAccessDenied.Link()}
+		return Check{Status: Failed, Detail: decision.String(), Advice: "correct what differs, in the policy or in the pod", Link: explain.HeadingAccessDenied.Link()}
 	case denied:
 		return Check{
 			Status: Warned, Detail: decision.String() + ", but the exchange failed",
-			Cure: "if STS denies access, this is not the policy that the role has now: compare it with that in IAM, in the role's account",
-			Link: explain.HeadingAccessDenied.Link(),
+			Advice: "if STS denies access, this is not the policy that the role has now: compare it with that in IAM, in the role's account",
+			Link:   explain.HeadingAccessDenied.Link(),
 		}
 	default:
 		return Check{Status: Passed, Detail: decision.String()}

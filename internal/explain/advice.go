@@ -31,7 +31,7 @@ func For(f Facts) Advice {
 		return invalidRequestAdvice(f)
 	case f.is(ErrUnavailable):
 		return unavailableAdvice(f)
-	case f.is(ErrRefused):
+	case f.is(ErrRejected):
 		return Advice{HeadingRefusedByService, "a service called the credentials expired: check the clocks of the node and of that service"}
 	default:
 		return Advice{}

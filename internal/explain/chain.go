@@ -16,10 +16,10 @@ func ChainKind(err error) error {
 	if errors.As(err, &failure) {
 		switch failure.Code {
 		case "ExpiredToken", "ExpiredTokenException", "InvalidClientTokenId":
-			return ErrRefused // STS rejected the source's credentials
+			return ErrRejected // STS rejected the source's credentials
 		case "SignatureDoesNotMatch":
 			if !isOtherRegion(err) {
-				return ErrRefused
+				return ErrRejected
 			}
 		}
 	}

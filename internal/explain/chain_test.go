@@ -13,9 +13,9 @@ func TestChainKindBlamesTheSourcesCredentials(t *testing.T) {
 		kind          error
 		heading       Heading
 	}{
-		{"ExpiredToken", "", ErrRefused, HeadingRefusedByService},
-		{"InvalidClientTokenId", "", ErrRefused, HeadingRefusedByService},
-		{"SignatureDoesNotMatch", "Signature expired", ErrRefused, HeadingRefusedByService},
+		{"ExpiredToken", "", ErrRejected, HeadingRefusedByService},
+		{"InvalidClientTokenId", "", ErrRejected, HeadingRefusedByService},
+		{"SignatureDoesNotMatch", "Signature expired", ErrRejected, HeadingRefusedByService},
 		{"SignatureDoesNotMatch", "Credential should be scoped to a valid region, not 'us-west-2'.", ErrInvalidRequest, HeadingEndpoint},
 		{"AccessDenied", "", ErrAccessDenied, HeadingRoleChain},
 		{"Throttling", "", ErrThrottled, HeadingThrottled},

@@ -26,7 +26,7 @@ var (
 	ErrUnavailable    = errors.New("STS unavailable")
 	ErrInvalidRequest = errors.New("invalid request")
 	ErrClosed         = cache.ErrClosed
-	ErrRefused        = cache.ErrRejected
+	ErrRejected       = cache.ErrRejected
 )
 
 // Facts are what the advice for a failure depends on.

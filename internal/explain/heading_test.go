@@ -61,7 +61,7 @@ func TestHeadingsMatchTroubleshootingPage(t *testing.T) {
 
 func TestAdviceExistsForEveryKind(t *testing.T) {
 	cause := assert.AnError
-	for _, kind := range []error{ErrTokenFile, ErrTokenExpired, ErrTokenRejected, ErrAccessDenied, ErrThrottled, ErrUnavailable, ErrInvalidRequest, ErrRefused} {
+	for _, kind := range []error{ErrTokenFile, ErrTokenExpired, ErrTokenRejected, ErrAccessDenied, ErrThrottled, ErrUnavailable, ErrInvalidRequest, ErrRejected} {
 		a := For(Facts{Kind: kind, Err: cause})
 		assert.NotEmpty(t, a.Heading, kind)
 		assert.NotEmpty(t, a.Text, kind)

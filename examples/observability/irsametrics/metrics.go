@@ -106,11 +106,11 @@ func (m *Metrics) Observe(e irsa.Event) {
 		return
 	}
 	switch e.Kind {
-	case irsa.Refreshed:
+	case irsa.EventRefreshed:
 		m.countAttempt(s, success, noKind, e)
-	case irsa.RefreshFailed:
+	case irsa.EventRefreshFailed:
 		m.countAttempt(s, failure, kindLabel(e.Status.Kind), e)
-	case irsa.Refused:
+	case irsa.EventRejected:
 		m.refusals.WithLabelValues(s.role, s.source).Inc()
 	}
 	m.countRotation(s, e.Status.TokenIssued)

@@ -29,7 +29,7 @@ import (
 var kinds = map[string]error{
 	"ErrNotConfigured": irsa.ErrNotConfigured, "ErrTokenFile": irsa.ErrTokenFile, "ErrTokenExpired": irsa.ErrTokenExpired,
 	"ErrTokenRejected": irsa.ErrTokenRejected, "ErrAccessDenied": irsa.ErrAccessDenied, "ErrThrottled": irsa.ErrThrottled,
-	"ErrUnavailable": irsa.ErrUnavailable, "ErrInvalidRequest": irsa.ErrInvalidRequest, "ErrClosed": irsa.ErrClosed, "ErrRefused": irsa.ErrRefused,
+	"ErrUnavailable": irsa.ErrUnavailable, "ErrInvalidRequest": irsa.ErrInvalidRequest, "ErrClosed": irsa.ErrClosed, "ErrRefused": irsa.ErrRejected,
 }
 
 // snakeCase returns the label value for the Go name of a kind.
@@ -58,7 +58,7 @@ func TestKindLabelsAreDistinct(t *testing.T) {
 	p := newProvider(t, pod.Options)
 	m.Add(p)
 	for _, kind := range kinds {
-		m.Observe(irsa.Event{Kind: irsa.RefreshFailed, Status: irsa.Status{RoleARN: pod.RoleARN(), Kind: kind}})
+		m.Observe(irsa.Event{Kind: irsa.EventRefreshFailed, Status: irsa.Status{RoleARN: pod.RoleARN(), Kind: kind}})
 	}
 	values := gather(t, registry)
 	for name := range kinds {
@@ -74,7 +74,7 @@ func TestObserveIgnoresLateRotations(t *testing.T) {
 	p := newProvider(t, pod.Options)
 	m.Add(p)
 	for _, issued := range []int64{1, 1, 2, 1, 2} {
-		m.Observe(irsa.Event{Kind: irsa.Rotated, Status: irsa.Status{RoleARN: pod.RoleARN(), TokenIssued: time.Unix(issued, 0)}})
+		m.Observe(irsa.Event{Kind: irsa.EventTokenRotated, Status: irsa.Status{RoleARN: pod.RoleARN(), TokenIssued: time.Unix(issued, 0)}})
 	}
 	assert.InDelta(t, 1, gather(t, registry)[series("irsa_token_rotations_total", pod.RoleARN(), "")], 0)
 	runtime.KeepAlive(p)
@@ -94,7 +94,7 @@ func TestSeriesEndWithLastProvider(t *testing.T) {
 	assert.InDelta(t, 1, gather(t, registry)[series("irsa_credentials_valid", pod.RoleARN(), "")], 0)
 	require.NoError(t, first.Close())
 	assert.Empty(t, gather(t, registry))
-	m.Observe(irsa.Event{Kind: irsa.Refreshed, Status: irsa.Status{RoleARN: pod.RoleARN()}})
+	m.Observe(irsa.Event{Kind: irsa.EventRefreshed, Status: irsa.Status{RoleARN: pod.RoleARN()}})
 	assert.Empty(t, gather(t, registry), "a late event creates no series")
 }
 
@@ -102,8 +102,8 @@ func TestObserveIgnoresProvidersNotAdded(t *testing.T) {
 	m := irsametrics.New()
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(m)
-	m.Observe(irsa.Event{Kind: irsa.RefreshFailed, Status: irsa.Status{RoleARN: "not added", Kind: irsa.ErrThrottled}})
-	m.Observe(irsa.Event{Kind: irsa.Refused, Status: irsa.Status{RoleARN: "not added", TokenIssued: time.Now()}})
+	m.Observe(irsa.Event{Kind: irsa.EventRefreshFailed, Status: irsa.Status{RoleARN: "not added", Kind: irsa.ErrThrottled}})
+	m.Observe(irsa.Event{Kind: irsa.EventRejected, Status: irsa.Status{RoleARN: "not added", TokenIssued: time.Now()}})
 	assert.Empty(t, gather(t, registry))
 }
 

@@ -185,15 +185,15 @@ func (m *model) observe(e irsa.Event) {
 	}
 	s := e.Status
 	switch e.Kind {
-	case irsa.Refreshed:
+	case irsa.EventRefreshed:
 		m.attempt("none", "success", e)
-	case irsa.RefreshFailed:
+	case irsa.EventRefreshFailed:
 		for name, kind := range kinds {
 			if kind == s.Kind {
 				m.attempt(snakeCase(name), "failure", e)
 			}
 		}
-	case irsa.Refused:
+	case irsa.EventRejected:
 		m.values[series("irsa_refusals_total", s.RoleARN, s.Source)]++
 	}
 }

@@ -150,7 +150,7 @@ func TestTheKubeletsRenewalIsPickedUp(t *testing.T) {
 	rotated := make(chan irsa.Event, 1)
 	provider := p.providerBeside(t, spy.options, func(o *irsa.Options) {
 		o.Observe = func(e irsa.Event) {
-			if e.Kind == irsa.Rotated {
+			if e.Kind == irsa.EventTokenRotated {
 				rotated <- e
 			}
 		}
