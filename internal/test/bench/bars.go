@@ -145,7 +145,7 @@ func (r *report) missed() []string {
 	return all
 }
 
-func (r *report) barTable(style tableStyle) string {
+func (r *report) barTable() string {
 	var rows [][]string
 	r.judged(func(b bar, seen string, holds bool) {
 		verdict := "yes"
@@ -154,5 +154,5 @@ func (r *report) barTable(style tableStyle) string {
 		}
 		rows = append(rows, []string{b.measure, b.says, seen, verdict})
 	})
-	return writeTable(style, []string{"", "bar", "seen", "holds"}, rows)
+	return writeTable([]string{"", "bar", "seen", "holds"}, rows)
 }

@@ -147,7 +147,7 @@ func TestABarThatDoesNotHoldIsSaid(t *testing.T) {
 	r := &report{Sheets: []*sheet{s}}
 	require.Len(t, r.missed(), 1)
 	assert.Contains(t, r.missed()[0], "200 to 1,000: 0.20")
-	assert.Equal(t, 1, strings.Count(r.barTable(markdownTable), "| NO |"))
+	assert.Equal(t, 1, strings.Count(r.barTable(), "| NO |"))
 }
 
 func TestACheckCanFail(t *testing.T) {
@@ -201,16 +201,17 @@ func TestSomeMeasuresOfThePageCanBeMeasuredAgain(t *testing.T) {
 	docs := t.TempDir()
 	require.NoError(t, writeDocs(docs, published))
 
-	some := &report{Machine: published.Machine, Sheets: []*sheet{published.sheet("herd")}}
-	some.Machine.Commit = "0123456789ab"
-	all, err := again(docs, some)
+	herd := *published.sheet("herd")
+	herd.Commit = "0123456789ab"
+	some := &report{Machine: published.Machine, Sheets: []*sheet{&herd}}
+	all, err := replace(docs, some)
 	require.NoError(t, err)
 	require.Len(t, all.Sheets, len(published.Sheets))
 	text, err := page(all)
 	require.NoError(t, err)
-	assert.Contains(t, string(text), "It was measured again in a run of its own: "+published.Machine.Date+", commit 0123456789ab, ")
+	assert.Contains(t, string(text), "Measured on "+published.sheet("herd").Date+" with commit 0123456789ab and ")
 
 	some.Machine.Runs++
-	_, err = again(docs, some)
+	_, err = replace(docs, some)
 	assert.Error(t, err)
 }

@@ -24,6 +24,8 @@ const (
 	atStart = "peak at the start"
 	later   = "peak from the first refresh on"
 	herding = "herd" // the chart
+
+	herdLatency = 50 * time.Millisecond // of STS
 )
 
 // herd measures when pods that started at the same instant call STS.
@@ -56,7 +58,7 @@ func herd(p herdPlan) measure {
 // stampede starts the pods of a contender and calls their providers. It returns the number
 // of requests that failed.
 func stampede(ctx context.Context, l *lab, c contender, t *traffic, p herdPlan) (unserved int, err error) {
-	place, release, err := l.sts.place(Setup{Life: p.life, Latency: 50 * time.Millisecond})
+	place, release, err := l.sts.place(Setup{Life: p.life, Latency: herdLatency})
 	if err != nil {
 		return 0, err
 	}
@@ -101,7 +103,8 @@ func reportHerd(s *sheet, contender string, calls []time.Time, p herdPlan) {
 			counts[i]++
 		}
 	}
-	s.draw(line{herding, contender, 0, 0.01, counts})
+	conditions := fmt.Sprintf("credentials live %v, STS answers after %v", p.life, herdLatency)
+	s.draw(series{herding, conditions, contender, 0, 0.01, counts})
 }
 
 // peak returns the maximum number of calls within any window.

@@ -19,8 +19,10 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"runtime"
 	"slices"
 	"strings"
+	"time"
 )
 
 func main() {
@@ -75,7 +77,7 @@ func run(ctx context.Context, only string, runs int, docs string, redraw bool) e
 	}
 	if docs != "" {
 		if only != "" {
-			if r, err = again(docs, r); err != nil {
+			if r, err = replace(docs, r); err != nil {
 				return err
 			}
 		}
@@ -128,12 +130,12 @@ func measureAll(ctx context.Context, p plan, only string, runs int, out io.Write
 	}
 	defer func() { err = errors.Join(err, sts.stop()) }()
 	r = newReport(runs)
-	fmt.Fprintln(out, r.Machine)
+	fmt.Fprintf(out, "%+v\n", r.Machine)
 	for _, m := range measures(p) {
 		if only != "" && !slices.Contains(strings.Split(only, ","), m.name) {
 			continue
 		}
-		s := &sheet{Name: m.name, Title: m.title, About: m.about}
+		s := &sheet{Name: m.name, Title: m.title, About: m.about, Date: time.Now().UTC().Format(time.DateOnly), Commit: commit(), Go: runtime.Version()}
 		for i := range runs {
 			l := &lab{sts: sts, progress: func(format string, arguments ...any) {
 				fmt.Fprintf(os.Stderr, "%s, run %d of %d: %s\n", m.name, i+1, runs, fmt.Sprintf(format, arguments...))
@@ -143,9 +145,9 @@ func measureAll(ctx context.Context, p plan, only string, runs int, out io.Write
 			}
 		}
 		r.Sheets = append(r.Sheets, s)
-		fmt.Fprintf(out, "\n%s\n\n%s", s.Title, s.table(plainTable))
+		fmt.Fprintf(out, "\n%s\n\n%s", s.Title, s.table())
 	}
-	fmt.Fprintf(out, "\n%s", r.barTable(plainTable))
+	fmt.Fprintf(out, "\n%s", r.barTable())
 	return r, nil
 }
 

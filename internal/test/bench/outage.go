@@ -44,6 +44,10 @@ const (
 	longer    = "longer: "
 	answering = "answering" // charts
 	asking    = "asking"
+
+	chartFrom, chartTo = -5, 20 // in seconds since the outage began
+
+	outageLatency = 20 * time.Millisecond // of STS, before and after the outage
 )
 
 // outages measures outages that are shorter and longer than the remaining lifetime of the
@@ -92,7 +96,7 @@ func outagesOf(ctx context.Context, l *lab, s *sheet, length string, life time.D
 	var cells []*cell
 	for _, kind := range kinds {
 		for _, c := range dynamic {
-			place, release, failed := l.sts.place(Setup{Life: life, Latency: 20 * time.Millisecond, Exact: true})
+			place, release, failed := l.sts.place(Setup{Life: life, Latency: outageLatency, Exact: true})
 			if failed != nil {
 				return failed
 			}
@@ -204,8 +208,9 @@ func (c *cell) report(s *sheet, p outagePlan) {
 	}
 	s.addCount(c.scene, name, during, c.traffic.between(c.began, c.ends))
 	s.addTime(c.scene, name, recovery, c.recovery(p))
-	s.draw(bySecond(answering+" "+c.scene, name, c.answered(), c.began))
-	s.draw(bySecond(asking+" "+c.scene, name, c.traffic.list(), c.began))
+	conditions := fmt.Sprintf("%d callers; credentials live %v, STS otherwise answers after %v", p.callers, c.place.Life, outageLatency)
+	s.draw(series{answering + " " + c.scene, conditions, name, chartFrom, 1, bySecond(c.answered(), c.began)})
+	s.draw(series{asking + " " + c.scene, conditions, name, chartFrom, 1, bySecond(c.traffic.list(), c.began)})
 }
 
 // recovery returns the time from the end of the outage until a caller had credentials, or
@@ -232,13 +237,12 @@ func (c *cell) answered() []time.Time {
 }
 
 // bySecond counts the moments in each second before and after the beginning of the outage.
-func bySecond(chart, contender string, moments []time.Time, began time.Time) line {
-	const from, to = -5, 20
-	counts := make([]float64, to-from)
+func bySecond(moments []time.Time, began time.Time) []float64 {
+	counts := make([]float64, chartTo-chartFrom)
 	for _, moment := range moments {
-		if i := int(math.Floor(moment.Sub(began).Seconds())) - from; i >= 0 && i < len(counts) {
+		if i := int(math.Floor(moment.Sub(began).Seconds())) - chartFrom; i >= 0 && i < len(counts) {
 			counts[i]++
 		}
 	}
-	return line{chart, contender, from, 1, counts}
+	return counts
 }

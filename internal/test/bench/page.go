@@ -14,8 +14,8 @@ var pageText string
 // page renders the page of a report. All figures of the page come from the report.
 func page(r *report) ([]byte, error) {
 	t, err := template.New("page").Funcs(template.FuncMap{
-		"table": func(s *sheet) string { return s.table(markdownTable) },
-		"bars":  func() string { return r.barTable(markdownTable) },
+		"table": (*sheet).table,
+		"bars":  r.barTable,
 		"charts": func(measure string) []chart {
 			var all []chart
 			for _, c := range charts {

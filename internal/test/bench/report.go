@@ -1,17 +1,17 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"runtime/debug"
 	"slices"
 	"strings"
-	"time"
 )
 
 // report contains the results of a run.
@@ -20,12 +20,9 @@ type report struct {
 	Sheets  []*sheet `json:"sheets"`
 }
 
-// machine describes the machine and the versions of a run.
+// machine describes the machine and the modules of a run.
 type machine struct {
-	Date       string   `json:"date"`
 	Runs       int      `json:"runs"`
-	Commit     string   `json:"commit"`
-	Go         string   `json:"go"`
 	System     string   `json:"system"`
 	Memory     string   `json:"memory"`
 	Processor  string   `json:"processor"`
@@ -33,16 +30,19 @@ type machine struct {
 	Modules    []string `json:"modules"`
 }
 
+const (
+	sdkModule   = "github.com/aws/aws-sdk-go-v2"
+	minioModule = "github.com/minio/minio-go/v7"
+)
+
 func newReport(runs int) *report {
 	m := machine{
-		Date: time.Now().UTC().Format(time.DateOnly), Runs: runs, Commit: commit(), Go: runtime.Version(), System: system(),
-		Memory: firstOf("/proc/meminfo", "MemTotal"), Processor: firstOf("/proc/cpuinfo", "model name"), Processors: runtime.NumCPU(),
+		Runs: runs, System: system(), Memory: firstOf("/proc/meminfo", "MemTotal"), Processor: firstOf("/proc/cpuinfo", "model name"), Processors: runtime.NumCPU(),
 	}
 	if info, ok := debug.ReadBuildInfo(); ok {
 		for _, d := range info.Deps {
 			switch d.Path {
-			case "github.com/aws/aws-sdk-go-v2", "github.com/aws/aws-sdk-go-v2/config", "github.com/aws/aws-sdk-go-v2/credentials",
-				"github.com/aws/aws-sdk-go-v2/service/sts", "github.com/minio/minio-go/v7":
+			case sdkModule, sdkModule + "/config", sdkModule + "/credentials", sdkModule + "/service/sts", minioModule:
 				m.Modules = append(m.Modules, d.Path+" "+d.Version)
 			}
 		}
@@ -50,21 +50,35 @@ func newReport(runs int) *report {
 	return &report{Machine: m}
 }
 
-// again returns the report in the folder with the measures of r in place of its own. These
-// measures are marked as measured again.
-func again(docs string, r *report) (*report, error) {
+// replace returns the report in the folder with the sheets of r in place of its own.
+func replace(docs string, r *report) (*report, error) {
 	all, err := readReport(docs)
 	if err != nil {
 		return nil, err
 	}
-	if all.Machine.Runs != r.Machine.Runs || all.Machine.Processor != r.Machine.Processor {
-		return nil, errors.New("the figures of the folder are of another number of runs, or another processor: measure all of them")
+	m, n := all.Machine, r.Machine
+	if m.Runs != n.Runs || m.Processor != n.Processor || !slices.Equal(m.Modules, n.Modules) {
+		return nil, errors.New("the figures in the folder have another number of runs, processor or module version: measure all")
 	}
 	for _, s := range r.Sheets {
-		s.Again = fmt.Sprintf("%s, commit %s, %s", r.Machine.Date, r.Machine.Commit, r.Machine.Go)
 		*all.sheet(s.Name) = *s
 	}
 	return all, nil
+}
+
+// versions returns the versions of the contenders.
+func (s *sheet) versions(r *report, contenders []string) string {
+	text := "irsakit " + s.Commit
+	for _, module := range r.Machine.Modules {
+		path, version, _ := strings.Cut(module, " ")
+		switch {
+		case path == sdkModule:
+			text += ", aws-sdk-go-v2 " + version
+		case path == minioModule && slices.Contains(contenders, minioGo):
+			text += ", minio-go " + version
+		}
+	}
+	return text + ", " + s.Go
 }
 
 // commit returns the commit of the work tree, with a mark if there are uncommitted changes.
@@ -98,11 +112,6 @@ func firstOf(path, name string) string {
 	return "unknown"
 }
 
-// String returns one line.
-func (m machine) String() string {
-	return fmt.Sprintf("%s, commit %s, %d processors of %s, %s of memory, %s, %s", m.Date, m.Commit, m.Processors, m.Processor, m.Memory, m.System, m.Go)
-}
-
 // sheet returns the sheet of a measure, or nil if the measure was not run.
 func (r *report) sheet(name string) *sheet {
 	for _, s := range r.Sheets {
@@ -125,14 +134,21 @@ func readReport(docs string) (*report, error) {
 	return &r, json.Unmarshal(text, &r)
 }
 
+// innermost matches the JSON objects that contain no others. No string of a report contains a
+// brace.
+var innermost = regexp.MustCompile(`\{[^{}]*\}`)
+
+// write writes the figures, one line for each figure and series.
 func (r *report) write(docs string) error {
-	for _, s := range r.Sheets {
-		s.Lines = slices.DeleteFunc(s.Lines, func(l line) bool { return !isDrawn(l) })
-	}
 	text, err := json.MarshalIndent(r, "", "\t")
 	if err != nil {
 		return err
 	}
+	text = innermost.ReplaceAllFunc(text, func(object []byte) []byte {
+		var line bytes.Buffer
+		_ = json.Compact(&line, object) // an object is valid
+		return line.Bytes()
+	})
 	path := filepath.Join(docs, figuresFile)
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil { // #nosec G301 -- a folder of the repository
 		return err

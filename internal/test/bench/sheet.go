@@ -5,7 +5,6 @@ import (
 	"math"
 	"slices"
 	"strings"
-	"text/tabwriter"
 	"time"
 )
 
@@ -14,9 +13,11 @@ type sheet struct {
 	Name    string   `json:"name"`
 	Title   string   `json:"title"`
 	About   string   `json:"about"`
-	Again   string   `json:"again,omitempty"` // describes the run, if it is not that of the report
+	Date    string   `json:"date"`
+	Commit  string   `json:"commit"`
+	Go      string   `json:"go"`
 	Figures []figure `json:"figures"`
-	Lines   []line   `json:"lines,omitempty"`
+	Series  []series `json:"series,omitempty"`
 }
 
 // A figure contains the results of one contender in one scene, one for each run.
@@ -28,13 +29,14 @@ type figure struct {
 	Runs      []float64 `json:"runs"`
 }
 
-// A line is the data of one contender in a chart, from the first run.
-type line struct {
-	Chart     string    `json:"chart"`
-	Contender string    `json:"contender"`
-	From      float64   `json:"from"` // the first x
-	Step      float64   `json:"step"` // the distance to the next x
-	Y         []float64 `json:"y"`
+// A series is the data of one contender in a chart, from the first run.
+type series struct {
+	Chart      string    `json:"chart"`
+	Conditions string    `json:"conditions"`
+	Contender  string    `json:"contender"`
+	From       float64   `json:"from"` // the first x
+	Step       float64   `json:"step"` // the distance to the next x
+	Y          []float64 `json:"y"`
 }
 
 // unit is the unit of a figure.
@@ -63,14 +65,11 @@ func (s *sheet) addCount(scene, contender, name string, n int) {
 	s.add(scene, contender, name, times, float64(n))
 }
 
-// draw records a line for a chart. Only the first run counts.
-func (s *sheet) draw(l line) {
-	for _, known := range s.Lines {
-		if known.Chart == l.Chart && known.Contender == l.Contender {
-			return
-		}
+// draw records a series for a chart. Only the first run counts.
+func (s *sheet) draw(line series) {
+	if isDrawn(line) && !slices.ContainsFunc(s.Series, func(l series) bool { return l.Chart == line.Chart && l.Contender == line.Contender }) {
+		s.Series = append(s.Series, line)
 	}
-	s.Lines = append(s.Lines, l)
 }
 
 func (s *sheet) find(scene, contender, name string) *figure {
@@ -148,61 +147,34 @@ func grouped(n int64) string {
 	return text
 }
 
-// tableStyle is the format of a table.
-type tableStyle int
-
-const (
-	plainTable tableStyle = iota
-	markdownTable
-)
-
-// table returns a table with a row for each contender in each scene, and a column for each
-// name.
-func (s *sheet) table(style tableStyle) string {
+// table returns a Markdown table with a row for each contender in each scene, and a column for
+// each name.
+func (s *sheet) table() string {
 	header, rows := []string{"", ""}, [][]string{}
-	index := map[[2]string]int{}
 	for _, f := range s.Figures {
 		column := slices.Index(header, f.Name)
 		if column < 0 {
 			column = len(header)
 			header = append(header, f.Name)
 		}
-		key := [2]string{f.Scene, f.Contender}
-		row, known := index[key]
-		if !known {
+		row := slices.IndexFunc(rows, func(r []string) bool { return r[0] == f.Scene && r[1] == f.Contender })
+		if row < 0 {
 			row = len(rows)
-			index[key] = row
 			rows = append(rows, []string{f.Scene, f.Contender})
 		}
-		for len(rows[row]) <= column {
-			rows[row] = append(rows[row], "")
-		}
+		rows[row] = append(rows[row], make([]string, max(0, column+1-len(rows[row])))...)
 		rows[row][column] = f.String()
 	}
-	return writeTable(style, header, rows)
+	return writeTable(header, rows)
 }
 
-// writeTable returns a table with the header and the rows.
-func writeTable(style tableStyle, header []string, rows [][]string) string {
+// writeTable returns a Markdown table.
+func writeTable(header []string, rows [][]string) string {
 	var text strings.Builder
-	if style == markdownTable {
-		fmt.Fprintf(&text, "| %s |\n|%s\n", strings.Join(header, " | "), strings.Repeat("---|", len(header)))
-		for _, row := range rows {
-			row = append(row, make([]string, len(header)-len(row))...)
-			fmt.Fprintf(&text, "| %s |\n", strings.Join(row, " | "))
-		}
-		return text.String()
-	}
-	return alignTable(append([][]string{header}, rows...))
-}
-
-// alignTable returns the rows with aligned columns.
-func alignTable(rows [][]string) string {
-	var text strings.Builder
-	w := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
+	fmt.Fprintf(&text, "| %s |\n|%s\n", strings.Join(header, " | "), strings.Repeat("---|", len(header)))
 	for _, row := range rows {
-		fmt.Fprintln(w, strings.Join(row, "\t"))
+		row = append(row, make([]string, len(header)-len(row))...)
+		fmt.Fprintf(&text, "| %s |\n", strings.Join(row, " | "))
 	}
-	_ = w.Flush() // writing to a Builder never fails
 	return text.String()
 }

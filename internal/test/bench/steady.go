@@ -76,19 +76,20 @@ func steadyRun(ctx context.Context, l *lab, s *sheet, c contender, p steadyPlan)
 	s.addCount("", c.name, failures, a.failed)
 	s.addCount("", c.name, requests, len(all))
 	s.addCount("", c.name, stsCalls, len(t.list())-first)
-	s.draw(line{latencies, c.name, 0, slot.Seconds(), longestBySlot(all, begin, p.run)})
+	conditions := fmt.Sprintf("%d callers; credentials live %v, STS answers after %v", p.callers, p.life, p.latency)
+	s.draw(series{latencies, conditions, c.name, 0, slot.Seconds(), longestBySlot(all, begin, p.run)})
 	return ctx.Err()
 }
 
 // slot is the duration that a point of the chart represents.
-const slot = 10 * time.Millisecond
+const slot = 50 * time.Millisecond
 
 // longestBySlot returns the duration of the longest request in each slot, in milliseconds.
 func longestBySlot(all []request, begin time.Time, run time.Duration) []float64 {
 	longest := make([]float64, run/slot)
 	for _, r := range all {
 		if i := int(r.due.Sub(begin) / slot); i >= 0 && i < len(longest) {
-			longest[i] = max(longest[i], float64(r.took.Round(time.Microsecond))/float64(time.Millisecond))
+			longest[i] = max(longest[i], float64(r.took.Round(10*time.Microsecond))/float64(time.Millisecond))
 		}
 	}
 	return longest
