@@ -19,83 +19,114 @@ type request struct {
 
 func (r request) done() time.Time { return r.due.Add(r.took) }
 
-// slow is the duration from which on a caller notices a delay.
+// slow is the duration above which a request counts as slow.
 const slow = 10 * time.Millisecond
 
-// ask runs callers that call the provider at a fixed rate until ctx is done. They make all
-// calls that were due by then, even if they are late. The requests are in no particular order.
-func ask(ctx context.Context, provider aws.CredentialsProvider, callers int, every time.Duration) []request {
-	var ended atomic.Pointer[time.Time]
-	defer context.AfterFunc(ctx, func() { ended.Store(new(time.Now())) })()
-	late := func(due time.Time) bool {
-		end := ended.Load()
-		return end != nil && due.After(*end)
-	}
-	answers := make([][]request, callers)
-	var working sync.WaitGroup
-	begin := time.Now()
-	for i := range callers {
-		working.Go(func() {
-			first := begin.Add(every * time.Duration(i) / time.Duration(callers))
-			answers[i] = askOn(ctx, provider, first, every, late)
+// each calls do with 0 to n-1 at the same time. The first error cancels the context of all.
+func each(ctx context.Context, n int, do func(ctx context.Context, i int) error) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	var running sync.WaitGroup
+	for i := range n {
+		running.Go(func() {
+			if err := do(ctx, i); err != nil {
+				cancel(err)
+			}
 		})
 	}
-	working.Wait()
-	return slices.Concat(answers...)
+	running.Wait()
+	return context.Cause(ctx)
 }
 
-// askOn runs one caller. It makes no calls for which late returns true.
-func askOn(ctx context.Context, provider aws.CredentialsProvider, due time.Time, every time.Duration, late func(time.Time) bool) []request {
-	mine := make([]request, 0, 4096) // large enough for most callers
-	timer := time.NewTimer(time.Until(due))
-	defer timer.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-		case <-timer.C:
-		}
-		for !due.After(time.Now()) && !late(due) {
-			mine = append(mine, askOnce(provider, due))
-			due = due.Add(every)
-		}
-		if ctx.Err() != nil {
-			return mine
-		}
-		timer.Reset(time.Until(due))
+// sleep waits for d or until ctx is done.
+func sleep(ctx context.Context, d time.Duration) {
+	select {
+	case <-time.After(d):
+	case <-ctx.Done():
 	}
 }
 
-// askOnce makes one request. Empty or expired credentials count as a failure.
-func askOnce(provider aws.CredentialsProvider, due time.Time) request {
+// call runs callers that call the provider at a fixed rate until ctx is done. They make all
+// calls that were due by then, even if they are late. The requests are in no particular order.
+func call(ctx context.Context, provider aws.CredentialsProvider, callers int, every time.Duration) []request {
+	var ended atomic.Pointer[time.Time]
+	defer context.AfterFunc(ctx, func() { ended.Store(new(time.Now())) })()
+	isDue := func(due time.Time) bool {
+		end := ended.Load()
+		return !due.After(time.Now()) && (end == nil || !due.After(*end))
+	}
+	requests := make([][]request, callers)
+	begin := time.Now()
+	_ = each(ctx, callers, func(ctx context.Context, i int) error {
+		due := begin.Add(every * time.Duration(i) / time.Duration(callers))
+		mine := make([]request, 0, 4096) // large enough for most callers
+		timer := time.NewTimer(time.Until(due))
+		defer timer.Stop()
+		for ctx.Err() == nil {
+			select {
+			case <-ctx.Done():
+			case <-timer.C:
+			}
+			for ; isDue(due); due = due.Add(every) {
+				mine = append(mine, callOnce(provider, due))
+			}
+			timer.Reset(time.Until(due))
+		}
+		requests[i] = mine
+		return nil
+	})
+	return slices.Concat(requests...)
+}
+
+// callOnce makes one request. Empty or expired credentials count as a failure.
+func callOnce(provider aws.CredentialsProvider, due time.Time) request {
 	creds, err := provider.Retrieve(context.Background())
 	return request{due, time.Since(due), err != nil || !creds.HasKeys() || creds.Expired()}
 }
 
-// summary summarizes requests.
-type summary struct {
-	took         []time.Duration // sorted
-	slow, failed int
+// tally summarizes requests.
+type tally struct {
+	count, slow, failed int
+	longest             time.Duration
 }
 
-func summarize(all []request) summary {
-	var a summary
+func summarize(all []request) tally {
+	var t tally
 	for _, r := range all {
-		a.took = append(a.took, r.took)
-		if r.took > slow {
-			a.slow++
-		}
-		if r.failed {
-			a.failed++
-		}
+		t.add(r)
 	}
-	slices.Sort(a.took)
-	return a
+	return t
 }
 
-// percentile returns the maximum duration of the given share of the requests.
-func (a summary) percentile(share float64) time.Duration {
-	if len(a.took) == 0 {
+func (t *tally) add(r request) {
+	t.count++
+	if r.took > slow {
+		t.slow++
+	}
+	if r.failed {
+		t.failed++
+	}
+	t.longest = max(t.longest, r.took)
+}
+
+func (t *tally) join(other tally) {
+	t.count, t.slow, t.failed = t.count+other.count, t.slow+other.slow, t.failed+other.failed
+	t.longest = max(t.longest, other.longest)
+}
+
+// report adds the figures of the tally to s.
+func (t *tally) report(s *sheet, scene, contender string) {
+	s.addCount(scene, contender, requests, t.count)
+	s.addCount(scene, contender, failures, t.failed)
+	s.addCount(scene, contender, overSlow, t.slow)
+	s.addTime(scene, contender, longest, t.longest)
+}
+
+// percentile returns the maximum duration of the given share of the requests, which are sorted
+// by duration.
+func percentile(sorted []request, share float64) time.Duration {
+	if len(sorted) == 0 {
 		return 0
 	}
-	return a.took[min(int(share*float64(len(a.took))), len(a.took)-1)]
+	return sorted[min(int(share*float64(len(sorted))), len(sorted)-1)].took
 }

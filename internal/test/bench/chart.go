@@ -1,13 +1,13 @@
 package main
 
 import (
-	"bytes"
 	_ "embed"
 	"fmt"
 	"math"
 	"slices"
 	"strings"
 	"text/template"
+	"time"
 )
 
 // A chart shows series of a measure, each in a panel of its own. All panels have the same axes.
@@ -20,24 +20,29 @@ type chart struct {
 	x, y            string
 	from, to, every float64 // the x axis and the distance of its ticks
 	shaded          float64 // the end of the shaded interval, which begins at 0; or 0
+	conditions      func(plan) (lifetime, latency time.Duration)
 }
 
 var charts = []chart{
 	{
 		measure: "steady", File: "latency", Title: "Longest request in each 50 ms, while credentials are refreshed", series: latencies,
 		contenders: []string{sdk, sdkWindow, ours}, x: "seconds", y: "milliseconds", to: 20, every: 5,
+		conditions: func(p plan) (lifetime, latency time.Duration) { return p.Steady.Lifetime, p.Steady.Latency },
 	},
 	{
-		measure: "outage", File: "outage", Title: "Requests served within 1 s, while STS answers 503 for 10 s", series: answering + " " + shorter + "503",
+		measure: "outage", File: "outage", Title: "Requests served within 1 s, while STS answers 503 for 10 s", series: served + ", " + shorter + "503",
 		contenders: []string{sdk, sdkWindow, minioGo, ours}, x: "seconds since the outage began", y: "requests per second", from: -5, to: 20, every: 5, shaded: 10,
+		conditions: func(p plan) (lifetime, latency time.Duration) { return p.Outage.Long, p.Outage.Latency },
 	},
 	{
-		measure: "outage", File: "calls", Title: "STS calls, while STS refuses connections for 10 s", series: asking + " " + longer + "refused",
+		measure: "outage", File: "calls", Title: "STS calls, while STS refuses connections for 10 s", series: calling + ", " + longer + "refused",
 		contenders: []string{sdk, sdkWindow, minioGo, ours}, x: "seconds since the outage began", y: "STS calls per second", from: -5, to: 20, every: 5, shaded: 10,
+		conditions: func(p plan) (lifetime, latency time.Duration) { return p.Outage.Short, p.Outage.Latency },
 	},
 	{
 		measure: "herd", File: "herd", Title: "STS calls of 1,000 pods that started at the same instant", series: herding,
 		contenders: []string{sdk, sdkWindow, ours}, x: "lifetimes of the credentials since the start", y: "STS calls per 1/100 lifetime", to: 3, every: 1,
+		conditions: func(p plan) (lifetime, latency time.Duration) { return p.Herd.Lifetime, p.Herd.Latency },
 	},
 }
 
@@ -58,12 +63,21 @@ var themes = []theme{
 	{"dark", "#0d1117", "#e6edf3", "#9198a1", "#30363d", map[string]string{ours: "#3fb950", sdk: "#ff7b72", sdkWindow: "#e3b341", minioGo: "#bc8cff"}},
 }
 
-// Picture returns the chart in Markdown. It follows the color scheme of the reader's browser.
-func (c chart) Picture(folder string) string {
-	return fmt.Sprintf(`<picture>
-  <source media="(prefers-color-scheme: dark)" srcset="%[1]s%[2]s-dark.svg">
-  <img alt="%[3]s" src="%[1]s%[2]s-light.svg">
-</picture>`, folder, c.File, c.Title)
+// Charts returns the charts of the measure in Markdown. They follow the color scheme of the reader's
+// browser.
+func (s *sheet) Charts() string {
+	var text strings.Builder
+	for _, c := range charts {
+		if c.measure == s.Name {
+			fmt.Fprintf(&text, `<picture>
+  <source media="(prefers-color-scheme: dark)" srcset="performance/%[1]s-dark.svg">
+  <img alt="%[2]s" src="performance/%[1]s-light.svg">
+</picture>
+
+`, c.File, c.Title)
+		}
+	}
+	return text.String()
 }
 
 //go:embed chart.svg
@@ -87,26 +101,10 @@ type panel struct {
 	Top                    int
 }
 
-// svgs returns the files of the chart, one for each theme. There are none if the report does
-// not contain the measure.
-func (c chart) svgs(r *report) (map[string][]byte, error) {
-	s := r.sheet(c.measure)
-	if s == nil {
-		return nil, nil
-	}
-	files := map[string][]byte{}
-	for _, t := range themes {
-		var text bytes.Buffer
-		if err := chartTemplate.Execute(&text, c.drawing(r, s, t)); err != nil {
-			return nil, fmt.Errorf("%s: %w", c.File, err)
-		}
-		files[c.File+"-"+t.name+".svg"] = text.Bytes()
-	}
-	return files, nil
-}
-
 // drawing returns the data of the template.
-func (c chart) drawing(r *report, s *sheet, t theme) map[string]any {
+func (c chart) drawing(r *report, t theme) map[string]any {
+	s := r.Sheet(c.measure)
+	lifetime, latency := c.conditions(r.Plan)
 	var shown []series
 	top := 0.0
 	for _, contender := range c.contenders {
@@ -122,9 +120,7 @@ func (c chart) drawing(r *report, s *sheet, t theme) map[string]any {
 	x := func(v float64) float64 { return (v - c.from) / (c.to - c.from) * panelWidth }
 	y := func(v float64) float64 { return panelHeight * (1 - v/top) }
 	var panels []panel
-	conditions := ""
 	for i, line := range shown {
-		conditions = line.Conditions
 		var path strings.Builder
 		for j, v := range line.Y {
 			from := line.From + float64(j)*line.Step
@@ -144,7 +140,7 @@ func (c chart) drawing(r *report, s *sheet, t theme) map[string]any {
 	}
 	height := firstPanel + (len(panels)-1)*panelStep + panelHeight + 52
 	d := map[string]any{
-		"Title": c.Title, "Conditions": conditions, "Versions": s.versions(r, c.contenders), "Theme": t, "Panels": panels, "XLabel": c.x, "YLabel": c.y,
+		"Title": c.Title, "Conditions": fmt.Sprintf("credentials live %v, STS answers after %v", lifetime, latency), "Versions": s.versions(r, c.contenders), "Theme": t, "Panels": panels, "XLabel": c.x, "YLabel": c.y,
 		"Height": height, "Middle": (firstPanel + height - 52) / 2,
 		"XTicks": ticks(c.from, c.to, c.every, x), "YTicks": ticks(0, top, every, y),
 	}

@@ -1,65 +1,53 @@
 package main
 
 import (
-	"os"
-	"strings"
+	"context"
 	"time"
 )
 
-// plan configures the extent of the measures.
+// plan configures the measures. Page and charts show it.
 type plan struct {
-	cached int // the number of rounds
-
-	steady steadyPlan
-	outage outagePlan
-	swaps  rotationPlan
-	starts int // the number of starts of each program
-	roles  rolesPlan
-	herd   herdPlan
+	Cached   cachedPlan
+	Steady   steadyPlan
+	Outage   outagePlan
+	Rotation rotationPlan
+	Start    startPlan
+	Roles    rolesPlan
+	Herd     herdPlan
 }
 
 // full is the plan for the published page.
 var full = plan{
-	cached: 3,
-	steady: steadyPlan{
-		callers: 64, every: 10 * time.Millisecond, run: 20 * time.Second,
-		life: 5 * time.Second, latency: 300 * time.Millisecond,
+	Cached: cachedPlan{Rounds: 3},
+	Steady: steadyPlan{
+		Callers: 64, Every: 10 * time.Millisecond, Run: 20 * time.Second,
+		Lifetime: 5 * time.Second, Latency: 300 * time.Millisecond,
 	},
-	outage: outagePlan{
-		callers: 32, every: 40 * time.Millisecond,
-		long: 60 * time.Second, short: 20 * time.Second,
-		lasts: 10 * time.Second, stuck: 30 * time.Second, after: 10 * time.Second,
+	Outage: outagePlan{
+		Callers: 32, Every: 40 * time.Millisecond, Latency: 20 * time.Millisecond,
+		Long: 60 * time.Second, Short: 20 * time.Second,
+		Duration: 10 * time.Second, Hang: 30 * time.Second, After: 10 * time.Second,
 	},
-	swaps: rotationPlan{
-		providers: 50, every: 20 * time.Millisecond, run: 20 * time.Second,
-		life: 2 * time.Second, rotate: 400 * time.Millisecond, torn: 100 * time.Millisecond,
-		expired: 10, wait: 5 * time.Second,
+	Rotation: rotationPlan{
+		Providers: 50, Every: 20 * time.Millisecond, Run: 20 * time.Second,
+		Lifetime: 2 * time.Second, Latency: 5 * time.Millisecond, Rotate: 400 * time.Millisecond, Partial: 100 * time.Millisecond,
+		Expired: 10, Wait: 5 * time.Second,
 	},
-	starts: 20,
-	roles:  rolesPlan{roles: 10_000, life: 120 * time.Second, run: 120 * time.Second, latency: 50 * time.Millisecond},
-	herd:   herdPlan{pods: 1_000, life: 30 * time.Second, lives: 3, every: 200 * time.Millisecond},
+	Start: startPlan{Times: 20, Latency: 50 * time.Millisecond},
+	Roles: rolesPlan{Roles: 10_000, Lifetime: 120 * time.Second, Run: 120 * time.Second, Latency: 50 * time.Millisecond},
+	Herd:  herdPlan{Pods: 1_000, Lifetime: 30 * time.Second, Lifetimes: 3, Every: 200 * time.Millisecond, Latency: 50 * time.Millisecond},
+}
+
+// A measure is a benchmark that runs several times.
+type measure struct {
+	name string
+	run  func(context.Context, *lab, *sheet) error
 }
 
 // measures returns all measures in the order of the page.
-func measures(p plan) []measure {
+func (p plan) measures() []measure {
 	return []measure{
-		cached(p.cached), steady(p.steady), outages(p.outage), rotation(p.swaps), start(p.starts), manyRoles(p.roles), herd(p.herd),
+		{"cached", p.Cached.run}, {"steady", p.Steady.run}, {"outage", p.Outage.run}, {"rotation", p.Rotation.run},
+		{"start", p.Start.run}, {"roles", p.Roles.run}, {"herd", p.Herd.run},
 	}
-}
-
-// cleanEnvironment removes the settings that the SDKs would read.
-func cleanEnvironment() error {
-	for _, variable := range os.Environ() {
-		if name, _, _ := strings.Cut(variable, "="); strings.HasPrefix(name, "AWS_") {
-			if err := os.Unsetenv(name); err != nil {
-				return err
-			}
-		}
-	}
-	for _, name := range []string{"AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"} {
-		if err := os.Setenv(name, os.DevNull); err != nil {
-			return err
-		}
-	}
-	return nil
 }

@@ -17,6 +17,7 @@ import (
 // report contains the results of a run.
 type report struct {
 	Machine machine  `json:"machine"`
+	Plan    plan     `json:"plan"`
 	Sheets  []*sheet `json:"sheets"`
 }
 
@@ -35,7 +36,7 @@ const (
 	minioModule = "github.com/minio/minio-go/v7"
 )
 
-func newReport(runs int) *report {
+func newReport(p plan, runs int) *report {
 	m := machine{
 		Runs: runs, System: system(), Memory: firstOf("/proc/meminfo", "MemTotal"), Processor: firstOf("/proc/cpuinfo", "model name"), Processors: runtime.NumCPU(),
 	}
@@ -47,7 +48,7 @@ func newReport(runs int) *report {
 			}
 		}
 	}
-	return &report{Machine: m}
+	return &report{Machine: m, Plan: p}
 }
 
 // replace returns the report in the folder with the sheets of r in place of its own.
@@ -57,11 +58,11 @@ func replace(docs string, r *report) (*report, error) {
 		return nil, err
 	}
 	m, n := all.Machine, r.Machine
-	if m.Runs != n.Runs || m.Processor != n.Processor || !slices.Equal(m.Modules, n.Modules) {
-		return nil, errors.New("the figures in the folder have another number of runs, processor or module version: measure all")
+	if all.Plan != r.Plan || m.Runs != n.Runs || m.Processor != n.Processor || !slices.Equal(m.Modules, n.Modules) {
+		return nil, errors.New("the figures in the folder have another plan, number of runs, processor or module version: measure all")
 	}
 	for _, s := range r.Sheets {
-		*all.sheet(s.Name) = *s
+		*all.Sheet(s.Name) = *s
 	}
 	return all, nil
 }
@@ -112,8 +113,8 @@ func firstOf(path, name string) string {
 	return "unknown"
 }
 
-// sheet returns the sheet of a measure, or nil if the measure was not run.
-func (r *report) sheet(name string) *sheet {
+// Sheet returns the sheet of a measure, or nil if the measure was not run.
+func (r *report) Sheet(name string) *sheet {
 	for _, s := range r.Sheets {
 		if s.Name == name {
 			return s
@@ -138,20 +139,15 @@ func readReport(docs string) (*report, error) {
 // brace.
 var innermost = regexp.MustCompile(`\{[^{}]*\}`)
 
-// write writes the figures, one line for each figure and series.
-func (r *report) write(docs string) error {
+// encode returns the report in JSON, with one line for each figure and series.
+func (r *report) encode() (string, error) {
 	text, err := json.MarshalIndent(r, "", "\t")
 	if err != nil {
-		return err
+		return "", err
 	}
-	text = innermost.ReplaceAllFunc(text, func(object []byte) []byte {
+	return innermost.ReplaceAllStringFunc(string(text), func(object string) string {
 		var line bytes.Buffer
-		_ = json.Compact(&line, object) // an object is valid
-		return line.Bytes()
-	})
-	path := filepath.Join(docs, figuresFile)
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil { // #nosec G301 -- a folder of the repository
-		return err
-	}
-	return os.WriteFile(path, append(text, '\n'), 0o644) // #nosec G306 -- a file of the repository
+		_ = json.Compact(&line, []byte(object)) // an object is valid
+		return line.String()
+	}) + "\n", nil
 }

@@ -11,8 +11,6 @@ import (
 // A sheet contains the figures of a measure.
 type sheet struct {
 	Name    string   `json:"name"`
-	Title   string   `json:"title"`
-	About   string   `json:"about"`
 	Date    string   `json:"date"`
 	Commit  string   `json:"commit"`
 	Go      string   `json:"go"`
@@ -31,12 +29,11 @@ type figure struct {
 
 // A series is the data of one contender in a chart, from the first run.
 type series struct {
-	Chart      string    `json:"chart"`
-	Conditions string    `json:"conditions"`
-	Contender  string    `json:"contender"`
-	From       float64   `json:"from"` // the first x
-	Step       float64   `json:"step"` // the distance to the next x
-	Y          []float64 `json:"y"`
+	Chart     string    `json:"chart"`
+	Contender string    `json:"contender"`
+	From      float64   `json:"from"` // the first x
+	Step      float64   `json:"step"` // the distance to the next x
+	Y         []float64 `json:"y"`
 }
 
 // unit is the unit of a figure.
@@ -55,6 +52,13 @@ func (s *sheet) add(scene, contender, name string, u unit, value float64) {
 		return
 	}
 	s.Figures = append(s.Figures, figure{scene, contender, name, u, []float64{value}})
+}
+
+// addMedians records the medians of another sheet's figures as the results of one run.
+func (s *sheet) addMedians(other *sheet) {
+	for _, f := range other.Figures {
+		s.add(f.Scene, f.Contender, f.Name, f.Unit, f.median())
+	}
 }
 
 func (s *sheet) addTime(scene, contender, name string, d time.Duration) {
@@ -147,9 +151,9 @@ func grouped(n int64) string {
 	return text
 }
 
-// table returns a Markdown table with a row for each contender in each scene, and a column for
+// Table returns a Markdown table with a row for each contender in each scene, and a column for
 // each name.
-func (s *sheet) table() string {
+func (s *sheet) Table() string {
 	header, rows := []string{"", ""}, [][]string{}
 	for _, f := range s.Figures {
 		column := slices.Index(header, f.Name)

@@ -1,84 +1,71 @@
 package main
 
 import (
+	"cmp"
 	"context"
-	"errors"
-	"fmt"
+	"slices"
 	"time"
 )
 
 // steadyPlan configures a steady load through refreshes.
 type steadyPlan struct {
-	callers       int
-	every, run    time.Duration
-	life, latency time.Duration
+	Callers                       int
+	Every, Run, Lifetime, Latency time.Duration
 }
+
+// PerRefresh returns the number of requests at a constant rate of which one is due during a refresh of
+// credentials that live an hour.
+func (p steadyPlan) PerRefresh() int { return int(time.Hour / p.Latency) }
 
 const (
 	requests  = "requests"
 	overSlow  = "over 10 ms"
 	failures  = "failed"
+	longest   = "longest"
 	stsCalls  = "STS calls"
 	farTail   = "p99.99"
 	latencies = "latency" // a chart
 )
 
-// steady measures requests while credentials are refreshed.
-func steady(p steadyPlan) measure {
-	return measure{
-		name: "steady", title: "A steady load through refreshes",
-		about: fmt.Sprintf("%d callers, each asking every %v, for %v; credentials live %v and STS takes %v to answer. "+
-			"A request's time counts from the moment it was due, so that a caller who is held up hides nothing "+
-			"(coordinated omission). The process has real-time priority and its garbage collector rests, so that neither delays a caller. Static keys show what the machine itself adds. Lives this short bring in seconds what an hour's "+
-			"bring in a day: of those, one in %.0f requests would meet a refresh of the SDK's.",
-			p.callers, p.every, p.run, p.life, p.latency, time.Hour.Seconds()/p.latency.Seconds()),
-		run: func(ctx context.Context, l *lab, s *sheet) error {
-			for _, c := range []contender{staticKeys, irsakit, asConfig, withWindow} {
-				l.progress("%s", c.name)
-				if err := steadyRun(ctx, l, s, c, p); err != nil {
-					return err
-				}
-			}
-			return nil
-		},
+// run measures requests while credentials are refreshed.
+func (p steadyPlan) run(ctx context.Context, l *lab, s *sheet) error {
+	for _, c := range []contender{staticKeys, irsakit, asConfig, withWindow} {
+		if err := p.measure(ctx, l, s, c); err != nil {
+			return err
+		}
 	}
+	return nil
 }
 
-var percentiles = []struct {
-	name  string
-	share float64
-}{{"p50", 0.5}, {"p99", 0.99}, {"p99.9", 0.999}, {farTail, 0.9999}, {longest, 1}}
-
-func steadyRun(ctx context.Context, l *lab, s *sheet, c contender, p steadyPlan) (err error) {
-	place, release, err := l.sts.place(Setup{Life: p.life, Latency: p.latency, Exact: true})
+func (p steadyPlan) measure(ctx context.Context, l *lab, s *sheet, c contender) error {
+	place, err := l.place(Setup{Lifetime: p.Lifetime, Latency: p.Latency, Exact: true})
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, release()) }()
 	var t traffic
-	provider, err := loaded(ctx, c, place, &t)
+	providers, err := l.loaded(ctx, c, place, &t, 1)
 	if err != nil {
 		return err
 	}
-	defer closeProvider(provider)
 	first := len(t.list())
-	running, cancel := context.WithTimeout(ctx, p.run)
+	running, cancel := context.WithTimeout(ctx, p.Run)
 	defer cancel()
-	ordinary := realTime()
+	restore := realTime()
 	begin := time.Now()
-	all := ask(running, provider, p.callers, p.every)
-	ordinary()
-	a := summarize(all)
-	for _, p := range percentiles {
-		s.addTime("", c.name, p.name, a.percentile(p.share))
+	all := call(running, providers[0], p.Callers, p.Every)
+	restore()
+	slices.SortFunc(all, func(a, b request) int { return cmp.Compare(a.took, b.took) })
+	for _, p := range []struct {
+		name  string
+		share float64
+	}{{"p50", 0.5}, {"p99", 0.99}, {"p99.9", 0.999}, {farTail, 0.9999}} {
+		s.addTime("", c.name, p.name, percentile(all, p.share))
 	}
-	s.addCount("", c.name, overSlow, a.slow)
-	s.addCount("", c.name, failures, a.failed)
-	s.addCount("", c.name, requests, len(all))
+	total := summarize(all)
+	total.report(s, "", c.name)
 	s.addCount("", c.name, stsCalls, len(t.list())-first)
-	conditions := fmt.Sprintf("%d callers; credentials live %v, STS answers after %v", p.callers, p.life, p.latency)
-	s.draw(series{latencies, conditions, c.name, 0, slot.Seconds(), longestBySlot(all, begin, p.run)})
-	return ctx.Err()
+	s.draw(series{latencies, c.name, 0, slot.Seconds(), longestBySlot(all, begin, p.Run)})
+	return l.close() // before the next contender runs
 }
 
 // slot is the duration that a point of the chart represents.

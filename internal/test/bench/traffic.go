@@ -10,37 +10,20 @@ import (
 
 // traffic records the calls of a contender to STS.
 type traffic struct {
-	connections counter
-
 	mu            sync.Mutex
+	connections   int
 	calls         []time.Time // the start of each call
 	running, peak int
 	before        func(call time.Time) // runs once, before the next call continues
 }
 
-// counter is a counter that is safe for concurrent use.
-type counter struct {
-	mu sync.Mutex
-	n  int
-}
-
-func (c *counter) add() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.n++
-}
-
-func (c *counter) count() int {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.n
-}
-
-// client returns an HTTP client with separate connections. t counts its calls.
+// client returns an HTTP client that uses the transport. t counts its calls and connections.
 func (t *traffic) client(transport *http.Transport) *http.Client {
 	dial := transport.DialContext
 	transport.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
-		t.connections.add()
+		t.mu.Lock()
+		t.connections++
+		t.mu.Unlock()
 		return dial(ctx, network, address)
 	}
 	return &http.Client{Transport: &counted{transport, t}}
@@ -59,11 +42,10 @@ func (c *counted) RoundTrip(r *http.Request) (*http.Response, error) {
 }
 
 // begin records the start of a call. The function that it returns records the end.
-func (t *traffic) begin() func() {
+func (t *traffic) begin() (end func()) {
 	t.mu.Lock()
-	before := t.before
+	before, now := t.before, time.Now()
 	t.before = nil
-	now := time.Now()
 	t.calls = append(t.calls, now)
 	t.running++
 	t.peak = max(t.peak, t.running)
@@ -83,17 +65,6 @@ func (t *traffic) beforeNext(fn func(call time.Time)) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.before = fn
-}
-
-// between returns the number of calls that began in [from, to).
-func (t *traffic) between(from, to time.Time) int {
-	n := 0
-	for _, call := range t.list() {
-		if !call.Before(from) && call.Before(to) {
-			n++
-		}
-	}
-	return n
 }
 
 // list returns the start times of the calls so far.
