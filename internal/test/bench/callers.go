@@ -2,12 +2,17 @@ package main
 
 import (
 	"context"
+	"fmt"
+	"os"
+	"runtime/debug"
 	"slices"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"golang.org/x/sys/unix"
 )
 
 // A request is one call of Retrieve.
@@ -16,8 +21,6 @@ type request struct {
 	took   time.Duration // the time since due, so that a late caller hides no delay
 	failed bool
 }
-
-func (r request) done() time.Time { return r.due.Add(r.took) }
 
 // slow is the duration above which a request counts as slow.
 const slow = 10 * time.Millisecond
@@ -109,11 +112,6 @@ func (t *tally) add(r request) {
 	t.longest = max(t.longest, r.took)
 }
 
-func (t *tally) join(other tally) {
-	t.count, t.slow, t.failed = t.count+other.count, t.slow+other.slow, t.failed+other.failed
-	t.longest = max(t.longest, other.longest)
-}
-
 // report adds the figures of the tally to s.
 func (t *tally) report(s *sheet, scene, contender string) {
 	s.addCount(scene, contender, requests, t.count)
@@ -122,11 +120,42 @@ func (t *tally) report(s *sheet, scene, contender string) {
 	s.addTime(scene, contender, longest, t.longest)
 }
 
-// percentile returns the maximum duration of the given share of the requests, which are sorted
-// by duration.
-func percentile(sorted []request, share float64) time.Duration {
-	if len(sorted) == 0 {
-		return 0
+// realTime keeps other processes and the garbage collector from delaying the callers in this
+// process: its threads get a real-time priority, because Linux may otherwise run other threads for
+// 4 ms first, and the garbage collector is off. Only root can set the priority. The function
+// restore undoes both.
+func realTime() (restore func()) {
+	percent := debug.SetGCPercent(-1)
+	if err := schedule(unix.SchedAttr{Policy: unix.SCHED_FIFO, Priority: 1}); err != nil {
+		fmt.Fprintf(os.Stderr, "no real-time priority, so the machine affects the far percentiles: %v\n", err)
 	}
-	return sorted[min(int(share*float64(len(sorted))), len(sorted)-1)].took
+	return func() {
+		_ = schedule(unix.SchedAttr{Policy: unix.SCHED_NORMAL}) // allowed for all processes
+		debug.SetGCPercent(percent)
+	}
+}
+
+// afterOthers makes this process run only while no other process is ready. A process that
+// becomes ready preempts it at once.
+func afterOthers() error {
+	return schedule(unix.SchedAttr{Policy: unix.SCHED_IDLE})
+}
+
+// schedule sets the scheduling attributes of all threads. New threads inherit them.
+func schedule(how unix.SchedAttr) error {
+	how.Size = unix.SizeofSchedAttr
+	threads, err := os.ReadDir("/proc/self/task")
+	if err != nil {
+		return err
+	}
+	for _, thread := range threads {
+		id, err := strconv.Atoi(thread.Name())
+		if err != nil {
+			return err
+		}
+		if err := unix.SchedSetAttr(id, &how, 0); err != nil {
+			return fmt.Errorf("thread %d: %w", id, err)
+		}
+	}
+	return nil
 }

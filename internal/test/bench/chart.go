@@ -1,12 +1,10 @@
 package main
 
 import (
-	_ "embed"
 	"fmt"
 	"math"
 	"slices"
 	"strings"
-	"text/template"
 	"time"
 )
 
@@ -46,11 +44,6 @@ var charts = []chart{
 	},
 }
 
-// isDrawn reports whether a chart shows the series.
-func isDrawn(s series) bool {
-	return slices.ContainsFunc(charts, func(c chart) bool { return c.series == s.Chart && slices.Contains(c.contenders, s.Contender) })
-}
-
 // theme is the light or the dark color theme.
 type theme struct {
 	name                          string
@@ -62,28 +55,6 @@ var themes = []theme{
 	{"light", "#ffffff", "#1f2328", "#59636e", "#d8dee4", map[string]string{ours: "#1a7f37", sdk: "#cf222e", sdkWindow: "#bc6c00", minioGo: "#8250df"}},
 	{"dark", "#0d1117", "#e6edf3", "#9198a1", "#30363d", map[string]string{ours: "#3fb950", sdk: "#ff7b72", sdkWindow: "#e3b341", minioGo: "#bc8cff"}},
 }
-
-// Charts returns the charts of the measure in Markdown. They follow the color scheme of the reader's
-// browser.
-func (s *sheet) Charts() string {
-	var text strings.Builder
-	for _, c := range charts {
-		if c.measure == s.Name {
-			fmt.Fprintf(&text, `<picture>
-  <source media="(prefers-color-scheme: dark)" srcset="performance/%[1]s-dark.svg">
-  <img alt="%[2]s" src="performance/%[1]s-light.svg">
-</picture>
-
-`, c.File, c.Title)
-		}
-	}
-	return text.String()
-}
-
-//go:embed chart.svg
-var chartText string
-
-var chartTemplate = template.Must(template.New("chart").Parse(chartText))
 
 // The layout of a chart, in pixels.
 const (
@@ -103,10 +74,9 @@ type panel struct {
 
 // drawing returns the data of the template.
 func (c chart) drawing(r *report, t theme) map[string]any {
-	s := r.Sheet(c.measure)
+	s, top := r.Sheet(c.measure), 0.0
 	lifetime, latency := c.conditions(r.Plan)
 	var shown []series
-	top := 0.0
 	for _, contender := range c.contenders {
 		for _, line := range s.Series {
 			if line.Chart == c.series && line.Contender == contender {
@@ -122,32 +92,22 @@ func (c chart) drawing(r *report, t theme) map[string]any {
 	var panels []panel
 	for i, line := range shown {
 		var path strings.Builder
+		fmt.Fprintf(&path, "M%.4g %.4g", x(line.From), y(line.Y[0]))
 		for j, v := range line.Y {
-			from := line.From + float64(j)*line.Step
-			if from+line.Step > c.to+line.Step/2 {
-				break
-			}
-			command := "V"
-			if j == 0 {
-				command = fmt.Sprintf("M%.4g ", x(from))
-			}
-			fmt.Fprintf(&path, "%s%.4gH%.4g", command, y(v), x(from+line.Step))
+			fmt.Fprintf(&path, "V%.4gH%.4g", y(v), x(line.From+float64(j+1)*line.Step))
 		}
 		panels = append(panels, panel{
 			Contender: line.Contender, Color: t.colors[line.Contender], Path: path.String(), Top: firstPanel + i*panelStep,
-			Range: "min " + number(slices.Min(line.Y)) + ", max " + number(slices.Max(line.Y)),
+			Range: "min " + significant(slices.Min(line.Y)) + ", max " + significant(slices.Max(line.Y)),
 		})
 	}
 	height := firstPanel + (len(panels)-1)*panelStep + panelHeight + 52
-	d := map[string]any{
-		"Title": c.Title, "Conditions": fmt.Sprintf("credentials live %v, STS answers after %v", lifetime, latency), "Versions": s.versions(r, c.contenders), "Theme": t, "Panels": panels, "XLabel": c.x, "YLabel": c.y,
-		"Height": height, "Middle": (firstPanel + height - 52) / 2,
-		"XTicks": ticks(c.from, c.to, c.every, x), "YTicks": ticks(0, top, every, y),
+	return map[string]any{
+		"Title": c.Title, "Conditions": fmt.Sprintf("credentials live %v, STS answers after %v", lifetime, latency),
+		"Versions": s.versions(r, c.contenders), "Theme": t, "Panels": panels, "XLabel": c.x, "YLabel": c.y,
+		"Height": height, "Middle": (firstPanel + height - 52) / 2, "XTicks": ticks(c.from, c.to, c.every, x), "YTicks": ticks(0, top, every, y),
+		"ShadedFrom": x(0), "ShadedWidth": x(c.shaded) - x(0),
 	}
-	if c.shaded > 0 {
-		d["Shaded"] = map[string]float64{"From": x(0), "Width": x(c.shaded) - x(0)}
-	}
-	return d
 }
 
 // tickDistance returns 1, 2 or 5 times a power of ten, so that at most five ticks reach from 0
@@ -169,15 +129,7 @@ func ticks(from, to, every float64, at func(float64) float64) []tick {
 	var all []tick
 	for i := range int(math.Round((to-from)/every)) + 1 {
 		v := from + float64(i)*every
-		all = append(all, tick{fmt.Sprintf("%.4g", at(v)), number(v)})
+		all = append(all, tick{fmt.Sprintf("%.4g", at(v)), significant(v)})
 	}
 	return all
-}
-
-// number formats a number of a chart.
-func number(v float64) string {
-	if v == math.Trunc(v) {
-		return grouped(int64(v))
-	}
-	return fmt.Sprintf("%.3g", v)
 }

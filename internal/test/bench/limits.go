@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 )
 
 // A limit is a requirement that irsakit must meet in a measure.
@@ -56,49 +57,42 @@ func scenes(length string) []string {
 	return all
 }
 
-// withAnswer returns the scenes in which STS responds or the connection fails at once.
-func withAnswer(length string) []string {
-	return slices.DeleteFunc(scenes(length), func(scene string) bool { return scene == length+"hang" })
-}
+// withAnswer is like scenes without the last kind, a hang.
+func withAnswer(length string) []string { return scenes(length)[:len(kinds)-1] }
 
 // ratio returns a check that is met if irsakit's median is at most share times the SDK's.
 func ratio(scene, name string, share float64) func(*sheet) (string, bool) {
 	return func(s *sheet) (string, bool) {
 		mine, theirs := s.find(scene, ours, name), s.find(scene, sdk, name)
-		return fmt.Sprintf("%s to %s: %s", mine.Unit.format(mine.median()), theirs.Unit.format(theirs.median()), share3(mine.median()/theirs.median())),
+		return fmt.Sprintf("%s to %s: %s", mine.Unit.format(mine.median()), theirs.Unit.format(theirs.median()), significant(mine.median()/theirs.median())),
 			mine.median() <= share*theirs.median()
 	}
-}
-
-// share3 formats a ratio: with two decimals from 0.1, and with three significant digits below.
-func share3(v float64) string {
-	if v == 0 || v >= 0.1 {
-		return fmt.Sprintf("%.2f", v)
-	}
-	return fmt.Sprintf("%.*f", 2-int(math.Floor(math.Log10(v))), v)
 }
 
 // most returns a check that is met if no run of irsakit in the scenes exceeds the limit.
 func most(scenes []string, name string, limit float64) func(*sheet) (string, bool) {
 	return func(s *sheet) (string, bool) {
-		worst := math.Inf(-1)
-		for _, scene := range scenes {
-			worst = max(worst, slices.Max(s.find(scene, ours, name).Runs))
-		}
-		return "at most " + s.find(scenes[0], ours, name).Unit.format(worst), worst <= limit
+		runs, u := s.runs(ours, scenes, name)
+		return "at most " + u.format(slices.Max(runs)), slices.Max(runs) <= limit
 	}
 }
 
 // atLeast returns a check that is met if no run of the contender in the scenes is below the
-// limit. It ensures that the measure is meaningful.
+// limit.
 func atLeast(contender string, scenes []string, name string, limit float64) func(*sheet) (string, bool) {
 	return func(s *sheet) (string, bool) {
-		least := math.Inf(1)
-		for _, scene := range scenes {
-			least = min(least, slices.Min(s.find(scene, contender, name).Runs))
-		}
-		return "at least " + s.find(scenes[0], contender, name).Unit.format(least), least >= limit
+		runs, u := s.runs(contender, scenes, name)
+		return "at least " + u.format(slices.Min(runs)), slices.Min(runs) >= limit
 	}
+}
+
+// runs returns the runs of a contender's figure in the scenes.
+func (s *sheet) runs(contender string, scenes []string, name string) (all []float64, u unit) {
+	for _, scene := range scenes {
+		f := s.find(scene, contender, name)
+		all, u = append(all, f.Runs...), f.Unit
+	}
+	return all, u
 }
 
 // noSlowerInParallel compares the fastest parallel round with the slower of two medians: that of
@@ -114,39 +108,38 @@ func noSlowerInParallel(s *sheet) (string, bool) {
 // noSlowerThanStatic compares, for each scene, the share of requests over 10 ms in all runs.
 func noSlowerThanStatic(scenes []string, static string) func(*sheet) (string, bool) {
 	return func(s *sheet) (string, bool) {
-		theirs, theirAll := s.sum(static, staticKeys.name, overSlow), s.sum(static, staticKeys.name, requests)
+		sum := func(scene, contender, name string) (total float64) {
+			for _, run := range s.find(scene, contender, name).Runs {
+				total += run
+			}
+			return total
+		}
+		theirs, theirAll := sum(static, staticKeys.name, overSlow), sum(static, staticKeys.name, requests)
 		total, totalAll, met := 0.0, 0.0, true
 		for _, scene := range scenes {
-			mine, all := s.sum(scene, ours, overSlow), s.sum(scene, ours, requests)
+			mine, all := sum(scene, ours, overSlow), sum(scene, ours, requests)
 			total, totalAll, met = total+mine, totalAll+all, met && mine <= math.Ceil(all*(theirs/theirAll+1e-5))
 		}
 		return fmt.Sprintf("%s of %s, with static keys %s of %s", times.format(total), times.format(totalAll), times.format(theirs), times.format(theirAll)), met
 	}
 }
 
-// A checkedLimit is a limit with its result.
-type checkedLimit struct {
-	limit
-	measured string
-	met      bool
-}
-
-// checked returns the results for the limits whose measures were run.
-func (r *report) checked() (all []checkedLimit) {
+// checked returns a row with the result of each limit whose measure was run.
+func (r *report) checked() (rows [][]string) {
 	for _, l := range limits {
 		if s := r.Sheet(l.measure); s != nil {
 			measured, met := l.check(s)
-			all = append(all, checkedLimit{l, measured, met})
+			rows = append(rows, []string{l.measure, l.text, measured, map[bool]string{true: "yes", false: "NO"}[met]})
 		}
 	}
-	return all
+	return rows
 }
 
 // missed returns the limits that are not met.
 func (r *report) missed() (all []string) {
-	for _, c := range r.checked() {
-		if !c.met {
-			all = append(all, fmt.Sprintf("%s: %s: %s", c.measure, c.text, c.measured))
+	for _, row := range r.checked() {
+		if row[3] != "yes" {
+			all = append(all, strings.Join(row, ": "))
 		}
 	}
 	return all
@@ -154,9 +147,5 @@ func (r *report) missed() (all []string) {
 
 // LimitTable returns the results in Markdown.
 func (r *report) LimitTable() string {
-	var rows [][]string
-	for _, c := range r.checked() {
-		rows = append(rows, []string{c.measure, c.text, c.measured, map[bool]string{true: "yes", false: "NO"}[c.met]})
-	}
-	return writeTable([]string{"measure", "limit", "measured", "met"}, rows)
+	return writeTable([]string{"measure", "limit", "measured", "met"}, r.checked())
 }

@@ -2,8 +2,8 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"math"
 	"sync"
 	"time"
 
@@ -80,7 +80,7 @@ func (p outagePlan) measure(ctx context.Context, l *lab, s *sheet, length string
 			if c.place, err = l.place(Setup{Lifetime: lifetime, Latency: p.Latency, Exact: true}); err != nil {
 				return err
 			}
-			providers, err := l.providers(ctx, contender, c.place, &c.traffic, 1)
+			providers, err := l.providers(ctx, contender, c.place, &c.traffic, 1, false)
 			if err != nil {
 				return err
 			}
@@ -122,15 +122,9 @@ func (c *cell) run(ctx context.Context, l *lab, p outagePlan) error {
 	})
 	ctx, cancel := context.WithCancel(ctx)
 	var callers sync.WaitGroup
+	defer callers.Wait()
+	defer cancel()
 	callers.Go(func() { c.requests = call(ctx, c.provider, p.Callers, p.Every) })
-	err := c.outage(ctx, l, p, begun)
-	cancel()
-	callers.Wait()
-	return err
-}
-
-// outage waits until the outage begins, ends it, and waits while the callers continue.
-func (c *cell) outage(ctx context.Context, l *lab, p outagePlan, begun <-chan error) error {
 	select {
 	case err := <-begun:
 		if err != nil {
@@ -141,17 +135,13 @@ func (c *cell) outage(ctx context.Context, l *lab, p outagePlan, begun <-chan er
 	}
 	sleep(ctx, p.Duration)
 	c.end = time.Now()
-	if err := l.child.do(Command{Cluster: c.place.ID, Name: repairSTS, Fault: c.fault}); err != nil {
-		return err
-	}
-	if c.fault == irsatest.Hang {
+	err := l.child.do(Command{Cluster: c.place.ID, Name: repairSTS, Fault: c.fault})
+	if c.fault == irsatest.Hang && err == nil {
 		sleep(ctx, p.Hang-p.Duration)
-		if err := l.child.do(Command{Cluster: c.place.ID, Name: release}); err != nil {
-			return err
-		}
+		err = l.child.do(Command{Cluster: c.place.ID, Name: release})
 	}
 	sleep(ctx, p.After)
-	return ctx.Err()
+	return errors.Join(err, ctx.Err())
 }
 
 func (c *cell) report(s *sheet, p outagePlan) {
@@ -168,8 +158,9 @@ func (c *cell) report(s *sheet, p outagePlan) {
 	}
 	s.addCount(c.scene, name, during, inOutage)
 	s.addTime(c.scene, name, recovery, c.recovery(p))
-	s.draw(series{served + ", " + c.scene, name, chartFrom, 1, bySecond(c.served(), c.begin)})
-	s.draw(series{calling + ", " + c.scene, name, chartFrom, 1, bySecond(calls, c.begin)})
+	from := c.begin.Add(chartFrom * time.Second)
+	s.draw(series{served + ", " + c.scene, name, chartFrom, 1, perInterval(c.served(), from, time.Second, chartTo-chartFrom)})
+	s.draw(series{calling + ", " + c.scene, name, chartFrom, 1, perInterval(calls, from, time.Second, chartTo-chartFrom)})
 }
 
 // recovery returns the time from the end of the outage until a caller had credentials, or
@@ -177,7 +168,7 @@ func (c *cell) report(s *sheet, p outagePlan) {
 func (c *cell) recovery(p outagePlan) time.Duration {
 	first := p.Hang + p.After
 	for _, r := range c.requests {
-		if after := r.done().Sub(c.end); !r.failed && after >= 0 {
+		if after := r.due.Add(r.took).Sub(c.end); !r.failed && after >= 0 {
 			first = min(first, after)
 		}
 	}
@@ -193,15 +184,4 @@ func (c *cell) served() []time.Time {
 		}
 	}
 	return all
-}
-
-// bySecond counts the times in each second before and after the beginning of the outage.
-func bySecond(all []time.Time, begin time.Time) []float64 {
-	counts := make([]float64, chartTo-chartFrom)
-	for _, t := range all {
-		if i := int(math.Floor(t.Sub(begin).Seconds())) - chartFrom; i >= 0 && i < len(counts) {
-			counts[i]++
-		}
-	}
-	return counts
 }

@@ -7,7 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"runtime"
-	"slices"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -39,9 +39,9 @@ func (p rolesPlan) run(ctx context.Context, _ *lab, s *sheet) error {
 	}
 	l := &lab{child: sts, releases: []func() error{sts.stop}}
 	place, err := l.place(Setup{Lifetime: p.Lifetime, Latency: p.Latency, Roles: p.Roles, TLS: true, Idle: true})
-	for _, h := range holders {
+	for i := range holders {
 		if err == nil {
-			err = p.measure(ctx, s, Holding{h.name, place, p.Run})
+			err = p.measure(ctx, s, Holding{i, place, p.Run})
 		}
 	}
 	return errors.Join(err, l.close())
@@ -57,7 +57,7 @@ func (p rolesPlan) measure(ctx context.Context, s *sheet, task Holding) error {
 	var reply []byte
 	err = child.Call("Clusters.Hold", task, &reply)
 	if err := errors.Join(err, child.stop()); err != nil {
-		return fmt.Errorf("%s: %w", task.Holder, err)
+		return fmt.Errorf("%s: %w", holders[task.Holder].name, err)
 	}
 	var result sheet
 	if err := json.Unmarshal(reply, &result); err != nil {
@@ -67,61 +67,55 @@ func (p rolesPlan) measure(ctx context.Context, s *sheet, task Holding) error {
 	return nil
 }
 
-// A holder is a way to hold the credentials of many roles. The function open returns a function
-// that returns the provider of a role.
+// An opener returns the provider of a role.
+type opener func(arn string) (aws.CredentialsProvider, error)
+
+// A holder is a way to hold the credentials of many roles.
 type holder struct {
 	name        string
 	connections int // the limit of connections; 0 for the SDK's default
-	open        func(Place, *http.Client) (func(arn string) (aws.CredentialsProvider, error), error)
+	open        func(Place, *http.Client) opener
 }
 
 var holders = []holder{{static, 0, holdStatic}, {ours, 32, holdPool}, {sdk, 0, holdSDK}} // 32 is the limit of a Pool's default client
 
-func holdStatic(place Place, client *http.Client) (func(string) (aws.CredentialsProvider, error), error) {
-	return func(string) (aws.CredentialsProvider, error) { return newStatic(context.Background(), place, client) }, nil
+func holdStatic(place Place, client *http.Client) opener {
+	return func(string) (aws.CredentialsProvider, error) { return newStatic(context.Background(), place, client) }
 }
 
 // holdSDK creates the SDK's providers as its config package does, with a shared client.
-func holdSDK(place Place, client *http.Client) (func(string) (aws.CredentialsProvider, error), error) {
+func holdSDK(place Place, client *http.Client) opener {
 	shared := sts.New(sts.Options{
 		Region: region, BaseEndpoint: aws.String(place.Endpoint), Credentials: aws.AnonymousCredentials{}, HTTPClient: client,
 	})
 	return func(arn string) (aws.CredentialsProvider, error) {
 		return aws.NewCredentialsCache(stscreds.NewWebIdentityRoleProvider(shared, arn, stscreds.IdentityTokenFile(place.TokenFile))), nil
-	}, nil
+	}
 }
 
-func holdPool(place Place, client *http.Client) (func(string) (aws.CredentialsProvider, error), error) {
+func holdPool(place Place, client *http.Client) opener {
 	pool, err := irsa.NewPool(func(o *irsa.PoolOptions) {
 		o.Region, o.Endpoint, o.TokenFile, o.HTTPClient = region, place.Endpoint, place.TokenFile, client
 	})
 	return func(arn string) (aws.CredentialsProvider, error) {
+		if err != nil {
+			return nil, err
+		}
 		return pool.Provider(irsa.RoleOptions{RoleARN: arn})
-	}, err
+	}
 }
 
 // Holding is the task of a process that holds roles.
 type Holding struct {
-	Holder string
+	Holder int // in holders
 	Place  Place
 	Run    time.Duration
 }
 
-// Hold performs a task in the child process. The reply is a sheet in JSON.
-func (*Clusters) Hold(task Holding, reply *[]byte) error {
-	i := slices.IndexFunc(holders, func(h holder) bool { return h.name == task.Holder })
-	var s sheet
-	if err := hold(context.Background(), &s, holders[i], task.Place, task.Run); err != nil {
-		return err
-	}
-	var err error
-	*reply, err = json.Marshal(s)
-	return err
-}
-
-// hold loads all roles, calls their providers, and adds the figures to s.
-func hold(ctx context.Context, s *sheet, h holder, place Place, run time.Duration) error {
-	others := runtime.NumGoroutine() - 1 // of the RPC server
+// Hold loads all roles and calls their providers, in the child process. The reply is a sheet in JSON.
+func (*Clusters) Hold(task Holding, reply *[]byte) (err error) {
+	ctx, place, h := context.Background(), task.Place, holders[task.Holder]
+	s, others := sheet{}, runtime.NumGoroutine()-1 // of the RPC server
 	before, begin := heapInUse(), cpuTime()
 	transport := newTransport()
 	if err := place.trust(transport); err != nil {
@@ -131,10 +125,7 @@ func hold(ctx context.Context, s *sheet, h holder, place Place, run time.Duratio
 		transport.MaxConnsPerHost, transport.MaxIdleConnsPerHost = h.connections, h.connections
 	}
 	var t traffic
-	open, err := h.open(place, t.client(transport))
-	if err != nil {
-		return err
-	}
+	open := h.open(place, t.client(transport))
 	providers := make([]aws.CredentialsProvider, len(place.RoleARNs))
 	for i, arn := range place.RoleARNs {
 		if providers[i], err = open(arn); err != nil {
@@ -150,17 +141,15 @@ func hold(ctx context.Context, s *sheet, h holder, place Place, run time.Duratio
 	s.addCount("", h.name, "goroutines", runtime.NumGoroutine()-others)
 	t.takePeak()
 	begin = cpuTime()
-	total, err := callOften(ctx, providers, run)
-	if err != nil {
-		return err
-	}
+	total := callOften(ctx, providers, task.Run)
 	s.addTime("", h.name, processor, loading+cpuTime()-begin)
 	s.addCount("", h.name, stsCalls, len(t.list()))
 	s.addCount("", h.name, "concurrent STS calls", t.takePeak())
 	s.addCount("", h.name, "connections", t.connections)
-	total.report(s, "", h.name)
+	total.report(&s, "", h.name)
 	runtime.KeepAlive(providers)
-	return nil
+	*reply, err = json.Marshal(s)
+	return err
 }
 
 // load gets the first credentials of all roles at the same time. It retries after failures.
@@ -168,14 +157,13 @@ func load(ctx context.Context, providers []aws.CredentialsProvider) (took time.D
 	begin := time.Now()
 	var failures atomic.Int64
 	_ = each(ctx, len(providers), func(ctx context.Context, i int) error {
-		for ctx.Err() == nil {
+		for {
 			if _, err := providers[i].Retrieve(ctx); err == nil {
-				break
+				return nil
 			}
 			failures.Add(1)
 			sleep(ctx, 100*time.Millisecond)
 		}
-		return nil
 	})
 	return time.Since(begin), failures.Load()
 }
@@ -183,9 +171,11 @@ func load(ctx context.Context, providers []aws.CredentialsProvider) (took time.D
 // callOften calls each provider once per second. Each caller calls its share of the providers
 // one after the other, and all calls of a second are due when the caller wakes up, or when it
 // should have woken up if it was still calling.
-func callOften(ctx context.Context, providers []aws.CredentialsProvider, run time.Duration) (total tally, err error) {
-	tallies, begin := make([]tally, roleCallers), time.Now()
-	err = each(ctx, roleCallers, func(ctx context.Context, i int) error {
+func callOften(ctx context.Context, providers []aws.CredentialsProvider, run time.Duration) (total tally) {
+	var mu sync.Mutex
+	begin := time.Now()
+	_ = each(ctx, roleCallers, func(ctx context.Context, i int) error {
+		var mine tally
 		for passed := time.Duration(i+1) * time.Second / roleCallers; passed <= run; passed += time.Second {
 			due := begin.Add(passed)
 			if wait := time.Until(due); wait > 0 {
@@ -193,15 +183,16 @@ func callOften(ctx context.Context, providers []aws.CredentialsProvider, run tim
 				due = time.Now() // a timer may be late regardless of the contender
 			}
 			for j := i; j < len(providers); j += roleCallers {
-				tallies[i].add(callOnce(providers[j], due))
+				mine.add(callOnce(providers[j], due))
 			}
 		}
-		return ctx.Err()
+		mu.Lock()
+		defer mu.Unlock()
+		total.count, total.slow, total.failed = total.count+mine.count, total.slow+mine.slow, total.failed+mine.failed
+		total.longest = max(total.longest, mine.longest)
+		return nil
 	})
-	for _, t := range tallies {
-		total.join(t)
-	}
-	return total, err
+	return total
 }
 
 func heapInUse() uint64 {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"time"
 
@@ -13,12 +14,9 @@ import (
 // rotationPlan configures the measure of a token file that is rotated repeatedly, and of an
 // expired token that is replaced.
 type rotationPlan struct {
-	Providers         int // per contender
-	Every, Run        time.Duration
-	Lifetime, Latency time.Duration
-	Rotate, Partial   time.Duration
-	Expired           int           // providers with an expired token, per contender
-	Wait              time.Duration // the minimum time until it is replaced; the maximum is twice that
+	Providers, Expired                             int // per contender, with a valid and an expired token
+	Every, Run, Lifetime, Latency, Rotate, Partial time.Duration
+	Wait                                           time.Duration // the minimum time until an expired token is replaced; the maximum is twice that
 }
 
 const (
@@ -50,7 +48,7 @@ func (p rotationPlan) rotateUnderLoad(ctx context.Context, l *lab, s *sheet, sce
 	traffics := make([]traffic, len(dynamic))
 	var providers []aws.CredentialsProvider
 	for i, c := range dynamic {
-		loaded, err := l.loaded(ctx, c, place, &traffics[i], p.Providers)
+		loaded, err := l.providers(ctx, c, place, &traffics[i], p.Providers, true)
 		if err != nil {
 			return err
 		}
@@ -70,17 +68,14 @@ func (p rotationPlan) rotateUnderLoad(ctx context.Context, l *lab, s *sheet, sce
 			}
 		}
 	})
-	tallies := make([]tally, len(providers))
+	answers := make([][]request, len(providers))
 	_ = each(running, len(providers), func(ctx context.Context, i int) error {
-		tallies[i] = summarize(call(ctx, providers[i], 1, p.Every))
+		answers[i] = call(ctx, providers[i], 1, p.Every)
 		return nil
 	})
 	node.Wait()
 	for i, c := range dynamic {
-		var total tally
-		for _, t := range tallies[i*p.Providers : (i+1)*p.Providers] {
-			total.join(t)
-		}
+		total := summarize(slices.Concat(answers[i*p.Providers : (i+1)*p.Providers]...))
 		s.addCount(scene, c.name, requests, total.count)
 		s.addCount(scene, c.name, failures, total.failed)
 		s.addCount(scene, c.name, stsCalls, len(traffics[i].list())-p.Providers)
@@ -105,7 +100,7 @@ func (p rotationPlan) replaceExpired(ctx context.Context, l *lab, s *sheet) erro
 		if err != nil {
 			return err
 		}
-		providers, err := l.providers(ctx, dynamic[i/p.Expired], place, &all[i].traffic, 1)
+		providers, err := l.providers(ctx, dynamic[i/p.Expired], place, &all[i].traffic, 1, false)
 		if err != nil {
 			return err
 		}

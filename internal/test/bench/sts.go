@@ -15,6 +15,7 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"strings"
 	"sync"
 	"time"
 
@@ -92,19 +93,16 @@ func (c *Clusters) Start(setup Setup, place *Place) error {
 		place.RoleARNs = append(place.RoleARNs, k.Role(fmt.Sprintf("tenant-%05d", i), irsatest.Trust(sa)).ARN())
 	}
 	if setup.TLS {
-		target, err := url.Parse(place.Endpoint)
-		if err != nil {
-			return err
-		}
-		started.front = startTLSProxy(target)
+		started.front = startTLSProxy(strings.TrimPrefix(place.Endpoint, "http://"))
 		place.Endpoint, place.Certificate = started.front.URL, started.front.Certificate().Raw
 	}
 	return nil
 }
 
-func startTLSProxy(target *url.URL) *httptest.Server {
+// startTLSProxy starts a TLS proxy for an STS without TLS.
+func startTLSProxy(host string) *httptest.Server {
 	front := httptest.NewUnstartedServer(&httputil.ReverseProxy{
-		Rewrite:   func(r *httputil.ProxyRequest) { r.SetURL(target) },
+		Rewrite:   func(r *httputil.ProxyRequest) { r.SetURL(&url.URL{Scheme: "http", Host: host}) },
 		Transport: &http.Transport{MaxIdleConnsPerHost: 10_000},
 	})
 	front.Config.ErrorLog = log.New(io.Discard, "", 0) // drops messages about closed connections
@@ -184,12 +182,11 @@ func (c *Clusters) Do(command Command, _ *struct{}) error {
 	return nil
 }
 
-// forget deletes the recorded calls of the clusters. No measure uses them.
-func (c *Clusters) forget() {
+func (c *Clusters) each(do func(*cluster)) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, k := range c.all {
-		k.STS.ForgetCalls()
+		do(k)
 	}
 }
 
@@ -201,18 +198,16 @@ func serve(in io.ReadCloser, out io.Writer) error {
 	if err := server.Register(clusters); err != nil {
 		return err
 	}
-	go func() { // runs until the process exits
+	go func() { // until the process exits
 		for range time.Tick(time.Second) {
-			clusters.forget()
+			clusters.each(func(k *cluster) { k.STS.ForgetCalls() }) // no measure uses them
 		}
 	}()
 	server.ServeConn(struct {
 		io.ReadCloser
 		io.Writer
 	}{in, out})
-	for _, k := range clusters.all {
-		_ = k.Close() // most likely closed already
-	}
+	clusters.each(func(k *cluster) { _ = k.Close() }) // most likely closed already
 	return nil
 }
 
