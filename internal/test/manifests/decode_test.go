@@ -16,26 +16,27 @@ import (
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
-	"sigs.k8s.io/json"
-	"sigs.k8s.io/yaml"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/serializer"
+	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
 )
 
-// workload is a manifest that makes pods.
+// A workload is a manifest that creates pods.
 type workload struct {
-	name string // its kind, namespace and name
+	name string // kind, namespace and name
 	meta metav1.ObjectMeta
 	pod  corev1.PodTemplateSpec
 }
 
-// manifests are those of one folder, with the role's trust policy.
+// manifests contains the manifests of a folder and the role's trust policy.
 type manifests struct {
 	accounts    []corev1.ServiceAccount
-	bound       []rbacv1.Subject // who may ask the API server for something
+	bound       []rbacv1.Subject // the subjects of role bindings
 	workloads   []workload
 	trustPolicy []byte
 }
 
-// read reads all manifests of a folder.
+// read returns the manifests of a folder by file name.
 func read(t *testing.T, folder string) map[string]string {
 	t.Helper()
 	files := map[string]string{}
@@ -51,7 +52,14 @@ func read(t *testing.T, folder string) map[string]string {
 	return files
 }
 
-// decode decodes the files of a folder. A field that Kubernetes does not know is an error.
+// decoder decodes documents as the API server does. A field that Kubernetes does not know is an error.
+var decoder = func() runtime.Decoder {
+	scheme := runtime.NewScheme()
+	utilruntime.Must(errors.Join(corev1.AddToScheme(scheme), appsv1.AddToScheme(scheme), batchv1.AddToScheme(scheme), rbacv1.AddToScheme(scheme)))
+	return serializer.NewCodecFactory(scheme, serializer.EnableStrict).UniversalDeserializer()
+}()
+
+// decode decodes the files of a folder.
 func decode(files map[string]string) (manifests, error) {
 	m := manifests{trustPolicy: []byte(files["trust-policy.json"])}
 	for name, content := range files {
@@ -59,7 +67,11 @@ func decode(files map[string]string) (manifests, error) {
 			continue
 		}
 		for _, document := range bytes.Split([]byte(content), []byte("\n---\n")) {
-			if err := m.add(document); err != nil {
+			object, _, err := decoder.Decode(document, nil, nil)
+			if err == nil {
+				err = m.add(object)
+			}
+			if err != nil {
 				return m, fmt.Errorf("%s: %w", name, err)
 			}
 		}
@@ -67,82 +79,49 @@ func decode(files map[string]string) (manifests, error) {
 	return m, nil
 }
 
-// add decodes a document by its kind.
-func (m *manifests) add(document []byte) error {
-	var kind metav1.TypeMeta
-	if err := yaml.Unmarshal(document, &kind); err != nil {
-		return err
+// add adds and checks an object.
+func (m *manifests) add(object runtime.Object) error {
+	run := func(kind string, meta metav1.ObjectMeta, pod corev1.PodTemplateSpec) {
+		m.workloads = append(m.workloads, workload{kind + " " + meta.Namespace + "/" + meta.Name, meta, pod})
 	}
-	strictly := func(into any) error { return unmarshal(document, into) }
-	var err error
-	switch of := kind.APIVersion + " " + kind.Kind; of {
-	case "v1 ServiceAccount":
-		var sa corev1.ServiceAccount
-		err = strictly(&sa)
-		m.accounts = append(m.accounts, sa)
-	case "rbac.authorization.k8s.io/v1 Role":
-		var r rbacv1.Role
-		err = errors.Join(strictly(&r), checkRights(r))
-	case "rbac.authorization.k8s.io/v1 RoleBinding":
-		var b rbacv1.RoleBinding
-		err = strictly(&b)
-		m.bound = append(m.bound, b.Subjects...)
-	case "v1 ConfigMap":
-		err = strictly(&corev1.ConfigMap{})
-	case "v1 Pod":
-		var p corev1.Pod
-		err = strictly(&p)
-		m.run(kind, p.ObjectMeta, corev1.PodTemplateSpec{ObjectMeta: p.ObjectMeta, Spec: p.Spec})
-	case "batch/v1 Job":
-		var j batchv1.Job
-		err = strictly(&j)
-		m.run(kind, j.ObjectMeta, j.Spec.Template)
-	case "apps/v1 Deployment":
-		var d appsv1.Deployment
-		err = strictly(&d)
-		m.run(kind, d.ObjectMeta, d.Spec.Template)
-		if err == nil {
-			err = errors.Join(checkSelector(d), checkProbed(d))
-		}
+	switch o := object.(type) {
+	case *corev1.ServiceAccount:
+		m.accounts = append(m.accounts, *o)
+	case *rbacv1.Role:
+		return checkRights(o)
+	case *rbacv1.RoleBinding:
+		m.bound = append(m.bound, o.Subjects...)
+	case *corev1.ConfigMap:
+	case *corev1.Pod:
+		run("Pod", o.ObjectMeta, corev1.PodTemplateSpec{ObjectMeta: o.ObjectMeta, Spec: o.Spec})
+	case *batchv1.Job:
+		run("Job", o.ObjectMeta, o.Spec.Template)
+	case *appsv1.Deployment:
+		run("Deployment", o.ObjectMeta, o.Spec.Template)
+		return errors.Join(checkSelector(o), checkProbed(o))
 	default:
-		return fmt.Errorf("a manifest of the unknown kind %q", of)
+		return fmt.Errorf("unexpected kind %T", o)
 	}
-	return err
+	return nil
 }
 
-// unmarshal reads YAML as the API server does: yaml.UnmarshalStrict by itself would take
-// a number for a string, and a field's name in another case.
-func unmarshal(document []byte, into any) error {
-	converted, err := yaml.YAMLToJSONStrict(document)
-	if err != nil {
-		return err
-	}
-	unknown, err := json.UnmarshalStrict(converted, into)
-	return errors.Join(append(unknown, err)...)
-}
-
-// run adds a workload.
-func (m *manifests) run(kind metav1.TypeMeta, meta metav1.ObjectMeta, pod corev1.PodTemplateSpec) {
-	m.workloads = append(m.workloads, workload{kind.Kind + " " + meta.Namespace + "/" + meta.Name, meta, pod})
-}
-
-// talks says that somebody has rights at the API server.
-func (m *manifests) talks(namespace, account string) bool {
+// hasRights reports whether a service account has rights at the API server.
+func (m *manifests) hasRights(namespace, account string) bool {
 	return slices.Contains(m.bound, rbacv1.Subject{Kind: rbacv1.ServiceAccountKind, Namespace: namespace, Name: account})
 }
 
-// checkRights checks that a role is for tokens of service accounts that it names.
-func checkRights(r rbacv1.Role) error {
+// checkRights checks that a role allows only tokens of named service accounts.
+func checkRights(r *rbacv1.Role) error {
 	for _, rule := range r.Rules {
 		if !slices.Equal(rule.Resources, []string{"serviceaccounts/token"}) || !slices.Equal(rule.Verbs, []string{"create"}) || len(rule.ResourceNames) == 0 {
-			return fmt.Errorf("the role %s is for more than the tokens of some service accounts", r.Name)
+			return fmt.Errorf("role %s allows more than tokens of named service accounts", r.Name)
 		}
 	}
 	return nil
 }
 
-// checkProbed checks that somebody asks how the pods of a deployment are.
-func checkProbed(d appsv1.Deployment) error {
+// checkProbed checks that a container of the deployment has probes.
+func checkProbed(d *appsv1.Deployment) error {
 	spec := d.Spec.Template.Spec
 	if !slices.ContainsFunc(append(spec.InitContainers, spec.Containers...), func(c corev1.Container) bool {
 		return c.ReadinessProbe != nil && c.LivenessProbe != nil
@@ -152,8 +131,8 @@ func checkProbed(d appsv1.Deployment) error {
 	return nil
 }
 
-// checkSelector checks that a deployment finds its own pods.
-func checkSelector(d appsv1.Deployment) error {
+// checkSelector checks that the selector of a deployment matches its pods.
+func checkSelector(d *appsv1.Deployment) error {
 	selector, err := metav1.LabelSelectorAsSelector(d.Spec.Selector)
 	if err != nil {
 		return err

@@ -14,7 +14,7 @@ import (
 
 const examples = "../../../examples/"
 
-// check returns all that is wrong with the files of a folder.
+// check returns the faults of the files of a folder.
 func check(files map[string]string) error {
 	m, err := decode(files)
 	if err != nil {
@@ -22,7 +22,7 @@ func check(files map[string]string) error {
 	}
 	errs := []error{checkRoles(m)}
 	for _, w := range m.workloads {
-		if err := checkPod(w.pod, m.talks(w.meta.Namespace, w.pod.Spec.ServiceAccountName)); err != nil {
+		if err := checkPod(w.pod, m.hasRights(w.meta.Namespace, w.pod.Spec.ServiceAccountName)); err != nil {
 			errs = append(errs, fmt.Errorf("%s: %w", w.name, err))
 		}
 	}
@@ -32,7 +32,7 @@ func check(files map[string]string) error {
 	return errors.Join(errs...)
 }
 
-func TestThePodsOfTheExamplesGetTheirRolesAndNoMore(t *testing.T) {
+func TestCheckAcceptsExamples(t *testing.T) {
 	folders, err := filepath.Glob(examples + "*/kubernetes")
 	require.NoError(t, err)
 	for _, name := range []string{"s3", "sidecar", "observability", "multitenant", "crossaccount", "tokenrequest"} {
@@ -45,14 +45,14 @@ func TestThePodsOfTheExamplesGetTheirRolesAndNoMore(t *testing.T) {
 	}
 }
 
-func TestTheDoctorsPodHasNoMoreRightsThanItNeeds(t *testing.T) {
+func TestCheckPodAcceptsDoctor(t *testing.T) {
 	m, err := decode(read(t, examples+"doctor"))
 	require.NoError(t, err)
 	require.Len(t, m.workloads, 1)
 	require.NoError(t, checkPod(m.workloads[0].pod, false))
 }
 
-func TestThePartnersRoleAsksForTheExternalID(t *testing.T) {
+func TestPartnerRoleRequiresExternalID(t *testing.T) {
 	files := read(t, examples+"crossaccount/kubernetes")
 	policy, err := trustpolicy.Parse([]byte(files["partner-trust-policy.json"]))
 	require.NoError(t, err)

@@ -3,13 +3,14 @@ package manifests
 import (
 	"errors"
 	"fmt"
+	"path"
 	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 )
 
-// faults are what is wrong with a manifest.
+// faults contains the faults of a manifest.
 type faults []error
 
 func (f *faults) require(ok bool, format string, args ...any) {
@@ -18,20 +19,19 @@ func (f *faults) require(ok bool, format string, args ...any) {
 	}
 }
 
-// is says whether an optional field has that value.
+// is reports whether an optional field has the value.
 func is[T comparable](field *T, value T) bool { return field != nil && *field == value }
 
-// checkPod returns what a pod has of rights that it does not need, and what keeps it from
-// its credentials.
-// It talks to the API server if its service account has rights there.
-func checkPod(pod corev1.PodTemplateSpec, talks bool) error {
+// checkPod checks that a pod gets its credentials and has no unnecessary rights. usesAPI reports
+// whether its service account has rights at the API server.
+func checkPod(pod corev1.PodTemplateSpec, usesAPI bool) error {
 	var f faults
 	spec := pod.Spec
 	f.require(spec.ServiceAccountName != "", "serviceAccountName is missing")
-	f.require(is(spec.AutomountServiceAccountToken, talks), "automountServiceAccountToken is not %v", talks)
-	f.require(!spec.HostNetwork && !spec.HostPID && !spec.HostIPC, "it shares a namespace with the node")
+	f.require(is(spec.AutomountServiceAccountToken, usesAPI), "automountServiceAccountToken is not %v", usesAPI)
+	f.require(!spec.HostNetwork && !spec.HostPID && !spec.HostIPC, "shares a namespace with the node")
 	for _, v := range spec.Volumes {
-		f.require(v.HostPath == nil, "volume %s is the node's", v.Name)
+		f.require(v.HostPath == nil, "volume %s is a folder of the node", v.Name)
 	}
 	f.identity(spec.SecurityContext)
 	for _, c := range spec.InitContainers {
@@ -39,7 +39,7 @@ func checkPod(pod corev1.PodTemplateSpec, talks bool) error {
 		f.require(!is(c.RestartPolicy, corev1.ContainerRestartPolicyAlways) || c.StartupProbe != nil,
 			"sidecar %s: without startupProbe the next container does not wait for it", c.Name)
 	}
-	f.require(len(spec.Containers) > 0, "there is no container")
+	f.require(len(spec.Containers) > 0, "no container")
 	for _, c := range spec.Containers {
 		f.container(c, spec.Volumes)
 	}
@@ -47,20 +47,20 @@ func checkPod(pod corev1.PodTemplateSpec, talks bool) error {
 	return errors.Join(f...)
 }
 
-// identity is about whom the processes run as. The kubelet gives the projected token the
-// mode 0600 and the user root, unless there is an fsGroup.
+// identity checks the user and the groups of the processes. Without an fsGroup, only root can read
+// the projected token.
 func (f *faults) identity(c *corev1.PodSecurityContext) {
 	if c == nil {
 		c = &corev1.PodSecurityContext{}
 	}
 	f.require(is(c.RunAsNonRoot, true), "runAsNonRoot is not true")
 	for name, id := range map[string]*int64{"runAsUser": c.RunAsUser, "runAsGroup": c.RunAsGroup, "fsGroup": c.FSGroup} {
-		f.require(id != nil && *id > 0, "%s is missing, or root", name)
+		f.require(id != nil && *id > 0, "%s is missing or root", name)
 	}
 	f.require(c.SeccompProfile != nil && c.SeccompProfile.Type == corev1.SeccompProfileTypeRuntimeDefault, "seccompProfile is not RuntimeDefault")
 }
 
-// container checks a container, also one that ends before the others start.
+// container checks a container or an init container.
 func (f *faults) container(c corev1.Container, volumes []corev1.Volume) {
 	require := func(ok bool, text string) { f.require(ok, "container %s: %s", c.Name, text) }
 	s := c.SecurityContext
@@ -72,7 +72,7 @@ func (f *faults) container(c corev1.Container, volumes []corev1.Volume) {
 	require(is(s.ReadOnlyRootFilesystem, true), "readOnlyRootFilesystem is not true")
 	require(s.Capabilities != nil && slices.Contains(s.Capabilities.Drop, "ALL") && len(s.Capabilities.Add) == 0, "capabilities are not dropped")
 	require(s.Privileged == nil && s.RunAsNonRoot == nil && s.RunAsUser == nil && s.RunAsGroup == nil && s.SeccompProfile == nil,
-		"it has other rights than the pod")
+		"overrides the security context of the pod")
 	for name, amount := range map[string]bool{
 		"requests.cpu":    !c.Resources.Requests.Cpu().IsZero(),
 		"requests.memory": !c.Resources.Requests.Memory().IsZero(),
@@ -82,15 +82,15 @@ func (f *faults) container(c corev1.Container, volumes []corev1.Volume) {
 	}
 	for _, e := range c.Env {
 		require(!slices.Contains([]string{"AWS_ROLE_ARN", "AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"}, e.Name),
-			e.Name+" is set, which keeps the webhook away or goes before what it injects")
+			e.Name+" is set and takes precedence over the variables of the webhook")
 	}
 	for _, m := range c.VolumeMounts {
-		require(slices.ContainsFunc(volumes, func(v corev1.Volume) bool { return v.Name == m.Name }), "there is no volume "+m.Name)
+		require(slices.ContainsFunc(volumes, func(v corev1.Volume) bool { return v.Name == m.Name }), "no volume "+m.Name)
 	}
 	f.probes(c)
 }
 
-// probes checks that who serves something is asked how it is, at a port that it has.
+// probes checks that a container with ports has probes, and that probes use its ports.
 func (f *faults) probes(c corev1.Container) {
 	if len(c.Ports) > 0 {
 		f.require(c.ReadinessProbe != nil && c.LivenessProbe != nil, "container %s: a probe is missing", c.Name)
@@ -99,9 +99,61 @@ func (f *faults) probes(c corev1.Container) {
 		if probe == nil {
 			continue
 		}
-		f.require(probe.HTTPGet != nil && strings.HasPrefix(probe.HTTPGet.Path, "/"), "container %s: %s asks for no path", c.Name, name)
+		f.require(probe.HTTPGet != nil && strings.HasPrefix(probe.HTTPGet.Path, "/"), "container %s: %s has no path", c.Name, name)
 		f.require(probe.HTTPGet != nil && slices.ContainsFunc(c.Ports, func(p corev1.ContainerPort) bool {
 			return probe.HTTPGet.Port.String() == p.Name || probe.HTTPGet.Port.IntVal == p.ContainerPort
-		}), "container %s: %s asks a port that there is not", c.Name, name)
+		}), "container %s: %s uses an unknown port", c.Name, name)
 	}
+}
+
+const skipContainers = "eks.amazonaws.com/skip-containers"
+
+// sidecar checks containers that get their credentials from a sidecar of the pod.
+func (f *faults) sidecar(pod corev1.PodTemplateSpec) {
+	for _, c := range pod.Spec.Containers {
+		uri := value(c, "AWS_CONTAINER_CREDENTIALS_FULL_URI")
+		if uri == "" {
+			continue
+		}
+		require := func(ok bool, text string) { f.require(ok, "container %s: %s", c.Name, text) }
+		require(strings.HasPrefix(uri, "http://127.0.0.1:"), "the SDKs accept only credentials from 127.0.0.1")
+		skipped := strings.Split(pod.Annotations[skipContainers], ",")
+		require(slices.Contains(skipped, c.Name), "not in "+skipContainers+", and the SDKs prefer the variables of the webhook")
+		require(value(c, "AWS_REGION") != "", "AWS_REGION is missing")
+
+		folder := path.Dir(value(c, "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"))
+		volume := mounted(c, folder)
+		require(volume != nil && volume.ReadOnly, "the volume of the authorization token is not mounted read-only")
+		if volume == nil {
+			continue
+		}
+		written := slices.ContainsFunc(pod.Spec.InitContainers, func(s corev1.Container) bool {
+			m := mounted(s, folder)
+			return is(s.RestartPolicy, corev1.ContainerRestartPolicyAlways) && m != nil && m.Name == volume.Name && !m.ReadOnly
+		})
+		require(written, "no sidecar writes the authorization token")
+		require(slices.ContainsFunc(pod.Spec.Volumes, func(v corev1.Volume) bool {
+			return v.Name == volume.Name && v.EmptyDir != nil && v.EmptyDir.Medium == corev1.StorageMediumMemory
+		}), "the authorization token is not in memory")
+	}
+}
+
+// value returns the value of an environment variable.
+func value(c corev1.Container, name string) string {
+	for _, e := range c.Env {
+		if e.Name == name {
+			return e.Value
+		}
+	}
+	return ""
+}
+
+// mounted returns the mount at the folder, or nil.
+func mounted(c corev1.Container, folder string) *corev1.VolumeMount {
+	for _, m := range c.VolumeMounts {
+		if m.MountPath == folder {
+			return &m
+		}
+	}
+	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -17,16 +18,16 @@ const (
 	audience = "sts.amazonaws.com"
 )
 
-// checkRoles returns what keeps the pods from their roles, or lets others have them.
+// checkRoles checks that each pod can assume its role, and that others cannot.
 func checkRoles(m manifests) error {
 	var f faults
-	f.require(len(m.workloads) > 0, "there is no pod")
+	f.require(len(m.workloads) > 0, "no pod")
 	for _, w := range m.workloads {
 		i := slices.IndexFunc(m.accounts, func(sa corev1.ServiceAccount) bool {
 			return sa.Name == w.pod.Spec.ServiceAccountName && sa.Namespace == w.meta.Namespace
 		})
 		if i < 0 {
-			f.require(false, "%s: there is no service account %s in its namespace", w.name, w.pod.Spec.ServiceAccountName)
+			f.require(false, "%s: no service account %s in its namespace", w.name, w.pod.Spec.ServiceAccountName)
 			continue
 		}
 		if err := checkTrust(m.trustPolicy, m.accounts[i]); err != nil {
@@ -36,20 +37,20 @@ func checkRoles(m manifests) error {
 	return errors.Join(f...)
 }
 
-// checkTrust returns an error unless the policy lets in this service account, and no other.
+// checkTrust checks that the policy trusts the service account and no other.
 func checkTrust(document []byte, sa corev1.ServiceAccount) error {
 	policy, err := trustpolicy.Parse(document)
 	if err != nil {
 		return err
 	}
-	provider, issuer, err := providerOf(document)
+	arn, account, issuer, err := providerOf(document)
 	if err != nil {
 		return err
 	}
-	ask := func(namespace, name, aud string) trustpolicy.Decision {
+	evaluate := func(namespace, name, aud string) trustpolicy.Decision {
 		return policy.Evaluate(trustpolicy.Request{
 			Action:    "sts:AssumeRoleWithWebIdentity",
-			Principal: trustpolicy.Principal{Federated: provider},
+			Principal: trustpolicy.Principal{Federated: arn},
 			Context: map[string][]string{
 				issuer + ":sub": {"system:serviceaccount:" + namespace + ":" + name},
 				issuer + ":aud": {aud},
@@ -58,46 +59,39 @@ func checkTrust(document []byte, sa corev1.ServiceAccount) error {
 	}
 	var f faults
 	role := sa.Annotations[roleARN]
-	f.require(strings.HasPrefix(role, "arn:aws:iam::"+account(provider)+":role/"), "the role %q is not of the account of %q", role, provider)
-	decision := ask(sa.Namespace, sa.Name, audience)
+	f.require(strings.HasPrefix(role, "arn:aws:iam::"+account+":role/"), "role %q is not in the account of %q", role, arn)
+	decision := evaluate(sa.Namespace, sa.Name, audience)
 	f.require(decision.Allowed, "the role does not trust the service account: %s", decision)
-	f.require(!ask(sa.Namespace, sa.Name+"-other", audience).Allowed, "the role trusts another service account")
-	f.require(!ask(sa.Namespace, "default", audience).Allowed, "the role trusts the default service account")
-	f.require(!ask(sa.Namespace+"-other", sa.Name, audience).Allowed, "the role trusts another namespace")
-	f.require(!ask(sa.Namespace, sa.Name, "https://kubernetes.default.svc").Allowed, "the role trusts another audience")
+	f.require(!evaluate(sa.Namespace, sa.Name+"-other", audience).Allowed, "the role trusts another service account")
+	f.require(!evaluate(sa.Namespace, "default", audience).Allowed, "the role trusts the default service account")
+	f.require(!evaluate(sa.Namespace+"-other", sa.Name, audience).Allowed, "the role trusts another namespace")
+	f.require(!evaluate(sa.Namespace, sa.Name, "https://kubernetes.default.svc").Allowed, "the role trusts another audience")
 	return errors.Join(f...)
 }
 
-// providerOf returns the OIDC provider that a policy of one statement trusts, and its issuer.
-func providerOf(document []byte) (arn, issuer string, err error) {
+// provider matches the ARN of an OIDC provider: its account and its issuer.
+var provider = regexp.MustCompile(`^arn:aws:iam::(\d{12}):oidc-provider/(.+)$`)
+
+// providerOf returns the OIDC provider that a policy of one statement trusts.
+func providerOf(document []byte) (arn, account, issuer string, err error) {
 	var policy struct {
 		Statement []struct{ Principal struct{ Federated string } }
 	}
 	if err := json.Unmarshal(document, &policy); err != nil {
-		return "", "", err
+		return "", "", "", err
 	}
 	if len(policy.Statement) != 1 {
-		return "", "", errors.New("the policy has more than one statement, or none")
+		return "", "", "", fmt.Errorf("the policy has %d statements, not one", len(policy.Statement))
 	}
 	arn = policy.Statement[0].Principal.Federated
-	_, issuer, found := strings.Cut(arn, ":oidc-provider/")
-	if !found {
-		return "", "", fmt.Errorf("%q is no OIDC provider", arn)
+	match := provider.FindStringSubmatch(arn)
+	if match == nil {
+		return "", "", "", fmt.Errorf("%q is not an OIDC provider", arn)
 	}
-	return arn, issuer, nil
+	return arn, match[1], match[2], nil
 }
 
-// account returns the account of an ARN.
-func account(arn string) string {
-	fields := strings.SplitN(arn, ":", 6)
-	if len(fields) < 6 {
-		return ""
-	}
-	return fields[4]
-}
-
-// checkPermissions returns an error for a permissions policy that allows more than some
-// actions on some resources.
+// checkPermissions checks that a permissions policy allows only named actions on named resources.
 func checkPermissions(document string) error {
 	var policy struct {
 		Version   string
@@ -113,20 +107,20 @@ func checkPermissions(document string) error {
 		return err
 	}
 	var f faults
-	f.require(policy.Version == "2012-10-17" && len(policy.Statement) > 0, "it has no version, or no statement")
+	f.require(policy.Version == "2012-10-17" && len(policy.Statement) > 0, "no version, or no statement")
 	for _, s := range policy.Statement {
-		f.require(s.Effect == "Allow", "its effect is %q", s.Effect)
+		f.require(s.Effect == "Allow", "effect %q", s.Effect)
 		actions, resources := texts(s.Action), texts(s.Resource)
-		f.require(len(actions) > 0 && !strings.Contains(strings.Join(actions, ""), "*"), "it allows all of some actions: %q", actions)
-		f.require(len(resources) > 0, "it names no resource")
+		f.require(len(actions) > 0 && !strings.Contains(strings.Join(actions, ""), "*"), "wildcard in actions %q", actions)
+		f.require(len(resources) > 0, "no resource")
 		for _, r := range resources {
-			f.require(strings.HasPrefix(r, "arn:aws:") && !strings.HasSuffix(r, ":*"), "it allows all of %q", r)
+			f.require(strings.HasPrefix(r, "arn:aws:") && !strings.HasSuffix(r, ":*"), "wildcard resource %q", r)
 		}
 	}
 	return errors.Join(f...)
 }
 
-// texts returns the strings of what may be one of them.
+// texts returns a JSON string or list of strings as a list.
 func texts(value any) []string {
 	switch v := value.(type) {
 	case string:
