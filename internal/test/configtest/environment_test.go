@@ -1,7 +1,7 @@
 package configtest
 
 import (
-	"strings"
+	"os"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -17,14 +17,17 @@ import (
 
 // The SDK works with the test cluster without irsakit.
 func TestClusterServesSDKWithoutIrsakit(t *testing.T) {
-	k, err := irsatest.Start()
-	require.NoError(t, err)
-	defer k.Close()
+	for _, name := range []string{"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE", "AWS_ENDPOINT_URL", "AWS_ROLE_SESSION_NAME"} {
+		t.Setenv(name, "") // the settings of the machine must not affect the test
+	}
+	t.Setenv("AWS_CONFIG_FILE", os.DevNull)
+	t.Setenv("AWS_SHARED_CREDENTIALS_FILE", os.DevNull)
+	k := irsatest.New(t, func(o *irsatest.Options) { o.Loopback = true })
 	sa := k.ServiceAccount("shop", "cart")
 	first := k.Role("s3-writer", irsatest.Trust(sa))
 	second := k.Role("auditor", irsatest.InAccount("444455556666"), irsatest.Trust(first))
 	pod := k.Pod(sa, first)
-	setEnvironment(t, pod.Environ())
+	pod.Setenv()
 
 	cfg, err := config.LoadDefaultConfig(t.Context())
 	require.NoError(t, err)
@@ -44,19 +47,4 @@ func TestClusterServesSDKWithoutIrsakit(t *testing.T) {
 	_, err = sts.NewFromConfig(cfg).GetCallerIdentity(t.Context(), nil)
 	var expired *types.ExpiredTokenException
 	require.ErrorAs(t, err, &expired)
-}
-
-// setEnvironment sets the variables, and clears other settings that the SDK would read on
-// the machine.
-func setEnvironment(t *testing.T, environ []string) {
-	t.Helper()
-	for _, name := range []string{"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE", "AWS_ENDPOINT_URL", "AWS_ROLE_SESSION_NAME"} {
-		t.Setenv(name, "")
-	}
-	t.Setenv("AWS_CONFIG_FILE", t.TempDir()+"/none")
-	t.Setenv("AWS_SHARED_CREDENTIALS_FILE", t.TempDir()+"/none")
-	for _, variable := range environ {
-		name, value, _ := strings.Cut(variable, "=")
-		t.Setenv(name, value)
-	}
 }

@@ -50,13 +50,9 @@ func TestErrorOfServiceCallWrapsKindAndCause(t *testing.T) {
 		for _, setup := range setups {
 			t.Run(tt.name+", "+setup.name, func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
-					k := irsatest.New(t)
-					sa := k.ServiceAccount("shop", "cart")
-					pod := k.Pod(sa, k.Role("s3-writer", irsatest.Trust(sa)))
+					k, pod := newPod(t)
 					tt.inject(k, pod)
-					p, err := irsa.New(pod.Options)
-					require.NoError(t, err)
-					defer p.Close()
+					p := newProvider(t, pod.Options)
 					cfg, err := setup.load(t.Context(), p)
 					require.NoError(t, err)
 
