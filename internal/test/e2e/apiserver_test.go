@@ -27,16 +27,15 @@ type apiServer struct {
 
 // startAPIServer starts an API server that signs tokens with the key in the file.
 func startAPIServer(program, dir string, ca *authority, signingKey string) (*apiServer, error) {
-	a := &apiServer{program: program, dir: dir, authority: ca}
-	err := onFreePort(func(port int) error {
-		a.port = port
-		return a.start(signingKey)
-	})
-	return a, err
+	port, err := freePort()
+	if err != nil {
+		return nil, err
+	}
+	a := &apiServer{program: program, dir: dir, authority: ca, port: port}
+	return a, a.start(signingKey)
 }
 
 func (a *apiServer) issuer() string { return "https://127.0.0.1:" + strconv.Itoa(a.port) }
-func (a *apiServer) log() string    { return filepath.Join(a.dir, "apiserver.log") }
 
 // start starts the API server and waits until it is ready. The server publishes the signing
 // key and the older keys.
@@ -47,7 +46,7 @@ func (a *apiServer) start(signingKey string, older ...string) error {
 		"--secure-port=" + strconv.Itoa(a.port),
 		"--tls-cert-file=" + a.authority.file("server.crt"),
 		"--tls-private-key-file=" + a.authority.file("server.key"),
-		"--client-ca-file=" + a.authority.file("ca.crt"),
+		"--token-auth-file=" + a.authority.file("tokens.csv"),
 		"--authorization-mode=RBAC",
 		"--service-account-issuer=" + a.issuer(),
 		"--service-account-jwks-uri=" + a.issuer() + "/openid/v1/jwks",
@@ -61,24 +60,15 @@ func (a *apiServer) start(signingKey string, older ...string) error {
 		flags = append(flags, "--service-account-key-file="+key)
 	}
 	config := &rest.Config{
-		Host: a.issuer(),
-		TLSClientConfig: rest.TLSClientConfig{
-			CAFile: a.authority.file("ca.crt"), CertFile: a.authority.file("admin.crt"), KeyFile: a.authority.file("admin.key"),
-		},
+		Host: a.issuer(), BearerToken: adminToken, TLSClientConfig: rest.TLSClientConfig{CAFile: a.authority.file("server.crt")},
 		QPS: -1, // no client-side rate limit
 	}
 	var err error
 	if a.client, err = kubernetes.NewForConfig(config); err != nil {
 		return err
 	}
-	if a.process, err = startProcess(exec.Command(a.program, flags...), a.log()); err != nil {
-		return err
-	}
-	if err := a.process.waitUntil(a.ready); err != nil {
-		a.process.stop()
-		return err
-	}
-	return nil
+	a.process, err = startServer(exec.Command(a.program, flags...), filepath.Join(a.dir, "apiserver.log"), a.ready)
+	return err
 }
 
 // restart stops the API server and starts it with other keys.

@@ -1,13 +1,12 @@
 package e2e
 
 import (
-	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"strings"
 	"syscall"
-	"time"
 )
 
 // programs contains the paths of the programs that the tests run. The first two programs are
@@ -32,26 +31,16 @@ func buildPrograms(dir string) (programs, error) {
 	return p, err
 }
 
-// goCommand runs the go command and returns its output. It reports every 30 seconds that the
-// command is still running.
+// goCommand runs the go command and returns its output.
 func goCommand(what, dir string, args ...string) (string, error) {
-	var out, errs bytes.Buffer
+	fmt.Fprintf(os.Stderr, "building %s: this takes minutes the first time, so use -timeout 40m\n", what)
 	cmd := exec.Command("go", args...)
-	cmd.Dir, cmd.Stdout, cmd.Stderr = dir, &out, &errs
+	cmd.Dir = dir
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGINT} // on SIGINT, the go command stops its compilers
-	begin, done := time.Now(), make(chan error, 1)
-	go func() { done <- cmd.Run() }()
-	ticker := time.NewTicker(30 * time.Second)
-	defer ticker.Stop()
-	for {
-		select {
-		case err := <-done:
-			if err != nil {
-				return "", fmt.Errorf("building %s: %w\n%s", what, err, errs.Bytes())
-			}
-			return strings.TrimSpace(out.String()), nil
-		case <-ticker.C:
-			fmt.Fprintf(os.Stderr, "building %s: %s by now; the first time it takes minutes, so give -timeout 40m (what is built already is kept)\n", what, time.Since(begin).Round(time.Second))
-		}
+	out, err := cmd.Output()
+	var failed *exec.ExitError
+	if errors.As(err, &failed) {
+		return "", fmt.Errorf("building %s: %w\n%s", what, err, failed.Stderr)
 	}
+	return strings.TrimSpace(string(out)), err
 }

@@ -16,14 +16,8 @@ type result struct {
 }
 
 // run runs a program in the way in which the pod's container runs it: with the environment in
-// the pod from the API server, and without that of the test.
-func (p *pod) run(t *testing.T, container corev1.Container, program string, args ...string) result {
-	t.Helper()
-	return p.runAs(t, nil, container, program, args...)
-}
-
-// runAs runs a program as another user.
-func (p *pod) runAs(t *testing.T, user *syscall.Credential, container corev1.Container, program string, args ...string) result {
+// the pod from the API server, and without that of the test. A nil user is that of the test.
+func (p *pod) run(t *testing.T, user *syscall.Credential, container corev1.Container, program string, args ...string) result {
 	t.Helper()
 	var out, errs bytes.Buffer
 	cmd := exec.CommandContext(t.Context(), program, args...)

@@ -16,10 +16,10 @@ import (
 // doctor runs examples/doctor in the pod's container.
 func doctor(t *testing.T, p *pod) result {
 	t.Helper()
-	return p.run(t, p.Spec.Containers[0], cluster.programs.doctor)
+	return p.run(t, nil, p.Spec.Containers[0], cluster.programs.doctor)
 }
 
-func TestTheDoctorFindsAHealthyPodHealthy(t *testing.T) {
+func TestDoctorPassesHealthyPod(t *testing.T) {
 	p := newPod(t)
 	said := doctor(t, p)
 	assert.Equal(t, 0, said.code)
@@ -33,7 +33,7 @@ func TestTheDoctorFindsAHealthyPodHealthy(t *testing.T) {
 	assert.Contains(t, said.out, "\nNo check failed.\n")
 }
 
-func TestTheDoctorFindsAWrongAudience(t *testing.T) {
+func TestDoctorReportsWrongAudience(t *testing.T) {
 	p := newPod(t, func(o *podOptions) { o.account.Annotations[audienceAnnotation] = "sts.us-west-2.amazonaws.com" })
 	said := doctor(t, p)
 	assert.Equal(t, 1, said.code)
@@ -45,8 +45,8 @@ func TestTheDoctorFindsAWrongAudience(t *testing.T) {
 
 // STS cannot detect that a service account was deleted: the token remains valid until it
 // expires, but it is no longer rotated.
-func TestTheDoctorFindsADeletedServiceAccountWhenItsTokenHasExpired(t *testing.T) {
-	p := newPod(t, lifeOf("600"))
+func TestDoctorReportsExpiredTokenOfDeletedServiceAccount(t *testing.T) {
+	p := newPod(t, withLifetime("600"))
 	require.NoError(t, cluster.api.client.CoreV1().ServiceAccounts(p.Namespace).Delete(t.Context(), p.account.Name, metav1.DeleteOptions{}))
 	said := doctor(t, p)
 	assert.Equal(t, 0, said.code, "the token is still good")
@@ -64,7 +64,7 @@ func TestTheDoctorFindsADeletedServiceAccountWhenItsTokenHasExpired(t *testing.T
 
 // If all containers run as one user, the kubelet makes the token readable for this user only.
 // Without an fsGroup, a program that then changes its user cannot read the token.
-func TestTheDoctorFindsATokenThatItsUserMayNotRead(t *testing.T) {
+func TestDoctorReportsUnreadableToken(t *testing.T) {
 	self := int64(os.Geteuid())
 	p := newPod(t, func(o *podOptions) { o.pod.Spec.SecurityContext = &corev1.PodSecurityContext{RunAsUser: &self} })
 	dir := p.dir()
@@ -76,7 +76,7 @@ func TestTheDoctorFindsATokenThatItsUserMayNotRead(t *testing.T) {
 		mode, user = 0, nil
 		require.NoError(t, os.Chmod(filepath.Join(dir, "token"), mode))
 	}
-	said := p.runAs(t, user, p.Spec.Containers[0], cluster.programs.doctor)
+	said := p.run(t, user, p.Spec.Containers[0], cluster.programs.doctor)
 	assert.Equal(t, 1, said.code)
 	assert.Regexp(t, `(?m)^FAILED +token-permission +open .*: permission denied`, said.out)
 	assert.Contains(t, said.out, "the file has the mode "+mode.String())
@@ -91,6 +91,6 @@ func TestTheDoctorFindsATokenThatItsUserMayNotRead(t *testing.T) {
 	if user != nil {
 		require.NoError(t, os.Chown(filepath.Join(dir, "token"), 0, int(user.Gid)))
 	}
-	said = p.runAs(t, user, p.Spec.Containers[0], cluster.programs.doctor)
+	said = p.run(t, user, p.Spec.Containers[0], cluster.programs.doctor)
 	assert.Equal(t, 0, said.code)
 }

@@ -12,9 +12,9 @@ import (
 
 // The signing key of the API server is rotated as an administrator does it: the server first
 // signs with the new key and publishes both keys, and later publishes only the new key.
-func TestARotationOfTheSigningKey(t *testing.T) {
+func TestSigningKeyRotation(t *testing.T) {
 	p := newPod(t)
-	kit := besideMinIO(t, p)
+	kit := newKitSTS(t, p)
 	first := p.token(t)
 	requireBoth(t, kit, p, first)
 

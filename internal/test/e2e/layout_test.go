@@ -52,55 +52,40 @@ func writers(t *testing.T) map[string]writer {
 	return all
 }
 
-func TestTheKitsVolumeIsWrittenInTheRealOrder(t *testing.T) {
-	seen := map[string][]string{}
+// The kit and Kubernetes write a volume in the same order.
+func TestWriterOrder(t *testing.T) {
+	seen, first := map[string][]string{}, map[string][]string{}
 	for name, w := range writers(t) {
 		watch := newWatch(t, w.dir)
 		w.write(t, "the.second.token")
 		seen[name] = watch.events(t)
 		w.write(t, "the.second.token")
-		assert.Empty(t, watch.events(t), "%s: an equal payload writes nothing", name)
+		assert.Empty(t, watch.events(t), "%s: the same payload writes nothing", name)
 		w.write(t, "the.third.token")
 		assert.Equal(t, seen[name], watch.events(t), "%s: each swap is like the one before", name)
-	}
-	for i := range max(len(seen["real"]), len(seen["kit"])) {
-		t.Logf("real: %-30s kit: %s", at(seen["real"], i), at(seen["kit"], i))
+
+		entries, err := os.ReadDir(w.dir) // the first write is to an empty folder
+		require.NoError(t, err)
+		for _, entry := range entries {
+			require.NoError(t, os.RemoveAll(filepath.Join(w.dir, entry.Name())))
+		}
+		watch.events(t)
+		w.write(t, "the.first.token")
+		first[name] = watch.events(t)
 	}
 	assert.Equal(t, seen["real"], seen["kit"])
 	assert.Equal(t, []string{
 		"create ..TIME", "attrib ..TIME", // mkdir 0700, chmod 0755
 		"create ..data_tmp", "move from ..data_tmp", "move to ..data",
 		"delete ..OLD/token", "delete ..OLD",
-	}, seen["real"], "Kubernetes has changed what it does")
-}
-
-// The first write is to an empty folder. The test therefore empties the folders.
-func TestTheKitsFirstWriteIsTheRealOne(t *testing.T) {
-	seen := map[string][]string{}
-	for name, w := range writers(t) {
-		entries, err := os.ReadDir(w.dir)
-		require.NoError(t, err)
-		for _, entry := range entries {
-			require.NoError(t, os.RemoveAll(filepath.Join(w.dir, entry.Name())))
-		}
-		watch := newWatch(t, w.dir)
-		w.write(t, "the.first.token")
-		seen[name] = watch.events(t)
-	}
-	assert.Equal(t, seen["real"], seen["kit"])
+	}, seen["real"], "Kubernetes has changed the order")
+	assert.Equal(t, first["real"], first["kit"])
 	assert.Equal(t, []string{
 		"create ..TIME", "attrib ..TIME", "create ..data_tmp", "move from ..data_tmp", "move to ..data", "create token",
-	}, seen["real"], "Kubernetes has changed what it does")
+	}, first["real"], "Kubernetes has changed the order")
 }
 
-func at(list []string, i int) string {
-	if i < len(list) {
-		return list[i]
-	}
-	return ""
-}
-
-func TestTheKitsVolumeHasTheRealLayout(t *testing.T) {
+func TestWriterLayout(t *testing.T) {
 	seen := map[string][]string{}
 	for name, w := range writers(t) {
 		w.write(t, "the.second.token")
@@ -113,7 +98,7 @@ func TestTheKitsVolumeHasTheRealLayout(t *testing.T) {
 
 // A token that cannot be written completely is never swapped in, because it is written before
 // the swap.
-func TestATokenThatCannotBeWrittenIsNotSwappedIn(t *testing.T) {
+func TestWriterDoesNotSwapInPartialToken(t *testing.T) {
 	seen := map[string][]string{}
 	for name, w := range writers(t) {
 		before, err := os.Readlink(filepath.Join(w.dir, "..data"))

@@ -49,7 +49,7 @@ func startCluster() error {
 	if cluster.dir, err = os.MkdirTemp("", "irsakit-e2e-"); err != nil {
 		return err
 	}
-	for _, dir := range []string{cluster.dir, folder("bin"), folder("pki"), folder("pods")} {
+	for _, dir := range []string{cluster.dir, folder("bin"), folder("pki"), folder("pods"), folder("control-plane")} {
 		if err := os.MkdirAll(dir, 0o755); err != nil {
 			return err
 		}
@@ -66,9 +66,6 @@ func startCluster() error {
 	if cluster.signingKey, err = newSigningKey(folder("pki/first.key")); err != nil {
 		return err
 	}
-	if err := os.MkdirAll(folder("control-plane"), 0o700); err != nil {
-		return err
-	}
 	cluster.api, err = startAPIServer(cluster.programs.controlPlane, folder("control-plane"), cluster.authority, cluster.signingKey)
 	if err != nil {
 		return err
@@ -81,11 +78,11 @@ func startCluster() error {
 func folder(name string) string { return filepath.Join(cluster.dir, name) }
 
 func stopCluster() {
-	if m := cluster.minio; m != nil && m.process != nil {
-		m.process.stop()
+	if cluster.minio != nil {
+		cluster.minio.process.stop()
 	}
-	if a := cluster.api; a != nil && a.process != nil {
-		a.process.stop()
+	if cluster.api != nil {
+		cluster.api.process.stop()
 	}
 }
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha1"
 	"encoding/base64"
-	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -39,15 +38,14 @@ func startMinIO(program, dir string, ca *authority, issuer string) (*minioServer
 	if err := m.writeCertificates(); err != nil {
 		return nil, err
 	}
-	err := onFreePort(func(port int) error {
-		m.port = port
-		return m.start()
-	})
-	return m, err
+	var err error
+	if m.port, err = freePort(); err != nil {
+		return nil, err
+	}
+	return m, m.start()
 }
 
 func (m *minioServer) endpoint() string { return "https://127.0.0.1:" + strconv.Itoa(m.port) }
-func (m *minioServer) log() string      { return filepath.Join(m.dir, "minio.log") }
 
 // writeCertificates writes the server's certificate and the authority to the folders in which
 // MinIO expects them.
@@ -55,7 +53,7 @@ func (m *minioServer) writeCertificates() error {
 	if err := os.MkdirAll(filepath.Join(m.dir, "certs", "CAs"), 0o700); err != nil {
 		return err
 	}
-	for from, to := range map[string]string{"server.crt": "public.crt", "server.key": "private.key", "ca.crt": "CAs/ca.crt"} {
+	for to, from := range map[string]string{"public.crt": "server.crt", "private.key": "server.key", "CAs/ca.crt": "server.crt"} {
 		data, err := os.ReadFile(m.authority.file(from))
 		if err != nil {
 			return err
@@ -73,7 +71,7 @@ func (m *minioServer) start() error {
 		"--address", "127.0.0.1:"+strconv.Itoa(m.port), filepath.Join(m.dir, "data"))
 	cmd.Env = []string{
 		"HOME=" + m.dir,
-		"MINIO_ROOT_USER=root", "MINIO_ROOT_PASSWORD=" + rootPassword,
+		"MINIO_ROOT_USER=root", "MINIO_ROOT_PASSWORD=" + adminToken,
 		"MINIO_SITE_REGION=" + region,
 		"MINIO_BROWSER=off", "MINIO_UPDATE=off",
 		"MINIO_IDENTITY_OPENID_CONFIG_URL=" + m.issuer + "/.well-known/openid-configuration",
@@ -81,32 +79,18 @@ func (m *minioServer) start() error {
 		"MINIO_IDENTITY_OPENID_ROLE_POLICY=readwrite",
 	}
 	var err error
-	if m.process, err = startProcess(cmd, m.log()); err != nil {
-		return err
-	}
-	if err := m.process.waitUntil(m.ready); err != nil {
-		m.process.stop()
-		return err
-	}
-	return nil
+	m.process, err = startServer(cmd, filepath.Join(m.dir, "minio.log"), m.ready)
+	return err
 }
 
 // ready returns the reason why the server is not ready yet.
 func (m *minioServer) ready(ctx context.Context) error {
-	if _, err := m.asRoot().ListBuckets(ctx, nil); err != nil {
-		return err
-	}
 	_, err := m.asRoot().HeadBucket(ctx, &s3.HeadBucketInput{Bucket: aws.String(bucket)})
 	if err != nil {
 		_, err = m.asRoot().CreateBucket(ctx, &s3.CreateBucketInput{Bucket: aws.String(bucket)})
 	}
-	if err != nil {
-		return fmt.Errorf("the bucket: %w", err)
-	}
-	return nil
+	return err
 }
-
-const rootPassword = "only-for-this-test" // the server runs only during the tests
 
 // asRoot returns a client with MinIO's root credentials, for operations that pods do not
 // perform.
@@ -115,7 +99,7 @@ func (m *minioServer) asRoot() *s3.Client {
 		Region: region, BaseEndpoint: aws.String(m.endpoint()), UsePathStyle: true,
 		HTTPClient: m.authority.client, RetryMaxAttempts: 1,
 		Credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
-			return aws.Credentials{AccessKeyID: "root", SecretAccessKey: rootPassword}, nil
+			return aws.Credentials{AccessKeyID: "root", SecretAccessKey: adminToken}, nil
 		}),
 	})
 }

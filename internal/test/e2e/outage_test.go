@@ -16,8 +16,8 @@ import (
 )
 
 // MinIO is killed and restarted during calls of Retrieve and continuous exchanges.
-func TestNobodyNoticesThatTheSTSIsKilled(t *testing.T) {
-	p := newPod(t, lifeOf("3600"))
+func TestProviderServesCallersWhileSTSIsKilled(t *testing.T) {
+	p := newPod(t, withLifetime("3600"))
 	provider := p.provider(t)
 	require.NoError(t, provider.WaitReady(t.Context()))
 	before, err := provider.Retrieve(t.Context())

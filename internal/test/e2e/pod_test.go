@@ -5,7 +5,6 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 
@@ -47,7 +46,7 @@ func newPod(t *testing.T, optFns ...func(*podOptions)) *pod {
 				Containers: []corev1.Container{{Name: "cart", Image: "registry.example/shop/cart:1.0", Env: []corev1.EnvVar{
 					{Name: "AWS_ENDPOINT_URL_STS", Value: cluster.minio.endpoint()},
 					{Name: "AWS_ENDPOINT_URL_S3", Value: cluster.minio.endpoint()},
-					{Name: "AWS_CA_BUNDLE", Value: cluster.authority.file("ca.crt")},
+					{Name: "AWS_CA_BUNDLE", Value: cluster.authority.file("server.crt")},
 				}}},
 			},
 		},
@@ -81,8 +80,8 @@ func newNode(t *testing.T) {
 	}
 }
 
-// lifeOf sets the lifetime of the pod's tokens, in seconds.
-func lifeOf(seconds string) func(*podOptions) {
+// withLifetime sets the lifetime of the pod's tokens, in seconds.
+func withLifetime(seconds string) func(*podOptions) {
 	return func(o *podOptions) { o.account.Annotations[expirationAnnotation] = seconds }
 }
 
@@ -119,41 +118,19 @@ func (p *pod) environ(container corev1.Container) []string {
 	return out
 }
 
-// enter sets the environment of the pod's first container for the test.
-func (p *pod) enter(t *testing.T) {
-	t.Helper()
-	for _, variable := range p.environ(p.Spec.Containers[0]) {
-		name, value, _ := strings.Cut(variable, "=")
-		t.Setenv(name, value)
-	}
-}
-
-// provider returns a Provider as an application in the pod creates it.
+// provider returns a Provider with the settings in the environment of the pod's first container. It
+// does not change the environment of the test, so tests can run in parallel.
 func (p *pod) provider(t *testing.T, optFns ...func(*irsa.Options)) *irsa.Provider {
 	t.Helper()
-	p.enter(t)
-	provider, err := irsa.New(optFns...)
-	require.NoError(t, err)
-	t.Cleanup(func() { provider.Close() })
-	return provider
-}
-
-// providerBeside is like provider, for a test that runs in parallel with others. It sets
-// options instead of the environment, because the tests need different environments.
-func (p *pod) providerBeside(t *testing.T, optFns ...func(*irsa.Options)) *irsa.Provider {
-	t.Helper()
-	o := irsa.Options{HTTPClient: cluster.authority.client}
-	told := map[string]*string{
-		"AWS_ROLE_ARN": &o.RoleARN, "AWS_WEB_IDENTITY_TOKEN_FILE": &o.TokenFile,
-		"AWS_REGION": &o.Region, "AWS_ENDPOINT_URL_STS": &o.Endpoint,
-	}
+	env := map[string]string{}
 	for _, variable := range p.environ(p.Spec.Containers[0]) {
 		name, value, _ := strings.Cut(variable, "=")
-		if option := told[name]; option != nil {
-			*option = value
-		}
+		env[name] = value
 	}
-	provider, err := irsa.New(slices.Concat([]func(*irsa.Options){func(all *irsa.Options) { *all = o }}, optFns)...)
+	provider, err := irsa.New(append([]func(*irsa.Options){func(o *irsa.Options) {
+		o.RoleARN, o.TokenFile, o.Region = env["AWS_ROLE_ARN"], env["AWS_WEB_IDENTITY_TOKEN_FILE"], env["AWS_REGION"]
+		o.Endpoint, o.HTTPClient = env["AWS_ENDPOINT_URL_STS"], cluster.authority.client
+	}}, optFns...)...)
 	require.NoError(t, err)
 	t.Cleanup(func() { provider.Close() })
 	return provider

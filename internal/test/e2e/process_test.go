@@ -15,16 +15,16 @@ import (
 	"time"
 )
 
-// A process is a program that the tests have started. Its output goes to a file.
+// A process is a server that the tests have started.
 type process struct {
 	cmd  *exec.Cmd
-	log  string
 	done chan struct{} // closed when the process has exited
 }
 
-// startProcess starts a program and appends its output to the log. The program is killed when
-// the tests end, even if they are killed.
-func startProcess(cmd *exec.Cmd, log string) (*process, error) {
+// startServer starts a program, appends its output to the log, and polls ready until it returns nil,
+// the program has exited, or two minutes have passed. The program is killed when the tests end, even
+// if they are killed.
+func startServer(cmd *exec.Cmd, log string, ready func(context.Context) error) (*process, error) {
 	file, err := os.OpenFile(log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		return nil, err
@@ -35,16 +35,34 @@ func startProcess(cmd *exec.Cmd, log string) (*process, error) {
 	if err := cmd.Start(); err != nil {
 		return nil, err
 	}
-	p := &process{cmd: cmd, log: log, done: make(chan struct{})}
+	p := &process{cmd: cmd, done: make(chan struct{})}
 	go func() { // ends when the program exits; stop and kill wait for that
 		defer close(p.done)
 		_ = cmd.Wait()
 	}()
-	return p, nil
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+	defer cancel()
+	for {
+		if err = ready(ctx); err == nil {
+			return p, nil
+		}
+		select {
+		case <-p.done:
+			return nil, fmt.Errorf("%s has exited: see its log", filepath.Base(cmd.Path))
+		case <-ctx.Done():
+			p.stop()
+			return nil, fmt.Errorf("%s is not ready: %w", filepath.Base(cmd.Path), err)
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
 }
 
-// stop terminates the program. It kills the program if it does not exit within 30 seconds.
+// stop terminates the program. It kills the program if it does not exit within 30 seconds. A nil
+// process has stopped.
 func (p *process) stop() {
+	if p == nil {
+		return
+	}
 	_ = p.cmd.Process.Signal(syscall.SIGTERM)
 	select {
 	case <-p.done:
@@ -58,44 +76,6 @@ func (p *process) kill() {
 	<-p.done
 }
 
-// waitUntil polls ready until it returns nil, the program has exited, or two minutes have
-// passed.
-func (p *process) waitUntil(ready func(context.Context) error) error {
-	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
-	defer cancel()
-	for {
-		err := ready(ctx)
-		if err == nil {
-			return nil
-		}
-		select {
-		case <-p.done:
-			return fmt.Errorf("%s has ended: %w", filepath.Base(p.cmd.Path), errEnded)
-		case <-ctx.Done():
-			return fmt.Errorf("%s is not ready: %w", filepath.Base(p.cmd.Path), err)
-		case <-time.After(50 * time.Millisecond):
-		}
-	}
-}
-
-var errEnded = errors.New("see its log")
-
-// onFreePort starts a server on a port that has just been free. It tries another port if
-// another process has taken the port since.
-func onFreePort(start func(port int) error) error {
-	var err error
-	for range 5 {
-		var port int
-		if port, err = freePort(); err != nil {
-			return err
-		}
-		if err = start(port); !errors.Is(err, errEnded) {
-			return err
-		}
-	}
-	return err
-}
-
 // freePort returns a free port below the ephemeral ports, so that a server can be restarted
 // on it.
 func freePort() (int, error) {
@@ -106,7 +86,7 @@ func freePort() (int, error) {
 			return port, listener.Close()
 		}
 	}
-	return 0, errors.New("there is no free port")
+	return 0, errors.New("no free port")
 }
 
 // tail returns the last lines of a log.

@@ -60,9 +60,9 @@ func (r *rotator) since(number int) []string {
 // The token is rotated every 200 ms for 30 s. Meanwhile, each of 8 Providers serves callers and
 // S3 requests and makes exchanges. Each exchange must send a whole token that was in the file
 // during the exchange.
-func TestARotationEvery200MillisecondsIsNoError(t *testing.T) {
+func TestProviderSurvivesRotationEvery200Milliseconds(t *testing.T) {
 	t.Parallel()
-	p := newPod(t, lifeOf("600"))
+	p := newPod(t, withLifetime("600"))
 	var rotator rotator
 	require.NoError(t, rotator.rotate(t.Context(), p))
 	ctx, cancel := context.WithCancel(t.Context())
@@ -72,7 +72,7 @@ func TestARotationEvery200MillisecondsIsNoError(t *testing.T) {
 	var exchanges, widest atomic.Int64
 	for range 8 {
 		spy := newSpy()
-		provider := p.providerBeside(t, spy.options, patient)
+		provider := p.provider(t, spy.options, patient)
 		retrieve(t, provider) // so that Refresh causes all later exchanges
 		require.Len(t, spy.take(), 1)
 		every(ctx, &load, time.Millisecond, func() { retrieve(t, provider) })
@@ -138,9 +138,9 @@ func s3Client(provider *irsa.Provider) *s3.Client {
 // The token manager rotates a token after 80% of its lifetime, minus a few seconds. Only the
 // clock of the manager is ahead in this test. The library detects the new token by itself, at
 // its next poll within a minute.
-func TestTheKubeletsRenewalIsPickedUp(t *testing.T) {
+func TestProviderDetectsRotationByKubelet(t *testing.T) {
 	t.Parallel()
-	p := newPod(t, lifeOf("600"))
+	p := newPod(t, withLifetime("600"))
 	kubelet, spy := newKubelet(cluster.api.client), newSpy()
 	sync := func() string {
 		require.NoError(t, kubelet.sync(p.Pod))
@@ -148,7 +148,7 @@ func TestTheKubeletsRenewalIsPickedUp(t *testing.T) {
 	}
 	first := sync()
 	rotated := make(chan irsa.Event, 1)
-	provider := p.providerBeside(t, spy.options, func(o *irsa.Options) {
+	provider := p.provider(t, spy.options, func(o *irsa.Options) {
 		o.Observe = func(e irsa.Event) {
 			if e.Kind == irsa.Rotated {
 				rotated <- e
@@ -176,8 +176,8 @@ func TestTheKubeletsRenewalIsPickedUp(t *testing.T) {
 
 // The node was disconnected until the token had expired. When the kubelet rotates the token,
 // the watch of the file starts an attempt without a call of the Provider.
-func TestARenewalAfterTheTokenHasExpiredIsTriedAtOnce(t *testing.T) {
-	p := newPod(t, lifeOf("600"))
+func TestProviderRetriesWhenExpiredTokenIsReplaced(t *testing.T) {
+	p := newPod(t, withLifetime("600"))
 	usual := p.token(t)
 	p.write(t, issuedAgo(t, usual, 20*time.Minute))
 	provider := p.provider(t)

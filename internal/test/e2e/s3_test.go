@@ -13,9 +13,9 @@ import (
 
 // The program runs in a separate process, with the environment that the webhook has injected
 // and the API server has stored.
-func TestAPodPutsObjectsWithARealToken(t *testing.T) {
-	p := newPod(t, lifeOf("3600"))
-	ended := p.run(t, p.Spec.Containers[0], cluster.programs.application, p.Namespace)
+func TestApplicationUsesS3WithRealToken(t *testing.T) {
+	p := newPod(t, withLifetime("3600"))
+	ended := p.run(t, nil, p.Spec.Containers[0], cluster.programs.application, p.Namespace)
 	require.Equal(t, 0, ended.code)
 
 	var said struct {

@@ -1,11 +1,8 @@
 package e2e
 
 import (
-	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
-	"encoding/pem"
-	"os"
 	"strings"
 	"testing"
 	"time"
@@ -13,6 +10,7 @@ import (
 	"github.com/go-jose/go-jose/v4"
 	"github.com/go-jose/go-jose/v4/jwt"
 	"github.com/stretchr/testify/require"
+	"k8s.io/client-go/util/keyutil"
 )
 
 // parts returns the header and the claims of a token.
@@ -49,10 +47,7 @@ func issuedAgo(t *testing.T, token string, ago time.Duration) string {
 	for _, name := range []string{"exp", "iat", "nbf"} {
 		claims[name] = int64(claims[name].(float64) - ago.Seconds())
 	}
-	data, err := os.ReadFile(cluster.signingKey)
-	require.NoError(t, err)
-	block, _ := pem.Decode(data)
-	key, err := x509.ParsePKCS8PrivateKey(block.Bytes)
+	key, err := keyutil.PrivateKeyFromFile(cluster.signingKey)
 	require.NoError(t, err)
 	return sign(t, key, header["kid"].(string), claims)
 }

@@ -40,7 +40,7 @@ func environment(c corev1.Container) []string {
 	return out
 }
 
-func TestTheAPIServerKeepsWhatTheWebhookInjects(t *testing.T) {
+func TestWebhookInjectionIsStored(t *testing.T) {
 	p := newPod(t, withContainers)
 	whole := []string{
 		"AWS_STS_REGIONAL_ENDPOINTS=regional",
@@ -75,11 +75,11 @@ func TestTheAPIServerKeepsWhatTheWebhookInjects(t *testing.T) {
 	assert.Equal(t, "token", source.Path)
 }
 
-func TestEachContainerGetsWhatItsEnvironmentIsGoodFor(t *testing.T) {
-	p := newPod(t, withContainers, lifeOf("3600"))
+func TestDoctorReportsEnvironmentOfEachContainer(t *testing.T) {
+	p := newPod(t, withContainers, withLifetime("3600"))
 	said := map[string]result{}
 	for _, c := range append(p.Spec.InitContainers, p.Spec.Containers...) {
-		said[c.Name] = p.run(t, c, cluster.programs.doctor)
+		said[c.Name] = p.run(t, nil, c, cluster.programs.doctor)
 	}
 	for _, name := range []string{"migrate", "cart"} {
 		assert.Equal(t, 0, said[name].code, name)
@@ -92,7 +92,7 @@ func TestEachContainerGetsWhatItsEnvironmentIsGoodFor(t *testing.T) {
 	assert.Regexp(t, `FAILED +environment +.*AWS_ROLE_ARN and AWS_WEB_IDENTITY_TOKEN_FILE are not set`, said["proxy"].out)
 }
 
-func TestAWebhookWithoutARegionInjectsNone(t *testing.T) {
+func TestWebhookWithoutRegionInjectsNone(t *testing.T) {
 	p := newPod(t, func(o *podOptions) { o.webhook = webhook{} })
 	assert.Equal(t, []string{
 		"AWS_ROLE_ARN=" + minioRole(),
@@ -103,7 +103,7 @@ func TestAWebhookWithoutARegionInjectsNone(t *testing.T) {
 	assert.Regexp(t, `(?m)^FAILED +region `, said.out)
 }
 
-func TestAServiceAccountWithoutTheAnnotationLeavesThePodAsItIs(t *testing.T) {
+func TestWebhookIgnoresServiceAccountWithoutRole(t *testing.T) {
 	p := newPod(t, func(o *podOptions) { o.account.Annotations = nil })
 	assert.Empty(t, environment(p.Spec.Containers[0]))
 	for _, v := range p.Spec.Volumes {
@@ -111,21 +111,21 @@ func TestAServiceAccountWithoutTheAnnotationLeavesThePodAsItIs(t *testing.T) {
 	}
 }
 
-func TestTheAnnotationsDecideTheTokensAudienceAndLife(t *testing.T) {
-	p := newPod(t, lifeOf("600"), func(o *podOptions) { o.account.Annotations[audienceAnnotation] = "sts.example.com" })
+func TestWebhookAnnotationsSetAudienceAndLifetime(t *testing.T) {
+	p := newPod(t, withLifetime("600"), func(o *podOptions) { o.account.Annotations[audienceAnnotation] = "sts.example.com" })
 	_, claims := parts(t, p.token(t))
 	assert.Equal(t, []any{"sts.example.com"}, claims["aud"])
 	assert.InDelta(t, 600, claims["exp"].(float64)-claims["iat"].(float64), 0)
 
 	for annotation, want := range map[string]int{"60": 600, "604800": 86400, "an hour": 86400} {
-		p := newPod(t, lifeOf(annotation))
+		p := newPod(t, withLifetime(annotation))
 		_, claims := parts(t, p.token(t))
 		assert.InDelta(t, want, claims["exp"].(float64)-claims["iat"].(float64), 0, annotation)
 	}
 }
 
 // The kit's environment begins with the variables that the webhook injects.
-func TestTheKitsEnvironmentIsTheWebhooks(t *testing.T) {
+func TestWebhookEnvironmentEqualsKits(t *testing.T) {
 	k := irsatest.New(t)
 	sa := k.ServiceAccount("shop", "cart")
 	kit := k.Pod(sa, k.Role("s3-writer", irsatest.Trust(sa)))

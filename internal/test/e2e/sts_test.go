@@ -28,7 +28,7 @@ type kitSTS struct {
 	role *irsatest.Role
 }
 
-func besideMinIO(t *testing.T, p *pod) kitSTS {
+func newKitSTS(t *testing.T, p *pod) kitSTS {
 	t.Helper()
 	k := irsatest.New(t, func(o *irsatest.Options) { o.Loopback = true })
 	issuer := k.ExternalIssuer(cluster.api.issuer(), cluster.authority.client)
@@ -51,7 +51,7 @@ func exchange(t *testing.T, endpoint, role, token string) string {
 		Credentials: aws.AnonymousCredentials{},
 	})
 	out, err := client.AssumeRoleWithWebIdentity(t.Context(), &sts.AssumeRoleWithWebIdentityInput{
-		RoleArn: &role, RoleSessionName: aws.String("beside"), WebIdentityToken: &token,
+		RoleArn: &role, RoleSessionName: aws.String("e2e"), WebIdentityToken: &token,
 	})
 	var api smithy.APIError
 	if errors.As(err, &api) {
@@ -72,31 +72,31 @@ func requireBoth(t *testing.T, kit kitSTS, p *pod, token string) {
 
 // MinIO has one error code for all tokens that it rejects, and trusts all service accounts
 // of the cluster. The kit responds as AWS does.
-func TestTheKitsSTSVerifiesTheAPIServersTokensAsMinIODoes(t *testing.T) {
+func TestSTSVerifiesAPIServersTokens(t *testing.T) {
 	p := newPod(t)
-	kit := besideMinIO(t, p)
+	kit := newKitSTS(t, p)
 	good := p.token(t)
-	foreign, err := rsa.GenerateKey(rand.Reader, 2048)
+	unknown, err := rsa.GenerateKey(rand.Reader, 2048)
 	require.NoError(t, err)
 	_, claims := parts(t, good)
 	stranger := newPod(t)
-	for name, token := range map[string]struct {
+	for name, tt := range map[string]struct {
 		token      string
 		minio, kit string
 	}{
-		"of a pod":               {token: good},
-		"of no pod":              {token: createToken(t, p, authenticationv1.TokenRequestSpec{})},
-		"for somebody else":      {createToken(t, p, authenticationv1.TokenRequestSpec{Audiences: []string{"vault"}}), "InvalidParameterValue", "InvalidIdentityToken"},
-		"for two":                {token: createToken(t, p, authenticationv1.TokenRequestSpec{Audiences: []string{"vault", audience}}), kit: "AccessDenied"},
-		"expired":                {issuedAgo(t, good, 25*time.Hour), "InvalidParameterValue", "ExpiredTokenException"},
-		"of a foreign key":       {sign(t, foreign, "foreign", claims), "InvalidParameterValue", "InvalidIdentityToken"},
-		"of another's key id":    {sign(t, foreign, keyID(t, good), claims), "InvalidParameterValue", "InvalidIdentityToken"},
-		"with another payload":   {tampered(t, good, stranger.token(t)), "InvalidParameterValue", "InvalidIdentityToken"},
-		"of a stranger":          {token: stranger.token(t), kit: "AccessDenied"},
-		"that is no whole token": {good[:len(good)/2], "InvalidParameterValue", "InvalidIdentityToken"},
+		"token of a pod":                  {token: good},
+		"token of a service account":      {token: createToken(t, p, authenticationv1.TokenRequestSpec{})},
+		"another audience":                {createToken(t, p, authenticationv1.TokenRequestSpec{Audiences: []string{"vault"}}), "InvalidParameterValue", "InvalidIdentityToken"},
+		"two audiences":                   {token: createToken(t, p, authenticationv1.TokenRequestSpec{Audiences: []string{"vault", audience}}), kit: "AccessDenied"},
+		"expired token":                   {issuedAgo(t, good, 25*time.Hour), "InvalidParameterValue", "ExpiredTokenException"},
+		"unknown key":                     {sign(t, unknown, "unknown", claims), "InvalidParameterValue", "InvalidIdentityToken"},
+		"unknown key with a known key ID": {sign(t, unknown, keyID(t, good), claims), "InvalidParameterValue", "InvalidIdentityToken"},
+		"claims of another token":         {tampered(t, good, stranger.token(t)), "InvalidParameterValue", "InvalidIdentityToken"},
+		"another service account":         {token: stranger.token(t), kit: "AccessDenied"},
+		"truncated token":                 {good[:len(good)/2], "InvalidParameterValue", "InvalidIdentityToken"},
 	} {
-		assert.Equal(t, token.minio, exchange(t, cluster.minio.endpoint(), minioRole(), token.token), "MinIO: a token %s", name)
-		assert.Equal(t, token.kit, exchange(t, kit.STS.Endpoint(), kit.role.ARN(), token.token), "the kit: a token %s", name)
+		assert.Equal(t, tt.minio, exchange(t, cluster.minio.endpoint(), minioRole(), tt.token), "MinIO: %s", name)
+		assert.Equal(t, tt.kit, exchange(t, kit.STS.Endpoint(), kit.role.ARN(), tt.token), "kit: %s", name)
 	}
 }
 
@@ -110,24 +110,24 @@ func tampered(t *testing.T, token, claims string) string {
 
 // The role of the pod is a role of the kit. The child process has the environment that the
 // webhook injects.
-func TestARealPodGetsCredentialsOfTheKitsSTS(t *testing.T) {
+func TestDoctorPassesRealPodWithKitsSTS(t *testing.T) {
 	p := newPod(t, func(o *podOptions) {
 		o.account.Annotations[roleAnnotation] = "arn:aws:iam::111122223333:role/s3-writer"
 	})
-	kit := besideMinIO(t, p)
+	kit := newKitSTS(t, p)
 	container := *p.Spec.Containers[0].DeepCopy()
 	for i := range container.Env {
 		if container.Env[i].Name == "AWS_ENDPOINT_URL_STS" {
 			container.Env[i].Value = kit.STS.Endpoint()
 		}
 	}
-	said := p.run(t, container, cluster.programs.doctor)
+	said := p.run(t, nil, container, cluster.programs.doctor)
 	assert.Equal(t, 0, said.code)
 	assert.Regexp(t, `(?m)^passed +caller-identity +arn:aws:sts::111122223333:assumed-role/s3-writer/`+p.Namespace+`\.cart\.`, said.out)
 }
 
 // The minimum lifetime is enforced in the validation of the TokenRequest API.
-func TestTheAPIServerRefusesTokensOfLessThan600Seconds(t *testing.T) {
+func TestAPIServerRejectsLifetimeBelow600Seconds(t *testing.T) {
 	p := newPod(t)
 	life := int64(599)
 	_, err := p.request(t.Context(), authenticationv1.TokenRequestSpec{ExpirationSeconds: &life})
