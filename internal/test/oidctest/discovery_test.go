@@ -3,8 +3,13 @@ package oidctest
 import (
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/coreos/go-oidc/v3/oidc"
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/irsakit/irsakit/irsa/irsatest"
 )
 
 func TestDiscoveryAgreesWithGoOIDC(t *testing.T) {
@@ -89,4 +94,38 @@ func TestAssumeRoleWithWebIdentityHasNoExceptionForGoogle(t *testing.T) {
 	assert.False(t, accepted, answer)
 	accepted, answer = v.goOIDC(t, token)
 	assert.True(t, accepted, answer)
+}
+
+func TestIssuerServesAnyOIDCClient(t *testing.T) {
+	for _, loopback := range []bool{false, true} {
+		for _, algorithm := range []irsatest.Algorithm{irsatest.RS256, irsatest.ES256} {
+			k := irsatest.New(t, func(o *irsatest.Options) { o.Loopback = loopback })
+			k.Issuer.SetAlgorithm(algorithm)
+			sa := k.ServiceAccount("shop", "cart")
+			verify := func(token string) (*oidc.IDToken, error) {
+				ctx := oidc.ClientContext(t.Context(), k.HTTPClient())
+				provider, err := oidc.NewProvider(ctx, k.Issuer.URL())
+				require.NoError(t, err)
+				return provider.Verifier(&oidc.Config{ClientID: "sts.amazonaws.com", Now: time.Now}).Verify(ctx, token)
+			}
+			old := sa.Token()
+			token, err := verify(old)
+			require.NoError(t, err)
+			assert.Equal(t, "system:serviceaccount:shop:cart", token.Subject)
+			_, err = verify(sa.Token(irsatest.BadSignature))
+			require.Error(t, err)
+
+			k.Issuer.RotateKeys()
+			for _, token := range []string{old, sa.Token()} {
+				_, err = verify(token)
+				require.NoError(t, err)
+			}
+			k.Issuer.RetireKeys()
+			_, err = verify(old)
+			require.Error(t, err)
+			k.STS.Down()
+			_, err = verify(sa.Token())
+			require.NoError(t, err, "the issuer stays up")
+		}
+	}
 }
