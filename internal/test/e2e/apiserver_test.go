@@ -85,11 +85,7 @@ func (a *apiServer) ready(ctx context.Context) error {
 	if err := a.openDiscovery(ctx); err != nil {
 		return err
 	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, a.issuer()+"/.well-known/openid-configuration", nil)
-	if err != nil {
-		return err
-	}
-	response, err := a.authority.client.Do(request)
+	response, err := a.authority.client.Get(a.issuer() + "/.well-known/openid-configuration")
 	if err != nil {
 		return err
 	}

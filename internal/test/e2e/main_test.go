@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"k8s.io/klog/v2"
@@ -29,6 +30,7 @@ func TestMain(m *testing.M) {
 			_ = os.Unsetenv(name)
 		}
 	}
+	syscall.Umask(0o022) // files must be readable for other users
 	klog.SetOutput(os.Stderr)
 	code := 1
 	if err := startCluster(); err != nil {
@@ -49,11 +51,11 @@ func startCluster() error {
 	if cluster.dir, err = os.MkdirTemp("", "irsakit-e2e-"); err != nil {
 		return err
 	}
-	for _, dir := range []string{cluster.dir, folder("bin"), folder("pki"), folder("pods"), folder("control-plane")} {
-		if err := os.MkdirAll(dir, 0o755); err != nil {
-			return err
-		}
-		if err := os.Chmod(dir, 0o755); err != nil { // regardless of the umask
+	if err := os.Chmod(cluster.dir, 0o755); err != nil {
+		return err
+	}
+	for _, name := range []string{"bin", "pki", "pods", "control-plane"} {
+		if err := os.Mkdir(folder(name), 0o755); err != nil {
 			return err
 		}
 	}
@@ -90,6 +92,10 @@ func stopCluster() {
 func showLogs() {
 	logs, _ := filepath.Glob(folder("*/*.log")) // the pattern is valid
 	for _, path := range logs {
-		fmt.Fprintf(os.Stderr, "\n== the end of %s\n%s\n", filepath.Base(path), tail(path, 40))
+		data, err := os.ReadFile(path)
+		fmt.Fprintf(os.Stderr, "\n== the end of %s\n%s\n", filepath.Base(path), data[max(0, len(data)-8000):])
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+		}
 	}
 }

@@ -1,11 +1,14 @@
 package e2e
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -57,7 +60,10 @@ func newPod(t *testing.T, optFns ...func(*podOptions)) *pod {
 	}
 	p := &pod{}
 	core := cluster.api.client.CoreV1()
-	newNode(t)
+	_, err := core.Nodes().Create(t.Context(), &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: nodeName}}, metav1.CreateOptions{})
+	if !apierrors.IsAlreadyExists(err) {
+		require.NoError(t, err)
+	}
 	space, err := core.Namespaces().Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "shop-"}}, metav1.CreateOptions{})
 	require.NoError(t, err)
 	p.account, err = core.ServiceAccounts(space.Name).Create(t.Context(), o.account, metav1.CreateOptions{})
@@ -66,29 +72,13 @@ func newPod(t *testing.T, optFns ...func(*podOptions)) *pod {
 	o.webhook.mutate(o.pod, p.account)
 	p.Pod, err = core.Pods(space.Name).Create(t.Context(), o.pod, metav1.CreateOptions{})
 	require.NoError(t, err)
-	p.sync(t)
+	require.NoError(t, cluster.kubelet.sync(p.Pod))
 	return p
-}
-
-// newNode creates the node on which the pods are scheduled.
-func newNode(t *testing.T) {
-	t.Helper()
-	node := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: nodeName}}
-	_, err := cluster.api.client.CoreV1().Nodes().Create(t.Context(), node, metav1.CreateOptions{})
-	if !apierrors.IsAlreadyExists(err) {
-		require.NoError(t, err)
-	}
 }
 
 // withLifetime sets the lifetime of the pod's tokens, in seconds.
 func withLifetime(seconds string) func(*podOptions) {
 	return func(o *podOptions) { o.account.Annotations[expirationAnnotation] = seconds }
-}
-
-// sync makes the kubelet write the volumes of the pod.
-func (p *pod) sync(t *testing.T) {
-	t.Helper()
-	require.NoError(t, cluster.kubelet.sync(p.Pod))
 }
 
 // dir returns the folder of the volume that the webhook added.
@@ -159,5 +149,28 @@ func (p *pod) another(ctx context.Context) (string, error) {
 			return p.request(ctx, tokenRequest(p.Pod, v.Projected.Sources[0].ServiceAccountToken).Spec)
 		}
 	}
-	return "", errors.New("the pod has no volume of the webhook")
+	return "", errors.New("the pod has no token volume")
+}
+
+// A result is the result of a program in a container.
+type result struct {
+	code        int
+	out, errors string
+}
+
+// run runs a program in the way in which the pod's container runs it: with the environment in
+// the pod from the API server, and without that of the test. A nil user is that of the test.
+func (p *pod) run(t *testing.T, user *syscall.Credential, container corev1.Container, program string, args ...string) result {
+	t.Helper()
+	var out, errs bytes.Buffer
+	cmd := exec.CommandContext(t.Context(), program, args...)
+	cmd.Dir, cmd.Env = cluster.dir, append([]string{"HOME=/nowhere"}, p.environ(container)...)
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Credential: user}
+	err := cmd.Run()
+	if cmd.ProcessState == nil {
+		t.Fatal(err)
+	}
+	t.Logf("%s %v has ended with %d\n%s%s", program, args, cmd.ProcessState.ExitCode(), out.Bytes(), errs.Bytes())
+	return result{cmd.ProcessState.ExitCode(), out.String(), errs.String()}
 }

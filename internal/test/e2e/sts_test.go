@@ -3,12 +3,14 @@ package e2e
 import (
 	"crypto/rand"
 	"crypto/rsa"
+	"encoding/json"
 	"errors"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/aws/smithy-go"
 	"github.com/stretchr/testify/assert"
@@ -121,23 +123,101 @@ func TestDoctorPassesRealPodWithKitsSTS(t *testing.T) {
 			container.Env[i].Value = kit.STS.Endpoint()
 		}
 	}
-	said := p.run(t, nil, container, cluster.programs.doctor)
-	assert.Equal(t, 0, said.code)
-	assert.Regexp(t, `(?m)^passed +caller-identity +arn:aws:sts::111122223333:assumed-role/s3-writer/`+p.Namespace+`\.cart\.`, said.out)
+	output := p.run(t, nil, container, cluster.programs.doctor)
+	assert.Equal(t, 0, output.code)
+	assert.Regexp(t, `(?m)^passed +caller-identity +arn:aws:sts::111122223333:assumed-role/s3-writer/`+p.Namespace+`\.cart\.`, output.out)
 }
 
 // The minimum lifetime is enforced in the validation of the TokenRequest API.
 func TestAPIServerRejectsLifetimeBelow600Seconds(t *testing.T) {
 	p := newPod(t)
-	life := int64(599)
-	_, err := p.request(t.Context(), authenticationv1.TokenRequestSpec{ExpirationSeconds: &life})
+	lifetime := int64(599)
+	_, err := p.request(t.Context(), authenticationv1.TokenRequestSpec{ExpirationSeconds: &lifetime})
 	require.ErrorContains(t, err, "10 minutes")
 	p.ObjectMeta = metav1.ObjectMeta{Name: "short-lived", Namespace: p.Namespace}
 	for _, v := range p.Spec.Volumes {
 		if v.Name == tokenVolume {
-			v.Projected.Sources[0].ServiceAccountToken.ExpirationSeconds = &life
+			v.Projected.Sources[0].ServiceAccountToken.ExpirationSeconds = &lifetime
 		}
 	}
 	_, err = cluster.api.client.CoreV1().Pods(p.Namespace).Create(t.Context(), &corev1.Pod{ObjectMeta: p.ObjectMeta, Spec: p.Spec}, metav1.CreateOptions{})
 	require.ErrorContains(t, err, "10 minutes")
+}
+
+// The signing key of the API server is rotated as an administrator does it: the server first
+// signs with the new key and publishes both keys, and later publishes only the new key.
+func TestSigningKeyRotation(t *testing.T) {
+	p := newPod(t)
+	kit := newKitSTS(t, p)
+	first := p.token(t)
+	requireBoth(t, kit, p, first)
+
+	older := cluster.signingKey
+	newer, err := newSigningKey(folder("pki/" + rand.Text() + ".key")) // unique, for -count
+	require.NoError(t, err)
+	cluster.signingKey = newer
+	require.NoError(t, cluster.api.restart(newer, older))
+	second, err := p.another(t.Context())
+	require.NoError(t, err)
+	require.NotEqual(t, keyID(t, first), keyID(t, second))
+	requireBoth(t, kit, p, second)
+	requireBoth(t, kit, p, first)
+
+	require.NoError(t, cluster.api.restart(newer))
+	requireBoth(t, kit, p, second)
+	// MinIO caches the keys until it is restarted.
+	cluster.minio.process.stop()
+	require.NoError(t, cluster.minio.start())
+
+	onMinIO, onKit := p.provider(t), p.provider(t, kit.options)
+	err = onMinIO.Refresh(t.Context())
+	require.ErrorIs(t, err, irsa.ErrTokenRejected)
+	assert.ErrorContains(t, err, "InvalidParameterValue")
+	assert.ErrorContains(t, err, cluster.api.issuer())
+	err = onKit.Refresh(t.Context())
+	assert.ErrorContains(t, err, "Couldn't retrieve verification key from your identity provider")
+	for _, e := range []error{onMinIO.Refresh(t.Context()), err} {
+		assert.NotContains(t, e.Error(), first)
+		t.Log(e)
+	}
+
+	p.write(t, second)
+	require.NoError(t, onMinIO.Refresh(t.Context()))
+	require.NoError(t, onKit.Refresh(t.Context()))
+}
+
+func keyID(t *testing.T, token string) string {
+	t.Helper()
+	header, _ := parts(t, token)
+	return header["kid"].(string)
+}
+
+// The program runs in a separate process, with the environment that the webhook has injected
+// and the API server has stored.
+func TestApplicationUsesS3WithRealToken(t *testing.T) {
+	p := newPod(t, withLifetime("3600"))
+	ended := p.run(t, nil, p.Spec.Containers[0], cluster.programs.application, p.Namespace)
+	require.Equal(t, 0, ended.code)
+
+	var output struct {
+		Done        []string
+		AccessKeyID string
+		Expires     time.Time
+		CanExpire   bool
+	}
+	require.NoError(t, json.Unmarshal([]byte(ended.out), &output))
+	assert.ElementsMatch(t, []string{"AWSConfig", "LoadDefaultConfig", "WithCredentialsProvider"}, output.Done)
+	assert.NotEqual(t, "root", output.AccessKeyID)
+	assert.True(t, output.CanExpire)
+	assert.WithinDuration(t, expiryOf(t, p.token(t)), output.Expires, time.Minute, "MinIO's credentials expire with the token")
+
+	for _, name := range output.Done {
+		for suffix, size := range map[string]int64{"": int64(len("thank you for " + p.Namespace + "/" + name)), ".parts": 6 << 20} {
+			head, err := cluster.minio.asRoot().HeadObject(t.Context(), &s3.HeadObjectInput{
+				Bucket: aws.String(bucket), Key: aws.String(p.Namespace + "/" + name + suffix),
+			})
+			require.NoError(t, err, name+suffix)
+			assert.Equal(t, size, *head.ContentLength, name+suffix)
+		}
+	}
 }
