@@ -59,7 +59,7 @@ func TestTokensHaveSameClaims(t *testing.T) {
 	} {
 		want := shape(t, tokens.api, append(tokens.apiPod, cluster.api.issuer())...)
 		t.Log(want)
-		assert.Equal(t, want, shape(t, tokens.kit, append(tokens.kitPod, k.Issuer.URL())...), name)
+		require.Equal(t, want, shape(t, tokens.kit, append(tokens.kitPod, k.Issuer.URL())...), name)
 		for _, token := range []string{tokens.api, tokens.kit} {
 			_, claims := parts(t, token)
 			assert.InDelta(t, 86400, claims["exp"].(float64)-claims["iat"].(float64), 0)
