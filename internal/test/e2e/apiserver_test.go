@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/http"
 	"os/exec"
-	"path/filepath"
 	"strconv"
 
 	rbacv1 "k8s.io/api/rbac/v1"
@@ -18,20 +17,18 @@ import (
 // An apiServer is a Kubernetes API server with its etcd. It is the OIDC issuer of the
 // service account tokens.
 type apiServer struct {
-	program, dir string
-	authority    *authority
-	port         int
-	process      *process
-	client       kubernetes.Interface
+	port    int
+	process *process
+	client  kubernetes.Interface
 }
 
 // startAPIServer starts an API server that signs tokens with the key in the file.
-func startAPIServer(program, dir string, ca *authority, signingKey string) (*apiServer, error) {
+func startAPIServer(signingKey string) (*apiServer, error) {
 	port, err := freePort()
 	if err != nil {
 		return nil, err
 	}
-	a := &apiServer{program: program, dir: dir, authority: ca, port: port}
+	a := &apiServer{port: port}
 	return a, a.start(signingKey)
 }
 
@@ -41,12 +38,12 @@ func (a *apiServer) issuer() string { return "https://127.0.0.1:" + strconv.Itoa
 // key and the older keys.
 func (a *apiServer) start(signingKey string, older ...string) error {
 	flags := []string{
-		filepath.Join(a.dir, "etcd"),
+		folder("control-plane/etcd"),
 		"--bind-address=127.0.0.1",
 		"--secure-port=" + strconv.Itoa(a.port),
-		"--tls-cert-file=" + a.authority.file("server.crt"),
-		"--tls-private-key-file=" + a.authority.file("server.key"),
-		"--token-auth-file=" + a.authority.file("tokens.csv"),
+		"--tls-cert-file=" + cluster.authority.file("server.crt"),
+		"--tls-private-key-file=" + cluster.authority.file("server.key"),
+		"--token-auth-file=" + cluster.authority.file("tokens.csv"),
 		"--authorization-mode=RBAC",
 		"--service-account-issuer=" + a.issuer(),
 		"--service-account-jwks-uri=" + a.issuer() + "/openid/v1/jwks",
@@ -60,14 +57,14 @@ func (a *apiServer) start(signingKey string, older ...string) error {
 		flags = append(flags, "--service-account-key-file="+key)
 	}
 	config := &rest.Config{
-		Host: a.issuer(), BearerToken: adminToken, TLSClientConfig: rest.TLSClientConfig{CAFile: a.authority.file("server.crt")},
+		Host: a.issuer(), BearerToken: adminToken, TLSClientConfig: rest.TLSClientConfig{CAFile: cluster.authority.file("server.crt")},
 		QPS: -1, // no client-side rate limit
 	}
 	var err error
 	if a.client, err = kubernetes.NewForConfig(config); err != nil {
 		return err
 	}
-	a.process, err = startServer(exec.Command(a.program, flags...), filepath.Join(a.dir, "apiserver.log"), a.ready)
+	a.process, err = startServer(exec.Command(cluster.programs.controlPlane, flags...), folder("control-plane/apiserver.log"), a.ready)
 	return err
 }
 
@@ -85,7 +82,7 @@ func (a *apiServer) ready(ctx context.Context) error {
 	if err := a.openDiscovery(ctx); err != nil {
 		return err
 	}
-	response, err := a.authority.client.Get(a.issuer() + "/.well-known/openid-configuration")
+	response, err := cluster.authority.client.Get(a.issuer() + "/.well-known/openid-configuration")
 	if err != nil {
 		return err
 	}

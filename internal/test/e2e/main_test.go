@@ -68,12 +68,11 @@ func startCluster() error {
 	if cluster.signingKey, err = newSigningKey(folder("pki/first.key")); err != nil {
 		return err
 	}
-	cluster.api, err = startAPIServer(cluster.programs.controlPlane, folder("control-plane"), cluster.authority, cluster.signingKey)
-	if err != nil {
+	if cluster.api, err = startAPIServer(cluster.signingKey); err != nil {
 		return err
 	}
 	cluster.kubelet = newKubelet(cluster.api.client)
-	cluster.minio, err = startMinIO(cluster.programs.minio, folder("minio"), cluster.authority, cluster.api.issuer())
+	cluster.minio, err = startMinIO()
 	return err
 }
 
