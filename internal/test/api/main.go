@@ -5,7 +5,6 @@
 package main
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"go/importer"
@@ -41,19 +40,17 @@ func run(out io.Writer, patterns []string) error {
 		files[path] = file
 	}
 	load := importer.ForCompiler(token.NewFileSet(), "gc", func(path string) (io.ReadCloser, error) { return os.Open(files[path]) })
-	var text bytes.Buffer
 	for i, path := range paths {
 		pkg, err := load.Import(path)
 		if err != nil {
 			return err
 		}
 		if i > 0 {
-			fmt.Fprintln(&text)
+			fmt.Fprintln(out)
 		}
-		describe(&text, pkg)
+		describe(out, pkg)
 	}
-	_, err = out.Write(text.Bytes())
-	return err
+	return nil
 }
 
 // list runs the go command and returns the lines that it prints.
@@ -68,27 +65,20 @@ func list(arguments ...string) ([]string, error) {
 
 // describe prints the exported identifiers of a package.
 func describe(out io.Writer, pkg *types.Package) {
-	name := func(other *types.Package) string {
-		if other == pkg {
-			return ""
-		}
-		return other.Path()
-	}
+	name := types.RelativeTo(pkg)
 	fmt.Fprintf(out, "package %s\n", pkg.Path())
 	for _, exported := range pkg.Scope().Names() {
-		switch object := pkg.Scope().Lookup(exported).(type) {
+		object := pkg.Scope().Lookup(exported)
+		if !object.Exported() {
+			continue
+		}
+		switch o := object.(type) {
 		case *types.Const:
-			if object.Exported() {
-				fmt.Fprintf(out, "%s = %s\n", types.ObjectString(object, name), object.Val())
-			}
+			fmt.Fprintf(out, "%s = %s\n", types.ObjectString(o, name), o.Val())
 		case *types.TypeName:
-			if object.Exported() {
-				describeType(out, object, name)
-			}
+			describeType(out, o, name)
 		default:
-			if object.Exported() {
-				fmt.Fprintln(out, types.ObjectString(object, name))
-			}
+			fmt.Fprintln(out, types.ObjectString(o, name))
 		}
 	}
 }

@@ -2,14 +2,15 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"flag"
 	"log/slog"
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
@@ -17,8 +18,8 @@ import (
 // TestMain runs the tests or, in a process that a test has started, the work of that process.
 func TestMain(m *testing.M) {
 	slog.SetDefault(slog.New(slog.DiscardHandler))
-	if isChild, err := beChild(); isChild {
-		if err != nil {
+	if os.Getenv(childVariable) != "" {
+		if err := serve(os.Stdin, os.Stdout); err != nil {
 			panic(err)
 		}
 		return
@@ -28,46 +29,49 @@ func TestMain(m *testing.M) {
 
 // small is a plan that takes seconds. Its figures are not meaningful.
 var small = plan{
-	cached: 1,
-	steady: steadyPlan{callers: 4, every: 10 * time.Millisecond, run: 2 * time.Second, life: 2 * time.Second, latency: 20 * time.Millisecond},
-	outage: outagePlan{
-		callers: 2, every: 50 * time.Millisecond, long: 4 * time.Second, short: 2 * time.Second,
-		lasts: 500 * time.Millisecond, stuck: time.Second, after: time.Second,
+	Cached: cachedPlan{Rounds: 1},
+	Steady: steadyPlan{Callers: 4, Every: 10 * time.Millisecond, Run: 2 * time.Second, Lifetime: 2 * time.Second, Latency: 20 * time.Millisecond},
+	Outage: outagePlan{
+		Callers: 2, Every: 50 * time.Millisecond, Latency: 20 * time.Millisecond, Long: 4 * time.Second, Short: 2 * time.Second,
+		Duration: 500 * time.Millisecond, Hang: time.Second, After: time.Second,
 	},
-	swaps: rotationPlan{
-		providers: 2, every: 50 * time.Millisecond, run: 2 * time.Second, life: 2 * time.Second,
-		rotate: 200 * time.Millisecond, torn: 20 * time.Millisecond, expired: 1, wait: 300 * time.Millisecond,
+	Rotation: rotationPlan{
+		Providers: 2, Every: 50 * time.Millisecond, Run: 2 * time.Second, Lifetime: 2 * time.Second, Latency: 5 * time.Millisecond,
+		Rotate: 200 * time.Millisecond, Partial: 20 * time.Millisecond, Expired: 1, Wait: 300 * time.Millisecond,
 	},
-	starts: 1,
-	roles:  rolesPlan{roles: 20, life: 4 * time.Second, run: 2 * time.Second, latency: time.Millisecond},
-	herd:   herdPlan{pods: 10, life: 3 * time.Second, lives: 2, every: 50 * time.Millisecond},
+	Start: startPlan{Times: 1, Latency: 50 * time.Millisecond},
+	Roles: rolesPlan{Roles: 20, Lifetime: 4 * time.Second, Run: 2 * time.Second, Latency: time.Millisecond},
+	Herd:  herdPlan{Pods: 10, Lifetime: 3 * time.Second, Lifetimes: 2, Every: 50 * time.Millisecond, Latency: 50 * time.Millisecond},
 }
 
-func TestEveryMeasureGivesItsFiguresBarsChartsAndPage(t *testing.T) {
+func TestMeasureAllReturnsFiguresForLimitsAndPage(t *testing.T) {
 	require.NoError(t, flag.Set("test.benchtime", "10ms"))
 	var out bytes.Buffer
-	r, err := measureAll(t.Context(), small, "", 1, &out)
+	all, err := small.measures("")
 	require.NoError(t, err)
-	require.Len(t, r.Sheets, len(measures(small)))
-	judged := 0
-	r.judged(func(b bar, seen string, _ bool) {
-		judged++
-		assert.NotEmpty(t, seen, b.says)
-		assert.Contains(t, out.String(), b.says)
-	})
-	assert.Equal(t, len(bars), judged)
+	r, err := measureAll(t.Context(), small, all, 1, &out)
+	require.NoError(t, err)
+	require.Len(t, r.Sheets, len(all))
+	checked := r.checked()
+	assert.Len(t, checked, len(limits))
+	for _, row := range checked {
+		assert.NotEmpty(t, row[2], row)
+		assert.Contains(t, out.String(), row[1])
+	}
 
 	docs := t.TempDir()
+	require.NoError(t, os.Mkdir(filepath.Join(docs, "performance"), 0o755))
 	require.NoError(t, writeDocs(docs, r))
-	again, err := readReport(docs)
+	read, err := readReport(docs)
 	require.NoError(t, err)
-	assert.Equal(t, r, again, "nothing is lost in the figures' file")
-	text, err := os.ReadFile(filepath.Join(docs, "performance.md"))
+	assert.Equal(t, r, read)
+	page, err := os.ReadFile(filepath.Join(docs, "performance.md"))
 	require.NoError(t, err)
 	for _, c := range charts {
 		for _, theme := range themes {
 			name := "performance/" + c.File + "-" + theme.name + ".svg"
-			assert.Contains(t, string(text), name)
+			assert.Contains(t, string(page), name)
+			assert.Contains(t, string(page), `alt="`+c.Title+`"`)
 			svg, err := os.ReadFile(filepath.Join(docs, name))
 			require.NoError(t, err)
 			for _, contender := range c.contenders {
@@ -77,30 +81,25 @@ func TestEveryMeasureGivesItsFiguresBarsChartsAndPage(t *testing.T) {
 	}
 }
 
-// The page in the repository is generated from its figures, and all bars hold.
-func TestThePageIsWhatItsFiguresMakeIt(t *testing.T) {
+// The page in the repository is generated from its figures, and all limits are met.
+func TestReportGeneratesPublishedPage(t *testing.T) {
 	r, err := readReport("../../../docs")
 	require.NoError(t, err)
-	want, err := page(r)
+	files, err := r.docFiles()
 	require.NoError(t, err)
-	have, err := os.ReadFile("../../../docs/performance.md")
-	require.NoError(t, err)
-	assert.Equal(t, string(want), string(have), "write it again: go -C internal/test/bench run . -docs ../../../docs -redraw")
-	for _, c := range charts {
-		files, err := c.svgs(r)
+	require.Len(t, files, 1+len(charts)*len(themes))
+	for name, want := range files {
+		got, err := os.ReadFile(filepath.Join("../../../docs", name))
 		require.NoError(t, err)
-		require.Len(t, files, len(themes))
-		for name, svg := range files {
-			have, err := os.ReadFile("../../../docs/performance/" + name)
-			require.NoError(t, err)
-			assert.Equal(t, string(svg), string(have), name)
-		}
+		assert.Equal(t, want, string(got), "%s: run go -C internal/test/bench run . -docs ../../../docs -redraw", name)
 	}
-	assert.Len(t, r.Sheets, len(measures(full)))
+	all, err := full.measures("")
+	require.NoError(t, err)
+	assert.Len(t, r.Sheets, len(all))
 	assert.Empty(t, r.missed())
 }
 
-func TestAFigureIsAMedianWithItsSpread(t *testing.T) {
+func TestFigureStringContainsMedianAndRange(t *testing.T) {
 	for want, f := range map[string]figure{
 		"2.00 ms (1 ms–3.50 ms)": {Unit: elapsed, Runs: []float64{3.5e6, 2.002e6, 1e6}},
 		"46.1 ns":                {Unit: elapsed, Runs: []float64{46.12}},
@@ -113,104 +112,100 @@ func TestAFigureIsAMedianWithItsSpread(t *testing.T) {
 	}
 }
 
-func TestACallerWhoIsHeldUpHidesNothing(t *testing.T) {
-	held := make(chan struct{})
-	time.AfterFunc(300*time.Millisecond, func() { close(held) })
-	ctx, cancel := contextFor(t, 500*time.Millisecond)
-	defer cancel()
-	all := ask(ctx, waiting(held), 1, 10*time.Millisecond)
-	a := summarize(all)
-	assert.Equal(t, len(all), a.failed, "who gets empty credentials got none")
-	assert.GreaterOrEqual(t, len(all), 45, "what was due meanwhile is asked too")
-	assert.GreaterOrEqual(t, a.slow, 25, "and counts from when it was due")
-	assert.GreaterOrEqual(t, a.percentile(1), 290*time.Millisecond)
+func TestTickDistanceIsRound(t *testing.T) {
+	for v, want := range map[float64]float64{0: 1, 3: 1, 4: 1, 4.1: 2, 12: 5, 304: 100, 800: 200, 1000: 500} {
+		assert.InDelta(t, want, tickDistance(v), 1e-9, "%v", v)
+	}
 }
 
-func TestThePeakIsTheMostCallsWithinAnyWindow(t *testing.T) {
-	begin := time.Unix(0, 0)
+func TestCallCountsRequestsOfBlockedCaller(t *testing.T) {
+	blocked := make(chan struct{})
+	time.AfterFunc(300*time.Millisecond, func() { close(blocked) })
+	provider := aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
+		<-blocked
+		return aws.Credentials{}, nil
+	})
+	ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
+	defer cancel()
+	total := summarize(call(ctx, provider, 1, 10*time.Millisecond))
+	assert.Equal(t, total.count, total.failed, "empty credentials")
+	assert.GreaterOrEqual(t, total.count, 45)
+	assert.GreaterOrEqual(t, total.slow, 25)
+	assert.GreaterOrEqual(t, total.longest, 290*time.Millisecond)
+}
+
+func TestPeakIsMaximumWithinWindow(t *testing.T) {
 	at := func(seconds ...float64) (all []time.Time) {
 		for _, s := range seconds {
-			all = append(all, begin.Add(time.Duration(s*float64(time.Second))))
+			all = append(all, time.Unix(0, 0).Add(time.Duration(s*float64(time.Second))))
 		}
 		return all
 	}
 	assert.Equal(t, 3, peak(at(0, 1, 1.5, 1.9, 2.5), time.Second))
-	assert.Equal(t, 1, peak(at(0, 1, 2), time.Second), "a window does not have both its ends")
+	assert.Equal(t, 1, peak(at(0, 1, 2), time.Second), "a window excludes its end")
 	assert.Zero(t, peak(nil, time.Second))
 }
 
-func TestABarThatDoesNotHoldIsSaid(t *testing.T) {
+func TestReportMissedReturnsLimitsThatAreNotMet(t *testing.T) {
 	s := &sheet{Name: "herd"}
 	s.addCount("", ours, later, 200)
 	s.addCount("", sdk, later, 1000)
 	s.addCount("", ours, failures, 0)
 	r := &report{Sheets: []*sheet{s}}
 	require.Len(t, r.missed(), 1)
-	assert.Contains(t, r.missed()[0], "200 to 1,000: 0.20")
-	assert.Equal(t, 1, strings.Count(r.barTable(markdownTable), "| NO |"))
+	assert.Contains(t, r.missed()[0], "200 to 1,000: 0.200")
+	assert.Contains(t, r.LimitTable(), "| NO |")
 }
 
-func TestACheckCanFail(t *testing.T) {
-	require.Error(t, check("stedy", 3))
-	require.Error(t, check("", 0))
-	require.NoError(t, check("steady,herd", 1))
+func TestPlanMeasuresSelectsByName(t *testing.T) {
+	some, err := full.measures("steady")
+	require.NoError(t, err)
+	require.Len(t, some, 1)
+	_, err = full.measures("stedy")
+	require.Error(t, err)
+}
 
-	never := cell{ends: time.Unix(10, 0), requests: []request{{due: time.Unix(11, 0), failed: true}, {due: time.Unix(9, 0)}}}
-	assert.Equal(t, full.outage.stuck+full.outage.after, never.recovery(full.outage))
+func TestCellRecoveryWithoutSuccessLastsUntilCallersStop(t *testing.T) {
+	c := cell{end: time.Unix(10, 0), requests: []request{{due: time.Unix(11, 0), failed: true}, {due: time.Unix(9, 0)}}}
+	assert.Equal(t, full.Outage.Hang+full.Outage.After, c.recovery(full.Outage))
+}
 
+func TestLimitsApplyToEachScene(t *testing.T) {
 	s := &sheet{}
 	for _, figure := range []struct {
 		scene, contender string
-		slow, asked      int
-	}{{"a", ours, 0, 100_000}, {"b", ours, 9, 100_000}, {"none", static, 0, 500_000}} {
+		slow, all        int
+	}{{"a", ours, 9, 100_000}, {"b", ours, 0, 100_000}, {"none", static, 0, 500_000}} {
 		s.addCount(figure.scene, figure.contender, overSlow, figure.slow)
-		s.addCount(figure.scene, figure.contender, requests, figure.asked)
+		s.addCount(figure.scene, figure.contender, requests, figure.all)
 	}
-	_, holds := noSlowerThanStatic([]string{"a", "b"}, "none")(s)
-	assert.False(t, holds, "one scene has no use of what another leaves over")
-	_, holds = atLeast(ours, []string{"a", "b"}, overSlow, 1)(s)
-	assert.False(t, holds)
-	_, holds = most([]string{"a", "b"}, overSlow, 8)(s)
-	assert.False(t, holds)
+	for name, check := range map[string]func(*sheet) (string, bool){
+		"noSlowerThanStatic": noSlowerThanStatic([]string{"a", "b"}, "none"),
+		"atLeast":            atLeast(ours, []string{"a", "b"}, overSlow, 1),
+		"most":               most([]string{"a", "b"}, overSlow, 8),
+	} {
+		_, met := check(s)
+		assert.False(t, met, name)
+	}
 }
 
-func TestACallThatIsSlowerInParallelInEveryRoundIsNoticed(t *testing.T) {
-	for says, c := range map[string]struct {
+func TestNoSlowerInParallelComparesFastestRound(t *testing.T) {
+	for name, tt := range map[string]struct {
 		parallel []float64
-		holds    bool
+		met      bool
 	}{
-		"callers who wait for each other":        {[]float64{99, 101, 150}, false},
-		"a little, in every round":               {[]float64{52.2, 52.3, 52.4}, false},
-		"as slow as where the provider is apart": {[]float64{51.9, 52.3, 58}, true},
-		"as fast as one caller, once":            {[]float64{50.5, 58, 59}, true},
+		"callers that wait for each other":  {[]float64{99, 101, 150}, false},
+		"slightly slower in each round":     {[]float64{52.2, 52.3, 52.4}, false},
+		"as slow as with separate provider": {[]float64{51.9, 52.3, 58}, true},
+		"one round as fast as serial":       {[]float64{50.5, 58, 59}, true},
 	} {
 		var s sheet
-		for scene, runs := range map[string][]float64{"serial": {50, 51, 60}, "apart": {51, 52, 60}, "parallel": c.parallel} {
+		for scene, runs := range map[string][]float64{serial: {50, 51, 60}, separate: {51, 52, 60}, parallel: tt.parallel} {
 			for _, run := range runs {
 				s.add(scene, ours, perCall, elapsed, run)
 			}
 		}
-		_, holds := noSlowerInParallel(&s)
-		assert.Equal(t, c.holds, holds, says)
+		_, met := noSlowerInParallel(&s)
+		assert.Equal(t, tt.met, met, name)
 	}
-}
-
-func TestSomeMeasuresOfThePageCanBeMeasuredAgain(t *testing.T) {
-	published, err := readReport("../../../docs")
-	require.NoError(t, err)
-	docs := t.TempDir()
-	require.NoError(t, writeDocs(docs, published))
-
-	some := &report{Machine: published.Machine, Sheets: []*sheet{published.sheet("herd")}}
-	some.Machine.Commit = "0123456789ab"
-	all, err := again(docs, some)
-	require.NoError(t, err)
-	require.Len(t, all.Sheets, len(published.Sheets))
-	text, err := page(all)
-	require.NoError(t, err)
-	assert.Contains(t, string(text), "It was measured again in a run of its own: "+published.Machine.Date+", commit 0123456789ab, ")
-
-	some.Machine.Runs++
-	_, err = again(docs, some)
-	assert.Error(t, err)
 }

@@ -1,185 +1,135 @@
 package main
 
 import (
-	"bytes"
 	"fmt"
-	"image/color"
+	"math"
 	"slices"
-
-	"gonum.org/v1/plot"
-	"gonum.org/v1/plot/font"
-	"gonum.org/v1/plot/plotter"
-	"gonum.org/v1/plot/vg"
-	"gonum.org/v1/plot/vg/draw"
-	"gonum.org/v1/plot/vg/vgsvg"
+	"strings"
+	"time"
 )
 
-// A chart plots lines of a sheet.
+// A chart shows series of a measure, each in a panel of its own. All panels have the same axes.
 type chart struct {
-	measure    string
-	File       string
-	Title      string
-	lines      string // the name of the lines to plot
-	contenders []string
-	x, y       string
-	until      float64 // the maximum x; 0 for no limit
-	steps      bool
-	log        bool    // a logarithmic y axis
-	least      float64 // the minimum y of a logarithmic axis
+	measure         string
+	File            string
+	Title           string
+	series          string // the name of the series
+	contenders      []string
+	x, y            string
+	from, to, every float64 // the x axis and the distance of its ticks
+	shaded          float64 // the end of the shaded interval, which begins at 0; or 0
+	conditions      func(plan) (lifetime, latency time.Duration)
 }
 
 var charts = []chart{
 	{
-		measure: "steady", File: "latency", Title: "Longest request of each 10 ms, through refreshes", lines: latencies,
-		contenders: []string{sdk, sdkWindow, ours}, x: "seconds", y: "milliseconds", until: 16, log: true, least: 0.1,
+		measure: "steady", File: "latency", Title: "Longest request in each 50 ms, while credentials are refreshed", series: latencies,
+		contenders: []string{sdk, sdkWindow, ours}, x: "seconds", y: "milliseconds", to: 20, every: 5,
+		conditions: func(p plan) (lifetime, latency time.Duration) { return p.Steady.Lifetime, p.Steady.Latency },
 	},
 	{
-		measure: "outage", File: "outage", Title: "Requests that had credentials within 1 s, while STS answers 503 for 10 s", lines: answering + " " + shorter + "503",
-		contenders: []string{sdk, sdkWindow, minioGo, ours}, x: "seconds since the outage began", y: "a second", steps: true,
+		measure: "outage", File: "outage", Title: "Requests served within 1 s, while STS answers 503 for 10 s", series: served + ", " + shorter + "503",
+		contenders: []string{sdk, sdkWindow, minioGo, ours}, x: "seconds since the outage began", y: "requests per second", from: -5, to: 20, every: 5, shaded: 10,
+		conditions: func(p plan) (lifetime, latency time.Duration) { return p.Outage.Long, p.Outage.Latency },
 	},
 	{
-		measure: "outage", File: "calls", Title: "STS calls, while STS refuses connections for 10 s and credentials end", lines: asking + " " + longer + "refused",
-		contenders: []string{sdk, sdkWindow, minioGo, ours}, x: "seconds since the outage began", y: "a second", steps: true, log: true, least: 0.1,
+		measure: "outage", File: "calls", Title: "STS calls, while STS refuses connections for 10 s", series: calling + ", " + longer + "refused",
+		contenders: []string{sdk, sdkWindow, minioGo, ours}, x: "seconds since the outage began", y: "STS calls per second", from: -5, to: 20, every: 5, shaded: 10,
+		conditions: func(p plan) (lifetime, latency time.Duration) { return p.Outage.Short, p.Outage.Latency },
 	},
 	{
-		measure: "herd", File: "herd", Title: "STS calls of 1,000 pods that started at the same instant", lines: herding,
-		contenders: []string{sdk, sdkWindow, ours}, x: "lives of the credentials", y: "in a hundredth of a life",
+		measure: "herd", File: "herd", Title: "STS calls of 1,000 pods that started at the same instant", series: herding,
+		contenders: []string{sdk, sdkWindow, ours}, x: "lifetimes of the credentials since the start", y: "STS calls per 1/100 lifetime", to: 3, every: 1,
+		conditions: func(p plan) (lifetime, latency time.Duration) { return p.Herd.Lifetime, p.Herd.Latency },
 	},
-}
-
-// isDrawn reports whether a chart shows the line.
-func isDrawn(l line) bool {
-	return slices.ContainsFunc(charts, func(c chart) bool { return c.lines == l.Chart && slices.Contains(c.contenders, l.Contender) })
 }
 
 // theme is the light or the dark color theme.
 type theme struct {
-	name                   string
-	background, text, grid color.Color
-	lines                  map[string]color.Color
+	name                          string
+	Background, Text, Muted, Grid string
+	colors                        map[string]string // by contender
 }
 
 var themes = []theme{
-	{
-		name: "light", background: hex(0xffffff), text: hex(0x1f2328), grid: hex(0xd8dee4),
-		lines: map[string]color.Color{ours: hex(0x1a7f37), sdk: hex(0xcf222e), sdkWindow: hex(0xbc6c00), minioGo: hex(0x8250df)},
-	},
-	{
-		name: "dark", background: hex(0x0d1117), text: hex(0xe6edf3), grid: hex(0x30363d),
-		lines: map[string]color.Color{ours: hex(0x3fb950), sdk: hex(0xff7b72), sdkWindow: hex(0xe3b341), minioGo: hex(0xbc8cff)},
-	},
+	{"light", "#ffffff", "#1f2328", "#59636e", "#d8dee4", map[string]string{ours: "#1a7f37", sdk: "#cf222e", sdkWindow: "#bc6c00", minioGo: "#8250df"}},
+	{"dark", "#0d1117", "#e6edf3", "#9198a1", "#30363d", map[string]string{ours: "#3fb950", sdk: "#ff7b72", sdkWindow: "#e3b341", minioGo: "#bc8cff"}},
 }
 
-func hex(rgb uint32) color.Color {
-	return color.RGBA{uint8(rgb >> 16), uint8(rgb >> 8 & 0xff), uint8(rgb & 0xff), 0xff} // #nosec G115 -- eight bits each
+// The layout of a chart, in pixels.
+const (
+	panelWidth, panelHeight = 552, 80
+	firstPanel, panelStep   = 98, 112 // the top of the first panel, and the distance to the next
+)
+
+// tick is a tick of an axis, relative to the panel.
+type tick struct{ At, Label string }
+
+// panel is the drawing of a series.
+type panel struct {
+	Contender, Color, Path string
+	Range                  string // the least and the largest value
+	Top                    int
 }
 
-// Picture returns the chart in Markdown. It follows the color scheme of the reader's browser.
-func (c chart) Picture(folder string) string {
-	return fmt.Sprintf(`<picture>
-  <source media="(prefers-color-scheme: dark)" srcset="%[1]s%[2]s-dark.svg">
-  <img alt="%[3]s" src="%[1]s%[2]s-light.svg">
-</picture>`, folder, c.File, c.Title)
-}
-
-// svgs returns the files of the chart, one for each theme. There are none if the report does
-// not contain the measure.
-func (c chart) svgs(r *report) (map[string][]byte, error) {
-	s := r.sheet(c.measure)
-	if s == nil {
-		return nil, nil
-	}
-	files := map[string][]byte{}
-	for _, t := range themes {
-		p, err := c.draw(s, t)
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", c.File, err)
-		}
-		canvas := vgsvg.New(16*vg.Centimeter, 8*vg.Centimeter)
-		p.Draw(draw.Crop(draw.New(canvas), 4, -8, 4, -4))
-		var text bytes.Buffer
-		if _, err := canvas.WriteTo(&text); err != nil {
-			return nil, err
-		}
-		files[c.File+"-"+t.name+".svg"] = text.Bytes()
-	}
-	return files, nil
-}
-
-// draw draws the chart.
-func (c chart) draw(s *sheet, t theme) (*plot.Plot, error) {
-	p := plot.New()
-	t.paint(p)
-	p.Title.Text, p.X.Label.Text, p.Y.Label.Text = c.Title, c.x, c.y
-	if c.log {
-		p.Y.Scale, p.Y.Tick.Marker = plot.LogScale{}, plot.LogTicks{Prec: -1}
-	} else {
-		p.Y.Tick.Marker = plot.TickerFunc(wholeTicks)
-	}
-	grid := plotter.NewGrid()
-	grid.Horizontal.Color, grid.Vertical.Color = t.grid, t.grid
-	p.Add(grid)
+// drawing returns the data of the template.
+func (c chart) drawing(r *report, t theme) map[string]any {
+	s, top := r.Sheet(c.measure), 0.0
+	lifetime, latency := c.conditions(r.Plan)
+	var shown []series
 	for _, contender := range c.contenders {
-		for _, l := range s.Lines {
-			if l.Chart != c.lines || l.Contender != contender {
-				continue
+		for _, line := range s.Series {
+			if line.Chart == c.series && line.Contender == contender {
+				shown = append(shown, line)
+				top = max(top, slices.Max(line.Y))
 			}
-			curve, err := plotter.NewLine(c.points(l))
-			if err != nil {
-				return nil, err
-			}
-			if c.steps {
-				curve.StepStyle = plotter.PostStep
-			}
-			curve.Color, curve.Width = t.lines[contender], vg.Points(1.2)
-			p.Add(curve)
-			p.Legend.Add(contender, curve)
 		}
 	}
-	p.Y.Max *= 1.4 // room for the legend
-	if c.log {
-		p.Y.Max *= 10
+	every := tickDistance(top)
+	top = every * max(1, math.Ceil(top/every))
+	x := func(v float64) float64 { return (v - c.from) / (c.to - c.from) * panelWidth }
+	y := func(v float64) float64 { return panelHeight * (1 - v/top) }
+	var panels []panel
+	for i, line := range shown {
+		var path strings.Builder
+		fmt.Fprintf(&path, "M%.4g %.4g", x(line.From), y(line.Y[0]))
+		for j, v := range line.Y {
+			fmt.Fprintf(&path, "V%.4gH%.4g", y(v), x(line.From+float64(j+1)*line.Step))
+		}
+		panels = append(panels, panel{
+			Contender: line.Contender, Color: t.colors[line.Contender], Path: path.String(), Top: firstPanel + i*panelStep,
+			Range: "min " + significant(slices.Min(line.Y)) + ", max " + significant(slices.Max(line.Y)),
+		})
 	}
-	return p, nil
+	height := firstPanel + (len(panels)-1)*panelStep + panelHeight + 52
+	return map[string]any{
+		"Title": c.Title, "Conditions": fmt.Sprintf("credentials live %v, STS answers after %v", lifetime, latency),
+		"Versions": s.versions(r, c.contenders), "Theme": t, "Panels": panels, "XLabel": c.x, "YLabel": c.y,
+		"Height": height, "Middle": (firstPanel + height - 52) / 2, "XTicks": ticks(c.from, c.to, c.every, x), "YTicks": ticks(0, top, every, y),
+		"ShadedFrom": x(0), "ShadedWidth": x(c.shaded) - x(0),
+	}
 }
 
-// wholeTicks returns the default ticks of package plot with labels as whole numbers.
-func wholeTicks(least, most float64) []plot.Tick {
-	ticks := plot.DefaultTicks{}.Ticks(least, most)
-	for i := range ticks {
-		if ticks[i].Label != "" {
-			ticks[i].Label = grouped(int64(ticks[i].Value))
+// tickDistance returns 1, 2 or 5 times a power of ten, so that at most five ticks reach from 0
+// to the value.
+func tickDistance(v float64) float64 {
+	if v <= 0 {
+		return 1
+	}
+	power := math.Pow(10, math.Floor(math.Log10(v/4)))
+	for _, factor := range []float64{1, 2, 5} {
+		if 4*factor*power >= v {
+			return factor * power
 		}
 	}
-	return ticks
+	return 10 * power
 }
 
-// points returns the points of a line that the chart shows.
-func (c chart) points(l line) plotter.XYs {
-	var points plotter.XYs
-	for i, y := range l.Y {
-		x := l.From + float64(i)*l.Step
-		if c.until > 0 && x > c.until {
-			break
-		}
-		if c.log { // a logarithmic axis has no zero
-			y = max(y, c.least)
-		}
-		points = append(points, plotter.XY{X: x, Y: y})
+func ticks(from, to, every float64, at func(float64) float64) []tick {
+	var all []tick
+	for i := range int(math.Round((to-from)/every)) + 1 {
+		v := from + float64(i)*every
+		all = append(all, tick{fmt.Sprintf("%.4g", at(v)), significant(v)})
 	}
-	return points
-}
-
-// paint sets the theme's colors and a font that all browsers have.
-func (t theme) paint(p *plot.Plot) {
-	p.BackgroundColor = t.background
-	face := font.Font{Typeface: "Liberation", Variant: "Sans"}
-	p.Title.TextStyle.Font, p.Title.TextStyle.Color, p.Title.Padding = font.From(face, 11), t.text, 6
-	p.Legend.TextStyle.Font, p.Legend.TextStyle.Color = font.From(face, 9), t.text
-	p.Legend.Top, p.Legend.Padding, p.Legend.ThumbnailWidth = true, 2, 20
-	for _, axis := range []*plot.Axis{&p.X, &p.Y} {
-		axis.Color, axis.Tick.Color = t.text, t.text
-		axis.Label.TextStyle.Font, axis.Label.TextStyle.Color = font.From(face, 9), t.text
-		axis.Tick.Label.Font, axis.Tick.Label.Color = font.From(face, 9), t.text
-	}
+	return all
 }

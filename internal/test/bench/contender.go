@@ -2,10 +2,11 @@ package main
 
 import (
 	"context"
-	"fmt"
-	"io"
+	"errors"
+	"net"
 	"net/http"
 	"os"
+	"strings"
 	"sync"
 	"time"
 
@@ -49,13 +50,13 @@ func newStatic(context.Context, Place, *http.Client) (aws.CredentialsProvider, e
 	return credentials.NewStaticCredentialsProvider("ASIA", "secret", "token"), nil
 }
 
+const region = "us-west-2"
+
 func newIrsakit(_ context.Context, place Place, client *http.Client) (aws.CredentialsProvider, error) {
 	return irsa.New(func(o *irsa.Options) {
 		o.RoleARN, o.TokenFile, o.Region, o.Endpoint, o.HTTPClient = place.RoleARN, place.TokenFile, region, place.Endpoint, client
 	})
 }
-
-const region = "us-west-2"
 
 // windowShare is the ExpiryWindow as a share of the lifetime. With half of it as jitter, the
 // SDK refreshes at 60% to 80% of the lifetime, as irsakit does.
@@ -71,10 +72,8 @@ func newSDK(window float64) func(context.Context, Place, *http.Client) (aws.Cred
 	return func(ctx context.Context, place Place, client *http.Client) (aws.CredentialsProvider, error) {
 		environment.Lock()
 		defer environment.Unlock()
-		for name, value := range map[string]string{
-			"AWS_ROLE_ARN": place.RoleARN, "AWS_WEB_IDENTITY_TOKEN_FILE": place.TokenFile,
-			"AWS_REGION": region, "AWS_ENDPOINT_URL_STS": place.Endpoint,
-		} {
+		for _, variable := range place.environ() {
+			name, value, _ := strings.Cut(variable, "=")
 			if err := os.Setenv(name, value); err != nil {
 				return nil, err
 			}
@@ -83,7 +82,7 @@ func newSDK(window float64) func(context.Context, Place, *http.Client) (aws.Cred
 		options := []func(*config.LoadOptions) error{config.WithHTTPClient(client)}
 		if window > 0 {
 			options = append(options, config.WithCredentialsCacheOptions(func(o *aws.CredentialsCacheOptions) {
-				o.ExpiryWindow, o.ExpiryWindowJitterFrac = time.Duration(window*float64(place.Life)), 0.5
+				o.ExpiryWindow, o.ExpiryWindowJitterFrac = time.Duration(window*float64(place.Lifetime)), 0.5
 			}))
 		}
 		cfg, err := config.LoadDefaultConfig(ctx, options...)
@@ -107,31 +106,98 @@ func newMinio(_ context.Context, place Place, client *http.Client) (aws.Credenti
 // newTransport returns the SDK's default transport, which all contenders use.
 func newTransport() *http.Transport { return awshttp.NewBuildableClient().GetTransport() }
 
-// loaded returns a provider of the contender after it has got its first credentials.
-func loaded(ctx context.Context, c contender, place Place, t *traffic) (aws.CredentialsProvider, error) {
-	provider, err := made(ctx, c, place, t)
-	if err != nil {
-		return nil, err
+// cleanEnvironment removes the settings that the SDKs would read.
+func cleanEnvironment() error {
+	for _, variable := range os.Environ() {
+		if name, _, _ := strings.Cut(variable, "="); strings.HasPrefix(name, "AWS_") {
+			_ = os.Unsetenv(name)
+		}
 	}
-	if _, err := provider.Retrieve(ctx); err != nil {
-		closeProvider(provider)
-		return nil, fmt.Errorf("%s: %w", c.name, err)
-	}
-	return provider, nil
+	return errors.Join(os.Setenv("AWS_CONFIG_FILE", os.DevNull), os.Setenv("AWS_SHARED_CREDENTIALS_FILE", os.DevNull))
 }
 
-// made returns a provider of the contender. t counts its calls.
-func made(ctx context.Context, c contender, place Place, t *traffic) (aws.CredentialsProvider, error) {
-	provider, err := c.make(ctx, place, t.client(newTransport()))
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", c.name, err)
-	}
-	return provider, nil
+// traffic records the calls of a contender to STS.
+type traffic struct {
+	mu            sync.Mutex
+	connections   int
+	calls         []time.Time // the start of each call
+	running, peak int
+	before        func(call time.Time) // runs once, before the next call continues
 }
 
-// closeProvider closes a provider that has a Close method.
-func closeProvider(provider aws.CredentialsProvider) {
-	if closer, ok := provider.(io.Closer); ok {
-		_ = closer.Close() // a Provider of irsakit, whose Close returns nil
+// client returns an HTTP client that uses the transport. t counts its calls and connections.
+func (t *traffic) client(transport *http.Transport) *http.Client {
+	dial := transport.DialContext
+	transport.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
+		t.mu.Lock()
+		t.connections++
+		t.mu.Unlock()
+		return dial(ctx, network, address)
 	}
+	return &http.Client{Transport: &counted{transport, t}}
+}
+
+// counted is a transport whose calls are counted.
+type counted struct {
+	*http.Transport
+	traffic *traffic
+}
+
+// RoundTrip counts the call.
+func (c *counted) RoundTrip(r *http.Request) (*http.Response, error) {
+	defer c.traffic.begin()()
+	return c.Transport.RoundTrip(r)
+}
+
+// begin records the start of a call. The function that it returns records the end.
+func (t *traffic) begin() (end func()) {
+	t.mu.Lock()
+	before, now := t.before, time.Now()
+	t.before = nil
+	t.calls = append(t.calls, now)
+	t.running++
+	t.peak = max(t.peak, t.running)
+	t.mu.Unlock()
+	if before != nil {
+		before(now)
+	}
+	return func() {
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		t.running--
+	}
+}
+
+// beforeNext makes fn run before the next call, which waits for fn to return.
+func (t *traffic) beforeNext(fn func(call time.Time)) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.before = fn
+}
+
+// list returns the start times of the calls so far.
+func (t *traffic) list() []time.Time {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.calls[:len(t.calls):len(t.calls)]
+}
+
+// takePeak returns the maximum number of concurrent calls since the last takePeak.
+func (t *traffic) takePeak() int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	peak := t.peak
+	t.peak = 0
+	return peak
+}
+
+// perInterval counts the times in each of n intervals.
+func perInterval(all []time.Time, begin time.Time, interval time.Duration, n int) []float64 {
+	counts := make([]float64, n)
+	for _, t := range all {
+		if d := t.Sub(begin); d >= 0 && int(d/interval) < n {
+			counts[d/interval]++
+		}
+	}
+	return counts
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
 	"sync"
 	"time"
 
@@ -16,12 +15,12 @@ import (
 // outagePlan configures an outage of STS. The outage begins when the contender refreshes,
 // which is its worst case.
 type outagePlan struct {
-	callers     int
-	every       time.Duration
-	long, short time.Duration // lifetimes of credentials
-	lasts       time.Duration // duration of the outage
-	stuck       time.Duration // duration of a call that hangs, which may exceed the outage
-	after       time.Duration // how long callers continue afterwards
+	Callers        int
+	Every, Latency time.Duration
+	Long, Short    time.Duration // lifetimes of credentials
+	Duration       time.Duration // of the outage
+	Hang           time.Duration // duration of a call that hangs, which may exceed the outage
+	After          time.Duration // how long callers continue afterwards
 }
 
 // kinds contains the kinds of outages.
@@ -37,40 +36,23 @@ var kinds = []struct {
 }
 
 const (
-	during    = "STS calls during it"
-	recovery  = "recovery"
-	longest   = "longest wait"
-	shorter   = "shorter: "
-	longer    = "longer: "
-	answering = "answering" // charts
-	asking    = "asking"
+	during   = "STS calls during outage"
+	recovery = "recovery"
+	shorter  = "shorter: "
+	longer   = "longer: "
+	served   = "served" // charts
+	calling  = "calls"
+
+	chartFrom, chartTo = -5, 20 // in seconds since the outage began
 )
 
-// outages measures outages that are shorter and longer than the remaining lifetime of the
+// run measures outages that are shorter and longer than the remaining lifetime of the
 // credentials at the time of irsakit's refresh.
-func outages(p outagePlan) measure {
-	return measure{
-		name: "outage", title: "An outage of 10 seconds",
-		about: fmt.Sprintf("%d callers, each asking every %v. STS goes out of order at the moment when the contender comes to "+
-			"refresh, which is its worst, for %v; calls that hang stay so for %v. Shorter: credentials live %v, of which irsakit has "+
-			"between a fifth and two fifths left when it refreshes, so that the outage is shorter. Longer: they live %v. Of the SDK's "+
-			"credentials nothing is left when it refreshes, so that every outage at that moment is longer; one that begins and ends "+
-			"between two refreshes nobody notices. Recovery is from the outage's end until a caller has credentials. "+
-			"All contenders and kinds at the same time, each with an STS of its own, in a process with real-time priority whose garbage collector rests.",
-			p.callers, p.every, p.lasts, p.stuck, p.long, p.short),
-		run: func(ctx context.Context, l *lab, s *sheet) error {
-			for _, length := range []struct {
-				name string
-				life time.Duration
-			}{{shorter, p.long}, {longer, p.short}} {
-				l.progress("%scredentials that live %v", length.name, length.life)
-				if err := outagesOf(ctx, l, s, length.name, length.life, p); err != nil {
-					return err
-				}
-			}
-			return nil
-		},
+func (p outagePlan) run(ctx context.Context, l *lab, s *sheet) error {
+	if err := p.measure(ctx, l, s, shorter, p.Long); err != nil {
+		return err
 	}
+	return p.measure(ctx, l, s, longer, p.Short)
 }
 
 // cell is one contender in one kind of outage.
@@ -83,85 +65,66 @@ type cell struct {
 	provider aws.CredentialsProvider
 	traffic  traffic
 
-	requests    []request
-	began, ends time.Time
+	requests   []request
+	begin, end time.Time
 }
 
-// outagesOf exposes each contender to each kind of outage. Static keys have no outage.
-func outagesOf(ctx context.Context, l *lab, s *sheet, length string, life time.Duration, p outagePlan) (err error) {
+// measure exposes each contender to each kind of outage at the same time. Static keys have no
+// outage.
+func (p outagePlan) measure(ctx context.Context, l *lab, s *sheet, length string, lifetime time.Duration) error {
 	var cells []*cell
 	for _, kind := range kinds {
-		for _, c := range dynamic {
-			place, release, failed := l.sts.place(Setup{Life: life, Latency: 20 * time.Millisecond, Exact: true})
-			if failed != nil {
-				return failed
-			}
-			defer func() { err = errors.Join(err, release()) }()
-			next := &cell{contender: c, scene: length + kind.name, fault: kind.fault, place: place}
-			if next.provider, err = made(ctx, c, place, &next.traffic); err != nil {
+		for _, contender := range dynamic {
+			c := &cell{contender: contender, scene: length + kind.name, fault: kind.fault}
+			var err error
+			if c.place, err = l.place(Setup{Lifetime: lifetime, Latency: p.Latency, Exact: true}); err != nil {
 				return err
 			}
-			defer closeProvider(next.provider)
-			cells = append(cells, next)
+			providers, err := l.providers(ctx, contender, c.place, &c.traffic, 1, false)
+			if err != nil {
+				return err
+			}
+			c.provider = providers[0]
+			cells = append(cells, c)
 		}
 	}
 	idle := &cell{contender: staticKeys, scene: length + "none"}
-	if err := meet(ctx, l, p, cells, idle); err != nil {
+	static, err := newStatic(ctx, Place{}, nil)
+	if err != nil {
+		return err
+	}
+	quiet, endQuiet := context.WithCancel(ctx)
+	var callers sync.WaitGroup
+	restore := realTime()
+	callers.Go(func() { idle.requests = call(quiet, static, p.Callers, p.Every) })
+	err = each(ctx, len(cells), func(ctx context.Context, i int) error { return cells[i].run(ctx, l, p) })
+	endQuiet()
+	callers.Wait()
+	restore()
+	if err != nil {
 		return err
 	}
 	for _, c := range append(cells, idle) {
 		c.report(s, p)
 	}
-	return nil
-}
-
-// meet runs the outages of all cells at the same time. The idle cell has no outage.
-func meet(ctx context.Context, l *lab, p outagePlan, cells []*cell, idle *cell) error {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	static, err := newStatic(ctx, Place{}, nil)
-	if err != nil {
-		return err
-	}
-	defer realTime()()
-	quiet, endQuiet := context.WithCancel(ctx)
-	var asking, running sync.WaitGroup
-	asking.Go(func() { idle.requests = ask(quiet, static, p.callers, p.every) })
-	for _, c := range cells {
-		running.Go(func() {
-			if err := c.run(ctx, l, p); err != nil {
-				cancel(fmt.Errorf("%s, %s: %w", c.contender.name, c.scene, err))
-			}
-		})
-	}
-	running.Wait()
-	endQuiet()
-	asking.Wait()
-	return context.Cause(ctx)
+	return l.close()
 }
 
 // run makes requests before, during and after the outage.
 func (c *cell) run(ctx context.Context, l *lab, p outagePlan) error {
 	if _, err := c.provider.Retrieve(ctx); err != nil {
-		return err
+		return fmt.Errorf("%s, %s: %w", c.contender.name, c.scene, err)
 	}
 	begun := make(chan error, 1)
-	outage := Outage{c.place.ID, c.fault}
 	c.traffic.beforeNext(func(call time.Time) {
-		c.began = call
-		begun <- l.sts.command("Break", outage)
+		c.begin = call
+		begun <- l.child.do(Command{Cluster: c.place.ID, Name: breakSTS, Fault: c.fault})
 	})
-	asking, stop := context.WithCancel(ctx)
+	ctx, cancel := context.WithCancel(ctx)
 	var callers sync.WaitGroup
-	callers.Go(func() { c.requests = ask(asking, c.provider, p.callers, p.every) })
-	err := c.outage(ctx, l, p, outage, begun)
-	stop()
-	callers.Wait()
-	return err
-}
-
-// outage waits until the outage begins, ends it, and waits while the callers continue.
-func (c *cell) outage(ctx context.Context, l *lab, p outagePlan, outage Outage, begun <-chan error) error {
+	defer callers.Wait()
+	defer cancel()
+	callers.Go(func() { c.requests = call(ctx, c.provider, p.Callers, p.Every) })
 	select {
 	case err := <-begun:
 		if err != nil {
@@ -170,58 +133,50 @@ func (c *cell) outage(ctx context.Context, l *lab, p outagePlan, outage Outage, 
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	sleep(ctx, p.lasts)
-	c.ends = time.Now()
-	if err := l.sts.command("Mend", outage); err != nil {
-		return err
+	sleep(ctx, p.Duration)
+	c.end = time.Now()
+	err := l.child.do(Command{Cluster: c.place.ID, Name: repairSTS, Fault: c.fault})
+	if c.fault == irsatest.Hang && err == nil {
+		sleep(ctx, p.Hang-p.Duration)
+		err = l.child.do(Command{Cluster: c.place.ID, Name: release})
 	}
-	if c.fault == irsatest.Hang {
-		sleep(ctx, p.stuck-p.lasts)
-		if err := l.sts.command("Release", outage.ID); err != nil {
-			return err
-		}
-	}
-	sleep(ctx, p.after)
-	return ctx.Err()
-}
-
-// sleep waits for d or until ctx is done.
-func sleep(ctx context.Context, d time.Duration) {
-	select {
-	case <-time.After(d):
-	case <-ctx.Done():
-	}
+	sleep(ctx, p.After)
+	return errors.Join(err, ctx.Err())
 }
 
 func (c *cell) report(s *sheet, p outagePlan) {
-	a, name := summarize(c.requests), c.contender.name
-	s.addCount(c.scene, name, requests, len(c.requests))
-	s.addCount(c.scene, name, failures, a.failed)
-	s.addCount(c.scene, name, overSlow, a.slow)
-	s.addTime(c.scene, name, longest, a.percentile(1))
-	if c.ends.IsZero() {
+	total, name := summarize(c.requests), c.contender.name
+	total.report(s, c.scene, name)
+	if c.end.IsZero() {
 		return // the cell had no outage
 	}
-	s.addCount(c.scene, name, during, c.traffic.between(c.began, c.ends))
+	calls, inOutage := c.traffic.list(), 0
+	for _, call := range calls {
+		if !call.Before(c.begin) && call.Before(c.end) {
+			inOutage++
+		}
+	}
+	s.addCount(c.scene, name, during, inOutage)
 	s.addTime(c.scene, name, recovery, c.recovery(p))
-	s.draw(bySecond(answering+" "+c.scene, name, c.answered(), c.began))
-	s.draw(bySecond(asking+" "+c.scene, name, c.traffic.list(), c.began))
+	from := c.begin.Add(chartFrom * time.Second)
+	s.draw(series{served + ", " + c.scene, name, chartFrom, 1, perInterval(c.served(), from, time.Second, chartTo-chartFrom)})
+	s.draw(series{calling + ", " + c.scene, name, chartFrom, 1, perInterval(calls, from, time.Second, chartTo-chartFrom)})
 }
 
 // recovery returns the time from the end of the outage until a caller had credentials, or
 // until the callers stopped if none had any.
 func (c *cell) recovery(p outagePlan) time.Duration {
-	first := p.stuck + p.after
+	first := p.Hang + p.After
 	for _, r := range c.requests {
-		if after := r.done().Sub(c.ends); !r.failed && after >= 0 {
+		if after := r.due.Add(r.took).Sub(c.end); !r.failed && after >= 0 {
 			first = min(first, after)
 		}
 	}
 	return first
 }
 
-// answered returns the times of the requests that returned credentials within a second.
-func (c *cell) answered() []time.Time {
+// served returns the times of the requests that returned credentials within a second.
+func (c *cell) served() []time.Time {
 	var all []time.Time
 	for _, r := range c.requests {
 		if !r.failed && r.took <= time.Second {
@@ -229,16 +184,4 @@ func (c *cell) answered() []time.Time {
 		}
 	}
 	return all
-}
-
-// bySecond counts the moments in each second before and after the beginning of the outage.
-func bySecond(chart, contender string, moments []time.Time, began time.Time) line {
-	const from, to = -5, 20
-	counts := make([]float64, to-from)
-	for _, moment := range moments {
-		if i := int(math.Floor(moment.Sub(began).Seconds())) - from; i >= 0 && i < len(counts) {
-			counts[i]++
-		}
-	}
-	return line{chart, contender, from, 1, counts}
 }

@@ -1,24 +1,30 @@
 package main
 
 import (
-	"errors"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"fmt"
 	"io"
+	"log"
+	"net/http"
 	"net/http/httptest"
+	"net/http/httputil"
 	"net/rpc"
+	"net/url"
 	"os"
 	"os/exec"
 	"os/signal"
+	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/irsakit/irsakit/irsa/irsatest"
 )
 
-// stsVariable is the environment variable that makes the program serve STS. STS has a separate
-// process, so that its memory and time are not measured.
-const stsVariable = "BENCH_STS"
+// childVariable is the environment variable that makes the program serve RPCs: an STS, whose memory
+// and time are not measured, or a holder of roles.
+const childVariable = "BENCH_CHILD"
 
 // Clusters is the RPC service through which the parent process controls irsatest clusters.
 type Clusters struct {
@@ -28,285 +34,215 @@ type Clusters struct {
 
 type cluster struct {
 	*irsatest.Cluster
-	sa       *irsatest.ServiceAccount
-	pod      *irsatest.Pod
-	front    *httptest.Server // nil without TLS
-	rotating chan struct{}    // closed to stop rotating
-	done     sync.WaitGroup
-	rotated  atomic.Int64
+	sa    *irsatest.ServiceAccount
+	pod   *irsatest.Pod
+	front *httptest.Server // nil without TLS
 }
 
 // Setup configures a new cluster.
 type Setup struct {
-	Life, Latency time.Duration
-	Exact         bool // the lifetime is not truncated to whole seconds, as AWS truncates it
-	Roles         int  // the number of additional roles
-	TLS           bool // STS uses TLS
+	Lifetime, Latency time.Duration
+	Exact             bool // the lifetime is not truncated to whole seconds, as AWS truncates it
+	Roles             int  // the number of additional roles
+	TLS               bool // STS uses TLS
+	Idle              bool // the STS process runs only while no other process is ready
 }
 
 // Place describes a cluster to its clients.
 type Place struct {
 	ID                  int
-	Life                time.Duration
+	Lifetime            time.Duration
 	Endpoint, TokenFile string
 	RoleARN             string
 	RoleARNs            []string // the roles of Setup.Roles
 	Certificate         []byte   // with Setup.TLS
 }
 
+// environ returns the variables that the webhook injects into pods, and the endpoint.
+func (p Place) environ() []string {
+	return []string{
+		"AWS_ROLE_ARN=" + p.RoleARN, "AWS_WEB_IDENTITY_TOKEN_FILE=" + p.TokenFile,
+		"AWS_REGION=" + region, "AWS_ENDPOINT_URL_STS=" + p.Endpoint,
+	}
+}
+
 // Start starts a cluster.
 func (c *Clusters) Start(setup Setup, place *Place) error {
+	if setup.Idle {
+		if err := afterOthers(); err != nil {
+			return err
+		}
+	}
 	k, err := irsatest.Start()
 	if err != nil {
 		return err
 	}
 	k.Issuer.SetAlgorithm(irsatest.ES256)
-	if k.STS.SetLife(setup.Life); setup.Exact {
-		k.STS.SetLife(setup.Life + time.Millisecond) // not a whole number of seconds
+	if k.STS.SetLife(setup.Lifetime); setup.Exact {
+		k.STS.SetLife(setup.Lifetime + time.Millisecond) // not a whole number of seconds
 	}
 	k.STS.SetLatency(setup.Latency)
 	sa := k.ServiceAccount("shop", "cart")
 	role := k.Role("s3-writer", irsatest.Trust(sa))
-	made := &cluster{Cluster: k, sa: sa, pod: k.Pod(sa, role)}
+	started := &cluster{Cluster: k, sa: sa, pod: k.Pod(sa, role)}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	*place = Place{ID: len(c.all), Life: setup.Life, Endpoint: k.STS.Endpoint(), TokenFile: made.pod.TokenFile(), RoleARN: role.ARN()}
+	*place = Place{ID: len(c.all), Lifetime: setup.Lifetime, Endpoint: k.STS.Endpoint(), TokenFile: started.pod.TokenFile(), RoleARN: role.ARN()}
+	c.all = append(c.all, started)
 	for i := range setup.Roles {
 		place.RoleARNs = append(place.RoleARNs, k.Role(fmt.Sprintf("tenant-%05d", i), irsatest.Trust(sa)).ARN())
 	}
 	if setup.TLS {
-		if made.front, err = secure(place.Endpoint); err != nil {
-			return errors.Join(err, k.Close())
-		}
-		place.Endpoint, place.Certificate = made.front.URL, made.front.Certificate().Raw
+		started.front = startTLSProxy(strings.TrimPrefix(place.Endpoint, "http://"))
+		place.Endpoint, place.Certificate = started.front.URL, started.front.Certificate().Raw
 	}
-	c.all = append(c.all, made)
 	return nil
 }
 
-// on calls do with the cluster.
-func (c *Clusters) on(id int, do func(*cluster)) error {
-	k, err := c.get(id)
-	if err == nil {
-		do(k)
-	}
-	return err
+// startTLSProxy starts a TLS proxy for an STS without TLS.
+func startTLSProxy(host string) *httptest.Server {
+	front := httptest.NewUnstartedServer(&httputil.ReverseProxy{
+		Rewrite:   func(r *httputil.ProxyRequest) { r.SetURL(&url.URL{Scheme: "http", Host: host}) },
+		Transport: &http.Transport{MaxIdleConnsPerHost: 10_000},
+	})
+	front.Config.ErrorLog = log.New(io.Discard, "", 0) // drops messages about closed connections
+	front.StartTLS()
+	return front
 }
 
-func (c *Clusters) get(id int) (*cluster, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if id >= len(c.all) {
-		return nil, fmt.Errorf("there is no cluster %d", id)
-	}
-	return c.all[id], nil
-}
-
-// Stop stops a cluster.
-func (c *Clusters) Stop(id int, _ *struct{}) error {
-	k, err := c.get(id)
+// trust makes the transport trust the certificate of the place.
+func (p Place) trust(transport *http.Transport) error {
+	certificate, err := x509.ParseCertificate(p.Certificate)
 	if err != nil {
 		return err
 	}
-	return k.stop()
+	roots := x509.NewCertPool()
+	roots.AddCert(certificate)
+	transport.TLSClientConfig = &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}
+	return nil
 }
 
-func (k *cluster) stop() error {
-	k.stopRotating()
-	if k.front != nil {
-		k.front.Close()
-	}
-	return k.Close()
+// A Command changes a cluster.
+type Command struct {
+	Cluster int
+	Name    string
+	Fault   irsatest.Fault // of breakSTS and repairSTS: "" means that connections are refused
+	Partial time.Duration  // of rotate: the file is written in place, and is truncated or empty for this time
+	Empty   bool           // of rotate: the file is empty rather than truncated
 }
 
-// Outage describes an outage of STS.
-type Outage struct {
-	ID    int
-	Fault irsatest.Fault // "" means that connections are refused
-}
+// The names of commands.
+const (
+	stop      = "stop"
+	breakSTS  = "break"   // begins an outage
+	repairSTS = "repair"  // ends an outage, except for calls that hang
+	release   = "release" // lets calls that hang continue
+	expire    = "expire"  // writes an expired token
+	rotate    = "rotate"  // writes a new token
+)
 
-// Break begins an outage.
-func (c *Clusters) Break(o Outage, _ *struct{}) error {
-	return c.on(o.ID, func(k *cluster) {
-		if o.Fault == "" {
-			k.STS.Down()
-		} else {
-			k.STS.Fail(o.Fault, -1)
+// Do executes a command.
+func (c *Clusters) Do(command Command, _ *struct{}) error {
+	c.mu.Lock()
+	k := c.all[command.Cluster]
+	c.mu.Unlock()
+	refused := command.Fault == ""
+	switch {
+	case command.Name == stop:
+		if k.front != nil {
+			k.front.Close()
 		}
-	})
-}
-
-// Mend ends an outage, except for calls that hang.
-func (c *Clusters) Mend(o Outage, _ *struct{}) error {
-	return c.on(o.ID, func(k *cluster) {
-		if o.Fault == "" {
-			k.STS.Up()
-		} else {
-			k.STS.Fail(o.Fault, 0)
-		}
-	})
-}
-
-// Release lets calls that hang continue.
-func (c *Clusters) Release(id int, _ *struct{}) error {
-	return c.on(id, func(k *cluster) { k.STS.Recover() })
-}
-
-// Expire writes an expired token to the file.
-func (c *Clusters) Expire(id int, _ *struct{}) error {
-	return c.on(id, func(k *cluster) { k.pod.Rotate(irsatest.Expired) })
-}
-
-// Rotate writes a new token to the file.
-func (c *Clusters) Rotate(id int, _ *struct{}) error {
-	return c.on(id, func(k *cluster) { k.pod.Rotate() })
-}
-
-// Rotation configures the repeated rotation of a token.
-type Rotation struct {
-	ID    int
-	Every time.Duration
-	Torn  time.Duration // if not 0, the file is written in place, and is half-written or empty for this time
-}
-
-// KeepRotating rotates the token until Stop is called.
-func (c *Clusters) KeepRotating(r Rotation, _ *struct{}) error {
-	return c.on(r.ID, func(k *cluster) {
-		k.rotating = make(chan struct{})
-		k.done.Go(func() { k.keepRotating(r) })
-	})
-}
-
-func (k *cluster) keepRotating(r Rotation) {
-	tick := time.NewTicker(r.Every)
-	defer tick.Stop()
-	for i := 0; ; i++ {
-		select {
-		case <-tick.C:
-			k.rotate(r.Torn, i%2 == 0)
-			k.rotated.Add(1)
-		case <-k.rotating:
-			return
-		}
-	}
-}
-
-// Rotations returns the number of rotations so far.
-func (c *Clusters) Rotations(id int, n *int) error {
-	return c.on(id, func(k *cluster) { *n = int(k.rotated.Load()) })
-}
-
-func (k *cluster) rotate(torn time.Duration, half bool) {
-	if torn == 0 {
+		return k.Close()
+	case command.Name == breakSTS && refused:
+		k.STS.Down()
+	case command.Name == breakSTS:
+		k.STS.Fail(command.Fault, -1)
+	case command.Name == repairSTS && refused:
+		k.STS.Up()
+	case command.Name == repairSTS:
+		k.STS.Fail(command.Fault, 0)
+	case command.Name == release:
+		k.STS.Recover()
+	case command.Name == expire:
+		k.pod.Rotate(irsatest.Expired)
+	case command.Name == rotate && command.Partial == 0:
 		k.pod.Rotate()
-		return
+	case command.Name == rotate:
+		token := []byte(k.sa.Token())
+		if command.Empty {
+			k.pod.WriteInPlace(nil)
+		} else {
+			k.pod.WriteInPlace(token[:len(token)-len(token)/10])
+		}
+		time.Sleep(command.Partial)
+		k.pod.WriteInPlace(token)
+	default:
+		return fmt.Errorf("unknown command %q", command.Name)
 	}
-	token := []byte(k.sa.Token())
-	if half {
-		k.pod.WriteInPlace(token[:len(token)-len(token)/10])
-	} else {
-		k.pod.WriteInPlace(nil)
-	}
-	time.Sleep(torn)
-	k.pod.WriteInPlace(token)
+	return nil
 }
 
-func (k *cluster) stopRotating() {
-	if k.rotating != nil {
-		close(k.rotating)
-		k.done.Wait()
-	}
-}
-
-// forget deletes the recorded calls of the clusters. No measure uses them.
-func (c *Clusters) forget() {
+func (c *Clusters) each(do func(*cluster)) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, k := range c.all {
-		k.STS.ForgetCalls()
+		do(k)
 	}
 }
 
-// StepBack makes the STS process run only while no other process is ready.
-func (c *Clusters) StepBack(struct{}, *struct{}) error { return afterOthers() }
-
-// serveSTS is the main function of the child process. It serves commands until its input ends.
-func serveSTS(in io.Reader, out io.Writer) error {
+// serve is the main function of the child process. It serves commands until its input ends.
+func serve(in io.ReadCloser, out io.Writer) error {
 	signal.Ignore(os.Interrupt) // an interrupt ends the parent and thereby the input
 	clusters := &Clusters{}
 	server := rpc.NewServer()
 	if err := server.Register(clusters); err != nil {
 		return err
 	}
-	ended := make(chan struct{})
-	var forgetting sync.WaitGroup
-	forgetting.Go(func() {
-		for tick := time.Tick(time.Second); ; {
-			select {
-			case <-tick:
-				clusters.forget()
-			case <-ended:
-				return
-			}
+	go func() { // until the process exits
+		for range time.Tick(time.Second) {
+			clusters.each(func(k *cluster) { k.STS.ForgetCalls() }) // no measure uses them
 		}
-	})
-	server.ServeConn(pipe{in, out})
-	close(ended)
-	forgetting.Wait()
-	for _, k := range clusters.all {
-		_ = k.Close() // most likely closed already
-	}
+	}()
+	server.ServeConn(struct {
+		io.ReadCloser
+		io.Writer
+	}{in, out})
+	clusters.each(func(k *cluster) { _ = k.Close() }) // most likely closed already
 	return nil
 }
 
-// pipe is a connection of a reader and a writer. They are closed when their process ends.
-type pipe struct {
-	io.Reader
-	io.Writer
-}
-
-// Close does nothing.
-func (pipe) Close() error { return nil }
-
-// stsProcess is the child process, for use in the parent.
-type stsProcess struct {
-	child *exec.Cmd
-	input io.Closer
+// A child is a child process of bench, for use in the parent.
+type child struct {
+	command *exec.Cmd
 	*rpc.Client
 }
 
-func startSTS() (*stsProcess, error) {
+// startChild starts a child process. It is killed when ctx is done.
+func startChild(ctx context.Context) (*child, error) {
 	program, err := os.Executable()
 	if err != nil {
 		return nil, err
 	}
-	child := exec.Command(program) // #nosec G204 -- this program itself
-	child.Env = append(os.Environ(), stsVariable+"=1")
-	child.Stderr = os.Stderr
-	input, err := child.StdinPipe()
+	command := exec.CommandContext(ctx, program) // #nosec G204 -- this program itself
+	command.Env, command.Stderr = append(os.Environ(), childVariable+"=1"), os.Stderr
+	input, err := command.StdinPipe()
 	if err != nil {
 		return nil, err
 	}
-	output, err := child.StdoutPipe()
+	output, err := command.StdoutPipe()
 	if err != nil {
 		return nil, err
 	}
-	if err := child.Start(); err != nil {
-		return nil, err
-	}
-	return &stsProcess{child, input, rpc.NewClient(pipe{output, input})}, nil
+	return &child{command, rpc.NewClient(struct {
+		io.Reader
+		io.WriteCloser
+	}{output, input})}, command.Start()
 }
 
-// place starts a cluster. The function release stops it.
-func (s *stsProcess) place(setup Setup) (place Place, release func() error, err error) {
-	err = s.Call("Clusters.Start", setup, &place)
-	return place, func() error { return s.command("Stop", place.ID) }, err
-}
+func (c *child) do(command Command) error { return c.Call("Clusters.Do", command, &struct{}{}) }
 
-func (s *stsProcess) command(name string, argument any) error {
-	return s.Call("Clusters."+name, argument, &struct{}{})
-}
-
-func (s *stsProcess) stop() error {
-	return errors.Join(s.input.Close(), s.child.Wait(), s.Close())
+// stop closes the input of the process and waits for its exit.
+func (c *child) stop() error {
+	_ = c.Close()
+	return c.command.Wait()
 }

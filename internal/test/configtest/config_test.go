@@ -2,15 +2,21 @@ package configtest
 
 import (
 	"context"
+	"fmt"
+	"os"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
+	"github.com/aws/aws-sdk-go-v2/service/sts"
+	"github.com/aws/aws-sdk-go-v2/service/sts/types"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/irsakit/irsakit/cache"
 	"github.com/irsakit/irsakit/irsa"
 	"github.com/irsakit/irsakit/irsa/irsatest"
 )
@@ -38,19 +44,32 @@ var setups = []struct {
 	}},
 }
 
+// newPod returns a test cluster and a pod whose role trusts its service account.
+func newPod(t *testing.T, optFns ...func(*irsatest.PodOptions)) (*irsatest.Cluster, *irsatest.Pod) {
+	t.Helper()
+	k := irsatest.New(t)
+	sa := k.ServiceAccount("shop", "cart")
+	return k, k.Pod(sa, k.Role("s3-writer", irsatest.Trust(sa)), optFns...)
+}
+
+// newProvider returns a Provider that is closed at the end of the test.
+func newProvider(t *testing.T, optFns ...func(*irsa.Options)) *irsa.Provider {
+	t.Helper()
+	p, err := irsa.New(optFns...)
+	require.NoError(t, err)
+	t.Cleanup(func() { assert.NoError(t, p.Close()) })
+	return p
+}
+
 func TestProviderInConfigServesFreshCredentials(t *testing.T) {
 	for _, lifetime := range []time.Duration{10 * time.Minute, time.Hour} {
 		for _, setup := range setups {
 			t.Run(setup.name+", a lifetime of "+lifetime.String(), func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
-					k := irsatest.New(t)
-					sa := k.ServiceAccount("shop", "cart")
-					pod := k.Pod(sa, k.Role("s3-writer", irsatest.Trust(sa)))
+					k, pod := newPod(t)
 					k.STS.SetLife(lifetime)
 					k.STS.SetLatency(300 * time.Millisecond)
-					p, err := irsa.New(pod.Options)
-					require.NoError(t, err)
-					defer p.Close()
+					p := newProvider(t, pod.Options)
 					cfg, err := setup.load(t.Context(), p)
 					require.NoError(t, err)
 					_, wrapped := cfg.Credentials.(*aws.CredentialsCache)
@@ -61,9 +80,7 @@ func TestProviderInConfigServesFreshCredentials(t *testing.T) {
 					expiries := map[string]time.Time{}
 					for range 24 * 60 * 6 {
 						start := time.Now()
-						creds, err := cfg.Credentials.Retrieve(t.Context())
-						require.NoError(t, err)
-						require.Zero(t, time.Since(start), "a caller waited")
+						creds := retrieve(t, cfg.Credentials)
 						if expiries[creds.AccessKeyID].IsZero() {
 							expiries[creds.AccessKeyID] = start.Add(lifetime)
 						}
@@ -75,4 +92,100 @@ func TestProviderInConfigServesFreshCredentials(t *testing.T) {
 			})
 		}
 	}
+}
+
+// loadDefault returns a test cluster and the default configuration of the SDK in a pod of the
+// cluster, with a Cache around the credentials.
+func loadDefault(t *testing.T) (*irsatest.Cluster, aws.Config) {
+	t.Helper()
+	k, pod := newPod(t, func(o *irsatest.PodOptions) { o.AutoRotate = true })
+	pod.Setenv()
+	t.Setenv("AWS_ENDPOINT_URL_STS", "") // the HTTP client routes the SDK's endpoints to the cluster
+	t.Setenv("AWS_CA_BUNDLE", "")
+	k.STS.SetLatency(300 * time.Millisecond)
+	cfg, err := config.LoadDefaultConfig(t.Context(), config.WithHTTPClient(k.HTTPClient()))
+	require.NoError(t, err)
+	require.IsType(t, &aws.CredentialsCache{}, cfg.Credentials)
+	c := cache.New(cfg.Credentials)
+	t.Cleanup(func() { assert.NoError(t, c.Close()) })
+	cfg.Credentials = c
+	_, err = c.Retrieve(t.Context())
+	require.NoError(t, err)
+	return k, cfg
+}
+
+// retrieve calls Retrieve, which must return credentials without waiting.
+func retrieve(t *testing.T, provider aws.CredentialsProvider) aws.Credentials {
+	t.Helper()
+	start := time.Now()
+	creds, err := provider.Retrieve(t.Context())
+	require.NoError(t, err)
+	require.Zero(t, time.Since(start), "a caller waited")
+	return creds
+}
+
+func TestCacheWithDefaultConfigRefreshesEarlyAndSeldom(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k, cfg := loadDefault(t)
+		for range 100 * 60 * 60 {
+			retrieve(t, cfg.Credentials)
+			time.Sleep(time.Second)
+		}
+		assert.LessOrEqual(t, k.STS.CallCount(), 170)
+		assert.Greater(t, k.STS.CallCount(), 100)
+	})
+}
+
+func TestCacheWithDefaultConfigSurvives15MinuteOutage(t *testing.T) {
+	for minute := 0; minute < 60; minute += 3 {
+		t.Run(fmt.Sprint("after ", minute, " minutes"), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				k, cfg := loadDefault(t)
+				began := time.Hour + time.Duration(minute)*time.Minute
+				for start := time.Now(); time.Since(start) < 4*time.Hour; time.Sleep(time.Second) {
+					switch time.Since(start) {
+					case began:
+						k.STS.Down()
+					case began + 15*time.Minute:
+						k.STS.Up()
+					}
+					retrieve(t, cfg.Credentials)
+				}
+			})
+		})
+	}
+}
+
+// The SDK works with the test cluster without irsakit.
+func TestClusterServesSDKWithoutIrsakit(t *testing.T) {
+	for _, name := range []string{"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE", "AWS_ENDPOINT_URL", "AWS_ROLE_SESSION_NAME"} {
+		t.Setenv(name, "") // the settings of the machine must not affect the test
+	}
+	t.Setenv("AWS_CONFIG_FILE", os.DevNull)
+	t.Setenv("AWS_SHARED_CREDENTIALS_FILE", os.DevNull)
+	k := irsatest.New(t, func(o *irsatest.Options) { o.Loopback = true })
+	sa := k.ServiceAccount("shop", "cart")
+	first := k.Role("s3-writer", irsatest.Trust(sa))
+	second := k.Role("auditor", irsatest.InAccount("444455556666"), irsatest.Trust(first))
+	pod := k.Pod(sa, first)
+	pod.Setenv()
+
+	cfg, err := config.LoadDefaultConfig(t.Context())
+	require.NoError(t, err)
+	identity, err := sts.NewFromConfig(cfg).GetCallerIdentity(t.Context(), nil)
+	require.NoError(t, err)
+	assert.Equal(t, "111122223333", *identity.Account)
+	assert.Contains(t, *identity.Arn, "arn:aws:sts::111122223333:assumed-role/s3-writer/")
+
+	cfg.Credentials = aws.NewCredentialsCache(stscreds.NewAssumeRoleProvider(sts.NewFromConfig(cfg), second.ARN()))
+	identity, err = sts.NewFromConfig(cfg).GetCallerIdentity(t.Context(), nil)
+	require.NoError(t, err)
+	assert.Equal(t, "444455556666", *identity.Account)
+
+	pod.Rotate(irsatest.Expired)
+	cfg, err = config.LoadDefaultConfig(t.Context())
+	require.NoError(t, err)
+	_, err = sts.NewFromConfig(cfg).GetCallerIdentity(t.Context(), nil)
+	var expired *types.ExpiredTokenException
+	require.ErrorAs(t, err, &expired)
 }

@@ -3,10 +3,16 @@ package configtest
 import (
 	"context"
 	"errors"
+	"fmt"
+	"io"
 	"io/fs"
 	"net"
 	"net/http"
+	"net/http/httptest"
+	"net/url"
 	"os"
+	"reflect"
+	"strings"
 	"testing"
 	"testing/synctest"
 
@@ -14,11 +20,14 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/sts/types"
 	"github.com/aws/smithy-go"
+	"github.com/davecgh/go-spew/spew"
+	"github.com/google/go-cmp/cmp"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/irsakit/irsakit/irsa"
 	"github.com/irsakit/irsakit/irsa/irsatest"
+	"github.com/irsakit/irsakit/tokenfile"
 )
 
 // The error of a service call wraps the kind and the cause, regardless of how the Provider
@@ -50,13 +59,9 @@ func TestErrorOfServiceCallWrapsKindAndCause(t *testing.T) {
 		for _, setup := range setups {
 			t.Run(tt.name+", "+setup.name, func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
-					k := irsatest.New(t)
-					sa := k.ServiceAccount("shop", "cart")
-					pod := k.Pod(sa, k.Role("s3-writer", irsatest.Trust(sa)))
+					k, pod := newPod(t)
 					tt.inject(k, pod)
-					p, err := irsa.New(pod.Options)
-					require.NoError(t, err)
-					defer p.Close()
+					p := newProvider(t, pod.Options)
 					cfg, err := setup.load(t.Context(), p)
 					require.NoError(t, err)
 
@@ -88,3 +93,49 @@ func fault(f irsatest.Fault) func(*irsatest.Cluster, *irsatest.Pod) {
 type unreachable struct{}
 
 func (unreachable) Do(*http.Request) (*http.Response, error) { return nil, os.ErrInvalid }
+
+// requireWithout checks that text does not contain 12 consecutive characters of the token's
+// payload or signature.
+func requireWithout(t *testing.T, text, token string) {
+	t.Helper()
+	require.NotEmpty(t, text)
+	for _, part := range strings.Split(token, ".")[1:] {
+		for i := 0; i+12 <= len(part); i++ {
+			require.NotContains(t, text, part[i:i+12])
+		}
+	}
+}
+
+// everything contains go-cmp options to compare and print unexported fields.
+var everything = cmp.Options{cmp.AllowUnexported(irsa.Error{}), cmp.Comparer(func(a, b error) bool { return errors.Is(a, b) })}
+
+func TestTokenIsNotPrintedByReflection(t *testing.T) {
+	k := irsatest.New(t)
+	token, other := k.ServiceAccount("shop", "cart").Token(), k.ServiceAccount("shop", "search").Token()
+	one, err := tokenfile.Parse(token)
+	require.NoError(t, err)
+	two, err := tokenfile.Parse(other)
+	require.NoError(t, err)
+	requireWithout(t, spew.Sdump(one, &one, struct{ token tokenfile.Token }{one}), token)
+	requireWithout(t, (&spew.ConfigState{DisableMethods: true, Indent: " "}).Sdump(one, &one), token)
+	requireWithout(t, cmp.Diff(one, two, cmp.Exporter(func(reflect.Type) bool { return true })), token)
+}
+
+func TestErrorPrintedByReflectionContainsNoToken(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		form, _ := url.ParseQuery(string(body))
+		w.Header().Set("X-Amzn-Requestid", form.Get("WebIdentityToken"))
+		w.WriteHeader(http.StatusForbidden)
+		fmt.Fprintf(w, "<ErrorResponse><Error><Code>AccessDenied</Code><Message>%s</Message></Error></ErrorResponse>", form.Get("WebIdentityToken"))
+	}))
+	defer server.Close()
+	_, pod := newPod(t)
+	p := newProvider(t, pod.Options, func(o *irsa.Options) { o.Endpoint, o.HTTPClient = server.URL, nil })
+	err := p.Refresh(t.Context())
+	var typed *irsa.Error
+	require.ErrorAs(t, err, &typed)
+	requireWithout(t, spew.Sdump(err), pod.Token())
+	requireWithout(t, (&spew.ConfigState{DisableMethods: true, Indent: " "}).Sdump(err), pod.Token())
+	requireWithout(t, cmp.Diff(&irsa.Error{}, typed, everything), pod.Token())
+}

@@ -23,9 +23,11 @@ import (
 	"github.com/irsakit/irsakit/irsa/irsatest"
 )
 
-// store rejects requests in the way in which S3 does.
-type store struct {
-	reject func(key string) (code string) // "" accepts the key
+// shop is a pod with a Provider, and an S3 client whose HTTP client rejects credentials as S3 does.
+type shop struct {
+	*irsatest.Cluster
+	client *s3.Client
+	reject string // the access key ID that is rejected, or "all"
 
 	mu     sync.Mutex
 	hosts  []string
@@ -33,7 +35,7 @@ type store struct {
 	bodies []string
 }
 
-func (s *store) Do(r *http.Request) (*http.Response, error) {
+func (s *shop) Do(r *http.Request) (*http.Response, error) {
 	var body []byte
 	if r.Body != nil {
 		body, _ = io.ReadAll(r.Body)
@@ -44,61 +46,40 @@ func (s *store) Do(r *http.Request) (*http.Response, error) {
 	s.hosts, s.keys, s.bodies = append(s.hosts, r.URL.Host), append(s.keys, key), append(s.bodies, string(body))
 	s.mu.Unlock()
 	response := &http.Response{StatusCode: http.StatusOK, Header: http.Header{}, Body: http.NoBody, Request: r}
-	if code := s.reject(key); code != "" {
+	if s.reject == key || s.reject == "all" {
 		response.StatusCode = http.StatusBadRequest
 		if r.Method != http.MethodHead {
-			text := fmt.Sprintf(`<?xml version="1.0"?><Error><Code>%s</Code><Message>The provided token has expired.</Message><RequestId>1</RequestId></Error>`, code)
-			response.Body = io.NopCloser(strings.NewReader(text))
+			response.Body = io.NopCloser(strings.NewReader(`<?xml version="1.0"?><Error><Code>ExpiredToken</Code><Message>The provided token has expired.</Message><RequestId>1</RequestId></Error>`))
 		}
 	}
 	return response, nil
 }
 
-// shop is a pod with a Provider and an S3 client.
-type shop struct {
-	*irsatest.Cluster
-	provider *irsa.Provider
-	store    *store
-	client   *s3.Client
-	first    string // the first access key ID
-}
-
-// clients are the ways to configure the client.
-var clients = map[string]func(*irsa.Provider) aws.Config{
-	"AWSConfig": (*irsa.Provider).AWSConfig,
-	"Configure": func(p *irsa.Provider) aws.Config {
-		cfg := aws.Config{Region: "us-west-2"}
-		p.Configure(&cfg)
-		return cfg
-	},
-}
-
-// newShop returns a shop whose credentials are two minutes old, and whose store rejects them.
-func newShop(t *testing.T, config func(*irsa.Provider) aws.Config, code string) *shop {
+// eachShop runs the test for each way to configure the client. The credentials are two minutes old and
+// rejected, and the STS answers after the latency.
+func eachShop(t *testing.T, latency time.Duration, test func(*testing.T, *shop)) {
 	t.Helper()
-	k := irsatest.New(t)
-	sa := k.ServiceAccount("shop", "cart")
-	pod := k.Pod(sa, k.Role("s3-writer", irsatest.Trust(sa)))
-	p, err := irsa.New(pod.Options)
-	require.NoError(t, err)
-	t.Cleanup(func() { assert.NoError(t, p.Close()) })
-	creds, err := p.Retrieve(t.Context())
-	require.NoError(t, err)
-	s := &store{reject: func(key string) string {
-		if key == creds.AccessKeyID {
-			return code
-		}
-		return ""
-	}}
-	client := s3.NewFromConfig(config(p), func(o *s3.Options) { o.HTTPClient = s })
-	time.Sleep(2 * time.Minute)
-	return &shop{k, p, s, client, creds.AccessKeyID}
-}
-
-func eachClient(t *testing.T, test func(*testing.T, func(*irsa.Provider) aws.Config)) {
-	t.Helper()
-	for name, config := range clients {
-		t.Run(name, func(t *testing.T) { synctest.Test(t, func(t *testing.T) { test(t, config) }) })
+	for name, config := range map[string]func(*irsa.Provider) aws.Config{
+		"AWSConfig": (*irsa.Provider).AWSConfig,
+		"Configure": func(p *irsa.Provider) aws.Config {
+			cfg := aws.Config{Region: "us-west-2"}
+			p.Configure(&cfg)
+			return cfg
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				k, pod := newPod(t)
+				p := newProvider(t, pod.Options)
+				creds, err := p.Retrieve(t.Context())
+				require.NoError(t, err)
+				s := &shop{Cluster: k, reject: creds.AccessKeyID}
+				s.client = s3.NewFromConfig(config(p), func(o *s3.Options) { o.HTTPClient = s })
+				time.Sleep(2 * time.Minute)
+				k.STS.SetLatency(latency)
+				test(t, s)
+			})
+		})
 	}
 }
 
@@ -111,14 +92,13 @@ func TestRejectionRetriesPutWithSameBody(t *testing.T) {
 	large := bytes.Repeat([]byte("0123456789abcdef"), 1<<16)
 	for name, body := range map[string][]byte{"short": []byte("thank you"), "empty": nil, "large": large} {
 		t.Run(name, func(t *testing.T) {
-			eachClient(t, func(t *testing.T, config func(*irsa.Provider) aws.Config) {
-				s := newShop(t, config, "ExpiredToken")
+			eachShop(t, 0, func(t *testing.T, s *shop) {
 				require.NoError(t, s.put(t.Context(), bytes.NewReader(body)))
-				require.Len(t, s.store.keys, 2)
-				assert.Equal(t, s.first, s.store.keys[0])
-				assert.NotEqual(t, s.store.keys[0], s.store.keys[1])
-				assert.Equal(t, s.store.bodies[0], s.store.bodies[1])
-				assert.Contains(t, s.store.bodies[1], string(body))
+				require.Len(t, s.keys, 2)
+				assert.Equal(t, s.reject, s.keys[0])
+				assert.NotEqual(t, s.keys[0], s.keys[1])
+				assert.Equal(t, s.bodies[0], s.bodies[1])
+				assert.Contains(t, s.bodies[1], string(body))
 				assert.Equal(t, 2, s.STS.CallCount())
 			})
 		})
@@ -130,9 +110,7 @@ type onlyReader struct{ io.Reader }
 
 // A second request without the body would succeed and store an empty object.
 func TestRejectionDoesNotRetryPutOfStream(t *testing.T) {
-	eachClient(t, func(t *testing.T, config func(*irsa.Provider) aws.Config) {
-		s := newShop(t, config, "ExpiredToken")
-		s.STS.SetLatency(time.Second)
+	eachShop(t, time.Second, func(t *testing.T, s *shop) {
 		start := time.Now()
 		unsigned := s3.WithAPIOptions(v4.SwapComputePayloadSHA256ForUnsignedPayloadMiddleware)
 		err := s.put(t.Context(), onlyReader{strings.NewReader("thank you")}, unsigned)
@@ -140,8 +118,8 @@ func TestRejectionDoesNotRetryPutOfStream(t *testing.T) {
 		require.ErrorAs(t, err, &api)
 		assert.Equal(t, "ExpiredToken", api.ErrorCode())
 		assert.Zero(t, time.Since(start), "there is nothing to wait for")
-		require.Len(t, s.store.bodies, 1)
-		assert.Contains(t, s.store.bodies[0], "thank you")
+		require.Len(t, s.bodies, 1)
+		assert.Contains(t, s.bodies[0], "thank you")
 		time.Sleep(10 * time.Second)
 		assert.Equal(t, 2, s.STS.CallCount(), "later requests get new credentials")
 	})
@@ -150,14 +128,12 @@ func TestRejectionDoesNotRetryPutOfStream(t *testing.T) {
 // A response 400 to a HEAD request has no body and therefore no error code, so that it is
 // unknown whether new credentials would help.
 func TestRejectionOfHeadStartsBackgroundExchange(t *testing.T) {
-	eachClient(t, func(t *testing.T, config func(*irsa.Provider) aws.Config) {
-		s := newShop(t, config, "ExpiredToken")
-		s.STS.SetLatency(time.Second)
+	eachShop(t, time.Second, func(t *testing.T, s *shop) {
 		start := time.Now()
 		_, err := s.client.HeadObject(t.Context(), &s3.HeadObjectInput{Bucket: aws.String("receipts"), Key: aws.String("1")})
 		require.Error(t, err)
 		assert.Zero(t, time.Since(start))
-		assert.Len(t, s.store.keys, 1)
+		assert.Len(t, s.keys, 1)
 		time.Sleep(10 * time.Second)
 		assert.Equal(t, 2, s.STS.CallCount())
 		_, err = s.client.HeadObject(t.Context(), &s3.HeadObjectInput{Bucket: aws.String("receipts"), Key: aws.String("1")})
@@ -167,29 +143,26 @@ func TestRejectionOfHeadStartsBackgroundExchange(t *testing.T) {
 
 // The host name contains the bucket, but all buckets belong to one service.
 func TestRejectionsOfManyBucketsCountForOneHost(t *testing.T) {
-	eachClient(t, func(t *testing.T, config func(*irsa.Provider) aws.Config) {
-		s := newShop(t, config, "")
-		s.store.reject = func(string) string { return "ExpiredToken" }
+	eachShop(t, 0, func(t *testing.T, s *shop) {
+		s.reject = "all"
 		for n := range 3600 {
 			_, err := s.client.GetObject(t.Context(), &s3.GetObjectInput{Bucket: aws.String(fmt.Sprintf("bucket-%d", n)), Key: aws.String("1")})
 			require.Error(t, err)
 			time.Sleep(time.Second)
 		}
-		assert.Contains(t, s.store.hosts, "bucket-7.s3.us-west-2.amazonaws.com")
+		assert.Contains(t, s.hosts, "bucket-7.s3.us-west-2.amazonaws.com")
 		assert.LessOrEqual(t, s.STS.CallCount(), 8)
 	})
 }
 
 func TestRejectionsAtOnceCauseOneExchange(t *testing.T) {
-	eachClient(t, func(t *testing.T, config func(*irsa.Provider) aws.Config) {
-		s := newShop(t, config, "ExpiredToken")
-		s.STS.SetLatency(time.Second)
+	eachShop(t, time.Second, func(t *testing.T, s *shop) {
 		var puts sync.WaitGroup
 		for range 100 {
 			puts.Go(func() { assert.NoError(t, s.put(t.Context(), strings.NewReader("thank you"))) })
 		}
 		puts.Wait()
-		assert.Len(t, s.store.keys, 200)
+		assert.Len(t, s.keys, 200)
 		assert.Equal(t, 2, s.STS.CallCount())
 	})
 }

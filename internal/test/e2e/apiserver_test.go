@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/http"
 	"os/exec"
-	"path/filepath"
 	"strconv"
 
 	rbacv1 "k8s.io/api/rbac/v1"
@@ -18,36 +17,33 @@ import (
 // An apiServer is a Kubernetes API server with its etcd. It is the OIDC issuer of the
 // service account tokens.
 type apiServer struct {
-	program, dir string
-	authority    *authority
-	port         int
-	process      *process
-	client       kubernetes.Interface
+	port    int
+	process *process
+	client  kubernetes.Interface
 }
 
 // startAPIServer starts an API server that signs tokens with the key in the file.
-func startAPIServer(program, dir string, ca *authority, signingKey string) (*apiServer, error) {
-	a := &apiServer{program: program, dir: dir, authority: ca}
-	err := onFreePort(func(port int) error {
-		a.port = port
-		return a.start(signingKey)
-	})
-	return a, err
+func startAPIServer(signingKey string) (*apiServer, error) {
+	port, err := freePort()
+	if err != nil {
+		return nil, err
+	}
+	a := &apiServer{port: port}
+	return a, a.start(signingKey)
 }
 
 func (a *apiServer) issuer() string { return "https://127.0.0.1:" + strconv.Itoa(a.port) }
-func (a *apiServer) log() string    { return filepath.Join(a.dir, "apiserver.log") }
 
 // start starts the API server and waits until it is ready. The server publishes the signing
 // key and the older keys.
 func (a *apiServer) start(signingKey string, older ...string) error {
 	flags := []string{
-		filepath.Join(a.dir, "etcd"),
+		folder("control-plane/etcd"),
 		"--bind-address=127.0.0.1",
 		"--secure-port=" + strconv.Itoa(a.port),
-		"--tls-cert-file=" + a.authority.file("server.crt"),
-		"--tls-private-key-file=" + a.authority.file("server.key"),
-		"--client-ca-file=" + a.authority.file("ca.crt"),
+		"--tls-cert-file=" + cluster.authority.file("server.crt"),
+		"--tls-private-key-file=" + cluster.authority.file("server.key"),
+		"--token-auth-file=" + cluster.authority.file("tokens.csv"),
 		"--authorization-mode=RBAC",
 		"--service-account-issuer=" + a.issuer(),
 		"--service-account-jwks-uri=" + a.issuer() + "/openid/v1/jwks",
@@ -61,24 +57,15 @@ func (a *apiServer) start(signingKey string, older ...string) error {
 		flags = append(flags, "--service-account-key-file="+key)
 	}
 	config := &rest.Config{
-		Host: a.issuer(),
-		TLSClientConfig: rest.TLSClientConfig{
-			CAFile: a.authority.file("ca.crt"), CertFile: a.authority.file("admin.crt"), KeyFile: a.authority.file("admin.key"),
-		},
+		Host: a.issuer(), BearerToken: adminToken, TLSClientConfig: rest.TLSClientConfig{CAFile: cluster.authority.file("server.crt")},
 		QPS: -1, // no client-side rate limit
 	}
 	var err error
 	if a.client, err = kubernetes.NewForConfig(config); err != nil {
 		return err
 	}
-	if a.process, err = startProcess(exec.Command(a.program, flags...), a.log()); err != nil {
-		return err
-	}
-	if err := a.process.waitUntil(a.ready); err != nil {
-		a.process.stop()
-		return err
-	}
-	return nil
+	a.process, err = startServer(exec.Command(cluster.programs.controlPlane, flags...), folder("control-plane/apiserver.log"), a.ready)
+	return err
 }
 
 // restart stops the API server and starts it with other keys.
@@ -95,11 +82,7 @@ func (a *apiServer) ready(ctx context.Context) error {
 	if err := a.openDiscovery(ctx); err != nil {
 		return err
 	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, a.issuer()+"/.well-known/openid-configuration", nil)
-	if err != nil {
-		return err
-	}
-	response, err := a.authority.client.Do(request)
+	response, err := cluster.authority.client.Get(a.issuer() + "/.well-known/openid-configuration")
 	if err != nil {
 		return err
 	}

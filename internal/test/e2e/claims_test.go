@@ -1,121 +1,132 @@
 package e2e
 
 import (
-	"fmt"
-	"maps"
-	"slices"
-	"strconv"
+	"encoding/base64"
+	"encoding/json"
+	"regexp"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/go-jose/go-jose/v4"
+	"github.com/go-jose/go-jose/v4/jwt"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	authenticationv1 "k8s.io/api/authentication/v1"
+	"k8s.io/client-go/util/keyutil"
 
 	"github.com/irsakit/irsakit/irsa/irsatest"
 )
 
-// fields adds the fields of a JSON object to out, by path. Each field maps to the type of its
-// value and, if the value must be the same in both tokens, to the value.
-func fields(value any, path string, out map[string]string) {
-	switch v := value.(type) {
-	case map[string]any:
-		for name, field := range v {
-			fields(field, path+"/"+name, out)
-		}
-	case []any:
-		for i, element := range v {
-			fields(element, path+"/"+strconv.Itoa(i), out)
-		}
-	case string:
-		out[path] = "text " + shapeOf(v)
-	default:
-		out[path] = fmt.Sprintf("%T", v)
-	}
+// random matches the parts of tokens that are random or depend on the time, by their kind.
+var random = map[string]*regexp.Regexp{
+	`"UUID"`:   regexp.MustCompile(`"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"`),
+	`"KEY ID"`: regexp.MustCompile(`"[\w-]{43}"`),
+	`:TIME`:    regexp.MustCompile(`:\d{10}\b`),
 }
 
-// shapeOf returns the form of a random identifier, and other text unchanged.
-func shapeOf(text string) string {
-	if len(text) == 36 && strings.Count(text, "-") == 4 {
-		return "uuid"
+// shape returns the header and the claims of a token in JSON, with the order of the token. Random
+// parts and the texts in differing, which depend on the cluster, are replaced.
+func shape(t *testing.T, token string, differing ...string) string {
+	t.Helper()
+	fields := strings.Split(token, ".")
+	require.Len(t, fields, 3)
+	text := decode(fields[0]) + "\n" + decode(fields[1])
+	for _, d := range differing {
+		require.Contains(t, text, `"`+d+`"`)
+		text = strings.ReplaceAll(text, `"`+d+`"`, `"DIFFERING"`)
 	}
-	if len(text) == 43 {
-		return "base64url of 32 bytes"
+	for kind, pattern := range random {
+		text = pattern.ReplaceAllString(text, kind)
 	}
 	return text
 }
 
-// compare checks that two parts of tokens have the same fields. The texts at the paths in
-// differing depend on the cluster and may differ.
-func compare(t *testing.T, what string, genuine, kit map[string]any, differing ...string) {
-	t.Helper()
-	want, got := map[string]string{}, map[string]string{}
-	fields(genuine, "", want)
-	fields(kit, "", got)
-	for _, path := range differing {
-		for _, m := range []map[string]string{want, got} {
-			require.Contains(t, m, path, what)
-			m[path] = "text of its own"
-		}
-	}
-	for _, path := range slices.Sorted(maps.Keys(want)) {
-		t.Logf("%s %-40s real: %-40s kit: %s", what, path, want[path], got[path])
-	}
-	require.Equal(t, want, got, what)
-}
-
-// The kit's pod has the same namespace and service account as the real one.
-func TestTheKitsTokensOfPodsHaveTheRealClaims(t *testing.T) {
+// The kit's pod has the same namespace and service account as the API server's.
+func TestTokensHaveSameClaims(t *testing.T) {
 	p := newPod(t)
 	k := irsatest.New(t)
 	sa := k.ServiceAccount(p.Namespace, p.account.Name)
-	kit := k.Pod(sa, k.Role("s3-writer", irsatest.Trust(sa))).Token()
-	compareTokens(t, p.token(t), kit, "/kubernetes.io/pod/name")
-}
-
-func TestTheKitsTokensOfServiceAccountsHaveTheRealClaims(t *testing.T) {
-	p := newPod(t)
-	k := irsatest.New(t)
-	kit := k.ServiceAccount(p.Namespace, p.account.Name).Token()
-	compareTokens(t, createToken(t, p, authenticationv1.TokenRequestSpec{}), kit)
-}
-
-func compareTokens(t *testing.T, genuine, kit string, differing ...string) {
-	t.Helper()
-	realHeader, realClaims := parts(t, genuine)
-	kitHeader, kitClaims := parts(t, kit)
-	compare(t, "header", realHeader, kitHeader)
-	compare(t, "claims", realClaims, kitClaims, append(differing, "/iss")...)
-	for _, claims := range []map[string]any{realClaims, kitClaims} {
-		assert.InDelta(t, 86400, claims["exp"].(float64)-claims["iat"].(float64), 0)
-		assert.InDelta(t, 0, claims["nbf"].(float64)-claims["iat"].(float64), 0)
-		assert.True(t, strings.HasPrefix(claims["iss"].(string), "https://"))
+	kit := k.Pod(sa, k.Role("s3-writer", irsatest.Trust(sa)))
+	_, claims := parts(t, kit.Token())
+	kitPod := claims["kubernetes.io"].(map[string]any)["pod"].(map[string]any)["name"].(string)
+	for name, tokens := range map[string]struct {
+		api, kit       string
+		apiPod, kitPod []string
+	}{
+		"token of a pod":             {p.token(t), kit.Token(), []string{p.Name}, []string{kitPod}},
+		"token of a service account": {api: createToken(t, p, authenticationv1.TokenRequestSpec{}), kit: sa.Token()},
+	} {
+		want := shape(t, tokens.api, append(tokens.apiPod, cluster.api.issuer())...)
+		t.Log(want)
+		require.Equal(t, want, shape(t, tokens.kit, append(tokens.kitPod, k.Issuer.URL())...), name)
+		for _, token := range []string{tokens.api, tokens.kit} {
+			_, claims := parts(t, token)
+			assert.InDelta(t, 86400, claims["exp"].(float64)-claims["iat"].(float64), 0)
+			assert.InDelta(t, 0, claims["nbf"].(float64)-claims["iat"].(float64), 0)
+			assert.True(t, strings.HasPrefix(claims["iss"].(string), "https://"))
+		}
 	}
-	assert.Equal(t, names(genuine), names(kit), "the order of the claims")
 }
 
-// createToken requests a token of the pod's service account from the TokenRequest API through
-// client-go. The token has the default audience and lifetime unless spec sets others.
+// createToken requests a token of the pod's service account from the TokenRequest API. The token has
+// the default audience and a lifetime of a day unless spec sets others.
 func createToken(t *testing.T, p *pod, spec authenticationv1.TokenRequestSpec) string {
 	t.Helper()
-	life := int64(86400)
+	lifetime := int64(86400)
 	if spec.Audiences == nil {
 		spec.Audiences = []string{audience}
 	}
-	if spec.ExpirationSeconds == nil {
-		spec.ExpirationSeconds = &life
-	}
+	spec.ExpirationSeconds = &lifetime
 	token, err := p.request(t.Context(), spec)
 	require.NoError(t, err)
 	return token
 }
 
-// names returns the names of the claims in the order of the token.
-func names(token string) []string {
-	payload := decode(strings.Split(token, ".")[1])
-	out := []string{"aud", "exp", "iat", "iss", "jti", "kubernetes.io", "nbf", "sub"}
-	slices.SortFunc(out, func(a, b string) int {
-		return strings.Index(payload, `"`+a+`":`) - strings.Index(payload, `"`+b+`":`)
-	})
-	return out
+// parts returns the header and the claims of a token.
+func parts(t *testing.T, token string) (header, claims map[string]any) {
+	t.Helper()
+	fields := strings.Split(token, ".")
+	require.Len(t, fields, 3)
+	for i, to := range []*map[string]any{&header, &claims} {
+		require.NoError(t, json.Unmarshal([]byte(decode(fields[i])), to))
+	}
+	return header, claims
+}
+
+// decode decodes a part of a token. It returns "" if the part is invalid.
+func decode(part string) string {
+	data, err := base64.RawURLEncoding.DecodeString(part)
+	if err != nil {
+		return ""
+	}
+	return string(data)
+}
+
+func expiryOf(t *testing.T, token string) time.Time {
+	t.Helper()
+	_, claims := parts(t, token)
+	return time.Unix(int64(claims["exp"].(float64)), 0)
+}
+
+// issuedAgo returns the token as if the API server had issued it earlier: with the same claims
+// except for the times, and signed with the API server's key.
+func issuedAgo(t *testing.T, token string, ago time.Duration) string {
+	t.Helper()
+	header, claims := parts(t, token)
+	for _, name := range []string{"exp", "iat", "nbf"} {
+		claims[name] = int64(claims[name].(float64) - ago.Seconds())
+	}
+	key, err := keyutil.PrivateKeyFromFile(cluster.signingKey)
+	require.NoError(t, err)
+	return sign(t, key, header["kid"].(string), claims)
+}
+
+func sign(t *testing.T, key any, keyID string, claims map[string]any) string {
+	t.Helper()
+	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.RS256, Key: jose.JSONWebKey{Key: key, KeyID: keyID}}, nil)
+	require.NoError(t, err)
+	token, err := jwt.Signed(signer).Claims(claims).Serialize()
+	require.NoError(t, err)
+	return token
 }

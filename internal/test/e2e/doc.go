@@ -18,9 +18,8 @@
 //	go test ./...                # later
 //
 // All programs are built from Go modules. The first build needs about 3 GB of memory and
-// takes ten minutes on two processors. TestMain builds the programs, reports its progress
-// (visible with go test -v), starts the programs on free ports of the loopback interface,
-// and stops them.
+// takes ten minutes on two processors. TestMain builds the programs, starts them on free ports
+// of the loopback interface, and stops them.
 //
 // MinIO is licensed under the AGPL: the tests run it as a program, never link it, and do not
 // distribute it. It has a separate module, minio, so that its dependencies do not mix with

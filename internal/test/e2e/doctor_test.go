@@ -16,55 +16,55 @@ import (
 // doctor runs examples/doctor in the pod's container.
 func doctor(t *testing.T, p *pod) result {
 	t.Helper()
-	return p.run(t, p.Spec.Containers[0], cluster.programs.doctor)
+	return p.run(t, nil, p.Spec.Containers[0], cluster.programs.doctor)
 }
 
-func TestTheDoctorFindsAHealthyPodHealthy(t *testing.T) {
+func TestDoctorPassesHealthyPod(t *testing.T) {
 	p := newPod(t)
-	said := doctor(t, p)
-	assert.Equal(t, 0, said.code)
+	output := doctor(t, p)
+	assert.Equal(t, 0, output.code)
 	for _, check := range []string{
 		"environment", "other-credentials", "role", "settings", "token-path", "token-permission", "token", "claims",
 		"audience", "lifetime", "region", "endpoint", "connection", "tls", "answer", "clock", "exchange", "expiry",
 	} {
-		assert.Regexp(t, `(?m)^passed +`+check+` `, said.out)
+		assert.Regexp(t, `(?m)^passed +`+check+` `, output.out)
 	}
-	assert.Contains(t, said.out, "issuer "+cluster.api.issuer()+", subject system:serviceaccount:"+p.Namespace+":cart, pod "+p.Name)
-	assert.Contains(t, said.out, "\nNo check failed.\n")
+	assert.Contains(t, output.out, "issuer "+cluster.api.issuer()+", subject system:serviceaccount:"+p.Namespace+":cart, pod "+p.Name)
+	assert.Contains(t, output.out, "\nNo check failed.\n")
 }
 
-func TestTheDoctorFindsAWrongAudience(t *testing.T) {
+func TestDoctorReportsWrongAudience(t *testing.T) {
 	p := newPod(t, func(o *podOptions) { o.account.Annotations[audienceAnnotation] = "sts.us-west-2.amazonaws.com" })
-	said := doctor(t, p)
-	assert.Equal(t, 1, said.code)
-	assert.Regexp(t, `(?m)^warned +audience +sts\.us-west-2\.amazonaws\.com, and not sts\.amazonaws\.com`, said.out)
-	assert.Contains(t, said.out, "do: correct the audience of the projected volume, or of the service account's annotation "+audienceAnnotation)
-	assert.Regexp(t, `(?m)^FAILED +exchange +InvalidParameterValue`, said.out)
-	assert.NotContains(t, said.out, p.token(t))
+	output := doctor(t, p)
+	assert.Equal(t, 1, output.code)
+	assert.Regexp(t, `(?m)^warned +audience +sts\.us-west-2\.amazonaws\.com, and not sts\.amazonaws\.com`, output.out)
+	assert.Contains(t, output.out, "do: correct the audience of the projected volume, or of the service account's annotation "+audienceAnnotation)
+	assert.Regexp(t, `(?m)^FAILED +exchange +InvalidParameterValue`, output.out)
+	assert.NotContains(t, output.out, p.token(t))
 }
 
 // STS cannot detect that a service account was deleted: the token remains valid until it
 // expires, but it is no longer rotated.
-func TestTheDoctorFindsADeletedServiceAccountWhenItsTokenHasExpired(t *testing.T) {
-	p := newPod(t, lifeOf("600"))
+func TestDoctorReportsExpiredTokenOfDeletedServiceAccount(t *testing.T) {
+	p := newPod(t, withLifetime("600"))
 	require.NoError(t, cluster.api.client.CoreV1().ServiceAccounts(p.Namespace).Delete(t.Context(), p.account.Name, metav1.DeleteOptions{}))
-	said := doctor(t, p)
-	assert.Equal(t, 0, said.code, "the token is still good")
+	output := doctor(t, p)
+	assert.Equal(t, 0, output.code, "the token is still valid")
 
 	kubelet := newKubelet(cluster.api.client)
 	require.ErrorContains(t, kubelet.sync(p.Pod), `serviceaccounts "cart" not found`)
 	p.write(t, issuedAgo(t, p.token(t), 20*time.Minute)) // the state of the file 20 minutes later
-	said = doctor(t, p)
-	assert.Equal(t, 1, said.code)
-	assert.Regexp(t, `(?m)^FAILED +lifetime +by this node's clock it expired at `, said.out)
-	assert.Regexp(t, `do: it expired 1\dm`, said.out)
-	assert.Contains(t, said.out, "check that the service account still exists")
-	assert.Contains(t, said.out, "Begin with lifetime.")
+	output = doctor(t, p)
+	assert.Equal(t, 1, output.code)
+	assert.Regexp(t, `(?m)^FAILED +lifetime +by this node's clock it expired at `, output.out)
+	assert.Regexp(t, `do: it expired 1\dm`, output.out)
+	assert.Contains(t, output.out, "check that the service account still exists")
+	assert.Contains(t, output.out, "Begin with lifetime.")
 }
 
 // If all containers run as one user, the kubelet makes the token readable for this user only.
 // Without an fsGroup, a program that then changes its user cannot read the token.
-func TestTheDoctorFindsATokenThatItsUserMayNotRead(t *testing.T) {
+func TestDoctorReportsUnreadableToken(t *testing.T) {
 	self := int64(os.Geteuid())
 	p := newPod(t, func(o *podOptions) { o.pod.Spec.SecurityContext = &corev1.PodSecurityContext{RunAsUser: &self} })
 	dir := p.dir()
@@ -76,21 +76,21 @@ func TestTheDoctorFindsATokenThatItsUserMayNotRead(t *testing.T) {
 		mode, user = 0, nil
 		require.NoError(t, os.Chmod(filepath.Join(dir, "token"), mode))
 	}
-	said := p.runAs(t, user, p.Spec.Containers[0], cluster.programs.doctor)
-	assert.Equal(t, 1, said.code)
-	assert.Regexp(t, `(?m)^FAILED +token-permission +open .*: permission denied`, said.out)
-	assert.Contains(t, said.out, "the file has the mode "+mode.String())
+	output := p.run(t, user, p.Spec.Containers[0], cluster.programs.doctor)
+	assert.Equal(t, 1, output.code)
+	assert.Regexp(t, `(?m)^FAILED +token-permission +open .*: permission denied`, output.out)
+	assert.Contains(t, output.out, "the file has the mode "+mode.String())
 	if user != nil {
-		assert.Contains(t, said.out, "belongs to user 0 and group 0, and the process runs as user 65532 and group 65532")
+		assert.Contains(t, output.out, "belongs to user 0 and group 0, and the process runs as user 65532 and group 65532")
 	}
-	assert.Contains(t, said.out, "set securityContext.fsGroup in the pod")
-	assert.Contains(t, said.out, "Begin with token-permission.")
+	assert.Contains(t, output.out, "set securityContext.fsGroup in the pod")
+	assert.Contains(t, output.out, "Begin with token-permission.")
 
 	// With an fsGroup, the kubelet writes the file with the mode 0640 and that group.
 	require.NoError(t, os.Chmod(filepath.Join(dir, "token"), 0o640))
 	if user != nil {
 		require.NoError(t, os.Chown(filepath.Join(dir, "token"), 0, int(user.Gid)))
 	}
-	said = p.runAs(t, user, p.Spec.Containers[0], cluster.programs.doctor)
-	assert.Equal(t, 0, said.code)
+	output = p.run(t, user, p.Spec.Containers[0], cluster.programs.doctor)
+	assert.Equal(t, 0, output.code)
 }

@@ -35,43 +35,33 @@ func newKubelet(client kubernetes.Interface) *kubelet {
 	return k
 }
 
-// sync writes the volumes of a pod. A kubelet does so when it starts the pod and then about
-// every minute.
+// sync writes the token volumes of a pod. A kubelet does so when it starts the pod and then about
+// every minute. Other sources of volumes, and an fsGroup, are not supported.
 func (k *kubelet) sync(pod *corev1.Pod) error {
 	for _, volume := range pod.Spec.Volumes {
 		if volume.Projected == nil {
 			continue
 		}
-		payload, err := k.payload(pod, volume.Projected)
-		if err != nil {
-			return fmt.Errorf("volume %s of pod %s: %w", volume.Name, pod.Name, err)
+		payload := map[string]volumeutil.FileProjection{}
+		for _, source := range volume.Projected.Sources {
+			if source.ServiceAccountToken == nil {
+				continue
+			}
+			mode, user := *volume.Projected.DefaultMode, volumeutil.FsUserFrom(pod)
+			if user != nil {
+				mode = 0o600
+			}
+			tr, err := k.tokens.GetServiceAccountToken(pod.Namespace, pod.Spec.ServiceAccountName, tokenRequest(pod, source.ServiceAccountToken))
+			if err != nil {
+				return fmt.Errorf("volume %s of pod %s: %w", volume.Name, pod.Name, err)
+			}
+			payload[source.ServiceAccountToken.Path] = volumeutil.FileProjection{Data: []byte(tr.Status.Token), Mode: mode, FsUser: user}
 		}
 		if err := writeVolume(volumeDir(pod, volume.Name), payload); err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-// payload gets the tokens of a volume. It does not support other sources, or an fsGroup, which
-// the plugin handles elsewhere.
-func (k *kubelet) payload(pod *corev1.Pod, volume *corev1.ProjectedVolumeSource) (map[string]volumeutil.FileProjection, error) {
-	payload := map[string]volumeutil.FileProjection{}
-	for _, source := range volume.Sources {
-		if source.ServiceAccountToken == nil {
-			continue
-		}
-		mode, user := *volume.DefaultMode, volumeutil.FsUserFrom(pod)
-		if user != nil {
-			mode = 0o600
-		}
-		tr, err := k.tokens.GetServiceAccountToken(pod.Namespace, pod.Spec.ServiceAccountName, tokenRequest(pod, source.ServiceAccountToken))
-		if err != nil {
-			return nil, err
-		}
-		payload[source.ServiceAccountToken.Path] = volumeutil.FileProjection{Data: []byte(tr.Status.Token), Mode: mode, FsUser: user}
-	}
-	return payload, nil
 }
 
 // tokenRequest returns the request that the projected volume plugin sends to the API server.

@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"k8s.io/klog/v2"
@@ -29,6 +30,7 @@ func TestMain(m *testing.M) {
 			_ = os.Unsetenv(name)
 		}
 	}
+	syscall.Umask(0o022) // files must be readable for other users
 	klog.SetOutput(os.Stderr)
 	code := 1
 	if err := startCluster(); err != nil {
@@ -49,11 +51,11 @@ func startCluster() error {
 	if cluster.dir, err = os.MkdirTemp("", "irsakit-e2e-"); err != nil {
 		return err
 	}
-	for _, dir := range []string{cluster.dir, folder("bin"), folder("pki"), folder("pods")} {
-		if err := os.MkdirAll(dir, 0o755); err != nil {
-			return err
-		}
-		if err := os.Chmod(dir, 0o755); err != nil { // regardless of the umask
+	if err := os.Chmod(cluster.dir, 0o755); err != nil {
+		return err
+	}
+	for _, name := range []string{"bin", "pki", "pods", "control-plane"} {
+		if err := os.Mkdir(folder(name), 0o755); err != nil {
 			return err
 		}
 	}
@@ -66,26 +68,22 @@ func startCluster() error {
 	if cluster.signingKey, err = newSigningKey(folder("pki/first.key")); err != nil {
 		return err
 	}
-	if err := os.MkdirAll(folder("control-plane"), 0o700); err != nil {
-		return err
-	}
-	cluster.api, err = startAPIServer(cluster.programs.controlPlane, folder("control-plane"), cluster.authority, cluster.signingKey)
-	if err != nil {
+	if cluster.api, err = startAPIServer(cluster.signingKey); err != nil {
 		return err
 	}
 	cluster.kubelet = newKubelet(cluster.api.client)
-	cluster.minio, err = startMinIO(cluster.programs.minio, folder("minio"), cluster.authority, cluster.api.issuer())
+	cluster.minio, err = startMinIO()
 	return err
 }
 
 func folder(name string) string { return filepath.Join(cluster.dir, name) }
 
 func stopCluster() {
-	if m := cluster.minio; m != nil && m.process != nil {
-		m.process.stop()
+	if cluster.minio != nil {
+		cluster.minio.process.stop()
 	}
-	if a := cluster.api; a != nil && a.process != nil {
-		a.process.stop()
+	if cluster.api != nil {
+		cluster.api.process.stop()
 	}
 }
 
@@ -93,6 +91,10 @@ func stopCluster() {
 func showLogs() {
 	logs, _ := filepath.Glob(folder("*/*.log")) // the pattern is valid
 	for _, path := range logs {
-		fmt.Fprintf(os.Stderr, "\n== the end of %s\n%s\n", filepath.Base(path), tail(path, 40))
+		data, err := os.ReadFile(path)
+		fmt.Fprintf(os.Stderr, "\n== the end of %s\n%s\n", filepath.Base(path), data[max(0, len(data)-8000):])
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+		}
 	}
 }

@@ -4,10 +4,8 @@ import (
 	"context"
 	"crypto/sha1"
 	"encoding/base64"
-	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strconv"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -26,41 +24,38 @@ func minioRole() string {
 	return "arn:minio:iam:" + region + "::role/" + base64.RawURLEncoding.EncodeToString(sum[:])
 }
 
-// A minioServer is a MinIO server, with STS and S3, that trusts the tokens of one issuer.
+// A minioServer is a MinIO server, with STS and S3, that trusts the tokens of the API server.
 type minioServer struct {
-	program, dir, issuer string
-	authority            *authority
-	port                 int
-	process              *process
+	port    int
+	process *process
 }
 
-func startMinIO(program, dir string, ca *authority, issuer string) (*minioServer, error) {
-	m := &minioServer{program: program, dir: dir, issuer: issuer, authority: ca}
-	if err := m.writeCertificates(); err != nil {
+func startMinIO() (*minioServer, error) {
+	port, err := freePort()
+	if err != nil {
 		return nil, err
 	}
-	err := onFreePort(func(port int) error {
-		m.port = port
-		return m.start()
-	})
-	return m, err
+	if err := writeMinIOCertificates(); err != nil {
+		return nil, err
+	}
+	m := &minioServer{port: port}
+	return m, m.start()
 }
 
 func (m *minioServer) endpoint() string { return "https://127.0.0.1:" + strconv.Itoa(m.port) }
-func (m *minioServer) log() string      { return filepath.Join(m.dir, "minio.log") }
 
-// writeCertificates writes the server's certificate and the authority to the folders in which
+// writeMinIOCertificates writes the server's certificate and the authority to the folders in which
 // MinIO expects them.
-func (m *minioServer) writeCertificates() error {
-	if err := os.MkdirAll(filepath.Join(m.dir, "certs", "CAs"), 0o700); err != nil {
+func writeMinIOCertificates() error {
+	if err := os.MkdirAll(folder("minio/certs/CAs"), 0o700); err != nil {
 		return err
 	}
-	for from, to := range map[string]string{"server.crt": "public.crt", "server.key": "private.key", "ca.crt": "CAs/ca.crt"} {
-		data, err := os.ReadFile(m.authority.file(from))
+	for to, from := range map[string]string{"public.crt": "server.crt", "private.key": "server.key", "CAs/ca.crt": "server.crt"} {
+		data, err := os.ReadFile(cluster.authority.file(from))
 		if err != nil {
 			return err
 		}
-		if err := os.WriteFile(filepath.Join(m.dir, "certs", to), data, 0o600); err != nil {
+		if err := os.WriteFile(folder("minio/certs/"+to), data, 0o600); err != nil {
 			return err
 		}
 	}
@@ -69,53 +64,39 @@ func (m *minioServer) writeCertificates() error {
 
 // start starts the server and waits until it is ready and has the bucket.
 func (m *minioServer) start() error {
-	cmd := exec.Command(m.program, "server", "--quiet", "--certs-dir", filepath.Join(m.dir, "certs"),
-		"--address", "127.0.0.1:"+strconv.Itoa(m.port), filepath.Join(m.dir, "data"))
+	cmd := exec.Command(cluster.programs.minio, "server", "--quiet", "--certs-dir", folder("minio/certs"),
+		"--address", "127.0.0.1:"+strconv.Itoa(m.port), folder("minio/data"))
 	cmd.Env = []string{
-		"HOME=" + m.dir,
-		"MINIO_ROOT_USER=root", "MINIO_ROOT_PASSWORD=" + rootPassword,
+		"HOME=" + folder("minio"),
+		"MINIO_ROOT_USER=root", "MINIO_ROOT_PASSWORD=" + adminToken,
 		"MINIO_SITE_REGION=" + region,
 		"MINIO_BROWSER=off", "MINIO_UPDATE=off",
-		"MINIO_IDENTITY_OPENID_CONFIG_URL=" + m.issuer + "/.well-known/openid-configuration",
+		"MINIO_IDENTITY_OPENID_CONFIG_URL=" + cluster.api.issuer() + "/.well-known/openid-configuration",
 		"MINIO_IDENTITY_OPENID_CLIENT_ID=" + audience,
 		"MINIO_IDENTITY_OPENID_ROLE_POLICY=readwrite",
 	}
 	var err error
-	if m.process, err = startProcess(cmd, m.log()); err != nil {
-		return err
-	}
-	if err := m.process.waitUntil(m.ready); err != nil {
-		m.process.stop()
-		return err
-	}
-	return nil
+	m.process, err = startServer(cmd, folder("minio/minio.log"), m.ready)
+	return err
 }
 
 // ready returns the reason why the server is not ready yet.
 func (m *minioServer) ready(ctx context.Context) error {
-	if _, err := m.asRoot().ListBuckets(ctx, nil); err != nil {
-		return err
-	}
 	_, err := m.asRoot().HeadBucket(ctx, &s3.HeadBucketInput{Bucket: aws.String(bucket)})
 	if err != nil {
 		_, err = m.asRoot().CreateBucket(ctx, &s3.CreateBucketInput{Bucket: aws.String(bucket)})
 	}
-	if err != nil {
-		return fmt.Errorf("the bucket: %w", err)
-	}
-	return nil
+	return err
 }
-
-const rootPassword = "only-for-this-test" // the server runs only during the tests
 
 // asRoot returns a client with MinIO's root credentials, for operations that pods do not
 // perform.
 func (m *minioServer) asRoot() *s3.Client {
 	return s3.New(s3.Options{
 		Region: region, BaseEndpoint: aws.String(m.endpoint()), UsePathStyle: true,
-		HTTPClient: m.authority.client, RetryMaxAttempts: 1,
+		HTTPClient: cluster.authority.client, RetryMaxAttempts: 1,
 		Credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
-			return aws.Credentials{AccessKeyID: "root", SecretAccessKey: rootPassword}, nil
+			return aws.Credentials{AccessKeyID: "root", SecretAccessKey: adminToken}, nil
 		}),
 	})
 }

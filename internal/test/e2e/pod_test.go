@@ -1,12 +1,14 @@
 package e2e
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"os"
+	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -47,7 +49,7 @@ func newPod(t *testing.T, optFns ...func(*podOptions)) *pod {
 				Containers: []corev1.Container{{Name: "cart", Image: "registry.example/shop/cart:1.0", Env: []corev1.EnvVar{
 					{Name: "AWS_ENDPOINT_URL_STS", Value: cluster.minio.endpoint()},
 					{Name: "AWS_ENDPOINT_URL_S3", Value: cluster.minio.endpoint()},
-					{Name: "AWS_CA_BUNDLE", Value: cluster.authority.file("ca.crt")},
+					{Name: "AWS_CA_BUNDLE", Value: cluster.authority.file("server.crt")},
 				}}},
 			},
 		},
@@ -58,7 +60,10 @@ func newPod(t *testing.T, optFns ...func(*podOptions)) *pod {
 	}
 	p := &pod{}
 	core := cluster.api.client.CoreV1()
-	newNode(t)
+	_, err := core.Nodes().Create(t.Context(), &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: nodeName}}, metav1.CreateOptions{})
+	if !apierrors.IsAlreadyExists(err) {
+		require.NoError(t, err)
+	}
 	space, err := core.Namespaces().Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "shop-"}}, metav1.CreateOptions{})
 	require.NoError(t, err)
 	p.account, err = core.ServiceAccounts(space.Name).Create(t.Context(), o.account, metav1.CreateOptions{})
@@ -67,29 +72,13 @@ func newPod(t *testing.T, optFns ...func(*podOptions)) *pod {
 	o.webhook.mutate(o.pod, p.account)
 	p.Pod, err = core.Pods(space.Name).Create(t.Context(), o.pod, metav1.CreateOptions{})
 	require.NoError(t, err)
-	p.sync(t)
+	require.NoError(t, cluster.kubelet.sync(p.Pod))
 	return p
 }
 
-// newNode creates the node on which the pods are scheduled.
-func newNode(t *testing.T) {
-	t.Helper()
-	node := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: nodeName}}
-	_, err := cluster.api.client.CoreV1().Nodes().Create(t.Context(), node, metav1.CreateOptions{})
-	if !apierrors.IsAlreadyExists(err) {
-		require.NoError(t, err)
-	}
-}
-
-// lifeOf sets the lifetime of the pod's tokens, in seconds.
-func lifeOf(seconds string) func(*podOptions) {
+// withLifetime sets the lifetime of the pod's tokens, in seconds.
+func withLifetime(seconds string) func(*podOptions) {
 	return func(o *podOptions) { o.account.Annotations[expirationAnnotation] = seconds }
-}
-
-// sync makes the kubelet write the volumes of the pod.
-func (p *pod) sync(t *testing.T) {
-	t.Helper()
-	require.NoError(t, cluster.kubelet.sync(p.Pod))
 }
 
 // dir returns the folder of the volume that the webhook added.
@@ -119,41 +108,19 @@ func (p *pod) environ(container corev1.Container) []string {
 	return out
 }
 
-// enter sets the environment of the pod's first container for the test.
-func (p *pod) enter(t *testing.T) {
-	t.Helper()
-	for _, variable := range p.environ(p.Spec.Containers[0]) {
-		name, value, _ := strings.Cut(variable, "=")
-		t.Setenv(name, value)
-	}
-}
-
-// provider returns a Provider as an application in the pod creates it.
+// provider returns a Provider with the settings in the environment of the pod's first container. It
+// does not change the environment of the test, so tests can run in parallel.
 func (p *pod) provider(t *testing.T, optFns ...func(*irsa.Options)) *irsa.Provider {
 	t.Helper()
-	p.enter(t)
-	provider, err := irsa.New(optFns...)
-	require.NoError(t, err)
-	t.Cleanup(func() { provider.Close() })
-	return provider
-}
-
-// providerBeside is like provider, for a test that runs in parallel with others. It sets
-// options instead of the environment, because the tests need different environments.
-func (p *pod) providerBeside(t *testing.T, optFns ...func(*irsa.Options)) *irsa.Provider {
-	t.Helper()
-	o := irsa.Options{HTTPClient: cluster.authority.client}
-	told := map[string]*string{
-		"AWS_ROLE_ARN": &o.RoleARN, "AWS_WEB_IDENTITY_TOKEN_FILE": &o.TokenFile,
-		"AWS_REGION": &o.Region, "AWS_ENDPOINT_URL_STS": &o.Endpoint,
-	}
+	env := map[string]string{}
 	for _, variable := range p.environ(p.Spec.Containers[0]) {
 		name, value, _ := strings.Cut(variable, "=")
-		if option := told[name]; option != nil {
-			*option = value
-		}
+		env[name] = value
 	}
-	provider, err := irsa.New(slices.Concat([]func(*irsa.Options){func(all *irsa.Options) { *all = o }}, optFns)...)
+	provider, err := irsa.New(append([]func(*irsa.Options){func(o *irsa.Options) {
+		o.RoleARN, o.TokenFile, o.Region = env["AWS_ROLE_ARN"], env["AWS_WEB_IDENTITY_TOKEN_FILE"], env["AWS_REGION"]
+		o.Endpoint, o.HTTPClient = env["AWS_ENDPOINT_URL_STS"], cluster.authority.client
+	}}, optFns...)...)
 	require.NoError(t, err)
 	t.Cleanup(func() { provider.Close() })
 	return provider
@@ -182,5 +149,28 @@ func (p *pod) another(ctx context.Context) (string, error) {
 			return p.request(ctx, tokenRequest(p.Pod, v.Projected.Sources[0].ServiceAccountToken).Spec)
 		}
 	}
-	return "", errors.New("the pod has no volume of the webhook")
+	return "", errors.New("the pod has no token volume")
+}
+
+// A result is the result of a program in a container.
+type result struct {
+	code        int
+	out, errors string
+}
+
+// run runs a program in the way in which the pod's container runs it: with the environment in
+// the pod from the API server, and without that of the test. A nil user is that of the test.
+func (p *pod) run(t *testing.T, user *syscall.Credential, container corev1.Container, program string, args ...string) result {
+	t.Helper()
+	var out, errs bytes.Buffer
+	cmd := exec.CommandContext(t.Context(), program, args...)
+	cmd.Dir, cmd.Env = cluster.dir, append([]string{"HOME=/nowhere"}, p.environ(container)...)
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Credential: user}
+	err := cmd.Run()
+	if cmd.ProcessState == nil {
+		t.Fatal(err)
+	}
+	t.Logf("%s %v has ended with %d\n%s%s", program, args, cmd.ProcessState.ExitCode(), out.Bytes(), errs.Bytes())
+	return result{cmd.ProcessState.ExitCode(), out.String(), errs.String()}
 }

@@ -24,20 +24,12 @@ func Special(t *testing.T) map[string]string {
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
 	directory, pipe, socket := filepath.Join(dir, "directory"), filepath.Join(dir, "pipe"), filepath.Join(dir, "socket")
-	if err := errors.Join(os.Mkdir(directory, 0o700), syscall.Mkfifo(pipe, 0o600)); err != nil {
-		t.Fatal(err)
-	}
 	listener, err := net.Listen("unix", socket)
-	if err != nil {
+	if err := errors.Join(err, os.Mkdir(directory, 0o700), syscall.Mkfifo(pipe, 0o600)); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = listener.Close() })
-	return map[string]string{
-		directory:   "a directory",
-		pipe:        "a named pipe",
-		socket:      "a socket",
-		"/dev/zero": "a device",
-	}
+	return map[string]string{directory: "a directory", pipe: "a named pipe", socket: "a socket", "/dev/zero": "a device"}
 }
 
 // Within calls f and fails the test if f does not return within two minutes.

@@ -1,5 +1,3 @@
-// Package manifests checks the Kubernetes manifests and the IAM policies of the examples:
-// that they are well-formed, that pods have no more rights than they need, and that the
-// roles trust the service accounts of the pods, and no others. It is a module of its
-// own, so that Kubernetes is no dependency of irsakit.
+// Package manifests checks the Kubernetes manifests and the IAM policies of the examples. It is a
+// separate module, so that the library does not depend on Kubernetes.
 package manifests

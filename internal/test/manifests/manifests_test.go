@@ -1,20 +1,32 @@
 package manifests
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	appsv1 "k8s.io/api/apps/v1"
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/serializer"
+	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
 
 	"github.com/irsakit/irsakit/internal/trustpolicy"
 )
 
 const examples = "../../../examples/"
 
-// check returns all that is wrong with the files of a folder.
+// check returns the faults of the files of a folder.
 func check(files map[string]string) error {
 	m, err := decode(files)
 	if err != nil {
@@ -22,7 +34,7 @@ func check(files map[string]string) error {
 	}
 	errs := []error{checkRoles(m)}
 	for _, w := range m.workloads {
-		if err := checkPod(w.pod, m.talks(w.meta.Namespace, w.pod.Spec.ServiceAccountName)); err != nil {
+		if err := checkPod(w.pod, m.hasRights(w.meta.Namespace, w.pod.Spec.ServiceAccountName)); err != nil {
 			errs = append(errs, fmt.Errorf("%s: %w", w.name, err))
 		}
 	}
@@ -32,7 +44,7 @@ func check(files map[string]string) error {
 	return errors.Join(errs...)
 }
 
-func TestThePodsOfTheExamplesGetTheirRolesAndNoMore(t *testing.T) {
+func TestCheckAcceptsExamples(t *testing.T) {
 	folders, err := filepath.Glob(examples + "*/kubernetes")
 	require.NoError(t, err)
 	for _, name := range []string{"s3", "sidecar", "observability", "multitenant", "crossaccount", "tokenrequest"} {
@@ -45,14 +57,14 @@ func TestThePodsOfTheExamplesGetTheirRolesAndNoMore(t *testing.T) {
 	}
 }
 
-func TestTheDoctorsPodHasNoMoreRightsThanItNeeds(t *testing.T) {
+func TestCheckPodAcceptsDoctor(t *testing.T) {
 	m, err := decode(read(t, examples+"doctor"))
 	require.NoError(t, err)
 	require.Len(t, m.workloads, 1)
 	require.NoError(t, checkPod(m.workloads[0].pod, false))
 }
 
-func TestThePartnersRoleAsksForTheExternalID(t *testing.T) {
+func TestPartnerRoleRequiresExternalID(t *testing.T) {
 	files := read(t, examples+"crossaccount/kubernetes")
 	policy, err := trustpolicy.Parse([]byte(files["partner-trust-policy.json"]))
 	require.NoError(t, err)
@@ -64,4 +76,126 @@ func TestThePartnersRoleAsksForTheExternalID(t *testing.T) {
 	assert.True(t, policy.Evaluate(request).Allowed)
 	request.Principal.ARN += "-other"
 	assert.False(t, policy.Evaluate(request).Allowed)
+}
+
+// A workload is a manifest that creates pods.
+type workload struct {
+	name string // kind, namespace and name
+	meta metav1.ObjectMeta
+	pod  corev1.PodTemplateSpec
+}
+
+// manifests contains the manifests of a folder and the role's trust policy.
+type manifests struct {
+	accounts    []corev1.ServiceAccount
+	bound       []rbacv1.Subject // the subjects of role bindings
+	workloads   []workload
+	trustPolicy []byte
+}
+
+// read returns the manifests of a folder by file name.
+func read(t *testing.T, folder string) map[string]string {
+	t.Helper()
+	files := map[string]string{}
+	for _, pattern := range []string{"*.yaml", "*.json"} {
+		paths, err := filepath.Glob(filepath.Join(folder, pattern))
+		require.NoError(t, err)
+		for _, path := range paths {
+			content, err := os.ReadFile(path)
+			require.NoError(t, err)
+			files[filepath.Base(path)] = string(content)
+		}
+	}
+	return files
+}
+
+// decoder decodes documents as the API server does. A field that Kubernetes does not know is an error.
+var decoder = func() runtime.Decoder {
+	scheme := runtime.NewScheme()
+	utilruntime.Must(errors.Join(corev1.AddToScheme(scheme), appsv1.AddToScheme(scheme), batchv1.AddToScheme(scheme), rbacv1.AddToScheme(scheme)))
+	return serializer.NewCodecFactory(scheme, serializer.EnableStrict).UniversalDeserializer()
+}()
+
+// decode decodes the files of a folder.
+func decode(files map[string]string) (manifests, error) {
+	m := manifests{trustPolicy: []byte(files["trust-policy.json"])}
+	for name, content := range files {
+		if filepath.Ext(name) != ".yaml" {
+			continue
+		}
+		for _, document := range bytes.Split([]byte(content), []byte("\n---\n")) {
+			object, _, err := decoder.Decode(document, nil, nil)
+			if err == nil {
+				err = m.add(object)
+			}
+			if err != nil {
+				return m, fmt.Errorf("%s: %w", name, err)
+			}
+		}
+	}
+	return m, nil
+}
+
+// add adds and checks an object.
+func (m *manifests) add(object runtime.Object) error {
+	run := func(kind string, meta metav1.ObjectMeta, pod corev1.PodTemplateSpec) {
+		m.workloads = append(m.workloads, workload{kind + " " + meta.Namespace + "/" + meta.Name, meta, pod})
+	}
+	switch o := object.(type) {
+	case *corev1.ServiceAccount:
+		m.accounts = append(m.accounts, *o)
+	case *rbacv1.Role:
+		return checkRights(o)
+	case *rbacv1.RoleBinding:
+		m.bound = append(m.bound, o.Subjects...)
+	case *corev1.ConfigMap:
+	case *corev1.Pod:
+		run("Pod", o.ObjectMeta, corev1.PodTemplateSpec{ObjectMeta: o.ObjectMeta, Spec: o.Spec})
+	case *batchv1.Job:
+		run("Job", o.ObjectMeta, o.Spec.Template)
+	case *appsv1.Deployment:
+		run("Deployment", o.ObjectMeta, o.Spec.Template)
+		return errors.Join(checkSelector(o), checkProbed(o))
+	default:
+		return fmt.Errorf("unexpected kind %T", o)
+	}
+	return nil
+}
+
+// hasRights reports whether a service account has rights at the API server.
+func (m *manifests) hasRights(namespace, account string) bool {
+	return slices.Contains(m.bound, rbacv1.Subject{Kind: rbacv1.ServiceAccountKind, Namespace: namespace, Name: account})
+}
+
+// checkRights checks that a role allows only tokens of named service accounts.
+func checkRights(r *rbacv1.Role) error {
+	for _, rule := range r.Rules {
+		if !slices.Equal(rule.Resources, []string{"serviceaccounts/token"}) || !slices.Equal(rule.Verbs, []string{"create"}) || len(rule.ResourceNames) == 0 {
+			return fmt.Errorf("role %s allows more than tokens of named service accounts", r.Name)
+		}
+	}
+	return nil
+}
+
+// checkProbed checks that a container of the deployment has probes.
+func checkProbed(d *appsv1.Deployment) error {
+	spec := d.Spec.Template.Spec
+	if !slices.ContainsFunc(append(spec.InitContainers, spec.Containers...), func(c corev1.Container) bool {
+		return c.ReadinessProbe != nil && c.LivenessProbe != nil
+	}) {
+		return errors.New("the deployment has no probes")
+	}
+	return nil
+}
+
+// checkSelector checks that the selector of a deployment matches its pods.
+func checkSelector(d *appsv1.Deployment) error {
+	selector, err := metav1.LabelSelectorAsSelector(d.Spec.Selector)
+	if err != nil {
+		return err
+	}
+	if selector.Empty() || !selector.Matches(labels.Set(d.Spec.Template.Labels)) {
+		return fmt.Errorf("the selector %q does not match the labels of the pods", selector)
+	}
+	return nil
 }

@@ -55,7 +55,7 @@ func newIssuer(t testing.TB) *issuer {
 	require.NoError(t, err)
 	for name, curve := range map[string]elliptic.Curve{
 		"p256": elliptic.P256(), "p384": elliptic.P384(), "p521": elliptic.P521(),
-		"twin": elliptic.P256(), "other twin": elliptic.P256(), "stranger": elliptic.P256(),
+		"twin": elliptic.P256(), "other twin": elliptic.P256(), "unknown": elliptic.P256(),
 	} {
 		i.private[name], err = ecdsa.GenerateKey(curve, rand.Reader)
 		require.NoError(t, err)
@@ -136,15 +136,17 @@ func (i *issuer) sign(t testing.TB, algorithm, key string, input []byte) []byte 
 	case strings.HasSuffix(algorithm, "512"):
 		hash = crypto.SHA512
 	}
-	sum := func() []byte { h := hash.New(); h.Write(input); return h.Sum(nil) }
+	h := hash.New()
+	h.Write(input)
+	sum := h.Sum(nil)
 	var signature []byte
 	var err error
 	switch algorithm {
 	case "", "none", "None", "NONE":
 	case "RS256", "RS384", "RS512":
-		signature, err = i.private["rsa"].Sign(rand.Reader, sum(), hash)
+		signature, err = i.private["rsa"].Sign(rand.Reader, sum, hash)
 	case "PS256", "PS384", "PS512":
-		signature, err = i.private["rsa"].Sign(rand.Reader, sum(), &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash, Hash: hash})
+		signature, err = i.private["rsa"].Sign(rand.Reader, sum, &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash, Hash: hash})
 	case "EdDSA":
 		signature, err = i.private["ed25519"].Sign(rand.Reader, input, crypto.Hash(0))
 	case "HS256", "HS384", "HS512": // with the public key as the secret
@@ -154,7 +156,9 @@ func (i *issuer) sign(t testing.TB, algorithm, key string, input []byte) []byte 
 		if !ok {
 			own = i.private[cmp.Or(map[string]string{"ES384": "p384", "ES512": "p521"}[algorithm], "p256")].(*ecdsa.PrivateKey)
 		}
-		signature = joseSignature(t, own, sum())
+		r, s, signErr := ecdsa.Sign(rand.Reader, own, sum)
+		size := (own.Curve.Params().BitSize + 7) / 8 // RFC 7518, section 3.4
+		signature, err = append(r.FillBytes(make([]byte, size)), s.FillBytes(make([]byte, size))...), signErr
 	}
 	require.NoError(t, err)
 	return signature
@@ -164,15 +168,6 @@ func hmacOf(hash crypto.Hash, secret, input []byte) []byte {
 	mac := hmac.New(hash.New, secret)
 	mac.Write(input)
 	return mac.Sum(nil)
-}
-
-// joseSignature returns a signature in the format of RFC 7518, section 3.4.
-func joseSignature(t testing.TB, key *ecdsa.PrivateKey, sum []byte) []byte {
-	t.Helper()
-	r, s, err := ecdsa.Sign(rand.Reader, key, sum)
-	require.NoError(t, err)
-	size := (key.Curve.Params().BitSize + 7) / 8
-	return append(r.FillBytes(make([]byte, size)), s.FillBytes(make([]byte, size))...)
 }
 
 func publicPEM(t testing.TB, key crypto.Signer) []byte {

@@ -32,7 +32,6 @@ func main() {
 	code, err := run(os.Args[1], os.Args[2:])
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "controlplane:", err)
-		code = 1
 	}
 	os.Exit(code)
 }
@@ -41,7 +40,7 @@ func main() {
 func run(dir string, flags []string) (int, error) {
 	etcd, endpoint, err := startEtcd(dir)
 	if err != nil {
-		return 0, fmt.Errorf("starting etcd: %w", err)
+		return 1, fmt.Errorf("starting etcd: %w", err)
 	}
 	defer etcd.Close()
 	command := app.NewAPIServerCommand()
@@ -81,6 +80,6 @@ func startEtcd(dir string) (*embed.Etcd, string, error) {
 		return nil, "", err
 	case <-time.After(time.Minute):
 		etcd.Close()
-		return nil, "", fmt.Errorf("it is not ready after a minute")
+		return nil, "", fmt.Errorf("not ready after a minute")
 	}
 }

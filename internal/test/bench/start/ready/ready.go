@@ -3,9 +3,9 @@ package ready
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 	"runtime"
-	"strconv"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -33,15 +33,9 @@ func Report(keys aws.Credentials, err error) {
 
 // resident returns the peak resident set size from /proc on Linux, and 0 on other systems.
 func resident() uint64 {
-	text, err := os.ReadFile("/proc/self/status")
-	if err != nil {
-		return 0
-	}
+	text, _ := os.ReadFile("/proc/self/status")
 	_, rest, _ := strings.Cut(string(text), "VmHWM:")
-	amount, _, _ := strings.Cut(rest, " kB")
-	kilobytes, err := strconv.ParseUint(strings.TrimSpace(amount), 10, 64)
-	if err != nil {
-		return 0
-	}
+	var kilobytes uint64
+	_, _ = fmt.Sscan(rest, &kilobytes)
 	return kilobytes << 10
 }

@@ -1,6 +1,8 @@
 package e2e
 
 import (
+	"encoding/binary"
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -52,55 +54,40 @@ func writers(t *testing.T) map[string]writer {
 	return all
 }
 
-func TestTheKitsVolumeIsWrittenInTheRealOrder(t *testing.T) {
-	seen := map[string][]string{}
+// The kit and Kubernetes write a volume in the same order.
+func TestWriterOrder(t *testing.T) {
+	seen, first := map[string][]string{}, map[string][]string{}
 	for name, w := range writers(t) {
 		watch := newWatch(t, w.dir)
 		w.write(t, "the.second.token")
 		seen[name] = watch.events(t)
 		w.write(t, "the.second.token")
-		assert.Empty(t, watch.events(t), "%s: an equal payload writes nothing", name)
+		assert.Empty(t, watch.events(t), "%s: the same payload writes nothing", name)
 		w.write(t, "the.third.token")
 		assert.Equal(t, seen[name], watch.events(t), "%s: each swap is like the one before", name)
-	}
-	for i := range max(len(seen["real"]), len(seen["kit"])) {
-		t.Logf("real: %-30s kit: %s", at(seen["real"], i), at(seen["kit"], i))
+
+		entries, err := os.ReadDir(w.dir) // the first write is to an empty folder
+		require.NoError(t, err)
+		for _, entry := range entries {
+			require.NoError(t, os.RemoveAll(filepath.Join(w.dir, entry.Name())))
+		}
+		watch.events(t)
+		w.write(t, "the.first.token")
+		first[name] = watch.events(t)
 	}
 	assert.Equal(t, seen["real"], seen["kit"])
 	assert.Equal(t, []string{
 		"create ..TIME", "attrib ..TIME", // mkdir 0700, chmod 0755
 		"create ..data_tmp", "move from ..data_tmp", "move to ..data",
 		"delete ..OLD/token", "delete ..OLD",
-	}, seen["real"], "Kubernetes has changed what it does")
-}
-
-// The first write is to an empty folder. The test therefore empties the folders.
-func TestTheKitsFirstWriteIsTheRealOne(t *testing.T) {
-	seen := map[string][]string{}
-	for name, w := range writers(t) {
-		entries, err := os.ReadDir(w.dir)
-		require.NoError(t, err)
-		for _, entry := range entries {
-			require.NoError(t, os.RemoveAll(filepath.Join(w.dir, entry.Name())))
-		}
-		watch := newWatch(t, w.dir)
-		w.write(t, "the.first.token")
-		seen[name] = watch.events(t)
-	}
-	assert.Equal(t, seen["real"], seen["kit"])
+	}, seen["real"], "Kubernetes has changed the order")
+	assert.Equal(t, first["real"], first["kit"])
 	assert.Equal(t, []string{
 		"create ..TIME", "attrib ..TIME", "create ..data_tmp", "move from ..data_tmp", "move to ..data", "create token",
-	}, seen["real"], "Kubernetes has changed what it does")
+	}, first["real"], "Kubernetes has changed the order")
 }
 
-func at(list []string, i int) string {
-	if i < len(list) {
-		return list[i]
-	}
-	return ""
-}
-
-func TestTheKitsVolumeHasTheRealLayout(t *testing.T) {
+func TestWriterLayout(t *testing.T) {
 	seen := map[string][]string{}
 	for name, w := range writers(t) {
 		w.write(t, "the.second.token")
@@ -113,7 +100,7 @@ func TestTheKitsVolumeHasTheRealLayout(t *testing.T) {
 
 // A token that cannot be written completely is never swapped in, because it is written before
 // the swap.
-func TestATokenThatCannotBeWrittenIsNotSwappedIn(t *testing.T) {
+func TestWriterDoesNotSwapInPartialToken(t *testing.T) {
 	seen := map[string][]string{}
 	for name, w := range writers(t) {
 		before, err := os.Readlink(filepath.Join(w.dir, "..data"))
@@ -160,3 +147,93 @@ func (w writer) layout(t *testing.T) []string {
 var timestamp = regexp.MustCompile(`\.\.\d{4}_\d\d_\d\d_\d\d_\d\d_\d\d\.\d+`)
 
 func anonymous(path string) string { return timestamp.ReplaceAllString(path, "..TIME") }
+
+// A watch records the order of events in a volume and in the folder that contains the token
+// before a swap (inotify(7)).
+type watch struct {
+	dir   string
+	queue int
+	names map[int32]string // the watched folders
+}
+
+func newWatch(t *testing.T, dir string) *watch {
+	t.Helper()
+	queue, err := unix.InotifyInit1(unix.IN_NONBLOCK | unix.IN_CLOEXEC)
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = unix.Close(queue) })
+	w := &watch{dir: dir, queue: queue, names: map[int32]string{}}
+	w.add(t, dir, "")
+	w.addCurrent(t)
+	return w
+}
+
+func (w *watch) add(t *testing.T, dir, name string) {
+	t.Helper()
+	const mask = unix.IN_CREATE | unix.IN_ATTRIB | unix.IN_MODIFY | unix.IN_MOVE | unix.IN_DELETE | unix.IN_ONLYDIR
+	id, err := unix.InotifyAddWatch(w.queue, dir, mask)
+	require.NoError(t, err)
+	w.names[int32(id)] = name
+}
+
+// addCurrent watches the folder to which ..data points, if there is one. The next swap replaces
+// this folder.
+func (w *watch) addCurrent(t *testing.T) {
+	t.Helper()
+	current, err := filepath.EvalSymlinks(filepath.Join(w.dir, "..data"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return
+	}
+	require.NoError(t, err)
+	w.add(t, current, "..OLD")
+}
+
+// events returns the events since the last call, without the timestamps in names.
+func (w *watch) events(t *testing.T) []string {
+	t.Helper()
+	buffer := make([]byte, 64<<10)
+	n, err := unix.Read(w.queue, buffer)
+	if err == unix.EAGAIN {
+		return nil
+	}
+	require.NoError(t, err)
+	var out []string
+	fresh := ""
+	for rest := buffer[:n]; len(rest) > 0; {
+		id, mask := int32(binary.NativeEndian.Uint32(rest)), binary.NativeEndian.Uint32(rest[4:])
+		size := int(binary.NativeEndian.Uint32(rest[12:]))
+		name := strings.TrimRight(string(rest[unix.SizeofInotifyEvent:unix.SizeofInotifyEvent+size]), "\x00")
+		rest = rest[unix.SizeofInotifyEvent+size:]
+		if mask&unix.IN_CREATE != 0 && timestamp.MatchString(name) {
+			fresh = name
+		}
+		if text := happened(mask); text != "" && name != "" {
+			out = append(out, text+" "+filepath.Join(w.names[id], w.anonymous(name, fresh)))
+		}
+	}
+	w.addCurrent(t)
+	return out
+}
+
+// anonymous replaces the names of the new and the old folder of a swap by placeholders.
+func (w *watch) anonymous(name, fresh string) string {
+	switch {
+	case !timestamp.MatchString(name):
+		return name
+	case name == fresh:
+		return "..TIME"
+	default:
+		return "..OLD"
+	}
+}
+
+func happened(mask uint32) string {
+	for bit, text := range map[uint32]string{
+		unix.IN_CREATE: "create", unix.IN_ATTRIB: "attrib", unix.IN_MODIFY: "modify",
+		unix.IN_MOVED_FROM: "move from", unix.IN_MOVED_TO: "move to", unix.IN_DELETE: "delete",
+	} {
+		if mask&bit != 0 {
+			return text
+		}
+	}
+	return ""
+}

@@ -1,7 +1,11 @@
 package e2e
 
 import (
+	"bytes"
 	"context"
+	"io"
+	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"sync"
@@ -34,13 +38,11 @@ func (r *rotator) rotate(ctx context.Context, p *pod) error {
 	r.mu.Lock()
 	r.tokens = append(r.tokens, token)
 	r.mu.Unlock()
-	if err := writeToken(p.dir(), token); err != nil {
-		return err
-	}
+	err = writeToken(p.dir(), token)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.written++
-	return nil
+	return err
 }
 
 // current returns the number of the latest token that is certainly in the file.
@@ -60,9 +62,9 @@ func (r *rotator) since(number int) []string {
 // The token is rotated every 200 ms for 30 s. Meanwhile, each of 8 Providers serves callers and
 // S3 requests and makes exchanges. Each exchange must send a whole token that was in the file
 // during the exchange.
-func TestARotationEvery200MillisecondsIsNoError(t *testing.T) {
+func TestProviderSurvivesRotationEvery200Milliseconds(t *testing.T) {
 	t.Parallel()
-	p := newPod(t, lifeOf("600"))
+	p := newPod(t, withLifetime("600"))
 	var rotator rotator
 	require.NoError(t, rotator.rotate(t.Context(), p))
 	ctx, cancel := context.WithCancel(t.Context())
@@ -72,7 +74,7 @@ func TestARotationEvery200MillisecondsIsNoError(t *testing.T) {
 	var exchanges, widest atomic.Int64
 	for range 8 {
 		spy := newSpy()
-		provider := p.providerBeside(t, spy.options, patient)
+		provider := p.provider(t, spy.options, patient)
 		retrieve(t, provider) // so that Refresh causes all later exchanges
 		require.Len(t, spy.take(), 1)
 		every(ctx, &load, time.Millisecond, func() { retrieve(t, provider) })
@@ -83,7 +85,7 @@ func TestARotationEvery200MillisecondsIsNoError(t *testing.T) {
 			assert.NoError(t, provider.Refresh(t.Context()))
 			possible, sent := rotator.since(before), spy.take()
 			if assert.Len(t, sent, 1) {
-				assert.True(t, slices.Contains(possible, sent[0]), "the token is none of the %d current ones", len(possible))
+				assert.True(t, slices.Contains(possible, sent[0]), "the token is not one of the %d current ones", len(possible))
 			}
 			exchanges.Add(1)
 			widest.Store(max(widest.Load(), int64(len(possible))))
@@ -94,7 +96,7 @@ func TestARotationEvery200MillisecondsIsNoError(t *testing.T) {
 	require.Eventually(t, func() bool { return rotator.current() > 100 && exchanges.Load() > 100 }, 10*time.Minute, 100*time.Millisecond)
 	cancel()
 	load.Wait()
-	t.Logf("%d rotations, %d exchanges, of which each could have one of %d tokens at most", rotator.current(), exchanges.Load(), widest.Load())
+	t.Logf("%d rotations, %d exchanges, each with one of at most %d tokens", rotator.current(), exchanges.Load(), widest.Load())
 }
 
 // patient sets an AttemptTimeout for a busy machine.
@@ -138,9 +140,9 @@ func s3Client(provider *irsa.Provider) *s3.Client {
 // The token manager rotates a token after 80% of its lifetime, minus a few seconds. Only the
 // clock of the manager is ahead in this test. The library detects the new token by itself, at
 // its next poll within a minute.
-func TestTheKubeletsRenewalIsPickedUp(t *testing.T) {
+func TestProviderDetectsRotationByKubelet(t *testing.T) {
 	t.Parallel()
-	p := newPod(t, lifeOf("600"))
+	p := newPod(t, withLifetime("600"))
 	kubelet, spy := newKubelet(cluster.api.client), newSpy()
 	sync := func() string {
 		require.NoError(t, kubelet.sync(p.Pod))
@@ -148,7 +150,7 @@ func TestTheKubeletsRenewalIsPickedUp(t *testing.T) {
 	}
 	first := sync()
 	rotated := make(chan irsa.Event, 1)
-	provider := p.providerBeside(t, spy.options, func(o *irsa.Options) {
+	provider := p.provider(t, spy.options, func(o *irsa.Options) {
 		o.Observe = func(e irsa.Event) {
 			if e.Kind == irsa.EventTokenRotated {
 				rotated <- e
@@ -159,7 +161,7 @@ func TestTheKubeletsRenewalIsPickedUp(t *testing.T) {
 	require.Equal(t, []string{first}, spy.take())
 
 	kubelet.clock.stand(expiryOf(t, first).Add(-140 * time.Second))
-	assert.Equal(t, first, sync(), "it is not time yet")
+	assert.Equal(t, first, sync(), "not yet due")
 	kubelet.clock.stand(expiryOf(t, first).Add(-115 * time.Second))
 	second := sync()
 	require.NotEqual(t, first, second)
@@ -167,17 +169,17 @@ func TestTheKubeletsRenewalIsPickedUp(t *testing.T) {
 	case event := <-rotated:
 		assert.Equal(t, expiryOf(t, second), event.Status.TokenExpiry.Local())
 	case <-time.After(10 * time.Minute):
-		t.Fatal("the provider has not found the new token")
+		t.Fatal("the Provider did not detect the new token")
 	}
-	assert.Empty(t, spy.take(), "a rotation is no reason for an exchange")
+	assert.Empty(t, spy.take(), "a rotation causes no exchange")
 	require.NoError(t, provider.Refresh(t.Context()))
 	assert.Equal(t, []string{second}, spy.take())
 }
 
 // The node was disconnected until the token had expired. When the kubelet rotates the token,
 // the watch of the file starts an attempt without a call of the Provider.
-func TestARenewalAfterTheTokenHasExpiredIsTriedAtOnce(t *testing.T) {
-	p := newPod(t, lifeOf("600"))
+func TestProviderRetriesWhenExpiredTokenIsReplaced(t *testing.T) {
+	p := newPod(t, withLifetime("600"))
 	usual := p.token(t)
 	p.write(t, issuedAgo(t, usual, 20*time.Minute))
 	provider := p.provider(t)
@@ -189,9 +191,101 @@ func TestARenewalAfterTheTokenHasExpiredIsTriedAtOnce(t *testing.T) {
 		t.Helper()
 		require.Eventually(t, func() bool { return is(provider.Status()) }, 10*time.Minute, 10*time.Millisecond, what)
 	}
-	eventually("nobody asks, so no attempt is due", func(s irsa.Status) bool { return s.Failures > 0 && s.NextAttempt.IsZero() })
+	eventually("no attempt is due without a call", func(s irsa.Status) bool { return s.Failures > 0 && s.NextAttempt.IsZero() })
 
 	kubelet := newKubelet(cluster.api.client)
 	require.NoError(t, kubelet.sync(p.Pod))
-	eventually("there are credentials", func(s irsa.Status) bool { return s.State == cache.Fresh })
+	eventually("credentials", func(s irsa.Status) bool { return s.State == cache.Fresh })
+}
+
+// MinIO is killed and restarted during calls of Retrieve and continuous exchanges.
+func TestProviderServesCallersWhileSTSIsKilled(t *testing.T) {
+	p := newPod(t, withLifetime("3600"))
+	provider := p.provider(t)
+	require.NoError(t, provider.WaitReady(t.Context()))
+	before, err := provider.Retrieve(t.Context())
+	require.NoError(t, err)
+
+	ctx, cancel := context.WithCancel(t.Context())
+	var load sync.WaitGroup
+	defer load.Wait()
+	defer cancel()
+	var retrieved, exchanged, failed atomic.Int64
+	var starting atomic.Bool
+	for range 8 {
+		every(ctx, &load, time.Millisecond, func() {
+			retrieve(t, provider)
+			retrieved.Add(1)
+		})
+	}
+	every(ctx, &load, 20*time.Millisecond, func() {
+		if err := provider.Refresh(ctx); err == nil {
+			exchanged.Add(1)
+		} else if ctx.Err() == nil {
+			if !starting.Load() { // while MinIO starts, it does not know the role yet
+				assert.ErrorIs(t, err, irsa.ErrUnavailable)
+			}
+			failed.Add(1)
+		}
+	})
+	more := func(n *atomic.Int64) {
+		t.Helper()
+		least := n.Load() + 3
+		require.Eventually(t, func() bool { return n.Load() >= least }, 10*time.Minute, 10*time.Millisecond)
+	}
+	more(&exchanged)
+	cluster.minio.process.kill()
+	more(&failed)
+	assert.Error(t, provider.Healthy())
+	more(&retrieved)
+	starting.Store(true)
+	require.NoError(t, cluster.minio.start())
+	more(&exchanged)
+	cancel()
+	load.Wait()
+	t.Logf("%d callers served, %d exchanges, %d failed", retrieved.Load(), exchanged.Load(), failed.Load())
+
+	// The credentials from before and after the outage are valid.
+	old := s3Client(provider).Options()
+	old.Credentials = aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) { return before, nil })
+	for _, client := range []*s3.Client{s3.New(old), s3Client(provider)} {
+		put(t, client, p.Namespace)
+	}
+}
+
+// A spy is the HTTP client of a Provider. It records the tokens that are sent to STS.
+type spy struct {
+	client *http.Client
+
+	mu   sync.Mutex
+	sent []string
+}
+
+func newSpy() *spy { return &spy{client: cluster.authority.client} }
+
+// options makes a Provider use the spy.
+func (s *spy) options(o *irsa.Options) { o.HTTPClient = s }
+
+// Do sends a request.
+func (s *spy) Do(request *http.Request) (*http.Response, error) {
+	body, err := io.ReadAll(request.Body)
+	if err != nil {
+		return nil, err
+	}
+	request.Body = io.NopCloser(bytes.NewReader(body))
+	if form, err := url.ParseQuery(string(body)); err == nil {
+		s.mu.Lock()
+		s.sent = append(s.sent, form.Get("WebIdentityToken"))
+		s.mu.Unlock()
+	}
+	return s.client.Do(request)
+}
+
+// take returns the tokens that were sent since the last call.
+func (s *spy) take() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	sent := s.sent
+	s.sent = nil
+	return sent
 }
