@@ -112,15 +112,17 @@ func TestCacheReturnsErrorAfterClockStepDuringOutage(t *testing.T) {
 // The wall clock has been set back, so that it alone does not show that the credentials have expired.
 func TestCacheTreatsExpiredCredentialsOfCachingSourceAsFailure(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		expires := time.Now().Add(time.Hour)
+		var expires atomic.Pointer[time.Time]
+		set := func(at time.Time) { expires.Store(&at) }
+		set(time.Now().Add(time.Hour))
 		c := New(aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
-			return aws.Credentials{AccessKeyID: "AK", SecretAccessKey: "secret", CanExpire: true, Expires: expires}, nil
+			return aws.Credentials{AccessKeyID: "AK", SecretAccessKey: "secret", CanExpire: true, Expires: *expires.Load()}, nil
 		}))
 		key(t, c)
 		for range 3 {
 			time.Sleep(time.Hour)
 			step(c, -time.Hour, 0)
-			expires = expires.Add(time.Hour) // the Cache's clock, and not the bubble's, was set back
+			set(expires.Load().Add(time.Hour)) // the Cache's clock, and not the bubble's, was set back
 			_, err := c.Retrieve(t.Context())
 			require.ErrorContains(t, err, "expired")
 		}

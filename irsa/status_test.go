@@ -51,7 +51,7 @@ func TestStatusKindOfLastError(t *testing.T) {
 		k.STS.Down()
 		p.Invalidate(retrieve(t, p))
 		assert.Equal(t, irsa.ErrRejected, p.Status().Kind)
-		require.ErrorIs(t, p.Healthy(), irsa.ErrRejected)
+		require.ErrorContains(t, p.Healthy(), "cache: there are no valid credentials any more")
 		assert.Equal(t, cache.Expired, p.Status().State)
 		require.NoError(t, p.Close())
 		assert.Equal(t, irsa.ErrClosed, p.Status().Kind)
