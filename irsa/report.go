@@ -115,7 +115,7 @@ func (r *Report) evaluate(document []byte) Check {
 	}
 	decision := policy.Evaluate(*r.request)
 	switch {
-	case !decision.Allowed:
+	case !decision.Allowed():
 		return Check{Status: CheckFailed, Detail: decision.String(), Cure: "correct what differs, in the policy or in the pod", Link: headingAccessDenied.link()}
 	case r.has(checkExchange, CheckFailed):
 		return Check{

@@ -163,7 +163,7 @@ func TestEvaluatePoliciesOfToolsAndAWSDocumentation(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			d := parse(t, string(read(t, tt.document))).Evaluate(tt.request)
 			assert.Equal(t, tt.want, d.String())
-			assert.Equal(t, tt.want[:7] == "allowed", d.Allowed)
+			assert.Equal(t, tt.want[:7] == "allowed", d.Allowed())
 		})
 	}
 }
@@ -228,7 +228,7 @@ func TestDecisionStringNamesClosestStatements(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			d := parse(t, `{"Statement":[`+tt.statements+`]}`).Evaluate(ofCart())
-			assert.False(t, d.Allowed)
+			assert.False(t, d.Allowed())
 			assert.Equal(t, tt.want, d.String())
 		})
 	}

@@ -92,7 +92,7 @@ func (r *Role) deniedAction(principal trustpolicy.Principal, context map[string]
 	}
 	for _, action := range actions {
 		decision := policy.Evaluate(trustpolicy.Request{Action: action, Principal: principal, Context: context})
-		if !decision.Allowed {
+		if !decision.Allowed() {
 			return action, "trust policy: " + decision.String()
 		}
 	}

@@ -60,11 +60,11 @@ func checkTrust(document []byte, sa corev1.ServiceAccount) error {
 	role := sa.Annotations[roleARN]
 	f.require(strings.HasPrefix(role, "arn:aws:iam::"+account(provider)+":role/"), "the role %q is not of the account of %q", role, provider)
 	decision := ask(sa.Namespace, sa.Name, audience)
-	f.require(decision.Allowed, "the role does not trust the service account: %s", decision)
-	f.require(!ask(sa.Namespace, sa.Name+"-other", audience).Allowed, "the role trusts another service account")
-	f.require(!ask(sa.Namespace, "default", audience).Allowed, "the role trusts the default service account")
-	f.require(!ask(sa.Namespace+"-other", sa.Name, audience).Allowed, "the role trusts another namespace")
-	f.require(!ask(sa.Namespace, sa.Name, "https://kubernetes.default.svc").Allowed, "the role trusts another audience")
+	f.require(decision.Allowed(), "the role does not trust the service account: %s", decision)
+	f.require(!ask(sa.Namespace, sa.Name+"-other", audience).Allowed(), "the role trusts another service account")
+	f.require(!ask(sa.Namespace, "default", audience).Allowed(), "the role trusts the default service account")
+	f.require(!ask(sa.Namespace+"-other", sa.Name, audience).Allowed(), "the role trusts another namespace")
+	f.require(!ask(sa.Namespace, sa.Name, "https://kubernetes.default.svc").Allowed(), "the role trusts another audience")
 	return errors.Join(f...)
 }
 
