@@ -33,4 +33,6 @@
 //
 // A policy variable without a value makes an Allow invalid, so that it does not match. A Deny
 // with one cannot be judged.
+//
+// Review also evaluates the policy for strangers, to find statements that are too broad.
 package trustpolicy

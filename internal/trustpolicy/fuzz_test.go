@@ -57,6 +57,12 @@ func FuzzParse(f *testing.F) {
 		for _, r := range fixedRequests() {
 			requireSound(t, p.Evaluate(r), r)
 		}
+		for _, w := range []trustpolicy.WebIdentity{{}, cartToken()} {
+			review := p.Review(w)
+			requireSound(t, review.Decision, w.Request())
+			require.NotContains(t, review.String()+review.Advice(), "\n")
+			require.Equal(t, review.TooBroad(), review.Advice() != "")
+		}
 	})
 }
 

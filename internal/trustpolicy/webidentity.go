@@ -50,7 +50,10 @@ func (w WebIdentity) Request() Request {
 	return Request{Action: actionWebIdentity, Principal: Principal{Federated: w.Provider}, Context: keys, Unknown: unknownToUnsigned}
 }
 
-const actionWebIdentity = "sts:AssumeRoleWithWebIdentity"
+const (
+	actionWebIdentity = "sts:AssumeRoleWithWebIdentity"
+	actionAssumeRole  = "sts:AssumeRole"
+)
 
 func optional(value string) []string {
 	if value == "" {
