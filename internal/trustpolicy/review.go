@@ -92,9 +92,13 @@ func (f Finding) String() string {
 	}
 }
 
-// Advice returns how to tighten the statements that are too broad, in one line, or "".
+// Advice returns what to check by hand, and how to tighten the statements that are too broad,
+// in one line. It returns "" if there is neither.
 func (r Review) Advice() string {
 	var all []string
+	if r.Decision.Verdict == Unjudged {
+		all = append(all, "check by hand what cannot be judged")
+	}
 	for _, f := range r.Findings {
 		if !f.Note {
 			all = append(all, fmt.Sprintf("in %s, %s", f.Statement, strings.Join(f.how, ", and ")))
