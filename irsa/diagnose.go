@@ -161,22 +161,15 @@ func (d *diagnosis) facts(kind, err error) *Error {
 	return e
 }
 
-// request returns the request that STS evaluates a trust policy for, or nil without a role or
-// a token.
-// https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_iam-condition-keys.html#condition-keys-wif
-func (d *diagnosis) request() *trustpolicy.Request {
+// identity returns the web identity that STS evaluates a trust policy for, or nil without a role
+// or a token.
+func (d *diagnosis) identity() *trustpolicy.WebIdentity {
 	e := d.facts(nil, nil)
-	issuer := withoutScheme(e.Issuer)
-	if e.RoleARN == "" || issuer == "" {
+	if e.RoleARN == "" || withoutScheme(e.Issuer) == "" {
 		return nil
 	}
-	return &trustpolicy.Request{
-		Action:    "sts:AssumeRoleWithWebIdentity",
-		Principal: trustpolicy.Principal{Federated: e.providerARN()},
-		Context: map[string][]string{
-			issuer + ":sub":       {e.Subject},
-			issuer + ":aud":       e.Audience,
-			"sts:RoleSessionName": {d.exchanger.sessionName(d.token.Claims())},
-		},
+	return &trustpolicy.WebIdentity{
+		Provider: e.providerARN(), Issuer: e.Issuer, Subject: e.Subject, Audiences: e.Audience,
+		SessionName: d.exchanger.sessionName(d.token.Claims()),
 	}
 }

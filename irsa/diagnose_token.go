@@ -98,7 +98,7 @@ func (d *diagnosis) readToken(ctx context.Context) {
 		return
 	}
 	d.token = &token
-	d.report.request = d.request()
+	d.report.identity = d.identity()
 	d.pass(checkToken, "it has the shape of a signed JWT")
 }
 

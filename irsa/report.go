@@ -15,7 +15,7 @@ import (
 type Report struct {
 	Checks []Check
 
-	request *trustpolicy.Request // the request that STS evaluates the trust policy for; nil without a token
+	identity *trustpolicy.WebIdentity // STS evaluates the trust policy for it; nil without a token
 }
 
 // Check is one step of a [Report].
@@ -97,33 +97,46 @@ func (r *Report) MarshalJSON() ([]byte, error) {
 //	aws iam get-role --role-name $ROLE --query Role.AssumeRolePolicyDocument
 //
 // The check determines whether the policy allows the token or, if not, which condition
-// does not match and why. It evaluates only the document and makes no requests.
+// does not match and why. It warns about a policy that also allows strangers, such as every
+// service account of the cluster, and about conditions that it cannot judge, because only AWS
+// knows their keys. A namespace-wide policy is not a warning. If the exchange passed, the check
+// does not fail. It evaluates only the document and makes no requests.
 func (r *Report) CheckTrustPolicy(document []byte) {
 	c := r.evaluate(document)
-	c.Name, c.Detail = checkTrustPolicy, oneLine(c.Detail)
+	c.Name, c.Detail, c.Cure = checkTrustPolicy, oneLine(c.Detail), oneLine(c.Cure)
+	if c.Status == CheckFailed || c.Status == CheckWarned {
+		c.Link = headingAccessDenied.link()
+	}
 	before := slices.IndexFunc(r.Checks, func(c Check) bool { return c.Name == checkExchange })
 	r.Checks = slices.Insert(r.Checks, max(before, 0), c)
 }
 
+// otherPolicy is the advice if STS does not decide as the policy does.
+const otherPolicy = "this is not the policy that the role has now: compare it with that in IAM, in the role's account"
+
 func (r *Report) evaluate(document []byte) Check {
 	policy, err := trustpolicy.Parse(document)
+	passed := r.has(checkExchange, CheckPassed)
 	switch {
+	case err != nil && passed:
+		return Check{Status: CheckWarned, Detail: fmt.Sprintf("this is not a trust policy that IAM takes: %v", err), Cure: otherPolicy}
 	case err != nil:
-		return Check{Status: CheckFailed, Detail: fmt.Sprintf("this is not a trust policy that IAM takes: %v", err), Link: headingAccessDenied.link()}
-	case r.request == nil:
+		return Check{Status: CheckFailed, Detail: fmt.Sprintf("this is not a trust policy that IAM takes: %v", err)}
+	case r.identity == nil:
 		return Check{Status: CheckSkipped, Detail: "there is no role, or no token, to judge it by"}
 	}
-	decision := policy.Evaluate(*r.request)
+	review := policy.Review(*r.identity)
+	detail := review.String()
 	switch {
-	case !decision.Allowed():
-		return Check{Status: CheckFailed, Detail: decision.String(), Cure: "correct what differs, in the policy or in the pod", Link: headingAccessDenied.link()}
-	case r.has(checkExchange, CheckFailed):
-		return Check{
-			Status: CheckWarned, Detail: decision.String() + ", but the exchange failed",
-			Cure: "if STS denies access, this is not the policy that the role has now: compare it with that in IAM, in the role's account",
-			Link: headingAccessDenied.link(),
-		}
+	case review.Decision.Verdict == trustpolicy.Denied && passed:
+		return Check{Status: CheckWarned, Detail: detail + ", but the exchange passed", Cure: otherPolicy}
+	case review.Decision.Verdict == trustpolicy.Denied:
+		return Check{Status: CheckFailed, Detail: detail, Cure: "correct what differs, in the policy or in the pod"}
+	case review.Decision.Allowed() && r.has(checkExchange, CheckFailed):
+		return Check{Status: CheckWarned, Detail: detail + ", but the exchange failed", Cure: "if STS denies access, " + otherPolicy}
+	case review.Decision.Allowed() && !review.TooBroad():
+		return Check{Status: CheckPassed, Detail: detail}
 	default:
-		return Check{Status: CheckPassed, Detail: decision.String()}
+		return Check{Status: CheckWarned, Detail: detail, Cure: review.Advice()}
 	}
 }
