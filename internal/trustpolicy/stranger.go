@@ -53,8 +53,8 @@ const (
 	strangersAccountID = "000000000000"
 )
 
-// awsPrincipal returns the role session of an account that no policy names. It chooses the
-// parameters of its request, so that they are unknown.
+// awsPrincipal returns the role session of an account that no policy names. Its owner chooses
+// its tags and the parameters of the request, so that they are unknown.
 func awsPrincipal() stranger {
 	const account = "arn:aws:iam::" + strangersAccountID
 	r := Request{
@@ -68,7 +68,9 @@ func awsPrincipal() stranger {
 			"aws:PrincipalOrgID":   {"o-" + other},
 			"aws:PrincipalType":    {"AssumedRole"},
 		},
-		Unknown: func(key string) bool { return reserved(key) && !strings.HasPrefix(key, "aws:principal") },
+		Unknown: func(key string) bool {
+			return reserved(key) && (!strings.HasPrefix(key, "aws:principal") || strings.HasPrefix(key, "aws:principaltag/"))
+		},
 	}
 	return stranger{request: r, who: anyAccount, how: "name the accounts or roles that may assume the role"}
 }
@@ -88,6 +90,10 @@ func subjects(w WebIdentity, issuer string) []stranger {
 		all = append(all,
 			stranger{request: with(subjectPrefix + other + ":" + other), who: anyServiceAccount, how: require, within: []string{token}},
 			stranger{request: with(subjectPrefix + other + ":" + name), who: anyNamespace, how: require, within: []string{token, anyServiceAccount}},
+			stranger{
+				request: with(subjectPrefix + namespace + other + ":" + other), who: "every service account of namespaces that begin with " + namespace,
+				how: require, within: []string{token, anyServiceAccount},
+			},
 			stranger{
 				request: with(subjectPrefix + namespace + ":" + other), who: "every service account of the namespace " + namespace,
 				how: require, within: []string{token, anyServiceAccount}, note: true,

@@ -37,6 +37,7 @@ const (
 	anyServiceAccount = "every service account of the cluster"
 	anyNamespace      = "the service account cart of every namespace"
 	wholeNamespace    = "note: every service account of the namespace shop"
+	alikeNamespaces   = "every service account of namespaces that begin with shop"
 	anyAudience       = "tokens for every audience"
 	noSubject         = "tokens without a subject"
 	noAudience        = "tokens without an audience"
@@ -95,6 +96,8 @@ func claimRows() []policyRow {
 		{"any service account, in four parts", web(isSTS, `"StringLike":{"`+sub+`":"system:serviceaccount:*:*"}`), allowed, anyServiceAccount, oidcRolePage},
 		{"any namespace", web(isSTS, `"StringLike":{"`+sub+`":"system:serviceaccount:*:cart"}`), allowed, anyNamespace, oidcRolePage},
 		{"any beginning", web(isSTS, `"StringLike":{"`+sub+`":"*:cart"}`), allowed, anyNamespace, oidcRolePage},
+		{"a namespace without the colon after it", web(isSTS, `"StringLike":{"`+sub+`":"system:serviceaccount:shop*"}`), allowed, alikeNamespaces + " and " + wholeNamespace[len("note: "):], oidcRolePage},
+		{"namespaces by their beginning", web(isSTS, `"StringLike":{"`+sub+`":"system:serviceaccount:sh*:cart"}`), allowed, "", oidcRolePage},
 		{"any subject", web(isSTS, `"StringLike":{"`+sub+`":"*"}`), allowed, anyToken, oidcRolePage},
 		{"no condition", web(), allowed, anyToken + " and " + anyAudience, eksPage},
 		{"no condition on the subject", web(isSTS), allowed, anyToken, eksPage},
@@ -162,6 +165,7 @@ func principalRows() []policyRow {
 		{"any AWS principal, by its short form", web(isCart) + "," + statementOf("Allow", `"*"`, role), allowed, anyAccount, principalPage + "#principal-anonymous"},
 		{"any AWS principal with a session name", web(isCart) + "," + statementOf("Allow", everyone, role, `"StringLike":{"sts:RoleSessionName":"cart-*"}`), allowed, anyAccount, stsKeysPage},
 		{"any AWS principal with an external ID", web(isCart) + "," + statementOf("Allow", everyone, role, `"StringEquals":{"sts:ExternalId":"12345"}`), allowed, anyAccount, externalIDPage},
+		{"any AWS principal with a tag", web(isCart) + "," + statementOf("Allow", everyone, role, `"StringEquals":{"aws:PrincipalTag/team":"shop"}`), allowed, anyAccount, globalKeysPage + "#condition-keys-principaltag"},
 		{"any AWS principal of the organization", web(isCart) + "," + statementOf("Allow", everyone, role, `"StringEquals":{"aws:PrincipalOrgID":"o-a1b2c3d4e5"}`), allowed, "", globalKeysPage + "#condition-keys-principalorgid"},
 		{"any AWS principal of the account", web(isCart) + "," + statementOf("Allow", everyone, role, `"ArnLike":{"aws:PrincipalArn":"arn:aws:iam::111122223333:role/*"}`), allowed, "", globalKeysPage + "#condition-keys-principalarn"},
 		{"any AWS principal and action", web(isCart) + "," + statementOf("Allow", everyone, all), allowed, anyAccount + " and " + anyAction, actionPage},
