@@ -83,6 +83,9 @@ func TestWebIdentityRequest(t *testing.T) {
 	assert.Equal(t, map[string][]string{
 		aud: {audience}, sub: {cart}, "sts:RoleSessionName": {w.SessionName}, "aws:FederatedProvider": {provider},
 	}, r.Context)
+	for _, w.Issuer = range []string{issuer, "http://" + issuer} {
+		assert.Equal(t, r.Context, w.Request().Context)
+	}
 	w.Methods, w.SourceIdentity, w.Tags, w.TransitiveTags = []string{"a"}, "Saanvi", map[string][]string{"b": {"1"}, "a": {"2"}}, []string{"a"}
 	assert.Equal(t, map[string][]string{
 		aud: {audience}, sub: {cart}, issuer + ":amr": {"a"}, "sts:RoleSessionName": {w.SessionName}, "aws:FederatedProvider": {provider},

@@ -21,7 +21,7 @@ const other = "irsakit-stranger"
 
 // strangers returns the strangers to a web identity, the broadest first.
 func (p *Policy) strangers(w WebIdentity) []stranger {
-	issuer := strings.TrimPrefix(w.Issuer, "https://")
+	issuer := w.issuer()
 	all := slices.Concat(subjects(w, issuer), w.withoutClaims(issuer))
 	for _, provider := range p.providers() {
 		if provider != w.Provider {

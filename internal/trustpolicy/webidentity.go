@@ -9,7 +9,7 @@ import (
 // the request context.
 type WebIdentity struct {
 	Provider       string   // the ARN of the OIDC provider in IAM
-	Issuer         string   // the iss claim, with or without https://
+	Issuer         string   // the iss claim, with or without its scheme
 	Subject        string   // the sub claim; absent if empty
 	Audiences      []string // the aud claim
 	Methods        []string // the amr claim, which Kubernetes does not write
@@ -27,7 +27,7 @@ type WebIdentity struct {
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_iam-condition-keys.html
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html
 func (w WebIdentity) Request() Request {
-	issuer := strings.TrimPrefix(w.Issuer, "https://")
+	issuer := w.issuer()
 	keys := map[string][]string{
 		issuer + ":aud":         w.Audiences,
 		issuer + ":amr":         w.Methods,
@@ -48,6 +48,14 @@ func (w WebIdentity) Request() Request {
 		}
 	}
 	return Request{Action: actionWebIdentity, Principal: Principal{Federated: w.Provider}, Context: keys, Unknown: unknownToUnsigned}
+}
+
+// issuer returns the issuer as condition keys begin with it, without the scheme.
+func (w WebIdentity) issuer() string {
+	if _, rest, ok := strings.Cut(w.Issuer, "://"); ok {
+		return rest
+	}
+	return w.Issuer
 }
 
 const (
