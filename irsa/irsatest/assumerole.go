@@ -39,10 +39,13 @@ func (s *STS) assumeRole(q query, c pendingCall, caller *session) (*assumeRoleRe
 	if r != nil {
 		return nil, r
 	}
-	principal := trustpolicy.Principal{ARN: caller.role.arn, Session: caller.user().ARN}
-	action, reason := role.deniedAction(principal, q.contextFrom(requested, caller), requested.actions("sts:AssumeRole"))
+	request := trustpolicy.Request{
+		Principal: trustpolicy.Principal{ARN: caller.role.arn, Session: caller.user().ARN},
+		Context:   q.contextFrom(requested, caller),
+	}
+	action, reason := role.deniedAction(request, requested.actions("sts:AssumeRole"))
 	if action != "" {
-		return nil, notAuthorized(principal.Session, action, roleARN).withReason("%s", reason)
+		return nil, notAuthorized(caller.user().ARN, action, roleARN).withReason("%s", reason)
 	}
 	// Every session of the kit belongs to a role, so every AssumeRole is role chaining.
 	// https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles.html#iam-term-role-chaining

@@ -24,7 +24,7 @@ func TestClusterMisusePanicsAfterStart(t *testing.T) {
 	assert.PanicsWithError(t, `irsatest: "1" is not an AWS account ID: it has twelve digits`, func() { w.RegisterIssuer("1", w.Issuer) })
 	assert.PanicsWithError(t, "irsatest: role a: the maximum session duration is 1 to 12 hours, not 15m0s", func() { w.Role("a", irsatest.MaxSessionDuration(15*time.Minute)) })
 	assert.PanicsWithError(t, "irsatest: role arn:aws:iam::111122223333:role/a: trustpolicy: it is not JSON: unexpected end of JSON input", func() { w.Role("a", irsatest.TrustPolicy("")) })
-	for _, key := range []string{"aws:PrincipalOrgID", "aws:SourceIp", "sts:Duration", "AWS:currenttime"} {
+	for _, key := range []string{"aws:PrincipalOrgID", "aws:SourceIp", "sts:Duration", "AWS:sourcevpc"} {
 		policy := strings.Replace(w.role.TrustPolicy(), `"StringEquals": {`, `"StringEquals": {"`+key+`": "a",`, 1)
 		assert.PanicsWithError(t, `irsatest: role `+w.role.ARN()+`: the kit does not know the condition key "`+key+`": see TrustPolicy`, func() { w.role.SetTrustPolicy(policy) })
 	}
@@ -36,6 +36,7 @@ func TestClusterMisusePanicsAfterStart(t *testing.T) {
 	})
 	for name, document := range map[string]string{
 		"a misspelled operator":     strings.Replace(w.role.TrustPolicy(), "StringEquals", "StringEqual", 1),
+		"an unknown operator":       strings.Replace(w.role.TrustPolicy(), "StringEquals", "StringMatches", 1),
 		"a policy that is not JSON": "{",
 		"a policy with a Resource":  strings.Replace(w.role.TrustPolicy(), `"Effect"`, `"Resource": "*", "Effect"`, 1),
 	} {

@@ -206,6 +206,7 @@ func (s *STS) handle(w http.ResponseWriter, r *http.Request) {
 		s.finish(c.call, outcome{code: string(Reset)})
 		reset(w)
 	}
+	q.now = c.now()
 	answer := s.answer(r.Context(), q, c)
 	s.finish(c.call, answer)
 	w.Header()["Date"] = c.date()

@@ -51,7 +51,7 @@ func (s *STS) assumeRoleWithWebIdentity(ctx context.Context, q query, c pendingC
 	}
 	requested := q.sessionFromIdentity(role)
 	provider := s.cluster.providerARN(account, q.identity.text("iss"))
-	action, reason := role.deniedAction(trustpolicy.Principal{Federated: provider}, q.identityContext(requested), requested.actions("sts:AssumeRoleWithWebIdentity"))
+	action, reason := role.deniedAction(q.identityRequest(requested, provider), requested.actions("sts:AssumeRoleWithWebIdentity"))
 	if action != "" {
 		return nil, notAuthorizedWebIdentity(action).withReason("%s", reason)
 	}
@@ -157,10 +157,20 @@ func (q query) sessionFromIdentity(role *Role) *session {
 	return out
 }
 
-// identityContext returns the condition keys of a session that a web identity requests.
-func (q query) identityContext(requested *session) map[string][]string {
-	out := q.requestContext()
-	maps.Copy(out, requested.context())
-	maps.Copy(out, requested.claims)
-	return out
+// identityRequest returns the request that the trust policy is evaluated for: what the token
+// and the session parameters add to it, and the keys of every request.
+func (q query) identityRequest(requested *session, provider string) trustpolicy.Request {
+	r := trustpolicy.WebIdentity{
+		Provider:       provider,
+		Issuer:         q.identity.text("iss"),
+		Subject:        q.identity.text("sub"),
+		Audiences:      q.identity.audiences(),
+		Methods:        values(q.identity.claims["amr"]),
+		SessionName:    requested.name,
+		SourceIdentity: requested.sourceIdentity,
+		Tags:           requested.tags,
+		TransitiveTags: requested.transitive,
+	}.Request()
+	maps.Copy(r.Context, q.requestContext())
+	return r
 }
