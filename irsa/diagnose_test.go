@@ -206,8 +206,8 @@ func TestDiagnoseWarnsAboutUnusualSetups(t *testing.T) {
 		"a clock half a minute behind":               {func(k *irsatest.Cluster, _ *irsatest.Pod) { k.STS.SetClockSkew(30 * time.Second) }, "clock", irsa.CheckWarned},
 		"a clock three seconds ahead":                {func(k *irsatest.Cluster, _ *irsatest.Pod) { k.STS.SetClockSkew(-3 * time.Second) }, "clock", irsa.CheckPassed},
 		"no Date":                                    {func(k *irsatest.Cluster, _ *irsatest.Pod) { k.STS.OmitDate(true) }, "clock", irsa.CheckSkipped},
-		"credentials for five minutes":               {func(k *irsatest.Cluster, _ *irsatest.Pod) { k.STS.SetLife(5 * time.Minute) }, "expiry", irsa.CheckWarned},
-		"credentials for fifteen minutes":            {func(k *irsatest.Cluster, _ *irsatest.Pod) { k.STS.SetLife(15 * time.Minute) }, "expiry", irsa.CheckPassed},
+		"credentials for five minutes":               {func(k *irsatest.Cluster, _ *irsatest.Pod) { k.STS.SetLifetime(5 * time.Minute) }, "expiry", irsa.CheckWarned},
+		"credentials for fifteen minutes":            {func(k *irsatest.Cluster, _ *irsatest.Pod) { k.STS.SetLifetime(15 * time.Minute) }, "expiry", irsa.CheckPassed},
 		"a token of a year, a day and a quarter old": {ofAYear(30 * time.Hour), "lifetime", irsa.CheckWarned},
 		"a token of a year, of yesterday":            {ofAYear(23 * time.Hour), "lifetime", irsa.CheckPassed},
 	} {
@@ -225,7 +225,7 @@ func TestDiagnoseWarnsAboutUnusualSetups(t *testing.T) {
 
 func ofAYear(age time.Duration) func(*irsatest.Cluster, *irsatest.Pod) {
 	return func(_ *irsatest.Cluster, pod *irsatest.Pod) {
-		pod.Rotate(func(o *irsatest.TokenOptions) { o.Life = 365 * 24 * time.Hour })
+		pod.Rotate(func(o *irsatest.TokenOptions) { o.Lifetime = 365 * 24 * time.Hour })
 		time.Sleep(age)
 	}
 }

@@ -29,7 +29,7 @@ func TestProviderSurvivesTokenRewrites(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		hours := testsize.Choose(2, 12, 12)
 		k, pod := newPod(t)
-		k.STS.SetLife(15 * time.Minute)
+		k.STS.SetLifetime(15 * time.Minute)
 		p := newProvider(t, pod.Options)
 		retrieve(t, p)
 		done := make(chan struct{})
@@ -162,7 +162,7 @@ func TestProviderRotationCausesNoExchange(t *testing.T) {
 		p := newProvider(t, pod.Options, seen.options)
 		retrieve(t, p)
 		time.Sleep(time.Second)
-		pod.Rotate(func(o *irsatest.TokenOptions) { o.Life = 12 * time.Hour })
+		pod.Rotate(func(o *irsatest.TokenOptions) { o.Lifetime = 12 * time.Hour })
 		time.Sleep(time.Minute)
 		assert.Equal(t, 1, seen.count(irsa.Rotated))
 		assert.Contains(t, seen.log(), `level=DEBUG msg="web identity token rotated" role=`+pod.RoleARN())

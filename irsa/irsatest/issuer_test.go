@@ -126,7 +126,7 @@ func TestServiceAccountTokenOptions(t *testing.T) {
 		assert.NotContains(t, claims["kubernetes.io"], "pod", "the token is not bound to a pod")
 
 		claims = part(t, w.sa.Token(func(o *irsatest.TokenOptions) {
-			o.Life, o.ClockSkew, o.Audiences = time.Hour, time.Minute, []string{"one", "two"}
+			o.Lifetime, o.ClockSkew, o.Audiences = time.Hour, time.Minute, []string{"one", "two"}
 		}, irsatest.Claim("email", "cart@shop.example"), irsatest.Claim("jti", nil)), 1)
 		assert.Equal(t, number(now+60), claims["iat"])
 		assert.Equal(t, number(now+60), claims["nbf"])

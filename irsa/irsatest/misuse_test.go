@@ -31,8 +31,8 @@ func TestClusterMisusePanicsAfterStart(t *testing.T) {
 	assert.PanicsWithError(t, "irsatest: role a: either Trust or TrustPolicy", func() { w.Role("a", irsatest.Trust(w.sa), irsatest.TrustPolicy(w.role.TrustPolicy())) })
 	assert.PanicsWithError(t, "irsatest: an OIDC provider has 100 client IDs at most, not 101", func() { w.RegisterIssuer("111122223333", w.Issuer, make([]string, 101)...) })
 	assert.PanicsWithError(t, `irsatest: "HS256" is not an Algorithm of this package`, func() { w.Issuer.SetAlgorithm("HS256") })
-	assert.PanicsWithError(t, "irsatest: a token's life of -1s: rotate with Expired for an expired token", func() {
-		w.Pod(w.sa, w.role, func(o *irsatest.PodOptions) { o.TokenLife = -time.Second })
+	assert.PanicsWithError(t, "irsatest: a token lifetime of -1s: rotate with Expired for an expired token", func() {
+		w.Pod(w.sa, w.role, func(o *irsatest.PodOptions) { o.TokenLifetime = -time.Second })
 	})
 	for name, document := range map[string]string{
 		"a misspelled operator":     strings.Replace(w.role.TrustPolicy(), "StringEquals", "StringEqual", 1),

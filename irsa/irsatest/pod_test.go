@@ -97,14 +97,14 @@ func TestPodOptionsSetLifetimeAndAudience(t *testing.T) {
 		w := inMemory(t)
 		now := time.Now().Unix()
 		pod := w.Pod(w.sa, w.role, func(o *irsatest.PodOptions) {
-			o.TokenLife, o.Audience, o.Region = 10*time.Minute, "vault", "eu-central-1"
+			o.TokenLifetime, o.Audience, o.Region = 10*time.Minute, "vault", "eu-central-1"
 		})
 		got := part(t, pod.Token(), 1)
 		assert.Equal(t, number(now+600), got["exp"])
 		assert.Equal(t, []any{"vault"}, got["aud"])
 		assert.Equal(t, "eu-central-1", pod.Region())
 
-		pod.Rotate(func(o *irsatest.TokenOptions) { o.Life = -time.Minute })
+		pod.Rotate(func(o *irsatest.TokenOptions) { o.Lifetime = -time.Minute })
 		got = part(t, pod.Token(), 1)
 		assert.Equal(t, number(now-60), got["exp"])
 		assert.Equal(t, number(now-660), got["iat"])

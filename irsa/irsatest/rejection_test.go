@@ -210,7 +210,9 @@ func TestSTSRejectsWebIdentityUntilRepaired(t *testing.T) {
 			message: `^Rate exceeded$`,
 		},
 		"an expired token": {
-			setup:   func(_ *testing.T, w *world) { w.pod.Rotate(func(o *irsatest.TokenOptions) { o.Life = -time.Minute }) },
+			setup: func(_ *testing.T, w *world) {
+				w.pod.Rotate(func(o *irsatest.TokenOptions) { o.Lifetime = -time.Minute })
+			},
 			repair:  func(w *world) { w.pod.Rotate() },
 			code:    "ExpiredTokenException",
 			status:  400,

@@ -64,11 +64,11 @@ func (s *STS) SetClockSkew(d time.Duration) { s.set(func(o *settings) { o.skew =
 // OmitDate controls whether replies omit the Date header.
 func (s *STS) OmitDate(omit bool) { s.set(func(o *settings) { o.omitDate = omit }) }
 
-// SetLife limits the lifetime of credentials to d, for tests that cannot wait 15 minutes,
+// SetLifetime limits the lifetime of credentials to d, for tests that cannot wait 15 minutes,
 // the shortest duration that STS accepts. If d is not a whole number of seconds,
 // Expiration includes fractions of a second. Zero removes the limit, so that credentials
 // live as long as requested.
-func (s *STS) SetLife(d time.Duration) { s.set(func(o *settings) { o.maxLifetime = d }) }
+func (s *STS) SetLifetime(d time.Duration) { s.set(func(o *settings) { o.maxLifetime = d }) }
 
 // SetLatency delays every reply by d, including those of faults.
 func (s *STS) SetLatency(d time.Duration) { s.set(func(o *settings) { o.latency = d }) }

@@ -16,10 +16,10 @@ import (
 // TokenOptions configures a single token: see [ServiceAccount.Token] and [Pod.Rotate].
 // Functions that make a token invalid, such as [Expired], can be passed as options.
 type TokenOptions struct {
-	// Life is the lifetime of the token. The default is PodOptions.TokenLife for the
-	// token of a pod, and 24 hours otherwise. With a negative Life, the token expired
+	// Lifetime is the lifetime of the token. The default is PodOptions.TokenLifetime for the
+	// token of a pod, and 24 hours otherwise. With a negative Lifetime, the token expired
 	// that long ago. The times in tokens are whole seconds.
-	Life time.Duration
+	Lifetime time.Duration
 
 	// Audiences is the aud claim. The default is the pod's audience for the token of a
 	// pod, and "sts.amazonaws.com" otherwise.
@@ -49,7 +49,7 @@ const (
 )
 
 // Expired sets the token's expiry to an hour ago.
-func Expired(o *TokenOptions) { o.Life = -time.Hour }
+func Expired(o *TokenOptions) { o.Lifetime = -time.Hour }
 
 // NotYetValid issues the token by a clock two hours ahead.
 func NotYetValid(o *TokenOptions) { o.ClockSkew = 2 * time.Hour }
@@ -93,7 +93,7 @@ func (i *Issuer) mint(sa *ServiceAccount, kubernetes map[string]any, optFns ...f
 	for _, fn := range optFns {
 		fn(&o)
 	}
-	lifetime := cmp.Or(o.Life, o.defaultLifetime)
+	lifetime := cmp.Or(o.Lifetime, o.defaultLifetime)
 	if len(o.Audiences) == 0 {
 		o.Audiences = []string{defaultAudience}
 	}

@@ -61,8 +61,8 @@ func (c *Clusters) Start(setup Setup, place *Place) error {
 		return err
 	}
 	k.Issuer.SetAlgorithm(irsatest.ES256)
-	if k.STS.SetLife(setup.Life); setup.Exact {
-		k.STS.SetLife(setup.Life + time.Millisecond) // not a whole number of seconds
+	if k.STS.SetLifetime(setup.Life); setup.Exact {
+		k.STS.SetLifetime(setup.Life + time.Millisecond) // not a whole number of seconds
 	}
 	k.STS.SetLatency(setup.Latency)
 	sa := k.ServiceAccount("shop", "cart")

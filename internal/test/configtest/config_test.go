@@ -46,7 +46,7 @@ func TestProviderInConfigServesFreshCredentials(t *testing.T) {
 					k := irsatest.New(t)
 					sa := k.ServiceAccount("shop", "cart")
 					pod := k.Pod(sa, k.Role("s3-writer", irsatest.Trust(sa)))
-					k.STS.SetLife(lifetime)
+					k.STS.SetLifetime(lifetime)
 					k.STS.SetLatency(300 * time.Millisecond)
 					p, err := irsa.New(pod.Options)
 					require.NoError(t, err)
