@@ -119,10 +119,10 @@ func TestSTSReportsFirstProblem(t *testing.T) {
 		return calls[len(calls)-1].Err + " " + calls[len(calls)-1].Reason
 	}
 	vault := irsatest.Claim("aud", "vault")
-	assert.Contains(t, answer(irsatest.OtherIssuer, irsatest.UnknownKey), "has no OIDC provider")
-	assert.Contains(t, answer(irsatest.UnknownKey, irsatest.Expired), "does not publish the key")
-	assert.Contains(t, answer(irsatest.BadSignature, irsatest.Expired), "InvalidIdentityToken")
-	assert.Contains(t, answer(irsatest.Expired, vault), "ExpiredTokenException")
+	assert.Contains(t, answer(irsatest.Invalid("other issuer"), irsatest.Invalid("unknown key")), "has no OIDC provider")
+	assert.Contains(t, answer(irsatest.Invalid("unknown key"), irsatest.Invalid("expired")), "does not publish the key")
+	assert.Contains(t, answer(irsatest.Invalid("bad signature"), irsatest.Invalid("expired")), "InvalidIdentityToken")
+	assert.Contains(t, answer(irsatest.Invalid("expired"), vault), "ExpiredTokenException")
 	w.Role("s3-writer") // trusts no principal
 	assert.Contains(t, answer(vault), "the token's audience is")
 	assert.Contains(t, answer(), "AccessDenied")

@@ -8,7 +8,7 @@
 // [Role] trusts a [Principal], which is a [ServiceAccount] or another Role; a
 // [RoleOption] is [Trust], [TrustPolicy], [InAccount] or [MaxSessionDuration]. A [Pod]
 // has a token file and an environment, configured by [PodOptions]. [TokenOptions] change
-// a single token, and an [Algorithm] selects how the Issuer signs tokens. The STS injects
+// a single token, and [Invalid] makes one that STS rejects. The STS injects
 // each [Fault] on demand and records each [Call]. A complete test:
 //
 //	package shop_test
@@ -78,8 +78,8 @@
 // # Fault injection
 //
 // [STS.Fail] and [Role.Fail] inject a [Fault] into calls, [STS.Down] refuses connections,
-// and [STS.Recover] ends both. [Pod.Rotate] writes a new token, valid or broken, such as
-// [Expired]. With PodOptions.AutoRotate the kubelet rotates the token automatically, until
+// and [STS.Recover] ends both. [Pod.Rotate] writes a new token, valid or [Invalid].
+// With PodOptions.AutoRotate the kubelet rotates the token automatically, until
 // [Pod.Freeze]. [Issuer.RotateKeys] and [Issuer.RetireKeys] replace the signing keys.
 //
 // # Errors of the kit

@@ -68,7 +68,7 @@ func TestPodAutoRotateFollowsCurrentToken(t *testing.T) {
 		time.Sleep(19 * time.Hour)
 		pod.Rotate() // manually, shortly before the kubelet would
 		assert.Greater(t, refreshedAfter(), 19*time.Hour)
-		pod.Rotate(irsatest.Expired)
+		pod.Rotate(irsatest.Invalid("expired"))
 		assert.LessOrEqual(t, refreshedAfter(), time.Minute)
 		pod.Write([]byte("no token"))
 		assert.LessOrEqual(t, refreshedAfter(), time.Minute)

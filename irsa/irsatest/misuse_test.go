@@ -30,8 +30,9 @@ func TestClusterMisusePanicsAfterStart(t *testing.T) {
 	}
 	assert.PanicsWithError(t, "irsatest: role a: either Trust or TrustPolicy", func() { w.Role("a", irsatest.Trust(w.sa), irsatest.TrustPolicy(w.role.TrustPolicy())) })
 	assert.PanicsWithError(t, "irsatest: an OIDC provider has 100 client IDs at most, not 101", func() { w.RegisterIssuer("111122223333", w.Issuer, make([]string, 101)...) })
-	assert.PanicsWithError(t, `irsatest: "HS256" is not an Algorithm of this package`, func() { w.Issuer.SetAlgorithm("HS256") })
-	assert.PanicsWithError(t, "irsatest: a token lifetime of -1s: rotate with Expired for an expired token", func() {
+	assert.PanicsWithError(t, `irsatest: "HS256" is not an algorithm of service account tokens: RS256 or ES256`, func() { w.Issuer.SetAlgorithm("HS256") })
+	assert.PanicsWithError(t, `irsatest: "forged" is not a flaw of tokens: see Invalid`, func() { w.pod.Rotate(irsatest.Invalid("forged")) })
+	assert.PanicsWithError(t, "irsatest: a token lifetime of -1s: rotate with Invalid(\"expired\") for an expired token", func() {
 		w.Pod(w.sa, w.role, func(o *irsatest.PodOptions) { o.TokenLifetime = -time.Second })
 	})
 	for name, document := range map[string]string{

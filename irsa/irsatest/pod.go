@@ -77,7 +77,7 @@ func (k *Cluster) Pod(sa *ServiceAccount, role *Role, optFns ...func(*PodOptions
 	o.Region = cmp.Or(o.Region, k.region)
 	name := strings.TrimRight(sa.name[:min(len(sa.name), 40)], "-.") + "-" + lowerText(10) + "-" + lowerText(5)
 	if o.TokenLifetime < 0 {
-		k.check(fmt.Errorf("a token lifetime of %s: rotate with Expired for an expired token", o.TokenLifetime))
+		k.check(fmt.Errorf("a token lifetime of %s: rotate with Invalid(\"expired\") for an expired token", o.TokenLifetime))
 	}
 	p := &Pod{
 		cluster: k, account: sa, role: role, opts: o,
@@ -126,7 +126,7 @@ func (p *Pod) Token() string {
 // options apply to this token only:
 //
 //	pod.Rotate()                      // a valid token
-//	pod.Rotate(irsatest.Expired)      // an expired token
+//	pod.Rotate(irsatest.Invalid("expired"))      // an expired token
 //	pod.Rotate(func(o *irsatest.TokenOptions) { o.Lifetime = 10 * time.Minute })
 func (p *Pod) Rotate(optFns ...func(*TokenOptions)) { p.cluster.check(p.rotate(optFns...)) }
 

@@ -108,7 +108,7 @@ func TestSTSRejectsWebIdentityUntilRepaired(t *testing.T) {
 			as:      invalid,
 		},
 		"a token of a key that is not published": {
-			setup:   func(_ *testing.T, w *world) { w.pod.Rotate(irsatest.UnknownKey) },
+			setup:   func(_ *testing.T, w *world) { w.pod.Rotate(irsatest.Invalid("unknown key")) },
 			repair:  func(w *world) { w.pod.Rotate() },
 			code:    "InvalidIdentityToken",
 			status:  400,
@@ -129,7 +129,7 @@ func TestSTSRejectsWebIdentityUntilRepaired(t *testing.T) {
 			as:      invalid,
 		},
 		"a token that is not yet valid": {
-			setup:   func(_ *testing.T, w *world) { w.pod.Rotate(irsatest.NotYetValid) },
+			setup:   func(_ *testing.T, w *world) { w.pod.Rotate(irsatest.Invalid("not yet valid")) },
 			repair:  func(*world) { time.Sleep(2 * time.Hour) },
 			code:    "InvalidIdentityToken",
 			status:  400,
@@ -137,7 +137,7 @@ func TestSTSRejectsWebIdentityUntilRepaired(t *testing.T) {
 			as:      invalid,
 		},
 		"a token that names another issuer": {
-			setup:   func(_ *testing.T, w *world) { w.pod.Rotate(irsatest.OtherIssuer) },
+			setup:   func(_ *testing.T, w *world) { w.pod.Rotate(irsatest.Invalid("other issuer")) },
 			repair:  func(w *world) { w.pod.Rotate() },
 			code:    "InvalidIdentityToken",
 			status:  400,
@@ -258,7 +258,7 @@ func TestSTSRejectsWebIdentityUntilRepaired(t *testing.T) {
 			as:      invalid,
 		},
 		"a token with the signature of another token": {
-			setup:   func(_ *testing.T, w *world) { w.pod.Rotate(irsatest.BadSignature) },
+			setup:   func(_ *testing.T, w *world) { w.pod.Rotate(irsatest.Invalid("bad signature")) },
 			repair:  func(w *world) { w.pod.Rotate() },
 			code:    "InvalidIdentityToken",
 			status:  400,
@@ -266,7 +266,7 @@ func TestSTSRejectsWebIdentityUntilRepaired(t *testing.T) {
 			as:      invalid,
 		},
 		"a token without a signature": {
-			setup:   func(_ *testing.T, w *world) { w.pod.Rotate(irsatest.AlgNone) },
+			setup:   func(_ *testing.T, w *world) { w.pod.Rotate(irsatest.Invalid("unsigned")) },
 			repair:  func(w *world) { w.pod.Rotate() },
 			code:    "InvalidIdentityToken",
 			status:  400,

@@ -60,7 +60,7 @@ func (c *Clusters) Start(setup Setup, place *Place) error {
 	if err != nil {
 		return err
 	}
-	k.Issuer.SetAlgorithm(irsatest.ES256)
+	k.Issuer.SetAlgorithm("ES256")
 	if k.STS.SetLifetime(setup.Life); setup.Exact {
 		k.STS.SetLifetime(setup.Life + time.Millisecond) // not a whole number of seconds
 	}
@@ -154,7 +154,7 @@ func (c *Clusters) Release(id int, _ *struct{}) error {
 
 // Expire writes an expired token to the file.
 func (c *Clusters) Expire(id int, _ *struct{}) error {
-	return c.on(id, func(k *cluster) { k.pod.Rotate(irsatest.Expired) })
+	return c.on(id, func(k *cluster) { k.pod.Rotate(irsatest.Invalid("expired")) })
 }
 
 // Rotate writes a new token to the file.

@@ -38,7 +38,7 @@ func TestClusterServesSDKWithoutIrsakit(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, "444455556666", *identity.Account)
 
-	pod.Rotate(irsatest.Expired)
+	pod.Rotate(irsatest.Invalid("expired"))
 	cfg, err = config.LoadDefaultConfig(t.Context())
 	require.NoError(t, err)
 	_, err = sts.NewFromConfig(cfg).GetCallerIdentity(t.Context(), nil)
