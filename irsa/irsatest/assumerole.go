@@ -39,6 +39,10 @@ func (s *STS) assumeRole(q query, c pendingCall, caller *session) (*assumeRoleRe
 	if r != nil {
 		return nil, r
 	}
+	if r := q.checkPackedSize(requested.tags); r != nil {
+		return nil, r
+	}
+	_, _, packed := q.packedSize(requested.tags)
 	request := trustpolicy.Request{
 		Principal: trustpolicy.Principal{ARN: caller.role.arn, Session: caller.user().ARN},
 		Context:   q.contextFrom(requested, caller),
@@ -55,7 +59,7 @@ func (s *STS) assumeRole(q query, c pendingCall, caller *session) (*assumeRoleRe
 	return &assumeRoleResult{
 		AssumedRoleUser:  requested.user(),
 		Credentials:      s.issue(requested, c.expiry(q.duration())),
-		PackedPolicySize: q.packedPolicySize(),
+		PackedPolicySize: packed,
 		SourceIdentity:   requested.sourceIdentity,
 	}, nil
 }

@@ -50,6 +50,10 @@ func (s *STS) assumeRoleWithWebIdentity(ctx context.Context, q query, c pendingC
 		return nil, notAuthorizedWebIdentity("sts:AssumeRoleWithWebIdentity").withReason("there is no role %s", roleARN)
 	}
 	requested := q.sessionFromIdentity(role)
+	if r := q.checkPackedSize(requested.tags); r != nil {
+		return nil, r
+	}
+	_, _, packed := q.packedSize(requested.tags)
 	provider := s.cluster.providerARN(account, q.identity.text("iss"))
 	action, reason := role.deniedAction(q.identityRequest(requested, provider), requested.actions("sts:AssumeRoleWithWebIdentity"))
 	if action != "" {
@@ -64,7 +68,7 @@ func (s *STS) assumeRoleWithWebIdentity(ctx context.Context, q query, c pendingC
 		AssumedRoleUser:  requested.user(),
 		Credentials:      s.issue(requested, c.expiry(q.duration())),
 		Provider:         provider, // documented as the issuer's URL; AWS sends the ARN
-		PackedPolicySize: q.packedPolicySize(),
+		PackedPolicySize: packed,
 		SourceIdentity:   requested.sourceIdentity,
 	}, nil
 }
