@@ -3,10 +3,12 @@ package e2e
 import (
 	"context"
 	"fmt"
+	"net"
 	"net/http"
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 
 	rbacv1 "k8s.io/api/rbac/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -35,8 +37,20 @@ func startAPIServer(program, dir string, ca *authority, signingKey string) (*api
 	return a, err
 }
 
-func (a *apiServer) issuer() string { return "https://127.0.0.1:" + strconv.Itoa(a.port) }
+// issuer is the issuer of the tokens. IAM registers neither an IP address nor a port.
+func (a *apiServer) issuer() string { return "https://kubernetes.shop.example" }
+func (a *apiServer) url() string    { return "https://127.0.0.1:" + strconv.Itoa(a.port) }
 func (a *apiServer) log() string    { return filepath.Join(a.dir, "apiserver.log") }
+
+// discovery returns a client that finds the issuer at the API server.
+func (a *apiServer) discovery() *http.Client {
+	transport := a.authority.client.Transport.(*http.Transport).Clone()
+	transport.TLSClientConfig.ServerName = "127.0.0.1"
+	transport.DialContext = func(ctx context.Context, network, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, network, strings.TrimPrefix(a.url(), "https://"))
+	}
+	return &http.Client{Transport: transport}
+}
 
 // start starts the API server and waits until it is ready. The server publishes the signing
 // key and the older keys.
@@ -50,7 +64,7 @@ func (a *apiServer) start(signingKey string, older ...string) error {
 		"--client-ca-file=" + a.authority.file("ca.crt"),
 		"--authorization-mode=RBAC",
 		"--service-account-issuer=" + a.issuer(),
-		"--service-account-jwks-uri=" + a.issuer() + "/openid/v1/jwks",
+		"--service-account-jwks-uri=" + a.url() + "/openid/v1/jwks",
 		"--service-account-extend-token-expiration=false",
 		"--service-account-max-token-expiration=24h", // as in EKS
 		"--service-account-signing-key-file=" + signingKey,
@@ -61,7 +75,7 @@ func (a *apiServer) start(signingKey string, older ...string) error {
 		flags = append(flags, "--service-account-key-file="+key)
 	}
 	config := &rest.Config{
-		Host: a.issuer(),
+		Host: a.url(),
 		TLSClientConfig: rest.TLSClientConfig{
 			CAFile: a.authority.file("ca.crt"), CertFile: a.authority.file("admin.crt"), KeyFile: a.authority.file("admin.key"),
 		},
@@ -95,7 +109,7 @@ func (a *apiServer) ready(ctx context.Context) error {
 	if err := a.openDiscovery(ctx); err != nil {
 		return err
 	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, a.issuer()+"/.well-known/openid-configuration", nil)
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, a.url()+"/.well-known/openid-configuration", nil)
 	if err != nil {
 		return err
 	}

@@ -74,7 +74,7 @@ func startCluster() error {
 		return err
 	}
 	cluster.kubelet = newKubelet(cluster.api.client)
-	cluster.minio, err = startMinIO(cluster.programs.minio, folder("minio"), cluster.authority, cluster.api.issuer())
+	cluster.minio, err = startMinIO(cluster.programs.minio, folder("minio"), cluster.authority, cluster.api.url())
 	return err
 }
 

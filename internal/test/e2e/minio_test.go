@@ -28,14 +28,14 @@ func minioRole() string {
 
 // A minioServer is a MinIO server, with STS and S3, that trusts the tokens of one issuer.
 type minioServer struct {
-	program, dir, issuer string
-	authority            *authority
-	port                 int
-	process              *process
+	program, dir, discovery string
+	authority               *authority
+	port                    int
+	process                 *process
 }
 
-func startMinIO(program, dir string, ca *authority, issuer string) (*minioServer, error) {
-	m := &minioServer{program: program, dir: dir, issuer: issuer, authority: ca}
+func startMinIO(program, dir string, ca *authority, discovery string) (*minioServer, error) {
+	m := &minioServer{program: program, dir: dir, discovery: discovery, authority: ca}
 	if err := m.writeCertificates(); err != nil {
 		return nil, err
 	}
@@ -76,7 +76,7 @@ func (m *minioServer) start() error {
 		"MINIO_ROOT_USER=root", "MINIO_ROOT_PASSWORD=" + rootPassword,
 		"MINIO_SITE_REGION=" + region,
 		"MINIO_BROWSER=off", "MINIO_UPDATE=off",
-		"MINIO_IDENTITY_OPENID_CONFIG_URL=" + m.issuer + "/.well-known/openid-configuration",
+		"MINIO_IDENTITY_OPENID_CONFIG_URL=" + m.discovery + "/.well-known/openid-configuration",
 		"MINIO_IDENTITY_OPENID_CLIENT_ID=" + audience,
 		"MINIO_IDENTITY_OPENID_ROLE_POLICY=readwrite",
 	}
