@@ -83,6 +83,28 @@ func TestClusterUsesIssuerURLOption(t *testing.T) {
 		_, err := irsatest.Start(func(o *irsatest.Options) { o.IssuerURL = bad })
 		require.ErrorContains(t, err, "is not the URL of an OIDC issuer", bad)
 	}
+	for bad, reason := range refusedByIAM {
+		_, err := irsatest.Start(func(o *irsatest.Options) { o.IssuerURL = bad })
+		require.EqualError(t, err, "irsatest: IAM registers no OIDC provider with "+reason+": "+bad)
+	}
+}
+
+// refusedByIAM are issuers that IAM does not register, and why.
+var refusedByIAM = map[string]string{
+	"https://10.0.0.1":                 "an IP address",
+	"https://[fd00::1]":                "an IP address",
+	"https://10.0.0.1:6443":            "a port",
+	"https://kubernetes.example:6443":  "a port",
+	"https://issuer.example:443/shop1": "a port",
+}
+
+func TestClusterRegisterIssuerRefusesWhatIAMRefuses(t *testing.T) {
+	w := onLoopback(t)
+	for bad, reason := range refusedByIAM {
+		issuer := w.ExternalIssuer(bad, nil)
+		assert.PanicsWithError(t, "irsatest: IAM registers no OIDC provider with "+reason+": "+bad, func() { w.RegisterIssuer("111122223333", issuer) })
+	}
+	w.RegisterIssuer("444455556666", w.NewIssuer()) // the kit's own, with a port
 }
 
 func TestIssuerPublishesDiscoveryDocumentAndKeys(t *testing.T) {

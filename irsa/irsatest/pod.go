@@ -31,7 +31,7 @@ type PodOptions struct {
 	Audience string
 
 	// Region is the AWS region in the pod's environment. The default is the Cluster's
-	// region.
+	// region. A name that no region of AWS can have ends the test.
 	Region string
 
 	// AutoRotate makes the kubelet write a new token when 80% of the current token's
@@ -75,6 +75,7 @@ func (k *Cluster) Pod(sa *ServiceAccount, role *Role, optFns ...func(*PodOptions
 	o.TokenLifetime = cmp.Or(o.TokenLifetime, defaultTokenLifetime)
 	o.Audience = cmp.Or(o.Audience, defaultAudience)
 	o.Region = cmp.Or(o.Region, k.region)
+	k.check(checkRegion(o.Region))
 	name := strings.TrimRight(sa.name[:min(len(sa.name), 40)], "-.") + "-" + lowerText(10) + "-" + lowerText(5)
 	if o.TokenLifetime < 0 {
 		k.check(fmt.Errorf("a token lifetime of %s: rotate with Invalid(\"expired\") for an expired token", o.TokenLifetime))
