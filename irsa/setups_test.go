@@ -411,11 +411,12 @@ func (b *broken) constant(text string) string {
 	text = strings.ReplaceAll(text, b.pod.Name(), "cart-7d9c4b5f6d-x2x7k")
 	text = regexp.MustCompile(`/\S*/cart-7d9c4b5f6d-x2x7k`).ReplaceAllString(text, "/var/run/secrets")
 	for expression, constant := range map[string]string{
-		`127\.0\.0\.1:\d+(->127\.0\.0\.1:\d+)?`:    "127.0.0.1:PORT",
-		`next attempt at \S+`:                      "next attempt at TIME",
-		`20[2-9]\d-\d\d-\d\dT\d\d:\d\d:\d\dZ`:      "TIME", // the real clock's
-		`(23h59m|59m)\d+s|24h0m0s|1h0m0s|-1m[01]s`: "TIME", // relative to the real clock
-		`user \d+ and group \d+( \(and [\d ]+\))?`: "user UID and group GID",
+		`127\.0\.0\.1:\d+(->127\.0\.0\.1:\d+)?`:        "127.0.0.1:PORT",
+		`(198\.51\.100\.\d+:\d+->)?192\.0\.2\.\d+:443`: "192.0.2.1:443",
+		`next attempt at \S+`:                          "next attempt at TIME",
+		`20[2-9]\d-\d\d-\d\dT\d\d:\d\d:\d\dZ`:          "TIME", // the real clock's
+		`(23h59m|59m)\d+s|24h0m0s|1h0m0s|-1m[01]s`:     "TIME", // relative to the real clock
+		`user \d+ and group \d+( \(and [\d ]+\))?`:     "user UID and group GID",
 	} {
 		text = regexp.MustCompile(expression).ReplaceAllString(text, constant)
 	}
