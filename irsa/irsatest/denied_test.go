@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"strings"
 	"testing"
-	"testing/synctest"
-	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
@@ -124,23 +122,4 @@ func TestSTSRejectsTooLargeTags(t *testing.T) {
 	last, err := w.chained(out).AssumeRole(t.Context(), in)
 	require.NoError(t, err)
 	assert.Equal(t, int32(88), *last.PackedPolicySize)
-}
-
-func TestSTSTextOfExpiredSignatureVaries(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := inMemory(t)
-		creds := w.retrieve(t.Context(), t)
-		w.STS.SetClockSkew(10 * time.Minute)
-		seen := map[string]bool{}
-		for range 3 {
-			_, err := w.signed(func(o *sts.Options) {
-				o.Credentials = aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) { return creds, nil })
-			}).GetCallerIdentity(t.Context(), nil)
-			message := requireRejection(t, err, "SignatureDoesNotMatch", 403)
-			assert.Regexp(t, `^Signature expired: \d{8}T\d{6}Z is now earlier than \d{8}T\d{6}Z \(\d{8}T\d{6}Z - 5 min\.\)$`, message)
-			seen[message] = true
-			time.Sleep(time.Second)
-		}
-		assert.Len(t, seen, 3)
-	})
 }

@@ -101,9 +101,9 @@ func (s *STS) Recover() {
 }
 
 // Down makes the STS unreachable: it interrupts calls in progress and refuses
-// connections. The issuer stays reachable. In memory the error is the one of net.Dial. On
-// loopback the listener and its connections are closed, so a client with idle
-// connections of its own may use a closed connection first.
+// connections. The issuer stays reachable. In memory the error is the one of net.Dial, with
+// varying addresses. On loopback the listener and its connections are closed, so a client
+// with idle connections of its own may use a closed connection first.
 func (s *STS) Down() {
 	s.switchMu.Lock()
 	defer s.switchMu.Unlock()
