@@ -67,6 +67,15 @@ func TestReviewOfTokenWithTwoAudiences(t *testing.T) {
 	assert.Contains(t, review.String(), "the key has several values: use ForAnyValue:StringEquals")
 }
 
+func TestReviewAdvisesAudienceOfToken(t *testing.T) {
+	w := cartToken()
+	p := parse(t, document(`"Condition":{"StringEquals":{"`+sub+`":"`+cart+`"}}`))
+	for want, audiences := range map[string][]string{audience: {"vault", audience}, "vault": {"vault", "consul"}} {
+		w.Audiences = audiences
+		assert.Equal(t, `in statement 1, require StringEquals on "`+aud+`" to be "`+want+`"`, p.Review(w).Advice())
+	}
+}
+
 func TestReviewOfSubjectThatIsNoServiceAccount(t *testing.T) {
 	w := cartToken()
 	w.Subject = "repo:shop/cart:ref:refs/heads/main"

@@ -103,8 +103,16 @@ func subjects(w WebIdentity, issuer string) []stranger {
 	changed := w
 	changed.Audiences = []string{other}
 	return append(all, stranger{
-		request: changed.Request(), who: anyAudience, how: fmt.Sprintf("require StringEquals on %q to be %q", issuer+":aud", audience),
+		request: changed.Request(), who: anyAudience, how: fmt.Sprintf("require StringEquals on %q to be %q", issuer+":aud", w.audience()),
 	})
+}
+
+// audience returns the audience to require: that of STS if the token has it or none.
+func (w WebIdentity) audience() string {
+	if len(w.Audiences) == 0 || slices.Contains(w.Audiences, audience) {
+		return audience
+	}
+	return w.Audiences[0]
 }
 
 // serviceAccount returns the namespace and the name in the subject.
