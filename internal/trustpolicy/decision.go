@@ -34,6 +34,9 @@ type Decision struct {
 // Allowed reports whether the policy allows the request for certain.
 func (d Decision) Allowed() bool { return d.Verdict == Allowed }
 
+// Explicit reports whether a statement denies the request for certain.
+func (d Decision) Explicit() bool { return len(d.titles(deny, yes)) > 0 }
+
 // Outcome is the result of one statement for a request.
 type Outcome struct {
 	Index      int        // from 1

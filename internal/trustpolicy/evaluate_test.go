@@ -234,6 +234,14 @@ func TestDecisionStringNamesClosestStatements(t *testing.T) {
 	}
 }
 
+func TestDecisionExplicit(t *testing.T) {
+	const denies = `{"Effect":"Deny","Principal":"*","Action":"*"}`
+	assert.True(t, parse(t, `{"Statement":[`+allowing("")+","+denies+`]}`).Evaluate(ofCart()).Explicit())
+	assert.True(t, parse(t, `{"Statement":`+denies+`}`).Evaluate(ofCart()).Explicit())
+	assert.False(t, parse(t, document("")).Evaluate(ofCart()).Explicit())
+	assert.False(t, parse(t, document(`"Condition":{"StringEquals":{"k:k":"a"}}`)).Evaluate(ofCart()).Explicit())
+}
+
 func TestPolicyZeroValueAllowsNothing(t *testing.T) {
 	d := new(trustpolicy.Policy).Evaluate(ofCart())
 	assert.Equal(t, trustpolicy.Decision{}, d)

@@ -47,9 +47,12 @@ func (s *STS) assumeRole(q query, c pendingCall, caller *session) (*assumeRoleRe
 		Principal: trustpolicy.Principal{ARN: caller.role.arn, Session: caller.user().ARN},
 		Context:   q.contextFrom(requested, caller),
 	}
-	action, reason := role.deniedAction(request, requested.actions("sts:AssumeRole"))
-	if action != "" {
-		return nil, notAuthorized(caller.user().ARN, action, roleARN).withReason("%s", reason)
+	if d := role.denied(request, requested.actions("sts:AssumeRole")); d != nil {
+		r := notAuthorized(caller.user().ARN, d.action, roleARN).withReason("%s", d.reason)
+		if d.explicit && caller.role.account == role.account {
+			r.message += explicitTrustDeny
+		}
+		return nil, r
 	}
 	// Every session of the kit belongs to a role, so every AssumeRole is role chaining.
 	// https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles.html#iam-term-role-chaining

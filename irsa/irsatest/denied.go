@@ -45,6 +45,10 @@ var (
 	}
 )
 
+// explicitTrustDeny is the ending if a statement of the trust policy denies the action to a
+// caller of the role's account. Public reports on roles in another account have no ending.
+const explicitTrustDeny = " with an explicit deny in the role trust policy"
+
 // denied returns the action and the ending of a fault that Denied returned.
 func (f Fault) denied() (action, ending string, ok bool) {
 	parts := deniedForm.FindStringSubmatch(string(f))

@@ -93,6 +93,18 @@ func TestSTSRoleChainNeedsPermissionForInheritedTagsAndSourceIdentity(t *testing
 	}
 }
 
+func TestSTSNamesExplicitDenyOfTrustPolicy(t *testing.T) {
+	const deny = `"Statement": [{"Effect": "Deny", "Principal": "*", "Action": "sts:*"},`
+	w := inMemory(t)
+	for account, ending := range map[string]string{"111122223333": " with an explicit deny in the role trust policy", "444455556666": ""} {
+		role := w.Role("auditor", irsatest.InAccount(account), irsatest.Trust(w.role))
+		role.SetTrustPolicy(strings.Replace(role.TrustPolicy(), `"Statement": [`, deny, 1))
+		_, err := w.assumeRole(t.Context(), role)
+		assert.Equal(t, "User: arn:aws:sts::111122223333:assumed-role/s3-writer/cart is not authorized to perform: sts:AssumeRole on resource: "+
+			role.ARN()+ending, requireRejection(t, err, "AccessDenied", 403))
+	}
+}
+
 func TestSTSRejectsTooLargeTags(t *testing.T) {
 	w := inMemory(t)
 	anything := func(by *irsatest.Role) irsatest.RoleOption {

@@ -82,22 +82,29 @@ func (r *Role) trustDocument(principals []Principal) string {
 	return string(document)
 }
 
-// deniedAction evaluates the role's trust policy for each of the actions. It returns the
-// first action that the policy does not allow, with the reason, or "" if it allows all.
-func (r *Role) deniedAction(request trustpolicy.Request, actions []string) (denied, reason string) {
+// denial is the first action that a role's trust policy does not allow.
+type denial struct {
+	action   string
+	reason   string
+	explicit bool // denied by a statement, and not only not allowed
+}
+
+// denied evaluates the role's trust policy for each of the actions. It returns the first
+// action that the policy does not allow, or nil if it allows all.
+func (r *Role) denied(request trustpolicy.Request, actions []string) *denial {
 	r.mu.Lock()
 	policy := r.policy
 	r.mu.Unlock()
 	if policy == nil {
-		return actions[0], "the role has no trust policy"
+		return &denial{action: actions[0], reason: "the role has no trust policy"}
 	}
 	for _, request.Action = range actions {
 		decision := policy.Evaluate(request)
 		if !decision.Allowed() {
-			return request.Action, "trust policy: " + decision.String()
+			return &denial{request.Action, "trust policy: " + decision.String(), decision.Explicit()}
 		}
 	}
-	return "", ""
+	return nil
 }
 
 func withoutScheme(url string) string {

@@ -55,9 +55,8 @@ func (s *STS) assumeRoleWithWebIdentity(ctx context.Context, q query, c pendingC
 	}
 	_, _, packed := q.packedSize(requested.tags)
 	provider := s.cluster.providerARN(account, q.identity.text("iss"))
-	action, reason := role.deniedAction(q.identityRequest(requested, provider), requested.actions("sts:AssumeRoleWithWebIdentity"))
-	if action != "" {
-		return nil, notAuthorizedWebIdentity(action).withReason("%s", reason)
+	if d := role.denied(q.identityRequest(requested, provider), requested.actions("sts:AssumeRoleWithWebIdentity")); d != nil {
+		return nil, notAuthorizedWebIdentity(d.action).withReason("%s", d.reason)
 	}
 	if q.duration() > role.maxSession {
 		return nil, durationTooLong()
