@@ -35,7 +35,7 @@ type Decision struct {
 func (d Decision) Allowed() bool { return d.Verdict == Allowed }
 
 // Explicit reports whether a statement denies the request for certain.
-func (d Decision) Explicit() bool { return len(d.titles(deny, yes)) > 0 }
+func (d Decision) Explicit() bool { return len(d.matching(deny)) > 0 }
 
 // Outcome is the result of one statement for a request.
 type Outcome struct {
@@ -117,10 +117,10 @@ func quoted(all []string, conjunction, none string) string {
 // what cannot be judged, or the mismatches of the statements that came closest to allowing
 // it.
 func (d Decision) String() string {
-	denies := d.titles(deny, yes)
+	denies := d.matching(deny)
 	switch {
 	case d.Verdict == Allowed:
-		return "allowed by " + d.titles(allow, yes)[0]
+		return "allowed by " + d.matching(allow)[0]
 	case d.Verdict == Unjudged:
 		return d.unjudged()
 	case len(denies) > 0:
@@ -136,11 +136,11 @@ func (d Decision) String() string {
 	return strings.Join(reasons, "; ")
 }
 
-// titles returns the titles of the statements with the effect that have the verdict.
-func (d Decision) titles(effect string, v verdict) []string {
+// matching returns the titles of the statements with the effect that match for certain.
+func (d Decision) matching(effect string) []string {
 	var all []string
 	for _, o := range d.Statements {
-		if o.Effect == effect && o.verdict() == v {
+		if o.Effect == effect && o.Matches {
 			all = append(all, title(o.Index, o.Sid))
 		}
 	}
@@ -150,7 +150,7 @@ func (d Decision) titles(effect string, v verdict) []string {
 // unjudged returns the statements and their conditions that decide, but cannot be judged.
 func (d Decision) unjudged() string {
 	out := ""
-	if allows := d.titles(allow, yes); len(allows) > 0 {
+	if allows := d.matching(allow); len(allows) > 0 {
 		out = "allowed by " + allows[0] + ", unless denied; "
 	}
 	var reasons []string

@@ -77,13 +77,13 @@ func unknownToUnsigned(key string) bool {
 		return false
 	}
 	for _, absent := range []string{
-		// of the caller: "Anonymous requests do not include this key"
+		// keys of the caller: "Anonymous requests do not include this key"
 		"aws:principalarn", "aws:principalorgid", "aws:principalorgpaths", "aws:principaltag/", "aws:username",
 		"aws:multifactorauthpresent", "aws:multifactorauthage", "aws:tokenissuetime", "aws:sourceidentity",
-		// of the caller's EC2 instance, and of requests by AWS services
+		// keys of the caller's EC2 instance, and of requests by AWS services
 		"aws:ec2instancesourcevpc", "aws:ec2instancesourceprivateipv4", "ec2:", "aws:calledvia",
 		"aws:sourcearn", "aws:sourceaccount", "aws:sourceorgid", "aws:sourceorgpaths",
-		// of session tags, and of parameters of AssumeRole
+		// keys of session tags, and of parameters of AssumeRole
 		"aws:requesttag/", "aws:tagkeys", "sts:transitivetagkeys", "sts:sourceidentity", "sts:externalid", "sts:rolesessionname",
 	} {
 		if strings.HasPrefix(key, absent) {
