@@ -10,7 +10,7 @@ import (
 // allows besides.
 type Review struct {
 	Decision Decision
-	Findings []Finding // one for each statement that allows strangers, in order
+	Findings []Finding // one for each statement that allows strangers, in order, but notes last
 }
 
 // Finding describes the strangers that a statement allows.
@@ -32,6 +32,7 @@ type Finding struct {
 // may use each of its service accounts.
 func (p *Policy) Review(w WebIdentity) Review {
 	out := Review{Decision: p.Evaluate(w.Request())}
+	var notes []Finding
 	found := make([]Finding, len(p.statements))
 	for _, s := range p.strangers(w) {
 		d := p.Evaluate(s.request)
@@ -49,8 +50,13 @@ func (p *Policy) Review(w WebIdentity) Review {
 			continue
 		}
 		f.Statement = title(p.statements[i].index, p.statements[i].sid)
-		out.Findings = append(out.Findings, f)
+		if f.Note {
+			notes = append(notes, f)
+		} else {
+			out.Findings = append(out.Findings, f)
+		}
 	}
+	out.Findings = append(out.Findings, notes...)
 	return out
 }
 
@@ -70,11 +76,17 @@ func (r Review) TooBroad() bool {
 	return slices.ContainsFunc(r.Findings, func(f Finding) bool { return !f.Note })
 }
 
-// String returns the decision and the findings in one line.
+// maxFindings is the maximum number of findings in texts.
+const maxFindings = 3
+
+// String returns the decision and the first findings in one line.
 func (r Review) String() string {
 	out := []string{r.Decision.String()}
-	for _, f := range r.Findings {
+	for _, f := range r.Findings[:min(len(r.Findings), maxFindings)] {
 		out = append(out, f.String())
+	}
+	if more := len(r.Findings) - maxFindings; more > 0 {
+		out = append(out, fmt.Sprintf("%d more statements allow strangers", more))
 	}
 	return strings.Join(out, "; ")
 }
@@ -93,13 +105,13 @@ func (f Finding) String() string {
 }
 
 // Advice returns what to check by hand, and how to tighten the statements that are too broad,
-// in one line. It returns "" if there is neither.
+// in one line, for the first findings. It returns "" if there is neither.
 func (r Review) Advice() string {
 	var all []string
 	if r.Decision.Verdict == Unjudged {
 		all = append(all, "check by hand what cannot be judged")
 	}
-	for _, f := range r.Findings {
+	for _, f := range r.Findings[:min(len(r.Findings), maxFindings)] {
 		if !f.Note {
 			all = append(all, fmt.Sprintf("in %s, %s", f.Statement, strings.Join(f.how, ", and ")))
 		}

@@ -67,6 +67,23 @@ func TestReviewOfTokenWithTwoAudiences(t *testing.T) {
 	assert.Contains(t, review.String(), "the key has several values: use ForAnyValue:StringEquals")
 }
 
+func TestReviewTextNamesThreeStatements(t *testing.T) {
+	statements := []string{web(isCart)}
+	for range 5 {
+		statements = append(statements, web(isSTS))
+	}
+	review := parse(t, `{"Statement":[`+strings.Join(statements, ",")+`]}`).Review(cartToken())
+	assert.Len(t, review.Findings, 5)
+	assert.Equal(t, 3, strings.Count(review.String(), "is too broad"))
+	assert.True(t, strings.HasSuffix(review.String(), "; 2 more statements allow strangers"), review)
+	assert.Equal(t, 3, strings.Count(review.Advice(), "in statement"))
+
+	namespace := web(isSTS, `"StringLike":{"`+sub+`":"system:serviceaccount:shop:*"}`)
+	review = parse(t, `{"Statement":[`+strings.Join([]string{namespace, namespace, namespace, web(isSTS)}, ",")+`]}`).Review(cartToken())
+	assert.Contains(t, review.String(), "allowed by statement 1; statement 4 is too broad: ", "warnings precede notes")
+	assert.NotEmpty(t, review.Advice())
+}
+
 func TestReviewAdvisesAudienceOfToken(t *testing.T) {
 	w := cartToken()
 	p := parse(t, document(`"Condition":{"StringEquals":{"`+sub+`":"`+cart+`"}}`))
