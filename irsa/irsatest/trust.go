@@ -37,7 +37,8 @@ func Trust(principals ...Principal) RoleOption {
 // (aws:RequestedRegion, aws:SecureTransport, aws:PrincipalIsAWSService, aws:ViaAWSService,
 // and by the clock of the STS aws:CurrentTime and aws:EpochTime). The keys of IAM users and
 // of requests by AWS services, such as aws:MultiFactorAuthPresent, have no value. Any other
-// AWS condition key, such as aws:SourceIp, ends the test.
+// AWS condition key, such as aws:SourceIp, ends the test. If AWS's documentation leaves a case
+// open, such as StringEquals on a key with several values, the STS denies access.
 func TrustPolicy(document string) RoleOption {
 	return func(o *roleOptions) { o.document = &document }
 }
