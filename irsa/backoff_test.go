@@ -109,11 +109,11 @@ func TestProviderRetriesIfSTSCannotFetchTheKey(t *testing.T) {
 func TestProviderRetriesWithin3SecondsOfTokenChange(t *testing.T) {
 	t.Parallel()
 	for name, breaks := range map[string]func(*irsatest.Pod){
-		"expired":             func(pod *irsatest.Pod) { pod.Rotate(irsatest.Expired) },
+		"expired":             func(pod *irsatest.Pod) { pod.Rotate(irsatest.Invalid("expired")) },
 		"for another service": func(pod *irsatest.Pod) { pod.Rotate(irsatest.Claim("aud", "vault")) },
-		"badly signed":        func(pod *irsatest.Pod) { pod.Rotate(irsatest.BadSignature) },
-		"of another issuer":   func(pod *irsatest.Pod) { pod.Rotate(irsatest.OtherIssuer) },
-		"of an unknown key":   func(pod *irsatest.Pod) { pod.Rotate(irsatest.UnknownKey) },
+		"badly signed":        func(pod *irsatest.Pod) { pod.Rotate(irsatest.Invalid("bad signature")) },
+		"of another issuer":   func(pod *irsatest.Pod) { pod.Rotate(irsatest.Invalid("other issuer")) },
+		"of an unknown key":   func(pod *irsatest.Pod) { pod.Rotate(irsatest.Invalid("unknown key")) },
 		"empty":               func(pod *irsatest.Pod) { pod.Truncate(0) },
 		"missing":             (*irsatest.Pod).RemoveToken,
 	} {

@@ -30,7 +30,7 @@ func threeAccounts(t *testing.T) (*irsatest.Cluster, *irsatest.Pod, []*irsatest.
 	return k, k.Pod(sa, first, autoRotated), []*irsatest.Role{first, second, third}
 }
 
-func autoRotated(o *irsatest.PodOptions) { o.AutoRotate, o.TokenLife = true, time.Hour }
+func autoRotated(o *irsatest.PodOptions) { o.AutoRotate, o.TokenLifetime = true, time.Hour }
 
 // chained returns the Providers of the roles, each derived from the one before.
 func chained(t *testing.T, first *irsa.Provider, roles []*irsatest.Role) []*irsa.Provider {

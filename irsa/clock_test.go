@@ -26,9 +26,9 @@ func TestProviderExpiryFollowsSTSClock(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				k, pod := newPod(t)
-				pod.Rotate(func(o *irsatest.TokenOptions) { o.Life = 24 * time.Hour })
+				pod.Rotate(func(o *irsatest.TokenOptions) { o.Lifetime = 24 * time.Hour })
 				time.Sleep(time.Hour) // so that the token is old enough for any clock
-				k.STS.SetLife(20 * time.Minute)
+				k.STS.SetLifetime(20 * time.Minute)
 				k.STS.SetClockSkew(tt.skew)
 				p := newProvider(t, pod.Options)
 				end := time.Now().Add(20 * time.Minute)
@@ -49,7 +49,7 @@ func TestProviderExpiryAllowsForWholeSecondsOfDate(t *testing.T) {
 		for phase := time.Duration(0); phase < time.Second; phase += 330 * time.Millisecond {
 			synctest.Test(t, func(t *testing.T) {
 				k, pod := newPod(t)
-				k.STS.SetLife(life)
+				k.STS.SetLifetime(life)
 				k.STS.SetLatency(70 * time.Millisecond)
 				time.Sleep(phase)
 				p := newProvider(t, pod.Options)

@@ -16,7 +16,7 @@ import (
 type Report struct {
 	Checks []Check
 
-	request *diagnose.Request // the request that STS evaluates the trust policy for; nil without a token
+	identity *diagnose.Identity // STS evaluates the trust policy for it; nil without a token
 }
 
 // Check is one step of a [Report]. A check has failed if it prevents credentials now, or will soon.
@@ -45,7 +45,7 @@ func Diagnose(ctx context.Context, optFns ...func(*Options)) *Report {
 		fn(&opts)
 	}
 	result := diagnose.Run(ctx, opts.config(), environment())
-	report := &Report{request: result.Request}
+	report := &Report{identity: result.Identity}
 	for _, c := range result.Checks {
 		report.Checks = append(report.Checks, checkOf(c))
 	}
@@ -113,12 +113,16 @@ func (r *Report) MarshalJSON() ([]byte, error) {
 //	aws iam get-role --role-name $ROLE --query Role.AssumeRolePolicyDocument
 //
 // The check determines whether the policy allows the token or, if not, which condition
-// does not match and why. It evaluates only the document and makes no requests.
+// does not match and why. It warns about a policy that also allows strangers, such as every
+// service account of the cluster, and about conditions that it cannot judge, because only AWS
+// knows their keys. A namespace-wide policy is not a warning. If the exchange passed, the check
+// does not fail. It evaluates only the document and makes no requests.
 func (r *Report) CheckTrustPolicy(document []byte) {
-	before := slices.IndexFunc(r.Checks, func(c Check) bool { return c.Name == diagnose.NameExchange })
-	denied := slices.ContainsFunc(r.Checks, func(c Check) bool {
-		return c.Name == diagnose.NameExchange && c.Status == statusFailed
-	})
-	c := checkOf(diagnose.TrustPolicy(document, r.request, denied))
-	r.Checks = slices.Insert(r.Checks, max(before, 0), c)
+	exchange := slices.IndexFunc(r.Checks, func(c Check) bool { return c.Name == diagnose.NameExchange })
+	var status diagnose.Status
+	if exchange >= 0 {
+		status = diagnose.Status(r.Checks[exchange].Status)
+	}
+	c := checkOf(diagnose.TrustPolicy(document, r.identity, status))
+	r.Checks = slices.Insert(r.Checks, max(exchange, 0), c)
 }

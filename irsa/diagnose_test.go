@@ -217,8 +217,8 @@ func TestDiagnoseWarnsAboutUnusualSetups(t *testing.T) {
 		"a clock half a minute behind":               {func(k *irsatest.Cluster, _ *irsatest.Pod) { k.STS.SetClockSkew(30 * time.Second) }, "clock", "warned"},
 		"a clock three seconds ahead":                {func(k *irsatest.Cluster, _ *irsatest.Pod) { k.STS.SetClockSkew(-3 * time.Second) }, "clock", "passed"},
 		"no Date":                                    {func(k *irsatest.Cluster, _ *irsatest.Pod) { k.STS.OmitDate(true) }, "clock", "skipped"},
-		"credentials for five minutes":               {func(k *irsatest.Cluster, _ *irsatest.Pod) { k.STS.SetLife(5 * time.Minute) }, "expiry", "warned"},
-		"credentials for fifteen minutes":            {func(k *irsatest.Cluster, _ *irsatest.Pod) { k.STS.SetLife(15 * time.Minute) }, "expiry", "passed"},
+		"credentials for five minutes":               {func(k *irsatest.Cluster, _ *irsatest.Pod) { k.STS.SetLifetime(5 * time.Minute) }, "expiry", "warned"},
+		"credentials for fifteen minutes":            {func(k *irsatest.Cluster, _ *irsatest.Pod) { k.STS.SetLifetime(15 * time.Minute) }, "expiry", "passed"},
 		"a token of a year, a day and a quarter old": {ofAYear(30 * time.Hour), "lifetime", "warned"},
 		"a token of a year, of yesterday":            {ofAYear(23 * time.Hour), "lifetime", "passed"},
 	} {
@@ -236,7 +236,7 @@ func TestDiagnoseWarnsAboutUnusualSetups(t *testing.T) {
 
 func ofAYear(age time.Duration) func(*irsatest.Cluster, *irsatest.Pod) {
 	return func(_ *irsatest.Cluster, pod *irsatest.Pod) {
-		pod.Rotate(func(o *irsatest.TokenOptions) { o.Life = 365 * 24 * time.Hour })
+		pod.Rotate(func(o *irsatest.TokenOptions) { o.Lifetime = 365 * 24 * time.Hour })
 		time.Sleep(age)
 	}
 }
@@ -277,7 +277,7 @@ func TestReportTrustPolicyUsesSessionNameAndAllAudiences(t *testing.T) {
 		return strings.Replace(trust, `"StringEquals": {`, `"StringLike": {"sts:RoleSessionName": "`+name+`"}, "StringEquals": {`, 1)
 	}
 	assert.Equal(t, "passed", judge(named("shop.cart.*")))
-	assert.Equal(t, "failed", judge(named("shop.search.*")))
+	assert.Equal(t, "warned", judge(named("shop.search.*")), "the exchange passes")
 
 	// The statement in the error for a token with several audiences allows that token.
 	k.Role("s3-writer")

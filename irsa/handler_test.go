@@ -96,7 +96,7 @@ func TestPoolSurvivesALogHandlerThatPanicsOrExits(t *testing.T) {
 	forEachBadHandler(t, func(t *testing.T, h *handler, isHandled bool) {
 		_, pod, tenants := newTenants(t, 3)
 		p := newPool(t, pod, func(o *irsa.PoolOptions) { o.Logger = slog.New(h) })
-		pod.Rotate(irsatest.Expired)
+		pod.Rotate(irsatest.Invalid("expired"))
 		for _, tenant := range tenants {
 			_, err := pooled(t, p, tenant).Retrieve(t.Context())
 			require.ErrorIs(t, err, irsa.ErrTokenExpired)

@@ -94,7 +94,7 @@ func TestProviderBoundsCallsInLongOutageAndRecovers(t *testing.T) {
 		t.Run(outage.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				k, pod := newPod(t)
-				k.STS.SetLife(15 * time.Minute)
+				k.STS.SetLifetime(15 * time.Minute)
 				p := newProvider(t, pod.Options)
 				served := retrieve(t, p).Expires
 				outage.begin(k.STS)

@@ -35,7 +35,7 @@ const childOutput = "IRSA_TEST_OUTPUT"
 func newCluster(t testing.TB, optFns ...func(*irsatest.Options)) *irsatest.Cluster {
 	t.Helper()
 	k := irsatest.New(t, optFns...)
-	k.Issuer.SetAlgorithm(irsatest.ES256)
+	k.Issuer.SetAlgorithm("ES256")
 	return k
 }
 

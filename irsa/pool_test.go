@@ -183,7 +183,7 @@ func TestPoolEvictedUnreachableRoleIsCollected(t *testing.T) {
 func TestPoolRotationWakesAllFailedRoles(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k, pod, tenants := newTenants(t, 50)
-		pod.Rotate(irsatest.Expired)
+		pod.Rotate(irsatest.Invalid("expired"))
 		p := newPool(t, pod)
 		for _, tenant := range tenants {
 			_, err := pooled(t, p, tenant).Retrieve(t.Context())
@@ -351,7 +351,7 @@ func TestPoolTokenFileDoesNotAffectRolesWithOtherTokens(t *testing.T) {
 		tokenErr = nil
 		requireOtherTokens(other.Refresh(t.Context()), irsa.ErrAccessDenied)
 
-		pod.Rotate(irsatest.Expired)
+		pod.Rotate(irsatest.Invalid("expired"))
 		own := pooled(t, p, tenants[0])
 		_, err := own.Retrieve(t.Context())
 		require.ErrorIs(t, err, irsa.ErrTokenExpired)

@@ -29,7 +29,7 @@ func TestProviderSurvivesTokenRewrites(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		hours := testsize.Choose(2, 12, 12)
 		k, pod := newPod(t)
-		k.STS.SetLife(15 * time.Minute)
+		k.STS.SetLifetime(15 * time.Minute)
 		p := newProvider(t, pod.Options)
 		retrieve(t, p)
 		done := make(chan struct{})
@@ -67,7 +67,7 @@ func TestProviderRecoversWithin3SecondsOfTokenReplacement(t *testing.T) {
 		kind   error
 		repair func(*irsatest.Pod)
 	}{
-		{"an expired token", func(p *irsatest.Pod) { p.Rotate(irsatest.Expired) }, irsa.ErrTokenExpired, func(p *irsatest.Pod) { p.Rotate() }},
+		{"an expired token", func(p *irsatest.Pod) { p.Rotate(irsatest.Invalid("expired")) }, irsa.ErrTokenExpired, func(p *irsatest.Pod) { p.Rotate() }},
 		{"a missing file", (*irsatest.Pod).RemoveToken, irsa.ErrTokenFile, func(p *irsatest.Pod) { p.Rotate() }},
 		{"an empty file", func(p *irsatest.Pod) { p.WriteInPlace(nil) }, irsa.ErrTokenFile, func(p *irsatest.Pod) { p.Rotate() }},
 	} {
@@ -104,7 +104,7 @@ func TestProviderRetriesWithinTwoSecondsOfRotation(t *testing.T) {
 		p := newProvider(t, pod.Options)
 		retrieve(t, p)
 		time.Sleep(10*time.Minute + 300*time.Millisecond) // the watch polls once a minute
-		pod.Rotate(irsatest.Expired)
+		pod.Rotate(irsatest.Invalid("expired"))
 		require.ErrorIs(t, p.Refresh(t.Context()), irsa.ErrTokenExpired)
 		for range 20 {
 			time.Sleep(20 * time.Second) // until the backoff is long
@@ -114,7 +114,7 @@ func TestProviderRetriesWithinTwoSecondsOfRotation(t *testing.T) {
 		time.Sleep(2 * time.Second)
 		assert.Equal(t, calls+1, k.STS.CallCount())
 		assert.Zero(t, p.Status().Failures)
-		pod.Rotate(irsatest.Expired) // the same at the start of a failure
+		pod.Rotate(irsatest.Invalid("expired")) // the same at the start of a failure
 		require.ErrorIs(t, p.Refresh(t.Context()), irsa.ErrTokenExpired)
 		time.Sleep(9 * time.Second) // between the attempts after 7.2 and 15.2 seconds
 		pod.Rotate()
@@ -143,7 +143,7 @@ func TestProviderUsesCurrentTokenForEachExchange(t *testing.T) {
 func TestProviderRetriesTokenReplacedDuringExchange(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k, pod := newPod(t)
-		pod.Rotate(irsatest.Expired)
+		pod.Rotate(irsatest.Invalid("expired"))
 		k.STS.SetLatency(2 * time.Second)
 		p := newProvider(t, pod.Options)
 		time.AfterFunc(time.Second, func() { pod.Rotate() })
@@ -162,7 +162,7 @@ func TestProviderRotationCausesNoExchange(t *testing.T) {
 		p := newProvider(t, pod.Options, seen.options)
 		retrieve(t, p)
 		time.Sleep(time.Second)
-		pod.Rotate(func(o *irsatest.TokenOptions) { o.Life = 12 * time.Hour })
+		pod.Rotate(func(o *irsatest.TokenOptions) { o.Lifetime = 12 * time.Hour })
 		time.Sleep(time.Minute)
 		assert.Equal(t, 1, seen.count(irsa.EventTokenRotated))
 		assert.Contains(t, seen.log(), `level=DEBUG msg="web identity token rotated" role=`+pod.RoleARN())

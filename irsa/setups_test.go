@@ -120,7 +120,7 @@ func setups() []setup {
 		{name: "token-torn", broken: "the token is half written", breaks: func(b *broken) { b.pod.Truncate(300) }, heading: "token-malformed", first: "token"},
 		{name: "token-with-log", broken: "a log line got into the token file", breaks: func(b *broken) { b.pod.Write([]byte(b.pod.Token() + " 11:11:49.782386 40364 v3.go:79] EOF")) },
 			heading: "token-malformed", first: "token"},
-		{name: "token-unsigned", broken: "the token has no signature", breaks: rotate(irsatest.AlgNone), heading: "token-malformed", first: "token"},
+		{name: "token-unsigned", broken: "the token has no signature", breaks: rotate(irsatest.Invalid("unsigned")), heading: "token-malformed", first: "token"},
 		{name: "token-function", broken: "the application's token function fails", breaks: func(b *broken) {
 			b.without(injectedToken)
 			b.set(func(o *irsa.Options) { o.Token = failingTokens{errors.New(`serviceaccounts "cart" is forbidden`)} })
@@ -135,7 +135,7 @@ func setups() []setup {
 		}, heading: "token-not-renewed", first: "lifetime", warned: "token-path"},
 		{name: "clock-behind", broken: "the node's clock is a day behind", breaks: func(b *broken) { b.STS.SetClockSkew(25 * time.Hour) }, heading: "clock", first: "clock"},
 		{name: "clock-ahead", broken: "the node's clock is 10 minutes ahead", breaks: func(b *broken) { b.STS.SetClockSkew(-10 * time.Minute) }, first: "clock"},
-		{name: "clock-of-the-api-server", broken: "the API server's clock is two hours ahead", breaks: rotate(irsatest.NotYetValid),
+		{name: "clock-of-the-api-server", broken: "the API server's clock is two hours ahead", breaks: rotate(irsatest.Invalid("not yet valid")),
 			heading: "clock", first: "exchange", warned: "lifetime"},
 		{name: "audience", broken: "the token is for Vault", breaks: rotate(irsatest.Claim("aud", "vault")), heading: "audience", first: "exchange", warned: "audience"},
 		{name: "audience-china", broken: "the audience was derived from the partition", breaks: rotate(irsatest.Claim("aud", "sts.amazonaws.com.cn")),
@@ -155,7 +155,7 @@ func setups() []setup {
 		{name: "verification-key", broken: "STS cannot fetch the issuer's keys", breaks: fault(irsatest.VerificationKey), heading: "verification-key", first: "exchange"},
 		{name: "idp-communication", broken: "STS cannot reach the issuer", breaks: fault(irsatest.IDPCommunicationError), heading: "verification-key", first: "exchange"},
 		{name: "idp-rejected-claim", broken: "the issuer rejects the claim", breaks: fault(irsatest.IDPRejectedClaim), heading: "token-rejected", first: "exchange"},
-		{name: "signature", broken: "the token's signature is another's", breaks: rotate(irsatest.BadSignature), heading: "token-rejected", first: "exchange"},
+		{name: "signature", broken: "the token's signature is another's", breaks: rotate(irsatest.Invalid("bad signature")), heading: "token-rejected", first: "exchange"},
 		{name: "trusts-nobody", broken: "the role trusts nobody", breaks: func(b *broken) { b.Role("s3-writer") }, heading: "access-denied", first: "exchange"},
 		{name: "no-such-role", broken: "the role does not exist", breaks: environ(injectedRole + "=arn:aws:iam::111122223333:role/s3-writr"), heading: "access-denied", first: "exchange"},
 		{name: "namespace", broken: "the trust policy names another namespace", breaks: trusting("StringEquals", "system:serviceaccount:store:cart"), heading: "access-denied", first: "trust-policy"},
@@ -166,7 +166,7 @@ func setups() []setup {
 		}, heading: "access-denied", first: "exchange", warned: "trust-policy"},
 		{name: "policy-typo", broken: "the trust policy at hand has an operator that there is not", breaks: func(b *broken) {
 			b.document = strings.Replace(b.role.TrustPolicy(), "StringEquals", "StringEqual", 1)
-		}, first: "trust-policy"},
+		}, warned: "trust-policy"},
 		{name: "throttled", broken: "STS throttles", breaks: fault(irsatest.Throttling), heading: "throttled", first: "exchange"},
 		{name: "max-session-duration", broken: "the role does not give 12 hours", breaks: option(func(o *irsa.Options) { o.Duration = 12 * time.Hour }), heading: "session-duration", first: "exchange"},
 		{name: "role-chaining", broken: "a server says that it is role chaining", breaks: answering(400, errorXML("ValidationError",
@@ -411,11 +411,12 @@ func (b *broken) constant(text string) string {
 	text = strings.ReplaceAll(text, b.pod.Name(), "cart-7d9c4b5f6d-x2x7k")
 	text = regexp.MustCompile(`/\S*/cart-7d9c4b5f6d-x2x7k`).ReplaceAllString(text, "/var/run/secrets")
 	for expression, constant := range map[string]string{
-		`127\.0\.0\.1:\d+(->127\.0\.0\.1:\d+)?`:    "127.0.0.1:PORT",
-		`next attempt at \S+`:                      "next attempt at TIME",
-		`20[2-9]\d-\d\d-\d\dT\d\d:\d\d:\d\dZ`:      "TIME", // the real clock's
-		`(23h59m|59m)\d+s|24h0m0s|1h0m0s|-1m[01]s`: "TIME", // relative to the real clock
-		`user \d+ and group \d+( \(and [\d ]+\))?`: "user UID and group GID",
+		`127\.0\.0\.1:\d+(->127\.0\.0\.1:\d+)?`:        "127.0.0.1:PORT",
+		`(198\.51\.100\.\d+:\d+->)?192\.0\.2\.\d+:443`: "192.0.2.1:443",
+		`next attempt at \S+`:                          "next attempt at TIME",
+		`20[2-9]\d-\d\d-\d\dT\d\d:\d\d:\d\dZ`:          "TIME", // the real clock's
+		`(23h59m|59m)\d+s|24h0m0s|1h0m0s|-1m[01]s`:     "TIME", // relative to the real clock
+		`user \d+ and group \d+( \(and [\d ]+\))?`:     "user UID and group GID",
 	} {
 		text = regexp.MustCompile(expression).ReplaceAllString(text, constant)
 	}

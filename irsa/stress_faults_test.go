@@ -82,11 +82,11 @@ func (w *world) corruptToken() {
 	token := w.pod.Token()
 	switch w.random.IntN(8) {
 	case 0:
-		w.pod.Rotate(irsatest.Expired)
+		w.pod.Rotate(irsatest.Invalid("expired"))
 	case 1:
-		w.pod.Rotate(irsatest.BadSignature)
+		w.pod.Rotate(irsatest.Invalid("bad signature"))
 	case 2:
-		w.pod.Rotate(irsatest.OtherIssuer)
+		w.pod.Rotate(irsatest.Invalid("other issuer"))
 	case 3:
 		w.pod.Rotate(irsatest.Claim("aud", "somebody.else"))
 	case 4:

@@ -103,7 +103,7 @@ func newWorld(t *testing.T, seed uint64) *world {
 	w.kit = newCluster(t)
 	w.life = []time.Duration{15 * time.Minute, time.Hour, time.Hour, 12 * time.Hour}[w.random.IntN(4)]
 	w.tokenLife = []time.Duration{2 * time.Hour, 12 * time.Hour}[w.random.IntN(2)]
-	w.kit.STS.SetLife(w.life)
+	w.kit.STS.SetLifetime(w.life)
 	cart := w.kit.ServiceAccount("shop", "cart")
 	w.stranger = w.kit.ServiceAccount("shop", "stranger")
 	for i := range 3 {
@@ -111,7 +111,7 @@ func newWorld(t *testing.T, seed uint64) *world {
 	}
 	derived := w.kit.Role("partner", irsatest.Trust(w.roles[0], w.roles[1], w.roles[2]))
 	w.chainRoles = []*irsatest.Role{derived, w.kit.Role("far", irsatest.Trust(derived))}
-	w.pod = w.kit.Pod(cart, w.roles[0], func(o *irsatest.PodOptions) { o.TokenLife = w.tokenLife })
+	w.pod = w.kit.Pod(cart, w.roles[0], func(o *irsatest.PodOptions) { o.TokenLifetime = w.tokenLife })
 	w.rotated = time.Now()
 	w.pooled, w.distorted = w.random.IntN(2) == 0, w.random.IntN(2) == 0
 	w.open()

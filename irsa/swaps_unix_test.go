@@ -22,7 +22,7 @@ func TestProviderExchangesThroughSwapsOfTheToken(t *testing.T) {
 	first := pod.Token()
 	pod.Rotate()
 	second := pod.Token()
-	k.STS.SetLife(2 * time.Second) // many refreshes in the background
+	k.STS.SetLifetime(2 * time.Second) // many refreshes in the background
 	steady := newProvider(t, pod.Options)
 	retrieve(t, steady)
 

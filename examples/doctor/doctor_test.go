@@ -99,7 +99,13 @@ func TestDoctorEvaluatesTrustPolicy(t *testing.T) {
 	assert.Equal(t, 0, code, out)
 	assert.Contains(t, out, "passed   trust-policy       allowed by statement 1\n")
 
-	write(strings.Replace(role.TrustPolicy(), "shop:cart", "shop:*", 1))
+	write(strings.ReplaceAll(role.TrustPolicy(), "StringEquals", "StringNotEquals"))
+	code, out, _ = doctor(t, "-trust-policy", file)
+	assert.Equal(t, 0, code, "the exchange passes")
+	assert.Contains(t, out, "warned   trust-policy")
+
+	role.SetTrustPolicy(strings.Replace(role.TrustPolicy(), "shop:cart", "shop:*", 1))
+	write(role.TrustPolicy())
 	code, out, _ = doctor(t, "-trust-policy", file)
 	assert.Equal(t, 1, code)
 	assert.Contains(t, out, "(StringEquals takes * literally: use StringLike)")

@@ -41,7 +41,7 @@ func run(ctx context.Context, out io.Writer) error {
 		return err
 	}
 	defer kit.Close()
-	kit.STS.SetLife(lifetime)
+	kit.STS.SetLifetime(lifetime)
 	s3 := &store{sts: kit.STS, objects: map[string][]byte{}}
 	server := httptest.NewTLSServer(s3)
 	defer server.Close()

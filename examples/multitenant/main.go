@@ -51,7 +51,7 @@ func run(ctx context.Context, out io.Writer) error {
 
 // runController runs the controller, which holds a role for each tenant.
 func runController(ctx context.Context, out io.Writer, kit *irsatest.Cluster) error {
-	kit.STS.SetLife(lifetime)
+	kit.STS.SetLifetime(lifetime)
 	kit.STS.SetLatency(latency)
 	controller := kit.ServiceAccount("platform", "controller")
 	pod := kit.Pod(controller, kit.Role("platform", irsatest.Trust(controller)))

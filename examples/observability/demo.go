@@ -37,7 +37,7 @@ func (d *demo) firstRefresh(ctx context.Context) error {
 	if err := d.provider.WaitReady(ctx); err != nil {
 		return err
 	}
-	d.kit.STS.SetLife(time.Minute) // the next credentials outlive the remaining steps
+	d.kit.STS.SetLifetime(time.Minute) // the next credentials outlive the remaining steps
 	first := d.provider.Status().LastSuccess
 	if err := d.waitFor(ctx, "a refresh", func() bool { return d.provider.Status().LastSuccess.After(first) }); err != nil {
 		return err
@@ -52,7 +52,7 @@ func (d *demo) outage(ctx context.Context) error {
 		return fmt.Errorf("the refresh was to be throttled: %w", err)
 	}
 	before := d.provider.Status().TokenExpiry
-	d.pod.Rotate(func(o *irsatest.TokenOptions) { o.Life = 36 * time.Hour })
+	d.pod.Rotate(func(o *irsatest.TokenOptions) { o.Lifetime = 36 * time.Hour })
 	if err := d.waitFor(ctx, "the new token", func() bool { return d.provider.Status().TokenExpiry.After(before) }); err != nil {
 		return err
 	}

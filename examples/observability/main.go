@@ -48,7 +48,7 @@ func run(ctx context.Context, out io.Writer, listen string, serve bool) (err err
 		return err
 	}
 	defer kit.Close()
-	kit.STS.SetLife(10 * time.Second) // to refresh within seconds
+	kit.STS.SetLifetime(10 * time.Second) // to refresh within seconds
 	cart := kit.ServiceAccount("shop", "cart")
 	pod := kit.Pod(cart, kit.Role("s3-writer", irsatest.Trust(cart)))
 

@@ -162,7 +162,7 @@ func newDemo(t *testing.T, optFns ...func(*irsa.Options)) (*demo, *terminal) {
 // with the given lifetime. A lifetime of 0 means one hour.
 func (d *demo) startCallers(t *testing.T, lifetime time.Duration) {
 	t.Helper()
-	d.kit.STS.SetLife(lifetime)
+	d.kit.STS.SetLifetime(lifetime)
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan struct{})
 	go func() {

@@ -48,7 +48,7 @@ var steps = []struct {
 // callers observed.
 func (d *demo) run(ctx context.Context) error {
 	d.kit.STS.SetLatency(latency)
-	d.kit.STS.SetLife(d.lifetime)
+	d.kit.STS.SetLifetime(d.lifetime)
 	d.screen.event("%d callers ask, each once a millisecond. STS takes %v to answer.", numCallers, latency)
 	if err := d.runSteps(ctx); err != nil {
 		return err
@@ -96,7 +96,7 @@ func (d *demo) backgroundRefresh(ctx context.Context) error {
 
 func (d *demo) tokenRotation(ctx context.Context) error {
 	before := d.lastToken()
-	d.kit.STS.SetLife(outageLifetime)
+	d.kit.STS.SetLifetime(outageLifetime)
 	d.pod.Rotate()
 	d.screen.event("The kubelet rotates the token. STS last saw %s.", before)
 	if err := d.newCredentials(ctx); err != nil {

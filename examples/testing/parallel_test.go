@@ -16,7 +16,7 @@ func TestClustersShareNothing(t *testing.T) {
 		t.Run(fmt.Sprintf("cart-%d", i), func(t *testing.T) {
 			t.Parallel()
 			k := irsatest.New(t)
-			k.Issuer.SetAlgorithm(irsatest.ES256) // generates keys faster than RS256
+			k.Issuer.SetAlgorithm("ES256") // generates keys faster than RS256
 			sa := k.ServiceAccount("shop", fmt.Sprintf("cart-%d", i))
 			pod := k.Pod(sa, k.Role("uploader", irsatest.Trust(sa)))
 			u, err := shop.NewUploader(pod.Options)

@@ -20,11 +20,11 @@ func TestLinkReportsRejectedToken(t *testing.T) {
 		code   string // the error code of STS
 		reason string // the cause recorded by the kit
 	}{
-		"expired":           {irsatest.Expired, irsa.ErrTokenExpired, "ExpiredTokenException", ""},
-		"not yet valid":     {irsatest.NotYetValid, irsa.ErrTokenRejected, "InvalidIdentityToken", "the token is valid from"},
-		"another issuer":    {irsatest.OtherIssuer, irsa.ErrTokenRejected, "InvalidIdentityToken", "account 111122223333 has no OIDC provider for"},
-		"an unknown key":    {irsatest.UnknownKey, irsa.ErrUnavailable, "InvalidIdentityToken", "does not publish the key"},
-		"a wrong signature": {irsatest.BadSignature, irsa.ErrTokenRejected, "InvalidIdentityToken", "signature"},
+		"expired":           {irsatest.Invalid("expired"), irsa.ErrTokenExpired, "ExpiredTokenException", ""},
+		"not yet valid":     {irsatest.Invalid("not yet valid"), irsa.ErrTokenRejected, "InvalidIdentityToken", "the token is valid from"},
+		"another issuer":    {irsatest.Invalid("other issuer"), irsa.ErrTokenRejected, "InvalidIdentityToken", "account 111122223333 has no OIDC provider for"},
+		"an unknown key":    {irsatest.Invalid("unknown key"), irsa.ErrUnavailable, "InvalidIdentityToken", "does not publish the key"},
+		"a wrong signature": {irsatest.Invalid("bad signature"), irsa.ErrTokenRejected, "InvalidIdentityToken", "signature"},
 		"another audience":  {irsatest.Claim("aud", "vault"), irsa.ErrTokenRejected, "InvalidIdentityToken", `the token's audience is ["vault"]`},
 		"no subject":        {irsatest.Claim("sub", nil), irsa.ErrTokenRejected, "InvalidIdentityToken", ""},
 	}
@@ -54,7 +54,7 @@ func TestUploaderDoesNotSendUnsignedToken(t *testing.T) {
 		k := irsatest.New(t)
 		sa := k.ServiceAccount("shop", "cart")
 		pod := k.Pod(sa, k.Role("uploader", irsatest.Trust(sa)))
-		pod.Rotate(irsatest.AlgNone)
+		pod.Rotate(irsatest.Invalid("unsigned"))
 		u, err := shop.NewUploader(pod.Options)
 		require.NoError(t, err)
 		defer u.Close()

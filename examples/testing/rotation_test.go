@@ -38,7 +38,7 @@ func TestUploaderSurvivesWeekOfRotations(t *testing.T) {
 		sa := k.ServiceAccount("shop", "cart")
 		pod := k.Pod(sa, k.Role("uploader", irsatest.Trust(sa)), func(o *irsatest.PodOptions) {
 			o.AutoRotate = true
-			o.TokenLife = time.Hour
+			o.TokenLifetime = time.Hour
 		})
 		u, err := shop.NewUploader(pod.Options)
 		require.NoError(t, err)
@@ -59,7 +59,7 @@ func TestUploaderRecoversFromExpiredToken(t *testing.T) {
 		k := irsatest.New(t)
 		sa := k.ServiceAccount("shop", "cart")
 		pod := k.Pod(sa, k.Role("uploader", irsatest.Trust(sa)))
-		pod.Rotate(irsatest.Expired)
+		pod.Rotate(irsatest.Invalid("expired"))
 		u, err := shop.NewUploader(pod.Options)
 		require.NoError(t, err)
 		defer u.Close()

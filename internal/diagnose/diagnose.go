@@ -70,8 +70,8 @@ type Check struct {
 
 // Result contains the results of all checks.
 type Result struct {
-	Checks  []Check
-	Request *Request // nil without a role or a token
+	Checks   []Check
+	Identity *Identity // STS evaluates the trust policy for it; nil without a token
 }
 
 // has reports whether the result has a check of this name and status.

@@ -93,7 +93,7 @@ func (d *diagnosis) checkToken(ctx context.Context) {
 		return
 	}
 	d.token = &token
-	d.result.Request = d.request()
+	d.result.Identity = d.identity()
 	d.pass(nameToken, "it has the shape of a signed JWT")
 }
 

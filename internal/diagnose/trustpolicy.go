@@ -7,56 +7,59 @@ import (
 	"github.com/irsakit/irsakit/internal/trustpolicy"
 )
 
-// Request is the request that STS evaluates a trust policy for.
-type Request = trustpolicy.Request
+// Identity is the web identity that STS evaluates a trust policy for.
+type Identity = trustpolicy.WebIdentity
 
-// request returns the request that STS evaluates a trust policy for, or nil without a role or
-// a token.
-// https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_iam-condition-keys.html#condition-keys-wif
-func (d *diagnosis) request() *Request {
+// identity returns the web identity that STS evaluates a trust policy for, or nil without a role
+// or a token.
+func (d *diagnosis) identity() *Identity {
 	f := d.facts(nil, nil)
-	issuer := explain.WithoutScheme(f.Claims.Issuer)
-	if f.RoleARN == "" || issuer == "" {
+	if f.RoleARN == "" || explain.WithoutScheme(f.Claims.Issuer) == "" {
 		return nil
 	}
-	return &trustpolicy.Request{
-		Action:    "sts:AssumeRoleWithWebIdentity",
-		Principal: trustpolicy.Principal{Federated: f.ProviderARN()},
-		Context: map[string][]string{
-			issuer + ":sub":       {f.Claims.Subject},
-			issuer + ":aud":       f.Claims.Audience,
-			"sts:RoleSessionName": {d.exchange.SessionNameFor(d.token.Claims())},
-		},
+	return &Identity{
+		Provider: f.ProviderARN(), Issuer: f.Claims.Issuer, Subject: f.Claims.Subject, Audiences: f.Claims.Audience,
+		SessionName: d.exchange.SessionNameFor(d.token.Claims()),
 	}
 }
 
-// TrustPolicy checks whether a trust policy allows a request, which is nil if it is unknown. denied
-// reports whether the exchange failed.
-func TrustPolicy(document []byte, request *Request, denied bool) Check {
-	c := evaluate(document, request, denied)
-	c.Name, c.Detail = nameTrustPolicy, explain.OneLine(c.Detail)
+// TrustPolicy checks whether a trust policy allows an identity, which is nil if it is unknown, and no
+// strangers. exchange is the status of the exchange.
+func TrustPolicy(document []byte, identity *Identity, exchange Status) Check {
+	c := evaluate(document, identity, exchange)
+	c.Name, c.Detail, c.Advice = nameTrustPolicy, explain.OneLine(c.Detail), explain.OneLine(c.Advice)
+	if c.Status == Failed || c.Status == Warned {
+		c.Link = explain.HeadingAccessDenied.Link()
+	}
 	return c
 }
 
-func evaluate(document []byte, request *Request, denied bool) Check {
+// otherPolicy is the advice if STS does not decide as the policy does.
+const otherPolicy = "this is not the policy that the role has now: compare it with that in IAM, in the role's account"
+
+func evaluate(document []byte, identity *Identity, exchange Status) Check {
 	policy, err := trustpolicy.Parse(document)
+	passed := exchange == Passed
 	switch {
+	case err != nil && passed:
+		return Check{Status: Warned, Detail: fmt.Sprintf("this is not a trust policy that IAM takes: %v", err), Advice: otherPolicy}
 	case err != nil:
-		return Check{Status: Failed, Detail: fmt.Sprintf("this is not a trust policy that IAM takes: %v", err), Link: explain.HeadingAccessDenied.Link()}
-	case request == nil:
+		return Check{Status: Failed, Detail: fmt.Sprintf("this is not a trust policy that IAM takes: %v", err)}
+	case identity == nil:
 		return Check{Status: Skipped, Detail: "there is no role, or no token, to judge it by"}
 	}
-	decision := policy.Evaluate(*request)
+	review := policy.Review(*identity)
+	detail := review.String()
 	switch {
-	case !decision.Allowed:
-		return Check{Status: Failed, Detail: decision.String(), Advice: "correct what differs, in the policy or in the pod", Link: explain.HeadingAccessDenied.Link()}
-	case denied:
-		return Check{
-			Status: Warned, Detail: decision.String() + ", but the exchange failed",
-			Advice: "if STS denies access, this is not the policy that the role has now: compare it with that in IAM, in the role's account",
-			Link:   explain.HeadingAccessDenied.Link(),
-		}
+	case review.Decision.Verdict == trustpolicy.Denied && passed:
+		return Check{Status: Warned, Detail: detail + ", but the exchange passed", Advice: otherPolicy}
+	case review.Decision.Verdict == trustpolicy.Denied:
+		return Check{Status: Failed, Detail: detail, Advice: "correct what differs, in the policy or in the pod"}
+	case review.Decision.Allowed() && exchange == Failed:
+		return Check{Status: Warned, Detail: detail + ", but the exchange failed", Advice: "if STS denies access, " + otherPolicy}
+	case review.Decision.Allowed() && !review.TooBroad():
+		return Check{Status: Passed, Detail: detail}
 	default:
-		return Check{Status: Passed, Detail: decision.String()}
+		return Check{Status: Warned, Detail: detail, Advice: review.Advice()}
 	}
 }

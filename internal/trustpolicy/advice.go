@@ -21,7 +21,7 @@ const audience = "sts.amazonaws.com"
 func (c condition) advice(in requestContext) string {
 	found := in.lookup(c.key)
 	switch {
-	case c.operator.name == null || c.operator.negated:
+	case c.operator.name == null || c.operator.negated || c.operator.compare == nil:
 		return ""
 	case len(found) == 0:
 		return absentAdvice(c.key, in)
@@ -60,8 +60,8 @@ func absentAdvice(key string, in requestContext) string {
 	issuer, claim := cutClaim(key)
 	bare := strings.TrimSuffix(strings.TrimPrefix(issuer, "https://"), "/")
 	another, same := "", false
-	for _, lower := range slices.Sorted(maps.Keys(in)) {
-		other, otherClaim := cutClaim(in[lower].key)
+	for _, lower := range slices.Sorted(maps.Keys(in.keys)) {
+		other, otherClaim := cutClaim(in.keys[lower].key)
 		same = same || strings.EqualFold(bare, other) && strings.Contains(other, ".")
 		switch {
 		case !strings.EqualFold(claim, otherClaim) || !strings.Contains(other, ".") || !strings.Contains(issuer, "."):
@@ -71,7 +71,7 @@ func absentAdvice(key string, in requestContext) string {
 		case strings.EqualFold(bare, other):
 			return removeSlash
 		}
-		another = fmt.Sprintf("another issuer: the request has %q", in[lower].key)
+		another = fmt.Sprintf("another issuer: the request has %q", in.keys[lower].key)
 	}
 	if same && another == "" && !slices.ContainsFunc(Claims(), func(known string) bool { return strings.EqualFold(known, claim) }) {
 		return "AWS shows a trust policy the claims " + strings.Join(Claims(), ", ") + " of a token only"

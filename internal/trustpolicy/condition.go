@@ -19,23 +19,31 @@ type condition struct {
 
 // requestContext contains the context keys of a request, by their names in lower case:
 // "Context key names are not case-sensitive".
-type requestContext map[string]contextKey
+type requestContext struct {
+	keys    map[string]contextKey
+	unknown func(key string) bool // nil if the context is complete
+}
 
 type contextKey struct {
 	key    string // as in the request
 	values []string
 }
 
-func newRequestContext(context map[string][]string) requestContext {
-	c := requestContext{}
-	for _, key := range slices.Sorted(maps.Keys(context)) {
+func newRequestContext(r Request) requestContext {
+	c := requestContext{map[string]contextKey{}, r.Unknown}
+	for _, key := range slices.Sorted(maps.Keys(r.Context)) {
 		lower := strings.ToLower(key)
-		c[lower] = contextKey{key, slices.Concat(c[lower].values, context[key])}
+		c.keys[lower] = contextKey{key, slices.Concat(c.keys[lower].values, r.Context[key])}
 	}
 	return c
 }
 
-func (c requestContext) lookup(key string) []string { return c[strings.ToLower(key)].values }
+func (c requestContext) lookup(key string) []string { return c.keys[strings.ToLower(key)].values }
+
+// onlyAWSKnows reports whether AWS may know a value of the key, which is not in the request.
+func (c requestContext) onlyAWSKnows(key string) bool {
+	return len(c.lookup(key)) == 0 && c.unknown != nil && c.unknown(strings.ToLower(key))
+}
 
 func parseConditions(element any, version string) ([]condition, error) {
 	operators, err := members(element)
@@ -117,28 +125,57 @@ func scalar(v any) (string, error) {
 	}
 }
 
-// verdict evaluates the condition ("Creating a condition with multiple keys or
-// values"). The advice is about a policy variable that cannot be resolved.
-func (c condition) verdict(in requestContext) (result verdict, advice string) {
+const (
+	keyUnknown      = "only AWS knows this key"
+	operatorUnknown = "this operator is not known"
+)
+
+// verdict evaluates the condition in a statement with the effect ("Creating a condition with
+// multiple keys or values"). The advice is about what cannot be judged, or about a policy
+// variable that cannot be resolved.
+func (c condition) verdict(in requestContext, effect string) (result verdict, advice string) {
+	switch {
+	case in.onlyAWSKnows(c.key):
+		return unknown, keyUnknown
+	case c.operator.name == null:
+		return c.presence(in.lookup(c.key)), ""
+	case c.operator.compare == nil:
+		return unknown, operatorUnknown
+	}
 	found := in.lookup(c.key)
-	values := make([]value, len(c.values))
-	for i, v := range c.values {
-		var missing string
-		if values[i], missing = v.resolved(in); missing != "" {
-			advice = missing
-		}
+	values, missing, open := c.resolved(in)
+	invalid := no // an Allow; IAM's documents do not say what an invalid Deny does
+	if effect == deny {
+		invalid = unknown
 	}
 	switch {
-	case c.operator.name == null:
-		return c.presence(found), ""
-	case len(found) == 0 && (advice == "" || c.operator.ifExists):
+	case len(found) == 0 && (missing == "" || c.operator.ifExists):
 		return c.absence(), ""
 	case len(found) == 0:
-		return min(c.absence(), unknown), advice
-	case advice != "":
-		return unknown, advice
+		return min(c.absence(), invalid), missing
+	case missing != "":
+		return invalid, missing
 	}
-	return c.combine(found, values), ""
+	if result = c.combine(found, values); result != unknown {
+		open = ""
+	}
+	return result, open
+}
+
+// resolved returns the values of the policy with their variables replaced, and advice about a
+// variable without a value, and about one whose value only AWS knows.
+func (c condition) resolved(in requestContext) (values []value, missing, open string) {
+	values = make([]value, len(c.values))
+	for i, v := range c.values {
+		var advice string
+		switch values[i], advice = v.resolved(in); {
+		case values[i].open:
+			open = advice
+		case advice != "":
+			missing = advice
+		}
+	}
+	return values, missing, open
 }
 
 // presence returns the verdict of the operator Null. Its value is true if the key must be
@@ -190,7 +227,11 @@ func (c condition) combine(found []string, values []value) verdict {
 func (c condition) test(found string, values []value) verdict {
 	result := no
 	for _, v := range values {
-		result = max(result, c.operator.compare(v, found))
+		one := c.operator.compare(v, found)
+		if v.open {
+			one = c.operator.compareOpen(v, found)
+		}
+		result = max(result, one)
 	}
 	if c.operator.negated {
 		return result.negated()

@@ -9,12 +9,21 @@ import (
 	"github.com/irsakit/irsakit/internal/trustpolicy"
 )
 
+// The verdicts on a policy.
+const (
+	allowed  = "allowed"
+	denied   = "denied"
+	unjudged = "cannot be judged"
+)
+
 // The result of a condition: true, false, or left open by IAM's documents. An open
-// condition counts as false in an Allow and as true in a Deny.
+// condition cannot be judged, neither in an Allow nor in a Deny. The statement of an invalid
+// one, with a policy variable without a value, does not match as an Allow.
 const (
 	isTrue  = "true"
 	isFalse = "false"
 	isOpen  = "open"
+	invalid = "invalid"
 )
 
 // requireVerdict checks a condition in an Allow and in a Deny.
@@ -23,12 +32,12 @@ func requireVerdict(t *testing.T, want, version, condition string, keys context)
 	const head = `"Principal":{"Federated":"` + provider + `"},"Action":"sts:AssumeRoleWithWebIdentity"`
 	request := trustpolicy.Request{Action: withWebIdentity, Principal: trustpolicy.Principal{Federated: provider}, Context: keys}
 	allows := parse(t, `{"Version":"`+version+`","Statement":{"Effect":"Allow",`+head+`,"Condition":{`+condition+`}}}`).Evaluate(request)
-	assert.Equal(t, want == isTrue, allows.Allowed, "in an Allow: %s", allows)
+	assert.Equal(t, map[string]string{isTrue: allowed, isFalse: denied, isOpen: unjudged, invalid: denied}[want], allows.Verdict.String(), "in an Allow: %s", allows)
 	denies := parse(t, `{"Version":"`+version+`","Statement":[{"Effect":"Allow",`+head+`},{"Effect":"Deny",`+head+`,"Condition":{`+condition+`}}]}`).Evaluate(request)
-	assert.Equal(t, want == isFalse, denies.Allowed, "in a Deny: %s", denies)
+	assert.Equal(t, map[string]string{isTrue: denied, isFalse: allowed, isOpen: unjudged, invalid: unjudged}[want], denies.Verdict.String(), "in a Deny: %s", denies)
 	for _, d := range []trustpolicy.Decision{allows, denies} {
 		for _, o := range d.Statements {
-			assert.Equal(t, o.Matches, len(o.Mismatches) == 0)
+			assert.Equal(t, o.Matches, len(o.Mismatches)+len(o.Unjudged) == 0)
 		}
 	}
 }
@@ -128,6 +137,33 @@ func TestEvaluateConditions(t *testing.T) {
 		{"NumericGreaterThanEquals: the same", `"NumericGreaterThanEquals":{"k:k":"10"}`, []string{"10"}, isTrue},
 		{"NumericGreaterThanEquals: less", `"NumericGreaterThanEquals":{"k:k":"10"}`, []string{"9"}, isFalse},
 
+		{"DateEquals: the same in another zone", `"DateEquals":{"k:k":"2026-04-01T02:00:00+02:00"}`, []string{"2026-04-01T00:00:00Z"}, isTrue},
+		{"DateEquals: the same in seconds", `"DateEquals":{"k:k":"1775001600"}`, []string{"2026-04-01T00:00:00Z"}, isTrue},
+		{"DateNotEquals: the same day", `"DateNotEquals":{"k:k":"2026-04-01"}`, []string{"2026-04-01T00:00:00Z"}, isFalse},
+		{"DateNotEquals: no key", `"DateNotEquals":{"k:k":"2026-04-01"}`, nil, isTrue},
+		{"DateLessThan: earlier", `"DateLessThan":{"k:k":"2026-04-01T00:00:00Z"}`, []string{"2026-03-31T23:59:59Z"}, isTrue},
+		{"DateLessThan: the same", `"DateLessThan":{"k:k":"2026-04-01T00:00:00Z"}`, []string{"2026-04-01T00:00:00Z"}, isFalse},
+		{"DateLessThanEquals: the same", `"DateLessThanEquals":{"k:k":"2026-04-01T00:00:00Z"}`, []string{"2026-04-01T00:00:00Z"}, isTrue},
+		{"DateGreaterThan: the same", `"DateGreaterThan":{"k:k":"2026-04-01T00:00Z"}`, []string{"2026-04-01T00:00:00Z"}, isFalse},
+		{"DateGreaterThan: later, of a year", `"DateGreaterThan":{"k:k":"2026"}`, []string{"2026-04-01T00:00:00Z"}, isTrue},
+		{"DateGreaterThanEquals: the same", `"DateGreaterThanEquals":{"k:k":"2026-04"}`, []string{"2026-04-01T00:00:00Z"}, isTrue},
+		{"DateGreaterThan: what is no date", `"DateGreaterThan":{"k:k":"2026"}`, []string{"soon"}, isOpen},
+		{"DateGreaterThan: no key", `"DateGreaterThan":{"k:k":"2026"}`, nil, isFalse},
+
+		{"IpAddress: in the network", `"IpAddress":{"k:k":["198.51.100.0/24","203.0.113.0/24"]}`, []string{"203.0.113.7"}, isTrue},
+		{"IpAddress: the same address", `"IpAddress":{"k:k":"203.0.113.7"}`, []string{"203.0.113.7"}, isTrue},
+		{"IpAddress: in another network", `"IpAddress":{"k:k":"203.0.113.0/24"}`, []string{"203.0.114.7"}, isFalse},
+		{"IpAddress: of IPv6", `"IpAddress":{"k:k":"2001:DB8:1234:5678::/64"}`, []string{"2001:db8:1234:5678::1"}, isTrue},
+		{"IpAddress: of IPv4 in a network of IPv6", `"IpAddress":{"k:k":"::/0"}`, []string{"203.0.113.7"}, isFalse},
+		{"IpAddress: what is no address", `"IpAddress":{"k:k":"203.0.113.0/24"}`, []string{"here"}, isOpen},
+		{"IpAddress: no key", `"IpAddress":{"k:k":"0.0.0.0/0"}`, nil, isFalse},
+		{"NotIpAddress: in the network", `"NotIpAddress":{"k:k":"203.0.113.0/24"}`, []string{"203.0.113.7"}, isFalse},
+		{"NotIpAddress: no key", `"NotIpAddress":{"k:k":"203.0.113.0/24"}`, nil, isTrue},
+		{"NotIpAddress: what is no address", `"NotIpAddress":{"k:k":"203.0.113.0/24"}`, []string{"here"}, isOpen},
+
+		{"an unknown operator", `"BinaryEquals":{"k:k":"QQ=="}`, []string{"A"}, isOpen},
+		{"an unknown operator, no key", `"StringMatches":{"k:k":"A"}`, nil, isOpen},
+
 		{"IfExists: no key", `"StringEqualsIfExists":{"k:k":"a"}`, nil, isTrue},
 		{"IfExists: the same", `"StringEqualsIfExists":{"k:k":"a"}`, []string{"a"}, isTrue},
 		{"IfExists: another", `"StringEqualsIfExists":{"k:k":"a"}`, []string{"b"}, isFalse},
@@ -184,16 +220,16 @@ func TestEvaluatePolicyVariables(t *testing.T) {
 		{"a default value that is empty", `"StringEquals":{"k:k":"Saanvi${k:nothing, ''}/x"}`, isTrue},
 		{"a default value has no wildcards", `"StringLike":{"k:k":"${k:nothing, '*'}"}`, isFalse},
 		{"its value has no wildcards", `"StringLike":{"k:k":"${k:star}"}`, isFalse},
-		{"no value", `"StringLike":{"k:k":"${k:nothing}*"}`, isOpen},
-		{"no value, though another value of the policy matches", `"StringLike":{"k:k":["*","${k:nothing}"]}`, isOpen},
-		{"no value, of a negated operator", `"StringNotLike":{"k:k":"${k:nothing}"}`, isOpen},
+		{"no value", `"StringLike":{"k:k":"${k:nothing}*"}`, invalid},
+		{"no value, though another value of the policy matches", `"StringLike":{"k:k":["*","${k:nothing}"]}`, invalid},
+		{"no value, of a negated operator", `"StringNotLike":{"k:k":"${k:nothing}"}`, invalid},
 		{"no value and no key", `"StringEquals":{"k:absent":"${k:nothing}"}`, isFalse},
-		{"no value and no key, of a negated operator", `"StringNotEquals":{"k:absent":"${k:nothing}"}`, isOpen},
+		{"no value and no key, of a negated operator", `"StringNotEquals":{"k:absent":"${k:nothing}"}`, invalid},
 		{"no value and no key, with IfExists", `"StringEqualsIfExists":{"k:absent":"${k:nothing}"}`, isTrue},
-		{"several values", `"StringLike":{"k:k":"${k:many}*"}`, isOpen},
-		{"several values and a default value", `"StringLike":{"k:k":"${k:many, 'Saanvi'}*"}`, isOpen},
-		{"an empty value", `"StringLike":{"k:k":"${k:empty}*"}`, isOpen},
-		{"a value that is not UTF-8", `"StringLike":{"k:bad":"${k:bad}"}`, isOpen},
+		{"several values", `"StringLike":{"k:k":"${k:many}*"}`, invalid},
+		{"several values and a default value", `"StringLike":{"k:k":"${k:many, 'Saanvi'}*"}`, invalid},
+		{"an empty value", `"StringLike":{"k:k":"${k:empty}*"}`, invalid},
+		{"a value that is not UTF-8", `"StringLike":{"k:bad":"${k:bad}"}`, invalid},
 		{"an ARN", `"ArnEquals":{"k:arn":"${k:arn}"}`, isTrue},
 		{"a part of an ARN", `"ArnLike":{"k:arn":"arn:aws:iam::${k:account, '1'}:*"}`, isTrue},
 		{"what is no ARN", `"ArnLike":{"k:arn":"${aws:username}"}`, isOpen},
@@ -219,7 +255,7 @@ func TestEvaluateOlderVersionHasNoPolicyVariables(t *testing.T) {
 			requireVerdict(t, tt.want, "2008-10-17", tt.condition, keys)
 			without := parse(t, `{"Statement":{"Effect":"Allow","Principal":{"Federated":"`+provider+`"},"Action":"*","Condition":{`+tt.condition+`}}}`)
 			r := trustpolicy.Request{Action: withWebIdentity, Principal: trustpolicy.Principal{Federated: provider}, Context: keys}
-			assert.Equal(t, tt.want == isTrue, without.Evaluate(r).Allowed, "it is the version where none is said")
+			assert.Equal(t, tt.want == isTrue, without.Evaluate(r).Allowed(), "it is the version where none is said")
 		})
 	}
 }

@@ -11,6 +11,11 @@ type Request struct {
 	Action    string // such as sts:AssumeRoleWithWebIdentity
 	Principal Principal
 	Context   map[string][]string // condition keys, in any case, and their values
+
+	// Unknown reports whether a key that Context does not contain may have a value that
+	// only AWS knows. Conditions on such a key cannot be judged. If Unknown is nil, Context
+	// is complete.
+	Unknown func(key string) bool
 }
 
 // Principal is the principal that sends a request: a web identity, or an IAM user or role.
@@ -22,40 +27,63 @@ type Principal struct {
 
 // Decision reports whether a policy allows a request, and why.
 type Decision struct {
-	Allowed    bool
+	Verdict    Verdict
 	Statements []Outcome // one for each statement of the policy, in order
 }
+
+// Allowed reports whether the policy allows the request for certain.
+func (d Decision) Allowed() bool { return d.Verdict == Allowed }
+
+// Explicit reports whether a statement denies the request for certain.
+func (d Decision) Explicit() bool { return len(d.matching(deny)) > 0 }
 
 // Outcome is the result of one statement for a request.
 type Outcome struct {
 	Index      int        // from 1
 	Sid        string     // as written
 	Effect     string     // Allow or Deny
-	Matches    bool       // whether the effect applies
+	Matches    bool       // whether the effect applies for certain
 	Mismatches []Mismatch // all reasons why it does not
+	Unjudged   []Mismatch // the parts that cannot be judged: without Mismatches, the effect may apply
 }
 
-// Mismatch is one reason why a statement does not match.
+// verdict returns whether the effect of the statement applies.
+func (o Outcome) verdict() verdict {
+	switch {
+	case len(o.Mismatches) > 0:
+		return no
+	case len(o.Unjudged) > 0:
+		return unknown
+	default:
+		return yes
+	}
+}
+
+// Mismatch is one reason why a statement does not match, or may not match.
 type Mismatch struct {
 	Element  string   // Principal, Action, NotAction or Condition
 	Operator string   // the operator of a Condition, as written
 	Key      string   // the key of a Condition, as written
 	Expected []string // the values in the policy
 	Found    []string // the values in the request; nil if the key is absent
-	Advice   string   // the likely mistake, if the effect is Allow; empty if none is known
+	Advice   string   // the likely mistake, if the effect is Allow, or why it cannot be judged; may be empty
 }
 
 // String returns one line with what was expected, what was found, and the advice.
 func (m Mismatch) String() string {
-	subject := m.Element
-	if m.Element == "Condition" {
-		subject = fmt.Sprintf("%s on %q", m.Operator, m.Key)
-	}
-	out := fmt.Sprintf("%s %s, found %s", subject, m.expectation(), quoted(m.Found, " and ", "nothing"))
+	out := fmt.Sprintf("%s %s, found %s", m.subject(), m.expectation(), quoted(m.Found, " and ", "nothing"))
 	if m.Advice == "" {
 		return out
 	}
 	return fmt.Sprintf("%s (%s)", out, m.Advice)
+}
+
+// subject returns the element, or the operator and the key of a Condition.
+func (m Mismatch) subject() string {
+	if m.Element == "Condition" {
+		return fmt.Sprintf("%s on %q", m.Operator, m.Key)
+	}
+	return m.Element
 }
 
 func (m Mismatch) expectation() string {
@@ -83,4 +111,67 @@ func quoted(all []string, conjunction, none string) string {
 		quotes[i] = fmt.Sprintf("%q", s)
 	}
 	return strings.Join(quotes, conjunction)
+}
+
+// String returns the reason in one line: the statement that allowed or denied the request,
+// what cannot be judged, or the mismatches of the statements that came closest to allowing
+// it.
+func (d Decision) String() string {
+	denies := d.matching(deny)
+	switch {
+	case d.Verdict == Allowed:
+		return "allowed by " + d.matching(allow)[0]
+	case d.Verdict == Unjudged:
+		return d.unjudged()
+	case len(denies) > 0:
+		return "denied by " + denies[0]
+	}
+	var reasons []string
+	for _, o := range d.closest() {
+		reasons = append(reasons, o.reason())
+	}
+	if len(reasons) == 0 {
+		return "no statement allows anything"
+	}
+	return strings.Join(reasons, "; ")
+}
+
+// matching returns the titles of the statements with the effect that match for certain.
+func (d Decision) matching(effect string) []string {
+	var all []string
+	for _, o := range d.Statements {
+		if o.Effect == effect && o.Matches {
+			all = append(all, title(o.Index, o.Sid))
+		}
+	}
+	return all
+}
+
+// unjudged returns the statements and their conditions that decide, but cannot be judged.
+func (d Decision) unjudged() string {
+	out := ""
+	if allows := d.matching(allow); len(allows) > 0 {
+		out = "allowed by " + allows[0] + ", unless denied; "
+	}
+	var reasons []string
+	for _, o := range d.Statements {
+		if o.verdict() != unknown || out != "" && o.Effect == allow {
+			continue
+		}
+		reasons = append(reasons, o.Effect+" in "+title(o.Index, o.Sid)+" cannot be judged: "+o.unjudged())
+	}
+	return out + strings.Join(reasons, "; ")
+}
+
+// unjudged returns the parts of the statement that cannot be judged.
+func (o Outcome) unjudged() string {
+	var all []string
+	for _, m := range o.Unjudged {
+		reason := m.Advice
+		if reason == "" {
+			reason = "AWS does not document what it means for " + quoted(m.Found, " and ", "no value")
+		}
+		all = append(all, fmt.Sprintf("%s (%s)", m.subject(), reason))
+	}
+	return strings.Join(all, ", and ")
 }

@@ -11,20 +11,28 @@
 //   - Version, Id and Statement; in a statement Sid, Effect, Principal, Action
 //     or NotAction, and Condition;
 //   - the principals * and AWS, Federated and Service;
-//   - the operators String…, Arn…, Numeric…, Bool and Null, with ForAnyValue:,
-//     ForAllValues: and IfExists;
+//   - the operators String…, Arn…, Numeric…, Date…, IpAddress, NotIpAddress, Bool and Null,
+//     with ForAnyValue:, ForAllValues: and IfExists;
 //   - wildcards, and policy variables with their default values.
 //
 // Parse rejects everything else, and ignores nothing: Resource and NotPrincipal (IAM
-// does not accept them in a trust policy either), the operators for dates, IP
-// addresses and binary values, and the principal CanonicalUser.
+// does not accept them in a trust policy either), and the principal CanonicalUser. It
+// accepts operators that it does not know, unless they resemble a known one.
 //
 // Only the trust policy is evaluated. IAM has further requirements for AssumeRole
 // within an organization, such as a permission of the caller.
 //
-// If the documentation leaves a case open, the decision is against the request: an
-// Allow does not match, and a Deny does. These cases are an operator for a single
-// value with several values in the request, a policy variable without a value,
-// ForAnyValue with IfExists and an absent key, and a value in the request that does
-// not have the operator's type.
+// A decision is allowed or denied only if that is certain. Otherwise it cannot be judged. It
+// names the statement, the operator and the key for these reasons:
+//   - only AWS knows whether the key has a value and which, such as aws:SourceIp;
+//   - the operator is not known;
+//   - the documentation leaves the case open: an operator for a single value with several
+//     values in the request, ForAnyValue with IfExists and an absent key, a value in the
+//     request that does not have the operator's type, and a web identity as the principal *
+//     of an Allow.
+//
+// A policy variable without a value makes an Allow invalid, so that it does not match. A Deny
+// with one cannot be judged.
+//
+// Review also evaluates the policy for strangers, to find statements that are too broad.
 package trustpolicy

@@ -1,47 +1,54 @@
 package trustpolicy
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 )
 
 // Evaluate decides whether the policy allows the request: at least one statement must
-// allow it, and none may deny it.
+// allow it, and none may deny it. Each condition is evaluated once.
 func (p *Policy) Evaluate(r Request) Decision {
-	in := newRequestContext(r.Context)
+	in := newRequestContext(r)
 	d := Decision{}
-	denied := false
+	allows, denies := no, no
 	for _, s := range p.statements {
 		o := s.evaluate(r, in)
 		d.Statements = append(d.Statements, o)
-		d.Allowed = d.Allowed || o.Matches && o.Effect == allow
-		denied = denied || o.Matches && o.Effect == deny
+		if o.Effect == allow {
+			allows = max(allows, o.verdict())
+		} else {
+			denies = max(denies, o.verdict())
+		}
 	}
-	d.Allowed = d.Allowed && !denied
+	d.Verdict = Verdict(min(allows, denies.negated()))
 	return d
 }
 
 func (s statement) evaluate(r Request, in requestContext) Outcome {
 	o := Outcome{Index: s.index, Sid: s.sid, Effect: s.effect}
-	if !matchAny(s.principals, r.Principal, s.effect) {
-		o.Mismatches = append(o.Mismatches, principalMismatch(s.principals, r.Principal))
-	}
-	if !s.actions.match(r.Action) {
-		o.Mismatches = append(o.Mismatches, s.actions.mismatch(r.Action))
-	}
+	o.add(matchAny(s.principals, r.Principal, s.effect), func() Mismatch { return principalMismatch(s.principals, r.Principal) })
+	o.add(verdictOf(s.actions.match(r.Action)), func() Mismatch { return s.actions.mismatch(r.Action) })
 	for _, c := range s.conditions {
-		if v, advice := c.verdict(in); !v.holds(s.effect) {
-			o.Mismatches = append(o.Mismatches, c.mismatch(in, advice))
-		}
+		v, advice := c.verdict(in, s.effect)
+		o.add(v, func() Mismatch { return c.mismatch(in, advice) })
 	}
 	if s.effect == deny { // a Deny that does not match is not a mistake
 		for i := range o.Mismatches {
 			o.Mismatches[i].Advice = ""
 		}
 	}
-	o.Matches = len(o.Mismatches) == 0
+	o.Matches = o.verdict() == yes
 	return o
+}
+
+// add adds the verdict on a part of the statement.
+func (o *Outcome) add(v verdict, mismatch func() Mismatch) {
+	switch v {
+	case no:
+		o.Mismatches = append(o.Mismatches, mismatch())
+	case unknown:
+		o.Unjudged = append(o.Unjudged, mismatch())
+	}
 }
 
 // principalMismatch returns the reason why no principal of the statement matches r.
@@ -53,7 +60,7 @@ func principalMismatch(all []principal, r Principal) Mismatch {
 	return m
 }
 
-// mismatch returns the reason why the condition does not hold.
+// mismatch returns the reason why the condition does not hold, or may not hold.
 func (c condition) mismatch(in requestContext, advice string) Mismatch {
 	m := Mismatch{Element: "Condition", Operator: c.operator.written, Key: c.key, Advice: advice}
 	m.Found = slices.Clone(in.lookup(c.key))
@@ -64,28 +71,6 @@ func (c condition) mismatch(in requestContext, advice string) Mismatch {
 		m.Advice = c.advice(in)
 	}
 	return m
-}
-
-// String returns the reason in one line: the statement that allowed or denied the request,
-// or the mismatches of the statements that came closest to allowing it.
-func (d Decision) String() string {
-	deciding := deny
-	if d.Allowed {
-		deciding = allow
-	}
-	for _, o := range d.Statements {
-		if o.Matches && o.Effect == deciding {
-			return fmt.Sprintf("%s by %s", map[bool]string{true: "allowed", false: "denied"}[d.Allowed], title(o.Index, o.Sid))
-		}
-	}
-	var reasons []string
-	for _, o := range d.closest() {
-		reasons = append(reasons, o.reason())
-	}
-	if len(reasons) == 0 {
-		return "no statement allows anything"
-	}
-	return strings.Join(reasons, "; ")
 }
 
 // closest returns the statements that came closest to allowing the request. Mismatches of

@@ -163,7 +163,7 @@ func TestEvaluatePoliciesOfToolsAndAWSDocumentation(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			d := parse(t, string(read(t, tt.document))).Evaluate(tt.request)
 			assert.Equal(t, tt.want, d.String())
-			assert.Equal(t, tt.want[:7] == "allowed", d.Allowed)
+			assert.Equal(t, tt.want[:7] == "allowed", d.Allowed())
 		})
 	}
 }
@@ -228,10 +228,18 @@ func TestDecisionStringNamesClosestStatements(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			d := parse(t, `{"Statement":[`+tt.statements+`]}`).Evaluate(ofCart())
-			assert.False(t, d.Allowed)
+			assert.False(t, d.Allowed())
 			assert.Equal(t, tt.want, d.String())
 		})
 	}
+}
+
+func TestDecisionExplicit(t *testing.T) {
+	const denies = `{"Effect":"Deny","Principal":"*","Action":"*"}`
+	assert.True(t, parse(t, `{"Statement":[`+allowing("")+","+denies+`]}`).Evaluate(ofCart()).Explicit())
+	assert.True(t, parse(t, `{"Statement":`+denies+`}`).Evaluate(ofCart()).Explicit())
+	assert.False(t, parse(t, document("")).Evaluate(ofCart()).Explicit())
+	assert.False(t, parse(t, document(`"Condition":{"StringEquals":{"k:k":"a"}}`)).Evaluate(ofCart()).Explicit())
 }
 
 func TestPolicyZeroValueAllowsNothing(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math/big"
+	"slices"
 	"strings"
 
 	"github.com/irsakit/irsakit/internal/lazyregexp"
@@ -27,7 +28,7 @@ const (
 type comparison struct {
 	name    string
 	negated bool
-	compare func(expected value, found string) verdict // nil for Null
+	compare func(expected value, found string) verdict // nil for Null and for unknown operators
 	check   func(v value) error                        // checks a value of the policy
 }
 
@@ -53,6 +54,14 @@ func comparisons() []comparison {
 		{"NumericLessThanEquals", false, numeric(func(sign int) bool { return sign <= 0 }), aNumber},
 		{"NumericGreaterThan", false, numeric(func(sign int) bool { return sign > 0 }), aNumber},
 		{"NumericGreaterThanEquals", false, numeric(func(sign int) bool { return sign >= 0 }), aNumber},
+		{"DateEquals", false, date(func(sign int) bool { return sign == 0 }), aDate},
+		{"DateNotEquals", true, date(func(sign int) bool { return sign == 0 }), aDate},
+		{"DateLessThan", false, date(func(sign int) bool { return sign < 0 }), aDate},
+		{"DateLessThanEquals", false, date(func(sign int) bool { return sign <= 0 }), aDate},
+		{"DateGreaterThan", false, date(func(sign int) bool { return sign > 0 }), aDate},
+		{"DateGreaterThanEquals", false, date(func(sign int) bool { return sign >= 0 }), aDate},
+		{"IpAddress", false, inNetwork, aNetwork},
+		{"NotIpAddress", true, inNetwork, aNetwork},
 	}
 }
 
@@ -76,8 +85,8 @@ func parseOperator(written string) (operator, error) {
 		known = append(known, c.name)
 	}
 	switch {
-	case o.name == "" && notSupported.MatchString(name):
-		return o, errors.New("the operator is not supported")
+	case o.name == "" && operatorForm.MatchString(name) && !resembles(name, known):
+		o.name, o.check = name, anyText
 	case o.name == "":
 		return o, errors.New("it is not an operator" + suggestion(name, known))
 	case o.name == null && (o.ifExists || o.set != ""):
@@ -86,8 +95,15 @@ func parseOperator(written string) (operator, error) {
 	return o, nil
 }
 
-// notSupported matches the operators for dates, IP addresses and binary values.
-var notSupported = lazyregexp.New(`^(Date\w+|(Not)?IpAddress|BinaryEquals)$`)
+// operatorForm matches the names that an operator can have that the package does not know.
+// Among them is BinaryEquals: STS has no key with a binary value.
+var operatorForm = lazyregexp.New(`^([A-Z][a-z]+){2,}$`)
+
+// resembles reports whether the name is more likely a misspelt known name than a new one.
+func resembles(name string, known []string) bool {
+	return suggestion(name, known) != "" ||
+		slices.ContainsFunc(known, func(k string) bool { return strings.Contains(name, k) })
+}
 
 func equals(expected value, found string) verdict {
 	return verdictOf(expected.text() == found)
@@ -99,6 +115,15 @@ func equalsIgnoreCase(expected value, found string) verdict {
 
 func like(expected value, found string) verdict {
 	return verdictOf(expected.pattern().matches(found))
+}
+
+// compareOpen compares with a value that has a variable whose value only AWS knows. No value
+// of the variable matches if * in its place does not.
+func (o operator) compareOpen(expected value, found string) verdict {
+	if strings.HasPrefix(o.name, "String") && !strings.HasSuffix(o.name, "IgnoreCase") && like(expected, found) == no {
+		return no
+	}
+	return unknown
 }
 
 const arnComponents = 6

@@ -75,6 +75,20 @@ func (p *Policy) Keys() []string {
 	return out
 }
 
+// UnknownOperators returns the operators in the policy that the package does not know, as
+// written. Conditions with them cannot be judged.
+func (p *Policy) UnknownOperators() []string {
+	var out []string
+	for _, s := range p.statements {
+		for _, c := range s.conditions {
+			if c.operator.compare == nil && c.operator.name != null {
+				out = append(out, c.operator.written)
+			}
+		}
+	}
+	return out
+}
+
 // parseHead returns the version of the policy language of the document.
 func parseHead(fields object) (string, error) {
 	version := version2008 // the default

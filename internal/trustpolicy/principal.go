@@ -3,7 +3,6 @@ package trustpolicy
 import (
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/irsakit/irsakit/internal/lazyregexp"
@@ -158,27 +157,34 @@ func parseFederated(written string) (principal, error) {
 	return p, nil
 }
 
-// match reports whether the principal includes r.
+// match returns whether the principal includes r.
 //
-// According to IAM's documents, * includes all identities of AWS and anonymous users. They
-// do not mention web identities, which must be trusted by the name of their provider.
-// Therefore * includes web identities in a Deny only.
-func (p principal) match(r Principal, effect string) bool {
+// According to IAM's documents, * includes all identities of AWS and anonymous users. In a
+// Deny it includes web identities as well, as AWS's examples of resource control policies
+// show. In an Allow the documents leave that open: they name web identities by their
+// provider.
+func (p principal) match(r Principal, effect string) verdict {
 	if r.Federated != "" {
-		return p.form == everyone && effect == deny || p.form == provider && p.written == r.Federated
+		switch {
+		case p.form == everyone && effect == allow:
+			return unknown
+		case p.form == everyone:
+			return yes
+		}
+		return verdictOf(p.form == provider && p.written == r.Federated)
 	}
 	switch p.form {
 	case everyone:
-		return true
+		return yes
 	case account:
 		a, _ := parseARN(r.ARN)
-		return p.arn.account == a.account && (p.arn.partition == a.partition || p.arn.partition == "")
+		return verdictOf(p.arn.account == a.account && (p.arn.partition == a.partition || p.arn.partition == ""))
 	case identity:
-		return p.written == r.ARN
+		return verdictOf(p.written == r.ARN)
 	case session:
-		return p.written == r.Session
+		return verdictOf(p.written == r.Session)
 	default:
-		return false
+		return no
 	}
 }
 
@@ -215,7 +221,13 @@ func (r Principal) names() []string {
 	return all
 }
 
-// matchAny reports whether one of the principals includes r.
-func matchAny(all []principal, r Principal, effect string) bool {
-	return r.valid() && slices.ContainsFunc(all, func(p principal) bool { return p.match(r, effect) })
+// matchAny returns whether one of the principals includes r.
+func matchAny(all []principal, r Principal, effect string) verdict {
+	v := no
+	if r.valid() {
+		for _, p := range all {
+			v = max(v, p.match(r, effect))
+		}
+	}
+	return v
 }

@@ -73,7 +73,7 @@ func TestEvaluatePrincipals(t *testing.T) {
 			for effect, want := range map[string]bool{"Allow": tt.allows, "Deny": tt.denies} {
 				d := parse(t, `{"Statement":{"Effect":"`+effect+`","Principal":`+tt.principal+`,"Action":"sts:*"}}`).Evaluate(r)
 				assert.Equal(t, want, d.Statements[0].Matches, effect)
-				assert.Equal(t, want && effect == "Allow", d.Allowed, effect)
+				assert.Equal(t, want && effect == "Allow", d.Allowed(), effect)
 			}
 		})
 	}
@@ -112,7 +112,7 @@ func TestEvaluateActions(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			d := parse(t, `{"Statement":{"Effect":"Allow","Principal":"*",`+tt.action+`}}`).
 				Evaluate(by("arn:aws:iam::111122223333:role/r", tt.asked, nil))
-			assert.Equal(t, tt.want, d.Allowed, d.String())
+			assert.Equal(t, tt.want, d.Allowed(), d.String())
 		})
 	}
 }

@@ -14,6 +14,7 @@ import (
 type value struct {
 	written string
 	parts   []part
+	open    bool // has a variable whose value only AWS knows, replaced by *
 }
 
 // part is text, or a variable that is replaced by text of the request.
@@ -72,28 +73,31 @@ func parseVariable(inside string) (part, error) {
 // resolved replaces the variables by their values in the request. If a variable does not
 // have exactly one usable value, resolved returns advice about it. According to IAM's
 // documents, "any attempt to match it fails and causes the statement to be invalid", and
-// variables have one value.
-func (v value) resolved(c requestContext) (value, string) {
-	r := value{written: v.written}
+// variables have one value. If only AWS knows a value, the result is open.
+func (v value) resolved(c requestContext) (r value, advice string) {
+	r = value{written: v.written}
 	for _, p := range v.parts {
 		if p.variable != "" {
 			found := c.lookup(p.variable)
 			switch {
+			case c.onlyAWSKnows(p.variable):
+				r.open, advice = true, fmt.Sprintf("only AWS knows ${%s}", p.variable)
+				p.text, p.literal = "*", false
 			case len(found) == 0 && p.fallback != nil:
 				p.text = *p.fallback
 			case len(found) == 0:
-				return r, fmt.Sprintf("${%s} is not in the request", p.variable)
+				return value{written: v.written}, fmt.Sprintf("${%s} is not in the request", p.variable)
 			case len(found) > 1:
-				return r, fmt.Sprintf("${%s} has several values in the request", p.variable)
+				return value{written: v.written}, fmt.Sprintf("${%s} has several values in the request", p.variable)
 			case found[0] == "" || strings.ContainsRune(found[0], utf8.RuneError):
-				return r, fmt.Sprintf("${%s} has no usable value in the request", p.variable)
+				return value{written: v.written}, fmt.Sprintf("${%s} has no usable value in the request", p.variable)
 			default:
 				p.text = found[0]
 			}
 		}
 		r.parts = append(r.parts, p)
 	}
-	return r, ""
+	return r, advice
 }
 
 // text returns the text of a resolved value. Wildcards are ordinary characters in it.

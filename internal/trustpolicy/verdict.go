@@ -1,12 +1,27 @@
 package trustpolicy
 
-// verdict is the result of a condition. The verdicts are ordered, so that the minimum of
-// several is their conjunction and the maximum their disjunction.
+// Verdict is the result of a policy for a request.
+type Verdict int
+
+// The verdicts. The zero value is Denied.
+const (
+	Denied   Verdict = Verdict(no)
+	Unjudged Verdict = Verdict(unknown) // it depends on what only AWS knows, or AWS does not document it
+	Allowed  Verdict = Verdict(yes)
+)
+
+// String returns "denied", "cannot be judged" or "allowed".
+func (v Verdict) String() string {
+	return [...]string{"denied", "cannot be judged", "allowed"}[v]
+}
+
+// verdict is the result of a part of a policy. The verdicts are ordered, so that the minimum
+// of several is their conjunction and the maximum their disjunction.
 type verdict int
 
 const (
 	no      verdict = iota
-	unknown         // IAM's documents leave it open; counts against the request
+	unknown         // cannot be judged
 	yes
 )
 
@@ -18,11 +33,3 @@ func verdictOf(b bool) verdict {
 }
 
 func (v verdict) negated() verdict { return yes - v }
-
-// holds reports whether the condition counts as true in a statement with the effect.
-func (v verdict) holds(effect string) bool {
-	if effect == deny {
-		return v != no
-	}
-	return v == yes
-}

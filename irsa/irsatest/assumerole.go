@@ -39,10 +39,20 @@ func (s *STS) assumeRole(q query, c pendingCall, caller *session) (*assumeRoleRe
 	if r != nil {
 		return nil, r
 	}
-	principal := trustpolicy.Principal{ARN: caller.role.arn, Session: caller.user().ARN}
-	action, reason := role.deniedAction(principal, q.contextFrom(requested, caller), requested.actions("sts:AssumeRole"))
-	if action != "" {
-		return nil, notAuthorized(principal.Session, action, roleARN).withReason("%s", reason)
+	if r := q.checkPackedSize(requested.tags); r != nil {
+		return nil, r
+	}
+	_, _, packed := q.packedSize(requested.tags)
+	request := trustpolicy.Request{
+		Principal: trustpolicy.Principal{ARN: caller.role.arn, Session: caller.user().ARN},
+		Context:   q.contextFrom(requested, caller),
+	}
+	if d := role.denied(request, requested.actions("sts:AssumeRole")); d != nil {
+		r := notAuthorized(caller.user().ARN, d.action, roleARN).withReason("%s", d.reason)
+		if d.explicit && caller.role.account == role.account {
+			r.message += explicitTrustDeny
+		}
+		return nil, r
 	}
 	// Every session of the kit belongs to a role, so every AssumeRole is role chaining.
 	// https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles.html#iam-term-role-chaining
@@ -52,7 +62,7 @@ func (s *STS) assumeRole(q query, c pendingCall, caller *session) (*assumeRoleRe
 	return &assumeRoleResult{
 		AssumedRoleUser:  requested.user(),
 		Credentials:      s.issue(requested, c.expiry(q.duration())),
-		PackedPolicySize: q.packedPolicySize(),
+		PackedPolicySize: packed,
 		SourceIdentity:   requested.sourceIdentity,
 	}, nil
 }

@@ -21,7 +21,7 @@ func TestSTSCallsRecordRequestsWithoutTokens(t *testing.T) {
 		_, err := w.assume(t.Context())
 		require.NoError(t, err)
 		good := w.pod.Token()
-		w.pod.Rotate(irsatest.Expired)
+		w.pod.Rotate(irsatest.Invalid("expired"))
 		_, err = w.assume(t.Context())
 		require.Error(t, err)
 

@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"regexp"
 	"sync"
 	"testing"
 )
@@ -15,8 +14,9 @@ import (
 // Options configures [New] and [Start]. The zero value is valid.
 type Options struct {
 	// Region is the AWS region of the cluster and of its pods. The default is
-	// "us-west-2". It also determines the partition of the ARNs: aws, aws-cn or
-	// aws-us-gov.
+	// "us-west-2". It also determines the partition of the ARNs and of the endpoints, such
+	// as aws, aws-cn, aws-us-gov, aws-eusc or aws-iso. A name that no region of AWS can have
+	// is an error.
 	Region string
 
 	// AccountID is the AWS account that owns the roles, twelve digits. The default is
@@ -24,7 +24,8 @@ type Options struct {
 	AccountID string
 
 	// IssuerURL is the URL of Cluster.Issuer. Set it to the issuer that your own trust
-	// policy names: https://, without a trailing slash. If empty, a URL is generated.
+	// policy names: https://, without a trailing slash, without an IP address and a port,
+	// which IAM does not register. If empty, a URL is generated.
 	// On loopback, only the STS can reach the issuer at this URL.
 	IssuerURL string
 
@@ -125,14 +126,18 @@ func Start(optFns ...func(*Options)) (*Cluster, error) {
 func newCluster(o Options) (*Cluster, error) {
 	o.Region = cmp.Or(o.Region, "us-west-2")
 	o.AccountID = cmp.Or(o.AccountID, "111122223333")
-	if !regexp.MustCompile(`^[a-z]+(-[a-z]+)+-\d+$`).MatchString(o.Region) {
-		return nil, fmt.Errorf("irsatest: %q is not the name of an AWS region", o.Region)
+	if err := checkRegion(o.Region); err != nil {
+		return nil, fmt.Errorf("irsatest: %w", err)
 	}
 	if err := checkAccount(o.AccountID); err != nil {
 		return nil, fmt.Errorf("irsatest: %w", err)
 	}
 	if o.IssuerURL != "" {
-		if err := checkIssuerURL(o.IssuerURL); err != nil {
+		err := checkIssuerURL(o.IssuerURL)
+		if err == nil {
+			err = checkProviderURL(o.IssuerURL)
+		}
+		if err != nil {
 			return nil, fmt.Errorf("irsatest: %w", err)
 		}
 	}

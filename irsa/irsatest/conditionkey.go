@@ -3,7 +3,9 @@ package irsatest
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/irsakit/irsakit/internal/trustpolicy"
 )
@@ -18,16 +20,20 @@ func knownConditionKeys() []string {
 		// of the caller of AssumeRole
 		"aws:principalarn", "aws:principalaccount", "aws:principaltype", "aws:userid", "aws:sourceidentity", "aws:federatedprovider",
 		// of every request
-		"aws:requestedregion", "aws:securetransport", "aws:principalisawsservice", "aws:viaawsservice",
+		"aws:requestedregion", "aws:securetransport", "aws:principalisawsservice", "aws:viaawsservice", "aws:currenttime", "aws:epochtime",
 		// without a value: of IAM users, and of requests by AWS services
 		"aws:multifactorauthpresent", "aws:multifactorauthage", "aws:username",
 		"aws:sourcearn", "aws:sourceaccount", "aws:sourceorgid", "aws:sourceorgpaths",
 	}
 }
 
-// checkConditionKeys returns an error if the policy uses an AWS condition key whose value
-// the kit does not know. Evaluating such a policy would be a guess.
-func checkConditionKeys(policy *trustpolicy.Policy) error {
+// checkConditions returns an error if the policy uses an operator that the kit does not
+// know, or an AWS condition key whose value it does not know. Evaluating such a policy would
+// be a guess.
+func checkConditions(policy *trustpolicy.Policy) error {
+	if unknown := policy.UnknownOperators(); len(unknown) > 0 {
+		return fmt.Errorf("the kit does not know the operator %s: see TrustPolicy", unknown[0])
+	}
 	for _, key := range policy.Keys() {
 		lower := strings.ToLower(key)
 		reserved := strings.HasPrefix(lower, "aws:") || strings.HasPrefix(lower, "sts:") || strings.HasPrefix(lower, "iam:")
@@ -42,6 +48,8 @@ func checkConditionKeys(policy *trustpolicy.Policy) error {
 // requestContext returns the condition keys of every request.
 func (q query) requestContext() map[string][]string {
 	return map[string][]string{
+		"aws:CurrentTime":           {q.now.UTC().Format(time.RFC3339)},
+		"aws:EpochTime":             {strconv.FormatInt(q.now.Unix(), 10)},
 		"aws:RequestedRegion":       {q.region},
 		"aws:SecureTransport":       {"true"}, // as in AWS, even on loopback
 		"aws:PrincipalIsAWSService": {"false"},

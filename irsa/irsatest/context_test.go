@@ -28,12 +28,39 @@ func TestTrustPolicyConditionKeysOfWebIdentity(t *testing.T) {
 		issuer + ":sub": w.sa.Subject(), issuer + ":aud": "sts.amazonaws.com", issuer + ":amr": "pod",
 		"sts:RoleSessionName": "session", "sts:SourceIdentity": "cart", "sts:TransitiveTagKeys": "team", "aws:TagKeys": "team", "aws:RequestTag/team": "blue",
 		"aws:RequestedRegion": "us-west-2", "aws:SecureTransport": "true", "aws:PrincipalIsAWSService": "false", "aws:ViaAWSService": "false",
+		"aws:FederatedProvider": "arn:aws:iam::111122223333:oidc-provider/" + issuer,
 	} {
 		requireEvaluated(t, w.role, principal, key, value, func() error {
 			_, err := w.assume(t.Context())
 			return err
 		})
 	}
+}
+
+func TestTrustPolicyEvaluatesTimeByClockOfSTS(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := inMemory(t) // the clock of a bubble starts in 2000
+		trust := w.role.TrustPolicy()
+		for _, tt := range []struct {
+			condition string
+			skew      time.Duration
+			want      bool
+		}{
+			{`"DateLessThan": {"aws:CurrentTime": "2000-01-01T00:10:00Z"}`, 0, true},
+			{`"DateLessThan": {"aws:CurrentTime": "2000-01-01T00:10:00Z"}`, time.Hour, false},
+			{`"NumericGreaterThan": {"aws:EpochTime": 946685400}`, 0, false},
+			{`"NumericGreaterThan": {"aws:EpochTime": 946685400}`, time.Hour, true},
+		} {
+			w.STS.SetClockSkew(tt.skew)
+			w.role.SetTrustPolicy(strings.Replace(trust, `"Condition": {`, `"Condition": {`+tt.condition+`,`, 1))
+			_, err := w.assume(t.Context())
+			if tt.want {
+				require.NoError(t, err, tt.condition)
+			} else {
+				requireRejection(t, err, "AccessDenied", 403)
+			}
+		}
+	})
 }
 
 func TestTrustPolicyConditionKeysOfRoleChain(t *testing.T) {
@@ -92,10 +119,10 @@ func TestSTSReportsFirstProblem(t *testing.T) {
 		return calls[len(calls)-1].Err + " " + calls[len(calls)-1].Reason
 	}
 	vault := irsatest.Claim("aud", "vault")
-	assert.Contains(t, answer(irsatest.OtherIssuer, irsatest.UnknownKey), "has no OIDC provider")
-	assert.Contains(t, answer(irsatest.UnknownKey, irsatest.Expired), "does not publish the key")
-	assert.Contains(t, answer(irsatest.BadSignature, irsatest.Expired), "InvalidIdentityToken")
-	assert.Contains(t, answer(irsatest.Expired, vault), "ExpiredTokenException")
+	assert.Contains(t, answer(irsatest.Invalid("other issuer"), irsatest.Invalid("unknown key")), "has no OIDC provider")
+	assert.Contains(t, answer(irsatest.Invalid("unknown key"), irsatest.Invalid("expired")), "does not publish the key")
+	assert.Contains(t, answer(irsatest.Invalid("bad signature"), irsatest.Invalid("expired")), "InvalidIdentityToken")
+	assert.Contains(t, answer(irsatest.Invalid("expired"), vault), "ExpiredTokenException")
 	w.Role("s3-writer") // trusts no principal
 	assert.Contains(t, answer(vault), "the token's audience is")
 	assert.Contains(t, answer(), "AccessDenied")

@@ -8,7 +8,7 @@
 // [Role] trusts a [Principal], which is a [ServiceAccount] or another Role; a
 // [RoleOption] is [Trust], [TrustPolicy], [InAccount] or [MaxSessionDuration]. A [Pod]
 // has a token file and an environment, configured by [PodOptions]. [TokenOptions] change
-// a single token, and an [Algorithm] selects how the Issuer signs tokens. The STS injects
+// a single token, and [Invalid] makes one that STS rejects. The STS injects
 // each [Fault] on demand and records each [Call]. A complete test:
 //
 //	package shop_test
@@ -60,7 +60,8 @@
 // The STS checks the issuer, fetches its discovery document and keys, and checks the
 // signature, the expiry, the audience and the role's trust policy, in this
 // order. It rejects requests with AWS's codes, HTTP statuses and messages. The source
-// notes which messages are known only from public reports.
+// notes which messages are known only from public reports. Request IDs, times and addresses
+// differ from answer to answer, as in AWS, so that no test can depend on them.
 // AssumeRole and GetCallerIdentity require requests that are signed with credentials
 // of the STS, by AWS Signature Version 4.
 //
@@ -78,9 +79,14 @@
 // # Fault injection
 //
 // [STS.Fail] and [Role.Fail] inject a [Fault] into calls, [STS.Down] refuses connections,
-// and [STS.Recover] ends both. [Pod.Rotate] writes a new token, valid or broken, such as
-// [Expired]. With PodOptions.AutoRotate the kubelet rotates the token automatically, until
-// [Pod.Freeze]. [Issuer.RotateKeys] and [Issuer.RetireKeys] replace the signing keys.
+// and [STS.Recover] ends both. [Denied] makes the AccessDenied of a role chain, with the
+// action and the policy at fault in its text. Errors that follow from the set-up need no
+// Fault: [STS.SetClockSkew] leads to "Signature expired", and a signature for a region other
+// than that of the endpoint to "Credential should be scoped to a valid region".
+//
+// [Pod.Rotate] writes a new token, valid or [Invalid]. With PodOptions.AutoRotate the kubelet
+// rotates the token automatically, until [Pod.Freeze]. [Issuer.RotateKeys] and
+// [Issuer.RetireKeys] replace the signing keys.
 //
 // # Errors of the kit
 //

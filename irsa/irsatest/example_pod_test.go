@@ -30,7 +30,7 @@ func ExamplePod_Rotate() {
 	defer p.Close()
 
 	ctx := context.Background()
-	pod.Rotate(irsatest.Expired)
+	pod.Rotate(irsatest.Invalid("expired"))
 	_, err = p.Retrieve(ctx)
 	fmt.Println("expired:", errors.Is(err, irsa.ErrTokenExpired))
 	pod.Rotate()

@@ -35,7 +35,7 @@ func (k *Cluster) ExternalIssuer(issuerURL string, client *http.Client) *Issuer 
 	limited := *client
 	limited.Transport = limitedTransport{cmp.Or(client.Transport, http.DefaultTransport)}
 	limited.Timeout = cmp.Or(client.Timeout, discoveryTimeout)
-	i := &Issuer{url: issuerURL, cluster: k, algorithm: RS256, client: &limited}
+	i := &Issuer{url: issuerURL, cluster: k, algorithm: rs256, client: &limited}
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.issuers = append(k.issuers, i)

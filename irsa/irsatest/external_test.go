@@ -37,8 +37,8 @@ func TestExternalIssuerTokensAreVerified(t *testing.T) {
 		w.RegisterIssuer("111122223333", issuer)
 		old := sa.Token()
 		require.NoError(t, assume(old))
-		requireRejection(t, assume(sa.Token(irsatest.BadSignature)), "InvalidIdentityToken", 400)
-		requireRejection(t, assume(sa.Token(irsatest.Expired)), "ExpiredTokenException", 400)
+		requireRejection(t, assume(sa.Token(irsatest.Invalid("bad signature"))), "InvalidIdentityToken", 400)
+		requireRejection(t, assume(sa.Token(irsatest.Invalid("expired"))), "ExpiredTokenException", 400)
 		requireRejection(t, assume(external.ServiceAccount("shop", "till").Token()), "AccessDenied", 403)
 
 		external.Issuer.RotateKeys()
@@ -62,7 +62,7 @@ func TestExternalIssuerCannotMintTokens(t *testing.T) {
 		"a pod":        func() { w.Pod(sa, w.Role("s3-writer")) },
 		"a rotation":   issuer.RotateKeys,
 		"a retirement": issuer.RetireKeys,
-		"an algorithm": func() { issuer.SetAlgorithm(irsatest.ES256) },
+		"an algorithm": func() { issuer.SetAlgorithm("ES256") },
 	} {
 		assert.Contains(t, panicOf(misuse), "is not the kit's", name)
 	}

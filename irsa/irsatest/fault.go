@@ -26,7 +26,8 @@ const (
 	IDPRejectedClaim Fault = "IDPRejectedClaim"
 	// RegionDisabled is 403 RegionDisabledException: STS is not activated in the region.
 	RegionDisabled Fault = "RegionDisabled"
-	// AccessDenied is 403 AccessDenied, as for a trust policy that does not match.
+	// AccessDenied is 403 AccessDenied, as for a trust policy that does not match. See
+	// Denied for the texts that name another action or policy.
 	AccessDenied Fault = "AccessDenied"
 	// ExpiredToken is 400 ExpiredTokenException, even if the token is valid; for
 	// AssumeRole it is 403 ExpiredToken.
@@ -69,7 +70,7 @@ const (
 	HugeReply Fault = "HugeReply"
 )
 
-// Faults returns every Fault, for tests that run with each of them.
+// Faults returns the constants of Fault, for tests that run with each of them.
 func Faults() []Fault {
 	return []Fault{
 		Throttling, Unavailable, InternalFailure, IDPCommunicationError, IDPRejectedClaim, RegionDisabled,
@@ -79,9 +80,9 @@ func Faults() []Fault {
 	}
 }
 
-// checkFault ends the test if f is not one of the constants.
+// checkFault ends the test if f is neither one of the constants nor made by Denied.
 func (k *Cluster) checkFault(f Fault) {
-	if !slices.Contains(Faults(), f) {
+	if _, _, ok := f.denied(); !ok && !slices.Contains(Faults(), f) {
 		k.check(fmt.Errorf("%q is not a Fault of this package", string(f)))
 	}
 }
@@ -108,10 +109,13 @@ func (f *faults) next() Fault {
 // The codes and statuses are those of the STS API reference, AssumeRoleWithWebIdentity
 // and Common Errors; so are the texts, unless noted.
 func (f Fault) rejection(q query) *rejection {
+	if action, ending, ok := f.denied(); ok {
+		return q.deniedRejection(action, ending)
+	}
 	if q.action == assumeRole {
 		switch f {
 		case AccessDenied:
-			return notAuthorized("arn:"+partition(q.cluster.region)+":iam::"+q.cluster.accountID+":root", "sts:AssumeRole", q.form.Get("RoleArn"))
+			return q.deniedRejection("sts:AssumeRole", "")
 		case ExpiredToken:
 			return expiredSession()
 		}

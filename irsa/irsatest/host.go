@@ -1,6 +1,7 @@
 package irsatest
 
 import (
+	"fmt"
 	"regexp"
 	"slices"
 	"strings"
@@ -8,7 +9,7 @@ import (
 
 // stsHost matches the hosts of STS endpoints: FIPS or not, regional or, as
 // sts.amazonaws.com, global. https://docs.aws.amazon.com/general/latest/gr/sts.html
-var stsHost = regexp.MustCompile(`^sts(?:-fips)?\.(?:([a-z]+(?:-[a-z]+)+-\d+)\.)?([a-z.]+)$`)
+var stsHost = regexp.MustCompile(`^sts(?:-fips)?\.(?:([a-z]+(?:-[a-z]+)+-\d+)\.)?([a-z0-9.-]+)$`)
 
 // stsRegion returns the region of an STS host, with or without a port, and whether the
 // region is in this Cluster's partition.
@@ -34,24 +35,47 @@ func (k *Cluster) hasRegion(region string) bool {
 	return region == k.region || slices.Contains(k.podRegions, region)
 }
 
-// partition returns the partition of a region, the second field of its ARNs.
-// https://docs.aws.amazon.com/IAM/latest/UserGuide/reference-arns.html
-func partition(region string) string {
-	switch {
-	case strings.HasPrefix(region, "cn-"):
-		return "aws-cn"
-	case strings.HasPrefix(region, "us-gov-"):
-		return "aws-us-gov"
-	default:
-		return "aws"
-	}
+// awsPartition is a group of AWS regions.
+type awsPartition struct {
+	name     string         // the second field of ARNs
+	regions  *regexp.Regexp // matches the names of its regions
+	suffixes []string       // the standard domain of service endpoints, and the dual-stack domain
 }
 
-// dnsSuffixes returns the domains of a region's service endpoints: the standard domain,
-// and the dual-stack domain.
-func dnsSuffixes(region string) []string {
-	if partition(region) == "aws-cn" {
-		return []string{"amazonaws.com.cn", "api.amazonwebservices.com.cn"}
-	}
-	return []string{"amazonaws.com", "api.aws"}
+// partitions are those of the SDK's partitions.json, in
+// github.com/aws/aws-sdk-go-v2/internal/endpoints/awsrulesfn.
+var partitions = []awsPartition{
+	{"aws", regexp.MustCompile(`^(us|eu|ap|sa|ca|me|af|il|mx)-[a-z]+-\d+$`), []string{"amazonaws.com", "api.aws"}},
+	{"aws-cn", regexp.MustCompile(`^cn-[a-z]+-\d+$`), []string{"amazonaws.com.cn", "api.amazonwebservices.com.cn"}},
+	{"aws-us-gov", regexp.MustCompile(`^us-gov-[a-z]+-\d+$`), []string{"amazonaws.com", "api.aws"}},
+	{"aws-eusc", regexp.MustCompile(`^eusc-de-[a-z]+-\d+$`), []string{"amazonaws.eu", "api.amazonwebservices.eu"}},
+	{"aws-iso", regexp.MustCompile(`^us-iso-[a-z]+-\d+$`), []string{"c2s.ic.gov", "api.aws.ic.gov"}},
+	{"aws-iso-b", regexp.MustCompile(`^us-isob-[a-z]+-\d+$`), []string{"sc2s.sgov.gov", "api.aws.scloud"}},
+	{"aws-iso-e", regexp.MustCompile(`^eu-isoe-[a-z]+-\d+$`), []string{"cloud.adc-e.uk", "api.cloud-aws.adc-e.uk"}},
+	{"aws-iso-f", regexp.MustCompile(`^us-isof-[a-z]+-\d+$`), []string{"csp.hci.ic.gov", "api.aws.hci.ic.gov"}},
 }
+
+// partitionOf returns the partition of a region, or a zero value if AWS has none for it.
+func partitionOf(region string) awsPartition {
+	for _, p := range partitions {
+		if p.regions.MatchString(region) {
+			return p
+		}
+	}
+	return awsPartition{}
+}
+
+// checkRegion returns an error if no partition of AWS has such a region.
+func checkRegion(region string) error {
+	if partitionOf(region).name == "" {
+		return fmt.Errorf("%q is not the name of an AWS region, such as us-west-2", region)
+	}
+	return nil
+}
+
+// partition returns the name of the partition of a region.
+// https://docs.aws.amazon.com/IAM/latest/UserGuide/reference-arns.html
+func partition(region string) string { return partitionOf(region).name }
+
+// dnsSuffixes returns the domains of a region's service endpoints.
+func dnsSuffixes(region string) []string { return partitionOf(region).suffixes }

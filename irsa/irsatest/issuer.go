@@ -19,13 +19,10 @@ import (
 	"github.com/go-jose/go-jose/v4"
 )
 
-// Algorithm is the signature algorithm of an [Issuer].
-type Algorithm string
-
 // The algorithms with which Kubernetes signs service account tokens.
 const (
-	RS256 Algorithm = "RS256" // RSA with 2048 bits
-	ES256 Algorithm = "ES256" // ECDSA on P-256
+	rs256 = "RS256" // RSA with 2048 bits
+	es256 = "ES256" // ECDSA on P-256
 )
 
 // Issuer is the OIDC issuer of a Kubernetes cluster. It signs service account tokens and
@@ -37,14 +34,14 @@ type Issuer struct {
 	client  *http.Client // reaches an external issuer; nil for the kit's own issuers
 
 	mu        sync.Mutex
-	algorithm Algorithm
+	algorithm string
 	keys      []jose.JSONWebKey // all are published; the last one signs
 }
 
 // NewIssuer creates the OIDC issuer of another Kubernetes cluster. No AWS account
 // trusts its tokens before [Cluster.RegisterIssuer].
 func (k *Cluster) NewIssuer() *Issuer {
-	i := &Issuer{url: k.issuerBase + upperHex(16), cluster: k, algorithm: RS256}
+	i := &Issuer{url: k.issuerBase + upperHex(16), cluster: k, algorithm: rs256}
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.issuers = append(k.issuers, i)
@@ -85,10 +82,12 @@ func (i *Issuer) RetireKeys() {
 }
 
 // SetAlgorithm sets the algorithm of keys that are generated later, by [Issuer.RotateKeys]
-// or on first use. It does not change existing keys.
-func (i *Issuer) SetAlgorithm(algorithm Algorithm) {
-	if algorithm != RS256 && algorithm != ES256 {
-		i.cluster.check(fmt.Errorf("%q is not an Algorithm of this package", string(algorithm)))
+// or on first use: "RS256", the default, or "ES256", whose keys are generated much faster.
+// These are the algorithms of Kubernetes; any other ends the test. It does not change
+// existing keys.
+func (i *Issuer) SetAlgorithm(algorithm string) {
+	if algorithm != rs256 && algorithm != es256 {
+		i.cluster.check(fmt.Errorf("%q is not an algorithm of service account tokens: RS256 or ES256", algorithm))
 	}
 	i.cluster.check(i.checkNotExternal())
 	i.mu.Lock()
@@ -132,10 +131,10 @@ func (i *Issuer) published() jose.JSONWebKeySet {
 
 // newKey returns a new key. As in Kubernetes, its key ID is the hash of the
 // public key (pkg/serviceaccount/jwt.go, keyIDFromPublicKey).
-func newKey(algorithm Algorithm) (jose.JSONWebKey, error) {
+func newKey(algorithm string) (jose.JSONWebKey, error) {
 	var key crypto.Signer
 	var err error
-	if algorithm == ES256 {
+	if algorithm == es256 {
 		key, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	} else {
 		key, err = spareKeys.get()
@@ -151,7 +150,7 @@ func newKey(algorithm Algorithm) (jose.JSONWebKey, error) {
 	return jose.JSONWebKey{
 		Key:       key,
 		KeyID:     base64.RawURLEncoding.EncodeToString(sum[:]),
-		Algorithm: string(algorithm),
+		Algorithm: algorithm,
 		Use:       "sig",
 	}, nil
 }

@@ -24,7 +24,7 @@ func TestIssuerSignsWithBothAlgorithmsDuringRotation(t *testing.T) {
 	onBothTransports(t, func(t *testing.T, w *world) {
 		old := w.pod.Token()
 		assert.Equal(t, "ES256", header(t, old)["alg"])
-		w.Issuer.SetAlgorithm(irsatest.RS256)
+		w.Issuer.SetAlgorithm("RS256")
 		w.pod.Rotate()
 		assert.Equal(t, "ES256", header(t, w.pod.Token())["alg"], "the key is unchanged")
 		w.Issuer.RotateKeys()
@@ -46,7 +46,7 @@ func TestClusterNewIssuerNeedsRegistration(t *testing.T) {
 	onBothTransports(t, func(t *testing.T, w *world) {
 		green := w.NewIssuer()
 		require.NotEqual(t, w.Issuer.URL(), green.URL())
-		green.SetAlgorithm(irsatest.ES256)
+		green.SetAlgorithm("ES256")
 		sa := green.ServiceAccount("shop", "cart")
 		both := w.Role("both", irsatest.Trust(w.sa, sa))
 		pod := w.Pod(sa, both)
@@ -83,6 +83,28 @@ func TestClusterUsesIssuerURLOption(t *testing.T) {
 		_, err := irsatest.Start(func(o *irsatest.Options) { o.IssuerURL = bad })
 		require.ErrorContains(t, err, "is not the URL of an OIDC issuer", bad)
 	}
+	for bad, reason := range refusedByIAM {
+		_, err := irsatest.Start(func(o *irsatest.Options) { o.IssuerURL = bad })
+		require.EqualError(t, err, "irsatest: IAM registers no OIDC provider with "+reason+": "+bad)
+	}
+}
+
+// refusedByIAM are issuers that IAM does not register, and why.
+var refusedByIAM = map[string]string{
+	"https://10.0.0.1":                 "an IP address",
+	"https://[fd00::1]":                "an IP address",
+	"https://10.0.0.1:6443":            "a port",
+	"https://kubernetes.example:6443":  "a port",
+	"https://issuer.example:443/shop1": "a port",
+}
+
+func TestClusterRegisterIssuerRefusesWhatIAMRefuses(t *testing.T) {
+	w := onLoopback(t)
+	for bad, reason := range refusedByIAM {
+		issuer := w.ExternalIssuer(bad, nil)
+		assert.PanicsWithError(t, "irsatest: IAM registers no OIDC provider with "+reason+": "+bad, func() { w.RegisterIssuer("111122223333", issuer) })
+	}
+	w.RegisterIssuer("444455556666", w.NewIssuer()) // the kit's own, with a port
 }
 
 func TestIssuerPublishesDiscoveryDocumentAndKeys(t *testing.T) {
@@ -96,7 +118,7 @@ func TestIssuerPublishesDiscoveryDocumentAndKeys(t *testing.T) {
 			_ = json.Unmarshal([]byte(readAll(t, res)), &out)
 			return res.StatusCode, out
 		}
-		w.Issuer.SetAlgorithm(irsatest.RS256)
+		w.Issuer.SetAlgorithm("RS256")
 		w.Issuer.RotateKeys()
 		status, document := get(w.Issuer.URL() + "/.well-known/openid-configuration")
 		assert.Equal(t, 200, status)
@@ -126,7 +148,7 @@ func TestServiceAccountTokenOptions(t *testing.T) {
 		assert.NotContains(t, claims["kubernetes.io"], "pod", "the token is not bound to a pod")
 
 		claims = part(t, w.sa.Token(func(o *irsatest.TokenOptions) {
-			o.Life, o.ClockSkew, o.Audiences = time.Hour, time.Minute, []string{"one", "two"}
+			o.Lifetime, o.ClockSkew, o.Audiences = time.Hour, time.Minute, []string{"one", "two"}
 		}, irsatest.Claim("email", "cart@shop.example"), irsatest.Claim("jti", nil)), 1)
 		assert.Equal(t, number(now+60), claims["iat"])
 		assert.Equal(t, number(now+60), claims["nbf"])

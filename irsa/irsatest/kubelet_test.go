@@ -29,7 +29,7 @@ func autoRotate(o *irsatest.PodOptions) { o.AutoRotate = true }
 func TestPodAutoRotateAt80PercentOfLifetime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := inMemory(t)
-		pod := w.Pod(w.sa, w.role, autoRotate, func(o *irsatest.PodOptions) { o.TokenLife = 10 * time.Minute })
+		pod := w.Pod(w.sa, w.role, autoRotate, func(o *irsatest.PodOptions) { o.TokenLifetime = 10 * time.Minute })
 		for range 3 {
 			before := onDisk(t, pod)
 			time.Sleep(8*time.Minute - time.Second)
@@ -63,16 +63,16 @@ func TestPodAutoRotateFollowsCurrentToken(t *testing.T) {
 			}
 			return time.Since(begin)
 		}
-		pod.Rotate(func(o *irsatest.TokenOptions) { o.Life = 10 * time.Minute })
+		pod.Rotate(func(o *irsatest.TokenOptions) { o.Lifetime = 10 * time.Minute })
 		assert.InDelta(t, 8*time.Minute, refreshedAfter(), float64(time.Minute))
 		time.Sleep(19 * time.Hour)
 		pod.Rotate() // manually, shortly before the kubelet would
 		assert.Greater(t, refreshedAfter(), 19*time.Hour)
-		pod.Rotate(irsatest.Expired)
+		pod.Rotate(irsatest.Invalid("expired"))
 		assert.LessOrEqual(t, refreshedAfter(), time.Minute)
 		pod.Write([]byte("no token"))
 		assert.LessOrEqual(t, refreshedAfter(), time.Minute)
-		pod.Rotate(func(o *irsatest.TokenOptions) { o.Life = 365 * 24 * time.Hour })
+		pod.Rotate(func(o *irsatest.TokenOptions) { o.Lifetime = 365 * 24 * time.Hour })
 		assert.InDelta(t, 24*time.Hour, refreshedAfter(), float64(time.Minute))
 	})
 }
@@ -82,7 +82,7 @@ func TestClusterCloseEndsAutoRotateOnLoopback(t *testing.T) {
 	require.NoError(t, err)
 	sa := k.ServiceAccount("shop", "cart")
 	for range 20 {
-		k.Pod(sa, k.Role("s3-writer"), autoRotate, func(o *irsatest.PodOptions) { o.TokenLife = time.Second })
+		k.Pod(sa, k.Role("s3-writer"), autoRotate, func(o *irsatest.PodOptions) { o.TokenLifetime = time.Second })
 	}
 	require.NoError(t, k.Close())
 	stacks := make([]byte, 1<<20)

@@ -24,18 +24,20 @@ func TestClusterMisusePanicsAfterStart(t *testing.T) {
 	assert.PanicsWithError(t, `irsatest: "1" is not an AWS account ID: it has twelve digits`, func() { w.RegisterIssuer("1", w.Issuer) })
 	assert.PanicsWithError(t, "irsatest: role a: the maximum session duration is 1 to 12 hours, not 15m0s", func() { w.Role("a", irsatest.MaxSessionDuration(15*time.Minute)) })
 	assert.PanicsWithError(t, "irsatest: role arn:aws:iam::111122223333:role/a: trustpolicy: it is not JSON: unexpected end of JSON input", func() { w.Role("a", irsatest.TrustPolicy("")) })
-	for _, key := range []string{"aws:PrincipalOrgID", "aws:SourceIp", "sts:Duration", "AWS:currenttime"} {
+	for _, key := range []string{"aws:PrincipalOrgID", "aws:SourceIp", "sts:Duration", "AWS:sourcevpc"} {
 		policy := strings.Replace(w.role.TrustPolicy(), `"StringEquals": {`, `"StringEquals": {"`+key+`": "a",`, 1)
 		assert.PanicsWithError(t, `irsatest: role `+w.role.ARN()+`: the kit does not know the condition key "`+key+`": see TrustPolicy`, func() { w.role.SetTrustPolicy(policy) })
 	}
 	assert.PanicsWithError(t, "irsatest: role a: either Trust or TrustPolicy", func() { w.Role("a", irsatest.Trust(w.sa), irsatest.TrustPolicy(w.role.TrustPolicy())) })
 	assert.PanicsWithError(t, "irsatest: an OIDC provider has 100 client IDs at most, not 101", func() { w.RegisterIssuer("111122223333", w.Issuer, make([]string, 101)...) })
-	assert.PanicsWithError(t, `irsatest: "HS256" is not an Algorithm of this package`, func() { w.Issuer.SetAlgorithm("HS256") })
-	assert.PanicsWithError(t, "irsatest: a token's life of -1s: rotate with Expired for an expired token", func() {
-		w.Pod(w.sa, w.role, func(o *irsatest.PodOptions) { o.TokenLife = -time.Second })
+	assert.PanicsWithError(t, `irsatest: "HS256" is not an algorithm of service account tokens: RS256 or ES256`, func() { w.Issuer.SetAlgorithm("HS256") })
+	assert.PanicsWithError(t, `irsatest: "forged" is not a flaw of tokens: see Invalid`, func() { w.pod.Rotate(irsatest.Invalid("forged")) })
+	assert.PanicsWithError(t, "irsatest: a token lifetime of -1s: rotate with Invalid(\"expired\") for an expired token", func() {
+		w.Pod(w.sa, w.role, func(o *irsatest.PodOptions) { o.TokenLifetime = -time.Second })
 	})
 	for name, document := range map[string]string{
 		"a misspelled operator":     strings.Replace(w.role.TrustPolicy(), "StringEquals", "StringEqual", 1),
+		"an unknown operator":       strings.Replace(w.role.TrustPolicy(), "StringEquals", "StringMatches", 1),
 		"a policy that is not JSON": "{",
 		"a policy with a Resource":  strings.Replace(w.role.TrustPolicy(), `"Effect"`, `"Resource": "*", "Effect"`, 1),
 	} {

@@ -147,10 +147,7 @@ func (q query) checkSessionPolicies() *rejection {
 			return r
 		}
 	}
-	if percent := q.packedPolicySize(); percent > 100 {
-		return packedPolicyTooLarge(percent)
-	}
-	return nil
+	return q.checkPackedSize(q.tags())
 }
 
 func checkSessionPolicy(document string) *rejection {
@@ -192,16 +189,32 @@ func (s *statements) UnmarshalJSON(b []byte) error {
 	return json.Unmarshal(b, (*plain)(s))
 }
 
-// packedPolicySize returns the size of the session policies and tags as a percentage of
-// STS's limit; 0 if there are none. AWS does not document how it packs them. This is an
-// estimate, based on their length as text.
-func (q query) packedPolicySize() int {
+// packedSize returns the size of the session policies and of the session tags as percentages of
+// STS's limit, and of both together; 0 if there are none. AWS does not document how it packs
+// them. This is an estimate, based on their length as text.
+func (q query) packedSize(tags map[string][]string) (policies, tagged, both int) {
 	size := len(q.form.Get("Policy"))
 	for _, arn := range q.list("PolicyArns", ".arn") {
 		size += len(arn)
 	}
-	for key, values := range q.tags() {
-		size += len(key) + len(values[0])
+	tagSize := 0
+	for key, values := range tags {
+		tagSize += len(key) + len(strings.Join(values, ""))
 	}
-	return (size*100 + 2047) / 2048 // rounded up
+	percent := func(size int) int { return (size*100 + 2047) / 2048 } // rounded up
+	return percent(size), percent(tagSize), percent(size + tagSize)
+}
+
+// checkPackedSize rejects session policies and tags that are too large together. The text is
+// about the larger of the two. The tags include inherited ones.
+func (q query) checkPackedSize(tags map[string][]string) *rejection {
+	policies, tagged, both := q.packedSize(tags)
+	switch {
+	case both <= 100:
+		return nil
+	case tagged > policies:
+		return packedTagsTooLarge(both)
+	default:
+		return packedPolicyTooLarge(both)
+	}
 }

@@ -23,15 +23,15 @@ const defaultAudience = "sts.amazonaws.com"
 // PodOptions configures [Cluster.Pod]. The zero value configures a pod as the EKS webhook
 // does.
 type PodOptions struct {
-	// TokenLife is the lifetime of tokens. The default is 24 hours. The times in tokens
+	// TokenLifetime is the lifetime of tokens. The default is 24 hours. The times in tokens
 	// are whole seconds. Kubernetes rejects lifetimes below 600 seconds; the kit does not.
-	TokenLife time.Duration
+	TokenLifetime time.Duration
 
 	// Audience is the token's audience. The default is "sts.amazonaws.com".
 	Audience string
 
 	// Region is the AWS region in the pod's environment. The default is the Cluster's
-	// region.
+	// region. A name that no region of AWS can have ends the test.
 	Region string
 
 	// AutoRotate makes the kubelet write a new token when 80% of the current token's
@@ -72,12 +72,13 @@ func (k *Cluster) Pod(sa *ServiceAccount, role *Role, optFns ...func(*PodOptions
 	for _, fn := range optFns {
 		fn(&o)
 	}
-	o.TokenLife = cmp.Or(o.TokenLife, defaultTokenLifetime)
+	o.TokenLifetime = cmp.Or(o.TokenLifetime, defaultTokenLifetime)
 	o.Audience = cmp.Or(o.Audience, defaultAudience)
 	o.Region = cmp.Or(o.Region, k.region)
+	k.check(checkRegion(o.Region))
 	name := strings.TrimRight(sa.name[:min(len(sa.name), 40)], "-.") + "-" + lowerText(10) + "-" + lowerText(5)
-	if o.TokenLife < 0 {
-		k.check(fmt.Errorf("a token's life of %s: rotate with Expired for an expired token", o.TokenLife))
+	if o.TokenLifetime < 0 {
+		k.check(fmt.Errorf("a token lifetime of %s: rotate with Invalid(\"expired\") for an expired token", o.TokenLifetime))
 	}
 	p := &Pod{
 		cluster: k, account: sa, role: role, opts: o,
@@ -126,8 +127,8 @@ func (p *Pod) Token() string {
 // options apply to this token only:
 //
 //	pod.Rotate()                      // a valid token
-//	pod.Rotate(irsatest.Expired)      // an expired token
-//	pod.Rotate(func(o *irsatest.TokenOptions) { o.Life = 10 * time.Minute })
+//	pod.Rotate(irsatest.Invalid("expired"))      // an expired token
+//	pod.Rotate(func(o *irsatest.TokenOptions) { o.Lifetime = 10 * time.Minute })
 func (p *Pod) Rotate(optFns ...func(*TokenOptions)) { p.cluster.check(p.rotate(optFns...)) }
 
 func (p *Pod) rotate(optFns ...func(*TokenOptions)) error {
@@ -141,7 +142,7 @@ func (p *Pod) rotate(optFns ...func(*TokenOptions)) error {
 // mint returns a new token that is bound to the pod.
 func (p *Pod) mint(optFns ...func(*TokenOptions)) (string, error) {
 	podDefaults := func(o *TokenOptions) {
-		o.defaultLifetime, o.Audiences = p.opts.TokenLife, []string{p.opts.Audience}
+		o.defaultLifetime, o.Audiences = p.opts.TokenLifetime, []string{p.opts.Audience}
 	}
 	bound := p.account.kubernetesClaims()
 	bound["node"] = p.node

@@ -3,11 +3,9 @@ package irsatest_test
 import (
 	"encoding/base64"
 	"encoding/json"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -97,14 +95,14 @@ func TestPodOptionsSetLifetimeAndAudience(t *testing.T) {
 		w := inMemory(t)
 		now := time.Now().Unix()
 		pod := w.Pod(w.sa, w.role, func(o *irsatest.PodOptions) {
-			o.TokenLife, o.Audience, o.Region = 10*time.Minute, "vault", "eu-central-1"
+			o.TokenLifetime, o.Audience, o.Region = 10*time.Minute, "vault", "eu-central-1"
 		})
 		got := part(t, pod.Token(), 1)
 		assert.Equal(t, number(now+600), got["exp"])
 		assert.Equal(t, []any{"vault"}, got["aud"])
 		assert.Equal(t, "eu-central-1", pod.Region())
 
-		pod.Rotate(func(o *irsatest.TokenOptions) { o.Life = -time.Minute })
+		pod.Rotate(func(o *irsatest.TokenOptions) { o.Lifetime = -time.Minute })
 		got = part(t, pod.Token(), 1)
 		assert.Equal(t, number(now-60), got["exp"])
 		assert.Equal(t, number(now-660), got["iat"])
@@ -179,142 +177,4 @@ func TestClusterPartitionFollowsRegion(t *testing.T) {
 		require.NoError(t, err)
 		assert.Contains(t, *out.AssumedRoleUser.Arn, ":assumed-role/reader/session", "without the path")
 	}
-}
-
-// sameLink reports whether the link or file at path is still the same as before.
-func sameLink(t *testing.T, before fs.FileInfo, path string) bool {
-	t.Helper()
-	return os.SameFile(before, lstat(t, path))
-}
-
-func lstat(t *testing.T, path string) fs.FileInfo {
-	t.Helper()
-	info, err := os.Lstat(path)
-	require.NoError(t, err)
-	return info
-}
-
-func entries(t *testing.T, dir string) []string {
-	t.Helper()
-	list, err := os.ReadDir(dir)
-	require.NoError(t, err)
-	var names []string
-	for _, entry := range list {
-		names = append(names, entry.Name())
-	}
-	return names
-}
-
-func TestPodVolumeHasKubeletLayout(t *testing.T) {
-	w := inMemory(t)
-	dir := filepath.Dir(w.pod.TokenFile())
-	link := lstat(t, w.pod.TokenFile())
-	seen := map[string]bool{}
-	for range 5 {
-		names := entries(t, dir)
-		require.Len(t, names, 3, "the old directory is gone, and so is ..data_tmp")
-		assert.Equal(t, []string{"..data", "token"}, names[1:])
-		assert.Regexp(t, `^\.\.\d{4}_\d\d_\d\d_\d\d_\d\d_\d\d\.\d+$`, names[0])
-		assert.False(t, seen[names[0]], "each payload has its own directory")
-		seen[names[0]] = true
-
-		target, err := os.Readlink(filepath.Join(dir, "..data"))
-		require.NoError(t, err)
-		assert.Equal(t, names[0], target)
-		target, err = os.Readlink(w.pod.TokenFile())
-		require.NoError(t, err)
-		assert.Equal(t, filepath.Join("..data", "token"), target)
-		assert.True(t, sameLink(t, link, w.pod.TokenFile()), "the link is created once")
-
-		info, err := os.Stat(filepath.Join(dir, names[0]))
-		require.NoError(t, err)
-		assert.Equal(t, fs.FileMode(0o755), info.Mode().Perm())
-		info, err = os.Stat(w.pod.TokenFile())
-		require.NoError(t, err)
-		assert.Equal(t, fs.FileMode(0o644), info.Mode().Perm())
-		assert.Equal(t, w.pod.Token(), content(t, w.pod))
-		w.pod.Rotate()
-	}
-}
-
-func content(t *testing.T, pod *irsatest.Pod) string {
-	t.Helper()
-	b, err := os.ReadFile(pod.TokenFile())
-	require.NoError(t, err)
-	return string(b)
-}
-
-func TestPodVolumeDirectoryNameIsTime(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) { // the fake clock starts in 2000
-		w := inMemory(t)
-		target, err := os.Readlink(filepath.Join(filepath.Dir(w.pod.TokenFile()), "..data"))
-		require.NoError(t, err)
-		assert.True(t, strings.HasPrefix(target, "..2000_01_01_00_00_00."), target)
-	})
-}
-
-func TestPodWriteSkipsEqualPayload(t *testing.T) {
-	w := inMemory(t)
-	dir := filepath.Dir(w.pod.TokenFile())
-	names, data := entries(t, dir), lstat(t, filepath.Join(dir, "..data"))
-	w.pod.Write([]byte(w.pod.Token()))
-	assert.Equal(t, names, entries(t, dir))
-	assert.True(t, sameLink(t, data, filepath.Join(dir, "..data")))
-}
-
-func TestPodWritesAndRemovesAnyContent(t *testing.T) {
-	w := inMemory(t)
-	dir := filepath.Dir(w.pod.TokenFile())
-	data := lstat(t, filepath.Join(dir, "..data"))
-
-	w.pod.WriteInPlace([]byte("half"))
-	assert.Equal(t, "half", content(t, w.pod))
-	assert.Equal(t, "half", w.pod.Token())
-	assert.True(t, sameLink(t, data, filepath.Join(dir, "..data")), "not swapped")
-
-	w.pod.Write(nil)
-	assert.Empty(t, content(t, w.pod))
-	assert.NotEqual(t, "half", w.pod.Token())
-
-	link := lstat(t, w.pod.TokenFile())
-	w.pod.RemoveToken()
-	w.pod.RemoveToken()
-	_, err := os.ReadFile(w.pod.TokenFile())
-	require.ErrorIs(t, err, fs.ErrNotExist)
-	assert.Empty(t, w.pod.Token())
-
-	w.pod.Rotate()
-	assert.Equal(t, w.pod.Token(), content(t, w.pod))
-	assert.True(t, sameLink(t, link, w.pod.TokenFile()))
-	assert.Len(t, entries(t, dir), 3)
-}
-
-// onTmpfs returns a directory on tmpfs, which the kubelet uses for projected volumes, or a
-// temporary directory if there is no tmpfs.
-func onTmpfs(t *testing.T) string {
-	t.Helper()
-	dir, err := os.MkdirTemp("/dev/shm", "irsatest-")
-	if err != nil {
-		return t.TempDir()
-	}
-	t.Cleanup(func() { assert.NoError(t, os.RemoveAll(dir)) })
-	return dir
-}
-
-func TestPodConcurrentWrites(t *testing.T) {
-	w := inMemory(t)
-	var writers sync.WaitGroup
-	for range 8 {
-		writers.Go(func() {
-			for range 20 {
-				w.pod.Rotate()
-				w.pod.RemoveToken()
-				w.pod.Write([]byte(w.pod.Token()))
-			}
-		})
-	}
-	writers.Wait()
-	w.pod.Rotate()
-	assert.Equal(t, w.pod.Token(), content(t, w.pod))
-	assert.Len(t, entries(t, filepath.Dir(w.pod.TokenFile())), 3)
 }

@@ -2,7 +2,10 @@ package irsatest
 
 import (
 	"fmt"
+	"net/netip"
+	"net/url"
 	"slices"
+	"strings"
 )
 
 // A provider identifies an IAM OIDC provider of an account.
@@ -13,9 +16,14 @@ type provider struct {
 // RegisterIssuer registers the issuer as an OIDC provider of the AWS account, as "aws iam
 // create-open-id-connect-provider" does. The client IDs are the audiences that the
 // provider accepts, by default "sts.amazonaws.com". The Cluster's issuer is already
-// registered with the Cluster's account. A repeated call replaces the client IDs.
+// registered with the Cluster's account. A repeated call replaces the client IDs. An issuer
+// that IAM does not register ends the test: its URL has an IP address or a port. The kit's own
+// issuers on loopback are an exception.
 func (k *Cluster) RegisterIssuer(accountID string, issuer *Issuer, clientIDs ...string) {
 	k.check(checkAccount(accountID))
+	if !strings.HasPrefix(issuer.url, k.issuerBase) {
+		k.check(checkProviderURL(issuer.url))
+	}
 	// https://docs.aws.amazon.com/IAM/latest/APIReference/API_CreateOpenIDConnectProvider.html
 	if len(clientIDs) > 100 {
 		k.check(fmt.Errorf("an OIDC provider has 100 client IDs at most, not %d", len(clientIDs)))
@@ -26,6 +34,24 @@ func (k *Cluster) RegisterIssuer(accountID string, issuer *Issuer, clientIDs ...
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.providers[provider{accountID, issuer.url}] = slices.Clone(clientIDs)
+}
+
+// checkProviderURL returns an error if IAM does not register an OIDC provider with the URL,
+// which is a valid issuer. "The URL should not contain a port number", and IAM looks its host
+// up in the DNS.
+// https://docs.aws.amazon.com/IAM/latest/APIReference/API_CreateOpenIDConnectProvider.html
+func checkProviderURL(issuerURL string) error {
+	u, err := url.Parse(issuerURL)
+	if err != nil {
+		return err
+	}
+	if u.Port() != "" {
+		return fmt.Errorf("IAM registers no OIDC provider with a port: %s", issuerURL)
+	}
+	if _, err := netip.ParseAddr(u.Hostname()); err == nil {
+		return fmt.Errorf("IAM registers no OIDC provider with an IP address: %s", issuerURL)
+	}
+	return nil
 }
 
 // UnregisterIssuer deletes the OIDC provider from the account.

@@ -32,7 +32,8 @@ type query struct {
 	body     []byte
 	form     url.Values
 	action   string
-	identity identity // of AssumeRoleWithWebIdentity
+	identity identity  // of AssumeRoleWithWebIdentity
+	now      time.Time // by the clock of the STS
 }
 
 // readQuery reads a request. Parameters that cannot be read are missing, so that the

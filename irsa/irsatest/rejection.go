@@ -97,6 +97,13 @@ func packedPolicyTooLarge(percent int) *rejection {
 	}
 }
 
+func packedTagsTooLarge(percent int) *rejection {
+	return &rejection{
+		status: http.StatusBadRequest, code: "PackedPolicyTooLarge",
+		message: fmt.Sprintf("Packed size of session tags consumes %d%% of allotted space.", percent),
+	}
+}
+
 // The rejections of signed requests. Their texts are from
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-troubleshooting.html
 // or, for codes that have no section there, from public reports.

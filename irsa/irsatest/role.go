@@ -105,7 +105,7 @@ func (r *Role) TrustPolicy() string {
 func (r *Role) SetTrustPolicy(document string) {
 	policy, err := trustpolicy.Parse([]byte(document))
 	if err == nil {
-		err = checkConditionKeys(policy)
+		err = checkConditions(policy)
 	}
 	if err != nil {
 		r.cluster.check(fmt.Errorf("role %s: %w", r.arn, err))

@@ -95,10 +95,10 @@ func TestSTSSetLifeShortensLifetime(t *testing.T) {
 			700 * time.Millisecond: 700 * time.Millisecond,
 			5 * time.Hour:          time.Hour,
 		} {
-			w.STS.SetLife(life)
+			w.STS.SetLifetime(life)
 			out, err := w.assume(t.Context())
 			require.NoError(t, err)
-			assert.Equal(t, want, time.Until(*out.Credentials.Expiration), "SetLife(%s)", life)
+			assert.Equal(t, want, time.Until(*out.Credentials.Expiration), "SetLifetime(%s)", life)
 		}
 	})
 }

@@ -64,11 +64,11 @@ func (s *STS) SetClockSkew(d time.Duration) { s.set(func(o *settings) { o.skew =
 // OmitDate controls whether replies omit the Date header.
 func (s *STS) OmitDate(omit bool) { s.set(func(o *settings) { o.omitDate = omit }) }
 
-// SetLife limits the lifetime of credentials to d, for tests that cannot wait 15 minutes,
+// SetLifetime limits the lifetime of credentials to d, for tests that cannot wait 15 minutes,
 // the shortest duration that STS accepts. If d is not a whole number of seconds,
 // Expiration includes fractions of a second. Zero removes the limit, so that credentials
 // live as long as requested.
-func (s *STS) SetLife(d time.Duration) { s.set(func(o *settings) { o.maxLifetime = d }) }
+func (s *STS) SetLifetime(d time.Duration) { s.set(func(o *settings) { o.maxLifetime = d }) }
 
 // SetLatency delays every reply by d, including those of faults.
 func (s *STS) SetLatency(d time.Duration) { s.set(func(o *settings) { o.latency = d }) }
@@ -108,9 +108,9 @@ func (s *STS) Recover() {
 }
 
 // Down makes the STS unreachable: it interrupts calls in progress and refuses
-// connections. The issuer stays reachable. In memory the error is the one of net.Dial. On
-// loopback the listener and its connections are closed, so a client with idle
-// connections of its own may use a closed connection first.
+// connections. The issuer stays reachable. In memory the error is the one of net.Dial, with
+// varying addresses. On loopback the listener and its connections are closed, so a client
+// with idle connections of its own may use a closed connection first.
 func (s *STS) Down() {
 	s.switchMu.Lock()
 	defer s.switchMu.Unlock()
@@ -213,6 +213,7 @@ func (s *STS) handle(w http.ResponseWriter, r *http.Request) {
 		s.finish(c.call, outcome{code: string(Reset)})
 		reset(w)
 	}
+	q.now = c.now()
 	answer := s.answer(r.Context(), q, c)
 	s.finish(c.call, answer)
 	w.Header()["Date"] = c.date()

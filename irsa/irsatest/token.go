@@ -14,12 +14,12 @@ import (
 )
 
 // TokenOptions configures a single token: see [ServiceAccount.Token] and [Pod.Rotate].
-// Functions that make a token invalid, such as [Expired], can be passed as options.
+// [Invalid] returns an option that makes the token invalid.
 type TokenOptions struct {
-	// Life is the lifetime of the token. The default is PodOptions.TokenLife for the
-	// token of a pod, and 24 hours otherwise. With a negative Life, the token expired
+	// Lifetime is the lifetime of the token. The default is PodOptions.TokenLifetime for the
+	// token of a pod, and 24 hours otherwise. With a negative Lifetime, the token expired
 	// that long ago. The times in tokens are whole seconds.
-	Life time.Duration
+	Lifetime time.Duration
 
 	// Audiences is the aud claim. The default is the pod's audience for the token of a
 	// pod, and "sts.amazonaws.com" otherwise.
@@ -35,39 +35,44 @@ type TokenOptions struct {
 	Claims map[string]any
 
 	defaultLifetime time.Duration
-	flaw            flaw
+	signature       string // the flaw of the signature; "" for none
 }
 
-// A flaw is a defect of a token's signature.
-type flaw int
+// Invalid makes a token that STS rejects. The flaw is one of these, anything else ends the
+// test:
+//   - "expired": it expired an hour ago;
+//   - "not yet valid": it was issued by a clock two hours ahead;
+//   - "other issuer": it names an issuer that no AWS account knows, but its signature is
+//     right;
+//   - "unknown key": it is signed with a key that the issuer does not publish;
+//   - "bad signature": it has the signature of another token;
+//   - "unsigned": it has no signature, and alg none in its header.
+//
+// Several flaws can be combined, but only one of the last three.
+func Invalid(flaw string) func(*TokenOptions) {
+	return func(o *TokenOptions) {
+		switch flaw {
+		case flawExpired:
+			o.Lifetime = -time.Hour
+		case flawNotYetValid:
+			o.ClockSkew = 2 * time.Hour
+		case flawOtherIssuer:
+			Claim("iss", "https://oidc.eks.us-west-2.amazonaws.com/id/"+strings.Repeat("0", 32))(o)
+		default:
+			o.signature = flaw
+		}
+	}
+}
 
+// The flaws of tokens. The last three are flaws of the signature.
 const (
-	noFlaw flaw = iota
-	unknownKey
-	badSignature
-	algNone
+	flawExpired      = "expired"
+	flawNotYetValid  = "not yet valid"
+	flawOtherIssuer  = "other issuer"
+	flawUnknownKey   = "unknown key"
+	flawBadSignature = "bad signature"
+	flawUnsigned     = "unsigned"
 )
-
-// Expired sets the token's expiry to an hour ago.
-func Expired(o *TokenOptions) { o.Life = -time.Hour }
-
-// NotYetValid issues the token by a clock two hours ahead.
-func NotYetValid(o *TokenOptions) { o.ClockSkew = 2 * time.Hour }
-
-// OtherIssuer makes the token name an issuer that no AWS account knows. The signing key is
-// still the right one.
-func OtherIssuer(o *TokenOptions) {
-	Claim("iss", "https://oidc.eks.us-west-2.amazonaws.com/id/"+strings.Repeat("0", 32))(o)
-}
-
-// UnknownKey signs the token with a key that the issuer does not publish.
-func UnknownKey(o *TokenOptions) { o.flaw = unknownKey }
-
-// BadSignature gives the token the signature of another token.
-func BadSignature(o *TokenOptions) { o.flaw = badSignature }
-
-// AlgNone makes the token unsigned, with alg none in its header.
-func AlgNone(o *TokenOptions) { o.flaw = algNone }
 
 // Claim sets a claim of the token, or removes it if value is nil.
 func Claim(name string, value any) func(*TokenOptions) {
@@ -93,7 +98,7 @@ func (i *Issuer) mint(sa *ServiceAccount, kubernetes map[string]any, optFns ...f
 	for _, fn := range optFns {
 		fn(&o)
 	}
-	lifetime := cmp.Or(o.Life, o.defaultLifetime)
+	lifetime := cmp.Or(o.Lifetime, o.defaultLifetime)
 	if len(o.Audiences) == 0 {
 		o.Audiences = []string{defaultAudience}
 	}
@@ -118,18 +123,22 @@ func (i *Issuer) mint(sa *ServiceAccount, kubernetes map[string]any, optFns ...f
 			delete(claims, name)
 		}
 	}
-	return i.sign(claims, o.flaw)
+	return i.sign(claims, o.signature)
 }
 
-// sign returns a token with the claims. As in Kubernetes, its header has alg and kid, but
-// no typ.
-func (i *Issuer) sign(claims map[string]any, f flaw) (string, error) {
-	if f == algNone {
+// sign returns a token with the claims, and with a flaw unless it is "". As in Kubernetes, its
+// header has alg and kid, but no typ.
+func (i *Issuer) sign(claims map[string]any, flaw string) (string, error) {
+	switch flaw {
+	case "", flawUnknownKey, flawBadSignature:
+	case flawUnsigned:
 		return unsignedToken(claims)
+	default:
+		return "", fmt.Errorf("%q is not a flaw of tokens: see Invalid", flaw)
 	}
 	key, err := i.signingKey()
-	if err == nil && f == unknownKey {
-		key, err = newKey(Algorithm(key.Algorithm))
+	if err == nil && flaw == flawUnknownKey {
+		key, err = newKey(key.Algorithm)
 	}
 	if err != nil {
 		return "", err
@@ -142,7 +151,7 @@ func (i *Issuer) sign(claims map[string]any, f flaw) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("signing a token: %w", err)
 	}
-	if f != badSignature {
+	if flaw != flawBadSignature {
 		return token, nil
 	}
 	other, err := jwt.Signed(signer).Claims(map[string]any{"jti": uuid()}).Serialize()

@@ -67,13 +67,19 @@ func noSuchHost(host string) error {
 	return &net.OpError{Op: "dial", Net: "tcp", Err: &net.DNSError{Err: "no such host", Name: host, IsNotFound: true}}
 }
 
-// connectionError returns the error of a failed TCP connection to the STS.
+// connectionError returns the error of a failed TCP connection to the STS. As in AWS, the
+// name of the STS has several addresses, and each connection has a port of its own.
 func connectionError(op, call string, errno syscall.Errno) error {
-	return &net.OpError{
+	random := randomBytes(3)
+	e := &net.OpError{
 		Op: op, Net: "tcp",
-		Addr: &net.TCPAddr{IP: net.IPv4(192, 0, 2, 1), Port: 443},
+		Addr: &net.TCPAddr{IP: net.IPv4(192, 0, 2, random[0]), Port: 443},
 		Err:  os.NewSyscallError(call, errno),
 	}
+	if op != "dial" { // the connection is open
+		e.Source = &net.TCPAddr{IP: net.IPv4(198, 51, 100, 7), Port: 32768 + int(random[1])<<6 + int(random[2])>>2}
+	}
+	return e
 }
 
 // A recorder is a ResponseWriter that records the reply of a handler.

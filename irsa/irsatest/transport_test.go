@@ -49,6 +49,7 @@ func TestClusterHTTPClientReachesSTSHostsOfPartition(t *testing.T) {
 		"us-west-2":     {"sts.amazonaws.com", "sts.us-west-2.amazonaws.com", "STS.EU-Central-1.amazonaws.com", "sts-fips.us-east-1.amazonaws.com", "sts.us-west-2.api.aws", "sts.us-west-2.amazonaws.com:443"},
 		"cn-north-1":    {"sts.cn-north-1.amazonaws.com.cn", "sts.cn-northwest-1.api.amazonwebservices.com.cn"},
 		"us-gov-west-1": {"sts.us-gov-west-1.amazonaws.com", "sts.us-gov-east-1.api.aws"},
+		"us-iso-east-1": {"sts.us-iso-east-1.c2s.ic.gov", "sts-fips.us-iso-west-1.c2s.ic.gov"},
 	} {
 		w := inMemory(t, func(o *irsatest.Options) { o.Region = region })
 		for _, host := range hosts {
@@ -245,6 +246,7 @@ func TestStartRejectsInvalidOptions(t *testing.T) {
 	require.NoError(t, os.WriteFile(file, nil, 0o600))
 	for name, option := range map[string]func(*irsatest.Options){
 		"no region":    func(o *irsatest.Options) { o.Region = "us_west" },
+		"no partition": func(o *irsatest.Options) { o.Region = "mars-north-1" },
 		"no account":   func(o *irsatest.Options) { o.AccountID = "12" },
 		"no directory": func(o *irsatest.Options) { o.Dir = filepath.Join(file, "below") },
 	} {

@@ -27,16 +27,18 @@ func Trust(principals ...Principal) RoleOption {
 // that it names.
 //
 // The kit supports Effect, Principal (AWS, Federated, Service), Action, NotAction, and
-// Condition with the operators for strings, ARNs, numbers, Bool and Null, with
-// ForAnyValue:, ForAllValues: and IfExists. Conditions can use the claims of a token that
-// AWS exposes: <issuer without https://>:sub, :aud and :amr. The other condition keys are
-// those of sessions (sts:RoleSessionName, sts:ExternalId, sts:SourceIdentity,
+// Condition with the operators for strings, ARNs, numbers, dates, IP addresses, Bool and
+// Null, with ForAnyValue:, ForAllValues: and IfExists. Conditions can use the claims of a
+// token that AWS exposes: <issuer without https://>:sub, :aud and :amr. The other condition
+// keys are those of sessions (sts:RoleSessionName, sts:ExternalId, sts:SourceIdentity,
 // sts:TransitiveTagKeys, aws:RequestTag/<key>, aws:TagKeys), of the caller of AssumeRole
 // (aws:PrincipalArn, aws:PrincipalAccount, aws:PrincipalType, aws:PrincipalTag/<key>,
 // aws:userid, aws:SourceIdentity, aws:FederatedProvider) and of every request
-// (aws:RequestedRegion, aws:SecureTransport, aws:PrincipalIsAWSService,
-// aws:ViaAWSService). The keys of IAM users and of requests by AWS services, such as
-// aws:MultiFactorAuthPresent, have no value. Any other AWS condition key ends the test.
+// (aws:RequestedRegion, aws:SecureTransport, aws:PrincipalIsAWSService, aws:ViaAWSService,
+// and by the clock of the STS aws:CurrentTime and aws:EpochTime). The keys of IAM users and
+// of requests by AWS services, such as aws:MultiFactorAuthPresent, have no value. Any other
+// AWS condition key, such as aws:SourceIp, ends the test. If AWS's documentation leaves a case
+// open, such as StringEquals on a key with several values, the STS denies access.
 func TrustPolicy(document string) RoleOption {
 	return func(o *roleOptions) { o.document = &document }
 }
@@ -81,22 +83,29 @@ func (r *Role) trustDocument(principals []Principal) string {
 	return string(document)
 }
 
-// deniedAction evaluates the role's trust policy for each of the actions. It returns the
-// first action that the policy does not allow, with the reason, or "" if it allows all.
-func (r *Role) deniedAction(principal trustpolicy.Principal, context map[string][]string, actions []string) (denied, reason string) {
+// denial is the first action that a role's trust policy does not allow.
+type denial struct {
+	action   string
+	reason   string
+	explicit bool // denied by a statement, and not only not allowed
+}
+
+// denied evaluates the role's trust policy for each of the actions. It returns the first
+// action that the policy does not allow, or nil if it allows all.
+func (r *Role) denied(request trustpolicy.Request, actions []string) *denial {
 	r.mu.Lock()
 	policy := r.policy
 	r.mu.Unlock()
 	if policy == nil {
-		return actions[0], "the role has no trust policy"
+		return &denial{action: actions[0], reason: "the role has no trust policy"}
 	}
-	for _, action := range actions {
-		decision := policy.Evaluate(trustpolicy.Request{Action: action, Principal: principal, Context: context})
-		if !decision.Allowed {
-			return action, "trust policy: " + decision.String()
+	for _, request.Action = range actions {
+		decision := policy.Evaluate(request)
+		if !decision.Allowed() {
+			return &denial{request.Action, "trust policy: " + decision.String(), decision.Explicit()}
 		}
 	}
-	return "", ""
+	return nil
 }
 
 func withoutScheme(url string) string {

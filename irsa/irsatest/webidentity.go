@@ -50,10 +50,13 @@ func (s *STS) assumeRoleWithWebIdentity(ctx context.Context, q query, c pendingC
 		return nil, notAuthorizedWebIdentity("sts:AssumeRoleWithWebIdentity").withReason("there is no role %s", roleARN)
 	}
 	requested := q.sessionFromIdentity(role)
+	if r := q.checkPackedSize(requested.tags); r != nil {
+		return nil, r
+	}
+	_, _, packed := q.packedSize(requested.tags)
 	provider := s.cluster.providerARN(account, q.identity.text("iss"))
-	action, reason := role.deniedAction(trustpolicy.Principal{Federated: provider}, q.identityContext(requested), requested.actions("sts:AssumeRoleWithWebIdentity"))
-	if action != "" {
-		return nil, notAuthorizedWebIdentity(action).withReason("%s", reason)
+	if d := role.denied(q.identityRequest(requested, provider), requested.actions("sts:AssumeRoleWithWebIdentity")); d != nil {
+		return nil, notAuthorizedWebIdentity(d.action).withReason("%s", d.reason)
 	}
 	if q.duration() > role.maxSession {
 		return nil, durationTooLong()
@@ -64,7 +67,7 @@ func (s *STS) assumeRoleWithWebIdentity(ctx context.Context, q query, c pendingC
 		AssumedRoleUser:  requested.user(),
 		Credentials:      s.issue(requested, c.expiry(q.duration())),
 		Provider:         provider, // documented as the issuer's URL; AWS sends the ARN
-		PackedPolicySize: q.packedPolicySize(),
+		PackedPolicySize: packed,
 		SourceIdentity:   requested.sourceIdentity,
 	}, nil
 }
@@ -157,10 +160,20 @@ func (q query) sessionFromIdentity(role *Role) *session {
 	return out
 }
 
-// identityContext returns the condition keys of a session that a web identity requests.
-func (q query) identityContext(requested *session) map[string][]string {
-	out := q.requestContext()
-	maps.Copy(out, requested.context())
-	maps.Copy(out, requested.claims)
-	return out
+// identityRequest returns the request that the trust policy is evaluated for: what the token
+// and the session parameters add to it, and the keys of every request.
+func (q query) identityRequest(requested *session, provider string) trustpolicy.Request {
+	r := trustpolicy.WebIdentity{
+		Provider:       provider,
+		Issuer:         q.identity.text("iss"),
+		Subject:        q.identity.text("sub"),
+		Audiences:      q.identity.audiences(),
+		Methods:        values(q.identity.claims["amr"]),
+		SessionName:    requested.name,
+		SourceIdentity: requested.sourceIdentity,
+		Tags:           requested.tags,
+		TransitiveTags: requested.transitive,
+	}.Request()
+	maps.Copy(r.Context, q.requestContext())
+	return r
 }

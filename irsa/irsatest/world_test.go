@@ -25,7 +25,7 @@ type world struct {
 func inMemory(t *testing.T, optFns ...func(*irsatest.Options)) *world {
 	t.Helper()
 	k := irsatest.New(t, optFns...)
-	k.Issuer.SetAlgorithm(irsatest.ES256) // ES256 keys are faster to generate than RS256 keys
+	k.Issuer.SetAlgorithm("ES256") // ES256 keys are faster to generate than RS256 keys
 	return populate(k)
 }
 
@@ -34,7 +34,7 @@ func onLoopback(t *testing.T) *world {
 	k, err := irsatest.Start()
 	require.NoError(t, err)
 	t.Cleanup(func() { assert.NoError(t, k.Close()) })
-	k.Issuer.SetAlgorithm(irsatest.ES256)
+	k.Issuer.SetAlgorithm("ES256")
 	return populate(k)
 }
 

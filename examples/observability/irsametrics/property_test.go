@@ -62,7 +62,7 @@ type simulation struct {
 
 func newSimulation(t *testing.T, seed uint64) *simulation {
 	s := &simulation{t: t, random: rand.New(rand.NewPCG(seed, 0)), kit: irsatest.New(t), registry: prometheus.NewPedanticRegistry()}
-	s.kit.STS.SetLife(20 * time.Minute)
+	s.kit.STS.SetLifetime(20 * time.Minute)
 	sa := s.kit.ServiceAccount("shop", "cart")
 	first := s.kit.Role("first", irsatest.Trust(sa))
 	second := s.kit.Role("second", irsatest.InAccount("444455556666"), irsatest.Trust(first))

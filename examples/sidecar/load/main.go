@@ -49,7 +49,7 @@ func measure(ctx context.Context, rate int, duration time.Duration) (err error) 
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(folder)) }()
-	k.STS.SetLife(15 * time.Second) // so that the sidecar refreshes continuously
+	k.STS.SetLifetime(15 * time.Second) // so that the sidecar refreshes continuously
 	sa := k.ServiceAccount("shop", "cart")
 	pod := k.Pod(sa, k.Role("s3-writer", irsatest.Trust(sa)))
 	uri, stop, err := startSidecar(ctx, folder, pod.Environ())

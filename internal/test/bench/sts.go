@@ -77,9 +77,9 @@ func (c *Clusters) Start(setup Setup, place *Place) error {
 	if err != nil {
 		return err
 	}
-	k.Issuer.SetAlgorithm(irsatest.ES256)
-	if k.STS.SetLife(setup.Lifetime); setup.Exact {
-		k.STS.SetLife(setup.Lifetime + time.Millisecond) // not a whole number of seconds
+	k.Issuer.SetAlgorithm("ES256")
+	if k.STS.SetLifetime(setup.Lifetime); setup.Exact {
+		k.STS.SetLifetime(setup.Lifetime + time.Millisecond) // not a whole number of seconds
 	}
 	k.STS.SetLatency(setup.Latency)
 	sa := k.ServiceAccount("shop", "cart")
@@ -164,7 +164,7 @@ func (c *Clusters) Do(command Command, _ *struct{}) error {
 	case command.Name == release:
 		k.STS.Recover()
 	case command.Name == expire:
-		k.pod.Rotate(irsatest.Expired)
+		k.pod.Rotate(irsatest.Invalid("expired"))
 	case command.Name == rotate && command.Partial == 0:
 		k.pod.Rotate()
 	case command.Name == rotate:

@@ -67,7 +67,7 @@ func TestProviderInConfigServesFreshCredentials(t *testing.T) {
 			t.Run(setup.name+", a lifetime of "+lifetime.String(), func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					k, pod := newPod(t)
-					k.STS.SetLife(lifetime)
+					k.STS.SetLifetime(lifetime)
 					k.STS.SetLatency(300 * time.Millisecond)
 					p := newProvider(t, pod.Options)
 					cfg, err := setup.load(t.Context(), p)
@@ -182,7 +182,7 @@ func TestClusterServesSDKWithoutIrsakit(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, "444455556666", *identity.Account)
 
-	pod.Rotate(irsatest.Expired)
+	pod.Rotate(irsatest.Invalid("expired"))
 	cfg, err = config.LoadDefaultConfig(t.Context())
 	require.NoError(t, err)
 	_, err = sts.NewFromConfig(cfg).GetCallerIdentity(t.Context(), nil)

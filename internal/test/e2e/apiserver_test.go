@@ -3,9 +3,11 @@ package e2e
 import (
 	"context"
 	"fmt"
+	"net"
 	"net/http"
 	"os/exec"
 	"strconv"
+	"strings"
 
 	rbacv1 "k8s.io/api/rbac/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -32,7 +34,19 @@ func startAPIServer(signingKey string) (*apiServer, error) {
 	return a, a.start(signingKey)
 }
 
-func (a *apiServer) issuer() string { return "https://127.0.0.1:" + strconv.Itoa(a.port) }
+// issuer is the issuer of the tokens. IAM registers neither an IP address nor a port.
+func (a *apiServer) issuer() string { return "https://kubernetes.shop.example" }
+func (a *apiServer) url() string    { return "https://127.0.0.1:" + strconv.Itoa(a.port) }
+
+// discovery returns a client that finds the issuer at the API server.
+func (a *apiServer) discovery() *http.Client {
+	transport := cluster.authority.client.Transport.(*http.Transport).Clone()
+	transport.TLSClientConfig.ServerName = "127.0.0.1"
+	transport.DialContext = func(ctx context.Context, network, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, network, strings.TrimPrefix(a.url(), "https://"))
+	}
+	return &http.Client{Transport: transport}
+}
 
 // start starts the API server and waits until it is ready. The server publishes the signing
 // key and the older keys.
@@ -46,7 +60,7 @@ func (a *apiServer) start(signingKey string, older ...string) error {
 		"--token-auth-file=" + cluster.authority.file("tokens.csv"),
 		"--authorization-mode=RBAC",
 		"--service-account-issuer=" + a.issuer(),
-		"--service-account-jwks-uri=" + a.issuer() + "/openid/v1/jwks",
+		"--service-account-jwks-uri=" + a.url() + "/openid/v1/jwks",
 		"--service-account-extend-token-expiration=false",
 		"--service-account-max-token-expiration=24h", // as in EKS
 		"--service-account-signing-key-file=" + signingKey,
@@ -57,7 +71,7 @@ func (a *apiServer) start(signingKey string, older ...string) error {
 		flags = append(flags, "--service-account-key-file="+key)
 	}
 	config := &rest.Config{
-		Host: a.issuer(), BearerToken: adminToken, TLSClientConfig: rest.TLSClientConfig{CAFile: cluster.authority.file("server.crt")},
+		Host: a.url(), BearerToken: adminToken, TLSClientConfig: rest.TLSClientConfig{CAFile: cluster.authority.file("server.crt")},
 		QPS: -1, // no client-side rate limit
 	}
 	var err error
@@ -82,7 +96,7 @@ func (a *apiServer) ready(ctx context.Context) error {
 	if err := a.openDiscovery(ctx); err != nil {
 		return err
 	}
-	response, err := cluster.authority.client.Get(a.issuer() + "/.well-known/openid-configuration")
+	response, err := cluster.authority.client.Get(a.url() + "/.well-known/openid-configuration")
 	if err != nil {
 		return err
 	}

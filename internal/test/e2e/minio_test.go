@@ -71,7 +71,7 @@ func (m *minioServer) start() error {
 		"MINIO_ROOT_USER=root", "MINIO_ROOT_PASSWORD=" + adminToken,
 		"MINIO_SITE_REGION=" + region,
 		"MINIO_BROWSER=off", "MINIO_UPDATE=off",
-		"MINIO_IDENTITY_OPENID_CONFIG_URL=" + cluster.api.issuer() + "/.well-known/openid-configuration",
+		"MINIO_IDENTITY_OPENID_CONFIG_URL=" + cluster.api.url() + "/.well-known/openid-configuration",
 		"MINIO_IDENTITY_OPENID_CLIENT_ID=" + audience,
 		"MINIO_IDENTITY_OPENID_ROLE_POLICY=readwrite",
 	}

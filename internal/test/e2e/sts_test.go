@@ -33,7 +33,7 @@ type kitSTS struct {
 func newKitSTS(t *testing.T, p *pod) kitSTS {
 	t.Helper()
 	k := irsatest.New(t, func(o *irsatest.Options) { o.Loopback = true })
-	issuer := k.ExternalIssuer(cluster.api.issuer(), cluster.authority.client)
+	issuer := k.ExternalIssuer(cluster.api.issuer(), cluster.api.discovery())
 	k.RegisterIssuer("111122223333", issuer)
 	sa := issuer.ServiceAccount(p.Namespace, p.account.Name)
 	return kitSTS{k, k.Role("s3-writer", irsatest.Trust(sa))}

@@ -210,11 +210,11 @@ func checkTrust(document []byte, sa corev1.ServiceAccount) error {
 	role := sa.Annotations[roleARN]
 	f.require(strings.HasPrefix(role, "arn:aws:iam::"+account+":role/"), "role %q is not in the account of %q", role, arn)
 	decision := evaluate(sa.Namespace, sa.Name, audience)
-	f.require(decision.Allowed, "the role does not trust the service account: %s", decision)
-	f.require(!evaluate(sa.Namespace, sa.Name+"-other", audience).Allowed, "the role trusts another service account")
-	f.require(!evaluate(sa.Namespace, "default", audience).Allowed, "the role trusts the default service account")
-	f.require(!evaluate(sa.Namespace+"-other", sa.Name, audience).Allowed, "the role trusts another namespace")
-	f.require(!evaluate(sa.Namespace, sa.Name, "https://kubernetes.default.svc").Allowed, "the role trusts another audience")
+	f.require(decision.Allowed(), "the role does not trust the service account: %s", decision)
+	f.require(!evaluate(sa.Namespace, sa.Name+"-other", audience).Allowed(), "the role trusts another service account")
+	f.require(!evaluate(sa.Namespace, "default", audience).Allowed(), "the role trusts the default service account")
+	f.require(!evaluate(sa.Namespace+"-other", sa.Name, audience).Allowed(), "the role trusts another namespace")
+	f.require(!evaluate(sa.Namespace, sa.Name, "https://kubernetes.default.svc").Allowed(), "the role trusts another audience")
 	return errors.Join(f...)
 }
 

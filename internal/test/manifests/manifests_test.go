@@ -71,11 +71,11 @@ func TestPartnerRoleRequiresExternalID(t *testing.T) {
 	m, err := decode(files)
 	require.NoError(t, err)
 	request := trustpolicy.Request{Action: "sts:AssumeRole", Principal: trustpolicy.Principal{ARN: m.accounts[0].Annotations[roleARN]}}
-	assert.False(t, policy.Evaluate(request).Allowed)
+	assert.False(t, policy.Evaluate(request).Allowed())
 	request.Context = map[string][]string{"sts:ExternalId": {"shop-4711"}}
-	assert.True(t, policy.Evaluate(request).Allowed)
+	assert.True(t, policy.Evaluate(request).Allowed())
 	request.Principal.ARN += "-other"
-	assert.False(t, policy.Evaluate(request).Allowed)
+	assert.False(t, policy.Evaluate(request).Allowed())
 }
 
 // A workload is a manifest that creates pods.

@@ -1,0 +1,157 @@
+package trustpolicy
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+)
+
+// stranger is a request that a trust policy for one service account should not allow.
+type stranger struct {
+	request Request
+	who     string
+	how     string   // how to tighten the statement that allows it
+	within  []string // the strangers that include it, besides those of every AWS account
+	note    bool
+}
+
+// other is the name of strangers. It is unlikely to be in a policy.
+const other = "irsakit-stranger"
+
+// strangers returns the strangers to a web identity, the broadest first.
+func (p *Policy) strangers(w WebIdentity) []stranger {
+	issuer := w.issuer()
+	all := slices.Concat(subjects(w, issuer), w.withoutClaims(issuer))
+	for _, provider := range p.providers() {
+		if provider != w.Provider {
+			all = append(all, w.ofProvider(provider))
+		}
+	}
+	for i := range all {
+		all[i].within = append(all[i].within, anyAccount)
+	}
+	all = slices.Insert(all, 0, awsPrincipal())
+	action := w.Request()
+	action.Action = "sts:" + strings.ReplaceAll(other, "-", "")
+	anything := awsPrincipal().request
+	anything.Action = action.Action
+	for _, r := range []Request{action, anything} {
+		all = append(all, stranger{request: r, who: anyAction, how: "allow only the actions it needs, such as " + actionWebIdentity, within: []string{anyAction}})
+	}
+	return all
+}
+
+const (
+	anyAction          = "every action of STS"
+	anyAccount         = "every AWS account"
+	anyToken           = "every token of "
+	anyServiceAccount  = "every service account of the cluster"
+	anyAudience        = "tokens for every audience"
+	noSubject          = "tokens without a subject"
+	noAudience         = "tokens without an audience"
+	strangersAccountID = "000000000000"
+)
+
+// awsPrincipal returns the role session of an account that no policy names. Its owner chooses
+// its tags and the parameters of the request, so that they are unknown.
+func awsPrincipal() stranger {
+	const account = "arn:aws:iam::" + strangersAccountID
+	r := Request{
+		Action: actionAssumeRole,
+		Principal: Principal{
+			ARN: account + ":role/" + other, Session: "arn:aws:sts::" + strangersAccountID + ":assumed-role/" + other + "/" + other,
+		},
+		Context: map[string][]string{
+			"aws:PrincipalArn":     {account + ":role/" + other},
+			"aws:PrincipalAccount": {strangersAccountID},
+			"aws:PrincipalOrgID":   {"o-" + other},
+			"aws:PrincipalType":    {"AssumedRole"},
+		},
+		Unknown: func(key string) bool {
+			return reserved(key) && (!strings.HasPrefix(key, "aws:principal") || strings.HasPrefix(key, "aws:principaltag/"))
+		},
+	}
+	return stranger{request: r, who: anyAccount, how: "name the accounts or roles that may assume the role"}
+}
+
+// subjects returns strangers with another subject or audience.
+func subjects(w WebIdentity, issuer string) []stranger {
+	require := fmt.Sprintf("require StringEquals on %q to be %q", issuer+":sub", w.Subject)
+	with := func(subject string) Request {
+		changed := w
+		changed.Subject = subject
+		return changed.Request()
+	}
+	token := anyToken + issuer
+	all := []stranger{{request: with(other), who: token, how: require}}
+	if namespace, name, ok := w.serviceAccount(); ok {
+		anyNamespace := "the service account " + name + " of every namespace"
+		all = append(all,
+			stranger{request: with(subjectPrefix + other + ":" + other), who: anyServiceAccount, how: require, within: []string{token}},
+			stranger{request: with(subjectPrefix + other + ":" + name), who: anyNamespace, how: require, within: []string{token, anyServiceAccount}},
+			stranger{
+				request: with(subjectPrefix + namespace + other + ":" + other), who: "every service account of namespaces that begin with " + namespace,
+				how: require, within: []string{token, anyServiceAccount},
+			},
+			stranger{
+				request: with(subjectPrefix + namespace + ":" + other), who: "every service account of the namespace " + namespace,
+				how: require, within: []string{token, anyServiceAccount}, note: true,
+			},
+		)
+	}
+	changed := w
+	changed.Audiences = []string{other}
+	return append(all, stranger{
+		request: changed.Request(), who: anyAudience, how: fmt.Sprintf("require StringEquals on %q to be %q", issuer+":aud", w.audience()),
+	})
+}
+
+// audience returns the audience to require: that of STS if the token has it or none.
+func (w WebIdentity) audience() string {
+	if len(w.Audiences) == 0 || slices.Contains(w.Audiences, audience) {
+		return audience
+	}
+	return w.Audiences[0]
+}
+
+// serviceAccount returns the namespace and the name in the subject.
+func (w WebIdentity) serviceAccount() (namespace, name string, ok bool) {
+	rest, found := strings.CutPrefix(w.Subject, subjectPrefix)
+	namespace, name, ok = strings.Cut(rest, ":")
+	return namespace, name, found && ok
+}
+
+// withoutClaims returns strangers whose token lacks a claim.
+func (w WebIdentity) withoutClaims(issuer string) []stranger {
+	const how = "use a condition on %q that fails without the key: no IfExists, ForAllValues or Not"
+	withoutSubject, withoutAudience := w, w
+	withoutSubject.Subject, withoutAudience.Audiences = "", nil
+	return []stranger{
+		{request: withoutSubject.Request(), who: noSubject, how: fmt.Sprintf(how, issuer+":sub"), within: []string{anyToken + issuer}},
+		{request: withoutAudience.Request(), who: noAudience, how: fmt.Sprintf(how, issuer+":aud"), within: []string{anyAudience}},
+	}
+}
+
+// ofProvider returns a token of another provider.
+func (w WebIdentity) ofProvider(provider string) stranger {
+	issuer := provider
+	if a, ok := parseARN(provider); ok {
+		issuer = a.issuer()
+	}
+	w.Provider, w.Issuer, w.Subject = provider, issuer, other
+	return stranger{request: w.Request(), who: anyToken + issuer, how: fmt.Sprintf("require a condition on %q", issuer+":sub")}
+}
+
+// providers returns the OIDC providers in the policy, sorted.
+func (p *Policy) providers() []string {
+	all := map[string]bool{}
+	for _, s := range p.statements {
+		for _, one := range s.principals {
+			if one.form == provider && !strings.HasPrefix(one.arn.resource, "saml-provider/") {
+				all[one.written] = true
+			}
+		}
+	}
+	return slices.Sorted(maps.Keys(all))
+}

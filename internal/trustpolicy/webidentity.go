@@ -1,0 +1,99 @@
+package trustpolicy
+
+import (
+	"slices"
+	"strings"
+)
+
+// WebIdentity contains what a token and the parameters of AssumeRoleWithWebIdentity add to
+// the request context.
+type WebIdentity struct {
+	Provider       string   // the ARN of the OIDC provider in IAM
+	Issuer         string   // the iss claim, with or without its scheme
+	Subject        string   // the sub claim; absent if empty
+	Audiences      []string // the aud claim
+	Methods        []string // the amr claim, which Kubernetes does not write
+	SessionName    string
+	SourceIdentity string              // from a claim of the token; absent if empty
+	Tags           map[string][]string // from a claim of the token
+	TransitiveTags []string            // keys of the tags that a role chain passes on
+}
+
+// Request returns the request that STS evaluates a trust policy for. Its context contains the
+// keys that AWS documents for AssumeRoleWithWebIdentity. The request is unsigned, so that it
+// has no keys of a caller. The keys of the network, the time and the called endpoint are
+// unknown.
+//
+// https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_iam-condition-keys.html
+// https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html
+func (w WebIdentity) Request() Request {
+	issuer := w.issuer()
+	keys := map[string][]string{
+		issuer + ":aud":         w.Audiences,
+		issuer + ":amr":         w.Methods,
+		"aws:FederatedProvider": {w.Provider},
+		"sts:RoleSessionName":   {w.SessionName},
+		"sts:TransitiveTagKeys": w.TransitiveTags,
+		issuer + ":sub":         optional(w.Subject),
+		"sts:SourceIdentity":    optional(w.SourceIdentity),
+	}
+	for key, values := range w.Tags {
+		keys["aws:RequestTag/"+key] = values
+		keys["aws:TagKeys"] = append(keys["aws:TagKeys"], key)
+	}
+	slices.Sort(keys["aws:TagKeys"])
+	for key, values := range keys {
+		if len(values) == 0 {
+			delete(keys, key)
+		}
+	}
+	return Request{Action: actionWebIdentity, Principal: Principal{Federated: w.Provider}, Context: keys, Unknown: unknownToUnsigned}
+}
+
+// issuer returns the issuer as condition keys begin with it, without the scheme.
+func (w WebIdentity) issuer() string {
+	if _, rest, ok := strings.Cut(w.Issuer, "://"); ok {
+		return rest
+	}
+	return w.Issuer
+}
+
+const (
+	actionWebIdentity = "sts:AssumeRoleWithWebIdentity"
+	actionAssumeRole  = "sts:AssumeRole"
+)
+
+func optional(value string) []string {
+	if value == "" {
+		return nil
+	}
+	return []string{value}
+}
+
+// unknownToUnsigned reports whether an unsigned request to STS may have a value of the key, in
+// lower case, that only AWS knows.
+func unknownToUnsigned(key string) bool {
+	if !reserved(key) {
+		return false
+	}
+	for _, absent := range []string{
+		// keys of the caller: "Anonymous requests do not include this key"
+		"aws:principalarn", "aws:principalorgid", "aws:principalorgpaths", "aws:principaltag/", "aws:username",
+		"aws:multifactorauthpresent", "aws:multifactorauthage", "aws:tokenissuetime", "aws:sourceidentity",
+		// keys of the caller's EC2 instance, and of requests by AWS services
+		"aws:ec2instancesourcevpc", "aws:ec2instancesourceprivateipv4", "ec2:", "aws:calledvia",
+		"aws:sourcearn", "aws:sourceaccount", "aws:sourceorgid", "aws:sourceorgpaths",
+		// keys of session tags, and of parameters of AssumeRole
+		"aws:requesttag/", "aws:tagkeys", "sts:transitivetagkeys", "sts:sourceidentity", "sts:externalid", "sts:rolesessionname",
+	} {
+		if strings.HasPrefix(key, absent) {
+			return false
+		}
+	}
+	return true
+}
+
+// reserved reports whether AWS defines the key, which is in lower case, for requests to STS.
+func reserved(key string) bool {
+	return strings.HasPrefix(key, "aws:") || strings.HasPrefix(key, "sts:") || strings.HasPrefix(key, "iam:")
+}

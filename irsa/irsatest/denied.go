@@ -1,0 +1,84 @@
+package irsatest
+
+import (
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// Denied is a Fault like [AccessDenied], whose text also names the action and the type of the
+// policy at fault, as AWS's texts do. The action is "sts:AssumeRole", "sts:TagSession",
+// "sts:SetSourceIdentity" or "sts:AssumeRoleWithWebIdentity". The policy is in AWS's words:
+//
+//   - "no session policy" for the ending "because no session policy allows the sts:AssumeRole
+//     action", and so on for an "identity-based policy", "resource-based policy", "service
+//     control policy", "resource control policy", "VPC endpoint policy", "permissions boundary"
+//     and "role trust policy";
+//   - "an explicit deny in a service control policy" for the ending "with an explicit deny in a
+//     service control policy", and so on, but "an explicit deny in the role trust policy";
+//   - "" for a text without an ending, as in most public reports on roles in another account.
+//
+// Anything else ends the test when the fault is injected. In AWS no policy but that of the
+// VPC endpoint, the role trust policy and the resource control policy applies to
+// AssumeRoleWithWebIdentity.
+//
+// https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_access-denied.html
+func Denied(action, policy string) Fault {
+	ending := ""
+	switch {
+	case strings.HasPrefix(policy, "no "):
+		ending = " because " + policy + " allows the " + action + " action"
+	case policy != "":
+		ending = " with " + policy
+	}
+	return AccessDenied + Fault(" "+action+ending)
+}
+
+var (
+	deniedForm = regexp.MustCompile(`^AccessDenied (sts:\w+)( because no (.+) allows the (sts:\w+) action| with an explicit deny in (?:an?|the) (.+))?$`)
+
+	deniedActions = []string{"sts:AssumeRole", "sts:TagSession", "sts:SetSourceIdentity", "sts:AssumeRoleWithWebIdentity"}
+
+	policyTypes = []string{
+		"identity-based policy", "resource-based policy", "service control policy", "resource control policy", "session policy",
+		"VPC endpoint policy", "permissions boundary", "role trust policy",
+	}
+)
+
+// explicitTrustDeny is the ending if a statement of the trust policy denies the action to a
+// caller of the role's account. Public reports on roles in another account have no ending.
+const explicitTrustDeny = " with an explicit deny in the role trust policy"
+
+// denied returns the action and the ending of a fault that Denied returned.
+func (f Fault) denied() (action, ending string, ok bool) {
+	parts := deniedForm.FindStringSubmatch(string(f))
+	if parts == nil || !slices.Contains(deniedActions, parts[1]) || parts[4] != "" && parts[4] != parts[1] {
+		return "", "", false
+	}
+	if kind := parts[3] + parts[5]; parts[2] != "" && !slices.Contains(policyTypes, kind) {
+		return "", "", false
+	}
+	return parts[1], parts[2], true
+}
+
+// deniedRejection returns the rejection of a fault that Denied returned. For AssumeRole, the
+// caller is the session that signed the request.
+func (q query) deniedRejection(action, ending string) *rejection {
+	r := notAuthorizedWebIdentity(action)
+	if q.action == assumeRole {
+		r = notAuthorized(q.cluster.callerARN(q), action, q.form.Get("RoleArn"))
+	}
+	r.message += ending
+	return r
+}
+
+// callerARN returns the ARN of the session that signed the request, unverified. For an
+// unknown session it is the account.
+func (k *Cluster) callerARN(q query) string {
+	if found, rejected := readSignature(q.request); rejected == nil {
+		if caller := k.STS.session(found.accessKeyID); caller != nil {
+			return caller.user().ARN
+		}
+	}
+	return "arn:" + partition(k.region) + ":iam::" + k.accountID + ":root"
+}

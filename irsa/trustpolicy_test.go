@@ -1,0 +1,82 @@
+package irsa_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/irsakit/irsakit/irsa"
+	"github.com/irsakit/irsakit/irsa/irsatest"
+)
+
+// trustPolicyCheck returns the check of the document after an exchange that passes or fails.
+func trustPolicyCheck(t *testing.T, exchange string, document func(trust, issuer string) string) irsa.Check {
+	t.Helper()
+	k, pod := newPod(t)
+	trust := k.Role("s3-writer", irsatest.Trust(k.ServiceAccount("shop", "cart"))).TrustPolicy()
+	if exchange == "failed" {
+		k.Role("s3-writer")
+	}
+	report := irsa.Diagnose(t.Context(), pod.Options)
+	require.Equal(t, exchange, statusOf(report, "exchange"), report)
+	report.CheckTrustPolicy([]byte(document(trust, strings.TrimPrefix(k.Issuer.URL(), "https://"))))
+	for _, c := range report.Checks {
+		if c.Name == "trust-policy" {
+			return c
+		}
+	}
+	require.Fail(t, "no check of the trust policy")
+	return irsa.Check{}
+}
+
+func TestReportCheckTrustPolicy(t *testing.T) {
+	const passed, failed, warned = "passed", "failed", "warned"
+	replace := func(old, with string) func(trust, issuer string) string {
+		return func(trust, issuer string) string {
+			fit := strings.NewReplacer("ISSUER", issuer)
+			return strings.Replace(trust, fit.Replace(old), fit.Replace(with), 1)
+		}
+	}
+	const cart, equals = `"system:serviceaccount:shop:cart"`, `"StringEquals": {`
+	for _, tt := range []struct {
+		name     string
+		document func(trust, issuer string) string
+		exchange string
+		want     string
+		detail   string // ISSUER stands for the issuer
+		cure     string
+	}{
+		{"a strict policy", replace("", ""), passed, passed, "allowed by statement 1", ""},
+		{"a strict policy, and the exchange failed", replace("", ""), failed, warned, "allowed by statement 1, but the exchange failed", "compare it with that in IAM"},
+		{"another service account", replace(cart, `"system:serviceaccount:shop:search"`), failed, failed, "(another service account)", "correct what differs, in the policy or in the pod"},
+		{"another service account, and the exchange passed", replace(cart, `"system:serviceaccount:shop:search"`), passed, warned,
+			"(another service account), but the exchange passed", "compare it with that in IAM"},
+		{"no policy", replace(`"Effect"`, `"Efect"`), failed, failed, "this is not a trust policy that IAM takes", ""},
+		{"no policy, and the exchange passed", replace(`"Effect"`, `"Efect"`), passed, warned, "this is not a trust policy that IAM takes", "compare it with that in IAM"},
+		{"an IP address", replace(equals, `"IpAddress": {"aws:SourceIp": "10.0.0.0/8"}, `+equals), passed, warned,
+			`Allow in statement 1 cannot be judged: IpAddress on "aws:SourceIp" (only AWS knows this key)`, "check by hand what cannot be judged"},
+		{"an IP address, and the exchange failed", replace(equals, `"IpAddress": {"aws:SourceIp": "10.0.0.0/8"}, `+equals), failed, warned, "cannot be judged", "check by hand what cannot be judged"},
+		{"a date", replace(equals, `"DateLessThan": {"aws:CurrentTime": "2030-01-01T00:00:00Z"}, `+equals), passed, warned, `DateLessThan on "aws:CurrentTime"`, "check by hand what cannot be judged"},
+		{"an operator that nobody knows yet", replace(equals, `"StringMatches": {"aws:SourceVpc": "vpc-1"}, `+equals), passed, warned, `StringMatches on "aws:SourceVpc"`, "check by hand what cannot be judged"},
+		{"every subject", func(trust, _ string) string {
+			return strings.NewReplacer(cart, `"*"`, "StringEquals", "StringLike").Replace(trust)
+		}, passed, warned, "statement 1 is too broad: it also allows every token of ISSUER", `in statement 1, require StringEquals on "ISSUER:sub" to be ` + cart},
+		{"every service account of the namespace", func(trust, _ string) string {
+			return strings.NewReplacer(cart, `"system:serviceaccount:shop:*"`, "StringEquals", "StringLike").Replace(trust)
+		}, passed, passed, "allowed by statement 1; statement 1 also allows every service account of the namespace shop", ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			issuer := ""
+			c := trustPolicyCheck(t, tt.exchange, func(trust, i string) string {
+				issuer = i
+				return tt.document(trust, i)
+			})
+			assert.Equal(t, tt.want, c.Status, c.Detail)
+			assert.Contains(t, c.Detail, strings.ReplaceAll(tt.detail, "ISSUER", issuer))
+			assert.Contains(t, c.Advice, strings.ReplaceAll(tt.cure, "ISSUER", issuer))
+			assert.Equal(t, c.Status == warned || c.Status == failed, c.Link != "")
+		})
+	}
+}
