@@ -11,8 +11,8 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/irsakit/irsakit/examples/observability/irsametrics"
 	"github.com/irsakit/irsakit/irsa"
+	"github.com/irsakit/irsakit/irsa/irsametrics"
 	"github.com/irsakit/irsakit/irsa/irsatest"
 )
 

@@ -8,6 +8,7 @@ require (
 	github.com/aws/aws-sdk-go-v2/credentials v1.21.0
 	github.com/irsakit/irsakit v0.0.0
 	github.com/irsakit/irsakit/examples/observability v0.0.0
+	github.com/irsakit/irsakit/irsa/irsametrics v0.0.0
 	github.com/prometheus/client_golang v1.25.0
 	github.com/stretchr/testify v1.12.1
 	go.uber.org/goleak v1.3.0
@@ -41,4 +42,5 @@ require (
 replace (
 	github.com/irsakit/irsakit => ../..
 	github.com/irsakit/irsakit/examples/observability => ../observability
+	github.com/irsakit/irsakit/irsa/irsametrics => ../../irsa/irsametrics
 )

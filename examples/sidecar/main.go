@@ -14,8 +14,8 @@ import (
 	"os/signal"
 	"syscall"
 
-	"github.com/irsakit/irsakit/examples/observability/irsametrics"
 	"github.com/irsakit/irsakit/irsa"
+	"github.com/irsakit/irsakit/irsa/irsametrics"
 )
 
 // options contains the values of the command line flags.

@@ -14,9 +14,9 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"golang.org/x/net/netutil"
 
-	"github.com/irsakit/irsakit/examples/observability/irsametrics"
 	"github.com/irsakit/irsakit/examples/observability/probes"
 	"github.com/irsakit/irsakit/irsa"
+	"github.com/irsakit/irsakit/irsa/irsametrics"
 )
 
 // shutdownTimeout is how long requests in progress may take after the sidecar is stopped. It

@@ -24,8 +24,8 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
-	"github.com/irsakit/irsakit/examples/observability/irsametrics"
 	"github.com/irsakit/irsakit/irsa"
+	"github.com/irsakit/irsakit/irsa/irsametrics"
 	"github.com/irsakit/irsakit/irsa/irsatest"
 )
 

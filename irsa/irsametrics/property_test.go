@@ -22,8 +22,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/irsakit/irsakit/cache"
-	"github.com/irsakit/irsakit/examples/observability/irsametrics"
 	"github.com/irsakit/irsakit/irsa"
+	"github.com/irsakit/irsakit/irsa/irsametrics"
 	"github.com/irsakit/irsakit/irsa/irsatest"
 )
 
