@@ -34,6 +34,9 @@ var kinds = map[string]error{
 
 // snakeCase returns the label value for the Go name of a kind.
 func snakeCase(name string) string {
+	if kinds[name] == irsa.ErrRefused {
+		return "rejected" // as in irsa_rejections_total
+	}
 	parts := regexp.MustCompile(`[A-Z][a-z]+`).FindAllString(strings.TrimPrefix(name, "Err"), -1)
 	return strings.ToLower(strings.Join(parts, "_"))
 }
