@@ -215,7 +215,7 @@ func TestEndpointServesDuringSTSOutage(t *testing.T) {
 	require.NoError(t, err)
 	response, body = send(t, health+"/readyz", nil)
 	assert.Equal(t, http.StatusOK, response.StatusCode)
-	assert.Equal(t, "ready, but refreshing fails\n", body)
+	assert.Equal(t, "ready, but refresh is failing\n", body)
 	response, _ = send(t, health+"/healthz", nil)
 	assert.Equal(t, http.StatusOK, response.StatusCode)
 }
