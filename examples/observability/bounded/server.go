@@ -23,7 +23,7 @@ const (
 // Options configures a [Server].
 type Options struct {
 	// Connections is the maximum number of connections. When a new one exceeds it, the server
-	// closes the oldest connection that has not completed a request header. See also [Protect].
+	// closes the oldest connection that waits for its peer. See also [Protect].
 	Connections int
 
 	// Timeout is the maximum time from the end of a request to the end of its response.
@@ -48,7 +48,7 @@ type Server struct {
 func NewServer(l net.Listener, handler http.Handler, o Options) *Server {
 	s := &Server{listener: newListener(l, max(o.Connections, 1), o.Evicted)}
 	s.http = http.Server{
-		Handler:                      http.MaxBytesHandler(handler, 0),
+		Handler:                      track(http.MaxBytesHandler(handler, 0)),
 		DisableGeneralOptionsHandler: true,
 		ReadHeaderTimeout:            headerTimeout,
 		ReadTimeout:                  headerTimeout,

@@ -43,7 +43,7 @@ func start(t *testing.T, o bounded.Options) *testServer {
 	o.Evicted, o.Timeout = func() { s.evicted.Add(1) }, patience
 	s.Server = bounded.NewServer(listener, http.HandlerFunc(s.handle), o)
 	go func() { s.served <- s.Serve() }()
-	t.Cleanup(func() { _ = s.shutdown(0) })
+	t.Cleanup(func() { _ = s.shutdown(10 * time.Second) })
 	return s
 }
 
@@ -137,6 +137,31 @@ func TestServerDoesNotCloseProtectedRequests(t *testing.T) {
 		assert.Equal(t, "GET /wait", body)
 	}
 	assert.GreaterOrEqual(t, s.evicted.Load(), int64(1))
+}
+
+func TestServerClosesConnectionThatDoesNotReadItsResponse(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	writing := make(chan struct{}, 1)
+	s := &testServer{Server: bounded.NewServer(listener, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		for r.URL.Path == "/endless" {
+			if _, err := w.Write(make([]byte, 1<<20)); err != nil {
+				return
+			}
+			select {
+			case writing <- struct{}{}:
+			default:
+			}
+		}
+	}), bounded.Options{Connections: 1, Timeout: patience})}
+	served := make(chan error, 1)
+	go func() { served <- s.Serve() }()
+	s.dial(t, "GET /endless"+host)
+	<-writing
+	status, _ := receive(t, s.dial(t, "GET /fast"+host))
+	assert.Equal(t, http.StatusOK, status)
+	require.NoError(t, s.shutdown(patience))
+	require.NoError(t, <-served)
 }
 
 func TestServerQueuesConnectionsWhenAllAreProtected(t *testing.T) {
