@@ -114,6 +114,28 @@ func TestABrokenSidecarIsFound(t *testing.T) {
 	})
 }
 
+func TestANetworkPolicyThatIsTooWideIsFound(t *testing.T) {
+	for _, example := range []string{"sidecar", "observability"} {
+		requireFound(t, example, "network-policy.yaml", []mutation{
+			{"kind: NetworkPolicy", "kind: NetworkPolicies", "the unknown kind"},
+			{"  namespace: shop", "  namespace: store", "no NetworkPolicy of ingress selects the pods"},
+			{"      app:", "      apps:", "no NetworkPolicy of ingress selects the pods"},
+			{"[Ingress]", "[Egress]", "no NetworkPolicy of ingress selects the pods"},
+			{"port: metrics", "port: health", "opens another port"},
+			{"port: metrics", "port: 9910", "opens another port"},
+			{"port: metrics", "port: 9910\n          endPort: 9912", "opens another port"},
+			{"protocol: TCP", "protocol: UDP", "opens another protocol"},
+			{"    - ports:\n        - port: metrics\n          protocol: TCP\n      from:", "    - from:", "opens all ports"},
+			{"      from:", "    - ports: [{ port: metrics }]\n    - ports: [{ port: metrics }]\n      from:", "lets everybody in"},
+			{"metadata.name: monitoring", "metadata.name: shop", "lets another namespace in"},
+			{"        - namespaceSelector:\n            matchLabels:\n              kubernetes.io/metadata.name: monitoring\n          podSelector:", "        - podSelector:", "lets another namespace in"},
+			{"            matchLabels:\n              kubernetes.io/metadata.name: monitoring", "            {}", "lets another namespace in"},
+			{"          podSelector:\n            matchLabels:\n              app.kubernetes.io/name: prometheus\n", "", "lets all pods of a namespace in"},
+			{"        - namespaceSelector:", "        - ipBlock: { cidr: 0.0.0.0/0 }\n        - namespaceSelector:", "lets addresses in"},
+		})
+	}
+}
+
 func TestABrokenRoleIsFound(t *testing.T) {
 	requireFound(t, "sidecar", "deployment.yaml", []mutation{
 		{"  namespace: shop\n  annotations", "  namespace: store\n  annotations", "there is no service account cart in its namespace"},

@@ -13,6 +13,7 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
@@ -32,6 +33,7 @@ type manifests struct {
 	accounts    []corev1.ServiceAccount
 	bound       []rbacv1.Subject // who may ask the API server for something
 	workloads   []workload
+	policies    []networkingv1.NetworkPolicy
 	trustPolicy []byte
 }
 
@@ -87,6 +89,10 @@ func (m *manifests) add(document []byte) error {
 		var b rbacv1.RoleBinding
 		err = strictly(&b)
 		m.bound = append(m.bound, b.Subjects...)
+	case "networking.k8s.io/v1 NetworkPolicy":
+		var p networkingv1.NetworkPolicy
+		err = strictly(&p)
+		m.policies = append(m.policies, p)
 	case "v1 ConfigMap":
 		err = strictly(&corev1.ConfigMap{})
 	case "v1 Pod":

@@ -25,6 +25,9 @@ func check(files map[string]string) error {
 		if err := checkPod(w.pod, m.talks(w.meta.Namespace, w.pod.Spec.ServiceAccountName)); err != nil {
 			errs = append(errs, fmt.Errorf("%s: %w", w.name, err))
 		}
+		if err := checkNetwork(w, m.policies); err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", w.name, err))
+		}
 	}
 	if document, found := files["permissions-policy.json"]; found {
 		errs = append(errs, checkPermissions(document))
