@@ -13,6 +13,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"syscall"
 	"time"
 
@@ -31,9 +32,16 @@ type options struct {
 // shutdownTimeout, and holds even if the program hangs, for example on a file system.
 const exitTimeout = shutdownTimeout + 3*time.Second
 
+// memoryLimit is the soft limit of the memory, unless the environment variable GOMEMLIMIT
+// sets another. It keeps a flood of requests from reaching the limit of the container.
+const memoryLimit = 64 << 20
+
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second signal ends the program at once
+	if os.Getenv("GOMEMLIMIT") == "" {
+		debug.SetMemoryLimit(memoryLimit)
+	}
 	o := parseFlags()
 	ended := make(chan error, 1)
 	go func() {
@@ -57,7 +65,7 @@ func parseFlags() options {
 	flag.StringVar(&o.metrics, "metrics", ":9912", "`address` of /metrics")
 	flag.StringVar(&o.tokenFile, "token-file", "/var/run/irsakit/token", "`file` of the authorization token; created if it does not exist")
 	flag.BoolVar(&o.groupReads, "group-reads", false, "let the group read the token file, for programs that run as other users")
-	flag.IntVar(&o.connections, "connections", 1024, "maximum `number` of connections of each address")
+	flag.IntVar(&o.connections, "connections", 512, "maximum `number` of connections of each address")
 	flag.BoolVar(&o.insecure, "insecure-endpoint", false, "accept an STS endpoint with http:// that is not on this machine")
 	flag.BoolVar(&o.demo, "demo", false, "run against the test kit, without AWS")
 	flag.Func("observe", "replaced by -health and -metrics", func(string) error { return errors.New("use -health and -metrics instead") })

@@ -17,36 +17,41 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
+// rejected are requests with the right token, except for what the header changes.
+var rejected = []struct {
+	reason, method, target, host, header, value string
+	usable                                      bool // whether the token file is usable
+	body                                        string
+	status                                      int
+}{
+	{"wrong_host", "GET", path, "evil.example", "", "", true, "", http.StatusForbidden},
+	{"wrong_host", "OPTIONS", "*", "evil.example", "", "", true, "", http.StatusForbidden},
+	{"proxied", "GET", path, "localhost", "X-Forwarded-For", "10.0.0.1", true, "", http.StatusForbidden},
+	{"proxied", "GET", path, "localhost", "x-forwarded-host", "evil.example", true, "", http.StatusForbidden},
+	{"proxied", "GET", path, "localhost", "Forwarded", "for=10.0.0.1", true, "", http.StatusForbidden},
+	{"proxied", "GET", path, "localhost", "Via", "1.1 proxy", true, "", http.StatusForbidden},
+	{"proxied", "GET", path, "localhost", "via", "", true, "", http.StatusForbidden},
+	{"proxied", "GET", path, "localhost", "X-Real-IP", "10.0.0.1", true, "", http.StatusForbidden},
+	{"proxied", "GET", "http://localhost" + path, "localhost", "", "", true, "", http.StatusForbidden},
+	{"no_token", "OPTIONS", "*", "localhost", "Authorization", "", true, "", http.StatusUnauthorized},
+	{"wrong_token", "GET", path, "localhost", "Authorization", "guessed", true, "", http.StatusUnauthorized},
+	{"token_unavailable", "GET", path, "localhost", "", "", false, "", http.StatusInternalServerError},
+	{"wrong_path", "OPTIONS", "*", "localhost", "", "", true, "", http.StatusNotFound},
+	{"has_body", "GET", path, "localhost", "", "", true, "body", http.StatusRequestEntityTooLarge},
+	{"wrong_method", "POST", path, "localhost", "", "", true, "", http.StatusMethodNotAllowed},
+}
+
 func TestEndpointCountsEachRejection(t *testing.T) {
 	a := authorization{filepath.Join(t.TempDir(), "token")}
 	require.NoError(t, a.prepare(false))
 	token, err := a.read()
 	require.NoError(t, err)
-	missing := authorization{filepath.Join(t.TempDir(), "none")}
-	for _, tt := range []struct {
-		reason, method, target, host, header, value string
-		authorization                               authorization
-		body                                        string
-		status                                      int
-	}{
-		{"wrong_host", "GET", path, "evil.example", "", "", a, "", http.StatusForbidden},
-		{"wrong_host", "OPTIONS", "*", "evil.example", "", "", a, "", http.StatusForbidden},
-		{"proxied", "GET", path, "localhost", "X-Forwarded-For", "10.0.0.1", a, "", http.StatusForbidden},
-		{"proxied", "GET", path, "localhost", "x-forwarded-host", "evil.example", a, "", http.StatusForbidden},
-		{"proxied", "GET", path, "localhost", "Forwarded", "for=10.0.0.1", a, "", http.StatusForbidden},
-		{"proxied", "GET", path, "localhost", "Via", "1.1 proxy", a, "", http.StatusForbidden},
-		{"proxied", "GET", path, "localhost", "via", "", a, "", http.StatusForbidden},
-		{"proxied", "GET", path, "localhost", "X-Real-IP", "10.0.0.1", a, "", http.StatusForbidden},
-		{"proxied", "GET", "http://localhost" + path, "localhost", "", "", a, "", http.StatusForbidden},
-		{"no_token", "OPTIONS", "*", "localhost", "Authorization", "", a, "", http.StatusUnauthorized},
-		{"wrong_token", "GET", path, "localhost", "Authorization", "guessed", a, "", http.StatusUnauthorized},
-		{"token_unavailable", "GET", path, "localhost", "Authorization", token, missing, "", http.StatusInternalServerError},
-		{"wrong_path", "OPTIONS", "*", "localhost", "", "", a, "", http.StatusNotFound},
-		{"has_body", "GET", path, "localhost", "", "", a, "body", http.StatusRequestEntityTooLarge},
-		{"wrong_method", "POST", path, "localhost", "", "", a, "", http.StatusMethodNotAllowed},
-	} {
+	for _, tt := range rejected {
 		t.Run(tt.reason+" "+tt.method+" "+tt.header, func(t *testing.T) {
-			e := &endpoint{authorization: tt.authorization, hosts: []string{"localhost"}, rejections: newRejections()}
+			e := &endpoint{authorization: a, hosts: []string{"localhost"}, rejections: newRejections()}
+			if !tt.usable {
+				e.authorization.file += "-none"
+			}
 			request := httptest.NewRequest(tt.method, tt.target, strings.NewReader(tt.body))
 			request.Host = tt.host
 			request.Header.Set("Authorization", token)

@@ -52,18 +52,15 @@ func start(o options, p *irsa.Provider, metrics *irsametrics.Metrics) (*sidecar,
 	}, []string{"server"})
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(metrics, rejected.requests, closed)
-	serve := func(i int, name string, handler http.Handler, timeout time.Duration) *bounded.Server {
-		return bounded.NewServer(listeners[i], handler, bounded.Options{
-			Connections: o.connections,
-			Timeout:     timeout,
-			KeepAlive:   i == 0, // on the others, idle connections would only take room
-			Evicted:     closed.WithLabelValues(name).Inc,
-		})
+	serve := func(i int, name string, handler http.Handler, options bounded.Options) *bounded.Server {
+		options.Connections, options.Evicted = o.connections, closed.WithLabelValues(name).Inc
+		return bounded.NewServer(listeners[i], handler, options)
 	}
+	e := &endpoint{provider: p, authorization: tokens, hosts: hosts, rejections: rejected}
 	return &sidecar{
-		credentials: serve(0, "credentials", &endpoint{provider: p, authorization: tokens, hosts: hosts, rejections: rejected}, retrieveTimeout+sendTimeout),
-		health:      serve(1, "health", healthHandler(p), sendTimeout),
-		metrics:     serve(2, "metrics", metricsHandler(registry), scrapeTimeout+sendTimeout),
+		credentials: serve(0, "credentials", e, bounded.Options{HeaderBytes: maxToken + 2<<10, Timeout: retrieveTimeout + sendTimeout, KeepAlive: true}),
+		health:      serve(1, "health", healthHandler(p), bounded.Options{Timeout: sendTimeout}),
+		metrics:     serve(2, "metrics", metricsHandler(registry), bounded.Options{Timeout: scrapeTimeout + sendTimeout}),
 	}, nil
 }
 

@@ -36,41 +36,44 @@ func TestAuthorizationRejectsSpecialFiles(t *testing.T) {
 	}
 }
 
+// untrusted are changes of a token file, which is in a folder. The file elsewhere is in the
+// folder above.
+var untrusted = []struct {
+	name  string
+	make  func(folder, file string) error
+	wrong string // a part of the error; empty if the file is accepted
+}{
+	{"mode 0600", func(_, file string) error { return os.Chmod(file, 0o600) }, ""},
+	{"mode 0640", func(_, file string) error { return os.Chmod(file, 0o640) }, ""},
+	{"mode 0400", func(_, file string) error { return os.Chmod(file, 0o400) }, ""},
+	{"readable for others", func(_, file string) error { return os.Chmod(file, 0o644) }, "others can read or change the token"},
+	{"writable for the group", func(_, file string) error { return os.Chmod(file, 0o660) }, "others can read or change the token"},
+	{"writable for others", func(_, file string) error { return os.Chmod(file, 0o602) }, "others can read or change the token"},
+	{"another user", func(_, file string) error { return os.Chown(file, 4711, -1) }, "belongs to the user 4711"},
+	{"link to elsewhere", func(folder, file string) error {
+		return errors.Join(os.Remove(file), os.Symlink(filepath.Join(filepath.Dir(folder), "elsewhere"), file))
+	}, "is a symbolic link"},
+	{"link to a folder above", func(_, file string) error { return errors.Join(os.Remove(file), os.Symlink("../elsewhere", file)) }, "is a symbolic link"},
+	{"link to a device", func(_, file string) error { return errors.Join(os.Remove(file), os.Symlink("/dev/zero", file)) }, "is a symbolic link"},
+	{"link to itself", func(_, file string) error { return errors.Join(os.Remove(file), os.Symlink("token", file)) }, "is a symbolic link"},
+	{"links of the kubelet", func(folder, file string) error {
+		version := filepath.Join(folder, "..2026")
+		return errors.Join(os.Mkdir(version, 0o700), os.Rename(file, filepath.Join(version, "token")),
+			os.Symlink("..2026", filepath.Join(folder, "..data")), os.Symlink("..data/token", file))
+	}, ""},
+}
+
 func TestAuthorizationRejectsUntrustedFiles(t *testing.T) {
 	token := strings.Repeat("x", 32)
-	elsewhere := filepath.Join(t.TempDir(), "elsewhere")
-	require.NoError(t, os.WriteFile(elsewhere, []byte(token), 0o600))
-	for _, tt := range []struct {
-		name  string
-		make  func(folder, file string) error
-		wrong string // a part of the error; empty if the file is accepted
-	}{
-		{"mode 0600", func(_, file string) error { return os.Chmod(file, 0o600) }, ""},
-		{"mode 0640", func(_, file string) error { return os.Chmod(file, 0o640) }, ""},
-		{"mode 0400", func(_, file string) error { return os.Chmod(file, 0o400) }, ""},
-		{"readable for others", func(_, file string) error { return os.Chmod(file, 0o644) }, "others can read or change the token"},
-		{"writable for the group", func(_, file string) error { return os.Chmod(file, 0o660) }, "others can read or change the token"},
-		{"writable for others", func(_, file string) error { return os.Chmod(file, 0o602) }, "others can read or change the token"},
-		{"another user", func(_, file string) error { return os.Chown(file, 4711, -1) }, "belongs to the user 4711"},
-		{"link to elsewhere", func(_, file string) error { return errors.Join(os.Remove(file), os.Symlink(elsewhere, file)) }, "is a symbolic link"},
-		{"link to a folder above", func(folder, file string) error {
-			relative, err := filepath.Rel(folder, elsewhere)
-			return errors.Join(err, os.Remove(file), os.Symlink(relative, file))
-		}, "is a symbolic link"},
-		{"link to a device", func(_, file string) error { return errors.Join(os.Remove(file), os.Symlink("/dev/zero", file)) }, "is a symbolic link"},
-		{"link to itself", func(_, file string) error { return errors.Join(os.Remove(file), os.Symlink("token", file)) }, "is a symbolic link"},
-		{"links of the kubelet", func(folder, file string) error {
-			version := filepath.Join(folder, "..2026")
-			return errors.Join(os.Mkdir(version, 0o700), os.Rename(file, filepath.Join(version, "token")),
-				os.Symlink("..2026", filepath.Join(folder, "..data")), os.Symlink("..data/token", file))
-		}, ""},
-	} {
+	for _, tt := range untrusted {
 		t.Run(tt.name, func(t *testing.T) {
 			if tt.name == "another user" && os.Geteuid() != 0 {
 				t.Skip("only root can give a file away")
 			}
-			folder := t.TempDir()
+			folder := filepath.Join(t.TempDir(), "folder")
 			file := filepath.Join(folder, "token")
+			require.NoError(t, os.Mkdir(folder, 0o700))
+			require.NoError(t, os.WriteFile(filepath.Join(filepath.Dir(folder), "elsewhere"), []byte(token), 0o600))
 			require.NoError(t, os.WriteFile(file, []byte(token), 0o600))
 			require.NoError(t, tt.make(folder, file))
 			got, err := authorization{file}.read()

@@ -17,7 +17,7 @@ import (
 const (
 	headerTimeout = time.Second
 	idleTimeout   = 10 * time.Second
-	maxHeader     = 4 << 10 // net/http adds another 4 KiB
+	headerSlop    = 4 << 10 // what net/http adds to MaxHeaderBytes
 )
 
 // Options configures a [Server].
@@ -25,6 +25,10 @@ type Options struct {
 	// Connections is the maximum number of connections. When a new one exceeds it, the server
 	// closes the oldest connection that waits for its peer. See also [Protect].
 	Connections int
+
+	// HeaderBytes is the maximum size of a request line and its headers, at least 4 KiB. The
+	// memory of a server is Connections times this size times about 25 for very short headers.
+	HeaderBytes int
 
 	// Timeout is the maximum time from the end of a request to the end of its response.
 	Timeout time.Duration
@@ -54,7 +58,7 @@ func NewServer(l net.Listener, handler http.Handler, o Options) *Server {
 		ReadTimeout:                  headerTimeout,
 		WriteTimeout:                 o.Timeout,
 		IdleTimeout:                  idleTimeout,
-		MaxHeaderBytes:               maxHeader,
+		MaxHeaderBytes:               max(o.HeaderBytes-headerSlop, 1), // 0 would be the default of 1 MiB
 		ConnState:                    s.listener.setState,
 		ConnContext:                  withConn,
 		ErrorLog:                     slog.NewLogLogger(slog.Default().Handler(), slog.LevelError),
