@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"math"
 	"net"
 	"strings"
 	"testing"
@@ -46,4 +47,13 @@ func TestServerClosesSlowConnection(t *testing.T) {
 		_, err := io.WriteString(connection, "x")
 		return err != nil
 	}, time.Minute, 20*time.Millisecond)
+}
+
+func TestFitConnectionsLeavesOpenFilesForOthers(t *testing.T) {
+	for _, tt := range []struct{ connections, files, want int }{
+		{512, math.MaxInt32, 512}, {512, 1600, 512}, {512, 1599, 511}, {512, 1024, 320}, {1, 1024, 1}, {512, 10, 1},
+	} {
+		assert.Equal(t, tt.want, fitConnections(tt.connections, tt.files), tt)
+	}
+	assert.Positive(t, openFiles())
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
 	"strconv"
@@ -37,6 +38,7 @@ func start(o options, p *irsa.Provider, metrics *irsametrics.Metrics) (*sidecar,
 	if o.connections < 1 {
 		return nil, fmt.Errorf("-connections is %d; the minimum is 1", o.connections)
 	}
+	o.connections = fitConnections(o.connections, openFiles())
 	tokens := authorization{o.tokenFile}
 	if err := tokens.prepare(o.groupReads); err != nil {
 		return nil, err
@@ -62,6 +64,18 @@ func start(o options, p *irsa.Provider, metrics *irsametrics.Metrics) (*sidecar,
 		health:      serve(1, "health", healthHandler(p), bounded.Options{Timeout: sendTimeout}),
 		metrics:     serve(2, "metrics", metricsHandler(registry), bounded.Options{Timeout: scrapeTimeout + sendTimeout}),
 	}, nil
+}
+
+// fitConnections returns the number of connections of each server for which there are enough
+// open files. The others are for STS, the tokens and the listeners.
+func fitConnections(connections, files int) int {
+	const others = 64
+	fitting := max((files-others)/3, 1)
+	if connections <= fitting {
+		return connections
+	}
+	slog.Warn("fewer connections than -connections, because of the limit of open files", "connections", fitting, "open_files", files)
+	return fitting
 }
 
 // listen listens on the addresses of the credentials, of the probes and of the metrics. It
