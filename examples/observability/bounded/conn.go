@@ -103,10 +103,11 @@ func track(handler http.Handler) http.Handler {
 }
 
 // Protect keeps the connection of a request open until its response has been sent, even if
-// the server is full. Call it once a request has passed all checks. A server whose
-// connections are all protected lets new connections wait, so protect only requests that
-// end by themselves, and whose senders are known or whose responses are small. Protect does
-// nothing for a request that a [Server] has not received.
+// the server is full and the client reads slowly. Afterwards, connections without a protected
+// request are closed before it. Call Protect once a request has passed all checks. A server
+// whose connections are all protected lets new connections wait, so protect only requests
+// whose senders are known, or whose responses come soon and are small. Protect does nothing
+// for a request that a [Server] has not received.
 func Protect(r *http.Request) {
 	c, ok := r.Context().Value(connKey{}).(*conn)
 	if !ok {

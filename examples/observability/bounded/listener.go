@@ -103,17 +103,19 @@ func (l *listener) oldest() *conn {
 	return nil
 }
 
-// closeUnprotected closes all connections that may be closed.
-func (l *listener) closeUnprotected() {
-	var unprotected []*conn
+// closeWaiting closes all connections that wait for their peers and are not protected.
+func (l *listener) closeWaiting() {
+	var waiting []*conn
 	l.mu.Lock()
 	for _, from := range []*list.List{&l.strangers, &l.idle} {
 		for e := from.Front(); e != nil; e = e.Next() {
-			unprotected = append(unprotected, e.Value.(*conn))
+			if c := e.Value.(*conn); c.waits() {
+				waiting = append(waiting, c)
+			}
 		}
 	}
 	l.mu.Unlock()
-	for _, c := range unprotected {
+	for _, c := range waiting {
 		_ = c.Close()
 	}
 }

@@ -26,8 +26,8 @@ type Options struct {
 	// closes the oldest connection that waits for its peer. See also [Protect].
 	Connections int
 
-	// HeaderBytes is the maximum size of a request line and its headers, at least 4 KiB. The
-	// memory of a server is Connections times this size times about 25 for very short headers.
+	// HeaderBytes is the maximum size of a request line and its headers, at least 4 KiB. Very
+	// short headers take several times their size in memory.
 	HeaderBytes int
 
 	// Timeout is the maximum time from the end of a request to the end of its response.
@@ -92,11 +92,11 @@ func (s *Server) Serve() error {
 }
 
 // Shutdown stops accepting connections and waits until the requests in progress have been
-// answered. It closes connections that send no request soon. When ctx is done, it closes all
-// that remain and returns an error.
+// answered. After a second, it closes the connections that wait for their peers. When ctx is
+// done, it closes all that remain and returns an error.
 func (s *Server) Shutdown(ctx context.Context) error {
-	silent := time.AfterFunc(headerTimeout, s.listener.closeUnprotected)
-	defer silent.Stop()
+	slow := time.AfterFunc(headerTimeout, s.listener.closeWaiting)
+	defer slow.Stop()
 	err := s.http.Shutdown(ctx)
 	if err != nil {
 		err = errors.Join(err, s.http.Close())

@@ -23,9 +23,9 @@ import (
 // patience is how long a test waits for what should happen at once.
 const patience = 2 * time.Minute
 
-// testServer is a running server. Its handler answers /fast at once. It answers /wait after
-// a value is sent to release, or with an error if the request is canceled first; the request
-// is protected, and its arrival is sent to waiting.
+// testServer is a running server. Its handler answers /fast at once. It answers other paths
+// after a value is sent to release, or with an error if the request is canceled first; the
+// arrival of the request is sent to waiting. Requests of /wait are protected.
 type testServer struct {
 	*bounded.Server
 	waiting, release chan struct{}
@@ -48,8 +48,10 @@ func start(t *testing.T, o bounded.Options) *testServer {
 }
 
 func (s *testServer) handle(w http.ResponseWriter, r *http.Request) {
-	if r.URL.Path == "/wait" {
-		bounded.Protect(r)
+	if r.URL.Path != "/fast" && r.Method == http.MethodGet {
+		if r.URL.Path == "/wait" {
+			bounded.Protect(r)
+		}
 		s.waiting <- struct{}{}
 		select {
 		case <-s.release:
@@ -118,11 +120,17 @@ func TestServerClosesOldestWaitingConnectionsWhenFull(t *testing.T) {
 	}
 }
 
-func TestServerDoesNotCloseProtectedRequests(t *testing.T) {
+func TestServerDoesNotCloseRequestsThatAreHandled(t *testing.T) {
+	for _, path := range []string{"/wait", "/unprotected"} {
+		t.Run(path, func(t *testing.T) { checkHandled(t, path) })
+	}
+}
+
+func checkHandled(t *testing.T, path string) {
 	s := start(t, bounded.Options{Connections: 4, KeepAlive: true})
 	var waiting []net.Conn
 	for range 3 {
-		waiting = append(waiting, s.dial(t, "GET /wait"+host))
+		waiting = append(waiting, s.dial(t, "GET "+path+host))
 		<-s.waiting
 	}
 	for range 20 { // these take the only other connection from each other
@@ -134,34 +142,9 @@ func TestServerDoesNotCloseProtectedRequests(t *testing.T) {
 		s.release <- struct{}{}
 		status, body := receive(t, c)
 		assert.Equal(t, http.StatusOK, status)
-		assert.Equal(t, "GET /wait", body)
+		assert.Equal(t, "GET "+path, body)
 	}
 	assert.GreaterOrEqual(t, s.evicted.Load(), int64(1))
-}
-
-func TestServerClosesConnectionThatDoesNotReadItsResponse(t *testing.T) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	writing := make(chan struct{}, 1)
-	s := &testServer{Server: bounded.NewServer(listener, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		for r.URL.Path == "/endless" {
-			if _, err := w.Write(make([]byte, 1<<20)); err != nil {
-				return
-			}
-			select {
-			case writing <- struct{}{}:
-			default:
-			}
-		}
-	}), bounded.Options{Connections: 1, Timeout: patience})}
-	served := make(chan error, 1)
-	go func() { served <- s.Serve() }()
-	s.dial(t, "GET /endless"+host)
-	<-writing
-	status, _ := receive(t, s.dial(t, "GET /fast"+host))
-	assert.Equal(t, http.StatusOK, status)
-	require.NoError(t, s.shutdown(patience))
-	require.NoError(t, <-served)
 }
 
 func TestServerQueuesConnectionsWhenAllAreProtected(t *testing.T) {
@@ -256,40 +239,4 @@ func TestRejectBodiesClosesConnection(t *testing.T) {
 	}
 	require.NoError(t, s.shutdown(patience))
 	require.NoError(t, <-served)
-}
-
-func TestShutdownAnswersRequestsAndClosesSilentConnections(t *testing.T) {
-	s := start(t, bounded.Options{Connections: 8, KeepAlive: true})
-	silent := s.dial(t, "")
-	c := s.dial(t, "GET /wait"+host)
-	<-s.waiting
-	ended := make(chan error, 1)
-	go func() { ended <- s.shutdown(patience) }()
-	require.NoError(t, <-s.served, "the listener is closed first")
-	requireClosed(t, silent)
-	s.release <- struct{}{}
-	status, _ := receive(t, c)
-	assert.Equal(t, http.StatusOK, status)
-	require.NoError(t, <-ended)
-}
-
-func TestShutdownClosesAllConnectionsAtItsLimit(t *testing.T) {
-	s := start(t, bounded.Options{Connections: 1})
-	c := s.dial(t, "GET /wait"+host)
-	<-s.waiting
-	queued := s.dial(t, "GET /fast"+host)
-	require.ErrorIs(t, s.shutdown(10*time.Millisecond), context.DeadlineExceeded)
-	requireClosed(t, c)
-	requireClosed(t, queued)
-	require.NoError(t, <-s.served)
-}
-
-func TestShutdownWithoutServeClosesListener(t *testing.T) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	s := bounded.NewServer(listener, http.NotFoundHandler(), bounded.Options{})
-	require.NoError(t, s.Shutdown(t.Context()))
-	require.NoError(t, s.Serve())
-	_, err = net.Dial("tcp", listener.Addr().String())
-	require.Error(t, err)
 }
