@@ -23,7 +23,7 @@ const patience = time.Minute
 // On all three ports, as many clients as there are connections keep them busy. An authorized
 // client, the kubelet and Prometheus are still served, and the sidecar ends in time.
 func TestSidecarServesDuringFlood(t *testing.T) {
-	clients := testsize.Choose(32, 64, 1024)
+	clients := testsize.Choose(32, 64, 512)
 	for _, kind := range flood.Kinds() {
 		t.Run(kind.Name, func(t *testing.T) {
 			r := newSidecar(t, clients)
