@@ -10,11 +10,14 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 	"time"
 
@@ -25,23 +28,36 @@ import (
 )
 
 func main() {
+	signal.Ignore(syscall.SIGPIPE) // a write to a closed standard output fails instead
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	err := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
 	stop()
 	if err != nil {
-		fmt.Fprintln(os.Stderr, "credential-process:", err)
+		fmt.Fprintln(os.Stderr, "credential-process:", oneLine(err))
 		os.Exit(1)
 	}
 }
 
+// oneLine returns the text of err without line breaks. SDKs include standard error in their
+// own error messages.
+func oneLine(err error) string { return strings.Join(strings.Fields(err.Error()), " ") }
+
 func run(ctx context.Context, arguments []string, stdout, stderr io.Writer) error {
 	flags := flag.NewFlagSet("credential-process", flag.ContinueOnError)
-	flags.SetOutput(stderr)
-	timeout := flags.Duration("timeout", 15*time.Second, "how long to try, at most")
+	flags.SetOutput(io.Discard) // the returned error is enough
+	timeout := flags.Duration("timeout", 15*time.Second, "maximum `duration` to wait for credentials")
 	insecure := flags.Bool("insecure-endpoint", false, "accept an STS endpoint with http:// that is not on this machine")
-	demo := flags.Bool("demo", false, "show it at work, without AWS")
-	if err := flags.Parse(arguments); err != nil {
-		return err
+	demo := flags.Bool("demo", false, "run against the test kit, without AWS")
+	err := flags.Parse(arguments)
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+		flags.SetOutput(stderr)
+		flags.Usage()
+		return nil
+	case err != nil:
+		return fmt.Errorf("%w; -h lists the flags", err)
+	case flags.NArg() > 0:
+		return fmt.Errorf("unexpected argument %q; -h lists the flags", flags.Arg(0))
 	}
 	ctx, cancel := context.WithTimeout(ctx, *timeout)
 	defer cancel()
@@ -59,7 +75,8 @@ func run(ctx context.Context, arguments []string, stdout, stderr io.Writer) erro
 
 // writeCredentials writes credentials to stdout. On error it writes nothing.
 func writeCredentials(ctx context.Context, stdout io.Writer, optFns ...func(*irsa.Options)) error {
-	p, err := irsa.New(optFns...)
+	quiet := func(o *irsa.Options) { o.Logger = slog.New(slog.DiscardHandler) } // the error is the only output
+	p, err := irsa.New(append(optFns, quiet)...)
 	if err != nil {
 		return err
 	}
@@ -82,9 +99,12 @@ func writeCredentials(ctx context.Context, stdout io.Writer, optFns ...func(*irs
 // document is the output format of a credential process. See "Sourcing credentials with an
 // external process" in the AWS SDKs and Tools Reference Guide.
 type document struct {
-	Version                                   int
-	AccessKeyID                               string `json:"AccessKeyId"`
-	SecretAccessKey, SessionToken, Expiration string
+	Version         int
+	AccessKeyID     string `json:"AccessKeyId"`
+	SecretAccessKey string
+	SessionToken    string
+	Expiration      string
+	AccountID       string `json:"AccountId,omitempty"`
 }
 
 func newDocument(c aws.Credentials) document {
@@ -94,5 +114,6 @@ func newDocument(c aws.Credentials) document {
 		SecretAccessKey: c.SecretAccessKey,
 		SessionToken:    c.SessionToken,
 		Expiration:      c.Expires.UTC().Format(time.RFC3339),
+		AccountID:       c.AccountID,
 	}
 }

@@ -6,6 +6,8 @@ import (
 	"encoding/json"
 	"os"
 	"os/exec"
+	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -47,7 +49,8 @@ func TestRunWritesExpectedDocument(t *testing.T) {
 	for _, name := range []string{"AccessKeyId", "SecretAccessKey", "SessionToken"} {
 		assert.NotEmpty(t, document[name], name)
 	}
-	assert.Len(t, document, 5)
+	assert.Equal(t, "111122223333", document["AccountId"])
+	assert.Len(t, document, 6)
 	expires, err := time.Parse(time.RFC3339, document["Expiration"].(string))
 	require.NoError(t, err)
 	assert.WithinDuration(t, time.Now().Add(time.Hour), expires, time.Minute)
@@ -66,9 +69,17 @@ func TestRunReportsMissingConfiguration(t *testing.T) {
 	var stdout, stderr bytes.Buffer
 	require.ErrorIs(t, run(t.Context(), nil, &stdout, &stderr), irsa.ErrNotConfigured)
 	assert.Empty(t, stdout.String())
-	require.Error(t, run(t.Context(), []string{"-no-such-flag"}, &stdout, &stderr))
+}
+
+func TestRunPrintsUsageOnlyWhenAsked(t *testing.T) {
+	var stdout, stderr bytes.Buffer
+	require.NoError(t, run(t.Context(), []string{"-h"}, &stdout, &stderr))
 	assert.Contains(t, stderr.String(), "-timeout")
 	assert.Empty(t, stdout.String())
+	stderr.Reset()
+	require.ErrorContains(t, run(t.Context(), []string{"-no-such-flag"}, &stdout, &stderr), "-no-such-flag; -h lists the flags")
+	require.ErrorContains(t, run(t.Context(), []string{"argument"}, &stdout, &stderr), `unexpected argument "argument"`)
+	assert.Empty(t, stdout.String()+stderr.String())
 }
 
 func TestDemoNeedsNoCluster(t *testing.T) {
@@ -85,20 +96,62 @@ func TestProcessProvidesCredentialsToSDK(t *testing.T) {
 	credentials, err := processcreds.NewProvider("'" + command + "'").Retrieve(t.Context())
 	require.NoError(t, err)
 	assert.Equal(t, processcreds.ProviderName, credentials.Source)
+	assert.Equal(t, "111122223333", credentials.AccountID)
 	assert.True(t, credentials.CanExpire)
 	assert.WithinDuration(t, time.Now().Add(time.Hour), credentials.Expires, time.Minute)
 }
 
-func TestProcessWritesOnlyToStderrOnFailure(t *testing.T) {
+func TestProcessWritesOneLineOnFailure(t *testing.T) {
+	command, err := os.Executable()
+	require.NoError(t, err)
+	missing := "AWS_WEB_IDENTITY_TOKEN_FILE=" + filepath.Join(t.TempDir(), "none")
+	pod := []string{"AWS_ROLE_ARN=arn:aws:iam::111122223333:role/cart", "AWS_REGION=us-west-2"}
+	for _, tt := range []struct {
+		name        string
+		environment []string
+		arguments   []string
+		want        string
+	}{
+		{"not configured", nil, nil, "AWS_WEB_IDENTITY_TOKEN_FILE"},
+		{"several settings", []string{"AWS_ROLE_ARN=cart", "AWS_WEB_IDENTITY_TOKEN_FILE=token\nfile", "AWS_REGION=us west"}, nil, "not configured"},
+		{"no token file", append(pod, missing), []string{"-timeout", "2s"}, "token cannot be read"}, // several attempts
+		{"no time", append(pod, missing), []string{"-timeout", "0"}, "deadline exceeded"},
+		{"unknown flag", nil, []string{"-no-such-flag"}, "flag provided but not defined"},
+		{"flag with a line break", nil, []string{"-timeout", "1\n2"}, "invalid value"},
+		{"argument", nil, []string{"cart"}, "unexpected argument"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			process := exec.CommandContext(t.Context(), command, tt.arguments...)
+			process.Env = append(append(os.Environ(), "CREDENTIAL_PROCESS=1"), tt.environment...)
+			stdout, err := process.Output()
+			var exitErr *exec.ExitError
+			require.ErrorAs(t, err, &exitErr)
+			assert.Equal(t, 1, exitErr.ExitCode())
+			assert.Empty(t, stdout)
+			stderr := string(exitErr.Stderr)
+			assert.Contains(t, stderr, tt.want)
+			assert.True(t, strings.HasPrefix(stderr, "credential-process: "), stderr)
+			assert.Equal(t, 1, strings.Count(stderr, "\n"), stderr)
+			assert.True(t, strings.HasSuffix(stderr, "\n"), stderr)
+		})
+	}
+}
+
+func TestProcessReportsClosedStdout(t *testing.T) {
+	setPod(t, "cart")
 	t.Setenv("CREDENTIAL_PROCESS", "1")
 	command, err := os.Executable()
 	require.NoError(t, err)
-	stdout, err := exec.CommandContext(t.Context(), command).Output()
-	var exitErr *exec.ExitError
-	require.ErrorAs(t, err, &exitErr)
-	assert.Equal(t, 1, exitErr.ExitCode())
-	assert.Empty(t, stdout)
-	assert.Contains(t, string(exitErr.Stderr), "AWS_WEB_IDENTITY_TOKEN_FILE")
+	reader, writer, err := os.Pipe()
+	require.NoError(t, err)
+	require.NoError(t, reader.Close())
+	defer writer.Close()
+	var stderr bytes.Buffer
+	process := exec.CommandContext(t.Context(), command)
+	process.Stdout, process.Stderr = writer, &stderr
+	require.Error(t, process.Run())
+	assert.Equal(t, 1, process.ProcessState.ExitCode())
+	assert.Equal(t, 1, strings.Count(stderr.String(), "\n"), stderr.String())
 }
 
 func TestProcessReportsFailureToSDK(t *testing.T) {

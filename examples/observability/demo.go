@@ -49,7 +49,7 @@ func (d *demo) outage(ctx context.Context) error {
 	d.printHeading("STS throttles; meanwhile the kubelet writes a new token")
 	d.kit.STS.Fail(irsatest.Throttling, -1)
 	if err := d.provider.Refresh(ctx); !errors.Is(err, irsa.ErrThrottled) { // without waiting for the scheduled refresh
-		return fmt.Errorf("the refresh was to be throttled: %w", err)
+		return fmt.Errorf("the refresh was not throttled: %w", err)
 	}
 	before := d.provider.Status().TokenExpiry
 	d.pod.Rotate(func(o *irsatest.TokenOptions) { o.Lifetime = 36 * time.Hour })
@@ -69,7 +69,7 @@ func (d *demo) recovery(ctx context.Context) error {
 }
 
 func (d *demo) summary(ctx context.Context) error {
-	d.printHeading("what a scrape of /metrics finds")
+	d.printHeading("the result of a scrape of /metrics")
 	scrape, err := d.get(ctx, "/metrics")
 	if err != nil {
 		return err
@@ -79,7 +79,7 @@ func (d *demo) summary(ctx context.Context) error {
 			fmt.Fprint(d.out, line)
 		}
 	}
-	d.printHeading("what OpenTelemetry has got")
+	d.printHeading("the spans and instruments of OpenTelemetry")
 	return d.telemetry.print(ctx, d.out)
 }
 
@@ -117,7 +117,7 @@ func (d *demo) printHeading(text string) { fmt.Fprintf(d.out, "\n# %s\n", text) 
 
 // waitFor waits up to 30 s until condition reports true.
 func (d *demo) waitFor(ctx context.Context, what string, condition func() bool) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, 30*time.Second, errors.New("it takes too long"))
+	ctx, cancel := context.WithTimeoutCause(ctx, 30*time.Second, errors.New("timed out after 30s"))
 	defer cancel()
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()

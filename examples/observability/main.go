@@ -23,15 +23,16 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
-	"github.com/irsakit/irsakit/examples/observability/irsametrics"
+	"github.com/irsakit/irsakit/examples/observability/bounded"
 	"github.com/irsakit/irsakit/examples/observability/probes"
 	"github.com/irsakit/irsakit/irsa"
+	"github.com/irsakit/irsakit/irsa/irsametrics"
 	"github.com/irsakit/irsakit/irsa/irsatest"
 )
 
 func main() {
-	listen := flag.String("listen", "127.0.0.1:0", "the `address` of /metrics, /healthz and /readyz")
-	serve := flag.Bool("serve", false, "go on after the demonstration, until interrupted")
+	listen := flag.String("listen", "127.0.0.1:0", "`address` of /metrics, /healthz and /readyz")
+	serve := flag.Bool("serve", false, "keep serving after the demonstration, until interrupted")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	err := run(ctx, os.Stdout, *listen, *serve)
@@ -79,34 +80,43 @@ func run(ctx context.Context, out io.Writer, listen string, serve bool) (err err
 	return nil
 }
 
+// The limits of the server. A scrape reads the Status of each Provider, which takes no
+// locks, but the text takes time and memory.
+const (
+	maxConnections  = 256
+	maxScrapes      = 4
+	scrapeTimeout   = 5 * time.Second
+	shutdownTimeout = 5 * time.Second
+)
+
 // handler returns a handler for the metrics and the probes.
 func handler(p *irsa.Provider, metrics *irsametrics.Metrics) http.Handler {
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(metrics)
 	mux := http.NewServeMux()
-	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{Registry: registry}))
+	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{
+		Registry:            registry,
+		MaxRequestsInFlight: maxScrapes,
+		Timeout:             scrapeTimeout, // it also keeps a slow reader from being counted as in flight
+	}))
 	mux.HandleFunc("GET /healthz", probes.Live)
 	mux.HandleFunc("GET /readyz", probes.Ready(p))
-	return mux
+	return bounded.RejectBodies(mux)
 }
 
-// start serves h at address. The returned function shuts the server down: it waits up to 5 s
-// for requests in progress, and until the server has stopped.
+// start serves h at address. The returned function shuts the server down: it waits up to
+// shutdownTimeout for requests in progress, and until the server has stopped.
 func start(ctx context.Context, address string, h http.Handler) (url string, shutdown func() error, err error) {
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
 	if err != nil {
 		return "", nil, err
 	}
-	server := &http.Server{Handler: h, ReadHeaderTimeout: 5 * time.Second}
+	server := bounded.NewServer(listener, h, bounded.Options{Connections: maxConnections, Timeout: 2 * scrapeTimeout})
 	served := make(chan error, 1)
-	go func() { served <- server.Serve(listener) }()
+	go func() { served <- server.Serve() }()
 	return "http://" + listener.Addr().String(), func() error {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTimeout)
 		defer cancel()
-		err := server.Shutdown(ctx)
-		if served := <-served; !errors.Is(served, http.ErrServerClosed) {
-			err = errors.Join(err, served)
-		}
-		return err
+		return errors.Join(server.Shutdown(ctx), <-served)
 	}, nil
 }

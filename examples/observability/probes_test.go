@@ -4,6 +4,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -12,9 +13,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/irsakit/irsakit/cache"
-	"github.com/irsakit/irsakit/examples/observability/irsametrics"
 	"github.com/irsakit/irsakit/examples/observability/probes"
 	"github.com/irsakit/irsakit/irsa"
+	"github.com/irsakit/irsakit/irsa/irsametrics"
 	"github.com/irsakit/irsakit/irsa/irsatest"
 )
 
@@ -34,7 +35,7 @@ func TestReadyReportsWhetherCredentialsAreServed(t *testing.T) {
 
 		k.STS.Down()
 		start := time.Now()
-		checkReady(http.StatusServiceUnavailable, "there never were credentials")
+		checkReady(http.StatusServiceUnavailable, "no credentials obtained yet")
 		assert.Equal(t, probes.Patience, time.Since(start))
 		time.Sleep(time.Minute)
 		k.STS.Up()
@@ -43,9 +44,9 @@ func TestReadyReportsWhetherCredentialsAreServed(t *testing.T) {
 
 		k.STS.Down()
 		require.Error(t, p.Refresh(t.Context()))
-		checkReady(http.StatusOK, "ready, but refreshing fails")
+		checkReady(http.StatusOK, "ready, but refresh is failing")
 		time.Sleep(2 * time.Hour)
-		checkReady(http.StatusServiceUnavailable, "there are no valid credentials any more")
+		checkReady(http.StatusServiceUnavailable, "credentials expired")
 
 		require.NoError(t, p.Close())
 		checkReady(http.StatusServiceUnavailable, "closed")
@@ -79,6 +80,28 @@ func TestReadyDoesNotWaitForHangingSTS(t *testing.T) {
 		start := time.Now()
 		status, _ := get(handler(p, metrics), "/readyz")
 		assert.Equal(t, http.StatusServiceUnavailable, status)
+		assert.Equal(t, probes.Patience, time.Since(start))
+		k.STS.Recover()
+	})
+}
+
+func TestReadyBoundsRequestsThatWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k, pod := newPod(t)
+		p, metrics := newObserved(t, pod)
+		k.STS.Fail(irsatest.Hang, -1)
+		h := handler(p, metrics)
+		var all sync.WaitGroup
+		for range 100 {
+			all.Go(func() { _, _ = get(h, "/readyz") })
+		}
+		synctest.Wait()
+		start := time.Now()
+		status, body := get(h, "/readyz")
+		assert.Equal(t, http.StatusServiceUnavailable, status)
+		assert.Equal(t, "no credentials obtained yet\n", body)
+		assert.Zero(t, time.Since(start), "enough others wait")
+		all.Wait()
 		assert.Equal(t, probes.Patience, time.Since(start))
 		k.STS.Recover()
 	})

@@ -11,8 +11,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-
-	"github.com/irsakit/irsakit/internal/regularfile"
 )
 
 // authorization verifies the token that each request must contain. The token is in a file
@@ -20,30 +18,42 @@ import (
 // for each request, so that a new token takes effect at once.
 type authorization struct{ file string }
 
-// minToken is the length of the shortest token that is accepted as a secret, and maxToken
-// that of the longest. maxFile is the size of the largest file: the longest token and CR LF.
+// The lengths of the shortest and of the longest token, and the size of the largest file: the
+// longest token and CR LF.
 const (
 	minToken = 16
 	maxToken = 4096
 	maxFile  = maxToken + 2
 )
 
-// prepare creates the file with a random token, unless it exists.
+// prepare creates the file with a random token, unless it exists. It returns an error if the
+// file cannot be trusted or contains no valid token.
 func (a authorization) prepare(groupReads bool) error {
 	mode := fs.FileMode(0o600)
 	if groupReads {
 		mode = 0o640
 	}
-	info, err := regularfile.Stat(a.file)
-	if err == nil {
-		return a.useExisting(info.Mode().Perm(), mode)
+	file, err := openToken(a.file)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return a.create(mode)
+	case err != nil:
+		return fmt.Errorf("authorization token not usable: %w", err)
 	}
-	if !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("the authorization token cannot be read: %w", err)
+	defer file.Close()
+	if err := setMode(file, mode); err != nil {
+		return fmt.Errorf("authorization token not usable: %w", err)
 	}
+	_, err = a.read()
+	return err
+}
+
+// create writes a random token to a new file and renames it, so that no program reads a part
+// of the token.
+func (a authorization) create(mode fs.FileMode) error {
 	file, err := os.CreateTemp(filepath.Dir(a.file), ".token-*") // with mode 0600
 	if err != nil {
-		return fmt.Errorf("the authorization token cannot be made: %w", err)
+		return fmt.Errorf("authorization token not created: %w", err)
 	}
 	defer func() { _ = os.Remove(file.Name()) }() // after an error
 	_, err = io.WriteString(file, rand.Text()+rand.Text())
@@ -52,43 +62,28 @@ func (a authorization) prepare(groupReads bool) error {
 		err = os.Rename(file.Name(), a.file)
 	}
 	if err != nil {
-		return fmt.Errorf("the authorization token cannot be made: %w", err)
+		return fmt.Errorf("authorization token not created: %w", err)
 	}
 	return nil
 }
 
-// useExisting sets the mode of an existing file. It returns an error if other users could
-// have read or changed the token, or if the token is invalid.
-func (a authorization) useExisting(current, wanted fs.FileMode) error {
-	if current&^0o640 != 0 {
-		return fmt.Errorf("%s has the mode %v, so that others can read or change the token: remove it", a.file, current)
-	}
-	if current != wanted {
-		if err := os.Chmod(a.file, wanted); err != nil {
-			return fmt.Errorf("the authorization token's file cannot be given the mode %v: %w", wanted, err)
-		}
-	}
-	_, err := a.read()
-	return err
-}
-
-// read returns the current token.
+// read returns the current token. It does not block.
 func (a authorization) read() (string, error) {
-	file, _, err := regularfile.Open(a.file)
+	file, err := openToken(a.file)
 	if err != nil {
-		return "", fmt.Errorf("the authorization token cannot be read: %w", err)
+		return "", fmt.Errorf("authorization token not usable: %w", err)
 	}
-	defer func() { _ = file.Close() }()
+	defer file.Close()
 	text, err := io.ReadAll(io.LimitReader(file, maxFile+1))
 	if err != nil {
-		return "", fmt.Errorf("the authorization token cannot be read: %w", err)
+		return "", fmt.Errorf("authorization token not readable: %w", err)
 	}
 	if len(text) > maxFile {
-		return "", fmt.Errorf("%s is larger than %d bytes, a token has %d to %d", a.file, maxFile, minToken, maxToken)
+		return "", fmt.Errorf("%s is larger than %d bytes; a token has %d to %d characters", a.file, maxFile, minToken, maxToken)
 	}
 	token := strings.TrimRight(string(text), "\r\n")
 	if len(token) < minToken || len(token) > maxToken {
-		return "", fmt.Errorf("%s has %d characters, a token has %d to %d", a.file, len(token), minToken, maxToken)
+		return "", fmt.Errorf("%s has %d characters; a token has %d to %d", a.file, len(token), minToken, maxToken)
 	}
 	return token, nil
 }
@@ -101,4 +96,56 @@ func (a authorization) allows(got string) (bool, error) {
 	}
 	wantSum, gotSum := sha256.Sum256([]byte(token)), sha256.Sum256([]byte(got))
 	return subtle.ConstantTimeCompare(wantSum[:], gotSum[:]) == 1, nil
+}
+
+// openToken opens the file at path for reading. It returns an error if the file is not a
+// regular file in the folder of path, or if other users may have read or changed it. It
+// follows symbolic links within the folder, such as the kubelet's, and never blocks.
+func openToken(path string) (*os.File, error) {
+	folder, name := filepath.Split(path)
+	if folder == "" {
+		folder = "."
+	}
+	info, err := os.Stat(folder)
+	if err != nil {
+		return nil, err
+	}
+	if !info.IsDir() { // opening a named pipe would block
+		return nil, fmt.Errorf("%s is not a directory", folder)
+	}
+	root, err := os.OpenRoot(folder)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = root.Close() }()
+	file, err := openIn(root, name, path)
+	if link, lerr := root.Lstat(name); err != nil && lerr == nil && link.Mode()&fs.ModeSymlink != 0 {
+		return nil, fmt.Errorf("%s is a symbolic link: %w", path, err)
+	}
+	return file, err
+}
+
+// openIn opens the file with that name in root. Opening a device can have side effects, so
+// the type is checked first. It is checked again afterwards, because the file may have been
+// replaced.
+func openIn(root *os.Root, name, path string) (*os.File, error) {
+	info, err := root.Stat(name)
+	if err != nil {
+		return nil, err
+	}
+	if err := checkToken(path, info); err != nil {
+		return nil, err
+	}
+	file, err := root.OpenFile(name, os.O_RDONLY|openFlags, 0)
+	if err != nil {
+		return nil, err
+	}
+	if info, err = file.Stat(); err == nil {
+		err = checkToken(path, info)
+	}
+	if err != nil {
+		_ = file.Close()
+		return nil, err
+	}
+	return file, nil
 }

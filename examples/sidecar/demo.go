@@ -11,8 +11,8 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/irsakit/irsakit/examples/observability/irsametrics"
 	"github.com/irsakit/irsakit/irsa"
+	"github.com/irsakit/irsakit/irsa/irsametrics"
 	"github.com/irsakit/irsakit/irsa/irsatest"
 )
 
@@ -40,7 +40,7 @@ func runDemo(ctx context.Context, out io.Writer) (err error) {
 	defer p.Close()
 	metrics.Add(p)
 
-	o := options{listen: "127.0.0.1:0", observe: "127.0.0.1:0", tokenFile: filepath.Join(folder, "token"), connections: 16}
+	o := options{listen: "127.0.0.1:0", health: "127.0.0.1:0", metrics: "127.0.0.1:0", tokenFile: filepath.Join(folder, "token"), connections: 16}
 	s, err := start(o, p, metrics)
 	if err != nil {
 		return err
@@ -53,26 +53,25 @@ func runDemo(ctx context.Context, out io.Writer) (err error) {
 	return errors.Join(err, <-served)
 }
 
-// printResponses sends requests and prints the responses.
+// printResponses prints the responses to several requests.
 func printResponses(ctx context.Context, out io.Writer, s *sidecar, tokenFile string, sts *irsatest.STS) error {
 	token, err := authorization{tokenFile}.read()
 	if err != nil {
 		return err
 	}
-	health := "http://" + s.health.Addr().String()
 	for _, request := range []struct{ sender, url, token string }{
-		{"A program of the pod", s.uri(), token},
-		{"One that has no token", s.uri(), ""},
-		{"One that guesses", s.uri(), token[:len(token)-1] + "!"},
-		{"The kubelet", health + "/readyz", ""},
+		{"A program in the pod", s.uri(), token},
+		{"A program without the token", s.uri(), ""},
+		{"A program with another token", s.uri(), token[:len(token)-1] + "!"},
+		{"The kubelet", "http://" + s.health.Addr().String() + "/readyz", ""},
 	} {
 		if err := printResponse(ctx, out, request.sender, request.url, request.token); err != nil {
 			return err
 		}
 	}
 	sts.Down()
-	fmt.Fprintln(out, "\nSTS does not answer any more.")
-	return printResponse(ctx, out, "A program of the pod", s.uri(), token)
+	fmt.Fprintln(out, "\nSTS is down.")
+	return printResponse(ctx, out, "A program in the pod", s.uri(), token)
 }
 
 func printResponse(ctx context.Context, out io.Writer, sender, url, token string) error {

@@ -5,10 +5,10 @@ import (
 	"encoding/json"
 	"log/slog"
 	"net/http"
-	"slices"
 	"sync/atomic"
 	"time"
 
+	"github.com/irsakit/irsakit/examples/observability/bounded"
 	"github.com/irsakit/irsakit/irsa"
 )
 
@@ -24,7 +24,8 @@ const retrieveTimeout = 5 * time.Second
 type endpoint struct {
 	provider      *irsa.Provider
 	authorization authorization
-	hosts         []string    // accepted Host headers
+	hosts         []string // accepted Host headers
+	rejections    *rejections
 	noToken       atomic.Bool // whether the missing authorization token has been logged
 }
 
@@ -38,40 +39,28 @@ type credentials struct {
 	Expiration      time.Time
 }
 
-// errorResponse is the response to a rejected request.
+// errorResponse is the response to a request without credentials.
 type errorResponse struct {
 	Code    string `json:"code"`
 	Message string `json:"message"`
 }
 
-// ServeHTTP responds with the credentials if the request contains the token.
+// ServeHTTP responds with the credentials if the request passes all checks.
 func (e *endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	// With DNS rebinding, the name of a web page can resolve to the loopback address.
-	if !slices.Contains(e.hosts, r.Host) {
-		reject(w, http.StatusForbidden, "Forbidden", "the Host header does not name a loopback address of this endpoint")
+	if rejected := e.check(r); rejected != nil {
+		e.rejections.count(rejected.reason)
+		if rejected.status == http.StatusMethodNotAllowed {
+			w.Header().Set("Allow", http.MethodGet)
+		}
+		writeError(w, rejected.status, rejected.code, rejected.message)
 		return
 	}
-	allowed, err := e.authorization.allows(r.Header.Get("Authorization"))
-	e.logToken(err)
-	switch {
-	case err != nil:
-		reject(w, http.StatusInternalServerError, "AuthorizationTokenUnavailable", "the endpoint cannot read its authorization token")
-	case !allowed:
-		reject(w, http.StatusUnauthorized, "Unauthorized", "bring the token of AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE as the header Authorization")
-	case r.URL.Path != path:
-		reject(w, http.StatusNotFound, "NotFound", "ask for "+path)
-	case r.ContentLength != 0:
-		reject(w, http.StatusRequestEntityTooLarge, "RequestEntityTooLarge", "ask without a body")
-	case r.Method != http.MethodGet:
-		w.Header().Set("Allow", http.MethodGet)
-		reject(w, http.StatusMethodNotAllowed, "MethodNotAllowed", "ask with GET")
-	default:
-		e.serveCredentials(w, r)
-	}
+	bounded.Protect(r) // only now: a client without the token must not keep a connection
+	e.serveCredentials(w, r)
 }
 
-// logToken logs when the authorization token becomes unreadable and when it is readable
-// again, but not for each request in between.
+// logToken logs when the authorization token becomes unusable and when it is usable again,
+// but not for each request in between.
 func (e *endpoint) logToken(err error) {
 	noToken := err != nil
 	switch {
@@ -79,7 +68,7 @@ func (e *endpoint) logToken(err error) {
 	case noToken:
 		slog.Error("no authorization token", "error", err)
 	default:
-		slog.Info("there is an authorization token again")
+		slog.Info("authorization token available again")
 	}
 }
 
@@ -88,7 +77,7 @@ func (e *endpoint) serveCredentials(w http.ResponseWriter, r *http.Request) {
 	defer cancel()
 	c, err := e.provider.Retrieve(ctx)
 	if err != nil { // the Provider logs the cause
-		reject(w, http.StatusServiceUnavailable, "CredentialsUnavailable", "there are no credentials at the moment; the log of the sidecar says why")
+		writeError(w, http.StatusServiceUnavailable, "CredentialsUnavailable", "no credentials available; see the log of the sidecar")
 		return
 	}
 	writeJSON(w, http.StatusOK, credentials{
@@ -101,9 +90,9 @@ func (e *endpoint) serveCredentials(w http.ResponseWriter, r *http.Request) {
 	})
 }
 
-// reject writes an error and closes the connection, so that a rejected client does not
-// occupy a connection that others wait for.
-func reject(w http.ResponseWriter, status int, code, message string) {
+// writeError writes an error and closes the connection, so that a rejected client does not
+// occupy it.
+func writeError(w http.ResponseWriter, status int, code, message string) {
 	w.Header().Set("Connection", "close")
 	writeJSON(w, status, errorResponse{code, message})
 }

@@ -20,10 +20,10 @@ func FuzzAuthorization(f *testing.F) {
 	f.Add([]byte("short"), "127.0.0.1:8080", "short", "GET", path)
 	f.Add([]byte(""), "127.0.0.1:8080", "", "POST", "")
 	f.Add([]byte(strings.Repeat("l", maxToken+1)), "evil.example", strings.Repeat("l", maxToken+1), "GET", path)
-	e := &endpoint{authorization: authorization{filepath.Join(f.TempDir(), "token")}, hosts: []string{"127.0.0.1:8080"}}
+	e := &endpoint{authorization: authorization{filepath.Join(f.TempDir(), "token")}, hosts: []string{"127.0.0.1:8080"}, rejections: newRejections()}
 	f.Fuzz(func(t *testing.T, content []byte, host, got, method, urlPath string) {
 		require.NoError(t, os.WriteFile(e.authorization.file, content, 0o600))
-		request := httptest.NewRequest(http.MethodGet, "http://127.0.0.1:8080/", nil)
+		request := httptest.NewRequest(http.MethodGet, "/", nil)
 		request.Host, request.Method, request.URL.Path = host, method, urlPath
 		request.Header["Authorization"] = []string{got}
 		token := strings.TrimRight(string(content), "\r\n")

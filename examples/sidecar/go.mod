@@ -8,10 +8,11 @@ require (
 	github.com/aws/aws-sdk-go-v2/credentials v1.21.0
 	github.com/irsakit/irsakit v0.0.0
 	github.com/irsakit/irsakit/examples/observability v0.0.0
+	github.com/irsakit/irsakit/irsa/irsametrics v0.0.0
 	github.com/prometheus/client_golang v1.25.0
 	github.com/stretchr/testify v1.12.1
 	go.uber.org/goleak v1.3.0
-	golang.org/x/net v0.61.0
+	golang.org/x/time v0.15.0
 )
 
 require (
@@ -29,6 +30,7 @@ require (
 	github.com/beorn7/perks v1.0.1 // indirect
 	github.com/cespare/xxhash/v2 v2.3.0 // indirect
 	github.com/go-jose/go-jose/v4 v4.1.9 // indirect
+	github.com/kylelemons/godebug v1.1.0 // indirect
 	github.com/munnerz/goautoneg v0.0.0-20191010083416-a7dc8b61c822 // indirect
 	github.com/prometheus/client_model v0.6.3 // indirect
 	github.com/prometheus/common v0.72.1 // indirect
@@ -41,4 +43,5 @@ require (
 replace (
 	github.com/irsakit/irsakit => ../..
 	github.com/irsakit/irsakit/examples/observability => ../observability
+	github.com/irsakit/irsakit/irsa/irsametrics => ../../irsa/irsametrics
 )

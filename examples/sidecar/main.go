@@ -7,45 +7,88 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"log/slog"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"syscall"
+	"time"
 
-	"github.com/irsakit/irsakit/examples/observability/irsametrics"
 	"github.com/irsakit/irsakit/irsa"
+	"github.com/irsakit/irsakit/irsa/irsametrics"
 )
 
 // options contains the values of the command line flags.
 type options struct {
-	listen, observe, tokenFile string
-	groupReads, insecure       bool
-	connections                int
+	listen, health, metrics, tokenFile string
+	groupReads, insecure, demo         bool
+	connections                        int
 }
 
-func main() {
-	var o options
-	flag.StringVar(&o.listen, "listen", "127.0.0.1:9910", "loopback `address` of the credentials")
-	flag.StringVar(&o.observe, "observe", ":9911", "`address` of /healthz, /readyz and /metrics")
-	flag.StringVar(&o.tokenFile, "token-file", "/var/run/irsakit/token", "`file` of the authorization token, which is made if it is not there")
-	flag.BoolVar(&o.groupReads, "group-reads", false, "let the group read the token file, where the programs run as other users")
-	flag.IntVar(&o.connections, "connections", 1024, "how many connections are served at the same time")
-	flag.BoolVar(&o.insecure, "insecure-endpoint", false, "accept an STS endpoint with http:// that is not on this machine")
-	demo := flag.Bool("demo", false, "show it at work, without AWS")
-	flag.Parse()
+// exitTimeout is how long the program may take to end after a signal. It exceeds
+// shutdownTimeout, and holds even if the program hangs, for example on a file system.
+const exitTimeout = shutdownTimeout + 3*time.Second
 
+// memoryLimit is the soft limit of the memory, unless the environment variable GOMEMLIMIT
+// sets another. It keeps a flood of requests from reaching the limit of the container.
+const memoryLimit = 64 << 20
+
+func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	command := func() error { return run(ctx, o) }
-	if *demo {
-		command = func() error { return runDemo(ctx, os.Stdout) }
+	context.AfterFunc(ctx, stop) // a second signal ends the program at once
+	if os.Getenv("GOMEMLIMIT") == "" {
+		debug.SetMemoryLimit(memoryLimit)
 	}
-	err := command()
-	stop()
-	if err != nil {
+	o := parseFlags()
+	ended := make(chan error, 1)
+	go func() {
+		if o.demo {
+			ended <- runDemo(ctx, os.Stdout)
+			return
+		}
+		ended <- run(ctx, o)
+	}()
+	if err := wait(ctx, ended, exitTimeout); err != nil {
 		fmt.Fprintln(os.Stderr, "sidecar:", err)
 		os.Exit(1)
+	}
+}
+
+// parseFlags exits with an error if the flags are invalid.
+func parseFlags() options {
+	var o options
+	flag.StringVar(&o.listen, "listen", "127.0.0.1:9910", "loopback `address` of the credentials")
+	flag.StringVar(&o.health, "health", ":9911", "`address` of /healthz and /readyz")
+	flag.StringVar(&o.metrics, "metrics", ":9912", "`address` of /metrics")
+	flag.StringVar(&o.tokenFile, "token-file", "/var/run/irsakit/token", "`file` of the authorization token; created if it does not exist")
+	flag.BoolVar(&o.groupReads, "group-reads", false, "let the group read the token file, for programs that run as other users")
+	flag.IntVar(&o.connections, "connections", 512, "maximum `number` of connections of each address")
+	flag.BoolVar(&o.insecure, "insecure-endpoint", false, "accept an STS endpoint with http:// that is not on this machine")
+	flag.BoolVar(&o.demo, "demo", false, "run against the test kit, without AWS")
+	flag.Func("observe", "replaced by -health and -metrics", func(string) error { return errors.New("use -health and -metrics instead") })
+	flag.Parse()
+	if flag.NArg() > 0 {
+		fmt.Fprintf(os.Stderr, "sidecar: unexpected argument %q\n", flag.Arg(0))
+		os.Exit(2)
+	}
+	return o
+}
+
+// wait returns the result of the program. Once ctx is done, it waits at most for limit.
+func wait(ctx context.Context, ended <-chan error, limit time.Duration) error {
+	select {
+	case err := <-ended:
+		return err
+	case <-ctx.Done():
+	}
+	select {
+	case err := <-ended:
+		return err
+	case <-time.After(limit):
+		return fmt.Errorf("still running %v after the signal", limit)
 	}
 }
 
@@ -62,6 +105,7 @@ func run(ctx context.Context, o options, optFns ...func(*irsa.Options)) error {
 	if err != nil {
 		return err
 	}
-	slog.Info("serving credentials", "uri", s.uri(), "token_file", o.tokenFile, "health", s.health.Addr().String())
+	slog.Info("serving credentials", "uri", s.uri(), "token_file", o.tokenFile,
+		"health", s.health.Addr().String(), "metrics", s.metrics.Addr().String())
 	return s.serve(ctx)
 }

@@ -23,15 +23,17 @@ func TestMetricsContainNoSecret(t *testing.T) {
 	r := newSidecar(t, 16)
 	creds, err := r.provider.Retrieve(t.Context())
 	require.NoError(t, err)
-	_, body := send(t, "http://"+r.health.Addr().String()+"/metrics", nil)
+	_, body := send(t, "http://"+r.metrics.Addr().String()+"/metrics", nil)
 	assert.Contains(t, body, "irsa_")
 	assert.Contains(t, body, "s3-writer")
 	for _, secret := range []string{creds.SecretAccessKey, creds.SessionToken, r.token(t)} {
 		assert.NotContains(t, body, secret)
 	}
-	response, body := send(t, "http://"+r.health.Addr().String()+path, with(r.token(t)))
-	assert.Equal(t, http.StatusNotFound, response.StatusCode)
-	assert.NotContains(t, body, creds.AccessKeyID)
+	for _, address := range []string{r.health.Addr().String(), r.metrics.Addr().String()} {
+		response, body := send(t, "http://"+address+path, with(r.token(t)))
+		assert.Equal(t, http.StatusNotFound, response.StatusCode)
+		assert.NotContains(t, body, creds.AccessKeyID)
+	}
 }
 
 func TestLogContainsNoSecret(t *testing.T) {
@@ -54,7 +56,7 @@ func TestLogContainsNoSecret(t *testing.T) {
 	sa := k.ServiceAccount("shop", "cart")
 	pod := k.Pod(sa, k.Role("s3-writer", irsatest.Trust(sa)))
 	k.STS.Fail(irsatest.AccessDenied, 1)
-	o := options{listen: "127.0.0.1:0", observe: "127.0.0.1:0", tokenFile: filepath.Join(t.TempDir(), "token"), connections: 16}
+	o := options{listen: "127.0.0.1:0", health: "127.0.0.1:0", metrics: "127.0.0.1:0", tokenFile: filepath.Join(t.TempDir(), "token"), connections: 16}
 	ctx, cancel := context.WithCancel(t.Context())
 	served := make(chan error, 1)
 	go func() { served <- run(ctx, o, pod.Options, func(o *irsa.Options) { o.Logger = slog.Default() }) }()

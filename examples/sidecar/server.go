@@ -12,52 +12,93 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
-	"golang.org/x/net/netutil"
 
-	"github.com/irsakit/irsakit/examples/observability/irsametrics"
+	"github.com/irsakit/irsakit/examples/observability/bounded"
 	"github.com/irsakit/irsakit/examples/observability/probes"
 	"github.com/irsakit/irsakit/irsa"
+	"github.com/irsakit/irsakit/irsa/irsametrics"
 )
 
-// shutdownTimeout is how long requests in progress may take after the sidecar is stopped. It
-// exceeds the longest time that a request waits for credentials.
-const shutdownTimeout = retrieveTimeout + 2*time.Second
+// The limits of the servers. shutdownTimeout is how long requests in progress may take after
+// the sidecar is stopped. It exceeds the longest time that a request waits for credentials.
+const (
+	shutdownTimeout = retrieveTimeout + 2*time.Second
+	sendTimeout     = 5 * time.Second
+	scrapeTimeout   = 5 * time.Second
+	maxScrapes      = 4
+)
 
-// sidecar consists of two servers: one for the credentials on loopback, and one for the
-// kubelet and Prometheus, which connect from outside the pod.
-type sidecar struct {
-	credentials, health net.Listener
-	servers             [2]*http.Server
-}
+// sidecar consists of three servers: one for the credentials on loopback, one for the
+// kubelet's probes, and one for Prometheus. They share no connection slots, so that clients of
+// one cannot keep out those of another.
+type sidecar struct{ credentials, health, metrics *bounded.Server }
 
 // start starts listening. Requests are not handled until serve is called.
 func start(o options, p *irsa.Provider, metrics *irsametrics.Metrics) (*sidecar, error) {
 	if o.connections < 1 {
-		return nil, fmt.Errorf("-connections is %d: nobody would be served", o.connections)
+		return nil, fmt.Errorf("-connections is %d; the minimum is 1", o.connections)
 	}
+	o.connections = fitConnections(o.connections, openFiles())
 	tokens := authorization{o.tokenFile}
 	if err := tokens.prepare(o.groupReads); err != nil {
 		return nil, err
 	}
+	listeners, hosts, err := listen(o)
+	if err != nil {
+		return nil, err
+	}
+	rejected := newRejections()
+	closed := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "irsa_sidecar_closed_connections_total",
+		Help: "Connections without a complete request that were closed to make room for others, by server.",
+	}, []string{"server"})
 	registry := prometheus.NewRegistry()
-	if err := registry.Register(metrics); err != nil {
-		return nil, err
+	registry.MustRegister(metrics, rejected.requests, closed)
+	serve := func(i int, name string, handler http.Handler, options bounded.Options) *bounded.Server {
+		options.Connections, options.Evicted = o.connections, closed.WithLabelValues(name).Inc
+		return bounded.NewServer(listeners[i], handler, options)
 	}
-	credentials, hosts, err := listenOnLoopback(o.listen)
-	if err != nil {
-		return nil, err
-	}
-	health, err := net.Listen("tcp", o.observe) // #nosec G102 -- for the kubelet; it serves no secrets
-	if err != nil {
-		return nil, errors.Join(err, credentials.Close())
-	}
-	observed := newServer(observeHandler(p, registry))
-	observed.SetKeepAlivesEnabled(false) // idle connections would count toward the limit and delay the kubelet
+	e := &endpoint{provider: p, authorization: tokens, hosts: hosts, rejections: rejected}
 	return &sidecar{
-		credentials: netutil.LimitListener(credentials, o.connections),
-		health:      netutil.LimitListener(health, o.connections),
-		servers:     [2]*http.Server{newServer(&endpoint{provider: p, authorization: tokens, hosts: hosts}), observed},
+		credentials: serve(0, "credentials", e, bounded.Options{HeaderBytes: maxToken + 2<<10, Timeout: retrieveTimeout + sendTimeout, KeepAlive: true}),
+		health:      serve(1, "health", healthHandler(p), bounded.Options{Timeout: sendTimeout}),
+		metrics:     serve(2, "metrics", metricsHandler(registry), bounded.Options{Timeout: scrapeTimeout + sendTimeout}),
 	}, nil
+}
+
+// fitConnections returns the number of connections of each server for which there are enough
+// open files. The others are for STS, the tokens and the listeners.
+func fitConnections(connections, files int) int {
+	const others = 64
+	fitting := max((files-others)/3, 1)
+	if connections <= fitting {
+		return connections
+	}
+	slog.Warn("fewer connections than -connections, because of the limit of open files", "connections", fitting, "open_files", files)
+	return fitting
+}
+
+// listen listens on the addresses of the credentials, of the probes and of the metrics. It
+// also returns the Host headers of the credentials.
+func listen(o options) (listeners [3]net.Listener, hosts []string, err error) {
+	defer func() {
+		for _, l := range listeners {
+			if err != nil && l != nil {
+				err = errors.Join(err, l.Close())
+			}
+		}
+	}()
+	if listeners[0], hosts, err = listenOnLoopback(o.listen); err != nil {
+		return listeners, nil, err
+	}
+	for i, address := range []string{o.health, o.metrics} {
+		l, err := net.Listen("tcp", address) // #nosec G102 -- for the kubelet and Prometheus; it serves no secrets
+		if err != nil {
+			return listeners, nil, err
+		}
+		listeners[i+1] = l
+	}
+	return listeners, hosts, nil
 }
 
 // listenOnLoopback listens on a loopback address, and returns the Host headers that name it.
@@ -68,7 +109,7 @@ func listenOnLoopback(address string) (net.Listener, []string, error) {
 		return nil, nil, err
 	}
 	if !resolved.IP.IsLoopback() {
-		return nil, nil, fmt.Errorf("%s is not a loopback address: credentials are for this pod alone", address)
+		return nil, nil, fmt.Errorf("%s is not a loopback address; only this pod may have the credentials", address)
 	}
 	listener, err := net.ListenTCP("tcp", resolved)
 	if err != nil {
@@ -83,26 +124,20 @@ func listenOnLoopback(address string) (net.Listener, []string, error) {
 	return listener, hosts, nil
 }
 
-// newServer returns a server that limits the size and the duration of requests.
-func newServer(handler http.Handler) *http.Server {
-	return &http.Server{
-		Handler:           http.MaxBytesHandler(handler, 0), // no request has a body
-		ReadHeaderTimeout: time.Second,                      // enough for the kubelet and programs in the same pod
-		ReadTimeout:       time.Second,
-		WriteTimeout:      retrieveTimeout + 5*time.Second,
-		IdleTimeout:       10 * time.Second,
-		MaxHeaderBytes:    4 << 10, // net/http adds another 4 KiB
-		ErrorLog:          slog.NewLogLogger(slog.Default().Handler(), slog.LevelError),
-	}
-}
-
-// observeHandler returns the handler for requests from outside the pod.
-func observeHandler(p *irsa.Provider, registry *prometheus.Registry) http.Handler {
+// healthHandler returns the handler for the kubelet.
+func healthHandler(p *irsa.Provider) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", probes.Live)
 	mux.HandleFunc("GET /readyz", probes.Ready(p))
-	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{MaxRequestsInFlight: 4}))
-	return mux
+	return bounded.RejectBodies(mux)
+}
+
+// metricsHandler returns the handler for Prometheus. With a timeout, promhttp writes the
+// response after the scrape, so that a slow reader does not count as a scrape in flight.
+func metricsHandler(registry *prometheus.Registry) http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{MaxRequestsInFlight: maxScrapes, Timeout: scrapeTimeout}))
+	return bounded.RejectBodies(mux)
 }
 
 // uri returns the value of AWS_CONTAINER_CREDENTIALS_FULL_URI for the pod's programs.
@@ -111,28 +146,26 @@ func (s *sidecar) uri() string { return "http://" + s.credentials.Addr().String(
 // serve handles requests until ctx is done. It then waits up to shutdownTimeout for requests
 // in progress.
 func (s *sidecar) serve(ctx context.Context) error {
-	ended := make(chan error, len(s.servers))
-	for i, listener := range []net.Listener{s.credentials, s.health} {
-		go func() { ended <- s.servers[i].Serve(listener) }()
+	servers := []*bounded.Server{s.credentials, s.health, s.metrics}
+	ended := make(chan error, 2*len(servers)) // the results of Serve and of Shutdown
+	for _, server := range servers {
+		go func() { ended <- server.Serve() }()
 	}
 	var err error
-	running := len(s.servers)
+	running := len(servers)
 	select {
 	case <-ctx.Done():
 	case err = <-ended: // a listener has failed
 		running--
 	}
-	shutdownCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTimeout)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTimeout)
 	defer cancel()
-	for _, server := range s.servers {
-		if failed := server.Shutdown(shutdownCtx); failed != nil {
-			err = errors.Join(err, failed, server.Close())
-		}
+	for _, server := range servers {
+		running++
+		go func() { ended <- server.Shutdown(ctx) }()
 	}
 	for range running {
-		if served := <-ended; !errors.Is(served, http.ErrServerClosed) {
-			err = errors.Join(err, served)
-		}
+		err = errors.Join(err, <-ended)
 	}
 	return err
 }

@@ -24,8 +24,8 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
-	"github.com/irsakit/irsakit/examples/observability/irsametrics"
 	"github.com/irsakit/irsakit/irsa"
+	"github.com/irsakit/irsakit/irsa/irsametrics"
 	"github.com/irsakit/irsakit/irsa/irsatest"
 )
 
@@ -52,7 +52,7 @@ func newSidecar(t *testing.T, connections int) *testSidecar {
 	t.Cleanup(func() { assert.NoError(t, p.Close()) })
 	metrics.Add(p)
 	file := filepath.Join(t.TempDir(), "token")
-	s, err := start(options{listen: "127.0.0.1:0", observe: "127.0.0.1:0", tokenFile: file, connections: connections}, p, metrics)
+	s, err := start(options{listen: "127.0.0.1:0", health: "127.0.0.1:0", metrics: "127.0.0.1:0", tokenFile: file, connections: connections}, p, metrics)
 	require.NoError(t, err)
 	ctx, cancel := context.WithCancel(t.Context())
 	served := make(chan error, 1)
@@ -215,7 +215,7 @@ func TestEndpointServesDuringSTSOutage(t *testing.T) {
 	require.NoError(t, err)
 	response, body = send(t, health+"/readyz", nil)
 	assert.Equal(t, http.StatusOK, response.StatusCode)
-	assert.Equal(t, "ready, but refreshing fails\n", body)
+	assert.Equal(t, "ready, but refresh is failing\n", body)
 	response, _ = send(t, health+"/healthz", nil)
 	assert.Equal(t, http.StatusOK, response.StatusCode)
 }
@@ -252,17 +252,17 @@ func TestRunStopsWithContextAndReportsErrors(t *testing.T) {
 	k := irsatest.New(t)
 	sa := k.ServiceAccount("shop", "cart")
 	pod := k.Pod(sa, k.Role("s3-writer", irsatest.Trust(sa)))
-	o := options{listen: "127.0.0.1:0", observe: "127.0.0.1:0", tokenFile: filepath.Join(t.TempDir(), "token"), connections: 1}
+	o := options{listen: "127.0.0.1:0", health: "127.0.0.1:0", metrics: "127.0.0.1:0", tokenFile: filepath.Join(t.TempDir(), "token"), connections: 1}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	require.NoError(t, run(ctx, o, pod.Options))
 	require.ErrorIs(t, run(ctx, o), irsa.ErrNotConfigured)
 	o.tokenFile = filepath.Join(t.TempDir(), "no", "such", "folder")
 	require.ErrorIs(t, run(ctx, o, pod.Options), os.ErrNotExist)
-	o.tokenFile, o.observe = filepath.Join(t.TempDir(), "token"), "256.0.0.1:0"
+	o.tokenFile, o.metrics = filepath.Join(t.TempDir(), "token"), "256.0.0.1:0"
 	err := run(ctx, o, pod.Options)
 	var opErr *net.OpError
 	require.ErrorAs(t, err, &opErr)
 	o.connections = 0
-	require.ErrorContains(t, run(ctx, o, pod.Options), "nobody would be served")
+	require.ErrorContains(t, run(ctx, o, pod.Options), "-connections is 0; the minimum is 1")
 }

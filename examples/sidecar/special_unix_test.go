@@ -3,6 +3,7 @@
 package main
 
 import (
+	"errors"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -22,7 +23,7 @@ func TestAuthorizationRejectsSpecialFiles(t *testing.T) {
 		t.Run(kind, func(t *testing.T) {
 			before, err := os.Stat(path)
 			require.NoError(t, err)
-			want := "the authorization token cannot be read: " + path + " is not a regular file but " + kind
+			want := "authorization token not usable: " + path + " is not a regular file but " + kind
 			filetest.Within(t, func() {
 				_, err := authorization{path}.read()
 				assert.EqualError(t, err, want)
@@ -35,17 +36,117 @@ func TestAuthorizationRejectsSpecialFiles(t *testing.T) {
 	}
 }
 
+// untrusted are changes of a token file, which is in a folder. The file elsewhere is in the
+// folder above.
+var untrusted = []struct {
+	name  string
+	make  func(folder, file string) error
+	wrong string // a part of the error; empty if the file is accepted
+}{
+	{"mode 0600", func(_, file string) error { return os.Chmod(file, 0o600) }, ""},
+	{"mode 0640", func(_, file string) error { return os.Chmod(file, 0o640) }, ""},
+	{"mode 0400", func(_, file string) error { return os.Chmod(file, 0o400) }, ""},
+	{"readable for others", func(_, file string) error { return os.Chmod(file, 0o644) }, "others can read or change the token"},
+	{"writable for the group", func(_, file string) error { return os.Chmod(file, 0o660) }, "others can read or change the token"},
+	{"writable for others", func(_, file string) error { return os.Chmod(file, 0o602) }, "others can read or change the token"},
+	{"another user", func(_, file string) error { return os.Chown(file, 4711, -1) }, "belongs to the user 4711"},
+	{"link to elsewhere", func(folder, file string) error {
+		return errors.Join(os.Remove(file), os.Symlink(filepath.Join(filepath.Dir(folder), "elsewhere"), file))
+	}, "is a symbolic link"},
+	{"link to a folder above", func(_, file string) error { return errors.Join(os.Remove(file), os.Symlink("../elsewhere", file)) }, "is a symbolic link"},
+	{"link to a device", func(_, file string) error { return errors.Join(os.Remove(file), os.Symlink("/dev/zero", file)) }, "is a symbolic link"},
+	{"link to itself", func(_, file string) error { return errors.Join(os.Remove(file), os.Symlink("token", file)) }, "is a symbolic link"},
+	{"links of the kubelet", func(folder, file string) error {
+		version := filepath.Join(folder, "..2026")
+		return errors.Join(os.Mkdir(version, 0o700), os.Rename(file, filepath.Join(version, "token")),
+			os.Symlink("..2026", filepath.Join(folder, "..data")), os.Symlink("..data/token", file))
+	}, ""},
+}
+
+func TestAuthorizationRejectsUntrustedFiles(t *testing.T) {
+	token := strings.Repeat("x", 32)
+	for _, tt := range untrusted {
+		t.Run(tt.name, func(t *testing.T) {
+			if tt.name == "another user" && os.Geteuid() != 0 {
+				t.Skip("only root can give a file away")
+			}
+			folder := filepath.Join(t.TempDir(), "folder")
+			file := filepath.Join(folder, "token")
+			require.NoError(t, os.Mkdir(folder, 0o700))
+			require.NoError(t, os.WriteFile(filepath.Join(filepath.Dir(folder), "elsewhere"), []byte(token), 0o600))
+			require.NoError(t, os.WriteFile(file, []byte(token), 0o600))
+			require.NoError(t, tt.make(folder, file))
+			got, err := authorization{file}.read()
+			prepared := authorization{file}.prepare(true)
+			if tt.wrong == "" {
+				require.NoError(t, errors.Join(err, prepared))
+				assert.Equal(t, token, got)
+				info, err := os.Stat(file)
+				require.NoError(t, err)
+				assert.Equal(t, os.FileMode(0o640), info.Mode().Perm())
+				return
+			}
+			require.ErrorContains(t, err, tt.wrong)
+			require.ErrorContains(t, prepared, tt.wrong)
+		})
+	}
+}
+
+func TestAuthorizationRejectsFolderThatIsANamedPipe(t *testing.T) {
+	pipe := filepath.Join(t.TempDir(), "pipe")
+	require.NoError(t, syscall.Mkfifo(pipe, 0o600))
+	filetest.Within(t, func() {
+		_, err := authorization{filepath.Join(pipe, "token")}.read()
+		assert.ErrorContains(t, err, "authorization token not usable")
+	})
+}
+
+func TestProcessRejectsNamedPipe(t *testing.T) {
+	pipe := filepath.Join(t.TempDir(), "token")
+	require.NoError(t, syscall.Mkfifo(pipe, 0o600))
+	filetest.Within(t, func() {
+		output, err := newProcess(t, pipe).CombinedOutput()
+		assert.Error(t, err)
+		assert.Contains(t, string(output), "is not a regular file but a named pipe")
+	})
+}
+
 func TestAuthorizationDoesNotBlockWhileFilesAreSwapped(t *testing.T) {
-	file := filepath.Join(t.TempDir(), "token")
+	folder := t.TempDir()
+	file, next := filepath.Join(folder, "token"), filepath.Join(folder, "next")
 	want := strings.Repeat("secret", 4)
 	require.NoError(t, os.WriteFile(file, []byte(want), 0o600))
-	filetest.Swap(t, file, testsize.Choose(500, 2_000, 10_000), func(path string) error {
-		got, err := authorization{path}.read()
-		if err == nil {
-			assert.Equal(t, want, got)
+	elsewhere := filepath.Join(t.TempDir(), "elsewhere")
+	require.NoError(t, os.WriteFile(elsewhere, []byte(strings.Repeat("other", 8)), 0o600))
+	makers := []func() error{
+		func() error { return syscall.Mkfifo(next, 0o600) },
+		func() error { return os.WriteFile(next, []byte(want), 0o600) },
+		func() error { return os.Symlink(elsewhere, next) },
+		func() error { return os.WriteFile(next, []byte(want), 0o600) },
+		func() error { return os.Symlink("/dev/zero", next) },
+		func() error { return os.WriteFile(next, []byte(want), 0o600) },
+	}
+	stop, stopped := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(stopped)
+		for i := 0; ; i++ {
+			select {
+			case <-stop:
+				return
+			default:
+				assert.NoError(t, errors.Join(makers[i%len(makers)](), os.Rename(next, file)))
+			}
 		}
-		return err
+	}()
+	filetest.Within(t, func() {
+		for range testsize.Choose(500, 2_000, 10_000) {
+			if got, err := (authorization{file}).read(); err == nil {
+				assert.Equal(t, want, got)
+			}
+		}
 	})
+	close(stop)
+	<-stopped
 }
 
 func TestEndpointAnswersWhileTheTokenIsANamedPipe(t *testing.T) {

@@ -63,9 +63,9 @@ func TestAuthorizationRejectsALargeFile(t *testing.T) {
 		want       string // the error, empty for none
 	}{
 		{"longest token with CR LF", token + "\r\n", maxToken + 2, ""},
-		{"token one byte too long", token + "x", maxToken + 1, "has 4097 characters, a token has 16 to 4096"},
-		{"second line", token + "\nsecond", maxToken + 7, "is larger than 4098 bytes, a token has 16 to 4096"},
-		{"1 GiB", token, 1 << 30, "is larger than 4098 bytes, a token has 16 to 4096"},
+		{"token one byte too long", token + "x", maxToken + 1, "has 4097 characters; a token has 16 to 4096"},
+		{"second line", token + "\nsecond", maxToken + 7, "is larger than 4098 bytes; a token has 16 to 4096 characters"},
+		{"1 GiB", token, 1 << 30, "is larger than 4098 bytes; a token has 16 to 4096 characters"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			require.NoError(t, os.WriteFile(file, []byte(tt.text), 0o600))

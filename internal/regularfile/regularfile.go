@@ -26,7 +26,7 @@ func Stat(path string) (fs.FileInfo, error) {
 	if err != nil {
 		return nil, err
 	}
-	return info, check(path, info)
+	return info, Check(path, info)
 }
 
 // openChecked opens the file at path and then checks its type, because the file may have
@@ -40,7 +40,7 @@ func openChecked(path string) (*os.File, fs.FileInfo, error) {
 	}
 	info, err := file.Stat()
 	if err == nil {
-		err = check(path, info)
+		err = Check(path, info)
 	}
 	if err != nil {
 		_ = file.Close()
@@ -49,8 +49,9 @@ func openChecked(path string) (*os.File, fs.FileInfo, error) {
 	return file, info, nil
 }
 
-// check returns an error if info does not describe a regular file.
-func check(path string, info fs.FileInfo) error {
+// Check returns an error if info, which describes the file at path, is not that of a regular
+// file.
+func Check(path string, info fs.FileInfo) error {
 	if info.Mode().IsRegular() {
 		return nil
 	}

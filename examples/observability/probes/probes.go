@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/irsakit/irsakit/cache"
+	"github.com/irsakit/irsakit/examples/observability/bounded"
 	"github.com/irsakit/irsakit/irsa"
 )
 
@@ -15,31 +16,51 @@ import (
 // kubelet's default timeout of one second.
 const Patience = 500 * time.Millisecond
 
+// maxWaiting is how many requests of a readiness probe wait for credentials at the same
+// time. Further ones report the current state at once.
+const maxWaiting = 16
+
 // Live handles the liveness probe. It always succeeds: a restart would not repair
 // credentials, and would discard credentials that may still be valid.
-func Live(w http.ResponseWriter, _ *http.Request) { respond(w, http.StatusOK, "alive") }
+func Live(w http.ResponseWriter, r *http.Request) {
+	bounded.Protect(r)
+	respond(w, http.StatusOK, "alive")
+}
 
 // Ready returns a handler for the readiness probe, which reports whether p serves valid
 // credentials. The handler itself retrieves credentials: without valid credentials, a
 // Provider makes attempts only for callers, and a pod that is not ready has no others.
 func Ready(p *irsa.Provider) http.HandlerFunc {
+	waiting := make(chan struct{}, maxWaiting)
 	return func(w http.ResponseWriter, r *http.Request) {
-		ctx, cancel := context.WithTimeout(r.Context(), Patience)
-		defer cancel()
-		_, _ = p.Retrieve(ctx) // Status is more specific than the error
+		bounded.Protect(r)
+		select {
+		case waiting <- struct{}{}:
+			retrieve(r.Context(), p)
+			<-waiting
+		default:
+		}
 		switch s := p.Status(); {
 		case s.Healthy() == nil:
 			respond(w, http.StatusOK, "ready")
 		case s.State == cache.Stale: // callers are not affected yet
-			respond(w, http.StatusOK, "ready, but refreshing fails")
+			respond(w, http.StatusOK, "ready, but refresh is failing")
 		case s.State == cache.Empty:
-			respond(w, http.StatusServiceUnavailable, "there never were credentials")
+			respond(w, http.StatusServiceUnavailable, "no credentials obtained yet")
 		case s.State == cache.Expired:
-			respond(w, http.StatusServiceUnavailable, "there are no valid credentials any more")
+			respond(w, http.StatusServiceUnavailable, "credentials expired")
 		default:
 			respond(w, http.StatusServiceUnavailable, "closed")
 		}
 	}
+}
+
+// retrieve waits up to [Patience] for credentials. It ignores the error, because Healthy is
+// more specific.
+func retrieve(ctx context.Context, p *irsa.Provider) {
+	ctx, cancel := context.WithTimeout(ctx, Patience)
+	defer cancel()
+	_, _ = p.Retrieve(ctx)
 }
 
 // respond writes text only. The cause and the role are in the log.

@@ -1,7 +1,14 @@
-// Load sends requests at a constant rate to a sidecar that runs as a separate process
-// against the test kit, and prints the latencies and errors.
+// Load measures a sidecar that runs as a separate process against the test kit. It sends
+// requests at a constant rate, and prints the latencies and errors.
 //
 //	go -C examples/sidecar run ./load -rate 5000 -for 30s
+//
+// With -flood, clients without the token keep all three ports busy meanwhile, one kind after
+// the other. The program then prints a line for each kind: the latencies of authorized
+// requests and of liveness probes, each over a new connection, and how long the sidecar took
+// to end.
+//
+//	go -C examples/sidecar run ./load -flood 1024 -for 5s
 package main
 
 import (
@@ -10,27 +17,29 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
-	"os/exec"
 	"os/signal"
-	"path/filepath"
 	"slices"
-	"strings"
 	"sync"
-	"syscall"
 	"time"
-
-	"github.com/irsakit/irsakit/irsa/irsatest"
 )
 
 func main() {
 	rate := flag.Int("rate", 5000, "requests a `second`, 1 to 1,000,000")
-	duration := flag.Duration("for", 30*time.Second, "how long")
+	duration := flag.Duration("for", 30*time.Second, "`duration` of the load, or of each kind of flood")
+	clients := flag.Int("flood", 0, "`number` of clients without the token on each port")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	err := measure(ctx, *rate, *duration)
+	var err error
+	switch {
+	case flag.NArg() > 0: // started by measureFlood
+		err = runFlood(ctx, flag.Args(), *clients)
+	case *clients > 0:
+		err = measureFloods(ctx, *clients, *duration)
+	default:
+		err = measure(ctx, *rate, *duration)
+	}
 	stop()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "load:", err)
@@ -38,70 +47,14 @@ func main() {
 	}
 }
 
-func measure(ctx context.Context, rate int, duration time.Duration) (err error) {
-	k, err := irsatest.Start()
+func measure(ctx context.Context, rate int, duration time.Duration) error {
+	s, err := startSidecar(ctx)
 	if err != nil {
 		return err
 	}
-	defer k.Close()
-	folder, err := os.MkdirTemp("", "load")
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, os.RemoveAll(folder)) }()
-	k.STS.SetLifetime(15 * time.Second) // so that the sidecar refreshes continuously
-	sa := k.ServiceAccount("shop", "cart")
-	pod := k.Pod(sa, k.Role("s3-writer", irsatest.Trust(sa)))
-	uri, stop, err := startSidecar(ctx, folder, pod.Environ())
-	if err != nil {
-		return err
-	}
-	token, err := os.ReadFile(filepath.Join(folder, "token")) // #nosec G304 -- the path is made by this program
-	if err != nil {
-		return errors.Join(err, stop())
-	}
-	r := generateLoad(ctx, uri, strings.TrimSpace(string(token)), rate, duration)
+	r := generateLoad(ctx, s.uri, s.token, rate, duration)
 	fmt.Print(r)
-	return errors.Join(stop(), r.err)
-}
-
-// startSidecar builds the sidecar, starts it, and waits until it is ready.
-func startSidecar(ctx context.Context, folder string, environment []string) (uri string, stop func() error, err error) {
-	binary := filepath.Join(folder, "sidecar")
-	build := exec.CommandContext(ctx, "go", "build", "-o", binary, "github.com/irsakit/irsakit/examples/sidecar") // #nosec G204
-	build.Stderr = os.Stderr
-	if err := build.Run(); err != nil {
-		return "", nil, fmt.Errorf("run it in the folder of the sidecar's module: %w", err)
-	}
-	credentials, err := freeAddress()
-	if err != nil {
-		return "", nil, err
-	}
-	health, err := freeAddress()
-	if err != nil {
-		return "", nil, err
-	}
-	sidecar := exec.CommandContext(ctx, binary, "-listen", credentials, "-observe", health, "-token-file", filepath.Join(folder, "token")) // #nosec G204
-	sidecar.Env, sidecar.Stderr = append(os.Environ(), environment...), os.Stderr
-	if err := sidecar.Start(); err != nil {
-		return "", nil, err
-	}
-	stop = func() error { return errors.Join(sidecar.Process.Signal(syscall.SIGTERM), sidecar.Wait()) }
-	for range 100 {
-		if get(ctx, http.DefaultClient, "http://"+health+"/readyz", "") == nil {
-			return "http://" + credentials + "/credentials", stop, nil
-		}
-		time.Sleep(50 * time.Millisecond)
-	}
-	return "", nil, errors.Join(errors.New("the sidecar does not get ready"), stop())
-}
-
-func freeAddress() (string, error) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
-	}
-	return listener.Addr().String(), listener.Close()
+	return errors.Join(s.stop(), r.err)
 }
 
 // maxRate is more than the clients can reach. It keeps the interval above 0, because the load
@@ -173,15 +126,17 @@ func get(ctx context.Context, client *http.Client, url, token string) error {
 	return nil
 }
 
+// quantile returns a quantile of the latencies, which are sorted.
+func (r *result) quantile(q float64) time.Duration {
+	if len(r.latencies) == 0 {
+		return 0
+	}
+	return r.latencies[min(int(q*float64(len(r.latencies))), len(r.latencies)-1)].Round(10 * time.Microsecond)
+}
+
 // String returns a summary of one line.
 func (r *result) String() string {
-	quantile := func(q float64) time.Duration {
-		if len(r.latencies) == 0 {
-			return 0
-		}
-		return r.latencies[min(int(q*float64(len(r.latencies))), len(r.latencies)-1)].Round(10 * time.Microsecond)
-	}
 	return fmt.Sprintf("%d requests in %v (%.0f a second), %d errors, p50 %v, p99 %v, p99.9 %v, longest %v\n",
 		len(r.latencies), r.duration.Round(time.Millisecond), float64(len(r.latencies))/r.duration.Seconds(), r.errors,
-		quantile(0.5), quantile(0.99), quantile(0.999), quantile(1))
+		r.quantile(0.5), r.quantile(0.99), r.quantile(0.999), r.quantile(1))
 }

@@ -111,6 +111,8 @@ var mutations = []struct {
 		{"oidc-provider/", "saml-provider/", "is not an OIDC provider"},
 		{"[{", "[", "invalid character"},
 	}},
+	{"sidecar", "network-policy.yaml", networkMutations},
+	{"observability", "network-policy.yaml", networkMutations},
 	{"s3", "job.yaml", []mutation{
 		{"backoffLimit: 3", "backoffLimits: 3", `unknown field "spec.backoffLimits"`},
 		{"  1.txt: thank you", "  1.txt: 1", "job.yaml: json: cannot unmarshal number"},
@@ -126,6 +128,25 @@ var mutations = []struct {
 		{"2012-10-17", "2008-10-17", "no version"},
 		{`"Action"`, `"NotAction"`, `unknown field "NotAction"`},
 	}},
+}
+
+// networkMutations are the mutations of a NetworkPolicy for metrics.
+var networkMutations = []mutation{
+	{"kind: NetworkPolicy", "kind: NetworkPolicies", `no kind "NetworkPolicies" is registered`},
+	{"  namespace: shop", "  namespace: store", "no NetworkPolicy of ingress selects the pods"},
+	{"      app:", "      apps:", "no NetworkPolicy of ingress selects the pods"},
+	{"[Ingress]", "[Egress]", "no NetworkPolicy of ingress selects the pods"},
+	{"port: metrics", "port: health", "opens another port"},
+	{"port: metrics", "port: 9910", "opens another port"},
+	{"port: metrics", "port: 9910\n          endPort: 9912", "opens another port"},
+	{"protocol: TCP", "protocol: UDP", "opens another protocol"},
+	{"    - ports:\n        - port: metrics\n          protocol: TCP\n      from:", "    - from:", "opens all ports"},
+	{"      from:", "    - ports: [{ port: metrics }]\n    - ports: [{ port: metrics }]\n      from:", "lets everybody in"},
+	{"metadata.name: monitoring", "metadata.name: shop", "lets another namespace in"},
+	{"        - namespaceSelector:\n            matchLabels:\n              kubernetes.io/metadata.name: monitoring\n          podSelector:", "        - podSelector:", "lets another namespace in"},
+	{"            matchLabels:\n              kubernetes.io/metadata.name: monitoring", "            {}", "lets another namespace in"},
+	{"          podSelector:\n            matchLabels:\n              app.kubernetes.io/name: prometheus\n", "", "lets all pods of a namespace in"},
+	{"        - namespaceSelector:", "        - ipBlock: { cidr: 0.0.0.0/0 }\n        - namespaceSelector:", "lets addresses in"},
 }
 
 func TestCheckReportsMutations(t *testing.T) {

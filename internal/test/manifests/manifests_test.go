@@ -14,6 +14,7 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
@@ -35,6 +36,9 @@ func check(files map[string]string) error {
 	errs := []error{checkRoles(m)}
 	for _, w := range m.workloads {
 		if err := checkPod(w.pod, m.hasRights(w.meta.Namespace, w.pod.Spec.ServiceAccountName)); err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", w.name, err))
+		}
+		if err := checkNetwork(w, m.policies); err != nil {
 			errs = append(errs, fmt.Errorf("%s: %w", w.name, err))
 		}
 	}
@@ -90,6 +94,7 @@ type manifests struct {
 	accounts    []corev1.ServiceAccount
 	bound       []rbacv1.Subject // the subjects of role bindings
 	workloads   []workload
+	policies    []networkingv1.NetworkPolicy
 	trustPolicy []byte
 }
 
@@ -112,7 +117,7 @@ func read(t *testing.T, folder string) map[string]string {
 // decoder decodes documents as the API server does. A field that Kubernetes does not know is an error.
 var decoder = func() runtime.Decoder {
 	scheme := runtime.NewScheme()
-	utilruntime.Must(errors.Join(corev1.AddToScheme(scheme), appsv1.AddToScheme(scheme), batchv1.AddToScheme(scheme), rbacv1.AddToScheme(scheme)))
+	utilruntime.Must(errors.Join(corev1.AddToScheme(scheme), appsv1.AddToScheme(scheme), batchv1.AddToScheme(scheme), networkingv1.AddToScheme(scheme), rbacv1.AddToScheme(scheme)))
 	return serializer.NewCodecFactory(scheme, serializer.EnableStrict).UniversalDeserializer()
 }()
 
@@ -148,6 +153,8 @@ func (m *manifests) add(object runtime.Object) error {
 		return checkRights(o)
 	case *rbacv1.RoleBinding:
 		m.bound = append(m.bound, o.Subjects...)
+	case *networkingv1.NetworkPolicy:
+		m.policies = append(m.policies, *o)
 	case *corev1.ConfigMap:
 	case *corev1.Pod:
 		run("Pod", o.ObjectMeta, corev1.PodTemplateSpec{ObjectMeta: o.ObjectMeta, Spec: o.Spec})

@@ -22,8 +22,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/irsakit/irsakit/cache"
-	"github.com/irsakit/irsakit/examples/observability/irsametrics"
 	"github.com/irsakit/irsakit/irsa"
+	"github.com/irsakit/irsakit/irsa/irsametrics"
 	"github.com/irsakit/irsakit/irsa/irsatest"
 )
 
@@ -194,7 +194,7 @@ func (m *model) observe(e irsa.Event) {
 			}
 		}
 	case irsa.EventRejected:
-		m.values[series("irsa_refusals_total", s.RoleARN, s.Source)]++
+		m.values[series("irsa_rejections_total", s.RoleARN, s.Source)]++
 	}
 }
 
@@ -226,7 +226,7 @@ func addInitialCounters(want map[string]float64, s irsa.Status) {
 	for name := range kinds {
 		want[attempts(snakeCase(name), "failure", s)] += 0
 	}
-	want[series("irsa_refusals_total", s.RoleARN, s.Source)] += 0
+	want[series("irsa_rejections_total", s.RoleARN, s.Source)] += 0
 	want[series("irsa_token_rotations_total", s.RoleARN, s.Source)] += 0
 }
 

@@ -20,8 +20,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/irsakit/irsakit/examples/observability/irsametrics"
 	"github.com/irsakit/irsakit/irsa"
+	"github.com/irsakit/irsakit/irsa/irsametrics"
 	"github.com/irsakit/irsakit/irsa/irsatest"
 )
 
@@ -29,7 +29,7 @@ import (
 var kinds = map[string]error{
 	"ErrNotConfigured": irsa.ErrNotConfigured, "ErrTokenFile": irsa.ErrTokenFile, "ErrTokenExpired": irsa.ErrTokenExpired,
 	"ErrTokenRejected": irsa.ErrTokenRejected, "ErrAccessDenied": irsa.ErrAccessDenied, "ErrThrottled": irsa.ErrThrottled,
-	"ErrUnavailable": irsa.ErrUnavailable, "ErrInvalidRequest": irsa.ErrInvalidRequest, "ErrClosed": irsa.ErrClosed, "ErrRefused": irsa.ErrRejected,
+	"ErrUnavailable": irsa.ErrUnavailable, "ErrInvalidRequest": irsa.ErrInvalidRequest, "ErrClosed": irsa.ErrClosed, "ErrRejected": irsa.ErrRejected,
 }
 
 // snakeCase returns the label value for the Go name of a kind.
@@ -39,7 +39,7 @@ func snakeCase(name string) string {
 }
 
 func TestKindLabelsAreDistinct(t *testing.T) {
-	file, err := parser.ParseFile(token.NewFileSet(), "../../../irsa/errors.go", nil, 0)
+	file, err := parser.ParseFile(token.NewFileSet(), "../errors.go", nil, 0)
 	require.NoError(t, err)
 	var declared []string
 	for _, declaration := range file.Decls {

@@ -11,8 +11,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/irsakit/irsakit/examples/observability/irsametrics"
 	"github.com/irsakit/irsakit/irsa"
+	"github.com/irsakit/irsakit/irsa/irsametrics"
 	"github.com/irsakit/irsakit/irsa/irsatest"
 )
 
@@ -31,7 +31,7 @@ func TestRetrieveDoesNotAllocateWhenObserved(t *testing.T) {
 // BenchmarkRetrieve compares a cached Retrieve of a Provider with and without observation,
 // in alternating rounds. observed/bare is the ratio of the medians.
 //
-//	go test -run '^$' -bench . -benchtime 1000x ./irsametrics
+//	go test -run '^$' -bench . -benchtime 1000x .
 func BenchmarkRetrieve(b *testing.B) {
 	_, pod := newPod(b)
 	ctx := b.Context()

@@ -22,7 +22,7 @@ var kinds = map[error]string{
 	irsa.ErrUnavailable:    "unavailable",
 	irsa.ErrInvalidRequest: "invalid_request",
 	irsa.ErrClosed:         "closed",
-	irsa.ErrRejected:       "refused",
+	irsa.ErrRejected:       "rejected",
 }
 
 // kindLabel returns the value of the label kind for the kind of an error.

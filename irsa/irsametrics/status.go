@@ -17,23 +17,23 @@ var timestamps = []struct {
 	get  func(irsa.Status) time.Time
 }{
 	{
-		desc("irsa_credentials_expiry_timestamp_seconds", "Until when the credentials are served."),
+		desc("irsa_credentials_expiry_timestamp_seconds", "Time at which the current credentials stop being served."),
 		func(s irsa.Status) time.Time { return s.Expires },
 	},
 	{
-		desc("irsa_last_success_timestamp_seconds", "When the newest credentials came."),
+		desc("irsa_last_success_timestamp_seconds", "Time of the last successful exchange with STS."),
 		func(s irsa.Status) time.Time { return s.LastSuccess },
 	},
 	{
-		desc("irsa_next_refresh_timestamp_seconds", "When the next exchange with STS begins; absent while one is under way, or where the next caller begins it."),
+		desc("irsa_next_refresh_timestamp_seconds", "Time of the next scheduled exchange with STS. Absent during an exchange, and when only a caller starts one."),
 		func(s irsa.Status) time.Time { return s.NextAttempt },
 	},
 	{
-		desc("irsa_token_issued_timestamp_seconds", "When the newest token that was seen was issued."),
+		desc("irsa_token_issued_timestamp_seconds", "Time at which the newest web identity token was issued."),
 		func(s irsa.Status) time.Time { return s.TokenIssued },
 	},
 	{
-		desc("irsa_token_expiry_timestamp_seconds", "When the newest token that was seen expires."),
+		desc("irsa_token_expiry_timestamp_seconds", "Time at which the newest web identity token expires."),
 		func(s irsa.Status) time.Time { return s.TokenExpiry },
 	},
 }
@@ -45,20 +45,20 @@ var numbers = []struct {
 	get   func(irsa.Status) float64
 }{
 	{
-		desc("irsa_credentials_valid", "1 where there are credentials to serve, else 0."),
+		desc("irsa_credentials_valid", "Whether valid credentials are available: 1 or 0."),
 		prometheus.GaugeValue, valid,
 	},
 	{
-		desc("irsa_consecutive_failures", "Exchanges with STS that failed since the last one that did not."),
+		desc("irsa_consecutive_failures", "Failed exchanges with STS since the last successful one."),
 		prometheus.GaugeValue, func(s irsa.Status) float64 { return float64(s.Failures) },
 	},
 	{
-		desc("irsa_caller_errors_total", "Callers who got an error because there were no credentials."),
+		desc("irsa_caller_errors_total", "Calls that returned an error because no valid credentials were available."),
 		prometheus.CounterValue, func(s irsa.Status) float64 { return float64(s.ErrorCount) },
 	},
 }
 
-var waits = desc("irsa_caller_wait_seconds", "How long callers waited who did not get credentials at once.")
+var waits = desc("irsa_caller_wait_seconds", "Time that calls waited for credentials, for those that waited.")
 
 func valid(s irsa.Status) float64 {
 	if s.State == cache.Fresh || s.State == cache.Stale {

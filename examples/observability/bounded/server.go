@@ -1,0 +1,106 @@
+// Package bounded provides an HTTP server that silent, slow and rejected clients cannot
+// exhaust. It bounds the number of connections, the size of requests, and the time of each
+// step.
+package bounded
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+)
+
+// The limits of a request. They are enough for the kubelet, Prometheus and programs in the
+// same pod.
+const (
+	headerTimeout = time.Second
+	idleTimeout   = 10 * time.Second
+	headerSlop    = 4 << 10 // what net/http adds to MaxHeaderBytes
+)
+
+// Options configures a [Server].
+type Options struct {
+	// Connections is the maximum number of connections. When a new one exceeds it, the server
+	// closes the oldest connection that waits for its peer. See also [Protect].
+	Connections int
+
+	// HeaderBytes is the maximum size of a request line and its headers, at least 4 KiB. Very
+	// short headers take several times their size in memory.
+	HeaderBytes int
+
+	// Timeout is the maximum time from the end of a request to the end of its response.
+	Timeout time.Duration
+
+	// KeepAlive lets a client send further requests over its connection.
+	KeepAlive bool
+
+	// Evicted is called for each connection that is closed to make room for another. It
+	// must not block.
+	Evicted func()
+}
+
+// Server is an HTTP server. It passes all requests to its handler, including "OPTIONS *".
+type Server struct {
+	listener *listener
+	http     http.Server
+}
+
+// NewServer returns a server for the connections that l accepts. It serves them once
+// [Server.Serve] is called, and closes l at the end.
+func NewServer(l net.Listener, handler http.Handler, o Options) *Server {
+	s := &Server{listener: newListener(l, max(o.Connections, 1), o.Evicted)}
+	s.http = http.Server{
+		Handler:                      track(http.MaxBytesHandler(handler, 0)),
+		DisableGeneralOptionsHandler: true,
+		ReadHeaderTimeout:            headerTimeout,
+		ReadTimeout:                  headerTimeout,
+		WriteTimeout:                 o.Timeout,
+		IdleTimeout:                  idleTimeout,
+		MaxHeaderBytes:               max(o.HeaderBytes-headerSlop, 1), // 0 would be the default of 1 MiB
+		ConnState:                    s.listener.setState,
+		ConnContext:                  withConn,
+		ErrorLog:                     slog.NewLogLogger(slog.Default().Handler(), slog.LevelError),
+	}
+	s.http.SetKeepAlivesEnabled(o.KeepAlive)
+	return s
+}
+
+// RejectBodies returns a handler that rejects requests with a body, and passes the others to
+// handler.
+func RejectBodies(handler http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.ContentLength != 0 {
+			w.Header().Set("Connection", "close")
+			http.Error(w, "the request has a body", http.StatusRequestEntityTooLarge)
+			return
+		}
+		handler.ServeHTTP(w, r)
+	})
+}
+
+// Addr returns the address that the server listens on.
+func (s *Server) Addr() net.Addr { return s.listener.Addr() }
+
+// Serve serves requests until [Server.Shutdown] is called. It then returns nil.
+func (s *Server) Serve() error {
+	if err := s.http.Serve(s.listener); !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	return nil
+}
+
+// Shutdown stops accepting connections and waits until the requests in progress have been
+// answered. After a second, it closes the connections that wait for their peers. When ctx is
+// done, it closes all that remain and returns an error.
+func (s *Server) Shutdown(ctx context.Context) error {
+	slow := time.AfterFunc(headerTimeout, s.listener.closeWaiting)
+	defer slow.Stop()
+	err := s.http.Shutdown(ctx)
+	if err != nil {
+		err = errors.Join(err, s.http.Close())
+	}
+	_ = s.listener.Close() // Shutdown has closed it, unless Serve was never called
+	return err
+}

@@ -1,0 +1,95 @@
+package main
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+)
+
+// The reasons for which the endpoint rejects requests, as values of a label.
+const (
+	wrongHost        = "wrong_host"
+	proxied          = "proxied"
+	tokenUnavailable = "token_unavailable"
+	noToken          = "no_token"
+	wrongToken       = "wrong_token"
+	wrongPath        = "wrong_path"
+	hasBody          = "has_body"
+	wrongMethod      = "wrong_method"
+)
+
+// reasons are all reasons.
+var reasons = []string{wrongHost, proxied, tokenUnavailable, noToken, wrongToken, wrongPath, hasBody, wrongMethod}
+
+// rejection describes why a request is rejected, and the response to it.
+type rejection struct {
+	reason  string
+	status  int
+	code    string
+	message string
+}
+
+// check returns nil if the request may have the credentials. The token comes before
+// everything that would tell a client without it more about the endpoint.
+func (e *endpoint) check(r *http.Request) *rejection {
+	// With DNS rebinding, the name of a web page can resolve to the loopback address.
+	if !slices.Contains(e.hosts, r.Host) {
+		return &rejection{wrongHost, http.StatusForbidden, "Forbidden", "the Host header is not a loopback address of this endpoint"}
+	}
+	if isProxied(r) {
+		return &rejection{proxied, http.StatusForbidden, "Forbidden", "the request was forwarded by a proxy; send it directly"}
+	}
+	if rejected := e.checkToken(r.Header.Values("Authorization")); rejected != nil {
+		return rejected
+	}
+	switch {
+	case r.URL.Path != path:
+		return &rejection{wrongPath, http.StatusNotFound, "NotFound", "the only path is " + path}
+	case r.ContentLength != 0:
+		return &rejection{hasBody, http.StatusRequestEntityTooLarge, "RequestEntityTooLarge", "the request has a body"}
+	case r.Method != http.MethodGet:
+		return &rejection{wrongMethod, http.StatusMethodNotAllowed, "MethodNotAllowed", "the only method is GET"}
+	default:
+		return nil
+	}
+}
+
+// checkToken checks the values of the header Authorization.
+func (e *endpoint) checkToken(values []string) *rejection {
+	const message = "the header Authorization must be the content of the file AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"
+	got := strings.Join(values, ", ")
+	if got == "" {
+		return &rejection{noToken, http.StatusUnauthorized, "Unauthorized", message}
+	}
+	allowed, err := e.authorization.allows(got)
+	e.logToken(err)
+	switch {
+	case err != nil:
+		return &rejection{tokenUnavailable, http.StatusInternalServerError, "AuthorizationTokenUnavailable", "the authorization token is not usable; see the log of the sidecar"}
+	case !allowed:
+		return &rejection{wrongToken, http.StatusUnauthorized, "Unauthorized", message}
+	default:
+		return nil
+	}
+}
+
+// isProxied reports whether the request went through a proxy, or was meant for one. A proxy
+// on the pod's network could make the endpoint available to other pods.
+func isProxied(r *http.Request) bool {
+	if r.URL.IsAbs() || r.Method == http.MethodConnect {
+		return true
+	}
+	for name := range r.Header {
+		if slices.Contains(proxyHeaders, name) || strings.HasPrefix(name, "X-Forwarded-") || strings.HasPrefix(name, "X-Envoy-") {
+			return true
+		}
+	}
+	return false
+}
+
+// proxyHeaders are the canonical names of headers that proxies and load balancers add.
+var proxyHeaders = []string{
+	"Cdn-Loop", "Cf-Connecting-Ip", "Client-Ip", "Fastly-Client-Ip", "Forwarded", "Forwarded-For", "Max-Forwards",
+	"Proxy-Authorization", "Proxy-Connection", "True-Client-Ip", "Via", "X-Client-Ip", "X-Cluster-Client-Ip",
+	"X-Forwarded", "X-Original-Forwarded-For", "X-Original-Host", "X-Original-Url", "X-Proxyuser-Ip", "X-Real-Ip",
+}

@@ -1,0 +1,42 @@
+package main
+
+import (
+	"log/slog"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/time/rate"
+)
+
+// logInterval is how often the same reason is logged, at most.
+const logInterval = time.Minute
+
+// rejections counts rejected requests, and logs each reason at most once a minute. It logs
+// nothing that a client has sent.
+type rejections struct {
+	requests *prometheus.CounterVec
+	logs     map[string]*rate.Sometimes
+}
+
+func newRejections() *rejections {
+	r := &rejections{
+		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "irsa_sidecar_rejected_requests_total",
+			Help: "Requests for credentials that were rejected, by reason.",
+		}, []string{"reason"}),
+		logs: map[string]*rate.Sometimes{},
+	}
+	for _, reason := range reasons {
+		r.requests.WithLabelValues(reason) // increase() would miss the first one if it created the series
+		r.logs[reason] = &rate.Sometimes{First: 1, Interval: logInterval}
+	}
+	return r
+}
+
+// count counts a rejected request.
+func (r *rejections) count(reason string) {
+	r.requests.WithLabelValues(reason).Inc()
+	r.logs[reason].Do(func() {
+		slog.Warn("rejected a request for credentials; further ones are logged once a minute", "reason", reason)
+	})
+}
