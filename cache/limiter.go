@@ -17,7 +17,8 @@ import (
 // one that wakes up for each refresh.
 //
 // A throttled attempt slows down all Caches: the number of slots is halved, at most once a second
-// and down to one. Each success restores a part of a slot.
+// and down to one. Each success restores a part of a slot, and so does every error of a service
+// that is not throttling.
 //
 // Use [NewLimiter] to create a Limiter. It is safe for concurrent use.
 type Limiter struct{ slots *slots.Pool }

@@ -130,25 +130,26 @@ func (p *Pool) Cancel(t *Ticket) bool {
 
 // Release releases the slot of a ticket and starts the tickets that acquire a slot instead. err is the
 // error of the attempt that held the slot, or nil. A throttling error halves the number of slots, at
-// most once a second. A success restores a part of a slot.
+// most once a second. A success, or any other answer of a service, restores a part of a slot.
 func (p *Pool) Release(t *Ticket, err error) {
 	if p == nil || t.Nested {
 		return
 	}
-	for _, next := range p.releaseSlot(t, err == nil, awserror.Throttled(err)) {
+	answered, throttled := awserror.Answer(err)
+	for _, next := range p.releaseSlot(t, err == nil || answered && !throttled, throttled) {
 		next.Start()
 	}
 }
 
 // releaseSlot releases the slot of a ticket and returns the queued tickets that acquired one instead.
-func (p *Pool) releaseSlot(t *Ticket, succeeded, throttled bool) (next []*Ticket) {
+func (p *Pool) releaseSlot(t *Ticket, accepted, throttled bool) (next []*Ticket) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.running--
 	if t.Priority.failing() {
 		p.failing--
 	}
-	p.adapt(succeeded, throttled)
+	p.adapt(accepted, throttled)
 	for i := range p.waiting {
 		queue := &p.waiting[i]
 		for front := queue.Front(); front != nil; front = queue.Front() {
@@ -164,10 +165,11 @@ func (p *Pool) releaseSlot(t *Ticket, succeeded, throttled bool) (next []*Ticket
 	return next
 }
 
-// adapt adjusts the number of slots to the outcome of an attempt. p.mu is held.
-func (p *Pool) adapt(succeeded, throttled bool) {
+// adapt adjusts the number of slots to the outcome of an attempt. accepted reports whether a service
+// answered without throttling. p.mu is held.
+func (p *Pool) adapt(accepted, throttled bool) {
 	switch now := time.Now(); {
-	case succeeded:
+	case accepted:
 		p.slots = min(p.slots+1/p.slots, float64(p.limit))
 	case throttled && now.Sub(p.lastHalved).Abs() >= time.Second:
 		p.slots, p.lastHalved = max(p.slots/2, 1), now

@@ -68,10 +68,15 @@ func TestPoolAdaptsToThrottling(t *testing.T) {
 			once(throttled)
 		}
 		assert.Equal(t, 1, number())
-		for range 100 {
-			once(nil)
+		for _, answer := range []error{nil, &smithy.GenericAPIError{Code: "AccessDenied"}} {
+			for range 100 {
+				once(answer)
+			}
+			assert.Equal(t, 8, number(), "after %v", answer)
+			time.Sleep(time.Second)
+			once(throttled)
+			assert.Equal(t, 4, number())
 		}
-		assert.Equal(t, 8, number())
 	})
 }
 
