@@ -9,8 +9,8 @@ import (
 // Limiter bounds how many attempts of several Caches run at the same time: see [Options]. Each
 // attempt needs a slot. Attempts with waiting callers acquire a slot before background refreshes,
 // otherwise in first-in, first-out order. Attempts of Caches whose last attempt failed hold at most
-// half of the slots, but at least one, so that they cannot block healthy Caches. An attempt holds
-// its slot until its source returns, even if that is after its context has ended.
+// half of the slots, but at least one, so that they cannot block healthy Caches. An attempt whose
+// source does not return in time is abandoned and releases its slot: see Options.AttemptTimeout.
 //
 // Background refreshes of credentials with a lifetime of a minute or more start up to a second
 // early, in batches once a second. A process that wakes up once for a batch uses less CPU time than
@@ -28,7 +28,7 @@ func NewLimiter(n int) *Limiter { return &Limiter{slots.New(n)} }
 
 // LimiterStatus is the status of a [Limiter] at one moment.
 type LimiterStatus struct {
-	Running int // running attempts
+	Running int // running attempts, except abandoned ones
 	Waiting int // attempts that wait for a slot
 	Slots   int // current number of slots; reduced while sources are throttled
 }
@@ -44,9 +44,9 @@ type slotKey struct{}
 
 // holdsSlot reports whether ctx is that of an attempt that holds a slot of the Cache's Limiter. Its
 // source then calls this Cache. The attempt of this Cache reuses the slot, because waiting for a
-// second one could deadlock.
+// second one could deadlock. The context of an abandoned attempt, which holds no slot, has ended.
 func (c *Cache) holdsSlot(ctx context.Context) bool {
-	return c.slots != nil && ctx.Value(slotKey{}) == c.slots
+	return c.slots != nil && ctx.Value(slotKey{}) == c.slots && ctx.Err() == nil
 }
 
 // demand advances for a caller. If the caller waits for an attempt that waits for its slot, the attempt

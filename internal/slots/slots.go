@@ -44,6 +44,7 @@ type Ticket struct {
 	Start    func()        // called once a queued ticket has its slot
 	Nested   bool          // it needs no slot, because its caller holds one
 	element  *list.Element // nil if it is not queued
+	holds    bool          // it holds a slot
 }
 
 // maxSlots exceeds what a process can use. Up to there a float64 counts exactly.
@@ -95,6 +96,7 @@ func (p *Pool) acquireLocked(t *Ticket) bool {
 		return false
 	}
 	p.running++
+	t.holds = true
 	if t.Priority.failing() {
 		p.failing++
 	}
@@ -128,11 +130,11 @@ func (p *Pool) Cancel(t *Ticket) bool {
 	return true
 }
 
-// Release releases the slot of a ticket and starts the tickets that acquire a slot instead. err is the
+// Release releases the slot of a ticket, if it holds one, and starts the tickets that acquire it. err is the
 // error of the attempt that held the slot, or nil. A throttling error halves the number of slots, at
 // most once a second. A success, or any other answer of a service, restores a part of a slot.
 func (p *Pool) Release(t *Ticket, err error) {
-	if p == nil || t.Nested {
+	if p == nil {
 		return
 	}
 	answered, throttled := awserror.Answer(err)
@@ -141,10 +143,14 @@ func (p *Pool) Release(t *Ticket, err error) {
 	}
 }
 
-// releaseSlot releases the slot of a ticket and returns the queued tickets that acquired one instead.
+// releaseSlot releases the slot of a ticket, if it holds one, and returns the queued tickets that acquired one instead.
 func (p *Pool) releaseSlot(t *Ticket, accepted, throttled bool) (next []*Ticket) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if !t.holds {
+		return nil
+	}
+	t.holds = false
 	p.running--
 	if t.Priority.failing() {
 		p.failing--
