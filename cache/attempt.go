@@ -54,7 +54,7 @@ func (c *Cache) start(now schedule.Moment, holdsSlot bool) {
 	}
 	a := &attempt{began: now, rejected: c.scheduler.rejected, returned: make(chan struct{})}
 	c.scheduler.pending = pending{}
-	a.ticket = &slots.Ticket{Priority: slots.Background, Nested: holdsSlot, Start: func() { c.admit(a) }}
+	a.ticket = &slots.Ticket{Tenant: c.opts.Tenant, Priority: slots.Background, Nested: holdsSlot, Start: func() { c.admit(a) }}
 	switch {
 	case s.failures > 0:
 		a.ticket.Priority = slots.BackgroundFailing

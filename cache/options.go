@@ -37,6 +37,11 @@ type Options struct {
 	// it. AttemptTimeout does not include the wait for a slot.
 	Limiter *Limiter
 
+	// Tenant names the tenant on whose behalf the Cache makes attempts, because the slots of the
+	// Limiter are fair between tenants. Caches of a Limiter with equal names belong to one tenant, and
+	// so do those with the empty name. Without a Limiter it has no effect.
+	Tenant string
+
 	// MaxIdleLifetimes, if greater than 0, is the number of consecutive lifetimes without a call of
 	// Retrieve after which the credentials are not refreshed in the background. The next Retrieve
 	// resumes that. It returns credentials that are still valid, and waits otherwise.
