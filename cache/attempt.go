@@ -40,7 +40,7 @@ type progress int
 const (
 	queued  progress = iota // it waits for a slot of the Limiter
 	running                 // the source has been called
-	overdue                 // the source has not returned in time: the attempt was counted as failed
+	overdue                 // the source has not returned in time: the attempt was abandoned
 )
 
 // start starts an attempt, or queues it until it has a slot. c.mu is held.
@@ -54,7 +54,7 @@ func (c *Cache) start(now schedule.Moment, holdsSlot bool) {
 	}
 	a := &attempt{began: now, rejected: c.scheduler.rejected, returned: make(chan struct{})}
 	c.scheduler.pending = pending{}
-	a.ticket = &slots.Ticket{Priority: slots.Background, Nested: holdsSlot, Start: func() { c.admit(a) }}
+	a.ticket = &slots.Ticket{Tenant: c.opts.Tenant, Priority: slots.Background, Nested: holdsSlot, Start: func() { c.admit(a) }}
 	switch {
 	case s.failures > 0:
 		a.ticket.Priority = slots.BackgroundFailing
@@ -213,8 +213,8 @@ func (c *Cache) examine(s *snapshot, r result, now schedule.Moment) (*snapshot, 
 // rejection may start an attempt.
 func (a *attempt) prefers(s *snapshot) bool { return a.rejected && s.lifetime >= minReplacement }
 
-// timeOut counts an attempt as failed if its source has not returned in time. A late success is
-// still used.
+// timeOut abandons an attempt if its source has not returned in time: the attempt counts as failed and
+// releases its slot. A late success is still used.
 func (c *Cache) timeOut(a *attempt) {
 	r := result{err: fmt.Errorf("cache: the source did not return within %v: %w", c.opts.AttemptTimeout, context.DeadlineExceeded)}
 	c.classify(&r)
@@ -225,6 +225,7 @@ func (c *Cache) timeOut(a *attempt) {
 		a.progress = overdue
 		return c.fail(a, r, c.now())
 	})
+	c.slots.Release(a.ticket, r.err)
 }
 
 // fail publishes a failed attempt. c.mu is held.

@@ -17,10 +17,11 @@ import (
 	"github.com/irsakit/irsakit/cache"
 )
 
+func quiet(o *cache.Options) { o.Logger = slog.New(slog.DiscardHandler) }
+
 // newCache returns a Cache that is closed at the end of the test.
 func newCache(t *testing.T, s aws.CredentialsProvider, optFns ...func(*cache.Options)) *cache.Cache {
 	t.Helper()
-	quiet := func(o *cache.Options) { o.Logger = slog.New(slog.DiscardHandler) }
 	c := cache.New(s, append([]func(*cache.Options){quiet}, optFns...)...)
 	t.Cleanup(func() { assert.NoError(t, c.Close()) })
 	return c

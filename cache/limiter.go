@@ -6,30 +6,42 @@ import (
 	"github.com/irsakit/irsakit/internal/slots"
 )
 
-// Limiter bounds how many attempts of several Caches run at the same time: see [Options]. Each
-// attempt needs a slot. Attempts with waiting callers acquire a slot before background refreshes,
-// otherwise in first-in, first-out order. Attempts of Caches whose last attempt failed hold at most
-// half of the slots, but at least one, so that they cannot block healthy Caches. An attempt holds
-// its slot until its source returns, even if that is after its context has ended.
+// Limiter bounds how many attempts of several Caches run at the same time, and is fair between their
+// tenants: see [Options]. Each attempt acquires a slot before it calls the source, and releases it when
+// the source has returned. An attempt whose source does not return in time is abandoned and releases
+// its slot: see Options.AttemptTimeout.
+//
+// Attempts with waiting callers acquire a slot before background refreshes. In both groups, attempts of
+// Caches whose last attempt failed come last. Within such a priority, tenants take turns: the one whose
+// last attempt started longest ago comes first. Within a tenant the order is first in, first out.
+//
+// Callers of failing Caches do not starve healthy ones: after three attempts with callers in a row, one
+// background refresh comes first. It does not overtake the callers of a healthy Cache of the same
+// tenant, or of a tenant whose last attempt started earlier.
+//
+// While other tenants are known, a tenant holds at most half of the slots, but at least one. A tenant is
+// known from its first attempt until an hour after its last. Attempts of Caches whose last attempt
+// failed hold at most half of all slots and of those of their tenant, but at least one.
+//
+// A throttled attempt slows down only its tenant: the number of slots that the tenant may hold is
+// halved, at most once a second and down to one. Each success restores a part of a slot, and so does
+// every error of a service that is not throttling.
 //
 // Background refreshes of credentials with a lifetime of a minute or more start up to a second
 // early, in batches once a second. A process that wakes up once for a batch uses less CPU time than
 // one that wakes up for each refresh.
 //
-// A throttled attempt slows down all Caches: the number of slots is halved, at most once a second
-// and down to one. Each success restores a part of a slot.
-//
 // Use [NewLimiter] to create a Limiter. It is safe for concurrent use.
 type Limiter struct{ slots *slots.Pool }
 
-// NewLimiter returns a Limiter with the given number of slots, from 1 to 1,000,000.
+// NewLimiter returns a Limiter with n slots. An n below 1 counts as 1, above 1,000,000 as 1,000,000.
 func NewLimiter(n int) *Limiter { return &Limiter{slots.New(n)} }
 
 // LimiterStatus is the status of a [Limiter] at one moment.
 type LimiterStatus struct {
-	Running int // running attempts
+	Running int // attempts that hold a slot; abandoned ones and those in the slot of another do not
 	Waiting int // attempts that wait for a slot
-	Slots   int // current number of slots; reduced while sources are throttled
+	Slots   int // number of slots; less than that of NewLimiter while all known tenants are throttled
 }
 
 // Status returns the current status. It does not block for long.
@@ -43,9 +55,9 @@ type slotKey struct{}
 
 // holdsSlot reports whether ctx is that of an attempt that holds a slot of the Cache's Limiter. Its
 // source then calls this Cache. The attempt of this Cache reuses the slot, because waiting for a
-// second one could deadlock.
+// second one could deadlock. The context of an abandoned attempt, which holds no slot, has ended.
 func (c *Cache) holdsSlot(ctx context.Context) bool {
-	return c.slots != nil && ctx.Value(slotKey{}) == c.slots
+	return c.slots != nil && ctx.Value(slotKey{}) == c.slots && ctx.Err() == nil
 }
 
 // demand advances for a caller. If the caller waits for an attempt that waits for its slot, the attempt

@@ -16,8 +16,9 @@ const (
 // Options configure a [Cache]. The zero value is suitable for AWS.
 type Options struct {
 	// AttemptTimeout limits one attempt: 10 s if it is 0 or less, and at most an hour. The context
-	// of the source ends then. If the source has still not returned 0.1 s later, the attempt counts
-	// as failed. No other attempt starts until it has returned.
+	// of the source ends then. If the source has still not returned 0.1 s later, the attempt is
+	// abandoned: it counts as failed and releases its slot of the Limiter. The Cache starts no other
+	// attempt until the source has returned, and still uses a success that it returns late.
 	AttemptTimeout time.Duration
 
 	// Permanent reports whether an error of the source requires a configuration change rather than
@@ -35,6 +36,11 @@ type Options struct {
 	// Limiter, if not nil, bounds how many attempts run at the same time in all Caches that share
 	// it. AttemptTimeout does not include the wait for a slot.
 	Limiter *Limiter
+
+	// Tenant names the tenant on whose behalf the Cache makes attempts, because the slots of the
+	// Limiter are fair between tenants. Caches of a Limiter with equal names belong to one tenant, and
+	// so do those with the empty name. Without a Limiter it has no effect.
+	Tenant string
 
 	// MaxIdleLifetimes, if greater than 0, is the number of consecutive lifetimes without a call of
 	// Retrieve after which the credentials are not refreshed in the background. The next Retrieve

@@ -37,14 +37,14 @@ func RetryAfter(err error) time.Duration {
 	return schedule.ParseRetryAfter(response.Response.Header.Get("X-Amz-Retry-After"))
 }
 
-// Throttled reports whether err is a throttling error of a service. Methods of err are
-// foreign code. If one panics, err does not count as throttling.
-func Throttled(err error) (throttled bool) {
+// Answer reports whether err is the answer of a service, and whether the service throttled the
+// request. Methods of err are foreign code. If one panics, err does not count as an answer.
+func Answer(err error) (answered, throttled bool) {
 	defer func() { _ = recover() }()
 	var api smithy.APIError
 	if !errors.As(err, &api) {
-		return false
+		return false, false
 	}
 	_, throttled = retry.DefaultThrottleErrorCodes[api.ErrorCode()]
-	return throttled
+	return true, throttled
 }

@@ -1,5 +1,5 @@
-// Package slots bounds how many things run at the same time. Slots are acquired in the order
-// of priorities, and their number adapts to throttling.
+// Package slots bounds how many things run at the same time. Tenants take turns to acquire slots, and
+// how many slots a tenant may hold adapts to throttling.
 package slots
 
 import (
@@ -15,16 +15,16 @@ type Pool struct {
 	limit int
 	start time.Time
 
-	mu         sync.Mutex
-	slots      float64 // currently, from 1 to limit
-	running    int
-	failing    int // running tickets with a failing priority
-	waiting    [priorities]list.List
-	lastHalved time.Time
+	mu      sync.Mutex
+	running holders
+	tenants map[string]*tenant
+	idle    list.List // contains the *tenant without tickets; the longest idle first
+	order
 }
 
-// Priority is the order in which queued tickets acquire a slot. There is a queue for each. Tickets with
-// a failing priority hold at most half of the slots.
+// Priority is the order in which queued tickets acquire a slot. After three tickets with callers in a
+// row, one background ticket can come first: see overtakes. Tickets with a failing priority hold at most
+// half of the slots.
 type Priority int
 
 // The priorities, the highest first.
@@ -40,10 +40,14 @@ func (p Priority) failing() bool { return p == ForegroundFailing || p == Backgro
 
 // Ticket is a slot, or a request for one.
 type Ticket struct {
+	Tenant   string
 	Priority Priority
-	Start    func()        // called once a queued ticket has its slot
-	Nested   bool          // it needs no slot, because its caller holds one
-	element  *list.Element // nil if it is not queued
+	Start    func() // called once a queued ticket has its slot
+	Nested   bool   // it needs no slot, because its caller holds one
+
+	tenant  *tenant
+	element *list.Element // in the queue of its tenant; nil if it is not queued
+	holds   bool          // it holds a slot
 }
 
 // maxSlots exceeds what a process can use. Up to there a float64 counts exactly.
@@ -51,8 +55,7 @@ const maxSlots = 1_000_000
 
 // New returns a Pool with the given number of slots, from 1 to 1,000,000.
 func New(n int) *Pool {
-	n = min(max(n, 1), maxSlots)
-	return &Pool{limit: n, start: time.Now(), slots: float64(n)}
+	return &Pool{limit: min(max(n, 1), maxSlots), start: time.Now(), tenants: map[string]*tenant{}}
 }
 
 // batchInterval is how often background refreshes start.
@@ -63,14 +66,20 @@ func (p *Pool) SinceBatch(at time.Time) time.Duration {
 	return max(at.Sub(p.start), 0) % batchInterval
 }
 
-// Status returns the number of tickets that hold a slot, of those that wait for one, and of slots.
+// Status returns the number of tickets that hold a slot, of those that wait for one, and of slots. That
+// is less than the limit if all known tenants together may hold less.
 func (p *Pool) Status() (running, waiting, slots int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for i := range p.waiting {
-		waiting += p.waiting[i].Len()
+	for _, t := range p.tenants {
+		if slots += int(t.slots); slots >= p.limit {
+			break
+		}
 	}
-	return p.running, waiting, int(p.slots)
+	if len(p.tenants) == 0 {
+		slots = p.limit
+	}
+	return p.running.all, p.tickets, min(slots, p.limit)
 }
 
 // Acquire acquires a slot for a ticket and reports whether it succeeded. Otherwise the ticket is
@@ -81,24 +90,21 @@ func (p *Pool) Acquire(t *Ticket) bool {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.acquireLocked(t) {
+	t.tenant = p.addTicket(t.Tenant)
+	if p.available(t.Priority) && p.entitled(t.tenant, t.Priority) {
+		p.hold(t)
 		return true
 	}
-	t.element = p.waiting[t.Priority].PushBack(t)
+	p.push(t)
 	return false
 }
 
-// acquireLocked acquires a slot for a ticket if one is available. p.mu is held.
-func (p *Pool) acquireLocked(t *Ticket) bool {
-	slots := int(p.slots)
-	if p.running >= slots || t.Priority.failing() && p.failing >= max(slots/2, 1) {
-		return false
-	}
-	p.running++
-	if t.Priority.failing() {
-		p.failing++
-	}
-	return true
+// hold gives a ticket a slot. p.mu is held.
+func (p *Pool) hold(t *Ticket) {
+	t.holds = true
+	p.running.add(t.Priority, 1)
+	t.tenant.running.add(t.Priority, 1)
+	p.takeTurn(t.tenant)
 }
 
 // Promote promotes a queued background ticket, because callers wait for it now.
@@ -108,9 +114,9 @@ func (p *Pool) Promote(t *Ticket) {
 	if t.element == nil || t.Priority < Background {
 		return
 	}
-	p.waiting[t.Priority].Remove(t.element)
+	p.remove(t)
 	t.Priority -= Background
-	t.element = p.waiting[t.Priority].PushBack(t)
+	p.push(t)
 }
 
 // Cancel cancels a queued ticket and reports whether it was queued.
@@ -123,53 +129,44 @@ func (p *Pool) Cancel(t *Ticket) bool {
 	if t.element == nil {
 		return false
 	}
-	p.waiting[t.Priority].Remove(t.element)
-	t.element = nil
+	p.remove(t)
+	p.removeTicket(t.tenant)
 	return true
 }
 
-// Release releases the slot of a ticket and starts the tickets that acquire a slot instead. err is the
-// error of the attempt that held the slot, or nil. A throttling error halves the number of slots, at
-// most once a second. A success restores a part of a slot.
+// Release releases the slot of a ticket, if it holds one, and starts the tickets that acquire a slot
+// now. err is the error of the attempt that held the slot, or nil. A throttling error halves the number
+// of slots that the tenant may hold, at most once a second. A success, or any other answer of a
+// service, restores a part of a slot.
 func (p *Pool) Release(t *Ticket, err error) {
-	if p == nil || t.Nested {
+	if p == nil {
 		return
 	}
-	for _, next := range p.releaseSlot(t, err == nil, awserror.Throttled(err)) {
+	answered, throttled := awserror.Answer(err)
+	for _, next := range p.releaseSlot(t, err == nil || answered && !throttled, throttled) {
 		next.Start()
 	}
 }
 
-// releaseSlot releases the slot of a ticket and returns the queued tickets that acquired one instead.
-func (p *Pool) releaseSlot(t *Ticket, succeeded, throttled bool) (next []*Ticket) {
+// releaseSlot releases the slot of a ticket, if it holds one, and returns the queued tickets that acquire
+// a slot now. accepted reports whether a service answered without throttling.
+func (p *Pool) releaseSlot(t *Ticket, accepted, throttled bool) (acquired []*Ticket) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.running--
-	if t.Priority.failing() {
-		p.failing--
+	if !t.holds {
+		return nil
 	}
-	p.adapt(succeeded, throttled)
-	for i := range p.waiting {
-		queue := &p.waiting[i]
-		for front := queue.Front(); front != nil; front = queue.Front() {
-			waiting := front.Value.(*Ticket)
-			if !p.acquireLocked(waiting) {
-				break
-			}
-			queue.Remove(front)
-			waiting.element = nil
-			next = append(next, waiting)
-		}
+	t.holds = false
+	p.running.add(t.Priority, -1)
+	t.tenant.running.add(t.Priority, -1)
+	p.adapt(t.tenant, accepted, throttled)
+	p.removeTicket(t.tenant)
+	p.forget()
+	for next := p.next(); next != nil; next = p.next() {
+		p.remove(next)
+		p.pass(next)
+		p.hold(next)
+		acquired = append(acquired, next)
 	}
-	return next
-}
-
-// adapt adjusts the number of slots to the outcome of an attempt. p.mu is held.
-func (p *Pool) adapt(succeeded, throttled bool) {
-	switch now := time.Now(); {
-	case succeeded:
-		p.slots = min(p.slots+1/p.slots, float64(p.limit))
-	case throttled && now.Sub(p.lastHalved).Abs() >= time.Second:
-		p.slots, p.lastHalved = max(p.slots/2, 1), now
-	}
+	return acquired
 }

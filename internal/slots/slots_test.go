@@ -2,16 +2,21 @@ package slots_test
 
 import (
 	"errors"
+	"slices"
+	"strconv"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
-	"github.com/aws/smithy-go"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/irsakit/irsakit/internal/slots"
 )
+
+var errBroken = errors.New("broken")
 
 func TestPoolStartsTicketsByPriority(t *testing.T) {
 	p := slots.New(1)
@@ -48,6 +53,68 @@ func TestPoolStartsTicketsByPriority(t *testing.T) {
 	assert.Equal(t, []string{"foreground", "promoted", "foreground failing", "background", "background failing"}, started)
 }
 
+func TestPoolStartsPassedBackgroundTickets(t *testing.T) {
+	type request struct {
+		tenant   string
+		priority slots.Priority
+	}
+	for _, tt := range []struct {
+		name     string
+		callers  request // of the six tickets that come first
+		others   []request
+		position []int // of each of the others among all
+	}{
+		{"of another tenant", request{"a", slots.Foreground}, []request{{"b", slots.Background}}, []int{3}},
+		{"of the same tenant, before failing ones", request{"a", slots.ForegroundFailing}, []request{{"a", slots.Background}}, []int{3}},
+		{"of the same tenant, after healthy ones", request{"a", slots.Foreground}, []request{{"a", slots.Background}}, []int{6}},
+		{"one at a time", request{"a", slots.ForegroundFailing}, []request{{"b", slots.Background}, {"b", slots.Background}}, []int{3, 7}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			p := slots.New(1)
+			running := &slots.Ticket{Tenant: "a"}
+			require.True(t, p.Acquire(running))
+			var started []int
+			all := append(slices.Repeat([]request{tt.callers}, 6), tt.others...)
+			tickets := make([]*slots.Ticket, len(all))
+			for i, r := range all {
+				tickets[i] = &slots.Ticket{Tenant: r.tenant, Priority: r.priority, Start: func() { started = append(started, i) }}
+				require.False(t, p.Acquire(tickets[i]))
+			}
+			p.Release(running, nil)
+			for len(started) < len(all) {
+				p.Release(tickets[started[len(started)-1]], nil)
+			}
+			for i, position := range tt.position {
+				assert.Equal(t, position, slices.Index(started, 6+i), "%v", started)
+			}
+		})
+	}
+}
+
+func TestPoolBackgroundTicketsOvertakeNoTurn(t *testing.T) {
+	p := slots.New(1)
+	running := &slots.Ticket{Tenant: "a"}
+	require.True(t, p.Acquire(running))
+	acquire := func(tenant string, priority slots.Priority) {
+		ticket := &slots.Ticket{Tenant: tenant, Priority: priority}
+		ticket.Start = func() { running = ticket }
+		require.False(t, p.Acquire(ticket))
+	}
+	acquire("a", slots.Background)
+	for range 6 {
+		acquire("a", slots.ForegroundFailing)
+	}
+	for range 3 {
+		p.Release(running, nil)
+		require.Equal(t, slots.ForegroundFailing, running.Priority)
+	}
+	acquire("b", slots.ForegroundFailing)
+	p.Release(running, nil)
+	assert.Equal(t, "b", running.Tenant, "it is its turn")
+	p.Release(running, nil)
+	assert.Equal(t, slots.Background, running.Priority)
+}
+
 func TestPoolAdaptsToThrottling(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := slots.New(8)
@@ -57,22 +124,57 @@ func TestPoolAdaptsToThrottling(t *testing.T) {
 			require.True(t, p.Acquire(ticket))
 			p.Release(ticket, err)
 		}
-		throttled := &smithy.GenericAPIError{Code: "Throttling"}
-		once(errors.New("broken"))
+		once(errBroken)
 		assert.Equal(t, 8, number())
-		once(throttled)
-		once(throttled)
+		once(errThrottled)
+		once(errThrottled)
 		assert.Equal(t, 4, number(), "at most once a second")
 		for range 10 {
 			time.Sleep(time.Second)
-			once(throttled)
+			once(errThrottled)
 		}
 		assert.Equal(t, 1, number())
-		for range 100 {
-			once(nil)
+		for _, answer := range []error{nil, errDenied} {
+			for range 100 {
+				once(answer)
+			}
+			assert.Equal(t, 8, number(), "after %v", answer)
+			time.Sleep(time.Second)
+			once(errThrottled)
+			assert.Equal(t, 4, number())
 		}
-		assert.Equal(t, 8, number())
 	})
+}
+
+func TestPoolIsSafeForConcurrentUse(t *testing.T) {
+	const limit = 4
+	p := slots.New(limit)
+	var running atomic.Int32
+	var users sync.WaitGroup
+	for user := range 16 {
+		users.Go(func() {
+			for i := range 500 {
+				started := make(chan struct{})
+				ticket := &slots.Ticket{
+					Tenant: strconv.Itoa(user % 3), Priority: slots.Priority(i % 4), Start: func() { close(started) },
+				}
+				if !p.Acquire(ticket) {
+					p.Promote(ticket)
+					if i%3 == 0 && p.Cancel(ticket) {
+						continue
+					}
+					<-started
+				}
+				assert.LessOrEqual(t, running.Add(1), int32(limit))
+				running.Add(-1)
+				p.Release(ticket, []error{nil, errThrottled, errDenied, errBroken}[i%4])
+			}
+		})
+	}
+	users.Wait()
+	held, waiting, _ := p.Status()
+	assert.Zero(t, held)
+	assert.Zero(t, waiting)
 }
 
 func TestPoolWithoutBound(t *testing.T) {

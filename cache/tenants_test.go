@@ -1,0 +1,241 @@
+package cache_test
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/smithy-go"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/irsakit/irsakit/cache"
+)
+
+const (
+	attemptTimeout  = 10 * time.Second
+	abandonedAfter  = attemptTimeout + 100*time.Millisecond
+	healthyAttempt  = 200 * time.Millisecond
+	healthyLifetime = 15 * time.Minute
+)
+
+var errDenied = &smithy.GenericAPIError{Code: "AccessDenied"}
+
+func healthySource() *source {
+	return &source{lifetime: healthyLifetime, delay: healthyAttempt}
+}
+
+func withTenant(l *cache.Limiter, tenant string) func(*cache.Options) {
+	return func(o *cache.Options) { o.Limiter, o.Tenant = l, tenant }
+}
+
+// misbehavior is what a tenant does to the others.
+type misbehavior struct {
+	name    string
+	source  func() aws.CredentialsProvider
+	renewed bool // the tenant uses a new Cache for each call
+}
+
+var misbehaviors = []misbehavior{
+	{name: "nothing"},
+	{name: "hangs until its context ends", source: func() aws.CredentialsProvider { return &source{hung: true} }},
+	{name: "ignores its context", source: func() aws.CredentialsProvider {
+		return aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
+			time.Sleep(time.Minute)
+			return aws.Credentials{}, errBroken
+		})
+	}},
+	{name: "hangs at each refresh", source: func() aws.CredentialsProvider {
+		s := &source{lifetime: 2 * time.Minute, delay: healthyAttempt}
+		time.AfterFunc(time.Minute, func() { s.setHung(true) })
+		return s
+	}},
+	{name: "floods with new Caches", renewed: true, source: func() aws.CredentialsProvider {
+		return &source{lifetime: time.Hour, delay: healthyAttempt}
+	}},
+	{name: "floods with new Caches that hang", renewed: true, source: func() aws.CredentialsProvider { return &source{hung: true} }},
+	{name: "is denied", source: func() aws.CredentialsProvider {
+		return &source{err: errDenied, delay: healthyAttempt}
+	}},
+	{name: "is throttled", source: func() aws.CredentialsProvider {
+		return &source{err: &smithy.GenericAPIError{Code: "Throttling"}, delay: healthyAttempt}
+	}},
+}
+
+// misbehave runs 100 callers of a tenant until ctx ends.
+func (m misbehavior) misbehave(ctx context.Context, l *cache.Limiter, callers *sync.WaitGroup) {
+	if m.source == nil {
+		return
+	}
+	open := func() *cache.Cache { return cache.New(m.source(), quiet, withTenant(l, "misbehaving")) }
+	for range 100 {
+		callers.Go(func() {
+			c := open()
+			for ctx.Err() == nil {
+				_, _ = c.Retrieve(ctx)
+				time.Sleep(time.Second)
+				if m.renewed {
+					c.Close()
+					c = open()
+				}
+			}
+			c.Close()
+			time.Sleep(time.Minute) // until sources that ignore their context have returned
+		})
+	}
+}
+
+// TestLimiterIsFairBetweenTenants lets a tenant misbehave, and measures how long new Caches of two other
+// tenants wait for their first credentials.
+func TestLimiterIsFairBetweenTenants(t *testing.T) {
+	for _, m := range misbehaviors {
+		for _, slots := range []int{1, 4, 32} {
+			t.Run(fmt.Sprintf("%s, %d slots", m.name, slots), func(t *testing.T) {
+				t.Parallel()
+				synctest.Test(t, func(t *testing.T) {
+					limit := 2 * healthyAttempt // healthyAttempt is what they wait without the misbehaving tenant
+					if slots == 1 {
+						limit += abandonedAfter
+					}
+					assert.LessOrEqual(t, longestWait(t, m, slots), limit)
+				})
+			})
+		}
+	}
+}
+
+// longestWait returns how long new Caches waited at most. It requires that older ones are always served.
+func longestWait(t *testing.T, m misbehavior, slots int) (longest time.Duration) {
+	l := cache.NewLimiter(slots)
+	tenants := []string{"healthy", "also healthy"}
+	var served []*cache.Cache
+	for i := range 10 {
+		served = append(served, newCache(t, healthySource(), withTenant(l, tenants[i%2])))
+		retrieve(t, served[i])
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	var callers sync.WaitGroup
+	defer callers.Wait()
+	defer stop()
+	m.misbehave(ctx, l, &callers)
+	start := time.Now()
+	for i := 0; time.Since(start) < 2*healthyLifetime; i++ {
+		time.Sleep(time.Duration(3000+1700*i%9000) * time.Millisecond) // at any time within an attempt
+		begin := time.Now()
+		c := cache.New(healthySource(), quiet, withTenant(l, tenants[i%2]))
+		_, err := c.Retrieve(ctx)
+		require.NoError(t, err)
+		longest = max(longest, time.Since(begin))
+		c.Close()
+		for _, c := range served {
+			require.True(t, c.TryRetrieve(new(aws.Credentials)), "valid credentials were lost after %v", time.Since(start))
+		}
+	}
+	return longest
+}
+
+// TestLimiterAdmitsUnknownTenant has a tenant that used all slots before the Limiter knew another one.
+func TestLimiterAdmitsUnknownTenant(t *testing.T) {
+	for _, m := range misbehaviors {
+		for _, slots := range []int{1, 4, 32} {
+			t.Run(fmt.Sprintf("%s, %d slots", m.name, slots), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					l := cache.NewLimiter(slots)
+					ctx, stop := context.WithCancel(t.Context())
+					var callers sync.WaitGroup
+					defer callers.Wait()
+					defer stop()
+					m.misbehave(ctx, l, &callers)
+					synctest.Wait()
+					begin := time.Now()
+					retrieve(t, newCache(t, healthySource(), withTenant(l, "unknown")))
+					assert.LessOrEqual(t, time.Since(begin), abandonedAfter+healthyAttempt)
+					begin = time.Now()
+					retrieve(t, newCache(t, healthySource(), withTenant(l, "unknown")))
+					if slots > 1 {
+						assert.Equal(t, healthyAttempt, time.Since(begin), "it is known now")
+					}
+				})
+			})
+		}
+	}
+}
+
+// TestLimiterStarvesNoHealthyRefresh has one slot, whose tenant has 400 denied Caches with callers.
+func TestLimiterStarvesNoHealthyRefresh(t *testing.T) {
+	for _, tenant := range []string{"denied", "healthy"} {
+		t.Run(tenant, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				l := cache.NewLimiter(1)
+				healthy := newCache(t, healthySource(), withTenant(l, tenant))
+				retrieve(t, healthy)
+				ctx, stop := context.WithCancel(t.Context())
+				var callers sync.WaitGroup
+				defer callers.Wait()
+				defer stop()
+				for range 400 {
+					c := newCache(t, &source{err: errDenied, delay: healthyAttempt}, withTenant(l, "denied"))
+					callers.Go(func() {
+						for ctx.Err() == nil {
+							_, _ = c.Retrieve(ctx)
+							time.Sleep(time.Second)
+						}
+					})
+				}
+				for range 60 * 60 / 5 {
+					begin := time.Now()
+					retrieve(t, healthy)
+					require.Zero(t, time.Since(begin))
+					time.Sleep(5 * time.Second)
+				}
+			})
+		})
+	}
+}
+
+func TestLimiterThrottlesOneTenant(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := cache.NewLimiter(32)
+		var mu sync.Mutex
+		err := error(&smithy.GenericAPIError{Code: "Throttling"})
+		throttled := aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
+			time.Sleep(healthyAttempt)
+			mu.Lock()
+			defer mu.Unlock()
+			return aws.Credentials{}, err
+		})
+		ctx, stop := context.WithCancel(t.Context())
+		var callers sync.WaitGroup
+		defer callers.Wait()
+		defer stop()
+		for range 100 {
+			c := newCache(t, throttled, withTenant(l, "throttled"))
+			callers.Go(func() {
+				for ctx.Err() == nil {
+					_, _ = c.Retrieve(ctx)
+					time.Sleep(time.Second)
+				}
+			})
+		}
+		time.Sleep(20 * time.Second)
+		assert.Equal(t, 1, l.Status().Slots)
+		var b tracker
+		begin := time.Now()
+		var others sync.WaitGroup
+		for range 16 {
+			c := newCache(t, b.source("other", nil), withTenant(l, "other"))
+			others.Go(func() { retrieve(t, c) })
+		}
+		others.Wait()
+		assert.Equal(t, time.Second, time.Since(begin), "the other tenant has half of the slots")
+		mu.Lock()
+		err = errDenied
+		mu.Unlock()
+		time.Sleep(2 * time.Minute)
+		assert.Less(t, l.Status().Waiting, 10, "denials restore slots")
+	})
+}

@@ -1,0 +1,112 @@
+package slots
+
+import "container/list"
+
+// maxPassed is how many tickets with callers in a row pass background tickets.
+const maxPassed = 3
+
+// order is the order in which queued tickets acquire a slot. Pool.mu guards it.
+type order struct {
+	waiting [priorities]list.List // contain each *tenant that has queued tickets with the priority; the next first
+	tickets int                   // number of queued tickets
+	turns   int                   // number of turns that tenants have had
+	passed  int                   // number of tickets with callers in a row that passed background tickets
+}
+
+// queue contains the tickets of a tenant with one priority, the first in first.
+type queue struct {
+	tickets list.List
+	element *list.Element // the tenant in order.waiting; nil if the queue is empty
+}
+
+// push adds a ticket to its queue.
+func (o *order) push(t *Ticket) {
+	q := &t.tenant.queues[t.Priority]
+	if q.element == nil {
+		q.element = o.insert(t.tenant, t.Priority)
+	}
+	t.element = q.tickets.PushBack(t)
+	o.tickets++
+}
+
+// insert inserts a tenant behind those whose last turn was not later.
+func (o *order) insert(t *tenant, priority Priority) *list.Element {
+	waiting := &o.waiting[priority]
+	for e := waiting.Back(); e != nil; e = e.Prev() {
+		if e.Value.(*tenant).turn <= t.turn {
+			return waiting.InsertAfter(t, e)
+		}
+	}
+	return waiting.PushFront(t)
+}
+
+// remove removes a ticket from its queue.
+func (o *order) remove(t *Ticket) {
+	q := &t.tenant.queues[t.Priority]
+	q.tickets.Remove(t.element)
+	t.element = nil
+	o.tickets--
+	if q.tickets.Len() == 0 {
+		o.waiting[t.Priority].Remove(q.element)
+		q.element = nil
+	}
+}
+
+// pass counts how often tickets with callers pass background tickets, when t acquires a slot.
+func (o *order) pass(t *Ticket) {
+	if t.Priority < Background && o.waiting[Background].Len()+o.waiting[BackgroundFailing].Len() > 0 {
+		o.passed++
+	} else {
+		o.passed = 0
+	}
+}
+
+// takeTurn records that a ticket of a tenant acquired a slot. All other waiting tenants come first now.
+func (o *order) takeTurn(t *tenant) {
+	o.turns++
+	t.turn = o.turns
+	for priority := range t.queues {
+		if e := t.queues[priority].element; e != nil {
+			o.waiting[priority].MoveToBack(e)
+		}
+	}
+}
+
+// next returns the queued ticket that acquires the next slot, or nil if none may. p.mu is held.
+func (p *Pool) next() *Ticket {
+	caller := p.first(Foreground, ForegroundFailing)
+	if caller != nil && p.passed < maxPassed {
+		return caller
+	}
+	background := p.first(Background, BackgroundFailing)
+	if caller == nil || background != nil && background.overtakes(caller) {
+		return background
+	}
+	return caller
+}
+
+// overtakes reports whether a background ticket comes before one with callers, after maxPassed others
+// have passed it. It does not overtake healthy tickets of its tenant, or a tenant whose last turn was
+// earlier.
+func (t *Ticket) overtakes(caller *Ticket) bool {
+	if t.tenant == caller.tenant {
+		return caller.Priority.failing()
+	}
+	return t.tenant.turn < caller.tenant.turn
+}
+
+// first returns the first ticket with one of two priorities that may acquire a slot, or nil. It skips
+// only tenants that hold a slot, so no more than there are slots. p.mu is held.
+func (p *Pool) first(either ...Priority) *Ticket {
+	for _, priority := range either {
+		if !p.available(priority) {
+			continue
+		}
+		for e := p.waiting[priority].Front(); e != nil; e = e.Next() {
+			if t := e.Value.(*tenant); p.entitled(t, priority) {
+				return t.queues[priority].tickets.Front().Value.(*Ticket)
+			}
+		}
+	}
+	return nil
+}

@@ -1,0 +1,104 @@
+package slots
+
+import (
+	"container/list"
+	"time"
+)
+
+// memory is how long a tenant is known after its last ticket. Credentials usually live for an hour, so
+// a tenant with some is always known.
+const memory = time.Hour
+
+// tenant is a known tenant: one that has tickets, or had one recently.
+type tenant struct {
+	name       string
+	tickets    int // number of tickets that hold a slot or wait for one
+	running    holders
+	slots      float64 // number of slots that it may hold, from 1 to the limit of the Pool; see share
+	lastHalved time.Time
+	turn       int // number of its last turn; 0 before the first
+	queues     [priorities]queue
+
+	idle      *list.Element // in Pool.idle; nil while it has tickets
+	idleSince time.Time
+}
+
+// holders counts tickets that hold a slot.
+type holders struct{ all, failing int }
+
+func (h *holders) add(priority Priority, n int) {
+	h.all += n
+	if priority.failing() {
+		h.failing += n
+	}
+}
+
+// below reports whether one more ticket may hold one of n slots. Those with a failing priority hold at
+// most half of them.
+func (h *holders) below(n int, priority Priority) bool {
+	return h.all < n && (!priority.failing() || h.failing < half(n))
+}
+
+func half(n int) int { return max(n/2, 1) }
+
+// available reports whether a slot is available for a priority. p.mu is held.
+func (p *Pool) available(priority Priority) bool { return p.running.below(p.limit, priority) }
+
+// entitled reports whether a tenant may hold one more slot. p.mu is held.
+func (p *Pool) entitled(t *tenant, priority Priority) bool {
+	return t.running.below(p.share(t), priority)
+}
+
+// share returns the number of slots that a tenant may hold: at most half of them while other tenants
+// are known. p.mu is held.
+func (p *Pool) share(t *tenant) int {
+	if len(p.tenants) > 1 {
+		return min(int(t.slots), half(p.limit))
+	}
+	return int(t.slots)
+}
+
+// adapt adjusts the number of slots of a tenant to the outcome of an attempt. p.mu is held.
+func (p *Pool) adapt(t *tenant, accepted, throttled bool) {
+	switch now := time.Now(); {
+	case accepted:
+		t.slots = min(t.slots+1/t.slots, float64(p.limit))
+	case throttled && now.Sub(t.lastHalved).Abs() >= time.Second:
+		t.slots, t.lastHalved = float64(half(p.share(t))), now
+	}
+}
+
+// addTicket adds a ticket to the tenant with the given name and returns the tenant. p.mu is held.
+func (p *Pool) addTicket(name string) *tenant {
+	t := p.tenants[name]
+	switch {
+	case t == nil:
+		t = &tenant{name: name, slots: float64(p.limit)}
+		p.tenants[name] = t
+	case t.idle != nil:
+		p.idle.Remove(t.idle)
+		t.idle = nil
+	}
+	t.tickets++
+	return t
+}
+
+// removeTicket removes a ticket from a tenant. p.mu is held.
+func (p *Pool) removeTicket(t *tenant) {
+	if t.tickets--; t.tickets == 0 {
+		t.idle, t.idleSince = p.idle.PushBack(t), time.Now()
+	}
+}
+
+// forget removes the tenants that have had no tickets for long. The others may hold more slots then, so
+// queued tickets must be considered afterwards. p.mu is held.
+func (p *Pool) forget() {
+	for e := p.idle.Front(); e != nil; e = p.idle.Front() {
+		t := e.Value.(*tenant)
+		if time.Since(t.idleSince) < memory {
+			return
+		}
+		p.idle.Remove(e)
+		delete(p.tenants, t.name)
+	}
+}

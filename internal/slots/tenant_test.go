@@ -1,0 +1,64 @@
+package slots
+
+import (
+	"fmt"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+)
+
+func TestPoolForgetsTenants(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := New(4)
+		acquire := func(name string) *Ticket {
+			ticket := &Ticket{Tenant: name, Start: func() {}}
+			p.Acquire(ticket)
+			return ticket
+		}
+		last := acquire("last")
+		var tickets []*Ticket
+		for i := range 1000 {
+			tickets = append(tickets, acquire(fmt.Sprint(i)))
+		}
+		for _, ticket := range tickets[500:] {
+			assert.True(t, p.Cancel(ticket))
+		}
+		for _, ticket := range tickets {
+			p.Release(ticket, nil)
+		}
+		assert.Len(t, p.tenants, 1001)
+		time.Sleep(time.Hour)
+		p.Release(last, nil)
+		assert.Len(t, p.tenants, 1)
+		assert.Equal(t, 1, p.idle.Len())
+		for i := range p.waiting {
+			assert.Zero(t, p.waiting[i].Len())
+		}
+	})
+}
+
+func BenchmarkPool(b *testing.B) {
+	for _, tenants := range []int{1, 1000, 10_000} {
+		b.Run(fmt.Sprintf("10000 tickets of %d tenants", tenants), func(b *testing.B) {
+			for b.Loop() {
+				p := New(32)
+				var running []*Ticket
+				for i := range 10_000 {
+					ticket := &Ticket{Tenant: fmt.Sprint(i % tenants), Priority: Priority(i / tenants % 4)}
+					ticket.Start = func() { running = append(running, ticket) }
+					if p.Acquire(ticket) {
+						running = append(running, ticket)
+					}
+				}
+				for len(running) > 0 {
+					ticket := running[0]
+					running = running[1:]
+					p.Release(ticket, nil)
+				}
+			}
+			b.ReportMetric(float64(b.Elapsed().Microseconds())/float64(b.N)/10_000, "µs/ticket")
+		})
+	}
+}
