@@ -73,10 +73,8 @@ func (x *chainExchange) validate(o *stscreds.AssumeRoleOptions) {
 // Retrieve makes one request to STS, signed with the source's current credentials. If STS
 // rejects those credentials and the source can replace them, it makes a second one.
 func (x *chainExchange) Retrieve(ctx context.Context) (aws.Credentials, error) {
-	if pool := x.source.pool; pool != nil {
-		if err := pool.checkOpen(x.config.RoleARN); err != nil {
-			return aws.Credentials{}, err
-		}
+	if err := x.source.checkPool(); err != nil {
+		return aws.Credentials{}, err
 	}
 	creds, err := x.provider.Retrieve(ctx)
 	if rejected := x.rejectionOf(err); rejected.verdict != accepted {

@@ -242,7 +242,8 @@ func TestPoolCloseEndsChainOfEvictedRole(t *testing.T) {
 		p := newPool(t, pod, func(o *irsa.PoolOptions) { o.MaxRoles = 1 })
 		chain := chained(t, pooled(t, p, irsa.RoleOptions{RoleARN: roles[0].ARN()}), roles)
 		retrieve(t, chain[2])
-		pooled(t, p, irsa.RoleOptions{RoleARN: roles[1].ARN()})
+		own := k.Role("own", irsatest.Trust(k.ServiceAccount("shop", "cart")))
+		retrieve(t, pooled(t, p, irsa.RoleOptions{RoleARN: own.ARN()}))
 		require.NoError(t, p.Close())
 		calls := k.STS.CallCount()
 		retrieve(t, chain[2]) // from the cache

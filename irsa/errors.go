@@ -1,6 +1,7 @@
 package irsa
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -22,6 +23,10 @@ var (
 	ErrClosed         = explain.ErrClosed         // the Provider has been closed
 	ErrRejected       = explain.ErrRejected       // a service rejected the credentials, and there are no new ones yet
 )
+
+// ErrPoolFull is the kind of the error of [Pool.Provider] if there is no room for another role of the
+// tenant. Try again later, or raise PoolOptions.MaxRoles.
+var ErrPoolFull = errors.New("pool full")
 
 // Error is returned by New and by every method that needs credentials. Use errors.Is to test for
 // its kind and for its cause, such as fs.ErrNotExist or context.DeadlineExceeded. errors.As finds

@@ -2,7 +2,6 @@ package irsa
 
 import (
 	"cmp"
-	"container/list"
 	"context"
 	"errors"
 	"sync"
@@ -11,6 +10,7 @@ import (
 
 	"github.com/irsakit/irsakit/cache"
 	"github.com/irsakit/irsakit/internal/config"
+	"github.com/irsakit/irsakit/internal/evict"
 	"github.com/irsakit/irsakit/internal/explain"
 	"github.com/irsakit/irsakit/tokenfile"
 )
@@ -35,11 +35,9 @@ type PoolOptions struct {
 	// 1,024 pending events are kept.
 	Options
 
-	// MaxRoles is the maximum number of roles in the Pool. The default is 10,000. Beyond
-	// that, the least recently used role is evicted: the next call of [Pool.Provider] for it
-	// returns a new Provider. Callers that hold the evicted one are served as before, and it
-	// is refreshed on time. It is no longer part of Status and Providers, and a new token
-	// does not end its backoff after a failure.
+	// MaxRoles is the maximum number of roles in the Pool that have had credentials. As many
+	// further ones may wait for their first. The default is 10,000. See [Pool] for what happens
+	// beyond that.
 	MaxRoles int
 
 	// MaxCalls is the maximum number of concurrent STS requests, and so of connections.
@@ -57,16 +55,28 @@ type PoolOptions struct {
 // other roles further. Throttling slows all roles down. A role whose credentials were not
 // used for two of their lifetimes is not refreshed until the next Retrieve. Roles have no
 // goroutines of their own.
+//
+// # Eviction
+//
+// A Pool is fair between tenants; see [RoleOptions]. If a tenant asks for another role and
+// MaxRoles roles already wait for their first credentials, one of those is evicted. If a role
+// receives its first credentials and MaxRoles roles already have some, one of these is evicted.
+// The tenant with the most roles loses its least recently used one, if it has more than an equal
+// share of MaxRoles. Otherwise the asking tenant loses its own least recently used one. If it has
+// none, [Pool.Provider] returns an error of the kind [ErrPoolFull].
+//
+// Holders of an evicted Provider are served as before, and it is refreshed on time. It is no
+// longer part of Status and Providers, and a new token does not end its backoff after a failure.
+// The next call of [Pool.Provider] for its role returns a new Provider.
 type Pool struct {
 	*resources
-	config   *config.Config
-	limiter  *cache.Limiter
-	maxRoles int
-	closed   atomic.Bool
+	config  *config.Config
+	limiter *cache.Limiter
+	closed  atomic.Bool
 
-	mu    sync.Mutex // never held across I/O
-	roles map[roleKey]*list.Element
-	order list.List // contains *Provider, most recently used first
+	mu      sync.Mutex // never held across I/O or foreign code
+	roles   map[roleKey]*Provider
+	members *evict.Set[*Provider] // the same Providers
 }
 
 // NewPool returns a new Pool. It validates the options that the roles share and reports
@@ -89,16 +99,17 @@ func NewPool(optFns ...func(*PoolOptions)) (*Pool, error) {
 		resources: newResources(&c, &opts.Options, calls, poolEvents),
 		config:    &c,
 		limiter:   cache.NewLimiter(calls),
-		maxRoles:  cmp.Or(max(opts.MaxRoles, 0), defaultMaxRoles),
-		roles:     map[roleKey]*list.Element{},
+		roles:     map[roleKey]*Provider{},
+		members:   evict.New[*Provider](cmp.Or(max(opts.MaxRoles, 0), defaultMaxRoles)),
 	}
 	p.warn(env.Warnings(&c))
 	return p, nil
 }
 
 // Provider returns the Provider of a role. It returns the same one for equal options and does
-// no I/O. If the options are invalid, it returns an [*Error] of the kind [ErrNotConfigured].
-// After Close it returns one of the kind [ErrClosed].
+// no I/O. If the options are invalid, it returns an [*Error] of the kind [ErrNotConfigured], and
+// if there is no room for another role, one of the kind [ErrPoolFull]. After Close it returns one
+// of the kind [ErrClosed].
 func (p *Pool) Provider(opts RoleOptions) (*Provider, error) {
 	opts = p.withDefaults(opts)
 	if opts.Token != nil {
@@ -107,6 +118,7 @@ func (p *Pool) Provider(opts RoleOptions) (*Provider, error) {
 		}
 	}
 	sourceKey := config.SourceKeyOf(opts.Token)
+	opts.Tenant = cmp.Or(opts.Tenant, sourceKey.Identity)
 	var key roleKey
 	if opts.withinLimits(sourceKey) {
 		key = keyOf(opts, sourceKey)
@@ -118,26 +130,21 @@ func (p *Pool) Provider(opts RoleOptions) (*Provider, error) {
 	if len(errs) > 0 {
 		return nil, notConfigured(c, errs)
 	}
-	x := newAttempts(c, p.client, p)
-	created := &Provider{resources: p.resources, config: c, state: &x.attemptState, pool: p}
-	created.initCache(x)
-	return p.add(key, created)
+	return p.add(key, c)
 }
 
-// lookup returns the Provider of a key and marks it as most recently used. It returns nil if
-// there is none.
+// lookup returns the Provider of a key and marks it as used. It returns nil if there is none.
 func (p *Pool) lookup(key roleKey) (*Provider, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if err := p.checkOpen(key.role); err != nil {
 		return nil, err
 	}
-	element := p.roles[key]
-	if element == nil {
-		return nil, nil
+	provider := p.roles[key]
+	if provider != nil {
+		p.members.Use(provider.member)
 	}
-	p.order.MoveToFront(element)
-	return element.Value.(*Provider), nil
+	return provider, nil
 }
 
 // checkOpen returns an error if the Pool is closed.
@@ -148,30 +155,48 @@ func (p *Pool) checkOpen(roleARN string) error {
 	return nil
 }
 
-// add adds a Provider and evicts the least recently used one if necessary. If the key already
-// has a Provider, add returns that one instead.
-func (p *Pool) add(key roleKey, created *Provider) (*Provider, error) {
+// add returns the Provider of a key. If there is none, it creates one, and evicts another one if
+// necessary.
+func (p *Pool) add(key roleKey, c *config.Config) (*Provider, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if err := p.checkOpen(key.role); err != nil {
 		return nil, err
 	}
-	if element := p.roles[key]; element != nil {
-		return element.Value.(*Provider), nil
+	if existing := p.roles[key]; existing != nil {
+		p.members.Use(existing.member)
+		return existing, nil
 	}
-	p.roles[key] = p.order.PushFront(created)
-	for len(p.roles) > p.maxRoles {
-		last := p.order.Remove(p.order.Back()).(*Provider)
-		delete(p.roles, configKey(last.config))
+	created := newProvider(p.resources, c, p)
+	created.member = &evict.Member[*Provider]{Value: created}
+	evicted, ok := p.members.Add(created.member, c.Tenant)
+	if !ok {
+		return nil, poolFull(c)
 	}
+	p.forget(evicted)
+	p.roles[key] = created
 	return created, nil
+}
+
+// forget removes the Provider of an evicted member, unless that is nil. p.mu is held.
+func (p *Pool) forget(evicted *evict.Member[*Provider]) {
+	if evicted != nil {
+		delete(p.roles, configKey(evicted.Value.config))
+	}
+}
+
+// confirm counts a Provider, which has obtained credentials, against MaxRoles.
+func (p *Pool) confirm(provider *Provider) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.forget(p.members.Confirm(provider.member))
 }
 
 // role returns the config of a role, and what is wrong with it.
 func (p *Pool) role(opts RoleOptions, source config.SourceKey) (*config.Config, config.Errors) {
 	c := *p.config
 	c.RoleARN, c.SessionName, c.Region, c.Duration, c.Policy = opts.RoleARN, opts.SessionName, opts.Region, opts.Duration, opts.Policy
-	c.PolicyARNs, c.Token, c.Source = config.CopyPolicyARNs(opts.PolicyARNs), opts.Token, source
+	c.PolicyARNs, c.Token, c.Source, c.Tenant = config.CopyPolicyARNs(opts.PolicyARNs), opts.Token, source, opts.Tenant
 	if source != p.config.Source {
 		c.TokenFile = ""
 	}
@@ -186,7 +211,7 @@ func (p *Pool) Close() error {
 	p.mu.Unlock()
 	watch := p.watch.stop()
 	var err error
-	for provider := range p.Providers() {
+	for _, provider := range p.all() {
 		err = errors.Join(err, provider.close())
 	}
 	return errors.Join(err, p.release(watch, p.config.Shared.AttemptTimeout))
@@ -204,7 +229,7 @@ func (p *Pool) startWatch() {
 }
 
 func (p *Pool) failing() bool {
-	for provider := range p.Providers() {
+	for _, provider := range p.all() {
 		if provider.failing() {
 			return true
 		}
@@ -213,7 +238,7 @@ func (p *Pool) failing() bool {
 }
 
 func (p *Pool) handleToken(token tokenfile.Token, changed bool) {
-	for provider := range p.Providers() {
+	for _, provider := range p.all() {
 		if provider.config.TokenFile != "" {
 			provider.handleToken(token, changed)
 		}

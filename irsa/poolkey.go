@@ -10,7 +10,7 @@ import (
 )
 
 // RoleOptions identify a role of a [Pool]. A zero field has the Pool's value.
-// [Pool.Provider] returns the same Provider for equal RoleOptions.
+// [Pool.Provider] returns the same Provider for equal RoleOptions, regardless of Tenant.
 type RoleOptions struct {
 	RoleARN     string
 	Token       TokenSource // compared by its Identity
@@ -19,6 +19,13 @@ type RoleOptions struct {
 	Duration    time.Duration
 	Policy      string
 	PolicyARNs  []string // in any order
+
+	// Tenant is the name of the tenant that the role counts for if it is not in the Pool yet. It
+	// has at most 4,096 bytes. The default is the identity of the token source, or the path of
+	// the token file. A Pool is fair between tenants: what one tenant asks for does not evict the
+	// roles of another one that has no more than its share. Equal roles of two tenants share a
+	// Provider, which counts for the tenant that asked first.
+	Tenant string
 }
 
 // roleKey identifies a role of a Pool. It contains everything that its credentials depend on.
@@ -49,12 +56,14 @@ func (p *Pool) withDefaults(opts RoleOptions) RoleOptions {
 // small.
 func (opts RoleOptions) withinLimits(sourceKey config.SourceKey) bool {
 	return len(opts.RoleARN) <= config.MaxARN && len(opts.SessionName) <= config.MaxSessionName && len(opts.Region) <= config.MaxRegion &&
-		len(sourceKey.Identity) <= config.MaxIdentity && config.ValidatePolicies(opts.Policy, opts.PolicyARNs) == nil
+		len(sourceKey.Identity) <= config.MaxIdentity && len(opts.Tenant) <= config.MaxIdentity && config.ValidatePolicies(opts.Policy, opts.PolicyARNs) == nil
 }
 
 // configKey returns the key of the options that a Config was made from.
 func configKey(c *config.Config) roleKey {
-	return keyOf(RoleOptions{c.RoleARN, c.Token, c.SessionName, c.Region, c.Duration, c.Policy, c.PolicyARNs}, c.Source)
+	return keyOf(RoleOptions{
+		RoleARN: c.RoleARN, SessionName: c.SessionName, Region: c.Region, Duration: c.Duration, Policy: c.Policy, PolicyARNs: c.PolicyARNs,
+	}, c.Source)
 }
 
 // keyOf returns the key of complete options.

@@ -1,7 +1,10 @@
 package irsa
 
 import (
+	"cmp"
 	"iter"
+	"maps"
+	"slices"
 
 	"github.com/irsakit/irsakit/cache"
 )
@@ -12,21 +15,36 @@ type PoolStatus struct {
 	Failing       int // roles whose last exchange failed
 	NoCredentials int // failing roles without valid credentials
 	Calls         cache.LimiterStatus
+	Tenants       map[string]TenantStatus // by tenant, of those that have roles in the Pool
+}
+
+// TenantStatus describes the roles of one tenant of a [Pool]; see [RoleOptions].
+type TenantStatus struct {
+	Roles         int // roles in the Pool
+	Failing       int // roles whose last exchange failed
+	NoCredentials int // failing roles without valid credentials
 }
 
 // Status returns the Pool's current status. It does no I/O and takes about 100 ns per role.
 func (p *Pool) Status() PoolStatus {
-	s := PoolStatus{Calls: p.limiter.Status()}
-	for role := range p.Providers() {
-		s.Roles++
+	s := PoolStatus{Calls: p.limiter.Status(), Tenants: map[string]TenantStatus{}}
+	for _, role := range p.all() {
+		tenant := s.Tenants[role.config.Tenant]
+		tenant.Roles++
 		switch status := role.cache.Status(); {
 		case status.Failures == 0:
 		case status.State == cache.Empty, status.State == cache.Expired:
-			s.NoCredentials++
+			tenant.NoCredentials++
 			fallthrough
 		default:
-			s.Failing++
+			tenant.Failing++
 		}
+		s.Tenants[role.config.Tenant] = tenant
+	}
+	for _, tenant := range s.Tenants {
+		s.Roles += tenant.Roles
+		s.Failing += tenant.Failing
+		s.NoCredentials += tenant.NoCredentials
 	}
 	return s
 }
@@ -35,7 +53,7 @@ func (p *Pool) Status() PoolStatus {
 // iterates over a snapshot taken when the loop starts.
 func (p *Pool) Providers() iter.Seq[*Provider] {
 	return func(yield func(*Provider) bool) {
-		for _, provider := range p.all() {
+		for _, provider := range p.byUse() {
 			if !yield(provider) {
 				return
 			}
@@ -43,12 +61,29 @@ func (p *Pool) Providers() iter.Seq[*Provider] {
 	}
 }
 
+// all returns the Providers in the Pool, in any order.
 func (p *Pool) all() []*Provider {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	out := make([]*Provider, 0, p.order.Len())
-	for element := p.order.Front(); element != nil; element = element.Next() {
-		out = append(out, element.Value.(*Provider))
+	return slices.AppendSeq(make([]*Provider, 0, len(p.roles)), maps.Values(p.roles))
+}
+
+// byUse returns the Providers in the Pool, most recently used first.
+func (p *Pool) byUse() []*Provider {
+	type use struct {
+		provider *Provider
+		at       uint64
+	}
+	p.mu.Lock()
+	uses := make([]use, 0, len(p.roles))
+	for _, provider := range p.roles {
+		uses = append(uses, use{provider, provider.member.Used()})
+	}
+	p.mu.Unlock()
+	slices.SortFunc(uses, func(a, b use) int { return cmp.Compare(b.at, a.at) })
+	out := make([]*Provider, len(uses))
+	for i, use := range uses {
+		out[i] = use.provider
 	}
 	return out
 }

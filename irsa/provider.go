@@ -11,6 +11,7 @@ import (
 
 	"github.com/irsakit/irsakit/cache"
 	"github.com/irsakit/irsakit/internal/config"
+	"github.com/irsakit/irsakit/internal/evict"
 	"github.com/irsakit/irsakit/internal/explain"
 	"github.com/irsakit/irsakit/internal/follow"
 )
@@ -25,9 +26,10 @@ type Provider struct {
 	config  *config.Config
 	state   *attemptState
 	cache   *cache.Cache
-	pool    *Pool            // nil if created by New
-	source  *Provider        // signs the exchanges of a role chain; nil for a web identity
-	derived derivedProviders // the derived Providers
+	pool    *Pool                    // nil if created by New
+	member  *evict.Member[*Provider] // nil if it is not shared by a Pool
+	source  *Provider                // signs the exchanges of a role chain; nil for a web identity
+	derived derivedProviders         // the derived Providers
 }
 
 // New returns a Provider of the role that the environment and the options specify. It
@@ -48,10 +50,7 @@ func New(optFns ...func(*Options)) (*Provider, error) {
 	}
 	r := newResources(&c, &opts, 0, 0)
 	r.warn(env.Warnings(&c))
-	x := newAttempts(&c, r.client, nil)
-	p := &Provider{resources: r, config: &c, state: &x.attemptState}
-	p.initCache(x)
-	return p, nil
+	return newProvider(r, &c, nil), nil
 }
 
 // followedSource is the source of a Provider's cache, which reports the outcomes of attempts to it.

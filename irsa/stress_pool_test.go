@@ -27,6 +27,7 @@ func (w *world) openPool() {
 
 // getRole gets a Provider from the Pool, which may evict another one.
 func (w *world) getRole(i int) {
+	w.findEvicted()
 	role := w.roles[i]
 	var a *actor
 	at := slices.IndexFunc(w.inPool, func(a *actor) bool { return a.role == role })
@@ -46,19 +47,30 @@ func (w *world) getRole(i int) {
 		a.Provider = p
 		w.addActor(a)
 	}
-	if len(w.inPool) > w.maxRoles {
-		w.evict(w.inPool[w.maxRoles])
-		w.inPool = w.inPool[:w.maxRoles]
+	w.findEvicted()
+	for first := range w.pool.Providers() {
+		w.check(first == p, "the Pool lists another Provider first than %s", a.name)
+		break
 	}
-	var listed []*irsa.Provider
+}
+
+// findEvicted records the evictions of the Pool.
+func (w *world) findEvicted() {
+	if w.pool == nil {
+		return
+	}
+	listed := map[*irsa.Provider]bool{}
 	for p := range w.pool.Providers() {
-		listed = append(listed, p)
+		listed[p] = true
 	}
-	var expected []*irsa.Provider
-	for _, a := range w.inPool {
-		expected = append(expected, a.Provider)
-	}
-	w.check(slices.Equal(listed, expected), "the Pool lists other Providers than expected")
+	w.check(len(listed) <= 2*w.maxRoles, "the Pool contains %d roles, at most %d may", len(listed), 2*w.maxRoles)
+	w.inPool = slices.DeleteFunc(w.inPool, func(a *actor) bool {
+		if listed[a.Provider] {
+			return false
+		}
+		w.evict(a)
+		return true
+	})
 }
 
 // evict records an eviction. The evicted role remains in use until the next eviction.
@@ -78,6 +90,7 @@ func (w *world) evict(a *actor) {
 // closePool closes the Pool while callers wait. Evicted Providers then serve their current
 // credentials only.
 func (w *world) closePool() {
+	w.findEvicted()
 	var gone []*actor
 	for _, a := range w.inPool {
 		w.startCallers(a)

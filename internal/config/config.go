@@ -36,6 +36,7 @@ type Config struct {
 	Token     TokenSource // nil if there is none
 	TokenFile string      // empty if the tokens do not come from a file
 	Source    SourceKey   // identifies Token in a Pool
+	Tenant    string      // the tenant of a role of a Pool
 
 	Region string
 	URL    string // the URL of STS; empty for Shared.STS

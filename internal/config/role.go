@@ -18,6 +18,9 @@ func (c *Config) ResolveRole(pool *Config) Errors {
 	var errs Errors
 	errs.Add(explain.HeadingTokenSource, c.Source.validate(c.Token))
 	c.validateRole(&errs)
+	if len(c.Tenant) > MaxIdentity {
+		errs.Add(explain.HeadingSettings, fmt.Errorf("the tenant has %d bytes, at most %d are possible", len(c.Tenant), MaxIdentity))
+	}
 	switch {
 	case c.Region == pool.Region:
 	case c.Shared.STS != nil:

@@ -49,21 +49,21 @@ func New[V any](limit int) *Set[V] {
 // Used returns when m was last used. Later uses return greater numbers.
 func (m *Member[V]) Used() uint64 { return m.used }
 
-// Use marks m and its sources as used.
+// Use marks m as used, and then its sources.
 func (s *Set[V]) Use(m *Member[V]) {
-	s.clock++
 	for ; m != nil; m = m.Source {
+		s.clock++
 		m.used = s.clock
 	}
 }
 
 // Add adds m, whose source must be in the Set, on probation. It returns the member that was evicted
-// instead, or nil if there was room. Add reports whether it added m: it does not if the Set is full
-// and no member can be evicted for the tenant.
+// instead, or nil if there was room. Add reports whether it added m: it does not if no member on
+// probation can be evicted for the tenant, or if the tenant has no confirmed member and could not get
+// one.
 func (s *Set[V]) Add(m *Member[V], tenant string) (evicted *Member[V], ok bool) {
 	m.Source.hold()
-	_, ok = s.victim(&s.confirmed, tenant) // m may be confirmed later
-	if ok {
+	if _, ok = s.victim(&s.confirmed, tenant); ok || s.confirmed.tenants[tenant] != nil {
 		evicted, ok = s.victim(&s.probation, tenant)
 	}
 	if !ok {
