@@ -111,7 +111,7 @@ func NewPool(optFns ...func(*PoolOptions)) (*Pool, error) {
 // if there is no room for another role, one of the kind [ErrPoolFull]. After Close it returns one
 // of the kind [ErrClosed].
 func (p *Pool) Provider(opts RoleOptions) (*Provider, error) {
-	opts = p.withDefaults(opts)
+	p.setDefaults(&opts)
 	if opts.Token != nil {
 		if err := config.CheckTokenSource(opts.Token); err != nil {
 			return nil, notConfigured(p.config, config.Errors{{Heading: explain.HeadingTokenSource, Err: err}})
@@ -119,10 +119,13 @@ func (p *Pool) Provider(opts RoleOptions) (*Provider, error) {
 	}
 	sourceKey := config.SourceKeyOf(opts.Token)
 	opts.Tenant = cmp.Or(opts.Tenant, sourceKey.Identity)
-	var key roleKey
+	return p.provider(&opts, sourceKey)
+}
+
+// provider returns the Provider of complete options.
+func (p *Pool) provider(opts *RoleOptions, sourceKey config.SourceKey) (*Provider, error) {
 	if opts.withinLimits(sourceKey) {
-		key = keyOf(opts, sourceKey)
-		if existing, err := p.lookup(key); existing != nil || err != nil {
+		if existing, err := p.lookup(opts, sourceKey); existing != nil || err != nil {
 			return existing, err
 		}
 	}
@@ -130,17 +133,47 @@ func (p *Pool) Provider(opts RoleOptions) (*Provider, error) {
 	if len(errs) > 0 {
 		return nil, notConfigured(c, errs)
 	}
-	return p.add(key, c)
+	configs := []*config.Config{c}
+	for i := range opts.Chain {
+		c, errs = p.link(configs[i], &opts.Chain[i], i)
+		if len(errs) > 0 {
+			return nil, notConfigured(c, errs)
+		}
+		configs = append(configs, c)
+	}
+	return p.add(opts, sourceKey, configs)
 }
 
-// lookup returns the Provider of a key and marks it as used. It returns nil if there is none.
-func (p *Pool) lookup(key roleKey) (*Provider, error) {
+// lookup returns the Provider of options and marks it as used. It returns nil if there is none.
+func (p *Pool) lookup(opts *RoleOptions, sourceKey config.SourceKey) (*Provider, error) {
+	key := keyOf(opts, sourceKey)
+	if len(opts.Chain) == 0 {
+		return p.find(key, nil, opts)
+	}
+	var buffer [config.MaxChain]roleKey
+	links := buffer[:0]
+	for i := range opts.Chain {
+		links = append(links, linkKey(&opts.Chain[i], nil))
+	}
+	return p.find(key, links, opts)
+}
+
+// find returns the Provider of the last key and marks it as used. It returns nil if there is none. It
+// sets the sources of links.
+func (p *Pool) find(key roleKey, links []roleKey, opts *RoleOptions) (*Provider, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if err := p.checkOpen(key.role); err != nil {
+	if err := p.checkOpen(opts.target()); err != nil {
 		return nil, err
 	}
 	provider := p.roles[key]
+	for i := range links {
+		if provider == nil {
+			return nil, nil
+		}
+		links[i].source = provider
+		provider = p.roles[links[i]]
+	}
 	if provider != nil {
 		p.members.Use(provider.member)
 	}
@@ -155,33 +188,60 @@ func (p *Pool) checkOpen(roleARN string) error {
 	return nil
 }
 
-// add returns the Provider of a key. If there is none, it creates one, and evicts another one if
-// necessary.
-func (p *Pool) add(key roleKey, c *config.Config) (*Provider, error) {
+// add returns the Provider of options whose roles have the given configs. It creates the roles that
+// are not in the Pool, and evicts other ones if necessary.
+func (p *Pool) add(opts *RoleOptions, sourceKey config.SourceKey, configs []*config.Config) (*Provider, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if err := p.checkOpen(key.role); err != nil {
+	if err := p.checkOpen(opts.target()); err != nil {
 		return nil, err
 	}
-	if existing := p.roles[key]; existing != nil {
-		p.members.Use(existing.member)
-		return existing, nil
+	var last *Provider
+	for i, c := range configs {
+		key := keyOf(opts, sourceKey)
+		if i > 0 {
+			key = linkKey(&opts.Chain[i-1], last)
+		}
+		next := p.roles[key]
+		if next == nil {
+			if i == 0 {
+				next = newProvider(p.resources, c, p)
+			} else {
+				next = newChained(last, c, opts.Chain[i-1])
+			}
+			if !p.insert(key, next, last) {
+				return nil, poolFull(c)
+			}
+		}
+		last = next
 	}
-	created := newProvider(p.resources, c, p)
+	p.members.Use(last.member)
+	return last, nil
+}
+
+// insert inserts a Provider with its source, or nil, and evicts another one if necessary. It reports
+// whether there was room. p.mu is held.
+func (p *Pool) insert(key roleKey, created, source *Provider) bool {
 	created.member = &evict.Member[*Provider]{Value: created}
-	evicted, ok := p.members.Add(created.member, c.Tenant)
+	if source != nil {
+		created.member.Source = source.member
+	}
+	evicted, ok := p.members.Add(created.member, created.config.Tenant)
 	if !ok {
-		return nil, poolFull(c)
+		return false
 	}
 	p.forget(evicted)
 	p.roles[key] = created
-	return created, nil
+	if source != nil {
+		source.derived.add(created)
+	}
+	return true
 }
 
 // forget removes the Provider of an evicted member, unless that is nil. p.mu is held.
 func (p *Pool) forget(evicted *evict.Member[*Provider]) {
 	if evicted != nil {
-		delete(p.roles, configKey(evicted.Value.config))
+		delete(p.roles, keyOfProvider(evicted.Value))
 	}
 }
 
@@ -190,17 +250,6 @@ func (p *Pool) confirm(provider *Provider) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.forget(p.members.Confirm(provider.member))
-}
-
-// role returns the config of a role, and what is wrong with it.
-func (p *Pool) role(opts RoleOptions, source config.SourceKey) (*config.Config, config.Errors) {
-	c := *p.config
-	c.RoleARN, c.SessionName, c.Region, c.Duration, c.Policy = opts.RoleARN, opts.SessionName, opts.Region, opts.Duration, opts.Policy
-	c.PolicyARNs, c.Token, c.Source, c.Tenant = config.CopyPolicyARNs(opts.PolicyARNs), opts.Token, source, opts.Tenant
-	if source != p.config.Source {
-		c.TokenFile = ""
-	}
-	return &c, c.ResolveRole(p.config)
 }
 
 // Close closes the Pool and all Providers in it; see [Provider.Close]. An evicted Provider
@@ -230,7 +279,7 @@ func (p *Pool) startWatch() {
 
 func (p *Pool) failing() bool {
 	for _, provider := range p.all() {
-		if provider.failing() {
+		if provider.config.TokenFile != "" && provider.failing() {
 			return true
 		}
 	}

@@ -38,8 +38,8 @@ func pooled(t *testing.T, p *irsa.Pool, opts irsa.RoleOptions) *irsa.Provider {
 	return provider
 }
 
-// roles returns roles that trust the pod's service account.
-func roles(k *irsatest.Cluster, sa *irsatest.ServiceAccount, n int) []irsa.RoleOptions {
+// rolesOf returns roles that trust the pod's service account.
+func rolesOf(k *irsatest.Cluster, sa *irsatest.ServiceAccount, n int) []irsa.RoleOptions {
 	var out []irsa.RoleOptions
 	for i := range n {
 		out = append(out, irsa.RoleOptions{RoleARN: k.Role(fmt.Sprintf("tenant-%d", i), irsatest.Trust(sa)).ARN()})
@@ -51,7 +51,7 @@ func newTenants(t *testing.T, n int) (*irsatest.Cluster, *irsatest.Pod, []irsa.R
 	t.Helper()
 	k := newCluster(t)
 	sa := k.ServiceAccount("shop", "cart")
-	tenants := roles(k, sa, n)
+	tenants := rolesOf(k, sa, n)
 	return k, k.Pod(sa, k.Role("s3-writer", irsatest.Trust(sa))), tenants
 }
 

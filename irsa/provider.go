@@ -28,7 +28,7 @@ type Provider struct {
 	cache   *cache.Cache
 	pool    *Pool                    // nil if created by New
 	member  *evict.Member[*Provider] // nil if it is not shared by a Pool
-	source  *Provider                // signs the exchanges of a role chain; nil for a web identity
+	chain   *chainExchange           // nil for a web identity
 	derived derivedProviders         // the derived Providers
 }
 
@@ -66,7 +66,7 @@ func (s followedSource) Completed(outcome follow.Outcome) {
 	switch {
 	case outcome.Err == nil:
 		s.provider.derived.each(func(p *Provider) { p.cache.Wake() })
-	case s.provider.source == nil: // an exchange of a token
+	case s.provider.chain == nil: // an exchange of a token
 		s.provider.watch.pollNow()
 	}
 }
@@ -221,8 +221,8 @@ func (p *Provider) Format(f fmt.State, _ rune) {
 // ProviderSources returns the credential sources that the SDK reports in its User-Agent
 // header, like the SDK's own provider does.
 func (p *Provider) ProviderSources() []aws.CredentialSource {
-	if p.source != nil {
-		return append(p.source.ProviderSources(), aws.CredentialSourceSTSAssumeRole)
+	if p.chain != nil {
+		return append(p.chain.source.ProviderSources(), aws.CredentialSourceSTSAssumeRole)
 	}
 	return []aws.CredentialSource{aws.CredentialSourceSTSAssumeRoleWebID}
 }
@@ -230,16 +230,15 @@ func (p *Provider) ProviderSources() []aws.CredentialSource {
 // Close closes the Provider and those that its AssumeRole returned. It cancels the exchange
 // in progress, wakes waiting callers, and waits for all goroutines that they started. After
 // that, methods return an [*Error] of the kind [ErrClosed]. Close can be called more than
-// once. It is a no-op for a Provider obtained from a [Pool], because other callers share it;
-// closing the Pool closes it. A Provider that the Pool has evicted, and those of its
-// AssumeRole, are not closed with the Pool. They then serve their credentials until those
-// expire.
+// once. It is a no-op for a Provider obtained from a [Pool], also with AssumeRole, because
+// other callers share it; closing the Pool closes it. A Provider that the Pool has evicted
+// is not closed with the Pool. It then serves its credentials until they expire.
 //
 // Close waits at most twice [Options].AttemptTimeout for each Provider. It returns an error
 // if a client, a token source or an observer of the application has not returned by then.
 // These must not call Close.
 func (p *Provider) Close() error {
-	if p.pool != nil && p.source == nil {
+	if p.member != nil {
 		return nil
 	}
 	return p.close()
@@ -247,7 +246,7 @@ func (p *Provider) Close() error {
 
 func (p *Provider) close() error {
 	err := p.derived.close()
-	if p.pool != nil || p.source != nil { // the pool or the source owns everything else
+	if p.pool != nil || p.chain != nil { // the pool or the source owns everything else
 		return errors.Join(err, p.cache.Close())
 	}
 	watch := p.watch.stop()

@@ -73,10 +73,10 @@ func (c *Config) SetChainOptions(o *stscreds.AssumeRoleOptions) Errors {
 // validateChainOptions checks the options that only role chains have against the limits in the
 // AssumeRole reference of the AWS STS API.
 func validateChainOptions(o *stscreds.AssumeRoleOptions) error {
-	const maxTags, maxTagKey, maxTagValue, maxExternalID, maxSourceIdentity = 50, 128, 256, 1224, 64
+	const maxTagKey, maxTagValue, maxExternalID, maxSourceIdentity = 128, 256, 1224, 64
 	switch {
-	case len(o.Tags) > maxTags || len(o.TransitiveTagKeys) > maxTags:
-		return fmt.Errorf("there are %d session tags and %d transitive tag keys, STS takes %d", len(o.Tags), len(o.TransitiveTagKeys), maxTags)
+	case len(o.Tags) > MaxTags || len(o.TransitiveTagKeys) > MaxTags:
+		return fmt.Errorf("there are %d session tags and %d transitive tag keys, STS takes %d", len(o.Tags), len(o.TransitiveTagKeys), MaxTags)
 	case len(aws.ToString(o.ExternalID)) > maxExternalID:
 		return fmt.Errorf("the external ID has %d characters, STS takes %d", len(*o.ExternalID), maxExternalID)
 	case len(aws.ToString(o.SourceIdentity)) > maxSourceIdentity:

@@ -105,16 +105,16 @@ func TestSetAgreesWithModel(t *testing.T) {
 			require.Same(t, got, m.oldest(b, added), "seed %d", seed)
 		}
 		for i := range 500 {
-			var any *entry
+			var chosen *entry
 			if len(m.members) > 0 {
-				any = m.members[random.IntN(len(m.members))]
+				chosen = m.members[random.IntN(len(m.members))]
 			}
 			switch n := random.IntN(4); {
-			case any == nil || n == 0:
+			case chosen == nil || n == 0:
 				tenant := fmt.Sprint(min(random.IntN(tenants), random.IntN(tenants)))
 				added := &member{Value: fmt.Sprint(i)}
-				if any != nil && random.IntN(2) == 0 {
-					added.Source = any.member
+				if chosen != nil && random.IntN(2) == 0 {
+					added.Source = chosen.member
 				}
 				_, possible := m.victim(true, tenant, added)
 				possible = possible || slices.ContainsFunc(m.members, func(e *entry) bool { return e.confirmed && e.tenant == tenant })
@@ -130,17 +130,17 @@ func TestSetAgreesWithModel(t *testing.T) {
 				m.members = append(m.members, &entry{member: added, tenant: tenant})
 				m.use(added)
 			case n == 1:
-				if want, ok := m.victim(true, any.tenant, nil); !any.confirmed && ok {
-					got := s.Confirm(any.member)
-					equal(want, got, any.tenant, nil)
+				if want, ok := m.victim(true, chosen.tenant, nil); !chosen.confirmed && ok {
+					got := s.Confirm(chosen.member)
+					equal(want, got, chosen.tenant, nil)
 					m.remove(got)
-					any.confirmed = true
+					chosen.confirmed = true
 				} else {
-					require.Nil(t, s.Confirm(any.member))
+					require.Nil(t, s.Confirm(chosen.member))
 				}
 			default:
-				s.Use(any.member)
-				m.use(any.member)
+				s.Use(chosen.member)
+				m.use(chosen.member)
 			}
 			m.check(t)
 		}
