@@ -40,9 +40,10 @@
 // New reads these variables, once: AWS_ROLE_ARN, AWS_WEB_IDENTITY_TOKEN_FILE,
 // AWS_ROLE_SESSION_NAME, AWS_REGION, AWS_DEFAULT_REGION, AWS_ENDPOINT_URL_STS,
 // AWS_IGNORE_CONFIGURED_ENDPOINT_URLS, AWS_USE_FIPS_ENDPOINT,
-// AWS_USE_DUALSTACK_ENDPOINT and AWS_CA_BUNDLE, which must name a regular file of
-// at most 4 MiB. New reads no shared config files and no profiles. A Provider never
-// falls back to another identity: it returns credentials of its role, or an error.
+// AWS_USE_DUALSTACK_ENDPOINT, AWS_SDK_UA_APP_ID and AWS_CA_BUNDLE, which must name a
+// regular file of at most 4 MiB. New reads no shared config files and no profiles. A
+// Provider never falls back to another identity: it returns credentials of its role, or
+// an error.
 //
 // AWS_STS_REGIONAL_ENDPOINTS=legacy and AWS_ENDPOINT_URL are ignored, and New logs a
 // warning if they are set. The first selects the global endpoint, which may be far

@@ -22,7 +22,7 @@ type RoleOptions struct {
 	RoleARN     string
 	Token       TokenSource // compared by its Identity
 	SessionName string
-	Region      string
+	Region      string // also sets that of an *sts.Client in Options.STS
 	Duration    time.Duration
 	Policy      string
 	PolicyARNs  []string // in any order

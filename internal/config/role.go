@@ -8,6 +8,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
+	"github.com/aws/aws-sdk-go-v2/service/sts"
 
 	"github.com/irsakit/irsakit/internal/explain"
 )
@@ -23,9 +24,10 @@ func (c *Config) ResolveRole(pool *Config) Errors {
 	}
 	switch {
 	case c.Region == pool.Region:
-	case c.Shared.STS != nil:
-		errs.Add(explain.HeadingRegion, errors.New("a role has a region of its own, which the client of Options.STS has not"))
+	case c.Shared.STS != nil && !isClient(c.Shared.STS):
+		errs.Add(explain.HeadingRegion, errors.New("a role has a region of its own, but Options.STS is not an *sts.Client"))
 	default:
+		c.OwnRegion = true
 		errs.Add(explain.HeadingRegion, validateRegion(c.Region))
 		errs.Add(explain.HeadingEndpoint, c.resolveEndpoint())
 	}
@@ -33,6 +35,11 @@ func (c *Config) ResolveRole(pool *Config) Errors {
 		errs.Add(explain.HeadingRegion, errors.New("there is no region: set AWS_REGION, PoolOptions.Region or RoleOptions.Region"))
 	}
 	return errs
+}
+
+func isClient(client stscreds.AssumeRoleWithWebIdentityAPIClient) bool {
+	_, ok := client.(*sts.Client)
+	return ok
 }
 
 // MaxChainedDuration is the maximum duration of a session in a role chain.
