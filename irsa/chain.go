@@ -173,8 +173,7 @@ type derivedProviders struct {
 	all    []weak.Pointer[Provider]
 }
 
-// add adds p and reports whether it did. It adds nothing after close, which has already closed
-// all others.
+// add adds p and reports whether it did. It adds nothing after close.
 func (d *derivedProviders) add(p *Provider) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -212,16 +211,9 @@ func (d *derivedProviders) each(f func(*Provider)) {
 	}
 }
 
-// close closes the derived Providers, except for those of a Pool, which it evicted or closes itself.
-// None can be added after that.
-func (d *derivedProviders) close() (err error) {
+// close makes add fail from now on.
+func (d *derivedProviders) close() {
 	d.mu.Lock()
+	defer d.mu.Unlock()
 	d.closed = true
-	d.mu.Unlock()
-	d.each(func(p *Provider) {
-		if p.member == nil {
-			err = errors.Join(err, p.close())
-		}
-	})
-	return err
 }

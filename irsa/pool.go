@@ -6,6 +6,7 @@ import (
 	"errors"
 	"sync"
 	"sync/atomic"
+	"time"
 	"weak"
 
 	"github.com/irsakit/irsakit/cache"
@@ -252,18 +253,21 @@ func (p *Pool) confirm(provider *Provider) {
 	p.forget(p.members.Confirm(provider.member))
 }
 
-// Close closes the Pool and all Providers in it; see [Provider.Close]. An evicted Provider
-// serves its credentials until they expire, but makes no more exchanges.
+// Close closes the Pool and all Providers in it; see [Provider.Close]. It waits at most for
+// Options.AttemptTimeout in all. An evicted Provider serves its credentials until they expire, but
+// makes no more exchanges.
 func (p *Pool) Close() error {
 	p.mu.Lock()
 	p.closed.Store(true)
 	p.mu.Unlock()
+	deadline := time.Now().Add(p.config.Shared.AttemptTimeout)
 	watch := p.watch.stop()
-	var err error
+	var all []*Provider
 	for _, provider := range p.all() {
-		err = errors.Join(err, provider.close())
+		all = provider.appendClosing(all)
 	}
-	return errors.Join(err, p.release(watch, p.config.Shared.AttemptTimeout))
+	err := closeCaches(all)
+	return errors.Join(err, p.release(watch, deadline))
 }
 
 // startWatch starts the watch of the token file, which all roles share.

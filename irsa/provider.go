@@ -1,6 +1,7 @@
 package irsa
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -234,21 +235,52 @@ func (p *Provider) ProviderSources() []aws.CredentialSource {
 // other callers share it; closing the Pool closes it. A Provider that the Pool has evicted
 // is not closed with the Pool. It then serves its credentials until they expire.
 //
-// Close waits at most twice [Options].AttemptTimeout for each Provider. It returns an error
-// if a client, a token source or an observer of the application has not returned by then.
-// These must not call Close.
+// Close waits at most for [Options].AttemptTimeout in all. It returns an error if a client,
+// a token source or an observer of the application has not returned by then. These must not
+// call Close.
 func (p *Provider) Close() error {
-	if p.member != nil {
+	switch {
+	case p.member != nil:
 		return nil
+	case p.chain != nil: // the source or the Pool owns everything else
+		return closeCaches(p.appendClosing(nil))
 	}
-	return p.close()
+	deadline := time.Now().Add(p.config.Shared.AttemptTimeout)
+	watch := p.watch.stop()
+	err := closeCaches(p.appendClosing(nil))
+	return errors.Join(err, p.release(watch, deadline))
 }
 
-func (p *Provider) close() error {
-	err := p.derived.close()
-	if p.pool != nil || p.chain != nil { // the pool or the source owns everything else
-		return errors.Join(err, p.cache.Close())
+// appendClosing appends p and the Providers that are closed with it. None can be derived from them
+// after that. A Pool closes its own Providers, except for those that it has evicted.
+func (p *Provider) appendClosing(all []*Provider) []*Provider {
+	all = append(all, p)
+	p.derived.close()
+	p.derived.each(func(derived *Provider) {
+		if derived.member == nil {
+			all = derived.appendClosing(all)
+		}
+	})
+	return all
+}
+
+// closeCaches closes the caches of Providers, all at the same time, so that those whose source does not
+// return share one AttemptTimeout.
+func closeCaches(all []*Provider) error {
+	results := make(chan error, len(all))
+	for _, p := range all {
+		go func() { results <- p.cache.Close() }()
 	}
-	watch := p.watch.stop()
-	return errors.Join(err, p.cache.Close(), p.release(watch, p.config.Shared.AttemptTimeout))
+	var first error
+	failed := 0
+	for range all {
+		if err := <-results; err != nil {
+			first = cmp.Or(first, err)
+			failed++
+		}
+	}
+	if failed == 0 {
+		return nil
+	}
+	return fmt.Errorf("irsa: %d of %d Providers have not ended; the first: %w", failed, len(all), first)
 }
