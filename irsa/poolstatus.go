@@ -25,11 +25,17 @@ type TenantStatus struct {
 	NoCredentials int // failing roles without valid credentials
 }
 
-// Status returns the Pool's current status. It does no I/O and takes about 100 ns per role.
+// Status returns the Pool's current status. It does no I/O and takes about 150 ns per role and 400 ns
+// per tenant.
 func (p *Pool) Status() PoolStatus {
 	s := PoolStatus{Calls: p.limiter.Status(), Tenants: map[string]TenantStatus{}}
+	tenants := map[string]*TenantStatus{}
 	for _, role := range p.all() {
-		tenant := s.Tenants[role.config.Tenant]
+		tenant := tenants[role.config.Tenant]
+		if tenant == nil {
+			tenant = &TenantStatus{}
+			tenants[role.config.Tenant] = tenant
+		}
 		tenant.Roles++
 		switch status := role.cache.Status(); {
 		case status.Failures == 0:
@@ -39,9 +45,9 @@ func (p *Pool) Status() PoolStatus {
 		default:
 			tenant.Failing++
 		}
-		s.Tenants[role.config.Tenant] = tenant
 	}
-	for _, tenant := range s.Tenants {
+	for name, tenant := range tenants {
+		s.Tenants[name] = *tenant
 		s.Roles += tenant.Roles
 		s.Failing += tenant.Failing
 		s.NoCredentials += tenant.NoCredentials
