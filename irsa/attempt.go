@@ -14,29 +14,46 @@ import (
 type attempts struct {
 	attemptState
 	exchange exchange.WebIdentity
-	pool     *Pool // nil for a Provider created by New
+	provider *Provider
 }
 
-// newAttempts returns the source for the role of c.
-func newAttempts(c *config.Config, client *exchange.Client, pool *Pool) *attempts {
-	a := &attempts{pool: pool}
-	a.exchange = exchange.WebIdentity{State: &a.State, Config: c, Client: client}
-	return a
+// newProvider returns the Provider of the role of c, with credentials for a web identity. pool is nil
+// for a Provider created by New.
+func newProvider(r *resources, c *config.Config, pool *Pool) *Provider {
+	a := &attempts{}
+	a.exchange = exchange.WebIdentity{State: &a.State, Config: c, Client: r.client}
+	a.provider = &Provider{resources: r, config: c, state: &a.attemptState, pool: pool}
+	a.provider.initCache(a)
+	return a.provider
 }
 
 // Retrieve makes an exchange.
 func (a *attempts) Retrieve(ctx context.Context) (aws.Credentials, error) {
-	if a.pool != nil {
-		if err := a.pool.checkOpen(a.exchange.Config.RoleARN); err != nil {
-			return aws.Credentials{}, err
-		}
+	if err := a.provider.checkPool(); err != nil {
+		return aws.Credentials{}, err
 	}
 	creds, err := a.exchange.Retrieve(ctx)
 	if err != nil {
 		return aws.Credentials{}, exchangeError(&a.exchange, err)
 	}
-	a.keys.record(creds.AccessKeyID)
+	a.provider.obtained(creds)
 	return creds, nil
+}
+
+// checkPool returns an error if p's Pool is closed.
+func (p *Provider) checkPool() error {
+	if p.pool == nil {
+		return nil
+	}
+	return p.pool.checkOpen(p.config.RoleARN)
+}
+
+// obtained records the credentials of a successful attempt.
+func (p *Provider) obtained(creds aws.Credentials) {
+	p.state.keys.record(creds.AccessKeyID)
+	if p.member != nil {
+		p.pool.confirm(p)
+	}
 }
 
 // attemptState is the state that the attempts of a Provider share with its other methods.

@@ -7,9 +7,9 @@ import (
 	"github.com/aws/smithy-go/middleware"
 )
 
-// AWSConfig returns a configuration for service clients. It contains the region, the Provider
-// as credentials, and the environment's settings for FIPS endpoints, dual-stack endpoints and
-// TLS authorities (AWS_USE_FIPS_ENDPOINT, AWS_USE_DUALSTACK_ENDPOINT, AWS_CA_BUNDLE).
+// AWSConfig returns a configuration for service clients. It contains the region, the AppID, the
+// Provider as credentials, and the environment's settings for FIPS endpoints, dual-stack endpoints
+// and TLS authorities (AWS_USE_FIPS_ENDPOINT, AWS_USE_DUALSTACK_ENDPOINT, AWS_CA_BUNDLE).
 //
 // If a service rejects a request's credentials as expired or unknown (ExpiredToken,
 // ExpiredTokenException, InvalidClientTokenId, UnrecognizedClientException, InvalidAccessKeyId,
@@ -29,12 +29,13 @@ import (
 //
 // AWSConfig ignores everything else that config.LoadDefaultConfig reads: shared config and
 // credentials files and profiles, AWS_ENDPOINT_URL and AWS_ENDPOINT_URL_<SERVICE>,
-// AWS_MAX_ATTEMPTS, AWS_RETRY_MODE, AWS_DEFAULTS_MODE, AWS_SDK_UA_APP_ID, and the settings for
-// checksums, compression, clock skew and account ID endpoints. If you need them, load that
-// configuration and pass it to [Provider.Configure].
+// AWS_MAX_ATTEMPTS, AWS_RETRY_MODE, AWS_DEFAULTS_MODE, and the settings for checksums, compression,
+// clock skew and account ID endpoints. If you need them, load that configuration and pass it to
+// [Provider.Configure].
 func (p *Provider) AWSConfig() aws.Config {
 	cfg := aws.Config{
 		Region:        p.config.Region,
+		AppID:         p.config.Shared.AppID,
 		Credentials:   p,
 		APIOptions:    []func(*middleware.Stack) error{(&rejectionRetry{p}).addTo},
 		ConfigSources: []any{endpointSource{fips: p.config.Shared.FIPS, dualStack: p.config.Shared.DualStack}},

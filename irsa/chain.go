@@ -5,6 +5,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
+	"sync"
+	"weak"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
@@ -28,24 +32,50 @@ import (
 // AssumeRole returns an [*Error] of the kind [ErrNotConfigured]. If p or its Pool is closed,
 // it returns one of the kind [ErrClosed]. It does no I/O.
 //
+// If p was obtained from a [Pool], AssumeRole is the same as [Pool.Provider] for p's options with
+// another role in Chain: it returns the same Provider for equal options, which counts for p's
+// tenant, and can return an error of the kind [ErrPoolFull]. Only options that cannot be compared
+// have a Provider of their own, which the Pool neither shares nor counts: SerialNumber,
+// TokenProvider, another Client, empty texts, and two tags with the same key.
+//
 // An error of the derived Provider names the role that could not be assumed: its own, or
 // that of its source if the source has no credentials. The derived Provider is closed with
-// p, or before that by its own Close.
+// p, or before that by its own Close, unless it is a Pool's.
 func (p *Provider) AssumeRole(roleARN string, optFns ...func(*stscreds.AssumeRoleOptions)) (*Provider, error) {
-	x := &chainExchange{source: p}
-	x.config = p.config.Derive(roleARN)
-	options := append([]func(*stscreds.AssumeRoleOptions){func(o *stscreds.AssumeRoleOptions) { o.Duration = config.MaxChainedDuration }}, optFns...)
-	options = append(options, x.validate)
-	x.provider = stscreds.NewAssumeRoleProvider(x, roleARN, options...)
-	if len(x.errs) > 0 {
-		return nil, notConfigured(x.config, x.errs)
+	if p.pool != nil && p.pool.closed.Load() {
+		return nil, p.explain(context.Background(), cache.ErrClosed)
 	}
-	derived := &Provider{resources: p.resources, config: x.config, state: &x.attemptState, pool: p.pool, source: p}
-	derived.initCache(x)
-	if p.pool != nil && p.pool.closed.Load() || !p.derived.add(derived) {
+	var options stscreds.AssumeRoleOptions
+	fns := append([]func(*stscreds.AssumeRoleOptions){func(o *stscreds.AssumeRoleOptions) { o.Duration = config.MaxChainedDuration }}, optFns...)
+	fns = append(fns, func(o *stscreds.AssumeRoleOptions) { options = *o })
+	x := &chainExchange{source: p}
+	x.provider = stscreds.NewAssumeRoleProvider(x, roleARN, fns...)
+	if p.member != nil {
+		if role, ok := chainedRoleOf(&options, x); ok {
+			opts, sourceKey := optionsOf(p)
+			opts.Chain = append(opts.Chain, role)
+			return p.pool.provider(opts, sourceKey)
+		}
+	}
+	x.config = p.config.Derive(options.RoleARN)
+	errs := x.config.SetChainOptions(&options)
+	errs.Add(explain.HeadingSettings, checkAssumeRole(p.resources))
+	if len(errs) > 0 {
+		return nil, notConfigured(x.config, errs)
+	}
+	derived := x.newProvider()
+	if !p.derived.add(derived) {
 		return nil, p.explain(context.Background(), cache.ErrClosed)
 	}
 	return derived, nil
+}
+
+// checkAssumeRole returns an error if the STS client cannot make the requests of role chains.
+func checkAssumeRole(r *resources) error {
+	if !r.client.CanAssumeRole() {
+		return errors.New("the client of Options.STS cannot AssumeRole")
+	}
+	return nil
 }
 
 // chainExchange is the source of a derived Provider's cache. Each attempt makes an AssumeRole
@@ -53,28 +83,34 @@ func (p *Provider) AssumeRole(roleARN string, optFns ...func(*stscreds.AssumeRol
 type chainExchange struct {
 	attemptState
 	source   *Provider
+	derived  *Provider
 	config   *config.Config
-	errs     config.Errors
+	role     ChainedRole // only if the derived Provider is a Pool's
 	provider *stscreds.AssumeRoleProvider
 
 	signedWith string // the source's access key ID; needs no lock, because attempts never overlap
 }
 
-// validate checks the options. It runs as the last of the functions that set them.
-func (x *chainExchange) validate(o *stscreds.AssumeRoleOptions) {
-	x.errs = x.config.SetChainOptions(o)
-	if !x.source.client.CanAssumeRole() {
-		x.errs.Add(explain.HeadingSettings, errors.New("the client of Options.STS cannot AssumeRole"))
-	}
+// newChained returns the Provider of a role in a Pool that the source assumes.
+func newChained(source *Provider, c *config.Config, role ChainedRole) *Provider {
+	role.Tags, role.TransitiveTagKeys, role.PolicyARNs = maps.Clone(role.Tags), slices.Clone(role.TransitiveTagKeys), slices.Clone(role.PolicyARNs)
+	x := &chainExchange{source: source, config: c, role: role}
+	x.provider = stscreds.NewAssumeRoleProvider(x, role.RoleARN, role.apply)
+	return x.newProvider()
+}
+
+// newProvider returns the derived Provider.
+func (x *chainExchange) newProvider() *Provider {
+	x.derived = &Provider{resources: x.source.resources, config: x.config, state: &x.attemptState, pool: x.source.pool, chain: x}
+	x.derived.initCache(x)
+	return x.derived
 }
 
 // Retrieve makes one request to STS, signed with the source's current credentials. If STS
 // rejects those credentials and the source can replace them, it makes a second one.
 func (x *chainExchange) Retrieve(ctx context.Context) (aws.Credentials, error) {
-	if pool := x.source.pool; pool != nil {
-		if err := pool.checkOpen(x.config.RoleARN); err != nil {
-			return aws.Credentials{}, err
-		}
+	if err := x.source.checkPool(); err != nil {
+		return aws.Credentials{}, err
 	}
 	creds, err := x.provider.Retrieve(ctx)
 	if rejected := x.rejectionOf(err); rejected.verdict != accepted {
@@ -90,7 +126,7 @@ func (x *chainExchange) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	if err != nil {
 		return aws.Credentials{}, chainError(x, err)
 	}
-	x.keys.record(creds.AccessKeyID)
+	x.derived.obtained(creds)
 	return creds, nil
 }
 
@@ -128,3 +164,56 @@ func (e *sourceError) Error() string {
 	return fmt.Sprintf("there are no credentials of %s, which assumes it: %v", e.role, e.err)
 }
 func (e *sourceError) Unwrap() error { return e.err }
+
+// derivedProviders is the set of a source's derived Providers. It refers to them weakly, so that
+// unused ones are garbage collected.
+type derivedProviders struct {
+	mu     sync.Mutex
+	closed bool
+	all    []weak.Pointer[Provider]
+}
+
+// add adds p and reports whether it did. It adds nothing after close.
+func (d *derivedProviders) add(p *Provider) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.closed {
+		return false
+	}
+	if len(d.all) == cap(d.all) { // so that adding takes constant time, amortized
+		d.all = d.reachable()
+	}
+	d.all = append(d.all, weak.Make(p))
+	return true
+}
+
+// reachable returns the Providers that have not been collected, with room for as many more. d.mu is
+// held.
+func (d *derivedProviders) reachable() []weak.Pointer[Provider] {
+	var out []weak.Pointer[Provider]
+	for _, w := range d.all {
+		if w.Value() != nil {
+			out = append(out, w)
+		}
+	}
+	return slices.Grow(out, len(out)+1)
+}
+
+// each calls f for each derived Provider, without holding the lock.
+func (d *derivedProviders) each(f func(*Provider)) {
+	d.mu.Lock()
+	all := d.all
+	d.mu.Unlock()
+	for _, w := range all {
+		if p := w.Value(); p != nil {
+			f(p)
+		}
+	}
+}
+
+// close makes add fail from now on.
+func (d *derivedProviders) close() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.closed = true
+}

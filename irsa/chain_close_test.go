@@ -25,7 +25,7 @@ func TestAssumeRoleOnClosedProviderReturnsErrClosed(t *testing.T) {
 		require.NoError(t, err, "the source is open")
 		require.NoError(t, solo.Close())
 
-		pool := newPool(t, pod, func(o *irsa.PoolOptions) { o.MaxRoles = 1 })
+		pool := newPool(t, pod, func(o *irsa.PoolOptions) { o.MaxRoles = 2 })
 		evicted := pooled(t, pool, irsa.RoleOptions{RoleARN: roles[0].ARN()})
 		known := pooled(t, pool, irsa.RoleOptions{RoleARN: roles[1].ARN()})
 		require.NoError(t, known.Close(), "the Pool's to do")

@@ -239,10 +239,12 @@ func TestPoolChainUsesOneSlot(t *testing.T) {
 func TestPoolCloseEndsChainOfEvictedRole(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k, pod, roles := threeAccounts(t)
-		p := newPool(t, pod, func(o *irsa.PoolOptions) { o.MaxRoles = 1 })
+		p := newPool(t, pod, func(o *irsa.PoolOptions) { o.MaxRoles = 3 })
 		chain := chained(t, pooled(t, p, irsa.RoleOptions{RoleARN: roles[0].ARN()}), roles)
 		retrieve(t, chain[2])
-		pooled(t, p, irsa.RoleOptions{RoleARN: roles[1].ARN()})
+		for _, other := range rolesOf(k, k.ServiceAccount("shop", "cart"), 3) {
+			retrieve(t, pooled(t, p, other))
+		}
 		require.NoError(t, p.Close())
 		calls := k.STS.CallCount()
 		retrieve(t, chain[2]) // from the cache

@@ -6,9 +6,9 @@
 // variables that the EKS webhook sets, or from [Options]. A [Status] describes the
 // Provider's state, an [Event] a change of it, and an [Error] what failed and how to
 // fix it. [Provider.AssumeRole] returns a Provider of a further role. A [Pool] manages
-// the Providers of many roles, identified by their [RoleOptions]. Their tokens come
-// from a file or from another [TokenSource]. [Diagnose] checks every step between a
-// pod and its credentials and returns a [Report].
+// the Providers of many roles and role chains, identified by their [RoleOptions]. Their
+// tokens come from a file or from another [TokenSource]. [Diagnose] checks every step
+// between a pod and its credentials and returns a [Report].
 //
 //	package main
 //
@@ -40,9 +40,10 @@
 // New reads these variables, once: AWS_ROLE_ARN, AWS_WEB_IDENTITY_TOKEN_FILE,
 // AWS_ROLE_SESSION_NAME, AWS_REGION, AWS_DEFAULT_REGION, AWS_ENDPOINT_URL_STS,
 // AWS_IGNORE_CONFIGURED_ENDPOINT_URLS, AWS_USE_FIPS_ENDPOINT,
-// AWS_USE_DUALSTACK_ENDPOINT and AWS_CA_BUNDLE, which must name a regular file of
-// at most 4 MiB. New reads no shared config files and no profiles. A Provider never
-// falls back to another identity: it returns credentials of its role, or an error.
+// AWS_USE_DUALSTACK_ENDPOINT, AWS_SDK_UA_APP_ID and AWS_CA_BUNDLE, which must name a
+// regular file of at most 4 MiB. New reads no shared config files and no profiles. A
+// Provider never falls back to another identity: it returns credentials of its role, or
+// an error.
 //
 // AWS_STS_REGIONAL_ENDPOINTS=legacy and AWS_ENDPOINT_URL are ignored, and New logs a
 // warning if they are set. The first selects the global endpoint, which may be far

@@ -1,10 +1,12 @@
 package irsa
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"time"
 
+	"github.com/irsakit/irsakit/internal/config"
 	"github.com/irsakit/irsakit/internal/explain"
 )
 
@@ -22,6 +24,17 @@ var (
 	ErrClosed         = explain.ErrClosed         // the Provider has been closed
 	ErrRejected       = explain.ErrRejected       // a service rejected the credentials, and there are no new ones yet
 )
+
+// ErrPoolFull is the kind of the error of [Pool.Provider] if there is no room for another role of the
+// tenant. Try again later, or raise PoolOptions.MaxRoles.
+var ErrPoolFull = errors.New("pool full")
+
+// ErrNotInjected is a cause of the errors of New and of [Pool.Provider], whose kind is
+// [ErrNotConfigured], if there is neither a role nor a token: AWS_ROLE_ARN,
+// AWS_WEB_IDENTITY_TOKEN_FILE and the options are not set. It means that the pod does not use IRSA.
+// Programs that run elsewhere too can then use other credentials. For any other error they should
+// not, because they would act as another identity.
+var ErrNotInjected = config.ErrNotInjected
 
 // Error is returned by New and by every method that needs credentials. Use errors.Is to test for
 // its kind and for its cause, such as fs.ErrNotExist or context.DeadlineExceeded. errors.As finds
@@ -96,6 +109,10 @@ func (e *Error) Error() string {
 
 // Is reports whether target is the error's kind.
 func (e *Error) Is(target error) bool { return target == e.Kind }
+
+// Permanent reports whether the error requires a change of the configuration, of IAM or of the token
+// rather than a retry. The Provider retries in any case, but less often.
+func (e *Error) Permanent() bool { return explain.Permanent(e) }
 
 // Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.err }

@@ -88,6 +88,15 @@ func notConfigured(c *config.Config, errs config.Errors) error {
 	return e
 }
 
+// poolFull returns the Error for a role for which a Pool has no room.
+func poolFull(c *config.Config) error {
+	return &Error{
+		Kind: ErrPoolFull, RoleARN: c.RoleARN,
+		err:    errors.New("every role belongs to a tenant within its share, or is used by a role chain"),
+		Advice: "raise PoolOptions.MaxRoles",
+	}
+}
+
 // explain returns the Error for an error of the cache. It is that of the last attempt, with the
 // time of the next one. If the caller's context is done, it wraps the context's error too.
 func (p *Provider) explain(ctx context.Context, err error) error {

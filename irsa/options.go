@@ -59,11 +59,16 @@ type Options struct {
 	Policy     string
 	PolicyARNs []string
 
+	// AppID identifies the application in the User-Agent header of requests to STS, and of
+	// service clients made from AWSConfig. It has at most 255 bytes. AWS recommends at most 50.
+	// The default is AWS_SDK_UA_APP_ID.
+	AppID string
+
 	// STS is a custom STS client, or a mock. It is used unchanged, except that each call
 	// makes a single request (the Provider retries it later), follows no redirects, accepts
 	// a response of at most 256 KiB, and logs neither request nor response. HTTPClient
-	// describes how its HTTP client is treated. Region, Endpoint, HTTPClient, TracerProvider
-	// and MeterProvider then do not affect the exchange. The default is an anonymous client
+	// describes how its HTTP client is treated. AppID, Region, Endpoint, HTTPClient,
+	// TracerProvider and MeterProvider then do not affect the exchange. The default is an anonymous client
 	// that inherits nothing from the application's service clients.
 	STS stscreds.AssumeRoleWithWebIdentityAPIClient
 
@@ -129,6 +134,7 @@ func (o *Options) config() config.Config {
 		Shared: &config.Shared{
 			Endpoint:         o.Endpoint,
 			InsecureEndpoint: o.InsecureEndpoint,
+			AppID:            o.AppID,
 			STS:              o.STS,
 			HTTPClient:       o.HTTPClient,
 			TracerProvider:   o.TracerProvider,

@@ -2,16 +2,16 @@ package irsa
 
 import (
 	"cmp"
-	"container/list"
 	"context"
 	"errors"
-	"iter"
 	"sync"
 	"sync/atomic"
+	"time"
 	"weak"
 
 	"github.com/irsakit/irsakit/cache"
 	"github.com/irsakit/irsakit/internal/config"
+	"github.com/irsakit/irsakit/internal/evict"
 	"github.com/irsakit/irsakit/internal/explain"
 	"github.com/irsakit/irsakit/tokenfile"
 )
@@ -36,11 +36,9 @@ type PoolOptions struct {
 	// 1,024 pending events are kept.
 	Options
 
-	// MaxRoles is the maximum number of roles in the Pool. The default is 10,000. Beyond
-	// that, the least recently used role is evicted: the next call of [Pool.Provider] for it
-	// returns a new Provider. Callers that hold the evicted one are served as before, and it
-	// is refreshed on time. It is no longer part of Status and Providers, and a new token
-	// does not end its backoff after a failure.
+	// MaxRoles is the maximum number of roles in the Pool that have had credentials. As many
+	// further ones may wait for their first. The default is 10,000. See [Pool] for what happens
+	// beyond that.
 	MaxRoles int
 
 	// MaxCalls is the maximum number of concurrent STS requests, and so of connections.
@@ -58,16 +56,28 @@ type PoolOptions struct {
 // other roles further. Throttling slows all roles down. A role whose credentials were not
 // used for two of their lifetimes is not refreshed until the next Retrieve. Roles have no
 // goroutines of their own.
+//
+// # Eviction
+//
+// A Pool is fair between tenants; see [RoleOptions]. If a tenant asks for another role and
+// MaxRoles roles already wait for their first credentials, one of those is evicted. If a role
+// receives its first credentials and MaxRoles roles already have some, one of these is evicted.
+// The tenant with the most roles loses its least recently used one, if it has more than an equal
+// share of MaxRoles. Otherwise the asking tenant loses its own least recently used one. If it has
+// none, [Pool.Provider] returns an error of the kind [ErrPoolFull].
+//
+// Holders of an evicted Provider are served as before, and it is refreshed on time. It is no
+// longer part of Status and Providers, and a new token does not end its backoff after a failure.
+// The next call of [Pool.Provider] for its role returns a new Provider.
 type Pool struct {
 	*resources
-	config   *config.Config
-	limiter  *cache.Limiter
-	maxRoles int
-	closed   atomic.Bool
+	config  *config.Config
+	limiter *cache.Limiter
+	closed  atomic.Bool
 
-	mu    sync.Mutex // never held across I/O
-	roles map[roleKey]*list.Element
-	order list.List // contains *Provider, most recently used first
+	mu      sync.Mutex // never held across I/O or foreign code
+	roles   map[roleKey]*Provider
+	members *evict.Set[*Provider] // the same Providers
 }
 
 // NewPool returns a new Pool. It validates the options that the roles share and reports
@@ -90,28 +100,33 @@ func NewPool(optFns ...func(*PoolOptions)) (*Pool, error) {
 		resources: newResources(&c, &opts.Options, calls, poolEvents),
 		config:    &c,
 		limiter:   cache.NewLimiter(calls),
-		maxRoles:  cmp.Or(max(opts.MaxRoles, 0), defaultMaxRoles),
-		roles:     map[roleKey]*list.Element{},
+		roles:     map[roleKey]*Provider{},
+		members:   evict.New[*Provider](cmp.Or(max(opts.MaxRoles, 0), defaultMaxRoles)),
 	}
 	p.warn(env.Warnings(&c))
 	return p, nil
 }
 
 // Provider returns the Provider of a role. It returns the same one for equal options and does
-// no I/O. If the options are invalid, it returns an [*Error] of the kind [ErrNotConfigured].
-// After Close it returns one of the kind [ErrClosed].
+// no I/O. If the options are invalid, it returns an [*Error] of the kind [ErrNotConfigured], and
+// if there is no room for another role, one of the kind [ErrPoolFull]. After Close it returns one
+// of the kind [ErrClosed].
 func (p *Pool) Provider(opts RoleOptions) (*Provider, error) {
-	opts = p.withDefaults(opts)
+	p.setDefaults(&opts)
 	if opts.Token != nil {
 		if err := config.CheckTokenSource(opts.Token); err != nil {
 			return nil, notConfigured(p.config, config.Errors{{Heading: explain.HeadingTokenSource, Err: err}})
 		}
 	}
 	sourceKey := config.SourceKeyOf(opts.Token)
-	var key roleKey
+	opts.Tenant = cmp.Or(opts.Tenant, sourceKey.Identity)
+	return p.provider(&opts, sourceKey)
+}
+
+// provider returns the Provider of complete options.
+func (p *Pool) provider(opts *RoleOptions, sourceKey config.SourceKey) (*Provider, error) {
 	if opts.withinLimits(sourceKey) {
-		key = keyOf(opts, sourceKey)
-		if existing, err := p.lookup(key); existing != nil || err != nil {
+		if existing, err := p.lookup(opts, sourceKey); existing != nil || err != nil {
 			return existing, err
 		}
 	}
@@ -119,26 +134,51 @@ func (p *Pool) Provider(opts RoleOptions) (*Provider, error) {
 	if len(errs) > 0 {
 		return nil, notConfigured(c, errs)
 	}
-	x := newAttempts(c, p.client, p)
-	created := &Provider{resources: p.resources, config: c, state: &x.attemptState, pool: p}
-	created.initCache(x)
-	return p.add(key, created)
+	configs := []*config.Config{c}
+	for i := range opts.Chain {
+		c, errs = p.link(configs[i], &opts.Chain[i], i)
+		if len(errs) > 0 {
+			return nil, notConfigured(c, errs)
+		}
+		configs = append(configs, c)
+	}
+	return p.add(opts, sourceKey, configs)
 }
 
-// lookup returns the Provider of a key and marks it as most recently used. It returns nil if
-// there is none.
-func (p *Pool) lookup(key roleKey) (*Provider, error) {
+// lookup returns the Provider of options and marks it as used. It returns nil if there is none.
+func (p *Pool) lookup(opts *RoleOptions, sourceKey config.SourceKey) (*Provider, error) {
+	key := keyOf(opts, sourceKey)
+	if len(opts.Chain) == 0 {
+		return p.find(key, nil, opts)
+	}
+	var buffer [config.MaxChain]roleKey
+	links := buffer[:0]
+	for i := range opts.Chain {
+		links = append(links, linkKey(&opts.Chain[i], nil))
+	}
+	return p.find(key, links, opts)
+}
+
+// find returns the Provider of the last key and marks it as used. It returns nil if there is none. It
+// sets the sources of links.
+func (p *Pool) find(key roleKey, links []roleKey, opts *RoleOptions) (*Provider, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if err := p.checkOpen(key.role); err != nil {
+	if err := p.checkOpen(opts.target()); err != nil {
 		return nil, err
 	}
-	element := p.roles[key]
-	if element == nil {
-		return nil, nil
+	provider := p.roles[key]
+	for i := range links {
+		if provider == nil {
+			return nil, nil
+		}
+		links[i].source = provider
+		provider = p.roles[links[i]]
 	}
-	p.order.MoveToFront(element)
-	return element.Value.(*Provider), nil
+	if provider != nil {
+		p.members.Use(provider.member)
+	}
+	return provider, nil
 }
 
 // checkOpen returns an error if the Pool is closed.
@@ -149,95 +189,85 @@ func (p *Pool) checkOpen(roleARN string) error {
 	return nil
 }
 
-// add adds a Provider and evicts the least recently used one if necessary. If the key already
-// has a Provider, add returns that one instead.
-func (p *Pool) add(key roleKey, created *Provider) (*Provider, error) {
+// add returns the Provider of options whose roles have the given configs. It creates the roles that
+// are not in the Pool, and evicts other ones if necessary.
+func (p *Pool) add(opts *RoleOptions, sourceKey config.SourceKey, configs []*config.Config) (*Provider, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if err := p.checkOpen(key.role); err != nil {
+	if err := p.checkOpen(opts.target()); err != nil {
 		return nil, err
 	}
-	if element := p.roles[key]; element != nil {
-		return element.Value.(*Provider), nil
-	}
-	p.roles[key] = p.order.PushFront(created)
-	for len(p.roles) > p.maxRoles {
-		last := p.order.Remove(p.order.Back()).(*Provider)
-		delete(p.roles, configKey(last.config))
-	}
-	return created, nil
-}
-
-// role returns the config of a role, and what is wrong with it.
-func (p *Pool) role(opts RoleOptions, source config.SourceKey) (*config.Config, config.Errors) {
-	c := *p.config
-	c.RoleARN, c.SessionName, c.Region, c.Duration, c.Policy = opts.RoleARN, opts.SessionName, opts.Region, opts.Duration, opts.Policy
-	c.PolicyARNs, c.Token, c.Source = config.CopyPolicyARNs(opts.PolicyARNs), opts.Token, source
-	if source != p.config.Source {
-		c.TokenFile = ""
-	}
-	return &c, c.ResolveRole(p.config)
-}
-
-// PoolStatus describes the state of a [Pool] at one moment.
-type PoolStatus struct {
-	Roles         int // roles in the Pool
-	Failing       int // roles whose last exchange failed
-	NoCredentials int // failing roles without valid credentials
-	Calls         cache.LimiterStatus
-}
-
-// Status returns the Pool's current status. It does no I/O and takes about 100 ns per role.
-func (p *Pool) Status() PoolStatus {
-	s := PoolStatus{Calls: p.limiter.Status()}
-	for role := range p.Providers() {
-		s.Roles++
-		switch status := role.cache.Status(); {
-		case status.Failures == 0:
-		case status.State == cache.Empty, status.State == cache.Expired:
-			s.NoCredentials++
-			fallthrough
-		default:
-			s.Failing++
+	var last *Provider
+	for i, c := range configs {
+		key := keyOf(opts, sourceKey)
+		if i > 0 {
+			key = linkKey(&opts.Chain[i-1], last)
 		}
-	}
-	return s
-}
-
-// Providers returns an iterator over the Providers in the Pool, most recently used first. It
-// iterates over a snapshot taken when the loop starts.
-func (p *Pool) Providers() iter.Seq[*Provider] {
-	return func(yield func(*Provider) bool) {
-		for _, provider := range p.all() {
-			if !yield(provider) {
-				return
+		next := p.roles[key]
+		if next == nil {
+			if i == 0 {
+				next = newProvider(p.resources, c, p)
+			} else {
+				next = newChained(last, c, opts.Chain[i-1])
+			}
+			if !p.insert(key, next, last) {
+				return nil, poolFull(c)
 			}
 		}
+		last = next
+	}
+	p.members.Use(last.member)
+	return last, nil
+}
+
+// insert inserts a Provider with its source, or nil, and evicts another one if necessary. It reports
+// whether there was room. p.mu is held.
+func (p *Pool) insert(key roleKey, created, source *Provider) bool {
+	created.member = &evict.Member[*Provider]{Value: created}
+	if source != nil {
+		created.member.Source = source.member
+	}
+	evicted, ok := p.members.Add(created.member, created.config.Tenant)
+	if !ok {
+		return false
+	}
+	p.forget(evicted)
+	p.roles[key] = created
+	if source != nil {
+		source.derived.add(created)
+	}
+	return true
+}
+
+// forget removes the Provider of an evicted member, unless that is nil. p.mu is held.
+func (p *Pool) forget(evicted *evict.Member[*Provider]) {
+	if evicted != nil {
+		delete(p.roles, keyOfProvider(evicted.Value))
 	}
 }
 
-func (p *Pool) all() []*Provider {
+// confirm counts a Provider, which has obtained credentials, against MaxRoles.
+func (p *Pool) confirm(provider *Provider) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	out := make([]*Provider, 0, p.order.Len())
-	for element := p.order.Front(); element != nil; element = element.Next() {
-		out = append(out, element.Value.(*Provider))
-	}
-	return out
+	p.forget(p.members.Confirm(provider.member))
 }
 
-// Close closes the Pool and all Providers in it; see [Provider.Close]. An evicted Provider
-// serves its credentials until they expire, but makes no more exchanges.
+// Close closes the Pool and all Providers in it; see [Provider.Close]. It waits at most for
+// Options.AttemptTimeout in all. An evicted Provider serves its credentials until they expire, but
+// makes no more exchanges.
 func (p *Pool) Close() error {
 	p.mu.Lock()
 	p.closed.Store(true)
 	p.mu.Unlock()
+	deadline := time.Now().Add(p.config.Shared.AttemptTimeout)
 	watch := p.watch.stop()
-	var err error
-	for provider := range p.Providers() {
-		err = errors.Join(err, provider.close())
+	var all []*Provider
+	for _, provider := range p.all() {
+		all = provider.appendClosing(all)
 	}
-	return errors.Join(err, p.release(watch, p.config.Shared.AttemptTimeout))
+	err := closeCaches(all)
+	return errors.Join(err, p.release(watch, deadline))
 }
 
 // startWatch starts the watch of the token file, which all roles share.
@@ -252,8 +282,8 @@ func (p *Pool) startWatch() {
 }
 
 func (p *Pool) failing() bool {
-	for provider := range p.Providers() {
-		if provider.failing() {
+	for _, provider := range p.all() {
+		if provider.config.TokenFile != "" && provider.failing() {
 			return true
 		}
 	}
@@ -261,7 +291,7 @@ func (p *Pool) failing() bool {
 }
 
 func (p *Pool) handleToken(token tokenfile.Token, changed bool) {
-	for provider := range p.Providers() {
+	for _, provider := range p.all() {
 		if provider.config.TokenFile != "" {
 			provider.handleToken(token, changed)
 		}

@@ -2,34 +2,72 @@ package irsa
 
 import (
 	"cmp"
+	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
+	"github.com/aws/aws-sdk-go-v2/service/sts/types"
+
 	"github.com/irsakit/irsakit/internal/config"
+	"github.com/irsakit/irsakit/internal/explain"
 )
 
 // RoleOptions identify a role of a [Pool]. A zero field has the Pool's value.
-// [Pool.Provider] returns the same Provider for equal RoleOptions.
+// [Pool.Provider] returns the same Provider for equal RoleOptions, regardless of Tenant.
 type RoleOptions struct {
 	RoleARN     string
 	Token       TokenSource // compared by its Identity
 	SessionName string
-	Region      string
+	Region      string // also sets that of an *sts.Client in Options.STS
 	Duration    time.Duration
 	Policy      string
 	PolicyARNs  []string // in any order
+
+	// Chain describes a role chain of at most 16 roles. The first one is assumed with the
+	// credentials of RoleARN, each other one with those of the one before it. The Provider is
+	// that of the last one. Each link is a role of the Pool: chains that begin with equal links
+	// share them, and a link is not evicted while the Pool contains a chain that uses it.
+	Chain []ChainedRole
+
+	// Tenant is the name of the tenant that the role counts for if it is not in the Pool yet. It
+	// has at most 4,096 bytes. The default is the identity of the token source, or the path of
+	// the token file. A Pool is fair between tenants: what one tenant asks for does not evict the
+	// roles of another one that has no more than its share. Equal roles of two tenants share a
+	// Provider, which counts for the tenant that asked first.
+	Tenant string
 }
 
-// roleKey identifies a role of a Pool. It contains everything that its credentials depend on.
+// ChainedRole describes a role of a role chain; see [RoleOptions]. Its role's trust policy must allow
+// the role before it in the chain, which needs the permission sts:AssumeRole for it, and also
+// sts:TagSession or sts:SetSourceIdentity if there are tags or a source identity.
+type ChainedRole struct {
+	RoleARN           string
+	ExternalID        string            // at most 1,224 characters; what the role's account requires
+	SessionName       string            // the default is that of the role before it
+	Tags              map[string]string // session tags, at most 50
+	TransitiveTagKeys []string          // the tags that the next roles of the chain inherit, in any order
+	SourceIdentity    string            // at most 64 characters; the next roles of the chain inherit it
+	Policy            string            // a session policy in JSON
+	PolicyARNs        []string          // managed policies that restrict the session, in any order
+	Duration          time.Duration     // 15 minutes to 1 hour, the default, in whole seconds
+}
+
+// roleKey identifies a role of a Pool. It contains everything that its credentials depend on. It has
+// less than 128 bytes, because a map would store a larger one separately.
 type roleKey struct {
-	role, session, region, policy, policyARNs string
-	token                                     config.SourceKey
-	duration                                  time.Duration
+	source                        *Provider // of a role chain's link; nil for a web identity
+	role, session, region, policy string
+	lists                         string // see encode
+	token                         config.SourceKey
+	duration                      time.Duration
 }
 
-// withDefaults returns opts with the Pool's values in its zero fields.
-func (p *Pool) withDefaults(opts RoleOptions) RoleOptions {
+// setDefaults sets the zero fields of opts to the Pool's values.
+func (p *Pool) setDefaults(opts *RoleOptions) {
 	c := p.config
 	opts.RoleARN = cmp.Or(opts.RoleARN, c.RoleARN)
 	opts.SessionName = cmp.Or(opts.SessionName, c.SessionName)
@@ -42,29 +80,183 @@ func (p *Pool) withDefaults(opts RoleOptions) RoleOptions {
 	if opts.PolicyARNs == nil {
 		opts.PolicyARNs = c.PolicyARNs
 	}
-	return opts
 }
 
 // withinLimits reports whether all options are within their length limits, so that a key of them is
 // small.
-func (opts RoleOptions) withinLimits(sourceKey config.SourceKey) bool {
-	return len(opts.RoleARN) <= config.MaxARN && len(opts.SessionName) <= config.MaxSessionName && len(opts.Region) <= config.MaxRegion &&
-		len(sourceKey.Identity) <= config.MaxIdentity && config.ValidatePolicies(opts.Policy, opts.PolicyARNs) == nil
-}
-
-// configKey returns the key of the options that a Config was made from.
-func configKey(c *config.Config) roleKey {
-	return keyOf(RoleOptions{c.RoleARN, c.Token, c.SessionName, c.Region, c.Duration, c.Policy, c.PolicyARNs}, c.Source)
-}
-
-// keyOf returns the key of complete options.
-func keyOf(opts RoleOptions, sourceKey config.SourceKey) roleKey {
-	key := roleKey{role: opts.RoleARN, token: sourceKey, session: opts.SessionName, region: opts.Region, policy: opts.Policy, duration: opts.Duration}
-	if len(opts.PolicyARNs) == 0 {
-		return key
+func (opts *RoleOptions) withinLimits(sourceKey config.SourceKey) bool {
+	for i := range opts.Chain {
+		if i == config.MaxChain || !opts.Chain[i].withinLimits() {
+			return false
+		}
 	}
-	for _, policy := range slices.Sorted(slices.Values(opts.PolicyARNs)) {
-		key.policyARNs += strconv.Itoa(len(policy)) + ":" + policy // unambiguous for any two lists
+	return len(opts.RoleARN) <= config.MaxARN && len(opts.SessionName) <= config.MaxSessionName && len(opts.Region) <= config.MaxRegion &&
+		len(sourceKey.Identity) <= config.MaxIdentity && len(opts.Tenant) <= config.MaxIdentity && config.ValidatePolicies(opts.Policy, opts.PolicyARNs) == nil
+}
+
+// withinLimits reports whether the options are short enough for a key. Options that STS accepts are.
+func (r *ChainedRole) withinLimits() bool {
+	if len(r.Tags) > config.MaxTags || len(r.TransitiveTagKeys) > config.MaxTags || len(r.PolicyARNs) > config.MaxTags {
+		return false
+	}
+	size := len(r.RoleARN) + len(r.ExternalID) + len(r.SessionName) + len(r.SourceIdentity) + len(r.Policy)
+	for key, value := range r.Tags {
+		size += len(key) + len(value)
+	}
+	for _, text := range r.TransitiveTagKeys {
+		size += len(text)
+	}
+	for _, text := range r.PolicyARNs {
+		size += len(text)
+	}
+	return size <= config.MaxChainedRole
+}
+
+// role returns the config of a role, and what is wrong with it.
+func (p *Pool) role(opts *RoleOptions, source config.SourceKey) (*config.Config, config.Errors) {
+	c := *p.config
+	c.RoleARN, c.SessionName, c.Region, c.Duration, c.Policy = opts.RoleARN, opts.SessionName, opts.Region, opts.Duration, opts.Policy
+	c.PolicyARNs, c.Token, c.Source, c.Tenant = config.CopyPolicyARNs(opts.PolicyARNs), opts.Token, source, opts.Tenant
+	if source != p.config.Source {
+		c.TokenFile = ""
+	}
+	return &c, c.ResolveRole(p.config)
+}
+
+// link returns the config of a role that the role of source assumes, and what is wrong with it. It is
+// the one at the index i of a role chain.
+func (p *Pool) link(source *config.Config, role *ChainedRole, i int) (*config.Config, config.Errors) {
+	c, errs := source.Derive(role.RoleARN), config.Errors{}
+	switch {
+	case i == config.MaxChain:
+		errs.Add(explain.HeadingInvalidRequest, fmt.Errorf("the role chain has more than %d roles", config.MaxChain))
+	case !role.withinLimits():
+		errs.Add(explain.HeadingInvalidRequest, fmt.Errorf("the options of a role of the chain have more than %d tags, transitive tag keys or policies, or more than %d bytes", config.MaxTags, config.MaxChainedRole))
+	default:
+		var options stscreds.AssumeRoleOptions
+		role.apply(&options)
+		errs = c.SetChainOptions(&options)
+		errs.Add(explain.HeadingSettings, checkAssumeRole(p.resources))
+	}
+	return c, errs
+}
+
+// target returns the ARN of the role whose credentials the options describe.
+func (opts *RoleOptions) target() string {
+	if n := len(opts.Chain); n > 0 {
+		return opts.Chain[n-1].RoleARN
+	}
+	return opts.RoleARN
+}
+
+// optionsOf returns the options of the role that a Provider of a Pool provides, and the key of its
+// token source.
+func optionsOf(p *Provider) (*RoleOptions, config.SourceKey) {
+	var chain []ChainedRole
+	for ; p.chain != nil; p = p.chain.source {
+		chain = append(chain, p.chain.role)
+	}
+	slices.Reverse(chain)
+	c := p.config
+	return &RoleOptions{
+		RoleARN: c.RoleARN, Token: c.Token, SessionName: c.SessionName, Region: c.Region, Duration: c.Duration,
+		Policy: c.Policy, PolicyARNs: c.PolicyARNs, Chain: chain, Tenant: c.Tenant,
+	}, c.Source
+}
+
+// keyOfProvider returns the key of a Provider of a Pool.
+func keyOfProvider(p *Provider) roleKey {
+	if p.chain != nil {
+		return linkKey(&p.chain.role, p.chain.source)
+	}
+	return keyOf(optionsOf(p))
+}
+
+// keyOf returns the key of complete options, without their chain.
+func keyOf(opts *RoleOptions, sourceKey config.SourceKey) roleKey {
+	key := roleKey{role: opts.RoleARN, token: sourceKey, session: opts.SessionName, region: opts.Region, policy: opts.Policy, duration: opts.Duration}
+	if len(opts.PolicyARNs) > 0 {
+		key.lists = encode(sorted(opts.PolicyARNs))
 	}
 	return key
+}
+
+// linkKey returns the key of a link of a role chain, which the source assumes.
+func linkKey(r *ChainedRole, source *Provider) roleKey {
+	key := roleKey{source: source, role: r.RoleARN, session: r.SessionName, policy: r.Policy, duration: cmp.Or(r.Duration, config.MaxChainedDuration)}
+	if len(r.PolicyARNs)+len(r.Tags)+len(r.TransitiveTagKeys) == 0 && r.ExternalID == "" && r.SourceIdentity == "" {
+		return key
+	}
+	var tags []string
+	for _, name := range slices.Sorted(maps.Keys(r.Tags)) {
+		tags = append(tags, name, r.Tags[name])
+	}
+	key.lists = encode(sorted(r.PolicyARNs), tags, slices.Compact(sorted(r.TransitiveTagKeys)), []string{r.ExternalID, r.SourceIdentity})
+	return key
+}
+
+func sorted(texts []string) []string { return slices.Sorted(slices.Values(texts)) }
+
+// encode returns a text that differs for any two different sequences of equally many lists.
+func encode(lists ...[]string) string {
+	var out []byte
+	for _, list := range lists {
+		out = strconv.AppendInt(out, int64(len(list)), 10)
+		for _, text := range list {
+			out = append(strconv.AppendInt(append(out, ','), int64(len(text)), 10), ':')
+			out = append(out, text...)
+		}
+		out = append(out, ';')
+	}
+	return string(out)
+}
+
+// apply sets the options of the SDK.
+func (r *ChainedRole) apply(o *stscreds.AssumeRoleOptions) {
+	o.RoleARN, o.RoleSessionName, o.Duration = r.RoleARN, r.SessionName, cmp.Or(r.Duration, config.MaxChainedDuration)
+	o.ExternalID, o.SourceIdentity, o.Policy = optional(r.ExternalID), optional(r.SourceIdentity), optional(r.Policy)
+	o.TransitiveTagKeys = slices.Compact(sorted(r.TransitiveTagKeys))
+	for _, policy := range sorted(r.PolicyARNs) {
+		o.PolicyARNs = append(o.PolicyARNs, types.PolicyDescriptorType{Arn: aws.String(policy)})
+	}
+	for _, name := range slices.Sorted(maps.Keys(r.Tags)) {
+		o.Tags = append(o.Tags, types.Tag{Key: aws.String(name), Value: aws.String(r.Tags[name])})
+	}
+}
+
+// optional returns nil for an empty text.
+func optional(text string) *string {
+	if text == "" {
+		return nil
+	}
+	return &text
+}
+
+// chainedRoleOf returns the ChainedRole with the options of the SDK, whose client must be the given
+// one. It reports whether there is one.
+func chainedRoleOf(o *stscreds.AssumeRoleOptions, client stscreds.AssumeRoleAPIClient) (r ChainedRole, ok bool) {
+	if o.Client != client || o.SerialNumber != nil || o.TokenProvider != nil || len(o.Tags) > config.MaxTags {
+		return r, false
+	}
+	ok = true
+	text := func(s *string, mayBeEmpty bool) string {
+		if s == nil {
+			return ""
+		}
+		ok = ok && (mayBeEmpty || *s != "") // no field of a ChainedRole sends an empty text
+		return *s
+	}
+	r = ChainedRole{
+		RoleARN: o.RoleARN, SessionName: o.RoleSessionName, Duration: cmp.Or(o.Duration, stscreds.DefaultDuration),
+		ExternalID: text(o.ExternalID, false), SourceIdentity: text(o.SourceIdentity, false), Policy: text(o.Policy, false),
+		TransitiveTagKeys: slices.Clone(o.TransitiveTagKeys), Tags: map[string]string{},
+	}
+	for _, policy := range o.PolicyARNs {
+		r.PolicyARNs = append(r.PolicyARNs, text(policy.Arn, false))
+	}
+	for _, tag := range o.Tags {
+		ok = ok && tag.Key != nil && tag.Value != nil
+		r.Tags[text(tag.Key, false)] = text(tag.Value, true)
+	}
+	return r, ok && len(r.Tags) == len(o.Tags) && r.withinLimits()
 }

@@ -1,6 +1,7 @@
 package irsa
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/irsakit/irsakit/cache"
 	"github.com/irsakit/irsakit/internal/config"
+	"github.com/irsakit/irsakit/internal/evict"
 	"github.com/irsakit/irsakit/internal/explain"
 	"github.com/irsakit/irsakit/internal/follow"
 )
@@ -25,9 +27,10 @@ type Provider struct {
 	config  *config.Config
 	state   *attemptState
 	cache   *cache.Cache
-	pool    *Pool            // nil if created by New
-	source  *Provider        // signs the exchanges of a role chain; nil for a web identity
-	derived derivedProviders // the derived Providers
+	pool    *Pool                    // nil if created by New
+	member  *evict.Member[*Provider] // nil if it is not shared by a Pool
+	chain   *chainExchange           // nil for a web identity
+	derived derivedProviders         // the derived Providers
 }
 
 // New returns a Provider of the role that the environment and the options specify. It
@@ -48,10 +51,7 @@ func New(optFns ...func(*Options)) (*Provider, error) {
 	}
 	r := newResources(&c, &opts, 0, 0)
 	r.warn(env.Warnings(&c))
-	x := newAttempts(&c, r.client, nil)
-	p := &Provider{resources: r, config: &c, state: &x.attemptState}
-	p.initCache(x)
-	return p, nil
+	return newProvider(r, &c, nil), nil
 }
 
 // followedSource is the source of a Provider's cache, which reports the outcomes of attempts to it.
@@ -67,7 +67,7 @@ func (s followedSource) Completed(outcome follow.Outcome) {
 	switch {
 	case outcome.Err == nil:
 		s.provider.derived.each(func(p *Provider) { p.cache.Wake() })
-	case s.provider.source == nil: // an exchange of a token
+	case s.provider.chain == nil: // an exchange of a token
 		s.provider.watch.pollNow()
 	}
 }
@@ -222,8 +222,8 @@ func (p *Provider) Format(f fmt.State, _ rune) {
 // ProviderSources returns the credential sources that the SDK reports in its User-Agent
 // header, like the SDK's own provider does.
 func (p *Provider) ProviderSources() []aws.CredentialSource {
-	if p.source != nil {
-		return append(p.source.ProviderSources(), aws.CredentialSourceSTSAssumeRole)
+	if p.chain != nil {
+		return append(p.chain.source.ProviderSources(), aws.CredentialSourceSTSAssumeRole)
 	}
 	return []aws.CredentialSource{aws.CredentialSourceSTSAssumeRoleWebID}
 }
@@ -231,26 +231,56 @@ func (p *Provider) ProviderSources() []aws.CredentialSource {
 // Close closes the Provider and those that its AssumeRole returned. It cancels the exchange
 // in progress, wakes waiting callers, and waits for all goroutines that they started. After
 // that, methods return an [*Error] of the kind [ErrClosed]. Close can be called more than
-// once. It is a no-op for a Provider obtained from a [Pool], because other callers share it;
-// closing the Pool closes it. A Provider that the Pool has evicted, and those of its
-// AssumeRole, are not closed with the Pool. They then serve their credentials until those
-// expire.
+// once. It is a no-op for a Provider obtained from a [Pool], also with AssumeRole, because
+// other callers share it; closing the Pool closes it. A Provider that the Pool has evicted
+// is not closed with the Pool. It then serves its credentials until they expire.
 //
-// Close waits at most twice [Options].AttemptTimeout for each Provider. It returns an error
-// if a client, a token source or an observer of the application has not returned by then.
-// These must not call Close.
+// Close waits at most for [Options].AttemptTimeout in all. It returns an error if a client,
+// a token source or an observer of the application has not returned by then. These must not
+// call Close.
 func (p *Provider) Close() error {
-	if p.pool != nil && p.source == nil {
+	switch {
+	case p.member != nil:
 		return nil
+	case p.chain != nil: // the source or the Pool owns everything else
+		return closeCaches(p.appendClosing(nil))
 	}
-	return p.close()
+	deadline := time.Now().Add(p.config.Shared.AttemptTimeout)
+	watch := p.watch.stop()
+	err := closeCaches(p.appendClosing(nil))
+	return errors.Join(err, p.release(watch, deadline))
 }
 
-func (p *Provider) close() error {
-	err := p.derived.close()
-	if p.pool != nil || p.source != nil { // the pool or the source owns everything else
-		return errors.Join(err, p.cache.Close())
+// appendClosing appends p and the Providers that are closed with it. None can be derived from them
+// after that. A Pool closes its own Providers, except for those that it has evicted.
+func (p *Provider) appendClosing(all []*Provider) []*Provider {
+	all = append(all, p)
+	p.derived.close()
+	p.derived.each(func(derived *Provider) {
+		if derived.member == nil {
+			all = derived.appendClosing(all)
+		}
+	})
+	return all
+}
+
+// closeCaches closes the caches of Providers, all at the same time, so that those whose source does not
+// return share one AttemptTimeout.
+func closeCaches(all []*Provider) error {
+	results := make(chan error, len(all))
+	for _, p := range all {
+		go func() { results <- p.cache.Close() }()
 	}
-	watch := p.watch.stop()
-	return errors.Join(err, p.cache.Close(), p.release(watch, p.config.Shared.AttemptTimeout))
+	var first error
+	failed := 0
+	for range all {
+		if err := <-results; err != nil {
+			first = cmp.Or(first, err)
+			failed++
+		}
+	}
+	if failed == 0 {
+		return nil
+	}
+	return fmt.Errorf("irsa: %d of %d Providers have not ended; the first: %w", failed, len(all), first)
 }

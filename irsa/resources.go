@@ -26,13 +26,18 @@ func newResources(c *config.Config, o *Options, conns, events int) *resources {
 }
 
 // release releases the resources. It waits until watch is closed and all events are delivered, or
-// timeout has passed. It returns an error if code of the application, supplied in Options, has not
+// the deadline. It returns an error if code of the application, supplied in Options, has not
 // returned by then.
-func (r *resources) release(watch <-chan struct{}, timeout time.Duration) error {
+func (r *resources) release(watch <-chan struct{}, deadline time.Time) error {
 	defer r.client.CloseIdleConnections()
-	limit := time.NewTimer(timeout)
+	limit := time.NewTimer(time.Until(deadline))
 	defer limit.Stop()
 	for _, ended := range []<-chan struct{}{watch, r.events.Idle()} {
+		select {
+		case <-ended:
+			continue
+		default: // the deadline may have passed too
+		}
 		select {
 		case <-ended:
 		case <-limit.C:

@@ -31,8 +31,8 @@ func (p *Provider) Status() Status { return p.statusOf(p.cache.Status()) }
 
 func (p *Provider) statusOf(status cache.Status) Status {
 	s := Status{Status: status, RoleARN: p.config.RoleARN, SessionName: cmp.Or(p.state.sessionName(), p.config.SessionName), Kind: kindOfCache(status.Err)}
-	if p.source != nil {
-		s.Source = p.source.config.RoleARN
+	if p.chain != nil {
+		s.Source = p.chain.source.config.RoleARN
 	}
 	if token := p.state.NewestToken.Load(); token != nil {
 		s.TokenIssued, s.TokenExpiry = token.Claims().IssuedAt, token.Claims().Expiry

@@ -128,6 +128,7 @@ func (w *world) repair() {
 // recover removes all faults and checks that all actors obtain credentials in time.
 func (w *world) recover() {
 	w.repair()
+	w.findEvicted()
 	var all sync.WaitGroup
 	for _, a := range w.actors {
 		limit := w.limit(a)

@@ -46,7 +46,7 @@ type world struct {
 
 	pooled     bool
 	pool       *irsa.Pool
-	inPool     []*actor // most recently used first
+	inPool     []*actor // including derived ones
 	maxRoles   int
 	actors     []*actor // all that are in use
 	actorCount int
@@ -174,10 +174,16 @@ func (w *world) actor(kind string) *actor {
 
 func (w *world) addDerived(source *actor, role *irsatest.Role) {
 	a := w.actor("derived")
-	a.role, a.source, a.pooled, a.evicted = role, source, source.pooled, source.evicted
+	a.role, a.source, a.pooled = role, source, source.pooled
 	p, err := source.AssumeRole(role.ARN(), func(o *stscreds.AssumeRoleOptions) { o.RoleSessionName = a.name })
+	if errors.Is(err, irsa.ErrPoolFull) {
+		return
+	}
 	require.NoError(w.t, err)
 	a.Provider = p
+	if a.pooled {
+		w.inPool = append(w.inPool, a)
+	}
 	w.addActor(a)
 }
 
@@ -192,7 +198,7 @@ func (w *world) openProvider() {
 }
 
 func (w *world) closeDerived() {
-	i := slices.IndexFunc(w.actors, func(a *actor) bool { return a.source != nil })
+	i := slices.IndexFunc(w.actors, func(a *actor) bool { return a.source != nil && !a.pooled })
 	if i < 0 {
 		return
 	}

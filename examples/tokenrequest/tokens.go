@@ -24,6 +24,7 @@ import (
 	authenticationv1 "k8s.io/api/authentication/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
 
 	"github.com/irsakit/irsakit/irsa"
 	"github.com/irsakit/irsakit/tokenfile"
@@ -40,10 +41,11 @@ const (
 
 // Of returns a token source for a service account. It requests a new token from the API
 // server for each exchange with STS, about once per lifetime of the role's credentials. A
-// Pool distinguishes the tenants by the name of the source. The source is safe for
-// concurrent use.
+// Pool distinguishes sources by their identity: the URL of the API server, the namespace,
+// the name and the audience. The source is safe for concurrent use.
 func Of(client kubernetes.Interface, namespace, name string) irsa.TokenSource {
-	return irsa.TokenFunc("serviceaccount "+namespace+"/"+name, func(ctx context.Context) (tokenfile.Token, error) {
+	identity := fmt.Sprintf("serviceaccount %s/%s of %s for %s", namespace, name, serverURL(client), audience)
+	return irsa.TokenFunc(identity, func(ctx context.Context) (tokenfile.Token, error) {
 		seconds := int64(lifetime)
 		response, err := client.CoreV1().ServiceAccounts(namespace).CreateToken(ctx, name, &authenticationv1.TokenRequest{
 			Spec: authenticationv1.TokenRequestSpec{Audiences: []string{audience}, ExpirationSeconds: &seconds},
@@ -53,4 +55,13 @@ func Of(client kubernetes.Interface, namespace, name string) irsa.TokenSource {
 		}
 		return tokenfile.Parse(response.Status.Token)
 	})
+}
+
+// serverURL returns the URL of the client's API server, or "" for a fake client. Service
+// accounts of two clusters can have the same namespace and name.
+func serverURL(client kubernetes.Interface) string {
+	if api, ok := client.CoreV1().RESTClient().(*rest.RESTClient); ok && api != nil {
+		return api.Get().URL().String()
+	}
+	return ""
 }

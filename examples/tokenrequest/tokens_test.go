@@ -14,7 +14,9 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/kubernetes/fake"
+	"k8s.io/client-go/rest"
 	clienttesting "k8s.io/client-go/testing"
 
 	"github.com/irsakit/irsakit/examples/tokenrequest"
@@ -93,6 +95,26 @@ func TestOfReturnsAPIServerError(t *testing.T) {
 	require.ErrorIs(t, err, irsa.ErrTokenFile)
 	assert.True(t, apierrors.IsNotFound(err), err)
 	assert.ErrorContains(t, err, "token of service account tenant/nobody")
+}
+
+func TestOfIdentifiesServiceAccounts(t *testing.T) {
+	identity := func(host, namespace, name string) string {
+		client, err := kubernetes.NewForConfig(&rest.Config{Host: host})
+		require.NoError(t, err)
+		return tokenrequest.Of(client, namespace, name).Identity()
+	}
+	first := identity("https://one.example", "shop", "cart")
+	assert.Equal(t, first, identity("https://one.example", "shop", "cart"))
+	for _, other := range []string{
+		identity("https://two.example", "shop", "cart"),
+		identity("https://one.example", "other", "cart"),
+		identity("https://one.example", "shop", "other"),
+	} {
+		assert.NotEqual(t, first, other)
+	}
+	for _, part := range []string{"https://one.example", "shop/cart", "sts.amazonaws.com"} {
+		assert.Contains(t, first, part)
+	}
 }
 
 func newPool(t *testing.T, k *irsatest.Cluster) *irsa.Pool {

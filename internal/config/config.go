@@ -36,9 +36,11 @@ type Config struct {
 	Token     TokenSource // nil if there is none
 	TokenFile string      // empty if the tokens do not come from a file
 	Source    SourceKey   // identifies Token in a Pool
+	Tenant    string      // the tenant of a role of a Pool
 
-	Region string
-	URL    string // the URL of STS; empty for Shared.STS
+	Region    string
+	OwnRegion bool   // a role of a Pool has another region than the Pool
+	URL       string // the URL of STS; empty for Shared.STS
 
 	Shared *Shared
 }
@@ -49,6 +51,7 @@ type Shared struct {
 	Endpoint         string // the URL of STS that was set; empty for that of the region
 	InsecureEndpoint bool
 	FIPS, DualStack  bool
+	AppID            string // in the User-Agent header; may be empty
 
 	STS            stscreds.AssumeRoleWithWebIdentityAPIClient // a client of the application
 	HTTPClient     aws.HTTPClient                              // sends the requests to STS; nil for the default

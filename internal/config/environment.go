@@ -3,6 +3,7 @@ package config
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"strconv"
@@ -27,6 +28,7 @@ const (
 	EnvDualStack      = "AWS_USE_DUALSTACK_ENDPOINT"
 	EnvCABundle       = "AWS_CA_BUNDLE"
 	EnvRegionalSTS    = "AWS_STS_REGIONAL_ENDPOINTS"
+	EnvAppID          = "AWS_SDK_UA_APP_ID"
 	EnvContainerURI   = "AWS_CONTAINER_CREDENTIALS_FULL_URI" // set by EKS Pod Identity
 )
 
@@ -50,6 +52,10 @@ func (env Environment) setDefaults(c *Config, errs *Errors) {
 	c.Shared.DualStack = env.lookupBool(EnvDualStack, errs)
 	if !env.lookupBool(EnvIgnoreEndpoint, errs) {
 		c.Shared.Endpoint = cmp.Or(c.Shared.Endpoint, env.Lookup(EnvEndpointSTS))
+	}
+	c.Shared.AppID = cmp.Or(c.Shared.AppID, env.Lookup(EnvAppID))
+	if len(c.Shared.AppID) > maxAppID {
+		errs.Add(explain.HeadingSettings, fmt.Errorf("the application ID has %d bytes, at most %d are possible: shorten Options.AppID or %s", len(c.Shared.AppID), maxAppID, EnvAppID))
 	}
 	c.Shared.podIdentity = env.Lookup(EnvContainerURI) != ""
 }
@@ -87,6 +93,15 @@ func (env Environment) Warnings(c *Config) []string {
 	return out
 }
 
+// ErrNotInjected is a cause of the errors about a pod that has neither a role nor a token.
+var ErrNotInjected = errors.New("irsa: neither a role nor a token is configured")
+
+// notInjectedError is an error whose cause is ErrNotInjected.
+type notInjectedError string
+
+func (e notInjectedError) Error() string        { return string(e) }
+func (e notInjectedError) Is(target error) bool { return target == ErrNotInjected }
+
 // notInjected returns an error that tells which of the webhook's two variables is missing, and
 // the likely reason.
 func (c *Config) notInjected() (explain.Heading, error) {
@@ -98,8 +113,8 @@ func (c *Config) notInjected() (explain.Heading, error) {
 	case hasRole:
 		return explain.HeadingHalfInjected, fmt.Errorf("there is a role, but neither %s nor Options.TokenFile is set: %s, but neither of them in a container that has one already: remove %s from the container's own env, and recreate the pod", EnvTokenFile, whole, EnvRoleARN)
 	case c.Shared.podIdentity:
-		return explain.HeadingPodIdentity, fmt.Errorf("%s and %s are not set, but %s is: this pod has EKS Pod Identity instead of IRSA: use the SDK's own credentials, or delete the pod identity association and annotate the service account", EnvRoleARN, EnvTokenFile, EnvContainerURI)
+		return explain.HeadingPodIdentity, notInjectedError(fmt.Sprintf("%s and %s are not set, but %s is: this pod has EKS Pod Identity instead of IRSA: use the SDK's own credentials, or delete the pod identity association and annotate the service account", EnvRoleARN, EnvTokenFile, EnvContainerURI))
 	default:
-		return explain.HeadingNotInjected, fmt.Errorf("%s and %s are not set: %s: check the annotation, and recreate the pod", EnvRoleARN, EnvTokenFile, whole)
+		return explain.HeadingNotInjected, notInjectedError(fmt.Sprintf("%s and %s are not set: %s: check the annotation, and recreate the pod", EnvRoleARN, EnvTokenFile, whole))
 	}
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
+	"github.com/aws/aws-sdk-go-v2/service/sts"
 
 	"github.com/irsakit/irsakit/internal/explain"
 )
@@ -18,11 +19,15 @@ func (c *Config) ResolveRole(pool *Config) Errors {
 	var errs Errors
 	errs.Add(explain.HeadingTokenSource, c.Source.validate(c.Token))
 	c.validateRole(&errs)
+	if len(c.Tenant) > MaxIdentity {
+		errs.Add(explain.HeadingSettings, fmt.Errorf("the tenant has %d bytes, at most %d are possible", len(c.Tenant), MaxIdentity))
+	}
 	switch {
 	case c.Region == pool.Region:
-	case c.Shared.STS != nil:
-		errs.Add(explain.HeadingRegion, errors.New("a role has a region of its own, which the client of Options.STS has not"))
+	case c.Shared.STS != nil && !isClient(c.Shared.STS):
+		errs.Add(explain.HeadingRegion, errors.New("a role has a region of its own, but Options.STS is not an *sts.Client"))
 	default:
+		c.OwnRegion = true
 		errs.Add(explain.HeadingRegion, validateRegion(c.Region))
 		errs.Add(explain.HeadingEndpoint, c.resolveEndpoint())
 	}
@@ -30,6 +35,11 @@ func (c *Config) ResolveRole(pool *Config) Errors {
 		errs.Add(explain.HeadingRegion, errors.New("there is no region: set AWS_REGION, PoolOptions.Region or RoleOptions.Region"))
 	}
 	return errs
+}
+
+func isClient(client stscreds.AssumeRoleWithWebIdentityAPIClient) bool {
+	_, ok := client.(*sts.Client)
+	return ok
 }
 
 // MaxChainedDuration is the maximum duration of a session in a role chain.
@@ -70,10 +80,10 @@ func (c *Config) SetChainOptions(o *stscreds.AssumeRoleOptions) Errors {
 // validateChainOptions checks the options that only role chains have against the limits in the
 // AssumeRole reference of the AWS STS API.
 func validateChainOptions(o *stscreds.AssumeRoleOptions) error {
-	const maxTags, maxTagKey, maxTagValue, maxExternalID, maxSourceIdentity = 50, 128, 256, 1224, 64
+	const maxTagKey, maxTagValue, maxExternalID, maxSourceIdentity = 128, 256, 1224, 64
 	switch {
-	case len(o.Tags) > maxTags || len(o.TransitiveTagKeys) > maxTags:
-		return fmt.Errorf("there are %d session tags and %d transitive tag keys, STS takes %d", len(o.Tags), len(o.TransitiveTagKeys), maxTags)
+	case len(o.Tags) > MaxTags || len(o.TransitiveTagKeys) > MaxTags:
+		return fmt.Errorf("there are %d session tags and %d transitive tag keys, STS takes %d", len(o.Tags), len(o.TransitiveTagKeys), MaxTags)
 	case len(aws.ToString(o.ExternalID)) > maxExternalID:
 		return fmt.Errorf("the external ID has %d characters, STS takes %d", len(*o.ExternalID), maxExternalID)
 	case len(aws.ToString(o.SourceIdentity)) > maxSourceIdentity:

@@ -22,6 +22,11 @@ const (
 	maxPolicies    = 2048
 	maxPolicyARNs  = 10
 
+	MaxTags        = 50        // session tags, and transitive tag keys
+	MaxChain       = 16        // the maximum number of roles in a role chain of a Pool
+	MaxChainedRole = 128 << 10 // the maximum number of bytes of its options; all that STS accepts are shorter
+
+	maxAppID    = 255     // AWS recommends at most 50
 	MaxRegion   = 63      // the maximum length of a label in a domain name
 	MaxIdentity = 4 << 10 // the maximum length of a token source's identity
 )

@@ -93,7 +93,7 @@ func (c *Client) singleRequest(cfg *config.Config, recorded *response) func(*sts
 		o.HTTPClient = recorder{client, cfg, recorded}
 		o.Retryer = aws.NopRetryer{}
 		o.ClientLogMode &= aws.LogRetries | aws.LogDeprecatedUsage
-		if cfg.Region != "" && cfg.Shared.STS == nil {
+		if cfg.Region != "" && (cfg.Shared.STS == nil || cfg.OwnRegion) {
 			o.Region = cfg.Region // the role's, because the roles of a Pool share the client
 		}
 	}
@@ -109,6 +109,7 @@ func newSTSClient(cfg *config.Config, httpClient aws.HTTPClient) *sts.Client {
 		Retryer:        aws.NopRetryer{},
 		TracerProvider: cfg.Shared.TracerProvider,
 		MeterProvider:  cfg.Shared.MeterProvider,
+		AppID:          cfg.Shared.AppID,
 	}
 	if cfg.Shared.Endpoint != "" {
 		opts.BaseEndpoint = aws.String(cfg.Shared.Endpoint)

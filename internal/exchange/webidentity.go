@@ -2,6 +2,7 @@ package exchange
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync/atomic"
 	"time"
@@ -38,7 +39,11 @@ type WebIdentity struct {
 func (x *WebIdentity) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	token, err := x.token(ctx)
 	if err != nil {
-		return aws.Credentials{}, &explain.TokenError{Err: RedactTokens(err)}
+		err = RedactTokens(err)
+		if x.Config.TokenFile == "" && errors.Is(err, tokenfile.ErrMalformed) { // a file may be incomplete
+			err = &explain.PermanentError{Err: err}
+		}
+		return aws.Credentials{}, &explain.TokenError{Err: err}
 	}
 	creds, err := x.assume(ctx, token)
 	if err == nil || !explain.IsTokenRejection(err) {

@@ -107,7 +107,8 @@ func IsTokenRejection(err error) bool {
 // Permanent reports whether an error of an exchange requires a change of the configuration or
 // another token rather than a retry.
 func Permanent(err error) bool {
-	return errors.Is(err, ErrNotConfigured) || errors.Is(err, ErrAccessDenied) || errors.Is(err, ErrInvalidRequest) ||
+	var permanent *PermanentError
+	return errors.As(err, &permanent) || errors.Is(err, ErrNotConfigured) || errors.Is(err, ErrAccessDenied) || errors.Is(err, ErrInvalidRequest) ||
 		errors.Is(err, ErrTokenRejected) || errors.Is(err, ErrTokenExpired) ||
 		errors.Is(err, fs.ErrPermission)
 }

@@ -37,6 +37,15 @@ type ProxyError struct{ Host, Status string }
 // Error returns a text that names the proxy.
 func (e *ProxyError) Error() string { return fmt.Sprintf("the proxy %s answered %s", e.Host, e.Status) }
 
+// PermanentError is an error that requires a change of the configuration.
+type PermanentError struct{ Err error }
+
+// Error returns the text of Err.
+func (e *PermanentError) Error() string { return e.Err.Error() }
+
+// Unwrap returns Err.
+func (e *PermanentError) Unwrap() error { return e.Err }
+
 // TokenError is the error of an attempt without a token.
 type TokenError struct{ Err error }
 

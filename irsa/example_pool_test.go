@@ -1,0 +1,49 @@
+package irsa_test
+
+import (
+	"context"
+	"fmt"
+	"log"
+
+	"github.com/irsakit/irsakit/irsa"
+	"github.com/irsakit/irsakit/irsa/irsatest"
+)
+
+// A controller acts in the accounts of its tenants. Each reconciliation asks for the same role chain,
+// and gets the same Provider.
+func ExampleChainedRole() {
+	k, err := irsatest.Start()
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer k.Close()
+	controller := k.ServiceAccount("platform", "controller")
+	base := k.Role("controller", irsatest.Trust(controller))
+	hub := k.Role("hub", irsatest.InAccount("444455556666"), irsatest.Trust(base))
+	tenant := k.Role("deployer", irsatest.InAccount("777788889999"), irsatest.Trust(hub))
+	pod := k.Pod(controller, base)
+
+	pool, err := irsa.NewPool(func(o *irsa.PoolOptions) { pod.Options(&o.Options) }) // in a pod: irsa.NewPool()
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer pool.Close()
+
+	for range 20 { // reconciliations
+		deployer, err := pool.Provider(irsa.RoleOptions{
+			Tenant: "blue",
+			Chain:  []irsa.ChainedRole{{RoleARN: hub.ARN()}, {RoleARN: tenant.ARN(), ExternalID: "blue"}},
+		})
+		if err != nil {
+			log.Fatal(err)
+		}
+		if _, err := deployer.Retrieve(context.Background()); err != nil {
+			log.Fatal(err)
+		}
+	}
+	fmt.Println(k.STS.CallCount(), "calls of STS, one for each role")
+	fmt.Printf("%+v\n", pool.Status().Tenants)
+	// Output:
+	// 3 calls of STS, one for each role
+	// map[blue:{Roles:3 Failing:0 NoCredentials:0}]
+}

@@ -1,0 +1,208 @@
+package irsa_test
+
+import (
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+	"weak"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/irsakit/irsakit/irsa"
+)
+
+func TestPoolEvictsLeastRecentlyUsedRoleAndKeepsServingIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		_, pod, tenants := newTenants(t, 4)
+		p := newPool(t, pod, func(o *irsa.PoolOptions) { o.MaxRoles = 3 })
+		var all []*irsa.Provider
+		for _, tenant := range tenants[:3] {
+			all = append(all, pooled(t, p, tenant))
+			retrieve(t, all[len(all)-1])
+		}
+		pooled(t, p, tenants[0]) // makes it the most recently used
+		retrieve(t, pooled(t, p, tenants[3]))
+		assert.Same(t, all[0], pooled(t, p, tenants[0]))
+		assert.Equal(t, 3, p.Status().Roles)
+		assert.NotSame(t, all[1], pooled(t, p, tenants[1]), "it was evicted")
+		for range 24 * 60 { // the evicted Provider is served and refreshed
+			start := time.Now()
+			retrieve(t, all[1])
+			assert.Zero(t, time.Since(start))
+			time.Sleep(time.Minute)
+		}
+	})
+}
+
+func TestPoolEvictedUnreachableRoleIsCollected(t *testing.T) {
+	_, pod, tenants := newTenants(t, 2)
+	p := newPool(t, pod, func(o *irsa.PoolOptions) { o.MaxRoles = 1 })
+	gone := func() weak.Pointer[irsa.Provider] {
+		provider := pooled(t, p, tenants[0])
+		retrieve(t, provider)
+		return weak.Make(provider)
+	}()
+	retrieve(t, pooled(t, p, tenants[1]))
+	assert.Eventually(t, func() bool { runtime.GC(); return gone.Value() == nil }, time.Minute, 10*time.Millisecond)
+}
+
+func TestPoolProvidersAreOrderedByUse(t *testing.T) {
+	_, pod, tenants := newTenants(t, 20)
+	p := newPool(t, pod)
+	var want []string
+	for _, i := range rand.New(rand.NewPCG(1, 2)).Perm(20) {
+		pooled(t, p, tenants[i])
+	}
+	for i := range 20 {
+		pooled(t, p, tenants[i])
+		want = slices.Insert(want, 0, tenants[i].RoleARN)
+	}
+	var got []string
+	for provider := range p.Providers() {
+		got = append(got, provider.Status().RoleARN)
+	}
+	assert.Equal(t, want, got)
+}
+
+// A tenant that makes up roles affects neither the credentials nor the new roles of another one.
+func TestPoolMadeUpRolesEvictNoOtherTenant(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		const maxRoles = 1000
+		k, pod, tenants := newTenants(t, 2)
+		p := newPool(t, pod)
+		victim := tenants[0]
+		victim.Tenant = "victim"
+		served := pooled(t, p, victim)
+		retrieve(t, served)
+		waiting := tenants[1]
+		waiting.Tenant = "victim"
+		kept := pooled(t, p, waiting)
+		hostile := irsa.RoleOptions{RoleARN: tenants[0].RoleARN, Tenant: "hostile"}
+		for i := range maxRoles*20 + 1 {
+			hostile.Policy = fmt.Sprintf(`{"made up": %d}`, i)
+			pooled(t, p, hostile)
+		}
+		k.STS.Down()
+		assert.Same(t, served, pooled(t, p, victim))
+		assert.Same(t, kept, pooled(t, p, waiting))
+		retrieve(t, pooled(t, p, victim))
+		assert.Equal(t, irsa.TenantStatus{Roles: 2}, p.Status().Tenants["victim"])
+	})
+}
+
+// The roles of a tenant that obtain credentials evict those of the tenant with the most roles.
+func TestPoolIsFairBetweenTenants(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		_, pod, roles := newTenants(t, 30)
+		p := newPool(t, pod, func(o *irsa.PoolOptions) { o.MaxRoles = 10 })
+		ask := func(tenant string, i int) {
+			opts := roles[i]
+			opts.Tenant = tenant
+			retrieve(t, pooled(t, p, opts))
+		}
+		for i := range 20 {
+			ask("large", i)
+		}
+		count := func() map[string]int {
+			out := map[string]int{}
+			for tenant, status := range p.Status().Tenants {
+				out[tenant] = status.Roles
+			}
+			return out
+		}
+		assert.Equal(t, map[string]int{"large": 10}, count())
+		for i := 20; i < 23; i++ {
+			ask("small", i)
+		}
+		assert.Equal(t, map[string]int{"large": 7, "small": 3}, count())
+		for i := range 20 {
+			ask("large", i)
+		}
+		assert.Equal(t, map[string]int{"large": 7, "small": 3}, count())
+		for i := 23; i < 30; i++ {
+			ask("small", i)
+		}
+		assert.Equal(t, map[string]int{"large": 5, "small": 5}, count())
+	})
+}
+
+func TestPoolFullReturnsErrPoolFull(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		_, pod, roles := newTenants(t, 4)
+		p := newPool(t, pod, func(o *irsa.PoolOptions) { o.MaxRoles = 3 })
+		for i := range roles {
+			roles[i].Tenant = fmt.Sprint("tenant ", i)
+		}
+		for _, role := range roles[:3] {
+			retrieve(t, pooled(t, p, role))
+		}
+		_, err := p.Provider(roles[3])
+		require.ErrorIs(t, err, irsa.ErrPoolFull)
+		assert.NotErrorIs(t, err, irsa.ErrNotConfigured)
+		assert.ErrorContains(t, err, roles[3].RoleARN)
+		assert.ErrorContains(t, err, "raise PoolOptions.MaxRoles")
+		for _, role := range roles[:3] {
+			retrieve(t, pooled(t, p, role))
+			pooled(t, p, irsa.RoleOptions{RoleARN: roles[3].RoleARN, Tenant: role.Tenant})
+		}
+		_, err = p.Provider(irsa.RoleOptions{Tenant: strings.Repeat("t", 4097)})
+		require.ErrorIs(t, err, irsa.ErrNotConfigured)
+		assert.Less(t, len(err.Error()), 1000)
+	})
+}
+
+func TestPoolEqualRolesOfTwoTenantsShareAProvider(t *testing.T) {
+	_, pod, roles := newTenants(t, 1)
+	p := newPool(t, pod)
+	first, second := roles[0], roles[0]
+	first.Tenant, second.Tenant = "first", "second"
+	assert.Same(t, pooled(t, p, first), pooled(t, p, second))
+	assert.Equal(t, []string{"first"}, slices.Collect(maps.Keys(p.Status().Tenants)))
+}
+
+// Of the Providers that honest and hostile tenants look up, only the Pool's remain in memory.
+func TestPoolBoundsProvidersInMemory(t *testing.T) {
+	const maxRoles, tenants, lookups = 100, 20, 100_000
+	_, pod, roles := newTenants(t, 1)
+	p := newPool(t, pod, func(o *irsa.PoolOptions) { o.MaxRoles = maxRoles })
+	random := rand.New(rand.NewPCG(3, 4))
+	seen := map[weak.Pointer[irsa.Provider]]bool{}
+	start := time.Now()
+	for i := range lookups {
+		tenant := random.IntN(tenants)
+		opts := irsa.RoleOptions{RoleARN: roles[0].RoleARN, Tenant: fmt.Sprint(tenant), SessionName: fmt.Sprintf("%d-%d", tenant, random.IntN(4))}
+		if tenant < tenants/2 { // hostile
+			opts.SessionName = fmt.Sprintf("%d-%d", tenant, i)
+		}
+		provider := pooled(t, p, opts)
+		if random.IntN(200) == 0 {
+			retrieve(t, provider)
+		}
+		seen[weak.Make(provider)] = true
+	}
+	t.Logf("%d lookups took %v", lookups, time.Since(start))
+	live := func() (n int) {
+		runtime.GC()
+		for provider := range seen {
+			if provider.Value() != nil {
+				n++
+			}
+		}
+		return n
+	}
+	assert.Eventually(t, func() bool { return live() <= 2*maxRoles }, time.Minute, 50*time.Millisecond)
+	assert.LessOrEqual(t, p.Status().Roles, 2*maxRoles)
+	for i := tenants / 2; i < tenants; i++ {
+		assert.Equal(t, 4, p.Status().Tenants[fmt.Sprint(i)].Roles, "an honest tenant keeps its roles")
+	}
+	runtime.KeepAlive(p)
+}

@@ -1,0 +1,95 @@
+package irsa
+
+import (
+	"cmp"
+	"iter"
+	"maps"
+	"slices"
+
+	"github.com/irsakit/irsakit/cache"
+)
+
+// PoolStatus describes the state of a [Pool] at one moment.
+type PoolStatus struct {
+	Roles         int // roles in the Pool
+	Failing       int // roles whose last exchange failed
+	NoCredentials int // failing roles without valid credentials
+	Calls         cache.LimiterStatus
+	Tenants       map[string]TenantStatus // by tenant, of those that have roles in the Pool
+}
+
+// TenantStatus describes the roles of one tenant of a [Pool]; see [RoleOptions].
+type TenantStatus struct {
+	Roles         int // roles in the Pool
+	Failing       int // roles whose last exchange failed
+	NoCredentials int // failing roles without valid credentials
+}
+
+// Status returns the Pool's current status. It does no I/O and takes about 150 ns per role and 400 ns
+// per tenant.
+func (p *Pool) Status() PoolStatus {
+	s := PoolStatus{Calls: p.limiter.Status(), Tenants: map[string]TenantStatus{}}
+	tenants := map[string]*TenantStatus{}
+	for _, role := range p.all() {
+		tenant := tenants[role.config.Tenant]
+		if tenant == nil {
+			tenant = &TenantStatus{}
+			tenants[role.config.Tenant] = tenant
+		}
+		tenant.Roles++
+		switch status := role.cache.Status(); {
+		case status.Failures == 0:
+		case status.State == cache.Empty, status.State == cache.Expired:
+			tenant.NoCredentials++
+			fallthrough
+		default:
+			tenant.Failing++
+		}
+	}
+	for name, tenant := range tenants {
+		s.Tenants[name] = *tenant
+		s.Roles += tenant.Roles
+		s.Failing += tenant.Failing
+		s.NoCredentials += tenant.NoCredentials
+	}
+	return s
+}
+
+// Providers returns an iterator over the Providers in the Pool, most recently used first. It
+// iterates over a snapshot taken when the loop starts.
+func (p *Pool) Providers() iter.Seq[*Provider] {
+	return func(yield func(*Provider) bool) {
+		for _, provider := range p.byUse() {
+			if !yield(provider) {
+				return
+			}
+		}
+	}
+}
+
+// all returns the Providers in the Pool, in any order.
+func (p *Pool) all() []*Provider {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.AppendSeq(make([]*Provider, 0, len(p.roles)), maps.Values(p.roles))
+}
+
+// byUse returns the Providers in the Pool, most recently used first.
+func (p *Pool) byUse() []*Provider {
+	type use struct {
+		provider *Provider
+		at       uint64
+	}
+	p.mu.Lock()
+	uses := make([]use, 0, len(p.roles))
+	for _, provider := range p.roles {
+		uses = append(uses, use{provider, provider.member.Used()})
+	}
+	p.mu.Unlock()
+	slices.SortFunc(uses, func(a, b use) int { return cmp.Compare(b.at, a.at) })
+	out := make([]*Provider, len(uses))
+	for i, use := range uses {
+		out[i] = use.provider
+	}
+	return out
+}
