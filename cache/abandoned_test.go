@@ -24,7 +24,7 @@ func stuck(release <-chan struct{}) aws.CredentialsProvider {
 
 func TestLimiterReleasesSlotsOfAbandonedAttempts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := cache.NewLimiter(32)
+		l := answeredLimiter(t, 32)
 		release := make(chan struct{})
 		caches := make([]*cache.Cache, 32)
 		var callers sync.WaitGroup

@@ -19,8 +19,9 @@ import (
 // background refresh comes first. It does not overtake the callers of a healthy Cache of the same
 // tenant, or of a tenant whose last attempt started earlier.
 //
-// While other tenants are known, a tenant holds at most half of the slots, but at least one. A tenant is
-// known from its first attempt until an hour after its last. Attempts of Caches whose last attempt
+// While other tenants are known, and before a service has answered its first attempt, a tenant holds
+// at most half of the slots, but at least one. A tenant is known from its first attempt until an hour
+// after its last. Attempts of Caches whose last attempt
 // failed hold at most half of all slots and of those of their tenant, but at least one.
 //
 // A throttled attempt slows down only its tenant: the number of slots that the tenant may hold is

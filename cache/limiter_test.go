@@ -55,10 +55,19 @@ func withLimiter(l *cache.Limiter) func(*cache.Options) {
 	return func(o *cache.Options) { o.Limiter = l }
 }
 
+// answeredLimiter returns a Limiter whose tenant has had an answer, so that it can use all slots.
+func answeredLimiter(t *testing.T, n int) *cache.Limiter {
+	t.Helper()
+	l := cache.NewLimiter(n)
+	retrieve(t, newCache(t, &source{lifetime: time.Hour}, withLimiter(l)))
+	synctest.Wait()
+	return l
+}
+
 func TestLimiterBoundsConcurrentAttempts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var b tracker
-		l := cache.NewLimiter(3)
+		l := answeredLimiter(t, 3)
 		var callers sync.WaitGroup
 		for range 30 {
 			c := newCache(t, b.source("", nil), withLimiter(l))
@@ -160,7 +169,7 @@ func TestLimiterReducesSlotsWhenThrottled(t *testing.T) {
 
 func TestLimiterReusesSlotForNestedCache(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := cache.NewLimiter(2)
+		l := answeredLimiter(t, 2)
 		var b tracker
 		var callers sync.WaitGroup
 		for range 10 {

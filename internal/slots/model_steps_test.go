@@ -40,6 +40,7 @@ func (m *model) release(t *modelTicket, err error) {
 		tenant := m.tenants[t.Tenant]
 		switch {
 		case err == nil || err == errDenied:
+			tenant.answered = true
 			tenant.slots = min(tenant.slots+1/tenant.slots, float64(m.limit))
 		case err == errThrottled && time.Since(tenant.lastHalved) >= time.Second:
 			tenant.slots, tenant.lastHalved = float64(half(m.share(t.Tenant))), time.Now()

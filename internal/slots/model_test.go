@@ -27,6 +27,7 @@ type modelTicket struct {
 // modelTenant is a tenant that the model knows.
 type modelTenant struct {
 	slots      float64
+	answered   bool
 	lastHalved time.Time
 	lastTicket time.Time // when the tenant last had a ticket
 	turn       int
@@ -74,7 +75,7 @@ func (m *model) count(condition func(*modelTicket) bool) (n int) {
 // share returns the number of slots that a tenant may hold.
 func (m *model) share(name string) int {
 	n := int(m.tenants[name].slots)
-	if len(m.tenants) > 1 {
+	if len(m.tenants) > 1 || !m.tenants[name].answered {
 		return min(n, half(m.limit))
 	}
 	return n

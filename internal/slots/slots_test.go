@@ -125,6 +125,7 @@ func TestPoolAdaptsToThrottling(t *testing.T) {
 			p.Release(ticket, err)
 		}
 		once(errBroken)
+		once(nil)
 		assert.Equal(t, 8, number())
 		once(errThrottled)
 		once(errThrottled)

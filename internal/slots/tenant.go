@@ -15,6 +15,7 @@ type tenant struct {
 	tickets    int // number of tickets that hold a slot or wait for one
 	running    holders
 	slots      float64 // number of slots that it may hold, from 1 to the limit of the Pool; see share
+	answered   bool    // a service has answered without throttling
 	lastHalved time.Time
 	turn       int // number of its last turn; 0 before the first
 	queues     [priorities]queue
@@ -50,9 +51,10 @@ func (p *Pool) entitled(t *tenant, priority Priority) bool {
 }
 
 // share returns the number of slots that a tenant may hold: at most half of them while other tenants
-// are known. p.mu is held.
+// are known, and before the first answer. Otherwise a tenant whose first attempts hang would hold all
+// slots before another tenant is known. p.mu is held.
 func (p *Pool) share(t *tenant) int {
-	if len(p.tenants) > 1 {
+	if len(p.tenants) > 1 || !t.answered {
 		return min(int(t.slots), half(p.limit))
 	}
 	return int(t.slots)
@@ -62,6 +64,7 @@ func (p *Pool) share(t *tenant) int {
 func (p *Pool) adapt(t *tenant, accepted, throttled bool) {
 	switch now := time.Now(); {
 	case accepted:
+		t.answered = true
 		t.slots = min(t.slots+1/t.slots, float64(p.limit))
 	case throttled && now.Sub(t.lastHalved).Abs() >= time.Second:
 		t.slots, t.lastHalved = float64(half(p.share(t))), now
