@@ -51,15 +51,18 @@ type PoolOptions struct {
 // and a limit on concurrent requests. A Pool is created by [NewPool] and should be closed
 // with [Pool.Close] when no longer in use. All methods are safe for concurrent use.
 //
-// Exchanges that callers wait for have priority over background refreshes. Roles whose last
-// exchange failed use at most half of MaxCalls (at least one), so that they do not delay
-// other roles further. Throttling slows all roles down. A role whose credentials were not
-// used for two of their lifetimes is not refreshed until the next Retrieve. Roles have no
-// goroutines of their own.
+// Exchanges that callers wait for have priority over background refreshes. A role whose
+// credentials were not used for two of their lifetimes is not refreshed until the next
+// Retrieve. Roles have no goroutines of their own.
 //
-// # Eviction
+// # Tenants
 //
-// A Pool is fair between tenants; see [RoleOptions]. If a tenant asks for another role and
+// A Pool is fair between tenants; see [RoleOptions]. They take turns to make exchanges. As long as
+// there are several, one tenant uses at most half of MaxCalls (at least one), and roles whose last
+// exchange failed at most half of that. Throttling slows down only the tenant that is throttled. An
+// exchange that does not return within AttemptTimeout no longer counts. See [cache.Limiter].
+//
+// If a tenant asks for another role and
 // MaxRoles roles already wait for their first credentials, one of those is evicted. If a role
 // receives its first credentials and MaxRoles roles already have some, one of these is evicted.
 // The tenant with the most roles loses its least recently used one, if it has more than an equal

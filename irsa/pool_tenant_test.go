@@ -1,0 +1,55 @@
+package irsa_test
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/irsakit/irsakit/irsa"
+	"github.com/irsakit/irsakit/tokenfile"
+)
+
+// TestPoolTenantDelaysNoOthers has a tenant with 100 roles whose token source does not return in time. A
+// tenant that comes later waits only for STS.
+func TestPoolTenantDelaysNoOthers(t *testing.T) {
+	for name, source := range map[string]func(context.Context) (tokenfile.Token, error){
+		"hangs":               func(ctx context.Context) (tokenfile.Token, error) { <-ctx.Done(); return tokenfile.Token{}, ctx.Err() },
+		"ignores its context": func(context.Context) (tokenfile.Token, error) { time.Sleep(time.Minute); return tokenfile.Token{}, nil },
+	} {
+		for _, calls := range []int{4, 32} {
+			t.Run(fmt.Sprintf("%s, %d calls", name, calls), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					k, pod, roles := newTenants(t, 101)
+					k.STS.SetLatency(100 * time.Millisecond)
+					p, err := irsa.NewPool(func(o *irsa.PoolOptions) { pod.Options(&o.Options); o.MaxCalls = calls })
+					require.NoError(t, err)
+					defer func() { assert.NoError(t, p.Close()) }()
+					ctx, stop := context.WithCancel(t.Context())
+					var callers sync.WaitGroup
+					defer callers.Wait()
+					defer stop()
+					for _, role := range roles[1:] {
+						role.Token = irsa.TokenFunc("slow", source)
+						provider := pooled(t, p, role)
+						callers.Go(func() { _, _ = provider.Retrieve(ctx) })
+					}
+					synctest.Wait()
+
+					victim := pooled(t, p, roles[0])
+					for range 60 {
+						start := time.Now()
+						retrieve(t, victim)
+						assert.LessOrEqual(t, time.Since(start), 200*time.Millisecond)
+						time.Sleep(time.Minute)
+					}
+				})
+			})
+		}
+	}
+}
