@@ -239,6 +239,23 @@ func TestSetRejectsATenantWithoutMembersIfAllOthersHaveOne(t *testing.T) {
 	assert.True(t, ok)
 }
 
+// A tenant within its share loses nothing, even if the members of a larger one are in use.
+func TestSetProtectsSharesIfTheLargestTenantCannotLose(t *testing.T) {
+	s := evict.New[string](10)
+	for i, tenant := range []string{"a", "a", "a", "a", "a", "a", "a", "a", "b", "b"} {
+		m := &member{}
+		_, ok := s.Add(m, tenant)
+		require.True(t, ok)
+		require.Nil(t, s.Confirm(m))
+		if i < 8 { // in use
+			_, ok = s.Add(&member{Source: m}, tenant)
+			require.True(t, ok)
+		}
+	}
+	_, ok := s.Add(&member{}, "c")
+	assert.False(t, ok, "b has 2 of 10, and its share is 3")
+}
+
 func TestSetIsFast(t *testing.T) {
 	s := evict.New[string](10_000)
 	var all []*member
