@@ -67,8 +67,9 @@ func runController(ctx context.Context, out io.Writer, kit *irsatest.Cluster) er
 
 	work := &workload{pool: pool}
 	for i := range tenants {
-		role := kit.Role(fmt.Sprintf("tenant-%03d", i), irsatest.Trust(controller))
-		work.roles = append(work.roles, role)
+		name := fmt.Sprintf("tenant-%03d", i)
+		role := kit.Role(name, irsatest.Trust(controller))
+		work.roles = append(work.roles, irsa.RoleOptions{RoleARN: role.ARN(), Tenant: name})
 	}
 	return runPhases(ctx, out, kit, work)
 }
@@ -76,7 +77,7 @@ func runController(ctx context.Context, out io.Writer, kit *irsatest.Cluster) er
 // workload simulates the tenants' requests, ten per second for each tenant.
 type workload struct {
 	pool   *irsa.Pool
-	roles  []*irsatest.Role
+	roles  []irsa.RoleOptions // one for each tenant
 	served atomic.Int64
 	waited atomic.Int64 // requests that waited for STS
 	failed atomic.Int64
@@ -88,7 +89,7 @@ func (w *workload) run(ctx context.Context) {
 	for _, role := range w.roles {
 		all.Go(func() {
 			for ctx.Err() == nil {
-				w.request(ctx, role.ARN())
+				w.request(ctx, role)
 				select {
 				case <-time.After(100 * time.Millisecond):
 				case <-ctx.Done():
@@ -101,8 +102,8 @@ func (w *workload) run(ctx context.Context) {
 
 // request does what a controller does for a tenant: it gets the tenant's provider from the
 // pool, from which an AWS client retrieves credentials.
-func (w *workload) request(ctx context.Context, roleARN string) {
-	provider, err := w.pool.Provider(irsa.RoleOptions{RoleARN: roleARN})
+func (w *workload) request(ctx context.Context, role irsa.RoleOptions) {
+	provider, err := w.pool.Provider(role)
 	if err != nil {
 		w.failed.Add(1)
 		return

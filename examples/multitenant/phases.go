@@ -67,6 +67,7 @@ func verify(first, refreshes, outage counts, work *workload) error {
 	return work.verifyOneDenied()
 }
 
+// verifyOneDenied returns an error unless exactly one tenant is denied access.
 func (w *workload) verifyOneDenied() error {
 	denied := 0
 	for provider := range w.pool.Providers() {
@@ -76,6 +77,11 @@ func (w *workload) verifyOneDenied() error {
 	}
 	if denied != 1 {
 		return fmt.Errorf("%d tenants are denied access, and not one", denied)
+	}
+	for name, tenant := range w.pool.Status().Tenants {
+		if failing := tenant.Failing > 0; failing != (name == "tenant-007") {
+			return fmt.Errorf("%s has %d failing roles", name, tenant.Failing)
+		}
 	}
 	return nil
 }

@@ -86,65 +86,90 @@ func (m *model) victim(confirmed bool, tenant string, added *member) (*member, b
 	return oldest[most], oldest[most] != nil
 }
 
+// comparison performs the same operations on a Set and on a model.
+type comparison struct {
+	t      *testing.T
+	random *rand.Rand
+	set    *evict.Set[string]
+	model  *model
+}
+
 func TestSetAgreesWithModel(t *testing.T) {
 	for seed := range uint64(300) {
 		random := rand.New(rand.NewPCG(seed, 1))
 		limit, tenants := 1+random.IntN(12), 1+random.IntN(8)
-		s, m := evict.New[string](limit), &model{max: limit}
-		// equal checks that the Set made a choice that the model allows: among tenants with equally
-		// many members any may lose.
-		equal := func(want, got *member, tenant string, added *member) {
-			if want == got {
-				return
+		c := &comparison{t, random, evict.New[string](limit), &model{max: limit}}
+		for range 500 {
+			c.step(tenants)
+			c.model.check(t)
+			if t.Failed() {
+				t.Fatalf("seed %d", seed)
 			}
-			require.NotNil(t, want)
-			require.NotNil(t, got)
-			a, b := m.find(want), m.find(got)
-			require.NotEqual(t, tenant, b.tenant, "seed %d", seed)
-			require.Equal(t, m.count(a), m.count(b), "seed %d", seed)
-			require.Same(t, got, m.oldest(b, added), "seed %d", seed)
-		}
-		for i := range 500 {
-			var chosen *entry
-			if len(m.members) > 0 {
-				chosen = m.members[random.IntN(len(m.members))]
-			}
-			switch n := random.IntN(4); {
-			case chosen == nil || n == 0:
-				tenant := fmt.Sprint(min(random.IntN(tenants), random.IntN(tenants)))
-				added := &member{Value: fmt.Sprint(i)}
-				if chosen != nil && random.IntN(2) == 0 {
-					added.Source = chosen.member
-				}
-				_, possible := m.victim(true, tenant, added)
-				possible = possible || slices.ContainsFunc(m.members, func(e *entry) bool { return e.confirmed && e.tenant == tenant })
-				want, ok := m.victim(false, tenant, added)
-				got, added2 := s.Add(added, tenant)
-				require.Equal(t, possible && ok, added2, "seed %d", seed)
-				if !added2 {
-					require.Nil(t, got)
-					continue
-				}
-				equal(want, got, tenant, added)
-				m.remove(got)
-				m.members = append(m.members, &entry{member: added, tenant: tenant})
-				m.use(added)
-			case n == 1:
-				if want, ok := m.victim(true, chosen.tenant, nil); !chosen.confirmed && ok {
-					got := s.Confirm(chosen.member)
-					equal(want, got, chosen.tenant, nil)
-					m.remove(got)
-					chosen.confirmed = true
-				} else {
-					require.Nil(t, s.Confirm(chosen.member))
-				}
-			default:
-				s.Use(chosen.member)
-				m.use(chosen.member)
-			}
-			m.check(t)
 		}
 	}
+}
+
+func (c *comparison) step(tenants int) {
+	var chosen *entry
+	if n := len(c.model.members); n > 0 {
+		chosen = c.model.members[c.random.IntN(n)]
+	}
+	switch n := c.random.IntN(4); {
+	case chosen == nil || n == 0:
+		c.add(chosen, fmt.Sprint(min(c.random.IntN(tenants), c.random.IntN(tenants))))
+	case n == 1:
+		c.confirm(chosen)
+	default:
+		c.set.Use(chosen.member)
+		c.model.use(chosen.member)
+	}
+}
+
+// add adds a member, whose source is sometimes the given one.
+func (c *comparison) add(source *entry, tenant string) {
+	added := &member{}
+	if source != nil && c.random.IntN(2) == 0 {
+		added.Source = source.member
+	}
+	_, possible := c.model.victim(true, tenant, added)
+	possible = possible || slices.ContainsFunc(c.model.members, func(e *entry) bool { return e.confirmed && e.tenant == tenant })
+	want, ok := c.model.victim(false, tenant, added)
+	got, ok2 := c.set.Add(added, tenant)
+	assert.Equal(c.t, possible && ok, ok2)
+	if !ok2 {
+		assert.Nil(c.t, got)
+		return
+	}
+	c.requireSame(want, got, tenant, added)
+	c.model.remove(got)
+	c.model.members = append(c.model.members, &entry{member: added, tenant: tenant})
+	c.model.use(added)
+}
+
+func (c *comparison) confirm(chosen *entry) {
+	want, ok := c.model.victim(true, chosen.tenant, nil)
+	got := c.set.Confirm(chosen.member)
+	if chosen.confirmed || !ok {
+		assert.Nil(c.t, got)
+		return
+	}
+	c.requireSame(want, got, chosen.tenant, nil)
+	c.model.remove(got)
+	chosen.confirmed = true
+}
+
+// requireSame checks that the Set evicted the member that the model does. Among other tenants with
+// equally many members any may lose its oldest.
+func (c *comparison) requireSame(want, got *member, tenant string, added *member) {
+	if want == got {
+		return
+	}
+	require.NotNil(c.t, want)
+	require.NotNil(c.t, got)
+	a, b := c.model.find(want), c.model.find(got)
+	assert.NotEqual(c.t, tenant, b.tenant)
+	assert.Equal(c.t, c.model.count(a), c.model.count(b))
+	assert.Same(c.t, got, c.model.oldest(b, added))
 }
 
 // count returns how many members of its class e's tenant has.
@@ -171,7 +196,7 @@ func (m *model) check(t *testing.T) {
 	count := map[bool]int{}
 	for _, e := range m.members {
 		count[e.confirmed]++
-		require.True(t, e.Source == nil || m.find(e.Source) != nil, "a source was evicted before %s", e.Value)
+		require.True(t, e.Source == nil || m.find(e.Source) != nil, "a source was evicted")
 	}
 	require.LessOrEqual(t, count[true], m.max)
 	require.LessOrEqual(t, count[false], m.max)
@@ -212,6 +237,23 @@ func TestSetRejectsATenantWithoutMembersIfAllOthersHaveOne(t *testing.T) {
 	assert.False(t, ok)
 	_, ok = s.Add(&member{}, "1")
 	assert.True(t, ok)
+}
+
+// A tenant within its share loses nothing, even if the members of a larger one are in use.
+func TestSetProtectsSharesIfTheLargestTenantCannotLose(t *testing.T) {
+	s := evict.New[string](10)
+	for i, tenant := range []string{"a", "a", "a", "a", "a", "a", "a", "a", "b", "b"} {
+		m := &member{}
+		_, ok := s.Add(m, tenant)
+		require.True(t, ok)
+		require.Nil(t, s.Confirm(m))
+		if i < 8 { // in use
+			_, ok = s.Add(&member{Source: m}, tenant)
+			require.True(t, ok)
+		}
+	}
+	_, ok := s.Add(&member{}, "c")
+	assert.False(t, ok, "b has 2 of 10, and its share is 3")
 }
 
 func TestSetIsFast(t *testing.T) {
