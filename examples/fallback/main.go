@@ -1,0 +1,44 @@
+// Fallback prints which credentials a program gets: those of IRSA in a pod where the webhook has
+// injected its variables, those of EKS Pod Identity in a pod with an association, and the SDK's
+// default credentials elsewhere. With -demo it shows all cases with the test kit and a fake Pod
+// Identity agent, and needs no AWS account.
+//
+//	go -C examples/fallback run . -demo
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+
+	"github.com/aws/aws-sdk-go-v2/service/sts"
+)
+
+func main() {
+	showDemo := flag.Bool("demo", false, "show all cases, without AWS")
+	flag.Parse()
+	run := identify
+	if *showDemo {
+		run = demo
+	}
+	if err := run(context.Background()); err != nil {
+		fmt.Fprintln(os.Stderr, "fallback:", err)
+		os.Exit(1)
+	}
+}
+
+// identify prints the identity of the credentials.
+func identify(ctx context.Context) error {
+	cfg, credentials, err := loadConfig(ctx)
+	if err != nil {
+		return err
+	}
+	defer credentials.Close() //nolint:errcheck // the program exits
+	identity, err := sts.NewFromConfig(cfg).GetCallerIdentity(ctx, nil)
+	if err != nil {
+		return err
+	}
+	fmt.Println(*identity.Arn)
+	return nil
+}
