@@ -183,8 +183,11 @@ func TestPoolBoundsProvidersInMemory(t *testing.T) {
 		if tenant < tenants/2 { // hostile
 			opts.SessionName = fmt.Sprintf("%d-%d", tenant, i)
 		}
+		if tenant >= tenants/4 && random.IntN(4) == 0 {
+			opts.Chain = []irsa.ChainedRole{{RoleARN: roles[0].RoleARN, ExternalID: opts.SessionName}}
+		}
 		provider := pooled(t, p, opts)
-		if random.IntN(200) == 0 {
+		if len(opts.Chain) == 0 && random.IntN(200) == 0 {
 			retrieve(t, provider)
 		}
 		seen[weak.Make(provider)] = true
@@ -202,7 +205,7 @@ func TestPoolBoundsProvidersInMemory(t *testing.T) {
 	assert.Eventually(t, func() bool { return live() <= 2*maxRoles }, time.Minute, 50*time.Millisecond)
 	assert.LessOrEqual(t, p.Status().Roles, 2*maxRoles)
 	for i := tenants / 2; i < tenants; i++ {
-		assert.Equal(t, 4, p.Status().Tenants[fmt.Sprint(i)].Roles, "an honest tenant keeps its roles")
+		assert.GreaterOrEqual(t, p.Status().Tenants[fmt.Sprint(i)].Roles, 4, "an honest tenant keeps its roles")
 	}
 	runtime.KeepAlive(p)
 }

@@ -1,0 +1,47 @@
+package irsa_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log"
+	"log/slog"
+
+	"github.com/irsakit/irsakit/irsa"
+	"github.com/irsakit/irsakit/irsa/irsatest"
+)
+
+// A program that also runs outside of pods uses IRSA where it is configured. Any other error is
+// fatal, because other credentials would be those of another identity.
+func ExampleNew_otherCredentials() {
+	p, err := irsa.New()
+	switch {
+	case errors.Is(err, irsa.ErrNotInjected):
+		fmt.Println("use config.LoadDefaultConfig")
+	case err != nil:
+		log.Fatal(err)
+	default:
+		defer p.Close()
+		fmt.Println("use", p.AWSConfig().Region)
+	}
+	// Output: use config.LoadDefaultConfig
+}
+
+// A controller reports a permanent error to the user, and tries again after any other.
+func ExampleError_Permanent() {
+	k, pod := startPod()
+	defer k.Close()
+	p, err := irsa.New(pod.Options, func(o *irsa.Options) { o.Logger = slog.New(slog.DiscardHandler) })
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer p.Close()
+
+	k.STS.Fail(irsatest.AccessDenied, -1)
+	_, err = p.Retrieve(context.Background())
+	var failure *irsa.Error
+	if errors.As(err, &failure) {
+		fmt.Println(failure.Kind, failure.Permanent())
+	}
+	// Output: access denied true
+}
