@@ -67,7 +67,8 @@ type PoolOptions struct {
 // receives its first credentials and MaxRoles roles already have some, one of these is evicted.
 // The tenant with the most roles loses its least recently used one, if it has more than an equal
 // share of MaxRoles. Otherwise the asking tenant loses its own least recently used one. If it has
-// none, [Pool.Provider] returns an error of the kind [ErrPoolFull].
+// none, [Pool.Provider] returns an error of the kind [ErrPoolFull]. A role is not evicted while a
+// role chain in the Pool uses it.
 //
 // Holders of an evicted Provider are served as before, and it is refreshed on time. It is no
 // longer part of Status and Providers, and a new token does not end its backoff after a failure.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"math/rand/v2"
+	"reflect"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -198,4 +199,16 @@ func TestPoolRejectsInvalidChains(t *testing.T) {
 	assert.Equal(t, 17, p.Status().Roles)
 	_, err := longest.AssumeRole(arn)
 	require.ErrorContains(t, err, "more than 16 roles")
+}
+
+// A field of the SDK's options that ChainedRole does not have must be added to it, or make the options
+// incomparable. Otherwise different options would share a Provider.
+func TestPoolKnowsAllAssumeRoleOptions(t *testing.T) {
+	known := []string{
+		"Client", "RoleARN", "RoleSessionName", "Duration", "ExternalID", "Policy", "PolicyARNs", "SerialNumber", "SourceIdentity",
+		"TokenProvider", "Tags", "TransitiveTagKeys", "CredentialSources", // the last has no effect
+	}
+	for _, field := range reflect.VisibleFields(reflect.TypeFor[stscreds.AssumeRoleOptions]()) {
+		assert.Contains(t, known, field.Name)
+	}
 }
