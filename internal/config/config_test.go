@@ -41,11 +41,11 @@ func TestResolveRejectsInvalidSettings(t *testing.T) {
 		want []string
 	}{
 		{name: "nothing is set", set: func(o *Config) { *o = Config{Shared: &Shared{}} },
-			want: []string{"AWS_ROLE_ARN and AWS_WEB_IDENTITY_TOKEN_FILE are not set", "eks.amazonaws.com/role-arn", "recreate the pod", "#not-injected"}},
+			want: []string{"AWS_ROLE_ARN and AWS_WEB_IDENTITY_TOKEN_FILE are not set", "#not-injected"}},
 		{name: "only the role is set", env: map[string]string{"AWS_ROLE_ARN": roleARN}, set: func(o *Config) { *o = Config{Shared: &Shared{}} },
-			want: []string{"neither AWS_WEB_IDENTITY_TOKEN_FILE nor Options.TokenFile is set", "remove AWS_ROLE_ARN from the container", "#half-injected"}},
+			want: []string{"neither AWS_WEB_IDENTITY_TOKEN_FILE nor Options.TokenFile is set", "#half-injected"}},
 		{name: "only the token file is set", env: map[string]string{"AWS_WEB_IDENTITY_TOKEN_FILE": "/token", "AWS_REGION": "us-west-2"}, set: func(o *Config) { *o = Config{Shared: &Shared{}} },
-			want: []string{"neither AWS_ROLE_ARN nor Options.RoleARN is set", "remove AWS_WEB_IDENTITY_TOKEN_FILE from the container", "#half-injected"}},
+			want: []string{"neither AWS_ROLE_ARN nor Options.RoleARN is set", "#half-injected"}},
 		{name: "both are empty", env: map[string]string{"AWS_ROLE_ARN": "", "AWS_WEB_IDENTITY_TOKEN_FILE": " "}, set: func(o *Config) { *o = Config{Shared: &Shared{}} },
 			want: []string{"AWS_ROLE_ARN and AWS_WEB_IDENTITY_TOKEN_FILE are not set"}},
 		{name: "Pod Identity instead", env: map[string]string{"AWS_CONTAINER_CREDENTIALS_FULL_URI": "http://169.254.170.23/v1/credentials"}, set: func(o *Config) { *o = Config{Shared: &Shared{}} },

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/irsakit/irsakit/internal/exchange"
@@ -32,24 +33,29 @@ func (d *diagnosis) checkExchange(ctx context.Context) {
 	creds, err := d.exchange.Retrieve(attempt)
 	if err == nil {
 		d.creds = &creds
-		d.excuseTimeout()
+		d.settle()
 		d.pass(NameExchange, "STS gives credentials for the session %s", d.exchange.SessionNameFor(d.token.Claims()))
 		return
 	}
-	f := exchange.Facts(d.config, explain.Kind(err), err, d.exchange.UsedToken.Load())
+	f := exchange.Facts(d.config, explain.Kind(err, ""), err, d.exchange.UsedToken.Load())
+	f.File.NeverRenewed = d.exchange.NeverRenewed.Load()
 	if explain.IsTimeout(err) && errors.Is(f.Kind, explain.ErrUnavailable) {
 		err = fmt.Errorf("it hangs: no answer within %v", limit)
 	}
 	d.fail(NameExchange, err, explain.For(f))
 }
 
-// excuseTimeout turns the failure of the step that timed out into a warning, because the exchange
-// succeeded.
-func (d *diagnosis) excuseTimeout() {
+// settle corrects the results of earlier checks after a successful exchange. What failed is a warning,
+// and what a server other than AWS's may do as it likes has passed.
+func (d *diagnosis) settle() {
 	for i := range d.result.Checks {
-		if c := &d.result.Checks[i]; c.Name == d.timedOut {
+		c := &d.result.Checks[i]
+		switch {
+		case c.Name == nameAnswer && c.Status == Warned && d.foreignAnswer, c.Name == nameClaims && c.Status == Warned && d.foreignAnswer:
+			c.Status, c.Advice, c.Link = Passed, "", ""
+		case c.Status == Failed && slices.Contains([]string{d.timedOut, nameRole, nameAudience}, c.Name):
 			c.Status = Warned
-			c.Detail += ", though the exchange got through"
+			c.Detail += ", but the exchange succeeded"
 		}
 	}
 }

@@ -67,7 +67,7 @@ func (d *diagnosis) failIfBroken(name string, s step, p *probe, tooLong explain.
 
 // failProbe adds a failed check for the probe's error, with the advice tooLong for a timeout.
 func (d *diagnosis) failProbe(name string, p *probe, tooLong explain.Advice) {
-	err, a := p.err, explain.Network(d.facts(explain.ErrUnavailable, p.err))
+	err, a := p.err, explain.For(d.facts(explain.ErrUnavailable, p.err))
 	if explain.IsTimeout(p.err) {
 		d.timedOut = name
 		err, a = fmt.Errorf("it hangs: not done within %v", p.limit), tooLong
@@ -141,7 +141,8 @@ func (d *diagnosis) checkAnswer(p *probe) {
 	case p.fromSTS:
 		d.pass(nameAnswer, "STS answers")
 	case d.facts(nil, nil).IsAWS():
-		d.add(nameAnswer, Warned, answered+", but not as STS does", explain.NotSTS())
+		d.foreignAnswer = true
+		d.add(nameAnswer, Warned, answered+", but not as AWS STS does", explain.NotSTS(d.config.Shared.Endpoint))
 	default:
 		d.pass(nameAnswer, "%s", answered)
 	}

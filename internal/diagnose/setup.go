@@ -62,9 +62,9 @@ func (d *diagnosis) checkRole(context.Context) {
 		return
 	}
 	if other := d.facts(nil, nil).OtherPartition(); other != "" {
-		d.add(nameRole, Warned,
-			fmt.Sprintf("%s is not in the partition of the region %s, which is %s: STS knows no roles of another partition", d.config.RoleARN, d.config.Region, other),
-			explain.Advice{Heading: explain.HeadingRoleARN, Text: "correct the role's ARN or the region"})
+		d.fail(nameRole,
+			fmt.Errorf("%s is not in the partition of the region %s, which is %s: STS knows no roles of another partition", d.config.RoleARN, d.config.Region, other),
+			explain.Advice{Heading: explain.HeadingRoleARN, Text: "correct the annotation eks.amazonaws.com/role-arn, or AWS_REGION"})
 		return
 	}
 	d.pass(nameRole, "%s", d.config.RoleARN)
@@ -87,7 +87,7 @@ func (d *diagnosis) checkSettings(context.Context) {
 
 // checkRegion checks the region and reports where it is set.
 func (d *diagnosis) checkRegion(context.Context) {
-	if d.failIf(nameRegion, explain.HeadingRegion) {
+	if d.failIf(nameRegion, explain.HeadingRegion, explain.HeadingAudience) {
 		return
 	}
 	region := d.config.Region

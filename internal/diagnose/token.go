@@ -16,8 +16,8 @@ import (
 	"github.com/irsakit/irsakit/internal/regularfile"
 )
 
-// file returns the path of the token file, or an empty path and the reason.
-func (d *diagnosis) file() (path, none string) {
+// path returns the path of the token file, or an empty path and the reason.
+func (d *diagnosis) path() (path, none string) {
 	switch {
 	case d.given.Token != nil:
 		return "", "Options.Token gives the tokens"
@@ -32,11 +32,12 @@ func (d *diagnosis) file() (path, none string) {
 // checkTokenPath checks whether each part of the path exists, and whether the file is in a projected
 // volume.
 func (d *diagnosis) checkTokenPath(ctx context.Context) {
-	path, none := d.file()
+	path, none := d.path()
 	if path == "" {
 		d.skip(nameTokenPath, "%s", none)
 		return
 	}
+	d.file = exchange.InspectFile(path)
 	info, err := os.Stat(path)
 	switch {
 	case errors.Is(err, fs.ErrPermission):
@@ -46,7 +47,7 @@ func (d *diagnosis) checkTokenPath(ctx context.Context) {
 	case !info.Mode().IsRegular():
 		_, err := d.config.Token.Token(ctx) // its error names the file type
 		d.failWithKind(nameTokenPath, explain.ErrTokenFile, err)
-	case exchange.InspectFile(path).NeverRenewed:
+	case d.file.NeverRenewed:
 		d.add(nameTokenPath, Warned, path+" is a file by itself, and no link into a projected volume: the kubelet does not renew it",
 			explain.Advice{Heading: explain.HeadingTokenNotRenewed, Text: "mount the whole volume, without subPath, and do not copy the token"})
 	default:
@@ -57,7 +58,7 @@ func (d *diagnosis) checkTokenPath(ctx context.Context) {
 
 // checkTokenPermission checks whether the process may read the file.
 func (d *diagnosis) checkTokenPermission(context.Context) {
-	path, none := d.file()
+	path, none := d.path()
 	if path == "" {
 		d.skip(nameTokenPermission, "%s", none)
 		return
@@ -72,7 +73,7 @@ func (d *diagnosis) checkTokenPermission(context.Context) {
 		return
 	}
 	_ = file.Close()
-	d.pass(nameTokenPermission, "%s", exchange.InspectFile(path).Access())
+	d.pass(nameTokenPermission, "%s", d.file.Access())
 }
 
 // checkToken reads the token as an exchange does.
@@ -124,6 +125,9 @@ func (d *diagnosis) checkClaims(context.Context) {
 	switch {
 	case len(missing) > 0:
 		d.fail(nameClaims, fmt.Errorf("the token lacks the claims %s: it is not a projected token of a service account", strings.Join(missing, ", ")), explain.Advice{Heading: explain.HeadingTokenRejected, Text: "let " + config.EnvTokenFile + " name a projected token; the token of a service account's secret is none"})
+	case explain.IsUnregistrable(claims.Issuer):
+		d.add(nameClaims, Warned, who+"; the issuer is an IP address or has a port, which IAM does not accept",
+			explain.Advice{Heading: explain.HeadingNoOIDCProvider, Text: explain.IssuerRule})
 	case !explain.IsPublic(claims.Issuer):
 		d.add(nameClaims, Warned, who+"; the issuer is not a public https:// address, so AWS cannot fetch its keys",
 			explain.Advice{Heading: explain.HeadingVerificationKey, Text: explain.Publish})
@@ -144,6 +148,11 @@ func (d *diagnosis) checkAudience(context.Context) {
 	audience := d.token.Claims().Audience
 	if slices.Contains(audience, explain.STSAudience) {
 		d.pass(nameAudience, "%s", strings.Join(audience, ", "))
+		return
+	}
+	if f := d.facts(nil, nil); f.IsAPIServerToken() && f.IsAWS() {
+		f.Kind, f.Code = explain.ErrTokenRejected, "InvalidIdentityToken"
+		d.fail(nameAudience, fmt.Errorf("this is not the IRSA token: it is for %s, the Kubernetes API server", strings.Join(audience, ", ")), explain.For(f))
 		return
 	}
 	d.add(nameAudience, Warned, fmt.Sprintf("%s, and not %s, which it usually is in every partition", strings.Join(audience, ", "), explain.STSAudience),
