@@ -100,8 +100,11 @@ func (e *Error) about() string {
 	case e.Subject != "":
 		facts = append(facts, "subject "+explain.CutMiddle(e.Subject, most))
 	}
-	if e.more > 0 {
-		facts = append(facts, fmt.Sprintf("%d more", e.more))
+	switch {
+	case e.more == 1:
+		facts = append(facts, "and 1 more error")
+	case e.more > 1:
+		facts = append(facts, fmt.Sprintf("and %d more errors", e.more))
 	}
 	if len(facts) == 0 {
 		return ""
