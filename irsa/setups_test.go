@@ -20,6 +20,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -277,6 +278,25 @@ func moreSetups() []setup {
 		{name: "token-json", broken: "the file holds a TokenRequest", breaks: write(func(token string) string { return `{"status":{"token":"` + token + `"}}` }), heading: "token-malformed", first: "token"},
 		{name: "token-bearer", broken: "the file holds an HTTP header", breaks: write(func(token string) string { return "Bearer " + token }), heading: "token-malformed", first: "token"},
 		{name: "token-too-long", broken: "the token is larger than STS accepts", breaks: write(func(token string) string { return token + strings.Repeat("A", 20000) }), heading: "token-malformed", first: "token"},
+		{name: "session-name-rejected", broken: "STS does not accept the session's name", breaks: answering(400, errorXML("ValidationError",
+			"1 validation error detected: Value 'a b' at 'roleSessionName' failed to satisfy constraint: Member must satisfy regular expression pattern: [\\w+=,.@-]*")), heading: "settings", first: "exchange"},
+		{name: "method-not-allowed-code", broken: "an S3 server answers POST", breaks: answering(405, "<Error><Code>MethodNotAllowed</Code><Message>The specified method is not allowed against this resource.</Message></Error>"),
+			heading: "not-sts", first: "exchange", warned: "answer"},
+		{name: "no-such-version", broken: "another AWS service is asked", breaks: answering(400, `<ErrorResponse><Error><Code>NoSuchVersion</Code><Message>The requested version ( 2011-06-15 ) is not valid.</Message></Error></ErrorResponse>`),
+			heading: "not-sts", first: "exchange", warned: "answer"},
+		{name: "eof", broken: "the connection ends early", breaks: failWith(io.EOF), heading: "connection", first: "answer"},
+		{name: "dial-timeout", broken: "packets to STS are lost", breaks: failWith(&net.OpError{Op: "dial", Net: "tcp", Addr: &net.TCPAddr{IP: net.IPv4(52, 94, 0, 1), Port: 443}, Err: os.ErrDeadlineExceeded}),
+			heading: "timeout", first: "answer"},
+		{name: "proxy-authentication", broken: "the proxy asks for a password", breaks: func(b *broken) {
+			proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusProxyAuthRequired) }))
+			b.Cleanup(proxy.Close)
+			address, err := url.Parse(proxy.URL)
+			require.NoError(b, err)
+			b.set(func(o *irsa.Options) {
+				o.Endpoint = "https://sts.us-west-2.amazonaws.com"
+				o.HTTPClient = awshttp.NewBuildableClient().WithTransportOptions(func(t *http.Transport) { t.Proxy = http.ProxyURL(address) })
+			})
+		}, heading: "proxy", first: "connection", sockets: true},
 		{name: "other-sts", broken: "the STS is not that of AWS, and works", breaks: func(b *broken) {
 			pass := b.HTTPClient().Transport
 			b.set(func(o *irsa.Options) {
@@ -312,6 +332,7 @@ func chainSetups() []setup {
 		{name: "chain-region", broken: "requests are signed for another region", breaks: chainAnswering(403, "SignatureDoesNotMatch", "Credential should be scoped to a valid region, not 'us-west-2'. "), heading: "endpoint"},
 		{name: "chain-clock", broken: "the node's clock is wrong, for signatures", breaks: chainAnswering(403, "SignatureDoesNotMatch", "Signature expired: 20000101T000000Z is now earlier than 20000101T000500Z"), heading: "clock"},
 		{name: "chain-signature", broken: "a proxy changes requests", breaks: chainAnswering(403, "SignatureDoesNotMatch", "The request signature we calculated does not match the signature you provided."), heading: "invalid-request"},
+		{name: "chain-expired", broken: "STS rejects the credentials of the first role", breaks: chainAnswering(403, "ExpiredToken", "The security token included in the request is expired"), heading: "refused-by-a-service"},
 		{name: "chain-packed-tags", broken: "the session tags are too large together", breaks: chainAnswering(400, "PackedPolicyTooLarge", "Packed size of session tags consumes 112% of allotted space."), heading: "session-policy"},
 		{name: "chain-source", broken: "the first role cannot be assumed", breaks: func(b *broken) {
 			b.next = chainedRole
@@ -334,6 +355,15 @@ func chainAnswering(status int, code, message string) func(*broken) {
 				}
 				return peer.RoundTrip(r)
 			})}
+		})
+	}
+}
+
+// failWith makes every request fail.
+func failWith(err error) func(*broken) {
+	return func(b *broken) {
+		b.set(func(o *irsa.Options) {
+			o.HTTPClient = &http.Client{Transport: roundTripper(func(*http.Request) (*http.Response, error) { return nil, err })}
 		})
 	}
 }
@@ -468,6 +498,9 @@ func textOf(failure error, report *irsa.Report) string {
 	text := "error:\n" + cmp.Or(errorText(failure), "none") + "\n"
 	if e := (*irsa.Error)(nil); errors.As(failure, &e) {
 		text += "\nadvice:\n" + e.Advice + "\n"
+		_, cause, _ := strings.Cut(fmt.Sprintf("%+v", e), "\n    cause: ")
+		cause, _, _ = strings.Cut(cause, "\n")
+		text += "\ncause:\n" + cause + "\n"
 	}
 	return text + "\nreport:\n" + fmt.Sprintf("%+5000v", report)
 }
