@@ -122,13 +122,14 @@ func (d *diagnosis) checkClaims(context.Context) {
 	if claims.Pod != "" {
 		who += ", pod " + claims.Pod
 	}
+	isAWS := d.facts(nil, nil).IsAWS() // other servers accept other issuers
 	switch {
 	case len(missing) > 0:
 		d.fail(nameClaims, fmt.Errorf("the token lacks the claims %s: it is not a projected token of a service account", strings.Join(missing, ", ")), explain.Advice{Heading: explain.HeadingTokenRejected, Text: "let " + config.EnvTokenFile + " name a projected token; the token of a service account's secret is none"})
-	case explain.IsUnregistrable(claims.Issuer):
+	case isAWS && explain.IsUnregistrable(claims.Issuer):
 		d.add(nameClaims, Warned, who+"; the issuer is an IP address or has a port, which IAM does not accept",
 			explain.Advice{Heading: explain.HeadingNoOIDCProvider, Text: explain.IssuerRule})
-	case !explain.IsPublic(claims.Issuer):
+	case isAWS && !explain.IsPublic(claims.Issuer):
 		d.add(nameClaims, Warned, who+"; the issuer is not a public https:// address, so AWS cannot fetch its keys",
 			explain.Advice{Heading: explain.HeadingVerificationKey, Text: explain.Publish})
 	case !strings.HasPrefix(claims.Subject, "system:serviceaccount:"):

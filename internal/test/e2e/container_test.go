@@ -3,6 +3,7 @@ package e2e
 import (
 	"bytes"
 	"os/exec"
+	"regexp"
 	"syscall"
 	"testing"
 
@@ -22,10 +23,16 @@ func (p *pod) run(t *testing.T, container corev1.Container, program string, args
 	return p.runAs(t, nil, container, program, args...)
 }
 
+// wrapped matches the line breaks within a paragraph of the doctor's report.
+var wrapped = regexp.MustCompile(`\n {9,}`)
+
 // runAs runs a program as another user.
 func (p *pod) runAs(t *testing.T, user *syscall.Credential, container corev1.Container, program string, args ...string) result {
 	t.Helper()
 	var out, errs bytes.Buffer
+	if program == cluster.programs.doctor {
+		args = append([]string{"-v"}, args...)
+	}
 	cmd := exec.CommandContext(t.Context(), program, args...)
 	cmd.Dir, cmd.Env = cluster.dir, append([]string{"HOME=/nowhere"}, p.environ(container)...)
 	cmd.Stdout, cmd.Stderr = &out, &errs
@@ -35,5 +42,5 @@ func (p *pod) runAs(t *testing.T, user *syscall.Credential, container corev1.Con
 		t.Fatal(err)
 	}
 	t.Logf("%s %v has ended with %d\n%s%s", program, args, cmd.ProcessState.ExitCode(), out.Bytes(), errs.Bytes())
-	return result{cmd.ProcessState.ExitCode(), out.String(), errs.String()}
+	return result{cmd.ProcessState.ExitCode(), wrapped.ReplaceAllString(out.String(), " "), errs.String()}
 }

@@ -57,9 +57,9 @@ func TestTheDoctorFindsADeletedServiceAccountWhenItsTokenHasExpired(t *testing.T
 	said = doctor(t, p)
 	assert.Equal(t, 1, said.code)
 	assert.Regexp(t, `(?m)^FAILED +lifetime +by this node's clock it expired at `, said.out)
-	assert.Regexp(t, `do: it expired 1\dm`, said.out)
+	assert.Regexp(t, `do: the token expired at `, said.out)
 	assert.Contains(t, said.out, "check that the service account still exists")
-	assert.Contains(t, said.out, "Begin with lifetime.")
+	assert.Contains(t, said.out, "Fix lifetime first.")
 }
 
 // If all containers run as one user, the kubelet makes the token readable for this user only.
@@ -84,7 +84,7 @@ func TestTheDoctorFindsATokenThatItsUserMayNotRead(t *testing.T) {
 		assert.Contains(t, said.out, "belongs to user 0 and group 0, and the process runs as user 65532 and group 65532")
 	}
 	assert.Contains(t, said.out, "set securityContext.fsGroup in the pod")
-	assert.Contains(t, said.out, "Begin with token-permission.")
+	assert.Contains(t, said.out, "Fix token-permission first.")
 
 	// With an fsGroup, the kubelet writes the file with the mode 0640 and that group.
 	require.NoError(t, os.Chmod(filepath.Join(dir, "token"), 0o640))
