@@ -109,7 +109,7 @@ var (
 
 	// ErrRejected is returned if the credentials were rejected by a service, or withdrawn, and there
 	// are no new ones yet. See [Cache.Replace] and [Cache.Invalidate].
-	ErrRejected = errors.New("cache: a service refused the credentials as expired")
+	ErrRejected = errors.New("cache: credentials rejected")
 
 	// ErrMinTTL is returned if credentials never live long enough for a view.
 	ErrMinTTL = errors.New("cache: credentials do not live that long")

@@ -203,7 +203,7 @@ func TestDiagnoseWarnsAboutSlowSTS(t *testing.T) {
 		report := irsa.Diagnose(t.Context(), pod.Options)
 		assert.Equal(t, "warned", statusOf(report, "answer"), report)
 		assert.Equal(t, "passed", statusOf(report, "exchange"))
-		assert.Contains(t, fmt.Sprintf("%500v", report), "it hangs: not done within 2.5s, but the exchange succeeded")
+		assert.Contains(t, fmt.Sprintf("%500v", report), "timed out after 2.5s, but the exchange succeeded")
 	})
 }
 

@@ -148,7 +148,7 @@ func (d *diagnosis) skipIfDone(ctx context.Context, names ...string) bool {
 		return false
 	}
 	for _, name := range names {
-		d.skip(name, "the time was up: %v", ctx.Err())
+		d.skip(name, "timed out: %v", ctx.Err())
 	}
 	return true
 }

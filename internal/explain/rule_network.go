@@ -41,7 +41,7 @@ var networkRules = []rule{
 	},
 	{
 		when: func(f Facts) bool { return errors.Is(f.Err, syscall.ECONNREFUSED) }, kind: ErrUnavailable, heading: HeadingConnection,
-		fix:    "call WaitReady at the start; check the endpoint and the proxy",
+		fix:    "check the endpoint, the proxy and the network policies",
 		text:   "nothing listens there. When a pod starts, a service mesh may not be ready yet: WaitReady waits for it. Otherwise check the endpoint, the proxy and the network policies",
 		source: "https://github.com/istio/istio/issues/55921",
 	},
