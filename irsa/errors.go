@@ -164,6 +164,10 @@ func (e *Error) Format(f fmt.State, verb rune) {
 	_, _ = f.Write([]byte(explain.Cut(b.String(), maxDetails)))
 }
 
+// Permanent reports whether the failure requires a change of the configuration, or another token,
+// rather than a retry.
+func (e *Error) Permanent() bool { return e.Is(ErrClosed) || explain.Permanent(e) }
+
 // root returns the cause without the Errors that it may be wrapped in.
 func (e *Error) root() error {
 	var inner *Error

@@ -146,3 +146,29 @@ func TestNewReportsFirstFaultAndNumberOfOthers(t *testing.T) {
 		assert.Contains(t, fmt.Sprintf("%+v", err), want)
 	}
 }
+
+func TestNewErrorMatchesErrNotInjected(t *testing.T) {
+	_, err := irsa.New()
+	require.ErrorIs(t, err, irsa.ErrNotInjected)
+	require.ErrorIs(t, err, irsa.ErrNotConfigured)
+	t.Setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", "http://169.254.170.23/v1/credentials")
+	_, err = irsa.New()
+	require.ErrorIs(t, err, irsa.ErrNotInjected, "Pod Identity is another way")
+	for _, name := range []string{injectedRole, injectedToken} {
+		t.Run(name, func(t *testing.T) {
+			t.Setenv(name, "/x")
+			_, err := irsa.New()
+			require.ErrorIs(t, err, irsa.ErrNotConfigured)
+			require.NotErrorIs(t, err, irsa.ErrNotInjected, "half of it is a mistake")
+		})
+	}
+}
+
+func TestErrorPermanentFollowsTheKind(t *testing.T) {
+	for kind, want := range map[error]bool{
+		irsa.ErrNotConfigured: true, irsa.ErrTokenExpired: true, irsa.ErrTokenRejected: true, irsa.ErrAccessDenied: true, irsa.ErrInvalidRequest: true,
+		irsa.ErrClosed: true, irsa.ErrTokenFile: false, irsa.ErrThrottled: false, irsa.ErrUnavailable: false, irsa.ErrRejected: false,
+	} {
+		assert.Equal(t, want, (&irsa.Error{Kind: kind}).Permanent(), kind)
+	}
+}

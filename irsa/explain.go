@@ -12,6 +12,11 @@ import (
 	"github.com/irsakit/irsakit/internal/explain"
 )
 
+// ErrNotInjected reports that neither AWS_ROLE_ARN nor AWS_WEB_IDENTITY_TOKEN_FILE is set, and no
+// option replaces them. Errors of New that match it also match ErrNotConfigured. A program that runs
+// outside of pods, too, may then use other credentials, but not after any other error.
+var ErrNotInjected = explain.ErrNotInjected
+
 // newError returns the Error for the facts about a failure. It is the only function that makes one.
 func newError(f explain.Facts, a explain.Advice) *Error {
 	e := &Error{

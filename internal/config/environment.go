@@ -107,8 +107,14 @@ func (c *Config) notInjected() (explain.Heading, error) {
 	case hasRole:
 		return explain.HeadingHalfInjected, fmt.Errorf("there is a role, but neither %s nor Options.TokenFile is set", EnvTokenFile)
 	case c.Shared.podIdentity:
-		return explain.HeadingPodIdentity, fmt.Errorf("%s and %s are not set: this pod has EKS Pod Identity instead of IRSA", EnvRoleARN, EnvTokenFile)
+		return explain.HeadingPodIdentity, notInjected(fmt.Sprintf("%s and %s are not set: this pod has EKS Pod Identity instead of IRSA", EnvRoleARN, EnvTokenFile))
 	default:
-		return explain.HeadingNotInjected, fmt.Errorf("%s and %s are not set", EnvRoleARN, EnvTokenFile)
+		return explain.HeadingNotInjected, notInjected(fmt.Sprintf("%s and %s are not set", EnvRoleARN, EnvTokenFile))
 	}
 }
+
+// notInjected is the text of an ErrNotInjected.
+type notInjected string
+
+func (e notInjected) Error() string      { return string(e) }
+func (notInjected) Is(target error) bool { return target == explain.ErrNotInjected }

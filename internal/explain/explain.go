@@ -60,6 +60,9 @@ func Kind(err error, source string) error {
 	}
 }
 
+// ErrNotInjected is the cause of an ErrNotConfigured if neither of the webhook's variables is set.
+var ErrNotInjected = errors.New("the EKS webhook set no variable")
+
 // IsTokenRejection reports whether STS rejected the token, so that a newer token can be accepted.
 func IsTokenRejection(err error) bool {
 	kind := Kind(err, "")
