@@ -164,6 +164,8 @@ func TestErrorForBadTokens(t *testing.T) {
 		{"a byte order mark", "\ufeffeyJhIjoxfQ.eyJhIjoxfQ.c2ln", "it begins with a byte order mark"},
 		{"quotes", `"eyJhIjoxfQ.eyJhIjoxfQ.c2ln"`, "it begins with a quotation mark"},
 		{"JSON", `{"token":"eyJhIjoxfQ.eyJhIjoxfQ.c2ln"}`, `it begins with "{", like JSON`},
+		{"HTML", "<html>", `it begins with "<", like HTML or XML`},
+		{"a whole header", "Authorization: Bearer eyJhIjoxfQ.eyJhIjoxfQ.c2ln", `it begins with "Authorization:"`},
 		{"a header", "Bearer eyJhIjoxfQ.eyJhIjoxfQ.c2ln", `it begins with "Bearer "`},
 		{"bad base64", "eyJhIjoxfQ.!!!!.c2ln", "claims part is not base64url"},
 		{"claims that are not JSON", "eyJhIjoxfQ.c2ln.c2ln", "claims part is not a JSON object"},

@@ -273,6 +273,22 @@ func moreSetups() []setup {
 		{name: "kubernetes-token-in-region", broken: "the variable names the token for the API server of EKS", breaks: func(b *broken) {
 			b.pod.Rotate(irsatest.Claim("aud", "https://kubernetes.default.svc"))
 		}, heading: "audience", first: "audience"},
+		{name: "kubernetes-token-accepted", broken: "the OIDC provider accepts the audience of the API server", breaks: func(b *broken) {
+			b.RegisterIssuer("111122223333", b.Issuer, "https://kubernetes.default.svc")
+			b.role.SetTrustPolicy(strings.ReplaceAll(b.role.TrustPolicy(), `"sts.amazonaws.com"`, `"https://kubernetes.default.svc"`))
+			b.pod.Rotate(irsatest.Claim("aud", "https://kubernetes.default.svc"))
+		}, warned: "audience"},
+		{name: "other-sts-without-get", broken: "the STS is not that of AWS, works, and does not answer other requests", breaks: func(b *broken) {
+			pass := b.HTTPClient().Transport
+			b.set(func(o *irsa.Options) {
+				o.HTTPClient = &http.Client{Transport: roundTripper(func(r *http.Request) (*http.Response, error) {
+					if r.Method == http.MethodGet {
+						return nil, io.EOF
+					}
+					return pass.RoundTrip(r)
+				})}
+			})
+		}, warned: "answer"},
 		{name: "token-bom", broken: "the token file begins with a byte order mark", breaks: write(func(token string) string { return "\ufeff" + token }), heading: "token-malformed", first: "token"},
 		{name: "token-quoted", broken: "the token is in quotes", breaks: write(func(token string) string { return `"` + token + `"` }), heading: "token-malformed", first: "token"},
 		{name: "token-json", broken: "the file holds a TokenRequest", breaks: write(func(token string) string { return `{"status":{"token":"` + token + `"}}` }), heading: "token-malformed", first: "token"},

@@ -33,6 +33,39 @@ func environmentOf(variables map[string]string) Environment {
 
 func noToken(context.Context) (tokenfile.Token, error) { return tokenfile.Token{}, assert.AnError }
 
+func TestWarningsNamePartitionAndAPIServerToken(t *testing.T) {
+	env := environmentOf(nil)
+	for _, tt := range []struct{ role, region, file, want string }{
+		{"arn:aws-cn:iam::111122223333:role/r", "us-west-2", "/token", "us-west-2 is in the partition aws, and the role arn:aws-cn:iam::111122223333:role/r is not"},
+		{roleARN, "cn-north-1", "/token", "cn-north-1 is in the partition aws-cn"},
+		{roleARN, "us-west-2", "/var/run/secrets/kubernetes.io/serviceaccount/token", "not the IRSA token"},
+		{roleARN, "us-west-2", "/var/run/secrets/eks.amazonaws.com/serviceaccount/token", ""},
+	} {
+		c := Config{RoleARN: tt.role, Region: tt.region, TokenFile: tt.file, Shared: &Shared{}}
+		warnings := strings.Join(env.Warnings(&c), "\n")
+		if tt.want == "" {
+			assert.Empty(t, warnings)
+			continue
+		}
+		assert.Contains(t, warnings, tt.want)
+	}
+}
+
+func TestRegionRejectsZones(t *testing.T) {
+	for region, want := range map[string]string{
+		"us-east-1": "", "us-gov-west-1": "", "us-iso-east-1": "", "eusc-de-east-1": "", "ap-southeast-15": "", "minio": "", "local": "", "us-east": "",
+		"us-east-1a": "zone of the region us-east-1", "us-gov-west-1b": "zone of the region us-gov-west-1", "us-west-2-lax-1a": "zone of the region us-west-2",
+		"us-east-1-wl1-bos-wlz-1": "zone of the region us-east-1", "aws-global": "is no region", "aws-cn-global": "is no region", "us_west_2": "is not the name",
+	} {
+		err := validateRegion(region)
+		if want == "" {
+			assert.NoError(t, err, region)
+			continue
+		}
+		assert.ErrorContains(t, err, want, region)
+	}
+}
+
 func TestResolveRejectsInvalidSettings(t *testing.T) {
 	for _, tt := range []struct {
 		name string

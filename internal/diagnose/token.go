@@ -153,7 +153,7 @@ func (d *diagnosis) checkAudience(context.Context) {
 	}
 	if f := d.facts(nil, nil); f.IsAPIServerToken() && f.IsAWS() {
 		f.Kind, f.Code = explain.ErrTokenRejected, "InvalidIdentityToken"
-		d.fail(nameAudience, fmt.Errorf("this is not the IRSA token: it is for %s, the Kubernetes API server", strings.Join(audience, ", ")), explain.For(f))
+		d.fail(nameAudience, fmt.Errorf("the token is for %s, the Kubernetes API server", strings.Join(audience, ", ")), explain.For(f))
 		return
 	}
 	d.add(nameAudience, Warned, fmt.Sprintf("%s, and not %s, the usual audience in every partition", strings.Join(audience, ", "), explain.STSAudience),

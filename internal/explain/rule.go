@@ -57,11 +57,12 @@ func find(match func(*rule) bool) *rule {
 	return nil
 }
 
-// answers reports whether the rule applies to a response with this code and message.
+// answers reports whether the rule applies to a response with this code and message. The case of
+// letters in the message does not matter.
 func (r *rule) answers(code, message string, s setup) bool {
 	return (r.only == anyRole || r.only == s) &&
 		(r.codes == nil || slices.Contains(r.codes, code)) &&
-		(r.phrases == nil || slices.ContainsFunc(r.phrases, func(p string) bool { return strings.Contains(message, p) }))
+		(r.phrases == nil || slices.ContainsFunc(r.phrases, func(p string) bool { return strings.Contains(strings.ToLower(message), strings.ToLower(p)) }))
 }
 
 // applies reports whether the rule applies to a failure.

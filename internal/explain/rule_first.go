@@ -23,7 +23,7 @@ var firstCauses = []rule{
 		source: "https://docs.aws.amazon.com/eks/latest/userguide/pod-configuration.html",
 	},
 	{
-		codes: []string{"AccessDenied", "AccessDeniedException"}, only: chained, when: func(f Facts) bool { return f.Source == f.RoleARN },
+		codes: []string{"AccessDenied", "AccessDeniedException"}, only: chained, when: func(f Facts) bool { return strings.EqualFold(f.Source, f.RoleARN) },
 		kind: ErrAccessDenied, heading: HeadingRoleChain,
 		fix:    "use the Provider as it is: it has this role already",
 		text:   "{role} would assume itself, which its trust policy does not allow. The Provider has the credentials of this role already: use it as it is, without AssumeRole",
@@ -79,7 +79,7 @@ func (f Facts) isFault() bool {
 func (f Facts) IsAPIServerToken() bool {
 	own := func(audience string) bool {
 		name, _, _ := strings.Cut(WithoutScheme(audience), "/")
-		return strings.HasPrefix(name, "kubernetes.default") || audience == f.Claims.Issuer || name == "k3s"
+		return strings.HasPrefix(name, "kubernetes.default") || audience == f.Claims.Issuer || slices.Contains([]string{"kubernetes.svc.default", "k3s", "rke2"}, name)
 	}
 	return len(f.Claims.Audience) > 0 && !slices.Contains(f.Claims.Audience, STSAudience) && slices.ContainsFunc(f.Claims.Audience, own)
 }

@@ -100,6 +100,12 @@ var policyRules = []rule{
 		text:   "an identity-based policy of {signer} denies {action} explicitly: except {role} from its Deny statement",
 		source: accessDocument,
 	},
+	{
+		phrases: []string{"explicit deny"}, kind: ErrAccessDenied, heading: HeadingAccessDenied,
+		fix:    "find the policy that denies {action} explicitly",
+		text:   "a policy denies {action} for {role} explicitly: look for a Deny statement in the role's trust policy, in the policies and the permissions boundary of the caller, in its session policy, in the service and resource control policies of the organization, and in the VPC endpoint policy of STS",
+		source: "https://repost.aws/knowledge-center/iam-explicit-deny-errors",
+	},
 }
 
 // accessRules are the causes of denied requests whose message names no type of policy.

@@ -112,11 +112,17 @@ var tokenRules = []rule{
 // clockRules are the causes of expired tokens and signatures.
 var clockRules = []rule{
 	{
-		phrases: []string{"Signature expired", "Signature not yet current"}, codes: []string{"SignatureDoesNotMatch", "InvalidSignatureException", "RequestExpired"},
+		phrases: []string{"Signature expired", "Signature not yet current"}, codes: []string{"SignatureDoesNotMatch", "InvalidSignatureException"},
 		only: chained, kind: ErrRejected, heading: HeadingClock,
 		fix:    "correct the clock of this node",
 		text:   "by the clock of STS, the request was signed at another time: check the time synchronization of this node. Services accept a difference of at most 5 minutes",
 		source: "https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-troubleshooting.html",
+	},
+	{
+		codes: []string{"RequestExpired", "RequestTimeTooSkewed"}, only: chained, kind: ErrRejected, heading: HeadingClock,
+		fix:    "correct the clock of this node",
+		text:   "by the clock of STS, the request was signed at another time: check the time synchronization of this node. Services accept a difference of at most 5 minutes",
+		source: commonErrors,
 	},
 	{
 		codes: []string{"ExpiredToken", "ExpiredTokenException", "InvalidClientTokenId"}, only: chained, kind: ErrRejected, heading: HeadingRefusedByService,

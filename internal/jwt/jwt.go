@@ -57,7 +57,8 @@ func Parse(token string) (Claims, error) {
 func foreignPrefix(text string) string {
 	for _, p := range []struct{ prefix, name string }{
 		{"\ufeff", "a byte order mark"}, {"\xff\xfe", "a byte order mark"}, {"\xfe\xff", "a byte order mark"},
-		{`"`, "a quotation mark"}, {"'", "a quotation mark"}, {"{", `"{", like JSON`}, {"-----BEGIN", `"-----BEGIN", like a certificate`},
+		{`"`, "a quotation mark"}, {"'", "a quotation mark"}, {"{", `"{", like JSON`}, {"[", `"[", like JSON`}, {"<", `"<", like HTML or XML`},
+		{"-----BEGIN", `"-----BEGIN", like a certificate`}, {"Authorization:", `"Authorization:"`}, {"b'", "b', like a literal of Python"},
 	} {
 		if strings.HasPrefix(text, p.prefix) {
 			return p.name
