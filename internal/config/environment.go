@@ -107,14 +107,14 @@ func (c *Config) notInjected() (explain.Heading, error) {
 	case hasRole:
 		return explain.HeadingHalfInjected, fmt.Errorf("there is a role, but neither %s nor Options.TokenFile is set", EnvTokenFile)
 	case c.Shared.podIdentity:
-		return explain.HeadingPodIdentity, notInjected(fmt.Sprintf("%s and %s are not set: this pod has EKS Pod Identity instead of IRSA", EnvRoleARN, EnvTokenFile))
+		return explain.HeadingPodIdentity, notInjectedError(fmt.Sprintf("%s and %s are not set: this pod has EKS Pod Identity instead of IRSA", EnvRoleARN, EnvTokenFile))
 	default:
-		return explain.HeadingNotInjected, notInjected(fmt.Sprintf("%s and %s are not set", EnvRoleARN, EnvTokenFile))
+		return explain.HeadingNotInjected, notInjectedError(fmt.Sprintf("%s and %s are not set", EnvRoleARN, EnvTokenFile))
 	}
 }
 
-// notInjected is the text of an ErrNotInjected.
-type notInjected string
+// notInjectedError is the text of an ErrNotInjected.
+type notInjectedError string
 
-func (e notInjected) Error() string      { return string(e) }
-func (notInjected) Is(target error) bool { return target == explain.ErrNotInjected }
+func (e notInjectedError) Error() string      { return string(e) }
+func (notInjectedError) Is(target error) bool { return target == explain.ErrNotInjected }

@@ -55,10 +55,17 @@ func Print(checks []Check, width int, all bool) string {
 // summary returns how many checks passed and were skipped.
 func summary(counts map[Status]int) string {
 	text := fmt.Sprintf("%d checks passed", counts[Passed])
-	if counts[Skipped] > 0 {
-		text += fmt.Sprintf(", %d were skipped because they do not apply or another check failed", counts[Skipped])
+	if counts[Passed] == 1 {
+		text = "1 check passed"
 	}
-	return text + "."
+	switch n := counts[Skipped]; n {
+	case 0:
+		return text + "."
+	case 1:
+		return text + ", 1 was skipped because it does not apply or another check failed."
+	default:
+		return fmt.Sprintf("%s, %d were skipped because they do not apply or another check failed.", text, n)
+	}
 }
 
 // printer collects wrapped lines.
