@@ -230,7 +230,7 @@ func ExampleStatus_Healthy() {
 	_ = c.Refresh(ctx)
 	fmt.Println(c.Status().State, errors.Is(c.Status().Healthy(), broken))
 	// Output:
-	// cache: there never were credentials
+	// cache: no credentials obtained yet
 	// <nil>
 	// stale true
 }

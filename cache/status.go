@@ -74,7 +74,7 @@ func (s *snapshot) stateAt(now schedule.Moment) State {
 // Healthy returns nil if there are valid credentials and the last attempt did not fail. Otherwise
 // it returns an error that wraps s.Err, if that is set. s.State tells the cases apart:
 //   - [Empty] if no credentials have been obtained yet
-//   - [Stale] if refresh is failing; the credentials are still served, and the text contains for how long
+//   - [Stale] if refresh is failing; the credentials are still served, until s.Expires
 //   - [Expired] if the credentials have expired or were withdrawn
 //   - [Closed] if the Cache is closed; the error is [ErrClosed]
 //
@@ -89,15 +89,13 @@ func (s Status) Healthy() error {
 	case s.State == Closed:
 		return ErrClosed
 	case s.State == Empty:
-		reason = "cache: there never were credentials"
+		reason = "cache: no credentials obtained yet"
 	case s.State == Expired:
-		reason = "cache: there are no valid credentials any more"
+		reason = "cache: no valid credentials"
 	case s.Err == nil:
 		return nil
-	case s.Expires.IsZero():
-		reason = "cache: refreshing fails"
 	default:
-		reason = fmt.Sprintf("cache: refreshing fails, the credentials are served for %v more", time.Until(s.Expires).Round(time.Second))
+		reason = "cache: refresh is failing"
 	}
 	if s.Err == nil {
 		return errors.New(reason)
@@ -111,7 +109,7 @@ var (
 
 	// ErrRejected is returned if the credentials were rejected by a service, or withdrawn, and there
 	// are no new ones yet. See [Cache.Replace] and [Cache.Invalidate].
-	ErrRejected = errors.New("cache: a service refused the credentials as expired")
+	ErrRejected = errors.New("cache: credentials rejected")
 
 	// ErrMinTTL is returned if credentials never live long enough for a view.
 	ErrMinTTL = errors.New("cache: credentials do not live that long")
@@ -125,14 +123,9 @@ type Error struct {
 	NextAttempt time.Time // zero if an attempt is running or the next caller starts it
 }
 
-// Error returns a text with the error of the last attempt and the time of the next one.
-func (e *Error) Error() string {
-	next := "next attempt now"
-	if !e.NextAttempt.IsZero() {
-		next = "next attempt at " + e.NextAttempt.UTC().Format(time.RFC3339)
-	}
-	return fmt.Sprintf("cache: no new credentials (%d failed attempts, %s): %v", e.Failures, next, e.Err)
-}
+// Error returns the text of the last attempt's error. It adds nothing that changes between attempts,
+// so that callers can compare it or write it into a status.
+func (e *Error) Error() string { return fmt.Sprintf("cache: no new credentials: %v", e.Err) }
 
 // Unwrap returns the error of the last attempt.
 func (e *Error) Unwrap() error { return e.Err }

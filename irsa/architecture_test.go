@@ -109,6 +109,30 @@ func TestArchitectureConfigAndExplainAccessNoFiles(t *testing.T) {
 	}
 }
 
+// TestArchitectureExplainUsesNoNetwork checks that internal/explain takes from net and net/http only
+// the types of errors and constants.
+func TestArchitectureExplainUsesNoNetwork(t *testing.T) {
+	files, err := filepath.Glob("../internal/explain/*.go")
+	require.NoError(t, err)
+	allowed := map[string]bool{
+		"net.DNSError": true, "net.OpError": true, "net.Error": true,
+		"http.MaxBytesError": true, "http.ErrSchemeMismatch": true,
+	}
+	used := 0
+	for _, file := range files {
+		if strings.HasSuffix(file, "_test.go") {
+			continue
+		}
+		text, err := os.ReadFile(file)
+		require.NoError(t, err)
+		for _, name := range regexp.MustCompile(`\b(?:net|http)\.[A-Z]\w+`).FindAllString(string(text), -1) {
+			assert.True(t, allowed[name] || strings.HasPrefix(name, "http.Status"), "%s in %s", name, file)
+			used++
+		}
+	}
+	assert.Positive(t, used)
+}
+
 // A program that calls only New contains nothing of the diagnosis and initializes nothing for it.
 func TestArchitectureNewLinksNoDiagnosis(t *testing.T) {
 	tool, err := exec.LookPath("go")

@@ -1,6 +1,7 @@
 package irsa_test
 
 import (
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -56,7 +57,7 @@ func TestProviderAcceptsOnlyCredentialsOfItsRole(t *testing.T) {
 						return
 					}
 					require.ErrorIs(t, err, irsa.ErrUnavailable)
-					assert.ErrorContains(t, err, tt.err)
+					assert.Contains(t, fmt.Sprintf("%+v", err), tt.err)
 					assert.ErrorContains(t, err, "#not-sts")
 					assert.ErrorIs(t, p.Healthy(), irsa.ErrUnavailable)
 				})

@@ -119,7 +119,7 @@ func TestChainAcceptsSDKOptions(t *testing.T) {
 		assert.Equal(t, []aws.CredentialSource{aws.CredentialSourceSTSAssumeRoleWebID, aws.CredentialSourceSTSAssumeRole}, derived.ProviderSources())
 		_, err = derived.MinTTL(14 * time.Minute).Retrieve(t.Context())
 		require.ErrorIs(t, err, irsa.ErrInvalidRequest, "a lifetime of 15 minutes is too short")
-		assert.ErrorContains(t, err, "of a life of 15m0s")
+		assert.Contains(t, fmt.Sprintf("%+v", err), "of a life of 15m0s")
 	})
 }
 
@@ -134,19 +134,20 @@ func TestChainErrorNamesTheFailedRole(t *testing.T) {
 			var failure *irsa.Error
 			require.ErrorAs(t, err, &failure)
 			assert.Equal(t, roles[1].ARN(), failure.RoleARN, "the role that could not be assumed")
-			assert.ErrorContains(t, err, "assuming "+roles[1].ARN()+" with the credentials of "+roles[0].ARN())
-			assert.ErrorContains(t, err, `{"Effect":"Allow","Principal":{"AWS":"`+roles[0].ARN()+`"},"Action":"sts:AssumeRole"}`)
+			assert.Equal(t, roles[0].ARN(), failure.Source)
+			assert.Contains(t, failure.Advice, `{"Effect":"Allow","Principal":{"AWS":"`+roles[0].ARN()+`"},"Action":"sts:AssumeRole"}`)
 			assert.Contains(t, failure.Link, "#role-chain")
 		}
-		_, err := chain[2].Retrieve(t.Context())
-		assert.ErrorContains(t, err, "there are no credentials of "+roles[1].ARN()+", which assumes it")
+		_, first := chain[1].Retrieve(t.Context())
+		_, last := chain[2].Retrieve(t.Context())
+		assert.EqualError(t, last, first.Error(), "the text is that of the first cause")
 
 		k.Role("second", irsatest.InAccount("444455556666"), irsatest.Trust(roles[0]))
 		require.NoError(t, chain[2].WaitReady(t.Context()))
 
 		pod.RemoveToken()
 		broken := chained(t, newProvider(t, pod.Options), roles)
-		_, err = broken[2].Retrieve(t.Context())
+		_, err := broken[2].Retrieve(t.Context())
 		require.ErrorIs(t, err, irsa.ErrTokenFile)
 		assert.ErrorContains(t, err, "projected volume", "the advice is that of the first cause")
 	})

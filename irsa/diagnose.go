@@ -4,8 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"slices"
-	"strings"
 
 	"github.com/irsakit/irsakit/internal/diagnose"
 )
@@ -60,43 +60,27 @@ func checkOf(c diagnose.Check) Check {
 }
 
 // OK reports whether no check failed.
-func (r *Report) OK() bool { return r.firstFailed() < 0 }
-
-func (r *Report) firstFailed() int {
-	return slices.IndexFunc(r.Checks, func(c Check) bool { return c.Status == statusFailed })
+func (r *Report) OK() bool {
+	return !slices.ContainsFunc(r.Checks, func(c Check) bool { return c.Status == statusFailed })
 }
 
-// String returns the report as text: one line for each check, followed by its advice and
-// link if any, and a summary that names the first failed check.
-func (r *Report) String() string {
-	var b strings.Builder
-	width, failed := 0, 0
-	for _, c := range r.Checks {
-		width = max(width, len(c.Name))
-		if c.Status == statusFailed {
-			failed++
-		}
+// String returns the report as text with lines of 80 columns: what failed and how to fix it, then the
+// warnings, and the numbers of the other checks.
+func (r *Report) String() string { return r.print(0, false) }
+
+// Format prints the report like String. A width sets the length of lines, and %+v adds the checks that
+// passed and that were skipped: fmt.Printf("%+*v", columns, report).
+func (r *Report) Format(f fmt.State, verb rune) {
+	width, _ := f.Width()
+	_, _ = io.WriteString(f, r.print(width, verb == 'v' && f.Flag('+')))
+}
+
+func (r *Report) print(width int, all bool) string {
+	checks := make([]diagnose.Check, len(r.Checks))
+	for i, c := range r.Checks {
+		checks[i] = diagnose.Check{Name: c.Name, Status: diagnose.Status(c.Status), Detail: c.Detail, Advice: c.Advice, Link: c.Link}
 	}
-	for _, c := range r.Checks {
-		status := c.Status
-		if c.Status == statusFailed {
-			status = strings.ToUpper(status)
-		}
-		fmt.Fprintf(&b, "%-7s  %-*s  %s\n", status, width, c.Name, c.Detail)
-		if c.Advice != "" {
-			fmt.Fprintf(&b, "%*s  do: %s\n", width+9, "", c.Advice)
-		}
-		if c.Link != "" {
-			fmt.Fprintf(&b, "%*s  see %s\n", width+9, "", c.Link)
-		}
-	}
-	first := r.firstFailed()
-	if first < 0 {
-		b.WriteString("\nNo check failed.\n")
-		return b.String()
-	}
-	fmt.Fprintf(&b, "\n%d of %d checks failed. Begin with %s.\n", failed, len(r.Checks), r.Checks[first].Name)
-	return b.String()
+	return diagnose.Print(checks, width, all)
 }
 
 // MarshalJSON returns the report as {"ok": …, "checks": […]}.

@@ -203,7 +203,7 @@ func TestDiagnoseWarnsAboutSlowSTS(t *testing.T) {
 		report := irsa.Diagnose(t.Context(), pod.Options)
 		assert.Equal(t, "warned", statusOf(report, "answer"), report)
 		assert.Equal(t, "passed", statusOf(report, "exchange"))
-		assert.Contains(t, report.String(), "it hangs: not done within 2.5s, though the exchange got through")
+		assert.Contains(t, fmt.Sprintf("%500v", report), "timed out after 2.5s, but the exchange succeeded")
 	})
 }
 
@@ -283,8 +283,9 @@ func TestReportTrustPolicyUsesSessionNameAndAllAudiences(t *testing.T) {
 	k.Role("s3-writer")
 	pod.Rotate(irsatest.Claim("aud", []string{"vault", "sts.amazonaws.com"}))
 	_, err := newProvider(t, pod.Options).Retrieve(t.Context())
-	_, after, _ := strings.Cut(err.Error(), "it needs the statement ")
-	statement, _, _ := strings.Cut(after, "; see ")
+	var failure *irsa.Error
+	require.ErrorAs(t, err, &failure)
+	_, statement, _ := strings.Cut(failure.Advice, "needs the statement ")
 	assert.Equal(t, "warned", judge(`{"Version": "2012-10-17", "Statement": `+statement+`}`), "allowed, but not the policy of the role")
 	role := k.Role("s3-writer", irsatest.TrustPolicy(`{"Version": "2012-10-17", "Statement": `+statement+`}`))
 	retrieve(t, newProvider(t, pod.Options))
@@ -305,13 +306,14 @@ func TestErrorNamesEndpointIfCallerTimesOut(t *testing.T) {
 		assert.Equal(t, "https://sts.us-west-2.amazonaws.com", failure.Endpoint)
 		assert.Contains(t, failure.Link, "#timeout")
 		assert.Contains(t, failure.Advice, "com.amazonaws.us-west-2.sts")
-		assert.ErrorContains(t, err, "endpoint https://sts.us-west-2.amazonaws.com")
+		assert.Contains(t, fmt.Sprintf("%+v", err), "endpoint: https://sts.us-west-2.amazonaws.com")
 
 		ctx, cancel = context.WithCancel(t.Context())
 		time.AfterFunc(time.Second, cancel)
 		_, err = p.Retrieve(ctx)
 		require.ErrorIs(t, err, context.Canceled)
-		assert.ErrorContains(t, err, "the caller gave up")
+		require.ErrorAs(t, err, &failure)
+		assert.Contains(t, failure.Advice, "the caller gave up")
 	})
 }
 
@@ -359,9 +361,9 @@ func TestErrorIsShortAndContainsNoPassword(t *testing.T) {
 	p := newProvider(t, pod.Options, func(o *irsa.Options) { o.HTTPClient = &http.Client{Transport: long} })
 	_, err = p.Retrieve(t.Context())
 	require.ErrorIs(t, err, irsa.ErrInvalidRequest)
-	assert.Less(t, len(err.Error()), 3000)
+	requireShort(t, err)
 
-	pod.Rotate(irsatest.Claim("iss", "https://a.b\nc$(id);'`x"))
+	pod.Rotate(irsatest.Claim("iss", "https://a.b/c$(id);'`x"))
 	k.UnregisterIssuer("111122223333", k.Issuer)
 	_, err = newProvider(t, pod.Options).Retrieve(t.Context())
 	var failure *irsa.Error

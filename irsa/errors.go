@@ -3,10 +3,10 @@ package irsa
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"strings"
 	"time"
 
-	"github.com/irsakit/irsakit/internal/config"
 	"github.com/irsakit/irsakit/internal/explain"
 )
 
@@ -34,23 +34,29 @@ var ErrPoolFull = errors.New("pool full")
 // AWS_WEB_IDENTITY_TOKEN_FILE and the options are not set. It means that the pod does not use IRSA.
 // Programs that run elsewhere too can then use other credentials. For any other error they should
 // not, because they would act as another identity.
-var ErrNotInjected = config.ErrNotInjected
+var ErrNotInjected = explain.ErrNotInjected
 
 // Error is returned by New and by every method that needs credentials. Use errors.Is to test for
 // its kind and for its cause, such as fs.ErrNotExist or context.DeadlineExceeded. errors.As finds
 // the SDK's smithy.APIError in it, but none of the SDK's errors that contain the request or the
 // response. An Error contains no secrets: parts of the token, a secret key or a session token that
 // a server repeats are replaced with "[redacted]".
+//
+// Its text has at most 300 bytes, and is the same for the same cause, so that a controller can write
+// it into a status. The verb %+v prints everything. As the value of a log attribute, an Error is a
+// group with its text and facts.
 type Error struct {
 	Kind error // one of the Err variables
 
 	RoleARN     string
+	Source      string // the role whose credentials assume RoleARN; empty for a web identity
 	SessionName string
 	Endpoint    string // the URL of STS; empty if Options.STS is used
 	Region      string
 	TokenFile   string // empty if the tokens do not come from a file
 
-	// The claims of the token, unverified. They are zero if the token could not be read.
+	// The claims of the token, unverified. They are zero if the token could not be read. Claims
+	// that no token of a service account has room for are shortened.
 	Issuer      string
 	Subject     string
 	Audience    []string
@@ -66,53 +72,125 @@ type Error struct {
 	Advice string
 	Link   string
 
-	err error
+	fix   string // the advice in at most 80 bytes
+	cause string // without anything that differs between two failures with the same cause
+	more  int    // the number of further causes
+	err   error
 }
 
-// Error returns a single line with the failure, the facts, the advice and its link.
+// maxText and maxDetails bound the text of an Error and that of %+v.
+const (
+	maxText    = 300
+	maxDetails = 4<<10 - 1
+)
+
+// Error returns a single line of at most 300 bytes: the kind, the cause, the role or the token's
+// subject, what to do, and a link. It is the same for the same cause.
 func (e *Error) Error() string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "irsa: %v", e.Kind)
-	if e.err != nil {
-		fmt.Fprintf(&b, ": %v", e.err)
-	}
-	var facts []string
-	fact := func(name, value string) {
-		if value != "" {
-			facts = append(facts, name+" "+value)
+	kind := strings.TrimPrefix(fmt.Sprint(e.Kind), "cache: ")
+	tail := e.about()
+	for _, part := range [][2]string{{": ", e.fix}, {"; see ", e.Link}} {
+		if part[1] != "" {
+			tail += part[0] + part[1]
 		}
 	}
-	fact("role", e.RoleARN)
-	if e.Is(ErrUnavailable) && e.Code == "" { // the endpoint matters only if STS did not respond
-		fact("endpoint", e.Endpoint)
+	text := "irsa: " + kind
+	if cause := strings.TrimPrefix(e.cause, "cache: "); cause != "" && cause != kind {
+		text += ": " + explain.Cut(cause, maxText-len(text)-len(": ")-len(tail))
 	}
-	fact("token issuer", e.Issuer)
-	fact("subject", e.Subject)
-	fact("audience", strings.Join(e.Audience, ","))
+	return explain.OneLine(text + tail)
+}
+
+// about returns what the Error is about, in parentheses.
+func (e *Error) about() string {
+	const most = 72 // with the other parts at their longest, this leaves 40 bytes for the cause
+	var facts []string
+	switch {
+	case e.RoleARN != "":
+		facts = append(facts, "role "+explain.CutMiddle(e.RoleARN, most))
+	case e.Subject != "":
+		facts = append(facts, "subject "+explain.CutMiddle(e.Subject, most))
+	}
+	switch {
+	case e.more == 1:
+		facts = append(facts, "and 1 more error")
+	case e.more > 1:
+		facts = append(facts, fmt.Sprintf("and %d more errors", e.more))
+	}
+	if len(facts) == 0 {
+		return ""
+	}
+	return " (" + strings.Join(facts, ", ") + ")"
+}
+
+// facts returns the facts that are known, and the request ID in any case.
+func (e *Error) facts() []slog.Attr {
+	const most = 256
+	attrs := []slog.Attr{slog.String("request_id", e.RequestID)}
+	for _, fact := range [][2]string{
+		{"kind", strings.TrimPrefix(fmt.Sprint(e.Kind), "cache: ")}, {"code", e.Code}, {"role", e.RoleARN}, {"source", e.Source},
+		{"session", e.SessionName}, {"region", e.Region}, {"endpoint", e.Endpoint}, {"token_file", e.TokenFile},
+		{"issuer", e.Issuer}, {"subject", e.Subject}, {"audience", strings.Join(e.Audience, ",")},
+	} {
+		if fact[1] != "" {
+			attrs = append(attrs, slog.String(fact[0], explain.OneLine(explain.Cut(fact[1], most))))
+		}
+	}
 	if !e.TokenExpiry.IsZero() {
-		fact("token expiry", e.TokenExpiry.UTC().Format(time.RFC3339))
-	}
-	if len(facts) > 0 {
-		fmt.Fprintf(&b, " (%s)", strings.Join(facts, ", "))
-	}
-	if e.Advice != "" {
-		fmt.Fprintf(&b, ": %s", e.Advice)
-	}
-	if e.Link != "" {
-		fmt.Fprintf(&b, "; see %s", e.Link)
+		attrs = append(attrs, slog.Time("token_expiry", e.TokenExpiry.UTC()))
 	}
 	if !e.NextAttempt.IsZero() {
-		fmt.Fprintf(&b, "; next attempt at %s", e.NextAttempt.UTC().Format(time.RFC3339))
+		attrs = append(attrs, slog.Time("next_attempt", e.NextAttempt.UTC()))
 	}
-	return explain.OneLine(b.String())
+	return attrs
+}
+
+// LogValue returns a group of the text, as "text", and the facts.
+func (e *Error) LogValue() slog.Value {
+	return slog.GroupValue(append([]slog.Attr{slog.String("text", e.Error())}, e.facts()...)...)
+}
+
+// Format prints the text, and for %+v also the full cause, the facts and the advice, each in a line of
+// its own and less than 4 KiB together.
+func (e *Error) Format(f fmt.State, verb rune) {
+	if verb != 'v' || !f.Flag('+') {
+		fmt.Fprintf(f, fmt.FormatString(f, verb), e.Error())
+		return
+	}
+	var b strings.Builder
+	b.WriteString(e.Error())
+	line := func(name, value string, most int) {
+		if value != "" {
+			fmt.Fprintf(&b, "\n    %s: %s", name, explain.OneLine(explain.Cut(value, most)))
+		}
+	}
+	line("advice", e.Advice, 1200)
+	line("link", e.Link, maxText)
+	if root := e.root(); root != nil {
+		line("cause", root.Error(), 800)
+	}
+	for _, fact := range e.facts() {
+		line(fact.Key, fact.Value.String(), maxText)
+	}
+	_, _ = f.Write([]byte(explain.Cut(b.String(), maxDetails)))
+}
+
+// root returns the cause without the Errors that it may be wrapped in.
+func (e *Error) root() error {
+	var inner *Error
+	for errors.As(e.err, &inner) {
+		e = inner
+	}
+	return e.err
 }
 
 // Is reports whether target is the error's kind.
 func (e *Error) Is(target error) bool { return target == e.Kind }
 
 // Permanent reports whether the error requires a change of the configuration, of IAM or of the token
-// rather than a retry. The Provider retries in any case, but less often.
-func (e *Error) Permanent() bool { return explain.Permanent(e) }
+// rather than a retry, or whether the Provider is closed. An open Provider retries in any case, but
+// less often.
+func (e *Error) Permanent() bool { return e.Is(ErrClosed) || explain.Permanent(e) }
 
 // Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.err }

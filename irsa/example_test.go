@@ -217,7 +217,7 @@ func ExampleProvider_Healthy() {
 	_ = p.Refresh(context.Background())
 	fmt.Println(errors.Is(p.Healthy(), irsa.ErrUnavailable), p.Status().State == cache.Stale)
 	// Output:
-	// cache: there never were credentials
+	// cache: no credentials obtained yet
 	// <nil>
 	// true true
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/irsakit/irsakit/cache"
 	"github.com/irsakit/irsakit/internal/config"
@@ -11,11 +12,12 @@ import (
 	"github.com/irsakit/irsakit/internal/explain"
 )
 
-// newError returns the Error for the facts about a failure, without advice.
-func newError(f explain.Facts) *Error {
+// newError returns the Error for the facts about a failure. It is the only function that makes one.
+func newError(f explain.Facts, a explain.Advice) *Error {
 	e := &Error{
 		Kind:        f.Kind,
 		RoleARN:     f.RoleARN,
+		Source:      f.Source,
 		Region:      f.Region,
 		TokenFile:   f.TokenFile,
 		Issuer:      f.Claims.Issuer,
@@ -23,6 +25,10 @@ func newError(f explain.Facts) *Error {
 		Audience:    f.Claims.Audience,
 		TokenExpiry: f.Claims.Expiry,
 		Code:        f.Code,
+		Advice:      explain.OneLine(a.Text),
+		Link:        a.Heading.Link(),
+		fix:         explain.OneLine(a.Fix),
+		cause:       explain.Cause(f.Err, f.TokenFile),
 		err:         f.Err,
 	}
 	var failure *explain.RequestError
@@ -32,108 +38,118 @@ func newError(f explain.Facts) *Error {
 	return e
 }
 
-// set sets the advice and its link.
-func (e *Error) set(a explain.Advice) { e.Advice, e.Link = explain.OneLine(a.Text), a.Heading.Link() }
-
 // exchangeError returns the Error for an error of an exchange.
 func exchangeError(x *exchange.WebIdentity, err error) error {
-	var missing *explain.TokenError
-	if errors.As(err, &missing) {
-		return tokenError(x.Config, missing.Err)
-	}
 	token := x.UsedToken.Load()
-	f := exchange.Facts(x.Config, explain.Kind(err), err, token)
-	e := newError(f)
-	e.SessionName, e.Endpoint = x.SessionNameFor(token.Claims()), x.Config.URL
-	e.set(explain.For(f))
-	return e
-}
-
-// tokenError returns the Error for an error of the token source.
-func tokenError(c *config.Config, err error) error {
-	f := exchange.Facts(c, ErrTokenFile, err, nil)
-	e := newError(f)
-	e.set(explain.For(f))
+	kind := explain.Kind(err, "")
+	if errors.Is(kind, ErrTokenFile) {
+		token = nil
+	}
+	f := exchange.Facts(x.Config, kind, err, token)
+	f.File.NeverRenewed = f.File.NeverRenewed || x.NeverRenewed.Load()
+	e := newError(f, explain.For(f))
+	if token != nil {
+		e.SessionName, e.Endpoint = x.SessionNameFor(token.Claims()), x.Config.URL
+	}
 	return e
 }
 
 // chainError returns the Error for an error of a role chain's attempt. If the source is the cause, it
 // has the source's kind, role and advice.
 func chainError(x *chainExchange, err error) error {
-	c, source := x.config, x.source.config.RoleARN
+	c := x.config
 	var missing *sourceError
 	var cause *Error
 	if errors.As(err, &missing) && errors.As(missing.err, &cause) {
-		return &Error{
-			Kind: cause.Kind, RoleARN: cause.RoleARN, SessionName: x.sessionName(), Region: c.Region, Endpoint: c.URL,
-			Code: cause.Code, RequestID: cause.RequestID, Advice: cause.Advice, Link: cause.Link, err: err,
-		}
+		e := *cause
+		e.SessionName, e.Endpoint, e.NextAttempt, e.err = x.sessionName(), c.URL, time.Time{}, err
+		return &e
 	}
-	f := exchange.Facts(c, explain.ChainKind(err), err, nil)
-	f.Err = fmt.Errorf("assuming %s with the credentials of %s: %w", c.RoleARN, source, err)
-	e := newError(f)
+	source := x.source.config.RoleARN
+	f := exchange.Facts(c, explain.Kind(err, source), err, nil)
+	f.Source = source
+	e := newError(f, explain.For(f))
 	e.SessionName, e.Endpoint = x.sessionName(), c.URL
-	e.set(explain.Chain(f, source))
 	return e
 }
 
-// notConfigured returns the Error for invalid settings. Its link is that of the first error. The
-// texts contain the advice.
+// notConfigured returns the Error for invalid settings. Its text and link are those of the first one,
+// its advice is that for all of them.
 func notConfigured(c *config.Config, errs config.Errors) error {
-	e := &Error{
-		Kind: ErrNotConfigured, RoleARN: explain.Truncate(c.RoleARN, config.MaxARN),
-		TokenFile: explain.Truncate(c.TokenFile, config.MaxARN), err: errs.Join(),
-	}
-	e.set(explain.Advice{Heading: errs[0].Heading})
+	first := exchange.SettingAdvice(c, errs[0])
+	first.Text = errs.Advice(func(e config.Error) string { return exchange.SettingAdvice(c, e).Text })
+	e := newError(explain.Facts{
+		Kind: ErrNotConfigured, RoleARN: explain.Cut(c.RoleARN, config.MaxARN), TokenFile: explain.Cut(c.TokenFile, config.MaxARN), Err: errs.Join(),
+	}, first)
+	e.cause, e.more = explain.OneLine(errs[0].Err.Error()), len(errs)-1
 	return e
 }
 
 // poolFull returns the Error for a role for which a Pool has no room.
 func poolFull(c *config.Config) error {
-	return &Error{
+	return newError(explain.Facts{
 		Kind: ErrPoolFull, RoleARN: c.RoleARN,
-		err:    errors.New("every role belongs to a tenant within its share, or is used by a role chain"),
-		Advice: "raise PoolOptions.MaxRoles",
-	}
+		Err: errors.New("every role belongs to a tenant within its share, or is used by a role chain"),
+	}, explain.Advice{
+		Heading: explain.HeadingSettings, Fix: "raise PoolOptions.MaxRoles",
+		Text: "raise PoolOptions.MaxRoles, or try again when other roles are not used any more",
+	})
 }
 
 // explain returns the Error for an error of the cache. It is that of the last attempt, with the
 // time of the next one. If the caller's context is done, it wraps the context's error too.
 func (p *Provider) explain(ctx context.Context, err error) error {
-	switch {
-	case err == nil:
+	if err == nil {
 		return nil
-	case errors.Is(err, cache.ErrClosed):
-		closed := &Error{Kind: ErrClosed, RoleARN: p.config.RoleARN}
-		closed.set(explain.Cache(err))
-		return closed
 	}
-	c := p.config
-	e := &Error{Kind: kindOfCache(err), RoleARN: c.RoleARN, TokenFile: c.TokenFile, Region: c.Region, Endpoint: c.URL, err: err}
-	switch {
-	case e.Is(ErrInvalidRequest):
-		e.set(explain.Cache(err))
-	case e.Is(ErrRejected):
-		e.set(explain.For(explain.Facts{Kind: e.Kind}))
+	e := p.errorOf(err)
+	if ctx.Err() == nil || !errors.Is(err, ctx.Err()) { // the caller's context is not the cause
+		return e
 	}
+	ended := fmt.Errorf("waiting for credentials: %w", contextError(ctx))
+	var last *Error
+	if errors.As(err, &last) {
+		e.err = fmt.Errorf("%w; the last attempt failed: %w", ended, e.err)
+		return e
+	}
+	waited := newError(explain.Facts{
+		Kind: e.Kind, RoleARN: e.RoleARN, TokenFile: e.TokenFile, Region: e.Region, Err: ended,
+	}, explain.Caller(ctx, e.Region))
+	waited.Endpoint = e.Endpoint
+	return waited
+}
+
+// errorOf returns the Error for an error of the cache: that of the last attempt, or one for the
+// cache's own error.
+func (p *Provider) errorOf(err error) *Error {
 	var attempt *cache.Error
+	var next time.Time
 	if errors.As(err, &attempt) {
-		e.err, e.NextAttempt = attempt.Err, attempt.NextAttempt
+		next = attempt.NextAttempt
 	}
 	var last *Error
 	if errors.As(err, &last) {
-		annotated := *last
-		annotated.NextAttempt = e.NextAttempt
-		e = &annotated
+		e := *last
+		e.NextAttempt = next
+		return &e
 	}
-	switch ended := contextError(ctx); {
-	case ctx.Err() == nil || !errors.Is(err, ctx.Err()): // the caller's context is not the cause
-	case last == nil:
-		e.err = fmt.Errorf("waiting for credentials: %w", ended)
-		e.set(explain.Caller(ctx, e.Region))
-	default:
-		e.err = fmt.Errorf("waiting for credentials: %w; the last attempt failed: %w", ended, e.err)
+	c, cause := p.config, err
+	if attempt != nil {
+		cause = attempt.Err
 	}
+	f := explain.Facts{Kind: kindOfCache(err), RoleARN: c.RoleARN, TokenFile: c.TokenFile, Region: c.Region, Err: cause}
+	advice := explain.Cache(err)
+	switch {
+	case errors.Is(f.Kind, ErrClosed):
+		f = explain.Facts{Kind: ErrClosed, RoleARN: c.RoleARN}
+	case advice.Heading == "":
+		advice = explain.For(f)
+	}
+	e := newError(f, advice)
+	if errors.Is(err, cache.ErrMinTTL) {
+		e.cause = cache.ErrMinTTL.Error() // the numbers differ with each lifetime
+	}
+	e.Endpoint, e.NextAttempt = c.URL, next
 	return e
 }
 

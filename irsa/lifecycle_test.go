@@ -255,7 +255,7 @@ func TestWaitReadyStopsWithContextAndReportsLastError(t *testing.T) {
 		assert.Equal(t, time.Minute, time.Since(start))
 		require.ErrorIs(t, err, context.DeadlineExceeded)
 		require.ErrorIs(t, err, irsa.ErrAccessDenied)
-		assert.Contains(t, err.Error(), "waiting for credentials: context deadline exceeded; the last attempt failed")
+		assert.Contains(t, fmt.Sprintf("%+v", err), "waiting for credentials: context deadline exceeded; the last attempt failed")
 		assert.Equal(t, 1, strings.Count(err.Error(), pod.RoleARN()), err.Error())
 	})
 }

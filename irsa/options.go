@@ -155,9 +155,9 @@ func environment() config.Environment {
 		Token: func(ctx context.Context, c *config.Config) (tokenfile.Token, error) {
 			token, err := c.Token.Token(ctx)
 			if err != nil {
-				err = tokenError(c, exchange.RedactTokens(err))
+				return token, exchange.TokenError(c, err)
 			}
-			return token, err
+			return token, nil
 		},
 	}
 }

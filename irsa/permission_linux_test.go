@@ -19,7 +19,7 @@ import (
 // Root can read every file, so the application runs in a child process as another user.
 func TestErrorForUnreadableTokenAdvisesFSGroup(t *testing.T) {
 	if file := os.Getenv(childOutput); file != "" {
-		failure := failureOf(t, retrieveOnce)
+		failure := (&broken{T: t}).failure(retrieveOnce)
 		require.ErrorIs(t, failure, irsa.ErrTokenFile)
 		require.ErrorIs(t, failure, fs.ErrPermission)
 		report := irsa.Diagnose(t.Context())

@@ -188,7 +188,7 @@ func (p *Pool) find(key roleKey, links []roleKey, opts *RoleOptions) (*Provider,
 // checkOpen returns an error if the Pool is closed.
 func (p *Pool) checkOpen(roleARN string) error {
 	if p.closed.Load() {
-		return &Error{Kind: ErrClosed, RoleARN: roleARN}
+		return newError(explain.Facts{Kind: ErrClosed, RoleARN: roleARN}, explain.Cache(cache.ErrClosed))
 	}
 	return nil
 }

@@ -191,8 +191,8 @@ func TestPoolRejectsInvalidChains(t *testing.T) {
 	} {
 		_, err := p.Provider(irsa.RoleOptions{RoleARN: roles[0].ARN(), Chain: chain})
 		require.ErrorIs(t, err, irsa.ErrNotConfigured, want)
-		require.ErrorContains(t, err, want)
-		assert.Less(t, len(err.Error()), 5000, want)
+		require.Contains(t, fmt.Sprintf("%+v", err), want)
+		assert.LessOrEqual(t, len(err.Error()), 300, want)
 		assert.Zero(t, p.Status().Roles, "no link of an invalid chain is created")
 	}
 	longest := pooled(t, p, irsa.RoleOptions{Chain: slices.Repeat([]irsa.ChainedRole{{RoleARN: arn}}, 16)})

@@ -24,7 +24,7 @@ func TestStatusKindOfLastError(t *testing.T) {
 		k, pod := newPod(t)
 		p := newProvider(t, pod.Options)
 		assert.NoError(t, p.Status().Kind)
-		require.EqualError(t, p.Healthy(), "cache: there never were credentials")
+		require.EqualError(t, p.Healthy(), "cache: no credentials obtained yet")
 		retrieve(t, p)
 		assert.NoError(t, p.Status().Kind)
 		require.NoError(t, p.Healthy())
@@ -51,7 +51,7 @@ func TestStatusKindOfLastError(t *testing.T) {
 		k.STS.Down()
 		p.Invalidate(retrieve(t, p))
 		assert.Equal(t, irsa.ErrRejected, p.Status().Kind)
-		require.ErrorContains(t, p.Healthy(), "cache: there are no valid credentials any more")
+		require.ErrorIs(t, p.Healthy(), irsa.ErrRejected)
 		assert.Equal(t, cache.Expired, p.Status().State)
 		require.NoError(t, p.Close())
 		assert.Equal(t, irsa.ErrClosed, p.Status().Kind)
@@ -111,7 +111,7 @@ func TestStatusNamesSourceRole(t *testing.T) {
 		assert.Empty(t, chain[0].Status().Source)
 		for i, derived := range chain[1:] {
 			assert.Equal(t, chain[i].Status().RoleARN, derived.Status().Source)
-			require.EqualError(t, derived.Healthy(), "cache: there never were credentials")
+			require.EqualError(t, derived.Healthy(), "cache: no credentials obtained yet")
 		}
 		retrieve(t, chain[2])
 		require.NoError(t, chain[2].Healthy())

@@ -55,7 +55,7 @@ func ExampleParse() {
 
 	// Output:
 	// system:serviceaccount:shop:cart for [sts.amazonaws.com] until 2026-01-02T00:00:00Z
-	// tokenfile: not a web identity token: it has 1 parts separated by dots, a signed JWT has 3
+	// tokenfile: not a web identity token: it is not in three parts separated by dots, as a signed JWT is
 }
 
 func ExampleWatch() {

@@ -50,11 +50,11 @@ func doctor(t *testing.T, args ...string) (code int, stdout, stderr string) {
 
 func TestDoctorExits0WhenAllChecksPass(t *testing.T) {
 	setPod(t)
-	code, out, errs := doctor(t)
+	code, out, errs := doctor(t, "-v")
 	assert.Equal(t, 0, code, out)
 	assert.Empty(t, errs)
 	assert.Contains(t, out, "passed   exchange")
-	assert.Contains(t, out, "passed   caller-identity    arn:aws:sts::111122223333:assumed-role/s3-writer/shop.cart.")
+	assert.Contains(t, out, "arn:aws:sts::111122223333:assumed-role/s3-writer/shop.cart.")
 	assert.True(t, strings.HasSuffix(out, "\nNo check failed.\n"))
 	assert.NotContains(t, out, "\x1b", "color is for terminals only")
 }
@@ -65,9 +65,11 @@ func TestDoctorExits1WhenCheckFails(t *testing.T) {
 	code, out, errs := doctor(t)
 	assert.Equal(t, 1, code)
 	assert.Empty(t, errs)
-	assert.Contains(t, out, "FAILED   exchange           AccessDenied: Not authorized to perform sts:AssumeRoleWithWebIdentity")
+	assert.Contains(t, out, "FAILED   exchange\n         AccessDenied: Not authorized to perform sts:AssumeRoleWithWebIdentity")
+	assert.Contains(t, out, "IRSA (IAM Roles for Service Accounts)")
+	assert.NotContains(t, out, "passed   ")
 	assert.Contains(t, out, `"Action":"sts:AssumeRoleWithWebIdentity"`)
-	assert.Contains(t, out, "Begin with exchange.")
+	assert.Contains(t, out, "Fix exchange first.")
 }
 
 func TestDoctorAcceptsInsecureEndpointWithFlag(t *testing.T) {
@@ -76,7 +78,7 @@ func TestDoctorAcceptsInsecureEndpointWithFlag(t *testing.T) {
 	_, out, _ := doctor(t)
 	assert.Contains(t, out, "FAILED   endpoint")
 	assert.Contains(t, out, "Options.InsecureEndpoint")
-	_, out, _ = doctor(t, "-insecure-endpoint")
+	_, out, _ = doctor(t, "-v", "-insecure-endpoint")
 	assert.Contains(t, out, "passed   endpoint")
 }
 
@@ -95,7 +97,7 @@ func TestDoctorEvaluatesTrustPolicy(t *testing.T) {
 	write := func(policy string) { require.NoError(t, os.WriteFile(file, []byte(policy), 0o600)) }
 
 	write(role.TrustPolicy())
-	code, out, _ := doctor(t, "-trust-policy", file)
+	code, out, _ := doctor(t, "-v", "-trust-policy", file)
 	assert.Equal(t, 0, code, out)
 	assert.Contains(t, out, "passed   trust-policy       allowed by statement 1\n")
 
@@ -108,7 +110,7 @@ func TestDoctorEvaluatesTrustPolicy(t *testing.T) {
 	write(role.TrustPolicy())
 	code, out, _ = doctor(t, "-trust-policy", file)
 	assert.Equal(t, 1, code)
-	assert.Contains(t, out, "(StringEquals takes * literally: use StringLike)")
+	assert.Contains(t, strings.Join(strings.Fields(out), " "), "(StringEquals takes * literally: use StringLike)")
 }
 
 func TestDoctorPrintsReportAsJSON(t *testing.T) {
@@ -132,6 +134,24 @@ func TestDoctorPrintsReportAsJSON(t *testing.T) {
 		}
 	}
 	assert.Equal(t, 1, failed)
+}
+
+// TestDoctorPrintsLinesOfTerminalWidth checks that no line is longer than a terminal of 80 columns, but
+// for words that are longer themselves.
+func TestDoctorPrintsLinesOfTerminalWidth(t *testing.T) {
+	for _, args := range [][]string{nil, {"-v"}} {
+		code, out, _ := doctor(t, args...) // without IRSA
+		assert.Equal(t, 1, code)
+		for line := range strings.Lines(out) {
+			if words := strings.Fields(line); len(words) > 2 {
+				assert.LessOrEqual(t, len(strings.TrimSuffix(line, "\n")), 80, line)
+			}
+		}
+		assert.Contains(t, out, "do: ")
+	}
+	code, out, _ := doctor(t)
+	assert.Equal(t, 1, code)
+	assert.LessOrEqual(t, strings.Count(out, "\n"), 24, "it fits a screen: %s", out)
 }
 
 func TestColorizeColorsFirstWordOfLine(t *testing.T) {

@@ -35,18 +35,19 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	flags := flag.NewFlagSet("doctor", flag.ContinueOnError)
 	flags.SetOutput(stderr)
 	asJSON := flags.Bool("json", false, "print the report as JSON")
-	policyFile := flags.String("trust-policy", "", "judge the role's trust policy in this `file`, - for standard input")
+	policyFile := flags.String("trust-policy", "", "evaluate the role's trust policy in this `file`, - for standard input")
+	verbose := flags.Bool("v", false, "also list the checks that passed and that were skipped")
 	insecure := flags.Bool("insecure-endpoint", false, "accept an STS endpoint with http:// that is not on this machine")
 	flags.Usage = func() {
-		fmt.Fprintln(stderr, "usage: doctor [-json] [-insecure-endpoint] [-trust-policy file]")
+		fmt.Fprintln(stderr, "usage: doctor [-v] [-json] [-insecure-endpoint] [-trust-policy file]")
 		flags.PrintDefaults()
-		fmt.Fprintln(stderr, "It exits with 0 if no check failed, 1 if one did, 2 if it could not begin.")
+		fmt.Fprintln(stderr, "The exit code is 0 if no check failed, 1 if a check failed, and 2 if the checks could not start.")
 	}
 	if err := flags.Parse(args); err != nil {
 		return exitUsage
 	}
 	if flags.NArg() > 0 {
-		fmt.Fprintf(stderr, "doctor: it takes no arguments, and there is %q\n", flags.Arg(0))
+		fmt.Fprintf(stderr, "doctor: unexpected argument %q\n", flags.Arg(0))
 		return exitUsage
 	}
 	policy, err := readPolicy(*policyFile)
@@ -59,7 +60,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	if *policyFile != "" {
 		report.CheckTrustPolicy(policy)
 	}
-	if err := printReport(stdout, report, *asJSON); err != nil {
+	if err := printReport(stdout, report, *asJSON, *verbose); err != nil {
 		fmt.Fprintf(stderr, "doctor: %v\n", err)
 		return exitUsage
 	}
@@ -87,28 +88,43 @@ func readPolicy(path string) ([]byte, error) {
 	return io.ReadAll(io.LimitReader(file, maxSize))
 }
 
-func printReport(w io.Writer, report *irsa.Report, asJSON bool) error {
+func printReport(w io.Writer, report *irsa.Report, asJSON, verbose bool) error {
 	if asJSON {
 		encoder := json.NewEncoder(w)
 		encoder.SetIndent("", "  ")
 		return encoder.Encode(report)
 	}
-	text := report.String()
-	if isTerminal(w) && os.Getenv("NO_COLOR") == "" {
+	width := 80
+	terminal := terminalOf(w)
+	if terminal != nil {
+		width = columns(terminal, width)
+	}
+	format := "%*v"
+	if verbose {
+		format = "%+*v"
+	}
+	text := fmt.Sprintf(format, width, report)
+	if !verbose {
+		text += "Run doctor -v for the details of all checks.\n"
+	}
+	if terminal != nil && os.Getenv("NO_COLOR") == "" {
 		text = colorize(text)
 	}
 	_, err := io.WriteString(w, text)
 	return err
 }
 
-// isTerminal reports whether w is a terminal, and not a file or a pipe.
-func isTerminal(w io.Writer) bool {
+// terminalOf returns w if it is a terminal, and not a file or a pipe. Otherwise it returns nil.
+func terminalOf(w io.Writer) *os.File {
 	file, ok := w.(*os.File)
 	if !ok {
-		return false
+		return nil
 	}
 	info, err := file.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0 && os.Getenv("TERM") != "dumb"
+	if err != nil || info.Mode()&os.ModeCharDevice == 0 || os.Getenv("TERM") == "dumb" {
+		return nil
+	}
+	return file
 }
 
 // colorize colors the status at the start of each line.

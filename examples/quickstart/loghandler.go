@@ -42,8 +42,11 @@ func (h *logHandler) Handle(_ context.Context, r slog.Record) error {
 	add := func(a slog.Attr) bool {
 		value := a.Value.Resolve()
 		text := value.String()
-		if value.Kind() == slog.KindTime {
+		switch value.Kind() {
+		case slog.KindTime:
 			text = fmt.Sprintf("%.1f s", h.screen.offset(value.Time()).Seconds())
+		case slog.KindGroup: // an irsa.Error
+			text = value.Group()[0].Value.String()
 		}
 		texts = append(texts, strings.ReplaceAll(a.Key, "_", " ")+": "+text)
 		return true

@@ -22,7 +22,7 @@ func (env Environment) readAuthorities(c *Config) error {
 	}
 	file, err := env.Open(path)
 	if err != nil {
-		return fmt.Errorf("%s: %w: correct it, or unset it", EnvCABundle, err)
+		return fmt.Errorf("%s: %w", EnvCABundle, err)
 	}
 	defer func() { _ = file.Close() }()
 	pem, err := io.ReadAll(io.LimitReader(file, maxBundle+1))
@@ -30,11 +30,11 @@ func (env Environment) readAuthorities(c *Config) error {
 		return fmt.Errorf("%s: %w", EnvCABundle, err)
 	}
 	if len(pem) > maxBundle {
-		return fmt.Errorf("%s: %s is larger than %d MiB: let it name a file with the certificates of the authorities only", EnvCABundle, path, maxBundle>>20)
+		return fmt.Errorf("%s: %s is larger than %d MiB", EnvCABundle, path, maxBundle>>20)
 	}
 	pool := x509.NewCertPool()
 	if !pool.AppendCertsFromPEM(pem) {
-		return fmt.Errorf("%s: %s holds no certificate in PEM: let it name a file with those of the authorities", EnvCABundle, path)
+		return fmt.Errorf("%s: %s holds no certificate in PEM", EnvCABundle, path)
 	}
 	c.Shared.Services = awshttp.NewBuildableClient().WithTransportOptions(func(t *http.Transport) {
 		t.TLSClientConfig.RootCAs = pool

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -91,6 +92,18 @@ func (e Errors) Join() error {
 	return errors.Join(errs...)
 }
 
+// Advice returns the advice for all of them, each with the error that it is for.
+func (e Errors) Advice(of func(Error) string) string {
+	if len(e) == 1 {
+		return of(e[0])
+	}
+	texts := make([]string, len(e))
+	for i, one := range e {
+		texts[i] = fmt.Sprintf("%v: %s", one.Err, of(one))
+	}
+	return strings.Join(texts, "; ")
+}
+
 // Resolve returns the Config for the application's settings, with defaults from the environment, and
 // what is wrong with it.
 func (env Environment) Resolve(ctx context.Context, given Config) (Config, Errors) {
@@ -147,7 +160,7 @@ func (c *Config) validateRole(errs *Errors) {
 // Locate determines the region, the endpoint of STS, and the authorities of service clients.
 func (env Environment) Locate(ctx context.Context, c *Config, errs *Errors) {
 	if c.Region == "" && c.Token != nil {
-		errs.Add(explain.HeadingRegion, env.regionFromToken(ctx, c))
+		errs.Add(env.regionFromToken(ctx, c))
 	}
 	if c.Region != "" {
 		errs.Add(explain.HeadingRegion, validateRegion(c.Region))

@@ -33,6 +33,39 @@ func environmentOf(variables map[string]string) Environment {
 
 func noToken(context.Context) (tokenfile.Token, error) { return tokenfile.Token{}, assert.AnError }
 
+func TestWarningsNamePartitionAndAPIServerToken(t *testing.T) {
+	env := environmentOf(nil)
+	for _, tt := range []struct{ role, region, file, want string }{
+		{"arn:aws-cn:iam::111122223333:role/r", "us-west-2", "/token", "us-west-2 is in the partition aws, and the role arn:aws-cn:iam::111122223333:role/r is not"},
+		{roleARN, "cn-north-1", "/token", "cn-north-1 is in the partition aws-cn"},
+		{roleARN, "us-west-2", "/var/run/secrets/kubernetes.io/serviceaccount/token", "not the IRSA token"},
+		{roleARN, "us-west-2", "/var/run/secrets/eks.amazonaws.com/serviceaccount/token", ""},
+	} {
+		c := Config{RoleARN: tt.role, Region: tt.region, TokenFile: tt.file, Shared: &Shared{}}
+		warnings := strings.Join(env.Warnings(&c), "\n")
+		if tt.want == "" {
+			assert.Empty(t, warnings)
+			continue
+		}
+		assert.Contains(t, warnings, tt.want)
+	}
+}
+
+func TestRegionRejectsZones(t *testing.T) {
+	for region, want := range map[string]string{
+		"us-east-1": "", "us-gov-west-1": "", "us-iso-east-1": "", "eusc-de-east-1": "", "ap-southeast-15": "", "minio": "", "local": "", "us-east": "",
+		"us-east-1a": "zone of the region us-east-1", "us-gov-west-1b": "zone of the region us-gov-west-1", "us-west-2-lax-1a": "zone of the region us-west-2",
+		"us-east-1-wl1-bos-wlz-1": "zone of the region us-east-1", "aws-global": "is no region", "aws-cn-global": "is no region", "us_west_2": "is not the name",
+	} {
+		err := validateRegion(region)
+		if want == "" {
+			assert.NoError(t, err, region)
+			continue
+		}
+		assert.ErrorContains(t, err, want, region)
+	}
+}
+
 func TestResolveRejectsInvalidSettings(t *testing.T) {
 	for _, tt := range []struct {
 		name string
@@ -41,11 +74,11 @@ func TestResolveRejectsInvalidSettings(t *testing.T) {
 		want []string
 	}{
 		{name: "nothing is set", set: func(o *Config) { *o = Config{Shared: &Shared{}} },
-			want: []string{"AWS_ROLE_ARN and AWS_WEB_IDENTITY_TOKEN_FILE are not set", "eks.amazonaws.com/role-arn", "recreate the pod", "#not-injected"}},
+			want: []string{"AWS_ROLE_ARN and AWS_WEB_IDENTITY_TOKEN_FILE are not set", "#not-injected"}},
 		{name: "only the role is set", env: map[string]string{"AWS_ROLE_ARN": roleARN}, set: func(o *Config) { *o = Config{Shared: &Shared{}} },
-			want: []string{"neither AWS_WEB_IDENTITY_TOKEN_FILE nor Options.TokenFile is set", "remove AWS_ROLE_ARN from the container", "#half-injected"}},
+			want: []string{"neither AWS_WEB_IDENTITY_TOKEN_FILE nor Options.TokenFile is set", "#half-injected"}},
 		{name: "only the token file is set", env: map[string]string{"AWS_WEB_IDENTITY_TOKEN_FILE": "/token", "AWS_REGION": "us-west-2"}, set: func(o *Config) { *o = Config{Shared: &Shared{}} },
-			want: []string{"neither AWS_ROLE_ARN nor Options.RoleARN is set", "remove AWS_WEB_IDENTITY_TOKEN_FILE from the container", "#half-injected"}},
+			want: []string{"neither AWS_ROLE_ARN nor Options.RoleARN is set", "#half-injected"}},
 		{name: "both are empty", env: map[string]string{"AWS_ROLE_ARN": "", "AWS_WEB_IDENTITY_TOKEN_FILE": " "}, set: func(o *Config) { *o = Config{Shared: &Shared{}} },
 			want: []string{"AWS_ROLE_ARN and AWS_WEB_IDENTITY_TOKEN_FILE are not set"}},
 		{name: "Pod Identity instead", env: map[string]string{"AWS_CONTAINER_CREDENTIALS_FULL_URI": "http://169.254.170.23/v1/credentials"}, set: func(o *Config) { *o = Config{Shared: &Shared{}} },

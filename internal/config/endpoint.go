@@ -62,10 +62,10 @@ func (c *Config) validateEndpoint() error {
 	case err != nil && strings.Contains(c.Shared.Endpoint, "@"), err == nil && u.User != nil:
 		return errors.New("the STS endpoint has a user name or a password, which STS does not take") // do not show them
 	case err != nil || !isServer(u):
-		return fmt.Errorf("the STS endpoint %s is not the URL of a server: it looks like https://sts.us-west-2.amazonaws.com", explain.Quote(c.Shared.Endpoint))
+		return fmt.Errorf("the STS endpoint %s is not the URL of a server", explain.Quote(c.Shared.Endpoint))
 	}
 	if c.Shared.FIPS || c.Shared.DualStack {
-		return fmt.Errorf("the STS endpoint %s is set together with %s or %s: the SDK's rules allow one or the other", explain.Quote(c.Shared.Endpoint), EnvFIPS, EnvDualStack)
+		return fmt.Errorf("the STS endpoint %s is set together with %s or %s", explain.Quote(c.Shared.Endpoint), EnvFIPS, EnvDualStack)
 	}
 	return c.checkScheme(c.Shared.Endpoint)
 }

@@ -3,7 +3,6 @@ package config
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"strconv"
@@ -67,7 +66,7 @@ func (env Environment) lookupBool(name string, errs *Errors) bool {
 	}
 	on, err := strconv.ParseBool(strings.ToLower(text))
 	if err != nil {
-		errs.Add(explain.HeadingSettings, fmt.Errorf("%s is %s: set it to true or false", name, explain.Quote(text)))
+		errs.Add(explain.HeadingSettings, fmt.Errorf("%s is %s, and not true or false", name, explain.Quote(text)))
 	}
 	return on
 }
@@ -90,31 +89,37 @@ func (env Environment) Warnings(c *Config) []string {
 	if text := c.RegionMismatch(); text != "" {
 		out = append(out, text+": "+explain.OtherRegion)
 	}
+	if other := (explain.Facts{RoleARN: c.RoleARN, Region: c.Region}).OtherPartition(); other != "" {
+		out = append(out, fmt.Sprintf("the region %s is in the partition %s, and the role %s is not: correct the role ARN or the region", c.Region, other, c.RoleARN))
+	}
+	if isAPIServerToken(c.TokenFile) {
+		out = append(out, c.TokenFile+" is the token for the Kubernetes API server, not the IRSA token: let "+EnvTokenFile+" name one with the audience "+explain.STSAudience)
+	}
 	return out
 }
 
-// ErrNotInjected is a cause of the errors about a pod that has neither a role nor a token.
-var ErrNotInjected = errors.New("irsa: neither a role nor a token is configured")
+// isAPIServerToken reports whether a path is that of the token that Kubernetes mounts into every pod.
+// https://kubernetes.io/docs/tasks/run-application/access-api-from-pod/
+func isAPIServerToken(path string) bool {
+	return strings.HasPrefix(strings.ReplaceAll(path, "\\", "/"), "/var/run/secrets/kubernetes.io/serviceaccount/")
+}
 
-// notInjectedError is an error whose cause is ErrNotInjected.
-type notInjectedError string
-
-func (e notInjectedError) Error() string        { return string(e) }
-func (e notInjectedError) Is(target error) bool { return target == ErrNotInjected }
-
-// notInjected returns an error that tells which of the webhook's two variables is missing, and
-// the likely reason.
+// notInjected returns an error that names the missing variables.
 func (c *Config) notInjected() (explain.Heading, error) {
-	const whole = "the EKS webhook sets both in the pods of a service account that has the annotation eks.amazonaws.com/role-arn, while they are created"
-	hasRole, hasToken := c.RoleARN != "", c.TokenFile != "" || c.Token != nil
-	switch {
+	switch hasRole, hasToken := c.RoleARN != "", c.TokenFile != "" || c.Token != nil; {
 	case hasToken:
-		return explain.HeadingHalfInjected, fmt.Errorf("there is a token, but neither %s nor Options.RoleARN is set: %s, but neither of them in a container that has one already: remove %s from the container's own env, and recreate the pod", EnvRoleARN, whole, EnvTokenFile)
+		return explain.HeadingHalfInjected, fmt.Errorf("there is a token, but neither %s nor Options.RoleARN is set", EnvRoleARN)
 	case hasRole:
-		return explain.HeadingHalfInjected, fmt.Errorf("there is a role, but neither %s nor Options.TokenFile is set: %s, but neither of them in a container that has one already: remove %s from the container's own env, and recreate the pod", EnvTokenFile, whole, EnvRoleARN)
+		return explain.HeadingHalfInjected, fmt.Errorf("there is a role, but neither %s nor Options.TokenFile is set", EnvTokenFile)
 	case c.Shared.podIdentity:
-		return explain.HeadingPodIdentity, notInjectedError(fmt.Sprintf("%s and %s are not set, but %s is: this pod has EKS Pod Identity instead of IRSA: use the SDK's own credentials, or delete the pod identity association and annotate the service account", EnvRoleARN, EnvTokenFile, EnvContainerURI))
+		return explain.HeadingPodIdentity, notInjectedError(fmt.Sprintf("%s and %s are not set: this pod has EKS Pod Identity instead of IRSA", EnvRoleARN, EnvTokenFile))
 	default:
-		return explain.HeadingNotInjected, notInjectedError(fmt.Sprintf("%s and %s are not set: %s: check the annotation, and recreate the pod", EnvRoleARN, EnvTokenFile, whole))
+		return explain.HeadingNotInjected, notInjectedError(fmt.Sprintf("%s and %s are not set", EnvRoleARN, EnvTokenFile))
 	}
 }
+
+// notInjectedError is the text of an ErrNotInjected.
+type notInjectedError string
+
+func (e notInjectedError) Error() string      { return string(e) }
+func (notInjectedError) Is(target error) bool { return target == explain.ErrNotInjected }

@@ -2,6 +2,7 @@ package config
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/irsakit/irsakit/internal/explain"
@@ -14,7 +15,7 @@ var eksIssuer = lazyregexp.New(`^https://oidc[.-]eks\.([a-z0-9-]+)\.(?:amazonaws
 
 // regionFromToken sets the region to that in the issuer of an EKS cluster. Without one it
 // returns an error, unless Options.STS is set, which has its own region.
-func (env Environment) regionFromToken(ctx context.Context, c *Config) error {
+func (env Environment) regionFromToken(ctx context.Context, c *Config) (explain.Heading, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.Shared.AttemptTimeout)
 	defer cancel()
 	token, err := env.Token(ctx, c)
@@ -25,12 +26,14 @@ func (env Environment) regionFromToken(ctx context.Context, c *Config) error {
 			c.Region = match[1]
 		}
 	}
-	switch advice := fmt.Sprintf("set %s or Options.Region", EnvRegion); {
+	switch {
 	case c.Region != "" || c.Shared.STS != nil:
-		return nil
+		return "", nil
+	case err == nil && (explain.Facts{Claims: token.Claims()}).IsAPIServerToken():
+		return explain.HeadingAudience, errors.New("there is no region, and the token is that for the Kubernetes API server, not the IRSA token")
 	case err != nil:
-		return fmt.Errorf("there is no region, and the token that could name it cannot be read: %s: %w", advice, err)
+		return explain.HeadingRegion, fmt.Errorf("there is no region, and the token that could name it cannot be read: %w", err)
 	default:
-		return fmt.Errorf("there is no region, and the token's issuer %s names none: %s", explain.Quote(issuer), advice)
+		return explain.HeadingRegion, fmt.Errorf("there is no region, and the token's issuer %s names none", explain.Quote(issuer))
 	}
 }

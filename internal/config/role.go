@@ -32,7 +32,7 @@ func (c *Config) ResolveRole(pool *Config) Errors {
 		errs.Add(explain.HeadingEndpoint, c.resolveEndpoint())
 	}
 	if c.Region == "" && c.Shared.STS == nil {
-		errs.Add(explain.HeadingRegion, errors.New("there is no region: set AWS_REGION, PoolOptions.Region or RoleOptions.Region"))
+		errs.Add(explain.HeadingRegion, errors.New("there is no region, neither in the Pool nor in the role"))
 	}
 	return errs
 }

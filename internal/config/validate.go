@@ -11,6 +11,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws/arn"
 
 	"github.com/irsakit/irsakit/internal/explain"
+	"github.com/irsakit/irsakit/internal/lazyregexp"
 )
 
 // The limits of settings.
@@ -46,7 +47,7 @@ func validateRoleARN(role string) error {
 	switch {
 	case err != nil || parsed.Partition == "" || parsed.Service != "iam" ||
 		!strings.HasPrefix(parsed.Resource, "role/") || strings.HasSuffix(parsed.Resource, "/"):
-		return fmt.Errorf("%s is not the ARN of an IAM role: it looks like arn:aws:iam::111122223333:role/name", explain.Quote(role))
+		return fmt.Errorf("%s is not the ARN of an IAM role", explain.Quote(role))
 	case len(role) < 20:
 		return fmt.Errorf("the role ARN has %d characters, STS takes 20 to %d", len(role), MaxARN)
 	case !isPrintable(role):
@@ -95,8 +96,19 @@ func validateRegion(region string) error {
 	if !isRegionName(region) {
 		return fmt.Errorf("%s is not the name of a region", explain.Quote(region))
 	}
+	if match := zoneName.FindStringSubmatch(region); match != nil {
+		return fmt.Errorf("%s is a zone of the region %s, and no region", explain.Quote(region), match[1])
+	}
+	if strings.HasSuffix(region, "-global") {
+		return fmt.Errorf("%s is no region, but a name that SDKs use for services without regions", explain.Quote(region))
+	}
 	return nil
 }
+
+// zoneName matches the names of Availability Zones, Local Zones and Wavelength Zones, which begin with
+// the region. Its group is the region.
+// https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/using-regions-availability-zones.html
+var zoneName = lazyregexp.New(`^([a-z]{2,4}(?:-[a-z]+)+-\d+)(?:[a-z]|-[a-z0-9-]+)$`)
 
 // validateDuration checks a duration against the limits in the AssumeRoleWithWebIdentity
 // reference of the AWS STS API.

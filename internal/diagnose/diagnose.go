@@ -112,9 +112,12 @@ type diagnosis struct {
 	client   *exchange.Client
 	errs     config.Errors
 	exchange exchange.WebIdentity
-	timedOut string // the check that timed out
+	timedOut string       // the check that timed out
+	file     explain.File // the token file
 	token    *tokenfile.Token
 	creds    *aws.Credentials
+
+	foreignAnswer bool // the unsigned request had another response than that of AWS
 }
 
 func (d *diagnosis) add(name string, status Status, detail string, a explain.Advice) {
@@ -145,7 +148,7 @@ func (d *diagnosis) skipIfDone(ctx context.Context, names ...string) bool {
 		return false
 	}
 	for _, name := range names {
-		d.skip(name, "the time was up: %v", ctx.Err())
+		d.skip(name, "timed out: %v", ctx.Err())
 	}
 	return true
 }
@@ -157,7 +160,9 @@ func (d *diagnosis) fail(name string, err error, a explain.Advice) {
 
 // failWithKind adds a failed check with the advice for an error of this kind.
 func (d *diagnosis) failWithKind(name string, kind, err error) {
-	d.fail(name, err, explain.For(d.facts(kind, err)))
+	f := d.facts(kind, err)
+	f.File = d.file
+	d.fail(name, err, explain.For(f))
 }
 
 // failIf adds a failed check if there are configuration errors with these headings, and reports
@@ -172,7 +177,9 @@ func (d *diagnosis) failIf(name string, headings ...explain.Heading) bool {
 	if len(mine) == 0 {
 		return false
 	}
-	d.fail(name, mine.Join(), explain.Advice{Heading: mine[0].Heading})
+	a := exchange.SettingAdvice(d.config, mine[0])
+	a.Text = mine.Advice(func(e config.Error) string { return exchange.SettingAdvice(d.config, e).Text })
+	d.fail(name, mine.Join(), a)
 	return true
 }
 

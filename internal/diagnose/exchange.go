@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/irsakit/irsakit/internal/exchange"
@@ -15,13 +16,13 @@ import (
 func (d *diagnosis) checkExchange(ctx context.Context) {
 	switch {
 	case len(d.errs) > 0:
-		d.skip(NameExchange, "the settings are not valid")
+		d.skip(NameExchange, "the settings are invalid")
 		return
 	case d.token == nil:
 		d.skip(NameExchange, "there is no token")
 		return
 	case !d.reachedSTS() && d.timedOut == "":
-		d.skip(NameExchange, "STS is not reached")
+		d.skip(NameExchange, "STS was not reached")
 		return
 	case d.skipIfDone(ctx, NameExchange):
 		return
@@ -32,24 +33,29 @@ func (d *diagnosis) checkExchange(ctx context.Context) {
 	creds, err := d.exchange.Retrieve(attempt)
 	if err == nil {
 		d.creds = &creds
-		d.excuseTimeout()
-		d.pass(NameExchange, "STS gives credentials for the session %s", d.exchange.SessionNameFor(d.token.Claims()))
+		d.settle()
+		d.pass(NameExchange, "STS returned credentials for the session %s", d.exchange.SessionNameFor(d.token.Claims()))
 		return
 	}
-	f := exchange.Facts(d.config, explain.Kind(err), err, d.exchange.UsedToken.Load())
+	f := exchange.Facts(d.config, explain.Kind(err, ""), err, d.exchange.UsedToken.Load())
+	f.File.NeverRenewed = d.exchange.NeverRenewed.Load()
 	if explain.IsTimeout(err) && errors.Is(f.Kind, explain.ErrUnavailable) {
-		err = fmt.Errorf("it hangs: no answer within %v", limit)
+		err = fmt.Errorf("timed out after %v", limit)
 	}
 	d.fail(NameExchange, err, explain.For(f))
 }
 
-// excuseTimeout turns the failure of the step that timed out into a warning, because the exchange
-// succeeded.
-func (d *diagnosis) excuseTimeout() {
+// settle corrects the results of earlier checks after a successful exchange. What failed is a warning,
+// and what a server other than AWS's may do as it likes has passed.
+func (d *diagnosis) settle() {
 	for i := range d.result.Checks {
-		if c := &d.result.Checks[i]; c.Name == d.timedOut {
+		c := &d.result.Checks[i]
+		switch {
+		case c.Name == nameAnswer && c.Status == Warned && d.foreignAnswer, c.Name == nameClaims && c.Status == Warned && d.foreignAnswer:
+			c.Status, c.Advice, c.Link = Passed, "", ""
+		case c.Status == Failed && slices.Contains([]string{nameRole, nameAudience, nameNameResolution, nameConnection, nameTLS, nameAnswer}, c.Name):
 			c.Status = Warned
-			c.Detail += ", though the exchange got through"
+			c.Detail += ", but the exchange succeeded"
 		}
 	}
 }
@@ -61,7 +67,7 @@ func (d *diagnosis) checkCallerIdentity(ctx context.Context) {
 		d.skip(nameCallerIdentity, "there are no credentials")
 		return
 	case !d.client.CanIdentify():
-		d.skip(nameCallerIdentity, "Options.STS cannot be asked")
+		d.skip(nameCallerIdentity, "the client in Options.STS cannot call GetCallerIdentity")
 		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, probeLimit)
@@ -72,10 +78,10 @@ func (d *diagnosis) checkCallerIdentity(ctx context.Context) {
 		return
 	}
 	if !d.facts(nil, nil).IsAWS() {
-		d.add(nameCallerIdentity, Warned, err.Error(), explain.Advice{Text: "not every server other than AWS can say it"})
+		d.add(nameCallerIdentity, Warned, err.Error(), explain.Advice{Text: "ignore this if the server is not that of AWS: not all of them support GetCallerIdentity"})
 		return
 	}
-	d.fail(nameCallerIdentity, err, explain.Advice{Heading: explain.HeadingRefusedByService, Text: "STS gave these credentials, and does not take them: check the node's clock and what stands between the pod and STS"})
+	d.fail(nameCallerIdentity, err, explain.Advice{Heading: explain.HeadingRefusedByService, Text: "STS does not accept the credentials that it returned: check the node's clock, and what stands between the pod and STS"})
 }
 
 // checkExpiry checks the remaining lifetime of the credentials.
@@ -85,10 +91,10 @@ func (d *diagnosis) checkExpiry(context.Context) {
 		return
 	}
 	left := time.Until(d.creds.Expires).Round(time.Second)
-	text := fmt.Sprintf("the credentials end at %s, in %v", explain.ClockTime(d.creds.Expires), left)
+	text := fmt.Sprintf("the credentials expire at %s, in %v", explain.ClockTime(d.creds.Expires), left)
 	if d.facts(nil, nil).IsAWS() && left < 14*time.Minute {
-		d.add(nameExpiry, Warned, text+", though AWS gives 15 minutes at least", explain.Advice{Heading: explain.HeadingClock, Text: "check the node's clock, and what answers in place of STS"})
+		d.add(nameExpiry, Warned, text+", although sessions of AWS last at least 15 minutes", explain.Advice{Heading: explain.HeadingClock, Text: "check the node's clock, and which server responds as STS"})
 		return
 	}
-	d.pass(nameExpiry, "%s; they are refreshed when 60 to 80 %% of that have passed", text)
+	d.pass(nameExpiry, "%s; they are refreshed after 60 to 80%% of that time", text)
 }

@@ -23,7 +23,7 @@ func networkChecks() []string {
 func (d *diagnosis) checkNetwork(ctx context.Context) {
 	if d.config.URL == "" || d.result.has(nameEndpoint, Skipped) {
 		for _, name := range networkChecks() {
-			d.skip(name, "the address of STS is not known")
+			d.skip(name, "the address of STS is unknown")
 		}
 		return
 	}
@@ -49,7 +49,7 @@ func (d *diagnosis) checkNetwork(ctx context.Context) {
 
 // httpClient returns the HTTP client of the exchange.
 func (d *diagnosis) httpClient() aws.HTTPClient {
-	if d.client.HTTP() == nil { // the settings are not valid
+	if d.client.HTTP() == nil { // the settings are invalid
 		return exchange.DefaultHTTPClient()
 	}
 	return d.client.HTTP()
@@ -67,16 +67,16 @@ func (d *diagnosis) failIfBroken(name string, s step, p *probe, tooLong explain.
 
 // failProbe adds a failed check for the probe's error, with the advice tooLong for a timeout.
 func (d *diagnosis) failProbe(name string, p *probe, tooLong explain.Advice) {
-	err, a := p.err, explain.Network(d.facts(explain.ErrUnavailable, p.err))
+	err, a := p.err, explain.For(d.facts(explain.ErrUnavailable, p.err))
 	if explain.IsTimeout(p.err) {
 		d.timedOut = name
-		err, a = fmt.Errorf("it hangs: not done within %v", p.limit), tooLong
+		err, a = fmt.Errorf("timed out after %v", p.limit), tooLong
 	}
 	d.fail(name, err, a)
 }
 
 func (d *diagnosis) checkNameResolution(p *probe, proxied bool) {
-	hung := explain.Advice{Heading: explain.HeadingNameResolution, Text: "the cluster's DNS does not answer: check it, and the network policies for port 53"}
+	hung := explain.Advice{Heading: explain.HeadingNameResolution, Text: "the cluster's DNS does not respond: check it, and the network policies for port 53"}
 	switch {
 	case d.failIfBroken(nameNameResolution, p.lookup, p, hung):
 	case p.lookup.begun && proxied:
@@ -84,9 +84,9 @@ func (d *diagnosis) checkNameResolution(p *probe, proxied bool) {
 	case p.lookup.begun:
 		d.pass(nameNameResolution, "%s", p.host)
 	case !p.traced():
-		d.skip(nameNameResolution, "the HTTP client does not tell")
+		d.skip(nameNameResolution, "the HTTP client does not report this step")
 	default:
-		d.skip(nameNameResolution, "there is no name to resolve")
+		d.skip(nameNameResolution, "the host is an IP address")
 	}
 }
 
@@ -95,32 +95,32 @@ func (d *diagnosis) checkConnection(p *probe, proxied bool) {
 	switch {
 	case d.failIfBroken(nameConnection, p.connect, p, explain.Timeout(d.config.Region)):
 	case p.connect.done && proxied && https && !p.handshake.begun && p.err != nil:
-		d.failProbe(nameConnection, p, explain.Advice{Heading: explain.HeadingProxy, Text: "the proxy " + p.address + " accepts the connection and makes none to STS: check it, or put the host of STS into NO_PROXY"})
+		d.failProbe(nameConnection, p, explain.Advice{Heading: explain.HeadingProxy, Text: "the proxy " + p.address + " accepts the connection, but does not connect to STS: check the proxy, or add the host of STS to NO_PROXY"})
 	case p.connect.done && proxied:
-		d.pass(nameConnection, "with %s, the proxy", p.address)
+		d.pass(nameConnection, "connected to %s, the proxy", p.address)
 	case p.connect.done:
-		d.pass(nameConnection, "with %s", p.address)
+		d.pass(nameConnection, "connected to %s", p.address)
 	case p.reused:
-		d.pass(nameConnection, "there was an open one")
+		d.pass(nameConnection, "an open connection was used")
 	case !p.traced():
-		d.skip(nameConnection, "the HTTP client does not tell")
+		d.skip(nameConnection, "the HTTP client does not report this step")
 	default:
-		d.skip(nameConnection, "the host has no address")
+		d.skip(nameConnection, "the name of the host was not resolved")
 	}
 }
 
 func (d *diagnosis) checkTLS(p *probe) {
-	tooLong := explain.Advice{Heading: explain.HeadingTimeout, Text: "something accepts the connection and then says nothing: check the endpoint, proxies, firewalls and the mesh between the pod and STS"}
+	tooLong := explain.Advice{Heading: explain.HeadingTimeout, Text: "something accepts the connection and then does not respond: check the endpoint, and the proxies, firewalls and service mesh between the pod and STS"}
 	switch {
 	case d.failIfBroken(nameTLS, p.handshake, p, tooLong):
 	case p.handshake.done:
-		d.pass(nameTLS, "the certificate is good")
+		d.pass(nameTLS, "the certificate is valid")
 	case strings.HasPrefix(d.config.URL, "http://"):
 		d.skip(nameTLS, "the endpoint is http://")
 	case p.reused || !p.traced():
-		d.skip(nameTLS, "the HTTP client does not tell")
+		d.skip(nameTLS, "the HTTP client does not report this step")
 	default:
-		d.skip(nameTLS, "there is no connection")
+		d.skip(nameTLS, "not connected")
 	}
 }
 
@@ -130,18 +130,19 @@ func (d *diagnosis) reachedSTS() bool {
 }
 
 func (d *diagnosis) checkAnswer(p *probe) {
-	answered := fmt.Sprintf("something answers, with HTTP %d", p.status)
+	answered := fmt.Sprintf("a server responds with HTTP %d", p.status)
 	switch {
 	case !d.reachedSTS():
-		d.skip(nameAnswer, "STS is not reached")
+		d.skip(nameAnswer, "STS was not reached")
 	case p.err != nil:
 		d.failProbe(nameAnswer, p, explain.Timeout(d.config.Region))
 	case p.status >= http.StatusInternalServerError && p.fromSTS:
-		d.add(nameAnswer, Warned, fmt.Sprintf("STS answers, with HTTP %d", p.status), explain.Advice{Heading: explain.HeadingSTSUnavailable, Text: "it has a fault of its own, which passes by itself"})
+		d.add(nameAnswer, Warned, fmt.Sprintf("STS responds with HTTP %d", p.status), explain.Advice{Heading: explain.HeadingSTSUnavailable, Text: "wait: STS has a fault of its own"})
 	case p.fromSTS:
-		d.pass(nameAnswer, "STS answers")
+		d.pass(nameAnswer, "STS responds")
 	case d.facts(nil, nil).IsAWS():
-		d.add(nameAnswer, Warned, answered+", but not as STS does", explain.NotSTS())
+		d.foreignAnswer = true
+		d.add(nameAnswer, Warned, answered+", but not as AWS STS does", explain.NotSTS(d.config.Shared.Endpoint))
 	default:
 		d.pass(nameAnswer, "%s", answered)
 	}
@@ -152,7 +153,7 @@ func (d *diagnosis) checkAnswer(p *probe) {
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-troubleshooting.html
 func (d *diagnosis) checkClock(p *probe) {
 	if p.date.IsZero() {
-		d.skip(nameClock, "nothing tells the time")
+		d.skip(nameClock, "there is no Date header in the response")
 		return
 	}
 	skew, relation := p.skew(), "ahead of"
@@ -160,7 +161,7 @@ func (d *diagnosis) checkClock(p *probe) {
 		skew, relation = -skew, "behind"
 	}
 	text := fmt.Sprintf("the node's clock is %v %s that of the endpoint", skew.Round(time.Second), relation)
-	h := explain.Advice{Heading: explain.HeadingClock, Text: "check the time synchronisation of the node"}
+	h := explain.Advice{Heading: explain.HeadingClock, Text: "check the time synchronization of the node"}
 	switch {
 	case skew >= 5*time.Minute:
 		d.fail(nameClock, errors.New(text), h)

@@ -33,22 +33,22 @@ func (d *diagnosis) checkEnvironment(context.Context) {
 func (d *diagnosis) checkOtherCredentials(context.Context) {
 	var found, cures []string
 	if d.env.Lookup("AWS_ACCESS_KEY_ID") != "" {
-		found = append(found, "AWS_ACCESS_KEY_ID is set: the SDKs' own credential chains take it instead of the role")
+		found = append(found, "AWS_ACCESS_KEY_ID is set: the credential chains of the SDKs use it instead of the role")
 		cures = append(cures, "remove AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY from the pod")
 	}
 	if d.env.Lookup("AWS_PROFILE") != "" {
-		found = append(found, "AWS_PROFILE is set: some SDKs take the profile instead of the role")
+		found = append(found, "AWS_PROFILE is set: some SDKs use the profile instead of the role")
 		cures = append(cures, "remove AWS_PROFILE from the pod")
 	}
 	if d.env.Lookup(config.EnvContainerURI) != "" && d.result.has(nameEnvironment, Passed) {
-		found = append(found, config.EnvContainerURI+" is set: the pod has EKS Pod Identity besides IRSA, and which of the two an SDK takes depends on it")
+		found = append(found, config.EnvContainerURI+" is set: the pod has EKS Pod Identity besides IRSA, and the SDK determines which one is used")
 		cures = append(cures, "choose one: delete the pod identity association, or the annotation of the service account")
 	}
 	if len(found) == 0 {
-		d.pass(nameOtherCredentials, "the environment has none")
+		d.pass(nameOtherCredentials, "there are no others in the environment")
 		return
 	}
-	d.add(nameOtherCredentials, Warned, strings.Join(found, "; ")+"; this library takes the role all the same",
+	d.add(nameOtherCredentials, Warned, strings.Join(found, "; ")+"; this library uses the role",
 		explain.Advice{Heading: explain.HeadingOtherCredentials, Text: strings.Join(cures, "; ")})
 }
 
@@ -62,9 +62,9 @@ func (d *diagnosis) checkRole(context.Context) {
 		return
 	}
 	if other := d.facts(nil, nil).OtherPartition(); other != "" {
-		d.add(nameRole, Warned,
-			fmt.Sprintf("%s is not in the partition of the region %s, which is %s: STS knows no roles of another partition", d.config.RoleARN, d.config.Region, other),
-			explain.Advice{Heading: explain.HeadingRoleARN, Text: "correct the role's ARN or the region"})
+		d.fail(nameRole,
+			fmt.Errorf("%s is not in the partition of the region %s, which is %s: STS knows no roles of another partition", d.config.RoleARN, d.config.Region, other),
+			explain.Advice{Heading: explain.HeadingRoleARN, Text: "correct the annotation eks.amazonaws.com/role-arn, or AWS_REGION"})
 		return
 	}
 	d.pass(nameRole, "%s", d.config.RoleARN)
@@ -82,20 +82,20 @@ func (d *diagnosis) checkSettings(context.Context) {
 	if d.config.Duration > 0 {
 		duration = d.config.Duration.String()
 	}
-	d.pass(nameSettings, "the session's name is %s, its duration %s", name, duration)
+	d.pass(nameSettings, "the session name is %s, the duration %s", name, duration)
 }
 
 // checkRegion checks the region and reports where it is set.
 func (d *diagnosis) checkRegion(context.Context) {
-	if d.failIf(nameRegion, explain.HeadingRegion) {
+	if d.failIf(nameRegion, explain.HeadingRegion, explain.HeadingAudience) {
 		return
 	}
 	region := d.config.Region
 	switch {
 	case region == "" && d.config.Shared.STS != nil:
-		d.skip(nameRegion, "there is none: it is Options.STS's own")
+		d.skip(nameRegion, "the client in Options.STS has its own region")
 	case region == "":
-		d.skip(nameRegion, "neither %s nor a token names one", config.EnvRegion)
+		d.skip(nameRegion, "there is none in %s or a token", config.EnvRegion)
 	case d.given.Region != "":
 		d.pass(nameRegion, "%s, from Options.Region", region)
 	case d.env.Lookup(config.EnvRegion) != "":
@@ -115,7 +115,7 @@ func (d *diagnosis) checkEndpoint(context.Context) {
 	}
 	switch {
 	case c.Shared.STS != nil:
-		d.skip(nameEndpoint, "Options.STS is a client of the application's own")
+		d.skip(nameEndpoint, "the application sets Options.STS")
 		return
 	case c.URL == "" || d.result.has(nameSettings, Failed):
 		d.skip(nameEndpoint, "it depends on the region and the settings")
@@ -126,7 +126,7 @@ func (d *diagnosis) checkEndpoint(context.Context) {
 		return
 	}
 	if ignored := d.env.IgnoredVariables(c); len(ignored) > 0 {
-		d.add(nameEndpoint, Warned, c.URL+"; "+strings.Join(ignored, "; "), explain.Advice{Heading: explain.HeadingNotFollowed, Text: "remove the variable, or set " + config.EnvEndpointSTS + " to the URL of STS, if that is meant"})
+		d.add(nameEndpoint, Warned, c.URL+"; "+strings.Join(ignored, "; "), explain.Advice{Heading: explain.HeadingNotFollowed, Text: "unset the variable, or set " + config.EnvEndpointSTS + " to the URL of the STS to use"})
 		return
 	}
 	d.pass(nameEndpoint, "%s", c.URL)

@@ -16,13 +16,13 @@ import (
 	"github.com/irsakit/irsakit/internal/regularfile"
 )
 
-// file returns the path of the token file, or an empty path and the reason.
-func (d *diagnosis) file() (path, none string) {
+// path returns the path of the token file, or an empty path and the reason.
+func (d *diagnosis) path() (path, none string) {
 	switch {
 	case d.given.Token != nil:
-		return "", "Options.Token gives the tokens"
+		return "", "the tokens come from Options.Token"
 	case d.config.TokenFile == "":
-		return "", "there is no path"
+		return "", "no path is set"
 	case !config.IsAbsolute(d.config.TokenFile):
 		return "", "the path is not absolute"
 	}
@@ -32,22 +32,23 @@ func (d *diagnosis) file() (path, none string) {
 // checkTokenPath checks whether each part of the path exists, and whether the file is in a projected
 // volume.
 func (d *diagnosis) checkTokenPath(ctx context.Context) {
-	path, none := d.file()
+	path, none := d.path()
 	if path == "" {
 		d.skip(nameTokenPath, "%s", none)
 		return
 	}
+	d.file = exchange.InspectFile(path)
 	info, err := os.Stat(path)
 	switch {
 	case errors.Is(err, fs.ErrPermission):
-		d.skip(nameTokenPath, "a folder in %s may not be looked into", path)
+		d.skip(nameTokenPath, "a folder in %s is not accessible", path)
 	case err != nil:
 		d.failWithKind(nameTokenPath, explain.ErrTokenFile, err)
 	case !info.Mode().IsRegular():
 		_, err := d.config.Token.Token(ctx) // its error names the file type
 		d.failWithKind(nameTokenPath, explain.ErrTokenFile, err)
-	case exchange.InspectFile(path).NeverRenewed:
-		d.add(nameTokenPath, Warned, path+" is a file by itself, and no link into a projected volume: the kubelet does not renew it",
+	case d.file.NeverRenewed:
+		d.add(nameTokenPath, Warned, path+" is a file by itself, not a link into a projected volume, so the kubelet does not renew it",
 			explain.Advice{Heading: explain.HeadingTokenNotRenewed, Text: "mount the whole volume, without subPath, and do not copy the token"})
 	default:
 		target, _ := os.Readlink(path) // "" if a folder above is the link
@@ -57,7 +58,7 @@ func (d *diagnosis) checkTokenPath(ctx context.Context) {
 
 // checkTokenPermission checks whether the process may read the file.
 func (d *diagnosis) checkTokenPermission(context.Context) {
-	path, none := d.file()
+	path, none := d.path()
 	if path == "" {
 		d.skip(nameTokenPermission, "%s", none)
 		return
@@ -72,14 +73,14 @@ func (d *diagnosis) checkTokenPermission(context.Context) {
 		return
 	}
 	_ = file.Close()
-	d.pass(nameTokenPermission, "%s", exchange.InspectFile(path).Access())
+	d.pass(nameTokenPermission, "%s", d.file.Access())
 }
 
 // checkToken reads the token as an exchange does.
 func (d *diagnosis) checkToken(ctx context.Context) {
 	switch {
 	case d.config.Token == nil:
-		d.skip(nameToken, "nothing says where it is")
+		d.skip(nameToken, "its location is unknown")
 		return
 	case d.result.has(nameTokenPath, Failed) || d.result.has(nameTokenPermission, Failed):
 		d.skip(nameToken, "it cannot be read")
@@ -94,7 +95,7 @@ func (d *diagnosis) checkToken(ctx context.Context) {
 	}
 	d.token = &token
 	d.result.Identity = d.identity()
-	d.pass(nameToken, "it has the shape of a signed JWT")
+	d.pass(nameToken, "it has the format of a signed JWT")
 }
 
 // checkClaims checks whether the token has the claims that STS requires, and reports its issuer,
@@ -121,14 +122,18 @@ func (d *diagnosis) checkClaims(context.Context) {
 	if claims.Pod != "" {
 		who += ", pod " + claims.Pod
 	}
+	isAWS := d.facts(nil, nil).IsAWS() // other servers accept other issuers
 	switch {
 	case len(missing) > 0:
-		d.fail(nameClaims, fmt.Errorf("the token lacks the claims %s: it is not a projected token of a service account", strings.Join(missing, ", ")), explain.Advice{Heading: explain.HeadingTokenRejected, Text: "let " + config.EnvTokenFile + " name a projected token; the token of a service account's secret is none"})
-	case !explain.IsPublic(claims.Issuer):
+		d.fail(nameClaims, fmt.Errorf("the token lacks the claims %s: it is not a projected token of a service account", strings.Join(missing, ", ")), explain.Advice{Heading: explain.HeadingTokenRejected, Text: "let " + config.EnvTokenFile + " name a projected token, not the token of a service account's secret"})
+	case isAWS && explain.IsUnregistrable(claims.Issuer):
+		d.add(nameClaims, Warned, who+"; the issuer is an IP address or has a port, which IAM does not accept",
+			explain.Advice{Heading: explain.HeadingNoOIDCProvider, Text: explain.IssuerRule})
+	case isAWS && !explain.IsPublic(claims.Issuer):
 		d.add(nameClaims, Warned, who+"; the issuer is not a public https:// address, so AWS cannot fetch its keys",
 			explain.Advice{Heading: explain.HeadingVerificationKey, Text: explain.Publish})
 	case !strings.HasPrefix(claims.Subject, "system:serviceaccount:"):
-		d.add(nameClaims, Warned, who+"; the subject is not a Kubernetes service account's",
+		d.add(nameClaims, Warned, who+"; the subject is not a Kubernetes service account",
 			explain.Advice{Heading: explain.HeadingTokenRejected, Text: "check that the file is the projected token of a service account"})
 	default:
 		d.pass(nameClaims, "%s", who)
@@ -146,7 +151,12 @@ func (d *diagnosis) checkAudience(context.Context) {
 		d.pass(nameAudience, "%s", strings.Join(audience, ", "))
 		return
 	}
-	d.add(nameAudience, Warned, fmt.Sprintf("%s, and not %s, which it usually is in every partition", strings.Join(audience, ", "), explain.STSAudience),
+	if f := d.facts(nil, nil); f.IsAPIServerToken() && f.IsAWS() {
+		f.Kind, f.Code = explain.ErrTokenRejected, "InvalidIdentityToken"
+		d.fail(nameAudience, fmt.Errorf("the token is for %s, the Kubernetes API server", strings.Join(audience, ", ")), explain.For(f))
+		return
+	}
+	d.add(nameAudience, Warned, fmt.Sprintf("%s, and not %s, the usual audience in every partition", strings.Join(audience, ", "), explain.STSAudience),
 		explain.Advice{Heading: explain.HeadingAudience, Text: "correct the audience of the projected volume, or of the service account's annotation eks.amazonaws.com/audience, unless the OIDC provider in IAM has this client ID"})
 }
 
@@ -155,19 +165,19 @@ func (d *diagnosis) checkAudience(context.Context) {
 // pkg/kubelet/token/token_manager.go), at the next sync of the pod, about a minute later.
 func (d *diagnosis) checkLifetime(context.Context) {
 	if d.token == nil || d.token.Claims().Expiry.IsZero() || d.token.Claims().IssuedAt.IsZero() {
-		d.skip(nameLifetime, "there is no token with its times")
+		d.skip(nameLifetime, "there is no token with an issue and expiry time")
 		return
 	}
 	claims, now := d.token.Claims(), time.Now()
 	life, left := claims.Expiry.Sub(claims.IssuedAt), claims.Expiry.Sub(now).Round(time.Second)
 	renewal := claims.IssuedAt.Add(min(life/10*8, 24*time.Hour))
-	until := fmt.Sprintf("it is good until %s, for %v more", explain.ClockTime(claims.Expiry), left)
+	until := fmt.Sprintf("it is valid until %s, for %v more", explain.ClockTime(claims.Expiry), left)
 	switch {
 	case left <= 0:
 		d.failWithKind(nameLifetime, explain.ErrTokenExpired, fmt.Errorf("by this node's clock it expired at %s", explain.ClockTime(claims.Expiry)))
 	case now.Before(claims.IssuedAt.Add(-time.Minute)):
-		d.add(nameLifetime, Warned, fmt.Sprintf("by this node's clock it will be issued in %v", claims.IssuedAt.Sub(now).Round(time.Second)),
-			explain.Advice{Heading: explain.HeadingClock, Text: "the clocks of the node and of the API server differ: check their time synchronisation"})
+		d.add(nameLifetime, Warned, fmt.Sprintf("by this node's clock it is issued %v in the future", claims.IssuedAt.Sub(now).Round(time.Second)),
+			explain.Advice{Heading: explain.HeadingClock, Text: "the clocks of the node and of the API server differ: check their time synchronization"})
 	case now.After(renewal.Add(min(life/10, 5*time.Minute))):
 		d.add(nameLifetime, Warned, fmt.Sprintf("%s; the kubelet should have renewed it at %s", until, explain.ClockTime(renewal)),
 			explain.Advice{Heading: explain.HeadingTokenExpired, Text: "check that the service account still exists and the kubelet reaches the API server (kubectl get node, and the kubelet's log), or recreate the pod"})

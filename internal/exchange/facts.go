@@ -11,20 +11,48 @@ import (
 	"github.com/irsakit/irsakit/tokenfile"
 )
 
-// Facts returns the facts that the advice for a failure depends on. token is nil if there is none.
+// Facts returns the facts that the advice for a failure depends on. token is nil if there is none. It
+// reads no files: those about the token file are part of a *explain.TokenError.
 func Facts(c *config.Config, kind, err error, token *tokenfile.Token) explain.Facts {
-	f := explain.Facts{Kind: kind, Err: err, RoleARN: c.RoleARN, Region: c.Region, TokenFile: c.TokenFile, Now: time.Now()}
+	f := explain.Facts{
+		Kind: kind, Err: err, RoleARN: c.RoleARN, Region: c.Region, TokenFile: c.TokenFile, Now: time.Now(),
+	}
+	if c.Shared != nil {
+		f.Endpoint, f.FIPS, f.DualStack = c.Shared.Endpoint, c.Shared.FIPS, c.Shared.DualStack
+	}
 	if token != nil {
-		f.Claims = token.Claims()
+		f.Claims = explain.CutClaims(token.Claims())
 	}
 	var failure *explain.RequestError
 	if errors.As(err, &failure) {
 		f.Code = failure.Code
 	}
-	if f.TokenFile != "" && (errors.Is(kind, explain.ErrTokenFile) || errors.Is(kind, explain.ErrTokenExpired)) {
-		f.File = InspectFile(f.TokenFile)
+	var unread *explain.TokenError
+	if errors.As(err, &unread) {
+		f.File = unread.File
 	}
 	return f
+}
+
+// TokenError returns the error for an error of the token source, with facts about the token file.
+func TokenError(c *config.Config, err error) *explain.TokenError {
+	e := &explain.TokenError{Err: RedactTokens(err)}
+	switch {
+	case c.TokenFile != "":
+		e.File = InspectFile(c.TokenFile)
+	case errors.Is(err, tokenfile.ErrMalformed): // unlike a file, it cannot be incomplete
+		e.Err = &explain.PermanentError{Err: e.Err}
+	}
+	return e
+}
+
+// SettingAdvice returns the advice for an invalid setting.
+func SettingAdvice(c *config.Config, e config.Error) explain.Advice {
+	var unread *explain.TokenError
+	if errors.As(e.Err, &unread) {
+		return explain.For(Facts(c, explain.ErrTokenFile, e.Err, nil))
+	}
+	return explain.Setting(e.Heading, e.Err.Error())
 }
 
 // InspectFile returns the facts about a token file on which the advice for a failure depends.
@@ -32,15 +60,18 @@ func InspectFile(path string) explain.File {
 	file := explain.File{User: os.Getuid(), Group: os.Getgid()}
 	file.MoreGroups, _ = os.Getgroups() // nil on error
 	file.Missing, file.DanglingLink = missingPart(path)
-	if info, err := os.Lstat(path); err == nil {
-		// Projected files are links into ..data (pkg/volume/util/atomic_writer.go), unless they
-		// are mounted with subPath.
-		file.NeverRenewed = info.Mode().IsRegular()
-	}
+	file.NeverRenewed = isRegularFile(path)
 	if info, err := os.Stat(path); err == nil {
 		file.Visible, file.Mode, file.Owner = true, info.Mode(), ownerOf(info)
 	}
 	return file
+}
+
+// isRegularFile reports whether the path itself is a regular file. Projected files are links into
+// ..data (pkg/volume/util/atomic_writer.go), unless they are mounted with subPath.
+func isRegularFile(path string) bool {
+	info, err := os.Lstat(path)
+	return err == nil && info.Mode().IsRegular()
 }
 
 // missingPart returns the first part of a path that does not exist, and reports whether that is a

@@ -13,14 +13,15 @@ import (
 	"github.com/irsakit/irsakit/internal/explain"
 )
 
-func TestFactsInspectTheTokenFileOnlyIfItCanBeTheCause(t *testing.T) {
+func TestFactsAreThoseOfTheFailedRead(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "token")
 	require.NoError(t, os.WriteFile(path, nil, 0o600))
 	c := &config.Config{TokenFile: path}
-	for _, kind := range []error{explain.ErrTokenFile, explain.ErrTokenExpired} {
-		assert.True(t, Facts(c, kind, errors.New("cause"), nil).File.Visible)
-	}
-	assert.Zero(t, Facts(c, explain.ErrUnavailable, errors.New("cause"), nil).File)
+	err := TokenError(c, errors.New("cause"))
+	require.NoError(t, os.Remove(path))
+	assert.True(t, Facts(c, explain.ErrTokenFile, err, nil).File.Visible)
+	assert.Zero(t, Facts(c, explain.ErrTokenFile, errors.New("cause"), nil).File, "no file is read")
+	assert.Zero(t, TokenError(&config.Config{}, errors.New("cause")).File)
 	assert.Equal(t, "Throttling", Facts(c, explain.ErrThrottled, &explain.RequestError{Code: "Throttling"}, nil).Code)
 }
 

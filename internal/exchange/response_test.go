@@ -51,7 +51,7 @@ func exchangeWith(t *testing.T, c config.Config) (explain.Facts, error) {
 	defer x.Client.CloseIdleConnections()
 	_, err := x.Retrieve(t.Context())
 	require.Error(t, err)
-	f := explain.Facts{Kind: explain.Kind(err), Err: err, RoleARN: c.RoleARN, Region: c.Region, Claims: x.UsedToken.Load().Claims(), Now: time.Now()}
+	f := explain.Facts{Kind: explain.Kind(err, ""), Err: err, RoleARN: c.RoleARN, Region: c.Region, Claims: x.UsedToken.Load().Claims(), Now: time.Now()}
 	var failure *explain.RequestError
 	if errors.As(err, &failure) {
 		f.Code = failure.Code

@@ -2,7 +2,6 @@ package exchange
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"sync/atomic"
 	"time"
@@ -24,6 +23,8 @@ type State struct {
 	SessionName atomic.Pointer[string]
 	UsedToken   atomic.Pointer[tokenfile.Token] // the token of the newest request
 	NewestToken atomic.Pointer[tokenfile.Token]
+
+	NeverRenewed atomic.Bool // the newest token's file is not a link into a projected volume
 }
 
 // WebIdentity exchanges tokens for credentials of one role.
@@ -39,11 +40,7 @@ type WebIdentity struct {
 func (x *WebIdentity) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	token, err := x.token(ctx)
 	if err != nil {
-		err = RedactTokens(err)
-		if x.Config.TokenFile == "" && errors.Is(err, tokenfile.ErrMalformed) { // a file may be incomplete
-			err = &explain.PermanentError{Err: err}
-		}
-		return aws.Credentials{}, &explain.TokenError{Err: err}
+		return aws.Credentials{}, TokenError(x.Config, err)
 	}
 	creds, err := x.assume(ctx, token)
 	if err == nil || !explain.IsTokenRejection(err) {
@@ -64,6 +61,7 @@ func (x *WebIdentity) token(ctx context.Context) (token tokenfile.Token, err err
 	if token, err = x.Config.Token.Token(ctx); err != nil {
 		return token, secrets.redactError(err)
 	}
+	x.NeverRenewed.Store(isRegularFile(x.Config.TokenFile))
 	return token, nil
 }
 

@@ -6,13 +6,11 @@ import (
 	"errors"
 	"io/fs"
 	"net/http"
-	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
 
 	"github.com/irsakit/irsakit/cache"
-	"github.com/irsakit/irsakit/tokenfile"
 )
 
 // The kinds of failures. Package irsa exports and documents them.
@@ -29,24 +27,9 @@ var (
 	ErrRejected       = cache.ErrRejected
 )
 
-// Facts are what the advice for a failure depends on.
-type Facts struct {
-	Kind      error // one of the kinds above
-	Err       error // the cause
-	Code      string
-	RoleARN   string
-	Region    string
-	TokenFile string // empty if the tokens do not come from a file
-	Claims    tokenfile.Claims
-	File      File // the token file, for failures to read it and expired tokens
-	Now       time.Time
-}
-
-func (f Facts) is(kind error) bool { return errors.Is(f.Kind, kind) }
-
-// Kind returns the kind of an error of an exchange. The codes are those of the
-// AssumeRoleWithWebIdentity reference and the common errors of the AWS STS API.
-func Kind(err error) error {
+// Kind returns the kind of an error of an exchange. source is the role that signed the request, or
+// empty for a web identity.
+func Kind(err error, source string) error {
 	var token *TokenError
 	if errors.As(err, &token) {
 		return ErrTokenFile
@@ -58,8 +41,14 @@ func Kind(err error) error {
 	if errors.Is(err, ErrCleartext) {
 		return ErrNotConfigured
 	}
-	if kind := kindOfCode(failure.Code, failure.Message); kind != nil {
-		return kind
+	s := setupOf(source)
+	if r := find(func(r *rule) bool {
+		return r.codes != nil && r.kind != nil && r.answers(failure.Code, failure.Message, s)
+	}); r != nil {
+		return r.kind
+	}
+	if _, throttled := retry.DefaultThrottleErrorCodes[failure.Code]; throttled {
+		return ErrThrottled
 	}
 	switch {
 	case failure.Status == http.StatusTooManyRequests:
@@ -71,36 +60,12 @@ func Kind(err error) error {
 	}
 }
 
-// kindOfCode returns the kind of an error code that has the same kind in every response, or nil.
-func kindOfCode(code, message string) error {
-	switch code {
-	case "ExpiredTokenException", "ExpiredToken": // the second comes from simulators
-		return ErrTokenExpired
-	case "InvalidIdentityToken":
-		// "Couldn't retrieve verification key from your identity provider": STS
-		// could not reach the issuer, so the token may still be valid.
-		if strings.Contains(message, "retrieve verification key") {
-			return ErrUnavailable
-		}
-		return ErrTokenRejected
-	case "IDPRejectedClaim",
-		"InvalidParameterValue": // MinIO, for every token that it rejects
-		return ErrTokenRejected
-	case "AccessDenied", "AccessDeniedException":
-		return ErrAccessDenied
-	case "IDPCommunicationError", "InternalFailure", "InternalError", "ServiceUnavailable",
-		"RequestTimeout", "RequestTimeoutException":
-		return ErrUnavailable
-	}
-	if _, throttled := retry.DefaultThrottleErrorCodes[code]; throttled {
-		return ErrThrottled
-	}
-	return nil
-}
+// ErrNotInjected is the cause of an ErrNotConfigured if neither of the webhook's variables is set.
+var ErrNotInjected = errors.New("irsa: neither a role nor a token is configured")
 
 // IsTokenRejection reports whether STS rejected the token, so that a newer token can be accepted.
 func IsTokenRejection(err error) bool {
-	kind := Kind(err)
+	kind := Kind(err, "")
 	return errors.Is(kind, ErrTokenExpired) || errors.Is(kind, ErrTokenRejected)
 }
 

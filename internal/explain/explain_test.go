@@ -66,7 +66,7 @@ func TestKindAdviceAndPermanenceOfResponses(t *testing.T) {
 		t.Run(fmt.Sprint(tt.status, " ", tt.code, " ", tt.message), func(t *testing.T) {
 			err := answered(tt.status, tt.code, tt.message)
 			f := Facts{
-				Kind: Kind(err), Err: err, Code: tt.code, RoleARN: "arn:aws:iam::111122223333:role/r", Region: "us-west-2", TokenFile: "/token",
+				Kind: Kind(err, ""), Err: err, Code: tt.code, RoleARN: "arn:aws:iam::111122223333:role/r", Region: "us-west-2", TokenFile: "/token",
 				Claims: tokenfile.Claims{Issuer: "https://oidc.example.com", Expiry: time.Now().Add(time.Hour)}, Now: time.Now(),
 			}
 			assert.Equal(t, tt.kind, f.Kind)
@@ -81,12 +81,12 @@ func TestAdviceForAccessDeniedFollowsTheMessage(t *testing.T) {
 	for message, want := range map[string]string{
 		"because no VPC endpoint policy allows the sts:AssumeRoleWithWebIdentity action": "VPC endpoint",
 		"with an explicit deny in a service control policy":                              "organization",
-		"Not authorized": "it needs the statement {",
+		"Not authorized": "the trust policy needs the statement {",
 	} {
-		f := Facts{Kind: ErrAccessDenied, RoleARN: "arn:aws:iam::111122223333:role/r", Region: "us-west-2", Err: answered(403, "AccessDenied", message)}
+		f := Facts{Kind: ErrAccessDenied, Code: "AccessDenied", RoleARN: "arn:aws:iam::111122223333:role/r", Region: "us-west-2", Err: answered(403, "AccessDenied", message)}
 		assert.Contains(t, For(f).Text, want)
 	}
-	f := Facts{Kind: ErrAccessDenied, RoleARN: "arn:minio:iam:us-east-1::role/r", Region: "us-east-1", Err: answered(403, "AccessDenied", "")}
+	f := Facts{Kind: ErrAccessDenied, Code: "AccessDenied", RoleARN: "arn:minio:iam:us-east-1::role/r", Region: "us-east-1", Err: answered(403, "AccessDenied", "")}
 	assert.NotContains(t, For(f).Text, "Federated", "not of a server that has no IAM")
 }
 

@@ -3,6 +3,7 @@ package explain
 import (
 	"fmt"
 	"io/fs"
+	"slices"
 	"strings"
 )
 
@@ -46,4 +47,20 @@ func (f File) Access() string {
 		owner = fmt.Sprintf(" and belongs to user %d and group %d", f.Owner.User, f.Owner.Group)
 	}
 	return fmt.Sprintf("the file has the mode %s%s, and %s", f.Mode, owner, process)
+}
+
+// isReadable reports whether the mode of the file lets the process read it, so that something else
+// must be the cause if it cannot.
+func (f File) isReadable() bool {
+	if !f.Visible {
+		return false
+	}
+	if f.User == 0 || f.Mode&0o004 != 0 {
+		return true
+	}
+	if f.Owner == nil {
+		return false
+	}
+	mine := int64(f.Owner.Group) == int64(f.Group) || slices.Contains(f.MoreGroups, int(f.Owner.Group))
+	return int64(f.Owner.User) == int64(f.User) && f.Mode&0o400 != 0 || mine && f.Mode&0o040 != 0
 }

@@ -52,7 +52,7 @@ func TestHeadingsMatchTroubleshootingPage(t *testing.T) {
 	for _, heading := range written {
 		assert.Contains(t, linked, heading, "the table links to each Heading")
 		section := regexp.MustCompile(`(?s)\n## ` + heading + `\n(.*?)(\n## |\n# |$)`).FindSubmatch(page)
-		for _, part := range []string{"**Symptom.**", "**Cause.**", "**Cure.**", "**Verify.**"} {
+		for _, part := range []string{"**Symptom.**", "**Cause.**", "**Fix.**", "**Verify.**"} {
 			assert.Contains(t, string(section[1]), part, heading)
 		}
 	}

@@ -11,7 +11,7 @@ var (
 	ErrNotSTS    = errors.New("it is not from STS")
 	ErrClock     = errors.New("check the node's clock")
 	ErrNoRegion  = errors.New("the client of Options.STS has no region")
-	ErrCleartext = errors.New("it is not encrypted, and the token would be readable on the way: use https://, or set Options.InsecureEndpoint if something else encrypts the connection, such as a service mesh")
+	ErrCleartext = errors.New("it is not encrypted")
 )
 
 // RequestError is the error of a failed request to STS. It contains no secrets.
@@ -47,10 +47,16 @@ func (e *PermanentError) Error() string { return e.Err.Error() }
 func (e *PermanentError) Unwrap() error { return e.Err }
 
 // TokenError is the error of an attempt without a token.
-type TokenError struct{ Err error }
+type TokenError struct {
+	Err  error
+	File File // the token file, examined when the read failed
+}
 
 // Error returns the text of the cause.
 func (e *TokenError) Error() string { return e.Err.Error() }
+
+// Is reports whether target is ErrTokenFile.
+func (e *TokenError) Is(target error) bool { return target == ErrTokenFile }
 
 // Unwrap returns the cause.
 func (e *TokenError) Unwrap() error { return e.Err }

@@ -20,7 +20,7 @@ func TestTokenFileAdviceFollowsTheFile(t *testing.T) {
 		heading Heading
 		text    string
 	}{
-		{"", errors.New("quota"), File{}, HeadingTokenSource, "Options.Token gave no token"},
+		{"", errors.New("quota"), File{}, HeadingTokenSource, "Options.Token returned no token"},
 		{path, fs.ErrNotExist, File{Missing: "/var/run/secrets"}, HeadingTokenMissing, "/var/run/secrets does not exist: "},
 		{path, fs.ErrNotExist, File{Missing: path, DanglingLink: true}, HeadingTokenMissing, path + " is a link to nothing: "},
 		{path, fs.ErrPermission, File{User: 1000, Group: 2000}, HeadingTokenPermission, "the process runs as user 1000 and group 2000, which may not look into the folder: "},
@@ -42,9 +42,9 @@ func TestTokenExpiredAdviceFollowsTheClock(t *testing.T) {
 	assert.Equal(t, HeadingClock, For(f).Heading)
 	f.Claims.Expiry = now.Add(-time.Minute)
 	assert.Equal(t, HeadingTokenExpired, For(f).Heading)
-	assert.Contains(t, For(f).Text, "it expired 1m0s ago")
+	assert.Contains(t, For(f).Text, "expired at 2025-12-31T23:59:00Z")
 	f.File.NeverRenewed = true
 	assert.Equal(t, HeadingTokenNotRenewed, For(f).Heading)
-	f.TokenFile = ""
+	f.TokenFile, f.Code = "", "ExpiredTokenException"
 	assert.Equal(t, HeadingTokenSource, For(f).Heading)
 }

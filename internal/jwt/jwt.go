@@ -8,6 +8,7 @@ package jwt
 import (
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -31,9 +32,12 @@ type Claims struct {
 // base64url, the first two of which are JSON objects) and returns its claims. Errors
 // contain no part of the token.
 func Parse(token string) (Claims, error) {
+	if prefix := foreignPrefix(token); prefix != "" {
+		return Claims{}, fmt.Errorf("it begins with %s", prefix)
+	}
 	parts := strings.Split(token, ".")
 	if len(parts) != 3 {
-		return Claims{}, fmt.Errorf("it has %d parts separated by dots, a signed JWT has 3", len(parts))
+		return Claims{}, errors.New("it is not in three parts separated by dots, as a signed JWT is")
 	}
 	if _, err := object("header", parts[0]); err != nil {
 		return Claims{}, err
@@ -46,6 +50,24 @@ func Parse(token string) (Claims, error) {
 		return Claims{}, err
 	}
 	return newClaims(claims), nil
+}
+
+// foreignPrefix returns the name of what a text begins with if programs write it before a token by
+// mistake, or "".
+func foreignPrefix(text string) string {
+	for _, p := range []struct{ prefix, name string }{
+		{"\ufeff", "a byte order mark"}, {"\xff\xfe", "a byte order mark"}, {"\xfe\xff", "a byte order mark"},
+		{`"`, "a quotation mark"}, {"'", "a quotation mark"}, {"{", `"{", like JSON`}, {"[", `"[", like JSON`}, {"<", `"<", like HTML or XML`},
+		{"-----BEGIN", `"-----BEGIN", like a certificate`}, {"Authorization:", `"Authorization:"`}, {"b'", "b', like a literal of Python"},
+	} {
+		if strings.HasPrefix(text, p.prefix) {
+			return p.name
+		}
+	}
+	if scheme, _, found := strings.Cut(text, " "); found && strings.EqualFold(scheme, "Bearer") {
+		return `"Bearer "`
+	}
+	return ""
 }
 
 func newClaims(claims map[string]json.RawMessage) Claims {

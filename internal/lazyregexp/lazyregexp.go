@@ -35,3 +35,8 @@ func (r *Regexp) FindStringSubmatch(s string) []string { return r.regexp().FindS
 func (r *Regexp) FindStringSubmatchIndex(s string) []int {
 	return r.regexp().FindStringSubmatchIndex(s)
 }
+
+// ReplaceAllString is like [regexp.Regexp.ReplaceAllString].
+func (r *Regexp) ReplaceAllString(s, replacement string) string {
+	return r.regexp().ReplaceAllString(s, replacement)
+}

@@ -1,0 +1,131 @@
+package diagnose
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// opening explains to a reader who has never heard of IRSA what the checks are about.
+const opening = "IRSA (IAM Roles for Service Accounts) gives a pod AWS credentials without stored keys: the EKS webhook sets AWS_ROLE_ARN and " +
+	"AWS_WEB_IDENTITY_TOKEN_FILE in new pods of an annotated service account, and AWS STS exchanges the token in that file for credentials of the role."
+
+// defaultWidth is the width of lines if none is given, and minWidth the smallest one.
+const (
+	defaultWidth = 80
+	minWidth     = 40
+)
+
+// Print returns the checks as text with lines of at most width bytes, but for words that are longer.
+// Failed checks come first, then warnings. The others are counted, or listed if all is set.
+func Print(checks []Check, width int, all bool) string {
+	if width <= 0 {
+		width = defaultWidth
+	}
+	p := &printer{width: max(width, minWidth)}
+	p.wrap(opening, "", "")
+	counts := map[Status]int{}
+	first := ""
+	for _, status := range []Status{Failed, Warned} {
+		for _, c := range checks {
+			if c.Status == status {
+				p.problem(c)
+				if first == "" && status == Failed {
+					first = c.Name
+				}
+			}
+		}
+	}
+	for _, c := range checks {
+		counts[c.Status]++
+	}
+	p.newline()
+	if all {
+		p.others(checks)
+	}
+	p.wrap(summary(counts), "", "")
+	if first == "" {
+		p.wrap("No check failed.", "", "")
+	} else {
+		p.wrap(fmt.Sprintf("%d of %d checks failed. Fix %s first.", counts[Failed], len(checks), first), "", "")
+	}
+	return p.text.String()
+}
+
+// summary returns how many checks passed and were skipped.
+func summary(counts map[Status]int) string {
+	text := fmt.Sprintf("%d checks passed", counts[Passed])
+	if counts[Passed] == 1 {
+		text = "1 check passed"
+	}
+	switch n := counts[Skipped]; n {
+	case 0:
+		return text + "."
+	case 1:
+		return text + ", 1 was skipped because it does not apply or another check failed."
+	default:
+		return fmt.Sprintf("%s, %d were skipped because they do not apply or another check failed.", text, n)
+	}
+}
+
+// printer collects wrapped lines.
+type printer struct {
+	width int
+	text  strings.Builder
+}
+
+func (p *printer) newline() { p.text.WriteByte('\n') }
+
+// problem adds a check that failed or warned, with its advice and link.
+func (p *printer) problem(c Check) {
+	const indent = "         "
+	p.newline()
+	fmt.Fprintf(&p.text, "%-7s  %s\n", word(c.Status), c.Name)
+	p.wrap(c.Detail, indent, indent)
+	if c.Advice != "" {
+		p.wrap("do: "+c.Advice, indent, indent+"    ")
+	}
+	if c.Link != "" {
+		p.text.WriteString(indent + "see " + c.Link + "\n")
+	}
+}
+
+// others adds the checks that passed or were skipped, each with its detail.
+func (p *printer) others(checks []Check) {
+	width := 0
+	for _, c := range checks {
+		width = max(width, len(c.Name))
+	}
+	others := slices.DeleteFunc(slices.Clone(checks), func(c Check) bool { return c.Status == Failed || c.Status == Warned })
+	for _, c := range others {
+		p.wrap(c.Detail, fmt.Sprintf("%-7s  %-*s  ", word(c.Status), width, c.Name), strings.Repeat(" ", width+11))
+	}
+	if len(others) > 0 {
+		p.newline()
+	}
+}
+
+// word returns the word for a status.
+func word(s Status) string {
+	if s == Failed {
+		return strings.ToUpper(string(s))
+	}
+	return string(s)
+}
+
+// wrap adds text in lines that are not longer than the width, unless a single word is. first and rest
+// begin the first and the other lines.
+func (p *printer) wrap(text, first, rest string) {
+	line, empty := first, true
+	for _, w := range strings.Fields(text) {
+		if !empty && len(line)+1+len(w) > p.width {
+			p.text.WriteString(strings.TrimRight(line, " ") + "\n")
+			line, empty = rest, true
+		}
+		if !empty {
+			line += " "
+		}
+		line, empty = line+w, false
+	}
+	p.text.WriteString(strings.TrimRight(line, " ") + "\n")
+}

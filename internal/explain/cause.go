@@ -1,0 +1,100 @@
+package explain
+
+import (
+	"errors"
+	"strings"
+
+	"github.com/irsakit/irsakit/internal/lazyregexp"
+	"github.com/irsakit/irsakit/tokenfile"
+)
+
+// Cause returns the text of a cause in one line. It is the same each time that the same thing happens:
+// times, addresses, ports and request IDs are replaced. file is the path of the token file, which is a
+// fact of its own.
+func Cause(err error, file string) string {
+	if err == nil {
+		return ""
+	}
+	text := err.Error()
+	var failure *RequestError
+	if errors.As(err, &failure) && failure.Code != "" {
+		text = failure.Code
+		if failure.Message != "" {
+			text += ": " + withoutARNs(failure.Message)
+		}
+	}
+	text = strings.TrimPrefix(text, "tokenfile: ")
+	if file != "" {
+		text = strings.ReplaceAll(strings.ReplaceAll(text, " ("+file+")", ""), file, "the file")
+	}
+	return strings.Join(strings.Fields(OneLine(constant(text))), " ")
+}
+
+// denied matches AWS's message of a denied request. Its groups are the action and the ending.
+var denied = lazyregexp.New(`(?s)^User: \S+ is not authorized to perform: (\S+)(?: on resource: \S+)?(.*)$`)
+
+// withoutARNs returns a message of STS without the names of the caller and the role, which are facts.
+func withoutARNs(message string) string {
+	match := denied.FindStringSubmatch(message)
+	if match == nil {
+		return message
+	}
+	text, ending := match[1]+" not authorized", strings.TrimSpace(match[2])
+	ending = strings.TrimPrefix(strings.TrimPrefix(ending, "because "), "with an ")
+	if ending = strings.Replace(ending, " allows the "+match[1]+" action", " allows it", 1); ending != "" {
+		text += ": " + ending
+	}
+	return text
+}
+
+var (
+	clockTimes = lazyregexp.New(`\b\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:?\d\d)?|\b\d{8}T\d{6}Z` +
+		`|\b[A-Z][a-z]{2}, \d\d [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d [A-Z]{3,4}`)
+	unixTimes  = lazyregexp.New(`(^|\D)\d{9,10}(\D|$)`)
+	durations  = lazyregexp.New(`\b(?:\d+(?:\.\d+)?(?:ns|µs|ms|h|m|s))+\b`)
+	requestIDs = lazyregexp.New(`\b[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}\b`)
+	addresses  = lazyregexp.New(`(?:\b\d{1,3}(?:\.\d{1,3}){3}|\[[0-9a-fA-F]*:[0-9a-fA-F:.%a-z0-9]*\])(?::\d+)?\b`)
+	ports      = lazyregexp.New(`(\.[A-Za-z][A-Za-z0-9-]*|\blocalhost):\d{2,5}\b`)
+)
+
+// constant replaces the parts of a text that differ between two failures with the same cause.
+func constant(text string) string {
+	text = requestIDs.ReplaceAllString(text, "<id>")
+	text = clockTimes.ReplaceAllString(text, "<time>")
+	text = unixTimes.ReplaceAllString(text, "$1<time>$2")
+	text = addresses.ReplaceAllString(text, "<address>")
+	text = ports.ReplaceAllString(text, "$1:<port>")
+	text = durations.ReplaceAllString(text, "<duration>")
+	return strings.ReplaceAll(text, "<address>-><address>", "<address>")
+}
+
+// Cut returns text, shortened to limit bytes with "..." at its end.
+func Cut(text string, limit int) string {
+	if len(text) <= limit {
+		return text
+	}
+	return strings.ToValidUTF8(text[:max(0, limit-3)], "") + "..."
+}
+
+// CutMiddle returns text, shortened to limit bytes with "..." in its middle.
+func CutMiddle(text string, limit int) string {
+	if len(text) <= limit {
+		return text
+	}
+	end := (limit - 3) / 2
+	return strings.ToValidUTF8(text[:limit-3-end]+"..."+text[len(text)-end:], "")
+}
+
+// CutClaims returns claims that are short enough for an error. IAM accepts issuers and client IDs of
+// at most 255 characters.
+func CutClaims(c tokenfile.Claims) tokenfile.Claims {
+	const most, mostAudiences = 400, 20
+	c.Issuer, c.Subject, c.Pod = Cut(c.Issuer, most), Cut(c.Subject, most), Cut(c.Pod, most)
+	c.Namespace, c.ServiceAccount = Cut(c.Namespace, most), Cut(c.ServiceAccount, most)
+	audiences := c.Audience
+	c.Audience = nil
+	for _, audience := range audiences[:min(len(audiences), mostAudiences)] {
+		c.Audience = append(c.Audience, Cut(audience, most))
+	}
+	return c
+}

@@ -1,0 +1,194 @@
+package explain
+
+import (
+	"encoding/json"
+	"errors"
+	"net"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws/arn"
+
+	"github.com/irsakit/irsakit/internal/lazyregexp"
+	"github.com/irsakit/irsakit/tokenfile"
+)
+
+// Facts are what the advice for a failure depends on.
+type Facts struct {
+	Kind            error // one of the kinds
+	Err             error // the cause
+	Code            string
+	RoleARN         string
+	Source          string // the role whose credentials sign the request; empty for a web identity
+	Region          string
+	Endpoint        string // the endpoint that was configured; empty for the region's
+	FIPS, DualStack bool   // the endpoint that was selected
+	TokenFile       string // empty if the tokens do not come from a file
+	Claims          tokenfile.Claims
+	File            File // the token file, for failures to read it and expired tokens
+	Now             time.Time
+}
+
+func (f Facts) is(kind error) bool { return errors.Is(f.Kind, kind) }
+
+func (f Facts) setup() setup { return setupOf(f.Source) }
+
+func setupOf(source string) setup {
+	if source == "" {
+		return firstRole
+	}
+	return chained
+}
+
+// text returns the text of the cause, such as STS's message, or "" if there is none.
+func (f Facts) text() string {
+	if f.Err == nil {
+		return ""
+	}
+	return f.Err.Error()
+}
+
+// expand replaces the words in braces of a rule's text.
+func (f Facts) expand(text string) string {
+	if !strings.Contains(text, "{") {
+		return text
+	}
+	host, role := &net.DNSError{}, f.RoleARN
+	errors.As(f.Err, &host)
+	return strings.NewReplacer(
+		"{role}", role, "{rolename}", argument(role[strings.LastIndex(role, "/")+1:]), "{rolepartition}", f.partition(), "{examplearn}", f.exampleARN(),
+		"{signer}", f.signer(), "{action}", f.action(), "{statement}", f.statement(), "{inherited}", f.inherited(),
+		"{region}", f.Region, "{partition}", partitionOf(f.Region), "{host}", host.Name, "{account}", f.account(),
+		"{issuer}", f.Claims.Issuer, "{issuerarg}", argument(f.Claims.Issuer), "{providerarg}", argument(f.ProviderARN()),
+		"{audiencearg}", argument(f.audience()), "{tokenaudience}", Quote(strings.Join(f.Claims.Audience, ", ")),
+		"{issued}", ClockTime(f.Claims.IssuedAt), "{expiry}", ClockTime(f.Claims.Expiry),
+		"{missing}", f.File.missing(), "{access}", f.File.Access(),
+	).Replace(text)
+}
+
+// partition returns the partition of the role, or "" if its ARN is invalid.
+func (f Facts) partition() string {
+	role, _ := arn.Parse(f.RoleARN)
+	return role.Partition
+}
+
+// exampleARN returns the ARN of a role in the partition of the region.
+func (f Facts) exampleARN() string {
+	partition := partitionOf(f.Region)
+	if partition == "" {
+		partition = "aws"
+	}
+	return "arn:" + partition + ":iam::111122223333:role/name"
+}
+
+// account returns the name of the role's account.
+func (f Facts) account() string {
+	if role, err := arn.Parse(f.RoleARN); err == nil && role.AccountID != "" {
+		return "the role's account (" + role.AccountID + ")"
+	}
+	return "the role's account"
+}
+
+// signer returns the name of the identity whose policies apply.
+func (f Facts) signer() string {
+	if f.Source == "" {
+		return "the caller of " + f.RoleARN
+	}
+	return f.Source
+}
+
+// The actions of a request for credentials.
+const (
+	actionWebIdentity = "sts:AssumeRoleWithWebIdentity"
+	actionAssumeRole  = "sts:AssumeRole"
+	actionTags        = "sts:TagSession"
+	actionIdentity    = "sts:SetSourceIdentity"
+	actionContext     = "sts:SetContext"
+)
+
+// actionName matches the first action in STS's message.
+var actionName = lazyregexp.New(`\bsts:[A-Za-z]+`)
+
+// action returns the action that was denied, or that of the request if the message names none.
+// https://docs.aws.amazon.com/service-authorization/latest/reference/list_awssecuritytokenservice.html
+func (f Facts) action() string {
+	if match := actionName.FindStringSubmatch(f.text()); match != nil {
+		switch match[0] {
+		case actionTags, actionIdentity, actionContext:
+			return match[0]
+		}
+	}
+	return f.request()
+}
+
+// request returns the action of the request itself.
+func (f Facts) request() string {
+	if f.Source == "" {
+		return actionWebIdentity
+	}
+	return actionAssumeRole
+}
+
+// inherited explains where tags and source identities come from that no option sets.
+func (f Facts) inherited() string {
+	switch {
+	case f.action() == f.request():
+		return ""
+	case f.Source == "":
+		return "The tags and the source identity come from the token's claims. "
+	default:
+		return "A role chain inherits the transitive tags and the source identity of the earlier session, so they are sent even if no option sets them. "
+	}
+}
+
+// ProviderARN returns the ARN that the token's OIDC provider must have in the role's account, or
+// "" if the role ARN is invalid.
+func (f Facts) ProviderARN() string {
+	role, err := arn.Parse(f.RoleARN)
+	if err != nil {
+		return ""
+	}
+	role.Resource = "oidc-provider/" + WithoutScheme(f.Claims.Issuer)
+	return role.String()
+}
+
+// audience returns the audience that STS compares: its own if the token has that or none,
+// otherwise the token's first.
+func (f Facts) audience() string {
+	if len(f.Claims.Audience) == 0 || slices.Contains(f.Claims.Audience, STSAudience) {
+		return STSAudience
+	}
+	return f.Claims.Audience[0]
+}
+
+// statement returns the trust policy statement that allows the request, in one line of JSON.
+func (f Facts) statement() string {
+	statement := struct {
+		Effect    string
+		Principal map[string]string
+		Action    any
+		Condition map[string]map[string]string `json:",omitempty"`
+	}{Effect: "Allow", Principal: map[string]string{"AWS": f.Source}, Action: f.request()}
+	if f.action() != f.request() {
+		statement.Action = []string{f.request(), f.action()}
+	}
+	if f.Source == "" {
+		statement.Principal, statement.Condition = map[string]string{"Federated": f.ProviderARN()}, f.conditions()
+	}
+	text, _ := json.Marshal(statement) // cannot fail: it contains only strings
+	return string(text)
+}
+
+// conditions returns the conditions of the trust policy statement that allows the token.
+func (f Facts) conditions() map[string]map[string]string {
+	issuer := WithoutScheme(f.Claims.Issuer)
+	equals := map[string]string{issuer + ":sub": f.Claims.Subject}
+	conditions := map[string]map[string]string{"StringEquals": equals}
+	if len(f.Claims.Audience) > 1 { // the condition key then has several values
+		conditions["ForAnyValue:StringEquals"] = map[string]string{issuer + ":aud": f.audience()}
+	} else {
+		equals[issuer+":aud"] = f.audience()
+	}
+	return conditions
+}

@@ -1,0 +1,75 @@
+package explain
+
+import (
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws/arn"
+
+	"github.com/irsakit/irsakit/internal/lazyregexp"
+)
+
+// STSAudience is the audience that a token must have, in every partition
+// (amazon-eks-pod-identity-webhook, README).
+const STSAudience = "sts.amazonaws.com"
+
+// WithoutScheme returns the name that IAM has for an issuer: its URL without the scheme.
+func WithoutScheme(issuer string) string {
+	_, name, found := strings.Cut(issuer, "://")
+	if !found {
+		return issuer
+	}
+	return name
+}
+
+// OtherPartition returns the partition of the region if the role is in a different one, or "".
+func (f Facts) OtherPartition() string {
+	role, err := arn.Parse(f.RoleARN)
+	home := partitionOf(f.Region)
+	if err != nil || home == "" || home == role.Partition || !strings.HasPrefix(role.Partition, "aws") {
+		return ""
+	}
+	return home
+}
+
+// partitionOf returns the partition of a region, determined by the prefix of its name, or "" if
+// region is empty.
+// https://docs.aws.amazon.com/whitepapers/latest/aws-fault-isolation-boundaries/partitions.html
+func partitionOf(region string) string {
+	for _, p := range []struct{ prefix, partition string }{
+		{"cn-", "aws-cn"}, {"us-gov-", "aws-us-gov"}, {"us-iso-", "aws-iso"}, {"us-isob-", "aws-iso-b"},
+		{"eu-isoe-", "aws-iso-e"}, {"us-isof-", "aws-iso-f"}, {"eusc-", "aws-eusc"}, {"", "aws"},
+	} {
+		if region != "" && strings.HasPrefix(region, p.prefix) {
+			return p.partition
+		}
+	}
+	return ""
+}
+
+// IsAWS reports whether the role is AWS's, and not that of another server with the same protocol.
+func (f Facts) IsAWS() bool { return strings.HasPrefix(f.RoleARN, "arn:aws") }
+
+// argument returns text derived from a claim for use as a command-line argument. Claims are
+// unverified, so it returns "..." if text contains characters that a shell could interpret.
+func argument(text string) string {
+	if !plainArgument.MatchString(text) {
+		return "..."
+	}
+	return text
+}
+
+var plainArgument = lazyregexp.New(`^[A-Za-z0-9._~/:=+@-]+$`)
+
+// isForeignCode reports whether STS never returns an error code for AssumeRoleWithWebIdentity, so
+// that the response must be from another service.
+func isForeignCode(code string) bool {
+	switch code {
+	case "InvalidAction", "MethodNotAllowed", "NoSuchVersion", "NoSuchBucket", "NotImplemented", "UnsupportedOperation",
+		"UnknownOperationException", "UnrecognizedClientException", "MissingAuthenticationToken", "MissingAuthenticationTokenException":
+		return true
+	}
+	return false
+}
+
+// OtherRegion is the advice for an endpoint of another region.
+const OtherRegion = "unset AWS_ENDPOINT_URL_STS, or set AWS_REGION to the endpoint's region"

@@ -1,0 +1,105 @@
+package explain
+
+import (
+	"errors"
+	"slices"
+	"strings"
+
+	"github.com/irsakit/irsakit/cache"
+)
+
+// Advice describes how to fix a failure.
+type Advice struct {
+	Heading Heading
+	Fix     string // what to do, in at most 80 characters
+	Text    string // the long form
+}
+
+// rule is a cause of failures: how to recognize it, and how to fix it. The first rule that matches a
+// failure applies. In fix and text, words in braces stand for facts; see [Facts.expand].
+type rule struct {
+	codes   []string         // error codes; nil for any
+	phrases []string         // parts of the message, one of which must occur; nil for any
+	only    setup            // the setup that the rule is limited to
+	when    func(Facts) bool // nil for always
+
+	kind    error // a response with one of the codes has this kind; nil for any kind
+	heading Heading
+	fix     string
+	text    string
+	source  string // the document or public report that shows the codes and phrases
+}
+
+// setup tells first roles from role chains.
+type setup int
+
+const (
+	anyRole   setup = iota
+	firstRole       // assumed with a web identity
+	chained         // assumed with the credentials of another role
+)
+
+// rules returns the rules in the order in which they apply: first the causes that make all other
+// advice pointless.
+func rules() [][]rule {
+	return [][]rule{firstCauses, policyRules, accessRules, tokenRules, clockRules, requestRules, tokenFileRules, serviceRules, networkRules, otherRules}
+}
+
+// find returns the first rule for which match reports true, or nil.
+func find(match func(*rule) bool) *rule {
+	for _, table := range rules() {
+		for i := range table {
+			if match(&table[i]) {
+				return &table[i]
+			}
+		}
+	}
+	return nil
+}
+
+// answers reports whether the rule applies to a response with this code and message. The case of
+// letters in the message does not matter.
+func (r *rule) answers(code, message string, s setup) bool {
+	return (r.only == anyRole || r.only == s) &&
+		(r.codes == nil || slices.Contains(r.codes, code)) &&
+		(r.phrases == nil || slices.ContainsFunc(r.phrases, func(p string) bool { return strings.Contains(strings.ToLower(message), strings.ToLower(p)) }))
+}
+
+// applies reports whether the rule applies to a failure.
+func (r *rule) applies(f Facts) bool {
+	return (r.kind == nil || f.is(r.kind)) && r.answers(f.Code, f.text(), f.setup()) && (r.when == nil || r.when(f))
+}
+
+// For returns the advice for a failure. It is the zero Advice if there is none.
+func For(f Facts) Advice {
+	if f.is(ErrNotConfigured) { // an endpoint that is known only once a request is sent
+		return Setting(HeadingEndpoint, f.text())
+	}
+	r := find(func(r *rule) bool { return r.applies(f) })
+	if r == nil {
+		return Advice{}
+	}
+	return Advice{r.heading, f.expand(r.fix), f.expand(r.text)}
+}
+
+// Setting returns the advice for an invalid or missing setting. text is that of the error.
+func Setting(h Heading, text string) Advice {
+	for _, r := range settingRules {
+		if r.heading == h && r.answers("", text, anyRole) {
+			return Advice{h, r.fix, r.text}
+		}
+	}
+	return Advice{Heading: h}
+}
+
+// Cache returns the advice for an error of the cache itself.
+func Cache(err error) Advice {
+	switch {
+	case errors.Is(err, cache.ErrClosed):
+		return Advice{HeadingClosed, "close it only when it is no longer used", "close the Provider, or its Pool, only when no caller uses it any more"}
+	case errors.Is(err, cache.ErrMinTTL):
+		return Advice{HeadingMinTTL, "lower MinTTL, or raise Options.Duration", "lower the minimum of MinTTL to at most 60% of the credentials' lifetime, or request a longer one with Options.Duration"}
+	default:
+		return Advice{}
+	}
+}

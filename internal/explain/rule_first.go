@@ -1,0 +1,93 @@
+package explain
+
+import (
+	"errors"
+	"net"
+	"slices"
+	"strings"
+)
+
+// firstCauses are settings with which no exchange can succeed. They come before any other advice,
+// which would be true and still not help.
+var firstCauses = []rule{
+	{
+		when: inOtherPartition, heading: HeadingRoleARN,
+		fix:    "use a region of the role's partition, or correct the role ARN",
+		text:   "{role} is in the partition {rolepartition}, and the region {region} is in {partition}: STS knows no roles of another partition. Correct the annotation eks.amazonaws.com/role-arn, or AWS_REGION",
+		source: "https://docs.aws.amazon.com/whitepapers/latest/aws-fault-isolation-boundaries/partitions.html",
+	},
+	{
+		when: isAPIServerToken, heading: HeadingAudience,
+		fix:    "mount the IRSA token, which has the audience sts.amazonaws.com",
+		text:   "this is not the IRSA token: its audience is {tokenaudience}, the Kubernetes API server. Let AWS_WEB_IDENTITY_TOKEN_FILE name the token that the EKS webhook mounts, in /var/run/secrets/eks.amazonaws.com/serviceaccount, or project one with the audience sts.amazonaws.com",
+		source: "https://docs.aws.amazon.com/eks/latest/userguide/pod-configuration.html",
+	},
+	{
+		codes: []string{"AccessDenied", "AccessDeniedException"}, only: chained, when: func(f Facts) bool { return strings.EqualFold(f.Source, f.RoleARN) },
+		kind: ErrAccessDenied, heading: HeadingRoleChain,
+		fix:    "use the Provider as it is: it has this role already",
+		text:   "{role} would assume itself, which its trust policy does not allow. The Provider has the credentials of this role already: use it as it is, without AssumeRole",
+		source: "https://aws.amazon.com/blogs/security/announcing-an-update-to-iam-role-trust-policy-behavior/",
+	},
+	{
+		when: func(f Facts) bool { return f.FIPS && isUnknownHost(f) }, kind: ErrUnavailable, heading: HeadingEndpoint,
+		fix:    "unset AWS_USE_FIPS_ENDPOINT: {region} has no FIPS endpoint",
+		text:   "AWS_USE_FIPS_ENDPOINT selects the host {host}, which does not exist: {region} has no FIPS endpoint of STS. Unset the variable, or set AWS_REGION to a region that has one",
+		source: "https://aws.amazon.com/compliance/fips/",
+	},
+	{
+		when: func(f Facts) bool { return f.DualStack && isUnknownHost(f) }, kind: ErrUnavailable, heading: HeadingEndpoint,
+		fix:    "unset AWS_USE_DUALSTACK_ENDPOINT: {region} has no such endpoint",
+		text:   "AWS_USE_DUALSTACK_ENDPOINT selects the host {host}, which does not exist: {region} has no dual-stack endpoint of STS. Unset the variable",
+		source: "https://docs.aws.amazon.com/sdkref/latest/guide/feature-endpoints.html",
+	},
+	{
+		codes: []string{"SignatureDoesNotMatch", "InvalidSignatureException"}, phrases: []string{"scoped to a valid region", "scoped to correct region"}, when: hasEndpoint,
+		kind: ErrInvalidRequest, heading: HeadingEndpoint, fix: "unset AWS_ENDPOINT_URL_STS, or set AWS_REGION to its region",
+		text:   "the STS endpoint is in another region than {region}, the region that requests are signed for: unset AWS_ENDPOINT_URL_STS and Options.Endpoint, or set AWS_REGION to the endpoint's region",
+		source: "https://github.com/cloud-custodian/cloud-custodian/issues/4874",
+	},
+	{
+		codes: []string{"SignatureDoesNotMatch", "InvalidSignatureException"}, phrases: []string{"scoped to a valid region", "scoped to correct region"},
+		kind: ErrInvalidRequest, heading: HeadingEndpoint, fix: "check what sends {region} requests to another region's STS",
+		text:   "STS of another region than {region} answered: check the region of a client in Options.STS, the DNS entries of STS, and the proxy",
+		source: "https://github.com/cloud-custodian/cloud-custodian/issues/4874",
+	},
+}
+
+// inOtherPartition reports whether STS of the region cannot know the role.
+func inOtherPartition(f Facts) bool {
+	passes := isNotSTS(f) || f.is(ErrThrottled) || f.is(ErrClosed) || f.is(ErrNotConfigured) || f.is(ErrRejected)
+	return !passes && f.OtherPartition() != ""
+}
+
+// isAPIServerToken reports whether STS rejected a token for the Kubernetes API server, such as the one
+// that every pod has in /var/run/secrets/kubernetes.io.
+func isAPIServerToken(f Facts) bool {
+	return f.Code != "" && f.IsAWS() && (f.is(ErrTokenRejected) || f.is(ErrTokenExpired) || f.is(ErrAccessDenied) || f.is(ErrUnavailable)) &&
+		!f.isFault() && f.IsAPIServerToken()
+}
+
+// isFault reports whether the response is a fault of STS itself.
+func (f Facts) isFault() bool {
+	return f.is(ErrUnavailable) && f.Code != "InvalidIdentityToken" && f.Code != "IDPCommunicationError"
+}
+
+// IsAPIServerToken reports whether the token is for the Kubernetes API server: its audiences are the
+// server's address in the cluster, or its issuer, the default of kube-apiserver.
+// https://kubernetes.io/docs/reference/command-line-tools-reference/kube-apiserver/
+func (f Facts) IsAPIServerToken() bool {
+	own := func(audience string) bool {
+		name, _, _ := strings.Cut(WithoutScheme(audience), "/")
+		return strings.HasPrefix(name, "kubernetes.default") || audience == f.Claims.Issuer || slices.Contains([]string{"kubernetes.svc.default", "k3s", "rke2"}, name)
+	}
+	return len(f.Claims.Audience) > 0 && !slices.Contains(f.Claims.Audience, STSAudience) && slices.ContainsFunc(f.Claims.Audience, own)
+}
+
+func hasEndpoint(f Facts) bool { return f.Endpoint != "" }
+
+// isUnknownHost reports whether the name of STS does not exist.
+func isUnknownHost(f Facts) bool {
+	var host *net.DNSError
+	return errors.As(f.Err, &host) && !isProxy(f.Err)
+}

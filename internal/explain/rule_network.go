@@ -1,0 +1,145 @@
+package explain
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"net"
+	"net/http"
+	"syscall"
+)
+
+const (
+	caReport       = "https://github.com/falcosecurity/charts/issues/397"
+	endpointReport = "https://github.com/aws/containers-roadmap/issues/586"
+)
+
+// networkRules are the causes for which there is no response.
+var networkRules = []rule{
+	{
+		when: func(f Facts) bool { return errors.Is(f.Err, ErrClock) }, kind: ErrUnavailable, heading: HeadingClock,
+		fix:  "correct the clock of this node",
+		text: "check the time synchronization of the node",
+	},
+	{
+		when: func(f Facts) bool { return errors.Is(f.Err, ErrNoRegion) }, kind: ErrUnavailable, heading: HeadingRegion,
+		fix:  "give the STS client of Options.STS a region",
+		text: "give the STS client of Options.STS a region",
+	},
+	{
+		when: func(f Facts) bool { return isProxy(f.Err) }, kind: ErrUnavailable, heading: HeadingProxy,
+		fix:    "correct HTTPS_PROXY, or put the host of STS into NO_PROXY",
+		text:   "the proxy of HTTPS_PROXY does not let the request through: correct the variable, allow the host of STS in the proxy, or put it into NO_PROXY",
+		source: "https://pkg.go.dev/net/http#ProxyFromEnvironment",
+	},
+	{
+		when: isUnknownHost, kind: ErrUnavailable, heading: HeadingNameResolution,
+		fix:    "check the region, the cluster's DNS and its network policies",
+		text:   "the host name {host} cannot be resolved: check the region, the cluster's DNS and its network policies",
+		source: "https://github.com/aws/aws-sdk-go-v2/issues/515",
+	},
+	{
+		when: func(f Facts) bool { return errors.Is(f.Err, syscall.ECONNREFUSED) }, kind: ErrUnavailable, heading: HeadingConnection,
+		fix:    "check the endpoint, the proxy and the network policies",
+		text:   "nothing listens there. When a pod starts, a service mesh may not be ready yet: WaitReady waits for it. Otherwise check the endpoint, the proxy and the network policies",
+		source: "https://github.com/istio/istio/issues/55921",
+	},
+	{
+		when: func(f Facts) bool { return IsTimeout(f.Err) }, kind: ErrUnavailable, heading: HeadingTimeout, fix: timeoutFix, text: timeoutText,
+		source: endpointReport,
+	},
+	{
+		when: func(f Facts) bool { return isExpiredCertificate(f.Err) }, kind: ErrUnavailable, heading: HeadingClock,
+		fix:    "correct the clock of this node",
+		text:   "the certificate is not valid at this node's time: check its time synchronization, and, if the time is right, what stands between the pod and STS",
+		source: caReport,
+	},
+	{
+		when: func(f Facts) bool { return errorIs[x509.HostnameError](f.Err) }, kind: ErrUnavailable, heading: HeadingTLS,
+		fix:    "check the endpoint and the cluster's DNS",
+		text:   "the certificate belongs to another server: check the endpoint, the cluster's DNS and what stands between the pod and STS",
+		source: caReport,
+	},
+	{
+		when: func(f Facts) bool { return errorIs[*tls.CertificateVerificationError](f.Err) }, kind: ErrUnavailable, heading: HeadingTLS,
+		fix:    "add ca-certificates to the image, or set AWS_CA_BUNDLE",
+		text:   "the certificate of STS cannot be verified: the image needs the public authorities (ca-certificates). Behind a proxy that opens TLS, let AWS_CA_BUNDLE name the proxy's authority",
+		source: caReport,
+	},
+	{
+		when: func(f Facts) bool { return errors.Is(f.Err, http.ErrSchemeMismatch) }, kind: ErrUnavailable, heading: HeadingTLS,
+		fix:    "correct the endpoint: it speaks http:// and not https://",
+		text:   "the endpoint speaks http:// and not https://: correct it",
+		source: "https://pkg.go.dev/net/http#pkg-variables",
+	},
+	{
+		when: func(f Facts) bool { return isTLSAlert(f.Err) }, kind: ErrUnavailable, heading: HeadingTLS,
+		fix:    "check the endpoint and what stands before STS",
+		text:   "the other side ends the TLS handshake: check the endpoint, and what stands between the pod and STS",
+		source: "https://pkg.go.dev/crypto/tls#AlertError",
+	},
+	{
+		kind: ErrUnavailable, heading: HeadingConnection, fix: "check the endpoint, the proxy and the network policies",
+		text: "the request did not get through: check the endpoint of STS, the proxy and the network policies",
+	},
+}
+
+const (
+	timeoutFix  = "create a VPC endpoint for STS, or check network policies"
+	timeoutText = "in a VPC without a way to the internet, STS needs a VPC endpoint (com.amazonaws.{region}.sts). Check its security group, the network policies and the proxy"
+)
+
+// isNotSTS reports whether the response cannot be from STS.
+func isNotSTS(f Facts) bool {
+	return isForeignCode(f.Code) || errors.Is(f.Err, ErrNotSTS) || errorIs[*http.MaxBytesError](f.Err)
+}
+
+// NotSTS returns the advice for a response that is not from STS. endpoint is the one that was
+// configured.
+func NotSTS(endpoint string) Advice {
+	return For(Facts{Kind: ErrUnavailable, Err: ErrNotSTS, Endpoint: endpoint})
+}
+
+// Caller returns the advice for a caller whose context was done before the first attempt
+// completed.
+func Caller(ctx context.Context, region string) Advice {
+	if errors.Is(ctx.Err(), context.Canceled) {
+		return Advice{HeadingTimeout, "do not cancel the context before STS responds", "the caller gave up before STS responded"}
+	}
+	return Advice{HeadingTimeout, "allow more time, or call WaitReady at the start", "the caller's time was up before STS responded: allow more time, or call WaitReady at the start. If STS never responds: " + Timeout(region).Text}
+}
+
+// Timeout returns the advice for an endpoint that does not respond.
+func Timeout(region string) Advice {
+	return Advice{HeadingTimeout, timeoutFix, Facts{Region: region}.expand(timeoutText)}
+}
+
+// IsTimeout reports whether err is a timeout.
+func IsTimeout(err error) bool {
+	var timeout net.Error
+	return errors.As(err, &timeout) && timeout.Timeout() || errors.Is(err, context.DeadlineExceeded)
+}
+
+// isProxy reports whether a proxy rejected the request or cannot be reached.
+func isProxy(err error) bool {
+	var op *net.OpError
+	return errorIs[*ProxyError](err) || errors.As(err, &op) && op.Op == "proxyconnect"
+}
+
+func isExpiredCertificate(err error) bool {
+	var invalid x509.CertificateInvalidError
+	return errors.As(err, &invalid) && invalid.Reason == x509.Expired
+}
+
+// isTLSAlert reports whether err is one of crypto/tls's alerts.
+func isTLSAlert(err error) bool {
+	var op *net.OpError
+	return errors.As(err, &op) && (op.Op == "remote error" || op.Op == "local error")
+}
+
+// errorIs reports whether err wraps an error of the type E.
+func errorIs[E error](err error) bool {
+	var e E
+	return errors.As(err, &e)
+}

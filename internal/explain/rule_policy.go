@@ -1,0 +1,144 @@
+package explain
+
+// accessDocument shows the messages of denied requests. Each type of policy has one ending for a
+// missing permission, and one for an explicit deny.
+const accessDocument = "https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_access-denied.html"
+
+// chainDocument describes the two sides that must allow a role chain.
+const chainDocument = "https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_use_permissions-to-switch.html"
+
+// policyRules are the types of policies that can deny a request. AWS names one of them, even if
+// several deny it.
+var policyRules = []rule{
+	{
+		phrases: []string{"no service control policy allows"}, kind: ErrAccessDenied, heading: HeadingAccessDenied,
+		fix:    "allow {action} in the service control policy",
+		text:   "no service control policy allows {action}: the administrator of the AWS organization has to allow it for the account {signer}",
+		source: accessDocument,
+	},
+	{
+		phrases: []string{"explicit deny in a service control policy"}, kind: ErrAccessDenied, heading: HeadingAccessDenied,
+		fix:    "remove the {action} deny from the service control policy",
+		text:   "a service control policy denies {action}: the administrator of the AWS organization has to except the role {role} from it, or from its conditions",
+		source: accessDocument,
+	},
+	{
+		phrases: []string{"no resource control policy allows"}, kind: ErrAccessDenied, heading: HeadingAccessDenied,
+		fix:    "allow {action} in the resource control policy",
+		text:   "no resource control policy allows {action}: the administrator of the AWS organization has to allow it for the account of {role}",
+		source: accessDocument,
+	},
+	{
+		phrases: []string{"explicit deny in a resource control policy"}, kind: ErrAccessDenied, heading: HeadingAccessDenied,
+		fix:    "remove the {action} deny from the resource control policy",
+		text:   "a resource control policy denies {action}: the administrator of the AWS organization has to except {role} from it. Such policies often require an issuer or an organization (aws:PrincipalOrgID)",
+		source: accessDocument,
+	},
+	{
+		phrases: []string{"no VPC endpoint policy allows"}, kind: ErrAccessDenied, only: firstRole, heading: HeadingAccessDenied,
+		fix:    "allow {action} in the VPC endpoint policy of STS",
+		text:   "the VPC endpoint policy of STS has to allow {action} for {role}, without a condition on the caller: a web identity has no credentials yet, so its principal is *",
+		source: accessDocument,
+	},
+	{
+		phrases: []string{"no VPC endpoint policy allows"}, kind: ErrAccessDenied, heading: HeadingRoleChain,
+		fix:    "allow {action} in the VPC endpoint policy of STS",
+		text:   "the VPC endpoint policy of STS has to allow {action} for the principal {signer} and the resource {role}",
+		source: accessDocument,
+	},
+	{
+		phrases: []string{"explicit deny in a VPC endpoint policy"}, kind: ErrAccessDenied, heading: HeadingAccessDenied,
+		fix:    "remove the {action} deny from the VPC endpoint policy",
+		text:   "the VPC endpoint policy of STS denies {action} explicitly: except {role} from its Deny statement",
+		source: accessDocument,
+	},
+	{
+		phrases: []string{"no permissions boundary allows"}, kind: ErrAccessDenied, heading: HeadingRoleChain,
+		fix:    "allow {action} in the permissions boundary",
+		text:   "the permissions boundary of {signer} has to allow {action} for {role}: a boundary limits what the role's own policies grant",
+		source: accessDocument,
+	},
+	{
+		phrases: []string{"explicit deny in a permissions boundary"}, kind: ErrAccessDenied, heading: HeadingRoleChain,
+		fix:    "remove the {action} deny from the permissions boundary",
+		text:   "the permissions boundary of {signer} denies {action} explicitly: except {role} from its Deny statement",
+		source: accessDocument,
+	},
+	{
+		phrases: []string{"no session policy allows"}, kind: ErrAccessDenied, heading: HeadingRoleChain,
+		fix:    "allow {action} in the session policy",
+		text:   "the session policy of {signer} (Options.Policy and Options.PolicyARNs) has to allow {action} for {role}: it limits what the role's own policies grant",
+		source: accessDocument,
+	},
+	{
+		phrases: []string{"explicit deny in a session policy"}, kind: ErrAccessDenied, heading: HeadingRoleChain,
+		fix:    "remove the {action} deny from the session policy",
+		text:   "the session policy of {signer} (Options.Policy and Options.PolicyARNs) denies {action} explicitly: except {role} from its Deny statement",
+		source: accessDocument,
+	},
+	{
+		phrases: []string{"no resource-based policy allows", "no role trust policy allows"}, kind: ErrAccessDenied, heading: HeadingAccessDenied,
+		fix:    "allow {action} in the role's resource-based policy",
+		text:   "the resource-based policy of a role is its trust policy. That of {role} has to allow {action}. {inherited}It needs the statement {statement}",
+		source: accessDocument,
+	},
+	{
+		phrases: []string{"explicit deny in a resource-based policy", "explicit deny in a role trust policy"}, kind: ErrAccessDenied, heading: HeadingAccessDenied,
+		fix:    "remove the {action} deny from the resource-based policy",
+		text:   "the resource-based policy of {role}, its trust policy, denies {action} explicitly: except this caller from its Deny statement",
+		source: accessDocument,
+	},
+	{
+		phrases: []string{"no identity-based policy allows"}, kind: ErrAccessDenied, heading: HeadingRoleChain,
+		fix:    "allow {action} in an identity-based policy of the caller",
+		text:   "{inherited}An identity-based policy of {signer} has to allow {action} for {role}",
+		source: accessDocument,
+	},
+	{
+		phrases: []string{"explicit deny in an identity-based policy"}, kind: ErrAccessDenied, heading: HeadingRoleChain,
+		fix:    "remove the {action} deny from the identity-based policy",
+		text:   "an identity-based policy of {signer} denies {action} explicitly: except {role} from its Deny statement",
+		source: accessDocument,
+	},
+	{
+		phrases: []string{"explicit deny"}, kind: ErrAccessDenied, heading: HeadingAccessDenied,
+		fix:    "find the policy that denies {action} explicitly",
+		text:   "a policy denies {action} for {role} explicitly: look for a Deny statement in the role's trust policy, in the policies and the permissions boundary of the caller, in its session policy, in the service and resource control policies of the organization, and in the VPC endpoint policy of STS",
+		source: "https://repost.aws/knowledge-center/iam-explicit-deny-errors",
+	},
+}
+
+// accessRules are the causes of denied requests whose message names no type of policy.
+var accessRules = []rule{
+	{
+		codes: []string{"AccessDenied", "AccessDeniedException"}, only: chained, when: func(f Facts) bool { return f.action() != actionAssumeRole },
+		kind: ErrAccessDenied, heading: HeadingRoleChain,
+		fix:    "allow {action} in the caller's policy and the role's trust policy",
+		text:   "{signer} needs the permission {action} for {role}. {inherited}The trust policy of that role needs the statement {statement}",
+		source: "https://github.com/aws-actions/configure-aws-credentials/issues/54",
+	},
+	{
+		codes: []string{"AccessDenied", "AccessDeniedException"}, only: chained, kind: ErrAccessDenied, heading: HeadingRoleChain,
+		fix:    "allow {action} in the caller's policy and the role's trust policy",
+		text:   "{signer} needs the permission {action} for {role}, and the trust policy of that role the statement {statement}, with the external ID and the source identity that its conditions ask for",
+		source: chainDocument,
+	},
+	{
+		codes: []string{"AccessDenied", "AccessDeniedException"}, when: func(f Facts) bool { return !f.IsAWS() }, kind: ErrAccessDenied, heading: HeadingAccessDenied,
+		fix:    "check the server's policies for this token",
+		text:   "the server does not let this token assume the role: check its policies for the token's issuer, subject and audience",
+		source: "https://min.io/docs/minio/linux/developers/security-token-service/AssumeRoleWithWebIdentity.html",
+	},
+	{
+		codes: []string{"AccessDenied", "AccessDeniedException"}, when: func(f Facts) bool { return f.action() != actionWebIdentity }, kind: ErrAccessDenied, heading: HeadingAccessDenied,
+		fix:    "allow {action} in the role's trust policy",
+		text:   "the token brings session tags or a source identity, so the trust policy of {role} has to allow {action}, too: it needs the statement {statement}",
+		source: "https://docs.aws.amazon.com/IAM/latest/UserGuide/id_session-tags.html#id_session-tags_adding-assume-role-idp",
+	},
+	{
+		codes: []string{"AccessDenied", "AccessDeniedException"}, kind: ErrAccessDenied, heading: HeadingAccessDenied,
+		fix:    "let the role trust this token, or correct the role",
+		text:   "the role does not exist, or its trust policy does not allow this token. If the annotation eks.amazonaws.com/role-arn was changed, recreate the pod: a pod keeps the role that it was created with. Otherwise the trust policy needs the statement {statement}",
+		source: "https://repost.aws/knowledge-center/eks-load-balancer-webidentityerr",
+	},
+}

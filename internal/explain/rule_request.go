@@ -1,0 +1,123 @@
+package explain
+
+const commonErrors = "https://docs.aws.amazon.com/STS/latest/APIReference/CommonErrors.html"
+
+// requestRules are the causes for which STS rejects a request.
+var requestRules = []rule{
+	{
+		codes: []string{"SignatureDoesNotMatch", "InvalidSignatureException"}, kind: ErrInvalidRequest, heading: HeadingInvalidRequest,
+		fix:    "check what changes requests between the pod and STS",
+		text:   "STS computed another signature, so something changed the request: check the proxy and whatever else stands between the pod and STS",
+		source: "https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-troubleshooting.html",
+	},
+	{
+		codes: []string{"RegionDisabledException", "RegionDisabled"}, kind: ErrInvalidRequest, heading: HeadingRegionDisabled,
+		fix:    "activate STS in {region} in the role's account",
+		text:   "activate STS in {region} in {account} (IAM, Account settings), or set AWS_REGION to a region where it is active",
+		source: "https://docs.aws.amazon.com/IAM/latest/UserGuide/id_credentials_temp_enable-regions.html",
+	},
+	{
+		codes: []string{"PackedPolicyTooLarge", "PackedPolicyTooLargeException"}, phrases: []string{"session tags"}, only: chained, kind: ErrInvalidRequest, heading: HeadingSessionPolicy,
+		fix:    "pass fewer or shorter session tags, inherited ones included",
+		text:   "the session tags are too large: shorten the option Tags. Transitive tags of the source role's session are inherited and count, too; those come from earlier roles of the chain, or from the token's claim https://aws.amazon.com/tags",
+		source: "https://docs.aws.amazon.com/IAM/latest/UserGuide/id_session-tags.html#id_session-tags_know",
+	},
+	{
+		codes: []string{"PackedPolicyTooLarge", "PackedPolicyTooLargeException"}, phrases: []string{"session tags"}, kind: ErrInvalidRequest, heading: HeadingSessionPolicy,
+		fix:    "shorten the session tags in the token's claims",
+		text:   "the session tags are too large. A web identity has them from the token's claim https://aws.amazon.com/tags: let the issuer put fewer or shorter tags there",
+		source: "https://docs.aws.amazon.com/IAM/latest/UserGuide/id_session-tags.html#id_session-tags_know",
+	},
+	{
+		codes: []string{"PackedPolicyTooLarge", "PackedPolicyTooLargeException"}, kind: ErrInvalidRequest, heading: HeadingSessionPolicy,
+		fix:    "shorten Options.Policy, Options.PolicyARNs or the session tags",
+		text:   "the session policies and session tags are too large together, inherited tags included: shorten Options.Policy, or put it into a managed policy and name that in Options.PolicyARNs",
+		source: webIdentityDocument,
+	},
+	{
+		codes: []string{"MalformedPolicyDocument", "MalformedPolicyDocumentException"}, kind: ErrInvalidRequest, heading: HeadingSessionPolicy,
+		fix:    "correct Options.Policy",
+		text:   "the session policy is not valid IAM JSON: correct Options.Policy",
+		source: webIdentityDocument,
+	},
+	{
+		phrases: []string{"1 hour session limit"}, kind: ErrInvalidRequest, heading: HeadingSessionDuration,
+		fix:    "request at most one hour",
+		text:   "a session in a role chain lasts at most one hour, whatever the role allows: leave the duration out",
+		source: "https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles.html#iam-term-role-chaining",
+	},
+	{
+		phrases: []string{"MaxSessionDuration"}, kind: ErrInvalidRequest, heading: HeadingSessionDuration,
+		fix:    "lower Options.Duration, or raise the role's maximum",
+		text:   "request less with Options.Duration, or raise the role's maximum: aws iam update-role --role-name {rolename} --max-session-duration 43200",
+		source: "https://github.com/99designs/aws-vault/issues/263",
+	},
+	{
+		phrases: []string{"ARN is invalid", "'roleArn'"}, only: chained, kind: ErrInvalidRequest, heading: HeadingRoleARN,
+		fix:    "correct the role ARN",
+		text:   "correct the role ARN that AssumeRole was called with: it looks like {examplearn}",
+		source: "https://repost.aws/knowledge-center/eks-troubleshoot-irsa-errors",
+	},
+	{
+		phrases: []string{"ARN is invalid", "'roleArn'"}, kind: ErrInvalidRequest, heading: HeadingRoleARN,
+		fix:    "correct the annotation eks.amazonaws.com/role-arn",
+		text:   "correct AWS_ROLE_ARN. It comes from the service account's annotation eks.amazonaws.com/role-arn, and looks like {examplearn}. Then recreate the pod",
+		source: "https://repost.aws/knowledge-center/eks-troubleshoot-irsa-errors",
+	},
+	{
+		phrases: []string{"'roleSessionName'"}, kind: ErrInvalidRequest, heading: HeadingSettings,
+		fix:    "correct AWS_ROLE_SESSION_NAME or Options.SessionName",
+		text:   "correct AWS_ROLE_SESSION_NAME or Options.SessionName: 2 to 64 characters of A-Z a-z 0-9 _ + = , . @ -",
+		source: "https://github.com/zalando-incubator/kube-aws-iam-controller/issues/16",
+	},
+	{
+		kind: ErrInvalidRequest, heading: HeadingInvalidRequest, fix: "correct the parameter that STS names",
+		text:   "check the role's ARN, the session's name, duration and policies, and the region",
+		source: commonErrors,
+	},
+}
+
+// serviceRules are faults of STS itself, and responses that are not from STS.
+var serviceRules = []rule{
+	{
+		kind: ErrAccessDenied, heading: HeadingAccessDenied, fix: "let the role trust this token, or correct the role",
+		text: "the role does not exist, or its trust policy does not allow this token. It needs the statement {statement}", source: accessDocument,
+	},
+	{
+		kind: ErrThrottled, heading: HeadingThrottled, fix: "wait; find what requests credentials all the time",
+		text:   "it is tried again by itself. All callers in the account and region share STS's limit: look for a program that requests new credentials all the time",
+		source: "https://github.com/aws/aws-sdk-go-v2/issues/2544",
+	},
+	{
+		when: func(f Facts) bool { return isNotSTS(f) && hasEndpoint(f) }, kind: ErrUnavailable, heading: HeadingNotSTS,
+		fix:    "correct AWS_ENDPOINT_URL_STS: something other than STS answers",
+		text:   "something other than STS answers: correct or unset AWS_ENDPOINT_URL_STS and Options.Endpoint, and check the proxy and what stands between the pod and STS",
+		source: "https://github.com/aws/aws-sdk-go/issues/3972",
+	},
+	{
+		when: isNotSTS, kind: ErrUnavailable, heading: HeadingNotSTS,
+		fix:    "check the proxy: something other than STS answers",
+		text:   "something other than STS answers: check the proxy, and what stands between the pod and STS",
+		source: "https://github.com/aws/aws-sdk-go/issues/3972",
+	},
+	{
+		codes: []string{"InternalFailure", "InternalError", "ServiceUnavailable", "RequestTimeout", "RequestTimeoutException"}, kind: ErrUnavailable, heading: HeadingSTSUnavailable,
+		fix:    "wait; STS has a fault of its own",
+		text:   "it passes by itself and is tried again; valid credentials are served meanwhile",
+		source: commonErrors,
+	},
+	{
+		when: func(f Facts) bool { return f.Code != "" }, kind: ErrUnavailable, heading: HeadingSTSUnavailable, fix: "wait; STS has a fault of its own",
+		text:   "it passes by itself and is tried again; valid credentials are served meanwhile",
+		source: commonErrors,
+	},
+}
+
+// otherRules are failures in which no response of STS is involved.
+var otherRules = []rule{
+	{
+		kind: ErrRejected, heading: HeadingRefusedByService, fix: "check the clocks of the node and of that service",
+		text:   "a service rejected the credentials as expired or unknown: check the clocks of the node and of that service. New credentials are requested by themselves",
+		source: "https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html#ErrorCodeList",
+	},
+}

@@ -1,0 +1,67 @@
+package explain
+
+// settingRules contains the advice for invalid and missing settings. The phrases are the library's own.
+var settingRules = []rule{
+	{
+		heading: HeadingNotInjected, fix: "annotate the service account and recreate the pod",
+		text: "the EKS webhook sets both variables while a pod is created, if its service account has the annotation eks.amazonaws.com/role-arn: check the annotation, and recreate the pod",
+	},
+	{
+		heading: HeadingHalfInjected, phrases: []string{"there is a token"}, fix: "remove AWS_WEB_IDENTITY_TOKEN_FILE from the env and recreate the pod",
+		text: "the EKS webhook sets both variables, but neither of them in a container that has one already: remove AWS_WEB_IDENTITY_TOKEN_FILE from the container's own env, and recreate the pod. If you project the token yourself, set both",
+	},
+	{
+		heading: HeadingHalfInjected, fix: "remove AWS_ROLE_ARN from the container's env and recreate the pod",
+		text: "the EKS webhook sets both variables, but neither of them in a container that has one already: remove AWS_ROLE_ARN from the container's own env, and recreate the pod. If you project the token yourself, set both",
+	},
+	{
+		heading: HeadingPodIdentity, fix: "use the SDK's credentials, or replace Pod Identity by IRSA",
+		text: "use the SDK's own credentials in this pod (config.LoadDefaultConfig); or delete the pod identity association, annotate the service account with eks.amazonaws.com/role-arn, and recreate the pod",
+	},
+	{
+		heading: HeadingRoleARN, fix: "correct the annotation eks.amazonaws.com/role-arn",
+		text: "write the role's ARN, such as arn:aws:iam::111122223333:role/name, into the service account's annotation eks.amazonaws.com/role-arn, and recreate the pod; or correct AWS_ROLE_ARN or the option, if the application sets it",
+	},
+	{
+		heading: HeadingSettings, phrases: []string{"session name"}, fix: "use 2 to 64 characters of A-Z a-z 0-9 _ + = , . @ -",
+		text: "correct AWS_ROLE_SESSION_NAME or Options.SessionName: 2 to 64 characters of A-Z a-z 0-9 _ + = , . @ -",
+	},
+	{
+		heading: HeadingSettings, phrases: []string{"absolute path"}, fix: "write the whole path of the token file",
+		text: "let AWS_WEB_IDENTITY_TOKEN_FILE or Options.TokenFile begin with /, because the working directory of a program can change",
+	},
+	{heading: HeadingSettings, phrases: []string{"true or false"}, fix: "set it to true or false, or unset it", text: "set the variable to true or false, or unset it"},
+	{heading: HeadingSettings, fix: "correct the setting", text: "correct the option or the environment variable"},
+	{
+		heading: HeadingAudience, fix: "mount the IRSA token, which has the audience sts.amazonaws.com",
+		text: "let AWS_WEB_IDENTITY_TOKEN_FILE name the token that the EKS webhook mounts, in /var/run/secrets/eks.amazonaws.com/serviceaccount, or project one with the audience sts.amazonaws.com; and set AWS_REGION",
+	},
+	{
+		heading: HeadingRegion, fix: "set AWS_REGION to the region of the cluster",
+		text: "set AWS_REGION or Options.Region to the name of a region, such as us-west-2; the EKS webhook can do so for all pods, with its flag --aws-default-region",
+	},
+	{
+		heading: HeadingEndpoint, phrases: []string{"not encrypted"}, fix: "use https://, or set Options.InsecureEndpoint",
+		text: "the token would be readable on the way: use https://, or set Options.InsecureEndpoint if something else encrypts the connection, such as a service mesh",
+	},
+	{
+		heading: HeadingEndpoint, phrases: []string{"there is no STS endpoint for"}, fix: "unset AWS_USE_FIPS_ENDPOINT and AWS_USE_DUALSTACK_ENDPOINT",
+		text: "unset AWS_USE_FIPS_ENDPOINT and AWS_USE_DUALSTACK_ENDPOINT, or set AWS_REGION to a region that has such an endpoint",
+	},
+	{
+		heading: HeadingEndpoint, phrases: []string{"together with"}, fix: "unset AWS_ENDPOINT_URL_STS, or those variables",
+		text: "an endpoint of its own is neither a FIPS nor a dual-stack endpoint: unset AWS_ENDPOINT_URL_STS, or AWS_USE_FIPS_ENDPOINT and AWS_USE_DUALSTACK_ENDPOINT",
+	},
+	{
+		heading: HeadingEndpoint, fix: "unset AWS_ENDPOINT_URL_STS, or correct it",
+		text: "unset AWS_ENDPOINT_URL_STS and Options.Endpoint, so that the endpoint follows from the region; or set a URL such as https://sts.us-west-2.amazonaws.com. An endpoint with http:// needs Options.InsecureEndpoint",
+	},
+	{
+		heading: HeadingSessionDuration, fix: "set a duration from 15m to 12h, or none",
+		text: "set Options.Duration to whole seconds from 15 minutes to 12 hours, in a role chain to at most one hour, or leave it out for one hour",
+	},
+	{heading: HeadingSessionPolicy, fix: "correct or shorten the session policies", text: "correct or shorten Options.Policy and Options.PolicyARNs"},
+	{heading: HeadingTLS, fix: "correct AWS_CA_BUNDLE, or unset it", text: "let AWS_CA_BUNDLE name a file with the certificates of the authorities in PEM, or unset it"},
+	{heading: HeadingTokenSource, fix: "correct the token source", text: "correct Options.Token or RoleOptions.Token"},
+	{heading: HeadingInvalidRequest, fix: "correct the options of AssumeRole", text: "correct the options that AssumeRole was called with"},
+}

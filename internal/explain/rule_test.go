@@ -1,0 +1,246 @@
+package explain
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/irsakit/irsakit/tokenfile"
+)
+
+const (
+	testRole   = "arn:aws:iam::111122223333:role/s3-writer"
+	testSource = "arn:aws:iam::111122223333:role/source"
+)
+
+// respond returns the facts about a response of STS. source is empty for a web identity.
+func respond(code, message, source string, change ...func(*Facts)) Facts {
+	err := answered(403, code, message)
+	f := Facts{
+		Kind: Kind(err, source), Err: err, Code: code, RoleARN: testRole, Source: source, Region: "us-west-2", TokenFile: "/token", Now: time.Now(),
+		Claims: tokenfile.Claims{Issuer: "https://oidc.example.com", Subject: "system:serviceaccount:shop:cart", Audience: []string{STSAudience}, Expiry: time.Now().Add(time.Hour)},
+	}
+	if source != "" {
+		f.TokenFile, f.Claims = "", tokenfile.Claims{}
+	}
+	for _, c := range change {
+		c(&f)
+	}
+	return f
+}
+
+// TestRuleNamesPolicyTypeAndAction checks the advice for each of AWS's endings and each action of a
+// first role and of a role chain.
+func TestRuleNamesPolicyTypeAndAction(t *testing.T) {
+	endings := map[string]string{}
+	for _, kind := range []string{
+		"identity-based policy", "resource-based policy", "session policy", "VPC endpoint policy", "permissions boundary",
+		"service control policy", "resource control policy",
+	} {
+		article := "a "
+		if strings.HasPrefix(kind, "identity") {
+			article = "an "
+		}
+		endings["because no "+kind+" allows the %s action"] = kind
+		endings["with an explicit deny in "+article+kind] = kind
+		endings["with an explicit deny in "+article+kind+": arn:aws:organizations::999988887777:policy/o-1/p-1"] = kind
+	}
+	for source, actions := range map[string][]string{
+		"":         {"sts:AssumeRoleWithWebIdentity", "sts:TagSession", "sts:SetSourceIdentity"},
+		testSource: {"sts:AssumeRole", "sts:TagSession", "sts:SetSourceIdentity"},
+	} {
+		for ending, kind := range endings {
+			for _, action := range actions {
+				if strings.Contains(ending, "%s") {
+					ending = fmt.Sprintf(ending, action)
+				}
+				message := "User: arn:aws:sts::111122223333:assumed-role/source/cart is not authorized to perform: " + action + " on resource: " + testRole + " " + ending
+				f := respond("AccessDenied", message, source)
+				require.Equal(t, ErrAccessDenied, f.Kind)
+				a := For(f)
+				for _, text := range []string{a.Fix, a.Text} {
+					assert.Contains(t, text, kind, message)
+					assert.Regexp(t, action+`\b`, text, message)
+				}
+				if strings.Contains(ending, "explicit deny") {
+					assert.Contains(t, a.Fix, "deny", message)
+					assert.NotContains(t, a.Text, "statement {", message)
+				}
+				if action == "sts:TagSession" && strings.Contains(ending, "identity-based policy allows") && source != "" {
+					assert.Contains(t, a.Text, "inherits the transitive tags")
+				}
+				ending = strings.ReplaceAll(ending, action, "%s")
+			}
+		}
+	}
+}
+
+func TestRuleForDeniedChainNamesBothSides(t *testing.T) {
+	for _, action := range []string{"sts:AssumeRole", "sts:TagSession", "sts:SetSourceIdentity"} {
+		a := For(respond("AccessDenied", "User: x is not authorized to perform: "+action+" on resource: "+testRole, testSource))
+		assert.Equal(t, HeadingRoleChain, a.Heading)
+		assert.Contains(t, a.Text, testSource+" needs the permission "+action+" for "+testRole)
+		assert.Contains(t, a.Fix, action)
+		if action == "sts:AssumeRole" {
+			assert.Contains(t, a.Text, `{"Effect":"Allow","Principal":{"AWS":"`+testSource+`"},"Action":"sts:AssumeRole"}`)
+			continue
+		}
+		assert.Contains(t, a.Text, `{"Effect":"Allow","Principal":{"AWS":"`+testSource+`"},"Action":["sts:AssumeRole","`+action+`"]}`)
+		assert.Contains(t, a.Text, "inherits")
+	}
+	a := For(respond("AccessDenied", "Not authorized to perform sts:TagSession", ""))
+	assert.Contains(t, a.Text, `"Action":["sts:AssumeRoleWithWebIdentity","sts:TagSession"]`)
+}
+
+func TestRuleOfResponses(t *testing.T) {
+	china := func(f *Facts) { f.RoleARN = "arn:aws-cn:iam::111122223333:role/s3-writer" }
+	issuer := func(issuer string) func(*Facts) { return func(f *Facts) { f.Claims.Issuer = issuer } }
+	audience := func(audience string) func(*Facts) { return func(f *Facts) { f.Claims.Audience = []string{audience} } }
+	endpoint := func(f *Facts) { f.Endpoint = "https://sts.eu-west-1.amazonaws.com" }
+	noProvider := "No OpenIDConnect provider found in your account for x"
+	for _, tt := range []struct {
+		name    string
+		facts   Facts
+		kind    error
+		heading Heading
+		want    string // a part of the advice
+		not     string // no part of it; empty for none
+	}{
+		{"partition, no provider", respond("InvalidIdentityToken", noProvider, "", china), ErrTokenRejected, HeadingRoleARN, "partition aws-cn", "create"},
+		{"partition, ARN", respond("ValidationError", "Request ARN is invalid", "", china), ErrInvalidRequest, HeadingRoleARN, "partition aws-cn", "arn:aws:"},
+		{"partition, chain", respond("AccessDenied", "", testSource, china), ErrAccessDenied, HeadingRoleARN, "partition aws-cn", "sts:AssumeRole"},
+		{"ARN in China", respond("ValidationError", "Request ARN is invalid", "", china, func(f *Facts) { f.Region = "cn-north-1" }), ErrInvalidRequest, HeadingRoleARN, "arn:aws-cn:iam::111122223333:role/name", "arn:aws:"},
+		{"API server's token", respond("InvalidIdentityToken", "Incorrect token audience", "", audience("https://kubernetes.default.svc")), ErrTokenRejected, HeadingAudience, "this is not the IRSA token", ""},
+		{"API server's token by issuer", respond("AccessDenied", "", "", audience("https://oidc.example.com")), ErrAccessDenied, HeadingAudience, "this is not the IRSA token", ""},
+		{"token for Vault", respond("InvalidIdentityToken", "Incorrect token audience", "", audience("vault")), ErrTokenRejected, HeadingAudience, `the token is for "vault"`, "not the IRSA token"},
+		{"throttled with the API server's token", respond("Throttling", "", "", audience("https://kubernetes.default.svc")), ErrThrottled, HeadingThrottled, "STS's limit", "IRSA token"},
+		{"issuer with an address", respond("InvalidIdentityToken", noProvider, "", issuer("https://10.0.0.1:6443")), ErrTokenRejected, HeadingNoOIDCProvider, "IP address", "create-open-id"},
+		{"issuer with a port", respond("InvalidIdentityToken", noProvider, "", issuer("https://oidc.example.com:8443/a")), ErrTokenRejected, HeadingNoOIDCProvider, "has a port", "create-open-id"},
+		{"issuer with an IPv6 address", respond("InvalidIdentityToken", noProvider, "", issuer("https://[2001:db8::1]")), ErrTokenRejected, HeadingNoOIDCProvider, "IP address", "create-open-id"},
+		{"public issuer", respond("InvalidIdentityToken", noProvider, ""), ErrTokenRejected, HeadingNoOIDCProvider, "create-open-id-connect-provider --url https://oidc.example.com --client-id-list sts.amazonaws.com", ""},
+		{"denied", respond("AccessDenied", "Not authorized to perform sts:AssumeRoleWithWebIdentity", ""), ErrAccessDenied, HeadingAccessDenied, "recreate the pod", ""},
+		{"itself", respond("AccessDenied", "User: x is not authorized to perform: sts:AssumeRole on resource: y because no resource-based policy allows the sts:AssumeRole action", testRole), ErrAccessDenied, HeadingRoleChain, "use it as it is", "statement"},
+		{"scope", respond("SignatureDoesNotMatch", "Credential should be scoped to a valid region, not 'us-west-2'.", testSource, endpoint), ErrInvalidRequest, HeadingEndpoint, "AWS_ENDPOINT_URL_STS", "clock"},
+		{"scope without an endpoint", respond("SignatureDoesNotMatch", "Credential should be scoped to a valid region", testSource), ErrInvalidRequest, HeadingEndpoint, "another region than us-west-2", "AWS_ENDPOINT_URL_STS"},
+		{"signature expired", respond("SignatureDoesNotMatch", "Signature expired: 20260101T000000Z is now earlier than 20260101T000500Z", testSource), ErrRejected, HeadingClock, "time synchronization", ""},
+		{"signature changed", respond("SignatureDoesNotMatch", "The request signature we calculated does not match", testSource), ErrInvalidRequest, HeadingInvalidRequest, "something changed the request", "clock"},
+		{"request expired", respond("RequestExpired", "", testSource), ErrRejected, HeadingClock, "time synchronization", ""},
+		{"explicit deny", respond("AccessDenied", "User: x is not authorized to perform: sts:AssumeRole on resource: y with an explicit deny", testSource), ErrAccessDenied, HeadingAccessDenied, "look for a Deny statement", "needs the permission"},
+		{"in capitals", respond("AccessDenied", "BECAUSE NO SESSION POLICY ALLOWS the sts:AssumeRole action", testSource), ErrAccessDenied, HeadingRoleChain, "session policy", ""},
+		{"K3s token", respond("InvalidIdentityToken", "Incorrect token audience", "", audience("k3s")), ErrTokenRejected, HeadingAudience, "this is not the IRSA token", ""},
+		{"source expired", respond("ExpiredToken", "", testSource), ErrRejected, HeadingRefusedByService, testSource, ""},
+		{"source unknown", respond("InvalidClientTokenId", "", testSource), ErrRejected, HeadingRefusedByService, "created again", ""},
+		{"tags", respond("PackedPolicyTooLarge", "Packed size of session tags consumes 112% of allotted space.", testSource), ErrInvalidRequest, HeadingSessionPolicy, "are inherited and count", "Options.Policy"},
+		{"tags, long code", respond("PackedPolicyTooLargeException", "Packed size of session tags consumes 112% of allotted space.", ""), ErrInvalidRequest, HeadingSessionPolicy, "the token's claim https://aws.amazon.com/tags", "Options.Policy"},
+		{"policy", respond("PackedPolicyTooLargeException", "Packed policy consumes 112% of allotted space", ""), ErrInvalidRequest, HeadingSessionPolicy, "Options.Policy", ""},
+		{"not STS", respond("InvalidAction", "", "", endpoint), ErrUnavailable, HeadingNotSTS, "AWS_ENDPOINT_URL_STS", ""},
+		{"not STS, no endpoint", respond("InvalidAction", "", ""), ErrUnavailable, HeadingNotSTS, "something other than STS answers", "AWS_ENDPOINT_URL_STS"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			assert.Equal(t, tt.kind, tt.facts.Kind)
+			a := For(tt.facts)
+			assert.Equal(t, tt.heading, a.Heading)
+			assert.Contains(t, a.Text, tt.want)
+			if tt.not != "" {
+				assert.NotContains(t, a.Text, tt.not)
+			}
+		})
+	}
+}
+
+func TestRuleNamesEndpointVariableBeforeDNS(t *testing.T) {
+	err := &net.DNSError{Err: "no such host", Name: "sts-fips.eu-west-1.amazonaws.com", IsNotFound: true}
+	f := Facts{Kind: ErrUnavailable, Err: err, RoleARN: testRole, Region: "eu-west-1", FIPS: true}
+	assert.Contains(t, For(f).Text, "AWS_USE_FIPS_ENDPOINT selects the host sts-fips.eu-west-1.amazonaws.com")
+	f.FIPS, f.DualStack = false, true
+	assert.Contains(t, For(f).Text, "AWS_USE_DUALSTACK_ENDPOINT selects the host")
+	f.Err = context.DeadlineExceeded
+	assert.Equal(t, HeadingTimeout, For(f).Heading)
+}
+
+func TestRulePermissionAdviceIsNotFollowedYet(t *testing.T) {
+	f := Facts{Kind: ErrTokenFile, Err: errors.New("x"), TokenFile: "/token"}
+	f.Err, f.File = fmt.Errorf("open: %w", fs.ErrPermission), File{Visible: true, Mode: 0o640, Owner: &Owner{Group: 2000}, User: 1000, Group: 1000}
+	assert.Contains(t, For(f).Text, "fsGroup")
+	f.File.MoreGroups = []int{2000}
+	assert.NotContains(t, For(f).Text, "fsGroup", "the group may read the file already")
+	assert.Contains(t, For(f).Text, "SELinux")
+}
+
+// TestRuleTextsAreBounded checks the length of each fix with the longest facts, and that each word in
+// braces is known.
+func TestRuleTextsAreBounded(t *testing.T) {
+	f := Facts{
+		RoleARN: testRole, Region: "ap-southeast-15", Endpoint: "https://x", Source: testSource,
+		Err: answered(403, "AccessDenied", "not authorized to perform: sts:SetSourceIdentity"),
+	}
+	known := map[error]bool{ErrNotConfigured: true, ErrTokenFile: true, ErrTokenExpired: true, ErrTokenRejected: true, ErrAccessDenied: true, ErrThrottled: true, ErrUnavailable: true, ErrInvalidRequest: true, ErrRejected: true}
+	check := func(r rule, isSTS bool) {
+		fix := r.fix
+		if r.only != chained {
+			fix = strings.ReplaceAll(fix, "{action}", "sts:AssumeRoleWithWebIdentity")
+		}
+		fix = f.expand(fix)
+		assert.NotEmpty(t, fix)
+		assert.NotEmpty(t, r.text)
+		assert.NotEmpty(t, r.heading)
+		assert.LessOrEqual(t, len(fix), 80, fix)
+		assert.NotRegexp(t, `\{[a-z]+\}`, fix)
+		assert.NotRegexp(t, `\{[a-z]+\}`, f.expand(r.text))
+		assert.True(t, r.kind == nil || known[r.kind])
+		if own := r.heading == HeadingTokenMalformed; isSTS && !own && (r.codes != nil || r.phrases != nil) {
+			u, err := url.Parse(r.source)
+			assert.NoError(t, err)
+			assert.Equal(t, "https", u.Scheme, "the source of %q", append(r.codes, r.phrases...))
+		}
+	}
+	n := 0
+	for _, table := range rules() {
+		for _, r := range table {
+			check(r, true)
+			n++
+		}
+	}
+	assert.Greater(t, n, 70)
+	for _, r := range settingRules {
+		check(r, false)
+		assert.Equal(t, r.fix, Setting(r.heading, strings.Join(r.phrases, "")).Fix)
+	}
+}
+
+func TestCauseIsTheSameForTheSameCause(t *testing.T) {
+	for _, tt := range []struct{ one, other, want string }{
+		{"dial tcp 10.0.0.7:443: connect: connection refused", "dial tcp 10.0.0.9:443: connect: connection refused", "dial tcp <address>: connect: connection refused"},
+		{"read tcp 127.0.0.1:40001->127.0.0.1:443: reset", "read tcp 127.0.0.1:40002->127.0.0.1:443: reset", "read tcp <address>: reset"},
+		{"dial tcp [::1]:443: refused", "dial tcp [fe80::1%eth0]:4430: refused", "dial tcp <address>: refused"},
+		{"lookup sts.us-west-2.amazonaws.com on 10.100.0.10:53: no such host", "lookup sts.us-west-2.amazonaws.com on 10.100.0.11:53: no such host", "lookup sts.us-west-2.amazonaws.com on <address>: no such host"},
+		{"Token expired: current date/time 1516307083 must be before the expiration date/time1516306848", "Token expired: current date/time 1516307084 must be before the expiration date/time1516306848", "Token expired: current date/time <time> must be before the expiration date/time<time>"},
+		{"expires at 2026-01-01T00:00:00Z, in 3m1s", "expires at 2026-01-02T00:00:00Z, in 2.5s", "expires at <time>, in <duration>"},
+		{"denied, request c6104cbe-af31-11e0-8154-cbc7ccf896c7", "denied, request d6104cbe-af31-11e0-8154-cbc7ccf896c7", "denied, request <id>"},
+		{"proxy.example:3128 refused", "proxy.example:3129 refused", "proxy.example:<port> refused"},
+	} {
+		assert.Equal(t, tt.want, Cause(errors.New(tt.one), ""))
+		assert.Equal(t, tt.want, Cause(errors.New(tt.other), ""))
+	}
+	assert.Equal(t, "role "+testRole+" in 111122223333", Cause(errors.New("role "+testRole+" in 111122223333"), ""), "neither is a time")
+	assert.Equal(t, "AccessDenied: sts:AssumeRole not authorized: no session policy allows it",
+		Cause(answered(403, "AccessDenied", "User: arn:aws:sts::1:assumed-role/a/cart-1 is not authorized to perform: sts:AssumeRole on resource: arn:aws:iam::2:role/b because no session policy allows the sts:AssumeRole action"), ""))
+	assert.Equal(t, "stat the file: no such file", Cause(errors.New("tokenfile: stat /var/token: no such file"), "/var/token"))
+	assert.Equal(t, "it is empty", Cause(errors.New("tokenfile: it is empty (/var/token)"), "/var/token"))
+}
+
+func TestCutKeepsTheLimit(t *testing.T) {
+	assert.Equal(t, "abc", Cut("abc", 3))
+	assert.Equal(t, "a...", Cut("abcdef", 4))
+	assert.Equal(t, "...", Cut("ééé", 4))
+	assert.Equal(t, "abc...hi", CutMiddle("abcdefghi", 8))
+}

@@ -1,0 +1,174 @@
+package irsa_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/irsakit/irsakit/irsa"
+	"github.com/irsakit/irsakit/irsa/irsatest"
+)
+
+// TestErrorTextIsTheSameForTheSameCause makes 1,000 attempts for each cause, from two pods. A
+// controller that writes the text into a status would be called again for each new one.
+func TestErrorTextIsTheSameForTheSameCause(t *testing.T) {
+	t.Parallel()
+	for _, fault := range []irsatest.Fault{
+		irsatest.Throttling, irsatest.AccessDenied, irsatest.ExpiredToken, irsatest.VerificationKey, irsatest.Unavailable,
+		irsatest.Reset, irsatest.Hang, irsatest.HTMLReply, irsatest.ExpiredCredentials,
+	} {
+		inBubble(t, string(fault), func(t *testing.T) {
+			k := newCluster(t)
+			sa := k.ServiceAccount("shop", "cart")
+			role := k.Role("s3-writer", irsatest.Trust(sa))
+			k.STS.Fail(fault, -1)
+			texts, attempts := map[string]int{}, 0
+			for range 2 {
+				pod := k.Pod(sa, role)
+				p := newProvider(t, pod.Options, func(o *irsa.Options) { o.AttemptTimeout = 2 * time.Second })
+				require.Error(t, p.Refresh(t.Context()))
+				for range 500 {
+					before := k.STS.CallCount()
+					ctx, cancel := context.WithTimeout(t.Context(), time.Second) // often done before the attempt
+					_, err := p.Retrieve(ctx)
+					cancel()
+					require.Error(t, err)
+					texts[err.Error()]++
+					err = p.Refresh(t.Context())
+					require.Error(t, err)
+					texts[err.Error()]++
+					texts[p.Status().Err.Error()]++
+					time.Sleep(time.Until(p.Status().NextAttempt))
+					if k.STS.CallCount() > before {
+						attempts++
+					}
+				}
+				pod.Rotate()
+			}
+			assert.Len(t, texts, 1, "%v", slices.Collect(maps.Keys(texts)))
+			assert.GreaterOrEqual(t, attempts, 1000)
+		})
+	}
+}
+
+func TestErrorTextIsBounded(t *testing.T) {
+	t.Parallel()
+	long := func(begin string) string { return begin + strings.Repeat("é", 500) + strings.Repeat("x", 5000) }
+	for _, fault := range []irsatest.Fault{
+		irsatest.Throttling, irsatest.AccessDenied, irsatest.ExpiredToken, irsatest.VerificationKey, irsatest.IDPRejectedClaim, irsatest.Thumbprint,
+		irsatest.Unavailable, irsatest.Reset, irsatest.Hang, irsatest.HTMLReply, irsatest.ExpiredCredentials, irsatest.RegionDisabled,
+	} {
+		for _, claim := range []string{"iss", "sub", "aud"} {
+			inBubble(t, string(fault)+" "+claim, func(t *testing.T) {
+				k, pod := newPod(t)
+				pod.Rotate(irsatest.Claim(claim, long("https://")))
+				k.STS.Fail(fault, -1)
+				for _, role := range []string{pod.RoleARN(), pod.RoleARN()[:31] + strings.Repeat("path/", 380) + strings.Repeat("n", 64)} {
+					p := newProvider(t, pod.Options, func(o *irsa.Options) { o.RoleARN = role })
+					_, err := p.Retrieve(t.Context())
+					require.Error(t, err)
+					requireShort(t, err)
+					requireNoSecret(t, fmt.Sprintf("%+v %v %q %#v %s", err, err, err, err, err), pod.Token())
+					assert.Contains(t, err.Error(), role[len(role)-20:], "the end of the role's ARN")
+					var e *irsa.Error
+					require.ErrorAs(t, err, &e)
+					for _, value := range append(e.Audience, e.Issuer, e.Subject) {
+						assert.Less(t, len(value), 1<<10)
+					}
+					assert.Less(t, len(e.LogValue().String()), 4<<10)
+				}
+			})
+		}
+	}
+}
+
+func TestErrorIsAGroupInTheLog(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k, pod := newPod(t)
+		var out bytes.Buffer
+		p := newProvider(t, pod.Options, func(o *irsa.Options) { o.Logger = slog.New(slog.NewJSONHandler(&out, nil)) })
+		retrieve(t, p)
+		k.STS.Fail(irsatest.AccessDenied, -1)
+		require.Error(t, p.Refresh(t.Context()))
+		synctest.Wait()
+		var line struct {
+			Role        string
+			NextAttempt time.Time `json:"next_attempt"`
+			Error       map[string]string
+		}
+		require.NoError(t, json.Unmarshal(out.Bytes(), &line), out.String())
+		assert.Equal(t, pod.RoleARN(), line.Role)
+		assert.False(t, line.NextAttempt.IsZero())
+		assert.Equal(t, "system:serviceaccount:shop:cart", line.Error["subject"])
+		assert.Equal(t, "sts.amazonaws.com", line.Error["audience"])
+		assert.Equal(t, "AccessDenied", line.Error["code"])
+		assert.NotEmpty(t, line.Error["request_id"])
+		assert.Equal(t, p.Status().Err.Error(), line.Error["text"])
+
+		// Errors without a response have the attribute, too.
+		e := &irsa.Error{Kind: irsa.ErrUnavailable, NextAttempt: time.Now()}
+		assert.Contains(t, e.LogValue().String(), "request_id=")
+		assert.Contains(t, e.LogValue().String(), "next_attempt=")
+	})
+}
+
+// TestErrorIsMadeWithoutFurtherReads checks that what an error shows of the token file is what the
+// failed read found.
+func TestErrorIsMadeWithoutFurtherReads(t *testing.T) {
+	for _, file := range []string{"explain.go", "errors.go", "../internal/explain/rule.go"} {
+		text, err := os.ReadFile(file)
+		require.NoError(t, err)
+		assert.NotRegexp(t, `InspectFile|TokenError\(|os\.(Open|Stat|Lstat|ReadFile)`, string(text), file)
+	}
+}
+
+func TestNewReportsFirstFaultAndNumberOfOthers(t *testing.T) {
+	_, err := irsa.New(func(o *irsa.Options) {
+		o.RoleARN, o.TokenFile, o.Duration, o.SessionName, o.Region = "x", "y", 1, "z", "us-east-1a"
+	})
+	require.ErrorIs(t, err, irsa.ErrNotConfigured)
+	assert.ErrorContains(t, err, `irsa: not configured: the token file "y" is not`)
+	assert.ErrorContains(t, err, "(role x, and 4 more errors)")
+	requireShort(t, err)
+	for _, want := range []string{`"x" is not the ARN`, `the token file "y" is not an absolute path`, "the duration 1ns", `the session name "z"`, `"us-east-1a" is a zone of the region us-east-1`} {
+		assert.Contains(t, fmt.Sprintf("%+v", err), want)
+	}
+}
+
+func TestNewErrorMatchesErrNotInjected(t *testing.T) {
+	_, err := irsa.New()
+	require.ErrorIs(t, err, irsa.ErrNotInjected)
+	require.ErrorIs(t, err, irsa.ErrNotConfigured)
+	t.Setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", "http://169.254.170.23/v1/credentials")
+	_, err = irsa.New()
+	require.ErrorIs(t, err, irsa.ErrNotInjected, "Pod Identity is another way")
+	for _, name := range []string{injectedRole, injectedToken} {
+		t.Run(name, func(t *testing.T) {
+			t.Setenv(name, "/x")
+			_, err := irsa.New()
+			require.ErrorIs(t, err, irsa.ErrNotConfigured)
+			require.NotErrorIs(t, err, irsa.ErrNotInjected, "half of it is a mistake")
+		})
+	}
+}
+
+func TestErrorPermanentFollowsTheKind(t *testing.T) {
+	for kind, want := range map[error]bool{
+		irsa.ErrNotConfigured: true, irsa.ErrTokenExpired: true, irsa.ErrTokenRejected: true, irsa.ErrAccessDenied: true, irsa.ErrInvalidRequest: true,
+		irsa.ErrClosed: true, irsa.ErrTokenFile: false, irsa.ErrThrottled: false, irsa.ErrUnavailable: false, irsa.ErrRejected: false,
+	} {
+		assert.Equal(t, want, (&irsa.Error{Kind: kind}).Permanent(), kind)
+	}
+}
