@@ -14,8 +14,8 @@ import (
 	"github.com/irsakit/irsakit/internal/slots"
 )
 
-// grace is how much longer than AttemptTimeout a source may take to return. It lets the source
-// return an error that explains more than that its context timed out.
+// grace is how much longer than AttemptTimeout a source may take to return, so that it can return a
+// more informative error than a timeout.
 const grace = 100 * time.Millisecond
 
 // minReplacement is the minimum lifetime of credentials that replace rejected ones with a later

@@ -241,7 +241,8 @@ func (m *model) check() {
 	m.require(!m.awaits || attempt != nil, "an attempt is forgotten")
 }
 
-// finally checks that the Cache works as promised from the current state on, and closes it.
+// finally checks that the Cache still behaves as documented, starting from its current state, and
+// closes it.
 func (m *model) finally() {
 	var creds aws.Credentials
 	if m.cache.TryRetrieve(&creds) {

@@ -187,8 +187,9 @@ func (m *minTTLs) add(d time.Duration, n int) {
 	}
 }
 
-// longest returns the longest minimum TTL that credentials with the given lifetime can satisfy. Views
-// that require more get an error, and must not make callers of the others wait.
+// longest returns the largest minimum TTL that credentials with the given lifetime can satisfy.
+// Views that require more get an error. They must not cause early refreshes, which would make
+// callers of other views wait.
 func (m minTTLs) longest(lifetime time.Duration) (d time.Duration) {
 	most := schedule.MaxMinTTL(lifetime)
 	for minTTL := range m {

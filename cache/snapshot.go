@@ -27,7 +27,7 @@ const forever time.Duration = math.MaxInt64
 // snapshot is the complete state that callers can see. It is immutable: each change stores a new
 // snapshot. Moments that do not apply are [schedule.Never].
 type snapshot struct {
-	// End of the fast path on either clock, in the form that is the cheapest to compare.
+	// The end of the fast path on each clock, stored in a form that is cheap to compare.
 	fastWall    int64     // Unix nanoseconds
 	fastElapsed time.Time // its monotonic reading is used
 

@@ -150,8 +150,8 @@ func (e *Error) LogValue() slog.Value {
 	return slog.GroupValue(append([]slog.Attr{slog.String("text", e.Error())}, e.facts()...)...)
 }
 
-// Format prints the text, and for %+v also the full cause, the facts and the advice, each in a line of
-// its own and less than 4 KiB together.
+// Format prints the text. For %+v it also prints the full cause, the facts and the advice, each on
+// a line of its own, in less than 4 KiB in total.
 func (e *Error) Format(f fmt.State, verb rune) {
 	if verb != 'v' || !f.Flag('+') {
 		fmt.Fprintf(f, fmt.FormatString(f, verb), e.Error())

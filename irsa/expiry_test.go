@@ -22,7 +22,7 @@ import (
 	"github.com/irsakit/irsakit/irsa/irsatest"
 )
 
-// middlebox changes STS's responses to one action, or to both if it is empty.
+// middlebox alters STS's responses to the given action, or to both actions if it is empty.
 type middlebox struct {
 	http.RoundTripper
 	action     string

@@ -71,7 +71,7 @@ func TestPoolProvidersAreOrderedByUse(t *testing.T) {
 	assert.Equal(t, want, got)
 }
 
-// A tenant that makes up roles affects neither the credentials nor the new roles of another one.
+// A tenant that requests invented roles must not affect the existing or new roles of another one.
 func TestPoolMadeUpRolesEvictNoOtherTenant(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -123,8 +123,8 @@ func (p *Pool) role(opts *RoleOptions, source config.SourceKey) (*config.Config,
 	return &c, c.ResolveRole(p.config)
 }
 
-// link returns the config of a role that the role of source assumes, and what is wrong with it. It is
-// the one at the index i of a role chain.
+// link returns the config of a role that the role of source assumes, and any faults in it. The role
+// is at index i of a role chain.
 func (p *Pool) link(source *config.Config, role *ChainedRole, i int) (*config.Config, config.Errors) {
 	c, errs := source.Derive(role.RoleARN), config.Errors{}
 	switch {

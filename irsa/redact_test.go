@@ -95,7 +95,8 @@ func replyBody(action, credentials string) string {
 
 const fineCredentials = "<AccessKeyId>ASIAX</AccessKeyId><SecretAccessKey>s</SecretAccessKey><SessionToken>t</SessionToken>"
 
-// parrots are different ways to repeat a secret. The action is set later.
+// parrots are servers that repeat a secret in their response, each in a different way. The test
+// sets the action.
 var parrots = map[string]parrot{
 	"whole, in the message": {body: errorBody("ValidationError", "Value '~' failed")},
 	"its beginning":         {body: errorBody("ValidationError", "~"), change: func(s string) string { return s[:40] }},

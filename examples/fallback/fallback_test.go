@@ -98,7 +98,7 @@ func TestLoadConfigReturnsErrorOfBrokenIRSA(t *testing.T) {
 	}
 }
 
-// A role that denies access is an error of each request, and not a reason to use other credentials.
+// If the role denies access, each request fails. The program does not use other credentials.
 func TestLoadConfigDoesNotFallBackLater(t *testing.T) {
 	kit, err := irsatest.Start()
 	require.NoError(t, err)

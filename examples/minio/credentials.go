@@ -10,8 +10,9 @@ import (
 	"github.com/irsakit/irsakit/irsa"
 )
 
-// maxWait is how long a request waits for the first credentials. minio-go holds a mutex meanwhile,
-// so that the client's other requests wait too. If you can, call WaitReady before the first request.
+// maxWait is how long a request waits for the first credentials. minio-go holds a mutex while it
+// waits, so the client's other requests wait too. Call WaitReady before the first request if
+// possible.
 const maxWait = 5 * time.Second
 
 // newCredentials returns minio-go credentials that are always those of p.

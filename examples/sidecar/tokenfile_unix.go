@@ -15,8 +15,8 @@ import (
 // becoming the controlling terminal.
 const openFlags = syscall.O_NONBLOCK | syscall.O_NOCTTY
 
-// checkToken returns an error unless the file is a regular file that only the user of this
-// process can change, and only its group can read as well.
+// checkToken returns an error unless the file is a regular file that belongs to the user of the
+// process, that only this user can write, and that nobody outside of its group can read.
 func checkToken(path string, info fs.FileInfo) error {
 	if err := regularfile.Check(path, info); err != nil {
 		return err

@@ -16,10 +16,10 @@ import (
 func (d *diagnosis) checkExchange(ctx context.Context) {
 	switch {
 	case len(d.errs) > 0:
-		d.skip(NameExchange, "the settings are invalid")
+		d.skip(NameExchange, "an earlier check failed")
 		return
 	case d.token == nil:
-		d.skip(NameExchange, "there is no token")
+		d.skip(NameExchange, "no token could be read")
 		return
 	case !d.reachedSTS() && d.timedOut == "":
 		d.skip(NameExchange, "STS was not reached")
@@ -45,8 +45,8 @@ func (d *diagnosis) checkExchange(ctx context.Context) {
 	d.fail(NameExchange, err, explain.For(f))
 }
 
-// settle corrects the results of earlier checks after a successful exchange. What failed is a warning,
-// and what a server other than AWS's may do as it likes has passed.
+// settle revises the results of earlier checks after a successful exchange. A failed check becomes
+// a warning. A check that does not matter for a server other than AWS's becomes a pass.
 func (d *diagnosis) settle() {
 	for i := range d.result.Checks {
 		c := &d.result.Checks[i]

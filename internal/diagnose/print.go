@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// opening explains to a reader who has never heard of IRSA what the checks are about.
+// opening explains the checks to readers who do not know IRSA.
 const opening = "IRSA (IAM Roles for Service Accounts) gives a pod AWS credentials without stored keys: the EKS webhook sets AWS_ROLE_ARN and " +
 	"AWS_WEB_IDENTITY_TOKEN_FILE in new pods of an annotated service account, and AWS STS exchanges the token in that file for credentials of the role."
 
@@ -44,12 +44,24 @@ func Print(checks []Check, width int, all bool) string {
 		p.others(checks)
 	}
 	p.wrap(summary(counts), "", "")
-	if first == "" {
-		p.wrap("No check failed.", "", "")
-	} else {
-		p.wrap(fmt.Sprintf("%d of %d checks failed. Fix %s first.", counts[Failed], len(checks), first), "", "")
-	}
+	p.wrap(conclusion(counts, len(checks), first), "", "")
 	return p.text.String()
+}
+
+// conclusion returns how many checks failed or warned, and which one to fix first.
+func conclusion(counts map[Status]int, all int, first string) string {
+	warned := ""
+	switch n := counts[Warned]; n {
+	case 0:
+	case 1:
+		warned = ", 1 has a warning"
+	default:
+		warned = fmt.Sprintf(", %d have warnings", n)
+	}
+	if first == "" {
+		return "No check failed" + warned + "."
+	}
+	return fmt.Sprintf("%d of %d checks failed%s. Fix %s first.", counts[Failed], all, warned, first)
 }
 
 // summary returns how many checks passed and were skipped.
@@ -62,9 +74,9 @@ func summary(counts map[Status]int) string {
 	case 0:
 		return text + "."
 	case 1:
-		return text + ", 1 was skipped because it does not apply or another check failed."
+		return text + ", 1 was skipped because it does not apply or depends on a check that failed."
 	default:
-		return fmt.Sprintf("%s, %d were skipped because they do not apply or another check failed.", text, n)
+		return fmt.Sprintf("%s, %d were skipped because they do not apply or depend on a check that failed.", text, n)
 	}
 }
 

@@ -102,7 +102,7 @@ func (d *diagnosis) checkToken(ctx context.Context) {
 // subject and pod.
 func (d *diagnosis) checkClaims(context.Context) {
 	if d.token == nil {
-		d.skip(nameClaims, "there is no token")
+		d.skip(nameClaims, "no token could be read")
 		return
 	}
 	claims := d.token.Claims()

@@ -25,7 +25,7 @@ var firstCauses = []rule{
 	{
 		codes: []string{"AccessDenied", "AccessDeniedException"}, only: chained, when: func(f Facts) bool { return strings.EqualFold(f.Source, f.RoleARN) },
 		kind: ErrAccessDenied, heading: HeadingRoleChain,
-		fix:    "use the Provider as it is: it has this role already",
+		fix:    "do not assume this role again: its credentials are already used",
 		text:   "{role} would assume itself, which its trust policy does not allow. The Provider has the credentials of this role already: use it as it is, without AssumeRole",
 		source: "https://aws.amazon.com/blogs/security/announcing-an-update-to-iam-role-trust-policy-behavior/",
 	},

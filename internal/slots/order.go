@@ -52,7 +52,8 @@ func (o *order) remove(t *Ticket) {
 	}
 }
 
-// pass counts how often tickets with callers pass background tickets, when t acquires a slot.
+// pass updates the number of tickets with callers that have acquired a slot in a row while a
+// background ticket waits. t acquires a slot now.
 func (o *order) pass(t *Ticket) {
 	if t.Priority < Background && o.waiting[Background].Len()+o.waiting[BackgroundFailing].Len() > 0 {
 		o.passed++

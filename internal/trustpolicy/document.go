@@ -164,7 +164,7 @@ func list(value any) ([]any, error) {
 	return array, nil
 }
 
-// texts returns the strings in an array. A string that is not in an array is the only one.
+// texts returns the strings in an array. A string counts as an array with one element.
 func texts(value any) ([]string, error) {
 	elements, err := list(value)
 	if err != nil {

@@ -100,7 +100,7 @@ func (v value) resolved(c requestContext) (r value, advice string) {
 	return r, advice
 }
 
-// text returns the text of a resolved value. Wildcards are ordinary characters in it.
+// text returns a resolved value as literal text, in which wildcards have no special meaning.
 func (v value) text() string {
 	var b strings.Builder
 	for _, p := range v.parts {

@@ -165,8 +165,8 @@ func checkIssuerURL(raw string) error {
 	return nil
 }
 
-// issuerOf returns the kit's issuer whose URL is a prefix of the request's URL, and the
-// rest of the path. It returns nil if there is none.
+// issuerOf returns the issuer whose URL is a prefix of the request's URL, and the rest of the path.
+// It returns nil if there is none.
 func (k *Cluster) issuerOf(host, path string) (*Issuer, string) {
 	k.mu.Lock()
 	defer k.mu.Unlock()

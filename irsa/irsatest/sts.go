@@ -56,9 +56,9 @@ func (s *STS) Endpoint() string {
 	return "http://" + s.server.addr
 }
 
-// SetClockSkew sets the clock of the STS d ahead of this process's clock, or behind it if
-// d is negative. The Date headers, the credentials' Expiration and the checks of tokens,
-// sessions and signatures use that clock. The issuer's clock does not change.
+// SetClockSkew sets the clock of the STS to d ahead of the process's clock, or behind it if d is
+// negative. That clock determines the Date headers, the Expiration of credentials, and whether
+// tokens, sessions and signatures are valid. The issuer's clock does not change.
 func (s *STS) SetClockSkew(d time.Duration) { s.set(func(o *settings) { o.skew = d }) }
 
 // OmitDate controls whether replies omit the Date header.
