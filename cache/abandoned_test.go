@@ -78,7 +78,7 @@ func ended() context.Context {
 func TestLimiterEndsNestedAttemptsThatWaitForEachOther(t *testing.T) {
 	for _, slots := range []int{1, 4, 32} {
 		synctest.Test(t, func(t *testing.T) {
-			l := cache.NewLimiter(slots)
+			l := answeredLimiter(t, slots)
 			app := t.Context() // the application's, without the slot of the attempt
 			var callers sync.WaitGroup
 			outers := make([]*cache.Cache, slots)
