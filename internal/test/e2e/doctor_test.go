@@ -30,7 +30,7 @@ func TestDoctorPassesHealthyPod(t *testing.T) {
 		assert.Regexp(t, `(?m)^passed +`+check+` `, output.out)
 	}
 	assert.Contains(t, output.out, "issuer "+cluster.api.issuer()+", subject system:serviceaccount:"+p.Namespace+":cart, pod "+p.Name)
-	assert.Contains(t, output.out, "\nNo check failed.\n")
+	assert.Contains(t, output.out, "\nNo check failed")
 }
 
 func TestDoctorReportsWrongAudience(t *testing.T) {

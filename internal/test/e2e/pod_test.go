@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"syscall"
 	"testing"
@@ -158,11 +159,17 @@ type result struct {
 	out, errors string
 }
 
+// wrapped matches the line breaks within a paragraph of the doctor's report.
+var wrapped = regexp.MustCompile(`\n {9,}`)
+
 // run runs a program in the way in which the pod's container runs it: with the environment in
 // the pod from the API server, and without that of the test. A nil user is that of the test.
 func (p *pod) run(t *testing.T, user *syscall.Credential, container corev1.Container, program string, args ...string) result {
 	t.Helper()
 	var out, errs bytes.Buffer
+	if program == cluster.programs.doctor {
+		args = append([]string{"-v"}, args...)
+	}
 	cmd := exec.CommandContext(t.Context(), program, args...)
 	cmd.Dir, cmd.Env = cluster.dir, append([]string{"HOME=/nowhere"}, p.environ(container)...)
 	cmd.Stdout, cmd.Stderr = &out, &errs
@@ -172,5 +179,5 @@ func (p *pod) run(t *testing.T, user *syscall.Credential, container corev1.Conta
 		t.Fatal(err)
 	}
 	t.Logf("%s %v has ended with %d\n%s%s", program, args, cmd.ProcessState.ExitCode(), out.Bytes(), errs.Bytes())
-	return result{cmd.ProcessState.ExitCode(), out.String(), errs.String()}
+	return result{cmd.ProcessState.ExitCode(), wrapped.ReplaceAllString(out.String(), " "), errs.String()}
 }
