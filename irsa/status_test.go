@@ -48,7 +48,7 @@ func TestStatusKindOfLastError(t *testing.T) {
 		time.Sleep(2 * time.Minute)
 		require.NoError(t, p.Refresh(t.Context()))
 		assert.NoError(t, p.Status().Kind)
-		k.STS.Down()
+		k.STS.Fail(irsatest.Hang, -1) // the exchange for new credentials must not fail yet
 		p.Invalidate(retrieve(t, p))
 		assert.Equal(t, irsa.ErrRejected, p.Status().Kind)
 		require.ErrorIs(t, p.Healthy(), irsa.ErrRejected)
