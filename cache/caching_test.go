@@ -157,6 +157,8 @@ func TestCacheWithSDKCacheSurvivesOutage(t *testing.T) {
 					require.Zero(t, time.Since(asked), "a caller waited")
 				}
 				assert.LessOrEqual(t, float64(s.count()), 1.7*float64(hours)+60, "including the attempts during the outage")
+				require.NoError(t, c.Close())
+				time.Sleep(s.delay) // a call of the SDK's cache does not end with its context
 			})
 		})
 	}
