@@ -138,8 +138,10 @@ func checkHandled(t *testing.T, path string) {
 	}
 	status, _ := receive(t, s.dial(t, "GET /fast"+host))
 	assert.Equal(t, http.StatusOK, status)
-	for _, c := range waiting {
+	for range waiting {
 		s.release <- struct{}{}
+	}
+	for _, c := range waiting {
 		status, body := receive(t, c)
 		assert.Equal(t, http.StatusOK, status)
 		assert.Equal(t, "GET "+path, body)
