@@ -503,7 +503,7 @@ func (s setup) check(t *testing.T) {
 	if b.document != "" {
 		report.CheckTrustPolicy([]byte(b.document))
 	}
-	s.requireLeadsToTheCure(t, failure, report)
+	s.requireLeadsToAdvice(t, failure, report)
 
 	text := textOf(failure, report)
 	requireNoSecret(t, text, strings.TrimPrefix(b.pod.Token(), "Bearer "))
@@ -550,7 +550,7 @@ func errorText(err error) string {
 	return err.Error()
 }
 
-func (s setup) requireLeadsToTheCure(t *testing.T, failure error, report *irsa.Report) {
+func (s setup) requireLeadsToAdvice(t *testing.T, failure error, report *irsa.Report) {
 	t.Helper()
 	first, links := "", ""
 	for _, c := range report.Checks {

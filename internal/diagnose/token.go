@@ -48,7 +48,7 @@ func (d *diagnosis) checkTokenPath(ctx context.Context) {
 		_, err := d.config.Token.Token(ctx) // its error names the file type
 		d.failWithKind(nameTokenPath, explain.ErrTokenFile, err)
 	case d.file.NeverRenewed:
-		d.add(nameTokenPath, Warned, path+" is a file by itself, not a link into a projected volume, so the kubelet does not renew it",
+		d.add(nameTokenPath, Warned, path+" is a regular file, not a link into a projected volume, so the kubelet does not renew it",
 			explain.Advice{Heading: explain.HeadingTokenNotRenewed, Text: "mount the whole volume, without subPath, and do not copy the token"})
 	default:
 		target, _ := os.Readlink(path) // "" if a folder above is the link

@@ -85,7 +85,7 @@ var serviceRules = []rule{
 	},
 	{
 		kind: ErrThrottled, heading: HeadingThrottled, fix: "wait; find what requests credentials all the time",
-		text:   "it is tried again by itself. All callers in the account and region share STS's limit: look for a program that requests new credentials all the time",
+		text:   "the library retries. All callers in the account and region share STS's limit: look for a program that requests new credentials all the time",
 		source: "https://github.com/aws/aws-sdk-go-v2/issues/2544",
 	},
 	{
@@ -103,12 +103,12 @@ var serviceRules = []rule{
 	{
 		codes: []string{"InternalFailure", "InternalError", "ServiceUnavailable", "RequestTimeout", "RequestTimeoutException"}, kind: ErrUnavailable, heading: HeadingSTSUnavailable,
 		fix:    "wait; STS has a fault of its own",
-		text:   "it passes by itself and is tried again; valid credentials are served meanwhile",
+		text:   "the library retries, and serves valid credentials meanwhile",
 		source: commonErrors,
 	},
 	{
 		when: func(f Facts) bool { return f.Code != "" }, kind: ErrUnavailable, heading: HeadingSTSUnavailable, fix: "wait; STS has a fault of its own",
-		text:   "it passes by itself and is tried again; valid credentials are served meanwhile",
+		text:   "the library retries, and serves valid credentials meanwhile",
 		source: commonErrors,
 	},
 }

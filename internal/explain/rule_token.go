@@ -25,13 +25,13 @@ var tokenRules = []rule{
 	{
 		codes: []string{"InvalidIdentityToken"}, phrases: []string{"retrieve verification key"}, kind: ErrUnavailable, heading: HeadingVerificationKey,
 		fix:    "make the issuer's keys public if this lasts",
-		text:   "it is tried again by itself. If it lasts: STS fetches the issuer's keys over the internet, so check that {issuer}/.well-known/openid-configuration is public and names the key that signed the token",
+		text:   "the library retries. If the failure lasts: STS fetches the issuer's keys over the internet, so check that {issuer}/.well-known/openid-configuration is public and names the key that signed the token",
 		source: "https://github.com/aws/aws-cli/issues/7194",
 	},
 	{
 		codes: []string{"IDPCommunicationError"}, kind: ErrUnavailable, heading: HeadingVerificationKey,
 		fix:    "make the issuer's keys public if this lasts",
-		text:   "it is tried again by itself. If it lasts: STS fetches the issuer's keys over the internet, so check that {issuer}/.well-known/openid-configuration is public and names the key that signed the token",
+		text:   "the library retries. If the failure lasts: STS fetches the issuer's keys over the internet, so check that {issuer}/.well-known/openid-configuration is public and names the key that signed the token",
 		source: webIdentityDocument,
 	},
 	{
@@ -145,7 +145,7 @@ var clockRules = []rule{
 	{
 		when: func(f Facts) bool { return f.File.NeverRenewed }, kind: ErrTokenExpired, heading: HeadingTokenNotRenewed,
 		fix:    "mount the whole volume, without subPath",
-		text:   "the token is a file by itself, not a link into the projected volume, so the kubelet never renews it: mount the whole volume, without subPath, and do not copy the token",
+		text:   "the token is a regular file, not a link into the projected volume, so the kubelet never renews it: mount the whole volume, without subPath, and do not copy the token",
 		source: volumeDocument,
 	},
 	{

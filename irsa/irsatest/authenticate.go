@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strconv"
 	"strings"
 	"time"
 
@@ -19,8 +20,8 @@ import (
 // The error is a [smithy.APIError] with STS's code if the request is not signed, the signature is
 // wrong or for another service, the session has expired, or the request is dated more than 5 minutes
 // before or after the time of the STS. A presigned request is valid for the time in X-Amz-Expires
-// instead, or for 15 minutes if it is for STS, but not after its session. Authenticate reads the
-// body, of at most 16 MiB, and replaces it by a copy.
+// instead, or for 15 minutes if it is for STS, but not after its session. The region in the scope can
+// be any. Authenticate reads the body, of at most 16 MiB, and replaces it with a copy.
 func (s *STS) Authenticate(r *http.Request, service string) (callerARN string, err error) {
 	caller, rejected := s.authenticateFor(r, service)
 	if rejected != nil {
@@ -84,15 +85,16 @@ func payloadOf(r *http.Request, service string) (string, *rejection) {
 
 // checkExpires rejects a presigned request after the time in its URL.
 func (s signature) checkExpires(r *http.Request, now time.Time) *rejection {
-	seconds, err := time.ParseDuration(r.URL.Query().Get("X-Amz-Expires") + "s")
-	if err != nil {
-		return incompleteSignature("X-Amz-Expires must be a number of seconds.")
+	const week = 7 * 24 * 60 * 60
+	seconds, err := strconv.Atoi(r.URL.Query().Get("X-Amz-Expires"))
+	if err != nil || seconds < 1 || seconds > week {
+		return incompleteSignature("X-Amz-Expires must be a number of seconds, at most a week.")
 	}
 	switch {
 	case s.date.Sub(now) > 5*time.Minute:
 		return s.checkDate(now)
-	case !now.Before(s.date.Add(seconds)):
-		return forbidden("AccessDenied", fmt.Sprintf("Request has expired: it was presigned at %s for %v.", s.date.Format(time.RFC3339), seconds))
+	case !now.Before(s.date.Add(time.Duration(seconds) * time.Second)):
+		return forbidden("AccessDenied", fmt.Sprintf("Request has expired: it was presigned at %s for %d seconds.", s.date.Format(time.RFC3339), seconds))
 	}
 	return nil
 }

@@ -49,8 +49,10 @@ func presignedRequest(t *testing.T, creds aws.Credentials, service, payload stri
 	return presigned
 }
 
+// emptyHash is the SHA-256 of an empty body.
+const emptyHash = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+
 func TestSTSAuthenticate(t *testing.T) {
-	const empty = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 	for name, c := range map[string]struct {
 		request func(*testing.T, aws.Credentials) *http.Request
 		service string
@@ -70,21 +72,21 @@ func TestSTSAuthenticate(t *testing.T) {
 		},
 		"presigned": {
 			request: func(t *testing.T, creds aws.Credentials) *http.Request {
-				return presignedRequest(t, creds, "rds-db", empty)
+				return presignedRequest(t, creds, "rds-db", emptyHash)
 			},
 			service: "rds-db",
 			wait:    15*time.Minute - time.Second,
 		},
 		"presigned for STS": { // regardless of X-Amz-Expires
 			request: func(t *testing.T, creds aws.Credentials) *http.Request {
-				return presignedRequest(t, creds, "sts", empty)
+				return presignedRequest(t, creds, "sts", emptyHash)
 			},
 			service: "sts",
 			wait:    15 * time.Minute,
 		},
 		"presigned for STS and too old": {
 			request: func(t *testing.T, creds aws.Credentials) *http.Request {
-				return presignedRequest(t, creds, "sts", empty)
+				return presignedRequest(t, creds, "sts", emptyHash)
 			},
 			service: "sts",
 			wait:    15*time.Minute + time.Second,
@@ -121,7 +123,7 @@ func TestSTSAuthenticate(t *testing.T) {
 		},
 		"another query": {
 			request: func(t *testing.T, creds aws.Credentials) *http.Request {
-				r := presignedRequest(t, creds, "rds-db", empty)
+				r := presignedRequest(t, creds, "rds-db", emptyHash)
 				r.URL.RawQuery = strings.Replace(r.URL.RawQuery, "DBUser=app", "DBUser=admin", 1)
 				return r
 			},
@@ -152,7 +154,7 @@ func TestSTSAuthenticate(t *testing.T) {
 		},
 		"presigned and too old": {
 			request: func(t *testing.T, creds aws.Credentials) *http.Request {
-				return presignedRequest(t, creds, "rds-db", empty)
+				return presignedRequest(t, creds, "rds-db", emptyHash)
 			},
 			service: "rds-db",
 			wait:    15 * time.Minute,
@@ -161,7 +163,7 @@ func TestSTSAuthenticate(t *testing.T) {
 		"expired session": {
 			request: func(t *testing.T, creds aws.Credentials) *http.Request {
 				time.Sleep(50 * time.Minute)
-				return presignedRequest(t, creds, "rds-db", empty)
+				return presignedRequest(t, creds, "rds-db", emptyHash)
 			},
 			service: "rds-db",
 			wait:    10 * time.Minute,
@@ -188,6 +190,25 @@ func TestSTSAuthenticate(t *testing.T) {
 			})
 		})
 	}
+}
+
+func TestSTSAuthenticateRejectsLifetimeOfPresignedRequest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := inMemory(t)
+		creds := w.retrieve(t.Context(), t)
+		for _, seconds := range []string{"", "0", "-1", "604801", "1m3", "99999999999999999999"} {
+			r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "https://db.example:5432/?X-Amz-Expires="+seconds, nil)
+			require.NoError(t, err)
+			signed, _, err := v4.NewSigner().PresignHTTP(t.Context(), creds, r, emptyHash, "rds-db", "us-west-2", time.Now())
+			require.NoError(t, err)
+			r, err = http.NewRequestWithContext(t.Context(), http.MethodGet, signed, nil)
+			require.NoError(t, err)
+
+			_, err = w.STS.Authenticate(r, "rds-db")
+
+			assert.ErrorContains(t, err, "X-Amz-Expires must be", seconds)
+		}
+	})
 }
 
 func TestSTSAuthenticateLeavesTheBody(t *testing.T) {
