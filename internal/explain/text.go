@@ -29,14 +29,6 @@ func Quote(text string) string {
 	return strconv.Quote(text)
 }
 
-// Truncate returns text, shortened to 100 bytes if it exceeds limit.
-func Truncate(text string, limit int) string {
-	if len(text) > limit {
-		return text[:maxQuoted] + "..."
-	}
-	return text
-}
-
 // Shorten returns text from a server, shortened to 1 KiB.
 func Shorten(text string) string {
 	const most = 1 << 10
