@@ -13,9 +13,9 @@ type reasons struct {
 	started int  // number of attempts started so far
 	idle    bool // the credentials have been unused for as long as Options.MaxIdleLifetimes allows
 
-	spacedUntil           schedule.Moment // a requested attempt starts no sooner
-	invalidateSpacedUntil schedule.Moment // an attempt after Invalidate starts no sooner
-	retryServing          schedule.Moment // an attempt after a failure starts no sooner while there are valid credentials
+	spacedUntil           schedule.Moment // the earliest start of a requested attempt
+	invalidateSpacedUntil schedule.Moment // the earliest start of an attempt after Invalidate
+	retryServing          schedule.Moment // the earliest start of an attempt after a failure, with valid credentials
 	retryEmpty            schedule.Moment // likewise, without valid credentials
 }
 

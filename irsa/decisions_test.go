@@ -54,7 +54,7 @@ func TestErrNotInjectedMeansThatNeitherRoleNorTokenIsSet(t *testing.T) {
 	}
 }
 
-func TestErrorPermanentTellsMisconfigurationFromOutages(t *testing.T) {
+func TestErrorPermanentDistinguishesMisconfigurationFromOutages(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for fault, want := range map[irsatest.Fault]bool{
 			irsatest.AccessDenied: true, irsatest.Unavailable: false, irsatest.Throttling: false,

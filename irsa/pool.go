@@ -22,8 +22,8 @@ const (
 	defaultMaxCalls = 32
 )
 
-// idleLives is the number of unused credential lifetimes after which a role is not refreshed.
-const idleLives = 2
+// maxIdleLifetimes is the number of unused credential lifetimes after which a role is not refreshed.
+const maxIdleLifetimes = 2
 
 // poolEvents is the number of pending events of a Pool that are kept.
 const poolEvents = 1024

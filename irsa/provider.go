@@ -84,7 +84,7 @@ func (p *Provider) initCache(attempts aws.CredentialsProvider) {
 		o.Permanent, o.RetryAfter = explain.Permanent, explain.RetryAfter
 		o.Logger = slog.New(roleHandler{p.logger.Handler(), p.config.RoleARN})
 		if p.pool != nil {
-			o.Limiter, o.Tenant, o.MaxIdleLifetimes = p.pool.limiter, p.config.Tenant, idleLives
+			o.Limiter, o.Tenant, o.MaxIdleLifetimes = p.pool.limiter, p.config.Tenant, maxIdleLifetimes
 		}
 	})
 }
