@@ -219,7 +219,8 @@ func TestREADMEConfigurationsHaveCredentials(t *testing.T) {
 // assertAccount checks that a client made from cfg has credentials of the account.
 func assertAccount(t *testing.T, cfg aws.Config, account string) {
 	t.Helper()
-	identity, err := sts.NewFromConfig(cfg).GetCallerIdentity(t.Context(), nil)
+	client := sts.NewFromConfig(cfg, func(o *sts.Options) { o.BaseEndpoint = aws.String(os.Getenv("AWS_ENDPOINT_URL_STS")) })
+	identity, err := client.GetCallerIdentity(t.Context(), nil)
 	require.NoError(t, err)
 	assert.Equal(t, account, *identity.Account)
 }
@@ -232,7 +233,9 @@ func TestREADMEFallsBackOnlyOutsidePods(t *testing.T) {
 	t.Setenv("AWS_SECRET_ACCESS_KEY", "laptop")
 	cfg, err := onLaptopOrInPod(t.Context())
 	require.NoError(t, err)
-	assert.Equal(t, "AKIALAPTOP", retrieve(t, cfg.Credentials).AccessKeyID)
+	creds, err := cfg.Credentials.Retrieve(t.Context())
+	require.NoError(t, err)
+	assert.Equal(t, "AKIALAPTOP", creds.AccessKeyID)
 
 	t.Setenv("AWS_ROLE_ARN", "arn:aws:iam::111122223333:role/s3-writer")
 	_, err = onLaptopOrInPod(t.Context())
