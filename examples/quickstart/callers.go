@@ -3,112 +3,110 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+
+	"github.com/irsakit/irsakit/irsa/irsatest"
 )
 
 const (
-	numCallers   = 8
-	callInterval = time.Millisecond // between the calls of one caller
+	numCallers = 10
+	interval   = 10 * time.Millisecond // between the requests of one caller
+	deadline   = time.Second           // a request without credentials fails after this time
+	longWait   = 50 * time.Millisecond
 )
 
-// callers retrieves credentials concurrently, as the clients of a busy service do.
+// callers are the callers in one pod. They need credentials for every request, as the clients of
+// a busy service do.
 type callers struct {
+	name        string
+	pod         *irsatest.Pod
 	credentials aws.CredentialsProvider
+	total       stats  // until the last call of take
+	printed     string // the access key printed last
 
-	mu    sync.Mutex
-	total stats
-	seen  map[string]bool // access key IDs
+	mu   sync.Mutex
+	step stats              // since the last call of take
+	keys [numCallers]string // the access key of each caller
 }
 
-// stats contains what callers have observed so far. It contains no secrets.
+// stats describes requests.
 type stats struct {
-	calls       int
-	served      int           // callers whose first call has returned
-	firstWait   time.Duration // the longest of these first calls
-	longestWait time.Duration // the longest of all other calls
-	distinct    int           // distinct credentials
-	key         string        // the end of the newest access key ID
-	errors      int
-	err         error // the first error
+	requests, failed int
+	waits            int // longer than longWait
+	longest          time.Duration
 }
 
-// run retrieves credentials with all callers until ctx is done.
+func (s stats) String() string {
+	return fmt.Sprintf("%d failed, %d waited, longest wait %s", s.failed, s.waits, rounded(s.longest))
+}
+
+// run makes requests with all callers until ctx is done.
 func (c *callers) run(ctx context.Context) {
 	var wg sync.WaitGroup
-	for range numCallers {
-		wg.Go(func() { c.runCaller(ctx) })
+	for i := range numCallers {
+		wg.Go(func() { c.runCaller(ctx, i) })
 	}
 	wg.Wait()
 }
 
-func (c *callers) runCaller(ctx context.Context) {
-	next := time.NewTicker(callInterval)
+func (c *callers) runCaller(ctx context.Context, i int) {
+	next := time.NewTicker(interval)
 	defer next.Stop()
-	for first := true; ; first = false {
+	for ctx.Err() == nil {
 		start := time.Now()
-		creds, err := c.credentials.Retrieve(ctx)
-		took := time.Since(start)
+		request, cancel := context.WithTimeout(ctx, deadline)
+		credentials, err := c.credentials.Retrieve(request)
+		cancel()
 		if ctx.Err() != nil {
 			return
 		}
-		if err == nil && creds.Expires.Before(start) {
-			err = fmt.Errorf("the credentials expired %v before the call", start.Sub(creds.Expires))
-		}
-		c.record(first, took, creds.AccessKeyID, err)
+		c.record(i, time.Since(start), credentials.AccessKeyID, err == nil && credentials.Expires.After(start))
 		select {
 		case <-next.C:
 		case <-ctx.Done():
-			return
 		}
 	}
 }
 
-// record adds the result of one call.
-func (c *callers) record(first bool, took time.Duration, keyID string, err error) {
+// record adds a request of caller i to the stats.
+func (c *callers) record(i int, took time.Duration, key string, ok bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.total.calls++
-	if first {
-		c.total.served++
-		c.total.firstWait = max(c.total.firstWait, took)
+	c.step.requests++
+	c.step.longest = max(c.step.longest, took)
+	if took > longWait {
+		c.step.waits++
+	}
+	if ok {
+		c.keys[i] = key
 	} else {
-		c.total.longestWait = max(c.total.longestWait, took)
-	}
-	if err != nil {
-		c.total.errors++
-		if c.total.err == nil {
-			c.total.err = err
-		}
-		return
-	}
-	if c.seen == nil {
-		c.seen = map[string]bool{}
-	}
-	if !c.seen[keyID] {
-		c.seen[keyID] = true
-		c.total.distinct++
-		c.total.key = "…" + keyID[max(0, len(keyID)-4):]
+		c.step.failed++
 	}
 }
 
-func (c *callers) stats() stats {
+// observed returns the stats since the last call of take, and the access key if all have the same.
+func (c *callers) observed() (step stats, key string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.total
+	if slices.ContainsFunc(c.keys[:], func(key string) bool { return key != c.keys[0] }) {
+		return c.step, ""
+	}
+	return c.step, c.keys[0]
 }
 
-// check returns an error if a caller got an error or waited for STS. A call that waits for
-// STS takes at least its latency; a busy machine alone does not delay a call that long.
-func (s stats) check() error {
-	switch {
-	case s.err != nil:
-		return fmt.Errorf("a caller got an error: %w", s.err)
-	case s.longestWait >= latency:
-		return fmt.Errorf("a caller waited %v, as long as for STS", rounded(s.longestWait))
-	default:
-		return nil
-	}
+// take returns the stats since its last call, and adds them to the total.
+func (c *callers) take() stats {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	s := c.step
+	c.step = stats{}
+	c.total.requests += s.requests
+	c.total.failed += s.failed
+	c.total.waits += s.waits
+	c.total.longest = max(c.total.longest, s.longest)
+	return s
 }

@@ -1,17 +1,14 @@
-// Quickstart shows what package irsa does, in about twelve seconds and without an AWS
-// account. A pod's credentials are obtained, refreshed in the background and refreshed with
-// a rotated token, and they survive an STS outage. Meanwhile callers retrieve credentials
-// continuously, and never wait after the first ones are available.
-//
-// Package irsatest provides the OIDC issuer, the token volume and the STS on the loopback
-// interface. Tokens, signatures and the STS protocol are real; only the lifetimes are short.
-// The program fails if an expected result does not occur.
+// Quickstart runs irsakit and the provider of aws-sdk-go-v2 side by side, in less than twenty
+// seconds. Two pods obtain credentials from the same STS: first credentials, a refresh, a rotated
+// token, an STS outage and the recovery. A table compares what the callers in the pods observed.
+// Package irsatest provides the tokens and the STS, on the loopback interface.
 //
 //	go run ./examples/quickstart
 package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -21,67 +18,86 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
+	"github.com/aws/aws-sdk-go-v2/service/sts"
+
 	"github.com/irsakit/irsakit/irsa"
 	"github.com/irsakit/irsakit/irsa/irsatest"
 )
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := run(ctx, os.Stdout, lifetime)
-	stop()
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "quickstart:", err)
-		os.Exit(1)
-	}
+	context.AfterFunc(ctx, stop) // a second signal ends the program immediately
+	os.Exit(exitCode(os.Stderr, run(ctx, os.Stdout)))
 }
 
-func run(ctx context.Context, out io.Writer, lifetime time.Duration) error {
-	screen := newScreen(out, detectView(out))
-	log := newLogHandler(screen)
-	slog.SetDefault(slog.New(log)) // the library logs to the default logger
+// exitCode prints err, if any, and returns the exit code of the program.
+func exitCode(stderr io.Writer, err error) int {
+	if err == nil {
+		return 0
+	}
+	if errors.Is(err, context.Canceled) {
+		fmt.Fprintln(stderr, "quickstart: interrupted")
+		return 130
+	}
+	fmt.Fprintln(stderr, "quickstart:", err)
+	return 1
+}
 
-	// The part of EKS and AWS: a service account, a role that trusts it, and a pod.
+func run(ctx context.Context, out io.Writer) (err error) {
+	screen := &screen{start: time.Now(), out: out}
+	slog.SetDefault(slog.New(screen)) // the library logs to the default logger
+
+	// The part of EKS and AWS: a service account, two roles that trust it, and two pods.
 	kit, err := irsatest.Start()
 	if err != nil {
 		return err
 	}
-	defer kit.Close()
-	cart := kit.ServiceAccount("shop", "cart")
-	pod := kit.Pod(cart, kit.Role("s3-writer", irsatest.Trust(cart)))
-	if err := setEnvironment(pod); err != nil {
-		return err
-	}
+	defer func() { err = errors.Join(err, kit.Close()) }()
+	ours, theirs := newPods(kit)
+	setEnvironment(ours)
 
-	// The part of the application in the pod. It needs nothing else.
+	// The part of the application in the first pod. It needs nothing else.
 	p, err := irsa.New()
 	if err != nil {
 		return err
 	}
-	defer p.Close()
+	defer func() { err = errors.Join(err, p.Close()) }()
 	cfg := p.AWSConfig() // for s3.NewFromConfig(cfg), or any other service's client
 
-	return (&demo{
-		kit: kit, pod: pod, provider: p, lifetime: lifetime, timeout: timeout,
-		callers: &callers{credentials: cfg.Credentials}, // SDK clients use these for every signed request
-		log:     log, screen: screen,
+	sdk := newSDKProvider(theirs, sts.Options{BaseEndpoint: aws.String(kit.STS.Endpoint())})
+	return (&demo{kit: kit, screen: screen, provider: p,
+		ours:   &callers{name: "irsakit", pod: ours, credentials: cfg.Credentials}, // as used by clients
+		theirs: &callers{name: "SDK", pod: theirs, credentials: sdk},
 	}).run(ctx)
 }
 
+// newPods returns two pods of a service account. Their roles tell their STS calls apart.
+func newPods(kit *irsatest.Cluster) (ours, theirs *irsatest.Pod) {
+	cart := kit.ServiceAccount("shop", "cart")
+	return kit.Pod(cart, kit.Role("cart-irsakit", irsatest.Trust(cart))),
+		kit.Pod(cart, kit.Role("cart-sdk", irsatest.Trust(cart)))
+}
+
+// newSDKProvider returns the credentials that config.LoadDefaultConfig of the SDK sets up in a
+// pod: the web identity provider in a cache, both with their default options.
+func newSDKProvider(pod *irsatest.Pod, o sts.Options) aws.CredentialsProvider {
+	o.Region = pod.Region()
+	token := stscreds.IdentityTokenFile(pod.TokenFile())
+	return aws.NewCredentialsCache(stscreds.NewWebIdentityRoleProvider(sts.New(o), pod.RoleARN(), token))
+}
+
 // setEnvironment sets the variables that the EKS webhook sets in a pod. It first unsets the
-// developer's own AWS variables.
-func setEnvironment(pod *irsatest.Pod) error {
+// developer's own AWS variables. Neither can fail for these names.
+func setEnvironment(pod *irsatest.Pod) {
 	for _, variable := range os.Environ() {
 		if name, _, _ := strings.Cut(variable, "="); strings.HasPrefix(name, "AWS_") {
-			if err := os.Unsetenv(name); err != nil {
-				return err
-			}
+			_ = os.Unsetenv(name)
 		}
 	}
 	for _, variable := range pod.Environ() {
 		name, value, _ := strings.Cut(variable, "=")
-		if err := os.Setenv(name, value); err != nil {
-			return err
-		}
+		_ = os.Setenv(name, value)
 	}
-	return nil
 }

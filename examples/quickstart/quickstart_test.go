@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"runtime"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -16,6 +17,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -24,250 +26,221 @@ import (
 	"github.com/irsakit/irsakit/tokenfile"
 )
 
-func TestDemoPrintsAllStepsAsPlainText(t *testing.T) {
+func TestDemoPrintsScreenOfREADME(t *testing.T) {
 	t.Parallel()
+	readme, err := os.ReadFile("README.md")
+	require.NoError(t, err)
+	_, block, _ := strings.Cut(string(readme), "```text\n")
+	block, _, found := strings.Cut(block, "```")
+	require.True(t, found)
 	synctest.Test(t, func(t *testing.T) {
-		d, out := newDemo(t)
-		d.lifetime, d.timeout = lifetime, timeout
+		d, out := newTestDemo(t)
+		start := time.Now()
 
 		require.NoError(t, d.run(t.Context()), out)
 
-		assertAllSteps(t, out.received())
+		assert.Less(t, time.Since(start), 20*time.Second)
+		assert.Equal(t, withoutMeasurements(block), withoutMeasurements(out.String()))
+		for _, text := range []string{block, out.String()} {
+			assertPlainLines(t, text)
+			assertNoSecretOrAdvice(t, text)
+		}
+		assert.Zero(t, d.ours.total.failed)
+		assert.Zero(t, d.ours.total.waits)
+		assert.GreaterOrEqual(t, d.theirs.total.failed, numCallers)
+		assert.GreaterOrEqual(t, d.theirs.total.waits, 2*numCallers, "at the refresh and in the outage")
 	})
 }
 
-// assertAllSteps asserts that text describes all steps with their results, in order.
-func assertAllSteps(t *testing.T, text string) {
-	t.Helper()
-	rest := text
-	for _, pattern := range []string{
-		`▸ 8 callers ask`,
-		`✓ First credentials: …\w{4}\. All callers waited \S+ for one call\.`,
-		`✓ Refreshed in the background: …\w{4}\. No call took longer than \S+\.`,
-		`▸ The kubelet rotates the token\. STS last saw [0-9a-f]{8}\.`,
-		`✓ Refreshed: …\w{4}\. STS saw the new token, [0-9a-f]{8}\.`,
-		`▸ STS is down\.`,
-		`WARN credentials refresh failed`,
-		`error: irsa: STS unavailable`,
-		`✓ A refresh failed\. No caller noticed: \d+ calls meanwhile, no error\.`,
-		`▸ STS is up again\.`,
-		`INFO credentials refresh recovered`,
-		`✓ Recovered: …\w{4}\.`,
-		`What 8 callers saw in \d+(\.\d)?s:`,
-		`calls +\d{4,}`,
-		`errors +0\n`,
-		`different credentials +4\n`,
-		`STS calls answered +4 `,
+// withoutMeasurements returns a screen without measured values. The introduction has none.
+func withoutMeasurements(screen string) string {
+	introduction, steps, _ := strings.Cut(screen, "\n1. ")
+	for _, p := range [][2]string{
+		{`ASIA…\w{4}`, "<key>"},
+		{`\d\d:\d\d:\d\d`, "<time>"},
+		{` *\d+(\.\d+)?(µ|m)?s\b`, " <duration>"},
+		{` {2,}\d+`, " <number>"},
+		{`\d+ (requests|failed|waited)`, "<number> $1"},
 	} {
-		part := regexp.MustCompile(pattern).FindString(rest)
-		require.NotEmpty(t, part, "%s is missing or out of order in:\n%s", pattern, text)
-		_, rest, _ = strings.Cut(rest, part)
+		steps = regexp.MustCompile(p[0]).ReplaceAllString(steps, p[1])
 	}
+	return introduction + steps
+}
+
+// assertPlainLines asserts that no line is wider than 60 columns, and that there are no control
+// characters.
+func assertPlainLines(t *testing.T, text string) {
+	t.Helper()
 	for line := range strings.Lines(text) {
-		assert.LessOrEqual(t, utf8.RuneCountInString(strings.TrimSpace(line)), width, line)
+		assert.LessOrEqual(t, utf8.RuneCountInString(strings.TrimSuffix(line, "\n")), 60, line)
+		assert.NotContains(t, strings.ReplaceAll(line, "ASIA…", ""), "…", "a line was shortened")
 	}
 	assert.Equal(t, -1, strings.IndexFunc(text, func(r rune) bool { return r != '\n' && unicode.IsControl(r) }), "%q", text)
-	assertNoSecret(t, text)
 }
 
-// assertNoSecret asserts that text contains no web identity token, access key ID or session
-// token and, outside of URLs, no secret access key.
-func assertNoSecret(t *testing.T, text string) {
+// assertNoSecretOrAdvice asserts that text contains no token, whole access key ID, session token,
+// secret access key, advice or link.
+func assertNoSecretOrAdvice(t *testing.T, text string) {
 	t.Helper()
-	rest := regexp.MustCompile(`https?://\S+`).ReplaceAllString(text, "")
-	assert.NotRegexp(t, `eyJ`, text)
-	assert.NotRegexp(t, `ASIA`, text)
-	assert.NotRegexp(t, `IQoJ`, text)
-	assert.NotRegexp(t, `[A-Za-z0-9+/]{40}`, rest)
-}
-
-// restoreEnvironment undoes all changes to AWS variables when the test ends.
-func restoreEnvironment(t *testing.T) {
-	t.Helper()
-	saved := awsVariables()
-	t.Cleanup(func() {
-		for name := range awsVariables() {
-			require.NoError(t, os.Unsetenv(name))
-		}
-		for name, value := range saved {
-			require.NoError(t, os.Setenv(name, value))
-		}
-	})
-}
-
-func awsVariables() map[string]string {
-	all := map[string]string{}
-	for _, variable := range os.Environ() {
-		if name, value, _ := strings.Cut(variable, "="); strings.HasPrefix(name, "AWS_") {
-			all[name] = value
-		}
+	for _, pattern := range []string{`eyJ`, `ASIA\w`, `IQoJ`, `[A-Za-z0-9+/]{40}`, `https?:`, `(?i)check the|; see`} {
+		assert.NotRegexp(t, pattern, text)
 	}
-	return all
 }
 
-func TestRunStopsWithContext(t *testing.T) {
-	restoreEnvironment(t)
-	goroutines := runtime.NumGoroutine()
-	ctx, cancel := context.WithCancelCause(t.Context())
-	defer cancel(nil)
-	out := &interrupter{at: "✓ First credentials", interrupt: func() { cancel(errInterrupted) }}
-
-	err := run(ctx, out, lifetime)
-
-	require.ErrorIs(t, err, errInterrupted)
-	require.ErrorContains(t, err, "background refresh: ")
-	assert.NotContains(t, out.text.String(), "What 8 callers saw")
-	assert.Eventually(t, func() bool { return runtime.NumGoroutine() <= goroutines+1 }, // 1 for the goroutine of Eventually
-		time.Minute, 10*time.Millisecond, "goroutines leaked")
-}
-
-var errInterrupted = errors.New("interrupted")
-
-// interrupter is an output that interrupts the demo when the text at is written.
-type interrupter struct {
+// output records what was written. If interrupt is set, it is called when the text at is written.
+type output struct {
+	mu        sync.Mutex
 	text      bytes.Buffer
 	at        string
 	interrupt func()
 }
 
-func (i *interrupter) Write(p []byte) (int, error) {
-	if strings.Contains(string(p), i.at) {
-		i.interrupt()
+func (o *output) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.interrupt != nil && strings.Contains(string(p), o.at) {
+		o.interrupt()
 	}
-	return i.text.Write(p)
+	return o.text.Write(p)
 }
 
-// newDemo returns a demo in its own cluster, in memory, and the terminal it prints to. It has
-// a short timeout. Call startCallers to start its callers.
-func newDemo(t *testing.T, optFns ...func(*irsa.Options)) (*demo, *terminal) {
-	t.Helper()
-	kit := irsatest.New(t)
-	cart := kit.ServiceAccount("shop", "cart")
-	pod := kit.Pod(cart, kit.Role("s3-writer", irsatest.Trust(cart)))
+func (o *output) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.String()
+}
 
-	var out terminal
-	screen := newScreen(&out, view{})
-	log := newLogHandler(screen)
-	p, err := irsa.New(append([]func(*irsa.Options){pod.Options, func(o *irsa.Options) { o.Logger = slog.New(log) }}, optFns...)...)
+// newTestDemo returns a demo in memory, and its output.
+func newTestDemo(t *testing.T, optFns ...func(*irsa.Options)) (*demo, *output) {
+	t.Helper()
+	kit, out := irsatest.New(t), &output{}
+	ours, theirs := newPods(kit)
+	screen := &screen{start: time.Now(), out: out}
+	logger := func(o *irsa.Options) { o.Logger = slog.New(screen) }
+	p, err := irsa.New(append([]func(*irsa.Options){ours.Options, logger}, optFns...)...)
 	require.NoError(t, err)
-	t.Cleanup(func() { assert.NoError(t, p.Close()) })
-	return &demo{
-		kit: kit, pod: pod, provider: p, timeout: 2 * time.Second,
-		callers: &callers{credentials: p},
-		log:     log, screen: screen,
-	}, &out
+	t.Cleanup(func() {
+		assert.NoError(t, p.Close())
+		time.Sleep(10 * time.Second) // the SDK's retries end after at most seven seconds
+	})
+	return &demo{kit: kit, screen: screen, provider: p,
+		ours:   &callers{name: "irsakit", pod: ours, credentials: p},
+		theirs: &callers{name: "SDK", pod: theirs, credentials: newSDKProvider(theirs, sts.Options{HTTPClient: kit.HTTPClient()})},
+	}, out
 }
 
-// startCallers runs the callers until the test ends, and waits until all have credentials
-// with the given lifetime. A lifetime of 0 means one hour.
-func (d *demo) startCallers(t *testing.T, lifetime time.Duration) {
-	t.Helper()
-	d.kit.STS.SetLifetime(lifetime)
-	ctx, cancel := context.WithCancel(t.Context())
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		d.callers.run(ctx)
-	}()
-	t.Cleanup(func() { cancel(); <-ended })
-	require.NoError(t, d.waitFor(ctx, "credentials", func() bool { return d.callers.stats().served == numCallers }))
-}
-
-// shortLifetime is a lifetime of credentials that requires a refresh within one second.
-const shortLifetime = 1200 * time.Millisecond
-
-func TestStepsFailOnMissingResult(t *testing.T) {
+func TestDemoStopsWithContextInEveryStep(t *testing.T) {
 	t.Parallel()
-	for name, c := range map[string]struct {
-		lifetime time.Duration
-		prepare  func(*demo)
-		step     func(*demo, context.Context) error
-		want     string
-	}{
-		"no refresh": {
-			prepare: func(d *demo) { d.timeout = 300 * time.Millisecond },
-			step:    (*demo).backgroundRefresh,
-			want:    "not seen within 300ms: new credentials",
-		},
-		"no failure during the outage": {
-			prepare: func(d *demo) { d.timeout = 300 * time.Millisecond },
-			step:    (*demo).outage,
-			want:    "not seen within 300ms: a refresh that fails, with a warning in the log",
-		},
-		"no recovery": {
-			prepare: func(d *demo) {
-				d.timeout = time.Second
-				d.kit.STS.Fail(irsatest.Unavailable, -1) // not cleared by Up
-				_ = d.provider.Refresh(context.Background())
-			},
-			step: (*demo).recovery,
-			want: "not seen within 1s: new credentials",
-		},
-		"outage beyond the credentials' expiry": {
-			lifetime: shortLifetime,
-			prepare:  func(d *demo) { d.kit.STS.Down() },
-			step:     (*demo).backgroundRefresh,
-			want:     "a caller got an error: irsa: STS unavailable",
-		},
+	for _, step := range []struct{ heading, name string }{
+		{"1. ", "step 1: "}, {"2. ", "step 2: "}, {"3. ", "step 3: "}, {"4. ", "step 4: "},
+		{"serving until", "step "}, {"5. ", "step 5: "},
 	} {
-		t.Run(name, func(t *testing.T) {
+		t.Run(step.heading, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				d, out := newDemo(t)
-				d.startCallers(t, c.lifetime)
-				c.prepare(d)
+				d, out := newTestDemo(t)
+				ctx, cancel := context.WithCancel(t.Context())
+				defer cancel()
+				var interrupted time.Time
+				out.at, out.interrupt = step.heading, func() { interrupted = time.Now(); cancel() }
 
-				err := c.step(d, t.Context())
+				err := d.run(ctx)
 
-				require.ErrorContains(t, err, c.want)
-				assert.NotContains(t, out.received(), "✓")
+				require.ErrorIs(t, err, context.Canceled)
+				require.ErrorContains(t, err, step.name)
+				assert.Less(t, time.Since(interrupted), time.Second)
+				assert.NotContains(t, out.String(), "After the first credentials")
 			})
 		})
 	}
 }
 
-func TestDemoFailsWithoutFirstCredentials(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		d, out := newDemo(t)
-		d.timeout = 300 * time.Millisecond
-		d.kit.STS.Down()
-
-		err := d.run(t.Context())
-
-		require.EqualError(t, err, "first credentials: not seen within 300ms: credentials for every caller")
-		assert.NotContains(t, out.received(), "✓")
-	})
+// restoreEnvironment restores all AWS variables when the test ends.
+func restoreEnvironment(t *testing.T) {
+	t.Helper()
+	ours, _ := newPods(irsatest.New(t))
+	for _, variable := range append(ours.Environ(), os.Environ()...) {
+		if name, _, _ := strings.Cut(variable, "="); strings.HasPrefix(name, "AWS_") {
+			t.Setenv(name, os.Getenv(name)) // also restores that it is unset
+		}
+	}
 }
 
-func TestFirstCredentialsFailsOnMultipleSTSCalls(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		d, out := newDemo(t)
-		d.kit.STS.Fail(irsatest.Unavailable, 1)
-		d.startCallers(t, 0)
+func TestRunStopsWithContext(t *testing.T) {
+	restoreEnvironment(t)
+	dir, logger := t.TempDir(), slog.Default()
+	t.Setenv("TMPDIR", dir)
+	defer slog.SetDefault(logger)
+	goroutines := runtime.NumGoroutine()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	out := &output{at: "2. ", interrupt: cancel}
 
-		err := d.firstCredentials(t.Context())
+	err := run(ctx, out)
 
-		require.EqualError(t, err, "there were 2 STS calls, not one for all callers")
-		assert.NotContains(t, out.received(), "✓")
-	})
+	var stderr bytes.Buffer
+	assert.Equal(t, 130, exitCode(&stderr, err))
+	assert.Equal(t, "quickstart: interrupted\n", stderr.String())
+	assert.Contains(t, out.String(), "access key ASIA…")
+	files, err := os.ReadDir(dir)
+	require.NoError(t, err)
+	assert.Empty(t, files)
+	assert.Eventually(t, func() bool { return runtime.NumGoroutine() <= goroutines+1 }, // 1 for the goroutine of Eventually
+		time.Minute, 10*time.Millisecond, "goroutines leaked")
 }
 
-func TestTokenRotationFailsOnOldToken(t *testing.T) {
+func TestExitCode(t *testing.T) {
+	t.Parallel()
+	var stderr bytes.Buffer
+	assert.Zero(t, exitCode(&stderr, nil))
+	assert.Empty(t, stderr.String())
+	assert.Equal(t, 1, exitCode(&stderr, errors.New("refresh: not seen")))
+	assert.Equal(t, "quickstart: refresh: not seen\n", stderr.String())
+}
+
+func TestStepsFailOnMissingResult(t *testing.T) {
+	t.Parallel()
+	for name, step := range map[string]func(*demo, context.Context) error{
+		"irsakit: new credentials for all callers": (*demo).newKeys,
+		"a line in the log and failed requests":    (*demo).stsOutage,
+		"a line in the log":                        (*demo).recovery,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				d, _ := newTestDemo(t)
+				d.startCallers(t, time.Hour)
+
+				require.ErrorContains(t, step(d, t.Context()), "not seen within 10s: "+name)
+			})
+		})
+	}
+}
+
+// startCallers runs the callers until the test ends, and waits until they have credentials with
+// the given lifetime.
+func (d *demo) startCallers(t *testing.T, lifetime time.Duration) {
+	t.Helper()
+	d.kit.STS.SetLifetime(lifetime)
+	ctx, cancel := context.WithCancel(t.Context())
+	var running sync.WaitGroup
+	running.Go(func() { d.ours.run(ctx) })
+	running.Go(func() { d.theirs.run(ctx) })
+	t.Cleanup(func() { cancel(); running.Wait() })
+	require.NoError(t, d.newKeys(ctx))
+}
+
+func TestRotationFailsOnOldToken(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		d, out := newDemo(t, func(o *irsa.Options) {
+		d, _ := newTestDemo(t, func(o *irsa.Options) {
 			token, err := tokenfile.Read(o.TokenFile)
 			require.NoError(t, err)
 			o.TokenFile, o.Token = "", fixedToken(token)
 		})
-		d.startCallers(t, shortLifetime)
+		d.startCallers(t, firstLifetime)
 
-		err := d.tokenRotation(t.Context())
-
-		require.EqualError(t, err, "the next exchange still used the old token")
-		assert.NotContains(t, out.received(), "✓")
+		require.EqualError(t, d.rotation(t.Context()), "irsakit sent the old token")
 	})
 }
 
@@ -278,34 +251,58 @@ func (fixedToken) Identity() string { return "shop/cart" }
 
 func (f fixedToken) Token(context.Context) (tokenfile.Token, error) { return tokenfile.Token(f), nil }
 
-func TestStatsReportErrorsAndWaits(t *testing.T) {
+func TestDemoFailsIfCallersOfIrsakitWait(t *testing.T) {
 	t.Parallel()
-	var s stats
-	require.NoError(t, s.check())
+	synctest.Test(t, func(t *testing.T) {
+		d, out := newTestDemo(t)
+		out.at, out.interrupt = "2. ", func() {
+			d.kit.STS.Fail(irsatest.Unavailable, -1)
+			time.AfterFunc(2*firstLifetime, d.kit.STS.Recover)
+		}
 
-	slow := &callers{}
-	slow.record(true, time.Second, "ASIAEXAMPLE1", nil)
-	require.NoError(t, slow.stats().check(), "the first calls may wait")
-	slow.record(false, latency-1, "ASIAEXAMPLE1", nil)
-	require.NoError(t, slow.stats().check())
-	slow.record(false, latency, "ASIAEXAMPLE1", nil)
-	require.EqualError(t, slow.stats().check(), "a caller waited 250ms, as long as for STS")
-
-	expired := &callers{credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
-		return aws.Credentials{AccessKeyID: "ASIAEXAMPLE1", Expires: time.Now().Add(-time.Minute)}, nil
-	})}
-	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
-	defer cancel()
-	expired.run(ctx)
-	require.ErrorContains(t, expired.stats().check(), "a caller got an error: the credentials expired ")
+		require.ErrorContains(t, d.run(t.Context()), " waited for STS")
+	})
 }
 
-func TestCallersCountCredentialsOnce(t *testing.T) {
+func TestCallersCountRequests(t *testing.T) {
 	t.Parallel()
-	c := &callers{}
-	for _, id := range []string{"ASIAEXAMPLEAAAA", "ASIAEXAMPLEBBBB", "ASIAEXAMPLEAAAA"} {
-		c.record(false, 0, id, nil)
+	expired := aws.Credentials{AccessKeyID: "ASIAEXAMPLE", Expires: time.Unix(0, 0)}
+	for name, tt := range map[string]struct {
+		retrieve func(context.Context) (aws.Credentials, error)
+		want     stats
+	}{
+		"expired": {
+			func(context.Context) (aws.Credentials, error) { return expired, nil },
+			stats{requests: 250 * numCallers, failed: 250 * numCallers},
+		},
+		"hanging": {
+			func(ctx context.Context) (aws.Credentials, error) { <-ctx.Done(); return aws.Credentials{}, ctx.Err() },
+			stats{requests: 2 * numCallers, failed: 2 * numCallers, waits: 2 * numCallers, longest: deadline},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				c := &callers{credentials: aws.CredentialsProviderFunc(tt.retrieve)}
+				ctx, cancel := context.WithTimeout(t.Context(), 2500*time.Millisecond-1)
+				defer cancel()
+				c.run(ctx)
+				assert.Equal(t, tt.want, c.take())
+				assert.Zero(t, c.take())
+				assert.Equal(t, tt.want, c.total)
+				_, key := c.observed()
+				assert.Empty(t, key)
+			})
+		})
 	}
-	assert.Equal(t, 2, c.stats().distinct)
-	assert.Equal(t, "…BBBB", c.stats().key, "a late call with old credentials changes nothing")
+}
+
+func TestRounded(t *testing.T) {
+	t.Parallel()
+	for d, want := range map[time.Duration]string{
+		0: "0s", 1234 * time.Nanosecond: "0s", 123 * time.Microsecond: "120µs", 9876 * time.Microsecond: "9.88ms",
+		102345 * time.Microsecond: "102ms", 1023 * time.Millisecond: "1s", 2550 * time.Millisecond: "2.6s",
+	} {
+		assert.Equal(t, want, rounded(d))
+	}
 }

@@ -4,153 +4,103 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"io/fs"
 	"log/slog"
-	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
+
+	"github.com/irsakit/irsakit/irsa"
 )
 
-// width is the maximum line length, the width of the narrowest common terminal.
-const width = 80
-
-// view controls how the timeline is displayed.
-type view struct {
-	live  bool // with a status line that is rewritten in place
-	color bool
-}
-
-// detectView returns a live view if out is a terminal.
-func detectView(out io.Writer) view {
-	file, ok := out.(*os.File)
-	if !ok {
-		return view{}
-	}
-	info, err := file.Stat()
-	if err != nil {
-		return view{}
-	}
-	return newView(info.Mode(), os.Getenv("TERM"), os.Getenv("NO_COLOR"))
-}
-
-func newView(mode fs.FileMode, term, noColor string) view {
-	live := mode&fs.ModeCharDevice != 0 && term != "" && term != "dumb"
-	return view{live: live, color: live && noColor == ""}
-}
-
-// Control sequences for terminals (ECMA-48, and DEC private mode 7).
-const (
-	clearLine = "\r\x1b[K" // go to the start of the line and clear it
-	wrapOff   = "\x1b[?7l" // truncate long lines
-	wrapOn    = "\x1b[?7h" // wrap long lines, the default
-	bold      = "\x1b[1m"
-	dim       = "\x1b[2m"
-	red       = "\x1b[31m"
-	green     = "\x1b[32m"
-	yellow    = "\x1b[33m"
-	cyan      = "\x1b[36m"
-	plain     = "\x1b[0m"
-)
-
-// screen prints a timeline and, in a live view, a status line below it.
+// screen prints a timeline. No line is wider than 60 columns, so the output is the same on all
+// terminals and in a file. The screen is also a slog.Handler, which prints the log of irsakit.
 type screen struct {
-	out   io.Writer
-	view  view
 	start time.Time
+	logs  atomic.Int32 // number of log records
 
-	mu     sync.Mutex
-	status string // the text of the status line, or empty if there is none
+	mu  sync.Mutex
+	out io.Writer
 }
 
-func newScreen(out io.Writer, v view) *screen {
-	return &screen{out: out, view: v, start: time.Now()}
+// entry prints what happened in a pod, with the time, and details below it.
+func (s *screen) entry(pod, text string, details ...string) {
+	text = fmt.Sprintf("%6.1fs  %-7s %s", time.Since(s.start).Seconds(), pod, text)
+	s.print(strings.Join(append([]string{text}, details...), "\n"+strings.Repeat(" ", 17)))
 }
 
-// offset returns the position of t on the timeline.
-func (s *screen) offset(t time.Time) time.Duration { return t.Sub(s.start) }
-
-// event prints what the demo does to the pod.
-func (s *screen) event(format string, args ...any) {
-	s.entry(s.paint(bold, "▸ "+fmt.Sprintf(format, args...)))
-}
-
-// result prints an expected result that has occurred.
-func (s *screen) result(format string, args ...any) {
-	s.entry(s.paint(green, "✓ ") + fmt.Sprintf(format, args...))
-}
-
-// logRecord prints a log record, with its attributes on the lines below.
-func (s *screen) logRecord(level slog.Level, message string, attrs []string) {
-	color := cyan
-	if level >= slog.LevelWarn {
-		color = yellow
-	}
-	lines := []string{s.paint(color, fmt.Sprintf("  %v %s", level, message))}
-	for _, attr := range attrs {
-		for i, line := range wrap(attr, width-15) {
-			indent := 13 + 2*min(i, 1)
-			lines = append(lines, strings.Repeat(" ", indent)+s.paint(dim, line))
-		}
-	}
-	s.entry(lines...)
-}
-
-// entry prints lines on the timeline, with the current time.
-func (s *screen) entry(lines ...string) {
-	lines[0] = fmt.Sprintf("%5.1f s  %s", s.offset(time.Now()).Seconds(), lines[0])
-	s.print(lines...)
-}
-
-// print prints lines above the status line.
 func (s *screen) print(lines ...string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	text := strings.Join(lines, "\n") + "\n"
-	if s.view.live {
-		text = clearLine + text + s.statusLine()
-	}
-	_, _ = io.WriteString(s.out, text)
+	_, _ = fmt.Fprintln(s.out, strings.Join(lines, "\n"))
 }
 
-// updateStatus keeps the status line of a live view up to date until ctx is done. It then
-// removes the line.
-func (s *screen) updateStatus(ctx context.Context, status func() string) {
-	if !s.view.live {
-		return
-	}
-	defer s.setStatus("")
-	next := time.NewTicker(100 * time.Millisecond)
-	defer next.Stop()
-	for {
-		s.setStatus(status())
-		select {
-		case <-next.C:
-		case <-ctx.Done():
-			return
+func (s *screen) Enabled(_ context.Context, level slog.Level) bool { return level >= slog.LevelInfo }
+func (s *screen) WithAttrs([]slog.Attr) slog.Handler               { return s } // not used by the library
+func (s *screen) WithGroup(string) slog.Handler                    { return s } // not used by the library
+
+// Handle prints the message, and the attributes below it. Of an error it prints the kind and the
+// code of STS: the advice is about a real STS, not about a simulated outage.
+func (s *screen) Handle(_ context.Context, r slog.Record) error {
+	var details []string
+	r.Attrs(func(a slog.Attr) bool {
+		text := strings.ReplaceAll(a.Key, "_", " ") + ": "
+		switch value := a.Value.Any().(type) {
+		case time.Time:
+			details = append(details, text+rounded(time.Until(value))+" from now")
+		case *irsa.Error:
+			details = append(details, text+fmt.Sprintf("%v (%s)", value.Kind, value.Code))
 		}
-	}
+		return true
+	})
+	s.entry("irsakit", fmt.Sprintf("logs %v %s", r.Level, r.Message), details...)
+	s.logs.Add(1)
+	return nil
 }
 
-func (s *screen) setStatus(text string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.status = text
-	_, _ = io.WriteString(s.out, clearLine+s.statusLine())
+// introduction returns what the program does, and its conditions.
+func introduction() string {
+	return fmt.Sprintf(`irsakit provides AWS credentials to applications in
+Kubernetes pods. Here it runs in one pod, and the provider
+of aws-sdk-go-v2 (SDK) in another one, with the same STS.
+All of it runs in this process; no AWS account is used.
+
+  callers      %d in each pod, a request every %v
+  request      fails if it has no credentials in %v;
+               has waited if it took more than %v
+  credentials  expire after %v, later ones after %v
+               (in AWS: 15 minutes to 12 hours)
+  STS          answers after %v
+  SDK          WebIdentityRoleProvider in CredentialsCache,
+               default options`,
+		numCallers, interval, deadline, longWait, firstLifetime, lifetime, latency)
 }
 
-// statusLine returns the status line with its control sequences. The terminal must not wrap
-// it, because only a single line can be rewritten.
-func (s *screen) statusLine() string {
-	if s.status == "" {
-		return ""
+// table returns what the callers in both pods observed.
+func (d *demo) table() string {
+	ours, theirs := d.ours.total, d.theirs.total
+	row := func(name string, theirs, ours any) string {
+		return fmt.Sprintf("  %-20s %15v %15v\n", name, theirs, ours)
 	}
-	return wrapOff + s.status + wrapOn
+	return "\nAfter the first credentials:\n\n" +
+		row("", "aws-sdk-go-v2", "irsakit") +
+		row("requests", theirs.requests, ours.requests) +
+		row("failed", theirs.failed, ours.failed) +
+		row("longest wait", rounded(theirs.longest), rounded(ours.longest)) +
+		row("waits over "+longWait.String(), theirs.waits, ours.waits) +
+		row("STS calls", len(d.calls(d.theirs)), len(d.calls(d.ours))) +
+		fmt.Sprintf("\nLifetime %v, then %v; STS latency %v.\n", firstLifetime, lifetime, latency) +
+		fmt.Sprintf("The outage took %s. It ended %s before the credentials\n", rounded(d.outage), rounded(d.remaining)) +
+		"of irsakit expired; a longer one reaches its callers, too."
 }
 
-func (s *screen) paint(style, text string) string {
-	if !s.view.color {
-		return text
+// rounded returns d as text with two or three digits.
+func rounded(d time.Duration) string {
+	unit := 10 * time.Microsecond
+	if d >= time.Second {
+		unit = 100 * time.Millisecond
+	} else if d >= 10*time.Millisecond {
+		unit = time.Millisecond
 	}
-	return style + text + plain
+	return d.Round(unit).String()
 }

@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -13,47 +13,51 @@ import (
 )
 
 const (
-	latency        = 250 * time.Millisecond // latency of STS, long enough to detect callers that wait
-	lifetime       = 4 * time.Second        // lifetime of credentials; at least 15 minutes in AWS
-	outageLifetime = 8 * time.Second        // lifetime of the credentials used during the outage
-	timeout        = 10 * time.Second       // limit of each wait for an expected result
+	latency       = 100 * time.Millisecond  // of STS
+	firstLifetime = 2500 * time.Millisecond // lifetime of the first credentials; at least 15 minutes in AWS
+	lifetime      = 6500 * time.Millisecond // lifetime of all others
+	timeout       = 10 * time.Second        // limit of each wait for an expected result
 )
 
-// demo runs the steps of the demonstration for one pod.
+// demo runs the steps of the demonstration.
 type demo struct {
-	kit      *irsatest.Cluster
-	pod      *irsatest.Pod
-	provider *irsa.Provider
-	callers  *callers
-	log      *logHandler
-	screen   *screen
-	lifetime time.Duration // lifetime of the credentials
-	timeout  time.Duration
+	kit          *irsatest.Cluster
+	screen       *screen
+	provider     *irsa.Provider
+	ours, theirs *callers
+
+	firstWaits int64         // number of callers of irsakit that waited for the first credentials
+	outage     time.Duration // duration of the outage
+	remaining  time.Duration // remaining lifetime of irsakit's credentials at its end
 }
 
-// steps are the steps in order. Each causes an event, waits for the expected result and
-// prints it, or returns an error that describes the missing result.
+// steps are the steps in order. Each causes an event, waits for the expected result and prints it.
 var steps = []struct {
-	name string
-	run  func(*demo, context.Context) error
+	title string
+	run   func(*demo, context.Context) error
 }{
-	{"first credentials", (*demo).firstCredentials},
-	{"background refresh", (*demo).backgroundRefresh},
-	{"token rotation", (*demo).tokenRotation},
-	{"STS outage", (*demo).outage},
-	{"recovery", (*demo).recovery},
+	{"First credentials: each pod sends its token to STS.", (*demo).firstCredentials},
+	{"Refresh: irsakit before the expiry, the SDK after it.", (*demo).newKeys},
+	{"Rotation: the kubelet writes new tokens.", (*demo).rotation},
+	{"Outage: STS answers every request with status 503.", (*demo).stsOutage},
+	{"Recovery: STS works again.", (*demo).recovery},
 }
 
-// run runs all steps while callers retrieve credentials, and prints a summary of what the
-// callers observed.
+// run runs all steps while callers make requests in both pods, and prints what the callers
+// observed. It fails if a request in the pod of irsakit fails or waits for STS.
 func (d *demo) run(ctx context.Context) error {
 	d.kit.STS.SetLatency(latency)
-	d.kit.STS.SetLifetime(d.lifetime)
-	d.screen.event("%d callers ask, each once a millisecond. STS takes %v to answer.", numCallers, latency)
+	d.kit.STS.SetLifetime(firstLifetime)
+	d.screen.print(introduction())
 	if err := d.runSteps(ctx); err != nil {
 		return err
 	}
-	d.printSummary()
+	d.ours.take()
+	d.theirs.take()
+	d.screen.print(d.table())
+	if failed, waited := d.ours.total.failed, d.provider.Status().WaitCount-d.firstWaits; failed > 0 || waited > 0 {
+		return fmt.Errorf("irsakit: %d requests failed, %d waited for STS", failed, waited)
+	}
 	return nil
 }
 
@@ -62,114 +66,113 @@ func (d *demo) runSteps(ctx context.Context) error {
 	var background sync.WaitGroup
 	defer background.Wait()
 	defer cancel()
-	background.Go(func() { d.callers.run(ctx) })
-	background.Go(func() { d.screen.updateStatus(ctx, d.status) })
-	for _, step := range steps {
+	background.Go(func() { d.ours.run(ctx) })
+	background.Go(func() { d.theirs.run(ctx) })
+	for i, step := range steps {
+		d.screen.print("", fmt.Sprintf("%d. %s", i+1, step.title))
 		if err := step.run(d, ctx); err != nil {
-			return fmt.Errorf("%s: %w", step.name, err)
+			return fmt.Errorf("step %d: %w", i+1, err)
 		}
 	}
 	return nil
 }
 
+// firstCredentials waits for the first credentials. The table begins afterwards.
 func (d *demo) firstCredentials(ctx context.Context) error {
-	served := func() bool { return d.callers.stats().served == numCallers }
-	if err := d.waitFor(ctx, "credentials for every caller", served); err != nil {
+	if err := d.newKeys(ctx); err != nil {
 		return err
 	}
-	if n := d.kit.STS.CallCount(); n != 1 {
-		return fmt.Errorf("there were %d STS calls, not one for all callers", n)
-	}
-	seen := d.callers.stats()
-	d.screen.result("First credentials: %s. All callers waited %v for one call.", seen.key, rounded(seen.firstWait))
+	d.printToken()
+	d.ours.total, d.theirs.total = stats{}, stats{}
+	d.firstWaits = d.provider.Status().WaitCount
+	d.kit.STS.ForgetCalls()
+	d.kit.STS.SetLifetime(lifetime)
 	return nil
 }
 
-func (d *demo) backgroundRefresh(ctx context.Context) error {
-	if err := d.newCredentials(ctx); err != nil {
+func (d *demo) rotation(ctx context.Context) error {
+	ours, exchanges := d.calls(d.ours), len(d.calls(d.theirs))
+	d.ours.pod.Rotate()
+	d.theirs.pod.Rotate()
+	if err := d.newKey(ctx, d.ours); err != nil {
 		return err
 	}
-	seen := d.callers.stats()
-	d.screen.result("Refreshed in the background: %s. No call took longer than %v.", seen.key, rounded(seen.longestWait))
+	if calls := d.calls(d.ours); calls[len(calls)-1].TokenFingerprint == ours[0].TokenFingerprint {
+		return errors.New("irsakit sent the old token")
+	}
+	d.printToken()
+	d.screen.entry(d.theirs.name, fmt.Sprintf("%d STS calls meanwhile: its key is valid", len(d.calls(d.theirs))-exchanges))
 	return nil
 }
 
-func (d *demo) tokenRotation(ctx context.Context) error {
-	before := d.lastToken()
-	d.kit.STS.SetLifetime(outageLifetime)
-	d.pod.Rotate()
-	d.screen.event("The kubelet rotates the token. STS last saw %s.", before)
-	if err := d.newCredentials(ctx); err != nil {
+// stsOutage lasts until a refresh of irsakit and a request of each caller of the SDK have failed.
+func (d *demo) stsOutage(ctx context.Context) error {
+	logs, start := d.screen.logs.Load(), time.Now()
+	d.kit.STS.Fail(irsatest.Unavailable, -1)
+	if err := waitFor(ctx, "a line in the log and failed requests of the SDK", func() bool {
+		sdk, _ := d.theirs.observed()
+		return d.screen.logs.Load() > logs && sdk.failed >= numCallers
+	}); err != nil {
 		return err
 	}
-	after := d.lastToken()
-	if after == before {
-		return errors.New("the next exchange still used the old token")
-	}
-	d.screen.result("Refreshed: %s. STS saw the new token, %s.", d.callers.stats().key, after)
-	return nil
-}
-
-func (d *demo) outage(ctx context.Context) error {
-	before, warnings := d.callers.stats(), d.log.count(slog.LevelWarn)
-	d.kit.STS.Down()
-	d.screen.event("STS is down. It refuses connections.")
-	failed := func() bool {
-		return d.provider.Status().Failures > 0 && d.log.count(slog.LevelWarn) > warnings
-	}
-	if err := d.waitFor(ctx, "a refresh that fails, with a warning in the log", failed); err != nil {
-		return err
-	}
-	d.screen.result("A refresh failed. No caller noticed: %d calls meanwhile, no error.",
-		d.callers.stats().calls-before.calls)
+	d.screen.entry(d.ours.name, d.ours.take().String())
+	d.screen.entry(d.theirs.name, d.theirs.take().String())
+	d.outage, d.remaining = time.Since(start), time.Until(d.provider.Status().Expires)
 	return nil
 }
 
 func (d *demo) recovery(ctx context.Context) error {
-	lines := d.log.count(slog.LevelInfo)
-	d.kit.STS.Up()
-	d.screen.event("STS is up again.")
-	if err := d.newCredentials(ctx); err != nil {
+	logs := d.screen.logs.Load()
+	d.kit.STS.Recover()
+	if err := waitFor(ctx, "a line in the log", func() bool { return d.screen.logs.Load() > logs }); err != nil {
 		return err
 	}
-	recovered := func() bool {
-		return d.provider.Status().Failures == 0 && d.log.count(slog.LevelInfo) > lines
-	}
-	if err := d.waitFor(ctx, "the recovery in status and log", recovered); err != nil {
+	return d.newKeys(ctx)
+}
+
+// newKeys waits until all callers have new credentials, and prints their access keys.
+func (d *demo) newKeys(ctx context.Context) error {
+	if err := d.newKey(ctx, d.ours); err != nil {
 		return err
 	}
-	d.screen.result("Recovered: %s.", d.callers.stats().key)
+	return d.newKey(ctx, d.theirs)
+}
+
+func (d *demo) newKey(ctx context.Context, c *callers) error {
+	var key string
+	if err := waitFor(ctx, c.name+": new credentials for all callers", func() bool {
+		_, key = c.observed()
+		return key != "" && key != c.printed
+	}); err != nil {
+		return err
+	}
+	c.printed = key
+	d.screen.entry(c.name, fmt.Sprintf("access key %s…%s", key[:4], key[len(key)-4:]), c.take().String())
 	return nil
 }
 
-// newCredentials waits until callers get new credentials.
-func (d *demo) newCredentials(ctx context.Context) error {
-	before := d.callers.stats().distinct
-	return d.waitFor(ctx, "new credentials", func() bool { return d.callers.stats().distinct > before })
-}
-
-// waitFor waits until condition reports true. It returns an error after the timeout, or as
-// soon as a caller got an error or waited for STS.
-func (d *demo) waitFor(ctx context.Context, what string, condition func() bool) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, d.timeout, fmt.Errorf("not seen within %v: %s", d.timeout, what))
-	defer cancel()
-	poll := time.NewTicker(10 * time.Millisecond)
-	defer poll.Stop()
-	for !condition() {
-		if err := d.callers.stats().check(); err != nil {
-			return err
+// waitFor waits until condition reports true.
+func waitFor(ctx context.Context, what string, condition func() bool) error {
+	for start := time.Now(); !condition(); time.Sleep(interval) {
+		if ctx.Err() != nil {
+			return ctx.Err()
 		}
-		select {
-		case <-poll.C:
-		case <-ctx.Done():
-			return context.Cause(ctx)
+		if time.Since(start) > timeout {
+			return fmt.Errorf("not seen within %v: %s", timeout, what)
 		}
 	}
-	return d.callers.stats().check()
+	return nil
 }
 
-// lastToken returns the fingerprint of the token in the last STS request.
-func (d *demo) lastToken() string {
-	calls := d.kit.STS.Calls()
-	return calls[len(calls)-1].TokenFingerprint
+// calls returns the STS calls of the pod that the callers are in.
+func (d *demo) calls(c *callers) []irsatest.Call {
+	isOther := func(call irsatest.Call) bool { return call.RoleARN != c.pod.RoleARN() }
+	return slices.DeleteFunc(d.kit.STS.Calls(), isOther)
+}
+
+// printToken prints claims of the token that irsakit sent to STS.
+func (d *demo) printToken() {
+	calls := d.calls(d.ours)
+	d.screen.entry(d.ours.name, "token accepted by STS, with the claims",
+		"sub "+calls[len(calls)-1].Subject, "iat "+d.provider.Status().TokenIssued.Format(time.TimeOnly))
 }
