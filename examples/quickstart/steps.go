@@ -26,9 +26,8 @@ type demo struct {
 	provider     *irsa.Provider
 	ours, theirs *callers
 
-	firstWaits int64         // number of callers of irsakit that waited for the first credentials
-	outage     time.Duration // duration of the outage
-	remaining  time.Duration // remaining lifetime of irsakit's credentials at its end
+	outage    time.Duration // duration of the outage
+	remaining time.Duration // remaining lifetime of irsakit's credentials at its end
 }
 
 // steps are the steps in order. Each causes an event, waits for the expected result and prints it.
@@ -44,7 +43,7 @@ var steps = []struct {
 }
 
 // run runs all steps while callers make requests in both pods, and prints what the callers
-// observed. It fails if a request in the pod of irsakit fails or waits for STS.
+// observed.
 func (d *demo) run(ctx context.Context) error {
 	d.kit.STS.SetLatency(latency)
 	d.kit.STS.SetLifetime(firstLifetime)
@@ -55,9 +54,6 @@ func (d *demo) run(ctx context.Context) error {
 	d.ours.take()
 	d.theirs.take()
 	d.screen.print(d.table())
-	if failed, waited := d.ours.total.failed, d.provider.Status().WaitCount-d.firstWaits; failed > 0 || waited > 0 {
-		return fmt.Errorf("irsakit: %d requests failed, %d waited for STS", failed, waited)
-	}
 	return nil
 }
 
@@ -84,7 +80,6 @@ func (d *demo) firstCredentials(ctx context.Context) error {
 	}
 	d.printToken()
 	d.ours.total, d.theirs.total = stats{}, stats{}
-	d.firstWaits = d.provider.Status().WaitCount
 	d.kit.STS.ForgetCalls()
 	d.kit.STS.SetLifetime(lifetime)
 	return nil
