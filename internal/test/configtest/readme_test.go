@@ -6,6 +6,7 @@ import (
 	"log"
 	"os"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -242,17 +243,19 @@ func TestREADMEFallsBackOnlyOutsidePods(t *testing.T) {
 	require.ErrorIs(t, err, irsa.ErrNotConfigured)
 }
 
-func TestUploaderKeepsWorkingDuringOutage(t *testing.T) {
-	k := irsatest.New(t)
-	sa := k.ServiceAccount("shop", "cart")
-	pod := k.Pod(sa, k.Role("s3-writer", irsatest.Trust(sa)))
-	p, err := irsa.New(pod.Options)
-	require.NoError(t, err)
-	defer p.Close()
+func TestProviderSurvivesOutage(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) { // simulated time
+		k := irsatest.New(t)
+		sa := k.ServiceAccount("shop", "cart")
+		pod := k.Pod(sa, k.Role("s3-writer", irsatest.Trust(sa)))
+		p, err := irsa.New(pod.Options)
+		require.NoError(t, err)
+		defer p.Close()
+		require.NoError(t, p.Ready(t.Context()))
 
-	_, err = p.Retrieve(t.Context())
-	require.NoError(t, err)
-	k.STS.Down()
-	_, err = p.Retrieve(t.Context())
-	require.NoError(t, err)
+		k.STS.Down()
+		time.Sleep(55 * time.Minute) // a refresh was due after 36 to 48 minutes
+		_, err = p.Retrieve(t.Context())
+		require.NoError(t, err)
+	})
 }
