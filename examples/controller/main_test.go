@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"log/slog"
 	"os"
 	"regexp"
@@ -17,9 +18,23 @@ import (
 	"github.com/irsakit/irsakit/irsa/irsatest"
 )
 
+// TestMain clears the AWS variables of the machine, so that they do not affect the tests.
 func TestMain(m *testing.M) {
+	for _, variable := range os.Environ() {
+		if name, _, _ := strings.Cut(variable, "="); strings.HasPrefix(name, "AWS_") {
+			_ = os.Unsetenv(name)
+		}
+	}
 	slog.SetDefault(slog.New(slog.DiscardHandler))
 	os.Exit(m.Run())
+}
+
+func TestRunStopsWithContext(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	var out bytes.Buffer
+	require.ErrorIs(t, run(ctx, &out), context.Canceled)
+	assert.Equal(t, 2, strings.Count(out.String(), "\n"), "it prints no table")
 }
 
 // TestREADMEShowsOutput compares the output with README.md except for the numbers, and checks the
