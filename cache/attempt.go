@@ -44,7 +44,7 @@ const (
 )
 
 // start starts an attempt, or queues it until it has a slot. c.mu is held.
-func (c *Cache) start(now schedule.Moment, holdsSlot bool) {
+func (c *Cache) start(now schedule.Moment, caller *slots.Ticket) {
 	c.scheduler.stopTimer()
 	c.scheduler.started++
 	c.scheduler.spacedUntil = now.Add(schedule.Spacing)
@@ -54,7 +54,7 @@ func (c *Cache) start(now schedule.Moment, holdsSlot bool) {
 	}
 	a := &attempt{began: now, rejected: c.scheduler.rejected, returned: make(chan struct{})}
 	c.scheduler.pending = pending{}
-	a.ticket = &slots.Ticket{Tenant: c.opts.Tenant, Priority: slots.Background, Nested: holdsSlot, Start: func() { c.admit(a) }}
+	a.ticket = &slots.Ticket{Tenant: c.opts.Tenant, Priority: slots.Background, Within: caller, Start: func() { c.admit(a) }}
 	switch {
 	case s.failures > 0:
 		a.ticket.Priority = slots.BackgroundFailing
@@ -64,7 +64,7 @@ func (c *Cache) start(now schedule.Moment, holdsSlot bool) {
 	c.scheduler.attempt = a
 	c.store(s.withDue(schedule.Never())) // no Retrieve needs to start one while it runs
 	if !c.slots.Acquire(a.ticket) {
-		c.scheduler.broadcast() // wakes callers that hold a slot already: see demand
+		c.scheduler.broadcast() // wakes callers that have a slot already: see demand
 		return
 	}
 	c.run(a)
@@ -89,7 +89,11 @@ func (c *Cache) admit(a *attempt) {
 
 // run calls the source in a new goroutine, which exits after the source has returned. c.mu is held.
 func (c *Cache) run(a *attempt) {
-	ctx, cancel := context.WithTimeout(context.WithValue(context.Background(), slotKey{}, c.slots), c.opts.AttemptTimeout)
+	ctx := context.Background()
+	if c.slots != nil {
+		ctx = context.WithValue(ctx, slotKey{c.slots}, a.ticket)
+	}
+	ctx, cancel := context.WithTimeout(ctx, c.opts.AttemptTimeout)
 	a.progress, a.cancel = running, cancel
 	a.limit = time.AfterFunc(c.opts.AttemptTimeout+grace, func() { c.timeOut(a) })
 	go c.callSource(ctx, a)
@@ -186,7 +190,7 @@ func (c *Cache) record(a *attempt, r result) (err error, published bool) {
 		r.err = err
 		return c.fail(a, r, now)
 	default:
-		c.advance(false)
+		c.advance(nil)
 		return err, false
 	}
 }
@@ -242,7 +246,7 @@ func (c *Cache) fail(a *attempt, r result, now schedule.Moment) (err error, publ
 func (c *Cache) publish(a *attempt, s *snapshot, now schedule.Moment, report bool) {
 	c.scheduler.completed = c.scheduler.started
 	c.store(s)
-	c.advance(false)
+	c.advance(nil)
 	c.scheduler.broadcast()
 	if report {
 		c.report(Event{Took: now.Elapsed - a.began.Elapsed})

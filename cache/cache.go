@@ -82,7 +82,7 @@ func (c *Cache) requestRefresh(mustWait bool) int {
 	} else {
 		c.scheduler.requested = true
 	}
-	c.demand(false, mustWait)
+	c.demand(nil, mustWait)
 	return target
 }
 
@@ -98,7 +98,7 @@ func (c *Cache) Wake() {
 		return
 	}
 	c.scheduler.woken = true
-	c.demand(false, false)
+	c.demand(nil, false)
 }
 
 // AdjustExpiresBy returns the credentials unchanged. An aws.CredentialsCache around this Cache

@@ -5,6 +5,7 @@ import (
 	"weak"
 
 	"github.com/irsakit/irsakit/internal/schedule"
+	"github.com/irsakit/irsakit/internal/slots"
 )
 
 // reasons are the reasons for an attempt, except the state of the credentials.
@@ -91,10 +92,10 @@ type scheduler struct {
 }
 
 // advance applies the decision about the next attempt. It must be called after every change that
-// can affect the decision. It is the only place that starts an attempt or sets the timer. holdsSlot
-// reports whether it is called for the source of another Cache, which holds a slot of the Limiter.
-// An attempt that starts reuses that slot. c.mu is held.
-func (c *Cache) advance(holdsSlot bool) {
+// can affect the decision. It is the only place that starts an attempt or sets the timer. caller is the
+// ticket of the attempt whose source calls this Cache, or nil. An attempt that starts uses its slot. c.mu
+// is held.
+func (c *Cache) advance(caller *slots.Ticket) {
 	if c.scheduler.attempt != nil {
 		return // advance is called again when it completes
 	}
@@ -102,7 +103,7 @@ func (c *Cache) advance(holdsSlot bool) {
 	d := decide(s, c.scheduler.reasons, now)
 	switch {
 	case d.start:
-		c.start(now, holdsSlot)
+		c.start(now, caller)
 		return
 	case d.timer:
 		c.setTimer(d.due.Elapsed - now.Elapsed)
@@ -125,7 +126,7 @@ func (c *Cache) setTimer(d time.Duration) {
 		if c := cache.Value(); c != nil {
 			c.mu.Lock()
 			defer c.mu.Unlock()
-			c.advance(false)
+			c.advance(nil)
 		}
 	})
 }
@@ -175,7 +176,7 @@ func (c *Cache) use(s *snapshot, now schedule.Moment) *snapshot {
 		s = &next
 	}
 	if s.due.Reached(now) {
-		c.advance(false)
+		c.advance(nil)
 	}
 	return s
 }

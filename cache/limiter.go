@@ -9,7 +9,8 @@ import (
 // Limiter bounds how many attempts of several Caches run at the same time, and is fair between their
 // tenants: see [Options]. Each attempt acquires a slot before it calls the source, and releases it when
 // the source has returned. An attempt whose source does not return in time is abandoned and releases
-// its slot: see Options.AttemptTimeout.
+// its slot: see Options.AttemptTimeout. If the source calls another Cache with the same Limiter, both
+// attempts use one slot, until both have released it.
 //
 // Attempts with waiting callers acquire a slot before background refreshes. In both groups, attempts of
 // Caches whose last attempt failed come last. Within such a priority, tenants take turns: the one whose
@@ -40,7 +41,7 @@ func NewLimiter(n int) *Limiter { return &Limiter{slots.New(n)} }
 
 // LimiterStatus is the status of a [Limiter] at one moment.
 type LimiterStatus struct {
-	Running int // attempts that hold a slot; abandoned ones and those in the slot of another do not
+	Running int // slots in use; an attempt and those that it calls use one together
 	Waiting int // attempts that wait for a slot
 	Slots   int // number of slots; less than that of NewLimiter while all known tenants are throttled
 }
@@ -51,30 +52,31 @@ func (l *Limiter) Status() (s LimiterStatus) {
 	return s
 }
 
-// slotKey is the context key for the pool in whose slot an attempt runs.
-type slotKey struct{}
+// slotKey is the context key for the ticket of an attempt.
+type slotKey struct{ *slots.Pool }
 
-// holdsSlot reports whether ctx is that of an attempt that holds a slot of the Cache's Limiter. Its
-// source then calls this Cache. The attempt of this Cache reuses the slot, because waiting for a
-// second one could deadlock. The context of an abandoned attempt, which holds no slot, has ended.
-func (c *Cache) holdsSlot(ctx context.Context) bool {
-	return c.slots != nil && ctx.Value(slotKey{}) == c.slots && ctx.Err() == nil
+// callerTicket returns the ticket of the attempt that ctx belongs to, or nil if that has none of the
+// Cache's Limiter. The source of that attempt calls this Cache. The attempt of this Cache uses the same
+// slot, because waiting for a second one could deadlock. If it outlives that of the caller, it keeps the
+// slot. An abandoned attempt has none, so what its source still starts waits for a slot.
+func (c *Cache) callerTicket(ctx context.Context) *slots.Ticket {
+	ticket, _ := ctx.Value(slotKey{c.slots}).(*slots.Ticket)
+	return ticket
 }
 
 // demand advances for a caller. If the caller waits for an attempt that waits for its slot, the attempt
-// is promoted. If that caller holds a slot already, the attempt starts immediately. c.mu is held.
-func (c *Cache) demand(holdsSlot, waits bool) {
+// is promoted. If that caller has a slot already, the attempt starts in it immediately. c.mu is held.
+func (c *Cache) demand(caller *slots.Ticket, waits bool) {
 	c.scheduler.demand = true
-	c.advance(holdsSlot)
+	c.advance(caller)
 	a := c.scheduler.attempt
 	switch {
 	case !waits || a == nil || a.progress != queued:
 		return
-	case !holdsSlot:
-		c.slots.Promote(a.ticket)
-	case c.slots.Cancel(a.ticket):
-		a.ticket.Nested = true
+	case c.slots.Share(a.ticket, caller):
 		a.began = c.now()
 		c.run(a)
+	default:
+		c.slots.Promote(a.ticket)
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 
 	"github.com/irsakit/irsakit/internal/schedule"
+	"github.com/irsakit/irsakit/internal/slots"
 )
 
 // maxWithdrawn is how many withdrawn access key IDs are remembered.
@@ -33,7 +34,7 @@ func (c *Cache) Invalidate(rejected aws.Credentials) {
 	c.scheduler.withdrawn = append(keys[max(len(keys)+1-maxWithdrawn, 0):], rejected.AccessKeyID)
 	c.scheduler.demand = true
 	c.store(s.asWithdrawn())
-	c.advance(false)
+	c.advance(nil)
 	c.report(Event{Withdrawn: true})
 }
 
@@ -53,7 +54,7 @@ func (c *Cache) Replace(ctx context.Context, rejected aws.Credentials, minAge ti
 	limit := time.NewTimer(c.opts.AttemptTimeout)
 	defer limit.Stop()
 	mustWait := ctx.Err() == nil
-	target, err := c.requestReplacement(rejected, minAge, c.holdsSlot(ctx), mustWait)
+	target, err := c.requestReplacement(rejected, minAge, c.callerTicket(ctx), mustWait)
 	if target == 0 || !mustWait {
 		return err
 	}
@@ -68,7 +69,7 @@ func (c *Cache) Replace(ctx context.Context, rejected aws.Credentials, minAge ti
 
 // requestReplacement requests an attempt to replace rejected credentials and returns its number. It
 // returns 0 and the result of Replace if there is none to wait for.
-func (c *Cache) requestReplacement(rejected aws.Credentials, minAge time.Duration, holdsSlot, mustWait bool) (target int, err error) {
+func (c *Cache) requestReplacement(rejected aws.Credentials, minAge time.Duration, caller *slots.Ticket, mustWait bool) (target int, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	s, now := c.state.Load(), c.now()
@@ -85,7 +86,7 @@ func (c *Cache) requestReplacement(rejected aws.Credentials, minAge time.Duratio
 		c.scheduler.lastReplace = now
 		c.scheduler.requested, c.scheduler.rejected = true, true
 	}
-	c.demand(holdsSlot, mustWait)
+	c.demand(caller, mustWait)
 	target, err = c.scheduler.started, c.state.Load().callerError()
 	switch next := c.scheduler.attempt; {
 	case next == nil && s.failures > 0, next != nil && next.progress == overdue:

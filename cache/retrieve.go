@@ -12,6 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 
 	"github.com/irsakit/irsakit/internal/schedule"
+	"github.com/irsakit/irsakit/internal/slots"
 )
 
 // Retrieve returns valid credentials. While the Cache has them, Retrieve returns immediately,
@@ -65,13 +66,13 @@ func (c *Cache) tryRetrieveSlow(creds *aws.Credentials) bool {
 // wait is the slow path of Retrieve. It starts an attempt, or waits for one, until there are
 // credentials with minTTL left. It returns them or an error.
 func (c *Cache) wait(ctx context.Context, minTTL time.Duration) (aws.Credentials, error) {
-	start, holdsSlot := time.Now(), c.holdsSlot(ctx)
-	creds, changed, err := c.join(holdsSlot, minTTL, false)
+	start, caller := time.Now(), c.callerTicket(ctx)
+	creds, changed, err := c.join(caller, minTTL, false)
 	waited := changed != nil
 	for changed != nil {
 		select {
 		case <-changed:
-			creds, changed, err = c.join(holdsSlot, minTTL, true)
+			creds, changed, err = c.join(caller, minTTL, true)
 		case <-ctx.Done():
 			c.recordCaller(start, waited, !errors.Is(ctx.Err(), context.Canceled))
 			return aws.Credentials{}, c.contextEnded(ctx)
@@ -96,10 +97,10 @@ func (c *Cache) contextEnded(ctx context.Context) error {
 }
 
 // join returns credentials with minTTL left, an error, or a channel that is closed when the state
-// changes. If necessary it starts or schedules an attempt. holdsSlot reports whether the caller holds
-// a slot of the Limiter. waited reports whether the caller has already waited for an attempt. It
+// changes. If necessary it starts or schedules an attempt. caller is the ticket of the attempt
+// whose source calls, or nil. waited reports whether the caller has already waited for an attempt. It
 // then gets the error of that attempt instead of waiting for another.
-func (c *Cache) join(holdsSlot bool, minTTL time.Duration, waited bool) (aws.Credentials, <-chan struct{}, error) {
+func (c *Cache) join(caller *slots.Ticket, minTTL time.Duration, waited bool) (aws.Credentials, <-chan struct{}, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	s := c.state.Load()
@@ -115,7 +116,7 @@ func (c *Cache) join(holdsSlot bool, minTTL time.Duration, waited bool) (aws.Cre
 	if c.scheduler.attempt == nil && s.serves(c.now(), 0) { // but too briefly for minTTL
 		c.scheduler.requested = true
 	}
-	c.demand(holdsSlot, true)
+	c.demand(caller, true)
 	s, next := c.state.Load(), c.scheduler.attempt
 	stuck := next != nil && next.progress == overdue
 	if s.problem() != nil && (stuck || !s.starting()) && (stuck || next == nil || waited) {
@@ -168,7 +169,7 @@ func (c *Cache) MinTTL(d time.Duration) aws.CredentialsProvider {
 	s := c.state.Load()
 	if next := c.withRefresh(s); !s.repeated && next.refreshAt.Elapsed < s.refreshAt.Elapsed {
 		c.store(next)
-		c.advance(false)
+		c.advance(nil)
 	}
 	return v
 }

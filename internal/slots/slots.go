@@ -42,12 +42,13 @@ func (p Priority) failing() bool { return p == ForegroundFailing || p == Backgro
 type Ticket struct {
 	Tenant   string
 	Priority Priority
-	Start    func() // called once a queued ticket has its slot
-	Nested   bool   // it needs no slot, because its caller holds one
+	Start    func()  // called once a queued ticket has its slot; nil after that
+	Within   *Ticket // its caller's; if that has a slot, both use it
 
 	tenant  *tenant
 	element *list.Element // in the queue of its tenant; nil if it is not queued
-	holds   bool          // it holds a slot
+	slot    *Ticket       // the ticket whose slot it uses, such as itself; nil if it has none
+	users   int           // number of tickets that use its slot
 }
 
 // maxSlots exceeds what a process can use. Up to there a float64 counts exactly.
@@ -85,11 +86,14 @@ func (p *Pool) Status() (running, waiting, slots int) {
 // Acquire acquires a slot for a ticket and reports whether it succeeded. Otherwise the ticket is
 // queued, and its Start function is called once it has a slot.
 func (p *Pool) Acquire(t *Ticket) bool {
-	if p == nil || t.Nested {
+	if p == nil {
 		return true
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if t.share(t.Within) {
+		return true
+	}
 	t.tenant = p.addTicket(t.Tenant)
 	if p.available(t.Priority) && p.entitled(t.tenant, t.Priority) {
 		p.hold(t)
@@ -99,9 +103,36 @@ func (p *Pool) Acquire(t *Ticket) bool {
 	return false
 }
 
+// share lets a ticket use the slot of another one, or nil, and reports whether that has one. p.mu is
+// held.
+func (t *Ticket) share(other *Ticket) bool {
+	if other == nil || other.slot == nil {
+		return false
+	}
+	t.slot, t.Start = other.slot, nil
+	t.slot.users++
+	return true
+}
+
+// Share lets a queued ticket use the slot of another one, or nil. It reports whether the ticket was
+// queued and the other one has a slot.
+func (p *Pool) Share(t, other *Ticket) bool {
+	if p == nil {
+		return false
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if t.element == nil || !t.share(other) {
+		return false
+	}
+	p.remove(t)
+	p.removeTicket(t.tenant)
+	return true
+}
+
 // hold gives a ticket a slot. p.mu is held.
 func (p *Pool) hold(t *Ticket) {
-	t.holds = true
+	t.slot, t.users, t.Start = t, 1, nil
 	p.running.add(t.Priority, 1)
 	t.tenant.running.add(t.Priority, 1)
 	p.takeTurn(t.tenant)
@@ -134,8 +165,8 @@ func (p *Pool) Cancel(t *Ticket) bool {
 	return true
 }
 
-// Release releases the slot of a ticket, if it holds one, and starts the tickets that acquire a slot
-// now. err is the error of the attempt that held the slot, or nil. A throttling error halves the number
+// Release releases the slot of a ticket, if it has one, and starts the tickets that acquire a slot
+// now. A slot that several tickets use is free when all have released it. err is the error of the attempt that held the slot, or nil. A throttling error halves the number
 // of slots that the tenant may hold, at most once a second. A success, or any other answer of a
 // service, restores a part of a slot.
 func (p *Pool) Release(t *Ticket, err error) {
@@ -143,30 +174,36 @@ func (p *Pool) Release(t *Ticket, err error) {
 		return
 	}
 	answered, throttled := awserror.Answer(err)
-	for _, next := range p.releaseSlot(t, err == nil || answered && !throttled, throttled) {
-		next.Start()
+	for _, start := range p.releaseSlot(t, err == nil || answered && !throttled, throttled) {
+		start()
 	}
 }
 
-// releaseSlot releases the slot of a ticket, if it holds one, and returns the queued tickets that acquire
-// a slot now. accepted reports whether a service answered without throttling.
-func (p *Pool) releaseSlot(t *Ticket, accepted, throttled bool) (acquired []*Ticket) {
+// releaseSlot releases the slot of a ticket, if it has one, and returns the Start functions of the
+// queued tickets that acquire a slot now. accepted reports whether a service answered without throttling.
+func (p *Pool) releaseSlot(t *Ticket, accepted, throttled bool) (starts []func()) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if !t.holds {
+	holder := t.slot
+	if holder == nil {
 		return nil
 	}
-	t.holds = false
-	p.running.add(t.Priority, -1)
-	t.tenant.running.add(t.Priority, -1)
-	p.adapt(t.tenant, accepted, throttled)
-	p.removeTicket(t.tenant)
+	t.slot = nil
+	if t == holder {
+		p.adapt(t.tenant, accepted, throttled)
+	}
+	if holder.users--; holder.users > 0 {
+		return nil
+	}
+	p.running.add(holder.Priority, -1)
+	holder.tenant.running.add(holder.Priority, -1)
+	p.removeTicket(holder.tenant)
 	p.forget()
 	for next := p.next(); next != nil; next = p.next() {
 		p.remove(next)
 		p.pass(next)
+		starts = append(starts, next.Start)
 		p.hold(next)
-		acquired = append(acquired, next)
 	}
-	return acquired
+	return starts
 }

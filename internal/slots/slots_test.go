@@ -44,13 +44,45 @@ func TestPoolStartsTicketsByPriority(t *testing.T) {
 	p.Promote(tickets["promoted"])
 	assert.True(t, p.Cancel(tickets["canceled"]))
 	assert.False(t, p.Cancel(tickets["canceled"]))
-	assert.True(t, p.Acquire(&slots.Ticket{Nested: true}), "it needs no slot")
+	nested := &slots.Ticket{Within: first}
+	assert.True(t, p.Acquire(nested), "it uses the slot of first")
+	p.Release(nested, nil)
 
 	p.Release(first, nil)
 	for len(started) < 5 {
 		p.Release(tickets[started[len(started)-1]], nil)
 	}
 	assert.Equal(t, []string{"foreground", "promoted", "foreground failing", "background", "background failing"}, started)
+}
+
+func TestPoolFreesSlotWhenAllTicketsReleasedIt(t *testing.T) {
+	p := slots.New(1)
+	running := func() int { n, _, _ := p.Status(); return n }
+	outer := &slots.Ticket{}
+	require.True(t, p.Acquire(outer))
+	nested := &slots.Ticket{Within: outer}
+	require.True(t, p.Acquire(nested))
+	innermost := &slots.Ticket{Within: nested}
+	require.True(t, p.Acquire(innermost))
+	started := 0
+	waiting := &slots.Ticket{Start: func() { started++ }}
+	require.False(t, p.Acquire(waiting))
+	assert.Equal(t, 1, running())
+
+	p.Release(outer, nil)
+	late := &slots.Ticket{Within: outer, Start: func() { started++ }}
+	assert.False(t, p.Acquire(late), "outer has no slot any more")
+	assert.False(t, p.Share(late, outer))
+	p.Release(nested, nil)
+	p.Release(nested, nil)
+	assert.Zero(t, started, "innermost still uses the slot")
+	assert.True(t, p.Share(late, innermost))
+	assert.False(t, p.Share(late, innermost), "it is not queued any more")
+	p.Release(late, nil)
+	p.Release(innermost, nil)
+	assert.Equal(t, 1, started)
+	p.Release(waiting, nil)
+	assert.Zero(t, running())
 }
 
 func TestPoolStartsPassedBackgroundTickets(t *testing.T) {

@@ -89,14 +89,13 @@ var mutations = []struct {
 		{"readinessProbe: # credentials are available\n            httpGet: { path: /readyz, port: metrics }\n            periodSeconds: 5", "stdin: false", "the deployment has no probes"},
 		{"livenessProbe:", "startupProbe:", "the deployment has no probes"},
 	}},
-	{"multitenant", "deployment.yaml", []mutation{
+	{"controller", "deployment.yaml", []mutation{
 		{"livenessProbe:", "startupProbe:", "the deployment has no probes"},
-	}},
-	{"tokenrequest", "deployment.yaml", []mutation{
 		{"    resourceNames: [app]\n", "", "allows more than tokens"},
 		{"[serviceaccounts/token]", "[serviceaccounts/token, secrets]", "allows more than tokens"},
 		{"[create]", "['*']", "allows more than tokens"},
-		{"  - kind: ServiceAccount\n    name: tenants", "  - kind: ServiceAccount\n    name: others", "automountServiceAccountToken is not false"},
+		{"[get]", "[get, list]", "allows more than tokens"},
+		{"  - kind: ServiceAccount\n    name: controller", "  - kind: ServiceAccount\n    name: others", "automountServiceAccountToken is not false"},
 		{"automountServiceAccountToken: true", "automountServiceAccountToken: false", "automountServiceAccountToken is not true"},
 	}},
 	{"sidecar", "trust-policy.json", []mutation{

@@ -51,7 +51,7 @@ func check(files map[string]string) error {
 func TestCheckAcceptsExamples(t *testing.T) {
 	folders, err := filepath.Glob(examples + "*/kubernetes")
 	require.NoError(t, err)
-	for _, name := range []string{"s3", "sidecar", "observability", "multitenant", "crossaccount", "tokenrequest"} {
+	for _, name := range []string{"s3", "sidecar", "observability", "controller", "crossaccount"} {
 		assert.Contains(t, folders, examples+name+"/kubernetes")
 	}
 	for _, folder := range folders {
@@ -174,10 +174,12 @@ func (m *manifests) hasRights(namespace, account string) bool {
 	return slices.Contains(m.bound, rbacv1.Subject{Kind: rbacv1.ServiceAccountKind, Namespace: namespace, Name: account})
 }
 
-// checkRights checks that a role allows only tokens of named service accounts.
+// checkRights checks that a role allows only to read named service accounts and to request their tokens.
 func checkRights(r *rbacv1.Role) error {
 	for _, rule := range r.Rules {
-		if !slices.Equal(rule.Resources, []string{"serviceaccounts/token"}) || !slices.Equal(rule.Verbs, []string{"create"}) || len(rule.ResourceNames) == 0 {
+		reads := slices.Equal(rule.Resources, []string{"serviceaccounts"}) && slices.Equal(rule.Verbs, []string{"get"})
+		requests := slices.Equal(rule.Resources, []string{"serviceaccounts/token"}) && slices.Equal(rule.Verbs, []string{"create"})
+		if !reads && !requests || len(rule.ResourceNames) == 0 {
 			return fmt.Errorf("role %s allows more than tokens of named service accounts", r.Name)
 		}
 	}
