@@ -101,6 +101,15 @@ func onLaptopOrInPod(ctx context.Context) (aws.Config, error) {
 	}
 }
 
+func loadDefaultAfter() (aws.Config, error) {
+	p, err := irsa.New()
+	if err != nil {
+		return aws.Config{}, err
+	}
+	cfg := p.AWSConfig()
+	return cfg, nil
+}
+
 func webIdentityBefore(cfg aws.Config) aws.Config {
 	cfg.Credentials = aws.NewCredentialsCache(stscreds.NewWebIdentityRoleProvider(
 		sts.NewFromConfig(cfg),
@@ -180,6 +189,7 @@ func TestREADMEConfigurationsHaveCredentials(t *testing.T) {
 		"MinTTL":                            func() (aws.Config, error) { return signing(p.AWSConfig(), p), nil },
 		"cache.New":                         func() (aws.Config, error) { return otherCredentials(ctx) },
 		"on a laptop or in a pod":           func() (aws.Config, error) { return onLaptopOrInPod(ctx) },
+		"LoadDefaultConfig after":           loadDefaultAfter,
 		"NewWebIdentityRoleProvider before": func() (aws.Config, error) { return webIdentityBefore(loaded), nil },
 		"NewWebIdentityRoleProvider after":  func() (aws.Config, error) { return webIdentityAfter(loaded) },
 		"CredentialsCacheOptions before": func() (aws.Config, error) {
