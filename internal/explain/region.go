@@ -16,7 +16,12 @@ func IssuerRegion(issuer string) string { return group(eksIssuer, issuer) }
 var zoneName = lazyregexp.New(`^([a-z]{2,4}(?:-[a-z]+)+-\d+)(?:[a-z]|-[a-z0-9-]+)$`)
 
 // ZoneRegion returns the region of a zone, or "" if name is not that of a zone.
-func ZoneRegion(name string) string { return group(zoneName, name) }
+func ZoneRegion(name string) string {
+	if len(name) > maxQuoted {
+		return ""
+	}
+	return group(zoneName, name)
+}
 
 // group returns the first group of a match, or "".
 func group(expression *lazyregexp.Regexp, text string) string {
