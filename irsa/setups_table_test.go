@@ -118,6 +118,10 @@ func setups() []setup {
 		{name: "policy-typo", broken: "the trust policy at hand has an operator that there is not", breaks: func(b *broken) {
 			b.document = strings.Replace(b.role.TrustPolicy(), "StringEquals", "StringEqual", 1)
 		}, warned: "trust-policy"},
+		{name: "policy-typo-and-denied", broken: "the trust policy has an operator that there is not, so that IAM did not take it", breaks: func(b *broken) {
+			b.document = strings.Replace(b.role.TrustPolicy(), "StringEquals", "StringEqual", 1)
+			b.Role("s3-writer")
+		}, heading: "access-denied", first: "trust-policy"},
 		{name: "throttled", broken: "STS throttles", breaks: fault(irsatest.Throttling), heading: "throttled", first: "exchange"},
 		{name: "max-session-duration", broken: "the role does not give 12 hours", breaks: option(func(o *irsa.Options) { o.Duration = 12 * time.Hour }), heading: "session-duration", first: "exchange"},
 		{name: "role-chaining", broken: "a server says that it is role chaining", breaks: answering(400, errorXML("ValidationError",
