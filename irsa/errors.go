@@ -66,9 +66,10 @@ type Error struct {
 	RequestID   string    // the response's request ID, with the same restriction
 	NextAttempt time.Time // when the next attempt starts; zero if immediately or never
 
-	// Advice is advice on how to fix the failure, in one line. Link is the URL of the section
-	// of TROUBLESHOOTING.md that explains it. Both may be empty, and their texts are not
-	// part of the API contract.
+	// Advice is advice on how to fix the failure, in one line. If possible it contains what to
+	// apply: a setting, a command or a policy statement. Link is the URL of the section of
+	// TROUBLESHOOTING.md that explains it. Both may be empty, and their texts are not part of
+	// the API contract.
 	Advice string
 	Link   string
 

@@ -53,7 +53,7 @@ func TestReportCheckTrustPolicy(t *testing.T) {
 		{"another service account", replace(cart, `"system:serviceaccount:shop:search"`), failed, failed, "(another service account)", "correct what differs, in the policy or in the pod"},
 		{"another service account, and the exchange passed", replace(cart, `"system:serviceaccount:shop:search"`), passed, warned,
 			"(another service account), but the exchange passed", "compare it with that in IAM"},
-		{"no policy", replace(`"Effect"`, `"Efect"`), failed, failed, "this is not a trust policy that IAM takes", ""},
+		{"no policy", replace(`"Effect"`, `"Efect"`), failed, failed, "this is not a trust policy that IAM takes", "aws iam get-role"},
 		{"no policy, and the exchange passed", replace(`"Effect"`, `"Efect"`), passed, warned, "this is not a trust policy that IAM takes", "compare it with that in IAM"},
 		{"an IP address", replace(equals, `"IpAddress": {"aws:SourceIp": "10.0.0.0/8"}, `+equals), passed, warned,
 			`Allow in statement 1 cannot be judged: IpAddress on "aws:SourceIp" (only AWS knows this key)`, "check by hand what cannot be judged"},

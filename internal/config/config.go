@@ -34,6 +34,10 @@ type Config struct {
 	Policy      string
 	PolicyARNs  []string
 
+	// Only of a role chain.
+	ExternalID         string
+	Tagged, Identified bool // the session has tags of its own, a source identity
+
 	Token     TokenSource // nil if there is none
 	TokenFile string      // empty if the tokens do not come from a file
 	Source    SourceKey   // identifies Token in a Pool

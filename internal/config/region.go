@@ -6,12 +6,7 @@ import (
 	"fmt"
 
 	"github.com/irsakit/irsakit/internal/explain"
-	"github.com/irsakit/irsakit/internal/lazyregexp"
 )
-
-// eksIssuer matches the issuers of EKS clusters, with IPv4 or dual-stack names. Its group is the
-// region.
-var eksIssuer = lazyregexp.New(`^https://oidc[.-]eks\.([a-z0-9-]+)\.(?:amazonaws\.com|amazonaws\.com\.cn|api\.aws|api\.amazonwebservices\.com\.cn)/id/`)
 
 // regionFromToken sets the region to that in the issuer of an EKS cluster. Without one it
 // returns an error, unless Options.STS is set, which has its own region.
@@ -22,9 +17,7 @@ func (env Environment) regionFromToken(ctx context.Context, c *Config) (explain.
 	var issuer string
 	if err == nil {
 		issuer = token.Claims().Issuer
-		if match := eksIssuer.FindStringSubmatch(issuer); match != nil {
-			c.Region = match[1]
-		}
+		c.Region = explain.IssuerRegion(issuer)
 	}
 	switch {
 	case c.Region != "" || c.Shared.STS != nil:

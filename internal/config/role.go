@@ -52,6 +52,7 @@ func (c *Config) Derive(roleARN string) *Config {
 	derived := *c
 	derived.RoleARN, derived.TokenFile, derived.Token = roleARN, "", nil
 	derived.SessionName, derived.Duration, derived.Policy, derived.PolicyARNs = "", 0, "", nil
+	derived.ExternalID, derived.Tagged, derived.Identified = "", false, false
 	return &derived
 }
 
@@ -59,6 +60,7 @@ func (c *Config) Derive(roleARN string) *Config {
 // them.
 func (c *Config) SetChainOptions(o *stscreds.AssumeRoleOptions) Errors {
 	c.SessionName, c.Policy, c.Duration = o.RoleSessionName, aws.ToString(o.Policy), o.Duration
+	c.ExternalID, c.Tagged, c.Identified = aws.ToString(o.ExternalID), len(o.Tags) > 0, o.SourceIdentity != nil
 	for _, policy := range o.PolicyARNs[:min(len(o.PolicyARNs), maxPolicyARNs+1)] {
 		c.PolicyARNs = append(c.PolicyARNs, aws.ToString(policy.Arn))
 	}

@@ -59,24 +59,3 @@ func FuzzSessionName(f *testing.F) {
 		require.Regexp(t, valid, name)
 	})
 }
-
-func TestRegionOfEKSIssuer(t *testing.T) {
-	for issuer, region := range map[string]string{
-		"https://oidc.eks.us-west-2.amazonaws.com/id/EXAMPLED539D4633E53DE1B716D3041E":                      "us-west-2",
-		"https://oidc.eks.cn-north-1.amazonaws.com.cn/id/EXAMPLED539D4633E53DE1B716D3041E":                  "cn-north-1",
-		"https://oidc.eks.us-gov-west-1.amazonaws.com/id/EXAMPLED539D4633E53DE1B716D3041E":                  "us-gov-west-1",
-		"https://oidc-eks.us-west-2.api.aws/id/EXAMPLED539D4633E53DE1B716D3041E":                            "us-west-2",
-		"https://oidc.eks.us-west-2.amazonaws.com.evil.example/id/EXAMPLED539D4633E53DE1B716D3041E":         "",
-		"http://oidc.eks.us-west-2.amazonaws.com/id/EXAMPLED539D4633E53DE1B716D3041E":                       "",
-		"https://evil.example/https://oidc.eks.us-west-2.amazonaws.com/id/EXAMPLED539D4633E53DE1B716D3041E": "",
-		"https://s3.us-west-2.amazonaws.com/my-cluster-oidc":                                                "",
-		"": "",
-	} {
-		match := eksIssuer.FindStringSubmatch(issuer)
-		if region == "" {
-			assert.Nil(t, match, issuer)
-		} else if assert.NotNil(t, match, issuer) {
-			assert.Equal(t, region, match[1])
-		}
-	}
-}

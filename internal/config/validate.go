@@ -11,7 +11,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws/arn"
 
 	"github.com/irsakit/irsakit/internal/explain"
-	"github.com/irsakit/irsakit/internal/lazyregexp"
 )
 
 // The limits of settings.
@@ -96,19 +95,14 @@ func validateRegion(region string) error {
 	if !isRegionName(region) {
 		return fmt.Errorf("%s is not the name of a region", explain.Quote(region))
 	}
-	if match := zoneName.FindStringSubmatch(region); match != nil {
-		return fmt.Errorf("%s is a zone of the region %s, and no region", explain.Quote(region), match[1])
+	if of := explain.ZoneRegion(region); of != "" {
+		return fmt.Errorf("%s is a zone of the region %s, and no region", explain.Quote(region), of)
 	}
 	if strings.HasSuffix(region, "-global") {
 		return fmt.Errorf("%s is no region, but a name that SDKs use for services without regions", explain.Quote(region))
 	}
 	return nil
 }
-
-// zoneName matches the names of Availability Zones, Local Zones and Wavelength Zones, which begin with
-// the region. Its group is the region.
-// https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/using-regions-availability-zones.html
-var zoneName = lazyregexp.New(`^([a-z]{2,4}(?:-[a-z]+)+-\d+)(?:[a-z]|-[a-z0-9-]+)$`)
 
 // validateDuration checks a duration against the limits in the AssumeRoleWithWebIdentity
 // reference of the AWS STS API.

@@ -37,6 +37,9 @@ func TrustPolicy(document []byte, identity *Identity, exchange Status) Check {
 // otherPolicy is the advice if STS does not decide as the policy does.
 const otherPolicy = "this is not the policy that the role has now: compare it with that in IAM, in the role's account"
 
+// otherDocument is the advice if the document is no trust policy.
+const otherDocument = "correct the document, or check the policy that the role has: aws iam get-role --role-name $ROLE --query Role.AssumeRolePolicyDocument"
+
 func evaluate(document []byte, identity *Identity, exchange Status) Check {
 	policy, err := trustpolicy.Parse(document)
 	passed := exchange == Passed
@@ -44,7 +47,7 @@ func evaluate(document []byte, identity *Identity, exchange Status) Check {
 	case err != nil && passed:
 		return Check{Status: Warned, Detail: fmt.Sprintf("this is not a trust policy that IAM takes: %v", err), Advice: otherPolicy}
 	case err != nil:
-		return Check{Status: Failed, Detail: fmt.Sprintf("this is not a trust policy that IAM takes: %v", err)}
+		return Check{Status: Failed, Detail: fmt.Sprintf("this is not a trust policy that IAM takes: %v", err), Advice: otherDocument}
 	case identity == nil:
 		return Check{Status: Skipped, Detail: "there is no role, or no token, to judge it by"}
 	}

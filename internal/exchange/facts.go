@@ -16,6 +16,7 @@ import (
 func Facts(c *config.Config, kind, err error, token *tokenfile.Token) explain.Facts {
 	f := explain.Facts{
 		Kind: kind, Err: err, RoleARN: c.RoleARN, Region: c.Region, TokenFile: c.TokenFile, Now: time.Now(),
+		ExternalID: c.ExternalID, Tagged: c.Tagged, Identified: c.Identified,
 	}
 	if c.Shared != nil {
 		f.Endpoint, f.FIPS, f.DualStack = c.Shared.Endpoint, c.Shared.FIPS, c.Shared.DualStack
@@ -52,7 +53,7 @@ func SettingAdvice(c *config.Config, e config.Error) explain.Advice {
 	if errors.As(e.Err, &unread) {
 		return explain.For(Facts(c, explain.ErrTokenFile, e.Err, nil))
 	}
-	return explain.Setting(e.Heading, e.Err.Error())
+	return explain.Setting(e.Heading, Facts(c, explain.ErrNotConfigured, e.Err, nil))
 }
 
 // InspectFile returns the facts about a token file on which the advice for a failure depends.

@@ -81,7 +81,7 @@ func TestAdviceForAccessDeniedFollowsTheMessage(t *testing.T) {
 	for message, want := range map[string]string{
 		"because no VPC endpoint policy allows the sts:AssumeRoleWithWebIdentity action": "VPC endpoint",
 		"with an explicit deny in a service control policy":                              "organization",
-		"Not authorized": "the trust policy needs the statement {",
+		"Not authorized": "the trust policy of arn:aws:iam::111122223333:role/r needs the statement {",
 	} {
 		f := Facts{Kind: ErrAccessDenied, Code: "AccessDenied", RoleARN: "arn:aws:iam::111122223333:role/r", Region: "us-west-2", Err: answered(403, "AccessDenied", message)}
 		assert.Contains(t, For(f).Text, want)

@@ -1,7 +1,6 @@
 package explain
 
 import (
-	"encoding/json"
 	"errors"
 	"net"
 	"slices"
@@ -21,6 +20,9 @@ type Facts struct {
 	Code            string
 	RoleARN         string
 	Source          string // the role whose credentials sign the request; empty for a web identity
+	ExternalID      string // of a role chain, as are Tagged and Identified
+	Tagged          bool   // the request has session tags
+	Identified      bool   // the request has a source identity
 	Region          string
 	Endpoint        string // the endpoint that was configured; empty for the region's
 	FIPS, DualStack bool   // the endpoint that was selected
@@ -51,20 +53,59 @@ func (f Facts) text() string {
 
 // expand replaces the words in braces of a rule's text.
 func (f Facts) expand(text string) string {
-	if !strings.Contains(text, "{") {
-		return text
+	var out strings.Builder
+	for {
+		before, rest, found := strings.Cut(text, "{")
+		out.WriteString(before)
+		if !found {
+			return out.String()
+		}
+		word, after, _ := strings.Cut(rest, "}")
+		out.WriteString(f.value(word))
+		text = after
 	}
-	host, role := &net.DNSError{}, f.RoleARN
-	errors.As(f.Err, &host)
-	return strings.NewReplacer(
-		"{role}", role, "{rolename}", argument(role[strings.LastIndex(role, "/")+1:]), "{rolepartition}", f.partition(), "{examplearn}", f.exampleARN(),
-		"{signer}", f.signer(), "{action}", f.action(), "{statement}", f.statement(), "{inherited}", f.inherited(),
-		"{region}", f.Region, "{partition}", partitionOf(f.Region), "{host}", host.Name, "{account}", f.account(),
-		"{issuer}", f.Claims.Issuer, "{issuerarg}", argument(f.Claims.Issuer), "{providerarg}", argument(f.ProviderARN()),
-		"{audiencearg}", argument(f.audience()), "{tokenaudience}", Quote(strings.Join(f.Claims.Audience, ", ")),
-		"{issued}", ClockTime(f.Claims.IssuedAt), "{expiry}", ClockTime(f.Claims.Expiry),
-		"{missing}", f.File.missing(), "{access}", f.File.Access(),
-	).Replace(text)
+}
+
+// value returns what a word in braces stands for: a fact, or a remedy.
+func (f Facts) value(word string) string {
+	switch word {
+	case "role":
+		return f.RoleARN
+	case "rolename":
+		return argument(f.RoleARN[strings.LastIndex(f.RoleARN, "/")+1:])
+	case "rolepartition":
+		return f.partition()
+	case "account":
+		return f.account()
+	case "signer":
+		return f.signer()
+	case "action":
+		return f.action()
+	case "inherited":
+		return f.inherited()
+	case "region":
+		return f.Region
+	case "partition":
+		return partitionOf(f.Region)
+	case "host":
+		host := &net.DNSError{}
+		errors.As(f.Err, &host)
+		return host.Name
+	case "issuer":
+		return f.Claims.Issuer
+	case "tokenaudience":
+		return Quote(strings.Join(f.Claims.Audience, ", "))
+	case "issued":
+		return ClockTime(f.Claims.IssuedAt)
+	case "expiry":
+		return ClockTime(f.Claims.Expiry)
+	case "missing":
+		return f.File.missing()
+	case "access":
+		return f.File.Access()
+	default:
+		return f.remedy(word)
+	}
 }
 
 // partition returns the partition of the role, or "" if its ARN is invalid.
@@ -130,10 +171,28 @@ func (f Facts) request() string {
 	return actionAssumeRole
 }
 
+// actions returns all actions that the request needs, as far as they are known: a text or a list.
+func (f Facts) actions() any {
+	all := []string{f.request()}
+	if f.Tagged || f.action() == actionTags {
+		all = append(all, actionTags)
+	}
+	if f.Identified || f.action() == actionIdentity {
+		all = append(all, actionIdentity)
+	}
+	if f.action() == actionContext {
+		all = append(all, actionContext)
+	}
+	if len(all) == 1 {
+		return all[0]
+	}
+	return all
+}
+
 // inherited explains where tags and source identities come from that no option sets.
 func (f Facts) inherited() string {
 	switch {
-	case f.action() == f.request():
+	case f.action() == f.request(), f.action() == actionTags && f.Tagged, f.action() == actionIdentity && f.Identified:
 		return ""
 	case f.Source == "":
 		return "The tags and the source identity come from the token's claims. "
@@ -169,15 +228,14 @@ func (f Facts) statement() string {
 		Principal map[string]string
 		Action    any
 		Condition map[string]map[string]string `json:",omitempty"`
-	}{Effect: "Allow", Principal: map[string]string{"AWS": f.Source}, Action: f.request()}
-	if f.action() != f.request() {
-		statement.Action = []string{f.request(), f.action()}
-	}
-	if f.Source == "" {
+	}{Effect: "Allow", Principal: map[string]string{"AWS": f.Source}, Action: f.actions()}
+	switch {
+	case f.Source == "":
 		statement.Principal, statement.Condition = map[string]string{"Federated": f.ProviderARN()}, f.conditions()
+	case f.ExternalID != "":
+		statement.Condition = map[string]map[string]string{"StringEquals": {"sts:ExternalId": f.ExternalID}}
 	}
-	text, _ := json.Marshal(statement) // cannot fail: it contains only strings
-	return string(text)
+	return asJSON(statement)
 }
 
 // conditions returns the conditions of the trust policy statement that allows the token.

@@ -35,15 +35,19 @@ func (f Facts) OtherPartition() string {
 // region is empty.
 // https://docs.aws.amazon.com/whitepapers/latest/aws-fault-isolation-boundaries/partitions.html
 func partitionOf(region string) string {
-	for _, p := range []struct{ prefix, partition string }{
-		{"cn-", "aws-cn"}, {"us-gov-", "aws-us-gov"}, {"us-iso-", "aws-iso"}, {"us-isob-", "aws-iso-b"},
-		{"eu-isoe-", "aws-iso-e"}, {"us-isof-", "aws-iso-f"}, {"eusc-", "aws-eusc"}, {"", "aws"},
-	} {
+	for _, p := range partitions {
 		if region != "" && strings.HasPrefix(region, p.prefix) {
-			return p.partition
+			return p.name
 		}
 	}
 	return ""
+}
+
+// partitions are the partitions of AWS: the prefix of their regions, and one region of each.
+var partitions = []struct{ prefix, name, region string }{
+	{"cn-", "aws-cn", "cn-north-1"}, {"us-gov-", "aws-us-gov", "us-gov-west-1"}, {"us-iso-", "aws-iso", "us-iso-east-1"},
+	{"us-isob-", "aws-iso-b", "us-isob-east-1"}, {"eu-isoe-", "aws-iso-e", "eu-isoe-west-1"}, {"us-isof-", "aws-iso-f", "us-isof-south-1"},
+	{"eusc-", "aws-eusc", "eusc-de-east-1"}, {"", "aws", "us-west-2"},
 }
 
 // IsAWS reports whether the role is AWS's, and not that of another server with the same protocol.

@@ -73,7 +73,7 @@ func (r *rule) applies(f Facts) bool {
 // For returns the advice for a failure. It is the zero Advice if there is none.
 func For(f Facts) Advice {
 	if f.is(ErrNotConfigured) { // an endpoint that is known only once a request is sent
-		return Setting(HeadingEndpoint, f.text())
+		return Setting(HeadingEndpoint, f)
 	}
 	r := find(func(r *rule) bool { return r.applies(f) })
 	if r == nil {
@@ -82,11 +82,11 @@ func For(f Facts) Advice {
 	return Advice{r.heading, f.expand(r.fix), f.expand(r.text)}
 }
 
-// Setting returns the advice for an invalid or missing setting. text is that of the error.
-func Setting(h Heading, text string) Advice {
+// Setting returns the advice for an invalid or missing setting, whose error is in the facts.
+func Setting(h Heading, f Facts) Advice {
 	for _, r := range settingRules {
-		if r.heading == h && r.answers("", text, anyRole) {
-			return Advice{h, r.fix, r.text}
+		if r.heading == h && r.answers("", f.text(), anyRole) {
+			return Advice{h, f.expand(r.fix), f.expand(r.text)}
 		}
 	}
 	return Advice{Heading: h}

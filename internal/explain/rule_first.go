@@ -13,13 +13,13 @@ var firstCauses = []rule{
 	{
 		when: inOtherPartition, heading: HeadingRoleARN,
 		fix:    "use a region of the role's partition, or correct the role ARN",
-		text:   "{role} is in the partition {rolepartition}, and the region {region} is in {partition}: STS knows no roles of another partition. Correct the annotation eks.amazonaws.com/role-arn, or AWS_REGION",
+		text:   "{role} is in the partition {rolepartition}, and the region {region} is in {partition}: STS knows no roles of another partition. {correction}",
 		source: "https://docs.aws.amazon.com/whitepapers/latest/aws-fault-isolation-boundaries/partitions.html",
 	},
 	{
 		when: isAPIServerToken, heading: HeadingAudience,
 		fix:    "mount the IRSA token, which has the audience sts.amazonaws.com",
-		text:   "this is not the IRSA token: its audience is {tokenaudience}, the Kubernetes API server. Let AWS_WEB_IDENTITY_TOKEN_FILE name the token that the EKS webhook mounts, in /var/run/secrets/eks.amazonaws.com/serviceaccount, or project one with the audience sts.amazonaws.com",
+		text:   "this is not the IRSA token: its audience is {tokenaudience}, the Kubernetes API server. Set AWS_WEB_IDENTITY_TOKEN_FILE=/var/run/secrets/eks.amazonaws.com/serviceaccount/token, the token that the EKS webhook mounts, or project one with the audience sts.amazonaws.com",
 		source: "https://docs.aws.amazon.com/eks/latest/userguide/pod-configuration.html",
 	},
 	{
@@ -32,13 +32,13 @@ var firstCauses = []rule{
 	{
 		when: func(f Facts) bool { return f.FIPS && isUnknownHost(f) }, kind: ErrUnavailable, heading: HeadingEndpoint,
 		fix:    "unset AWS_USE_FIPS_ENDPOINT: {region} has no FIPS endpoint",
-		text:   "AWS_USE_FIPS_ENDPOINT selects the host {host}, which does not exist: {region} has no FIPS endpoint of STS. Unset the variable, or set AWS_REGION to a region that has one",
+		text:   "AWS_USE_FIPS_ENDPOINT selects the host {host}, which does not exist: {region} has no FIPS endpoint of STS. Unset AWS_USE_FIPS_ENDPOINT, or set AWS_REGION to a region that has one",
 		source: "https://aws.amazon.com/compliance/fips/",
 	},
 	{
 		when: func(f Facts) bool { return f.DualStack && isUnknownHost(f) }, kind: ErrUnavailable, heading: HeadingEndpoint,
 		fix:    "unset AWS_USE_DUALSTACK_ENDPOINT: {region} has no such endpoint",
-		text:   "AWS_USE_DUALSTACK_ENDPOINT selects the host {host}, which does not exist: {region} has no dual-stack endpoint of STS. Unset the variable",
+		text:   "AWS_USE_DUALSTACK_ENDPOINT selects the host {host}, which does not exist: {region} has no dual-stack endpoint of STS. Unset AWS_USE_DUALSTACK_ENDPOINT",
 		source: "https://docs.aws.amazon.com/sdkref/latest/guide/feature-endpoints.html",
 	},
 	{

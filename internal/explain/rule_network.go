@@ -34,6 +34,18 @@ var networkRules = []rule{
 		source: "https://pkg.go.dev/net/http#ProxyFromEnvironment",
 	},
 	{
+		when: func(f Facts) bool { return isUnknownHost(f) && hasEndpoint(f) }, kind: ErrUnavailable, heading: HeadingNameResolution,
+		fix:    "check the endpoint, the cluster's DNS and its network policies",
+		text:   "the host name {host} of the endpoint cannot be resolved: unset AWS_ENDPOINT_URL_STS and Options.Endpoint, or correct them, and check the cluster's DNS and its network policies",
+		source: "https://github.com/aws/aws-sdk-go-v2/issues/515",
+	},
+	{
+		when: func(f Facts) bool { return isUnknownHost(f) && f.home() != f.Region }, kind: ErrUnavailable, heading: HeadingNameResolution,
+		fix:    "check the region, the cluster's DNS and its network policies",
+		text:   "the host name {host} cannot be resolved: check the cluster's DNS, its network policies and the region {region}. If that is misspelled, set it, such as AWS_REGION={home}",
+		source: "https://github.com/aws/aws-sdk-go-v2/issues/515",
+	},
+	{
 		when: isUnknownHost, kind: ErrUnavailable, heading: HeadingNameResolution,
 		fix:    "check the region, the cluster's DNS and its network policies",
 		text:   "the host name {host} cannot be resolved: check the region, the cluster's DNS and its network policies",

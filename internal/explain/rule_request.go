@@ -37,7 +37,7 @@ var requestRules = []rule{
 	{
 		codes: []string{"MalformedPolicyDocument", "MalformedPolicyDocumentException"}, kind: ErrInvalidRequest, heading: HeadingSessionPolicy,
 		fix:    "correct Options.Policy",
-		text:   "the session policy is not valid IAM JSON: correct Options.Policy",
+		text:   `the session policy is not valid IAM JSON: correct it. It looks like Options.Policy={"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:GetObject","Resource":"*"}]}`,
 		source: webIdentityDocument,
 	},
 	{
@@ -81,7 +81,7 @@ var requestRules = []rule{
 var serviceRules = []rule{
 	{
 		kind: ErrAccessDenied, heading: HeadingAccessDenied, fix: "let the role trust this token, or correct the role",
-		text: "the role does not exist, or its trust policy does not allow this token. It needs the statement {statement}", source: accessDocument,
+		text: "the role does not exist, or the trust policy of {role} does not allow this token. It needs the statement {statement}", source: accessDocument,
 	},
 	{
 		kind: ErrThrottled, heading: HeadingThrottled, fix: "wait; find what requests credentials all the time",

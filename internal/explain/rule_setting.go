@@ -30,7 +30,7 @@ var settingRules = []rule{
 		heading: HeadingSettings, phrases: []string{"absolute path"}, fix: "write the whole path of the token file",
 		text: "let AWS_WEB_IDENTITY_TOKEN_FILE or Options.TokenFile begin with /, because the working directory of a program can change",
 	},
-	{heading: HeadingSettings, phrases: []string{"true or false"}, fix: "set it to true or false, or unset it", text: "set the variable to true or false, or unset it"},
+	{heading: HeadingSettings, phrases: []string{"true or false"}, fix: "set it to true or false, or unset it", text: "unset {variable}, or set it to true or false"},
 	{heading: HeadingSettings, fix: "correct the setting", text: "correct the option or the environment variable"},
 	{
 		heading: HeadingAudience, fix: "mount the IRSA token, which has the audience sts.amazonaws.com",
@@ -38,11 +38,11 @@ var settingRules = []rule{
 	},
 	{
 		heading: HeadingRegion, fix: "set AWS_REGION to the region of the cluster",
-		text: "set AWS_REGION or Options.Region to the name of a region, such as us-west-2; the EKS webhook can do so for all pods, with its flag --aws-default-region",
+		text: "set AWS_REGION or Options.Region to the name of a region, such as AWS_REGION={home}; the EKS webhook can do so for all pods, with its flag --aws-default-region",
 	},
 	{
 		heading: HeadingEndpoint, phrases: []string{"not encrypted"}, fix: "use https://, or set Options.InsecureEndpoint",
-		text: "the token would be readable on the way: use https://, or set Options.InsecureEndpoint if something else encrypts the connection, such as a service mesh",
+		text: "the token would be readable on the way: set {encrypted}, or Options.InsecureEndpoint if something else encrypts the connection, such as a service mesh",
 	},
 	{
 		heading: HeadingEndpoint, phrases: []string{"there is no STS endpoint for"}, fix: "unset AWS_USE_FIPS_ENDPOINT and AWS_USE_DUALSTACK_ENDPOINT",
@@ -58,7 +58,7 @@ var settingRules = []rule{
 	},
 	{
 		heading: HeadingSessionDuration, fix: "set a duration from 15m to 12h, or none",
-		text: "set Options.Duration to whole seconds from 15 minutes to 12 hours, in a role chain to at most one hour, or leave it out for one hour",
+		text: "set Options.Duration=1h, the default and the most in a role chain, or another duration of whole seconds from 15 minutes to 12 hours",
 	},
 	{heading: HeadingSessionPolicy, fix: "correct or shorten the session policies", text: "correct or shorten Options.Policy and Options.PolicyARNs"},
 	{heading: HeadingTLS, fix: "correct AWS_CA_BUNDLE, or unset it", text: "let AWS_CA_BUNDLE name a file with the certificates of the authorities in PEM, or unset it"},

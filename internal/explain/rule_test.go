@@ -71,6 +71,9 @@ func TestRuleNamesPolicyTypeAndAction(t *testing.T) {
 					assert.Contains(t, text, kind, message)
 					assert.Regexp(t, action+`\b`, text, message)
 				}
+				if kind != "resource control policy" || strings.Contains(ending, "explicit deny") {
+					assert.Regexp(t, `(needs the|with the|the) (statement|condition) \{"|with \{"NotResource":"`, a.Text, message)
+				}
 				if strings.Contains(ending, "explicit deny") {
 					assert.Contains(t, a.Fix, "deny", message)
 					assert.NotContains(t, a.Text, "statement {", message)
@@ -88,7 +91,7 @@ func TestRuleForDeniedChainNamesBothSides(t *testing.T) {
 	for _, action := range []string{"sts:AssumeRole", "sts:TagSession", "sts:SetSourceIdentity"} {
 		a := For(respond("AccessDenied", "User: x is not authorized to perform: "+action+" on resource: "+testRole, testSource))
 		assert.Equal(t, HeadingRoleChain, a.Heading)
-		assert.Contains(t, a.Text, testSource+" needs the permission "+action+" for "+testRole)
+		assert.Contains(t, a.Text, "dentity-based policy of "+testSource+` needs the statement {"Effect":"Allow","Action":`)
 		assert.Contains(t, a.Fix, action)
 		if action == "sts:AssumeRole" {
 			assert.Contains(t, a.Text, `{"Effect":"Allow","Principal":{"AWS":"`+testSource+`"},"Action":"sts:AssumeRole"}`)
@@ -97,7 +100,14 @@ func TestRuleForDeniedChainNamesBothSides(t *testing.T) {
 		assert.Contains(t, a.Text, `{"Effect":"Allow","Principal":{"AWS":"`+testSource+`"},"Action":["sts:AssumeRole","`+action+`"]}`)
 		assert.Contains(t, a.Text, "inherits")
 	}
-	a := For(respond("AccessDenied", "Not authorized to perform sts:TagSession", ""))
+	a := For(respond("AccessDenied", "User: x is not authorized to perform: sts:TagSession on resource: y", testSource, func(f *Facts) {
+		f.ExternalID, f.Tagged, f.Identified = "4711", true, true
+	}))
+	actions := `"Action":["sts:AssumeRole","sts:TagSession","sts:SetSourceIdentity"]`
+	assert.Contains(t, a.Text, actions+`,"Resource":"`+testRole+`"}`)
+	assert.Contains(t, a.Text, actions+`,"Condition":{"StringEquals":{"sts:ExternalId":"4711"}}}`)
+	assert.NotContains(t, a.Text, "inherits", "an option sets the tags")
+	a = For(respond("AccessDenied", "Not authorized to perform sts:TagSession", ""))
 	assert.Contains(t, a.Text, `"Action":["sts:AssumeRoleWithWebIdentity","sts:TagSession"]`)
 }
 
@@ -115,9 +125,11 @@ func TestRuleOfResponses(t *testing.T) {
 		want    string // a part of the advice
 		not     string // no part of it; empty for none
 	}{
-		{"partition, no provider", respond("InvalidIdentityToken", noProvider, "", china), ErrTokenRejected, HeadingRoleARN, "partition aws-cn", "create"},
-		{"partition, ARN", respond("ValidationError", "Request ARN is invalid", "", china), ErrInvalidRequest, HeadingRoleARN, "partition aws-cn", "arn:aws:"},
-		{"partition, chain", respond("AccessDenied", "", testSource, china), ErrAccessDenied, HeadingRoleARN, "partition aws-cn", "sts:AssumeRole"},
+		{"partition, no provider", respond("InvalidIdentityToken", noProvider, "", china), ErrTokenRejected, HeadingRoleARN, "AWS_ROLE_ARN=arn:aws:iam::111122223333:role/s3-writer, or set AWS_REGION=cn-north-1", "create-open-id"},
+		{"partition, ARN", respond("ValidationError", "Request ARN is invalid", "", china), ErrInvalidRequest, HeadingRoleARN, "partition aws-cn", "looks like"},
+		{"partition, chain", respond("AccessDenied", "", testSource, china), ErrAccessDenied, HeadingRoleARN, "Call AssumeRole with arn:aws:iam::111122223333:role/s3-writer", "sts:AssumeRole"},
+		{"partition, EKS cluster", respond("AccessDenied", "", "", china, issuer("https://oidc.eks.us-east-1.amazonaws.com/id/A")), ErrAccessDenied, HeadingRoleARN, "AWS_ROLE_ARN=arn:aws:iam::111122223333:role/s3-writer", "AWS_REGION"},
+		{"partition of the region, EKS cluster", respond("AccessDenied", "", "", china, issuer("https://oidc.eks.cn-northwest-1.amazonaws.com.cn/id/A")), ErrAccessDenied, HeadingRoleARN, "Set AWS_REGION=cn-northwest-1", "AWS_ROLE_ARN"},
 		{"ARN in China", respond("ValidationError", "Request ARN is invalid", "", china, func(f *Facts) { f.Region = "cn-north-1" }), ErrInvalidRequest, HeadingRoleARN, "arn:aws-cn:iam::111122223333:role/name", "arn:aws:"},
 		{"API server's token", respond("InvalidIdentityToken", "Incorrect token audience", "", audience("https://kubernetes.default.svc")), ErrTokenRejected, HeadingAudience, "this is not the IRSA token", ""},
 		{"API server's token by issuer", respond("AccessDenied", "", "", audience("https://oidc.example.com")), ErrAccessDenied, HeadingAudience, "this is not the IRSA token", ""},
@@ -213,7 +225,7 @@ func TestRuleTextsAreBounded(t *testing.T) {
 	assert.Greater(t, n, 70)
 	for _, r := range settingRules {
 		check(r, false)
-		assert.Equal(t, r.fix, Setting(r.heading, strings.Join(r.phrases, "")).Fix)
+		assert.Equal(t, r.fix, Setting(r.heading, Facts{Err: errors.New(strings.Join(r.phrases, ""))}).Fix)
 	}
 }
 

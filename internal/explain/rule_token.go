@@ -25,25 +25,25 @@ var tokenRules = []rule{
 	{
 		codes: []string{"InvalidIdentityToken"}, phrases: []string{"retrieve verification key"}, kind: ErrUnavailable, heading: HeadingVerificationKey,
 		fix:    "make the issuer's keys public if this lasts",
-		text:   "the library retries. If the failure lasts: STS fetches the issuer's keys over the internet, so check that {issuer}/.well-known/openid-configuration is public and names the key that signed the token",
+		text:   "the library retries. If the failure lasts: STS fetches the issuer's keys over the internet, so check that {issuer}/.well-known/openid-configuration is public and names the key that signed the token. If that key was retired, recreate the pod{deletepod}: its new token is signed with the present key",
 		source: "https://github.com/aws/aws-cli/issues/7194",
 	},
 	{
 		codes: []string{"IDPCommunicationError"}, kind: ErrUnavailable, heading: HeadingVerificationKey,
 		fix:    "make the issuer's keys public if this lasts",
-		text:   "the library retries. If the failure lasts: STS fetches the issuer's keys over the internet, so check that {issuer}/.well-known/openid-configuration is public and names the key that signed the token",
+		text:   "the library retries. If the failure lasts: STS fetches the issuer's keys over the internet, so check that {issuer}/.well-known/openid-configuration is public and names the key that signed the token. If that key was retired, recreate the pod{deletepod}: its new token is signed with the present key",
 		source: webIdentityDocument,
 	},
 	{
 		when: func(f Facts) bool { return f.Claims.IssuedAt.After(f.Now.Add(time.Minute)) }, kind: ErrTokenRejected, heading: HeadingClock,
 		fix:    "correct the clock of the API server or of this node",
-		text:   "the token was issued at {issued}, which is in the future: check the time synchronization of the API server and of this node",
+		text:   "the token was issued at {issued}, which is in the future: set the wrong clock, that of the API server or of this node (with chrony, chronyc makestep), check its time synchronization, and recreate the pod{deletepod}",
 		source: "https://www.rfc-editor.org/rfc/rfc7519#section-4.1.6",
 	},
 	{
 		phrases: []string{"not yet valid"}, kind: ErrTokenRejected, heading: HeadingClock,
 		fix:    "correct the clock of the API server or of this node",
-		text:   "by the clock of STS, the token is not valid yet: check the time synchronization of the API server and of this node",
+		text:   "by the clock of STS, the token is not valid yet: set the wrong clock, that of the API server or of this node (with chrony, chronyc makestep), check its time synchronization, and recreate the pod{deletepod}",
 		source: "https://www.rfc-editor.org/rfc/rfc7519#section-4.1.5",
 	},
 	{
@@ -75,7 +75,7 @@ var tokenRules = []rule{
 	{
 		phrases: []string{"Incorrect token audience"}, kind: ErrTokenRejected, heading: HeadingAudience,
 		fix:    "set the token's audience to sts.amazonaws.com",
-		text:   "the token is for {tokenaudience}, and has to be for sts.amazonaws.com, in every partition: correct the audience of the projected volume, or of the service account's annotation eks.amazonaws.com/audience",
+		text:   "the token is for {tokenaudience}, and has to be for sts.amazonaws.com, in every partition: correct the audience of the projected volume, or of the service account's annotation eks.amazonaws.com/audience{annotate}, and recreate the pod{deletepod}",
 		source: "https://github.com/aws/amazon-eks-pod-identity-webhook/blob/master/README.md",
 	},
 	{
@@ -99,12 +99,12 @@ var tokenRules = []rule{
 	{
 		codes: []string{"InvalidIdentityToken"}, kind: ErrTokenRejected, heading: HeadingTokenRejected,
 		fix:    "use the projected token of a service account",
-		text:   "STS does not accept the token: check that the file is the projected token of a service account, and no other kind of token",
+		text:   "STS does not accept the token: check that the file is the projected token of a service account, and no other kind of token. If it is, recreate the pod{deletepod}, which gets a new one",
 		source: webIdentityDocument,
 	},
 	{
 		kind: ErrTokenRejected, heading: HeadingTokenRejected, fix: "use the projected token of a service account",
-		text:   "STS does not accept the token: check that the file is the projected token of a service account, and no other kind of token",
+		text:   "STS does not accept the token: check that the file is the projected token of a service account, and no other kind of token. If it is, recreate the pod{deletepod}, which gets a new one",
 		source: webIdentityDocument,
 	},
 }
@@ -115,13 +115,13 @@ var clockRules = []rule{
 		phrases: []string{"Signature expired", "Signature not yet current"}, codes: []string{"SignatureDoesNotMatch", "InvalidSignatureException"},
 		only: chained, kind: ErrRejected, heading: HeadingClock,
 		fix:    "correct the clock of this node",
-		text:   "by the clock of STS, the request was signed at another time: check the time synchronization of this node. Services accept a difference of at most 5 minutes",
+		text:   "by the clock of STS, the request was signed at another time: set the clock of this node (with chrony, chronyc makestep), and check its time synchronization. Services accept a difference of at most 5 minutes",
 		source: "https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-troubleshooting.html",
 	},
 	{
 		codes: []string{"RequestExpired", "RequestTimeTooSkewed"}, only: chained, kind: ErrRejected, heading: HeadingClock,
 		fix:    "correct the clock of this node",
-		text:   "by the clock of STS, the request was signed at another time: check the time synchronization of this node. Services accept a difference of at most 5 minutes",
+		text:   "by the clock of STS, the request was signed at another time: set the clock of this node (with chrony, chronyc makestep), and check its time synchronization. Services accept a difference of at most 5 minutes",
 		source: commonErrors,
 	},
 	{
@@ -139,7 +139,7 @@ var clockRules = []rule{
 	{
 		when: func(f Facts) bool { return f.TokenFile != "" && f.Now.Before(f.Claims.Expiry) }, kind: ErrTokenExpired, heading: HeadingClock,
 		fix:    "correct the clock of this node",
-		text:   "by this node's clock the token is valid until {expiry}, so the node's clock is behind: check its time synchronization",
+		text:   "by this node's clock the token is valid until {expiry}, so the node's clock is behind: set it (with chrony, chronyc makestep), and check its time synchronization",
 		source: webIdentityDocument,
 	},
 	{
@@ -150,7 +150,7 @@ var clockRules = []rule{
 	},
 	{
 		kind: ErrTokenExpired, heading: HeadingTokenExpired, fix: "check the service account and the kubelet, or recreate the pod",
-		text:   "the token expired at {expiry}, although the kubelet renews it after 80% of its lifetime: check that the service account still exists and that the kubelet reaches the API server, or recreate the pod",
+		text:   "the token expired at {expiry}, although the kubelet renews it after 80% of its lifetime: check that the service account still exists and that the kubelet reaches the API server, or recreate the pod{deletepod}",
 		source: "https://kubernetes.io/docs/tasks/configure-pod-container/configure-service-account/",
 	},
 }

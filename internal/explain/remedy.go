@@ -1,0 +1,163 @@
+package explain
+
+import (
+	"encoding/json"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws/arn"
+
+	"github.com/irsakit/irsakit/internal/lazyregexp"
+)
+
+// remedy returns the part of an advice that can be applied and that a word in braces stands for. Other text
+// in braces is returned as it is.
+func (f Facts) remedy(word string) string {
+	switch word {
+	case "examplearn":
+		return f.exampleARN()
+	case "issuerarg":
+		return argument(f.Claims.Issuer)
+	case "providerarg":
+		return argument(f.ProviderARN())
+	case "audiencearg":
+		return argument(f.audience())
+	case "correction":
+		return f.correction()
+	case "home":
+		return f.home()
+	case "deletepod":
+		return f.deletePod()
+	case "annotate":
+		return f.annotate()
+	case "encrypted":
+		return f.encrypted()
+	case "variable":
+		return f.variable()
+	case "statement":
+		return f.statement()
+	case "grant":
+		return f.grant(f.action())
+	case "grants":
+		return f.grant(f.actions())
+	case "endpointgrant":
+		return f.endpointGrant()
+	case "exception":
+		return f.exception()
+	case "notresource":
+		return f.notResource()
+	default:
+		return "{" + word + "}"
+	}
+}
+
+// correction returns how to put the role and the region into one partition. The region of an EKS
+// cluster determines which of them is wrong.
+func (f Facts) correction() string {
+	role, _ := arn.Parse(f.RoleARN)
+	cluster := partitionOf(IssuerRegion(f.Claims.Issuer))
+	if cluster == role.Partition {
+		return "Set AWS_REGION=" + f.home()
+	}
+	role.Partition = partitionOf(f.Region)
+	corrected := "Correct the annotation eks.amazonaws.com/role-arn and recreate the pod, so that it has AWS_ROLE_ARN=" + role.String()
+	if f.Source != "" {
+		corrected = "Call AssumeRole with " + role.String()
+	}
+	if cluster == "" {
+		return corrected + ", or set AWS_REGION=" + f.home()
+	}
+	return corrected
+}
+
+// home returns the region that is most likely meant: that of a zone, that of the EKS cluster, or a region
+// of the role's partition.
+func (f Facts) home() string {
+	if region := ZoneRegion(f.Region); region != "" {
+		return region
+	}
+	partition := f.partition()
+	if region := IssuerRegion(f.Claims.Issuer); region != "" && partitionOf(region) == partition {
+		return region
+	}
+	for _, p := range partitions {
+		if p.name == partition {
+			return p.region
+		}
+	}
+	return "us-west-2"
+}
+
+// deletePod returns the command that recreates the pod, in parentheses, or "" if the token does not
+// contain its name.
+func (f Facts) deletePod() string {
+	c := f.Claims
+	if c.Pod == "" || c.Namespace == "" {
+		return ""
+	}
+	return " (kubectl delete pod " + argument(c.Pod) + " --namespace " + argument(c.Namespace) + ")"
+}
+
+// annotate returns the command that corrects the audience, in parentheses, or "" if the token does not
+// contain the name of the service account.
+func (f Facts) annotate() string {
+	c := f.Claims
+	if c.ServiceAccount == "" || c.Namespace == "" {
+		return ""
+	}
+	return " (kubectl annotate --overwrite serviceaccount " + argument(c.ServiceAccount) + " eks.amazonaws.com/audience=" + STSAudience +
+		" --namespace " + argument(c.Namespace) + ")"
+}
+
+// encrypted returns the setting of the endpoint with https://.
+func (f Facts) encrypted() string {
+	host, ok := strings.CutPrefix(f.Endpoint, "http://")
+	if !ok || len(host) > maxQuoted {
+		return "an https:// URL"
+	}
+	return "AWS_ENDPOINT_URL_STS=https://" + argument(host)
+}
+
+var variableName = lazyregexp.New(`^(AWS_\w+)`)
+
+// variable returns the name of the environment variable that the cause begins with.
+func (f Facts) variable() string { return group(variableName, f.text()) }
+
+// grant is a statement of a policy other than a trust policy.
+type grant struct {
+	Effect    string
+	Principal any `json:",omitempty"`
+	Action    any
+	Resource  string
+}
+
+// grant returns the statement that allows actions for the role in a policy of the caller.
+func (f Facts) grant(actions any) string {
+	return asJSON(grant{Effect: "Allow", Action: actions, Resource: f.RoleARN})
+}
+
+// endpointGrant returns the statement that allows the action in the policy of a VPC endpoint. A web
+// identity has no credentials yet, so that only the principal * includes it.
+func (f Facts) endpointGrant() string {
+	g := grant{Effect: "Allow", Principal: "*", Action: f.action(), Resource: f.RoleARN}
+	if f.Source != "" {
+		g.Principal = map[string]string{"AWS": f.Source}
+	}
+	return asJSON(g)
+}
+
+// exception returns the condition that excepts the caller from a Deny statement.
+func (f Facts) exception() string {
+	if f.Source != "" {
+		return asJSON(map[string]any{"ArnNotEquals": map[string]string{"aws:PrincipalArn": f.Source}})
+	}
+	return asJSON(map[string]any{"StringNotEquals": map[string]string{WithoutScheme(f.Claims.Issuer) + ":sub": f.Claims.Subject}})
+}
+
+// notResource returns the element that excepts the role from a Deny statement.
+func (f Facts) notResource() string { return asJSON(map[string]string{"NotResource": f.RoleARN}) }
+
+// asJSON returns a value that contains only strings, in one line of JSON.
+func asJSON(v any) string {
+	text, _ := json.Marshal(v) // cannot fail
+	return string(text)
+}
