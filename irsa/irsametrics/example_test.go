@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"log"
-	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -31,9 +30,7 @@ func Example() {
 	metrics := irsametrics.New()
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(metrics)
-	p, err := irsa.New(pod.Options, func(o *irsa.Options) {
-		o.Observe, o.Logger = metrics.Observe, slog.New(slog.DiscardHandler)
-	})
+	p, err := irsa.New(pod.Options, func(o *irsa.Options) { o.Observe = metrics.Observe })
 	if err != nil {
 		log.Fatal(err)
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"testing"
 
@@ -66,6 +67,17 @@ func TestCheckPodAcceptsDoctor(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, m.workloads, 1)
 	require.NoError(t, checkPod(m.workloads[0].pod, false))
+}
+
+func TestREADMEManifestsAreValid(t *testing.T) {
+	page, err := os.ReadFile("../../../README.md")
+	require.NoError(t, err)
+	blocks := regexp.MustCompile("(?ms)^```yaml\n(.*?)^```$").FindAllSubmatch(page, -1)
+	require.NotEmpty(t, blocks)
+	for _, block := range blocks {
+		_, err := decode(map[string]string{"README.yaml": string(block[1])})
+		require.NoError(t, err)
+	}
 }
 
 func TestPartnerRoleRequiresExternalID(t *testing.T) {
