@@ -46,7 +46,7 @@ func configured(ctx context.Context, p *irsa.Provider) (aws.Config, error) {
 }
 
 func waitReady(ctx context.Context, p *irsa.Provider) error {
-	if err := p.WaitReady(ctx); err != nil { // retries until ctx is done
+	if err := p.WaitReady(ctx); err != nil { // retries after any failure, until ctx is done
 		return err
 	}
 	return nil
