@@ -37,11 +37,11 @@ func TestErrorKindOfSTSFailures(t *testing.T) {
 		{irsatest.Hang, irsa.ErrUnavailable, "deadline exceeded", 3},
 		{irsatest.EmptyReply, irsa.ErrUnavailable, "the reply has no credentials", 3},
 		{irsatest.TruncatedReply, irsa.ErrUnavailable, "the reply cannot be read", 3},
-		{irsatest.HTMLReply, irsa.ErrUnavailable, "something other than STS answers", 3},
+		{irsatest.HTMLReply, irsa.ErrUnavailable, "the server that responds is not STS", 3},
 		{irsatest.NoCredentials, irsa.ErrUnavailable, "the reply has no credentials", 3},
 		{irsatest.EmptyKeys, irsa.ErrUnavailable, "credentials without keys", 3},
 		{irsatest.ExpiredCredentials, irsa.ErrUnavailable, "check the node's clock", 3},
-		{irsatest.HugeReply, irsa.ErrUnavailable, "something other than STS answers", 3},
+		{irsatest.HugeReply, irsa.ErrUnavailable, "the server that responds is not STS", 3},
 	} {
 		t.Run(string(tt.fault), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -159,8 +159,8 @@ func TestErrorForBadTokens(t *testing.T) {
 		{"an empty file", "", "it is empty"},
 		{"white space", " \r\n\t", "it is empty"},
 		{"a mebibyte", string(make([]byte, 1<<20)), "more than 32768 bytes"},
-		{"binary", "\x00\xff\xfe\x01", "separated by dots"},
-		{"two parts", "eyJhIjoxfQ.eyJhIjoxfQ", "three parts separated by dots"},
+		{"binary", "\x00\xff\xfe\x01", "the three parts of a signed JWT"},
+		{"two parts", "eyJhIjoxfQ.eyJhIjoxfQ", "the three parts of a signed JWT"},
 		{"a byte order mark", "\ufeffeyJhIjoxfQ.eyJhIjoxfQ.c2ln", "it begins with a byte order mark"},
 		{"quotes", `"eyJhIjoxfQ.eyJhIjoxfQ.c2ln"`, "it begins with a quotation mark"},
 		{"JSON", `{"token":"eyJhIjoxfQ.eyJhIjoxfQ.c2ln"}`, `it begins with "{", like JSON`},

@@ -55,7 +55,7 @@ func ExampleParse() {
 
 	// Output:
 	// system:serviceaccount:shop:cart for [sts.amazonaws.com] until 2026-01-02T00:00:00Z
-	// tokenfile: not a web identity token: it is not in three parts separated by dots, as a signed JWT is
+	// tokenfile: not a web identity token: it does not have the three parts of a signed JWT
 }
 
 func ExampleWatch() {

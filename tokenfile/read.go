@@ -83,7 +83,7 @@ func readText(file io.Reader, size int64, path string) ([]byte, error) {
 	case err != nil && !errors.Is(err, io.EOF):
 		return nil, fmt.Errorf("tokenfile: %w", err)
 	case n > maxRead:
-		return nil, fmt.Errorf("tokenfile: %w: %s has more than %d bytes, STS takes %d to %d", ErrMalformed, path, maxRead, minSize, maxSize)
+		return nil, fmt.Errorf("tokenfile: %w: %s has more than %d bytes, STS accepts %d to %d", ErrMalformed, path, maxRead, minSize, maxSize)
 	case n == len(text):
 		return nil, fmt.Errorf("tokenfile: %w: %s grows while it is read", ErrMalformed, path)
 	default:

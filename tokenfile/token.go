@@ -78,7 +78,7 @@ func Parse(text string) (Token, error) {
 	case text == "":
 		return Token{}, fmt.Errorf("tokenfile: %w: it is empty", ErrMalformed)
 	case len(text) < minSize || len(text) > maxSize:
-		return Token{}, fmt.Errorf("tokenfile: %w: it has %d bytes, STS takes %d to %d", ErrMalformed, len(text), minSize, maxSize)
+		return Token{}, fmt.Errorf("tokenfile: %w: it has %d bytes, STS accepts %d to %d", ErrMalformed, len(text), minSize, maxSize)
 	}
 	claims, err := jwt.Parse(text)
 	if err != nil {

@@ -69,7 +69,7 @@ func TestDoctorExits1WhenCheckFails(t *testing.T) {
 	assert.Contains(t, out, "IRSA (IAM Roles for Service Accounts)")
 	assert.NotContains(t, out, "passed   ")
 	assert.Contains(t, out, `"Action":"sts:AssumeRoleWithWebIdentity"`)
-	assert.Contains(t, out, "Fix exchange first.")
+	assert.Contains(t, out, "1 of 20 checks failed.")
 }
 
 func TestDoctorAcceptsInsecureEndpointWithFlag(t *testing.T) {

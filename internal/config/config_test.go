@@ -94,7 +94,7 @@ func TestResolveRejectsInvalidSettings(t *testing.T) {
 		{name: "a role ARN with a field too few", set: func(o *Config) { o.RoleARN = "arn:aws:iam:111122223333:role/s3-writer" }, want: []string{"is not the ARN of an IAM role"}},
 		{name: "an account ID of 11 digits", set: func(o *Config) { o.RoleARN = "arn:aws:iam::11112222333:role/s3-writer" }, want: []string{"no account ID of 12 digits"}},
 		{name: "a role ARN with a space", set: func(o *Config) { o.RoleARN = roleARN + " x" }, want: []string{"characters that no ARN has"}},
-		{name: "a role ARN that is too long", set: func(o *Config) { o.RoleARN = roleARN + strings.Repeat("x", 2048) }, want: []string{"STS takes 20 to 2048"}},
+		{name: "a role ARN that is too long", set: func(o *Config) { o.RoleARN = roleARN + strings.Repeat("x", 2048) }, want: []string{"STS accepts 20 to 2048"}},
 		{name: "a negative duration", set: func(o *Config) { o.Duration = -time.Hour }, want: []string{"the duration -1h0m0s is not between 15m0s and 12h0m0s"}},
 		{name: "899 seconds", set: func(o *Config) { o.Duration = 899 * time.Second }, want: []string{"the duration 14m59s is not between"}},
 		{name: "43201 seconds", set: func(o *Config) { o.Duration = 43201 * time.Second }, want: []string{"the duration 12h0m1s is not between"}},
@@ -104,7 +104,7 @@ func TestResolveRejectsInvalidSettings(t *testing.T) {
 		{name: "a session name of 1 character", set: func(o *Config) { o.SessionName = "x" }, want: []string{"2 to 64 characters"}},
 		{name: "a session name of 65 characters", set: func(o *Config) { o.SessionName = strings.Repeat("x", 65) }, want: []string{"2 to 64 characters"}},
 		{name: "a session name from the environment", env: map[string]string{"AWS_ROLE_SESSION_NAME": "a b"}, want: []string{`the session name "a b"`}},
-		{name: "a policy that is too long", set: func(o *Config) { o.Policy = strings.Repeat("x", 2049) }, want: []string{"2049 characters together"}},
+		{name: "a policy that is too long", set: func(o *Config) { o.Policy = strings.Repeat("x", 2049) }, want: []string{"2049 characters in total"}},
 		{name: "eleven policy ARNs", set: func(o *Config) {
 			o.PolicyARNs = strings.Split(strings.Repeat("arn:aws:iam::aws:policy/ReadOnlyAccess,", 10)+"arn:aws:iam::aws:policy/x", ",")
 		}, want: []string{"there are more than 10 policy ARNs"}},

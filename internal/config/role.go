@@ -85,16 +85,16 @@ func validateChainOptions(o *stscreds.AssumeRoleOptions) error {
 	const maxTagKey, maxTagValue, maxExternalID, maxSourceIdentity = 128, 256, 1224, 64
 	switch {
 	case len(o.Tags) > MaxTags || len(o.TransitiveTagKeys) > MaxTags:
-		return fmt.Errorf("there are %d session tags and %d transitive tag keys, STS takes %d", len(o.Tags), len(o.TransitiveTagKeys), MaxTags)
+		return fmt.Errorf("there are %d session tags and %d transitive tag keys, STS accepts %d", len(o.Tags), len(o.TransitiveTagKeys), MaxTags)
 	case len(aws.ToString(o.ExternalID)) > maxExternalID:
-		return fmt.Errorf("the external ID has %d characters, STS takes %d", len(*o.ExternalID), maxExternalID)
+		return fmt.Errorf("the external ID has %d characters, STS accepts %d", len(*o.ExternalID), maxExternalID)
 	case len(aws.ToString(o.SourceIdentity)) > maxSourceIdentity:
-		return fmt.Errorf("the source identity has %d characters, STS takes %d", len(*o.SourceIdentity), maxSourceIdentity)
+		return fmt.Errorf("the source identity has %d characters, STS accepts %d", len(*o.SourceIdentity), maxSourceIdentity)
 	}
 	for _, tag := range o.Tags {
 		key, value := utf8.RuneCountInString(aws.ToString(tag.Key)), utf8.RuneCountInString(aws.ToString(tag.Value))
 		if key > maxTagKey || value > maxTagValue {
-			return fmt.Errorf("a session tag has a key of %d characters and a value of %d, STS takes %d and %d", key, value, maxTagKey, maxTagValue)
+			return fmt.Errorf("a session tag has a key of %d characters and a value of %d, STS accepts %d and %d", key, value, maxTagKey, maxTagValue)
 		}
 	}
 	return nil

@@ -40,7 +40,7 @@ func IsAbsolute(path string) bool { return filepath.IsAbs(path) || strings.HasPr
 // (amazon-eks-pod-identity-webhook, pkg/cache/cache.go), which only warns.
 func validateRoleARN(role string) error {
 	if len(role) > MaxARN {
-		return fmt.Errorf("the role ARN has %d characters, STS takes 20 to %d", len(role), MaxARN)
+		return fmt.Errorf("the role ARN has %d characters, STS accepts 20 to %d", len(role), MaxARN)
 	}
 	parsed, err := arn.Parse(role)
 	switch {
@@ -48,7 +48,7 @@ func validateRoleARN(role string) error {
 		!strings.HasPrefix(parsed.Resource, "role/") || strings.HasSuffix(parsed.Resource, "/"):
 		return fmt.Errorf("%s is not the ARN of an IAM role", explain.Quote(role))
 	case len(role) < 20:
-		return fmt.Errorf("the role ARN has %d characters, STS takes 20 to %d", len(role), MaxARN)
+		return fmt.Errorf("the role ARN has %d characters, STS accepts 20 to %d", len(role), MaxARN)
 	case !isPrintable(role):
 		return fmt.Errorf("the role ARN %s has characters that no ARN has", explain.Quote(role))
 	case strings.HasPrefix(parsed.Partition, "aws") && !IsAccountID(parsed.AccountID):
@@ -130,7 +130,7 @@ func ValidatePolicies(policy string, arns []string) error {
 		size += len(name)
 	}
 	if size > maxPolicies {
-		return fmt.Errorf("the session policies have %d characters together, STS takes %d", size, maxPolicies)
+		return fmt.Errorf("the session policies have %d characters in total, STS accepts %d", size, maxPolicies)
 	}
 	for _, name := range arns {
 		if parsed, err := arn.Parse(name); err != nil || parsed.Service != "iam" || !strings.HasPrefix(parsed.Resource, "policy/") {

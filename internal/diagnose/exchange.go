@@ -81,7 +81,7 @@ func (d *diagnosis) checkCallerIdentity(ctx context.Context) {
 		d.add(nameCallerIdentity, Warned, err.Error(), explain.Advice{Text: "ignore this if the server is not that of AWS: not all of them support GetCallerIdentity"})
 		return
 	}
-	d.fail(nameCallerIdentity, err, explain.Advice{Heading: explain.HeadingRefusedByService, Text: "STS does not accept the credentials that it returned: check the node's clock, and what stands between the pod and STS"})
+	d.fail(nameCallerIdentity, err, explain.Advice{Heading: explain.HeadingRefusedByService, Text: "STS does not accept the credentials that it returned: check the node's clock, and any proxy or gateway between the pod and STS"})
 }
 
 // checkExpiry checks the remaining lifetime of the credentials.

@@ -93,7 +93,7 @@ func (d *diagnosis) checkNameResolution(p *probe, proxied bool) {
 func (d *diagnosis) checkConnection(p *probe, proxied bool) {
 	https := strings.HasPrefix(d.config.URL, "https://")
 	switch {
-	case d.failIfBroken(nameConnection, p.connect, p, explain.Timeout(d.config.Region)):
+	case d.failIfBroken(nameConnection, p.connect, p, explain.Timeout(d.config.Region, d.config.URL)):
 	case p.connect.done && proxied && https && !p.handshake.begun && p.err != nil:
 		d.failProbe(nameConnection, p, explain.Advice{Heading: explain.HeadingProxy, Text: "the proxy " + p.address + " accepts the connection, but does not connect to STS: check the proxy, or add the host of STS to NO_PROXY"})
 	case p.connect.done && proxied:
@@ -135,14 +135,14 @@ func (d *diagnosis) checkAnswer(p *probe) {
 	case !d.reachedSTS():
 		d.skip(nameAnswer, "STS was not reached")
 	case p.err != nil:
-		d.failProbe(nameAnswer, p, explain.Timeout(d.config.Region))
+		d.failProbe(nameAnswer, p, explain.Timeout(d.config.Region, d.config.URL))
 	case p.status >= http.StatusInternalServerError && p.fromSTS:
 		d.add(nameAnswer, Warned, fmt.Sprintf("STS responds with HTTP %d", p.status), explain.Advice{Heading: explain.HeadingSTSUnavailable, Text: "wait: STS has a fault of its own"})
 	case p.fromSTS:
 		d.pass(nameAnswer, "STS responds")
 	case d.facts(nil, nil).IsAWS():
 		d.foreignAnswer = true
-		d.add(nameAnswer, Warned, answered+", but not as AWS STS does", explain.NotSTS(d.config.Shared.Endpoint))
+		d.add(nameAnswer, Warned, answered+", but that is not a response of AWS STS", explain.NotSTS(d.config.Shared.Endpoint, d.config.URL))
 	default:
 		d.pass(nameAnswer, "%s", answered)
 	}

@@ -61,7 +61,10 @@ func conclusion(counts map[Status]int, all int, first string) string {
 	if first == "" {
 		return "No check failed" + warned + "."
 	}
-	return fmt.Sprintf("%d of %d checks failed%s. Fix %s first.", counts[Failed], all, warned, first)
+	if counts[Failed] == 1 {
+		return fmt.Sprintf("1 of %d checks failed%s.", all, warned)
+	}
+	return fmt.Sprintf("%d of %d checks failed%s. Begin with the check %s.", counts[Failed], all, warned, first)
 }
 
 // summary returns how many checks passed and were skipped.
@@ -74,16 +77,17 @@ func summary(counts map[Status]int) string {
 	case 0:
 		return text + "."
 	case 1:
-		return text + ", 1 was skipped because it does not apply or depends on a check that failed."
+		return text + ", 1 was skipped: it does not apply, or depends on a failed check."
 	default:
-		return fmt.Sprintf("%s, %d were skipped because they do not apply or depend on a check that failed.", text, n)
+		return fmt.Sprintf("%s, %d were skipped: they do not apply, or depend on a failed check.", text, n)
 	}
 }
 
 // printer collects wrapped lines.
 type printer struct {
-	width int
-	text  strings.Builder
+	width  int
+	text   strings.Builder
+	advice string // of the problem before
 }
 
 func (p *printer) newline() { p.text.WriteByte('\n') }
@@ -94,6 +98,11 @@ func (p *printer) problem(c Check) {
 	p.newline()
 	fmt.Fprintf(&p.text, "%-7s  %s\n", word(c.Status), c.Name)
 	p.wrap(c.Detail, indent, indent)
+	if c.Advice != "" && c.Advice == p.advice {
+		p.wrap("do: as above", indent, indent)
+		return
+	}
+	p.advice = c.Advice
 	if c.Advice != "" {
 		p.wrap("do: "+c.Advice, indent, indent+"    ")
 	}

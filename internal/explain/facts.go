@@ -1,6 +1,7 @@
 package explain
 
 import (
+	"cmp"
 	"errors"
 	"net"
 	"slices"
@@ -25,6 +26,7 @@ type Facts struct {
 	Identified      bool   // the request has a source identity
 	Region          string
 	Endpoint        string // the endpoint that was configured; empty for the region's
+	URL             string // the URL of STS; empty if it is not known
 	FIPS, DualStack bool   // the endpoint that was selected
 	TokenFile       string // empty if the tokens do not come from a file
 	Claims          tokenfile.Claims
@@ -91,6 +93,8 @@ func (f Facts) value(word string) string {
 		host := &net.DNSError{}
 		errors.As(f.Err, &host)
 		return host.Name
+	case "url":
+		return cmp.Or(f.URL, "STS")
 	case "issuer":
 		return f.Claims.Issuer
 	case "tokenaudience":

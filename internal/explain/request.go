@@ -11,7 +11,7 @@ var (
 	ErrNotSTS    = errors.New("it is not from STS")
 	ErrClock     = errors.New("check the node's clock")
 	ErrNoRegion  = errors.New("the client of Options.STS has no region")
-	ErrCleartext = errors.New("it is not encrypted")
+	ErrCleartext = errors.New("the connection is not encrypted")
 )
 
 // RequestError is the error of a failed request to STS. It contains no secrets.

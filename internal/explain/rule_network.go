@@ -64,13 +64,13 @@ var networkRules = []rule{
 	{
 		when: func(f Facts) bool { return isExpiredCertificate(f.Err) }, kind: ErrUnavailable, heading: HeadingClock,
 		fix:    "correct the clock of this node",
-		text:   "the certificate is not valid at this node's time: check its time synchronization, and, if the time is right, what stands between the pod and STS",
+		text:   "the certificate is not valid at this node's time: check its time synchronization, and, if the time is right, any proxy or gateway between the pod and STS",
 		source: caReport,
 	},
 	{
 		when: func(f Facts) bool { return errorIs[x509.HostnameError](f.Err) }, kind: ErrUnavailable, heading: HeadingTLS,
 		fix:    "check the endpoint and the cluster's DNS",
-		text:   "the certificate belongs to another server: check the endpoint, the cluster's DNS and what stands between the pod and STS",
+		text:   "the certificate belongs to another server: check the endpoint, the cluster's DNS, and any proxy or gateway between the pod and STS",
 		source: caReport,
 	},
 	{
@@ -87,19 +87,19 @@ var networkRules = []rule{
 	},
 	{
 		when: func(f Facts) bool { return isTLSAlert(f.Err) }, kind: ErrUnavailable, heading: HeadingTLS,
-		fix:    "check the endpoint and what stands before STS",
-		text:   "the other side ends the TLS handshake: check the endpoint, and what stands between the pod and STS",
+		fix:    "check the endpoint and any proxy or gateway before STS",
+		text:   "the other side ends the TLS handshake: check the endpoint, and any proxy or gateway between the pod and STS",
 		source: "https://pkg.go.dev/crypto/tls#AlertError",
 	},
 	{
 		kind: ErrUnavailable, heading: HeadingConnection, fix: "check the endpoint, the proxy and the network policies",
-		text: "the request did not get through: check the endpoint of STS, the proxy and the network policies",
+		text: "the request to {url} got no response: check the endpoint, the proxy (HTTPS_PROXY), and any gateway, firewall or network policy between the pod and STS",
 	},
 }
 
 const (
-	timeoutFix  = "create a VPC endpoint for STS, or check network policies"
-	timeoutText = "in a VPC without a way to the internet, STS needs a VPC endpoint (com.amazonaws.{region}.sts). Check its security group, the network policies and the proxy"
+	timeoutFix  = "check network policies, the proxy and the route or VPC endpoint to STS"
+	timeoutText = "{url} does not respond: check the network policies and the proxy. A VPC without a route to the internet needs a VPC endpoint for STS (com.amazonaws.{region}.sts), whose security group must allow the pod"
 )
 
 // isNotSTS reports whether the response cannot be from STS.
@@ -108,9 +108,9 @@ func isNotSTS(f Facts) bool {
 }
 
 // NotSTS returns the advice for a response that is not from STS. endpoint is the one that was
-// configured.
-func NotSTS(endpoint string) Advice {
-	return For(Facts{Kind: ErrUnavailable, Err: ErrNotSTS, Endpoint: endpoint})
+// configured, and url the one that was used.
+func NotSTS(endpoint, url string) Advice {
+	return For(Facts{Kind: ErrUnavailable, Err: ErrNotSTS, Endpoint: endpoint, URL: url})
 }
 
 // Caller returns the advice for a caller whose context was done before the first attempt
@@ -119,12 +119,12 @@ func Caller(ctx context.Context, region string) Advice {
 	if errors.Is(ctx.Err(), context.Canceled) {
 		return Advice{HeadingTimeout, "do not cancel the context before STS responds", "the caller gave up before STS responded"}
 	}
-	return Advice{HeadingTimeout, "allow more time, or call WaitReady at the start", "the caller's time was up before STS responded: allow more time, or call WaitReady at the start. If STS never responds: " + Timeout(region).Text}
+	return Advice{HeadingTimeout, "allow more time, or call WaitReady at the start", "the caller's time was up before STS responded: allow more time, or call WaitReady at the start. If STS never responds: " + Timeout(region, "").Text}
 }
 
-// Timeout returns the advice for an endpoint that does not respond.
-func Timeout(region string) Advice {
-	return Advice{HeadingTimeout, timeoutFix, Facts{Region: region}.expand(timeoutText)}
+// Timeout returns the advice for an endpoint that does not respond. Its url can be empty.
+func Timeout(region, url string) Advice {
+	return Advice{HeadingTimeout, timeoutFix, Facts{Region: region, URL: url}.expand(timeoutText)}
 }
 
 // IsTimeout reports whether err is a timeout.

@@ -60,7 +60,7 @@ var requestRules = []rule{
 	},
 	{
 		phrases: []string{"ARN is invalid", "'roleArn'"}, kind: ErrInvalidRequest, heading: HeadingRoleARN,
-		fix:    "correct the annotation eks.amazonaws.com/role-arn",
+		fix:    "correct the annotation eks.amazonaws.com/role-arn and recreate the pod",
 		text:   "correct AWS_ROLE_ARN. It comes from the service account's annotation eks.amazonaws.com/role-arn, and looks like {examplearn}. Then recreate the pod",
 		source: "https://repost.aws/knowledge-center/eks-troubleshoot-irsa-errors",
 	},
@@ -90,14 +90,14 @@ var serviceRules = []rule{
 	},
 	{
 		when: func(f Facts) bool { return isNotSTS(f) && hasEndpoint(f) }, kind: ErrUnavailable, heading: HeadingNotSTS,
-		fix:    "correct AWS_ENDPOINT_URL_STS: something other than STS answers",
-		text:   "something other than STS answers: correct or unset AWS_ENDPOINT_URL_STS and Options.Endpoint, and check the proxy and what stands between the pod and STS",
+		fix:    "correct AWS_ENDPOINT_URL_STS: the server that responds is not STS",
+		text:   "the server that responds at {url} is not STS: correct or unset AWS_ENDPOINT_URL_STS and Options.Endpoint, and check the proxy (HTTPS_PROXY) and any gateway between the pod and STS",
 		source: "https://github.com/aws/aws-sdk-go/issues/3972",
 	},
 	{
 		when: isNotSTS, kind: ErrUnavailable, heading: HeadingNotSTS,
-		fix:    "check the proxy: something other than STS answers",
-		text:   "something other than STS answers: check the proxy, and what stands between the pod and STS",
+		fix:    "check the proxy and DNS: the server that responds is not STS",
+		text:   "the server that responds at {url} is not STS: check the proxy (HTTPS_PROXY), the cluster's DNS, and any gateway between the pod and STS",
 		source: "https://github.com/aws/aws-sdk-go/issues/3972",
 	},
 	{

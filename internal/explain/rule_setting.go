@@ -4,22 +4,22 @@ package explain
 var settingRules = []rule{
 	{
 		heading: HeadingNotInjected, fix: "annotate the service account and recreate the pod",
-		text: "the EKS webhook sets both variables while a pod is created, if its service account has the annotation eks.amazonaws.com/role-arn: check the annotation, and recreate the pod",
+		text: "the EKS webhook sets both variables when a pod is created, if its service account has the annotation eks.amazonaws.com/role-arn: check that the service account has it, that the pod uses this service account, and recreate the pod",
 	},
 	{
 		heading: HeadingHalfInjected, phrases: []string{"there is a token"}, fix: "remove AWS_WEB_IDENTITY_TOKEN_FILE from the env and recreate the pod",
-		text: "the EKS webhook sets both variables, but neither of them in a container that has one already: remove AWS_WEB_IDENTITY_TOKEN_FILE from the container's own env, and recreate the pod. If you project the token yourself, set both",
+		text: "the EKS webhook does not change a container that already has one of its two variables: remove AWS_WEB_IDENTITY_TOKEN_FILE from the container's own env, and recreate the pod. If you mount the token yourself, set AWS_ROLE_ARN too",
 	},
 	{
 		heading: HeadingHalfInjected, fix: "remove AWS_ROLE_ARN from the container's env and recreate the pod",
-		text: "the EKS webhook sets both variables, but neither of them in a container that has one already: remove AWS_ROLE_ARN from the container's own env, and recreate the pod. If you project the token yourself, set both",
+		text: "the EKS webhook does not change a container that already has one of its two variables: remove AWS_ROLE_ARN from the container's own env, and recreate the pod. If you mount the token yourself, set AWS_WEB_IDENTITY_TOKEN_FILE too",
 	},
 	{
 		heading: HeadingPodIdentity, fix: "use the SDK's credentials, or replace Pod Identity by IRSA",
 		text: "use the SDK's own credentials in this pod (config.LoadDefaultConfig); or delete the pod identity association, annotate the service account with eks.amazonaws.com/role-arn, and recreate the pod",
 	},
 	{
-		heading: HeadingRoleARN, fix: "correct the annotation eks.amazonaws.com/role-arn",
+		heading: HeadingRoleARN, fix: "correct the annotation eks.amazonaws.com/role-arn and recreate the pod",
 		text: "write the role's ARN, such as arn:aws:iam::111122223333:role/name, into the service account's annotation eks.amazonaws.com/role-arn, and recreate the pod; or correct AWS_ROLE_ARN or the option, if the application sets it",
 	},
 	{
@@ -42,7 +42,7 @@ var settingRules = []rule{
 	},
 	{
 		heading: HeadingEndpoint, phrases: []string{"not encrypted"}, fix: "use https://, or set Options.InsecureEndpoint",
-		text: "the token would be readable on the way: set {encrypted}, or Options.InsecureEndpoint if something else encrypts the connection, such as a service mesh",
+		text: "the token would be readable in transit: set {encrypted}, or Options.InsecureEndpoint if something else encrypts the connection, such as a service mesh",
 	},
 	{
 		heading: HeadingEndpoint, phrases: []string{"there is no STS endpoint for"}, fix: "unset AWS_USE_FIPS_ENDPOINT and AWS_USE_DUALSTACK_ENDPOINT",

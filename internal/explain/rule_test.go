@@ -155,7 +155,7 @@ func TestRuleOfResponses(t *testing.T) {
 		{"tags, long code", respond("PackedPolicyTooLargeException", "Packed size of session tags consumes 112% of allotted space.", ""), ErrInvalidRequest, HeadingSessionPolicy, "the token's claim https://aws.amazon.com/tags", "Options.Policy"},
 		{"policy", respond("PackedPolicyTooLargeException", "Packed policy consumes 112% of allotted space", ""), ErrInvalidRequest, HeadingSessionPolicy, "Options.Policy", ""},
 		{"not STS", respond("InvalidAction", "", "", endpoint), ErrUnavailable, HeadingNotSTS, "AWS_ENDPOINT_URL_STS", ""},
-		{"not STS, no endpoint", respond("InvalidAction", "", ""), ErrUnavailable, HeadingNotSTS, "something other than STS answers", "AWS_ENDPOINT_URL_STS"},
+		{"not STS, no endpoint", respond("InvalidAction", "", ""), ErrUnavailable, HeadingNotSTS, "is not STS", "AWS_ENDPOINT_URL_STS"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			assert.Equal(t, tt.kind, tt.facts.Kind)

@@ -24,14 +24,14 @@ const IssuerRule = "IAM accepts no issuer that is an IP address or has a port: g
 var tokenRules = []rule{
 	{
 		codes: []string{"InvalidIdentityToken"}, phrases: []string{"retrieve verification key"}, kind: ErrUnavailable, heading: HeadingVerificationKey,
-		fix:    "make the issuer's keys public if this lasts",
-		text:   "the library retries. If the failure lasts: STS fetches the issuer's keys over the internet, so check that {issuer}/.well-known/openid-configuration is public and names the key that signed the token. If that key was retired, recreate the pod{deletepod}: its new token is signed with the present key",
+		fix:    "wait, or let the internet reach the issuer's public keys",
+		text:   "the library retries. If the failure lasts for more than some minutes: STS fetches the issuer's public keys over the internet, so check that {issuer}/.well-known/openid-configuration is public, and that its jwks_uri lists the key that signed the token. If that key was replaced, recreate the pod{deletepod}: its new token is signed with the current key",
 		source: "https://github.com/aws/aws-cli/issues/7194",
 	},
 	{
 		codes: []string{"IDPCommunicationError"}, kind: ErrUnavailable, heading: HeadingVerificationKey,
-		fix:    "make the issuer's keys public if this lasts",
-		text:   "the library retries. If the failure lasts: STS fetches the issuer's keys over the internet, so check that {issuer}/.well-known/openid-configuration is public and names the key that signed the token. If that key was retired, recreate the pod{deletepod}: its new token is signed with the present key",
+		fix:    "wait, or let the internet reach the issuer's public keys",
+		text:   "the library retries. If the failure lasts for more than some minutes: STS fetches the issuer's public keys over the internet, so check that {issuer}/.well-known/openid-configuration and the jwks_uri in it are public",
 		source: webIdentityDocument,
 	},
 	{
@@ -74,7 +74,7 @@ var tokenRules = []rule{
 	},
 	{
 		phrases: []string{"Incorrect token audience"}, kind: ErrTokenRejected, heading: HeadingAudience,
-		fix:    "set the token's audience to sts.amazonaws.com",
+		fix:    "set the audience annotation, or the volume's audience, to sts.amazonaws.com",
 		text:   "the token is for {tokenaudience}, and has to be for sts.amazonaws.com, in every partition: correct the audience of the projected volume, or of the service account's annotation eks.amazonaws.com/audience{annotate}, and recreate the pod{deletepod}",
 		source: "https://github.com/aws/amazon-eks-pod-identity-webhook/blob/master/README.md",
 	},
@@ -186,14 +186,14 @@ var tokenFileRules = []rule{
 		text: "the file has to contain one JWT and nothing else, neither quotes, JSON, a scheme nor a byte order mark: correct what writes it",
 	},
 	{
-		phrases: []string{"STS takes 4 to 20000"}, kind: ErrTokenFile, heading: HeadingTokenMalformed,
+		phrases: []string{"STS accepts 4 to 20000"}, kind: ErrTokenFile, heading: HeadingTokenMalformed,
 		fix:  "shorten the token: STS accepts at most 20,000 bytes",
 		text: "STS accepts tokens of 4 to 20,000 bytes: check what writes the file, and the claims that its issuer adds",
 	},
 	{
 		when: func(f Facts) bool { return errors.Is(f.Err, tokenfile.ErrMalformed) }, kind: ErrTokenFile, heading: HeadingTokenMalformed,
-		fix:    "let only the kubelet write the file",
-		text:   "the file has to contain one JWT and nothing else: check what writes it, if that is not the kubelet",
+		fix:    "check the path of the token file, and what writes it",
+		text:   "the file has to contain one JWT and nothing else: check that AWS_WEB_IDENTITY_TOKEN_FILE names the right file, and what writes it, if that is not the kubelet",
 		source: "https://github.com/aws/amazon-eks-pod-identity-webhook/issues/232",
 	},
 	{

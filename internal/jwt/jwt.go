@@ -37,7 +37,7 @@ func Parse(token string) (Claims, error) {
 	}
 	parts := strings.Split(token, ".")
 	if len(parts) != 3 {
-		return Claims{}, errors.New("it is not in three parts separated by dots, as a signed JWT is")
+		return Claims{}, errors.New("it does not have the three parts of a signed JWT")
 	}
 	if _, err := object("header", parts[0]); err != nil {
 		return Claims{}, err

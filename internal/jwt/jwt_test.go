@@ -98,11 +98,11 @@ func TestParseReturnsZeroForClaimOfUnexpectedType(t *testing.T) {
 func TestParseRejectsMalformedJWT(t *testing.T) {
 	header, claims, signature := encode(`{"alg":"RS256"}`), encode(`{"sub":"s"}`), encode("a signature")
 	for _, tt := range []struct{ name, token, want string }{
-		{"nothing", "", "it is not in three parts separated by dots, as a signed JWT is"},
-		{"one part", header, "three parts separated by dots"},
-		{"two parts", header + "." + claims, "three parts separated by dots"},
-		{"four parts", header + "." + claims + "." + signature + "." + signature, "three parts separated by dots"},
-		{"five parts: an encrypted JWT", strings.Repeat(header+".", 4) + header, "three parts separated by dots"},
+		{"nothing", "", "it does not have the three parts of a signed JWT"},
+		{"one part", header, "the three parts of a signed JWT"},
+		{"two parts", header + "." + claims, "the three parts of a signed JWT"},
+		{"four parts", header + "." + claims + "." + signature + "." + signature, "the three parts of a signed JWT"},
+		{"five parts: an encrypted JWT", strings.Repeat(header+".", 4) + header, "the three parts of a signed JWT"},
 		{"an empty header", "." + claims + "." + signature, "its header part is empty"},
 		{"empty claims", header + ".." + signature, "its claims part is empty"},
 		{"an empty signature: an unsigned JWT", header + "." + claims + ".", "its signature part is empty"},
