@@ -19,7 +19,10 @@ import (
 // RoleOptions identify a role of a [Pool]. A zero field has the Pool's value.
 // [Pool.Provider] returns the same Provider for equal RoleOptions, regardless of Tenant.
 type RoleOptions struct {
-	RoleARN     string
+	// RoleARN is the role to assume. Check that a tenant's configuration names one: if RoleARN is
+	// empty, the Provider has the Pool's own role, which AWS_ROLE_ARN sets, even with another Token.
+	RoleARN string
+
 	Token       TokenSource // compared by its Identity
 	SessionName string
 	Region      string // also sets that of an *sts.Client in Options.STS
