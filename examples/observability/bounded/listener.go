@@ -129,8 +129,8 @@ func (l *listener) Close() error {
 	return l.Listener.Close()
 }
 
-// setState is the ConnState hook of the server. After a protected request, the connection
-// may be closed again.
+// setState is the ConnState hook of the server. After a request, the connection may be closed
+// again, and its lines are counted anew.
 func (l *listener) setState(nc net.Conn, state http.ConnState) {
 	c, ok := nc.(*conn)
 	if !ok || state != http.StateIdle {
@@ -138,6 +138,7 @@ func (l *listener) setState(nc net.Conn, state http.ConnState) {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	c.lines = 0
 	if c.protected {
 		c.protected = false
 		c.join(&l.idle)

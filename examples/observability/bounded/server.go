@@ -26,8 +26,8 @@ type Options struct {
 	// closes the oldest connection that waits for its peer. See also [Protect].
 	Connections int
 
-	// HeaderBytes is the maximum size of a request line and its headers, at least 4 KiB. Very
-	// short headers take several times their size in memory.
+	// HeaderBytes is the maximum size of a request line and its headers, at least 4 KiB. They
+	// can have up to 128 lines.
 	HeaderBytes int
 
 	// Timeout is the maximum time from the end of a request to the end of its response.

@@ -216,6 +216,23 @@ func TestServerClosesSlowAndLargeRequests(t *testing.T) {
 	}
 }
 
+func TestServerRejectsRequestWithManyLines(t *testing.T) {
+	s := start(t, bounded.Options{Connections: 8, HeaderBytes: 16 << 10, KeepAlive: true})
+	status, _ := receive(t, s.dial(t, "GET /fast HTTP/1.1\r\nHost: test\r\n"+strings.Repeat("x:\r\n", 200)+"\r\n"))
+	assert.Equal(t, http.StatusBadRequest, status)
+	c := s.dial(t, "")
+	responses := bufio.NewReader(c)
+	for range 3 { // the lines of each request are counted anew
+		_, err := io.WriteString(c, "GET /fast HTTP/1.1\r\nHost: test\r\n"+strings.Repeat("x:\r\n", 100)+"\r\n")
+		require.NoError(t, err)
+		response, err := http.ReadResponse(responses, nil)
+		require.NoError(t, err)
+		_, err = io.Copy(io.Discard, response.Body)
+		require.NoError(t, err)
+		assert.Equal(t, http.StatusOK, response.StatusCode)
+	}
+}
+
 func TestServerClosesConnectionAfterResponseWithoutKeepAlive(t *testing.T) {
 	s := start(t, bounded.Options{Connections: 2})
 	c := s.dial(t, "GET /fast"+host)
