@@ -9,9 +9,9 @@ import (
 )
 
 // minAge is how old a connection must be before it may be closed. It gives a client on a busy
-// machine time to send its request. With 512 connections, the listener still accepts 10,000
+// machine time to send its request. With 512 connections, the listener still accepts 5,000
 // silent ones a second.
-const minAge = 50 * time.Millisecond
+const minAge = 100 * time.Millisecond
 
 // listener accepts connections up to a limit. When it is full, it closes the oldest
 // connection that waits for its peer and is not protected, instead of letting new connections
@@ -73,6 +73,10 @@ func (l *listener) makeRoom() {
 		return
 	}
 	oldest.leave()
+	if !oldest.writing && !oldest.ending && hasInput(oldest.Conn) { // its goroutine waits for the CPU, not for the peer
+		oldest.join(oldest.in)
+		return
+	}
 	l.mu.Unlock()
 	_ = oldest.Close()
 	if l.evicted != nil {

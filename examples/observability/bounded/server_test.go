@@ -120,6 +120,23 @@ func TestServerClosesOldestWaitingConnectionsWhenFull(t *testing.T) {
 	}
 }
 
+// After the response, the server waits for half a second until it closes such a connection.
+func TestServerClosesConnectionsWithUnreadBodies(t *testing.T) {
+	s := start(t, bounded.Options{Connections: 2})
+	var connections []net.Conn
+	for range 2 {
+		c := s.dial(t, "POST /fast HTTP/1.1\r\nHost: test\r\nContent-Length: 1000000\r\n\r\n"+strings.Repeat("x", 50_000))
+		connections = append(connections, c)
+	}
+	for _, c := range connections { // the responses
+		_, err := c.Read(make([]byte, 1))
+		require.NoError(t, err)
+	}
+	status, _ := receive(t, s.dial(t, "GET /fast"+host))
+	assert.Equal(t, http.StatusOK, status)
+	assert.Positive(t, s.evicted.Load())
+}
+
 func TestServerDoesNotCloseRequestsThatAreHandled(t *testing.T) {
 	for _, path := range []string{"/wait", "/unprotected"} {
 		t.Run(path, func(t *testing.T) { checkHandled(t, path) })
