@@ -80,6 +80,22 @@ func RejectBodies(handler http.Handler) http.Handler {
 	})
 }
 
+// Queue returns a handler that passes at most limit requests to handler at the same time. The
+// others wait, in the order of their arrival, until their contexts are done. A client that
+// reads its response slowly delays them, unless it is wrapped in [http.TimeoutHandler].
+func Queue(handler http.Handler, limit int) http.Handler {
+	handling := make(chan struct{}, limit)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		select {
+		case handling <- struct{}{}:
+			defer func() { <-handling }()
+			handler.ServeHTTP(w, r)
+		case <-r.Context().Done():
+			http.Error(w, "too many requests", http.StatusServiceUnavailable)
+		}
+	})
+}
+
 // Addr returns the address that the server listens on.
 func (s *Server) Addr() net.Addr { return s.listener.Addr() }
 
