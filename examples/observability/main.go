@@ -94,11 +94,8 @@ func handler(p *irsa.Provider, metrics *irsametrics.Metrics) http.Handler {
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(metrics)
 	mux := http.NewServeMux()
-	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{
-		Registry:            registry,
-		MaxRequestsInFlight: maxScrapes,
-		Timeout:             scrapeTimeout, // it also keeps a slow reader from being counted as in flight
-	}))
+	scrape := bounded.Queue(promhttp.HandlerFor(registry, promhttp.HandlerOpts{Registry: registry}), maxScrapes)
+	mux.Handle("GET /metrics", http.TimeoutHandler(scrape, scrapeTimeout, "too many scrapes")) // writes after the scrape
 	mux.HandleFunc("GET /healthz", probes.Live)
 	mux.HandleFunc("GET /readyz", probes.Ready(p))
 	return bounded.RejectBodies(mux)

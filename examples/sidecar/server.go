@@ -25,7 +25,7 @@ const (
 	shutdownTimeout = retrieveTimeout + 2*time.Second
 	sendTimeout     = 5 * time.Second
 	scrapeTimeout   = 5 * time.Second
-	maxScrapes      = 4
+	maxScrapes      = 1 // in progress; the others wait, and leave CPU time for the other ports
 )
 
 // sidecar consists of three servers: one for the credentials on loopback, one for the
@@ -132,11 +132,13 @@ func healthHandler(p *irsa.Provider) http.Handler {
 	return bounded.RejectBodies(mux)
 }
 
-// metricsHandler returns the handler for Prometheus. With a timeout, promhttp writes the
-// response after the scrape, so that a slow reader does not count as a scrape in flight.
+// metricsHandler returns the handler for Prometheus. Scrapes wait for each other instead of
+// being rejected, so that a flood of them does not keep out Prometheus. TimeoutHandler writes
+// the response after the scrape, so that a slow reader delays no other.
 func metricsHandler(registry *prometheus.Registry) http.Handler {
+	scrape := bounded.Queue(promhttp.HandlerFor(registry, promhttp.HandlerOpts{}), maxScrapes)
 	mux := http.NewServeMux()
-	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{MaxRequestsInFlight: maxScrapes, Timeout: scrapeTimeout}))
+	mux.Handle("GET /metrics", http.TimeoutHandler(scrape, scrapeTimeout, "too many scrapes"))
 	return bounded.RejectBodies(mux)
 }
 

@@ -1,8 +1,10 @@
 package bounded
 
 import (
+	"bytes"
 	"container/list"
 	"context"
+	"errors"
 	"net"
 	"net/http"
 	"sync"
@@ -23,7 +25,14 @@ type conn struct {
 	writing   bool          // whether a call of Write is in progress
 	handling  bool          // whether the handler runs; the server reads meanwhile
 	ending    bool          // whether the server only waits for the peer to close
+	lines     int           // read since the last request
 }
+
+// maxLines is the maximum number of lines of a request. net/http limits their size only, but
+// thousands of short headers take several times the CPU time and the memory of a long one.
+const maxLines = 128
+
+var errManyLines = errors.New("the request has too many lines")
 
 // join adds c to the end of a list. The mutex must be held.
 func (c *conn) join(l *list.List) { c.in, c.element, c.since = l, l.PushBack(c), time.Now() }
@@ -44,7 +53,18 @@ func (c *conn) waits() bool { return c.reading && !c.handling || c.writing || c.
 func (c *conn) Read(b []byte) (int, error) {
 	c.set(&c.reading, true)
 	defer c.set(&c.reading, false)
-	return c.Conn.Read(b)
+	n, err := c.Conn.Read(b)
+	if c.countLines(b[:n]) > maxLines {
+		return 0, errManyLines
+	}
+	return n, err
+}
+
+func (c *conn) countLines(b []byte) int {
+	c.listener.mu.Lock()
+	defer c.listener.mu.Unlock()
+	c.lines += bytes.Count(b, []byte("\n"))
+	return c.lines
 }
 
 // Write implements [net.Conn].

@@ -26,8 +26,8 @@ type Options struct {
 	// closes the oldest connection that waits for its peer. See also [Protect].
 	Connections int
 
-	// HeaderBytes is the maximum size of a request line and its headers, at least 4 KiB. Very
-	// short headers take several times their size in memory.
+	// HeaderBytes is the maximum size of a request line and its headers, at least 4 KiB. They
+	// can have up to 128 lines.
 	HeaderBytes int
 
 	// Timeout is the maximum time from the end of a request to the end of its response.
@@ -77,6 +77,22 @@ func RejectBodies(handler http.Handler) http.Handler {
 			return
 		}
 		handler.ServeHTTP(w, r)
+	})
+}
+
+// Queue returns a handler that passes at most limit requests to handler at the same time. The
+// others wait, in the order of their arrival, until their contexts are done. A client that
+// reads its response slowly delays them, unless it is wrapped in [http.TimeoutHandler].
+func Queue(handler http.Handler, limit int) http.Handler {
+	handling := make(chan struct{}, limit)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		select {
+		case handling <- struct{}{}:
+			defer func() { <-handling }()
+			handler.ServeHTTP(w, r)
+		case <-r.Context().Done():
+			http.Error(w, "too many requests", http.StatusServiceUnavailable)
+		}
 	})
 }
 

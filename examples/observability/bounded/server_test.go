@@ -120,6 +120,23 @@ func TestServerClosesOldestWaitingConnectionsWhenFull(t *testing.T) {
 	}
 }
 
+// After the response, the server waits for half a second until it closes such a connection.
+func TestServerClosesConnectionsWithUnreadBodies(t *testing.T) {
+	s := start(t, bounded.Options{Connections: 2})
+	var connections []net.Conn
+	for range 2 {
+		c := s.dial(t, "POST /fast HTTP/1.1\r\nHost: test\r\nContent-Length: 1000000\r\n\r\n"+strings.Repeat("x", 50_000))
+		connections = append(connections, c)
+	}
+	for _, c := range connections { // the responses
+		_, err := c.Read(make([]byte, 1))
+		require.NoError(t, err)
+	}
+	status, _ := receive(t, s.dial(t, "GET /fast"+host))
+	assert.Equal(t, http.StatusOK, status)
+	assert.Positive(t, s.evicted.Load())
+}
+
 func TestServerDoesNotCloseRequestsThatAreHandled(t *testing.T) {
 	for _, path := range []string{"/wait", "/unprotected"} {
 		t.Run(path, func(t *testing.T) { checkHandled(t, path) })
@@ -213,6 +230,23 @@ func TestServerClosesSlowAndLargeRequests(t *testing.T) {
 	answer, _ := io.ReadAll(large) // the server may have reset the connection
 	if len(answer) > 0 {
 		assert.Contains(t, string(answer), "431 Request Header Fields Too Large")
+	}
+}
+
+func TestServerRejectsRequestWithManyLines(t *testing.T) {
+	s := start(t, bounded.Options{Connections: 8, HeaderBytes: 16 << 10, KeepAlive: true})
+	status, _ := receive(t, s.dial(t, "GET /fast HTTP/1.1\r\nHost: test\r\n"+strings.Repeat("x:\r\n", 200)+"\r\n"))
+	assert.Equal(t, http.StatusBadRequest, status)
+	c := s.dial(t, "")
+	responses := bufio.NewReader(c)
+	for range 3 { // the lines of each request are counted anew
+		_, err := io.WriteString(c, "GET /fast HTTP/1.1\r\nHost: test\r\n"+strings.Repeat("x:\r\n", 100)+"\r\n")
+		require.NoError(t, err)
+		response, err := http.ReadResponse(responses, nil)
+		require.NoError(t, err)
+		_, err = io.Copy(io.Discard, response.Body)
+		require.NoError(t, err)
+		assert.Equal(t, http.StatusOK, response.StatusCode)
 	}
 }
 

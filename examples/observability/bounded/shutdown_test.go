@@ -2,6 +2,7 @@ package bounded_test
 
 import (
 	"context"
+	"io"
 	"net"
 	"net/http"
 	"testing"
@@ -31,7 +32,7 @@ func startEndless(t *testing.T) (*testServer, net.Conn) {
 			default:
 			}
 		}
-	}), bounded.Options{Connections: 1, Timeout: patience})
+	}), bounded.Options{Connections: 1, Timeout: 2 * patience})
 	go func() { s.served <- s.Serve() }()
 	c := s.dial(t, "GET /endless"+host)
 	<-writing
@@ -39,7 +40,9 @@ func startEndless(t *testing.T) (*testServer, net.Conn) {
 }
 
 func TestServerClosesConnectionThatDoesNotReadItsResponse(t *testing.T) {
-	s, _ := startEndless(t)
+	s, c := startEndless(t)
+	_, err := io.WriteString(c, "GET /fast"+host) // input that the server does not read either
+	require.NoError(t, err)
 	status, _ := receive(t, s.dial(t, "GET /fast"+host))
 	assert.Equal(t, http.StatusOK, status)
 	require.NoError(t, s.shutdown(patience))

@@ -5,6 +5,7 @@ package flood
 import (
 	"bufio"
 	"context"
+	"crypto/tls"
 	"io"
 	"net"
 	"net/http"
@@ -25,28 +26,50 @@ type Kind struct {
 
 // Kinds returns all kinds of clients. None of them has the authorization token.
 func Kinds() []Kind {
-	const end = " HTTP/1.1\r\nHost: localhost\r\n"
 	return []Kind{
 		{"silent", func(c net.Conn, _ string) { drain(c) }},
-		{"slow header", func(c net.Conn, target string) { trickle(c, "GET "+target+end+"X-Slow: ") }},
-		{"half a header", func(c net.Conn, target string) { exchange(c, "GET "+target+end) }},
-		{"slow body", func(c net.Conn, target string) { trickle(c, "POST "+target+end+"Content-Length: 100000\r\n\r\n") }},
-		{"missing body", func(c net.Conn, target string) { exchange(c, "GET "+target+end+"Content-Length: 10\r\n\r\n") }},
+		{"slow header", func(c net.Conn, target string) { trickle(c, head(c, "GET", target)+"X-Slow: ") }},
+		{"half a header", func(c net.Conn, target string) { exchange(c, head(c, "GET", target)) }},
+		{"slow body", func(c net.Conn, target string) {
+			trickle(c, head(c, "POST", target)+"Content-Length: 100000\r\n\r\n")
+		}},
+		{"missing body", func(c net.Conn, target string) { exchange(c, head(c, "GET", target)+"Content-Length: 10\r\n\r\n") }},
+		{"large body", func(c net.Conn, target string) {
+			exchange(c, head(c, "POST", target)+"Content-Length: 1000000\r\n\r\n"+strings.Repeat("x", 50_000))
+		}},
 		{"large header", func(c net.Conn, target string) {
-			exchange(c, "GET "+target+end+"X: "+strings.Repeat("x", 32<<10)+"\r\n\r\n")
+			exchange(c, head(c, "GET", target)+"X: "+strings.Repeat("x", 32<<10)+"\r\n\r\n")
 		}},
-		{"OPTIONS *", func(c net.Conn, _ string) { repeat(c, "OPTIONS *"+end+"\r\n") }},
-		{"no token", func(c net.Conn, target string) { repeat(c, "GET "+target+end+"\r\n") }},
-		{"wrong token", func(c net.Conn, target string) { repeat(c, "GET "+target+end+"Authorization: guessed\r\n\r\n") }},
+		{"many headers", func(c net.Conn, target string) {
+			exchange(c, head(c, "GET", target)+strings.Repeat("x:\r\n", 1<<10)+"\r\n")
+		}},
+		{"OPTIONS *", func(c net.Conn, _ string) { repeat(c, head(c, "OPTIONS", "*")+"\r\n") }},
+		{"no token", func(c net.Conn, target string) { repeat(c, head(c, "GET", target)+"\r\n") }},
+		{"wrong token", func(c net.Conn, target string) { repeat(c, head(c, "GET", target)+wrongToken+"\r\n") }},
 		{"keep-alive", func(c net.Conn, target string) {
-			repeat(c, "HEAD "+target+end+"Connection: keep-alive\r\nAuthorization: guessed\r\n\r\n")
+			repeat(c, head(c, "HEAD", target)+wrongToken+"Connection: keep-alive\r\n\r\n")
 		}},
-		{"no HTTP", func(c net.Conn, _ string) { exchange(c, "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n") }},
-		{"pipelined", func(c net.Conn, target string) { exchange(c, strings.Repeat("GET "+target+end+"\r\n", 100)) }},
-		{"no reader", func(c net.Conn, target string) { ignore(c, "GET "+target+end+"\r\n") }},
-		{"readiness", func(c net.Conn, _ string) { repeat(c, "GET /readyz"+end+"\r\n") }},
+		{"half-closed", func(c net.Conn, target string) { halfClose(c, head(c, "GET", target)+wrongToken+"\r\n") }},
+		{"pipelined", func(c net.Conn, target string) {
+			exchange(c, strings.Repeat(head(c, "GET", target)+wrongToken+"\r\n", 16))
+		}},
+		{"no reader", func(c net.Conn, target string) { ignore(c, head(c, "GET", target)+wrongToken+"\r\n") }},
+		{"no HTTP", func(c net.Conn, _ string) { exchange(c, "no HTTP\r\n\r\n") }},
+		{"TLS", func(c net.Conn, _ string) { _ = tls.Client(c, &tls.Config{ServerName: "localhost"}).Handshake() }},
+		{"HTTP/2", func(c net.Conn, _ string) { exchange(c, http2Preface) }},
+		{"readiness", func(c net.Conn, _ string) { repeat(c, head(c, "GET", "/readyz")+"\r\n") }},
 		{"connects only", func(net.Conn, string) {}},
 	}
+}
+
+const (
+	wrongToken   = "Authorization: guessed-by-a-client\r\n"
+	http2Preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00" // with empty SETTINGS
+)
+
+// head returns the beginning of a request that passes the check of the Host header.
+func head(c net.Conn, method, target string) string {
+	return method + " " + target + " HTTP/1.1\r\nHost: " + c.RemoteAddr().String() + "\r\n"
 }
 
 // drain reads until the server closes the connection.
@@ -55,6 +78,14 @@ func drain(c net.Conn) { _, _ = io.Copy(io.Discard, c) }
 // exchange sends text and reads until the server closes the connection.
 func exchange(c net.Conn, text string) {
 	if _, err := io.WriteString(c, text); err == nil {
+		drain(c)
+	}
+}
+
+// halfClose sends text, ends its side of the connection and reads.
+func halfClose(c net.Conn, text string) {
+	_, err := io.WriteString(c, text)
+	if tcp, ok := c.(*net.TCPConn); ok && err == nil && tcp.CloseWrite() == nil {
 		drain(c)
 	}
 }
@@ -106,7 +137,7 @@ type Flood struct {
 }
 
 // Start starts clients that connect to address and request target until ctx is done. Each
-// connects at most once per interval.
+// connects at most once per interval, or again at once if interval is 0.
 func Start(ctx context.Context, kind Kind, clients int, interval time.Duration, address, target string) *Flood {
 	f := &Flood{kind: kind, interval: interval, address: address, target: target}
 	for range clients {
@@ -122,13 +153,12 @@ func (f *Flood) Connections() int64 { return f.connections.Load() }
 func (f *Flood) Wait() { f.clients.Wait() }
 
 func (f *Flood) run(ctx context.Context) {
-	tick := time.NewTicker(f.interval)
-	defer tick.Stop()
 	for ctx.Err() == nil {
+		next := time.After(f.interval)
 		f.connect(ctx)
 		select {
 		case <-ctx.Done():
-		case <-tick.C:
+		case <-next:
 		}
 	}
 }

@@ -16,58 +16,71 @@ import (
 	"github.com/irsakit/irsakit/examples/sidecar/flood"
 )
 
-// The intervals and time limits of the authorized client and of the liveness probe. The
-// kubelet's default limit is one second.
+// The intervals and time limits of the authorized client, of the kubelet and of Prometheus.
+// The limits of the kubelet and of Prometheus are their defaults.
 const (
 	requestInterval = 20 * time.Millisecond
 	probeInterval   = 100 * time.Millisecond
 	timeout         = time.Second
-	reconnect       = time.Second // each client without the token
+	scrapeTimeout   = 10 * time.Second
 )
 
+// floodOptions are the flags of a flood.
+type floodOptions struct {
+	kind      string        // the only kind, or "" for all
+	clients   int           // without the token, on each port
+	reconnect time.Duration // how often each connects, at most
+}
+
 // measureFloods measures a new sidecar during each kind of flood.
-func measureFloods(ctx context.Context, clients int, duration time.Duration) error {
+func measureFloods(ctx context.Context, o floodOptions, duration time.Duration) error {
 	var failed error
 	for _, kind := range flood.Kinds() {
-		if err := measureFlood(ctx, kind, clients, duration); err != nil {
+		if o.kind != "" && o.kind != kind.Name {
+			continue
+		}
+		if err := measureFlood(ctx, kind, o, duration); err != nil {
 			failed = errors.Join(failed, fmt.Errorf("%s: %w", kind.Name, err))
 		}
 	}
 	return failed
 }
 
-func measureFlood(ctx context.Context, kind flood.Kind, clients int, duration time.Duration) error {
+func measureFlood(ctx context.Context, kind flood.Kind, o floodOptions, duration time.Duration) error {
 	s, err := startSidecar(ctx)
 	if err != nil {
 		return err
 	}
-	stopFlood, err := startFlood(ctx, s, kind, clients)
+	stopFlood, err := startFlood(ctx, s, kind, o)
 	if err != nil {
 		return errors.Join(err, s.stop())
 	}
-	var requests, probes *result
-	var both sync.WaitGroup
-	both.Go(func() { requests = sendEach(ctx, requestInterval, duration, s.uri, s.token) })
-	both.Go(func() { probes = sendEach(ctx, probeInterval, duration, "http://"+s.health+"/healthz", "") })
-	both.Wait()
+	var requests, probes, scrapes *result
+	var all sync.WaitGroup
+	all.Go(func() { requests = sendEach(ctx, requestInterval, timeout, duration, s.uri, s.token) })
+	all.Go(func() { probes = sendEach(ctx, probeInterval, timeout, duration, "http://"+s.health+"/healthz", "") })
+	all.Go(func() {
+		scrapes = sendEach(ctx, probeInterval, scrapeTimeout, duration, "http://"+s.metrics+"/metrics", "")
+	})
+	all.Wait()
 	start := time.Now()
 	err = s.stop()
 	ended := time.Since(start)
 	connections, floodErr := stopFlood()
-	fmt.Printf("%-14s %6s connections; requests %v; probes %v; ended in %.1fs\n",
-		kind.Name, connections, requests.short(), probes.short(), ended.Seconds())
-	return errors.Join(err, floodErr, requests.err, probes.err)
+	fmt.Printf("%-14s %6s connections; requests %v; probes %v; scrapes %v; ended in %.1fs, CPU %.1fs\n",
+		kind.Name, connections, requests.short(), probes.short(), scrapes.short(), ended.Seconds(), s.cpu().Seconds())
+	return errors.Join(err, floodErr, requests.err, probes.err, scrapes.err)
 }
 
 // startFlood starts a process with the clients of a flood, so that they do not delay the
 // authorized client, and waits until each has connected. The returned function stops it and
 // returns the number of connections.
-func startFlood(ctx context.Context, s *process, kind flood.Kind, clients int) (func() (string, error), error) {
+func startFlood(ctx context.Context, s *process, kind flood.Kind, o floodOptions) (func() (string, error), error) {
 	executable, err := os.Executable()
 	if err != nil {
 		return nil, err
 	}
-	command := exec.CommandContext(ctx, executable, "-flood", strconv.Itoa(clients), kind.Name, s.credentials, s.health, s.metrics) // #nosec G204
+	command := exec.CommandContext(ctx, executable, "-flood", strconv.Itoa(o.clients), "-reconnect", o.reconnect.String(), kind.Name, s.credentials, s.health, s.metrics) // #nosec G204
 	command.Env, command.Stderr = append(os.Environ(), "LOAD=1"), os.Stderr
 	stdout, err := command.StdoutPipe()
 	if err != nil {
@@ -87,7 +100,7 @@ func startFlood(ctx context.Context, s *process, kind flood.Kind, clients int) (
 
 // runFlood is the process of startFlood. It prints a line when each client has connected, and
 // the number of connections at the end.
-func runFlood(ctx context.Context, arguments []string, clients int) error {
+func runFlood(ctx context.Context, arguments []string, o floodOptions) error {
 	kinds := flood.Kinds()
 	i := slices.IndexFunc(kinds, func(k flood.Kind) bool { return k.Name == arguments[0] })
 	if i < 0 || len(arguments) != 4 {
@@ -95,7 +108,7 @@ func runFlood(ctx context.Context, arguments []string, clients int) error {
 	}
 	var floods []*flood.Flood
 	for j, target := range []string{"/credentials", "/healthz", "/metrics"} {
-		floods = append(floods, flood.Start(ctx, kinds[i], clients, reconnect, arguments[j+1], target))
+		floods = append(floods, flood.Start(ctx, kinds[i], o.clients, o.reconnect, arguments[j+1], target))
 	}
 	connections := func() (n int64) {
 		for _, f := range floods {
@@ -103,7 +116,7 @@ func runFlood(ctx context.Context, arguments []string, clients int) error {
 		}
 		return n
 	}
-	for connections() < int64(3*clients) && ctx.Err() == nil {
+	for connections() < int64(3*o.clients) && ctx.Err() == nil {
 		time.Sleep(10 * time.Millisecond)
 	}
 	fmt.Println("connected")
@@ -116,7 +129,7 @@ func runFlood(ctx context.Context, arguments []string, clients int) error {
 }
 
 // sendEach sends requests one after the other, each over a new connection.
-func sendEach(ctx context.Context, interval, duration time.Duration, url, token string) *result {
+func sendEach(ctx context.Context, interval, timeout, duration time.Duration, url, token string) *result {
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: timeout}
 	r := &result{}
 	tick := time.NewTicker(interval)

@@ -5,8 +5,8 @@
 //
 // With -flood, clients without the token keep all three ports busy meanwhile, one kind after
 // the other. The program then prints a line for each kind: the latencies of authorized
-// requests and of liveness probes, each over a new connection, and how long the sidecar took
-// to end.
+// requests, liveness probes and scrapes, each over a new connection, how long the sidecar took
+// to end, and its CPU time. With -reconnect 0, these clients connect again at once.
 //
 //	go -C examples/sidecar run ./load -flood 1024 -for 5s
 package main
@@ -28,15 +28,18 @@ import (
 func main() {
 	rate := flag.Int("rate", 5000, "requests a `second`, 1 to 1,000,000")
 	duration := flag.Duration("for", 30*time.Second, "`duration` of the load, or of each kind of flood")
-	clients := flag.Int("flood", 0, "`number` of clients without the token on each port")
+	var o floodOptions
+	flag.IntVar(&o.clients, "flood", 0, "`number` of clients without the token on each port")
+	flag.StringVar(&o.kind, "kind", "", "the only `kind` of these clients; the default is one after the other")
+	flag.DurationVar(&o.reconnect, "reconnect", time.Second, "how often each of them connects, at most; 0 is as often as it can")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	var err error
 	switch {
 	case flag.NArg() > 0: // started by measureFlood
-		err = runFlood(ctx, flag.Args(), *clients)
-	case *clients > 0:
-		err = measureFloods(ctx, *clients, *duration)
+		err = runFlood(ctx, flag.Args(), o)
+	case o.clients > 0:
+		err = measureFloods(ctx, o, *duration)
 	default:
 		err = measure(ctx, *rate, *duration)
 	}

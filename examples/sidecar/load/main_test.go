@@ -34,5 +34,5 @@ func TestGenerateLoadAcceptsAnyRate(t *testing.T) {
 }
 
 func TestMeasureFloodsServesDuringEachKind(t *testing.T) {
-	require.NoError(t, measureFlood(t.Context(), flood.Kinds()[0], 64, time.Second))
+	require.NoError(t, measureFlood(t.Context(), flood.Kinds()[0], floodOptions{clients: 64, reconnect: time.Second}, time.Second))
 }

@@ -1,15 +1,18 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
-	"net"
+	"io"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -21,6 +24,8 @@ type process struct {
 	uri, token                   string
 	credentials, health, metrics string // addresses
 	command                      *exec.Cmd
+	log                          *bufio.Reader
+	copied                       sync.WaitGroup // the goroutine that copies the log
 	cleanup                      []func() error
 }
 
@@ -49,8 +54,11 @@ func startSidecar(ctx context.Context) (_ *process, err error) {
 		return nil, err
 	}
 	token, err := os.ReadFile(filepath.Join(folder, "token")) // #nosec G304 -- the path is made by this program
+	if err != nil {
+		return nil, err
+	}
 	p.token = strings.TrimSpace(string(token))
-	return p, err
+	return p, get(ctx, http.DefaultClient, p.uri, p.token) // waits for the credentials
 }
 
 func (p *process) start(ctx context.Context, folder string, environment []string) error {
@@ -60,34 +68,49 @@ func (p *process) start(ctx context.Context, folder string, environment []string
 	if err := build.Run(); err != nil {
 		return fmt.Errorf("run it in the folder of the sidecar's module: %w", err)
 	}
-	for _, address := range []*string{&p.credentials, &p.health, &p.metrics} {
-		free, err := freeAddress()
-		if err != nil {
-			return err
-		}
-		*address = free
-	}
-	p.uri = "http://" + p.credentials + "/credentials"
-	p.command = exec.CommandContext(ctx, binary, "-listen", p.credentials, "-health", p.health, "-metrics", p.metrics,
+	const free = "127.0.0.1:0"
+	p.command = exec.CommandContext(ctx, binary, "-listen", free, "-health", free, "-metrics", free,
 		"-token-file", filepath.Join(folder, "token")) // #nosec G204
-	p.command.Env, p.command.Stderr = append(os.Environ(), environment...), os.Stderr
+	p.command.Env = append(os.Environ(), environment...)
+	stderr, err := p.command.StderrPipe()
+	if err != nil {
+		return err
+	}
 	if err := p.command.Start(); err != nil {
 		return err
 	}
-	for range 100 {
-		if get(ctx, http.DefaultClient, "http://"+p.health+"/readyz", "") == nil {
+	p.log = bufio.NewReader(stderr)
+	if err := p.readAddresses(); err != nil {
+		return err
+	}
+	p.copied.Go(func() { _, _ = io.Copy(os.Stderr, p.log) })
+	return nil
+}
+
+var serving = regexp.MustCompile(`uri=(http://([^/]+)/\S+) .*health=(\S+) metrics=(\S+)`)
+
+// readAddresses reads the log until it contains the addresses of the sidecar.
+func (p *process) readAddresses() error {
+	for {
+		line, err := p.log.ReadString('\n')
+		fmt.Fprint(os.Stderr, line)
+		if err != nil {
+			return fmt.Errorf("the sidecar did not start: %w", err)
+		}
+		if match := serving.FindStringSubmatch(line); match != nil {
+			p.uri, p.credentials, p.health, p.metrics = match[1], match[2], match[3], match[4]
 			return nil
 		}
-		time.Sleep(50 * time.Millisecond)
 	}
-	return errors.New("the sidecar is not ready after 5s")
 }
 
 // stop ends the process, and removes what belongs to it.
 func (p *process) stop() error {
 	var err error
 	if p.command != nil && p.command.Process != nil {
-		err = errors.Join(p.command.Process.Signal(syscall.SIGTERM), p.command.Wait())
+		err = p.command.Process.Signal(syscall.SIGTERM)
+		p.copied.Wait() // until the process has ended
+		err = errors.Join(err, p.command.Wait())
 	}
 	for _, clean := range p.cleanup {
 		err = errors.Join(err, clean())
@@ -95,10 +118,8 @@ func (p *process) stop() error {
 	return err
 }
 
-func freeAddress() (string, error) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
-	}
-	return listener.Addr().String(), listener.Close()
+// cpu returns the CPU time of the process, which must have ended.
+func (p *process) cpu() time.Duration {
+	state := p.command.ProcessState
+	return state.UserTime() + state.SystemTime()
 }

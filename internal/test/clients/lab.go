@@ -1,0 +1,153 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"syscall"
+
+	"github.com/irsakit/irsakit/irsa/irsatest"
+)
+
+// The targets, from which clients obtain credentials.
+const (
+	sidecarFile  = "sidecar, `_TOKEN_FILE`"
+	sidecarToken = "sidecar, `_TOKEN`"
+	kit          = "kit"
+	process      = "credential-process"
+)
+
+var targets = []string{sidecarFile, sidecarToken, kit, process}
+
+// session is the beginning of the ARN of all credentials.
+const session = "arn:aws:sts::111122223333:assumed-role/s3-writer/"
+
+// lab provides the targets. All of them obtain credentials from the kit.
+type lab struct {
+	pod    *irsatest.Pod
+	folder string
+	uri    string // of the sidecar
+	stops  []func() error
+}
+
+// startLab builds the programs and starts them.
+func startLab(ctx context.Context) (_ *lab, err error) {
+	l := &lab{}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, l.close())
+		}
+	}()
+	if l.folder, err = os.MkdirTemp("", "clients-"); err != nil {
+		return nil, err
+	}
+	l.stops = append(l.stops, func() error { return os.RemoveAll(l.folder) })
+	k, err := irsatest.Start()
+	if err != nil {
+		return nil, err
+	}
+	l.stops = append(l.stops, k.Close)
+	sa := k.ServiceAccount("shop", "cart")
+	l.pod = k.Pod(sa, k.Role("s3-writer", irsatest.Trust(sa)))
+	for _, program := range []string{"sidecar", "credential-process"} {
+		build := exec.CommandContext(ctx, "go", "build", "-C", "../../../examples/"+program, "-o", l.folder+"/", ".") // #nosec G204
+		build.Stderr = os.Stderr
+		if err := build.Run(); err != nil {
+			return nil, err
+		}
+	}
+	return l, l.startSidecar(ctx)
+}
+
+// close ends what was started.
+func (l *lab) close() (err error) {
+	for _, stop := range slices.Backward(l.stops) {
+		err = errors.Join(err, stop())
+	}
+	return err
+}
+
+var uriPattern = regexp.MustCompile(`uri=(\S+)`)
+
+// startSidecar starts the sidecar and waits until it listens.
+func (l *lab) startSidecar(ctx context.Context) error {
+	const free = "127.0.0.1:0"
+	command := exec.CommandContext(ctx, filepath.Join(l.folder, "sidecar"), "-listen", free, "-health", free, "-metrics", free,
+		"-token-file", filepath.Join(l.folder, "token")) // #nosec G204
+	command.Env = l.pod.Environ()
+	stderr, err := command.StderrPipe()
+	if err != nil {
+		return err
+	}
+	if err := command.Start(); err != nil {
+		return err
+	}
+	log := bufio.NewReader(stderr)
+	l.stops = append(l.stops, func() error {
+		err := command.Process.Signal(syscall.SIGTERM)
+		_, _ = io.Copy(os.Stderr, log)
+		return errors.Join(err, command.Wait())
+	})
+	for l.uri == "" {
+		line, err := log.ReadString('\n')
+		if err != nil {
+			return fmt.Errorf("the sidecar did not start: %s", line)
+		}
+		if match := uriPattern.FindStringSubmatch(line); match != nil {
+			l.uri = match[1]
+		}
+	}
+	return nil
+}
+
+// environment returns the environment of a client that uses the target. It contains no
+// settings and no credentials of the user.
+func (l *lab) environment(target string) ([]string, error) {
+	home, err := os.MkdirTemp(l.folder, "home-") // each its own: the AWS CLI keeps credentials there
+	if err != nil {
+		return nil, err
+	}
+	config := filepath.Join(home, "config")
+	environment := []string{
+		"PATH=" + os.Getenv("PATH"),
+		"NODE_PATH=" + os.Getenv("NODE_PATH"),
+		"HOME=" + home,
+		"AWS_CONFIG_FILE=" + config,
+		"AWS_SHARED_CREDENTIALS_FILE=" + filepath.Join(home, "none"),
+		"AWS_SDK_LOAD_CONFIG=1", // makes old SDKs read AWS_CONFIG_FILE
+		"AWS_EC2_METADATA_DISABLED=true",
+		"HTTPS_PROXY=http://127.0.0.1:1", // clients that use it send nothing to AWS
+		"NODE_NO_WARNINGS=1",
+	}
+	inPod := l.pod.Environ()
+	for _, variable := range inPod {
+		name, _, _ := strings.Cut(variable, "=")
+		identity := name == "AWS_ROLE_ARN" || name == "AWS_WEB_IDENTITY_TOKEN_FILE"
+		if target == kit || !identity { // SDKs prefer a web identity to the other targets
+			environment = append(environment, variable)
+		}
+	}
+	tokenFile := filepath.Join(l.folder, "token")
+	token, err := os.ReadFile(tokenFile)
+	if err != nil {
+		return nil, err
+	}
+	text := "[default]\n"
+	switch target {
+	case sidecarFile:
+		environment = append(environment, "AWS_CONTAINER_CREDENTIALS_FULL_URI="+l.uri, "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE="+tokenFile)
+	case sidecarToken:
+		environment = append(environment, "AWS_CONTAINER_CREDENTIALS_FULL_URI="+l.uri, "AWS_CONTAINER_AUTHORIZATION_TOKEN="+string(token))
+	case process:
+		text += fmt.Sprintf("credential_process = /usr/bin/env %s %s\n", strings.Join(inPod, " "), filepath.Join(l.folder, "credential-process"))
+	}
+	return environment, os.WriteFile(config, []byte(text), 0o600)
+}
