@@ -47,8 +47,11 @@ type snapshot struct {
 
 	// The attempts since the last success.
 	failures  int
-	lastErr   error // error of the last attempt; set only if failures > 0
-	permanent bool  // lastErr requires a configuration change
+	permanent bool // the error of the last attempt requires a configuration change
+
+	// failure is what callers get while there are no valid credentials. Its Err is the error of the
+	// last attempt if failures > 0, otherwise ErrRejected. It is nil if there is no error.
+	failure *Error
 }
 
 // newSnapshot returns the state of a Cache without credentials.
@@ -121,7 +124,7 @@ func (s *snapshot) expiresBefore(other *snapshot, now schedule.Moment) bool {
 // time, but not within a second. The last one starts when the credentials expire.
 func (s *snapshot) withRepeated(creds aws.Credentials, now schedule.Moment) *snapshot {
 	next := *s
-	next.failures, next.lastErr, next.permanent, next.due = 0, nil, false, schedule.Never()
+	next.failures, next.failure, next.permanent, next.due = 0, nil, false, schedule.Never()
 	next.repeated = true
 	if s.contains(creds) {
 		next.until = s.expiry().Add(-time.Second)
@@ -162,8 +165,14 @@ func (c *Cache) withRefresh(s *snapshot) *snapshot {
 func (s *snapshot) withFailure(err error, permanent bool) *snapshot {
 	next := *s
 	next.failures++
-	next.lastErr, next.permanent, next.due = err, permanent, schedule.Never()
+	next.permanent, next.due = permanent, schedule.Never()
+	next.setFailure(err)
 	return &next
+}
+
+// setFailure makes the error that all callers get in the state.
+func (s *snapshot) setFailure(err error) {
+	s.failure = &Error{Err: err, Failures: s.failures, NextAttempt: s.due.Time()}
 }
 
 // asWithdrawn returns the state after credentials were withdrawn before their expiry.
@@ -172,6 +181,9 @@ func (s *snapshot) asWithdrawn() *snapshot {
 	next.phase, next.creds = withdrawn, aws.Credentials{}
 	next.until, next.refreshAt = schedule.Never(), schedule.Never()
 	next.repeated = false // an attempt for others is due, not the next renewal by the source
+	if next.failure == nil {
+		next.setFailure(ErrRejected)
+	}
 	return &next
 }
 
@@ -179,6 +191,9 @@ func (s *snapshot) asWithdrawn() *snapshot {
 func (s *snapshot) withDue(due schedule.Moment) *snapshot {
 	next := *s
 	next.due = due
+	if s.failure != nil {
+		next.setFailure(s.failure.Err)
+	}
 	return &next
 }
 

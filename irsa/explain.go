@@ -96,11 +96,33 @@ func poolFull(c *config.Config) error {
 	})
 }
 
+// standingError is the Error that all callers get for an error of the cache, until that changes.
+type standingError struct {
+	of  *cache.Error
+	err *Error
+}
+
+// standingErrorOf returns the Error for an error of the cache. All callers get the same one.
+func (p *Provider) standingErrorOf(err *cache.Error) *Error {
+	last := p.standing.Load()
+	if last != nil && last.of == err {
+		return last.err
+	}
+	made := &standingError{err, p.errorOf(err)}
+	if !p.standing.CompareAndSwap(last, made) { // another caller was faster
+		return p.standingErrorOf(err)
+	}
+	return made.err
+}
+
 // explain returns the Error for an error of the cache. It is that of the last attempt, with the
 // time of the next one. If the caller's context is done, it wraps the context's error too.
 func (p *Provider) explain(ctx context.Context, err error) error {
 	if err == nil {
 		return nil
+	}
+	if standing, ok := err.(*cache.Error); ok { //nolint:errorlint // an error that wraps one is not the same for all callers
+		return p.standingErrorOf(standing)
 	}
 	e := p.errorOf(err)
 	if ctx.Err() == nil || !errors.Is(err, ctx.Err()) { // the caller's context is not the cause
