@@ -49,7 +49,7 @@ func exchangeError(x *exchange.WebIdentity, err error) error {
 	f.File.NeverRenewed = f.File.NeverRenewed || x.NeverRenewed.Load()
 	e := newError(f, explain.For(f))
 	if token != nil {
-		e.SessionName, e.Endpoint = x.SessionNameFor(token.Claims()), x.Config.URL
+		e.SessionName, e.Endpoint = x.SessionNameFor(token.Claims()), x.Config.URL()
 	}
 	return e
 }
@@ -62,14 +62,14 @@ func chainError(x *chainExchange, err error) error {
 	var cause *Error
 	if errors.As(err, &missing) && errors.As(missing.err, &cause) {
 		e := *cause
-		e.SessionName, e.Endpoint, e.NextAttempt, e.err = x.sessionName(), c.URL, time.Time{}, err
+		e.SessionName, e.Endpoint, e.NextAttempt, e.err = x.sessionName(), c.URL(), time.Time{}, err
 		return &e
 	}
 	source := x.source.config.RoleARN
 	f := exchange.Facts(c, explain.Kind(err, source), err, nil)
 	f.Source = source
 	e := newError(f, explain.For(f))
-	e.SessionName, e.Endpoint = x.sessionName(), c.URL
+	e.SessionName, e.Endpoint = x.sessionName(), c.URL()
 	return e
 }
 
@@ -171,7 +171,7 @@ func (p *Provider) errorOf(err error) *Error {
 	if errors.Is(err, cache.ErrMinTTL) {
 		e.cause = cache.ErrMinTTL.Error() // the numbers differ with each lifetime
 	}
-	e.Endpoint, e.NextAttempt = c.URL, next
+	e.Endpoint, e.NextAttempt = c.URL(), next
 	return e
 }
 

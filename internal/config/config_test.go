@@ -197,7 +197,7 @@ func TestResolveAcceptsOnlyEndpointsOfServers(t *testing.T) {
 		c, errs := environmentOf(nil).Resolve(t.Context(), given)
 		if ok {
 			assert.Empty(t, errs, endpoint)
-			assert.Equal(t, endpoint, c.URL)
+			assert.Equal(t, endpoint, c.URL())
 		} else if assert.Len(t, errs, 1, endpoint) {
 			assert.Equal(t, explain.HeadingEndpoint, errs[0].Heading)
 		}
@@ -224,7 +224,7 @@ func TestResolveFindsTheRegion(t *testing.T) {
 			c, errs := environmentOf(tt.env).Resolve(t.Context(), Config{RoleARN: roleARN, Token: issuer, Region: tt.set, Shared: &Shared{}})
 			require.NoError(t, errs.Join())
 			assert.Equal(t, tt.want, c.Region)
-			assert.Equal(t, "https://sts."+tt.want+".amazonaws.com", c.URL)
+			assert.Equal(t, "https://sts."+tt.want+".amazonaws.com", c.URL())
 		})
 	}
 }
