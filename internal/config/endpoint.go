@@ -15,7 +15,6 @@ import (
 	smithyendpoints "github.com/aws/smithy-go/endpoints"
 
 	"github.com/irsakit/irsakit/internal/explain"
-	"github.com/irsakit/irsakit/internal/lazyregexp"
 )
 
 // resolveEndpoint sets the endpoint of STS: the one of Shared, or else that of the SDK's rules.
@@ -116,10 +115,20 @@ func isLoopback(host string) bool {
 	return err == nil && address.Unmap().IsLoopback() || strings.EqualFold(host, "localhost")
 }
 
-// endpointRegion matches the names of AWS's STS endpoints, including those in VPCs. Its group is
-// the region.
+// endpointRegion returns the region in the name of an endpoint of STS, including those in VPCs, or "".
 // https://docs.aws.amazon.com/general/latest/gr/sts.html
-var endpointRegion = lazyregexp.New(`(?:^|\.)sts(?:-fips)?\.([a-z]{2,}(?:-[a-z]+)+-\d+)\.`)
+func endpointRegion(host string) string {
+	if host == "sts.amazonaws.com" { // accepts only signatures for this region
+		return "us-east-1"
+	}
+	for label, rest, _ := strings.Cut(host, "."); rest != ""; label, rest, _ = strings.Cut(rest, ".") {
+		next, _, more := strings.Cut(rest, ".")
+		if region, other := cutRegion(next); (label == "sts" || label == "sts-fips") && other == "" && more {
+			return region
+		}
+	}
+	return ""
+}
 
 // RegionMismatch returns the text of a warning if the endpoint belongs to another region, or "". STS
 // rejects signatures for another region. Requests with a web identity are not signed.
@@ -132,12 +141,7 @@ func (c *Config) RegionMismatch() string {
 	if err != nil {
 		return ""
 	}
-	region, host := "", strings.ToLower(u.Hostname())
-	if match := endpointRegion.FindStringSubmatch(host); match != nil {
-		region = match[1]
-	} else if host == "sts.amazonaws.com" { // accepts only signatures for this region
-		region = "us-east-1"
-	}
+	region := endpointRegion(strings.ToLower(u.Hostname()))
 	if region == "" || region == c.Region {
 		return ""
 	}

@@ -11,7 +11,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws/arn"
 
 	"github.com/irsakit/irsakit/internal/explain"
-	"github.com/irsakit/irsakit/internal/lazyregexp"
 )
 
 // The limits of settings.
@@ -96,8 +95,8 @@ func validateRegion(region string) error {
 	if !isRegionName(region) {
 		return fmt.Errorf("%s is not the name of a region", explain.Quote(region))
 	}
-	if match := zoneName.FindStringSubmatch(region); match != nil {
-		return fmt.Errorf("%s is a zone of the region %s, and no region", explain.Quote(region), match[1])
+	if of := regionOfZone(region); of != "" {
+		return fmt.Errorf("%s is a zone of the region %s, and no region", explain.Quote(region), of)
 	}
 	if strings.HasSuffix(region, "-global") {
 		return fmt.Errorf("%s is no region, but a name that SDKs use for services without regions", explain.Quote(region))
@@ -105,10 +104,29 @@ func validateRegion(region string) error {
 	return nil
 }
 
-// zoneName matches the names of Availability Zones, Local Zones and Wavelength Zones, which begin with
-// the region. Its group is the region.
+// regionOfZone returns the region at the beginning of the name of an Availability Zone, a Local Zone or
+// a Wavelength Zone, or "" for any other name.
 // https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/using-regions-availability-zones.html
-var zoneName = lazyregexp.New(`^([a-z]{2,4}(?:-[a-z]+)+-\d+)(?:[a-z]|-[a-z0-9-]+)$`)
+func regionOfZone(name string) string {
+	region, rest := cutRegion(name)
+	isZone := len(rest) == 1 && rest[0] >= 'a' && rest[0] <= 'z' || strings.HasPrefix(rest, "-")
+	if area := strings.Index(region, "-"); area < 2 || area > 4 || !isZone {
+		return ""
+	}
+	return region
+}
+
+// cutRegion returns the name of a region of AWS at the beginning of text, such as "us-west-2", and the
+// rest of text. The name is empty if text does not begin with one.
+func cutRegion(text string) (region, rest string) {
+	words := strings.TrimLeft(text, "abcdefghijklmnopqrstuvwxyz-")
+	rest = strings.TrimLeft(words, "0123456789")
+	letters := text[:len(text)-len(words)]
+	if rest == words || !strings.HasSuffix(letters, "-") || strings.Count(letters, "-") < 2 {
+		return "", text
+	}
+	return text[:len(text)-len(rest)], rest
+}
 
 // validateDuration checks a duration against the limits in the AssumeRoleWithWebIdentity
 // reference of the AWS STS API.
