@@ -57,7 +57,7 @@ type Shared struct {
 
 	STS            stscreds.AssumeRoleWithWebIdentityAPIClient // a client of the application
 	HTTPClient     aws.HTTPClient                              // sends the requests to STS; nil for the default
-	Services       *awshttp.BuildableClient                    // sends those of service clients; nil without a CA bundle
+	Services       func() *awshttp.BuildableClient             // returns the client of service clients; nil without a CA bundle
 	TracerProvider tracing.TracerProvider
 	MeterProvider  metrics.MeterProvider
 	AttemptTimeout time.Duration

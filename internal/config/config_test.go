@@ -2,7 +2,7 @@ package config
 
 import (
 	"context"
-	"io"
+	"io/fs"
 	"os"
 	"strings"
 	"testing"
@@ -26,7 +26,7 @@ func valid() Config {
 func environmentOf(variables map[string]string) Environment {
 	return Environment{
 		Getenv: func(name string) string { return variables[name] },
-		Open:   func(path string) (io.ReadCloser, error) { return os.Open(path) },
+		Open:   func(path string) (fs.File, error) { return os.Open(path) },
 		Token:  func(ctx context.Context, c *Config) (tokenfile.Token, error) { return c.Token.Token(ctx) },
 	}
 }
@@ -232,7 +232,7 @@ func TestResolveFindsTheRegion(t *testing.T) {
 func TestResolveReadsTheTokenOnlyForTheRegion(t *testing.T) {
 	env := environmentOf(nil)
 	env.Token = func(context.Context, *Config) (tokenfile.Token, error) { return tokenfile.Token{}, assert.AnError }
-	env.Open = func(string) (io.ReadCloser, error) { return nil, assert.AnError }
+	env.Open = func(string) (fs.File, error) { return nil, assert.AnError }
 	given := valid()
 	_, errs := env.Resolve(t.Context(), given)
 	assert.Empty(t, errs)

@@ -37,7 +37,11 @@ func NewClient(cfg *config.Config, conns int) *Client {
 	}
 	switch httpClient := client.(type) {
 	case nil:
-		c.http = newHTTPClient(cfg.Shared.Services, conns)
+		var base *awshttp.BuildableClient
+		if cfg.Shared.Services != nil {
+			base = cfg.Shared.Services()
+		}
+		c.http = newHTTPClient(base, conns)
 	case *awshttp.BuildableClient:
 		c.http = newHTTPClient(httpClient, conns)
 	default:
