@@ -62,7 +62,7 @@ func readOnce(path string, previous Token) (Token, error) {
 	if err != nil {
 		return Token{}, err
 	}
-	if previous.raw != nil && string(bytes.TrimSpace(text)) == previous.Reveal() {
+	if previous.hasText(bytes.TrimSpace(text)) {
 		return previous, nil
 	}
 	token, err := Parse(string(text))

@@ -95,7 +95,25 @@ func (t Token) Reveal() string {
 	if t.raw == nil {
 		return ""
 	}
-	return string(invert(string(*t.raw)))
+	var text strings.Builder
+	text.Grow(len(*t.raw))
+	for _, b := range *t.raw {
+		text.WriteByte(^b)
+	}
+	return text.String()
+}
+
+// hasText reports whether text is that of the token.
+func (t Token) hasText(text []byte) bool {
+	if t.raw == nil || len(*t.raw) != len(text) {
+		return false
+	}
+	for i, b := range *t.raw {
+		if text[i] != ^b {
+			return false
+		}
+	}
+	return true
 }
 
 // Claims returns the unverified claims of the token.

@@ -27,7 +27,12 @@ func secretsOf(token *tokenfile.Token) secrets {
 	if token == nil {
 		return nil
 	}
-	_, rest, _ := strings.Cut(token.Reveal(), ".")
+	return secretsIn(token.Reveal())
+}
+
+// secretsIn is like secretsOf for the text of a token.
+func secretsIn(token string) secrets {
+	_, rest, _ := strings.Cut(token, ".")
 	payload, signature, _ := strings.Cut(rest, ".")
 	return secrets{payload, signature}
 }
