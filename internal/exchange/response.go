@@ -53,12 +53,6 @@ type errorDocument struct {
 	BareMessage string `xml:"Message"`
 }
 
-// reply is the body of a successful response to either action.
-type reply struct {
-	First   time.Time `xml:"AssumeRoleWithWebIdentityResult>Credentials>Expiration"`
-	Chained time.Time `xml:"AssumeRoleResult>Credentials>Expiration"`
-}
-
 // newResponse returns an empty record for a request that is sent now and contains the secrets.
 func newResponse(requested time.Duration, secrets secrets) *response {
 	return &response{sent: time.Now(), requested: requested, secrets: secrets}
@@ -158,52 +152,57 @@ func (r *response) readReply(body io.ReadCloser) (text []byte, confirmed bool) {
 		r.bodyErr = r.secrets.redactError(err)
 		return nil, false
 	}
-	var document reply
-	if xml.Unmarshal(text, &document) != nil {
+	shown, expiration, isXML := scanReply(text)
+	if !isXML {
 		return nil, false
 	}
-	if r.isRepeatedIn(text) {
+	if _, end := r.secrets.find(shown); end > 0 {
 		r.bodyErr = errRepeated
 		return nil, false
-	}
-	expiration := document.First
-	if expiration.IsZero() {
-		expiration = document.Chained
 	}
 	difference := expiration.Sub(r.date) - r.requested
 	return text, difference.Abs() <= schedule.DateTolerance
 }
 
+// errRepeated is the error of a response that repeats a secret of the request, which STS never does.
 var errRepeated = fmt.Errorf("it repeats a secret of the request: %w", explain.ErrNotSTS)
 
-// isRepeatedIn reports whether the document contains a secret of the request, which STS never
-// repeats. The text of the elements of the new keys is not searched, because the SDK does not print
-// it.
-func (r *response) isRepeatedIn(document []byte) bool {
+// scanReply returns the parts of a successful response that the SDK can print, which excludes the new
+// keys, and the expiry in Response>Result>Credentials>Expiration, if there is one. It reports whether
+// the document is XML.
+func scanReply(document []byte) (shown string, expiration time.Time, isXML bool) {
 	var text bytes.Buffer
-	start := 0 // the start of the current element's text
-	decoder := xml.NewDecoder(bytes.NewReader(document))
-	for {
+	start, depth := 0, 0 // where the current element begins in text, and how many elements it is in
+	for decoder := xml.NewDecoder(bytes.NewReader(document)); ; {
 		token, err := decoder.Token()
 		if err != nil {
-			_, end := r.secrets.find(text.String())
-			return end > 0
+			return text.String(), expiration, isXML
 		}
 		switch t := token.(type) {
 		case xml.StartElement:
-			fmt.Fprintf(&text, " %s ", t.Name.Local)
-			for _, attr := range t.Attr {
-				fmt.Fprintf(&text, "%s %s ", attr.Name.Local, attr.Value)
-			}
+			depth++
+			writeStart(&text, t)
 			start = text.Len()
 		case xml.CharData:
 			text.Write(t)
 		case xml.EndElement:
-			if t.Name.Local == "SecretAccessKey" || t.Name.Local == "SessionToken" {
+			switch {
+			case t.Name.Local == "SecretAccessKey" || t.Name.Local == "SessionToken":
 				text.Truncate(start)
+			case t.Name.Local == "Expiration" && depth == 4:
+				_ = expiration.UnmarshalText(text.Bytes()[start:]) // an invalid one is an error of the SDK
 			}
+			depth--
+			isXML = isXML || depth == 0
 			text.WriteByte(' ')
 		}
+	}
+}
+
+func writeStart(text *bytes.Buffer, element xml.StartElement) {
+	text.WriteString(" " + element.Name.Local + " ")
+	for _, attr := range element.Attr {
+		text.WriteString(attr.Name.Local + " " + attr.Value + " ")
 	}
 }
 
