@@ -88,7 +88,7 @@ func (c recorder) Do(request *http.Request) (*http.Response, error) {
 	r.date = dateOf(response.Header)
 	r.retryAfter = schedule.ParseRetryAfter(response.Header.Get("X-Amz-Retry-After"))
 	if r.succeeded() {
-		text, confirmed := r.readReply(body)
+		text, confirmed := r.readReply(body, response.ContentLength)
 		if r.bodyErr != nil {
 			return nil, r.bodyErr
 		}
@@ -146,22 +146,34 @@ func (r *response) succeeded() bool { return r.status >= 200 && r.status < 300 }
 // readReply returns the body of a successful response, or nil if it is not XML or repeats a secret
 // of the request. It also reports whether the Date is STS's: STS grants the requested duration, so
 // Expiration - Date equals it.
-func (r *response) readReply(body io.ReadCloser) (text []byte, confirmed bool) {
-	text, err := io.ReadAll(http.MaxBytesReader(nil, body, maxReply))
-	if err != nil {
+func (r *response) readReply(body io.ReadCloser, length int64) (text []byte, confirmed bool) {
+	var document bytes.Buffer
+	document.Grow(int(min(max(length, 0), maxReply)) + bytes.MinRead)
+	if _, err := document.ReadFrom(http.MaxBytesReader(nil, body, maxReply)); err != nil {
 		r.bodyErr = r.secrets.redactError(err)
 		return nil, false
 	}
-	shown, expiration, isXML := scanReply(text)
-	if !isXML {
-		return nil, false
-	}
-	if _, end := r.secrets.find(shown); end > 0 {
-		r.bodyErr = errRepeated
+	text = document.Bytes()
+	expiration, ok := r.scan(text)
+	if !ok {
 		return nil, false
 	}
 	difference := expiration.Sub(r.date) - r.requested
 	return text, difference.Abs() <= schedule.DateTolerance
+}
+
+// scan returns the expiry in a successful response, and reports whether the response is XML and repeats
+// no secret of the request.
+func (r *response) scan(document []byte) (expiration time.Time, ok bool) {
+	if isPlain(document) && !r.secrets.occurInPlain(document) {
+		return plainExpiration(document), true
+	}
+	shown, expiration, isXML := scanReply(document)
+	if isXML && r.secrets.occurIn(shown) {
+		r.bodyErr = errRepeated
+		return time.Time{}, false
+	}
+	return expiration, isXML
 }
 
 // errRepeated is the error of a response that repeats a secret of the request, which STS never does.
@@ -170,13 +182,13 @@ var errRepeated = fmt.Errorf("it repeats a secret of the request: %w", explain.E
 // scanReply returns the parts of a successful response that the SDK can print, which excludes the new
 // keys, and the expiry in Response>Result>Credentials>Expiration, if there is one. It reports whether
 // the document is XML.
-func scanReply(document []byte) (shown string, expiration time.Time, isXML bool) {
+func scanReply(document []byte) (shown []byte, expiration time.Time, isXML bool) {
 	var text bytes.Buffer
 	start, depth := 0, 0 // where the current element begins in text, and how many elements it is in
 	for decoder := xml.NewDecoder(bytes.NewReader(document)); ; {
 		token, err := decoder.Token()
 		if err != nil {
-			return text.String(), expiration, isXML
+			return text.Bytes(), expiration, isXML
 		}
 		switch t := token.(type) {
 		case xml.StartElement:
