@@ -180,7 +180,8 @@ func (c *Cache) record(a *attempt, r result) (err error, published bool) {
 		return nil, report
 	case err == nil:
 		c.startLifetime(next)
-		c.publish(a, c.withRefresh(next), now, true)
+		next.refreshAt = c.refreshAt(next)
+		c.publish(a, next, now, true)
 		return nil, true
 	case a.progress != overdue:
 		r.err = err

@@ -161,8 +161,10 @@ func (c *Cache) MinTTL(d time.Duration) aws.CredentialsProvider {
 	defer c.mu.Unlock()
 	c.scheduler.minTTLs.add(rounded, 1)
 	s := c.state.Load()
-	if next := c.withRefresh(s); !s.repeated && next.refreshAt.Elapsed < s.refreshAt.Elapsed {
-		c.store(next)
+	if at := c.refreshAt(s); !s.repeated && at.Elapsed < s.refreshAt.Elapsed {
+		next := *s
+		next.refreshAt = at
+		c.store(&next)
 		c.advance(false)
 	}
 	return v

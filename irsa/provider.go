@@ -77,7 +77,10 @@ func (s followedSource) Completed(outcome follow.Outcome) {
 
 // Record queues an event for Options.Observe.
 func (s followedSource) Record(e cache.Event) {
-	s.provider.event(func() Event { return s.provider.eventOf(e) })
+	if s.provider.observe != nil {
+		queued := e // e itself would be allocated without an observer, too
+		s.provider.event(func() Event { return s.provider.eventOf(queued) })
+	}
 }
 
 // initCache creates the cache of the credentials that attempts return.

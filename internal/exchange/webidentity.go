@@ -3,6 +3,7 @@ package exchange
 import (
 	"context"
 	"fmt"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -147,7 +148,7 @@ func credentialsOf(out *sts.AssumeRoleWithWebIdentityOutput, recorded *response,
 	}
 	if user := out.AssumedRoleUser; user != nil {
 		if parsed, err := arn.Parse(aws.ToString(user.Arn)); err == nil {
-			creds.AccountID = parsed.AccountID
+			creds.AccountID = strings.Clone(parsed.AccountID) // does not keep the ARN in memory
 		}
 	}
 	return creds, nil
