@@ -23,7 +23,7 @@ const (
 	maxRead = 32 << 10
 
 	// maxGrowth is how many bytes longer a file may be than it was when it was opened.
-	maxGrowth = 512
+	maxGrowth = 64
 )
 
 // Read reads the token in the file at path. It retries for about 30 ms while the
@@ -65,7 +65,7 @@ func readOnce(path string, previous Token) (Token, error) {
 	if previous.hasText(bytes.TrimSpace(text)) {
 		return previous, nil
 	}
-	token, err := Parse(string(text))
+	token, err := parse(text)
 	if err != nil {
 		return Token{}, fmt.Errorf("%w (%s)", err, path)
 	}

@@ -12,7 +12,6 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
-	"strings"
 	"time"
 	"unicode/utf8"
 )
@@ -34,11 +33,11 @@ type Claims struct {
 // Parse checks that token has the form of a signed JWT (three parts of unpadded
 // base64url, the first two of which are JSON objects) and returns its claims. Errors
 // contain no part of the token.
-func Parse(token string) (Claims, error) {
+func Parse(token []byte) (Claims, error) {
 	if prefix := foreignPrefix(token); prefix != "" {
 		return Claims{}, fmt.Errorf("it begins with %s", prefix)
 	}
-	parts := strings.Split(token, ".")
+	parts := bytes.Split(token, []byte("."))
 	if len(parts) != 3 {
 		return Claims{}, errors.New("it is not in three parts separated by dots, as a signed JWT is")
 	}
@@ -57,17 +56,17 @@ func Parse(token string) (Claims, error) {
 
 // foreignPrefix returns the name of what a text begins with if programs write it before a token by
 // mistake, or "".
-func foreignPrefix(text string) string {
+func foreignPrefix(text []byte) string {
 	for _, p := range []struct{ prefix, name string }{
 		{"\ufeff", "a byte order mark"}, {"\xff\xfe", "a byte order mark"}, {"\xfe\xff", "a byte order mark"},
 		{`"`, "a quotation mark"}, {"'", "a quotation mark"}, {"{", `"{", like JSON`}, {"[", `"[", like JSON`}, {"<", `"<", like HTML or XML`},
 		{"-----BEGIN", `"-----BEGIN", like a certificate`}, {"Authorization:", `"Authorization:"`}, {"b'", "b', like a literal of Python"},
 	} {
-		if strings.HasPrefix(text, p.prefix) {
+		if bytes.HasPrefix(text, []byte(p.prefix)) {
 			return p.name
 		}
 	}
-	if scheme, _, found := strings.Cut(text, " "); found && strings.EqualFold(scheme, "Bearer") {
+	if scheme, _, found := bytes.Cut(text, []byte(" ")); found && bytes.EqualFold(scheme, []byte("Bearer")) {
 		return `"Bearer "`
 	}
 	return ""
@@ -132,7 +131,7 @@ func date(claim json.RawMessage) time.Time {
 }
 
 // object decodes a part of a token, which must be a JSON object, into v.
-func object(name, part string, v any) error {
+func object(name string, part []byte, v any) error {
 	b, err := decode(name, part)
 	if err != nil {
 		return err
@@ -143,12 +142,12 @@ func object(name, part string, v any) error {
 	return nil
 }
 
-func decode(name, part string) ([]byte, error) {
-	if part == "" {
+func decode(name string, part []byte) ([]byte, error) {
+	if len(part) == 0 {
 		return nil, fmt.Errorf("its %s part is empty", name)
 	}
-	b, err := base64.RawURLEncoding.DecodeString(part)
-	if err != nil || strings.ContainsAny(part, "\r\n") { // the decoder ignores line breaks
+	b, err := base64.RawURLEncoding.AppendDecode(nil, part)
+	if err != nil || bytes.ContainsAny(part, "\r\n") { // the decoder ignores line breaks
 		return nil, fmt.Errorf("its %s part is not base64url", name)
 	}
 	return b, nil
