@@ -41,16 +41,19 @@ func Parse(token []byte) (Claims, error) {
 	if len(parts) != 3 {
 		return Claims{}, errors.New("it is not in three parts separated by dots, as a signed JWT is")
 	}
-	if err := object("header", parts[0], &struct{}{}); err != nil {
+	decoded := make([]byte, 0, base64.RawURLEncoding.DecodedLen(max(len(parts[0]), len(parts[1]), len(parts[2]))))
+	if _, err := object("header", parts[0], decoded); err != nil {
+		return Claims{}, err
+	}
+	if _, err := decode("signature", parts[2], decoded); err != nil {
+		return Claims{}, err
+	}
+	text, err := object("claims", parts[1], decoded)
+	if err != nil {
 		return Claims{}, err
 	}
 	var claims map[string]json.RawMessage
-	if err := object("claims", parts[1], &claims); err != nil {
-		return Claims{}, err
-	}
-	if _, err := decode("signature", parts[2]); err != nil {
-		return Claims{}, err
-	}
+	_ = json.Unmarshal(text, &claims) // cannot fail: it is a valid object
 	return newClaims(claims), nil
 }
 
@@ -96,7 +99,7 @@ func newClaims(claims map[string]json.RawMessage) Claims {
 // is acceptable.
 
 func text(claim json.RawMessage) (s string) {
-	if len(claim) == 0 || claim[0] != '"' {
+	if len(claim) < 2 || claim[0] != '"' || claim[len(claim)-1] != '"' {
 		return ""
 	}
 	if quoted := claim[1 : len(claim)-1]; utf8.Valid(quoted) && !bytes.Contains(quoted, []byte(`\`)) {
@@ -109,8 +112,12 @@ func text(claim json.RawMessage) (s string) {
 // audience returns the strings of a claim that is a string or an array of strings (RFC 7519, section
 // 4.1.3).
 func audience(claim json.RawMessage) (all []string) {
-	if one := text(claim); one != "" {
-		return []string{one}
+	one := claim
+	if bytes.HasPrefix(claim, []byte("[")) && bytes.Count(claim, []byte(`"`)) == 2 { // at most one string
+		one = bytes.TrimSpace(claim[1 : len(claim)-1])
+	}
+	if value := text(one); value != "" {
+		return []string{value}
 	}
 	if json.Unmarshal(claim, &all) != nil {
 		return nil
@@ -123,6 +130,9 @@ const latest = 253402300799
 
 // date returns the time of a claim that is a number of seconds since the epoch (RFC 7519, section 2).
 func date(claim json.RawMessage) time.Time {
+	if len(claim) == 0 {
+		return time.Time{}
+	}
 	seconds, err := strconv.ParseFloat(string(claim), 64)
 	if err != nil || seconds <= 0 || seconds > latest {
 		return time.Time{}
@@ -130,23 +140,24 @@ func date(claim json.RawMessage) time.Time {
 	return time.Unix(int64(seconds), 0).UTC()
 }
 
-// object decodes a part of a token, which must be a JSON object, into v.
-func object(name string, part []byte, v any) error {
-	b, err := decode(name, part)
+// object returns the text of a part of a token, which must be a JSON object. It uses the memory of
+// buffer.
+func object(name string, part, buffer []byte) ([]byte, error) {
+	b, err := decode(name, part, buffer)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	if !bytes.HasPrefix(bytes.TrimLeft(b, " \t\r\n"), []byte("{")) || json.Unmarshal(b, v) != nil {
-		return fmt.Errorf("its %s part is not a JSON object", name)
+	if !bytes.HasPrefix(bytes.TrimLeft(b, " \t\r\n"), []byte("{")) || !json.Valid(b) {
+		return nil, fmt.Errorf("its %s part is not a JSON object", name)
 	}
-	return nil
+	return b, nil
 }
 
-func decode(name string, part []byte) ([]byte, error) {
+func decode(name string, part, buffer []byte) ([]byte, error) {
 	if len(part) == 0 {
 		return nil, fmt.Errorf("its %s part is empty", name)
 	}
-	b, err := base64.RawURLEncoding.AppendDecode(nil, part)
+	b, err := base64.RawURLEncoding.AppendDecode(buffer, part)
 	if err != nil || bytes.ContainsAny(part, "\r\n") { // the decoder ignores line breaks
 		return nil, fmt.Errorf("its %s part is not base64url", name)
 	}
