@@ -189,11 +189,16 @@ func (s *snapshot) asWithdrawn() *snapshot {
 // withDue returns the state in which the next attempt is due at the given moment.
 func (s *snapshot) withDue(due schedule.Moment) *snapshot {
 	next := *s
-	next.due = due
-	if s.failure != nil {
-		next.setFailure(s.failure.Err)
-	}
+	next.setDue(due)
 	return &next
+}
+
+// setDue sets the moment at which the next attempt is due, before s is stored.
+func (s *snapshot) setDue(due schedule.Moment) {
+	s.due = due
+	if s.failure != nil {
+		s.setFailure(s.failure.Err)
+	}
 }
 
 // serves reports whether there are credentials to serve for at least minTTL after now.
