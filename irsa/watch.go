@@ -26,7 +26,7 @@ const (
 type watch struct {
 	mu      sync.Mutex
 	stopped bool
-	cancel  context.CancelFunc // nil if the goroutine has not been started
+	done    chan struct{} // closed by stop; nil if the goroutine has not been started
 	ended   chan struct{}
 	recheck chan struct{}
 }
@@ -43,26 +43,31 @@ type tokenHandler interface {
 func (w *watch) start(c *config.Config, get func() tokenHandler) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.stopped || w.cancel != nil || c.TokenFile == "" {
+	if w.stopped || w.done != nil || c.TokenFile == "" {
 		return
 	}
-	ctx, cancel := context.WithCancel(context.Background())
-	w.cancel = cancel
-	w.ended = make(chan struct{})
-	w.recheck = make(chan struct{}, 1)
-	go pollTokens(ctx, c.Token, get, w.recheck, w.ended)
+	w.done, w.ended, w.recheck = make(chan struct{}), make(chan struct{}), make(chan struct{}, 1)
+	poller := tokenPoller{source: c.Token, get: get, done: w.done, recheck: w.recheck}
+	go poller.run(w.ended)
 }
 
-// pollTokens passes the tokens of a source to the handler: each new one, and the same one again after
-// an error.
-func pollTokens(ctx context.Context, source config.TokenSource, get func() tokenHandler, recheck <-chan struct{}, ended chan<- struct{}) {
+// tokenPoller is the goroutine of a watch.
+type tokenPoller struct {
+	source        config.TokenSource
+	get           func() tokenHandler
+	done, recheck <-chan struct{}
+}
+
+// run passes the tokens of the source to the handler: each new one, and the same one again after an
+// error.
+func (p *tokenPoller) run(ended chan<- struct{}) {
 	defer close(ended)
 	var last tokenfile.Token
 	failed := false
-	for waitForPoll(ctx, get, recheck) {
-		token, err := source.Token(ctx)
+	for p.wait() {
+		token, err := p.source.Token(context.Background()) // reads a file
 		changed := err == nil && token != last && token.Reveal() != last.Reveal()
-		if h := get(); h != nil && err == nil && (changed || failed) {
+		if h := p.get(); h != nil && err == nil && (changed || failed) {
 			h.handleToken(token, changed)
 		}
 		if failed = err != nil; !failed { // the exchange reports it
@@ -71,10 +76,10 @@ func pollTokens(ctx context.Context, source config.TokenSource, get func() token
 	}
 }
 
-// waitForPoll waits until the next poll is due, and reports whether there is one.
-func waitForPoll(ctx context.Context, get func() tokenHandler, recheck <-chan struct{}) bool {
+// wait waits until the next poll is due, and reports whether there is one.
+func (p *tokenPoller) wait() bool {
 	interval := pollInterval
-	switch h := get(); {
+	switch h := p.get(); {
 	case h == nil:
 		return false
 	case h.failing():
@@ -83,12 +88,12 @@ func waitForPoll(ctx context.Context, get func() tokenHandler, recheck <-chan st
 	timer := time.NewTimer(interval)
 	defer timer.Stop()
 	select {
-	case <-ctx.Done():
+	case <-p.done:
 		return false
-	case <-recheck:
+	case <-p.recheck:
 	case <-timer.C:
 	}
-	return ctx.Err() == nil
+	return true
 }
 
 // startWatch starts the watch of p's token file, or the one of its Pool.
@@ -148,12 +153,15 @@ func (w *watch) pollNow() {
 func (w *watch) stop() <-chan struct{} {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.stopped = true
-	if w.cancel == nil {
+	if w.done == nil {
 		none := make(chan struct{})
 		close(none)
+		w.stopped = true
 		return none
 	}
-	w.cancel()
+	if !w.stopped {
+		w.stopped = true
+		close(w.done)
+	}
 	return w.ended
 }

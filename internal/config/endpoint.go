@@ -37,9 +37,9 @@ func (c *Config) resolveEndpoint() error {
 		return nil // already reported
 	}
 	endpoint, err := sts.NewDefaultEndpointResolverV2().ResolveEndpoint(context.Background(), sts.EndpointParameters{
-		Region:       aws.String(c.Region),
-		UseFIPS:      aws.Bool(c.Shared.FIPS),
-		UseDualStack: aws.Bool(c.Shared.DualStack),
+		Region:       &c.Region,
+		UseFIPS:      &c.Shared.FIPS,
+		UseDualStack: &c.Shared.DualStack,
 	})
 	if err != nil { // do not wrap err: its text differs between versions of the SDK
 		return fmt.Errorf("there is no STS endpoint for the region %s with %s %t and %s %t",

@@ -4,9 +4,12 @@ import (
 	"bytes"
 	"cmp"
 	"encoding/xml"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -109,7 +112,7 @@ func (r *response) http(request *http.Request, body []byte, confirmed bool) *htt
 		header.Set("Date", r.date.UTC().Format(http.TimeFormat))
 	}
 	return &http.Response{
-		Status: fmt.Sprintf("%d %s", r.status, http.StatusText(r.status)), StatusCode: r.status,
+		Status: strconv.Itoa(r.status) + " " + http.StatusText(r.status), StatusCode: r.status,
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
 		Header: header, Body: io.NopCloser(bytes.NewReader(body)), ContentLength: int64(len(body)), Request: request,
 	}
@@ -147,19 +150,34 @@ func (r *response) succeeded() bool { return r.status >= 200 && r.status < 300 }
 // of the request. It also reports whether the Date is STS's: STS grants the requested duration, so
 // Expiration - Date equals it.
 func (r *response) readReply(body io.ReadCloser, length int64) (text []byte, confirmed bool) {
-	var document bytes.Buffer
-	document.Grow(int(min(max(length, 0), maxReply)) + bytes.MinRead)
-	if _, err := document.ReadFrom(http.MaxBytesReader(nil, body, maxReply)); err != nil {
+	text, err := readAll(http.MaxBytesReader(nil, body, maxReply), int(min(length, maxReply)))
+	if err != nil {
 		r.bodyErr = r.secrets.redactError(err)
 		return nil, false
 	}
-	text = document.Bytes()
 	expiration, ok := r.scan(text)
 	if !ok {
 		return nil, false
 	}
 	difference := expiration.Sub(r.date) - r.requested
 	return text, difference.Abs() <= schedule.DateTolerance
+}
+
+// readAll is like io.ReadAll for a reader whose length is probably as given, or -1 if it is unknown.
+func readAll(reader io.Reader, length int) ([]byte, error) {
+	text := make([]byte, 0, max(length, 511)+1) // one more to find the end
+	for {
+		n, err := reader.Read(text[len(text):cap(text)])
+		text = text[:len(text)+n]
+		switch {
+		case errors.Is(err, io.EOF):
+			return text, nil
+		case err != nil:
+			return text, err
+		case len(text) == cap(text):
+			text = slices.Grow(text, len(text))
+		}
+	}
 }
 
 // scan returns the expiry in a successful response, and reports whether the response is XML and repeats
