@@ -30,7 +30,8 @@ func TestFileSourceReturnsTheSameTokenToAll(t *testing.T) {
 		calls.Wait()
 		for _, token := range tokens {
 			assert.Equal(t, text, token.Reveal())
-			assert.True(t, token == tokens[0], "the very same")
+			same := token == tokens[0]
+			assert.True(t, same, "the very same")
 		}
 	}
 }
