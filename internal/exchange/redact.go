@@ -61,12 +61,13 @@ func (s secrets) find(text string) (start, end int) {
 	return 0, 0
 }
 
-// occurIn reports whether text contains a run of a secret. It takes a sixth of the time of find: each
-// run contains one of the blocks into which text is divided.
+// occurIn reports whether text contains a run of a secret. It takes a ninth of the time of find: of the
+// samples that begin every stride characters, each run contains one.
 func (s secrets) occurIn(text []byte) bool {
-	const block = secretRun / 2
-	for rest := text; len(rest) >= block; rest = rest[block:] {
-		if s.contain(string(rest[:block])) {
+	const sample = 4 // long enough that other texts rarely have one in common with a secret
+	const stride = secretRun - sample + 1
+	for i := 0; i+sample <= len(text); i += stride {
+		if s.contain(string(text[i : i+sample])) {
 			_, end := s.find(string(text))
 			return end > 0
 		}
