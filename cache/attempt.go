@@ -62,7 +62,9 @@ func (c *Cache) start(now schedule.Moment, caller *slots.Ticket) {
 		a.replaces = s.creds.AccessKeyID
 	}
 	c.scheduler.attempt = a
-	c.store(s.withDue(schedule.Never())) // no Retrieve needs to start one while it runs
+	if s.due != schedule.Never() { // no Retrieve needs to start one while it runs
+		c.store(s.withDue(schedule.Never()))
+	}
 	if !c.slots.Acquire(a.ticket) {
 		c.scheduler.broadcast() // wakes callers that have a slot already: see demand
 		return
@@ -107,10 +109,12 @@ type result struct {
 	wait      time.Duration // how long err asks to wait
 }
 
+var errGoexit = errors.New("cache: the source ended its goroutine (runtime.Goexit) instead of returning")
+
 // callSource calls the source. A panic or runtime.Goexit in the source, such as that of t.FailNow,
 // ends the attempt with an error.
 func (c *Cache) callSource(ctx context.Context, a *attempt) {
-	r := result{err: errors.New("cache: the source ended its goroutine (runtime.Goexit) instead of returning")}
+	r := result{err: errGoexit}
 	defer close(a.returned)
 	defer func() { c.slots.Release(a.ticket, r.err) }()
 	defer a.cancel()
@@ -184,7 +188,8 @@ func (c *Cache) record(a *attempt, r result) (err error, published bool) {
 		return nil, report
 	case err == nil:
 		c.startLifetime(next)
-		c.publish(a, c.withRefresh(next), now, true)
+		next.refreshAt = c.refreshAt(next)
+		c.publish(a, next, now, true)
 		return nil, true
 	case a.progress != overdue:
 		r.err = err
@@ -241,10 +246,13 @@ func (c *Cache) fail(a *attempt, r result, now schedule.Moment) (err error, publ
 	return r.err, true
 }
 
-// publish publishes the outcome of an attempt: it stores the state, schedules the next attempt and
+// publish publishes the outcome of an attempt: it stores the new state, schedules the next attempt and
 // wakes the waiting callers. If report is set, it reports an event. c.mu is held.
 func (c *Cache) publish(a *attempt, s *snapshot, now schedule.Moment, report bool) {
 	c.scheduler.completed = c.scheduler.started
+	if d := decide(s, c.scheduler.reasons, now); !d.start {
+		s.setDue(d.due) // so that advance need not store another state
+	}
 	c.store(s)
 	c.advance(nil)
 	c.scheduler.broadcast()

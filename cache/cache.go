@@ -33,7 +33,7 @@ type Cache struct {
 
 	waitCount, waitDuration, errorCount atomic.Int64 // see Status
 
-	mu        sync.Locker // a mutex that guards the fields below and stores to state; never held across I/O
+	mu        sync.Mutex // guards the fields below and stores to state; never held across I/O
 	scheduler scheduler
 }
 
@@ -43,7 +43,7 @@ type Cache struct {
 // An attempt is one call of source.Retrieve. Its context does not depend on any caller's and ends
 // after [Options].AttemptTimeout. The source should not retry for long, because the Cache retries.
 func New(source aws.CredentialsProvider, optFns ...func(*Options)) *Cache {
-	c := &Cache{source: source, base: time.Now(), random: rand.Float64, mu: &sync.Mutex{}, scheduler: scheduler{lastReplace: schedule.Never()}}
+	c := &Cache{source: source, base: time.Now(), random: rand.Float64, scheduler: scheduler{lastReplace: schedule.Never()}}
 	for _, fn := range optFns {
 		fn(&c.opts)
 	}

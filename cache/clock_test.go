@@ -32,7 +32,7 @@ func step(c *Cache, wall, elapsed time.Duration) {
 			m.Elapsed -= elapsed
 		}
 	}
-	s.sourceExpires = s.sourceExpires.Add(-wall) // the source's credentials have moved, too
+	s.sourceExpires -= int64(wall) // the source's credentials have moved, too
 	c.store(&s)
 }
 

@@ -31,7 +31,8 @@ func randomState(random *rand.Rand, now schedule.Moment) (*snapshot, reasons) {
 	yes := func() bool { return random.IntN(2) == 0 }
 	s := &snapshot{phase: phase(random.IntN(int(closed + 1))), until: at(), refreshAt: at(), repeated: yes()}
 	if yes() {
-		s.failures, s.lastErr = 1+random.IntN(5), errors.New("no")
+		s.failures = 1 + random.IntN(5)
+		s.setFailure(errors.New("no"))
 	}
 	return s, reasons{
 		pending: pending{demand: yes(), requested: yes(), woken: yes()},

@@ -74,21 +74,26 @@ type events struct {
 // newEvents returns events for the observer of opts, or for the queue of a follower.
 func newEvents(opts Options, follower follow.Source[Event]) *events {
 	e := &events{logger: opts.Logger}
-	observe := func(event Event) {
+	switch {
+	case follower != nil:
+		e.record = follower.Record
+	case opts.Observe != nil:
+		observe := e.guarded(opts.Observe)
+		e.record = func(event Event) { e.observations.Put(event, observe) }
+	}
+	return e
+}
+
+// guarded returns a function that calls observe and logs a panic in it.
+func (e *events) guarded(observe func(Event)) func(Event) {
+	return func(event Event) {
 		defer func() {
 			if r := recover(); r != nil {
 				e.write(line{slog.LevelError, "credentials observer panicked", []any{"panic", fmt.Sprint(r), "stack", string(debug.Stack())}})
 			}
 		}()
-		opts.Observe(event)
+		observe(event)
 	}
-	switch {
-	case follower != nil:
-		e.record = follower.Record
-	case opts.Observe != nil:
-		e.record = func(event Event) { e.observations.Put(event, observe) }
-	}
-	return e
 }
 
 // line is a line of the log.

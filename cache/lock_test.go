@@ -2,60 +2,43 @@ package cache
 
 import (
 	"context"
-	"sync"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/stretchr/testify/assert"
 )
 
-// countingMutex counts how often it is locked.
-type countingMutex struct {
-	sync.Mutex
-	count int
-}
-
-func (m *countingMutex) Lock() {
-	m.Mutex.Lock()
-	m.count++
-}
-
-func TestRetrieveLocksOnceBeforeItsAttempt(t *testing.T) {
-	for name, provider := range map[string]func(*Cache) aws.CredentialsProvider{
-		"Retrieve": func(c *Cache) aws.CredentialsProvider { return c },
-		"view":     func(c *Cache) aws.CredentialsProvider { return c.MinTTL(time.Minute) },
-		"TryRetrieve and then Retrieve": func(c *Cache) aws.CredentialsProvider {
-			return aws.CredentialsProviderFunc(func(ctx context.Context) (creds aws.Credentials, err error) {
-				if c.TryRetrieve(&creds) {
-					return creds, nil
-				}
-				return c.Retrieve(ctx)
-			})
-		},
-	} {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				mu, called := &countingMutex{}, 0
-				c := New(aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
-					called++
-					assert.Equal(t, 1, mu.count, "locks before the attempt")
-					return aws.Credentials{AccessKeyID: "AK", SecretAccessKey: "secret", CanExpire: true, Expires: time.Now().Add(time.Hour)}, nil
-				}))
-				c.mu = mu
-				p := provider(c)
-				mu.count = 0
-				key(t, p) // empty
-				mu.count = 0
-				key(t, p)
-				assert.Zero(t, mu.count, "locks of a cached Retrieve")
-				step(c, time.Hour, time.Hour)
-				mu.count = 0
-				key(t, p) // expired
-				assert.Equal(t, 2, called)
-				assert.NoError(t, c.Close())
-			})
+// Callers of valid credentials must not wait for each other. Without valid credentials, a Retrieve
+// locks only to wait for an attempt.
+func TestRetrieveTakesNoLockUnlessItWaits(t *testing.T) {
+	c, _, _ := newNumbered(t)
+	view := c.MinTTL(time.Minute)
+	var creds aws.Credentials
+	withLock := func(name string, call func()) {
+		t.Helper()
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		returned := make(chan struct{})
+		go func() {
+			defer close(returned)
+			call()
+		}()
+		select {
+		case <-returned:
+		case <-time.After(10 * time.Second):
+			t.Errorf("%s acquires the lock", name)
+		}
+	}
+	withLock("TryRetrieve of an empty Cache", func() { assert.False(t, c.TryRetrieve(&creds)) })
+	key(t, c)
+	withLock("TryRetrieve", func() { assert.True(t, c.TryRetrieve(&creds)) })
+	for name, p := range map[string]aws.CredentialsProvider{"Retrieve": c, "Retrieve of a view": view} {
+		withLock(name, func() {
+			_, err := p.Retrieve(context.Background())
+			assert.NoError(t, err)
 		})
 	}
+	step(c, time.Hour, time.Hour)
+	withLock("TryRetrieve of an expired Cache", func() { assert.False(t, c.TryRetrieve(&creds)) })
 }

@@ -66,26 +66,33 @@ func (c *Cache) tryRetrieveSlow(creds *aws.Credentials) bool {
 // wait is the slow path of Retrieve. It starts an attempt, or waits for one, until there are
 // credentials with minTTL left. It returns them or an error.
 func (c *Cache) wait(ctx context.Context, minTTL time.Duration) (aws.Credentials, error) {
-	start, caller := time.Now(), c.callerTicket(ctx)
+	caller := c.callerTicket(ctx)
 	creds, changed, err := c.join(caller, minTTL, false)
-	waited := changed != nil
+	if changed == nil {
+		return creds, err
+	}
+	start := time.Now()
+	defer func() {
+		c.waitCount.Add(1)
+		c.waitDuration.Add(int64(time.Since(start)))
+	}()
 	for changed != nil {
 		select {
 		case <-changed:
 			creds, changed, err = c.join(caller, minTTL, true)
 		case <-ctx.Done():
-			c.recordCaller(start, waited, !errors.Is(ctx.Err(), context.Canceled))
 			return aws.Credentials{}, c.contextEnded(ctx)
 		}
 	}
-	var failure *Error // errors.Is would call methods of the source's error
-	c.recordCaller(start, waited, errors.As(err, &failure))
 	return creds, err
 }
 
 // contextEnded returns the error for a caller whose context ended while it waited. The context and
 // the errors are foreign code, so c.mu is not held while their methods run.
 func (c *Cache) contextEnded(ctx context.Context) error {
+	if !errors.Is(ctx.Err(), context.Canceled) {
+		c.errorCount.Add(1)
+	}
 	timedOut := errors.Is(ctx.Err(), context.DeadlineExceeded)
 	c.mu.Lock()
 	s := c.state.Load()
@@ -123,22 +130,10 @@ func (c *Cache) join(caller *slots.Ticket, minTTL time.Duration, waited bool) (a
 		if !s.serves(c.now(), 0) {
 			c.reportCallerFailed()
 		}
+		c.errorCount.Add(1)
 		return aws.Credentials{}, nil, s.callerError()
 	}
 	return aws.Credentials{}, c.scheduler.changes(), nil
-}
-
-// recordCaller records a caller that came at start and has been answered. waited reports whether it waited,
-// and failed whether it got an error that is the Cache's: that excludes cancellation by the caller, a
-// MinTTL that no credentials can satisfy, and a closed Cache.
-func (c *Cache) recordCaller(start time.Time, waited, failed bool) {
-	if waited {
-		c.waitCount.Add(1)
-		c.waitDuration.Add(int64(time.Since(start)))
-	}
-	if failed {
-		c.errorCount.Add(1)
-	}
 }
 
 // MinTTL returns a view of the Cache: a provider of the same credentials that always have at least
@@ -167,8 +162,10 @@ func (c *Cache) MinTTL(d time.Duration) aws.CredentialsProvider {
 	defer c.mu.Unlock()
 	c.scheduler.minTTLs.add(rounded, 1)
 	s := c.state.Load()
-	if next := c.withRefresh(s); !s.repeated && next.refreshAt.Elapsed < s.refreshAt.Elapsed {
-		c.store(next)
+	if at := c.refreshAt(s); !s.repeated && at.Elapsed < s.refreshAt.Elapsed {
+		next := *s
+		next.refreshAt = at
+		c.store(&next)
 		c.advance(nil)
 	}
 	return v

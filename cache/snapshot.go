@@ -12,7 +12,7 @@ import (
 
 // phase is how far a Cache has come. The clocks decide whether obtained credentials are fresh,
 // stale or expired.
-type phase int
+type phase uint8
 
 const (
 	empty     phase = iota // no credentials obtained yet
@@ -32,7 +32,6 @@ type snapshot struct {
 	fastElapsed time.Time // its monotonic reading is used
 
 	creds aws.Credentials
-	phase phase
 	due   schedule.Moment // from then on a Retrieve starts the next attempt
 
 	// The newest credentials. All but until and refreshAt remain known after withdrawal.
@@ -41,14 +40,18 @@ type snapshot struct {
 	until         schedule.Moment // end of serving
 	refreshAt     schedule.Moment // scheduled refresh
 	refreshJitter float64         // random number that determines refreshAt
-	sourceExpires time.Time       // expiry as the source returned it
-	repeated      bool            // the source has returned them again, and will do so until it renews them
-	unused        bool            // the first use has yet to be recorded
+	sourceExpires int64           // expiry as the source returned it, in Unix nanoseconds
 
-	// The attempts since the last success.
-	failures  int
-	lastErr   error // error of the last attempt; set only if failures > 0
-	permanent bool  // lastErr requires a configuration change
+	failures int // number of attempts since the last success, which all failed
+
+	// failure is what callers get while there are no valid credentials. Its Err is the error of the
+	// last attempt if failures > 0, otherwise ErrRejected. It is nil if there is no error.
+	failure *Error
+
+	phase     phase
+	repeated  bool // the source has returned the credentials again, and will do so until it renews them
+	unused    bool // the first use of the credentials has yet to be recorded
+	permanent bool // the error of the last attempt requires a configuration change
 }
 
 // newSnapshot returns the state of a Cache without credentials.
@@ -81,7 +84,7 @@ func obtain(creds aws.Credentials, now schedule.Moment, random func() float64) (
 		return nil, errors.New("cache: the source returned credentials without an expiry: Expires must be set if CanExpire is")
 	}
 	next := newSnapshot(obtained)
-	next.creds, next.sourceExpires, next.refreshJitter = creds, creds.Expires, random()
+	next.creds, next.sourceExpires, next.refreshJitter = creds, creds.Expires.UnixNano(), random()
 	next.received, next.lifetime = now, forever
 	if !creds.CanExpire {
 		return next, nil
@@ -98,7 +101,7 @@ func obtain(creds aws.Credentials, now schedule.Moment, random func() float64) (
 // contains reports whether creds are the obtained credentials.
 func (s *snapshot) contains(creds aws.Credentials) bool {
 	return s.phase == obtained && creds.HasKeys() && creds.CanExpire && creds.AccessKeyID == s.creds.AccessKeyID &&
-		creds.Expires.Equal(s.sourceExpires)
+		creds.Expires.UnixNano() == s.sourceExpires
 }
 
 // expiry returns when the credentials expire, which is later than the end of serving by the margin.
@@ -121,7 +124,7 @@ func (s *snapshot) expiresBefore(other *snapshot, now schedule.Moment) bool {
 // time, but not within a second. The last one starts when the credentials expire.
 func (s *snapshot) withRepeated(creds aws.Credentials, now schedule.Moment) *snapshot {
 	next := *s
-	next.failures, next.lastErr, next.permanent, next.due = 0, nil, false, schedule.Never()
+	next.failures, next.failure, next.permanent, next.due = 0, nil, false, schedule.Never()
 	next.repeated = true
 	if s.contains(creds) {
 		next.until = s.expiry().Add(-time.Second)
@@ -140,30 +143,35 @@ func (s *snapshot) withRepeated(creds aws.Credentials, now schedule.Moment) *sna
 // most 44 minutes into an hour and so outlast an outage of 15 minutes.
 const sdkCacheMinTTL = 11 * time.Minute
 
-// withRefresh returns the state with the time of the scheduled refresh, which respects the minimum
-// TTLs of views. c.mu is held.
-func (c *Cache) withRefresh(s *snapshot) *snapshot {
+// refreshAt returns the time of the scheduled refresh of credentials, which respects the minimum TTLs
+// of views. c.mu is held.
+func (c *Cache) refreshAt(s *snapshot) schedule.Moment {
 	if !s.creds.CanExpire {
-		return s
+		return schedule.Never()
 	}
-	next := *s
 	minTTL := c.scheduler.minTTLs.longest(s.lifetime)
 	if _, ok := c.source.(*aws.CredentialsCache); ok {
 		minTTL = max(minTTL, sdkCacheMinTTL)
 	}
-	next.refreshAt = s.received.Add(schedule.RefreshAfter(s.lifetime, minTTL, s.refreshJitter))
+	at := s.received.Add(schedule.RefreshAfter(s.lifetime, minTTL, s.refreshJitter))
 	if c.slots != nil && s.lifetime >= time.Minute {
-		next.refreshAt = next.refreshAt.Add(-c.slots.SinceBatch(c.base.Add(next.refreshAt.Elapsed)))
+		at = at.Add(-c.slots.SinceBatch(c.base.Add(at.Elapsed)))
 	}
-	return &next
+	return at
 }
 
 // withFailure returns the state after a failed attempt.
 func (s *snapshot) withFailure(err error, permanent bool) *snapshot {
 	next := *s
 	next.failures++
-	next.lastErr, next.permanent, next.due = err, permanent, schedule.Never()
+	next.permanent, next.due = permanent, schedule.Never()
+	next.setFailure(err)
 	return &next
+}
+
+// setFailure makes the error that all callers get in the state.
+func (s *snapshot) setFailure(err error) {
+	s.failure = &Error{Err: err, Failures: s.failures, NextAttempt: s.due.Time()}
 }
 
 // asWithdrawn returns the state after credentials were withdrawn before their expiry.
@@ -172,14 +180,25 @@ func (s *snapshot) asWithdrawn() *snapshot {
 	next.phase, next.creds = withdrawn, aws.Credentials{}
 	next.until, next.refreshAt = schedule.Never(), schedule.Never()
 	next.repeated = false // an attempt for others is due, not the next renewal by the source
+	if next.failure == nil {
+		next.setFailure(ErrRejected)
+	}
 	return &next
 }
 
 // withDue returns the state in which the next attempt is due at the given moment.
 func (s *snapshot) withDue(due schedule.Moment) *snapshot {
 	next := *s
-	next.due = due
+	next.setDue(due)
 	return &next
+}
+
+// setDue sets the moment at which the next attempt is due, before s is stored.
+func (s *snapshot) setDue(due schedule.Moment) {
+	s.due = due
+	if s.failure != nil {
+		s.setFailure(s.failure.Err)
+	}
 }
 
 // serves reports whether there are credentials to serve for at least minTTL after now.

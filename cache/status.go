@@ -116,7 +116,7 @@ var (
 )
 
 // Error is returned if there are no valid credentials. It contains the cause and the time of the
-// next attempt.
+// next attempt. All callers get the same Error until the next attempt, so it must not be changed.
 type Error struct {
 	Err         error     // error of the last attempt
 	Failures    int       // number of consecutive failed attempts
@@ -136,10 +136,8 @@ func (s *snapshot) problem() error {
 	switch {
 	case s.phase == closed:
 		return ErrClosed
-	case s.failures > 0:
-		return s.lastErr
-	case s.phase == withdrawn:
-		return ErrRejected
+	case s.failure != nil:
+		return s.failure.Err
 	default:
 		return nil
 	}
@@ -147,11 +145,14 @@ func (s *snapshot) problem() error {
 
 // callerError returns the error of the state for a caller, or nil if there is none.
 func (s *snapshot) callerError() error {
-	err := s.problem()
-	if err == nil || s.phase == closed {
-		return err
+	switch {
+	case s.phase == closed:
+		return ErrClosed
+	case s.failure != nil:
+		return s.failure
+	default:
+		return nil
 	}
-	return &Error{Err: err, Failures: s.failures, NextAttempt: s.due.Time()}
 }
 
 // contextError returns the error for a caller whose context ended while it waited.

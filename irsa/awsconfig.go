@@ -40,8 +40,8 @@ func (p *Provider) AWSConfig() aws.Config {
 		APIOptions:    []func(*middleware.Stack) error{(&rejectionRetry{p}).addTo},
 		ConfigSources: []any{endpointSource{fips: p.config.Shared.FIPS, dualStack: p.config.Shared.DualStack}},
 	}
-	if p.config.Shared.Services != nil {
-		cfg.HTTPClient = p.config.Shared.Services
+	if client := p.config.Shared.Services; client != nil {
+		cfg.HTTPClient = client()
 	}
 	return cfg
 }

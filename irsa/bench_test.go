@@ -59,3 +59,20 @@ func BenchmarkRetrieve(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkFailingRetrieve measures a Retrieve while a failure stands.
+func BenchmarkFailingRetrieve(b *testing.B) {
+	k := newCluster(b)
+	sa := k.ServiceAccount("shop", "cart")
+	p, err := irsa.New(k.Pod(sa, k.Role("s3-writer")).Options) // the role trusts no service account
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer p.Close()
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := p.Retrieve(context.Background()); err == nil {
+			b.Fatal("the role was assumed")
+		}
+	}
+}

@@ -86,8 +86,8 @@ type chainExchange struct {
 	source   *Provider
 	derived  *Provider
 	config   *config.Config
-	role     ChainedRole // only if the derived Provider is a Pool's
-	provider *stscreds.AssumeRoleProvider
+	role     ChainedRole                  // only if the derived Provider is a Pool's
+	provider *stscreds.AssumeRoleProvider // nil if the derived Provider is a Pool's
 
 	signedWith string // the source's access key ID; needs no lock, because attempts never overlap
 }
@@ -96,7 +96,6 @@ type chainExchange struct {
 func newChained(source *Provider, c *config.Config, role ChainedRole) *Provider {
 	role.Tags, role.TransitiveTagKeys, role.PolicyARNs = maps.Clone(role.Tags), slices.Clone(role.TransitiveTagKeys), slices.Clone(role.PolicyARNs)
 	x := &chainExchange{source: source, config: c, role: role}
-	x.provider = stscreds.NewAssumeRoleProvider(x, role.RoleARN, role.apply)
 	return x.newProvider()
 }
 
@@ -113,12 +112,13 @@ func (x *chainExchange) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	if err := x.source.checkPool(); err != nil {
 		return aws.Credentials{}, err
 	}
-	creds, err := x.provider.Retrieve(ctx)
+	provider := x.sdkProvider()
+	creds, err := provider.Retrieve(ctx)
 	if rejected := x.rejectionOf(err); rejected.verdict != accepted {
 		replaced, failure := x.source.replace(ctx, rejected)
 		switch {
 		case replaced:
-			creds, err = x.provider.Retrieve(ctx)
+			creds, err = provider.Retrieve(ctx)
 			x.source.recordRejection(x.rejectionOf(err))
 		case failure != nil:
 			err = &rejectedError{service: err, exchange: failure}
@@ -129,6 +129,15 @@ func (x *chainExchange) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	}
 	x.derived.obtained(creds)
 	return creds, nil
+}
+
+// sdkProvider returns the SDK's provider, which makes the input of the request. A Pool can have many
+// thousands of chains, so theirs is not kept.
+func (x *chainExchange) sdkProvider() *stscreds.AssumeRoleProvider {
+	if x.provider != nil {
+		return x.provider
+	}
+	return stscreds.NewAssumeRoleProvider(x, x.role.RoleARN, x.role.apply)
 }
 
 // rejectionOf returns the rejection of the source's credentials that a failed request reports, or

@@ -36,7 +36,8 @@ var ErrPoolFull = errors.New("pool full")
 // not, because they would act as another identity.
 var ErrNotInjected = explain.ErrNotInjected
 
-// Error is returned by New and by every method that needs credentials. Use errors.Is to test for
+// Error is returned by New and by every method that needs credentials. It must not be changed: all
+// callers of a Provider get the same Error until the next exchange. Use errors.Is to test for
 // its kind and for its cause, such as fs.ErrNotExist or context.DeadlineExceeded. errors.As finds
 // the SDK's smithy.APIError in it, but none of the SDK's errors that contain the request or the
 // response. An Error contains no secrets: parts of the token, a secret key or a session token that

@@ -49,7 +49,7 @@ func exchangeError(x *exchange.WebIdentity, err error) error {
 	f.File.NeverRenewed = f.File.NeverRenewed || x.NeverRenewed.Load()
 	e := newError(f, explain.For(f))
 	if token != nil {
-		e.SessionName, e.Endpoint = x.SessionNameFor(token.Claims()), x.Config.URL
+		e.SessionName, e.Endpoint = x.SessionNameFor(token.Claims()), x.Config.URL()
 	}
 	return e
 }
@@ -62,14 +62,14 @@ func chainError(x *chainExchange, err error) error {
 	var cause *Error
 	if errors.As(err, &missing) && errors.As(missing.err, &cause) {
 		e := *cause
-		e.SessionName, e.Endpoint, e.NextAttempt, e.err = x.sessionName(), c.URL, time.Time{}, err
+		e.SessionName, e.Endpoint, e.NextAttempt, e.err = x.sessionName(), c.URL(), time.Time{}, err
 		return &e
 	}
 	source := x.source.config.RoleARN
 	f := exchange.Facts(c, explain.Kind(err, source), err, nil)
 	f.Source = source
 	e := newError(f, explain.For(f))
-	e.SessionName, e.Endpoint = x.sessionName(), c.URL
+	e.SessionName, e.Endpoint = x.sessionName(), c.URL()
 	return e
 }
 
@@ -96,11 +96,33 @@ func poolFull(c *config.Config) error {
 	})
 }
 
+// standingError is the Error that all callers get for an error of the cache, until that changes.
+type standingError struct {
+	of  *cache.Error
+	err *Error
+}
+
+// standingErrorOf returns the Error for an error of the cache. All callers get the same one.
+func (p *Provider) standingErrorOf(err *cache.Error) *Error {
+	last := p.standing.Load()
+	if last != nil && last.of == err {
+		return last.err
+	}
+	made := &standingError{err, p.errorOf(err)}
+	if !p.standing.CompareAndSwap(last, made) { // another caller was faster
+		return p.standingErrorOf(err)
+	}
+	return made.err
+}
+
 // explain returns the Error for an error of the cache. It is that of the last attempt, with the
 // time of the next one. If the caller's context is done, it wraps the context's error too.
 func (p *Provider) explain(ctx context.Context, err error) error {
 	if err == nil {
 		return nil
+	}
+	if standing, ok := err.(*cache.Error); ok { //nolint:errorlint // an error that wraps one is not the same for all callers
+		return p.standingErrorOf(standing)
 	}
 	e := p.errorOf(err)
 	if ctx.Err() == nil || !errors.Is(err, ctx.Err()) { // the caller's context is not the cause
@@ -149,7 +171,7 @@ func (p *Provider) errorOf(err error) *Error {
 	if errors.Is(err, cache.ErrMinTTL) {
 		e.cause = cache.ErrMinTTL.Error() // the numbers differ with each lifetime
 	}
-	e.Endpoint, e.NextAttempt = c.URL, next
+	e.Endpoint, e.NextAttempt = c.URL(), next
 	return e
 }
 

@@ -2,7 +2,7 @@ package irsa
 
 import (
 	"context"
-	"io"
+	"io/fs"
 	"log/slog"
 	"os"
 	"time"
@@ -148,7 +148,7 @@ func (o *Options) config() config.Config {
 func environment() config.Environment {
 	return config.Environment{
 		Getenv: os.Getenv,
-		Open: func(path string) (io.ReadCloser, error) {
+		Open: func(path string) (fs.File, error) {
 			file, _, err := regularfile.Open(path)
 			return file, err
 		},

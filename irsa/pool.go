@@ -277,7 +277,7 @@ func (p *Pool) Close() error {
 // startWatch starts the watch of the token file, which all roles share.
 func (p *Pool) startWatch() {
 	pool := weak.Make(p)
-	p.watch.start(p.config.TokenFile, func() tokenHandler {
+	p.watch.start(p.config, func() tokenHandler {
 		if p := pool.Value(); p != nil {
 			return p
 		}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -31,6 +32,8 @@ type Provider struct {
 	member  *evict.Member[*Provider] // nil if it is not shared by a Pool
 	chain   *chainExchange           // nil for a web identity
 	derived derivedProviders         // the derived Providers
+
+	standing atomic.Pointer[standingError]
 }
 
 // New returns a Provider of the role that the environment and the options specify. It
@@ -74,7 +77,10 @@ func (s followedSource) Completed(outcome follow.Outcome) {
 
 // Record queues an event for Options.Observe.
 func (s followedSource) Record(e cache.Event) {
-	s.provider.event(func() Event { return s.provider.eventOf(e) })
+	if s.provider.observe != nil {
+		queued := e // e itself would be allocated without an observer, too
+		s.provider.event(func() Event { return s.provider.eventOf(queued) })
+	}
 }
 
 // initCache creates the cache of the credentials that attempts return.

@@ -8,19 +8,25 @@ import (
 	"time"
 	"weak"
 
+	"github.com/irsakit/irsakit/internal/config"
 	"github.com/irsakit/irsakit/tokenfile"
 )
 
-// failingInterval is the polling interval of the token file after a failed exchange. At
-// other times it is the default of [tokenfile.Watch].
-const failingInterval = time.Second
+// pollInterval is the polling interval of the token file. The kubelet rotates a token at 80% of its
+// lifetime, so the old one remains valid for two more minutes even with the minimum lifetime of 600 s.
+// After a failed exchange the interval is failingInterval.
+const (
+	pollInterval    = time.Minute
+	failingInterval = time.Second
+)
 
-// watch polls a token file in a separate goroutine. It only triggers retries and events:
-// every exchange reads the file itself.
+// watch polls a token file in a separate goroutine, through the source that the exchanges use, so
+// that a token is in memory only once. It only triggers retries and events: every exchange reads the
+// file itself.
 type watch struct {
 	mu      sync.Mutex
 	stopped bool
-	cancel  context.CancelFunc // nil if the goroutine has not been started
+	done    chan struct{} // closed by stop; nil if the goroutine has not been started
 	ended   chan struct{}
 	recheck chan struct{}
 }
@@ -31,49 +37,63 @@ type tokenHandler interface {
 	handleToken(token tokenfile.Token, changed bool) // changed reports whether the token differs from the last one
 }
 
-// start starts the watch unless it is running or stopped. get returns the handler, or nil after
-// it has been collected. It must refer to the handler weakly. The watch ends soon after get
-// returns nil.
-func (w *watch) start(path string, get func() tokenHandler) {
+// start starts the watch of the token file of c, unless it is running or stopped or there is no file.
+// get returns the handler, or nil after it has been collected. It must refer to the handler weakly.
+// The watch ends soon after get returns nil.
+func (w *watch) start(c *config.Config, get func() tokenHandler) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.stopped || w.cancel != nil || path == "" {
+	if w.stopped || w.done != nil || c.TokenFile == "" {
 		return
 	}
-	ctx, cancel := context.WithCancel(context.Background())
-	w.cancel = cancel
-	w.ended = make(chan struct{})
-	w.recheck = make(chan struct{}, 1)
-	go watchFile(ctx, path, get, w.recheck, w.ended)
+	w.done, w.ended, w.recheck = make(chan struct{}), make(chan struct{}), make(chan struct{}, 1)
+	poller := tokenPoller{source: c.Token, get: get, done: w.done, recheck: w.recheck}
+	go poller.run(w.ended)
 }
 
-func watchFile(ctx context.Context, path string, get func() tokenHandler, recheck <-chan struct{}, ended chan<- struct{}) {
+// tokenPoller is the goroutine of a watch.
+type tokenPoller struct {
+	source        config.TokenSource
+	get           func() tokenHandler
+	done, recheck <-chan struct{}
+}
+
+// run passes the tokens of the source to the handler: each new one, and the same one again after an
+// error.
+func (p *tokenPoller) run(ended chan<- struct{}) {
 	defer close(ended)
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	tokens := tokenfile.Watch(ctx, path, func(o *tokenfile.WatchOptions) {
-		o.Recheck = recheck
-		o.Interval = func() time.Duration {
-			h := get()
-			switch {
-			case h == nil:
-				cancel()
-			case h.failing():
-				return failingInterval
-			}
-			return 0
-		}
-	})
 	var last tokenfile.Token
-	for token, err := range tokens {
-		if err != nil {
-			continue // the exchange reports it
+	failed := false
+	for p.wait() {
+		token, err := p.source.Token(context.Background()) // reads a file
+		changed := err == nil && token != last && token.Reveal() != last.Reveal()
+		if h := p.get(); h != nil && err == nil && (changed || failed) {
+			h.handleToken(token, changed)
 		}
-		if h := get(); h != nil {
-			h.handleToken(token, token.Reveal() != last.Reveal())
+		if failed = err != nil; !failed { // the exchange reports it
+			last = token
 		}
-		last = token
 	}
+}
+
+// wait waits until the next poll is due, and reports whether there is one.
+func (p *tokenPoller) wait() bool {
+	interval := pollInterval
+	switch h := p.get(); {
+	case h == nil:
+		return false
+	case h.failing():
+		interval = failingInterval
+	}
+	timer := time.NewTimer(interval)
+	defer timer.Stop()
+	select {
+	case <-p.done:
+		return false
+	case <-p.recheck:
+	case <-timer.C:
+	}
+	return true
 }
 
 // startWatch starts the watch of p's token file, or the one of its Pool.
@@ -83,7 +103,7 @@ func (p *Provider) startWatch() {
 		return
 	}
 	provider := weak.Make(p)
-	p.watch.start(p.config.TokenFile, func() tokenHandler {
+	p.watch.start(p.config, func() tokenHandler {
 		if p := provider.Value(); p != nil {
 			return p
 		}
@@ -133,12 +153,15 @@ func (w *watch) pollNow() {
 func (w *watch) stop() <-chan struct{} {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.stopped = true
-	if w.cancel == nil {
+	if w.done == nil {
 		none := make(chan struct{})
 		close(none)
+		w.stopped = true
 		return none
 	}
-	w.cancel()
+	if !w.stopped {
+		w.stopped = true
+		close(w.done)
+	}
 	return w.ended
 }

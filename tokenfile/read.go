@@ -22,8 +22,8 @@ const (
 	// maxRead exceeds the size of any token with surrounding white space.
 	maxRead = 32 << 10
 
-	// minBuffer exceeds the size of most tokens.
-	minBuffer = 4 << 10
+	// maxGrowth is how many bytes longer a file may be than it was when it was opened.
+	maxGrowth = 64
 )
 
 // Read reads the token in the file at path. It retries for about 30 ms while the
@@ -62,10 +62,10 @@ func readOnce(path string, previous Token) (Token, error) {
 	if err != nil {
 		return Token{}, err
 	}
-	if previous.raw != nil && string(bytes.TrimSpace(text)) == previous.Reveal() {
+	if previous.hasText(bytes.TrimSpace(text)) {
 		return previous, nil
 	}
-	token, err := Parse(string(text))
+	token, err := parse(text)
 	if err != nil {
 		return Token{}, fmt.Errorf("%w (%s)", err, path)
 	}
@@ -77,7 +77,7 @@ func readOnce(path string, previous Token) (Token, error) {
 // tokens if the file is rewritten in between. A file that has grown beyond the buffer is
 // malformed, and is never in memory as a whole.
 func readText(file io.Reader, size int64, path string) ([]byte, error) {
-	text := make([]byte, min(max(size, minBuffer), maxRead)+1)
+	text := make([]byte, min(size, maxRead-maxGrowth)+maxGrowth+1)
 	n, err := file.Read(text)
 	switch {
 	case err != nil && !errors.Is(err, io.EOF):

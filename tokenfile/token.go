@@ -1,6 +1,7 @@
 package tokenfile
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -40,12 +41,12 @@ type Token struct {
 // by reflection, such as testify's diff, do not show it.
 type inverted []byte
 
-func invert(text string) inverted {
-	out := inverted(text)
-	for i := range out {
-		out[i] = ^out[i]
+// invert inverts text in place.
+func invert(text []byte) inverted {
+	for i := range text {
+		text[i] = ^text[i]
 	}
-	return out
+	return text
 }
 
 // Claims contains the claims of a token. They are unverified: use them in messages
@@ -72,10 +73,13 @@ type Claims struct {
 //
 // The error wraps [ErrMalformed] if the text is not a signed JWT of 4 to 20,000
 // bytes.
-func Parse(text string) (Token, error) {
-	text = strings.TrimSpace(text)
+func Parse(text string) (Token, error) { return parse([]byte(text)) }
+
+// parse is like Parse. The Token keeps text, which the caller must not use afterward.
+func parse(text []byte) (Token, error) {
+	text = bytes.TrimSpace(text)
 	switch {
-	case text == "":
+	case len(text) == 0:
 		return Token{}, fmt.Errorf("tokenfile: %w: it is empty", ErrMalformed)
 	case len(text) < minSize || len(text) > maxSize:
 		return Token{}, fmt.Errorf("tokenfile: %w: it has %d bytes, STS accepts %d to %d", ErrMalformed, len(text), minSize, maxSize)
@@ -95,7 +99,25 @@ func (t Token) Reveal() string {
 	if t.raw == nil {
 		return ""
 	}
-	return string(invert(string(*t.raw)))
+	var text strings.Builder
+	text.Grow(len(*t.raw))
+	for _, b := range *t.raw {
+		text.WriteByte(^b)
+	}
+	return text.String()
+}
+
+// hasText reports whether text is that of the token.
+func (t Token) hasText(text []byte) bool {
+	if t.raw == nil || len(*t.raw) != len(text) {
+		return false
+	}
+	for i, b := range *t.raw {
+		if text[i] != ^b {
+			return false
+		}
+	}
+	return true
 }
 
 // Claims returns the unverified claims of the token.

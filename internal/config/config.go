@@ -13,6 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
+	smithyendpoints "github.com/aws/smithy-go/endpoints"
 	"github.com/aws/smithy-go/metrics"
 	"github.com/aws/smithy-go/tracing"
 
@@ -44,8 +45,8 @@ type Config struct {
 	Tenant    string      // the tenant of a role of a Pool
 
 	Region    string
-	OwnRegion bool   // a role of a Pool has another region than the Pool
-	URL       string // the URL of STS; empty for Shared.STS
+	OwnRegion bool                      // a role of a Pool has another region than the Pool
+	Endpoint  *smithyendpoints.Endpoint // of STS; nil for Shared.STS
 
 	Shared *Shared
 }
@@ -60,7 +61,7 @@ type Shared struct {
 
 	STS            stscreds.AssumeRoleWithWebIdentityAPIClient // a client of the application
 	HTTPClient     aws.HTTPClient                              // sends the requests to STS; nil for the default
-	Services       *awshttp.BuildableClient                    // sends those of service clients; nil without a CA bundle
+	Services       func() *awshttp.BuildableClient             // returns the client of service clients; nil without a CA bundle
 	TracerProvider tracing.TracerProvider
 	MeterProvider  metrics.MeterProvider
 	AttemptTimeout time.Duration

@@ -2,7 +2,7 @@ package config
 
 import (
 	"context"
-	"io"
+	"io/fs"
 	"os"
 	"strings"
 	"testing"
@@ -26,7 +26,7 @@ func valid() Config {
 func environmentOf(variables map[string]string) Environment {
 	return Environment{
 		Getenv: func(name string) string { return variables[name] },
-		Open:   func(path string) (io.ReadCloser, error) { return os.Open(path) },
+		Open:   func(path string) (fs.File, error) { return os.Open(path) },
 		Token:  func(ctx context.Context, c *Config) (tokenfile.Token, error) { return c.Token.Token(ctx) },
 	}
 }
@@ -197,7 +197,7 @@ func TestResolveAcceptsOnlyEndpointsOfServers(t *testing.T) {
 		c, errs := environmentOf(nil).Resolve(t.Context(), given)
 		if ok {
 			assert.Empty(t, errs, endpoint)
-			assert.Equal(t, endpoint, c.URL)
+			assert.Equal(t, endpoint, c.URL())
 		} else if assert.Len(t, errs, 1, endpoint) {
 			assert.Equal(t, explain.HeadingEndpoint, errs[0].Heading)
 		}
@@ -224,7 +224,7 @@ func TestResolveFindsTheRegion(t *testing.T) {
 			c, errs := environmentOf(tt.env).Resolve(t.Context(), Config{RoleARN: roleARN, Token: issuer, Region: tt.set, Shared: &Shared{}})
 			require.NoError(t, errs.Join())
 			assert.Equal(t, tt.want, c.Region)
-			assert.Equal(t, "https://sts."+tt.want+".amazonaws.com", c.URL)
+			assert.Equal(t, "https://sts."+tt.want+".amazonaws.com", c.URL())
 		})
 	}
 }
@@ -232,7 +232,7 @@ func TestResolveFindsTheRegion(t *testing.T) {
 func TestResolveReadsTheTokenOnlyForTheRegion(t *testing.T) {
 	env := environmentOf(nil)
 	env.Token = func(context.Context, *Config) (tokenfile.Token, error) { return tokenfile.Token{}, assert.AnError }
-	env.Open = func(string) (io.ReadCloser, error) { return nil, assert.AnError }
+	env.Open = func(string) (fs.File, error) { return nil, assert.AnError }
 	given := valid()
 	_, errs := env.Resolve(t.Context(), given)
 	assert.Empty(t, errs)

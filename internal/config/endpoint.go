@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"net/netip"
 	"net/url"
 	"strconv"
@@ -11,14 +12,14 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
+	smithyendpoints "github.com/aws/smithy-go/endpoints"
 
 	"github.com/irsakit/irsakit/internal/explain"
-	"github.com/irsakit/irsakit/internal/lazyregexp"
 )
 
-// resolveEndpoint sets the URL of STS. If Endpoint is empty, it uses the SDK's resolver.
+// resolveEndpoint sets the endpoint of STS: the one of Shared, or else that of the SDK's rules.
 func (c *Config) resolveEndpoint() error {
-	c.URL = ""
+	c.Endpoint = nil
 	if client, ok := c.Shared.STS.(*sts.Client); ok {
 		return c.checkScheme(aws.ToString(client.Options().BaseEndpoint))
 	}
@@ -26,48 +27,61 @@ func (c *Config) resolveEndpoint() error {
 	case c.Shared.STS != nil:
 		return nil
 	case c.Shared.Endpoint != "":
-		if err := c.validateEndpoint(); err != nil {
+		u, err := c.parseEndpoint()
+		if err != nil {
 			return err
 		}
-		c.URL = c.Shared.Endpoint
+		c.Endpoint = &smithyendpoints.Endpoint{URI: *u, Headers: http.Header{}}
 		return nil
 	case c.Region == "" || !isRegionName(c.Region):
 		return nil // already reported
 	}
 	endpoint, err := sts.NewDefaultEndpointResolverV2().ResolveEndpoint(context.Background(), sts.EndpointParameters{
-		Region:       aws.String(c.Region),
-		UseFIPS:      aws.Bool(c.Shared.FIPS),
-		UseDualStack: aws.Bool(c.Shared.DualStack),
+		Region:       &c.Region,
+		UseFIPS:      &c.Shared.FIPS,
+		UseDualStack: &c.Shared.DualStack,
 	})
 	if err != nil { // do not wrap err: its text differs between versions of the SDK
 		return fmt.Errorf("there is no STS endpoint for the region %s with %s %t and %s %t",
 			explain.Quote(c.Region), EnvFIPS, c.Shared.FIPS, EnvDualStack, c.Shared.DualStack)
 	}
-	c.URL = endpoint.URI.String()
+	c.Endpoint = &endpoint
 	return nil
+}
+
+// URL returns the URL of STS, or "" for Options.STS.
+func (c *Config) URL() string {
+	switch {
+	case c.Endpoint == nil:
+		return ""
+	case c.Shared.Endpoint != "":
+		return c.Shared.Endpoint // as it was set
+	default:
+		return c.Endpoint.URI.String()
+	}
 }
 
 // Host returns the host of STS, or "" for Options.STS.
 func (c *Config) Host() string {
-	u, err := url.Parse(c.URL)
-	if err != nil {
+	if c.Endpoint == nil {
 		return ""
 	}
-	return u.Host
+	return c.Endpoint.URI.Host
 }
 
-func (c *Config) validateEndpoint() error {
-	u, err := url.Parse(c.Shared.Endpoint)
+// parseEndpoint returns the URL of STS that was set.
+func (c *Config) parseEndpoint() (*url.URL, error) {
+	endpoint := c.Shared.Endpoint
+	u, err := url.Parse(endpoint)
 	switch {
-	case err != nil && strings.Contains(c.Shared.Endpoint, "@"), err == nil && u.User != nil:
-		return errors.New("the STS endpoint has a user name or a password, which STS does not take") // do not show them
+	case err != nil && strings.Contains(endpoint, "@"), err == nil && u.User != nil:
+		return nil, errors.New("the STS endpoint has a user name or a password, which STS does not take") // do not show them
 	case err != nil || !isServer(u):
-		return fmt.Errorf("the STS endpoint %s is not the URL of a server", explain.Quote(c.Shared.Endpoint))
+		return nil, fmt.Errorf("the STS endpoint %s is not the URL of a server", explain.Quote(endpoint))
+	case c.Shared.FIPS || c.Shared.DualStack:
+		return nil, fmt.Errorf("the STS endpoint %s is set together with %s or %s", explain.Quote(endpoint), EnvFIPS, EnvDualStack)
 	}
-	if c.Shared.FIPS || c.Shared.DualStack {
-		return fmt.Errorf("the STS endpoint %s is set together with %s or %s", explain.Quote(c.Shared.Endpoint), EnvFIPS, EnvDualStack)
-	}
-	return c.checkScheme(c.Shared.Endpoint)
+	return u, c.checkScheme(endpoint)
 }
 
 // isServer reports whether a URL has the scheme http or https, a host, no port or a valid one, and
@@ -101,10 +115,20 @@ func isLoopback(host string) bool {
 	return err == nil && address.Unmap().IsLoopback() || strings.EqualFold(host, "localhost")
 }
 
-// endpointRegion matches the names of AWS's STS endpoints, including those in VPCs. Its group is
-// the region.
+// endpointRegion returns the region in the name of an endpoint of STS, including those in VPCs, or "".
 // https://docs.aws.amazon.com/general/latest/gr/sts.html
-var endpointRegion = lazyregexp.New(`(?:^|\.)sts(?:-fips)?\.([a-z]{2,}(?:-[a-z]+)+-\d+)\.`)
+func endpointRegion(host string) string {
+	if host == "sts.amazonaws.com" { // accepts only signatures for this region
+		return "us-east-1"
+	}
+	for label, rest, _ := strings.Cut(host, "."); rest != ""; label, rest, _ = strings.Cut(rest, ".") {
+		next, _, more := strings.Cut(rest, ".")
+		if region, other := explain.CutRegion(next); (label == "sts" || label == "sts-fips") && other == "" && more {
+			return region
+		}
+	}
+	return ""
+}
 
 // RegionMismatch returns the text of a warning if the endpoint belongs to another region, or "". STS
 // rejects signatures for another region. Requests with a web identity are not signed.
@@ -117,12 +141,7 @@ func (c *Config) RegionMismatch() string {
 	if err != nil {
 		return ""
 	}
-	region, host := "", strings.ToLower(u.Hostname())
-	if match := endpointRegion.FindStringSubmatch(host); match != nil {
-		region = match[1]
-	} else if host == "sts.amazonaws.com" { // accepts only signatures for this region
-		region = "us-east-1"
-	}
+	region := endpointRegion(strings.ToLower(u.Hostname()))
 	if region == "" || region == c.Region {
 		return ""
 	}

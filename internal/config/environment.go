@@ -4,7 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"io"
+	"io/fs"
 	"strconv"
 	"strings"
 
@@ -34,7 +34,7 @@ const (
 // Environment contains the functions through which package config reads its surroundings.
 type Environment struct {
 	Getenv func(name string) string
-	Open   func(path string) (io.ReadCloser, error)
+	Open   func(path string) (fs.File, error)
 	Token  func(context.Context, *Config) (tokenfile.Token, error) // calls the Config's token source
 }
 

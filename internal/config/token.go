@@ -34,19 +34,25 @@ func (f *TokenFunc) Identity() string { return f.Name }
 // the same value, so that many roles share its memory.
 type fileSource struct {
 	path   string
-	newest atomic.Pointer[tokenfile.Token]
+	newest atomic.Pointer[tokenfile.Token] // nil before the first token
 }
 
 func (f *fileSource) Token(context.Context) (tokenfile.Token, error) {
 	var newest tokenfile.Token
-	if last := f.newest.Load(); last != nil {
+	last := f.newest.Load()
+	if last != nil {
 		newest = *last
 	}
 	token, err := tokenfile.Reread(f.path, newest)
-	if err == nil && token != newest {
-		f.newest.Store(&token)
+	if err != nil || token == newest {
+		return token, err
 	}
-	return token, err
+	if !f.newest.CompareAndSwap(last, &token) { // a concurrent call may have read the same token
+		if other := f.newest.Load(); other.Reveal() == token.Reveal() {
+			return *other, nil
+		}
+	}
+	return token, nil
 }
 
 func (f *fileSource) Identity() string { return f.path }

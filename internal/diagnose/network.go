@@ -21,7 +21,7 @@ func networkChecks() []string {
 
 // checkNetwork checks with an unsigned request whether STS can be reached, and what time it is there.
 func (d *diagnosis) checkNetwork(ctx context.Context) {
-	if d.config.URL == "" || d.result.has(nameEndpoint, Skipped) {
+	if d.config.URL() == "" || d.result.has(nameEndpoint, Skipped) {
 		for _, name := range networkChecks() {
 			d.skip(name, "the address of STS is unknown")
 		}
@@ -34,14 +34,14 @@ func (d *diagnosis) checkNetwork(ctx context.Context) {
 	limit := remaining(ctx, probeLimit)
 	limited, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	p := sendProbe(limited, client, d.config.URL)
+	p := sendProbe(limited, client, d.config.URL())
 	p.limit = limit
 	if errors.Is(ctx.Err(), context.Canceled) && d.skipIfDone(ctx, networkChecks()...) {
 		return
 	}
 	p.stopTrace()
-	d.checkNameResolution(p, exchange.Proxied(client, d.config.URL))
-	d.checkConnection(p, exchange.Proxied(client, d.config.URL))
+	d.checkNameResolution(p, exchange.Proxied(client, d.config.URL()))
+	d.checkConnection(p, exchange.Proxied(client, d.config.URL()))
 	d.checkTLS(p)
 	d.checkAnswer(p)
 	d.checkClock(p)
@@ -91,9 +91,9 @@ func (d *diagnosis) checkNameResolution(p *probe, proxied bool) {
 }
 
 func (d *diagnosis) checkConnection(p *probe, proxied bool) {
-	https := strings.HasPrefix(d.config.URL, "https://")
+	https := strings.HasPrefix(d.config.URL(), "https://")
 	switch {
-	case d.failIfBroken(nameConnection, p.connect, p, explain.Timeout(d.config.Region, d.config.URL)):
+	case d.failIfBroken(nameConnection, p.connect, p, explain.Timeout(d.config.Region, d.config.URL())):
 	case p.connect.done && proxied && https && !p.handshake.begun && p.err != nil:
 		d.failProbe(nameConnection, p, explain.Advice{Heading: explain.HeadingProxy, Text: "the proxy " + p.address + " accepts the connection, but does not connect to STS: check the proxy, or add the host of STS to NO_PROXY"})
 	case p.connect.done && proxied:
@@ -115,7 +115,7 @@ func (d *diagnosis) checkTLS(p *probe) {
 	case d.failIfBroken(nameTLS, p.handshake, p, tooLong):
 	case p.handshake.done:
 		d.pass(nameTLS, "the certificate is valid")
-	case strings.HasPrefix(d.config.URL, "http://"):
+	case strings.HasPrefix(d.config.URL(), "http://"):
 		d.skip(nameTLS, "the endpoint is http://")
 	case p.reused || !p.traced():
 		d.skip(nameTLS, "the HTTP client does not report this step")
@@ -135,14 +135,14 @@ func (d *diagnosis) checkAnswer(p *probe) {
 	case !d.reachedSTS():
 		d.skip(nameAnswer, "STS was not reached")
 	case p.err != nil:
-		d.failProbe(nameAnswer, p, explain.Timeout(d.config.Region, d.config.URL))
+		d.failProbe(nameAnswer, p, explain.Timeout(d.config.Region, d.config.URL()))
 	case p.status >= http.StatusInternalServerError && p.fromSTS:
 		d.add(nameAnswer, Warned, fmt.Sprintf("STS responds with HTTP %d", p.status), explain.Advice{Heading: explain.HeadingSTSUnavailable, Text: "wait: STS has a fault of its own"})
 	case p.fromSTS:
 		d.pass(nameAnswer, "STS responds")
 	case d.facts(nil, nil).IsAWS():
 		d.foreignAnswer = true
-		d.add(nameAnswer, Warned, answered+", but that is not a response of AWS STS", explain.NotSTS(d.config.Shared.Endpoint, d.config.URL))
+		d.add(nameAnswer, Warned, answered+", but that is not a response of AWS STS", explain.NotSTS(d.config.Shared.Endpoint, d.config.URL()))
 	default:
 		d.pass(nameAnswer, "%s", answered)
 	}

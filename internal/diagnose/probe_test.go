@@ -25,6 +25,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
+	smithyendpoints "github.com/aws/smithy-go/endpoints"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -122,7 +123,9 @@ func TestProbeFailureLinksToItsHeading(t *testing.T) {
 // requireFailedProbe checks that the probe fails exactly this check, with this heading.
 func requireFailedProbe(t *testing.T, p *probe, target string, proxied bool, check string, heading explain.Heading) {
 	t.Helper()
-	d := &diagnosis{result: &Result{}, config: &config.Config{URL: target, Region: "us-west-2", Shared: &config.Shared{}}}
+	u, err := url.Parse(target)
+	require.NoError(t, err)
+	d := &diagnosis{result: &Result{}, config: &config.Config{Endpoint: &smithyendpoints.Endpoint{URI: *u}, Region: "us-west-2", Shared: &config.Shared{}}}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	d.checkNameResolution(p, proxied)

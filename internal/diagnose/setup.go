@@ -117,7 +117,7 @@ func (d *diagnosis) checkEndpoint(context.Context) {
 	case c.Shared.STS != nil:
 		d.skip(nameEndpoint, "the application sets Options.STS")
 		return
-	case c.URL == "" || d.result.has(nameSettings, Failed):
+	case c.URL() == "" || d.result.has(nameSettings, Failed):
 		d.skip(nameEndpoint, "it depends on the region and the settings")
 		return
 	}
@@ -126,8 +126,8 @@ func (d *diagnosis) checkEndpoint(context.Context) {
 		return
 	}
 	if ignored := d.env.IgnoredVariables(c); len(ignored) > 0 {
-		d.add(nameEndpoint, Warned, c.URL+"; "+strings.Join(ignored, "; "), explain.Advice{Heading: explain.HeadingNotFollowed, Text: "unset the variable, or set " + config.EnvEndpointSTS + " to the URL of the STS to use"})
+		d.add(nameEndpoint, Warned, c.URL()+"; "+strings.Join(ignored, "; "), explain.Advice{Heading: explain.HeadingNotFollowed, Text: "unset the variable, or set " + config.EnvEndpointSTS + " to the URL of the STS to use"})
 		return
 	}
-	d.pass(nameEndpoint, "%s", c.URL)
+	d.pass(nameEndpoint, "%s", c.URL())
 }

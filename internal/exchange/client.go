@@ -4,6 +4,7 @@
 package exchange
 
 import (
+	"context"
 	"net/http"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -11,6 +12,7 @@ import (
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
+	smithyendpoints "github.com/aws/smithy-go/endpoints"
 
 	"github.com/irsakit/irsakit/internal/config"
 )
@@ -35,7 +37,11 @@ func NewClient(cfg *config.Config, conns int) *Client {
 	}
 	switch httpClient := client.(type) {
 	case nil:
-		c.http = newHTTPClient(cfg.Shared.Services, conns)
+		var base *awshttp.BuildableClient
+		if cfg.Shared.Services != nil {
+			base = cfg.Shared.Services()
+		}
+		c.http = newHTTPClient(base, conns)
 	case *awshttp.BuildableClient:
 		c.http = newHTTPClient(httpClient, conns)
 	default:
@@ -96,6 +102,9 @@ func (c *Client) singleRequest(cfg *config.Config, recorded *response) func(*sts
 		if cfg.Region != "" && (cfg.Shared.STS == nil || cfg.OwnRegion) {
 			o.Region = cfg.Region // the role's, because the roles of a Pool share the client
 		}
+		if cfg.Endpoint != nil {
+			o.EndpointResolverV2 = resolved{cfg.Endpoint}
+		}
 	}
 }
 
@@ -111,14 +120,13 @@ func newSTSClient(cfg *config.Config, httpClient aws.HTTPClient) *sts.Client {
 		MeterProvider:  cfg.Shared.MeterProvider,
 		AppID:          cfg.Shared.AppID,
 	}
-	if cfg.Shared.Endpoint != "" {
-		opts.BaseEndpoint = aws.String(cfg.Shared.Endpoint)
-	}
-	if cfg.Shared.FIPS {
-		opts.EndpointOptions.UseFIPSEndpoint = aws.FIPSEndpointStateEnabled
-	}
-	if cfg.Shared.DualStack {
-		opts.EndpointOptions.UseDualStackEndpoint = aws.DualStackEndpointStateEnabled
-	}
 	return sts.New(opts)
+}
+
+// resolved is the endpoint of a role. The SDK would evaluate its rules for each request.
+type resolved struct{ endpoint *smithyendpoints.Endpoint }
+
+// ResolveEndpoint returns the endpoint.
+func (r resolved) ResolveEndpoint(context.Context, sts.EndpointParameters) (smithyendpoints.Endpoint, error) {
+	return *r.endpoint, nil
 }

@@ -19,7 +19,7 @@ func Facts(c *config.Config, kind, err error, token *tokenfile.Token) explain.Fa
 		ExternalID: c.ExternalID, Tagged: c.Tagged, Identified: c.Identified,
 	}
 	if c.Shared != nil {
-		f.Endpoint, f.URL, f.FIPS, f.DualStack = c.Shared.Endpoint, c.URL, c.Shared.FIPS, c.Shared.DualStack
+		f.Endpoint, f.URL, f.FIPS, f.DualStack = c.Shared.Endpoint, c.URL(), c.Shared.FIPS, c.Shared.DualStack
 	}
 	if token != nil {
 		f.Claims = explain.CutClaims(token.Claims())

@@ -27,7 +27,12 @@ func secretsOf(token *tokenfile.Token) secrets {
 	if token == nil {
 		return nil
 	}
-	_, rest, _ := strings.Cut(token.Reveal(), ".")
+	return secretsIn(token.Reveal())
+}
+
+// secretsIn is like secretsOf for the text of a token.
+func secretsIn(token string) secrets {
+	_, rest, _ := strings.Cut(token, ".")
 	payload, signature, _ := strings.Cut(rest, ".")
 	return secrets{payload, signature}
 }
@@ -54,6 +59,20 @@ func (s secrets) find(text string) (start, end int) {
 		}
 	}
 	return 0, 0
+}
+
+// occurIn reports whether text contains a run of a secret. It takes a ninth of the time of find: of the
+// samples that begin every stride characters, each run contains one.
+func (s secrets) occurIn(text []byte) bool {
+	const sample = 4 // long enough that other texts rarely have one in common with a secret
+	const stride = secretRun - sample + 1
+	for i := 0; i+sample <= len(text); i += stride {
+		if s.contain(string(text[i : i+sample])) {
+			_, end := s.find(string(text))
+			return end > 0
+		}
+	}
+	return false
 }
 
 // redact replaces the runs of secrets in text.
@@ -172,7 +191,7 @@ func (e *redactedError) Unwrap() []error { return e.kinds }
 // 64 letters, digits, dots, hyphens and underscores. Otherwise it returns "".
 func (s secrets) identifier(text string) string {
 	other := func(r rune) bool { return !isBase64URL(r) && r != '.' }
-	if _, end := s.find(text); end > 0 || len(text) > 64 || strings.ContainsFunc(text, other) {
+	if s.occurIn([]byte(text)) || len(text) > 64 || strings.ContainsFunc(text, other) {
 		return ""
 	}
 	return text

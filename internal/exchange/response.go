@@ -4,9 +4,12 @@ import (
 	"bytes"
 	"cmp"
 	"encoding/xml"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -53,12 +56,6 @@ type errorDocument struct {
 	BareMessage string `xml:"Message"`
 }
 
-// reply is the body of a successful response to either action.
-type reply struct {
-	First   time.Time `xml:"AssumeRoleWithWebIdentityResult>Credentials>Expiration"`
-	Chained time.Time `xml:"AssumeRoleResult>Credentials>Expiration"`
-}
-
 // newResponse returns an empty record for a request that is sent now and contains the secrets.
 func newResponse(requested time.Duration, secrets secrets) *response {
 	return &response{sent: time.Now(), requested: requested, secrets: secrets}
@@ -94,7 +91,7 @@ func (c recorder) Do(request *http.Request) (*http.Response, error) {
 	r.date = dateOf(response.Header)
 	r.retryAfter = schedule.ParseRetryAfter(response.Header.Get("X-Amz-Retry-After"))
 	if r.succeeded() {
-		text, confirmed := r.readReply(body)
+		text, confirmed := r.readReply(body, response.ContentLength)
 		if r.bodyErr != nil {
 			return nil, r.bodyErr
 		}
@@ -115,7 +112,7 @@ func (r *response) http(request *http.Request, body []byte, confirmed bool) *htt
 		header.Set("Date", r.date.UTC().Format(http.TimeFormat))
 	}
 	return &http.Response{
-		Status: fmt.Sprintf("%d %s", r.status, http.StatusText(r.status)), StatusCode: r.status,
+		Status: strconv.Itoa(r.status) + " " + http.StatusText(r.status), StatusCode: r.status,
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
 		Header: header, Body: io.NopCloser(bytes.NewReader(body)), ContentLength: int64(len(body)), Request: request,
 	}
@@ -152,58 +149,90 @@ func (r *response) succeeded() bool { return r.status >= 200 && r.status < 300 }
 // readReply returns the body of a successful response, or nil if it is not XML or repeats a secret
 // of the request. It also reports whether the Date is STS's: STS grants the requested duration, so
 // Expiration - Date equals it.
-func (r *response) readReply(body io.ReadCloser) (text []byte, confirmed bool) {
-	text, err := io.ReadAll(http.MaxBytesReader(nil, body, maxReply))
+func (r *response) readReply(body io.ReadCloser, length int64) (text []byte, confirmed bool) {
+	text, err := readAll(http.MaxBytesReader(nil, body, maxReply), int(min(length, maxReply)))
 	if err != nil {
 		r.bodyErr = r.secrets.redactError(err)
 		return nil, false
 	}
-	var document reply
-	if xml.Unmarshal(text, &document) != nil {
+	expiration, ok := r.scan(text)
+	if !ok {
 		return nil, false
-	}
-	if r.isRepeatedIn(text) {
-		r.bodyErr = errRepeated
-		return nil, false
-	}
-	expiration := document.First
-	if expiration.IsZero() {
-		expiration = document.Chained
 	}
 	difference := expiration.Sub(r.date) - r.requested
 	return text, difference.Abs() <= schedule.DateTolerance
 }
 
+// readAll is like io.ReadAll for a reader whose length is probably as given, or -1 if it is unknown.
+func readAll(reader io.Reader, length int) ([]byte, error) {
+	text := make([]byte, 0, max(length, 511)+1) // one more to find the end
+	for {
+		n, err := reader.Read(text[len(text):cap(text)])
+		text = text[:len(text)+n]
+		switch {
+		case errors.Is(err, io.EOF):
+			return text, nil
+		case err != nil:
+			return text, err
+		case len(text) == cap(text):
+			text = slices.Grow(text, len(text))
+		}
+	}
+}
+
+// scan returns the expiry in a successful response, and reports whether the response is XML and repeats
+// no secret of the request.
+func (r *response) scan(document []byte) (expiration time.Time, ok bool) {
+	if isPlain(document) && !r.secrets.occurInPlain(document) {
+		return plainExpiration(document), true
+	}
+	shown, expiration, isXML := scanReply(document)
+	if isXML && r.secrets.occurIn(shown) {
+		r.bodyErr = errRepeated
+		return time.Time{}, false
+	}
+	return expiration, isXML
+}
+
+// errRepeated is the error of a response that repeats a secret of the request, which STS never does.
 var errRepeated = fmt.Errorf("it repeats a secret of the request: %w", explain.ErrNotSTS)
 
-// isRepeatedIn reports whether the document contains a secret of the request, which STS never
-// repeats. The text of the elements of the new keys is not searched, because the SDK does not print
-// it.
-func (r *response) isRepeatedIn(document []byte) bool {
+// scanReply returns the parts of a successful response that the SDK can print, which excludes the new
+// keys, and the expiry in Response>Result>Credentials>Expiration, if there is one. It reports whether
+// the document is XML.
+func scanReply(document []byte) (shown []byte, expiration time.Time, isXML bool) {
 	var text bytes.Buffer
-	start := 0 // the start of the current element's text
-	decoder := xml.NewDecoder(bytes.NewReader(document))
-	for {
+	start, depth := 0, 0 // where the current element begins in text, and how many elements it is in
+	for decoder := xml.NewDecoder(bytes.NewReader(document)); ; {
 		token, err := decoder.Token()
 		if err != nil {
-			_, end := r.secrets.find(text.String())
-			return end > 0
+			return text.Bytes(), expiration, isXML
 		}
 		switch t := token.(type) {
 		case xml.StartElement:
-			fmt.Fprintf(&text, " %s ", t.Name.Local)
-			for _, attr := range t.Attr {
-				fmt.Fprintf(&text, "%s %s ", attr.Name.Local, attr.Value)
-			}
+			depth++
+			writeStart(&text, t)
 			start = text.Len()
 		case xml.CharData:
 			text.Write(t)
 		case xml.EndElement:
-			if t.Name.Local == "SecretAccessKey" || t.Name.Local == "SessionToken" {
+			switch {
+			case t.Name.Local == "SecretAccessKey" || t.Name.Local == "SessionToken":
 				text.Truncate(start)
+			case t.Name.Local == "Expiration" && depth == 4:
+				_ = expiration.UnmarshalText(text.Bytes()[start:]) // an invalid one is an error of the SDK
 			}
+			depth--
+			isXML = isXML || depth == 0
 			text.WriteByte(' ')
 		}
+	}
+}
+
+func writeStart(text *bytes.Buffer, element xml.StartElement) {
+	text.WriteString(" " + element.Name.Local + " ")
+	for _, attr := range element.Attr {
+		text.WriteString(attr.Name.Local + " " + attr.Value + " ")
 	}
 }
 

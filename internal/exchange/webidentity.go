@@ -3,6 +3,7 @@ package exchange
 import (
 	"context"
 	"fmt"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -24,7 +25,7 @@ type State struct {
 	UsedToken   atomic.Pointer[tokenfile.Token] // the token of the newest request
 	NewestToken atomic.Pointer[tokenfile.Token]
 
-	NeverRenewed atomic.Bool // the newest token's file is not a link into a projected volume
+	NeverRenewed atomic.Bool // the file of the last rejected token is not a link into a projected volume
 }
 
 // WebIdentity exchanges tokens for credentials of one role.
@@ -46,6 +47,7 @@ func (x *WebIdentity) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	if err == nil || !explain.IsTokenRejection(err) {
 		return creds, err
 	}
+	x.NeverRenewed.Store(isRegularFile(x.Config.TokenFile))
 	newer, readErr := x.token(ctx)
 	if readErr != nil || newer.Reveal() == token.Reveal() {
 		return creds, err
@@ -56,13 +58,13 @@ func (x *WebIdentity) Retrieve(ctx context.Context) (aws.Credentials, error) {
 // token calls the token source. It redacts the source's error, which can contain tokens that the
 // source returned before.
 func (x *WebIdentity) token(ctx context.Context) (token tokenfile.Token, err error) {
-	secrets := append(secretsOf(x.UsedToken.Load()), secretsOf(x.NewestToken.Load())...)
-	defer secrets.recoverPanic("the token source", &err)
-	if token, err = x.Config.Token.Token(ctx); err != nil {
-		return token, secrets.redactError(err)
-	}
-	x.NeverRenewed.Store(isRegularFile(x.Config.TokenFile))
-	return token, nil
+	defer func() {
+		if err != nil {
+			err = append(secretsOf(x.UsedToken.Load()), secretsOf(x.NewestToken.Load())...).redactError(err)
+		}
+	}()
+	defer secrets{}.recoverPanic("the token source", &err)
+	return x.Config.Token.Token(ctx)
 }
 
 func (x *WebIdentity) assume(ctx context.Context, token tokenfile.Token) (creds aws.Credentials, err error) {
@@ -70,10 +72,11 @@ func (x *WebIdentity) assume(ctx context.Context, token tokenfile.Token) (creds 
 	if last := x.NewestToken.Load(); last == nil || !token.Claims().IssuedAt.Before(last.Claims().IssuedAt) {
 		x.NewestToken.Store(&token)
 	}
-	secrets := secretsOf(&token)
+	text := token.Reveal()
+	secrets := secretsIn(text)
 	defer secrets.recoverPanic("the STS client", &err)
 	recorded := newResponse(x.Config.Lifetime(), secrets)
-	out, err := x.Client.api.AssumeRoleWithWebIdentity(ctx, x.input(token), x.Client.singleRequest(x.Config, recorded))
+	out, err := x.Client.api.AssumeRoleWithWebIdentity(ctx, x.input(text, token.Claims()), x.Client.singleRequest(x.Config, recorded))
 	received := time.Now()
 	if err != nil {
 		return aws.Credentials{}, x.Client.failure(recorded, err)
@@ -88,12 +91,12 @@ func (x *WebIdentity) assume(ctx context.Context, token tokenfile.Token) (creds 
 	return creds, nil
 }
 
-func (x *WebIdentity) input(token tokenfile.Token) *sts.AssumeRoleWithWebIdentityInput {
+func (x *WebIdentity) input(token string, claims tokenfile.Claims) *sts.AssumeRoleWithWebIdentityInput {
 	c := x.Config
 	input := &sts.AssumeRoleWithWebIdentityInput{
 		RoleArn:          aws.String(c.RoleARN),
-		RoleSessionName:  aws.String(x.SessionNameFor(token.Claims())),
-		WebIdentityToken: aws.String(token.Reveal()),
+		RoleSessionName:  aws.String(x.SessionNameFor(claims)),
+		WebIdentityToken: aws.String(token),
 		DurationSeconds:  aws.Int32(int32(c.Lifetime() / time.Second)),
 	}
 	if c.Policy != "" {
@@ -145,7 +148,7 @@ func credentialsOf(out *sts.AssumeRoleWithWebIdentityOutput, recorded *response,
 	}
 	if user := out.AssumedRoleUser; user != nil {
 		if parsed, err := arn.Parse(aws.ToString(user.Arn)); err == nil {
-			creds.AccountID = parsed.AccountID
+			creds.AccountID = strings.Clone(parsed.AccountID) // does not keep the ARN in memory
 		}
 	}
 	return creds, nil

@@ -1,6 +1,10 @@
 package explain
 
-import "github.com/irsakit/irsakit/internal/lazyregexp"
+import (
+	"strings"
+
+	"github.com/irsakit/irsakit/internal/lazyregexp"
+)
 
 // eksIssuer matches the issuers of EKS clusters, with IPv4 or dual-stack names. Its group is the
 // region.
@@ -10,17 +14,31 @@ var eksIssuer = lazyregexp.New(`^https://oidc[.-]eks\.([a-z0-9-]+)\.(?:amazonaws
 // issuer.
 func IssuerRegion(issuer string) string { return group(eksIssuer, issuer) }
 
-// zoneName matches the names of Availability Zones, Local Zones and Wavelength Zones, which begin with
-// the region. Its group is the region.
+// ZoneRegion returns the region at the beginning of the name of an Availability Zone, a Local Zone or a
+// Wavelength Zone, or "" for any other name.
 // https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/using-regions-availability-zones.html
-var zoneName = lazyregexp.New(`^([a-z]{2,4}(?:-[a-z]+)+-\d+)(?:[a-z]|-[a-z0-9-]+)$`)
-
-// ZoneRegion returns the region of a zone, or "" if name is not that of a zone.
 func ZoneRegion(name string) string {
 	if len(name) > maxQuoted {
 		return ""
 	}
-	return group(zoneName, name)
+	region, rest := CutRegion(name)
+	isZone := len(rest) == 1 && rest[0] >= 'a' && rest[0] <= 'z' || strings.HasPrefix(rest, "-")
+	if area := strings.Index(region, "-"); area < 2 || area > 4 || !isZone {
+		return ""
+	}
+	return region
+}
+
+// CutRegion returns the name of a region of AWS at the beginning of text, such as "us-west-2", and the
+// rest of text. The name is empty if text does not begin with one.
+func CutRegion(text string) (region, rest string) {
+	words := strings.TrimLeft(text, "abcdefghijklmnopqrstuvwxyz-")
+	rest = strings.TrimLeft(words, "0123456789")
+	letters := text[:len(text)-len(words)]
+	if rest == words || !strings.HasSuffix(letters, "-") || strings.Count(letters, "-") < 2 {
+		return "", text
+	}
+	return text[:len(text)-len(rest)], rest
 }
 
 // group returns the first group of a match, or "".

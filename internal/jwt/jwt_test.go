@@ -22,7 +22,7 @@ func withClaims(claims string) string {
 }
 
 func TestParseReturnsClaimsOfKubernetes(t *testing.T) {
-	got, err := jwt.Parse(withClaims(`{
+	got, err := jwt.Parse([]byte(withClaims(`{
 		"aud": ["sts.amazonaws.com"],
 		"exp": 1767312000,
 		"iat": 1767225600,
@@ -36,7 +36,7 @@ func TestParseReturnsClaimsOfKubernetes(t *testing.T) {
 		},
 		"nbf": 1767225601,
 		"sub": "system:serviceaccount:shop:cart"
-	}`))
+	}`)))
 	require.NoError(t, err)
 	assert.Equal(t, jwt.Claims{
 		Issuer:         "https://oidc.eks.eu-central-1.amazonaws.com/id/0123456789ABCDEF",
@@ -88,7 +88,7 @@ func TestParseReturnsZeroForClaimOfUnexpectedType(t *testing.T) {
 		{"a token that is bound to no pod", `{"kubernetes.io":{"namespace":"shop","serviceaccount":{"name":"cart"}}}`, jwt.Claims{Namespace: "shop", ServiceAccount: "cart"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			got, err := jwt.Parse(withClaims(tt.claims))
+			got, err := jwt.Parse([]byte(withClaims(tt.claims)))
 			require.NoError(t, err)
 			assert.Equal(t, tt.want, got)
 		})
@@ -125,7 +125,7 @@ func TestParseRejectsMalformedJWT(t *testing.T) {
 		{"claims nested too deeply", header + "." + encode(`{"a":`+strings.Repeat("[", 20000)) + "." + signature, "its claims part is not a JSON object"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			got, err := jwt.Parse(tt.token)
+			got, err := jwt.Parse([]byte(tt.token))
 			require.ErrorContains(t, err, tt.want)
 			assert.Zero(t, got)
 			requireSilent(t, err, tt.token)

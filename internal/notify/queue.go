@@ -16,9 +16,14 @@ const DefaultCapacity = 64
 type Queue[T any] struct {
 	Capacity int // DefaultCapacity if 0; must not be changed after the first Put
 
-	mu      sync.Mutex
+	mu  sync.Mutex
+	run *run[T] // nil if there is nothing to deliver
+}
+
+// run is the state of a Queue while its goroutine runs.
+type run[T any] struct {
 	waiting []T
-	drained chan struct{} // closed when the goroutine has delivered all values; nil if none runs
+	drained chan struct{} // closed when the goroutine has delivered all values
 }
 
 // Put queues v for delivery and returns at once. The goroutine of the Queue passes v to
@@ -26,30 +31,30 @@ type Queue[T any] struct {
 func (q *Queue[T]) Put(v T, deliver func(T)) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if len(q.waiting) == cmp.Or(q.Capacity, DefaultCapacity) {
-		q.waiting = q.waiting[1:]
+	if q.run == nil {
+		q.run = &run[T]{drained: make(chan struct{})}
+		go q.drain(q.run, deliver)
 	}
-	q.waiting = append(q.waiting, v)
-	if q.drained == nil {
-		q.drained = make(chan struct{})
-		go q.drain(q.drained, deliver)
+	if len(q.run.waiting) == cmp.Or(q.Capacity, DefaultCapacity) {
+		q.run.waiting = q.run.waiting[1:]
 	}
+	q.run.waiting = append(q.run.waiting, v)
 }
 
 // Idle returns a channel that is closed when all values put into q have been delivered.
 func (q *Queue[T]) Idle() <-chan struct{} {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.drained != nil {
-		return q.drained
+	if q.run != nil {
+		return q.run.drained
 	}
 	idle := make(chan struct{})
 	close(idle)
 	return idle
 }
 
-func (q *Queue[T]) drain(drained chan struct{}, deliver func(T)) {
-	defer q.end(drained, deliver) // runs even if deliver calls runtime.Goexit
+func (q *Queue[T]) drain(r *run[T], deliver func(T)) {
+	defer q.end(r, deliver) // runs even if deliver calls runtime.Goexit
 	for {
 		v, ok := q.next()
 		if !ok {
@@ -59,26 +64,26 @@ func (q *Queue[T]) drain(drained chan struct{}, deliver func(T)) {
 	}
 }
 
-func (q *Queue[T]) end(drained chan struct{}, deliver func(T)) {
+func (q *Queue[T]) end(r *run[T], deliver func(T)) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.drained == drained { // deliver has called runtime.Goexit
-		if len(q.waiting) > 0 {
-			go q.drain(drained, deliver)
+	if q.run == r { // deliver has called runtime.Goexit
+		if len(r.waiting) > 0 {
+			go q.drain(r, deliver)
 			return
 		}
-		q.drained = nil
+		q.run = nil
 	}
-	close(drained)
+	close(r.drained)
 }
 
 func (q *Queue[T]) next() (v T, ok bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if len(q.waiting) == 0 {
-		q.drained, q.waiting = nil, nil // the next Put starts another goroutine
+	if len(q.run.waiting) == 0 {
+		q.run = nil // the next Put starts another goroutine
 		return v, false
 	}
-	v, q.waiting = q.waiting[0], q.waiting[1:]
+	v, q.run.waiting = q.run.waiting[0], q.run.waiting[1:]
 	return v, true
 }

@@ -1,0 +1,59 @@
+package cache_test
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/irsakit/irsakit/cache"
+)
+
+// While a failure stands, all callers get the same error, which is made once.
+func TestRetrieveReturnsTheSameErrorUntilTheNextAttempt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &source{lifetime: time.Hour}
+		c := newCache(t, s)
+		view := c.MinTTL(time.Minute)
+		ctx := t.Context()
+		requireStanding := func(want error) {
+			t.Helper()
+			calls := s.count()
+			_, first := c.Retrieve(ctx)
+			require.ErrorIs(t, first, want)
+			for name, p := range map[string]aws.CredentialsProvider{"Retrieve": c, "Retrieve of a view": view} {
+				_, err := p.Retrieve(ctx)
+				assert.Same(t, first, err, name)
+				assert.Zero(t, testing.AllocsPerRun(1000, func() { _, _ = p.Retrieve(ctx) }), name)
+			}
+			assert.Equal(t, calls, s.count(), "calls of the source")
+		}
+		s.setError(errBroken)
+		_, err := c.Retrieve(ctx)
+		require.Error(t, err)
+		requireStanding(errBroken)
+
+		before := c.Status()
+		_, err = c.Retrieve(ctx)
+		var failure *cache.Error
+		require.ErrorAs(t, err, &failure)
+		assert.Equal(t, before.NextAttempt, failure.NextAttempt)
+		assert.Equal(t, before.ErrorCount+1, c.Status().ErrorCount)
+		time.Sleep(time.Until(failure.NextAttempt))
+		_, next := c.Retrieve(ctx)
+		require.ErrorIs(t, next, errBroken)
+		assert.NotSame(t, err, next, "the error of the next attempt")
+
+		s.setError(nil)
+		time.Sleep(time.Minute)
+		creds := retrieve(t, c)
+		c.Invalidate(creds)
+		synctest.Wait()
+		creds = retrieve(t, c)
+		c.Invalidate(creds)
+		requireStanding(cache.ErrRejected) // the next attempt starts a minute after the last one
+	})
+}

@@ -1,0 +1,49 @@
+package exchange
+
+import (
+	"bytes"
+	"time"
+)
+
+// The responses of STS are plain: every text in them stands as it is. They need not be decoded to
+// search them, which takes as long as a good part of the whole exchange.
+
+// isPlain reports whether a document is a complete response without entities, comments, CDATA sections
+// and processing instructions.
+func isPlain(document []byte) bool {
+	for _, markup := range []string{"&", "<!", "<?"} {
+		if bytes.Contains(document, []byte(markup)) {
+			return false
+		}
+	}
+	return bytes.HasSuffix(bytes.TrimSpace(document), []byte("Response>"))
+}
+
+// plainExpiration returns the expiry in a plain document. It is zero if there is none, or an invalid one.
+func plainExpiration(document []byte) time.Time {
+	_, text, _ := cutText(document, "Expiration")
+	expiration, _ := time.Parse(time.RFC3339, string(text))
+	return expiration
+}
+
+// occurInPlain reports whether a plain document contains a run of a secret, except in the text of the
+// new keys, which the SDK does not print.
+func (s secrets) occurInPlain(document []byte) bool {
+	for _, name := range []string{"SecretAccessKey", "SessionToken"} {
+		if before, text, after := cutText(document, name); text != nil {
+			return s.occurInPlain(before) || s.occurInPlain(after)
+		}
+	}
+	return s.occurIn(document)
+}
+
+// cutText returns the text of the first element with the given name, and what is before and after it.
+// text is nil if there is none, or if it contains other elements.
+func cutText(document []byte, name string) (before, text, after []byte) {
+	before, rest, _ := bytes.Cut(document, []byte("<"+name+">"))
+	text, after, found := bytes.Cut(rest, []byte("<"))
+	if !found || !bytes.HasPrefix(after, []byte("/"+name+">")) {
+		return document, nil, nil
+	}
+	return before, text, after
+}

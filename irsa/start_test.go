@@ -1,0 +1,80 @@
+package irsa_test
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"net/http"
+	"runtime"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
+	"github.com/aws/aws-sdk-go-v2/service/sts"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/irsakit/irsakit/irsa"
+)
+
+// replay returns a client that answers each request with the first reply of another client.
+func replay(t *testing.T, client *http.Client) *http.Client {
+	var reply []byte
+	var header http.Header
+	return &http.Client{Transport: roundTripper(func(r *http.Request) (*http.Response, error) {
+		if reply == nil {
+			response, err := client.Transport.RoundTrip(r)
+			require.NoError(t, err)
+			defer func() { _ = response.Body.Close() }()
+			reply, err = io.ReadAll(response.Body)
+			require.NoError(t, err)
+			header = response.Header
+		}
+		_, _ = io.Copy(io.Discard, r.Body)
+		return &http.Response{StatusCode: http.StatusOK, Header: header, Body: io.NopCloser(bytes.NewReader(reply)), ContentLength: int64(len(reply)), Request: r}, nil
+	})}
+}
+
+// memoryOf returns the numbers of allocations and of bytes that a call of f makes on average.
+func memoryOf(f func()) (allocations, allocated float64) {
+	const runs = 100
+	f() // what is initialized once
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	for range runs {
+		f()
+	}
+	runtime.ReadMemStats(&after)
+	return float64(after.Mallocs-before.Mallocs) / runs, float64(after.TotalAlloc-before.TotalAlloc) / runs
+}
+
+// A program that starts must not allocate much more until its first credentials than one with the SDK's
+// provider alone. This test leaves out what a process initializes once, and the connection, which are
+// three quarters of the allocations and equal for both.
+func TestStartAllocatesLittleMoreThanTheSDK(t *testing.T) {
+	k, pod := newPod(t)
+	client := replay(t, k.HTTPClient())
+	var started []aws.CredentialsProvider
+	start := func(p aws.CredentialsProvider) {
+		_, err := p.Retrieve(context.Background())
+		require.NoError(t, err)
+		started = append(started, p)
+	}
+	sdkCount, sdkBytes := memoryOf(func() {
+		client := sts.New(sts.Options{Region: pod.Region(), HTTPClient: client, Credentials: aws.AnonymousCredentials{}})
+		start(aws.NewCredentialsCache(stscreds.NewWebIdentityRoleProvider(client, pod.RoleARN(), stscreds.IdentityTokenFile(pod.TokenFile()))))
+	})
+	count, bytes := memoryOf(func() {
+		p, err := irsa.New(pod.Options, func(o *irsa.Options) { o.HTTPClient = client })
+		require.NoError(t, err)
+		start(p)
+	})
+	t.Logf("allocations: %.0f, the SDK %.0f; bytes: %.0f, the SDK %.0f", count, sdkCount, bytes, sdkBytes)
+	assert.LessOrEqual(t, count, 1.25*sdkCount, "allocations")
+	assert.LessOrEqual(t, bytes, 1.25*sdkBytes, "bytes")
+	for _, p := range started {
+		if p, ok := p.(*irsa.Provider); ok {
+			assert.NoError(t, p.Close())
+		}
+	}
+}
