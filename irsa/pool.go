@@ -25,8 +25,7 @@ const (
 // maxIdleLifetimes is the number of unused credential lifetimes after which a role is not refreshed.
 const maxIdleLifetimes = 2
 
-// poolEvents is the number of pending events of a Pool that are kept.
-const poolEvents = 1024
+const poolEvents = 1024 // pending events of a Pool that are kept
 
 // PoolOptions configure a [Pool]. A field that is zero is taken from the environment
 // variables that the EKS webhook sets, or has a default.
@@ -62,13 +61,11 @@ type PoolOptions struct {
 // exchange failed at most half of that. Throttling slows down only the tenant that is throttled. An
 // exchange that does not return within AttemptTimeout no longer counts. See [cache.Limiter].
 //
-// If a tenant asks for another role and
-// MaxRoles roles already wait for their first credentials, one of those is evicted. If a role
-// receives its first credentials and MaxRoles roles already have some, one of these is evicted.
-// The tenant with the most roles loses its least recently used one, if it has more than an equal
-// share of MaxRoles. Otherwise the asking tenant loses its own least recently used one. If it has
-// none, [Pool.Provider] returns an error of the kind [ErrPoolFull]. A role is not evicted while a
-// role chain in the Pool uses it.
+// If a tenant asks for another role and MaxRoles roles already wait for their first credentials, one
+// of those is evicted. If a role receives its first credentials and MaxRoles roles already have some,
+// one of these is evicted. The tenant with the most roles loses its least recently used one, if it has
+// more than an equal share of MaxRoles. Otherwise the asking tenant loses its own. If it has none,
+// [Pool.Provider] returns an error of the kind [ErrPoolFull]. Links of role chains are not evicted.
 //
 // Holders of an evicted Provider are served as before, and it is refreshed on time. It is no
 // longer part of Status and Providers, and a new token does not end its backoff after a failure.
