@@ -185,9 +185,9 @@ func (p survivalPlan) simulate(t *testing.T, s *sheet, c contender, d time.Durat
 		pods.Go(func() {
 			time.Sleep(rand.N(d))
 			for !callOnce(provider, time.Now()).failed {
+				survived[i] = max(time.Since(outage), 0)
 				time.Sleep(d / 400)
 			}
-			survived[i] = time.Since(outage)
 		})
 	}
 	time.Sleep(time.Until(outage))
