@@ -18,29 +18,41 @@ type chart struct {
 	x, y            string
 	from, to, every float64 // the x axis and the distance of its ticks
 	shaded          float64 // the end of the shaded interval, which begins at 0; or 0
-	conditions      func(plan) (lifetime, latency time.Duration)
+	conditions      func(plan) string
+}
+
+// lives returns the conditions of a chart.
+func lives(lifetime, latency time.Duration) string {
+	return fmt.Sprintf("credentials live %s, STS answers after %s", short(lifetime), short(latency))
 }
 
 var charts = []chart{
 	{
 		measure: "steady", File: "latency", Title: "Longest request in each 50 ms, while credentials are refreshed", series: latencies,
-		contenders: []string{sdk, sdkWindow, ours}, x: "seconds", y: "milliseconds", to: 20, every: 5,
-		conditions: func(p plan) (lifetime, latency time.Duration) { return p.Steady.Lifetime, p.Steady.Latency },
+		contenders: []string{sdk, sdkWindow, ours}, x: "seconds", y: "milliseconds", to: 10, every: 5,
+		conditions: func(p plan) string { return lives(p.Steady.Lifetime, p.Steady.Latency) },
 	},
 	{
 		measure: "outage", File: "outage", Title: "Requests served within 1 s, while STS answers 503 for 10 s", series: served + ", " + shorter + "503",
 		contenders: []string{sdk, sdkWindow, minioGo, ours}, x: "seconds since the outage began", y: "requests per second", from: -5, to: 20, every: 5, shaded: 10,
-		conditions: func(p plan) (lifetime, latency time.Duration) { return p.Outage.Long, p.Outage.Latency },
+		conditions: func(p plan) string { return lives(p.Outage.Long, p.Outage.Latency) },
 	},
 	{
 		measure: "outage", File: "calls", Title: "STS calls, while STS refuses connections for 10 s", series: calling + ", " + longer + "refused",
 		contenders: []string{sdk, sdkWindow, minioGo, ours}, x: "seconds since the outage began", y: "STS calls per second", from: -5, to: 20, every: 5, shaded: 10,
-		conditions: func(p plan) (lifetime, latency time.Duration) { return p.Outage.Short, p.Outage.Latency },
+		conditions: func(p plan) string { return lives(p.Outage.Short, p.Outage.Latency) },
 	},
 	{
 		measure: "herd", File: "herd", Title: "STS calls of 1,000 pods that started at the same instant", series: herding,
-		contenders: []string{sdk, sdkWindow, ours}, x: "lifetimes of the credentials since the start", y: "STS calls per 1/100 lifetime", to: 3, every: 1,
-		conditions: func(p plan) (lifetime, latency time.Duration) { return p.Herd.Lifetime, p.Herd.Latency },
+		contenders: []string{sdk, sdkWindow, ours}, x: "lifetimes of the credentials since the start", y: "STS calls per 1/100 lifetime", to: 4, every: 1,
+		conditions: func(p plan) string { return lives(p.Herd.Lifetime, p.Herd.Latency) },
+	},
+	{
+		measure: "survival", File: "survival", Title: "Pods that still have credentials during an outage of STS", series: surviving,
+		contenders: []string{sdk + " for 12h", ours + " for 15m", ours + " for 1h", ours + " for 12h"}, x: "hours since the outage began", y: "pods in percent", to: 12, every: 2,
+		conditions: func(p plan) string {
+			return fmt.Sprintf("credentials live 15m, 1h or 12h, STS answered after %s before the outage", short(p.Survival.Latency))
+		},
 	},
 }
 
@@ -75,7 +87,6 @@ type panel struct {
 // drawing returns the data of the template.
 func (c chart) drawing(r *report, t theme) map[string]any {
 	s, top := r.Sheet(c.measure), 0.0
-	lifetime, latency := c.conditions(r.Plan)
 	var shown []series
 	for _, contender := range c.contenders {
 		for _, line := range s.Series {
@@ -92,19 +103,20 @@ func (c chart) drawing(r *report, t theme) map[string]any {
 	var panels []panel
 	for i, line := range shown {
 		var path strings.Builder
+		contender, _, _ := strings.Cut(line.Contender, " for ")
 		fmt.Fprintf(&path, "M%.4g %.4g", x(line.From), y(line.Y[0]))
 		for j, v := range line.Y {
 			fmt.Fprintf(&path, "V%.4gH%.4g", y(v), x(line.From+float64(j+1)*line.Step))
 		}
 		panels = append(panels, panel{
-			Contender: line.Contender, Color: t.colors[line.Contender], Path: path.String(), Top: firstPanel + i*panelStep,
+			Contender: line.Contender, Color: t.colors[contender], Path: path.String(), Top: firstPanel + i*panelStep,
 			Range: "min " + significant(slices.Min(line.Y)) + ", max " + significant(slices.Max(line.Y)),
 		})
 	}
 	height := firstPanel + (len(panels)-1)*panelStep + panelHeight + 52
 	return map[string]any{
-		"Title": c.Title, "Conditions": fmt.Sprintf("credentials live %v, STS answers after %v", lifetime, latency),
-		"Versions": s.versions(r, c.contenders), "Theme": t, "Panels": panels, "XLabel": c.x, "YLabel": c.y,
+		"Title": c.Title, "Conditions": c.conditions(r.Plan),
+		"Versions": r.versions(c.contenders), "Theme": t, "Panels": panels, "XLabel": c.x, "YLabel": c.y,
 		"Height": height, "Middle": (firstPanel + height - 52) / 2, "XTicks": ticks(c.from, c.to, c.every, x), "YTicks": ticks(0, top, every, y),
 		"ShadedFrom": x(0), "ShadedWidth": x(c.shaded) - x(0),
 	}

@@ -7,22 +7,24 @@ import (
 	"net/http"
 	"os"
 	"strings"
-	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
 	minio "github.com/minio/minio-go/v7/pkg/credentials"
 
 	"github.com/irsakit/irsakit/irsa"
 )
 
-// A contender is a way to get credentials. Its HTTP client is for requests to STS.
+// A contender is a way to get credentials. Its HTTP client is for requests to STS; nil means the
+// contender's default.
 type contender struct {
 	name string
-	make func(context.Context, Place, *http.Client) (aws.CredentialsProvider, error)
+	make func(context.Context, place, *http.Client) (aws.CredentialsProvider, error)
 }
 
 const (
@@ -46,15 +48,18 @@ var (
 var dynamic = []contender{irsakit, asConfig, withWindow, minioIAM}
 
 // newStatic returns credentials without STS. They show the cost of the calls themselves.
-func newStatic(context.Context, Place, *http.Client) (aws.CredentialsProvider, error) {
+func newStatic(context.Context, place, *http.Client) (aws.CredentialsProvider, error) {
 	return credentials.NewStaticCredentialsProvider("ASIA", "secret", "token"), nil
 }
 
 const region = "us-west-2"
 
-func newIrsakit(_ context.Context, place Place, client *http.Client) (aws.CredentialsProvider, error) {
+func newIrsakit(_ context.Context, at place, client *http.Client) (aws.CredentialsProvider, error) {
 	return irsa.New(func(o *irsa.Options) {
-		o.RoleARN, o.TokenFile, o.Region, o.Endpoint, o.HTTPClient = place.RoleARN, place.TokenFile, region, place.Endpoint, client
+		o.RoleARN, o.TokenFile, o.Region, o.Endpoint, o.Duration = at.RoleARN, at.TokenFile, region, at.Endpoint, at.Duration
+		if client != nil {
+			o.HTTPClient = client
+		}
 	})
 }
 
@@ -62,28 +67,26 @@ func newIrsakit(_ context.Context, place Place, client *http.Client) (aws.Creden
 // SDK refreshes at 60% to 80% of the lifetime, as irsakit does.
 const windowShare = 0.4
 
-// environment guards the environment variables that the config package reads.
-var environment sync.Mutex
-
 // newSDK returns a constructor for the credentials that config.LoadDefaultConfig returns with
 // the environment variables that the webhook injects. window is the ExpiryWindow as a share
 // of the lifetime, and half of it is jitter; 0 means no ExpiryWindow.
-func newSDK(window float64) func(context.Context, Place, *http.Client) (aws.CredentialsProvider, error) {
-	return func(ctx context.Context, place Place, client *http.Client) (aws.CredentialsProvider, error) {
-		environment.Lock()
-		defer environment.Unlock()
-		for _, variable := range place.environ() {
+func newSDK(window float64) func(context.Context, place, *http.Client) (aws.CredentialsProvider, error) {
+	return func(ctx context.Context, at place, client *http.Client) (aws.CredentialsProvider, error) {
+		for _, variable := range at.environ() {
 			name, value, _ := strings.Cut(variable, "=")
 			if err := os.Setenv(name, value); err != nil {
 				return nil, err
 			}
 			defer os.Unsetenv(name) //nolint:errcheck // Unsetenv cannot fail after Setenv
 		}
-		options := []func(*config.LoadOptions) error{config.WithHTTPClient(client)}
-		if window > 0 {
-			options = append(options, config.WithCredentialsCacheOptions(func(o *aws.CredentialsCacheOptions) {
-				o.ExpiryWindow, o.ExpiryWindowJitterFrac = time.Duration(window*float64(place.Lifetime)), 0.5
-			}))
+		options := []func(*config.LoadOptions) error{
+			config.WithWebIdentityRoleCredentialOptions(func(o *stscreds.WebIdentityRoleOptions) { o.Duration = at.Duration }),
+			config.WithCredentialsCacheOptions(func(o *aws.CredentialsCacheOptions) {
+				o.ExpiryWindow, o.ExpiryWindowJitterFrac = time.Duration(window*float64(at.Lifetime)), 0.5
+			}),
+		}
+		if client != nil {
+			options = append(options, config.WithHTTPClient(client))
 		}
 		cfg, err := config.LoadDefaultConfig(ctx, options...)
 		return cfg.Credentials, err
@@ -92,9 +95,9 @@ func newSDK(window float64) func(context.Context, Place, *http.Client) (aws.Cred
 
 // newMinio returns the credentials of minio-go's NewIAM, configured for the pod. They read the
 // environment on each refresh, so newSDK must not run at the same time.
-func newMinio(_ context.Context, place Place, client *http.Client) (aws.CredentialsProvider, error) {
-	iam := &minio.IAM{Client: client, Endpoint: place.Endpoint, Region: region}
-	iam.EKSIdentity.TokenFile, iam.EKSIdentity.RoleARN = place.TokenFile, place.RoleARN
+func newMinio(_ context.Context, at place, client *http.Client) (aws.CredentialsProvider, error) {
+	iam := &minio.IAM{Client: client, Endpoint: at.Endpoint, Region: region}
+	iam.EKSIdentity.TokenFile, iam.EKSIdentity.RoleARN = at.TokenFile, at.RoleARN
 	keys := minio.New(iam)
 	return aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
 		v, err := keys.GetWithContext(nil)
@@ -116,22 +119,14 @@ func cleanEnvironment() error {
 	return errors.Join(os.Setenv("AWS_CONFIG_FILE", os.DevNull), os.Setenv("AWS_SHARED_CREDENTIALS_FILE", os.DevNull))
 }
 
-// traffic records the calls of a contender to STS.
-type traffic struct {
-	mu            sync.Mutex
-	connections   int
-	calls         []time.Time // the start of each call
-	running, peak int
-	before        func(call time.Time) // runs once, before the next call continues
-}
+// traffic counts the connections and calls of a contender to STS.
+type traffic struct{ connections, calls atomic.Int64 }
 
-// client returns an HTTP client that uses the transport. t counts its calls and connections.
+// client returns an HTTP client that uses the transport.
 func (t *traffic) client(transport *http.Transport) *http.Client {
 	dial := transport.DialContext
 	transport.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
-		t.mu.Lock()
-		t.connections++
-		t.mu.Unlock()
+		t.connections.Add(1)
 		return dial(ctx, network, address)
 	}
 	return &http.Client{Transport: &counted{transport, t}}
@@ -145,50 +140,8 @@ type counted struct {
 
 // RoundTrip counts the call.
 func (c *counted) RoundTrip(r *http.Request) (*http.Response, error) {
-	defer c.traffic.begin()()
+	c.traffic.calls.Add(1)
 	return c.Transport.RoundTrip(r)
-}
-
-// begin records the start of a call. The function that it returns records the end.
-func (t *traffic) begin() (end func()) {
-	t.mu.Lock()
-	before, now := t.before, time.Now()
-	t.before = nil
-	t.calls = append(t.calls, now)
-	t.running++
-	t.peak = max(t.peak, t.running)
-	t.mu.Unlock()
-	if before != nil {
-		before(now)
-	}
-	return func() {
-		t.mu.Lock()
-		defer t.mu.Unlock()
-		t.running--
-	}
-}
-
-// beforeNext makes fn run before the next call, which waits for fn to return.
-func (t *traffic) beforeNext(fn func(call time.Time)) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.before = fn
-}
-
-// list returns the start times of the calls so far.
-func (t *traffic) list() []time.Time {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.calls[:len(t.calls):len(t.calls)]
-}
-
-// takePeak returns the maximum number of concurrent calls since the last takePeak.
-func (t *traffic) takePeak() int {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	peak := t.peak
-	t.peak = 0
-	return peak
 }
 
 // perInterval counts the times in each of n intervals.
@@ -200,4 +153,16 @@ func perInterval(all []time.Time, begin time.Time, interval time.Duration, n int
 		}
 	}
 	return counts
+}
+
+// peak returns the maximum number of calls within any window.
+func peak(calls []time.Time, window time.Duration) int {
+	most, from := 0, 0
+	for i, call := range calls {
+		for call.Sub(calls[from]) >= window {
+			from++
+		}
+		most = max(most, i-from+1)
+	}
+	return most
 }

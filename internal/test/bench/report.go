@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"embed"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -13,58 +15,49 @@ import (
 	"slices"
 	"strings"
 	"text/template"
+	"time"
 )
 
 // report contains the results of a run.
 type report struct {
-	Machine machine  `json:"machine"`
+	Date    string   `json:"date"`
+	Took    string   `json:"took"`
+	Commit  string   `json:"commit"`
+	Machine []string `json:"machine"` // the machine, and the versions of the modules
 	Plan    plan     `json:"plan"`
 	Sheets  []*sheet `json:"sheets"`
 }
 
-// machine describes the machine and the modules of a run.
-type machine struct {
-	Runs       int      `json:"runs"`
-	System     string   `json:"system"`
-	Memory     string   `json:"memory"`
-	Processor  string   `json:"processor"`
-	Processors int      `json:"processors"`
-	Modules    []string `json:"modules"`
-}
-
-const (
-	sdkModule   = "github.com/aws/aws-sdk-go-v2"
-	minioModule = "github.com/minio/minio-go/v7"
-)
-
-func newReport(p plan, runs int) *report {
-	m := machine{
-		Runs: runs, System: runtime.GOOS + "/" + runtime.GOARCH + " " + read("/proc/sys/kernel/osrelease"),
-		Memory: firstOf("/proc/meminfo", "MemTotal"), Processor: firstOf("/proc/cpuinfo", "model name"), Processors: runtime.NumCPU(),
-	}
+func newReport(p plan) *report {
+	r := &report{Date: time.Now().UTC().Format(time.DateOnly), Commit: commit(), Plan: p, Machine: []string{
+		fmt.Sprintf("%d processors of %s, %s of memory", runtime.NumCPU(), field("/proc/cpuinfo", "model name"), field("/proc/meminfo", "MemTotal")),
+		runtime.GOOS + "/" + runtime.GOARCH + " " + field("/proc/sys/kernel/osrelease", ""),
+		runtime.Version(),
+	}}
 	info, _ := debug.ReadBuildInfo() // always exists in a program built with modules
 	for _, d := range info.Deps {
-		switch d.Path {
-		case sdkModule, sdkModule + "/config", sdkModule + "/credentials", sdkModule + "/service/sts", minioModule:
-			m.Modules = append(m.Modules, d.Path+" "+d.Version)
+		if strings.HasPrefix(d.Path, "github.com/aws/aws-sdk-go-v2") && !strings.Contains(d.Path, "/internal/") || strings.HasPrefix(d.Path, "github.com/minio/minio-go") {
+			r.Machine = append(r.Machine, d.Path+" "+d.Version)
 		}
 	}
-	return &report{Machine: m, Plan: p}
+	return r
 }
 
 // versions returns the versions of the contenders.
-func (s *sheet) versions(r *report, contenders []string) string {
-	text := "irsakit " + s.Commit
-	for _, module := range r.Machine.Modules {
-		path, version, _ := strings.Cut(module, " ")
+func (r *report) versions(contenders []string) string {
+	text := "irsakit " + r.Commit
+	for _, line := range r.Machine {
+		path, version, _ := strings.Cut(line, " ")
 		switch {
-		case path == sdkModule:
+		case path == "github.com/aws/aws-sdk-go-v2":
 			text += ", aws-sdk-go-v2 " + version
-		case path == minioModule && slices.Contains(contenders, minioGo):
+		case path == "github.com/minio/minio-go/v7" && slices.Contains(contenders, minioGo):
 			text += ", minio-go " + version
+		case strings.HasPrefix(line, "go1"):
+			text += ", " + line
 		}
 	}
-	return text + ", " + s.Go
+	return text
 }
 
 // commit returns the commit of the work tree, with a mark if there are uncommitted changes.
@@ -73,25 +66,18 @@ func commit() string {
 	return strings.TrimSpace(string(out))
 }
 
-// read returns the content of a file, or "" if it is not readable.
-func read(path string) string {
+// field returns the first value with the name in a file of /proc, or "" if it is not readable.
+func field(path, name string) string {
 	text, _ := os.ReadFile(path)
-	return strings.TrimSpace(string(text))
-}
-
-// firstOf returns the first value with the name in a file of /proc.
-func firstOf(path, name string) string {
-	_, rest, _ := strings.Cut(read(path), name)
+	_, rest, _ := strings.Cut(string(text), name)
 	line, _, _ := strings.Cut(rest, "\n")
 	return strings.Trim(line, ": \t")
 }
 
 // Sheet returns the sheet of a measure, or nil if the measure was not run.
 func (r *report) Sheet(name string) *sheet {
-	for _, s := range r.Sheets {
-		if s.Name == name {
-			return s
-		}
+	if i := slices.IndexFunc(r.Sheets, func(s *sheet) bool { return s.Name == name }); i >= 0 {
+		return r.Sheets[i]
 	}
 	return nil
 }
@@ -108,36 +94,29 @@ func readReport(docs string) (*report, error) {
 	return &r, json.Unmarshal(text, &r)
 }
 
-// innermost matches the JSON objects that contain no others. No string of a report contains a
-// brace.
-var innermost = regexp.MustCompile(`\{[^{}]*\}`)
+// deep matches the line breaks within a figure and a series.
+var deep = regexp.MustCompile(`\n\t{5,}|\n\t{4}(\})`)
 
 // encode returns the report in JSON, with one line for each figure and series.
 func (r *report) encode() (string, error) {
 	text, err := json.MarshalIndent(r, "", "\t")
-	if err != nil {
-		return "", err
-	}
-	return innermost.ReplaceAllStringFunc(string(text), func(object string) string {
-		var line bytes.Buffer
-		_ = json.Compact(&line, []byte(object)) // an object is valid
-		return line.String()
-	}) + "\n", nil
+	return deep.ReplaceAllString(string(text), "$1") + "\n", err
 }
 
 //go:embed page.md chart.svg
 var templateFiles embed.FS
 
-var templates = template.Must(template.ParseFS(templateFiles, "*"))
+var templates = template.Must(template.New("").Funcs(template.FuncMap{"short": short}).ParseFS(templateFiles, "*"))
 
-// docFiles returns the page and the charts of a report by their paths in the folder docs. The page
-// is a template; all its figures come from the report.
+// docFiles returns the page, the charts and the figures of a report by their paths in the folder docs.
+// The page is a template; all its figures come from the report.
 func (r *report) docFiles() (map[string]string, error) {
+	figures, err := r.encode()
 	var text bytes.Buffer
-	if err := templates.ExecuteTemplate(&text, "page.md", r); err != nil {
+	if err := errors.Join(err, templates.ExecuteTemplate(&text, "page.md", r)); err != nil {
 		return nil, err
 	}
-	files := map[string]string{"performance.md": text.String()}
+	files := map[string]string{"performance.md": text.String(), figuresFile: figures}
 	for _, c := range charts {
 		for _, t := range themes {
 			var svg bytes.Buffer
@@ -153,16 +132,8 @@ func (r *report) docFiles() (map[string]string, error) {
 // writeDocs writes the page, its charts and its figures to existing folders.
 func writeDocs(docs string, r *report) error {
 	files, err := r.docFiles()
-	if err != nil {
-		return err
-	}
-	if files[figuresFile], err = r.encode(); err != nil {
-		return err
-	}
 	for name, text := range files {
-		if err := os.WriteFile(filepath.Join(docs, name), []byte(text), 0o644); err != nil { // #nosec G306 -- a file of the repository
-			return err
-		}
+		err = errors.Join(err, os.WriteFile(filepath.Join(docs, name), []byte(text), 0o644)) // #nosec G306 -- a file of the repository
 	}
-	return nil
+	return err
 }

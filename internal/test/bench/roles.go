@@ -2,9 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
-	"fmt"
 	"net/http"
 	"runtime"
 	"sync"
@@ -28,171 +25,150 @@ type rolesPlan struct {
 const (
 	heapPerRole = "heap per role"
 	processor   = "processor time"
+	perSTSCall  = "per STS call"
+	firstLoad   = "first load"
+	chains      = "irsakit, chains"
 	roleCallers = 64
 )
 
-// run measures the cost of thousands of roles in one process.
-func (p rolesPlan) run(ctx context.Context, _ *lab, s *sheet) error {
-	sts, err := startChild(ctx)
-	if err != nil {
-		return err
-	}
-	l := &lab{child: sts, releases: []func() error{sts.stop}}
-	place, err := l.place(Setup{Lifetime: p.Lifetime, Latency: p.Latency, Roles: p.Roles, TLS: true, Idle: true})
-	for i := range holders {
-		if err == nil {
-			err = p.measure(ctx, s, Holding{i, place, p.Run})
-		}
-	}
-	return errors.Join(err, l.close())
-}
+// maxCalls is the default of PoolOptions.MaxCalls, which also limits the connections of a Pool's
+// default client.
+const maxCalls = 32
 
-// measure performs the task in a process of its own, so that the memory and time of each holder are
-// measured separately.
-func (p rolesPlan) measure(ctx context.Context, s *sheet, task Holding) error {
-	child, err := startChild(ctx)
-	if err != nil {
-		return err
+// leastLoad returns the time that STS takes to answer a call for each role, with maxCalls at a time.
+func (p rolesPlan) leastLoad() float64 { return float64(p.Roles) * float64(p.Latency) / maxCalls }
+
+// measure returns the measure of the cost of thousands of roles in one process.
+func (p rolesPlan) measure(tls bool, holders ...string) func(context.Context, *lab, *sheet) error {
+	return func(ctx context.Context, l *lab, s *sheet) error {
+		at, err := l.place(ctx, setup{Lifetime: p.Lifetime, Latency: p.Latency, Roles: p.Roles, TLS: tls})
+		if err != nil {
+			return err
+		}
+		for _, holder := range holders {
+			var result sheet
+			stop, err := startChild(ctx, task{Holder: holder, Place: at, Run: p.Run}, &result)
+			if err != nil {
+				return err
+			}
+			l.releases = append(l.releases, stop)
+			s.addMedians(&result)
+		}
+		return nil
 	}
-	var reply []byte
-	err = child.Call("Clusters.Hold", task, &reply)
-	if err := errors.Join(err, child.stop()); err != nil {
-		return fmt.Errorf("%s: %w", holders[task.Holder].name, err)
-	}
-	var result sheet
-	if err := json.Unmarshal(reply, &result); err != nil {
-		return err
-	}
-	s.addMedians(&result)
-	return nil
 }
 
 // An opener returns the provider of a role.
 type opener func(arn string) (aws.CredentialsProvider, error)
 
-// A holder is a way to hold the credentials of many roles.
-type holder struct {
-	name        string
-	connections int // the limit of connections; 0 for the SDK's default
-	open        func(Place, *http.Client) opener
-}
-
-var holders = []holder{{static, 0, holdStatic}, {ours, 32, holdPool}, {sdk, 0, holdSDK}} // 32 is the limit of a Pool's default client
-
-func holdStatic(place Place, client *http.Client) opener {
-	return func(string) (aws.CredentialsProvider, error) { return newStatic(context.Background(), place, client) }
+// holders contains ways to hold the credentials of many roles. All chains begin with the same role.
+var holders = map[string]func(place, *http.Transport, *traffic) opener{
+	ours:   holdPool(func(arn string) irsa.RoleOptions { return irsa.RoleOptions{RoleARN: arn} }),
+	chains: holdPool(func(arn string) irsa.RoleOptions { return irsa.RoleOptions{Chain: []irsa.ChainedRole{{RoleARN: arn}}} }),
+	sdk:    holdSDK,
 }
 
 // holdSDK creates the SDK's providers as its config package does, with a shared client.
-func holdSDK(place Place, client *http.Client) opener {
+func holdSDK(at place, transport *http.Transport, t *traffic) opener {
 	shared := sts.New(sts.Options{
-		Region: region, BaseEndpoint: aws.String(place.Endpoint), Credentials: aws.AnonymousCredentials{}, HTTPClient: client,
+		Region: region, BaseEndpoint: aws.String(at.Endpoint), Credentials: aws.AnonymousCredentials{}, HTTPClient: t.client(transport),
 	})
 	return func(arn string) (aws.CredentialsProvider, error) {
-		return aws.NewCredentialsCache(stscreds.NewWebIdentityRoleProvider(shared, arn, stscreds.IdentityTokenFile(place.TokenFile))), nil
+		return aws.NewCredentialsCache(stscreds.NewWebIdentityRoleProvider(shared, arn, stscreds.IdentityTokenFile(at.TokenFile))), nil
 	}
 }
 
-func holdPool(place Place, client *http.Client) opener {
-	pool, err := irsa.NewPool(func(o *irsa.PoolOptions) {
-		o.Region, o.Endpoint, o.TokenFile, o.HTTPClient = region, place.Endpoint, place.TokenFile, client
-	})
-	return func(arn string) (aws.CredentialsProvider, error) {
-		if err != nil {
-			return nil, err
+func holdPool(options func(arn string) irsa.RoleOptions) func(place, *http.Transport, *traffic) opener {
+	return func(at place, transport *http.Transport, t *traffic) opener {
+		transport.MaxConnsPerHost, transport.MaxIdleConnsPerHost = maxCalls, maxCalls
+		pool, err := irsa.NewPool(func(o *irsa.PoolOptions) {
+			o.RoleARN, o.Region, o.Endpoint, o.TokenFile, o.HTTPClient = at.RoleARN, region, at.Endpoint, at.TokenFile, t.client(transport)
+		})
+		return func(arn string) (aws.CredentialsProvider, error) {
+			if err != nil {
+				return nil, err
+			}
+			return pool.Provider(options(arn))
 		}
-		return pool.Provider(irsa.RoleOptions{RoleARN: arn})
 	}
 }
 
-// Holding is the task of a process that holds roles.
-type Holding struct {
-	Holder int // in holders
-	Place  Place
-	Run    time.Duration
-}
-
-// Hold loads all roles and calls their providers, in the child process. The reply is a sheet in JSON.
-func (*Clusters) Hold(task Holding, reply *[]byte) (err error) {
-	ctx, place, h := context.Background(), task.Place, holders[task.Holder]
-	s, others := sheet{}, runtime.NumGoroutine()-1 // of the RPC server
+// hold loads all roles and calls their providers until each role has been refreshed.
+func (t task) hold() (s sheet, err error) {
 	before, begin := heapInUse(), cpuTime()
 	transport := newTransport()
-	if err := place.trust(transport); err != nil {
-		return err
+	if err := t.Place.trust(transport); err != nil {
+		return s, err
 	}
-	if h.connections > 0 {
-		transport.MaxConnsPerHost, transport.MaxIdleConnsPerHost = h.connections, h.connections
-	}
-	var t traffic
-	open := h.open(place, t.client(transport))
-	providers := make([]aws.CredentialsProvider, len(place.RoleARNs))
-	for i, arn := range place.RoleARNs {
+	var network traffic
+	open := holders[t.Holder](t.Place, transport, &network)
+	providers := make([]aws.CredentialsProvider, len(t.Place.RoleARNs))
+	for i, arn := range t.Place.RoleARNs {
 		if providers[i], err = open(arn); err != nil {
-			return err
+			return s, err
 		}
 	}
-	took, failed := load(ctx, providers)
+	took := load(providers)
 	loading := cpuTime() - begin
-	s.addTime("", h.name, "first load", took)
-	s.addCount("", h.name, "failed during load", int(failed))
-	sleep(ctx, time.Second) // until the resources of the first load have been released
-	s.add("", h.name, heapPerRole, memory, max(float64(heapInUse())-float64(before), 0)/float64(len(providers)))
-	s.addCount("", h.name, "goroutines", runtime.NumGoroutine()-others)
-	t.takePeak()
+	s.addTime("", t.Holder, firstLoad, took)
+	time.Sleep(time.Second) // until the resources of the first load have been released
+	s.add("", t.Holder, heapPerRole, memory, max(float64(heapInUse())-float64(before), 0)/float64(len(providers)))
+	s.addCount("", t.Holder, "goroutines", runtime.NumGoroutine())
 	begin = cpuTime()
-	total := callOften(ctx, providers, task.Run)
-	s.addTime("", h.name, processor, loading+cpuTime()-begin)
-	s.addCount("", h.name, stsCalls, len(t.list()))
-	s.addCount("", h.name, "concurrent STS calls", t.takePeak())
-	s.addCount("", h.name, "connections", t.connections)
-	total.report(&s, "", h.name)
+	total := callOften(providers, &network, t.Run)
+	used, calls := loading+cpuTime()-begin, network.calls.Load()
+	s.addTime("", t.Holder, processor, used)
+	s.addCount("", t.Holder, stsCalls, int(calls))
+	s.addTime("", t.Holder, perSTSCall, used/time.Duration(calls))
+	s.addCount("", t.Holder, "connections", int(network.connections.Load()))
+	total.report(&s, "", t.Holder)
 	runtime.KeepAlive(providers)
-	*reply, err = json.Marshal(s)
-	return err
+	return s, nil
 }
 
 // load gets the first credentials of all roles at the same time. It retries after failures.
-func load(ctx context.Context, providers []aws.CredentialsProvider) (took time.Duration, failed int64) {
+func load(providers []aws.CredentialsProvider) time.Duration {
 	begin := time.Now()
-	var failures atomic.Int64
-	_ = each(ctx, len(providers), func(ctx context.Context, i int) error {
-		for {
-			if _, err := providers[i].Retrieve(ctx); err == nil {
-				return nil
+	var callers sync.WaitGroup
+	for _, provider := range providers {
+		callers.Go(func() {
+			for callOnce(provider, time.Now()).failed {
+				time.Sleep(100 * time.Millisecond)
 			}
-			failures.Add(1)
-			sleep(ctx, 100*time.Millisecond)
-		}
-	})
-	return time.Since(begin), failures.Load()
+		})
+	}
+	callers.Wait()
+	return time.Since(begin)
 }
 
-// callOften calls each provider once per second. Each caller calls its share of the providers
-// one after the other, and all calls of a second are due when the caller wakes up, or when it
-// should have woken up if it was still calling.
-func callOften(ctx context.Context, providers []aws.CredentialsProvider, run time.Duration) (total tally) {
-	var mu sync.Mutex
-	begin := time.Now()
-	_ = each(ctx, roleCallers, func(ctx context.Context, i int) error {
-		var mine tally
-		for passed := time.Duration(i+1) * time.Second / roleCallers; passed <= run; passed += time.Second {
-			due := begin.Add(passed)
-			if wait := time.Until(due); wait > 0 {
-				sleep(ctx, wait)
-				due = time.Now() // a timer may be late regardless of the contender
+// callOften calls each provider once per second for the time of run, and until the number of STS calls
+// has doubled. Each caller calls its share of the providers one after the other, and all calls of a
+// second are due when the caller wakes up, or when it should have woken up if it was still calling.
+func callOften(providers []aws.CredentialsProvider, t *traffic, run time.Duration) tally {
+	var done atomic.Bool
+	var callers sync.WaitGroup
+	begin, loads, results := time.Now(), t.calls.Load(), make([]tally, roleCallers)
+	for i := range roleCallers {
+		callers.Go(func() {
+			for passed := time.Duration(i+1) * time.Second / roleCallers; !done.Load(); passed += time.Second {
+				due := begin.Add(passed)
+				if wait := time.Until(due); wait > 0 {
+					time.Sleep(wait)
+					due = time.Now() // a timer may be late regardless of the contender
+				}
+				for j := i; j < len(providers); j += roleCallers {
+					results[i].add(callOnce(providers[j], due))
+				}
 			}
-			for j := i; j < len(providers); j += roleCallers {
-				mine.add(callOnce(providers[j], due))
-			}
-		}
-		mu.Lock()
-		defer mu.Unlock()
-		total.count, total.slow, total.failed = total.count+mine.count, total.slow+mine.slow, total.failed+mine.failed
-		total.longest = max(total.longest, mine.longest)
-		return nil
-	})
-	return total
+		})
+	}
+	time.Sleep(run)
+	for t.calls.Load() < 2*loads {
+		time.Sleep(100 * time.Millisecond)
+	}
+	done.Store(true)
+	callers.Wait()
+	return sum(results)
 }
 
 func heapInUse() uint64 {

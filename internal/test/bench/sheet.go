@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"math"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -11,9 +12,7 @@ import (
 // A sheet contains the figures of a measure.
 type sheet struct {
 	Name    string   `json:"name"`
-	Date    string   `json:"date"`
-	Commit  string   `json:"commit"`
-	Go      string   `json:"go"`
+	Runs    int      `json:"runs"`
 	Figures []figure `json:"figures"`
 	Series  []series `json:"series,omitempty"`
 }
@@ -109,6 +108,9 @@ func (f *figure) String() string {
 func (u unit) format(v float64) string {
 	switch u {
 	case elapsed:
+		if v >= float64(2*time.Minute) {
+			return short(time.Duration(v).Round(time.Second))
+		}
 		return scaled(v, []string{"ns", "µs", "ms", "s"}, 1000)
 	case memory:
 		return scaled(v, []string{"B", "KiB", "MiB", "GiB"}, 1024)
@@ -116,6 +118,11 @@ func (u unit) format(v float64) string {
 		return grouped(int64(math.Round(v)))
 	}
 }
+
+var zeros = regexp.MustCompile(`([hm])(0[ms])+$`)
+
+// short formats a duration like time.Duration.String, without minutes and seconds that are 0.
+func short(d time.Duration) string { return zeros.ReplaceAllString(d.String(), "$1") }
 
 func scaled(v float64, units []string, factor float64) string {
 	for ; v >= factor && len(units) > 1; units = units[1:] {

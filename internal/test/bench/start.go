@@ -20,10 +20,14 @@ const (
 	atOnce     = "STS answers at once"
 	after50    = "STS answers after 50 ms"
 	program    = "program"
+	bare       = "SDK, bare"
+	allocated  = "allocated"
+	resident   = "resident"
 )
 
-// programs contains the smallest programs that get credentials.
-var programs = []struct{ contender, folder string }{{ours, "irsakit"}, {sdk, "sdk"}}
+// programs contains the smallest programs that get credentials. The bare one uses the SDK's provider
+// without its config package.
+var programs = []struct{ contender, folder string }{{ours, "irsakit"}, {bare, "bare"}, {sdk, "sdk"}}
 
 // startPlan configures the measure of the time from the start of a program to its first
 // credentials.
@@ -33,20 +37,33 @@ type startPlan struct {
 }
 
 func (p startPlan) run(ctx context.Context, l *lab, s *sheet) error {
-	folder, err := os.MkdirTemp("", "bench")
+	folder, err := l.folder()
 	if err != nil {
 		return err
 	}
-	l.releases = append(l.releases, func() error { return os.RemoveAll(folder) })
 	for _, p := range programs {
 		if err := buildProgram(ctx, s, p.contender, filepath.Join(folder, p.folder)); err != nil {
 			return err
 		}
 	}
-	if err := p.startAll(ctx, l, s, atOnce, 0, folder); err != nil {
-		return err
+	for _, scene := range []struct {
+		name    string
+		latency time.Duration
+	}{{atOnce, 0}, {after50, p.Latency}} {
+		at, err := l.place(ctx, setup{Lifetime: time.Hour, Latency: scene.latency})
+		if err != nil {
+			return err
+		}
+		var starts sheet
+		for i := range p.Times * len(programs) {
+			p := programs[i%len(programs)]
+			if err := startOne(ctx, &starts, scene.name, p.contender, filepath.Join(folder, p.folder), at); err != nil {
+				return fmt.Errorf("%s: %w", p.contender, err)
+			}
+		}
+		s.addMedians(&starts)
 	}
-	return p.startAll(ctx, l, s, after50, p.Latency, folder)
+	return nil
 }
 
 func buildProgram(ctx context.Context, s *sheet, contender, path string) error {
@@ -54,12 +71,9 @@ func buildProgram(ctx context.Context, s *sheet, contender, path string) error {
 	if out, err := build.CombinedOutput(); err != nil {
 		return fmt.Errorf("%w: %s", err, out)
 	}
-	file, err := os.Stat(path)
-	if err != nil {
-		return err
-	}
-	info, err := buildinfo.ReadFile(path)
-	if err != nil {
+	file, err1 := os.Stat(path)
+	info, err2 := buildinfo.ReadFile(path)
+	if err := errors.Join(err1, err2); err != nil {
 		return err
 	}
 	s.add(program, contender, binarySize, memory, float64(file.Size()))
@@ -67,27 +81,10 @@ func buildProgram(ctx context.Context, s *sheet, contender, path string) error {
 	return nil
 }
 
-func (p startPlan) startAll(ctx context.Context, l *lab, s *sheet, scene string, latency time.Duration, folder string) error {
-	place, err := l.place(Setup{Lifetime: time.Hour, Latency: latency})
-	if err != nil {
-		return err
-	}
-	var starts sheet
-	for range p.Times {
-		for _, p := range programs {
-			if err := startOne(ctx, &starts, scene, p.contender, filepath.Join(folder, p.folder), place); err != nil {
-				return fmt.Errorf("%s: %w", p.contender, err)
-			}
-		}
-	}
-	s.addMedians(&starts)
-	return nil
-}
-
 // startOne starts a program and measures the time until it prints its result.
-func startOne(ctx context.Context, s *sheet, scene, contender, path string, place Place) error {
+func startOne(ctx context.Context, s *sheet, scene, contender, path string, at place) error {
 	command := exec.CommandContext(ctx, path) // #nosec G204 -- a program that buildProgram has built
-	command.Env = append(os.Environ(), place.environ()...)
+	command.Env = append(os.Environ(), at.environ()...)
 	var errs bytes.Buffer
 	command.Stderr = &errs
 	output, err := command.StdoutPipe()
@@ -106,7 +103,7 @@ func startOne(ctx context.Context, s *sheet, scene, contender, path string, plac
 	}
 	s.addTime(scene, contender, goodKeys, took)
 	s.addCount(scene, contender, allocations, int(used.Mallocs)) // #nosec G115 -- a few thousand
-	s.add(scene, contender, "allocated", memory, float64(used.Bytes))
-	s.add(scene, contender, "resident", memory, float64(used.Resident))
+	s.add(scene, contender, allocated, memory, float64(used.Bytes))
+	s.add(scene, contender, resident, memory, float64(used.Resident))
 	return nil
 }

@@ -23,19 +23,14 @@ func Report(keys aws.Credentials, err error) {
 	if err == nil && keys.HasKeys() {
 		var m runtime.MemStats
 		runtime.ReadMemStats(&m)
-		err = json.NewEncoder(os.Stdout).Encode(Memory{m.Mallocs, m.TotalAlloc, resident()})
+		status, _ := os.ReadFile("/proc/self/status") // empty on other systems than Linux
+		_, peak, _ := strings.Cut(string(status), "VmHWM:")
+		var kilobytes uint64
+		_, _ = fmt.Sscan(peak, &kilobytes)
+		err = json.NewEncoder(os.Stdout).Encode(Memory{m.Mallocs, m.TotalAlloc, kilobytes << 10})
 	}
 	if err != nil {
 		_, _ = os.Stderr.WriteString(err.Error() + "\n")
 		os.Exit(1)
 	}
-}
-
-// resident returns the peak resident set size from /proc on Linux, and 0 on other systems.
-func resident() uint64 {
-	text, _ := os.ReadFile("/proc/self/status")
-	_, rest, _ := strings.Cut(string(text), "VmHWM:")
-	var kilobytes uint64
-	_, _ = fmt.Sscan(rest, &kilobytes)
-	return kilobytes << 10
 }

@@ -1,0 +1,168 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"os"
+	"os/exec"
+	"os/signal"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/irsakit/irsakit/irsa/irsatest"
+)
+
+// childVariable is the environment variable of a child process. Such a process reads a task from its
+// standard input and writes its reply to its standard output, in JSON.
+const childVariable = "BENCH_CHILD"
+
+// A task is the work of a child process, whose memory and time are measured separately from those of
+// others: it holds roles, or it is an STS.
+type task struct {
+	STS    setup
+	Holder string // in holders, or "" for an STS
+	Place  place
+	Run    time.Duration // at least
+}
+
+// setup configures an STS.
+type setup struct {
+	Lifetime, Latency time.Duration
+	Roles             int  // the number of additional roles
+	TLS               bool // STS uses TLS
+}
+
+// place describes a cluster to its clients.
+type place struct {
+	Lifetime            time.Duration
+	Endpoint, TokenFile string
+	RoleARN             string
+	RoleARNs            []string      // the roles of setup.Roles, each of which trusts the one before it
+	Duration            time.Duration // to request; 0 means the contender's default
+	Certificate         []byte        // with setup.TLS
+}
+
+// environ returns the variables that the webhook injects into pods, and the endpoint.
+func (p place) environ() []string {
+	return []string{
+		"AWS_ROLE_ARN=" + p.RoleARN, "AWS_WEB_IDENTITY_TOKEN_FILE=" + p.TokenFile,
+		"AWS_REGION=" + region, "AWS_ENDPOINT_URL_STS=" + p.Endpoint,
+	}
+}
+
+// trust makes the transport trust the certificate of the place, if there is one.
+func (p place) trust(transport *http.Transport) error {
+	if p.Certificate == nil {
+		return nil
+	}
+	certificate, err := x509.ParseCertificate(p.Certificate)
+	if err != nil {
+		return err
+	}
+	roots := x509.NewCertPool()
+	roots.AddCert(certificate)
+	transport.TLSClientConfig = &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}
+	return nil
+}
+
+// startChild starts a child process and waits for its reply. The function stop ends the process.
+func startChild(ctx context.Context, work task, reply any) (stop func() error, err error) {
+	program, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	command := exec.CommandContext(ctx, program) // #nosec G204 -- this program itself
+	command.Env, command.Stderr = append(os.Environ(), childVariable+"=1"), os.Stderr
+	input, err1 := command.StdinPipe()
+	output, err2 := command.StdoutPipe()
+	if err := errors.Join(err1, err2, command.Start()); err != nil {
+		return nil, err
+	}
+	stop = func() error { return errors.Join(input.Close(), command.Wait()) }
+	if err := errors.Join(json.NewEncoder(input).Encode(work), json.NewDecoder(output).Decode(reply)); err != nil {
+		return nil, errors.Join(err, stop())
+	}
+	return stop, nil
+}
+
+// work is the main function of a child process. It returns when the input ends.
+func work() error {
+	signal.Ignore(os.Interrupt) // an interrupt ends the parent and thereby the input
+	var t task
+	if err := json.NewDecoder(os.Stdin).Decode(&t); err != nil {
+		return err
+	}
+	if t.Holder != "" {
+		s, err := t.hold()
+		return errors.Join(err, json.NewEncoder(os.Stdout).Encode(s))
+	}
+	k, err := irsatest.Start()
+	if err != nil {
+		return err
+	}
+	defer k.Close()
+	p, err := t.STS.start(k)
+	if err := errors.Join(err, json.NewEncoder(os.Stdout).Encode(p)); err != nil {
+		return err
+	}
+	_, err = io.Copy(io.Discard, os.Stdin)
+	return err
+}
+
+// start configures a cluster.
+func (s setup) start(k *irsatest.Cluster) (place, error) {
+	if err := schedule(unix.SCHED_IDLE, 0); err != nil { // so that the STS delays no caller
+		return place{}, err
+	}
+	k.Issuer.SetAlgorithm("ES256")
+	k.STS.SetLifetime(s.Lifetime + time.Millisecond) // the Expiration is not truncated to whole seconds
+	k.STS.SetLatency(s.Latency)
+	sa := k.ServiceAccount("shop", "cart")
+	role := k.Role("s3-writer", irsatest.Trust(sa))
+	p := place{Lifetime: s.Lifetime, Endpoint: k.STS.Endpoint(), TokenFile: k.Pod(sa, role).TokenFile(), RoleARN: role.ARN()}
+	previous := role
+	for i := range s.Roles {
+		previous = k.Role(fmt.Sprintf("tenant-%05d", i), irsatest.Trust(sa, role, previous))
+		p.RoleARNs = append(p.RoleARNs, previous.ARN())
+	}
+	if s.TLS {
+		front := startTLSProxy(strings.TrimPrefix(p.Endpoint, "http://"))
+		p.Endpoint, p.Certificate = front.URL, front.Certificate().Raw
+	}
+	return p, nil
+}
+
+// schedule sets the scheduling policy of all threads of this process. New threads inherit it.
+func schedule(policy, priority uint32) error {
+	threads, err := os.ReadDir("/proc/self/task")
+	for _, thread := range threads {
+		id, err1 := strconv.Atoi(thread.Name())
+		err2 := unix.SchedSetAttr(id, &unix.SchedAttr{Size: unix.SizeofSchedAttr, Policy: policy, Priority: priority}, 0)
+		err = errors.Join(err, err1, err2)
+	}
+	return err
+}
+
+// startTLSProxy starts a TLS proxy for an STS without TLS. It ends with the process.
+func startTLSProxy(host string) *httptest.Server {
+	front := httptest.NewUnstartedServer(&httputil.ReverseProxy{
+		Rewrite:   func(r *httputil.ProxyRequest) { r.SetURL(&url.URL{Scheme: "http", Host: host}) },
+		Transport: &http.Transport{MaxIdleConnsPerHost: 10_000},
+	})
+	front.Config.ErrorLog = log.New(io.Discard, "", 0) // drops messages about closed connections
+	front.StartTLS()
+	return front
+}
