@@ -250,8 +250,8 @@ func (c *Cache) fail(a *attempt, r result, now schedule.Moment) (err error, publ
 // wakes the waiting callers. If report is set, it reports an event. c.mu is held.
 func (c *Cache) publish(a *attempt, s *snapshot, now schedule.Moment, report bool) {
 	c.scheduler.completed = c.scheduler.started
-	if d := decide(s, c.scheduler.reasons, now); !d.start {
-		s.setDue(d.due) // so that advance need not store another state
+	if d := decide(s, c.scheduler.reasons, now); c.scheduler.attempt == nil && !d.start {
+		s.setDue(d.due) // saves advance a second store; while an overdue attempt runs, none is due
 	}
 	c.store(s)
 	c.advance(nil)

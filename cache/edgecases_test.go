@@ -132,6 +132,7 @@ func TestCacheCountsOverdueAttemptOnce(t *testing.T) {
 		}
 		overdue := time.Now() // 10.1 s after the start of the fifth attempt
 		require.Equal(t, 5, c.Status().Failures)
+		assert.Zero(t, c.Status().NextAttempt, "none can start while the source has not returned")
 		_, err := c.Retrieve(t.Context())
 		require.ErrorIs(t, err, context.DeadlineExceeded)
 		time.Sleep(2 * time.Second)

@@ -55,8 +55,8 @@ func (l *Limiter) Status() (s LimiterStatus) {
 // slotKey is the context key for the ticket of an attempt.
 type slotKey struct{ *slots.Pool }
 
-// callerTicket returns the ticket of the attempt that ctx belongs to, or nil if that has none of the
-// Cache's Limiter. The source of that attempt calls this Cache. The attempt of this Cache uses the same
+// callerTicket returns the ticket of the attempt whose context is ctx, or nil if ctx is no attempt's or
+// that attempt uses another Limiter. The source of that attempt calls this Cache. The attempt of this Cache uses the same
 // slot, because waiting for a second one could deadlock. If it outlives that of the caller, it keeps the
 // slot. An abandoned attempt has none, so what its source still starts waits for a slot.
 func (c *Cache) callerTicket(ctx context.Context) *slots.Ticket {

@@ -105,7 +105,7 @@ func (c *Cache) contextEnded(ctx context.Context) error {
 
 // join returns credentials with minTTL left, an error, or a channel that is closed when the state
 // changes. If necessary it starts or schedules an attempt. caller is the ticket of the attempt
-// whose source calls, or nil. waited reports whether the caller has already waited for an attempt. It
+// whose source called Retrieve, or nil. waited reports whether the caller has already waited for an attempt. It
 // then gets the error of that attempt instead of waiting for another.
 func (c *Cache) join(caller *slots.Ticket, minTTL time.Duration, waited bool) (aws.Credentials, <-chan struct{}, error) {
 	c.mu.Lock()
@@ -115,8 +115,8 @@ func (c *Cache) join(caller *slots.Ticket, minTTL time.Duration, waited bool) (a
 	case s.phase == closed:
 		return aws.Credentials{}, nil, ErrClosed
 	case s.tooShort(minTTL):
-		return aws.Credentials{}, nil, fmt.Errorf("%w: %v must be left, of a life of %v at most %v can: ask for less, or for a longer session duration",
-			ErrMinTTL, minTTL, s.lifetime.Truncate(time.Second), schedule.MaxMinTTL(s.lifetime).Truncate(time.Second))
+		return aws.Credentials{}, nil, fmt.Errorf("%w: MinTTL %v exceeds the maximum of %v for credentials that live %v",
+			ErrMinTTL, minTTL, schedule.MaxMinTTL(s.lifetime).Truncate(time.Second), s.lifetime.Truncate(time.Second))
 	case s.serves(now, minTTL):
 		return c.use(s, now).creds, nil, nil
 	}

@@ -51,7 +51,6 @@ func (p *Provider) checkPool() error {
 // obtained records the credentials of a successful attempt.
 func (p *Provider) obtained(creds aws.Credentials) {
 	p.state.keys.record(creds.AccessKeyID)
-	p.standing.Store(nil) // no longer needed
 	if p.member != nil {
 		p.pool.confirm(p)
 	}

@@ -96,7 +96,7 @@ func poolFull(c *config.Config) error {
 	})
 }
 
-// standingError is the Error that all callers get for an error of the cache, until that changes.
+// standingError caches the Error made for a cache.Error, so that all callers share it.
 type standingError struct {
 	of  *cache.Error
 	err *Error

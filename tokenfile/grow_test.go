@@ -16,8 +16,10 @@ func TestReadTextRejectsGrowingFile(t *testing.T) {
 		size, then int64
 		want       string // the error; empty if there is none
 	}{
-		{"it has become larger within the buffer", 10, 10 + maxGrowth, ""},
-		{"it has become larger than the buffer", 10, 10 + maxGrowth + 1, "grows while it is read"},
+		{"a file system that reports no size", 0, 1000, ""},
+		{"it has become larger within the buffer", 10, minBuffer - 1, ""},
+		{"it has become larger than the buffer", 10, minBuffer, "grows while it is read"},
+		{"a larger file, within the buffer", 5000, 5000 + maxGrowth, ""},
 		{"much larger", 10, 1 << 20, "grows while it is read"},
 		{"a larger file, too", 5000, 5000 + maxGrowth + 1, "grows while it is read"},
 		{"it has kept its size", 5000, 5000, ""},

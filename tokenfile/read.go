@@ -72,12 +72,16 @@ func readOnce(path string, previous Token) (Token, error) {
 	return token, nil
 }
 
+// minBuffer is the minimum size of the buffer that a file is read into. Some file systems report a size
+// of 0, or an old one.
+const minBuffer = 4 << 10
+
 // readText reads the file at path, which was reported to contain size bytes. It reads with a
 // single call, which returns all of a regular file: several calls could return parts of two
 // tokens if the file is rewritten in between. A file that has grown beyond the buffer is
 // malformed, and is never in memory as a whole.
 func readText(file io.Reader, size int64, path string) ([]byte, error) {
-	text := make([]byte, min(size, maxRead-maxGrowth)+maxGrowth+1)
+	text := make([]byte, max(min(size, maxRead-maxGrowth)+maxGrowth+1, minBuffer))
 	n, err := file.Read(text)
 	switch {
 	case err != nil && !errors.Is(err, io.EOF):

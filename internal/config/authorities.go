@@ -23,12 +23,12 @@ type bundle struct {
 	authorities func() *x509.CertPool
 }
 
-// newestBundle is the bundle that was read last. It is parsed once per process, as long as the file
-// does not change: that takes milliseconds for all public authorities.
+// newestBundle caches the last bundle by content, because parsing all public authorities takes
+// milliseconds.
 var newestBundle atomic.Pointer[bundle]
 
-// readAuthorities sets the HTTP client of service clients to one that trusts only the
-// authorities in AWS_CA_BUNDLE.
+// readAuthorities sets the authorities in AWS_CA_BUNDLE, and an HTTP client for service clients that
+// trusts only these.
 func (env Environment) readAuthorities(c *Config) error {
 	path := env.Lookup(EnvCABundle)
 	if path == "" {
@@ -50,12 +50,16 @@ func (env Environment) readAuthorities(c *Config) error {
 		})}
 		newestBundle.Store(b)
 	}
+	c.Shared.Authorities = b.authorities
 	c.Shared.Services = sync.OnceValue(func() *awshttp.BuildableClient {
-		return awshttp.NewBuildableClient().WithTransportOptions(func(t *http.Transport) {
-			t.TLSClientConfig.RootCAs = b.authorities().Clone() // the application may change its own
-		})
+		return Trusting(b.authorities().Clone()) // a copy, because the application may modify it
 	})
 	return nil
+}
+
+// Trusting returns an HTTP client that trusts only the given authorities.
+func Trusting(authorities *x509.CertPool) *awshttp.BuildableClient {
+	return awshttp.NewBuildableClient().WithTransportOptions(func(t *http.Transport) { t.TLSClientConfig.RootCAs = authorities })
 }
 
 // readBundle returns the content of the file at path.

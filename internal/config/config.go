@@ -5,6 +5,7 @@ package config
 import (
 	"cmp"
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"strings"
@@ -61,7 +62,8 @@ type Shared struct {
 
 	STS            stscreds.AssumeRoleWithWebIdentityAPIClient // a client of the application
 	HTTPClient     aws.HTTPClient                              // sends the requests to STS; nil for the default
-	Services       func() *awshttp.BuildableClient             // returns the client of service clients; nil without a CA bundle
+	Authorities    func() *x509.CertPool                       // returns those of the CA bundle, which must not be modified; nil without one
+	Services       func() *awshttp.BuildableClient             // returns the HTTP client for service clients; nil without a CA bundle
 	TracerProvider tracing.TracerProvider
 	MeterProvider  metrics.MeterProvider
 	AttemptTimeout time.Duration

@@ -38,12 +38,12 @@ func NewClient(cfg *config.Config, conns int) *Client {
 	switch httpClient := client.(type) {
 	case nil:
 		var base *awshttp.BuildableClient
-		if cfg.Shared.Services != nil {
-			base = cfg.Shared.Services()
+		if cfg.Shared.Authorities != nil {
+			base = config.Trusting(cfg.Shared.Authorities())
 		}
 		c.http = newHTTPClient(base, conns)
 	case *awshttp.BuildableClient:
-		c.http = newHTTPClient(httpClient, conns)
+		c.http = newHTTPClient(httpClient.WithTransportOptions(copyAuthorities), conns)
 	default:
 		c.http = withoutRedirects(httpClient)
 	}
@@ -51,6 +51,13 @@ func NewClient(cfg *config.Config, conns int) *Client {
 		c.api = newSTSClient(cfg, c.http)
 	}
 	return c
+}
+
+// copyAuthorities copies the authorities of an application's HTTP client, which it can modify.
+func copyAuthorities(t *http.Transport) {
+	if c := t.TLSClientConfig; c != nil && c.RootCAs != nil {
+		c.RootCAs = c.RootCAs.Clone()
+	}
 }
 
 // withoutSigningLog returns client, or a copy with signing logs turned off. These logs contain the

@@ -1,10 +1,12 @@
 package exchange
 
 import (
+	"crypto/x509"
 	"net/http"
 	"net/url"
 	"testing"
 
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	smithyendpoints "github.com/aws/smithy-go/endpoints"
 	"github.com/stretchr/testify/assert"
 
@@ -24,4 +26,13 @@ func TestClientSendsRequestsToTheResolvedEndpoint(t *testing.T) {
 	})
 	assert.ErrorIs(t, err, assert.AnError)
 	assert.Equal(t, "resolved.example", host)
+}
+
+func TestNewClientCopiesAuthorities(t *testing.T) {
+	pool := x509.NewCertPool()
+	client := awshttp.NewBuildableClient().WithTransportOptions(func(tr *http.Transport) { tr.TLSClientConfig.RootCAs = pool })
+	c := NewClient(&config.Config{Region: "us-west-2", Shared: &config.Shared{HTTPClient: client}}, 1)
+	used := c.http.(*http.Client).Transport.(*transport).http().TLSClientConfig.RootCAs
+	assert.NotSame(t, pool, used)
+	assert.True(t, pool.Equal(used))
 }

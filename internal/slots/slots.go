@@ -43,7 +43,7 @@ type Ticket struct {
 	Tenant   string
 	Priority Priority
 	Start    func()  // called once a queued ticket has its slot; nil after that
-	Within   *Ticket // its caller's; if that has a slot, both use it
+	Within   *Ticket // that of the attempt that causes this one, or nil; if it has a slot, both share it
 
 	tenant  *tenant
 	element *list.Element // in the queue of its tenant; nil if it is not queued
@@ -166,7 +166,8 @@ func (p *Pool) Cancel(t *Ticket) bool {
 }
 
 // Release releases the slot of a ticket, if it has one, and starts the tickets that acquire a slot
-// now. A slot that several tickets use is free when all have released it. err is the error of the attempt that held the slot, or nil. A throttling error halves the number
+// now. A shared slot becomes free when its last ticket releases it. err is the error of the attempt that held
+// the slot, or nil. A throttling error halves the number
 // of slots that the tenant may hold, at most once a second. A success, or any other answer of a
 // service, restores a part of a slot.
 func (p *Pool) Release(t *Ticket, err error) {
