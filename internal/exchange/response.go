@@ -163,9 +163,9 @@ func (r *response) readReply(body io.ReadCloser, length int64) (text []byte, con
 	return text, difference.Abs() <= schedule.DateTolerance
 }
 
-// readAll is like io.ReadAll for a reader whose length is probably as given, or -1 if it is unknown.
+// readAll is like io.ReadAll. length is the expected length, or -1 if it is unknown.
 func readAll(reader io.Reader, length int) ([]byte, error) {
-	text := make([]byte, 0, max(length, 511)+1) // one more to find the end
+	text := make([]byte, 0, max(length, 511)+1) // one spare byte, so that a Read can report io.EOF without growing the buffer
 	for {
 		n, err := reader.Read(text[len(text):cap(text)])
 		text = text[:len(text)+n]
