@@ -43,6 +43,11 @@ func FuzzReply(f *testing.F) {
 			f.Add(403, "", "", body, derived)
 		}
 	}
+	for _, peer := range parrots {
+		for derived, action := range map[bool]string{false: "AssumeRoleWithWebIdentity", true: "AssumeRole"} {
+			f.Add(200, "text/xml", "", strings.NewReplacer("~", tokenIn, anyAction, action).Replace(peer.body), derived)
+		}
+	}
 	f.Add(302, "application/json", "now", `{"Error":{"Code":"ExpiredToken"}}`, false)
 	text := "e30.eyJzdWIiOiJzeXN0ZW06c2VydmljZWFjY291bnQ6c2hvcDpjYXJ0In0." + strings.Repeat("signature", 8)
 	token, err := tokenfile.Parse(text)

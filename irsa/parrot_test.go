@@ -12,6 +12,7 @@ import (
 )
 
 // parrot is a peer that repeats what it received. ~ stands for it in the body and the headers.
+// anyAction stands for the action in the body.
 type parrot struct {
 	action string // the action that it responds to; others go to STS
 	status int
@@ -50,7 +51,7 @@ func (p *parrot) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	return &http.Response{
 		StatusCode: p.status, Header: header, Request: r,
-		Body: io.NopCloser(strings.NewReader(strings.ReplaceAll(p.body, "~", payload))),
+		Body: io.NopCloser(strings.NewReader(strings.NewReplacer("~", payload, anyAction, p.action).Replace(p.body))),
 	}, nil
 }
 
@@ -75,6 +76,26 @@ func replyBody(action, credentials string) string {
 	return "<" + action + "Response><" + action + "Result><PackedPolicySize>5</PackedPolicySize>" + credentials + "</" + action + "Result></" + action + "Response>"
 }
 
+const anyAction = "{action}"
+
+// inReply returns a response with the credentials for any action.
+func inReply(credentials string) string {
+	return replyBody(anyAction, "<Credentials>"+credentials+"</Credentials>")
+}
+
+// inExpiry returns a response for any action with the XML in the expiry.
+func inExpiry(xml string) string {
+	return inReply(fineCredentials + "<Expiration>" + xml + "</Expiration>")
+}
+
+// asName returns an XML name that consists of almost all of a secret.
+func asName(secret string) string {
+	return "a" + strings.NewReplacer("+", "", "/", "", "=", "").Replace(secret)
+}
+
+// escaped returns a secret in character references.
+func escaped(secret string) string { return everyRune(secret, 1, "&#%d;") }
+
 const fineCredentials = "<AccessKeyId>ASIAX</AccessKeyId><SecretAccessKey>s</SecretAccessKey><SessionToken>t</SessionToken>"
 
 // parrots are servers that repeat a secret in their response, each in a different way. The test
@@ -88,7 +109,7 @@ var parrots = map[string]parrot{
 	"wrapped, in a long message": {body: errorBody("ValidationError", strings.Repeat("x", 1010)+"~"), change: func(s string) string {
 		return everyRune(s, 20, "%c\n")
 	}},
-	"escaped for XML":             {body: errorBody("ValidationError", "~"), change: func(s string) string { return everyRune(s, 1, "&#%d;") }},
+	"escaped for XML":             {body: errorBody("ValidationError", "~"), change: escaped},
 	"escaped for JSON":            {body: errorBody("ValidationError", `{"token":"~"}`), change: func(s string) string { b, _ := json.Marshal(s); return string(b) }},
 	"escaped for a URL":           {body: errorBody("ValidationError", "~"), change: url.QueryEscape},
 	"in CDATA":                    {body: errorBody("ValidationError", "<![CDATA[~]]>")},
@@ -107,18 +128,65 @@ var parrots = map[string]parrot{
 	"HTML":                        {body: "<html><body>~<br></body></html>"},
 	"plain":                       {body: "~"},
 	"JSON":                        {body: `{"__type":"~","message":"~"}`},
-	"an element's name":           {body: "<~>", change: func(s string) string { return "a" + strings.Trim(s, "=") }},
-	"a root element's name":       {body: "<~></~>", change: func(s string) string { return "a" + strings.Trim(s, "=+/") }},
-	"before a child element":      {body: "<Credentials>" + fineCredentials + "<expiration>~<x/></expiration></Credentials>"},
+	"an element's name":           {body: "<~>", change: asName},
+	"a root element's name":       {body: "<~></~>", change: asName},
+	"before a child element":      {body: inReply(fineCredentials + "<expiration>~<x/></expiration>")},
 	"an attribute":                {body: "<ErrorResponse a='~'><Error b='~'>"},
 	"cut off":                     {body: "<ErrorResponse><Error><Code>ValidationError</Code><Message>~"},
 	"nothing but a header":        {header: http.Header{"X-Amzn-Requestid": {"~"}}},
-	"as the expiry":               {body: "<Credentials>" + fineCredentials + "<Expiration>~</Expiration></Credentials>"},
-	"as an expiry in small print": {body: "<Credentials>" + fineCredentials + "<expiration>~</expiration></Credentials>"},
-	"as an escaped expiry":        {body: "<Credentials>" + fineCredentials + "<expiration>~</expiration></Credentials>", change: func(s string) string { return everyRune(s, 1, "&#%d;") }},
-	"as a number":                 {body: "<packedPolicySize>~</packedPolicySize><Credentials>" + fineCredentials + "<Expiration>2000-01-01T01:00:00Z</Expiration></Credentials>"},
-	"as the access key":           {body: "<Credentials><AccessKeyId>~</AccessKeyId><SecretAccessKey></SecretAccessKey><SessionToken>t</SessionToken><Expiration>2000-01-01T01:00:00Z</Expiration></Credentials>"},
-	"as the role":                 {body: "<AssumedRoleUser><Arn>arn:aws:sts::111122223333:assumed-role/~/x</Arn></AssumedRoleUser><Credentials>" + fineCredentials + "<Expiration>2099-01-01T01:00:00Z</Expiration></Credentials>"},
+	"as the expiry":               {body: inExpiry("~")},
+	"as an expiry in small print": {body: inReply(fineCredentials + "<expiration>~</expiration>")},
+	"as an escaped expiry":        {body: inReply(fineCredentials + "<expiration>~</expiration>"), change: escaped},
+	"as a number":                 {body: replyBody(anyAction, "<packedPolicySize>~</packedPolicySize>")},
+	"as the access key":           {body: inReply("<AccessKeyId>~</AccessKeyId><SecretAccessKey></SecretAccessKey><SessionToken>t</SessionToken><Expiration>2000-01-01T01:00:00Z</Expiration>")},
+	"as the role":                 {body: replyBody(anyAction, "<AssumedRoleUser><Arn>arn:aws:sts::111122223333:assumed-role/~/x</Arn></AssumedRoleUser><Credentials>"+fineCredentials+"<Expiration>2099-01-01T01:00:00Z</Expiration></Credentials>")},
+
+	// In each kind of XML token and of syntax error.
+	"a child's name":                   {body: inExpiry("x<~/>"), change: asName},
+	"a child's prefix":                 {body: inExpiry("<~:y/>"), change: asName},
+	"a child's prefix, after text":     {body: inExpiry("x<~:y/>"), change: asName},
+	"a child's namespace":              {body: inExpiry("<x:y xmlns:x='~'/>")},
+	"a child's escaped namespace":      {body: inExpiry("<y xmlns='~'/>"), change: escaped},
+	"an attribute's name":              {body: inExpiry("<x ~='y'/>"), change: asName},
+	"an attribute's prefix":            {body: inExpiry("<x ~:y='z'/>"), change: asName},
+	"an attribute's value":             {body: inExpiry("<x y='~'/>")},
+	"an attribute's escaped value":     {body: inExpiry("<x y='~'/>"), change: escaped},
+	"a processing instruction":         {body: inExpiry("<?~ ?>"), change: asName},
+	"a processing instruction's text":  {body: inExpiry("<?x ~?>")},
+	"a comment":                        {body: inExpiry("<!--~-->")},
+	"an element in a comment":          {body: inExpiry("<!--<SessionToken>~</SessionToken>-->")},
+	"a directive":                      {body: inExpiry("<!~>"), change: asName},
+	"a DOCTYPE":                        {body: "<!DOCTYPE ~>" + inExpiry("<!DOCTYPE ~>")},
+	"an entity":                        {body: "<!DOCTYPE x [<!ENTITY y '~'>]>" + inExpiry("&y;")},
+	"an entity's name":                 {body: inExpiry("&~;"), change: asName},
+	"CDATA":                            {body: inExpiry("<![CDATA[~]]>")},
+	"CDATA, after text":                {body: inExpiry("x<![CDATA[~]]>")},
+	"CDATA, in pieces":                 {body: inExpiry("~"), change: func(s string) string { return everyRune(s, 6, "%c<![CDATA[]]>") }},
+	"text, after CDATA":                {body: inExpiry("<![CDATA[x]]>~"), change: escaped},
+	"text, split by elements":          {body: inExpiry("~"), change: func(s string) string { return everyRune(s, 20, "%c<x/>") }},
+	"text, split by spaces":            {body: inExpiry("~"), change: func(s string) string { return everyRune(s, 20, "%c \n") }},
+	"text, escaped in part":            {body: inExpiry("~"), change: func(s string) string { return everyRune(s, 3, "&#x%x;") }},
+	"a new key's second part":          {body: inReply("<SessionToken><![CDATA[x]]>~</SessionToken>"), change: escaped},
+	"a new key's comment":              {body: inReply("<SessionToken>x<!--~--></SessionToken>")},
+	"a new key's instruction":          {body: inReply("<SessionToken><?~ ?></SessionToken>"), change: asName},
+	"a new key's child":                {body: inReply("<SessionToken>x<~/></SessionToken>"), change: asName},
+	"an end tag":                       {body: inExpiry("</~>"), change: asName},
+	"an end tag's prefix":              {body: inExpiry("</~:Expiration>"), change: asName},
+	"an end tag, second root":          {body: "<R></R><a></~>", change: asName},
+	"an end tag's prefix, second root": {body: "<R></R><a></~:a>", change: asName},
+	"a name, second root":              {body: "<R></R><~></a>", change: asName},
+	"an end tag without a start tag":   {body: "<R></R></~>", change: asName},
+	"an end tag, second response":      {body: inExpiry("2000-01-01T01:00:00Z") + "<a></~>", change: asName},
+	"an entity's name, after the root": {body: "<R></R>&~;", change: asName},
+	"an encoding":                      {body: "<?xml version='1.0' encoding='~'?><R></R>"},
+	"an encoding, after the root":      {body: "<R></R><?xml version='1.0' encoding='~'?>"},
+	"a version":                        {body: "<?xml version='~'?><R></R>"},
+	"a version, after the root":        {body: "<R></R><?xml version='~'?>"},
+	"with a declaration":               {body: "<?xml version='1.0' encoding='UTF-8'?>" + inExpiry("x<~:y/>"), change: asName},
+	"with a declaration of Latin-1":    {body: "<?xml version='1.0' encoding='ISO-8859-1'?>" + inExpiry("~")},
+	"UTF-8 with a byte order mark":     {body: "\ufeff" + inExpiry("x<~:y/>"), change: asName},
+	"UTF-16, little endian":            {body: "\xff\xfe" + everyRune("<R>~</R>", 1, "%c\x00"), change: func(s string) string { return strings.TrimSuffix(everyRune(s, 1, "%c\x00"), "\x00") }},
+	"UTF-16, big endian":               {body: everyRune("<R>~</R>", 1, "\x00%c"), change: func(s string) string { return strings.TrimPrefix(everyRune(s, 1, "\x00%c"), "\x00") }},
 }
 
 // statusesFor returns 403, 200, and others in an order that depends on the name, so that all of

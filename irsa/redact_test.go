@@ -36,9 +36,6 @@ func TestErrorLogAndSpanContainNoRepeatedSecrets(t *testing.T) {
 				for i, status := range statusesFor(name)[:testsize.Choose(2, 4, 8)] {
 					peer := peer
 					peer.action, peer.status = action, status
-					if status < 300 && strings.HasPrefix(peer.body, "<Credentials>") || strings.HasPrefix(peer.body, "<A") || strings.HasPrefix(peer.body, "<p") {
-						peer.body = replyBody(action, peer.body)
-					}
 					stage.check(t, peer, true)
 					if i < testsize.Choose(0, 2, 2) {
 						stage.check(t, peer, false)
@@ -96,7 +93,7 @@ func (s *stage) check(t *testing.T, peer parrot, own bool) {
 	}
 	out.print(p.Status())
 	require.NoError(t, p.Close())
-	if run := leaked(out.String(), secrets); run != "" {
+	if run := leaked(out.String()+byteLists(out.String()), secrets); run != "" {
 		require.Fail(t, "a secret is printed", "HTTP %d, own client %t: %q in\n%s", peer.status, own, run, &out)
 	}
 }
@@ -136,8 +133,8 @@ func FuzzRedaction(f *testing.F) {
 	for _, peer := range parrots {
 		for _, status := range []int{200, 403} {
 			header, _ := json.Marshal(peer.header)
-			f.Add(uint16(status), header, peer.body, uint16(0), uint16(1000), uint8(0), "")
-			f.Add(uint16(status), header, peer.body, uint16(3), uint16(33), uint8(7), "&#10;")
+			f.Add(uint16(status-200), header, peer.body, uint16(0), uint16(1000), uint8(0), "")
+			f.Add(uint16(status-200), header, peer.body, uint16(3), uint16(33), uint8(7), "&#10;")
 		}
 	}
 	stage := newStage(f)

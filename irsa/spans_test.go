@@ -3,6 +3,9 @@ package irsa_test
 import (
 	"context"
 	"fmt"
+	"regexp"
+	"strconv"
+	"strings"
 
 	"github.com/aws/smithy-go/tracing"
 )
@@ -40,3 +43,18 @@ func (s printedSpans) Context() tracing.SpanContext { return tracing.SpanContext
 func (s printedSpans) SetStatus(tracing.SpanStatus) {}
 func (s printedSpans) SetProperty(k, v any)         { fmt.Fprintf(s.out, "%v=%v %+v\n", k, v, v) }
 func (s printedSpans) End()                         {}
+
+var byteList = regexp.MustCompile(`\[\d{1,3}(?: \d{1,3})+\]`)
+
+// byteLists returns the texts of the byte slices in text, which fmt prints as decimal numbers.
+func byteLists(text string) string {
+	var b strings.Builder
+	for _, list := range byteList.FindAllString(text, -1) {
+		b.WriteByte('\n')
+		for number := range strings.FieldsSeq(strings.Trim(list, "[]")) {
+			n, _ := strconv.Atoi(number)
+			b.WriteByte(byte(n))
+		}
+	}
+	return b.String()
+}

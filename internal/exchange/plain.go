@@ -5,11 +5,11 @@ import (
 	"time"
 )
 
-// The responses of STS are plain: every text in them stands as it is. They need not be decoded to
-// search them, which takes as long as a good part of the whole exchange.
+// STS's responses contain no escaped text, so they can be searched without decoding. Decoding would
+// take a large part of the time of an exchange.
 
-// isPlain reports whether a document is a complete response without entities, comments, CDATA sections
-// and processing instructions.
+// isPlain reports whether a document ends like a response and contains no entities, comments, CDATA
+// sections or processing instructions.
 func isPlain(document []byte) bool {
 	for _, markup := range []string{"&", "<!", "<?"} {
 		if bytes.Contains(document, []byte(markup)) {

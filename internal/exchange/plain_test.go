@@ -33,6 +33,14 @@ func TestPlainDocumentsAreScannedLikeOthers(t *testing.T) {
 		{"CDATA", document(secret[:6]+"<![CDATA["+secret[6:12]+"]]>", "key", "token"), false, true},
 		{"a comment", document(secret[:6]+"<!-- -->"+secret[6:12], "key", "token"), false, true},
 		{"a processing instruction", document(secret[:6]+"<?x?>"+secret[6:12], "key", "token"), false, true},
+		{"a child's name", document("<a"+secret+"/>", "key", "token"), true, true},
+		{"a child's prefix", document("<a"+secret+":x/>", "key", "token"), true, true},
+		{"an escaped attribute", document(`<x y="&#48;`+secret[1:]+`"/>`, "key", "token"), false, true},
+		{"an instruction's name", document("<?a"+secret+" ?>", "key", "token"), false, true},
+		{"an instruction's text", document("<?x "+secret+"?>", "key", "token"), false, true},
+		{"a comment's text", document("<!--"+secret+"-->", "key", "token"), false, true},
+		{"a comment in a new key", document("sts", "key", "token<!--"+secret+"-->"), false, true},
+		{"a DOCTYPE", "<!DOCTYPE " + secret + ">" + document("sts", "key", "token"), false, true},
 		{"XML declaration", `<?xml version="1.0"?>` + document("sts", "key", "token"), false, false},
 		{"broken off", strings.TrimSuffix(document("sts", "key", "token"), "Response>\n"), false, false},
 	} {
@@ -52,6 +60,24 @@ func TestPlainDocumentsAreScannedLikeOthers(t *testing.T) {
 				assert.Equal(t, errRepeated, r.bodyErr)
 			}
 		})
+	}
+}
+
+// The SDK's errors can contain names and entities of a syntax error, and a key's second part.
+func TestScanReplyAcceptsOnlyCompleteXML(t *testing.T) {
+	const root = "<AResponse></AResponse>"
+	for _, document := range []string{
+		"", "text", "<AResponse>", "<AResponse></BResponse>", root + "<a></b>", root + "</a>", root + "<a>", root + "&a;", root + "\xff",
+		`<?xml version="1.0" encoding="a"?>` + root, root + `<?xml version="2"?>`,
+		"<AResponse><SessionToken>a<![CDATA[b]]></SessionToken></AResponse>",
+		"<AResponse><secretaccesskey>a<![CDATA[]]></secretaccesskey></AResponse>",
+	} {
+		_, _, isXML := scanReply([]byte(document))
+		assert.False(t, isXML, document)
+	}
+	for _, document := range []string{root, "\ufeff" + root, root + "\n", "<!-- a --><?b?>" + root, root + root} {
+		_, _, isXML := scanReply([]byte(document))
+		assert.True(t, isXML, document)
 	}
 }
 

@@ -163,9 +163,9 @@ func (r *response) readReply(body io.ReadCloser, length int64) (text []byte, con
 	return text, difference.Abs() <= schedule.DateTolerance
 }
 
-// readAll is like io.ReadAll for a reader whose length is probably as given, or -1 if it is unknown.
+// readAll is like io.ReadAll. length is the expected length, or -1 if it is unknown.
 func readAll(reader io.Reader, length int) ([]byte, error) {
-	text := make([]byte, 0, max(length, 511)+1) // one more to find the end
+	text := make([]byte, 0, max(length, 511)+1) // one spare byte, so that a Read can report io.EOF without growing the buffer
 	for {
 		n, err := reader.Read(text[len(text):cap(text)])
 		text = text[:len(text)+n]
@@ -199,25 +199,30 @@ var errRepeated = fmt.Errorf("it repeats a secret of the request: %w", explain.E
 
 // scanReply returns the parts of a successful response that the SDK can print, which excludes the new
 // keys, and the expiry in Response>Result>Credentials>Expiration, if there is one. It reports whether
-// the document is XML.
+// the document is XML to its end: the SDK's errors contain names and entities of a syntax error.
 func scanReply(document []byte) (shown []byte, expiration time.Time, isXML bool) {
-	var text bytes.Buffer
-	start, depth := 0, 0 // where the current element begins in text, and how many elements it is in
+	var text, markup bytes.Buffer
+	start, parts, depth := 0, 0, 0 // where the current element's text begins, its parts, and the number of open elements
 	for decoder := xml.NewDecoder(bytes.NewReader(document)); ; {
 		token, err := decoder.Token()
 		if err != nil {
-			return text.Bytes(), expiration, isXML
+			return append(text.Bytes(), markup.Bytes()...), expiration, isXML && errors.Is(err, io.EOF)
 		}
 		switch t := token.(type) {
-		case xml.StartElement:
-			depth++
-			writeStart(&text, t)
-			start = text.Len()
 		case xml.CharData:
 			text.Write(t)
+			parts++
+			continue
+		case xml.StartElement:
+			text.WriteByte(' ')
+			start, parts = text.Len(), 0
+			depth++
 		case xml.EndElement:
 			switch {
-			case t.Name.Local == "SecretAccessKey" || t.Name.Local == "SessionToken":
+			case strings.EqualFold(t.Name.Local, "SecretAccessKey") || strings.EqualFold(t.Name.Local, "SessionToken"):
+				if parts > 1 { // the SDK can print the second one
+					return nil, time.Time{}, false
+				}
 				text.Truncate(start)
 			case t.Name.Local == "Expiration" && depth == 4:
 				_ = expiration.UnmarshalText(text.Bytes()[start:]) // an invalid one is an error of the SDK
@@ -225,14 +230,9 @@ func scanReply(document []byte) (shown []byte, expiration time.Time, isXML bool)
 			depth--
 			isXML = isXML || depth == 0
 			text.WriteByte(' ')
+			continue // its name is the start element's
 		}
-	}
-}
-
-func writeStart(text *bytes.Buffer, element xml.StartElement) {
-	text.WriteString(" " + element.Name.Local + " ")
-	for _, attr := range element.Attr {
-		text.WriteString(attr.Name.Local + " " + attr.Value + " ")
+		fmt.Fprintf(&markup, " %s", token)
 	}
 }
 
