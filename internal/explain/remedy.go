@@ -87,25 +87,12 @@ func (f Facts) home() string {
 	return "us-west-2"
 }
 
-// deletePod returns the command that recreates the pod, in parentheses, or "" if the token does not
-// contain its name.
-func (f Facts) deletePod() string {
-	c := f.Claims
-	if c.Pod == "" || c.Namespace == "" {
-		return ""
-	}
-	return " (kubectl delete pod " + argument(c.Pod) + " --namespace " + argument(c.Namespace) + ")"
-}
+// deletePod returns the command that recreates the pod, in parentheses, or "".
+func (f Facts) deletePod() string { return f.kubectl("delete pod", f.Claims.Pod, "") }
 
-// annotate returns the command that corrects the audience, in parentheses, or "" if the token does not
-// contain the name of the service account.
+// annotate returns the command that corrects the audience, in parentheses, or "".
 func (f Facts) annotate() string {
-	c := f.Claims
-	if c.ServiceAccount == "" || c.Namespace == "" {
-		return ""
-	}
-	return " (kubectl annotate --overwrite serviceaccount " + argument(c.ServiceAccount) + " eks.amazonaws.com/audience=" + STSAudience +
-		" --namespace " + argument(c.Namespace) + ")"
+	return f.kubectl("annotate --overwrite serviceaccount", f.Claims.ServiceAccount, " eks.amazonaws.com/audience="+STSAudience)
 }
 
 // encrypted returns the setting of the endpoint with https://.
@@ -156,8 +143,9 @@ func (f Facts) exception() string {
 // notResource returns the element that excepts the role from a Deny statement.
 func (f Facts) notResource() string { return asJSON(map[string]string{"NotResource": f.RoleARN}) }
 
-// asJSON returns a value that contains only strings, in one line of JSON.
+// asJSON returns a value that contains only strings, in one line of JSON without single quotes, so that
+// it can be put between them in a shell.
 func asJSON(v any) string {
 	text, _ := json.Marshal(v) // cannot fail
-	return string(text)
+	return strings.ReplaceAll(string(text), "'", `\u0027`)
 }
