@@ -97,6 +97,19 @@ func TestRemedyContainsOnlyPlainArguments(t *testing.T) {
 	}
 }
 
+func TestRemedyContainsNoPolicyVariable(t *testing.T) {
+	const variable, want = "${oidc.example.com:sub}", `"${$}{oidc.example.com:sub}"`
+	f := plainFacts()
+	f.Claims.Subject, f.Claims.Audience = variable, []string{variable}
+	assert.Contains(t, f.value("statement"), `"oidc.example.com:sub":`+want)
+	assert.Contains(t, f.value("statement"), `"oidc.example.com:aud":`+want)
+	assert.Contains(t, f.value("exception"), `"oidc.example.com:sub":`+want)
+	f.Claims.Audience = []string{variable, "vault"}
+	assert.Contains(t, f.value("statement"), `"oidc.example.com:aud":`+want)
+	f.Source, f.ExternalID = testSource, variable
+	assert.Contains(t, f.value("statement"), `"sts:ExternalId":`+want)
+}
+
 func TestRemedyNamesOnlyObjectsThatCanExist(t *testing.T) {
 	f := plainFacts()
 	assert.Equal(t, " (kubectl delete pod cart-1 --namespace shop)", f.value("deletepod"))

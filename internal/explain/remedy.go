@@ -137,7 +137,7 @@ func (f Facts) exception() string {
 	if f.Source != "" {
 		return asJSON(map[string]any{"ArnNotEquals": map[string]string{"aws:PrincipalArn": f.Source}})
 	}
-	return asJSON(map[string]any{"StringNotEquals": map[string]string{WithoutScheme(f.Claims.Issuer) + ":sub": f.Claims.Subject}})
+	return asJSON(map[string]any{"StringNotEquals": map[string]string{WithoutScheme(f.Claims.Issuer) + ":sub": literal(f.Claims.Subject)}})
 }
 
 // notResource returns the element that excepts the role from a Deny statement.
