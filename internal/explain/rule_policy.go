@@ -7,6 +7,9 @@ const accessDocument = "https://docs.aws.amazon.com/IAM/latest/UserGuide/trouble
 // chainDocument describes the two sides that must allow a role chain.
 const chainDocument = "https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_use_permissions-to-switch.html"
 
+// exceptRole is how to except a request for the role from a Deny statement of a policy of the caller.
+const exceptRole = `if the Resource of its Deny statement is "*", replace it with {notresource}; otherwise remove {role} from it`
+
 // policyRules are the types of policies that can deny a request. AWS names one of them, even if
 // several deny it.
 var policyRules = []rule{
@@ -61,7 +64,7 @@ var policyRules = []rule{
 	{
 		phrases: []string{"explicit deny in a permissions boundary"}, kind: ErrAccessDenied, heading: HeadingRoleChain,
 		fix:    "remove the {action} deny from the permissions boundary",
-		text:   "the permissions boundary of {signer} denies {action} explicitly: except {role} from its Deny statement, with {notresource} in place of its Resource",
+		text:   "the permissions boundary of {signer} denies {action} explicitly: " + exceptRole,
 		source: accessDocument,
 	},
 	{
@@ -73,7 +76,7 @@ var policyRules = []rule{
 	{
 		phrases: []string{"explicit deny in a session policy"}, kind: ErrAccessDenied, heading: HeadingRoleChain,
 		fix:    "remove the {action} deny from the session policy",
-		text:   "the session policy of {signer} (Options.Policy and Options.PolicyARNs) denies {action} explicitly: except {role} from its Deny statement, with {notresource} in place of its Resource",
+		text:   "the session policy of {signer} (Options.Policy and Options.PolicyARNs) denies {action} explicitly: " + exceptRole,
 		source: accessDocument,
 	},
 	{
@@ -97,7 +100,7 @@ var policyRules = []rule{
 	{
 		phrases: []string{"explicit deny in an identity-based policy"}, kind: ErrAccessDenied, heading: HeadingRoleChain,
 		fix:    "remove the {action} deny from the identity-based policy",
-		text:   "an identity-based policy of {signer} denies {action} explicitly: except {role} from its Deny statement, with {notresource} in place of its Resource",
+		text:   "an identity-based policy of {signer} denies {action} explicitly: " + exceptRole,
 		source: accessDocument,
 	},
 	{
