@@ -15,22 +15,28 @@ import (
 
 // exception is a change of a Deny statement.
 type exception struct {
+	action   string // what to move to a statement of its own, and to change there; "" for nothing
 	element  string // a condition to add, or what replaces the Resource
 	resource string // what to remove from the Resource instead, unless that is "*"; "" for nothing
 }
 
-// The texts around an element that is only for the Resource "*".
+// The texts around an element.
 var (
-	anyResource   = regexp.MustCompile(`if the Resource of its Deny statement is "\*", replace it with $`)
+	ownStatement  = regexp.MustCompile(`move (sts:\w+) to a Deny statement of its own`)
+	anyResource   = regexp.MustCompile(`If the Resource there is "\*", replace it with $`)
 	otherResource = regexp.MustCompile(`^; otherwise remove (arn:\S+) from it`)
 )
 
 // exceptionIn returns the exception whose element is between two parts of an advice.
 func exceptionIn(before, element, after string) exception {
-	if match := otherResource.FindStringSubmatch(after); match != nil && anyResource.MatchString(before) {
-		return exception{element, match[1]}
+	e := exception{element: element}
+	if match := ownStatement.FindStringSubmatch(before); match != nil {
+		e.action = match[1]
 	}
-	return exception{element: element}
+	if match := otherResource.FindStringSubmatch(after); match != nil && anyResource.MatchString(before) {
+		e.resource = match[1]
+	}
+	return e
 }
 
 // denyStatement is a Deny statement of a policy.
@@ -46,16 +52,23 @@ type denyStatement struct {
 // conditions are conditions of a statement: operators, keys and values.
 type conditions map[string]map[string]string
 
+// otherActions are actions that no site needs.
+var otherActions = []string{"sts:AssumeRoleWithSAML", "sts:SetContext"}
+
 // denyStatement returns a statement that denies the request.
 func (s *site) denyStatement(d denial) denyStatement {
+	action := actionList{d.action}
+	if s.chance() {
+		action = append(action, otherActions...)
+	}
 	if d.policy == "resource-based policy" {
-		return denyStatement{Effect: "Deny", Principal: "*", Action: actionList{d.action}}
+		return denyStatement{Effect: "Deny", Principal: "*", Action: action}
 	}
 	resource := []string{"*"}
 	if s.chance() {
 		resource = []string{d.role.ARN(), d.role.ARN() + "-2"}
 	}
-	return denyStatement{Effect: "Deny", Action: actionList{d.action}, Resource: resource}
+	return denyStatement{Effect: "Deny", Action: action, Resource: resource}
 }
 
 func (d denyStatement) json(t *testing.T) string {
@@ -66,6 +79,12 @@ func (d denyStatement) json(t *testing.T) string {
 
 // except returns the statements that an exception makes of the statement.
 func (d denyStatement) except(t *testing.T, e exception) []denyStatement {
+	var all []denyStatement
+	if rest := without(d.Action, e.action); len(rest) > 0 && len(rest) < len(d.Action) {
+		old := d
+		old.Action, d.Action = rest, actionList{e.action}
+		all = append(all, old)
+	}
 	switch {
 	case e.resource != "" && !slices.Equal(d.Resource, []string{"*"}):
 		d.Resource = without(d.Resource, e.resource)
@@ -75,7 +94,7 @@ func (d denyStatement) except(t *testing.T, e exception) []denyStatement {
 	default:
 		require.NoError(t, json.Unmarshal([]byte(e.element), &d.Condition))
 	}
-	return []denyStatement{d}
+	return append(all, d)
 }
 
 func without(all []string, one string) []string {
@@ -148,7 +167,7 @@ func (s *site) checkOtherRequests(statements []denyStatement) {
 	if s.denial.caller != nil {
 		key, value = "aws:PrincipalArn", s.denial.caller.ARN()
 	}
-	for _, action := range []string{d.action, "sts:AssumeRoleWithSAML", "sts:GetFederationToken"} {
+	for _, action := range append(otherActions, d.action) {
 		for _, resource := range []string{d.role.ARN(), d.role.ARN() + "-2", d.role.ARN() + "-3"} {
 			for _, caller := range []string{value, value + "-2"} {
 				r := request{action, resource, map[string]string{key: caller}}

@@ -77,6 +77,7 @@ func TestRuleNamesPolicyTypeAndAction(t *testing.T) {
 				if strings.Contains(ending, "explicit deny") {
 					assert.Contains(t, a.Fix, "deny", message)
 					assert.NotContains(t, a.Text, "statement {", message)
+					assert.Contains(t, a.Text, "move "+action+" to a Deny statement of its own", message)
 				}
 				if action == "sts:TagSession" && strings.Contains(ending, "identity-based policy allows") && source != "" {
 					assert.Contains(t, a.Text, "inherits the transitive tags")
