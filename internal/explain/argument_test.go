@@ -16,11 +16,11 @@ import (
 // The words in braces, by what their values are part of.
 var (
 	argumentWords = []string{"rolename", "issuerarg", "providerarg", "audiencearg", "home", "variable"}
-	commandWords  = []string{"deletepod", "annotate", "encrypted"}
+	commandWords  = []string{"deletepod", "annotate", "encrypted", "correction"}
 	policyWords   = []string{"statement", "grant", "grants", "endpointgrant", "exception", "notresource"}
 	proseWords    = []string{
 		"role", "rolepartition", "account", "signer", "action", "inherited", "region", "partition", "host", "url", "issuer", "tokenaudience",
-		"issued", "expiry", "missing", "access", "examplearn", "correction",
+		"issued", "expiry", "missing", "access", "examplearn",
 	}
 )
 

@@ -1,6 +1,7 @@
 package explain
 
 import (
+	"cmp"
 	"encoding/json"
 	"strings"
 
@@ -54,19 +55,25 @@ func (f Facts) remedy(word string) string {
 // cluster determines which of them is wrong.
 func (f Facts) correction() string {
 	role, _ := arn.Parse(f.RoleARN)
-	cluster := partitionOf(IssuerRegion(f.Claims.Issuer))
+	region := IssuerRegion(f.Claims.Issuer)
+	cluster := partitionOf(region)
 	if cluster == role.Partition {
-		return "Set AWS_REGION=" + f.home()
+		return "Set AWS_REGION=" + region
 	}
-	role.Partition = partitionOf(f.Region)
-	corrected := "Correct the annotation eks.amazonaws.com/role-arn and recreate the pod, so that it has AWS_ROLE_ARN=" + role.String()
+	role.Partition = cmp.Or(cluster, partitionOf(f.Region))
+	corrected := "Correct the annotation eks.amazonaws.com/role-arn and recreate the pod, so that it has AWS_ROLE_ARN=" + argument(role.String())
 	if f.Source != "" {
-		corrected = "Call AssumeRole with " + role.String()
+		corrected = "Call AssumeRole with " + argument(role.String())
 	}
-	if cluster == "" {
-		return corrected + ", or set AWS_REGION=" + f.home()
+	corrected += ", and check the account ID: each account is in one partition only"
+	switch cluster {
+	case "":
+		return corrected + ". Or set AWS_REGION=" + f.home()
+	case partitionOf(f.Region):
+		return corrected
+	default:
+		return corrected + ". Then set AWS_REGION=" + region
 	}
-	return corrected
 }
 
 // home returns the region that is most likely meant: that of a zone, that of the EKS cluster, or a region
