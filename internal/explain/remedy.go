@@ -76,22 +76,30 @@ func (f Facts) correction() string {
 	}
 }
 
-// home returns the region that is most likely meant: that of a zone, that of the EKS cluster, or a region
-// of the role's partition.
+// home returns the region that is most likely meant: the one that is named, or else any region of the
+// role's partition.
 func (f Facts) home() string {
-	if region := ZoneRegion(f.Region); region != "" {
-		return region
-	}
-	partition := f.partition()
-	if region := IssuerRegion(f.Claims.Issuer); region != "" && partitionOf(region) == partition {
+	if region := f.namedRegion(); region != "" {
 		return region
 	}
 	for _, p := range partitions {
-		if p.name == partition {
+		if p.name == f.partition() {
 			return p.region
 		}
 	}
 	return "us-west-2"
+}
+
+// namedRegion returns the region in the name of a zone, or that of an EKS cluster in the role's
+// partition, or "".
+func (f Facts) namedRegion() string {
+	if region := ZoneRegion(f.Region); region != "" {
+		return region
+	}
+	if region := IssuerRegion(f.Claims.Issuer); partitionOf(region) == f.partition() {
+		return region
+	}
+	return ""
 }
 
 // deletePod returns the command that recreates the pod, in parentheses, or "".
