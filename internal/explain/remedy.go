@@ -113,10 +113,10 @@ func (f Facts) annotate() string {
 // encrypted returns the setting of the endpoint with https://.
 func (f Facts) encrypted() string {
 	host, ok := strings.CutPrefix(f.Endpoint, "http://")
-	if !ok || len(host) > maxQuoted {
+	if !ok || len(host) > maxQuoted || !plainArgument.MatchString(host) {
 		return "an https:// URL"
 	}
-	return "AWS_ENDPOINT_URL_STS=https://" + argument(host)
+	return "AWS_ENDPOINT_URL_STS=https://" + host + " (or Options.Endpoint, which has precedence)"
 }
 
 var variableName = lazyregexp.New(`^(AWS_\w+)`)

@@ -183,6 +183,17 @@ func TestRuleNamesEndpointVariableBeforeDNS(t *testing.T) {
 	assert.Equal(t, HeadingTimeout, For(f).Heading)
 }
 
+func TestSettingEncryptsEndpoint(t *testing.T) {
+	for endpoint, want := range map[string]string{
+		"http://sts.corp.example": "set AWS_ENDPOINT_URL_STS=https://sts.corp.example (or Options.Endpoint, which has precedence), or set Options.InsecureEndpoint",
+		"http://[2001:db8::1]":    "set an https:// URL, or set Options.InsecureEndpoint",
+		"http://$(id)":            "set an https:// URL, or set Options.InsecureEndpoint",
+		"":                        "set an https:// URL, or set Options.InsecureEndpoint", // of a client in Options.STS
+	} {
+		assert.Contains(t, Setting(HeadingEndpoint, Facts{Err: ErrCleartext, Endpoint: endpoint}).Text, want)
+	}
+}
+
 func TestRulePermissionAdviceIsNotFollowedYet(t *testing.T) {
 	f := Facts{Kind: ErrTokenFile, Err: errors.New("x"), TokenFile: "/token"}
 	f.Err, f.File = fmt.Errorf("open: %w", fs.ErrPermission), File{Visible: true, Mode: 0o640, Owner: &Owner{Group: 2000}, User: 1000, Group: 1000}
