@@ -18,15 +18,15 @@ func argument(text string) string {
 
 var plainArgument = lazyregexp.New(`^[A-Za-z0-9/][A-Za-z0-9._/:=+@-]*$`)
 
-// kubectl returns a command that changes an object named in the token, in parentheses. It returns ""
-// if no object can have this name, or if the token is not from a file: the tokens of a function can be
-// those of other programs.
+// kubectl returns a command that changes an object named in the token. It returns "" if no object can
+// have this name, or if the token is not from a file: the tokens of a function can be those of other
+// programs.
 func (f Facts) kubectl(command, name, change string) string {
 	namespace := f.Claims.Namespace
 	if f.TokenFile == "" || !objectName.MatchString(name) || !objectName.MatchString(namespace) {
 		return ""
 	}
-	return " (kubectl " + command + " " + name + change + " --namespace " + namespace + ")"
+	return "kubectl " + command + " " + name + change + " --namespace " + namespace
 }
 
 // objectName matches the names of pods, service accounts and namespaces.

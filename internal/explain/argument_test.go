@@ -112,7 +112,7 @@ func TestRemedyContainsNoPolicyVariable(t *testing.T) {
 
 func TestRemedyNamesOnlyObjectsThatCanExist(t *testing.T) {
 	f := plainFacts()
-	assert.Equal(t, " (kubectl delete pod cart-1 --namespace shop)", f.value("deletepod"))
+	assert.Equal(t, " (if it has a controller: kubectl delete pod cart-1 --namespace shop)", f.value("deletepod"))
 	assert.Equal(t, " (kubectl annotate --overwrite serviceaccount cart eks.amazonaws.com/audience=sts.amazonaws.com --namespace shop)", f.value("annotate"))
 	for _, name := range append([]string{"Cart", "cart_1", "cart-", ".cart", "pods/cart", strings.Repeat("a", 254)}, hostile...) {
 		pod, namespace := f, f

@@ -102,12 +102,23 @@ func (f Facts) namedRegion() string {
 	return ""
 }
 
-// deletePod returns the command that recreates the pod, in parentheses, or "".
-func (f Facts) deletePod() string { return f.kubectl("delete pod", f.Claims.Pod, "") }
+// deletePod returns the command that recreates the pod, in parentheses, or "". Without a controller, it
+// only deletes the pod.
+func (f Facts) deletePod() string {
+	return inParentheses("if it has a controller: ", f.kubectl("delete pod", f.Claims.Pod, ""))
+}
 
 // annotate returns the command that corrects the audience, in parentheses, or "".
 func (f Facts) annotate() string {
-	return f.kubectl("annotate --overwrite serviceaccount", f.Claims.ServiceAccount, " eks.amazonaws.com/audience="+STSAudience)
+	return inParentheses("", f.kubectl("annotate --overwrite serviceaccount", f.Claims.ServiceAccount, " eks.amazonaws.com/audience="+STSAudience))
+}
+
+// inParentheses returns a command, unless it is empty.
+func inParentheses(before, command string) string {
+	if command == "" {
+		return ""
+	}
+	return " (" + before + command + ")"
 }
 
 // encrypted returns the setting of the endpoint with https://.
