@@ -8,11 +8,11 @@ import (
 
 // operator makes the changes that advice can ask for.
 type operator interface {
-	setenv(name, value string)              // an empty value unsets the variable
-	option(name, value string)              // one of irsa.Options, or of AssumeRole's
-	allow(policy, owner, statement string)  // adds a statement to a policy; owner is the ARN of its role
-	exempt(policy, owner, exception string) // adds an exception to a Deny statement of a policy
-	run(command []string, account string)   // account is where the advice says to run it
+	setenv(name, value string)             // an empty value unsets the variable
+	option(name, value string)             // one of irsa.Options, or of AssumeRole's
+	allow(policy, owner, statement string) // adds a statement to a policy; owner is the ARN of its role
+	exempt(policy, owner string, e exception)
+	run(command []string, account string) // account is where the advice says to run it
 }
 
 // remedy is one change.
@@ -66,7 +66,7 @@ func remedies(advice string) []remedy {
 		default:
 			element := valueAt(advice[begin:])
 			end = begin + len(element)
-			all = append(all, change(advice[:begin], element))
+			all = append(all, change(advice[:begin], element, advice[end:]))
 		}
 		at = end
 	}
@@ -81,7 +81,7 @@ func unset(names []string) remedy {
 }
 
 // change returns the change of the policy that the text before an element of a policy names last.
-func change(before, element string) remedy {
+func change(before, element, after string) remedy {
 	policy, owner := "", ""
 	for _, match := range policyForm.FindAllStringSubmatch(before, -1) {
 		policy = match[1]
@@ -96,7 +96,7 @@ func change(before, element string) remedy {
 		if strings.HasPrefix(element, `{"Effect"`) {
 			o.allow(policy, owner, element)
 		} else {
-			o.exempt(policy, owner, element)
+			o.exempt(policy, owner, exceptionIn(before, element, after))
 		}
 	}
 }

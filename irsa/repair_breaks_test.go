@@ -15,7 +15,7 @@ type breakage struct {
 	unknowable  string // why no advice can repair it; "" if the advice must
 
 	// What the site must have, so that it breaks.
-	ownIssuer, externalID, claimTags, claimIdentity, transitive, chainTags bool
+	ownIssuer, eksIssuer, externalID, claimTags, claimIdentity, transitive, chainTags bool
 }
 
 // application is the kind of program that a breakage is for.
@@ -54,7 +54,7 @@ func settingBreakages() []breakage {
 		{kind: "region", name: "it is a zone", breaks: region(func(s *site) string { return s.home.region + s.pick("a", "b", "c") })},
 		{kind: "region", name: "it is a pseudo region", breaks: region(func(s *site) string { return s.home.partition + "-global" })},
 		{kind: "region", name: "it is misspelled", breaks: region(func(s *site) string { return strings.ReplaceAll(s.home.region, "-", "_") })},
-		{kind: "region", name: "it does not exist", breaks: func(s *site) {
+		{kind: "region", name: "it does not exist", eksIssuer: true, breaks: func(s *site) {
 			region(func(s *site) string { return s.home.region[:len(s.home.region)-1] + "9" })(s)
 			s.unknownHost = s.environ["AWS_REGION"]
 		}},

@@ -20,6 +20,8 @@ type denial struct {
 	explicit bool           // by a Deny statement
 	role     *irsatest.Role // the request is for it
 	caller   *irsatest.Role // that made the request; nil for a web identity
+
+	statement denyStatement // of an explicit denial
 }
 
 // deny makes a policy deny the requests for a role.
@@ -27,9 +29,10 @@ func (s *site) deny(d denial) {
 	ending := "no " + d.policy
 	if d.explicit {
 		ending = "an explicit deny in " + article(d.policy) + d.policy
+		d.statement = s.denyStatement(d)
 	}
 	if d.policy == "resource-based policy" && d.explicit { // the kit evaluates this one, and has no ending for it
-		s.addStatement(d.role, `{"Effect":"Deny","Principal":"*","Action":"`+d.action+`"}`)
+		s.addStatement(d.role, d.statement.json(s.T))
 	} else if d.policy == "resource-based policy" {
 		s.disallow(d.role, d.action)
 	}
@@ -91,33 +94,6 @@ func (s *site) names(principal any) bool {
 	default:
 		named, _ := principal.(map[string]any)
 		return named["AWS"] == d.caller.ARN()
-	}
-}
-
-// exempt adds an exception to the Deny statement of a policy.
-func (s *site) exempt(policy, owner, exception string) {
-	if policy == "trust policy" {
-		if r := s.roles[owner]; r != nil {
-			s.addException(r, exception)
-		}
-		policy = "resource-based policy"
-	}
-	d := s.denial
-	if !d.matches(policy, owner, true) {
-		return
-	}
-	var added struct {
-		NotResource     string
-		ArnNotEquals    map[string]string
-		StringNotEquals map[string]string
-	}
-	require.NoError(s, json.Unmarshal([]byte(exception), &added))
-	switch {
-	case policy == "resource-based policy" && owner == d.role.ARN(),
-		hasOwner(policy) && added.NotResource == d.role.ARN(),
-		!hasOwner(policy) && d.caller != nil && added.ArnNotEquals["aws:PrincipalArn"] == d.caller.ARN(),
-		!hasOwner(policy) && d.caller == nil && added.StringNotEquals[s.claim("sub")] == s.sa.Subject():
-		d.role.Recover()
 	}
 }
 

@@ -64,7 +64,7 @@ func trustBreakages() []breakage {
 		{kind: "subject", name: "a statement denies a role chain", application: chainOnly, breaks: func(s *site) {
 			s.next = s.role("audit-2") // in the account of the first role
 			s.trust(s.next)
-			s.addStatement(s.next, `{"Effect":"Deny","Principal":"*","Action":"sts:AssumeRole"}`)
+			s.addStatement(s.next, `{"Effect":"Deny","Principal":"*","Action":["sts:AssumeRole","sts:AssumeRoleWithSAML"]}`)
 		}},
 	}
 }

@@ -55,22 +55,6 @@ func (s *site) addStatement(r *irsatest.Role, statement string) {
 	s.setStatements(r, append(document.Statement, json.RawMessage(statement))...)
 }
 
-// addException adds a condition to the Deny statements of a role's trust policy.
-func (s *site) addException(r *irsatest.Role, condition string) {
-	var document struct{ Statement []map[string]json.RawMessage }
-	require.NoError(s, json.Unmarshal([]byte(r.TrustPolicy()), &document))
-	statements := make([]json.RawMessage, len(document.Statement))
-	for i, statement := range document.Statement {
-		if string(statement["Effect"]) == `"Deny"` {
-			statement["Condition"] = json.RawMessage(condition)
-		}
-		var err error
-		statements[i], err = json.Marshal(statement)
-		require.NoError(s, err)
-	}
-	s.setStatements(r, statements...)
-}
-
 // trustToken returns the statement that lets the pod's tokens assume a role.
 func (s *site) trustToken(r *irsatest.Role) trustStatement {
 	t := trustStatement{

@@ -94,6 +94,9 @@ func TestResolveRejectsInvalidSettings(t *testing.T) {
 		{name: "a role ARN with a field too few", set: func(o *Config) { o.RoleARN = "arn:aws:iam:111122223333:role/s3-writer" }, want: []string{"is not the ARN of an IAM role"}},
 		{name: "an account ID of 11 digits", set: func(o *Config) { o.RoleARN = "arn:aws:iam::11112222333:role/s3-writer" }, want: []string{"no account ID of 12 digits"}},
 		{name: "a role ARN with a space", set: func(o *Config) { o.RoleARN = roleARN + " x" }, want: []string{"characters that no ARN has"}},
+		{name: "a role ARN with *", set: func(o *Config) { o.RoleARN = "arn:aws:iam::111122223333:role/*" }, want: []string{"has a wildcard or a policy variable", "#role-arn"}},
+		{name: "a role ARN with ?", set: func(o *Config) { o.RoleARN = "arn:aws-cn:iam::111122223333:role/t?am/s3-writer" }, want: []string{"has a wildcard or a policy variable"}},
+		{name: "a role ARN with a variable", set: func(o *Config) { o.RoleARN = "arn:aws:iam::111122223333:role/${aws:username}" }, want: []string{"has a wildcard or a policy variable"}},
 		{name: "a role ARN that is too long", set: func(o *Config) { o.RoleARN = roleARN + strings.Repeat("x", 2048) }, want: []string{"STS accepts 20 to 2048"}},
 		{name: "a negative duration", set: func(o *Config) { o.Duration = -time.Hour }, want: []string{"the duration -1h0m0s is not between 15m0s and 12h0m0s"}},
 		{name: "899 seconds", set: func(o *Config) { o.Duration = 899 * time.Second }, want: []string{"the duration 14m59s is not between"}},
@@ -145,6 +148,7 @@ func TestResolveAcceptsRolesOfEveryPartition(t *testing.T) {
 	for _, role := range []string{
 		roleARN,
 		"arn:aws:iam::111122223333:role/team/path/s3-writer",
+		"arn:aws:iam::111122223333:role/!~$/{team}/s3+writer=,.@-_",
 		"arn:aws-cn:iam::111122223333:role/s3-writer",
 		"arn:aws-us-gov:iam::111122223333:role/s3-writer",
 		"arn:aws-iso-b:iam::111122223333:role/s3-writer",

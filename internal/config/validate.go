@@ -37,7 +37,9 @@ func IsAbsolute(path string) bool { return filepath.IsAbs(path) || strings.HasPr
 
 // validateRoleARN checks the format of a role ARN. It accepts the ARNs of all partitions and
 // those of MinIO. For AWS it is the format that the webhook checks
-// (amazon-eks-pod-identity-webhook, pkg/cache/cache.go), which only warns.
+// (amazon-eks-pod-identity-webhook, pkg/cache/cache.go), which only warns. IAM accepts wildcards and
+// variables in a path, but in the policies that an advice contains they would match other roles.
+// https://docs.aws.amazon.com/IAM/latest/APIReference/API_CreateRole.html
 func validateRoleARN(role string) error {
 	if len(role) > MaxARN {
 		return fmt.Errorf("the role ARN has %d characters, STS accepts 20 to %d", len(role), MaxARN)
@@ -51,6 +53,8 @@ func validateRoleARN(role string) error {
 		return fmt.Errorf("the role ARN has %d characters, STS accepts 20 to %d", len(role), MaxARN)
 	case !isPrintable(role):
 		return fmt.Errorf("the role ARN %s has characters that no ARN has", explain.Quote(role))
+	case strings.HasPrefix(parsed.Partition, "aws") && (strings.ContainsAny(role, "*?") || strings.Contains(role, "${")):
+		return fmt.Errorf("the role ARN %s has a wildcard or a policy variable", explain.Quote(role))
 	case strings.HasPrefix(parsed.Partition, "aws") && !IsAccountID(parsed.AccountID):
 		return fmt.Errorf("the role ARN %s has no account ID of 12 digits", explain.Quote(role))
 	default:

@@ -237,7 +237,7 @@ func (f Facts) statement() string {
 	case f.Source == "":
 		statement.Principal, statement.Condition = map[string]string{"Federated": f.ProviderARN()}, f.conditions()
 	case f.ExternalID != "":
-		statement.Condition = map[string]map[string]string{"StringEquals": {"sts:ExternalId": f.ExternalID}}
+		statement.Condition = map[string]map[string]string{"StringEquals": {"sts:ExternalId": literal(f.ExternalID)}}
 	}
 	return asJSON(statement)
 }
@@ -245,12 +245,17 @@ func (f Facts) statement() string {
 // conditions returns the conditions of the trust policy statement that allows the token.
 func (f Facts) conditions() map[string]map[string]string {
 	issuer := WithoutScheme(f.Claims.Issuer)
-	equals := map[string]string{issuer + ":sub": f.Claims.Subject}
+	equals, audience := map[string]string{issuer + ":sub": literal(f.Claims.Subject)}, literal(f.audience())
 	conditions := map[string]map[string]string{"StringEquals": equals}
 	if len(f.Claims.Audience) > 1 { // the condition key then has several values
-		conditions["ForAnyValue:StringEquals"] = map[string]string{issuer + ":aud": f.audience()}
+		conditions["ForAnyValue:StringEquals"] = map[string]string{issuer + ":aud": audience}
 	} else {
-		equals[issuer+":aud"] = f.audience()
+		equals[issuer+":aud"] = audience
 	}
 	return conditions
 }
+
+// literal returns a value of a condition in which IAM replaces nothing. Without it, a subject such as
+// ${oidc.example.com:sub} would equal every subject.
+// https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_variables.html#policy-vars-specialchars
+func literal(text string) string { return strings.ReplaceAll(text, "${", "${$}{") }

@@ -41,6 +41,27 @@ func TestNetworkAdviceFollowsTheError(t *testing.T) {
 	}
 }
 
+func TestNetworkAdviceSuggestsOnlyNamedRegions(t *testing.T) {
+	const cluster = "https://oidc.eks.eu-central-1.amazonaws.com/id/A"
+	for _, tt := range []struct{ region, issuer, source, want string }{
+		{"eu-central-9", cluster, "", "AWS_REGION=eu-central-1"},
+		{"eu-central-1a", "", testSource, "AWS_REGION=eu-central-1"},
+		{"eu-central-1", cluster, "", ""},
+		{"eu-central-1", "https://oidc.example.com", "", ""},
+		{"eu-central-1", "", testSource, ""},
+	} {
+		f := Facts{Kind: ErrUnavailable, Err: &net.DNSError{Name: "sts.example"}, RoleARN: testRole, Source: tt.source, Region: tt.region}
+		f.Claims.Issuer = tt.issuer
+		advice := For(f)
+		assert.Equal(t, HeadingNameResolution, advice.Heading)
+		if tt.want == "" {
+			assert.NotContains(t, advice.Text, "AWS_REGION", tt)
+		} else {
+			assert.Contains(t, advice.Text, tt.want, tt)
+		}
+	}
+}
+
 func TestCallerAdviceFollowsTheContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()

@@ -4,8 +4,6 @@ import (
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws/arn"
-
-	"github.com/irsakit/irsakit/internal/lazyregexp"
 )
 
 // STSAudience is the audience that a token must have, in every partition
@@ -52,17 +50,6 @@ var partitions = []struct{ prefix, name, region string }{
 
 // IsAWS reports whether the role is AWS's, and not that of another server with the same protocol.
 func (f Facts) IsAWS() bool { return strings.HasPrefix(f.RoleARN, "arn:aws") }
-
-// argument returns text derived from a claim for use as a command-line argument. Claims are
-// unverified, so it returns "..." if text contains characters that a shell could interpret.
-func argument(text string) string {
-	if !plainArgument.MatchString(text) {
-		return "..."
-	}
-	return text
-}
-
-var plainArgument = lazyregexp.New(`^[A-Za-z0-9._~/:=+@-]+$`)
 
 // isForeignCode reports whether STS never returns an error code for AssumeRoleWithWebIdentity, so
 // that the response must be from another service.

@@ -8,7 +8,7 @@ import (
 
 // eksIssuer matches the issuers of EKS clusters, with IPv4 or dual-stack names. Its group is the
 // region.
-var eksIssuer = lazyregexp.New(`^https://oidc[.-]eks\.([a-z0-9-]+)\.(?:amazonaws\.com|amazonaws\.com\.cn|api\.aws|api\.amazonwebservices\.com\.cn)/id/`)
+var eksIssuer = lazyregexp.New(`^https://oidc[.-]eks\.([a-z][a-z0-9-]*)\.(?:amazonaws\.com|amazonaws\.com\.cn|api\.aws|api\.amazonwebservices\.com\.cn)/id/`)
 
 // IssuerRegion returns the region of an EKS cluster from the issuer of its tokens, or "" for any other
 // issuer.

@@ -15,6 +15,7 @@ func TestIssuerRegion(t *testing.T) {
 		"https://oidc.eks.us-west-2.amazonaws.com.evil.example/id/EXAMPLED539D4633E53DE1B716D3041E":         "",
 		"http://oidc.eks.us-west-2.amazonaws.com/id/EXAMPLED539D4633E53DE1B716D3041E":                       "",
 		"https://evil.example/https://oidc.eks.us-west-2.amazonaws.com/id/EXAMPLED539D4633E53DE1B716D3041E": "",
+		"https://oidc.eks.--all.amazonaws.com/id/EXAMPLED539D4633E53DE1B716D3041E":                          "",
 		"https://s3.us-west-2.amazonaws.com/my-cluster-oidc":                                                "",
 		"": "",
 	} {

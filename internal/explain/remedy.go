@@ -1,6 +1,7 @@
 package explain
 
 import (
+	"cmp"
 	"encoding/json"
 	"strings"
 
@@ -54,67 +55,79 @@ func (f Facts) remedy(word string) string {
 // cluster determines which of them is wrong.
 func (f Facts) correction() string {
 	role, _ := arn.Parse(f.RoleARN)
-	cluster := partitionOf(IssuerRegion(f.Claims.Issuer))
+	region := IssuerRegion(f.Claims.Issuer)
+	cluster := partitionOf(region)
 	if cluster == role.Partition {
-		return "Set AWS_REGION=" + f.home()
+		return "Set AWS_REGION=" + region
 	}
-	role.Partition = partitionOf(f.Region)
-	corrected := "Correct the annotation eks.amazonaws.com/role-arn and recreate the pod, so that it has AWS_ROLE_ARN=" + role.String()
+	role.Partition = cmp.Or(cluster, partitionOf(f.Region))
+	corrected := "Correct the annotation eks.amazonaws.com/role-arn and recreate the pod, so that it has AWS_ROLE_ARN=" + argument(role.String())
 	if f.Source != "" {
-		corrected = "Call AssumeRole with " + role.String()
+		corrected = "Call AssumeRole with " + argument(role.String())
 	}
-	if cluster == "" {
-		return corrected + ", or set AWS_REGION=" + f.home()
+	corrected += ", and check the account ID: each account is in one partition only"
+	switch cluster {
+	case "":
+		return corrected + ". Or set AWS_REGION=" + f.home()
+	case partitionOf(f.Region):
+		return corrected
+	default:
+		return corrected + ". Then set AWS_REGION=" + region
 	}
-	return corrected
 }
 
-// home returns the region that is most likely meant: that of a zone, that of the EKS cluster, or a region
-// of the role's partition.
+// home returns the region that is most likely meant: the one that is named, or else any region of the
+// role's partition.
 func (f Facts) home() string {
-	if region := ZoneRegion(f.Region); region != "" {
-		return region
-	}
-	partition := f.partition()
-	if region := IssuerRegion(f.Claims.Issuer); region != "" && partitionOf(region) == partition {
+	if region := f.namedRegion(); region != "" {
 		return region
 	}
 	for _, p := range partitions {
-		if p.name == partition {
+		if p.name == f.partition() {
 			return p.region
 		}
 	}
 	return "us-west-2"
 }
 
-// deletePod returns the command that recreates the pod, in parentheses, or "" if the token does not
-// contain its name.
-func (f Facts) deletePod() string {
-	c := f.Claims
-	if c.Pod == "" || c.Namespace == "" {
-		return ""
+// namedRegion returns the region in the name of a zone, or that of an EKS cluster in the role's
+// partition, or "".
+func (f Facts) namedRegion() string {
+	if region := ZoneRegion(f.Region); region != "" {
+		return region
 	}
-	return " (kubectl delete pod " + argument(c.Pod) + " --namespace " + argument(c.Namespace) + ")"
+	if region := IssuerRegion(f.Claims.Issuer); partitionOf(region) == f.partition() {
+		return region
+	}
+	return ""
 }
 
-// annotate returns the command that corrects the audience, in parentheses, or "" if the token does not
-// contain the name of the service account.
+// deletePod returns the command that recreates the pod, in parentheses, or "". Without a controller, it
+// only deletes the pod.
+func (f Facts) deletePod() string {
+	return inParentheses("if it has a controller: ", f.kubectl("delete pod", f.Claims.Pod, ""))
+}
+
+// annotate returns the command that corrects the audience, in parentheses, or "".
 func (f Facts) annotate() string {
-	c := f.Claims
-	if c.ServiceAccount == "" || c.Namespace == "" {
+	return inParentheses("", f.kubectl("annotate --overwrite serviceaccount", f.Claims.ServiceAccount, " eks.amazonaws.com/audience="+STSAudience))
+}
+
+// inParentheses returns a command, unless it is empty.
+func inParentheses(before, command string) string {
+	if command == "" {
 		return ""
 	}
-	return " (kubectl annotate --overwrite serviceaccount " + argument(c.ServiceAccount) + " eks.amazonaws.com/audience=" + STSAudience +
-		" --namespace " + argument(c.Namespace) + ")"
+	return " (" + before + command + ")"
 }
 
 // encrypted returns the setting of the endpoint with https://.
 func (f Facts) encrypted() string {
 	host, ok := strings.CutPrefix(f.Endpoint, "http://")
-	if !ok || len(host) > maxQuoted {
+	if !ok || len(host) > maxQuoted || !plainArgument.MatchString(host) {
 		return "an https:// URL"
 	}
-	return "AWS_ENDPOINT_URL_STS=https://" + argument(host)
+	return "AWS_ENDPOINT_URL_STS=https://" + host + " (or Options.Endpoint, which has precedence)"
 }
 
 var variableName = lazyregexp.New(`^(AWS_\w+)`)
@@ -150,14 +163,15 @@ func (f Facts) exception() string {
 	if f.Source != "" {
 		return asJSON(map[string]any{"ArnNotEquals": map[string]string{"aws:PrincipalArn": f.Source}})
 	}
-	return asJSON(map[string]any{"StringNotEquals": map[string]string{WithoutScheme(f.Claims.Issuer) + ":sub": f.Claims.Subject}})
+	return asJSON(map[string]any{"StringNotEquals": map[string]string{WithoutScheme(f.Claims.Issuer) + ":sub": literal(f.Claims.Subject)}})
 }
 
 // notResource returns the element that excepts the role from a Deny statement.
 func (f Facts) notResource() string { return asJSON(map[string]string{"NotResource": f.RoleARN}) }
 
-// asJSON returns a value that contains only strings, in one line of JSON.
+// asJSON returns a value that contains only strings, in one line of JSON without single quotes, so that
+// it can be put between them in a shell.
 func asJSON(v any) string {
 	text, _ := json.Marshal(v) // cannot fail
-	return string(text)
+	return strings.ReplaceAll(string(text), "'", `\u0027`)
 }

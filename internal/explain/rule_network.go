@@ -40,9 +40,11 @@ var networkRules = []rule{
 		source: "https://github.com/aws/aws-sdk-go-v2/issues/515",
 	},
 	{
-		when: func(f Facts) bool { return isUnknownHost(f) && f.home() != f.Region }, kind: ErrUnavailable, heading: HeadingNameResolution,
+		when: func(f Facts) bool {
+			return isUnknownHost(f) && f.namedRegion() != "" && f.namedRegion() != f.Region
+		}, kind: ErrUnavailable, heading: HeadingNameResolution,
 		fix:    "check the region, the cluster's DNS and its network policies",
-		text:   "the host name {host} cannot be resolved: check the cluster's DNS, its network policies and the region {region}. If that is misspelled, set it, such as AWS_REGION={home}",
+		text:   "the host name {host} cannot be resolved: check the cluster's DNS, its network policies and the region {region}. If that is misspelled, set AWS_REGION={home}",
 		source: "https://github.com/aws/aws-sdk-go-v2/issues/515",
 	},
 	{

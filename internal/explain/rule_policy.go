@@ -7,6 +7,14 @@ const accessDocument = "https://docs.aws.amazon.com/IAM/latest/UserGuide/trouble
 // chainDocument describes the two sides that must allow a role chain.
 const chainDocument = "https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_use_permissions-to-switch.html"
 
+// How to except a request from a Deny statement and change nothing else that it denies. The policies of
+// a caller name the role in their Resource; in the others, a condition names the caller.
+const (
+	ownStatement = `move {action} to a Deny statement of its own`
+	exceptRole   = ownStatement + `. If the Resource there is "*", replace it with {notresource}; otherwise remove {role} from it`
+	exceptCaller = ownStatement + `, and add the condition {exception} there. In a statement with other actions, it would except the caller from those, too`
+)
+
 // policyRules are the types of policies that can deny a request. AWS names one of them, even if
 // several deny it.
 var policyRules = []rule{
@@ -19,7 +27,7 @@ var policyRules = []rule{
 	{
 		phrases: []string{"explicit deny in a service control policy"}, kind: ErrAccessDenied, heading: HeadingAccessDenied,
 		fix:    "remove the {action} deny from the service control policy",
-		text:   "a service control policy denies {action}: the administrator of the AWS organization has to add the condition {exception} to its Deny statement",
+		text:   "a service control policy denies {action}: the administrator of the AWS organization has to " + exceptCaller,
 		source: accessDocument,
 	},
 	{
@@ -31,7 +39,7 @@ var policyRules = []rule{
 	{
 		phrases: []string{"explicit deny in a resource control policy"}, kind: ErrAccessDenied, heading: HeadingAccessDenied,
 		fix:    "remove the {action} deny from the resource control policy",
-		text:   "a resource control policy denies {action}: the administrator of the AWS organization has to add the condition {exception} to its Deny statement. Such policies often require an issuer or an organization (aws:PrincipalOrgID)",
+		text:   "a resource control policy denies {action}: the administrator of the AWS organization has to " + exceptCaller + ". Such policies often require an issuer or an organization (aws:PrincipalOrgID)",
 		source: accessDocument,
 	},
 	{
@@ -49,7 +57,7 @@ var policyRules = []rule{
 	{
 		phrases: []string{"explicit deny in a VPC endpoint policy"}, kind: ErrAccessDenied, heading: HeadingAccessDenied,
 		fix:    "remove the {action} deny from the VPC endpoint policy",
-		text:   "the VPC endpoint policy of STS denies {action} explicitly: its Deny statement needs the condition {exception}",
+		text:   "the VPC endpoint policy of STS denies {action} explicitly: " + exceptCaller,
 		source: accessDocument,
 	},
 	{
@@ -61,7 +69,7 @@ var policyRules = []rule{
 	{
 		phrases: []string{"explicit deny in a permissions boundary"}, kind: ErrAccessDenied, heading: HeadingRoleChain,
 		fix:    "remove the {action} deny from the permissions boundary",
-		text:   "the permissions boundary of {signer} denies {action} explicitly: except {role} from its Deny statement, with {notresource} in place of its Resource",
+		text:   "the permissions boundary of {signer} denies {action} explicitly: " + exceptRole,
 		source: accessDocument,
 	},
 	{
@@ -73,7 +81,7 @@ var policyRules = []rule{
 	{
 		phrases: []string{"explicit deny in a session policy"}, kind: ErrAccessDenied, heading: HeadingRoleChain,
 		fix:    "remove the {action} deny from the session policy",
-		text:   "the session policy of {signer} (Options.Policy and Options.PolicyARNs) denies {action} explicitly: except {role} from its Deny statement, with {notresource} in place of its Resource",
+		text:   "the session policy of {signer} (Options.Policy and Options.PolicyARNs) denies {action} explicitly: " + exceptRole,
 		source: accessDocument,
 	},
 	{
@@ -85,7 +93,7 @@ var policyRules = []rule{
 	{
 		phrases: []string{"explicit deny in a resource-based policy", "explicit deny in a role trust policy", "explicit deny in the role trust policy"}, kind: ErrAccessDenied, heading: HeadingAccessDenied,
 		fix:    "remove the {action} deny from the resource-based policy",
-		text:   "the trust policy of {role}, which is its resource-based policy, denies {action} explicitly: its Deny statement needs the condition {exception}",
+		text:   "the trust policy of {role}, which is its resource-based policy, denies {action} explicitly: " + exceptCaller,
 		source: accessDocument,
 	},
 	{
@@ -97,7 +105,7 @@ var policyRules = []rule{
 	{
 		phrases: []string{"explicit deny in an identity-based policy"}, kind: ErrAccessDenied, heading: HeadingRoleChain,
 		fix:    "remove the {action} deny from the identity-based policy",
-		text:   "an identity-based policy of {signer} denies {action} explicitly: except {role} from its Deny statement, with {notresource} in place of its Resource",
+		text:   "an identity-based policy of {signer} denies {action} explicitly: " + exceptRole,
 		source: accessDocument,
 	},
 	{

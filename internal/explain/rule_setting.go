@@ -42,7 +42,7 @@ var settingRules = []rule{
 	},
 	{
 		heading: HeadingEndpoint, phrases: []string{"not encrypted"}, fix: "use https://, or set Options.InsecureEndpoint",
-		text: "the token would be readable in transit: set {encrypted}, or Options.InsecureEndpoint if something else encrypts the connection, such as a service mesh",
+		text: "the token would be readable in transit: set {encrypted}, or set Options.InsecureEndpoint if something else encrypts the connection, such as a service mesh",
 	},
 	{
 		heading: HeadingEndpoint, phrases: []string{"there is no STS endpoint for"}, fix: "unset AWS_USE_FIPS_ENDPOINT and AWS_USE_DUALSTACK_ENDPOINT",

@@ -77,6 +77,7 @@ func TestRuleNamesPolicyTypeAndAction(t *testing.T) {
 				if strings.Contains(ending, "explicit deny") {
 					assert.Contains(t, a.Fix, "deny", message)
 					assert.NotContains(t, a.Text, "statement {", message)
+					assert.Contains(t, a.Text, "move "+action+" to a Deny statement of its own", message)
 				}
 				if action == "sts:TagSession" && strings.Contains(ending, "identity-based policy allows") && source != "" {
 					assert.Contains(t, a.Text, "inherits the transitive tags")
@@ -125,11 +126,14 @@ func TestRuleOfResponses(t *testing.T) {
 		want    string // a part of the advice
 		not     string // no part of it; empty for none
 	}{
-		{"partition, no provider", respond("InvalidIdentityToken", noProvider, "", china), ErrTokenRejected, HeadingRoleARN, "AWS_ROLE_ARN=arn:aws:iam::111122223333:role/s3-writer, or set AWS_REGION=cn-north-1", "create-open-id"},
+		{"partition, no provider", respond("InvalidIdentityToken", noProvider, "", china), ErrTokenRejected, HeadingRoleARN, "AWS_ROLE_ARN=arn:aws:iam::111122223333:role/s3-writer, and check the account ID: each account is in one partition only. Or set AWS_REGION=cn-north-1", "create-open-id"},
 		{"partition, ARN", respond("ValidationError", "Request ARN is invalid", "", china), ErrInvalidRequest, HeadingRoleARN, "partition aws-cn", "looks like"},
 		{"partition, chain", respond("AccessDenied", "", testSource, china), ErrAccessDenied, HeadingRoleARN, "Call AssumeRole with arn:aws:iam::111122223333:role/s3-writer", "sts:AssumeRole"},
 		{"partition, EKS cluster", respond("AccessDenied", "", "", china, issuer("https://oidc.eks.us-east-1.amazonaws.com/id/A")), ErrAccessDenied, HeadingRoleARN, "AWS_ROLE_ARN=arn:aws:iam::111122223333:role/s3-writer", "AWS_REGION"},
 		{"partition of the region, EKS cluster", respond("AccessDenied", "", "", china, issuer("https://oidc.eks.cn-northwest-1.amazonaws.com.cn/id/A")), ErrAccessDenied, HeadingRoleARN, "Set AWS_REGION=cn-northwest-1", "AWS_ROLE_ARN"},
+		{"three partitions", respond("AccessDenied", "", "", china, issuer("https://oidc.eks.us-gov-west-1.amazonaws.com/id/A")), ErrAccessDenied, HeadingRoleARN,
+			"AWS_ROLE_ARN=arn:aws-us-gov:iam::111122223333:role/s3-writer, and check the account ID: each account is in one partition only. Then set AWS_REGION=us-gov-west-1", "arn:aws:iam"},
+		{"partition, name with a command", respond("AccessDenied", "", "", func(f *Facts) { f.RoleARN = "arn:aws-cn:iam::111122223333:role/$(id)" }), ErrAccessDenied, HeadingRoleARN, "AWS_ROLE_ARN=..., and", "arn:aws:iam"},
 		{"ARN in China", respond("ValidationError", "Request ARN is invalid", "", china, func(f *Facts) { f.Region = "cn-north-1" }), ErrInvalidRequest, HeadingRoleARN, "arn:aws-cn:iam::111122223333:role/name", "arn:aws:"},
 		{"API server's token", respond("InvalidIdentityToken", "Incorrect token audience", "", audience("https://kubernetes.default.svc")), ErrTokenRejected, HeadingAudience, "this is not the IRSA token", ""},
 		{"API server's token by issuer", respond("AccessDenied", "", "", audience("https://oidc.example.com")), ErrAccessDenied, HeadingAudience, "this is not the IRSA token", ""},
@@ -177,6 +181,17 @@ func TestRuleNamesEndpointVariableBeforeDNS(t *testing.T) {
 	assert.Contains(t, For(f).Text, "AWS_USE_DUALSTACK_ENDPOINT selects the host")
 	f.Err = context.DeadlineExceeded
 	assert.Equal(t, HeadingTimeout, For(f).Heading)
+}
+
+func TestSettingEncryptsEndpoint(t *testing.T) {
+	for endpoint, want := range map[string]string{
+		"http://sts.corp.example": "set AWS_ENDPOINT_URL_STS=https://sts.corp.example (or Options.Endpoint, which has precedence), or set Options.InsecureEndpoint",
+		"http://[2001:db8::1]":    "set an https:// URL, or set Options.InsecureEndpoint",
+		"http://$(id)":            "set an https:// URL, or set Options.InsecureEndpoint",
+		"":                        "set an https:// URL, or set Options.InsecureEndpoint", // of a client in Options.STS
+	} {
+		assert.Contains(t, Setting(HeadingEndpoint, Facts{Err: ErrCleartext, Endpoint: endpoint}).Text, want)
+	}
 }
 
 func TestRulePermissionAdviceIsNotFollowedYet(t *testing.T) {
