@@ -37,11 +37,11 @@ func TestErrorKindOfSTSFailures(t *testing.T) {
 		{irsatest.Hang, irsa.ErrUnavailable, "deadline exceeded", 3},
 		{irsatest.EmptyReply, irsa.ErrUnavailable, "the reply has no credentials", 3},
 		{irsatest.TruncatedReply, irsa.ErrUnavailable, "the reply cannot be read", 3},
-		{irsatest.HTMLReply, irsa.ErrUnavailable, "the server that responds is not STS", 3},
+		{irsatest.HTMLReply, irsa.ErrUnavailable, "a server other than STS responds", 3},
 		{irsatest.NoCredentials, irsa.ErrUnavailable, "the reply has no credentials", 3},
 		{irsatest.EmptyKeys, irsa.ErrUnavailable, "credentials without keys", 3},
 		{irsatest.ExpiredCredentials, irsa.ErrUnavailable, "check the node's clock", 3},
-		{irsatest.HugeReply, irsa.ErrUnavailable, "the server that responds is not STS", 3},
+		{irsatest.HugeReply, irsa.ErrUnavailable, "a server other than STS responds", 3},
 	} {
 		t.Run(string(tt.fault), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

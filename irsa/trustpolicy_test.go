@@ -50,7 +50,7 @@ func TestReportCheckTrustPolicy(t *testing.T) {
 	}{
 		{"a strict policy", replace("", ""), passed, passed, "allowed by statement 1", ""},
 		{"a strict policy, and the exchange failed", replace("", ""), failed, warned, "allowed by statement 1, but the exchange failed", "compare it with that in IAM"},
-		{"another service account", replace(cart, `"system:serviceaccount:shop:search"`), failed, failed, "(another service account)", "correct what differs, in the policy or in the pod"},
+		{"another service account", replace(cart, `"system:serviceaccount:shop:search"`), failed, failed, "(another service account)", "change the trust policy to allow this service account, or run the pod with the service account that it allows"},
 		{"another service account, and the exchange passed", replace(cart, `"system:serviceaccount:shop:search"`), passed, warned,
 			"(another service account), but the exchange passed", "compare it with that in IAM"},
 		{"no policy", replace(`"Effect"`, `"Efect"`), failed, failed, "this is not a trust policy that IAM takes", "aws iam get-role"},

@@ -55,7 +55,7 @@ func TestRegionRejectsZones(t *testing.T) {
 	for region, want := range map[string]string{
 		"us-east-1": "", "us-gov-west-1": "", "us-iso-east-1": "", "eusc-de-east-1": "", "ap-southeast-15": "", "minio": "", "local": "", "us-east": "",
 		"us-east-1a": "zone of the region us-east-1", "us-gov-west-1b": "zone of the region us-gov-west-1", "us-west-2-lax-1a": "zone of the region us-west-2",
-		"us-east-1-wl1-bos-wlz-1": "zone of the region us-east-1", "aws-global": "is no region", "aws-cn-global": "is no region", "us_west_2": "is not the name",
+		"us-east-1-wl1-bos-wlz-1": "zone of the region us-east-1", "aws-global": "is not a region", "aws-cn-global": "is not a region", "us_west_2": "is not the name",
 	} {
 		err := validateRegion(region)
 		if want == "" {

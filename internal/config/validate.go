@@ -90,7 +90,7 @@ func isAlphanumeric(r rune) bool {
 
 func validateSessionName(name string) error {
 	if !isSessionName(name) {
-		return fmt.Errorf("the session name %s is not of 2 to 64 characters of A-Z a-z 0-9 _ + = , . @ -", explain.Quote(name))
+		return fmt.Errorf("the session name %s must have 2 to 64 characters: letters, digits and _+=,.@-", explain.Quote(name))
 	}
 	return nil
 }
@@ -103,7 +103,7 @@ func validateRegion(region string) error {
 		return fmt.Errorf("%s is a zone of the region %s, and no region", explain.Quote(region), of)
 	}
 	if strings.HasSuffix(region, "-global") {
-		return fmt.Errorf("%s is no region, but a name that SDKs use for services without regions", explain.Quote(region))
+		return fmt.Errorf("%s is not a region, but a name that SDKs use for global services", explain.Quote(region))
 	}
 	return nil
 }

@@ -8,7 +8,7 @@ import (
 
 // opening explains the checks to readers who do not know IRSA.
 const opening = "IRSA (IAM Roles for Service Accounts) gives a pod AWS credentials without stored keys: the EKS webhook sets AWS_ROLE_ARN and " +
-	"AWS_WEB_IDENTITY_TOKEN_FILE in new pods of an annotated service account, and AWS STS exchanges the token in that file for credentials of the role."
+	"AWS_WEB_IDENTITY_TOKEN_FILE in new pods of an annotated service account, and AWS STS exchanges the token in that file for the role's credentials."
 
 // defaultWidth is the width of lines if none is given, and minWidth the smallest one.
 const (

@@ -63,7 +63,7 @@ func (d *diagnosis) checkRole(context.Context) {
 	}
 	if other := d.facts(nil, nil).OtherPartition(); other != "" {
 		d.fail(nameRole,
-			fmt.Errorf("%s is not in the partition of the region %s, which is %s: STS knows no roles of another partition", d.config.RoleARN, d.config.Region, other),
+			fmt.Errorf("%s is not in the partition of the region %s, which is %s: STS cannot assume roles of another partition", d.config.RoleARN, d.config.Region, other),
 			explain.Advice{Heading: explain.HeadingRoleARN, Text: "correct the annotation eks.amazonaws.com/role-arn and recreate the pod, or correct AWS_REGION"})
 		return
 	}

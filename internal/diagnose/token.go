@@ -174,7 +174,7 @@ func (d *diagnosis) checkLifetime(context.Context) {
 	until := fmt.Sprintf("it is valid until %s, for %v more", explain.ClockTime(claims.Expiry), left)
 	switch {
 	case left <= 0:
-		d.failWithKind(nameLifetime, explain.ErrTokenExpired, fmt.Errorf("by this node's clock it expired at %s", explain.ClockTime(claims.Expiry)))
+		d.failWithKind(nameLifetime, explain.ErrTokenExpired, fmt.Errorf("the token expired at %s, by this node's clock", explain.ClockTime(claims.Expiry)))
 	case now.Before(claims.IssuedAt.Add(-time.Minute)):
 		d.add(nameLifetime, Warned, fmt.Sprintf("by this node's clock it is issued %v in the future", claims.IssuedAt.Sub(now).Round(time.Second)),
 			explain.Advice{Heading: explain.HeadingClock, Text: "the clocks of the node and of the API server differ: check their time synchronization"})

@@ -57,7 +57,7 @@ func evaluate(document []byte, identity *Identity, exchange Status) Check {
 	case review.Decision.Verdict == trustpolicy.Denied && passed:
 		return Check{Status: Warned, Detail: detail + ", but the exchange passed", Advice: otherPolicy}
 	case review.Decision.Verdict == trustpolicy.Denied:
-		return Check{Status: Failed, Detail: detail, Advice: "correct what differs, in the policy or in the pod"}
+		return Check{Status: Failed, Detail: detail, Advice: "change the trust policy to allow this service account, or run the pod with the service account that it allows"}
 	case review.Decision.Allowed() && exchange == Failed:
 		return Check{Status: Warned, Detail: detail + ", but the exchange failed", Advice: "if STS denies access, " + otherPolicy}
 	case review.Decision.Allowed() && !review.TooBroad():

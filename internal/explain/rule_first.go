@@ -13,7 +13,7 @@ var firstCauses = []rule{
 	{
 		when: inOtherPartition, heading: HeadingRoleARN,
 		fix:    "use a region of the role's partition, or correct the role ARN",
-		text:   "{role} is in the partition {rolepartition}, and the region {region} is in {partition}: STS knows no roles of another partition. {correction}",
+		text:   "{role} is in the partition {rolepartition}, and the region {region} is in {partition}: STS cannot assume roles of another partition. {correction}",
 		source: "https://docs.aws.amazon.com/whitepapers/latest/aws-fault-isolation-boundaries/partitions.html",
 	},
 	{

@@ -60,14 +60,14 @@ var requestRules = []rule{
 	},
 	{
 		phrases: []string{"ARN is invalid", "'roleArn'"}, kind: ErrInvalidRequest, heading: HeadingRoleARN,
-		fix:    "correct the annotation eks.amazonaws.com/role-arn and recreate the pod",
+		fix:    "check the account, partition and path of the role ARN in the annotation",
 		text:   "correct AWS_ROLE_ARN. It comes from the service account's annotation eks.amazonaws.com/role-arn, and looks like {examplearn}. Then recreate the pod",
 		source: "https://repost.aws/knowledge-center/eks-troubleshoot-irsa-errors",
 	},
 	{
 		phrases: []string{"'roleSessionName'"}, kind: ErrInvalidRequest, heading: HeadingSettings,
 		fix:    "correct AWS_ROLE_SESSION_NAME or Options.SessionName",
-		text:   "correct AWS_ROLE_SESSION_NAME or Options.SessionName: 2 to 64 characters of A-Z a-z 0-9 _ + = , . @ -",
+		text:   "correct AWS_ROLE_SESSION_NAME or Options.SessionName: it must have 2 to 64 characters, which are letters, digits and _+=,.@-, but no spaces",
 		source: "https://github.com/zalando-incubator/kube-aws-iam-controller/issues/16",
 	},
 	{
@@ -80,7 +80,7 @@ var requestRules = []rule{
 // serviceRules are faults of STS itself, and responses that are not from STS.
 var serviceRules = []rule{
 	{
-		kind: ErrAccessDenied, heading: HeadingAccessDenied, fix: "let the role trust this token, or correct the role",
+		kind: ErrAccessDenied, heading: HeadingAccessDenied, fix: "allow this service account in the role's trust policy, or correct the role",
 		text: "the role does not exist, or the trust policy of {role} does not allow this token. It needs the statement {statement}", source: accessDocument,
 	},
 	{
@@ -90,13 +90,13 @@ var serviceRules = []rule{
 	},
 	{
 		when: func(f Facts) bool { return isNotSTS(f) && hasEndpoint(f) }, kind: ErrUnavailable, heading: HeadingNotSTS,
-		fix:    "correct AWS_ENDPOINT_URL_STS: the server that responds is not STS",
+		fix:    "correct AWS_ENDPOINT_URL_STS: a server other than STS responds",
 		text:   "the server that responds at {url} is not STS: correct or unset AWS_ENDPOINT_URL_STS and Options.Endpoint, and check the proxy (HTTPS_PROXY) and any gateway between the pod and STS",
 		source: "https://github.com/aws/aws-sdk-go/issues/3972",
 	},
 	{
 		when: isNotSTS, kind: ErrUnavailable, heading: HeadingNotSTS,
-		fix:    "check the proxy and DNS: the server that responds is not STS",
+		fix:    "check the endpoint, the proxy and DNS: a server other than STS responds",
 		text:   "the server that responds at {url} is not STS: check the proxy (HTTPS_PROXY), the cluster's DNS, and any gateway between the pod and STS",
 		source: "https://github.com/aws/aws-sdk-go/issues/3972",
 	},

@@ -15,7 +15,7 @@ var settingRules = []rule{
 		text: "the EKS webhook does not change a container that already has one of its two variables: remove AWS_ROLE_ARN from the container's own env, and recreate the pod. If you mount the token yourself, set AWS_WEB_IDENTITY_TOKEN_FILE too",
 	},
 	{
-		heading: HeadingPodIdentity, fix: "use the SDK's credentials, or replace Pod Identity by IRSA",
+		heading: HeadingPodIdentity, fix: "use the SDK's default credentials, or replace Pod Identity with IRSA",
 		text: "use the SDK's own credentials in this pod (config.LoadDefaultConfig); or delete the pod identity association, annotate the service account with eks.amazonaws.com/role-arn, and recreate the pod",
 	},
 	{
@@ -23,8 +23,8 @@ var settingRules = []rule{
 		text: "write the role's ARN, such as arn:aws:iam::111122223333:role/name, into the service account's annotation eks.amazonaws.com/role-arn, and recreate the pod; or correct AWS_ROLE_ARN or the option, if the application sets it",
 	},
 	{
-		heading: HeadingSettings, phrases: []string{"session name"}, fix: "use 2 to 64 characters of A-Z a-z 0-9 _ + = , . @ -",
-		text: "correct AWS_ROLE_SESSION_NAME or Options.SessionName: 2 to 64 characters of A-Z a-z 0-9 _ + = , . @ -",
+		heading: HeadingSettings, phrases: []string{"session name"}, fix: "correct AWS_ROLE_SESSION_NAME or Options.SessionName",
+		text: "correct AWS_ROLE_SESSION_NAME or Options.SessionName: it must have 2 to 64 characters, which are letters, digits and _+=,.@-, but no spaces",
 	},
 	{
 		heading: HeadingSettings, phrases: []string{"absolute path"}, fix: "write the whole path of the token file",
@@ -54,14 +54,14 @@ var settingRules = []rule{
 	},
 	{
 		heading: HeadingEndpoint, fix: "unset AWS_ENDPOINT_URL_STS, or correct it",
-		text: "unset AWS_ENDPOINT_URL_STS and Options.Endpoint, so that the endpoint follows from the region; or set a URL such as https://sts.us-west-2.amazonaws.com. An endpoint with http:// needs Options.InsecureEndpoint",
+		text: "unset AWS_ENDPOINT_URL_STS and Options.Endpoint, to use the endpoint of the region; or set a URL such as https://sts.us-west-2.amazonaws.com. An endpoint with http:// needs Options.InsecureEndpoint",
 	},
 	{
 		heading: HeadingSessionDuration, fix: "set a duration from 15m to 12h, or none",
-		text: "set Options.Duration=1h, the default and the most in a role chain, or another duration of whole seconds from 15 minutes to 12 hours",
+		text: "set Options.Duration=1h, the default and the maximum in role chains, or any whole number of seconds from 15 minutes to 12 hours",
 	},
 	{heading: HeadingSessionPolicy, fix: "correct or shorten the session policies", text: "correct or shorten Options.Policy and Options.PolicyARNs"},
-	{heading: HeadingTLS, fix: "correct AWS_CA_BUNDLE, or unset it", text: "let AWS_CA_BUNDLE name a file with the certificates of the authorities in PEM, or unset it"},
+	{heading: HeadingTLS, fix: "correct AWS_CA_BUNDLE, or unset it", text: "set AWS_CA_BUNDLE to the path of a PEM file with CA certificates, or unset it if no private CA and no proxy that opens TLS is in use"},
 	{heading: HeadingTokenSource, fix: "correct the token source", text: "correct Options.Token or RoleOptions.Token"},
 	{heading: HeadingInvalidRequest, fix: "correct the options of AssumeRole", text: "correct the options that AssumeRole was called with"},
 }

@@ -37,13 +37,13 @@ var tokenRules = []rule{
 	{
 		when: func(f Facts) bool { return f.Claims.IssuedAt.After(f.Now.Add(time.Minute)) }, kind: ErrTokenRejected, heading: HeadingClock,
 		fix:    "correct the clock of the API server or of this node",
-		text:   "the token was issued at {issued}, which is in the future: set the wrong clock, that of the API server or of this node (with chrony, chronyc makestep), check its time synchronization, and recreate the pod{deletepod}",
+		text:   "the token was issued at {issued}, which is in the future: set the wrong clock, that of the API server or of this node (for example with chronyc makestep), check its time synchronization, and recreate the pod{deletepod}",
 		source: "https://www.rfc-editor.org/rfc/rfc7519#section-4.1.6",
 	},
 	{
 		phrases: []string{"not yet valid"}, kind: ErrTokenRejected, heading: HeadingClock,
 		fix:    "correct the clock of the API server or of this node",
-		text:   "by the clock of STS, the token is not valid yet: set the wrong clock, that of the API server or of this node (with chrony, chronyc makestep), check its time synchronization, and recreate the pod{deletepod}",
+		text:   "by the clock of STS, the token is not valid yet: set the wrong clock, that of the API server or of this node (for example with chronyc makestep), check its time synchronization, and recreate the pod{deletepod}",
 		source: "https://www.rfc-editor.org/rfc/rfc7519#section-4.1.5",
 	},
 	{
@@ -115,13 +115,13 @@ var clockRules = []rule{
 		phrases: []string{"Signature expired", "Signature not yet current"}, codes: []string{"SignatureDoesNotMatch", "InvalidSignatureException"},
 		only: chained, kind: ErrRejected, heading: HeadingClock,
 		fix:    "correct the clock of this node",
-		text:   "by the clock of STS, the request was signed at another time: set the clock of this node (with chrony, chronyc makestep), and check its time synchronization. Services accept a difference of at most 5 minutes",
+		text:   "by the clock of STS, the request was signed at another time: set the clock of this node (for example with chronyc makestep), and check its time synchronization. Services accept a difference of at most 5 minutes",
 		source: "https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-troubleshooting.html",
 	},
 	{
 		codes: []string{"RequestExpired", "RequestTimeTooSkewed"}, only: chained, kind: ErrRejected, heading: HeadingClock,
 		fix:    "correct the clock of this node",
-		text:   "by the clock of STS, the request was signed at another time: set the clock of this node (with chrony, chronyc makestep), and check its time synchronization. Services accept a difference of at most 5 minutes",
+		text:   "by the clock of STS, the request was signed at another time: set the clock of this node (for example with chronyc makestep), and check its time synchronization. Services accept a difference of at most 5 minutes",
 		source: commonErrors,
 	},
 	{
@@ -139,7 +139,7 @@ var clockRules = []rule{
 	{
 		when: func(f Facts) bool { return f.TokenFile != "" && f.Now.Before(f.Claims.Expiry) }, kind: ErrTokenExpired, heading: HeadingClock,
 		fix:    "correct the clock of this node",
-		text:   "by this node's clock the token is valid until {expiry}, so the node's clock is behind: set it (with chrony, chronyc makestep), and check its time synchronization",
+		text:   "the token expires at {expiry}, which this node's clock has not reached, so the clock is behind: set it (for example with chronyc makestep), and check its time synchronization",
 		source: webIdentityDocument,
 	},
 	{
@@ -160,7 +160,7 @@ var tokenFileRules = []rule{
 	{
 		when: func(f Facts) bool { return f.TokenFile == "" }, kind: ErrTokenFile, heading: HeadingTokenSource,
 		fix:  "correct the function in Options.Token",
-		text: "Options.Token returned no token: the error above is its own",
+		text: "correct the function in Options.Token, which returned the error above. If Kubernetes forbids the request, grant the permission to create serviceaccounts/token",
 	},
 	{
 		when: func(f Facts) bool { return errors.Is(f.Err, fs.ErrNotExist) }, kind: ErrTokenFile, heading: HeadingTokenMissing,
@@ -183,7 +183,7 @@ var tokenFileRules = []rule{
 	{
 		phrases: []string{"it begins with"}, kind: ErrTokenFile, heading: HeadingTokenMalformed,
 		fix:  "write only the token into the file",
-		text: "the file has to contain one JWT and nothing else, neither quotes, JSON, a scheme nor a byte order mark: correct what writes it",
+		text: "the file must contain only the token, without quotes, JSON, Bearer or a byte order mark: correct the program that writes it. In the response of the TokenRequest API, the token is status.token",
 	},
 	{
 		phrases: []string{"STS accepts 4 to 20000"}, kind: ErrTokenFile, heading: HeadingTokenMalformed,

@@ -20,7 +20,7 @@ func TestTokenFileAdviceFollowsTheFile(t *testing.T) {
 		heading Heading
 		text    string
 	}{
-		{"", errors.New("quota"), File{}, HeadingTokenSource, "Options.Token returned no token"},
+		{"", errors.New("quota"), File{}, HeadingTokenSource, "correct the function in Options.Token"},
 		{path, fs.ErrNotExist, File{Missing: "/var/run/secrets"}, HeadingTokenMissing, "/var/run/secrets does not exist: "},
 		{path, fs.ErrNotExist, File{Missing: path, DanglingLink: true}, HeadingTokenMissing, path + " is a link to nothing: "},
 		{path, fs.ErrPermission, File{User: 1000, Group: 2000}, HeadingTokenPermission, "the process runs as user 1000 and group 2000, which may not look into the folder: "},
