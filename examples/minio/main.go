@@ -3,10 +3,14 @@
 // requests then fail too, but none is sent without a signature.
 //
 //	go -C examples/minio run .
+//
+// With the address of a server and a bucket as arguments, it uses them with the credentials of the
+// pod in which it runs, until it is interrupted.
 package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -27,7 +31,13 @@ const lifetime = 3 * time.Second // of the credentials; at least 15 minutes in A
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	err := run(ctx, os.Stdout)
+	err := errors.New("usage: minio [server bucket]")
+	switch len(os.Args) {
+	case 1:
+		err = run(ctx, os.Stdout)
+	case 3:
+		err = runInPod(ctx, os.Stdout, os.Args[1], os.Args[2])
+	}
 	stop()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "minio:", err)
@@ -65,7 +75,7 @@ func newClient(p *irsa.Provider, endpoint string, transport http.RoundTripper) (
 	return minio.New(endpoint, &minio.Options{
 		Creds:      newCredentials(p),
 		Secure:     true,
-		Region:     "us-west-2",
+		Region:     p.AWSConfig().Region,
 		Transport:  transport,
 		MaxRetries: 1,
 	})
@@ -75,11 +85,7 @@ func newClient(p *irsa.Provider, endpoint string, transport http.RoundTripper) (
 func demonstrate(ctx context.Context, out io.Writer, kit *irsatest.Cluster, pod *irsatest.Pod, p *irsa.Provider, client *minio.Client, s3 *store) error {
 	upload := func(when string) {
 		_, err := client.PutObject(ctx, "receipts", "2026/1.txt", strings.NewReader("thank you"), 9, minio.PutObjectOptions{})
-		result := "ok"
-		if err != nil {
-			result, _, _ = strings.Cut(err.Error(), " (")
-		}
-		fmt.Fprintf(out, "%-34s %s\n", when, result)
+		fmt.Fprintf(out, "%-34s %s\n", when, result(err))
 	}
 	for _, step := range []struct {
 		when    string

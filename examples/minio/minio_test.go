@@ -153,6 +153,20 @@ func TestCredentialsWaitIsBounded(t *testing.T) {
 	})
 }
 
+func TestRepeatPrintsResultEverySecond(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		ctx, cancel := context.WithTimeout(t.Context(), 2500*time.Millisecond)
+		defer cancel()
+		var out bytes.Buffer
+
+		repeat(ctx, &out, w.client, "receipts")
+
+		assert.Equal(t, "ok\nok\nok\n", out.String())
+		assert.Zero(t, w.store.unsigned.Load())
+	})
+}
+
 func TestRunPrintsResults(t *testing.T) {
 	var out bytes.Buffer
 	require.NoError(t, run(t.Context(), &out), out.String())

@@ -6,6 +6,7 @@
 //     writes them to the volume;
 //   - pods with the changes of the EKS webhook, whose containers run as child processes;
 //   - MinIO as STS and S3, configured with the API server as its OpenID provider;
+//   - the program of examples/minio, which uses MinIO through minio-go;
 //   - in addition to MinIO, the STS of irsatest, which verifies the API server's tokens
 //     through the API server's discovery.
 //

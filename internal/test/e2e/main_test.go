@@ -13,7 +13,7 @@ import (
 
 // cluster is shared by all tests: an API server, and a MinIO that trusts its tokens. Each test
 // uses a separate namespace. The tests run sequentially, because some of them restart a server.
-// Only two long tests run in parallel, after the others.
+// Only three long tests run in parallel, after the others.
 var cluster struct {
 	dir        string // readable for all users
 	programs   programs

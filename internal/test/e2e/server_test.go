@@ -99,16 +99,19 @@ func freePort() (int, error) {
 // programs contains the paths of the programs that the tests run. The first two programs are
 // in Go's build cache, because they are built by "go tool".
 type programs struct {
-	controlPlane, minio string
-	application, doctor string
+	controlPlane, minio          string
+	application, doctor, uploads string
 }
 
 // buildPrograms builds the programs without the race detector. Go builds only what has
 // changed.
 func buildPrograms(dir string) (programs, error) {
-	p := programs{application: dir + "/application", doctor: dir + "/doctor"}
+	p := programs{application: dir + "/application", doctor: dir + "/doctor", uploads: dir + "/uploads"}
 	_, err := goCommand("the pod's programs", ".", "build", "-o", dir+"/", "./application", "github.com/irsakit/irsakit/examples/doctor")
 	if err != nil {
+		return p, err
+	}
+	if _, err = goCommand("the program with minio-go", "../../../examples/minio", "build", "-o", p.uploads, "."); err != nil {
 		return p, err
 	}
 	if p.controlPlane, err = goCommand("the Kubernetes API server", ".", "tool", "-n", "controlplane"); err != nil {

@@ -1,0 +1,150 @@
+package e2e
+
+import (
+	"bufio"
+	"context"
+	"crypto/tls"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"os/exec"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	authenticationv1 "k8s.io/api/authentication/v1"
+)
+
+// A gateway is a reverse proxy of MinIO that counts S3 requests and can reset connections to STS.
+type gateway struct {
+	*httptest.Server
+	minio            httputil.ReverseProxy
+	stsDown          atomic.Bool
+	token            atomic.Value // the token of the last STS request that was forwarded
+	signed, unsigned atomic.Int64 // numbers of S3 requests
+}
+
+func newGateway(t *testing.T) *gateway {
+	t.Helper()
+	target, err := url.Parse(cluster.minio.endpoint())
+	require.NoError(t, err)
+	g := &gateway{minio: httputil.ReverseProxy{Transport: cluster.authority.client.Transport, Rewrite: func(r *httputil.ProxyRequest) {
+		r.SetURL(target)
+		r.Out.Host = r.In.Host // it is signed
+	}}}
+	certificate, err := tls.LoadX509KeyPair(cluster.authority.file("server.crt"), cluster.authority.file("server.key"))
+	require.NoError(t, err)
+	g.Server = httptest.NewUnstartedServer(g)
+	g.TLS = &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12}
+	g.StartTLS()
+	t.Cleanup(g.Close)
+	return g
+}
+
+func (g *gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	switch {
+	case r.Method == http.MethodPost && r.URL.Path == "/": // STS
+		if g.stsDown.Load() {
+			panic(http.ErrAbortHandler)
+		}
+		g.shorten(r)
+	case strings.HasPrefix(r.Header.Get("Authorization"), "AWS4-HMAC-SHA256 Credential="):
+		g.signed.Add(1)
+	default:
+		g.unsigned.Add(1)
+	}
+	g.minio.ServeHTTP(w, r)
+}
+
+// shorten removes the requested duration, for which MinIO's minimum is 15 minutes. Without it, the
+// credentials expire with the token. It also records the token.
+func (g *gateway) shorten(r *http.Request) {
+	_ = r.ParseForm() // MinIO reports the error
+	g.token.Store(r.PostForm.Get("WebIdentityToken"))
+	r.PostForm.Del("DurationSeconds")
+	body := r.PostForm.Encode()
+	r.Body, r.ContentLength = io.NopCloser(strings.NewReader(body)), int64(len(body))
+}
+
+// uploads runs examples/minio as the pod's container runs it, with the gateway as its server. It returns
+// a function that waits for the next result. minio-go needs SSL_CERT_FILE: it ignores AWS_CA_BUNDLE.
+func (p *pod) uploads(t *testing.T, g *gateway, env ...string) func() string {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
+	cmd := exec.CommandContext(ctx, cluster.programs.uploads, strings.TrimPrefix(g.URL, "https://"), bucket)
+	env = append(env, "AWS_ENDPOINT_URL_STS="+g.URL, "SSL_CERT_FILE="+cluster.authority.file("server.crt"))
+	cmd.Env, cmd.Stderr = append(p.environ(p.Spec.Containers[0]), env...), t.Output()
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	out, err := cmd.StdoutPipe()
+	require.NoError(t, err)
+	require.NoError(t, cmd.Start())
+	t.Cleanup(func() {
+		cancel()
+		_ = cmd.Wait() // the program was killed
+	})
+	lines := bufio.NewScanner(out)
+	return func() string {
+		require.True(t, lines.Scan(), "the program has exited, or was killed after ten minutes")
+		return lines.Text()
+	}
+}
+
+// The credentials really expire. STS is down from the first refresh until they have expired.
+func TestMinioGoSendsNoUnsignedRequest(t *testing.T) {
+	t.Parallel()
+	p, g := newPod(t), newGateway(t)
+	day := p.token(t)
+	expiringIn := func(lifetime time.Duration) string { return issuedAgo(t, day, time.Until(expiryOf(t, day))-lifetime) }
+	p.write(t, expiringIn(50*time.Second))
+	next := p.uploads(t, g)
+	require.Equal(t, "ok", next())
+
+	second := expiringIn(80 * time.Second)
+	p.write(t, second)
+	for g.token.Load() != second { // the refresh is due after 60 to 80% of the lifetime
+		require.Equal(t, "ok", next())
+	}
+	g.stsDown.Store(true)
+	require.Equal(t, "ok", next())
+	failure := ""
+	for !strings.HasPrefix(failure, "irsa: ") { // MinIO rejects a request that arrives after the expiry
+		failure = next()
+		require.Zero(t, g.unsigned.Load(), failure)
+	}
+	assert.Less(t, time.Until(expiryOf(t, second)), time.Second, failure)
+	signed := g.signed.Load()
+	for range 3 {
+		assert.Contains(t, next(), "irsa: STS unavailable: ")
+	}
+	assert.Equal(t, signed, g.signed.Load())
+
+	p.write(t, day)
+	g.stsDown.Store(false)
+	for next() != "ok" {
+	}
+	assert.Equal(t, day, g.token.Load())
+	assert.Zero(t, g.unsigned.Load())
+	t.Logf("%d signed requests; without credentials: %s", g.signed.Load(), failure)
+}
+
+func TestMinioGoSendsNoRequestIfRoleIsRefused(t *testing.T) {
+	for name, tt := range map[string]struct{ role, audience string }{
+		"unknown role":     {"arn:minio:iam:" + region + "::role/unknown", audience},
+		"another audience": {minioRole(), "vault"},
+	} {
+		p, g := newPod(t), newGateway(t)
+		p.write(t, createToken(t, p, authenticationv1.TokenRequestSpec{Audiences: []string{tt.audience}}))
+		next := p.uploads(t, g, "AWS_ROLE_ARN="+tt.role)
+		for range 3 {
+			assert.Contains(t, next(), "irsa: token rejected: InvalidParameterValue: ", name)
+		}
+		assert.NotEmpty(t, g.token.Load(), name)
+		assert.Zero(t, g.signed.Load()+g.unsigned.Load(), name)
+	}
+}
