@@ -50,7 +50,7 @@ type outage struct {
 func (o *outage) run(provider aws.CredentialsProvider) {
 	callOnce(provider, time.Now())
 	begun := make(chan struct{})
-	o.before = func() {
+	before := func() {
 		o.begin = time.Now()
 		if o.fault == "" {
 			o.STS.Down()
@@ -59,6 +59,7 @@ func (o *outage) run(provider aws.CredentialsProvider) {
 		}
 		close(begun)
 	}
+	o.before.Store(&before)
 	var stop atomic.Pointer[time.Time]
 	var callers sync.WaitGroup
 	callers.Go(func() {

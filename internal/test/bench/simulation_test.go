@@ -9,6 +9,7 @@ import (
 	"os"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -47,15 +48,14 @@ type world struct {
 	pod    *irsatest.Pod
 	place  place
 	memory http.RoundTripper
-	client *http.Client // of memory, through RoundTrip
-	before func()       // runs once, before the next call of STS continues
+	client *http.Client           // of memory, through RoundTrip
+	before atomic.Pointer[func()] // runs once, before the next call of STS continues
 }
 
 // RoundTrip sends a request to the cluster.
 func (w *world) RoundTrip(r *http.Request) (*http.Response, error) {
-	if before := w.before; before != nil {
-		w.before = nil
-		before()
+	if before := w.before.Swap(nil); before != nil {
+		(*before)()
 	}
 	return w.memory.RoundTrip(r)
 }
