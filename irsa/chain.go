@@ -131,8 +131,8 @@ func (x *chainExchange) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	return creds, nil
 }
 
-// sdkProvider returns the SDK's provider, which makes the input of the request. A Pool can have many
-// thousands of chains, so theirs is not kept.
+// sdkProvider returns the SDK's provider, which makes the input of the request. For a Pool's chain it is
+// made for each attempt, which saves memory with thousands of chains.
 func (x *chainExchange) sdkProvider() *stscreds.AssumeRoleProvider {
 	if x.provider != nil {
 		return x.provider

@@ -36,7 +36,7 @@ func trustBreakages() []breakage {
 		{kind: "subject", name: "a key with a scheme", breaks: trust(func(s *site, t *trustStatement) {
 			t.Condition["StringEquals"] = map[string]string{"https://" + s.claim("sub"): s.sa.Subject()}
 		})},
-		{kind: "subject", name: "the role trusts nobody", breaks: func(s *site) { s.first = s.role(s.path(), nil...) }},
+		{kind: "subject", name: "the role has no trust policy", breaks: func(s *site) { s.first = s.role(s.path(), nil...) }},
 		{kind: "subject", name: "the annotation was changed, and the pod was not recreated", breaks: func(s *site) {
 			old := s.role("old-role")
 			s.injected["AWS_ROLE_ARN"] = old.ARN()

@@ -123,7 +123,7 @@ func (s *site) digits(n int) string {
 
 func (s *site) chance() bool { return s.random.IntN(2) == 0 }
 
-// role creates a role that trusts nobody.
+// role creates a role, without a trust policy unless an option sets one.
 func (s *site) role(name string, options ...irsatest.RoleOption) *irsatest.Role {
 	r := s.kit.Role(name, options...)
 	s.roles[r.ARN()] = r

@@ -59,7 +59,7 @@ func TestReportCheckTrustPolicy(t *testing.T) {
 			`Allow in statement 1 cannot be judged: IpAddress on "aws:SourceIp" (only AWS knows this key)`, "check by hand what cannot be judged"},
 		{"an IP address, and the exchange failed", replace(equals, `"IpAddress": {"aws:SourceIp": "10.0.0.0/8"}, `+equals), failed, warned, "cannot be judged", "check by hand what cannot be judged"},
 		{"a date", replace(equals, `"DateLessThan": {"aws:CurrentTime": "2030-01-01T00:00:00Z"}, `+equals), passed, warned, `DateLessThan on "aws:CurrentTime"`, "check by hand what cannot be judged"},
-		{"an operator that nobody knows yet", replace(equals, `"StringMatches": {"aws:SourceVpc": "vpc-1"}, `+equals), passed, warned, `StringMatches on "aws:SourceVpc"`, "check by hand what cannot be judged"},
+		{"an unknown operator", replace(equals, `"StringMatches": {"aws:SourceVpc": "vpc-1"}, `+equals), passed, warned, `StringMatches on "aws:SourceVpc"`, "check by hand what cannot be judged"},
 		{"every subject", func(trust, _ string) string {
 			return strings.NewReplacer(cart, `"*"`, "StringEquals", "StringLike").Replace(trust)
 		}, passed, warned, "statement 1 is too broad: it also allows every token of ISSUER", `in statement 1, require StringEquals on "ISSUER:sub" to be ` + cart},

@@ -16,7 +16,7 @@ import (
 const openFlags = syscall.O_NONBLOCK | syscall.O_NOCTTY
 
 // checkToken returns an error unless the file is a regular file that belongs to the user of the
-// process, that only this user can write, and that nobody outside of its group can read.
+// process, that only this user can write, and that only this user and its group can read.
 func checkToken(path string, info fs.FileInfo) error {
 	if err := regularfile.Check(path, info); err != nil {
 		return err

@@ -92,7 +92,7 @@ func TestTokensFailWithoutCredentials(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				kit := irsatest.New(t)
 				sa := kit.ServiceAccount("shop", "cart")
-				p, err := irsa.New(kit.Pod(sa, kit.Role("cart")).Options) // trusts nobody
+				p, err := irsa.New(kit.Pod(sa, kit.Role("cart")).Options) // without a trust policy
 				require.NoError(t, err)
 				defer p.Close()
 

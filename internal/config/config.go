@@ -38,7 +38,7 @@ type Config struct {
 
 	// Only of a role chain.
 	ExternalID         string
-	Tagged, Identified bool // the session has tags of its own, a source identity
+	Tagged, Identified bool // the request sets session tags; it sets a source identity
 
 	Token     TokenSource // nil if there is none
 	TokenFile string      // empty if the tokens do not come from a file

@@ -175,7 +175,7 @@ func (f Facts) request() string {
 	return actionAssumeRole
 }
 
-// actions returns all actions that the request needs, as far as they are known: a text or a list.
+// actions returns the known actions that the request needs: a string or, if there are several, a []string.
 func (f Facts) actions() any {
 	all := []string{f.request()}
 	if f.Tagged || f.action() == actionTags {

@@ -10,8 +10,8 @@ import (
 	"github.com/irsakit/irsakit/internal/lazyregexp"
 )
 
-// remedy returns the part of an advice that can be applied and that a word in braces stands for. Other text
-// in braces is returned as it is.
+// remedy returns the setting, command or policy text that replaces a word in braces. It returns other text
+// in braces unchanged.
 func (f Facts) remedy(word string) string {
 	switch word {
 	case "examplearn":

@@ -89,7 +89,7 @@ func TestParseReportsPlaceOfError(t *testing.T) {
 
 		{"no principal", `{"Statement":{"Effect":"Allow","Action":"sts:*"}}`, "statement 1, Principal: it is missing"},
 		{"an account without its type", principalOf(`"111122223333"`), "statement 1, Principal: it is a string, not an object"},
-		{"no type of principal", principalOf(`{}`), "statement 1, Principal: it names nobody"},
+		{"no type of principal", principalOf(`{}`), "statement 1, Principal: it names no principal"},
 		{"no principal in the array", principalOf(`{"AWS":[]}`), "statement 1, Principal: AWS: the array is empty"},
 		{"a principal that is a number", principalOf(`{"AWS":111122223333}`), "statement 1, Principal: AWS: it is a number, not a string"},
 		{"a canonical user", principalOf(`{"CanonicalUser":"79a59df900b949e5"}`), "statement 1, Principal: CanonicalUser: it is not supported"},

@@ -61,7 +61,7 @@ func parsePrincipals(value any, effect string) ([]principal, error) {
 		return nil, err
 	}
 	if len(types) == 0 {
-		return nil, errors.New("it names nobody")
+		return nil, errors.New("it names no principal")
 	}
 	var all []principal
 	for _, t := range types {
