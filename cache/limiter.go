@@ -56,9 +56,10 @@ func (l *Limiter) Status() (s LimiterStatus) {
 type slotKey struct{ *slots.Pool }
 
 // callerTicket returns the ticket of the attempt whose context is ctx, or nil if ctx is no attempt's or
-// that attempt uses another Limiter. The source of that attempt calls this Cache. The attempt of this Cache uses the same
-// slot, because waiting for a second one could deadlock. If it outlives that of the caller, it keeps the
-// slot. An abandoned attempt has none, so what its source still starts waits for a slot.
+// that attempt uses another Limiter. The source of that attempt calls this Cache. The attempt of this
+// Cache uses the same slot, because waiting for a second one could deadlock. It keeps the slot if it
+// outlives the caller's attempt. An abandoned attempt has no slot, so what its source still starts waits
+// for one.
 func (c *Cache) callerTicket(ctx context.Context) *slots.Ticket {
 	ticket, _ := ctx.Value(slotKey{c.slots}).(*slots.Ticket)
 	return ticket

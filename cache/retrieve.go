@@ -104,9 +104,9 @@ func (c *Cache) contextEnded(ctx context.Context) error {
 }
 
 // join returns credentials with minTTL left, an error, or a channel that is closed when the state
-// changes. If necessary it starts or schedules an attempt. caller is the ticket of the attempt
-// whose source called Retrieve, or nil. waited reports whether the caller has already waited for an attempt. It
-// then gets the error of that attempt instead of waiting for another.
+// changes. If necessary it starts or schedules an attempt. caller is the ticket of the attempt whose
+// source called Retrieve, or nil. waited reports whether the caller has already waited for an attempt.
+// It then gets the error of that attempt instead of waiting for another.
 func (c *Cache) join(caller *slots.Ticket, minTTL time.Duration, waited bool) (aws.Credentials, <-chan struct{}, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -165,11 +165,10 @@ func (p *Pool) Cancel(t *Ticket) bool {
 	return true
 }
 
-// Release releases the slot of a ticket, if it has one, and starts the tickets that acquire a slot
-// now. A shared slot becomes free when its last ticket releases it. err is the error of the attempt that held
-// the slot, or nil. A throttling error halves the number
-// of slots that the tenant may hold, at most once a second. A success, or any other answer of a
-// service, restores a part of a slot.
+// Release releases the slot of a ticket, if it has one, and starts the tickets that acquire a slot now.
+// A shared slot becomes free when its last ticket releases it. err is the error of the attempt that held
+// the slot, or nil. A throttling error halves the number of slots that the tenant may hold, at most once
+// a second. A success, or any other answer of a service, restores a part of a slot.
 func (p *Pool) Release(t *Ticket, err error) {
 	if p == nil {
 		return
