@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -14,7 +15,7 @@ import (
 )
 
 // demo prints the source of the credentials in each kind of environment.
-func demo(ctx context.Context) error {
+func demo(ctx context.Context, out io.Writer) error {
 	kit, err := irsatest.Start()
 	if err != nil {
 		return err
@@ -42,7 +43,7 @@ func demo(ctx context.Context) error {
 		{"laptop", []string{"AWS_ACCESS_KEY_ID=AKIAEXAMPLE", "AWS_SECRET_ACCESS_KEY=example", "AWS_REGION=us-west-2"}},
 		{"IRSA half injected", []string{"AWS_ROLE_ARN=" + pod.RoleARN(), "AWS_REGION=us-west-2"}},
 	} {
-		if err := show(ctx, c.name, c.variables); err != nil {
+		if err := show(ctx, out, c.name, c.variables); err != nil {
 			return err
 		}
 	}
@@ -50,7 +51,7 @@ func demo(ctx context.Context) error {
 }
 
 // show prints the source of the credentials, or the error, in an environment with the variables.
-func show(ctx context.Context, name string, variables []string) error {
+func show(ctx context.Context, out io.Writer, name string, variables []string) error {
 	for _, variable := range os.Environ() {
 		if key, _, _ := strings.Cut(variable, "="); strings.HasPrefix(key, "AWS_") {
 			if err := os.Unsetenv(key); err != nil {
@@ -66,8 +67,7 @@ func show(ctx context.Context, name string, variables []string) error {
 	}
 	cfg, credentials, err := loadConfig(ctx)
 	if err != nil {
-		text, _, _ := strings.Cut(err.Error(), ": the EKS")
-		fmt.Printf("%-20s error: %s\n", name, text)
+		fmt.Fprintf(out, "%-20s error: %v\n", name, err)
 		return nil
 	}
 	defer credentials.Close() //nolint:errcheck // the source is idle
@@ -75,7 +75,7 @@ func show(ctx context.Context, name string, variables []string) error {
 	if err != nil {
 		return err
 	}
-	fmt.Printf("%-20s %s\n", name, creds.Source)
+	fmt.Fprintf(out, "%-20s %s\n", name, creds.Source)
 	return nil
 }
 

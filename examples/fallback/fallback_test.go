@@ -1,14 +1,14 @@
 package main
 
 import (
+	"bytes"
+	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
-
-	"net/http"
 
 	"github.com/aws/aws-sdk-go-v2/credentials/endpointcreds"
 	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
@@ -110,6 +110,15 @@ func TestLoadConfigDoesNotFallBackLater(t *testing.T) {
 	defer credentials.Close() //nolint:errcheck // the source is idle
 	_, err = cfg.Credentials.Retrieve(t.Context())
 	assert.ErrorIs(t, err, irsa.ErrAccessDenied)
+}
+
+func TestDemoPrintsOutputOfREADME(t *testing.T) {
+	setEnvironment(t)
+	var out bytes.Buffer
+	require.NoError(t, demo(t.Context(), &out))
+	readme, err := os.ReadFile("README.md")
+	require.NoError(t, err)
+	assert.Contains(t, string(readme), "```text\n"+out.String()+"```")
 }
 
 func TestServeAgentExpiresInSixHours(t *testing.T) {

@@ -10,6 +10,7 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"io"
 	"os"
 
 	"github.com/aws/aws-sdk-go-v2/service/sts"
@@ -22,14 +23,14 @@ func main() {
 	if *showDemo {
 		run = demo
 	}
-	if err := run(context.Background()); err != nil {
+	if err := run(context.Background(), os.Stdout); err != nil {
 		fmt.Fprintln(os.Stderr, "fallback:", err)
 		os.Exit(1)
 	}
 }
 
 // identify prints the identity of the credentials.
-func identify(ctx context.Context) error {
+func identify(ctx context.Context, out io.Writer) error {
 	cfg, credentials, err := loadConfig(ctx)
 	if err != nil {
 		return err
@@ -39,6 +40,6 @@ func identify(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	fmt.Println(*identity.Arn)
+	fmt.Fprintln(out, *identity.Arn)
 	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -167,8 +168,11 @@ func TestRepeatPrintsResultEverySecond(t *testing.T) {
 	})
 }
 
-func TestRunPrintsResults(t *testing.T) {
+func TestRunPrintsOutputOfREADME(t *testing.T) {
 	var out bytes.Buffer
 	require.NoError(t, run(t.Context(), &out), out.String())
 	assert.Regexp(t, `(?s)first upload +ok\n.*rotation +ok\n.*valid +ok\n.*expired +irsa: .*\n.*again +ok\n\nS3 received 4 signed and 0 unsigned requests\.`, out.String())
+	readme, err := os.ReadFile("README.md")
+	require.NoError(t, err)
+	assert.Contains(t, string(readme), "```text\n"+out.String()+"```")
 }
