@@ -1,8 +1,10 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"maps"
+	"os"
 	"slices"
 	"sync"
 	"testing"
@@ -121,4 +123,12 @@ func TestTokensHeedTheContext(t *testing.T) {
 		require.ErrorIs(t, err, context.DeadlineExceeded)
 		kit.STS.Recover()
 	})
+}
+
+func TestRunPrintsOutputOfREADME(t *testing.T) {
+	var out bytes.Buffer
+	require.NoError(t, run(t.Context(), &out))
+	readme, err := os.ReadFile("README.md")
+	require.NoError(t, err)
+	assert.Contains(t, string(readme), "```text\n"+out.String()+"```")
 }
