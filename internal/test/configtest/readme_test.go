@@ -75,9 +75,10 @@ func tenantRole(ctx context.Context, tenant struct{ Name, RoleARN string }) erro
 	return waitReady(ctx, provider)
 }
 
-func signing(cfg aws.Config, p *irsa.Provider) aws.Config {
-	cfg.Credentials = p.MinTTL(15 * time.Minute)
-	return cfg
+func signing(p *irsa.Provider) aws.Config {
+	signing := p.AWSConfig()
+	signing.Credentials = p.MinTTL(15 * time.Minute)
+	return signing
 }
 
 func otherCredentials(ctx context.Context) (aws.Config, error) {
@@ -186,7 +187,7 @@ func TestREADMEConfigurationsHaveCredentials(t *testing.T) {
 
 	configs := map[string]func() (aws.Config, error){
 		"Configure":                         func() (aws.Config, error) { return configured(ctx, p) },
-		"MinTTL":                            func() (aws.Config, error) { return signing(p.AWSConfig(), p), nil },
+		"MinTTL":                            func() (aws.Config, error) { return signing(p), nil },
 		"cache.New":                         func() (aws.Config, error) { return otherCredentials(ctx) },
 		"on a laptop or in a pod":           func() (aws.Config, error) { return onLaptopOrInPod(ctx) },
 		"LoadDefaultConfig after":           loadDefaultAfter,
