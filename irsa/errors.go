@@ -98,7 +98,7 @@ func (e *Error) Error() string {
 	}
 	text := "irsa: " + kind
 	if cause := strings.TrimPrefix(e.cause, "cache: "); cause != "" && cause != kind {
-		text += ": " + explain.Cut(cause, maxText-len(text)-len(": ")-len(tail))
+		text += ": " + explain.CutMiddle(cause, maxText-len(text)-len(": ")-len(tail))
 	}
 	return explain.OneLine(text + tail)
 }

@@ -30,7 +30,7 @@ func TestErrorKindOfSTSFailures(t *testing.T) {
 		{irsatest.Unavailable, irsa.ErrUnavailable, "ServiceUnavailable", 3},
 		{irsatest.InternalFailure, irsa.ErrUnavailable, "InternalFailure", 3},
 		{irsatest.IDPCommunicationError, irsa.ErrUnavailable, "IDPCommunicationError", 3},
-		{irsatest.VerificationKey, irsa.ErrUnavailable, "retrieve verification key", 3},
+		{irsatest.VerificationKey, irsa.ErrUnavailable, "InvalidIdentityToken: Couldn't", 3},
 		{irsatest.AccessDenied, irsa.ErrAccessDenied, "AccessDenied", 1},
 		{irsatest.ExpiredToken, irsa.ErrTokenExpired, "ExpiredTokenException", 1},
 		{irsatest.Reset, irsa.ErrUnavailable, "connection reset", 3},

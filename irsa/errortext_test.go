@@ -140,7 +140,7 @@ func TestNewReportsFirstFaultAndNumberOfOthers(t *testing.T) {
 		o.RoleARN, o.TokenFile, o.Duration, o.SessionName, o.Region = "x", "y", 1, "z", "us-east-1a"
 	})
 	require.ErrorIs(t, err, irsa.ErrNotConfigured)
-	assert.ErrorContains(t, err, `irsa: not configured: the token file "y" is not`)
+	assert.ErrorContains(t, err, `irsa: invalid configuration: the token file "y" is not`)
 	assert.ErrorContains(t, err, "(role x, and 4 more errors)")
 	requireShort(t, err)
 	for _, want := range []string{`"x" is not the ARN`, `the token file "y" is not an absolute path`, "the duration 1ns", `the session name "z"`, `"us-east-1a" is a zone of the region us-east-1`} {

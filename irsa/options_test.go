@@ -39,7 +39,7 @@ func TestNewRejectsInvalidOptions(t *testing.T) {
 		{name: "nothing is set", set: func(o *irsa.Options) { *o = irsa.Options{} },
 			want: []string{"AWS_ROLE_ARN and AWS_WEB_IDENTITY_TOKEN_FILE are not set", "eks.amazonaws.com/role-arn", "recreate the pod", "#not-injected"}},
 		{name: "only the role is set", env: map[string]string{"AWS_ROLE_ARN": roleARN}, set: func(o *irsa.Options) { *o = irsa.Options{} },
-			want: []string{"neither AWS_WEB_IDENTITY_TOKEN_FILE nor Options.TokenFile is set", "remove AWS_ROLE_ARN from the container", "#half-injected"}},
+			want: []string{"but AWS_WEB_IDENTITY_TOKEN_FILE is not set", "remove AWS_ROLE_ARN from the container", "#half-injected"}},
 		{name: "several faults at once", set: func(o *irsa.Options) { o.RoleARN, o.TokenFile, o.Duration, o.SessionName = "x", "y", 1, "z" },
 			want: []string{`"x" is not`, `"y" is not`, "the duration 1ns", `the session name "z"`}},
 		{name: "a CA bundle that is missing", env: map[string]string{"AWS_CA_BUNDLE": "/no/such/bundle.pem"}, want: []string{"AWS_CA_BUNDLE", "no such file"}},
@@ -162,14 +162,14 @@ func TestNewFailsWithoutRegion(t *testing.T) {
 		require.ErrorIs(t, err, irsa.ErrNotConfigured)
 		require.ErrorIs(t, err, irsa.ErrTokenFile)
 		require.ErrorIs(t, err, os.ErrNotExist)
-		assert.ErrorContains(t, err, "there is no region")
+		assert.ErrorContains(t, err, "no region is set")
 	})
 	t.Run("issuer without a region", func(t *testing.T) {
 		_, err := irsa.New(pod.Options, noRegion, func(o *irsa.Options) {
 			o.TokenFile, o.Token = "", tokens("eyJhbGciOiJub25lIn0.eyJpc3MiOiJodHRwczovL2lzc3Vlci5leGFtcGxlIn0.c2ln")
 		})
 		require.ErrorIs(t, err, irsa.ErrNotConfigured)
-		assert.ErrorContains(t, err, `the token's issuer "https://issuer.example" names none`)
+		assert.ErrorContains(t, err, `the token's issuer "https://issuer.example" does not contain one`)
 	})
 }
 

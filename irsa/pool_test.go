@@ -358,7 +358,7 @@ func TestPoolRejectsInvalidRoleOptions(t *testing.T) {
 	require.NoError(t, err)
 	defer empty.Close()
 	_, err = empty.Provider(irsa.RoleOptions{RoleARN: "arn:aws:iam::111122223333:role/a"})
-	require.ErrorContains(t, err, "AWS_WEB_IDENTITY_TOKEN_FILE")
+	require.ErrorContains(t, err, "AWS_WEB_IDENTITY_TOKEN_FILE is not set")
 }
 
 func TestPoolObserveReceivesEventsOfAllRoles(t *testing.T) {

@@ -181,7 +181,7 @@ func TestPoolRejectsInvalidChains(t *testing.T) {
 	}
 	for want, chain := range map[string][]irsa.ChainedRole{
 		"is not the ARN of an IAM role":           {{RoleARN: arn}, {RoleARN: "far"}},
-		"the most where one role assumes another": {{RoleARN: arn, Duration: 2 * time.Hour}},
+		"the maximum in a role chain": {{RoleARN: arn, Duration: 2 * time.Hour}},
 		"the session name":                        {{RoleARN: arn, SessionName: "a b"}},
 		"the external ID has 2000 characters":     {{RoleARN: arn, ExternalID: strings.Repeat("x", 2000)}},
 		"more than 16 roles":                      slices.Repeat([]irsa.ChainedRole{{RoleARN: arn}}, 17),

@@ -223,8 +223,9 @@ func (b *broken) constant(text string) string {
 		`127\.0\.0\.1:\d+(->127\.0\.0\.1:\d+)?`:        "127.0.0.1:PORT",
 		`(198\.51\.100\.\d+:\d+->)?192\.0\.2\.\d+:443`: "192.0.2.1:443",
 		`next attempt at \S+`:                          "next attempt at TIME",
-		`20[2-9]\d-\d\d-\d\dT\d\d:\d\d:\d\dZ`:          "TIME", // the real clock's
-		`(23h59m|59m)\d+s|24h0m0s|1h0m0s|-1m[01]s`:     "TIME", // relative to the real clock
+		`20[2-9]\d-\d\d-\d\dT\d\d:\d\d:\d\dZ`:          "TIME",      // the real clock's
+		`(23h59m|59m)\d+s|24h0m0s|1h0m0s|-1m[01]s`:     "TIME",      // relative to the real clock
+		`(stat|open) /\S*\.\.\.\S*`:                    "stat FILE", // in an error that is cut
 		`user \d+ and group \d+( \(and [\d ]+\))?`:     "user UID and group GID",
 	} {
 		text = regexp.MustCompile(expression).ReplaceAllString(text, constant)

@@ -87,9 +87,9 @@ func readText(file io.Reader, size int64, path string) ([]byte, error) {
 	case err != nil && !errors.Is(err, io.EOF):
 		return nil, fmt.Errorf("tokenfile: %w", err)
 	case n > maxRead:
-		return nil, fmt.Errorf("tokenfile: %w: %s has more than %d bytes, STS accepts %d to %d", ErrMalformed, path, maxRead, minSize, maxSize)
+		return nil, fmt.Errorf("tokenfile: %w: it has more than %d bytes; STS accepts %d to %d (%s)", ErrMalformed, maxRead, minSize, maxSize, path)
 	case n == len(text):
-		return nil, fmt.Errorf("tokenfile: %w: %s grows while it is read", ErrMalformed, path)
+		return nil, fmt.Errorf("tokenfile: %w: it grows while it is read (%s)", ErrMalformed, path)
 	default:
 		return text[:n], nil
 	}

@@ -82,7 +82,7 @@ func parse(text []byte) (Token, error) {
 	case len(text) == 0:
 		return Token{}, fmt.Errorf("tokenfile: %w: it is empty", ErrMalformed)
 	case len(text) < minSize || len(text) > maxSize:
-		return Token{}, fmt.Errorf("tokenfile: %w: it has %d bytes, STS accepts %d to %d", ErrMalformed, len(text), minSize, maxSize)
+		return Token{}, fmt.Errorf("tokenfile: %w: it has %d bytes; STS accepts %d to %d", ErrMalformed, len(text), minSize, maxSize)
 	}
 	claims, err := jwt.Parse(text)
 	if err != nil {

@@ -49,7 +49,7 @@ func (s *screen) Handle(_ context.Context, r slog.Record) error {
 		case time.Time:
 			details = append(details, text+rounded(time.Until(value))+" from now")
 		case *irsa.Error:
-			details = append(details, text+fmt.Sprintf("%v (%s)", value.Kind, value.Code))
+			details = append(details, text+value.Code)
 		}
 		return true
 	})

@@ -75,9 +75,9 @@ func (c *Config) parseEndpoint() (*url.URL, error) {
 	u, err := url.Parse(endpoint)
 	switch {
 	case err != nil && strings.Contains(endpoint, "@"), err == nil && u.User != nil:
-		return nil, errors.New("the STS endpoint has a user name or a password, which STS does not take") // do not show them
+		return nil, errors.New("the STS endpoint contains a user name or a password") // do not show them
 	case err != nil || !isServer(u):
-		return nil, fmt.Errorf("the STS endpoint %s is not the URL of a server", explain.Quote(endpoint))
+		return nil, fmt.Errorf("the STS endpoint %s is not a URL with a scheme and a host", explain.Quote(endpoint))
 	case c.Shared.FIPS || c.Shared.DualStack:
 		return nil, fmt.Errorf("the STS endpoint %s is set together with %s or %s", explain.Quote(endpoint), EnvFIPS, EnvDualStack)
 	}

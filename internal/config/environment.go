@@ -54,7 +54,7 @@ func (env Environment) setDefaults(c *Config, errs *Errors) {
 	}
 	c.Shared.AppID = cmp.Or(c.Shared.AppID, env.Lookup(EnvAppID))
 	if len(c.Shared.AppID) > maxAppID {
-		errs.Add(explain.HeadingSettings, fmt.Errorf("the application ID has %d bytes, at most %d are possible: shorten Options.AppID or %s", len(c.Shared.AppID), maxAppID, EnvAppID))
+		errs.Add(explain.HeadingSettings, fmt.Errorf("the application ID has %d bytes; the maximum is %d: shorten Options.AppID or %s", len(c.Shared.AppID), maxAppID, EnvAppID))
 	}
 	c.Shared.podIdentity = env.Lookup(EnvContainerURI) != ""
 }
@@ -66,7 +66,7 @@ func (env Environment) lookupBool(name string, errs *Errors) bool {
 	}
 	on, err := strconv.ParseBool(strings.ToLower(text))
 	if err != nil {
-		errs.Add(explain.HeadingSettings, fmt.Errorf("%s is %s, and not true or false", name, explain.Quote(text)))
+		errs.Add(explain.HeadingSettings, fmt.Errorf("%s is %s, not true or false", name, explain.Quote(text)))
 	}
 	return on
 }
@@ -108,9 +108,9 @@ func isAPIServerToken(path string) bool {
 func (c *Config) notInjected() (explain.Heading, error) {
 	switch hasRole, hasToken := c.RoleARN != "", c.TokenFile != "" || c.Token != nil; {
 	case hasToken:
-		return explain.HeadingHalfInjected, fmt.Errorf("there is a token, but neither %s nor Options.RoleARN is set", EnvRoleARN)
+		return explain.HeadingHalfInjected, fmt.Errorf("there is a token, but %s is not set", EnvRoleARN)
 	case hasRole:
-		return explain.HeadingHalfInjected, fmt.Errorf("there is a role, but neither %s nor Options.TokenFile is set", EnvTokenFile)
+		return explain.HeadingHalfInjected, fmt.Errorf("there is a role, but %s is not set", EnvTokenFile)
 	case c.Shared.podIdentity:
 		return explain.HeadingPodIdentity, notInjectedError(fmt.Sprintf("%s and %s are not set: this pod has EKS Pod Identity instead of IRSA", EnvRoleARN, EnvTokenFile))
 	default:

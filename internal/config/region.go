@@ -23,10 +23,10 @@ func (env Environment) regionFromToken(ctx context.Context, c *Config) (explain.
 	case c.Region != "" || c.Shared.STS != nil:
 		return "", nil
 	case err == nil && (explain.Facts{Claims: token.Claims()}).IsAPIServerToken():
-		return explain.HeadingAudience, errors.New("there is no region, and the token is that for the Kubernetes API server, not the IRSA token")
+		return explain.HeadingAudience, errors.New("no region is set, and the token is for the Kubernetes API server, not for STS")
 	case err != nil:
-		return explain.HeadingRegion, fmt.Errorf("there is no region, and the token that could name it cannot be read: %w", err)
+		return explain.HeadingRegion, fmt.Errorf("no region is set, and the token, whose issuer can name one, cannot be read: %w", err)
 	default:
-		return explain.HeadingRegion, fmt.Errorf("there is no region, and the token's issuer %s names none", explain.Quote(issuer))
+		return explain.HeadingRegion, fmt.Errorf("no region is set, and the token's issuer %s does not contain one", explain.Quote(issuer))
 	}
 }

@@ -20,7 +20,7 @@ func (c *Config) ResolveRole(pool *Config) Errors {
 	errs.Add(explain.HeadingTokenSource, c.Source.validate(c.Token))
 	c.validateRole(&errs)
 	if len(c.Tenant) > MaxIdentity {
-		errs.Add(explain.HeadingSettings, fmt.Errorf("the tenant has %d bytes, at most %d are possible", len(c.Tenant), MaxIdentity))
+		errs.Add(explain.HeadingSettings, fmt.Errorf("the tenant's name has %d bytes; the maximum is %d", len(c.Tenant), MaxIdentity))
 	}
 	switch {
 	case c.Region == pool.Region:
@@ -32,7 +32,7 @@ func (c *Config) ResolveRole(pool *Config) Errors {
 		errs.Add(explain.HeadingEndpoint, c.resolveEndpoint())
 	}
 	if c.Region == "" && c.Shared.STS == nil {
-		errs.Add(explain.HeadingRegion, errors.New("there is no region, neither in the Pool nor in the role"))
+		errs.Add(explain.HeadingRegion, errors.New("no region is set, neither in the Pool nor in the role"))
 	}
 	return errs
 }
@@ -71,7 +71,7 @@ func (c *Config) SetChainOptions(o *stscreds.AssumeRoleOptions) Errors {
 		errs.Add(explain.HeadingSettings, validateSessionName(c.SessionName))
 	}
 	if o.Duration > MaxChainedDuration {
-		errs.Add(explain.HeadingSessionDuration, fmt.Errorf("the duration %v is longer than %v, which is the most where one role assumes another", o.Duration, MaxChainedDuration))
+		errs.Add(explain.HeadingSessionDuration, fmt.Errorf("the duration %v is longer than %v, the maximum in a role chain", o.Duration, MaxChainedDuration))
 	} else {
 		errs.Add(explain.HeadingSessionDuration, validateDuration(o.Duration))
 	}
@@ -85,16 +85,16 @@ func validateChainOptions(o *stscreds.AssumeRoleOptions) error {
 	const maxTagKey, maxTagValue, maxExternalID, maxSourceIdentity = 128, 256, 1224, 64
 	switch {
 	case len(o.Tags) > MaxTags || len(o.TransitiveTagKeys) > MaxTags:
-		return fmt.Errorf("there are %d session tags and %d transitive tag keys, STS accepts %d", len(o.Tags), len(o.TransitiveTagKeys), MaxTags)
+		return fmt.Errorf("there are %d session tags and %d transitive tag keys; STS accepts at most %d", len(o.Tags), len(o.TransitiveTagKeys), MaxTags)
 	case len(aws.ToString(o.ExternalID)) > maxExternalID:
-		return fmt.Errorf("the external ID has %d characters, STS accepts %d", len(*o.ExternalID), maxExternalID)
+		return fmt.Errorf("the external ID has %d characters; STS accepts at most %d", len(*o.ExternalID), maxExternalID)
 	case len(aws.ToString(o.SourceIdentity)) > maxSourceIdentity:
-		return fmt.Errorf("the source identity has %d characters, STS accepts %d", len(*o.SourceIdentity), maxSourceIdentity)
+		return fmt.Errorf("the source identity has %d characters; STS accepts at most %d", len(*o.SourceIdentity), maxSourceIdentity)
 	}
 	for _, tag := range o.Tags {
 		key, value := utf8.RuneCountInString(aws.ToString(tag.Key)), utf8.RuneCountInString(aws.ToString(tag.Value))
 		if key > maxTagKey || value > maxTagValue {
-			return fmt.Errorf("a session tag has a key of %d characters and a value of %d, STS accepts %d and %d", key, value, maxTagKey, maxTagValue)
+			return fmt.Errorf("a session tag has a key of %d characters and a value of %d; STS accepts at most %d and %d", key, value, maxTagKey, maxTagValue)
 		}
 	}
 	return nil

@@ -124,9 +124,9 @@ func (k SourceKey) validate(source TokenSource) error {
 	case source == nil:
 		return nil
 	case k.Identity == "":
-		return errors.New("the token source has no identity, by which a Pool tells it from others")
+		return errors.New("the token source has no identity; a Pool needs one to distinguish token sources")
 	case len(k.Identity) > MaxIdentity:
-		return fmt.Errorf("the identity of the token source has %d bytes, at most %d are possible", len(k.Identity), MaxIdentity)
+		return fmt.Errorf("the identity of the token source has %d bytes; the maximum is %d", len(k.Identity), MaxIdentity)
 	default:
 		return nil
 	}

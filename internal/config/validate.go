@@ -42,7 +42,7 @@ func IsAbsolute(path string) bool { return filepath.IsAbs(path) || strings.HasPr
 // https://docs.aws.amazon.com/IAM/latest/APIReference/API_CreateRole.html
 func validateRoleARN(role string) error {
 	if len(role) > MaxARN {
-		return fmt.Errorf("the role ARN has %d characters, STS accepts 20 to %d", len(role), MaxARN)
+		return fmt.Errorf("the role ARN has %d characters; STS accepts 20 to %d", len(role), MaxARN)
 	}
 	parsed, err := arn.Parse(role)
 	switch {
@@ -50,7 +50,7 @@ func validateRoleARN(role string) error {
 		!strings.HasPrefix(parsed.Resource, "role/") || strings.HasSuffix(parsed.Resource, "/"):
 		return fmt.Errorf("%s is not the ARN of an IAM role", explain.Quote(role))
 	case len(role) < 20:
-		return fmt.Errorf("the role ARN has %d characters, STS accepts 20 to %d", len(role), MaxARN)
+		return fmt.Errorf("the role ARN has %d characters; STS accepts 20 to %d", len(role), MaxARN)
 	case !isPrintable(role):
 		return fmt.Errorf("the role ARN %s has characters that no ARN has", explain.Quote(role))
 	case strings.HasPrefix(parsed.Partition, "aws") && (strings.ContainsAny(role, "*?") || strings.Contains(role, "${")):
@@ -90,7 +90,7 @@ func isAlphanumeric(r rune) bool {
 
 func validateSessionName(name string) error {
 	if !isSessionName(name) {
-		return fmt.Errorf("the session name %s must have 2 to 64 characters: letters, digits and _+=,.@-", explain.Quote(name))
+		return fmt.Errorf("the session name %s must have 2 to 64 characters: letters, digits and _+=,.@-, no spaces", explain.Quote(name))
 	}
 	return nil
 }
@@ -100,7 +100,7 @@ func validateRegion(region string) error {
 		return fmt.Errorf("%s is not the name of a region", explain.Quote(region))
 	}
 	if of := explain.ZoneRegion(region); of != "" {
-		return fmt.Errorf("%s is a zone of the region %s, and no region", explain.Quote(region), of)
+		return fmt.Errorf("%s is a zone of the region %s, not a region", explain.Quote(region), of)
 	}
 	if strings.HasSuffix(region, "-global") {
 		return fmt.Errorf("%s is not a region, but a name that SDKs use for global services", explain.Quote(region))
@@ -118,7 +118,7 @@ func validateDuration(d time.Duration) error {
 	case d < shortest || d > longest:
 		return fmt.Errorf("the duration %v is not between %v and %v", d, shortest, longest)
 	case d%time.Second != 0:
-		return fmt.Errorf("the duration %v is not of whole seconds", d)
+		return fmt.Errorf("the duration %v is not a whole number of seconds", d)
 	default:
 		return nil
 	}
@@ -127,14 +127,14 @@ func validateDuration(d time.Duration) error {
 // ValidatePolicies checks the session policies of a role.
 func ValidatePolicies(policy string, arns []string) error {
 	if len(arns) > maxPolicyARNs {
-		return fmt.Errorf("there are more than %d policy ARNs, which STS does not take", maxPolicyARNs)
+		return fmt.Errorf("there are more than %d policy ARNs, the maximum of STS", maxPolicyARNs)
 	}
 	size := utf8.RuneCountInString(policy)
 	for _, name := range arns {
 		size += len(name)
 	}
 	if size > maxPolicies {
-		return fmt.Errorf("the session policies have %d characters in total, STS accepts %d", size, maxPolicies)
+		return fmt.Errorf("the session policies have %d characters in total; STS accepts at most %d", size, maxPolicies)
 	}
 	for _, name := range arns {
 		if parsed, err := arn.Parse(name); err != nil || parsed.Service != "iam" || !strings.HasPrefix(parsed.Resource, "policy/") {

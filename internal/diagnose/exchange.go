@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/irsakit/irsakit/internal/exchange"
@@ -43,6 +44,25 @@ func (d *diagnosis) checkExchange(ctx context.Context) {
 		err = fmt.Errorf("timed out after %v", limit)
 	}
 	d.fail(NameExchange, err, explain.For(f))
+	d.align()
+}
+
+// align gives the same advice to all checks that have the same link as the exchange, which failed, or that
+// timed out like it.
+func (d *diagnosis) align() {
+	last := &d.result.Checks[len(d.result.Checks)-1]
+	for i := range d.result.Checks {
+		c := &d.result.Checks[i]
+		if c.Name == d.timedOut && strings.HasPrefix(last.Detail, "timed out") {
+			last.Advice, last.Link = c.Advice, c.Link // it knows which step hangs
+		}
+	}
+	for i := range d.result.Checks {
+		c := &d.result.Checks[i]
+		if c.Link != "" && c.Link == last.Link && (c.Status == Failed || c.Status == Warned) {
+			c.Advice = last.Advice
+		}
+	}
 }
 
 // settle revises the results of earlier checks after a successful exchange. A failed check becomes

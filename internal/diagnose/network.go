@@ -137,7 +137,7 @@ func (d *diagnosis) checkAnswer(p *probe) {
 	case p.err != nil:
 		d.failProbe(nameAnswer, p, explain.Timeout(d.config.Region, d.config.URL()))
 	case p.status >= http.StatusInternalServerError && p.fromSTS:
-		d.add(nameAnswer, Warned, fmt.Sprintf("STS responds with HTTP %d", p.status), explain.Advice{Heading: explain.HeadingSTSUnavailable, Text: "wait: STS has a fault of its own"})
+		d.add(nameAnswer, Warned, fmt.Sprintf("STS responds with HTTP %d", p.status), explain.Advice{Heading: explain.HeadingSTSUnavailable, Text: "wait: STS has a fault, and the library retries"})
 	case p.fromSTS:
 		d.pass(nameAnswer, "STS responds")
 	case d.facts(nil, nil).IsAWS():
@@ -161,7 +161,7 @@ func (d *diagnosis) checkClock(p *probe) {
 		skew, relation = -skew, "behind"
 	}
 	text := fmt.Sprintf("the node's clock is %v %s that of the endpoint", skew.Round(time.Second), relation)
-	h := explain.Advice{Heading: explain.HeadingClock, Text: "check the time synchronization of the node"}
+	h := explain.Advice{Heading: explain.HeadingClock, Text: "set the clock of this node (for example with chronyc makestep), and check its time synchronization"}
 	switch {
 	case skew >= 5*time.Minute:
 		d.fail(nameClock, errors.New(text), h)

@@ -59,12 +59,12 @@ func conclusion(counts map[Status]int, all int, first string) string {
 		warned = fmt.Sprintf(", %d have warnings", n)
 	}
 	if first == "" {
-		return "No check failed" + warned + "."
+		return "No check failed" + warned + ". If AWS still denies a request, check the permissions policies of the role."
 	}
 	if counts[Failed] == 1 {
 		return fmt.Sprintf("1 of %d checks failed%s.", all, warned)
 	}
-	return fmt.Sprintf("%d of %d checks failed%s. Begin with the check %s.", counts[Failed], all, warned, first)
+	return fmt.Sprintf("%d of %d checks failed%s. Begin with %q.", counts[Failed], all, warned, first)
 }
 
 // summary returns how many checks passed and were skipped.
@@ -77,9 +77,9 @@ func summary(counts map[Status]int) string {
 	case 0:
 		return text + "."
 	case 1:
-		return text + ", 1 was skipped: it does not apply, or depends on a failed check."
+		return text + ", 1 was skipped, because it does not apply or depends on another check."
 	default:
-		return fmt.Sprintf("%s, %d were skipped: they do not apply, or depend on a failed check.", text, n)
+		return fmt.Sprintf("%s, %d were skipped, because they do not apply or depend on another check.", text, n)
 	}
 }
 

@@ -39,7 +39,7 @@ func TestPrintWrapsLinesAndCutsNoWord(t *testing.T) {
 				}
 			}
 			assert.Less(t, strings.Index(text, "FAILED   token-permission"), strings.Index(text, "warned   audience"), "failures come first")
-			assert.Contains(t, words, "1 check passed, 1 was skipped: it does not apply")
+			assert.Contains(t, words, "1 check passed, 1 was skipped, because it does not apply")
 			assert.Contains(t, words, "1 of 4 checks failed, 1 has a warning.")
 		}
 	}

@@ -156,8 +156,8 @@ func (d *diagnosis) checkAudience(context.Context) {
 		d.fail(nameAudience, fmt.Errorf("the token is for %s, the Kubernetes API server", strings.Join(audience, ", ")), explain.For(f))
 		return
 	}
-	d.add(nameAudience, Warned, fmt.Sprintf("%s, and not %s, the usual audience in every partition", strings.Join(audience, ", "), explain.STSAudience),
-		explain.Advice{Heading: explain.HeadingAudience, Text: "correct the audience of the projected volume, or of the service account's annotation eks.amazonaws.com/audience, unless the OIDC provider in IAM has this client ID"})
+	d.add(nameAudience, Warned, fmt.Sprintf("the token is for %s, not for %s", strings.Join(audience, ", "), explain.STSAudience),
+		explain.Advice{Heading: explain.HeadingAudience, Text: "correct the service account's annotation eks.amazonaws.com/audience, or the audience of the projected volume, unless the OIDC provider in IAM has this client ID"})
 }
 
 // checkLifetime checks whether the token is valid, and whether the kubelet has renewed it on time. The
@@ -174,13 +174,13 @@ func (d *diagnosis) checkLifetime(context.Context) {
 	until := fmt.Sprintf("it is valid until %s, for %v more", explain.ClockTime(claims.Expiry), left)
 	switch {
 	case left <= 0:
-		d.failWithKind(nameLifetime, explain.ErrTokenExpired, fmt.Errorf("the token expired at %s, by this node's clock", explain.ClockTime(claims.Expiry)))
+		d.failWithKind(nameLifetime, explain.ErrTokenExpired, fmt.Errorf("the token expired at %s", explain.ClockTime(claims.Expiry)))
 	case now.Before(claims.IssuedAt.Add(-time.Minute)):
 		d.add(nameLifetime, Warned, fmt.Sprintf("by this node's clock it is issued %v in the future", claims.IssuedAt.Sub(now).Round(time.Second)),
 			explain.Advice{Heading: explain.HeadingClock, Text: "the clocks of the node and of the API server differ: check their time synchronization"})
 	case now.After(renewal.Add(min(life/10, 5*time.Minute))):
 		d.add(nameLifetime, Warned, fmt.Sprintf("%s; the kubelet should have renewed it at %s", until, explain.ClockTime(renewal)),
-			explain.Advice{Heading: explain.HeadingTokenExpired, Text: "check that the service account still exists and the kubelet reaches the API server (kubectl get node, and the kubelet's log), or recreate the pod"})
+			explain.Advice{Heading: explain.HeadingTokenExpired, Text: "check that the service account still exists, and that the kubelet of this node reaches the API server (kubectl get node, and the kubelet's log). Then recreate the pod"})
 	default:
 		d.pass(nameLifetime, "%s; the kubelet renews it at %s or soon after", until, explain.ClockTime(renewal))
 	}

@@ -16,7 +16,7 @@ import (
 func Facts(c *config.Config, kind, err error, token *tokenfile.Token) explain.Facts {
 	f := explain.Facts{
 		Kind: kind, Err: err, RoleARN: c.RoleARN, Region: c.Region, TokenFile: c.TokenFile, Now: time.Now(),
-		ExternalID: c.ExternalID, Tagged: c.Tagged, Identified: c.Identified,
+		Duration: c.Lifetime(), ExternalID: c.ExternalID, Tagged: c.Tagged, Identified: c.Identified,
 	}
 	if c.Shared != nil {
 		f.Endpoint, f.URL, f.FIPS, f.DualStack = c.Shared.Endpoint, c.URL(), c.Shared.FIPS, c.Shared.DualStack
@@ -76,7 +76,7 @@ func isRegularFile(path string) bool {
 }
 
 // missingPart returns the first part of a path that does not exist, and reports whether that is a
-// link to nothing. Its results have no meaning for a path that exists.
+// symbolic link whose target does not exist. Its results have no meaning for a path that exists.
 func missingPart(path string) (part string, dangling bool) {
 	path = filepath.Clean(path)
 	for parent := filepath.Dir(path); parent != path; path, parent = parent, filepath.Dir(parent) {

@@ -15,12 +15,12 @@ import (
 
 // The words in braces, by what their values are part of.
 var (
-	argumentWords = []string{"rolename", "issuerarg", "providerarg", "audiencearg", "home", "variable"}
-	commandWords  = []string{"deletepod", "annotate", "encrypted", "correction"}
+	argumentWords = []string{"rolename", "issuerarg", "providerarg", "audiencearg", "home", "variable", "seconds"}
+	commandWords  = []string{"deletepod", "annotate", "getaccount", "encrypted", "correction"}
 	policyWords   = []string{"statement", "grant", "grants", "endpointgrant", "exception", "notresource"}
 	proseWords    = []string{
 		"role", "rolepartition", "account", "signer", "action", "inherited", "region", "partition", "host", "url", "issuer", "tokenaudience",
-		"issued", "expiry", "missing", "access", "examplearn",
+		"issued", "expiry", "missing", "access", "examplearn", "stshost", "tokenfile", "duration",
 	}
 )
 
@@ -117,7 +117,7 @@ func TestRemedyNamesOnlyObjectsThatCanExist(t *testing.T) {
 	for _, name := range append([]string{"Cart", "cart_1", "cart-", ".cart", "pods/cart", strings.Repeat("a", 254)}, hostile...) {
 		pod, namespace := f, f
 		pod.Claims.Pod, pod.Claims.ServiceAccount, namespace.Claims.Namespace = name, name, name
-		for _, word := range []string{"deletepod", "annotate"} {
+		for _, word := range []string{"deletepod", "annotate", "getaccount"} {
 			assert.Empty(t, pod.value(word), name)
 			assert.Empty(t, namespace.value(word), name)
 		}

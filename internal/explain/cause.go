@@ -9,8 +9,8 @@ import (
 )
 
 // Cause returns the text of a cause in one line. It is the same each time that the same thing happens:
-// times, addresses, ports and request IDs are replaced. file is the path of the token file, which is a
-// fact of its own.
+// times, addresses, ports and request IDs are replaced. file is the path of the token file, which is removed
+// where it only follows a text about the token.
 func Cause(err error, file string) string {
 	if err == nil {
 		return ""
@@ -20,13 +20,11 @@ func Cause(err error, file string) string {
 	if errors.As(err, &failure) && failure.Code != "" {
 		text = failure.Code
 		if failure.Message != "" {
-			text += ": " + withoutARNs(failure.Message)
+			text += ": " + withoutARNs(strings.TrimPrefix(failure.Message, "1 validation error detected: "))
 		}
 	}
-	text = strings.TrimPrefix(text, "tokenfile: ")
-	if file != "" {
-		text = strings.ReplaceAll(strings.ReplaceAll(text, " ("+file+")", ""), file, "the file")
-	}
+	text = strings.TrimPrefix(strings.TrimPrefix(text, "tokenfile: "), tokenfile.ErrMalformed.Error()+": ")
+	text = strings.TrimSuffix(text, " ("+file+")")
 	return strings.Join(strings.Fields(OneLine(constant(text))), " ")
 }
 
@@ -76,12 +74,12 @@ func Cut(text string, limit int) string {
 	return strings.ToValidUTF8(text[:max(0, limit-3)], "") + "..."
 }
 
-// CutMiddle returns text, shortened to limit bytes with "..." in its middle.
+// CutMiddle returns text, shortened to limit bytes with "..." before its last third.
 func CutMiddle(text string, limit int) string {
 	if len(text) <= limit {
 		return text
 	}
-	end := (limit - 3) / 2
+	end := (limit - 3) / 3
 	return strings.ToValidUTF8(text[:limit-3-end]+"..."+text[len(text)-end:], "")
 }
 

@@ -15,13 +15,13 @@ import (
 
 // The kinds of failures. Package irsa exports and documents them.
 var (
-	ErrNotConfigured  = errors.New("not configured")
-	ErrTokenFile      = errors.New("token cannot be read")
+	ErrNotConfigured  = errors.New("invalid configuration")
+	ErrTokenFile      = errors.New("no valid token")
 	ErrTokenExpired   = errors.New("token expired")
 	ErrTokenRejected  = errors.New("token rejected")
 	ErrAccessDenied   = errors.New("access denied")
 	ErrThrottled      = errors.New("throttled")
-	ErrUnavailable    = errors.New("STS unavailable")
+	ErrUnavailable    = errors.New("no credentials from STS")
 	ErrInvalidRequest = errors.New("invalid request")
 	ErrClosed         = cache.ErrClosed
 	ErrRejected       = cache.ErrRejected

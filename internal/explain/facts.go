@@ -4,7 +4,9 @@ import (
 	"cmp"
 	"errors"
 	"net"
+	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -20,10 +22,11 @@ type Facts struct {
 	Err             error // the cause
 	Code            string
 	RoleARN         string
-	Source          string // the role whose credentials sign the request; empty for a web identity
-	ExternalID      string // of a role chain, as are Tagged and Identified
-	Tagged          bool   // the request has session tags
-	Identified      bool   // the request has a source identity
+	Source          string        // the role whose credentials sign the request; empty for a web identity
+	ExternalID      string        // of a role chain, as are Tagged and Identified
+	Duration        time.Duration // the requested lifetime of the session
+	Tagged          bool          // the request has session tags
+	Identified      bool          // the request has a source identity
 	Region          string
 	Endpoint        string // the endpoint that was configured; empty for the region's
 	URL             string // the URL of STS; empty if it is not known
@@ -93,6 +96,14 @@ func (f Facts) value(word string) string {
 		host := &net.DNSError{}
 		errors.As(f.Err, &host)
 		return host.Name
+	case "stshost":
+		return f.stsHost()
+	case "tokenfile":
+		return cmp.Or(f.TokenFile, "the token")
+	case "duration":
+		return f.Duration.String()
+	case "seconds":
+		return strconv.Itoa(int(f.Duration / time.Second))
 	case "url":
 		return cmp.Or(f.URL, "STS")
 	case "issuer":
@@ -110,6 +121,14 @@ func (f Facts) value(word string) string {
 	default:
 		return f.remedy(word)
 	}
+}
+
+// stsHost returns the host of STS.
+func (f Facts) stsHost() string {
+	if u, err := url.Parse(f.URL); err == nil && u.Host != "" {
+		return u.Host
+	}
+	return "the host of STS"
 }
 
 // partition returns the partition of the role, or "" if its ARN is invalid.

@@ -27,7 +27,7 @@ type Owner struct{ User, Group uint32 }
 // missing returns a text about the part of the path that is missing.
 func (f File) missing() string {
 	if f.DanglingLink {
-		return f.Missing + " is a link to nothing"
+		return f.Missing + " is a symbolic link whose target does not exist"
 	}
 	return f.Missing + " does not exist"
 }

@@ -30,6 +30,8 @@ func (f Facts) remedy(word string) string {
 		return f.deletePod()
 	case "annotate":
 		return f.annotate()
+	case "getaccount":
+		return inParentheses("", f.kubectl("get serviceaccount", f.Claims.ServiceAccount, ""))
 	case "encrypted":
 		return f.encrypted()
 	case "variable":

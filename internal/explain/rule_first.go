@@ -13,7 +13,7 @@ var firstCauses = []rule{
 	{
 		when: inOtherPartition, heading: HeadingRoleARN,
 		fix:    "use a region of the role's partition, or correct the role ARN",
-		text:   "{role} is in the partition {rolepartition}, and the region {region} is in {partition}: STS cannot assume roles of another partition. {correction}",
+		text:   "{role} is in the partition {rolepartition}, and the region {region} in {partition}. Partitions are separate parts of AWS, and STS cannot assume roles of another one. {correction}",
 		source: "https://docs.aws.amazon.com/whitepapers/latest/aws-fault-isolation-boundaries/partitions.html",
 	},
 	{
@@ -25,7 +25,7 @@ var firstCauses = []rule{
 	{
 		codes: []string{"AccessDenied", "AccessDeniedException"}, only: chained, when: func(f Facts) bool { return strings.EqualFold(f.Source, f.RoleARN) },
 		kind: ErrAccessDenied, heading: HeadingRoleChain,
-		fix:    "do not assume this role again: its credentials are already used",
+		fix:    "remove this AssumeRole: the program already has this role's credentials",
 		text:   "{role} would assume itself, which its trust policy does not allow. The Provider has the credentials of this role already: use it as it is, without AssumeRole",
 		source: "https://aws.amazon.com/blogs/security/announcing-an-update-to-iam-role-trust-policy-behavior/",
 	},

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"net"
 	"net/http"
+	"strings"
 	"syscall"
 )
 
@@ -20,7 +21,7 @@ var networkRules = []rule{
 	{
 		when: func(f Facts) bool { return errors.Is(f.Err, ErrClock) }, kind: ErrUnavailable, heading: HeadingClock,
 		fix:  "correct the clock of this node",
-		text: "check the time synchronization of the node",
+		text: "set the clock of this node (for example with chronyc makestep), and check its time synchronization",
 	},
 	{
 		when: func(f Facts) bool { return errors.Is(f.Err, ErrNoRegion) }, kind: ErrUnavailable, heading: HeadingRegion,
@@ -28,9 +29,21 @@ var networkRules = []rule{
 		text: "give the STS client of Options.STS a region",
 	},
 	{
+		when: wantsCredentials, kind: ErrUnavailable, heading: HeadingProxy,
+		fix:    "put the proxy's user name and password into HTTPS_PROXY",
+		text:   "the proxy asks for a user name and a password: put them into HTTPS_PROXY (http://USER:PASSWORD@HOST:PORT). If the pod can reach STS without the proxy, you can add {stshost} to NO_PROXY instead",
+		source: "https://www.rfc-editor.org/rfc/rfc9110#name-407-proxy-authentication-re",
+	},
+	{
+		when: func(f Facts) bool { return errorIs[*ProxyError](f.Err) }, kind: ErrUnavailable, heading: HeadingProxy,
+		fix:    "allow STS in the proxy, or add its host to NO_PROXY",
+		text:   "the proxy in HTTPS_PROXY refuses to connect to STS: allow {stshost} in the proxy. If the pod can reach STS without the proxy, you can add that host to NO_PROXY instead",
+		source: "https://pkg.go.dev/net/http#ProxyFromEnvironment",
+	},
+	{
 		when: func(f Facts) bool { return isProxy(f.Err) }, kind: ErrUnavailable, heading: HeadingProxy,
-		fix:    "correct HTTPS_PROXY, or put the host of STS into NO_PROXY",
-		text:   "the proxy of HTTPS_PROXY does not let the request through: correct the variable, allow the host of STS in the proxy, or put it into NO_PROXY",
+		fix:    "correct HTTPS_PROXY, or add the host of STS to NO_PROXY",
+		text:   "the proxy in HTTPS_PROXY cannot be reached: correct the variable, or start the proxy if it is a sidecar. If the pod can reach STS without the proxy, unset HTTPS_PROXY or add {stshost} to NO_PROXY",
 		source: "https://pkg.go.dev/net/http#ProxyFromEnvironment",
 	},
 	{
@@ -55,8 +68,8 @@ var networkRules = []rule{
 	},
 	{
 		when: func(f Facts) bool { return errors.Is(f.Err, syscall.ECONNREFUSED) }, kind: ErrUnavailable, heading: HeadingConnection,
-		fix:    "check the endpoint, the proxy and the network policies",
-		text:   "nothing listens there. When a pod starts, a service mesh may not be ready yet: WaitReady waits for it. Otherwise check the endpoint, the proxy and the network policies",
+		fix:    "check AWS_ENDPOINT_URL_STS, HTTPS_PROXY and the network policies",
+		text:   "nothing accepts connections at {stshost}: check AWS_ENDPOINT_URL_STS, DNS and the network policies. If the pod has the sidecar of a service mesh, it may not have been ready yet: the library retries, or start the sidecar first",
 		source: "https://github.com/istio/istio/issues/55921",
 	},
 	{
@@ -95,13 +108,13 @@ var networkRules = []rule{
 	},
 	{
 		kind: ErrUnavailable, heading: HeadingConnection, fix: "check the endpoint, the proxy and the network policies",
-		text: "the request to {url} got no response: check the endpoint, the proxy (HTTPS_PROXY), and any gateway, firewall or network policy between the pod and STS",
+		text: "a request to {url} got no response. If this happens again, check the endpoint, the proxy (HTTPS_PROXY), and any gateway, firewall or network policy between the pod and STS",
 	},
 }
 
 const (
 	timeoutFix  = "check network policies, the proxy and the route or VPC endpoint to STS"
-	timeoutText = "{url} does not respond: check the network policies and the proxy. A VPC without a route to the internet needs a VPC endpoint for STS (com.amazonaws.{region}.sts), whose security group must allow the pod"
+	timeoutText = "{url} does not respond: check the network policies and the proxy. A VPC without a route to the internet needs a VPC endpoint for STS (com.amazonaws.{region}.sts), whose security group admits the pod on port 443"
 )
 
 // isNotSTS reports whether the response cannot be from STS.
@@ -133,6 +146,12 @@ func Timeout(region, url string) Advice {
 func IsTimeout(err error) bool {
 	var timeout net.Error
 	return errors.As(err, &timeout) && timeout.Timeout() || errors.Is(err, context.DeadlineExceeded)
+}
+
+// wantsCredentials reports whether a proxy asks for a user name and a password.
+func wantsCredentials(f Facts) bool {
+	var proxy *ProxyError
+	return errors.As(f.Err, &proxy) && strings.HasPrefix(proxy.Status, "407")
 }
 
 // isProxy reports whether a proxy rejected the request or cannot be reached.

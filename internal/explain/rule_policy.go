@@ -145,7 +145,7 @@ var accessRules = []rule{
 	},
 	{
 		codes: []string{"AccessDenied", "AccessDeniedException"}, kind: ErrAccessDenied, heading: HeadingAccessDenied,
-		fix:    "allow this service account in the role's trust policy, or correct the role",
+		fix:    "allow this service account in the role's trust policy, or correct the ARN",
 		text:   "the role does not exist, or its trust policy does not allow this token. If the annotation eks.amazonaws.com/role-arn was changed, recreate the pod{deletepod}: a pod keeps the role that it was created with. Otherwise the trust policy of {role} needs the statement {statement}",
 		source: "https://repost.aws/knowledge-center/eks-load-balancer-webidentityerr",
 	},

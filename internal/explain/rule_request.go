@@ -25,13 +25,13 @@ var requestRules = []rule{
 	{
 		codes: []string{"PackedPolicyTooLarge", "PackedPolicyTooLargeException"}, phrases: []string{"session tags"}, kind: ErrInvalidRequest, heading: HeadingSessionPolicy,
 		fix:    "shorten the session tags in the token's claims",
-		text:   "the session tags are too large. A web identity has them from the token's claim https://aws.amazon.com/tags: let the issuer put fewer or shorter tags there",
+		text:   "the session tags are too large. They come from the token's claim https://aws.amazon.com/tags, which the cluster's issuer adds: configure the issuer to add fewer or shorter tags",
 		source: "https://docs.aws.amazon.com/IAM/latest/UserGuide/id_session-tags.html#id_session-tags_know",
 	},
 	{
 		codes: []string{"PackedPolicyTooLarge", "PackedPolicyTooLargeException"}, kind: ErrInvalidRequest, heading: HeadingSessionPolicy,
 		fix:    "shorten Options.Policy, Options.PolicyARNs or the session tags",
-		text:   "the session policies and session tags are too large together, inherited tags included: shorten Options.Policy, or put it into a managed policy and name that in Options.PolicyARNs",
+		text:   "the session policies and the session tags are too large together: shorten Options.Policy, or put it into a managed policy and name that in Options.PolicyARNs. In a role chain, inherited tags count too",
 		source: webIdentityDocument,
 	},
 	{
@@ -49,7 +49,7 @@ var requestRules = []rule{
 	{
 		phrases: []string{"MaxSessionDuration"}, kind: ErrInvalidRequest, heading: HeadingSessionDuration,
 		fix:    "lower Options.Duration, or raise the role's maximum",
-		text:   "request less with Options.Duration, or raise the role's maximum: aws iam update-role --role-name {rolename} --max-session-duration 43200",
+		text:   "the request asks for {duration}, which is longer than the role allows: lower Options.Duration, or raise the role's maximum: aws iam update-role --role-name {rolename} --max-session-duration {seconds}",
 		source: "https://github.com/99designs/aws-vault/issues/263",
 	},
 	{
@@ -67,12 +67,12 @@ var requestRules = []rule{
 	{
 		phrases: []string{"'roleSessionName'"}, kind: ErrInvalidRequest, heading: HeadingSettings,
 		fix:    "correct AWS_ROLE_SESSION_NAME or Options.SessionName",
-		text:   "correct AWS_ROLE_SESSION_NAME or Options.SessionName: it must have 2 to 64 characters, which are letters, digits and _+=,.@-, but no spaces",
+		text:   "correct AWS_ROLE_SESSION_NAME or Options.SessionName: it must have 2 to 64 characters, which are letters, digits and _+=,.@-, and no spaces",
 		source: "https://github.com/zalando-incubator/kube-aws-iam-controller/issues/16",
 	},
 	{
-		kind: ErrInvalidRequest, heading: HeadingInvalidRequest, fix: "correct the parameter that STS names",
-		text:   "check the role's ARN, the session's name, duration and policies, and the region",
+		kind: ErrInvalidRequest, heading: HeadingInvalidRequest, fix: "correct the parameter that STS names, or upgrade the library",
+		text:   "STS names the parameter that it does not accept. If it is the role's ARN, the session's name, duration or policies, or the region, correct that setting. Otherwise upgrade the library and the SDK, and report the error to the library",
 		source: commonErrors,
 	},
 }
@@ -80,7 +80,7 @@ var requestRules = []rule{
 // serviceRules are faults of STS itself, and responses that are not from STS.
 var serviceRules = []rule{
 	{
-		kind: ErrAccessDenied, heading: HeadingAccessDenied, fix: "allow this service account in the role's trust policy, or correct the role",
+		kind: ErrAccessDenied, heading: HeadingAccessDenied, fix: "allow this service account in the role's trust policy, or correct the ARN",
 		text: "the role does not exist, or the trust policy of {role} does not allow this token. It needs the statement {statement}", source: accessDocument,
 	},
 	{
@@ -102,13 +102,13 @@ var serviceRules = []rule{
 	},
 	{
 		codes: []string{"InternalFailure", "InternalError", "ServiceUnavailable", "RequestTimeout", "RequestTimeoutException"}, kind: ErrUnavailable, heading: HeadingSTSUnavailable,
-		fix:    "wait; STS has a fault of its own",
-		text:   "the library retries, and serves valid credentials meanwhile",
+		fix:    "wait: STS has a fault, and the library retries",
+		text:   "STS has a fault. No change is necessary: the library retries, and serves valid credentials meanwhile",
 		source: commonErrors,
 	},
 	{
-		when: func(f Facts) bool { return f.Code != "" }, kind: ErrUnavailable, heading: HeadingSTSUnavailable, fix: "wait; STS has a fault of its own",
-		text:   "the library retries, and serves valid credentials meanwhile",
+		when: func(f Facts) bool { return f.Code != "" }, kind: ErrUnavailable, heading: HeadingSTSUnavailable, fix: "wait: STS has a fault, and the library retries",
+		text:   "STS has a fault. No change is necessary: the library retries, and serves valid credentials meanwhile",
 		source: commonErrors,
 	},
 }

@@ -8,11 +8,11 @@ var settingRules = []rule{
 	},
 	{
 		heading: HeadingHalfInjected, phrases: []string{"there is a token"}, fix: "remove AWS_WEB_IDENTITY_TOKEN_FILE from the env and recreate the pod",
-		text: "the EKS webhook does not change a container that already has one of its two variables: remove AWS_WEB_IDENTITY_TOKEN_FILE from the container's own env, and recreate the pod. If you mount the token yourself, set AWS_ROLE_ARN too",
+		text: "the EKS webhook does not change a container that already has one of its two variables: remove AWS_WEB_IDENTITY_TOKEN_FILE from the container's own env, check that the service account has the annotation eks.amazonaws.com/role-arn, and recreate the pod. If you mount the token yourself, set AWS_ROLE_ARN too",
 	},
 	{
 		heading: HeadingHalfInjected, fix: "remove AWS_ROLE_ARN from the container's env and recreate the pod",
-		text: "the EKS webhook does not change a container that already has one of its two variables: remove AWS_ROLE_ARN from the container's own env, and recreate the pod. If you mount the token yourself, set AWS_WEB_IDENTITY_TOKEN_FILE too",
+		text: "the EKS webhook does not change a container that already has one of its two variables: remove AWS_ROLE_ARN from the container's own env, check that the service account has the annotation eks.amazonaws.com/role-arn, and recreate the pod. If you mount the token yourself, set AWS_WEB_IDENTITY_TOKEN_FILE too",
 	},
 	{
 		heading: HeadingPodIdentity, fix: "use the SDK's default credentials, or replace Pod Identity with IRSA",
@@ -24,7 +24,7 @@ var settingRules = []rule{
 	},
 	{
 		heading: HeadingSettings, phrases: []string{"session name"}, fix: "correct AWS_ROLE_SESSION_NAME or Options.SessionName",
-		text: "correct AWS_ROLE_SESSION_NAME or Options.SessionName: it must have 2 to 64 characters, which are letters, digits and _+=,.@-, but no spaces",
+		text: "correct AWS_ROLE_SESSION_NAME or Options.SessionName: it must have 2 to 64 characters, which are letters, digits and _+=,.@-, and no spaces",
 	},
 	{
 		heading: HeadingSettings, phrases: []string{"absolute path"}, fix: "write the whole path of the token file",
@@ -38,10 +38,10 @@ var settingRules = []rule{
 	},
 	{
 		heading: HeadingRegion, fix: "set AWS_REGION to the region of the cluster",
-		text: "set AWS_REGION or Options.Region to the name of a region, such as AWS_REGION={home}; the EKS webhook can do so for all pods, with its flag --aws-default-region",
+		text: "set AWS_REGION, or Options.Region if the program sets it, to the region of the cluster, for example AWS_REGION={home}. In a self-hosted cluster, the webhook can set it for all pods (--aws-default-region)",
 	},
 	{
-		heading: HeadingEndpoint, phrases: []string{"not encrypted"}, fix: "use https://, or set Options.InsecureEndpoint",
+		heading: HeadingEndpoint, phrases: []string{"not encrypted"}, fix: "use https://, or accept the risk with Options.InsecureEndpoint",
 		text: "the token would be readable in transit: set {encrypted}, or set Options.InsecureEndpoint if something else encrypts the connection, such as a service mesh",
 	},
 	{
@@ -54,11 +54,15 @@ var settingRules = []rule{
 	},
 	{
 		heading: HeadingEndpoint, fix: "unset AWS_ENDPOINT_URL_STS, or correct it",
-		text: "unset AWS_ENDPOINT_URL_STS and Options.Endpoint, to use the endpoint of the region; or set a URL such as https://sts.us-west-2.amazonaws.com. An endpoint with http:// needs Options.InsecureEndpoint",
+		text: "unset AWS_ENDPOINT_URL_STS and Options.Endpoint, to use the endpoint of the region; or set the whole URL, such as https://sts.us-west-2.amazonaws.com",
 	},
 	{
 		heading: HeadingSessionDuration, fix: "set a duration from 15m to 12h, or none",
 		text: "set Options.Duration=1h, the default and the maximum in role chains, or any whole number of seconds from 15 minutes to 12 hours",
+	},
+	{
+		heading: HeadingSessionPolicy, phrases: []string{"in total"}, fix: "shorten Options.Policy, or pass fewer Options.PolicyARNs",
+		text: "shorten Options.Policy, or put it into a managed policy and name that in Options.PolicyARNs",
 	},
 	{heading: HeadingSessionPolicy, fix: "correct or shorten the session policies", text: "correct or shorten Options.Policy and Options.PolicyARNs"},
 	{heading: HeadingTLS, fix: "correct AWS_CA_BUNDLE, or unset it", text: "set AWS_CA_BUNDLE to the path of a PEM file with CA certificates, or unset it if no private CA and no proxy that opens TLS is in use"},

@@ -261,13 +261,15 @@ func TestCauseIsTheSameForTheSameCause(t *testing.T) {
 	assert.Equal(t, "role "+testRole+" in 111122223333", Cause(errors.New("role "+testRole+" in 111122223333"), ""), "neither is a time")
 	assert.Equal(t, "AccessDenied: sts:AssumeRole not authorized: no session policy allows it",
 		Cause(answered(403, "AccessDenied", "User: arn:aws:sts::1:assumed-role/a/cart-1 is not authorized to perform: sts:AssumeRole on resource: arn:aws:iam::2:role/b because no session policy allows the sts:AssumeRole action"), ""))
-	assert.Equal(t, "stat the file: no such file", Cause(errors.New("tokenfile: stat /var/token: no such file"), "/var/token"))
-	assert.Equal(t, "it is empty", Cause(errors.New("tokenfile: it is empty (/var/token)"), "/var/token"))
+	assert.Equal(t, "stat /var/token: no such file", Cause(errors.New("tokenfile: stat /var/token: no such file"), "/var/token"))
+	assert.Equal(t, "it is empty", Cause(fmt.Errorf("tokenfile: %w: it is empty (/var/token)", tokenfile.ErrMalformed), "/var/token"))
+	assert.Equal(t, "ValidationError: Value 'a b' at 'roleSessionName' failed",
+		Cause(answered(400, "ValidationError", "1 validation error detected: Value 'a b' at 'roleSessionName' failed"), ""))
 }
 
 func TestCutKeepsTheLimit(t *testing.T) {
 	assert.Equal(t, "abc", Cut("abc", 3))
 	assert.Equal(t, "a...", Cut("abcdef", 4))
 	assert.Equal(t, "...", Cut("ééé", 4))
-	assert.Equal(t, "abc...hi", CutMiddle("abcdefghi", 8))
+	assert.Equal(t, "abcd...i", CutMiddle("abcdefghi", 8))
 }

@@ -15,22 +15,22 @@ const (
 )
 
 // Publish is the advice for an issuer that AWS cannot reach.
-const Publish = "give the API server a public --service-account-issuer and publish its discovery document and keys there"
+const Publish = "give the API server a public --service-account-issuer, and publish its discovery document and keys there (the webhook's SELF_HOSTED_SETUP.md shows how)"
 
 // IssuerRule is the rule for an issuer that IAM does not accept.
-const IssuerRule = "IAM accepts no issuer that is an IP address or has a port: give the API server an issuer (--service-account-issuer) that is a public host name, without a port, and publish its discovery document and keys there"
+const IssuerRule = "IAM does not accept an issuer that is an IP address or has a port: give the API server an issuer (--service-account-issuer) that is a public host name, without a port, and publish its discovery document and keys there (the webhook's SELF_HOSTED_SETUP.md shows how)"
 
 // tokenRules are the causes for which STS rejects a token.
 var tokenRules = []rule{
 	{
 		codes: []string{"InvalidIdentityToken"}, phrases: []string{"retrieve verification key"}, kind: ErrUnavailable, heading: HeadingVerificationKey,
-		fix:    "wait, or let the internet reach the issuer's public keys",
+		fix:    "wait; if it lasts, check that the issuer's public keys are on the internet",
 		text:   "the library retries. If the failure lasts for more than some minutes: STS fetches the issuer's public keys over the internet, so check that {issuer}/.well-known/openid-configuration is public, and that its jwks_uri lists the key that signed the token. If that key was replaced, recreate the pod{deletepod}: its new token is signed with the current key",
 		source: "https://github.com/aws/aws-cli/issues/7194",
 	},
 	{
 		codes: []string{"IDPCommunicationError"}, kind: ErrUnavailable, heading: HeadingVerificationKey,
-		fix:    "wait, or let the internet reach the issuer's public keys",
+		fix:    "wait; if it lasts, check that the issuer's public keys are on the internet",
 		text:   "the library retries. If the failure lasts for more than some minutes: STS fetches the issuer's public keys over the internet, so check that {issuer}/.well-known/openid-configuration and the jwks_uri in it are public",
 		source: webIdentityDocument,
 	},
@@ -42,22 +42,22 @@ var tokenRules = []rule{
 	},
 	{
 		phrases: []string{"not yet valid"}, kind: ErrTokenRejected, heading: HeadingClock,
-		fix:    "correct the clock of the API server or of this node",
-		text:   "by the clock of STS, the token is not valid yet: set the wrong clock, that of the API server or of this node (for example with chronyc makestep), check its time synchronization, and recreate the pod{deletepod}",
+		fix:    "correct the clock of the API server, and recreate the pod",
+		text:   "by the clock of STS, the token is not valid yet, so the clock of the API server is ahead: set it (for example with chronyc makestep), check its time synchronization, and recreate the pod{deletepod}",
 		source: "https://www.rfc-editor.org/rfc/rfc7519#section-4.1.5",
 	},
 	{
 		phrases: []string{"No OpenIDConnect provider found"}, when: func(f Facts) bool { return IsUnregistrable(f.Claims.Issuer) },
 		kind: ErrTokenRejected, heading: HeadingNoOIDCProvider,
-		fix:    "use an issuer with a host name and no port; IAM accepts no other",
-		text:   IssuerRule + ", and create an OIDC provider for it in {account}",
+		fix:    "change --service-account-issuer: IAM accepts only host names without a port",
+		text:   IssuerRule + ". Then create an OIDC provider for it in {account}, name it in the trust policies, and recreate the pods",
 		source: issuerDocument,
 	},
 	{
 		phrases: []string{"No OpenIDConnect provider found"}, when: func(f Facts) bool { return !IsPublic(f.Claims.Issuer) },
 		kind: ErrTokenRejected, heading: HeadingNoOIDCProvider,
 		fix:    "give the cluster a public issuer",
-		text:   "the issuer is not a public https:// address, so AWS cannot fetch its keys: " + Publish + ", and create an OIDC provider for it in {account}",
+		text:   "the issuer is not a public https:// address, so AWS cannot fetch its keys: " + Publish + ". Then create an OIDC provider for it in {account}, name it in the trust policies, and recreate the pods",
 		source: issuerDocument,
 	},
 	{
@@ -74,20 +74,26 @@ var tokenRules = []rule{
 	},
 	{
 		phrases: []string{"Incorrect token audience"}, kind: ErrTokenRejected, heading: HeadingAudience,
-		fix:    "set the audience annotation, or the volume's audience, to sts.amazonaws.com",
-		text:   "the token is for {tokenaudience}, and has to be for sts.amazonaws.com, in every partition: correct the audience of the projected volume, or of the service account's annotation eks.amazonaws.com/audience{annotate}, and recreate the pod{deletepod}",
+		fix:    "set eks.amazonaws.com/audience, or the volume's audience, to sts.amazonaws.com",
+		text:   "the token is for {tokenaudience}, and STS expects sts.amazonaws.com: correct the service account's annotation eks.amazonaws.com/audience{annotate} or, if the pod declares the projected volume itself, the audience there; and recreate the pod{deletepod}",
 		source: "https://github.com/aws/amazon-eks-pod-identity-webhook/blob/master/README.md",
 	},
 	{
 		phrases: []string{"thumbprint"}, kind: ErrTokenRejected, heading: HeadingThumbprint,
 		fix:    "update the thumbprint of the OIDC provider",
-		text:   "the issuer's certificate has changed: aws iam update-open-id-connect-provider-thumbprint --open-id-connect-provider-arn {providerarg} --thumbprint-list THUMBPRINT, with the SHA-1 of the topmost authority's certificate",
+		text:   "the certificate of {issuer} does not match the thumbprints of its OIDC provider: aws iam update-open-id-connect-provider-thumbprint --open-id-connect-provider-arn {providerarg} --thumbprint-list THUMBPRINT, with the SHA-1 fingerprint of the topmost certificate in the issuer's chain. The command replaces all thumbprints",
 		source: "https://github.com/terraform-aws-modules/terraform-aws-eks/issues/2542",
 	},
 	{
+		codes: []string{"InvalidIdentityToken"}, when: func(f Facts) bool { return f.Claims.Issuer != "" && len(f.Claims.Audience) == 0 }, kind: ErrTokenRejected, heading: HeadingTokenRejected,
+		fix:    "use the service account's projected token, with the audience sts.amazonaws.com",
+		text:   "the token has no audience, so it is not a projected token, but that of a service account's secret: let AWS_WEB_IDENTITY_TOKEN_FILE name the token that the webhook mounts (/var/run/secrets/eks.amazonaws.com/serviceaccount/token), or project one with the audience sts.amazonaws.com",
+		source: "https://kubernetes.io/docs/concepts/security/service-accounts/#auth-mechanisms",
+	},
+	{
 		codes: []string{"IDPRejectedClaim"}, kind: ErrTokenRejected, heading: HeadingTokenRejected,
-		fix:    "check that the pod and its service account still exist",
-		text:   "the issuer reports that the token is invalid or revoked: check that the service account and the pod that it names still exist, and that the file is a projected token",
+		fix:    "recreate the pod: its token may have expired or been revoked",
+		text:   "the issuer reports that the token is invalid, has expired or was revoked: recreate the pod{deletepod}, which gets a new token. If STS rejects that one too, check that {tokenfile} is the projected token of the service account",
 		source: webIdentityDocument,
 	},
 	{
@@ -98,13 +104,13 @@ var tokenRules = []rule{
 	},
 	{
 		codes: []string{"InvalidIdentityToken"}, kind: ErrTokenRejected, heading: HeadingTokenRejected,
-		fix:    "use the projected token of a service account",
-		text:   "STS does not accept the token: check that the file is the projected token of a service account, and no other kind of token. If it is, recreate the pod{deletepod}, which gets a new one",
+		fix:    "use the service account's projected token, with the audience sts.amazonaws.com",
+		text:   "STS does not accept the token: check that {tokenfile} is the projected token of the pod's service account, with the audience sts.amazonaws.com. If it is, recreate the pod{deletepod}, which gets a new token. If STS rejects that one too, check that the keys at {issuer}/.well-known/openid-configuration are those of the API server",
 		source: webIdentityDocument,
 	},
 	{
-		kind: ErrTokenRejected, heading: HeadingTokenRejected, fix: "use the projected token of a service account",
-		text:   "STS does not accept the token: check that the file is the projected token of a service account, and no other kind of token. If it is, recreate the pod{deletepod}, which gets a new one",
+		kind: ErrTokenRejected, heading: HeadingTokenRejected, fix: "use the service account's projected token, with the audience sts.amazonaws.com",
+		text:   "STS does not accept the token: check that {tokenfile} is the projected token of the pod's service account, with the audience sts.amazonaws.com. If it is, recreate the pod{deletepod}, which gets a new token. If STS rejects that one too, check that the keys at {issuer}/.well-known/openid-configuration are those of the API server",
 		source: webIdentityDocument,
 	},
 }
@@ -126,8 +132,8 @@ var clockRules = []rule{
 	},
 	{
 		codes: []string{"ExpiredToken", "ExpiredTokenException", "InvalidClientTokenId"}, only: chained, kind: ErrRejected, heading: HeadingRefusedByService,
-		fix:    "check the clocks, and whether the source role was replaced",
-		text:   "STS rejected the credentials of {signer}: they are replaced by themselves. If this lasts, check the clocks of the node and of STS, and whether that role was deleted and created again",
+		fix:    "wait: the library requests new ones; if it lasts, check the node's clock",
+		text:   "STS rejected the credentials of {signer}, and the library requests new ones. If this lasts, check the clock of the node, and whether that role was deleted and created again",
 		source: "https://docs.aws.amazon.com/STS/latest/APIReference/CommonErrors.html",
 	},
 	{
@@ -149,8 +155,8 @@ var clockRules = []rule{
 		source: volumeDocument,
 	},
 	{
-		kind: ErrTokenExpired, heading: HeadingTokenExpired, fix: "check the service account and the kubelet, or recreate the pod",
-		text:   "the token expired at {expiry}, although the kubelet renews it after 80% of its lifetime: check that the service account still exists and that the kubelet reaches the API server, or recreate the pod{deletepod}",
+		kind: ErrTokenExpired, heading: HeadingTokenExpired, fix: "check the service account and the kubelet, and recreate the pod",
+		text:   "the kubelet has not renewed the token, which expired at {expiry}: check that the service account still exists{getaccount}, and that the kubelet of this node is running and reaches the API server (kubectl get node); then recreate the pod{deletepod}",
 		source: "https://kubernetes.io/docs/tasks/configure-pod-container/configure-service-account/",
 	},
 }
@@ -158,14 +164,20 @@ var clockRules = []rule{
 // tokenFileRules are the causes for which there is no token.
 var tokenFileRules = []rule{
 	{
+		phrases: []string{"forbidden", "Forbidden"}, when: func(f Facts) bool { return f.TokenFile == "" }, kind: ErrTokenFile, heading: HeadingTokenSource,
+		fix:    "allow the program to create serviceaccounts/token in Kubernetes",
+		text:   "Kubernetes denied the token request of Options.Token: allow the service account that the program runs as to create serviceaccounts/token for the service account in the error, with a Role and a RoleBinding",
+		source: "https://kubernetes.io/docs/reference/kubernetes-api/authentication-resources/token-request-v1/",
+	},
+	{
 		when: func(f Facts) bool { return f.TokenFile == "" }, kind: ErrTokenFile, heading: HeadingTokenSource,
-		fix:  "correct the function in Options.Token",
-		text: "correct the function in Options.Token, which returned the error above. If Kubernetes forbids the request, grant the permission to create serviceaccounts/token",
+		fix:  "correct the program's own token function, Options.Token",
+		text: "Options.Token, a function of the program itself, returned the error above: correct what it reports, or the function",
 	},
 	{
 		when: func(f Facts) bool { return errors.Is(f.Err, fs.ErrNotExist) }, kind: ErrTokenFile, heading: HeadingTokenMissing,
-		fix:    "mount the projected volume in this container",
-		text:   "{missing}: check that the pod has the projected volume, and that this container mounts it",
+		fix:    "let the webhook mount the token, or mount the projected volume yourself",
+		text:   "{missing}. If the container's own env contains AWS_ROLE_ARN or AWS_WEB_IDENTITY_TOKEN_FILE, remove both and recreate the pod{deletepod}, so that the webhook mounts the token. If you mount the token yourself, check that this container mounts the projected volume there",
 		source: "https://github.com/boto/botocore/issues/2351",
 	},
 	{
@@ -183,17 +195,17 @@ var tokenFileRules = []rule{
 	{
 		phrases: []string{"it begins with"}, kind: ErrTokenFile, heading: HeadingTokenMalformed,
 		fix:  "write only the token into the file",
-		text: "the file must contain only the token, without quotes, JSON, Bearer or a byte order mark: correct the program that writes it. In the response of the TokenRequest API, the token is status.token",
+		text: "{tokenfile} must contain only the token, without quotes, JSON, Bearer or a byte order mark: correct the program that writes it. In the response of the TokenRequest API, the token is status.token",
 	},
 	{
 		phrases: []string{"STS accepts 4 to 20000"}, kind: ErrTokenFile, heading: HeadingTokenMalformed,
 		fix:  "shorten the token: STS accepts at most 20,000 bytes",
-		text: "STS accepts tokens of 4 to 20,000 bytes: check what writes the file, and the claims that its issuer adds",
+		text: "STS accepts tokens of 4 to 20,000 bytes: check which program writes {tokenfile}, and the claims that the issuer adds",
 	},
 	{
 		when: func(f Facts) bool { return errors.Is(f.Err, tokenfile.ErrMalformed) }, kind: ErrTokenFile, heading: HeadingTokenMalformed,
-		fix:    "check the path of the token file, and what writes it",
-		text:   "the file has to contain one JWT and nothing else: check that AWS_WEB_IDENTITY_TOKEN_FILE names the right file, and what writes it, if that is not the kubelet",
+		fix:    "check the path of the token file, and which program writes it",
+		text:   "{tokenfile} has to contain one JWT and nothing else. If this is not the file that the webhook mounts (/var/run/secrets/eks.amazonaws.com/serviceaccount/token), correct AWS_WEB_IDENTITY_TOKEN_FILE. If the pod mounts no projected volume there, correct the program that writes the file; otherwise recreate the pod{deletepod}",
 		source: "https://github.com/aws/amazon-eks-pod-identity-webhook/issues/232",
 	},
 	{

@@ -20,9 +20,9 @@ func TestTokenFileAdviceFollowsTheFile(t *testing.T) {
 		heading Heading
 		text    string
 	}{
-		{"", errors.New("quota"), File{}, HeadingTokenSource, "correct the function in Options.Token"},
-		{path, fs.ErrNotExist, File{Missing: "/var/run/secrets"}, HeadingTokenMissing, "/var/run/secrets does not exist: "},
-		{path, fs.ErrNotExist, File{Missing: path, DanglingLink: true}, HeadingTokenMissing, path + " is a link to nothing: "},
+		{"", errors.New("quota"), File{}, HeadingTokenSource, "correct what it reports, or the function"},
+		{path, fs.ErrNotExist, File{Missing: "/var/run/secrets"}, HeadingTokenMissing, "/var/run/secrets does not exist. "},
+		{path, fs.ErrNotExist, File{Missing: path, DanglingLink: true}, HeadingTokenMissing, path + " is a symbolic link whose target does not exist. "},
 		{path, fs.ErrPermission, File{User: 1000, Group: 2000}, HeadingTokenPermission, "the process runs as user 1000 and group 2000, which may not look into the folder: "},
 		{path, fs.ErrPermission, File{Visible: true, Mode: 0o600, Owner: &Owner{}, User: 1000, Group: 2000, MoreGroups: []int{3, 4}}, HeadingTokenPermission,
 			"the file has the mode -rw------- and belongs to user 0 and group 0, and the process runs as user 1000 and group 2000 (and 3 4): "},

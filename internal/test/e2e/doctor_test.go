@@ -38,8 +38,8 @@ func TestDoctorReportsWrongAudience(t *testing.T) {
 	p := newPod(t, func(o *podOptions) { o.account.Annotations[audienceAnnotation] = "sts.us-west-2.amazonaws.com" })
 	output := doctor(t, p)
 	assert.Equal(t, 1, output.code)
-	assert.Regexp(t, `(?m)^warned +audience +sts\.us-west-2\.amazonaws\.com, and not sts\.amazonaws\.com`, output.out)
-	assert.Contains(t, output.out, "do: correct the audience of the projected volume, or of the service account's annotation "+audienceAnnotation)
+	assert.Regexp(t, `(?m)^warned +audience +the token is for sts\.us-west-2\.amazonaws\.com, not for sts\.amazonaws\.com`, output.out)
+	assert.Contains(t, output.out, "correct the service account's annotation "+audienceAnnotation)
 	assert.Regexp(t, `(?m)^FAILED +exchange +InvalidParameterValue`, output.out)
 	assert.NotContains(t, output.out, p.token(t))
 }
@@ -58,9 +58,9 @@ func TestDoctorReportsExpiredTokenOfDeletedServiceAccount(t *testing.T) {
 	output = doctor(t, p)
 	assert.Equal(t, 1, output.code)
 	assert.Regexp(t, `(?m)^FAILED +lifetime +the token expired at `, output.out)
-	assert.Regexp(t, `do: the token expired at `, output.out)
+	assert.Regexp(t, `do: the kubelet has not renewed the token, which expired at `, output.out)
 	assert.Contains(t, output.out, "check that the service account still exists")
-	assert.Contains(t, output.out, "Begin with the check lifetime.")
+	assert.Contains(t, output.out, "Begin with \"lifetime\".")
 }
 
 // If all containers run as one user, the kubelet makes the token readable for this user only.

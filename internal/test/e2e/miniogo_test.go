@@ -120,7 +120,7 @@ func TestMinioGoSendsNoUnsignedRequest(t *testing.T) {
 	assert.Less(t, time.Until(expiryOf(t, second)), time.Second, failure)
 	signed := g.signed.Load()
 	for range 3 {
-		assert.Contains(t, next(), "irsa: STS unavailable: ")
+		assert.Contains(t, next(), "irsa: no credentials from STS: ")
 	}
 	assert.Equal(t, signed, g.signed.Load())
 
