@@ -149,7 +149,7 @@ func TestChainErrorNamesTheFailedRole(t *testing.T) {
 		broken := chained(t, newProvider(t, pod.Options), roles)
 		_, err := broken[2].Retrieve(t.Context())
 		require.ErrorIs(t, err, irsa.ErrTokenFile)
-		assert.ErrorContains(t, err, "projected volume", "the advice is that of the first cause")
+		assert.ErrorContains(t, err, "mount the IRSA token", "the advice is that of the first cause")
 	})
 }
 

@@ -144,7 +144,7 @@ func credentialsOf(out *sts.AssumeRoleWithWebIdentityOutput, recorded *response,
 	}
 	creds.Expires = recorded.expiry(*c.Expiration, received)
 	if left := creds.Expires.Sub(received.Round(0)); left < schedule.MinLifetime {
-		return aws.Credentials{}, fmt.Errorf("the reply has credentials that expire at %s, which is %v from now: %w", c.Expiration.UTC().Format(time.RFC3339), left.Round(time.Second), explain.ErrClock)
+		return aws.Credentials{}, fmt.Errorf("the reply has credentials that expire at %s, too early by this node's clock: %w", c.Expiration.UTC().Format(time.RFC3339), explain.ErrClock)
 	}
 	if user := out.AssumedRoleUser; user != nil {
 		if parsed, err := arn.Parse(aws.ToString(user.Arn)); err == nil {

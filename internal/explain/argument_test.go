@@ -20,7 +20,7 @@ var (
 	policyWords   = []string{"statement", "grant", "grants", "endpointgrant", "exception", "notresource"}
 	proseWords    = []string{
 		"role", "rolepartition", "account", "signer", "action", "inherited", "region", "partition", "host", "url", "issuer", "tokenaudience",
-		"issued", "expiry", "missing", "access", "examplearn", "stshost", "tokenfile", "duration",
+		"issued", "expiry", "missing", "access", "examplearn", "stshost", "tokenfile", "otherfile", "duration",
 	}
 )
 

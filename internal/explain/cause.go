@@ -63,6 +63,7 @@ func constant(text string) string {
 	text = addresses.ReplaceAllString(text, "<address>")
 	text = ports.ReplaceAllString(text, "$1:<port>")
 	text = durations.ReplaceAllString(text, "<duration>")
+	text = strings.ReplaceAll(text, " on <address>: no such host", ": no such host") // the address of the DNS server
 	return strings.ReplaceAll(text, "<address>-><address>", "<address>")
 }
 

@@ -100,6 +100,8 @@ func (f Facts) value(word string) string {
 		return f.stsHost()
 	case "tokenfile":
 		return cmp.Or(f.TokenFile, "the token")
+	case "otherfile":
+		return f.otherFile()
 	case "duration":
 		return f.Duration.String()
 	case "seconds":
@@ -129,6 +131,17 @@ func (f Facts) stsHost() string {
 		return u.Host
 	}
 	return "the host of STS"
+}
+
+// webhookFile is the token file that the EKS webhook mounts.
+const webhookFile = "/var/run/secrets/eks.amazonaws.com/serviceaccount/token"
+
+// otherFile returns what to do if the token file is not the webhook's, or "".
+func (f Facts) otherFile() string {
+	if f.TokenFile == webhookFile {
+		return ""
+	}
+	return "If you do not mount the token yourself, AWS_WEB_IDENTITY_TOKEN_FILE has to be " + webhookFile + ". "
 }
 
 // partition returns the partition of the role, or "" if its ARN is invalid.

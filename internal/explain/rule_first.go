@@ -31,14 +31,14 @@ var firstCauses = []rule{
 	},
 	{
 		when: func(f Facts) bool { return f.FIPS && isUnknownHost(f) }, kind: ErrUnavailable, heading: HeadingEndpoint,
-		fix:    "unset AWS_USE_FIPS_ENDPOINT: {region} has no FIPS endpoint",
-		text:   "AWS_USE_FIPS_ENDPOINT selects the host {host}, which does not exist: {region} has no FIPS endpoint of STS. Unset AWS_USE_FIPS_ENDPOINT, or set AWS_REGION to a region that has one",
+		fix:    "unset AWS_USE_FIPS_ENDPOINT: its host does not exist in {region}",
+		text:   "AWS_USE_FIPS_ENDPOINT selects the host {host}, which does not exist, so {region} seems to have no FIPS endpoint of STS. Unset AWS_USE_FIPS_ENDPOINT, or set AWS_REGION to a region that has one",
 		source: "https://aws.amazon.com/compliance/fips/",
 	},
 	{
 		when: func(f Facts) bool { return f.DualStack && isUnknownHost(f) }, kind: ErrUnavailable, heading: HeadingEndpoint,
-		fix:    "unset AWS_USE_DUALSTACK_ENDPOINT: {region} has no such endpoint",
-		text:   "AWS_USE_DUALSTACK_ENDPOINT selects the host {host}, which does not exist: {region} has no dual-stack endpoint of STS. Unset AWS_USE_DUALSTACK_ENDPOINT",
+		fix:    "unset AWS_USE_DUALSTACK_ENDPOINT: its host does not exist",
+		text:   "AWS_USE_DUALSTACK_ENDPOINT selects the host {host}, which does not exist, so {region} seems to have no dual-stack endpoint of STS. Unset AWS_USE_DUALSTACK_ENDPOINT",
 		source: "https://docs.aws.amazon.com/sdkref/latest/guide/feature-endpoints.html",
 	},
 	{
@@ -49,7 +49,7 @@ var firstCauses = []rule{
 	},
 	{
 		codes: []string{"SignatureDoesNotMatch", "InvalidSignatureException"}, phrases: []string{"scoped to a valid region", "scoped to correct region"},
-		kind: ErrInvalidRequest, heading: HeadingEndpoint, fix: "check what sends {region} requests to another region's STS",
+		kind: ErrInvalidRequest, heading: HeadingEndpoint, fix: "check Options.STS, DNS and the proxy: STS of another region responds",
 		text:   "STS of another region than {region} answered: check the region of a client in Options.STS, the DNS entries of STS, and the proxy",
 		source: "https://github.com/cloud-custodian/cloud-custodian/issues/4874",
 	},

@@ -20,8 +20,8 @@ const (
 var networkRules = []rule{
 	{
 		when: func(f Facts) bool { return errors.Is(f.Err, ErrClock) }, kind: ErrUnavailable, heading: HeadingClock,
-		fix:  "correct the clock of this node",
-		text: "set the clock of this node (for example with chronyc makestep), and check its time synchronization",
+		fix:  "compare this node's clock with that of the server that responds",
+		text: "by this node's clock, the credentials in the reply have expired: compare the clock with that of STS (the Date header). If the node is wrong, set its clock (for example with chronyc makestep). If it is right, check which server responds as STS (AWS_ENDPOINT_URL_STS, HTTPS_PROXY, DNS)",
 	},
 	{
 		when: func(f Facts) bool { return errors.Is(f.Err, ErrNoRegion) }, kind: ErrUnavailable, heading: HeadingRegion,
@@ -61,6 +61,12 @@ var networkRules = []rule{
 		source: "https://github.com/aws/aws-sdk-go-v2/issues/515",
 	},
 	{
+		when: hasNoRegion, kind: ErrUnavailable, heading: HeadingRegion,
+		fix:    "set a region: the host name of STS has none",
+		text:   "the host name {host} has no region: set the region of the client in Options.STS, or correct the endpoint",
+		source: "https://github.com/aws/aws-sdk-go-v2/issues/515",
+	},
+	{
 		when: isUnknownHost, kind: ErrUnavailable, heading: HeadingNameResolution,
 		fix:    "check the region, the cluster's DNS and its network policies",
 		text:   "the host name {host} cannot be resolved: check the region, the cluster's DNS and its network policies",
@@ -69,7 +75,7 @@ var networkRules = []rule{
 	{
 		when: func(f Facts) bool { return errors.Is(f.Err, syscall.ECONNREFUSED) }, kind: ErrUnavailable, heading: HeadingConnection,
 		fix:    "check AWS_ENDPOINT_URL_STS, HTTPS_PROXY and the network policies",
-		text:   "nothing accepts connections at {stshost}: check AWS_ENDPOINT_URL_STS, DNS and the network policies. If the pod has the sidecar of a service mesh, it may not have been ready yet: the library retries, or start the sidecar first",
+		text:   "the address of {stshost} refuses connections: check DNS, AWS_ENDPOINT_URL_STS and the network policies. If the pod has the sidecar of a service mesh, it may not have been ready yet: the library retries, or start the sidecar first",
 		source: "https://github.com/istio/istio/issues/55921",
 	},
 	{
@@ -146,6 +152,12 @@ func Timeout(region, url string) Advice {
 func IsTimeout(err error) bool {
 	var timeout net.Error
 	return errors.As(err, &timeout) && timeout.Timeout() || errors.Is(err, context.DeadlineExceeded)
+}
+
+// hasNoRegion reports whether a client without a region made the name of STS.
+func hasNoRegion(f Facts) bool {
+	var host *net.DNSError
+	return isUnknownHost(f) && errors.As(f.Err, &host) && strings.Contains(host.Name, "..")
 }
 
 // wantsCredentials reports whether a proxy asks for a user name and a password.

@@ -1,5 +1,7 @@
 package explain
 
+import "strings"
+
 // accessDocument shows the messages of denied requests. Each type of policy has one ending for a
 // missing permission, and one for an explicit deny.
 const accessDocument = "https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_access-denied.html"
@@ -144,9 +146,20 @@ var accessRules = []rule{
 		source: "https://docs.aws.amazon.com/IAM/latest/UserGuide/id_session-tags.html#id_session-tags_adding-assume-role-idp",
 	},
 	{
+		codes: []string{"AccessDenied", "AccessDeniedException"}, when: isOtherToken, kind: ErrAccessDenied, heading: HeadingAccessDenied,
+		fix:    "use a service account's token, or allow this one in the trust policy",
+		text:   "the token is not that of a Kubernetes service account: let AWS_WEB_IDENTITY_TOKEN_FILE name one. Only if its subject is the intended one, the trust policy of {role} needs the statement {statement}",
+		source: "https://docs.aws.amazon.com/eks/latest/userguide/pod-configuration.html",
+	},
+	{
 		codes: []string{"AccessDenied", "AccessDeniedException"}, kind: ErrAccessDenied, heading: HeadingAccessDenied,
-		fix:    "allow this service account in the role's trust policy, or correct the ARN",
-		text:   "the role does not exist, or its trust policy does not allow this token. If the annotation eks.amazonaws.com/role-arn was changed, recreate the pod{deletepod}: a pod keeps the role that it was created with. Otherwise the trust policy of {role} needs the statement {statement}",
+		fix:    "correct the role ARN, or allow this service account in its trust policy",
+		text:   "the role does not exist, or its trust policy does not allow this token. If the ARN is wrong, correct the annotation eks.amazonaws.com/role-arn. After any change of it, recreate the pod{deletepod}: a pod keeps the role that it was created with. Otherwise the trust policy of {role} needs the statement {statement}",
 		source: "https://repost.aws/knowledge-center/eks-load-balancer-webidentityerr",
 	},
+}
+
+// isOtherToken reports whether the file contains a token that is not a service account's.
+func isOtherToken(f Facts) bool {
+	return f.TokenFile != "" && f.Claims.Subject != "" && !strings.HasPrefix(f.Claims.Subject, "system:serviceaccount:")
 }

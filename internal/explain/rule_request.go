@@ -13,7 +13,7 @@ var requestRules = []rule{
 	{
 		codes: []string{"RegionDisabledException", "RegionDisabled"}, kind: ErrInvalidRequest, heading: HeadingRegionDisabled,
 		fix:    "activate STS in {region} in the role's account",
-		text:   "activate STS in {region} in {account} (IAM, Account settings), or set AWS_REGION to a region where it is active",
+		text:   "activate STS in {region} in {account} (IAM, Account settings), or set Options.Region to a region where it is active",
 		source: "https://docs.aws.amazon.com/IAM/latest/UserGuide/id_credentials_temp_enable-regions.html",
 	},
 	{
@@ -61,7 +61,7 @@ var requestRules = []rule{
 	{
 		phrases: []string{"ARN is invalid", "'roleArn'"}, kind: ErrInvalidRequest, heading: HeadingRoleARN,
 		fix:    "check the account, partition and path of the role ARN in the annotation",
-		text:   "correct AWS_ROLE_ARN. It comes from the service account's annotation eks.amazonaws.com/role-arn, and looks like {examplearn}. Then recreate the pod",
+		text:   "correct AWS_ROLE_ARN. It comes from the service account's annotation eks.amazonaws.com/role-arn, and looks like {examplearn}. Then recreate the pod. If the ARN is right, AWS_REGION is in another partition",
 		source: "https://repost.aws/knowledge-center/eks-troubleshoot-irsa-errors",
 	},
 	{
@@ -80,7 +80,7 @@ var requestRules = []rule{
 // serviceRules are faults of STS itself, and responses that are not from STS.
 var serviceRules = []rule{
 	{
-		kind: ErrAccessDenied, heading: HeadingAccessDenied, fix: "allow this service account in the role's trust policy, or correct the ARN",
+		kind: ErrAccessDenied, heading: HeadingAccessDenied, fix: "correct the role ARN, or allow this service account in its trust policy",
 		text: "the role does not exist, or the trust policy of {role} does not allow this token. It needs the statement {statement}", source: accessDocument,
 	},
 	{

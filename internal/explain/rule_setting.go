@@ -16,7 +16,7 @@ var settingRules = []rule{
 	},
 	{
 		heading: HeadingPodIdentity, fix: "use the SDK's default credentials, or replace Pod Identity with IRSA",
-		text: "use the SDK's own credentials in this pod (config.LoadDefaultConfig); or delete the pod identity association, annotate the service account with eks.amazonaws.com/role-arn, and recreate the pod",
+		text: "use the SDK's own credentials in this pod (config.LoadDefaultConfig); or delete the pod identity association, annotate the service account with eks.amazonaws.com/role-arn, allow it in the role's trust policy, and recreate the pod",
 	},
 	{
 		heading: HeadingRoleARN, fix: "correct the annotation eks.amazonaws.com/role-arn and recreate the pod",
@@ -27,7 +27,7 @@ var settingRules = []rule{
 		text: "correct AWS_ROLE_SESSION_NAME or Options.SessionName: it must have 2 to 64 characters, which are letters, digits and _+=,.@-, and no spaces",
 	},
 	{
-		heading: HeadingSettings, phrases: []string{"absolute path"}, fix: "write the whole path of the token file",
+		heading: HeadingSettings, phrases: []string{"absolute path"}, fix: "set AWS_WEB_IDENTITY_TOKEN_FILE to the whole path of the file",
 		text: "let AWS_WEB_IDENTITY_TOKEN_FILE or Options.TokenFile begin with /, because the working directory of a program can change",
 	},
 	{heading: HeadingSettings, phrases: []string{"true or false"}, fix: "set it to true or false, or unset it", text: "unset {variable}, or set it to true or false"},
@@ -42,7 +42,7 @@ var settingRules = []rule{
 	},
 	{
 		heading: HeadingEndpoint, phrases: []string{"not encrypted"}, fix: "use https://, or accept the risk with Options.InsecureEndpoint",
-		text: "the token would be readable in transit: set {encrypted}, or set Options.InsecureEndpoint if something else encrypts the connection, such as a service mesh",
+		text: "the token would be readable in transit: unset AWS_ENDPOINT_URL_STS, to use the endpoint of the region, or set {encrypted}. If something else encrypts the connection, such as a service mesh, set Options.InsecureEndpoint (of the doctor, the flag -insecure-endpoint)",
 	},
 	{
 		heading: HeadingEndpoint, phrases: []string{"there is no STS endpoint for"}, fix: "unset AWS_USE_FIPS_ENDPOINT and AWS_USE_DUALSTACK_ENDPOINT",

@@ -185,10 +185,10 @@ func TestRuleNamesEndpointVariableBeforeDNS(t *testing.T) {
 
 func TestSettingEncryptsEndpoint(t *testing.T) {
 	for endpoint, want := range map[string]string{
-		"http://sts.corp.example": "set AWS_ENDPOINT_URL_STS=https://sts.corp.example (or Options.Endpoint, which has precedence), or set Options.InsecureEndpoint",
-		"http://[2001:db8::1]":    "set an https:// URL, or set Options.InsecureEndpoint",
-		"http://$(id)":            "set an https:// URL, or set Options.InsecureEndpoint",
-		"":                        "set an https:// URL, or set Options.InsecureEndpoint", // of a client in Options.STS
+		"http://sts.corp.example": "set AWS_ENDPOINT_URL_STS=https://sts.corp.example (or Options.Endpoint, which has precedence). ",
+		"http://[2001:db8::1]":    "set an https:// URL. ",
+		"http://$(id)":            "set an https:// URL. ",
+		"":                        "set an https:// URL. ", // of a client in Options.STS
 	} {
 		assert.Contains(t, Setting(HeadingEndpoint, Facts{Err: ErrCleartext, Endpoint: endpoint}).Text, want)
 	}
@@ -249,7 +249,7 @@ func TestCauseIsTheSameForTheSameCause(t *testing.T) {
 		{"dial tcp 10.0.0.7:443: connect: connection refused", "dial tcp 10.0.0.9:443: connect: connection refused", "dial tcp <address>: connect: connection refused"},
 		{"read tcp 127.0.0.1:40001->127.0.0.1:443: reset", "read tcp 127.0.0.1:40002->127.0.0.1:443: reset", "read tcp <address>: reset"},
 		{"dial tcp [::1]:443: refused", "dial tcp [fe80::1%eth0]:4430: refused", "dial tcp <address>: refused"},
-		{"lookup sts.us-west-2.amazonaws.com on 10.100.0.10:53: no such host", "lookup sts.us-west-2.amazonaws.com on 10.100.0.11:53: no such host", "lookup sts.us-west-2.amazonaws.com on <address>: no such host"},
+		{"lookup sts.us-west-2.amazonaws.com on 10.100.0.10:53: no such host", "lookup sts.us-west-2.amazonaws.com on 10.100.0.11:53: no such host", "lookup sts.us-west-2.amazonaws.com: no such host"},
 		{"Token expired: current date/time 1516307083 must be before the expiration date/time1516306848", "Token expired: current date/time 1516307084 must be before the expiration date/time1516306848", "Token expired: current date/time <time> must be before the expiration date/time<time>"},
 		{"expires at 2026-01-01T00:00:00Z, in 3m1s", "expires at 2026-01-02T00:00:00Z, in 2.5s", "expires at <time>, in <duration>"},
 		{"denied, request c6104cbe-af31-11e0-8154-cbc7ccf896c7", "denied, request d6104cbe-af31-11e0-8154-cbc7ccf896c7", "denied, request <id>"},

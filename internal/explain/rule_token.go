@@ -35,21 +35,21 @@ var tokenRules = []rule{
 		source: webIdentityDocument,
 	},
 	{
-		when: func(f Facts) bool { return f.Claims.IssuedAt.After(f.Now.Add(time.Minute)) }, kind: ErrTokenRejected, heading: HeadingClock,
-		fix:    "correct the clock of the API server or of this node",
-		text:   "the token was issued at {issued}, which is in the future: set the wrong clock, that of the API server or of this node (for example with chronyc makestep), check its time synchronization, and recreate the pod{deletepod}",
-		source: "https://www.rfc-editor.org/rfc/rfc7519#section-4.1.6",
-	},
-	{
 		phrases: []string{"not yet valid"}, kind: ErrTokenRejected, heading: HeadingClock,
 		fix:    "correct the clock of the API server, and recreate the pod",
 		text:   "by the clock of STS, the token is not valid yet, so the clock of the API server is ahead: set it (for example with chronyc makestep), check its time synchronization, and recreate the pod{deletepod}",
 		source: "https://www.rfc-editor.org/rfc/rfc7519#section-4.1.5",
 	},
 	{
+		when: func(f Facts) bool { return f.Claims.IssuedAt.After(f.Now.Add(time.Minute)) }, kind: ErrTokenRejected, heading: HeadingClock,
+		fix:    "correct the clock of the API server or of this node",
+		text:   "the token was issued at {issued}, which is in the future: set the wrong clock, that of the API server or of this node (for example with chronyc makestep), check its time synchronization, and recreate the pod{deletepod}",
+		source: "https://www.rfc-editor.org/rfc/rfc7519#section-4.1.6",
+	},
+	{
 		phrases: []string{"No OpenIDConnect provider found"}, when: func(f Facts) bool { return IsUnregistrable(f.Claims.Issuer) },
 		kind: ErrTokenRejected, heading: HeadingNoOIDCProvider,
-		fix:    "change --service-account-issuer: IAM accepts only host names without a port",
+		fix:    "change --service-account-issuer: IAM accepts no IP address and no port",
 		text:   IssuerRule + ". Then create an OIDC provider for it in {account}, name it in the trust policies, and recreate the pods",
 		source: issuerDocument,
 	},
@@ -75,7 +75,7 @@ var tokenRules = []rule{
 	{
 		phrases: []string{"Incorrect token audience"}, kind: ErrTokenRejected, heading: HeadingAudience,
 		fix:    "set eks.amazonaws.com/audience, or the volume's audience, to sts.amazonaws.com",
-		text:   "the token is for {tokenaudience}, and STS expects sts.amazonaws.com: correct the service account's annotation eks.amazonaws.com/audience{annotate} or, if the pod declares the projected volume itself, the audience there; and recreate the pod{deletepod}",
+		text:   "the token is for {tokenaudience}, and STS expects sts.amazonaws.com: if AWS_WEB_IDENTITY_TOKEN_FILE names the token of another system, let it name that of IRSA. Otherwise correct the service account's annotation eks.amazonaws.com/audience{annotate} or, if the pod declares the projected volume itself, the audience there; and recreate the pod{deletepod}",
 		source: "https://github.com/aws/amazon-eks-pod-identity-webhook/blob/master/README.md",
 	},
 	{
@@ -87,7 +87,7 @@ var tokenRules = []rule{
 	{
 		codes: []string{"InvalidIdentityToken"}, when: func(f Facts) bool { return f.Claims.Issuer != "" && len(f.Claims.Audience) == 0 }, kind: ErrTokenRejected, heading: HeadingTokenRejected,
 		fix:    "use the service account's projected token, with the audience sts.amazonaws.com",
-		text:   "the token has no audience, so it is not a projected token, but that of a service account's secret: let AWS_WEB_IDENTITY_TOKEN_FILE name the token that the webhook mounts (/var/run/secrets/eks.amazonaws.com/serviceaccount/token), or project one with the audience sts.amazonaws.com",
+		text:   "the token has no audience, so it is not a projected token, but that of a service account's secret: remove AWS_WEB_IDENTITY_TOKEN_FILE from the container's own env and recreate the pod, so that the webhook sets it. If you mount the token yourself, use a projected volume with the audience sts.amazonaws.com",
 		source: "https://kubernetes.io/docs/concepts/security/service-accounts/#auth-mechanisms",
 	},
 	{
@@ -176,7 +176,7 @@ var tokenFileRules = []rule{
 	},
 	{
 		when: func(f Facts) bool { return errors.Is(f.Err, fs.ErrNotExist) }, kind: ErrTokenFile, heading: HeadingTokenMissing,
-		fix:    "let the webhook mount the token, or mount the projected volume yourself",
+		fix:    "mount the IRSA token in this container",
 		text:   "{missing}. If the container's own env contains AWS_ROLE_ARN or AWS_WEB_IDENTITY_TOKEN_FILE, remove both and recreate the pod{deletepod}, so that the webhook mounts the token. If you mount the token yourself, check that this container mounts the projected volume there",
 		source: "https://github.com/boto/botocore/issues/2351",
 	},
@@ -205,7 +205,7 @@ var tokenFileRules = []rule{
 	{
 		when: func(f Facts) bool { return errors.Is(f.Err, tokenfile.ErrMalformed) }, kind: ErrTokenFile, heading: HeadingTokenMalformed,
 		fix:    "check the path of the token file, and which program writes it",
-		text:   "{tokenfile} has to contain one JWT and nothing else. If this is not the file that the webhook mounts (/var/run/secrets/eks.amazonaws.com/serviceaccount/token), correct AWS_WEB_IDENTITY_TOKEN_FILE. If the pod mounts no projected volume there, correct the program that writes the file; otherwise recreate the pod{deletepod}",
+		text:   "{tokenfile} has to contain one JWT and nothing else. {otherfile}If the pod mounts no projected volume there, correct the program that writes the file; otherwise recreate the pod{deletepod}",
 		source: "https://github.com/aws/amazon-eks-pod-identity-webhook/issues/232",
 	},
 	{
