@@ -192,7 +192,7 @@ func TestChainRejectsInvalidOptions(t *testing.T) {
 	_, pod, roles := threeAccounts(t)
 	p := newProvider(t, pod.Options)
 	for want, change := range map[string]func(*stscreds.AssumeRoleOptions){
-		"the maximum in a role chain": func(o *stscreds.AssumeRoleOptions) { o.Duration = 2 * time.Hour },
+		"the maximum in a role chain":   func(o *stscreds.AssumeRoleOptions) { o.Duration = 2 * time.Hour },
 		"is not between":                func(o *stscreds.AssumeRoleOptions) { o.Duration = time.Minute },
 		"the session name":              func(o *stscreds.AssumeRoleOptions) { o.RoleSessionName = "a b" },
 		"is not the ARN of an IAM role": func(o *stscreds.AssumeRoleOptions) { o.RoleARN = "second" },

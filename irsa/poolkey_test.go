@@ -180,14 +180,14 @@ func TestPoolRejectsInvalidChains(t *testing.T) {
 		many[fmt.Sprint(i)] = ""
 	}
 	for want, chain := range map[string][]irsa.ChainedRole{
-		"is not the ARN of an IAM role":           {{RoleARN: arn}, {RoleARN: "far"}},
-		"the maximum in a role chain": {{RoleARN: arn, Duration: 2 * time.Hour}},
-		"the session name":                        {{RoleARN: arn, SessionName: "a b"}},
-		"the external ID has 2000 characters":     {{RoleARN: arn, ExternalID: strings.Repeat("x", 2000)}},
-		"more than 16 roles":                      slices.Repeat([]irsa.ChainedRole{{RoleARN: arn}}, 17),
-		"more than 50 tags":                       {{RoleARN: arn, Tags: many}},
-		"more than 50 tags, transitive":           {{RoleARN: arn, TransitiveTagKeys: slices.Repeat([]string{"a"}, 51)}},
-		"more than 131072 bytes":                  {{RoleARN: long}},
+		"is not the ARN of an IAM role":       {{RoleARN: arn}, {RoleARN: "far"}},
+		"the maximum in a role chain":         {{RoleARN: arn, Duration: 2 * time.Hour}},
+		"the session name":                    {{RoleARN: arn, SessionName: "a b"}},
+		"the external ID has 2000 characters": {{RoleARN: arn, ExternalID: strings.Repeat("x", 2000)}},
+		"more than 16 roles":                  slices.Repeat([]irsa.ChainedRole{{RoleARN: arn}}, 17),
+		"more than 50 tags":                   {{RoleARN: arn, Tags: many}},
+		"more than 50 tags, transitive":       {{RoleARN: arn, TransitiveTagKeys: slices.Repeat([]string{"a"}, 51)}},
+		"more than 131072 bytes":              {{RoleARN: long}},
 	} {
 		_, err := p.Provider(irsa.RoleOptions{RoleARN: roles[0].ARN(), Chain: chain})
 		require.ErrorIs(t, err, irsa.ErrNotConfigured, want)
