@@ -272,9 +272,9 @@ func (p *Pool) Close() error {
 }
 
 // startWatch starts the watch of the token file, which all roles share.
-func (p *Pool) startWatch() {
+func (p *Pool) startWatch(known *tokenfile.Token) {
 	pool := weak.Make(p)
-	p.watch.start(p.config, func() tokenHandler {
+	p.watch.start(p.config, known, func() tokenHandler {
 		if p := pool.Value(); p != nil {
 			return p
 		}
@@ -291,10 +291,10 @@ func (p *Pool) failing() bool {
 	return false
 }
 
-func (p *Pool) handleToken(token tokenfile.Token, changed bool) {
+func (p *Pool) handleToken(token tokenfile.Token) {
 	for _, provider := range p.all() {
 		if provider.config.TokenFile != "" {
-			provider.handleToken(token, changed)
+			provider.handleToken(token)
 		}
 	}
 }

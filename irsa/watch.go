@@ -20,90 +20,70 @@ const (
 	failingInterval = time.Second
 )
 
-// watch polls a token file in a separate goroutine, through the source that the exchanges use, so
-// that a token is in memory only once. It only triggers retries and events: every exchange reads the
-// file itself.
+// watch watches a token file in a goroutine of its own. It only triggers retries and events: every exchange
+// reads the file itself.
 type watch struct {
 	mu      sync.Mutex
 	stopped bool
-	done    chan struct{} // closed by stop; nil if the goroutine has not been started
+	cancel  context.CancelFunc // nil if the goroutine has not been started
 	ended   chan struct{}
 	recheck chan struct{}
 }
 
 // tokenHandler receives the tokens that a watch reads.
 type tokenHandler interface {
-	failing() bool                                   // reports whether the last exchange failed
-	handleToken(token tokenfile.Token, changed bool) // changed reports whether the token differs from the last one
+	failing() bool // reports whether the last exchange failed
+	handleToken(tokenfile.Token)
 }
 
 // start starts the watch of the token file of c, unless it is running or stopped or there is no file.
-// get returns the handler, or nil after it has been collected. It must refer to the handler weakly.
-// The watch ends soon after get returns nil.
-func (w *watch) start(c *config.Config, get func() tokenHandler) {
+// known is the token of the first exchange, or nil. get returns the handler, or nil after it has been
+// collected. It must refer to the handler weakly. The watch ends soon after get returns nil.
+func (w *watch) start(c *config.Config, known *tokenfile.Token, get func() tokenHandler) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.stopped || w.done != nil || c.TokenFile == "" {
+	if w.stopped || w.cancel != nil || c.TokenFile == "" {
 		return
 	}
-	w.done, w.ended, w.recheck = make(chan struct{}), make(chan struct{}), make(chan struct{}, 1)
-	poller := tokenPoller{source: c.Token, get: get, done: w.done, recheck: w.recheck}
-	go poller.run(w.ended)
-}
-
-// tokenPoller is the goroutine of a watch.
-type tokenPoller struct {
-	source        config.TokenSource
-	get           func() tokenHandler
-	done, recheck <-chan struct{}
-}
-
-// run passes the tokens of the source to the handler: each new one, and the same one again after an
-// error.
-func (p *tokenPoller) run(ended chan<- struct{}) {
-	defer close(ended)
-	var last tokenfile.Token
-	failed := false
-	for p.wait() {
-		token, err := p.source.Token(context.Background()) // reads a file
-		changed := err == nil && token != last && token.Reveal() != last.Reveal()
-		if h := p.get(); h != nil && err == nil && (changed || failed) {
-			h.handleToken(token, changed)
+	ctx, cancel := context.WithCancel(context.Background())
+	ended, recheck := make(chan struct{}), make(chan struct{}, 1)
+	w.cancel, w.ended, w.recheck = cancel, ended, recheck
+	tokens := tokenfile.Watch(ctx, c.TokenFile, func(o *tokenfile.WatchOptions) {
+		if known != nil {
+			o.Known = *known
 		}
-		if failed = err != nil; !failed { // the exchange reports it
-			last = token
+		o.Interval, o.Recheck = func() time.Duration { return interval(get(), cancel) }, recheck
+	})
+	go func() {
+		defer close(ended)
+		for token, err := range tokens {
+			if h := get(); h != nil && err == nil { // the exchange reports an error
+				h.handleToken(token)
+			}
 		}
-	}
+	}()
 }
 
-// wait waits until the next poll is due, and reports whether there is one.
-func (p *tokenPoller) wait() bool {
-	interval := pollInterval
-	switch h := p.get(); {
+// interval returns the time until the next poll. It calls cancel if the handler has been collected.
+func interval(h tokenHandler, cancel context.CancelFunc) time.Duration {
+	switch {
 	case h == nil:
-		return false
+		cancel()
 	case h.failing():
-		interval = failingInterval
+		return failingInterval
 	}
-	timer := time.NewTimer(interval)
-	defer timer.Stop()
-	select {
-	case <-p.done:
-		return false
-	case <-p.recheck:
-	case <-timer.C:
-	}
-	return true
+	return pollInterval
 }
 
 // startWatch starts the watch of p's token file, or the one of its Pool.
 func (p *Provider) startWatch() {
+	known := p.state.UsedToken.Load()
 	if p.pool != nil {
-		p.pool.startWatch()
+		p.pool.startWatch(known)
 		return
 	}
 	provider := weak.Make(p)
-	p.watch.start(p.config, func() tokenHandler {
+	p.watch.start(p.config, known, func() tokenHandler {
 		if p := provider.Value(); p != nil {
 			return p
 		}
@@ -116,13 +96,14 @@ func (p *Provider) failing() bool { return p.cache.Status().Failures > 0 }
 // handleToken handles a token read from the file. It wakes the cache if the last exchange may have
 // failed because of the old token. It requests a refresh if the new token has another issuer
 // or subject.
-func (p *Provider) handleToken(token tokenfile.Token, changed bool) {
+func (p *Provider) handleToken(token tokenfile.Token) {
 	used := p.state.UsedToken.Load()
 	inUse := used != nil && used.Reveal() == token.Reveal()
 	if used != nil && !inUse || errors.Is(kindOfCache(p.cache.Status().Err), ErrTokenFile) {
 		p.cache.Wake()
 	}
-	if inUse || !changed {
+	newest := p.state.NewestToken.Load()
+	if inUse || newest == nil || newest.Reveal() == token.Reveal() {
 		return
 	}
 	p.state.NewestToken.Store(&token)
@@ -130,7 +111,7 @@ func (p *Provider) handleToken(token tokenfile.Token, changed bool) {
 	p.log(slog.LevelDebug, "web identity token rotated", "role", p.config.RoleARN, "token_expiry", claims.Expiry)
 	rotated := Event{Kind: EventTokenRotated, Time: time.Now(), Status: p.Status()}
 	p.event(func() Event { return rotated })
-	if used != nil && p.cache.Status().Failures == 0 &&
+	if p.cache.Status().Failures == 0 &&
 		(used.Claims().Issuer != claims.Issuer || used.Claims().Subject != claims.Subject) {
 		done, cancel := context.WithCancel(context.Background())
 		cancel()
@@ -153,15 +134,13 @@ func (w *watch) pollNow() {
 func (w *watch) stop() <-chan struct{} {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.done == nil {
+	if w.cancel == nil {
 		none := make(chan struct{})
 		close(none)
 		w.stopped = true
 		return none
 	}
-	if !w.stopped {
-		w.stopped = true
-		close(w.done)
-	}
+	w.stopped = true
+	w.cancel()
 	return w.ended
 }

@@ -16,13 +16,18 @@ type WatchOptions struct {
 	// for two more minutes even with the minimum lifetime of 600 s.
 	Interval func() time.Duration
 
+	// Known is a token that the caller has read already. If it is not the zero Token,
+	// the first poll takes place after an interval, and Watch yields only a token that
+	// differs from Known.
+	Known Token
+
 	// Recheck, if not nil, makes Watch poll at once for each value received. Closing
 	// Recheck causes one poll.
 	Recheck <-chan struct{}
 }
 
-// Watch yields the token in the file at path, and yields it again each time the
-// content changes, until ctx is done or the loop ends. If the file cannot be read or
+// Watch yields the token in the file at path, and the new token each time the content
+// changes, until ctx is done or the loop ends. If the file cannot be read or
 // does not contain a token, Watch yields the error once and continues. After an
 // error, it yields the next token even if the token has not changed.
 //
@@ -40,8 +45,11 @@ func Watch(ctx context.Context, path string, optFns ...func(*WatchOptions)) iter
 	}
 	return func(yield func(Token, error) bool) {
 		opts := opts
-		var last Token // empty after an error, so that it equals no token
+		last := opts.Known // empty after an error, so that it equals no token
 		failing := false
+		if last != (Token{}) {
+			opts.wait(ctx)
+		}
 		for ctx.Err() == nil {
 			token, err := Reread(path, last)
 			changed := err == nil && token.Reveal() != last.Reveal() || err != nil && !failing

@@ -65,6 +65,21 @@ func TestWatchYieldsTokenAndEachChange(t *testing.T) {
 	})
 }
 
+func TestWatchBeginsAfterKnownToken(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		known, err := tokenfile.Parse(tokenFor("known"))
+		require.NoError(t, err)
+		path := write(t, tokenFor("other"))
+		after(t, 30*time.Second, func() { rewrite(t, path, tokenFor("known")) })
+		after(t, 90*time.Second, func() { rewrite(t, path, tokenFor("next")) })
+		after(t, 210*time.Second, func() { rewrite(t, path, tokenFor("known")) })
+		assert.Equal(t, []result{
+			{2 * time.Minute, "next", nil},
+			{4 * time.Minute, "known", nil},
+		}, watch(t, path, 270*time.Second, func(o *tokenfile.WatchOptions) { o.Known = known }))
+	})
+}
+
 func TestWatchIgnoresEqualContent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		v := volume{t.TempDir()}
