@@ -325,6 +325,7 @@ func TestMinTTLWithoutEffectKeepsRefresh(t *testing.T) {
 }
 
 func TestMinTTLOfCollectedViewHasNoEffect(t *testing.T) {
+	t.Parallel() // it waits for a second
 	c := newCache(t, &source{lifetime: time.Hour})
 	retrieve(t, c)
 	refreshAt := c.Status().RefreshAt

@@ -102,6 +102,7 @@ func newUnclosed(s aws.CredentialsProvider) (*cache.Cache, *cache.Limiter) {
 }
 
 func TestCacheCallsForeignCodeWithoutLock(t *testing.T) {
+	t.Parallel() // it waits for backoffs
 	for _, tt := range blockingMethods {
 		t.Run(tt.name, func(t *testing.T) {
 			ended := expiredContext(t)

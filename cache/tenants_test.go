@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/irsakit/irsakit/cache"
+	"github.com/irsakit/irsakit/internal/test/testsize"
 )
 
 const (
@@ -66,13 +67,13 @@ var misbehaviors = []misbehavior{
 	}},
 }
 
-// misbehave runs 100 callers of a tenant until ctx ends.
+// misbehave runs callers of a tenant, more than there are slots, until ctx ends.
 func (m misbehavior) misbehave(ctx context.Context, l *cache.Limiter, callers *sync.WaitGroup) {
 	if m.source == nil {
 		return
 	}
 	open := func() *cache.Cache { return cache.New(m.source(), quiet, withTenant(l, "misbehaving")) }
-	for range 100 {
+	for range testsize.Choose(40, 100, 100) {
 		callers.Go(func() {
 			c := open()
 			for ctx.Err() == nil {
@@ -122,8 +123,9 @@ func longestWait(t *testing.T, m misbehavior, slots int) (longest time.Duration)
 	defer callers.Wait()
 	defer stop()
 	m.misbehave(ctx, l, &callers)
+	end := time.Duration(testsize.Choose(20, 30, 30)) * time.Minute // more than healthyLifetime
 	start := time.Now()
-	for i := 0; time.Since(start) < 2*healthyLifetime; i++ {
+	for i := 0; time.Since(start) < end; i++ {
 		time.Sleep(time.Duration(3000+1700*i%9000) * time.Millisecond) // at any time within an attempt
 		begin := time.Now()
 		c := cache.New(healthySource(), quiet, withTenant(l, tenants[i%2]))
@@ -185,7 +187,7 @@ func TestLimiterStarvesNoHealthyRefresh(t *testing.T) {
 						}
 					})
 				}
-				for range 60 * 60 / 5 {
+				for range testsize.Choose(30, 60, 60) * 60 / 5 {
 					begin := time.Now()
 					retrieve(t, healthy)
 					require.Zero(t, time.Since(begin))

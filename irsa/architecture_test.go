@@ -118,6 +118,7 @@ func TestArchitectureExplainUsesNoNetwork(t *testing.T) {
 
 // A program that calls only New contains nothing of the diagnosis and initializes nothing for it.
 func TestArchitectureNewLinksNoDiagnosis(t *testing.T) {
+	t.Parallel()
 	tool, err := exec.LookPath("go")
 	if err != nil {
 		t.Skip("there is no go command")
@@ -142,7 +143,7 @@ func main() {
 	fmt.Println(creds.Expires, err, p.Close())
 }
 `), 0o600))
-	out, err := exec.Command(tool, "build", "-o", program, source).CombinedOutput()
+	out, err := exec.Command(tool, "build", "-ldflags=-w", "-o", program, source).CombinedOutput()
 	require.NoError(t, err, "%s", out)
 	symbols, err := exec.Command(tool, "tool", "nm", program).Output()
 	require.NoError(t, err)

@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/irsakit/irsakit/internal/test/testsize"
 	"github.com/irsakit/irsakit/irsa"
 )
 
@@ -171,7 +172,8 @@ func TestPoolEqualRolesOfTwoTenantsShareAProvider(t *testing.T) {
 
 // Of the Providers that honest and hostile tenants look up, only the Pool's remain in memory.
 func TestPoolBoundsProvidersInMemory(t *testing.T) {
-	const maxRoles, tenants, lookups = 100, 20, 100_000
+	const maxRoles, tenants = 100, 20
+	lookups := testsize.Choose(20_000, 100_000, 100_000)
 	_, pod, roles := newTenants(t, 1)
 	p := newPool(t, pod, func(o *irsa.PoolOptions) { o.MaxRoles = maxRoles })
 	random := rand.New(rand.NewPCG(3, 4))

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -136,38 +137,40 @@ func (f *fixedAssumeRole) AssumeRole(context.Context, *sts.AssumeRoleInput, ...f
 }
 
 func TestPoolAssumeRoleWithOptionsThatCannotBeCompared(t *testing.T) {
-	_, pod, roles := threeAccounts(t)
-	p := newPool(t, pod)
-	base := pooled(t, p, irsa.RoleOptions{RoleARN: roles[0].ARN()})
-	client := &fixedAssumeRole{}
-	for name, set := range map[string]func(*stscreds.AssumeRoleOptions){
-		"TokenProvider": func(o *stscreds.AssumeRoleOptions) {
-			o.TokenProvider = func() (string, error) { return "123456", nil }
-			o.SerialNumber = aws.String("device")
-		},
-		"Client":    func(o *stscreds.AssumeRoleOptions) { o.Client = client },
-		"empty":     func(o *stscreds.AssumeRoleOptions) { o.ExternalID = aws.String("") },
-		"nil value": func(o *stscreds.AssumeRoleOptions) { o.Tags = []types.Tag{{Key: aws.String("team")}} },
-		"twice": func(o *stscreds.AssumeRoleOptions) {
-			tag := types.Tag{Key: aws.String("team"), Value: aws.String("blue")}
-			o.Tags = []types.Tag{tag, tag}
-		},
-	} {
-		first, err := base.AssumeRole(roles[1].ARN(), set)
-		require.NoError(t, err, name)
-		second, err := base.AssumeRole(roles[1].ARN(), set)
-		require.NoError(t, err, name)
-		assert.NotSame(t, first, second, name)
-		assert.Equal(t, 1, p.Status().Roles, name)
-		require.NoError(t, first.Close())
-		_, err = first.Retrieve(t.Context())
-		require.ErrorIs(t, err, irsa.ErrClosed, name)
-	}
-	own, err := base.AssumeRole(roles[1].ARN(), func(o *stscreds.AssumeRoleOptions) { o.Client = client })
-	require.NoError(t, err)
-	_, err = own.Retrieve(t.Context())
-	require.Error(t, err)
-	assert.Positive(t, client.calls.Load())
+	synctest.Test(t, func(t *testing.T) {
+		_, pod, roles := threeAccounts(t)
+		p := newPool(t, pod)
+		base := pooled(t, p, irsa.RoleOptions{RoleARN: roles[0].ARN()})
+		client := &fixedAssumeRole{}
+		for name, set := range map[string]func(*stscreds.AssumeRoleOptions){
+			"TokenProvider": func(o *stscreds.AssumeRoleOptions) {
+				o.TokenProvider = func() (string, error) { return "123456", nil }
+				o.SerialNumber = aws.String("device")
+			},
+			"Client":    func(o *stscreds.AssumeRoleOptions) { o.Client = client },
+			"empty":     func(o *stscreds.AssumeRoleOptions) { o.ExternalID = aws.String("") },
+			"nil value": func(o *stscreds.AssumeRoleOptions) { o.Tags = []types.Tag{{Key: aws.String("team")}} },
+			"twice": func(o *stscreds.AssumeRoleOptions) {
+				tag := types.Tag{Key: aws.String("team"), Value: aws.String("blue")}
+				o.Tags = []types.Tag{tag, tag}
+			},
+		} {
+			first, err := base.AssumeRole(roles[1].ARN(), set)
+			require.NoError(t, err, name)
+			second, err := base.AssumeRole(roles[1].ARN(), set)
+			require.NoError(t, err, name)
+			assert.NotSame(t, first, second, name)
+			assert.Equal(t, 1, p.Status().Roles, name)
+			require.NoError(t, first.Close())
+			_, err = first.Retrieve(t.Context())
+			require.ErrorIs(t, err, irsa.ErrClosed, name)
+		}
+		own, err := base.AssumeRole(roles[1].ARN(), func(o *stscreds.AssumeRoleOptions) { o.Client = client })
+		require.NoError(t, err)
+		_, err = own.Retrieve(t.Context())
+		require.Error(t, err)
+		assert.Positive(t, client.calls.Load())
+	})
 }
 
 func TestPoolRejectsInvalidChains(t *testing.T) {

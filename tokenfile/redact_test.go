@@ -76,8 +76,13 @@ func TestTokenIsNeverPrinted(t *testing.T) {
 	token, err := tokenfile.Parse(raw)
 	require.NoError(t, err)
 	secret := traces(raw)
+	checked := map[string]bool{}
 	check := func(t *testing.T, output string) {
 		t.Helper()
+		if checked[output] {
+			return
+		}
+		checked[output] = true
 		for _, trace := range secret {
 			if strings.Contains(output, trace) {
 				require.FailNow(t, "it prints the token")

@@ -114,7 +114,7 @@ func TestProcessWritesOneLineOnFailure(t *testing.T) {
 	}{
 		{"not configured", nil, nil, "AWS_WEB_IDENTITY_TOKEN_FILE"},
 		{"several settings", []string{"AWS_ROLE_ARN=cart", "AWS_WEB_IDENTITY_TOKEN_FILE=token\nfile", "AWS_REGION=us west"}, nil, "invalid configuration"},
-		{"no token file", append(pod, missing), []string{"-timeout", "2s"}, "no valid token"}, // several attempts
+		{"no token file", append(pod, missing), []string{"-timeout", "1s"}, "no valid token"}, // several attempts
 		{"no time", append(pod, missing), []string{"-timeout", "0"}, "deadline exceeded"},
 		{"unknown flag", nil, []string{"-no-such-flag"}, "flag provided but not defined"},
 		{"flag with a line break", nil, []string{"-timeout", "1\n2"}, "invalid value"},

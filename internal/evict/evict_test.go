@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/irsakit/irsakit/internal/evict"
+	"github.com/irsakit/irsakit/internal/test/testsize"
 )
 
 type member = evict.Member[string]
@@ -95,7 +96,7 @@ type comparison struct {
 }
 
 func TestSetAgreesWithModel(t *testing.T) {
-	for seed := range uint64(300) {
+	for seed := range uint64(testsize.Choose(100, 300, 300)) {
 		random := rand.New(rand.NewPCG(seed, 1))
 		limit, tenants := 1+random.IntN(12), 1+random.IntN(8)
 		c := &comparison{t, random, evict.New[string](limit), &model{max: limit}}

@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/irsakit/irsakit/internal/schedule"
+	"github.com/irsakit/irsakit/internal/test/testsize"
 )
 
 // All times are relative to the local wall clock at receipt.
@@ -173,7 +174,7 @@ func (w world) expiry() (expiry, received time.Time) {
 // at all if the Date is correct.
 func TestExpiryIsNeverLaterThanTrueExpiry(t *testing.T) {
 	rnd := random()
-	for range 20 * draws {
+	for range testsize.Choose(5, 20, 20) * draws {
 		w := anyWorld(rnd)
 		expiry, received := w.expiry()
 		truth := w.local(w.expiration())
@@ -196,7 +197,7 @@ func TestExpiryIsNeverLaterThanTrueExpiry(t *testing.T) {
 // Without a step forward or a suspend, lifetimes are not shortened more than necessary.
 func TestExpiryIsNotMuchEarlierThanTrueExpiry(t *testing.T) {
 	rnd := random()
-	for range 20 * draws {
+	for range testsize.Choose(5, 20, 20) * draws {
 		w := anyWorld(rnd)
 		w.received, w.suspended = w.received-w.suspended, 0
 		w.issued = min(w.issued, w.received)

@@ -13,11 +13,12 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/irsakit/irsakit/internal/test/testsize"
 	"github.com/irsakit/irsakit/internal/trustpolicy"
 )
 
-// draws is the number of random cases in each test.
-const draws = 2_000
+// draws returns the number of random cases in each test.
+func draws() int { return testsize.Choose(500, 2_000, 2_000) }
 
 // random returns a source of random numbers that is the same in every run.
 func random() *rand.Rand { return rand.New(rand.NewPCG(1, 2)) }
@@ -70,7 +71,7 @@ func policyOf(t testing.TB, statements ...map[string]any) *trustpolicy.Policy {
 func TestEvaluateDenyOverridesAllow(t *testing.T) {
 	rnd := random()
 	allowed, denied := 0, 0
-	for range draws {
+	for range draws() {
 		allows, denies := anyStatement(rnd, "Allow"), anyStatement(rnd, "Deny")
 		r := anyRequest(rnd)
 		if !policyOf(t, allows).Evaluate(r).Allowed() {
@@ -86,8 +87,8 @@ func TestEvaluateDenyOverridesAllow(t *testing.T) {
 			denied++
 		}
 	}
-	require.Greater(t, allowed, draws/10)
-	require.Greater(t, denied, draws/50)
+	require.Greater(t, allowed, draws()/10)
+	require.Greater(t, denied, draws()/50)
 }
 
 func TestEvaluateDenyOfEveryoneOverridesAllPolicies(t *testing.T) {
@@ -109,7 +110,7 @@ func TestEvaluateDenyOfEveryoneOverridesAllPolicies(t *testing.T) {
 
 func TestEvaluateConditionThatHoldsInAllowHoldsInDeny(t *testing.T) {
 	rnd := random()
-	for range draws {
+	for range draws() {
 		s, r := anyStatement(rnd, "Allow"), anyRequest(rnd)
 		if !policyOf(t, s).Evaluate(r).Allowed() {
 			continue
@@ -122,7 +123,7 @@ func TestEvaluateConditionThatHoldsInAllowHoldsInDeny(t *testing.T) {
 func TestEvaluateAllowsNoUnnamedAction(t *testing.T) {
 	all := []string{assumeRole, withWebIdentity, tagSession, "sts:AssumeRoleWithSAML", "sts:SetSourceIdentity", "sts:SetContext"}
 	rnd := random()
-	for range draws {
+	for range draws() {
 		named := map[string]bool{}
 		for range 1 + rnd.IntN(3) {
 			named[oneOf(rnd, all...)] = true
@@ -141,7 +142,7 @@ func TestEvaluateAllowsNoUnnamedAction(t *testing.T) {
 
 func TestEvaluateDoesNotModifyPolicyOrRequest(t *testing.T) {
 	rnd := random()
-	for range draws {
+	for range draws() {
 		p, r := policyOf(t, anyStatement(rnd, "Allow"), anyStatement(rnd, "Deny")), anyRequest(rnd)
 		before := fmt.Sprintf("%+v", r)
 		d := p.Evaluate(r)

@@ -172,7 +172,7 @@ func TestReviewOfPoliciesOfTools(t *testing.T) {
 
 func TestReviewFindsNothingIfEveryoneIsDenied(t *testing.T) {
 	rnd := random()
-	for range draws {
+	for range draws() {
 		p := policyOf(t, anyStatement(rnd, "Allow"), map[string]any{"Effect": "Deny", "Principal": "*", "Action": "*"})
 		review := p.Review(cartToken())
 		require.Equal(t, trustpolicy.Denied, review.Decision.Verdict)
@@ -182,7 +182,7 @@ func TestReviewFindsNothingIfEveryoneIsDenied(t *testing.T) {
 
 func TestReviewFindsEveryoneIfEveryoneIsAllowed(t *testing.T) {
 	rnd := random()
-	for range draws {
+	for range draws() {
 		p := policyOf(t, anyStatement(rnd, "Allow"), map[string]any{"Effect": "Allow", "Principal": "*", "Action": "*"})
 		findings := p.Review(cartToken()).Findings
 		require.NotEmpty(t, findings)
@@ -196,7 +196,7 @@ func TestReviewFindsEveryoneIfEveryoneIsAllowed(t *testing.T) {
 func TestEvaluateJudgesOnlyWhatIsCertain(t *testing.T) {
 	rnd := random()
 	counts := map[trustpolicy.Verdict]int{}
-	for range draws {
+	for range draws() {
 		p := policyOf(t, anyStatement(rnd, "Allow"), anyStatement(rnd, oneOf(rnd, "Allow", "Deny")))
 		r := anyRequest(rnd)
 		delete(r.Context, "k:a")
@@ -213,7 +213,7 @@ func TestEvaluateJudgesOnlyWhatIsCertain(t *testing.T) {
 		}
 	}
 	for _, v := range []trustpolicy.Verdict{trustpolicy.Denied, trustpolicy.Unjudged, trustpolicy.Allowed} {
-		assert.Greater(t, counts[v], draws/20, v)
+		assert.Greater(t, counts[v], draws()/20, v)
 	}
 }
 

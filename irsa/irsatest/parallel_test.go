@@ -16,6 +16,7 @@ import (
 
 // Clusters are independent: the changes that a test makes to its own do not affect others.
 func TestClusterParallelTestsOnLoopback(t *testing.T) {
+	t.Parallel()
 	var together, tests sync.WaitGroup
 	count := testsize.Choose(4, 32, 32)
 	together.Add(count)
