@@ -65,7 +65,7 @@ func (c *Cache) start(now schedule.Moment, caller *slots.Ticket) {
 	if s.due != schedule.Never() { // no Retrieve needs to start one while it runs
 		c.store(s.withDue(schedule.Never()))
 	}
-	if !c.slots.Acquire(a.ticket) {
+	if !c.slots().Acquire(a.ticket) {
 		c.scheduler.broadcast() // wakes callers that have a slot already: see demand
 		return
 	}
@@ -85,15 +85,15 @@ func (c *Cache) admit(a *attempt) {
 	}
 	c.mu.Unlock()
 	if late {
-		c.slots.Release(a.ticket, ErrClosed)
+		c.slots().Release(a.ticket, ErrClosed)
 	}
 }
 
 // run calls the source in a new goroutine, which exits after the source has returned. c.mu is held.
 func (c *Cache) run(a *attempt) {
 	ctx := context.Background()
-	if c.slots != nil {
-		ctx = context.WithValue(ctx, slotKey{c.slots}, a.ticket)
+	if pool := c.slots(); pool != nil {
+		ctx = context.WithValue(ctx, slotKey{pool}, a.ticket)
 	}
 	ctx, cancel := context.WithTimeout(ctx, c.opts.AttemptTimeout)
 	a.progress, a.cancel = running, cancel
@@ -116,7 +116,7 @@ var errGoexit = errors.New("cache: the source ended its goroutine (runtime.Goexi
 func (c *Cache) callSource(ctx context.Context, a *attempt) {
 	r := result{err: errGoexit}
 	defer close(a.returned)
-	defer func() { c.slots.Release(a.ticket, r.err) }()
+	defer func() { c.slots().Release(a.ticket, r.err) }()
 	defer a.cancel()
 	defer func() { c.complete(func() (error, bool) { return c.record(a, r) }) }()
 	defer func() {
@@ -165,8 +165,8 @@ func (c *Cache) complete(record func() (err error, published bool)) {
 	c.mu.Lock()
 	err, published := record()
 	c.mu.Unlock()
-	if published && c.follower != nil {
-		c.follower.Completed(follow.Outcome{Err: err})
+	if published && c.events.follower != nil {
+		c.events.follower.Completed(follow.Outcome{Err: err})
 	}
 }
 
@@ -234,7 +234,7 @@ func (c *Cache) timeOut(a *attempt) {
 		a.progress = overdue
 		return c.fail(a, r, c.now())
 	})
-	c.slots.Release(a.ticket, r.err)
+	c.slots().Release(a.ticket, r.err)
 }
 
 // fail publishes a failed attempt. c.mu is held.

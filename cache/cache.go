@@ -11,9 +11,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 
-	"github.com/irsakit/irsakit/internal/follow"
 	"github.com/irsakit/irsakit/internal/schedule"
-	"github.com/irsakit/irsakit/internal/slots"
 )
 
 // Cache is an [aws.CredentialsProvider] that keeps the credentials of another provider, its
@@ -22,14 +20,12 @@ import (
 // A Cache that is dropped without [Cache.Close] is garbage collected. A pending timer does not
 // keep it alive.
 type Cache struct {
-	source   aws.CredentialsProvider
-	follower follow.Source[Event] // the source, if it acts on outcomes; nil otherwise
-	opts     Options
-	slots    *slots.Pool // of the Limiter; nil without one
-	base     time.Time   // start of the elapsed time
-	state    atomic.Pointer[snapshot]
-	random   func() float64 // returns numbers in [0, 1)
-	events   *events
+	source aws.CredentialsProvider
+	opts   Options
+	base   time.Time // start of the elapsed time
+	state  atomic.Pointer[snapshot]
+	random func() float64 // returns numbers in [0, 1)
+	events *events
 
 	waitCount, waitDuration, errorCount atomic.Int64 // see Status
 
@@ -48,11 +44,7 @@ func New(source aws.CredentialsProvider, optFns ...func(*Options)) *Cache {
 		fn(&c.opts)
 	}
 	c.opts.setDefaults()
-	if c.opts.Limiter != nil {
-		c.slots = c.opts.Limiter.slots
-	}
-	c.follower, _ = source.(follow.Source[Event])
-	c.events = newEvents(c.opts, c.follower)
+	c.events = newEvents(source, c.opts)
 	c.store(newSnapshot(empty))
 	return c
 }
@@ -146,7 +138,7 @@ func (c *Cache) Close() error {
 			last.cancel()
 		}
 	}
-	if last != nil && c.slots.Cancel(last.ticket) {
+	if last != nil && c.slots().Cancel(last.ticket) {
 		close(last.returned)
 	}
 	c.mu.Unlock()
@@ -164,7 +156,7 @@ func (c *Cache) Close() error {
 	if last != nil && !ends(last.returned) {
 		return errors.New("cache: closed, but the source has still not returned")
 	}
-	if !ends(c.events.logs.Idle()) || !ends(c.events.observations.Idle()) {
+	if !ends(c.events.logs.Idle()) || c.events.observer != nil && !ends(c.events.observer.queue.Idle()) {
 		return errors.New("cache: closed, but the observer has still not returned")
 	}
 	return nil

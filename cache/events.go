@@ -7,6 +7,8 @@ import (
 	"runtime/debug"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+
 	"github.com/irsakit/irsakit/internal/follow"
 	"github.com/irsakit/irsakit/internal/notify"
 	"github.com/irsakit/irsakit/internal/schedule"
@@ -26,9 +28,7 @@ func (c *Cache) report(e Event) {
 	s, now := c.state.Load(), c.now()
 	e.Time, e.Status = time.Unix(0, now.Wall), c.status(s, now)
 	c.events.setHealth(c.healthOf(s, now), e.Status)
-	if c.events.record != nil {
-		c.events.record(e)
-	}
+	c.events.record(e)
 }
 
 // reportCallerFailed logs that a caller gets an error. The failed attempt has logged that already,
@@ -64,36 +64,47 @@ func (c *Cache) healthOf(s *snapshot, now schedule.Moment) health {
 // events delivers events to the logger and to the application's observer, asynchronously. It has no
 // reference to the Cache, which may be garbage collected first.
 type events struct {
-	logger       *slog.Logger
-	logs         notify.Queue[line]
-	health       health              // as last logged
-	record       func(Event)         // queues an event for the application; nil if it has no observer
-	observations notify.Queue[Event] // used unless the source follows the Cache
+	logger   *slog.Logger
+	logs     notify.Queue[line]
+	health   health               // as last logged
+	follower follow.Source[Event] // the source, if it acts on outcomes; nil otherwise
+	observer *observer            // of the application; nil if there is none, or a follower
 }
 
-// newEvents returns events for the observer of opts, or for the queue of a follower.
-func newEvents(opts Options, follower follow.Source[Event]) *events {
+// observer delivers events to Options.Observe.
+type observer struct {
+	observe func(Event)
+	queue   notify.Queue[Event]
+}
+
+// newEvents returns the events of a Cache.
+func newEvents(source aws.CredentialsProvider, opts Options) *events {
 	e := &events{logger: opts.Logger}
-	switch {
-	case follower != nil:
-		e.record = follower.Record
-	case opts.Observe != nil:
-		observe := e.guarded(opts.Observe)
-		e.record = func(event Event) { e.observations.Put(event, observe) }
+	e.follower, _ = source.(follow.Source[Event])
+	if e.follower == nil && opts.Observe != nil {
+		e.observer = &observer{observe: opts.Observe}
 	}
 	return e
 }
 
-// guarded returns a function that calls observe and logs a panic in it.
-func (e *events) guarded(observe func(Event)) func(Event) {
-	return func(event Event) {
-		defer func() {
-			if r := recover(); r != nil {
-				e.write(line{slog.LevelError, "credentials observer panicked", []any{"panic", fmt.Sprint(r), "stack", string(debug.Stack())}})
-			}
-		}()
-		observe(event)
+// record queues an event for the follower or the observer. The lock of the Cache is held.
+func (e *events) record(event Event) {
+	switch {
+	case e.follower != nil:
+		e.follower.Record(event)
+	case e.observer != nil:
+		e.observer.queue.Put(event, e.observe)
 	}
+}
+
+// observe calls the observer, and logs a panic in it.
+func (e *events) observe(event Event) {
+	defer func() {
+		if r := recover(); r != nil {
+			e.write(line{slog.LevelError, "credentials observer panicked", []any{"panic", fmt.Sprint(r), "stack", string(debug.Stack())}})
+		}
+	}()
+	e.observer.observe(event)
 }
 
 // line is a line of the log.

@@ -52,6 +52,14 @@ func (l *Limiter) Status() (s LimiterStatus) {
 	return s
 }
 
+// slots returns the slots of the Limiter, or nil without one.
+func (c *Cache) slots() *slots.Pool {
+	if c.opts.Limiter == nil {
+		return nil
+	}
+	return c.opts.Limiter.slots
+}
+
 // slotKey is the context key for the ticket of an attempt.
 type slotKey struct{ *slots.Pool }
 
@@ -61,7 +69,7 @@ type slotKey struct{ *slots.Pool }
 // outlives the caller's attempt. An abandoned attempt has no slot, so what its source still starts waits
 // for one.
 func (c *Cache) callerTicket(ctx context.Context) *slots.Ticket {
-	ticket, _ := ctx.Value(slotKey{c.slots}).(*slots.Ticket)
+	ticket, _ := ctx.Value(slotKey{c.slots()}).(*slots.Ticket)
 	return ticket
 }
 
@@ -74,10 +82,10 @@ func (c *Cache) demand(caller *slots.Ticket, waits bool) {
 	switch {
 	case !waits || a == nil || a.progress != queued:
 		return
-	case c.slots.Share(a.ticket, caller):
+	case c.slots().Share(a.ticket, caller):
 		a.began = c.now()
 		c.run(a)
 	default:
-		c.slots.Promote(a.ticket)
+		c.slots().Promote(a.ticket)
 	}
 }

@@ -154,8 +154,8 @@ func (c *Cache) refreshAt(s *snapshot) schedule.Moment {
 		minTTL = max(minTTL, sdkCacheMinTTL)
 	}
 	at := s.received.Add(schedule.RefreshAfter(s.lifetime, minTTL, s.refreshJitter))
-	if c.slots != nil && s.lifetime >= time.Minute {
-		at = at.Add(-c.slots.SinceBatch(c.base.Add(at.Elapsed)))
+	if pool := c.slots(); pool != nil && s.lifetime >= time.Minute {
+		at = at.Add(-pool.SinceBatch(c.base.Add(at.Elapsed)))
 	}
 	return at
 }
