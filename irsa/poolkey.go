@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"time"
+	"unique"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
@@ -59,14 +60,19 @@ type ChainedRole struct {
 	Duration          time.Duration     // 15 minutes to 1 hour, the default, in whole seconds
 }
 
-// roleKey identifies a role of a Pool. It contains everything that its credentials depend on. It has
-// less than 128 bytes, because a map would store a larger one separately.
+// roleKey identifies a role of a Pool. It contains everything that its credentials depend on.
 type roleKey struct {
-	source                        *Provider // of a role chain's link; nil for a web identity
-	role, session, region, policy string
-	lists                         string // see encode
-	token                         config.SourceKey
-	duration                      time.Duration
+	source *Provider // of a role chain's link; nil for a web identity
+	role   string
+	rest   unique.Handle[restKey] // most roles of a Pool have the same
+}
+
+// restKey is the part of a roleKey that is stored once for all roles.
+type restKey struct {
+	session, region, policy string
+	lists                   string // see encode
+	token                   config.SourceKey
+	duration                time.Duration
 }
 
 // setDefaults sets the zero fields of opts to the Pool's values.
@@ -177,25 +183,24 @@ func keyOfProvider(p *Provider) roleKey {
 
 // keyOf returns the key of complete options, without their chain.
 func keyOf(opts *RoleOptions, sourceKey config.SourceKey) roleKey {
-	key := roleKey{role: opts.RoleARN, token: sourceKey, session: opts.SessionName, region: opts.Region, policy: opts.Policy, duration: opts.Duration}
+	rest := restKey{token: sourceKey, session: opts.SessionName, region: opts.Region, policy: opts.Policy, duration: opts.Duration}
 	if len(opts.PolicyARNs) > 0 {
-		key.lists = encode(sorted(opts.PolicyARNs))
+		rest.lists = encode(sorted(opts.PolicyARNs))
 	}
-	return key
+	return roleKey{role: opts.RoleARN, rest: unique.Make(rest)}
 }
 
 // linkKey returns the key of a link of a role chain, which the source assumes.
 func linkKey(r *ChainedRole, source *Provider) roleKey {
-	key := roleKey{source: source, role: r.RoleARN, session: r.SessionName, policy: r.Policy, duration: cmp.Or(r.Duration, config.MaxChainedDuration)}
-	if len(r.PolicyARNs)+len(r.Tags)+len(r.TransitiveTagKeys) == 0 && r.ExternalID == "" && r.SourceIdentity == "" {
-		return key
+	rest := restKey{session: r.SessionName, policy: r.Policy, duration: cmp.Or(r.Duration, config.MaxChainedDuration)}
+	if len(r.PolicyARNs)+len(r.Tags)+len(r.TransitiveTagKeys) > 0 || r.ExternalID != "" || r.SourceIdentity != "" {
+		var tags []string
+		for _, name := range slices.Sorted(maps.Keys(r.Tags)) {
+			tags = append(tags, name, r.Tags[name])
+		}
+		rest.lists = encode(sorted(r.PolicyARNs), tags, slices.Compact(sorted(r.TransitiveTagKeys)), []string{r.ExternalID, r.SourceIdentity})
 	}
-	var tags []string
-	for _, name := range slices.Sorted(maps.Keys(r.Tags)) {
-		tags = append(tags, name, r.Tags[name])
-	}
-	key.lists = encode(sorted(r.PolicyARNs), tags, slices.Compact(sorted(r.TransitiveTagKeys)), []string{r.ExternalID, r.SourceIdentity})
-	return key
+	return roleKey{source, r.RoleARN, unique.Make(rest)}
 }
 
 func sorted(texts []string) []string { return slices.Sorted(slices.Values(texts)) }
