@@ -40,14 +40,15 @@ type Config struct {
 	ExternalID         string
 	Tagged, Identified bool // the request sets session tags; it sets a source identity
 
+	OwnRegion bool // a role of a Pool has another region than the Pool
+
 	Token     TokenSource // nil if there is none
 	TokenFile string      // empty if the tokens do not come from a file
 	Source    SourceKey   // identifies Token in a Pool
 	Tenant    string      // the tenant of a role of a Pool
 
-	Region    string
-	OwnRegion bool                      // a role of a Pool has another region than the Pool
-	Endpoint  *smithyendpoints.Endpoint // of STS; nil for Shared.STS
+	Region   string
+	Endpoint *smithyendpoints.Endpoint // of STS; nil for Shared.STS
 
 	Shared *Shared
 }

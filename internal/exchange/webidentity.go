@@ -6,6 +6,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"time"
+	"unique"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/aws/arn"
@@ -117,7 +118,7 @@ func (x *WebIdentity) SessionNameFor(claims tokenfile.Claims) string {
 	if name := x.SessionName.Load(); name != nil {
 		return *name
 	}
-	name := config.SessionName(claims)
+	name := unique.Make(config.SessionName(claims)).Value() // most roles of a Pool have the same
 	x.SessionName.CompareAndSwap(nil, &name)
 	return *x.SessionName.Load()
 }
