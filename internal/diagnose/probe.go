@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+
+	"github.com/irsakit/irsakit/internal/exchange"
 )
 
 // probe is a traced request to STS without a token or a signature. Its trace shows which steps
@@ -58,6 +60,7 @@ func sendProbe(ctx context.Context, client aws.HTTPClient, endpoint string) *pro
 		}
 		return p
 	}
+	response.Body = exchange.Body(response)
 	defer func() { _ = response.Body.Close() }()
 	p.status = response.StatusCode
 	p.date, _ = http.ParseTime(response.Header.Get("Date"))
