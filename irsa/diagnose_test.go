@@ -8,12 +8,14 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"runtime"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -369,6 +371,27 @@ func TestErrorIsShortAndContainsNoPassword(t *testing.T) {
 	var failure *irsa.Error
 	require.ErrorAs(t, err, &failure)
 	assert.NotRegexp(t, "[$`\n;']", failure.Advice[strings.Index(failure.Advice, "aws iam"):], "no characters that a shell interprets")
+}
+
+// The error of http.ProxyFromEnvironment repeats the variable with its password.
+func TestErrorOfInvalidProxyContainsNoPassword(t *testing.T) {
+	for _, variable := range []string{"http://user:hunter2%zz@proxy:3128", "http://user:hunter2/x@proxy:3128", "http://user:hunter2@pro xy"} {
+		_, pod := newPod(t)
+		set := func(o *irsa.Options) {
+			o.HTTPClient = awshttp.NewBuildableClient().WithTransportOptions(func(transport *http.Transport) {
+				transport.Proxy = func(*http.Request) (*url.URL, error) {
+					address, err := url.Parse(variable)
+					return address, fmt.Errorf("invalid proxy address %q: %w", variable, err)
+				}
+			})
+		}
+		err := newProvider(t, pod.Options, set).Refresh(t.Context())
+		require.ErrorContains(t, err, "the address of the proxy is not a URL")
+		require.ErrorContains(t, err, "#proxy")
+		text := fmt.Sprintf("%+v %+v", err, irsa.Diagnose(t.Context(), pod.Options, set))
+		assert.NotContains(t, text, "hunter2")
+		assert.NotContains(t, text, "%zz")
+	}
 }
 
 func statusOf(r *irsa.Report, name string) string {

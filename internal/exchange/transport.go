@@ -50,6 +50,15 @@ func newTransport(base *http.Transport, conns int) *transport {
 		base.MaxConnsPerHost, base.MaxIdleConnsPerHost = conns, conns
 		base.MaxIdleConns = max(base.MaxIdleConns, conns)
 	}
+	if proxy := base.Proxy; proxy != nil {
+		base.Proxy = func(request *http.Request) (*url.URL, error) {
+			address, err := proxy(request)
+			if err != nil { // do not show it, because it contains the password
+				return nil, explain.ErrProxyAddress
+			}
+			return address, nil
+		}
+	}
 	if base.OnProxyConnectResponse == nil {
 		base.OnProxyConnectResponse = checkProxy
 	}

@@ -135,10 +135,10 @@ func IsTimeout(err error) bool {
 	return errors.As(err, &timeout) && timeout.Timeout() || errors.Is(err, context.DeadlineExceeded)
 }
 
-// isProxy reports whether a proxy rejected the request or cannot be reached.
+// isProxy reports whether a proxy rejected the request, cannot be reached or has an invalid address.
 func isProxy(err error) bool {
 	var op *net.OpError
-	return errorIs[*ProxyError](err) || errors.As(err, &op) && op.Op == "proxyconnect"
+	return errors.Is(err, ErrProxyAddress) || errorIs[*ProxyError](err) || errors.As(err, &op) && op.Op == "proxyconnect"
 }
 
 func isExpiredCertificate(err error) bool {
