@@ -86,7 +86,27 @@ func (m *rejectionRetry) addTo(stack *middleware.Stack) error {
 	if err := stack.Initialize.Add(bucketName{}, middleware.Before); err != nil {
 		return err
 	}
+	if err := stack.Deserialize.Add(sentRequest{}, middleware.After); err != nil {
+		return err
+	}
 	return stack.Finalize.Insert(m, retryID, middleware.Before)
+}
+
+// sentRequest is a middleware that sets the request of a response. An HTTP client that is not an
+// *http.Client may leave it out, but it shows which credentials were rejected.
+type sentRequest struct{}
+
+// ID returns the name of the middleware.
+func (sentRequest) ID() string { return "irsakit:request" }
+
+// HandleDeserialize sends the signed request and sets it in the response.
+func (sentRequest) HandleDeserialize(ctx context.Context, in middleware.DeserializeInput, next middleware.DeserializeHandler) (middleware.DeserializeOutput, middleware.Metadata, error) {
+	out, metadata, err := next.HandleDeserialize(ctx, in)
+	request, _ := in.Request.(*smithyhttp.Request)
+	if response, ok := out.RawResponse.(*smithyhttp.Response); ok && request != nil && response.Response != nil && response.Request == nil {
+		response.Request = request.Request
+	}
+	return out, metadata, err
 }
 
 // bucketName is a middleware that stores the bucket name of an S3 request in its context. Hosts
