@@ -2,6 +2,7 @@ package irsa
 
 import (
 	"context"
+	"errors"
 	"reflect"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -54,10 +55,15 @@ func (m *rejectionRetry) HandleFinalize(ctx context.Context, in middleware.Final
 	case !replaced || !canResend || request.RewindStream() != nil:
 		return out, metadata, err
 	}
+	service := err
 	out, metadata, err = next.HandleFinalize(ctx, in)
-	if err == nil {
+	var missing *Error
+	switch {
+	case err == nil:
 		m.accept(ctx, metadata)
-	} else {
+	case requestOf(err) == nil && errors.As(err, &missing): // withdrawn, and there are no others
+		err = &rejectedError{service: service, exchange: missing}
+	default:
 		m.provider.recordRejection(rejectionOf(err, bucketOf(ctx)))
 	}
 	return out, metadata, err

@@ -200,6 +200,23 @@ func TestRejectionOfInvalidKeyCausesOneExchangeAndResend(t *testing.T) {
 	}
 }
 
+// The application withdraws the credentials of a request that is in progress.
+func TestRejectionOfWithdrawnKeyReturnsBothErrors(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k, p := providers["New"](t)
+		creds := retrieve(t, p)
+		s := &service{judge: func(string) string {
+			k.STS.Down()
+			p.Invalidate(creds)
+			return "ExpiredToken"
+		}}
+		err := identify(t.Context(), s.client(p.AWSConfig(), "service.example"))
+		requireCode(t, err, "ExpiredToken")
+		require.ErrorIs(t, err, irsa.ErrUnavailable)
+		assert.Len(t, s.keys, 1)
+	})
+}
+
 func TestRejectionThroughClientThatNamesNoRequest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k, p := providers["New"](t)
