@@ -255,7 +255,7 @@ func (r *response) readError(body io.ReadCloser) {
 	r.bodyErr = r.secrets.redactError(err)
 	var document errorDocument
 	_ = xml.Unmarshal(text, &document) // sets the fields that precede a syntax error
-	r.code = r.secrets.identifier(cmp.Or(document.Code, document.BareCode))
+	r.code = r.secrets.identifier(strings.TrimSpace(cmp.Or(document.Code, document.BareCode)))
 	r.message = r.secrets.redact(explain.Shorten(cmp.Or(document.Message, document.BareMessage)))
 }
 
