@@ -8,12 +8,14 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"runtime"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -369,6 +371,83 @@ func TestErrorIsShortAndContainsNoPassword(t *testing.T) {
 	var failure *irsa.Error
 	require.ErrorAs(t, err, &failure)
 	assert.NotRegexp(t, "[$`\n;']", failure.Advice[strings.Index(failure.Advice, "aws iam"):], "no characters that a shell interprets")
+}
+
+// panickingTokens is a TokenSource that panics with a token.
+type panickingTokens string
+
+func (panickingTokens) Identity() string { return "shop/cart" }
+
+func (p panickingTokens) Token(context.Context) (tokenfile.Token, error) { panic(string(p)) }
+
+func TestDiagnoseSurvivesBrokenOptions(t *testing.T) {
+	for name, do := range map[string]doer{
+		"neither":              func(*http.Request) (*http.Response, error) { return nil, nil },
+		"panic":                func(*http.Request) (*http.Response, error) { panic("client") },
+		"nothing but a status": func(*http.Request) (*http.Response, error) { return &http.Response{StatusCode: http.StatusOK}, nil },
+		"another request": func(*http.Request) (*http.Response, error) {
+			return &http.Response{StatusCode: http.StatusOK, Request: &http.Request{URL: &url.URL{Host: "sts.example"}}}, nil
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, pod := newPod(t)
+			set := func(o *irsa.Options) { o.HTTPClient = do }
+			assert.Equal(t, "failed", statusOf(irsa.Diagnose(t.Context(), pod.Options, set), "exchange"))
+			err := newProvider(t, pod.Options, set).Refresh(t.Context())
+			require.ErrorIs(t, err, irsa.ErrUnavailable)
+			assert.NotContains(t, err.Error(), "nil pointer")
+		})
+	}
+	t.Run("no identity", func(t *testing.T) {
+		_, pod := newPod(t)
+		for _, do := range []func(){func() {}, func() { panic("client") }} {
+			client := identityMock{func(*sts.AssumeRoleWithWebIdentityInput) (*sts.AssumeRoleWithWebIdentityOutput, error) {
+				return session(), nil
+			}, do}
+			assert.Equal(t, "failed", statusOf(irsa.Diagnose(t.Context(), pod.Options, func(o *irsa.Options) { o.STS = client }), "caller-identity"))
+		}
+	})
+	t.Run("the token source panics", func(t *testing.T) {
+		_, pod := newPod(t)
+		set := func(o *irsa.Options) { o.TokenFile, o.Token, o.Region = "", panickingTokens(pod.Token()), "" }
+		text := fmt.Sprintf("%+v", irsa.Diagnose(t.Context(), pod.Options, set))
+		_, err := irsa.New(pod.Options, set)
+		require.ErrorIs(t, err, irsa.ErrNotConfigured)
+		require.ErrorContains(t, errors.Unwrap(err), "panicked")
+		requireNoSecret(t, text+fmt.Sprintf("%+v", err), pod.Token())
+	})
+}
+
+// identityMock is a mock whose GetCallerIdentity calls a function and returns nothing.
+type identityMock struct {
+	mock
+	do func()
+}
+
+func (m identityMock) GetCallerIdentity(context.Context, *sts.GetCallerIdentityInput, ...func(*sts.Options)) (*sts.GetCallerIdentityOutput, error) {
+	m.do()
+	return nil, nil
+}
+
+// The error of http.ProxyFromEnvironment repeats the variable with its password.
+func TestErrorOfInvalidProxyContainsNoPassword(t *testing.T) {
+	for _, variable := range []string{"http://user:hunter2%zz@proxy:3128", "http://user:hunter2/x@proxy:3128", "http://user:hunter2@pro xy"} {
+		_, pod := newPod(t)
+		set := func(o *irsa.Options) {
+			o.HTTPClient = awshttp.NewBuildableClient().WithTransportOptions(func(transport *http.Transport) {
+				transport.Proxy = func(*http.Request) (*url.URL, error) {
+					address, err := url.Parse(variable)
+					return address, fmt.Errorf("invalid proxy address %q: %w", variable, err)
+				}
+			})
+		}
+		err := newProvider(t, pod.Options, set).Refresh(t.Context())
+		require.ErrorContains(t, err, "the address of the proxy is not a URL")
+		require.ErrorContains(t, err, "#proxy")
+		text := fmt.Sprintf("%+v %+v", err, irsa.Diagnose(t.Context(), pod.Options, set))
+		assert.NotContains(t, text, "hunter2")
+		assert.NotContains(t, text, "%zz")
+	}
 }
 
 func statusOf(r *irsa.Report, name string) string {

@@ -109,9 +109,9 @@ func (e *Error) about() string {
 	var facts []string
 	switch {
 	case e.RoleARN != "":
-		facts = append(facts, "role "+explain.CutMiddle(e.RoleARN, most))
+		facts = append(facts, "role "+explain.CutMiddle(explain.OneLine(e.RoleARN), most))
 	case e.Subject != "":
-		facts = append(facts, "subject "+explain.CutMiddle(e.Subject, most))
+		facts = append(facts, "subject "+explain.CutMiddle(explain.OneLine(e.Subject), most))
 	}
 	switch {
 	case e.more == 1:

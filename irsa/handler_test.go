@@ -65,6 +65,38 @@ func forEachBadHandler(t *testing.T, test func(t *testing.T, h *handler, isHandl
 	}
 }
 
+// A handler can send its lines to a service, one after the other, with the credentials that the lines
+// are about.
+func TestRejectionIsLoggedByHandlerThatSendsLines(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		_, pod := newPod(t)
+		send, lock := func() {}, make(chan struct{}, 1)
+		h := &handler{enabled: func() {}, handle: func() {
+			lock <- struct{}{}
+			send()
+			<-lock
+		}}
+		p := newProvider(t, pod.Options, func(o *irsa.Options) { o.Logger = slog.New(h) })
+		client := rejecting("ExpiredToken").client(p.AWSConfig(), "logs.example")
+		send = func() { assert.Error(t, identify(t.Context(), client)) }
+		retrieve(t, p)
+		time.Sleep(2 * time.Minute)
+		written := make(chan struct{})
+		go func() {
+			defer close(written)
+			slog.New(h).Info("application")
+		}()
+		select {
+		case <-written:
+		case <-time.After(time.Minute):
+			require.FailNow(t, "deadlock")
+		}
+		synctest.Wait()
+		assert.Equal(t, 2, h.count("credentials rejected by a service"), "the old key and the new one")
+		assert.Equal(t, 1, h.count("application"))
+	})
+}
+
 func TestProviderSurvivesALogHandlerThatPanicsOrExits(t *testing.T) {
 	forEachBadHandler(t, func(t *testing.T, h *handler, isHandled bool) {
 		_, pod := newPod(t)

@@ -2,6 +2,7 @@ package irsa
 
 import (
 	"context"
+	"errors"
 	"reflect"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -54,10 +55,15 @@ func (m *rejectionRetry) HandleFinalize(ctx context.Context, in middleware.Final
 	case !replaced || !canResend || request.RewindStream() != nil:
 		return out, metadata, err
 	}
+	service := err
 	out, metadata, err = next.HandleFinalize(ctx, in)
-	if err == nil {
+	var missing *Error
+	switch {
+	case err == nil:
 		m.accept(ctx, metadata)
-	} else {
+	case requestOf(err) == nil && errors.As(err, &missing): // withdrawn, and there are no others
+		err = &rejectedError{service: service, exchange: missing}
+	default:
 		m.provider.recordRejection(rejectionOf(err, bucketOf(ctx)))
 	}
 	return out, metadata, err
@@ -86,7 +92,27 @@ func (m *rejectionRetry) addTo(stack *middleware.Stack) error {
 	if err := stack.Initialize.Add(bucketName{}, middleware.Before); err != nil {
 		return err
 	}
+	if err := stack.Deserialize.Add(sentRequest{}, middleware.After); err != nil {
+		return err
+	}
 	return stack.Finalize.Insert(m, retryID, middleware.Before)
+}
+
+// sentRequest is a middleware that sets the request of a response. An HTTP client that is not an
+// *http.Client may leave it out, but it shows which credentials were rejected.
+type sentRequest struct{}
+
+// ID returns the name of the middleware.
+func (sentRequest) ID() string { return "irsakit:request" }
+
+// HandleDeserialize sends the signed request and sets it in the response.
+func (sentRequest) HandleDeserialize(ctx context.Context, in middleware.DeserializeInput, next middleware.DeserializeHandler) (middleware.DeserializeOutput, middleware.Metadata, error) {
+	out, metadata, err := next.HandleDeserialize(ctx, in)
+	request, _ := in.Request.(*smithyhttp.Request)
+	if response, ok := out.RawResponse.(*smithyhttp.Response); ok && request != nil && response.Response != nil && response.Request == nil {
+		response.Request = request.Request
+	}
+	return out, metadata, err
 }
 
 // bucketName is a middleware that stores the bucket name of an S3 request in its context. Hosts

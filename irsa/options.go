@@ -153,7 +153,7 @@ func environment() config.Environment {
 			return file, err
 		},
 		Token: func(ctx context.Context, c *config.Config) (tokenfile.Token, error) {
-			token, err := c.Token.Token(ctx)
+			token, err := exchange.CallTokenSource(ctx, c)
 			if err != nil {
 				return token, exchange.TokenError(c, err)
 			}

@@ -64,6 +64,18 @@ func TestNewChecksLengthsFirst(t *testing.T) {
 	}
 }
 
+// Characters that a line must not contain can be replaced by longer ones.
+func TestNewErrorIsShortForUnprintableRoleARNs(t *testing.T) {
+	_, pod := newPod(t)
+	for _, character := range []string{"\n", "\xff", "\x00", "\u202e", "é\n"} {
+		for _, length := range []int{1, 36, 72, 2000} {
+			_, err := irsa.New(pod.Options, func(o *irsa.Options) { o.RoleARN = strings.Repeat(character, length) })
+			require.ErrorIs(t, err, irsa.ErrNotConfigured)
+			requireShort(t, err)
+		}
+	}
+}
+
 func TestPoolChecksLengthsFirst(t *testing.T) {
 	_, pod, _ := newTenants(t, 0)
 	p := newPool(t, pod)

@@ -159,7 +159,7 @@ func (p *Provider) recordRejection(r rejection) {
 }
 
 func (p *Provider) reportRejection(r rejection, age time.Duration) {
-	p.log(slog.LevelWarn, "credentials rejected by a service", "role", p.config.RoleARN,
+	p.logLater(slog.LevelWarn, "credentials rejected by a service", "role", p.config.RoleARN,
 		"host", r.host, "code", r.code, "received_ago", age.Round(time.Second))
 	rejected := Event{Kind: EventRejected, Time: time.Now(), Status: p.Status()}
 	p.event(func() Event { return rejected })

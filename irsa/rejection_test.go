@@ -200,6 +200,47 @@ func TestRejectionOfInvalidKeyCausesOneExchangeAndResend(t *testing.T) {
 	}
 }
 
+// The application withdraws the credentials of a request that is in progress.
+func TestRejectionOfWithdrawnKeyReturnsBothErrors(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k, p := providers["New"](t)
+		creds := retrieve(t, p)
+		s := &service{judge: func(string) string {
+			k.STS.Down()
+			p.Invalidate(creds)
+			return "ExpiredToken"
+		}}
+		err := identify(t.Context(), s.client(p.AWSConfig(), "service.example"))
+		requireCode(t, err, "ExpiredToken")
+		require.ErrorIs(t, err, irsa.ErrUnavailable)
+		assert.Len(t, s.keys, 1)
+	})
+}
+
+func TestRejectionThroughClientThatNamesNoRequest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k, p := providers["New"](t)
+		dead := retrieve(t, p).AccessKeyID
+		s := &service{judge: func(key string) string {
+			if key == dead {
+				return "ExpiredToken"
+			}
+			return ""
+		}}
+		time.Sleep(time.Minute)
+		client := sts.NewFromConfig(p.AWSConfig(), func(o *sts.Options) {
+			o.HTTPClient = doer(func(r *http.Request) (*http.Response, error) {
+				response, err := s.Do(r)
+				response.Request = nil
+				return response, err
+			})
+		})
+		require.NoError(t, identify(t.Context(), client))
+		assert.Equal(t, 2, k.STS.CallCount())
+		assert.Len(t, s.keys, 2)
+	})
+}
+
 func TestRejectionOfNewKeyLastsAtMostAMinute(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		_, p := providers["New"](t)

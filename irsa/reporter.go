@@ -14,6 +14,7 @@ type reporter struct {
 	logger  *slog.Logger
 	observe func(Event) // nil if not set
 	events  notify.Queue[func() Event]
+	lines   notify.Queue[func()]
 }
 
 // log logs a message. The handler is code of the application, so it runs in a separate
@@ -26,6 +27,12 @@ func (r *reporter) log(level slog.Level, message string, args ...any) {
 		r.logger.Log(context.Background(), level, message, args...)
 	}()
 	<-written
+}
+
+// logLater logs a message in a separate goroutine and does not wait for it. The handler may be waiting
+// for the caller, if it sends lines with a client of the Provider.
+func (r *reporter) logLater(level slog.Level, message string, args ...any) {
+	r.lines.Put(func() { r.log(level, message, args...) }, func(write func()) { write() })
 }
 
 // warn logs warnings about the settings.

@@ -25,14 +25,14 @@ func newResources(c *config.Config, o *Options, conns, events int) *resources {
 	return r
 }
 
-// release releases the resources. It waits until watch is closed and all events are delivered, or
+// release releases the resources. It waits until watch is closed and all lines and events are delivered, or
 // the deadline. It returns an error if code of the application, supplied in Options, has not
 // returned by then.
 func (r *resources) release(watch <-chan struct{}, deadline time.Time) error {
 	defer r.client.CloseIdleConnections()
 	limit := time.NewTimer(time.Until(deadline))
 	defer limit.Stop()
-	for _, ended := range []<-chan struct{}{watch, r.events.Idle()} {
+	for _, ended := range []<-chan struct{}{watch, r.lines.Idle(), r.events.Idle()} {
 		select {
 		case <-ended:
 			continue
@@ -41,7 +41,7 @@ func (r *resources) release(watch <-chan struct{}, deadline time.Time) error {
 		select {
 		case <-ended:
 		case <-limit.C:
-			return errors.New("irsa: closed, but the token file or Options.Observe still keeps a goroutine")
+			return errors.New("irsa: closed, but the token file, Options.Logger or Options.Observe still keeps a goroutine")
 		}
 	}
 	return nil

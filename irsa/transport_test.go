@@ -2,6 +2,8 @@ package irsa_test
 
 import (
 	"fmt"
+	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"runtime"
@@ -152,6 +154,36 @@ func TestTransportBoundsHeaders(t *testing.T) {
 			assert.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(size+4<<20), "the server's copies, and little more")
 		})
 	}
+}
+
+// A server that switches protocols keeps the connection open, which does not end with the context.
+func TestTransportReadsNoConnectionAfterHTTP101(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k, pod := newPod(t)
+		n := newNetwork(t, k)
+		sts := n.server.Handler
+		var kept []net.Conn
+		n.server.Handler = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			c, _, err := w.(http.Hijacker).Hijack()
+			assert.NoError(t, err)
+			kept = append(kept, c)
+			_, _ = io.WriteString(c, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
+		})
+		set := func(o *irsa.Options) { o.Endpoint, o.HTTPClient = "http://127.0.0.1", n.client() }
+		begin := time.Now()
+		report := irsa.Diagnose(t.Context(), pod.Options, set)
+		assert.Equal(t, "warned", statusOf(report, "answer"))
+		assert.Equal(t, "failed", statusOf(report, "exchange"))
+		p := newProvider(t, pod.Options, set)
+		require.ErrorContains(t, p.Refresh(t.Context()), "HTTP 101")
+		assert.Zero(t, time.Since(begin))
+		assert.Zero(t, n.open(), "the connections are closed")
+		n.server.Handler = sts
+		require.NoError(t, p.Refresh(t.Context()))
+		for _, c := range kept {
+			_ = c.Close()
+		}
+	})
 }
 
 // follower is a custom HTTP client that follows redirects.

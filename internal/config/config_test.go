@@ -51,6 +51,31 @@ func TestWarningsNamePartitionAndAPIServerToken(t *testing.T) {
 	}
 }
 
+func TestResolveRegionInUpperCase(t *testing.T) {
+	for _, tt := range []struct{ region, endpoint, want, err string }{
+		{"US-WEST-2", "", "us-west-2", ""},
+		{"Cn-North-1", "", "cn-north-1", ""},
+		{"EU-Office-1", "https://minio.example", "EU-Office-1", ""},
+		{"US-EAST-1A", "", "us-east-1a", "zone of the region us-east-1"},
+	} {
+		given := valid()
+		given.Region, given.Shared.Endpoint = "", tt.endpoint
+		env := environmentOf(map[string]string{EnvRegion: tt.region})
+		c, errs := env.Resolve(t.Context(), given)
+		assert.Equal(t, tt.want, c.Region)
+		role := c
+		role.Region, role.Source = tt.region, SourceKeyOf(c.Token)
+		errs = append(errs, role.ResolveRole(&c)...)
+		assert.Equal(t, tt.want, role.Region)
+		assert.False(t, role.OwnRegion)
+		if tt.err == "" {
+			assert.NoError(t, errs.Join())
+			continue
+		}
+		assert.ErrorContains(t, errs.Join(), tt.err)
+	}
+}
+
 func TestRegionRejectsZones(t *testing.T) {
 	for region, want := range map[string]string{
 		"us-east-1": "", "us-gov-west-1": "", "us-iso-east-1": "", "eusc-de-east-1": "", "ap-southeast-15": "", "minio": "", "local": "", "us-east": "",

@@ -4,9 +4,18 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/irsakit/irsakit/internal/explain"
 )
+
+// normalizeRegion sets the region of AWS to lower case. In another case it would be another one in
+// signatures and for the rules of partitions. Other servers can have regions in any case.
+func (c *Config) normalizeRegion() {
+	if c.Shared.Endpoint == "" && c.Shared.STS == nil && len(c.Region) <= MaxRegion {
+		c.Region = strings.ToLower(c.Region)
+	}
+}
 
 // regionFromToken sets the region to that in the issuer of an EKS cluster. Without one it
 // returns an error, unless Options.STS is set, which has its own region.

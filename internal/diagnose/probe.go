@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptrace"
@@ -13,6 +14,8 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+
+	"github.com/irsakit/irsakit/internal/exchange"
 )
 
 // probe is a traced request to STS without a token or a signature. Its trace shows which steps
@@ -40,8 +43,13 @@ type step struct{ begun, done bool }
 
 // sendProbe sends the request. STS responds with an error document about the missing signature. A
 // response without that document's namespace is not from STS.
-func sendProbe(ctx context.Context, client aws.HTTPClient, endpoint string) *probe {
-	p := &probe{}
+func sendProbe(ctx context.Context, client aws.HTTPClient, endpoint string) (p *probe) {
+	p = &probe{}
+	defer func() {
+		if r := recover(); r != nil { // in the application's client
+			p.err = fmt.Errorf("the HTTP client panicked: %v", r)
+		}
+	}()
 	target := strings.TrimSuffix(endpoint, "/") + "/?" + url.Values{"Action": {"GetCallerIdentity"}, "Version": {"2011-06-15"}}.Encode()
 	request, err := http.NewRequestWithContext(httptrace.WithClientTrace(ctx, p.trace()), http.MethodGet, target, nil)
 	if err != nil {
@@ -58,6 +66,7 @@ func sendProbe(ctx context.Context, client aws.HTTPClient, endpoint string) *pro
 		}
 		return p
 	}
+	response.Body = exchange.Body(response)
 	defer func() { _ = response.Body.Close() }()
 	p.status = response.StatusCode
 	p.date, _ = http.ParseTime(response.Header.Get("Date"))

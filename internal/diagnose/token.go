@@ -88,7 +88,7 @@ func (d *diagnosis) checkToken(ctx context.Context) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, exchangeLimit)
 	defer cancel()
-	token, err := d.config.Token.Token(ctx)
+	token, err := exchange.CallTokenSource(ctx, d.config)
 	if err != nil {
 		d.failWithKind(nameToken, explain.ErrTokenFile, exchange.RedactTokens(err))
 		return

@@ -2,11 +2,13 @@ package exchange
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 
 	"github.com/irsakit/irsakit/internal/config"
+	"github.com/irsakit/irsakit/internal/explain"
 )
 
 // identityClient is an STS client that can return the identity of credentials.
@@ -21,12 +23,17 @@ func (c *Client) CanIdentify() bool {
 }
 
 // Identify returns the ARN of the identity of credentials.
-func (c *Client) Identify(ctx context.Context, cfg *config.Config, creds aws.Credentials) (string, error) {
-	recorded := newResponse(0, secrets{creds.SessionToken, creds.SecretAccessKey})
+func (c *Client) Identify(ctx context.Context, cfg *config.Config, creds aws.Credentials) (name string, err error) {
+	secrets := secrets{creds.SessionToken, creds.SecretAccessKey}
+	defer secrets.recoverPanic("the STS client", &err)
+	recorded := newResponse(0, secrets)
 	signed := func(o *sts.Options) { o.Credentials = Signer{Credentials: creds} }
 	out, err := c.api.(identityClient).GetCallerIdentity(ctx, nil, c.singleRequest(cfg, recorded), signed)
 	if err != nil {
 		return "", c.failure(recorded, err)
+	}
+	if out == nil {
+		return "", fmt.Errorf("the reply has no identity: %w", explain.ErrNotSTS)
 	}
 	return aws.ToString(out.Arn), nil
 }

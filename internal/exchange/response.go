@@ -81,10 +81,7 @@ func (c recorder) Do(request *http.Request) (*http.Response, error) {
 		r.err = r.secrets.redactError(err)
 		return nil, r.err
 	}
-	body := response.Body
-	if body == nil {
-		body = http.NoBody
-	}
+	body := Body(response)
 	defer func() { _ = body.Close() }()
 	r.status = response.StatusCode
 	r.requestID = r.secrets.identifier(response.Header.Get("X-Amzn-Requestid"))
@@ -99,6 +96,22 @@ func (c recorder) Do(request *http.Request) (*http.Response, error) {
 	}
 	r.readError(body)
 	return r.http(request, r.errorDocument(), isAboutTime(r.code, r.message)), nil
+}
+
+// Body returns the body of a response, which is empty if the client returned none. The body of HTTP 101
+// counts as empty, too: it is a connection, and reading it would not end with the request's context.
+func Body(response *http.Response) io.ReadCloser {
+	switch {
+	case response.Body == nil:
+		return http.NoBody
+	case response.StatusCode == http.StatusSwitchingProtocols:
+		return struct {
+			io.Reader
+			io.Closer
+		}{http.NoBody, response.Body}
+	default:
+		return response.Body
+	}
 }
 
 // http returns the response for the SDK. The SDK's client adjusts its signing clock to any Date
@@ -242,7 +255,7 @@ func (r *response) readError(body io.ReadCloser) {
 	r.bodyErr = r.secrets.redactError(err)
 	var document errorDocument
 	_ = xml.Unmarshal(text, &document) // sets the fields that precede a syntax error
-	r.code = r.secrets.identifier(cmp.Or(document.Code, document.BareCode))
+	r.code = r.secrets.identifier(strings.TrimSpace(cmp.Or(document.Code, document.BareCode)))
 	r.message = r.secrets.redact(explain.Shorten(cmp.Or(document.Message, document.BareMessage)))
 }
 

@@ -50,6 +50,15 @@ func newTransport(base *http.Transport, conns int) *transport {
 		base.MaxConnsPerHost, base.MaxIdleConnsPerHost = conns, conns
 		base.MaxIdleConns = max(base.MaxIdleConns, conns)
 	}
+	if proxy := base.Proxy; proxy != nil {
+		base.Proxy = func(request *http.Request) (*url.URL, error) {
+			address, err := proxy(request)
+			if err != nil { // do not show it, because it contains the password
+				return nil, explain.ErrProxyAddress
+			}
+			return address, nil
+		}
+	}
 	if base.OnProxyConnectResponse == nil {
 		base.OnProxyConnectResponse = checkProxy
 	}
@@ -131,13 +140,19 @@ func withoutRedirects(client aws.HTTPClient) aws.HTTPClient {
 // checkedClient wraps a client of an unknown type, which may follow redirects.
 type checkedClient struct{ aws.HTTPClient }
 
-var errRedirected = errors.New("the HTTP client followed a redirect, which STS does not send")
+var (
+	errRedirected = errors.New("the HTTP client followed a redirect, which STS does not send")
+	errNoResponse = errors.New("the HTTP client returned neither a response nor an error")
+)
 
 func (c checkedClient) Do(request *http.Request) (*http.Response, error) {
 	requested := *request.URL
 	response, err := c.HTTPClient.Do(request)
+	if err == nil && response == nil {
+		return nil, errNoResponse
+	}
 	if err == nil && response.Request != nil && response.Request.URL != nil && *response.Request.URL != requested {
-		_ = response.Body.Close()
+		_ = Body(response).Close()
 		return nil, errRedirected
 	}
 	return response, err

@@ -64,8 +64,13 @@ func (x *WebIdentity) token(ctx context.Context) (token tokenfile.Token, err err
 			err = append(secretsOf(x.UsedToken.Load()), secretsOf(x.NewestToken.Load())...).redactError(err)
 		}
 	}()
+	return CallTokenSource(ctx, x.Config)
+}
+
+// CallTokenSource calls the token source of a role. A panic in it is an error without tokens.
+func CallTokenSource(ctx context.Context, c *config.Config) (token tokenfile.Token, err error) {
 	defer secrets{}.recoverPanic("the token source", &err)
-	return x.Config.Token.Token(ctx)
+	return c.Token.Token(ctx)
 }
 
 func (x *WebIdentity) assume(ctx context.Context, token tokenfile.Token) (creds aws.Credentials, err error) {

@@ -53,6 +53,7 @@ var (
 	requestIDs = lazyregexp.New(`\b[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}\b`)
 	addresses  = lazyregexp.New(`(?:\b\d{1,3}(?:\.\d{1,3}){3}|\[[0-9a-fA-F]*:[0-9a-fA-F:.%a-z0-9]*\])(?::\d+)?\b`)
 	ports      = lazyregexp.New(`(\.[A-Za-z][A-Za-z0-9-]*|\blocalhost):\d{2,5}\b`)
+	streams    = lazyregexp.New(`\b(stream ID |LastStreamID=)\d+`)
 )
 
 // constant replaces the parts of a text that differ between two failures with the same cause.
@@ -62,6 +63,7 @@ func constant(text string) string {
 	text = unixTimes.ReplaceAllString(text, "$1<time>$2")
 	text = addresses.ReplaceAllString(text, "<address>")
 	text = ports.ReplaceAllString(text, "$1:<port>")
+	text = streams.ReplaceAllString(text, "$1<id>")
 	text = durations.ReplaceAllString(text, "<duration>")
 	text = strings.ReplaceAll(text, " on <address>: no such host", ": no such host") // the address of the DNS server
 	return strings.ReplaceAll(text, "<address>-><address>", "<address>")

@@ -19,6 +19,7 @@ func TestNetworkAdviceFollowsTheError(t *testing.T) {
 		want Heading
 	}{
 		{&ProxyError{"proxy.example", "403 Forbidden"}, HeadingProxy},
+		{ErrProxyAddress, HeadingProxy},
 		{&net.OpError{Op: "proxyconnect", Err: syscall.ECONNREFUSED}, HeadingProxy},
 		{&net.DNSError{Err: "no such host", Name: "sts.example"}, HeadingNameResolution},
 		{&net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}, HeadingConnection},

@@ -12,6 +12,8 @@ var (
 	ErrClock     = errors.New("check the node's clock")
 	ErrNoRegion  = errors.New("the client of Options.STS has no region")
 	ErrCleartext = errors.New("the connection is not encrypted")
+
+	ErrProxyAddress = errors.New("the address of the proxy is not a URL")
 )
 
 // RequestError is the error of a failed request to STS. It contains no secrets.

@@ -43,7 +43,7 @@ var networkRules = []rule{
 	{
 		when: func(f Facts) bool { return isProxy(f.Err) }, kind: ErrUnavailable, heading: HeadingProxy,
 		fix:    "correct HTTPS_PROXY, or add the host of STS to NO_PROXY",
-		text:   "the proxy in HTTPS_PROXY cannot be reached: correct the variable, or start the proxy if it is a sidecar. If the pod can reach STS without the proxy, unset HTTPS_PROXY or add {stshost} to NO_PROXY",
+		text:   "the proxy in HTTPS_PROXY cannot be reached, or its address is wrong: correct the variable, or start the proxy if it is a sidecar. If the pod can reach STS without the proxy, unset HTTPS_PROXY or add {stshost} to NO_PROXY",
 		source: "https://pkg.go.dev/net/http#ProxyFromEnvironment",
 	},
 	{
@@ -166,10 +166,10 @@ func wantsCredentials(f Facts) bool {
 	return errors.As(f.Err, &proxy) && strings.HasPrefix(proxy.Status, "407")
 }
 
-// isProxy reports whether a proxy rejected the request or cannot be reached.
+// isProxy reports whether a proxy rejected the request, cannot be reached or has an invalid address.
 func isProxy(err error) bool {
 	var op *net.OpError
-	return errorIs[*ProxyError](err) || errors.As(err, &op) && op.Op == "proxyconnect"
+	return errors.Is(err, ErrProxyAddress) || errorIs[*ProxyError](err) || errors.As(err, &op) && op.Op == "proxyconnect"
 }
 
 func isExpiredCertificate(err error) bool {

@@ -253,6 +253,8 @@ func TestCauseIsTheSameForTheSameCause(t *testing.T) {
 		{"Token expired: current date/time 1516307083 must be before the expiration date/time1516306848", "Token expired: current date/time 1516307084 must be before the expiration date/time1516306848", "Token expired: current date/time <time> must be before the expiration date/time<time>"},
 		{"expires at 2026-01-01T00:00:00Z, in 3m1s", "expires at 2026-01-02T00:00:00Z, in 2.5s", "expires at <time>, in <duration>"},
 		{"denied, request c6104cbe-af31-11e0-8154-cbc7ccf896c7", "denied, request d6104cbe-af31-11e0-8154-cbc7ccf896c7", "denied, request <id>"},
+		{"stream error: stream ID 1; INTERNAL_ERROR", "stream error: stream ID 17; INTERNAL_ERROR", "stream error: stream ID <id>; INTERNAL_ERROR"},
+		{"GOAWAY; LastStreamID=1, ErrCode=NO_ERROR", "GOAWAY; LastStreamID=1999, ErrCode=NO_ERROR", "GOAWAY; LastStreamID=<id>, ErrCode=NO_ERROR"},
 		{"proxy.example:3128 refused", "proxy.example:3129 refused", "proxy.example:<port> refused"},
 	} {
 		assert.Equal(t, tt.want, Cause(errors.New(tt.one), ""))

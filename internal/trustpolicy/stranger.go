@@ -31,10 +31,10 @@ func (p *Policy) strangers(w WebIdentity) []stranger {
 	for i := range all {
 		all[i].within = append(all[i].within, anyAccount)
 	}
-	all = slices.Insert(all, 0, awsPrincipal())
+	all = slices.Insert(all, 0, p.awsPrincipals()...)
 	action := w.Request()
 	action.Action = "sts:" + strings.ReplaceAll(other, "-", "")
-	anything := awsPrincipal().request
+	anything := awsPrincipal(strangersRole).request
 	anything.Action = action.Action
 	for _, r := range []Request{action, anything} {
 		all = append(all, stranger{request: r, who: anyAction, how: "allow only the actions it needs, such as " + actionWebIdentity, within: []string{anyAction}})
@@ -51,19 +51,43 @@ const (
 	noSubject          = "tokens without a subject"
 	noAudience         = "tokens without an audience"
 	strangersAccountID = "000000000000"
+	strangersAccount   = "arn:aws:iam::" + strangersAccountID
+	strangersRole      = strangersAccount + ":role/" + other
 )
 
-// awsPrincipal returns the role session of an account that no policy names. Its owner chooses
-// its tags and the parameters of the request, so that they are unknown.
-func awsPrincipal() stranger {
-	const account = "arn:aws:iam::" + strangersAccountID
+// awsPrincipals returns AWS principals of an account that no policy names: any role, and those that
+// the owner of the account can give a name that matches a pattern in the policy.
+func (p *Policy) awsPrincipals() []stranger {
+	all := []stranger{awsPrincipal(strangersRole)}
+	for _, s := range p.statements {
+		for _, c := range s.conditions {
+			if s.effect != allow || !strings.EqualFold(c.key, "aws:PrincipalArn") {
+				continue
+			}
+			for _, v := range c.values {
+				for _, filled := range []string{strangersAccountID, strangersAccount} {
+					role := strings.NewReplacer("*", filled, "?", "0").Replace(v.written)
+					if a, ok := parseARN(role); ok && a.account == strangersAccountID && strings.HasPrefix(a.resource, "role/") {
+						named := awsPrincipal(role)
+						named.who, named.within = "roles like "+v.written+" of every AWS account", []string{anyAccount}
+						all = append(all, named)
+					}
+				}
+			}
+		}
+	}
+	return all
+}
+
+// awsPrincipal returns a session of a role. The owner of its account chooses its tags and the
+// parameters of the request, so that they are unknown.
+func awsPrincipal(role string) stranger {
+	name := role[strings.LastIndex(role, "/")+1:]
 	r := Request{
-		Action: actionAssumeRole,
-		Principal: Principal{
-			ARN: account + ":role/" + other, Session: "arn:aws:sts::" + strangersAccountID + ":assumed-role/" + other + "/" + other,
-		},
+		Action:    actionAssumeRole,
+		Principal: Principal{ARN: role, Session: "arn:aws:sts::" + strangersAccountID + ":assumed-role/" + name + "/" + other},
 		Context: map[string][]string{
-			"aws:PrincipalArn":     {account + ":role/" + other},
+			"aws:PrincipalArn":     {role},
 			"aws:PrincipalAccount": {strangersAccountID},
 			"aws:PrincipalOrgID":   {"o-" + other},
 			"aws:PrincipalType":    {"AssumedRole"},
