@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"context"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"testing"
@@ -15,18 +14,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestMain runs the tests or, in a process that a test has started, the work of that process.
 func TestMain(m *testing.M) {
-	slog.SetDefault(slog.New(slog.DiscardHandler))
-	if err := cleanEnvironment(); err != nil {
-		panic(err)
-	}
-	if os.Getenv(childVariable) != "" {
-		if err := work(); err != nil {
-			panic(err)
-		}
-		return
-	}
+	prepare()
 	os.Exit(m.Run())
 }
 
@@ -47,11 +36,8 @@ var small = func() plan {
 
 func TestMeasureAllReturnsFiguresForLimitsAndPage(t *testing.T) {
 	var out bytes.Buffer
-	all, err := small.measures("")
-	require.NoError(t, err)
-	r, err := measureAll(t.Context(), small, all, 1, &out)
-	require.NoError(t, err)
-	require.Len(t, r.Sheets, len(all))
+	r := measureAll(t, small, "", 1, &out)
+	requireMeaningful(t, r)
 	checked := r.checked()
 	assert.Len(t, checked, len(limits))
 	for _, row := range checked {
@@ -81,10 +67,33 @@ func TestMeasureAllReturnsFiguresForLimitsAndPage(t *testing.T) {
 	}
 }
 
+// requireMeaningful checks that a report contains all measures, and what the simulations show with any plan.
+func requireMeaningful(t *testing.T, r *report) {
+	t.Helper()
+	require.Len(t, r.Sheets, len(full.measures()))
+	median := func(measure, scene, contender, name string) float64 {
+		return r.Sheet(measure).find(scene, contender, name).median()
+	}
+	for _, kind := range kinds {
+		assert.Zero(t, median("outage", shorter+kind.name, ours, failures), kind.name)
+	}
+	assert.Zero(t, median("rotation", inPlace, ours, failures))
+	assert.NotZero(t, median("rotation", inPlace, sdk, failures))
+	assert.InDelta(t, r.Plan.Herd.Pods, median("herd", "", sdk, later), 0)
+	assert.Less(t, median("herd", "", ours, later), float64(r.Plan.Herd.Pods))
+	assert.Zero(t, median("herd", "", ours, failures))
+	for _, d := range r.Plan.Survival.Durations {
+		assert.GreaterOrEqual(t, median("survival", short(d), ours, noneFails), 0.18*float64(d))
+	}
+	assert.Less(t, median("controller", "", ours, stsCalls), median("controller", "", eachTime, stsCalls))
+	assert.Zero(t, median("controller", "", ours, failures))
+}
+
 // The page in the repository is generated from its figures.
 func TestReportGeneratesPublishedPage(t *testing.T) {
 	r, err := readReport("../../../docs")
 	require.NoError(t, err)
+	requireMeaningful(t, r)
 	files, err := r.docFiles()
 	require.NoError(t, err)
 	require.Len(t, files, 2+len(charts)*len(themes))
@@ -93,9 +102,6 @@ func TestReportGeneratesPublishedPage(t *testing.T) {
 		require.NoError(t, err)
 		assert.Equal(t, want, string(got), "%s: run go -C internal/test/bench run . -docs ../../../docs -redraw", name)
 	}
-	all, err := full.measures("")
-	require.NoError(t, err)
-	assert.Len(t, r.Sheets, len(all))
 }
 
 func TestFigureStringContainsMedianAndRange(t *testing.T) {
@@ -118,7 +124,7 @@ func TestCallCountsRequestsOfBlockedCaller(t *testing.T) {
 			time.Sleep(time.Until(begin.Add(300 * time.Millisecond)))
 			return aws.Credentials{}, nil
 		})
-		all := call(provider, 1, 10*time.Millisecond, func(due time.Time) bool { return due.Sub(begin) > 500*time.Millisecond })
+		all := callEvenly(provider, 1, 10*time.Millisecond, begin.Add(500*time.Millisecond).Before)
 		assert.Equal(t, tally{count: 51, failed: 51, slow: 29, longest: 300 * time.Millisecond}, summarize(all), "empty credentials")
 	})
 }

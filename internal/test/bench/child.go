@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
@@ -15,9 +14,9 @@ import (
 	"net/url"
 	"os"
 	"os/exec"
-	"os/signal"
 	"strconv"
 	"strings"
+	"testing"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -78,29 +77,27 @@ func (p place) trust(transport *http.Transport) error {
 	return nil
 }
 
-// startChild starts a child process and waits for its reply. The function stop ends the process.
-func startChild(ctx context.Context, work task, reply any) (stop func() error, err error) {
+// startSTS starts an STS, which runs until the end of the test.
+func startSTS(t *testing.T, s setup) (p place) {
+	startChild(t, task{STS: s}, &p)
+	return p
+}
+
+// startChild starts a child process, which ends with the test, and waits for its reply.
+func startChild(t *testing.T, work task, reply any) {
 	program, err := os.Executable()
-	if err != nil {
-		return nil, err
-	}
-	command := exec.CommandContext(ctx, program) // #nosec G204 -- this program itself
+	must(t, err)
+	command := exec.Command(program) // #nosec G204 -- this program itself
 	command.Env, command.Stderr = append(os.Environ(), childVariable+"=1"), os.Stderr
 	input, err1 := command.StdinPipe()
 	output, err2 := command.StdoutPipe()
-	if err := errors.Join(err1, err2, command.Start()); err != nil {
-		return nil, err
-	}
-	stop = func() error { return errors.Join(input.Close(), command.Wait()) }
-	if err := errors.Join(json.NewEncoder(input).Encode(work), json.NewDecoder(output).Decode(reply)); err != nil {
-		return nil, errors.Join(err, stop())
-	}
-	return stop, nil
+	must(t, errors.Join(err1, err2, command.Start()))
+	t.Cleanup(func() { must(t, errors.Join(input.Close(), command.Wait())) })
+	must(t, errors.Join(json.NewEncoder(input).Encode(work), json.NewDecoder(output).Decode(reply)))
 }
 
 // work is the main function of a child process. It returns when the input ends.
 func work() error {
-	signal.Ignore(os.Interrupt) // an interrupt ends the parent and thereby the input
 	var t task
 	if err := json.NewDecoder(os.Stdin).Decode(&t); err != nil {
 		return err
