@@ -37,40 +37,54 @@ var small = func() plan {
 func TestMeasureAllReturnsFiguresForLimitsAndPage(t *testing.T) {
 	var out bytes.Buffer
 	r := measureAll(t, small, "", 1, &out)
-	requireMeaningful(t, r)
-	checked := r.checked()
-	assert.Len(t, checked, len(limits))
-	for _, row := range checked {
+	requireComplete(t, r, small)
+	for _, row := range r.checked() {
 		assert.NotEmpty(t, row[2], row)
 		assert.Contains(t, out.String(), row[1])
 	}
+}
 
+// The page in the repository is generated from its figures.
+func TestReportGeneratesPublishedPage(t *testing.T) {
+	const published = "../../../docs"
+	r, err := readReport(published)
+	require.NoError(t, err)
+	requireComplete(t, r, full)
 	docs := t.TempDir()
 	require.NoError(t, os.Mkdir(filepath.Join(docs, "performance"), 0o755))
 	require.NoError(t, writeDocs(docs, r))
-	read, err := readReport(docs)
+	files, err := r.docFiles()
 	require.NoError(t, err)
-	assert.Equal(t, r, read)
-	page, err := os.ReadFile(filepath.Join(docs, "performance.md"))
-	require.NoError(t, err)
-	for _, c := range charts {
-		for _, theme := range themes {
-			name := "performance/" + c.File + "-" + theme.name + ".svg"
-			assert.Contains(t, string(page), name)
-			assert.Contains(t, string(page), `alt="`+c.Title+`"`)
-			svg, err := os.ReadFile(filepath.Join(docs, name))
-			require.NoError(t, err)
-			for _, contender := range c.contenders {
-				assert.Contains(t, string(svg), ">"+contender+"<", name)
-			}
-		}
+	require.Len(t, files, 2+len(charts)*len(themes))
+	for name := range files {
+		want, err := os.ReadFile(filepath.Join(docs, name))
+		require.NoError(t, err)
+		got, err := os.ReadFile(filepath.Join(published, name))
+		require.NoError(t, err)
+		assert.Equal(t, string(want), string(got), "%s: run go -C internal/test/bench run . -docs ../../../docs -redraw", name)
 	}
 }
 
-// requireMeaningful checks that a report contains all measures, and what the simulations show with any plan.
-func requireMeaningful(t *testing.T, r *report) {
+// requireComplete checks that a report of the plan contains all measures and charts, and what the
+// simulations show with any plan.
+func requireComplete(t *testing.T, r *report, p plan) {
 	t.Helper()
-	require.Len(t, r.Sheets, len(full.measures()))
+	require.Equal(t, p, r.Plan)
+	require.Len(t, r.Sheets, len(p.measures()))
+	assert.Len(t, r.checked(), len(limits))
+	files, err := r.docFiles()
+	require.NoError(t, err)
+	for _, c := range charts {
+		assert.Contains(t, files["performance.md"], `alt="`+c.Title+`"`)
+		for _, theme := range themes {
+			name := "performance/" + c.File + "-" + theme.name + ".svg"
+			assert.Contains(t, files["performance.md"], name)
+			for _, contender := range c.contenders {
+				assert.Contains(t, files[name], ">"+contender+"<", name)
+			}
+		}
+	}
+
 	median := func(measure, scene, contender, name string) float64 {
 		return r.Sheet(measure).find(scene, contender, name).median()
 	}
@@ -79,29 +93,14 @@ func requireMeaningful(t *testing.T, r *report) {
 	}
 	assert.Zero(t, median("rotation", inPlace, ours, failures))
 	assert.NotZero(t, median("rotation", inPlace, sdk, failures))
-	assert.InDelta(t, r.Plan.Herd.Pods, median("herd", "", sdk, later), 0)
-	assert.Less(t, median("herd", "", ours, later), float64(r.Plan.Herd.Pods))
+	assert.InDelta(t, p.Herd.Pods, median("herd", "", sdk, later), 0)
+	assert.Less(t, median("herd", "", ours, later), float64(p.Herd.Pods))
 	assert.Zero(t, median("herd", "", ours, failures))
-	for _, d := range r.Plan.Survival.Durations {
+	for _, d := range p.Survival.Durations {
 		assert.GreaterOrEqual(t, median("survival", short(d), ours, noneFails), 0.18*float64(d))
 	}
 	assert.Less(t, median("controller", "", ours, stsCalls), median("controller", "", eachTime, stsCalls))
 	assert.Zero(t, median("controller", "", ours, failures))
-}
-
-// The page in the repository is generated from its figures.
-func TestReportGeneratesPublishedPage(t *testing.T) {
-	r, err := readReport("../../../docs")
-	require.NoError(t, err)
-	requireMeaningful(t, r)
-	files, err := r.docFiles()
-	require.NoError(t, err)
-	require.Len(t, files, 2+len(charts)*len(themes))
-	for name, want := range files {
-		got, err := os.ReadFile(filepath.Join("../../../docs", name))
-		require.NoError(t, err)
-		assert.Equal(t, want, string(got), "%s: run go -C internal/test/bench run . -docs ../../../docs -redraw", name)
-	}
 }
 
 func TestFigureStringContainsMedianAndRange(t *testing.T) {
