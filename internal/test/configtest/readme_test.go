@@ -40,8 +40,12 @@ var configurations = []struct {
 	name, role string
 	load       func(ctx context.Context, cfg aws.Config, p *irsa.Provider) (aws.Config, error)
 }{
-	{"LoadDefaultConfig before", cart, func(_ context.Context, cfg aws.Config, _ *irsa.Provider) (aws.Config, error) {
-		return cfg, nil
+	{"LoadDefaultConfig before", cart, func(ctx context.Context, cfg aws.Config, _ *irsa.Provider) (aws.Config, error) {
+		client := sts.NewFromConfig(cfg, func(o *sts.Options) {
+			o.Retryer = retry.AddWithErrorCodes(retry.NewStandard(), "IDPCommunicationError", "InvalidIdentityToken")
+		})
+		_, err := client.GetCallerIdentity(ctx, nil)
+		return cfg, err
 	}},
 	{"LoadDefaultConfig after", cart, func(context.Context, aws.Config, *irsa.Provider) (aws.Config, error) {
 		p, err := irsa.New()
@@ -168,8 +172,15 @@ func TestREADMEConfigurationsHaveCredentials(t *testing.T) {
 	k.Role("auditor", irsatest.InAccount("444455556666"), irsatest.Trust(role))
 	pod := k.Pod(sa, role)
 	pod.Setenv()
+	p, err := irsa.New() // reads AWS_ROLE_ARN and AWS_WEB_IDENTITY_TOKEN_FILE
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer p.Close()
+	client := s3.NewFromConfig(p.AWSConfig())
+	assert.Equal(t, "us-west-2", client.Options().Region)
+
 	ctx := t.Context()
-	p := newProvider(t)
 	cfg, err := config.LoadDefaultConfig(ctx)
 	require.NoError(t, err)
 	for _, tt := range configurations {
@@ -191,26 +202,6 @@ func TestREADMEConfigurationsHaveCredentials(t *testing.T) {
 	_, err = sts.NewFromConfig(cfg).GetCallerIdentity(ctx, nil)
 	var expired *types.ExpiredTokenException
 	require.ErrorAs(t, err, &expired)
-}
-
-func TestREADMEClientHasRegion(t *testing.T) {
-	_, pod := newPod(t)
-	pod.Setenv()
-	p, err := irsa.New() // reads AWS_ROLE_ARN and AWS_WEB_IDENTITY_TOKEN_FILE
-	if err != nil {
-		log.Fatal(err)
-	}
-	defer p.Close()
-	client := s3.NewFromConfig(p.AWSConfig())
-	assert.Equal(t, "us-west-2", client.Options().Region)
-}
-
-func TestREADMERetryerBeforeIsValid(t *testing.T) {
-	cfg := aws.Config{}
-	client := sts.NewFromConfig(cfg, func(o *sts.Options) {
-		o.Retryer = retry.AddWithErrorCodes(retry.NewStandard(), "IDPCommunicationError", "InvalidIdentityToken")
-	})
-	assert.NotNil(t, client.Options().Retryer)
 }
 
 // clearSettings keeps the settings of the machine from affecting the test.
