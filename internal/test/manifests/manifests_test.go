@@ -109,18 +109,16 @@ type manifests struct {
 	trustPolicy []byte
 }
 
-// read returns the manifests of a folder by file name.
+// read returns the files of a folder by name.
 func read(t *testing.T, folder string) map[string]string {
 	t.Helper()
 	files := map[string]string{}
-	for _, pattern := range []string{"*.yaml", "*.json"} {
-		paths, err := filepath.Glob(filepath.Join(folder, pattern))
+	paths, err := filepath.Glob(folder + "/*.*")
+	require.NoError(t, err)
+	for _, path := range paths {
+		content, err := os.ReadFile(path)
 		require.NoError(t, err)
-		for _, path := range paths {
-			content, err := os.ReadFile(path)
-			require.NoError(t, err)
-			files[filepath.Base(path)] = string(content)
-		}
+		files[filepath.Base(path)] = string(content)
 	}
 	return files
 }
