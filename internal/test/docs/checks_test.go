@@ -104,26 +104,16 @@ func (r *repository) checkCommands(line string) (faults []string) {
 			}
 		}
 		for _, run := range runFlag.FindAllStringSubmatch(match[2], -1) {
-			has := func(folder string) bool { return r.hasTest(folder, regexp.MustCompile(run[1])) }
-			if !slices.ContainsFunc(folders[min(1, len(folders)-1):], has) {
+			pattern := regexp.MustCompile(run[1])
+			if !slices.ContainsFunc(r.tests, func(test string) bool {
+				inFolder := func(folder string) bool { return folder == "." || strings.HasPrefix(test, folder+"/") }
+				return pattern.MatchString(path.Base(test)) && slices.ContainsFunc(folders[min(1, len(folders)-1):], inFolder)
+			}) {
 				faults = append(faults, fmt.Sprintf("%q: there is no such test", match[0]))
 			}
 		}
 	}
 	return faults
-}
-
-// hasTest reports whether a folder or one below it has a test whose name matches a pattern.
-func (r *repository) hasTest(folder string, pattern *regexp.Regexp) bool {
-	for name, text := range r.code {
-		inFolder := folder == "." || strings.HasPrefix(name, folder+"/")
-		for _, match := range declaration.FindAllStringSubmatch(text, -1) {
-			if inFolder && pattern.MatchString(match[1]) {
-				return true
-			}
-		}
-	}
-	return false
 }
 
 // figuresOf returns the figures in a text, without the space before the unit.

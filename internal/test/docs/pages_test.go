@@ -12,6 +12,7 @@ type repository struct {
 	files    fs.FS
 	pages    map[string]*page  // the Markdown files
 	code     map[string]string // the Go files, without indentation
+	tests    []string          // folders and names
 	measured []string          // the figures of the page of measurements
 }
 
@@ -50,6 +51,9 @@ func read(files fs.FS) (*repository, error) {
 		text := strings.ReplaceAll(string(content), "\r\n", "\n")
 		switch {
 		case kind == ".go":
+			for _, match := range declaration.FindAllStringSubmatch(text, -1) {
+				r.tests = append(r.tests, path.Join(path.Dir(name), match[1]))
+			}
 			r.code[name] = indentation.ReplaceAllString("\n"+text+"\n", "")
 		case name == measurements:
 			r.measured = figuresOf(text)
