@@ -63,18 +63,12 @@ func (p place) environ() []string {
 }
 
 // trust makes the transport trust the certificate of the place, if there is one.
-func (p place) trust(transport *http.Transport) error {
-	if p.Certificate == nil {
-		return nil
+func (p place) trust(transport *http.Transport) {
+	if p.Certificate != nil {
+		roots := x509.NewCertPool()
+		roots.AddCert(result(x509.ParseCertificate(p.Certificate)))
+		transport.TLSClientConfig = &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}
 	}
-	certificate, err := x509.ParseCertificate(p.Certificate)
-	if err != nil {
-		return err
-	}
-	roots := x509.NewCertPool()
-	roots.AddCert(certificate)
-	transport.TLSClientConfig = &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}
-	return nil
 }
 
 // startSTS starts an STS, which runs until the end of the test.
@@ -96,34 +90,38 @@ func startChild(t *testing.T, work task, reply any) {
 	must(t, errors.Join(json.NewEncoder(input).Encode(work), json.NewDecoder(output).Decode(reply)))
 }
 
+// result returns a value, or ends the child process if there is an error.
+func result[T any](value T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return value
+}
+
 // work is the main function of a child process. It returns when the input ends.
 func work() error {
 	var t task
 	if err := json.NewDecoder(os.Stdin).Decode(&t); err != nil {
 		return err
 	}
+	output := json.NewEncoder(os.Stdout)
 	if t.Holder != "" {
-		s, err := t.hold()
-		return errors.Join(err, json.NewEncoder(os.Stdout).Encode(s))
+		return output.Encode(t.hold())
 	}
-	k, err := irsatest.Start()
-	if err != nil {
+	if err := schedule(unix.SCHED_IDLE, 0); err != nil { // so that the STS delays no caller
 		return err
 	}
+	k := result(irsatest.Start())
 	defer k.Close()
-	p, err := t.STS.start(k)
-	if err := errors.Join(err, json.NewEncoder(os.Stdout).Encode(p)); err != nil {
+	if err := output.Encode(t.STS.start(k)); err != nil {
 		return err
 	}
-	_, err = io.Copy(io.Discard, os.Stdin)
+	_, err := io.Copy(io.Discard, os.Stdin)
 	return err
 }
 
 // start configures a cluster.
-func (s setup) start(k *irsatest.Cluster) (place, error) {
-	if err := schedule(unix.SCHED_IDLE, 0); err != nil { // so that the STS delays no caller
-		return place{}, err
-	}
+func (s setup) start(k *irsatest.Cluster) place {
 	k.Issuer.SetAlgorithm("ES256")
 	k.STS.SetLifetime(s.Lifetime + time.Millisecond) // the Expiration is not truncated to whole seconds
 	k.STS.SetLatency(s.Latency)
@@ -139,7 +137,7 @@ func (s setup) start(k *irsatest.Cluster) (place, error) {
 		front := startTLSProxy(strings.TrimPrefix(p.Endpoint, "http://"))
 		p.Endpoint, p.Certificate = front.URL, front.Certificate().Raw
 	}
-	return p, nil
+	return p
 }
 
 // schedule sets the scheduling policy of all threads of this process. New threads inherit it.

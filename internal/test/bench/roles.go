@@ -87,18 +87,14 @@ func holdPool(options func(arn string) irsa.RoleOptions) func(place, *traffic) o
 }
 
 // hold loads all roles and calls their providers until each role has been refreshed.
-func (t task) hold() (s sheet, err error) {
+func (t task) hold() (s sheet) {
 	before, begin := heapInUse(), cpuTime()
 	network := newTraffic()
-	if err := t.Place.trust(network.Transport); err != nil {
-		return s, err
-	}
+	t.Place.trust(network.Transport)
 	open := holders[t.Holder](t.Place, network)
 	providers := make([]aws.CredentialsProvider, len(t.Place.RoleARNs))
 	for i, arn := range t.Place.RoleARNs {
-		if providers[i], err = open(arn); err != nil {
-			return s, err
-		}
+		providers[i] = result(open(arn))
 	}
 	took := load(providers)
 	loading := cpuTime() - begin
@@ -115,7 +111,7 @@ func (t task) hold() (s sheet, err error) {
 	s.addCount("", t.Holder, "connections", int(network.connections.Load()))
 	total.report(&s, "", t.Holder)
 	runtime.KeepAlive(providers)
-	return s, nil
+	return s
 }
 
 // load gets the first credentials of all roles at the same time. It retries after failures.
