@@ -71,7 +71,9 @@ func (l *lab) startSidecar() {
 	})
 	for l.uri == "" {
 		line, err := log.ReadString('\n')
-		must(l.t, err)
+		if err != nil {
+			l.t.Fatalf("the sidecar did not start: %s", line)
+		}
 		if match := uriPattern.FindStringSubmatch(line); match != nil {
 			l.uri = match[1]
 		}
