@@ -123,11 +123,9 @@ func lookups(t *testing.T, at place) benchmark {
 // a process can use what that has read.
 func (p cachedPlan) create(t *testing.T, at place) (all []benchmark) {
 	var text []byte
-	n := 0
-	for root := range bundle.Roots() {
-		if n++; n <= p.Certificates {
-			text = append(text, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: root.Certificate})...)
-		}
+	roots := slices.Collect(bundle.Roots())
+	for _, root := range roots[:min(p.Certificates, len(roots))] {
+		text = append(text, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: root.Certificate})...)
 	}
 	file := filepath.Join(t.TempDir(), "bundle.pem")
 	must(t, os.WriteFile(file, text, 0o600))
