@@ -27,10 +27,7 @@ const (
 	failing     = "failing Retrieve"
 	lookup      = "Pool.Provider"
 	creation    = "new, with a CA bundle"
-
-	clock   = "time.Now"
-	view    = "irsakit, MinTTL"
-	chained = "irsakit, chain of three"
+	view        = "irsakit, MinTTL"
 )
 
 // cachedPlan configures the benchmarks of calls that need no STS.
@@ -50,7 +47,7 @@ type benchmark struct {
 func (p cachedPlan) run(t *testing.T, s *sheet) {
 	must(t, flag.Set("test.benchtime", p.Time))
 	at := startSTS(t, setup{Lifetime: time.Hour, Roles: p.Roles})
-	all := []benchmark{{serial, clock, func() error { _ = time.Now(); return nil }}, lookups(t, at)}
+	all := []benchmark{{serial, "time.Now", func() error { _ = time.Now(); return nil }}, lookups(t, at)}
 	all = slices.Concat(all, retrieve(t, at), fail(t, at), p.create(t, at))
 	for range p.Rounds {
 		for _, b := range all {
@@ -82,7 +79,7 @@ func retrieve(t *testing.T, at place) (all []benchmark) {
 				p, err = p.AssumeRole(arn)
 				must(t, err)
 			}
-			add(chained, p, serial)
+			add("irsakit, chain of three", p, serial)
 		}
 	}
 	return all

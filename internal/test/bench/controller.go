@@ -26,7 +26,6 @@ type controllerPlan struct {
 }
 
 const (
-	kept     = "SDK, kept"
 	eachTime = "SDK, new each time"
 )
 
@@ -34,7 +33,7 @@ func (p controllerPlan) run(t *testing.T, s *sheet) {
 	for _, way := range []struct {
 		name string
 		open func(*testing.T, *world) opener
-	}{{ours, reconcileWithPool}, {kept, reconcileWithSDK(true)}, {eachTime, reconcileWithSDK(false)}} {
+	}{{ours, reconcileWithPool}, {"SDK, kept", reconcileWithSDK(true)}, {eachTime, reconcileWithSDK(false)}} {
 		synctest.Test(t, func(t *testing.T) {
 			w := newWorld(t, p.Lifetime, p.Latency)
 			near := w.Role("near", irsatest.Trust(w.role))

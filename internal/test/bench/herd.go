@@ -24,15 +24,12 @@ type survivalPlan struct {
 }
 
 const (
-	atStart   = "peak at the start"
 	later     = "peak from the first refresh on"
 	lastPeak  = "peak in the last lifetime"
 	afterward = "peak in a second after an outage"
 	herding   = "herd" // a chart
 
 	noneFails = "no pod fails for"
-	halfFail  = "half of the pods fail after"
-	allFail   = "all pods fail after"
 	surviving = "survival" // a chart
 )
 
@@ -53,7 +50,7 @@ func (p herdPlan) start(t *testing.T, s *sheet, c contender) {
 	total := callUntil(first.Add(time.Duration(p.Lifetimes)*p.Lifetime), w.providers(t, c, p.Pods), 0, p.Every)
 	calls, window := w.calls(), p.Lifetime/100
 	refreshes := calls.from(first.Add(p.Lifetime / 2))
-	s.addCount("", c.name, atStart, calls[:len(calls)-len(refreshes)].peak(window))
+	s.addCount("", c.name, "peak at the start", calls[:len(calls)-len(refreshes)].peak(window))
 	s.addCount("", c.name, later, refreshes.peak(window))
 	s.addCount("", c.name, lastPeak, calls.from(first.Add(time.Duration(p.Lifetimes-1)*p.Lifetime)).peak(window))
 	s.addCount("", c.name, stsCalls, len(calls))
@@ -101,8 +98,8 @@ func (p survivalPlan) survive(t *testing.T, s *sheet, c contender, d time.Durati
 	running.Wait()
 	slices.Sort(survived)
 	s.addTime(short(d), c.name, noneFails, survived[0])
-	s.addTime(short(d), c.name, halfFail, survived[p.Pods/2])
-	s.addTime(short(d), c.name, allFail, survived[p.Pods-1])
+	s.addTime(short(d), c.name, "half of the pods fail after", survived[p.Pods/2])
+	s.addTime(short(d), c.name, "all pods fail after", survived[p.Pods-1])
 	percent := make([]float64, 240) // of 12 hours
 	for i := range percent {
 		dead, _ := slices.BinarySearch(survived, time.Duration(i)*12*time.Hour/240)
