@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"context"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"testing"
@@ -15,18 +14,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestMain runs the tests or, in a process that a test has started, the work of that process.
 func TestMain(m *testing.M) {
-	slog.SetDefault(slog.New(slog.DiscardHandler))
-	if err := cleanEnvironment(); err != nil {
-		panic(err)
-	}
-	if os.Getenv(childVariable) != "" {
-		if err := work(); err != nil {
-			panic(err)
-		}
-		return
-	}
+	prepare()
 	os.Exit(m.Run())
 }
 
@@ -47,55 +36,71 @@ var small = func() plan {
 
 func TestMeasureAllReturnsFiguresForLimitsAndPage(t *testing.T) {
 	var out bytes.Buffer
-	all, err := small.measures("")
-	require.NoError(t, err)
-	r, err := measureAll(t.Context(), small, all, 1, &out)
-	require.NoError(t, err)
-	require.Len(t, r.Sheets, len(all))
-	checked := r.checked()
-	assert.Len(t, checked, len(limits))
-	for _, row := range checked {
+	r := measureAll(t, small, "", 1, &out)
+	requireComplete(t, r, small)
+	for _, row := range r.checked() {
 		assert.NotEmpty(t, row[2], row)
 		assert.Contains(t, out.String(), row[1])
-	}
-
-	docs := t.TempDir()
-	require.NoError(t, os.Mkdir(filepath.Join(docs, "performance"), 0o755))
-	require.NoError(t, writeDocs(docs, r))
-	read, err := readReport(docs)
-	require.NoError(t, err)
-	assert.Equal(t, r, read)
-	page, err := os.ReadFile(filepath.Join(docs, "performance.md"))
-	require.NoError(t, err)
-	for _, c := range charts {
-		for _, theme := range themes {
-			name := "performance/" + c.File + "-" + theme.name + ".svg"
-			assert.Contains(t, string(page), name)
-			assert.Contains(t, string(page), `alt="`+c.Title+`"`)
-			svg, err := os.ReadFile(filepath.Join(docs, name))
-			require.NoError(t, err)
-			for _, contender := range c.contenders {
-				assert.Contains(t, string(svg), ">"+contender+"<", name)
-			}
-		}
 	}
 }
 
 // The page in the repository is generated from its figures.
 func TestReportGeneratesPublishedPage(t *testing.T) {
-	r, err := readReport("../../../docs")
+	const published = "../../../docs"
+	r, err := readReport(published)
 	require.NoError(t, err)
+	requireComplete(t, r, full)
+	docs := t.TempDir()
+	require.NoError(t, os.Mkdir(filepath.Join(docs, "performance"), 0o755))
+	require.NoError(t, writeDocs(docs, r))
 	files, err := r.docFiles()
 	require.NoError(t, err)
 	require.Len(t, files, 2+len(charts)*len(themes))
-	for name, want := range files {
-		got, err := os.ReadFile(filepath.Join("../../../docs", name))
+	for name := range files {
+		want, err := os.ReadFile(filepath.Join(docs, name))
 		require.NoError(t, err)
-		assert.Equal(t, want, string(got), "%s: run go -C internal/test/bench run . -docs ../../../docs -redraw", name)
+		got, err := os.ReadFile(filepath.Join(published, name))
+		require.NoError(t, err)
+		assert.Equal(t, string(want), string(got), "%s: run go -C internal/test/bench run . -docs ../../../docs -redraw", name)
 	}
-	all, err := full.measures("")
+}
+
+// requireComplete checks that a report of the plan contains all measures and charts, and what the
+// simulations show with any plan.
+func requireComplete(t *testing.T, r *report, p plan) {
+	t.Helper()
+	require.Equal(t, p, r.Plan)
+	require.Len(t, r.Sheets, len(p.measures()))
+	assert.Len(t, r.checked(), len(limits))
+	files, err := r.docFiles()
 	require.NoError(t, err)
-	assert.Len(t, r.Sheets, len(all))
+	for _, c := range charts {
+		assert.Contains(t, files["performance.md"], `alt="`+c.Title+`"`)
+		for _, theme := range themes {
+			name := "performance/" + c.File + "-" + theme.name + ".svg"
+			assert.Contains(t, files["performance.md"], name)
+			for _, contender := range c.contenders {
+				assert.Contains(t, files[name], ">"+contender+"<", name)
+			}
+		}
+	}
+
+	median := func(measure, scene, contender, name string) float64 {
+		return r.Sheet(measure).find(scene, contender, name).median()
+	}
+	for _, kind := range kinds {
+		assert.Zero(t, median("outage", shorter+kind.name, ours, failures), kind.name)
+	}
+	assert.Zero(t, median("rotation", inPlace, ours, failures))
+	assert.NotZero(t, median("rotation", inPlace, sdk, failures))
+	assert.InDelta(t, p.Herd.Pods, median("herd", "", sdk, later), 0)
+	assert.Less(t, median("herd", "", ours, later), float64(p.Herd.Pods))
+	assert.Zero(t, median("herd", "", ours, failures))
+	for _, d := range p.Survival.Durations {
+		assert.GreaterOrEqual(t, median("survival", short(d), ours, noneFails), 0.18*float64(d))
+	}
+	assert.Less(t, median("controller", "", ours, stsCalls), median("controller", "", eachTime, stsCalls))
+	assert.Zero(t, median("controller", "", ours, failures))
 }
 
 func TestFigureStringContainsMedianAndRange(t *testing.T) {
@@ -118,7 +123,7 @@ func TestCallCountsRequestsOfBlockedCaller(t *testing.T) {
 			time.Sleep(time.Until(begin.Add(300 * time.Millisecond)))
 			return aws.Credentials{}, nil
 		})
-		all := call(provider, 1, 10*time.Millisecond, func(due time.Time) bool { return due.Sub(begin) > 500*time.Millisecond })
+		all := callEvenly(provider, 1, 10*time.Millisecond, begin.Add(500*time.Millisecond).Before)
 		assert.Equal(t, tally{count: 51, failed: 51, slow: 29, longest: 300 * time.Millisecond}, summarize(all), "empty credentials")
 	})
 }

@@ -1,16 +1,14 @@
 package main
 
 import (
-	"context"
 	"encoding/pem"
 	"errors"
 	"flag"
-	"fmt"
 	"io"
 	"os"
 	"path/filepath"
 	"runtime"
-	"sync/atomic"
+	"slices"
 	"testing"
 	"time"
 
@@ -29,10 +27,7 @@ const (
 	failing     = "failing Retrieve"
 	lookup      = "Pool.Provider"
 	creation    = "new, with a CA bundle"
-
-	clock   = "time.Now"
-	view    = "irsakit, MinTTL"
-	chained = "irsakit, chain of three"
+	view        = "irsakit, MinTTL"
 )
 
 // cachedPlan configures the benchmarks of calls that need no STS.
@@ -46,149 +41,122 @@ type cachedPlan struct {
 // A benchmark calls do repeatedly.
 type benchmark struct {
 	scene, contender string
-	do               func(context.Context) error
+	do               func() error
 }
 
-func (p cachedPlan) run(ctx context.Context, l *lab, s *sheet) error {
-	testing.Init() // registers the flag
-	if err := flag.Set("test.benchtime", p.Time); err != nil {
-		return err
-	}
-	at, err := l.place(ctx, setup{Lifetime: time.Hour, Roles: p.Roles})
-	if err != nil {
-		return err
-	}
-	all := []benchmark{{serial, clock, func(context.Context) error { _ = time.Now(); return nil }}, lookups(at)}
-	for _, prepare := range []func(context.Context, *lab, place) ([]benchmark, error){retrieve, fail, p.create} {
-		prepared, err := prepare(ctx, l, at)
-		if err != nil {
-			return err
-		}
-		all = append(all, prepared...)
-	}
+func (p cachedPlan) run(t *testing.T, s *sheet) {
+	must(t, flag.Set("test.benchtime", p.Time))
+	at := startSTS(t, setup{Lifetime: time.Hour, Roles: p.Roles})
+	all := []benchmark{{serial, "time.Now", func() error { _ = time.Now(); return nil }}, lookups(t, at)}
+	all = slices.Concat(all, retrieve(t, at), fail(t, at), p.create(t, at))
 	for range p.Rounds {
 		for _, b := range all {
-			if err := b.run(s); err != nil {
-				return err
-			}
+			b.run(t, s)
 		}
 	}
-	return nil
 }
 
 // retrieve returns the calls of Retrieve while the credentials are valid.
-func retrieve(ctx context.Context, l *lab, at place) (all []benchmark, err error) {
+func retrieve(t *testing.T, at place) (all []benchmark) {
+	ctx := t.Context()
 	add := func(contender string, provider aws.CredentialsProvider, scenes ...string) {
-		_, first := provider.Retrieve(ctx)
-		err = errors.Join(err, first)
+		do := func() error {
+			_, err := provider.Retrieve(ctx)
+			return err
+		}
+		must(t, do())
 		for _, scene := range scenes {
-			all = append(all, benchmark{scene, contender, func(ctx context.Context) error {
-				_, err := provider.Retrieve(ctx)
-				return err
-			}})
+			all = append(all, benchmark{scene, contender, do})
 		}
 	}
 	for _, c := range dynamic {
-		provider, err := l.provider(ctx, c, at, &traffic{})
-		if err != nil {
-			return nil, err
-		}
+		provider := c.open(t, at, newTraffic())
 		add(c.name, provider, serial, parallel)
 		if p, ok := provider.(*irsa.Provider); ok {
 			add(view, p.MinTTL(10*time.Minute), serial)
 			for _, arn := range at.RoleARNs[:2] {
-				if p, err = p.AssumeRole(arn); err != nil {
-					return nil, err
-				}
+				var err error
+				p, err = p.AssumeRole(arn)
+				must(t, err)
 			}
-			add(chained, p, serial)
+			add("irsakit, chain of three", p, serial)
 		}
 	}
-	return all, err
+	return all
 }
 
 // fail returns the calls of Retrieve while STS denies access. That of irsakit returns the error of
 // the last exchange until the next one is due.
-func fail(ctx context.Context, l *lab, at place) (all []benchmark, err error) {
+func fail(t *testing.T, at place) (all []benchmark) {
 	at.RoleARN += "-missing"
+	ctx := t.Context()
 	for _, c := range []contender{irsakit, asConfig} {
-		provider, err := l.provider(ctx, c, at, &traffic{})
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, benchmark{failing, c.name, func(ctx context.Context) error {
+		provider := c.open(t, at, newTraffic())
+		all = append(all, benchmark{failing, c.name, func() error {
 			if _, err := provider.Retrieve(ctx); err == nil {
 				return errors.New("no failure")
 			}
 			return nil
 		}})
 	}
-	return all, nil
+	return all
 }
 
 // lookups returns the call of Pool.Provider for roles that are in the Pool.
-func lookups(at place) benchmark {
-	open, i := holders[ours](at, newTransport(), &traffic{}), 0
-	next := func(context.Context) error {
+func lookups(t *testing.T, at place) benchmark {
+	open, i := holders[ours](at, newTraffic()), 0
+	next := func() error {
 		i = (i + 1) % len(at.RoleARNs)
 		_, err := open(at.RoleARNs[i])
 		return err
 	}
 	for range at.RoleARNs {
-		_ = next(context.Background()) // adds the role; an error fails the benchmark too
+		must(t, next()) // adds the role
 	}
 	return benchmark{lookup, ours, next}
 }
 
 // create returns the calls that create a provider while AWS_CA_BUNDLE is set. All but the first one of
 // a process can use what that has read.
-func (p cachedPlan) create(_ context.Context, l *lab, at place) (all []benchmark, err error) {
-	folder, err := l.folder()
+func (p cachedPlan) create(t *testing.T, at place) (all []benchmark) {
 	var text []byte
-	n := 0
-	for root := range bundle.Roots() {
-		if n++; n <= p.Certificates {
-			text = append(text, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: root.Certificate})...)
-		}
+	roots := slices.Collect(bundle.Roots())
+	for _, root := range roots[:min(p.Certificates, len(roots))] {
+		text = append(text, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: root.Certificate})...)
 	}
-	file := filepath.Join(folder, "bundle.pem")
-	l.releases = append(l.releases, func() error { return os.Unsetenv("AWS_CA_BUNDLE") })
+	file := filepath.Join(t.TempDir(), "bundle.pem")
+	must(t, os.WriteFile(file, text, 0o600))
+	t.Setenv("AWS_CA_BUNDLE", file)
 	for _, c := range []contender{irsakit, asConfig} {
-		all = append(all, benchmark{creation, c.name, func(ctx context.Context) error {
-			provider, err := c.make(ctx, at, nil)
+		all = append(all, benchmark{creation, c.name, func() error {
+			provider, err := c.make(t.Context(), at, nil)
 			if closer, ok := provider.(io.Closer); ok && err == nil {
 				return closer.Close()
 			}
 			return err
 		}})
 	}
-	return all, errors.Join(err, os.WriteFile(file, text, 0o600), os.Setenv("AWS_CA_BUNDLE", file))
+	return all
 }
 
 // run records the time of a call. Parallel calls have one caller for each processor.
-func (c benchmark) run(s *sheet) error {
+func (b benchmark) run(t *testing.T, s *sheet) {
 	callers := 1
-	if c.scene == parallel {
+	if b.scene == parallel {
 		callers = runtime.NumCPU()
 	}
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(callers))
-	var failed atomic.Value
-	result := testing.Benchmark(func(b *testing.B) {
-		ctx := b.Context()
-		b.RunParallel(func(pb *testing.PB) {
+	result := testing.Benchmark(func(loop *testing.B) {
+		loop.RunParallel(func(pb *testing.PB) {
 			for pb.Next() {
-				if err := c.do(ctx); err != nil {
-					failed.Store(err.Error())
+				if err := b.do(); err != nil {
+					t.Errorf("%s, %s: %v", b.scene, b.contender, err)
 					return
 				}
 			}
 		})
 	})
-	if err := failed.Load(); err != nil {
-		return fmt.Errorf("%s, %s: %v", c.scene, c.contender, err)
-	}
-	s.add(c.scene, c.contender, perCall, elapsed, float64(result.T)*float64(callers)/float64(result.N))
-	s.addCount(c.scene, c.contender, allocations, int(result.AllocsPerOp()))
-	s.add(c.scene, c.contender, "bytes", memory, float64(result.AllocedBytesPerOp()))
-	return nil
+	s.add(b.scene, b.contender, perCall, elapsed, float64(result.T)*float64(callers)/float64(result.N))
+	s.addCount(b.scene, b.contender, allocations, int(result.AllocsPerOp()))
+	s.add(b.scene, b.contender, "bytes", memory, float64(result.AllocedBytesPerOp()))
 }

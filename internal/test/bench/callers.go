@@ -19,16 +19,17 @@ type request struct {
 // slow is the duration above which a request counts as slow.
 const slow = 10 * time.Millisecond
 
-// call runs callers that call the provider at a fixed rate, until a request that is due is over. Late
-// callers make all requests that are due. The requests are in no particular order.
-func call(provider aws.CredentialsProvider, callers int, every time.Duration, over func(due time.Time) bool) []request {
-	requests := make([][]request, callers)
+// call runs a caller for each provider, which makes its first request after the time of first. Callers make
+// requests at a fixed rate until one that is due is over. Late callers make all requests that are due. The
+// requests are in no particular order.
+func call(providers []aws.CredentialsProvider, first func(i int) time.Duration, every time.Duration, over func(due time.Time) bool) []request {
+	requests := make([][]request, len(providers))
 	begin := time.Now()
 	var running sync.WaitGroup
-	for i := range callers {
+	for i, provider := range providers {
 		running.Go(func() {
 			mine := make([]request, 0, 4096) // large enough for most callers
-			for due := begin.Add(every * time.Duration(i) / time.Duration(callers)); !over(due); due = due.Add(every) {
+			for due := begin.Add(first(i)); !over(due); due = due.Add(every) {
 				time.Sleep(time.Until(due))
 				mine = append(mine, callOnce(provider, due))
 			}
@@ -37,6 +38,12 @@ func call(provider aws.CredentialsProvider, callers int, every time.Duration, ov
 	}
 	running.Wait()
 	return slices.Concat(requests...)
+}
+
+// callEvenly is like call with n callers of one provider, whose requests are due at different times.
+func callEvenly(provider aws.CredentialsProvider, n int, every time.Duration, over func(due time.Time) bool) []request {
+	first := func(i int) time.Duration { return every * time.Duration(i) / time.Duration(n) }
+	return call(slices.Repeat([]aws.CredentialsProvider{provider}, n), first, every, over)
 }
 
 // callOnce makes one request. Empty or expired credentials count as a failure.
@@ -79,7 +86,7 @@ func sum(all []tally) (total tally) {
 }
 
 // report adds the figures of the tally to s.
-func (t *tally) report(s *sheet, scene, contender string) {
+func (t tally) report(s *sheet, scene, contender string) {
 	s.addCount(scene, contender, requests, t.count)
 	s.addCount(scene, contender, failures, t.failed)
 	s.addCount(scene, contender, overSlow, t.slow)

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
@@ -15,9 +14,9 @@ import (
 	"net/url"
 	"os"
 	"os/exec"
-	"os/signal"
 	"strconv"
 	"strings"
+	"testing"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -64,69 +63,65 @@ func (p place) environ() []string {
 }
 
 // trust makes the transport trust the certificate of the place, if there is one.
-func (p place) trust(transport *http.Transport) error {
-	if p.Certificate == nil {
-		return nil
+func (p place) trust(transport *http.Transport) {
+	if p.Certificate != nil {
+		roots := x509.NewCertPool()
+		roots.AddCert(result(x509.ParseCertificate(p.Certificate)))
+		transport.TLSClientConfig = &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}
 	}
-	certificate, err := x509.ParseCertificate(p.Certificate)
-	if err != nil {
-		return err
-	}
-	roots := x509.NewCertPool()
-	roots.AddCert(certificate)
-	transport.TLSClientConfig = &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}
-	return nil
 }
 
-// startChild starts a child process and waits for its reply. The function stop ends the process.
-func startChild(ctx context.Context, work task, reply any) (stop func() error, err error) {
+// startSTS starts an STS, which runs until the end of the test.
+func startSTS(t *testing.T, s setup) (p place) {
+	startChild(t, task{STS: s}, &p)
+	return p
+}
+
+// startChild starts a child process, which ends with the test, and waits for its reply.
+func startChild(t *testing.T, work task, reply any) {
 	program, err := os.Executable()
-	if err != nil {
-		return nil, err
-	}
-	command := exec.CommandContext(ctx, program) // #nosec G204 -- this program itself
+	must(t, err)
+	command := exec.Command(program) // #nosec G204 -- this program itself
 	command.Env, command.Stderr = append(os.Environ(), childVariable+"=1"), os.Stderr
 	input, err1 := command.StdinPipe()
 	output, err2 := command.StdoutPipe()
-	if err := errors.Join(err1, err2, command.Start()); err != nil {
-		return nil, err
+	must(t, errors.Join(err1, err2, command.Start()))
+	t.Cleanup(func() { must(t, errors.Join(input.Close(), command.Wait())) })
+	must(t, errors.Join(json.NewEncoder(input).Encode(work), json.NewDecoder(output).Decode(reply)))
+}
+
+// result returns a value, or ends the child process if there is an error.
+func result[T any](value T, err error) T {
+	if err != nil {
+		panic(err)
 	}
-	stop = func() error { return errors.Join(input.Close(), command.Wait()) }
-	if err := errors.Join(json.NewEncoder(input).Encode(work), json.NewDecoder(output).Decode(reply)); err != nil {
-		return nil, errors.Join(err, stop())
-	}
-	return stop, nil
+	return value
 }
 
 // work is the main function of a child process. It returns when the input ends.
 func work() error {
-	signal.Ignore(os.Interrupt) // an interrupt ends the parent and thereby the input
 	var t task
 	if err := json.NewDecoder(os.Stdin).Decode(&t); err != nil {
 		return err
 	}
+	output := json.NewEncoder(os.Stdout)
 	if t.Holder != "" {
-		s, err := t.hold()
-		return errors.Join(err, json.NewEncoder(os.Stdout).Encode(s))
+		return output.Encode(t.hold())
 	}
-	k, err := irsatest.Start()
-	if err != nil {
+	if err := schedule(unix.SCHED_IDLE, 0); err != nil { // so that the STS delays no caller
 		return err
 	}
+	k := result(irsatest.Start())
 	defer k.Close()
-	p, err := t.STS.start(k)
-	if err := errors.Join(err, json.NewEncoder(os.Stdout).Encode(p)); err != nil {
+	if err := output.Encode(t.STS.start(k)); err != nil {
 		return err
 	}
-	_, err = io.Copy(io.Discard, os.Stdin)
+	_, err := io.Copy(io.Discard, os.Stdin)
 	return err
 }
 
 // start configures a cluster.
-func (s setup) start(k *irsatest.Cluster) (place, error) {
-	if err := schedule(unix.SCHED_IDLE, 0); err != nil { // so that the STS delays no caller
-		return place{}, err
-	}
+func (s setup) start(k *irsatest.Cluster) place {
 	k.Issuer.SetAlgorithm("ES256")
 	k.STS.SetLifetime(s.Lifetime + time.Millisecond) // the Expiration is not truncated to whole seconds
 	k.STS.SetLatency(s.Latency)
@@ -142,7 +137,7 @@ func (s setup) start(k *irsatest.Cluster) (place, error) {
 		front := startTLSProxy(strings.TrimPrefix(p.Endpoint, "http://"))
 		p.Endpoint, p.Certificate = front.URL, front.Certificate().Raw
 	}
-	return p, nil
+	return p
 }
 
 // schedule sets the scheduling policy of all threads of this process. New threads inherit it.

@@ -3,11 +3,13 @@ package main
 import (
 	"context"
 	"errors"
+	"io"
 	"net"
 	"net/http"
 	"os"
 	"strings"
 	"sync/atomic"
+	"testing"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -25,6 +27,16 @@ import (
 type contender struct {
 	name string
 	make func(context.Context, place, *http.Client) (aws.CredentialsProvider, error)
+}
+
+// open returns a provider of the contender, which is closed at the end of the test.
+func (c contender) open(t *testing.T, at place, transport http.RoundTripper) aws.CredentialsProvider {
+	provider, err := c.make(t.Context(), at, &http.Client{Transport: transport})
+	must(t, err)
+	if closer, ok := provider.(io.Closer); ok {
+		t.Cleanup(func() { must(t, closer.Close()) })
+	}
+	return provider
 }
 
 const (
@@ -106,9 +118,6 @@ func newMinio(_ context.Context, at place, client *http.Client) (aws.Credentials
 	}), nil
 }
 
-// newTransport returns the SDK's default transport, which all contenders use.
-func newTransport() *http.Transport { return awshttp.NewBuildableClient().GetTransport() }
-
 // cleanEnvironment removes the settings that the SDKs would read.
 func cleanEnvironment() error {
 	for _, variable := range os.Environ() {
@@ -119,50 +128,25 @@ func cleanEnvironment() error {
 	return errors.Join(os.Setenv("AWS_CONFIG_FILE", os.DevNull), os.Setenv("AWS_SHARED_CREDENTIALS_FILE", os.DevNull))
 }
 
-// traffic counts the connections and calls of a contender to STS.
-type traffic struct{ connections, calls atomic.Int64 }
+// traffic is a transport that counts its connections and calls.
+type traffic struct {
+	*http.Transport
+	connections, calls atomic.Int64
+}
 
-// client returns an HTTP client that uses the transport.
-func (t *traffic) client(transport *http.Transport) *http.Client {
-	dial := transport.DialContext
-	transport.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
+// newTraffic returns the SDK's default transport, which all contenders use.
+func newTraffic() *traffic {
+	t := &traffic{Transport: awshttp.NewBuildableClient().GetTransport()}
+	dial := t.DialContext
+	t.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
 		t.connections.Add(1)
 		return dial(ctx, network, address)
 	}
-	return &http.Client{Transport: &counted{transport, t}}
-}
-
-// counted is a transport whose calls are counted.
-type counted struct {
-	*http.Transport
-	traffic *traffic
+	return t
 }
 
 // RoundTrip counts the call.
-func (c *counted) RoundTrip(r *http.Request) (*http.Response, error) {
-	c.traffic.calls.Add(1)
-	return c.Transport.RoundTrip(r)
-}
-
-// perInterval counts the times in each of n intervals.
-func perInterval(all []time.Time, begin time.Time, interval time.Duration, n int) []float64 {
-	counts := make([]float64, n)
-	for _, t := range all {
-		if d := t.Sub(begin); d >= 0 && int(d/interval) < n {
-			counts[d/interval]++
-		}
-	}
-	return counts
-}
-
-// peak returns the maximum number of calls within any window.
-func peak(calls []time.Time, window time.Duration) int {
-	most, from := 0, 0
-	for i, call := range calls {
-		for call.Sub(calls[from]) >= window {
-			from++
-		}
-		most = max(most, i-from+1)
-	}
-	return most
+func (t *traffic) RoundTrip(r *http.Request) (*http.Response, error) {
+	t.calls.Add(1)
+	return t.Transport.RoundTrip(r)
 }

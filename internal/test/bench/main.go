@@ -7,134 +7,96 @@
 //	go -C internal/test/bench run . -docs ../../../docs   write docs/performance.md, its charts and figures
 //	go -C internal/test/bench run . -docs ../../../docs -redraw   write the page from the existing figures
 //
-// A full run needs an otherwise idle machine. The page contains its duration.
+// A full run needs an otherwise idle machine. The page contains its duration. The measures are tests,
+// because testing/synctest needs one.
 package main
 
 import (
-	"context"
-	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"log/slog"
 	"os"
-	"os/signal"
-	"slices"
 	"strings"
+	"testing"
 	"time"
-
-	"github.com/aws/aws-sdk-go-v2/aws"
 )
 
 func main() {
-	slog.SetDefault(slog.New(slog.DiscardHandler))
+	prepare()
 	only := flag.String("only", "", "run only the measure with this `name`")
 	docs := flag.String("docs", "", "the `folder` for the page, its charts and its figures")
 	redraw := flag.Bool("redraw", false, "write the page and the charts from the existing figures")
 	flag.Parse()
-	var err error
-	if os.Getenv(childVariable) != "" {
-		err = work()
-	} else {
-		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-		err = run(ctx, *only, *docs, *redraw)
-		stop()
+	all := func(string, string) (bool, error) { return true, nil }
+	run := func(t *testing.T) { run(t, *only, *docs, *redraw) }
+	testing.Main(all, []testing.InternalTest{{Name: "Bench", F: run}}, nil, nil)
+}
+
+// prepare makes this process independent of the user's settings. A child process does its work and ends.
+func prepare() {
+	slog.SetDefault(slog.New(slog.DiscardHandler))
+	err := cleanEnvironment()
+	if err == nil && os.Getenv(childVariable) != "" {
+		if err = work(); err == nil {
+			os.Exit(0)
+		}
 	}
 	if err != nil {
-		fmt.Fprintln(os.Stderr, "bench:", err)
-		os.Exit(1)
+		panic(err)
 	}
 }
 
-func run(ctx context.Context, only, docs string, redraw bool) error {
+// must ends the test if there is an error.
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func run(t *testing.T, only, docs string, redraw bool) {
+	if only != "" && docs != "" {
+		t.Fatal("the page shows all measures: use -docs without -only")
+	}
 	if redraw {
 		r, err := readReport(docs)
-		if err != nil {
-			return err
-		}
-		return writeDocs(docs, r)
+		must(t, err)
+		must(t, writeDocs(docs, r))
+		return
 	}
-	selected, err := full.measures(only)
-	if err != nil {
-		return err
-	}
-	if only != "" && docs != "" {
-		return errors.New("the page shows all measures: use -docs without -only")
-	}
-	r, err := measureAll(ctx, full, selected, full.Runs, os.Stdout)
-	if err != nil {
-		return err // the results so far have been printed
-	}
+	r := measureAll(t, full, only, full.Runs, os.Stdout)
 	if docs != "" {
-		if err := writeDocs(docs, r); err != nil {
-			return err
-		}
+		must(t, writeDocs(docs, r))
 	}
 	if missed := r.missed(); len(missed) > 0 {
-		return fmt.Errorf("limits not held:\n  %s", strings.Join(missed, "\n  "))
+		t.Fatalf("limits not held:\n  %s", strings.Join(missed, "\n  "))
 	}
-	return nil
 }
 
-// A lab contains the resources of one run of a measure.
-type lab struct{ releases []func() error }
-
-// place starts an STS. It runs until the lab is closed.
-func (l *lab) place(ctx context.Context, s setup) (p place, err error) {
-	stop, err := startChild(context.WithoutCancel(ctx), task{STS: s}, &p)
-	if err == nil {
-		l.releases = append(l.releases, stop)
-	}
-	return p, err
-}
-
-// folder returns a temporary folder, which is removed when the lab is closed.
-func (l *lab) folder() (string, error) {
-	folder, err := os.MkdirTemp("", "bench")
-	l.releases = append(l.releases, func() error { return os.RemoveAll(folder) })
-	return folder, err
-}
-
-// provider returns a provider of the contender, which is closed with the lab. t counts its calls of STS.
-func (l *lab) provider(ctx context.Context, c contender, p place, t *traffic) (aws.CredentialsProvider, error) {
-	provider, err := c.make(ctx, p, t.client(newTransport()))
-	if closer, ok := provider.(io.Closer); ok && err == nil {
-		l.releases = append(l.releases, closer.Close)
-	}
-	return provider, err
-}
-
-// close releases the resources. The lab can be used again.
-func (l *lab) close() error {
-	var errs []error
-	for _, release := range slices.Backward(l.releases) {
-		errs = append(errs, release())
-	}
-	l.releases = nil
-	return errors.Join(errs...)
-}
-
-// measureAll runs each measure several times and prints its table.
-func measureAll(ctx context.Context, p plan, selected []measure, runs int, out io.Writer) (r *report, err error) {
-	if err := cleanEnvironment(); err != nil {
-		return nil, err
-	}
-	r = newReport(p)
+// measureAll runs the measure with the name, or all if it is empty, and prints the tables.
+func measureAll(t *testing.T, p plan, only string, runs int, out io.Writer) *report {
+	r := newReport(p)
 	begin := time.Now()
 	fmt.Fprintln(out, strings.Join(r.Machine, "\n"))
-	for _, m := range selected {
+	for _, m := range p.measures() {
+		if only != "" && only != m.name {
+			continue
+		}
 		s := &sheet{Name: m.name, Runs: min(m.runs, runs)}
 		for i := range s.Runs {
 			fmt.Fprintf(os.Stderr, "%s, run %d of %d, after %v\n", m.name, i+1, s.Runs, time.Since(begin).Round(time.Second))
-			l := &lab{}
-			if err := errors.Join(m.run(ctx, l, s), l.close(), ctx.Err()); err != nil {
-				return nil, fmt.Errorf("%s: %w", m.name, err)
+			if !t.Run(m.name, func(t *testing.T) { m.run(t, s) }) {
+				t.FailNow() // the results so far have been printed
 			}
 		}
 		r.Sheets = append(r.Sheets, s)
 		fmt.Fprintf(out, "\n%s\n\n%s", s.Name, s.Table())
 	}
+	if len(r.Sheets) == 0 {
+		t.Fatalf("unknown measure %q", only)
+	}
 	r.Took = short(time.Since(begin).Round(time.Second))
 	fmt.Fprintf(out, "\n%s", r.LimitTable())
-	return r, nil
+	return r
 }

@@ -1,12 +1,12 @@
 package main
 
 import (
-	"context"
 	"net/http"
 	"runtime"
 	"sync"
 	"sync/atomic"
 	"syscall"
+	"testing"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -39,22 +39,14 @@ const maxCalls = 32
 func (p rolesPlan) leastLoad() float64 { return float64(p.Roles) * float64(p.Latency) / maxCalls }
 
 // measure returns the measure of the cost of thousands of roles in one process.
-func (p rolesPlan) measure(tls bool, holders ...string) func(context.Context, *lab, *sheet) error {
-	return func(ctx context.Context, l *lab, s *sheet) error {
-		at, err := l.place(ctx, setup{Lifetime: p.Lifetime, Latency: p.Latency, Roles: p.Roles, TLS: tls})
-		if err != nil {
-			return err
-		}
+func (p rolesPlan) measure(tls bool, holders ...string) func(*testing.T, *sheet) {
+	return func(t *testing.T, s *sheet) {
+		at := startSTS(t, setup{Lifetime: p.Lifetime, Latency: p.Latency, Roles: p.Roles, TLS: tls})
 		for _, holder := range holders {
 			var result sheet
-			stop, err := startChild(ctx, task{Holder: holder, Place: at, Run: p.Run}, &result)
-			if err != nil {
-				return err
-			}
-			l.releases = append(l.releases, stop)
+			startChild(t, task{Holder: holder, Place: at, Run: p.Run}, &result)
 			s.addMedians(&result)
 		}
-		return nil
 	}
 }
 
@@ -62,27 +54,28 @@ func (p rolesPlan) measure(tls bool, holders ...string) func(context.Context, *l
 type opener func(arn string) (aws.CredentialsProvider, error)
 
 // holders contains ways to hold the credentials of many roles. All chains begin with the same role.
-var holders = map[string]func(place, *http.Transport, *traffic) opener{
+var holders = map[string]func(place, *traffic) opener{
 	ours:   holdPool(func(arn string) irsa.RoleOptions { return irsa.RoleOptions{RoleARN: arn} }),
 	chains: holdPool(func(arn string) irsa.RoleOptions { return irsa.RoleOptions{Chain: []irsa.ChainedRole{{RoleARN: arn}}} }),
 	sdk:    holdSDK,
 }
 
 // holdSDK creates the SDK's providers as its config package does, with a shared client.
-func holdSDK(at place, transport *http.Transport, t *traffic) opener {
+func holdSDK(at place, t *traffic) opener {
 	shared := sts.New(sts.Options{
-		Region: region, BaseEndpoint: aws.String(at.Endpoint), Credentials: aws.AnonymousCredentials{}, HTTPClient: t.client(transport),
+		Region: region, BaseEndpoint: aws.String(at.Endpoint), Credentials: aws.AnonymousCredentials{}, HTTPClient: &http.Client{Transport: t},
 	})
 	return func(arn string) (aws.CredentialsProvider, error) {
 		return aws.NewCredentialsCache(stscreds.NewWebIdentityRoleProvider(shared, arn, stscreds.IdentityTokenFile(at.TokenFile))), nil
 	}
 }
 
-func holdPool(options func(arn string) irsa.RoleOptions) func(place, *http.Transport, *traffic) opener {
-	return func(at place, transport *http.Transport, t *traffic) opener {
-		transport.MaxConnsPerHost, transport.MaxIdleConnsPerHost = maxCalls, maxCalls
+func holdPool(options func(arn string) irsa.RoleOptions) func(place, *traffic) opener {
+	return func(at place, t *traffic) opener {
+		t.MaxConnsPerHost, t.MaxIdleConnsPerHost = maxCalls, maxCalls
 		pool, err := irsa.NewPool(func(o *irsa.PoolOptions) {
-			o.RoleARN, o.Region, o.Endpoint, o.TokenFile, o.HTTPClient = at.RoleARN, region, at.Endpoint, at.TokenFile, t.client(transport)
+			o.RoleARN, o.Region, o.Endpoint, o.TokenFile = at.RoleARN, region, at.Endpoint, at.TokenFile
+			o.HTTPClient = &http.Client{Transport: t}
 		})
 		return func(arn string) (aws.CredentialsProvider, error) {
 			if err != nil {
@@ -94,19 +87,14 @@ func holdPool(options func(arn string) irsa.RoleOptions) func(place, *http.Trans
 }
 
 // hold loads all roles and calls their providers until each role has been refreshed.
-func (t task) hold() (s sheet, err error) {
+func (t task) hold() (s sheet) {
 	before, begin := heapInUse(), cpuTime()
-	transport := newTransport()
-	if err := t.Place.trust(transport); err != nil {
-		return s, err
-	}
-	var network traffic
-	open := holders[t.Holder](t.Place, transport, &network)
+	network := newTraffic()
+	t.Place.trust(network.Transport)
+	open := holders[t.Holder](t.Place, network)
 	providers := make([]aws.CredentialsProvider, len(t.Place.RoleARNs))
 	for i, arn := range t.Place.RoleARNs {
-		if providers[i], err = open(arn); err != nil {
-			return s, err
-		}
+		providers[i] = result(open(arn))
 	}
 	took := load(providers)
 	loading := cpuTime() - begin
@@ -115,7 +103,7 @@ func (t task) hold() (s sheet, err error) {
 	s.add("", t.Holder, heapPerRole, memory, max(float64(heapInUse())-float64(before), 0)/float64(len(providers)))
 	s.addCount("", t.Holder, "goroutines", runtime.NumGoroutine())
 	begin = cpuTime()
-	total := callOften(providers, &network, t.Run)
+	total := callOften(providers, network, t.Run)
 	used, calls := loading+cpuTime()-begin, network.calls.Load()
 	s.addTime("", t.Holder, processor, used)
 	s.addCount("", t.Holder, stsCalls, int(calls))
@@ -123,7 +111,7 @@ func (t task) hold() (s sheet, err error) {
 	s.addCount("", t.Holder, "connections", int(network.connections.Load()))
 	total.report(&s, "", t.Holder)
 	runtime.KeepAlive(providers)
-	return s, nil
+	return s
 }
 
 // load gets the first credentials of all roles at the same time. It retries after failures.

@@ -87,11 +87,7 @@ func (s *sheet) find(scene, contender, name string) *figure {
 
 func (f *figure) median() float64 {
 	sorted := slices.Sorted(slices.Values(f.Runs))
-	middle := len(sorted) / 2
-	if len(sorted)%2 == 1 {
-		return sorted[middle]
-	}
-	return (sorted[middle-1] + sorted[middle]) / 2
+	return (sorted[(len(sorted)-1)/2] + sorted[len(sorted)/2]) / 2 // the same one twice if their number is odd
 }
 
 // String returns the median, with the range of the runs if they differ.

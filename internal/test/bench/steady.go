@@ -2,11 +2,11 @@ package main
 
 import (
 	"cmp"
-	"context"
 	"fmt"
 	"os"
 	"runtime/debug"
 	"slices"
+	"testing"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -33,41 +33,26 @@ const (
 )
 
 // run measures requests while credentials are refreshed.
-func (p steadyPlan) run(ctx context.Context, l *lab, s *sheet) error {
+func (p steadyPlan) run(t *testing.T, s *sheet) {
 	for _, c := range []contender{staticKeys, irsakit, asConfig, withWindow} {
-		if err := p.measure(ctx, l, s, c); err != nil {
-			return err
-		}
+		t.Run(c.name, func(t *testing.T) { p.measure(t, s, c) })
 	}
-	return nil
 }
 
-func (p steadyPlan) measure(ctx context.Context, l *lab, s *sheet, c contender) error {
-	at, err := l.place(ctx, setup{Lifetime: p.Lifetime, Latency: p.Latency})
-	if err != nil {
-		return err
-	}
-	var t traffic
-	provider, err := l.provider(ctx, c, at, &t)
-	if err == nil {
-		_, err = provider.Retrieve(ctx)
-	}
-	if err != nil {
-		return fmt.Errorf("%s: %w", c.name, err)
-	}
-	first := t.calls.Load()
+func (p steadyPlan) measure(t *testing.T, s *sheet, c contender) {
+	network := newTraffic()
+	provider := c.open(t, startSTS(t, setup{Lifetime: p.Lifetime, Latency: p.Latency}), network)
+	_, err := provider.Retrieve(t.Context())
+	must(t, err)
+	first := network.calls.Load()
 	percent := debug.SetGCPercent(-1) // neither the garbage collector nor another process delays a caller
 	if err := schedule(unix.SCHED_FIFO, 1); err != nil {
 		fmt.Fprintf(os.Stderr, "no real-time priority, so the machine affects the far percentiles: %v\n", err)
 	}
 	begin := time.Now()
-	end := begin.Add(p.Run)
-	all := call(provider, p.Callers, p.Every, func(due time.Time) bool { return due.After(end) || ctx.Err() != nil })
+	all := callEvenly(provider, p.Callers, p.Every, begin.Add(p.Run).Before)
 	_ = schedule(unix.SCHED_NORMAL, 0) // allowed for all processes
 	debug.SetGCPercent(percent)
-	if ctx.Err() != nil {
-		return ctx.Err()
-	}
 	slices.SortFunc(all, func(a, b request) int { return cmp.Compare(a.took, b.took) })
 	for _, p := range []struct {
 		name  string
@@ -75,11 +60,9 @@ func (p steadyPlan) measure(ctx context.Context, l *lab, s *sheet, c contender) 
 	}{{"p50", 0.5}, {"p99", 0.99}, {"p99.9", 0.999}, {farTail, 0.9999}} {
 		s.addTime("", c.name, p.name, all[int(p.share*float64(len(all)))].took)
 	}
-	total := summarize(all)
-	total.report(s, "", c.name)
-	s.addCount("", c.name, stsCalls, int(t.calls.Load()-first))
+	summarize(all).report(s, "", c.name)
+	s.addCount("", c.name, stsCalls, int(network.calls.Load()-first))
 	s.draw(series{latencies, c.name, 0, slot.Seconds(), longestBySlot(all, begin, p.Run)})
-	return l.close() // before the next contender runs
 }
 
 // slot is the duration that a point of the chart represents.

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"log"
 	"os"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -73,15 +74,14 @@ func goSDK() client {
 	}
 }
 
-func goIdentity(ctx context.Context) error {
+func goIdentity(ctx context.Context) {
 	cfg, err := config.LoadDefaultConfig(ctx)
 	if err != nil {
-		return err
+		log.Fatal(err)
 	}
 	identity, err := sts.NewFromConfig(cfg).GetCallerIdentity(ctx, nil)
 	if err != nil {
-		return err
+		log.Fatal(err)
 	}
 	fmt.Println(aws.ToString(identity.Arn))
-	return nil
 }

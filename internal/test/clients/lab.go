@@ -10,9 +10,9 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"strings"
 	"syscall"
+	"testing"
 
 	"github.com/irsakit/irsakit/irsa/irsatest"
 )
@@ -32,89 +32,58 @@ const session = "arn:aws:sts::111122223333:assumed-role/s3-writer/"
 
 // lab provides the targets. All of them obtain credentials from the kit.
 type lab struct {
+	t      *testing.T
 	pod    *irsatest.Pod
 	folder string
 	uri    string // of the sidecar
-	stops  []func() error
 }
 
 // startLab builds the programs and starts them.
-func startLab(ctx context.Context) (_ *lab, err error) {
-	l := &lab{}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, l.close())
-		}
-	}()
-	if l.folder, err = os.MkdirTemp("", "clients-"); err != nil {
-		return nil, err
-	}
-	l.stops = append(l.stops, func() error { return os.RemoveAll(l.folder) })
-	k, err := irsatest.Start()
-	if err != nil {
-		return nil, err
-	}
-	l.stops = append(l.stops, k.Close)
+func startLab(ctx context.Context, t *testing.T) *lab {
+	k := irsatest.New(t, func(o *irsatest.Options) { o.Loopback = true })
 	sa := k.ServiceAccount("shop", "cart")
-	l.pod = k.Pod(sa, k.Role("s3-writer", irsatest.Trust(sa)))
+	l := &lab{t: t, pod: k.Pod(sa, k.Role("s3-writer", irsatest.Trust(sa))), folder: t.TempDir()}
 	for _, program := range []string{"sidecar", "credential-process"} {
 		build := exec.CommandContext(ctx, "go", "build", "-C", "../../../examples/"+program, "-o", l.folder+"/", ".") // #nosec G204
 		build.Stderr = os.Stderr
-		if err := build.Run(); err != nil {
-			return nil, err
-		}
+		must(t, build.Run())
 	}
-	return l, l.startSidecar(ctx)
-}
-
-// close ends what was started.
-func (l *lab) close() (err error) {
-	for _, stop := range slices.Backward(l.stops) {
-		err = errors.Join(err, stop())
-	}
-	return err
+	l.startSidecar()
+	return l
 }
 
 var uriPattern = regexp.MustCompile(`uri=(\S+)`)
 
 // startSidecar starts the sidecar and waits until it listens.
-func (l *lab) startSidecar(ctx context.Context) error {
+func (l *lab) startSidecar() {
 	const free = "127.0.0.1:0"
-	command := exec.CommandContext(ctx, filepath.Join(l.folder, "sidecar"), "-listen", free, "-health", free, "-metrics", free,
+	command := exec.Command(filepath.Join(l.folder, "sidecar"), "-listen", free, "-health", free, "-metrics", free,
 		"-token-file", filepath.Join(l.folder, "token")) // #nosec G204
 	command.Env = l.pod.Environ()
 	stderr, err := command.StderrPipe()
-	if err != nil {
-		return err
-	}
-	if err := command.Start(); err != nil {
-		return err
-	}
+	must(l.t, err)
+	must(l.t, command.Start())
 	log := bufio.NewReader(stderr)
-	l.stops = append(l.stops, func() error {
+	l.t.Cleanup(func() {
 		err := command.Process.Signal(syscall.SIGTERM)
 		_, _ = io.Copy(os.Stderr, log)
-		return errors.Join(err, command.Wait())
+		must(l.t, errors.Join(err, command.Wait()))
 	})
 	for l.uri == "" {
 		line, err := log.ReadString('\n')
 		if err != nil {
-			return fmt.Errorf("the sidecar did not start: %s", line)
+			l.t.Fatalf("the sidecar did not start: %s", line)
 		}
 		if match := uriPattern.FindStringSubmatch(line); match != nil {
 			l.uri = match[1]
 		}
 	}
-	return nil
 }
 
 // environment returns the environment of a client that uses the target. It contains no
 // settings and no credentials of the user.
-func (l *lab) environment(target string) ([]string, error) {
-	home, err := os.MkdirTemp(l.folder, "home-") // each its own: the AWS CLI keeps credentials there
-	if err != nil {
-		return nil, err
-	}
+func (l *lab) environment(target string) []string {
+	home := l.t.TempDir() // each its own: the AWS CLI keeps credentials there
 	config := filepath.Join(home, "config")
 	environment := []string{
 		"PATH=" + os.Getenv("PATH"),
@@ -137,9 +106,7 @@ func (l *lab) environment(target string) ([]string, error) {
 	}
 	tokenFile := filepath.Join(l.folder, "token")
 	token, err := os.ReadFile(tokenFile)
-	if err != nil {
-		return nil, err
-	}
+	must(l.t, err)
 	text := "[default]\n"
 	switch target {
 	case sidecarFile:
@@ -149,5 +116,6 @@ func (l *lab) environment(target string) ([]string, error) {
 	case process:
 		text += fmt.Sprintf("credential_process = /usr/bin/env %s %s\n", strings.Join(inPod, " "), filepath.Join(l.folder, "credential-process"))
 	}
-	return environment, os.WriteFile(config, []byte(text), 0o600)
+	must(l.t, os.WriteFile(config, []byte(text), 0o600))
+	return environment
 }

@@ -19,6 +19,7 @@ import (
 	"os/signal"
 	"strings"
 	"syscall"
+	"testing"
 )
 
 func main() {
@@ -26,26 +27,29 @@ func main() {
 	clis := flag.String("aws", "aws,/usr/bin/aws", "`commands` of the AWS CLI, separated by commas")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	var err error
+	defer stop()
 	if os.Getenv(goVariable) != "" {
-		err = goIdentity(ctx)
-	} else {
-		err = run(ctx, os.Stdout, allClients(strings.Split(*pythons, ","), strings.Split(*clis, ",")))
+		goIdentity(ctx)
+		return
 	}
-	stop()
+	all := func(string, string) (bool, error) { return true, nil }
+	clients := func(t *testing.T) { // ends the lab
+		must(t, run(ctx, t, os.Stdout, allClients(strings.Split(*pythons, ","), strings.Split(*clis, ","))))
+	}
+	testing.Main(all, []testing.InternalTest{{Name: "Clients", F: clients}}, nil, nil)
+}
+
+// must ends the test if there is an error.
+func must(t *testing.T, err error) {
+	t.Helper()
 	if err != nil {
-		fmt.Fprintln(os.Stderr, "clients:", err)
-		os.Exit(1)
+		t.Fatal(err)
 	}
 }
 
 // run prints a table with a line for each client that is installed, and then the failures.
-func run(ctx context.Context, out io.Writer, clients []client) (err error) {
-	l, err := startLab(ctx)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, l.close()) }()
+func run(ctx context.Context, t *testing.T, out io.Writer, clients []client) (broken error) {
+	l := startLab(ctx, t)
 	fmt.Fprintf(out, "| client | version | %s |\n|---|---|%s\n", strings.Join(targets, " | "), strings.Repeat("---|", len(targets)))
 	var notes []string
 	rows := map[string]bool{}
@@ -58,11 +62,11 @@ func run(ctx context.Context, out io.Writer, clients []client) (err error) {
 			notes = append(notes, fmt.Sprintf("not installed: %s of %s", c.name, c.version[0]))
 		default:
 			fmt.Fprint(out, row)
-			failures, broken := c.try(ctx, out, l, version)
-			notes, err = append(notes, failures...), errors.Join(err, broken)
+			failures, err := c.try(ctx, out, l, version)
+			notes, broken = append(notes, failures...), errors.Join(broken, err)
 		}
 		rows[row] = true
 	}
 	fmt.Fprintf(out, "\n%s\n", strings.Join(notes, "\n"))
-	return err
+	return broken
 }

@@ -28,7 +28,7 @@ func TestRunReportsResultOfEachTarget(t *testing.T) {
 	missing := client{name: "missing", version: []string{"no-such-program"}}
 
 	var out strings.Builder
-	err := run(t.Context(), &out, []client{sdk, sdk, broken, missing})
+	err := run(t.Context(), t, &out, []client{sdk, sdk, broken, missing})
 	require.EqualError(t, err, "broken 1.9.0 does not obtain credentials from the kit; it should since 1.9.0")
 	assert.Equal(t, 1, strings.Count(out.String(), "| AWS SDK for Go v2 | "+aws.SDKVersion+" | yes | yes | yes | yes |\n"))
 	assert.Contains(t, out.String(), "| broken | 1.9.0 | no | yes | no | |\n")

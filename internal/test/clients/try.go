@@ -54,14 +54,10 @@ func (c client) try(ctx context.Context, out io.Writer, l *lab, version string) 
 // obtain runs the client, and returns an error if it does not have the credentials of the
 // target.
 func (c client) obtain(ctx context.Context, l *lab, target string) error {
-	environment, err := l.environment(target)
-	if err != nil {
-		return err
-	}
 	ctx, cancel := context.WithTimeout(ctx, clientTimeout)
 	defer cancel()
 	command := exec.CommandContext(ctx, c.identity[0], c.identity[1:]...) // #nosec G204 -- the user names the command
-	command.Env = environment
+	command.Env = l.environment(target)
 	output, err := command.Output()
 	var exitErr *exec.ExitError
 	if errors.As(err, &exitErr) {

@@ -94,20 +94,20 @@ type unreachable struct{}
 
 func (unreachable) Do(*http.Request) (*http.Response, error) { return nil, os.ErrInvalid }
 
-// requireWithout checks that text does not contain 12 consecutive characters of the token's
-// payload or signature.
-func requireWithout(t *testing.T, text, token string) {
+// requireNotPrinted checks that a value printed by reflection and a diff of it do not contain 12 consecutive
+// characters of the token's payload or signature.
+func requireNotPrinted(t *testing.T, token string, value any, diff string) {
 	t.Helper()
-	require.NotEmpty(t, text)
-	for _, part := range strings.Split(token, ".")[1:] {
-		for i := 0; i+12 <= len(part); i++ {
-			require.NotContains(t, text, part[i:i+12])
+	without := spew.ConfigState{DisableMethods: true, Indent: " "}
+	for _, text := range []string{spew.Sdump(value, &value, struct{ v any }{value}), without.Sdump(value, &value), diff} {
+		require.NotEmpty(t, text)
+		for _, part := range strings.Split(token, ".")[1:] {
+			for i := 0; i+12 <= len(part); i++ {
+				require.NotContains(t, text, part[i:i+12])
+			}
 		}
 	}
 }
-
-// everything contains go-cmp options to compare and print unexported fields.
-var everything = cmp.Options{cmp.AllowUnexported(irsa.Error{}), cmp.Comparer(func(a, b error) bool { return errors.Is(a, b) })}
 
 func TestTokenIsNotPrintedByReflection(t *testing.T) {
 	k := irsatest.New(t)
@@ -116,9 +116,7 @@ func TestTokenIsNotPrintedByReflection(t *testing.T) {
 	require.NoError(t, err)
 	two, err := tokenfile.Parse(other)
 	require.NoError(t, err)
-	requireWithout(t, spew.Sdump(one, &one, struct{ token tokenfile.Token }{one}), token)
-	requireWithout(t, (&spew.ConfigState{DisableMethods: true, Indent: " "}).Sdump(one, &one), token)
-	requireWithout(t, cmp.Diff(one, two, cmp.Exporter(func(reflect.Type) bool { return true })), token)
+	requireNotPrinted(t, token, one, cmp.Diff(one, two, cmp.Exporter(func(reflect.Type) bool { return true })))
 }
 
 func TestErrorPrintedByReflectionContainsNoToken(t *testing.T) {
@@ -135,7 +133,6 @@ func TestErrorPrintedByReflectionContainsNoToken(t *testing.T) {
 	err := p.Refresh(t.Context())
 	var typed *irsa.Error
 	require.ErrorAs(t, err, &typed)
-	requireWithout(t, spew.Sdump(err), pod.Token())
-	requireWithout(t, (&spew.ConfigState{DisableMethods: true, Indent: " "}).Sdump(err), pod.Token())
-	requireWithout(t, cmp.Diff(&irsa.Error{}, typed, everything), pod.Token())
+	same := cmp.Comparer(func(a, b error) bool { return errors.Is(a, b) })
+	requireNotPrinted(t, pod.Token(), err, cmp.Diff(&irsa.Error{}, typed, cmp.AllowUnexported(irsa.Error{}), same))
 }

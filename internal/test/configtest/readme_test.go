@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log"
 	"os"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -15,6 +16,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
+	"github.com/aws/aws-sdk-go-v2/service/sts/types"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -23,71 +25,111 @@ import (
 	"github.com/irsakit/irsakit/irsa/irsatest"
 )
 
-// The functions in this file contain the code of README.md. The tests run it in a pod of the test
-// kit.
+// The functions in this file contain the code of README.md. The tests run it in a pod of the test kit.
 
-func serviceClient() *s3.Client {
-	p, err := irsa.New() // reads AWS_ROLE_ARN and AWS_WEB_IDENTITY_TOKEN_FILE
-	if err != nil {
-		log.Fatal(err)
-	}
-	defer p.Close()
-	client := s3.NewFromConfig(p.AWSConfig())
-	return client
-}
+// The accounts and names of the pod's role and of a role that it may assume.
+const (
+	cart       = "111122223333:assumed-role/s3-writer/"
+	auditor    = "444455556666:assumed-role/auditor/"
+	auditorARN = "arn:aws:iam::444455556666:role/auditor"
+)
 
-func configured(ctx context.Context, p *irsa.Provider) (aws.Config, error) {
-	cfg, err := config.LoadDefaultConfig(ctx)
-	if err != nil {
-		return aws.Config{}, err
-	}
-	p.Configure(&cfg) // before any client is created from cfg
-	return cfg, nil
-}
-
-func waitReady(ctx context.Context, p *irsa.Provider) error {
-	if err := p.WaitReady(ctx); err != nil { // retries after any failure, until ctx is done
-		return err
-	}
-	return nil
-}
-
-func chain(p *irsa.Provider) (*irsa.Provider, error) {
-	auditor, err := p.AssumeRole("arn:aws:iam::444455556666:role/auditor", func(o *stscreds.AssumeRoleOptions) {
-		o.ExternalID = aws.String("shop-4711")
-	})
-	return auditor, err
-}
-
-func tenantRole(ctx context.Context, tenant struct{ Name, RoleARN string }) error {
-	pool, err := irsa.NewPool()
-	if err != nil {
-		return err
-	}
-	defer pool.Close()
-	provider, err := pool.Provider(irsa.RoleOptions{
-		RoleARN: tenant.RoleARN,
-		Tenant:  tenant.Name,
-	})
-	if err != nil {
-		return err
-	}
-	return waitReady(ctx, provider)
-}
-
-func signing(p *irsa.Provider) aws.Config {
-	signing := p.AWSConfig()
-	signing.Credentials = p.MinTTL(15 * time.Minute)
-	return signing
-}
-
-func otherCredentials(ctx context.Context) (aws.Config, error) {
-	cfg, err := config.LoadDefaultConfig(ctx)
-	if err != nil {
-		return aws.Config{}, err
-	}
-	cfg.Credentials = cache.New(cfg.Credentials)
-	return cfg, nil
+// configurations are the ways to obtain a configuration. cfg is the SDK's default configuration in the
+// pod, and p is a Provider of the pod.
+var configurations = []struct {
+	name, role string
+	load       func(ctx context.Context, cfg aws.Config, p *irsa.Provider) (aws.Config, error)
+}{
+	{"LoadDefaultConfig before", cart, func(ctx context.Context, cfg aws.Config, _ *irsa.Provider) (aws.Config, error) {
+		client := sts.NewFromConfig(cfg, func(o *sts.Options) {
+			o.Retryer = retry.AddWithErrorCodes(retry.NewStandard(), "IDPCommunicationError", "InvalidIdentityToken")
+		})
+		_, err := client.GetCallerIdentity(ctx, nil)
+		return cfg, err
+	}},
+	{"LoadDefaultConfig after", cart, func(context.Context, aws.Config, *irsa.Provider) (aws.Config, error) {
+		p, err := irsa.New()
+		if err != nil {
+			return aws.Config{}, err
+		}
+		cfg := p.AWSConfig()
+		return cfg, nil
+	}},
+	{"on a laptop or in a pod", cart, func(ctx context.Context, _ aws.Config, _ *irsa.Provider) (aws.Config, error) {
+		return onLaptopOrInPod(ctx)
+	}},
+	{"Configure", cart, func(ctx context.Context, _ aws.Config, p *irsa.Provider) (aws.Config, error) {
+		cfg, err := config.LoadDefaultConfig(ctx)
+		if err != nil {
+			return aws.Config{}, err
+		}
+		p.Configure(&cfg) // before any client is created from cfg
+		return cfg, nil
+	}},
+	{"MinTTL", cart, func(_ context.Context, _ aws.Config, p *irsa.Provider) (aws.Config, error) {
+		signing := p.AWSConfig()
+		signing.Credentials = p.MinTTL(15 * time.Minute)
+		return signing, nil
+	}},
+	{"cache.New", cart, func(ctx context.Context, _ aws.Config, _ *irsa.Provider) (aws.Config, error) {
+		cfg, err := config.LoadDefaultConfig(ctx)
+		if err != nil {
+			return aws.Config{}, err
+		}
+		cfg.Credentials = cache.New(cfg.Credentials)
+		return cfg, nil
+	}},
+	{"NewWebIdentityRoleProvider and CredentialsCacheOptions before", cart, func(_ context.Context, cfg aws.Config, _ *irsa.Provider) (aws.Config, error) {
+		cfg.Credentials = aws.NewCredentialsCache(stscreds.NewWebIdentityRoleProvider(
+			sts.NewFromConfig(cfg),
+			os.Getenv("AWS_ROLE_ARN"),
+			stscreds.IdentityTokenFile(os.Getenv("AWS_WEB_IDENTITY_TOKEN_FILE")),
+			func(o *stscreds.WebIdentityRoleOptions) {
+				o.RoleSessionName = "cart"
+				o.Duration = 2 * time.Hour
+			},
+		))
+		source := cfg.Credentials
+		credentials := aws.NewCredentialsCache(source, func(o *aws.CredentialsCacheOptions) {
+			o.ExpiryWindow = 5 * time.Minute
+			o.ExpiryWindowJitterFrac = 0.5
+		})
+		cfg.Credentials = credentials
+		return cfg, nil
+	}},
+	{"NewWebIdentityRoleProvider after", cart, func(_ context.Context, cfg aws.Config, _ *irsa.Provider) (aws.Config, error) {
+		p, err := irsa.New(func(o *irsa.Options) {
+			o.SessionName = "cart"
+			o.Duration = 2 * time.Hour
+		})
+		if err != nil {
+			return aws.Config{}, err
+		}
+		p.Configure(&cfg)
+		return cfg, nil
+	}},
+	{"AssumeRole", auditor, func(_ context.Context, cfg aws.Config, p *irsa.Provider) (aws.Config, error) {
+		auditor, err := p.AssumeRole("arn:aws:iam::444455556666:role/auditor", func(o *stscreds.AssumeRoleOptions) {
+			o.ExternalID = aws.String("shop-4711")
+		})
+		cfg.Credentials = auditor
+		return cfg, err
+	}},
+	{"NewAssumeRoleProvider before", auditor, func(_ context.Context, cfg aws.Config, _ *irsa.Provider) (aws.Config, error) {
+		auditor := aws.NewCredentialsCache(stscreds.NewAssumeRoleProvider(sts.NewFromConfig(cfg), auditorARN,
+			func(o *stscreds.AssumeRoleOptions) {
+				o.ExternalID = aws.String("shop-4711")
+			}))
+		cfg.Credentials = auditor
+		return cfg, nil
+	}},
+	{"NewAssumeRoleProvider after", auditor, func(_ context.Context, cfg aws.Config, p *irsa.Provider) (aws.Config, error) {
+		auditor, err := p.AssumeRole(auditorARN, func(o *stscreds.AssumeRoleOptions) {
+			o.ExternalID = aws.String("shop-4711")
+		})
+		cfg.Credentials = auditor
+		return cfg, err
+	}},
 }
 
 func onLaptopOrInPod(ctx context.Context) (aws.Config, error) {
@@ -102,145 +144,80 @@ func onLaptopOrInPod(ctx context.Context) (aws.Config, error) {
 	}
 }
 
-func loadDefaultAfter() (aws.Config, error) {
-	p, err := irsa.New()
-	if err != nil {
-		return aws.Config{}, err
+func waitForTenant(ctx context.Context, p *irsa.Provider, tenant struct{ Name, RoleARN string }) error {
+	if err := p.WaitReady(ctx); err != nil { // retries after any failure, until ctx is done
+		return err
 	}
-	cfg := p.AWSConfig()
-	return cfg, nil
-}
-
-func webIdentityBefore(cfg aws.Config) aws.Config {
-	cfg.Credentials = aws.NewCredentialsCache(stscreds.NewWebIdentityRoleProvider(
-		sts.NewFromConfig(cfg),
-		os.Getenv("AWS_ROLE_ARN"),
-		stscreds.IdentityTokenFile(os.Getenv("AWS_WEB_IDENTITY_TOKEN_FILE")),
-		func(o *stscreds.WebIdentityRoleOptions) {
-			o.RoleSessionName = "cart"
-			o.Duration = 2 * time.Hour
-		},
-	))
-	return cfg
-}
-
-func webIdentityAfter(cfg aws.Config) (aws.Config, error) {
-	p, err := irsa.New(func(o *irsa.Options) {
-		o.SessionName = "cart"
-		o.Duration = 2 * time.Hour
+	pool, err := irsa.NewPool()
+	if err != nil {
+		return err
+	}
+	defer pool.Close()
+	provider, err := pool.Provider(irsa.RoleOptions{
+		RoleARN: tenant.RoleARN,
+		Tenant:  tenant.Name,
 	})
 	if err != nil {
-		return aws.Config{}, err
+		return err
 	}
-	p.Configure(&cfg)
-	return cfg, nil
+	return provider.WaitReady(ctx)
 }
 
-func assumeRoleBefore(cfg aws.Config, auditorARN string) aws.CredentialsProvider {
-	auditor := aws.NewCredentialsCache(stscreds.NewAssumeRoleProvider(sts.NewFromConfig(cfg), auditorARN,
-		func(o *stscreds.AssumeRoleOptions) {
-			o.ExternalID = aws.String("shop-4711")
-		}))
-	return auditor
-}
-
-func assumeRoleAfter(p *irsa.Provider, auditorARN string) (aws.CredentialsProvider, error) {
-	auditor, err := p.AssumeRole(auditorARN, func(o *stscreds.AssumeRoleOptions) {
-		o.ExternalID = aws.String("shop-4711")
-	})
-	return auditor, err
-}
-
-func cacheOptionsBefore(source aws.CredentialsProvider) aws.CredentialsProvider {
-	credentials := aws.NewCredentialsCache(source, func(o *aws.CredentialsCacheOptions) {
-		o.ExpiryWindow = 5 * time.Minute
-		o.ExpiryWindowJitterFrac = 0.5
-	})
-	return credentials
-}
-
-func retryerBefore(cfg aws.Config) *sts.Client {
-	client := sts.NewFromConfig(cfg, func(o *sts.Options) {
-		o.Retryer = retry.AddWithErrorCodes(retry.NewStandard(), "IDPCommunicationError", "InvalidIdentityToken")
-	})
-	return client
-}
-
-// startREADMEPod sets the environment of a pod. It returns the pod's role and a role in another
-// account that it may assume.
-func startREADMEPod(t *testing.T) (cart, auditor *irsatest.Role) {
-	t.Helper()
+// The SDK works with the test cluster without irsakit, too.
+func TestREADMEConfigurationsHaveCredentials(t *testing.T) {
+	clearSettings(t)
 	k := irsatest.New(t, func(o *irsatest.Options) { o.Loopback = true })
 	sa := k.ServiceAccount("shop", "cart")
-	cart = k.Role("s3-writer", irsatest.Trust(sa), irsatest.MaxSessionDuration(12*time.Hour))
-	auditor = k.Role("auditor", irsatest.InAccount("444455556666"), irsatest.Trust(cart))
-	k.Pod(sa, cart).Setenv()
-	return cart, auditor
-}
+	role := k.Role("s3-writer", irsatest.Trust(sa), irsatest.MaxSessionDuration(12*time.Hour))
+	k.Role("auditor", irsatest.InAccount("444455556666"), irsatest.Trust(role))
+	pod := k.Pod(sa, role)
+	pod.Setenv()
+	p, err := irsa.New() // reads AWS_ROLE_ARN and AWS_WEB_IDENTITY_TOKEN_FILE
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer p.Close()
+	client := s3.NewFromConfig(p.AWSConfig())
+	assert.Equal(t, "us-west-2", client.Options().Region)
 
-func TestREADMEConfigurationsHaveCredentials(t *testing.T) {
-	cart, auditor := startREADMEPod(t)
 	ctx := t.Context()
-	p := newProvider(t)
-	loaded, err := config.LoadDefaultConfig(ctx)
+	cfg, err := config.LoadDefaultConfig(ctx)
 	require.NoError(t, err)
-
-	configs := map[string]func() (aws.Config, error){
-		"Configure":                         func() (aws.Config, error) { return configured(ctx, p) },
-		"MinTTL":                            func() (aws.Config, error) { return signing(p), nil },
-		"cache.New":                         func() (aws.Config, error) { return otherCredentials(ctx) },
-		"on a laptop or in a pod":           func() (aws.Config, error) { return onLaptopOrInPod(ctx) },
-		"LoadDefaultConfig after":           loadDefaultAfter,
-		"NewWebIdentityRoleProvider before": func() (aws.Config, error) { return webIdentityBefore(loaded), nil },
-		"NewWebIdentityRoleProvider after":  func() (aws.Config, error) { return webIdentityAfter(loaded) },
-		"CredentialsCacheOptions before": func() (aws.Config, error) {
-			cfg := loaded.Copy()
-			cfg.Credentials = cacheOptionsBefore(webIdentityBefore(loaded).Credentials)
-			return cfg, nil
-		},
-	}
-	for name, load := range configs {
-		t.Run(name, func(t *testing.T) {
-			cfg, err := load()
+	for _, tt := range configurations {
+		t.Run(tt.name, func(t *testing.T) {
+			cfg, err := tt.load(ctx, cfg.Copy(), p)
 			require.NoError(t, err)
-			assertAccount(t, cfg, "111122223333")
+			client := sts.NewFromConfig(cfg, func(o *sts.Options) { o.BaseEndpoint = aws.String(os.Getenv("AWS_ENDPOINT_URL_STS")) })
+			identity, err := client.GetCallerIdentity(ctx, nil)
+			require.NoError(t, err)
+			assert.Contains(t, *identity.Arn, "arn:aws:sts::"+tt.role)
+			assert.True(t, strings.HasPrefix(tt.role, *identity.Account+":"))
 		})
 	}
+	require.NoError(t, waitForTenant(ctx, p, struct{ Name, RoleARN string }{"blue", role.ARN()}))
 
-	chains := map[string]func() (aws.CredentialsProvider, error){
-		"AssumeRole":                   func() (aws.CredentialsProvider, error) { return chain(p) },
-		"NewAssumeRoleProvider before": func() (aws.CredentialsProvider, error) { return assumeRoleBefore(loaded, auditor.ARN()), nil },
-		"NewAssumeRoleProvider after":  func() (aws.CredentialsProvider, error) { return assumeRoleAfter(p, auditor.ARN()) },
-	}
-	for name, build := range chains {
-		t.Run(name, func(t *testing.T) {
-			provider, err := build()
-			require.NoError(t, err)
-			cfg := loaded.Copy()
-			cfg.Credentials = provider
-			assertAccount(t, cfg, "444455556666")
-		})
-	}
-
-	require.NoError(t, waitReady(ctx, p))
-	require.NoError(t, tenantRole(ctx, struct{ Name, RoleARN string }{"blue", cart.ARN()}))
-	assert.Equal(t, "us-west-2", serviceClient().Options().Region)
-	assert.NotNil(t, retryerBefore(loaded).Options().Retryer)
+	pod.Rotate(irsatest.Invalid("expired"))
+	cfg, err = config.LoadDefaultConfig(ctx)
+	require.NoError(t, err)
+	_, err = sts.NewFromConfig(cfg).GetCallerIdentity(ctx, nil)
+	var expired *types.ExpiredTokenException
+	require.ErrorAs(t, err, &expired)
 }
 
-// assertAccount checks that a client made from cfg has credentials of the account.
-func assertAccount(t *testing.T, cfg aws.Config, account string) {
+// clearSettings keeps the settings of the machine from affecting the test.
+func clearSettings(t *testing.T) {
 	t.Helper()
-	client := sts.NewFromConfig(cfg, func(o *sts.Options) { o.BaseEndpoint = aws.String(os.Getenv("AWS_ENDPOINT_URL_STS")) })
-	identity, err := client.GetCallerIdentity(t.Context(), nil)
-	require.NoError(t, err)
-	assert.Equal(t, account, *identity.Account)
+	for _, variable := range os.Environ() {
+		if name, _, _ := strings.Cut(variable, "="); strings.HasPrefix(name, "AWS_") {
+			t.Setenv(name, "")
+		}
+	}
+	t.Setenv("AWS_CONFIG_FILE", os.DevNull)
+	t.Setenv("AWS_SHARED_CREDENTIALS_FILE", os.DevNull)
 }
 
 func TestREADMEFallsBackOnlyOutsidePods(t *testing.T) {
-	for _, name := range []string{"AWS_ROLE_ARN", "AWS_WEB_IDENTITY_TOKEN_FILE"} {
-		t.Setenv(name, "")
-	}
+	clearSettings(t)
 	t.Setenv("AWS_ACCESS_KEY_ID", "AKIALAPTOP")
 	t.Setenv("AWS_SECRET_ACCESS_KEY", "laptop")
 	cfg, err := onLaptopOrInPod(t.Context())

@@ -3,7 +3,6 @@ package docs
 import (
 	"fmt"
 	"io/fs"
-	"maps"
 	"path"
 	"regexp"
 	"slices"
@@ -21,6 +20,8 @@ var (
 	scheme     = regexp.MustCompile(`^[a-z]+:`)
 	ourURL     = regexp.MustCompile(`^https://(?:` + module + `/(?:blob|tree)/main|pkg\.go\.dev/` + module + `)/`)
 	command    = regexp.MustCompile("\\bgo(?: -C (\\S+))? (?:run|test|build|vet|install|get)((?: [^\\s`|;&#]+)*)")
+	packages   = regexp.MustCompile(` (\./|` + module + `)([^\s@]*)`)
+	runFlag    = regexp.MustCompile(` -run ['"]?([^\s'"]+)`)
 	// declaration is that of a test, and figure a number with a unit.
 	declaration = regexp.MustCompile(`(?m)^func ((?:Test|Example|Fuzz)\w*)\(`)
 	figure      = regexp.MustCompile(`(\d[\d.,]*)\s?(ns|µs|ms|s|KiB|MiB|B|%|×)(?:[^\pL\pN]|$)`)
@@ -58,85 +59,61 @@ func (r *repository) checkLinks(p *page, line string) (faults []string) {
 }
 
 // checkCode checks that a Go file contains the lines of a block.
-func (r *repository) checkCode(code []string) (faults []string) {
-	longest, where := 0, "not even the first line"
-	for _, name := range slices.Sorted(maps.Keys(r.code)) {
-		for start := range r.code[name] {
-			n := matching(r.code[name][start:], code)
-			if n == len(code) {
-				return nil
-			}
-			if n > longest {
-				longest, where = n, fmt.Sprintf("the lines from %s:%d on differ at %q", name, start+1, strings.TrimSpace(code[n]))
-			}
+func (r *repository) checkCode(code []string) []string {
+	if r.find(code) != "" {
+		return nil
+	}
+	for n := len(code) - 1; n > 0; n-- {
+		if name := r.find(code[:n]); name != "" {
+			return []string{fmt.Sprintf("no Go file contains this code: %s differs at %q", name, strings.TrimSpace(code[n]))}
 		}
 	}
-	return []string{"no Go file contains this code: " + where}
+	return []string{"no Go file contains this code: not even the first line"}
 }
 
-// matching returns how many lines of a block are at the beginning of a file's lines.
-func matching(lines, code []string) int {
-	for i, line := range code {
-		line = strings.TrimSpace(line)
-		if line == "…" {
-			longest := 0
-			for skipped := range lines[i:] {
-				longest = max(longest, matching(lines[i+skipped:], code[i+1:]))
-			}
-			return i + 1 + longest
-		}
-		if i == len(lines) || strings.TrimSpace(lines[i]) != line {
-			return i
+// find returns the name of a file that contains the lines, or "". A line "…" stands for any number of lines.
+func (r *repository) find(code []string) string {
+	pattern := `\n`
+	for _, line := range code {
+		if line = strings.TrimSpace(line); line == "…" {
+			pattern += `(?:.*\n)*?`
+		} else {
+			pattern += regexp.QuoteMeta(line) + `\n`
 		}
 	}
-	return len(code)
+	block := regexp.MustCompile(pattern)
+	for name, text := range r.code {
+		if block.MatchString(text) {
+			return name
+		}
+	}
+	return ""
 }
 
 // checkCommands checks that the folders in the go commands of a line exist, and the tests.
 func (r *repository) checkCommands(line string) (faults []string) {
 	for _, match := range command.FindAllStringSubmatch(line, -1) {
-		var folders, run []string
-		arguments := append([]string{""}, strings.Fields(match[2])...) // the first stands for the folder of -C
-		for i, argument := range arguments {
-			ours, ok := strings.CutPrefix(argument, module)
-			folder, _, _ := strings.Cut(ours, "@")
-			switch {
-			case i > 0 && arguments[i-1] == "-run":
-				run = append(run, strings.Trim(argument, `'"`))
-			case ok:
-				folders = append(folders, path.Join(".", folder))
-			case i == 0 || strings.HasPrefix(argument, "./"):
-				folders = append(folders, path.Join(".", match[1], strings.TrimSuffix(argument, "...")))
-			}
+		folders := []string{path.Join(".", match[1])}
+		for _, argument := range packages.FindAllStringSubmatch(match[2], -1) {
+			base := map[bool]string{true: match[1]}[argument[1] == "./"]
+			folders = append(folders, path.Join(".", base, strings.TrimSuffix(argument[2], "...")))
 		}
 		for _, folder := range folders {
 			if _, err := fs.Stat(r.files, folder); err != nil {
 				faults = append(faults, fmt.Sprintf("%q: there is no folder %s", match[0], folder))
 			}
 		}
-		for _, pattern := range run {
-			has := func(folder string) bool { return r.hasTest(folder, regexp.MustCompile(pattern)) }
-			if !slices.ContainsFunc(folders[min(1, len(folders)-1):], has) {
+		for _, run := range runFlag.FindAllStringSubmatch(match[2], -1) {
+			pattern := regexp.MustCompile(run[1])
+			if !slices.ContainsFunc(r.tests, func(test string) bool {
+				inFolder := func(folder string) bool { return folder == "." || strings.HasPrefix(test, folder+"/") }
+				return pattern.MatchString(path.Base(test)) && slices.ContainsFunc(folders[min(1, len(folders)-1):], inFolder)
+			}) {
 				faults = append(faults, fmt.Sprintf("%q: there is no such test", match[0]))
 			}
 		}
 	}
 	return faults
-}
-
-// hasTest reports whether a folder or one below it has a test whose name matches a pattern.
-func (r *repository) hasTest(folder string, pattern *regexp.Regexp) bool {
-	for name, lines := range r.code {
-		if folder != "." && !strings.HasPrefix(name, folder+"/") {
-			continue
-		}
-		for _, match := range declaration.FindAllStringSubmatch(strings.Join(lines, "\n"), -1) {
-			if pattern.MatchString(match[1]) {
-				return true
-			}
-		}
-	}
-	return false
 }
 
 // figuresOf returns the figures in a text, without the space before the unit.

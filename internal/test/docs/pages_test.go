@@ -10,9 +10,10 @@ import (
 // repository is the files that the checks read, without test data and hidden folders.
 type repository struct {
 	files    fs.FS
-	pages    map[string]*page    // the Markdown files
-	code     map[string][]string // the lines of the Go files
-	measured []string            // the figures of the page of measurements
+	pages    map[string]*page  // the Markdown files
+	code     map[string]string // the Go files, without indentation
+	tests    []string          // folders and names
+	measured []string          // the figures of the page of measurements
 }
 
 // page is a Markdown file.
@@ -33,8 +34,11 @@ type block struct {
 // template has links relative to the folder of the page that it becomes.
 const template = "internal/test/bench/page.md"
 
+// indentation matches what is trimmed from lines of code.
+var indentation = regexp.MustCompile(`(?m)^[ \t]+|[ \t]+$`)
+
 func read(files fs.FS) (*repository, error) {
-	r := &repository{files: files, pages: map[string]*page{}, code: map[string][]string{}}
+	r := &repository{files: files, pages: map[string]*page{}, code: map[string]string{}}
 	return r, fs.WalkDir(files, ".", func(name string, entry fs.DirEntry, err error) error {
 		if base := path.Base(name); err == nil && entry.IsDir() && (base == "testdata" || len(base) > 1 && base[0] == '.') {
 			return fs.SkipDir
@@ -44,14 +48,18 @@ func read(files fs.FS) (*repository, error) {
 			return err
 		}
 		content, err := fs.ReadFile(files, name)
-		lines := strings.Split(strings.ReplaceAll(string(content), "\r\n", "\n"), "\n")
-		if kind == ".go" {
-			r.code[name] = lines
-			return err
-		}
-		r.pages[name] = parse(name, lines)
-		if name == measurements {
-			r.measured = figuresOf(string(content))
+		text := strings.ReplaceAll(string(content), "\r\n", "\n")
+		switch {
+		case kind == ".go":
+			for _, match := range declaration.FindAllStringSubmatch(text, -1) {
+				r.tests = append(r.tests, path.Join(path.Dir(name), match[1]))
+			}
+			r.code[name] = indentation.ReplaceAllString("\n"+text+"\n", "")
+		case name == measurements:
+			r.measured = figuresOf(text)
+			fallthrough
+		default:
+			r.pages[name] = parse(name, strings.Split(text, "\n"))
 		}
 		return err
 	})

@@ -4,12 +4,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"path"
-	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
 
 	"github.com/irsakit/irsakit/internal/trustpolicy"
 )
@@ -23,13 +23,55 @@ func (f *faults) require(ok bool, format string, args ...any) {
 	}
 }
 
+// equal requires the exact value of a field, in JSON.
+func (f *faults) equal(name string, field any, want string) {
+	got, err := json.Marshal(field)
+	f.require(err == nil && string(got) == want, "%s is %s instead of %s", name, got, want)
+}
+
 // is reports whether an optional field has the value.
 func is[T comparable](field *T, value T) bool { return field != nil && *field == value }
 
-// checkPod checks that a pod gets its credentials and has no unnecessary rights. usesAPI reports
-// whether its service account has rights at the API server.
-func checkPod(pod corev1.PodTemplateSpec, usesAPI bool) error {
+// The exact values of some fields.
+const (
+	// Without an fsGroup, only root can read the projected token.
+	podSecurity       = `{"runAsUser":65532,"runAsGroup":65532,"runAsNonRoot":true,"fsGroup":65532,"seccompProfile":{"type":"RuntimeDefault"}}`
+	containerSecurity = `{"capabilities":{"drop":["ALL"]},"readOnlyRootFilesystem":true,"allowPrivilegeEscalation":false}`
+	// Only Prometheus may connect to the metrics. The kubelet needs no rule.
+	networkPolicies = `[{"podSelector":%s,"ingress":[{"ports":[{"protocol":"TCP","port":"metrics"}],"from":[{` +
+		`"podSelector":{"matchLabels":{"app.kubernetes.io/name":"prometheus"}},` +
+		`"namespaceSelector":{"matchLabels":{"kubernetes.io/metadata.name":"monitoring"}}}]}],"policyTypes":["Ingress"]}]`
+	// A role with rights at the API server may only request the tokens of a named service account.
+	rules = `[{"verbs":["get"],"apiGroups":[""],"resources":["serviceaccounts"],"resourceNames":["app"]},` +
+		`{"verbs":["create"],"apiGroups":[""],"resources":["serviceaccounts/token"],"resourceNames":["app"]}]`
+)
+
+// check checks that a workload gets its credentials and has no unnecessary rights.
+func (w workload) check(m manifests) error {
 	var f faults
+	spec := w.pod.Spec
+	account := rbacv1.Subject{Kind: rbacv1.ServiceAccountKind, Namespace: w.meta.Namespace, Name: spec.ServiceAccountName}
+	f.pod(w.pod, slices.Contains(m.bound, account)) // accounts without a role binding have no rights
+	labels, err := json.Marshal(map[string]any{"matchLabels": w.pod.Labels})
+	f.require(err == nil, "labels: %v", err)
+	if w.deployment != nil {
+		f.equal("the selector", w.deployment.Spec.Selector, string(labels))
+		f.require(slices.ContainsFunc(slices.Concat(spec.InitContainers, spec.Containers), func(c corev1.Container) bool {
+			return c.ReadinessProbe != nil && c.LivenessProbe != nil
+		}), "the deployment has no probes")
+	}
+	if needsPolicy(spec) {
+		f.equal("the specs of the NetworkPolicies", m.policies[account.Namespace], fmt.Sprintf(networkPolicies, labels))
+	}
+	role, found := m.roles[account.Namespace+"/"+account.Name]
+	f.require(found, "no service account %s in its namespace", account.Name)
+	f.require(strings.HasPrefix(role, "arn:aws:iam::111122223333:role/"), "role %q is not in the account of the OIDC provider", role)
+	f.trust(m.trustPolicy, account)
+	return errors.Join(f...)
+}
+
+// pod checks a pod. usesAPI reports whether its service account has rights at the API server.
+func (f *faults) pod(pod corev1.PodTemplateSpec, usesAPI bool) {
 	spec := pod.Spec
 	f.require(spec.ServiceAccountName != "", "serviceAccountName is missing")
 	f.require(is(spec.AutomountServiceAccountToken, usesAPI), "automountServiceAccountToken is not %v", usesAPI)
@@ -37,46 +79,23 @@ func checkPod(pod corev1.PodTemplateSpec, usesAPI bool) error {
 	for _, v := range spec.Volumes {
 		f.require(v.HostPath == nil, "volume %s is a folder of the node", v.Name)
 	}
-	f.identity(spec.SecurityContext)
+	f.equal("the security context of the pod", spec.SecurityContext, podSecurity)
 	for _, c := range spec.InitContainers {
-		f.container(c, spec.Volumes)
 		f.require(!is(c.RestartPolicy, corev1.ContainerRestartPolicyAlways) || c.StartupProbe != nil,
 			"sidecar %s: without startupProbe the next container does not wait for it", c.Name)
 	}
 	f.require(len(spec.Containers) > 0, "no container")
-	for _, c := range spec.Containers {
+	for _, c := range slices.Concat(spec.InitContainers, spec.Containers) {
 		f.container(c, spec.Volumes)
 	}
 	f.sidecar(pod)
-	return errors.Join(f...)
-}
-
-// identity checks the user and the groups of the processes. Without an fsGroup, only root can read
-// the projected token.
-func (f *faults) identity(c *corev1.PodSecurityContext) {
-	if c == nil {
-		c = &corev1.PodSecurityContext{}
-	}
-	f.require(is(c.RunAsNonRoot, true), "runAsNonRoot is not true")
-	for name, id := range map[string]*int64{"runAsUser": c.RunAsUser, "runAsGroup": c.RunAsGroup, "fsGroup": c.FSGroup} {
-		f.require(id != nil && *id > 0, "%s is missing or root", name)
-	}
-	f.require(c.SeccompProfile != nil && c.SeccompProfile.Type == corev1.SeccompProfileTypeRuntimeDefault, "seccompProfile is not RuntimeDefault")
 }
 
 // container checks a container or an init container.
 func (f *faults) container(c corev1.Container, volumes []corev1.Volume) {
 	require := func(ok bool, text string) { f.require(ok, "container %s: %s", c.Name, text) }
-	s := c.SecurityContext
-	if s == nil {
-		s = &corev1.SecurityContext{}
-	}
+	f.equal("container "+c.Name+": the security context", c.SecurityContext, containerSecurity)
 	require(c.Image != "", "image is missing")
-	require(is(s.AllowPrivilegeEscalation, false), "allowPrivilegeEscalation is not false")
-	require(is(s.ReadOnlyRootFilesystem, true), "readOnlyRootFilesystem is not true")
-	require(s.Capabilities != nil && slices.Contains(s.Capabilities.Drop, "ALL") && len(s.Capabilities.Add) == 0, "capabilities are not dropped")
-	require(s.Privileged == nil && s.RunAsNonRoot == nil && s.RunAsUser == nil && s.RunAsGroup == nil && s.SeccompProfile == nil,
-		"overrides the security context of the pod")
 	for name, amount := range map[string]bool{
 		"requests.cpu":    !c.Resources.Requests.Cpu().IsZero(),
 		"requests.memory": !c.Resources.Requests.Memory().IsZero(),
@@ -110,134 +129,80 @@ func (f *faults) probes(c corev1.Container) {
 	}
 }
 
-const skipContainers = "eks.amazonaws.com/skip-containers"
+// usesSidecar reports whether a container gets its credentials from a sidecar of the pod.
+func usesSidecar(c corev1.Container) bool {
+	return slices.ContainsFunc(c.Env, func(e corev1.EnvVar) bool { return e.Name == "AWS_CONTAINER_CREDENTIALS_FULL_URI" })
+}
 
-// sidecar checks containers that get their credentials from a sidecar of the pod.
+// The exact values of fields of a pod with a sidecar. The SDKs accept only credentials from 127.0.0.1, and
+// the webhook does not set the region of a container that it skips.
+const (
+	environment = `[{"name":"AWS_CONTAINER_CREDENTIALS_FULL_URI","value":"http://127.0.0.1:9910/credentials"},` +
+		`{"name":"AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE","value":"/var/run/irsakit/token"},{"name":"AWS_REGION","value":"us-west-2"}]`
+	tokenVolumes = `[{"name":"authorization","emptyDir":{"medium":"Memory","sizeLimit":"1Mi"}}]`
+	tokenReader  = `[{"name":"authorization","readOnly":true,"mountPath":"/var/run/irsakit"}]`
+	tokenWriter  = `[{"name":"authorization","mountPath":"/var/run/irsakit"}]`
+)
+
+// sidecar checks containers that get their credentials from a sidecar, which writes the authorization token.
 func (f *faults) sidecar(pod corev1.PodTemplateSpec) {
 	for _, c := range pod.Spec.Containers {
-		uri := value(c, "AWS_CONTAINER_CREDENTIALS_FULL_URI")
-		if uri == "" {
+		if !usesSidecar(c) {
 			continue
 		}
-		require := func(ok bool, text string) { f.require(ok, "container %s: %s", c.Name, text) }
-		require(strings.HasPrefix(uri, "http://127.0.0.1:"), "the SDKs accept only credentials from 127.0.0.1")
-		skipped := strings.Split(pod.Annotations[skipContainers], ",")
-		require(slices.Contains(skipped, c.Name), "not in "+skipContainers+", and the SDKs prefer the variables of the webhook")
-		require(value(c, "AWS_REGION") != "", "AWS_REGION is missing")
-
-		folder := path.Dir(value(c, "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"))
-		volume := mounted(c, folder)
-		require(volume != nil && volume.ReadOnly, "the volume of the authorization token is not mounted read-only")
-		if volume == nil {
-			continue
+		f.equal("the environment", c.Env, environment)
+		f.equal("skip-containers", pod.Annotations["eks.amazonaws.com/skip-containers"], strconv.Quote(c.Name))
+		f.equal("the mount of the authorization token", c.VolumeMounts, tokenReader)
+		f.equal("the volume of the authorization token", pod.Spec.Volumes, tokenVolumes)
+		f.require(len(pod.Spec.InitContainers) == 1, "no sidecar, or other init containers")
+		for _, s := range pod.Spec.InitContainers {
+			f.require(is(s.RestartPolicy, corev1.ContainerRestartPolicyAlways), "the init container is no sidecar")
+			f.equal("the sidecar's mount of the authorization token", s.VolumeMounts, tokenWriter)
 		}
-		written := slices.ContainsFunc(pod.Spec.InitContainers, func(s corev1.Container) bool {
-			m := mounted(s, folder)
-			return is(s.RestartPolicy, corev1.ContainerRestartPolicyAlways) && m != nil && m.Name == volume.Name && !m.ReadOnly
-		})
-		require(written, "no sidecar writes the authorization token")
-		require(slices.ContainsFunc(pod.Spec.Volumes, func(v corev1.Volume) bool {
-			return v.Name == volume.Name && v.EmptyDir != nil && v.EmptyDir.Medium == corev1.StorageMediumMemory
-		}), "the authorization token is not in memory")
 	}
 }
 
-// value returns the value of an environment variable.
-func value(c corev1.Container, name string) string {
-	for _, e := range c.Env {
-		if e.Name == name {
-			return e.Value
-		}
-	}
-	return ""
-}
-
-// mounted returns the mount at the folder, or nil.
-func mounted(c corev1.Container, folder string) *corev1.VolumeMount {
-	for _, m := range c.VolumeMounts {
-		if m.MountPath == folder {
-			return &m
-		}
-	}
-	return nil
+// needsPolicy reports whether a pod has metrics or a sidecar with credentials.
+func needsPolicy(spec corev1.PodSpec) bool {
+	return slices.ContainsFunc(slices.Concat(spec.InitContainers, spec.Containers), func(c corev1.Container) bool {
+		return usesSidecar(c) || slices.ContainsFunc(c.Ports, func(p corev1.ContainerPort) bool { return p.Name == "metrics" })
+	})
 }
 
 const (
 	roleARN  = "eks.amazonaws.com/role-arn"
-	audience = "sts.amazonaws.com"
+	issuer   = "oidc.eks.us-west-2.amazonaws.com/id/EXAMPLED539D4633E53DE1B71EXAMPLE"
+	provider = "arn:aws:iam::111122223333:oidc-provider/" + issuer
+	trusting = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Federated":"` + provider + `"},` +
+		`"Action":"sts:AssumeRoleWithWebIdentity","Condition":{"StringEquals":{` +
+		`"` + issuer + `:sub":"%s","` + issuer + `:aud":"sts.amazonaws.com"}}}]}`
 )
 
-// checkRoles checks that each pod can assume its role, and that others cannot.
-func checkRoles(m manifests) error {
-	var f faults
-	f.require(len(m.workloads) > 0, "no pod")
-	for _, w := range m.workloads {
-		i := slices.IndexFunc(m.accounts, func(sa corev1.ServiceAccount) bool {
-			return sa.Name == w.pod.Spec.ServiceAccountName && sa.Namespace == w.meta.Namespace
-		})
-		if i < 0 {
-			f.require(false, "%s: no service account %s in its namespace", w.name, w.pod.Spec.ServiceAccountName)
-			continue
-		}
-		if err := checkTrust(m.trustPolicy, m.accounts[i]); err != nil {
-			f = append(f, fmt.Errorf("%s: %w", w.name, err))
-		}
-	}
-	return errors.Join(f...)
-}
-
-// checkTrust checks that the policy trusts the service account and no other.
-func checkTrust(document []byte, sa corev1.ServiceAccount) error {
+// trust checks that the policy trusts the service account and no other.
+func (f *faults) trust(document []byte, account rbacv1.Subject) {
+	subject := "system:serviceaccount:" + account.Namespace + ":" + account.Name
+	f.equal("the trust policy", json.RawMessage(document), fmt.Sprintf(trusting, subject))
 	policy, err := trustpolicy.Parse(document)
-	if err != nil {
-		return err
-	}
-	arn, account, issuer, err := providerOf(document)
-	if err != nil {
-		return err
-	}
-	evaluate := func(namespace, name, aud string) trustpolicy.Decision {
-		return policy.Evaluate(trustpolicy.Request{
+	f.require(err == nil, "trust-policy.json: %v", err)
+	if err == nil {
+		decision := policy.Evaluate(trustpolicy.Request{
 			Action:    "sts:AssumeRoleWithWebIdentity",
-			Principal: trustpolicy.Principal{Federated: arn},
-			Context: map[string][]string{
-				issuer + ":sub": {"system:serviceaccount:" + namespace + ":" + name},
-				issuer + ":aud": {aud},
-			},
+			Principal: trustpolicy.Principal{Federated: provider},
+			Context:   map[string][]string{issuer + ":sub": {subject}, issuer + ":aud": {"sts.amazonaws.com"}},
 		})
+		f.require(decision.Allowed(), "the role does not trust the service account: %s", decision)
 	}
-	var f faults
-	role := sa.Annotations[roleARN]
-	f.require(strings.HasPrefix(role, "arn:aws:iam::"+account+":role/"), "role %q is not in the account of %q", role, arn)
-	decision := evaluate(sa.Namespace, sa.Name, audience)
-	f.require(decision.Allowed(), "the role does not trust the service account: %s", decision)
-	f.require(!evaluate(sa.Namespace, sa.Name+"-other", audience).Allowed(), "the role trusts another service account")
-	f.require(!evaluate(sa.Namespace, "default", audience).Allowed(), "the role trusts the default service account")
-	f.require(!evaluate(sa.Namespace+"-other", sa.Name, audience).Allowed(), "the role trusts another namespace")
-	f.require(!evaluate(sa.Namespace, sa.Name, "https://kubernetes.default.svc").Allowed(), "the role trusts another audience")
-	return errors.Join(f...)
 }
 
-// provider matches the ARN of an OIDC provider: its account and its issuer.
-var provider = regexp.MustCompile(`^arn:aws:iam::(\d{12}):oidc-provider/(.+)$`)
+// list is a JSON string or a list of strings.
+type list []string
 
-// providerOf returns the OIDC provider that a policy of one statement trusts.
-func providerOf(document []byte) (arn, account, issuer string, err error) {
-	var policy struct {
-		Statement []struct{ Principal struct{ Federated string } }
+func (l *list) UnmarshalJSON(text []byte) error {
+	if json.Unmarshal(text, (*[]string)(l)) == nil {
+		return nil
 	}
-	if err := json.Unmarshal(document, &policy); err != nil {
-		return "", "", "", err
-	}
-	if len(policy.Statement) != 1 {
-		return "", "", "", fmt.Errorf("the policy has %d statements, not one", len(policy.Statement))
-	}
-	arn = policy.Statement[0].Principal.Federated
-	match := provider.FindStringSubmatch(arn)
-	if match == nil {
-		return "", "", "", fmt.Errorf("%q is not an OIDC provider", arn)
-	}
-	return arn, match[1], match[2], nil
+	*l = make(list, 1)
+	return json.Unmarshal(text, &(*l)[0])
 }
 
 // checkPermissions checks that a permissions policy allows only named actions on named resources.
@@ -245,9 +210,8 @@ func checkPermissions(document string) error {
 	var policy struct {
 		Version   string
 		Statement []struct {
-			Effect   string
-			Action   any
-			Resource any
+			Effect           string
+			Action, Resource list
 		}
 	}
 	decoder := json.NewDecoder(strings.NewReader(document))
@@ -259,27 +223,11 @@ func checkPermissions(document string) error {
 	f.require(policy.Version == "2012-10-17" && len(policy.Statement) > 0, "no version, or no statement")
 	for _, s := range policy.Statement {
 		f.require(s.Effect == "Allow", "effect %q", s.Effect)
-		actions, resources := texts(s.Action), texts(s.Resource)
-		f.require(len(actions) > 0 && !strings.Contains(strings.Join(actions, ""), "*"), "wildcard in actions %q", actions)
-		f.require(len(resources) > 0, "no resource")
-		for _, r := range resources {
+		f.require(len(s.Action) > 0 && !strings.Contains(strings.Join(s.Action, ""), "*"), "wildcard in actions %q", s.Action)
+		f.require(len(s.Resource) > 0, "no resource")
+		for _, r := range s.Resource {
 			f.require(strings.HasPrefix(r, "arn:aws:") && !strings.HasSuffix(r, ":*"), "wildcard resource %q", r)
 		}
 	}
 	return errors.Join(f...)
-}
-
-// texts returns a JSON string or list of strings as a list.
-func texts(value any) []string {
-	switch v := value.(type) {
-	case string:
-		return []string{v}
-	case []any:
-		var all []string
-		for _, each := range v {
-			all = append(all, texts(each)...)
-		}
-		return all
-	}
-	return nil
 }

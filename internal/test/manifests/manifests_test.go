@@ -7,7 +7,6 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -18,7 +17,6 @@ import (
 	networkingv1 "k8s.io/api/networking/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/serializer"
 	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
@@ -34,12 +32,10 @@ func check(files map[string]string) error {
 	if err != nil {
 		return err
 	}
-	errs := []error{checkRoles(m)}
+	var errs faults
+	errs.require(len(m.workloads) > 0, "no pod")
 	for _, w := range m.workloads {
-		if err := checkPod(w.pod, m.hasRights(w.meta.Namespace, w.pod.Spec.ServiceAccountName)); err != nil {
-			errs = append(errs, fmt.Errorf("%s: %w", w.name, err))
-		}
-		if err := checkNetwork(w, m.policies); err != nil {
+		if err := w.check(m); err != nil {
 			errs = append(errs, fmt.Errorf("%s: %w", w.name, err))
 		}
 	}
@@ -66,7 +62,9 @@ func TestCheckPodAcceptsDoctor(t *testing.T) {
 	m, err := decode(read(t, examples+"doctor"))
 	require.NoError(t, err)
 	require.Len(t, m.workloads, 1)
-	require.NoError(t, checkPod(m.workloads[0].pod, false))
+	var f faults
+	f.pod(m.workloads[0].pod, false)
+	require.Empty(t, f)
 }
 
 func TestREADMEManifestsAreValid(t *testing.T) {
@@ -86,7 +84,7 @@ func TestPartnerRoleRequiresExternalID(t *testing.T) {
 	require.NoError(t, err)
 	m, err := decode(files)
 	require.NoError(t, err)
-	request := trustpolicy.Request{Action: "sts:AssumeRole", Principal: trustpolicy.Principal{ARN: m.accounts[0].Annotations[roleARN]}}
+	request := trustpolicy.Request{Action: "sts:AssumeRole", Principal: trustpolicy.Principal{ARN: m.roles["shop/"+m.workloads[0].pod.Spec.ServiceAccountName]}}
 	assert.False(t, policy.Evaluate(request).Allowed())
 	request.Context = map[string][]string{"sts:ExternalId": {"shop-4711"}}
 	assert.True(t, policy.Evaluate(request).Allowed())
@@ -96,32 +94,31 @@ func TestPartnerRoleRequiresExternalID(t *testing.T) {
 
 // A workload is a manifest that creates pods.
 type workload struct {
-	name string // kind, namespace and name
-	meta metav1.ObjectMeta
-	pod  corev1.PodTemplateSpec
+	name       string // kind, namespace and name
+	meta       metav1.ObjectMeta
+	pod        corev1.PodTemplateSpec
+	deployment *appsv1.Deployment // or nil
 }
 
 // manifests contains the manifests of a folder and the role's trust policy.
 type manifests struct {
-	accounts    []corev1.ServiceAccount
-	bound       []rbacv1.Subject // the subjects of role bindings
+	roles       map[string]string // of the service accounts, by namespace and name
+	bound       []rbacv1.Subject  // the subjects of role bindings
 	workloads   []workload
-	policies    []networkingv1.NetworkPolicy
+	policies    map[string][]networkingv1.NetworkPolicySpec // by namespace
 	trustPolicy []byte
 }
 
-// read returns the manifests of a folder by file name.
+// read returns the files of a folder by name.
 func read(t *testing.T, folder string) map[string]string {
 	t.Helper()
 	files := map[string]string{}
-	for _, pattern := range []string{"*.yaml", "*.json"} {
-		paths, err := filepath.Glob(filepath.Join(folder, pattern))
+	paths, err := filepath.Glob(folder + "/*.*")
+	require.NoError(t, err)
+	for _, path := range paths {
+		content, err := os.ReadFile(path)
 		require.NoError(t, err)
-		for _, path := range paths {
-			content, err := os.ReadFile(path)
-			require.NoError(t, err)
-			files[filepath.Base(path)] = string(content)
-		}
+		files[filepath.Base(path)] = string(content)
 	}
 	return files
 }
@@ -135,7 +132,11 @@ var decoder = func() runtime.Decoder {
 
 // decode decodes the files of a folder.
 func decode(files map[string]string) (manifests, error) {
-	m := manifests{trustPolicy: []byte(files["trust-policy.json"])}
+	m := manifests{
+		roles:       map[string]string{},
+		policies:    map[string][]networkingv1.NetworkPolicySpec{},
+		trustPolicy: []byte(files["trust-policy.json"]),
+	}
 	for name, content := range files {
 		if filepath.Ext(name) != ".yaml" {
 			continue
@@ -153,70 +154,30 @@ func decode(files map[string]string) (manifests, error) {
 	return m, nil
 }
 
-// add adds and checks an object.
+// add adds an object.
 func (m *manifests) add(object runtime.Object) error {
-	run := func(kind string, meta metav1.ObjectMeta, pod corev1.PodTemplateSpec) {
-		m.workloads = append(m.workloads, workload{kind + " " + meta.Namespace + "/" + meta.Name, meta, pod})
+	var f faults
+	run := func(kind string, meta metav1.ObjectMeta, pod corev1.PodTemplateSpec, deployment *appsv1.Deployment) {
+		m.workloads = append(m.workloads, workload{kind + " " + meta.Namespace + "/" + meta.Name, meta, pod, deployment})
 	}
 	switch o := object.(type) {
 	case *corev1.ServiceAccount:
-		m.accounts = append(m.accounts, *o)
+		m.roles[o.Namespace+"/"+o.Name] = o.Annotations[roleARN]
 	case *rbacv1.Role:
-		return checkRights(o)
+		f.equal("what role "+o.Name+" allows", o.Rules, rules)
 	case *rbacv1.RoleBinding:
 		m.bound = append(m.bound, o.Subjects...)
 	case *networkingv1.NetworkPolicy:
-		m.policies = append(m.policies, *o)
+		m.policies[o.Namespace] = append(m.policies[o.Namespace], o.Spec)
 	case *corev1.ConfigMap:
 	case *corev1.Pod:
-		run("Pod", o.ObjectMeta, corev1.PodTemplateSpec{ObjectMeta: o.ObjectMeta, Spec: o.Spec})
+		run("Pod", o.ObjectMeta, corev1.PodTemplateSpec{ObjectMeta: o.ObjectMeta, Spec: o.Spec}, nil)
 	case *batchv1.Job:
-		run("Job", o.ObjectMeta, o.Spec.Template)
+		run("Job", o.ObjectMeta, o.Spec.Template, nil)
 	case *appsv1.Deployment:
-		run("Deployment", o.ObjectMeta, o.Spec.Template)
-		return errors.Join(checkSelector(o), checkProbed(o))
+		run("Deployment", o.ObjectMeta, o.Spec.Template, o)
 	default:
-		return fmt.Errorf("unexpected kind %T", o)
+		f.require(false, "unexpected kind %T", o)
 	}
-	return nil
-}
-
-// hasRights reports whether a service account has rights at the API server.
-func (m *manifests) hasRights(namespace, account string) bool {
-	return slices.Contains(m.bound, rbacv1.Subject{Kind: rbacv1.ServiceAccountKind, Namespace: namespace, Name: account})
-}
-
-// checkRights checks that a role allows only to read named service accounts and to request their tokens.
-func checkRights(r *rbacv1.Role) error {
-	for _, rule := range r.Rules {
-		reads := slices.Equal(rule.Resources, []string{"serviceaccounts"}) && slices.Equal(rule.Verbs, []string{"get"})
-		requests := slices.Equal(rule.Resources, []string{"serviceaccounts/token"}) && slices.Equal(rule.Verbs, []string{"create"})
-		if !reads && !requests || len(rule.ResourceNames) == 0 {
-			return fmt.Errorf("role %s allows more than tokens of named service accounts", r.Name)
-		}
-	}
-	return nil
-}
-
-// checkProbed checks that a container of the deployment has probes.
-func checkProbed(d *appsv1.Deployment) error {
-	spec := d.Spec.Template.Spec
-	if !slices.ContainsFunc(append(spec.InitContainers, spec.Containers...), func(c corev1.Container) bool {
-		return c.ReadinessProbe != nil && c.LivenessProbe != nil
-	}) {
-		return errors.New("the deployment has no probes")
-	}
-	return nil
-}
-
-// checkSelector checks that the selector of a deployment matches its pods.
-func checkSelector(d *appsv1.Deployment) error {
-	selector, err := metav1.LabelSelectorAsSelector(d.Spec.Selector)
-	if err != nil {
-		return err
-	}
-	if selector.Empty() || !selector.Matches(labels.Set(d.Spec.Template.Labels)) {
-		return fmt.Errorf("the selector %q does not match the labels of the pods", selector)
-	}
-	return nil
+	return errors.Join(f...)
 }
