@@ -152,6 +152,9 @@ func lineOf(now health, s Status) line {
 func (e *events) write(l line) {
 	defer func() { _ = recover() }()
 	logger := e.logger
+	if e.follower != nil {
+		logger = e.follower.Logger()
+	}
 	if logger == nil {
 		logger = slog.Default()
 	}

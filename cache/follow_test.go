@@ -1,7 +1,9 @@
 package cache_test
 
 import (
+	"bytes"
 	"context"
+	"log/slog"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -20,6 +22,7 @@ type follower struct {
 	source
 	recorder
 	completed func(follow.Outcome)
+	logger    *slog.Logger
 
 	outcomesMu sync.Mutex
 	outcomes   []error
@@ -33,6 +36,8 @@ func (f *follower) Completed(o follow.Outcome) {
 }
 
 func (f *follower) Record(e cache.Event) { f.observe(e) }
+
+func (f *follower) Logger() *slog.Logger { return f.logger }
 
 func TestCacheReportsOutcomesToItsSource(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -62,6 +67,20 @@ func TestCacheReportsOutcomesToItsSource(t *testing.T) {
 		c.Invalidate(retrieve(t, c))
 		last := f.events[len(f.events)-1]
 		assert.True(t, last.Withdrawn, "Invalidate is recorded before it returns")
+	})
+}
+
+func TestCacheUsesLoggerOfItsSource(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var lines bytes.Buffer
+		f := &follower{completed: func(follow.Outcome) {}, logger: slog.New(slog.NewTextHandler(&lines, nil))}
+		f.setError(errBroken)
+		c := newCache(t, f, func(o *cache.Options) {
+			o.Logger = slog.New(slog.NewTextHandler(t.Output(), nil))
+		})
+		require.Error(t, c.Refresh(t.Context()))
+		synctest.Wait()
+		assert.Contains(t, lines.String(), "first credentials failed")
 	})
 }
 

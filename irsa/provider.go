@@ -76,6 +76,12 @@ func (s followedSource) Completed(outcome follow.Outcome) {
 	}
 }
 
+// Logger returns a logger that adds the role to each message. Creating it for each message takes no memory
+// for the roles that have none.
+func (s followedSource) Logger() *slog.Logger {
+	return s.provider.logger.With("role", s.provider.config.RoleARN)
+}
+
 // Record queues an event for Options.Observe.
 func (s followedSource) Record(e cache.Event) {
 	if s.provider.observe != nil {
@@ -89,7 +95,6 @@ func (p *Provider) initCache(attempts aws.CredentialsProvider) {
 	p.cache = cache.New(followedSource{attempts, p}, func(o *cache.Options) {
 		o.AttemptTimeout = p.config.Shared.AttemptTimeout
 		o.Permanent, o.RetryAfter = explain.Permanent, explain.RetryAfter
-		o.Logger = slog.New(roleHandler{p.logger.Handler(), p.config.RoleARN})
 		if p.pool != nil {
 			o.Limiter, o.Tenant, o.MaxIdleLifetimes = p.pool.limiter, p.config.Tenant, maxIdleLifetimes
 		}

@@ -2,6 +2,8 @@
 // outcomes of its attempts.
 package follow
 
+import "log/slog"
+
 // Outcome is the outcome of an attempt.
 type Outcome struct {
 	Err error // nil if the attempt succeeded
@@ -19,4 +21,8 @@ type Source[E any] interface {
 	// are made in the order of the events. The Cache holds its lock, so Record must not
 	// call the Cache or foreign code.
 	Record(event E)
+
+	// Logger returns the logger for the Cache's messages, in place of cache.Options.Logger. It
+	// may call foreign code: the Cache calls it in the goroutine that writes the message.
+	Logger() *slog.Logger
 }
