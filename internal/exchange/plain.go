@@ -29,12 +29,17 @@ func plainExpiration(document []byte) time.Time {
 // occurInPlain reports whether a plain document contains a run of a secret, except in the text of the
 // new keys, which the SDK does not print.
 func (s secrets) occurInPlain(document []byte) bool {
+	parts := [][]byte{document}
 	for _, name := range []string{"SecretAccessKey", "SessionToken"} {
-		if before, text, after := cutText(document, name); text != nil {
-			return s.occurInPlain(before) || s.occurInPlain(after)
+		for i, part := range parts {
+			if before, text, after := cutText(part, name); text != nil {
+				parts[i] = before
+				parts = append(parts, after)
+				break
+			}
 		}
 	}
-	return s.occurIn(document)
+	return s.occurIn(parts...)
 }
 
 // cutText returns the text of the first element with the given name, and what is before and after it.

@@ -61,18 +61,52 @@ func (s secrets) find(text string) (start, end int) {
 	return 0, 0
 }
 
-// occurIn reports whether text contains a run of a secret. It is several times as fast as find: samples
-// start every stride characters, so every run of secretRun characters contains a whole sample.
-func (s secrets) occurIn(text []byte) bool {
-	const sample = 4 // so long that other text rarely contains a sample of a secret
-	const stride = secretRun - sample + 1
-	for i := 0; i+sample <= len(text); i += stride {
-		if s.contain(string(text[i : i+sample])) {
-			_, end := s.find(string(text))
-			return end > 0
+// occurIn reports whether a text contains a run of a secret.
+func (s secrets) occurIn(texts ...[]byte) bool {
+	var all samples
+	all.add(s)
+	for _, text := range texts {
+		if !all.mayOccurIn(text) {
+			continue
+		}
+		if _, end := s.find(string(text)); end > 0 {
+			return true
 		}
 	}
 	return false
+}
+
+// sampleLength is so long that other text rarely contains a sample of a secret.
+const sampleLength = 4
+
+// samples is a set of hashes of samples. It makes most searches many times as fast as find.
+type samples [1 << 16 / 64]uint64
+
+// add adds all parts of the secrets with the length of a sample.
+func (all *samples) add(s secrets) {
+	for _, secret := range s {
+		for i := 0; i+sampleLength <= len(secret); i++ {
+			h := hashOf(secret[i:])
+			all[h/64] |= 1 << (h % 64)
+		}
+	}
+}
+
+// mayOccurIn reports whether a text may contain a run of a secret. The samples that it compares start
+// every few characters, so that every run contains a whole one.
+func (all *samples) mayOccurIn(text []byte) bool {
+	for i := 0; i+sampleLength <= len(text); i += secretRun - sampleLength + 1 {
+		if h := hashOf(text[i:]); all[h/64]&(1<<(h%64)) != 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// hashOf returns the hash of the sample at the start of text.
+func hashOf[T string | []byte](text T) uint16 {
+	n := uint32(text[0]) | uint32(text[1])<<8 | uint32(text[2])<<16 | uint32(text[3])<<24
+	return uint16(n * 2654435761 >> 16) // Knuth's multiplicative hash
 }
 
 // redact replaces the runs of secrets in text.
