@@ -120,8 +120,14 @@ func newLoad(t *testing.T) *load {
 	return l
 }
 
+// every calls do after each period.
 func (l *load) every(period time.Duration, do func()) {
-	l.running.Go(func() { wait.NonSlidingUntilWithContext(l.ctx, func(context.Context) { do() }, period) })
+	l.running.Go(func() {
+		_ = wait.PollUntilContextCancel(l.ctx, period, false, func(context.Context) (bool, error) {
+			do()
+			return false, nil
+		})
+	})
 }
 
 func (l *load) stop() {
