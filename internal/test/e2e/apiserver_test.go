@@ -6,8 +6,6 @@ import (
 	"net"
 	"net/http"
 	"os/exec"
-	"strconv"
-	"strings"
 
 	rbacv1 "k8s.io/api/rbac/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -16,50 +14,56 @@ import (
 	"k8s.io/client-go/rest"
 )
 
+// issuer is the issuer of the API server's tokens. IAM registers neither an IP address nor a port.
+const issuer = "https://kubernetes.shop.example"
+
 // An apiServer is a Kubernetes API server with its etcd. It is the OIDC issuer of the
 // service account tokens.
 type apiServer struct {
-	port    int
-	process *process
-	client  kubernetes.Interface
+	server
+	client kubernetes.Interface
 }
 
 // startAPIServer starts an API server that signs tokens with the key in the file.
 func startAPIServer(signingKey string) (*apiServer, error) {
-	port, err := freePort()
+	s, err := newServer()
 	if err != nil {
 		return nil, err
 	}
-	a := &apiServer{port: port}
-	return a, a.start(signingKey)
+	a := &apiServer{server: s}
+	a.client, err = kubernetes.NewForConfig(&rest.Config{
+		Host: a.url(), BearerToken: adminToken, TLSClientConfig: rest.TLSClientConfig{CAFile: cluster.authority.certificates()},
+		QPS: -1, // no client-side rate limit
+	})
+	if err != nil {
+		return nil, err
+	}
+	return a, a.restart(signingKey)
 }
-
-// issuer is the issuer of the tokens. IAM registers neither an IP address nor a port.
-func (a *apiServer) issuer() string { return "https://kubernetes.shop.example" }
-func (a *apiServer) url() string    { return "https://127.0.0.1:" + strconv.Itoa(a.port) }
 
 // discovery returns a client that finds the issuer at the API server.
 func (a *apiServer) discovery() *http.Client {
 	transport := cluster.authority.client.Transport.(*http.Transport).Clone()
 	transport.TLSClientConfig.ServerName = "127.0.0.1"
 	transport.DialContext = func(ctx context.Context, network, _ string) (net.Conn, error) {
-		return new(net.Dialer).DialContext(ctx, network, strings.TrimPrefix(a.url(), "https://"))
+		return new(net.Dialer).DialContext(ctx, network, a.address())
 	}
 	return &http.Client{Transport: transport}
 }
 
-// start starts the API server and waits until it is ready. The server publishes the signing
-// key and the older keys.
-func (a *apiServer) start(signingKey string, older ...string) error {
+// restart stops the API server if it runs, starts it and waits until it is ready. The server publishes
+// the signing key and the older keys.
+func (a *apiServer) restart(signingKey string, older ...string) error {
+	a.stop()
 	flags := []string{
-		folder("control-plane/etcd"),
+		folder("control-plane"),
 		"--bind-address=127.0.0.1",
-		"--secure-port=" + strconv.Itoa(a.port),
-		"--tls-cert-file=" + cluster.authority.file("server.crt"),
-		"--tls-private-key-file=" + cluster.authority.file("server.key"),
-		"--token-auth-file=" + cluster.authority.file("tokens.csv"),
+		"--secure-port=" + a.port,
+		"--tls-cert-file=" + cluster.authority.certificates(),
+		"--tls-private-key-file=" + cluster.authority.key(),
+		"--token-auth-file=" + cluster.authority.tokens(),
 		"--authorization-mode=RBAC",
-		"--service-account-issuer=" + a.issuer(),
+		"--service-account-issuer=" + issuer,
 		"--service-account-jwks-uri=" + a.url() + "/openid/v1/jwks",
 		"--service-account-extend-token-expiration=false",
 		"--service-account-max-token-expiration=24h", // as in EKS
@@ -67,25 +71,10 @@ func (a *apiServer) start(signingKey string, older ...string) error {
 		"--service-cluster-ip-range=10.0.0.0/24",
 		"--endpoint-reconciler-type=none", // there is only a loopback address, which cannot be an endpoint
 	}
-	for _, key := range append([]string{signingKey}, older...) {
+	for _, key := range append(older, signingKey) {
 		flags = append(flags, "--service-account-key-file="+key)
 	}
-	config := &rest.Config{
-		Host: a.url(), BearerToken: adminToken, TLSClientConfig: rest.TLSClientConfig{CAFile: cluster.authority.file("server.crt")},
-		QPS: -1, // no client-side rate limit
-	}
-	var err error
-	if a.client, err = kubernetes.NewForConfig(config); err != nil {
-		return err
-	}
-	a.process, err = startServer(exec.Command(cluster.programs.controlPlane, flags...), folder("control-plane/apiserver.log"), a.ready)
-	return err
-}
-
-// restart stops the API server and starts it with other keys.
-func (a *apiServer) restart(signingKey string, older ...string) error {
-	a.process.stop()
-	return a.start(signingKey, older...)
+	return a.run(exec.Command(cluster.programs.controlPlane, flags...), folder("apiserver.log"), a.ready)
 }
 
 // ready returns the reason why the API server is not ready yet. It also makes discovery public.

@@ -4,9 +4,9 @@
 //     the tokens through its TokenRequest API and publishes its keys for OpenID discovery;
 //   - the kubelet's token manager, which rotates the tokens, and its AtomicWriter, which
 //     writes them to the volume;
-//   - pods with the changes of the EKS webhook, whose containers run as child processes;
+//   - the handler of the EKS webhook, which changes the pods, whose containers run as child processes;
 //   - MinIO as STS and S3, configured with the API server as its OpenID provider;
-//   - the program of examples/minio, which uses MinIO through minio-go;
+//   - the programs of examples/s3 and examples/minio, which use MinIO through the SDK and minio-go;
 //   - in addition to MinIO, the STS of irsatest, which verifies the API server's tokens
 //     through the API server's discovery.
 //
@@ -32,11 +32,9 @@
 //     volume instead of the mount path in the container.
 //   - There is no kubelet process. The tests use the packages of the kubelet, and its token
 //     manager uses a clock of the tests.
-//   - The webhook does not run. The tests make its changes.
+//   - The webhook is not a server, and does not read the service accounts from the API server.
 //   - The tests observe the order of writes through inotify, which reports no events in a
 //     folder while the folder is being created. They show that the token is written before
 //     the swap only with a token that cannot be written, and do not show that the mode of
 //     the token is set before the swap.
-//   - The doctor is tested with a token that only another user can read only if root runs
-//     the tests.
 package e2e

@@ -9,14 +9,15 @@ import (
 	"testing"
 
 	"k8s.io/klog/v2"
+	"k8s.io/utils/clock"
 )
 
 // cluster is shared by all tests: an API server, and a MinIO that trusts its tokens. Each test
 // uses a separate namespace. The tests run sequentially, because some of them restart a server.
 // Only three long tests run in parallel, after the others.
 var cluster struct {
-	dir        string // readable for all users
-	programs   programs
+	dir        string
+	programs   struct{ controlPlane, minio string } // their paths
 	authority  *authority
 	signingKey string // the file of the API server's key
 	api        *apiServer
@@ -30,7 +31,7 @@ func TestMain(m *testing.M) {
 			_ = os.Unsetenv(name)
 		}
 	}
-	syscall.Umask(0o022) // files must be readable for other users
+	syscall.Umask(0o022) // the modes of the volumes' files
 	klog.SetOutput(os.Stderr)
 	code := 1
 	if err := startCluster(); err != nil {
@@ -41,25 +42,21 @@ func TestMain(m *testing.M) {
 	if code != 0 {
 		showLogs()
 	}
-	stopCluster()
+	if cluster.minio != nil {
+		cluster.minio.stop()
+	}
+	if cluster.api != nil {
+		cluster.api.stop()
+	}
 	_ = os.RemoveAll(cluster.dir)
 	os.Exit(code)
 }
 
-func startCluster() error {
-	var err error
+func startCluster() (err error) {
 	if cluster.dir, err = os.MkdirTemp("", "irsakit-e2e-"); err != nil {
 		return err
 	}
-	if err := os.Chmod(cluster.dir, 0o755); err != nil {
-		return err
-	}
-	for _, name := range []string{"bin", "pki", "pods", "control-plane"} {
-		if err := os.Mkdir(folder(name), 0o755); err != nil {
-			return err
-		}
-	}
-	if cluster.programs, err = buildPrograms(folder("bin")); err != nil {
+	if err = buildPrograms(); err != nil {
 		return err
 	}
 	if cluster.authority, err = newAuthority(folder("pki")); err != nil {
@@ -71,25 +68,16 @@ func startCluster() error {
 	if cluster.api, err = startAPIServer(cluster.signingKey); err != nil {
 		return err
 	}
-	cluster.kubelet = newKubelet(cluster.api.client)
+	cluster.kubelet = newKubelet(clock.RealClock{})
 	cluster.minio, err = startMinIO()
 	return err
 }
 
 func folder(name string) string { return filepath.Join(cluster.dir, name) }
 
-func stopCluster() {
-	if cluster.minio != nil {
-		cluster.minio.process.stop()
-	}
-	if cluster.api != nil {
-		cluster.api.process.stop()
-	}
-}
-
 // showLogs prints the ends of the servers' logs.
 func showLogs() {
-	logs, _ := filepath.Glob(folder("*/*.log")) // the pattern is valid
+	logs, _ := filepath.Glob(folder("*.log")) // the pattern is valid
 	for _, path := range logs {
 		data, err := os.ReadFile(path)
 		fmt.Fprintf(os.Stderr, "\n== the end of %s\n%s\n", filepath.Base(path), data[max(0, len(data)-8000):])

@@ -4,9 +4,7 @@ import (
 	"context"
 	"crypto/sha1"
 	"encoding/base64"
-	"os"
 	"os/exec"
-	"strconv"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
@@ -25,49 +23,23 @@ func minioRole() string {
 }
 
 // A minioServer is a MinIO server, with STS and S3, that trusts the tokens of the API server.
-type minioServer struct {
-	port    int
-	process *process
-}
+type minioServer struct{ server }
 
 func startMinIO() (*minioServer, error) {
-	port, err := freePort()
+	s, err := newServer()
 	if err != nil {
 		return nil, err
 	}
-	if err := writeMinIOCertificates(); err != nil {
-		return nil, err
-	}
-	m := &minioServer{port: port}
-	return m, m.start()
+	m := &minioServer{s}
+	return m, m.restart()
 }
 
-func (m *minioServer) endpoint() string { return "https://127.0.0.1:" + strconv.Itoa(m.port) }
-
-// writeMinIOCertificates writes the server's certificate and the authority to the folders in which
-// MinIO expects them.
-func writeMinIOCertificates() error {
-	if err := os.MkdirAll(folder("minio/certs/CAs"), 0o700); err != nil {
-		return err
-	}
-	for to, from := range map[string]string{"public.crt": "server.crt", "private.key": "server.key", "CAs/ca.crt": "server.crt"} {
-		data, err := os.ReadFile(cluster.authority.file(from))
-		if err != nil {
-			return err
-		}
-		if err := os.WriteFile(folder("minio/certs/"+to), data, 0o600); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// start starts the server and waits until it is ready and has the bucket.
-func (m *minioServer) start() error {
-	cmd := exec.Command(cluster.programs.minio, "server", "--quiet", "--certs-dir", folder("minio/certs"),
-		"--address", "127.0.0.1:"+strconv.Itoa(m.port), folder("minio/data"))
+// restart stops the server if it runs, starts it, and waits until it is ready and has the bucket.
+func (m *minioServer) restart() error {
+	m.stop()
+	cmd := exec.Command(cluster.programs.minio, "server", "--quiet", "--certs-dir", cluster.authority.dir, "--address", m.address(), folder("minio"))
 	cmd.Env = []string{
-		"HOME=" + folder("minio"),
+		"HOME=/nowhere",
 		"MINIO_ROOT_USER=root", "MINIO_ROOT_PASSWORD=" + adminToken,
 		"MINIO_SITE_REGION=" + region,
 		"MINIO_BROWSER=off", "MINIO_UPDATE=off",
@@ -75,9 +47,7 @@ func (m *minioServer) start() error {
 		"MINIO_IDENTITY_OPENID_CLIENT_ID=" + audience,
 		"MINIO_IDENTITY_OPENID_ROLE_POLICY=readwrite",
 	}
-	var err error
-	m.process, err = startServer(cmd, folder("minio/minio.log"), m.ready)
-	return err
+	return m.run(cmd, folder("minio.log"), m.ready)
 }
 
 // ready returns the reason why the server is not ready yet.
@@ -93,7 +63,7 @@ func (m *minioServer) ready(ctx context.Context) error {
 // perform.
 func (m *minioServer) asRoot() *s3.Client {
 	return s3.New(s3.Options{
-		Region: region, BaseEndpoint: aws.String(m.endpoint()), UsePathStyle: true,
+		Region: region, BaseEndpoint: aws.String(m.url()), UsePathStyle: true,
 		HTTPClient: cluster.authority.client, RetryMaxAttempts: 1,
 		Credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
 			return aws.Credentials{AccessKeyID: "root", SecretAccessKey: adminToken}, nil

@@ -9,16 +9,13 @@ import (
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
-	"os/exec"
 	"strings"
 	"sync/atomic"
-	"syscall"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-	authenticationv1 "k8s.io/api/authentication/v1"
 )
 
 // A gateway is a reverse proxy of MinIO that counts S3 requests and can reset connections to STS.
@@ -32,13 +29,13 @@ type gateway struct {
 
 func newGateway(t *testing.T) *gateway {
 	t.Helper()
-	target, err := url.Parse(cluster.minio.endpoint())
+	target, err := url.Parse(cluster.minio.url())
 	require.NoError(t, err)
 	g := &gateway{minio: httputil.ReverseProxy{Transport: cluster.authority.client.Transport, Rewrite: func(r *httputil.ProxyRequest) {
 		r.SetURL(target)
 		r.Out.Host = r.In.Host // it is signed
 	}}}
-	certificate, err := tls.LoadX509KeyPair(cluster.authority.file("server.crt"), cluster.authority.file("server.key"))
+	certificate, err := tls.LoadX509KeyPair(cluster.authority.certificates(), cluster.authority.key())
 	require.NoError(t, err)
 	g.Server = httptest.NewUnstartedServer(g)
 	g.TLS = &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12}
@@ -77,10 +74,9 @@ func (g *gateway) shorten(r *http.Request) {
 func (p *pod) uploads(t *testing.T, g *gateway, env ...string) func() string {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
-	cmd := exec.CommandContext(ctx, cluster.programs.uploads, strings.TrimPrefix(g.URL, "https://"), bucket)
-	env = append(env, "AWS_ENDPOINT_URL_STS="+g.URL, "SSL_CERT_FILE="+cluster.authority.file("server.crt"))
-	cmd.Env, cmd.Stderr = append(p.environ(p.Spec.Containers[0]), env...), t.Output()
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	env = append(env, "AWS_ENDPOINT_URL_STS="+g.URL, "SSL_CERT_FILE="+cluster.authority.certificates())
+	cmd := p.command(ctx, p.Spec.Containers[0], env, "minio", strings.TrimPrefix(g.URL, "https://"), bucket)
+	cmd.Stderr = t.Output()
 	out, err := cmd.StdoutPipe()
 	require.NoError(t, err)
 	require.NoError(t, cmd.Start())
@@ -139,7 +135,7 @@ func TestMinioGoSendsNoRequestIfRoleIsRefused(t *testing.T) {
 		"another audience": {minioRole(), "vault"},
 	} {
 		p, g := newPod(t), newGateway(t)
-		p.write(t, createToken(t, p, authenticationv1.TokenRequestSpec{Audiences: []string{tt.audience}}))
+		p.write(t, p.ofAccount(t, tt.audience))
 		next := p.uploads(t, g, "AWS_ROLE_ARN="+tt.role)
 		for range 3 {
 			assert.Contains(t, next(), "irsa: token rejected: InvalidParameterValue: ", name)

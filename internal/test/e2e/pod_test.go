@@ -3,7 +3,6 @@ package e2e
 import (
 	"bytes"
 	"context"
-	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -23,7 +22,7 @@ import (
 
 const nodeName = "ip-192-168-0-1.us-west-2.compute.internal"
 
-// A pod is a pod in the API server, with the changes of the webhook and with written volumes.
+// A pod is a pod in the API server, with the changes of the webhook and with a written volume.
 type pod struct {
 	*corev1.Pod
 	account *corev1.ServiceAccount
@@ -33,7 +32,7 @@ type pod struct {
 type podOptions struct {
 	account *corev1.ServiceAccount
 	pod     *corev1.Pod
-	webhook webhook
+	region  string // of the webhook
 }
 
 // newPod creates a pod with one container. The role of its service account is MinIO's.
@@ -41,20 +40,20 @@ func newPod(t *testing.T, optFns ...func(*podOptions)) *pod {
 	t.Helper()
 	o := podOptions{
 		account: &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{
-			Name: "cart", Annotations: map[string]string{roleAnnotation: minioRole()},
+			Name: "cart", Annotations: map[string]string{roleAnnotation: minioRole(), regionalAnnotation: "true"},
 		}},
 		pod: &corev1.Pod{
-			ObjectMeta: metav1.ObjectMeta{Name: "cart-7d9c4b5f6d-x2x7k"},
+			ObjectMeta: metav1.ObjectMeta{Name: "cart-7d9c4b5f6d-x2x7k", Annotations: map[string]string{}},
 			Spec: corev1.PodSpec{
-				NodeName: nodeName,
+				NodeName: nodeName, ServiceAccountName: "cart",
 				Containers: []corev1.Container{{Name: "cart", Image: "registry.example/shop/cart:1.0", Env: []corev1.EnvVar{
-					{Name: "AWS_ENDPOINT_URL_STS", Value: cluster.minio.endpoint()},
-					{Name: "AWS_ENDPOINT_URL_S3", Value: cluster.minio.endpoint()},
-					{Name: "AWS_CA_BUNDLE", Value: cluster.authority.file("server.crt")},
+					{Name: "AWS_ENDPOINT_URL_STS", Value: cluster.minio.url()},
+					{Name: "AWS_ENDPOINT_URL_S3", Value: cluster.minio.url()},
+					{Name: "AWS_CA_BUNDLE", Value: cluster.authority.certificates()},
 				}}},
 			},
 		},
-		webhook: webhook{region: region, regionalSTS: true},
+		region: region,
 	}
 	for _, fn := range optFns {
 		fn(&o)
@@ -69,8 +68,7 @@ func newPod(t *testing.T, optFns ...func(*podOptions)) *pod {
 	require.NoError(t, err)
 	p.account, err = core.ServiceAccounts(space.Name).Create(t.Context(), o.account, metav1.CreateOptions{})
 	require.NoError(t, err)
-	o.pod.Spec.ServiceAccountName = p.account.Name
-	o.webhook.mutate(o.pod, p.account)
+	mutate(t, o.pod, p.account, o.region)
 	p.Pod, err = core.Pods(space.Name).Create(t.Context(), o.pod, metav1.CreateOptions{})
 	require.NoError(t, err)
 	require.NoError(t, cluster.kubelet.sync(p.Pod))
@@ -79,34 +77,55 @@ func newPod(t *testing.T, optFns ...func(*podOptions)) *pod {
 
 // withLifetime sets the lifetime of the pod's tokens, in seconds.
 func withLifetime(seconds string) func(*podOptions) {
-	return func(o *podOptions) { o.account.Annotations[expirationAnnotation] = seconds }
+	return func(o *podOptions) { o.pod.Annotations[expirationAnnotation] = seconds }
 }
-
-// dir returns the folder of the volume that the webhook added.
-func (p *pod) dir() string { return volumeDir(p.Pod, tokenVolume) }
 
 // token returns the content of the pod's token file.
 func (p *pod) token(t *testing.T) string {
 	t.Helper()
-	token, err := os.ReadFile(filepath.Join(p.dir(), "token"))
+	token, err := os.ReadFile(filepath.Join(volumeDir(p.Pod), "token"))
 	require.NoError(t, err)
 	return string(token)
 }
 
-// environ returns the environment of a container, with the folder of a volume in place of its
+// write swaps in a token with the kubelet's AtomicWriter.
+func (p *pod) write(t *testing.T, token string) {
+	t.Helper()
+	require.NoError(t, writeToken(volumeDir(p.Pod), token))
+}
+
+// request requests a token of the pod's service account from the TokenRequest API.
+func (p *pod) request(ctx context.Context, spec authenticationv1.TokenRequestSpec) (string, error) {
+	request := &authenticationv1.TokenRequest{Spec: spec}
+	reply, err := cluster.api.client.CoreV1().ServiceAccounts(p.Namespace).CreateToken(ctx, p.account.Name, request, metav1.CreateOptions{})
+	if err != nil {
+		return "", err
+	}
+	return reply.Status.Token, nil
+}
+
+// another returns a new token of the pod, requested as the kubelet does it.
+func (p *pod) another(ctx context.Context) (string, error) {
+	return p.request(ctx, tokenRequest(p.Pod).Spec)
+}
+
+// ofAccount returns a token of the pod's service account with a lifetime of a day.
+func (p *pod) ofAccount(t *testing.T, audiences ...string) string {
+	t.Helper()
+	lifetime := int64(86400)
+	token, err := p.request(t.Context(), authenticationv1.TokenRequestSpec{Audiences: audiences, ExpirationSeconds: &lifetime})
+	require.NoError(t, err)
+	return token
+}
+
+// environ returns the environment of a container, with the folder of the volume in place of its
 // mount path in the container.
 func (p *pod) environ(container corev1.Container) []string {
-	var out []string
+	env := []string{"HOME=/nowhere"}
 	for _, v := range container.Env {
-		value := v.Value
-		for _, mount := range container.VolumeMounts {
-			if below, ok := strings.CutPrefix(value, mount.MountPath+"/"); ok {
-				value = filepath.Join(volumeDir(p.Pod, mount.Name), below)
-			}
-		}
-		out = append(out, v.Name+"="+value)
+		env = append(env, v.Name+"="+strings.Replace(v.Value, tokenMount, volumeDir(p.Pod), 1))
 	}
-	return out
+	return env
 }
 
 // provider returns a Provider with the settings in the environment of the pod's first container. It
@@ -127,57 +146,27 @@ func (p *pod) provider(t *testing.T, optFns ...func(*irsa.Options)) *irsa.Provid
 	return provider
 }
 
-// write swaps in a token with the kubelet's AtomicWriter.
-func (p *pod) write(t *testing.T, token string) {
-	t.Helper()
-	require.NoError(t, writeToken(p.dir(), token))
-}
-
-// request requests a token of the pod's service account from the TokenRequest API.
-func (p *pod) request(ctx context.Context, spec authenticationv1.TokenRequestSpec) (string, error) {
-	request := &authenticationv1.TokenRequest{Spec: spec}
-	reply, err := cluster.api.client.CoreV1().ServiceAccounts(p.Namespace).CreateToken(ctx, p.account.Name, request, metav1.CreateOptions{})
-	if err != nil {
-		return "", err
-	}
-	return reply.Status.Token, nil
-}
-
-// another returns a new token of the pod, requested as the kubelet does it.
-func (p *pod) another(ctx context.Context) (string, error) {
-	for _, v := range p.Spec.Volumes {
-		if v.Name == tokenVolume {
-			return p.request(ctx, tokenRequest(p.Pod, v.Projected.Sources[0].ServiceAccountToken).Spec)
-		}
-	}
-	return "", errors.New("the pod has no token volume")
-}
-
-// A result is the result of a program in a container.
-type result struct {
-	code        int
-	out, errors string
+// command returns a command that runs an example in the way in which the pod's container runs it: with
+// the environment in the pod from the API server and the variables in env, and without that of the test.
+func (p *pod) command(ctx context.Context, container corev1.Container, env []string, example string, args ...string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, folder("bin/"+example), args...)
+	cmd.Dir, cmd.Env = cluster.dir, append(p.environ(container), env...)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	return cmd
 }
 
 // wrapped matches the line breaks within a paragraph of the doctor's report.
 var wrapped = regexp.MustCompile(`\n {9,}`)
 
-// run runs a program in the way in which the pod's container runs it: with the environment in
-// the pod from the API server, and without that of the test. A nil user is that of the test.
-func (p *pod) run(t *testing.T, user *syscall.Credential, container corev1.Container, program string, args ...string) result {
+// doctor runs examples/doctor in a container. It returns the exit code and the report.
+func (p *pod) doctor(t *testing.T, container corev1.Container, env ...string) (code int, report string) {
 	t.Helper()
-	var out, errs bytes.Buffer
-	if program == cluster.programs.doctor {
-		args = append([]string{"-v"}, args...)
-	}
-	cmd := exec.CommandContext(t.Context(), program, args...)
-	cmd.Dir, cmd.Env = cluster.dir, append([]string{"HOME=/nowhere"}, p.environ(container)...)
-	cmd.Stdout, cmd.Stderr = &out, &errs
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Credential: user}
+	cmd := p.command(t.Context(), container, env, "doctor", "-v")
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, t.Output()
 	err := cmd.Run()
-	if cmd.ProcessState == nil {
-		t.Fatal(err)
-	}
-	t.Logf("%s %v has ended with %d\n%s%s", program, args, cmd.ProcessState.ExitCode(), out.Bytes(), errs.Bytes())
-	return result{cmd.ProcessState.ExitCode(), wrapped.ReplaceAllString(out.String(), " "), errs.String()}
+	require.NotNil(t, cmd.ProcessState, err)
+	report = wrapped.ReplaceAllString(out.String(), " ")
+	t.Log(report)
+	return cmd.ProcessState.ExitCode(), report
 }

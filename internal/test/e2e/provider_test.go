@@ -17,6 +17,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"k8s.io/apimachinery/pkg/util/wait"
+	"k8s.io/utils/clock"
+	clocktesting "k8s.io/utils/clock/testing"
 
 	"github.com/irsakit/irsakit/cache"
 	"github.com/irsakit/irsakit/irsa"
@@ -38,25 +41,19 @@ func (r *rotator) rotate(ctx context.Context, p *pod) error {
 	r.mu.Lock()
 	r.tokens = append(r.tokens, token)
 	r.mu.Unlock()
-	err = writeToken(p.dir(), token)
+	err = writeToken(volumeDir(p.Pod), token)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.written++
 	return err
 }
 
-// current returns the number of the latest token that is certainly in the file.
-func (r *rotator) current() int {
+// state returns the number of the latest token that is certainly in the file, and all tokens to the
+// latest one that may be in the file.
+func (r *rotator) state() (certain int, tokens []string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.written - 1
-}
-
-// since returns the tokens from the given number to the latest one that may be in the file.
-func (r *rotator) since(number int) []string {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return slices.Clone(r.tokens[number:])
+	return r.written - 1, r.tokens
 }
 
 // The token is rotated every 200 ms for 30 s. Meanwhile, each of 8 Providers serves callers and
@@ -67,23 +64,21 @@ func TestProviderSurvivesRotationEvery200Milliseconds(t *testing.T) {
 	p := newPod(t, withLifetime("600"))
 	var rotator rotator
 	require.NoError(t, rotator.rotate(t.Context(), p))
-	ctx, cancel := context.WithCancel(t.Context())
-	var load sync.WaitGroup
-	defer load.Wait()
-	defer cancel()
+	load := newLoad(t)
 	var exchanges, widest atomic.Int64
 	for range 8 {
-		spy := newSpy()
+		var spy spy
 		provider := p.provider(t, spy.options, patient)
 		retrieve(t, provider) // so that Refresh causes all later exchanges
 		require.Len(t, spy.take(), 1)
-		every(ctx, &load, time.Millisecond, func() { retrieve(t, provider) })
-		every(ctx, &load, 50*time.Millisecond, func() { put(t, s3Client(provider), p.Namespace) })
+		load.every(time.Millisecond, func() { retrieve(t, provider) })
+		load.every(50*time.Millisecond, func() { put(t, s3Client(provider), p.Namespace) })
 		// More than a second apart, so that each exchange starts as soon as Refresh is called.
-		every(ctx, &load, 1100*time.Millisecond, func() {
-			before := rotator.current()
+		load.every(1100*time.Millisecond, func() {
+			before, _ := rotator.state()
 			assert.NoError(t, provider.Refresh(t.Context()))
-			possible, sent := rotator.since(before), spy.take()
+			_, tokens := rotator.state()
+			possible, sent := tokens[before:], spy.take()
 			if assert.Len(t, sent, 1) {
 				assert.True(t, slices.Contains(possible, sent[0]), "the token is not one of the %d current ones", len(possible))
 			}
@@ -91,12 +86,15 @@ func TestProviderSurvivesRotationEvery200Milliseconds(t *testing.T) {
 			widest.Store(max(widest.Load(), int64(len(possible))))
 		})
 	}
-	every(ctx, &load, 200*time.Millisecond, func() { assert.NoError(t, rotator.rotate(t.Context(), p)) })
+	load.every(200*time.Millisecond, func() { assert.NoError(t, rotator.rotate(t.Context(), p)) })
 	<-time.After(30 * time.Second)
-	require.Eventually(t, func() bool { return rotator.current() > 100 && exchanges.Load() > 100 }, 10*time.Minute, 100*time.Millisecond)
-	cancel()
-	load.Wait()
-	t.Logf("%d rotations, %d exchanges, each with one of at most %d tokens", rotator.current(), exchanges.Load(), widest.Load())
+	require.Eventually(t, func() bool {
+		rotations, _ := rotator.state()
+		return rotations > 100 && exchanges.Load() > 100
+	}, 10*time.Minute, 100*time.Millisecond)
+	load.stop()
+	rotations, _ := rotator.state()
+	t.Logf("%d rotations, %d exchanges, each with one of at most %d tokens", rotations, exchanges.Load(), widest.Load())
 }
 
 // patient sets an AttemptTimeout for a busy machine.
@@ -108,20 +106,33 @@ func put(t *testing.T, client *s3.Client, key string) {
 	assert.NoError(t, err)
 }
 
-// every calls do repeatedly until ctx is done.
-func every(ctx context.Context, running *sync.WaitGroup, pause time.Duration, do func()) {
-	running.Go(func() {
-		ticker := time.NewTicker(pause)
-		defer ticker.Stop()
-		for {
-			select {
-			case <-ticker.C:
-				do()
-			case <-ctx.Done():
-				return
-			}
-		}
+// A load calls functions repeatedly until it is stopped.
+type load struct {
+	ctx     context.Context
+	cancel  context.CancelFunc
+	running sync.WaitGroup
+}
+
+func newLoad(t *testing.T) *load {
+	l := &load{}
+	l.ctx, l.cancel = context.WithCancel(t.Context())
+	t.Cleanup(l.stop)
+	return l
+}
+
+// every calls do after each period.
+func (l *load) every(period time.Duration, do func()) {
+	l.running.Go(func() {
+		_ = wait.PollUntilContextCancel(l.ctx, period, false, func(context.Context) (bool, error) {
+			do()
+			return false, nil
+		})
 	})
+}
+
+func (l *load) stop() {
+	l.cancel()
+	l.running.Wait()
 }
 
 // retrieve calls Retrieve. It must return credentials that have not expired.
@@ -133,7 +144,7 @@ func retrieve(t *testing.T, provider *irsa.Provider) {
 
 func s3Client(provider *irsa.Provider) *s3.Client {
 	return s3.NewFromConfig(provider.AWSConfig(), func(o *s3.Options) {
-		o.BaseEndpoint, o.UsePathStyle, o.HTTPClient = aws.String(cluster.minio.endpoint()), true, cluster.authority.client
+		o.BaseEndpoint, o.UsePathStyle, o.HTTPClient = aws.String(cluster.minio.url()), true, cluster.authority.client
 	})
 }
 
@@ -143,7 +154,9 @@ func s3Client(provider *irsa.Provider) *s3.Client {
 func TestProviderDetectsRotationByKubelet(t *testing.T) {
 	t.Parallel()
 	p := newPod(t, withLifetime("600"))
-	kubelet, spy := newKubelet(cluster.api.client), newSpy()
+	now := clocktesting.NewFakeClock(time.Now())
+	kubelet := newKubelet(now)
+	var spy spy
 	sync := func() string {
 		require.NoError(t, kubelet.sync(p.Pod))
 		return p.token(t)
@@ -160,9 +173,9 @@ func TestProviderDetectsRotationByKubelet(t *testing.T) {
 	retrieve(t, provider)
 	require.Equal(t, []string{first}, spy.take())
 
-	kubelet.clock.stand(expiryOf(t, first).Add(-140 * time.Second))
+	now.SetTime(expiryOf(t, first).Add(-140 * time.Second))
 	assert.Equal(t, first, sync(), "not yet due")
-	kubelet.clock.stand(expiryOf(t, first).Add(-115 * time.Second))
+	now.SetTime(expiryOf(t, first).Add(-115 * time.Second))
 	second := sync()
 	require.NotEqual(t, first, second)
 	select {
@@ -193,8 +206,7 @@ func TestProviderRetriesWhenExpiredTokenIsReplaced(t *testing.T) {
 	}
 	eventually("no attempt is due without a call", func(s irsa.Status) bool { return s.Failures > 0 && s.NextAttempt.IsZero() })
 
-	kubelet := newKubelet(cluster.api.client)
-	require.NoError(t, kubelet.sync(p.Pod))
+	require.NoError(t, newKubelet(clock.RealClock{}).sync(p.Pod))
 	eventually("credentials", func(s irsa.Status) bool { return s.State == cache.Fresh })
 }
 
@@ -206,22 +218,19 @@ func TestProviderServesCallersWhileSTSIsKilled(t *testing.T) {
 	before, err := provider.Retrieve(t.Context())
 	require.NoError(t, err)
 
-	ctx, cancel := context.WithCancel(t.Context())
-	var load sync.WaitGroup
-	defer load.Wait()
-	defer cancel()
+	load := newLoad(t)
 	var retrieved, exchanged, failed atomic.Int64
 	var starting atomic.Bool
 	for range 8 {
-		every(ctx, &load, time.Millisecond, func() {
+		load.every(time.Millisecond, func() {
 			retrieve(t, provider)
 			retrieved.Add(1)
 		})
 	}
-	every(ctx, &load, 20*time.Millisecond, func() {
-		if err := provider.Refresh(ctx); err == nil {
+	load.every(20*time.Millisecond, func() {
+		if err := provider.Refresh(load.ctx); err == nil {
 			exchanged.Add(1)
-		} else if ctx.Err() == nil {
+		} else if load.ctx.Err() == nil {
 			if !starting.Load() { // while MinIO starts, it does not know the role yet
 				assert.ErrorIs(t, err, irsa.ErrUnavailable)
 			}
@@ -234,15 +243,14 @@ func TestProviderServesCallersWhileSTSIsKilled(t *testing.T) {
 		require.Eventually(t, func() bool { return n.Load() >= least }, 10*time.Minute, 10*time.Millisecond)
 	}
 	more(&exchanged)
-	cluster.minio.process.kill()
+	cluster.minio.kill()
 	more(&failed)
 	assert.Error(t, provider.Healthy())
 	more(&retrieved)
 	starting.Store(true)
-	require.NoError(t, cluster.minio.start())
+	require.NoError(t, cluster.minio.restart())
 	more(&exchanged)
-	cancel()
-	load.Wait()
+	load.stop()
 	t.Logf("%d callers served, %d exchanges, %d failed", retrieved.Load(), exchanged.Load(), failed.Load())
 
 	// The credentials from before and after the outage are valid.
@@ -255,13 +263,9 @@ func TestProviderServesCallersWhileSTSIsKilled(t *testing.T) {
 
 // A spy is the HTTP client of a Provider. It records the tokens that are sent to STS.
 type spy struct {
-	client *http.Client
-
 	mu   sync.Mutex
 	sent []string
 }
-
-func newSpy() *spy { return &spy{client: cluster.authority.client} }
 
 // options makes a Provider use the spy.
 func (s *spy) options(o *irsa.Options) { o.HTTPClient = s }
@@ -278,7 +282,7 @@ func (s *spy) Do(request *http.Request) (*http.Response, error) {
 		s.sent = append(s.sent, form.Get("WebIdentityToken"))
 		s.mu.Unlock()
 	}
-	return s.client.Do(request)
+	return cluster.authority.client.Do(request)
 }
 
 // take returns the tokens that were sent since the last call.

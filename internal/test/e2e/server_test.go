@@ -18,124 +18,113 @@ import (
 	"syscall"
 	"time"
 
+	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/util/cert"
 	"k8s.io/client-go/util/keyutil"
 )
 
-// A process is a server that the tests have started.
-type process struct {
-	cmd  *exec.Cmd
-	done chan struct{} // closed when the process has exited
+// A server is a program that serves HTTPS on a port of the loopback interface.
+type server struct {
+	port  string
+	cmd   *exec.Cmd
+	ended context.Context // done when the program has exited
 }
 
-// startServer starts a program, appends its output to the log, and polls ready until it returns nil,
-// the program has exited, or two minutes have passed. The program is killed when the tests end, even
-// if they are killed.
-func startServer(cmd *exec.Cmd, log string, ready func(context.Context) error) (*process, error) {
+// newServer returns a server that has not started, with a free port. The port is below the ephemeral
+// ports, so that the server can be restarted on it.
+func newServer() (server, error) {
+	for range 100 {
+		port := strconv.Itoa(15000 + rand.IntN(17000))
+		listener, err := net.Listen("tcp", "127.0.0.1:"+port)
+		if err == nil {
+			return server{port: port}, listener.Close()
+		}
+	}
+	return server{}, errors.New("no free port")
+}
+
+func (s *server) address() string { return "127.0.0.1:" + s.port }
+func (s *server) url() string     { return "https://" + s.address() }
+
+// run starts a program, appends its output to the log, and polls ready until it returns nil, the
+// program has exited, or two minutes have passed. The program is killed when the tests end, even if
+// they are killed.
+func (s *server) run(cmd *exec.Cmd, log string, ready func(context.Context) error) error {
 	file, err := os.OpenFile(log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer file.Close()
 	cmd.Stdout, cmd.Stderr = file, file
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := cmd.Start(); err != nil {
-		return nil, err
+		return err
 	}
-	p := &process{cmd: cmd, done: make(chan struct{})}
+	ended, end := context.WithCancel(context.Background())
+	s.cmd, s.ended = cmd, ended
 	go func() { // ends when the program exits; stop and kill wait for that
-		defer close(p.done)
+		defer end()
 		_ = cmd.Wait()
 	}()
-	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
-	defer cancel()
-	for {
-		if err = ready(ctx); err == nil {
-			return p, nil
-		}
-		select {
-		case <-p.done:
-			return nil, fmt.Errorf("%s has exited: see its log", filepath.Base(cmd.Path))
-		case <-ctx.Done():
-			p.stop()
-			return nil, fmt.Errorf("%s is not ready: %w", filepath.Base(cmd.Path), err)
-		case <-time.After(50 * time.Millisecond):
-		}
+	var reason error
+	err = wait.PollUntilContextTimeout(ended, 50*time.Millisecond, 2*time.Minute, true, func(ctx context.Context) (bool, error) {
+		reason = ready(ctx)
+		return reason == nil, nil
+	})
+	if err != nil {
+		s.stop()
+		return fmt.Errorf("%s is not ready, see its log: %w: %w", filepath.Base(cmd.Path), err, reason)
 	}
+	return nil
 }
 
-// stop terminates the program. It kills the program if it does not exit within 30 seconds. A nil
-// process has stopped.
-func (p *process) stop() {
-	if p == nil {
+// stop terminates the program if it was started. It kills the program if it does not exit within 30
+// seconds.
+func (s *server) stop() {
+	if s.cmd == nil {
 		return
 	}
-	_ = p.cmd.Process.Signal(syscall.SIGTERM)
+	_ = s.cmd.Process.Signal(syscall.SIGTERM)
 	select {
-	case <-p.done:
+	case <-s.ended.Done():
 	case <-time.After(30 * time.Second):
-		p.kill()
+		s.kill()
 	}
 }
 
-func (p *process) kill() {
-	_ = p.cmd.Process.Kill()
-	<-p.done
+func (s *server) kill() {
+	_ = s.cmd.Process.Kill()
+	<-s.ended.Done()
 }
 
-// freePort returns a free port below the ephemeral ports, so that a server can be restarted
-// on it.
-func freePort() (int, error) {
-	for range 100 {
-		port := 15000 + rand.IntN(17000)
-		listener, err := net.Listen("tcp", "127.0.0.1:"+strconv.Itoa(port))
-		if err == nil {
-			return port, listener.Close()
+// buildPrograms builds the examples that run in pods, and the servers, without the race detector. Go
+// builds only what has changed. The servers are in Go's build cache, because they are built by "go tool".
+func buildPrograms() error {
+	for _, example := range []string{"doctor", "minio", "s3"} {
+		if _, err := goCommand("../../../examples/"+example, "build", "-o", folder("bin/"+example), "."); err != nil {
+			return err
 		}
 	}
-	return 0, errors.New("no free port")
+	var err error
+	if cluster.programs.controlPlane, err = goCommand(".", "tool", "-n", "controlplane"); err != nil {
+		return err
+	}
+	cluster.programs.minio, err = goCommand("minio", "tool", "-n", "minio")
+	return err
 }
 
-// programs contains the paths of the programs that the tests run. The first two programs are
-// in Go's build cache, because they are built by "go tool".
-type programs struct {
-	controlPlane, minio          string
-	application, doctor, uploads string
-}
-
-// buildPrograms builds the programs without the race detector. Go builds only what has
-// changed.
-func buildPrograms(dir string) (programs, error) {
-	p := programs{application: dir + "/application", doctor: dir + "/doctor", uploads: dir + "/uploads"}
-	_, err := goCommand("the pod's programs", ".", "build", "-o", dir+"/", "./application", "github.com/irsakit/irsakit/examples/doctor")
-	if err != nil {
-		return p, err
-	}
-	if _, err = goCommand("the program with minio-go", "../../../examples/minio", "build", "-o", p.uploads, "."); err != nil {
-		return p, err
-	}
-	if p.controlPlane, err = goCommand("the Kubernetes API server", ".", "tool", "-n", "controlplane"); err != nil {
-		return p, err
-	}
-	p.minio, err = goCommand("MinIO", "minio", "tool", "-n", "minio")
-	return p, err
-}
-
-// goCommand runs the go command and returns its output.
-func goCommand(what, dir string, args ...string) (string, error) {
-	fmt.Fprintf(os.Stderr, "building %s: this takes minutes the first time, so use -timeout 40m\n", what)
+// goCommand runs the go command in dir and returns its output.
+func goCommand(dir string, args ...string) (string, error) {
+	fmt.Fprintf(os.Stderr, "go %s: this takes minutes the first time, so use -timeout 40m\n", strings.Join(args, " "))
 	cmd := exec.Command("go", args...)
-	cmd.Dir = dir
+	cmd.Dir, cmd.Stderr = dir, os.Stderr
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGINT} // on SIGINT, the go command stops its compilers
 	out, err := cmd.Output()
-	var failed *exec.ExitError
-	if errors.As(err, &failed) {
-		return "", fmt.Errorf("building %s: %w\n%s", what, err, failed.Stderr)
-	}
 	return strings.TrimSpace(string(out)), err
 }
 
-// An authority is the certificate authority of the servers.
+// An authority is the certificate authority of the servers. The names of its files are those that
+// MinIO expects.
 type authority struct {
 	dir    string
 	client *http.Client // trusts only this authority
@@ -154,9 +143,10 @@ func newAuthority(dir string) (*authority, error) {
 		return nil, err
 	}
 	if err := errors.Join(
-		cert.WriteCert(ca.file("server.crt"), certificates),
-		keyutil.WriteKey(ca.file("server.key"), key),
-		os.WriteFile(ca.file("tokens.csv"), []byte(adminToken+",admin,admin,system:masters\n"), 0o600),
+		cert.WriteCert(ca.certificates(), certificates),
+		cert.WriteCert(filepath.Join(dir, "CAs", "ca.crt"), certificates),
+		keyutil.WriteKey(ca.key(), key),
+		os.WriteFile(ca.tokens(), []byte(adminToken+",admin,admin,system:masters\n"), 0o600),
 	); err != nil {
 		return nil, err
 	}
@@ -168,7 +158,9 @@ func newAuthority(dir string) (*authority, error) {
 	return ca, err
 }
 
-func (ca *authority) file(name string) string { return filepath.Join(ca.dir, name) }
+func (ca *authority) certificates() string { return filepath.Join(ca.dir, "public.crt") }
+func (ca *authority) key() string          { return filepath.Join(ca.dir, "private.key") }
+func (ca *authority) tokens() string       { return filepath.Join(ca.dir, "tokens.csv") }
 
 // newSigningKey writes a signing key for service account tokens, of the kind that kubeadm
 // creates.

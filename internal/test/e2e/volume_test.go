@@ -1,7 +1,7 @@
 package e2e
 
 import (
-	"encoding/binary"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/fsnotify/fsnotify"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
@@ -29,7 +30,7 @@ func (w writer) write(t *testing.T, token string) {
 	require.NoError(t, w.try(token))
 }
 
-// writers returns both writers. The volume of each contains a token of the kit.
+// writers returns both writers. The volume of each contains a token.
 func writers(t *testing.T) map[string]writer {
 	t.Helper()
 	k, err := irsatest.Start() // panics if a write fails, instead of failing the test
@@ -37,8 +38,8 @@ func writers(t *testing.T) map[string]writer {
 	t.Cleanup(func() { assert.NoError(t, k.Close()) })
 	sa := k.ServiceAccount("shop", "cart")
 	kit := k.Pod(sa, k.Role("s3-writer", irsatest.Trust(sa)))
-	dir := filepath.Join(t.TempDir(), "volume")
-	all := map[string]writer{
+	dir := volumeDir(newPod(t).Pod)
+	return map[string]writer{
 		"real": {dir, func(token string) error { return writeToken(dir, token) }},
 		"kit": {filepath.Dir(kit.TokenFile()), func(token string) (err error) {
 			defer func() {
@@ -50,8 +51,6 @@ func writers(t *testing.T) map[string]writer {
 			return nil
 		}},
 	}
-	all["real"].write(t, kit.Token())
-	return all
 }
 
 // The kit and Kubernetes write a volume in the same order.
@@ -77,25 +76,14 @@ func TestWriterOrder(t *testing.T) {
 	}
 	assert.Equal(t, seen["real"], seen["kit"])
 	assert.Equal(t, []string{
-		"create ..TIME", "attrib ..TIME", // mkdir 0700, chmod 0755
-		"create ..data_tmp", "move from ..data_tmp", "move to ..data",
-		"delete ..OLD/token", "delete ..OLD",
+		"CREATE ..TIME", "CHMOD ..TIME", // mkdir 0700, chmod 0755
+		"CREATE ..data_tmp", "RENAME ..data_tmp", "CREATE ..data",
+		"REMOVE ..OLD/token", "REMOVE ..OLD",
 	}, seen["real"], "Kubernetes has changed the order")
 	assert.Equal(t, first["real"], first["kit"])
 	assert.Equal(t, []string{
-		"create ..TIME", "attrib ..TIME", "create ..data_tmp", "move from ..data_tmp", "move to ..data", "create token",
+		"CREATE ..TIME", "CHMOD ..TIME", "CREATE ..data_tmp", "RENAME ..data_tmp", "CREATE ..data", "CREATE token",
 	}, first["real"], "Kubernetes has changed the order")
-}
-
-func TestWriterLayout(t *testing.T) {
-	seen := map[string][]string{}
-	for name, w := range writers(t) {
-		w.write(t, "the.second.token")
-		seen[name] = w.layout(t)
-	}
-	t.Log(strings.Join(seen["real"], "\n"))
-	assert.Equal(t, seen["real"], seen["kit"])
-	assert.Len(t, seen["real"], 5) // the volume, the folder with the timestamp, the token in it, and two links
 }
 
 // A token that cannot be written completely is never swapped in, because it is written before
@@ -112,8 +100,11 @@ func TestWriterDoesNotSwapInPartialToken(t *testing.T) {
 		assert.Equal(t, before, after, name)
 		seen[name] = w.layout(t)
 	}
+	t.Log(strings.Join(seen["real"], "\n"))
 	assert.Equal(t, seen["real"], seen["kit"])
-	assert.Len(t, seen["real"], 7) // additionally, another folder with a timestamp and the partial token
+	// The volume, the folder with the timestamp, the token in it, and two links; in addition, another
+	// folder with a timestamp and the partial token.
+	assert.Len(t, seen["real"], 7)
 }
 
 // withFilesOf calls do while this process cannot write files larger than bytes.
@@ -149,91 +140,49 @@ var timestamp = regexp.MustCompile(`\.\.\d{4}_\d\d_\d\d_\d\d_\d\d_\d\d\.\d+`)
 func anonymous(path string) string { return timestamp.ReplaceAllString(path, "..TIME") }
 
 // A watch records the order of events in a volume and in the folder that contains the token
-// before a swap (inotify(7)).
+// before a swap.
 type watch struct {
-	dir   string
-	queue int
-	names map[int32]string // the watched folders
+	*fsnotify.Watcher
+	dir, marks string
+	old        string // the folder that contains the token; the next swap replaces it
 }
 
 func newWatch(t *testing.T, dir string) *watch {
 	t.Helper()
-	queue, err := unix.InotifyInit1(unix.IN_NONBLOCK | unix.IN_CLOEXEC)
+	watcher, err := fsnotify.NewWatcher()
 	require.NoError(t, err)
-	t.Cleanup(func() { _ = unix.Close(queue) })
-	w := &watch{dir: dir, queue: queue, names: map[int32]string{}}
-	w.add(t, dir, "")
-	w.addCurrent(t)
+	t.Cleanup(func() { assert.NoError(t, watcher.Close()) })
+	w := &watch{Watcher: watcher, dir: dir, marks: t.TempDir()}
+	require.NoError(t, errors.Join(w.Add(dir), w.Add(w.marks)))
+	w.addOld(t)
 	return w
 }
 
-func (w *watch) add(t *testing.T, dir, name string) {
+// addOld watches the folder to which ..data points, if there is one.
+func (w *watch) addOld(t *testing.T) {
 	t.Helper()
-	const mask = unix.IN_CREATE | unix.IN_ATTRIB | unix.IN_MODIFY | unix.IN_MOVE | unix.IN_DELETE | unix.IN_ONLYDIR
-	id, err := unix.InotifyAddWatch(w.queue, dir, mask)
-	require.NoError(t, err)
-	w.names[int32(id)] = name
+	if name, err := os.Readlink(filepath.Join(w.dir, "..data")); err == nil && name != w.old {
+		w.old = name
+		require.NoError(t, w.Add(filepath.Join(w.dir, name)))
+	}
 }
 
-// addCurrent watches the folder to which ..data points, if there is one. The next swap replaces
-// this folder.
-func (w *watch) addCurrent(t *testing.T) {
+// events returns the events since the last call, without the timestamps in names. A new folder in
+// marks follows them.
+func (w *watch) events(t *testing.T) (all []string) {
 	t.Helper()
-	current, err := filepath.EvalSymlinks(filepath.Join(w.dir, "..data"))
-	if errors.Is(err, fs.ErrNotExist) {
-		return
-	}
-	require.NoError(t, err)
-	w.add(t, current, "..OLD")
-}
-
-// events returns the events since the last call, without the timestamps in names.
-func (w *watch) events(t *testing.T) []string {
-	t.Helper()
-	buffer := make([]byte, 64<<10)
-	n, err := unix.Read(w.queue, buffer)
-	if err == unix.EAGAIN {
-		return nil
-	}
-	require.NoError(t, err)
-	var out []string
-	fresh := ""
-	for rest := buffer[:n]; len(rest) > 0; {
-		id, mask := int32(binary.NativeEndian.Uint32(rest)), binary.NativeEndian.Uint32(rest[4:])
-		size := int(binary.NativeEndian.Uint32(rest[12:]))
-		name := strings.TrimRight(string(rest[unix.SizeofInotifyEvent:unix.SizeofInotifyEvent+size]), "\x00")
-		rest = rest[unix.SizeofInotifyEvent+size:]
-		if mask&unix.IN_CREATE != 0 && timestamp.MatchString(name) {
-			fresh = name
+	require.NoError(t, os.Mkdir(filepath.Join(w.marks, rand.Text()), 0o700))
+	for event := range w.Events {
+		if filepath.Dir(event.Name) == w.marks {
+			break
 		}
-		if text := happened(mask); text != "" && name != "" {
-			out = append(out, text+" "+filepath.Join(w.names[id], w.anonymous(name, fresh)))
+		name, err := filepath.Rel(w.dir, event.Name)
+		require.NoError(t, err)
+		if w.old != "" {
+			name = strings.Replace(name, w.old, "..OLD", 1)
 		}
+		all = append(all, event.Op.String()+" "+anonymous(name))
 	}
-	w.addCurrent(t)
-	return out
-}
-
-// anonymous replaces the names of the new and the old folder of a swap by placeholders.
-func (w *watch) anonymous(name, fresh string) string {
-	switch {
-	case !timestamp.MatchString(name):
-		return name
-	case name == fresh:
-		return "..TIME"
-	default:
-		return "..OLD"
-	}
-}
-
-func happened(mask uint32) string {
-	for bit, text := range map[uint32]string{
-		unix.IN_CREATE: "create", unix.IN_ATTRIB: "attrib", unix.IN_MODIFY: "modify",
-		unix.IN_MOVED_FROM: "move from", unix.IN_MOVED_TO: "move to", unix.IN_DELETE: "delete",
-	} {
-		if mask&bit != 0 {
-			return text
-		}
-	}
-	return ""
+	w.addOld(t)
+	return all
 }

@@ -2,19 +2,12 @@ package oidctest
 
 import (
 	"crypto"
-	"crypto/ecdsa"
 	"crypto/rand"
-	"crypto/rsa"
 	"crypto/sha256"
-	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
-	"net/url"
-	"os"
-	"path/filepath"
-	"regexp"
+	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 
@@ -23,225 +16,204 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// The verdicts on a token. Both verifiers reject a token without a verdict.
-const (
-	accepted    = "accepted by both"
-	onlyIrsakit = "accepted by irsakit only"
-	onlyGoOIDC  = "accepted by go-oidc only"
-)
+// headers contains headers of tokens that are signed with the algorithm and the key in the header.
+var headers = map[verdict][]string{
+	both: {
+		`{"alg":"RS256","kid":"rsa"}`, `{"alg":"RS384","kid":"rsa"}`, `{"alg":"RS512","kid":"rsa"}`,
+		`{"alg":"ES256","kid":"p256"}`, `{"alg":"ES384","kid":"p384"}`, `{"alg":"ES512","kid":"p521"}`,
+		`{"alg":"ES256","kid":"p256","typ":"JWT","cty":"JWT","x":[1,{"y":null}]}`,
+		`{"ALG":"none","alg":"ES256","kid":"p256"}`,
+		`{"alg":"ES256","kid":"p256","crit":["b64"],"b64":true}`,
+		`{"alg":"ES256","kid":"p256","crit":[]}`, // go-jose is lenient here
+	},
+	onlyGoOIDC: {`{"alg":"ES256"}`, `{"alg":"ES256","kid":""}`, `{"alg":"ES256","kid":null}`},
+	neither: {
+		`{"alg":"PS256","kid":"rsa"}`, `{"alg":"EdDSA","kid":"ed25519"}`, `{"alg":"ES256K","kid":"p256"}`,
+		`{"alg":"HS256","kid":"PEM"}`, `{"alg":"HS384","kid":"PEM"}`,
+		`{"alg":"none","kid":"p256"}`, `{"alg":"None","kid":"p256"}`, `{"alg":"NONE","kid":"p256"}`,
+		`{"alg":"","kid":"p256"}`, `{"alg":"es256","kid":"p256"}`, `{"alg":256,"kid":"p256"}`, `{"kid":"p256"}`,
+		`{"alg":"ES256","kid":"P256"}`, `{"alg":"ES256","kid":1}`,
+		`{"alg":"ES256","alg":"none","kid":"p256"}`, `{"alg":"ES256","alg":"ES256","kid":"p256"}`,
+		`{"alg":"ES256","kid":"unknown","kid":"p256"}`,
+		`{"alg":"ES256","kid":"p256","crit":["exp"],"exp":4102444800}`,
+		`{"alg":"ES256","kid":"p256","crit":"b64"}`,
+		`{"alg":"ES256","kid":"p256","crit":["b64"],"b64":false}`, // signed as if true
+		"", "null", `["ES256"]`, `"ES256"`, `{"alg":"ES256"`, goodHeader + goodHeader, "\xff\x00",
+	},
+}
 
-// tokens returns valid and invalid tokens and the verdicts on them, by name.
-func (i *issuer) tokens(t testing.TB) (tokens, verdicts map[string]string) {
+// claims contains objects whose members are added to the good claims, or replace them.
+var claims = map[verdict][]string{
+	both: {
+		`{}`, `{"aud":["a","b","sts.amazonaws.com"]}`, `{"aud":"vault"}`, `{"aud":[]}`,
+		`{"exp":1}`, `{"exp":4.1e9}`, `{"exp":"4102444800"}`, `{"iat":1767312000.5}`, `{"nbf":4102444800}`,
+		`{"ISS":"https://other.example"}`, // sorts before iss
+		`{"_claim_names":{"sub":"a"},"_claim_sources":{"a":{"endpoint":"https://other.example"}}}`,
+	},
+	onlyIrsakit: {
+		`{"exp":"1e400"}`, `{"EXP":null}`, `{"nonce":1}`, `{"at_hash":1}`, `{"_claim_names":{"sub":"elsewhere"}}`,
+	},
+	onlyGoOIDC: {`{"aud":[null]}`, `{"aud":null}`, `{"sub":null}`, `{"x":1e400}`, `{"x":"` + strings.Repeat("x", 15000) + `"}`},
+	neither: {
+		`{"iss":"https://other.example"}`, `{"iss":"` + issuerURL + `/"}`, `{"iss":"HTTPS://issuer.example"}`,
+		`{"iss":"issuer.example"}`, `{"iss":"` + issuerURL + `/id"}`, `{"iss":"` + issuerURL + ` "}`,
+		`{"iss":""}`, `{"iss":null}`, `{"iss":1}`, `{"iss":["` + issuerURL + `"]}`,
+		`{"i` + "\u017f" + `s":"https://other.example"}`, // encoding/json reads the name as iss
+		`{"aud":1}`, `{"aud":{}}`, `{"aud":["sts.amazonaws.com",1]}`, `{"sub":1}`,
+		`{"exp":"tomorrow"}`, `{"exp":1e400}`, `{"nbf":true}`,
+	},
+}
+
+// payloads contains whole payloads.
+var payloads = map[verdict][]string{
+	both: {" \n" + goodClaims + "\t"},
+	onlyGoOIDC: {
+		`{"ISS":"` + issuerURL + `",` + otherClaims,
+		`{"iss":"https://other.example","ISS":"` + issuerURL + `",` + otherClaims,
+		`{"iss":"https://other.example","iss":"` + issuerURL + `",` + otherClaims,
+		`{"x":1,"x":2,` + goodClaims[1:],
+	},
+	neither: {
+		`{"iss":"` + issuerURL + `","iss":"https://other.example",` + otherClaims, `{` + otherClaims,
+		"", "null", "[]", `"x"`, "{}", goodClaims[:40], goodClaims + "{}",
+	},
+}
+
+// signings contains headers of tokens that are signed with another algorithm or key.
+var signings = []struct {
+	algorithm, key, header string
+	want                   verdict
+}{
+	{"ES256", "twin", `{"alg":"ES256","kid":"twin"}`, both},
+	{"ES256", "other twin", `{"alg":"ES256","kid":"twin"}`, both},
+	{"ES256", "p256", `{"alg":"none","kid":"p256"}`, neither},
+	{"ES256", "p256", `{"alg":"RS256","kid":"p256"}`, neither},
+	{"RS256", "rsa", `{"alg":"RS384","kid":"rsa"}`, neither},
+	{"PS256", "rsa", `{"alg":"RS256","kid":"rsa"}`, neither},
+	{"ES384", "p256", `{"alg":"ES384","kid":"p256"}`, neither},
+	{"ES256", "p384", `{"alg":"ES256","kid":"p384"}`, neither},
+	{"ES256", "unknown", goodHeader, neither},
+	{"ES256", "unknown", `{"alg":"ES256"}`, neither},
+	{"ES256", "p256", `{"alg":"ES256","kid":"unknown"}`, neither},
+	{"ES256", "p256", `{"alg":"ES256","kid":"twin"}`, neither},
+	{"ES256", "unknown", `{"alg":"ES256","kid":"unknown","jku":"https://other.example/keys"}`, neither},
+	{"ES256", "unknown", `{"alg":"ES256","kid":"unknown","x5c":["AAAA"]}`, neither},
+	{"ES256", "unknown", `{"alg":"ES256","kid":"unknown","x5u":"https://other.example/"}`, neither},
+	{"ES256", "unknown", `{"alg":"ES256","kid":"p256","jwk":{}}`, neither},
+	{"ES256", "unknown", `{"alg":"ES256","jwk":UNKNOWN}`, neither},
+	{"ES256", "unknown", `{"alg":"ES256","kid":"unknown","jwk":UNKNOWN}`, neither},
+	{"ES256", "unknown", `{"alg":"ES256","kid":"p256","jwk":UNKNOWN}`, neither},
+	{"ES256", "unknown", `{"alg":"ES256","kid":"p256","jwk":PRIVATE}`, neither},
+	{"ES256", "p256", `{"alg":"ES256","kid":"p256","jwk":UNKNOWN}`, both},
+}
+
+// serializations contains tokens with parts in angle brackets.
+var serializations = map[verdict][]string{
+	both: {
+		"<header>.<claims>.<signature>\r\n", // the base64 decoder ignores line breaks
+		"<unencoded>.<claims>.<signature of unencoded>",
+	},
+	onlyGoOIDC: {
+		" <header>.<claims>.<signature>", "<header>.<claims>.<signature> ", "<header>.<claims>.<signature>\u2003",
+		"<header>\t.<claims>.<signature>", "<header> . <claims>.<signature>",
+		`{"payload":"<claims>","protected":"<header>","signature":"<signature>"}`,
+		`{"payload":"<claims>","signatures":[{"protected":"<header>","signature":"<signature>"}]}`,
+	},
+	neither: {
+		`{"payload":"<claims>","signatures":[{"protected":"<header>","signature":"<signature>"},{"protected":"<header>","signature":"<signature>"}]}`,
+		"", "token", "..", "...", "<header>", "<header>.<claims>", "<header>.<claims>.", "<header>..<signature>",
+		".<header>.<claims>.<signature>", "<header>.<claims>.<signature>.", "<header>..<claims>.<signature>",
+		"<header>.<claims>.<signature>.a.b", "<header>.<claims>.<signature>.<header>.<claims>.<signature>",
+		"<header>=.<claims>.<signature>", "<header>.<claims>=.<signature>", "<header>.<claims>.<signature>==",
+		"<header>.<claims>.<signature>\x00", "<header>.<claims>.<signature>%20", "<header>.<claims>.<signature>\xff",
+		"Bearer<header>.<claims>.<signature>", "<header>.<claims>.<truncated signature>", "<header>.<half of claims>",
+		"<header>.<other claims>.<signature>", "<header>.<claims>.<signature of other claims>",
+		"<header>.<claims>.<signature with one bit flipped>", "<header>.<claims>.<signature in DER>",
+		"<header>.<claims>.<63 bytes of signature>", "<header>.<claims>.<signature and a byte>",
+		"<header>.<claims>.<signature twice>", "<header>.<claims>." + strings.Repeat("A", 86),
+		"<header>.<claims>." + strings.Repeat("A", 20000), "<header>.<claims>." + strings.Repeat("/", 86),
+	},
+}
+
+// parts returns a replacer of the parts in serializations.
+func (i *issuer) parts(t testing.TB) *strings.Replacer {
 	t.Helper()
-	tokens, verdicts = map[string]string{}, map[string]string{}
-	add := func(name, token, verdict string) {
-		require.NotContains(t, tokens, name)
-		tokens[name] = token
-		if verdict != "" {
-			verdicts[name] = verdict
-		}
-	}
-	header := func(name, header, verdict string) {
-		add("header: "+name, i.token(t, header, goodClaims), verdict)
-	}
-	payload := func(name, claims, verdict string) { add("claims: "+name, i.token(t, goodHeader, claims), verdict) }
-	// with returns the good claims with one claim set to a JSON value.
-	with := func(claim, value string) string {
-		var claims map[string]json.RawMessage
-		require.NoError(t, json.Unmarshal([]byte(goodClaims), &claims))
-		claims[claim] = json.RawMessage(value)
-		text, err := json.Marshal(claims)
-		require.NoError(t, err)
-		return string(text)
-	}
-	good := i.token(t, goodHeader, goodClaims)
-	parts := strings.Split(good, ".")
-	joined := func(parts ...string) string { return strings.Join(parts, ".") }
-
-	// Algorithms.
-	for algorithm, key := range map[string]string{"RS256": "rsa", "RS384": "rsa", "RS512": "rsa", "ES256": "p256", "ES384": "p384", "ES512": "p521"} {
-		header(algorithm, `{"alg":"`+algorithm+`","kid":"`+key+`"}`, accepted)
-	}
-	for algorithm, key := range map[string]string{"PS256": "rsa", "EdDSA": "ed25519", "HS256": "secret", "HS384": "secret", "none": "p256", "None": "p256", "NONE": "p256", "": "p256", "es256": "p256", "ES256K": "p256"} {
-		header("algorithm "+algorithm, `{"alg":"`+algorithm+`","kid":"`+key+`"}`, "")
-	}
-	header("no algorithm", `{"kid":"p256"}`, "")
-	header("number as algorithm", `{"alg":256,"kid":"p256"}`, "")
-	add("algorithm none with signature", joined(encode([]byte(`{"alg":"none","kid":"p256"}`)), parts[1], parts[2]), "")
-	add("header RS256, signed with ES256", i.signedBy(t, "ES256", "p256", `{"alg":"RS256","kid":"p256"}`, goodClaims), "")
-	add("header RS384, signed with RS256", i.signedBy(t, "RS256", "rsa", `{"alg":"RS384","kid":"rsa"}`, goodClaims), "")
-	add("header RS256, signed with PS256", i.signedBy(t, "PS256", "rsa", `{"alg":"RS256","kid":"rsa"}`, goodClaims), "")
-	add("ES384 with P-256 key", i.signedBy(t, "ES384", "p256", `{"alg":"ES384","kid":"p256"}`, goodClaims), "")
-	add("ES256 with P-384 key", i.signedBy(t, "ES256", "p384", `{"alg":"ES256","kid":"p384"}`, goodClaims), "")
-	der, err := x509.MarshalPKIXPublicKey(i.private["rsa"].Public())
-	require.NoError(t, err)
-	modulus := i.private["rsa"].Public().(*rsa.PublicKey).N.Bytes()
-	for name, secret := range map[string][]byte{"PEM": publicPEM(t, i.private["rsa"]), "DER": der, "modulus": modulus, "JWK": []byte(i.jwk(t, "rsa", "rsa")), "empty": {}} {
-		for _, algorithm := range []string{"HS256", "RS256"} {
-			input := joined(encode([]byte(`{"alg":"`+algorithm+`","kid":"rsa"}`)), parts[1])
-			add(algorithm+" header, MAC with public key as secret: "+name, joined(input, encode(hmacOf(crypto.SHA256, secret, []byte(input)))), "")
-		}
-	}
-
-	// Keys.
-	add("first of two keys with one ID", i.signedBy(t, "ES256", "twin", `{"alg":"ES256","kid":"twin"}`, goodClaims), accepted)
-	add("second of two keys with one ID", i.signedBy(t, "ES256", "other twin", `{"alg":"ES256","kid":"twin"}`, goodClaims), accepted)
-	add("unknown key with known ID", i.signedBy(t, "ES256", "unknown", goodHeader, goodClaims), "")
-	add("known key with unknown ID", i.signedBy(t, "ES256", "p256", `{"alg":"ES256","kid":"unknown"}`, goodClaims), "")
-	add("known key with ID of another key", i.signedBy(t, "ES256", "p256", `{"alg":"ES256","kid":"twin"}`, goodClaims), "")
-	header("key ID in capitals", `{"alg":"ES256","kid":"P256"}`, "")
-	header("no key ID", `{"alg":"ES256"}`, onlyGoOIDC)
-	header("empty key ID", `{"alg":"ES256","kid":""}`, onlyGoOIDC)
-	header("null as key ID", `{"alg":"ES256","kid":null}`, onlyGoOIDC)
-	header("number as key ID", `{"alg":"ES256","kid":1}`, "")
-	add("no key ID, unknown key", i.signedBy(t, "ES256", "unknown", `{"alg":"ES256"}`, goodClaims), "")
-
-	// Other parameters of the header.
-	header("type and unknown parameter", `{"alg":"ES256","kid":"p256","typ":"JWT","cty":"JWT","x":[1,{"y":null}]}`, accepted)
-	header("two algorithms", `{"alg":"ES256","alg":"none","kid":"p256"}`, "")
-	header("same algorithm twice", `{"alg":"ES256","alg":"ES256","kid":"p256"}`, "")
-	header("two key IDs", `{"alg":"ES256","kid":"unknown","kid":"p256"}`, "")
-	header("second algorithm in capitals", `{"ALG":"none","alg":"ES256","kid":"p256"}`, accepted)
-	header("unknown critical parameter", `{"alg":"ES256","kid":"p256","crit":["exp"],"exp":4102444800}`, "")
-	header("empty crit", `{"alg":"ES256","kid":"p256","crit":[]}`, accepted) // go-jose is lenient here
-	header("string as crit", `{"alg":"ES256","kid":"p256","crit":"b64"}`, "")
-	header("critical b64", `{"alg":"ES256","kid":"p256","crit":["b64"],"b64":true}`, accepted)
-	unencoded := encode([]byte(`{"alg":"ES256","kid":"p256","crit":["b64"],"b64":false}`))
-	add("header: b64 false", joined(unencoded, parts[1], encode(i.sign(t, "ES256", "p256", []byte(joined(unencoded, goodClaims))))), accepted)
-	header("b64 false, signed as if true", `{"alg":"ES256","kid":"p256","crit":["b64"],"b64":false}`, "")
-	for name, text := range map[string]string{"empty": "", "list": `["ES256"]`, "null": "null", "string": `"ES256"`, "truncated": `{"alg":"ES256"`, "two objects": goodHeader + goodHeader, "not UTF-8": "\xff\x00"} {
-		add("header: "+name, i.signedBy(t, "ES256", "p256", text, goodClaims), "")
-	}
-	unknown := i.jwk(t, "unknown", "unknown")
-	private, err := json.Marshal(jose.JSONWebKey{Key: i.private["unknown"], KeyID: "unknown"})
-	require.NoError(t, err)
-	for name, text := range map[string]string{
-		"header with unknown key":              `{"alg":"ES256","jwk":` + unknown + `}`,
-		"header with unknown key and its ID":   `{"alg":"ES256","kid":"unknown","jwk":` + unknown + `}`,
-		"header with unknown key and known ID": `{"alg":"ES256","kid":"p256","jwk":` + unknown + `}`,
-		"header with unknown private key":      `{"alg":"ES256","kid":"p256","jwk":` + string(private) + `}`,
-		"header with URL of keys":              `{"alg":"ES256","kid":"unknown","jku":"https://other.example/keys"}`,
-		"header with certificate":              `{"alg":"ES256","kid":"unknown","x5c":["AAAA"]}`,
-		"header with URL of certificate":       `{"alg":"ES256","kid":"unknown","x5u":"https://other.example/"}`,
-		"header with empty key":                `{"alg":"ES256","kid":"p256","jwk":{}}`,
-	} {
-		add(name, i.signedBy(t, "ES256", "unknown", text, goodClaims), "")
-	}
-	header("unknown key in header, valid signature", `{"alg":"ES256","kid":"p256","jwk":`+unknown+`}`, accepted)
-
-	// Signatures.
-	other := strings.Split(i.token(t, goodHeader, with("sub", `"other"`)), ".")
-	signature, err := base64.RawURLEncoding.DecodeString(parts[2])
+	good := strings.Split(i.token(t, goodHeader, goodClaims), ".")
+	other := strings.Split(i.token(t, goodHeader, strings.Replace(goodClaims, "cart", "other", 1)), ".")
+	signature, err := base64.RawURLEncoding.DecodeString(good[2])
 	require.NoError(t, err)
 	flipped := slices.Clone(signature)
 	flipped[10] ^= 1
-	sum := sha256.Sum256([]byte(joined(parts[0], parts[1])))
-	asn1, err := ecdsa.SignASN1(rand.Reader, i.private["p256"].(*ecdsa.PrivateKey), sum[:])
+	sum := sha256.Sum256([]byte(good[0] + "." + good[1]))
+	asn1, err := i.private["p256"].Sign(rand.Reader, sum[:], crypto.SHA256)
 	require.NoError(t, err)
-	for name, text := range map[string]string{
-		"of another token": other[2], "empty": "", "one bit flipped": encode(flipped), "zeros": encode(make([]byte, 64)), "DER": encode(asn1),
-		"one byte short": encode(signature[:63]), "one byte long": encode(append(slices.Clone(signature), 0)), "repeated": encode(append(slices.Clone(signature), signature...)),
-	} {
-		add("signature: "+name, joined(parts[0], parts[1], text), "")
-	}
-	add("signature: of other claims", joined(parts[0], other[1], parts[2]), "")
+	unencoded := encode([]byte(`{"alg":"ES256","kid":"p256","crit":["b64"],"b64":false}`))
+	return strings.NewReplacer(
+		"<header>", good[0], "<claims>", good[1], "<signature>", good[2],
+		"<other claims>", other[1], "<signature of other claims>", other[2],
+		"<half of claims>", good[1][:len(good[1])/2], "<truncated signature>", good[2][:len(good[2])-1],
+		"<unencoded>", unencoded, "<signature of unencoded>", encode(i.sign(t, "ES256", "p256", []byte(unencoded+"."+goodClaims))),
+		"<signature with one bit flipped>", encode(flipped), "<signature in DER>", encode(asn1),
+		"<63 bytes of signature>", encode(signature[:63]), "<signature and a byte>", encode(append(slices.Clone(signature), 0)),
+		"<signature twice>", encode(slices.Concat(signature, signature)),
+	)
+}
 
-	// The serialization.
-	add("good", good, accepted)
-	for name, text := range map[string]string{
-		"empty": "", "word": "token", "two dots": "..", "three dots": "...", "truncated": good[:len(good)/2], "one character short": good[:len(good)-1],
-		"no signature": joined(parts[0], parts[1]), "empty signature": joined(parts[0], parts[1], ""), "header only": parts[0],
-		"dot at the end": good + ".", "dot at the beginning": "." + good, "empty part": joined(parts[0], "", parts[1], parts[2]), "five parts": joined(good, "a", "b"), "two tokens": good + "." + good,
-		"padded header": joined(parts[0]+"=", parts[1], parts[2]), "padded claims": joined(parts[0], parts[1]+"=", parts[2]), "padded signature": good + "==",
-		"standard base64 alphabet": joined(parts[0], parts[1], base64.RawStdEncoding.EncodeToString([]byte(strings.Repeat("\xff", 64)))),
-		"zero byte":                good + "\x00", "percent encoding": good + "%20", "not UTF-8": good + "\xff", "bearer": "Bearer" + good,
-		"detached claims": joined(parts[0], "", parts[2]), "too long": joined(parts[0], parts[1], strings.Repeat("A", 20000)),
-	} {
-		add("serialization: "+name, text, "")
-	}
-	for name, text := range map[string]string{
-		"space before": " " + good, "space after": good + " ", "tab inside": good[:20] + "\t" + good[20:], "Unicode space": good + "\u2003", "spaces around dot": joined(parts[0]+" ", " "+parts[1], parts[2]),
-		"flattened JSON": `{"protected":"` + parts[0] + `","payload":"` + parts[1] + `","signature":"` + parts[2] + `"}`,
-		"JSON":           `{"payload":"` + parts[1] + `","signatures":[{"protected":"` + parts[0] + `","signature":"` + parts[2] + `"}]}`,
-	} {
-		add("serialization: "+name, text, onlyGoOIDC)
-	}
-	add("serialization: line break", good+"\r\n", accepted) // the base64 decoder ignores line breaks
-	add("serialization: JSON with two signatures", `{"payload":"`+parts[1]+`","signatures":[`+strings.Repeat(`{"protected":"`+parts[0]+`","signature":"`+parts[2]+`"},`, 2)+`]}`, "")
-	add("serialization: longer than STS accepts", i.token(t, goodHeader, with("x", `"`+strings.Repeat("x", 15000)+`"`)), onlyGoOIDC)
+// A sample is a token and the expected verdict.
+type sample struct {
+	name, token string
+	want        verdict
+}
 
-	// The issuer.
-	for name, value := range map[string]string{
-		"another": `"https://other.example"`, "slash at the end": `"` + issuerURL + `/"`, "capitals": `"HTTPS://issuer.example"`, "no scheme": `"issuer.example"`,
-		"path": `"` + issuerURL + `/id"`, "space": `"` + issuerURL + ` "`, "empty": `""`, "null": `null`, "number": `1`, "list": `["` + issuerURL + `"]`,
-	} {
-		payload("issuer "+name, with("iss", value), "")
+func (i *issuer) samples(t testing.TB) (all []sample) {
+	t.Helper()
+	add := func(kind string, texts map[verdict][]string, token func(text string) string) {
+		for want, list := range texts {
+			for _, text := range list {
+				all = append(all, sample{fmt.Sprintf("%s: %.150s", kind, text), token(text), want})
+			}
+		}
 	}
-	payload("no issuer", `{"sub":"system:serviceaccount:shop:cart","aud":"sts.amazonaws.com","exp":4102444800,"iat":1}`, "")
-	payload("claim ISS instead of iss", strings.Replace(goodClaims, `"iss"`, `"ISS"`, 1), onlyGoOIDC)
-	payload("additional claim ISS with another issuer", with("ISS", `"https://other.example"`), accepted) // sorts before iss
-	payload("additional claim that encoding/json reads as iss", with("i\u017fs", `"https://other.example"`), "")
-	payload("another issuer, and ISS with the issuer", strings.Replace(goodClaims, `"iss":`, `"iss":"https://other.example","ISS":`, 1), onlyGoOIDC)
-	payload("two claims iss, the second valid", strings.Replace(goodClaims, `"iss":`, `"iss":"https://other.example","iss":`, 1), onlyGoOIDC)
-	payload("two claims iss, the first valid", strings.Replace(goodClaims, `"sub":`, `"iss":"https://other.example","sub":`, 1), "")
+	add("header", headers, func(header string) string { return i.token(t, header, goodClaims) })
+	add("claims", claims, func(changes string) string { return i.token(t, goodHeader, merge(t, goodClaims, changes)) })
+	add("payload", payloads, func(payload string) string { return i.token(t, goodHeader, payload) })
+	add("serialization", serializations, i.parts(t).Replace)
+	private, err := json.Marshal(jose.JSONWebKey{Key: i.private["unknown"], KeyID: "unknown"})
+	require.NoError(t, err)
+	keys := strings.NewReplacer("UNKNOWN", i.jwk(t, "unknown", "unknown"), "PRIVATE", string(private))
+	for _, s := range signings {
+		token := i.signedBy(t, s.algorithm, s.key, keys.Replace(s.header), goodClaims)
+		all = append(all, sample{s.algorithm + " with key " + s.key + ", header " + s.header, token, s.want})
+	}
+	for secret := range i.secrets {
+		for _, algorithm := range []string{"HS256", "RS256"} {
+			token := i.signedBy(t, "HS256", secret, `{"alg":"`+algorithm+`","kid":"rsa"}`, goodClaims)
+			all = append(all, sample{algorithm + " header, MAC with public key as secret: " + secret, token, neither})
+		}
+	}
+	return all
+}
 
-	// Other claims.
-	for name, text := range map[string]string{"empty": "", "null": "null", "list": "[]", "string": `"x"`, "truncated": goodClaims[:40], "two objects": goodClaims + "{}", "empty object": "{}"} {
-		payload(name, text, "")
-	}
-	payload("white space", " \n"+goodClaims+"\t", accepted)
-	payload("list of audiences", with("aud", `["a", "b", "sts.amazonaws.com"]`), accepted)
-	payload("another audience", with("aud", `"vault"`), accepted)
-	payload("empty list of audiences", with("aud", `[]`), accepted)
-	payload("null in list of audiences", with("aud", `[null]`), onlyGoOIDC)
-	payload("null as audience", with("aud", `null`), onlyGoOIDC)
-	payload("number as audience", with("aud", `1`), "")
-	payload("object as audience", with("aud", `{}`), "")
-	payload("number in list of audiences", with("aud", `["sts.amazonaws.com", 1]`), "")
-	payload("number as subject", with("sub", `1`), "")
-	payload("null as subject", with("sub", `null`), onlyGoOIDC)
-	payload("expired", with("exp", `1`), accepted)
-	payload("not yet valid", with("nbf", `4102444800`), accepted)
-	payload("time with fraction", with("iat", `1767312000.5`), accepted)
-	payload("time with exponent", with("exp", `4.1e9`), accepted)
-	payload("quoted time", with("exp", `"4102444800"`), accepted)
-	payload("word as time", with("exp", `"tomorrow"`), "")
-	payload("true as time", with("nbf", `true`), "")
-	payload("time beyond a float64", with("exp", `1e400`), "")
-	payload("quoted time beyond a float64", with("exp", `"1e400"`), onlyIrsakit)
-	payload("null as EXP", with("EXP", `null`), onlyIrsakit)
-	payload("number beyond a float64", with("x", `1e400`), onlyGoOIDC)
-	payload("two claims with one name", strings.Replace(goodClaims, `{`, `{"x":1,"x":2,`, 1), onlyGoOIDC)
-	payload("number as nonce", with("nonce", `1`), onlyIrsakit)
-	payload("number as at_hash", with("at_hash", `1`), onlyIrsakit)
-	payload("distributed claims without source", with("_claim_names", `{"sub":"elsewhere"}`), onlyIrsakit)
-	payload("distributed claims", strings.Replace(goodClaims, `{`, `{"_claim_names":{"sub":"a"},"_claim_sources":{"a":{"endpoint":"https://other.example"}},`, 1), accepted)
-	return tokens, verdicts
+// merge returns an object with the members of the changes added or replaced.
+func merge(t testing.TB, object, changes string) string {
+	t.Helper()
+	members := map[string]json.RawMessage{}
+	require.NoError(t, json.Unmarshal([]byte(object), &members))
+	require.NoError(t, json.Unmarshal([]byte(changes), &members))
+	text, err := json.Marshal(members)
+	require.NoError(t, err)
+	return string(text)
 }
 
 func TestAssumeRoleWithWebIdentityAgreesWithGoOIDC(t *testing.T) {
-	i := newIssuer(t)
+	i := newIssuer(t, issuerURL)
 	v := i.verifiers(t)
-	tokens, verdicts := i.tokens(t)
 	seen := map[string]bool{}
-	for name, token := range tokens {
-		t.Run(name, func(t *testing.T) {
-			byIrsakit, reason := v.requireAgreement(t, token)
+	for _, s := range i.samples(t) {
+		t.Run(s.name, func(t *testing.T) {
+			got, reason := v.requireAgreement(t, s.token)
+			assert.Equal(t, s.want, got)
 			seen[reason] = true
-			switch verdicts[name] {
-			case accepted:
-				assert.True(t, byIrsakit)
-				assert.Empty(t, reason)
-			case onlyIrsakit:
-				assert.True(t, byIrsakit)
-				assert.NotEmpty(t, reason)
-			case onlyGoOIDC:
-				assert.False(t, byIrsakit)
-				assert.NotEmpty(t, reason)
-			default:
-				assert.False(t, byIrsakit)
-				assert.Empty(t, reason)
-			}
 		})
 	}
 	for _, d := range differences {
@@ -255,69 +227,16 @@ const tokenIn = "{token}"
 // FuzzVerifyAgreesWithGoOIDC compares the verdicts on text after replacing tokenIn by a token
 // with the header and claims, signed with the algorithm in the header.
 func FuzzVerifyAgreesWithGoOIDC(f *testing.F) {
-	i := newIssuer(f)
+	i := newIssuer(f, issuerURL)
 	v := i.verifiers(f)
-	tokens, _ := i.tokens(f)
-	for _, token := range tokens {
-		f.Add(token, "", "")
-		if parts := strings.Split(token, "."); len(parts) == 3 {
+	for _, s := range i.samples(f) {
+		f.Add(s.token, "", "")
+		if parts := strings.Split(s.token, "."); len(parts) == 3 {
 			header, _ := base64.RawURLEncoding.DecodeString(parts[0]) // decodes as much as is valid
-			claims, _ := base64.RawURLEncoding.DecodeString(parts[1])
-			f.Add(tokenIn, string(header), string(claims))
+			f.Add(tokenIn, string(header), string(parse(s.token).payload))
 		}
-	}
-	for _, token := range requestCorpus(f) {
-		f.Add(token, goodHeader, goodClaims)
-	}
-	for _, token := range corpus(f, "../../jwt/testdata/fuzz/FuzzParse") {
-		f.Add(token[0], "", "")
-	}
-	for _, claims := range corpus(f, "../../jwt/testdata/fuzz/FuzzClaims") {
-		f.Add(tokenIn, goodHeader, claims[0])
 	}
 	f.Fuzz(func(t *testing.T, text, header, claims string) {
 		v.requireAgreement(t, strings.ReplaceAll(text, tokenIn, i.token(t, header, claims)))
 	})
-}
-
-// requestCorpus returns the tokens in the corpus of irsatest's FuzzRequest.
-func requestCorpus(t testing.TB) []string {
-	t.Helper()
-	tokens := []string{tokenIn, "a.b.c"} // from the seeds
-	for _, input := range corpus(t, "../../../irsa/irsatest/testdata/fuzz/FuzzRequest") {
-		require.Len(t, input, 3) // target, body, authorization
-		_, query, _ := strings.Cut(input[0], "?")
-		for _, text := range []string{query, input[1]} {
-			form, _ := url.ParseQuery(text) // contains the valid parts
-			tokens = append(tokens, form["WebIdentityToken"]...)
-		}
-	}
-	require.Greater(t, len(tokens), 2, "the corpus has tokens")
-	return tokens
-}
-
-// argument matches an argument in an input of a corpus.
-var argument = regexp.MustCompile(`(?m)^string\((.*)\)$`)
-
-// corpus returns the arguments of each input in the corpus folder of a fuzz target. All
-// arguments must be strings.
-func corpus(t testing.TB, folder string) [][]string {
-	t.Helper()
-	files, err := filepath.Glob(filepath.Join(folder, "*"))
-	require.NoError(t, err)
-	require.NotEmpty(t, files)
-	var inputs [][]string
-	for _, file := range files {
-		text, err := os.ReadFile(file)
-		require.NoError(t, err)
-		var input []string
-		for _, quoted := range argument.FindAllStringSubmatch(string(text), -1) {
-			value, err := strconv.Unquote(quoted[1])
-			require.NoError(t, err)
-			input = append(input, value)
-		}
-		require.NotEmpty(t, input, file)
-		inputs = append(inputs, input)
-	}
-	return inputs
 }

@@ -13,6 +13,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"net/url"
 	"os"
@@ -25,38 +26,23 @@ import (
 )
 
 func main() {
-	if len(os.Args) < 2 {
-		fmt.Fprintln(os.Stderr, "usage: controlplane <folder of etcd> [flag of kube-apiserver]...")
-		os.Exit(2)
-	}
-	code, err := run(os.Args[1], os.Args[2:])
+	etcd, err := startEtcd(os.Args[1])
 	if err != nil {
-		fmt.Fprintln(os.Stderr, "controlplane:", err)
+		fmt.Fprintln(os.Stderr, "controlplane: starting etcd:", err)
+		os.Exit(1)
 	}
-	os.Exit(code)
-}
-
-// run serves until SIGTERM, and returns the exit code of the API server.
-func run(dir string, flags []string) (int, error) {
-	etcd, endpoint, err := startEtcd(dir)
-	if err != nil {
-		return 1, fmt.Errorf("starting etcd: %w", err)
-	}
-	defer etcd.Close()
 	command := app.NewAPIServerCommand()
-	command.SetArgs(append(flags, "--etcd-servers="+endpoint))
-	return cli.Run(command), nil
+	command.SetArgs(append(os.Args[2:], "--etcd-servers="+etcd.Config().AdvertiseClientUrls[0].String()))
+	code := cli.Run(command) // until SIGTERM
+	etcd.Close()
+	os.Exit(code)
 }
 
 // startEtcd starts an etcd with one member. It listens only on Unix sockets, so that no other
 // process connects to it by accident.
-func startEtcd(dir string) (*embed.Etcd, string, error) {
-	dir, err := filepath.Abs(dir)
-	if err != nil {
-		return nil, "", err
-	}
+func startEtcd(dir string) (*embed.Etcd, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil { //nolint:gosec // the user chooses the folder
-		return nil, "", err
+		return nil, err
 	}
 	clients := url.URL{Scheme: "unix", Path: filepath.Join(dir, "clients.sock")}
 	peers := url.URL{Scheme: "unix", Path: filepath.Join(dir, "peers.sock")}
@@ -71,15 +57,15 @@ func startEtcd(dir string) (*embed.Etcd, string, error) {
 	config.InitialCluster = config.InitialClusterFromName(config.Name)
 	etcd, err := embed.StartEtcd(config)
 	if err != nil {
-		return nil, "", err
+		return nil, err
 	}
 	select {
 	case <-etcd.Server.ReadyNotify():
-		return etcd, clients.String(), nil
-	case err := <-etcd.Err():
-		return nil, "", err
+		return etcd, nil
+	case err = <-etcd.Err():
 	case <-time.After(time.Minute):
-		etcd.Close()
-		return nil, "", fmt.Errorf("not ready after a minute")
+		err = errors.New("not ready after a minute")
 	}
+	etcd.Close()
+	return nil, err
 }
