@@ -7,7 +7,12 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -236,7 +241,46 @@ func FuzzVerifyAgreesWithGoOIDC(f *testing.F) {
 			f.Add(tokenIn, string(header), string(parse(s.token).payload))
 		}
 	}
+	for _, token := range corpus(f, "../../jwt/testdata/fuzz/FuzzParse") {
+		f.Add(token[0], "", "")
+	}
+	for _, claims := range corpus(f, "../../jwt/testdata/fuzz/FuzzClaims") {
+		f.Add(tokenIn, goodHeader, claims[0])
+	}
+	for _, request := range corpus(f, "../../../irsa/irsatest/testdata/fuzz/FuzzRequest") { // target, body, authorization
+		_, query, _ := strings.Cut(request[0], "?")
+		for _, text := range []string{query, request[1]} {
+			form, _ := url.ParseQuery(text) // contains the valid parts
+			for _, token := range form["WebIdentityToken"] {
+				f.Add(token, goodHeader, goodClaims)
+			}
+		}
+	}
 	f.Fuzz(func(t *testing.T, text, header, claims string) {
 		v.requireAgreement(t, strings.ReplaceAll(text, tokenIn, i.token(t, header, claims)))
 	})
+}
+
+// argument matches an argument in an input of a corpus.
+var argument = regexp.MustCompile(`(?m)^string\((.*)\)$`)
+
+// corpus returns the arguments, which are strings, of each input in the corpus folder of a fuzz target.
+func corpus(t testing.TB, folder string) (inputs [][]string) {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(folder, "*"))
+	require.NoError(t, err)
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		require.NoError(t, err)
+		var input []string
+		for _, quoted := range argument.FindAllStringSubmatch(string(text), -1) {
+			value, err := strconv.Unquote(quoted[1])
+			require.NoError(t, err)
+			input = append(input, value)
+		}
+		require.NotEmpty(t, input, file)
+		inputs = append(inputs, input)
+	}
+	require.NotEmpty(t, inputs, folder)
+	return inputs
 }
