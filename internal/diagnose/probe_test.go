@@ -106,7 +106,7 @@ func TestProbeFailureLinksToItsHeading(t *testing.T) {
 		{"a server that wants more", secure(&tls.Config{Certificates: []tls.Certificate{good}, ClientAuth: tls.RequireAnyClientCert, MaxVersion: tls.VersionTLS12}), trusting(good), explain.HeadingTLS, nameTLS},
 		{"a server without TLS", strings.Replace(plainServer.URL, "http://", "https://", 1), nil, explain.HeadingTLS, nameTLS},
 		{"a closed port", "https://127.0.0.1:1", nil, explain.HeadingConnection, nameConnection},
-		{"a name that there is not", "https://sts..amazonaws.com", nil, explain.HeadingNameResolution, nameNameResolution},
+		{"a name that there is not", "https://sts.invalid.", nil, explain.HeadingNameResolution, nameNameResolution},
 		{"a proxy that refuses", "https://sts.example", throughProxy(answering(t, "403 Forbidden")), explain.HeadingProxy, nameConnection},
 		{"a proxy that wants a password", "https://sts.example", throughProxy(answering(t, "407 Proxy Authentication Required")), explain.HeadingProxy, nameConnection},
 		{"a proxy that is not there", "https://sts.example", throughProxy("127.0.0.1:1"), explain.HeadingProxy, nameConnection},
