@@ -14,6 +14,7 @@ import (
 )
 
 func TestProviderAcceptsOnlyCredentialsOfItsRole(t *testing.T) {
+	t.Parallel()
 	const role = "arn:aws:iam::111122223333:role/s3-writer"
 	for name, tt := range map[string]struct{ role, arn, err string }{
 		"the role":                         {role, "arn:aws:sts::111122223333:assumed-role/s3-writer/x", ""},

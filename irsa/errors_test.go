@@ -20,6 +20,7 @@ import (
 )
 
 func TestErrorKindOfSTSFailures(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct {
 		fault irsatest.Fault
 		kind  error

@@ -50,6 +50,7 @@ func TestProviderServesWithoutWaitingDuringOutages(t *testing.T) {
 }
 
 func TestProviderReportsOutages(t *testing.T) {
+	t.Parallel()
 	for _, outage := range outages {
 		t.Run(outage.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

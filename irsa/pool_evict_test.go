@@ -20,6 +20,7 @@ import (
 )
 
 func TestPoolEvictsLeastRecentlyUsedRoleAndKeepsServingIt(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		_, pod, tenants := newTenants(t, 4)
 		p := newPool(t, pod, func(o *irsa.PoolOptions) { o.MaxRoles = 3 })

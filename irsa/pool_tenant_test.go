@@ -18,6 +18,7 @@ import (
 // TestPoolTenantDelaysNoOthers has a tenant with 100 roles whose token source does not return in time. A
 // tenant that comes later waits only for STS.
 func TestPoolTenantDelaysNoOthers(t *testing.T) {
+	t.Parallel()
 	for name, source := range map[string]func(context.Context) (tokenfile.Token, error){
 		"hangs":               func(ctx context.Context) (tokenfile.Token, error) { <-ctx.Done(); return tokenfile.Token{}, ctx.Err() },
 		"ignores its context": func(context.Context) (tokenfile.Token, error) { time.Sleep(time.Minute); return tokenfile.Token{}, nil },

@@ -56,6 +56,7 @@ func newTenants(t *testing.T, n int) (*irsatest.Cluster, *irsatest.Pod, []irsa.R
 }
 
 func TestPoolServesManyRolesFromOneToken(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		k, pod, tenants := newTenants(t, 100)
 		p := newPool(t, pod)
@@ -147,6 +148,7 @@ func TestPoolFailingRolesDelayNoOthers(t *testing.T) {
 }
 
 func TestPoolRotationWakesAllFailedRoles(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		k, pod, tenants := newTenants(t, 50)
 		pod.Rotate(irsatest.Invalid("expired"))
@@ -200,6 +202,7 @@ func TestPoolCloseClosesItsRoles(t *testing.T) {
 
 // Two sets of options share a Provider if, and only if, they are equal.
 func TestPoolSharesProvidersOnlyForEqualOptions(t *testing.T) {
+	t.Parallel()
 	_, pod, _ := newTenants(t, 0)
 	p := newPool(t, pod, func(o *irsa.PoolOptions) { o.RoleARN, o.PolicyARNs = "", nil })
 	random := rand.New(rand.NewPCG(1, 2))
@@ -362,6 +365,7 @@ func TestPoolRejectsInvalidRoleOptions(t *testing.T) {
 }
 
 func TestPoolObserveReceivesEventsOfAllRoles(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		_, pod, tenants := newTenants(t, 200)
 		var seen recorder

@@ -96,6 +96,7 @@ func sdkOptions(random *rand.Rand, r irsa.ChainedRole) func(*stscreds.AssumeRole
 
 // Two chains share a Provider if, and only if, they are equal. Chains that begin alike share links.
 func TestPoolSharesEqualChainsOnly(t *testing.T) {
+	t.Parallel()
 	_, pod, _ := newTenants(t, 0)
 	p := newPool(t, pod, func(o *irsa.PoolOptions) { o.MaxRoles = 100_000 })
 	random := rand.New(rand.NewPCG(1, 2))

@@ -160,6 +160,7 @@ func FuzzRedaction(f *testing.F) {
 
 // The errors and panics of a token source can contain the token.
 func TestErrorOfTokenSourceContainsNoToken(t *testing.T) {
+	t.Parallel()
 	for name, text := range map[string]func(token string) string{
 		"whole":   func(token string) string { return "cannot use " + token + " here" },
 		"cut":     func(token string) string { return "cannot use " + token[:len(token)/2] },

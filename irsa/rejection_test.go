@@ -169,6 +169,7 @@ func TestRejectionDuringOutageKeepsCredentials(t *testing.T) {
 }
 
 func TestRejectionOfInvalidKeyCausesOneExchangeAndResend(t *testing.T) {
+	t.Parallel()
 	for _, code := range []string{"ExpiredToken", "ExpiredTokenException", "InvalidClientTokenId", "UnrecognizedClientException", "InvalidAccessKeyId", "TokenRefreshRequired"} {
 		t.Run(code, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

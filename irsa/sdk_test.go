@@ -29,6 +29,7 @@ func newSDKProvider(k *irsatest.Cluster, pod *irsatest.Pod, optFns ...func(*aws.
 }
 
 func TestSDKCallersWaitAtEachRefresh(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct {
 		name  string
 		make  func(*testing.T, *irsatest.Cluster, *irsatest.Pod) aws.CredentialsProvider
@@ -88,6 +89,7 @@ func TestSDKOutageReachesCallersWithValidCredentials(t *testing.T) {
 }
 
 func TestSDKFailingCallersMakeCalls(t *testing.T) {
+	t.Parallel()
 	calls := func(t *testing.T, build func(*testing.T, *irsatest.Cluster, *irsatest.Pod) aws.CredentialsProvider) (n int) {
 		synctest.Test(t, func(t *testing.T) {
 			k, pod := newPod(t)
@@ -130,6 +132,7 @@ func TestSDKHungSTSBlocksCallers(t *testing.T) {
 }
 
 func TestSDKProvidersRefreshTogether(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		providers, step := testsize.Choose(25, 100, 100), time.Second
 		k, pod := newPod(t)
