@@ -309,7 +309,7 @@ func (x *exploration) String() string {
 func TestCacheKeepsPromisesInEveryState(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		x := &exploration{t: t, next: map[state][]state{}, reached: map[state]struct{}{}}
-		x.explore(testsize.Choose(6, 7, 8))
+		x.explore(testsize.Choose(5, 7, 8))
 		t.Logf("explored %s", x)
 	})
 }
