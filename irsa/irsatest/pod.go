@@ -176,7 +176,8 @@ func (p *Pod) RemoveToken() { p.cluster.check(p.update("", p.volume.remove)) }
 
 // Chmod sets the mode of the token file, now and for later writes. The default is 0644.
 // With 0600, an application that runs as another user cannot read the file, as in a pod
-// without an fsGroup. A test that runs as root can read any file.
+// whose containers all run as one user, without an fsGroup. A test that runs as root can
+// read any file.
 func (p *Pod) Chmod(mode os.FileMode) {
 	p.writeMu.Lock()
 	defer p.writeMu.Unlock()
