@@ -61,8 +61,8 @@ func (c *Cache) healthOf(s *snapshot, now schedule.Moment) health {
 	}
 }
 
-// events delivers events to the logger and to the application's observer, asynchronously. It has no
-// reference to the Cache, which may be garbage collected first.
+// events delivers events to the logger and to the application's observer, asynchronously. Except through a
+// follower, it has no reference to the Cache, which may be garbage collected first.
 type events struct {
 	logger   *slog.Logger
 	logs     notify.Queue[line]

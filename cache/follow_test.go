@@ -72,15 +72,16 @@ func TestCacheReportsOutcomesToItsSource(t *testing.T) {
 
 func TestCacheUsesLoggerOfItsSource(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var lines bytes.Buffer
+		var lines, others bytes.Buffer
 		f := &follower{completed: func(follow.Outcome) {}, logger: slog.New(slog.NewTextHandler(&lines, nil))}
 		f.setError(errBroken)
 		c := newCache(t, f, func(o *cache.Options) {
-			o.Logger = slog.New(slog.NewTextHandler(t.Output(), nil))
+			o.Logger = slog.New(slog.NewTextHandler(&others, nil))
 		})
 		require.Error(t, c.Refresh(t.Context()))
 		synctest.Wait()
 		assert.Contains(t, lines.String(), "first credentials failed")
+		assert.Empty(t, others.String())
 	})
 }
 

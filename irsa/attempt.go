@@ -66,7 +66,7 @@ type attemptState struct {
 // sessionName returns the session name, or "" if it is not known yet.
 func (s *attemptState) sessionName() string {
 	if name := s.SessionName.Load(); name != nil {
-		return *name
+		return name.Value()
 	}
 	return ""
 }

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"unique"
 	"weak"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -157,9 +158,9 @@ func (x *chainExchange) AssumeRole(ctx context.Context, input *sts.AssumeRoleInp
 	if err != nil {
 		return nil, &sourceError{x.source.config.RoleARN, err}
 	}
-	name := cmp.Or(x.config.SessionName, x.source.Status().SessionName)
+	name := unique.Make(cmp.Or(x.config.SessionName, x.source.Status().SessionName))
 	x.SessionName.Store(&name)
-	input.RoleSessionName = aws.String(name)
+	input.RoleSessionName = aws.String(name.Value())
 	x.signedWith = source.AccessKeyID
 	return x.source.client.AssumeRole(ctx, x.config, input, exchange.Signer{Credentials: source, Sources: x.source.ProviderSources()})
 }

@@ -442,7 +442,7 @@ func TestErrorOfInvalidProxyContainsNoPassword(t *testing.T) {
 			})
 		}
 		err := newProvider(t, pod.Options, set).Refresh(t.Context())
-		require.ErrorContains(t, err, "the address of the proxy is not a URL")
+		require.ErrorContains(t, err, "the proxy cannot be determined from its settings")
 		require.ErrorContains(t, err, "#proxy")
 		text := fmt.Sprintf("%+v %+v", err, irsa.Diagnose(t.Context(), pod.Options, set))
 		assert.NotContains(t, text, "hunter2")

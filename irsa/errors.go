@@ -80,9 +80,10 @@ type Error struct {
 	err   error
 }
 
-// maxText and maxDetails bound the text of an Error and that of %+v.
+// maxText and maxDetails bound the text of an Error and that of %+v, maxFix a part of the text.
 const (
 	maxText    = 300
+	maxFix     = 80
 	maxDetails = 4<<10 - 1
 )
 
@@ -105,7 +106,7 @@ func (e *Error) Error() string {
 
 // about returns what the Error is about, in parentheses.
 func (e *Error) about() string {
-	const most = 72 // with the other parts at their longest, this leaves 40 bytes for the cause
+	const most = 72 // with the other parts at their longest, this leaves 20 bytes for the cause
 	var facts []string
 	switch {
 	case e.RoleARN != "":

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"net"
+	"net/http"
 	"os"
 	"slices"
 	"strings"
@@ -62,6 +64,22 @@ func TestErrorTextIsTheSameForTheSameCause(t *testing.T) {
 			assert.GreaterOrEqual(t, attempts, 2*testsize.Choose(25, 500, 500))
 		})
 	}
+}
+
+func TestErrorTextIsBoundedWithTheLongestRegion(t *testing.T) {
+	t.Setenv("AWS_USE_FIPS_ENDPOINT", "true")
+	synctest.Test(t, func(t *testing.T) {
+		_, pod := newPod(t)
+		p := newProvider(t, pod.Options, func(o *irsa.Options) {
+			o.Region = strings.Repeat("a", 63)
+			o.RoleARN = "arn:aws:iam::111122223333:role/" + strings.Repeat("r", 64)
+			o.HTTPClient = &http.Client{Transport: roundTripper(func(*http.Request) (*http.Response, error) {
+				return nil, &net.DNSError{Name: "sts-fips.example", IsNotFound: true}
+			})}
+		})
+		_, err := p.Retrieve(t.Context())
+		requireShort(t, err)
+	})
 }
 
 func TestErrorTextIsBounded(t *testing.T) {

@@ -27,7 +27,7 @@ func newError(f explain.Facts, a explain.Advice) *Error {
 		Code:        f.Code,
 		Advice:      explain.OneLine(a.Text),
 		Link:        a.Heading.Link(),
-		fix:         explain.OneLine(a.Fix),
+		fix:         explain.CutMiddle(explain.OneLine(a.Fix), maxFix),
 		cause:       explain.Cause(f.Err, f.TokenFile),
 		err:         f.Err,
 	}

@@ -61,7 +61,7 @@ func (m *rejectionRetry) HandleFinalize(ctx context.Context, in middleware.Final
 	switch {
 	case err == nil:
 		m.accept(ctx, metadata)
-	case requestOf(err) == nil && errors.As(err, &missing): // withdrawn, and there are no others
+	case requestOf(err) == nil && errors.As(err, &missing): // the credentials were withdrawn meanwhile
 		err = &rejectedError{service: service, exchange: missing}
 	default:
 		m.provider.recordRejection(rejectionOf(err, bucketOf(ctx)))
@@ -98,8 +98,8 @@ func (m *rejectionRetry) addTo(stack *middleware.Stack) error {
 	return stack.Finalize.Insert(m, retryID, middleware.Before)
 }
 
-// sentRequest is a middleware that sets the request of a response. An HTTP client that is not an
-// *http.Client may leave it out, but it shows which credentials were rejected.
+// sentRequest is a middleware that sets the request of a response. It shows which credentials were rejected.
+// HTTP clients other than *http.Client may not set it.
 type sentRequest struct{}
 
 // ID returns the name of the middleware.

@@ -272,9 +272,9 @@ func (p *Pool) Close() error {
 }
 
 // startWatch starts the watch of the token file, which all roles share.
-func (p *Pool) startWatch(known *tokenfile.Token) {
+func (p *Pool) startWatch() {
 	pool := weak.Make(p)
-	p.watch.start(p.config, known, func() tokenHandler {
+	p.watch.start(p.config, nil, func() tokenHandler {
 		if p := pool.Value(); p != nil {
 			return p
 		}

@@ -201,6 +201,22 @@ func TestPoolCloseClosesItsRoles(t *testing.T) {
 }
 
 // Two sets of options share a Provider if, and only if, they are equal.
+func TestPoolRegionInUpperCaseIsTheSameRole(t *testing.T) {
+	_, pod, tenants := newTenants(t, 2)
+	p := newPool(t, pod, func(o *irsa.PoolOptions) { o.MaxRoles = 1 })
+	region := func(name string) irsa.RoleOptions {
+		opts := tenants[0]
+		opts.Region = name
+		return opts
+	}
+	lower := pooled(t, p, region("eu-west-1"))
+	assert.Same(t, lower, pooled(t, p, region("EU-WEST-1")))
+	pooled(t, p, tenants[1])
+	assert.Equal(t, 1, p.Status().Roles, "the other one was evicted")
+	assert.NotSame(t, lower, pooled(t, p, region("EU-WEST-1")))
+	assert.Equal(t, 1, p.Status().Roles)
+}
+
 func TestPoolSharesProvidersOnlyForEqualOptions(t *testing.T) {
 	t.Parallel()
 	_, pod, _ := newTenants(t, 0)

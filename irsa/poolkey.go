@@ -64,10 +64,10 @@ type ChainedRole struct {
 type roleKey struct {
 	source *Provider // of a role chain's link; nil for a web identity
 	role   string
-	rest   unique.Handle[restKey] // most roles of a Pool have the same
+	rest   unique.Handle[restKey]
 }
 
-// restKey is the part of a roleKey that is stored once for all roles.
+// restKey is the part of a roleKey that is stored once for all roles with the same token and settings.
 type restKey struct {
 	session, region, policy string
 	lists                   string // see encode
@@ -80,7 +80,7 @@ func (p *Pool) setDefaults(opts *RoleOptions) {
 	c := p.config
 	opts.RoleARN = cmp.Or(opts.RoleARN, c.RoleARN)
 	opts.SessionName = cmp.Or(opts.SessionName, c.SessionName)
-	opts.Region = cmp.Or(opts.Region, c.Region)
+	opts.Region = cmp.Or(c.Shared.Region(opts.Region), c.Region)
 	opts.Duration = cmp.Or(opts.Duration, c.Duration)
 	opts.Policy = cmp.Or(opts.Policy, c.Policy)
 	if opts.Token == nil {

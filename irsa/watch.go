@@ -37,7 +37,7 @@ type tokenHandler interface {
 }
 
 // start starts the watch of the token file of c, unless it is running or stopped or there is no file.
-// known is the token of the first exchange, or nil. get returns the handler, or nil after it has been
+// known is the token of an exchange of the only handler, or nil. get returns the handler, or nil after it has been
 // collected. It must refer to the handler weakly. The watch ends soon after get returns nil.
 func (w *watch) start(c *config.Config, known *tokenfile.Token, get func() tokenHandler) {
 	w.mu.Lock()
@@ -52,7 +52,14 @@ func (w *watch) start(c *config.Config, known *tokenfile.Token, get func() token
 		if known != nil {
 			o.Known = *known
 		}
-		o.Interval, o.Recheck = func() time.Duration { return interval(get(), cancel) }, recheck
+		o.Recheck = recheck
+		o.Interval = func() time.Duration {
+			h := get()
+			if h == nil {
+				cancel()
+			}
+			return interval(h)
+		}
 	})
 	go func() {
 		defer close(ended)
@@ -64,12 +71,9 @@ func (w *watch) start(c *config.Config, known *tokenfile.Token, get func() token
 	}()
 }
 
-// interval returns the time until the next poll. It calls cancel if the handler has been collected.
-func interval(h tokenHandler, cancel context.CancelFunc) time.Duration {
-	switch {
-	case h == nil:
-		cancel()
-	case h.failing():
+// interval returns the time until the next poll.
+func interval(h tokenHandler) time.Duration {
+	if h != nil && h.failing() {
 		return failingInterval
 	}
 	return pollInterval
@@ -77,13 +81,12 @@ func interval(h tokenHandler, cancel context.CancelFunc) time.Duration {
 
 // startWatch starts the watch of p's token file, or the one of its Pool.
 func (p *Provider) startWatch() {
-	known := p.state.UsedToken.Load()
 	if p.pool != nil {
-		p.pool.startWatch(known)
+		p.pool.startWatch()
 		return
 	}
 	provider := weak.Make(p)
-	p.watch.start(p.config, known, func() tokenHandler {
+	p.watch.start(p.config, p.state.UsedToken.Load(), func() tokenHandler {
 		if p := provider.Value(); p != nil {
 			return p
 		}
@@ -97,12 +100,12 @@ func (p *Provider) failing() bool { return p.cache.Status().Failures > 0 }
 // failed because of the old token. It requests a refresh if the new token has another issuer
 // or subject.
 func (p *Provider) handleToken(token tokenfile.Token) {
+	newest := p.state.NewestToken.Load() // before the other one, which an exchange stores first
 	used := p.state.UsedToken.Load()
 	inUse := used != nil && used.Reveal() == token.Reveal()
 	if used != nil && !inUse || errors.Is(kindOfCache(p.cache.Status().Err), ErrTokenFile) {
 		p.cache.Wake()
 	}
-	newest := p.state.NewestToken.Load()
 	if inUse || newest == nil || newest.Reveal() == token.Reveal() {
 		return
 	}

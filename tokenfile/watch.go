@@ -8,17 +8,16 @@ import (
 
 const defaultInterval = time.Minute
 
-// WatchOptions configures how often [Watch] polls the file.
+// WatchOptions configures [Watch].
 type WatchOptions struct {
-	// Interval returns the time until the next poll. Watch calls it after each poll.
+	// Interval returns the time until the next poll. Watch calls it before it waits.
 	// If Interval is nil or returns 0 or less, the interval is one minute. The
 	// kubelet rotates a token at 80% of its lifetime, so the old token remains valid
 	// for two more minutes even with the minimum lifetime of 600 s.
 	Interval func() time.Duration
 
-	// Known is a token that the caller has read already. If it is not the zero Token,
-	// the first poll takes place after an interval, and Watch yields only a token that
-	// differs from Known.
+	// Known, if not the zero Token, is a token that the caller has already read from the
+	// file. Watch then behaves as if it had just yielded this token.
 	Known Token
 
 	// Recheck, if not nil, makes Watch poll at once for each value received. Closing
@@ -52,7 +51,7 @@ func Watch(ctx context.Context, path string, optFns ...func(*WatchOptions)) iter
 		}
 		for ctx.Err() == nil {
 			token, err := Reread(path, last)
-			changed := err == nil && token.Reveal() != last.Reveal() || err != nil && !failing
+			changed := err == nil && token != last && token.Reveal() != last.Reveal() || err != nil && !failing
 			last, failing = token, err != nil
 			if changed && !yield(token, err) {
 				return

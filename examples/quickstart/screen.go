@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -36,11 +37,11 @@ func (s *screen) print(lines ...string) {
 }
 
 func (s *screen) Enabled(_ context.Context, level slog.Level) bool { return level >= slog.LevelInfo }
-func (s *screen) WithAttrs([]slog.Attr) slog.Handler               { return s } // not used by the library
+func (s *screen) WithAttrs([]slog.Attr) slog.Handler               { return s } // the role; there is only one
 func (s *screen) WithGroup(string) slog.Handler                    { return s } // not used by the library
 
-// Handle prints the message, and the attributes below it. Of an error it prints the kind and the
-// code of STS: the advice is about a real STS, not about a simulated outage.
+// Handle prints the message, and the attributes below it. Of an error it prints the code of
+// STS, or the kind: the advice is about a real STS, not about a simulated outage.
 func (s *screen) Handle(_ context.Context, r slog.Record) error {
 	var details []string
 	r.Attrs(func(a slog.Attr) bool {
@@ -49,7 +50,7 @@ func (s *screen) Handle(_ context.Context, r slog.Record) error {
 		case time.Time:
 			details = append(details, text+rounded(time.Until(value))+" from now")
 		case *irsa.Error:
-			details = append(details, text+value.Code)
+			details = append(details, text+cmp.Or(value.Code, value.Kind.Error()))
 		}
 		return true
 	})

@@ -167,7 +167,7 @@ func (c *Config) validateRole(errs *Errors) {
 
 // Locate determines the region, the endpoint of STS, and the authorities of service clients.
 func (env Environment) Locate(ctx context.Context, c *Config, errs *Errors) {
-	c.normalizeRegion()
+	c.Region = c.Shared.Region(c.Region)
 	if c.Region == "" && c.Token != nil {
 		errs.Add(env.regionFromToken(ctx, c))
 	}

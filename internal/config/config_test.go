@@ -63,11 +63,6 @@ func TestResolveRegionInUpperCase(t *testing.T) {
 		env := environmentOf(map[string]string{EnvRegion: tt.region})
 		c, errs := env.Resolve(t.Context(), given)
 		assert.Equal(t, tt.want, c.Region)
-		role := c
-		role.Region, role.Source = tt.region, SourceKeyOf(c.Token)
-		errs = append(errs, role.ResolveRole(&c)...)
-		assert.Equal(t, tt.want, role.Region)
-		assert.False(t, role.OwnRegion)
 		if tt.err == "" {
 			assert.NoError(t, errs.Join())
 			continue

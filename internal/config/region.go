@@ -9,12 +9,13 @@ import (
 	"github.com/irsakit/irsakit/internal/explain"
 )
 
-// normalizeRegion sets the region of AWS to lower case. In another case it would be another one in
-// signatures and for the rules of partitions. Other servers can have regions in any case.
-func (c *Config) normalizeRegion() {
-	if c.Shared.Endpoint == "" && c.Shared.STS == nil && len(c.Region) <= MaxRegion {
-		c.Region = strings.ToLower(c.Region)
+// Region returns the name of a region in lower case, because signatures and the rules of partitions are
+// case-sensitive. Servers other than AWS's can have regions in any case.
+func (s *Shared) Region(name string) string {
+	if s.Endpoint != "" || s.STS != nil || len(name) > MaxRegion {
+		return name
 	}
+	return strings.ToLower(name)
 }
 
 // regionFromToken sets the region to that in the issuer of an EKS cluster. Without one it
@@ -34,7 +35,7 @@ func (env Environment) regionFromToken(ctx context.Context, c *Config) (explain.
 	case err == nil && (explain.Facts{Claims: token.Claims()}).IsAPIServerToken():
 		return explain.HeadingAudience, errors.New("no region is set, and the token is for the Kubernetes API server, not for STS")
 	case err != nil:
-		return explain.HeadingRegion, fmt.Errorf("no region is set, and the token, whose issuer can name one, cannot be read: %w", err)
+		return explain.HeadingRegion, fmt.Errorf("no region is set, and the token, which could contain one, cannot be read: %w", err)
 	default:
 		return explain.HeadingRegion, fmt.Errorf("no region is set, and the token's issuer %s does not contain one", explain.Quote(issuer))
 	}

@@ -22,7 +22,6 @@ func (c *Config) ResolveRole(pool *Config) Errors {
 	if len(c.Tenant) > MaxIdentity {
 		errs.Add(explain.HeadingSettings, fmt.Errorf("the tenant's name has %d bytes; the maximum is %d", len(c.Tenant), MaxIdentity))
 	}
-	c.normalizeRegion()
 	switch {
 	case c.Region == pool.Region:
 	case c.Shared.STS != nil && !isClient(c.Shared.STS):

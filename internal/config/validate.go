@@ -90,7 +90,7 @@ func isAlphanumeric(r rune) bool {
 
 func validateSessionName(name string) error {
 	if !isSessionName(name) {
-		return fmt.Errorf("the session name %s must have 2 to 64 characters: letters, digits and _+=,.@-, no spaces", explain.Quote(name))
+		return fmt.Errorf("the session name %s must have 2 to 64 characters: letters, digits and _+=,.@- (no spaces)", explain.Quote(name))
 	}
 	return nil
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/irsakit/irsakit/internal/exchange"
@@ -40,26 +39,24 @@ func (d *diagnosis) checkExchange(ctx context.Context) {
 	}
 	f := exchange.Facts(d.config, explain.Kind(err, ""), err, d.exchange.UsedToken.Load())
 	f.File.NeverRenewed = d.exchange.NeverRenewed.Load()
-	if explain.IsTimeout(err) && errors.Is(f.Kind, explain.ErrUnavailable) {
+	timedOut := explain.IsTimeout(err) && errors.Is(f.Kind, explain.ErrUnavailable)
+	if timedOut {
 		err = fmt.Errorf("timed out after %v", limit)
 	}
 	d.fail(NameExchange, err, explain.For(f))
-	d.align()
+	d.align(timedOut)
 }
 
-// align gives the same advice to all checks that have the same link as the exchange, which failed, or that
-// timed out like it.
-func (d *diagnosis) align() {
+// align gives the exchange, which failed, and the checks with the same cause the same advice. If the
+// exchange timed out, that is the advice of the step that timed out before, otherwise it is the exchange's.
+func (d *diagnosis) align(timedOut bool) {
 	last := &d.result.Checks[len(d.result.Checks)-1]
 	for i := range d.result.Checks {
-		c := &d.result.Checks[i]
-		if c.Name == d.timedOut && strings.HasPrefix(last.Detail, "timed out") {
-			last.Advice, last.Link = c.Advice, c.Link // it knows which step hangs
-		}
-	}
-	for i := range d.result.Checks {
-		c := &d.result.Checks[i]
-		if c.Link != "" && c.Link == last.Link && (c.Status == Failed || c.Status == Warned) {
+		switch c := &d.result.Checks[i]; {
+		case timedOut && c.Name == d.timedOut:
+			last.Advice, last.Link = c.Advice, c.Link
+		case c.Name == nameClock: // the node's, but the exchange may have failed because of another one
+		case c.Link != "" && c.Link == last.Link && (c.Status == Failed || c.Status == Warned):
 			c.Advice = last.Advice
 		}
 	}

@@ -66,7 +66,7 @@ func (s secrets) occurIn(texts ...[]byte) bool {
 	var all samples
 	all.add(s)
 	for _, text := range texts {
-		if !all.mayOccurIn(text) {
+		if !all.occurIn(text, s) {
 			continue
 		}
 		if _, end := s.find(string(text)); end > 0 {
@@ -76,10 +76,11 @@ func (s secrets) occurIn(texts ...[]byte) bool {
 	return false
 }
 
-// sampleLength is so long that other text rarely contains a sample of a secret.
+// sampleLength is long enough that other text rarely contains a sample of a secret.
 const sampleLength = 4
 
-// samples is a set of hashes of samples. It makes most searches many times as fast as find.
+// samples is a set of hashes of samples. It makes most searches many times as fast as find: only a few
+// samples of other text have a hash in the set.
 type samples [1 << 16 / 64]uint64
 
 // add adds all parts of the secrets with the length of a sample.
@@ -92,11 +93,12 @@ func (all *samples) add(s secrets) {
 	}
 }
 
-// mayOccurIn reports whether a text may contain a run of a secret. The samples that it compares start
-// every few characters, so that every run contains a whole one.
-func (all *samples) mayOccurIn(text []byte) bool {
+// occurIn reports whether a text contains a sample of the secrets s. The samples that it compares start
+// every few characters, so that every run of a secret contains a whole one.
+func (all *samples) occurIn(text []byte, s secrets) bool {
 	for i := 0; i+sampleLength <= len(text); i += secretRun - sampleLength + 1 {
-		if h := hashOf(text[i:]); all[h/64]&(1<<(h%64)) != 0 {
+		h := hashOf(text[i:])
+		if all[h/64]&(1<<(h%64)) != 0 && s.contain(string(text[i:i+sampleLength])) {
 			return true
 		}
 	}
@@ -225,7 +227,10 @@ func (e *redactedError) Unwrap() []error { return e.kinds }
 // 64 letters, digits, dots, hyphens and underscores. Otherwise it returns "".
 func (s secrets) identifier(text string) string {
 	other := func(r rune) bool { return !isBase64URL(r) && r != '.' }
-	if s.occurIn([]byte(text)) || len(text) > 64 || strings.ContainsFunc(text, other) {
+	if len(text) > 64 || strings.ContainsFunc(text, other) {
+		return ""
+	}
+	if _, end := s.find(text); end > 0 {
 		return ""
 	}
 	return text

@@ -22,8 +22,8 @@ import (
 
 // State is what the exchanges of one role share. Its fields are nil until the first exchange.
 type State struct {
-	SessionName atomic.Pointer[string]
-	UsedToken   atomic.Pointer[tokenfile.Token] // the token of the newest request
+	SessionName atomic.Pointer[unique.Handle[string]] // most roles of a Pool have the same
+	UsedToken   atomic.Pointer[tokenfile.Token]       // the token of the newest request
 	NewestToken atomic.Pointer[tokenfile.Token]
 
 	NeverRenewed atomic.Bool // the file of the last rejected token is not a link into a projected volume
@@ -121,11 +121,11 @@ func (x *WebIdentity) SessionNameFor(claims tokenfile.Claims) string {
 		return x.Config.SessionName
 	}
 	if name := x.SessionName.Load(); name != nil {
-		return *name
+		return name.Value()
 	}
-	name := unique.Make(config.SessionName(claims)).Value() // most roles of a Pool have the same
+	name := unique.Make(config.SessionName(claims))
 	x.SessionName.CompareAndSwap(nil, &name)
-	return *x.SessionName.Load()
+	return x.SessionName.Load().Value()
 }
 
 // credentialsOf returns the credentials in STS's response, with their expiry on the local clock.

@@ -82,6 +82,7 @@ func CutMiddle(text string, limit int) string {
 	if len(text) <= limit {
 		return text
 	}
+	limit = max(limit, len("..."))
 	end := (limit - 3) / 3
 	return strings.ToValidUTF8(text[:limit-3-end]+"..."+text[len(text)-end:], "")
 }

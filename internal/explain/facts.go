@@ -138,10 +138,10 @@ const webhookFile = "/var/run/secrets/eks.amazonaws.com/serviceaccount/token"
 
 // otherFile returns what to do if the token file is not the webhook's, or "".
 func (f Facts) otherFile() string {
-	if f.TokenFile == webhookFile {
+	if strings.TrimPrefix(strings.ReplaceAll(f.TokenFile, `\`, "/"), "C:") == webhookFile {
 		return ""
 	}
-	return "If you do not mount the token yourself, AWS_WEB_IDENTITY_TOKEN_FILE has to be " + webhookFile + ". "
+	return "If you do not mount the token yourself, AWS_WEB_IDENTITY_TOKEN_FILE has to be the path that the webhook sets, usually " + webhookFile + ". "
 }
 
 // partition returns the partition of the role, or "" if its ARN is invalid.

@@ -10,7 +10,7 @@ import (
 // File describes a token file and the process that reads it.
 type File struct {
 	Missing      string // the first part of the path that does not exist; no meaning if the path exists
-	DanglingLink bool   // Missing is a link to nothing
+	DanglingLink bool   // Missing is a symbolic link whose target does not exist
 	NeverRenewed bool   // the path is a regular file, not a link into a projected volume
 
 	Visible bool // the process can look into the folder, so that Mode is known

@@ -13,7 +13,7 @@ var (
 	ErrNoRegion  = errors.New("the client of Options.STS has no region")
 	ErrCleartext = errors.New("the connection is not encrypted")
 
-	ErrProxyAddress = errors.New("the address of the proxy is not a URL")
+	ErrProxyAddress = errors.New("the proxy cannot be determined from its settings")
 )
 
 // RequestError is the error of a failed request to STS. It contains no secrets.

@@ -21,7 +21,7 @@ var networkRules = []rule{
 	{
 		when: func(f Facts) bool { return errors.Is(f.Err, ErrClock) }, kind: ErrUnavailable, heading: HeadingClock,
 		fix:  "compare this node's clock with that of the server that responds",
-		text: "by this node's clock, the credentials in the reply have expired: compare the clock with that of STS (the Date header). If the node is wrong, set its clock (for example with chronyc makestep). If it is right, check which server responds as STS (AWS_ENDPOINT_URL_STS, HTTPS_PROXY, DNS)",
+		text: "by this node's clock, the credentials in the reply expire too early: compare the clock with that of STS (the Date header). If the node is wrong, set its clock (for example with chronyc makestep). If it is right, check which server responds as STS (AWS_ENDPOINT_URL_STS, HTTPS_PROXY, DNS)",
 	},
 	{
 		when: func(f Facts) bool { return errors.Is(f.Err, ErrNoRegion) }, kind: ErrUnavailable, heading: HeadingRegion,
@@ -29,10 +29,16 @@ var networkRules = []rule{
 		text: "give the STS client of Options.STS a region",
 	},
 	{
-		when: wantsCredentials, kind: ErrUnavailable, heading: HeadingProxy,
+		when: func(f Facts) bool { return proxyAnswered(f, "407") }, kind: ErrUnavailable, heading: HeadingProxy,
 		fix:    "put the proxy's user name and password into HTTPS_PROXY",
 		text:   "the proxy asks for a user name and a password: put them into HTTPS_PROXY (http://USER:PASSWORD@HOST:PORT). If the pod can reach STS without the proxy, you can add {stshost} to NO_PROXY instead",
 		source: "https://www.rfc-editor.org/rfc/rfc9110#name-407-proxy-authentication-re",
+	},
+	{
+		when: func(f Facts) bool { return proxyAnswered(f, "5") }, kind: ErrUnavailable, heading: HeadingProxy,
+		fix:    "check the proxy, which cannot reach STS",
+		text:   "the proxy in HTTPS_PROXY cannot reach STS: check its network and its DNS. If the pod can reach STS without the proxy, you can add {stshost} to NO_PROXY instead",
+		source: "https://www.rfc-editor.org/rfc/rfc9110#name-server-error-5xx",
 	},
 	{
 		when: func(f Facts) bool { return errorIs[*ProxyError](f.Err) }, kind: ErrUnavailable, heading: HeadingProxy,
@@ -53,17 +59,17 @@ var networkRules = []rule{
 		source: "https://github.com/aws/aws-sdk-go-v2/issues/515",
 	},
 	{
+		when: hasNoRegion, kind: ErrUnavailable, heading: HeadingRegion,
+		fix:    "set a region: the host name of STS has none",
+		text:   "the host name {host} has no region: set the region of the client in Options.STS, or correct the endpoint",
+		source: "https://github.com/aws/aws-sdk-go-v2/issues/515",
+	},
+	{
 		when: func(f Facts) bool {
 			return isUnknownHost(f) && f.namedRegion() != "" && f.namedRegion() != f.Region
 		}, kind: ErrUnavailable, heading: HeadingNameResolution,
 		fix:    "check the region, the cluster's DNS and its network policies",
 		text:   "the host name {host} cannot be resolved: check the cluster's DNS, its network policies and the region {region}. If that is misspelled, set AWS_REGION={home}",
-		source: "https://github.com/aws/aws-sdk-go-v2/issues/515",
-	},
-	{
-		when: hasNoRegion, kind: ErrUnavailable, heading: HeadingRegion,
-		fix:    "set a region: the host name of STS has none",
-		text:   "the host name {host} has no region: set the region of the client in Options.STS, or correct the endpoint",
 		source: "https://github.com/aws/aws-sdk-go-v2/issues/515",
 	},
 	{
@@ -160,10 +166,10 @@ func hasNoRegion(f Facts) bool {
 	return isUnknownHost(f) && errors.As(f.Err, &host) && strings.Contains(host.Name, "..")
 }
 
-// wantsCredentials reports whether a proxy asks for a user name and a password.
-func wantsCredentials(f Facts) bool {
+// proxyAnswered reports whether a proxy rejected the request with a status that begins so.
+func proxyAnswered(f Facts, status string) bool {
 	var proxy *ProxyError
-	return errors.As(f.Err, &proxy) && strings.HasPrefix(proxy.Status, "407")
+	return errors.As(f.Err, &proxy) && strings.HasPrefix(proxy.Status, status)
 }
 
 // isProxy reports whether a proxy rejected the request, cannot be reached or has an invalid address.

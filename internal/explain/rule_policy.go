@@ -148,7 +148,7 @@ var accessRules = []rule{
 	{
 		codes: []string{"AccessDenied", "AccessDeniedException"}, when: isOtherToken, kind: ErrAccessDenied, heading: HeadingAccessDenied,
 		fix:    "use a service account's token, or allow this one in the trust policy",
-		text:   "the token is not that of a Kubernetes service account: let AWS_WEB_IDENTITY_TOKEN_FILE name one. Only if its subject is the intended one, the trust policy of {role} needs the statement {statement}",
+		text:   "the token is not that of a Kubernetes service account: let AWS_WEB_IDENTITY_TOKEN_FILE name one. If its subject is intended, add the statement {statement} to the trust policy of {role}",
 		source: "https://docs.aws.amazon.com/eks/latest/userguide/pod-configuration.html",
 	},
 	{

@@ -13,7 +13,7 @@ var requestRules = []rule{
 	{
 		codes: []string{"RegionDisabledException", "RegionDisabled"}, kind: ErrInvalidRequest, heading: HeadingRegionDisabled,
 		fix:    "activate STS in {region} in the role's account",
-		text:   "activate STS in {region} in {account} (IAM, Account settings), or set Options.Region to a region where it is active",
+		text:   "activate STS in {region} in {account} (IAM, Account settings), or set AWS_REGION or Options.Region to a region where it is active",
 		source: "https://docs.aws.amazon.com/IAM/latest/UserGuide/id_credentials_temp_enable-regions.html",
 	},
 	{
@@ -67,7 +67,7 @@ var requestRules = []rule{
 	{
 		phrases: []string{"'roleSessionName'"}, kind: ErrInvalidRequest, heading: HeadingSettings,
 		fix:    "correct AWS_ROLE_SESSION_NAME or Options.SessionName",
-		text:   "correct AWS_ROLE_SESSION_NAME or Options.SessionName: it must have 2 to 64 characters, which are letters, digits and _+=,.@-, and no spaces",
+		text:   "correct AWS_ROLE_SESSION_NAME or Options.SessionName: it must have 2 to 64 characters: letters, digits and the characters _+=,.@- (no spaces)",
 		source: "https://github.com/zalando-incubator/kube-aws-iam-controller/issues/16",
 	},
 	{

@@ -24,7 +24,7 @@ var settingRules = []rule{
 	},
 	{
 		heading: HeadingSettings, phrases: []string{"session name"}, fix: "correct AWS_ROLE_SESSION_NAME or Options.SessionName",
-		text: "correct AWS_ROLE_SESSION_NAME or Options.SessionName: it must have 2 to 64 characters, which are letters, digits and _+=,.@-, and no spaces",
+		text: "correct AWS_ROLE_SESSION_NAME or Options.SessionName: it must have 2 to 64 characters: letters, digits and the characters _+=,.@- (no spaces)",
 	},
 	{
 		heading: HeadingSettings, phrases: []string{"absolute path"}, fix: "set AWS_WEB_IDENTITY_TOKEN_FILE to the whole path of the file",
@@ -42,7 +42,7 @@ var settingRules = []rule{
 	},
 	{
 		heading: HeadingEndpoint, phrases: []string{"not encrypted"}, fix: "use https://, or accept the risk with Options.InsecureEndpoint",
-		text: "the token would be readable in transit: unset AWS_ENDPOINT_URL_STS, to use the endpoint of the region, or set {encrypted}. If something else encrypts the connection, such as a service mesh, set Options.InsecureEndpoint (of the doctor, the flag -insecure-endpoint)",
+		text: "the token would be readable in transit: unset AWS_ENDPOINT_URL_STS, to use the endpoint of the region, or set {encrypted}. If something else encrypts the connection, such as a service mesh, set Options.InsecureEndpoint (in the doctor: the flag -insecure-endpoint)",
 	},
 	{
 		heading: HeadingEndpoint, phrases: []string{"there is no STS endpoint for"}, fix: "unset AWS_USE_FIPS_ENDPOINT and AWS_USE_DUALSTACK_ENDPOINT",

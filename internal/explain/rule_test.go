@@ -244,6 +244,45 @@ func TestRuleTextsAreBounded(t *testing.T) {
 	}
 }
 
+func TestProxyAdviceFollowsTheStatus(t *testing.T) {
+	for status, want := range map[string]string{
+		"407 Proxy Authentication Required": "asks for a user name",
+		"403 Forbidden":                     "refuses to connect",
+		"503 Service Unavailable":           "cannot reach STS",
+	} {
+		f := Facts{Kind: ErrUnavailable, Err: &ProxyError{Host: "proxy.example", Status: status}, URL: "https://sts.us-west-2.amazonaws.com"}
+		assert.Equal(t, HeadingProxy, For(f).Heading)
+		assert.Contains(t, For(f).Text, want)
+		assert.Contains(t, For(f).Text, "sts.us-west-2.amazonaws.com")
+	}
+}
+
+func TestHostWithoutRegionLeadsToTheRegion(t *testing.T) {
+	err := &net.DNSError{Name: "sts..amazonaws.com", IsNotFound: true}
+	f := Facts{Kind: ErrUnavailable, Err: err, RoleARN: testRole, Region: "us-east-1", Claims: tokenfile.Claims{Issuer: "https://oidc.eks.us-west-2.amazonaws.com/id/A"}}
+	assert.Equal(t, HeadingRegion, For(f).Heading)
+}
+
+func TestTokenRejectionAdviceFollowsTheSource(t *testing.T) {
+	f := Facts{Kind: ErrTokenRejected, Code: "InvalidIdentityToken", RoleARN: testRole, Err: answered(400, "InvalidIdentityToken", "no"), Claims: tokenfile.Claims{Issuer: "https://oidc.example.com", Pod: "cart-1"}}
+	assert.Contains(t, For(f).Text, "Options.Token")
+	assert.NotContains(t, For(f).Text, "recreate")
+	f.TokenFile = "/token"
+	assert.Contains(t, For(f).Text, "service account's secret")
+	f.Claims.Expiry = time.Unix(1, 0)
+	assert.Contains(t, For(f).Text, "recreate the pod")
+	assert.NotContains(t, For(f).Text, "secret")
+}
+
+func TestMalformedTokenAdviceNamesTheWebhooksFile(t *testing.T) {
+	for file, want := range map[string]bool{
+		webhookFile: false, `C:\var\run\secrets\eks.amazonaws.com\serviceaccount\token`: false, "/tmp/token": true,
+	} {
+		f := Facts{Kind: ErrTokenFile, Err: tokenfile.ErrMalformed, TokenFile: file}
+		assert.Equal(t, want, strings.Contains(For(f).Text, "AWS_WEB_IDENTITY_TOKEN_FILE has to be"), file)
+	}
+}
+
 func TestCauseIsTheSameForTheSameCause(t *testing.T) {
 	for _, tt := range []struct{ one, other, want string }{
 		{"dial tcp 10.0.0.7:443: connect: connection refused", "dial tcp 10.0.0.9:443: connect: connection refused", "dial tcp <address>: connect: connection refused"},
@@ -274,4 +313,7 @@ func TestCutKeepsTheLimit(t *testing.T) {
 	assert.Equal(t, "a...", Cut("abcdef", 4))
 	assert.Equal(t, "...", Cut("ééé", 4))
 	assert.Equal(t, "abcd...i", CutMiddle("abcdefghi", 8))
+	for limit := -1; limit <= 3; limit++ {
+		assert.Equal(t, "...", CutMiddle("abcdefghi", limit))
+	}
 }

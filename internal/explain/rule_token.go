@@ -3,6 +3,7 @@ package explain
 import (
 	"errors"
 	"io/fs"
+	"strings"
 	"time"
 
 	"github.com/irsakit/irsakit/tokenfile"
@@ -85,10 +86,16 @@ var tokenRules = []rule{
 		source: "https://github.com/terraform-aws-modules/terraform-aws-eks/issues/2542",
 	},
 	{
-		codes: []string{"InvalidIdentityToken"}, when: func(f Facts) bool { return f.Claims.Issuer != "" && len(f.Claims.Audience) == 0 }, kind: ErrTokenRejected, heading: HeadingTokenRejected,
+		codes: []string{"InvalidIdentityToken"}, when: isSecretToken, kind: ErrTokenRejected, heading: HeadingTokenRejected,
 		fix:    "use the service account's projected token, with the audience sts.amazonaws.com",
 		text:   "the token has no audience, so it is not a projected token, but that of a service account's secret: remove AWS_WEB_IDENTITY_TOKEN_FILE from the container's own env and recreate the pod, so that the webhook sets it. If you mount the token yourself, use a projected volume with the audience sts.amazonaws.com",
 		source: "https://kubernetes.io/docs/concepts/security/service-accounts/#auth-mechanisms",
+	},
+	{
+		codes: []string{"InvalidIdentityToken", "IDPRejectedClaim"}, when: func(f Facts) bool { return f.TokenFile == "" }, kind: ErrTokenRejected, heading: HeadingTokenRejected,
+		fix:    "check the tokens of Options.Token: audience, expiry and signing key",
+		text:   "STS does not accept the token of Options.Token: check that it has the audience sts.amazonaws.com, that it has not expired, and that the issuer publishes the key that signed it",
+		source: webIdentityDocument,
 	},
 	{
 		codes: []string{"IDPRejectedClaim"}, kind: ErrTokenRejected, heading: HeadingTokenRejected,
@@ -105,12 +112,12 @@ var tokenRules = []rule{
 	{
 		codes: []string{"InvalidIdentityToken"}, kind: ErrTokenRejected, heading: HeadingTokenRejected,
 		fix:    "use the service account's projected token, with the audience sts.amazonaws.com",
-		text:   "STS does not accept the token: check that {tokenfile} is the projected token of the pod's service account, with the audience sts.amazonaws.com. If it is, recreate the pod{deletepod}, which gets a new token. If STS rejects that one too, check that the keys at {issuer}/.well-known/openid-configuration are those of the API server",
+		text:   "STS does not accept the token: check that {tokenfile} is the projected token of the pod's service account, with the audience sts.amazonaws.com. If it is, recreate the pod{deletepod}, which gets a new token. If STS rejects that one too, check that the issuer publishes the keys of the API server (jwks_uri in its /.well-known/openid-configuration)",
 		source: webIdentityDocument,
 	},
 	{
 		kind: ErrTokenRejected, heading: HeadingTokenRejected, fix: "use the service account's projected token, with the audience sts.amazonaws.com",
-		text:   "STS does not accept the token: check that {tokenfile} is the projected token of the pod's service account, with the audience sts.amazonaws.com. If it is, recreate the pod{deletepod}, which gets a new token. If STS rejects that one too, check that the keys at {issuer}/.well-known/openid-configuration are those of the API server",
+		text:   "STS does not accept the token: check that {tokenfile} is the projected token of the pod's service account, with the audience sts.amazonaws.com. If it is, recreate the pod{deletepod}, which gets a new token. If STS rejects that one too, check that the issuer publishes the keys of the API server (jwks_uri in its /.well-known/openid-configuration)",
 		source: webIdentityDocument,
 	},
 }
@@ -164,7 +171,7 @@ var clockRules = []rule{
 // tokenFileRules are the causes for which there is no token.
 var tokenFileRules = []rule{
 	{
-		phrases: []string{"forbidden", "Forbidden"}, when: func(f Facts) bool { return f.TokenFile == "" }, kind: ErrTokenFile, heading: HeadingTokenSource,
+		phrases: []string{"forbidden"}, when: func(f Facts) bool { return f.TokenFile == "" && strings.Contains(f.text(), "serviceaccounts") }, kind: ErrTokenFile, heading: HeadingTokenSource,
 		fix:    "allow the program to create serviceaccounts/token in Kubernetes",
 		text:   "Kubernetes denied the token request of Options.Token: allow the service account that the program runs as to create serviceaccounts/token for the service account in the error, with a Role and a RoleBinding",
 		source: "https://kubernetes.io/docs/reference/kubernetes-api/authentication-resources/token-request-v1/",
@@ -212,4 +219,10 @@ var tokenFileRules = []rule{
 		kind: ErrTokenFile, heading: HeadingTokenMalformed, fix: "let AWS_WEB_IDENTITY_TOKEN_FILE name the token file itself",
 		text: "the path has to name the token file itself: correct AWS_WEB_IDENTITY_TOKEN_FILE",
 	},
+}
+
+// isSecretToken reports whether the file contains the token of a service account's secret, which has
+// neither an audience nor an expiry.
+func isSecretToken(f Facts) bool {
+	return f.TokenFile != "" && f.Claims.Issuer != "" && len(f.Claims.Audience) == 0 && f.Claims.Expiry.IsZero()
 }

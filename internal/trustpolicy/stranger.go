@@ -55,8 +55,8 @@ const (
 	strangersRole      = strangersAccount + ":role/" + other
 )
 
-// awsPrincipals returns AWS principals of an account that no policy names: any role, and those that
-// the owner of the account can give a name that matches a pattern in the policy.
+// awsPrincipals returns AWS principals of an account that no policy names: a role with any name, and roles
+// whose names match the patterns in the policy. The owner of an account can create such roles.
 func (p *Policy) awsPrincipals() []stranger {
 	all := []stranger{awsPrincipal(strangersRole)}
 	for _, s := range p.statements {

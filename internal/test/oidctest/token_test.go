@@ -247,14 +247,17 @@ func FuzzVerifyAgreesWithGoOIDC(f *testing.F) {
 	for _, claims := range corpus(f, "../../jwt/testdata/fuzz/FuzzClaims") {
 		f.Add(tokenIn, goodHeader, claims[0])
 	}
+	var requested []string
 	for _, request := range corpus(f, "../../../irsa/irsatest/testdata/fuzz/FuzzRequest") { // target, body, authorization
 		_, query, _ := strings.Cut(request[0], "?")
 		for _, text := range []string{query, request[1]} {
 			form, _ := url.ParseQuery(text) // contains the valid parts
-			for _, token := range form["WebIdentityToken"] {
-				f.Add(token, goodHeader, goodClaims)
-			}
+			requested = append(requested, form["WebIdentityToken"]...)
 		}
+	}
+	require.NotEmpty(f, requested)
+	for _, token := range requested {
+		f.Add(token, goodHeader, goodClaims)
 	}
 	f.Fuzz(func(t *testing.T, text, header, claims string) {
 		v.requireAgreement(t, strings.ReplaceAll(text, tokenIn, i.token(t, header, claims)))
