@@ -76,8 +76,8 @@ func (s followedSource) Completed(outcome follow.Outcome) {
 	}
 }
 
-// Logger returns a logger that adds the role to each message. Creating it for each message takes no memory
-// for the roles that have none.
+// Logger returns a logger that adds the role to each message. It is created for each message, so that it
+// takes no memory between messages.
 func (s followedSource) Logger() *slog.Logger {
 	return s.provider.logger.With("role", s.provider.config.RoleARN)
 }

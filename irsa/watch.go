@@ -37,8 +37,8 @@ type tokenHandler interface {
 }
 
 // start starts the watch of the token file of c, unless it is running or stopped or there is no file.
-// known is the token of an exchange of the only handler, or nil. get returns the handler, or nil after it has been
-// collected. It must refer to the handler weakly. The watch ends soon after get returns nil.
+// known is the token that the handler has used already, or nil. get returns the handler, or nil after it has
+// been collected. It must refer to the handler weakly. The watch ends soon after get returns nil.
 func (w *watch) start(c *config.Config, known *tokenfile.Token, get func() tokenHandler) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -100,7 +100,7 @@ func (p *Provider) failing() bool { return p.cache.Status().Failures > 0 }
 // failed because of the old token. It requests a refresh if the new token has another issuer
 // or subject.
 func (p *Provider) handleToken(token tokenfile.Token) {
-	newest := p.state.NewestToken.Load() // before the other one, which an exchange stores first
+	newest := p.state.NewestToken.Load() // loaded first, so that used is not nil if newest is not
 	used := p.state.UsedToken.Load()
 	inUse := used != nil && used.Reveal() == token.Reveal()
 	if used != nil && !inUse || errors.Is(kindOfCache(p.cache.Status().Err), ErrTokenFile) {

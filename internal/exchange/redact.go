@@ -63,10 +63,10 @@ func (s secrets) find(text string) (start, end int) {
 
 // occurIn reports whether a text contains a run of a secret.
 func (s secrets) occurIn(texts ...[]byte) bool {
-	var all samples
-	all.add(s)
+	var known samples
+	known.add(s)
 	for _, text := range texts {
-		if !all.occurIn(text, s) {
+		if !known.occurIn(text, s) {
 			continue
 		}
 		if _, end := s.find(string(text)); end > 0 {
@@ -84,21 +84,21 @@ const sampleLength = 4
 type samples [1 << 16 / 64]uint64
 
 // add adds all parts of the secrets with the length of a sample.
-func (all *samples) add(s secrets) {
+func (known *samples) add(s secrets) {
 	for _, secret := range s {
 		for i := 0; i+sampleLength <= len(secret); i++ {
 			h := hashOf(secret[i:])
-			all[h/64] |= 1 << (h % 64)
+			known[h/64] |= 1 << (h % 64)
 		}
 	}
 }
 
 // occurIn reports whether a text contains a sample of the secrets s. The samples that it compares start
 // every few characters, so that every run of a secret contains a whole one.
-func (all *samples) occurIn(text []byte, s secrets) bool {
+func (known *samples) occurIn(text []byte, s secrets) bool {
 	for i := 0; i+sampleLength <= len(text); i += secretRun - sampleLength + 1 {
 		h := hashOf(text[i:])
-		if all[h/64]&(1<<(h%64)) != 0 && s.contain(string(text[i:i+sampleLength])) {
+		if known[h/64]&(1<<(h%64)) != 0 && s.contain(string(text[i:i+sampleLength])) {
 			return true
 		}
 	}

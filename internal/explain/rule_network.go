@@ -166,7 +166,7 @@ func hasNoRegion(f Facts) bool {
 	return isUnknownHost(f) && errors.As(f.Err, &host) && strings.Contains(host.Name, "..")
 }
 
-// proxyAnswered reports whether a proxy rejected the request with a status that begins so.
+// proxyAnswered reports whether a proxy rejected the request with a status that begins with the given text.
 func proxyAnswered(f Facts, status string) bool {
 	var proxy *ProxyError
 	return errors.As(f.Err, &proxy) && strings.HasPrefix(proxy.Status, status)

@@ -65,15 +65,21 @@ func (p *Policy) awsPrincipals() []stranger {
 				continue
 			}
 			for _, v := range c.values {
-				for _, filled := range []string{strangersAccountID, strangersAccount} {
-					role := strings.NewReplacer("*", filled, "?", "0").Replace(v.written)
-					if a, ok := parseARN(role); ok && a.account == strangersAccountID && strings.HasPrefix(a.resource, "role/") {
-						named := awsPrincipal(role)
-						named.who, named.within = "roles like "+v.written+" of every AWS account", []string{anyAccount}
-						all = append(all, named)
-					}
-				}
+				all = append(all, rolesLike(v.written)...)
 			}
+		}
+	}
+	return all
+}
+
+// rolesLike returns roles that match a pattern of ARNs and belong to an account that no policy names.
+func rolesLike(pattern string) (all []stranger) {
+	for _, filled := range []string{strangersAccountID, strangersAccount} {
+		role := strings.NewReplacer("*", filled, "?", "0").Replace(pattern)
+		if a, ok := parseARN(role); ok && a.account == strangersAccountID && strings.HasPrefix(a.resource, "role/") {
+			named := awsPrincipal(role)
+			named.who, named.within = "roles like "+pattern+" of every AWS account", []string{anyAccount}
+			all = append(all, named)
 		}
 	}
 	return all
