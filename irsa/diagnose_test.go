@@ -15,6 +15,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/stretchr/testify/assert"
@@ -432,21 +433,23 @@ func (m identityMock) GetCallerIdentity(context.Context, *sts.GetCallerIdentityI
 // The error of http.ProxyFromEnvironment repeats the variable with its password.
 func TestErrorOfInvalidProxyContainsNoPassword(t *testing.T) {
 	for _, variable := range []string{"http://user:hunter2%zz@proxy:3128", "http://user:hunter2/x@proxy:3128", "http://user:hunter2@pro xy"} {
-		_, pod := newPod(t)
-		set := func(o *irsa.Options) {
-			o.HTTPClient = awshttp.NewBuildableClient().WithTransportOptions(func(transport *http.Transport) {
-				transport.Proxy = func(*http.Request) (*url.URL, error) {
-					address, err := url.Parse(variable)
-					return address, fmt.Errorf("invalid proxy address %q: %w", variable, err)
-				}
-			})
+		proxy := func(*http.Request) (*url.URL, error) {
+			address, err := url.Parse(variable)
+			return address, fmt.Errorf("invalid proxy address %q: %w", variable, err)
 		}
-		err := newProvider(t, pod.Options, set).Refresh(t.Context())
-		require.ErrorContains(t, err, "the proxy cannot be determined from its settings")
-		require.ErrorContains(t, err, "#proxy")
-		text := fmt.Sprintf("%+v %+v", err, irsa.Diagnose(t.Context(), pod.Options, set))
-		assert.NotContains(t, text, "hunter2")
-		assert.NotContains(t, text, "%zz")
+		for _, client := range []aws.HTTPClient{
+			awshttp.NewBuildableClient().WithTransportOptions(func(transport *http.Transport) { transport.Proxy = proxy }),
+			&http.Client{Transport: &http.Transport{Proxy: proxy}},
+		} {
+			_, pod := newPod(t)
+			set := func(o *irsa.Options) { o.HTTPClient = client }
+			err := newProvider(t, pod.Options, set).Refresh(t.Context())
+			require.ErrorContains(t, err, "the proxy cannot be determined from its settings")
+			require.ErrorContains(t, err, "#proxy")
+			text := fmt.Sprintf("%+v %+v", err, irsa.Diagnose(t.Context(), pod.Options, set))
+			assert.NotContains(t, text, "hunter2")
+			assert.NotContains(t, text, "%zz")
+		}
 	}
 }
 

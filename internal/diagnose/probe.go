@@ -60,10 +60,10 @@ func sendProbe(ctx context.Context, client aws.HTTPClient, endpoint string) (p *
 	response, err := client.Do(request)
 	p.received = time.Now()
 	if err != nil {
-		p.err = err
 		if failed := (*url.Error)(nil); errors.As(err, &failed) {
-			p.err = failed.Err // without the method and the URL
+			err = failed.Err // without the method and the URL
 		}
+		p.err = exchange.WithoutProxy(err)
 		return p
 	}
 	response.Body = exchange.Body(response)

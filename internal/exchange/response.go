@@ -78,7 +78,7 @@ func (c recorder) Do(request *http.Request) (*http.Response, error) {
 	}
 	response, err := c.HTTPClient.Do(request)
 	if err != nil {
-		r.err = r.secrets.redactError(err)
+		r.err = r.secrets.redactError(WithoutProxy(err))
 		return nil, r.err
 	}
 	body := Body(response)

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"strings"
 	"sync"
 	"time"
 
@@ -49,15 +50,6 @@ func newTransport(base *http.Transport, conns int) *transport {
 	if conns > 0 { // keep all connections open
 		base.MaxConnsPerHost, base.MaxIdleConnsPerHost = conns, conns
 		base.MaxIdleConns = max(base.MaxIdleConns, conns)
-	}
-	if proxy := base.Proxy; proxy != nil {
-		base.Proxy = func(request *http.Request) (*url.URL, error) {
-			address, err := proxy(request)
-			if err != nil { // do not show it, because it contains the password
-				return nil, explain.ErrProxyAddress
-			}
-			return address, nil
-		}
 	}
 	if base.OnProxyConnectResponse == nil {
 		base.OnProxyConnectResponse = checkProxy
@@ -135,6 +127,15 @@ func withoutRedirects(client aws.HTTPClient) aws.HTTPClient {
 		return &own
 	}
 	return checkedClient{client}
+}
+
+// WithoutProxy returns the error of an HTTP client, or explain.ErrProxyAddress if the error contains the
+// address of a proxy, and with it a password. Any client can return one: http.ProxyFromEnvironment makes it.
+func WithoutProxy(err error) error {
+	if strings.Contains(err.Error(), "invalid proxy address") {
+		return explain.ErrProxyAddress
+	}
+	return err
 }
 
 // checkedClient wraps a client of an unknown type, which may follow redirects.
