@@ -34,6 +34,7 @@ func TestNewAcceptsCleartextOnlyOnLoopback(t *testing.T) {
 		"http://127.1.2.3":                   true,
 		"http://[::1]:9000":                  true,
 		"http://[::ffff:127.0.0.1]":          true,
+		"http://[::1%25lo]:9000":             false, // net/http would use a proxy
 		"http://localhost.localstack.cloud":  false,
 		"http://localstack:4566":             false,
 		"http://minio.minio.svc:9000":        false,

@@ -143,6 +143,9 @@ func TestNewRejectsNilInAnInterface(t *testing.T) {
 		"token source has no function":                   func(o *irsa.Options) { o.Token = irsa.TokenFunc("test", nil) },
 		"the option STS is a nil *sts.Client":            func(o *irsa.Options) { o.STS = (*sts.Client)(nil) },
 		"the option HTTPClient is a nil *http.Client":    func(o *irsa.Options) { o.HTTPClient = (*http.Client)(nil) },
+		"the HTTP client of the option STS is a nil *http.Client": func(o *irsa.Options) {
+			o.STS = sts.New(sts.Options{Region: "us-west-2", HTTPClient: (*http.Client)(nil)})
+		},
 	} {
 		tokenless := func(o *irsa.Options) {
 			if set(o); o.Token != nil {

@@ -14,6 +14,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
+	"github.com/aws/aws-sdk-go-v2/service/sts"
 	smithyendpoints "github.com/aws/smithy-go/endpoints"
 	"github.com/aws/smithy-go/metrics"
 	"github.com/aws/smithy-go/tracing"
@@ -134,6 +135,12 @@ func (env Environment) WithDefaults(given Config) (Config, Errors) {
 	}
 	c.Shared.AttemptTimeout = min(c.Shared.AttemptTimeout, maxAttemptTimeout)
 	rejectNil(&errs, "STS", &c.Shared.STS)
+	if client, ok := c.Shared.STS.(*sts.Client); ok {
+		if httpClient := client.Options().HTTPClient; isNil(httpClient) {
+			errs.Add(explain.HeadingSettings, fmt.Errorf("the HTTP client of the option STS is a nil %T", httpClient))
+			c.Shared.STS = nil
+		}
+	}
 	rejectNil(&errs, "HTTPClient", &c.Shared.HTTPClient)
 	rejectNil(&errs, "TracerProvider", &c.Shared.TracerProvider)
 	rejectNil(&errs, "MeterProvider", &c.Shared.MeterProvider)

@@ -4,8 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
-	"net/netip"
 	"net/url"
 	"strconv"
 	"strings"
@@ -81,7 +81,8 @@ func (c *Config) parseEndpoint() (*url.URL, error) {
 	case c.Shared.FIPS || c.Shared.DualStack:
 		return nil, fmt.Errorf("the STS endpoint %s is set together with %s or %s", explain.Quote(endpoint), EnvFIPS, EnvDualStack)
 	}
-	return u, c.checkScheme(endpoint)
+	u.Host = strings.ToLower(u.Host)
+	return u, c.checkScheme(u.String())
 }
 
 // isServer reports whether a URL has the scheme http or https, a host, no port or a valid one, and
@@ -109,11 +110,9 @@ func (c *Config) MaySendToken(u *url.URL) bool {
 	return u.Scheme != "http" || c.Shared.InsecureEndpoint || isLoopback(u.Hostname())
 }
 
-// isLoopback reports whether a host is localhost, in 127.0.0.0/8, or ::1.
-func isLoopback(host string) bool {
-	address, err := netip.ParseAddr(host)
-	return err == nil && address.Unmap().IsLoopback() || strings.EqualFold(host, "localhost")
-}
+// isLoopback reports whether a host is localhost, in 127.0.0.0/8, or ::1. Its result is that of net/http,
+// which uses no proxy for these hosts: in another case or with a zone, a proxy would get the token.
+func isLoopback(host string) bool { return host == "localhost" || net.ParseIP(host).IsLoopback() }
 
 // endpointRegion returns the region in the name of an endpoint of STS, including those in VPCs, or "".
 // https://docs.aws.amazon.com/general/latest/gr/sts.html
