@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/irsakit/irsakit/internal/explain"
+	"github.com/irsakit/irsakit/internal/lazyregexp"
 	"github.com/irsakit/irsakit/tokenfile"
 )
 
@@ -111,9 +112,21 @@ func hashOf[T string | []byte](text T) uint16 {
 	return uint16(n * 2654435761 >> 16) // Knuth's multiplicative hash
 }
 
-// redact replaces the runs of secrets in text.
-func (s secrets) redact(text string) string {
-	return replace(text, s.find)
+// redact replaces the runs of secrets in text, and everything that looks like a token: a proxy can
+// respond with the token of another request.
+func (s secrets) redact(text string) string { return s.redactRuns(redactTokens(text)) }
+
+func (s secrets) redactRuns(text string) string {
+	var b strings.Builder
+	for {
+		start, end := s.find(text)
+		if end == 0 {
+			return b.String() + text
+		}
+		b.WriteString(text[:start])
+		b.WriteString(redacted)
+		text = text[end:]
+	}
 }
 
 // redactError returns err, or an error with the redacted text if err's text contains a secret.
@@ -133,58 +146,17 @@ func (s secrets) recoverPanic(what string, err *error) {
 // looks like a token.
 func RedactTokens(err error) error { return redactError(err, redactTokens) }
 
-// redactTokens replaces everything that looks like a JWT, complete or truncated, on one line or
-// several. It redacts the errors of token sources, whose tokens are not known yet.
-func redactTokens(text string) string { return replace(text, findToken) }
+// redactTokens replaces everything that looks like a JWT: complete or truncated, on one line or several.
+// It redacts texts with tokens that are not known, such as those of token sources.
+func redactTokens(text string) string { return looksLikeToken.ReplaceAllString(text, redacted) }
 
-func findToken(text string) (start, end int) {
-	for {
-		next := strings.Index(text[end:], "eyJ") // the base64 of {"
-		if next < 0 {
-			return 0, 0
-		}
-		start = end + next
-		end = start + base64Length(text[start:])
-		if end-start >= secretRun {
-			return start, end + continuationLength(text[end:])
-		}
-	}
-}
-
-// continuationLength returns the number of bytes at the start of text that continue a JWT: parts
-// that follow a dot, and long parts that follow white space.
-func continuationLength(text string) (n int) {
-	for {
-		gap := len(text[n:]) - len(strings.TrimLeft(text[n:], ". \t\r\n"))
-		part := base64Length(text[n+gap:])
-		if part == 0 || gap == 0 || text[n] != '.' && part < secretRun {
-			return n
-		}
-		n += gap + part
-	}
-}
-
-// base64Length returns the number of bytes at the start of text that are base64url characters.
-func base64Length(text string) int {
-	return len(text) - len(strings.TrimLeftFunc(text, isBase64URL))
-}
+// looksLikeToken matches the base64 of {" and of { with white space, and all that continues a JWT: parts
+// that follow a dot, and long parts that follow white space. Both can be escaped.
+var looksLikeToken = lazyregexp.New(`(eyJ|eyA[gi]|ewo[Jgi]|ew0K|ewk[Ji])[\w-]{9,}` +
+	`((\s|\\[nrt]|%0[ADad9])*(\.|%2[Ee])(\s|\\[nrt]|%0[ADad9])*[\w-]+|(\s|\\[nrt]|%0[ADad9])+[\w-]{12,})*`)
 
 func isBase64URL(r rune) bool {
 	return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '-' || r == '_'
-}
-
-// replace redacts all ranges of text that find returns.
-func replace(text string, find func(string) (start, end int)) string {
-	var b strings.Builder
-	for {
-		start, end := find(text)
-		if end == 0 {
-			return b.String() + text
-		}
-		b.WriteString(text[:start])
-		b.WriteString(redacted)
-		text = text[end:]
-	}
 }
 
 // maxRedacted is the maximum length of an error's text, in bytes. A longer text is shortened.
@@ -230,7 +202,7 @@ func (s secrets) identifier(text string) string {
 	if len(text) > 64 || strings.ContainsFunc(text, other) {
 		return ""
 	}
-	if _, end := s.find(text); end > 0 {
+	if s.redact(text) != text {
 		return ""
 	}
 	return text

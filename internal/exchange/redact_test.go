@@ -2,8 +2,10 @@ package exchange
 
 import (
 	"context"
+	"encoding/base64"
 	"errors"
 	"fmt"
+	"net/url"
 	"strings"
 	"testing"
 
@@ -17,19 +19,19 @@ func TestSecretsRedactRunsOf12Characters(t *testing.T) {
 	token, err := tokenfile.Parse(testToken)
 	require.NoError(t, err)
 	s := secretsOf(&token)
-	header, rest, _ := strings.Cut(testToken, ".")
+	_, rest, _ := strings.Cut(testToken, ".")
 	payload, signature, _ := strings.Cut(rest, ".")
 	for text, want := range map[string]string{
-		"":                                      "",
-		"no secret":                             "no secret",
-		"the header " + header:                  "the header " + header,
-		"a run of 11: " + payload[:11]:          "a run of 11: " + payload[:11],
-		"a run of 12: " + payload[5:17] + "!":   "a run of 12: [redacted]!",
-		testToken:                               header + ".[redacted].[redacted]",
-		signature + " " + payload + " the end":  "[redacted] [redacted] the end",
-		payload[:20] + payload[40:]:             "[redacted][redacted]",
-		"twice: " + signature + " " + signature: "twice: [redacted] [redacted]",
-		"in pieces: " + strings.Join([]string{payload[:8], payload[8:16]}, " "): "in pieces: " + payload[:8] + " " + payload[8:16],
+		"":                                    "",
+		"no secret":                           "no secret",
+		"a run of 11: " + payload[:11]:        "a run of 11: " + payload[:11],
+		"a run of 12: " + payload[5:17] + "!": "a run of 12: [redacted]!",
+		testToken:                             "[redacted]",
+		"another one: " + strings.Replace(testToken, payload, "eyJzdWIiOiJvdGhlciJ9", 1): "another one: [redacted]",
+		signature + " " + payload + " the end":                                           "[redacted] [redacted] the end",
+		payload[:20] + payload[40:]:                                                      "[redacted]",
+		"twice: " + signature + " " + signature:                                          "twice: [redacted] [redacted]",
+		"in pieces: " + strings.Join([]string{payload[:8], payload[8:16]}, " "):          "in pieces: " + payload[:8] + " " + payload[8:16],
 	} {
 		assert.Equal(t, want, s.redact(text))
 	}
@@ -56,6 +58,14 @@ func TestRedactTokensKeepsTheKindOfTheError(t *testing.T) {
 		assert.ErrorContains(t, err, "[redacted]: context deadline exceeded")
 		assert.NotContains(t, err.Error(), "eyJ")
 		assert.ErrorIs(t, err, context.DeadlineExceeded)
+	}
+	for _, header := range []string{`{"alg":"RS256"}`, "{ \"alg\": \"RS256\"}", "{\n  \"alg\": \"RS256\"}", "{\r\n\"alg\":\"RS256\"}", "{\t\"alg\":\"RS256\"}"} {
+		token := base64.RawURLEncoding.EncodeToString([]byte(header)) + testToken[strings.Index(testToken, "."):]
+		wrapped := token[:30] + "\n" + token[30:60] + "\r\n" + token[60:]
+		for _, text := range []string{token, wrapped, fmt.Sprintf("%q", wrapped), strings.ReplaceAll(token, ".", "%2E"), url.QueryEscape(wrapped)} {
+			clean := RedactTokens(errors.New("cannot use " + text)).Error()
+			assert.Equal(t, "cannot use [redacted]", strings.ReplaceAll(clean, `"`, ""), text)
+		}
 	}
 	long := RedactTokens(errors.New(strings.Repeat("x", maxRedacted+1)))
 	assert.Less(t, len(long.Error()), 2<<10)
