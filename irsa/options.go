@@ -87,13 +87,14 @@ type Options struct {
 	// HTTPClient sends the requests to STS. The default is a client with the SDK's connect
 	// timeouts, the proxy from the environment and the authorities in AWS_CA_BUNDLE.
 	//
-	// The default client uses HTTP/1.1, follows no redirects, accepts at most 64 KiB of
-	// headers, and closes idle connections after 30 seconds and on Close. After a failed
-	// request it does not reuse connections that were opened before. An
+	// The default client uses HTTP/1.1, follows no redirects, and accepts at most 64 KiB of
+	// headers. It opens a connection for each request. A Pool's keeps connections, until they
+	// have been idle for 30 seconds or the Pool is closed. After a failed request it does not
+	// reuse connections to the same host that were opened before. An
 	// *awshttp.BuildableClient behaves the same, with a copy of its settings. An *http.Client
-	// is copied, and the copy follows no redirects. Any other client must not follow
-	// redirects. If it does, the exchange fails, but the token may have been sent to another
-	// host.
+	// is copied, and the copy follows no redirects. Its transport and any other client must not
+	// follow redirects. If they do, the exchange fails, but the token may have been sent to
+	// another host.
 	HTTPClient aws.HTTPClient
 
 	// TracerProvider and MeterProvider receive the SDK's spans and metrics of each exchange.

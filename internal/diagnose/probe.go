@@ -63,7 +63,7 @@ func sendProbe(ctx context.Context, client aws.HTTPClient, endpoint string) (p *
 		if failed := (*url.Error)(nil); errors.As(err, &failed) {
 			err = failed.Err // without the method and the URL
 		}
-		p.err = exchange.WithoutProxy(err)
+		p.err = exchange.ClientError(err)
 		return p
 	}
 	response.Body = exchange.Body(response)

@@ -231,7 +231,7 @@ func TestProbeReportsReuseAndAddressAndLimitsTheBody(t *testing.T) {
 
 	small := httptest.NewServer(http.NotFoundHandler())
 	defer small.Close()
-	client := newClient(t, nil)
+	client := &http.Client{Transport: &http.Transport{}} // unlike the library's, it keeps connections
 	first := sendProbe(t.Context(), client, small.URL)
 	again := sendProbe(t.Context(), client, small.URL)
 	assert.True(t, first.connect.done && !first.reused)

@@ -12,22 +12,23 @@ import (
 	"github.com/irsakit/irsakit/internal/explain"
 )
 
-// checkAssumed returns an error if a response is for another role than the one requested. Servers
+// checkAssumed returns the account in a response, or an error if it is for another role than the one
+// requested. Servers
 // other than AWS use ARNs of another partition or form, or return none. Therefore only ARNs of
 // AWS's form are compared: the account, and the name without its path. Role names are compared
 // regardless of case, because they are unique regardless of case.
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
-func checkAssumed(roleARN string, user *types.AssumedRoleUser) error {
+func checkAssumed(roleARN string, user *types.AssumedRoleUser) (account string, err error) {
 	role, _ := arn.Parse(roleARN) // has been validated
 	if !strings.HasPrefix(role.Partition, "aws") || user == nil {
-		return nil
+		return "", nil
 	}
 	account, name, ok := assumedRole(aws.ToString(user.Arn))
 	requested := role.Resource[strings.LastIndex(role.Resource, "/")+1:]
 	if !ok || account == role.AccountID && strings.EqualFold(name, requested) {
-		return nil
+		return account, nil
 	}
-	return fmt.Errorf("the reply is for another role, %s in account %s: %w", explain.Quote(name), account, explain.ErrNotSTS)
+	return "", fmt.Errorf("the reply is for another role, %s in account %s: %w", explain.Quote(name), account, explain.ErrNotSTS)
 }
 
 // assumedRole returns the account and the name in

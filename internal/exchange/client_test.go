@@ -32,7 +32,7 @@ func TestNewClientCopiesAuthorities(t *testing.T) {
 	pool := x509.NewCertPool()
 	client := awshttp.NewBuildableClient().WithTransportOptions(func(tr *http.Transport) { tr.TLSClientConfig.RootCAs = pool })
 	c := NewClient(&config.Config{Region: "us-west-2", Shared: &config.Shared{HTTPClient: client}}, 1)
-	used := c.http.(*http.Client).Transport.(*transport).http().TLSClientConfig.RootCAs
+	used := c.http.(*http.Client).Transport.(*transport).forHost("").TLSClientConfig.RootCAs
 	assert.NotSame(t, pool, used)
 	assert.True(t, pool.Equal(used))
 }

@@ -78,11 +78,14 @@ func (c recorder) Do(request *http.Request) (*http.Response, error) {
 	}
 	response, err := c.HTTPClient.Do(request)
 	if err != nil {
-		r.err = r.secrets.redactError(WithoutProxy(err))
+		r.err = r.secrets.redactError(ClientError(err))
 		return nil, r.err
 	}
 	body := Body(response)
 	defer func() { _ = body.Close() }()
+	if r.err = checkOrigin(response); r.err != nil {
+		return nil, r.err
+	}
 	r.status = response.StatusCode
 	r.requestID = r.secrets.identifier(response.Header.Get("X-Amzn-Requestid"))
 	r.date = dateOf(response.Header)
@@ -96,6 +99,18 @@ func (c recorder) Do(request *http.Request) (*http.Response, error) {
 	}
 	r.readError(body)
 	return r.http(request, r.errorDocument(), isAboutTime(r.code, r.message)), nil
+}
+
+// checkOrigin returns an error if a response is not one to the request itself, or not one at all.
+func checkOrigin(response *http.Response) error {
+	switch {
+	case response.Request != nil && response.Request.Response != nil: // the client, or its transport, followed a redirect
+		return errRedirected
+	case response.StatusCode < 100:
+		return errNoStatus
+	default:
+		return nil
+	}
 }
 
 // Body returns the body of a response, which is empty if the client returned none. The body of HTTP 101
@@ -165,7 +180,7 @@ func (r *response) succeeded() bool { return r.status >= 200 && r.status < 300 }
 func (r *response) readReply(body io.ReadCloser, length int64) (text []byte, confirmed bool) {
 	text, err := readAll(http.MaxBytesReader(nil, body, maxReply), int(min(length, maxReply)))
 	if err != nil {
-		r.bodyErr = r.secrets.redactError(err)
+		r.bodyErr = r.secrets.redactError(ClientError(err))
 		return nil, false
 	}
 	expiration, ok := r.scan(text)
@@ -252,7 +267,9 @@ func scanReply(document []byte) (shown []byte, expiration time.Time, isXML bool)
 // readError reads the body of an error response.
 func (r *response) readError(body io.ReadCloser) {
 	text, err := io.ReadAll(io.LimitReader(body, maxErrorBody))
-	r.bodyErr = r.secrets.redactError(err)
+	if err != nil {
+		r.bodyErr = r.secrets.redactError(ClientError(err))
+	}
 	var document errorDocument
 	_ = xml.Unmarshal(text, &document) // sets the fields that precede a syntax error
 	r.code = r.secrets.identifier(strings.TrimSpace(cmp.Or(document.Code, document.BareCode)))

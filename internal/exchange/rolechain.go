@@ -41,7 +41,8 @@ func (c *Client) AssumeRole(ctx context.Context, cfg *config.Config, input *sts.
 	if !isComplete(out) {
 		return nil, fmt.Errorf("the reply has no credentials that are complete: %w", explain.ErrNotSTS)
 	}
-	if err := checkAssumed(cfg.RoleARN, out.AssumedRoleUser); err != nil {
+	account, err := checkAssumed(cfg.RoleARN, out.AssumedRoleUser)
+	if err != nil {
 		return nil, err
 	}
 	expires := recorded.expiry(*out.Credentials.Expiration, received)
@@ -50,6 +51,9 @@ func (c *Client) AssumeRole(ctx context.Context, cfg *config.Config, input *sts.
 	}
 	local, creds := *out, *out.Credentials // a mock can return the same output again
 	local.Credentials, creds.Expiration = &creds, &expires
+	if account == "" {
+		local.AssumedRoleUser = nil // the SDK's provider would take any account from it
+	}
 	return &local, nil
 }
 

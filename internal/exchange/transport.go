@@ -3,10 +3,16 @@ package exchange
 import (
 	"cmp"
 	"context"
+	"crypto/tls"
 	"errors"
+	"fmt"
 	"io"
+	"maps"
+	"net"
 	"net/http"
+	"net/textproto"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -21,21 +27,25 @@ const (
 	// maxHeader is the maximum size of a response's headers. STS sends about 300 bytes.
 	maxHeader = 64 << 10
 
-	// idleTimeout is how long an unused connection stays open. A Provider uses one about twice an
-	// hour, a Pool with many roles continuously.
+	// idleTimeout is how long an unused connection of a Pool stays open.
 	idleTimeout = 30 * time.Second
 )
 
 // transport sends requests to STS over HTTP/1.1, so that concurrent requests do not share a
-// connection. After a failed request it does not reuse connections that were opened before: the
-// cause, such as a proxy that lost its state, would affect requests on those connections too.
+// connection. After a failed request it does not reuse connections to the same host that were opened
+// before: the cause, such as a proxy that lost its state, would affect requests on those connections
+// too.
 type transport struct {
-	mu      sync.Mutex
-	current *http.Transport
+	base *http.Transport // only cloned
+
+	mu    sync.Mutex
+	hosts map[string]*http.Transport // by host; those whose last request did not fail, or is in progress
 }
 
 // newTransport returns a transport with the settings of base. The caller must not use base
-// afterward. If conns is not 0, it is the maximum number of connections.
+// afterward. conns is the maximum number of connections to a host, which stay open. If it is 0, each
+// request has a connection of its own: a Provider makes about two in an hour, and net/http logs what
+// a server sends after its response, which can be the token or the new keys.
 func newTransport(base *http.Transport, conns int) *transport {
 	base.Protocols = new(http.Protocols)
 	base.Protocols.SetHTTP1(true)
@@ -47,48 +57,61 @@ func newTransport(base *http.Transport, conns int) *transport {
 	if base.IdleConnTimeout <= 0 || base.IdleConnTimeout > idleTimeout {
 		base.IdleConnTimeout = idleTimeout
 	}
-	if conns > 0 { // keep all connections open
+	if conns == 0 {
+		base.DisableKeepAlives = true
+	} else {
 		base.MaxConnsPerHost, base.MaxIdleConnsPerHost = conns, conns
 		base.MaxIdleConns = max(base.MaxIdleConns, conns)
 	}
 	if base.OnProxyConnectResponse == nil {
 		base.OnProxyConnectResponse = checkProxy
 	}
-	return &transport{current: base}
+	return &transport{base: base, hosts: map[string]*http.Transport{}}
 }
 
 // RoundTrip sends one request.
 func (t *transport) RoundTrip(request *http.Request) (*http.Response, error) {
-	used := t.http()
+	host := request.URL.Host
+	used := t.forHost(host)
 	response, err := used.RoundTrip(request)
 	if err != nil {
-		t.replace(used)
+		t.remove(host, used)
 		return nil, err
 	}
-	response.Body = &transportBody{response.Body, func() { t.replace(used) }}
+	response.Body = &transportBody{response.Body, func() { t.remove(host, used) }}
 	return response, nil
 }
 
-// http returns the transport for the next request.
-func (t *transport) http() *http.Transport {
+// forHost returns the transport for the next request to a host.
+func (t *transport) forHost(host string) *http.Transport {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.current
+	if t.hosts[host] == nil {
+		t.hosts[host] = t.base.Clone()
+	}
+	return t.hosts[host]
 }
 
-// replace replaces the current transport if it is failed, so that the connections of failed are
-// not reused. Requests in progress on them continue.
-func (t *transport) replace(failed *http.Transport) {
+// remove removes a transport whose request failed, so that its connections are not reused. Requests in
+// progress on them continue.
+func (t *transport) remove(host string, failed *http.Transport) {
 	t.mu.Lock()
-	if t.current == failed {
-		t.current = failed.Clone()
+	if t.hosts[host] == failed {
+		delete(t.hosts, host)
 	}
 	t.mu.Unlock()
 	failed.CloseIdleConnections() // also those that become idle later, because failed gets no more requests
 }
 
 // CloseIdleConnections closes the connections that are not in use.
-func (t *transport) CloseIdleConnections() { t.http().CloseIdleConnections() }
+func (t *transport) CloseIdleConnections() {
+	t.mu.Lock()
+	hosts := slices.Collect(maps.Values(t.hosts))
+	t.mu.Unlock()
+	for _, used := range hosts {
+		used.CloseIdleConnections()
+	}
+}
 
 // transportBody is a body that calls failed if it cannot be read.
 type transportBody struct {
@@ -129,13 +152,34 @@ func withoutRedirects(client aws.HTTPClient) aws.HTTPClient {
 	return checkedClient{client}
 }
 
-// WithoutProxy returns the error of an HTTP client, or explain.ErrProxyAddress if the error contains the
-// address of a proxy, and with it a password. Any client can return one: http.ProxyFromEnvironment makes it.
-func WithoutProxy(err error) error {
-	if strings.Contains(err.Error(), "invalid proxy address") {
-		return explain.ErrProxyAddress
+// ClientError returns the error of an HTTP client without text of the peer, which can be the new keys:
+// net/http quotes what it cannot parse. The address of a proxy, which can contain a password, is replaced too.
+func ClientError(err error) error {
+	if request, ok := err.(*url.Error); ok { //nolint:errorlint // a wrapped one is part of another text
+		if cause := ClientError(request.Err); cause != request.Err { //nolint:errorlint // reports whether it was replaced
+			return &url.Error{Op: request.Op, URL: request.URL, Err: cause}
+		}
+		return err
 	}
-	return err
+	local := isError[*net.OpError](err) || isError[*net.DNSError](err) || isError[*tls.CertificateVerificationError](err)
+	switch text, _, quoted := strings.Cut(err.Error(), `"`); {
+	case local:
+		return err
+	case isError[textproto.ProtocolError](err):
+		return errNotHTTP
+	case strings.Contains(text, "invalid proxy address"):
+		return explain.ErrProxyAddress
+	case quoted:
+		return redactError(err, func(string) string { return strings.TrimSpace(text) })
+	default:
+		return err
+	}
+}
+
+// isError reports whether the tree of err contains an error of type T.
+func isError[T error](err error) bool {
+	var e T
+	return errors.As(err, &e)
 }
 
 // checkedClient wraps a client of an unknown type, which may follow redirects.
@@ -144,6 +188,8 @@ type checkedClient struct{ aws.HTTPClient }
 var (
 	errRedirected = errors.New("the HTTP client followed a redirect, which STS does not send")
 	errNoResponse = errors.New("the HTTP client returned neither a response nor an error")
+	errNoStatus   = fmt.Errorf("the reply has no valid status: %w", explain.ErrNotSTS)
+	errNotHTTP    = fmt.Errorf("the reply has a malformed header: %w", explain.ErrNotSTS)
 )
 
 func (c checkedClient) Do(request *http.Request) (*http.Response, error) {
@@ -168,7 +214,7 @@ func Proxied(client aws.HTTPClient, target string) bool {
 	var t *http.Transport
 	switch used := cmp.Or(c.Transport, http.DefaultTransport).(type) {
 	case *transport:
-		t = used.http()
+		t = used.base
 	case *http.Transport:
 		t = used
 	}

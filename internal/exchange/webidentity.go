@@ -3,13 +3,13 @@ package exchange
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
 	"unique"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/aws/arn"
 	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/aws/aws-sdk-go-v2/service/sts/types"
@@ -88,9 +88,10 @@ func (x *WebIdentity) assume(ctx context.Context, token tokenfile.Token) (creds 
 		return aws.Credentials{}, x.Client.failure(recorded, err)
 	}
 	creds, err = credentialsOf(out, recorded, received)
-	if err == nil {
-		err = checkAssumed(x.Config.RoleARN, out.AssumedRoleUser)
+	if err != nil {
+		return aws.Credentials{}, err
 	}
+	creds.AccountID, err = checkAssumed(x.Config.RoleARN, out.AssumedRoleUser)
 	if err != nil {
 		return aws.Credentials{}, err
 	}
@@ -145,6 +146,8 @@ func credentialsOf(out *sts.AssumeRoleWithWebIdentityOutput, recorded *response,
 	switch {
 	case !creds.HasKeys():
 		return aws.Credentials{}, fmt.Errorf("the reply has credentials without keys: %w", explain.ErrNotSTS)
+	case !canBeSent(creds.AccessKeyID, creds.SecretAccessKey, creds.SessionToken):
+		return aws.Credentials{}, errUnusable
 	case c.Expiration == nil || c.Expiration.IsZero():
 		return aws.Credentials{}, fmt.Errorf("the reply has credentials without an expiry: %w", explain.ErrNotSTS)
 	}
@@ -152,10 +155,15 @@ func credentialsOf(out *sts.AssumeRoleWithWebIdentityOutput, recorded *response,
 	if left := creds.Expires.Sub(received.Round(0)); left < schedule.MinLifetime {
 		return aws.Credentials{}, fmt.Errorf("the reply has credentials that expire at %s, too early by this node's clock: %w", c.Expiration.UTC().Format(time.RFC3339), explain.ErrClock)
 	}
-	if user := out.AssumedRoleUser; user != nil {
-		if parsed, err := arn.Parse(aws.ToString(user.Arn)); err == nil {
-			creds.AccountID = strings.Clone(parsed.AccountID) // does not keep the ARN in memory
-		}
-	}
 	return creds, nil
+}
+
+// errUnusable is the error of keys with line breaks or other characters that no header can contain, which
+// a gateway can add. They would fail in each request, but no service would reject them.
+var errUnusable = fmt.Errorf("the reply has keys with invalid characters: %w", explain.ErrNotSTS)
+
+// canBeSent reports whether keys have only visible ASCII characters.
+func canBeSent(keys ...string) bool {
+	other := func(r rune) bool { return r <= ' ' || r > '~' }
+	return !slices.ContainsFunc(keys, func(key string) bool { return strings.ContainsFunc(key, other) })
 }
