@@ -208,8 +208,8 @@ func TestNewLogsIgnoredVariables(t *testing.T) {
 	var seen recorder
 	k, pod := newPod(t)
 	p := newProvider(t, pod.Options, seen.options)
-	assert.Contains(t, seen.log(), "AWS_STS_REGIONAL_ENDPOINTS=legacy is not followed")
-	assert.Contains(t, seen.log(), "AWS_ENDPOINT_URL is not followed")
+	assert.Contains(t, seen.log(), "AWS_STS_REGIONAL_ENDPOINTS=legacy is ignored")
+	assert.Contains(t, seen.log(), "AWS_ENDPOINT_URL is ignored")
 	retrieve(t, p)
 	assert.Equal(t, 1, k.STS.CallCount())
 }

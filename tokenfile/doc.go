@@ -27,7 +27,7 @@
 //		}
 //	}
 //
-// The token is a secret: anyone who has it can assume the role. A Token prints a
-// placeholder, whatever the verb, logger or marshaler. Only [Token.Reveal] returns
-// its text.
+// The token is a secret: anyone who has it can assume the role. A Token is formatted as
+// a placeholder by every verb, logger and marshaler. Only [Token.Reveal] returns its
+// text.
 package tokenfile

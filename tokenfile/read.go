@@ -38,9 +38,8 @@ const (
 // safe for concurrent use.
 func Read(path string) (Token, error) { return Reread(path, Token{}) }
 
-// Reread is like [Read], for a token that is read repeatedly. If the file still
-// contains previous, Reread returns previous itself, so that the token is in memory
-// only once.
+// Reread is like [Read], but returns previous if the file still contains it, so that
+// repeated reads keep only one copy in memory.
 func Reread(path string, previous Token) (Token, error) {
 	for n := 1; ; n++ {
 		token, err := readOnce(path, previous)

@@ -28,8 +28,8 @@ const redacted = "[web identity token redacted]"
 // Token is a web identity token that has the form of a signed JWT. It is not
 // verified. The zero Token is empty.
 //
-// A Token is immutable and safe for concurrent use. It redacts itself: with any
-// verb, logger or marshaler it prints a placeholder.
+// A Token is immutable and safe for concurrent use. Formatting, logging or marshaling
+// it yields a placeholder.
 type Token struct {
 	// The fields are pointers because fmt does not call the methods of a Token in an
 	// unexported field of a struct. It prints the addresses instead.
@@ -93,8 +93,8 @@ func parse(text []byte) (Token, error) {
 	return Token{raw: &raw, claims: &unverified}, nil
 }
 
-// Reveal returns the text of the token. Use it only in the request to STS. The text
-// of the zero Token is empty.
+// Reveal returns the text of the token. Pass it only to STS. The text of the zero Token
+// is empty.
 func (t Token) Reveal() string {
 	if t.raw == nil {
 		return ""
@@ -107,7 +107,7 @@ func (t Token) Reveal() string {
 	return text.String()
 }
 
-// hasText reports whether text is that of the token.
+// hasText reports whether the token has the given text.
 func (t Token) hasText(text []byte) bool {
 	if t.raw == nil || len(*t.raw) != len(text) {
 		return false

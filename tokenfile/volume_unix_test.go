@@ -48,7 +48,7 @@ func follow(path string, pause time.Duration, change func(), check func(n int, t
 	wg.Wait()
 }
 
-func TestReadSurvivesTheKubeletsSwaps(t *testing.T) {
+func TestReadSurvivesKubeletSwaps(t *testing.T) {
 	v := volume{t.TempDir()}
 	v.swap(t, numbered(0))
 	var reads atomic.Int64
@@ -66,7 +66,7 @@ func TestReadSurvivesTheKubeletsSwaps(t *testing.T) {
 }
 
 // The kubelet never writes in this way, but cp or a sidecar may.
-func TestReadSeldomReturnsTornToken(t *testing.T) {
+func TestReadRarelyReturnsTornToken(t *testing.T) {
 	path := write(t, numbered(0))
 	var whole, torn, failed atomic.Int64
 	rewriteOften := func() {

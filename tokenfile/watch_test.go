@@ -65,7 +65,7 @@ func TestWatchYieldsTokenAndEachChange(t *testing.T) {
 	})
 }
 
-func TestWatchBehavesAsIfItHadYieldedTheKnownToken(t *testing.T) {
+func TestWatchDoesNotYieldKnownToken(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		known, err := tokenfile.Parse(tokenFor("known"))
 		require.NoError(t, err)

@@ -41,7 +41,7 @@ func (env Environment) readAuthorities(c *Config) error {
 	b := newestBundle.Load()
 	if b == nil || !bytes.Equal(b.text, text) {
 		if !hasCertificate(text) {
-			return fmt.Errorf("%s: %s holds no certificate in PEM", EnvCABundle, path)
+			return fmt.Errorf("%s: %s contains no PEM certificate", EnvCABundle, path)
 		}
 		b = &bundle{text, sync.OnceValue(func() *x509.CertPool {
 			pool := x509.NewCertPool()
@@ -84,7 +84,7 @@ func (env Environment) readBundle(path string) ([]byte, error) {
 	return text.Bytes(), nil
 }
 
-// hasCertificate reports whether text has a certificate in PEM.
+// hasCertificate reports whether text contains a PEM certificate.
 func hasCertificate(text []byte) bool {
 	for block, rest := pem.Decode(text); block != nil; block, rest = pem.Decode(rest) {
 		if block.Type != "CERTIFICATE" || len(block.Headers) > 0 {

@@ -37,9 +37,9 @@ type Config struct {
 	Policy      string
 	PolicyARNs  []string
 
-	// Only of a role chain.
+	// Set only for role chains.
 	ExternalID         string
-	Tagged, Identified bool // the request sets session tags; it sets a source identity
+	Tagged, Identified bool // whether the request sets session tags, and a source identity
 
 	OwnRegion bool // a role of a Pool has another region than the Pool
 
@@ -57,20 +57,20 @@ type Config struct {
 // Shared is the part of a Config that the roles of a Pool share. A Pool can have many thousands of
 // them.
 type Shared struct {
-	Endpoint         string // the URL of STS that was set; empty for that of the region
+	Endpoint         string // the configured URL of STS; empty for the region's endpoint
 	InsecureEndpoint bool
 	FIPS, DualStack  bool
 	AppID            string // in the User-Agent header; may be empty
 
 	STS            stscreds.AssumeRoleWithWebIdentityAPIClient // a client of the application
 	HTTPClient     aws.HTTPClient                              // sends the requests to STS; nil for the default
-	Authorities    func() *x509.CertPool                       // returns those of the CA bundle, which must not be modified; nil without one
+	Authorities    func() *x509.CertPool                       // returns the certificates of the CA bundle, which must not be modified; nil without a bundle
 	Services       func() *awshttp.BuildableClient             // returns the HTTP client for service clients; nil without a CA bundle
 	TracerProvider tracing.TracerProvider
 	MeterProvider  metrics.MeterProvider
 	AttemptTimeout time.Duration
 
-	podIdentity bool // the pod has EKS Pod Identity
+	podIdentity bool // the pod uses EKS Pod Identity
 }
 
 // Lifetime returns the lifetime to request.
@@ -101,7 +101,7 @@ func (e Errors) Join() error {
 	return errors.Join(errs...)
 }
 
-// Advice returns the advice for all of them, each with the error that it is for.
+// Advice returns the advice for each error, prefixed with the error.
 func (e Errors) Advice(of func(Error) string) string {
 	if len(e) == 1 {
 		return of(e[0])
@@ -114,7 +114,7 @@ func (e Errors) Advice(of func(Error) string) string {
 }
 
 // Resolve returns the Config for the application's settings, with defaults from the environment, and
-// what is wrong with it.
+// the errors in it.
 func (env Environment) Resolve(ctx context.Context, given Config) (Config, Errors) {
 	c, errs := env.WithDefaults(given)
 	c.validateRole(&errs)

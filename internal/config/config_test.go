@@ -102,7 +102,7 @@ func TestResolveRejectsInvalidSettings(t *testing.T) {
 		{name: "both are empty", env: map[string]string{"AWS_ROLE_ARN": "", "AWS_WEB_IDENTITY_TOKEN_FILE": " "}, set: func(o *Config) { *o = Config{Shared: &Shared{}} },
 			want: []string{"AWS_ROLE_ARN and AWS_WEB_IDENTITY_TOKEN_FILE are not set"}},
 		{name: "Pod Identity instead", env: map[string]string{"AWS_CONTAINER_CREDENTIALS_FULL_URI": "http://169.254.170.23/v1/credentials"}, set: func(o *Config) { *o = Config{Shared: &Shared{}} },
-			want: []string{"this pod has EKS Pod Identity instead of IRSA", "#pod-identity"}},
+			want: []string{"this pod uses EKS Pod Identity instead of IRSA", "#pod-identity"}},
 		{name: "a relative token path", set: func(o *Config) { o.TokenFile = "serviceaccount/token" },
 			want: []string{`"serviceaccount/token" is not an absolute path`}},
 		{name: "a token source and a token file", set: func(o *Config) { o.Token = &TokenFunc{Name: "x", Call: noToken} },
@@ -113,7 +113,7 @@ func TestResolveRejectsInvalidSettings(t *testing.T) {
 		{name: "a role without a name", set: func(o *Config) { o.RoleARN = "arn:aws:iam::111122223333:role/" }, want: []string{"is not the ARN of an IAM role"}},
 		{name: "a role ARN with a field too few", set: func(o *Config) { o.RoleARN = "arn:aws:iam:111122223333:role/s3-writer" }, want: []string{"is not the ARN of an IAM role"}},
 		{name: "an account ID of 11 digits", set: func(o *Config) { o.RoleARN = "arn:aws:iam::11112222333:role/s3-writer" }, want: []string{"no account ID of 12 digits"}},
-		{name: "a role ARN with a space", set: func(o *Config) { o.RoleARN = roleARN + " x" }, want: []string{"characters that no ARN has"}},
+		{name: "a role ARN with a space", set: func(o *Config) { o.RoleARN = roleARN + " x" }, want: []string{"contains invalid characters"}},
 		{name: "a role ARN with *", set: func(o *Config) { o.RoleARN = "arn:aws:iam::111122223333:role/*" }, want: []string{"has a wildcard or a policy variable", "#role-arn"}},
 		{name: "a role ARN with ?", set: func(o *Config) { o.RoleARN = "arn:aws-cn:iam::111122223333:role/t?am/s3-writer" }, want: []string{"has a wildcard or a policy variable"}},
 		{name: "a role ARN with a variable", set: func(o *Config) { o.RoleARN = "arn:aws:iam::111122223333:role/${aws:username}" }, want: []string{"has a wildcard or a policy variable"}},
@@ -137,7 +137,7 @@ func TestResolveRejectsInvalidSettings(t *testing.T) {
 		{name: "FIPS neither true nor false", env: map[string]string{"AWS_USE_FIPS_ENDPOINT": "maybe"}, want: []string{`AWS_USE_FIPS_ENDPOINT is "maybe"`}},
 		{name: "a region that is a host name", set: func(o *Config) { o.Region = "evil.example/" }, want: []string{`"evil.example/" is not the name of a region`}},
 		{name: "a CA bundle that is missing", env: map[string]string{"AWS_CA_BUNDLE": "/no/such/bundle.pem"}, want: []string{"AWS_CA_BUNDLE", "no such file"}},
-		{name: "a CA bundle that is none", env: map[string]string{"AWS_CA_BUNDLE": "config_test.go"}, want: []string{"holds no certificate"}},
+		{name: "a CA bundle that is none", env: map[string]string{"AWS_CA_BUNDLE": "config_test.go"}, want: []string{"contains no PEM certificate"}},
 		{name: "several faults at once", set: func(o *Config) { o.RoleARN, o.TokenFile, o.Duration, o.SessionName = "x", "y", 1, "z" },
 			want: []string{`"x" is not`, `"y" is not`, "the duration 1ns", `the session name "z"`}},
 	} {
@@ -228,7 +228,7 @@ func TestResolveAcceptsOnlyEndpointsOfServers(t *testing.T) {
 	}
 }
 
-func TestResolveFindsTheRegion(t *testing.T) {
+func TestResolveFindsRegion(t *testing.T) {
 	issuer := &TokenFunc{Name: "eks", Call: func(context.Context) (tokenfile.Token, error) {
 		// The issuer is https://oidc.eks.us-west-2.amazonaws.com/id/EXAMPLE.
 		return tokenfile.Parse("eyJhbGciOiJub25lIn0.eyJpc3MiOiJodHRwczovL29pZGMuZWtzLnVzLXdlc3QtMi5hbWF6b25hd3MuY29tL2lkL0VYQU1QTEUifQ.c2ln")

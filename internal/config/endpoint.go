@@ -17,7 +17,8 @@ import (
 	"github.com/irsakit/irsakit/internal/explain"
 )
 
-// resolveEndpoint sets the endpoint of STS: the one of Shared, or else that of the SDK's rules.
+// resolveEndpoint sets the endpoint of STS: Shared.Endpoint, or by default the endpoint that
+// the SDK resolves for the region.
 func (c *Config) resolveEndpoint() error {
 	c.Endpoint = nil
 	if client, ok := c.Shared.STS.(*sts.Client); ok {
@@ -69,7 +70,7 @@ func (c *Config) Host() string {
 	return c.Endpoint.URI.Host
 }
 
-// parseEndpoint returns the URL of STS that was set.
+// parseEndpoint parses the configured URL of STS.
 func (c *Config) parseEndpoint() (*url.URL, error) {
 	endpoint := c.Shared.Endpoint
 	u, err := url.Parse(endpoint)

@@ -31,7 +31,7 @@ const (
 	EnvContainerURI   = "AWS_CONTAINER_CREDENTIALS_FULL_URI" // set by EKS Pod Identity
 )
 
-// Environment contains the functions through which package config reads its surroundings.
+// Environment contains the functions that read environment variables, files and tokens.
 type Environment struct {
 	Getenv func(name string) string
 	Open   func(path string) (fs.File, error)
@@ -75,10 +75,10 @@ func (env Environment) lookupBool(name string, errs *Errors) bool {
 func (env Environment) IgnoredVariables(c *Config) []string {
 	var out []string
 	if strings.EqualFold(env.Lookup(EnvRegionalSTS), "legacy") {
-		out = append(out, EnvRegionalSTS+"=legacy is not followed: STS is always asked in the region")
+		out = append(out, EnvRegionalSTS+"=legacy is ignored: requests always go to the regional STS endpoint")
 	}
 	if env.Lookup(EnvEndpoint) != "" && c.Shared.Endpoint == "" && c.Shared.STS == nil {
-		out = append(out, EnvEndpoint+" is not followed: the token goes to STS only")
+		out = append(out, EnvEndpoint+" is ignored: the token is sent only to STS")
 	}
 	return out
 }
@@ -112,7 +112,7 @@ func (c *Config) notInjected() (explain.Heading, error) {
 	case hasRole:
 		return explain.HeadingHalfInjected, fmt.Errorf("there is a role, but %s is not set", EnvTokenFile)
 	case c.Shared.podIdentity:
-		return explain.HeadingPodIdentity, notInjectedError(fmt.Sprintf("%s and %s are not set: this pod has EKS Pod Identity instead of IRSA", EnvRoleARN, EnvTokenFile))
+		return explain.HeadingPodIdentity, notInjectedError(fmt.Sprintf("%s and %s are not set: this pod uses EKS Pod Identity instead of IRSA", EnvRoleARN, EnvTokenFile))
 	default:
 		return explain.HeadingNotInjected, notInjectedError(fmt.Sprintf("%s and %s are not set", EnvRoleARN, EnvTokenFile))
 	}

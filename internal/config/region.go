@@ -10,7 +10,8 @@ import (
 )
 
 // Region returns the name of a region in lower case, because signatures and the rules of partitions are
-// case-sensitive. Servers other than AWS's can have regions in any case.
+// case-sensitive. With a custom endpoint or client the name is returned unchanged, because other
+// servers may use any case.
 func (s *Shared) Region(name string) string {
 	if s.Endpoint != "" || s.STS != nil || len(name) > MaxRegion {
 		return name
@@ -35,7 +36,7 @@ func (env Environment) regionFromToken(ctx context.Context, c *Config) (explain.
 	case err == nil && (explain.Facts{Claims: token.Claims()}).IsAPIServerToken():
 		return explain.HeadingAudience, errors.New("no region is set, and the token is for the Kubernetes API server, not for STS")
 	case err != nil:
-		return explain.HeadingRegion, fmt.Errorf("no region is set, and the token, which could contain one, cannot be read: %w", err)
+		return explain.HeadingRegion, fmt.Errorf("no region is set, and none can be derived from the token: %w", err)
 	default:
 		return explain.HeadingRegion, fmt.Errorf("no region is set, and the token's issuer %s does not contain one", explain.Quote(issuer))
 	}

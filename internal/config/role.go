@@ -13,8 +13,8 @@ import (
 	"github.com/irsakit/irsakit/internal/explain"
 )
 
-// ResolveRole determines the endpoint for a role of a Pool, and returns what is wrong with c. The
-// role and its session in c are set, everything else is the Pool's.
+// ResolveRole determines the endpoint for a role of a Pool, and returns the errors in c. c
+// specifies the role and its session; everything else is the Pool's.
 func (c *Config) ResolveRole(pool *Config) Errors {
 	var errs Errors
 	errs.Add(explain.HeadingTokenSource, c.Source.validate(c.Token))
@@ -25,7 +25,7 @@ func (c *Config) ResolveRole(pool *Config) Errors {
 	switch {
 	case c.Region == pool.Region:
 	case c.Shared.STS != nil && !isClient(c.Shared.STS):
-		errs.Add(explain.HeadingRegion, errors.New("a role has a region of its own, but Options.STS is not an *sts.Client"))
+		errs.Add(explain.HeadingRegion, errors.New("a role sets its own region, but Options.STS is not an *sts.Client"))
 	default:
 		c.OwnRegion = true
 		errs.Add(explain.HeadingRegion, validateRegion(c.Region))
@@ -56,7 +56,7 @@ func (c *Config) Derive(roleARN string) *Config {
 	return &derived
 }
 
-// SetChainOptions sets the options of a session in a role chain, and returns what is wrong with
+// SetChainOptions sets the options of a session in a role chain, and returns the errors in
 // them.
 func (c *Config) SetChainOptions(o *stscreds.AssumeRoleOptions) Errors {
 	c.SessionName, c.Policy, c.Duration = o.RoleSessionName, aws.ToString(o.Policy), o.Duration

@@ -57,7 +57,7 @@ func (f *fileSource) Token(context.Context) (tokenfile.Token, error) {
 
 func (f *fileSource) Identity() string { return f.path }
 
-// resolveToken sets the token source. The default of the token file is file.
+// resolveToken sets the token source. file is the default token file.
 func (c *Config) resolveToken(file string) error {
 	if c.Token != nil {
 		source := c.Token

@@ -13,7 +13,7 @@ import (
 )
 
 // The roles of a Pool read a new token at the same time. It must be in memory only once.
-func TestFileSourceReturnsTheSameTokenToAll(t *testing.T) {
+func TestFileSourceSharesToken(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "token")
 	f := &fileSource{path: path}
 	for _, text := range []string{"e30.e30.c2ln", "e30.eyJpc3MiOiJhIn0.c2ln"} {

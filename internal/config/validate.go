@@ -24,7 +24,7 @@ const (
 
 	MaxTags        = 50        // session tags, and transitive tag keys
 	MaxChain       = 16        // the maximum number of roles in a role chain of a Pool
-	MaxChainedRole = 128 << 10 // the maximum number of bytes of its options; all that STS accepts are shorter
+	MaxChainedRole = 128 << 10 // maximum size of its options in bytes; exceeds anything that STS accepts
 
 	maxAppID    = 255     // AWS recommends at most 50
 	MaxRegion   = 63      // the maximum length of a label in a domain name
@@ -52,7 +52,7 @@ func validateRoleARN(role string) error {
 	case len(role) < 20:
 		return fmt.Errorf("the role ARN has %d characters; STS accepts 20 to %d", len(role), MaxARN)
 	case !isPrintable(role):
-		return fmt.Errorf("the role ARN %s has characters that no ARN has", explain.Quote(role))
+		return fmt.Errorf("the role ARN %s contains invalid characters", explain.Quote(role))
 	case strings.HasPrefix(parsed.Partition, "aws") && (strings.ContainsAny(role, "*?") || strings.Contains(role, "${")):
 		return fmt.Errorf("the role ARN %s has a wildcard or a policy variable", explain.Quote(role))
 	case strings.HasPrefix(parsed.Partition, "aws") && !IsAccountID(parsed.AccountID):
@@ -144,8 +144,8 @@ func ValidatePolicies(policy string, arns []string) error {
 	return nil
 }
 
-// CopyPolicyARNs returns a copy of a list of policy ARNs. Of a list that is too long it copies only
-// enough for an error.
+// CopyPolicyARNs returns a copy of a list of policy ARNs. If the list is too long, it copies only
+// as many entries as are needed to report the error.
 func CopyPolicyARNs(arns []string) []string {
 	return slices.Clone(arns[:min(len(arns), maxPolicyARNs+1)])
 }

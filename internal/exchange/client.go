@@ -1,6 +1,6 @@
-// Package exchange exchanges tokens for credentials. Each exchange is one request to STS, whose
-// response is bounded, searched for secrets of the request and checked, and whose expiry is on the
-// local clock.
+// Package exchange exchanges tokens for credentials. Each exchange is one request to STS. Its
+// response is limited in size, redacted and validated, and its expiry is converted to the local
+// clock.
 package exchange
 
 import (
@@ -130,7 +130,8 @@ func newSTSClient(cfg *config.Config, httpClient aws.HTTPClient) *sts.Client {
 	return sts.New(opts)
 }
 
-// resolved is the endpoint of a role. The SDK would evaluate its rules for each request.
+// resolved is the resolved endpoint of a role. It saves evaluating the SDK's endpoint
+// rules for each request.
 type resolved struct{ endpoint *smithyendpoints.Endpoint }
 
 // ResolveEndpoint returns the endpoint.

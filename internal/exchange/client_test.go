@@ -13,8 +13,8 @@ import (
 	"github.com/irsakit/irsakit/internal/config"
 )
 
-// The SDK's rules for endpoints are evaluated once for each role, and not for each request.
-func TestClientSendsRequestsToTheResolvedEndpoint(t *testing.T) {
+// The SDK's endpoint rules are evaluated once per role, not once per request.
+func TestClientSendsRequestsToResolvedEndpoint(t *testing.T) {
 	var host string
 	_, err := exchangeWith(t, config.Config{
 		Region:   "us-west-2",

@@ -41,7 +41,7 @@ func TokenError(c *config.Config, err error) *explain.TokenError {
 	switch {
 	case c.TokenFile != "":
 		e.File = InspectFile(c.TokenFile)
-	case errors.Is(err, tokenfile.ErrMalformed): // unlike a file, it cannot be incomplete
+	case errors.Is(err, tokenfile.ErrMalformed): // a token from a function cannot be half written
 		e.Err = &explain.PermanentError{Err: e.Err}
 	}
 	return e
@@ -76,7 +76,7 @@ func isRegularFile(path string) bool {
 }
 
 // missingPart returns the first part of a path that does not exist, and reports whether that is a
-// symbolic link whose target does not exist. Its results have no meaning for a path that exists.
+// symbolic link whose target does not exist. The results are meaningless if the path exists.
 func missingPart(path string) (part string, dangling bool) {
 	path = filepath.Clean(path)
 	for parent := filepath.Dir(path); parent != path; path, parent = parent, filepath.Dir(parent) {

@@ -13,7 +13,7 @@ import (
 	"github.com/irsakit/irsakit/internal/explain"
 )
 
-func TestFactsAreThoseOfTheFailedRead(t *testing.T) {
+func TestFactsDescribeFailedRead(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "token")
 	require.NoError(t, os.WriteFile(path, nil, 0o600))
 	c := &config.Config{TokenFile: path}

@@ -6,7 +6,7 @@ import (
 )
 
 // STS's responses contain no escaped text, so they can be searched without decoding. Decoding would
-// take a large part of the time of an exchange.
+// take a large share of the CPU time of an exchange.
 
 // isPlain reports whether a document ends like a response and contains no entities, comments, CDATA
 // sections or processing instructions.

@@ -9,7 +9,7 @@ import (
 )
 
 // The scan of a plain document must find what decoding it finds.
-func TestPlainDocumentsAreScannedLikeOthers(t *testing.T) {
+func TestScanPlainMatchesDecoding(t *testing.T) {
 	const secret = "0123456789abcdefghijklmnopqrstuvwxyz"
 	document := func(audience, key, session string) string {
 		return `<AssumeRoleResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><AssumeRoleResult><Audience>` + audience +

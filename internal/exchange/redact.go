@@ -22,8 +22,8 @@ const (
 	redacted  = "[redacted]"
 )
 
-// secretsOf returns the payload and the signature of a token. The header is no secret: many tokens
-// have the same one.
+// secretsOf returns the payload and the signature of a token. The header is not secret, because
+// many tokens share it.
 func secretsOf(token *tokenfile.Token) secrets {
 	if token == nil {
 		return nil
@@ -159,7 +159,7 @@ func isBase64URL(r rune) bool {
 	return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '-' || r == '_'
 }
 
-// maxRedacted is the maximum length of an error's text, in bytes. A longer text is shortened.
+// maxRedacted is the maximum length of an error's text, in bytes. Longer texts are truncated.
 const maxRedacted = 16 << 10
 
 // redactError returns err, or a redactedError if redact changes err's text or the text is too long.

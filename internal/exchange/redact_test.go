@@ -48,7 +48,7 @@ func TestSecretsIdentifierAcceptsOnlyShortNamesWithoutSecrets(t *testing.T) {
 	}
 }
 
-func TestRedactTokensKeepsTheKindOfTheError(t *testing.T) {
+func TestRedactTokensKeepsKindOfError(t *testing.T) {
 	assert.NoError(t, RedactTokens(nil))
 	harmless := errors.New("quota exceeded")
 	assert.Equal(t, harmless, RedactTokens(harmless))

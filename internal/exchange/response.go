@@ -29,11 +29,11 @@ const (
 	maxErrorBody = 64 << 10
 )
 
-// response is the library's record of one response from STS. Errors are classified by it and not
-// by the SDK's error, because the types and texts of the latter differ between versions of the SDK.
+// response is the library's record of one response from STS. Errors are classified by this
+// record rather than by the SDK's error, whose type and text differ between SDK versions.
 type response struct {
 	sent      time.Time     // with the monotonic clock reading
-	requested time.Duration // the duration that the request asked for
+	requested time.Duration // the requested duration
 	secrets   secrets       // the secrets in the request
 
 	err       error // the HTTP client's error, if there was no response
@@ -113,8 +113,9 @@ func checkOrigin(response *http.Response) error {
 	}
 }
 
-// Body returns the body of a response, which is empty if the client returned none. The body of HTTP 101
-// counts as empty, too: it is a connection, and reading it would not end with the request's context.
+// Body returns the body of a response, which is empty if the client returned none. The body of an HTTP
+// 101 response also counts as empty: it is a connection, and reads from it ignore the request's
+// context.
 func Body(response *http.Response) io.ReadCloser {
 	switch {
 	case response.Body == nil:
@@ -160,8 +161,9 @@ func dateOf(header http.Header) time.Time {
 	return date
 }
 
-// expiry returns the expiry of credentials on the local wall clock, relative to its reading in
-// received. A mock records no response, so r.sent is then the time of the call.
+// expiry converts expiration to the local wall clock; received is the local time at which the
+// response was complete. With a mock, which records no response, r.sent is the time of the
+// call.
 func (r *response) expiry(expiration, received time.Time) time.Time {
 	return schedule.Response{
 		Expiration: expiration,
@@ -286,8 +288,8 @@ func (r *response) errorDocument() []byte {
 	return fmt.Appendf(nil, "<ErrorResponse><Error><Code>%s</Code><Message>%s</Message></Error></ErrorResponse>", r.code, &message)
 }
 
-// isAboutTime reports whether STS rejected the time of a signature. If the local clock is wrong,
-// the Date of that response is the only source of the difference.
+// isAboutTime reports whether STS rejected the time of a signature. In that case only the Date
+// of the response shows how far the local clock is off.
 func isAboutTime(code, message string) bool {
 	switch code {
 	case "RequestExpired", "RequestInTheFuture", "RequestTimeTooSkewed":

@@ -121,7 +121,7 @@ func TestResponseIsClassifiedByStatusAndBody(t *testing.T) {
 	}
 }
 
-func TestResponseMissingIsClassifiedByClientError(t *testing.T) {
+func TestFailureWithoutResponseIsClassifiedByClientError(t *testing.T) {
 	for _, tt := range []struct {
 		name string
 		err  error
@@ -144,7 +144,7 @@ func TestResponseMissingIsClassifiedByClientError(t *testing.T) {
 	}
 }
 
-func TestResponseOfAClientWithoutARegion(t *testing.T) {
+func TestFailureOfClientWithoutRegion(t *testing.T) {
 	f, err := exchangeWith(t, config.Config{Shared: &config.Shared{STS: sts.New(sts.Options{})}})
 	assert.ErrorIs(t, err, explain.ErrNoRegion)
 	assert.Equal(t, explain.HeadingRegion, explain.For(f).Heading)
@@ -157,7 +157,7 @@ func (m mock) AssumeRoleWithWebIdentity(context.Context, *sts.AssumeRoleWithWebI
 	return nil, m.err
 }
 
-func TestResponseOfAMockIsClassifiedByTheSDKsError(t *testing.T) {
+func TestFailureOfMockIsClassifiedBySDKError(t *testing.T) {
 	for _, tt := range []struct {
 		status             int
 		code, message      string

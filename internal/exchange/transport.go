@@ -229,8 +229,8 @@ func Proxied(client aws.HTTPClient, target string) bool {
 	return err == nil && proxy != nil
 }
 
-// checkProxy returns an error if a proxy rejects a CONNECT request. Unlike that of net/http, it
-// names the proxy.
+// checkProxy returns an error if a proxy rejects a CONNECT request. Unlike net/http's error,
+// this error names the proxy.
 func checkProxy(_ context.Context, proxy *url.URL, _ *http.Request, response *http.Response) error {
 	if response.StatusCode != http.StatusOK {
 		return &explain.ProxyError{Host: proxy.Host, Status: response.Status}

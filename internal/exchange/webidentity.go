@@ -20,9 +20,10 @@ import (
 	"github.com/irsakit/irsakit/tokenfile"
 )
 
-// State is what the exchanges of one role share. Its fields are nil until the first exchange.
+// State is the state shared by the exchanges of one role. Its fields are nil until the first
+// exchange.
 type State struct {
-	SessionName atomic.Pointer[unique.Handle[string]] // most roles of a Pool have the same
+	SessionName atomic.Pointer[unique.Handle[string]] // usually shared by many roles of a Pool, and so interned
 	UsedToken   atomic.Pointer[tokenfile.Token]       // the token of the newest request
 	NewestToken atomic.Pointer[tokenfile.Token]
 
@@ -36,8 +37,8 @@ type WebIdentity struct {
 	Client *Client
 }
 
-// Retrieve makes one request to STS with the current token. If STS rejects the token and
-// it has been replaced meanwhile, Retrieve makes a second request with the new one. The error is an
+// Retrieve makes one request to STS with the current token. If STS rejects the token and the source
+// already provides another one, Retrieve makes a second request with the new one. The error is an
 // *explain.TokenError if there is no token.
 func (x *WebIdentity) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	token, err := x.token(ctx)

@@ -19,7 +19,7 @@ type Source[E any] interface {
 
 	// Record queues an event for the application, in place of cache.Options.Observe. Calls
 	// are made in the order of the events. The Cache holds its lock, so Record must not
-	// call the Cache or foreign code.
+	// call the Cache or user code.
 	Record(event E)
 
 	// Logger returns the logger for the Cache's messages, in place of cache.Options.Logger. It

@@ -57,8 +57,8 @@ func Parse(token []byte) (Claims, error) {
 	return newClaims(claims), nil
 }
 
-// foreignPrefix returns the name of what a text begins with if programs write it before a token by
-// mistake, or "".
+// foreignPrefix describes a prefix of text that programs write before a token by mistake, or
+// returns "".
 func foreignPrefix(text []byte) string {
 	for _, p := range []struct{ prefix, name string }{
 		{"\ufeff", "a byte order mark"}, {"\xff\xfe", "a byte order mark"}, {"\xfe\xff", "a byte order mark"},
@@ -95,15 +95,15 @@ func newClaims(claims map[string]json.RawMessage) Claims {
 	}
 }
 
-// A claim that is missing or has another type is zero and no error: only STS decides whether the token
-// is acceptable.
+// A claim that is missing or has another type is zero rather than an error, because only STS decides
+// whether the token is acceptable.
 
 func text(claim json.RawMessage) (s string) {
 	if len(claim) < 2 || claim[0] != '"' || claim[len(claim)-1] != '"' {
 		return ""
 	}
 	if quoted := claim[1 : len(claim)-1]; utf8.Valid(quoted) && !bytes.Contains(quoted, []byte(`\`)) {
-		return string(quoted) // as it is, which takes a fraction of the time
+		return string(quoted) // fast path: nothing to unescape
 	}
 	_ = json.Unmarshal(claim, &s) // cannot fail: the claims are JSON
 	return s
@@ -140,7 +140,7 @@ func date(claim json.RawMessage) time.Time {
 	return time.Unix(int64(seconds), 0).UTC()
 }
 
-// object returns the text of a part of a token, which must be a JSON object. It uses the memory of
+// object returns the text of a part of a token, which must be a JSON object. It decodes into
 // buffer.
 func object(name string, part, buffer []byte) ([]byte, error) {
 	b, err := decode(name, part, buffer)

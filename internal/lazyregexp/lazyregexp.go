@@ -1,5 +1,5 @@
 // Package lazyregexp compiles regular expressions when they are first used, so that programs that
-// do not use them do not pay for them at their start.
+// do not use them do not compile them at startup.
 package lazyregexp
 
 import (
@@ -14,9 +14,8 @@ type Regexp struct {
 	compiled *regexp.Regexp
 }
 
-// New returns the regular expression expr. Its first use panics if expr is invalid. New is so simple
-// that the compiler initializes a package variable with it statically, and the linker drops the
-// variable if nothing uses it.
+// New returns the regular expression expr. Its first use panics if expr is invalid. New is simple
+// enough to be inlined into a static initializer, so the linker can drop an unused package variable.
 func New(expr string) *Regexp { return &Regexp{expr: expr} }
 
 func (r *Regexp) regexp() *regexp.Regexp {

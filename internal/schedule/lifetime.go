@@ -67,10 +67,10 @@ type Response struct {
 
 // Expiry returns when the credentials expire on the local wall clock.
 //
-// The Date header has whole seconds, so it fits every skew in an interval as wide as one
-// second and the round trip. Only a skew beyond that interval is corrected, and only by its
-// certain part. The serving margin covers the rest. It might not after a response that was
-// not prompt, so then the largest skew that shortens the lifetime is assumed.
+// The Date header has a resolution of one second, so the skew is known only up to one
+// second plus the round trip. A skew is corrected only by the part that exceeds this
+// uncertainty. The serving margin covers the rest, except after a slow response. Then the
+// largest possible skew that shortens the lifetime is assumed.
 //
 // A proxy can replace the header. If Expiration - Date is not positive, or longer than the
 // requested duration, the Date is not STS's and is ignored.

@@ -34,7 +34,7 @@ func (m Moment) Reached(now Moment) bool {
 	return now.Wall >= m.Wall || now.Elapsed >= m.Elapsed
 }
 
-// Add returns the moment d after m. Never plus any duration remains out of reach.
+// Add returns the moment d after m. The sum of Never and any duration is never reached.
 func (m Moment) Add(d time.Duration) Moment {
 	return Moment{Wall: add(m.Wall, int64(d)), Elapsed: time.Duration(add(int64(m.Elapsed), int64(d)))}
 }
@@ -45,9 +45,9 @@ func (m Moment) Until(now Moment) time.Duration {
 }
 
 // Since returns the time from start to m, on the clock that advanced more, but at least 0.
-// The elapsed clock omits suspends, and the wall clock can be set back: only if both happen
-// is the result too short. After the wall clock was set forward, the result is too long,
-// which only shortens a lifetime.
+// The elapsed clock omits suspends, and the wall clock can be set back. The result is too
+// short only if both happen. It is too long if the wall clock was set forward, which only
+// shortens a lifetime.
 func (m Moment) Since(start Moment) time.Duration {
 	return max(time.Duration(add(m.Wall, -start.Wall)), m.Elapsed-start.Elapsed, 0)
 }

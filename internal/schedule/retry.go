@@ -32,9 +32,9 @@ type Backoff struct {
 
 // RetryAfter returns the backoff after the given number of consecutive failures. The
 // argument remaining is the remaining lifetime of the credentials that are served, or 0 if
-// there are none; permanent reports whether the failure requires a configuration change
-// rather than a retry; and requested is the delay that the source requested. It lengthens
-// the backoff up to its cap. The random number r, in [0, 1), spreads the attempts of many
+// there are none; permanent is whether the failure requires a configuration change rather
+// than a retry, and requested is the delay that the source requested, which lengthens the
+// backoff up to its cap. The random number r, in [0, 1), spreads the attempts of many
 // processes.
 func RetryAfter(failures int, remaining time.Duration, permanent bool, requested time.Duration, r float64) Backoff {
 	longest := capEmpty
@@ -53,7 +53,7 @@ func atLeast(requested time.Duration, failures int, longest time.Duration) time.
 // serving returns the backoff while valid credentials remain. It is at most half of the
 // remaining lifetime, which leaves time for further attempts, but at least as long as
 // without credentials. The last attempt starts just before the end of serving, so that
-// callers do not notice an outage that is over by then.
+// an outage that is over by then does not affect callers.
 func serving(failures int, remaining, requested time.Duration, r float64) time.Duration {
 	least := jitter(backoff(failures, capEmpty), r)
 	wait := max(min(jitter(atLeast(requested, failures, capServing), r), remaining/2), least)
