@@ -192,13 +192,12 @@ func (p *Pool) releaseSlot(t *Ticket, accepted, throttled bool) (starts []func()
 	if t == holder {
 		p.adapt(t.tenant, accepted, throttled)
 	}
-	if holder.users--; holder.users > 0 {
-		return nil
+	if holder.users--; holder.users == 0 {
+		p.running.add(holder.Priority, -1)
+		holder.tenant.running.add(holder.Priority, -1)
+		p.removeTicket(holder.tenant)
+		p.forget()
 	}
-	p.running.add(holder.Priority, -1)
-	holder.tenant.running.add(holder.Priority, -1)
-	p.removeTicket(holder.tenant)
-	p.forget()
 	for next := p.next(); next != nil; next = p.next() {
 		p.remove(next)
 		p.pass(next)
