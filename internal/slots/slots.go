@@ -70,6 +70,9 @@ func (p *Pool) SinceBatch(at time.Time) time.Duration {
 // Status returns the number of tickets that hold a slot, of those that wait for one, and of slots. That
 // is less than the limit if all known tenants together may hold less.
 func (p *Pool) Status() (running, waiting, slots int) {
+	if p == nil {
+		return 0, 0, 0
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, t := range p.tenants {

@@ -231,4 +231,6 @@ func TestPoolWithoutBound(t *testing.T) {
 	assert.True(t, p.Acquire(ticket))
 	assert.False(t, p.Cancel(ticket))
 	p.Release(ticket, nil)
+	running, waiting, number := p.Status()
+	assert.Equal(t, [3]int{}, [3]int{running, waiting, number})
 }
