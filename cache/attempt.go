@@ -24,10 +24,10 @@ const minReplacement = time.Minute
 
 // attempt is one call of the source.
 type attempt struct {
-	began    schedule.Moment
 	progress progress
 	ticket   *slots.Ticket
-	cancel   context.CancelFunc // set when the source is called
+	began    schedule.Moment    // set when the source is called
+	cancel   context.CancelFunc // likewise
 	limit    *time.Timer        // likewise
 	rejected bool               // it replaces credentials that a service rejected
 	replaces string             // access key ID of the credentials that a scheduled refresh replaces
@@ -47,12 +47,11 @@ const (
 func (c *Cache) start(now schedule.Moment, caller *slots.Ticket) {
 	c.scheduler.stopTimer()
 	c.scheduler.started++
-	c.scheduler.spacedUntil = now.Add(schedule.Spacing)
 	s := c.state.Load()
 	if s.phase == withdrawn && s.failures == 0 {
 		c.scheduler.invalidateSpacedUntil = now.Add(schedule.RejectionSpacing)
 	}
-	a := &attempt{began: now, rejected: c.scheduler.rejected, returned: make(chan struct{})}
+	a := &attempt{rejected: c.scheduler.rejected, returned: make(chan struct{})}
 	c.scheduler.pending = pending{}
 	a.ticket = &slots.Ticket{Tenant: c.opts.Tenant, Priority: slots.Background, Within: caller, Start: func() { c.admit(a) }}
 	switch {
@@ -79,8 +78,6 @@ func (c *Cache) admit(a *attempt) {
 	if late {
 		close(a.returned)
 	} else {
-		a.began = c.now()
-		c.scheduler.spacedUntil = a.began.Add(schedule.Spacing)
 		c.run(a)
 	}
 	c.mu.Unlock()
@@ -96,7 +93,8 @@ func (c *Cache) run(a *attempt) {
 		ctx = context.WithValue(ctx, slotKey{pool}, a.ticket)
 	}
 	ctx, cancel := context.WithTimeout(ctx, c.opts.AttemptTimeout)
-	a.progress, a.cancel = running, cancel
+	a.progress, a.began, a.cancel = running, c.now(), cancel
+	c.scheduler.spacedUntil = a.began.Add(schedule.Spacing)
 	a.limit = time.AfterFunc(c.opts.AttemptTimeout+grace, func() { c.timeOut(a) })
 	go c.callSource(ctx, a)
 }

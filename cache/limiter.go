@@ -83,7 +83,6 @@ func (c *Cache) demand(caller *slots.Ticket, waits bool) {
 	case !waits || a == nil || a.progress != queued:
 		return
 	case c.slots().Share(a.ticket, caller):
-		a.began = c.now()
 		c.run(a)
 	default:
 		c.slots().Promote(a.ticket)

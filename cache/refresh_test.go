@@ -7,6 +7,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -134,5 +135,24 @@ func TestRefreshIsSpacedFromAcquiringSlot(t *testing.T) {
 		calls := s.callsSince(start)
 		require.Len(t, calls, 2)
 		assert.GreaterOrEqual(t, calls[1]-calls[0], time.Second)
+	})
+}
+
+// An attempt that waits for the Limiter can also start in the slot of an attempt whose source calls its Cache.
+func TestRefreshIsSpacedFromSharingSlot(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		limited := withLimiter(cache.NewLimiter(1))
+		s := &source{lifetime: time.Hour}
+		inner := newCache(t, s, limited)
+		outer := newCache(t, aws.CredentialsProviderFunc(func(ctx context.Context) (aws.Credentials, error) {
+			time.Sleep(5 * time.Second)
+			return inner.Retrieve(ctx)
+		}), limited)
+		start := time.Now()
+		_ = outer.Refresh(endedContext())
+		_ = inner.Refresh(endedContext()) // queued
+		retrieve(t, outer)
+		require.NoError(t, inner.Refresh(t.Context()))
+		assert.Equal(t, []time.Duration{5 * time.Second, 6 * time.Second}, s.callsSince(start))
 	})
 }
