@@ -43,6 +43,9 @@ const (
 	overdue                 // the source has not returned in time: the attempt was abandoned
 )
 
+// isOverdue reports whether a, if not nil, was abandoned and its source has still not returned.
+func (a *attempt) isOverdue() bool { return a != nil && a.progress == overdue }
+
 // start starts an attempt, or queues it until it has a slot. c.mu is held.
 func (c *Cache) start(now schedule.Moment, caller *slots.Ticket) {
 	c.scheduler.stopTimer()

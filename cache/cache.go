@@ -59,23 +59,17 @@ func (c *Cache) now() schedule.Moment { return schedule.At(time.Now(), c.base) }
 // Refresh returns nil if the attempt succeeded. Otherwise it returns an [*Error], the error of ctx
 // or [ErrClosed]. If ctx has already ended, Refresh requests the attempt and returns without
 // waiting.
-func (c *Cache) Refresh(ctx context.Context) error {
-	mustWait := ctx.Err() == nil // c.mu is not held, because a context is foreign code
-	return c.await(ctx, c.requestRefresh(mustWait), nil)
-}
+func (c *Cache) Refresh(ctx context.Context) error { return c.await(ctx, c.requestRefresh(), nil) }
 
 // requestRefresh requests an attempt and returns its number.
-func (c *Cache) requestRefresh(mustWait bool) int {
+func (c *Cache) requestRefresh() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	target := c.scheduler.started + 1
-	if c.scheduler.attempt != nil && c.scheduler.attempt.progress == queued {
-		target = c.scheduler.started // it has not called the source yet
-	} else {
-		c.scheduler.requested = true
+	if a := c.scheduler.attempt; a != nil && a.progress == queued {
+		return c.scheduler.started // it has not called the source yet
 	}
-	c.demand(nil, mustWait)
-	return target
+	c.scheduler.requested = true
+	return c.scheduler.started + 1
 }
 
 // Wake makes a Cache whose last attempt failed try again without further backoff, but not within

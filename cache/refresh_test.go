@@ -2,6 +2,8 @@ package cache_test
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -155,4 +157,57 @@ func TestRefreshIsSpacedFromSharingSlot(t *testing.T) {
 		require.NoError(t, inner.Refresh(t.Context()))
 		assert.Equal(t, []time.Duration{5 * time.Second, 6 * time.Second}, s.callsSince(start))
 	})
+}
+
+// requests are the methods that wait for an attempt that they request.
+var requests = map[string]func(context.Context, *cache.Cache) error{
+	"Refresh": func(ctx context.Context, c *cache.Cache) error { return c.Refresh(ctx) },
+	"Replace": func(ctx context.Context, c *cache.Cache) error {
+		creds, err := c.Retrieve(ctx)
+		return errors.Join(err, c.Replace(ctx, creds, 0))
+	},
+}
+
+func TestLimiterReusesSlotForNestedRequests(t *testing.T) {
+	for name, request := range requests {
+		for _, wait := range []time.Duration{0, 700 * time.Millisecond} { // the rest of the spacing
+			t.Run(fmt.Sprint(name, ", after ", wait), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					limited := withLimiter(cache.NewLimiter(1))
+					inner := newCache(t, &source{lifetime: time.Hour}, limited)
+					retrieve(t, inner)
+					time.Sleep(time.Second - wait)
+					outer := newCache(t, aws.CredentialsProviderFunc(func(ctx context.Context) (aws.Credentials, error) {
+						return keys(1, time.Hour), request(ctx, inner)
+					}), limited)
+					start := time.Now()
+					retrieve(t, outer)
+					assert.Equal(t, wait, time.Since(start))
+				})
+			})
+		}
+	}
+}
+
+func TestLimiterPrefersRequestsThatWait(t *testing.T) {
+	for name, request := range requests {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				limited := withLimiter(cache.NewLimiter(1))
+				busy := newCache(t, &source{lifetime: time.Hour, delay: 5 * time.Second}, limited)
+				background := newCache(t, &source{lifetime: time.Hour, delay: 5 * time.Second}, limited)
+				s := &source{lifetime: time.Hour}
+				c := newCache(t, s, limited)
+				start := time.Now()
+				retrieve(t, c)
+				var caller sync.WaitGroup
+				caller.Go(func() { assert.NoError(t, request(t.Context(), c)) }) // its attempt starts after a second
+				synctest.Wait()
+				_ = busy.Refresh(endedContext())
+				_ = background.Refresh(endedContext())
+				caller.Wait()
+				assert.Equal(t, []time.Duration{0, 5 * time.Second}, s.callsSince(start))
+			})
+		})
+	}
 }

@@ -88,20 +88,27 @@ func (c *Cache) requestReplacement(rejected aws.Credentials, minAge time.Duratio
 	}
 	c.demand(caller, mustWait)
 	target, err = c.scheduler.started, c.state.Load().callerError()
-	switch next := c.scheduler.attempt; {
-	case next == nil && s.failures > 0, next != nil && next.progress == overdue:
+	switch {
+	case c.scheduler.attempt != nil:
+		return target, err
+	case s.failures > 0:
 		return 0, err
-	case next == nil:
-		target++ // it starts within a second: see reasons.spacedUntil
+	default:
+		return target + 1, err // it starts within a second: see reasons.spacedUntil
 	}
-	return target, err
 }
 
-// await waits until the attempt with the given number completes, and returns its error.
+// await waits until the attempt with the given number completes, and returns its error. It demands that
+// attempt.
 func (c *Cache) await(ctx context.Context, number int, limit <-chan time.Time) error {
+	caller, mustWait := c.callerTicket(ctx), ctx.Err() == nil // c.mu is not held, because a context is foreign code
 	for {
 		c.mu.Lock()
-		s, completed, changed := c.state.Load(), c.scheduler.completed >= number, c.scheduler.changes()
+		completed := c.scheduler.completed >= number
+		if !completed {
+			c.demand(caller, mustWait)
+		}
+		s, changed := c.state.Load(), c.scheduler.changes()
 		c.mu.Unlock()
 		if completed || s.phase == closed {
 			return s.callerError()

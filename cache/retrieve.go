@@ -125,7 +125,7 @@ func (c *Cache) join(caller *slots.Ticket, minTTL time.Duration, waited bool) (a
 	}
 	c.demand(caller, true)
 	s, next := c.state.Load(), c.scheduler.attempt
-	stuck := next != nil && next.progress == overdue
+	stuck := next.isOverdue()
 	if s.problem() != nil && (stuck || !s.starting()) && (stuck || next == nil || waited) {
 		if !s.serves(c.now(), 0) {
 			c.reportCallerFailed()
