@@ -58,7 +58,8 @@ func (c *Cache) now() schedule.Moment { return schedule.At(time.Now(), c.base) }
 //
 // Refresh returns nil if the attempt succeeded. Otherwise it returns an [*Error], the error of ctx
 // or [ErrClosed]. If ctx has already ended, Refresh requests the attempt and returns without
-// waiting.
+// waiting. While the source has still not returned from an abandoned attempt, Refresh returns the
+// error of that one, and the requested attempt starts later.
 func (c *Cache) Refresh(ctx context.Context) error { return c.await(ctx, c.requestRefresh(), nil) }
 
 // requestRefresh requests an attempt and returns its number.

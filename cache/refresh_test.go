@@ -67,6 +67,28 @@ func TestRefreshWithEndedContextDoesNotWait(t *testing.T) {
 	})
 }
 
+func TestRefreshDoesNotWaitForAbandonedAttempt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		release := make(chan struct{})
+		calls := 0
+		c := newCache(t, aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
+			if calls++; calls == 1 {
+				<-release
+			}
+			return keys(calls, time.Hour), nil
+		}))
+		require.ErrorIs(t, c.Refresh(t.Context()), context.DeadlineExceeded)
+		var failure *cache.Error
+		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+		defer cancel()
+		require.ErrorAs(t, c.Refresh(ctx), &failure)
+		require.ErrorIs(t, failure, context.DeadlineExceeded)
+		close(release)
+		synctest.Wait()
+		assert.Equal(t, "AK2", retrieve(t, c).AccessKeyID, "the requested attempt has followed")
+	})
+}
+
 func TestCacheWakeRetriesImmediatelyAfterFailure(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &source{lifetime: time.Hour}

@@ -99,7 +99,7 @@ func (c *Cache) requestReplacement(rejected aws.Credentials, minAge time.Duratio
 }
 
 // await waits until the attempt with the given number completes, and returns its error. It demands that
-// attempt.
+// attempt, but does not wait for an abandoned one.
 func (c *Cache) await(ctx context.Context, number int, limit <-chan time.Time) error {
 	caller, mustWait := c.callerTicket(ctx), ctx.Err() == nil // c.mu is not held, because a context is foreign code
 	for {
@@ -108,9 +108,9 @@ func (c *Cache) await(ctx context.Context, number int, limit <-chan time.Time) e
 		if !completed {
 			c.demand(caller, mustWait)
 		}
-		s, changed := c.state.Load(), c.scheduler.changes()
+		s, overdue, changed := c.state.Load(), c.scheduler.attempt.isOverdue(), c.scheduler.changes()
 		c.mu.Unlock()
-		if completed || s.phase == closed {
+		if completed || overdue || s.phase == closed {
 			return s.callerError()
 		}
 		select {
