@@ -3,6 +3,7 @@ package cache
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -18,7 +19,8 @@ const maxWithdrawn = 16
 // returns them later, and an attempt to replace them starts. Use Invalidate if the application
 // knows that the credentials must not be used any more. If a single service rejected them, use
 // [Cache.Replace]. Invalidate compares access key IDs, so it keeps newer credentials and the
-// result of a running attempt. The last 16 withdrawn keys are remembered.
+// result of a running attempt. The last 16 keys are remembered, whether they were
+// served or not.
 //
 // However often it is called, Invalidate starts at most one attempt a minute. Until an attempt
 // succeeds, Retrieve returns an [*Error] that wraps [ErrRejected] and contains the time of the next
@@ -26,12 +28,13 @@ const maxWithdrawn = 16
 func (c *Cache) Invalidate(rejected aws.Credentials) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	s := c.state.Load()
-	if s.phase == closed || rejected.AccessKeyID == "" || rejected.AccessKeyID != s.creds.AccessKeyID {
+	s, keys, key := c.state.Load(), c.scheduler.withdrawn, rejected.AccessKeyID
+	if key != "" && !slices.Contains(keys, key) {
+		c.scheduler.withdrawn = append(keys[max(len(keys)+1-maxWithdrawn, 0):], key)
+	}
+	if key == "" || key != s.creds.AccessKeyID { // it is served no more, or the Cache is closed
 		return
 	}
-	keys := c.scheduler.withdrawn
-	c.scheduler.withdrawn = append(keys[max(len(keys)+1-maxWithdrawn, 0):], rejected.AccessKeyID)
 	c.scheduler.demand = true
 	c.store(s.asWithdrawn())
 	c.advance(nil)
