@@ -154,3 +154,43 @@ func TestMinTTLServesUnexpiringCredentials(t *testing.T) {
 		retrieve(t, c.MinTTL(10*time.Hour))
 	})
 }
+
+func TestMinTTLIsErrorOnlyWhileCredentialsAreServed(t *testing.T) {
+	for name, lifetimes := range map[string]int{"after an outage": 0, "after a pause without refreshes": 1} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := &source{lifetime: 20 * time.Minute}
+				c := newCache(t, s, func(o *cache.Options) { o.MaxIdleLifetimes = lifetimes })
+				view := c.MinTTL(15 * time.Minute)
+				_, err := view.Retrieve(t.Context())
+				require.ErrorIs(t, err, cache.ErrMinTTL)
+				s.setError(errBroken)
+				time.Sleep(25 * time.Minute)
+				_, err = view.Retrieve(t.Context())
+				require.ErrorIs(t, err, errBroken)
+				s.mu.Lock()
+				s.lifetime, s.err = time.Hour, nil
+				s.mu.Unlock()
+				time.Sleep(10 * time.Second)
+				retrieve(t, view)
+			})
+		})
+	}
+}
+
+func TestMinTTLCountsRefusedCallersAsUse(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &source{lifetime: 20 * time.Minute}
+		c := newCache(t, s, func(o *cache.Options) { o.MaxIdleLifetimes = 1 })
+		view := c.MinTTL(15 * time.Minute)
+		for range 10 * 60 {
+			start := time.Now()
+			_, err := view.Retrieve(t.Context())
+			require.ErrorIs(t, err, cache.ErrMinTTL)
+			require.Zero(t, time.Since(start))
+			time.Sleep(time.Minute)
+		}
+		retrieve(t, c)
+		assert.EqualValues(t, 1, c.Status().WaitCount, "refreshes continue in the background")
+	})
+}

@@ -110,30 +110,35 @@ func (c *Cache) contextEnded(ctx context.Context) error {
 func (c *Cache) join(caller *slots.Ticket, minTTL time.Duration, waited bool) (aws.Credentials, <-chan struct{}, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	s := c.state.Load()
-	switch now := c.now(); {
+	s, now := c.state.Load(), c.now()
+	serving := s.serves(now, 0)
+	if serving {
+		s = c.use(s, now)
+	}
+	switch {
 	case s.phase == closed:
 		return aws.Credentials{}, nil, ErrClosed
-	case s.tooShort(minTTL):
+	case serving && s.tooShort(minTTL):
 		return aws.Credentials{}, nil, fmt.Errorf("%w: MinTTL %v exceeds the maximum of %v for credentials that live %v",
 			ErrMinTTL, minTTL, schedule.MaxMinTTL(s.lifetime).Truncate(time.Second), s.lifetime.Truncate(time.Second))
 	case s.serves(now, minTTL):
-		return c.use(s, now).creds, nil, nil
-	}
-	if c.scheduler.attempt == nil && s.serves(c.now(), 0) { // but too briefly for minTTL
+		return s.creds, nil, nil
+	case serving && c.scheduler.attempt == nil: // but too briefly for minTTL
 		c.scheduler.requested = true
 	}
 	c.demand(caller, true)
 	s, next := c.state.Load(), c.scheduler.attempt
 	stuck := next.isOverdue()
-	if s.problem() != nil && (stuck || !s.starting()) && (stuck || next == nil || waited) {
+	switch answered := stuck || next == nil || waited; {
+	case answered && s.problem() != nil && (stuck || !s.starting()):
 		if !s.serves(c.now(), 0) {
 			c.reportCallerFailed()
 		}
 		c.errorCount.Add(1)
 		return aws.Credentials{}, nil, s.callerError()
+	default:
+		return aws.Credentials{}, c.scheduler.changes(), nil
 	}
-	return aws.Credentials{}, c.scheduler.changes(), nil
 }
 
 // MinTTL returns a view of the Cache: a provider of the same credentials that always have at least
@@ -142,9 +147,11 @@ func (c *Cache) join(caller *slots.Ticket, minTTL time.Duration, waited bool) (a
 //
 // The Cache refreshes early enough that callers of the view do not wait. If less than d is left
 // nevertheless, Retrieve of the view waits for a refresh, as for an empty Cache: all callers share
-// one attempt, which does not start before it is due after a failed one. A d above 60% of the
-// lifetime of the credentials cannot be satisfied. Once that lifetime is known, Retrieve returns an
-// error that wraps [ErrMinTTL] without a further attempt. A negative d counts as 0.
+// one attempt, which does not start before it is due after a failed one.
+//
+// A d above 60% of the lifetime of the credentials cannot be satisfied. While such credentials are
+// served, Retrieve returns an error that wraps [ErrMinTTL] without a further attempt. A negative d
+// counts as 0.
 //
 // The view keeps the Cache alive, which refreshes until it is closed. It is safe for concurrent
 // use.

@@ -206,9 +206,9 @@ func (s *snapshot) serves(now schedule.Moment, minTTL time.Duration) bool {
 	return s.phase == obtained && !s.until.Add(-minTTL).Reached(now)
 }
 
-// tooShort reports whether the credentials are known never to live long enough for minTTL.
+// tooShort reports whether the lifetime of the obtained credentials is too short for minTTL.
 func (s *snapshot) tooShort(minTTL time.Duration) bool {
-	return (s.phase == obtained || s.phase == withdrawn) && minTTL > schedule.MaxMinTTL(s.lifetime)
+	return minTTL > schedule.MaxMinTTL(s.lifetime)
 }
 
 // remaining returns how long the credentials will be served after now.
