@@ -194,3 +194,47 @@ func TestMinTTLCountsRefusedCallersAsUse(t *testing.T) {
 		assert.EqualValues(t, 1, c.Status().WaitCount, "refreshes continue in the background")
 	})
 }
+
+// The source renews its credentials later than the view requires.
+func TestMinTTLBacksOffUntilSourceRenews(t *testing.T) {
+	for name, key := range map[string]string{"the same credentials": "AK1", "others that expire sooner": "AK9"} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := &source{lifetime: time.Hour, delay: 300 * time.Millisecond}
+				first, renewal := keys(1, time.Hour), time.Now().Add(55*time.Minute)
+				again := first
+				if key != first.AccessKeyID {
+					again.AccessKeyID, again.Expires = key, first.Expires.Add(-time.Minute)
+				}
+				c := newCache(t, aws.CredentialsProviderFunc(func(ctx context.Context) (aws.Credentials, error) {
+					creds, err := s.Retrieve(ctx)
+					switch {
+					case time.Now().After(renewal):
+						return creds, err
+					case s.count() == 1:
+						return first, err
+					default:
+						return again, err
+					}
+				}))
+				view := c.MinTTL(20 * time.Minute)
+				retrieve(t, view)
+				time.Sleep(40 * time.Minute)
+				for before := s.count(); time.Since(renewal) < time.Minute; {
+					start := time.Now()
+					_, err := view.Retrieve(t.Context())
+					require.LessOrEqual(t, time.Since(start), s.delay)
+					require.LessOrEqual(t, s.count()-before, 30)
+					retrieve(t, c)
+					if err == nil {
+						break
+					}
+					require.ErrorIs(t, err, cache.ErrMinTTL)
+					time.Sleep(time.Second)
+				}
+				retrieve(t, view)
+				assert.Zero(t, c.Status().ErrorCount)
+			})
+		})
+	}
+}

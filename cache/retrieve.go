@@ -103,6 +103,10 @@ func (c *Cache) contextEnded(ctx context.Context) error {
 	return s.contextError(ctx)
 }
 
+// repeatSpacing is the minimum time between two attempts that views request while the source only
+// repeats its credentials.
+const repeatSpacing = time.Minute
+
 // join returns credentials with minTTL left, an error, or a channel that is closed when the state
 // changes. If necessary it starts or schedules an attempt. caller is the ticket of the attempt whose
 // source called Retrieve, or nil. waited reports whether the caller has already waited for an attempt.
@@ -123,7 +127,7 @@ func (c *Cache) join(caller *slots.Ticket, minTTL time.Duration, waited bool) (a
 			ErrMinTTL, minTTL, schedule.MaxMinTTL(s.lifetime).Truncate(time.Second), s.lifetime.Truncate(time.Second))
 	case s.serves(now, minTTL):
 		return s.creds, nil, nil
-	case serving && c.scheduler.attempt == nil: // but too briefly for minTTL
+	case serving && c.scheduler.attempt == nil && (!s.repeated || c.scheduler.spacedUntil.Add(repeatSpacing).Reached(now)):
 		c.scheduler.requested = true
 	}
 	c.demand(caller, true)
@@ -136,6 +140,8 @@ func (c *Cache) join(caller *slots.Ticket, minTTL time.Duration, waited bool) (a
 		}
 		c.errorCount.Add(1)
 		return aws.Credentials{}, nil, s.callerError()
+	case answered && serving && s.repeated:
+		return aws.Credentials{}, nil, fmt.Errorf("%w: less than MinTTL %v remains, and the source has not renewed them", ErrMinTTL, minTTL)
 	default:
 		return aws.Credentials{}, c.scheduler.changes(), nil
 	}
@@ -147,7 +153,10 @@ func (c *Cache) join(caller *slots.Ticket, minTTL time.Duration, waited bool) (a
 //
 // The Cache refreshes early enough that callers of the view do not wait. If less than d is left
 // nevertheless, Retrieve of the view waits for a refresh, as for an empty Cache: all callers share
-// one attempt, which does not start before it is due after a failed one.
+// one attempt, which does not start before it is due after a failed one. If the source returns the
+// same credentials again, or others that expire sooner, Retrieve returns an error that wraps
+// [ErrMinTTL]. Callers then start at most one attempt a minute, until the source renews its
+// credentials.
 //
 // A d above 60% of the lifetime of the credentials cannot be satisfied. While such credentials are
 // served, Retrieve returns an error that wraps [ErrMinTTL] without a further attempt. A negative d

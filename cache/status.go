@@ -111,7 +111,8 @@ var (
 	// them, and no new ones have been obtained yet. See [Cache.Replace] and [Cache.Invalidate].
 	ErrRejected = errors.New("cache: credentials rejected")
 
-	// ErrMinTTL is returned if credentials never live long enough for a view.
+	// ErrMinTTL is returned if credentials do not live long enough for a view, and the source has no
+	// others.
 	ErrMinTTL = errors.New("cache: credentials do not live that long")
 )
 
