@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -247,6 +248,31 @@ func TestCacheKeepsCredentialsWithLaterExpiry(t *testing.T) {
 				time.Sleep(45 * time.Minute)
 				assert.NotEqual(t, first.AccessKeyID, retrieve(t, c).AccessKeyID, "credentials with a later expiry are used")
 			})
+		})
+	}
+}
+
+func TestCacheReplacesKeptCredentialsAtEndOfServing(t *testing.T) {
+	for _, before := range []time.Duration{4 * time.Second, 100 * time.Millisecond} { // before it, shorter-lived ones were returned
+		synctest.Test(t, func(t *testing.T) {
+			var sooner atomic.Bool
+			s := &source{lifetime: time.Hour}
+			c := newCache(t, aws.CredentialsProviderFunc(func(ctx context.Context) (aws.Credentials, error) {
+				creds, err := s.Retrieve(ctx)
+				if sooner.Load() {
+					creds.Expires = time.Now().Add(2 * time.Second)
+				}
+				return creds, err
+			}))
+			end := retrieve(t, c).Expires
+			sooner.Store(true)
+			time.Sleep(time.Until(end) - before)
+			require.NoError(t, c.Refresh(t.Context()))
+			sooner.Store(false)
+			time.Sleep(time.Until(end))
+			start := time.Now()
+			retrieve(t, c)
+			assert.LessOrEqual(t, time.Since(start), time.Second, "the spacing of attempts")
 		})
 	}
 }

@@ -120,19 +120,21 @@ func (s *snapshot) expiresBefore(other *snapshot, now schedule.Moment) bool {
 
 // withRepeated returns the state after the source returned the credentials of s again, or others that
 // expire sooner. In the first case serving ends one second before they expire: the source has no
-// better ones, and will renew them itself. The next attempt starts after half of the remaining
-// time, but not within a second. The last one starts when the credentials expire.
+// better ones, and will renew them itself. The next attempt starts after half of the time until the
+// end, but not within a second. The last one starts at the end.
 func (s *snapshot) withRepeated(creds aws.Credentials, now schedule.Moment) *snapshot {
 	next := *s
 	next.failures, next.failure, next.permanent, next.due = 0, nil, false, schedule.Never()
 	next.repeated = true
+	end := s.until
 	if s.contains(creds) {
-		next.until = s.expiry().Add(-time.Second)
+		end = s.expiry()
+		next.until = end.Add(-time.Second)
 		next.creds.Expires = next.until.Time()
 	}
-	left := s.expiry().Until(now)
+	left := end.Until(now)
 	wait := max(left/2, time.Second)
-	if left-wait < 2*time.Second { // too short for another attempt before the expiry
+	if left-wait < 2*time.Second { // too short for another attempt before the end
 		wait = max(left, time.Second)
 	}
 	next.refreshAt = now.Add(wait)
