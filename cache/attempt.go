@@ -185,7 +185,7 @@ func (c *Cache) record(a *attempt, r result) (err error, published bool) {
 	// The source returned the served credentials, or some that expire sooner. This is not a failure.
 	case err == nil && (s.contains(r.creds) || next.expiresBefore(s, now) && !a.prefers(next)):
 		report := s.failures > 0 // otherwise nothing has changed for an observer
-		c.publish(a, s.withRepeated(r.creds, now), now, report)
+		c.publish(a, s.withRepeated(r.creds, now, c.scheduler.minTTLs), now, report)
 		return nil, report
 	case err == nil:
 		c.startLifetime(next)
@@ -241,7 +241,8 @@ func (c *Cache) timeOut(a *attempt) {
 // fail publishes a failed attempt. c.mu is held.
 func (c *Cache) fail(a *attempt, r result, now schedule.Moment) (err error, published bool) {
 	s := c.state.Load().withFailure(r.err, r.permanent)
-	wait := schedule.RetryAfter(s.failures, s.remaining(now), s.permanent, r.wait, c.random())
+	left := c.scheduler.minTTLs.untilEnd(s.lifetime, s.remaining(now))
+	wait := schedule.RetryAfter(s.failures, left, s.permanent, r.wait, c.random())
 	c.scheduler.retryServing, c.scheduler.retryEmpty = now.Add(wait.Serving), now.Add(wait.Empty)
 	c.publish(a, s, now, true)
 	return r.err, true

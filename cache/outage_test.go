@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"runtime"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -19,7 +20,7 @@ import (
 
 // retrieveEvery starts callers that each call Retrieve at the given pace. The returned function stops
 // them, and returns the times of failed calls.
-func retrieveEvery(t *testing.T, c *cache.Cache, pace time.Duration, callers int) (stop func() []time.Time) {
+func retrieveEvery(t *testing.T, c aws.CredentialsProvider, pace time.Duration, callers int) (stop func() []time.Time) {
 	var (
 		wg     sync.WaitGroup
 		mu     sync.Mutex
@@ -202,20 +203,32 @@ func TestCacheReturnsLastErrorDuringBackoff(t *testing.T) {
 
 // Callers do not notice an outage that ends just before the end of serving.
 func TestCacheSurvivesOutageUntilJustBeforeEndOfServing(t *testing.T) {
-	for _, before := range []time.Duration{2 * time.Second, 900 * time.Millisecond, 300 * time.Millisecond} {
-		for _, lifetime := range []time.Duration{15 * time.Minute, time.Hour} {
+	for _, tt := range []struct{ lifetime, minTTL, later time.Duration }{ // later: the end of another view comes first
+		{15 * time.Minute, 0, 0},
+		{time.Hour, 0, 0},
+		{time.Hour, 30 * time.Minute, 0},
+		{time.Hour, 10 * time.Second, 0},
+		{time.Hour, 10 * time.Minute, 30 * time.Minute},
+		{time.Hour, 0, 30 * time.Minute},
+		{time.Hour, 0, 10 * time.Second},
+		{time.Hour, 0, time.Second},
+	} {
+		for _, before := range []time.Duration{2 * time.Second, 900 * time.Millisecond, 300 * time.Millisecond} {
 			for range testsize.Choose(3, 20, 40) {
 				synctest.Test(t, func(t *testing.T) {
-					s := &source{lifetime: lifetime, delay: 100 * time.Millisecond}
+					s := &source{lifetime: tt.lifetime, delay: 100 * time.Millisecond}
 					c := newCache(t, s)
-					creds := retrieve(t, c)
+					other, view := c.MinTTL(tt.later), c.MinTTL(tt.minTTL)
+					creds := retrieve(t, view)
+					end := creds.Expires.Add(-tt.minTTL)
 					s.setError(errBroken)
-					time.Sleep(time.Until(creds.Expires) - 10*time.Second)
-					stop := retrieveEvery(t, c, 10*time.Millisecond, 1)
-					time.Sleep(time.Until(creds.Expires) - before)
+					time.Sleep(time.Until(end) - 10*time.Second)
+					stop := retrieveEvery(t, view, 10*time.Millisecond, 1)
+					time.Sleep(time.Until(end) - before)
 					s.setError(nil)
 					time.Sleep(5 * time.Second)
-					assert.Empty(t, stop(), "outage until %v before the end of serving, lifetime %v", before, lifetime)
+					assert.Empty(t, stop(), "outage until %v before the end of serving: %v", before, tt)
+					runtime.KeepAlive(other)
 				})
 			}
 		}

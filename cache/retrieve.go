@@ -160,23 +160,23 @@ func (c *Cache) join(caller *slots.Ticket, minTTL time.Duration, waited bool) (a
 //
 // A d above 60% of the lifetime of the credentials cannot be satisfied. While such credentials are
 // served, Retrieve returns an error that wraps [ErrMinTTL] without a further attempt. A negative d
-// counts as 0.
+// counts as 0, and others are rounded up to whole seconds.
 //
 // The view keeps the Cache alive, which refreshes until it is closed. It is safe for concurrent
 // use.
 func (c *Cache) MinTTL(d time.Duration) aws.CredentialsProvider {
-	v := &view{cache: c, minTTL: min(max(d, 0), math.MaxInt64/2)}
-	rounded := min((v.minTTL + time.Second - 1).Truncate(time.Second), maxMinTTL)
+	minTTL := (min(max(d, 0), math.MaxInt64/2) + time.Second - 1).Truncate(time.Second)
+	v := &view{cache: c, minTTL: minTTL}
 	runtime.AddCleanup(v, func(cache weak.Pointer[Cache]) {
 		if c := cache.Value(); c != nil {
 			c.mu.Lock()
 			defer c.mu.Unlock()
-			c.scheduler.minTTLs.add(rounded, -1)
+			c.scheduler.minTTLs.add(minTTL, -1)
 		}
 	}, weak.Make(c))
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.scheduler.minTTLs.add(rounded, 1)
+	c.scheduler.minTTLs.add(minTTL, 1)
 	s := c.state.Load()
 	if at := c.refreshAt(s); !s.repeated && at.Elapsed < s.refreshAt.Elapsed {
 		next := *s
@@ -187,8 +187,8 @@ func (c *Cache) MinTTL(d time.Duration) aws.CredentialsProvider {
 	return v
 }
 
-// minTTLs counts the views by their minimum TTL. It is in whole seconds, so that there are no more
-// entries than seconds in a lifetime.
+// minTTLs counts the views by their minimum TTL. It is in whole seconds, so that there are few entries
+// even if callers compute each minimum.
 type minTTLs map[time.Duration]int
 
 // add adds n views, or removes them if n is negative.
@@ -201,21 +201,27 @@ func (m *minTTLs) add(d time.Duration, n int) {
 	}
 }
 
-// longest returns the largest minimum TTL that credentials with the given lifetime can satisfy.
-// Views that require more get an error. They must not cause early refreshes, which would make
+// longest returns the largest minimum TTL below left that credentials with the given lifetime can
+// satisfy. Views that require more get an error. They must not cause early refreshes, which would make
 // callers of other views wait.
-func (m minTTLs) longest(lifetime time.Duration) (d time.Duration) {
-	most := schedule.MaxMinTTL(lifetime)
+func (m minTTLs) longest(lifetime, left time.Duration) (d time.Duration) {
 	for minTTL := range m {
-		if minTTL < most+time.Second { // minTTL was rounded up
-			d = max(d, min(minTTL, most))
+		if minTTL < left && minTTL <= schedule.MaxMinTTL(lifetime) {
+			d = max(d, minTTL)
 		}
 	}
 	return d
 }
 
-// maxMinTTL is the maximum lifetime of an AWS session.
-const maxMinTTL = 36 * time.Hour
+// untilEnd returns the time until the next end of serving: that for the views with the largest minimum
+// TTL below left, or that for all callers, which is left. It ignores views whose end is so close to the
+// latter that the backoff after an attempt for them would skip it.
+func (m minTTLs) untilEnd(lifetime, left time.Duration) time.Duration {
+	if d := m.longest(lifetime, left); d >= 10*time.Second {
+		return left - d
+	}
+	return left
+}
 
 // view is a Cache with a minimum TTL.
 type view struct {

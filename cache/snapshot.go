@@ -120,9 +120,10 @@ func (s *snapshot) expiresBefore(other *snapshot, now schedule.Moment) bool {
 
 // withRepeated returns the state after the source returned the credentials of s again, or others that
 // expire sooner. In the first case serving ends one second before they expire: the source has no
-// better ones, and will renew them itself. The next attempt starts after half of the time until the
-// end, but not within a second. The last one starts at the end.
-func (s *snapshot) withRepeated(creds aws.Credentials, now schedule.Moment) *snapshot {
+// better ones, and will renew them itself. The next attempt starts after half of the time until they
+// expire, in the second case until serving ends, and earlier for views. It does not start within a
+// second. The last one starts at the end of that time.
+func (s *snapshot) withRepeated(creds aws.Credentials, now schedule.Moment, views minTTLs) *snapshot {
 	next := *s
 	next.failures, next.failure, next.permanent, next.due = 0, nil, false, schedule.Never()
 	next.repeated = true
@@ -132,7 +133,7 @@ func (s *snapshot) withRepeated(creds aws.Credentials, now schedule.Moment) *sna
 		next.until = end.Add(-time.Second)
 		next.creds.Expires = next.until.Time()
 	}
-	left := end.Until(now)
+	left := views.untilEnd(s.lifetime, end.Until(now))
 	wait := max(left/2, time.Second)
 	if left-wait < 2*time.Second { // too short for another attempt before the end
 		wait = max(left, time.Second)
@@ -151,7 +152,7 @@ func (c *Cache) refreshAt(s *snapshot) schedule.Moment {
 	if !s.creds.CanExpire {
 		return schedule.Never()
 	}
-	minTTL := c.scheduler.minTTLs.longest(s.lifetime)
+	minTTL := c.scheduler.minTTLs.longest(s.lifetime, s.lifetime)
 	if _, ok := c.source.(*aws.CredentialsCache); ok {
 		minTTL = max(minTTL, sdkCacheMinTTL)
 	}
