@@ -116,12 +116,12 @@ func (c *Cache) IsCredentialsProvider(target aws.CredentialsProvider) bool {
 func (c *Cache) Format(f fmt.State, _ rune) { fmt.Fprintf(f, "cache.Cache(%s)", c.Status().State) }
 
 // Close closes the Cache. It cancels the running attempt, and waits until the source has returned
-// and pending events are delivered. Callers that wait for credentials immediately get [ErrClosed],
-// and so does every later Retrieve.
+// and pending log messages and events are delivered. Callers that wait for credentials immediately
+// get [ErrClosed], and so does every later Retrieve.
 //
 // Close may be called more than once. It waits at most for Options.AttemptTimeout, then returns an
-// error if the source or the observer has still not returned. It must not be called by the source
-// or the observer.
+// error if the source, the log handler or the observer has still not returned. None of them may
+// call it.
 func (c *Cache) Close() error {
 	c.mu.Lock()
 	last := c.scheduler.attempt
@@ -151,7 +151,10 @@ func (c *Cache) Close() error {
 	if last != nil && !ends(last.returned) {
 		return errors.New("cache: closed, but the source has still not returned")
 	}
-	if !ends(c.events.logs.Idle()) || c.events.observer != nil && !ends(c.events.observer.queue.Idle()) {
+	if !ends(c.events.logs.Idle()) {
+		return errors.New("cache: closed, but the log handler has still not returned")
+	}
+	if c.events.observer != nil && !ends(c.events.observer.queue.Idle()) {
 		return errors.New("cache: closed, but the observer has still not returned")
 	}
 	return nil
