@@ -163,7 +163,7 @@ func (s *snapshot) contextError(ctx context.Context) error {
 		err = fmt.Errorf("%w: %w", err, cause)
 	}
 	if problem := s.problem(); problem != nil {
-		err = fmt.Errorf("%w; the last attempt failed: %w", err, problem)
+		err = fmt.Errorf("%w; last error: %w", err, problem)
 	}
 	return fmt.Errorf("cache: waiting for credentials: %w", err)
 }
