@@ -64,9 +64,7 @@ func (c *Cache) start(now schedule.Moment, caller *slots.Ticket) {
 		a.replaces = s.creds.AccessKeyID
 	}
 	c.scheduler.attempt = a
-	if s.due != schedule.Never() { // no Retrieve needs to start one while it runs
-		c.store(s.withDue(schedule.Never()))
-	}
+	c.storeDue(schedule.Never()) // no Retrieve needs to start one while it runs
 	if !c.slots().Acquire(a.ticket) {
 		c.scheduler.broadcast() // wakes callers that have a slot already: see demand
 		return
@@ -78,13 +76,12 @@ func (c *Cache) start(now schedule.Moment, caller *slots.Ticket) {
 func (c *Cache) admit(a *attempt) {
 	c.mu.Lock()
 	late := c.state.Load().phase == closed
-	if late {
-		close(a.returned)
-	} else {
+	if !late {
 		c.run(a)
 	}
 	c.mu.Unlock()
 	if late {
+		close(a.returned)
 		c.slots().Release(a.ticket, ErrClosed)
 	}
 }
@@ -241,7 +238,7 @@ func (c *Cache) timeOut(a *attempt) {
 // fail publishes a failed attempt. c.mu is held.
 func (c *Cache) fail(a *attempt, r result, now schedule.Moment) (err error, published bool) {
 	s := c.state.Load().withFailure(r.err, r.permanent)
-	left := c.scheduler.minTTLs.untilEnd(s.lifetime, s.remaining(now))
+	left := c.scheduler.minTTLs.untilEnd(s.lifetime, s.until.Until(now))
 	wait := schedule.RetryAfter(s.failures, left, s.permanent, r.wait, c.random())
 	c.scheduler.retryServing, c.scheduler.retryEmpty = now.Add(wait.Serving), now.Add(wait.Empty)
 	c.publish(a, s, now, true)

@@ -53,12 +53,7 @@ func (l *Limiter) Status() (s LimiterStatus) {
 }
 
 // slots returns the slots of the Limiter, or nil without one.
-func (c *Cache) slots() *slots.Pool {
-	if c.opts.Limiter == nil {
-		return nil
-	}
-	return c.opts.Limiter.slots
-}
+func (c *Cache) slots() *slots.Pool { return c.opts.Limiter.slots }
 
 // slotKey is the context key for the ticket of an attempt.
 type slotKey struct{ *slots.Pool }

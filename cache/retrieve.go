@@ -59,7 +59,7 @@ func (c *Cache) tryRetrieveSlow(creds *aws.Credentials) bool {
 	if !s.serves(now, 0) {
 		return false
 	}
-	*creds = c.use(s, now).creds
+	*creds = c.use(s).creds
 	return true
 }
 
@@ -96,7 +96,7 @@ func (c *Cache) contextEnded(ctx context.Context) error {
 	timedOut := errors.Is(ctx.Err(), context.DeadlineExceeded)
 	c.mu.Lock()
 	s := c.state.Load()
-	if timedOut && s.problem() != nil && s.phase != closed && !s.serves(c.now(), 0) {
+	if timedOut && s.failure != nil && !s.serves(c.now(), 0) {
 		c.reportCallerFailed()
 	}
 	c.mu.Unlock()
@@ -117,7 +117,7 @@ func (c *Cache) join(caller *slots.Ticket, minTTL time.Duration, waited bool) (a
 	s, now := c.state.Load(), c.now()
 	serving := s.serves(now, 0)
 	if serving {
-		s = c.use(s, now)
+		s = c.use(s)
 	}
 	switch {
 	case s.phase == closed:
@@ -134,7 +134,7 @@ func (c *Cache) join(caller *slots.Ticket, minTTL time.Duration, waited bool) (a
 	s, next := c.state.Load(), c.scheduler.attempt
 	stuck := next.isOverdue()
 	switch answered := stuck || next == nil || waited; {
-	case answered && s.problem() != nil && (stuck || !s.starting()):
+	case answered && s.failure != nil && (stuck || !s.starting()):
 		if !s.serves(c.now(), 0) {
 			c.reportCallerFailed()
 		}
@@ -192,12 +192,9 @@ func (c *Cache) MinTTL(d time.Duration) aws.CredentialsProvider {
 type minTTLs map[time.Duration]int
 
 // add adds n views, or removes them if n is negative.
-func (m *minTTLs) add(d time.Duration, n int) {
-	if *m == nil {
-		*m = minTTLs{}
-	}
-	if (*m)[d] += n; (*m)[d] == 0 {
-		delete(*m, d)
+func (m minTTLs) add(d time.Duration, n int) {
+	if m[d] += n; m[d] == 0 {
+		delete(m, d)
 	}
 }
 

@@ -37,7 +37,7 @@ type snapshot struct {
 	// The newest credentials. All but until and refreshAt remain known after withdrawal.
 	received      schedule.Moment
 	lifetime      time.Duration
-	until         schedule.Moment // end of serving
+	until         schedule.Moment // end of serving; zero without credentials to serve
 	refreshAt     schedule.Moment // scheduled refresh
 	refreshJitter float64         // random number that determines refreshAt
 	sourceExpires int64           // expiry as the source returned it, in Unix nanoseconds
@@ -57,7 +57,7 @@ type snapshot struct {
 // newSnapshot returns the state of a Cache without credentials.
 func newSnapshot(p phase) *snapshot {
 	never := schedule.Never()
-	return &snapshot{phase: p, due: never, received: never, until: never, refreshAt: never}
+	return &snapshot{phase: p, due: never, received: never, refreshAt: never}
 }
 
 // maxFastPath bounds fastElapsed, because time.Time cannot represent every int64
@@ -67,7 +67,7 @@ const maxFastPath = 100 * 365 * 24 * time.Hour
 // store makes s the current state.
 func (c *Cache) store(s *snapshot) {
 	s.fastWall, s.fastElapsed = 0, c.base
-	if s.phase == obtained && !s.unused {
+	if !s.unused {
 		end := schedule.First(s.until, s.due)
 		s.fastWall, s.fastElapsed = end.Wall, c.base.Add(min(end.Elapsed, maxFastPath))
 	}
@@ -85,7 +85,7 @@ func obtain(creds aws.Credentials, now schedule.Moment, random func() float64) (
 	}
 	next := newSnapshot(obtained)
 	next.creds, next.sourceExpires, next.refreshJitter = creds, creds.Expires.UnixNano(), random()
-	next.received, next.lifetime = now, forever
+	next.received, next.lifetime, next.until = now, forever, schedule.Never()
 	if !creds.CanExpire {
 		return next, nil
 	}
@@ -181,7 +181,7 @@ func (s *snapshot) setFailure(err error) {
 func (s *snapshot) asWithdrawn() *snapshot {
 	next := *s
 	next.phase, next.creds = withdrawn, aws.Credentials{}
-	next.until, next.refreshAt = schedule.Never(), schedule.Never()
+	next.until, next.refreshAt = schedule.Moment{}, schedule.Never()
 	next.repeated = false // an attempt for others is due, not the next renewal by the source
 	if next.failure == nil {
 		next.setFailure(ErrRejected)
@@ -189,11 +189,13 @@ func (s *snapshot) asWithdrawn() *snapshot {
 	return &next
 }
 
-// withDue returns the state in which the next attempt is due at the given moment.
-func (s *snapshot) withDue(due schedule.Moment) *snapshot {
-	next := *s
-	next.setDue(due)
-	return &next
+// storeDue stores when the next attempt is due. c.mu is held.
+func (c *Cache) storeDue(due schedule.Moment) {
+	if s := c.state.Load(); s.due != due {
+		next := *s
+		next.setDue(due)
+		c.store(&next)
+	}
 }
 
 // setDue sets the moment at which the next attempt is due, before s is stored.
@@ -206,20 +208,12 @@ func (s *snapshot) setDue(due schedule.Moment) {
 
 // serves reports whether there are credentials to serve for at least minTTL after now.
 func (s *snapshot) serves(now schedule.Moment, minTTL time.Duration) bool {
-	return s.phase == obtained && !s.until.Add(-minTTL).Reached(now)
+	return !s.until.Add(-minTTL).Reached(now)
 }
 
 // tooShort reports whether the lifetime of the obtained credentials is too short for minTTL.
 func (s *snapshot) tooShort(minTTL time.Duration) bool {
 	return minTTL > schedule.MaxMinTTL(s.lifetime)
-}
-
-// remaining returns how long the credentials will be served after now.
-func (s *snapshot) remaining(now schedule.Moment) time.Duration {
-	if !s.serves(now, 0) {
-		return 0
-	}
-	return s.until.Until(now)
 }
 
 // starting reports whether there have never been credentials and it is too early to return an error

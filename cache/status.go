@@ -134,14 +134,10 @@ func (e *Error) Unwrap() error { return e.Err }
 // problem returns the error of the last attempt if it failed, otherwise why there are no credentials.
 // It returns nil if there are some, and before the first attempt.
 func (s *snapshot) problem() error {
-	switch {
-	case s.phase == closed:
-		return ErrClosed
-	case s.failure != nil:
+	if s.failure != nil {
 		return s.failure.Err
-	default:
-		return nil
 	}
+	return s.callerError()
 }
 
 // callerError returns the error of the state for a caller, or nil if there is none.
