@@ -19,8 +19,7 @@ const maxWithdrawn = 16
 // returns them later, and an attempt to replace them starts. Use Invalidate if the application
 // knows that the credentials must not be used any more. If a single service rejected them, use
 // [Cache.Replace]. Invalidate compares access key IDs, so it keeps newer credentials and the
-// result of a running attempt. The last 16 keys are remembered, whether they were
-// served or not.
+// result of a running attempt. The last 16 keys are remembered, whether they were served or not.
 //
 // However often it is called, Invalidate starts at most one attempt a minute. Until an attempt
 // succeeds, Retrieve returns an [*Error] that wraps [ErrRejected] and contains the time of the next

@@ -122,7 +122,7 @@ func (c *Cache) join(caller *slots.Ticket, minTTL time.Duration, waited bool) (a
 	switch {
 	case s.phase == closed:
 		return aws.Credentials{}, nil, ErrClosed
-	case serving && s.tooShort(minTTL):
+	case serving && minTTL > schedule.MaxMinTTL(s.lifetime):
 		return aws.Credentials{}, nil, fmt.Errorf("%w: MinTTL %v exceeds the maximum of %v for credentials that live %v",
 			ErrMinTTL, minTTL, schedule.MaxMinTTL(s.lifetime).Truncate(time.Second), s.lifetime.Truncate(time.Second))
 	case s.serves(now, minTTL):
@@ -229,7 +229,7 @@ type view struct {
 func (v *view) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	s := v.cache.state.Load()
 	now := v.cache.now()
-	if s.due.Reached(now) || s.unused || !s.serves(now, v.minTTL) || s.tooShort(v.minTTL) {
+	if s.due.Reached(now) || s.unused || !s.serves(now, v.minTTL) {
 		return v.cache.wait(ctx, v.minTTL)
 	}
 	return s.creds, nil

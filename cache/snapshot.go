@@ -120,9 +120,9 @@ func (s *snapshot) expiresBefore(other *snapshot, now schedule.Moment) bool {
 
 // withRepeated returns the state after the source returned the credentials of s again, or others that
 // expire sooner. In the first case serving ends one second before they expire: the source has no
-// better ones, and will renew them itself. The next attempt starts after half of the time until they
-// expire, in the second case until serving ends, and earlier for views. It does not start within a
-// second. The last one starts at the end of that time.
+// better ones, and will renew them itself. The next attempt starts after half of the time until the
+// end, but not within a second. The last one starts at the end. This is the expiry in the first case,
+// otherwise the end of serving, and earlier by the minimum TTL of views.
 func (s *snapshot) withRepeated(creds aws.Credentials, now schedule.Moment, views minTTLs) *snapshot {
 	next := *s
 	next.failures, next.failure, next.permanent, next.due = 0, nil, false, schedule.Never()
@@ -206,14 +206,10 @@ func (s *snapshot) setDue(due schedule.Moment) {
 	}
 }
 
-// serves reports whether there are credentials to serve for at least minTTL after now.
+// serves reports whether there are credentials to serve for at least minTTL after now, whose lifetime
+// is long enough for minTTL.
 func (s *snapshot) serves(now schedule.Moment, minTTL time.Duration) bool {
-	return !s.until.Add(-minTTL).Reached(now)
-}
-
-// tooShort reports whether the lifetime of the obtained credentials is too short for minTTL.
-func (s *snapshot) tooShort(minTTL time.Duration) bool {
-	return minTTL > schedule.MaxMinTTL(s.lifetime)
+	return !s.until.Add(-minTTL).Reached(now) && minTTL <= schedule.MaxMinTTL(s.lifetime)
 }
 
 // starting reports whether there have never been credentials and it is too early to return an error
