@@ -24,10 +24,10 @@ const minReplacement = time.Minute
 
 // attempt is one call of the source.
 type attempt struct {
-	began    schedule.Moment
 	progress progress
 	ticket   *slots.Ticket
-	cancel   context.CancelFunc // set when the source is called
+	began    schedule.Moment    // set when the source is called
+	cancel   context.CancelFunc // likewise
 	limit    *time.Timer        // likewise
 	rejected bool               // it replaces credentials that a service rejected
 	replaces string             // access key ID of the credentials that a scheduled refresh replaces
@@ -43,16 +43,18 @@ const (
 	overdue                 // the source has not returned in time: the attempt was abandoned
 )
 
+// isOverdue reports whether a, if not nil, was abandoned and its source has still not returned.
+func (a *attempt) isOverdue() bool { return a != nil && a.progress == overdue }
+
 // start starts an attempt, or queues it until it has a slot. c.mu is held.
 func (c *Cache) start(now schedule.Moment, caller *slots.Ticket) {
 	c.scheduler.stopTimer()
 	c.scheduler.started++
-	c.scheduler.spacedUntil = now.Add(schedule.Spacing)
 	s := c.state.Load()
 	if s.phase == withdrawn && s.failures == 0 {
 		c.scheduler.invalidateSpacedUntil = now.Add(schedule.RejectionSpacing)
 	}
-	a := &attempt{began: now, rejected: c.scheduler.rejected, returned: make(chan struct{})}
+	a := &attempt{rejected: c.scheduler.rejected, returned: make(chan struct{})}
 	c.scheduler.pending = pending{}
 	a.ticket = &slots.Ticket{Tenant: c.opts.Tenant, Priority: slots.Background, Within: caller, Start: func() { c.admit(a) }}
 	switch {
@@ -62,9 +64,7 @@ func (c *Cache) start(now schedule.Moment, caller *slots.Ticket) {
 		a.replaces = s.creds.AccessKeyID
 	}
 	c.scheduler.attempt = a
-	if s.due != schedule.Never() { // no Retrieve needs to start one while it runs
-		c.store(s.withDue(schedule.Never()))
-	}
+	c.storeDue(schedule.Never()) // no Retrieve needs to start one while it runs
 	if !c.slots().Acquire(a.ticket) {
 		c.scheduler.broadcast() // wakes callers that have a slot already: see demand
 		return
@@ -76,15 +76,12 @@ func (c *Cache) start(now schedule.Moment, caller *slots.Ticket) {
 func (c *Cache) admit(a *attempt) {
 	c.mu.Lock()
 	late := c.state.Load().phase == closed
-	if late {
-		close(a.returned)
-	} else {
-		a.began = c.now()
-		c.scheduler.spacedUntil = a.began.Add(schedule.Spacing)
+	if !late {
 		c.run(a)
 	}
 	c.mu.Unlock()
 	if late {
+		close(a.returned)
 		c.slots().Release(a.ticket, ErrClosed)
 	}
 }
@@ -96,7 +93,8 @@ func (c *Cache) run(a *attempt) {
 		ctx = context.WithValue(ctx, slotKey{pool}, a.ticket)
 	}
 	ctx, cancel := context.WithTimeout(ctx, c.opts.AttemptTimeout)
-	a.progress, a.cancel = running, cancel
+	a.progress, a.began, a.cancel = running, c.now(), cancel
+	c.scheduler.spacedUntil = a.began.Add(schedule.Spacing)
 	a.limit = time.AfterFunc(c.opts.AttemptTimeout+grace, func() { c.timeOut(a) })
 	go c.callSource(ctx, a)
 }
@@ -184,7 +182,7 @@ func (c *Cache) record(a *attempt, r result) (err error, published bool) {
 	// The source returned the served credentials, or some that expire sooner. This is not a failure.
 	case err == nil && (s.contains(r.creds) || next.expiresBefore(s, now) && !a.prefers(next)):
 		report := s.failures > 0 // otherwise nothing has changed for an observer
-		c.publish(a, s.withRepeated(r.creds, now), now, report)
+		c.publish(a, s.withRepeated(r.creds, now, c.scheduler.minTTLs), now, report)
 		return nil, report
 	case err == nil:
 		c.startLifetime(next)
@@ -240,7 +238,8 @@ func (c *Cache) timeOut(a *attempt) {
 // fail publishes a failed attempt. c.mu is held.
 func (c *Cache) fail(a *attempt, r result, now schedule.Moment) (err error, published bool) {
 	s := c.state.Load().withFailure(r.err, r.permanent)
-	wait := schedule.RetryAfter(s.failures, s.remaining(now), s.permanent, r.wait, c.random())
+	left := c.scheduler.minTTLs.untilEnd(s.lifetime, s.until.Until(now))
+	wait := schedule.RetryAfter(s.failures, left, s.permanent, r.wait, c.random())
 	c.scheduler.retryServing, c.scheduler.retryEmpty = now.Add(wait.Serving), now.Add(wait.Empty)
 	c.publish(a, s, now, true)
 	return r.err, true

@@ -39,7 +39,7 @@ type Cache struct {
 // An attempt is one call of source.Retrieve. Its context does not depend on any caller's and ends
 // after [Options].AttemptTimeout. The source should not retry for long, because the Cache retries.
 func New(source aws.CredentialsProvider, optFns ...func(*Options)) *Cache {
-	c := &Cache{source: source, base: time.Now(), random: rand.Float64, scheduler: scheduler{lastReplace: schedule.Never()}}
+	c := &Cache{source: source, base: time.Now(), random: rand.Float64, scheduler: scheduler{lastReplace: schedule.Never(), minTTLs: minTTLs{}}}
 	for _, fn := range optFns {
 		fn(&c.opts)
 	}
@@ -58,24 +58,19 @@ func (c *Cache) now() schedule.Moment { return schedule.At(time.Now(), c.base) }
 //
 // Refresh returns nil if the attempt succeeded. Otherwise it returns an [*Error], the error of ctx
 // or [ErrClosed]. If ctx has already ended, Refresh requests the attempt and returns without
-// waiting.
-func (c *Cache) Refresh(ctx context.Context) error {
-	mustWait := ctx.Err() == nil // c.mu is not held, because a context is foreign code
-	return c.await(ctx, c.requestRefresh(mustWait), nil)
-}
+// waiting. While the source has still not returned from an abandoned attempt, Refresh returns the
+// error of that one, and the requested attempt starts later.
+func (c *Cache) Refresh(ctx context.Context) error { return c.await(ctx, c.requestRefresh(), nil) }
 
 // requestRefresh requests an attempt and returns its number.
-func (c *Cache) requestRefresh(mustWait bool) int {
+func (c *Cache) requestRefresh() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	target := c.scheduler.started + 1
-	if c.scheduler.attempt != nil && c.scheduler.attempt.progress == queued {
-		target = c.scheduler.started // it has not called the source yet
-	} else {
-		c.scheduler.requested = true
+	if a := c.scheduler.attempt; a != nil && a.progress == queued {
+		return c.scheduler.started // it has not called the source yet
 	}
-	c.demand(nil, mustWait)
-	return target
+	c.scheduler.requested = true
+	return c.scheduler.started + 1
 }
 
 // Wake makes a Cache whose last attempt failed try again without further backoff, but not within
@@ -121,12 +116,12 @@ func (c *Cache) IsCredentialsProvider(target aws.CredentialsProvider) bool {
 func (c *Cache) Format(f fmt.State, _ rune) { fmt.Fprintf(f, "cache.Cache(%s)", c.Status().State) }
 
 // Close closes the Cache. It cancels the running attempt, and waits until the source has returned
-// and pending events are delivered. Callers that wait for credentials immediately get [ErrClosed],
-// and so does every later Retrieve.
+// and pending log messages and events are delivered. Callers that wait for credentials immediately
+// get [ErrClosed], and so does every later Retrieve.
 //
 // Close may be called more than once. It waits at most for Options.AttemptTimeout, then returns an
-// error if the source or the observer has still not returned. It must not be called by the source
-// or the observer.
+// error if the source, the log handler or the observer has still not returned. None of them may
+// call it.
 func (c *Cache) Close() error {
 	c.mu.Lock()
 	last := c.scheduler.attempt
@@ -156,7 +151,10 @@ func (c *Cache) Close() error {
 	if last != nil && !ends(last.returned) {
 		return errors.New("cache: closed, but the source has still not returned")
 	}
-	if !ends(c.events.logs.Idle()) || c.events.observer != nil && !ends(c.events.observer.queue.Idle()) {
+	if !ends(c.events.logs.Idle()) {
+		return errors.New("cache: closed, but the log handler has still not returned")
+	}
+	if c.events.observer != nil && !ends(c.events.observer.queue.Idle()) {
 		return errors.New("cache: closed, but the observer has still not returned")
 	}
 	return nil

@@ -2,6 +2,7 @@ package cache_test
 
 import (
 	"context"
+	"log/slog"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -74,5 +75,20 @@ func TestCacheCloseTimesOut(t *testing.T) {
 		})
 		retrieve(t, c)
 		assert.ErrorContains(t, c.Close(), "observer has still not returned")
+
+		c = cache.New(&source{err: errBroken}, func(o *cache.Options) {
+			o.Logger = slog.New(hungHandler{slog.DiscardHandler, release})
+		})
+		require.Error(t, c.Refresh(t.Context()))
+		assert.ErrorContains(t, c.Close(), "log handler has still not returned")
 	})
 }
+
+// hungHandler handles no record until it is released.
+type hungHandler struct {
+	slog.Handler
+	release <-chan struct{}
+}
+
+func (hungHandler) Enabled(context.Context, slog.Level) bool    { return true }
+func (h hungHandler) Handle(context.Context, slog.Record) error { <-h.release; return nil }

@@ -99,8 +99,8 @@ func (c *Cache) advance(caller *slots.Ticket) {
 	if c.scheduler.attempt != nil {
 		return // advance is called again when it completes
 	}
-	s, now := c.state.Load(), c.now()
-	d := decide(s, c.scheduler.reasons, now)
+	now := c.now()
+	d := decide(c.state.Load(), c.scheduler.reasons, now)
 	switch {
 	case d.start:
 		c.start(now, caller)
@@ -110,9 +110,7 @@ func (c *Cache) advance(caller *slots.Ticket) {
 	default:
 		c.scheduler.stopTimer()
 	}
-	if s.due != d.due {
-		c.store(s.withDue(d.due))
-	}
+	c.storeDue(d.due)
 }
 
 // setTimer sets the timer to advance after d. The timer does not keep the Cache alive.
@@ -168,15 +166,13 @@ func (c *Cache) startLifetime(next *snapshot) {
 
 // use records that the credentials of s are used, and starts an attempt that is due. It returns the
 // state in which they are used. c.mu is held.
-func (c *Cache) use(s *snapshot, now schedule.Moment) *snapshot {
+func (c *Cache) use(s *snapshot) *snapshot {
 	if s.unused {
 		next := *s
 		next.unused, c.scheduler.idle = false, false
 		c.store(&next)
 		s = &next
 	}
-	if s.due.Reached(now) {
-		c.advance(nil)
-	}
+	c.advance(nil)
 	return s
 }

@@ -143,13 +143,28 @@ func TestCacheReturnsErrorAfterPanicOrExitInSource(t *testing.T) {
 }
 
 func TestCacheReturnsContextErrorAndCause(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		c := newCache(t, &source{lifetime: time.Hour, delay: time.Minute})
-		cause := errors.New("the request is over")
-		ctx, cancel := context.WithTimeoutCause(t.Context(), time.Second, cause)
-		defer cancel()
-		_, err := c.Retrieve(ctx)
-		assert.ErrorIs(t, err, cause)
-		assert.ErrorIs(t, err, context.DeadlineExceeded)
-	})
+	cause := errors.New("the request is over")
+	for want, prepare := range map[string]func(t *testing.T, s *source, c *cache.Cache){
+		"cache: waiting for credentials: context deadline exceeded: the request is over": func(*testing.T, *source, *cache.Cache) {},
+		"cache: waiting for credentials: context deadline exceeded: the request is over; last error: broken": func(t *testing.T, s *source, c *cache.Cache) {
+			s.setError(errBroken)
+			require.Error(t, c.Refresh(t.Context()))
+			time.Sleep(time.Minute)
+		},
+		"cache: waiting for credentials: context deadline exceeded: the request is over; last error: cache: credentials rejected": func(t *testing.T, _ *source, c *cache.Cache) {
+			c.Invalidate(retrieve(t, c))
+		},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			s := &source{lifetime: time.Hour, delay: 5 * time.Second}
+			c := newCache(t, s)
+			prepare(t, s, c)
+			ctx, cancel := context.WithTimeoutCause(t.Context(), time.Second, cause)
+			defer cancel()
+			_, err := c.Retrieve(ctx)
+			assert.EqualError(t, err, want)
+			assert.ErrorIs(t, err, cause)
+			assert.ErrorIs(t, err, context.DeadlineExceeded)
+		})
+	}
 }

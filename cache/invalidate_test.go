@@ -148,6 +148,30 @@ func TestInvalidateRemembersEveryWithdrawnKey(t *testing.T) {
 	})
 }
 
+// A late report can be about older credentials, or about some of another process.
+func TestInvalidateRemembersKeysThatAreNotServed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		other, old, served := keys(1, time.Hour), keys(2, time.Hour), keys(3, time.Hour)
+		var now atomic.Pointer[aws.Credentials]
+		now.Store(&old)
+		c := newCache(t, aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) { return *now.Load(), nil }))
+		c.Invalidate(other)
+		retrieve(t, c)
+		now.Store(&served)
+		time.Sleep(time.Second)
+		require.NoError(t, c.Refresh(t.Context()))
+		for range 20 {
+			c.Invalidate(old)
+		}
+		for _, again := range []aws.Credentials{other, old} {
+			now.Store(&again)
+			time.Sleep(time.Second)
+			require.ErrorContains(t, c.Refresh(t.Context()), "that a service has refused")
+			assert.Equal(t, served.AccessKeyID, retrieve(t, c).AccessKeyID)
+		}
+	})
+}
+
 // The source returned the credentials again before they were withdrawn. This must not delay the
 // attempt to replace them.
 func TestInvalidateOfRepeatedCredentialsStartsAttempt(t *testing.T) {

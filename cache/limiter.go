@@ -53,12 +53,7 @@ func (l *Limiter) Status() (s LimiterStatus) {
 }
 
 // slots returns the slots of the Limiter, or nil without one.
-func (c *Cache) slots() *slots.Pool {
-	if c.opts.Limiter == nil {
-		return nil
-	}
-	return c.opts.Limiter.slots
-}
+func (c *Cache) slots() *slots.Pool { return c.opts.Limiter.slots }
 
 // slotKey is the context key for the ticket of an attempt.
 type slotKey struct{ *slots.Pool }
@@ -83,7 +78,6 @@ func (c *Cache) demand(caller *slots.Ticket, waits bool) {
 	case !waits || a == nil || a.progress != queued:
 		return
 	case c.slots().Share(a.ticket, caller):
-		a.began = c.now()
 		c.run(a)
 	default:
 		c.slots().Promote(a.ticket)

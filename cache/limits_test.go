@@ -44,6 +44,8 @@ func TestLimiterClampsNumberOfSlots(t *testing.T) {
 	}
 }
 
+func TestLimiterWithoutNewHasNoSlots(t *testing.T) { assert.Zero(t, new(cache.Limiter).Status()) }
+
 func TestCacheAcceptsHugeOptions(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &source{lifetime: time.Hour}

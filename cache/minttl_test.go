@@ -2,6 +2,8 @@ package cache_test
 
 import (
 	"context"
+	"fmt"
+	"runtime"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -153,4 +155,111 @@ func TestMinTTLServesUnexpiringCredentials(t *testing.T) {
 		require.NoError(t, c.Refresh(t.Context()))
 		retrieve(t, c.MinTTL(10*time.Hour))
 	})
+}
+
+func TestMinTTLIsErrorOnlyWhileCredentialsAreServed(t *testing.T) {
+	for name, lifetimes := range map[string]int{"after an outage": 0, "after a pause without refreshes": 1} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := &source{lifetime: 20 * time.Minute}
+				c := newCache(t, s, func(o *cache.Options) { o.MaxIdleLifetimes = lifetimes })
+				view := c.MinTTL(15 * time.Minute)
+				_, err := view.Retrieve(t.Context())
+				require.ErrorIs(t, err, cache.ErrMinTTL)
+				s.setError(errBroken)
+				time.Sleep(25 * time.Minute)
+				_, err = view.Retrieve(t.Context())
+				require.ErrorIs(t, err, errBroken)
+				s.mu.Lock()
+				s.lifetime, s.err = time.Hour, nil
+				s.mu.Unlock()
+				time.Sleep(10 * time.Second)
+				retrieve(t, view)
+			})
+		})
+	}
+}
+
+func TestMinTTLCountsRefusedCallersAsUse(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &source{lifetime: 20 * time.Minute}
+		c := newCache(t, s, func(o *cache.Options) { o.MaxIdleLifetimes = 1 })
+		view := c.MinTTL(15 * time.Minute)
+		for range 10 * 60 {
+			start := time.Now()
+			_, err := view.Retrieve(t.Context())
+			require.ErrorIs(t, err, cache.ErrMinTTL)
+			require.Zero(t, time.Since(start))
+			time.Sleep(time.Minute)
+		}
+		retrieve(t, c)
+		assert.EqualValues(t, 1, c.Status().WaitCount, "refreshes continue in the background")
+	})
+}
+
+// The source renews its credentials later than the view requires.
+func TestMinTTLBacksOffUntilSourceRenews(t *testing.T) {
+	for name, key := range map[string]string{"the same credentials": "AK1", "others that expire sooner": "AK9"} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := &source{lifetime: time.Hour, delay: 300 * time.Millisecond}
+				first, renewal := keys(1, time.Hour), time.Now().Add(55*time.Minute)
+				again := first
+				if key != first.AccessKeyID {
+					again.AccessKeyID, again.Expires = key, first.Expires.Add(-time.Minute)
+				}
+				c := newCache(t, aws.CredentialsProviderFunc(func(ctx context.Context) (aws.Credentials, error) {
+					creds, err := s.Retrieve(ctx)
+					switch {
+					case time.Now().After(renewal):
+						return creds, err
+					case s.count() == 1:
+						return first, err
+					default:
+						return again, err
+					}
+				}))
+				view := c.MinTTL(20 * time.Minute)
+				retrieve(t, view)
+				time.Sleep(40 * time.Minute)
+				for before := s.count(); time.Since(renewal) < time.Minute; {
+					start := time.Now()
+					_, err := view.Retrieve(t.Context())
+					require.LessOrEqual(t, time.Since(start), s.delay)
+					require.LessOrEqual(t, s.count()-before, 30)
+					retrieve(t, c)
+					if err == nil {
+						break
+					}
+					require.ErrorIs(t, err, cache.ErrMinTTL)
+					time.Sleep(time.Second)
+				}
+				retrieve(t, view)
+				assert.Zero(t, c.Status().ErrorCount)
+			})
+		})
+	}
+}
+
+// Callers of a view do not wait if the source renews its credentials earlier than the view requires.
+func TestMinTTLDoesNotWaitForCachingSource(t *testing.T) {
+	for _, tt := range []struct{ early, minTTL, longer time.Duration }{ // longer: of another view
+		{25 * time.Minute, 20 * time.Minute, 0},
+		{20*time.Minute + 15*time.Second, 20 * time.Minute, 0},
+		{12 * time.Minute, 10 * time.Minute, 30 * time.Minute},
+	} {
+		t.Run(fmt.Sprint(tt), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := &cachingSource{lifetime: time.Hour, early: tt.early, delay: 300 * time.Millisecond}
+				c := newCache(t, s)
+				view, other := c.MinTTL(tt.minTTL), c.MinTTL(tt.longer)
+				for range testsize.Choose(4, 10, 20) * 3600 {
+					retrieve(t, view)
+					time.Sleep(time.Second)
+				}
+				assert.EqualValues(t, 1, c.Status().WaitCount, "only the first caller waited")
+				runtime.KeepAlive(other)
+			})
+		})
+	}
 }

@@ -61,6 +61,7 @@ type Options struct {
 
 func (o *Options) setDefaults() {
 	o.AttemptTimeout = min(cmp.Or(max(o.AttemptTimeout, 0), defaultAttemptTimeout), maxAttemptTimeout)
+	o.Limiter = cmp.Or(o.Limiter, new(Limiter))
 	if o.Permanent == nil {
 		o.Permanent = awserror.Permanent
 	}

@@ -1,11 +1,16 @@
 package cache_test
 
 import (
+	"context"
+	"fmt"
+	"log/slog"
+	"runtime"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -15,7 +20,7 @@ import (
 
 // retrieveEvery starts callers that each call Retrieve at the given pace. The returned function stops
 // them, and returns the times of failed calls.
-func retrieveEvery(t *testing.T, c *cache.Cache, pace time.Duration, callers int) (stop func() []time.Time) {
+func retrieveEvery(t *testing.T, c aws.CredentialsProvider, pace time.Duration, callers int) (stop func() []time.Time) {
 	var (
 		wg     sync.WaitGroup
 		mu     sync.Mutex
@@ -193,5 +198,74 @@ func TestCacheReturnsLastErrorDuringBackoff(t *testing.T) {
 		assert.InDelta(t, 2.25, time.Until(failure.NextAttempt).Seconds(), 0.26)
 		assert.Equal(t, failure.NextAttempt, c.Status().NextAttempt)
 		assert.EqualError(t, err, "cache: no new credentials: broken", "nothing that changes between attempts")
+	})
+}
+
+// Callers do not notice an outage that ends just before the end of serving.
+func TestCacheSurvivesOutageUntilJustBeforeEndOfServing(t *testing.T) {
+	for _, tt := range []struct{ lifetime, minTTL, later time.Duration }{ // later: the end of another view comes first
+		{15 * time.Minute, 0, 0},
+		{time.Hour, 0, 0},
+		{time.Hour, 30 * time.Minute, 0},
+		{time.Hour, 10 * time.Second, 0},
+		{time.Hour, 10 * time.Minute, 30 * time.Minute},
+		{time.Hour, 0, 30 * time.Minute},
+		{time.Hour, 0, 10 * time.Second},
+		{time.Hour, 0, time.Second},
+	} {
+		for _, before := range []time.Duration{2 * time.Second, 900 * time.Millisecond, 300 * time.Millisecond} {
+			for range testsize.Choose(3, 20, 40) {
+				synctest.Test(t, func(t *testing.T) {
+					s := &source{lifetime: tt.lifetime, delay: 100 * time.Millisecond}
+					c := newCache(t, s)
+					other, view := c.MinTTL(tt.later), c.MinTTL(tt.minTTL)
+					creds := retrieve(t, view)
+					end := creds.Expires.Add(-tt.minTTL)
+					s.setError(errBroken)
+					time.Sleep(time.Until(end) - 10*time.Second)
+					stop := retrieveEvery(t, view, 10*time.Millisecond, 1)
+					time.Sleep(time.Until(end) - before)
+					s.setError(nil)
+					time.Sleep(5 * time.Second)
+					assert.Empty(t, stop(), "outage until %v before the end of serving: %v", before, tt)
+					runtime.KeepAlive(other)
+				})
+			}
+		}
+	}
+}
+
+// Caches that start together differ in when they stop serving, and so in their last attempts.
+func TestCacheSpreadsLastAttempts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const pods = 500
+		var mu sync.Mutex
+		last := map[int]time.Time{}
+		end := time.Now().Add(time.Hour)
+		for n := range pods {
+			first := true
+			c := newCache(t, aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
+				mu.Lock()
+				defer mu.Unlock()
+				if first {
+					first = false
+					return aws.Credentials{AccessKeyID: fmt.Sprint(n), SecretAccessKey: "secret", CanExpire: true, Expires: end}, nil
+				}
+				last[n] = time.Now()
+				return aws.Credentials{}, errBroken
+			}), func(o *cache.Options) { o.Logger = slog.New(slog.DiscardHandler) })
+			retrieve(t, c)
+		}
+		time.Sleep(time.Until(end))
+		mu.Lock()
+		defer mu.Unlock()
+		tenths := map[time.Duration]int{}
+		for _, at := range last {
+			tenths[end.Sub(at).Truncate(100*time.Millisecond)]++
+		}
+		require.Len(t, last, pods)
+		for before, n := range tenths {
+			assert.LessOrEqual(t, n, pods/10, "last attempts %v before the expiry", before)
+		}
 	})
 }

@@ -2,11 +2,14 @@ package cache_test
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -61,6 +64,28 @@ func TestRefreshWithEndedContextDoesNotWait(t *testing.T) {
 		assert.Zero(t, time.Since(start))
 		time.Sleep(6 * time.Second)
 		assert.Equal(t, "AK2", retrieve(t, c).AccessKeyID)
+	})
+}
+
+func TestRefreshDoesNotWaitForAbandonedAttempt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		release := make(chan struct{})
+		calls := 0
+		c := newCache(t, aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
+			if calls++; calls == 1 {
+				<-release
+			}
+			return keys(calls, time.Hour), nil
+		}))
+		require.ErrorIs(t, c.Refresh(t.Context()), context.DeadlineExceeded)
+		var failure *cache.Error
+		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+		defer cancel()
+		require.ErrorAs(t, c.Refresh(ctx), &failure)
+		require.ErrorIs(t, failure, context.DeadlineExceeded)
+		close(release)
+		synctest.Wait()
+		assert.Equal(t, "AK2", retrieve(t, c).AccessKeyID, "the requested attempt has followed")
 	})
 }
 
@@ -135,4 +160,76 @@ func TestRefreshIsSpacedFromAcquiringSlot(t *testing.T) {
 		require.Len(t, calls, 2)
 		assert.GreaterOrEqual(t, calls[1]-calls[0], time.Second)
 	})
+}
+
+// An attempt that waits for the Limiter can also start in the slot of an attempt whose source calls its Cache.
+func TestRefreshIsSpacedFromSharingSlot(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		limited := withLimiter(cache.NewLimiter(1))
+		s := &source{lifetime: time.Hour}
+		inner := newCache(t, s, limited)
+		outer := newCache(t, aws.CredentialsProviderFunc(func(ctx context.Context) (aws.Credentials, error) {
+			time.Sleep(5 * time.Second)
+			return inner.Retrieve(ctx)
+		}), limited)
+		start := time.Now()
+		_ = outer.Refresh(endedContext())
+		_ = inner.Refresh(endedContext()) // queued
+		retrieve(t, outer)
+		require.NoError(t, inner.Refresh(t.Context()))
+		assert.Equal(t, []time.Duration{5 * time.Second, 6 * time.Second}, s.callsSince(start))
+	})
+}
+
+// requests are the methods that wait for an attempt that they request.
+var requests = map[string]func(context.Context, *cache.Cache) error{
+	"Refresh": func(ctx context.Context, c *cache.Cache) error { return c.Refresh(ctx) },
+	"Replace": func(ctx context.Context, c *cache.Cache) error {
+		creds, err := c.Retrieve(ctx)
+		return errors.Join(err, c.Replace(ctx, creds, 0))
+	},
+}
+
+func TestLimiterReusesSlotForNestedRequests(t *testing.T) {
+	for name, request := range requests {
+		for _, wait := range []time.Duration{0, 700 * time.Millisecond} { // the rest of the spacing
+			t.Run(fmt.Sprint(name, ", after ", wait), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					limited := withLimiter(cache.NewLimiter(1))
+					inner := newCache(t, &source{lifetime: time.Hour}, limited)
+					retrieve(t, inner)
+					time.Sleep(time.Second - wait)
+					outer := newCache(t, aws.CredentialsProviderFunc(func(ctx context.Context) (aws.Credentials, error) {
+						return keys(1, time.Hour), request(ctx, inner)
+					}), limited)
+					start := time.Now()
+					retrieve(t, outer)
+					assert.Equal(t, wait, time.Since(start))
+				})
+			})
+		}
+	}
+}
+
+func TestLimiterPrefersRequestsThatWait(t *testing.T) {
+	for name, request := range requests {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				limited := withLimiter(cache.NewLimiter(1))
+				busy := newCache(t, &source{lifetime: time.Hour, delay: 5 * time.Second}, limited)
+				background := newCache(t, &source{lifetime: time.Hour, delay: 5 * time.Second}, limited)
+				s := &source{lifetime: time.Hour}
+				c := newCache(t, s, limited)
+				start := time.Now()
+				retrieve(t, c)
+				var caller sync.WaitGroup
+				caller.Go(func() { assert.NoError(t, request(t.Context(), c)) }) // its attempt starts after a second
+				synctest.Wait()
+				_ = busy.Refresh(endedContext())
+				_ = background.Refresh(endedContext())
+				caller.Wait()
+				assert.Equal(t, []time.Duration{0, 5 * time.Second}, s.callsSince(start))
+			})
+		})
+	}
 }

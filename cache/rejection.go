@@ -3,6 +3,7 @@ package cache
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -18,7 +19,7 @@ const maxWithdrawn = 16
 // returns them later, and an attempt to replace them starts. Use Invalidate if the application
 // knows that the credentials must not be used any more. If a single service rejected them, use
 // [Cache.Replace]. Invalidate compares access key IDs, so it keeps newer credentials and the
-// result of a running attempt. The last 16 withdrawn keys are remembered.
+// result of a running attempt. The last 16 keys are remembered, whether they were served or not.
 //
 // However often it is called, Invalidate starts at most one attempt a minute. Until an attempt
 // succeeds, Retrieve returns an [*Error] that wraps [ErrRejected] and contains the time of the next
@@ -26,12 +27,13 @@ const maxWithdrawn = 16
 func (c *Cache) Invalidate(rejected aws.Credentials) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	s := c.state.Load()
-	if s.phase == closed || rejected.AccessKeyID == "" || rejected.AccessKeyID != s.creds.AccessKeyID {
+	s, keys, key := c.state.Load(), c.scheduler.withdrawn, rejected.AccessKeyID
+	if key != "" && !slices.Contains(keys, key) {
+		c.scheduler.withdrawn = append(keys[max(len(keys)+1-maxWithdrawn, 0):], key)
+	}
+	if key == "" || key != s.creds.AccessKeyID { // it is served no more, or the Cache is closed
 		return
 	}
-	keys := c.scheduler.withdrawn
-	c.scheduler.withdrawn = append(keys[max(len(keys)+1-maxWithdrawn, 0):], rejected.AccessKeyID)
 	c.scheduler.demand = true
 	c.store(s.asWithdrawn())
 	c.advance(nil)
@@ -88,22 +90,29 @@ func (c *Cache) requestReplacement(rejected aws.Credentials, minAge time.Duratio
 	}
 	c.demand(caller, mustWait)
 	target, err = c.scheduler.started, c.state.Load().callerError()
-	switch next := c.scheduler.attempt; {
-	case next == nil && s.failures > 0, next != nil && next.progress == overdue:
+	switch {
+	case c.scheduler.attempt != nil:
+		return target, err
+	case s.failures > 0:
 		return 0, err
-	case next == nil:
-		target++ // it starts within a second: see reasons.spacedUntil
+	default:
+		return target + 1, err // it starts within a second: see reasons.spacedUntil
 	}
-	return target, err
 }
 
-// await waits until the attempt with the given number completes, and returns its error.
+// await waits until the attempt with the given number completes, and returns its error. It demands that
+// attempt, but does not wait for an abandoned one.
 func (c *Cache) await(ctx context.Context, number int, limit <-chan time.Time) error {
+	caller, mustWait := c.callerTicket(ctx), ctx.Err() == nil // c.mu is not held, because a context is foreign code
 	for {
 		c.mu.Lock()
-		s, completed, changed := c.state.Load(), c.scheduler.completed >= number, c.scheduler.changes()
+		completed := c.scheduler.completed >= number
+		if !completed {
+			c.demand(caller, mustWait)
+		}
+		s, overdue, changed := c.state.Load(), c.scheduler.attempt.isOverdue(), c.scheduler.changes()
 		c.mu.Unlock()
-		if completed || s.phase == closed {
+		if completed || overdue || s.phase == closed {
 			return s.callerError()
 		}
 		select {

@@ -59,7 +59,7 @@ func (c *Cache) tryRetrieveSlow(creds *aws.Credentials) bool {
 	if !s.serves(now, 0) {
 		return false
 	}
-	*creds = c.use(s, now).creds
+	*creds = c.use(s).creds
 	return true
 }
 
@@ -96,12 +96,16 @@ func (c *Cache) contextEnded(ctx context.Context) error {
 	timedOut := errors.Is(ctx.Err(), context.DeadlineExceeded)
 	c.mu.Lock()
 	s := c.state.Load()
-	if timedOut && s.problem() != nil && s.phase != closed && !s.serves(c.now(), 0) {
+	if timedOut && s.failure != nil && !s.serves(c.now(), 0) {
 		c.reportCallerFailed()
 	}
 	c.mu.Unlock()
 	return s.contextError(ctx)
 }
+
+// repeatSpacing is the minimum time between two attempts that views request while the source only
+// repeats its credentials.
+const repeatSpacing = time.Minute
 
 // join returns credentials with minTTL left, an error, or a channel that is closed when the state
 // changes. If necessary it starts or schedules an attempt. caller is the ticket of the attempt whose
@@ -110,30 +114,37 @@ func (c *Cache) contextEnded(ctx context.Context) error {
 func (c *Cache) join(caller *slots.Ticket, minTTL time.Duration, waited bool) (aws.Credentials, <-chan struct{}, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	s := c.state.Load()
-	switch now := c.now(); {
+	s, now := c.state.Load(), c.now()
+	serving := s.serves(now, 0)
+	if serving {
+		s = c.use(s)
+	}
+	switch {
 	case s.phase == closed:
 		return aws.Credentials{}, nil, ErrClosed
-	case s.tooShort(minTTL):
+	case serving && minTTL > schedule.MaxMinTTL(s.lifetime):
 		return aws.Credentials{}, nil, fmt.Errorf("%w: MinTTL %v exceeds the maximum of %v for credentials that live %v",
 			ErrMinTTL, minTTL, schedule.MaxMinTTL(s.lifetime).Truncate(time.Second), s.lifetime.Truncate(time.Second))
 	case s.serves(now, minTTL):
-		return c.use(s, now).creds, nil, nil
-	}
-	if c.scheduler.attempt == nil && s.serves(c.now(), 0) { // but too briefly for minTTL
+		return s.creds, nil, nil
+	case serving && c.scheduler.attempt == nil && (!s.repeated || c.scheduler.spacedUntil.Add(repeatSpacing).Reached(now)):
 		c.scheduler.requested = true
 	}
 	c.demand(caller, true)
 	s, next := c.state.Load(), c.scheduler.attempt
-	stuck := next != nil && next.progress == overdue
-	if s.problem() != nil && (stuck || !s.starting()) && (stuck || next == nil || waited) {
+	stuck := next.isOverdue()
+	switch answered := stuck || next == nil || waited; {
+	case answered && s.failure != nil && (stuck || !s.starting()):
 		if !s.serves(c.now(), 0) {
 			c.reportCallerFailed()
 		}
 		c.errorCount.Add(1)
 		return aws.Credentials{}, nil, s.callerError()
+	case answered && serving && s.repeated:
+		return aws.Credentials{}, nil, fmt.Errorf("%w: less than MinTTL %v remains, and the source has not renewed them", ErrMinTTL, minTTL)
+	default:
+		return aws.Credentials{}, c.scheduler.changes(), nil
 	}
-	return aws.Credentials{}, c.scheduler.changes(), nil
 }
 
 // MinTTL returns a view of the Cache: a provider of the same credentials that always have at least
@@ -142,25 +153,30 @@ func (c *Cache) join(caller *slots.Ticket, minTTL time.Duration, waited bool) (a
 //
 // The Cache refreshes early enough that callers of the view do not wait. If less than d is left
 // nevertheless, Retrieve of the view waits for a refresh, as for an empty Cache: all callers share
-// one attempt, which does not start before it is due after a failed one. A d above 60% of the
-// lifetime of the credentials cannot be satisfied. Once that lifetime is known, Retrieve returns an
-// error that wraps [ErrMinTTL] without a further attempt. A negative d counts as 0.
+// one attempt, which does not start before it is due after a failed one. If the source returns the
+// same credentials again, or others that expire sooner, Retrieve returns an error that wraps
+// [ErrMinTTL]. Callers then start at most one attempt a minute, until the source renews its
+// credentials.
+//
+// A d above 60% of the lifetime of the credentials cannot be satisfied. While such credentials are
+// served, Retrieve returns an error that wraps [ErrMinTTL] without a further attempt. A negative d
+// counts as 0, and others are rounded up to whole seconds.
 //
 // The view keeps the Cache alive, which refreshes until it is closed. It is safe for concurrent
 // use.
 func (c *Cache) MinTTL(d time.Duration) aws.CredentialsProvider {
-	v := &view{cache: c, minTTL: min(max(d, 0), math.MaxInt64/2)}
-	rounded := min((v.minTTL + time.Second - 1).Truncate(time.Second), maxMinTTL)
+	minTTL := (min(max(d, 0), math.MaxInt64/2) + time.Second - 1).Truncate(time.Second)
+	v := &view{cache: c, minTTL: minTTL}
 	runtime.AddCleanup(v, func(cache weak.Pointer[Cache]) {
 		if c := cache.Value(); c != nil {
 			c.mu.Lock()
 			defer c.mu.Unlock()
-			c.scheduler.minTTLs.add(rounded, -1)
+			c.scheduler.minTTLs.add(minTTL, -1)
 		}
 	}, weak.Make(c))
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.scheduler.minTTLs.add(rounded, 1)
+	c.scheduler.minTTLs.add(minTTL, 1)
 	s := c.state.Load()
 	if at := c.refreshAt(s); !s.repeated && at.Elapsed < s.refreshAt.Elapsed {
 		next := *s
@@ -171,35 +187,38 @@ func (c *Cache) MinTTL(d time.Duration) aws.CredentialsProvider {
 	return v
 }
 
-// minTTLs counts the views by their minimum TTL. It is in whole seconds, so that there are no more
-// entries than seconds in a lifetime.
+// minTTLs counts the views by their minimum TTL. It is in whole seconds, so that there are few entries
+// even if callers compute each minimum.
 type minTTLs map[time.Duration]int
 
 // add adds n views, or removes them if n is negative.
-func (m *minTTLs) add(d time.Duration, n int) {
-	if *m == nil {
-		*m = minTTLs{}
-	}
-	if (*m)[d] += n; (*m)[d] == 0 {
-		delete(*m, d)
+func (m minTTLs) add(d time.Duration, n int) {
+	if m[d] += n; m[d] == 0 {
+		delete(m, d)
 	}
 }
 
-// longest returns the largest minimum TTL that credentials with the given lifetime can satisfy.
-// Views that require more get an error. They must not cause early refreshes, which would make
+// longest returns the largest minimum TTL below left that credentials with the given lifetime can
+// satisfy. Views that require more get an error. They must not cause early refreshes, which would make
 // callers of other views wait.
-func (m minTTLs) longest(lifetime time.Duration) (d time.Duration) {
-	most := schedule.MaxMinTTL(lifetime)
+func (m minTTLs) longest(lifetime, left time.Duration) (d time.Duration) {
 	for minTTL := range m {
-		if minTTL < most+time.Second { // minTTL was rounded up
-			d = max(d, min(minTTL, most))
+		if minTTL < left && minTTL <= schedule.MaxMinTTL(lifetime) {
+			d = max(d, minTTL)
 		}
 	}
 	return d
 }
 
-// maxMinTTL is the maximum lifetime of an AWS session.
-const maxMinTTL = 36 * time.Hour
+// untilEnd returns the time until the next end of serving: that for the views with the largest minimum
+// TTL below left, or that for all callers, which is left. It ignores views whose end is so close to the
+// latter that the backoff after an attempt for them would skip it.
+func (m minTTLs) untilEnd(lifetime, left time.Duration) time.Duration {
+	if d := m.longest(lifetime, left); d >= 10*time.Second {
+		return left - d
+	}
+	return left
+}
 
 // view is a Cache with a minimum TTL.
 type view struct {
@@ -210,7 +229,7 @@ type view struct {
 func (v *view) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	s := v.cache.state.Load()
 	now := v.cache.now()
-	if s.due.Reached(now) || s.unused || !s.serves(now, v.minTTL) || s.tooShort(v.minTTL) {
+	if s.due.Reached(now) || s.unused || !s.serves(now, v.minTTL) {
 		return v.cache.wait(ctx, v.minTTL)
 	}
 	return s.creds, nil

@@ -37,7 +37,7 @@ type snapshot struct {
 	// The newest credentials. All but until and refreshAt remain known after withdrawal.
 	received      schedule.Moment
 	lifetime      time.Duration
-	until         schedule.Moment // end of serving
+	until         schedule.Moment // end of serving; zero without credentials to serve
 	refreshAt     schedule.Moment // scheduled refresh
 	refreshJitter float64         // random number that determines refreshAt
 	sourceExpires int64           // expiry as the source returned it, in Unix nanoseconds
@@ -57,7 +57,7 @@ type snapshot struct {
 // newSnapshot returns the state of a Cache without credentials.
 func newSnapshot(p phase) *snapshot {
 	never := schedule.Never()
-	return &snapshot{phase: p, due: never, received: never, until: never, refreshAt: never}
+	return &snapshot{phase: p, due: never, received: never, refreshAt: never}
 }
 
 // maxFastPath bounds fastElapsed, because time.Time cannot represent every int64
@@ -67,7 +67,7 @@ const maxFastPath = 100 * 365 * 24 * time.Hour
 // store makes s the current state.
 func (c *Cache) store(s *snapshot) {
 	s.fastWall, s.fastElapsed = 0, c.base
-	if s.phase == obtained && !s.unused {
+	if !s.unused {
 		end := schedule.First(s.until, s.due)
 		s.fastWall, s.fastElapsed = end.Wall, c.base.Add(min(end.Elapsed, maxFastPath))
 	}
@@ -85,7 +85,7 @@ func obtain(creds aws.Credentials, now schedule.Moment, random func() float64) (
 	}
 	next := newSnapshot(obtained)
 	next.creds, next.sourceExpires, next.refreshJitter = creds, creds.Expires.UnixNano(), random()
-	next.received, next.lifetime = now, forever
+	next.received, next.lifetime, next.until = now, forever, schedule.Never()
 	if !creds.CanExpire {
 		return next, nil
 	}
@@ -120,19 +120,22 @@ func (s *snapshot) expiresBefore(other *snapshot, now schedule.Moment) bool {
 
 // withRepeated returns the state after the source returned the credentials of s again, or others that
 // expire sooner. In the first case serving ends one second before they expire: the source has no
-// better ones, and will renew them itself. The next attempt starts after half of the remaining
-// time, but not within a second. The last one starts when the credentials expire.
-func (s *snapshot) withRepeated(creds aws.Credentials, now schedule.Moment) *snapshot {
+// better ones, and will renew them itself. The next attempt starts after half of the time until the
+// end, but not within a second. The last one starts at the end. This is the expiry in the first case,
+// otherwise the end of serving, and earlier by the minimum TTL of views.
+func (s *snapshot) withRepeated(creds aws.Credentials, now schedule.Moment, views minTTLs) *snapshot {
 	next := *s
 	next.failures, next.failure, next.permanent, next.due = 0, nil, false, schedule.Never()
 	next.repeated = true
+	end := s.until
 	if s.contains(creds) {
-		next.until = s.expiry().Add(-time.Second)
+		end = s.expiry()
+		next.until = end.Add(-time.Second)
 		next.creds.Expires = next.until.Time()
 	}
-	left := s.expiry().Until(now)
+	left := views.untilEnd(s.lifetime, end.Until(now))
 	wait := max(left/2, time.Second)
-	if left-wait < 2*time.Second { // too short for another attempt before the expiry
+	if left-wait < 2*time.Second { // too short for another attempt before the end
 		wait = max(left, time.Second)
 	}
 	next.refreshAt = now.Add(wait)
@@ -149,7 +152,7 @@ func (c *Cache) refreshAt(s *snapshot) schedule.Moment {
 	if !s.creds.CanExpire {
 		return schedule.Never()
 	}
-	minTTL := c.scheduler.minTTLs.longest(s.lifetime)
+	minTTL := c.scheduler.minTTLs.longest(s.lifetime, s.lifetime)
 	if _, ok := c.source.(*aws.CredentialsCache); ok {
 		minTTL = max(minTTL, sdkCacheMinTTL)
 	}
@@ -178,7 +181,7 @@ func (s *snapshot) setFailure(err error) {
 func (s *snapshot) asWithdrawn() *snapshot {
 	next := *s
 	next.phase, next.creds = withdrawn, aws.Credentials{}
-	next.until, next.refreshAt = schedule.Never(), schedule.Never()
+	next.until, next.refreshAt = schedule.Moment{}, schedule.Never()
 	next.repeated = false // an attempt for others is due, not the next renewal by the source
 	if next.failure == nil {
 		next.setFailure(ErrRejected)
@@ -186,11 +189,13 @@ func (s *snapshot) asWithdrawn() *snapshot {
 	return &next
 }
 
-// withDue returns the state in which the next attempt is due at the given moment.
-func (s *snapshot) withDue(due schedule.Moment) *snapshot {
-	next := *s
-	next.setDue(due)
-	return &next
+// storeDue stores when the next attempt is due. c.mu is held.
+func (c *Cache) storeDue(due schedule.Moment) {
+	if s := c.state.Load(); s.due != due {
+		next := *s
+		next.setDue(due)
+		c.store(&next)
+	}
 }
 
 // setDue sets the moment at which the next attempt is due, before s is stored.
@@ -201,22 +206,10 @@ func (s *snapshot) setDue(due schedule.Moment) {
 	}
 }
 
-// serves reports whether there are credentials to serve for at least minTTL after now.
+// serves reports whether there are credentials to serve for at least minTTL after now, whose lifetime
+// is long enough for minTTL.
 func (s *snapshot) serves(now schedule.Moment, minTTL time.Duration) bool {
-	return s.phase == obtained && !s.until.Add(-minTTL).Reached(now)
-}
-
-// tooShort reports whether the credentials are known never to live long enough for minTTL.
-func (s *snapshot) tooShort(minTTL time.Duration) bool {
-	return (s.phase == obtained || s.phase == withdrawn) && minTTL > schedule.MaxMinTTL(s.lifetime)
-}
-
-// remaining returns how long the credentials will be served after now.
-func (s *snapshot) remaining(now schedule.Moment) time.Duration {
-	if !s.serves(now, 0) {
-		return 0
-	}
-	return s.until.Until(now)
+	return !s.until.Add(-minTTL).Reached(now) && minTTL <= schedule.MaxMinTTL(s.lifetime)
 }
 
 // starting reports whether there have never been credentials and it is too early to return an error

@@ -111,7 +111,8 @@ var (
 	// them, and no new ones have been obtained yet. See [Cache.Replace] and [Cache.Invalidate].
 	ErrRejected = errors.New("cache: credentials rejected")
 
-	// ErrMinTTL is returned if credentials never live long enough for a view.
+	// ErrMinTTL is returned if credentials do not live long enough for a view, and the source has no
+	// others.
 	ErrMinTTL = errors.New("cache: credentials do not live that long")
 )
 
@@ -133,14 +134,10 @@ func (e *Error) Unwrap() error { return e.Err }
 // problem returns the error of the last attempt if it failed, otherwise why there are no credentials.
 // It returns nil if there are some, and before the first attempt.
 func (s *snapshot) problem() error {
-	switch {
-	case s.phase == closed:
-		return ErrClosed
-	case s.failure != nil:
+	if s.failure != nil {
 		return s.failure.Err
-	default:
-		return nil
 	}
+	return s.callerError()
 }
 
 // callerError returns the error of the state for a caller, or nil if there is none.
@@ -162,7 +159,7 @@ func (s *snapshot) contextError(ctx context.Context) error {
 		err = fmt.Errorf("%w: %w", err, cause)
 	}
 	if problem := s.problem(); problem != nil {
-		err = fmt.Errorf("%w; the last attempt failed: %w", err, problem)
+		err = fmt.Errorf("%w; last error: %w", err, problem)
 	}
 	return fmt.Errorf("cache: waiting for credentials: %w", err)
 }

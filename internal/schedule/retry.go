@@ -31,10 +31,10 @@ type Backoff struct {
 }
 
 // RetryAfter returns the backoff after the given number of consecutive failures. The
-// argument remaining is the remaining lifetime of the credentials that are served, or 0 if
-// there are none; permanent is whether the failure requires a configuration change rather
-// than a retry, and requested is the delay that the source requested, which lengthens the
-// backoff up to its cap. The random number r, in [0, 1), spreads the attempts of many
+// argument remaining is how long the credentials are still served, at least to some callers,
+// or 0 if there are none; permanent is whether the failure requires a configuration change
+// rather than a retry, and requested is the delay that the source requested, which lengthens
+// the backoff up to its cap. The random number r, in [0, 1), spreads the attempts of many
 // processes.
 func RetryAfter(failures int, remaining time.Duration, permanent bool, requested time.Duration, r float64) Backoff {
 	longest := capEmpty

@@ -70,6 +70,9 @@ func (p *Pool) SinceBatch(at time.Time) time.Duration {
 // Status returns the number of tickets that hold a slot, of those that wait for one, and of slots. That
 // is less than the limit if all known tenants together may hold less.
 func (p *Pool) Status() (running, waiting, slots int) {
+	if p == nil {
+		return 0, 0, 0
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, t := range p.tenants {
@@ -192,13 +195,12 @@ func (p *Pool) releaseSlot(t *Ticket, accepted, throttled bool) (starts []func()
 	if t == holder {
 		p.adapt(t.tenant, accepted, throttled)
 	}
-	if holder.users--; holder.users > 0 {
-		return nil
+	if holder.users--; holder.users == 0 {
+		p.running.add(holder.Priority, -1)
+		holder.tenant.running.add(holder.Priority, -1)
+		p.removeTicket(holder.tenant)
+		p.forget()
 	}
-	p.running.add(holder.Priority, -1)
-	holder.tenant.running.add(holder.Priority, -1)
-	p.removeTicket(holder.tenant)
-	p.forget()
 	for next := p.next(); next != nil; next = p.next() {
 		p.remove(next)
 		p.pass(next)

@@ -85,6 +85,21 @@ func TestPoolFreesSlotWhenAllTicketsReleasedIt(t *testing.T) {
 	assert.Zero(t, running())
 }
 
+// The share of a tenant can grow while its slots are all still in use.
+func TestPoolStartsTicketsWhenShareGrows(t *testing.T) {
+	p := slots.New(4)
+	outer := &slots.Ticket{}
+	require.True(t, p.Acquire(outer))
+	require.True(t, p.Acquire(&slots.Ticket{Within: outer}))
+	require.True(t, p.Acquire(&slots.Ticket{}))
+	started := false
+	require.False(t, p.Acquire(&slots.Ticket{Start: func() { started = true }}), "half of the slots before the first answer")
+	p.Release(outer, nil)
+	assert.True(t, started)
+	running, waiting, _ := p.Status()
+	assert.Equal(t, []int{3, 0}, []int{running, waiting}, "the nested ticket still uses the slot of outer")
+}
+
 func TestPoolStartsPassedBackgroundTickets(t *testing.T) {
 	type request struct {
 		tenant   string
@@ -216,4 +231,6 @@ func TestPoolWithoutBound(t *testing.T) {
 	assert.True(t, p.Acquire(ticket))
 	assert.False(t, p.Cancel(ticket))
 	p.Release(ticket, nil)
+	running, waiting, number := p.Status()
+	assert.Equal(t, [3]int{}, [3]int{running, waiting, number})
 }
