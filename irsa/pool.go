@@ -221,39 +221,6 @@ func (p *Pool) add(opts *RoleOptions, sourceKey config.SourceKey, configs []*con
 	return last, nil
 }
 
-// insert inserts a Provider with its source, or nil, and evicts another one if necessary. It reports
-// whether there was room. p.mu is held.
-func (p *Pool) insert(key roleKey, created, source *Provider) bool {
-	created.member = &evict.Member[*Provider]{Value: created}
-	if source != nil {
-		created.member.Source = source.member
-	}
-	evicted, ok := p.members.Add(created.member, created.config.Tenant)
-	if !ok {
-		return false
-	}
-	p.forget(evicted)
-	p.roles[key] = created
-	if source != nil {
-		source.derived.add(created)
-	}
-	return true
-}
-
-// forget removes the Provider of an evicted member, unless that is nil. p.mu is held.
-func (p *Pool) forget(evicted *evict.Member[*Provider]) {
-	if evicted != nil {
-		delete(p.roles, keyOfProvider(evicted.Value))
-	}
-}
-
-// confirm counts a Provider, which has obtained credentials, against MaxRoles.
-func (p *Pool) confirm(provider *Provider) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.forget(p.members.Confirm(provider.member))
-}
-
 // Close closes the Pool and all Providers in it; see [Provider.Close]. It waits at most for
 // Options.AttemptTimeout in all. An evicted Provider serves its credentials until they expire, but
 // makes no more exchanges.
