@@ -65,7 +65,8 @@ type PoolOptions struct {
 // of those is evicted. If a role receives its first credentials and MaxRoles roles already have some,
 // one of these is evicted. The tenant with the most roles loses its least recently used one, if it has
 // more than an equal share of MaxRoles. Otherwise the asking tenant loses its own. If it has none,
-// [Pool.Provider] returns an error of the kind [ErrPoolFull]. Links of role chains are not evicted.
+// [Pool.Provider] returns an error of the kind [ErrPoolFull]. The links of a role chain that has had
+// credentials are not evicted. A chain that waits for its first is evicted with any of its links.
 //
 // Holders of an evicted Provider are served as before, and it is refreshed on time. It is no
 // longer part of Status and Providers, and a new token does not end its backoff after a failure.

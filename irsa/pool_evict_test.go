@@ -162,6 +162,27 @@ func TestPoolFullReturnsErrPoolFull(t *testing.T) {
 	})
 }
 
+// Role chains that never had credentials do not keep their source, and are evicted with it.
+func TestPoolMadeUpChainsDoNotProtectRoles(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const maxRoles = 10
+		_, pod, roles := newTenants(t, 2*maxRoles)
+		p := newPool(t, pod, func(o *irsa.PoolOptions) { o.MaxRoles = maxRoles })
+		for i, role := range roles[:maxRoles] {
+			role.Tenant = "hostile"
+			retrieve(t, pooled(t, p, role))
+			role.Chain = []irsa.ChainedRole{{RoleARN: fmt.Sprint("arn:aws:iam::111122223333:role/made-up-", i)}}
+			pooled(t, p, role)
+		}
+		for _, role := range roles[maxRoles:] {
+			role.Tenant = "victim"
+			retrieve(t, pooled(t, p, role))
+		}
+		assert.Equal(t, maxRoles/2, p.Status().Tenants["victim"].Roles)
+		assert.Equal(t, maxRoles, p.Status().Tenants["hostile"].Roles, "one chain for each role")
+	})
+}
+
 func TestPoolEqualRolesOfTwoTenantsShareAProvider(t *testing.T) {
 	_, pod, roles := newTenants(t, 1)
 	p := newPool(t, pod)

@@ -2,18 +2,18 @@ package irsa
 
 import "github.com/irsakit/irsakit/internal/evict"
 
-// insert inserts a Provider with its source, or nil, and evicts another one if necessary. It reports
-// whether there was room. p.mu is held.
+// insert inserts a Provider with its source, or nil, and evicts others if necessary. It reports whether
+// there was room. p.mu is held.
 func (p *Pool) insert(key roleKey, created, source *Provider) bool {
 	created.member = &evict.Member[*Provider]{Value: created}
 	if source != nil {
 		created.member.Source = source.member
 	}
 	evicted, ok := p.members.Add(created.member, created.config.Tenant)
+	p.forget(evicted)
 	if !ok {
 		return false
 	}
-	p.forget(evicted)
 	p.roles[key] = created
 	if source != nil {
 		source.derived.add(created)
@@ -21,10 +21,10 @@ func (p *Pool) insert(key roleKey, created, source *Provider) bool {
 	return true
 }
 
-// forget removes the Provider of an evicted member, unless that is nil. p.mu is held.
-func (p *Pool) forget(evicted *evict.Member[*Provider]) {
-	if evicted != nil {
-		delete(p.roles, keyOfProvider(evicted.Value))
+// forget removes the Providers of evicted members. p.mu is held.
+func (p *Pool) forget(evicted []*evict.Member[*Provider]) {
+	for _, m := range evicted {
+		delete(p.roles, keyOfProvider(m.Value))
 	}
 }
 

@@ -40,11 +40,34 @@ func (m *model) remove(of *member) {
 	m.members = slices.DeleteFunc(m.members, func(e *entry) bool { return e.member == of })
 }
 
-func (m *model) held(of *member, added *member) bool {
-	return added != nil && added.Source == of || slices.ContainsFunc(m.members, func(e *entry) bool { return e.Source == of })
+// evict removes members with those that depend on them.
+func (m *model) evict(evicted ...*member) {
+	for _, of := range evicted {
+		m.remove(of)
+		for _, e := range slices.Clone(m.members) {
+			if e.Source == of {
+				m.evict(e.member)
+			}
+		}
+	}
 }
 
-func (m *model) victim(confirmed bool, tenant string, added *member) (*member, bool) {
+// held reports whether a member is a source of a confirmed one, or of the one that is being added or
+// confirmed.
+func (m *model) held(of *member, asking *member) bool {
+	return isSource(of, asking) || slices.ContainsFunc(m.members, func(e *entry) bool { return e.confirmed && isSource(of, e.member) })
+}
+
+func isSource(source, of *member) bool {
+	for ; of != nil; of = of.Source {
+		if of.Source == source {
+			return true
+		}
+	}
+	return false
+}
+
+func (m *model) victim(confirmed bool, tenant string, asking *member) (*member, bool) {
 	counts, total := map[string]int{tenant: 0}, 0
 	oldest := map[string]*member{}
 	for _, e := range m.members {
@@ -53,7 +76,7 @@ func (m *model) victim(confirmed bool, tenant string, added *member) (*member, b
 		}
 		total++
 		counts[e.tenant]++
-		if oldest[e.tenant] == nil && !m.held(e.member, added) {
+		if oldest[e.tenant] == nil && !m.held(e.member, asking) {
 			oldest[e.tenant] = e.member
 		}
 	}
@@ -89,9 +112,9 @@ func (m *model) count(e *entry) (n int) {
 }
 
 // oldest returns the least recently used member of e's tenant in its class that is no source.
-func (m *model) oldest(e *entry, added *member) *member {
+func (m *model) oldest(e *entry, asking *member) *member {
 	for _, other := range m.members {
-		if other.tenant == e.tenant && other.confirmed == e.confirmed && !m.held(other.member, added) {
+		if other.tenant == e.tenant && other.confirmed == e.confirmed && !m.held(other.member, asking) {
 			return other.member
 		}
 	}
