@@ -2,6 +2,7 @@ package irsa
 
 import (
 	"context"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 
@@ -29,7 +30,7 @@ func newProvider(r *resources, c *config.Config, pool *Pool) *Provider {
 
 // Retrieve makes an exchange.
 func (a *attempts) Retrieve(ctx context.Context) (aws.Credentials, error) {
-	if err := a.provider.checkPool(); err != nil {
+	if err := a.provider.begin(); err != nil {
 		return aws.Credentials{}, err
 	}
 	creds, err := a.exchange.Retrieve(ctx)
@@ -40,10 +41,13 @@ func (a *attempts) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	return creds, nil
 }
 
-// checkPool returns an error if p's Pool is closed.
-func (p *Provider) checkPool() error {
+// begin records that an attempt begins. It returns an error if p's Pool is closed.
+func (p *Provider) begin() error {
 	if p.pool == nil {
 		return nil
+	}
+	if p.member != nil {
+		p.pool.keep(p)
 	}
 	return p.pool.checkOpen(p.config.RoleARN)
 }
@@ -52,7 +56,7 @@ func (p *Provider) checkPool() error {
 func (p *Provider) obtained(creds aws.Credentials) {
 	p.state.keys.record(creds.AccessKeyID)
 	if p.member != nil {
-		p.pool.confirm(p)
+		p.pool.confirm(p, time.Until(creds.Expires))
 	}
 }
 

@@ -110,7 +110,7 @@ func (x *chainExchange) newProvider() *Provider {
 // Retrieve makes one request to STS, signed with the source's current credentials. If STS
 // rejects those credentials and the source can replace them, it makes a second one.
 func (x *chainExchange) Retrieve(ctx context.Context) (aws.Credentials, error) {
-	if err := x.source.checkPool(); err != nil {
+	if err := x.derived.begin(); err != nil {
 		return aws.Credentials{}, err
 	}
 	provider := x.sdkProvider()

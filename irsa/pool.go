@@ -64,9 +64,12 @@ type PoolOptions struct {
 // If a tenant asks for another role and MaxRoles roles already wait for their first credentials, one
 // of those is evicted. If a role receives its first credentials and MaxRoles roles already have some,
 // one of these is evicted. The tenant with the most roles loses its least recently used one, if it has
-// more than an equal share of MaxRoles. Otherwise the asking tenant loses its own. If it has none,
-// [Pool.Provider] returns an error of the kind [ErrPoolFull]. The links of a role chain that has had
-// credentials are not evicted. A chain that waits for its first is evicted with any of its links.
+// more than an equal share of MaxRoles. Otherwise the asking tenant loses its own. If it has none, the
+// roles are evicted that for an hour have had neither callers nor valid credentials. If there are none,
+// [Pool.Provider] returns an error of the kind [ErrPoolFull].
+//
+// The links of a role chain that has had credentials are not evicted before it. A chain that waits for
+// its first is evicted with any of its links.
 //
 // Holders of an evicted Provider are served as before, and it is refreshed on time. It is no
 // longer part of Status and Providers, and a new token does not end its backoff after a failure.

@@ -1,6 +1,10 @@
 package irsa
 
-import "github.com/irsakit/irsakit/internal/evict"
+import (
+	"time"
+
+	"github.com/irsakit/irsakit/internal/evict"
+)
 
 // insert inserts a Provider with its source, or nil, and evicts others if necessary. It reports whether
 // there was room. p.mu is held.
@@ -28,9 +32,17 @@ func (p *Pool) forget(evicted []*evict.Member[*Provider]) {
 	}
 }
 
-// confirm counts a Provider, which has obtained credentials, against MaxRoles.
-func (p *Pool) confirm(provider *Provider) {
+// keep records that a Provider has a caller, or credentials to refresh.
+func (p *Pool) keep(provider *Provider) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.members.Keep(provider.member, 0)
+}
+
+// confirm counts a Provider, which has obtained credentials, against MaxRoles.
+func (p *Pool) confirm(provider *Provider, lifetime time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.members.Keep(provider.member, lifetime)
 	p.forget(p.members.Confirm(provider.member))
 }

@@ -2,14 +2,19 @@
 // tenants the members to evict.
 package evict
 
+import "time"
+
 // Set is a bounded set of members. A new member is on probation until [Set.Confirm]. There are at
 // most max confirmed members and max on probation. A member on probation never displaces a
-// confirmed one.
+// confirmed one. If there is no room, those that have not been needed for an hour are evicted.
 //
-// A Set is not safe for concurrent use. Its methods take logarithmic time, amortized.
+// A Set is not safe for concurrent use. Its methods take logarithmic time, amortized, except that at most
+// once a minute one visits all members.
 type Set[V any] struct {
 	max                  int
-	clock                uint64
+	start                time.Time
+	clock                uint64 // nanoseconds since start at the last use, or a little more: each use has another
+	nextSweep            uint64 // nanoseconds since start
 	probation, confirmed class[V]
 }
 
@@ -20,6 +25,7 @@ type Member[V any] struct {
 
 	share      *share[V]               // nil if the member is not in the Set
 	used       uint64                  // Set.clock of the last use
+	needed     uint64                  // how long the member is needed; see Keep
 	rank       uint64                  // used when the member was last ordered among the candidates
 	index      int                     // among the candidates
 	holds      int                     // number of confirmed members below it; see hold
@@ -45,7 +51,7 @@ type share[V any] struct {
 
 // New returns a Set with the given bound.
 func New[V any](limit int) *Set[V] {
-	return &Set[V]{max: limit, probation: newClass[V](false), confirmed: newClass[V](true)}
+	return &Set[V]{max: limit, start: time.Now(), probation: newClass[V](false), confirmed: newClass[V](true)}
 }
 
 // Used returns when m was last used. Later uses return greater numbers.
@@ -53,32 +59,42 @@ func (m *Member[V]) Used() uint64 { return m.used }
 
 // Use marks m as used, and then its sources.
 func (s *Set[V]) Use(m *Member[V]) {
+	s.clock = max(s.clock, s.elapsed())
 	for ; m != nil; m = m.Source {
 		s.clock++
 		m.used = s.clock
 	}
 }
 
-// Add adds m, whose source must be in the Set, on probation. It returns the members that were evicted.
-// Add reports whether it added m: it does not if no member on probation can be evicted for the tenant,
+// Add adds m, whose source must be in the Set, on probation. It returns the members that were evicted,
+// and reports whether it added m: it does not if no member on probation can be evicted for the tenant,
 // or if the tenant has no confirmed member and could not get one.
 func (s *Set[V]) Add(m *Member[V], tenant string) (evicted []*Member[V], ok bool) {
 	m.Source.hold()
 	defer m.Source.release()
-	if _, ok = s.victim(&s.confirmed, tenant); !ok && s.confirmed.tenants[tenant] == nil {
-		return nil, false
+	if !s.accepts(tenant) {
+		evicted = s.sweep()
+		if !s.accepts(tenant) {
+			return evicted, false
+		}
 	}
-	victim, ok := s.victim(&s.probation, tenant)
-	if !ok {
-		return nil, false
-	}
-	evicted = victim.evict(nil)
+	victim, _ := s.victim(&s.probation, tenant)
+	evicted = victim.evict(evicted)
 	s.probation.insert(m, tenant)
 	if m.Source != nil {
 		m.Source.addDependent(m)
 	}
 	s.Use(m)
 	return evicted, true
+}
+
+// accepts reports whether the tenant can add a member.
+func (s *Set[V]) accepts(tenant string) bool {
+	if _, ok := s.victim(&s.confirmed, tenant); !ok && s.confirmed.tenants[tenant] == nil {
+		return false
+	}
+	_, ok := s.victim(&s.probation, tenant)
+	return ok
 }
 
 // Confirm ends the probation of m. It returns the members that were evicted. If none can be evicted for
@@ -90,7 +106,11 @@ func (s *Set[V]) Confirm(m *Member[V]) (evicted []*Member[V]) {
 	m.hold()
 	tenant := m.share.tenant
 	victim, ok := s.victim(&s.confirmed, tenant)
-	evicted = victim.evict(nil)
+	if !ok {
+		evicted = s.sweep()
+		victim, ok = s.victim(&s.confirmed, tenant)
+	}
+	evicted = victim.evict(evicted)
 	m.release()
 	if ok {
 		m.withdraw()
