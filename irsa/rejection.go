@@ -127,7 +127,10 @@ func (p *Provider) replace(ctx context.Context, r rejection) (bool, error) {
 	if r.verdict == accepted || !ours {
 		return false, nil
 	}
-	minAge, first := p.state.hosts.reject(r.host, r.key)
+	if r.verdict == doubtful && p.state.hosts.accepts(r.host, r.key) {
+		return false, nil // there is another reason
+	}
+	minAge, report := p.state.hosts.reject(r.host, r.key, r.verdict)
 	rejected := aws.Credentials{AccessKeyID: r.key}
 	if r.verdict == doubtful {
 		done, cancel := context.WithCancel(context.Background())
@@ -135,7 +138,7 @@ func (p *Provider) replace(ctx context.Context, r rejection) (bool, error) {
 		_ = p.cache.Replace(done, rejected, minAge)
 		return false, nil
 	}
-	if first {
+	if report {
 		p.reportRejection(r, time.Since(received))
 	}
 	err := p.cache.Replace(ctx, rejected, minAge)
@@ -152,9 +155,16 @@ func (p *Provider) replace(ctx context.Context, r rejection) (bool, error) {
 // recordRejection records a rejection whose request is not sent again.
 func (p *Provider) recordRejection(r rejection) {
 	if received, ours := p.state.keys.receivedAt(r.key); ours && r.verdict == invalidKey {
-		if _, first := p.state.hosts.reject(r.host, r.key); first {
+		if _, report := p.state.hosts.reject(r.host, r.key, r.verdict); report {
 			p.reportRejection(r, time.Since(received))
 		}
+	}
+}
+
+// recordAcceptance records that a host accepted a key, if that is the Provider's.
+func (p *Provider) recordAcceptance(host, key string) {
+	if _, ours := p.state.keys.receivedAt(key); ours {
+		p.state.hosts.accept(host, key)
 	}
 }
 

@@ -1,0 +1,73 @@
+package irsa_test
+
+import (
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/irsakit/irsakit/irsa"
+)
+
+// A host that rejects the Provider's keys and accepts other requests must not cause more exchanges.
+func TestRejectionByHostThatAcceptsOtherRequests(t *testing.T) {
+	for name, other := range map[string]aws.CredentialsProvider{
+		"another key": credentials.NewStaticCredentialsProvider("AKIAOTHER", "secret", ""),
+		"unsigned":    aws.AnonymousCredentials{},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				k, p := providers["New"](t)
+				s := &service{judge: func(key string) string {
+					if strings.HasPrefix(key, "ASIA") {
+						return "ExpiredToken"
+					}
+					return ""
+				}}
+				cfg := p.AWSConfig()
+				cfg.Credentials = other
+				theirs, ours := s.client(cfg, "bad.example"), s.client(p.AWSConfig(), "bad.example")
+				for range 60 {
+					require.NoError(t, identify(t.Context(), theirs))
+					requireCode(t, identify(t.Context(), ours), "ExpiredToken")
+					time.Sleep(time.Minute)
+				}
+				assert.LessOrEqual(t, exchanges(k, p), 8)
+			})
+		})
+	}
+}
+
+// A host that accepts the Provider's keys can answer some requests with a doubtful code for another reason.
+func TestRejectionInDoubtByHostThatAcceptsTheKey(t *testing.T) {
+	for _, interval := range []time.Duration{time.Second, 90 * time.Second} {
+		synctest.Test(t, func(t *testing.T) {
+			k, p := providers["New"](t)
+			good := accepting().client(p.AWSConfig(), "s3.example")
+			doubtful := rejecting("InvalidToken").client(p.AWSConfig(), "s3.example")
+			for start := time.Now(); time.Since(start) < time.Hour; time.Sleep(interval) {
+				require.NoError(t, identify(t.Context(), good))
+				requireCode(t, identify(t.Context(), doubtful), "InvalidToken")
+			}
+			assert.LessOrEqual(t, exchanges(k, p), 3)
+		})
+	}
+}
+
+func TestRejectionIsReportedAfterOneInDoubt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var seen recorder
+		_, pod := newPod(t)
+		p := newProvider(t, pod.Options, seen.options)
+		for _, code := range []string{"InvalidToken", "ExpiredToken", "InvalidToken", "ExpiredToken"} {
+			requireCode(t, identify(t.Context(), rejecting(code).client(p.AWSConfig(), "s3.example")), code)
+		}
+		synctest.Wait()
+		assert.Equal(t, 1, seen.count(irsa.EventRejected))
+	})
+}
