@@ -114,13 +114,13 @@ func (x *chainExchange) Retrieve(ctx context.Context) (aws.Credentials, error) {
 		return aws.Credentials{}, err
 	}
 	provider := x.sdkProvider()
-	creds, err := provider.Retrieve(ctx)
-	if rejected := x.rejectionOf(err); rejected.verdict != accepted {
+	creds, rejected, err := x.request(ctx, provider)
+	if rejected.verdict != accepted {
 		replaced, failure := x.source.replace(ctx, rejected)
 		switch {
 		case replaced:
-			creds, err = provider.Retrieve(ctx)
-			x.source.recordRejection(x.rejectionOf(err))
+			creds, rejected, err = x.request(ctx, provider)
+			x.source.recordRejection(rejected)
 		case failure != nil:
 			err = &rejectedError{service: err, exchange: failure}
 		}
@@ -130,6 +130,17 @@ func (x *chainExchange) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	}
 	x.derived.obtained(creds)
 	return creds, nil
+}
+
+// request makes one request. It returns the rejection of the source's credentials, and records whether
+// STS accepted them. A denial shows that it knows them.
+func (x *chainExchange) request(ctx context.Context, provider *stscreds.AssumeRoleProvider) (aws.Credentials, rejection, error) {
+	creds, err := provider.Retrieve(ctx)
+	r := x.rejectionOf(err)
+	if err == nil || r.code == "AccessDenied" {
+		x.source.recordAcceptance(x.config.Host(), x.signedWith)
+	}
+	return creds, r, err
 }
 
 // sdkProvider returns the SDK's provider, which makes the input of the request. For a Pool's chain it is

@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/irsakit/irsakit/irsa"
+	"github.com/irsakit/irsakit/irsa/irsatest"
 )
 
 // A host that rejects the Provider's keys and accepts other requests must not cause more exchanges.
@@ -70,4 +71,36 @@ func TestRejectionIsReportedAfterOneInDoubt(t *testing.T) {
 		synctest.Wait()
 		assert.Equal(t, 1, seen.count(irsa.EventRejected))
 	})
+}
+
+// An STS that rejects a source's key now and then, and not the next one, does not have to wait longer each time.
+func TestChainReplacesSourceKeyAfterAcceptance(t *testing.T) {
+	for name, denied := range map[string]bool{"success": false, "access denied": true} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				k := newCluster(t)
+				sa := k.ServiceAccount("shop", "cart")
+				near := k.Role("near", irsatest.Trust(sa))
+				far := k.Role("far", irsatest.Trust(near))
+				if denied {
+					far = k.Role("stranger", irsatest.Trust(sa))
+				}
+				p := newProvider(t, k.Pod(sa, near).Options)
+				next, err := p.AssumeRole(far.ARN())
+				require.NoError(t, err)
+				for range 5 {
+					rejected := retrieve(t, p)
+					time.Sleep(2 * time.Minute)
+					far.Fail(irsatest.ExpiredToken, 1)
+					err := next.Refresh(t.Context())
+					if denied {
+						require.ErrorIs(t, err, irsa.ErrAccessDenied)
+					} else {
+						require.NoError(t, err)
+					}
+					require.NotEqual(t, rejected, retrieve(t, p))
+				}
+			})
+		})
+	}
 }
