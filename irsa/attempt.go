@@ -2,12 +2,15 @@ package irsa
 
 import (
 	"context"
+	"log/slog"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 
+	"github.com/irsakit/irsakit/cache"
 	"github.com/irsakit/irsakit/internal/config"
 	"github.com/irsakit/irsakit/internal/exchange"
+	"github.com/irsakit/irsakit/internal/follow"
 )
 
 // attempts is the source of a Provider's cache. Each attempt exchanges the current token for
@@ -57,6 +60,39 @@ func (p *Provider) obtained(creds aws.Credentials) {
 	p.state.keys.record(creds.AccessKeyID)
 	if p.member != nil {
 		p.pool.confirm(p, time.Until(creds.Expires))
+	}
+}
+
+// followedSource is the source of a Provider's cache, which reports the outcomes of attempts to it.
+type followedSource struct {
+	aws.CredentialsProvider // an exchange
+	provider                *Provider
+}
+
+// Completed starts the watch of the token file. After a failure, the watch polls immediately. After a
+// success, failed derived Providers retry.
+func (s followedSource) Completed(outcome follow.Outcome) {
+	s.provider.startWatch()
+	switch {
+	case outcome.Err == nil:
+		s.provider.standing.Store(nil) // no longer needed
+		s.provider.derived.each(func(p *Provider) { p.cache.Wake() })
+	case s.provider.chain == nil: // an exchange of a token
+		s.provider.watch.pollNow()
+	}
+}
+
+// Logger returns a logger that adds the role to each message. It is created for each message, so that it
+// takes no memory between messages.
+func (s followedSource) Logger() *slog.Logger {
+	return s.provider.logger.With("role", s.provider.config.RoleARN)
+}
+
+// Record queues an event for Options.Observe.
+func (s followedSource) Record(e cache.Event) {
+	if s.provider.observe != nil {
+		queued := e // e itself would be allocated without an observer, too
+		s.provider.event(func() Event { return s.provider.eventOf(queued) })
 	}
 }
 
