@@ -55,9 +55,8 @@ func (p *Provider) begin() error {
 	return p.pool.checkOpen(p.config.RoleARN)
 }
 
-// obtained records the credentials of a successful attempt.
+// obtained records that an attempt has obtained credentials.
 func (p *Provider) obtained(creds aws.Credentials) {
-	p.state.keys.record(creds.AccessKeyID)
 	if p.member != nil {
 		p.pool.confirm(p, time.Until(creds.Expires))
 	}
@@ -82,6 +81,9 @@ func (s followedSource) Completed(outcome follow.Outcome) {
 	}
 }
 
+// Serve records the access key of credentials that the Provider will return.
+func (s followedSource) Serve(accessKeyID string) { s.provider.state.keys.record(accessKeyID) }
+
 // Logger returns a logger that adds the role to each message. It is created for each message, so that it
 // takes no memory between messages.
 func (s followedSource) Logger() *slog.Logger {
@@ -99,7 +101,7 @@ func (s followedSource) Record(e cache.Event) {
 // attemptState is the state that the attempts of a Provider share with its other methods.
 type attemptState struct {
 	exchange.State
-	keys  issuedKeys
+	keys  servedKeys
 	hosts hosts // the hosts that rejected keys
 }
 

@@ -88,27 +88,26 @@ func accessKeyOf(request *http.Request) string {
 	return ""
 }
 
-// issuedKeys are the newest access key that the exchanges of a Provider returned, and the one before
-// it.
-type issuedKeys struct{ newest atomic.Pointer[[2]issuedKey] }
+// servedKeys are the access key that a Provider serves, and the one before it.
+type servedKeys struct{ newest atomic.Pointer[[2]servedKey] }
 
-type issuedKey struct {
+type servedKey struct {
 	id string
 	at time.Time
 }
 
-// record records the access key of a successful exchange.
-func (k *issuedKeys) record(id string) {
-	var before issuedKey
+// record records an access key before it is served.
+func (k *servedKeys) record(id string) {
+	var before servedKey
 	if keys := k.newest.Load(); keys != nil {
 		before = keys[0]
 	}
-	k.newest.Store(&[2]issuedKey{{id, time.Now()}, before})
+	k.newest.Store(&[2]servedKey{{id, time.Now()}, before})
 }
 
 // receivedAt returns the time at which a key was received. It reports whether the key is the newest
 // or the one before it.
-func (k *issuedKeys) receivedAt(id string) (at time.Time, ok bool) {
+func (k *servedKeys) receivedAt(id string) (at time.Time, ok bool) {
 	if keys := k.newest.Load(); keys != nil && id != "" {
 		for _, key := range keys {
 			if key.id == id {

@@ -73,6 +73,28 @@ func TestRejectionIsReportedAfterOneInDoubt(t *testing.T) {
 	})
 }
 
+// Exchanges whose credentials the cache discards do not change which key is the Provider's.
+func TestRejectionAfterDiscardedCredentials(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k, p := providers["New"](t)
+		first := retrieve(t, p)
+		k.STS.SetLifetime(15 * time.Minute)
+		for range 3 {
+			time.Sleep(2 * time.Second)
+			require.NoError(t, p.Refresh(t.Context()))
+		}
+		require.Equal(t, first.AccessKeyID, retrieve(t, p).AccessKeyID)
+		time.Sleep(5 * time.Minute)
+		s := &service{judge: func(key string) string {
+			if key == first.AccessKeyID {
+				return "ExpiredToken"
+			}
+			return ""
+		}}
+		assert.NoError(t, identify(t.Context(), s.client(p.AWSConfig(), "service.example")))
+	})
+}
+
 // An STS that rejects a source's key now and then, and not the next one, does not have to wait longer each time.
 func TestChainReplacesSourceKeyAfterAcceptance(t *testing.T) {
 	for name, denied := range map[string]bool{"success": false, "access denied": true} {
