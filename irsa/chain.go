@@ -62,6 +62,7 @@ func (p *Provider) AssumeRole(roleARN string, optFns ...func(*stscreds.AssumeRol
 	x.config = p.config.Derive(options.RoleARN)
 	errs := x.config.SetChainOptions(&options)
 	errs.Add(explain.HeadingSettings, checkAssumeRole(p.resources))
+	errs.Add(explain.HeadingSettings, config.CheckClient(options.Client))
 	if len(errs) > 0 {
 		return nil, notConfigured(x.config, errs)
 	}
