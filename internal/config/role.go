@@ -76,6 +76,9 @@ func (c *Config) SetChainOptions(o *stscreds.AssumeRoleOptions) Errors {
 		errs.Add(explain.HeadingSessionDuration, validateDuration(o.Duration))
 	}
 	errs.Add(explain.HeadingSessionPolicy, ValidatePolicies(c.Policy, c.PolicyARNs))
+	if text := c.RegionMismatch(); c.OwnRegion && text != "" { // otherwise New or NewPool warns
+		errs.Add(explain.HeadingEndpoint, errors.New(text))
+	}
 	return errs
 }
 
