@@ -185,6 +185,9 @@ func (c *Cache) record(a *attempt, r result) (err error, published bool) {
 		c.publish(a, s.withRepeated(r.creds, now, c.scheduler.minTTLs), now, report)
 		return nil, report
 	case err == nil:
+		if c.events.follower != nil {
+			c.events.follower.Serve(next.creds.AccessKeyID)
+		}
 		c.startLifetime(next)
 		next.refreshAt = c.refreshAt(next)
 		c.publish(a, next, now, true)

@@ -26,6 +26,7 @@ type follower struct {
 
 	outcomesMu sync.Mutex
 	outcomes   []error
+	served     []string // guarded by the lock of the Cache
 }
 
 func (f *follower) Completed(o follow.Outcome) {
@@ -34,6 +35,8 @@ func (f *follower) Completed(o follow.Outcome) {
 	f.outcomesMu.Unlock()
 	f.completed(o)
 }
+
+func (f *follower) Serve(accessKeyID string) { f.served = append(f.served, accessKeyID) }
 
 func (f *follower) Record(e cache.Event) { f.observe(e) }
 
@@ -59,6 +62,11 @@ func TestCacheReportsOutcomesToItsSource(t *testing.T) {
 
 		f.completed = func(follow.Outcome) {}
 		time.Sleep(10 * time.Minute)
+		f.lifetime = 30 * time.Minute
+		require.NoError(t, c.Refresh(t.Context()))
+		require.Equal(t, creds, retrieve(t, c))
+		assert.Equal(t, []string{creds.AccessKeyID}, f.served, "the others are discarded")
+		time.Sleep(time.Minute)
 		f.setError(errBroken)
 		require.Error(t, c.Refresh(t.Context()))
 		synctest.Wait()

@@ -2,11 +2,15 @@ package irsa
 
 import (
 	"context"
+	"log/slog"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 
+	"github.com/irsakit/irsakit/cache"
 	"github.com/irsakit/irsakit/internal/config"
 	"github.com/irsakit/irsakit/internal/exchange"
+	"github.com/irsakit/irsakit/internal/follow"
 )
 
 // attempts is the source of a Provider's cache. Each attempt exchanges the current token for
@@ -29,7 +33,7 @@ func newProvider(r *resources, c *config.Config, pool *Pool) *Provider {
 
 // Retrieve makes an exchange.
 func (a *attempts) Retrieve(ctx context.Context) (aws.Credentials, error) {
-	if err := a.provider.checkPool(); err != nil {
+	if err := a.provider.begin(); err != nil {
 		return aws.Credentials{}, err
 	}
 	creds, err := a.exchange.Retrieve(ctx)
@@ -40,26 +44,64 @@ func (a *attempts) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	return creds, nil
 }
 
-// checkPool returns an error if p's Pool is closed.
-func (p *Provider) checkPool() error {
+// begin records that an attempt begins. It returns an error if p's Pool is closed.
+func (p *Provider) begin() error {
 	if p.pool == nil {
 		return nil
+	}
+	if p.member != nil {
+		p.pool.keep(p)
 	}
 	return p.pool.checkOpen(p.config.RoleARN)
 }
 
-// obtained records the credentials of a successful attempt.
+// obtained records that an attempt has obtained credentials.
 func (p *Provider) obtained(creds aws.Credentials) {
-	p.state.keys.record(creds.AccessKeyID)
 	if p.member != nil {
-		p.pool.confirm(p)
+		p.pool.confirm(p, time.Until(creds.Expires))
+	}
+}
+
+// followedSource is the source of a Provider's cache, which reports the outcomes of attempts to it.
+type followedSource struct {
+	aws.CredentialsProvider // an exchange
+	provider                *Provider
+}
+
+// Completed starts the watch of the token file. After a failure, the watch polls immediately. After a
+// success, failed derived Providers retry.
+func (s followedSource) Completed(outcome follow.Outcome) {
+	s.provider.startWatch()
+	switch {
+	case outcome.Err == nil:
+		s.provider.standing.Store(nil) // no longer needed
+		s.provider.derived.each(func(p *Provider) { p.cache.Wake() })
+	case s.provider.chain == nil: // an exchange of a token
+		s.provider.watch.pollNow()
+	}
+}
+
+// Serve records the access key of credentials that the Provider will return.
+func (s followedSource) Serve(accessKeyID string) { s.provider.state.keys.record(accessKeyID) }
+
+// Logger returns a logger that adds the role to each message. It is created for each message, so that it
+// takes no memory between messages.
+func (s followedSource) Logger() *slog.Logger {
+	return s.provider.logger.With("role", s.provider.config.RoleARN)
+}
+
+// Record queues an event for Options.Observe.
+func (s followedSource) Record(e cache.Event) {
+	if s.provider.observe != nil {
+		queued := e // e itself would be allocated without an observer, too
+		s.provider.event(func() Event { return s.provider.eventOf(queued) })
 	}
 }
 
 // attemptState is the state that the attempts of a Provider share with its other methods.
 type attemptState struct {
 	exchange.State
-	keys  issuedKeys
+	keys  servedKeys
 	hosts hosts // the hosts that rejected keys
 }
 

@@ -62,6 +62,7 @@ func (p *Provider) AssumeRole(roleARN string, optFns ...func(*stscreds.AssumeRol
 	x.config = p.config.Derive(options.RoleARN)
 	errs := x.config.SetChainOptions(&options)
 	errs.Add(explain.HeadingSettings, checkAssumeRole(p.resources))
+	errs.Add(explain.HeadingSettings, config.CheckClient(options.Client))
 	if len(errs) > 0 {
 		return nil, notConfigured(x.config, errs)
 	}
@@ -110,17 +111,17 @@ func (x *chainExchange) newProvider() *Provider {
 // Retrieve makes one request to STS, signed with the source's current credentials. If STS
 // rejects those credentials and the source can replace them, it makes a second one.
 func (x *chainExchange) Retrieve(ctx context.Context) (aws.Credentials, error) {
-	if err := x.source.checkPool(); err != nil {
+	if err := x.derived.begin(); err != nil {
 		return aws.Credentials{}, err
 	}
 	provider := x.sdkProvider()
-	creds, err := provider.Retrieve(ctx)
-	if rejected := x.rejectionOf(err); rejected.verdict != accepted {
+	creds, rejected, err := x.request(ctx, provider)
+	if rejected.verdict != accepted {
 		replaced, failure := x.source.replace(ctx, rejected)
 		switch {
 		case replaced:
-			creds, err = provider.Retrieve(ctx)
-			x.source.recordRejection(x.rejectionOf(err))
+			creds, rejected, err = x.request(ctx, provider)
+			x.source.recordRejection(rejected)
 		case failure != nil:
 			err = &rejectedError{service: err, exchange: failure}
 		}
@@ -130,6 +131,17 @@ func (x *chainExchange) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	}
 	x.derived.obtained(creds)
 	return creds, nil
+}
+
+// request makes one request. It returns the rejection of the source's credentials, and records whether
+// STS accepted them. A denial shows that it knows them.
+func (x *chainExchange) request(ctx context.Context, provider *stscreds.AssumeRoleProvider) (aws.Credentials, rejection, error) {
+	creds, err := provider.Retrieve(ctx)
+	r := x.rejectionOf(err)
+	if err == nil || r.code == "AccessDenied" {
+		x.source.recordAcceptance(x.config.Host(), x.signedWith)
+	}
+	return creds, r, err
 }
 
 // sdkProvider returns the SDK's provider, which makes the input of the request. For a Pool's chain it is

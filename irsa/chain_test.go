@@ -10,6 +10,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
+	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/aws/aws-sdk-go-v2/service/sts/types"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -192,11 +193,13 @@ func TestChainRejectsInvalidOptions(t *testing.T) {
 	_, pod, roles := threeAccounts(t)
 	p := newProvider(t, pod.Options)
 	for want, change := range map[string]func(*stscreds.AssumeRoleOptions){
-		"the maximum in a role chain":   func(o *stscreds.AssumeRoleOptions) { o.Duration = 2 * time.Hour },
-		"is not between":                func(o *stscreds.AssumeRoleOptions) { o.Duration = time.Minute },
-		"the session name":              func(o *stscreds.AssumeRoleOptions) { o.RoleSessionName = "a b" },
-		"is not the ARN of an IAM role": func(o *stscreds.AssumeRoleOptions) { o.RoleARN = "second" },
-		"have 3000 characters":          func(o *stscreds.AssumeRoleOptions) { o.Policy = aws.String(strings.Repeat(" ", 3000)) },
+		"the maximum in a role chain":     func(o *stscreds.AssumeRoleOptions) { o.Duration = 2 * time.Hour },
+		"is not between":                  func(o *stscreds.AssumeRoleOptions) { o.Duration = time.Minute },
+		"the session name":                func(o *stscreds.AssumeRoleOptions) { o.RoleSessionName = "a b" },
+		"is not the ARN of an IAM role":   func(o *stscreds.AssumeRoleOptions) { o.RoleARN = "second" },
+		"the client is not set":           func(o *stscreds.AssumeRoleOptions) { o.Client = nil },
+		"the client is a nil *sts.Client": func(o *stscreds.AssumeRoleOptions) { o.Client = (*sts.Client)(nil) },
+		"have 3000 characters":            func(o *stscreds.AssumeRoleOptions) { o.Policy = aws.String(strings.Repeat(" ", 3000)) },
 	} {
 		_, err := p.AssumeRole(roles[1].ARN(), change)
 		require.ErrorIs(t, err, irsa.ErrNotConfigured)

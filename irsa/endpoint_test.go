@@ -127,6 +127,33 @@ func TestNewWarnsAboutEndpointInAnotherRegion(t *testing.T) {
 	}
 }
 
+// The role has a region of its own, and so signs for it. A web identity is not signed.
+func TestPoolRejectsChainWithEndpointInAnotherRegion(t *testing.T) {
+	chain := []irsa.ChainedRole{{RoleARN: "arn:aws:iam::111122223333:role/second"}}
+	for _, tt := range []struct {
+		endpoint, region string
+		chain            []irsa.ChainedRole
+		want             string
+	}{
+		{"https://sts.us-west-2.amazonaws.com", "eu-west-1", chain, "belongs to us-west-2, but the region is eu-west-1"},
+		{"https://sts.us-west-2.amazonaws.com", "eu-west-1", nil, ""},
+		{"https://sts.us-west-2.amazonaws.com", "us-west-2", chain, ""},
+		{"https://sts.corp.example", "eu-west-1", chain, ""},
+		{"", "eu-west-1", chain, ""},
+	} {
+		_, pod := newPod(t)
+		p := newPool(t, pod, func(o *irsa.PoolOptions) { o.Endpoint = tt.endpoint })
+		_, err := p.Provider(irsa.RoleOptions{Region: tt.region, Chain: tt.chain})
+		if tt.want == "" {
+			require.NoError(t, err, tt)
+			continue
+		}
+		require.ErrorIs(t, err, irsa.ErrNotConfigured)
+		assert.ErrorContains(t, err, "RoleOptions.Region; see https://github.com/irsakit/irsakit/blob/main/TROUBLESHOOTING.md#endpoint")
+		assert.Contains(t, fmt.Sprintf("%+v", err), tt.want)
+	}
+}
+
 func TestChainErrorExplainsEndpointInAnotherRegion(t *testing.T) {
 	k, pod, roles := threeAccounts(t)
 	p := newProvider(t, pod.Options, func(o *irsa.Options) {

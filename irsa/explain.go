@@ -91,8 +91,8 @@ func poolFull(c *config.Config) error {
 		Kind: ErrPoolFull, RoleARN: c.RoleARN,
 		Err: errors.New("every role belongs to a tenant within its share, or is used by a role chain"),
 	}, explain.Advice{
-		Heading: explain.HeadingSettings, Fix: "raise PoolOptions.MaxRoles",
-		Text: "raise PoolOptions.MaxRoles, or try again when other roles are not used any more",
+		Heading: explain.HeadingPoolFull, Fix: "raise PoolOptions.MaxRoles",
+		Text: "raise PoolOptions.MaxRoles, or try again later: a role without callers makes room an hour after its credentials have expired",
 	})
 }
 

@@ -18,21 +18,23 @@ const (
 	maxHosts = 16
 )
 
-// hosts records the hosts that rejected a Provider's keys, least recently used first.
+// hosts records the hosts that rejected a Provider's keys, the one with the oldest rejection first.
 type hosts struct {
 	mu   sync.Mutex
 	list []host
 }
 
 type host struct {
-	name   string
-	key    string        // the newest key that it rejected
-	minAge time.Duration // the minimum age of that key for an exchange
+	name     string
+	rejected string        // the newest key that it rejected
+	reported bool          // the rejection of that key was reported
+	minAge   time.Duration // the minimum age of that key for an exchange
+	accepted string        // the newest key that it accepted since its first rejection
 }
 
 // reject records that a host rejected a key. It returns the minimum age of the credentials for an
-// exchange, and reports whether it is the host's first rejection of that key.
-func (h *hosts) reject(name, key string) (minAge time.Duration, first bool) {
+// exchange, and whether to report the rejection: the first of that key that is not in doubt.
+func (h *hosts) reject(name, key string, v verdict) (minAge time.Duration, report bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	entry := host{name: name}
@@ -42,22 +44,37 @@ func (h *hosts) reject(name, key string) (minAge time.Duration, first bool) {
 	} else if len(h.list) == maxHosts {
 		h.list = slices.Delete(h.list, 0, 1)
 	}
-	first = entry.key != key
-	if first {
-		entry.key = key
+	if entry.rejected != key {
+		entry.rejected, entry.reported = key, false
 		entry.minAge = min(max(2*entry.minAge, minRejectedAge), maxRejectedAge)
 	}
+	report = v == invalidKey && !entry.reported
+	entry.reported = entry.reported || report
 	h.list = append(h.list, entry)
-	return entry.minAge, first
+	return entry.minAge, report
 }
 
-// accept removes a host that accepted a key, unless it has rejected the same key.
+// accept records that a recorded host accepted a key. It forgets the rejections, unless the host has
+// rejected the same key.
 func (h *hosts) accept(name, key string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if i := h.index(name); i >= 0 && h.list[i].key != key {
-		h.list = slices.Delete(h.list, i, i+1)
+	i := h.index(name)
+	if i < 0 {
+		return
 	}
+	if h.list[i].rejected != key {
+		h.list[i] = host{name: name}
+	}
+	h.list[i].accepted = key
+}
+
+// accepts reports whether a recorded host has accepted a key.
+func (h *hosts) accepts(name, key string) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	i := h.index(name)
+	return i >= 0 && h.list[i].accepted == key
 }
 
 // empty reports whether no hosts are recorded.

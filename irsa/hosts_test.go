@@ -14,35 +14,37 @@ func TestHostsDoubleTheAgeWithEachConsecutiveKey(t *testing.T) {
 	var h hosts
 	for i, want := range []time.Duration{time.Minute, 2 * time.Minute, 4 * time.Minute, 8 * time.Minute, 16 * time.Minute, 30 * time.Minute, 30 * time.Minute} {
 		key := fmt.Sprint("key", i)
-		age, first := h.reject("bad", key)
-		assert.Equal(t, want, age)
-		assert.True(t, first)
-		age, first = h.reject("bad", key)
-		assert.Equal(t, want, age, "the same key counts once")
-		assert.False(t, first)
+		for i, v := range []verdict{doubtful, invalidKey, invalidKey, doubtful} {
+			age, report := h.reject("bad", key, v)
+			assert.Equal(t, want, age, "the same key counts once")
+			assert.Equal(t, i == 1, report)
+		}
 	}
 	h.accept("bad", "key6")
-	age, _ := h.reject("bad", "key7")
+	assert.True(t, h.accepts("bad", "key6"))
+	age, _ := h.reject("bad", "key7", invalidKey)
 	assert.Equal(t, 30*time.Minute, age, "a key that it rejected before is no sign of health")
 	h.accept("bad", "key8")
-	assert.True(t, h.empty())
-	age, _ = h.reject("bad", "key9")
+	assert.True(t, h.accepts("bad", "key8"))
+	assert.False(t, h.accepts("bad", "key6"))
+	age, _ = h.reject("bad", "key9", invalidKey)
 	assert.Equal(t, time.Minute, age)
 }
 
 func TestHostsRememberTheSixteenMostRecentlyUsed(t *testing.T) {
 	var h hosts
 	for i := range maxHosts {
-		h.reject(fmt.Sprint("host", i), "key0")
+		h.reject(fmt.Sprint("host", i), "key0", invalidKey)
 	}
-	h.reject("host0", "key1")
-	h.reject("another", "key1")
+	h.reject("host0", "key1", invalidKey)
+	h.reject("another", "key1", invalidKey)
 	require.Len(t, h.list, maxHosts)
 	assert.Equal(t, -1, h.index("host1"), "the least recently used is dropped")
-	age, _ := h.reject("host0", "key2")
+	age, _ := h.reject("host0", "key2", invalidKey)
 	assert.Equal(t, 4*time.Minute, age)
 	h.accept("unknown", "key2")
 	assert.Len(t, h.list, maxHosts)
+	assert.False(t, h.accepts("unknown", "key2"))
 }
 
 func TestHostOfLeavesTheBucketOut(t *testing.T) {

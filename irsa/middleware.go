@@ -72,12 +72,11 @@ func (m *rejectionRetry) HandleFinalize(ctx context.Context, in middleware.Final
 // accept records that a service accepted the credentials. Nothing is recorded if no host has
 // rejected any.
 func (m *rejectionRetry) accept(ctx context.Context, metadata middleware.Metadata) {
-	hosts := &m.provider.state.hosts
-	if hosts.empty() {
+	if m.provider.state.hosts.empty() {
 		return
 	}
 	if response, ok := awsmiddleware.GetRawResponse(metadata).(*smithyhttp.Response); ok && response.Response != nil && response.Request != nil {
-		hosts.accept(hostOf(response.Request, bucketOf(ctx)), accessKeyOf(response.Request))
+		m.provider.recordAcceptance(hostOf(response.Request, bucketOf(ctx)), accessKeyOf(response.Request))
 	}
 }
 

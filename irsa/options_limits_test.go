@@ -114,9 +114,11 @@ func TestAssumeRoleChecksLengthsFirst(t *testing.T) {
 		"tags": func(o *stscreds.AssumeRoleOptions) {
 			o.Tags = slices.Repeat([]types.Tag{{Key: aws.String("k")}}, 10_000)
 		},
-		"tag keys":  func(o *stscreds.AssumeRoleOptions) { o.TransitiveTagKeys = manyARNs },
-		"tag key":   func(o *stscreds.AssumeRoleOptions) { o.Tags = []types.Tag{{Key: &long}} },
-		"tag value": func(o *stscreds.AssumeRoleOptions) { o.Tags = []types.Tag{{Key: aws.String("k"), Value: &long}} },
+		"tag keys":           func(o *stscreds.AssumeRoleOptions) { o.TransitiveTagKeys = manyARNs },
+		"transitive tag key": func(o *stscreds.AssumeRoleOptions) { o.TransitiveTagKeys = []string{long} },
+		"serial number":      func(o *stscreds.AssumeRoleOptions) { o.SerialNumber = &long },
+		"tag key":            func(o *stscreds.AssumeRoleOptions) { o.Tags = []types.Tag{{Key: &long}} },
+		"tag value":          func(o *stscreds.AssumeRoleOptions) { o.Tags = []types.Tag{{Key: aws.String("k"), Value: &long}} },
 	} {
 		t.Run(name, func(t *testing.T) {
 			requireCheapError(t, func() error {

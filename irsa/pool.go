@@ -64,8 +64,12 @@ type PoolOptions struct {
 // If a tenant asks for another role and MaxRoles roles already wait for their first credentials, one
 // of those is evicted. If a role receives its first credentials and MaxRoles roles already have some,
 // one of these is evicted. The tenant with the most roles loses its least recently used one, if it has
-// more than an equal share of MaxRoles. Otherwise the asking tenant loses its own. If it has none,
-// [Pool.Provider] returns an error of the kind [ErrPoolFull]. Links of role chains are not evicted.
+// more than an equal share of MaxRoles. Otherwise the asking tenant loses its own. If it has none, the
+// roles are evicted that for an hour have had neither callers nor valid credentials. If there are none,
+// [Pool.Provider] returns an error of the kind [ErrPoolFull].
+//
+// The links of a role chain that has had credentials are not evicted before it. A chain that waits for
+// its first is evicted with any of its links.
 //
 // Holders of an evicted Provider are served as before, and it is refreshed on time. It is no
 // longer part of Status and Providers, and a new token does not end its backoff after a failure.
@@ -219,39 +223,6 @@ func (p *Pool) add(opts *RoleOptions, sourceKey config.SourceKey, configs []*con
 	}
 	p.members.Use(last.member)
 	return last, nil
-}
-
-// insert inserts a Provider with its source, or nil, and evicts another one if necessary. It reports
-// whether there was room. p.mu is held.
-func (p *Pool) insert(key roleKey, created, source *Provider) bool {
-	created.member = &evict.Member[*Provider]{Value: created}
-	if source != nil {
-		created.member.Source = source.member
-	}
-	evicted, ok := p.members.Add(created.member, created.config.Tenant)
-	if !ok {
-		return false
-	}
-	p.forget(evicted)
-	p.roles[key] = created
-	if source != nil {
-		source.derived.add(created)
-	}
-	return true
-}
-
-// forget removes the Provider of an evicted member, unless that is nil. p.mu is held.
-func (p *Pool) forget(evicted *evict.Member[*Provider]) {
-	if evicted != nil {
-		delete(p.roles, keyOfProvider(evicted.Value))
-	}
-}
-
-// confirm counts a Provider, which has obtained credentials, against MaxRoles.
-func (p *Pool) confirm(provider *Provider) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.forget(p.members.Confirm(provider.member))
 }
 
 // Close closes the Pool and all Providers in it; see [Provider.Close]. It waits at most for

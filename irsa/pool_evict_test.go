@@ -137,6 +137,40 @@ func TestPoolIsFairBetweenTenants(t *testing.T) {
 	})
 }
 
+// The roles of tenants that are gone make room for those of others, and a role that is only refreshed does not.
+func TestPoolFullOfUnusedRolesHasRoom(t *testing.T) {
+	for name, chain := range map[string][]irsa.ChainedRole{"roles": nil, "chains": {{RoleARN: "arn:aws:iam::111122223333:role/made-up"}}} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				_, pod, roles := newTenants(t, 8)
+				p := newPool(t, pod, func(o *irsa.PoolOptions) { o.MaxRoles = 4 })
+				for i := range roles {
+					roles[i].Tenant = fmt.Sprint("tenant ", i)
+				}
+				held := pooled(t, p, roles[0])
+				retrieve(t, held)
+				for _, role := range roles[1:4] {
+					retrieve(t, pooled(t, p, role))
+					role.Chain = chain
+					pooled(t, p, role)
+				}
+				_, err := p.Provider(roles[4])
+				require.ErrorIs(t, err, irsa.ErrPoolFull)
+				for range 12 * 60 { // its holder does not look it up
+					retrieve(t, held)
+					time.Sleep(time.Minute)
+				}
+				for _, role := range roles[4:7] {
+					retrieve(t, pooled(t, p, role))
+				}
+				assert.Same(t, held, pooled(t, p, roles[0]))
+				_, err = p.Provider(roles[7])
+				require.ErrorIs(t, err, irsa.ErrPoolFull)
+			})
+		})
+	}
+}
+
 func TestPoolFullReturnsErrPoolFull(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		_, pod, roles := newTenants(t, 4)
@@ -151,7 +185,7 @@ func TestPoolFullReturnsErrPoolFull(t *testing.T) {
 		require.ErrorIs(t, err, irsa.ErrPoolFull)
 		assert.NotErrorIs(t, err, irsa.ErrNotConfigured)
 		assert.ErrorContains(t, err, roles[3].RoleARN)
-		assert.ErrorContains(t, err, "raise PoolOptions.MaxRoles")
+		assert.ErrorContains(t, err, "raise PoolOptions.MaxRoles; see https://github.com/irsakit/irsakit/blob/main/TROUBLESHOOTING.md#pool-full")
 		for _, role := range roles[:3] {
 			retrieve(t, pooled(t, p, role))
 			pooled(t, p, irsa.RoleOptions{RoleARN: roles[3].RoleARN, Tenant: role.Tenant})
@@ -159,6 +193,27 @@ func TestPoolFullReturnsErrPoolFull(t *testing.T) {
 		_, err = p.Provider(irsa.RoleOptions{Tenant: strings.Repeat("t", 4097)})
 		require.ErrorIs(t, err, irsa.ErrNotConfigured)
 		assert.Less(t, len(err.Error()), 1000)
+	})
+}
+
+// Role chains that never had credentials do not keep their source, and are evicted with it.
+func TestPoolMadeUpChainsDoNotProtectRoles(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const maxRoles = 10
+		_, pod, roles := newTenants(t, 2*maxRoles)
+		p := newPool(t, pod, func(o *irsa.PoolOptions) { o.MaxRoles = maxRoles })
+		for i, role := range roles[:maxRoles] {
+			role.Tenant = "hostile"
+			retrieve(t, pooled(t, p, role))
+			role.Chain = []irsa.ChainedRole{{RoleARN: fmt.Sprint("arn:aws:iam::111122223333:role/made-up-", i)}}
+			pooled(t, p, role)
+		}
+		for _, role := range roles[maxRoles:] {
+			role.Tenant = "victim"
+			retrieve(t, pooled(t, p, role))
+		}
+		assert.Equal(t, maxRoles/2, p.Status().Tenants["victim"].Roles)
+		assert.Equal(t, maxRoles, p.Status().Tenants["hostile"].Roles, "one chain for each role")
 	})
 }
 

@@ -34,7 +34,8 @@ type RoleOptions struct {
 	// Chain describes a role chain of at most 16 roles. The first one is assumed with the
 	// credentials of RoleARN, each other one with those of the one before it. The Provider is
 	// that of the last one. Each link is a role of the Pool: chains that begin with equal links
-	// share them, and a link is not evicted while the Pool contains a chain that uses it.
+	// share them, and a link is not evicted while the Pool contains a chain that uses it and has had
+	// credentials.
 	Chain []ChainedRole
 
 	// Tenant is the name of the tenant that the role counts for if it is not in the Pool yet. It

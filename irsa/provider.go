@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"sync/atomic"
 	"time"
 
@@ -15,7 +14,6 @@ import (
 	"github.com/irsakit/irsakit/internal/config"
 	"github.com/irsakit/irsakit/internal/evict"
 	"github.com/irsakit/irsakit/internal/explain"
-	"github.com/irsakit/irsakit/internal/follow"
 )
 
 // Provider is an [aws.CredentialsProvider] for the credentials of one role. It is
@@ -55,39 +53,6 @@ func New(optFns ...func(*Options)) (*Provider, error) {
 	r := newResources(&c, &opts, 0, 0)
 	r.warn(env.Warnings(&c))
 	return newProvider(r, &c, nil), nil
-}
-
-// followedSource is the source of a Provider's cache, which reports the outcomes of attempts to it.
-type followedSource struct {
-	aws.CredentialsProvider // an exchange
-	provider                *Provider
-}
-
-// Completed starts the watch of the token file. After a failure, the watch polls immediately. After a
-// success, failed derived Providers retry.
-func (s followedSource) Completed(outcome follow.Outcome) {
-	s.provider.startWatch()
-	switch {
-	case outcome.Err == nil:
-		s.provider.standing.Store(nil) // no longer needed
-		s.provider.derived.each(func(p *Provider) { p.cache.Wake() })
-	case s.provider.chain == nil: // an exchange of a token
-		s.provider.watch.pollNow()
-	}
-}
-
-// Logger returns a logger that adds the role to each message. It is created for each message, so that it
-// takes no memory between messages.
-func (s followedSource) Logger() *slog.Logger {
-	return s.provider.logger.With("role", s.provider.config.RoleARN)
-}
-
-// Record queues an event for Options.Observe.
-func (s followedSource) Record(e cache.Event) {
-	if s.provider.observe != nil {
-		queued := e // e itself would be allocated without an observer, too
-		s.provider.event(func() Event { return s.provider.eventOf(queued) })
-	}
 }
 
 // initCache creates the cache of the credentials that attempts return.

@@ -88,27 +88,26 @@ func accessKeyOf(request *http.Request) string {
 	return ""
 }
 
-// issuedKeys are the newest access key that the exchanges of a Provider returned, and the one before
-// it.
-type issuedKeys struct{ newest atomic.Pointer[[2]issuedKey] }
+// servedKeys are the access key that a Provider serves, and the one before it.
+type servedKeys struct{ newest atomic.Pointer[[2]servedKey] }
 
-type issuedKey struct {
+type servedKey struct {
 	id string
 	at time.Time
 }
 
-// record records the access key of a successful exchange.
-func (k *issuedKeys) record(id string) {
-	var before issuedKey
+// record records an access key before it is served.
+func (k *servedKeys) record(id string) {
+	var before servedKey
 	if keys := k.newest.Load(); keys != nil {
 		before = keys[0]
 	}
-	k.newest.Store(&[2]issuedKey{{id, time.Now()}, before})
+	k.newest.Store(&[2]servedKey{{id, time.Now()}, before})
 }
 
 // receivedAt returns the time at which a key was received. It reports whether the key is the newest
 // or the one before it.
-func (k *issuedKeys) receivedAt(id string) (at time.Time, ok bool) {
+func (k *servedKeys) receivedAt(id string) (at time.Time, ok bool) {
 	if keys := k.newest.Load(); keys != nil && id != "" {
 		for _, key := range keys {
 			if key.id == id {
@@ -127,7 +126,10 @@ func (p *Provider) replace(ctx context.Context, r rejection) (bool, error) {
 	if r.verdict == accepted || !ours {
 		return false, nil
 	}
-	minAge, first := p.state.hosts.reject(r.host, r.key)
+	if r.verdict == doubtful && p.state.hosts.accepts(r.host, r.key) {
+		return false, nil // there is another reason
+	}
+	minAge, report := p.state.hosts.reject(r.host, r.key, r.verdict)
 	rejected := aws.Credentials{AccessKeyID: r.key}
 	if r.verdict == doubtful {
 		done, cancel := context.WithCancel(context.Background())
@@ -135,7 +137,7 @@ func (p *Provider) replace(ctx context.Context, r rejection) (bool, error) {
 		_ = p.cache.Replace(done, rejected, minAge)
 		return false, nil
 	}
-	if first {
+	if report {
 		p.reportRejection(r, time.Since(received))
 	}
 	err := p.cache.Replace(ctx, rejected, minAge)
@@ -152,9 +154,16 @@ func (p *Provider) replace(ctx context.Context, r rejection) (bool, error) {
 // recordRejection records a rejection whose request is not sent again.
 func (p *Provider) recordRejection(r rejection) {
 	if received, ours := p.state.keys.receivedAt(r.key); ours && r.verdict == invalidKey {
-		if _, first := p.state.hosts.reject(r.host, r.key); first {
+		if _, report := p.state.hosts.reject(r.host, r.key, r.verdict); report {
 			p.reportRejection(r, time.Since(received))
 		}
+	}
+}
+
+// recordAcceptance records that a host accepted a key, if that is the Provider's.
+func (p *Provider) recordAcceptance(host, key string) {
+	if _, ours := p.state.keys.receivedAt(key); ours {
+		p.state.hosts.accept(host, key)
 	}
 }
 

@@ -12,6 +12,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/irsakit/irsakit/irsa"
 )
 
 // textsOf returns what users see of each section of TROUBLESHOOTING.md: the texts of the setups that
@@ -44,6 +46,10 @@ func TestTroubleshootingSymptomsArePrinted(t *testing.T) {
 		require.NoError(t, p.Close())
 		_, err = p.Retrieve(t.Context())
 		texts["closed"] += fmt.Sprintf("%+v", err)
+		pool := newPool(t, pod, func(o *irsa.PoolOptions) { o.MaxRoles = 1 })
+		retrieve(t, pooled(t, pool, irsa.RoleOptions{}))
+		_, err = pool.Provider(irsa.RoleOptions{Tenant: "other", SessionName: "other"})
+		texts["pool-full"] += fmt.Sprintf("%+v", err)
 	})
 	page, err := os.ReadFile("../TROUBLESHOOTING.md")
 	require.NoError(t, err)

@@ -76,13 +76,28 @@ func (c *Config) SetChainOptions(o *stscreds.AssumeRoleOptions) Errors {
 		errs.Add(explain.HeadingSessionDuration, validateDuration(o.Duration))
 	}
 	errs.Add(explain.HeadingSessionPolicy, ValidatePolicies(c.Policy, c.PolicyARNs))
+	if text := c.RegionMismatch(); c.OwnRegion && text != "" { // otherwise New or NewPool warns
+		errs.Add(explain.HeadingEndpoint, errors.New(text))
+	}
 	return errs
+}
+
+// CheckClient returns an error if the client of a role chain is not set or nil.
+func CheckClient(client stscreds.AssumeRoleAPIClient) error {
+	switch {
+	case client == nil:
+		return errors.New("the client is not set")
+	case isNil(client):
+		return fmt.Errorf("the client is a nil %T", client)
+	default:
+		return nil
+	}
 }
 
 // validateChainOptions checks the options that only role chains have against the limits in the
 // AssumeRole reference of the AWS STS API.
 func validateChainOptions(o *stscreds.AssumeRoleOptions) error {
-	const maxTagKey, maxTagValue, maxExternalID, maxSourceIdentity = 128, 256, 1224, 64
+	const maxTagKey, maxTagValue, maxExternalID, maxSourceIdentity, maxSerialNumber = 128, 256, 1224, 64, 256
 	switch {
 	case len(o.Tags) > MaxTags || len(o.TransitiveTagKeys) > MaxTags:
 		return fmt.Errorf("there are %d session tags and %d transitive tag keys; STS accepts at most %d", len(o.Tags), len(o.TransitiveTagKeys), MaxTags)
@@ -90,6 +105,13 @@ func validateChainOptions(o *stscreds.AssumeRoleOptions) error {
 		return fmt.Errorf("the external ID has %d characters; STS accepts at most %d", len(*o.ExternalID), maxExternalID)
 	case len(aws.ToString(o.SourceIdentity)) > maxSourceIdentity:
 		return fmt.Errorf("the source identity has %d characters; STS accepts at most %d", len(*o.SourceIdentity), maxSourceIdentity)
+	case len(aws.ToString(o.SerialNumber)) > maxSerialNumber:
+		return fmt.Errorf("the serial number has %d characters; STS accepts at most %d", len(*o.SerialNumber), maxSerialNumber)
+	}
+	for _, key := range o.TransitiveTagKeys {
+		if n := utf8.RuneCountInString(key); n > maxTagKey {
+			return fmt.Errorf("a transitive tag key has %d characters; STS accepts at most %d", n, maxTagKey)
+		}
 	}
 	for _, tag := range o.Tags {
 		key, value := utf8.RuneCountInString(aws.ToString(tag.Key)), utf8.RuneCountInString(aws.ToString(tag.Value))

@@ -2,34 +2,42 @@
 // tenants the members to evict.
 package evict
 
+import "time"
+
 // Set is a bounded set of members. A new member is on probation until [Set.Confirm]. There are at
 // most max confirmed members and max on probation. A member on probation never displaces a
-// confirmed one.
+// confirmed one. If there is no room, those that have not been needed for an hour are evicted.
 //
-// A Set is not safe for concurrent use. Its methods take logarithmic time, amortized.
+// A Set is not safe for concurrent use. Its methods take logarithmic time, amortized, except that at most
+// once a minute one visits all members.
 type Set[V any] struct {
 	max                  int
-	clock                uint64
+	start                time.Time
+	clock                uint64 // nanoseconds since start at the last use, or a little more: each use has another
+	nextSweep            uint64 // nanoseconds since start
 	probation, confirmed class[V]
 }
 
 // Member is a member of a Set. Its fields must not be changed while it is in the Set.
 type Member[V any] struct {
 	Value  V
-	Source *Member[V] // cannot be evicted before this member; may be nil
+	Source *Member[V] // cannot be evicted before this member if that is confirmed; may be nil
 
-	share *share[V] // nil if the member is not in the Set
-	used  uint64    // Set.clock of the last use
-	rank  uint64    // used when the member was last ordered among the candidates
-	index int       // among the candidates
-	uses  int       // number of members in the Set whose source this is
+	share      *share[V]               // nil if the member is not in the Set
+	used       uint64                  // Set.clock of the last use
+	needed     uint64                  // how long the member is needed; see Keep
+	rank       uint64                  // used when the member was last ordered among the candidates
+	index      int                     // among the candidates
+	holds      int                     // number of confirmed members below it; see hold
+	dependents map[*Member[V]]struct{} // the members in the Set whose source this is
 }
 
 // class is a set of members with the same bound.
 type class[V any] struct {
-	count   int
-	tenants map[string]*share[V]
-	shares  queue[*share[V]] // the tenant that has the most members and can lose one first
+	confirmed bool
+	count     int
+	tenants   map[string]*share[V]
+	shares    queue[*share[V]] // the tenant that has the most members and can lose one first
 }
 
 // share is the members of one tenant in a class.
@@ -43,7 +51,7 @@ type share[V any] struct {
 
 // New returns a Set with the given bound.
 func New[V any](limit int) *Set[V] {
-	return &Set[V]{max: limit, probation: newClass[V](), confirmed: newClass[V]()}
+	return &Set[V]{max: limit, start: time.Now(), probation: newClass[V](false), confirmed: newClass[V](true)}
 }
 
 // Used returns when m was last used. Later uses return greater numbers.
@@ -51,46 +59,64 @@ func (m *Member[V]) Used() uint64 { return m.used }
 
 // Use marks m as used, and then its sources.
 func (s *Set[V]) Use(m *Member[V]) {
+	s.clock = max(s.clock, s.elapsed())
 	for ; m != nil; m = m.Source {
 		s.clock++
 		m.used = s.clock
 	}
 }
 
-// Add adds m, whose source must be in the Set, on probation. It returns the member that was evicted
-// instead, or nil if there was room. Add reports whether it added m: it does not if no member on
-// probation can be evicted for the tenant, or if the tenant has no confirmed member and could not get
-// one.
-func (s *Set[V]) Add(m *Member[V], tenant string) (evicted *Member[V], ok bool) {
+// Add adds m, whose source must be in the Set, on probation. It returns the members that were evicted,
+// and reports whether it added m: it does not if no member on probation can be evicted for the tenant,
+// or if the tenant has no confirmed member and could not get one.
+func (s *Set[V]) Add(m *Member[V], tenant string) (evicted []*Member[V], ok bool) {
 	m.Source.hold()
-	if _, ok = s.victim(&s.confirmed, tenant); ok || s.confirmed.tenants[tenant] != nil {
-		evicted, ok = s.victim(&s.probation, tenant)
+	defer m.Source.release()
+	if !s.accepts(tenant) {
+		evicted = s.sweep()
+		if !s.accepts(tenant) {
+			return evicted, false
+		}
 	}
-	if !ok {
-		m.Source.release()
-		return nil, false
-	}
-	evicted.remove()
+	victim, _ := s.victim(&s.probation, tenant)
+	evicted = victim.evict(evicted)
 	s.probation.insert(m, tenant)
+	if m.Source != nil {
+		m.Source.addDependent(m)
+	}
 	s.Use(m)
 	return evicted, true
 }
 
-// Confirm ends the probation of m. It returns the member that was evicted instead, or nil. If no
-// member can be evicted for m's tenant, m stays on probation. Confirm is a no-op if m is confirmed or
-// not in the Set.
-func (s *Set[V]) Confirm(m *Member[V]) *Member[V] {
-	if m.share == nil || m.share.class == &s.confirmed {
+// accepts reports whether the tenant can add a member.
+func (s *Set[V]) accepts(tenant string) bool {
+	if _, ok := s.victim(&s.confirmed, tenant); !ok && s.confirmed.tenants[tenant] == nil {
+		return false
+	}
+	_, ok := s.victim(&s.probation, tenant)
+	return ok
+}
+
+// Confirm ends the probation of m. It returns the members that were evicted. If none can be evicted for
+// m's tenant, m stays on probation. Confirm is a no-op if m is confirmed or not in the Set.
+func (s *Set[V]) Confirm(m *Member[V]) (evicted []*Member[V]) {
+	if m.share == nil || m.confirmed() {
 		return nil
 	}
+	m.hold()
 	tenant := m.share.tenant
-	evicted, ok := s.victim(&s.confirmed, tenant)
+	victim, ok := s.victim(&s.confirmed, tenant)
 	if !ok {
-		return nil
+		evicted = s.sweep()
+		victim, ok = s.victim(&s.confirmed, tenant)
 	}
-	evicted.remove()
-	m.withdraw()
-	s.confirmed.insert(m, tenant)
+	evicted = victim.evict(evicted)
+	m.release()
+	if ok {
+		m.withdraw()
+		s.confirmed.insert(m, tenant)
+		m.Source.hold()
+	}
 	return evicted
 }
 
@@ -120,34 +146,53 @@ func (s *Set[V]) victim(c *class[V], tenant string) (*Member[V], bool) {
 	}
 }
 
-// hold prevents the eviction of m, unless it is nil.
+// hold prevents the eviction of m, unless it is nil, and of its sources.
 func (m *Member[V]) hold() {
-	if m == nil {
-		return
-	}
-	if m.uses++; m.uses == 1 {
-		m.share.candidates.remove(m)
-		m.share.reorder()
+	for ; m != nil; m = m.Source {
+		if m.holds++; m.holds == 1 {
+			m.share.candidates.remove(m)
+			m.share.reorder()
+		}
 	}
 }
 
 // release undoes one hold.
 func (m *Member[V]) release() {
-	if m == nil {
-		return
-	}
-	if m.uses--; m.uses == 0 {
-		m.share.addCandidate(m)
-		m.share.reorder()
+	for ; m != nil; m = m.Source {
+		if m.holds--; m.holds == 0 {
+			m.share.addCandidate(m)
+			m.share.reorder()
+		}
 	}
 }
 
-// remove removes m from the Set, unless it is nil.
-func (m *Member[V]) remove() {
-	if m != nil {
-		m.withdraw()
+// evict removes m from the Set, unless it is nil, and its dependents, which are on probation. It appends
+// them to evicted.
+func (m *Member[V]) evict(evicted []*Member[V]) []*Member[V] {
+	if m == nil {
+		return evicted
+	}
+	for dependent := range m.dependents {
+		evicted = dependent.evict(evicted)
+	}
+	if m.confirmed() {
 		m.Source.release()
 	}
+	m.withdraw()
+	if m.Source != nil {
+		delete(m.Source.dependents, m)
+	}
+	return append(evicted, m)
+}
+
+// confirmed reports whether m, which is in the Set, is confirmed.
+func (m *Member[V]) confirmed() bool { return m.share.class.confirmed }
+
+func (m *Member[V]) addDependent(dependent *Member[V]) {
+	if m.dependents == nil {
+		m.dependents = map[*Member[V]]struct{}{}
+	}
+	m.dependents[dependent] = struct{}{}
 }
 
 // withdraw removes m from its class.
@@ -156,7 +201,7 @@ func (m *Member[V]) withdraw() {
 	m.share = nil
 	sh.class.count--
 	sh.count--
-	if m.uses == 0 {
+	if m.holds == 0 {
 		sh.candidates.remove(m)
 	}
 	if sh.count > 0 {
@@ -167,7 +212,7 @@ func (m *Member[V]) withdraw() {
 	delete(sh.class.tenants, sh.tenant)
 }
 
-func newClass[V any]() class[V] {
+func newClass[V any](confirmed bool) class[V] {
 	larger := func(a, b *share[V]) bool {
 		if a.canLose() != b.canLose() {
 			return a.canLose()
@@ -175,8 +220,9 @@ func newClass[V any]() class[V] {
 		return a.count > b.count
 	}
 	return class[V]{
-		tenants: map[string]*share[V]{},
-		shares:  queue[*share[V]]{less: larger, place: func(sh *share[V]) *int { return &sh.index }},
+		confirmed: confirmed,
+		tenants:   map[string]*share[V]{},
+		shares:    queue[*share[V]]{less: larger, place: func(sh *share[V]) *int { return &sh.index }},
 	}
 }
 
@@ -191,7 +237,7 @@ func (c *class[V]) insert(m *Member[V], tenant string) {
 	m.share = sh
 	c.count++
 	sh.count++
-	if m.uses == 0 {
+	if m.holds == 0 {
 		sh.addCandidate(m)
 	}
 	sh.reorder()

@@ -43,6 +43,7 @@ const (
 	HeadingProxy            Heading = "proxy"
 	HeadingRefusedByService Heading = "refused-by-a-service"
 	HeadingMinTTL           Heading = "min-ttl"
+	HeadingPoolFull         Heading = "pool-full"
 	HeadingClosed           Heading = "closed"
 )
 

@@ -53,6 +53,10 @@ var settingRules = []rule{
 		text: "an endpoint of its own is neither a FIPS nor a dual-stack endpoint: unset AWS_ENDPOINT_URL_STS, or AWS_USE_FIPS_ENDPOINT and AWS_USE_DUALSTACK_ENDPOINT",
 	},
 	{
+		heading: HeadingEndpoint, phrases: []string{"belongs to"}, fix: "unset AWS_ENDPOINT_URL_STS, or RoleOptions.Region",
+		text: "unset AWS_ENDPOINT_URL_STS and Options.Endpoint, so that each role uses the endpoint of its region; or do not set RoleOptions.Region for roles with a chain",
+	},
+	{
 		heading: HeadingEndpoint, fix: "unset AWS_ENDPOINT_URL_STS, or correct it",
 		text: "unset AWS_ENDPOINT_URL_STS and Options.Endpoint, to use the endpoint of the region; or set the whole URL, such as https://sts.us-west-2.amazonaws.com",
 	},

@@ -17,6 +17,11 @@ type Source[E any] interface {
 	// keeps its slot of the Limiter until Completed returns, so it must not block.
 	Completed(Outcome)
 
+	// Serve is called before the Cache serves new credentials, with their access key ID. It is
+	// not called for credentials that the Cache discards. The Cache holds its lock, so Serve must
+	// not call the Cache or foreign code.
+	Serve(accessKeyID string)
+
 	// Record queues an event for the application, in place of cache.Options.Observe. Calls
 	// are made in the order of the events. The Cache holds its lock, so Record must not
 	// call the Cache or user code.

@@ -118,16 +118,17 @@ func New() *Metrics {
 
 // Add adds p to the metrics until p is closed or garbage collected. If several Providers
 // have the same role and source, each scrape reads the Status of the one added last, and
-// the events of all of them are counted.
+// the events of all of them are counted. Adding a Provider again only makes it the last one.
 //
 // A Provider that was not added has no series, even if it shares Observe. Add the Providers
 // returned by AssumeRole one by one. Each Provider adds about fifty series, so add only a few
 // of a Pool's.
 func (m *Metrics) Add(p *irsa.Provider) {
-	s := seriesOf(p.Status())
+	s, added := seriesOf(p.Status()), weak.Make(p)
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.providers[s] = append(m.providers[s], weak.Make(p))
+	others := slices.DeleteFunc(m.providers[s], func(w weak.Pointer[irsa.Provider]) bool { return w == added })
+	m.providers[s] = append(others, added)
 	m.createCounters(s) // increase() would miss the first failure if it created the series
 }
 
