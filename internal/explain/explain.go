@@ -5,6 +5,7 @@ package explain
 import (
 	"errors"
 	"io/fs"
+	"net"
 	"net/http"
 	"time"
 
@@ -70,12 +71,13 @@ func IsTokenRejection(err error) bool {
 }
 
 // Permanent reports whether an error of an exchange requires a change of the configuration or
-// another token rather than a retry.
+// another token rather than a retry. A file without permission does, but not a connection: a network
+// policy can deny it with EPERM until it includes a new pod.
 func Permanent(err error) bool {
 	var permanent *PermanentError
 	return errors.As(err, &permanent) || errors.Is(err, ErrNotConfigured) || errors.Is(err, ErrAccessDenied) || errors.Is(err, ErrInvalidRequest) ||
 		errors.Is(err, ErrTokenRejected) || errors.Is(err, ErrTokenExpired) ||
-		errors.Is(err, fs.ErrPermission)
+		errors.Is(err, fs.ErrPermission) && !errorIs[*net.OpError](err)
 }
 
 // RetryAfter returns the delay that the response to a failed exchange requests, or 0.

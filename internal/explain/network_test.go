@@ -7,6 +7,7 @@ import (
 	"errors"
 	"net"
 	"net/http"
+	"os"
 	"syscall"
 	"testing"
 
@@ -24,6 +25,7 @@ func TestNetworkAdviceFollowsTheError(t *testing.T) {
 		{&net.DNSError{Err: "no such host", Name: "sts.example"}, HeadingNameResolution},
 		{&net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}, HeadingConnection},
 		{&net.OpError{Op: "read", Err: syscall.ECONNRESET}, HeadingConnection},
+		{&net.OpError{Op: "dial", Err: os.NewSyscallError("connect", syscall.EPERM)}, HeadingConnection}, // by a network policy of eBPF
 		{context.DeadlineExceeded, HeadingTimeout},
 		{x509.CertificateInvalidError{Reason: x509.Expired}, HeadingClock},
 		{x509.HostnameError{Certificate: &x509.Certificate{}, Host: "sts.example"}, HeadingTLS},
@@ -39,6 +41,7 @@ func TestNetworkAdviceFollowsTheError(t *testing.T) {
 		a := For(Facts{Kind: ErrUnavailable, Err: tt.err, Region: "us-west-2"})
 		assert.Equal(t, tt.want, a.Heading, tt.err)
 		assert.NotEmpty(t, a.Text)
+		assert.False(t, Permanent(tt.err), tt.err)
 	}
 }
 
