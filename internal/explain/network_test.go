@@ -22,7 +22,7 @@ func TestNetworkAdviceFollowsTheError(t *testing.T) {
 		{&ProxyError{"proxy.example", "403 Forbidden"}, HeadingProxy},
 		{ErrProxyAddress, HeadingProxy},
 		{&net.OpError{Op: "proxyconnect", Err: syscall.ECONNREFUSED}, HeadingProxy},
-		{&net.DNSError{Err: "no such host", Name: "sts.example"}, HeadingNameResolution},
+		{&net.DNSError{Err: "no such host", Name: "sts.example", IsNotFound: true}, HeadingNameResolution},
 		{&net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}, HeadingConnection},
 		{&net.OpError{Op: "read", Err: syscall.ECONNRESET}, HeadingConnection},
 		{&net.OpError{Op: "dial", Err: os.NewSyscallError("connect", syscall.EPERM)}, HeadingConnection}, // by a network policy of eBPF
@@ -54,7 +54,7 @@ func TestNetworkAdviceSuggestsOnlyNamedRegions(t *testing.T) {
 		{"eu-central-1", "https://oidc.example.com", "", ""},
 		{"eu-central-1", "", testSource, ""},
 	} {
-		f := Facts{Kind: ErrUnavailable, Err: &net.DNSError{Name: "sts.example"}, RoleARN: testRole, Source: tt.source, Region: tt.region}
+		f := Facts{Kind: ErrUnavailable, Err: &net.DNSError{Name: "sts.example", IsNotFound: true}, RoleARN: testRole, Source: tt.source, Region: tt.region}
 		f.Claims.Issuer = tt.issuer
 		advice := For(f)
 		assert.Equal(t, HeadingNameResolution, advice.Heading)

@@ -30,7 +30,9 @@ var firstCauses = []rule{
 		source: "https://aws.amazon.com/blogs/security/announcing-an-update-to-iam-role-trust-policy-behavior/",
 	},
 	{
-		when: func(f Facts) bool { return f.FIPS && isUnknownHost(f) }, kind: ErrUnavailable, heading: HeadingEndpoint,
+		when: func(f Facts) bool {
+			return f.FIPS && isUnknownHost(f) && strings.HasPrefix(f.value("host"), "sts-fips.")
+		}, kind: ErrUnavailable, heading: HeadingEndpoint,
 		fix:    "unset AWS_USE_FIPS_ENDPOINT: its host does not exist in {region}",
 		text:   "AWS_USE_FIPS_ENDPOINT selects the host {host}, which does not exist, so {region} seems to have no FIPS endpoint of STS. Unset AWS_USE_FIPS_ENDPOINT, or set AWS_REGION to a region that has one",
 		source: "https://aws.amazon.com/compliance/fips/",
@@ -89,5 +91,5 @@ func hasEndpoint(f Facts) bool { return f.Endpoint != "" }
 // isUnknownHost reports whether the name of STS does not exist.
 func isUnknownHost(f Facts) bool {
 	var host *net.DNSError
-	return errors.As(f.Err, &host) && !isProxy(f.Err)
+	return errors.As(f.Err, &host) && host.IsNotFound && !isProxy(f.Err)
 }

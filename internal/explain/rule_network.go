@@ -53,6 +53,12 @@ var networkRules = []rule{
 		source: "https://pkg.go.dev/net/http#ProxyFromEnvironment",
 	},
 	{
+		when: func(f Facts) bool { return errorIs[*net.DNSError](f.Err) && !isUnknownHost(f) }, kind: ErrUnavailable, heading: HeadingNameResolution,
+		fix:    "check the cluster's DNS, and port 53 in its network policies",
+		text:   "the cluster's DNS does not respond, or reports a fault of its own: check it, and whether the network policies allow port 53, UDP and TCP",
+		source: "https://kubernetes.io/docs/tasks/administer-cluster/dns-debugging-resolution/",
+	},
+	{
 		when: func(f Facts) bool { return isUnknownHost(f) && hasEndpoint(f) }, kind: ErrUnavailable, heading: HeadingNameResolution,
 		fix:    "check the endpoint, the cluster's DNS and its network policies",
 		text:   "the host name {host} of the endpoint cannot be resolved: unset AWS_ENDPOINT_URL_STS and Options.Endpoint, or correct them, and check the cluster's DNS and its network policies",

@@ -174,13 +174,23 @@ func TestRuleOfResponses(t *testing.T) {
 }
 
 func TestRuleNamesEndpointVariableBeforeDNS(t *testing.T) {
-	err := &net.DNSError{Err: "no such host", Name: "sts-fips.eu-west-1.amazonaws.com", IsNotFound: true}
-	f := Facts{Kind: ErrUnavailable, Err: err, RoleARN: testRole, Region: "eu-west-1", FIPS: true}
-	assert.Contains(t, For(f).Text, "AWS_USE_FIPS_ENDPOINT selects the host sts-fips.eu-west-1.amazonaws.com")
-	f.FIPS, f.DualStack = false, true
-	assert.Contains(t, For(f).Text, "AWS_USE_DUALSTACK_ENDPOINT selects the host")
-	f.Err = context.DeadlineExceeded
-	assert.Equal(t, HeadingTimeout, For(f).Heading)
+	unknown := func(host string) error { return &net.DNSError{Err: "no such host", Name: host, IsNotFound: true} }
+	for _, tt := range []struct {
+		region          string
+		fips, dualStack bool
+		err             error
+		want            string
+	}{
+		{"eu-west-1", true, false, unknown("sts-fips.eu-west-1.amazonaws.com"), "AWS_USE_FIPS_ENDPOINT selects the host sts-fips.eu-west-1.amazonaws.com"},
+		{"eu-west-1", false, true, unknown("sts.eu-west-1.api.aws"), "AWS_USE_DUALSTACK_ENDPOINT selects the host"},
+		{"us-gov-west-1", true, false, unknown("sts.us-gov-west-1.amazonaws.com"), "check the region, the cluster's DNS"}, // the ordinary name
+		{"us-east-1", true, true, &net.DNSError{Err: "i/o timeout", Name: "sts-fips.us-east-1.api.aws", IsTimeout: true}, "the cluster's DNS does not respond"},
+		{"us-east-1", true, true, &net.DNSError{Err: "server misbehaving", Name: "sts-fips.us-east-1.api.aws", IsTemporary: true}, "the cluster's DNS does not respond"},
+		{"us-east-1", true, true, context.DeadlineExceeded, "does not respond: check the network policies and the proxy"},
+	} {
+		f := Facts{Kind: ErrUnavailable, Err: tt.err, Region: tt.region, FIPS: tt.fips, DualStack: tt.dualStack}
+		assert.Contains(t, For(f).Text, tt.want)
+	}
 }
 
 func TestSettingEncryptsEndpoint(t *testing.T) {

@@ -33,6 +33,7 @@ func TestTokenFileAdviceFollowsTheFile(t *testing.T) {
 		a := For(Facts{Kind: ErrTokenFile, Err: tt.err, TokenFile: tt.path, File: tt.file})
 		assert.Equal(t, tt.heading, a.Heading)
 		assert.Contains(t, a.Text, tt.text)
+		assert.Equal(t, errors.Is(tt.err, fs.ErrPermission), Permanent(tt.err))
 	}
 }
 
