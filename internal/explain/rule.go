@@ -42,7 +42,7 @@ const (
 // rules returns the rules in the order in which they apply: first the causes that make all other
 // advice pointless.
 func rules() [][]rule {
-	return [][]rule{firstCauses, policyRules, accessRules, tokenRules, clockRules, requestRules, tokenFileRules, serviceRules, networkRules, otherRules}
+	return [][]rule{firstCauses, policyRules, accessRules, clockRules, requestRules, tokenRules, tokenFileRules, serviceRules, networkRules, otherRules}
 }
 
 // find returns the first rule for which match reports true, or nil.

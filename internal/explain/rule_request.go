@@ -35,6 +35,18 @@ var requestRules = []rule{
 		source: webIdentityDocument,
 	},
 	{
+		codes: []string{"InvalidParameterValue"}, phrases: []string{"conflicts with a transitive tag key"}, only: chained, kind: ErrInvalidRequest, heading: HeadingInvalidRequest,
+		fix:    "leave inherited tags out of the option Tags",
+		text:   "the session of {signer} has a transitive tag with a key of the option Tags. A role chain inherits such tags and cannot replace them: leave the key out of the option Tags",
+		source: "https://docs.aws.amazon.com/IAM/latest/UserGuide/id_session-tags.html#id_session-tags_role-chaining",
+	},
+	{
+		codes: []string{"InvalidParameterValue"}, phrases: []string{"tag key"}, kind: ErrInvalidRequest, heading: HeadingInvalidRequest,
+		fix:    "correct the session tags",
+		text:   "STS does not accept the session tags: their keys have to differ in more than the case of letters, and transitive keys have to be among them. In a role chain, correct the option Tags. For a first role, correct the token's claim https://aws.amazon.com/tags, which the issuer adds",
+		source: "https://docs.aws.amazon.com/IAM/latest/UserGuide/id_session-tags.html#id_session-tags_know",
+	},
+	{
 		codes: []string{"MalformedPolicyDocument", "MalformedPolicyDocumentException"}, kind: ErrInvalidRequest, heading: HeadingSessionPolicy,
 		fix:    "correct Options.Policy",
 		text:   `the session policy is not valid IAM JSON: correct it. It looks like Options.Policy={"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:GetObject","Resource":"*"}]}`,

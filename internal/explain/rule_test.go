@@ -158,6 +158,13 @@ func TestRuleOfResponses(t *testing.T) {
 		{"tags", respond("PackedPolicyTooLarge", "Packed size of session tags consumes 112% of allotted space.", testSource), ErrInvalidRequest, HeadingSessionPolicy, "are inherited and count", "Options.Policy"},
 		{"tags, long code", respond("PackedPolicyTooLargeException", "Packed size of session tags consumes 112% of allotted space.", ""), ErrInvalidRequest, HeadingSessionPolicy, "the token's claim https://aws.amazon.com/tags", "Options.Policy"},
 		{"policy", respond("PackedPolicyTooLargeException", "Packed policy consumes 112% of allotted space", ""), ErrInvalidRequest, HeadingSessionPolicy, "Options.Policy", ""},
+		{"transitive tag that is inherited", respond("InvalidParameterValue", "One of the specified transitive tag keys can't be set because it conflicts with a transitive tag key from the calling session.", testSource), ErrInvalidRequest, HeadingInvalidRequest, "leave the key out of the option Tags", "OpenID"},
+		{"equal tags", respond("InvalidParameterValue", "Duplicate tag keys found. Please note that Tag keys are case insensitive.", testSource), ErrInvalidRequest, HeadingInvalidRequest, "the option Tags", "OpenID"},
+		{"transitive tag that is missing", respond("InvalidParameterValue", "The specified transitive tag key must be included in the requested tags.", testSource), ErrInvalidRequest, HeadingInvalidRequest, "the option Tags", "OpenID"},
+		{"tags of the token", respond("InvalidParameterValue", "Duplicate tag keys found.", ""), ErrInvalidRequest, HeadingInvalidRequest, "https://aws.amazon.com/tags", "OpenID"},
+		{"parameter", respond("InvalidParameterValue", "", testSource), ErrInvalidRequest, HeadingInvalidRequest, "STS names the parameter", "OpenID"},
+		{"parameter of another server", respond("InvalidParameterValue", "", "", endpoint), ErrTokenRejected, HeadingTokenRejected, "OpenID", ""},
+		{"parameter of AWS", respond("InvalidParameterValue", "", ""), ErrTokenRejected, HeadingTokenRejected, "STS does not accept the token", "OpenID"},
 		{"not STS", respond("InvalidAction", "", "", endpoint), ErrUnavailable, HeadingNotSTS, "AWS_ENDPOINT_URL_STS", ""},
 		{"not STS, no endpoint", respond("InvalidAction", "", ""), ErrUnavailable, HeadingNotSTS, "is not STS", "AWS_ENDPOINT_URL_STS"},
 	} {

@@ -104,7 +104,7 @@ var tokenRules = []rule{
 		source: webIdentityDocument,
 	},
 	{
-		codes: []string{"InvalidParameterValue"}, kind: ErrTokenRejected, heading: HeadingTokenRejected,
+		codes: []string{"InvalidParameterValue"}, only: firstRole, when: func(f Facts) bool { return !f.IsAWS() || hasEndpoint(f) }, kind: ErrTokenRejected, heading: HeadingTokenRejected,
 		fix:    "check the server's OpenID settings and the token's expiry",
 		text:   "a server other than AWS, such as MinIO, returns this for a token that has expired, is from another issuer or for another audience: check its OpenID settings",
 		source: "https://github.com/minio/minio/blob/master/docs/sts/web-identity.md",
