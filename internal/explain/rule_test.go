@@ -165,6 +165,9 @@ func TestRuleOfResponses(t *testing.T) {
 		{"parameter", respond("InvalidParameterValue", "", testSource), ErrInvalidRequest, HeadingInvalidRequest, "STS names the parameter", "OpenID"},
 		{"parameter of another server", respond("InvalidParameterValue", "", "", endpoint), ErrTokenRejected, HeadingTokenRejected, "OpenID", ""},
 		{"parameter of AWS", respond("InvalidParameterValue", "", ""), ErrTokenRejected, HeadingTokenRejected, "STS does not accept the token", "OpenID"},
+		{"no provider, by a clock behind", respond("InvalidIdentityToken", noProvider, "", func(f *Facts) { f.Claims.IssuedAt = f.Now.Add(90 * time.Second) }), ErrTokenRejected, HeadingNoOIDCProvider, "create-open-id", "clock"},
+		{"issued in the future", respond("InvalidIdentityToken", "", "", func(f *Facts) { f.Claims.IssuedAt = f.Now.Add(90 * time.Second) }), ErrTokenRejected, HeadingClock, "in the future", ""},
+		{"token of a secret", respond("InvalidIdentityToken", noProvider, "", func(f *Facts) { f.Claims = tokenfile.Claims{Issuer: "kubernetes/serviceaccount"} }), ErrTokenRejected, HeadingTokenRejected, "service account's secret", "create-open-id"},
 		{"not STS", respond("InvalidAction", "", "", endpoint), ErrUnavailable, HeadingNotSTS, "AWS_ENDPOINT_URL_STS", ""},
 		{"not STS, no endpoint", respond("InvalidAction", "", ""), ErrUnavailable, HeadingNotSTS, "is not STS", "AWS_ENDPOINT_URL_STS"},
 	} {

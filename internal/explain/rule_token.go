@@ -42,10 +42,10 @@ var tokenRules = []rule{
 		source: "https://www.rfc-editor.org/rfc/rfc7519#section-4.1.5",
 	},
 	{
-		when: func(f Facts) bool { return f.Claims.IssuedAt.After(f.Now.Add(time.Minute)) }, kind: ErrTokenRejected, heading: HeadingClock,
-		fix:    "correct the clock of the API server or of this node",
-		text:   "the token was issued at {issued}, which is in the future: set the wrong clock, that of the API server or of this node (for example with chronyc makestep), check its time synchronization, and recreate the pod{deletepod}",
-		source: "https://www.rfc-editor.org/rfc/rfc7519#section-4.1.6",
+		codes: []string{"InvalidIdentityToken"}, when: isSecretToken, kind: ErrTokenRejected, heading: HeadingTokenRejected,
+		fix:    "use the service account's projected token, with the audience sts.amazonaws.com",
+		text:   "the token has no audience, so it is not a projected token, but that of a service account's secret: remove AWS_WEB_IDENTITY_TOKEN_FILE from the container's own env and recreate the pod, so that the webhook sets it. If you mount the token yourself, use a projected volume with the audience sts.amazonaws.com",
+		source: "https://kubernetes.io/docs/concepts/security/service-accounts/#auth-mechanisms",
 	},
 	{
 		phrases: []string{"No OpenIDConnect provider found"}, when: func(f Facts) bool { return IsUnregistrable(f.Claims.Issuer) },
@@ -86,10 +86,10 @@ var tokenRules = []rule{
 		source: "https://github.com/terraform-aws-modules/terraform-aws-eks/issues/2542",
 	},
 	{
-		codes: []string{"InvalidIdentityToken"}, when: isSecretToken, kind: ErrTokenRejected, heading: HeadingTokenRejected,
-		fix:    "use the service account's projected token, with the audience sts.amazonaws.com",
-		text:   "the token has no audience, so it is not a projected token, but that of a service account's secret: remove AWS_WEB_IDENTITY_TOKEN_FILE from the container's own env and recreate the pod, so that the webhook sets it. If you mount the token yourself, use a projected volume with the audience sts.amazonaws.com",
-		source: "https://kubernetes.io/docs/concepts/security/service-accounts/#auth-mechanisms",
+		when: func(f Facts) bool { return f.Claims.IssuedAt.After(f.Now.Add(time.Minute)) }, kind: ErrTokenRejected, heading: HeadingClock,
+		fix:    "correct the clock of the API server or of this node",
+		text:   "the token was issued at {issued}, which is in the future: set the wrong clock, that of the API server or of this node (for example with chronyc makestep), check its time synchronization, and recreate the pod{deletepod}",
+		source: "https://www.rfc-editor.org/rfc/rfc7519#section-4.1.6",
 	},
 	{
 		codes: []string{"InvalidIdentityToken", "IDPRejectedClaim"}, when: func(f Facts) bool { return f.TokenFile == "" }, kind: ErrTokenRejected, heading: HeadingTokenRejected,
