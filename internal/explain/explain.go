@@ -9,9 +9,8 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws/retry"
-
 	"github.com/irsakit/irsakit/cache"
+	"github.com/irsakit/irsakit/internal/awserror"
 )
 
 // The kinds of failures. Package irsa exports and documents them.
@@ -48,11 +47,8 @@ func Kind(err error, source string) error {
 	}); r != nil {
 		return r.kind
 	}
-	if _, throttled := retry.DefaultThrottleErrorCodes[failure.Code]; throttled {
-		return ErrThrottled
-	}
 	switch {
-	case failure.Status == http.StatusTooManyRequests:
+	case awserror.IsThrottling(failure.Code), failure.Status == http.StatusTooManyRequests:
 		return ErrThrottled
 	case failure.Code == "", failure.Status >= http.StatusInternalServerError, isForeignCode(failure.Code):
 		return ErrUnavailable

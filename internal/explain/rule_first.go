@@ -5,6 +5,8 @@ import (
 	"net"
 	"slices"
 	"strings"
+
+	"github.com/irsakit/irsakit/internal/awserror"
 )
 
 // firstCauses are settings with which no exchange can succeed. They come before any other advice,
@@ -23,7 +25,7 @@ var firstCauses = []rule{
 		source: "https://docs.aws.amazon.com/eks/latest/userguide/pod-configuration.html",
 	},
 	{
-		codes: []string{"AccessDenied", "AccessDeniedException"}, only: chained, when: func(f Facts) bool { return strings.EqualFold(f.Source, f.RoleARN) },
+		codes: []string{"AccessDenied"}, only: chained, when: func(f Facts) bool { return strings.EqualFold(f.Source, f.RoleARN) },
 		kind: ErrAccessDenied, heading: HeadingRoleChain,
 		fix:    "remove this AssumeRole: the program already has this role's credentials",
 		text:   "{role} would assume itself, which its trust policy does not allow. The Provider has the credentials of this role already: use it as it is, without AssumeRole",
@@ -44,13 +46,13 @@ var firstCauses = []rule{
 		source: "https://docs.aws.amazon.com/sdkref/latest/guide/feature-endpoints.html",
 	},
 	{
-		codes: []string{"SignatureDoesNotMatch", "InvalidSignatureException"}, phrases: []string{"scoped to a valid region", "scoped to correct region"}, when: hasEndpoint,
+		codes: []string{"SignatureDoesNotMatch", "InvalidSignature"}, phrases: []string{"scoped to a valid region", "scoped to correct region"}, when: hasEndpoint,
 		kind: ErrInvalidRequest, heading: HeadingEndpoint, fix: "unset AWS_ENDPOINT_URL_STS, or set AWS_REGION to its region",
 		text:   "the STS endpoint is in another region than {region}, the region that requests are signed for: unset AWS_ENDPOINT_URL_STS and Options.Endpoint, or set AWS_REGION to the endpoint's region",
 		source: "https://github.com/cloud-custodian/cloud-custodian/issues/4874",
 	},
 	{
-		codes: []string{"SignatureDoesNotMatch", "InvalidSignatureException"}, phrases: []string{"scoped to a valid region", "scoped to correct region"},
+		codes: []string{"SignatureDoesNotMatch", "InvalidSignature"}, phrases: []string{"scoped to a valid region", "scoped to correct region"},
 		kind: ErrInvalidRequest, heading: HeadingEndpoint, fix: "check Options.STS, DNS and the proxy: STS of another region responds",
 		text:   "STS of another region than {region} answered: check the region of a client in Options.STS, the DNS entries of STS, and the proxy",
 		source: "https://github.com/cloud-custodian/cloud-custodian/issues/4874",
@@ -72,7 +74,7 @@ func isAPIServerToken(f Facts) bool {
 
 // isFault reports whether the response is a fault of STS itself.
 func (f Facts) isFault() bool {
-	return f.is(ErrUnavailable) && f.Code != "InvalidIdentityToken" && f.Code != "IDPCommunicationError"
+	return f.is(ErrUnavailable) && !awserror.Is(f.Code, "InvalidIdentityToken", "IDPCommunicationError")
 }
 
 // IsAPIServerToken reports whether the token is for the Kubernetes API server: its audiences are the

@@ -168,6 +168,13 @@ func TestRuleOfResponses(t *testing.T) {
 		{"no provider, by a clock behind", respond("InvalidIdentityToken", noProvider, "", func(f *Facts) { f.Claims.IssuedAt = f.Now.Add(90 * time.Second) }), ErrTokenRejected, HeadingNoOIDCProvider, "create-open-id", "clock"},
 		{"issued in the future", respond("InvalidIdentityToken", "", "", func(f *Facts) { f.Claims.IssuedAt = f.Now.Add(90 * time.Second) }), ErrTokenRejected, HeadingClock, "in the future", ""},
 		{"token of a secret", respond("InvalidIdentityToken", noProvider, "", func(f *Facts) { f.Claims = tokenfile.Claims{Issuer: "kubernetes/serviceaccount"} }), ErrTokenRejected, HeadingTokenRejected, "service account's secret", "create-open-id"},
+		{"source unknown, in JSON", respond("UnrecognizedClientException", "", testSource), ErrRejected, HeadingRefusedByService, "created again", ""},
+		{"source unknown to S3", respond("InvalidAccessKeyId", "", testSource), ErrRejected, HeadingRefusedByService, "created again", ""},
+		{"source to be renewed", respond("TokenRefreshRequired", "", testSource), ErrRejected, HeadingRefusedByService, "created again", ""},
+		{"request in the future", respond("RequestInTheFuture", "", testSource), ErrRejected, HeadingClock, "time synchronization", ""},
+		{"signature expired, in JSON", respond("InvalidSignatureException", "Signature expired: 20260101T000000Z is now earlier than 20260101T000500Z", testSource), ErrRejected, HeadingClock, "time synchronization", ""},
+		{"signature removed", respond("MissingAuthenticationToken", "Request is missing Authentication Token", testSource), ErrInvalidRequest, HeadingInvalidRequest, "something changed the request", "is not STS"},
+		{"signature added", respond("IncompleteSignature", "Authorization header requires 'Credential' parameter.", ""), ErrInvalidRequest, HeadingInvalidRequest, "something changed the request", ""},
 		{"not STS", respond("InvalidAction", "", "", endpoint), ErrUnavailable, HeadingNotSTS, "AWS_ENDPOINT_URL_STS", ""},
 		{"not STS, no endpoint", respond("InvalidAction", "", ""), ErrUnavailable, HeadingNotSTS, "is not STS", "AWS_ENDPOINT_URL_STS"},
 	} {
@@ -244,6 +251,7 @@ func TestRuleTextsAreBounded(t *testing.T) {
 		assert.NotRegexp(t, `\{[a-z]+\}`, fix)
 		assert.NotRegexp(t, `\{[a-z]+\}`, f.expand(r.text))
 		assert.True(t, r.kind == nil || known[r.kind])
+		assert.NotRegexp(t, "Exception$", strings.Join(r.codes, "\n"))
 		if own := r.heading == HeadingTokenMalformed; isSTS && !own && (r.codes != nil || r.phrases != nil) {
 			u, err := url.Parse(r.source)
 			assert.NoError(t, err)

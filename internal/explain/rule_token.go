@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/irsakit/irsakit/internal/awserror"
 	"github.com/irsakit/irsakit/tokenfile"
 )
 
@@ -125,26 +126,26 @@ var tokenRules = []rule{
 // clockRules are the causes of expired tokens and signatures.
 var clockRules = []rule{
 	{
-		phrases: []string{"Signature expired", "Signature not yet current"}, codes: []string{"SignatureDoesNotMatch", "InvalidSignatureException"},
+		phrases: []string{"Signature expired", "Signature not yet current"}, codes: []string{"SignatureDoesNotMatch", "InvalidSignature"},
 		only: chained, kind: ErrRejected, heading: HeadingClock,
 		fix:    "correct the clock of this node",
 		text:   "by the clock of STS, the request was signed at another time: set the clock of this node (for example with chronyc makestep), and check its time synchronization. Services accept a difference of at most 5 minutes",
 		source: "https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-troubleshooting.html",
 	},
 	{
-		codes: []string{"RequestExpired", "RequestTimeTooSkewed"}, only: chained, kind: ErrRejected, heading: HeadingClock,
+		codes: []string{"RequestExpired", "RequestTimeTooSkewed", "RequestInTheFuture"}, only: chained, kind: ErrRejected, heading: HeadingClock,
 		fix:    "correct the clock of this node",
 		text:   "by the clock of STS, the request was signed at another time: set the clock of this node (for example with chronyc makestep), and check its time synchronization. Services accept a difference of at most 5 minutes",
 		source: commonErrors,
 	},
 	{
-		codes: []string{"ExpiredToken", "ExpiredTokenException", "InvalidClientTokenId"}, only: chained, kind: ErrRejected, heading: HeadingRefusedByService,
+		codes: awserror.InvalidKeyCodes(), only: chained, kind: ErrRejected, heading: HeadingRefusedByService,
 		fix:    "wait: the library requests new ones; if it lasts, check the node's clock",
 		text:   "STS rejected the credentials of {signer}, and the library requests new ones. If this lasts, check the clock of the node, and whether that role was deleted and created again",
 		source: "https://docs.aws.amazon.com/STS/latest/APIReference/CommonErrors.html",
 	},
 	{
-		codes: []string{"ExpiredToken", "ExpiredTokenException"}, when: func(f Facts) bool { return f.TokenFile == "" }, kind: ErrTokenExpired, heading: HeadingTokenSource,
+		codes: []string{"ExpiredToken"}, when: func(f Facts) bool { return f.TokenFile == "" }, kind: ErrTokenExpired, heading: HeadingTokenSource,
 		fix:    "let Options.Token return a new token for each call",
 		text:   "Options.Token returned a token that has expired: it has to return one that is valid for each call",
 		source: webIdentityDocument,
