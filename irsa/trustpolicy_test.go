@@ -80,3 +80,23 @@ func TestReportCheckTrustPolicy(t *testing.T) {
 		})
 	}
 }
+
+func TestCheckTrustPolicyReadsTagsOfToken(t *testing.T) {
+	k, pod := newPod(t)
+	plain := k.Role("s3-writer", irsatest.Trust(k.ServiceAccount("shop", "cart"))).TrustPolicy()
+	tagged := strings.NewReplacer(`"StringEquals": {`, `"StringEquals": {"aws:RequestTag/team": "blue",`,
+		`"sts:AssumeRoleWithWebIdentity"`, `["sts:AssumeRoleWithWebIdentity","sts:TagSession"]`).Replace(plain)
+	for _, claim := range []func(*irsatest.TokenOptions){
+		irsatest.Claim("https://aws.amazon.com/tags", map[string]any{"principal_tags": map[string]any{"team": []string{"blue"}}}),
+		irsatest.Claim("https://aws.amazon.com/tags/principal_tags/team", "blue"),
+	} {
+		pod.Rotate(claim)
+		for policy, want := range map[string]string{tagged: "passed", plain: "failed"} {
+			k.Role("s3-writer", irsatest.TrustPolicy(policy))
+			report := irsa.Diagnose(t.Context(), pod.Options)
+			report.CheckTrustPolicy([]byte(policy))
+			assert.Equal(t, want, statusOf(report, "exchange"), report)
+			assert.Equal(t, want, statusOf(report, "trust-policy"), report)
+		}
+	}
+}

@@ -1,10 +1,14 @@
 package diagnose
 
 import (
+	"encoding/base64"
+	"encoding/json"
 	"fmt"
+	"strings"
 
 	"github.com/irsakit/irsakit/internal/explain"
 	"github.com/irsakit/irsakit/internal/trustpolicy"
+	"github.com/irsakit/irsakit/tokenfile"
 )
 
 // Identity is the web identity that STS evaluates a trust policy for.
@@ -17,10 +21,21 @@ func (d *diagnosis) identity() *Identity {
 	if f.RoleARN == "" || explain.WithoutScheme(f.Claims.Issuer) == "" {
 		return nil
 	}
-	return &Identity{
+	w := &Identity{
 		Provider: f.ProviderARN(), Issuer: f.Claims.Issuer, Subject: f.Claims.Subject, Audiences: f.Claims.Audience,
 		SessionName: d.exchange.SessionNameFor(d.token.Claims()),
 	}
+	w.SetClaims(claimsOf(*d.token))
+	return w
+}
+
+// claimsOf returns all claims of a token, or nil if it is no JWT.
+func claimsOf(token tokenfile.Token) (claims map[string]any) {
+	_, rest, _ := strings.Cut(token.Reveal(), ".")
+	part, _, _ := strings.Cut(rest, ".")
+	text, _ := base64.RawURLEncoding.DecodeString(part)
+	_ = json.Unmarshal(text, &claims) // nil if it fails
+	return claims
 }
 
 // TrustPolicy checks whether a trust policy allows an identity, which is nil if it is unknown, and no
