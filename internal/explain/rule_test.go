@@ -327,6 +327,8 @@ func TestCauseIsTheSameForTheSameCause(t *testing.T) {
 		assert.Equal(t, tt.want, Cause(errors.New(tt.one), ""))
 		assert.Equal(t, tt.want, Cause(errors.New(tt.other), ""))
 	}
+	const issuer = "No OpenIDConnect provider found in your account for https://oidc.eks.us-west-2.amazonaws.com/id/B1764212345CAFE123456789AB9876543210"
+	assert.Equal(t, issuer, Cause(errors.New(issuer), ""), "its digits are no times")
 	assert.Equal(t, "role "+testRole+" in 111122223333", Cause(errors.New("role "+testRole+" in 111122223333"), ""), "neither is a time")
 	assert.Equal(t, "AccessDenied: sts:AssumeRole not authorized: no session policy allows it",
 		Cause(answered(403, "AccessDenied", "User: arn:aws:sts::1:assumed-role/a/cart-1 is not authorized to perform: sts:AssumeRole on resource: arn:aws:iam::2:role/b because no session policy allows the sts:AssumeRole action"), ""))
