@@ -55,6 +55,12 @@ func TestReportCheckTrustPolicy(t *testing.T) {
 			"(another service account), but the exchange passed", "compare it with that in IAM"},
 		{"no policy", replace(`"Effect"`, `"Efect"`), failed, failed, "this is not a trust policy that IAM takes", "aws iam get-role"},
 		{"no policy, and the exchange passed", replace(`"Effect"`, `"Efect"`), passed, warned, "this is not a trust policy that IAM takes", "compare it with that in IAM"},
+		{"a deleted role in a Deny", replace(`"Statement": [`, `"Statement": [{"Effect": "Deny", "Principal": {"AWS": "AROADBQP57FF2AEXAMPLE"}, "Action": "sts:AssumeRole"},`), passed, passed, "allowed by statement 2", ""},
+		{"a principal that is not supported", replace(`"Statement": [`, `"Statement": [{"Effect": "Deny", "Principal": {"CanonicalUser": "79a59df900b949e5"}, "Action": "sts:AssumeRole"},`), failed, warned,
+			"the policy cannot be evaluated: trustpolicy: statement 1, Principal: CanonicalUser: it is not supported", "check it by hand"},
+		{"the output of get-role", func(trust, _ string) string {
+			return `{"Role": {"RoleName": "s3-writer", "AssumeRolePolicyDocument": ` + trust + `}}`
+		}, passed, passed, "allowed by statement 1", ""},
 		{"an IP address", replace(equals, `"IpAddress": {"aws:SourceIp": "10.0.0.0/8"}, `+equals), passed, warned,
 			`Allow in statement 1 cannot be judged: IpAddress on "aws:SourceIp" (only AWS knows this key)`, "check by hand what cannot be judged"},
 		{"an IP address, and the exchange failed", replace(equals, `"IpAddress": {"aws:SourceIp": "10.0.0.0/8"}, `+equals), failed, warned, "cannot be judged", "check by hand what cannot be judged"},
