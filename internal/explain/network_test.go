@@ -66,6 +66,13 @@ func TestNetworkAdviceSuggestsOnlyNamedRegions(t *testing.T) {
 	}
 }
 
+func TestNetworkAdviceFollowsTheCABundle(t *testing.T) {
+	f := Facts{Kind: ErrUnavailable, Err: &tls.CertificateVerificationError{Err: x509.UnknownAuthorityError{}}}
+	assert.Contains(t, For(f).Fix, "add ca-certificates to the image")
+	f.CABundle = true
+	assert.Equal(t, "add the authority of STS to AWS_CA_BUNDLE, or unset the variable", For(f).Fix)
+}
+
 func TestCallerAdviceFollowsTheContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()

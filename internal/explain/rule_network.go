@@ -107,6 +107,12 @@ var networkRules = []rule{
 		source: caReport,
 	},
 	{
+		when: func(f Facts) bool { return errorIs[*tls.CertificateVerificationError](f.Err) && f.CABundle }, kind: ErrUnavailable, heading: HeadingTLS,
+		fix:    "add the authority of STS to AWS_CA_BUNDLE, or unset the variable",
+		text:   "the certificate is from none of the authorities in AWS_CA_BUNDLE, which replace those of the system: unset the variable, or add the missing authority to the file: the public ones (ca-certificates), and behind a proxy that opens TLS that of the proxy",
+		source: "https://docs.aws.amazon.com/sdkref/latest/guide/feature-gen-config.html",
+	},
+	{
 		when: func(f Facts) bool { return errorIs[*tls.CertificateVerificationError](f.Err) }, kind: ErrUnavailable, heading: HeadingTLS,
 		fix:    "add ca-certificates to the image, or set AWS_CA_BUNDLE",
 		text:   "the certificate of STS cannot be verified: the image needs the public authorities (ca-certificates). Behind a proxy that opens TLS, let AWS_CA_BUNDLE name the proxy's authority",
