@@ -31,6 +31,9 @@ func TestNetworkAdviceFollowsTheError(t *testing.T) {
 		{x509.HostnameError{Certificate: &x509.Certificate{}, Host: "sts.example"}, HeadingTLS},
 		{&tls.CertificateVerificationError{Err: x509.UnknownAuthorityError{}}, HeadingTLS},
 		{http.ErrSchemeMismatch, HeadingTLS},
+		{tls.RecordHeaderError{Msg: "first record does not look like a TLS handshake"}, HeadingTLS},
+		{&net.OpError{Op: "proxyconnect", Err: &tls.CertificateVerificationError{Err: x509.UnknownAuthorityError{}}}, HeadingTLS},
+		{&net.OpError{Op: "proxyconnect", Err: &tls.CertificateVerificationError{Err: x509.CertificateInvalidError{Reason: x509.Expired}}}, HeadingClock},
 		{&net.OpError{Op: "remote error", Err: errors.New("tls: handshake failure")}, HeadingTLS},
 		{errors.New("quota"), HeadingConnection},
 		{&http.MaxBytesError{Limit: 1}, HeadingNotSTS},
@@ -43,6 +46,24 @@ func TestNetworkAdviceFollowsTheError(t *testing.T) {
 		assert.NotEmpty(t, a.Text)
 		assert.False(t, Permanent(tt.err), tt.err)
 	}
+}
+
+func TestNetworkAdviceNamesTheCause(t *testing.T) {
+	for _, tt := range []struct {
+		err  error
+		want string
+	}{
+		{&net.OpError{Op: "dial", Err: os.NewSyscallError("connect", syscall.ENETUNREACH)}, "no route"},
+		{&net.OpError{Op: "dial", Err: os.NewSyscallError("connect", syscall.EHOSTUNREACH)}, "AWS_USE_DUALSTACK_ENDPOINT=true"},
+		{&net.OpError{Op: "dial", Err: os.NewSyscallError("socket", syscall.EMFILE)}, "too many files and connections"},
+		{&net.DNSError{Err: "dial udp 10.100.0.10:53: socket: too many open files", Name: "sts.example", IsTemporary: true}, "too many files and connections"},
+	} {
+		a := For(Facts{Kind: ErrUnavailable, Err: tt.err, Region: "us-west-2"})
+		assert.Equal(t, HeadingConnection, a.Heading, tt.err)
+		assert.Contains(t, a.Text, tt.want)
+	}
+	a := For(Facts{Kind: ErrTokenFile, Err: &os.PathError{Op: "open", Path: "/token", Err: syscall.EMFILE}, TokenFile: "/token"})
+	assert.Contains(t, a.Text, "too many files and connections")
 }
 
 func TestNetworkAdviceSuggestsOnlyNamedRegions(t *testing.T) {

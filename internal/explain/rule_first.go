@@ -13,6 +13,12 @@ import (
 // which would be true and still not help.
 var firstCauses = []rule{
 	{
+		phrases: []string{"too many open files"}, heading: HeadingConnection, // the text of a *net.DNSError is all that it has
+		fix:    "find what keeps files or connections open, or raise the limit",
+		text:   "the program has too many files and connections open: find what does not close them, such as response bodies, or raise the limit of the process (ulimit -n)",
+		source: "https://man7.org/linux/man-pages/man3/errno.3.html",
+	},
+	{
 		when: inOtherPartition, heading: HeadingRoleARN,
 		fix:    "use a region of the role's partition, or correct the role ARN",
 		text:   "{role} is in the partition {rolepartition}, and the region {region} in {partition}. Partitions are separate parts of AWS, and STS cannot assume roles of another one. {correction}",
