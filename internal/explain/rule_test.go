@@ -175,6 +175,7 @@ func TestRuleOfResponses(t *testing.T) {
 		{"signature expired, in JSON", respond("InvalidSignatureException", "Signature expired: 20260101T000000Z is now earlier than 20260101T000500Z", testSource), ErrRejected, HeadingClock, "time synchronization", ""},
 		{"signature removed", respond("MissingAuthenticationToken", "Request is missing Authentication Token", testSource), ErrInvalidRequest, HeadingInvalidRequest, "something changed the request", "is not STS"},
 		{"signature added", respond("IncompleteSignature", "Authorization header requires 'Credential' parameter.", ""), ErrInvalidRequest, HeadingInvalidRequest, "something changed the request", ""},
+		{"region", respond("RegionDisabledException", "", ""), ErrInvalidRequest, HeadingRegionDisabled, "opt-in region, enable us-west-2 itself there", "set AWS_REGION"},
 		{"not STS", respond("InvalidAction", "", "", endpoint), ErrUnavailable, HeadingNotSTS, "AWS_ENDPOINT_URL_STS", ""},
 		{"not STS, no endpoint", respond("InvalidAction", "", ""), ErrUnavailable, HeadingNotSTS, "is not STS", "AWS_ENDPOINT_URL_STS"},
 	} {
