@@ -12,6 +12,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/assert"
+
+	"github.com/irsakit/irsakit/tokenfile"
 )
 
 func TestNetworkAdviceFollowsTheError(t *testing.T) {
@@ -101,4 +103,23 @@ func TestCallerAdviceFollowsTheContext(t *testing.T) {
 	ctx, cancel = context.WithTimeout(t.Context(), 0)
 	defer cancel()
 	assert.Contains(t, Caller(ctx, "us-west-2").Text, "com.amazonaws.us-west-2.sts")
+}
+
+func TestProxyAdviceFollowsTheStatus(t *testing.T) {
+	for status, want := range map[string]string{
+		"407 Proxy Authentication Required": "asks for a user name",
+		"403 Forbidden":                     "refuses to connect",
+		"503 Service Unavailable":           "cannot reach STS",
+	} {
+		f := Facts{Kind: ErrUnavailable, Err: &ProxyError{Host: "proxy.example", Status: status}, URL: "https://sts.us-west-2.amazonaws.com"}
+		assert.Equal(t, HeadingProxy, For(f).Heading)
+		assert.Contains(t, For(f).Text, want)
+		assert.Contains(t, For(f).Text, "sts.us-west-2.amazonaws.com")
+	}
+}
+
+func TestHostWithoutRegionLeadsToTheRegion(t *testing.T) {
+	err := &net.DNSError{Name: "sts..amazonaws.com", IsNotFound: true}
+	f := Facts{Kind: ErrUnavailable, Err: err, RoleARN: testRole, Region: "us-east-1", Claims: tokenfile.Claims{Issuer: "https://oidc.eks.us-west-2.amazonaws.com/id/A"}}
+	assert.Equal(t, HeadingRegion, For(f).Heading)
 }
