@@ -91,10 +91,10 @@ func (r *Report) MarshalJSON() ([]byte, error) {
 	}{r.OK(), r.Checks})
 }
 
-// CheckTrustPolicy adds a check of the role's trust policy. The document is in the format
-// that this command prints:
+// CheckTrustPolicy adds a check of the role's trust policy. The document is the policy, or the
+// output of this command, which contains it:
 //
-//	aws iam get-role --role-name $ROLE --query Role.AssumeRolePolicyDocument
+//	aws iam get-role --role-name $ROLE --output json
 //
 // The check determines whether the policy allows the token or, if not, which condition
 // does not match and why. It warns about a policy that also allows strangers, such as every

@@ -14,6 +14,7 @@ import (
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 
 	"github.com/irsakit/irsakit/cache"
+	"github.com/irsakit/irsakit/internal/awserror"
 	"github.com/irsakit/irsakit/internal/lazyregexp"
 )
 
@@ -29,14 +30,11 @@ const (
 // verdictOf returns the verdict of an error code. AccessDenied and SignatureDoesNotMatch count as
 // accepted, because new credentials rarely help. AccessDenied is also the code for revoked
 // sessions.
-// https://docs.aws.amazon.com/IAM/latest/APIReference/CommonErrors.html
-// https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html#ErrorCodeList
 func verdictOf(code string) verdict {
-	switch code {
-	case "ExpiredToken", "ExpiredTokenException", "InvalidClientTokenId", "UnrecognizedClientException",
-		"InvalidAccessKeyId", "TokenRefreshRequired":
+	switch {
+	case awserror.Is(code, awserror.InvalidKeyCodes()...):
 		return invalidKey
-	case "RequestExpired", "AuthFailure", "InvalidToken":
+	case awserror.Is(code, "RequestExpired", "AuthFailure", "InvalidToken"):
 		return doubtful
 	default:
 		return accepted

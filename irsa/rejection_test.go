@@ -170,7 +170,7 @@ func TestRejectionDuringOutageKeepsCredentials(t *testing.T) {
 
 func TestRejectionOfInvalidKeyCausesOneExchangeAndResend(t *testing.T) {
 	t.Parallel()
-	for _, code := range []string{"ExpiredToken", "ExpiredTokenException", "InvalidClientTokenId", "UnrecognizedClientException", "InvalidAccessKeyId", "TokenRefreshRequired"} {
+	for _, code := range []string{"ExpiredToken", "ExpiredTokenException", "InvalidClientTokenId", "InvalidClientTokenIdException", "UnrecognizedClientException", "InvalidAccessKeyId", "TokenRefreshRequired"} {
 		t.Run(code, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				k, p := providers["New"](t)
@@ -262,7 +262,7 @@ func TestRejectionOfNewKeyLastsAtMostAMinute(t *testing.T) {
 }
 
 func TestRejectionInDoubtCausesOneBackgroundExchange(t *testing.T) {
-	for _, code := range []string{"RequestExpired", "AuthFailure", "InvalidToken"} {
+	for _, code := range []string{"RequestExpired", "RequestExpiredException", "AuthFailure", "InvalidToken"} {
 		t.Run(code, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				var log bytes.Buffer

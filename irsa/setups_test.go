@@ -226,6 +226,7 @@ func (b *broken) constant(text string) string {
 		`20[2-9]\d-\d\d-\d\dT\d\d:\d\d:\d\dZ`:          "TIME",      // the real clock's
 		`(23h59m|59m)\d+s|24h0m0s|1h0m0s|-1m[01]s`:     "TIME",      // relative to the real clock
 		`(stat|open) /\S*\.\.\.\S*`:                    "stat FILE", // in an error that is cut
+		`: /\S*\.\.\.`:                                 ": FILE...", // the same
 		`user \d+ and group \d+( \(and [\d ]+\))?`:     "user UID and group GID",
 	} {
 		text = regexp.MustCompile(expression).ReplaceAllString(text, constant)

@@ -55,6 +55,12 @@ func TestReportCheckTrustPolicy(t *testing.T) {
 			"(another service account), but the exchange passed", "compare it with that in IAM"},
 		{"no policy", replace(`"Effect"`, `"Efect"`), failed, failed, "this is not a trust policy that IAM takes", "aws iam get-role"},
 		{"no policy, and the exchange passed", replace(`"Effect"`, `"Efect"`), passed, warned, "this is not a trust policy that IAM takes", "compare it with that in IAM"},
+		{"a deleted role in a Deny", replace(`"Statement": [`, `"Statement": [{"Effect": "Deny", "Principal": {"AWS": "AROADBQP57FF2AEXAMPLE"}, "Action": "sts:AssumeRole"},`), passed, passed, "allowed by statement 2", ""},
+		{"a principal that is not supported", replace(`"Statement": [`, `"Statement": [{"Effect": "Deny", "Principal": {"CanonicalUser": "79a59df900b949e5"}, "Action": "sts:AssumeRole"},`), failed, warned,
+			"the policy cannot be evaluated: trustpolicy: statement 1, Principal: CanonicalUser: it is not supported", "check it by hand"},
+		{"the output of get-role", func(trust, _ string) string {
+			return `{"Role": {"RoleName": "s3-writer", "AssumeRolePolicyDocument": ` + trust + `}}`
+		}, passed, passed, "allowed by statement 1", ""},
 		{"an IP address", replace(equals, `"IpAddress": {"aws:SourceIp": "10.0.0.0/8"}, `+equals), passed, warned,
 			`Allow in statement 1 cannot be judged: IpAddress on "aws:SourceIp" (only AWS knows this key)`, "check by hand what cannot be judged"},
 		{"an IP address, and the exchange failed", replace(equals, `"IpAddress": {"aws:SourceIp": "10.0.0.0/8"}, `+equals), failed, warned, "cannot be judged", "check by hand what cannot be judged"},
@@ -78,5 +84,25 @@ func TestReportCheckTrustPolicy(t *testing.T) {
 			assert.Contains(t, c.Advice, strings.ReplaceAll(tt.cure, "ISSUER", issuer))
 			assert.Equal(t, c.Status == warned || c.Status == failed, c.Link != "")
 		})
+	}
+}
+
+func TestCheckTrustPolicyReadsTagsOfToken(t *testing.T) {
+	k, pod := newPod(t)
+	plain := k.Role("s3-writer", irsatest.Trust(k.ServiceAccount("shop", "cart"))).TrustPolicy()
+	tagged := strings.NewReplacer(`"StringEquals": {`, `"StringEquals": {"aws:RequestTag/team": "blue",`,
+		`"sts:AssumeRoleWithWebIdentity"`, `["sts:AssumeRoleWithWebIdentity","sts:TagSession"]`).Replace(plain)
+	for _, claim := range []func(*irsatest.TokenOptions){
+		irsatest.Claim("https://aws.amazon.com/tags", map[string]any{"principal_tags": map[string]any{"team": []string{"blue"}}}),
+		irsatest.Claim("https://aws.amazon.com/tags/principal_tags/team", "blue"),
+	} {
+		pod.Rotate(claim)
+		for policy, want := range map[string]string{tagged: "passed", plain: "failed"} {
+			k.Role("s3-writer", irsatest.TrustPolicy(policy))
+			report := irsa.Diagnose(t.Context(), pod.Options)
+			report.CheckTrustPolicy([]byte(policy))
+			assert.Equal(t, want, statusOf(report, "exchange"), report)
+			assert.Equal(t, want, statusOf(report, "trust-policy"), report)
+		}
 	}
 }

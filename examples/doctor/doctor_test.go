@@ -2,8 +2,10 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"flag"
+	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -83,12 +85,28 @@ func TestDoctorAcceptsInsecureEndpointWithFlag(t *testing.T) {
 }
 
 func TestDoctorExits2OnUsageError(t *testing.T) {
-	for _, args := range [][]string{{"-xml"}, {"now"}, {"-trust-policy", filepath.Join(t.TempDir(), "none.json")}} {
+	long := filepath.Join(t.TempDir(), "long.json")
+	require.NoError(t, os.WriteFile(long, bytes.Repeat([]byte(" "), 64<<10+1), 0o600))
+	for want, args := range map[string][]string{
+		"flag provided but not defined": {"-xml"},
+		"unexpected argument":           {"now"},
+		"none.json":                     {"-trust-policy", filepath.Join(t.TempDir(), "none.json")},
+		"it is longer than 64 KiB":      {"-trust-policy", long},
+	} {
 		code, out, errs := doctor(t, args...)
 		assert.Equal(t, 2, code, args)
 		assert.Empty(t, out)
-		assert.NotEmpty(t, errs)
+		assert.Contains(t, errs, want)
 	}
+}
+
+func TestReadPolicyStopsOnSignal(t *testing.T) {
+	stdin, open := io.Pipe()
+	defer func() { _ = open.Close() }()
+	ctx, signal := context.WithCancel(t.Context())
+	signal()
+	_, err := readPolicy(ctx, "-", stdin)
+	require.ErrorIs(t, err, context.Canceled)
 }
 
 func TestDoctorEvaluatesTrustPolicy(t *testing.T) {

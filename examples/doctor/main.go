@@ -26,7 +26,7 @@ const (
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
+	context.AfterFunc(ctx, stop) // a second signal ends the process
 	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
 }
 
@@ -50,7 +50,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		fmt.Fprintf(stderr, "doctor: unexpected argument %q\n", flags.Arg(0))
 		return exitUsage
 	}
-	policy, err := readPolicy(*policyFile)
+	policy, err := readPolicy(ctx, *policyFile, os.Stdin)
 	if err != nil {
 		fmt.Fprintf(stderr, "doctor: the trust policy: %v\n", err)
 		return exitUsage
@@ -70,22 +70,44 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	return exitOK
 }
 
-// readPolicy reads the file at path, or standard input if path is "-". IAM limits trust
-// policies to 8 KiB.
-func readPolicy(path string) ([]byte, error) {
-	const maxSize = 64 << 10
-	switch path {
-	case "":
+// readPolicy reads the file at path, or stdin if path is "-", until ctx is done: both can be a pipe that stays
+// open.
+func readPolicy(ctx context.Context, path string, stdin io.Reader) ([]byte, error) {
+	if path == "" {
 		return nil, nil
-	case "-":
-		return io.ReadAll(io.LimitReader(os.Stdin, maxSize))
 	}
-	file, err := os.Open(path)
-	if err != nil {
-		return nil, err
+	var text []byte
+	read := make(chan error, 1)
+	go func() {
+		var err error
+		text, err = readFile(path, stdin)
+		read <- err
+	}()
+	select {
+	case err := <-read:
+		return text, err
+	case <-ctx.Done():
+		return nil, ctx.Err()
 	}
-	defer file.Close()
-	return io.ReadAll(io.LimitReader(file, maxSize))
+}
+
+// maxPolicy is the maximum size of the file. IAM limits trust policies to 8 KiB without white space.
+const maxPolicy = 64 << 10
+
+func readFile(path string, stdin io.Reader) ([]byte, error) {
+	if path != "-" {
+		file, err := os.Open(path)
+		if err != nil {
+			return nil, err
+		}
+		defer file.Close()
+		stdin = file
+	}
+	text, err := io.ReadAll(io.LimitReader(stdin, maxPolicy+1))
+	if len(text) > maxPolicy {
+		return nil, fmt.Errorf("it is longer than %d KiB", maxPolicy>>10)
+	}
+	return text, err
 }
 
 func printReport(w io.Writer, report *irsa.Report, asJSON, verbose bool) error {

@@ -3,6 +3,8 @@ package awserror
 
 import (
 	"errors"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -13,15 +15,37 @@ import (
 	"github.com/irsakit/irsakit/internal/schedule"
 )
 
+// Is reports whether code is one of codes, which have no suffix "Exception". AWS uses most codes with and
+// without it, depending on the service and the protocol.
+func Is(code string, codes ...string) bool {
+	return slices.Contains(codes, strings.TrimSuffix(code, suffix))
+}
+
+const suffix = "Exception"
+
+// InvalidKeyCodes returns the error codes for credentials that are expired or unknown.
+// https://docs.aws.amazon.com/IAM/latest/APIReference/CommonErrors.html
+// https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html#ErrorCodeList
+func InvalidKeyCodes() []string {
+	return []string{"ExpiredToken", "InvalidClientTokenId", "UnrecognizedClient", "InvalidAccessKeyId", "TokenRefreshRequired"}
+}
+
+// IsThrottling reports whether a service returns an error code for throttled requests.
+func IsThrottling(code string) bool {
+	short := strings.TrimSuffix(code, suffix)
+	_, without := retry.DefaultThrottleErrorCodes[short]
+	_, with := retry.DefaultThrottleErrorCodes[short+suffix]
+	return without || with
+}
+
 // Permanent reports whether err has a code from an AWS service and the SDK would not retry.
 func Permanent(err error) bool {
 	var api smithy.APIError
 	if !errors.As(err, &api) {
 		return false
 	}
-	switch api.ErrorCode() {
-	case "IDPCommunicationError", // the SDK's STS client retries it
-		"UnknownError": // the SDK's code for a response without one
+	if Is(api.ErrorCode(), "IDPCommunicationError", // the SDK's STS client retries it
+		"UnknownError") { // the SDK's code for a response without one
 		return false
 	}
 	return retry.IsErrorRetryables(retry.DefaultRetryables).IsErrorRetryable(err) != aws.TrueTernary
@@ -45,6 +69,5 @@ func Answer(err error) (answered, throttled bool) {
 	if !errors.As(err, &api) {
 		return false, false
 	}
-	_, throttled = retry.DefaultThrottleErrorCodes[api.ErrorCode()]
-	return true, throttled
+	return true, IsThrottling(api.ErrorCode())
 }

@@ -94,11 +94,25 @@ func (d *diagnosis) checkCallerIdentity(ctx context.Context) {
 		d.pass(nameCallerIdentity, "%s", identity)
 		return
 	}
-	if !d.facts(nil, nil).IsAWS() {
-		d.add(nameCallerIdentity, Warned, err.Error(), explain.Advice{Text: "ignore this if the server is not that of AWS: not all of them support GetCallerIdentity"})
-		return
+	status, advice := d.judgeIdentity(err)
+	d.add(nameCallerIdentity, status, err.Error(), advice)
+}
+
+// judgeIdentity returns the status and the advice for an error of GetCallerIdentity. The check has failed only
+// if STS rejects the credentials: programs need no permission for this call.
+func (d *diagnosis) judgeIdentity(err error) (Status, explain.Advice) {
+	f := d.facts(nil, err)
+	f.Kind, f.Source = explain.Kind(err, f.RoleARN), f.RoleARN // the role signed the request
+	switch {
+	case !f.IsAWS():
+		return Warned, explain.Advice{Text: "ignore this if the server is not that of AWS: not all of them support GetCallerIdentity"}
+	case errors.Is(f.Kind, explain.ErrAccessDenied):
+		return Warned, explain.Advice{Heading: explain.HeadingAccessDenied, Text: "only this check is denied, usually by the VPC endpoint policy of STS: programs do not need it. To let it pass, allow sts:GetCallerIdentity there"}
+	case errors.Is(f.Kind, explain.ErrThrottled), errors.Is(f.Kind, explain.ErrUnavailable):
+		return Warned, explain.For(f)
+	default:
+		return Failed, explain.Advice{Heading: explain.HeadingRefusedByService, Text: "STS does not accept the credentials that it returned: check the node's clock, and any proxy or gateway between the pod and STS"}
 	}
-	d.fail(nameCallerIdentity, err, explain.Advice{Heading: explain.HeadingRefusedByService, Text: "STS does not accept the credentials that it returned: check the node's clock, and any proxy or gateway between the pod and STS"})
 }
 
 // checkExpiry checks the remaining lifetime of the credentials.

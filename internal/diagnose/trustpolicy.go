@@ -1,10 +1,15 @@
 package diagnose
 
 import (
+	"encoding/base64"
+	"encoding/json"
+	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/irsakit/irsakit/internal/explain"
 	"github.com/irsakit/irsakit/internal/trustpolicy"
+	"github.com/irsakit/irsakit/tokenfile"
 )
 
 // Identity is the web identity that STS evaluates a trust policy for.
@@ -17,10 +22,21 @@ func (d *diagnosis) identity() *Identity {
 	if f.RoleARN == "" || explain.WithoutScheme(f.Claims.Issuer) == "" {
 		return nil
 	}
-	return &Identity{
+	w := &Identity{
 		Provider: f.ProviderARN(), Issuer: f.Claims.Issuer, Subject: f.Claims.Subject, Audiences: f.Claims.Audience,
 		SessionName: d.exchange.SessionNameFor(d.token.Claims()),
 	}
+	w.SetClaims(claimsOf(*d.token))
+	return w
+}
+
+// claimsOf returns all claims of a token, or nil if it is no JWT.
+func claimsOf(token tokenfile.Token) (claims map[string]any) {
+	_, rest, _ := strings.Cut(token.Reveal(), ".")
+	part, _, _ := strings.Cut(rest, ".")
+	text, _ := base64.RawURLEncoding.DecodeString(part)
+	_ = json.Unmarshal(text, &claims) // nil if it fails
+	return claims
 }
 
 // TrustPolicy checks whether a trust policy allows an identity, which is nil if it is unknown, and no
@@ -38,12 +54,25 @@ func TrustPolicy(document []byte, identity *Identity, exchange Status) Check {
 const otherPolicy = "this is not the policy that the role has now: compare it with that in IAM, in the role's account"
 
 // otherDocument is the advice if the document is no trust policy.
-const otherDocument = "correct the document, or check the policy that the role has: aws iam get-role --role-name $ROLE --query Role.AssumeRolePolicyDocument"
+const otherDocument = "correct the document, or check the policy that the role has: aws iam get-role --role-name $ROLE --output json"
+
+// policyIn returns the trust policy in the output of aws iam get-role, or text itself if it is something else.
+func policyIn(text []byte) []byte {
+	var output struct {
+		Role struct{ AssumeRolePolicyDocument json.RawMessage }
+	}
+	if json.Unmarshal(text, &output) != nil || len(output.Role.AssumeRolePolicyDocument) == 0 {
+		return text
+	}
+	return output.Role.AssumeRolePolicyDocument
+}
 
 func evaluate(document []byte, identity *Identity, exchange Status) Check {
-	policy, err := trustpolicy.Parse(document)
+	policy, err := trustpolicy.Parse(policyIn(document))
 	passed := exchange == Passed
 	switch {
+	case errors.Is(err, trustpolicy.ErrUnsupported):
+		return Check{Status: Warned, Detail: fmt.Sprintf("the policy cannot be evaluated: %v", err), Advice: "check it by hand"}
 	case err != nil && passed:
 		return Check{Status: Warned, Detail: fmt.Sprintf("this is not a trust policy that IAM takes: %v", err), Advice: otherPolicy}
 	case err != nil:

@@ -20,6 +20,7 @@ func Facts(c *config.Config, kind, err error, token *tokenfile.Token) explain.Fa
 	}
 	if c.Shared != nil {
 		f.Endpoint, f.URL, f.FIPS, f.DualStack = c.Shared.Endpoint, c.URL(), c.Shared.FIPS, c.Shared.DualStack
+		f.CABundle = c.Shared.Authorities != nil && c.Shared.HTTPClient == nil && c.Shared.STS == nil
 	}
 	if token != nil {
 		f.Claims = explain.CutClaims(token.Claims())

@@ -1,7 +1,9 @@
 package exchange
 
 import (
+	"crypto/x509"
 	"errors"
+	"net/http"
 	"os"
 	"path/filepath"
 	"testing"
@@ -23,6 +25,13 @@ func TestFactsDescribeFailedRead(t *testing.T) {
 	assert.Zero(t, Facts(c, explain.ErrTokenFile, errors.New("cause"), nil).File, "no file is read")
 	assert.Zero(t, TokenError(&config.Config{}, errors.New("cause")).File)
 	assert.Equal(t, "Throttling", Facts(c, explain.ErrThrottled, &explain.RequestError{Code: "Throttling"}, nil).Code)
+}
+
+func TestFactsTellWhichAuthoritiesAreTrusted(t *testing.T) {
+	shared := config.Shared{Authorities: x509.NewCertPool}
+	assert.True(t, Facts(&config.Config{Shared: &shared}, nil, nil, nil).CABundle)
+	shared.HTTPClient = http.DefaultClient
+	assert.False(t, Facts(&config.Config{Shared: &shared}, nil, nil, nil).CABundle, "the client has authorities of its own")
 }
 
 func TestInspectFileFindsTheMissingPart(t *testing.T) {

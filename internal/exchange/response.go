@@ -15,6 +15,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 
+	"github.com/irsakit/irsakit/internal/awserror"
 	"github.com/irsakit/irsakit/internal/config"
 	"github.com/irsakit/irsakit/internal/explain"
 	"github.com/irsakit/irsakit/internal/schedule"
@@ -291,10 +292,10 @@ func (r *response) errorDocument() []byte {
 // isAboutTime reports whether STS rejected the time of a signature. In that case only the Date
 // of the response shows how far the local clock is off.
 func isAboutTime(code, message string) bool {
-	switch code {
-	case "RequestExpired", "RequestInTheFuture", "RequestTimeTooSkewed":
+	switch {
+	case awserror.Is(code, "RequestExpired", "RequestInTheFuture", "RequestTimeTooSkewed"):
 		return true
-	case "SignatureDoesNotMatch":
+	case awserror.Is(code, "SignatureDoesNotMatch", "InvalidSignature"):
 		return strings.HasPrefix(message, "Signature expired") || strings.HasPrefix(message, "Signature not yet current")
 	}
 	return false

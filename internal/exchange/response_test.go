@@ -180,3 +180,19 @@ func TestFailureOfMockIsClassifiedBySDKError(t *testing.T) {
 		assert.Equal(t, tt.wantText, err.Error())
 	}
 }
+
+func TestIsAboutTime(t *testing.T) {
+	for _, tt := range []struct {
+		code, message string
+		want          bool
+	}{
+		{"RequestExpired", "", true},
+		{"RequestExpiredException", "", true},
+		{"SignatureDoesNotMatch", "Signature expired: 20260101T000000Z is now earlier than 20260101T000500Z", true},
+		{"InvalidSignatureException", "Signature not yet current: 20260101T000500Z is still later than 20260101T000000Z", true},
+		{"InvalidSignatureException", "The request signature we calculated does not match", false},
+		{"ExpiredToken", "", false},
+	} {
+		assert.Equal(t, tt.want, isAboutTime(tt.code, tt.message), tt)
+	}
+}

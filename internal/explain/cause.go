@@ -48,7 +48,7 @@ func withoutARNs(message string) string {
 var (
 	clockTimes = lazyregexp.New(`\b\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:?\d\d)?|\b\d{8}T\d{6}Z` +
 		`|\b[A-Z][a-z]{2}, \d\d [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d [A-Z]{3,4}`)
-	unixTimes  = lazyregexp.New(`(^|\D)\d{9,10}(\D|$)`)
+	unixTimes  = lazyregexp.New(`(\b|date/time)\d{9,10}\b`)
 	durations  = lazyregexp.New(`\b(?:\d+(?:\.\d+)?(?:ns|µs|ms|h|m|s))+\b`)
 	requestIDs = lazyregexp.New(`\b[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}\b`)
 	addresses  = lazyregexp.New(`(?:\b\d{1,3}(?:\.\d{1,3}){3}|\[[0-9a-fA-F]*:[0-9a-fA-F:.%a-z0-9]*\])(?::\d+)?\b`)
@@ -60,7 +60,7 @@ var (
 func constant(text string) string {
 	text = requestIDs.ReplaceAllString(text, "<id>")
 	text = clockTimes.ReplaceAllString(text, "<time>")
-	text = unixTimes.ReplaceAllString(text, "$1<time>$2")
+	text = unixTimes.ReplaceAllString(text, "$1<time>")
 	text = addresses.ReplaceAllString(text, "<address>")
 	text = ports.ReplaceAllString(text, "$1:<port>")
 	text = streams.ReplaceAllString(text, "$1<id>")

@@ -5,12 +5,12 @@ package explain
 import (
 	"errors"
 	"io/fs"
+	"net"
 	"net/http"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws/retry"
-
 	"github.com/irsakit/irsakit/cache"
+	"github.com/irsakit/irsakit/internal/awserror"
 )
 
 // The kinds of failures. Package irsa exports and documents them.
@@ -47,11 +47,8 @@ func Kind(err error, source string) error {
 	}); r != nil {
 		return r.kind
 	}
-	if _, throttled := retry.DefaultThrottleErrorCodes[failure.Code]; throttled {
-		return ErrThrottled
-	}
 	switch {
-	case failure.Status == http.StatusTooManyRequests:
+	case awserror.IsThrottling(failure.Code), failure.Status == http.StatusTooManyRequests:
 		return ErrThrottled
 	case failure.Code == "", failure.Status >= http.StatusInternalServerError, isForeignCode(failure.Code):
 		return ErrUnavailable
@@ -70,12 +67,13 @@ func IsTokenRejection(err error) bool {
 }
 
 // Permanent reports whether an error of an exchange requires a change of the configuration or
-// another token rather than a retry.
+// another token rather than a retry. A file without permission does, but not a connection: a network
+// policy can deny it with EPERM until it includes a new pod.
 func Permanent(err error) bool {
 	var permanent *PermanentError
 	return errors.As(err, &permanent) || errors.Is(err, ErrNotConfigured) || errors.Is(err, ErrAccessDenied) || errors.Is(err, ErrInvalidRequest) ||
 		errors.Is(err, ErrTokenRejected) || errors.Is(err, ErrTokenExpired) ||
-		errors.Is(err, fs.ErrPermission)
+		errors.Is(err, fs.ErrPermission) && !errorIs[*net.OpError](err)
 }
 
 // RetryAfter returns the delay that the response to a failed exchange requests, or 0.

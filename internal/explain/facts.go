@@ -31,6 +31,7 @@ type Facts struct {
 	Endpoint        string // the endpoint that was configured; empty for the region's
 	URL             string // the URL of STS; empty if it is not known
 	FIPS, DualStack bool   // the endpoint that was selected
+	CABundle        bool   // only the authorities in AWS_CA_BUNDLE are trusted
 	TokenFile       string // empty if the tokens do not come from a file
 	Claims          tokenfile.Claims
 	File            File // the token file, for failures to read it and expired tokens

@@ -7,10 +7,13 @@ import (
 	"errors"
 	"net"
 	"net/http"
+	"os"
 	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
+
+	"github.com/irsakit/irsakit/tokenfile"
 )
 
 func TestNetworkAdviceFollowsTheError(t *testing.T) {
@@ -21,14 +24,18 @@ func TestNetworkAdviceFollowsTheError(t *testing.T) {
 		{&ProxyError{"proxy.example", "403 Forbidden"}, HeadingProxy},
 		{ErrProxyAddress, HeadingProxy},
 		{&net.OpError{Op: "proxyconnect", Err: syscall.ECONNREFUSED}, HeadingProxy},
-		{&net.DNSError{Err: "no such host", Name: "sts.example"}, HeadingNameResolution},
+		{&net.DNSError{Err: "no such host", Name: "sts.example", IsNotFound: true}, HeadingNameResolution},
 		{&net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}, HeadingConnection},
 		{&net.OpError{Op: "read", Err: syscall.ECONNRESET}, HeadingConnection},
+		{&net.OpError{Op: "dial", Err: os.NewSyscallError("connect", syscall.EPERM)}, HeadingConnection}, // by a network policy of eBPF
 		{context.DeadlineExceeded, HeadingTimeout},
 		{x509.CertificateInvalidError{Reason: x509.Expired}, HeadingClock},
 		{x509.HostnameError{Certificate: &x509.Certificate{}, Host: "sts.example"}, HeadingTLS},
 		{&tls.CertificateVerificationError{Err: x509.UnknownAuthorityError{}}, HeadingTLS},
 		{http.ErrSchemeMismatch, HeadingTLS},
+		{tls.RecordHeaderError{Msg: "first record does not look like a TLS handshake"}, HeadingTLS},
+		{&net.OpError{Op: "proxyconnect", Err: &tls.CertificateVerificationError{Err: x509.UnknownAuthorityError{}}}, HeadingTLS},
+		{&net.OpError{Op: "proxyconnect", Err: &tls.CertificateVerificationError{Err: x509.CertificateInvalidError{Reason: x509.Expired}}}, HeadingClock},
 		{&net.OpError{Op: "remote error", Err: errors.New("tls: handshake failure")}, HeadingTLS},
 		{errors.New("quota"), HeadingConnection},
 		{&http.MaxBytesError{Limit: 1}, HeadingNotSTS},
@@ -39,7 +46,26 @@ func TestNetworkAdviceFollowsTheError(t *testing.T) {
 		a := For(Facts{Kind: ErrUnavailable, Err: tt.err, Region: "us-west-2"})
 		assert.Equal(t, tt.want, a.Heading, tt.err)
 		assert.NotEmpty(t, a.Text)
+		assert.False(t, Permanent(tt.err), tt.err)
 	}
+}
+
+func TestNetworkAdviceNamesTheCause(t *testing.T) {
+	for _, tt := range []struct {
+		err  error
+		want string
+	}{
+		{&net.OpError{Op: "dial", Err: os.NewSyscallError("connect", syscall.ENETUNREACH)}, "no route"},
+		{&net.OpError{Op: "dial", Err: os.NewSyscallError("connect", syscall.EHOSTUNREACH)}, "AWS_USE_DUALSTACK_ENDPOINT=true"},
+		{&net.OpError{Op: "dial", Err: os.NewSyscallError("socket", syscall.EMFILE)}, "too many files and connections"},
+		{&net.DNSError{Err: "dial udp 10.100.0.10:53: socket: too many open files", Name: "sts.example", IsTemporary: true}, "too many files and connections"},
+	} {
+		a := For(Facts{Kind: ErrUnavailable, Err: tt.err, Region: "us-west-2"})
+		assert.Equal(t, HeadingConnection, a.Heading, tt.err)
+		assert.Contains(t, a.Text, tt.want)
+	}
+	a := For(Facts{Kind: ErrTokenFile, Err: &os.PathError{Op: "open", Path: "/token", Err: syscall.EMFILE}, TokenFile: "/token"})
+	assert.Contains(t, a.Text, "too many files and connections")
 }
 
 func TestNetworkAdviceSuggestsOnlyNamedRegions(t *testing.T) {
@@ -51,7 +77,7 @@ func TestNetworkAdviceSuggestsOnlyNamedRegions(t *testing.T) {
 		{"eu-central-1", "https://oidc.example.com", "", ""},
 		{"eu-central-1", "", testSource, ""},
 	} {
-		f := Facts{Kind: ErrUnavailable, Err: &net.DNSError{Name: "sts.example"}, RoleARN: testRole, Source: tt.source, Region: tt.region}
+		f := Facts{Kind: ErrUnavailable, Err: &net.DNSError{Name: "sts.example", IsNotFound: true}, RoleARN: testRole, Source: tt.source, Region: tt.region}
 		f.Claims.Issuer = tt.issuer
 		advice := For(f)
 		assert.Equal(t, HeadingNameResolution, advice.Heading)
@@ -63,6 +89,13 @@ func TestNetworkAdviceSuggestsOnlyNamedRegions(t *testing.T) {
 	}
 }
 
+func TestNetworkAdviceFollowsTheCABundle(t *testing.T) {
+	f := Facts{Kind: ErrUnavailable, Err: &tls.CertificateVerificationError{Err: x509.UnknownAuthorityError{}}}
+	assert.Contains(t, For(f).Fix, "add ca-certificates to the image")
+	f.CABundle = true
+	assert.Equal(t, "add the authority of STS to AWS_CA_BUNDLE, or unset the variable", For(f).Fix)
+}
+
 func TestCallerAdviceFollowsTheContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
@@ -70,4 +103,23 @@ func TestCallerAdviceFollowsTheContext(t *testing.T) {
 	ctx, cancel = context.WithTimeout(t.Context(), 0)
 	defer cancel()
 	assert.Contains(t, Caller(ctx, "us-west-2").Text, "com.amazonaws.us-west-2.sts")
+}
+
+func TestProxyAdviceFollowsTheStatus(t *testing.T) {
+	for status, want := range map[string]string{
+		"407 Proxy Authentication Required": "asks for a user name",
+		"403 Forbidden":                     "refuses to connect",
+		"503 Service Unavailable":           "cannot reach STS",
+	} {
+		f := Facts{Kind: ErrUnavailable, Err: &ProxyError{Host: "proxy.example", Status: status}, URL: "https://sts.us-west-2.amazonaws.com"}
+		assert.Equal(t, HeadingProxy, For(f).Heading)
+		assert.Contains(t, For(f).Text, want)
+		assert.Contains(t, For(f).Text, "sts.us-west-2.amazonaws.com")
+	}
+}
+
+func TestHostWithoutRegionLeadsToTheRegion(t *testing.T) {
+	err := &net.DNSError{Name: "sts..amazonaws.com", IsNotFound: true}
+	f := Facts{Kind: ErrUnavailable, Err: err, RoleARN: testRole, Region: "us-east-1", Claims: tokenfile.Claims{Issuer: "https://oidc.eks.us-west-2.amazonaws.com/id/A"}}
+	assert.Equal(t, HeadingRegion, For(f).Heading)
 }

@@ -4,6 +4,8 @@ import (
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws/arn"
+
+	"github.com/irsakit/irsakit/internal/awserror"
 )
 
 // STSAudience is the audience that a token must have, in every partition
@@ -54,12 +56,8 @@ func (f Facts) IsAWS() bool { return strings.HasPrefix(f.RoleARN, "arn:aws") }
 // isForeignCode reports whether STS never returns an error code for AssumeRoleWithWebIdentity, so
 // that the response must be from another service.
 func isForeignCode(code string) bool {
-	switch code {
-	case "InvalidAction", "MethodNotAllowed", "NoSuchVersion", "NoSuchBucket", "NotImplemented", "UnsupportedOperation",
-		"UnknownOperationException", "UnrecognizedClientException", "MissingAuthenticationToken", "MissingAuthenticationTokenException":
-		return true
-	}
-	return false
+	return awserror.Is(code, "InvalidAction", "MethodNotAllowed", "NoSuchVersion", "NoSuchBucket", "NotImplemented", "UnsupportedOperation",
+		"UnknownOperation", "UnrecognizedClient", "MissingAuthenticationToken")
 }
 
 // OtherRegion is the advice for an endpoint of another region.

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/irsakit/irsakit/cache"
+	"github.com/irsakit/irsakit/internal/awserror"
 )
 
 // Advice describes how to fix a failure.
@@ -18,7 +19,7 @@ type Advice struct {
 // rule is a cause of failures: how to recognize it, and how to fix it. The first rule that matches a
 // failure applies. In fix and text, words in braces stand for facts; see [Facts.expand].
 type rule struct {
-	codes   []string         // error codes; nil for any
+	codes   []string         // error codes, without the suffix "Exception"; nil for any
 	phrases []string         // parts of the message, one of which must occur; nil for any
 	only    setup            // the setup that the rule is limited to
 	when    func(Facts) bool // nil for always
@@ -42,7 +43,7 @@ const (
 // rules returns the rules in the order in which they apply: first the causes that make all other
 // advice pointless.
 func rules() [][]rule {
-	return [][]rule{firstCauses, policyRules, accessRules, tokenRules, clockRules, requestRules, tokenFileRules, serviceRules, networkRules, otherRules}
+	return [][]rule{firstCauses, policyRules, accessRules, clockRules, requestRules, tokenRules, tokenFileRules, serviceRules, networkRules, otherRules}
 }
 
 // find returns the first rule for which match reports true, or nil.
@@ -61,7 +62,7 @@ func find(match func(*rule) bool) *rule {
 // letters in the message does not matter.
 func (r *rule) answers(code, message string, s setup) bool {
 	return (r.only == anyRole || r.only == s) &&
-		(r.codes == nil || slices.Contains(r.codes, code)) &&
+		(r.codes == nil || awserror.Is(code, r.codes...)) &&
 		(r.phrases == nil || slices.ContainsFunc(r.phrases, func(p string) bool { return strings.Contains(strings.ToLower(message), strings.ToLower(p)) }))
 }
 

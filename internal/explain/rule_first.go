@@ -5,11 +5,19 @@ import (
 	"net"
 	"slices"
 	"strings"
+
+	"github.com/irsakit/irsakit/internal/awserror"
 )
 
 // firstCauses are settings with which no exchange can succeed. They come before any other advice,
 // which would be true and still not help.
 var firstCauses = []rule{
+	{
+		phrases: []string{"too many open files"}, heading: HeadingConnection, // the text of a *net.DNSError is all that it has
+		fix:    "find what keeps files or connections open, or raise the limit",
+		text:   "the program has too many files and connections open: find what does not close them, such as response bodies, or raise the limit of the process (ulimit -n)",
+		source: "https://man7.org/linux/man-pages/man3/errno.3.html",
+	},
 	{
 		when: inOtherPartition, heading: HeadingRoleARN,
 		fix:    "use a region of the role's partition, or correct the role ARN",
@@ -23,14 +31,16 @@ var firstCauses = []rule{
 		source: "https://docs.aws.amazon.com/eks/latest/userguide/pod-configuration.html",
 	},
 	{
-		codes: []string{"AccessDenied", "AccessDeniedException"}, only: chained, when: func(f Facts) bool { return strings.EqualFold(f.Source, f.RoleARN) },
+		codes: []string{"AccessDenied"}, only: chained, when: func(f Facts) bool { return strings.EqualFold(f.Source, f.RoleARN) },
 		kind: ErrAccessDenied, heading: HeadingRoleChain,
 		fix:    "remove this AssumeRole: the program already has this role's credentials",
 		text:   "{role} would assume itself, which its trust policy does not allow. The Provider has the credentials of this role already: use it as it is, without AssumeRole",
 		source: "https://aws.amazon.com/blogs/security/announcing-an-update-to-iam-role-trust-policy-behavior/",
 	},
 	{
-		when: func(f Facts) bool { return f.FIPS && isUnknownHost(f) }, kind: ErrUnavailable, heading: HeadingEndpoint,
+		when: func(f Facts) bool {
+			return f.FIPS && isUnknownHost(f) && strings.HasPrefix(f.value("host"), "sts-fips.")
+		}, kind: ErrUnavailable, heading: HeadingEndpoint,
 		fix:    "unset AWS_USE_FIPS_ENDPOINT: its host does not exist in {region}",
 		text:   "AWS_USE_FIPS_ENDPOINT selects the host {host}, which does not exist, so {region} seems to have no FIPS endpoint of STS. Unset AWS_USE_FIPS_ENDPOINT, or set AWS_REGION to a region that has one",
 		source: "https://aws.amazon.com/compliance/fips/",
@@ -42,13 +52,13 @@ var firstCauses = []rule{
 		source: "https://docs.aws.amazon.com/sdkref/latest/guide/feature-endpoints.html",
 	},
 	{
-		codes: []string{"SignatureDoesNotMatch", "InvalidSignatureException"}, phrases: []string{"scoped to a valid region", "scoped to correct region"}, when: hasEndpoint,
+		codes: []string{"SignatureDoesNotMatch", "InvalidSignature"}, phrases: []string{"scoped to a valid region", "scoped to correct region"}, when: hasEndpoint,
 		kind: ErrInvalidRequest, heading: HeadingEndpoint, fix: "unset AWS_ENDPOINT_URL_STS, or set AWS_REGION to its region",
 		text:   "the STS endpoint is in another region than {region}, the region that requests are signed for: unset AWS_ENDPOINT_URL_STS and Options.Endpoint, or set AWS_REGION to the endpoint's region",
 		source: "https://github.com/cloud-custodian/cloud-custodian/issues/4874",
 	},
 	{
-		codes: []string{"SignatureDoesNotMatch", "InvalidSignatureException"}, phrases: []string{"scoped to a valid region", "scoped to correct region"},
+		codes: []string{"SignatureDoesNotMatch", "InvalidSignature"}, phrases: []string{"scoped to a valid region", "scoped to correct region"},
 		kind: ErrInvalidRequest, heading: HeadingEndpoint, fix: "check Options.STS, DNS and the proxy: STS of another region responds",
 		text:   "STS of another region than {region} answered: check the region of a client in Options.STS, the DNS entries of STS, and the proxy",
 		source: "https://github.com/cloud-custodian/cloud-custodian/issues/4874",
@@ -70,7 +80,7 @@ func isAPIServerToken(f Facts) bool {
 
 // isFault reports whether the response is a fault of STS itself.
 func (f Facts) isFault() bool {
-	return f.is(ErrUnavailable) && f.Code != "InvalidIdentityToken" && f.Code != "IDPCommunicationError"
+	return f.is(ErrUnavailable) && !awserror.Is(f.Code, "InvalidIdentityToken", "IDPCommunicationError")
 }
 
 // IsAPIServerToken reports whether the token is for the Kubernetes API server: its audiences are the
@@ -89,5 +99,5 @@ func hasEndpoint(f Facts) bool { return f.Endpoint != "" }
 // isUnknownHost reports whether the name of STS does not exist.
 func isUnknownHost(f Facts) bool {
 	var host *net.DNSError
-	return errors.As(f.Err, &host) && !isProxy(f.Err)
+	return errors.As(f.Err, &host) && host.IsNotFound && !isProxy(f.Err)
 }

@@ -29,6 +29,30 @@ var networkRules = []rule{
 		text: "give the STS client of Options.STS a region",
 	},
 	{
+		when: func(f Facts) bool { return isExpiredCertificate(f.Err) }, kind: ErrUnavailable, heading: HeadingClock,
+		fix:    "correct the clock of this node",
+		text:   "the certificate is not valid at this node's time: check its time synchronization, and, if the time is right, any proxy or gateway between the pod and STS",
+		source: caReport,
+	},
+	{
+		when: func(f Facts) bool { return errorIs[x509.HostnameError](f.Err) }, kind: ErrUnavailable, heading: HeadingTLS,
+		fix:    "check the endpoint and the cluster's DNS",
+		text:   "the certificate belongs to another server: check the endpoint, the cluster's DNS, and any proxy or gateway between the pod and STS",
+		source: caReport,
+	},
+	{
+		when: func(f Facts) bool { return errorIs[*tls.CertificateVerificationError](f.Err) && f.CABundle }, kind: ErrUnavailable, heading: HeadingTLS,
+		fix:    "add the authority of STS to AWS_CA_BUNDLE, or unset the variable",
+		text:   "the certificate is from none of the authorities in AWS_CA_BUNDLE, which replace those of the system: unset the variable, or add the missing authority to the file: the public ones (ca-certificates), and behind a proxy that opens TLS that of the proxy",
+		source: "https://docs.aws.amazon.com/sdkref/latest/guide/feature-gen-config.html",
+	},
+	{
+		when: func(f Facts) bool { return errorIs[*tls.CertificateVerificationError](f.Err) }, kind: ErrUnavailable, heading: HeadingTLS,
+		fix:    "add ca-certificates to the image, or set AWS_CA_BUNDLE",
+		text:   "the certificate of STS, or of an https:// proxy, cannot be verified: the image needs the public authorities (ca-certificates). Behind a proxy that opens TLS or has a certificate of its own, let AWS_CA_BUNDLE name the proxy's authority",
+		source: caReport,
+	},
+	{
 		when: func(f Facts) bool { return proxyAnswered(f, "407") }, kind: ErrUnavailable, heading: HeadingProxy,
 		fix:    "put the proxy's user name and password into HTTPS_PROXY",
 		text:   "the proxy asks for a user name and a password: put them into HTTPS_PROXY (http://USER:PASSWORD@HOST:PORT). If the pod can reach STS without the proxy, you can add {stshost} to NO_PROXY instead",
@@ -51,6 +75,12 @@ var networkRules = []rule{
 		fix:    "correct HTTPS_PROXY, or add the host of STS to NO_PROXY",
 		text:   "the proxy in HTTPS_PROXY cannot be reached, or its address is wrong: correct the variable, or start the proxy if it is a sidecar. If the pod can reach STS without the proxy, unset HTTPS_PROXY or add {stshost} to NO_PROXY",
 		source: "https://pkg.go.dev/net/http#ProxyFromEnvironment",
+	},
+	{
+		when: func(f Facts) bool { return errorIs[*net.DNSError](f.Err) && !isUnknownHost(f) }, kind: ErrUnavailable, heading: HeadingNameResolution,
+		fix:    "check the cluster's DNS, and port 53 in its network policies",
+		text:   "the cluster's DNS does not respond, or reports a fault of its own: check it, and whether the network policies allow port 53, UDP and TCP",
+		source: "https://kubernetes.io/docs/tasks/administer-cluster/dns-debugging-resolution/",
 	},
 	{
 		when: func(f Facts) bool { return isUnknownHost(f) && hasEndpoint(f) }, kind: ErrUnavailable, heading: HeadingNameResolution,
@@ -85,31 +115,23 @@ var networkRules = []rule{
 		source: "https://github.com/istio/istio/issues/55921",
 	},
 	{
+		when: func(f Facts) bool {
+			return errors.Is(f.Err, syscall.ENETUNREACH) || errors.Is(f.Err, syscall.EHOSTUNREACH)
+		}, kind: ErrUnavailable, heading: HeadingConnection,
+		fix:    "check the pod's routes; with IPv6 only, use dual stack or NAT64",
+		text:   "the pod has no route to {stshost}: check the routes of its subnet and the network policies. A pod with IPv6 only reaches the IPv4 addresses of STS through NAT64 and DNS64, or set AWS_USE_DUALSTACK_ENDPOINT=true",
+		source: "https://docs.aws.amazon.com/eks/latest/userguide/cni-ipv6.html",
+	},
+	{
 		when: func(f Facts) bool { return IsTimeout(f.Err) }, kind: ErrUnavailable, heading: HeadingTimeout, fix: timeoutFix, text: timeoutText,
 		source: endpointReport,
 	},
 	{
-		when: func(f Facts) bool { return isExpiredCertificate(f.Err) }, kind: ErrUnavailable, heading: HeadingClock,
-		fix:    "correct the clock of this node",
-		text:   "the certificate is not valid at this node's time: check its time synchronization, and, if the time is right, any proxy or gateway between the pod and STS",
-		source: caReport,
-	},
-	{
-		when: func(f Facts) bool { return errorIs[x509.HostnameError](f.Err) }, kind: ErrUnavailable, heading: HeadingTLS,
-		fix:    "check the endpoint and the cluster's DNS",
-		text:   "the certificate belongs to another server: check the endpoint, the cluster's DNS, and any proxy or gateway between the pod and STS",
-		source: caReport,
-	},
-	{
-		when: func(f Facts) bool { return errorIs[*tls.CertificateVerificationError](f.Err) }, kind: ErrUnavailable, heading: HeadingTLS,
-		fix:    "add ca-certificates to the image, or set AWS_CA_BUNDLE",
-		text:   "the certificate of STS cannot be verified: the image needs the public authorities (ca-certificates). Behind a proxy that opens TLS, let AWS_CA_BUNDLE name the proxy's authority",
-		source: caReport,
-	},
-	{
-		when: func(f Facts) bool { return errors.Is(f.Err, http.ErrSchemeMismatch) }, kind: ErrUnavailable, heading: HeadingTLS,
-		fix:    "correct the endpoint: it speaks http:// and not https://",
-		text:   "the endpoint speaks http:// and not https://: correct it",
+		when: func(f Facts) bool {
+			return errors.Is(f.Err, http.ErrSchemeMismatch) || errorIs[tls.RecordHeaderError](f.Err)
+		}, kind: ErrUnavailable, heading: HeadingTLS,
+		fix:    "correct the endpoint: it does not speak https://",
+		text:   "the server at {url} does not speak https://: correct the endpoint, and check any proxy or gateway between the pod and STS",
 		source: "https://pkg.go.dev/net/http#pkg-variables",
 	},
 	{

@@ -121,38 +121,38 @@ var policyRules = []rule{
 // accessRules are the causes of denied requests whose message names no type of policy.
 var accessRules = []rule{
 	{
-		codes: []string{"AccessDenied", "AccessDeniedException"}, only: chained, when: func(f Facts) bool { return f.action() != actionAssumeRole },
+		codes: []string{"AccessDenied"}, only: chained, when: func(f Facts) bool { return f.action() != actionAssumeRole },
 		kind: ErrAccessDenied, heading: HeadingRoleChain,
 		fix:    "allow {action} in the caller's policy and the role's trust policy",
 		text:   "{inherited}An identity-based policy of {signer} needs the statement {grants}, and the trust policy of {role} the statement {statement}",
 		source: "https://github.com/aws-actions/configure-aws-credentials/issues/54",
 	},
 	{
-		codes: []string{"AccessDenied", "AccessDeniedException"}, only: chained, kind: ErrAccessDenied, heading: HeadingRoleChain,
+		codes: []string{"AccessDenied"}, only: chained, kind: ErrAccessDenied, heading: HeadingRoleChain,
 		fix:    "allow {action} in the caller's policy and the role's trust policy",
 		text:   "an identity-based policy of {signer} needs the statement {grants}, and the trust policy of {role} the statement {statement}. If that policy requires an external ID or a source identity, set the option ExternalID or SourceIdentity",
 		source: chainDocument,
 	},
 	{
-		codes: []string{"AccessDenied", "AccessDeniedException"}, when: func(f Facts) bool { return !f.IsAWS() }, kind: ErrAccessDenied, heading: HeadingAccessDenied,
+		codes: []string{"AccessDenied"}, when: func(f Facts) bool { return !f.IsAWS() }, kind: ErrAccessDenied, heading: HeadingAccessDenied,
 		fix:    "check the server's policies for this token",
 		text:   "the server does not let this token assume the role: check its policies for the token's issuer, subject and audience",
 		source: "https://min.io/docs/minio/linux/developers/security-token-service/AssumeRoleWithWebIdentity.html",
 	},
 	{
-		codes: []string{"AccessDenied", "AccessDeniedException"}, when: func(f Facts) bool { return f.action() != actionWebIdentity }, kind: ErrAccessDenied, heading: HeadingAccessDenied,
+		codes: []string{"AccessDenied"}, when: func(f Facts) bool { return f.action() != actionWebIdentity }, kind: ErrAccessDenied, heading: HeadingAccessDenied,
 		fix:    "allow {action} in the role's trust policy",
 		text:   "the token brings session tags or a source identity, so the trust policy of {role} has to allow {action}, too: it needs the statement {statement}",
 		source: "https://docs.aws.amazon.com/IAM/latest/UserGuide/id_session-tags.html#id_session-tags_adding-assume-role-idp",
 	},
 	{
-		codes: []string{"AccessDenied", "AccessDeniedException"}, when: isOtherToken, kind: ErrAccessDenied, heading: HeadingAccessDenied,
+		codes: []string{"AccessDenied"}, when: isOtherToken, kind: ErrAccessDenied, heading: HeadingAccessDenied,
 		fix:    "use a service account's token, or allow this one in the trust policy",
 		text:   "the token is not that of a Kubernetes service account: let AWS_WEB_IDENTITY_TOKEN_FILE name one. If its subject is intended, add the statement {statement} to the trust policy of {role}",
 		source: "https://docs.aws.amazon.com/eks/latest/userguide/pod-configuration.html",
 	},
 	{
-		codes: []string{"AccessDenied", "AccessDeniedException"}, kind: ErrAccessDenied, heading: HeadingAccessDenied,
+		codes: []string{"AccessDenied"}, kind: ErrAccessDenied, heading: HeadingAccessDenied,
 		fix:    "correct the role ARN, or allow this service account in its trust policy",
 		text:   "the role does not exist, or its trust policy does not allow this token. If the ARN is wrong, correct the annotation eks.amazonaws.com/role-arn. After any change of it, recreate the pod{deletepod}: a pod keeps the role that it was created with. Otherwise the trust policy of {role} needs the statement {statement}",
 		source: "https://repost.aws/knowledge-center/eks-load-balancer-webidentityerr",

@@ -2,40 +2,59 @@ package explain
 
 const commonErrors = "https://docs.aws.amazon.com/STS/latest/APIReference/CommonErrors.html"
 
+const (
+	changedFix  = "check what changes requests between the pod and STS"
+	changedText = "something changed the request, so that its signature is missing or does not match: check the proxy and whatever else stands between the pod and STS"
+)
+
 // requestRules are the causes for which STS rejects a request.
 var requestRules = []rule{
 	{
-		codes: []string{"SignatureDoesNotMatch", "InvalidSignatureException"}, kind: ErrInvalidRequest, heading: HeadingInvalidRequest,
-		fix:    "check what changes requests between the pod and STS",
-		text:   "STS computed another signature, so something changed the request: check the proxy and whatever else stands between the pod and STS",
+		codes: []string{"SignatureDoesNotMatch", "InvalidSignature", "IncompleteSignature"}, kind: ErrInvalidRequest, heading: HeadingInvalidRequest, fix: changedFix, text: changedText,
 		source: "https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-troubleshooting.html",
 	},
 	{
-		codes: []string{"RegionDisabledException", "RegionDisabled"}, kind: ErrInvalidRequest, heading: HeadingRegionDisabled,
-		fix:    "activate STS in {region} in the role's account",
-		text:   "activate STS in {region} in {account} (IAM, Account settings), or set AWS_REGION or Options.Region to a region where it is active",
+		codes: []string{"MissingAuthenticationToken"}, only: chained, kind: ErrInvalidRequest, heading: HeadingInvalidRequest, fix: changedFix, text: changedText,
+		source: commonErrors,
+	},
+	{
+		codes: []string{"RegionDisabled", "OptInRequired"}, kind: ErrInvalidRequest, heading: HeadingRegionDisabled,
+		fix:    "enable {region}, or STS there, in the role's account",
+		text:   "STS is not active in {region} for {account}: activate it there (IAM, Account settings). If {region} is an opt-in region, enable {region} itself there. Or set Options.Region to a region where STS is active, which leaves the region of other AWS clients as it is",
 		source: "https://docs.aws.amazon.com/IAM/latest/UserGuide/id_credentials_temp_enable-regions.html",
 	},
 	{
-		codes: []string{"PackedPolicyTooLarge", "PackedPolicyTooLargeException"}, phrases: []string{"session tags"}, only: chained, kind: ErrInvalidRequest, heading: HeadingSessionPolicy,
+		codes: []string{"PackedPolicyTooLarge"}, phrases: []string{"session tags"}, only: chained, kind: ErrInvalidRequest, heading: HeadingSessionPolicy,
 		fix:    "pass fewer or shorter session tags, inherited ones included",
 		text:   "the session tags are too large: shorten the option Tags. Transitive tags of the source role's session are inherited and count, too; those come from earlier roles of the chain, or from the token's claim https://aws.amazon.com/tags",
 		source: "https://docs.aws.amazon.com/IAM/latest/UserGuide/id_session-tags.html#id_session-tags_know",
 	},
 	{
-		codes: []string{"PackedPolicyTooLarge", "PackedPolicyTooLargeException"}, phrases: []string{"session tags"}, kind: ErrInvalidRequest, heading: HeadingSessionPolicy,
+		codes: []string{"PackedPolicyTooLarge"}, phrases: []string{"session tags"}, kind: ErrInvalidRequest, heading: HeadingSessionPolicy,
 		fix:    "shorten the session tags in the token's claims",
 		text:   "the session tags are too large. They come from the token's claim https://aws.amazon.com/tags, which the cluster's issuer adds: configure the issuer to add fewer or shorter tags",
 		source: "https://docs.aws.amazon.com/IAM/latest/UserGuide/id_session-tags.html#id_session-tags_know",
 	},
 	{
-		codes: []string{"PackedPolicyTooLarge", "PackedPolicyTooLargeException"}, kind: ErrInvalidRequest, heading: HeadingSessionPolicy,
+		codes: []string{"PackedPolicyTooLarge"}, kind: ErrInvalidRequest, heading: HeadingSessionPolicy,
 		fix:    "shorten Options.Policy, Options.PolicyARNs or the session tags",
 		text:   "the session policies and the session tags are too large together: shorten Options.Policy, or put it into a managed policy and name that in Options.PolicyARNs. In a role chain, inherited tags count too",
 		source: webIdentityDocument,
 	},
 	{
-		codes: []string{"MalformedPolicyDocument", "MalformedPolicyDocumentException"}, kind: ErrInvalidRequest, heading: HeadingSessionPolicy,
+		codes: []string{"InvalidParameterValue"}, phrases: []string{"conflicts with a transitive tag key"}, only: chained, kind: ErrInvalidRequest, heading: HeadingInvalidRequest,
+		fix:    "leave inherited tags out of the option Tags",
+		text:   "the session of {signer} has a transitive tag with a key of the option Tags. A role chain inherits such tags and cannot replace them: leave the key out of the option Tags",
+		source: "https://docs.aws.amazon.com/IAM/latest/UserGuide/id_session-tags.html#id_session-tags_role-chaining",
+	},
+	{
+		codes: []string{"InvalidParameterValue"}, phrases: []string{"tag key"}, kind: ErrInvalidRequest, heading: HeadingInvalidRequest,
+		fix:    "correct the session tags",
+		text:   "STS does not accept the session tags: their keys have to differ in more than the case of letters, and transitive keys have to be among them. In a role chain, correct the option Tags. For a first role, correct the token's claim https://aws.amazon.com/tags, which the issuer adds",
+		source: "https://docs.aws.amazon.com/IAM/latest/UserGuide/id_session-tags.html#id_session-tags_know",
+	},
+	{
+		codes: []string{"MalformedPolicyDocument"}, kind: ErrInvalidRequest, heading: HeadingSessionPolicy,
 		fix:    "correct Options.Policy",
 		text:   `the session policy is not valid IAM JSON: correct it. It looks like Options.Policy={"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:GetObject","Resource":"*"}]}`,
 		source: webIdentityDocument,
@@ -101,7 +120,7 @@ var serviceRules = []rule{
 		source: "https://github.com/aws/aws-sdk-go/issues/3972",
 	},
 	{
-		codes: []string{"InternalFailure", "InternalError", "ServiceUnavailable", "RequestTimeout", "RequestTimeoutException"}, kind: ErrUnavailable, heading: HeadingSTSUnavailable,
+		codes: []string{"InternalFailure", "InternalError", "ServiceUnavailable", "RequestTimeout", "RequestAborted"}, kind: ErrUnavailable, heading: HeadingSTSUnavailable,
 		fix:    "wait: STS has a fault, and the library retries",
 		text:   "STS has a fault. No change is necessary: the library retries, and serves valid credentials meanwhile",
 		source: commonErrors,

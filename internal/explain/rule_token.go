@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/irsakit/irsakit/internal/awserror"
 	"github.com/irsakit/irsakit/tokenfile"
 )
 
@@ -42,10 +43,10 @@ var tokenRules = []rule{
 		source: "https://www.rfc-editor.org/rfc/rfc7519#section-4.1.5",
 	},
 	{
-		when: func(f Facts) bool { return f.Claims.IssuedAt.After(f.Now.Add(time.Minute)) }, kind: ErrTokenRejected, heading: HeadingClock,
-		fix:    "correct the clock of the API server or of this node",
-		text:   "the token was issued at {issued}, which is in the future: set the wrong clock, that of the API server or of this node (for example with chronyc makestep), check its time synchronization, and recreate the pod{deletepod}",
-		source: "https://www.rfc-editor.org/rfc/rfc7519#section-4.1.6",
+		codes: []string{"InvalidIdentityToken"}, when: isSecretToken, kind: ErrTokenRejected, heading: HeadingTokenRejected,
+		fix:    "use the service account's projected token, with the audience sts.amazonaws.com",
+		text:   "the token has no audience, so it is not a projected token, but that of a service account's secret: remove AWS_WEB_IDENTITY_TOKEN_FILE from the container's own env and recreate the pod, so that the webhook sets it. If you mount the token yourself, use a projected volume with the audience sts.amazonaws.com",
+		source: "https://kubernetes.io/docs/concepts/security/service-accounts/#auth-mechanisms",
 	},
 	{
 		phrases: []string{"No OpenIDConnect provider found"}, when: func(f Facts) bool { return IsUnregistrable(f.Claims.Issuer) },
@@ -86,10 +87,10 @@ var tokenRules = []rule{
 		source: "https://github.com/terraform-aws-modules/terraform-aws-eks/issues/2542",
 	},
 	{
-		codes: []string{"InvalidIdentityToken"}, when: isSecretToken, kind: ErrTokenRejected, heading: HeadingTokenRejected,
-		fix:    "use the service account's projected token, with the audience sts.amazonaws.com",
-		text:   "the token has no audience, so it is not a projected token, but that of a service account's secret: remove AWS_WEB_IDENTITY_TOKEN_FILE from the container's own env and recreate the pod, so that the webhook sets it. If you mount the token yourself, use a projected volume with the audience sts.amazonaws.com",
-		source: "https://kubernetes.io/docs/concepts/security/service-accounts/#auth-mechanisms",
+		when: func(f Facts) bool { return f.Claims.IssuedAt.After(f.Now.Add(time.Minute)) }, kind: ErrTokenRejected, heading: HeadingClock,
+		fix:    "correct the clock of the API server or of this node",
+		text:   "the token was issued at {issued}, which is in the future: set the wrong clock, that of the API server or of this node (for example with chronyc makestep), check its time synchronization, and recreate the pod{deletepod}",
+		source: "https://www.rfc-editor.org/rfc/rfc7519#section-4.1.6",
 	},
 	{
 		codes: []string{"InvalidIdentityToken", "IDPRejectedClaim"}, when: func(f Facts) bool { return f.TokenFile == "" }, kind: ErrTokenRejected, heading: HeadingTokenRejected,
@@ -104,7 +105,7 @@ var tokenRules = []rule{
 		source: webIdentityDocument,
 	},
 	{
-		codes: []string{"InvalidParameterValue"}, kind: ErrTokenRejected, heading: HeadingTokenRejected,
+		codes: []string{"InvalidParameterValue"}, only: firstRole, when: func(f Facts) bool { return !f.IsAWS() || hasEndpoint(f) }, kind: ErrTokenRejected, heading: HeadingTokenRejected,
 		fix:    "check the server's OpenID settings and the token's expiry",
 		text:   "a server other than AWS, such as MinIO, returns this for a token that has expired, is from another issuer or for another audience: check its OpenID settings",
 		source: "https://github.com/minio/minio/blob/master/docs/sts/web-identity.md",
@@ -125,26 +126,26 @@ var tokenRules = []rule{
 // clockRules are the causes of expired tokens and signatures.
 var clockRules = []rule{
 	{
-		phrases: []string{"Signature expired", "Signature not yet current"}, codes: []string{"SignatureDoesNotMatch", "InvalidSignatureException"},
+		phrases: []string{"Signature expired", "Signature not yet current"}, codes: []string{"SignatureDoesNotMatch", "InvalidSignature"},
 		only: chained, kind: ErrRejected, heading: HeadingClock,
 		fix:    "correct the clock of this node",
 		text:   "by the clock of STS, the request was signed at another time: set the clock of this node (for example with chronyc makestep), and check its time synchronization. Services accept a difference of at most 5 minutes",
 		source: "https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-troubleshooting.html",
 	},
 	{
-		codes: []string{"RequestExpired", "RequestTimeTooSkewed"}, only: chained, kind: ErrRejected, heading: HeadingClock,
+		codes: []string{"RequestExpired", "RequestTimeTooSkewed", "RequestInTheFuture"}, only: chained, kind: ErrRejected, heading: HeadingClock,
 		fix:    "correct the clock of this node",
 		text:   "by the clock of STS, the request was signed at another time: set the clock of this node (for example with chronyc makestep), and check its time synchronization. Services accept a difference of at most 5 minutes",
 		source: commonErrors,
 	},
 	{
-		codes: []string{"ExpiredToken", "ExpiredTokenException", "InvalidClientTokenId"}, only: chained, kind: ErrRejected, heading: HeadingRefusedByService,
+		codes: awserror.InvalidKeyCodes(), only: chained, kind: ErrRejected, heading: HeadingRefusedByService,
 		fix:    "wait: the library requests new ones; if it lasts, check the node's clock",
 		text:   "STS rejected the credentials of {signer}, and the library requests new ones. If this lasts, check the clock of the node, and whether that role was deleted and created again",
 		source: "https://docs.aws.amazon.com/STS/latest/APIReference/CommonErrors.html",
 	},
 	{
-		codes: []string{"ExpiredToken", "ExpiredTokenException"}, when: func(f Facts) bool { return f.TokenFile == "" }, kind: ErrTokenExpired, heading: HeadingTokenSource,
+		codes: []string{"ExpiredToken"}, when: func(f Facts) bool { return f.TokenFile == "" }, kind: ErrTokenExpired, heading: HeadingTokenSource,
 		fix:    "let Options.Token return a new token for each call",
 		text:   "Options.Token returned a token that has expired: it has to return one that is valid for each call",
 		source: webIdentityDocument,

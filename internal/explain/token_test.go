@@ -3,6 +3,7 @@ package explain
 import (
 	"errors"
 	"io/fs"
+	"strings"
 	"testing"
 	"time"
 
@@ -33,6 +34,7 @@ func TestTokenFileAdviceFollowsTheFile(t *testing.T) {
 		a := For(Facts{Kind: ErrTokenFile, Err: tt.err, TokenFile: tt.path, File: tt.file})
 		assert.Equal(t, tt.heading, a.Heading)
 		assert.Contains(t, a.Text, tt.text)
+		assert.Equal(t, errors.Is(tt.err, fs.ErrPermission), Permanent(tt.err))
 	}
 }
 
@@ -47,4 +49,24 @@ func TestTokenExpiredAdviceFollowsTheClock(t *testing.T) {
 	assert.Equal(t, HeadingTokenNotRenewed, For(f).Heading)
 	f.TokenFile, f.Code = "", "ExpiredTokenException"
 	assert.Equal(t, HeadingTokenSource, For(f).Heading)
+}
+
+func TestTokenRejectionAdviceFollowsTheSource(t *testing.T) {
+	f := Facts{Kind: ErrTokenRejected, Code: "InvalidIdentityToken", RoleARN: testRole, Err: answered(400, "InvalidIdentityToken", "no"), Claims: tokenfile.Claims{Issuer: "https://oidc.example.com", Pod: "cart-1"}}
+	assert.Contains(t, For(f).Text, "Options.Token")
+	assert.NotContains(t, For(f).Text, "recreate")
+	f.TokenFile = "/token"
+	assert.Contains(t, For(f).Text, "service account's secret")
+	f.Claims.Expiry = time.Unix(1, 0)
+	assert.Contains(t, For(f).Text, "recreate the pod")
+	assert.NotContains(t, For(f).Text, "secret")
+}
+
+func TestMalformedTokenAdviceNamesTheWebhooksFile(t *testing.T) {
+	for file, want := range map[string]bool{
+		webhookFile: false, `C:\var\run\secrets\eks.amazonaws.com\serviceaccount\token`: false, "/tmp/token": true,
+	} {
+		f := Facts{Kind: ErrTokenFile, Err: tokenfile.ErrMalformed, TokenFile: file}
+		assert.Equal(t, want, strings.Contains(For(f).Text, "AWS_WEB_IDENTITY_TOKEN_FILE has to be"), file)
+	}
 }

@@ -78,8 +78,14 @@ func (a actions) match(requested string) bool {
 // mismatch returns the reason why the statement does not apply to the requested action.
 func (a actions) mismatch(requested string) Mismatch {
 	m := Mismatch{Element: a.element, Expected: slices.Clone(a.written), Found: []string{requested}}
-	if requested == "sts:AssumeRoleWithWebIdentity" && a.element == "Action" && a.match("sts:AssumeRole") {
+	switch {
+	case a.element != "Action":
+	case requested == actionWebIdentity && a.match(actionAssumeRole):
 		m.Advice = "sts:AssumeRole is not enough: a web identity needs sts:AssumeRoleWithWebIdentity"
+	case requested == actionTags:
+		m.Advice = "the session has tags"
+	case requested == actionIdentity:
+		m.Advice = "the session has a source identity"
 	}
 	return m
 }

@@ -198,7 +198,7 @@ func TestDecisionHasOutcomeOfEachStatement(t *testing.T) {
 	assert.Equal(t, trustpolicy.Decision{Statements: []trustpolicy.Outcome{
 		{Index: 1, Sid: "Account", Effect: "Allow", Mismatches: []trustpolicy.Mismatch{
 			{Element: "Principal", Expected: accounts, Found: user, Advice: "another account"},
-			{Element: "Action", Expected: []string{assumeRole}, Found: []string{tagSession}},
+			{Element: "Action", Expected: []string{assumeRole}, Found: []string{tagSession}, Advice: "the session has tags"},
 			{Element: "Condition", Operator: "Bool", Key: "aws:MultiFactorAuthPresent", Expected: []string{"true"}},
 			{Element: "Condition", Operator: "NumericLessThan", Key: "aws:MultiFactorAuthAge", Expected: []string{"3600"}},
 		}},

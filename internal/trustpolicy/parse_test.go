@@ -105,7 +105,6 @@ func TestParseReportsPlaceOfError(t *testing.T) {
 		{"a role of STS", principalOf(`{"AWS":"arn:aws:sts::111122223333:role/r"}`), "is neither an account nor the ARN of a user, a role or a session"},
 		{"a session without a name", principalOf(`{"AWS":"arn:aws:sts::111122223333:assumed-role/r"}`), "is neither an account nor the ARN of a user, a role or a session"},
 		{"an unknown partition", principalOf(`{"AWS":"arn:azure:iam::111122223333:role/r"}`), "is neither an account nor the ARN of a user, a role or a session"},
-		{"a deleted role in a Deny", `{"Statement":{"Effect":"Deny","Principal":{"AWS":"AROADBQP57FF2AEXAMPLE"},"Action":"sts:*"}}`, `"AROADBQP57FF2AEXAMPLE": a unique ID in a Deny is not supported`},
 		{"an issuer instead of a provider", principalOf(`{"Federated":"` + issuer + `"}`), `"` + issuer + `" is not the ARN of an identity provider`},
 		{"a role instead of a provider", principalOf(`{"Federated":"arn:aws:iam::111122223333:role/r"}`), "is not the ARN of an identity provider"},
 

@@ -34,8 +34,11 @@ const (
 	version2012 = "2012-10-17"
 )
 
-// Parse parses a trust policy document. It returns an error for everything that it does
-// not support. The error contains the place in the document.
+// ErrUnsupported is the error for an element that IAM may accept and the package does not evaluate.
+var ErrUnsupported = errors.New("it is not supported")
+
+// Parse parses a trust policy document. It returns an error for everything that IAM does not
+// accept, and [ErrUnsupported]. The error contains the place in the document.
 func Parse(document []byte) (*Policy, error) {
 	p, err := parse(document)
 	if err != nil {
@@ -172,7 +175,7 @@ func (s *statement) parseSid(fields object) error {
 }
 
 func (s *statement) parse(fields object, version string) error {
-	if err := s.parseEffect(fields); err != nil { // first, because other elements depend on it
+	if err := s.parseEffect(fields); err != nil {
 		return err
 	}
 	for _, field := range fields {
@@ -210,7 +213,7 @@ func (s *statement) parseElement(field member, version string) (err error) {
 	case "Sid", "Effect":
 		return nil
 	case "Principal":
-		s.principals, err = parsePrincipals(field.value, s.effect)
+		s.principals, err = parsePrincipals(field.value)
 		return err
 	case "Action", "NotAction":
 		if s.actions.patterns != nil {

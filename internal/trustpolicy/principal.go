@@ -24,6 +24,7 @@ const (
 	identity         // an IAM user, or a role and all its sessions
 	session          // one session of a role
 	provider         // web identities of a provider
+	deleted          // the unique ID that IAM shows for a role or user that was deleted
 	unmatchable      // a principal that matches no request
 )
 
@@ -52,7 +53,7 @@ func parseARN(text string) (arn, bool) {
 	return arn{parts[1], parts[2], parts[3], parts[4]}, true
 }
 
-func parsePrincipals(value any, effect string) ([]principal, error) {
+func parsePrincipals(value any) ([]principal, error) {
 	if value == "*" {
 		return []principal{{written: "*"}}, nil
 	}
@@ -65,7 +66,7 @@ func parsePrincipals(value any, effect string) ([]principal, error) {
 	}
 	var all []principal
 	for _, t := range types {
-		some, err := parseType(t, effect)
+		some, err := parseType(t)
 		if err != nil {
 			return nil, at(t.name, err)
 		}
@@ -74,27 +75,27 @@ func parsePrincipals(value any, effect string) ([]principal, error) {
 	return all, nil
 }
 
-func parseType(m member, effect string) ([]principal, error) {
+func parseType(m member) ([]principal, error) {
 	all, err := texts(m.value)
 	if err != nil {
 		return nil, err
 	}
 	principals := make([]principal, len(all))
 	for i, written := range all {
-		if principals[i], err = parsePrincipal(m.name, written, effect); err != nil {
+		if principals[i], err = parsePrincipal(m.name, written); err != nil {
 			return nil, err
 		}
 	}
 	return principals, nil
 }
 
-func parsePrincipal(of, written, effect string) (principal, error) {
+func parsePrincipal(of, written string) (principal, error) {
 	if strings.ContainsAny(written, "*?") && (of != "AWS" || written != "*") {
 		return principal{}, fmt.Errorf("%q: a principal has no wildcards", written)
 	}
 	switch of {
 	case "AWS":
-		return parseAWS(written, effect)
+		return parseAWS(written)
 	case "Federated":
 		return parseFederated(written)
 	case "Service":
@@ -103,13 +104,13 @@ func parsePrincipal(of, written, effect string) (principal, error) {
 		}
 		return principal{written: written, form: unmatchable}, nil
 	case "CanonicalUser":
-		return principal{}, errors.New("it is not supported")
+		return principal{}, ErrUnsupported
 	default:
 		return principal{}, errors.New("it is not a type of principal" + suggestion(of, []string{"AWS", "Federated", "Service"}))
 	}
 }
 
-func parseAWS(written, effect string) (principal, error) {
+func parseAWS(written string) (principal, error) {
 	p := principal{written: written}
 	switch {
 	case written == "*":
@@ -119,11 +120,7 @@ func parseAWS(written, effect string) (principal, error) {
 		p.form, p.arn = account, arn{account: written} // in any partition
 		return p, nil
 	case deletedForm.MatchString(written):
-		// After a role or user was deleted, IAM shows its unique ID instead.
-		p.form = unmatchable
-		if effect == deny { // it is unknown which principal the Deny excludes
-			return p, fmt.Errorf("%q: a unique ID in a Deny is not supported", written)
-		}
+		p.form = deleted
 		return p, nil
 	}
 	a, ok := parseARN(written)
@@ -176,6 +173,11 @@ func (p principal) match(r Principal, effect string) verdict {
 	switch p.form {
 	case everyone:
 		return yes
+	case deleted:
+		if effect == deny { // IAM does not document that no principal has the ID again
+			return unknown
+		}
+		return no
 	case account:
 		a, _ := parseARN(r.ARN)
 		return verdictOf(p.arn.account == a.account && (p.arn.partition == a.partition || p.arn.partition == ""))

@@ -79,10 +79,16 @@ func TestEvaluatePrincipals(t *testing.T) {
 	}
 }
 
-func TestEvaluateDeletedRoleMatchesNothing(t *testing.T) {
-	d := parse(t, `{"Statement":{"Effect":"Allow","Principal":{"AWS":"AROADBQP57FF2AEXAMPLE"},"Action":"sts:AssumeRole"}}`).
-		Evaluate(by("arn:aws:iam::111122223333:role/r", assumeRole, nil))
-	assert.Equal(t, `statement 1: Principal expects "AROADBQP57FF2AEXAMPLE", found "arn:aws:iam::111122223333:role/r"`, d.String())
+func TestEvaluateDeletedRoleMatchesNoWebIdentity(t *testing.T) {
+	of := func(effect string) string {
+		return `{"Effect":"` + effect + `","Principal":{"AWS":"AROADBQP57FF2AEXAMPLE"},"Action":"sts:*"}`
+	}
+	asRole := by("arn:aws:iam::111122223333:role/r", assumeRole, nil)
+	assert.Equal(t, `statement 1: Principal expects "AROADBQP57FF2AEXAMPLE", found "arn:aws:iam::111122223333:role/r" (the unique ID of a deleted user or role)`,
+		parse(t, `{"Statement":`+of("Allow")+`}`).Evaluate(asRole).String())
+	denies := parse(t, `{"Statement":[`+web(isCart)+`,{"Effect":"Allow","Principal":{"AWS":"111122223333"},"Action":"sts:AssumeRole"},`+of("Deny")+`]}`)
+	assert.Equal(t, "allowed by statement 1", denies.Evaluate(ofCart()).String())
+	assert.Equal(t, "allowed by statement 2, unless denied; Deny in statement 3 cannot be judged: Principal (the unique ID of a deleted user or role)", denies.Evaluate(asRole).String())
 }
 
 func TestEvaluateActions(t *testing.T) {

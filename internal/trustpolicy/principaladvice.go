@@ -46,6 +46,8 @@ func providerAdvice(p principal, r Principal) string {
 func identityAdvice(p principal, r Principal) string {
 	have, _ := parseARN(r.ARN)
 	switch {
+	case p.form == deleted:
+		return "the unique ID of a deleted user or role"
 	case p.form == account && p.arn.account == have.account:
 		return difference(arn{p.arn.partition, have.service, have.account, have.resource}, have)
 	case p.form == account:

@@ -31,7 +31,7 @@ type Finding struct {
 // note: the EKS User Guide describes it, and everyone who may create a pod in the namespace
 // may use each of its service accounts.
 func (p *Policy) Review(w WebIdentity) Review {
-	out := Review{Decision: p.Evaluate(w.Request())}
+	out := Review{Decision: p.decide(w)}
 	var notes []Finding
 	found := make([]Finding, len(p.statements))
 	for _, s := range p.strangers(w) {
@@ -58,6 +58,19 @@ func (p *Policy) Review(w WebIdentity) Review {
 	}
 	out.Findings = append(out.Findings, notes...)
 	return out
+}
+
+// decide returns the decision on the request of a web identity. If the token's claims tag the session or set
+// its source identity, the policy has to allow that, too.
+func (p *Policy) decide(w WebIdentity) Decision {
+	r := w.Request()
+	decision := p.Evaluate(r)
+	for _, r.Action = range w.furtherActions() {
+		if d := p.Evaluate(r); d.Verdict < decision.Verdict {
+			decision = d
+		}
+	}
+	return decision
 }
 
 // add adds a stranger, unless the finding includes it already.

@@ -84,6 +84,30 @@ func TestReviewTextNamesThreeStatements(t *testing.T) {
 	assert.NotEmpty(t, review.Advice())
 }
 
+func TestReviewJudgesTagsAndSourceIdentityOfClaims(t *testing.T) {
+	nested := map[string]any{"https://aws.amazon.com/tags": map[string]any{"principal_tags": map[string]any{"team": []any{"blue"}}, "transitive_tag_keys": []any{"team"}}}
+	flat := map[string]any{"https://aws.amazon.com/tags/principal_tags/team": "blue", "https://aws.amazon.com/tags/transitive_tag_keys": []any{"team"}}
+	identity := map[string]any{"https://aws.amazon.com/source_identity": "Saanvi"}
+	both, blue := `"Action":["sts:AssumeRoleWithWebIdentity","sts:TagSession"]`, `"StringLike":{"aws:RequestTag/team":"blue"}`
+	for _, tt := range []struct {
+		claims               map[string]any
+		statement, want, how string
+	}{
+		{nil, statementOf("Allow", `{"Federated":"`+provider+`"}`, both, isCart, blue), "denied", `StringLike on "aws:RequestTag/team"`},
+		{nested, statementOf("Allow", `{"Federated":"`+provider+`"}`, both, isCart, blue), "allowed", ""},
+		{flat, statementOf("Allow", `{"Federated":"`+provider+`"}`, both, isCart, blue, `"ForAllValues:StringEquals":{"sts:TransitiveTagKeys":["team"]}`), "allowed", ""},
+		{nested, web(isCart), "denied", "(the session has tags)"},
+		{identity, web(isCart), "denied", "(the session has a source identity)"},
+		{identity, web(isCart) + "," + statementOf("Allow", `"*"`, `"Action":"sts:SetSourceIdentity"`), "cannot be judged", "needs its provider"},
+	} {
+		w := cartToken()
+		w.SetClaims(tt.claims)
+		review := parse(t, `{"Version":"2012-10-17","Statement":[`+tt.statement+`]}`).Review(w)
+		assert.Equal(t, tt.want, review.Decision.Verdict.String(), review)
+		assert.Contains(t, review.String(), tt.how)
+	}
+}
+
 func TestReviewAdvisesAudienceOfToken(t *testing.T) {
 	w := cartToken()
 	p := parse(t, document(`"Condition":{"StringEquals":{"`+sub+`":"`+cart+`"}}`))

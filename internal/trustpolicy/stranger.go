@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -22,10 +23,10 @@ const other = "irsakit-stranger"
 // strangers returns the strangers to a web identity, the broadest first.
 func (p *Policy) strangers(w WebIdentity) []stranger {
 	issuer := w.issuer()
-	all := slices.Concat(subjects(w, issuer), w.withoutClaims(issuer))
+	all := slices.Concat(p.subjects(w, issuer), w.withoutClaims(issuer))
 	for _, provider := range p.providers() {
 		if provider != w.Provider {
-			all = append(all, w.ofProvider(provider))
+			all = append(all, p.ofProvider(w, provider)...)
 		}
 	}
 	for i := range all {
@@ -59,13 +60,21 @@ const (
 // whose names match the patterns in the policy. The owner of an account can create such roles.
 func (p *Policy) awsPrincipals() []stranger {
 	all := []stranger{awsPrincipal(strangersRole)}
+	for _, pattern := range p.allowedValues("aws:PrincipalArn") {
+		all = append(all, rolesLike(pattern)...)
+	}
+	return all
+}
+
+// allowedValues returns the values of a condition key in the statements that allow something.
+func (p *Policy) allowedValues(key string) (all []string) {
 	for _, s := range p.statements {
 		for _, c := range s.conditions {
-			if s.effect != allow || !strings.EqualFold(c.key, "aws:PrincipalArn") {
+			if s.effect != allow || !strings.EqualFold(c.key, key) {
 				continue
 			}
 			for _, v := range c.values {
-				all = append(all, rolesLike(v.written)...)
+				all = append(all, v.written)
 			}
 		}
 	}
@@ -105,9 +114,42 @@ func awsPrincipal(role string) stranger {
 	return stranger{request: r, who: anyAccount, how: "name the accounts or roles that may assume the role"}
 }
 
+// serviceAccountsLike returns service accounts that match the patterns in the policy, in namespaces that
+// these do not name.
+func (p *Policy) serviceAccountsLike(w WebIdentity) (all []stranger) {
+	key, subject := w.issuer()+":sub", w.Subject
+	namespace, name, _ := w.serviceAccount()
+	for _, pattern := range p.allowedValues(key) {
+		one := stranger{who: "service accounts like " + pattern, how: requireSubject(w.issuer(), subject)}
+		one.within = []string{anyToken + w.issuer(), anyServiceAccount, ofEveryNamespace(name), one.who}
+		for _, w.Subject = range subjectsLike(pattern) {
+			elsewhere, account, ok := w.serviceAccount()
+			if ok && elsewhere != namespace && !strings.Contains(account, ":") && !strings.Contains(pattern, ":"+elsewhere+":") {
+				one.request = w.Request()
+				all = append(all, one)
+			}
+		}
+	}
+	return all
+}
+
+// subjectsLike returns texts that match a pattern, some of which may be the subjects of service accounts.
+func subjectsLike(pattern string) (all []string) {
+	start := ""
+	if before, _, _ := strings.Cut(pattern, "*"); strings.HasPrefix(subjectPrefix, before) {
+		start = subjectPrefix[len(before):]
+	}
+	for i, filled := range []string{other, other + ":" + other} {
+		for _, first := range []string{start + filled, strings.TrimSuffix(start, ":")} {
+			all = append(all, strings.NewReplacer("*", filled, "?", strconv.Itoa(i)).Replace(strings.Replace(pattern, "*", first, 1)))
+		}
+	}
+	return all
+}
+
 // subjects returns strangers with another subject or audience.
-func subjects(w WebIdentity, issuer string) []stranger {
-	require := fmt.Sprintf("require StringEquals on %q to be %q", issuer+":sub", w.Subject)
+func (p *Policy) subjects(w WebIdentity, issuer string) []stranger {
+	require := requireSubject(issuer, w.Subject)
 	with := func(subject string) Request {
 		changed := w
 		changed.Subject = subject
@@ -116,25 +158,29 @@ func subjects(w WebIdentity, issuer string) []stranger {
 	token := anyToken + issuer
 	all := []stranger{{request: with(other), who: token, how: require}}
 	if namespace, name, ok := w.serviceAccount(); ok {
-		anyNamespace := "the service account " + name + " of every namespace"
 		all = append(all,
 			stranger{request: with(subjectPrefix + other + ":" + other), who: anyServiceAccount, how: require, within: []string{token}},
-			stranger{request: with(subjectPrefix + other + ":" + name), who: anyNamespace, how: require, within: []string{token, anyServiceAccount}},
-			stranger{
-				request: with(subjectPrefix + namespace + other + ":" + other), who: "every service account of namespaces that begin with " + namespace,
-				how: require, within: []string{token, anyServiceAccount},
-			},
-			stranger{
-				request: with(subjectPrefix + namespace + ":" + other), who: "every service account of the namespace " + namespace,
-				how: require, within: []string{token, anyServiceAccount}, note: true,
-			},
+			stranger{request: with(subjectPrefix + other + ":" + name), who: ofEveryNamespace(name), how: require, within: []string{token, anyServiceAccount}},
 		)
+		all = append(append(all, p.serviceAccountsLike(w)...), stranger{
+			request: with(subjectPrefix + namespace + ":" + other), who: "every service account of the namespace " + namespace,
+			how: require, within: []string{token, anyServiceAccount}, note: true,
+		})
 	}
 	changed := w
 	changed.Audiences = []string{other}
 	return append(all, stranger{
 		request: changed.Request(), who: anyAudience, how: fmt.Sprintf("require StringEquals on %q to be %q", issuer+":aud", w.audience()),
 	})
+}
+
+// requireSubject returns how to limit a statement to a subject.
+func requireSubject(issuer, subject string) string {
+	return fmt.Sprintf("require StringEquals on %q to be %q", issuer+":sub", subject)
+}
+
+func ofEveryNamespace(name string) string {
+	return "the service account " + name + " of every namespace"
 }
 
 // audience returns the audience to require: that of STS if the token has it or none.
@@ -163,14 +209,16 @@ func (w WebIdentity) withoutClaims(issuer string) []stranger {
 	}
 }
 
-// ofProvider returns a token of another provider.
-func (w WebIdentity) ofProvider(provider string) stranger {
+// ofProvider returns strangers with a token of another provider.
+func (p *Policy) ofProvider(w WebIdentity, provider string) []stranger {
 	issuer := provider
 	if a, ok := parseARN(provider); ok {
 		issuer = a.issuer()
 	}
-	w.Provider, w.Issuer, w.Subject = provider, issuer, other
-	return stranger{request: w.Request(), who: anyToken + issuer, how: fmt.Sprintf("require a condition on %q", issuer+":sub")}
+	w.Provider, w.Issuer = provider, issuer
+	alike := p.serviceAccountsLike(w)
+	w.Subject = other
+	return append([]stranger{{request: w.Request(), who: anyToken + issuer, how: fmt.Sprintf("require a condition on %q", issuer+":sub")}}, alike...)
 }
 
 // providers returns the OIDC providers in the policy, sorted.

@@ -37,7 +37,7 @@ const (
 	anyServiceAccount = "every service account of the cluster"
 	anyNamespace      = "the service account cart of every namespace"
 	wholeNamespace    = "note: every service account of the namespace shop"
-	alikeNamespaces   = "every service account of namespaces that begin with shop"
+	alike             = "service accounts like system:serviceaccount:"
 	anyAudience       = "tokens for every audience"
 	noSubject         = "tokens without a subject"
 	noAudience        = "tokens without an audience"
@@ -96,8 +96,20 @@ func claimRows() []policyRow {
 		{"any service account, in four parts", web(isSTS, `"StringLike":{"`+sub+`":"system:serviceaccount:*:*"}`), allowed, anyServiceAccount, oidcRolePage},
 		{"any namespace", web(isSTS, `"StringLike":{"`+sub+`":"system:serviceaccount:*:cart"}`), allowed, anyNamespace, oidcRolePage},
 		{"any beginning", web(isSTS, `"StringLike":{"`+sub+`":"*:cart"}`), allowed, anyNamespace, oidcRolePage},
-		{"a namespace without the colon after it", web(isSTS, `"StringLike":{"`+sub+`":"system:serviceaccount:shop*"}`), allowed, alikeNamespaces + " and " + wholeNamespace[len("note: "):], oidcRolePage},
-		{"namespaces by their beginning", web(isSTS, `"StringLike":{"`+sub+`":"system:serviceaccount:sh*:cart"}`), allowed, "", oidcRolePage},
+		{"a namespace without the colon after it", web(isSTS, `"StringLike":{"`+sub+`":"system:serviceaccount:shop*"}`), allowed, alike + "shop* and " + wholeNamespace[len("note: "):], oidcRolePage},
+		{"namespaces by their beginning", web(isSTS, `"StringLike":{"`+sub+`":"system:serviceaccount:sh*:cart"}`), allowed, alike + "sh*:cart", oidcRolePage},
+		{"namespaces by their beginning, without the colon after them", web(isSTS, `"StringLike":{"`+sub+`":"system:serviceaccount:s*"}`), allowed, alike + "s* and " + wholeNamespace[len("note: "):], oidcRolePage},
+		{"namespaces by their end", web(isSTS, `"StringLike":{"`+sub+`":"system:serviceaccount:*op:cart"}`), allowed, alike + "*op:cart", oidcRolePage},
+		{"namespaces by their end, and any beginning", web(isSTS, `"StringLike":{"`+sub+`":"*op:c?rt"}`), allowed, "service accounts like *op:c?rt", oidcRolePage},
+		{"namespaces by their middle", web(isSTS, `"StringLike":{"`+sub+`":"system:serviceaccount:*ho*:cart"}`), allowed, alike + "*ho*:cart", oidcRolePage},
+		{"namespaces by their middle, and any beginning", web(isSTS, `"StringLike":{"`+sub+`":"*:s*op:cart"}`), allowed, "service accounts like *:s*op:cart", oidcRolePage},
+		{"namespaces by their length", web(isSTS, `"StringLike":{"`+sub+`":"system:serviceaccount:????:cart"}`), allowed, alike + "????:cart", oidcRolePage},
+		{"namespaces by their end, and any service account", web(isSTS, `"StringLike":{"`+sub+`":"system:serviceaccount:*op:*"}`), allowed, alike + "*op:* and " + wholeNamespace[len("note: "):], oidcRolePage},
+		{"namespaces in another statement", web(isCart) + "," + web(isSTS, `"StringLike":{"`+sub+`":"system:serviceaccount:team-?:cart"}`), allowed, alike + "team-?:cart", oidcRolePage},
+		{"namespaces of another cluster", web(isCart) + "," + statementOf("Allow", `{"Federated":"arn:aws:iam::111122223333:oidc-provider/`+otherIssuer+`"}`, `"Action":"sts:AssumeRoleWithWebIdentity"`,
+			`"StringEquals":{"`+otherIssuer+`:aud":"sts.amazonaws.com"}`, `"StringLike":{"`+otherIssuer+`:sub":"system:serviceaccount:shop-*:cart"}`), allowed, alike + "shop-*:cart", oidcRolePage},
+		{"another namespace too", web(isSTS, `"StringLike":{"`+sub+`":["`+cart+`","system:serviceaccount:team:*","*:team:cart"]}`), allowed, "", oidcRolePage},
+		{"namespaces that another condition excludes", web(isCart, `"StringLike":{"`+sub+`":"system:serviceaccount:sh*:cart"}`), allowed, "", valuesPage},
 		{"any subject", web(isSTS, `"StringLike":{"`+sub+`":"*"}`), allowed, anyToken, oidcRolePage},
 		{"no condition", web(), allowed, anyToken + " and " + anyAudience, eksPage},
 		{"no condition on the subject", web(isSTS), allowed, anyToken, eksPage},

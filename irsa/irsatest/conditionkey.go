@@ -62,7 +62,7 @@ func (q query) requestContext() map[string][]string {
 func (i identity) claimContext() map[string][]string {
 	out := map[string][]string{}
 	for _, claim := range trustpolicy.Claims() {
-		if found := values(i.claims[claim]); found != nil {
+		if found := trustpolicy.Values(i.claims[claim]); found != nil {
 			out[withoutScheme(i.text("iss"))+":"+claim] = found
 		}
 	}

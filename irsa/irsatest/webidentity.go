@@ -5,18 +5,10 @@ import (
 	"encoding/xml"
 	"maps"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
 	"github.com/irsakit/irsakit/internal/trustpolicy"
-)
-
-// Claims of a web identity token that contain a session's tags and source identity.
-// https://docs.aws.amazon.com/IAM/latest/UserGuide/id_session-tags.html#id_session-tags_adding-assume-role-idp
-const (
-	tagsClaim           = "https://aws.amazon.com/tags"
-	sourceIdentityClaim = "https://aws.amazon.com/source_identity"
 )
 
 // clockTolerance is how far the clock of a token's issuer may be ahead. AWS does not
@@ -119,61 +111,35 @@ func (q query) audience(account string) string {
 	return ""
 }
 
-func (i identity) audiences() []string { return values(i.claims["aud"]) }
-
-// values returns the values of a claim that is a string, a number, a boolean or a list of
-// them.
-func values(claim any) []string {
-	switch c := claim.(type) {
-	case string:
-		return []string{c}
-	case bool:
-		return []string{strconv.FormatBool(c)}
-	case float64:
-		return []string{strconv.FormatFloat(c, 'f', -1, 64)}
-	case []any:
-		var out []string
-		for _, element := range c {
-			out = append(out, values(element)...)
-		}
-		return out
-	}
-	return nil
-}
+func (i identity) audiences() []string { return trustpolicy.Values(i.claims["aud"]) }
 
 // sessionFromIdentity returns the session that a web identity requests.
 func (q query) sessionFromIdentity(role *Role) *session {
-	out := &session{
+	var w trustpolicy.WebIdentity
+	w.SetClaims(q.identity.claims)
+	return &session{
 		role:           role,
 		name:           q.form.Get("RoleSessionName"),
-		sourceIdentity: q.identity.text(sourceIdentityClaim),
-		tags:           map[string][]string{},
+		sourceIdentity: w.SourceIdentity,
+		tags:           w.Tags,
+		transitive:     w.TransitiveTags,
 		provider:       q.identity.text("iss"),
 		claims:         q.identity.claimContext(),
 	}
-	tags, _ := q.identity.claims[tagsClaim].(map[string]any)
-	principal, _ := tags["principal_tags"].(map[string]any)
-	for key, value := range principal {
-		out.tags[key] = values(value)
-	}
-	out.transitive = values(tags["transitive_tag_keys"])
-	return out
 }
 
 // identityRequest returns the request that the trust policy is evaluated for: what the token
 // and the session parameters add to it, and the keys of every request.
 func (q query) identityRequest(requested *session, provider string) trustpolicy.Request {
-	r := trustpolicy.WebIdentity{
-		Provider:       provider,
-		Issuer:         q.identity.text("iss"),
-		Subject:        q.identity.text("sub"),
-		Audiences:      q.identity.audiences(),
-		Methods:        values(q.identity.claims["amr"]),
-		SessionName:    requested.name,
-		SourceIdentity: requested.sourceIdentity,
-		Tags:           requested.tags,
-		TransitiveTags: requested.transitive,
-	}.Request()
+	w := trustpolicy.WebIdentity{
+		Provider:    provider,
+		Issuer:      q.identity.text("iss"),
+		Subject:     q.identity.text("sub"),
+		Audiences:   q.identity.audiences(),
+		SessionName: requested.name,
+	}
+	w.SetClaims(q.identity.claims)
+	r := w.Request()
 	maps.Copy(r.Context, q.requestContext())
 	return r
 }
