@@ -158,7 +158,7 @@ func newCluster(o Options) (*Cluster, error) {
 func (k *Cluster) initIssuer(issuerBase, issuerURL string) {
 	k.issuerBase = issuerBase
 	k.Issuer = k.NewIssuer()
-	k.Issuer.url = cmp.Or(issuerURL, k.Issuer.url)
+	k.Issuer.url, k.Issuer.chosenURL = cmp.Or(issuerURL, k.Issuer.url), issuerURL != ""
 	k.RegisterIssuer(k.accountID, k.Issuer)
 }
 
