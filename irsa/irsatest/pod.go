@@ -68,6 +68,8 @@ type Pod struct {
 // Pod creates a pod that runs as the service account and is to assume the role, and writes
 // its token. The role does not need to trust the service account.
 func (k *Cluster) Pod(sa *ServiceAccount, role *Role, optFns ...func(*PodOptions)) *Pod {
+	k.checkOwn(sa)
+	k.checkOwn(role)
 	o := PodOptions{}
 	for _, fn := range optFns {
 		fn(&o)
