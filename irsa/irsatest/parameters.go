@@ -57,9 +57,6 @@ func (q query) checkParameters() *rejection {
 			v.add(q, "DurationSeconds", "have value less than or equal to 43200")
 		}
 	}
-	if n := len(q.list("Tags", ".Key")); n > 50 {
-		v.add(q, "Tags", "have length less than or equal to 50")
-	}
 	v.checkTags(q)
 	if n := len(q.list("PolicyArns", ".arn")); n > 10 {
 		v.add(q, "PolicyArns", "have length less than or equal to 10")
@@ -111,11 +108,16 @@ func (v *violations) check(q query, key string, c constraint) {
 	}
 }
 
-// checkTags adds the violations of tag keys and values that are too long or contain
-// characters that IAM does not allow. https://docs.aws.amazon.com/STS/latest/APIReference/API_Tag.html
+// checkTags adds the violations of too many tags, and of tag keys and values that are too long
+// or contain characters that IAM does not allow.
+// https://docs.aws.amazon.com/STS/latest/APIReference/API_Tag.html
 func (v *violations) checkTags(q query) {
 	const key, value = `[\p{L}\p{Z}\p{N}_.:/=+\-@]+`, `[\p{L}\p{Z}\p{N}_.:/=+\-@]*`
-	for n := range q.list("Tags", ".Key") {
+	keys := q.list("Tags", ".Key")
+	if len(keys) > 50 {
+		v.add(q, "Tags", "have length less than or equal to 50")
+	}
+	for n := range keys {
 		member := "Tags.member." + strconv.Itoa(n+1)
 		v.check(q, member+".Key", constraint{required: true, minLength: 1, maxLength: 128, pattern: key})
 		v.check(q, member+".Value", constraint{required: true, maxLength: 256, pattern: value})
