@@ -148,21 +148,33 @@ func values(claim any) []string {
 
 // sessionFromIdentity returns the session that a web identity requests.
 func (q query) sessionFromIdentity(role *Role) *session {
-	out := &session{
+	tags, transitive := q.identity.tags()
+	return &session{
 		role:           role,
 		name:           q.form.Get("RoleSessionName"),
 		sourceIdentity: q.identity.text(sourceIdentityClaim),
-		tags:           map[string][]string{},
+		tags:           tags,
+		transitive:     transitive,
 		provider:       q.identity.text("iss"),
 		claims:         q.identity.claimContext(),
 	}
-	tags, _ := q.identity.claims[tagsClaim].(map[string]any)
-	principal, _ := tags["principal_tags"].(map[string]any)
+}
+
+// tags returns the session tags of the token and the keys of those that are transitive. They
+// are in a nested claim or, from identity providers without nested claims, in one claim each.
+func (i identity) tags() (tags map[string][]string, transitive []string) {
+	tags = map[string][]string{}
+	nested, _ := i.claims[tagsClaim].(map[string]any)
+	principal, _ := nested["principal_tags"].(map[string]any)
 	for key, value := range principal {
-		out.tags[key] = values(value)
+		tags[key] = values(value)
 	}
-	out.transitive = values(tags["transitive_tag_keys"])
-	return out
+	for claim, value := range i.claims {
+		if key, ok := strings.CutPrefix(claim, tagsClaim+"/principal_tags/"); ok {
+			tags[key] = values(value)
+		}
+	}
+	return tags, slices.Concat(values(nested["transitive_tag_keys"]), values(i.claims[tagsClaim+"/transitive_tag_keys"]))
 }
 
 // checkClaims rejects session tags and a source identity of the token that would be rejected
