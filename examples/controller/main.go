@@ -38,8 +38,8 @@ const (
 func main() {
 	slog.SetDefault(slog.New(slog.DiscardHandler)) // the failures are intended
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // a second signal ends the program immediately
 	err := run(ctx, os.Stdout)
-	stop()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "controller:", err)
 		os.Exit(1)

@@ -30,8 +30,8 @@ import (
 func main() {
 	signal.Ignore(syscall.SIGPIPE) // a write to a closed standard output fails instead
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // a second signal ends the program immediately
 	err := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
-	stop()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "credential-process:", oneLine(err))
 		os.Exit(1)

@@ -66,7 +66,8 @@ func TestLoadConfigUsesWhatIsInjected(t *testing.T) {
 		"IRSA and Pod Identity": {append(podIdentityVariables(t), newPod(t).Environ()...), stscreds.WebIdentityProviderName},
 		"IRSA and static keys":  {append(keys[:2:2], newPod(t).Environ()...), stscreds.WebIdentityProviderName},
 		"Pod Identity":          {podIdentityVariables(t), endpointcreds.ProviderName},
-		"Pod Identity and keys": {append(keys[:2:2], podIdentityVariables(t)...), endpointcreds.ProviderName},
+		"Pod Identity and keys": {append(keys[:2:2], podIdentityVariables(t)...), "EnvConfigCredentials"},
+		"token in a variable":   {append(podIdentityVariables(t)[:1:1], "AWS_CONTAINER_AUTHORIZATION_TOKEN=pod-identity-token", keys[2]), endpointcreds.ProviderName},
 		"neither":               {keys, "EnvConfigCredentials"},
 	} {
 		t.Run(name, func(t *testing.T) {

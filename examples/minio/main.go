@@ -19,6 +19,7 @@ import (
 	"os"
 	"os/signal"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/minio/minio-go/v7"
@@ -30,7 +31,8 @@ import (
 const lifetime = 3 * time.Second // of the credentials; at least 15 minutes in AWS
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // a second signal ends the program immediately
 	err := errors.New("usage: minio [server bucket]")
 	switch len(os.Args) {
 	case 1:
@@ -38,7 +40,6 @@ func main() {
 	case 3:
 		err = runInPod(ctx, os.Stdout, os.Args[1], os.Args[2])
 	}
-	stop()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "minio:", err)
 		os.Exit(1)

@@ -35,8 +35,8 @@ func main() {
 	serve := flag.Bool("serve", false, "keep serving after the demonstration, until interrupted")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // a second signal ends the program immediately
 	err := run(ctx, os.Stdout, *listen, *serve)
-	stop()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "observability:", err)
 		os.Exit(1)

@@ -12,12 +12,13 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
 	"github.com/irsakit/irsakit/cache"
+	"github.com/irsakit/irsakit/internal/regularfile"
 )
 
 // put uploads a file. The file is never completely in memory: the SDK reads it while sending
 // the request, and reads it again for a retry.
 func put(ctx context.Context, client *s3.Client, file string, to object) error {
-	f, err := os.Open(file)
+	f, _, err := regularfile.Open(file) // a named pipe would block
 	if err != nil {
 		return fmt.Errorf("s3: %w", err)
 	}

@@ -48,6 +48,14 @@ func TestPutAndGetReportMissingSource(t *testing.T) {
 	s.requireFiles(map[string]string{"old": "sorry"})
 }
 
+// Without the check, a named pipe would block the program. A device is available on every system.
+func TestPutNeedsRegularFile(t *testing.T) {
+	s := newShop(t, unwrapped)
+	_, err := s.run("put", os.DevNull, objectURL)
+	require.ErrorContains(t, err, "s3: "+os.DevNull)
+	assert.Empty(t, s.store.objects)
+}
+
 func TestGetNeedsExistingFolder(t *testing.T) {
 	s := newShop(t, unwrapped)
 	_, err := s.run("put", s.write("f", "thank you"), objectURL)

@@ -11,7 +11,7 @@ import (
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/id_session-tags.html#id_session-tags_adding-assume-role-idp
 const (
 	tagsClaim           = "https://aws.amazon.com/tags"
-	sourceIdentityClaim = "https://aws.amazon.com/source_identity"
+	SourceIdentityClaim = "https://aws.amazon.com/source_identity"
 
 	actionTags     = "sts:TagSession"
 	actionIdentity = "sts:SetSourceIdentity"
@@ -20,7 +20,7 @@ const (
 // SetClaims sets what the claims of the token add to the session.
 func (w *WebIdentity) SetClaims(claims map[string]any) {
 	w.Methods = Values(claims["amr"])
-	w.SourceIdentity, _ = claims[sourceIdentityClaim].(string)
+	w.SourceIdentity, _ = claims[SourceIdentityClaim].(string)
 	nested, _ := claims[tagsClaim].(map[string]any)
 	tags, _ := nested["principal_tags"].(map[string]any)
 	w.Tags = map[string][]string{}

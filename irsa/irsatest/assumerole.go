@@ -93,12 +93,7 @@ func (q query) sessionFrom(caller *session, role *Role) (*session, *rejection) {
 		requested.tags[key] = caller.tags[key]
 		requested.transitive = append(requested.transitive, key)
 	}
-	for _, key := range requested.transitive {
-		if _, ok := requested.tags[key]; !ok {
-			return nil, invalid("The specified transitive tag key must be included in the requested tags.")
-		}
-	}
-	return requested, nil
+	return requested, requested.checkTransitiveTags()
 }
 
 // contextFrom returns the condition keys of a session that caller requests. If caller is

@@ -175,7 +175,7 @@ func TestSTSRejectsAssumeRoleUntilRepaired(t *testing.T) {
 		},
 		"tags and a policy that are too large together": {
 			change: func(in *sts.AssumeRoleInput) {
-				in.Policy = aws.String(`{"Version": "2012-10-17", "Statement": []` + strings.Repeat(" ", 2006) + `}`)
+				in.Policy = aws.String(fmt.Sprintf("%-2048s", sessionPolicy))
 				in.Tags = tag
 			},
 			code:    "PackedPolicyTooLarge",

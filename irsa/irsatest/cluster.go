@@ -60,7 +60,8 @@ type Cluster struct {
 	close      func() error
 
 	mu         sync.Mutex
-	roles      map[string]*Role // by ARN
+	roles      map[string]*Role  // by ARN
+	roleNames  map[string]string // ARNs by account and name in lower case
 	issuers    []*Issuer
 	podRegions []string
 	providers  map[provider][]string // client IDs
@@ -148,7 +149,10 @@ func newCluster(o Options) (*Cluster, error) {
 	if err != nil {
 		return nil, fmt.Errorf("irsatest: %w", err)
 	}
-	k := &Cluster{region: o.Region, accountID: o.AccountID, dir: dir, roles: map[string]*Role{}, providers: map[provider][]string{}}
+	k := &Cluster{
+		region: o.Region, accountID: o.AccountID, dir: dir,
+		roles: map[string]*Role{}, roleNames: map[string]string{}, providers: map[provider][]string{},
+	}
 	k.kubelets.done = make(chan struct{})
 	k.STS = newSTS(k)
 	return k, nil
@@ -158,7 +162,7 @@ func newCluster(o Options) (*Cluster, error) {
 func (k *Cluster) initIssuer(issuerBase, issuerURL string) {
 	k.issuerBase = issuerBase
 	k.Issuer = k.NewIssuer()
-	k.Issuer.url = cmp.Or(issuerURL, k.Issuer.url)
+	k.Issuer.url, k.Issuer.chosenURL = cmp.Or(issuerURL, k.Issuer.url), issuerURL != ""
 	k.RegisterIssuer(k.accountID, k.Issuer)
 }
 
@@ -235,6 +239,29 @@ func (k *Cluster) check(err error) {
 	}
 	k.tb.Helper()
 	k.tb.Fatal(err)
+}
+
+// checkOwn checks that the argument of a method, a service account, a role or an issuer,
+// belongs to the Cluster.
+func (k *Cluster) checkOwn(argument any) {
+	var owner *Cluster
+	switch a := argument.(type) {
+	case *ServiceAccount:
+		if a != nil {
+			owner = a.issuer.cluster
+		}
+	case *Role:
+		if a != nil {
+			owner = a.cluster
+		}
+	case *Issuer:
+		if a != nil {
+			owner = a.cluster
+		}
+	}
+	if owner != k {
+		k.check(fmt.Errorf("the %T is nil, or belongs to another Cluster", argument))
+	}
 }
 
 // report is check for goroutines other than the test's. It fails the test without ending

@@ -65,7 +65,7 @@ func TestSTSAcceptsDurationAndSessionPolicy(t *testing.T) {
 		before := time.Now()
 		out, err := w.assume(t.Context(), func(in *sts.AssumeRoleWithWebIdentityInput) {
 			in.DurationSeconds = aws.Int32(900)
-			in.Policy = aws.String(`{"Version":"2012-10-17","Statement":[]}`)
+			in.Policy = aws.String(sessionPolicy)
 			in.PolicyArns = []types.PolicyDescriptorType{{Arn: aws.String("arn:aws:iam::aws:policy/ReadOnlyAccess")}}
 		})
 		require.NoError(t, err)

@@ -9,7 +9,7 @@ import (
 
 // stsHost matches the hosts of STS endpoints: FIPS or not, regional or, as
 // sts.amazonaws.com, global. https://docs.aws.amazon.com/general/latest/gr/sts.html
-var stsHost = regexp.MustCompile(`^sts(?:-fips)?\.(?:([a-z]+(?:-[a-z]+)+-\d+)\.)?([a-z0-9.-]+)$`)
+var stsHost = regexp.MustCompile(`^sts(-fips)?\.(?:([a-z]+(?:-[a-z]+)+-\d+)\.)?([a-z0-9.-]+)$`)
 
 // stsRegion returns the region of an STS host, with or without a port, and whether the
 // region is in this Cluster's partition.
@@ -19,13 +19,17 @@ func (k *Cluster) stsRegion(host string) (region string, ok bool) {
 		return k.region, true
 	}
 	match := stsHost.FindStringSubmatch(host)
-	if match == nil || !slices.Contains(dnsSuffixes(k.region), match[2]) {
+	if match == nil || !slices.Contains(dnsSuffixes(k.region), match[3]) {
 		return "", false
 	}
-	if match[1] == "" {
+	fips, region := match[1] != "", match[2]
+	switch {
+	case fips && !strings.HasPrefix(region, "us-"): // STS has FIPS endpoints in the United States only
+		return "", false
+	case region == "":
 		return "us-east-1", partition(k.region) == "aws"
 	}
-	return match[1], partition(match[1]) == partition(k.region)
+	return region, partition(region) == partition(k.region)
 }
 
 // hasRegion reports whether the Cluster, or one of its pods, is in the region.

@@ -29,9 +29,10 @@ const (
 // publishes the keys to verify them. Keys are generated on first use. An Issuer is safe
 // for concurrent use.
 type Issuer struct {
-	url     string
-	cluster *Cluster
-	client  *http.Client // reaches an external issuer; nil for the kit's own issuers
+	url       string
+	chosenURL bool // by Options.IssuerURL
+	cluster   *Cluster
+	client    *http.Client // reaches an external issuer; nil for the kit's own issuers
 
 	mu        sync.Mutex
 	algorithm string

@@ -46,7 +46,8 @@ func (p *keyPool) put(keys []jose.JSONWebKey) {
 }
 
 // releaseKeys moves the signing keys of a Cluster to spareKeys. If its issuers are used
-// again, they generate new keys.
+// again, they generate new keys. The keys of an issuer with Options.IssuerURL are dropped: a
+// later Cluster may have the same URL, and would accept the tokens of this one.
 func (k *Cluster) releaseKeys() {
 	k.mu.Lock()
 	issuers := k.issuers
@@ -56,6 +57,8 @@ func (k *Cluster) releaseKeys() {
 		keys := i.keys
 		i.keys = nil
 		i.mu.Unlock()
-		spareKeys.put(keys)
+		if !i.chosenURL {
+			spareKeys.put(keys)
+		}
 	}
 }

@@ -32,3 +32,12 @@ func TestClusterSharesNoKeyWithAnOpenCluster(t *testing.T) {
 	require.NoError(t, last.Close())
 	assert.Equal(t, key, keyOf(t, irsatest.New(t)), "the key of a closed Cluster is used again")
 }
+
+// A token of the first Cluster would be valid in the second.
+func TestClusterReusesNoKeyOfIssuerURL(t *testing.T) {
+	withURL := func(o *irsatest.Options) { o.IssuerURL = "https://oidc.example.com" }
+	first := irsatest.New(t, withURL)
+	key := keyOf(t, first)
+	require.NoError(t, first.Close())
+	assert.NotEqual(t, key, keyOf(t, irsatest.New(t, withURL)))
+}

@@ -20,6 +20,8 @@ func TestClusterMisusePanicsAfterStart(t *testing.T) {
 	assert.PanicsWithError(t, `irsatest: "Shop" is not a valid name of a namespace`, func() { w.ServiceAccount("Shop", "cart") })
 	assert.PanicsWithError(t, `irsatest: "a:b" is not a valid name of a service account`, func() { w.ServiceAccount("shop", "a:b") })
 	assert.PanicsWithError(t, `irsatest: "a b" is not a valid name of an IAM role`, func() { w.Role("a b") })
+	assert.PanicsWithError(t, `irsatest: role arn:aws:iam::111122223333:role/team/S3-Writer: the account has `+w.role.ARN()+`, and names have to differ by more than path and case`, func() { w.Role("team/S3-Writer") })
+	assert.NotPanics(t, func() { w.Role("S3-Writer", irsatest.InAccount("444455556666")) })
 	assert.PanicsWithError(t, `irsatest: "1" is not an AWS account ID: it has twelve digits`, func() { w.Role("a", irsatest.InAccount("1")) })
 	assert.PanicsWithError(t, `irsatest: "1" is not an AWS account ID: it has twelve digits`, func() { w.RegisterIssuer("1", w.Issuer) })
 	assert.PanicsWithError(t, "irsatest: role a: the maximum session duration is 1 to 12 hours, not 15m0s", func() { w.Role("a", irsatest.MaxSessionDuration(15*time.Minute)) })
@@ -45,6 +47,26 @@ func TestClusterMisusePanicsAfterStart(t *testing.T) {
 		assert.Panics(t, func() { w.Role("a", irsatest.TrustPolicy(document)) }, name)
 	}
 	assert.NotEmpty(t, w.role.TrustPolicy(), "the policy is unchanged")
+}
+
+func TestClusterMisusePanicsWithNilAndOtherClusters(t *testing.T) {
+	w, other := onLoopback(t), onLoopback(t)
+	for _, tt := range []struct {
+		argument string
+		misuse   func()
+	}{
+		{"*irsatest.ServiceAccount", func() { w.Pod(nil, w.role) }},
+		{"*irsatest.ServiceAccount", func() { w.Pod(other.sa, w.role) }},
+		{"*irsatest.ServiceAccount", func() { w.Role("a", irsatest.Trust(w.sa, other.sa)) }},
+		{"*irsatest.Role", func() { w.Pod(w.sa, nil) }},
+		{"*irsatest.Role", func() { w.Pod(w.sa, other.role) }},
+		{"*irsatest.Role", func() { w.Role("a", irsatest.Trust(other.role)) }},
+		{"*irsatest.Issuer", func() { w.RegisterIssuer("111122223333", nil) }},
+		{"*irsatest.Issuer", func() { w.UnregisterIssuer("111122223333", other.Issuer) }},
+		{"<nil>", func() { w.Role("a", irsatest.Trust(nil)) }},
+	} {
+		assert.PanicsWithError(t, "irsatest: the "+tt.argument+" is nil, or belongs to another Cluster", tt.misuse)
+	}
 }
 
 func TestClusterMisuseFailsTestAfterNew(t *testing.T) {

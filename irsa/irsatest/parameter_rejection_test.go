@@ -1,6 +1,7 @@
 package irsatest_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -8,6 +9,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/aws/aws-sdk-go-v2/service/sts/types"
 )
+
+const sessionPolicy = `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"s3:*","Resource":"*"}}`
 
 // parameterRejections returns rejections because of a parameter of the request.
 func parameterRejections() map[string]webIdentityRejection {
@@ -105,7 +108,7 @@ func parameterRejections() map[string]webIdentityRejection {
 		},
 		"session policies that are too large together": {
 			change: func(in *sts.AssumeRoleWithWebIdentityInput) {
-				in.Policy = aws.String(`{"Version": "2012-10-17", "Statement": []` + strings.Repeat(" ", 1990) + `}`)
+				in.Policy = aws.String(fmt.Sprintf("%-2030s", sessionPolicy))
 				in.PolicyArns = []types.PolicyDescriptorType{{Arn: aws.String("arn:aws:iam::aws:policy/AmazonS3ReadOnlyAccess")}}
 			},
 			code:    "PackedPolicyTooLarge",
@@ -129,4 +132,40 @@ func parameterRejections() map[string]webIdentityRejection {
 			as:      new(types.MalformedPolicyDocumentException),
 		},
 	}
+}
+
+// policyRejections returns rejections because of a session policy.
+func policyRejections() map[string]webIdentityRejection {
+	out := map[string]webIdentityRejection{}
+	for name, c := range map[string]struct{ old, new, message, reason string }{
+		"without resources":           {`,"Resource":"*"`, ``, `^Policy statement must contain resources\.$`, ``},
+		"without actions":             {`"Action":"s3:*",`, ``, `^Policy statement must contain actions\.$`, ``},
+		"with a principal":            {`"Action"`, `"Principal":"*","Action"`, `^Policy document should not specify a principal\.$`, ``},
+		"with an unknown element":     {`"Action"`, `"Actions":"*","Action"`, `^Syntax errors in policy\.$`, `Actions`},
+		"without a statement":         {`{"Effect":"Allow","Action":"s3:*","Resource":"*"}`, `[]`, `^Syntax errors in policy\.$`, `no Statement`},
+		"with an effect that is none": {`Allow`, `allow`, `^Syntax errors in policy\.$`, `"allow" is neither`},
+	} {
+		out["a session policy "+name] = webIdentityRejection{
+			change: func(in *sts.AssumeRoleWithWebIdentityInput) {
+				in.Policy = aws.String(strings.Replace(sessionPolicy, c.old, c.new, 1))
+			},
+			code:    "MalformedPolicyDocument",
+			status:  400,
+			message: c.message,
+			reason:  c.reason,
+			as:      new(types.MalformedPolicyDocumentException),
+		}
+	}
+	for _, arn := range []string{"arn:aws:iam::444455556666:policy/read", "arn:aws-cn:iam::aws:policy/ReadOnlyAccess"} {
+		out["the managed policy "+arn] = webIdentityRejection{
+			change: func(in *sts.AssumeRoleWithWebIdentityInput) {
+				in.PolicyArns = []types.PolicyDescriptorType{{Arn: aws.String(arn)}}
+			},
+			code:    "ValidationError",
+			status:  400,
+			message: `^ARN ` + arn + ` is not valid\.$`,
+			reason:  `^the role is in the account 111122223333 of the partition aws$`,
+		}
+	}
+	return out
 }

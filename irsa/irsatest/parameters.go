@@ -57,9 +57,6 @@ func (q query) checkParameters() *rejection {
 			v.add(q, "DurationSeconds", "have value less than or equal to 43200")
 		}
 	}
-	if n := len(q.list("Tags", ".Key")); n > 50 {
-		v.add(q, "Tags", "have length less than or equal to 50")
-	}
 	v.checkTags(q)
 	if n := len(q.list("PolicyArns", ".arn")); n > 10 {
 		v.add(q, "PolicyArns", "have length less than or equal to 10")
@@ -111,11 +108,16 @@ func (v *violations) check(q query, key string, c constraint) {
 	}
 }
 
-// checkTags adds the violations of tag keys and values that are too long or contain
-// characters that IAM does not allow. https://docs.aws.amazon.com/STS/latest/APIReference/API_Tag.html
+// checkTags adds the violations of too many tags, and of tag keys and values that are too long
+// or contain characters that IAM does not allow.
+// https://docs.aws.amazon.com/STS/latest/APIReference/API_Tag.html
 func (v *violations) checkTags(q query) {
 	const key, value = `[\p{L}\p{Z}\p{N}_.:/=+\-@]+`, `[\p{L}\p{Z}\p{N}_.:/=+\-@]*`
-	for n := range q.list("Tags", ".Key") {
+	keys := q.list("Tags", ".Key")
+	if len(keys) > 50 {
+		v.add(q, "Tags", "have length less than or equal to 50")
+	}
+	for n := range keys {
 		member := "Tags.member." + strconv.Itoa(n+1)
 		v.check(q, member+".Key", constraint{required: true, minLength: 1, maxLength: 128, pattern: key})
 		v.check(q, member+".Value", constraint{required: true, maxLength: 256, pattern: value})
@@ -135,11 +137,17 @@ func (v *violations) add(q query, key, must string) {
 	*v = append(*v, fmt.Sprintf("Value %s at '%s' failed to satisfy constraint: Member must %s", shown, parameter, must))
 }
 
-// checkSessionPolicies rejects session policies that are malformed or too large.
+// checkSessionPolicies rejects session policies that are malformed or too large. Managed
+// policies have to be AWS's, or in the account of the role.
 func (q query) checkSessionPolicies() *rejection {
+	role := strings.Split(q.form.Get("RoleArn"), ":")
 	for _, arn := range q.list("PolicyArns", ".arn") {
-		if !regexp.MustCompile(`^arn:[^:]+:iam::(aws|\d{12}):policy/.+$`).MatchString(arn) {
+		found := regexp.MustCompile(`^arn:([^:]+):iam::(aws|\d{12}):policy/.+$`).FindStringSubmatch(arn)
+		switch {
+		case found == nil:
 			return invalid("ARN " + arn + " is not valid.")
+		case found[1] != role[1] || found[2] != "aws" && found[2] != role[4]:
+			return invalid("ARN "+arn+" is not valid.").withReason("the role is in the account %s of the partition %s", role[4], role[1])
 		}
 	}
 	if q.form.Has("Policy") {
@@ -157,7 +165,7 @@ func checkSessionPolicy(document string) *rejection {
 	var policy struct {
 		Version   string
 		ID        string `json:"Id"`
-		Statement *statements
+		Statement statements
 	}
 	decoder := json.NewDecoder(strings.NewReader(document))
 	decoder.DisallowUnknownFields()
@@ -167,26 +175,54 @@ func checkSessionPolicy(document string) *rejection {
 		return malformedPolicy("Syntax errors in policy.").withReason("%v", err)
 	case policy.Version != "" && policy.Version != "2012-10-17" && policy.Version != "2008-10-17":
 		return malformedPolicy("The policy must contain a valid version string")
-	case policy.Statement == nil:
+	case len(policy.Statement) == 0:
 		return malformedPolicy("Syntax errors in policy.").withReason("it has no Statement")
 	}
-	for _, s := range *policy.Statement {
-		if s.Effect != "Allow" && s.Effect != "Deny" {
-			return malformedPolicy("Syntax errors in policy.").withReason("the Effect %q is neither Allow nor Deny", s.Effect)
+	for _, s := range policy.Statement {
+		if r := s.check(); r != nil {
+			return r
 		}
 	}
 	return nil
 }
 
 // statements are the statements of a session policy, in JSON an object or a list.
-type statements []struct{ Effect string }
+type statements []sessionStatement
 
 func (s *statements) UnmarshalJSON(b []byte) error {
 	type plain statements // without UnmarshalJSON
 	if bytes.HasPrefix(b, []byte("{")) {
 		b = slices.Concat([]byte("["), b, []byte("]"))
 	}
-	return json.Unmarshal(b, (*plain)(s))
+	decoder := json.NewDecoder(bytes.NewReader(b))
+	decoder.DisallowUnknownFields()
+	return decoder.Decode((*plain)(s))
+}
+
+// A sessionStatement is a statement of a session policy. The kit does not evaluate it.
+type sessionStatement struct {
+	Sid, Effect             string
+	Principal, NotPrincipal json.RawMessage
+	Action, NotAction       json.RawMessage
+	Resource, NotResource   json.RawMessage
+	Condition               json.RawMessage
+}
+
+// check rejects a statement that lacks an element, or has one of trust policies. The texts are
+// from public reports of IAM's replies.
+func (s sessionStatement) check() *rejection {
+	switch {
+	case s.Effect != "Allow" && s.Effect != "Deny":
+		return malformedPolicy("Syntax errors in policy.").withReason("the Effect %q is neither Allow nor Deny", s.Effect)
+	case s.Principal != nil || s.NotPrincipal != nil:
+		return malformedPolicy("Policy document should not specify a principal.")
+	case s.Action == nil && s.NotAction == nil:
+		return malformedPolicy("Policy statement must contain actions.")
+	case s.Resource == nil && s.NotResource == nil:
+		return malformedPolicy("Policy statement must contain resources.")
+	default:
+		return nil
+	}
 }
 
 // packedSize returns the size of the session policies and of the session tags as percentages of

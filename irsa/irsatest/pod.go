@@ -68,6 +68,8 @@ type Pod struct {
 // Pod creates a pod that runs as the service account and is to assume the role, and writes
 // its token. The role does not need to trust the service account.
 func (k *Cluster) Pod(sa *ServiceAccount, role *Role, optFns ...func(*PodOptions)) *Pod {
+	k.checkOwn(sa)
+	k.checkOwn(role)
 	o := PodOptions{}
 	for _, fn := range optFns {
 		fn(&o)
@@ -252,7 +254,8 @@ const memoryEndpoint = "https://sts.irsatest.invalid"
 // its order (amazon-eks-pod-identity-webhook, pkg/handler/handler.go). It adds
 // AWS_ENDPOINT_URL_STS, which directs the AWS SDKs to the kit. On loopback its value is
 // [STS.Endpoint]. In memory it is a host that only [Cluster.HTTPClient] can reach:
-// any other client fails, and sends no token to AWS.
+// any other client fails, and sends no token to AWS. AWS_IGNORE_CONFIGURED_ENDPOINT_URLS
+// keeps a setting of the developer's machine from overriding it.
 func (p *Pod) Environ() []string {
 	return []string{
 		"AWS_STS_REGIONAL_ENDPOINTS=regional",
@@ -260,6 +263,7 @@ func (p *Pod) Environ() []string {
 		"AWS_REGION=" + p.opts.Region,
 		"AWS_ROLE_ARN=" + p.role.arn,
 		"AWS_WEB_IDENTITY_TOKEN_FILE=" + p.TokenFile(),
+		"AWS_IGNORE_CONFIGURED_ENDPOINT_URLS=false",
 		"AWS_ENDPOINT_URL_STS=" + cmp.Or(p.cluster.STS.Endpoint(), memoryEndpoint),
 	}
 }

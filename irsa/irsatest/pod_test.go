@@ -114,6 +114,7 @@ func TestPodOptionsSetLifetimeAndAudience(t *testing.T) {
 }
 
 func TestPodEnvironMatchesWebhook(t *testing.T) {
+	t.Setenv("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "true") // the developer's
 	w := inMemory(t, func(o *irsatest.Options) { o.Region, o.AccountID = "cn-north-1", "444455556666" })
 	want := []string{
 		"AWS_STS_REGIONAL_ENDPOINTS=regional",
@@ -121,6 +122,7 @@ func TestPodEnvironMatchesWebhook(t *testing.T) {
 		"AWS_REGION=cn-north-1",
 		"AWS_ROLE_ARN=arn:aws-cn:iam::444455556666:role/s3-writer",
 		"AWS_WEB_IDENTITY_TOKEN_FILE=" + w.pod.TokenFile(),
+		"AWS_IGNORE_CONFIGURED_ENDPOINT_URLS=false",
 		"AWS_ENDPOINT_URL_STS=https://sts.irsatest.invalid",
 	}
 	assert.Equal(t, want, w.pod.Environ())

@@ -21,6 +21,7 @@ type provider struct {
 // issuers on loopback are an exception.
 func (k *Cluster) RegisterIssuer(accountID string, issuer *Issuer, clientIDs ...string) {
 	k.check(checkAccount(accountID))
+	k.checkOwn(issuer)
 	if !strings.HasPrefix(issuer.url, k.issuerBase) {
 		k.check(checkProviderURL(issuer.url))
 	}
@@ -56,6 +57,7 @@ func checkProviderURL(issuerURL string) error {
 
 // UnregisterIssuer deletes the OIDC provider from the account.
 func (k *Cluster) UnregisterIssuer(accountID string, issuer *Issuer) {
+	k.checkOwn(issuer)
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	delete(k.providers, provider{accountID, issuer.url})

@@ -29,7 +29,7 @@ func TestSTSQueryProtocol(t *testing.T) {
 		"an unknown version is rejected":   {"POST", url.Values{"Action": {"AssumeRoleWithWebIdentity"}, "Version": {"2010-05-08"}}, 400, "", `<Code>InvalidAction</Code>`},
 		"no action is rejected":            {"POST", url.Values{}, 400, "", `<Code>MissingAction</Code>`},
 		"missing parameters are rejected":  {"POST", url.Values{"Action": {"AssumeRoleWithWebIdentity"}, "Version": {"2011-06-15"}}, 400, "", `3 validation errors detected: Value null at &#39;roleArn&#39;`},
-		"a policy's size is reported":      {"POST", with(good, "Policy", `{"Version":"2012-10-17","Statement":[]}`), 200, "", `</Provider>\s*<PackedPolicySize>2</PackedPolicySize>\s*</`},
+		"a policy's size is reported":      {"POST", with(good, "Policy", sessionPolicy), 200, "", `</Provider>\s*<PackedPolicySize>5</PackedPolicySize>\s*</`},
 		"no policy has no size":            {"POST", good, 200, "", `</Provider>\s*</AssumeRoleWithWebIdentityResult>`},
 		"a malformed duration is rejected": {"POST", with(good, "DurationSeconds", "soon"), 400, "", `durationSeconds`},
 		"a browser is redirected":          {"GET", url.Values{}, 302, "https://aws.amazon.com/iam", `^$`},

@@ -29,6 +29,8 @@ type webIdentityRejection struct {
 func TestSTSRejectsWebIdentityUntilRepaired(t *testing.T) {
 	cases := identityRejections()
 	maps.Copy(cases, parameterRejections())
+	maps.Copy(cases, policyRejections())
+	maps.Copy(cases, claimRejections())
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"path"
 	"regexp"
+	"strings"
 	"sync"
 	"time"
 
@@ -56,7 +57,8 @@ func InAccount(id string) RoleOption {
 // neither [Trust] nor [TrustPolicy] trusts no principal, and without
 // [MaxSessionDuration] its sessions last at most one hour. The kit has no permission
 // policies: a session of any role may assume every role whose trust policy allows it. A
-// role with the same ARN replaces the earlier one.
+// role with the same ARN replaces the earlier one. As in IAM, names that differ only by path
+// or case cannot be in the same account.
 func (k *Cluster) Role(name string, optFns ...RoleOption) *Role {
 	if !regexp.MustCompile(`^([\w+=,.@-]+/)*[\w+=,.@-]{1,64}$`).MatchString(name) {
 		k.check(fmt.Errorf("%q is not a valid name of an IAM role", name))
@@ -85,10 +87,22 @@ func (k *Cluster) Role(name string, optFns ...RoleOption) *Role {
 	case o.document != nil:
 		r.SetTrustPolicy(*o.document)
 	}
+	k.check(k.addRole(r))
+	return r
+}
+
+// addRole adds the role. It returns an error if IAM would reject its name: names are unique
+// in an account whatever the path, and do not distinguish case.
+// https://docs.aws.amazon.com/IAM/latest/APIReference/API_CreateRole.html
+func (k *Cluster) addRole(r *Role) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.roles[r.arn] = r
-	return r
+	name := r.account + "/" + strings.ToLower(r.name)
+	if arn, ok := k.roleNames[name]; ok && arn != r.arn {
+		return fmt.Errorf("role %s: the account has %s, and names have to differ by more than path and case", r.arn, arn)
+	}
+	k.roles[r.arn], k.roleNames[name] = r, r.arn
+	return nil
 }
 
 // ARN returns the role's ARN: arn:aws:iam::<account>:role/<name>.

@@ -71,21 +71,31 @@ func TestSTSRoleChainPassesSourceIdentityAndTags(t *testing.T) {
 }
 
 func TestSTSSessionTakesTagsAndSourceIdentityFromToken(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := inMemory(t)
-		w.role.SetTrustPolicy(strings.Replace(w.role.TrustPolicy(), `"sts:AssumeRoleWithWebIdentity"`, `"sts:*"`, 1))
-		w.pod.Rotate(
-			irsatest.Claim("https://aws.amazon.com/tags", map[string]any{
-				"principal_tags":      map[string]any{"team": []string{"shop"}, "color": []string{"red"}},
-				"transitive_tag_keys": []string{"team"},
-			}),
-			irsatest.Claim("https://aws.amazon.com/source_identity", "alice"))
-		out, err := w.assume(t.Context())
-		require.NoError(t, err)
-		assert.Equal(t, "alice", *out.SourceIdentity)
+	for name, claims := range map[string]map[string]any{
+		"nested": {tagsClaim: map[string]any{
+			"principal_tags":      map[string]any{"team": []string{"shop"}, "color": []string{"red"}},
+			"transitive_tag_keys": []string{"team"},
+		}},
+		"flattened": {
+			tagsClaim + "/principal_tags/team":  "shop",
+			tagsClaim + "/principal_tags/color": "red",
+			tagsClaim + "/transitive_tag_keys":  []string{"team"},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := inMemory(t)
+				w.role.SetTrustPolicy(strings.Replace(w.role.TrustPolicy(), `"sts:AssumeRoleWithWebIdentity"`, `"sts:*"`, 1))
+				claims["https://aws.amazon.com/source_identity"] = "alice"
+				w.pod.Rotate(func(o *irsatest.TokenOptions) { o.Claims = claims })
+				out, err := w.assume(t.Context())
+				require.NoError(t, err)
+				assert.Equal(t, "alice", *out.SourceIdentity)
 
-		second := w.Role("second", irsatest.TrustPolicy(strings.Replace(transitive, "role/second", "role/s3-writer", 1)))
-		_, err = w.assumeRole(t.Context(), second)
-		require.NoError(t, err)
-	})
+				second := w.Role("second", irsatest.TrustPolicy(strings.Replace(transitive, "role/second", "role/s3-writer", 1)))
+				_, err = w.assumeRole(t.Context(), second)
+				require.NoError(t, err)
+			})
+		})
+	}
 }

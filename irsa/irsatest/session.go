@@ -47,6 +47,16 @@ func (s *session) actions(assume string) []string {
 	return out
 }
 
+// checkTransitiveTags rejects transitive keys that are not among the tags of the session.
+func (s *session) checkTransitiveTags() *rejection {
+	for _, key := range s.transitive {
+		if _, ok := s.tags[key]; !ok {
+			return invalid("The specified transitive tag key must be included in the requested tags.")
+		}
+	}
+	return nil
+}
+
 // context returns the condition keys of a requested session.
 func (s *session) context() map[string][]string {
 	out := map[string][]string{"sts:RoleSessionName": {s.name}}

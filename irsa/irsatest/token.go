@@ -30,8 +30,8 @@ type TokenOptions struct {
 	ClockSkew time.Duration
 
 	// Claims replaces default claims and adds others; a nil value removes the claim. A
-	// web identity token contains session tags in "https://aws.amazon.com/tags" and a
-	// source identity in "https://aws.amazon.com/source_identity".
+	// web identity token contains session tags in "https://aws.amazon.com/tags", nested or
+	// flattened, and a source identity in "https://aws.amazon.com/source_identity".
 	Claims map[string]any
 
 	defaultLifetime time.Duration

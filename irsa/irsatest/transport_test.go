@@ -31,6 +31,7 @@ func TestClusterHTTPClientReachesNoOtherHost(t *testing.T) {
 			"https://notsts.amazonaws.com/", "https://example.com/", "https://sts..amazonaws.com/", "https://sts.evil.example/",
 			"https://sts.us-west-2.amazonaws.com.cn/", "https://sts.cn-north-1.amazonaws.com/", "https://sts.us-gov-west-1.amazonaws.com/",
 			"https://xsts.us-west-2.amazonaws.com/", "https://sts.us-west-2.amazonaws.com.example/",
+			"https://sts-fips.eu-west-1.amazonaws.com/", "https://sts-fips.amazonaws.com/",
 		} {
 			_, err := w.HTTPClient().Get(target)
 			var op *net.OpError

@@ -76,6 +76,7 @@ func (r *Role) trustStatement(*Role) statement {
 func (r *Role) trustDocument(principals []Principal) string {
 	statements := make([]statement, 0, len(principals))
 	for _, p := range principals {
+		r.cluster.checkOwn(p)
 		statements = append(statements, p.trustStatement(r))
 	}
 	document, err := json.MarshalIndent(map[string]any{"Version": "2012-10-17", "Statement": statements}, "", "  ")

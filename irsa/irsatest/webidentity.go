@@ -1,10 +1,13 @@
 package irsatest
 
 import (
+	"cmp"
 	"context"
 	"encoding/xml"
 	"maps"
+	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -42,6 +45,9 @@ func (s *STS) assumeRoleWithWebIdentity(ctx context.Context, q query, c pendingC
 		return nil, notAuthorizedWebIdentity("sts:AssumeRoleWithWebIdentity").withReason("there is no role %s", roleARN)
 	}
 	requested := q.sessionFromIdentity(role)
+	if r := q.checkClaims(requested); r != nil {
+		return nil, r
+	}
 	if r := q.checkPackedSize(requested.tags); r != nil {
 		return nil, r
 	}
@@ -126,6 +132,33 @@ func (q query) sessionFromIdentity(role *Role) *session {
 		provider:       q.identity.text("iss"),
 		claims:         q.identity.claimContext(),
 	}
+}
+
+// checkClaims rejects session tags and a source identity of the token that would be rejected
+// as parameters of AssumeRole.
+func (q query) checkClaims(requested *session) *rejection {
+	parameters := query{form: url.Values{}}
+	for n, key := range slices.Sorted(maps.Keys(requested.tags)) {
+		member := "Tags.member." + strconv.Itoa(n+1)
+		parameters.form.Set(member+".Key", key)
+		if values := requested.tags[key]; len(values) == 1 {
+			parameters.form.Set(member+".Value", values[0])
+		}
+	}
+	var v violations
+	v.checkTags(parameters)
+	if r := cmp.Or(v.rejection(), parameters.checkTagKeys(), requested.checkTransitiveTags()); r != nil {
+		return invalid("Unable to validate tags").withReason("%s", r.message)
+	}
+	if _, ok := q.identity.claims[trustpolicy.SourceIdentityClaim]; ok {
+		parameters.form.Set("SourceIdentity", requested.sourceIdentity)
+		_, constraints := constraintsOf(assumeRole)
+		v.check(parameters, "SourceIdentity", constraints["SourceIdentity"])
+	}
+	if r := v.rejection(); r != nil {
+		return badToken(r.message) // AWS's text is not publicly known
+	}
+	return nil
 }
 
 // identityRequest returns the request that the trust policy is evaluated for: what the token

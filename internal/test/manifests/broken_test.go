@@ -106,8 +106,8 @@ var mutations = []struct {
 		{trust, "oidc-provider/oidc.eks", to("saml-provider/oidc.eks", "oidc-provider/accounts")},
 		{"invalid character", "[{", to("[")},
 	}},
-	{"sidecar", "network-policy.yaml", networkMutations},
-	{"observability", "network-policy.yaml", networkMutations},
+	{"sidecar", "network-policy.yaml", networkMutations("9912", "metrics")},
+	{"observability", "network-policy.yaml", networkMutations("metrics", "9912")},
 	{"s3", "job.yaml", []mutation{
 		{`unknown field "spec.backoffLimits"`, "backoffLimit: 3", to("backoffLimits: 3")},
 		{"job.yaml: json: cannot unmarshal number", "  1.txt: thank you", to("  1.txt: 1")},
@@ -126,18 +126,21 @@ var mutations = []struct {
 
 const policies = "the specs of the NetworkPolicies"
 
-// networkMutations are the mutations of a NetworkPolicy for metrics.
-var networkMutations = []mutation{
-	{`no kind "NetworkPolicies" is registered`, "kind: NetworkPolicy", to("kind: NetworkPolicies")},
-	{policies, "  namespace: shop", to("  namespace: store")},
-	{policies, "      app:", to("      apps:")},
-	{policies, "[Ingress]", to("[Egress]")},
-	{policies, "port: metrics", to("port: health", "port: 9910", "port: metrics\n          endPort: 9912")},
-	{policies, "protocol: TCP", to("protocol: UDP")},
-	{policies, "      from:", to("    - ports: [{ port: metrics }]\n      from:")},
-	{policies, "metadata.name: monitoring", to("metadata.name: shop")},
-	{policies, "          podSelector:\n            matchLabels:\n              app.kubernetes.io/name: prometheus\n", to("")},
-	{policies, "        - namespaceSelector:", to("        - ipBlock: { cidr: 0.0.0.0/0 }\n        - namespaceSelector:")},
+// networkMutations returns the mutations of a NetworkPolicy for the metrics at a port.
+func networkMutations(port, wrong string) []mutation {
+	port = "port: " + port
+	return []mutation{
+		{`no kind "NetworkPolicies" is registered`, "kind: NetworkPolicy", to("kind: NetworkPolicies")},
+		{policies, "  namespace: shop", to("  namespace: store")},
+		{policies, "      app:", to("      apps:")},
+		{policies, "[Ingress]", to("[Egress]")},
+		{policies, port, to("port: health", "port: 9910", "port: "+wrong, port+"\n          endPort: 9912")},
+		{policies, "protocol: TCP", to("protocol: UDP")},
+		{policies, "      from:", to("    - ports: [{ " + port + " }]\n      from:")},
+		{policies, "metadata.name: monitoring", to("metadata.name: shop")},
+		{policies, "          podSelector:\n            matchLabels:\n              app.kubernetes.io/name: prometheus\n", to("")},
+		{policies, "        - namespaceSelector:", to("        - ipBlock: { cidr: 0.0.0.0/0 }\n        - namespaceSelector:")},
+	}
 }
 
 func TestCheckReportsMutations(t *testing.T) {

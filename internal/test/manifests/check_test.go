@@ -38,7 +38,7 @@ const (
 	podSecurity       = `{"runAsUser":65532,"runAsGroup":65532,"runAsNonRoot":true,"fsGroup":65532,"seccompProfile":{"type":"RuntimeDefault"}}`
 	containerSecurity = `{"capabilities":{"drop":["ALL"]},"readOnlyRootFilesystem":true,"allowPrivilegeEscalation":false}`
 	// Only Prometheus may connect to the metrics. The kubelet needs no rule.
-	networkPolicies = `[{"podSelector":%s,"ingress":[{"ports":[{"protocol":"TCP","port":"metrics"}],"from":[{` +
+	networkPolicies = `[{"podSelector":%s,"ingress":[{"ports":[{"protocol":"TCP","port":%s}],"from":[{` +
 		`"podSelector":{"matchLabels":{"app.kubernetes.io/name":"prometheus"}},` +
 		`"namespaceSelector":{"matchLabels":{"kubernetes.io/metadata.name":"monitoring"}}}]}],"policyTypes":["Ingress"]}]`
 	// A role with rights at the API server may only request the tokens of a named service account.
@@ -61,7 +61,7 @@ func (w workload) check(m manifests) error {
 		}), "the deployment has no probes")
 	}
 	if needsPolicy(spec) {
-		f.equal("the specs of the NetworkPolicies", m.policies[account.Namespace], fmt.Sprintf(networkPolicies, labels))
+		f.equal("the specs of the NetworkPolicies", m.policies[account.Namespace], fmt.Sprintf(networkPolicies, labels, metricsPort(spec)))
 	}
 	role, found := m.roles[account.Namespace+"/"+account.Name]
 	f.require(found, "no service account %s in its namespace", account.Name)
@@ -164,9 +164,24 @@ func (f *faults) sidecar(pod corev1.PodTemplateSpec) {
 
 // needsPolicy reports whether a pod has metrics or a sidecar with credentials.
 func needsPolicy(spec corev1.PodSpec) bool {
-	return slices.ContainsFunc(slices.Concat(spec.InitContainers, spec.Containers), func(c corev1.Container) bool {
-		return usesSidecar(c) || slices.ContainsFunc(c.Ports, func(p corev1.ContainerPort) bool { return p.Name == "metrics" })
-	})
+	return metricsPort(spec) != "" || slices.ContainsFunc(spec.Containers, usesSidecar)
+}
+
+// metricsPort returns the port of the metrics in a NetworkPolicy, or "" if there is none. It is
+// a number in a sidecar: network plugins look up names among the pod's other containers only.
+func metricsPort(spec corev1.PodSpec) string {
+	for _, c := range slices.Concat(spec.InitContainers, spec.Containers) {
+		for _, p := range c.Ports {
+			switch {
+			case p.Name != "metrics":
+			case is(c.RestartPolicy, corev1.ContainerRestartPolicyAlways):
+				return strconv.Itoa(int(p.ContainerPort))
+			default:
+				return strconv.Quote(p.Name)
+			}
+		}
+	}
+	return ""
 }
 
 const (
