@@ -34,13 +34,13 @@ type attempt struct {
 	returned chan struct{}      // closed when the source has returned, or will not be called
 }
 
-// progress is how far an attempt has come.
+// progress is the stage of an attempt.
 type progress int
 
 const (
-	queued  progress = iota // it waits for a slot of the Limiter
+	queued  progress = iota // waiting for a slot of the Limiter
 	running                 // the source has been called
-	overdue                 // the source has not returned in time: the attempt was abandoned
+	overdue                 // abandoned because the source did not return in time
 )
 
 // isOverdue reports whether a, if not nil, was abandoned and its source has still not returned.
@@ -64,15 +64,15 @@ func (c *Cache) start(now schedule.Moment, caller *slots.Ticket) {
 		a.replaces = s.creds.AccessKeyID
 	}
 	c.scheduler.attempt = a
-	c.storeDue(schedule.Never()) // no Retrieve needs to start one while it runs
+	c.storeDue(schedule.Never()) // keeps Retrieve on the fast path while the attempt runs
 	if !c.slots().Acquire(a.ticket) {
-		c.scheduler.broadcast() // wakes callers that have a slot already: see demand
+		c.scheduler.broadcast() // wakes callers that already hold a slot, so that they can share it: see demand
 		return
 	}
 	c.run(a)
 }
 
-// admit starts an attempt that has acquired its slot after waiting.
+// admit starts a queued attempt that has acquired its slot.
 func (c *Cache) admit(a *attempt) {
 	c.mu.Lock()
 	late := c.state.Load().phase == closed
@@ -104,13 +104,13 @@ type result struct {
 	creds     aws.Credentials
 	err       error
 	permanent bool          // err requires a configuration change
-	wait      time.Duration // how long err asks to wait
+	wait      time.Duration // delay requested by err
 }
 
-var errGoexit = errors.New("cache: the source ended its goroutine (runtime.Goexit) instead of returning")
+var errGoexit = errors.New("cache: the source called runtime.Goexit")
 
-// callSource calls the source. A panic or runtime.Goexit in the source, such as that of t.FailNow,
-// ends the attempt with an error.
+// callSource calls the source. If the source panics or calls runtime.Goexit, as t.FailNow does,
+// the attempt fails.
 func (c *Cache) callSource(ctx context.Context, a *attempt) {
 	r := result{err: errGoexit}
 	defer close(a.returned)
@@ -126,10 +126,10 @@ func (c *Cache) callSource(ctx context.Context, a *attempt) {
 	r.creds, r.err = c.retrieve(ctx, a.replaces)
 }
 
-// retrieve calls the source. If the source is the SDK's own cache, which would return the same
-// credentials until they expire, a scheduled refresh invalidates the credentials that it replaces.
-// It keeps credentials that another user of that cache obtained. After a failed attempt it
-// invalidates none, except withdrawn ones.
+// retrieve calls the source. An aws.CredentialsCache returns the same credentials until they
+// expire. A scheduled refresh therefore invalidates the credentials that it replaces, but not
+// newer ones that another user of that cache obtained. A retry after a failure invalidates
+// only withdrawn credentials.
 func (c *Cache) retrieve(ctx context.Context, replaces string) (aws.Credentials, error) {
 	creds, err := c.source.Retrieve(ctx)
 	sdk, ok := c.source.(*aws.CredentialsCache)
@@ -147,8 +147,8 @@ func (c *Cache) isWithdrawn(creds aws.Credentials) bool {
 	return slices.Contains(c.scheduler.withdrawn, creds.AccessKeyID)
 }
 
-// classify classifies the error of a result by the Options. They are foreign code, so c.mu must not be
-// held.
+// classify classifies the error of a result by the Options. The functions in Options are user code, so
+// c.mu must not be held.
 func (c *Cache) classify(r *result) {
 	defer func() { _ = recover() }()
 	if r.err != nil {
@@ -208,18 +208,18 @@ func (c *Cache) examine(s *snapshot, r result, now schedule.Moment) (*snapshot, 
 	case r.err != nil:
 		return nil, r.err
 	case r.creds.HasKeys() && slices.Contains(c.scheduler.withdrawn, r.creds.AccessKeyID):
-		return nil, errors.New("cache: the source returned the credentials that a service has refused as expired")
+		return nil, errors.New("cache: the source returned credentials that were passed to Invalidate")
 	case !s.contains(r.creds):
 		return obtain(r.creds, now, c.random)
-	case s.expiry().Until(now) <= 0: // on either clock: the wall clock can have been set back
+	case s.expiry().Until(now) <= 0: // on either clock, because the wall clock may have been set back
 		return nil, errShortLifetime(s.expiry().Until(now))
 	default:
 		return nil, nil
 	}
 }
 
-// prefers reports whether the credentials of s replace the served ones although they expire sooner.
-// This requires that a service rejected the served ones, and that the new ones live until another
+// prefers reports whether the credentials of s replace the served ones even though they expire
+// sooner: a service must have rejected the served ones, and the new ones must last until another
 // rejection may start an attempt.
 func (a *attempt) prefers(s *snapshot) bool { return a.rejected && s.lifetime >= minReplacement }
 

@@ -73,11 +73,11 @@ func (c *Cache) requestRefresh() int {
 	return c.scheduler.started + 1
 }
 
-// Wake makes a Cache whose last attempt failed try again without further backoff, but not within
-// a second of the start of that attempt. Call it when a retry is likely to succeed, such as after
-// a token was rotated. If an attempt is running and fails, the next one follows immediately, with
-// the same minimum of one second. Wake does not block. It is a no-op if the last attempt succeeded
-// and none is running.
+// Wake ends the backoff after a failed attempt: the next one starts immediately, but at least one
+// second after the start of the failed one. Call it when a retry is likely to succeed, such as
+// after a token was rotated. If an attempt is running and fails, the next one follows immediately,
+// with the same minimum of one second. Wake does not block. It is a no-op if the last attempt
+// succeeded and none is running.
 func (c *Cache) Wake() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -89,8 +89,8 @@ func (c *Cache) Wake() {
 }
 
 // AdjustExpiresBy returns the credentials unchanged. An aws.CredentialsCache around this Cache
-// calls it to apply its ExpiryWindow. Since a Cache refreshes early anyway, an ExpiryWindow would
-// only make that cache wait.
+// calls it to apply its ExpiryWindow. A Cache already refreshes early, so an ExpiryWindow would
+// only make callers of the aws.CredentialsCache wait.
 func (c *Cache) AdjustExpiresBy(creds aws.Credentials, _ time.Duration) (aws.Credentials, error) {
 	return creds, nil
 }
@@ -104,7 +104,7 @@ func (c *Cache) ProviderSources() []aws.CredentialSource {
 	return nil
 }
 
-// IsCredentialsProvider reports whether the source is of the type of target: see
+// IsCredentialsProvider reports whether the source matches target; see
 // [aws.IsCredentialsProvider]. Service clients use it to recognize anonymous credentials, which
 // they do not sign with.
 func (c *Cache) IsCredentialsProvider(target aws.CredentialsProvider) bool {
@@ -116,8 +116,8 @@ func (c *Cache) IsCredentialsProvider(target aws.CredentialsProvider) bool {
 func (c *Cache) Format(f fmt.State, _ rune) { fmt.Fprintf(f, "cache.Cache(%s)", c.Status().State) }
 
 // Close closes the Cache. It cancels the running attempt, and waits until the source has returned
-// and pending log messages and events are delivered. Callers that wait for credentials immediately
-// get [ErrClosed], and so does every later Retrieve.
+// and pending log messages and events are delivered. Waiting callers return [ErrClosed]
+// immediately, as does every later Retrieve.
 //
 // Close may be called more than once. It waits at most for Options.AttemptTimeout, then returns an
 // error if the source, the log handler or the observer has still not returned. None of them may
@@ -149,13 +149,13 @@ func (c *Cache) Close() error {
 		}
 	}
 	if last != nil && !ends(last.returned) {
-		return errors.New("cache: closed, but the source has still not returned")
+		return errors.New("cache: close timed out: the source has not returned")
 	}
 	if !ends(c.events.logs.Idle()) {
 		return errors.New("cache: closed, but the log handler has still not returned")
 	}
 	if c.events.observer != nil && !ends(c.events.observer.queue.Idle()) {
-		return errors.New("cache: closed, but the observer has still not returned")
+		return errors.New("cache: close timed out: the logger or observer has not returned")
 	}
 	return nil
 }

@@ -21,7 +21,8 @@ import (
 	"github.com/irsakit/irsakit/internal/test/testsize"
 )
 
-// cachingSource is a source that returns the same credentials until early before they expire.
+// cachingSource is a source that returns the same credentials until the duration early before
+// their expiry.
 type cachingSource struct {
 	lifetime, early, delay time.Duration
 
@@ -49,8 +50,9 @@ func (s *cachingSource) remaining() time.Duration {
 	return time.Until(s.now.Expires)
 }
 
-// A source that caches has not failed. The instance metadata service, the container endpoint and
-// credential_process return the same credentials for most of their lifetime, some until the end.
+// Returning the same credentials again is not a failure. The instance metadata service, the
+// container endpoint and credential_process return the same credentials for most of their
+// lifetime, some until the end.
 func TestCacheWithCachingSource(t *testing.T) {
 	for _, lifetime := range []time.Duration{time.Minute, 15 * time.Minute, time.Hour, 6 * time.Hour} {
 		for _, early := range []time.Duration{0, 500 * time.Millisecond, 5 * time.Second, 5 * time.Minute} {

@@ -62,7 +62,7 @@ func key(t *testing.T, p aws.CredentialsProvider) string {
 	return creds.AccessKeyID
 }
 
-func TestCacheServesNoExpiredCredentialsAfterClockJump(t *testing.T) {
+func TestCacheNeverServesExpiredCredentialsAfterClockJump(t *testing.T) {
 	for _, tt := range []struct {
 		name          string
 		wall, elapsed time.Duration // how far the clocks jump

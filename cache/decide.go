@@ -8,7 +8,7 @@ import (
 	"github.com/irsakit/irsakit/internal/slots"
 )
 
-// reasons are the reasons for an attempt, except the state of the credentials.
+// reasons contains the reasons for an attempt other than the state of the credentials.
 type reasons struct {
 	pending
 	started int  // number of attempts started so far
@@ -20,10 +20,10 @@ type reasons struct {
 	retryEmpty            schedule.Moment // likewise, without valid credentials
 }
 
-// pending are the reasons that have come up since the last attempt started.
+// pending contains the reasons recorded since the last attempt started.
 type pending struct {
-	demand    bool // a caller has come
-	requested bool // Refresh, Replace or a view with too little time left requests an attempt
+	demand    bool // a caller needs credentials
+	requested bool // requested by Refresh, by Replace, or by a view whose minimum TTL is not met
 	rejected  bool // the attempt replaces credentials that a service rejected
 	woken     bool // Wake requests an attempt if the last one failed
 }
@@ -32,19 +32,20 @@ type pending struct {
 type decision struct {
 	start bool            // start it now
 	timer bool            // set the timer to start it when it is due
-	due   schedule.Moment // from then on a caller starts it
+	due   schedule.Moment // when a caller may start it
 }
 
 // decide returns the decision for a Cache that has no running attempt.
 //
-// While there are valid credentials, the timer starts attempts without a caller. Otherwise only a
-// caller starts the next attempt: without one, its result would not be needed.
+// While there are valid credentials, the timer starts attempts. Before the first attempt, and
+// after a failure without valid credentials, only a caller does, because nothing else needs the
+// result.
 func decide(s *snapshot, r reasons, now schedule.Moment) decision {
 	serving := s.serves(now, 0)
 	due := dueAt(s, r, now, serving)
 	switch {
 	case s.phase == closed, !r.demand && (r.started == 0 || !serving && s.failures > 0):
-		return decision{due: schedule.Never()} // unless the Cache is closed, a caller adds demand
+		return decision{due: schedule.Never()} // until a caller sets demand, unless the Cache is closed
 	case due.Reached(now) && serving && r.idle && !r.demand && !r.requested:
 		return decision{due: due}
 	case due.Reached(now):
@@ -91,10 +92,10 @@ type scheduler struct {
 	changed chan struct{} // closed when the state has changed
 }
 
-// advance applies the decision about the next attempt. It must be called after every change that
-// can affect the decision. It is the only place that starts an attempt or sets the timer. caller is the
-// ticket of the attempt whose source calls this Cache, or nil. An attempt that starts uses its slot. c.mu
-// is held.
+// advance applies the decision about the next attempt. It must be called after every change that can
+// affect the decision. It is the only place that starts an attempt or sets the timer. caller is the
+// ticket of the attempt whose source calls this Cache, or nil; a new attempt uses the slot of caller.
+// c.mu is held.
 func (c *Cache) advance(caller *slots.Ticket) {
 	if c.scheduler.attempt != nil {
 		return // advance is called again when it completes
@@ -152,8 +153,8 @@ func (sched *scheduler) broadcast() {
 	}
 }
 
-// startLifetime records that the lifetime of new credentials starts. Only the first Retrieve of each
-// lifetime has to leave the fast path to record that they are used. c.mu is held.
+// startLifetime records that the lifetime of new credentials starts. Only the first Retrieve in a
+// lifetime leaves the fast path, to record that the credentials are in use. c.mu is held.
 func (c *Cache) startLifetime(next *snapshot) {
 	if c.state.Load().unused {
 		c.scheduler.unusedLifetimes++
@@ -165,7 +166,7 @@ func (c *Cache) startLifetime(next *snapshot) {
 }
 
 // use records that the credentials of s are used, and starts an attempt that is due. It returns the
-// state in which they are used. c.mu is held.
+// resulting state. c.mu is held.
 func (c *Cache) use(s *snapshot) *snapshot {
 	if s.unused {
 		next := *s

@@ -4,8 +4,8 @@
 //
 // A [Cache] is an aws.CredentialsProvider around another one, its source. It is created by [New]
 // with [Options]. [Status] describes its current state. An [Event] reports that an attempt has
-// completed. An [Error] contains why there are no credentials and when the next attempt is due. A
-// [Limiter] bounds how many attempts of several Caches run at the same time.
+// completed. An [Error] describes why there are no credentials and when the next attempt is due.
+// A [Limiter] bounds how many attempts of several Caches run at the same time.
 //
 //	package main
 //
@@ -35,29 +35,29 @@
 //
 // # States
 //
-//	Empty ──ok──▶ Fresh ──60–80% of the lifetime──▶ Stale ──end──▶ Expired     any ──Close──▶ Closed
+//	Empty ──ok──▶ Fresh ──60–80% of the lifetime──▶ Stale ──expiry──▶ Expired     any ──Close──▶ Closed
 //
 // Fresh and Stale credentials are served immediately. In Stale a refresh is running, or has failed
 // and is retried. Callers wait in Empty and Expired only.
 //
-// # Around the SDK's cache
+// # Wrapping an aws.CredentialsCache
 //
-// The credentials that config.LoadDefaultConfig finds are in an aws.CredentialsCache. Replace them
-// with the Cache before creating any client, so that no client uses the other cache directly:
+// config.LoadDefaultConfig wraps the credentials that it finds in an aws.CredentialsCache. Replace
+// them with the Cache before creating any client, so that no client uses the other cache directly:
 //
 //	cfg, err := config.LoadDefaultConfig(ctx)
 //	cfg.Credentials = cache.New(cfg.Credentials)
 //
 // A scheduled refresh invalidates the aws.CredentialsCache, which would otherwise return the same
 // credentials until they expire. Other users of it would wait for the new ones, and get an error in
-// an outage. Other sources that cache (the instance metadata service, the container endpoint, a
-// process) are called again after half of the remaining time. Their credentials are served until a
-// second before they expire.
+// an outage. Other caching sources (the instance metadata service, the container endpoint,
+// credential_process) are called again when half of the remaining lifetime has passed. Their
+// credentials are served until a second before they expire.
 //
-// # Behind another cache
+// # Wrapped in an aws.CredentialsCache
 //
 // A Cache needs no other cache around it: set it as Config.Credentials. The option
 // config.WithCredentialsProvider wraps it in an aws.CredentialsCache, which serves its copy until
-// Expires. That cache never serves expired credentials while the clocks run evenly, but Invalidate,
-// MinTTL and the detection of wall clock steps have no effect on its copy.
+// Expires. As long as the wall clock is not stepped, that cache never serves expired credentials.
+// Invalidate, MinTTL and the detection of clock steps have no effect on its copy.
 package cache

@@ -31,21 +31,21 @@ func (c *Cache) report(e Event) {
 	c.events.record(e)
 }
 
-// reportCallerFailed logs that a caller gets an error. The failed attempt has logged that already,
-// unless there were still valid credentials then. c.mu is held.
+// reportCallerFailed logs that a caller gets an error, unless the failed attempt already did
+// because no valid credentials remained. c.mu is held.
 func (c *Cache) reportCallerFailed() {
 	if c.events.health != callersFailing {
 		c.events.setHealth(callersFailing, c.Status())
 	}
 }
 
-// health is the health as last logged. Each change of it is logged.
+// health is the health of a Cache. Every change is logged.
 type health int
 
 const (
 	healthy        health = iota
 	failing               // a refresh has failed
-	callersFailing        // callers get errors, too
+	callersFailing        // callers get errors as well
 )
 
 // healthOf returns the health in a state. c.mu is held.
@@ -61,14 +61,14 @@ func (c *Cache) healthOf(s *snapshot, now schedule.Moment) health {
 	}
 }
 
-// events delivers events to the logger and to the application's observer, asynchronously. Except through a
-// follower, it has no reference to the Cache, which may be garbage collected first.
+// events delivers events to the logger and to the application's observer, asynchronously. It refers to the
+// Cache only through a follower, so that the Cache can be garbage collected while events are pending.
 type events struct {
 	logger   *slog.Logger
 	logs     notify.Queue[line]
 	health   health               // as last logged
 	follower follow.Source[Event] // the source, if it acts on outcomes; nil otherwise
-	observer *observer            // of the application; nil if there is none, or a follower
+	observer *observer            // the application's observer; nil without one, or if there is a follower
 }
 
 // observer delivers events to Options.Observe.
@@ -107,14 +107,15 @@ func (e *events) observe(event Event) {
 	e.observer.observe(event)
 }
 
-// line is a line of the log.
+// line is a log message.
 type line struct {
 	level   slog.Level
 	message string
 	args    []any
 }
 
-// setHealth logs a change of the health. Callers that fail continue to do so until a success.
+// setHealth records the health and logs a change. The health callersFailing lasts until an
+// attempt succeeds.
 func (e *events) setHealth(now health, s Status) {
 	before := e.health
 	if now == failing {
@@ -125,8 +126,8 @@ func (e *events) setHealth(now health, s Status) {
 	}
 }
 
-// lineOf returns the line for a change of the health. A failure has the time of the next attempt,
-// unless the next caller starts it because there are no valid credentials.
+// lineOf returns the line for a change of the health. The message for a failure contains the time
+// of the next attempt, unless only a caller starts it.
 func lineOf(now health, s Status) line {
 	l := line{slog.LevelWarn, "credentials refresh failed", []any{"error", s.Err}}
 	switch {
@@ -135,9 +136,9 @@ func lineOf(now health, s Status) line {
 	case now == callersFailing:
 		l = line{slog.LevelError, "no valid credentials", append(l.args, "failures", s.Failures)}
 	case s.State == Empty:
-		l.message = "first credentials failed, trying again"
+		l.message = "initial attempt failed, retrying"
 	case s.Failures == 0:
-		l.message = "credentials refused"
+		l.message = "credentials withdrawn"
 	default:
 		l.args = append(l.args, "serving_until", s.Expires)
 	}
@@ -147,8 +148,8 @@ func lineOf(now health, s Status) line {
 	return l
 }
 
-// write logs a line. The handler is foreign code. A panic in it must not end the process, and
-// cannot be reported.
+// write logs a line. The handler is user code. A panic in it must not crash the process, and
+// cannot be logged.
 func (e *events) write(l line) {
 	defer func() { _ = recover() }()
 	logger := e.logger

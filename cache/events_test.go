@@ -100,7 +100,7 @@ func TestCacheLogsFailedFirstAttemptAsWarning(t *testing.T) {
 		time.AfterFunc(100*time.Millisecond, func() { s.setError(nil) })
 		retrieve(t, c)
 		synctest.Wait()
-		assert.Contains(t, log.String(), `level=WARN msg="first credentials failed, trying again" error=broken`)
+		assert.Contains(t, log.String(), `level=WARN msg="initial attempt failed, retrying" error=broken`)
 		assert.NotContains(t, log.String(), "ERROR")
 	})
 }

@@ -110,7 +110,7 @@ func ExampleCache_TryRetrieve() {
 	// a link signed with ASIA1
 }
 
-// Respect the time at which a source that is not an SDK client asks to be called again.
+// Honor the retry delay requested by a source that is not an SDK client.
 func ExampleOptions_retryAfter() {
 	start := time.Now()
 	c := cache.New(aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {

@@ -23,8 +23,8 @@ const (
 	modelMinAge   = 10 * time.Second
 )
 
-// model is a Cache with a source that the events control, and what the promises require of it. All
-// random numbers are 0.5.
+// model is a Cache whose source is controlled by the events, with the state that the promises
+// require. All random numbers are 0.5.
 type model struct {
 	cache     *Cache
 	mu        sync.Mutex                           // guards the model; held by the goroutine of the test, except while it waits
@@ -160,7 +160,7 @@ func (m *model) retrieve() {
 		creds, err := m.cache.Retrieve(ctx)
 		m.mu.Lock()
 		defer m.mu.Unlock()
-		m.checkAnswer(creds, err, 0)
+		m.checkResult(creds, err, 0)
 		answer <- err
 	}()
 	m.wait()
@@ -174,8 +174,8 @@ func (m *model) removeAnsweredCaller() {
 	}
 }
 
-// checkAnswer checks what a caller got.
-func (m *model) checkAnswer(creds aws.Credentials, err error, minTTL time.Duration) {
+// checkResult checks the result of a caller's Retrieve.
+func (m *model) checkResult(creds aws.Credentials, err error, minTTL time.Duration) {
 	now := m.cache.now()
 	if err == nil {
 		m.require(m.grant != nil && creds.AccessKeyID == m.creds.AccessKeyID, "withdrawn or older credentials were served")
@@ -211,7 +211,7 @@ func (m *model) jump(wall time.Duration) {
 	}
 }
 
-// pass lets time pass, and then waits until everything that this has started is done.
+// pass advances the time, and waits until all resulting work is done.
 func (m *model) pass(d time.Duration) {
 	m.mu.Unlock()
 	defer m.mu.Lock()
@@ -219,7 +219,7 @@ func (m *model) pass(d time.Duration) {
 	synctest.Wait()
 }
 
-// wait waits until everything that an event has started is done.
+// wait waits until all work that an event started is done.
 func (m *model) wait() { m.pass(0) }
 
 // check checks the promises that hold after each event.
@@ -247,9 +247,9 @@ func (m *model) finally() {
 	var creds aws.Credentials
 	if m.cache.TryRetrieve(&creds) {
 		m.require(m.closed == nil, "credentials were served after Close")
-		m.checkAnswer(creds, nil, 0)
+		m.checkResult(creds, nil, 0)
 	} else {
-		m.checkAnswer(creds, errors.New("none"), 0)
+		m.checkResult(creds, errors.New("none"), 0)
 	}
 	wasServing := m.closed == nil && m.mustServe()
 	m.autopilot = true

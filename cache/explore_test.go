@@ -39,7 +39,8 @@ func nobodyWaits(m *model) bool { return m.caller == nil && m.closed == nil }
 func isInTime(m *model) bool    { return m.awaits && m.closed == nil && !m.overdue }
 func isServing(m *model) bool   { return m.closed == nil && m.cache.state.Load().phase == obtained }
 
-// modelEvents are the events of the model. Time passes until the next moment that matters.
+// modelEvents are the events of the model. Time advances to the next moment at which the
+// behavior can change.
 var modelEvents = []event{
 	{"the wall clock moves", (*model).moveWallClock},
 	{"the monotonic clock moves", (*model).moveMonotonicClock},
@@ -81,7 +82,7 @@ func (m *model) retrieveView() {
 		m.view = m.cache.MinTTL(modelMinTTL)
 	}
 	creds, err := m.view.Retrieve(ended)
-	m.checkAnswer(creds, err, modelMinTTL)
+	m.checkResult(creds, err, modelMinTTL)
 }
 
 func (m *model) invalidate() {

@@ -42,7 +42,7 @@ func (f *follower) Record(e cache.Event) { f.observe(e) }
 
 func (f *follower) Logger() *slog.Logger { return f.logger }
 
-func TestCacheReportsOutcomesToItsSource(t *testing.T) {
+func TestCacheReportsOutcomesToFollower(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := &follower{source: source{lifetime: time.Hour, delay: time.Second}}
 		var c *cache.Cache
@@ -78,7 +78,7 @@ func TestCacheReportsOutcomesToItsSource(t *testing.T) {
 	})
 }
 
-func TestCacheUsesLoggerOfItsSource(t *testing.T) {
+func TestCacheUsesFollowerLogger(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var lines, others bytes.Buffer
 		f := &follower{completed: func(follow.Outcome) {}, logger: slog.New(slog.NewTextHandler(&lines, nil))}
@@ -93,7 +93,7 @@ func TestCacheUsesLoggerOfItsSource(t *testing.T) {
 	})
 }
 
-func TestCacheReportsTimeoutToItsSource(t *testing.T) {
+func TestCacheReportsTimeoutToFollower(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := &follower{completed: func(follow.Outcome) {}}
 		s := &stuckSource{}
@@ -112,7 +112,7 @@ func TestCacheReportsTimeoutToItsSource(t *testing.T) {
 	})
 }
 
-func TestCacheCallersDoNotWaitForItsSourceToFollow(t *testing.T) {
+func TestCacheCallersDoNotWaitForFollower(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		release := make(chan struct{})
 		f := &follower{source: source{lifetime: time.Hour}, completed: func(follow.Outcome) { <-release }}

@@ -18,7 +18,7 @@ import (
 )
 
 // requireReturns fails the test if f does not return. Its timeout uses the real clock, because the
-// clock of a bubble stands still while a goroutine waits for a lock.
+// clock of a bubble does not advance while a goroutine waits for a lock.
 func requireReturns(t *testing.T, f func()) {
 	t.Helper()
 	done := make(chan struct{})
@@ -101,7 +101,7 @@ func newUnclosed(s aws.CredentialsProvider) (*cache.Cache, *cache.Limiter) {
 	}), limiter
 }
 
-func TestCacheCallsForeignCodeWithoutLock(t *testing.T) {
+func TestCacheCallsUserCodeWithoutLock(t *testing.T) {
 	t.Parallel() // it waits for backoffs
 	for _, tt := range blockingMethods {
 		t.Run(tt.name, func(t *testing.T) {

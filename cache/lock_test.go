@@ -9,9 +9,9 @@ import (
 	"github.com/stretchr/testify/assert"
 )
 
-// Callers of valid credentials must not wait for each other. Without valid credentials, a Retrieve
-// locks only to wait for an attempt.
-func TestRetrieveTakesNoLockUnlessItWaits(t *testing.T) {
+// With valid credentials, callers must not contend for a lock. Without them, Retrieve locks only
+// to wait for an attempt.
+func TestRetrieveLocksOnlyToWait(t *testing.T) {
 	c, _, _ := newNumbered(t)
 	view := c.MinTTL(time.Minute)
 	var creds aws.Credentials

@@ -155,6 +155,6 @@ func TestCacheLogsErrorsOfTimedOutCallers(t *testing.T) {
 			require.ErrorIs(t, err, context.DeadlineExceeded)
 		}
 		require.NoError(t, c.Close())
-		assert.Equal(t, []string{"WARN first credentials failed, trying again", "ERROR no valid credentials"}, messages(log.String()))
+		assert.Equal(t, []string{"WARN initial attempt failed, retrying", "ERROR no valid credentials"}, messages(log.String()))
 	})
 }

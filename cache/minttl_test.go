@@ -54,7 +54,7 @@ func TestMinTTLCreatedLateSharesOneRefresh(t *testing.T) {
 	})
 }
 
-func TestMinTTLAbove60PercentOfLifetimeIsError(t *testing.T) {
+func TestMinTTLAbove60PercentOfLifetimeReturnsError(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &source{lifetime: time.Hour}
 		c := newCache(t, s)

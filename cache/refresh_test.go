@@ -144,7 +144,7 @@ func TestCacheWakeInLoopIsSpaced(t *testing.T) {
 }
 
 // An attempt that waits for the Limiter starts when it has acquired its slot.
-func TestRefreshIsSpacedFromAcquiringSlot(t *testing.T) {
+func TestRefreshSpacingStartsWhenSlotIsAcquired(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		limiter := cache.NewLimiter(1)
 		limited := func(o *cache.Options) { o.Limiter = limiter }

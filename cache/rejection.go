@@ -16,10 +16,11 @@ import (
 const maxWithdrawn = 16
 
 // Invalidate withdraws credentials from all callers. They are not served again, even if the source
-// returns them later, and an attempt to replace them starts. Use Invalidate if the application
-// knows that the credentials must not be used any more. If a single service rejected them, use
-// [Cache.Replace]. Invalidate compares access key IDs, so it keeps newer credentials and the
-// result of a running attempt. The last 16 keys are remembered, whether they were served or not.
+// returns them later, and an attempt to replace them starts. Use Invalidate when credentials must
+// no longer be used, for example after the role's sessions were revoked. If a single service
+// rejected them, use [Cache.Replace]. Invalidate compares access key IDs, so it keeps newer
+// credentials and the result of a running attempt. The last 16 keys are remembered, whether they
+// were served or not.
 //
 // However often it is called, Invalidate starts at most one attempt a minute. Until an attempt
 // succeeds, Retrieve returns an [*Error] that wraps [ErrRejected] and contains the time of the next
@@ -41,10 +42,10 @@ func (c *Cache) Invalidate(rejected aws.Credentials) {
 }
 
 // Replace starts an attempt to replace credentials that a service rejected. It waits until the
-// attempt completes or ctx is done, at most for Options.AttemptTimeout. Other callers are served
-// the rejected credentials meanwhile, and still afterwards if the attempt fails. Replace returns
-// nil once the Cache has credentials other than rejected, immediately if it already has. If ctx has
-// already ended, Replace starts the attempt without waiting.
+// attempt completes or ctx is done, for at most Options.AttemptTimeout. Other callers are served
+// the rejected credentials until an attempt succeeds. Replace returns nil once the Cache has
+// credentials other than rejected, immediately if it already has. If ctx has already ended,
+// Replace starts the attempt without waiting.
 //
 // An attempt starts only if the rejected credentials were received at least minAge ago, and no
 // other call of Replace started one within minAge. Otherwise, or if the source returns the same

@@ -87,8 +87,8 @@ func (c *Cache) wait(ctx context.Context, minTTL time.Duration) (aws.Credentials
 	return creds, err
 }
 
-// contextEnded returns the error for a caller whose context ended while it waited. The context and
-// the errors are foreign code, so c.mu is not held while their methods run.
+// contextEnded returns the error for a caller whose context ended while it waited. The methods of
+// the context and of the errors are user code, so they run without c.mu.
 func (c *Cache) contextEnded(ctx context.Context) error {
 	if !errors.Is(ctx.Err(), context.Canceled) {
 		c.errorCount.Add(1)
@@ -109,8 +109,8 @@ const repeatSpacing = time.Minute
 
 // join returns credentials with minTTL left, an error, or a channel that is closed when the state
 // changes. If necessary it starts or schedules an attempt. caller is the ticket of the attempt whose
-// source called Retrieve, or nil. waited reports whether the caller has already waited for an attempt.
-// It then gets the error of that attempt instead of waiting for another.
+// source called Retrieve, or nil. If waited is true, the caller has already waited for an attempt, and
+// gets its error instead of waiting for another one.
 func (c *Cache) join(caller *slots.Ticket, minTTL time.Duration, waited bool) (aws.Credentials, <-chan struct{}, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -147,23 +147,22 @@ func (c *Cache) join(caller *slots.Ticket, minTTL time.Duration, waited bool) (a
 	}
 }
 
-// MinTTL returns a view of the Cache: a provider of the same credentials that always have at least
-// d left until their Expires. Use it for what must stay valid after it was signed, such as a
-// presigned URL or an EKS token.
+// MinTTL returns a view of the Cache: a provider of the same credentials that returns them only if
+// at least d remains until Expires. Use it to sign presigned URLs and EKS tokens, which expire
+// with the credentials.
 //
-// The Cache refreshes early enough that callers of the view do not wait. If less than d is left
-// nevertheless, Retrieve of the view waits for a refresh, as for an empty Cache: all callers share
-// one attempt, which does not start before it is due after a failed one. If the source returns the
-// same credentials again, or others that expire sooner, Retrieve returns an error that wraps
-// [ErrMinTTL]. Callers then start at most one attempt a minute, until the source renews its
-// credentials.
+// The Cache refreshes early enough that callers of the view do not wait. If less than d remains,
+// the view's Retrieve waits for a refresh as with an empty Cache: callers share one attempt, and
+// after a failure the next one starts when it is due. If the source returns the same credentials
+// again, or others that expire sooner, Retrieve returns an error that wraps [ErrMinTTL]. Callers
+// then start at most one attempt a minute, until the source renews its credentials.
 //
 // A d above 60% of the lifetime of the credentials cannot be satisfied. While such credentials are
 // served, Retrieve returns an error that wraps [ErrMinTTL] without a further attempt. A negative d
 // counts as 0, and others are rounded up to whole seconds.
 //
-// The view keeps the Cache alive, which refreshes until it is closed. It is safe for concurrent
-// use.
+// The view keeps the Cache reachable, so background refresh continues until Close. It is safe
+// for concurrent use.
 func (c *Cache) MinTTL(d time.Duration) aws.CredentialsProvider {
 	minTTL := (min(max(d, 0), math.MaxInt64/2) + time.Second - 1).Truncate(time.Second)
 	v := &view{cache: c, minTTL: minTTL}
@@ -240,10 +239,10 @@ func (v *view) AdjustExpiresBy(creds aws.Credentials, _ time.Duration) (aws.Cred
 	return creds, nil
 }
 
-// ProviderSources calls the method of the Cache.
+// ProviderSources returns the credential sources of the Cache.
 func (v *view) ProviderSources() []aws.CredentialSource { return v.cache.ProviderSources() }
 
-// IsCredentialsProvider calls the method of the Cache.
+// IsCredentialsProvider reports whether the source of the Cache matches t.
 func (v *view) IsCredentialsProvider(t aws.CredentialsProvider) bool {
 	return v.cache.IsCredentialsProvider(t)
 }

@@ -10,8 +10,8 @@ import (
 	"github.com/irsakit/irsakit/internal/schedule"
 )
 
-// phase is how far a Cache has come. The clocks decide whether obtained credentials are fresh,
-// stale or expired.
+// phase is the part of the state that does not depend on the time. Whether obtained
+// credentials are fresh, stale or expired depends on the clocks.
 type phase uint8
 
 const (
@@ -27,14 +27,15 @@ const forever time.Duration = math.MaxInt64
 // snapshot is the complete state that callers can see. It is immutable: each change stores a new
 // snapshot. Moments that do not apply are [schedule.Never].
 type snapshot struct {
-	// The end of the fast path on each clock, stored in a form that is cheap to compare.
+	// When the fast path ends on each clock, in a form that is cheap to compare.
 	fastWall    int64     // Unix nanoseconds
 	fastElapsed time.Time // its monotonic reading is used
 
 	creds aws.Credentials
-	due   schedule.Moment // from then on a Retrieve starts the next attempt
+	due   schedule.Moment // when a Retrieve may start the next attempt
 
-	// The newest credentials. All but until and refreshAt remain known after withdrawal.
+	// The newest credentials. All but until and refreshAt keep their values after
+	// withdrawal.
 	received      schedule.Moment
 	lifetime      time.Duration
 	until         schedule.Moment // end of serving; zero without credentials to serve
@@ -44,12 +45,13 @@ type snapshot struct {
 
 	failures int // number of attempts since the last success, which all failed
 
-	// failure is what callers get while there are no valid credentials. Its Err is the error of the
-	// last attempt if failures > 0, otherwise ErrRejected. It is nil if there is no error.
+	// failure is the error that callers get while there are no valid credentials. Its Err is the
+	// error of the last attempt if failures > 0, otherwise ErrRejected. It is nil if there is no
+	// error.
 	failure *Error
 
 	phase     phase
-	repeated  bool // the source has returned the credentials again, and will do so until it renews them
+	repeated  bool // the source returned the same credentials again, and will until it renews them
 	unused    bool // the first use of the credentials has yet to be recorded
 	permanent bool // the error of the last attempt requires a configuration change
 }
@@ -107,8 +109,8 @@ func (s *snapshot) contains(creds aws.Credentials) bool {
 // expiry returns when the credentials expire, which is later than the end of serving by the margin.
 func (s *snapshot) expiry() schedule.Moment { return s.received.Add(s.lifetime) }
 
-// rounding is the tolerance when the expiries of two sessions with the same duration are compared.
-// STS and its Date header have a resolution of one second.
+// rounding is the tolerance for comparing the expiries of two sessions with the same duration. STS
+// and its Date header have a resolution of one second.
 const rounding = 2 * time.Second
 
 // expiresBefore reports whether the credentials of s expire before those of other, which are still
@@ -146,8 +148,8 @@ func (s *snapshot) withRepeated(creds aws.Credentials, now schedule.Moment, view
 // most 44 minutes into an hour and so outlast an outage of 15 minutes.
 const sdkCacheMinTTL = 11 * time.Minute
 
-// refreshAt returns the time of the scheduled refresh of credentials, which respects the minimum TTLs
-// of views. c.mu is held.
+// refreshAt returns the time of the scheduled refresh of credentials, early enough for the minimum
+// TTLs of all views. c.mu is held.
 func (c *Cache) refreshAt(s *snapshot) schedule.Moment {
 	if !s.creds.CanExpire {
 		return schedule.Never()
@@ -172,7 +174,7 @@ func (s *snapshot) withFailure(err error, permanent bool) *snapshot {
 	return &next
 }
 
-// setFailure makes the error that all callers get in the state.
+// setFailure sets the error that callers get in this state.
 func (s *snapshot) setFailure(err error) {
 	s.failure = &Error{Err: err, Failures: s.failures, NextAttempt: s.due.Time()}
 }
@@ -182,7 +184,7 @@ func (s *snapshot) asWithdrawn() *snapshot {
 	next := *s
 	next.phase, next.creds = withdrawn, aws.Credentials{}
 	next.until, next.refreshAt = schedule.Moment{}, schedule.Never()
-	next.repeated = false // an attempt for others is due, not the next renewal by the source
+	next.repeated = false // the next attempt must not wait until the source renews the withdrawn ones
 	if next.failure == nil {
 		next.setFailure(ErrRejected)
 	}

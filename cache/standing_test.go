@@ -12,8 +12,8 @@ import (
 	"github.com/irsakit/irsakit/cache"
 )
 
-// While a failure stands, all callers get the same error, which is made once.
-func TestRetrieveReturnsTheSameErrorUntilTheNextAttempt(t *testing.T) {
+// Until the next attempt, all callers get the same error value.
+func TestRetrieveReturnsSameErrorUntilNextAttempt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &source{lifetime: time.Hour}
 		c := newCache(t, s)

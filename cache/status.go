@@ -12,7 +12,7 @@ import (
 // State describes which credentials a [Cache] serves.
 type State string
 
-// States of a Cache. None of them is the zero value of State.
+// States of a Cache. The zero State is not valid.
 const (
 	Empty   State = "empty"   // no credentials obtained yet: callers wait
 	Fresh   State = "fresh"   // valid, and not yet due for a refresh
@@ -72,17 +72,17 @@ func (s *snapshot) stateAt(now schedule.Moment) State {
 }
 
 // Healthy returns nil if there are valid credentials and the last attempt did not fail. Otherwise
-// it returns an error that wraps s.Err, if that is set. s.State tells the cases apart:
+// it returns an error that wraps s.Err, if that is set. s.State distinguishes the cases:
 //   - [Empty] if no credentials have been obtained yet
 //   - [Stale] if refresh is failing; the credentials are still served, until s.Expires
 //   - [Expired] if the credentials have expired or were withdrawn
 //   - [Closed] if the Cache is closed; the error is [ErrClosed]
 //
-// Without valid credentials the next attempt after a failed one starts only when a caller needs
-// it. A readiness probe keeps other callers away while it fails, so it must call Retrieve itself,
-// with a short timeout, before Healthy. It may treat Stale as ready, because callers are not
-// affected yet. A liveness probe should not use Healthy: a restart repairs none of these errors,
-// and discards credentials that are still valid.
+// Without valid credentials, only a caller starts the attempt after a failed one. A failing
+// readiness probe keeps callers away, so the probe itself must call Retrieve, with a short
+// timeout, before Healthy. It may treat Stale as ready, because callers are not affected yet. A
+// liveness probe should not use Healthy: a restart repairs none of these errors, and discards
+// credentials that are still valid.
 func (s Status) Healthy() error {
 	var reason string
 	switch {
@@ -113,7 +113,7 @@ var (
 
 	// ErrMinTTL is returned if credentials do not live long enough for a view, and the source has no
 	// others.
-	ErrMinTTL = errors.New("cache: credentials do not live that long")
+	ErrMinTTL = errors.New("cache: credential lifetime too short for MinTTL")
 )
 
 // Error is returned if there are no valid credentials. It contains the cause and the time of the
@@ -124,15 +124,15 @@ type Error struct {
 	NextAttempt time.Time // zero if an attempt is running or the next caller starts it
 }
 
-// Error returns the text of the last attempt's error. It adds nothing that changes between attempts,
-// so that callers can compare it or write it into a status.
+// Error returns the text of the last attempt's error. It is the same for the same cause, so that
+// callers can compare it or write it to a status.
 func (e *Error) Error() string { return fmt.Sprintf("cache: no new credentials: %v", e.Err) }
 
 // Unwrap returns the error of the last attempt.
 func (e *Error) Unwrap() error { return e.Err }
 
-// problem returns the error of the last attempt if it failed, otherwise why there are no credentials.
-// It returns nil if there are some, and before the first attempt.
+// problem returns the error of the last attempt if it failed, or otherwise the reason why there are
+// no credentials. It returns nil if there are credentials, and before the first attempt.
 func (s *snapshot) problem() error {
 	if s.failure != nil {
 		return s.failure.Err
@@ -175,5 +175,5 @@ func errShortLifetime(lifetime time.Duration) error {
 	if lifetime <= 0 {
 		return fmt.Errorf("cache: the source returned credentials that expired %v ago: check the clocks", lifetime.Abs())
 	}
-	return fmt.Errorf("cache: the source returned credentials that live for %v only", lifetime)
+	return fmt.Errorf("cache: the source returned credentials with a lifetime of only %v", lifetime)
 }

@@ -35,7 +35,7 @@ func (w *world) retrieve() {
 	require.False(w.t, slices.Contains(w.withdrawn, creds.AccessKeyID), "withdrawn credentials were served")
 	if valid {
 		require.Zero(w.t, time.Since(start), "a caller waited although there are valid credentials")
-		// The attempt that this Retrieve may have started can have replaced them by now.
+		// An attempt started by this Retrieve may already have replaced them.
 		require.Contains(w.t, []string{served, w.served}, creds.AccessKeyID, "served credentials are not those with the later expiry")
 	}
 }

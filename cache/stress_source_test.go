@@ -30,8 +30,8 @@ const (
 	phases
 )
 
-// hangLimit is how long a source hangs inside the SDK's own cache, which hides from it that the
-// context has ended.
+// hangLimit bounds how long a source hangs inside an aws.CredentialsCache, which does not
+// propagate the cancellation of the context.
 const hangLimit = 15 * time.Second
 
 var errStress = errors.New("failed by the stress test")

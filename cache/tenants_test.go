@@ -34,7 +34,7 @@ func withTenant(l *cache.Limiter, tenant string) func(*cache.Options) {
 	return func(o *cache.Options) { o.Limiter, o.Tenant = l, tenant }
 }
 
-// misbehavior is what a tenant does to the others.
+// misbehavior describes how a tenant misbehaves.
 type misbehavior struct {
 	name    string
 	source  func() aws.CredentialsProvider
@@ -140,8 +140,9 @@ func longestWait(t *testing.T, m misbehavior, slots int) (longest time.Duration)
 	return longest
 }
 
-// TestLimiterAdmitsUnknownTenant has a tenant that misbehaves before the Limiter knows another one.
-func TestLimiterAdmitsUnknownTenant(t *testing.T) {
+// TestLimiterAdmitsNewTenant checks that a new tenant gets a slot although the only other one
+// misbehaves.
+func TestLimiterAdmitsNewTenant(t *testing.T) {
 	for _, m := range misbehaviors {
 		for _, slots := range []int{1, 4, 32} {
 			t.Run(fmt.Sprintf("%s, %d slots", m.name, slots), func(t *testing.T) {
@@ -166,8 +167,8 @@ func TestLimiterAdmitsUnknownTenant(t *testing.T) {
 	}
 }
 
-// TestLimiterStarvesNoHealthyRefresh has one slot, whose tenant has 400 denied Caches with callers.
-func TestLimiterStarvesNoHealthyRefresh(t *testing.T) {
+// TestLimiterDoesNotStarveHealthyRefreshes has one slot, whose tenant has 400 denied Caches with callers.
+func TestLimiterDoesNotStarveHealthyRefreshes(t *testing.T) {
 	for _, tenant := range []string{"denied", "healthy"} {
 		t.Run(tenant, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

@@ -116,7 +116,7 @@ func TestArchitectureExplainUsesNoNetwork(t *testing.T) {
 	assert.Positive(t, used)
 }
 
-// A program that calls only New contains nothing of the diagnosis and initializes nothing for it.
+// A program that calls only New does not link the code of Diagnose.
 func TestArchitectureNewLinksNoDiagnosis(t *testing.T) {
 	t.Parallel()
 	tool, err := exec.LookPath("go")

@@ -74,7 +74,7 @@ func (s followedSource) Completed(outcome follow.Outcome) {
 	s.provider.startWatch()
 	switch {
 	case outcome.Err == nil:
-		s.provider.standing.Store(nil) // no longer needed
+		s.provider.shared.Store(nil) // no longer needed
 		s.provider.derived.each(func(p *Provider) { p.cache.Wake() })
 	case s.provider.chain == nil: // an exchange of a token
 		s.provider.watch.pollNow()

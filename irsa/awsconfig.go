@@ -15,11 +15,11 @@ import (
 // ExpiredTokenException, InvalidClientTokenId, UnrecognizedClientException, InvalidAccessKeyId,
 // TokenRefreshRequired), the client sends the request once more with new ones, provided that its
 // body can be read again. The request waits for the exchange until its context is done, for at
-// most Options.AttemptTimeout. Other callers are served the old credentials meanwhile, and also
-// after a failed exchange, so that one service cannot take them away from others. No exchange
-// starts if the credentials are less than a minute old. That minimum age doubles with each
-// consecutive key that a host rejects, up to 30 minutes. If there are no new credentials, the
-// request fails with the service's error and that of the exchange, if one failed.
+// most Options.AttemptTimeout. Until an exchange succeeds, other callers continue to be served
+// the old credentials, so that one service cannot invalidate them for others. No exchange starts
+// if the credentials are less than a minute old. That minimum age doubles with each consecutive
+// key that a host rejects, up to 30 minutes. If there are no new credentials, the request fails
+// with the service's error and that of the exchange, if one failed.
 //
 // AccessDenied starts no exchange, although services also return it for revoked sessions. After a
 // revocation, call [Provider.Invalidate].
@@ -50,7 +50,7 @@ func (p *Provider) AWSConfig() aws.Config {
 // these methods, because aws.Config has no field for it.
 type endpointSource struct{ fips, dualStack bool }
 
-// GetUseFIPSEndpoint returns whether service clients use FIPS endpoints.
+// GetUseFIPSEndpoint reports whether service clients use FIPS endpoints.
 func (s endpointSource) GetUseFIPSEndpoint(context.Context) (aws.FIPSEndpointState, bool, error) {
 	if s.fips {
 		return aws.FIPSEndpointStateEnabled, true, nil

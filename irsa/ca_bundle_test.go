@@ -11,7 +11,7 @@ import (
 	"github.com/irsakit/irsakit/irsa"
 )
 
-func TestNewRejectsALargeCABundle(t *testing.T) {
+func TestNewRejectsLargeCABundle(t *testing.T) {
 	bundle := filepath.Join(t.TempDir(), "ca.pem")
 	require.NoError(t, os.WriteFile(bundle, certificate(t), 0o600))
 	t.Setenv("AWS_CA_BUNDLE", bundle)

@@ -42,7 +42,8 @@ import (
 //
 // An error of the derived Provider names the role that could not be assumed: its own, or
 // that of its source if the source has no credentials. The derived Provider is closed with
-// p, or before that by its own Close, unless it is a Pool's.
+// p, if its own Close was not called before. If it belongs to a Pool, only the Pool closes
+// it.
 func (p *Provider) AssumeRole(roleARN string, optFns ...func(*stscreds.AssumeRoleOptions)) (*Provider, error) {
 	if p.pool != nil && p.pool.closed.Load() {
 		return nil, p.explain(context.Background(), cache.ErrClosed)
@@ -76,7 +77,7 @@ func (p *Provider) AssumeRole(roleARN string, optFns ...func(*stscreds.AssumeRol
 // checkAssumeRole returns an error if the STS client cannot make the requests of role chains.
 func checkAssumeRole(r *resources) error {
 	if !r.client.CanAssumeRole() {
-		return errors.New("the client of Options.STS cannot AssumeRole")
+		return errors.New("the client in Options.STS does not support AssumeRole")
 	}
 	return nil
 }
@@ -144,8 +145,8 @@ func (x *chainExchange) request(ctx context.Context, provider *stscreds.AssumeRo
 	return creds, r, err
 }
 
-// sdkProvider returns the SDK's provider, which makes the input of the request. For a Pool's chain it is
-// made for each attempt, which saves memory with thousands of chains.
+// sdkProvider returns the SDK's provider, which builds the request. For a chain of a Pool it is created
+// for each attempt, to save memory with thousands of chains.
 func (x *chainExchange) sdkProvider() *stscreds.AssumeRoleProvider {
 	if x.provider != nil {
 		return x.provider
@@ -184,7 +185,7 @@ type sourceError struct {
 }
 
 func (e *sourceError) Error() string {
-	return fmt.Sprintf("there are no credentials of %s, which assumes it: %v", e.role, e.err)
+	return fmt.Sprintf("no credentials for the source role %s: %v", e.role, e.err)
 }
 func (e *sourceError) Unwrap() error { return e.err }
 
@@ -196,7 +197,7 @@ type derivedProviders struct {
 	all    []weak.Pointer[Provider]
 }
 
-// add adds p and reports whether it did. It adds nothing after close.
+// add adds p and reports whether it succeeded. It fails after close.
 func (d *derivedProviders) add(p *Provider) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -234,7 +235,7 @@ func (d *derivedProviders) each(f func(*Provider)) {
 	}
 }
 
-// close makes add fail from now on.
+// close makes later calls of add fail.
 func (d *derivedProviders) close() {
 	d.mu.Lock()
 	defer d.mu.Unlock()

@@ -48,7 +48,8 @@ func TestAssumeRoleOnClosedProviderReturnsErrClosed(t *testing.T) {
 	})
 }
 
-// A Provider that is created while its source is being closed is closed too, or AssumeRole fails.
+// If AssumeRole runs concurrently with Close of the source, it either fails or returns a Provider
+// that is closed.
 func TestAssumeRoleDuringCloseLeaksNoProvider(t *testing.T) {
 	_, pod, roles := threeAccounts(t)
 	for name, open := range map[string]func() (p *irsa.Provider, end func() error){

@@ -104,8 +104,8 @@ func TestProviderCloseHasOneLimitForAllDerivedProviders(t *testing.T) {
 	})
 }
 
-// A Close without anything to wait for does not report that its deadline has passed.
-func TestPoolCloseReportsOnlyWhatHasNotEnded(t *testing.T) {
+// Close does not report a timeout if there is nothing left to wait for.
+func TestPoolCloseReportsOnlyTimeouts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		_, pod, tenants := newTenants(t, 1)
 		for range 20 {

@@ -19,7 +19,7 @@ import (
 	"github.com/irsakit/irsakit/tokenfile"
 )
 
-func TestErrNotInjectedMeansThatNeitherRoleNorTokenIsSet(t *testing.T) {
+func TestErrNotInjectedRequiresNeitherRoleNorToken(t *testing.T) {
 	const role, file = "arn:aws:iam::111122223333:role/a", "/token"
 	token := irsa.TokenFunc("test", func(context.Context) (tokenfile.Token, error) { return tokenfile.Token{}, nil })
 	for _, tt := range []struct {
@@ -70,7 +70,8 @@ func TestErrorPermanentDistinguishesMisconfigurationFromOutages(t *testing.T) {
 	})
 }
 
-// A function that returns something else than a token does so again. A file may be incomplete.
+// A token function that returns malformed text is misconfigured. A malformed file may only be
+// incomplete.
 func TestErrorPermanentForMalformedTokens(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k, pod := newPod(t)
@@ -111,7 +112,7 @@ func (a *agents) RoundTrip(r *http.Request) (*http.Response, error) {
 	return a.RoundTripper.RoundTrip(r)
 }
 
-func TestAppIDIsInUserAgent(t *testing.T) {
+func TestOptionsAppIDIsInUserAgent(t *testing.T) {
 	for name, fromEnvironment := range map[string]bool{"option": false, "environment": true} {
 		t.Run(name, func(t *testing.T) {
 			k, pod := newPod(t)

@@ -19,9 +19,9 @@ type Report struct {
 	identity *diagnose.Identity // STS evaluates the trust policy for it; nil without a token
 }
 
-// Check is one step of a [Report]. A check has failed if it prevents credentials now, or will soon.
-// It has warned about something that may be a mistake. It was skipped if it does not apply, or if an
-// earlier check failed.
+// Check is one step of a [Report]. A check fails if its finding prevents the pod from obtaining
+// credentials, now or soon. It warns about a possible mistake. It is skipped if it does not apply,
+// or if an earlier check failed.
 type Check struct {
 	Name   string `json:"name"`             // such as "token-path"
 	Status string `json:"status"`           // "passed", "failed", "warned" or "skipped"
@@ -36,9 +36,9 @@ type Check struct {
 // options as New. Use it to find the cause of a failure: it makes three requests to STS, one
 // of them without credentials, and discards the credentials that it obtains.
 //
-// Diagnose takes at most 9 seconds, or until ctx is done, and reports which step timed out.
-// A token source that ignores its context delays it further. Diagnose is safe for concurrent
-// use.
+// Diagnose returns after at most 9 seconds, or when ctx is done, and reports which step
+// timed out. A token source that ignores its context delays it further. Diagnose is safe for
+// concurrent use.
 func Diagnose(ctx context.Context, optFns ...func(*Options)) *Report {
 	var opts Options
 	for _, fn := range optFns {
@@ -96,11 +96,12 @@ func (r *Report) MarshalJSON() ([]byte, error) {
 //
 //	aws iam get-role --role-name $ROLE --output json
 //
-// The check determines whether the policy allows the token or, if not, which condition
-// does not match and why. It warns about a policy that also allows strangers, such as every
-// service account of the cluster, and about conditions that it cannot judge, because only AWS
-// knows their keys. A namespace-wide policy is not a warning. If the exchange passed, the check
-// does not fail. It evaluates only the document and makes no requests.
+// The check determines whether the policy allows the token or, if not, which condition does
+// not match and why. It warns about a policy that also allows unintended principals, such as
+// every service account of the cluster, and about conditions that it cannot evaluate because
+// the values of their keys are known only to AWS. It does not warn about a namespace-wide
+// policy. If the exchange passed, the check does not fail. It evaluates only the document and
+// makes no requests.
 func (r *Report) CheckTrustPolicy(document []byte) {
 	exchange := slices.IndexFunc(r.Checks, func(c Check) bool { return c.Name == diagnose.NameExchange })
 	var status diagnose.Status

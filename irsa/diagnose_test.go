@@ -459,7 +459,7 @@ func TestErrorOfInvalidProxyContainsNoPassword(t *testing.T) {
 			_, pod := newPod(t)
 			set := func(o *irsa.Options) { o.HTTPClient = client }
 			err := newProvider(t, pod.Options, set).Refresh(t.Context())
-			require.ErrorContains(t, err, "the proxy cannot be determined from its settings")
+			require.ErrorContains(t, err, "invalid proxy address in the environment")
 			require.ErrorContains(t, err, "#proxy")
 			text := fmt.Sprintf("%+v %+v", err, irsa.Diagnose(t.Context(), pod.Options, set))
 			assert.NotContains(t, text, "hunter2")

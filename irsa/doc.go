@@ -5,7 +5,7 @@
 // A [Provider] is an aws.CredentialsProvider. [New] creates it from the environment
 // variables that the EKS webhook sets, or from [Options]. A [Status] describes the
 // Provider's state, an [Event] a change of it, and an [Error] what failed and how to
-// fix it. [Provider.AssumeRole] returns a Provider of a further role. A [Pool] manages
+// fix it. [Provider.AssumeRole] returns a Provider for another role. A [Pool] manages
 // the Providers of many roles and role chains, identified by their [RoleOptions]. Their
 // tokens come from a file or from another [TokenSource]. [Diagnose] checks every step
 // between a pod and its credentials and returns a [Report].

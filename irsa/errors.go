@@ -25,15 +25,15 @@ var (
 	ErrRejected       = explain.ErrRejected       // a service rejected the credentials, and there are no new ones yet
 )
 
-// ErrPoolFull is the kind of the error of [Pool.Provider] if there is no room for another role of the
-// tenant. Try again later, or raise PoolOptions.MaxRoles.
+// ErrPoolFull is the kind of error that [Pool.Provider] returns if there is no room for another role
+// of the tenant. Try again later, or raise PoolOptions.MaxRoles.
 var ErrPoolFull = errors.New("pool full")
 
 // ErrNotInjected is a cause of the errors of New and of [Pool.Provider], whose kind is
 // [ErrNotConfigured], if there is neither a role nor a token: AWS_ROLE_ARN,
 // AWS_WEB_IDENTITY_TOKEN_FILE and the options are not set. It means that the pod does not use IRSA.
-// Programs that run elsewhere too can then use other credentials. For any other error they should
-// not, because they would act as another identity.
+// A program that also runs outside of pods can then use other credentials. After any other error it
+// should not, because it would act as another identity.
 var ErrNotInjected = explain.ErrNotInjected
 
 // Error is returned by New and by every method that needs credentials. It must not be changed: all
@@ -57,7 +57,7 @@ type Error struct {
 	TokenFile   string // empty if the tokens do not come from a file
 
 	// The claims of the token, unverified. They are zero if the token could not be read. Claims
-	// that no token of a service account has room for are shortened.
+	// longer than those of any service account token are shortened.
 	Issuer      string
 	Subject     string
 	Audience    []string
@@ -126,7 +126,7 @@ func (e *Error) about() string {
 	return " (" + strings.Join(facts, ", ") + ")"
 }
 
-// facts returns the facts that are known, and the request ID in any case.
+// facts returns the known facts, and always the request ID.
 func (e *Error) facts() []slog.Attr {
 	const most = 256
 	attrs := []slog.Attr{slog.String("request_id", e.RequestID)}

@@ -172,7 +172,7 @@ func TestChainRequestsItsOwnDuration(t *testing.T) {
 }
 
 // The SDK's client signs by the Date of the previous response, which may not be STS's.
-func TestChainSignsByTheRightClock(t *testing.T) {
+func TestChainSignsByCorrectedClock(t *testing.T) {
 	t.Parallel()
 	everyDate := func(offset time.Duration) func(http.Header) {
 		return func(h http.Header) { h.Set("Date", date(offset)) }

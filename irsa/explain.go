@@ -73,8 +73,8 @@ func chainError(x *chainExchange, err error) error {
 	return e
 }
 
-// notConfigured returns the Error for invalid settings. Its text and link are those of the first one,
-// its advice is that for all of them.
+// notConfigured returns the Error for invalid settings. Its text and link describe the first error;
+// its advice covers all of them.
 func notConfigured(c *config.Config, errs config.Errors) error {
 	first := exchange.SettingAdvice(c, errs[0])
 	first.Text = errs.Advice(func(e config.Error) string { return exchange.SettingAdvice(c, e).Text })
@@ -89,28 +89,28 @@ func notConfigured(c *config.Config, errs config.Errors) error {
 func poolFull(c *config.Config) error {
 	return newError(explain.Facts{
 		Kind: ErrPoolFull, RoleARN: c.RoleARN,
-		Err: errors.New("every role belongs to a tenant within its share, or is used by a role chain"),
+		Err: errors.New("no role can be evicted: each belongs to a tenant within its share, or is used by a role chain"),
 	}, explain.Advice{
 		Heading: explain.HeadingPoolFull, Fix: "raise PoolOptions.MaxRoles",
 		Text: "raise PoolOptions.MaxRoles, or try again later: a role without callers makes room an hour after its credentials have expired",
 	})
 }
 
-// standingError caches the Error made for a cache.Error, so that all callers share it.
-type standingError struct {
+// sharedError caches the Error created for a cache.Error, so that all callers share it.
+type sharedError struct {
 	of  *cache.Error
 	err *Error
 }
 
-// standingErrorOf returns the Error for an error of the cache. All callers get the same one.
-func (p *Provider) standingErrorOf(err *cache.Error) *Error {
-	last := p.standing.Load()
+// sharedErrorOf returns the Error for an error of the cache. All callers get the same one.
+func (p *Provider) sharedErrorOf(err *cache.Error) *Error {
+	last := p.shared.Load()
 	if last != nil && last.of == err {
 		return last.err
 	}
-	made := &standingError{err, p.errorOf(err)}
-	if !p.standing.CompareAndSwap(last, made) { // another caller was faster
-		return p.standingErrorOf(err)
+	made := &sharedError{err, p.errorOf(err)}
+	if !p.shared.CompareAndSwap(last, made) { // a concurrent call stored another one
+		return p.sharedErrorOf(err)
 	}
 	return made.err
 }
@@ -122,7 +122,7 @@ func (p *Provider) explain(ctx context.Context, err error) error {
 		return nil
 	}
 	if standing, ok := err.(*cache.Error); ok { //nolint:errorlint // an error that wraps one is not the same for all callers
-		return p.standingErrorOf(standing)
+		return p.sharedErrorOf(standing)
 	}
 	e := p.errorOf(err)
 	if ctx.Err() == nil || !errors.Is(err, ctx.Err()) { // the caller's context is not the cause

@@ -40,7 +40,7 @@ func (f *foreignError) Is(error) bool   { f.run(); return false }
 func (f *foreignError) As(any) bool     { f.run(); return false }
 func (f *foreignError) Unwrap() []error { f.run(); return nil }
 
-func TestPoolRunsNoForeignCodeUnderALock(t *testing.T) {
+func TestPoolCallsUserCodeWithoutLock(t *testing.T) {
 	t.Parallel()
 	_, pod, _ := newTenants(t, 0)
 	ended, cancel := context.WithDeadline(t.Context(), time.Now().Add(-time.Second))

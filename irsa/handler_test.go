@@ -97,7 +97,7 @@ func TestRejectionIsLoggedByHandlerThatSendsLines(t *testing.T) {
 	})
 }
 
-func TestProviderSurvivesALogHandlerThatPanicsOrExits(t *testing.T) {
+func TestProviderSurvivesPanicOrExitInLogHandler(t *testing.T) {
 	forEachBadHandler(t, func(t *testing.T, h *handler, isHandled bool) {
 		_, pod := newPod(t)
 		var rotated atomic.Int32

@@ -31,7 +31,7 @@ func TestHostsDoubleTheAgeWithEachConsecutiveKey(t *testing.T) {
 	assert.Equal(t, time.Minute, age)
 }
 
-func TestHostsRememberTheSixteenMostRecentlyUsed(t *testing.T) {
+func TestHostsKeepSixteenMostRecentlyUsed(t *testing.T) {
 	var h hosts
 	for i := range maxHosts {
 		h.reject(fmt.Sprint("host", i), "key0", invalidKey)
@@ -47,7 +47,7 @@ func TestHostsRememberTheSixteenMostRecentlyUsed(t *testing.T) {
 	assert.False(t, h.accepts("unknown", "key2"))
 }
 
-func TestHostOfLeavesTheBucketOut(t *testing.T) {
+func TestHostOfOmitsBucket(t *testing.T) {
 	for _, tt := range []struct{ url, bucket, want string }{
 		{"https://sts.us-west-2.amazonaws.com/", "", "sts.us-west-2.amazonaws.com"},
 		{"https://photos.s3.us-west-2.amazonaws.com/cat", "photos", "s3.us-west-2.amazonaws.com"},

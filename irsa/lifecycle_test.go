@@ -271,7 +271,7 @@ func TestRetrieveFromCacheDoesNotAllocate(t *testing.T) {
 	assert.Zero(t, testing.AllocsPerRun(1000, func() { _, _ = view.Retrieve(ctx) }))
 }
 
-func TestMinTTLReturnsOnlyACredentialsProvider(t *testing.T) {
+func TestMinTTLReturnsPlainCredentialsProvider(t *testing.T) {
 	_, pod := newPod(t)
 	p := newProvider(t, pod.Options)
 	view := p.MinTTL(time.Minute)

@@ -14,7 +14,7 @@ import (
 	"github.com/irsakit/irsakit/irsa/irsatest"
 )
 
-func TestProviderLimitsAHugeAttemptTimeout(t *testing.T) {
+func TestProviderLimitsHugeAttemptTimeout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k, pod := newPod(t)
 		p := newProvider(t, pod.Options, func(o *irsa.Options) { o.AttemptTimeout = math.MaxInt64 })

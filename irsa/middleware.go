@@ -26,7 +26,7 @@ func (p *Provider) Configure(cfg *aws.Config) {
 type rejectionRetry struct{ provider *Provider }
 
 // ID returns the name of the middleware.
-func (*rejectionRetry) ID() string { return "irsakit:renewal" }
+func (*rejectionRetry) ID() string { return "irsakit:rejection-retry" }
 
 // HandleFinalize sends the request. If its credentials are rejected and have been replaced, it
 // sends the request again.
@@ -97,8 +97,8 @@ func (m *rejectionRetry) addTo(stack *middleware.Stack) error {
 	return stack.Finalize.Insert(m, retryID, middleware.Before)
 }
 
-// sentRequest is a middleware that sets the request of a response. It shows which credentials were rejected.
-// HTTP clients other than *http.Client may not set it.
+// sentRequest is a middleware that records the signed request in the response, so that the rejected
+// credentials can be identified. HTTP clients other than *http.Client may not set it.
 type sentRequest struct{}
 
 // ID returns the name of the middleware.

@@ -64,12 +64,12 @@ type Options struct {
 	// The default is AWS_SDK_UA_APP_ID.
 	AppID string
 
-	// STS is a custom STS client, or a mock. It is used unchanged, except that each call
-	// makes a single request (the Provider retries it later), follows no redirects, accepts
-	// a response of at most 256 KiB, and logs neither request nor response. HTTPClient
-	// describes how its HTTP client is treated. AppID, Region, Endpoint, HTTPClient,
-	// TracerProvider and MeterProvider then do not affect the exchange. The default is an anonymous client
-	// that inherits nothing from the application's service clients.
+	// STS is a custom STS client, or a mock. It is used unchanged, except that each call makes a single
+	// request (the Provider retries it later), follows no redirects, accepts a response of at most 256
+	// KiB, and logs neither request nor response. Its HTTP client is treated as described for HTTPClient.
+	// AppID, Region, Endpoint, HTTPClient, TracerProvider and MeterProvider then do not affect the
+	// exchange. The default is an anonymous client that inherits nothing from the application's service
+	// clients.
 	STS stscreds.AssumeRoleWithWebIdentityAPIClient
 
 	// Endpoint is the URL of STS, without query and fragment. It must use https://, unless

@@ -64,7 +64,7 @@ func TestNewChecksLengthsFirst(t *testing.T) {
 	}
 }
 
-// Characters that a line must not contain can be replaced by longer ones.
+// Escaping unprintable characters makes the text longer.
 func TestNewErrorIsShortForUnprintableRoleARNs(t *testing.T) {
 	_, pod := newPod(t)
 	for _, character := range []string{"\n", "\xff", "\x00", "\u202e", "é\n"} {

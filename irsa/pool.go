@@ -35,9 +35,9 @@ type PoolOptions struct {
 	// 1,024 pending events are kept.
 	Options
 
-	// MaxRoles is the maximum number of roles in the Pool that have had credentials. As many
-	// further ones may wait for their first. The default is 10,000. See [Pool] for what happens
-	// beyond that.
+	// MaxRoles is the maximum number of roles in the Pool that have obtained credentials. The
+	// same number of roles may additionally wait for their first credentials. The default is
+	// 10,000. See [Pool] for what happens beyond that.
 	MaxRoles int
 
 	// MaxCalls is the maximum number of concurrent STS requests, and so of connections.
@@ -56,31 +56,31 @@ type PoolOptions struct {
 //
 // # Tenants
 //
-// A Pool is fair between tenants; see [RoleOptions]. They take turns to make exchanges. As long as
-// there are several, one tenant uses at most half of MaxCalls (at least one), and roles whose last
-// exchange failed at most half of that. Throttling slows down only the tenant that is throttled. An
-// exchange that does not return within AttemptTimeout no longer counts. See [cache.Limiter].
+// A Pool is fair between tenants; see [RoleOptions]. Tenants take turns making exchanges. While
+// there are several, each tenant uses at most half of MaxCalls, but at least one, and its failing
+// roles use at most half of that. Throttling affects only the throttled tenant. An exchange that
+// does not return within AttemptTimeout no longer counts against MaxCalls. See [cache.Limiter].
 //
-// If a tenant asks for another role and MaxRoles roles already wait for their first credentials, one
-// of those is evicted. If a role receives its first credentials and MaxRoles roles already have some,
-// one of these is evicted. The tenant with the most roles loses its least recently used one, if it has
-// more than an equal share of MaxRoles. Otherwise the asking tenant loses its own. If it has none, the
-// roles are evicted that for an hour have had neither callers nor valid credentials. If there are none,
-// [Pool.Provider] returns an error of the kind [ErrPoolFull].
+// A new role evicts another one if MaxRoles roles already wait for their first credentials. A role
+// that receives its first credentials evicts another one if MaxRoles roles already have credentials.
+// The evicted role is the least recently used one of the tenant with the most roles, if that tenant
+// exceeds an equal share of MaxRoles, and otherwise of the requesting tenant. If the requesting tenant
+// has none, the roles are evicted that for an hour have had neither callers nor valid credentials. If
+// there are none, [Pool.Provider] returns an error of the kind [ErrPoolFull].
 //
 // The links of a role chain that has had credentials are not evicted before it. A chain that waits for
 // its first is evicted with any of its links.
 //
-// Holders of an evicted Provider are served as before, and it is refreshed on time. It is no
-// longer part of Status and Providers, and a new token does not end its backoff after a failure.
-// The next call of [Pool.Provider] for its role returns a new Provider.
+// An evicted Provider continues to serve its holders and to refresh. It is no longer included in
+// Status and Providers, and a new token does not end its backoff after a failure. The next call
+// of [Pool.Provider] for its role returns a new Provider.
 type Pool struct {
 	*resources
 	config  *config.Config
 	limiter *cache.Limiter
 	closed  atomic.Bool
 
-	mu      sync.Mutex // never held across I/O or foreign code
+	mu      sync.Mutex // never held across I/O or calls of user code
 	roles   map[roleKey]*Provider
 	members *evict.Set[*Provider] // the same Providers
 }
@@ -128,7 +128,7 @@ func (p *Pool) Provider(opts RoleOptions) (*Provider, error) {
 	return p.provider(&opts, sourceKey)
 }
 
-// provider returns the Provider of complete options.
+// provider returns the Provider of options whose defaults have been set.
 func (p *Pool) provider(opts *RoleOptions, sourceKey config.SourceKey) (*Provider, error) {
 	if opts.withinLimits(sourceKey) {
 		if existing, err := p.lookup(opts, sourceKey); existing != nil || err != nil {
@@ -164,8 +164,8 @@ func (p *Pool) lookup(opts *RoleOptions, sourceKey config.SourceKey) (*Provider,
 	return p.find(key, links, opts)
 }
 
-// find returns the Provider of the last key and marks it as used. It returns nil if there is none. It
-// sets the sources of links.
+// find returns the Provider of the last link, or of key without links, and marks it as used. It
+// returns nil if the Pool does not contain it. It sets the source in each link.
 func (p *Pool) find(key roleKey, links []roleKey, opts *RoleOptions) (*Provider, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -225,9 +225,8 @@ func (p *Pool) add(opts *RoleOptions, sourceKey config.SourceKey, configs []*con
 	return last, nil
 }
 
-// Close closes the Pool and all Providers in it; see [Provider.Close]. It waits at most for
-// Options.AttemptTimeout in all. An evicted Provider serves its credentials until they expire, but
-// makes no more exchanges.
+// Close closes the Pool and all Providers in it; see [Provider.Close]. It waits for at most
+// Options.AttemptTimeout in total. An evicted Provider serves its credentials until they expire, but makes no more exchanges.
 func (p *Pool) Close() error {
 	p.mu.Lock()
 	p.closed.Store(true)

@@ -226,7 +226,8 @@ func TestPoolEqualRolesOfTwoTenantsShareAProvider(t *testing.T) {
 	assert.Equal(t, []string{"first"}, slices.Collect(maps.Keys(p.Status().Tenants)))
 }
 
-// Of the Providers that honest and hostile tenants look up, only the Pool's remain in memory.
+// Providers that are no longer in the Pool are garbage collected, whether honest or hostile
+// tenants looked them up.
 func TestPoolBoundsProvidersInMemory(t *testing.T) {
 	const maxRoles, tenants = 100, 20
 	lookups := testsize.Choose(20_000, 100_000, 100_000)

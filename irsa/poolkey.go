@@ -17,11 +17,12 @@ import (
 	"github.com/irsakit/irsakit/internal/explain"
 )
 
-// RoleOptions identify a role of a [Pool]. A zero field has the Pool's value.
+// RoleOptions identify a role of a [Pool]. Zero fields default to the Pool's values.
 // [Pool.Provider] returns the same Provider for equal RoleOptions, regardless of Tenant.
 type RoleOptions struct {
-	// RoleARN is the role to assume. Check that a tenant's configuration names one: if RoleARN is
-	// empty, the Provider has the Pool's own role, which AWS_ROLE_ARN sets, even with another Token.
+	// RoleARN is the role to assume. If RoleARN is empty, the Provider uses the Pool's own role,
+	// by default AWS_ROLE_ARN, even with another Token. Reject tenant configurations that do not
+	// set it.
 	RoleARN string
 
 	Token       TokenSource // compared by its Identity
@@ -31,27 +32,27 @@ type RoleOptions struct {
 	Policy      string
 	PolicyARNs  []string // in any order
 
-	// Chain describes a role chain of at most 16 roles. The first one is assumed with the
-	// credentials of RoleARN, each other one with those of the one before it. The Provider is
-	// that of the last one. Each link is a role of the Pool: chains that begin with equal links
-	// share them, and a link is not evicted while the Pool contains a chain that uses it and has had
-	// credentials.
+	// Chain describes a role chain of at most 16 roles. The first role is assumed with the
+	// credentials of RoleARN, and each further role with those of its predecessor. The Provider
+	// is for the last role. Each link is a role of the Pool: chains that begin with equal links
+	// share them, and a link is not evicted while the Pool contains a chain that uses it and
+	// has had credentials.
 	Chain []ChainedRole
 
-	// Tenant is the name of the tenant that the role counts for if it is not in the Pool yet. It
-	// has at most 4,096 bytes. The default is the identity of the token source, or the path of
-	// the token file. A Pool is fair between tenants: what one tenant asks for does not evict the
-	// roles of another one that has no more than its share. Equal roles of two tenants share a
-	// Provider, which counts for the tenant that asked first.
+	// Tenant is the name of the tenant that the role counts against, if the role is not in the
+	// Pool yet. It has at most 4,096 bytes. The default is the identity of the token source, or
+	// the path of the token file. A Pool is fair between tenants: a tenant cannot evict the
+	// roles of another tenant that is within its share. Equal roles of two tenants share a
+	// Provider, which counts against the tenant that requested it first.
 	Tenant string
 }
 
-// ChainedRole describes a role of a role chain; see [RoleOptions]. Its role's trust policy must allow
-// the role before it in the chain, which needs the permission sts:AssumeRole for it, and also
+// ChainedRole describes a role of a role chain; see [RoleOptions]. The trust policy of the role must
+// allow its predecessor in the chain, which needs the permission sts:AssumeRole for it, and also
 // sts:TagSession or sts:SetSourceIdentity if there are tags or a source identity.
 type ChainedRole struct {
 	RoleARN           string
-	ExternalID        string            // at most 1,224 characters; what the role's account requires
+	ExternalID        string            // at most 1,224 characters; the external ID that the trust policy requires
 	SessionName       string            // the default is that of the role before it
 	Tags              map[string]string // session tags, at most 50
 	TransitiveTagKeys []string          // the tags that the next roles of the chain inherit, in any order
@@ -104,7 +105,8 @@ func (opts *RoleOptions) withinLimits(sourceKey config.SourceKey) bool {
 		len(sourceKey.Identity) <= config.MaxIdentity && len(opts.Tenant) <= config.MaxIdentity && config.ValidatePolicies(opts.Policy, opts.PolicyARNs) == nil
 }
 
-// withinLimits reports whether the options are short enough for a key. Options that STS accepts are.
+// withinLimits reports whether the options are short enough for a key. All options that STS accepts
+// are.
 func (r *ChainedRole) withinLimits() bool {
 	if len(r.Tags) > config.MaxTags || len(r.TransitiveTagKeys) > config.MaxTags || len(r.PolicyARNs) > config.MaxTags {
 		return false
@@ -122,7 +124,7 @@ func (r *ChainedRole) withinLimits() bool {
 	return size <= config.MaxChainedRole
 }
 
-// role returns the config of a role, and what is wrong with it.
+// role returns the config of a role and the errors in it.
 func (p *Pool) role(opts *RoleOptions, source config.SourceKey) (*config.Config, config.Errors) {
 	c := *p.config
 	c.RoleARN, c.SessionName, c.Region, c.Duration, c.Policy = opts.RoleARN, opts.SessionName, opts.Region, opts.Duration, opts.Policy
@@ -206,7 +208,7 @@ func linkKey(r *ChainedRole, source *Provider) roleKey {
 
 func sorted(texts []string) []string { return slices.Sorted(slices.Values(texts)) }
 
-// encode returns a text that differs for any two different sequences of equally many lists.
+// encode returns an unambiguous encoding of a fixed number of lists.
 func encode(lists ...[]string) string {
 	var out []byte
 	for _, list := range lists {

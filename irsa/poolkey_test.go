@@ -207,7 +207,7 @@ func TestPoolRejectsInvalidChains(t *testing.T) {
 
 // A field of the SDK's options that ChainedRole does not have must be added to it, or make the options
 // incomparable. Otherwise different options would share a Provider.
-func TestPoolKnowsAllAssumeRoleOptions(t *testing.T) {
+func TestPoolHandlesAllAssumeRoleOptions(t *testing.T) {
 	known := []string{
 		"Client", "RoleARN", "RoleSessionName", "Duration", "ExternalID", "Policy", "PolicyARNs", "SerialNumber", "SourceIdentity",
 		"TokenProvider", "Tags", "TransitiveTagKeys", "CredentialSources", // the last has no effect

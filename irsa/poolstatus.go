@@ -15,7 +15,7 @@ type PoolStatus struct {
 	Failing       int // roles whose last exchange failed
 	NoCredentials int // failing roles without valid credentials
 	Calls         cache.LimiterStatus
-	Tenants       map[string]TenantStatus // by tenant, of those that have roles in the Pool
+	Tenants       map[string]TenantStatus // by tenant; only tenants with roles in the Pool
 }
 
 // TenantStatus describes the roles of one tenant of a [Pool]; see [RoleOptions].

@@ -31,7 +31,7 @@ type Provider struct {
 	chain   *chainExchange           // nil for a web identity
 	derived derivedProviders         // the derived Providers
 
-	standing atomic.Pointer[standingError]
+	shared atomic.Pointer[sharedError]
 }
 
 // New returns a Provider of the role that the environment and the options specify. It
@@ -69,13 +69,13 @@ func (p *Provider) initCache(attempts aws.CredentialsProvider) {
 // Retrieve returns valid credentials. If the Provider has some, it returns them
 // immediately, without I/O or allocation. Otherwise it waits for an exchange until ctx
 // is done. If the last exchange failed, it returns that exchange's [*Error] immediately
-// until the next one is due. Only callers that wait for the very first credentials
-// wait through up to two temporary failures: about two seconds, or two attempt timeouts
-// if STS does not respond at all.
+// until the next one is due. Only callers waiting for the first credentials wait
+// through up to two temporary failures: about two seconds, or two attempt timeouts if
+// STS does not respond at all.
 //
 // Expires is the time at which the Provider stops serving the credentials: 8 to 10
-// seconds before their expiry, or 0.8 to 1% of a shorter lifetime. It never lies past
-// the expiry.
+// seconds before their expiry, or 0.8 to 1% of a shorter lifetime. It is never later
+// than the expiry.
 func (p *Provider) Retrieve(ctx context.Context) (creds aws.Credentials, err error) {
 	if p.cache.TryRetrieve(&creds) {
 		return creds, nil
@@ -88,9 +88,10 @@ func (p *Provider) Retrieve(ctx context.Context) (creds aws.Credentials, err err
 
 // Ready returns nil if the Provider has valid credentials. Otherwise it waits for an exchange like
 // [Provider.Retrieve], and returns an [*Error] if that fails or ctx is done. Use it in a readiness
-// probe, with a timeout of a second or two. It stays nil while exchanges fail and the credentials are
-// valid, because callers are not affected yet; Healthy reports that. A liveness probe needs neither:
-// a restart repairs nothing, and discards credentials that are still valid.
+// probe, with a timeout of a second or two. It also returns nil while exchanges fail but the
+// credentials are still valid, because callers are not affected; Healthy reports such failures. A
+// liveness probe should use neither: a restart repairs nothing, and discards credentials that are
+// still valid.
 func (p *Provider) Ready(ctx context.Context) error {
 	_, err := p.Retrieve(ctx)
 	return err
@@ -208,9 +209,10 @@ func (p *Provider) ProviderSources() []aws.CredentialSource {
 // Close closes the Provider and those that its AssumeRole returned. It cancels the exchange
 // in progress, wakes waiting callers, and waits for all goroutines that they started. After
 // that, methods return an [*Error] of the kind [ErrClosed]. Close can be called more than
-// once. It is a no-op for a Provider obtained from a [Pool], also with AssumeRole, because
-// other callers share it; closing the Pool closes it. A Provider that the Pool has evicted
-// is not closed with the Pool. It then serves its credentials until they expire.
+// once. It is a no-op for a Provider obtained from a [Pool], directly or through
+// AssumeRole, because other callers share it; closing the Pool closes it. A Provider that
+// the Pool has evicted is not closed with the Pool. It then serves its credentials until
+// they expire.
 //
 // Close waits at most for [Options].AttemptTimeout in all. It returns an error if a client,
 // a token source or an observer of the application has not returned by then. These must not
@@ -259,5 +261,5 @@ func closeCaches(all []*Provider) error {
 	if failed == 0 {
 		return nil
 	}
-	return fmt.Errorf("irsa: %d of %d Providers have not ended; the first: %w", failed, len(all), first)
+	return fmt.Errorf("irsa: close timed out for %d of %d Providers: %w", failed, len(all), first)
 }

@@ -116,9 +116,10 @@ func (k *servedKeys) receivedAt(id string) (at time.Time, ok bool) {
 	return time.Time{}, false
 }
 
-// replace reports whether the rejected credentials have been replaced, so that the request can be
-// sent again with other ones. It waits for at most one exchange, until ctx is done or the attempt
-// times out. The error is that of the exchange, or nil if there was none.
+// replace replaces rejected credentials if necessary, and reports whether newer ones are
+// available to resend the request with. (a name that acts, a comment that only reports) It waits
+// for at most one exchange, until ctx is done or the attempt times out. The error is that of the
+// exchange, or nil if there was none.
 func (p *Provider) replace(ctx context.Context, r rejection) (bool, error) {
 	received, ours := p.state.keys.receivedAt(r.key)
 	if r.verdict == accepted || !ours {

@@ -218,7 +218,7 @@ func TestRejectionOfWithdrawnKeyReturnsBothErrors(t *testing.T) {
 	})
 }
 
-func TestRejectionThroughClientThatNamesNoRequest(t *testing.T) {
+func TestRejectionWithoutRequestInResponse(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k, p := providers["New"](t)
 		dead := retrieve(t, p).AccessKeyID
@@ -242,7 +242,7 @@ func TestRejectionThroughClientThatNamesNoRequest(t *testing.T) {
 	})
 }
 
-func TestRejectionOfNewKeyLastsAtMostAMinute(t *testing.T) {
+func TestRejectionOfNewKeyEndsWithinOneMinute(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		_, p := providers["New"](t)
 		dead := retrieve(t, p).AccessKeyID
@@ -261,7 +261,7 @@ func TestRejectionOfNewKeyLastsAtMostAMinute(t *testing.T) {
 	})
 }
 
-func TestRejectionInDoubtCausesOneBackgroundExchange(t *testing.T) {
+func TestRejectionWithAmbiguousCodeCausesOneBackgroundExchange(t *testing.T) {
 	for _, code := range []string{"RequestExpired", "RequestExpiredException", "AuthFailure", "InvalidToken"} {
 		t.Run(code, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

@@ -7,7 +7,7 @@ import (
 	"github.com/irsakit/irsakit/irsa/irsatest"
 )
 
-// breakage is one thing that can be wrong with a site.
+// breakage is one misconfiguration or failure of a site.
 type breakage struct {
 	kind, name  string
 	application application

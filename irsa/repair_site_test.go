@@ -29,7 +29,7 @@ const (
 	sourceIdentityClaim = "https://aws.amazon.com/source_identity"
 )
 
-// site is a random application in a pod, with everything around it that can be wrong.
+// site is a random application in a pod, with its configurable surroundings.
 type site struct {
 	*testing.T
 	random *rand.Rand

@@ -14,9 +14,9 @@ import (
 	"github.com/irsakit/irsakit/internal/test/testsize"
 )
 
-// TestAdviceRepairsRandomSetups breaks one thing in random setups. The text of the advice must then be
+// TestErrorAdviceRepairsRandomSetups breaks one thing in random setups. The text of the advice must then be
 // enough to repair it. The number in the name of a subtest is its seed.
-func TestAdviceRepairsRandomSetups(t *testing.T) {
+func TestErrorAdviceRepairsRandomSetups(t *testing.T) {
 	all := breakages()
 	for i := range testsize.Choose(50, 150, 1000) {
 		b := all[i*31%len(all)]

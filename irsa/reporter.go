@@ -29,8 +29,8 @@ func (r *reporter) log(level slog.Level, message string, args ...any) {
 	<-written
 }
 
-// logLater logs a message in a separate goroutine and does not wait for it. The handler may be waiting
-// for the caller, if it sends lines with a client of the Provider.
+// logLater logs a message in a separate goroutine and does not wait for it. The handler may itself
+// wait for the caller, if it sends log messages with a client that uses the Provider.
 func (r *reporter) logLater(level slog.Level, message string, args ...any) {
 	r.lines.Put(func() { r.log(level, message, args...) }, func(write func()) { write() })
 }

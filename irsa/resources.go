@@ -10,7 +10,8 @@ import (
 	"github.com/irsakit/irsakit/internal/exchange"
 )
 
-// resources are what a Provider and its derived Providers share, or all Providers of a Pool.
+// resources contains what a Provider shares with its derived Providers, or with all
+// Providers of its Pool.
 type resources struct {
 	reporter
 	client *exchange.Client
@@ -41,7 +42,7 @@ func (r *resources) release(watch <-chan struct{}, deadline time.Time) error {
 		select {
 		case <-ended:
 		case <-limit.C:
-			return errors.New("irsa: closed, but the token file, Options.Logger or Options.Observe still keeps a goroutine")
+			return errors.New("irsa: close timed out: a read of the token file, Options.Logger or Options.Observe has not returned")
 		}
 	}
 	return nil

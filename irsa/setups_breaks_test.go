@@ -49,8 +49,8 @@ func unknownHost() *http.Client {
 	})}
 }
 
-// trusting sets the role's trust policy to one with this condition on the subject, and adds it
-// to the report.
+// trusting sets a trust policy with this condition on the subject, and checks it in the
+// report.
 func trusting(operator, subject string) func(*broken) {
 	return func(b *broken) {
 		b.document = strings.NewReplacer("StringEquals", operator, b.sa.Subject(), subject).Replace(b.role.TrustPolicy())

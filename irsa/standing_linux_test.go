@@ -14,9 +14,9 @@ import (
 	"github.com/irsakit/irsakit/irsa/irsatest"
 )
 
-// While a failure stands, a caller costs no text, no file access and no STS call: all get the same
-// Error.
-func TestRetrieveReturnsTheSameErrorUntilTheNextExchange(t *testing.T) {
+// Until the next attempt, a call formats no text, accesses no file and makes no STS call: all
+// callers get the same Error.
+func TestRetrieveReturnsSameErrorUntilNextExchange(t *testing.T) {
 	for name, begin := range map[string]func(*irsatest.Cluster, *irsatest.Pod){
 		"connections are refused": func(k *irsatest.Cluster, _ *irsatest.Pod) { k.STS.Down() },
 		"STS hangs":               func(k *irsatest.Cluster, _ *irsatest.Pod) { k.STS.Fail(irsatest.Hang, -1) },

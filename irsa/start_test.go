@@ -51,7 +51,7 @@ func memoryOf(f func()) (allocations, allocated float64) {
 // Until its first credentials, a program must not allocate much more than one with the SDK's provider
 // alone. The test leaves out what a process initializes once and the connection, which are three quarters
 // of the allocations and equal for both. internal/test/bench measures whole programs.
-func TestStartAllocatesLittleMoreThanTheSDK(t *testing.T) {
+func TestNewAndFirstRetrieveAllocateLittleMoreThanSDK(t *testing.T) {
 	k, pod := newPod(t)
 	client := replay(t, k.HTTPClient())
 	var started []aws.CredentialsProvider

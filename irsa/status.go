@@ -21,9 +21,8 @@ type Status struct {
 }
 
 // Healthy returns nil if the Provider serves credentials and the last exchange succeeded.
-// Otherwise its error wraps Status.Err, and Status.State tells the cases apart. See
-// [cache.Status.Healthy], also for what a readiness probe must check in addition. Healthy
-// does not block.
+// Otherwise its error wraps Status.Err, and Status.State distinguishes the cases. See
+// [cache.Status.Healthy], also for its use in readiness probes. Healthy does not block.
 func (p *Provider) Healthy() error { return p.Status().Healthy() }
 
 // Status returns the Provider's current status. It takes no locks and does not block.

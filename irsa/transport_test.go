@@ -25,8 +25,8 @@ import (
 	"github.com/irsakit/irsakit/irsa"
 )
 
-// A middlebox that has lost its state discards everything sent on old connections.
-func TestTransportUsesNoOldConnectionAfterATimeout(t *testing.T) {
+// A middlebox that lost its state drops everything sent on existing connections.
+func TestTransportDoesNotReuseConnectionsAfterTimeout(t *testing.T) {
 	t.Parallel()
 	for _, roles := range []int{1, 4, 32} {
 		for name, together := range map[string]bool{"one after the other": false, "together": true} {
@@ -85,9 +85,9 @@ func refreshAll(t *testing.T, p *irsa.Pool, roles []irsa.RoleOptions, together b
 	callers.Wait()
 }
 
-// The library must not close the connections of the application's own *http.Client, which other
-// requests use. Each of them fails once.
-func TestTransportOfTheApplicationRecoversFromSwallowedConnections(t *testing.T) {
+// The library must not close the connections of an *http.Client that belongs to the
+// application, because other requests use them. Each dead connection fails one request.
+func TestTransportOfApplicationRecoversFromDeadConnections(t *testing.T) {
 	for _, roles := range []int{1, 4, 32} {
 		synctest.Test(t, func(t *testing.T) {
 			k, pod, tenants := newTenants(t, roles)
@@ -159,7 +159,7 @@ func TestTransportBoundsHeaders(t *testing.T) {
 }
 
 // A server that switches protocols keeps the connection open, which does not end with the context.
-func TestTransportReadsNoConnectionAfterHTTP101(t *testing.T) {
+func TestTransportDoesNotReadBodyOfHTTP101(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k, pod := newPod(t)
 		n := newNetwork(t, k)
@@ -198,7 +198,7 @@ type wrapper struct {
 	stscreds.AssumeRoleWithWebIdentityAPIClient
 }
 
-func TestTransportFollowsNoRedirect(t *testing.T) {
+func TestTransportDoesNotFollowRedirects(t *testing.T) {
 	var astray atomic.Int64
 	elsewhere := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { astray.Add(1) }))
 	defer elsewhere.Close()

@@ -62,10 +62,10 @@ func TestReportCheckTrustPolicy(t *testing.T) {
 			return `{"Role": {"RoleName": "s3-writer", "AssumeRolePolicyDocument": ` + trust + `}}`
 		}, passed, passed, "allowed by statement 1", ""},
 		{"an IP address", replace(equals, `"IpAddress": {"aws:SourceIp": "10.0.0.0/8"}, `+equals), passed, warned,
-			`Allow in statement 1 cannot be judged: IpAddress on "aws:SourceIp" (only AWS knows this key)`, "check by hand what cannot be judged"},
-		{"an IP address, and the exchange failed", replace(equals, `"IpAddress": {"aws:SourceIp": "10.0.0.0/8"}, `+equals), failed, warned, "cannot be judged", "check by hand what cannot be judged"},
-		{"a date", replace(equals, `"DateLessThan": {"aws:CurrentTime": "2030-01-01T00:00:00Z"}, `+equals), passed, warned, `DateLessThan on "aws:CurrentTime"`, "check by hand what cannot be judged"},
-		{"an unknown operator", replace(equals, `"StringMatches": {"aws:SourceVpc": "vpc-1"}, `+equals), passed, warned, `StringMatches on "aws:SourceVpc"`, "check by hand what cannot be judged"},
+			`Allow in statement 1 cannot be evaluated: IpAddress on "aws:SourceIp" (its value is known only to AWS)`, "check manually what could not be evaluated"},
+		{"an IP address, and the exchange failed", replace(equals, `"IpAddress": {"aws:SourceIp": "10.0.0.0/8"}, `+equals), failed, warned, "cannot be judged", "check manually what could not be evaluated"},
+		{"a date", replace(equals, `"DateLessThan": {"aws:CurrentTime": "2030-01-01T00:00:00Z"}, `+equals), passed, warned, `DateLessThan on "aws:CurrentTime"`, "check manually what could not be evaluated"},
+		{"an unknown operator", replace(equals, `"StringMatches": {"aws:SourceVpc": "vpc-1"}, `+equals), passed, warned, `StringMatches on "aws:SourceVpc"`, "check manually what could not be evaluated"},
 		{"every subject", func(trust, _ string) string {
 			return strings.NewReplacer(cart, `"*"`, "StringEquals", "StringLike").Replace(trust)
 		}, passed, warned, "statement 1 is too broad: it also allows every token of ISSUER", `in statement 1, require StringEquals on "ISSUER:sub" to be ` + cart},

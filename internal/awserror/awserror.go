@@ -51,8 +51,7 @@ func Permanent(err error) bool {
 	return retry.IsErrorRetryables(retry.DefaultRetryables).IsErrorRetryable(err) != aws.TrueTernary
 }
 
-// RetryAfter returns the wait that the X-Amz-Retry-After header of an SDK error contains, in
-// milliseconds.
+// RetryAfter returns the delay in the X-Amz-Retry-After header of the response in err, or 0.
 func RetryAfter(err error) time.Duration {
 	var response *smithyhttp.ResponseError
 	if !errors.As(err, &response) || response.Response == nil || response.Response.Response == nil {
@@ -61,8 +60,9 @@ func RetryAfter(err error) time.Duration {
 	return schedule.ParseRetryAfter(response.Response.Header.Get("X-Amz-Retry-After"))
 }
 
-// Answer reports whether err is the answer of a service, and whether the service throttled the
-// request. Methods of err are foreign code. If one panics, err does not count as an answer.
+// Response reports whether err is a response from a service, and whether the service throttled
+// the request. The methods of err are user code; if one panics, err does not count as a
+// response.
 func Answer(err error) (answered, throttled bool) {
 	defer func() { _ = recover() }()
 	var api smithy.APIError

@@ -47,15 +47,16 @@ func (d *diagnosis) checkExchange(ctx context.Context) {
 	d.align(timedOut)
 }
 
-// align gives the exchange, which failed, and the checks with the same cause the same advice. If the
-// exchange timed out, that is the advice of the step that timed out before, otherwise it is the exchange's.
+// align gives a failed exchange and the checks with the same cause the same advice. If the exchange
+// timed out, that is the advice of the step that timed out before it; otherwise it is the advice of
+// the exchange.
 func (d *diagnosis) align(timedOut bool) {
 	last := &d.result.Checks[len(d.result.Checks)-1]
 	for i := range d.result.Checks {
 		switch c := &d.result.Checks[i]; {
 		case timedOut && c.Name == d.timedOut:
 			last.Advice, last.Link = c.Advice, c.Link
-		case c.Name == nameClock: // the node's, but the exchange may have failed because of another one
+		case c.Name == nameClock: // about the node's clock; the exchange may have failed because of the API server's
 		case c.Link != "" && c.Link == last.Link && (c.Status == Failed || c.Status == Warned):
 			c.Advice = last.Advice
 		}
@@ -105,7 +106,7 @@ func (d *diagnosis) judgeIdentity(err error) (Status, explain.Advice) {
 	f.Kind, f.Source = explain.Kind(err, f.RoleARN), f.RoleARN // the role signed the request
 	switch {
 	case !f.IsAWS():
-		return Warned, explain.Advice{Text: "ignore this if the server is not that of AWS: not all of them support GetCallerIdentity"}
+		return Warned, explain.Advice{Text: "ignore this if the server is not AWS: not every STS-compatible server supports GetCallerIdentity"}
 	case errors.Is(f.Kind, explain.ErrAccessDenied):
 		return Warned, explain.Advice{Heading: explain.HeadingAccessDenied, Text: "only this check is denied, usually by the VPC endpoint policy of STS: programs do not need it. To let it pass, allow sts:GetCallerIdentity there"}
 	case errors.Is(f.Kind, explain.ErrThrottled), errors.Is(f.Kind, explain.ErrUnavailable):
@@ -124,7 +125,7 @@ func (d *diagnosis) checkExpiry(context.Context) {
 	left := time.Until(d.creds.Expires).Round(time.Second)
 	text := fmt.Sprintf("the credentials expire at %s, in %v", explain.ClockTime(d.creds.Expires), left)
 	if d.facts(nil, nil).IsAWS() && left < 14*time.Minute {
-		d.add(nameExpiry, Warned, text+", although sessions of AWS last at least 15 minutes", explain.Advice{Heading: explain.HeadingClock, Text: "check the node's clock, and which server responds as STS"})
+		d.add(nameExpiry, Warned, text+", although AWS sessions last at least 15 minutes", explain.Advice{Heading: explain.HeadingClock, Text: "check the node's clock, and which server responds as STS"})
 		return
 	}
 	d.pass(nameExpiry, "%s; they are refreshed after 60 to 80%% of that time", text)

@@ -19,7 +19,7 @@ func networkChecks() []string {
 	return []string{nameNameResolution, nameConnection, nameTLS, nameAnswer, nameClock}
 }
 
-// checkNetwork checks with an unsigned request whether STS can be reached, and what time it is there.
+// checkNetwork sends an unsigned request to check whether STS is reachable, and to read its clock.
 func (d *diagnosis) checkNetwork(ctx context.Context) {
 	if d.config.URL() == "" || d.result.has(nameEndpoint, Skipped) {
 		for _, name := range networkChecks() {
@@ -43,7 +43,7 @@ func (d *diagnosis) checkNetwork(ctx context.Context) {
 	d.checkNameResolution(p, exchange.Proxied(client, d.config.URL()))
 	d.checkConnection(p, exchange.Proxied(client, d.config.URL()))
 	d.checkTLS(p)
-	d.checkAnswer(p)
+	d.checkResult(p)
 	d.checkClock(p)
 }
 
@@ -101,11 +101,11 @@ func (d *diagnosis) checkConnection(p *probe, proxied bool) {
 	case p.connect.done:
 		d.pass(nameConnection, "connected to %s", p.address)
 	case p.reused:
-		d.pass(nameConnection, "an open connection was used")
+		d.pass(nameConnection, "an existing connection was reused")
 	case !p.traced():
 		d.skip(nameConnection, "the HTTP client does not report this step")
 	default:
-		d.skip(nameConnection, "the name of the host was not resolved")
+		d.skip(nameConnection, "the host name was not resolved")
 	}
 }
 
@@ -129,7 +129,7 @@ func (d *diagnosis) reachedSTS() bool {
 	return !d.result.has(nameNameResolution, Failed) && !d.result.has(nameConnection, Failed) && !d.result.has(nameTLS, Failed)
 }
 
-func (d *diagnosis) checkAnswer(p *probe) {
+func (d *diagnosis) checkResult(p *probe) {
 	answered := fmt.Sprintf("a server responds with HTTP %d", p.status)
 	switch {
 	case !d.reachedSTS():
@@ -137,19 +137,19 @@ func (d *diagnosis) checkAnswer(p *probe) {
 	case p.err != nil:
 		d.failProbe(nameAnswer, p, explain.Timeout(d.config.Region, d.config.URL()))
 	case p.status >= http.StatusInternalServerError && p.fromSTS:
-		d.add(nameAnswer, Warned, fmt.Sprintf("STS responds with HTTP %d", p.status), explain.Advice{Heading: explain.HeadingSTSUnavailable, Text: "wait: STS has a fault, and the library retries"})
+		d.add(nameAnswer, Warned, fmt.Sprintf("STS responds with HTTP %d", p.status), explain.Advice{Heading: explain.HeadingSTSUnavailable, Text: "wait: STS is failing, and the library retries"})
 	case p.fromSTS:
 		d.pass(nameAnswer, "STS responds")
 	case d.facts(nil, nil).IsAWS():
 		d.foreignAnswer = true
-		d.add(nameAnswer, Warned, answered+", but that is not a response of AWS STS", explain.NotSTS(d.config.Shared.Endpoint, d.config.URL()))
+		d.add(nameAnswer, Warned, answered+", but the response is not from AWS STS", explain.NotSTS(d.config.Shared.Endpoint, d.config.URL()))
 	default:
 		d.pass(nameAnswer, "%s", answered)
 	}
 }
 
-// checkClock compares the node's clock with STS's. Services reject signatures by a clock that is off
-// by 5 minutes.
+// checkClock compares the node's clock with STS's. Services reject requests signed with a clock that
+// is off by more than 5 minutes.
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-troubleshooting.html
 func (d *diagnosis) checkClock(p *probe) {
 	if p.date.IsZero() {

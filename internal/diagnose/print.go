@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// opening explains the checks to readers who do not know IRSA.
+// opening is an introduction to IRSA.
 const opening = "IRSA (IAM Roles for Service Accounts) gives a pod AWS credentials without stored keys: the EKS webhook sets AWS_ROLE_ARN and " +
 	"AWS_WEB_IDENTITY_TOKEN_FILE in new pods of an annotated service account, and AWS STS exchanges the token in that file for the role's credentials."
 
@@ -16,8 +16,8 @@ const (
 	minWidth     = 40
 )
 
-// Print returns the checks as text with lines of at most width bytes, but for words that are longer.
-// Failed checks come first, then warnings. The others are counted, or listed if all is set.
+// Print returns the checks as text wrapped at width bytes, except for longer words. Failed checks
+// come first, then warnings. The others are counted, or listed if all is set.
 func Print(checks []Check, width int, all bool) string {
 	if width <= 0 {
 		width = defaultWidth
@@ -87,7 +87,7 @@ func summary(counts map[Status]int) string {
 type printer struct {
 	width  int
 	text   strings.Builder
-	advice string // of the problem before
+	advice string // the advice of the previous problem
 }
 
 func (p *printer) newline() { p.text.WriteByte('\n') }
@@ -134,8 +134,8 @@ func word(s Status) string {
 	return string(s)
 }
 
-// wrap adds text in lines that are not longer than the width, unless a single word is. first and rest
-// begin the first and the other lines.
+// wrap adds text, wrapped at the width unless a single word is longer. first and rest are the
+// prefixes of the first line and of the others.
 func (p *printer) wrap(text, first, rest string) {
 	line, empty := first, true
 	for _, w := range strings.Fields(text) {

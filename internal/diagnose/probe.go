@@ -76,8 +76,8 @@ func sendProbe(ctx context.Context, client aws.HTTPClient, endpoint string) (p *
 	return p
 }
 
-// stopTrace stops the tracing. The transport also traces connections that complete after the
-// request. After that, p does not change and can be read without the lock.
+// stopTrace stops recording trace events, which the transport also sends after the request
+// has completed. Afterward p does not change and can be read without the lock.
 func (p *probe) stopTrace() {
 	p.mu.Lock()
 	defer p.mu.Unlock()

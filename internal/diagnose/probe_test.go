@@ -71,7 +71,7 @@ func askThrough(t *testing.T, limit time.Duration, target string, change func(*h
 	return sendProbe(ctx, client, target), client
 }
 
-func TestProbeFailureLinksToItsHeading(t *testing.T) {
+func TestProbeFailureLinksToHeading(t *testing.T) {
 	secure := func(config *tls.Config) string {
 		server := httptest.NewUnstartedServer(http.NotFoundHandler())
 		server.TLS = config
@@ -131,7 +131,7 @@ func requireFailedProbe(t *testing.T, p *probe, target string, proxied bool, che
 	d.checkNameResolution(p, proxied)
 	d.checkConnection(p, proxied)
 	d.checkTLS(p)
-	d.checkAnswer(p)
+	d.checkResult(p)
 	var failed []Check
 	for _, c := range d.result.Checks {
 		if c.Status == Failed {

@@ -41,11 +41,11 @@ func (d *diagnosis) checkOtherCredentials(context.Context) {
 		cures = append(cures, "remove AWS_PROFILE from the pod")
 	}
 	if d.env.Lookup(config.EnvContainerURI) != "" && d.result.has(nameEnvironment, Passed) {
-		found = append(found, config.EnvContainerURI+" is set: the pod has EKS Pod Identity besides IRSA, and the SDK determines which one is used")
+		found = append(found, config.EnvContainerURI+" is set: the pod has EKS Pod Identity in addition to IRSA, and which one is used depends on the SDK")
 		cures = append(cures, "choose one: delete the pod identity association, or the annotation of the service account")
 	}
 	if len(found) == 0 {
-		d.pass(nameOtherCredentials, "there are no others in the environment")
+		d.pass(nameOtherCredentials, "no other credentials in the environment")
 		return
 	}
 	d.add(nameOtherCredentials, Warned, strings.Join(found, "; ")+"; this library uses the role",
@@ -55,7 +55,7 @@ func (d *diagnosis) checkOtherCredentials(context.Context) {
 // checkRole checks the role's ARN, and whether its partition is that of the region.
 func (d *diagnosis) checkRole(context.Context) {
 	if d.config.RoleARN == "" {
-		d.skip(nameRole, "there is none")
+		d.skip(nameRole, "no role is configured")
 		return
 	}
 	if d.failIf(nameRole, explain.HeadingRoleARN) {
@@ -63,7 +63,7 @@ func (d *diagnosis) checkRole(context.Context) {
 	}
 	if other := d.facts(nil, nil).OtherPartition(); other != "" {
 		d.fail(nameRole,
-			fmt.Errorf("%s is not in the partition of the region %s, which is %s: STS cannot assume roles of another partition", d.config.RoleARN, d.config.Region, other),
+			fmt.Errorf("%s is not in the partition of the region %s, which is %s: a role cannot be assumed from another partition", d.config.RoleARN, d.config.Region, other),
 			explain.Advice{Heading: explain.HeadingRoleARN, Text: "correct the annotation eks.amazonaws.com/role-arn and recreate the pod, or correct AWS_REGION"})
 		return
 	}
@@ -95,7 +95,7 @@ func (d *diagnosis) checkRegion(context.Context) {
 	case region == "" && d.config.Shared.STS != nil:
 		d.skip(nameRegion, "the client in Options.STS has its own region")
 	case region == "":
-		d.skip(nameRegion, "there is none in %s or a token", config.EnvRegion)
+		d.skip(nameRegion, "no region in %s or in the token", config.EnvRegion)
 	case d.given.Region != "":
 		d.pass(nameRegion, "%s, from Options.Region", region)
 	case d.env.Lookup(config.EnvRegion) != "":

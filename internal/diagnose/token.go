@@ -41,7 +41,7 @@ func (d *diagnosis) checkTokenPath(ctx context.Context) {
 	info, err := os.Stat(path)
 	switch {
 	case errors.Is(err, fs.ErrPermission):
-		d.skip(nameTokenPath, "a folder in %s is not accessible", path)
+		d.skip(nameTokenPath, "a directory in %s is not accessible", path)
 	case err != nil:
 		d.failWithKind(nameTokenPath, explain.ErrTokenFile, err)
 	case !info.Mode().IsRegular():
@@ -64,7 +64,7 @@ func (d *diagnosis) checkTokenPermission(context.Context) {
 		return
 	}
 	if d.result.has(nameTokenPath, Failed) {
-		d.skip(nameTokenPermission, "there is no such file")
+		d.skip(nameTokenPermission, "the file does not exist")
 		return
 	}
 	file, _, err := regularfile.Open(path)
@@ -143,7 +143,7 @@ func (d *diagnosis) checkClaims(context.Context) {
 // checkAudience checks whether the token's audience is STS.
 func (d *diagnosis) checkAudience(context.Context) {
 	if d.token == nil || len(d.token.Claims().Audience) == 0 {
-		d.skip(nameAudience, "there is none")
+		d.skip(nameAudience, "no token with an audience")
 		return
 	}
 	audience := d.token.Claims().Audience
@@ -176,7 +176,7 @@ func (d *diagnosis) checkLifetime(context.Context) {
 	case left <= 0:
 		d.failWithKind(nameLifetime, explain.ErrTokenExpired, fmt.Errorf("the token expired at %s", explain.ClockTime(claims.Expiry)))
 	case now.Before(claims.IssuedAt.Add(-time.Minute)):
-		d.add(nameLifetime, Warned, fmt.Sprintf("by this node's clock it is issued %v in the future", claims.IssuedAt.Sub(now).Round(time.Second)),
+		d.add(nameLifetime, Warned, fmt.Sprintf("by this node's clock, the token was issued %v in the future", claims.IssuedAt.Sub(now).Round(time.Second)),
 			explain.Advice{Heading: explain.HeadingClock, Text: "the clocks of the node and of the API server differ: check their time synchronization"})
 	case now.After(renewal.Add(min(life/10, 5*time.Minute))):
 		d.add(nameLifetime, Warned, fmt.Sprintf("%s; the kubelet should have renewed it at %s", until, explain.ClockTime(renewal)),

@@ -39,8 +39,8 @@ func claimsOf(token tokenfile.Token) (claims map[string]any) {
 	return claims
 }
 
-// TrustPolicy checks whether a trust policy allows an identity, which is nil if it is unknown, and no
-// strangers. exchange is the status of the exchange.
+// TrustPolicy checks that a trust policy allows identity, which may be nil, and no unintended
+// principals. exchange is the status of the exchange.
 func TrustPolicy(document []byte, identity *Identity, exchange Status) Check {
 	c := evaluate(document, identity, exchange)
 	c.Name, c.Detail, c.Advice = nameTrustPolicy, explain.OneLine(c.Detail), explain.OneLine(c.Advice)
@@ -50,10 +50,10 @@ func TrustPolicy(document []byte, identity *Identity, exchange Status) Check {
 	return c
 }
 
-// otherPolicy is the advice if STS does not decide as the policy does.
-const otherPolicy = "this is not the policy that the role has now: compare it with that in IAM, in the role's account"
+// otherPolicy is the advice if STS's decision contradicts the policy.
+const otherPolicy = "this is not the role's current trust policy: compare it with the one in IAM, in the role's account"
 
-// otherDocument is the advice if the document is no trust policy.
+// otherDocument is the advice if the document is not a trust policy.
 const otherDocument = "correct the document, or check the policy that the role has: aws iam get-role --role-name $ROLE --output json"
 
 // policyIn returns the trust policy in the output of aws iam get-role, or text itself if it is something else.
@@ -74,11 +74,11 @@ func evaluate(document []byte, identity *Identity, exchange Status) Check {
 	case errors.Is(err, trustpolicy.ErrUnsupported):
 		return Check{Status: Warned, Detail: fmt.Sprintf("the policy cannot be evaluated: %v", err), Advice: "check it by hand"}
 	case err != nil && passed:
-		return Check{Status: Warned, Detail: fmt.Sprintf("this is not a trust policy that IAM takes: %v", err), Advice: otherPolicy}
+		return Check{Status: Warned, Detail: fmt.Sprintf("IAM would reject this trust policy: %v", err), Advice: otherPolicy}
 	case err != nil:
-		return Check{Status: Failed, Detail: fmt.Sprintf("this is not a trust policy that IAM takes: %v", err), Advice: otherDocument}
+		return Check{Status: Failed, Detail: fmt.Sprintf("IAM would reject this trust policy: %v", err), Advice: otherDocument}
 	case identity == nil:
-		return Check{Status: Skipped, Detail: "there is no role, or no token, to judge it by"}
+		return Check{Status: Skipped, Detail: "no role or no token to evaluate it for"}
 	}
 	review := policy.Review(*identity)
 	detail := review.String()

@@ -1,5 +1,5 @@
-// Package evict bounds a set of members that belong to tenants, and selects fairly between the
-// tenants the members to evict.
+// Package evict implements a bounded set whose members belong to tenants, and which evicts
+// members fairly between tenants.
 package evict
 
 import "time"
@@ -54,7 +54,7 @@ func New[V any](limit int) *Set[V] {
 	return &Set[V]{max: limit, start: time.Now(), probation: newClass[V](false), confirmed: newClass[V](true)}
 }
 
-// Used returns when m was last used. Later uses return greater numbers.
+// Used returns the logical time at which m was last used. It increases with each use.
 func (m *Member[V]) Used() uint64 { return m.used }
 
 // Use marks m as used, and then its sources.
@@ -120,11 +120,11 @@ func (s *Set[V]) Confirm(m *Member[V]) (evicted []*Member[V]) {
 	return evicted
 }
 
-// victim returns the member that is evicted so that the tenant gets another one in c, or nil if there
-// is room. It reports whether there is room, or a victim.
+// victim returns the member to evict so that the tenant can add one to c, or nil if there is room. It
+// reports false if there is neither room nor a victim.
 //
-// The tenant with the most members loses one if it has more than its share. Otherwise the asking
-// tenant loses its own.
+// The tenant with the most members loses one if it has more than its share. Otherwise the
+// requesting tenant loses one of its own.
 func (s *Set[V]) victim(c *class[V], tenant string) (*Member[V], bool) {
 	if c.count < s.max {
 		return nil, true
@@ -253,8 +253,8 @@ func (sh *share[V]) addCandidate(m *Member[V]) {
 	sh.candidates.add(m)
 }
 
-// leastRecentlyUsed returns the candidate whose last use is the oldest. A use does not reorder the
-// candidates, which keeps it fast. leastRecentlyUsed does.
+// leastRecentlyUsed returns the least recently used candidate. It reorders the candidates, so that
+// Use need not.
 func (sh *share[V]) leastRecentlyUsed() *Member[V] {
 	for {
 		m := sh.candidates.first()

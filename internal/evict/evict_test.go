@@ -142,7 +142,7 @@ func TestSetProtectsTenantsWithinTheirShare(t *testing.T) {
 	}
 }
 
-func TestSetRejectsATenantWithoutMembersIfAllOthersHaveOne(t *testing.T) {
+func TestSetRejectsNewTenantIfAllOthersHaveOneMember(t *testing.T) {
 	s := evict.New[string](3)
 	for i := range 3 {
 		m := &member{}
@@ -158,7 +158,7 @@ func TestSetRejectsATenantWithoutMembersIfAllOthersHaveOne(t *testing.T) {
 
 // A tenant within its share loses nothing, even if the members of a larger one are in use. Those on
 // probation use none.
-func TestSetProtectsSharesIfTheLargestTenantCannotLose(t *testing.T) {
+func TestSetProtectsSharesIfLargestTenantCannotLose(t *testing.T) {
 	for _, confirmed := range []bool{true, false} {
 		s := evict.New[string](16)
 		add := func(m *member, tenant string) {

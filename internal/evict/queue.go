@@ -2,7 +2,7 @@ package evict
 
 import "container/heap"
 
-// queue is a priority queue whose items know their index in it.
+// queue is a priority queue whose items store their own index.
 type queue[T any] struct {
 	items []T
 	less  func(a, b T) bool

@@ -18,9 +18,9 @@ func argument(text string) string {
 
 var plainArgument = lazyregexp.New(`^[A-Za-z0-9/][A-Za-z0-9._/:=+@-]*$`)
 
-// kubectl returns a command about an object named in the token. It returns "" if no object can
-// have this name, or if the token is not from a file: the tokens of a function can be those of other
-// programs.
+// kubectl returns a command about an object named in the token. It returns "" if no object can have
+// this name, or if the token is not from a file: a token function may return tokens that belong to
+// another program.
 func (f Facts) kubectl(command, name, change string) string {
 	namespace := f.Claims.Namespace
 	if f.TokenFile == "" || !objectName.MatchString(name) || !objectName.MatchString(namespace) {

@@ -13,7 +13,7 @@ import (
 	"github.com/irsakit/irsakit/tokenfile"
 )
 
-// The words in braces, by what their values are part of.
+// The placeholders, grouped by the text that their values are part of.
 var (
 	argumentWords = []string{"rolename", "issuerarg", "providerarg", "audiencearg", "home", "variable", "seconds"}
 	commandWords  = []string{"deletepod", "annotate", "getaccount", "encrypted", "correction"}
@@ -24,7 +24,7 @@ var (
 	}
 )
 
-// hostile are texts that a shell or a command does not take for a value.
+// hostile contains texts that a shell or a command would not treat as a plain value.
 var hostile = []string{
 	"--all", "-x", "~root", "--endpoint-url=https://evil.example/", "$(id)", "`id`", "a\nid", `a"b`, "a'b", "a;id", "a b", "a --all", "a|b", "a&b",
 	"a>b", "a<b", "a*", "a?", "{a,b}", "!a", `a\b`, "${HOME}", "file:///etc/passwd", "http://evil.example", "",

@@ -8,9 +8,9 @@ import (
 	"github.com/irsakit/irsakit/tokenfile"
 )
 
-// Cause returns the text of a cause in one line. It is the same each time that the same thing happens:
-// times, addresses, ports and request IDs are replaced. file is the path of the token file, which is removed
-// where it only follows a text about the token.
+// Cause returns the text of a cause in one line. Failures with the same cause have the same text:
+// times, addresses, ports and request IDs are replaced. A trailing "(file)", the path of the token
+// file, is removed.
 func Cause(err error, file string) string {
 	if err == nil {
 		return ""

@@ -60,7 +60,7 @@ func Kind(err error, source string) error {
 // ErrNotInjected is the cause of an ErrNotConfigured if neither of the webhook's variables is set.
 var ErrNotInjected = errors.New("irsa: neither a role nor a token is configured")
 
-// IsTokenRejection reports whether STS rejected the token, so that a newer token can be accepted.
+// IsTokenRejection reports whether STS rejected the token. A newer token may be accepted.
 func IsTokenRejection(err error) bool {
 	kind := Kind(err, "")
 	return errors.Is(kind, ErrTokenExpired) || errors.Is(kind, ErrTokenRejected)

@@ -20,7 +20,7 @@ func answered(status int, code, message string) error {
 	return &RequestError{Status: status, Code: code, Message: message, Text: code + ": " + message, Err: &smithy.GenericAPIError{Code: code, Message: message}}
 }
 
-func TestKindAdviceAndPermanenceOfResponses(t *testing.T) {
+func TestKindOfResponses(t *testing.T) {
 	for _, tt := range []struct {
 		status        int
 		code, message string
@@ -28,7 +28,7 @@ func TestKindAdviceAndPermanenceOfResponses(t *testing.T) {
 		heading       Heading
 		permanent     bool
 	}{
-		{400, "ExpiredTokenException", "", ErrTokenExpired, HeadingClock, true}, // the expiry is unknown and lies ahead
+		{400, "ExpiredTokenException", "", ErrTokenExpired, HeadingClock, true}, // an unknown expiry counts as in the future
 		{403, "ExpiredToken", "", ErrTokenExpired, HeadingClock, true},
 		{400, "InvalidIdentityToken", "No OpenIDConnect provider found in your account for x", ErrTokenRejected, HeadingNoOIDCProvider, true},
 		{400, "InvalidIdentityToken", "Incorrect token audience", ErrTokenRejected, HeadingAudience, true},

@@ -16,19 +16,19 @@ import (
 	"github.com/irsakit/irsakit/tokenfile"
 )
 
-// Facts are what the advice for a failure depends on.
+// Facts contains the facts about a failure that advice depends on.
 type Facts struct {
 	Kind            error // one of the kinds
 	Err             error // the cause
 	Code            string
 	RoleARN         string
 	Source          string        // the role whose credentials sign the request; empty for a web identity
-	ExternalID      string        // of a role chain, as are Tagged and Identified
+	ExternalID      string        // only for role chains, like Tagged and Identified
 	Duration        time.Duration // the requested lifetime of the session
 	Tagged          bool          // the request has session tags
 	Identified      bool          // the request has a source identity
 	Region          string
-	Endpoint        string // the endpoint that was configured; empty for the region's
+	Endpoint        string // the configured endpoint; empty for the region's default
 	URL             string // the URL of STS; empty if it is not known
 	FIPS, DualStack bool   // the endpoint that was selected
 	CABundle        bool   // only the authorities in AWS_CA_BUNDLE are trusted
@@ -57,7 +57,7 @@ func (f Facts) text() string {
 	return f.Err.Error()
 }
 
-// expand replaces the words in braces of a rule's text.
+// expand replaces the placeholders in a rule's text.
 func (f Facts) expand(text string) string {
 	var out strings.Builder
 	for {
@@ -72,7 +72,7 @@ func (f Facts) expand(text string) string {
 	}
 }
 
-// value returns what a word in braces stands for: a fact, or a remedy.
+// value returns the value of a placeholder: a fact or a remedy.
 func (f Facts) value(word string) string {
 	switch word {
 	case "role":
@@ -142,7 +142,7 @@ func (f Facts) otherFile() string {
 	if strings.TrimPrefix(strings.ReplaceAll(f.TokenFile, `\`, "/"), "C:") == webhookFile {
 		return ""
 	}
-	return "If you do not mount the token yourself, AWS_WEB_IDENTITY_TOKEN_FILE has to be the path that the webhook sets, usually " + webhookFile + ". "
+	return "Unless you mount the token yourself, AWS_WEB_IDENTITY_TOKEN_FILE must be the path that the webhook sets, usually " + webhookFile + ". "
 }
 
 // partition returns the partition of the role, or "" if its ARN is invalid.
@@ -160,7 +160,7 @@ func (f Facts) exampleARN() string {
 	return "arn:" + partition + ":iam::111122223333:role/name"
 }
 
-// account returns the name of the role's account.
+// account returns a phrase for the role's account, with its ID if known.
 func (f Facts) account() string {
 	if role, err := arn.Parse(f.RoleARN); err == nil && role.AccountID != "" {
 		return "the role's account (" + role.AccountID + ")"
@@ -226,7 +226,7 @@ func (f Facts) actions() any {
 	return all
 }
 
-// inherited explains where tags and source identities come from that no option sets.
+// inherited explains the origin of tags and a source identity that no option sets.
 func (f Facts) inherited() string {
 	switch {
 	case f.action() == f.request(), f.action() == actionTags && f.Tagged, f.action() == actionIdentity && f.Identified:
@@ -249,8 +249,8 @@ func (f Facts) ProviderARN() string {
 	return role.String()
 }
 
-// audience returns the audience that STS compares: its own if the token has that or none,
-// otherwise the token's first.
+// audience returns the audience to configure: sts.amazonaws.com if the token has it or
+// has none, otherwise the token's first.
 func (f Facts) audience() string {
 	if len(f.Claims.Audience) == 0 || slices.Contains(f.Claims.Audience, STSAudience) {
 		return STSAudience
@@ -288,7 +288,7 @@ func (f Facts) conditions() map[string]map[string]string {
 	return conditions
 }
 
-// literal returns a value of a condition in which IAM replaces nothing. Without it, a subject such as
-// ${oidc.example.com:sub} would equal every subject.
+// literal escapes policy variables in a condition value. Unescaped, a subject such as
+// ${oidc.example.com:sub} would match every subject.
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_variables.html#policy-vars-specialchars
 func literal(text string) string { return strings.ReplaceAll(text, "${", "${$}{") }

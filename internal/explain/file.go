@@ -13,7 +13,7 @@ type File struct {
 	DanglingLink bool   // Missing is a symbolic link whose target does not exist
 	NeverRenewed bool   // the path is a regular file, not a link into a projected volume
 
-	Visible bool // the process can look into the folder, so that Mode is known
+	Visible bool // the process can access the directory, so Mode is set
 	Mode    fs.FileMode
 	Owner   *Owner // nil if unknown
 
@@ -40,7 +40,7 @@ func (f File) Access() string {
 		process += fmt.Sprintf(" (and %s)", strings.Trim(fmt.Sprint(f.MoreGroups), "[]"))
 	}
 	if !f.Visible {
-		return process + ", which may not look into the folder"
+		return process + ", which cannot access the directory"
 	}
 	owner := ""
 	if f.Owner != nil {
@@ -49,8 +49,8 @@ func (f File) Access() string {
 	return fmt.Sprintf("the file has the mode %s%s, and %s", f.Mode, owner, process)
 }
 
-// isReadable reports whether the mode of the file lets the process read it, so that something else
-// must be the cause if it cannot.
+// isReadable reports whether the file's mode allows the process to read it. If it does, a failure
+// to read has another cause.
 func (f File) isReadable() bool {
 	if !f.Visible {
 		return false

@@ -16,7 +16,7 @@ import (
 	"github.com/irsakit/irsakit/tokenfile"
 )
 
-func TestNetworkAdviceFollowsTheError(t *testing.T) {
+func TestRuleForNetworkDependsOnError(t *testing.T) {
 	for _, tt := range []struct {
 		err  error
 		want Heading
@@ -105,7 +105,7 @@ func TestCallerAdviceFollowsTheContext(t *testing.T) {
 	assert.Contains(t, Caller(ctx, "us-west-2").Text, "com.amazonaws.us-west-2.sts")
 }
 
-func TestProxyAdviceFollowsTheStatus(t *testing.T) {
+func TestRuleForProxyDependsOnStatus(t *testing.T) {
 	for status, want := range map[string]string{
 		"407 Proxy Authentication Required": "asks for a user name",
 		"403 Forbidden":                     "refuses to connect",
@@ -118,7 +118,7 @@ func TestProxyAdviceFollowsTheStatus(t *testing.T) {
 	}
 }
 
-func TestHostWithoutRegionLeadsToTheRegion(t *testing.T) {
+func TestRuleForHostWithoutRegionLinksToRegion(t *testing.T) {
 	err := &net.DNSError{Name: "sts..amazonaws.com", IsNotFound: true}
 	f := Facts{Kind: ErrUnavailable, Err: err, RoleARN: testRole, Region: "us-east-1", Claims: tokenfile.Claims{Issuer: "https://oidc.eks.us-west-2.amazonaws.com/id/A"}}
 	assert.Equal(t, HeadingRegion, For(f).Heading)

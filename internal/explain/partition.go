@@ -50,7 +50,7 @@ var partitions = []struct{ prefix, name, region string }{
 	{"eusc-", "aws-eusc", "eusc-de-east-1"}, {"", "aws", "us-west-2"},
 }
 
-// IsAWS reports whether the role is AWS's, and not that of another server with the same protocol.
+// IsAWS reports whether the role belongs to AWS rather than to an STS-compatible server.
 func (f Facts) IsAWS() bool { return strings.HasPrefix(f.RoleARN, "arn:aws") }
 
 // isForeignCode reports whether STS never returns an error code for AssumeRoleWithWebIdentity, so

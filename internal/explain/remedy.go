@@ -53,8 +53,8 @@ func (f Facts) remedy(word string) string {
 	}
 }
 
-// correction returns how to put the role and the region into one partition. The region of an EKS
-// cluster determines which of them is wrong.
+// correction returns advice on how to bring the role and the region into the same partition. The
+// region of an EKS cluster determines which of them is wrong.
 func (f Facts) correction() string {
 	role, _ := arn.Parse(f.RoleARN)
 	region := IssuerRegion(f.Claims.Issuer)
@@ -78,8 +78,8 @@ func (f Facts) correction() string {
 	}
 }
 
-// home returns the region that is most likely meant: the one that is named, or else any region of the
-// role's partition.
+// home returns the region that was most likely intended: the one that a name refers to, or otherwise
+// any region of the role's partition.
 func (f Facts) home() string {
 	if region := f.namedRegion(); region != "" {
 		return region
@@ -115,7 +115,7 @@ func (f Facts) annotate() string {
 	return inParentheses("", f.kubectl("annotate --overwrite serviceaccount", f.Claims.ServiceAccount, " eks.amazonaws.com/audience="+STSAudience))
 }
 
-// inParentheses returns a command, unless it is empty.
+// inParentheses returns a command in parentheses, or "" if the command is empty.
 func inParentheses(before, command string) string {
 	if command == "" {
 		return ""
@@ -160,7 +160,7 @@ func (f Facts) endpointGrant() string {
 	return asJSON(g)
 }
 
-// exception returns the condition that excepts the caller from a Deny statement.
+// exception returns the condition that exempts the caller from a Deny statement.
 func (f Facts) exception() string {
 	if f.Source != "" {
 		return asJSON(map[string]any{"ArnNotEquals": map[string]string{"aws:PrincipalArn": f.Source}})
@@ -168,7 +168,7 @@ func (f Facts) exception() string {
 	return asJSON(map[string]any{"StringNotEquals": map[string]string{WithoutScheme(f.Claims.Issuer) + ":sub": literal(f.Claims.Subject)}})
 }
 
-// notResource returns the element that excepts the role from a Deny statement.
+// notResource returns the element that exempts the role from a Deny statement.
 func (f Facts) notResource() string { return asJSON(map[string]string{"NotResource": f.RoleARN}) }
 
 // asJSON returns a value that contains only strings, in one line of JSON without single quotes, so that

@@ -13,7 +13,7 @@ var (
 	ErrNoRegion  = errors.New("the client of Options.STS has no region")
 	ErrCleartext = errors.New("the connection is not encrypted")
 
-	ErrProxyAddress = errors.New("the proxy cannot be determined from its settings")
+	ErrProxyAddress = errors.New("invalid proxy address in the environment")
 )
 
 // RequestError is the error of a failed request to STS. It contains no secrets.
@@ -37,7 +37,9 @@ func (e *RequestError) Unwrap() error { return e.Err }
 type ProxyError struct{ Host, Status string }
 
 // Error returns a text that names the proxy.
-func (e *ProxyError) Error() string { return fmt.Sprintf("the proxy %s answered %s", e.Host, e.Status) }
+func (e *ProxyError) Error() string {
+	return fmt.Sprintf("the proxy %s responded with %s", e.Host, e.Status)
+}
 
 // PermanentError is an error that requires a change of the configuration.
 type PermanentError struct{ Err error }

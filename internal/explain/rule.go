@@ -16,8 +16,8 @@ type Advice struct {
 	Text    string // the long form
 }
 
-// rule is a cause of failures: how to recognize it, and how to fix it. The first rule that matches a
-// failure applies. In fix and text, words in braces stand for facts; see [Facts.expand].
+// rule describes a cause of failures: how to recognize it and how to fix it. The first rule that
+// matches a failure applies. In fix and text, words in braces stand for facts; see [Facts.expand].
 type rule struct {
 	codes   []string         // error codes, without the suffix "Exception"; nil for any
 	phrases []string         // parts of the message, one of which must occur; nil for any
@@ -31,7 +31,8 @@ type rule struct {
 	source  string // the document or public report that shows the codes and phrases
 }
 
-// setup tells first roles from role chains.
+// setup distinguishes roles assumed with a web identity from roles assumed in a role
+// chain.
 type setup int
 
 const (
@@ -40,8 +41,8 @@ const (
 	chained         // assumed with the credentials of another role
 )
 
-// rules returns the rules in the order in which they apply: first the causes that make all other
-// advice pointless.
+// rules returns the rules in the order in which they apply: first the causes that take
+// precedence over all others.
 func rules() [][]rule {
 	return [][]rule{firstCauses, policyRules, accessRules, clockRules, requestRules, tokenRules, tokenFileRules, serviceRules, networkRules, otherRules}
 }
@@ -73,7 +74,7 @@ func (r *rule) applies(f Facts) bool {
 
 // For returns the advice for a failure. It is the zero Advice if there is none.
 func For(f Facts) Advice {
-	if f.is(ErrNotConfigured) { // an endpoint that is known only once a request is sent
+	if f.is(ErrNotConfigured) { // an endpoint of the application's STS client, checked when the request is sent
 		return Setting(HeadingEndpoint, f)
 	}
 	r := find(func(r *rule) bool { return r.applies(f) })
@@ -97,7 +98,7 @@ func Setting(h Heading, f Facts) Advice {
 func Cache(err error) Advice {
 	switch {
 	case errors.Is(err, cache.ErrClosed):
-		return Advice{HeadingClosed, "close it only when it is no longer used", "close the Provider, or its Pool, only when no caller uses it any more"}
+		return Advice{HeadingClosed, "close it only after its last use", "close the Provider, or its Pool, only after its last use"}
 	case errors.Is(err, cache.ErrMinTTL):
 		return Advice{HeadingMinTTL, "lower MinTTL, or raise Options.Duration", "lower the minimum of MinTTL to at most 60% of the credentials' lifetime, or request a longer one with Options.Duration"}
 	default:

@@ -9,8 +9,8 @@ import (
 	"github.com/irsakit/irsakit/internal/awserror"
 )
 
-// firstCauses are settings with which no exchange can succeed. They come before any other advice,
-// which would be true and still not help.
+// firstCauses are settings with which no exchange can succeed. They take precedence, because any
+// other advice would be correct but would not help.
 var firstCauses = []rule{
 	{
 		phrases: []string{"too many open files"}, heading: HeadingConnection, // the text of a *net.DNSError is all that it has
@@ -21,7 +21,7 @@ var firstCauses = []rule{
 	{
 		when: inOtherPartition, heading: HeadingRoleARN,
 		fix:    "use a region of the role's partition, or correct the role ARN",
-		text:   "{role} is in the partition {rolepartition}, and the region {region} in {partition}. Partitions are separate parts of AWS, and STS cannot assume roles of another one. {correction}",
+		text:   "{role} is in the partition {rolepartition}, but the region {region} is in {partition}. Roles cannot be assumed across partitions. {correction}",
 		source: "https://docs.aws.amazon.com/whitepapers/latest/aws-fault-isolation-boundaries/partitions.html",
 	},
 	{
@@ -34,7 +34,7 @@ var firstCauses = []rule{
 		codes: []string{"AccessDenied"}, only: chained, when: func(f Facts) bool { return strings.EqualFold(f.Source, f.RoleARN) },
 		kind: ErrAccessDenied, heading: HeadingRoleChain,
 		fix:    "remove this AssumeRole: the program already has this role's credentials",
-		text:   "{role} would assume itself, which its trust policy does not allow. The Provider has the credentials of this role already: use it as it is, without AssumeRole",
+		text:   "{role} would assume itself, which its trust policy does not allow. The Provider already provides credentials of this role: use it directly, without AssumeRole",
 		source: "https://aws.amazon.com/blogs/security/announcing-an-update-to-iam-role-trust-policy-behavior/",
 	},
 	{
@@ -59,13 +59,14 @@ var firstCauses = []rule{
 	},
 	{
 		codes: []string{"SignatureDoesNotMatch", "InvalidSignature"}, phrases: []string{"scoped to a valid region", "scoped to correct region"},
-		kind: ErrInvalidRequest, heading: HeadingEndpoint, fix: "check Options.STS, DNS and the proxy: STS of another region responds",
-		text:   "STS of another region than {region} answered: check the region of a client in Options.STS, the DNS entries of STS, and the proxy",
+		kind: ErrInvalidRequest, heading: HeadingEndpoint, fix: "check Options.STS, DNS and the proxy: STS in another region responded",
+		text:   "STS in a region other than {region} responded: check the region of a client in Options.STS, the DNS entries of STS, and the proxy",
 		source: "https://github.com/cloud-custodian/cloud-custodian/issues/4874",
 	},
 }
 
-// inOtherPartition reports whether STS of the region cannot know the role.
+// inOtherPartition reports whether the role is in another partition than the region, so
+// that STS cannot find it.
 func inOtherPartition(f Facts) bool {
 	passes := isNotSTS(f) || f.is(ErrThrottled) || f.is(ErrClosed) || f.is(ErrNotConfigured) || f.is(ErrRejected)
 	return !passes && f.OtherPartition() != ""
@@ -78,7 +79,7 @@ func isAPIServerToken(f Facts) bool {
 		!f.isFault() && f.IsAPIServerToken()
 }
 
-// isFault reports whether the response is a fault of STS itself.
+// isFault reports whether STS itself failed.
 func (f Facts) isFault() bool {
 	return f.is(ErrUnavailable) && !awserror.Is(f.Code, "InvalidIdentityToken", "IDPCommunicationError")
 }

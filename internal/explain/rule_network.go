@@ -21,7 +21,7 @@ var networkRules = []rule{
 	{
 		when: func(f Facts) bool { return errors.Is(f.Err, ErrClock) }, kind: ErrUnavailable, heading: HeadingClock,
 		fix:  "compare this node's clock with that of the server that responds",
-		text: "by this node's clock, the credentials in the reply expire too early: compare the clock with that of STS (the Date header). If the node is wrong, set its clock (for example with chronyc makestep). If it is right, check which server responds as STS (AWS_ENDPOINT_URL_STS, HTTPS_PROXY, DNS)",
+		text: "by this node's clock, the credentials in the reply expire too early: compare the clock with that of STS (the Date header). If the node's clock is wrong, set it (for example with chronyc makestep). If it is right, check which server responds as STS (AWS_ENDPOINT_URL_STS, HTTPS_PROXY, DNS)",
 	},
 	{
 		when: func(f Facts) bool { return errors.Is(f.Err, ErrNoRegion) }, kind: ErrUnavailable, heading: HeadingRegion,
@@ -55,7 +55,7 @@ var networkRules = []rule{
 	{
 		when: func(f Facts) bool { return proxyAnswered(f, "407") }, kind: ErrUnavailable, heading: HeadingProxy,
 		fix:    "put the proxy's user name and password into HTTPS_PROXY",
-		text:   "the proxy asks for a user name and a password: put them into HTTPS_PROXY (http://USER:PASSWORD@HOST:PORT). If the pod can reach STS without the proxy, you can add {stshost} to NO_PROXY instead",
+		text:   "the proxy requires a user name and a password: add them to HTTPS_PROXY (http://USER:PASSWORD@HOST:PORT). If the pod can reach STS without the proxy, you can add {stshost} to NO_PROXY instead",
 		source: "https://www.rfc-editor.org/rfc/rfc9110#name-407-proxy-authentication-re",
 	},
 	{
@@ -137,7 +137,7 @@ var networkRules = []rule{
 	{
 		when: func(f Facts) bool { return isTLSAlert(f.Err) }, kind: ErrUnavailable, heading: HeadingTLS,
 		fix:    "check the endpoint and any proxy or gateway before STS",
-		text:   "the other side ends the TLS handshake: check the endpoint, and any proxy or gateway between the pod and STS",
+		text:   "the server aborted the TLS handshake: check the endpoint, and any proxy or gateway between the pod and STS",
 		source: "https://pkg.go.dev/crypto/tls#AlertError",
 	},
 	{
@@ -166,9 +166,9 @@ func NotSTS(endpoint, url string) Advice {
 // completed.
 func Caller(ctx context.Context, region string) Advice {
 	if errors.Is(ctx.Err(), context.Canceled) {
-		return Advice{HeadingTimeout, "do not cancel the context before STS responds", "the caller gave up before STS responded"}
+		return Advice{HeadingTimeout, "do not cancel the context before STS responds", "the caller's context was canceled before STS responded"}
 	}
-	return Advice{HeadingTimeout, "allow more time, or call WaitReady at the start", "the caller's time was up before STS responded: allow more time, or call WaitReady at the start. If STS never responds: " + Timeout(region, "").Text}
+	return Advice{HeadingTimeout, "allow more time, or call WaitReady at the start", "the caller's deadline passed before STS responded: allow more time, or call WaitReady at the start. If STS never responds: " + Timeout(region, "").Text}
 }
 
 // Timeout returns the advice for an endpoint that does not respond. Its url can be empty.
@@ -182,7 +182,8 @@ func IsTimeout(err error) bool {
 	return errors.As(err, &timeout) && timeout.Timeout() || errors.Is(err, context.DeadlineExceeded)
 }
 
-// hasNoRegion reports whether a client without a region made the name of STS.
+// hasNoRegion reports whether the host name of STS was built by a client without a
+// region.
 func hasNoRegion(f Facts) bool {
 	var host *net.DNSError
 	return isUnknownHost(f) && errors.As(f.Err, &host) && strings.Contains(host.Name, "..")

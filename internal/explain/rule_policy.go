@@ -9,12 +9,12 @@ const accessDocument = "https://docs.aws.amazon.com/IAM/latest/UserGuide/trouble
 // chainDocument describes the two sides that must allow a role chain.
 const chainDocument = "https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_use_permissions-to-switch.html"
 
-// How to except a request from a Deny statement and change nothing else that it denies. The policies of
-// a caller name the role in their Resource; in the others, a condition names the caller.
+// exceptRole and exceptCaller exempt one request from a Deny statement without affecting other
+// requests: in the caller's policies by the Resource, in all others by a condition on the caller.
 const (
 	ownStatement = `move {action} to a Deny statement of its own`
 	exceptRole   = ownStatement + `. If the Resource there is "*", replace it with {notresource}; otherwise remove {role} from it`
-	exceptCaller = ownStatement + `, and add the condition {exception} there. In a statement with other actions, it would except the caller from those, too`
+	exceptCaller = ownStatement + `, and add the condition {exception} there. If the statement kept its other actions, the caller would be exempt from those as well`
 )
 
 // policyRules are the types of policies that can deny a request. AWS names one of them, even if
@@ -23,7 +23,7 @@ var policyRules = []rule{
 	{
 		phrases: []string{"no service control policy allows"}, kind: ErrAccessDenied, heading: HeadingAccessDenied,
 		fix:    "allow {action} in the service control policy",
-		text:   "no service control policy allows {action}: the administrator of the AWS organization has to allow it for the account of {signer}, with the statement {grant}",
+		text:   "no service control policy allows {action}: the administrator of the AWS organization must allow it for the account of {signer}, with the statement {grant}",
 		source: accessDocument,
 	},
 	{
@@ -35,7 +35,7 @@ var policyRules = []rule{
 	{
 		phrases: []string{"no resource control policy allows"}, kind: ErrAccessDenied, heading: HeadingAccessDenied,
 		fix:    "allow {action} in the resource control policy",
-		text:   "no resource control policy allows {action}: the administrator of the AWS organization has to allow it for the account of {role}",
+		text:   "no resource control policy allows {action}: the administrator of the AWS organization must allow it for the account of {role}",
 		source: accessDocument,
 	},
 	{
@@ -136,19 +136,19 @@ var accessRules = []rule{
 	{
 		codes: []string{"AccessDenied"}, when: func(f Facts) bool { return !f.IsAWS() }, kind: ErrAccessDenied, heading: HeadingAccessDenied,
 		fix:    "check the server's policies for this token",
-		text:   "the server does not let this token assume the role: check its policies for the token's issuer, subject and audience",
+		text:   "the server does not allow this token to assume the role: check its policies for the token's issuer, subject and audience",
 		source: "https://min.io/docs/minio/linux/developers/security-token-service/AssumeRoleWithWebIdentity.html",
 	},
 	{
 		codes: []string{"AccessDenied"}, when: func(f Facts) bool { return f.action() != actionWebIdentity }, kind: ErrAccessDenied, heading: HeadingAccessDenied,
 		fix:    "allow {action} in the role's trust policy",
-		text:   "the token brings session tags or a source identity, so the trust policy of {role} has to allow {action}, too: it needs the statement {statement}",
+		text:   "the token contains session tags or a source identity, so the trust policy of {role} must also allow {action}: it needs the statement {statement}",
 		source: "https://docs.aws.amazon.com/IAM/latest/UserGuide/id_session-tags.html#id_session-tags_adding-assume-role-idp",
 	},
 	{
 		codes: []string{"AccessDenied"}, when: isOtherToken, kind: ErrAccessDenied, heading: HeadingAccessDenied,
 		fix:    "use a service account's token, or allow this one in the trust policy",
-		text:   "the token is not that of a Kubernetes service account: let AWS_WEB_IDENTITY_TOKEN_FILE name one. If its subject is intended, add the statement {statement} to the trust policy of {role}",
+		text:   "the token is not that of a Kubernetes service account: set AWS_WEB_IDENTITY_TOKEN_FILE to one that is. If its subject is intended, add the statement {statement} to the trust policy of {role}",
 		source: "https://docs.aws.amazon.com/eks/latest/userguide/pod-configuration.html",
 	},
 	{

@@ -3,7 +3,7 @@ package explain
 const commonErrors = "https://docs.aws.amazon.com/STS/latest/APIReference/CommonErrors.html"
 
 const (
-	changedFix  = "check what changes requests between the pod and STS"
+	changedFix  = "check whether a proxy or gateway modifies requests"
 	changedText = "something changed the request, so that its signature is missing or does not match: check the proxy and whatever else stands between the pod and STS"
 )
 
@@ -26,7 +26,7 @@ var requestRules = []rule{
 	{
 		codes: []string{"PackedPolicyTooLarge"}, phrases: []string{"session tags"}, only: chained, kind: ErrInvalidRequest, heading: HeadingSessionPolicy,
 		fix:    "pass fewer or shorter session tags, inherited ones included",
-		text:   "the session tags are too large: shorten the option Tags. Transitive tags of the source role's session are inherited and count, too; those come from earlier roles of the chain, or from the token's claim https://aws.amazon.com/tags",
+		text:   "the session tags are too large: shorten the option Tags. Inherited transitive tags of the source role's session also count. They come from earlier roles of the chain, or from the token's claim https://aws.amazon.com/tags",
 		source: "https://docs.aws.amazon.com/IAM/latest/UserGuide/id_session-tags.html#id_session-tags_know",
 	},
 	{
@@ -62,7 +62,7 @@ var requestRules = []rule{
 	{
 		phrases: []string{"1 hour session limit"}, kind: ErrInvalidRequest, heading: HeadingSessionDuration,
 		fix:    "request at most one hour",
-		text:   "a session in a role chain lasts at most one hour, whatever the role allows: leave the duration out",
+		text:   "a session in a role chain lasts at most one hour, whatever the role allows: omit the duration",
 		source: "https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles.html#iam-term-role-chaining",
 	},
 	{
@@ -91,7 +91,7 @@ var requestRules = []rule{
 	},
 	{
 		kind: ErrInvalidRequest, heading: HeadingInvalidRequest, fix: "correct the parameter that STS names, or upgrade the library",
-		text:   "STS names the parameter that it does not accept. If it is the role's ARN, the session's name, duration or policies, or the region, correct that setting. Otherwise upgrade the library and the SDK, and report the error to the library",
+		text:   "STS names the parameter that it does not accept. If it is the role's ARN, the session's name, duration or policies, or the region, correct that setting. Otherwise upgrade the library and the SDK, and report a bug in the library",
 		source: commonErrors,
 	},
 }
@@ -103,7 +103,7 @@ var serviceRules = []rule{
 		text: "the role does not exist, or the trust policy of {role} does not allow this token. It needs the statement {statement}", source: accessDocument,
 	},
 	{
-		kind: ErrThrottled, heading: HeadingThrottled, fix: "wait; find what requests credentials all the time",
+		kind: ErrThrottled, heading: HeadingThrottled, fix: "wait; find the client that keeps requesting credentials",
 		text:   "the library retries. All callers in the account and region share STS's limit: look for a program that requests new credentials all the time",
 		source: "https://github.com/aws/aws-sdk-go-v2/issues/2544",
 	},
@@ -121,22 +121,22 @@ var serviceRules = []rule{
 	},
 	{
 		codes: []string{"InternalFailure", "InternalError", "ServiceUnavailable", "RequestTimeout", "RequestAborted"}, kind: ErrUnavailable, heading: HeadingSTSUnavailable,
-		fix:    "wait: STS has a fault, and the library retries",
-		text:   "STS has a fault. No change is necessary: the library retries, and serves valid credentials meanwhile",
+		fix:    "wait: STS is failing, and the library retries",
+		text:   "STS is failing. No action is needed: the library retries and continues to serve valid credentials",
 		source: commonErrors,
 	},
 	{
-		when: func(f Facts) bool { return f.Code != "" }, kind: ErrUnavailable, heading: HeadingSTSUnavailable, fix: "wait: STS has a fault, and the library retries",
-		text:   "STS has a fault. No change is necessary: the library retries, and serves valid credentials meanwhile",
+		when: func(f Facts) bool { return f.Code != "" }, kind: ErrUnavailable, heading: HeadingSTSUnavailable, fix: "wait: STS is failing, and the library retries",
+		text:   "STS is failing. No action is needed: the library retries and continues to serve valid credentials",
 		source: commonErrors,
 	},
 }
 
-// otherRules are failures in which no response of STS is involved.
+// otherRules are the rules for failures without a response from STS.
 var otherRules = []rule{
 	{
 		kind: ErrRejected, heading: HeadingRefusedByService, fix: "check the clocks of the node and of that service",
-		text:   "a service rejected the credentials as expired or unknown: check the clocks of the node and of that service. New credentials are requested by themselves",
+		text:   "a service rejected the credentials as expired or unknown: check the clocks of the node and of that service. New credentials are requested automatically",
 		source: "https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html#ErrorCodeList",
 	},
 }

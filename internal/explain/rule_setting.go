@@ -28,7 +28,7 @@ var settingRules = []rule{
 	},
 	{
 		heading: HeadingSettings, phrases: []string{"absolute path"}, fix: "set AWS_WEB_IDENTITY_TOKEN_FILE to the whole path of the file",
-		text: "let AWS_WEB_IDENTITY_TOKEN_FILE or Options.TokenFile begin with /, because the working directory of a program can change",
+		text: "use an absolute path in AWS_WEB_IDENTITY_TOKEN_FILE or Options.TokenFile, because the working directory can change",
 	},
 	{heading: HeadingSettings, phrases: []string{"true or false"}, fix: "set it to true or false, or unset it", text: "unset {variable}, or set it to true or false"},
 	{heading: HeadingSettings, fix: "correct the setting", text: "correct the option or the environment variable"},
@@ -49,8 +49,8 @@ var settingRules = []rule{
 		text: "unset AWS_USE_FIPS_ENDPOINT and AWS_USE_DUALSTACK_ENDPOINT, or set AWS_REGION to a region that has such an endpoint",
 	},
 	{
-		heading: HeadingEndpoint, phrases: []string{"together with"}, fix: "unset AWS_ENDPOINT_URL_STS, or those variables",
-		text: "an endpoint of its own is neither a FIPS nor a dual-stack endpoint: unset AWS_ENDPOINT_URL_STS, or AWS_USE_FIPS_ENDPOINT and AWS_USE_DUALSTACK_ENDPOINT",
+		heading: HeadingEndpoint, phrases: []string{"together with"}, fix: "unset AWS_ENDPOINT_URL_STS, or the FIPS and dual-stack variables",
+		text: "a custom endpoint cannot be combined with FIPS or dual-stack endpoints: unset AWS_ENDPOINT_URL_STS, or AWS_USE_FIPS_ENDPOINT and AWS_USE_DUALSTACK_ENDPOINT",
 	},
 	{
 		heading: HeadingEndpoint, phrases: []string{"belongs to"}, fix: "unset AWS_ENDPOINT_URL_STS, or RoleOptions.Region",
@@ -69,7 +69,7 @@ var settingRules = []rule{
 		text: "shorten Options.Policy, or put it into a managed policy and name that in Options.PolicyARNs",
 	},
 	{heading: HeadingSessionPolicy, fix: "correct or shorten the session policies", text: "correct or shorten Options.Policy and Options.PolicyARNs"},
-	{heading: HeadingTLS, fix: "correct AWS_CA_BUNDLE, or unset it", text: "set AWS_CA_BUNDLE to the path of a PEM file with CA certificates, or unset it if no private CA and no proxy that opens TLS is in use"},
+	{heading: HeadingTLS, fix: "correct AWS_CA_BUNDLE, or unset it", text: "set AWS_CA_BUNDLE to the path of a PEM file with CA certificates, or unset it if you use neither a private CA nor a TLS-intercepting proxy"},
 	{heading: HeadingTokenSource, fix: "correct the token source", text: "correct Options.Token or RoleOptions.Token"},
 	{heading: HeadingInvalidRequest, fix: "correct the options of AssumeRole", text: "correct the options that AssumeRole was called with"},
 }

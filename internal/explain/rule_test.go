@@ -222,7 +222,7 @@ func TestSettingEncryptsEndpoint(t *testing.T) {
 	}
 }
 
-func TestRulePermissionAdviceIsNotFollowedYet(t *testing.T) {
+func TestRuleForPermissionSuggestsFSGroupOnlyIfMissing(t *testing.T) {
 	f := Facts{Kind: ErrTokenFile, Err: errors.New("x"), TokenFile: "/token"}
 	f.Err, f.File = fmt.Errorf("open: %w", fs.ErrPermission), File{Visible: true, Mode: 0o640, Owner: &Owner{Group: 2000}, User: 1000, Group: 1000}
 	assert.Contains(t, For(f).Text, "fsGroup")

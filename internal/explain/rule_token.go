@@ -26,14 +26,14 @@ const IssuerRule = "IAM does not accept an issuer that is an IP address or has a
 var tokenRules = []rule{
 	{
 		codes: []string{"InvalidIdentityToken"}, phrases: []string{"retrieve verification key"}, kind: ErrUnavailable, heading: HeadingVerificationKey,
-		fix:    "wait; if it lasts, check that the issuer's public keys are on the internet",
-		text:   "the library retries. If the failure lasts for more than some minutes: STS fetches the issuer's public keys over the internet, so check that {issuer}/.well-known/openid-configuration is public, and that its jwks_uri lists the key that signed the token. If that key was replaced, recreate the pod{deletepod}: its new token is signed with the current key",
+		fix:    "wait; if this persists, check that the issuer's public keys are on the internet",
+		text:   "the library retries. If the failure persists for more than a few minutes: STS fetches the issuer's public keys over the internet, so check that {issuer}/.well-known/openid-configuration is public, and that its jwks_uri lists the key that signed the token. If that key was replaced, recreate the pod{deletepod}: its new token is signed with the current key",
 		source: "https://github.com/aws/aws-cli/issues/7194",
 	},
 	{
 		codes: []string{"IDPCommunicationError"}, kind: ErrUnavailable, heading: HeadingVerificationKey,
-		fix:    "wait; if it lasts, check that the issuer's public keys are on the internet",
-		text:   "the library retries. If the failure lasts for more than some minutes: STS fetches the issuer's public keys over the internet, so check that {issuer}/.well-known/openid-configuration and the jwks_uri in it are public",
+		fix:    "wait; if this persists, check that the issuer's public keys are on the internet",
+		text:   "the library retries. If the failure persists for more than a few minutes: STS fetches the issuer's public keys over the internet, so check that {issuer}/.well-known/openid-configuration and the jwks_uri in it are public",
 		source: webIdentityDocument,
 	},
 	{
@@ -77,7 +77,7 @@ var tokenRules = []rule{
 	{
 		phrases: []string{"Incorrect token audience"}, kind: ErrTokenRejected, heading: HeadingAudience,
 		fix:    "set eks.amazonaws.com/audience, or the volume's audience, to sts.amazonaws.com",
-		text:   "the token is for {tokenaudience}, and STS expects sts.amazonaws.com: if AWS_WEB_IDENTITY_TOKEN_FILE names the token of another system, let it name that of IRSA. Otherwise correct the service account's annotation eks.amazonaws.com/audience{annotate} or, if the pod declares the projected volume itself, the audience there; and recreate the pod{deletepod}",
+		text:   "the token is for {tokenaudience}, and STS expects sts.amazonaws.com: if AWS_WEB_IDENTITY_TOKEN_FILE names the token of another system, set it to the IRSA token. Otherwise correct the service account's annotation eks.amazonaws.com/audience{annotate} or, if the pod declares the projected volume itself, the audience there; and recreate the pod{deletepod}",
 		source: "https://github.com/aws/amazon-eks-pod-identity-webhook/blob/master/README.md",
 	},
 	{
@@ -146,8 +146,8 @@ var clockRules = []rule{
 	},
 	{
 		codes: []string{"ExpiredToken"}, when: func(f Facts) bool { return f.TokenFile == "" }, kind: ErrTokenExpired, heading: HeadingTokenSource,
-		fix:    "let Options.Token return a new token for each call",
-		text:   "Options.Token returned a token that has expired: it has to return one that is valid for each call",
+		fix:    "return a valid token from Options.Token on each call",
+		text:   "Options.Token returned an expired token: it must return a valid token on each call",
 		source: webIdentityDocument,
 	},
 	{
@@ -180,7 +180,7 @@ var tokenFileRules = []rule{
 	{
 		when: func(f Facts) bool { return f.TokenFile == "" }, kind: ErrTokenFile, heading: HeadingTokenSource,
 		fix:  "correct the program's own token function, Options.Token",
-		text: "Options.Token, a function of the program itself, returned the error above: correct what it reports, or the function",
+		text: "the program's own token function, Options.Token, returned the error above: fix its cause, or the function",
 	},
 	{
 		when: func(f Facts) bool { return errors.Is(f.Err, fs.ErrNotExist) }, kind: ErrTokenFile, heading: HeadingTokenMissing,
@@ -190,7 +190,7 @@ var tokenFileRules = []rule{
 	},
 	{
 		when: func(f Facts) bool { return errors.Is(f.Err, fs.ErrPermission) && f.File.isReadable() }, kind: ErrTokenFile, heading: HeadingTokenPermission,
-		fix:    "check the folder's mode and the node's security module",
+		fix:    "check the directory's mode, and SELinux or AppArmor on the node",
 		text:   "{access}, so the mode of the file is not the cause: check the mode of the folders above it, and what SELinux or AppArmor denies on the node",
 		source: "https://kubernetes.io/docs/tasks/configure-pod-container/security-context/",
 	},
@@ -217,7 +217,7 @@ var tokenFileRules = []rule{
 		source: "https://github.com/aws/amazon-eks-pod-identity-webhook/issues/232",
 	},
 	{
-		kind: ErrTokenFile, heading: HeadingTokenMalformed, fix: "let AWS_WEB_IDENTITY_TOKEN_FILE name the token file itself",
+		kind: ErrTokenFile, heading: HeadingTokenMalformed, fix: "set AWS_WEB_IDENTITY_TOKEN_FILE to the token file itself",
 		text: "the path has to name the token file itself: correct AWS_WEB_IDENTITY_TOKEN_FILE",
 	},
 }

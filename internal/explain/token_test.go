@@ -12,7 +12,7 @@ import (
 	"github.com/irsakit/irsakit/tokenfile"
 )
 
-func TestTokenFileAdviceFollowsTheFile(t *testing.T) {
+func TestRuleForTokenFileDependsOnFile(t *testing.T) {
 	const path = "/var/run/secrets/token"
 	for _, tt := range []struct {
 		path    string
@@ -24,7 +24,7 @@ func TestTokenFileAdviceFollowsTheFile(t *testing.T) {
 		{"", errors.New("quota"), File{}, HeadingTokenSource, "correct what it reports, or the function"},
 		{path, fs.ErrNotExist, File{Missing: "/var/run/secrets"}, HeadingTokenMissing, "/var/run/secrets does not exist. "},
 		{path, fs.ErrNotExist, File{Missing: path, DanglingLink: true}, HeadingTokenMissing, path + " is a symbolic link whose target does not exist. "},
-		{path, fs.ErrPermission, File{User: 1000, Group: 2000}, HeadingTokenPermission, "the process runs as user 1000 and group 2000, which may not look into the folder: "},
+		{path, fs.ErrPermission, File{User: 1000, Group: 2000}, HeadingTokenPermission, "the process runs as user 1000 and group 2000, which cannot access the directory: "},
 		{path, fs.ErrPermission, File{Visible: true, Mode: 0o600, Owner: &Owner{}, User: 1000, Group: 2000, MoreGroups: []int{3, 4}}, HeadingTokenPermission,
 			"the file has the mode -rw------- and belongs to user 0 and group 0, and the process runs as user 1000 and group 2000 (and 3 4): "},
 		{path, fs.ErrPermission, File{Visible: true, Mode: 0o600}, HeadingTokenPermission, "the file has the mode -rw-------, and the process"},
@@ -62,7 +62,7 @@ func TestTokenRejectionAdviceFollowsTheSource(t *testing.T) {
 	assert.NotContains(t, For(f).Text, "secret")
 }
 
-func TestMalformedTokenAdviceNamesTheWebhooksFile(t *testing.T) {
+func TestRuleForMalformedTokenNamesWebhookFile(t *testing.T) {
 	for file, want := range map[string]bool{
 		webhookFile: false, `C:\var\run\secrets\eks.amazonaws.com\serviceaccount\token`: false, "/tmp/token": true,
 	} {

@@ -49,13 +49,13 @@ func openChecked(path string) (*os.File, fs.FileInfo, error) {
 	return file, info, nil
 }
 
-// Check returns an error if info, which describes the file at path, is not that of a regular
+// Check returns an error unless info, which describes the file at path, is for a regular
 // file.
 func Check(path string, info fs.FileInfo) error {
 	if info.Mode().IsRegular() {
 		return nil
 	}
-	return fmt.Errorf("%s is not a regular file but %s", path, kind(info.Mode()))
+	return fmt.Errorf("%s is %s, not a regular file", path, kind(info.Mode()))
 }
 
 // kind names the type of a file that is not regular.

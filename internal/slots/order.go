@@ -2,7 +2,8 @@ package slots
 
 import "container/list"
 
-// maxPassed is how many tickets with callers in a row pass background tickets.
+// maxPassed is the number of consecutive tickets with callers after which a background
+// ticket goes first.
 const maxPassed = 3
 
 // order is the order in which queued tickets acquire a slot. Pool.mu guards it.
@@ -13,7 +14,7 @@ type order struct {
 	passed  int                   // number of tickets with callers in a row that passed background tickets
 }
 
-// queue contains the tickets of a tenant with one priority, the first in first.
+// queue contains the tickets of a tenant with one priority, in FIFO order.
 type queue struct {
 	tickets list.List
 	element *list.Element // the tenant in order.waiting; nil if the queue is empty
@@ -29,7 +30,7 @@ func (o *order) push(t *Ticket) {
 	o.tickets++
 }
 
-// insert inserts a tenant behind those whose last turn was not later.
+// insert inserts a tenant in the order of last turns, behind equal ones.
 func (o *order) insert(t *tenant, priority Priority) *list.Element {
 	waiting := &o.waiting[priority]
 	for e := waiting.Back(); e != nil; e = e.Prev() {
@@ -52,8 +53,7 @@ func (o *order) remove(t *Ticket) {
 	}
 }
 
-// pass updates the number of tickets with callers that have acquired a slot in a row while a
-// background ticket waits. t acquires a slot now.
+// pass updates passed for a ticket that acquires a slot.
 func (o *order) pass(t *Ticket) {
 	if t.Priority < Background && o.waiting[Background].Len()+o.waiting[BackgroundFailing].Len() > 0 {
 		o.passed++
@@ -62,7 +62,7 @@ func (o *order) pass(t *Ticket) {
 	}
 }
 
-// takeTurn records that a ticket of a tenant acquired a slot. All other waiting tenants come first now.
+// takeTurn records that a ticket of a tenant acquired a slot. All other waiting tenants now precede it.
 func (o *order) takeTurn(t *tenant) {
 	o.turns++
 	t.turn = o.turns
@@ -97,7 +97,7 @@ func (t *Ticket) overtakes(caller *Ticket) bool {
 }
 
 // first returns the first ticket with one of two priorities that may acquire a slot, or nil. It skips
-// only tenants that hold a slot, so no more than there are slots. p.mu is held.
+// only tenants that hold a slot, so it skips at most as many as there are slots. p.mu is held.
 func (p *Pool) first(either ...Priority) *Ticket {
 	for _, priority := range either {
 		if !p.available(priority) {

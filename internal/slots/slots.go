@@ -1,5 +1,5 @@
-// Package slots bounds how many things run at the same time. Tenants take turns to acquire slots, and
-// how many slots a tenant may hold adapts to throttling.
+// Package slots limits concurrency. Tenants take turns acquiring slots, and the number of slots that
+// a tenant may hold adapts to throttling.
 package slots
 
 import (
@@ -10,7 +10,7 @@ import (
 	"github.com/irsakit/irsakit/internal/awserror"
 )
 
-// Pool is a number of slots. A nil Pool has no bound.
+// Pool is a set of slots. A nil Pool is unlimited.
 type Pool struct {
 	limit int
 	start time.Time
@@ -43,15 +43,16 @@ type Ticket struct {
 	Tenant   string
 	Priority Priority
 	Start    func()  // called once a queued ticket has its slot; nil after that
-	Within   *Ticket // that of the attempt that causes this one, or nil; if it has a slot, both share it
+	Within   *Ticket // the ticket of the calling attempt, or nil; if it has a slot, both share it
 
 	tenant  *tenant
 	element *list.Element // in the queue of its tenant; nil if it is not queued
-	slot    *Ticket       // the ticket whose slot it uses, such as itself; nil if it has none
+	slot    *Ticket       // the ticket whose slot it uses, possibly itself; nil if none
 	users   int           // number of tickets that use its slot
 }
 
-// maxSlots exceeds what a process can use. Up to there a float64 counts exactly.
+// maxSlots exceeds what a process can use, and is small enough for a float64 to count
+// exactly.
 const maxSlots = 1_000_000
 
 // New returns a Pool with the given number of slots, from 1 to 1,000,000.
@@ -62,13 +63,14 @@ func New(n int) *Pool {
 // batchInterval is how often background refreshes start.
 const batchInterval = time.Second
 
-// SinceBatch returns how long before at the batch of its second starts.
+// SinceBatch returns the time from the start of the batch interval that contains at, to
+// at.
 func (p *Pool) SinceBatch(at time.Time) time.Duration {
 	return max(at.Sub(p.start), 0) % batchInterval
 }
 
-// Status returns the number of tickets that hold a slot, of those that wait for one, and of slots. That
-// is less than the limit if all known tenants together may hold less.
+// Status returns the number of slots in use, of waiting tickets, and of available slots. The last is
+// less than the limit if all tenants together may hold fewer slots.
 func (p *Pool) Status() (running, waiting, slots int) {
 	if p == nil {
 		return 0, 0, 0
@@ -106,7 +108,7 @@ func (p *Pool) Acquire(t *Ticket) bool {
 	return false
 }
 
-// share lets a ticket use the slot of another one, or nil, and reports whether that has one. p.mu is
+// share makes t use the slot of other, which may be nil, and reports whether other has one. p.mu is
 // held.
 func (t *Ticket) share(other *Ticket) bool {
 	if other == nil || other.slot == nil {
@@ -133,7 +135,7 @@ func (p *Pool) Share(t, other *Ticket) bool {
 	return true
 }
 
-// hold gives a ticket a slot. p.mu is held.
+// hold assigns a slot to t. p.mu is held.
 func (p *Pool) hold(t *Ticket) {
 	t.slot, t.users, t.Start = t, 1, nil
 	p.running.add(t.Priority, 1)
@@ -171,7 +173,7 @@ func (p *Pool) Cancel(t *Ticket) bool {
 // Release releases the slot of a ticket, if it has one, and starts the tickets that acquire a slot now.
 // A shared slot becomes free when its last ticket releases it. err is the error of the attempt that held
 // the slot, or nil. A throttling error halves the number of slots that the tenant may hold, at most once
-// a second. A success, or any other answer of a service, restores a part of a slot.
+// a second. Any other response of a service restores a fraction of a slot.
 func (p *Pool) Release(t *Ticket, err error) {
 	if p == nil {
 		return
@@ -199,7 +201,7 @@ func (p *Pool) releaseSlot(t *Ticket, accepted, throttled bool) (starts []func()
 		p.running.add(holder.Priority, -1)
 		holder.tenant.running.add(holder.Priority, -1)
 		p.removeTicket(holder.tenant)
-		p.forget()
+		p.removeIdle()
 	}
 	for next := p.next(); next != nil; next = p.next() {
 		p.remove(next)

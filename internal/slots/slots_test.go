@@ -55,7 +55,7 @@ func TestPoolStartsTicketsByPriority(t *testing.T) {
 	assert.Equal(t, []string{"foreground", "promoted", "foreground failing", "background", "background failing"}, started)
 }
 
-func TestPoolFreesSlotWhenAllTicketsReleasedIt(t *testing.T) {
+func TestPoolFreesSlotAfterAllTicketsReleaseIt(t *testing.T) {
 	p := slots.New(1)
 	running := func() int { n, _, _ := p.Status(); return n }
 	outer := &slots.Ticket{}

@@ -5,9 +5,9 @@ import (
 	"time"
 )
 
-// memory is how long a tenant is known after its last ticket. Credentials usually live for an hour, so
-// a tenant with some is always known.
-const memory = time.Hour
+// tenantTTL is how long a tenant is kept after its last ticket. Credentials usually live for an hour,
+// so a tenant with valid credentials is always kept.
+const tenantTTL = time.Hour
 
 // tenant is a known tenant: one that has tickets, or had one recently.
 type tenant struct {
@@ -50,9 +50,9 @@ func (p *Pool) entitled(t *tenant, priority Priority) bool {
 	return t.running.below(p.share(t), priority)
 }
 
-// share returns the number of slots that a tenant may hold: at most half of them while other tenants
-// are known, and before the first answer. Otherwise a tenant whose first attempts hang would hold all
-// slots before another tenant is known. p.mu is held.
+// share returns the number of slots that a tenant may hold: at most half of them while there are
+// other tenants, and before the first response. Otherwise a tenant whose first attempts hang would
+// hold all slots before another tenant arrives. p.mu is held.
 func (p *Pool) share(t *tenant) int {
 	if len(p.tenants) > 1 || !t.answered {
 		return min(int(t.slots), half(p.limit))
@@ -93,12 +93,12 @@ func (p *Pool) removeTicket(t *tenant) {
 	}
 }
 
-// forget removes the tenants that have had no tickets for long. The others may hold more slots then, so
-// queued tickets must be considered afterwards. p.mu is held.
-func (p *Pool) forget() {
+// removeIdle removes the tenants that have had no tickets for tenantTTL. This can raise the share of
+// the others, so the caller must then start queued tickets. p.mu is held.
+func (p *Pool) removeIdle() {
 	for e := p.idle.Front(); e != nil; e = p.idle.Front() {
 		t := e.Value.(*tenant)
-		if time.Since(t.idleSince) < memory {
+		if time.Since(t.idleSince) < tenantTTL {
 			return
 		}
 		p.idle.Remove(e)

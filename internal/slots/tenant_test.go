@@ -9,7 +9,7 @@ import (
 	"github.com/stretchr/testify/assert"
 )
 
-func TestPoolForgetsTenants(t *testing.T) {
+func TestPoolRemovesIdleTenants(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := New(4)
 		acquire := func(name string) *Ticket {

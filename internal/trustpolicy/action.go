@@ -58,7 +58,7 @@ func checkAction(element, action string) error {
 	}
 	p := wild(strings.ToLower(action))
 	if element == "Action" && !slices.ContainsFunc(assumeActions(), func(known string) bool { return p.matches(strings.ToLower(known)) }) {
-		return fmt.Errorf("%q is not an action that a trust policy can have%s", action, suggestion(action, assumeActions()))
+		return fmt.Errorf("%q is not allowed in a trust policy%s", action, suggestion(action, assumeActions()))
 	}
 	return nil
 }

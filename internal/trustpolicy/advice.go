@@ -10,7 +10,7 @@ import (
 const (
 	removeScheme = "leave out https://"
 	removeSlash  = "leave out the slash at the end of the issuer"
-	byCase       = "they differ by upper and lower case only"
+	byCase       = "they differ only in case"
 )
 
 // audience is the audience of tokens for STS.
@@ -98,7 +98,7 @@ func (c condition) wildcardAdvice(expected value, found string) string {
 	if !strings.Contains(expected.text(), wildcard) {
 		wildcard = "?"
 	}
-	return fmt.Sprintf("%s takes %s literally: use %s", c.operator.written, wildcard,
+	return fmt.Sprintf("%s does not treat %s as a wildcard: use %s", c.operator.written, wildcard,
 		strings.Replace(c.operator.written, c.operator.name, "StringLike", 1))
 }
 
@@ -107,11 +107,11 @@ func spellingAdvice(expected value, found string) string {
 	text := expected.text()
 	switch {
 	case strings.TrimSpace(text) == strings.TrimSpace(found):
-		return "they differ by white space only"
+		return "they differ only in white space"
 	case strings.EqualFold(text, found):
 		return byCase
 	case strings.TrimPrefix(text, "https://") == strings.TrimPrefix(found, "https://"):
-		return "they differ by https:// only"
+		return "they differ only in https://"
 	}
 	return ""
 }
@@ -125,7 +125,7 @@ func (c condition) audienceAdvice(expected value, found string) string {
 	case found == audience && strings.HasPrefix(text, audience):
 		return "the audience is sts.amazonaws.com in every partition"
 	case text == audience:
-		return "the token is for another audience than STS"
+		return "the audience of the token is not STS"
 	}
 	return ""
 }

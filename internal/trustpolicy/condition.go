@@ -40,8 +40,9 @@ func newRequestContext(r Request) requestContext {
 
 func (c requestContext) lookup(key string) []string { return c.keys[strings.ToLower(key)].values }
 
-// onlyAWSKnows reports whether AWS may know a value of the key, which is not in the request.
-func (c requestContext) onlyAWSKnows(key string) bool {
+// mayExist reports whether the key, which is not in the request, may have a value that is
+// known only to AWS.
+func (c requestContext) mayExist(key string) bool {
 	return len(c.lookup(key)) == 0 && c.unknown != nil && c.unknown(strings.ToLower(key))
 }
 
@@ -77,7 +78,7 @@ func parseOperatorBlock(m member, version string) ([]condition, error) {
 	for _, k := range keys {
 		c := condition{operator: o, key: k.name}
 		if slices.ContainsFunc(all, func(other condition) bool { return strings.EqualFold(other.key, c.key) }) {
-			return nil, fmt.Errorf("%q is there twice, in another case", k.name)
+			return nil, fmt.Errorf("duplicate key %q in a different case", k.name)
 		}
 		if err := c.parse(k.value, version); err != nil {
 			return nil, at(strconv.Quote(k.name), err)
@@ -126,8 +127,8 @@ func scalar(v any) (string, error) {
 }
 
 const (
-	keyUnknown      = "only AWS knows this key"
-	operatorUnknown = "this operator is not known"
+	keyUnknown      = "its value is known only to AWS"
+	operatorUnknown = "unsupported operator"
 )
 
 // verdict evaluates the condition in a statement with the effect ("Creating a condition with
@@ -135,7 +136,7 @@ const (
 // variable that cannot be resolved.
 func (c condition) verdict(in requestContext, effect string) (result verdict, advice string) {
 	switch {
-	case in.onlyAWSKnows(c.key):
+	case in.mayExist(c.key):
 		return unknown, keyUnknown
 	case c.operator.name == null:
 		return c.presence(in.lookup(c.key)), ""

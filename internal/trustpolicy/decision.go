@@ -31,7 +31,7 @@ type Decision struct {
 	Statements []Outcome // one for each statement of the policy, in order
 }
 
-// Allowed reports whether the policy allows the request for certain.
+// Allowed reports whether the policy certainly allows the request.
 func (d Decision) Allowed() bool { return d.Verdict == Allowed }
 
 // Explicit reports whether a statement denies the request for certain.
@@ -44,7 +44,7 @@ type Outcome struct {
 	Effect     string     // Allow or Deny
 	Matches    bool       // whether the effect applies for certain
 	Mismatches []Mismatch // all reasons why it does not
-	Unjudged   []Mismatch // the parts that cannot be judged: without Mismatches, the effect may apply
+	Unjudged   []Mismatch // the parts that cannot be evaluated; if there are no Mismatches, the effect may apply
 }
 
 // verdict returns whether the effect of the statement applies.
@@ -158,7 +158,7 @@ func (d Decision) unjudged() string {
 		if o.verdict() != unknown || out != "" && o.Effect == allow {
 			continue
 		}
-		reasons = append(reasons, o.Effect+" in "+title(o.Index, o.Sid)+" cannot be judged: "+o.unjudged())
+		reasons = append(reasons, o.Effect+" in "+title(o.Index, o.Sid)+" cannot be evaluated: "+o.unjudged())
 	}
 	return out + strings.Join(reasons, "; ")
 }
@@ -169,7 +169,7 @@ func (o Outcome) unjudged() string {
 	for _, m := range o.Unjudged {
 		reason := m.Advice
 		if reason == "" {
-			reason = "AWS does not document what it means for " + quoted(m.Found, " and ", "no value")
+			reason = "AWS does not document its result for " + quoted(m.Found, " and ", "no value")
 		}
 		all = append(all, fmt.Sprintf("%s (%s)", m.subject(), reason))
 	}

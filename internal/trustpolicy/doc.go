@@ -22,9 +22,9 @@
 // Only the trust policy is evaluated. IAM has further requirements for AssumeRole
 // within an organization, such as a permission of the caller.
 //
-// A decision is allowed or denied only if that is certain. Otherwise it cannot be judged. It
-// names the statement, the operator and the key for these reasons:
-//   - only AWS knows whether the key has a value and which, such as aws:SourceIp;
+// A Decision is Allowed or Denied only if that is certain. Otherwise it is undetermined, and
+// names the statement, the operator and the key. The possible reasons are:
+//   - the value of the key is known only to AWS, such as that of aws:SourceIp;
 //   - the operator is not known;
 //   - the documentation leaves the case open: an operator for a single value with several
 //     values in the request, ForAnyValue with IfExists and an absent key, a value in the
@@ -32,7 +32,8 @@
 //     of an Allow.
 //
 // A policy variable without a value makes an Allow invalid, so that it does not match. A Deny
-// with one cannot be judged.
+// with one is undetermined.
 //
-// Review also evaluates the policy for strangers, to find statements that are too broad.
+// Review also evaluates the policy for unintended principals, to find statements that
+// are too broad.
 package trustpolicy

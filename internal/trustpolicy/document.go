@@ -64,7 +64,7 @@ func checkText(document []byte) error {
 	characters := 0
 	for _, r := range string(document) {
 		if r > 0xFF {
-			return fmt.Errorf("it has the character %q: IAM takes none beyond Latin-1", r)
+			return fmt.Errorf("it contains %q: IAM accepts only Latin-1 characters", r)
 		}
 		if !unicode.IsSpace(r) {
 			characters++
@@ -109,7 +109,7 @@ func readObject(decoder *json.Decoder, depth int) (object, error) {
 			return nil, err
 		}
 		if _, twice := o.lookup(name); twice {
-			return nil, fmt.Errorf("%q is there twice in one object", name)
+			return nil, fmt.Errorf("duplicate name %q in an object", name)
 		}
 		value, err := readValue(decoder, depth-1)
 		if err != nil {
@@ -138,7 +138,7 @@ func readArray(decoder *json.Decoder, depth int) ([]any, error) {
 // strings would become equal.
 func checkString(s string) error {
 	if strings.ContainsRune(s, utf8.RuneError) {
-		return fmt.Errorf("%q has a character that is none", s)
+		return fmt.Errorf("%q contains an unpaired surrogate", s)
 	}
 	return nil
 }

@@ -76,7 +76,7 @@ func TestEvaluatePoliciesOfToolsAndAWSDocumentation(t *testing.T) {
 		{"eksctl: another service account", "eksctl.json", webIdentity(issuer, "system:serviceaccount:shop:other"),
 			`statement 1: StringEquals on "` + sub + `" expects "` + cart + `", found "system:serviceaccount:shop:other" (another service account)`},
 		{"eksctl: the default audience of Kubernetes", "eksctl.json", with(ofCart(), aud, "https://kubernetes.default.svc"),
-			`statement 1: StringEquals on "` + aud + `" expects "sts.amazonaws.com", found "https://kubernetes.default.svc" (the token is for another audience than STS)`},
+			`statement 1: StringEquals on "` + aud + `" expects "sts.amazonaws.com", found "https://kubernetes.default.svc" (the audience of the token is not STS)`},
 		{"eksctl: AssumeRole by a role of the account", "eksctl.json", by("arn:aws:iam::111122223333:role/r", assumeRole, nil),
 			`statement 1: Principal expects "` + provider + `", found "arn:aws:iam::111122223333:role/r" (only web identities are trusted)` +
 				`, and Action expects "sts:AssumeRoleWithWebIdentity", found "sts:AssumeRole"` +
@@ -109,7 +109,7 @@ func TestEvaluatePoliciesOfToolsAndAWSDocumentation(t *testing.T) {
 			`statement 1 (ExplicitSelfRoleAssumption): ArnLike on "aws:PrincipalArn" expects "arn:aws:iam::111122223333:role/shop/cart", found "arn:aws:iam::111122223333:role/cart"`},
 		{"Terraform: the role with an audience and a pattern", "terraform-role.json", webIdentity(issuer, "system:serviceaccount:shop-1:cart"), "allowed by statement 1"},
 		{"Terraform: the role with another audience", "terraform-role.json", with(webIdentity(issuer, "system:serviceaccount:shop-1:cart"), aud, "vault"),
-			`statement 1: StringEquals on "` + aud + `" expects "sts.amazonaws.com", found "vault" (the token is for another audience than STS)`},
+			`statement 1: StringEquals on "` + aud + `" expects "sts.amazonaws.com", found "vault" (the audience of the token is not STS)`},
 		{"Terraform: the role with the subject only", "terraform-subject.json", with(ofCart(), aud, "anything"), "allowed by statement 1"},
 		{"the EKS User Guide: no condition lets every service account in", "no-condition.json", webIdentity(issuer, "system:serviceaccount:default:default"), "allowed by statement 1"},
 		{"CloudFormation: without a condition on the audience", "cloudformation.json", with(ofCart(), aud, "anything"), "allowed by statement 1"},

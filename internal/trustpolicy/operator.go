@@ -90,16 +90,17 @@ func parseOperator(written string) (operator, error) {
 	case o.name == "":
 		return o, errors.New("it is not an operator" + suggestion(name, known))
 	case o.name == null && (o.ifExists || o.set != ""):
-		return o, errors.New("the operator has neither IfExists nor a set operator")
+		return o, errors.New("Null accepts neither IfExists nor a set operator")
 	}
 	return o, nil
 }
 
-// operatorForm matches the names that an operator can have that the package does not know.
-// Among them is BinaryEquals: STS has no key with a binary value.
+// operatorForm matches plausible names of operators that the package does not support,
+// such as BinaryEquals, for which STS has no keys.
 var operatorForm = lazyregexp.New(`^([A-Z][a-z]+){2,}$`)
 
-// resembles reports whether the name is more likely a misspelt known name than a new one.
+// resembles reports whether name is more likely a misspelled supported operator than an
+// unsupported one.
 func resembles(name string, known []string) bool {
 	return suggestion(name, known) != "" ||
 		slices.ContainsFunc(known, func(k string) bool { return strings.Contains(name, k) })
@@ -117,8 +118,8 @@ func like(expected value, found string) verdict {
 	return verdictOf(expected.pattern().matches(found))
 }
 
-// compareOpen compares with a value that has a variable whose value only AWS knows. No value
-// of the variable matches if * in its place does not.
+// compareOpen compares with a value that contains a variable known only to AWS. If the value
+// does not match with * in place of the variable, it matches for no value of the variable.
 func (o operator) compareOpen(expected value, found string) verdict {
 	if strings.HasPrefix(o.name, "String") && !strings.HasSuffix(o.name, "IgnoreCase") && like(expected, found) == no {
 		return no

@@ -112,7 +112,7 @@ func parseHead(fields object) (string, error) {
 			}
 		case "Statement":
 		default:
-			return "", fmt.Errorf("%q is unknown in a policy", field.name)
+			return "", fmt.Errorf("unknown policy element %q", field.name)
 		}
 	}
 	return version, nil
@@ -168,7 +168,7 @@ func (s *statement) parseSid(fields object) error {
 	}
 	sid, err := text(value)
 	if err == nil && !sidForm.MatchString(sid) {
-		err = fmt.Errorf("%q has more than letters and digits", sid)
+		err = fmt.Errorf("%q contains characters other than letters and digits", sid)
 	}
 	s.sid = sid
 	return err
@@ -246,7 +246,7 @@ func suggestion(word string, known []string) string {
 	if best == "" {
 		return ""
 	}
-	return fmt.Sprintf(": is it %s?", best)
+	return fmt.Sprintf("; did you mean %s?", best)
 }
 
 // distance returns the number of bytes to insert, delete or replace to turn a into b.

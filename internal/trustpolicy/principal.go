@@ -91,7 +91,7 @@ func parseType(m member) ([]principal, error) {
 
 func parsePrincipal(of, written string) (principal, error) {
 	if strings.ContainsAny(written, "*?") && (of != "AWS" || written != "*") {
-		return principal{}, fmt.Errorf("%q: a principal has no wildcards", written)
+		return principal{}, fmt.Errorf("%q: wildcards are not allowed in a principal", written)
 	}
 	switch of {
 	case "AWS":

@@ -88,7 +88,7 @@ func TestEvaluateDeletedRoleMatchesNoWebIdentity(t *testing.T) {
 		parse(t, `{"Statement":`+of("Allow")+`}`).Evaluate(asRole).String())
 	denies := parse(t, `{"Statement":[`+web(isCart)+`,{"Effect":"Allow","Principal":{"AWS":"111122223333"},"Action":"sts:AssumeRole"},`+of("Deny")+`]}`)
 	assert.Equal(t, "allowed by statement 1", denies.Evaluate(ofCart()).String())
-	assert.Equal(t, "allowed by statement 2, unless denied; Deny in statement 3 cannot be judged: Principal (the unique ID of a deleted user or role)", denies.Evaluate(asRole).String())
+	assert.Equal(t, "allowed by statement 2, unless denied; Deny in statement 3 cannot be evaluated: Principal (the unique ID of a deleted user or role)", denies.Evaluate(asRole).String())
 }
 
 func TestEvaluateActions(t *testing.T) {

@@ -8,7 +8,7 @@ import (
 // principalAdvice returns advice about a principal of the policy that is similar to r.
 func principalAdvice(all []principal, r Principal) string {
 	if !r.valid() {
-		return "the request does not say who asks"
+		return "the request has no principal"
 	}
 	similar, none := identityAdvice, "only web identities are trusted"
 	trusts := func(p principal) bool { return p.form != provider }

@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// Review is the decision on the request of a web identity, and the strangers that the policy
-// allows besides.
+// Review contains the decision for a web identity, and the unintended principals that the
+// policy also allows.
 type Review struct {
 	Decision Decision
 	Findings []Finding // one for each statement that allows strangers, in order, but notes last
@@ -18,7 +18,7 @@ type Finding struct {
 	Statement string   // such as "statement 1 (Cart)"
 	Who       []string // the strangers, the most important first
 	Note      bool     // a documented, common choice that is not a mistake
-	Certain   bool     // whether they are allowed for certain; it may depend on what only AWS knows
+	Certain   bool     // whether they are certainly allowed; otherwise that depends on values known only to AWS
 	how       []string // how to tighten the statement
 }
 
@@ -28,8 +28,8 @@ type Finding struct {
 // the policy. If they are allowed too, a statement is likely too broad.
 //
 // A statement that allows all service accounts of the web identity's own namespace is a
-// note: the EKS User Guide describes it, and everyone who may create a pod in the namespace
-// may use each of its service accounts.
+// note: the EKS User Guide describes it, and permission to create pods in a namespace
+// already implies the use of all of its service accounts.
 func (p *Policy) Review(w WebIdentity) Review {
 	out := Review{Decision: p.decide(w)}
 	var notes []Finding
@@ -99,7 +99,7 @@ func (r Review) String() string {
 		out = append(out, f.String())
 	}
 	if more := len(r.Findings) - maxFindings; more > 0 {
-		out = append(out, fmt.Sprintf("%d more statements allow strangers", more))
+		out = append(out, fmt.Sprintf("%d more statements allow unintended principals", more))
 	}
 	return strings.Join(out, "; ")
 }
@@ -122,7 +122,7 @@ func (f Finding) String() string {
 func (r Review) Advice() string {
 	var all []string
 	if r.Decision.Verdict == Unjudged {
-		all = append(all, "check by hand what cannot be judged")
+		all = append(all, "check manually what could not be evaluated")
 	}
 	for _, f := range r.Findings[:min(len(r.Findings), maxFindings)] {
 		if !f.Note {

@@ -15,8 +15,8 @@ import (
 	"github.com/irsakit/irsakit/internal/trustpolicy"
 )
 
-func TestReviewNamesWhatCannotBeJudgedAndWhatToTighten(t *testing.T) {
-	const byHand = "check by hand what cannot be judged"
+func TestReviewNamesUnevaluatedAndBroadStatements(t *testing.T) {
+	const byHand = "check manually what could not be evaluated"
 	for _, tt := range []struct{ name, statements, want, advice string }{
 		{"a strict policy", web(isCart), "allowed by statement 1", ""},
 		{"a namespace", web(isSTS, `"StringLike":{"`+sub+`":"system:serviceaccount:shop:*"}`),
@@ -37,18 +37,18 @@ func TestReviewNamesWhatCannotBeJudgedAndWhatToTighten(t *testing.T) {
 			"allowed by statement 1; statement 1 is too broad: it also allows every action of STS",
 			"in statement 1, allow only the actions it needs, such as sts:AssumeRoleWithWebIdentity"},
 		{"an IP address for every token", web(isSTS, `"IpAddress":{"aws:SourceIp":"10.0.0.0/8"}`),
-			`Allow in statement 1 cannot be judged: IpAddress on "aws:SourceIp" (only AWS knows this key); statement 1 may be too broad: it may also allow every token of ` + issuer,
-			`check by hand what cannot be judged; in statement 1, require StringEquals on "` + sub + `" to be "` + cart + `"`},
+			`Allow in statement 1 cannot be evaluated: IpAddress on "aws:SourceIp" (its value is known only to AWS); statement 1 may be too broad: it may also allow every token of ` + issuer,
+			`check manually what could not be evaluated; in statement 1, require StringEquals on "` + sub + `" to be "` + cart + `"`},
 		{"two keys that only AWS knows", web(isCart, `"IpAddress":{"aws:SourceIp":"10.0.0.0/8"}`, `"DateLessThan":{"aws:CurrentTime":"2030-01-01"}`),
-			`Allow in statement 1 cannot be judged: IpAddress on "aws:SourceIp" (only AWS knows this key), and DateLessThan on "aws:CurrentTime" (only AWS knows this key)`, byHand},
+			`Allow in statement 1 cannot be evaluated: IpAddress on "aws:SourceIp" (its value is known only to AWS), and DateLessThan on "aws:CurrentTime" (its value is known only to AWS)`, byHand},
 		{"a Deny that cannot be judged", web(isCart) + "," + statementOf("Deny", `"*"`, `"Action":"*"`, `"Bool":{"aws:SecureTransport":"false"}`),
-			`allowed by statement 1, unless denied; Deny in statement 2 cannot be judged: Bool on "aws:SecureTransport" (only AWS knows this key)`, byHand},
+			`allowed by statement 1, unless denied; Deny in statement 2 cannot be evaluated: Bool on "aws:SecureTransport" (its value is known only to AWS)`, byHand},
 		{"an operator", web(isCart, `"StringMatches":{"`+sub+`":"a"}`),
-			`Allow in statement 1 cannot be judged: StringMatches on "` + sub + `" (this operator is not known)`, byHand},
+			`Allow in statement 1 cannot be evaluated: StringMatches on "` + sub + `" (unsupported operator)`, byHand},
 		{"a value of another type", web(isCart, `"IpAddress":{"sts:RoleSessionName":"10.0.0.0/8"}`),
-			`Allow in statement 1 cannot be judged: IpAddress on "sts:RoleSessionName" (AWS does not document what it means for "cart-7d9c4b5f6d-x2x7k")`, byHand},
+			`Allow in statement 1 cannot be evaluated: IpAddress on "sts:RoleSessionName" (AWS does not document its result for "cart-7d9c4b5f6d-x2x7k")`, byHand},
 		{"a web identity as any principal", statementOf("Allow", `"*"`, `"Action":"sts:AssumeRoleWithWebIdentity"`, isCart),
-			"Allow in statement 1 cannot be judged: Principal (a web identity needs its provider as a Federated principal)", byHand},
+			"Allow in statement 1 cannot be evaluated: Principal (a web identity needs its provider as a Federated principal)", byHand},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			review := parse(t, `{"Version":"2012-10-17","Statement":[`+tt.statements+`]}`).Review(cartToken())
@@ -194,7 +194,7 @@ func TestReviewOfPoliciesOfTools(t *testing.T) {
 	}
 }
 
-func TestReviewFindsNothingIfEveryoneIsDenied(t *testing.T) {
+func TestReviewFindsNothingIfAllPrincipalsAreDenied(t *testing.T) {
 	rnd := random()
 	for range draws() {
 		p := policyOf(t, anyStatement(rnd, "Allow"), map[string]any{"Effect": "Deny", "Principal": "*", "Action": "*"})

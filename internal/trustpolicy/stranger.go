@@ -13,14 +13,15 @@ type stranger struct {
 	request Request
 	who     string
 	how     string   // how to tighten the statement that allows it
-	within  []string // the strangers that include it, besides those of every AWS account
+	within  []string // broader findings that already include this one
 	note    bool
 }
 
-// other is the name of strangers. It is unlikely to be in a policy.
+// other is a name that is unlikely to be in a policy.
 const other = "irsakit-stranger"
 
-// strangers returns the strangers to a web identity, the broadest first.
+// strangers returns the requests that a policy for w should not allow, the broadest
+// first.
 func (p *Policy) strangers(w WebIdentity) []stranger {
 	issuer := w.issuer()
 	all := slices.Concat(p.subjects(w, issuer), w.withoutClaims(issuer))
@@ -200,7 +201,7 @@ func (w WebIdentity) serviceAccount() (namespace, name string, ok bool) {
 
 // withoutClaims returns strangers whose token lacks a claim.
 func (w WebIdentity) withoutClaims(issuer string) []stranger {
-	const how = "use a condition on %q that fails without the key: no IfExists, ForAllValues or Not"
+	const how = "use a condition on %q that fails if the key is absent (without IfExists, ForAllValues or a negated operator)"
 	withoutSubject, withoutAudience := w, w
 	withoutSubject.Subject, withoutAudience.Audiences = "", nil
 	return []stranger{

@@ -80,7 +80,7 @@ func (v value) resolved(c requestContext) (r value, advice string) {
 		if p.variable != "" {
 			found := c.lookup(p.variable)
 			switch {
-			case c.onlyAWSKnows(p.variable):
+			case c.mayExist(p.variable):
 				r.open, advice = true, fmt.Sprintf("only AWS knows ${%s}", p.variable)
 				p.text, p.literal = "*", false
 			case len(found) == 0 && p.fallback != nil:

@@ -50,7 +50,7 @@ func (w WebIdentity) Request() Request {
 	return Request{Action: actionWebIdentity, Principal: Principal{Federated: w.Provider}, Context: keys, Unknown: unknownToUnsigned}
 }
 
-// issuer returns the issuer as condition keys begin with it, without the scheme.
+// issuer returns the issuer without its scheme, the prefix of condition keys.
 func (w WebIdentity) issuer() string {
 	if _, rest, ok := strings.Cut(w.Issuer, "://"); ok {
 		return rest

@@ -81,7 +81,7 @@ func TestObserveIgnoresLateRotations(t *testing.T) {
 	runtime.KeepAlive(p)
 }
 
-func TestSeriesEndWithLastProvider(t *testing.T) {
+func TestMetricsRemoveSeriesWithLastProvider(t *testing.T) {
 	_, pod := newPod(t)
 	m := irsametrics.New()
 	registry := prometheus.NewRegistry()
@@ -99,7 +99,7 @@ func TestSeriesEndWithLastProvider(t *testing.T) {
 	assert.Empty(t, gather(t, registry), "a late event creates no series")
 }
 
-func TestObserveIgnoresProvidersNotAdded(t *testing.T) {
+func TestObserveIgnoresUnaddedProviders(t *testing.T) {
 	m := irsametrics.New()
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(m)

@@ -25,7 +25,7 @@ var timestamps = []struct {
 		func(s irsa.Status) time.Time { return s.LastSuccess },
 	},
 	{
-		desc("irsa_next_refresh_timestamp_seconds", "Time of the next scheduled exchange with STS. Absent during an exchange, and when only a caller starts one."),
+		desc("irsa_next_refresh_timestamp_seconds", "Time of the next scheduled exchange with STS. Absent during an exchange, and while the next exchange waits for a caller."),
 		func(s irsa.Status) time.Time { return s.NextAttempt },
 	},
 	{
@@ -58,7 +58,7 @@ var numbers = []struct {
 	},
 }
 
-var waits = desc("irsa_caller_wait_seconds", "Time that calls waited for credentials, for those that waited.")
+var waits = desc("irsa_caller_wait_seconds", "Time that calls had to wait for credentials. Calls that did not wait are not counted.")
 
 func valid(s irsa.Status) float64 {
 	if s.State == cache.Fresh || s.State == cache.Stale {

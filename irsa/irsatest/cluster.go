@@ -13,9 +13,9 @@ import (
 
 // Options configures [New] and [Start]. The zero value is valid.
 type Options struct {
-	// Region is the AWS region of the cluster and of its pods. The default is
-	// "us-west-2". It also determines the partition of the ARNs and of the endpoints, such
-	// as aws, aws-cn, aws-us-gov, aws-eusc or aws-iso. A name that no region of AWS can have
+	// Region is the AWS region of the cluster and of its pods. The default is "us-west-2".
+	// It also determines the partition of the ARNs and of the endpoints, such as aws,
+	// aws-cn, aws-us-gov, aws-eusc or aws-iso. A name that is not valid for any AWS region
 	// is an error.
 	Region string
 
@@ -23,10 +23,10 @@ type Options struct {
 	// "111122223333". For roles in other accounts, see InAccount.
 	AccountID string
 
-	// IssuerURL is the URL of Cluster.Issuer. Set it to the issuer that your own trust
-	// policy names: https://, without a trailing slash, without an IP address and a port,
-	// which IAM does not register. If empty, a URL is generated.
-	// On loopback, only the STS can reach the issuer at this URL.
+	// IssuerURL is the URL of Cluster.Issuer. Set it to the issuer in your own trust
+	// policy. It must begin with https:// and must not have a trailing slash, a port or
+	// an IP address, which IAM does not accept. If empty, a URL is generated. On
+	// loopback, only the STS can reach the issuer at this URL.
 	IssuerURL string
 
 	// Loopback makes New listen on 127.0.0.1, as Start always does. Set it for code that

@@ -21,25 +21,25 @@ func knownConditionKeys() []string {
 		"aws:principalarn", "aws:principalaccount", "aws:principaltype", "aws:userid", "aws:sourceidentity", "aws:federatedprovider",
 		// of every request
 		"aws:requestedregion", "aws:securetransport", "aws:principalisawsservice", "aws:viaawsservice", "aws:currenttime", "aws:epochtime",
-		// without a value: of IAM users, and of requests by AWS services
+		// always absent: keys of IAM users and of requests by AWS services
 		"aws:multifactorauthpresent", "aws:multifactorauthage", "aws:username",
 		"aws:sourcearn", "aws:sourceaccount", "aws:sourceorgid", "aws:sourceorgpaths",
 	}
 }
 
-// checkConditions returns an error if the policy uses an operator that the kit does not
-// know, or an AWS condition key whose value it does not know. Evaluating such a policy would
-// be a guess.
+// checkConditions returns an error if the policy uses an unsupported operator, or an
+// AWS condition key whose value is unavailable. Such a policy cannot be evaluated
+// reliably.
 func checkConditions(policy *trustpolicy.Policy) error {
 	if unknown := policy.UnknownOperators(); len(unknown) > 0 {
-		return fmt.Errorf("the kit does not know the operator %s: see TrustPolicy", unknown[0])
+		return fmt.Errorf("unsupported operator %s: see TrustPolicy", unknown[0])
 	}
 	for _, key := range policy.Keys() {
 		lower := strings.ToLower(key)
 		reserved := strings.HasPrefix(lower, "aws:") || strings.HasPrefix(lower, "sts:") || strings.HasPrefix(lower, "iam:")
 		tag := strings.HasPrefix(lower, "aws:requesttag/") || strings.HasPrefix(lower, "aws:principaltag/")
 		if reserved && !tag && !slices.Contains(knownConditionKeys(), lower) {
-			return fmt.Errorf("the kit does not know the condition key %q: see TrustPolicy", key)
+			return fmt.Errorf("unsupported condition key %q: see TrustPolicy", key)
 		}
 	}
 	return nil

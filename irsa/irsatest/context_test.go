@@ -109,7 +109,7 @@ func requireEvaluated(t *testing.T, role *irsatest.Role, principal, key, value s
 	requireRejection(t, assume(), "AccessDenied", 403)
 }
 
-func TestSTSReportsFirstProblem(t *testing.T) {
+func TestSTSReportsFirstRejection(t *testing.T) {
 	w := inMemory(t)
 	answer := func(options ...func(*irsatest.TokenOptions)) string {
 		w.pod.Rotate(options...)

@@ -18,8 +18,8 @@ import (
 //     service control policy", and so on, but "an explicit deny in the role trust policy";
 //   - "" for a text without an ending, as in most public reports on roles in another account.
 //
-// Anything else ends the test when the fault is injected. In AWS no policy but that of the
-// VPC endpoint, the role trust policy and the resource control policy applies to
+// Anything else ends the test when the fault is injected. In AWS, only the VPC endpoint
+// policy, the role trust policy and the resource control policies apply to
 // AssumeRoleWithWebIdentity.
 //
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_access-denied.html

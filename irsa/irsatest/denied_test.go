@@ -15,7 +15,7 @@ import (
 	"github.com/irsakit/irsakit/irsa/irsatest"
 )
 
-func TestDeniedReturnsTextsOfAWS(t *testing.T) {
+func TestDeniedReturnsAWSTexts(t *testing.T) {
 	for _, tt := range []struct{ action, policy, ending string }{
 		{"sts:AssumeRole", "", ""},
 		{"sts:TagSession", "", ""},

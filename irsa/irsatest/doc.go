@@ -1,15 +1,15 @@
 // Package irsatest provides IAM Roles for Service Accounts without AWS and without
 // Kubernetes: an OIDC issuer, pods with a projected token volume, and an STS that
 // verifies the tokens. Use it to test that an application obtains credentials with its
-// own configuration, and how it behaves when it cannot.
+// real configuration, and how it behaves if it cannot.
 //
-// The package has few types. A [Cluster] has an [Issuer], an [STS], service accounts,
+// These are the main types. A [Cluster] has an [Issuer], an [STS], service accounts,
 // roles and pods; [Options] set its region, its account and the URL of its issuer. A
 // [Role] trusts a [Principal], which is a [ServiceAccount] or another Role; a
 // [RoleOption] is [Trust], [TrustPolicy], [InAccount] or [MaxSessionDuration]. A [Pod]
 // has a token file and an environment, configured by [PodOptions]. [TokenOptions] change
-// a single token, and [Invalid] makes one that STS rejects. The STS injects
-// each [Fault] on demand and records each [Call]. A complete test:
+// a single token, and [Invalid] makes one that STS rejects. The STS injects each [Fault]
+// on demand and records each [Call]. A complete test:
 //
 //	package shop_test
 //
@@ -55,7 +55,7 @@
 // In memory, AWS_ENDPOINT_URL_STS names a host that does not exist. Code that reads the
 // environment also needs [Cluster.HTTPClient], and fails without it.
 //
-// # What it verifies
+// # Verification
 //
 // The STS checks the issuer, fetches its discovery document and keys, and checks the
 // signature, the expiry, the audience and the role's trust policy, in this
@@ -80,9 +80,9 @@
 //
 // [STS.Fail] and [Role.Fail] inject a [Fault] into calls, [STS.Down] refuses connections,
 // and [STS.Recover] ends both. [Denied] makes the AccessDenied of a role chain, with the
-// action and the policy at fault in its text. Errors that follow from the set-up need no
-// Fault: [STS.SetClockSkew] leads to "Signature expired", and a signature for a region other
-// than that of the endpoint to "Credential should be scoped to a valid region".
+// action and the policy at fault in its text. Errors caused by the setup need no Fault:
+// [STS.SetClockSkew] causes "Signature expired", and a signature for a region other than
+// that of the endpoint to "Credential should be scoped to a valid region".
 //
 // [Pod.Rotate] writes a new token, valid or [Invalid]. With PodOptions.AutoRotate the kubelet
 // rotates the token automatically, until [Pod.Freeze]. [Issuer.RotateKeys] and

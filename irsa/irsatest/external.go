@@ -16,10 +16,10 @@ const (
 )
 
 // ExternalIssuer returns an OIDC issuer outside of the kit, such as the API server of a
-// real cluster. The STS fetches its discovery document and keys with the client, which has
-// to trust the issuer's certificate. If client is nil, it is http.DefaultClient. The STS
-// waits up to 5 s for each reply, or for the client's Timeout if that is set, and reads up
-// to 1 MiB of it. As with [Cluster.NewIssuer], no AWS account trusts its tokens before
+// real cluster. The STS fetches its discovery document and keys with client, which must
+// trust the issuer's certificate. A nil client means http.DefaultClient. The STS waits up
+// to 5 s for each reply, or for the client's Timeout if that is set, and reads up to 1 MiB
+// of it. As with [Cluster.NewIssuer], no AWS account trusts its tokens before
 // [Cluster.RegisterIssuer].
 //
 // The kit cannot create tokens of an external issuer, or pods with its service accounts.
@@ -27,7 +27,7 @@ const (
 func (k *Cluster) ExternalIssuer(issuerURL string, client *http.Client) *Issuer {
 	k.check(checkIssuerURL(issuerURL))
 	if k.issuerNamed(issuerURL) != nil {
-		k.check(fmt.Errorf("there is an issuer %s already", issuerURL))
+		k.check(fmt.Errorf("issuer %s already exists", issuerURL))
 	}
 	if client == nil {
 		client = http.DefaultClient
@@ -59,7 +59,7 @@ func (t limitedTransport) RoundTrip(request *http.Request) (*http.Response, erro
 // the kit does not control.
 func (i *Issuer) checkNotExternal() error {
 	if i.client != nil {
-		return fmt.Errorf("the issuer %s is not the kit's: take its tokens from there", i.url)
+		return fmt.Errorf("the issuer %s is external: the kit cannot sign its tokens", i.url)
 	}
 	return nil
 }

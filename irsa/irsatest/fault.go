@@ -87,8 +87,8 @@ func (k *Cluster) checkFault(f Fault) {
 	}
 }
 
-// faults is a fault and the number of calls that it affects next. If n is negative, it
-// affects all calls.
+// faults contains a fault and the number of calls that it still affects; a negative
+// number means all calls.
 type faults struct {
 	fault Fault
 	n     int

@@ -11,8 +11,8 @@ import (
 // sts.amazonaws.com, global. https://docs.aws.amazon.com/general/latest/gr/sts.html
 var stsHost = regexp.MustCompile(`^sts(-fips)?\.(?:([a-z]+(?:-[a-z]+)+-\d+)\.)?([a-z0-9.-]+)$`)
 
-// stsRegion returns the region of an STS host, with or without a port, and whether the
-// region is in this Cluster's partition.
+// stsRegion returns the region of an STS host, with or without a port, and reports
+// whether the region is in this Cluster's partition.
 func (k *Cluster) stsRegion(host string) (region string, ok bool) {
 	host, _, _ = strings.Cut(strings.ToLower(host), ":")
 	if "https://"+host == memoryEndpoint {
@@ -59,7 +59,7 @@ var partitions = []awsPartition{
 	{"aws-iso-f", regexp.MustCompile(`^us-isof-[a-z]+-\d+$`), []string{"csp.hci.ic.gov", "api.aws.hci.ic.gov"}},
 }
 
-// partitionOf returns the partition of a region, or a zero value if AWS has none for it.
+// partitionOf returns the partition of a region, or the zero value if there is none.
 func partitionOf(region string) awsPartition {
 	for _, p := range partitions {
 		if p.regions.MatchString(region) {

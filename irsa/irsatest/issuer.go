@@ -88,7 +88,7 @@ func (i *Issuer) RetireKeys() {
 // existing keys.
 func (i *Issuer) SetAlgorithm(algorithm string) {
 	if algorithm != rs256 && algorithm != es256 {
-		i.cluster.check(fmt.Errorf("%q is not an algorithm of service account tokens: RS256 or ES256", algorithm))
+		i.cluster.check(fmt.Errorf("unsupported algorithm %q: use RS256 or ES256", algorithm))
 	}
 	i.cluster.check(i.checkNotExternal())
 	i.mu.Lock()

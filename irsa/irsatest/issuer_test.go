@@ -98,7 +98,7 @@ var refusedByIAM = map[string]string{
 	"https://issuer.example:443/shop1": "a port",
 }
 
-func TestClusterRegisterIssuerRefusesWhatIAMRefuses(t *testing.T) {
+func TestClusterRegisterIssuerRejectsWhatIAMRejects(t *testing.T) {
 	w := onLoopback(t)
 	for bad, reason := range refusedByIAM {
 		issuer := w.ExternalIssuer(bad, nil)

@@ -33,7 +33,7 @@ func TestClusterMisusePanicsAfterStart(t *testing.T) {
 	assert.PanicsWithError(t, "irsatest: role a: either Trust or TrustPolicy", func() { w.Role("a", irsatest.Trust(w.sa), irsatest.TrustPolicy(w.role.TrustPolicy())) })
 	assert.PanicsWithError(t, "irsatest: an OIDC provider has 100 client IDs at most, not 101", func() { w.RegisterIssuer("111122223333", w.Issuer, make([]string, 101)...) })
 	assert.PanicsWithError(t, `irsatest: "HS256" is not an algorithm of service account tokens: RS256 or ES256`, func() { w.Issuer.SetAlgorithm("HS256") })
-	assert.PanicsWithError(t, `irsatest: "forged" is not a flaw of tokens: see Invalid`, func() { w.pod.Rotate(irsatest.Invalid("forged")) })
+	assert.PanicsWithError(t, `irsatest: "forged" is not a defect of tokens: see Invalid`, func() { w.pod.Rotate(irsatest.Invalid("forged")) })
 	assert.PanicsWithError(t, "irsatest: a token lifetime of -1s: rotate with Invalid(\"expired\") for an expired token", func() {
 		w.Pod(w.sa, w.role, func(o *irsatest.PodOptions) { o.TokenLifetime = -time.Second })
 	})
@@ -69,7 +69,7 @@ func TestClusterMisusePanicsWithNilAndOtherClusters(t *testing.T) {
 	}
 }
 
-func TestClusterMisuseFailsTestAfterNew(t *testing.T) {
+func TestNewFailsTestOnMisuse(t *testing.T) {
 	fake := &fatalTB{TB: t}
 	k := irsatest.New(fake)
 	assert.PanicsWithValue(t, fake, func() { k.STS.Fail("Flood", 1) })

@@ -47,7 +47,7 @@ func checkProviderURL(issuerURL string) error {
 		return err
 	}
 	if u.Port() != "" {
-		return fmt.Errorf("IAM registers no OIDC provider with a port: %s", issuerURL)
+		return fmt.Errorf("IAM does not accept an OIDC provider with a port: %s", issuerURL)
 	}
 	if _, err := netip.ParseAddr(u.Hostname()); err == nil {
 		return fmt.Errorf("IAM registers no OIDC provider with an IP address: %s", issuerURL)
@@ -63,7 +63,8 @@ func (k *Cluster) UnregisterIssuer(accountID string, issuer *Issuer) {
 	delete(k.providers, provider{accountID, issuer.url})
 }
 
-// clientIDs returns the client IDs of an account's OIDC provider, and whether it exists.
+// clientIDs returns the client IDs of an account's OIDC provider, and reports whether
+// the provider exists.
 func (k *Cluster) clientIDs(account, issuer string) ([]string, bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()

@@ -52,7 +52,7 @@ func wrongThumbprint() *rejection {
 	return badToken("OpenIDConnect provider's HTTPS certificate doesn't match configured thumbprint")
 }
 
-// badTokenSignature uses a text of the kit's own: AWS's is not publicly known.
+// badTokenSignature uses the kit's own text, because AWS's is not publicly known.
 func badTokenSignature() *rejection { return badToken("The signature of the token is invalid") }
 
 // notYetValid uses a text of the kit's own: AWS's is not publicly known.

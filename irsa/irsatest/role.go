@@ -81,7 +81,7 @@ func (k *Cluster) Role(name string, optFns ...RoleOption) *Role {
 	}
 	switch {
 	case len(o.trusted) > 0 && o.document != nil:
-		k.check(fmt.Errorf("role %s: either Trust or TrustPolicy", name))
+		k.check(fmt.Errorf("role %s: set either Trust or TrustPolicy, not both", name))
 	case len(o.trusted) > 0:
 		r.SetTrustPolicy(r.trustDocument(o.trusted))
 	case o.document != nil:

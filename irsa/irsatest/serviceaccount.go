@@ -13,8 +13,8 @@ type ServiceAccount struct {
 }
 
 // ServiceAccount creates a service account with a new UID. [Cluster.Issuer] signs its
-// tokens. Both names have to be valid in Kubernetes: lower-case letters, digits
-// and "-", in name also ".".
+// tokens. Both names must be valid in Kubernetes: lower-case letters, digits and "-",
+// and in name also ".".
 func (k *Cluster) ServiceAccount(namespace, name string) *ServiceAccount {
 	return k.Issuer.ServiceAccount(namespace, name)
 }

@@ -34,7 +34,7 @@ func (s *session) user() assumedRoleUser {
 	}
 }
 
-// actions returns the actions that a trust policy has to allow for the session.
+// actions returns the actions that a trust policy must allow for the session.
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/id_session-tags.html
 func (s *session) actions(assume string) []string {
 	out := []string{assume}

@@ -86,7 +86,7 @@ func TestSTSOmitDate(t *testing.T) {
 	})
 }
 
-func TestSTSSetLifeShortensLifetime(t *testing.T) {
+func TestSTSSetLifetimeShortensLifetime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := inMemory(t)
 		for life, want := range map[time.Duration]time.Duration{

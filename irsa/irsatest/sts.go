@@ -61,7 +61,7 @@ func (s *STS) Endpoint() string {
 // tokens, sessions and signatures are valid. The issuer's clock does not change.
 func (s *STS) SetClockSkew(d time.Duration) { s.set(func(o *settings) { o.skew = d }) }
 
-// OmitDate controls whether replies omit the Date header.
+// OmitDate sets whether responses omit the Date header.
 func (s *STS) OmitDate(omit bool) { s.set(func(o *settings) { o.omitDate = omit }) }
 
 // SetLifetime limits the lifetime of credentials to d, for tests that cannot wait 15 minutes,

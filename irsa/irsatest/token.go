@@ -35,43 +35,43 @@ type TokenOptions struct {
 	Claims map[string]any
 
 	defaultLifetime time.Duration
-	signature       string // the flaw of the signature; "" for none
+	signature       string // the defect of the signature; "" for none
 }
 
-// Invalid makes a token that STS rejects. The flaw is one of these, anything else ends the
-// test:
+// Invalid returns an option for a token that STS rejects. It ends the test unless defect
+// is one of:
 //   - "expired": it expired an hour ago;
 //   - "not yet valid": it was issued by a clock two hours ahead;
-//   - "other issuer": it names an issuer that no AWS account knows, but its signature is
-//     right;
+//   - "other issuer": its issuer is not registered with any AWS account, but its
+//     signature is valid;
 //   - "unknown key": it is signed with a key that the issuer does not publish;
 //   - "bad signature": it has the signature of another token;
 //   - "unsigned": it has no signature, and alg none in its header.
 //
-// Several flaws can be combined, but only one of the last three.
-func Invalid(flaw string) func(*TokenOptions) {
+// Several defects can be combined, but only one of the last three.
+func Invalid(defect string) func(*TokenOptions) {
 	return func(o *TokenOptions) {
-		switch flaw {
-		case flawExpired:
+		switch defect {
+		case defectExpired:
 			o.Lifetime = -time.Hour
-		case flawNotYetValid:
+		case defectNotYetValid:
 			o.ClockSkew = 2 * time.Hour
-		case flawOtherIssuer:
+		case defectOtherIssuer:
 			Claim("iss", "https://oidc.eks.us-west-2.amazonaws.com/id/"+strings.Repeat("0", 32))(o)
 		default:
-			o.signature = flaw
+			o.signature = defect
 		}
 	}
 }
 
-// The flaws of tokens. The last three are flaws of the signature.
+// The defects of tokens. The last three are defects of the signature.
 const (
-	flawExpired      = "expired"
-	flawNotYetValid  = "not yet valid"
-	flawOtherIssuer  = "other issuer"
-	flawUnknownKey   = "unknown key"
-	flawBadSignature = "bad signature"
-	flawUnsigned     = "unsigned"
+	defectExpired      = "expired"
+	defectNotYetValid  = "not yet valid"
+	defectOtherIssuer  = "other issuer"
+	defectUnknownKey   = "unknown key"
+	defectBadSignature = "bad signature"
+	defectUnsigned     = "unsigned"
 )
 
 // Claim sets a claim of the token, or removes it if value is nil.
@@ -126,18 +126,18 @@ func (i *Issuer) mint(sa *ServiceAccount, kubernetes map[string]any, optFns ...f
 	return i.sign(claims, o.signature)
 }
 
-// sign returns a token with the claims, and with a flaw unless it is "". As in Kubernetes, its
+// sign returns a token with the claims, and with a defect unless it is "". As in Kubernetes, its
 // header has alg and kid, but no typ.
-func (i *Issuer) sign(claims map[string]any, flaw string) (string, error) {
-	switch flaw {
-	case "", flawUnknownKey, flawBadSignature:
-	case flawUnsigned:
+func (i *Issuer) sign(claims map[string]any, defect string) (string, error) {
+	switch defect {
+	case "", defectUnknownKey, defectBadSignature:
+	case defectUnsigned:
 		return unsignedToken(claims)
 	default:
-		return "", fmt.Errorf("%q is not a flaw of tokens: see Invalid", flaw)
+		return "", fmt.Errorf("%q is not a defect of tokens: see Invalid", defect)
 	}
 	key, err := i.signingKey()
-	if err == nil && flaw == flawUnknownKey {
+	if err == nil && defect == defectUnknownKey {
 		key, err = newKey(key.Algorithm)
 	}
 	if err != nil {
@@ -151,7 +151,7 @@ func (i *Issuer) sign(claims map[string]any, flaw string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("signing a token: %w", err)
 	}
-	if flaw != flawBadSignature {
+	if defect != defectBadSignature {
 		return token, nil
 	}
 	other, err := jwt.Signed(signer).Claims(map[string]any{"jti": uuid()}).Serialize()

@@ -65,7 +65,7 @@ type callbackReader func()
 
 func (f callbackReader) Read([]byte) (int, error) { f(); return 0, io.EOF }
 
-func TestSTSDownRefusesCallBeingRead(t *testing.T) {
+func TestSTSDownRefusesCallWhileReadingBody(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := inMemory(t)
 		w.STS.Fail(irsatest.Hang, -1)

@@ -88,7 +88,7 @@ func (r *Role) trustDocument(principals []Principal) string {
 type denial struct {
 	action   string
 	reason   string
-	explicit bool // denied by a statement, and not only not allowed
+	explicit bool // denied by a Deny statement rather than by default
 }
 
 // denied evaluates the role's trust policy for each of the actions. It returns the first

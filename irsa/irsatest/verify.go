@@ -34,7 +34,7 @@ func (k *Cluster) publishedKeys(ctx context.Context, issuer, keyID string) ([]jo
 		return nil, fmt.Errorf("discovering the issuer: %w", err)
 	}
 	if document.Issuer != issuer { // OpenID Connect Discovery 1.0, section 4.3
-		return nil, fmt.Errorf("discovering the issuer: the document of %s is that of the issuer %q", issuer, document.Issuer)
+		return nil, fmt.Errorf("discovering the issuer: the document of %s names the issuer %q", issuer, document.Issuer)
 	}
 	var published struct {
 		Keys []json.RawMessage `json:"keys"`
@@ -107,7 +107,7 @@ func (i identity) verify(issuer string, keys []jose.JSONWebKey) error {
 		return fmt.Errorf("reading the claims: %w", err)
 	}
 	if claims.Issuer != issuer {
-		return fmt.Errorf("the token is of the issuer %q, not of %s", claims.Issuer, issuer)
+		return fmt.Errorf("the token's issuer is %q, not %s", claims.Issuer, issuer)
 	}
 	return nil
 }

@@ -55,7 +55,7 @@ func (v *volume) write(payload []byte) error {
 	if err := os.Symlink(filepath.Base(fresh), link); err != nil {
 		return err
 	}
-	if runtime.GOOS == "windows" { // Windows cannot rename over a link: the kubelet removes it first, too
+	if runtime.GOOS == "windows" { // Windows cannot rename over a link, so the kubelet also removes it first
 		if err := os.Remove(data); err != nil && !os.IsNotExist(err) {
 			return err
 		}

@@ -97,7 +97,7 @@ func (s *STS) verify(ctx context.Context, q query, account string, now time.Time
 		return expiredToken(now, expiry)
 	}
 	if notBefore := id.time("nbf"); now.Before(notBefore.Add(-clockTolerance)) {
-		return notYetValid().withReason("the token is valid from %s, and here it is %s", notBefore.UTC(), now.UTC())
+		return notYetValid().withReason("the token is not valid before %s; the time at STS is %s", notBefore.UTC(), now.UTC())
 	}
 	if q.audience(account) == "" {
 		return wrongAudience().withReason("the token's audience is %q, the provider's client IDs are %q", id.audiences(), clientIDs)
@@ -161,8 +161,8 @@ func (q query) checkClaims(requested *session) *rejection {
 	return nil
 }
 
-// identityRequest returns the request that the trust policy is evaluated for: what the token
-// and the session parameters add to it, and the keys of every request.
+// identityRequest returns the request for which the trust policy is evaluated, with the
+// condition keys of the token, of the session parameters and of every request.
 func (q query) identityRequest(requested *session, provider string) trustpolicy.Request {
 	w := trustpolicy.WebIdentity{
 		Provider:    provider,
