@@ -241,6 +241,25 @@ func TestMinTTLBacksOffUntilSourceRenews(t *testing.T) {
 	}
 }
 
+func TestMinTTLWaitsForOneAttemptPerMinute(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &cachingSource{lifetime: time.Hour, delay: 300 * time.Millisecond}
+		c := newCache(t, s)
+		view := c.MinTTL(20 * time.Minute)
+		retrieve(t, view)
+		time.Sleep(45 * time.Minute)
+		_, err := view.Retrieve(t.Context())
+		require.ErrorIs(t, err, cache.ErrMinTTL)
+		s.mu.Lock()
+		s.early = time.Hour // it returns others from now on
+		s.mu.Unlock()
+		time.Sleep(time.Minute + time.Second)
+		start := time.Now()
+		retrieve(t, view)
+		assert.Equal(t, s.delay, time.Since(start))
+	})
+}
+
 // Callers of a view do not wait if the source renews its credentials earlier than the view requires.
 func TestMinTTLDoesNotWaitForCachingSource(t *testing.T) {
 	for _, tt := range []struct{ early, minTTL, longer time.Duration }{ // longer: of another view
