@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"strings"
 	"time"
 
 	"github.com/irsakit/irsakit/internal/jwt"
@@ -99,12 +98,11 @@ func (t Token) Reveal() string {
 	if t.raw == nil {
 		return ""
 	}
-	var text strings.Builder
-	text.Grow(len(*t.raw))
-	for _, b := range *t.raw {
-		text.WriteByte(^b)
+	text := make([]byte, len(*t.raw))
+	for i, b := range *t.raw {
+		text[i] = ^b
 	}
-	return text.String()
+	return string(text)
 }
 
 // hasText reports whether the token has the given text.

@@ -80,6 +80,9 @@ func (s secrets) occurIn(texts ...[]byte) bool {
 // sampleLength is long enough that other text rarely contains a sample of a secret.
 const sampleLength = 4
 
+// sampleInterval is the distance of the samples in a text, so that every run of a secret contains a whole one.
+const sampleInterval = secretRun - sampleLength + 1
+
 // samples is a set of hashes of samples. It makes most searches many times as fast as find: only a few
 // samples of other text have a hash in the set.
 type samples [1 << 16 / 64]uint64
@@ -97,7 +100,7 @@ func (known *samples) add(s secrets) {
 // occurIn reports whether a text contains a sample of the secrets s. The samples that it compares start
 // every few characters, so that every run of a secret contains a whole one.
 func (known *samples) occurIn(text []byte, s secrets) bool {
-	for i := 0; i+sampleLength <= len(text); i += secretRun - sampleLength + 1 {
+	for i := 0; i+sampleLength <= len(text); i += sampleInterval {
 		h := hashOf(text[i:])
 		if known[h/64]&(1<<(h%64)) != 0 && s.contain(string(text[i:i+sampleLength])) {
 			return true
@@ -195,14 +198,21 @@ type redactedError struct {
 func (e *redactedError) Error() string   { return e.text }
 func (e *redactedError) Unwrap() []error { return e.kinds }
 
+// hasSample reports whether a text contains a sample of the secrets.
+func (s secrets) hasSample(text string) bool {
+	for i := 0; i+sampleLength <= len(text); i += sampleInterval {
+		if s.contain(text[i : i+sampleLength]) {
+			return true
+		}
+	}
+	return false
+}
+
 // identifier returns text if it can be an error code or a request ID and contains no secret: at most
 // 64 letters, digits, dots, hyphens and underscores. Otherwise it returns "".
 func (s secrets) identifier(text string) string {
 	other := func(r rune) bool { return !isBase64URL(r) && r != '.' }
-	if len(text) > 64 || strings.ContainsFunc(text, other) {
-		return ""
-	}
-	if s.redact(text) != text {
+	if len(text) > 64 || strings.ContainsFunc(text, other) || s.hasSample(text) && s.redactRuns(text) != text || strings.Contains(text, "eyJ") {
 		return ""
 	}
 	return text

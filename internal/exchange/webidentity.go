@@ -3,8 +3,6 @@ package exchange
 import (
 	"context"
 	"fmt"
-	"slices"
-	"strings"
 	"sync/atomic"
 	"time"
 	"unique"
@@ -165,6 +163,12 @@ var errUnusable = fmt.Errorf("the reply has keys with invalid characters: %w", e
 
 // canBeSent reports whether keys have only visible ASCII characters.
 func canBeSent(keys ...string) bool {
-	other := func(r rune) bool { return r <= ' ' || r > '~' }
-	return !slices.ContainsFunc(keys, func(key string) bool { return strings.ContainsFunc(key, other) })
+	for _, key := range keys {
+		for i := range len(key) {
+			if key[i] <= ' ' || key[i] > '~' {
+				return false
+			}
+		}
+	}
+	return true
 }
