@@ -152,10 +152,10 @@ func (c *Cache) Close() error {
 		return errors.New("cache: close timed out: the source has not returned")
 	}
 	if !ends(c.events.logs.Idle()) {
-		return errors.New("cache: closed, but the log handler has still not returned")
+		return errors.New("cache: close timed out: the log handler has not returned")
 	}
 	if c.events.observer != nil && !ends(c.events.observer.queue.Idle()) {
-		return errors.New("cache: close timed out: the logger or observer has not returned")
+		return errors.New("cache: close timed out: the observer has not returned")
 	}
 	return nil
 }

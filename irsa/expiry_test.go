@@ -250,7 +250,7 @@ func TestProviderExpiryWithAMock(t *testing.T) {
 		require.NoError(t, err)
 
 		err = p.Refresh(t.Context())
-		require.ErrorContains(t, err, "the reply has credentials without an expiry")
+		require.ErrorContains(t, err, "the response contains credentials without an expiry")
 
 		// Shorter lifetimes come first, because the Provider keeps credentials with a later expiry.
 		for _, tc := range []struct{ given, want time.Duration }{

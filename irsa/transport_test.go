@@ -126,7 +126,7 @@ func TestTransportSpeaksHTTP1(t *testing.T) {
 
 	_, pod := newPod(t)
 	p := newProvider(t, pod.Options, func(o *irsa.Options) { o.Endpoint, o.HTTPClient = server.URL, client })
-	require.ErrorContains(t, p.Refresh(t.Context()), "the reply has no credentials")
+	require.ErrorContains(t, p.Refresh(t.Context()), "the response contains no credentials")
 	_, ok = protocols.Load("HTTP/1.1")
 	assert.True(t, ok)
 	_, ok = protocols.Load("HTTP/2.0")

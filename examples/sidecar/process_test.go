@@ -55,7 +55,7 @@ func TestProcessRejectsUnusableSettings(t *testing.T) {
 		code            int
 		want            string
 	}{
-		{"directory", folder, nil, 1, "is not a regular file but a directory"},
+		{"directory", folder, nil, 1, "is a directory, not a regular file"},
 		{"no folder", filepath.Join(folder, "none", "token"), nil, 1, "no such file or directory"},
 		{"folder is a file", filepath.Join(open, "token"), nil, 1, "authorization token not usable"},
 		{"writable for others", open, nil, 1, "has the mode -rw-rw-rw-"},

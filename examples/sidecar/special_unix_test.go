@@ -23,7 +23,7 @@ func TestAuthorizationRejectsSpecialFiles(t *testing.T) {
 		t.Run(kind, func(t *testing.T) {
 			before, err := os.Stat(path)
 			require.NoError(t, err)
-			want := "authorization token not usable: " + path + " is not a regular file but " + kind
+			want := "authorization token not usable: " + path + " is " + kind + ", not a regular file"
 			filetest.Within(t, func() {
 				_, err := authorization{path}.read()
 				assert.EqualError(t, err, want)
@@ -107,7 +107,7 @@ func TestProcessRejectsNamedPipe(t *testing.T) {
 	filetest.Within(t, func() {
 		output, err := newProcess(t, pipe).CombinedOutput()
 		assert.Error(t, err)
-		assert.Contains(t, string(output), "is not a regular file but a named pipe")
+		assert.Contains(t, string(output), "is a named pipe, not a regular file")
 	})
 }
 

@@ -95,13 +95,13 @@ func (d *diagnosis) checkCallerIdentity(ctx context.Context) {
 		d.pass(nameCallerIdentity, "%s", identity)
 		return
 	}
-	status, advice := d.judgeIdentity(err)
+	status, advice := d.identityStatus(err)
 	d.add(nameCallerIdentity, status, err.Error(), advice)
 }
 
-// judgeIdentity returns the status and the advice for an error of GetCallerIdentity. The check has failed only
+// identityStatus returns the status and the advice for an error of GetCallerIdentity. The check has failed only
 // if STS rejects the credentials: programs need no permission for this call.
-func (d *diagnosis) judgeIdentity(err error) (Status, explain.Advice) {
+func (d *diagnosis) identityStatus(err error) (Status, explain.Advice) {
 	f := d.facts(nil, err)
 	f.Kind, f.Source = explain.Kind(err, f.RoleARN), f.RoleARN // the role signed the request
 	switch {

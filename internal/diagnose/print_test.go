@@ -33,7 +33,7 @@ func TestPrintWrapsLinesAndCutsNoWord(t *testing.T) {
 			for _, c := range checks {
 				if c.Status == Failed || c.Status == Warned {
 					assert.Contains(t, words, strings.TrimSpace(c.Detail))
-					assert.Contains(t, words, "do: "+strings.TrimSpace(c.Advice)+" see "+link)
+					assert.Contains(t, words, "fix: "+strings.TrimSpace(c.Advice)+" see "+link)
 				} else {
 					assert.Equal(t, all, strings.Contains(words, strings.TrimSpace(c.Detail)))
 				}

@@ -118,7 +118,7 @@ func (d *diagnosis) checkEndpoint(context.Context) {
 		d.skip(nameEndpoint, "the application sets Options.STS")
 		return
 	case c.URL() == "" || d.result.has(nameSettings, Failed):
-		d.skip(nameEndpoint, "it depends on the region and the settings")
+		d.skip(nameEndpoint, "an earlier check failed")
 		return
 	}
 	if text := c.RegionMismatch(); text != "" {

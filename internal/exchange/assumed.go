@@ -28,7 +28,7 @@ func checkAssumed(roleARN string, user *types.AssumedRoleUser) (account string, 
 	if !ok || account == role.AccountID && strings.EqualFold(name, requested) {
 		return account, nil
 	}
-	return "", fmt.Errorf("the reply is for another role, %s in account %s: %w", explain.Quote(name), account, explain.ErrNotSTS)
+	return "", fmt.Errorf("the response is for another role, %s in account %s: %w", explain.Quote(name), account, explain.ErrNotSTS)
 }
 
 // assumedRole returns the account and the name in

@@ -99,7 +99,7 @@ func TestNetworkAdviceFollowsTheCABundle(t *testing.T) {
 func TestCallerAdviceFollowsTheContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	assert.Contains(t, Caller(ctx, "us-west-2").Text, "gave up")
+	assert.Contains(t, Caller(ctx, "us-west-2").Text, "context was canceled")
 	ctx, cancel = context.WithTimeout(t.Context(), 0)
 	defer cancel()
 	assert.Contains(t, Caller(ctx, "us-west-2").Text, "com.amazonaws.us-west-2.sts")
@@ -107,7 +107,7 @@ func TestCallerAdviceFollowsTheContext(t *testing.T) {
 
 func TestRuleForProxyDependsOnStatus(t *testing.T) {
 	for status, want := range map[string]string{
-		"407 Proxy Authentication Required": "asks for a user name",
+		"407 Proxy Authentication Required": "requires a user name",
 		"403 Forbidden":                     "refuses to connect",
 		"503 Service Unavailable":           "cannot reach STS",
 	} {

@@ -21,7 +21,7 @@ var networkRules = []rule{
 	{
 		when: func(f Facts) bool { return errors.Is(f.Err, ErrClock) }, kind: ErrUnavailable, heading: HeadingClock,
 		fix:  "compare this node's clock with that of the server that responds",
-		text: "by this node's clock, the credentials in the reply expire too early: compare the clock with that of STS (the Date header). If the node's clock is wrong, set it (for example with chronyc makestep). If it is right, check which server responds as STS (AWS_ENDPOINT_URL_STS, HTTPS_PROXY, DNS)",
+		text: "by this node's clock, the credentials in the response expire too early: compare the clock with that of STS (the Date header). If the node's clock is wrong, set it (for example with chronyc makestep). If it is right, check which server responds as STS (AWS_ENDPOINT_URL_STS, HTTPS_PROXY, DNS)",
 	},
 	{
 		when: func(f Facts) bool { return errors.Is(f.Err, ErrNoRegion) }, kind: ErrUnavailable, heading: HeadingRegion,

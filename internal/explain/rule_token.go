@@ -140,8 +140,8 @@ var clockRules = []rule{
 	},
 	{
 		codes: awserror.InvalidKeyCodes(), only: chained, kind: ErrRejected, heading: HeadingRefusedByService,
-		fix:    "wait: the library requests new ones; if it lasts, check the node's clock",
-		text:   "STS rejected the credentials of {signer}, and the library requests new ones. If this lasts, check the clock of the node, and whether that role was deleted and created again",
+		fix:    "wait: the library requests new credentials; if this persists, check the clock",
+		text:   "STS rejected the credentials of {signer}, and the library requests new ones. If this persists, check the clock of the node, and whether that role was deleted and created again",
 		source: "https://docs.aws.amazon.com/STS/latest/APIReference/CommonErrors.html",
 	},
 	{

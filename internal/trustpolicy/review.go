@@ -121,7 +121,7 @@ func (f Finding) String() string {
 // in one line, for the first findings. It returns "" if there is neither.
 func (r Review) Advice() string {
 	var all []string
-	if r.Decision.Verdict == Unjudged {
+	if r.Decision.Verdict == Undetermined {
 		all = append(all, "check manually what could not be evaluated")
 	}
 	for _, f := range r.Findings[:min(len(r.Findings), maxFindings)] {

@@ -60,7 +60,7 @@ func (s *STS) CallCount() int {
 	return len(s.calls)
 }
 
-// ClearCalls discards the recorded requests.
+// ForgetCalls discards the recorded requests.
 func (s *STS) ForgetCalls() {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -64,10 +64,10 @@ func TestExternalIssuerCannotMintTokens(t *testing.T) {
 		"a retirement": issuer.RetireKeys,
 		"an algorithm": func() { issuer.SetAlgorithm("ES256") },
 	} {
-		assert.Contains(t, panicOf(misuse), "is not the kit's", name)
+		assert.Contains(t, panicOf(misuse), "is external", name)
 	}
 	assert.Contains(t, panicOf(func() { w.ExternalIssuer("http://oidc.example.com", nil) }), "is not the URL of an OIDC issuer")
-	assert.Contains(t, panicOf(func() { w.ExternalIssuer("https://oidc.example.com", nil) }), "there is an issuer https://oidc.example.com already")
+	assert.Contains(t, panicOf(func() { w.ExternalIssuer("https://oidc.example.com", nil) }), "issuer https://oidc.example.com already exists")
 }
 
 func panicOf(fn func()) (message string) {

@@ -28,11 +28,11 @@ func TestClusterMisusePanicsAfterStart(t *testing.T) {
 	assert.PanicsWithError(t, "irsatest: role arn:aws:iam::111122223333:role/a: trustpolicy: it is not JSON: unexpected end of JSON input", func() { w.Role("a", irsatest.TrustPolicy("")) })
 	for _, key := range []string{"aws:PrincipalOrgID", "aws:SourceIp", "sts:Duration", "AWS:sourcevpc"} {
 		policy := strings.Replace(w.role.TrustPolicy(), `"StringEquals": {`, `"StringEquals": {"`+key+`": "a",`, 1)
-		assert.PanicsWithError(t, `irsatest: role `+w.role.ARN()+`: the kit does not know the condition key "`+key+`": see TrustPolicy`, func() { w.role.SetTrustPolicy(policy) })
+		assert.PanicsWithError(t, `irsatest: role `+w.role.ARN()+`: unsupported condition key "`+key+`": see TrustPolicy`, func() { w.role.SetTrustPolicy(policy) })
 	}
-	assert.PanicsWithError(t, "irsatest: role a: either Trust or TrustPolicy", func() { w.Role("a", irsatest.Trust(w.sa), irsatest.TrustPolicy(w.role.TrustPolicy())) })
+	assert.PanicsWithError(t, "irsatest: role a: set either Trust or TrustPolicy, not both", func() { w.Role("a", irsatest.Trust(w.sa), irsatest.TrustPolicy(w.role.TrustPolicy())) })
 	assert.PanicsWithError(t, "irsatest: an OIDC provider has 100 client IDs at most, not 101", func() { w.RegisterIssuer("111122223333", w.Issuer, make([]string, 101)...) })
-	assert.PanicsWithError(t, `irsatest: "HS256" is not an algorithm of service account tokens: RS256 or ES256`, func() { w.Issuer.SetAlgorithm("HS256") })
+	assert.PanicsWithError(t, `irsatest: unsupported algorithm "HS256": use RS256 or ES256`, func() { w.Issuer.SetAlgorithm("HS256") })
 	assert.PanicsWithError(t, `irsatest: "forged" is not a defect of tokens: see Invalid`, func() { w.pod.Rotate(irsatest.Invalid("forged")) })
 	assert.PanicsWithError(t, "irsatest: a token lifetime of -1s: rotate with Invalid(\"expired\") for an expired token", func() {
 		w.Pod(w.sa, w.role, func(o *irsatest.PodOptions) { o.TokenLifetime = -time.Second })
