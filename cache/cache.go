@@ -58,8 +58,8 @@ func (c *Cache) now() schedule.Moment { return schedule.At(time.Now(), c.base) }
 //
 // Refresh returns nil if the attempt succeeded. Otherwise it returns an [*Error], the error of ctx
 // or [ErrClosed]. If ctx has already ended, Refresh requests the attempt and returns without
-// waiting. While the source has still not returned from an abandoned attempt, Refresh returns the
-// error of that one, and the requested attempt starts later.
+// waiting. While the source has not returned from an abandoned attempt, Refresh returns the error
+// of that one, and the requested attempt starts later.
 func (c *Cache) Refresh(ctx context.Context) error { return c.await(ctx, c.requestRefresh(), nil) }
 
 // requestRefresh requests an attempt and returns its number.
@@ -119,8 +119,8 @@ func (c *Cache) Format(f fmt.State, _ rune) { fmt.Fprintf(f, "cache.Cache(%s)", 
 // and pending log messages and events are delivered. Waiting callers return [ErrClosed]
 // immediately, as does every later Retrieve.
 //
-// Close may be called more than once. It waits at most for Options.AttemptTimeout, then returns an
-// error if the source, the log handler or the observer has still not returned. None of them may
+// Close may be called more than once. It waits for at most Options.AttemptTimeout, and returns an
+// error if the source, the log handler or the observer has not returned by then. None of them may
 // call it.
 func (c *Cache) Close() error {
 	c.mu.Lock()

@@ -55,7 +55,8 @@ func withLimiter(l *cache.Limiter) func(*cache.Options) {
 	return func(o *cache.Options) { o.Limiter = l }
 }
 
-// answeredLimiter returns a Limiter whose tenant has had an answer, so that it can use all slots.
+// answeredLimiter returns a Limiter whose tenant has had a response, so that it can use all
+// slots.
 func answeredLimiter(t *testing.T, n int) *cache.Limiter {
 	t.Helper()
 	l := cache.NewLimiter(n)

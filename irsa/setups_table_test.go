@@ -65,7 +65,7 @@ func setups() []setup {
 		{name: "no-volume", broken: "the variables came without the volume", breaks: func(b *broken) { b.env(injectedToken + "=" + filepath.Dir(b.pod.TokenFile()) + "/none/token") },
 			heading: "token-missing", first: "token-path"},
 		{name: "token-removed", broken: "the token was removed from the volume", breaks: func(b *broken) { b.pod.RemoveToken() }, heading: "token-missing", first: "token-path"},
-		{name: "folder", broken: "the path names the folder", breaks: func(b *broken) { b.env(injectedToken + "=" + filepath.Dir(b.pod.TokenFile())) },
+		{name: "directory", broken: "the path names the directory", breaks: func(b *broken) { b.env(injectedToken + "=" + filepath.Dir(b.pod.TokenFile())) },
 			heading: "token-malformed", first: "token-path"},
 		{name: "token-empty", broken: "the token file is empty", breaks: func(b *broken) { b.pod.Truncate(0) }, heading: "token-malformed", first: "token"},
 		{name: "token-torn", broken: "the token is half written", breaks: func(b *broken) { b.pod.Truncate(300) }, heading: "token-malformed", first: "token"},

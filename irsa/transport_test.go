@@ -40,7 +40,7 @@ func TestTransportDoesNotReuseConnectionsAfterTimeout(t *testing.T) {
 						o.Endpoint, o.HTTPClient = "http://127.0.0.1", n.client()
 						seen.options(&o.Options)
 					})
-					refreshAll(t, p, tenants[:1], true) // after the first answer, all slots are available
+					refreshAll(t, p, tenants[:1], true) // after the first response, all slots are available
 					refreshAll(t, p, tenants, true)
 					require.Equal(t, roles, n.open())
 

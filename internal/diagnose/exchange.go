@@ -82,7 +82,7 @@ func (d *diagnosis) settle() {
 func (d *diagnosis) checkCallerIdentity(ctx context.Context) {
 	switch {
 	case d.creds == nil:
-		d.skip(nameCallerIdentity, "there are no credentials")
+		d.skip(nameCallerIdentity, "no credentials")
 		return
 	case !d.client.CanIdentify():
 		d.skip(nameCallerIdentity, "the client in Options.STS cannot call GetCallerIdentity")
@@ -119,7 +119,7 @@ func (d *diagnosis) identityStatus(err error) (Status, explain.Advice) {
 // checkExpiry checks the remaining lifetime of the credentials.
 func (d *diagnosis) checkExpiry(context.Context) {
 	if d.creds == nil {
-		d.skip(nameExpiry, "there are no credentials")
+		d.skip(nameExpiry, "no credentials")
 		return
 	}
 	left := time.Until(d.creds.Expires).Round(time.Second)

@@ -153,7 +153,7 @@ func (d *diagnosis) checkResult(p *probe) {
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-troubleshooting.html
 func (d *diagnosis) checkClock(p *probe) {
 	if p.date.IsZero() {
-		d.skip(nameClock, "there is no Date header in the response")
+		d.skip(nameClock, "no Date header in the response")
 		return
 	}
 	skew, relation := p.skew(), "ahead of"

@@ -51,7 +51,7 @@ func (d *diagnosis) checkTokenPath(ctx context.Context) {
 		d.add(nameTokenPath, Warned, path+" is a regular file, not a link into a projected volume, so the kubelet does not renew it",
 			explain.Advice{Heading: explain.HeadingTokenNotRenewed, Text: "mount the whole volume, without subPath, and do not copy the token"})
 	default:
-		target, _ := os.Readlink(path) // "" if a folder above is the link
+		target, _ := os.Readlink(path) // "" if a directory above is the link
 		d.pass(nameTokenPath, "%s%s", path, strings.TrimSuffix(" -> "+target, " -> "))
 	}
 }
@@ -165,7 +165,7 @@ func (d *diagnosis) checkAudience(context.Context) {
 // pkg/kubelet/token/token_manager.go), at the next sync of the pod, about a minute later.
 func (d *diagnosis) checkLifetime(context.Context) {
 	if d.token == nil || d.token.Claims().Expiry.IsZero() || d.token.Claims().IssuedAt.IsZero() {
-		d.skip(nameLifetime, "there is no token with an issue and expiry time")
+		d.skip(nameLifetime, "no token with an issue and expiry time")
 		return
 	}
 	claims, now := d.token.Claims(), time.Now()

@@ -19,7 +19,7 @@ func condition(operator, key, expected, found, advice string) trustpolicy.Mismat
 }
 
 func TestAdviceOnConditions(t *testing.T) {
-	const claimsOnly = "AWS shows a trust policy the claims sub, aud, amr of a token only"
+	const claimsOnly = "a trust policy can use only the claims sub, aud, amr of a token"
 	for _, tt := range []struct {
 		name string
 		want trustpolicy.Mismatch // the test builds the policy from it

@@ -211,7 +211,7 @@ func TestReviewFindsEveryoneIfEveryoneIsAllowed(t *testing.T) {
 		findings := p.Review(cartToken()).Findings
 		require.NotEmpty(t, findings)
 		last := findings[len(findings)-1]
-		require.Equal(t, trustpolicy.Finding{Statement: "statement 2", Who: []string{anyAccount, anyAction}, Certain: true}.String(), last.String())
+		require.Equal(t, trustpolicy.Finding{Statement: "statement 2", Principals: []string{anyAccount, anyAction}, Certain: true}.String(), last.String())
 	}
 }
 

@@ -215,7 +215,7 @@ func TestReviewFollowsAWSDocumentation(t *testing.T) {
 			assert.Equal(t, tt.verdict, review.Decision.Verdict.String(), "%s, see %s", review, tt.page)
 			var broad []string
 			for _, f := range review.Findings {
-				who := strings.Join(f.Who, " and ")
+				who := strings.Join(f.Principals, " and ")
 				if f.Note {
 					who = "note: " + who
 				}

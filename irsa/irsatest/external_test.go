@@ -76,7 +76,7 @@ func panicOf(fn func()) (message string) {
 	return ""
 }
 
-// The issuers send an endless reply or none at all.
+// The issuers send an endless response or none at all.
 func TestExternalIssuerRepliesAreBounded(t *testing.T) {
 	for name, fault := range map[string]http.RoundTripper{
 		"too large":         endless{},
@@ -98,7 +98,7 @@ func TestExternalIssuerRepliesAreBounded(t *testing.T) {
 	}
 }
 
-// endless sends an endless reply of blanks, which are white space in JSON.
+// endless sends an endless response of blanks, which are white space in JSON.
 type endless struct{}
 
 func (endless) RoundTrip(*http.Request) (*http.Response, error) {
@@ -114,7 +114,7 @@ func (blanks) Read(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// silent never replies.
+// silent never responds.
 type silent struct{}
 
 func (silent) RoundTrip(r *http.Request) (*http.Response, error) {

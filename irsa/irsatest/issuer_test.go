@@ -183,6 +183,6 @@ func TestTrustPolicyMatchesOnlyClaimsExposedByAWS(t *testing.T) {
 		w.pod.Rotate(irsatest.Claim("email", "cart@shop.example"))
 		_, err = w.assume(t.Context())
 		requireRejection(t, err, "AccessDenied", 403)
-		assert.Contains(t, w.STS.Calls()[2].Reason, "AWS shows a trust policy the claims sub, aud, amr of a token only")
+		assert.Contains(t, w.STS.Calls()[2].Reason, "a trust policy can use only the claims sub, aud, amr of a token")
 	})
 }

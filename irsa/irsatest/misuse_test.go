@@ -20,7 +20,7 @@ func TestClusterMisusePanicsAfterStart(t *testing.T) {
 	assert.PanicsWithError(t, `irsatest: "Shop" is not a valid name of a namespace`, func() { w.ServiceAccount("Shop", "cart") })
 	assert.PanicsWithError(t, `irsatest: "a:b" is not a valid name of a service account`, func() { w.ServiceAccount("shop", "a:b") })
 	assert.PanicsWithError(t, `irsatest: "a b" is not a valid name of an IAM role`, func() { w.Role("a b") })
-	assert.PanicsWithError(t, `irsatest: role arn:aws:iam::111122223333:role/team/S3-Writer: the account has `+w.role.ARN()+`, and names have to differ by more than path and case`, func() { w.Role("team/S3-Writer") })
+	assert.PanicsWithError(t, `irsatest: role arn:aws:iam::111122223333:role/team/S3-Writer: the account has `+w.role.ARN()+`, and names must differ by more than path and case`, func() { w.Role("team/S3-Writer") })
 	assert.NotPanics(t, func() { w.Role("S3-Writer", irsatest.InAccount("444455556666")) })
 	assert.PanicsWithError(t, `irsatest: "1" is not an AWS account ID: it has twelve digits`, func() { w.Role("a", irsatest.InAccount("1")) })
 	assert.PanicsWithError(t, `irsatest: "1" is not an AWS account ID: it has twelve digits`, func() { w.RegisterIssuer("1", w.Issuer) })
