@@ -231,7 +231,7 @@ func (m mockedChain) AssumeRole(context.Context, *sts.AssumeRoleInput, ...func(*
 	return m.out, nil
 }
 
-func TestProviderExpiryWithAMock(t *testing.T) {
+func TestProviderExpiryWithMock(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		_, pod := newPod(t)
 		var expiration time.Time

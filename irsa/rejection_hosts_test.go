@@ -46,7 +46,7 @@ func TestRejectionByHostThatAcceptsOtherRequests(t *testing.T) {
 
 // A host that accepts the Provider's keys can respond to some requests with a doubtful code for
 // another reason.
-func TestRejectionInDoubtByHostThatAcceptsTheKey(t *testing.T) {
+func TestRejectionWithAmbiguousCodeByHostThatAcceptsKey(t *testing.T) {
 	for _, interval := range []time.Duration{time.Second, 90 * time.Second} {
 		synctest.Test(t, func(t *testing.T) {
 			k, p := providers["New"](t)

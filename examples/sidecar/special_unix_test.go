@@ -92,7 +92,7 @@ func TestAuthorizationRejectsUntrustedFiles(t *testing.T) {
 	}
 }
 
-func TestAuthorizationRejectsFolderThatIsANamedPipe(t *testing.T) {
+func TestAuthorizationRejectsDirectoryThatIsNamedPipe(t *testing.T) {
 	pipe := filepath.Join(t.TempDir(), "pipe")
 	require.NoError(t, syscall.Mkfifo(pipe, 0o600))
 	filetest.Within(t, func() {

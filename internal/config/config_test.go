@@ -253,7 +253,7 @@ func TestResolveFindsRegion(t *testing.T) {
 	}
 }
 
-func TestResolveReadsTheTokenOnlyForTheRegion(t *testing.T) {
+func TestResolveReadsTokenOnlyForRegion(t *testing.T) {
 	env := environmentOf(nil)
 	env.Token = func(context.Context, *Config) (tokenfile.Token, error) { return tokenfile.Token{}, assert.AnError }
 	env.Open = func(string) (fs.File, error) { return nil, assert.AnError }

@@ -69,7 +69,7 @@ func (d *diagnosis) settle() {
 	for i := range d.result.Checks {
 		c := &d.result.Checks[i]
 		switch {
-		case c.Name == nameAnswer && c.Status == Warned && d.foreignAnswer, c.Name == nameClaims && c.Status == Warned && d.foreignAnswer:
+		case c.Name == nameAnswer && c.Status == Warned && d.otherServer, c.Name == nameClaims && c.Status == Warned && d.otherServer:
 			c.Status, c.Advice, c.Link = Passed, "", ""
 		case c.Status == Failed && slices.Contains([]string{nameRole, nameAudience, nameNameResolution, nameConnection, nameTLS, nameAnswer}, c.Name):
 			c.Status = Warned

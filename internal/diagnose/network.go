@@ -141,7 +141,7 @@ func (d *diagnosis) checkResult(p *probe) {
 	case p.fromSTS:
 		d.pass(nameAnswer, "STS responds")
 	case d.facts(nil, nil).IsAWS():
-		d.foreignAnswer = true
+		d.otherServer = true
 		d.add(nameAnswer, Warned, answered+", but the response is not from AWS STS", explain.NotSTS(d.config.Shared.Endpoint, d.config.URL()))
 	default:
 		d.pass(nameAnswer, "%s", answered)

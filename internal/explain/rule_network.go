@@ -153,7 +153,7 @@ const (
 
 // isNotSTS reports whether the response cannot be from STS.
 func isNotSTS(f Facts) bool {
-	return isForeignCode(f.Code) || errors.Is(f.Err, ErrNotSTS) || errorIs[*http.MaxBytesError](f.Err)
+	return isOtherServerCode(f.Code) || errors.Is(f.Err, ErrNotSTS) || errorIs[*http.MaxBytesError](f.Err)
 }
 
 // NotSTS returns the advice for a response that is not from STS. endpoint is the one that was

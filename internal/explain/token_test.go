@@ -38,7 +38,7 @@ func TestRuleForTokenFileDependsOnFile(t *testing.T) {
 	}
 }
 
-func TestTokenExpiredAdviceFollowsTheClock(t *testing.T) {
+func TestRuleForExpiredTokenDependsOnClock(t *testing.T) {
 	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	f := Facts{Kind: ErrTokenExpired, TokenFile: "/token", Now: now, Claims: tokenfile.Claims{Expiry: now.Add(time.Minute)}}
 	assert.Equal(t, HeadingClock, For(f).Heading)
@@ -51,7 +51,7 @@ func TestTokenExpiredAdviceFollowsTheClock(t *testing.T) {
 	assert.Equal(t, HeadingTokenSource, For(f).Heading)
 }
 
-func TestTokenRejectionAdviceFollowsTheSource(t *testing.T) {
+func TestRuleForRejectedTokenDependsOnSource(t *testing.T) {
 	f := Facts{Kind: ErrTokenRejected, Code: "InvalidIdentityToken", RoleARN: testRole, Err: answered(400, "InvalidIdentityToken", "no"), Claims: tokenfile.Claims{Issuer: "https://oidc.example.com", Pod: "cart-1"}}
 	assert.Contains(t, For(f).Text, "Options.Token")
 	assert.NotContains(t, For(f).Text, "recreate")

@@ -13,7 +13,7 @@ import (
 	"github.com/irsakit/irsakit/irsa/irsatest"
 )
 
-func TestClusterMisusePanicsAfterStart(t *testing.T) {
+func TestStartPanicsOnMisuse(t *testing.T) {
 	w := onLoopback(t)
 	assert.PanicsWithError(t, `irsatest: "Flood" is not a Fault of this package`, func() { w.STS.Fail("Flood", 1) })
 	assert.PanicsWithError(t, "irsatest: Setenv needs a Cluster made by New: use Environ", w.pod.Setenv)
