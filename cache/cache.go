@@ -116,7 +116,7 @@ func (c *Cache) IsCredentialsProvider(target aws.CredentialsProvider) bool {
 func (c *Cache) Format(f fmt.State, _ rune) { fmt.Fprintf(f, "cache.Cache(%s)", c.Status().State) }
 
 // Close closes the Cache. It cancels the running attempt, and waits until the source has returned
-// and pending log messages and events are delivered. Waiting callers return [ErrClosed]
+// and pending log messages and events are delivered. Calls that wait return [ErrClosed]
 // immediately, as does every later Retrieve.
 //
 // Close may be called more than once. It waits for at most Options.AttemptTimeout, and returns an

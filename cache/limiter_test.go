@@ -239,7 +239,7 @@ func TestCacheStopsRefreshingIdleCredentials(t *testing.T) {
 
 		view := c.MinTTL(10 * time.Minute)
 		before := s.count()
-		for range 24 * 60 { // callers of a view count, too
+		for range 24 * 60 { // callers of a view also count
 			_, err := view.Retrieve(t.Context())
 			require.NoError(t, err)
 			time.Sleep(time.Minute)

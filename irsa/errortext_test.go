@@ -136,7 +136,7 @@ func TestErrorIsGroupInLog(t *testing.T) {
 		assert.NotEmpty(t, line.Error["request_id"])
 		assert.Equal(t, p.Status().Err.Error(), line.Error["text"])
 
-		// Errors without a response have the attribute, too.
+		// Errors without a response also have the attribute.
 		e := &irsa.Error{Kind: irsa.ErrUnavailable, NextAttempt: time.Now()}
 		assert.Contains(t, e.LogValue().String(), "request_id=")
 		assert.Contains(t, e.LogValue().String(), "next_attempt=")

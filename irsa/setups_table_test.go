@@ -35,7 +35,7 @@ func setups() []setup {
 			heading: "half-injected", first: "environment"},
 		{name: "token-only", broken: "the container presets the token file, so that the webhook injects nothing", breaks: func(b *broken) { b.without(injectedRole) },
 			heading: "half-injected", first: "environment"},
-		{name: "static-keys", broken: "static keys, a profile and Pod Identity are there besides", breaks: environ(
+		{name: "static-keys", broken: "static keys, a profile and Pod Identity are also configured", breaks: environ(
 			"AWS_ACCESS_KEY_ID=AKIAIOSFODNN7EXAMPLE", "AWS_SECRET_ACCESS_KEY=wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY", "AWS_PROFILE=dev",
 			"AWS_CONTAINER_CREDENTIALS_FULL_URI=http://169.254.170.23/v1/credentials"), warned: "other-credentials"},
 		{name: "role-name", broken: "the annotation holds the role's name", breaks: environ(injectedRole + "=s3-writer"), heading: "role-arn", first: "role"},
@@ -152,7 +152,7 @@ func setups() []setup {
 		{name: "refused", broken: "nothing listens at STS's address", breaks: func(b *broken) { b.STS.Down() }, heading: "connection", first: "answer"},
 		{name: "refused-on-loopback", broken: "nothing listens at STS's port", breaks: func(b *broken) { b.STS.Down() }, heading: "connection", first: "connection", sockets: true},
 		{name: "no-such-host", broken: "the name of STS cannot be resolved", breaks: ownClient("https://sts..amazonaws.com"), heading: "name-resolution", first: "name-resolution", sockets: true},
-		{name: "unknown-authority", broken: "a proxy opens TLS", breaks: func(b *broken) {
+		{name: "unknown-authority", broken: "a proxy intercepts TLS", breaks: func(b *broken) {
 			server := httptest.NewUnstartedServer(http.NotFoundHandler())
 			server.Config.ErrorLog = nil
 			server.StartTLS()

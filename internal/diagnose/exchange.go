@@ -99,8 +99,8 @@ func (d *diagnosis) checkCallerIdentity(ctx context.Context) {
 	d.add(nameCallerIdentity, status, err.Error(), advice)
 }
 
-// identityStatus returns the status and the advice for an error of GetCallerIdentity. The check has failed only
-// if STS rejects the credentials: programs need no permission for this call.
+// identityStatus returns the status and the advice for an error of GetCallerIdentity. The check
+// fails only if STS rejects the credentials: programs need no permission for this call.
 func (d *diagnosis) identityStatus(err error) (Status, explain.Advice) {
 	f := d.facts(nil, err)
 	f.Kind, f.Source = explain.Kind(err, f.RoleARN), f.RoleARN // the role signed the request

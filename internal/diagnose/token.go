@@ -125,7 +125,7 @@ func (d *diagnosis) checkClaims(context.Context) {
 	isAWS := d.facts(nil, nil).IsAWS() // other servers accept other issuers
 	switch {
 	case len(missing) > 0:
-		d.fail(nameClaims, fmt.Errorf("the token lacks the claims %s: it is not a projected token of a service account", strings.Join(missing, ", ")), explain.Advice{Heading: explain.HeadingTokenRejected, Text: "let " + config.EnvTokenFile + " name a projected token, not the token of a service account's secret"})
+		d.fail(nameClaims, fmt.Errorf("the token lacks the claims %s: it is not a projected token of a service account", strings.Join(missing, ", ")), explain.Advice{Heading: explain.HeadingTokenRejected, Text: "set " + config.EnvTokenFile + " to a projected token, not to the token of a service account's secret"})
 	case isAWS && explain.IsUnregistrable(claims.Issuer):
 		d.add(nameClaims, Warned, who+"; the issuer is an IP address or has a port, which IAM does not accept",
 			explain.Advice{Heading: explain.HeadingNoOIDCProvider, Text: explain.IssuerRule})

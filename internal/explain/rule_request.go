@@ -104,7 +104,7 @@ var serviceRules = []rule{
 	},
 	{
 		kind: ErrThrottled, heading: HeadingThrottled, fix: "wait; find the client that keeps requesting credentials",
-		text:   "the library retries. All callers in the account and region share STS's limit: look for a program that requests new credentials all the time",
+		text:   "the library retries. All callers in the account and region share STS's limit: look for a program that keeps requesting new credentials",
 		source: "https://github.com/aws/aws-sdk-go-v2/issues/2544",
 	},
 	{

@@ -34,7 +34,7 @@ var settingRules = []rule{
 	{heading: HeadingSettings, fix: "correct the setting", text: "correct the option or the environment variable"},
 	{
 		heading: HeadingAudience, fix: "mount the IRSA token, which has the audience sts.amazonaws.com",
-		text: "let AWS_WEB_IDENTITY_TOKEN_FILE name the token that the EKS webhook mounts, in /var/run/secrets/eks.amazonaws.com/serviceaccount, or project one with the audience sts.amazonaws.com; and set AWS_REGION",
+		text: "set AWS_WEB_IDENTITY_TOKEN_FILE to the token that the EKS webhook mounts, in /var/run/secrets/eks.amazonaws.com/serviceaccount, or project one with the audience sts.amazonaws.com; and set AWS_REGION",
 	},
 	{
 		heading: HeadingRegion, fix: "set AWS_REGION to the region of the cluster",

@@ -34,7 +34,7 @@ func TestStartPanicsOnMisuse(t *testing.T) {
 	assert.PanicsWithError(t, "irsatest: an OIDC provider has 100 client IDs at most, not 101", func() { w.RegisterIssuer("111122223333", w.Issuer, make([]string, 101)...) })
 	assert.PanicsWithError(t, `irsatest: unsupported algorithm "HS256": use RS256 or ES256`, func() { w.Issuer.SetAlgorithm("HS256") })
 	assert.PanicsWithError(t, `irsatest: "forged" is not a defect of tokens: see Invalid`, func() { w.pod.Rotate(irsatest.Invalid("forged")) })
-	assert.PanicsWithError(t, "irsatest: a token lifetime of -1s: rotate with Invalid(\"expired\") for an expired token", func() {
+	assert.PanicsWithError(t, "irsatest: token lifetime -1s is not positive: for an expired token, use Rotate with Invalid(\"expired\")", func() {
 		w.Pod(w.sa, w.role, func(o *irsatest.PodOptions) { o.TokenLifetime = -time.Second })
 	})
 	for name, document := range map[string]string{
