@@ -44,7 +44,7 @@ func setups() []setup {
 		{name: "role-partition", broken: "the role is in China and the pod is not", breaks: environ(injectedRole + "=arn:aws-cn:iam::111122223333:role/s3-writer"),
 			heading: "role-arn", first: "role"},
 		{name: "session-name", broken: "the session's name has a space", breaks: environ("AWS_ROLE_SESSION_NAME=the cart"), heading: "settings", first: "settings"},
-		{name: "duration-and-region", broken: "the duration is too short, and the region misspelt", breaks: option(func(o *irsa.Options) {
+		{name: "duration-and-region", broken: "the duration is too short, and the region misspelled", breaks: option(func(o *irsa.Options) {
 			o.Duration, o.Region = time.Minute, "us_west_2"
 		}), heading: "session-duration", first: "settings"},
 		{name: "policy-too-long", broken: "the session policy is too long", breaks: option(func(o *irsa.Options) { o.Policy = strings.Repeat(" ", 3000) }),

@@ -51,7 +51,7 @@ func TestAdviceOnConditions(t *testing.T) {
 		{"a key with https:// and a slash", condition("StringEquals", "https://"+issuer+"/:sub", cart, "", "leave out https://")},
 		{"a key with a slash at the end", condition("StringEquals", issuer+"/:sub", cart, "", "leave out the slash at the end of the issuer")},
 		{"a key of another issuer", condition("StringEquals", otherIssuer+":sub", cart, "", `another issuer: the request has "`+sub+`"`)},
-		{"a key of a misspelt claim", condition("StringEquals", issuer+":subject", cart, "", claimsOnly)},
+		{"a key of a misspelled claim", condition("StringEquals", issuer+":subject", cart, "", claimsOnly)},
 		{"a key of a claim that AWS does not show", condition("StringEquals", issuer+":jti", "1", "", claimsOnly)},
 		{"a key of a claim that this token lacks", condition("ForAnyValue:StringEquals", issuer+":amr", "1", "", "")},
 		{"a key without a claim of the request", condition("StringLike", "aws:PrincipalTag/team", "*", "", "")},
