@@ -32,12 +32,12 @@ func possible(name string, condition func(*model) bool, do func(*model)) event {
 	}}
 }
 
-func isOpen(m *model) bool      { return m.closed == nil }
-func isRunning(m *model) bool   { return m.awaits }
-func isWaiting(m *model) bool   { return m.caller != nil }
+func isOpen(m *model) bool        { return m.closed == nil }
+func isRunning(m *model) bool     { return m.awaits }
+func isWaiting(m *model) bool     { return m.caller != nil }
 func noCallerWaits(m *model) bool { return m.caller == nil && m.closed == nil }
-func isInTime(m *model) bool    { return m.awaits && m.closed == nil && !m.overdue }
-func isServing(m *model) bool   { return m.closed == nil && m.cache.state.Load().phase == obtained }
+func isInTime(m *model) bool      { return m.awaits && m.closed == nil && !m.overdue }
+func isServing(m *model) bool     { return m.closed == nil && m.cache.state.Load().phase == obtained }
 
 // modelEvents are the events of the model. Time advances to the next moment at which the
 // behavior can change.
