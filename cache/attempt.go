@@ -27,8 +27,8 @@ type attempt struct {
 	progress progress
 	ticket   *slots.Ticket
 	began    schedule.Moment    // set when the source is called
-	cancel   context.CancelFunc // likewise
-	limit    *time.Timer        // likewise
+	cancel   context.CancelFunc // set when the source is called
+	limit    *time.Timer        // abandons the attempt; set when the source is called
 	rejected bool               // it replaces credentials that a service rejected
 	replaces string             // access key ID of the credentials that a scheduled refresh replaces
 	returned chan struct{}      // closed when the source has returned, or will not be called
@@ -43,10 +43,10 @@ const (
 	overdue                 // abandoned because the source did not return in time
 )
 
-// isOverdue reports whether a, if not nil, was abandoned and its source has still not returned.
+// isOverdue reports whether a, if not nil, was abandoned and its source has not returned.
 func (a *attempt) isOverdue() bool { return a != nil && a.progress == overdue }
 
-// start starts an attempt, or queues it until it has a slot. c.mu is held.
+// start starts an attempt, or queues it until it has a slot. c.mu must be held.
 func (c *Cache) start(now schedule.Moment, caller *slots.Ticket) {
 	c.scheduler.stopTimer()
 	c.scheduler.started++
@@ -86,7 +86,7 @@ func (c *Cache) admit(a *attempt) {
 	}
 }
 
-// run calls the source in a new goroutine, which exits after the source has returned. c.mu is held.
+// run calls the source in a new goroutine, which exits after the source has returned. c.mu must be held.
 func (c *Cache) run(a *attempt) {
 	ctx := context.Background()
 	if pool := c.slots(); pool != nil {
@@ -169,7 +169,7 @@ func (c *Cache) complete(record func() (err error, published bool)) {
 }
 
 // record stores the result of an attempt whose source has returned. It returns the attempt's error, and
-// reports whether the outcome was published. c.mu is held.
+// reports whether the outcome was published. c.mu must be held.
 func (c *Cache) record(a *attempt, r result) (err error, published bool) {
 	a.limit.Stop()
 	c.scheduler.attempt = nil
@@ -202,7 +202,7 @@ func (c *Cache) record(a *attempt, r result) (err error, published bool) {
 }
 
 // examine returns the state with the credentials of a result, or an error if they are unusable. For
-// credentials that s contains it returns neither. c.mu is held.
+// credentials that s contains it returns neither. c.mu must be held.
 func (c *Cache) examine(s *snapshot, r result, now schedule.Moment) (*snapshot, error) {
 	switch {
 	case r.err != nil:
@@ -238,7 +238,7 @@ func (c *Cache) timeOut(a *attempt) {
 	c.slots().Release(a.ticket, r.err)
 }
 
-// fail publishes a failed attempt. c.mu is held.
+// fail publishes a failed attempt. c.mu must be held.
 func (c *Cache) fail(a *attempt, r result, now schedule.Moment) (err error, published bool) {
 	s := c.state.Load().withFailure(r.err, r.permanent)
 	left := c.scheduler.minTTLs.untilEnd(s.lifetime, s.until.Until(now))
@@ -249,7 +249,7 @@ func (c *Cache) fail(a *attempt, r result, now schedule.Moment) (err error, publ
 }
 
 // publish publishes the outcome of an attempt: it stores the new state, schedules the next attempt and
-// wakes the waiting callers. If report is set, it reports an event. c.mu is held.
+// wakes the waiting callers. If report is set, it reports an event. c.mu must be held.
 func (c *Cache) publish(a *attempt, s *snapshot, now schedule.Moment, report bool) {
 	c.scheduler.completed = c.scheduler.started
 	if d := decide(s, c.scheduler.reasons, now); c.scheduler.attempt == nil && !d.start {

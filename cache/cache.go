@@ -58,8 +58,8 @@ func (c *Cache) now() schedule.Moment { return schedule.At(time.Now(), c.base) }
 //
 // Refresh returns nil if the attempt succeeded. Otherwise it returns an [*Error], the error of ctx
 // or [ErrClosed]. If ctx has already ended, Refresh requests the attempt and returns without
-// waiting. While the source has still not returned from an abandoned attempt, Refresh returns the
-// error of that one, and the requested attempt starts later.
+// waiting. While the source has not returned from an abandoned attempt, Refresh returns the error
+// of that one, and the requested attempt starts later.
 func (c *Cache) Refresh(ctx context.Context) error { return c.await(ctx, c.requestRefresh(), nil) }
 
 // requestRefresh requests an attempt and returns its number.
@@ -116,11 +116,11 @@ func (c *Cache) IsCredentialsProvider(target aws.CredentialsProvider) bool {
 func (c *Cache) Format(f fmt.State, _ rune) { fmt.Fprintf(f, "cache.Cache(%s)", c.Status().State) }
 
 // Close closes the Cache. It cancels the running attempt, and waits until the source has returned
-// and pending log messages and events are delivered. Waiting callers return [ErrClosed]
+// and pending log messages and events are delivered. Calls that wait return [ErrClosed]
 // immediately, as does every later Retrieve.
 //
-// Close may be called more than once. It waits at most for Options.AttemptTimeout, then returns an
-// error if the source, the log handler or the observer has still not returned. None of them may
+// Close may be called more than once. It waits for at most Options.AttemptTimeout, and returns an
+// error if the source, the log handler or the observer has not returned by then. None of them may
 // call it.
 func (c *Cache) Close() error {
 	c.mu.Lock()
@@ -152,10 +152,10 @@ func (c *Cache) Close() error {
 		return errors.New("cache: close timed out: the source has not returned")
 	}
 	if !ends(c.events.logs.Idle()) {
-		return errors.New("cache: closed, but the log handler has still not returned")
+		return errors.New("cache: close timed out: the log handler has not returned")
 	}
 	if c.events.observer != nil && !ends(c.events.observer.queue.Idle()) {
-		return errors.New("cache: close timed out: the logger or observer has not returned")
+		return errors.New("cache: close timed out: the observer has not returned")
 	}
 	return nil
 }

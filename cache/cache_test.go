@@ -146,7 +146,7 @@ func TestCacheTreatsUnusableCredentialsAsFailure(t *testing.T) {
 		{"expired in the year 1", func() aws.Credentials { return expiring(time.Time{}.Add(1)) }, "expired 2562047h47m16.854775807s ago"},
 		{"no expiry", func() aws.Credentials { return expiring(time.Time{}) }, "credentials without an expiry"},
 		{"the zero time in another zone", func() aws.Credentials { return expiring(time.Time{}.In(time.FixedZone("", 3600))) }, "credentials without an expiry"},
-		{"about to expire", func() aws.Credentials { return keys(1, 999*time.Millisecond) }, "live for 999ms only"},
+		{"about to expire", func() aws.Credentials { return keys(1, 999*time.Millisecond) }, "a lifetime of only 999ms"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

@@ -32,7 +32,7 @@ func step(c *Cache, wall, elapsed time.Duration) {
 			m.Elapsed -= elapsed
 		}
 	}
-	s.sourceExpires -= int64(wall) // the source's credentials have moved, too
+	s.sourceExpires -= int64(wall) // the source's credentials have also moved
 	c.store(&s)
 }
 

@@ -68,19 +68,19 @@ func TestCacheCloseTimesOut(t *testing.T) {
 		}))
 		go func() { _, _ = c.Retrieve(t.Context()) }()
 		synctest.Wait()
-		assert.ErrorContains(t, c.Close(), "source has still not returned")
+		assert.ErrorContains(t, c.Close(), "the source has not returned")
 
 		c = cache.New(&source{lifetime: time.Hour}, func(o *cache.Options) {
 			o.Observe = func(cache.Event) { <-release }
 		})
 		retrieve(t, c)
-		assert.ErrorContains(t, c.Close(), "observer has still not returned")
+		assert.ErrorContains(t, c.Close(), "observer has not returned")
 
 		c = cache.New(&source{err: errBroken}, func(o *cache.Options) {
 			o.Logger = slog.New(hungHandler{slog.DiscardHandler, release})
 		})
 		require.Error(t, c.Refresh(t.Context()))
-		assert.ErrorContains(t, c.Close(), "log handler has still not returned")
+		assert.ErrorContains(t, c.Close(), "log handler has not returned")
 	})
 }
 

@@ -95,7 +95,7 @@ type scheduler struct {
 // advance applies the decision about the next attempt. It must be called after every change that can
 // affect the decision. It is the only place that starts an attempt or sets the timer. caller is the
 // ticket of the attempt whose source calls this Cache, or nil; a new attempt uses the slot of caller.
-// c.mu is held.
+// c.mu must be held.
 func (c *Cache) advance(caller *slots.Ticket) {
 	if c.scheduler.attempt != nil {
 		return // advance is called again when it completes
@@ -154,7 +154,7 @@ func (sched *scheduler) broadcast() {
 }
 
 // startLifetime records that the lifetime of new credentials starts. Only the first Retrieve in a
-// lifetime leaves the fast path, to record that the credentials are in use. c.mu is held.
+// lifetime leaves the fast path, to record that the credentials are in use. c.mu must be held.
 func (c *Cache) startLifetime(next *snapshot) {
 	if c.state.Load().unused {
 		c.scheduler.unusedLifetimes++
@@ -166,7 +166,7 @@ func (c *Cache) startLifetime(next *snapshot) {
 }
 
 // use records that the credentials of s are used, and starts an attempt that is due. It returns the
-// resulting state. c.mu is held.
+// resulting state. c.mu must be held.
 func (c *Cache) use(s *snapshot) *snapshot {
 	if s.unused {
 		next := *s

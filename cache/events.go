@@ -23,7 +23,7 @@ type Event struct {
 	Status    Status        // the status after the event; its Err is the error of a failed attempt
 }
 
-// report reports an event: it adds the time and the status, and logs a change of health. c.mu is held.
+// report reports an event: it adds the time and the status, and logs a change of health. c.mu must be held.
 func (c *Cache) report(e Event) {
 	s, now := c.state.Load(), c.now()
 	e.Time, e.Status = time.Unix(0, now.Wall), c.status(s, now)
@@ -32,7 +32,7 @@ func (c *Cache) report(e Event) {
 }
 
 // reportCallerFailed logs that a caller gets an error, unless the failed attempt already did
-// because no valid credentials remained. c.mu is held.
+// because no valid credentials remained. c.mu must be held.
 func (c *Cache) reportCallerFailed() {
 	if c.events.health != callersFailing {
 		c.events.setHealth(callersFailing, c.Status())
@@ -48,7 +48,7 @@ const (
 	callersFailing        // callers get errors as well
 )
 
-// healthOf returns the health in a state. c.mu is held.
+// healthOf returns the health in a state. c.mu must be held.
 func (c *Cache) healthOf(s *snapshot, now schedule.Moment) health {
 	pending := s.failures == 0 && (c.scheduler.attempt != nil || s.due.Reached(now)) // an attempt runs or is due, and none has failed
 	switch {
@@ -87,7 +87,7 @@ func newEvents(source aws.CredentialsProvider, opts Options) *events {
 	return e
 }
 
-// record queues an event for the follower or the observer. The lock of the Cache is held.
+// record queues an event for the follower or the observer. The lock of the Cache must be held.
 func (e *events) record(event Event) {
 	switch {
 	case e.follower != nil:

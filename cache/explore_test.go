@@ -32,12 +32,12 @@ func possible(name string, condition func(*model) bool, do func(*model)) event {
 	}}
 }
 
-func isOpen(m *model) bool      { return m.closed == nil }
-func isRunning(m *model) bool   { return m.awaits }
-func isWaiting(m *model) bool   { return m.caller != nil }
-func nobodyWaits(m *model) bool { return m.caller == nil && m.closed == nil }
-func isInTime(m *model) bool    { return m.awaits && m.closed == nil && !m.overdue }
-func isServing(m *model) bool   { return m.closed == nil && m.cache.state.Load().phase == obtained }
+func isOpen(m *model) bool        { return m.closed == nil }
+func isRunning(m *model) bool     { return m.awaits }
+func isWaiting(m *model) bool     { return m.caller != nil }
+func noCallerWaits(m *model) bool { return m.caller == nil && m.closed == nil }
+func isInTime(m *model) bool      { return m.awaits && m.closed == nil && !m.overdue }
+func isServing(m *model) bool     { return m.closed == nil && m.cache.state.Load().phase == obtained }
 
 // modelEvents are the events of the model. Time advances to the next moment at which the
 // behavior can change.
@@ -51,7 +51,7 @@ var modelEvents = []event{
 	possible("the attempt returns the same credentials", isRunning, func(m *model) { m.finish(m.repeat) }),
 	possible("the attempt fails", isRunning, func(m *model) { m.finish(m.fail) }),
 	possible("the attempt hangs", isInTime, func(m *model) { m.pass(time.Until(m.limit)) }),
-	possible("a caller comes", nobodyWaits, (*model).retrieve),
+	possible("a caller comes", noCallerWaits, (*model).retrieve),
 	possible("the caller leaves", isWaiting, func(m *model) { m.leave() }),
 	possible("a caller of a view comes", isOpen, (*model).retrieveView),
 	possible("Wake", isOpen, (*model).wake),

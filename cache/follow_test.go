@@ -88,7 +88,7 @@ func TestCacheUsesFollowerLogger(t *testing.T) {
 		})
 		require.Error(t, c.Refresh(t.Context()))
 		synctest.Wait()
-		assert.Contains(t, lines.String(), "first credentials failed")
+		assert.Contains(t, lines.String(), "initial attempt failed")
 		assert.Empty(t, others.String())
 	})
 }

@@ -73,7 +73,7 @@ func TestInvalidateTreatsWithdrawnCredentialsAsFailure(t *testing.T) {
 		c := newCache(t, aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) { return same, nil }))
 		c.Invalidate(retrieve(t, c))
 		_, err := c.Retrieve(t.Context())
-		require.ErrorContains(t, err, "that a service has refused")
+		require.ErrorContains(t, err, "passed to Invalidate")
 	})
 }
 
@@ -144,7 +144,7 @@ func TestInvalidateRemembersEveryWithdrawnKey(t *testing.T) {
 		now.Store(&a)
 		time.Sleep(5 * time.Minute)
 		_, err := c.Retrieve(t.Context())
-		require.ErrorContains(t, err, "that a service has refused", "the first key stays withdrawn")
+		require.ErrorContains(t, err, "passed to Invalidate", "the first key stays withdrawn")
 	})
 }
 
@@ -166,7 +166,7 @@ func TestInvalidateRemembersKeysThatAreNotServed(t *testing.T) {
 		for _, again := range []aws.Credentials{other, old} {
 			now.Store(&again)
 			time.Sleep(time.Second)
-			require.ErrorContains(t, c.Refresh(t.Context()), "that a service has refused")
+			require.ErrorContains(t, c.Refresh(t.Context()), "passed to Invalidate")
 			assert.Equal(t, served.AccessKeyID, retrieve(t, c).AccessKeyID)
 		}
 	})

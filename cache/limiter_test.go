@@ -55,7 +55,8 @@ func withLimiter(l *cache.Limiter) func(*cache.Options) {
 	return func(o *cache.Options) { o.Limiter = l }
 }
 
-// answeredLimiter returns a Limiter whose tenant has had an answer, so that it can use all slots.
+// answeredLimiter returns a Limiter whose tenant has had a response, so that it can use all
+// slots.
 func answeredLimiter(t *testing.T, n int) *cache.Limiter {
 	t.Helper()
 	l := cache.NewLimiter(n)
@@ -238,7 +239,7 @@ func TestCacheStopsRefreshingIdleCredentials(t *testing.T) {
 
 		view := c.MinTTL(10 * time.Minute)
 		before := s.count()
-		for range 24 * 60 { // callers of a view count, too
+		for range 24 * 60 { // callers of a view also count
 			_, err := view.Retrieve(t.Context())
 			require.NoError(t, err)
 			time.Sleep(time.Minute)

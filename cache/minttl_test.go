@@ -180,7 +180,7 @@ func TestMinTTLIsErrorOnlyWhileCredentialsAreServed(t *testing.T) {
 	}
 }
 
-func TestMinTTLCountsRefusedCallersAsUse(t *testing.T) {
+func TestMinTTLCountsFailedCallersAsUse(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &source{lifetime: 20 * time.Minute}
 		c := newCache(t, s, func(o *cache.Options) { o.MaxIdleLifetimes = 1 })

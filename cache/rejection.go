@@ -104,7 +104,7 @@ func (c *Cache) requestReplacement(rejected aws.Credentials, minAge time.Duratio
 // await waits until the attempt with the given number completes, and returns its error. It demands that
 // attempt, but does not wait for an abandoned one.
 func (c *Cache) await(ctx context.Context, number int, limit <-chan time.Time) error {
-	caller, mustWait := c.callerTicket(ctx), ctx.Err() == nil // c.mu is not held, because a context is foreign code
+	caller, mustWait := c.callerTicket(ctx), ctx.Err() == nil // outside c.mu, because ctx is user code
 	for {
 		c.mu.Lock()
 		completed := c.scheduler.completed >= number

@@ -140,7 +140,7 @@ func TestReplaceWithEndedContextDoesNotWait(t *testing.T) {
 	})
 }
 
-// The attempt starts one second after the previous one. Replace waits for that, too.
+// The attempt starts one second after the previous one. Replace also waits for that.
 func TestReplaceWaitsForSpacedAttempt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &cachingSource{lifetime: time.Hour}

@@ -25,9 +25,9 @@ import (
 // these are permanent. The backoff after them is about 0.2 s and 1 s; an attempt that hangs takes
 // up to its timeout. After Close, Retrieve returns [ErrClosed].
 //
-// Expires of the returned credentials is when the Cache stops serving them. That is 8 to 10 s
-// before their actual expiry, or 0.8 to 1% of a lifetime below 1000 s. The margin is random, so it
-// differs between Caches. It is one second once the source has returned the same credentials again.
+// The Expires field of the returned credentials is the time at which the Cache stops serving them. The
+// margin before the actual expiry is random, 8 to 10 s, or 0.8 to 1% of a lifetime below 1000 s. It is
+// one second after the source has returned the same credentials again.
 func (c *Cache) Retrieve(ctx context.Context) (creds aws.Credentials, err error) {
 	if c.TryRetrieve(&creds) {
 		return creds, nil

@@ -121,10 +121,10 @@ func (s *snapshot) expiresBefore(other *snapshot, now schedule.Moment) bool {
 }
 
 // withRepeated returns the state after the source returned the credentials of s again, or others that
-// expire sooner. In the first case serving ends one second before they expire: the source has no
-// better ones, and will renew them itself. The next attempt starts after half of the time until the
-// end, but not within a second. The last one starts at the end. This is the expiry in the first case,
-// otherwise the end of serving, and earlier by the minimum TTL of views.
+// expire sooner. If they are the same, serving ends one second before they expire, because the source
+// has none that last longer. The next attempt starts when half of the time until the end has passed,
+// after at least one second; the last one starts at the end. The end is the expiry if they are the
+// same, otherwise the end of serving, and earlier by the minimum TTL of views.
 func (s *snapshot) withRepeated(creds aws.Credentials, now schedule.Moment, views minTTLs) *snapshot {
 	next := *s
 	next.failures, next.failure, next.permanent, next.due = 0, nil, false, schedule.Never()
@@ -149,7 +149,7 @@ func (s *snapshot) withRepeated(creds aws.Credentials, now schedule.Moment, view
 const sdkCacheMinTTL = 11 * time.Minute
 
 // refreshAt returns the time of the scheduled refresh of credentials, early enough for the minimum
-// TTLs of all views. c.mu is held.
+// TTLs of all views. c.mu must be held.
 func (c *Cache) refreshAt(s *snapshot) schedule.Moment {
 	if !s.creds.CanExpire {
 		return schedule.Never()
@@ -191,7 +191,7 @@ func (s *snapshot) asWithdrawn() *snapshot {
 	return &next
 }
 
-// storeDue stores when the next attempt is due. c.mu is held.
+// storeDue stores when the next attempt is due. c.mu must be held.
 func (c *Cache) storeDue(due schedule.Moment) {
 	if s := c.state.Load(); s.due != due {
 		next := *s

@@ -55,7 +55,7 @@ func (w *world) mustServe() (key string, valid bool) {
 	return w.served, !g.ended(w.cache.now(), most)
 }
 
-// checkSpacing checks that a working source is called at most once a second. w.mu is held.
+// checkSpacing checks that a working source is called at most once a second. w.mu must be held.
 func (w *world) checkSpacing(now schedule.Moment) {
 	if w.lastGood != nil {
 		assert.True(w.t, w.lastGood.Add(schedule.Spacing).Reached(now), "a working source was called twice within a second")

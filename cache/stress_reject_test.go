@@ -89,7 +89,7 @@ func (w *world) attemptIsRejected() bool {
 }
 
 // checkRejections checks that rejections start at most one attempt within minAge. The spacing of
-// attempts may delay each start. w.mu is held.
+// attempts may delay each start. w.mu must be held.
 func (w *world) checkRejections(now schedule.Moment) {
 	if w.rejected != nil {
 		assert.GreaterOrEqual(w.t, now.Elapsed-w.rejected.Elapsed, w.minAge-schedule.Spacing, "spacing of attempts after rejections")

@@ -131,7 +131,7 @@ func (w *world) respond(ctx context.Context, mode int) error {
 	}
 }
 
-// choose returns the key of the credentials to return. w.mu is held.
+// choose returns the key of the credentials to return. w.mu must be held.
 func (w *world) choose() string {
 	now := w.cache.now()
 	lifetime := w.lifetime
@@ -153,7 +153,7 @@ func (w *world) choose() string {
 
 // mayRepeat reports whether a caching source may return g again. The Cache computes the expiry of
 // credentials that it does not have from the wall clock, so they must not be older than a step. It
-// does not remember withdrawn keys forever. w.mu is held.
+// does not remember withdrawn keys forever. w.mu must be held.
 func (w *world) mayRepeat(g *grant, now schedule.Moment) bool {
 	left := time.Duration(g.end.Wall - now.Wall)
 	known := w.cached == w.served || left == g.end.Elapsed-now.Elapsed
@@ -161,14 +161,14 @@ func (w *world) mayRepeat(g *grant, now schedule.Moment) bool {
 	return !g.ended(now, w.early) && known && (at < 0 || len(w.withdrawn)-at <= maxWithdrawn)
 }
 
-// usable reports whether the Cache may use the credentials. w.mu is held.
+// usable reports whether the Cache may use the credentials. w.mu must be held.
 func (w *world) usable(key string) bool {
 	long := w.grants[key].end.Until(w.cache.now()) >= schedule.MinLifetime
 	return !slices.Contains(w.withdrawn, key) && (long || key == w.served)
 }
 
 // receive records what the Cache serves after the source returned key. It keeps credentials that
-// live longer unless they were rejected. w.mu is held.
+// live longer unless they were rejected. w.mu must be held.
 func (w *world) receive(key string, rejected bool) {
 	now, next, old := w.cache.now(), w.grants[key], w.grants[w.served]
 	switch {

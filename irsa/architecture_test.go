@@ -22,8 +22,8 @@ func TestArchitecturePageTestsExist(t *testing.T) {
 	named := regexp.MustCompile("`(Test[A-Za-z0-9]+)(…?)`").FindAllStringSubmatch(string(page), -1)
 	require.Greater(t, len(named), 15)
 	tests := "\n"
-	for _, folder := range []string{".", "../cache", "../tokenfile"} {
-		files, err := filepath.Glob(filepath.Join(folder, "*_test.go"))
+	for _, directory := range []string{".", "../cache", "../tokenfile"} {
+		files, err := filepath.Glob(filepath.Join(directory, "*_test.go"))
 		require.NoError(t, err)
 		for _, file := range files {
 			text, err := os.ReadFile(file)
@@ -123,8 +123,8 @@ func TestArchitectureNewLinksNoDiagnosis(t *testing.T) {
 	if err != nil {
 		t.Skip("there is no go command")
 	}
-	folder := t.TempDir()
-	source, program := filepath.Join(folder, "main.go"), filepath.Join(folder, "program")
+	directory := t.TempDir()
+	source, program := filepath.Join(directory, "main.go"), filepath.Join(directory, "program")
 	require.NoError(t, os.WriteFile(source, []byte(`package main
 
 import (

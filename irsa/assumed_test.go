@@ -42,7 +42,7 @@ func TestProviderAcceptsOnlyCredentialsOfItsRole(t *testing.T) {
 					k, pod := newPod(t)
 					body := replyBody(action, "<AssumedRoleUser><Arn>"+tt.arn+"</Arn></AssumedRoleUser><Credentials>"+fineCredentials+"<Expiration>2000-01-01T01:00:00Z</Expiration></Credentials>")
 					p := newProvider(t, pod.Options, func(o *irsa.Options) {
-						o.HTTPClient = &http.Client{Transport: &parrot{action: action, status: http.StatusOK, body: body, pass: k.HTTPClient().Transport}}
+						o.HTTPClient = &http.Client{Transport: &echoServer{action: action, status: http.StatusOK, body: body, pass: k.HTTPClient().Transport}}
 						if action == "AssumeRoleWithWebIdentity" {
 							o.RoleARN = tt.role
 						}

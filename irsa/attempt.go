@@ -93,7 +93,7 @@ func (s followedSource) Logger() *slog.Logger {
 // Record queues an event for Options.Observe.
 func (s followedSource) Record(e cache.Event) {
 	if s.provider.observe != nil {
-		queued := e // e itself would be allocated without an observer, too
+		queued := e // e itself would be allocated even without an observer
 		s.provider.event(func() Event { return s.provider.eventOf(queued) })
 	}
 }

@@ -22,7 +22,7 @@ func TestNewRejectsSpecialFilesAsCABundle(t *testing.T) {
 			filetest.Within(t, func() {
 				_, err := irsa.New(valid)
 				assert.ErrorIs(t, err, irsa.ErrNotConfigured)
-				assert.ErrorContains(t, err, "AWS_CA_BUNDLE: "+path+" is not a regular file but "+kind)
+				assert.ErrorContains(t, err, "AWS_CA_BUNDLE: "+path+" is "+kind+", not a regular file")
 			})
 		})
 	}

@@ -34,11 +34,11 @@ import (
 // it returns one of the kind [ErrClosed]. It does no I/O.
 //
 // If p was obtained from a [Pool], AssumeRole is the same as [Pool.Provider] for p's options with
-// another role in Chain: it returns the same Provider for equal options, and can return an error
-// of the kind [ErrPoolFull]. The Provider counts for p's tenant; if several tenants use p, set
-// Tenant and Chain of [RoleOptions] instead. Only options that cannot be compared have a Provider
-// of their own, which the Pool neither shares nor counts: SerialNumber, TokenProvider, another
-// Client, empty texts, and two tags with the same key.
+// another role in Chain: it returns the same Provider for equal options, and can return an error of the
+// kind [ErrPoolFull]. The Provider counts against p's tenant; if several tenants use p, set Tenant and
+// Chain of [RoleOptions] instead. Options that cannot be compared yield a separate Provider, which the
+// Pool neither shares nor counts: SerialNumber, TokenProvider, another Client, empty texts, and two
+// tags with the same key.
 //
 // An error of the derived Provider names the role that could not be assumed: its own, or
 // that of its source if the source has no credentials. The derived Provider is closed with

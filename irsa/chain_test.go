@@ -209,7 +209,7 @@ func TestChainRejectsInvalidOptions(t *testing.T) {
 		o.RoleARN, o.Token, o.STS = roles[0].ARN(), kubernetesToken{}, mockSTS{}
 	})
 	_, err := mocked.AssumeRole(roles[1].ARN())
-	require.ErrorContains(t, err, "cannot AssumeRole")
+	require.ErrorContains(t, err, "does not support AssumeRole")
 }
 
 func TestChainClosesWithItsSourceOrAlone(t *testing.T) {

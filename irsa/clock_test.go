@@ -45,18 +45,18 @@ func TestProviderExpiryFollowsSTSClock(t *testing.T) {
 }
 
 func TestProviderExpiryAllowsForWholeSecondsOfDate(t *testing.T) {
-	for _, life := range []time.Duration{2 * time.Second, 3500 * time.Millisecond, 5 * time.Second} {
+	for _, lifetime := range []time.Duration{2 * time.Second, 3500 * time.Millisecond, 5 * time.Second} {
 		for phase := time.Duration(0); phase < time.Second; phase += 330 * time.Millisecond {
 			synctest.Test(t, func(t *testing.T) {
 				k, pod := newPod(t)
-				k.STS.SetLifetime(life)
+				k.STS.SetLifetime(lifetime)
 				k.STS.SetLatency(70 * time.Millisecond)
 				time.Sleep(phase)
 				p := newProvider(t, pod.Options)
 				creds := retrieve(t, p)
 				// The lifetime started before the response was received.
-				assert.False(t, creds.Expires.After(time.Now().Add(life-life/125)), "life %v, phase %v", life, phase)
-				assert.Greater(t, time.Until(creds.Expires), life/2, "life %v, phase %v", life, phase)
+				assert.False(t, creds.Expires.After(time.Now().Add(lifetime-lifetime/125)), "lifetime %v, phase %v", lifetime, phase)
+				assert.Greater(t, time.Until(creds.Expires), lifetime/2, "lifetime %v, phase %v", lifetime, phase)
 			})
 		}
 	}
@@ -64,25 +64,25 @@ func TestProviderExpiryAllowsForWholeSecondsOfDate(t *testing.T) {
 
 func TestProviderRefreshesAfter60To80PercentOfLifetime(t *testing.T) {
 	t.Parallel()
-	for _, life := range []time.Duration{15 * time.Minute, time.Hour, 12 * time.Hour} {
-		t.Run(life.String(), func(t *testing.T) {
+	for _, lifetime := range []time.Duration{15 * time.Minute, time.Hour, 12 * time.Hour} {
+		t.Run(lifetime.String(), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				k := newCluster(t)
 				sa := k.ServiceAccount("shop", "cart")
 				pod := k.Pod(sa, k.Role("s3-writer", irsatest.Trust(sa), irsatest.MaxSessionDuration(12*time.Hour)))
-				p := newProvider(t, pod.Options, func(o *irsa.Options) { o.Duration = life })
+				p := newProvider(t, pod.Options, func(o *irsa.Options) { o.Duration = lifetime })
 				retrieve(t, p)
 				lifetimes := testsize.Choose(8, 20, 20)
 				for range lifetimes {
-					time.Sleep(life) // without callers
+					time.Sleep(lifetime) // without callers
 					pod.Rotate()
 				}
 				calls := k.STS.Calls()
 				require.Greater(t, len(calls), lifetimes)
 				for i := range calls[1:] {
 					pause := calls[i+1].Time.Sub(calls[i].Time)
-					assert.GreaterOrEqual(t, pause, (life-time.Second)/10*6, "STS's expiry has whole seconds")
-					assert.Less(t, pause, life/10*8)
+					assert.GreaterOrEqual(t, pause, (lifetime-time.Second)/10*6, "STS's expiry has whole seconds")
+					assert.Less(t, pause, lifetime/10*8)
 				}
 			})
 		})
@@ -92,7 +92,7 @@ func TestProviderRefreshesAfter60To80PercentOfLifetime(t *testing.T) {
 func TestProviderRefreshesAreSpreadAfterCommonStart(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		const life = time.Hour
+		const lifetime = time.Hour
 		providers := testsize.Choose(300, 1000, 1000)
 		k, pod := newPod(t)
 		start := time.Now()
@@ -102,11 +102,11 @@ func TestProviderRefreshesAreSpreadAfterCommonStart(t *testing.T) {
 			}))
 		}
 		require.Equal(t, start, time.Now(), "all at the same instant")
-		time.Sleep(life / 10 * 8)
+		time.Sleep(lifetime / 10 * 8)
 		var tenths [10]int
 		for _, call := range k.STS.Calls()[providers:] {
-			into := call.Time.Sub(start) - life/10*6
-			tenths[min(into*10/(life/10*2), 9)]++
+			into := call.Time.Sub(start) - lifetime/10*6
+			tenths[min(into*10/(lifetime/10*2), 9)]++
 		}
 		for i, n := range tenths {
 			mean := float64(providers) / 10

@@ -118,7 +118,7 @@ func TestPoolCloseReportsOnlyTimeouts(t *testing.T) {
 			go func() { _, _ = provider.Retrieve(t.Context()) }()
 			synctest.Wait()
 			err = p.Close()
-			require.ErrorContains(t, err, "the source has still not returned")
+			require.ErrorContains(t, err, "the source has not returned")
 			assert.NotContains(t, err.Error(), "Observe")
 			close(release)
 			synctest.Wait()

@@ -243,7 +243,7 @@ func ofAYear(age time.Duration) func(*irsatest.Cluster, *irsatest.Pod) {
 	}
 }
 
-func TestDiagnoseJudgesCallerIdentity(t *testing.T) {
+func TestDiagnoseClassifiesCallerIdentity(t *testing.T) {
 	for _, tt := range []struct {
 		status     int
 		code, want string
@@ -251,7 +251,7 @@ func TestDiagnoseJudgesCallerIdentity(t *testing.T) {
 	}{
 		{http.StatusForbidden, "AccessDenied", "warned", "only this check is denied"}, // by the policy of a VPC endpoint
 		{http.StatusBadRequest, "Throttling", "warned", "share STS's limit"},
-		{http.StatusServiceUnavailable, "ServiceUnavailable", "warned", "STS has a fault"},
+		{http.StatusServiceUnavailable, "ServiceUnavailable", "warned", "STS is failing"},
 		{http.StatusNotImplemented, "", "warned", "is not STS"}, // MinIO with a role of AWS
 		{http.StatusForbidden, "InvalidClientTokenId", "failed", "check the node's clock"},
 		{http.StatusForbidden, "SignatureDoesNotMatch", "failed", "check the node's clock"},
@@ -285,7 +285,7 @@ func (silentIdentity) GetCallerIdentity(context.Context, *sts.GetCallerIdentityI
 func TestReportTrustPolicyUsesSessionNameAndAllAudiences(t *testing.T) {
 	k, pod := newPod(t)
 	issuer := k.Issuer.URL()[len("https://"):]
-	judge := func(policy string) string {
+	evaluate := func(policy string) string {
 		report := irsa.Diagnose(t.Context(), pod.Options)
 		report.CheckTrustPolicy([]byte(policy))
 		return statusOf(report, "trust-policy")
@@ -294,8 +294,8 @@ func TestReportTrustPolicyUsesSessionNameAndAllAudiences(t *testing.T) {
 	named := func(name string) string {
 		return strings.Replace(trust, `"StringEquals": {`, `"StringLike": {"sts:RoleSessionName": "`+name+`"}, "StringEquals": {`, 1)
 	}
-	assert.Equal(t, "passed", judge(named("shop.cart.*")))
-	assert.Equal(t, "warned", judge(named("shop.search.*")), "the exchange passes")
+	assert.Equal(t, "passed", evaluate(named("shop.cart.*")))
+	assert.Equal(t, "warned", evaluate(named("shop.search.*")), "the exchange passes")
 
 	// The statement in the error for a token with several audiences allows that token.
 	k.Role("s3-writer")
@@ -304,7 +304,7 @@ func TestReportTrustPolicyUsesSessionNameAndAllAudiences(t *testing.T) {
 	var failure *irsa.Error
 	require.ErrorAs(t, err, &failure)
 	_, statement, _ := strings.Cut(failure.Advice, "needs the statement ")
-	assert.Equal(t, "warned", judge(`{"Version": "2012-10-17", "Statement": `+statement+`}`), "allowed, but not the policy of the role")
+	assert.Equal(t, "warned", evaluate(`{"Version": "2012-10-17", "Statement": `+statement+`}`), "allowed, but not the policy of the role")
 	role := k.Role("s3-writer", irsatest.TrustPolicy(`{"Version": "2012-10-17", "Statement": `+statement+`}`))
 	retrieve(t, newProvider(t, pod.Options))
 	assert.Contains(t, role.TrustPolicy(), issuer)
@@ -331,7 +331,7 @@ func TestErrorNamesEndpointIfCallerTimesOut(t *testing.T) {
 		_, err = p.Retrieve(ctx)
 		require.ErrorIs(t, err, context.Canceled)
 		require.ErrorAs(t, err, &failure)
-		assert.Contains(t, failure.Advice, "the caller gave up")
+		assert.Contains(t, failure.Advice, "context was canceled")
 	})
 }
 

@@ -36,12 +36,12 @@ func TestErrorKindOfSTSFailures(t *testing.T) {
 		{irsatest.ExpiredToken, irsa.ErrTokenExpired, "ExpiredTokenException", 1},
 		{irsatest.Reset, irsa.ErrUnavailable, "connection reset", 3},
 		{irsatest.Hang, irsa.ErrUnavailable, "deadline exceeded", 3},
-		{irsatest.EmptyReply, irsa.ErrUnavailable, "the reply has no credentials", 3},
-		{irsatest.TruncatedReply, irsa.ErrUnavailable, "the reply cannot be read", 3},
+		{irsatest.EmptyReply, irsa.ErrUnavailable, "the response contains no credentials", 3},
+		{irsatest.TruncatedReply, irsa.ErrUnavailable, "the response cannot be read", 3},
 		{irsatest.HTMLReply, irsa.ErrUnavailable, "a server other than STS responds", 3},
-		{irsatest.NoCredentials, irsa.ErrUnavailable, "the reply has no credentials", 3},
+		{irsatest.NoCredentials, irsa.ErrUnavailable, "the response contains no credentials", 3},
 		{irsatest.EmptyKeys, irsa.ErrUnavailable, "credentials without keys", 3},
-		{irsatest.ExpiredCredentials, irsa.ErrUnavailable, "check the node's clock", 3},
+		{irsatest.ExpiredCredentials, irsa.ErrUnavailable, "the node's clock may be wrong", 3},
 		{irsatest.HugeReply, irsa.ErrUnavailable, "a server other than STS responds", 3},
 	} {
 		t.Run(string(tt.fault), func(t *testing.T) {

@@ -24,9 +24,9 @@ import (
 	"github.com/irsakit/irsakit/irsa/irsatest"
 )
 
-// TestErrorTextIsTheSameForTheSameCause makes 1,000 attempts for each cause, from two pods. A
+// TestErrorTextIsSameForSameCause makes 1,000 attempts for each cause, from two pods. A
 // controller that writes the text into a status would be called again for each new one.
-func TestErrorTextIsTheSameForTheSameCause(t *testing.T) {
+func TestErrorTextIsSameForSameCause(t *testing.T) {
 	t.Parallel()
 	for _, fault := range []irsatest.Fault{
 		irsatest.Throttling, irsatest.AccessDenied, irsatest.ExpiredToken, irsatest.VerificationKey, irsatest.Unavailable,
@@ -113,7 +113,7 @@ func TestErrorTextIsBounded(t *testing.T) {
 	}
 }
 
-func TestErrorIsAGroupInTheLog(t *testing.T) {
+func TestErrorIsGroupInLog(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k, pod := newPod(t)
 		var out bytes.Buffer
@@ -136,7 +136,7 @@ func TestErrorIsAGroupInTheLog(t *testing.T) {
 		assert.NotEmpty(t, line.Error["request_id"])
 		assert.Equal(t, p.Status().Err.Error(), line.Error["text"])
 
-		// Errors without a response have the attribute, too.
+		// Errors without a response also have the attribute.
 		e := &irsa.Error{Kind: irsa.ErrUnavailable, NextAttempt: time.Now()}
 		assert.Contains(t, e.LogValue().String(), "request_id=")
 		assert.Contains(t, e.LogValue().String(), "next_attempt=")

@@ -231,7 +231,7 @@ func (m mockedChain) AssumeRole(context.Context, *sts.AssumeRoleInput, ...func(*
 	return m.out, nil
 }
 
-func TestProviderExpiryWithAMock(t *testing.T) {
+func TestProviderExpiryWithMock(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		_, pod := newPod(t)
 		var expiration time.Time
@@ -250,7 +250,7 @@ func TestProviderExpiryWithAMock(t *testing.T) {
 		require.NoError(t, err)
 
 		err = p.Refresh(t.Context())
-		require.ErrorContains(t, err, "the reply has credentials without an expiry")
+		require.ErrorContains(t, err, "the response contains credentials without an expiry")
 
 		// Shorter lifetimes come first, because the Provider keeps credentials with a later expiry.
 		for _, tc := range []struct{ given, want time.Duration }{

@@ -121,8 +121,8 @@ func (p *Provider) explain(ctx context.Context, err error) error {
 	if err == nil {
 		return nil
 	}
-	if standing, ok := err.(*cache.Error); ok { //nolint:errorlint // an error that wraps one is not the same for all callers
-		return p.sharedErrorOf(standing)
+	if shared, ok := err.(*cache.Error); ok { //nolint:errorlint // an error that wraps one is not the same for all callers
+		return p.sharedErrorOf(shared)
 	}
 	e := p.errorOf(err)
 	if ctx.Err() == nil || !errors.Is(err, ctx.Err()) { // the caller's context is not the cause
@@ -190,7 +190,7 @@ func kindOfCache(err error) error {
 		return ErrRejected
 	case errors.Is(err, cache.ErrClosed):
 		return ErrClosed
-	default: // the source has not returned
+	default: // the source did not return in time
 		return ErrUnavailable
 	}
 }

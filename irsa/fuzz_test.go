@@ -43,7 +43,7 @@ func FuzzReply(f *testing.F) {
 			f.Add(403, "", "", body, derived)
 		}
 	}
-	for _, peer := range parrots {
+	for _, peer := range echoServers {
 		for derived, action := range map[bool]string{false: "AssumeRoleWithWebIdentity", true: "AssumeRole"} {
 			f.Add(200, "text/xml", "", strings.NewReplacer("~", tokenIn, anyAction, action).Replace(peer.body), derived)
 		}

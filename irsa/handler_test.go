@@ -124,7 +124,7 @@ func TestProviderSurvivesPanicOrExitInLogHandler(t *testing.T) {
 	})
 }
 
-func TestPoolSurvivesALogHandlerThatPanicsOrExits(t *testing.T) {
+func TestPoolSurvivesPanicOrExitInLogHandler(t *testing.T) {
 	forEachBadHandler(t, func(t *testing.T, h *handler, isHandled bool) {
 		_, pod, tenants := newTenants(t, 3)
 		p := newPool(t, pod, func(o *irsa.PoolOptions) { o.Logger = slog.New(h) })

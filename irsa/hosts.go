@@ -84,7 +84,7 @@ func (h *hosts) empty() bool {
 	return len(h.list) == 0
 }
 
-// index returns the position of a host, or -1 if it is not recorded. h.mu is held.
+// index returns the position of a host, or -1 if it is not recorded. h.mu must be held.
 func (h *hosts) index(name string) int {
 	return slices.IndexFunc(h.list, func(entry host) bool { return entry.name == name })
 }

@@ -121,7 +121,7 @@ func TestProviderSendsOptionsToMockedSTS(t *testing.T) {
 	}, input)
 }
 
-func TestProviderSendsTheDuration(t *testing.T) {
+func TestProviderSendsDuration(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for duration, want := range map[time.Duration]time.Duration{0: time.Hour, 15 * time.Minute: 15 * time.Minute} {
 			k, pod := newPod(t)

@@ -45,7 +45,7 @@ func TestErrorForUnreadableTokenAdvisesFSGroup(t *testing.T) {
 	program, err := os.Open("/proc/self/exe")
 	require.NoError(t, err)
 	defer program.Close()
-	child.ExtraFiles = []*os.File{program} // the other user has no access to its folder
+	child.ExtraFiles = []*os.File{program} // the other user has no access to its directory
 	child.Env = append(b.pod.Environ(), childOutput+"="+filepath.Join(output, "text"))
 	log, err := child.CombinedOutput()
 	require.NoError(t, err, "%s", log)

@@ -226,7 +226,8 @@ func (p *Pool) add(opts *RoleOptions, sourceKey config.SourceKey, configs []*con
 }
 
 // Close closes the Pool and all Providers in it; see [Provider.Close]. It waits for at most
-// Options.AttemptTimeout in total. An evicted Provider serves its credentials until they expire, but makes no more exchanges.
+// Options.AttemptTimeout in total. An evicted Provider serves its credentials until they expire, but
+// makes no more exchanges.
 func (p *Pool) Close() error {
 	p.mu.Lock()
 	p.closed.Store(true)

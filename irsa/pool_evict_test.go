@@ -217,7 +217,7 @@ func TestPoolMadeUpChainsDoNotProtectRoles(t *testing.T) {
 	})
 }
 
-func TestPoolEqualRolesOfTwoTenantsShareAProvider(t *testing.T) {
+func TestPoolEqualRolesOfTwoTenantsShareProvider(t *testing.T) {
 	_, pod, roles := newTenants(t, 1)
 	p := newPool(t, pod)
 	first, second := roles[0], roles[0]

@@ -15,9 +15,9 @@ import (
 	"github.com/irsakit/irsakit/tokenfile"
 )
 
-// TestPoolTenantDelaysNoOthers has a tenant with 100 roles whose token source does not return in time. A
+// TestPoolSlowTenantDoesNotDelayOthers has a tenant with 100 roles whose token source does not return in time. A
 // tenant that comes later waits only for STS.
-func TestPoolTenantDelaysNoOthers(t *testing.T) {
+func TestPoolSlowTenantDoesNotDelayOthers(t *testing.T) {
 	t.Parallel()
 	for name, source := range map[string]func(context.Context) (tokenfile.Token, error){
 		"hangs":               func(ctx context.Context) (tokenfile.Token, error) { <-ctx.Done(); return tokenfile.Token{}, ctx.Err() },

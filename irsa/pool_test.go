@@ -111,7 +111,7 @@ func TestPoolRefreshesUsedRolesWithinMaxCalls(t *testing.T) {
 	})
 }
 
-func TestPoolFailingRolesDelayNoOthers(t *testing.T) {
+func TestPoolFailingRolesDoNotDelayOthers(t *testing.T) {
 	t.Parallel()
 	for name, fault := range map[string]irsatest.Fault{"hangs": irsatest.Hang, "is denied": irsatest.AccessDenied, "is throttled": irsatest.Throttling} {
 		t.Run(name, func(t *testing.T) {

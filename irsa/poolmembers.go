@@ -7,7 +7,7 @@ import (
 )
 
 // insert inserts a Provider with its source, or nil, and evicts others if necessary. It reports whether
-// there was room. p.mu is held.
+// there was room. p.mu must be held.
 func (p *Pool) insert(key roleKey, created, source *Provider) bool {
 	created.member = &evict.Member[*Provider]{Value: created}
 	if source != nil {
@@ -25,7 +25,7 @@ func (p *Pool) insert(key roleKey, created, source *Provider) bool {
 	return true
 }
 
-// forget removes the Providers of evicted members. p.mu is held.
+// forget removes the Providers of evicted members. p.mu must be held.
 func (p *Pool) forget(evicted []*evict.Member[*Provider]) {
 	for _, m := range evicted {
 		delete(p.roles, keyOfProvider(m.Value))

@@ -261,5 +261,5 @@ func closeCaches(all []*Provider) error {
 	if failed == 0 {
 		return nil
 	}
-	return fmt.Errorf("irsa: close timed out for %d of %d Providers: %w", failed, len(all), first)
+	return fmt.Errorf("irsa: close failed for %d of %d Providers, the first: %w", failed, len(all), first)
 }

@@ -31,7 +31,7 @@ func TestErrorLogAndSpanContainNoRepeatedSecrets(t *testing.T) {
 	t.Parallel()
 	for _, action := range []string{"AssumeRoleWithWebIdentity", "AssumeRole"} {
 		stage := newStage(t)
-		for name, peer := range parrots {
+		for name, peer := range echoServers {
 			t.Run(action+" "+name, func(t *testing.T) {
 				for i, status := range statusesFor(name)[:testsize.Choose(2, 4, 8)] {
 					peer := peer
@@ -62,7 +62,7 @@ func newStage(t testing.TB) *stage {
 
 // check makes an exchange with a peer that repeats secrets and searches all output for them. It
 // uses a custom STS client if own is set.
-func (s *stage) check(t *testing.T, peer parrot, own bool) {
+func (s *stage) check(t *testing.T, peer echoServer, own bool) {
 	t.Helper()
 	var out output
 	peer.pass = s.k.HTTPClient().Transport
@@ -130,7 +130,7 @@ func leaked(text string, secrets []string) string {
 }
 
 func FuzzRedaction(f *testing.F) {
-	for _, peer := range parrots {
+	for _, peer := range echoServers {
 		for _, status := range []int{403, 200}[:testsize.Choose(1, 2, 2)] {
 			header, _ := json.Marshal(peer.header)
 			f.Add(uint16(status-200), header, peer.body, uint16(0), uint16(1000), uint8(0), "")
@@ -139,7 +139,7 @@ func FuzzRedaction(f *testing.F) {
 	}
 	stage := newStage(f)
 	f.Fuzz(func(t *testing.T, status uint16, header []byte, body string, from, to uint16, every uint8, between string) {
-		peer := parrot{action: "AssumeRoleWithWebIdentity", status: 200 + int(status%400), body: body}
+		peer := echoServer{action: "AssumeRoleWithWebIdentity", status: 200 + int(status%400), body: body}
 		_ = json.Unmarshal(header, &peer.header)
 		peer.change = func(secret string) string {
 			from := int(from) % len(secret)

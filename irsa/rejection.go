@@ -86,7 +86,7 @@ func accessKeyOf(request *http.Request) string {
 	return ""
 }
 
-// servedKeys are the access key that a Provider serves, and the one before it.
+// servedKeys contains the access key that a Provider serves, and the one before it.
 type servedKeys struct{ newest atomic.Pointer[[2]servedKey] }
 
 type servedKey struct {
@@ -116,10 +116,9 @@ func (k *servedKeys) receivedAt(id string) (at time.Time, ok bool) {
 	return time.Time{}, false
 }
 
-// replace replaces rejected credentials if necessary, and reports whether newer ones are
-// available to resend the request with. (a name that acts, a comment that only reports) It waits
-// for at most one exchange, until ctx is done or the attempt times out. The error is that of the
-// exchange, or nil if there was none.
+// replace replaces rejected credentials if necessary, and reports whether newer ones are available
+// to resend the request with. It waits for at most one exchange, until ctx is done or the attempt
+// times out. The error is that of the exchange, or nil if there was none.
 func (p *Provider) replace(ctx context.Context, r rejection) (bool, error) {
 	received, ours := p.state.keys.receivedAt(r.key)
 	if r.verdict == accepted || !ours {

@@ -44,8 +44,9 @@ func TestRejectionByHostThatAcceptsOtherRequests(t *testing.T) {
 	}
 }
 
-// A host that accepts the Provider's keys can answer some requests with a doubtful code for another reason.
-func TestRejectionInDoubtByHostThatAcceptsTheKey(t *testing.T) {
+// A host that accepts the Provider's keys can respond to some requests with a doubtful code for
+// another reason.
+func TestRejectionWithAmbiguousCodeByHostThatAcceptsKey(t *testing.T) {
 	for _, interval := range []time.Duration{time.Second, 90 * time.Second} {
 		synctest.Test(t, func(t *testing.T) {
 			k, p := providers["New"](t)
@@ -95,7 +96,8 @@ func TestRejectionAfterDiscardedCredentials(t *testing.T) {
 	})
 }
 
-// An STS that rejects a source's key now and then, and not the next one, does not have to wait longer each time.
+// An STS that rejects a source's key now and then, and not the next one, need not wait longer each
+// time.
 func TestChainReplacesSourceKeyAfterAcceptance(t *testing.T) {
 	for name, denied := range map[string]bool{"success": false, "access denied": true} {
 		t.Run(name, func(t *testing.T) {

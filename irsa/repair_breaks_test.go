@@ -97,7 +97,7 @@ func tokenBreakages() []breakage {
 		{kind: "issuer", name: "it is not public", unknowable: "the cluster needs another issuer, whose name only its operator knows", breaks: func(s *site) {
 			s.rotate(irsatest.Claim("iss", s.pick("https://kubernetes.default.svc.cluster.local", "https://10.0.0.1:6443")))
 		}},
-		{kind: "issuer", name: "its certificate has changed", unknowable: "the thumbprint has to be computed from the new certificate", breaks: func(s *site) {
+		{kind: "issuer", name: "its certificate has changed", unknowable: "the thumbprint must be computed from the new certificate", breaks: func(s *site) {
 			s.kit.STS.Fail(irsatest.Thumbprint, -1)
 		}},
 		{kind: "key", name: "the token's key was retired", breaks: func(s *site) {

@@ -70,9 +70,9 @@ func (s *site) repair(err error) []string {
 	return texts
 }
 
-// TestAdviceRepairsEveryKind checks that each kind of failure is among the setups, and that at most one
+// TestErrorAdviceRepairsEveryKind checks that each kind of failure is among the setups, and that at most one
 // in ten is without a remedy.
-func TestAdviceRepairsEveryKind(t *testing.T) {
+func TestErrorAdviceRepairsEveryKind(t *testing.T) {
 	names, kinds, unknowable := map[string]bool{}, map[string]bool{}, 0
 	for _, b := range breakages() {
 		assert.False(t, names[b.kind+b.name], b.name)

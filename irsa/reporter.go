@@ -17,8 +17,8 @@ type reporter struct {
 	lines   notify.Queue[func()]
 }
 
-// log logs a message. The handler is code of the application, so it runs in a separate
-// goroutine: neither a panic nor a runtime.Goexit in it affects the caller.
+// log logs a message. The handler is user code, so it runs in a separate goroutine: neither a
+// panic nor a runtime.Goexit in it affects the caller.
 func (r *reporter) log(level slog.Level, message string, args ...any) {
 	written := make(chan struct{})
 	go func() {

@@ -26,8 +26,8 @@ func newResources(c *config.Config, o *Options, conns, events int) *resources {
 	return r
 }
 
-// release releases the resources. It waits until watch is closed and all lines and events are delivered, or
-// the deadline. It returns an error if code of the application, supplied in Options, has not
+// release releases the resources. It waits until watch is closed and all lines and events are
+// delivered, or the deadline. It returns an error if user code supplied in Options has not
 // returned by then.
 func (r *resources) release(watch <-chan struct{}, deadline time.Time) error {
 	defer r.client.CloseIdleConnections()

@@ -21,7 +21,7 @@ import (
 func chainAnswering(status int, code, message string) func(*broken) {
 	return func(b *broken) {
 		b.next = chainedRole
-		peer := &parrot{action: "AssumeRole", status: status, body: errorXML(code, message), pass: b.HTTPClient().Transport}
+		peer := &echoServer{action: "AssumeRole", status: status, body: errorXML(code, message), pass: b.HTTPClient().Transport}
 		b.set(func(o *irsa.Options) {
 			o.HTTPClient = &http.Client{Transport: roundTripper(func(r *http.Request) (*http.Response, error) {
 				if r.Body == nil {

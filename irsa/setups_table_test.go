@@ -35,7 +35,7 @@ func setups() []setup {
 			heading: "half-injected", first: "environment"},
 		{name: "token-only", broken: "the container presets the token file, so that the webhook injects nothing", breaks: func(b *broken) { b.without(injectedRole) },
 			heading: "half-injected", first: "environment"},
-		{name: "static-keys", broken: "static keys, a profile and Pod Identity are there besides", breaks: environ(
+		{name: "static-keys", broken: "static keys, a profile and Pod Identity are also configured", breaks: environ(
 			"AWS_ACCESS_KEY_ID=AKIAIOSFODNN7EXAMPLE", "AWS_SECRET_ACCESS_KEY=wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY", "AWS_PROFILE=dev",
 			"AWS_CONTAINER_CREDENTIALS_FULL_URI=http://169.254.170.23/v1/credentials"), warned: "other-credentials"},
 		{name: "role-name", broken: "the annotation holds the role's name", breaks: environ(injectedRole + "=s3-writer"), heading: "role-arn", first: "role"},
@@ -44,7 +44,7 @@ func setups() []setup {
 		{name: "role-partition", broken: "the role is in China and the pod is not", breaks: environ(injectedRole + "=arn:aws-cn:iam::111122223333:role/s3-writer"),
 			heading: "role-arn", first: "role"},
 		{name: "session-name", broken: "the session's name has a space", breaks: environ("AWS_ROLE_SESSION_NAME=the cart"), heading: "settings", first: "settings"},
-		{name: "duration-and-region", broken: "the duration is too short, and the region misspelt", breaks: option(func(o *irsa.Options) {
+		{name: "duration-and-region", broken: "the duration is too short, and the region misspelled", breaks: option(func(o *irsa.Options) {
 			o.Duration, o.Region = time.Minute, "us_west_2"
 		}), heading: "session-duration", first: "settings"},
 		{name: "policy-too-long", broken: "the session policy is too long", breaks: option(func(o *irsa.Options) { o.Policy = strings.Repeat(" ", 3000) }),
@@ -65,7 +65,7 @@ func setups() []setup {
 		{name: "no-volume", broken: "the variables came without the volume", breaks: func(b *broken) { b.env(injectedToken + "=" + filepath.Dir(b.pod.TokenFile()) + "/none/token") },
 			heading: "token-missing", first: "token-path"},
 		{name: "token-removed", broken: "the token was removed from the volume", breaks: func(b *broken) { b.pod.RemoveToken() }, heading: "token-missing", first: "token-path"},
-		{name: "folder", broken: "the path names the folder", breaks: func(b *broken) { b.env(injectedToken + "=" + filepath.Dir(b.pod.TokenFile())) },
+		{name: "directory", broken: "the path names the directory", breaks: func(b *broken) { b.env(injectedToken + "=" + filepath.Dir(b.pod.TokenFile())) },
 			heading: "token-malformed", first: "token-path"},
 		{name: "token-empty", broken: "the token file is empty", breaks: func(b *broken) { b.pod.Truncate(0) }, heading: "token-malformed", first: "token"},
 		{name: "token-torn", broken: "the token is half written", breaks: func(b *broken) { b.pod.Truncate(300) }, heading: "token-malformed", first: "token"},
@@ -152,7 +152,7 @@ func setups() []setup {
 		{name: "refused", broken: "nothing listens at STS's address", breaks: func(b *broken) { b.STS.Down() }, heading: "connection", first: "answer"},
 		{name: "refused-on-loopback", broken: "nothing listens at STS's port", breaks: func(b *broken) { b.STS.Down() }, heading: "connection", first: "connection", sockets: true},
 		{name: "no-such-host", broken: "the name of STS cannot be resolved", breaks: ownClient("https://sts..amazonaws.com"), heading: "name-resolution", first: "name-resolution", sockets: true},
-		{name: "unknown-authority", broken: "a proxy opens TLS", breaks: func(b *broken) {
+		{name: "unknown-authority", broken: "a proxy intercepts TLS", breaks: func(b *broken) {
 			server := httptest.NewUnstartedServer(http.NotFoundHandler())
 			server.Config.ErrorLog = nil
 			server.StartTLS()

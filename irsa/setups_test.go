@@ -64,7 +64,7 @@ const injectedRole, injectedToken = "AWS_ROLE_ARN", "AWS_WEB_IDENTITY_TOKEN_FILE
 // issuerURL is fixed, so that the golden texts do not change.
 const issuerURL = "https://oidc.eks.us-west-2.amazonaws.com/id/EXAMPLED539D4633E53DE1B71EXAMPLE"
 
-func TestErrorAndDiagnoseLeadToTheAdvice(t *testing.T) {
+func TestErrorAndDiagnoseGiveSameAdvice(t *testing.T) {
 	names := map[string]bool{}
 	for _, s := range slices.Concat(setups(), moreSetups(), chainSetups()) {
 		require.False(t, names[s.name], s.name)

@@ -17,7 +17,7 @@ import (
 	"github.com/irsakit/irsakit/irsa"
 )
 
-// replay returns a client that answers each request with the first reply of another client.
+// replay returns a client that returns the first response of another client to each request.
 func replay(t *testing.T, client *http.Client) *http.Client {
 	var reply []byte
 	var header http.Header
@@ -38,7 +38,7 @@ func replay(t *testing.T, client *http.Client) *http.Client {
 // memoryOf returns the numbers of allocations and of bytes that a call of f makes on average.
 func memoryOf(f func()) (allocations, allocated float64) {
 	const runs = 100
-	f() // what is initialized once
+	f() // excludes one-time initialization
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
 	for range runs {

@@ -61,7 +61,7 @@ func (w *world) sendRejectedRequests() {
 }
 
 // checkHour checks the number of successful exchanges within an hour. Those that were due are
-// allowed, those with a reason, and at most 8 for each service that rejects all keys. w.mu is held.
+// allowed, those with a reason, and at most 8 for each service that rejects all keys. w.mu must be held.
 func (w *world) checkHour(a *actor, now time.Time) {
 	within := func(all []time.Time) []time.Time {
 		return slices.DeleteFunc(all, func(at time.Time) bool { return now.Sub(at) >= time.Hour })

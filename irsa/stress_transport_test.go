@@ -107,7 +107,7 @@ func withinAMinute(all []time.Time, now time.Time) []time.Time {
 	return slices.DeleteFunc(all, func(at time.Time) bool { return now.Sub(at) >= time.Minute })
 }
 
-// addSecrets records secrets. w.mu is held.
+// addSecrets records secrets. w.mu must be held.
 func (w *world) addSecrets(secrets ...string) {
 	for _, secret := range secrets {
 		if len(secret) >= 16 {
@@ -147,13 +147,13 @@ func (w *world) recordResponse(x seen) {
 	}
 }
 
-// addReason records a reason for an attempt. The world's mu is held.
+// addReason records a reason for an attempt. The world's mu must be held.
 func (a *actor) addReason(now time.Time) {
 	a.attemptReasons = append(a.attemptReasons, now)
 	a.reasons = append(a.reasons, now)
 }
 
-// signer returns the session that signed a request, or nil. w.mu is held.
+// signer returns the session that signed a request, or nil. w.mu must be held.
 func (w *world) signer(match []string) *grant {
 	if match == nil {
 		return nil

@@ -40,7 +40,7 @@ func TestTransportDoesNotReuseConnectionsAfterTimeout(t *testing.T) {
 						o.Endpoint, o.HTTPClient = "http://127.0.0.1", n.client()
 						seen.options(&o.Options)
 					})
-					refreshAll(t, p, tenants[:1], true) // after the first answer, all slots are available
+					refreshAll(t, p, tenants[:1], true) // after the first response, all slots are available
 					refreshAll(t, p, tenants, true)
 					require.Equal(t, roles, n.open())
 
@@ -126,7 +126,7 @@ func TestTransportSpeaksHTTP1(t *testing.T) {
 
 	_, pod := newPod(t)
 	p := newProvider(t, pod.Options, func(o *irsa.Options) { o.Endpoint, o.HTTPClient = server.URL, client })
-	require.ErrorContains(t, p.Refresh(t.Context()), "the reply has no credentials")
+	require.ErrorContains(t, p.Refresh(t.Context()), "the response contains no credentials")
 	_, ok = protocols.Load("HTTP/1.1")
 	assert.True(t, ok)
 	_, ok = protocols.Load("HTTP/2.0")

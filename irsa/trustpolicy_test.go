@@ -49,21 +49,21 @@ func TestReportCheckTrustPolicy(t *testing.T) {
 		cure     string
 	}{
 		{"a strict policy", replace("", ""), passed, passed, "allowed by statement 1", ""},
-		{"a strict policy, and the exchange failed", replace("", ""), failed, warned, "allowed by statement 1, but the exchange failed", "compare it with that in IAM"},
+		{"a strict policy, and the exchange failed", replace("", ""), failed, warned, "allowed by statement 1, but the exchange failed", "compare it with the one in IAM"},
 		{"another service account", replace(cart, `"system:serviceaccount:shop:search"`), failed, failed, "(another service account)", "change the trust policy to allow this service account, or run the pod with the service account that it allows"},
 		{"another service account, and the exchange passed", replace(cart, `"system:serviceaccount:shop:search"`), passed, warned,
-			"(another service account), but the exchange passed", "compare it with that in IAM"},
-		{"no policy", replace(`"Effect"`, `"Efect"`), failed, failed, "this is not a trust policy that IAM takes", "aws iam get-role"},
-		{"no policy, and the exchange passed", replace(`"Effect"`, `"Efect"`), passed, warned, "this is not a trust policy that IAM takes", "compare it with that in IAM"},
+			"(another service account), but the exchange passed", "compare it with the one in IAM"},
+		{"no policy", replace(`"Effect"`, `"Efect"`), failed, failed, "IAM would reject this trust policy", "aws iam get-role"},
+		{"no policy, and the exchange passed", replace(`"Effect"`, `"Efect"`), passed, warned, "IAM would reject this trust policy", "compare it with the one in IAM"},
 		{"a deleted role in a Deny", replace(`"Statement": [`, `"Statement": [{"Effect": "Deny", "Principal": {"AWS": "AROADBQP57FF2AEXAMPLE"}, "Action": "sts:AssumeRole"},`), passed, passed, "allowed by statement 2", ""},
 		{"a principal that is not supported", replace(`"Statement": [`, `"Statement": [{"Effect": "Deny", "Principal": {"CanonicalUser": "79a59df900b949e5"}, "Action": "sts:AssumeRole"},`), failed, warned,
-			"the policy cannot be evaluated: trustpolicy: statement 1, Principal: CanonicalUser: it is not supported", "check it by hand"},
+			"the policy cannot be evaluated: trustpolicy: statement 1, Principal: CanonicalUser: it is not supported", "check it manually"},
 		{"the output of get-role", func(trust, _ string) string {
 			return `{"Role": {"RoleName": "s3-writer", "AssumeRolePolicyDocument": ` + trust + `}}`
 		}, passed, passed, "allowed by statement 1", ""},
 		{"an IP address", replace(equals, `"IpAddress": {"aws:SourceIp": "10.0.0.0/8"}, `+equals), passed, warned,
 			`Allow in statement 1 cannot be evaluated: IpAddress on "aws:SourceIp" (its value is known only to AWS)`, "check manually what could not be evaluated"},
-		{"an IP address, and the exchange failed", replace(equals, `"IpAddress": {"aws:SourceIp": "10.0.0.0/8"}, `+equals), failed, warned, "cannot be judged", "check manually what could not be evaluated"},
+		{"an IP address, and the exchange failed", replace(equals, `"IpAddress": {"aws:SourceIp": "10.0.0.0/8"}, `+equals), failed, warned, "cannot be evaluated", "check manually what could not be evaluated"},
 		{"a date", replace(equals, `"DateLessThan": {"aws:CurrentTime": "2030-01-01T00:00:00Z"}, `+equals), passed, warned, `DateLessThan on "aws:CurrentTime"`, "check manually what could not be evaluated"},
 		{"an unknown operator", replace(equals, `"StringMatches": {"aws:SourceVpc": "vpc-1"}, `+equals), passed, warned, `StringMatches on "aws:SourceVpc"`, "check manually what could not be evaluated"},
 		{"every subject", func(trust, _ string) string {

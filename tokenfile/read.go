@@ -88,7 +88,7 @@ func readText(file io.Reader, size int64, path string) ([]byte, error) {
 	case n > maxRead:
 		return nil, fmt.Errorf("tokenfile: %w: it has more than %d bytes; STS accepts %d to %d (%s)", ErrMalformed, maxRead, minSize, maxSize, path)
 	case n == len(text):
-		return nil, fmt.Errorf("tokenfile: %w: it grows while it is read (%s)", ErrMalformed, path)
+		return nil, fmt.Errorf("tokenfile: %w: the file grew while it was read (%s)", ErrMalformed, path)
 	default:
 		return text[:n], nil
 	}

@@ -129,7 +129,7 @@ func TestReadRejectsDirectoryWithoutRetry(t *testing.T) {
 		start := time.Now()
 		dir := t.TempDir()
 		_, err := tokenfile.Read(dir)
-		require.EqualError(t, err, "tokenfile: "+dir+" is not a regular file but a directory")
+		require.EqualError(t, err, "tokenfile: "+dir+" is a directory, not a regular file")
 		_, err = tokenfile.Read(filepath.Join(write(t, tokenFor("s")), "token")) // below a file
 		require.Error(t, err)
 		require.NotErrorIs(t, err, tokenfile.ErrMalformed)

@@ -20,7 +20,7 @@ func TestReadRejectsSpecialFiles(t *testing.T) {
 	special["/dev/null"] = "a device"
 	for path, kind := range special {
 		t.Run(path, func(t *testing.T) {
-			want := "tokenfile: " + path + " is not a regular file but " + kind
+			want := "tokenfile: " + path + " is " + kind + ", not a regular file"
 			filetest.Within(t, func() {
 				_, err := tokenfile.Read(path)
 				assert.EqualError(t, err, want)

@@ -16,7 +16,7 @@ import (
 	"github.com/irsakit/irsakit/irsa/irsatest"
 )
 
-// The accounts besides that of the cluster.
+// The accounts other than that of the cluster.
 const (
 	hubAccount  = "444455556666"
 	dataAccount = "777788889999"

@@ -75,7 +75,7 @@ func run(ctx context.Context, out io.Writer) error {
 	if !errors.As(err, &failure) || !errors.Is(err, irsa.ErrAccessDenied) {
 		return fmt.Errorf("access was expected to be denied: %w", err)
 	}
-	fmt.Fprintf(out, "without the external ID: %s\n  do: %s\n", failure.Code, failure.Advice)
+	fmt.Fprintf(out, "without the external ID: %s\n  fix: %s\n", failure.Code, failure.Advice)
 
 	auditor, err := p.AssumeRole(partner.ARN(), func(o *stscreds.AssumeRoleOptions) {
 		o.ExternalID = aws.String("shop-4711")

@@ -128,7 +128,7 @@ func TestDoctorEvaluatesTrustPolicy(t *testing.T) {
 	write(role.TrustPolicy())
 	code, out, _ = doctor(t, "-trust-policy", file)
 	assert.Equal(t, 1, code)
-	assert.Contains(t, strings.Join(strings.Fields(out), " "), "(StringEquals takes * literally: use StringLike)")
+	assert.Contains(t, strings.Join(strings.Fields(out), " "), "(StringEquals does not treat * as a wildcard: use StringLike)")
 }
 
 func TestDoctorPrintsReportAsJSON(t *testing.T) {
@@ -165,7 +165,7 @@ func TestDoctorPrintsLinesOfTerminalWidth(t *testing.T) {
 				assert.LessOrEqual(t, len(strings.TrimSuffix(line, "\n")), 80, line)
 			}
 		}
-		assert.Contains(t, out, "do: ")
+		assert.Contains(t, out, "fix: ")
 	}
 	code, out, _ := doctor(t)
 	assert.Equal(t, 1, code)

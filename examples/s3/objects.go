@@ -42,7 +42,7 @@ func get(ctx context.Context, client *s3.Client, from object, file string) error
 	return nil
 }
 
-// replace atomically replaces file with content. It writes a new file in the same folder,
+// replace atomically replaces file with content. It writes a new file in the same directory,
 // and renames it after a sync. Only the user can read the file.
 func replace(file string, content io.Reader) error {
 	f, err := os.CreateTemp(filepath.Dir(file), "."+filepath.Base(file)+".*")

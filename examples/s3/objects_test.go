@@ -56,7 +56,7 @@ func TestPutNeedsRegularFile(t *testing.T) {
 	assert.Empty(t, s.store.objects)
 }
 
-func TestGetNeedsExistingFolder(t *testing.T) {
+func TestGetNeedsExistingDirectory(t *testing.T) {
 	s := newShop(t, unwrapped)
 	_, err := s.run("put", s.write("f", "thank you"), objectURL)
 	require.NoError(t, err)

@@ -16,7 +16,7 @@ import (
 // objectURL contains characters that must be escaped for signing.
 const objectURL = "s3://shop-receipts/a b/receipt+1.txt"
 
-// shop is a pod with an S3 and a folder for files.
+// shop is a pod with an S3 and a directory for files.
 type shop struct {
 	*loopback
 	t      *testing.T
@@ -53,7 +53,7 @@ func (s *shop) write(name, content string) string {
 	return s.path(name)
 }
 
-// requireFiles requires that the folder contains exactly the given files.
+// requireFiles requires that the directory contains exactly the given files.
 func (s *shop) requireFiles(want map[string]string) {
 	s.t.Helper()
 	entries, err := os.ReadDir(s.dir)

@@ -99,21 +99,21 @@ func (a authorization) allows(got string) (bool, error) {
 }
 
 // openToken opens the file at path for reading. It returns an error if the file is not a
-// regular file in the folder of path, or if other users may have read or changed it. It
-// follows symbolic links within the folder, such as the kubelet's, and never blocks.
+// regular file in the directory of path, or if other users may have read or changed it. It
+// follows symbolic links within the directory, such as the kubelet's, and never blocks.
 func openToken(path string) (*os.File, error) {
-	folder, name := filepath.Split(path)
-	if folder == "" {
-		folder = "."
+	directory, name := filepath.Split(path)
+	if directory == "" {
+		directory = "."
 	}
-	info, err := os.Stat(folder)
+	info, err := os.Stat(directory)
 	if err != nil {
 		return nil, err
 	}
 	if !info.IsDir() { // opening a named pipe would block
-		return nil, fmt.Errorf("%s is not a directory", folder)
+		return nil, fmt.Errorf("%s is not a directory", directory)
 	}
-	root, err := os.OpenRoot(folder)
+	root, err := os.OpenRoot(directory)
 	if err != nil {
 		return nil, err
 	}

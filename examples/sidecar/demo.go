@@ -24,11 +24,11 @@ func runDemo(ctx context.Context, out io.Writer) (err error) {
 		return err
 	}
 	defer k.Close()
-	folder, err := os.MkdirTemp("", "sidecar")
+	directory, err := os.MkdirTemp("", "sidecar")
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, os.RemoveAll(folder)) }()
+	defer func() { err = errors.Join(err, os.RemoveAll(directory)) }()
 	sa := k.ServiceAccount("shop", "cart")
 	metrics := irsametrics.New()
 	p, err := irsa.New(k.Pod(sa, k.Role("s3-writer", irsatest.Trust(sa))).Options, func(o *irsa.Options) {
@@ -40,7 +40,7 @@ func runDemo(ctx context.Context, out io.Writer) (err error) {
 	defer p.Close()
 	metrics.Add(p)
 
-	o := options{listen: "127.0.0.1:0", health: "127.0.0.1:0", metrics: "127.0.0.1:0", tokenFile: filepath.Join(folder, "token"), connections: 16}
+	o := options{listen: "127.0.0.1:0", health: "127.0.0.1:0", metrics: "127.0.0.1:0", tokenFile: filepath.Join(directory, "token"), connections: 16}
 	s, err := start(o, p, metrics)
 	if err != nil {
 		return err

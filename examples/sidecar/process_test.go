@@ -45,8 +45,8 @@ func newProcess(t *testing.T, tokenFile string, arguments ...string) *exec.Cmd {
 }
 
 func TestProcessRejectsUnusableSettings(t *testing.T) {
-	folder := t.TempDir()
-	open := filepath.Join(folder, "open")
+	directory := t.TempDir()
+	open := filepath.Join(directory, "open")
 	require.NoError(t, os.WriteFile(open, []byte(strings.Repeat("x", 32)), 0o600))
 	require.NoError(t, os.Chmod(open, 0o666))
 	for _, tt := range []struct {
@@ -55,13 +55,13 @@ func TestProcessRejectsUnusableSettings(t *testing.T) {
 		code            int
 		want            string
 	}{
-		{"directory", folder, nil, 1, "is not a regular file but a directory"},
-		{"no folder", filepath.Join(folder, "none", "token"), nil, 1, "no such file or directory"},
-		{"folder is a file", filepath.Join(open, "token"), nil, 1, "authorization token not usable"},
+		{"directory", directory, nil, 1, "is a directory, not a regular file"},
+		{"no directory", filepath.Join(directory, "none", "token"), nil, 1, "no such file or directory"},
+		{"directory is a file", filepath.Join(open, "token"), nil, 1, "authorization token not usable"},
 		{"writable for others", open, nil, 1, "has the mode -rw-rw-rw-"},
-		{"old flag", filepath.Join(folder, "token"), []string{"-observe", ":9911"}, 2, "use -health and -metrics instead"},
-		{"argument", filepath.Join(folder, "token"), []string{"-demo=false", "serve"}, 2, `unexpected argument "serve"`},
-		{"other address", filepath.Join(folder, "token"), []string{"-listen", ":9910"}, 1, "is not a loopback address"},
+		{"old flag", filepath.Join(directory, "token"), []string{"-observe", ":9911"}, 2, "use -health and -metrics instead"},
+		{"argument", filepath.Join(directory, "token"), []string{"-demo=false", "serve"}, 2, `unexpected argument "serve"`},
+		{"other address", filepath.Join(directory, "token"), []string{"-listen", ":9910"}, 1, "is not a loopback address"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			if runtime.GOOS == "windows" && tt.code == 1 {

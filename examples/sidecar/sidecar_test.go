@@ -257,7 +257,7 @@ func TestRunStopsWithContextAndReportsErrors(t *testing.T) {
 	cancel()
 	require.NoError(t, run(ctx, o, pod.Options))
 	require.ErrorIs(t, run(ctx, o), irsa.ErrNotConfigured)
-	o.tokenFile = filepath.Join(t.TempDir(), "no", "such", "folder")
+	o.tokenFile = filepath.Join(t.TempDir(), "no", "such", "directory")
 	require.ErrorIs(t, run(ctx, o, pod.Options), os.ErrNotExist)
 	o.tokenFile, o.metrics = filepath.Join(t.TempDir(), "token"), "256.0.0.1:0"
 	err := run(ctx, o, pod.Options)

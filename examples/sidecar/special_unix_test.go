@@ -23,7 +23,7 @@ func TestAuthorizationRejectsSpecialFiles(t *testing.T) {
 		t.Run(kind, func(t *testing.T) {
 			before, err := os.Stat(path)
 			require.NoError(t, err)
-			want := "authorization token not usable: " + path + " is not a regular file but " + kind
+			want := "authorization token not usable: " + path + " is " + kind + ", not a regular file"
 			filetest.Within(t, func() {
 				_, err := authorization{path}.read()
 				assert.EqualError(t, err, want)
@@ -36,11 +36,11 @@ func TestAuthorizationRejectsSpecialFiles(t *testing.T) {
 	}
 }
 
-// untrusted are changes of a token file, which is in a folder. The file elsewhere is in the
-// folder above.
+// untrusted are changes of a token file, which is in a directory. The file elsewhere is in the
+// directory above.
 var untrusted = []struct {
 	name  string
-	make  func(folder, file string) error
+	make  func(directory, file string) error
 	wrong string // a part of the error; empty if the file is accepted
 }{
 	{"mode 0600", func(_, file string) error { return os.Chmod(file, 0o600) }, ""},
@@ -50,16 +50,16 @@ var untrusted = []struct {
 	{"writable for the group", func(_, file string) error { return os.Chmod(file, 0o660) }, "others can read or change the token"},
 	{"writable for others", func(_, file string) error { return os.Chmod(file, 0o602) }, "others can read or change the token"},
 	{"another user", func(_, file string) error { return os.Chown(file, 4711, -1) }, "belongs to the user 4711"},
-	{"link to elsewhere", func(folder, file string) error {
-		return errors.Join(os.Remove(file), os.Symlink(filepath.Join(filepath.Dir(folder), "elsewhere"), file))
+	{"link to elsewhere", func(directory, file string) error {
+		return errors.Join(os.Remove(file), os.Symlink(filepath.Join(filepath.Dir(directory), "elsewhere"), file))
 	}, "is a symbolic link"},
-	{"link to a folder above", func(_, file string) error { return errors.Join(os.Remove(file), os.Symlink("../elsewhere", file)) }, "is a symbolic link"},
+	{"link to a directory above", func(_, file string) error { return errors.Join(os.Remove(file), os.Symlink("../elsewhere", file)) }, "is a symbolic link"},
 	{"link to a device", func(_, file string) error { return errors.Join(os.Remove(file), os.Symlink("/dev/zero", file)) }, "is a symbolic link"},
 	{"link to itself", func(_, file string) error { return errors.Join(os.Remove(file), os.Symlink("token", file)) }, "is a symbolic link"},
-	{"links of the kubelet", func(folder, file string) error {
-		version := filepath.Join(folder, "..2026")
+	{"links of the kubelet", func(directory, file string) error {
+		version := filepath.Join(directory, "..2026")
 		return errors.Join(os.Mkdir(version, 0o700), os.Rename(file, filepath.Join(version, "token")),
-			os.Symlink("..2026", filepath.Join(folder, "..data")), os.Symlink("..data/token", file))
+			os.Symlink("..2026", filepath.Join(directory, "..data")), os.Symlink("..data/token", file))
 	}, ""},
 }
 
@@ -70,12 +70,12 @@ func TestAuthorizationRejectsUntrustedFiles(t *testing.T) {
 			if tt.name == "another user" && os.Geteuid() != 0 {
 				t.Skip("only root can give a file away")
 			}
-			folder := filepath.Join(t.TempDir(), "folder")
-			file := filepath.Join(folder, "token")
-			require.NoError(t, os.Mkdir(folder, 0o700))
-			require.NoError(t, os.WriteFile(filepath.Join(filepath.Dir(folder), "elsewhere"), []byte(token), 0o600))
+			directory := filepath.Join(t.TempDir(), "directory")
+			file := filepath.Join(directory, "token")
+			require.NoError(t, os.Mkdir(directory, 0o700))
+			require.NoError(t, os.WriteFile(filepath.Join(filepath.Dir(directory), "elsewhere"), []byte(token), 0o600))
 			require.NoError(t, os.WriteFile(file, []byte(token), 0o600))
-			require.NoError(t, tt.make(folder, file))
+			require.NoError(t, tt.make(directory, file))
 			got, err := authorization{file}.read()
 			prepared := authorization{file}.prepare(true)
 			if tt.wrong == "" {
@@ -92,7 +92,7 @@ func TestAuthorizationRejectsUntrustedFiles(t *testing.T) {
 	}
 }
 
-func TestAuthorizationRejectsFolderThatIsANamedPipe(t *testing.T) {
+func TestAuthorizationRejectsDirectoryThatIsNamedPipe(t *testing.T) {
 	pipe := filepath.Join(t.TempDir(), "pipe")
 	require.NoError(t, syscall.Mkfifo(pipe, 0o600))
 	filetest.Within(t, func() {
@@ -107,13 +107,13 @@ func TestProcessRejectsNamedPipe(t *testing.T) {
 	filetest.Within(t, func() {
 		output, err := newProcess(t, pipe).CombinedOutput()
 		assert.Error(t, err)
-		assert.Contains(t, string(output), "is not a regular file but a named pipe")
+		assert.Contains(t, string(output), "is a named pipe, not a regular file")
 	})
 }
 
 func TestAuthorizationDoesNotBlockWhileFilesAreSwapped(t *testing.T) {
-	folder := t.TempDir()
-	file, next := filepath.Join(folder, "token"), filepath.Join(folder, "next")
+	directory := t.TempDir()
+	file, next := filepath.Join(directory, "token"), filepath.Join(directory, "next")
 	want := strings.Repeat("secret", 4)
 	require.NoError(t, os.WriteFile(file, []byte(want), 0o600))
 	elsewhere := filepath.Join(t.TempDir(), "elsewhere")

@@ -13,7 +13,7 @@ import (
 const openFlags = 0
 
 // checkToken returns an error unless the file is a regular file. The permissions are those
-// of the folder.
+// of the directory.
 func checkToken(path string, info fs.FileInfo) error { return regularfile.Check(path, info) }
 
 func setMode(*os.File, fs.FileMode) error { return nil }

@@ -54,7 +54,7 @@ func TestPrepareKeepsExistingToken(t *testing.T) {
 	assert.Len(t, entries, 1, "no temporary file is left")
 }
 
-func TestAuthorizationRejectsALargeFile(t *testing.T) {
+func TestAuthorizationRejectsLargeFile(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "token")
 	token := strings.Repeat("x", maxToken)
 	for _, tt := range []struct {

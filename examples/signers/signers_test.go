@@ -107,7 +107,7 @@ func TestTokensFailWithoutCredentials(t *testing.T) {
 	}
 }
 
-func TestTokensHeedTheContext(t *testing.T) {
+func TestTokensObserveContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		kit := irsatest.New(t)
 		sa := kit.ServiceAccount("shop", "cart")

@@ -21,7 +21,7 @@ func TestLinkReportsRejectedToken(t *testing.T) {
 		reason string // the cause recorded by the kit
 	}{
 		"expired":           {irsatest.Invalid("expired"), irsa.ErrTokenExpired, "ExpiredTokenException", ""},
-		"not yet valid":     {irsatest.Invalid("not yet valid"), irsa.ErrTokenRejected, "InvalidIdentityToken", "the token is valid from"},
+		"not yet valid":     {irsatest.Invalid("not yet valid"), irsa.ErrTokenRejected, "InvalidIdentityToken", "the token is not valid before"},
 		"another issuer":    {irsatest.Invalid("other issuer"), irsa.ErrTokenRejected, "InvalidIdentityToken", "account 111122223333 has no OIDC provider for"},
 		"an unknown key":    {irsatest.Invalid("unknown key"), irsa.ErrUnavailable, "InvalidIdentityToken", "does not publish the key"},
 		"a wrong signature": {irsatest.Invalid("bad signature"), irsa.ErrTokenRejected, "InvalidIdentityToken", "signature"},

@@ -60,10 +60,9 @@ func RetryAfter(err error) time.Duration {
 	return schedule.ParseRetryAfter(response.Response.Header.Get("X-Amz-Retry-After"))
 }
 
-// Response reports whether err is a response from a service, and whether the service throttled
-// the request. The methods of err are user code; if one panics, err does not count as a
-// response.
-func Answer(err error) (answered, throttled bool) {
+// IsResponse reports whether err is a response from a service, and whether the service throttled the
+// request. The methods of err are user code; if one panics, err does not count as a response.
+func IsResponse(err error) (ok, throttled bool) {
 	defer func() { _ = recover() }()
 	var api smithy.APIError
 	if !errors.As(err, &api) {

@@ -36,7 +36,7 @@ func noToken(context.Context) (tokenfile.Token, error) { return tokenfile.Token{
 func TestWarningsNamePartitionAndAPIServerToken(t *testing.T) {
 	env := environmentOf(nil)
 	for _, tt := range []struct{ role, region, file, want string }{
-		{"arn:aws-cn:iam::111122223333:role/r", "us-west-2", "/token", "us-west-2 is in the partition aws, and the role arn:aws-cn:iam::111122223333:role/r is not"},
+		{"arn:aws-cn:iam::111122223333:role/r", "us-west-2", "/token", "us-west-2 is in the partition aws, but the role arn:aws-cn:iam::111122223333:role/r is not"},
 		{roleARN, "cn-north-1", "/token", "cn-north-1 is in the partition aws-cn"},
 		{roleARN, "us-west-2", "/var/run/secrets/kubernetes.io/serviceaccount/token", "not the IRSA token"},
 		{roleARN, "us-west-2", "/var/run/secrets/eks.amazonaws.com/serviceaccount/token", ""},
@@ -253,7 +253,7 @@ func TestResolveFindsRegion(t *testing.T) {
 	}
 }
 
-func TestResolveReadsTheTokenOnlyForTheRegion(t *testing.T) {
+func TestResolveReadsTokenOnlyForRegion(t *testing.T) {
 	env := environmentOf(nil)
 	env.Token = func(context.Context, *Config) (tokenfile.Token, error) { return tokenfile.Token{}, assert.AnError }
 	env.Open = func(string) (fs.File, error) { return nil, assert.AnError }

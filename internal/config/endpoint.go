@@ -43,7 +43,7 @@ func (c *Config) resolveEndpoint() error {
 		UseDualStack: &c.Shared.DualStack,
 	})
 	if err != nil { // do not wrap err: its text differs between versions of the SDK
-		return fmt.Errorf("there is no STS endpoint for the region %s with %s %t and %s %t",
+		return fmt.Errorf("no STS endpoint for the region %s with %s=%t and %s=%t",
 			explain.Quote(c.Region), EnvFIPS, c.Shared.FIPS, EnvDualStack, c.Shared.DualStack)
 	}
 	c.Endpoint = &endpoint

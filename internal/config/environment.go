@@ -90,7 +90,7 @@ func (env Environment) Warnings(c *Config) []string {
 		out = append(out, text+": "+explain.OtherRegion)
 	}
 	if other := (explain.Facts{RoleARN: c.RoleARN, Region: c.Region}).OtherPartition(); other != "" {
-		out = append(out, fmt.Sprintf("the region %s is in the partition %s, and the role %s is not: correct the role ARN or the region", c.Region, other, c.RoleARN))
+		out = append(out, fmt.Sprintf("the region %s is in the partition %s, but the role %s is not: correct the role ARN or the region", c.Region, other, c.RoleARN))
 	}
 	if isAPIServerToken(c.TokenFile) {
 		out = append(out, c.TokenFile+" is the token for the Kubernetes API server, not the IRSA token: let "+EnvTokenFile+" name one with the audience "+explain.STSAudience)

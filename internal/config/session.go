@@ -11,8 +11,8 @@ import (
 // hashLength is the length of the hash in a shortened session name.
 const hashLength = 8
 
-// sessionNameSymbols contains the characters allowed in a session name besides ASCII letters and
-// digits.
+// sessionNameSymbols contains the characters allowed in a session name in addition to ASCII
+// letters and digits.
 const sessionNameSymbols = "_+=,.@-"
 
 // isInSessionName reports whether a session name may contain r.

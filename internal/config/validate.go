@@ -35,10 +35,11 @@ const (
 // which the webhook sets.
 func IsAbsolute(path string) bool { return filepath.IsAbs(path) || strings.HasPrefix(path, "/") }
 
-// validateRoleARN checks the format of a role ARN. It accepts the ARNs of all partitions and
-// those of MinIO. For AWS it is the format that the webhook checks
-// (amazon-eks-pod-identity-webhook, pkg/cache/cache.go), which only warns. IAM accepts wildcards and
-// variables in a path, but in the policies that an advice contains they would match other roles.
+// validateRoleARN checks the format of a role ARN. It accepts the ARNs of all partitions and those
+// of MinIO. For AWS it checks the same format as the webhook, which only warns
+// (amazon-eks-pod-identity-webhook, pkg/cache/cache.go). It rejects wildcards and policy variables,
+// which IAM accepts in a path, because they would match other roles in the policies that advice
+// contains.
 // https://docs.aws.amazon.com/IAM/latest/APIReference/API_CreateRole.html
 func validateRoleARN(role string) error {
 	if len(role) > MaxARN {

@@ -117,7 +117,7 @@ type diagnosis struct {
 	token    *tokenfile.Token
 	creds    *aws.Credentials
 
-	foreignAnswer bool // the response to the unsigned request was not from AWS
+	otherServer bool // the response to the unsigned request was not from AWS
 }
 
 func (d *diagnosis) add(name string, status Status, detail string, a explain.Advice) {

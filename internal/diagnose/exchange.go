@@ -69,7 +69,7 @@ func (d *diagnosis) settle() {
 	for i := range d.result.Checks {
 		c := &d.result.Checks[i]
 		switch {
-		case c.Name == nameAnswer && c.Status == Warned && d.foreignAnswer, c.Name == nameClaims && c.Status == Warned && d.foreignAnswer:
+		case c.Name == nameAnswer && c.Status == Warned && d.otherServer, c.Name == nameClaims && c.Status == Warned && d.otherServer:
 			c.Status, c.Advice, c.Link = Passed, "", ""
 		case c.Status == Failed && slices.Contains([]string{nameRole, nameAudience, nameNameResolution, nameConnection, nameTLS, nameAnswer}, c.Name):
 			c.Status = Warned
@@ -82,7 +82,7 @@ func (d *diagnosis) settle() {
 func (d *diagnosis) checkCallerIdentity(ctx context.Context) {
 	switch {
 	case d.creds == nil:
-		d.skip(nameCallerIdentity, "there are no credentials")
+		d.skip(nameCallerIdentity, "no credentials")
 		return
 	case !d.client.CanIdentify():
 		d.skip(nameCallerIdentity, "the client in Options.STS cannot call GetCallerIdentity")
@@ -95,13 +95,13 @@ func (d *diagnosis) checkCallerIdentity(ctx context.Context) {
 		d.pass(nameCallerIdentity, "%s", identity)
 		return
 	}
-	status, advice := d.judgeIdentity(err)
+	status, advice := d.identityStatus(err)
 	d.add(nameCallerIdentity, status, err.Error(), advice)
 }
 
-// judgeIdentity returns the status and the advice for an error of GetCallerIdentity. The check has failed only
-// if STS rejects the credentials: programs need no permission for this call.
-func (d *diagnosis) judgeIdentity(err error) (Status, explain.Advice) {
+// identityStatus returns the status and the advice for an error of GetCallerIdentity. The check
+// fails only if STS rejects the credentials: programs need no permission for this call.
+func (d *diagnosis) identityStatus(err error) (Status, explain.Advice) {
 	f := d.facts(nil, err)
 	f.Kind, f.Source = explain.Kind(err, f.RoleARN), f.RoleARN // the role signed the request
 	switch {
@@ -119,7 +119,7 @@ func (d *diagnosis) judgeIdentity(err error) (Status, explain.Advice) {
 // checkExpiry checks the remaining lifetime of the credentials.
 func (d *diagnosis) checkExpiry(context.Context) {
 	if d.creds == nil {
-		d.skip(nameExpiry, "there are no credentials")
+		d.skip(nameExpiry, "no credentials")
 		return
 	}
 	left := time.Until(d.creds.Expires).Round(time.Second)

@@ -141,7 +141,7 @@ func (d *diagnosis) checkResult(p *probe) {
 	case p.fromSTS:
 		d.pass(nameAnswer, "STS responds")
 	case d.facts(nil, nil).IsAWS():
-		d.foreignAnswer = true
+		d.otherServer = true
 		d.add(nameAnswer, Warned, answered+", but the response is not from AWS STS", explain.NotSTS(d.config.Shared.Endpoint, d.config.URL()))
 	default:
 		d.pass(nameAnswer, "%s", answered)
@@ -153,7 +153,7 @@ func (d *diagnosis) checkResult(p *probe) {
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-troubleshooting.html
 func (d *diagnosis) checkClock(p *probe) {
 	if p.date.IsZero() {
-		d.skip(nameClock, "there is no Date header in the response")
+		d.skip(nameClock, "no Date header in the response")
 		return
 	}
 	skew, relation := p.skew(), "ahead of"

@@ -99,12 +99,12 @@ func (p *printer) problem(c Check) {
 	fmt.Fprintf(&p.text, "%-7s  %s\n", word(c.Status), c.Name)
 	p.wrap(c.Detail, indent, indent)
 	if c.Advice != "" && c.Advice == p.advice {
-		p.wrap("do: as above", indent, indent)
+		p.wrap("fix: as above", indent, indent)
 		return
 	}
 	p.advice = c.Advice
 	if c.Advice != "" {
-		p.wrap("do: "+c.Advice, indent, indent+"    ")
+		p.wrap("fix: "+c.Advice, indent, indent+"    ")
 	}
 	if c.Link != "" {
 		p.text.WriteString(indent + "see " + c.Link + "\n")

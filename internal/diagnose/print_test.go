@@ -12,7 +12,7 @@ func TestPrintWrapsLinesAndCutsNoWord(t *testing.T) {
 	checks := []Check{
 		{Name: "environment", Status: Passed, Detail: strings.Repeat("fine ", 30)},
 		{Name: "audience", Status: Warned, Detail: "vault, and not sts.amazonaws.com", Advice: strings.Repeat("correct it ", 20), Link: link},
-		{Name: "lifetime", Status: Skipped, Detail: "there is no token"},
+		{Name: "lifetime", Status: Skipped, Detail: "no token"},
 		{Name: "token-permission", Status: Failed, Detail: strings.Repeat("permission denied ", 20), Advice: strings.Repeat("set securityContext.fsGroup ", 9) + `{"a":"` + strings.Repeat("x", 200) + `"}`, Link: link},
 	}
 	for _, width := range []int{0, 1, 40, 60, 80, 132} {
@@ -33,7 +33,7 @@ func TestPrintWrapsLinesAndCutsNoWord(t *testing.T) {
 			for _, c := range checks {
 				if c.Status == Failed || c.Status == Warned {
 					assert.Contains(t, words, strings.TrimSpace(c.Detail))
-					assert.Contains(t, words, "do: "+strings.TrimSpace(c.Advice)+" see "+link)
+					assert.Contains(t, words, "fix: "+strings.TrimSpace(c.Advice)+" see "+link)
 				} else {
 					assert.Equal(t, all, strings.Contains(words, strings.TrimSpace(c.Detail)))
 				}

@@ -31,25 +31,25 @@ func (d *diagnosis) checkEnvironment(context.Context) {
 
 // checkOtherCredentials checks whether the environment contains another identity that SDKs may use.
 func (d *diagnosis) checkOtherCredentials(context.Context) {
-	var found, cures []string
+	var found, advice []string
 	if d.env.Lookup("AWS_ACCESS_KEY_ID") != "" {
 		found = append(found, "AWS_ACCESS_KEY_ID is set: the credential chains of the SDKs use it instead of the role")
-		cures = append(cures, "remove AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY from the pod")
+		advice = append(advice, "remove AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY from the pod")
 	}
 	if d.env.Lookup("AWS_PROFILE") != "" {
 		found = append(found, "AWS_PROFILE is set: some SDKs use the profile instead of the role")
-		cures = append(cures, "remove AWS_PROFILE from the pod")
+		advice = append(advice, "remove AWS_PROFILE from the pod")
 	}
 	if d.env.Lookup(config.EnvContainerURI) != "" && d.result.has(nameEnvironment, Passed) {
 		found = append(found, config.EnvContainerURI+" is set: the pod has EKS Pod Identity in addition to IRSA, and which one is used depends on the SDK")
-		cures = append(cures, "choose one: delete the pod identity association, or the annotation of the service account")
+		advice = append(advice, "choose one: delete the pod identity association, or the annotation of the service account")
 	}
 	if len(found) == 0 {
 		d.pass(nameOtherCredentials, "no other credentials in the environment")
 		return
 	}
 	d.add(nameOtherCredentials, Warned, strings.Join(found, "; ")+"; this library uses the role",
-		explain.Advice{Heading: explain.HeadingOtherCredentials, Text: strings.Join(cures, "; ")})
+		explain.Advice{Heading: explain.HeadingOtherCredentials, Text: strings.Join(advice, "; ")})
 }
 
 // checkRole checks the role's ARN, and whether its partition is that of the region.
@@ -118,7 +118,7 @@ func (d *diagnosis) checkEndpoint(context.Context) {
 		d.skip(nameEndpoint, "the application sets Options.STS")
 		return
 	case c.URL() == "" || d.result.has(nameSettings, Failed):
-		d.skip(nameEndpoint, "it depends on the region and the settings")
+		d.skip(nameEndpoint, "an earlier check failed")
 		return
 	}
 	if text := c.RegionMismatch(); text != "" {

@@ -51,7 +51,7 @@ func (d *diagnosis) checkTokenPath(ctx context.Context) {
 		d.add(nameTokenPath, Warned, path+" is a regular file, not a link into a projected volume, so the kubelet does not renew it",
 			explain.Advice{Heading: explain.HeadingTokenNotRenewed, Text: "mount the whole volume, without subPath, and do not copy the token"})
 	default:
-		target, _ := os.Readlink(path) // "" if a folder above is the link
+		target, _ := os.Readlink(path) // "" if a directory above is the link
 		d.pass(nameTokenPath, "%s%s", path, strings.TrimSuffix(" -> "+target, " -> "))
 	}
 }
@@ -125,7 +125,7 @@ func (d *diagnosis) checkClaims(context.Context) {
 	isAWS := d.facts(nil, nil).IsAWS() // other servers accept other issuers
 	switch {
 	case len(missing) > 0:
-		d.fail(nameClaims, fmt.Errorf("the token lacks the claims %s: it is not a projected token of a service account", strings.Join(missing, ", ")), explain.Advice{Heading: explain.HeadingTokenRejected, Text: "let " + config.EnvTokenFile + " name a projected token, not the token of a service account's secret"})
+		d.fail(nameClaims, fmt.Errorf("the token lacks the claims %s: it is not a projected token of a service account", strings.Join(missing, ", ")), explain.Advice{Heading: explain.HeadingTokenRejected, Text: "set " + config.EnvTokenFile + " to a projected token, not to the token of a service account's secret"})
 	case isAWS && explain.IsUnregistrable(claims.Issuer):
 		d.add(nameClaims, Warned, who+"; the issuer is an IP address or has a port, which IAM does not accept",
 			explain.Advice{Heading: explain.HeadingNoOIDCProvider, Text: explain.IssuerRule})
@@ -165,7 +165,7 @@ func (d *diagnosis) checkAudience(context.Context) {
 // pkg/kubelet/token/token_manager.go), at the next sync of the pod, about a minute later.
 func (d *diagnosis) checkLifetime(context.Context) {
 	if d.token == nil || d.token.Claims().Expiry.IsZero() || d.token.Claims().IssuedAt.IsZero() {
-		d.skip(nameLifetime, "there is no token with an issue and expiry time")
+		d.skip(nameLifetime, "no token with an issue and expiry time")
 		return
 	}
 	claims, now := d.token.Claims(), time.Now()

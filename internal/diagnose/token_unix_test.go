@@ -21,7 +21,7 @@ func TestRunDoesNotBlockOnSpecialFiles(t *testing.T) {
 			require.Len(t, d.result.Checks, 1)
 			check := d.result.Checks[0]
 			assert.Equal(t, Failed, check.Status)
-			assert.Equal(t, path+" is not a regular file but "+kind, check.Detail)
+			assert.Equal(t, path+" is "+kind+", not a regular file", check.Detail)
 			assert.Contains(t, check.Link, "#token-malformed")
 		})
 	}

@@ -72,7 +72,7 @@ func evaluate(document []byte, identity *Identity, exchange Status) Check {
 	passed := exchange == Passed
 	switch {
 	case errors.Is(err, trustpolicy.ErrUnsupported):
-		return Check{Status: Warned, Detail: fmt.Sprintf("the policy cannot be evaluated: %v", err), Advice: "check it by hand"}
+		return Check{Status: Warned, Detail: fmt.Sprintf("the policy cannot be evaluated: %v", err), Advice: "check it manually"}
 	case err != nil && passed:
 		return Check{Status: Warned, Detail: fmt.Sprintf("IAM would reject this trust policy: %v", err), Advice: otherPolicy}
 	case err != nil:

@@ -66,9 +66,9 @@ func (s *Set[V]) Use(m *Member[V]) {
 	}
 }
 
-// Add adds m, whose source must be in the Set, on probation. It returns the members that were evicted,
-// and reports whether it added m: it does not if no member on probation can be evicted for the tenant,
-// or if the tenant has no confirmed member and could not get one.
+// Add adds m, whose source must be in the Set, on probation. It returns the evicted members. It reports
+// false if m was not added, because no member on probation can be evicted for the tenant, or because the
+// tenant has no confirmed members and none can be evicted for it.
 func (s *Set[V]) Add(m *Member[V], tenant string) (evicted []*Member[V], ok bool) {
 	m.Source.hold()
 	defer m.Source.release()
@@ -97,8 +97,8 @@ func (s *Set[V]) accepts(tenant string) bool {
 	return ok
 }
 
-// Confirm ends the probation of m. It returns the members that were evicted. If none can be evicted for
-// m's tenant, m stays on probation. Confirm is a no-op if m is confirmed or not in the Set.
+// Confirm ends the probation of m. It returns the evicted members. If none can be evicted for m's
+// tenant, m stays on probation. Confirm is a no-op if m is confirmed or not in the Set.
 func (s *Set[V]) Confirm(m *Member[V]) (evicted []*Member[V]) {
 	if m.share == nil || m.confirmed() {
 		return nil
@@ -146,7 +146,7 @@ func (s *Set[V]) victim(c *class[V], tenant string) (*Member[V], bool) {
 	}
 }
 
-// hold prevents the eviction of m, unless it is nil, and of its sources.
+// hold prevents the eviction of m and of its sources until release. It is a no-op if m is nil.
 func (m *Member[V]) hold() {
 	for ; m != nil; m = m.Source {
 		if m.holds++; m.holds == 1 {

@@ -12,11 +12,10 @@ import (
 	"github.com/irsakit/irsakit/internal/explain"
 )
 
-// checkAssumed returns the account in a response, or an error if it is for another role than the one
-// requested. Servers
-// other than AWS use ARNs of another partition or form, or return none. Therefore only ARNs of
-// AWS's form are compared: the account, and the name without its path. Role names are compared
-// regardless of case, because they are unique regardless of case.
+// checkAssumed returns the account in a response, or an error if the response is for a role other
+// than the requested one. Servers other than AWS use ARNs of another partition or form, or return
+// none. Therefore only ARNs of AWS's form are compared: the account, and the name without its path.
+// Role names are compared regardless of case, because they are unique regardless of case.
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
 func checkAssumed(roleARN string, user *types.AssumedRoleUser) (account string, err error) {
 	role, _ := arn.Parse(roleARN) // has been validated
@@ -28,7 +27,7 @@ func checkAssumed(roleARN string, user *types.AssumedRoleUser) (account string, 
 	if !ok || account == role.AccountID && strings.EqualFold(name, requested) {
 		return account, nil
 	}
-	return "", fmt.Errorf("the reply is for another role, %s in account %s: %w", explain.Quote(name), account, explain.ErrNotSTS)
+	return "", fmt.Errorf("the response is for another role, %s in account %s: %w", explain.Quote(name), account, explain.ErrNotSTS)
 }
 
 // assumedRole returns the account and the name in

@@ -35,18 +35,18 @@ func TestFactsTellWhichAuthoritiesAreTrusted(t *testing.T) {
 }
 
 func TestInspectFileFindsTheMissingPart(t *testing.T) {
-	folder := t.TempDir()
-	regular, link := filepath.Join(folder, "regular"), filepath.Join(folder, "link")
+	directory := t.TempDir()
+	regular, link := filepath.Join(directory, "regular"), filepath.Join(directory, "link")
 	require.NoError(t, os.WriteFile(regular, nil, 0o600))
-	if err := os.Symlink(filepath.Join(folder, "nowhere"), link); err != nil {
+	if err := os.Symlink(filepath.Join(directory, "nowhere"), link); err != nil {
 		t.Skip("this system has no links:", err)
 	}
 	for _, tt := range []struct {
 		path, missing string
 		dangling      bool
 	}{
-		{filepath.Join(folder, "none"), filepath.Join(folder, "none"), false},
-		{filepath.Join(folder, "none", "token"), filepath.Join(folder, "none"), false},
+		{filepath.Join(directory, "none"), filepath.Join(directory, "none"), false},
+		{filepath.Join(directory, "none", "token"), filepath.Join(directory, "none"), false},
 		{filepath.Join(link, "token"), link, true},
 		{link, link, true},
 	} {

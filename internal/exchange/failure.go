@@ -36,9 +36,9 @@ func (r *response) failure(err error) error {
 	case r.bodyErr != nil:
 		e.Err, e.Text = r.bodyErr, readErrorText(r.bodyErr)
 	case r.succeeded():
-		e.Err = fmt.Errorf("the reply has no credentials: %w", explain.ErrNotSTS)
+		e.Err = fmt.Errorf("the response contains no credentials: %w", explain.ErrNotSTS)
 	default:
-		e.Err, e.Text = explain.ErrNotSTS, fmt.Sprintf("the reply is an error without a code (HTTP %d)", r.status)
+		e.Err, e.Text = explain.ErrNotSTS, fmt.Sprintf("error response without a code (HTTP %d)", r.status)
 	}
 	e.Text = explain.Shorten(cmp.Or(e.Text, codeText(e), e.Err.Error()))
 	return e
@@ -71,7 +71,7 @@ func describe(e *explain.RequestError, err error, secrets secrets) {
 	case !errors.As(err, &api):
 		e.Text = cmp.Or(timeoutText(err), e.Err.Error())
 	case api.ErrorCode() == unknownCode || secrets.identifier(api.ErrorCode()) == "":
-		e.Err, e.Text = explain.ErrNotSTS, fmt.Sprintf("the reply is an error without a code (HTTP %d)", e.Status)
+		e.Err, e.Text = explain.ErrNotSTS, fmt.Sprintf("error response without a code (HTTP %d)", e.Status)
 	default:
 		e.Code, e.Message = api.ErrorCode(), secrets.redact(explain.Shorten(api.ErrorMessage()))
 	}
@@ -106,18 +106,18 @@ func sendErrorText(err error) string {
 func readErrorText(err error) string {
 	var tooLong *http.MaxBytesError
 	if errors.As(err, &tooLong) {
-		return fmt.Sprintf("the reply cannot be read: it is longer than %d bytes", tooLong.Limit)
+		return fmt.Sprintf("response larger than %d bytes", tooLong.Limit)
 	}
 	if text := timeoutText(err); text != "" {
 		return text
 	}
-	return "the reply cannot be read: " + err.Error()
+	return "the response cannot be read: " + err.Error()
 }
 
 // timeoutText returns the text of a timeout, or "" for any other error.
 func timeoutText(err error) string {
 	if errors.Is(err, context.DeadlineExceeded) {
-		return fmt.Sprintf("no answer in time: %v", context.DeadlineExceeded)
+		return fmt.Sprintf("no response in time: %v", context.DeadlineExceeded)
 	}
 	return ""
 }

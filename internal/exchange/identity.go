@@ -33,7 +33,7 @@ func (c *Client) Identify(ctx context.Context, cfg *config.Config, creds aws.Cre
 		return "", c.failure(recorded, err)
 	}
 	if out == nil {
-		return "", fmt.Errorf("the reply has no identity: %w", explain.ErrNotSTS)
+		return "", fmt.Errorf("the response contains no identity: %w", explain.ErrNotSTS)
 	}
 	return aws.ToString(out.Arn), nil
 }

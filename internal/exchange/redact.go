@@ -137,8 +137,7 @@ func (s secrets) redactError(err error) error {
 	return redactError(err, s.redact)
 }
 
-// recoverPanic converts a panic in the application's code to an error without secrets. It must be
-// deferred.
+// recoverPanic converts a panic in user code to an error without secrets. It must be deferred.
 func (s secrets) recoverPanic(what string, err *error) {
 	if r := recover(); r != nil {
 		*err = s.redactError(RedactTokens(fmt.Errorf("%s panicked: %v", what, r)))

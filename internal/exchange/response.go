@@ -226,7 +226,7 @@ func (r *response) scan(document []byte) (expiration time.Time, ok bool) {
 }
 
 // errRepeated is the error of a response that repeats a secret of the request, which STS never does.
-var errRepeated = fmt.Errorf("it repeats a secret of the request: %w", explain.ErrNotSTS)
+var errRepeated = fmt.Errorf("it contains a secret of the request: %w", explain.ErrNotSTS)
 
 // scanReply returns the parts of a successful response that the SDK can print, which excludes the new
 // keys, and the expiry in Response>Result>Credentials>Expiration, if there is one. It reports whether

@@ -76,25 +76,25 @@ func TestResponseIsClassifiedByStatusAndBody(t *testing.T) {
 		text   string
 		link   explain.Heading
 	}{
-		{"empty 200", 200, strings.NewReader(""), explain.ErrUnavailable, "", "the reply has no credentials: it is not from STS", explain.HeadingNotSTS},
-		{"page", 200, strings.NewReader(page), explain.ErrUnavailable, "", "the reply has no credentials: it is not from STS", explain.HeadingNotSTS},
-		{"cut XML", 200, strings.NewReader(reply("<Credentials><SecretAccessKey>secret")), explain.ErrUnavailable, "", "the reply has no credentials: it is not from STS", explain.HeadingNotSTS},
-		{"JSON 200", 200, strings.NewReader(`{"AssumeRoleResponse":{}}`), explain.ErrUnavailable, "", "the reply has no credentials: it is not from STS", explain.HeadingNotSTS},
-		{"204", 204, strings.NewReader(""), explain.ErrUnavailable, "", "the reply has no credentials: it is not from STS", explain.HeadingNotSTS},
-		{"broken off 200", 200, brokenOff(reply("<Cred"), io.ErrUnexpectedEOF), explain.ErrUnavailable, "", "the reply cannot be read: unexpected EOF", explain.HeadingConnection},
-		{"reset in the body", 200, brokenOff("", &net.OpError{Op: "read", Err: syscall.ECONNRESET}), explain.ErrUnavailable, "", "the reply cannot be read: read: connection reset by peer", explain.HeadingConnection},
-		{"hang in the body", 200, brokenOff(reply("<Cred"), context.DeadlineExceeded), explain.ErrUnavailable, "", "no answer in time: context deadline exceeded", explain.HeadingTimeout},
-		{"long 200", 200, strings.NewReader(reply(strings.Repeat(" ", maxReply))), explain.ErrUnavailable, "", "the reply cannot be read: it is longer than 262144 bytes", explain.HeadingNotSTS},
-		{"redirect", 302, strings.NewReader(page), explain.ErrUnavailable, "", "the reply is an error without a code (HTTP 302)", explain.HeadingNotSTS},
-		{"empty 405", 405, strings.NewReader(""), explain.ErrUnavailable, "", "the reply is an error without a code (HTTP 405)", explain.HeadingNotSTS},
-		{"empty 403", 403, strings.NewReader(""), explain.ErrUnavailable, "", "the reply is an error without a code (HTTP 403)", explain.HeadingNotSTS},
-		{"page 502", 502, strings.NewReader(page), explain.ErrUnavailable, "", "the reply is an error without a code (HTTP 502)", explain.HeadingNotSTS},
-		{"JSON 403", 403, strings.NewReader(`{"message":"Forbidden"}`), explain.ErrUnavailable, "", "the reply is an error without a code (HTTP 403)", explain.HeadingNotSTS},
-		{"page 429", 429, strings.NewReader(page), explain.ErrThrottled, "", "the reply is an error without a code (HTTP 429)", explain.HeadingThrottled},
+		{"empty 200", 200, strings.NewReader(""), explain.ErrUnavailable, "", "the response contains no credentials: it is not from STS", explain.HeadingNotSTS},
+		{"page", 200, strings.NewReader(page), explain.ErrUnavailable, "", "the response contains no credentials: it is not from STS", explain.HeadingNotSTS},
+		{"cut XML", 200, strings.NewReader(reply("<Credentials><SecretAccessKey>secret")), explain.ErrUnavailable, "", "the response contains no credentials: it is not from STS", explain.HeadingNotSTS},
+		{"JSON 200", 200, strings.NewReader(`{"AssumeRoleResponse":{}}`), explain.ErrUnavailable, "", "the response contains no credentials: it is not from STS", explain.HeadingNotSTS},
+		{"204", 204, strings.NewReader(""), explain.ErrUnavailable, "", "the response contains no credentials: it is not from STS", explain.HeadingNotSTS},
+		{"broken off 200", 200, brokenOff(reply("<Cred"), io.ErrUnexpectedEOF), explain.ErrUnavailable, "", "the response cannot be read: unexpected EOF", explain.HeadingConnection},
+		{"reset in the body", 200, brokenOff("", &net.OpError{Op: "read", Err: syscall.ECONNRESET}), explain.ErrUnavailable, "", "the response cannot be read: read: connection reset by peer", explain.HeadingConnection},
+		{"hang in the body", 200, brokenOff(reply("<Cred"), context.DeadlineExceeded), explain.ErrUnavailable, "", "no response in time: context deadline exceeded", explain.HeadingTimeout},
+		{"long 200", 200, strings.NewReader(reply(strings.Repeat(" ", maxReply))), explain.ErrUnavailable, "", "response larger than 262144 bytes", explain.HeadingNotSTS},
+		{"redirect", 302, strings.NewReader(page), explain.ErrUnavailable, "", "error response without a code (HTTP 302)", explain.HeadingNotSTS},
+		{"empty 405", 405, strings.NewReader(""), explain.ErrUnavailable, "", "error response without a code (HTTP 405)", explain.HeadingNotSTS},
+		{"empty 403", 403, strings.NewReader(""), explain.ErrUnavailable, "", "error response without a code (HTTP 403)", explain.HeadingNotSTS},
+		{"page 502", 502, strings.NewReader(page), explain.ErrUnavailable, "", "error response without a code (HTTP 502)", explain.HeadingNotSTS},
+		{"JSON 403", 403, strings.NewReader(`{"message":"Forbidden"}`), explain.ErrUnavailable, "", "error response without a code (HTTP 403)", explain.HeadingNotSTS},
+		{"page 429", 429, strings.NewReader(page), explain.ErrThrottled, "", "error response without a code (HTTP 429)", explain.HeadingThrottled},
 		{"STS", 403, strings.NewReader(wrapped), explain.ErrAccessDenied, "AccessDenied", "AccessDenied: no (HTTP 403)", explain.HeadingAccessDenied},
 		{"STS, indented", 403, strings.NewReader(strings.NewReplacer("<Code>", "<Code>\n  ", "</Code>", "\n</Code>").Replace(wrapped)), explain.ErrAccessDenied, "AccessDenied", "AccessDenied: no (HTTP 403)", explain.HeadingAccessDenied},
 		{"STS, broken off after its code", 403, brokenOff(wrapped[:strings.Index(wrapped, "<Message>")], io.ErrUnexpectedEOF), explain.ErrAccessDenied, "AccessDenied", "AccessDenied (HTTP 403)", explain.HeadingAccessDenied},
-		{"broken off before the code", 403, brokenOff(wrapped[:20], io.ErrUnexpectedEOF), explain.ErrUnavailable, "", "the reply cannot be read: unexpected EOF", explain.HeadingConnection},
+		{"broken off before the code", 403, brokenOff(wrapped[:20], io.ErrUnexpectedEOF), explain.ErrUnavailable, "", "the response cannot be read: unexpected EOF", explain.HeadingConnection},
 		{"S3", 405, strings.NewReader("<Error><Code>MethodNotAllowed</Code><Message>not here</Message></Error>"), explain.ErrUnavailable, "MethodNotAllowed", "MethodNotAllowed: not here (HTTP 405)", explain.HeadingNotSTS},
 		{"long error", 400, strings.NewReader(wrapped + strings.Repeat(" ", 10*maxErrorBody)), explain.ErrAccessDenied, "AccessDenied", "AccessDenied: no (HTTP 400)", explain.HeadingAccessDenied},
 	} {
@@ -130,7 +130,7 @@ func TestFailureWithoutResponseIsClassifiedByClientError(t *testing.T) {
 	}{
 		{"refused", &url.Error{Op: "Post", URL: "https://sts", Err: &net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}}, "dial: connection refused", explain.HeadingConnection},
 		{"name", &url.Error{Op: "Post", URL: "https://sts", Err: &net.DNSError{Err: "no such host", Name: "sts"}}, "lookup sts: no such host", explain.HeadingNameResolution},
-		{"hang", &url.Error{Op: "Post", URL: "https://sts", Err: context.DeadlineExceeded}, "no answer in time: context deadline exceeded", explain.HeadingTimeout},
+		{"hang", &url.Error{Op: "Post", URL: "https://sts", Err: context.DeadlineExceeded}, "no response in time: context deadline exceeded", explain.HeadingTimeout},
 		{"custom", errors.New("quota"), "quota", explain.HeadingConnection},
 		{"secret", errors.New("cannot send " + testToken), "cannot send [redacted]", explain.HeadingConnection},
 	} {
@@ -165,9 +165,9 @@ func TestFailureOfMockIsClassifiedBySDKError(t *testing.T) {
 		wantCode, wantText string
 	}{
 		{403, "AccessDenied", "no", explain.ErrAccessDenied, "AccessDenied", "AccessDenied: no (HTTP 403)"},
-		{429, unknownCode, "", explain.ErrThrottled, "", "the reply is an error without a code (HTTP 429)"},
-		{504, unknownCode, "", explain.ErrUnavailable, "", "the reply is an error without a code (HTTP 504)"},
-		{400, "two words", "", explain.ErrUnavailable, "", "the reply is an error without a code (HTTP 400)"},
+		{429, unknownCode, "", explain.ErrThrottled, "", "error response without a code (HTTP 429)"},
+		{504, unknownCode, "", explain.ErrUnavailable, "", "error response without a code (HTTP 504)"},
+		{400, "two words", "", explain.ErrUnavailable, "", "error response without a code (HTTP 400)"},
 	} {
 		f, err := exchangeWith(t, config.Config{Shared: &config.Shared{STS: mock{&smithy.OperationError{ServiceID: "STS", OperationName: "AssumeRoleWithWebIdentity", Err: &awshttp.ResponseError{
 			ResponseError: &smithyhttp.ResponseError{

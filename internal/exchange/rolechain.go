@@ -39,7 +39,7 @@ func (c *Client) AssumeRole(ctx context.Context, cfg *config.Config, input *sts.
 		return nil, c.failure(recorded, err)
 	}
 	if !isComplete(out) {
-		return nil, fmt.Errorf("the reply has no credentials that are complete: %w", explain.ErrNotSTS)
+		return nil, fmt.Errorf("the response contains incomplete credentials: %w", explain.ErrNotSTS)
 	}
 	account, err := checkAssumed(cfg.RoleARN, out.AssumedRoleUser)
 	if err != nil {
@@ -47,7 +47,7 @@ func (c *Client) AssumeRole(ctx context.Context, cfg *config.Config, input *sts.
 	}
 	expires := recorded.expiry(*out.Credentials.Expiration, received)
 	if left := expires.Sub(received.Round(0)); left < schedule.MinLifetime {
-		return nil, fmt.Errorf("the reply has credentials that expire %v from now: %w", left.Round(time.Second), explain.ErrClock)
+		return nil, fmt.Errorf("the credentials in the response expire in %v: %w", left.Round(time.Second), explain.ErrClock)
 	}
 	local, creds := *out, *out.Credentials // a mock can return the same output again
 	local.Credentials, creds.Expiration = &creds, &expires

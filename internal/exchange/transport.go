@@ -188,8 +188,8 @@ type checkedClient struct{ aws.HTTPClient }
 var (
 	errRedirected = errors.New("the HTTP client followed a redirect, which STS does not send")
 	errNoResponse = errors.New("the HTTP client returned neither a response nor an error")
-	errNoStatus   = fmt.Errorf("the reply has no valid status: %w", explain.ErrNotSTS)
-	errNotHTTP    = fmt.Errorf("the reply has a malformed header: %w", explain.ErrNotSTS)
+	errNoStatus   = fmt.Errorf("the response has no valid status: %w", explain.ErrNotSTS)
+	errNotHTTP    = fmt.Errorf("the response has a malformed header: %w", explain.ErrNotSTS)
 )
 
 func (c checkedClient) Do(request *http.Request) (*http.Response, error) {

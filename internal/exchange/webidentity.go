@@ -132,7 +132,7 @@ func (x *WebIdentity) SessionNameFor(claims tokenfile.Claims) string {
 // The response was complete at received.
 func credentialsOf(out *sts.AssumeRoleWithWebIdentityOutput, recorded *response, received time.Time) (aws.Credentials, error) {
 	if out == nil || out.Credentials == nil {
-		return aws.Credentials{}, fmt.Errorf("the reply has no credentials: %w", explain.ErrNotSTS)
+		return aws.Credentials{}, fmt.Errorf("the response contains no credentials: %w", explain.ErrNotSTS)
 	}
 	c := out.Credentials
 	creds := aws.Credentials{
@@ -144,22 +144,22 @@ func credentialsOf(out *sts.AssumeRoleWithWebIdentityOutput, recorded *response,
 	}
 	switch {
 	case !creds.HasKeys():
-		return aws.Credentials{}, fmt.Errorf("the reply has credentials without keys: %w", explain.ErrNotSTS)
+		return aws.Credentials{}, fmt.Errorf("the response contains credentials without keys: %w", explain.ErrNotSTS)
 	case !canBeSent(creds.AccessKeyID, creds.SecretAccessKey, creds.SessionToken):
 		return aws.Credentials{}, errUnusable
 	case c.Expiration == nil || c.Expiration.IsZero():
-		return aws.Credentials{}, fmt.Errorf("the reply has credentials without an expiry: %w", explain.ErrNotSTS)
+		return aws.Credentials{}, fmt.Errorf("the response contains credentials without an expiry: %w", explain.ErrNotSTS)
 	}
 	creds.Expires = recorded.expiry(*c.Expiration, received)
 	if left := creds.Expires.Sub(received.Round(0)); left < schedule.MinLifetime {
-		return aws.Credentials{}, fmt.Errorf("the reply has credentials that expire at %s, too early by this node's clock: %w", c.Expiration.UTC().Format(time.RFC3339), explain.ErrClock)
+		return aws.Credentials{}, fmt.Errorf("the credentials in the response expire at %s: %w", c.Expiration.UTC().Format(time.RFC3339), explain.ErrClock)
 	}
 	return creds, nil
 }
 
 // errUnusable is the error of keys with line breaks or other characters that no header can contain, which
 // a gateway can add. They would fail in each request, but no service would reject them.
-var errUnusable = fmt.Errorf("the reply has keys with invalid characters: %w", explain.ErrNotSTS)
+var errUnusable = fmt.Errorf("the response contains keys with invalid characters: %w", explain.ErrNotSTS)
 
 // canBeSent reports whether keys have only visible ASCII characters.
 func canBeSent(keys ...string) bool {

@@ -9,8 +9,8 @@ import (
 )
 
 // Cause returns the text of a cause in one line. Failures with the same cause have the same text:
-// times, addresses, ports and request IDs are replaced. A trailing "(file)", the path of the token
-// file, is removed.
+// times, addresses, ports and request IDs are replaced. The path of the token file, in parentheses at
+// the end, is removed.
 func Cause(err error, file string) string {
 	if err == nil {
 		return ""

@@ -10,7 +10,7 @@ import (
 	"github.com/irsakit/irsakit/tokenfile"
 )
 
-func TestCauseIsTheSameForTheSameCause(t *testing.T) {
+func TestCauseIsSameForSameCause(t *testing.T) {
 	for _, tt := range []struct{ one, other, want string }{
 		{"dial tcp 10.0.0.7:443: connect: connection refused", "dial tcp 10.0.0.9:443: connect: connection refused", "dial tcp <address>: connect: connection refused"},
 		{"read tcp 127.0.0.1:40001->127.0.0.1:443: reset", "read tcp 127.0.0.1:40002->127.0.0.1:443: reset", "read tcp <address>: reset"},

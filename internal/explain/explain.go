@@ -50,7 +50,7 @@ func Kind(err error, source string) error {
 	switch {
 	case awserror.IsThrottling(failure.Code), failure.Status == http.StatusTooManyRequests:
 		return ErrThrottled
-	case failure.Code == "", failure.Status >= http.StatusInternalServerError, isForeignCode(failure.Code):
+	case failure.Code == "", failure.Status >= http.StatusInternalServerError, isOtherServerCode(failure.Code):
 		return ErrUnavailable
 	default:
 		return ErrInvalidRequest

@@ -85,7 +85,7 @@ func TestKindOfResponses(t *testing.T) {
 	}
 }
 
-func TestAdviceForAccessDeniedFollowsTheMessage(t *testing.T) {
+func TestRuleForAccessDeniedDependsOnMessage(t *testing.T) {
 	for message, want := range map[string]string{
 		"because no VPC endpoint policy allows the sts:AssumeRoleWithWebIdentity action": "VPC endpoint",
 		"with an explicit deny in a service control policy":                              "organization",

@@ -44,7 +44,7 @@ func (f Facts) setup() setup { return setupOf(f.Source) }
 
 func setupOf(source string) setup {
 	if source == "" {
-		return firstRole
+		return webIdentityRole
 	}
 	return chained
 }

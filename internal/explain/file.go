@@ -17,7 +17,7 @@ type File struct {
 	Mode    fs.FileMode
 	Owner   *Owner // nil if unknown
 
-	User, Group int // the process runs as
+	User, Group int // user and group of the process
 	MoreGroups  []int
 }
 

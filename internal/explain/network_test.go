@@ -50,7 +50,7 @@ func TestRuleForNetworkDependsOnError(t *testing.T) {
 	}
 }
 
-func TestNetworkAdviceNamesTheCause(t *testing.T) {
+func TestRuleForNetworkNamesCause(t *testing.T) {
 	for _, tt := range []struct {
 		err  error
 		want string
@@ -68,7 +68,7 @@ func TestNetworkAdviceNamesTheCause(t *testing.T) {
 	assert.Contains(t, a.Text, "too many files and connections")
 }
 
-func TestNetworkAdviceSuggestsOnlyNamedRegions(t *testing.T) {
+func TestRuleForNetworkSuggestsOnlyNamedRegions(t *testing.T) {
 	const cluster = "https://oidc.eks.eu-central-1.amazonaws.com/id/A"
 	for _, tt := range []struct{ region, issuer, source, want string }{
 		{"eu-central-9", cluster, "", "AWS_REGION=eu-central-1"},
@@ -89,17 +89,17 @@ func TestNetworkAdviceSuggestsOnlyNamedRegions(t *testing.T) {
 	}
 }
 
-func TestNetworkAdviceFollowsTheCABundle(t *testing.T) {
+func TestRuleForCertificateDependsOnCABundle(t *testing.T) {
 	f := Facts{Kind: ErrUnavailable, Err: &tls.CertificateVerificationError{Err: x509.UnknownAuthorityError{}}}
 	assert.Contains(t, For(f).Fix, "add ca-certificates to the image")
 	f.CABundle = true
 	assert.Equal(t, "add the authority of STS to AWS_CA_BUNDLE, or unset the variable", For(f).Fix)
 }
 
-func TestCallerAdviceFollowsTheContext(t *testing.T) {
+func TestCallerDependsOnContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	assert.Contains(t, Caller(ctx, "us-west-2").Text, "gave up")
+	assert.Contains(t, Caller(ctx, "us-west-2").Text, "context was canceled")
 	ctx, cancel = context.WithTimeout(t.Context(), 0)
 	defer cancel()
 	assert.Contains(t, Caller(ctx, "us-west-2").Text, "com.amazonaws.us-west-2.sts")
@@ -107,7 +107,7 @@ func TestCallerAdviceFollowsTheContext(t *testing.T) {
 
 func TestRuleForProxyDependsOnStatus(t *testing.T) {
 	for status, want := range map[string]string{
-		"407 Proxy Authentication Required": "asks for a user name",
+		"407 Proxy Authentication Required": "requires a user name",
 		"403 Forbidden":                     "refuses to connect",
 		"503 Service Unavailable":           "cannot reach STS",
 	} {

@@ -53,9 +53,9 @@ var partitions = []struct{ prefix, name, region string }{
 // IsAWS reports whether the role belongs to AWS rather than to an STS-compatible server.
 func (f Facts) IsAWS() bool { return strings.HasPrefix(f.RoleARN, "arn:aws") }
 
-// isForeignCode reports whether STS never returns an error code for AssumeRoleWithWebIdentity, so
+// isOtherServerCode reports whether STS never returns an error code for AssumeRoleWithWebIdentity, so
 // that the response must be from another service.
-func isForeignCode(code string) bool {
+func isOtherServerCode(code string) bool {
 	return awserror.Is(code, "InvalidAction", "MethodNotAllowed", "NoSuchVersion", "NoSuchBucket", "NotImplemented", "UnsupportedOperation",
 		"UnknownOperation", "UnrecognizedClient", "MissingAuthenticationToken")
 }

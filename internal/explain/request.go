@@ -9,7 +9,7 @@ import (
 // The causes of failures that are not errors of STS or of the network.
 var (
 	ErrNotSTS    = errors.New("it is not from STS")
-	ErrClock     = errors.New("check the node's clock")
+	ErrClock     = errors.New("the node's clock may be wrong")
 	ErrNoRegion  = errors.New("the client of Options.STS has no region")
 	ErrCleartext = errors.New("the connection is not encrypted")
 

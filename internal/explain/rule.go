@@ -36,9 +36,9 @@ type rule struct {
 type setup int
 
 const (
-	anyRole   setup = iota
-	firstRole       // assumed with a web identity
-	chained         // assumed with the credentials of another role
+	anyRole         setup = iota
+	webIdentityRole       // assumed with a web identity
+	chained               // assumed with the credentials of another role
 )
 
 // rules returns the rules in the order in which they apply: first the causes that take

@@ -65,8 +65,8 @@ var firstCauses = []rule{
 	},
 }
 
-// inOtherPartition reports whether the role is in another partition than the region, so
-// that STS cannot find it.
+// inOtherPartition reports whether the role is in a partition other than that of the region, so that
+// STS cannot find it.
 func inOtherPartition(f Facts) bool {
 	passes := isNotSTS(f) || f.is(ErrThrottled) || f.is(ErrClosed) || f.is(ErrNotConfigured) || f.is(ErrRejected)
 	return !passes && f.OtherPartition() != ""

@@ -21,7 +21,7 @@ var networkRules = []rule{
 	{
 		when: func(f Facts) bool { return errors.Is(f.Err, ErrClock) }, kind: ErrUnavailable, heading: HeadingClock,
 		fix:  "compare this node's clock with that of the server that responds",
-		text: "by this node's clock, the credentials in the reply expire too early: compare the clock with that of STS (the Date header). If the node's clock is wrong, set it (for example with chronyc makestep). If it is right, check which server responds as STS (AWS_ENDPOINT_URL_STS, HTTPS_PROXY, DNS)",
+		text: "by this node's clock, the credentials in the response expire too early: compare the clock with that of STS (the Date header). If the node's clock is wrong, set it (for example with chronyc makestep). If it is right, check which server responds as STS (AWS_ENDPOINT_URL_STS, HTTPS_PROXY, DNS)",
 	},
 	{
 		when: func(f Facts) bool { return errors.Is(f.Err, ErrNoRegion) }, kind: ErrUnavailable, heading: HeadingRegion,
@@ -43,13 +43,13 @@ var networkRules = []rule{
 	{
 		when: func(f Facts) bool { return errorIs[*tls.CertificateVerificationError](f.Err) && f.CABundle }, kind: ErrUnavailable, heading: HeadingTLS,
 		fix:    "add the authority of STS to AWS_CA_BUNDLE, or unset the variable",
-		text:   "the certificate is from none of the authorities in AWS_CA_BUNDLE, which replace those of the system: unset the variable, or add the missing authority to the file: the public ones (ca-certificates), and behind a proxy that opens TLS that of the proxy",
+		text:   "the certificate is from none of the authorities in AWS_CA_BUNDLE, which replace those of the system: unset the variable, or add the missing authorities to the file: the public ones (ca-certificates), and behind a TLS-intercepting proxy the CA certificate of the proxy",
 		source: "https://docs.aws.amazon.com/sdkref/latest/guide/feature-gen-config.html",
 	},
 	{
 		when: func(f Facts) bool { return errorIs[*tls.CertificateVerificationError](f.Err) }, kind: ErrUnavailable, heading: HeadingTLS,
 		fix:    "add ca-certificates to the image, or set AWS_CA_BUNDLE",
-		text:   "the certificate of STS, or of an https:// proxy, cannot be verified: the image needs the public authorities (ca-certificates). Behind a proxy that opens TLS or has a certificate of its own, let AWS_CA_BUNDLE name the proxy's authority",
+		text:   "the certificate of STS, or of an https:// proxy, cannot be verified: install the public CA certificates (ca-certificates) in the image. Behind a TLS-intercepting proxy, or one with a private certificate, set AWS_CA_BUNDLE to the proxy's CA certificate",
 		source: caReport,
 	},
 	{
@@ -79,7 +79,7 @@ var networkRules = []rule{
 	{
 		when: func(f Facts) bool { return errorIs[*net.DNSError](f.Err) && !isUnknownHost(f) }, kind: ErrUnavailable, heading: HeadingNameResolution,
 		fix:    "check the cluster's DNS, and port 53 in its network policies",
-		text:   "the cluster's DNS does not respond, or reports a fault of its own: check it, and whether the network policies allow port 53, UDP and TCP",
+		text:   "the cluster's DNS does not respond, or reports a failure: check it, and whether the network policies allow port 53, UDP and TCP",
 		source: "https://kubernetes.io/docs/tasks/administer-cluster/dns-debugging-resolution/",
 	},
 	{
@@ -153,7 +153,7 @@ const (
 
 // isNotSTS reports whether the response cannot be from STS.
 func isNotSTS(f Facts) bool {
-	return isForeignCode(f.Code) || errors.Is(f.Err, ErrNotSTS) || errorIs[*http.MaxBytesError](f.Err)
+	return isOtherServerCode(f.Code) || errors.Is(f.Err, ErrNotSTS) || errorIs[*http.MaxBytesError](f.Err)
 }
 
 // NotSTS returns the advice for a response that is not from STS. endpoint is the one that was

@@ -29,7 +29,7 @@ var policyRules = []rule{
 	{
 		phrases: []string{"explicit deny in a service control policy"}, kind: ErrAccessDenied, heading: HeadingAccessDenied,
 		fix:    "remove the {action} deny from the service control policy",
-		text:   "a service control policy denies {action}: the administrator of the AWS organization has to " + exceptCaller,
+		text:   "a service control policy denies {action}: the administrator of the AWS organization must " + exceptCaller,
 		source: accessDocument,
 	},
 	{
@@ -41,19 +41,19 @@ var policyRules = []rule{
 	{
 		phrases: []string{"explicit deny in a resource control policy"}, kind: ErrAccessDenied, heading: HeadingAccessDenied,
 		fix:    "remove the {action} deny from the resource control policy",
-		text:   "a resource control policy denies {action}: the administrator of the AWS organization has to " + exceptCaller + ". Such policies often require an issuer or an organization (aws:PrincipalOrgID)",
+		text:   "a resource control policy denies {action}: the administrator of the AWS organization must " + exceptCaller + ". Such policies often require an issuer or an organization (aws:PrincipalOrgID)",
 		source: accessDocument,
 	},
 	{
-		phrases: []string{"no VPC endpoint policy allows"}, kind: ErrAccessDenied, only: firstRole, heading: HeadingAccessDenied,
+		phrases: []string{"no VPC endpoint policy allows"}, kind: ErrAccessDenied, only: webIdentityRole, heading: HeadingAccessDenied,
 		fix:    "allow {action} in the VPC endpoint policy of STS",
-		text:   "the VPC endpoint policy of STS has to allow {action} for {role}, without a condition on the caller: a web identity has no credentials yet, so it needs the statement {endpointgrant}",
+		text:   "the VPC endpoint policy of STS must allow {action} for {role}, without a condition on the caller: a web identity has no credentials yet, so it needs the statement {endpointgrant}",
 		source: accessDocument,
 	},
 	{
 		phrases: []string{"no VPC endpoint policy allows"}, kind: ErrAccessDenied, heading: HeadingRoleChain,
 		fix:    "allow {action} in the VPC endpoint policy of STS",
-		text:   "the VPC endpoint policy of STS has to allow {action} for this role chain: it needs the statement {endpointgrant}",
+		text:   "the VPC endpoint policy of STS must allow {action} for this role chain: it needs the statement {endpointgrant}",
 		source: accessDocument,
 	},
 	{
@@ -89,7 +89,7 @@ var policyRules = []rule{
 	{
 		phrases: []string{"no resource-based policy allows", "no role trust policy allows"}, kind: ErrAccessDenied, heading: HeadingAccessDenied,
 		fix:    "allow {action} in the role's resource-based policy",
-		text:   "the resource-based policy of {role} is its trust policy, which has to allow {action}. {inherited}It needs the statement {statement}",
+		text:   "the resource-based policy of {role} is its trust policy, which must allow {action}. {inherited}It needs the statement {statement}",
 		source: accessDocument,
 	},
 	{

@@ -50,7 +50,7 @@ var requestRules = []rule{
 	{
 		codes: []string{"InvalidParameterValue"}, phrases: []string{"tag key"}, kind: ErrInvalidRequest, heading: HeadingInvalidRequest,
 		fix:    "correct the session tags",
-		text:   "STS does not accept the session tags: their keys have to differ in more than the case of letters, and transitive keys have to be among them. In a role chain, correct the option Tags. For a first role, correct the token's claim https://aws.amazon.com/tags, which the issuer adds",
+		text:   "STS does not accept the session tags: their keys must differ in more than the case of letters, and transitive keys must be among them. In a role chain, correct the option Tags. For a first role, correct the token's claim https://aws.amazon.com/tags, which the issuer adds",
 		source: "https://docs.aws.amazon.com/IAM/latest/UserGuide/id_session-tags.html#id_session-tags_know",
 	},
 	{
@@ -104,7 +104,7 @@ var serviceRules = []rule{
 	},
 	{
 		kind: ErrThrottled, heading: HeadingThrottled, fix: "wait; find the client that keeps requesting credentials",
-		text:   "the library retries. All callers in the account and region share STS's limit: look for a program that requests new credentials all the time",
+		text:   "the library retries. All callers in the account and region share STS's limit: look for a program that keeps requesting new credentials",
 		source: "https://github.com/aws/aws-sdk-go-v2/issues/2544",
 	},
 	{

@@ -34,7 +34,7 @@ var settingRules = []rule{
 	{heading: HeadingSettings, fix: "correct the setting", text: "correct the option or the environment variable"},
 	{
 		heading: HeadingAudience, fix: "mount the IRSA token, which has the audience sts.amazonaws.com",
-		text: "let AWS_WEB_IDENTITY_TOKEN_FILE name the token that the EKS webhook mounts, in /var/run/secrets/eks.amazonaws.com/serviceaccount, or project one with the audience sts.amazonaws.com; and set AWS_REGION",
+		text: "set AWS_WEB_IDENTITY_TOKEN_FILE to the token that the EKS webhook mounts, in /var/run/secrets/eks.amazonaws.com/serviceaccount, or project one with the audience sts.amazonaws.com; and set AWS_REGION",
 	},
 	{
 		heading: HeadingRegion, fix: "set AWS_REGION to the region of the cluster",
@@ -45,7 +45,7 @@ var settingRules = []rule{
 		text: "the token would be readable in transit: unset AWS_ENDPOINT_URL_STS, to use the endpoint of the region, or set {encrypted}. If something else encrypts the connection, such as a service mesh, set Options.InsecureEndpoint (in the doctor: the flag -insecure-endpoint)",
 	},
 	{
-		heading: HeadingEndpoint, phrases: []string{"there is no STS endpoint for"}, fix: "unset AWS_USE_FIPS_ENDPOINT and AWS_USE_DUALSTACK_ENDPOINT",
+		heading: HeadingEndpoint, phrases: []string{"no STS endpoint for"}, fix: "unset AWS_USE_FIPS_ENDPOINT and AWS_USE_DUALSTACK_ENDPOINT",
 		text: "unset AWS_USE_FIPS_ENDPOINT and AWS_USE_DUALSTACK_ENDPOINT, or set AWS_REGION to a region that has such an endpoint",
 	},
 	{

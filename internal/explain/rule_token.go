@@ -105,7 +105,7 @@ var tokenRules = []rule{
 		source: webIdentityDocument,
 	},
 	{
-		codes: []string{"InvalidParameterValue"}, only: firstRole, when: func(f Facts) bool { return !f.IsAWS() || hasEndpoint(f) }, kind: ErrTokenRejected, heading: HeadingTokenRejected,
+		codes: []string{"InvalidParameterValue"}, only: webIdentityRole, when: func(f Facts) bool { return !f.IsAWS() || hasEndpoint(f) }, kind: ErrTokenRejected, heading: HeadingTokenRejected,
 		fix:    "check the server's OpenID settings and the token's expiry",
 		text:   "a server other than AWS, such as MinIO, returns this for a token that has expired, is from another issuer or for another audience: check its OpenID settings",
 		source: "https://github.com/minio/minio/blob/master/docs/sts/web-identity.md",
@@ -140,8 +140,8 @@ var clockRules = []rule{
 	},
 	{
 		codes: awserror.InvalidKeyCodes(), only: chained, kind: ErrRejected, heading: HeadingRefusedByService,
-		fix:    "wait: the library requests new ones; if it lasts, check the node's clock",
-		text:   "STS rejected the credentials of {signer}, and the library requests new ones. If this lasts, check the clock of the node, and whether that role was deleted and created again",
+		fix:    "wait: the library requests new credentials; if this persists, check the clock",
+		text:   "STS rejected the credentials of {signer}, and the library requests new ones. If this persists, check the clock of the node, and whether that role was deleted and created again",
 		source: "https://docs.aws.amazon.com/STS/latest/APIReference/CommonErrors.html",
 	},
 	{
@@ -191,7 +191,7 @@ var tokenFileRules = []rule{
 	{
 		when: func(f Facts) bool { return errors.Is(f.Err, fs.ErrPermission) && f.File.isReadable() }, kind: ErrTokenFile, heading: HeadingTokenPermission,
 		fix:    "check the directory's mode, and SELinux or AppArmor on the node",
-		text:   "{access}, so the mode of the file is not the cause: check the mode of the folders above it, and what SELinux or AppArmor denies on the node",
+		text:   "{access}, so the mode of the file is not the cause: check the mode of the directories above it, and what SELinux or AppArmor denies on the node",
 		source: "https://kubernetes.io/docs/tasks/configure-pod-container/security-context/",
 	},
 	{
@@ -213,12 +213,12 @@ var tokenFileRules = []rule{
 	{
 		when: func(f Facts) bool { return errors.Is(f.Err, tokenfile.ErrMalformed) }, kind: ErrTokenFile, heading: HeadingTokenMalformed,
 		fix:    "check the path of the token file, and which program writes it",
-		text:   "{tokenfile} has to contain one JWT and nothing else. {otherfile}If the pod mounts no projected volume there, correct the program that writes the file; otherwise recreate the pod{deletepod}",
+		text:   "{tokenfile} must contain one JWT and nothing else. {otherfile}If the pod mounts no projected volume there, correct the program that writes the file; otherwise recreate the pod{deletepod}",
 		source: "https://github.com/aws/amazon-eks-pod-identity-webhook/issues/232",
 	},
 	{
 		kind: ErrTokenFile, heading: HeadingTokenMalformed, fix: "set AWS_WEB_IDENTITY_TOKEN_FILE to the token file itself",
-		text: "the path has to name the token file itself: correct AWS_WEB_IDENTITY_TOKEN_FILE",
+		text: "the path must be that of the token file itself: correct AWS_WEB_IDENTITY_TOKEN_FILE",
 	},
 }
 

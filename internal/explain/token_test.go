@@ -21,7 +21,7 @@ func TestRuleForTokenFileDependsOnFile(t *testing.T) {
 		heading Heading
 		text    string
 	}{
-		{"", errors.New("quota"), File{}, HeadingTokenSource, "correct what it reports, or the function"},
+		{"", errors.New("quota"), File{}, HeadingTokenSource, "fix its cause, or the function"},
 		{path, fs.ErrNotExist, File{Missing: "/var/run/secrets"}, HeadingTokenMissing, "/var/run/secrets does not exist. "},
 		{path, fs.ErrNotExist, File{Missing: path, DanglingLink: true}, HeadingTokenMissing, path + " is a symbolic link whose target does not exist. "},
 		{path, fs.ErrPermission, File{User: 1000, Group: 2000}, HeadingTokenPermission, "the process runs as user 1000 and group 2000, which cannot access the directory: "},
@@ -38,7 +38,7 @@ func TestRuleForTokenFileDependsOnFile(t *testing.T) {
 	}
 }
 
-func TestTokenExpiredAdviceFollowsTheClock(t *testing.T) {
+func TestRuleForExpiredTokenDependsOnClock(t *testing.T) {
 	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	f := Facts{Kind: ErrTokenExpired, TokenFile: "/token", Now: now, Claims: tokenfile.Claims{Expiry: now.Add(time.Minute)}}
 	assert.Equal(t, HeadingClock, For(f).Heading)
@@ -51,7 +51,7 @@ func TestTokenExpiredAdviceFollowsTheClock(t *testing.T) {
 	assert.Equal(t, HeadingTokenSource, For(f).Heading)
 }
 
-func TestTokenRejectionAdviceFollowsTheSource(t *testing.T) {
+func TestRuleForRejectedTokenDependsOnSource(t *testing.T) {
 	f := Facts{Kind: ErrTokenRejected, Code: "InvalidIdentityToken", RoleARN: testRole, Err: answered(400, "InvalidIdentityToken", "no"), Claims: tokenfile.Claims{Issuer: "https://oidc.example.com", Pod: "cart-1"}}
 	assert.Contains(t, For(f).Text, "Options.Token")
 	assert.NotContains(t, For(f).Text, "recreate")
@@ -67,6 +67,6 @@ func TestRuleForMalformedTokenNamesWebhookFile(t *testing.T) {
 		webhookFile: false, `C:\var\run\secrets\eks.amazonaws.com\serviceaccount\token`: false, "/tmp/token": true,
 	} {
 		f := Facts{Kind: ErrTokenFile, Err: tokenfile.ErrMalformed, TokenFile: file}
-		assert.Equal(t, want, strings.Contains(For(f).Text, "AWS_WEB_IDENTITY_TOKEN_FILE has to be"), file)
+		assert.Equal(t, want, strings.Contains(For(f).Text, "AWS_WEB_IDENTITY_TOKEN_FILE must be"), file)
 	}
 }

@@ -19,7 +19,7 @@ type Source[E any] interface {
 
 	// Serve is called before the Cache serves new credentials, with their access key ID. It is
 	// not called for credentials that the Cache discards. The Cache holds its lock, so Serve must
-	// not call the Cache or foreign code.
+	// not call the Cache or user code.
 	Serve(accessKeyID string)
 
 	// Record queues an event for the application, in place of cache.Options.Observe. Calls
@@ -28,6 +28,6 @@ type Source[E any] interface {
 	Record(event E)
 
 	// Logger returns the logger for the Cache's messages, in place of cache.Options.Logger. It
-	// may call foreign code: the Cache calls it in the goroutine that writes the message.
+	// may call user code: the Cache calls it in the goroutine that writes the message.
 	Logger() *slog.Logger
 }

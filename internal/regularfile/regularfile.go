@@ -49,8 +49,8 @@ func openChecked(path string) (*os.File, fs.FileInfo, error) {
 	return file, info, nil
 }
 
-// Check returns an error unless info, which describes the file at path, is for a regular
-// file.
+// Check returns an error unless info, which describes the file at path, is that of a
+// regular file.
 func Check(path string, info fs.FileInfo) error {
 	if info.Mode().IsRegular() {
 		return nil

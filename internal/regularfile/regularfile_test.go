@@ -38,7 +38,7 @@ func TestOpenReturnsErrNotExist(t *testing.T) {
 func TestOpenRejectsDirectory(t *testing.T) {
 	dir := t.TempDir()
 	_, _, err := Open(dir)
-	require.EqualError(t, err, dir+" is not a regular file but a directory")
+	require.EqualError(t, err, dir+" is a directory, not a regular file")
 	_, err = Stat(dir)
-	require.EqualError(t, err, dir+" is not a regular file but a directory")
+	require.EqualError(t, err, dir+" is a directory, not a regular file")
 }

@@ -18,7 +18,7 @@ import (
 func TestOpenRejectsSpecialFiles(t *testing.T) {
 	for path, kind := range filetest.Special(t) {
 		t.Run(kind, func(t *testing.T) {
-			want := path + " is not a regular file but " + kind
+			want := path + " is " + kind + ", not a regular file"
 			filetest.Within(t, func() {
 				_, _, err := Open(path)
 				assert.EqualError(t, err, want)

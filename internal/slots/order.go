@@ -73,7 +73,7 @@ func (o *order) takeTurn(t *tenant) {
 	}
 }
 
-// next returns the queued ticket that acquires the next slot, or nil if none may. p.mu is held.
+// next returns the queued ticket that acquires the next slot, or nil if none may. p.mu must be held.
 func (p *Pool) next() *Ticket {
 	caller := p.first(Foreground, ForegroundFailing)
 	if caller != nil && p.passed < maxPassed {
@@ -97,7 +97,7 @@ func (t *Ticket) overtakes(caller *Ticket) bool {
 }
 
 // first returns the first ticket with one of two priorities that may acquire a slot, or nil. It skips
-// only tenants that hold a slot, so it skips at most as many as there are slots. p.mu is held.
+// only tenants that hold a slot, so it skips at most as many as there are slots. p.mu must be held.
 func (p *Pool) first(either ...Priority) *Ticket {
 	for _, priority := range either {
 		if !p.available(priority) {

@@ -135,7 +135,7 @@ func (p *Pool) Share(t, other *Ticket) bool {
 	return true
 }
 
-// hold assigns a slot to t. p.mu is held.
+// hold assigns a slot to t. p.mu must be held.
 func (p *Pool) hold(t *Ticket) {
 	t.slot, t.users, t.Start = t, 1, nil
 	p.running.add(t.Priority, 1)
@@ -178,14 +178,15 @@ func (p *Pool) Release(t *Ticket, err error) {
 	if p == nil {
 		return
 	}
-	answered, throttled := awserror.Answer(err)
+	answered, throttled := awserror.IsResponse(err)
 	for _, start := range p.releaseSlot(t, err == nil || answered && !throttled, throttled) {
 		start()
 	}
 }
 
 // releaseSlot releases the slot of a ticket, if it has one, and returns the Start functions of the
-// queued tickets that acquire a slot now. accepted reports whether a service answered without throttling.
+// queued tickets that acquire a slot now. accepted reports whether a service responded without
+// throttling.
 func (p *Pool) releaseSlot(t *Ticket, accepted, throttled bool) (starts []func()) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -15,7 +15,7 @@ type tenant struct {
 	tickets    int // number of tickets that hold a slot or wait for one
 	running    holders
 	slots      float64 // number of slots that it may hold, from 1 to the limit of the Pool; see share
-	answered   bool    // a service has answered without throttling
+	answered   bool    // a service has responded without throttling
 	lastHalved time.Time
 	turn       int // number of its last turn; 0 before the first
 	queues     [priorities]queue
@@ -42,17 +42,17 @@ func (h *holders) below(n int, priority Priority) bool {
 
 func half(n int) int { return max(n/2, 1) }
 
-// available reports whether a slot is available for a priority. p.mu is held.
+// available reports whether a slot is available for a priority. p.mu must be held.
 func (p *Pool) available(priority Priority) bool { return p.running.below(p.limit, priority) }
 
-// entitled reports whether a tenant may hold one more slot. p.mu is held.
+// entitled reports whether a tenant may hold one more slot. p.mu must be held.
 func (p *Pool) entitled(t *tenant, priority Priority) bool {
 	return t.running.below(p.share(t), priority)
 }
 
 // share returns the number of slots that a tenant may hold: at most half of them while there are
 // other tenants, and before the first response. Otherwise a tenant whose first attempts hang would
-// hold all slots before another tenant arrives. p.mu is held.
+// hold all slots before another tenant arrives. p.mu must be held.
 func (p *Pool) share(t *tenant) int {
 	if len(p.tenants) > 1 || !t.answered {
 		return min(int(t.slots), half(p.limit))
@@ -60,7 +60,7 @@ func (p *Pool) share(t *tenant) int {
 	return int(t.slots)
 }
 
-// adapt adjusts the number of slots of a tenant to the outcome of an attempt. p.mu is held.
+// adapt adjusts the number of slots of a tenant to the outcome of an attempt. p.mu must be held.
 func (p *Pool) adapt(t *tenant, accepted, throttled bool) {
 	switch now := time.Now(); {
 	case accepted:
@@ -71,7 +71,7 @@ func (p *Pool) adapt(t *tenant, accepted, throttled bool) {
 	}
 }
 
-// addTicket adds a ticket to the tenant with the given name and returns the tenant. p.mu is held.
+// addTicket adds a ticket to the tenant with the given name and returns the tenant. p.mu must be held.
 func (p *Pool) addTicket(name string) *tenant {
 	t := p.tenants[name]
 	switch {
@@ -86,7 +86,7 @@ func (p *Pool) addTicket(name string) *tenant {
 	return t
 }
 
-// removeTicket removes a ticket from a tenant. p.mu is held.
+// removeTicket removes a ticket from a tenant. p.mu must be held.
 func (p *Pool) removeTicket(t *tenant) {
 	if t.tickets--; t.tickets == 0 {
 		t.idle, t.idleSince = p.idle.PushBack(t), time.Now()
@@ -94,7 +94,7 @@ func (p *Pool) removeTicket(t *tenant) {
 }
 
 // removeIdle removes the tenants that have had no tickets for tenantTTL. This can raise the share of
-// the others, so the caller must then start queued tickets. p.mu is held.
+// the others, so the caller must then start queued tickets. p.mu must be held.
 func (p *Pool) removeIdle() {
 	for e := p.idle.Front(); e != nil; e = p.idle.Front() {
 		t := e.Value.(*tenant)

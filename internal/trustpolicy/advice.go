@@ -74,7 +74,7 @@ func absentAdvice(key string, in requestContext) string {
 		another = fmt.Sprintf("another issuer: the request has %q", in.keys[lower].key)
 	}
 	if same && another == "" && !slices.ContainsFunc(Claims(), func(known string) bool { return strings.EqualFold(known, claim) }) {
-		return "AWS shows a trust policy the claims " + strings.Join(Claims(), ", ") + " of a token only"
+		return "a trust policy can use only the claims " + strings.Join(Claims(), ", ") + " of a token"
 	}
 	return another
 }

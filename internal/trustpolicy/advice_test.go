@@ -19,15 +19,15 @@ func condition(operator, key, expected, found, advice string) trustpolicy.Mismat
 }
 
 func TestAdviceOnConditions(t *testing.T) {
-	const claimsOnly = "AWS shows a trust policy the claims sub, aud, amr of a token only"
+	const claimsOnly = "a trust policy can use only the claims sub, aud, amr of a token"
 	for _, tt := range []struct {
 		name string
 		want trustpolicy.Mismatch // the test builds the policy from it
 	}{
-		{"StringEquals with *", condition("StringEquals", sub, "system:serviceaccount:shop:*", cart, "StringEquals takes * literally: use StringLike")},
-		{"StringEquals with ?", condition("StringEquals", sub, "system:serviceaccount:shop:car?", cart, "StringEquals takes ? literally: use StringLike")},
-		{"StringEqualsIgnoreCase with *", condition("StringEqualsIgnoreCase", sub, "system:serviceaccount:*:cart", cart, "StringEqualsIgnoreCase takes * literally: use StringLike")},
-		{"a set operator with *", condition("ForAnyValue:StringEqualsIfExists", sub, "*:cart", cart, "ForAnyValue:StringEqualsIfExists takes * literally: use ForAnyValue:StringLikeIfExists")},
+		{"StringEquals with *", condition("StringEquals", sub, "system:serviceaccount:shop:*", cart, "StringEquals does not treat * as a wildcard: use StringLike")},
+		{"StringEquals with ?", condition("StringEquals", sub, "system:serviceaccount:shop:car?", cart, "StringEquals does not treat ? as a wildcard: use StringLike")},
+		{"StringEqualsIgnoreCase with *", condition("StringEqualsIgnoreCase", sub, "system:serviceaccount:*:cart", cart, "StringEqualsIgnoreCase does not treat * as a wildcard: use StringLike")},
+		{"a set operator with *", condition("ForAnyValue:StringEqualsIfExists", sub, "*:cart", cart, "ForAnyValue:StringEqualsIfExists does not treat * as a wildcard: use ForAnyValue:StringLikeIfExists")},
 		{"StringEquals with *, that would not match with StringLike either",
 			condition("StringEquals", sub, "system:serviceaccount:store:*", cart, "another namespace")},
 		{"another namespace", condition("StringEquals", sub, "system:serviceaccount:store:cart", cart, "another namespace")},
@@ -51,7 +51,7 @@ func TestAdviceOnConditions(t *testing.T) {
 		{"a key with https:// and a slash", condition("StringEquals", "https://"+issuer+"/:sub", cart, "", "leave out https://")},
 		{"a key with a slash at the end", condition("StringEquals", issuer+"/:sub", cart, "", "leave out the slash at the end of the issuer")},
 		{"a key of another issuer", condition("StringEquals", otherIssuer+":sub", cart, "", `another issuer: the request has "`+sub+`"`)},
-		{"a key of a misspelt claim", condition("StringEquals", issuer+":subject", cart, "", claimsOnly)},
+		{"a key of a misspelled claim", condition("StringEquals", issuer+":subject", cart, "", claimsOnly)},
 		{"a key of a claim that AWS does not show", condition("StringEquals", issuer+":jti", "1", "", claimsOnly)},
 		{"a key of a claim that this token lacks", condition("ForAnyValue:StringEquals", issuer+":amr", "1", "", "")},
 		{"a key without a claim of the request", condition("StringLike", "aws:PrincipalTag/team", "*", "", "")},
@@ -103,7 +103,7 @@ func TestAdviceOnConditionsWithSeveralValues(t *testing.T) {
 	}{
 		{"all of another namespace", several("StringEquals", []string{a, b}, []string{cart}, "another namespace")},
 		{"of another namespace or name", several("StringEquals", []string{a, "system:serviceaccount:shop:a"}, []string{cart}, "")},
-		{"the second with a wildcard", several("StringEquals", []string{a, "system:serviceaccount:shop:*"}, []string{cart}, "StringEquals takes * literally: use StringLike")},
+		{"the second with a wildcard", several("StringEquals", []string{a, "system:serviceaccount:shop:*"}, []string{cart}, "StringEquals does not treat * as a wildcard: use StringLike")},
 		{"several in the request", several("StringEquals", []string{a}, []string{b, cart}, "the key has several values: use ForAnyValue:StringEquals or ForAllValues:StringEquals")},
 		{"the one of the request that is not expected", several("ForAllValues:StringEquals", []string{a}, []string{a, b}, "another namespace")},
 		{"a null dataset", several("ForAnyValue:StringLike", []string{"*"}, []string{""}, "")},

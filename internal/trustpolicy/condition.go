@@ -132,7 +132,7 @@ const (
 )
 
 // verdict evaluates the condition in a statement with the effect ("Creating a condition with
-// multiple keys or values"). The advice is about what cannot be judged, or about a policy
+// multiple keys or values"). The advice is about what is undetermined, or about a policy
 // variable that cannot be resolved.
 func (c condition) verdict(in requestContext, effect string) (result verdict, advice string) {
 	switch {

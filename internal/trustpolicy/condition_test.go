@@ -11,13 +11,13 @@ import (
 
 // The verdicts on a policy.
 const (
-	allowed  = "allowed"
-	denied   = "denied"
-	unjudged = "cannot be judged"
+	allowed      = "allowed"
+	denied       = "denied"
+	undetermined = "undetermined"
 )
 
 // The result of a condition: true, false, or left open by IAM's documents. An open
-// condition cannot be judged, neither in an Allow nor in a Deny. The statement of an invalid
+// condition is undetermined, neither in an Allow nor in a Deny. The statement of an invalid
 // one, with a policy variable without a value, does not match as an Allow.
 const (
 	isTrue  = "true"
@@ -32,12 +32,12 @@ func requireVerdict(t *testing.T, want, version, condition string, keys context)
 	const head = `"Principal":{"Federated":"` + provider + `"},"Action":"sts:AssumeRoleWithWebIdentity"`
 	request := trustpolicy.Request{Action: withWebIdentity, Principal: trustpolicy.Principal{Federated: provider}, Context: keys}
 	allows := parse(t, `{"Version":"`+version+`","Statement":{"Effect":"Allow",`+head+`,"Condition":{`+condition+`}}}`).Evaluate(request)
-	assert.Equal(t, map[string]string{isTrue: allowed, isFalse: denied, isOpen: unjudged, invalid: denied}[want], allows.Verdict.String(), "in an Allow: %s", allows)
+	assert.Equal(t, map[string]string{isTrue: allowed, isFalse: denied, isOpen: undetermined, invalid: denied}[want], allows.Verdict.String(), "in an Allow: %s", allows)
 	denies := parse(t, `{"Version":"`+version+`","Statement":[{"Effect":"Allow",`+head+`},{"Effect":"Deny",`+head+`,"Condition":{`+condition+`}}]}`).Evaluate(request)
-	assert.Equal(t, map[string]string{isTrue: denied, isFalse: allowed, isOpen: unjudged, invalid: unjudged}[want], denies.Verdict.String(), "in a Deny: %s", denies)
+	assert.Equal(t, map[string]string{isTrue: denied, isFalse: allowed, isOpen: undetermined, invalid: undetermined}[want], denies.Verdict.String(), "in a Deny: %s", denies)
 	for _, d := range []trustpolicy.Decision{allows, denies} {
 		for _, o := range d.Statements {
-			assert.Equal(t, o.Matches, len(o.Mismatches)+len(o.Unjudged) == 0)
+			assert.Equal(t, o.Matches, len(o.Mismatches)+len(o.Undetermined) == 0)
 		}
 	}
 }

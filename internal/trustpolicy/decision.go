@@ -13,7 +13,7 @@ type Request struct {
 	Context   map[string][]string // condition keys, in any case, and their values
 
 	// Unknown reports whether a key that Context does not contain may have a value that
-	// only AWS knows. Conditions on such a key cannot be judged. If Unknown is nil, Context
+	// only AWS knows. Conditions on such a key are undetermined. If Unknown is nil, Context
 	// is complete.
 	Unknown func(key string) bool
 }
@@ -39,12 +39,12 @@ func (d Decision) Explicit() bool { return len(d.matching(deny)) > 0 }
 
 // Outcome is the result of one statement for a request.
 type Outcome struct {
-	Index      int        // from 1
-	Sid        string     // as written
-	Effect     string     // Allow or Deny
-	Matches    bool       // whether the effect applies for certain
-	Mismatches []Mismatch // all reasons why it does not
-	Unjudged   []Mismatch // the parts that cannot be evaluated; if there are no Mismatches, the effect may apply
+	Index        int        // from 1
+	Sid          string     // as written
+	Effect       string     // Allow or Deny
+	Matches      bool       // whether the effect applies for certain
+	Mismatches   []Mismatch // all reasons why it does not
+	Undetermined []Mismatch // the parts that cannot be evaluated; if there are no Mismatches, the effect may apply
 }
 
 // verdict returns whether the effect of the statement applies.
@@ -52,7 +52,7 @@ func (o Outcome) verdict() verdict {
 	switch {
 	case len(o.Mismatches) > 0:
 		return no
-	case len(o.Unjudged) > 0:
+	case len(o.Undetermined) > 0:
 		return unknown
 	default:
 		return yes
@@ -66,7 +66,7 @@ type Mismatch struct {
 	Key      string   // the key of a Condition, as written
 	Expected []string // the values in the policy
 	Found    []string // the values in the request; nil if the key is absent
-	Advice   string   // the likely mistake, if the effect is Allow, or why it cannot be judged; may be empty
+	Advice   string   // the likely mistake, if the effect is Allow, or why it is undetermined; may be empty
 }
 
 // String returns one line with what was expected, what was found, and the advice.
@@ -114,15 +114,15 @@ func quoted(all []string, conjunction, none string) string {
 }
 
 // String returns the reason in one line: the statement that allowed or denied the request,
-// what cannot be judged, or the mismatches of the statements that came closest to allowing
+// what is undetermined, or the mismatches of the statements that came closest to allowing
 // it.
 func (d Decision) String() string {
 	denies := d.matching(deny)
 	switch {
 	case d.Verdict == Allowed:
 		return "allowed by " + d.matching(allow)[0]
-	case d.Verdict == Unjudged:
-		return d.unjudged()
+	case d.Verdict == Undetermined:
+		return d.undetermined()
 	case len(denies) > 0:
 		return "denied by " + denies[0]
 	}
@@ -147,8 +147,8 @@ func (d Decision) matching(effect string) []string {
 	return all
 }
 
-// unjudged returns the statements and their conditions that decide, but cannot be judged.
-func (d Decision) unjudged() string {
+// undetermined returns the statements and their conditions that decide, but are undetermined.
+func (d Decision) undetermined() string {
 	out := ""
 	if allows := d.matching(allow); len(allows) > 0 {
 		out = "allowed by " + allows[0] + ", unless denied; "
@@ -158,15 +158,15 @@ func (d Decision) unjudged() string {
 		if o.verdict() != unknown || out != "" && o.Effect == allow {
 			continue
 		}
-		reasons = append(reasons, o.Effect+" in "+title(o.Index, o.Sid)+" cannot be evaluated: "+o.unjudged())
+		reasons = append(reasons, o.Effect+" in "+title(o.Index, o.Sid)+" cannot be evaluated: "+o.undetermined())
 	}
 	return out + strings.Join(reasons, "; ")
 }
 
-// unjudged returns the parts of the statement that cannot be judged.
-func (o Outcome) unjudged() string {
+// undetermined returns the parts of the statement that are undetermined.
+func (o Outcome) undetermined() string {
 	var all []string
-	for _, m := range o.Unjudged {
+	for _, m := range o.Undetermined {
 		reason := m.Advice
 		if reason == "" {
 			reason = "AWS does not document its result for " + quoted(m.Found, " and ", "no value")

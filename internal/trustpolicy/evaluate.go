@@ -47,7 +47,7 @@ func (o *Outcome) add(v verdict, mismatch func() Mismatch) {
 	case no:
 		o.Mismatches = append(o.Mismatches, mismatch())
 	case unknown:
-		o.Unjudged = append(o.Unjudged, mismatch())
+		o.Undetermined = append(o.Undetermined, mismatch())
 	}
 }
 

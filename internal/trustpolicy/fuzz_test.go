@@ -61,7 +61,7 @@ func FuzzParse(f *testing.F) {
 			review := p.Review(w)
 			requireSound(t, review.Decision, w.Request())
 			require.NotContains(t, review.String()+review.Advice(), "\n")
-			require.Equal(t, review.TooBroad() || review.Decision.Verdict == trustpolicy.Unjudged, review.Advice() != "")
+			require.Equal(t, review.TooBroad() || review.Decision.Verdict == trustpolicy.Undetermined, review.Advice() != "")
 		}
 	})
 }
@@ -74,7 +74,7 @@ func requireSound(t *testing.T, d trustpolicy.Decision, r trustpolicy.Request) {
 	allows, denies := false, false
 	for i, o := range d.Statements {
 		require.Equal(t, i+1, o.Index)
-		require.Equal(t, o.Matches, len(o.Mismatches)+len(o.Unjudged) == 0)
+		require.Equal(t, o.Matches, len(o.Mismatches)+len(o.Undetermined) == 0)
 		allows = allows || o.Matches && o.Effect == "Allow"
 		denies = denies || len(o.Mismatches) == 0 && o.Effect == "Deny"
 	}

@@ -90,7 +90,7 @@ func parseOperator(written string) (operator, error) {
 	case o.name == "":
 		return o, errors.New("it is not an operator" + suggestion(name, known))
 	case o.name == null && (o.ifExists || o.set != ""):
-		return o, errors.New("Null accepts neither IfExists nor a set operator")
+		return o, errors.New("the operator Null accepts neither IfExists nor a set operator")
 	}
 	return o, nil
 }

@@ -79,7 +79,7 @@ func (p *Policy) Keys() []string {
 }
 
 // UnknownOperators returns the operators in the policy that the package does not know, as
-// written. Conditions with them cannot be judged.
+// written. Conditions with them are undetermined.
 func (p *Policy) UnknownOperators() []string {
 	var out []string
 	for _, s := range p.statements {

@@ -56,7 +56,7 @@ func TestEvaluatePrincipals(t *testing.T) {
 		{"a provider: one in another case", `{"Federated":"` + provider + `"}`, trustpolicy.Principal{Federated: "arn:aws:iam::111122223333:oidc-provider/OIDC" + issuer[4:]}, false, false},
 		{"a provider of IAM's own", `{"Federated":"accounts.google.com"}`, trustpolicy.Principal{Federated: "accounts.google.com"}, true, true},
 		{"a SAML provider", `{"Federated":"arn:aws:iam::111122223333:saml-provider/p"}`, web, false, false},
-		{"nobody asks", `"*"`, trustpolicy.Principal{}, false, false},
+		{"no principal", `"*"`, trustpolicy.Principal{}, false, false},
 		{"a web identity asks that is also a user", `{"AWS":"` + user + `","Federated":"` + provider + `"}`, trustpolicy.Principal{Federated: provider, ARN: user}, false, false},
 		{"a web identity asks that is also a session", `{"Federated":"` + provider + `"}`, trustpolicy.Principal{Federated: provider, Session: session}, false, false},
 		{"a session asks without its role", `"*"`, trustpolicy.Principal{Session: session}, false, false},

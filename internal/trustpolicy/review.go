@@ -15,11 +15,11 @@ type Review struct {
 
 // Finding describes the strangers that a statement allows.
 type Finding struct {
-	Statement string   // such as "statement 1 (Cart)"
-	Who       []string // the strangers, the most important first
-	Note      bool     // a documented, common choice that is not a mistake
-	Certain   bool     // whether they are certainly allowed; otherwise that depends on values known only to AWS
-	how       []string // how to tighten the statement
+	Statement  string   // such as "statement 1 (Cart)"
+	Principals []string // the unintended principals, the most important first
+	Note       bool     // a documented, common choice that is not a mistake
+	Certain    bool     // whether they are certainly allowed; otherwise that depends on values known only to AWS
+	how        []string // how to tighten the statement
 }
 
 // Review evaluates the policy for a web identity, and for strangers that differ from it: by
@@ -46,7 +46,7 @@ func (p *Policy) Review(w WebIdentity) Review {
 		}
 	}
 	for i, f := range found {
-		if len(f.Who) == 0 {
+		if len(f.Principals) == 0 {
 			continue
 		}
 		f.Statement = title(p.statements[i].index, p.statements[i].sid)
@@ -60,8 +60,8 @@ func (p *Policy) Review(w WebIdentity) Review {
 	return out
 }
 
-// decide returns the decision on the request of a web identity. If the token's claims tag the session or set
-// its source identity, the policy has to allow that, too.
+// decide returns the decision on the request of a web identity. If the token's claims tag the
+// session or set its source identity, the policy must also allow that.
 func (p *Policy) decide(w WebIdentity) Decision {
 	r := w.Request()
 	decision := p.Evaluate(r)
@@ -75,12 +75,12 @@ func (p *Policy) decide(w WebIdentity) Decision {
 
 // add adds a stranger, unless the finding includes it already.
 func (f *Finding) add(s stranger, v Verdict) {
-	if slices.ContainsFunc(s.within, func(broader string) bool { return slices.Contains(f.Who, broader) }) {
+	if slices.ContainsFunc(s.within, func(broader string) bool { return slices.Contains(f.Principals, broader) }) {
 		return
 	}
-	f.Note = s.note && (f.Note || len(f.Who) == 0)
+	f.Note = s.note && (f.Note || len(f.Principals) == 0)
 	f.Certain = f.Certain || v == Allowed
-	f.Who = append(f.Who, s.who)
+	f.Principals = append(f.Principals, s.who)
 	f.how = append(f.how, s.how)
 }
 
@@ -106,7 +106,7 @@ func (r Review) String() string {
 
 // String returns the finding in one line.
 func (f Finding) String() string {
-	who := strings.Join(f.Who, " and ")
+	who := strings.Join(f.Principals, " and ")
 	switch {
 	case f.Note:
 		return fmt.Sprintf("%s also allows %s", f.Statement, who)
@@ -121,7 +121,7 @@ func (f Finding) String() string {
 // in one line, for the first findings. It returns "" if there is neither.
 func (r Review) Advice() string {
 	var all []string
-	if r.Decision.Verdict == Unjudged {
+	if r.Decision.Verdict == Undetermined {
 		all = append(all, "check manually what could not be evaluated")
 	}
 	for _, f := range r.Findings[:min(len(r.Findings), maxFindings)] {

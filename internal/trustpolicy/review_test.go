@@ -29,7 +29,7 @@ func TestReviewNamesUnevaluatedAndBroadStatements(t *testing.T) {
 			`in statement 1 (Cart), require StringEquals on "` + sub + `" to be "` + cart + `", and require StringEquals on "` + aud + `" to be "sts.amazonaws.com"`},
 		{"a condition that holds without the key", web(isSTS, `"ForAllValues:StringLike":{"`+sub+`":"`+cart+`"}`),
 			"allowed by statement 1; statement 1 is too broad: it also allows tokens without a subject",
-			`in statement 1, use a condition on "` + sub + `" that fails without the key: no IfExists, ForAllValues or Not`},
+			`in statement 1, use a condition on "` + sub + `" that fails if the key is absent (without IfExists, ForAllValues or a negated operator)`},
 		{"everyone", web(isCart) + "," + statementOf("Allow", `"*"`, `"Action":"sts:AssumeRole"`),
 			"allowed by statement 1; statement 2 is too broad: it also allows every AWS account",
 			"in statement 2, name the accounts or roles that may assume the role"},
@@ -41,7 +41,7 @@ func TestReviewNamesUnevaluatedAndBroadStatements(t *testing.T) {
 			`check manually what could not be evaluated; in statement 1, require StringEquals on "` + sub + `" to be "` + cart + `"`},
 		{"two keys that only AWS knows", web(isCart, `"IpAddress":{"aws:SourceIp":"10.0.0.0/8"}`, `"DateLessThan":{"aws:CurrentTime":"2030-01-01"}`),
 			`Allow in statement 1 cannot be evaluated: IpAddress on "aws:SourceIp" (its value is known only to AWS), and DateLessThan on "aws:CurrentTime" (its value is known only to AWS)`, byHand},
-		{"a Deny that cannot be judged", web(isCart) + "," + statementOf("Deny", `"*"`, `"Action":"*"`, `"Bool":{"aws:SecureTransport":"false"}`),
+		{"an undetermined Deny", web(isCart) + "," + statementOf("Deny", `"*"`, `"Action":"*"`, `"Bool":{"aws:SecureTransport":"false"}`),
 			`allowed by statement 1, unless denied; Deny in statement 2 cannot be evaluated: Bool on "aws:SecureTransport" (its value is known only to AWS)`, byHand},
 		{"an operator", web(isCart, `"StringMatches":{"`+sub+`":"a"}`),
 			`Allow in statement 1 cannot be evaluated: StringMatches on "` + sub + `" (unsupported operator)`, byHand},
@@ -63,7 +63,7 @@ func TestReviewOfTokenWithTwoAudiences(t *testing.T) {
 	w := cartToken()
 	w.Audiences = []string{audience, "vault"}
 	review := parse(t, document(`"Condition":{`+isCart+`}`)).Review(w)
-	assert.Equal(t, trustpolicy.Unjudged, review.Decision.Verdict)
+	assert.Equal(t, trustpolicy.Undetermined, review.Decision.Verdict)
 	assert.Contains(t, review.String(), "the key has several values: use ForAnyValue:StringEquals")
 }
 
@@ -75,7 +75,7 @@ func TestReviewTextNamesThreeStatements(t *testing.T) {
 	review := parse(t, `{"Statement":[`+strings.Join(statements, ",")+`]}`).Review(cartToken())
 	assert.Len(t, review.Findings, 5)
 	assert.Equal(t, 3, strings.Count(review.String(), "is too broad"))
-	assert.True(t, strings.HasSuffix(review.String(), "; 2 more statements allow strangers"), review)
+	assert.True(t, strings.HasSuffix(review.String(), "; 2 more statements allow unintended principals"), review)
 	assert.Equal(t, 3, strings.Count(review.Advice(), "in statement"))
 
 	namespace := web(isSTS, `"StringLike":{"`+sub+`":"system:serviceaccount:shop:*"}`)
@@ -84,7 +84,7 @@ func TestReviewTextNamesThreeStatements(t *testing.T) {
 	assert.NotEmpty(t, review.Advice())
 }
 
-func TestReviewJudgesTagsAndSourceIdentityOfClaims(t *testing.T) {
+func TestReviewEvaluatesTagsAndSourceIdentityOfClaims(t *testing.T) {
 	nested := map[string]any{"https://aws.amazon.com/tags": map[string]any{"principal_tags": map[string]any{"team": []any{"blue"}}, "transitive_tag_keys": []any{"team"}}}
 	flat := map[string]any{"https://aws.amazon.com/tags/principal_tags/team": "blue", "https://aws.amazon.com/tags/transitive_tag_keys": []any{"team"}}
 	identity := map[string]any{"https://aws.amazon.com/source_identity": "Saanvi"}
@@ -98,7 +98,7 @@ func TestReviewJudgesTagsAndSourceIdentityOfClaims(t *testing.T) {
 		{flat, statementOf("Allow", `{"Federated":"`+provider+`"}`, both, isCart, blue, `"ForAllValues:StringEquals":{"sts:TransitiveTagKeys":["team"]}`), "allowed", ""},
 		{nested, web(isCart), "denied", "(the session has tags)"},
 		{identity, web(isCart), "denied", "(the session has a source identity)"},
-		{identity, web(isCart) + "," + statementOf("Allow", `"*"`, `"Action":"sts:SetSourceIdentity"`), "cannot be judged", "needs its provider"},
+		{identity, web(isCart) + "," + statementOf("Allow", `"*"`, `"Action":"sts:SetSourceIdentity"`), "undetermined", "needs its provider"},
 	} {
 		w := cartToken()
 		w.SetClaims(tt.claims)
@@ -211,13 +211,13 @@ func TestReviewFindsEveryoneIfEveryoneIsAllowed(t *testing.T) {
 		findings := p.Review(cartToken()).Findings
 		require.NotEmpty(t, findings)
 		last := findings[len(findings)-1]
-		require.Equal(t, trustpolicy.Finding{Statement: "statement 2", Who: []string{anyAccount, anyAction}, Certain: true}.String(), last.String())
+		require.Equal(t, trustpolicy.Finding{Statement: "statement 2", Principals: []string{anyAccount, anyAction}, Certain: true}.String(), last.String())
 	}
 }
 
-// TestEvaluateJudgesOnlyWhatIsCertain completes a request with values that were unknown. They
+// TestEvaluateDecidesOnlyWhatIsCertain completes a request with values that were unknown. They
 // must not reverse a verdict.
-func TestEvaluateJudgesOnlyWhatIsCertain(t *testing.T) {
+func TestEvaluateDecidesOnlyWhatIsCertain(t *testing.T) {
 	rnd := random()
 	counts := map[trustpolicy.Verdict]int{}
 	for range draws() {
@@ -231,17 +231,17 @@ func TestEvaluateJudgesOnlyWhatIsCertain(t *testing.T) {
 		for _, values := range [][]string{nil, {"true"}, {"1"}, {"false"}, {"0"}, {"2"}} {
 			r.Context["k:a"] = values
 			after := p.Evaluate(r)
-			if before.Verdict != trustpolicy.Unjudged {
+			if before.Verdict != trustpolicy.Undetermined {
 				require.Equal(t, before.Verdict, after.Verdict, "%s, and with %q %s", before, values, after)
 			}
 		}
 	}
-	for _, v := range []trustpolicy.Verdict{trustpolicy.Denied, trustpolicy.Unjudged, trustpolicy.Allowed} {
+	for _, v := range []trustpolicy.Verdict{trustpolicy.Denied, trustpolicy.Undetermined, trustpolicy.Allowed} {
 		assert.Greater(t, counts[v], draws()/20, v)
 	}
 }
 
-func TestEvaluateJudgesEachConditionOnce(t *testing.T) {
+func TestEvaluateEvaluatesEachConditionOnce(t *testing.T) {
 	for _, n := range []int{10, 100} {
 		conditions := map[string]string{}
 		for i := range n {
@@ -251,7 +251,7 @@ func TestEvaluateJudgesEachConditionOnce(t *testing.T) {
 		require.NoError(t, err)
 		r, calls := ofCart(), 0
 		r.Unknown = func(string) bool { calls++; return true }
-		require.Equal(t, trustpolicy.Unjudged, parse(t, document(`"Condition":{"StringEquals":`+string(b)+`}`)).Evaluate(r).Verdict)
+		require.Equal(t, trustpolicy.Undetermined, parse(t, document(`"Condition":{"StringEquals":`+string(b)+`}`)).Evaluate(r).Verdict)
 		assert.Equal(t, n, calls)
 	}
 }

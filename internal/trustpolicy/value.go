@@ -40,7 +40,7 @@ func parseValue(written, version string) (value, error) {
 		}
 		inside, next, closed := strings.Cut(after, "}")
 		if !closed {
-			return value{}, fmt.Errorf("%q: the variable has no end", written)
+			return value{}, fmt.Errorf("%q: unterminated policy variable", written)
 		}
 		variable, err := parseVariable(inside)
 		if err != nil {

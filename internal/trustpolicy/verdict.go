@@ -5,14 +5,14 @@ type Verdict int
 
 // The verdicts. The zero value is Denied.
 const (
-	Denied   Verdict = Verdict(no)
-	Unjudged Verdict = Verdict(unknown) // it depends on what only AWS knows, or AWS does not document it
-	Allowed  Verdict = Verdict(yes)
+	Denied       Verdict = Verdict(no)
+	Undetermined Verdict = Verdict(unknown) // it depends on what only AWS knows, or AWS does not document it
+	Allowed      Verdict = Verdict(yes)
 )
 
-// String returns "denied", "cannot be judged" or "allowed".
+// String returns "denied", "undetermined" or "allowed".
 func (v Verdict) String() string {
-	return [...]string{"denied", "cannot be judged", "allowed"}[v]
+	return [...]string{"denied", "undetermined", "allowed"}[v]
 }
 
 // verdict is the result of a part of a policy. The verdicts are ordered, so that the minimum
@@ -21,7 +21,7 @@ type verdict int
 
 const (
 	no      verdict = iota
-	unknown         // cannot be judged
+	unknown         // undetermined
 	yes
 )
 

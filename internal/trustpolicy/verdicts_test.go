@@ -134,24 +134,24 @@ func claimRows() []policyRow {
 func globalKeyRows() []policyRow {
 	denyUnlessTLS := statementOf("Deny", `"*"`, `"Action":"sts:*"`, `"Bool":{"aws:SecureTransport":"false"}`)
 	return []policyRow{
-		{"an IP address", web(isCart, `"IpAddress":{"aws:SourceIp":"203.0.113.0/24"}`), unjudged, "", globalKeysPage + "#condition-keys-sourceip"},
-		{"all IP addresses but some", web(isCart, `"NotIpAddress":{"aws:SourceIp":["203.0.113.0/24","2001:db8::/32"]}`), unjudged, "", globalKeysPage + "#condition-keys-sourceip"},
-		{"a VPC", web(isCart, `"StringLike":{"aws:SourceVpc":"vpc-111bbb22"}`), unjudged, "", globalKeysPage + "#condition-keys-sourcevpc"},
-		{"a VPC endpoint, if there is one", web(isCart, `"StringEqualsIfExists":{"aws:SourceVpce":"vpce-1a2b3c4d"}`), unjudged, "", globalKeysPage + "#condition-keys-sourcevpce"},
-		{"that there is a VPC endpoint", web(isCart, `"Null":{"aws:SourceVpce":"false"}`), unjudged, "", operatorPage + "#Conditions_Null"},
-		{"TLS", web(isCart, `"Bool":{"aws:SecureTransport":"true"}`), unjudged, "", globalKeysPage + "#condition-keys-securetransport"},
-		{"a Deny without TLS", web(isCart) + "," + denyUnlessTLS, unjudged, "", globalKeysPage + "#condition-keys-securetransport"},
-		{"a region", web(isCart, `"StringLike":{"aws:RequestedRegion":["eu-*"]}`), unjudged, "", globalKeysPage + "#condition-keys-requestedregion"},
-		{"a time", web(isCart, `"DateGreaterThan":{"aws:CurrentTime":"2020-04-01T00:00:00Z"}`, `"DateLessThan":{"aws:CurrentTime":"2030-06-30T23:59:59Z"}`), unjudged, "", operatorPage + "#Conditions_Date"},
-		{"a time in seconds", web(isCart, `"NumericLessThan":{"aws:EpochTime":1900000000}`), unjudged, "", globalKeysPage + "#condition-keys-epochtime"},
-		{"the organization of the role", web(isCart, `"StringLike":{"aws:ResourceOrgID":"o-a1b2c3d4e5"}`), unjudged, "", globalKeysPage + "#condition-keys-resourceorgid"},
-		{"a tag of the role", web(isCart, `"StringLike":{"iam:ResourceTag/team":"shop"}`), unjudged, "", userGuide + "access_iam-tags.html"},
-		{"an operator that the package does not know", web(isCart, `"BinaryEquals":{"`+sub+`":"QmluYXJ5VmFsdWVJbkJhc2U2NA=="}`), unjudged, "", operatorPage + "#Conditions_BinaryEquals"},
+		{"an IP address", web(isCart, `"IpAddress":{"aws:SourceIp":"203.0.113.0/24"}`), undetermined, "", globalKeysPage + "#condition-keys-sourceip"},
+		{"all IP addresses but some", web(isCart, `"NotIpAddress":{"aws:SourceIp":["203.0.113.0/24","2001:db8::/32"]}`), undetermined, "", globalKeysPage + "#condition-keys-sourceip"},
+		{"a VPC", web(isCart, `"StringLike":{"aws:SourceVpc":"vpc-111bbb22"}`), undetermined, "", globalKeysPage + "#condition-keys-sourcevpc"},
+		{"a VPC endpoint, if there is one", web(isCart, `"StringEqualsIfExists":{"aws:SourceVpce":"vpce-1a2b3c4d"}`), undetermined, "", globalKeysPage + "#condition-keys-sourcevpce"},
+		{"that there is a VPC endpoint", web(isCart, `"Null":{"aws:SourceVpce":"false"}`), undetermined, "", operatorPage + "#Conditions_Null"},
+		{"TLS", web(isCart, `"Bool":{"aws:SecureTransport":"true"}`), undetermined, "", globalKeysPage + "#condition-keys-securetransport"},
+		{"a Deny without TLS", web(isCart) + "," + denyUnlessTLS, undetermined, "", globalKeysPage + "#condition-keys-securetransport"},
+		{"a region", web(isCart, `"StringLike":{"aws:RequestedRegion":["eu-*"]}`), undetermined, "", globalKeysPage + "#condition-keys-requestedregion"},
+		{"a time", web(isCart, `"DateGreaterThan":{"aws:CurrentTime":"2020-04-01T00:00:00Z"}`, `"DateLessThan":{"aws:CurrentTime":"2030-06-30T23:59:59Z"}`), undetermined, "", operatorPage + "#Conditions_Date"},
+		{"a time in seconds", web(isCart, `"NumericLessThan":{"aws:EpochTime":1900000000}`), undetermined, "", globalKeysPage + "#condition-keys-epochtime"},
+		{"the organization of the role", web(isCart, `"StringLike":{"aws:ResourceOrgID":"o-a1b2c3d4e5"}`), undetermined, "", globalKeysPage + "#condition-keys-resourceorgid"},
+		{"a tag of the role", web(isCart, `"StringLike":{"iam:ResourceTag/team":"shop"}`), undetermined, "", userGuide + "access_iam-tags.html"},
+		{"an operator that the package does not know", web(isCart, `"BinaryEquals":{"`+sub+`":"QmluYXJ5VmFsdWVJbkJhc2U2NA=="}`), undetermined, "", operatorPage + "#Conditions_BinaryEquals"},
 		{"an IP address, with another subject", web(`"StringEquals":{"`+sub+`":"system:serviceaccount:shop:search"}`, `"IpAddress":{"aws:SourceIp":"203.0.113.0/24"}`), denied, "", valuesPage},
 		{"an IP address, or not", web(isCart, `"IpAddress":{"aws:SourceIp":"203.0.113.0/24"}`) + "," + web(isCartToo), allowed, "", denyPage},
 		{"an IP address, and a Deny", web(isCart, `"IpAddress":{"aws:SourceIp":"203.0.113.0/24"}`) + "," + statementOf("Deny", `"*"`, `"Action":"*"`), denied, "", denyPage},
 		{"an IP address in a Deny, and nothing allows", web(`"StringEquals":{"`+sub+`":"x"}`) + "," + denyUnlessTLS, denied, "", denyPage},
-		{"an IP address, for every subject", web(isSTS, `"IpAddress":{"aws:SourceIp":"203.0.113.0/24"}`), unjudged, anyToken, globalKeysPage + "#condition-keys-sourceip"},
+		{"an IP address, for every subject", web(isSTS, `"IpAddress":{"aws:SourceIp":"203.0.113.0/24"}`), undetermined, anyToken, globalKeysPage + "#condition-keys-sourceip"},
 		{"a caller's ARN", web(isCart, `"ArnLike":{"aws:PrincipalArn":"arn:aws:iam::111122223333:role/*"}`), denied, "", globalKeysPage + "#condition-keys-principalarn"},
 		{"a caller's organization", web(isCart, `"StringLike":{"aws:PrincipalOrgID":"o-a1b2c3d4e5"}`), denied, "", globalKeysPage + "#condition-keys-principalorgid"},
 		{"the provider of the token", web(isCart, `"ArnEquals":{"aws:FederatedProvider":"`+provider+`"}`), allowed, "", globalKeysPage + "#condition-keys-federatedprovider"},
@@ -164,7 +164,7 @@ func globalKeyRows() []policyRow {
 		{"a second factor", web(isCart, `"Bool":{"aws:MultiFactorAuthPresent":"true"}`), denied, "", globalKeysPage + "#condition-keys-multifactorauthpresent"},
 		{"a second factor, if it is known", web(isCart, `"BoolIfExists":{"aws:MultiFactorAuthPresent":"true"}`), allowed, "", globalKeysPage + "#condition-keys-multifactorauthpresent"},
 		{"a variable without a value", web(isSTS, `"StringLike":{"`+sub+`":"${aws:username}"}`), denied, "", variablesPage},
-		{"a variable that only AWS knows", web(isSTS, `"StringLike":{"`+sub+`":"system:serviceaccount:${aws:RequestedRegion}:cart"}`), unjudged, anyNamespace, variablesPage},
+		{"a variable that only AWS knows", web(isSTS, `"StringLike":{"`+sub+`":"system:serviceaccount:${aws:RequestedRegion}:cart"}`), undetermined, anyNamespace, variablesPage},
 	}
 }
 
@@ -185,7 +185,7 @@ func principalRows() []policyRow {
 		{"any AWS principal of the account", web(isCart) + "," + statementOf("Allow", everyone, role, `"ArnLike":{"aws:PrincipalArn":"arn:aws:iam::111122223333:role/*"}`), allowed, "", globalKeysPage + "#condition-keys-principalarn"},
 		{"any AWS principal and action", web(isCart) + "," + statementOf("Allow", everyone, all), allowed, anyAccount + " and " + anyAction, actionPage},
 		{"another account", web(isCart) + "," + statementOf("Allow", account, role), allowed, "", principalPage + "#principal-accounts"},
-		{"a web identity as any principal", statementOf("Allow", `"*"`, webIdentity, isCart), unjudged, "", principalPage + "#principal-anonymous"},
+		{"a web identity as any principal", statementOf("Allow", `"*"`, webIdentity, isCart), undetermined, "", principalPage + "#principal-anonymous"},
 		{"a Deny of any principal", web(isCart) + "," + statementOf("Deny", `"*"`, webIdentity), denied, "", principalPage + "#principal-anonymous"},
 		{"the provider of another cluster", statementOf("Allow", `{"Federated":"arn:aws:iam::111122223333:oidc-provider/`+otherIssuer+`"}`, webIdentity), denied, "every token of " + otherIssuer, principalPage},
 		{"all of another cluster too", web(isCart) + "," + statementOf("Allow", `{"Federated":"arn:aws:iam::111122223333:oidc-provider/`+otherIssuer+`"}`, webIdentity), allowed, "every token of " + otherIssuer, oidcRolePage},
@@ -215,7 +215,7 @@ func TestReviewFollowsAWSDocumentation(t *testing.T) {
 			assert.Equal(t, tt.verdict, review.Decision.Verdict.String(), "%s, see %s", review, tt.page)
 			var broad []string
 			for _, f := range review.Findings {
-				who := strings.Join(f.Who, " and ")
+				who := strings.Join(f.Principals, " and ")
 				if f.Note {
 					who = "note: " + who
 				}

@@ -55,7 +55,7 @@ type simulation struct {
 
 	model         model
 	rotations     int
-	callersErrors int // errors of the second role, which has no callers besides the test
+	callersErrors int // errors of the second role, whose only caller is the test
 	log           bytes.Buffer
 	secrets       []string
 }

@@ -27,7 +27,7 @@ type Call struct {
 	// TokenFingerprint is the first 8 hexadecimal digits of the token's SHA-256 hash.
 	TokenFingerprint string
 	// Err is "" if the call succeeded. Otherwise it is AWS's error code, or the
-	// name of the connection or reply Fault. It is "NoReply" while the call
+	// name of the connection or response Fault. It is "NoReply" while the call
 	// is in progress, and stays so if the call is interrupted or the client
 	// disconnects. It is "Refused" for a connection that Down refused; such
 	// connections are recorded in memory only.
@@ -60,7 +60,7 @@ func (s *STS) CallCount() int {
 	return len(s.calls)
 }
 
-// ClearCalls discards the recorded requests.
+// ForgetCalls discards the recorded requests.
 func (s *STS) ForgetCalls() {
 	s.mu.Lock()
 	defer s.mu.Unlock()

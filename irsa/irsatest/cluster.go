@@ -40,10 +40,10 @@ type Options struct {
 	Dir string
 }
 
-// Cluster is a Kubernetes cluster with an OIDC issuer, and an AWS account that
-// trusts the issuer. [Cluster.NewIssuer] and [InAccount] add more of either. Create a
-// Cluster with [New] or [Start]. It is safe for concurrent use. Clusters are independent of
-// each other, so parallel tests use one each.
+// Cluster is a Kubernetes cluster with an OIDC issuer, and an AWS account that trusts the
+// issuer. [Cluster.NewIssuer] adds another issuer, and [InAccount] another account. Create
+// a Cluster with [New] or [Start]. It is safe for concurrent use. Clusters are independent
+// of each other, so parallel tests use one each.
 type Cluster struct {
 	// Issuer signs the service account tokens.
 	Issuer *Issuer

@@ -58,12 +58,11 @@
 // # Verification
 //
 // The STS checks the issuer, fetches its discovery document and keys, and checks the
-// signature, the expiry, the audience and the role's trust policy, in this
-// order. It rejects requests with AWS's codes, HTTP statuses and messages. The source
-// notes which messages are known only from public reports. Request IDs, times and addresses
-// differ from answer to answer, as in AWS, so that no test can depend on them.
-// AssumeRole and GetCallerIdentity require requests that are signed with credentials
-// of the STS, by AWS Signature Version 4.
+// signature, the expiry, the audience and the role's trust policy, in this order. It rejects
+// requests with AWS's codes, HTTP statuses and messages. The source notes which messages are
+// known only from public reports. Request IDs, times and addresses differ between responses,
+// as in AWS, so that no test can depend on them. AssumeRole and GetCallerIdentity require
+// requests that are signed with credentials of the STS, by AWS Signature Version 4.
 //
 // [Trust] writes the trust policy of a role. To test the policy that the role has in AWS,
 // see [TrustPolicy]. Call.Reason explains a rejected call in more detail than AWS does,

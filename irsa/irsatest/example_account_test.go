@@ -67,8 +67,8 @@ func ExampleInAccount() {
 	// arn:aws:sts::444455556666:assumed-role/reader/cart
 }
 
-// A service moves from a blue cluster to a green one. The issuers of both clusters have to
-// be registered with the account, and the role has to trust both service accounts.
+// A service moves from a blue cluster to a green one. The issuers of both clusters must be
+// registered with the account, and the role must trust both service accounts.
 func ExampleCluster_NewIssuer() {
 	k, err := irsatest.Start()
 	if err != nil {

@@ -51,6 +51,6 @@ func ExampleTrustPolicy() {
 
 	// Output:
 	// true
-	// trust policy: statement 1: StringEquals on "oidc.eks.eu-west-1.amazonaws.com/id/EXAMPLE:sub" expects "system:serviceaccount:shop:*", found "system:serviceaccount:shop:cart" (StringEquals takes * literally: use StringLike)
+	// trust policy: statement 1: StringEquals on "oidc.eks.eu-west-1.amazonaws.com/id/EXAMPLE:sub" expects "system:serviceaccount:shop:*", found "system:serviceaccount:shop:cart" (StringEquals does not treat * as a wildcard: use StringLike)
 	// <nil>
 }

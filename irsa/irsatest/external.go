@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// Limits for the replies of an external issuer. Its discovery document and its keys take a
+// Limits for the responses of an external issuer. Its discovery document and its keys take a
 // few KiB. AWS waits five seconds for them
 // (https://repost.aws/knowledge-center/iam-sts-invalididentitytoken).
 const (
@@ -18,7 +18,7 @@ const (
 // ExternalIssuer returns an OIDC issuer outside of the kit, such as the API server of a
 // real cluster. The STS fetches its discovery document and keys with client, which must
 // trust the issuer's certificate. A nil client means http.DefaultClient. The STS waits up
-// to 5 s for each reply, or for the client's Timeout if that is set, and reads up to 1 MiB
+// to 5 s for each response, or for the client's Timeout if that is set, and reads up to 1 MiB
 // of it. As with [Cluster.NewIssuer], no AWS account trusts its tokens before
 // [Cluster.RegisterIssuer].
 //

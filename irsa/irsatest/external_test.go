@@ -64,10 +64,10 @@ func TestExternalIssuerCannotMintTokens(t *testing.T) {
 		"a retirement": issuer.RetireKeys,
 		"an algorithm": func() { issuer.SetAlgorithm("ES256") },
 	} {
-		assert.Contains(t, panicOf(misuse), "is not the kit's", name)
+		assert.Contains(t, panicOf(misuse), "is external", name)
 	}
 	assert.Contains(t, panicOf(func() { w.ExternalIssuer("http://oidc.example.com", nil) }), "is not the URL of an OIDC issuer")
-	assert.Contains(t, panicOf(func() { w.ExternalIssuer("https://oidc.example.com", nil) }), "there is an issuer https://oidc.example.com already")
+	assert.Contains(t, panicOf(func() { w.ExternalIssuer("https://oidc.example.com", nil) }), "issuer https://oidc.example.com already exists")
 }
 
 func panicOf(fn func()) (message string) {
@@ -76,7 +76,7 @@ func panicOf(fn func()) (message string) {
 	return ""
 }
 
-// The issuers send an endless reply or none at all.
+// The issuers send an endless response or none at all.
 func TestExternalIssuerRepliesAreBounded(t *testing.T) {
 	for name, fault := range map[string]http.RoundTripper{
 		"too large":         endless{},
@@ -98,7 +98,7 @@ func TestExternalIssuerRepliesAreBounded(t *testing.T) {
 	}
 }
 
-// endless sends an endless reply of blanks, which are white space in JSON.
+// endless sends an endless response of blanks, which are white space in JSON.
 type endless struct{}
 
 func (endless) RoundTrip(*http.Request) (*http.Response, error) {
@@ -114,7 +114,7 @@ func (blanks) Read(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// silent never replies.
+// silent never responds.
 type silent struct{}
 
 func (silent) RoundTrip(r *http.Request) (*http.Response, error) {

@@ -43,14 +43,14 @@ const (
 
 // Faults of the connection.
 const (
-	// Reset resets the connection while the client waits for the reply.
+	// Reset resets the connection while the client waits for the response.
 	Reset Fault = "Reset"
-	// Hang sends no reply until the client disconnects, [STS.Recover] resumes the
+	// Hang sends no response until the client disconnects, [STS.Recover] resumes the
 	// call, or [STS.Down] or [Cluster.Close] interrupts it.
 	Hang Fault = "Hang"
 )
 
-// Faults of the reply, each with status 200.
+// Faults of the response, each with status 200.
 const (
 	// EmptyReply has no body.
 	EmptyReply Fault = "EmptyReply"

@@ -85,7 +85,7 @@ func TestClusterUsesIssuerURLOption(t *testing.T) {
 	}
 	for bad, reason := range refusedByIAM {
 		_, err := irsatest.Start(func(o *irsatest.Options) { o.IssuerURL = bad })
-		require.EqualError(t, err, "irsatest: IAM registers no OIDC provider with "+reason+": "+bad)
+		require.EqualError(t, err, "irsatest: IAM does not accept an OIDC provider with "+reason+": "+bad)
 	}
 }
 
@@ -102,7 +102,7 @@ func TestClusterRegisterIssuerRejectsWhatIAMRejects(t *testing.T) {
 	w := onLoopback(t)
 	for bad, reason := range refusedByIAM {
 		issuer := w.ExternalIssuer(bad, nil)
-		assert.PanicsWithError(t, "irsatest: IAM registers no OIDC provider with "+reason+": "+bad, func() { w.RegisterIssuer("111122223333", issuer) })
+		assert.PanicsWithError(t, "irsatest: IAM does not accept an OIDC provider with "+reason+": "+bad, func() { w.RegisterIssuer("111122223333", issuer) })
 	}
 	w.RegisterIssuer("444455556666", w.NewIssuer()) // the kit's own, with a port
 }
@@ -183,6 +183,6 @@ func TestTrustPolicyMatchesOnlyClaimsExposedByAWS(t *testing.T) {
 		w.pod.Rotate(irsatest.Claim("email", "cart@shop.example"))
 		_, err = w.assume(t.Context())
 		requireRejection(t, err, "AccessDenied", 403)
-		assert.Contains(t, w.STS.Calls()[2].Reason, "AWS shows a trust policy the claims sub, aud, amr of a token only")
+		assert.Contains(t, w.STS.Calls()[2].Reason, "a trust policy can use only the claims sub, aud, amr of a token")
 	})
 }

@@ -13,14 +13,14 @@ import (
 	"github.com/irsakit/irsakit/irsa/irsatest"
 )
 
-func TestClusterMisusePanicsAfterStart(t *testing.T) {
+func TestStartPanicsOnMisuse(t *testing.T) {
 	w := onLoopback(t)
 	assert.PanicsWithError(t, `irsatest: "Flood" is not a Fault of this package`, func() { w.STS.Fail("Flood", 1) })
 	assert.PanicsWithError(t, "irsatest: Setenv needs a Cluster made by New: use Environ", w.pod.Setenv)
 	assert.PanicsWithError(t, `irsatest: "Shop" is not a valid name of a namespace`, func() { w.ServiceAccount("Shop", "cart") })
 	assert.PanicsWithError(t, `irsatest: "a:b" is not a valid name of a service account`, func() { w.ServiceAccount("shop", "a:b") })
 	assert.PanicsWithError(t, `irsatest: "a b" is not a valid name of an IAM role`, func() { w.Role("a b") })
-	assert.PanicsWithError(t, `irsatest: role arn:aws:iam::111122223333:role/team/S3-Writer: the account has `+w.role.ARN()+`, and names have to differ by more than path and case`, func() { w.Role("team/S3-Writer") })
+	assert.PanicsWithError(t, `irsatest: role arn:aws:iam::111122223333:role/team/S3-Writer: the account has `+w.role.ARN()+`, and names must differ by more than path and case`, func() { w.Role("team/S3-Writer") })
 	assert.NotPanics(t, func() { w.Role("S3-Writer", irsatest.InAccount("444455556666")) })
 	assert.PanicsWithError(t, `irsatest: "1" is not an AWS account ID: it has twelve digits`, func() { w.Role("a", irsatest.InAccount("1")) })
 	assert.PanicsWithError(t, `irsatest: "1" is not an AWS account ID: it has twelve digits`, func() { w.RegisterIssuer("1", w.Issuer) })
@@ -28,13 +28,13 @@ func TestClusterMisusePanicsAfterStart(t *testing.T) {
 	assert.PanicsWithError(t, "irsatest: role arn:aws:iam::111122223333:role/a: trustpolicy: it is not JSON: unexpected end of JSON input", func() { w.Role("a", irsatest.TrustPolicy("")) })
 	for _, key := range []string{"aws:PrincipalOrgID", "aws:SourceIp", "sts:Duration", "AWS:sourcevpc"} {
 		policy := strings.Replace(w.role.TrustPolicy(), `"StringEquals": {`, `"StringEquals": {"`+key+`": "a",`, 1)
-		assert.PanicsWithError(t, `irsatest: role `+w.role.ARN()+`: the kit does not know the condition key "`+key+`": see TrustPolicy`, func() { w.role.SetTrustPolicy(policy) })
+		assert.PanicsWithError(t, `irsatest: role `+w.role.ARN()+`: unsupported condition key "`+key+`": see TrustPolicy`, func() { w.role.SetTrustPolicy(policy) })
 	}
-	assert.PanicsWithError(t, "irsatest: role a: either Trust or TrustPolicy", func() { w.Role("a", irsatest.Trust(w.sa), irsatest.TrustPolicy(w.role.TrustPolicy())) })
+	assert.PanicsWithError(t, "irsatest: role a: set either Trust or TrustPolicy, not both", func() { w.Role("a", irsatest.Trust(w.sa), irsatest.TrustPolicy(w.role.TrustPolicy())) })
 	assert.PanicsWithError(t, "irsatest: an OIDC provider has 100 client IDs at most, not 101", func() { w.RegisterIssuer("111122223333", w.Issuer, make([]string, 101)...) })
-	assert.PanicsWithError(t, `irsatest: "HS256" is not an algorithm of service account tokens: RS256 or ES256`, func() { w.Issuer.SetAlgorithm("HS256") })
+	assert.PanicsWithError(t, `irsatest: unsupported algorithm "HS256": use RS256 or ES256`, func() { w.Issuer.SetAlgorithm("HS256") })
 	assert.PanicsWithError(t, `irsatest: "forged" is not a defect of tokens: see Invalid`, func() { w.pod.Rotate(irsatest.Invalid("forged")) })
-	assert.PanicsWithError(t, "irsatest: a token lifetime of -1s: rotate with Invalid(\"expired\") for an expired token", func() {
+	assert.PanicsWithError(t, "irsatest: token lifetime -1s is not positive: for an expired token, use Rotate with Invalid(\"expired\")", func() {
 		w.Pod(w.sa, w.role, func(o *irsatest.PodOptions) { o.TokenLifetime = -time.Second })
 	})
 	for name, document := range map[string]string{

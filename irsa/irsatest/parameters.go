@@ -138,7 +138,7 @@ func (v *violations) add(q query, key, must string) {
 }
 
 // checkSessionPolicies rejects session policies that are malformed or too large. Managed
-// policies have to be AWS's, or in the account of the role.
+// policies must be AWS's, or in the account of the role.
 func (q query) checkSessionPolicies() *rejection {
 	role := strings.Split(q.form.Get("RoleArn"), ":")
 	for _, arn := range q.list("PolicyArns", ".arn") {
@@ -209,7 +209,7 @@ type sessionStatement struct {
 }
 
 // check rejects a statement that lacks an element, or has one of trust policies. The texts are
-// from public reports of IAM's replies.
+// from public reports of IAM's responses.
 func (s sessionStatement) check() *rejection {
 	switch {
 	case s.Effect != "Allow" && s.Effect != "Deny":

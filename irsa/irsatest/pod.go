@@ -80,7 +80,7 @@ func (k *Cluster) Pod(sa *ServiceAccount, role *Role, optFns ...func(*PodOptions
 	k.check(checkRegion(o.Region))
 	name := strings.TrimRight(sa.name[:min(len(sa.name), 40)], "-.") + "-" + lowerText(10) + "-" + lowerText(5)
 	if o.TokenLifetime < 0 {
-		k.check(fmt.Errorf("a token lifetime of %s: rotate with Invalid(\"expired\") for an expired token", o.TokenLifetime))
+		k.check(fmt.Errorf("token lifetime %s is not positive: for an expired token, use Rotate with Invalid(\"expired\")", o.TokenLifetime))
 	}
 	p := &Pod{
 		cluster: k, account: sa, role: role, opts: o,

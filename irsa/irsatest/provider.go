@@ -50,7 +50,7 @@ func checkProviderURL(issuerURL string) error {
 		return fmt.Errorf("IAM does not accept an OIDC provider with a port: %s", issuerURL)
 	}
 	if _, err := netip.ParseAddr(u.Hostname()); err == nil {
-		return fmt.Errorf("IAM registers no OIDC provider with an IP address: %s", issuerURL)
+		return fmt.Errorf("IAM does not accept an OIDC provider with an IP address: %s", issuerURL)
 	}
 	return nil
 }

@@ -23,7 +23,7 @@ func (r *rejection) withReason(format string, args ...any) *rejection {
 
 // The codes and statuses below are those of the STS API reference: the actions'
 // Errors, and Common Errors. AWS documents few of the texts: unless noted otherwise,
-// they are known only from public reports of AWS's replies.
+// they are known only from public reports of AWS's responses.
 
 func invalid(message string) *rejection {
 	return &rejection{status: http.StatusBadRequest, code: "ValidationError", message: message}
@@ -133,7 +133,7 @@ func badSignatureV4() *rejection {
 		"Check your AWS Secret Access Key and signing method. Consult the service documentation for details.")
 }
 
-// violations are violated constraints, worded as in public reports of AWS's replies.
+// violations are violated constraints, worded as in public reports of AWS's responses.
 type violations []string
 
 func (v violations) rejection() *rejection {

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// xmlNamespace is the XML namespace of every reply of STS.
+// xmlNamespace is the XML namespace of every response of STS.
 const xmlNamespace = "https://sts.amazonaws.com/doc/2011-06-15/"
 
 // hugeReplySize is the size of the HugeReply fault's body in bytes.
@@ -24,7 +24,7 @@ type errorXML struct {
 	RequestID string   `xml:"RequestId"`
 }
 
-// resultXML is the reply to an action. Result sets the name of its own element.
+// resultXML is the response to an action. Result sets the name of its own element.
 type resultXML struct {
 	XMLName   xml.Name
 	Namespace string `xml:"xmlns,attr"`
@@ -50,7 +50,7 @@ func newCredentials(expires time.Time) *credentials {
 	}
 }
 
-// A reply is an HTTP reply of the STS.
+// A reply is an HTTP response of the STS.
 type reply struct {
 	status    int
 	requestID string
@@ -82,7 +82,7 @@ func newResult(action string, result any) *reply {
 	return out
 }
 
-// marshal encodes a reply. The types of replies always encode without an error.
+// marshal encodes a response. The types of responses always encode without an error.
 func marshal(v any) []byte {
 	b, err := xml.MarshalIndent(v, "", "  ")
 	if err != nil {
@@ -91,7 +91,7 @@ func marshal(v any) []byte {
 	return append(b, '\n')
 }
 
-// write sends the reply. It ignores errors, which the client sees as well.
+// write sends the response. It ignores errors, which the client sees as well.
 func (r *reply) write(w http.ResponseWriter) {
 	h := w.Header()
 	if r.mediaType != "" {

@@ -99,7 +99,7 @@ func (k *Cluster) addRole(r *Role) error {
 	defer k.mu.Unlock()
 	name := r.account + "/" + strings.ToLower(r.name)
 	if arn, ok := k.roleNames[name]; ok && arn != r.arn {
-		return fmt.Errorf("role %s: the account has %s, and names have to differ by more than path and case", r.arn, arn)
+		return fmt.Errorf("role %s: the account has %s, and names must differ by more than path and case", r.arn, arn)
 	}
 	k.roles[r.arn], k.roleNames[name] = r, r.arn
 	return nil
@@ -139,7 +139,7 @@ func (r *Role) Fail(fault Fault, n int) {
 	r.faults = faults{fault, n}
 }
 
-// SetLatency delays the replies to calls that request this role by d instead of the
+// SetLatency delays the responses to calls that request this role by d instead of the
 // latency of [STS.SetLatency]. Zero restores the latency of the STS.
 func (r *Role) SetLatency(d time.Duration) {
 	r.mu.Lock()

@@ -21,7 +21,7 @@ type session struct {
 	expires time.Time
 }
 
-// assumedRoleUser identifies a session in replies.
+// assumedRoleUser identifies a session in responses.
 type assumedRoleUser struct {
 	ARN string `xml:"Arn"`
 	ID  string `xml:"AssumedRoleId"`

@@ -70,7 +70,7 @@ func (s *STS) OmitDate(omit bool) { s.set(func(o *settings) { o.omitDate = omit 
 // live as long as requested.
 func (s *STS) SetLifetime(d time.Duration) { s.set(func(o *settings) { o.maxLifetime = d }) }
 
-// SetLatency delays every reply by d, including those of faults.
+// SetLatency delays every response by d, including those of faults.
 func (s *STS) SetLatency(d time.Duration) { s.set(func(o *settings) { o.latency = d }) }
 
 // now returns the time by the clock of the STS.
@@ -96,7 +96,7 @@ func (s *STS) Fail(fault Fault, n int) {
 }
 
 // Recover ends the faults of [STS.Fail] and [Role.Fail], resumes hanging calls, which now
-// get their reply, and ends Down. It keeps the settings of the Set methods and OmitDate.
+// get their response, and ends Down. It keeps the settings of the Set methods and OmitDate.
 func (s *STS) Recover() {
 	s.cluster.recoverRoles()
 	s.mu.Lock()
@@ -186,7 +186,7 @@ func (s *STS) begin(q query) pendingCall {
 	return c
 }
 
-// An outcome is the result of a call: the reply, and the Err, Reason and Caller of its
+// An outcome is the result of a call: the response, and the Err, Reason and Caller of its
 // record.
 type outcome struct {
 	*reply

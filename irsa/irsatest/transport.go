@@ -21,7 +21,7 @@ import (
 // waits, which the request's context also ends.
 type memoryTransport struct{ cluster *Cluster }
 
-// RoundTrip returns the reply to req, or an error as from a network.
+// RoundTrip returns the response to req, or an error as from a network.
 func (m memoryTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 	ctx := req.Context()
 	if req.Body != nil {
@@ -82,7 +82,7 @@ func connectionError(op, call string, errno syscall.Errno) error {
 	return e
 }
 
-// A recorder is a ResponseWriter that records the reply of a handler.
+// A recorder is a ResponseWriter that records the response of a handler.
 type recorder struct {
 	header  http.Header
 	sent    http.Header // copy of header at the time of WriteHeader
@@ -121,7 +121,7 @@ func (rec *recorder) run(handler http.HandlerFunc, r *http.Request) {
 	rec.WriteHeader(http.StatusOK)
 }
 
-// response returns the client's response. The body of an aborted reply ends with
+// response returns the client's response. The body of an aborted response ends with
 // io.ErrUnexpectedEOF.
 func (rec *recorder) response(req *http.Request) (*http.Response, error) {
 	if rec.refused {

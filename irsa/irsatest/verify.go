@@ -58,7 +58,7 @@ func (k *Cluster) publishedKeys(ctx context.Context, issuer, keyID string) ([]jo
 	return keys, nil
 }
 
-// getJSON decodes the reply, which must be a single JSON document, into v.
+// getJSON decodes the response, which must be a single JSON document, into v.
 func getJSON(ctx context.Context, client *http.Client, url string, v any) error {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {

@@ -198,7 +198,7 @@ func TestSTSVerifyRejectsClaimsOfWrongTypes(t *testing.T) {
 		"an expiry that is a word":                               {"exp", "tomorrow", "reading the claims: "},
 		"a beginning that is a word":                             {"nbf", "today", "reading the claims: "},
 		"an issue that is a word":                                {"iat", "today", "reading the claims: "},
-		"a second issuer that encoding/json reads for the first": {"i\u017fs", elsewhere, `the token is of the issuer "` + elsewhere + `"`},
+		"a second issuer that encoding/json reads for the first": {"i\u017fs", elsewhere, `the token's issuer is "` + elsewhere + `"`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := inMemory(t)

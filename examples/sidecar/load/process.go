@@ -42,18 +42,18 @@ func startSidecar(ctx context.Context) (_ *process, err error) {
 		return nil, err
 	}
 	p.cleanup = append(p.cleanup, func() error { k.Close(); return nil })
-	folder, err := os.MkdirTemp("", "load")
+	directory, err := os.MkdirTemp("", "load")
 	if err != nil {
 		return nil, err
 	}
-	p.cleanup = append(p.cleanup, func() error { return os.RemoveAll(folder) })
+	p.cleanup = append(p.cleanup, func() error { return os.RemoveAll(directory) })
 	k.STS.SetLifetime(15 * time.Second) // so that the sidecar refreshes continuously
 	sa := k.ServiceAccount("shop", "cart")
 	pod := k.Pod(sa, k.Role("s3-writer", irsatest.Trust(sa)))
-	if err := p.start(ctx, folder, pod.Environ()); err != nil {
+	if err := p.start(ctx, directory, pod.Environ()); err != nil {
 		return nil, err
 	}
-	token, err := os.ReadFile(filepath.Join(folder, "token")) // #nosec G304 -- the path is made by this program
+	token, err := os.ReadFile(filepath.Join(directory, "token")) // #nosec G304 -- the path is made by this program
 	if err != nil {
 		return nil, err
 	}
@@ -61,16 +61,16 @@ func startSidecar(ctx context.Context) (_ *process, err error) {
 	return p, get(ctx, http.DefaultClient, p.uri, p.token) // waits for the credentials
 }
 
-func (p *process) start(ctx context.Context, folder string, environment []string) error {
-	binary := filepath.Join(folder, "sidecar")
+func (p *process) start(ctx context.Context, directory string, environment []string) error {
+	binary := filepath.Join(directory, "sidecar")
 	build := exec.CommandContext(ctx, "go", "build", "-o", binary, "github.com/irsakit/irsakit/examples/sidecar") // #nosec G204
 	build.Stderr = os.Stderr
 	if err := build.Run(); err != nil {
-		return fmt.Errorf("run it in the folder of the sidecar's module: %w", err)
+		return fmt.Errorf("run it in the directory of the sidecar's module: %w", err)
 	}
 	const free = "127.0.0.1:0"
 	p.command = exec.CommandContext(ctx, binary, "-listen", free, "-health", free, "-metrics", free,
-		"-token-file", filepath.Join(folder, "token")) // #nosec G204
+		"-token-file", filepath.Join(directory, "token")) // #nosec G204
 	p.command.Env = append(os.Environ(), environment...)
 	stderr, err := p.command.StderrPipe()
 	if err != nil {

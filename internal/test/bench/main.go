@@ -25,7 +25,7 @@ import (
 func main() {
 	prepare()
 	only := flag.String("only", "", "run only the measure with this `name`")
-	docs := flag.String("docs", "", "the `folder` for the page, its charts and its figures")
+	docs := flag.String("docs", "", "the `directory` for the page, its charts and its figures")
 	redraw := flag.Bool("redraw", false, "write the page and the charts from the existing figures")
 	flag.Parse()
 	all := func(string, string) (bool, error) { return true, nil }

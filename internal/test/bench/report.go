@@ -82,7 +82,7 @@ func (r *report) Sheet(name string) *sheet {
 	return nil
 }
 
-// figuresFile is the file with the figures of a report, in the folder of the charts.
+// figuresFile is the file with the figures of a report, in the directory of the charts.
 const figuresFile = "performance/figures.json"
 
 func readReport(docs string) (*report, error) {
@@ -108,7 +108,7 @@ var templateFiles embed.FS
 
 var templates = template.Must(template.New("").Funcs(template.FuncMap{"short": short}).ParseFS(templateFiles, "*"))
 
-// docFiles returns the page, the charts and the figures of a report by their paths in the folder docs.
+// docFiles returns the page, the charts and the figures of a report by their paths in the directory docs.
 // The page is a template; all its figures come from the report.
 func (r *report) docFiles() (map[string]string, error) {
 	figures, err := r.encode()
@@ -129,7 +129,7 @@ func (r *report) docFiles() (map[string]string, error) {
 	return files, nil
 }
 
-// writeDocs writes the page, its charts and its figures to existing folders.
+// writeDocs writes the page, its charts and its figures to existing directories.
 func writeDocs(docs string, r *report) error {
 	files, err := r.docFiles()
 	for name, text := range files {

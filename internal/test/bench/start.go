@@ -25,7 +25,7 @@ const (
 
 // programs contains the smallest programs that get credentials. The bare one uses the SDK's provider
 // without its config package.
-var programs = []struct{ contender, folder string }{{ours, "irsakit"}, {bare, "bare"}, {sdk, "sdk"}}
+var programs = []struct{ contender, directory string }{{ours, "irsakit"}, {bare, "bare"}, {sdk, "sdk"}}
 
 // startPlan configures the measure of the time from the start of a program to its first
 // credentials.
@@ -35,9 +35,9 @@ type startPlan struct {
 }
 
 func (p startPlan) run(t *testing.T, s *sheet) {
-	folder := t.TempDir()
+	directory := t.TempDir()
 	for _, p := range programs {
-		buildProgram(t, s, p.contender, filepath.Join(folder, p.folder))
+		buildProgram(t, s, p.contender, filepath.Join(directory, p.directory))
 	}
 	for _, scene := range []struct {
 		name    string
@@ -47,7 +47,7 @@ func (p startPlan) run(t *testing.T, s *sheet) {
 		var starts sheet
 		for i := range p.Times * len(programs) {
 			p := programs[i%len(programs)]
-			startOne(t, &starts, scene.name, p.contender, filepath.Join(folder, p.folder), at)
+			startOne(t, &starts, scene.name, p.contender, filepath.Join(directory, p.directory), at)
 		}
 		s.addMedians(&starts)
 	}

@@ -32,19 +32,19 @@ const session = "arn:aws:sts::111122223333:assumed-role/s3-writer/"
 
 // lab provides the targets. All of them obtain credentials from the kit.
 type lab struct {
-	t      *testing.T
-	pod    *irsatest.Pod
-	folder string
-	uri    string // of the sidecar
+	t         *testing.T
+	pod       *irsatest.Pod
+	directory string
+	uri       string // of the sidecar
 }
 
 // startLab builds the programs and starts them.
 func startLab(ctx context.Context, t *testing.T) *lab {
 	k := irsatest.New(t, func(o *irsatest.Options) { o.Loopback = true })
 	sa := k.ServiceAccount("shop", "cart")
-	l := &lab{t: t, pod: k.Pod(sa, k.Role("s3-writer", irsatest.Trust(sa))), folder: t.TempDir()}
+	l := &lab{t: t, pod: k.Pod(sa, k.Role("s3-writer", irsatest.Trust(sa))), directory: t.TempDir()}
 	for _, program := range []string{"sidecar", "credential-process"} {
-		build := exec.CommandContext(ctx, "go", "build", "-C", "../../../examples/"+program, "-o", l.folder+"/", ".") // #nosec G204
+		build := exec.CommandContext(ctx, "go", "build", "-C", "../../../examples/"+program, "-o", l.directory+"/", ".") // #nosec G204
 		build.Stderr = os.Stderr
 		must(t, build.Run())
 	}
@@ -57,8 +57,8 @@ var uriPattern = regexp.MustCompile(`uri=(\S+)`)
 // startSidecar starts the sidecar and waits until it listens.
 func (l *lab) startSidecar() {
 	const free = "127.0.0.1:0"
-	command := exec.Command(filepath.Join(l.folder, "sidecar"), "-listen", free, "-health", free, "-metrics", free,
-		"-token-file", filepath.Join(l.folder, "token")) // #nosec G204
+	command := exec.Command(filepath.Join(l.directory, "sidecar"), "-listen", free, "-health", free, "-metrics", free,
+		"-token-file", filepath.Join(l.directory, "token")) // #nosec G204
 	command.Env = l.pod.Environ()
 	stderr, err := command.StderrPipe()
 	must(l.t, err)
@@ -104,7 +104,7 @@ func (l *lab) environment(target string) []string {
 			environment = append(environment, variable)
 		}
 	}
-	tokenFile := filepath.Join(l.folder, "token")
+	tokenFile := filepath.Join(l.directory, "token")
 	token, err := os.ReadFile(tokenFile)
 	must(l.t, err)
 	text := "[default]\n"
@@ -114,7 +114,7 @@ func (l *lab) environment(target string) []string {
 	case sidecarToken:
 		environment = append(environment, "AWS_CONTAINER_CREDENTIALS_FULL_URI="+l.uri, "AWS_CONTAINER_AUTHORIZATION_TOKEN="+string(token))
 	case process:
-		text += fmt.Sprintf("credential_process = /usr/bin/env %s %s\n", strings.Join(inPod, " "), filepath.Join(l.folder, "credential-process"))
+		text += fmt.Sprintf("credential_process = /usr/bin/env %s %s\n", strings.Join(inPod, " "), filepath.Join(l.directory, "credential-process"))
 	}
 	must(l.t, os.WriteFile(config, []byte(text), 0o600))
 	return environment

@@ -163,7 +163,7 @@ func waitForTenant(ctx context.Context, p *irsa.Provider, tenant struct{ Name, R
 	return provider.WaitReady(ctx)
 }
 
-// The SDK works with the test cluster without irsakit, too.
+// The SDK also works with the test cluster without irsakit.
 func TestREADMEConfigurationsHaveCredentials(t *testing.T) {
 	clearSettings(t)
 	k := irsatest.New(t, func(o *irsatest.Options) { o.Loopback = true })

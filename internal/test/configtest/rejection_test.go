@@ -56,7 +56,7 @@ func (s *shop) Do(r *http.Request) (*http.Response, error) {
 }
 
 // eachShop runs the test for each way to configure the client. The credentials are two minutes old and
-// rejected, and the STS answers after the latency.
+// rejected, and the STS responds after the latency.
 func eachShop(t *testing.T, latency time.Duration, test func(*testing.T, *shop)) {
 	t.Helper()
 	for name, config := range map[string]func(*irsa.Provider) aws.Config{

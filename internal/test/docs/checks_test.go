@@ -90,24 +90,24 @@ func (r *repository) find(code []string) string {
 	return ""
 }
 
-// checkCommands checks that the folders in the go commands of a line exist, and the tests.
+// checkCommands checks that the directories in the go commands of a line exist, and the tests.
 func (r *repository) checkCommands(line string) (faults []string) {
 	for _, match := range command.FindAllStringSubmatch(line, -1) {
-		folders := []string{path.Join(".", match[1])}
+		directories := []string{path.Join(".", match[1])}
 		for _, argument := range packages.FindAllStringSubmatch(match[2], -1) {
 			base := map[bool]string{true: match[1]}[argument[1] == "./"]
-			folders = append(folders, path.Join(".", base, strings.TrimSuffix(argument[2], "...")))
+			directories = append(directories, path.Join(".", base, strings.TrimSuffix(argument[2], "...")))
 		}
-		for _, folder := range folders {
-			if _, err := fs.Stat(r.files, folder); err != nil {
-				faults = append(faults, fmt.Sprintf("%q: there is no folder %s", match[0], folder))
+		for _, directory := range directories {
+			if _, err := fs.Stat(r.files, directory); err != nil {
+				faults = append(faults, fmt.Sprintf("%q: there is no directory %s", match[0], directory))
 			}
 		}
 		for _, run := range runFlag.FindAllStringSubmatch(match[2], -1) {
 			pattern := regexp.MustCompile(run[1])
 			if !slices.ContainsFunc(r.tests, func(test string) bool {
-				inFolder := func(folder string) bool { return folder == "." || strings.HasPrefix(test, folder+"/") }
-				return pattern.MatchString(path.Base(test)) && slices.ContainsFunc(folders[min(1, len(folders)-1):], inFolder)
+				inDirectory := func(directory string) bool { return directory == "." || strings.HasPrefix(test, directory+"/") }
+				return pattern.MatchString(path.Base(test)) && slices.ContainsFunc(directories[min(1, len(directories)-1):], inDirectory)
 			}) {
 				faults = append(faults, fmt.Sprintf("%q: there is no such test", match[0]))
 			}

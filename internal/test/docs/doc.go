@@ -6,7 +6,7 @@
 //     Indentation does not matter. A line "…" stands for any number of lines. To write about code,
 //     put it into an Example or an example program, and quote it.
 //   - A block of JSON is valid.
-//   - The go command in a block or between backquotes names folders, packages and tests that exist.
+//   - The go command in a block or between backquotes names directories, packages and tests that exist.
 //     It is meant to run in the root of the repository.
 //   - A section that links to docs/performance.md has only figures of that page. A figure is a number
 //     with a unit of time or size, "%" or "×".

@@ -7,12 +7,12 @@ import (
 	"strings"
 )
 
-// repository is the files that the checks read, without test data and hidden folders.
+// repository is the files that the checks read, without test data and hidden directories.
 type repository struct {
 	files    fs.FS
 	pages    map[string]*page  // the Markdown files
 	code     map[string]string // the Go files, without indentation
-	tests    []string          // folders and names
+	tests    []string          // directories and names
 	measured []string          // the figures of the page of measurements
 }
 
@@ -31,7 +31,7 @@ type block struct {
 	code     []string
 }
 
-// template has links relative to the folder of the page that it becomes.
+// template has links relative to the directory of the page that it becomes.
 const template = "internal/test/bench/page.md"
 
 // indentation matches what is trimmed from lines of code.

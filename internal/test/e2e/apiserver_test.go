@@ -56,7 +56,7 @@ func (a *apiServer) discovery() *http.Client {
 func (a *apiServer) restart(signingKey string, older ...string) error {
 	a.stop()
 	flags := []string{
-		folder("control-plane"),
+		directory("control-plane"),
 		"--bind-address=127.0.0.1",
 		"--secure-port=" + a.port,
 		"--tls-cert-file=" + cluster.authority.certificates(),
@@ -74,7 +74,7 @@ func (a *apiServer) restart(signingKey string, older ...string) error {
 	for _, key := range append(older, signingKey) {
 		flags = append(flags, "--service-account-key-file="+key)
 	}
-	return a.run(exec.Command(cluster.programs.controlPlane, flags...), folder("apiserver.log"), a.ready)
+	return a.run(exec.Command(cluster.programs.controlPlane, flags...), directory("apiserver.log"), a.ready)
 }
 
 // ready returns the reason why the API server is not ready yet. It also makes discovery public.

@@ -13,7 +13,7 @@
 // It also tests that the tokens of irsatest, the layout of its volume, and the order in
 // which it writes the volume are the same as those of Kubernetes.
 //
-// Run it on Linux, in this folder:
+// Run it on Linux, in this directory:
 //
 //	go test -timeout 40m ./...   # the first time: it builds Kubernetes and MinIO
 //	go test ./...                # later
@@ -28,13 +28,13 @@
 //
 // The setup differs from production in these points:
 //
-//   - There is no mount namespace, so AWS_WEB_IDENTITY_TOKEN_FILE contains the folder of the
+//   - There is no mount namespace, so AWS_WEB_IDENTITY_TOKEN_FILE contains the directory of the
 //     volume instead of the mount path in the container.
 //   - There is no kubelet process. The tests use the packages of the kubelet, and its token
 //     manager uses a clock of the tests.
 //   - The webhook is not a server, and does not read the service accounts from the API server.
 //   - The tests observe the order of writes through inotify, which reports no events in a
-//     folder while the folder is being created. They show that the token is written before
+//     directory while the directory is being created. They show that the token is written before
 //     the swap only with a token that cannot be written, and do not show that the mode of
 //     the token is set before the swap.
 package e2e

@@ -83,7 +83,7 @@ func TestDoctorReportsExpiredTokenOfDeletedServiceAccount(t *testing.T) {
 	code, report := p.doctor(t, p.Spec.Containers[0])
 	assert.Equal(t, 1, code)
 	assert.Regexp(t, `(?m)^FAILED +lifetime +the token expired at `, report)
-	assert.Regexp(t, `do: the kubelet has not renewed the token, which expired at `, report)
+	assert.Regexp(t, `fix: the kubelet has not renewed the token, which expired at `, report)
 	assert.Contains(t, report, "check that the service account still exists")
 	assert.Contains(t, report, `Begin with "lifetime".`)
 }

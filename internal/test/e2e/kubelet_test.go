@@ -58,9 +58,9 @@ func tokenRequest(pod *corev1.Pod) *authenticationv1.TokenRequest {
 	return nil
 }
 
-// volumeDir returns the folder in which the kubelet keeps the webhook's volume of a pod.
+// volumeDir returns the directory in which the kubelet keeps the webhook's volume of a pod.
 func volumeDir(pod *corev1.Pod) string {
-	return folder("pods/" + string(pod.UID) + "/volumes/kubernetes.io~projected/" + tokenVolume)
+	return directory("pods/" + string(pod.UID) + "/volumes/kubernetes.io~projected/" + tokenVolume)
 }
 
 // writeToken writes a volume with one file, which has the default mode, with the AtomicWriter of

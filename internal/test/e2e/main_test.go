@@ -59,10 +59,10 @@ func startCluster() (err error) {
 	if err = buildPrograms(); err != nil {
 		return err
 	}
-	if cluster.authority, err = newAuthority(folder("pki")); err != nil {
+	if cluster.authority, err = newAuthority(directory("pki")); err != nil {
 		return err
 	}
-	if cluster.signingKey, err = newSigningKey(folder("pki/first.key")); err != nil {
+	if cluster.signingKey, err = newSigningKey(directory("pki/first.key")); err != nil {
 		return err
 	}
 	if cluster.api, err = startAPIServer(cluster.signingKey); err != nil {
@@ -73,11 +73,11 @@ func startCluster() (err error) {
 	return err
 }
 
-func folder(name string) string { return filepath.Join(cluster.dir, name) }
+func directory(name string) string { return filepath.Join(cluster.dir, name) }
 
 // showLogs prints the ends of the servers' logs.
 func showLogs() {
-	logs, _ := filepath.Glob(folder("*.log")) // the pattern is valid
+	logs, _ := filepath.Glob(directory("*.log")) // the pattern is valid
 	for _, path := range logs {
 		data, err := os.ReadFile(path)
 		fmt.Fprintf(os.Stderr, "\n== the end of %s\n%s\n", filepath.Base(path), data[max(0, len(data)-8000):])

@@ -37,7 +37,7 @@ func startMinIO() (*minioServer, error) {
 // restart stops the server if it runs, starts it, and waits until it is ready and has the bucket.
 func (m *minioServer) restart() error {
 	m.stop()
-	cmd := exec.Command(cluster.programs.minio, "server", "--quiet", "--certs-dir", cluster.authority.dir, "--address", m.address(), folder("minio"))
+	cmd := exec.Command(cluster.programs.minio, "server", "--quiet", "--certs-dir", cluster.authority.dir, "--address", m.address(), directory("minio"))
 	cmd.Env = []string{
 		"HOME=/nowhere",
 		"MINIO_ROOT_USER=root", "MINIO_ROOT_PASSWORD=" + adminToken,
@@ -47,7 +47,7 @@ func (m *minioServer) restart() error {
 		"MINIO_IDENTITY_OPENID_CLIENT_ID=" + audience,
 		"MINIO_IDENTITY_OPENID_ROLE_POLICY=readwrite",
 	}
-	return m.run(cmd, folder("minio.log"), m.ready)
+	return m.run(cmd, directory("minio.log"), m.ready)
 }
 
 // ready returns the reason why the server is not ready yet.

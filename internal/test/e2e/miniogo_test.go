@@ -129,7 +129,7 @@ func TestMinioGoSendsNoUnsignedRequest(t *testing.T) {
 	t.Logf("%d signed requests; without credentials: %s", g.signed.Load(), failure)
 }
 
-func TestMinioGoSendsNoRequestIfRoleIsRefused(t *testing.T) {
+func TestMinioGoSendsNoRequestIfRoleIsRejected(t *testing.T) {
 	for name, tt := range map[string]struct{ role, audience string }{
 		"unknown role":     {"arn:minio:iam:" + region + "::role/unknown", audience},
 		"another audience": {minioRole(), "vault"},

@@ -118,7 +118,7 @@ func (p *pod) ofAccount(t *testing.T, audiences ...string) string {
 	return token
 }
 
-// environ returns the environment of a container, with the folder of the volume in place of its
+// environ returns the environment of a container, with the directory of the volume in place of its
 // mount path in the container.
 func (p *pod) environ(container corev1.Container) []string {
 	env := []string{"HOME=/nowhere"}
@@ -149,7 +149,7 @@ func (p *pod) provider(t *testing.T, optFns ...func(*irsa.Options)) *irsa.Provid
 // command returns a command that runs an example in the way in which the pod's container runs it: with
 // the environment in the pod from the API server and the variables in env, and without that of the test.
 func (p *pod) command(ctx context.Context, container corev1.Container, env []string, example string, args ...string) *exec.Cmd {
-	cmd := exec.CommandContext(ctx, folder("bin/"+example), args...)
+	cmd := exec.CommandContext(ctx, directory("bin/"+example), args...)
 	cmd.Dir, cmd.Env = cluster.dir, append(p.environ(container), env...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	return cmd

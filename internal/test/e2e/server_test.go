@@ -101,7 +101,7 @@ func (s *server) kill() {
 // builds only what has changed. The servers are in Go's build cache, because they are built by "go tool".
 func buildPrograms() error {
 	for _, example := range []string{"doctor", "minio", "s3"} {
-		if _, err := goCommand("../../../examples/"+example, "build", "-o", folder("bin/"+example), "."); err != nil {
+		if _, err := goCommand("../../../examples/"+example, "build", "-o", directory("bin/"+example), "."); err != nil {
 			return err
 		}
 	}

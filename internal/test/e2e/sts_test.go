@@ -119,7 +119,7 @@ func TestSigningKeyRotation(t *testing.T) {
 	requireBoth(t, kit, first)
 
 	older := cluster.signingKey
-	newer, err := newSigningKey(folder("pki/" + rand.Text() + ".key")) // unique, for -count
+	newer, err := newSigningKey(directory("pki/" + rand.Text() + ".key")) // unique, for -count
 	require.NoError(t, err)
 	cluster.signingKey = newer
 	require.NoError(t, cluster.api.restart(newer, older))

@@ -19,7 +19,7 @@ import (
 	"github.com/irsakit/irsakit/irsa/irsatest"
 )
 
-// A writer swaps tokens into a folder. It is the kubelet's AtomicWriter or that of the kit.
+// A writer swaps tokens into a directory. It is the kubelet's AtomicWriter or that of the kit.
 type writer struct {
 	dir string
 	try func(token string) error
@@ -65,7 +65,7 @@ func TestWriterOrder(t *testing.T) {
 		w.write(t, "the.third.token")
 		assert.Equal(t, seen[name], watch.events(t), "%s: each swap is like the one before", name)
 
-		entries, err := os.ReadDir(w.dir) // the first write is to an empty folder
+		entries, err := os.ReadDir(w.dir) // the first write is to an empty directory
 		require.NoError(t, err)
 		for _, entry := range entries {
 			require.NoError(t, os.RemoveAll(filepath.Join(w.dir, entry.Name())))
@@ -102,8 +102,8 @@ func TestWriterDoesNotSwapInPartialToken(t *testing.T) {
 	}
 	t.Log(strings.Join(seen["real"], "\n"))
 	assert.Equal(t, seen["real"], seen["kit"])
-	// The volume, the folder with the timestamp, the token in it, and two links; in addition, another
-	// folder with a timestamp and the partial token.
+	// The volume, the directory with the timestamp, the token in it, and two links; in addition, another
+	// directory with a timestamp and the partial token.
 	assert.Len(t, seen["real"], 7)
 }
 
@@ -119,7 +119,7 @@ func withFilesOf(t *testing.T, bytes uint64, do func()) {
 	do()
 }
 
-// layout lists the contents of the folder, without the timestamps in names.
+// layout lists the contents of the directory, without the timestamps in names.
 func (w writer) layout(t *testing.T) []string {
 	t.Helper()
 	var all []string
@@ -139,12 +139,12 @@ var timestamp = regexp.MustCompile(`\.\.\d{4}_\d\d_\d\d_\d\d_\d\d_\d\d\.\d+`)
 
 func anonymous(path string) string { return timestamp.ReplaceAllString(path, "..TIME") }
 
-// A watch records the order of events in a volume and in the folder that contains the token
+// A watch records the order of events in a volume and in the directory that contains the token
 // before a swap.
 type watch struct {
 	*fsnotify.Watcher
 	dir, marks string
-	old        string // the folder that contains the token; the next swap replaces it
+	old        string // the directory that contains the token; the next swap replaces it
 }
 
 func newWatch(t *testing.T, dir string) *watch {
@@ -158,7 +158,7 @@ func newWatch(t *testing.T, dir string) *watch {
 	return w
 }
 
-// addOld watches the folder to which ..data points, if there is one.
+// addOld watches the directory to which ..data points, if there is one.
 func (w *watch) addOld(t *testing.T) {
 	t.Helper()
 	if name, err := os.Readlink(filepath.Join(w.dir, "..data")); err == nil && name != w.old {
@@ -167,7 +167,7 @@ func (w *watch) addOld(t *testing.T) {
 	}
 }
 
-// events returns the events since the last call, without the timestamps in names. A new folder in
+// events returns the events since the last call, without the timestamps in names. A new directory in
 // marks follows them.
 func (w *watch) events(t *testing.T) (all []string) {
 	t.Helper()

@@ -36,7 +36,7 @@ var mutations = []struct {
 		{"automountServiceAccountToken is not false", "automountServiceAccountToken: false", to("automountServiceAccountToken: true", "")},
 		{"shares a namespace with the node", "      initContainers:", to("      hostNetwork: true\n      initContainers:",
 			"      hostPID: true\n      initContainers:", "      hostIPC: true\n      initContainers:")},
-		{"volume authorization is a folder of the node", "emptyDir:\n            medium: Memory\n            sizeLimit: 1Mi", to("hostPath:\n            path: /")},
+		{"volume authorization is a directory of the node", "emptyDir:\n            medium: Memory\n            sizeLimit: 1Mi", to("hostPath:\n            path: /")},
 		{inPod, "runAsNonRoot: true", to("runAsNonRoot: false", "")},
 		{inPod, "runAsUser: 65532", to("runAsUser: 0", "")},
 		{inPod, "runAsGroup: 65532", to("runAsGroup: 0", "")},

@@ -77,7 +77,7 @@ func (f *faults) pod(pod corev1.PodTemplateSpec, usesAPI bool) {
 	f.require(is(spec.AutomountServiceAccountToken, usesAPI), "automountServiceAccountToken is not %v", usesAPI)
 	f.require(!spec.HostNetwork && !spec.HostPID && !spec.HostIPC, "shares a namespace with the node")
 	for _, v := range spec.Volumes {
-		f.require(v.HostPath == nil, "volume %s is a folder of the node", v.Name)
+		f.require(v.HostPath == nil, "volume %s is a directory of the node", v.Name)
 	}
 	f.equal("the security context of the pod", spec.SecurityContext, podSecurity)
 	for _, c := range spec.InitContainers {

@@ -26,7 +26,7 @@ import (
 
 const examples = "../../../examples/"
 
-// check returns the faults of the files of a folder.
+// check returns the faults of the files of a directory.
 func check(files map[string]string) error {
 	m, err := decode(files)
 	if err != nil {
@@ -46,14 +46,14 @@ func check(files map[string]string) error {
 }
 
 func TestCheckAcceptsExamples(t *testing.T) {
-	folders, err := filepath.Glob(examples + "*/kubernetes")
+	directories, err := filepath.Glob(examples + "*/kubernetes")
 	require.NoError(t, err)
 	for _, name := range []string{"s3", "sidecar", "observability", "controller", "crossaccount"} {
-		assert.Contains(t, folders, examples+name+"/kubernetes")
+		assert.Contains(t, directories, examples+name+"/kubernetes")
 	}
-	for _, folder := range folders {
-		t.Run(filepath.Base(filepath.Dir(folder)), func(t *testing.T) {
-			require.NoError(t, check(read(t, folder)))
+	for _, directory := range directories {
+		t.Run(filepath.Base(filepath.Dir(directory)), func(t *testing.T) {
+			require.NoError(t, check(read(t, directory)))
 		})
 	}
 }
@@ -100,7 +100,7 @@ type workload struct {
 	deployment *appsv1.Deployment // or nil
 }
 
-// manifests contains the manifests of a folder and the role's trust policy.
+// manifests contains the manifests of a directory and the role's trust policy.
 type manifests struct {
 	roles       map[string]string // of the service accounts, by namespace and name
 	bound       []rbacv1.Subject  // the subjects of role bindings
@@ -109,11 +109,11 @@ type manifests struct {
 	trustPolicy []byte
 }
 
-// read returns the files of a folder by name.
-func read(t *testing.T, folder string) map[string]string {
+// read returns the files of a directory by name.
+func read(t *testing.T, directory string) map[string]string {
 	t.Helper()
 	files := map[string]string{}
-	paths, err := filepath.Glob(folder + "/*.*")
+	paths, err := filepath.Glob(directory + "/*.*")
 	require.NoError(t, err)
 	for _, path := range paths {
 		content, err := os.ReadFile(path)
@@ -130,7 +130,7 @@ var decoder = func() runtime.Decoder {
 	return serializer.NewCodecFactory(scheme, serializer.EnableStrict).UniversalDeserializer()
 }()
 
-// decode decodes the files of a folder.
+// decode decodes the files of a directory.
 func decode(files map[string]string) (manifests, error) {
 	m := manifests{
 		roles:       map[string]string{},

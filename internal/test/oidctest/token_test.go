@@ -267,10 +267,10 @@ func FuzzVerifyAgreesWithGoOIDC(f *testing.F) {
 // argument matches an argument in an input of a corpus.
 var argument = regexp.MustCompile(`(?m)^string\((.*)\)$`)
 
-// corpus returns the arguments, which are strings, of each input in the corpus folder of a fuzz target.
-func corpus(t testing.TB, folder string) (inputs [][]string) {
+// corpus returns the arguments, which are strings, of each input in the corpus directory of a fuzz target.
+func corpus(t testing.TB, directory string) (inputs [][]string) {
 	t.Helper()
-	files, err := filepath.Glob(filepath.Join(folder, "*"))
+	files, err := filepath.Glob(filepath.Join(directory, "*"))
 	require.NoError(t, err)
 	for _, file := range files {
 		text, err := os.ReadFile(file)
@@ -284,6 +284,6 @@ func corpus(t testing.TB, folder string) (inputs [][]string) {
 		require.NotEmpty(t, input, file)
 		inputs = append(inputs, input)
 	}
-	require.NotEmpty(t, inputs, folder)
+	require.NotEmpty(t, inputs, directory)
 	return inputs
 }

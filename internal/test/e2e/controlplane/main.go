@@ -3,9 +3,9 @@
 // Controlplane runs etcd and the Kubernetes API server in one process, for the tests in
 // internal/test/e2e:
 //
-//	controlplane <folder of etcd> [flag of kube-apiserver]...
+//	controlplane <directory of etcd> [flag of kube-apiserver]...
 //
-// etcd stores its data in the folder and listens on a socket there, so that the next run
+// etcd stores its data in the directory and listens on a socket there, so that the next run
 // continues with the same data, possibly with other flags.
 //
 // It is not built with the race detector, which would double the build time without testing
@@ -41,7 +41,7 @@ func main() {
 // startEtcd starts an etcd with one member. It listens only on Unix sockets, so that no other
 // process connects to it by accident.
 func startEtcd(dir string) (*embed.Etcd, error) {
-	if err := os.MkdirAll(dir, 0o700); err != nil { //nolint:gosec // the user chooses the folder
+	if err := os.MkdirAll(dir, 0o700); err != nil { //nolint:gosec // the user chooses the directory
 		return nil, err
 	}
 	clients := url.URL{Scheme: "unix", Path: filepath.Join(dir, "clients.sock")}

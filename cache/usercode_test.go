@@ -33,23 +33,23 @@ func requireReturns(t *testing.T, f func()) {
 	}
 }
 
-// foreignContext is a context whose methods run a function first.
-type foreignContext struct {
+// userContext is a context whose methods run a function first.
+type userContext struct {
 	context.Context
 	run func()
 }
 
-func (c foreignContext) Done() <-chan struct{} { c.run(); return c.Context.Done() }
-func (c foreignContext) Err() error            { c.run(); return c.Context.Err() }
-func (c foreignContext) Value(key any) any     { c.run(); return c.Context.Value(key) }
+func (c userContext) Done() <-chan struct{} { c.run(); return c.Context.Done() }
+func (c userContext) Err() error            { c.run(); return c.Context.Err() }
+func (c userContext) Value(key any) any     { c.run(); return c.Context.Value(key) }
 
-// foreignError is an error whose methods run a function first.
-type foreignError struct{ run func() }
+// userError is an error whose methods run a function first.
+type userError struct{ run func() }
 
-func (e foreignError) Error() string   { e.run(); return "foreign" }
-func (e foreignError) Is(error) bool   { e.run(); return false }
-func (e foreignError) As(any) bool     { e.run(); return false }
-func (e foreignError) Unwrap() []error { e.run(); return nil }
+func (e userError) Error() string   { e.run(); return "user code" }
+func (e userError) Is(error) bool   { e.run(); return false }
+func (e userError) As(any) bool     { e.run(); return false }
+func (e userError) Unwrap() []error { e.run(); return nil }
 
 // expiredContext returns a context whose deadline has passed.
 func expiredContext(t *testing.T) context.Context {
@@ -109,13 +109,13 @@ func TestCacheCallsUserCodeWithoutLock(t *testing.T) {
 			for _, ctx := range []context.Context{t.Context(), ended} {
 				var c *cache.Cache
 				run := ignoreRecursion(func() { callEverything(ended, c) })
-				s := &source{lifetime: time.Hour, err: foreignError{run}}
+				s := &source{lifetime: time.Hour, err: userError{run}}
 				c, _ = newUnclosed(s)
 				requireReturns(t, func() {
 					assert.Error(t, c.Refresh(t.Context()), "the next calls report this error")
-					tt.call(c, foreignContext{ended, run})
+					tt.call(c, userContext{ended, run})
 					s.setError(nil)
-					tt.call(c, foreignContext{ctx, run})
+					tt.call(c, userContext{ctx, run})
 					assert.NoError(t, c.Close())
 				})
 			}
@@ -133,7 +133,7 @@ func TestCacheCloseInContextMethod(t *testing.T) {
 					runtime.Gosched()
 				}
 			}
-			requireReturns(t, func() { tt.call(c, foreignContext{t.Context(), closeIt}) })
+			requireReturns(t, func() { tt.call(c, userContext{t.Context(), closeIt}) })
 		})
 	}
 }
@@ -143,7 +143,7 @@ func TestCacheSurvivesPanicInContext(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			c, _ := newUnclosed(&source{lifetime: time.Hour})
 			requireReturns(t, func() {
-				assert.Panics(t, func() { tt.call(c, foreignContext{t.Context(), func() { panic("foreign") }}) })
+				assert.Panics(t, func() { tt.call(c, userContext{t.Context(), func() { panic("user code") }}) })
 				retrieve(t, c)
 				assert.NoError(t, c.Close())
 			})
@@ -162,7 +162,7 @@ func TestRefreshWithNilContextUnlocks(t *testing.T) {
 }
 
 func TestCacheSurvivesPanicInError(t *testing.T) {
-	s := &source{lifetime: time.Hour, err: foreignError{func() { panic("foreign") }}}
+	s := &source{lifetime: time.Hour, err: userError{func() { panic("user code") }}}
 	c, limiter := newUnclosed(s)
 	ended := expiredContext(t)
 	requireReturns(t, func() {

@@ -17,35 +17,35 @@ import (
 	"github.com/irsakit/irsakit/tokenfile"
 )
 
-// foreign is a TokenSource, an error and a context. Each of its methods runs a function.
-type foreign struct {
+// userCode is a TokenSource, an error and a context. Each of its methods runs a function.
+type userCode struct {
 	context.Context
 	run func()
 }
 
-func (f *foreign) Identity() string { f.run(); return "foreign" }
-func (f *foreign) Token(context.Context) (tokenfile.Token, error) {
+func (f *userCode) Identity() string { f.run(); return "user code" }
+func (f *userCode) Token(context.Context) (tokenfile.Token, error) {
 	f.run()
-	return tokenfile.Token{}, (*foreignError)(f)
+	return tokenfile.Token{}, (*userError)(f)
 }
 
-func (f *foreign) Done() <-chan struct{} { f.run(); return f.Context.Done() }
-func (f *foreign) Err() error            { f.run(); return f.Context.Err() }
-func (f *foreign) Value(key any) any     { f.run(); return f.Context.Value(key) }
+func (f *userCode) Done() <-chan struct{} { f.run(); return f.Context.Done() }
+func (f *userCode) Err() error            { f.run(); return f.Context.Err() }
+func (f *userCode) Value(key any) any     { f.run(); return f.Context.Value(key) }
 
-type foreignError foreign
+type userError userCode
 
-func (f *foreignError) Error() string   { f.run(); return "foreign" }
-func (f *foreignError) Is(error) bool   { f.run(); return false }
-func (f *foreignError) As(any) bool     { f.run(); return false }
-func (f *foreignError) Unwrap() []error { f.run(); return nil }
+func (f *userError) Error() string   { f.run(); return "user code" }
+func (f *userError) Is(error) bool   { f.run(); return false }
+func (f *userError) As(any) bool     { f.run(); return false }
+func (f *userError) Unwrap() []error { f.run(); return nil }
 
 func TestPoolCallsUserCodeWithoutLock(t *testing.T) {
 	t.Parallel()
 	_, pod, _ := newTenants(t, 0)
 	ended, cancel := context.WithDeadline(t.Context(), time.Now().Add(-time.Second))
 	defer cancel()
-	f := &foreign{Context: ended, run: func() {}}
+	f := &userCode{Context: ended, run: func() {}}
 	pool, err := irsa.NewPool(func(o *irsa.PoolOptions) {
 		pod.Options(&o.Options)
 		o.Observe = func(irsa.Event) { f.run() }
@@ -97,7 +97,7 @@ func TestPoolCallsUserCodeWithoutLock(t *testing.T) {
 	}
 }
 
-func TestDiagnoseRunsNoForeignCodeUnderALock(t *testing.T) {
+func TestDiagnoseCallsUserCodeWithoutLock(t *testing.T) {
 	t.Parallel()
 	_, pod := newPod(t)
 	done := make(chan struct{})
@@ -106,7 +106,7 @@ func TestDiagnoseRunsNoForeignCodeUnderALock(t *testing.T) {
 		report := irsa.Diagnose(t.Context(), pod.Options, func(o *irsa.Options) {
 			o.HTTPClient = doer(func(r *http.Request) (*http.Response, error) {
 				trace := httptrace.ContextClientTrace(r.Context())
-				return nil, &foreignError{run: func() {
+				return nil, &userError{run: func() {
 					if trace != nil && trace.GotConn != nil {
 						trace.GotConn(httptrace.GotConnInfo{})
 					}

@@ -49,7 +49,7 @@ func allocationsOf(f func()) uint64 {
 }
 
 // Parsing a certificate makes about 40 allocations.
-func TestNewParsesACABundleOnce(t *testing.T) {
+func TestNewParsesCABundleOnce(t *testing.T) {
 	const certificates = 50
 	var p *irsa.Provider
 	open := func(optFns ...func(*irsa.Options)) func() {

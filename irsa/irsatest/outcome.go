@@ -52,7 +52,7 @@ func (r *rejection) outcome() outcome {
 	return outcome{reply: r.reply(), code: r.code, reason: r.reason}
 }
 
-// faultOutcome returns the outcome of a fault that replaces the whole reply, or nil for
+// faultOutcome returns the outcome of a fault that replaces the whole response, or nil for
 // other faults.
 func faultOutcome(f Fault, q query) *outcome {
 	if r := f.rejection(q); r != nil {
@@ -77,7 +77,7 @@ func faultOutcome(f Fault, q query) *outcome {
 	return &outcome{reply: r, code: string(f)}
 }
 
-// corruptCredentials applies the call's fault to the credentials of a successful reply.
+// corruptCredentials applies the call's fault to the credentials of a successful response.
 // It returns the code to record.
 func (c pendingCall) corruptCredentials(keys **credentials) string {
 	switch c.fault {
@@ -93,7 +93,7 @@ func (c pendingCall) corruptCredentials(keys **credentials) string {
 	return string(c.fault)
 }
 
-// success returns the outcome of a successful reply, truncated if the call's fault is
+// success returns the outcome of a successful response, truncated if the call's fault is
 // TruncatedReply.
 func (c pendingCall) success(r *reply, code string) outcome {
 	if c.fault == TruncatedReply {

@@ -11,9 +11,9 @@ import (
 	"strings"
 )
 
-// parrot is a peer that repeats what it received. ~ stands for it in the body and the headers.
-// anyAction stands for the action in the body.
-type parrot struct {
+// echoServer is a server that repeats what it received. ~ stands for it in the body and the
+// headers. anyAction stands for the action in the body.
+type echoServer struct {
 	action string // the action that it responds to; others go to STS
 	status int
 	header http.Header
@@ -22,7 +22,7 @@ type parrot struct {
 	pass   http.RoundTripper
 }
 
-func (p *parrot) RoundTrip(r *http.Request) (*http.Response, error) {
+func (p *echoServer) RoundTrip(r *http.Request) (*http.Response, error) {
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
 		return nil, err
@@ -98,9 +98,9 @@ func escaped(secret string) string { return everyRune(secret, 1, "&#%d;") }
 
 const fineCredentials = "<AccessKeyId>ASIAX</AccessKeyId><SecretAccessKey>s</SecretAccessKey><SessionToken>t</SessionToken>"
 
-// parrots are servers that repeat a secret in their response, each in a different way. The test
+// echoServers are servers that repeat a secret in their response, each in a different way. The test
 // sets the action.
-var parrots = map[string]parrot{
+var echoServers = map[string]echoServer{
 	"whole, in the message": {body: errorBody("ValidationError", "Value '~' failed")},
 	"its beginning":         {body: errorBody("ValidationError", "~"), change: func(s string) string { return s[:40] }},
 	"its end":               {body: errorBody("AccessDenied", "~"), change: func(s string) string { return s[len(s)-12:] }},
