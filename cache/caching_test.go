@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"log/slog"
 	"runtime"
 	"strings"
 	"sync"
@@ -132,90 +131,6 @@ func TestCacheWithCachingSourceRecovers(t *testing.T) {
 	})
 }
 
-// cfg.Credentials of config.LoadDefaultConfig is the SDK's own cache. Only a scheduled refresh
-// invalidates it.
-func TestCacheWithSDKCacheSurvivesOutage(t *testing.T) {
-	for outage := range testsize.Choose(4, 12, 20) { // minutes into the hour
-		begin := time.Duration(outage*60/testsize.Choose(4, 12, 20)) * time.Minute
-		t.Run(fmt.Sprint("outage after ", begin), func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				s := &source{lifetime: time.Hour, delay: 300 * time.Millisecond}
-				c := newCache(t, aws.NewCredentialsCache(s), func(o *cache.Options) { o.Logger = slog.New(slog.DiscardHandler) })
-				retrieve(t, c)
-				hours := testsize.Choose(5, 10, 20)
-				down := 5 * time.Hour
-				if hours <= 5 {
-					down = 2 * time.Hour
-				}
-				down += begin
-				for start := time.Now(); time.Since(start) < time.Duration(hours)*time.Hour; time.Sleep(time.Second) {
-					switch time.Since(start).Truncate(time.Second) {
-					case down:
-						s.setError(errBroken)
-					case down + 15*time.Minute:
-						s.setError(nil)
-					}
-					asked := time.Now()
-					retrieve(t, c)
-					require.Zero(t, time.Since(asked), "a caller waited")
-				}
-				assert.LessOrEqual(t, float64(s.count()), 1.7*float64(hours)+60, "including the attempts during the outage")
-				require.NoError(t, c.Close())
-				time.Sleep(s.delay) // a call of the SDK's cache does not end with its context
-			})
-		})
-	}
-}
-
-func TestCacheWithSDKCacheMakesFewCalls(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := &source{lifetime: time.Hour}
-		c := newCache(t, aws.NewCredentialsCache(s))
-		for range 100 * 60 {
-			retrieve(t, c)
-			time.Sleep(time.Minute)
-		}
-		assert.LessOrEqual(t, s.count(), 170)
-		assert.Greater(t, s.count(), 130)
-	})
-}
-
-func TestCacheWithSDKCacheRefreshes15MinutesBeforeExpiry(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		for range 200 {
-			c := newCache(t, aws.NewCredentialsCache(&source{lifetime: time.Hour}))
-			creds := retrieve(t, c)
-			assert.Greater(t, creds.Expires.Sub(c.Status().RefreshAt), 15*time.Minute)
-		}
-	})
-}
-
-// Another user of the SDK's cache, such as a client created earlier, may have refreshed it.
-func TestCacheWithSDKCacheInvalidatesOnlyItsOwnKeys(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := &source{lifetime: time.Hour}
-		sdk := aws.NewCredentialsCache(s)
-		c := newCache(t, sdk)
-		assert.Equal(t, "AK1", retrieve(t, c).AccessKeyID)
-		time.Sleep(10 * time.Minute)
-		sdk.Invalidate()
-		assert.Equal(t, "AK2", retrieve(t, sdk).AccessKeyID)
-		require.NoError(t, c.Refresh(t.Context()))
-		assert.Equal(t, "AK2", retrieve(t, c).AccessKeyID, "the newer credentials are used")
-		assert.Equal(t, 2, s.count())
-
-		s.setError(errBroken)
-		time.Sleep(2 * time.Second)
-		require.Error(t, c.Refresh(t.Context()))
-		calls := s.count()
-		s.setError(nil)
-		assert.Equal(t, fmt.Sprint("AK", calls+1), retrieve(t, sdk).AccessKeyID, "the failed refresh had invalidated the SDK's cache")
-		time.Sleep(time.Minute) // retries continue and use the available credentials
-		assert.Equal(t, calls+1, s.count(), "the SDK's cache is not invalidated after a failed attempt")
-		assert.Equal(t, retrieve(t, sdk).AccessKeyID, retrieve(t, c).AccessKeyID)
-	})
-}
-
 func TestCacheKeepsCredentialsWithLaterExpiry(t *testing.T) {
 	refresh := func(t *testing.T, c *cache.Cache) error { return c.Refresh(t.Context()) }
 	replace := func(t *testing.T, c *cache.Cache) error {
@@ -279,33 +194,25 @@ func TestCacheReplacesKeptCredentialsAtEndOfServing(t *testing.T) {
 	}
 }
 
-func TestMinTTLWithoutEffectKeepsRefresh(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var with, without []time.Duration
-		for range 400 {
-			c := newCache(t, &source{lifetime: time.Hour})
-			retrieve(t, c)
-			without = append(without, c.Status().RefreshAt.Sub(c.Status().LastSuccess))
-			for n := range 1000 {
-				c.MinTTL(time.Duration(n%5) * time.Minute)
-			}
-			with = append(with, c.Status().RefreshAt.Sub(c.Status().LastSuccess))
-		}
-		assert.Equal(t, without, with)
-	})
-}
-
-func TestMinTTLOfCollectedViewHasNoEffect(t *testing.T) {
-	t.Parallel() // it waits for a second
-	c := newCache(t, &source{lifetime: time.Hour})
-	retrieve(t, c)
-	refreshAt := c.Status().RefreshAt
-	_, err := c.MinTTL(30 * time.Minute).Retrieve(t.Context())
-	require.NoError(t, err)
-	require.False(t, c.Status().RefreshAt.After(refreshAt))
-	require.Eventually(t, func() bool {
-		runtime.GC()
-		require.NoError(t, c.Refresh(t.Context()))
-		return c.Status().RefreshAt.Sub(c.Status().LastSuccess) > 33*time.Minute
-	}, time.Minute, time.Second)
+// Callers of a view do not wait if the source renews its credentials earlier than the view requires.
+func TestMinTTLDoesNotWaitForCachingSource(t *testing.T) {
+	for _, tt := range []struct{ early, minTTL, longer time.Duration }{ // longer: of another view
+		{25 * time.Minute, 20 * time.Minute, 0},
+		{20*time.Minute + 15*time.Second, 20 * time.Minute, 0},
+		{12 * time.Minute, 10 * time.Minute, 30 * time.Minute},
+	} {
+		t.Run(fmt.Sprint(tt), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := &cachingSource{lifetime: time.Hour, early: tt.early, delay: 300 * time.Millisecond}
+				c := newCache(t, s)
+				view, other := c.MinTTL(tt.minTTL), c.MinTTL(tt.longer)
+				for range testsize.Choose(4, 10, 20) * 3600 {
+					retrieve(t, view)
+					time.Sleep(time.Second)
+				}
+				assert.EqualValues(t, 1, c.Status().WaitCount, "only the first caller waited")
+				runtime.KeepAlive(other)
+			})
+		})
+	}
 }

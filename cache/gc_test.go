@@ -8,6 +8,7 @@ import (
 	"weak"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 
 	"github.com/irsakit/irsakit/cache"
 )
@@ -59,4 +60,19 @@ func TestCacheIsCollectedWithoutClose(t *testing.T) {
 			assert.Nil(t, dropped.Value())
 		})
 	})
+}
+
+func TestMinTTLOfCollectedViewHasNoEffect(t *testing.T) {
+	t.Parallel() // it waits for a second
+	c := newCache(t, &source{lifetime: time.Hour})
+	retrieve(t, c)
+	refreshAt := c.Status().RefreshAt
+	_, err := c.MinTTL(30 * time.Minute).Retrieve(t.Context())
+	require.NoError(t, err)
+	require.False(t, c.Status().RefreshAt.After(refreshAt))
+	require.Eventually(t, func() bool {
+		runtime.GC()
+		require.NoError(t, c.Refresh(t.Context()))
+		return c.Status().RefreshAt.Sub(c.Status().LastSuccess) > 33*time.Minute
+	}, time.Minute, time.Second)
 }

@@ -168,30 +168,6 @@ func TestLimiterReducesSlotsWhenThrottled(t *testing.T) {
 	})
 }
 
-func TestLimiterReusesSlotForNestedCache(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		l := answeredLimiter(t, 2)
-		var b tracker
-		var callers sync.WaitGroup
-		for range 10 {
-			inner := newCache(t, b.source("inner", nil), withLimiter(l))
-			outer := newCache(t, aws.CredentialsProviderFunc(func(ctx context.Context) (aws.Credentials, error) {
-				if _, err := inner.Retrieve(ctx); err != nil {
-					return aws.Credentials{}, err
-				}
-				return b.source("outer", nil).Retrieve(ctx)
-			}), withLimiter(l))
-			callers.Go(func() { retrieve(t, outer) })
-		}
-		begin := time.Now()
-		callers.Wait()
-		assert.Equal(t, 10*time.Second, time.Since(begin))
-		assert.Equal(t, 2, b.most)
-		synctest.Wait()
-		assert.Equal(t, cache.LimiterStatus{Slots: 2}, l.Status())
-	})
-}
-
 func TestLimiterCancelsTicketOfClosedCache(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := cache.NewLimiter(1)
@@ -216,61 +192,6 @@ func TestLimiterCancelsTicketOfClosedCache(t *testing.T) {
 		assert.Equal(t, []string{"running", "last"}, b.sources())
 		synctest.Wait()
 		assert.Equal(t, cache.LimiterStatus{Slots: 1}, l.Status())
-	})
-}
-
-func TestCacheStopsRefreshingIdleCredentials(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := &source{lifetime: time.Hour, delay: time.Second}
-		c := newCache(t, s, func(o *cache.Options) { o.MaxIdleLifetimes = 2 })
-		retrieve(t, c)
-		time.Sleep(24 * time.Hour)
-		assert.Equal(t, 3, s.count(), "the first lifetime and two unused ones")
-		begin := time.Now()
-		retrieve(t, c)
-		assert.Equal(t, time.Second, time.Since(begin), "the first caller after the pause waits")
-		for range 24 * 60 {
-			begin := time.Now()
-			retrieve(t, c)
-			assert.Zero(t, time.Since(begin))
-			time.Sleep(time.Minute)
-		}
-		assert.Greater(t, s.count(), 25)
-
-		view := c.MinTTL(10 * time.Minute)
-		before := s.count()
-		for range 24 * 60 { // callers of a view also count
-			_, err := view.Retrieve(t.Context())
-			require.NoError(t, err)
-			time.Sleep(time.Minute)
-		}
-		assert.Greater(t, s.count(), before+25)
-	})
-}
-
-func TestCacheRetrieveWithMaxIdleLifetimesDoesNotAllocate(t *testing.T) {
-	s := &source{lifetime: time.Hour}
-	c := newCache(t, s, func(o *cache.Options) { o.MaxIdleLifetimes = 2 })
-	retrieve(t, c)
-	assert.Zero(t, testing.AllocsPerRun(1000, func() { _, _ = c.Retrieve(t.Context()) }))
-}
-
-func TestLimiterReusesSlotForRetryOfNestedCache(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		l := cache.NewLimiter(2)
-		begin := time.Now()
-		var callers sync.WaitGroup
-		for range 10 {
-			inner := &source{lifetime: time.Hour, err: errBroken}
-			c := newCache(t, inner, withLimiter(l))
-			outer := newCache(t, aws.CredentialsProviderFunc(c.Retrieve), withLimiter(l))
-			callers.Go(func() { retrieve(t, outer) })
-			time.AfterFunc(100*time.Millisecond, func() { inner.setError(nil) })
-		}
-		callers.Wait()
-		assert.Less(t, time.Since(begin), 5*time.Second, "each attempt takes its backoff, not AttemptTimeout")
-		synctest.Wait()
-		assert.Equal(t, cache.LimiterStatus{Slots: 2}, l.Status())
 	})
 }
 

@@ -2,8 +2,6 @@ package cache_test
 
 import (
 	"context"
-	"fmt"
-	"runtime"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -260,25 +258,18 @@ func TestMinTTLWaitsForOneAttemptPerMinute(t *testing.T) {
 	})
 }
 
-// Callers of a view do not wait if the source renews its credentials earlier than the view requires.
-func TestMinTTLDoesNotWaitForCachingSource(t *testing.T) {
-	for _, tt := range []struct{ early, minTTL, longer time.Duration }{ // longer: of another view
-		{25 * time.Minute, 20 * time.Minute, 0},
-		{20*time.Minute + 15*time.Second, 20 * time.Minute, 0},
-		{12 * time.Minute, 10 * time.Minute, 30 * time.Minute},
-	} {
-		t.Run(fmt.Sprint(tt), func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				s := &cachingSource{lifetime: time.Hour, early: tt.early, delay: 300 * time.Millisecond}
-				c := newCache(t, s)
-				view, other := c.MinTTL(tt.minTTL), c.MinTTL(tt.longer)
-				for range testsize.Choose(4, 10, 20) * 3600 {
-					retrieve(t, view)
-					time.Sleep(time.Second)
-				}
-				assert.EqualValues(t, 1, c.Status().WaitCount, "only the first caller waited")
-				runtime.KeepAlive(other)
-			})
-		})
-	}
+func TestMinTTLWithoutEffectKeepsRefresh(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var with, without []time.Duration
+		for range 400 {
+			c := newCache(t, &source{lifetime: time.Hour})
+			retrieve(t, c)
+			without = append(without, c.Status().RefreshAt.Sub(c.Status().LastSuccess))
+			for n := range 1000 {
+				c.MinTTL(time.Duration(n%5) * time.Minute)
+			}
+			with = append(with, c.Status().RefreshAt.Sub(c.Status().LastSuccess))
+		}
+		assert.Equal(t, without, with)
+	})
 }

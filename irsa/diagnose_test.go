@@ -9,14 +9,11 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"runtime"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -56,54 +53,6 @@ func actions(s *irsatest.STS) []string {
 		out = append(out, call.Action)
 	}
 	return out
-}
-
-func TestDiagnoseReturnsWithin10SecondsIfAStepHangs(t *testing.T) {
-	for name, slow := range map[string]func(*irsatest.STS, *irsatest.Role, *irsa.Options){
-		"all of it": func(s *irsatest.STS, _ *irsatest.Role, _ *irsa.Options) { s.Fail(irsatest.Hang, -1) },
-		"slow, and the exchange": func(s *irsatest.STS, r *irsatest.Role, _ *irsa.Options) {
-			s.SetLatency(2400 * time.Millisecond)
-			r.Fail(irsatest.Hang, -1)
-		},
-		"all of it, slowly": func(s *irsatest.STS, _ *irsatest.Role, _ *irsa.Options) { s.SetLatency(2400 * time.Millisecond) },
-		"the token function": func(_ *irsatest.STS, _ *irsatest.Role, o *irsa.Options) {
-			o.TokenFile, o.Token, o.Region = "", hangingTokens{}, ""
-		},
-	} {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				k, pod := newPod(t)
-				begin := time.Now()
-				report := irsa.Diagnose(t.Context(), pod.Options, func(o *irsa.Options) {
-					slow(k.STS, k.Role("s3-writer"), o)
-				})
-				assert.Less(t, time.Since(begin), 10*time.Second)
-				assert.False(t, report.OK())
-			})
-		})
-	}
-}
-
-type hangingTokens struct{}
-
-func (hangingTokens) Identity() string { return "shop/cart" }
-
-func (hangingTokens) Token(ctx context.Context) (tokenfile.Token, error) {
-	<-ctx.Done()
-	return tokenfile.Token{}, ctx.Err()
-}
-
-func TestDiagnoseStopsWithItsContext(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		k, pod := newPod(t)
-		k.STS.Fail(irsatest.Hang, -1)
-		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-		defer cancel()
-		begin := time.Now()
-		report := irsa.Diagnose(ctx, pod.Options)
-		assert.Equal(t, time.Second, time.Since(begin))
-		assert.Equal(t, "failed", statusOf(report, "answer"))
-	})
 }
 
 func TestDiagnoseUsesCustomSTSClient(t *testing.T) {
@@ -170,32 +119,6 @@ func (e *echo) RoundTrip(r *http.Request) (*http.Response, error) {
 		StatusCode: http.StatusInternalServerError, Status: "500 Internal Server Error", Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Header: http.Header{}, Request: r,
 		Body: io.NopCloser(strings.NewReader(errorXML("InternalFailure", strings.ReplaceAll(text, "&", "&amp;")))),
 	}, nil
-}
-
-func TestReportChecksTrustPolicyWithoutExchange(t *testing.T) {
-	k, pod := newPod(t)
-	policy := k.Role("s3-writer", irsatest.Trust(k.ServiceAccount("shop", "cart"))).TrustPolicy()
-	k.STS.Down()
-	report := irsa.Diagnose(t.Context(), pod.Options)
-	report.CheckTrustPolicy([]byte(strings.Replace(policy, "shop:cart", "shop:search", 1)))
-	assert.Equal(t, "failed", statusOf(report, "trust-policy"))
-
-	report = irsa.Diagnose(t.Context()) // nothing is set
-	report.CheckTrustPolicy([]byte(policy))
-	assert.Equal(t, "skipped", statusOf(report, "trust-policy"))
-	report = &irsa.Report{}
-	report.CheckTrustPolicy([]byte("no JSON"))
-	assert.Equal(t, "failed", statusOf(report, "trust-policy"))
-}
-
-func TestReportPrintsOneLinePerFact(t *testing.T) {
-	_, pod := newPod(t)
-	pod.Rotate(irsatest.Claim("sub", "a\nFAILED\x1b[31m"))
-	report := irsa.Diagnose(t.Context(), pod.Options)
-	report.CheckTrustPolicy([]byte("{\"Version\": \"\n\"}"))
-	for _, c := range report.Checks {
-		assert.NotRegexp(t, `[[:cntrl:]]`, c.Name+c.Detail+c.Advice+c.Link)
-	}
 }
 
 func TestDiagnoseWarnsAboutSlowSTS(t *testing.T) {
@@ -282,113 +205,6 @@ func (silentIdentity) GetCallerIdentity(context.Context, *sts.GetCallerIdentityI
 	return nil, errors.New("not implemented")
 }
 
-func TestReportTrustPolicyUsesSessionNameAndAllAudiences(t *testing.T) {
-	k, pod := newPod(t)
-	issuer := k.Issuer.URL()[len("https://"):]
-	evaluate := func(policy string) string {
-		report := irsa.Diagnose(t.Context(), pod.Options)
-		report.CheckTrustPolicy([]byte(policy))
-		return statusOf(report, "trust-policy")
-	}
-	trust := k.Role("s3-writer", irsatest.Trust(k.ServiceAccount("shop", "cart"))).TrustPolicy()
-	named := func(name string) string {
-		return strings.Replace(trust, `"StringEquals": {`, `"StringLike": {"sts:RoleSessionName": "`+name+`"}, "StringEquals": {`, 1)
-	}
-	assert.Equal(t, "passed", evaluate(named("shop.cart.*")))
-	assert.Equal(t, "warned", evaluate(named("shop.search.*")), "the exchange passes")
-
-	// The statement in the error for a token with several audiences allows that token.
-	k.Role("s3-writer")
-	pod.Rotate(irsatest.Claim("aud", []string{"vault", "sts.amazonaws.com"}))
-	_, err := newProvider(t, pod.Options).Retrieve(t.Context())
-	var failure *irsa.Error
-	require.ErrorAs(t, err, &failure)
-	_, statement, _ := strings.Cut(failure.Advice, "needs the statement ")
-	assert.Equal(t, "warned", evaluate(`{"Version": "2012-10-17", "Statement": `+statement+`}`), "allowed, but not the policy of the role")
-	role := k.Role("s3-writer", irsatest.TrustPolicy(`{"Version": "2012-10-17", "Statement": `+statement+`}`))
-	retrieve(t, newProvider(t, pod.Options))
-	assert.Contains(t, role.TrustPolicy(), issuer)
-}
-
-func TestErrorNamesEndpointIfCallerTimesOut(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		k, pod := newPod(t)
-		k.STS.Fail(irsatest.Hang, -1)
-		p := newProvider(t, pod.Options)
-		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-		defer cancel()
-		_, err := p.Retrieve(ctx)
-		require.ErrorIs(t, err, context.DeadlineExceeded)
-		var failure *irsa.Error
-		require.ErrorAs(t, err, &failure)
-		assert.Equal(t, "https://sts.us-west-2.amazonaws.com", failure.Endpoint)
-		assert.Contains(t, failure.Link, "#timeout")
-		assert.Contains(t, failure.Advice, "com.amazonaws.us-west-2.sts")
-		assert.Contains(t, fmt.Sprintf("%+v", err), "endpoint: https://sts.us-west-2.amazonaws.com")
-
-		ctx, cancel = context.WithCancel(t.Context())
-		time.AfterFunc(time.Second, cancel)
-		_, err = p.Retrieve(ctx)
-		require.ErrorIs(t, err, context.Canceled)
-		require.ErrorAs(t, err, &failure)
-		assert.Contains(t, failure.Advice, "context was canceled")
-	})
-}
-
-func TestDiagnoseObservesItsContextInEveryStep(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		_, pod := newPod(t)
-		ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
-		defer cancel()
-		begin := time.Now()
-		report := irsa.Diagnose(ctx, pod.Options, func(o *irsa.Options) { o.TokenFile, o.Token, o.Region = "", hangingTokens{}, "" })
-		assert.Equal(t, 200*time.Millisecond, time.Since(begin))
-		assert.False(t, report.OK())
-		report = irsa.Diagnose(ctx, pod.Options) // with a context that is done
-		for _, name := range []string{"connection", "answer", "exchange"} {
-			assert.Equal(t, "skipped", statusOf(report, name), name)
-		}
-	})
-}
-
-func TestDiagnoseLeaksNoGoroutines(t *testing.T) {
-	k := newCluster(t, func(o *irsatest.Options) { o.Loopback = true })
-	sa := k.ServiceAccount("shop", "cart")
-	pod := k.Pod(sa, k.Role("s3-writer", irsatest.Trust(sa)))
-	require.True(t, irsa.Diagnose(t.Context(), pod.Options).OK())
-	before := runtime.NumGoroutine()
-	for range 5 {
-		irsa.Diagnose(t.Context(), pod.Options, func(o *irsa.Options) { o.HTTPClient = nil })
-	}
-	// Eventually starts two goroutines, each connection four.
-	assert.Eventually(t, func() bool { return runtime.NumGoroutine() <= before+2 }, time.Minute, 10*time.Millisecond)
-}
-
-func TestErrorIsShortAndContainsNoPassword(t *testing.T) {
-	k, pod := newPod(t)
-	_, err := irsa.New(pod.Options, func(o *irsa.Options) { o.Endpoint = "http://user:hunter2@sts.example" })
-	require.ErrorIs(t, err, irsa.ErrNotConfigured)
-	assert.NotContains(t, err.Error(), "hunter2")
-	_, err = irsa.New(pod.Options, func(o *irsa.Options) { o.Endpoint = "http://user:hun ter2@sts.exa mple:port" })
-	assert.NotContains(t, err.Error(), "hun ter2")
-	assert.NotContains(t, irsa.Diagnose(t.Context(), pod.Options, func(o *irsa.Options) { o.Endpoint = "http://user:hunter2@sts.example" }).String(), "hunter2")
-
-	long := roundTripper(func(r *http.Request) (*http.Response, error) {
-		return &http.Response{StatusCode: http.StatusBadRequest, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(errorXML("ValidationError", strings.Repeat("é", 50_000)))), Request: r}, nil
-	})
-	p := newProvider(t, pod.Options, func(o *irsa.Options) { o.HTTPClient = &http.Client{Transport: long} })
-	_, err = p.Retrieve(t.Context())
-	require.ErrorIs(t, err, irsa.ErrInvalidRequest)
-	requireShort(t, err)
-
-	pod.Rotate(irsatest.Claim("iss", "https://a.b/c$(id);'`x"))
-	k.UnregisterIssuer("111122223333", k.Issuer)
-	_, err = newProvider(t, pod.Options).Retrieve(t.Context())
-	var failure *irsa.Error
-	require.ErrorAs(t, err, &failure)
-	assert.NotRegexp(t, "[$`\n;']", failure.Advice[strings.Index(failure.Advice, "aws iam"):], "no characters that a shell interprets")
-}
-
 // panickingTokens is a TokenSource that panics with a token.
 type panickingTokens string
 
@@ -443,29 +259,6 @@ type identityMock struct {
 func (m identityMock) GetCallerIdentity(context.Context, *sts.GetCallerIdentityInput, ...func(*sts.Options)) (*sts.GetCallerIdentityOutput, error) {
 	m.do()
 	return nil, nil
-}
-
-// The error of http.ProxyFromEnvironment repeats the variable with its password.
-func TestErrorOfInvalidProxyContainsNoPassword(t *testing.T) {
-	for _, variable := range []string{"http://user:hunter2%zz@proxy:3128", "http://user:hunter2/x@proxy:3128", "http://user:hunter2@pro xy"} {
-		proxy := func(*http.Request) (*url.URL, error) {
-			address, err := url.Parse(variable)
-			return address, fmt.Errorf("invalid proxy address %q: %w", variable, err)
-		}
-		for _, client := range []aws.HTTPClient{
-			awshttp.NewBuildableClient().WithTransportOptions(func(transport *http.Transport) { transport.Proxy = proxy }),
-			&http.Client{Transport: &http.Transport{Proxy: proxy}},
-		} {
-			_, pod := newPod(t)
-			set := func(o *irsa.Options) { o.HTTPClient = client }
-			err := newProvider(t, pod.Options, set).Refresh(t.Context())
-			require.ErrorContains(t, err, "invalid proxy address in the environment")
-			require.ErrorContains(t, err, "#proxy")
-			text := fmt.Sprintf("%+v %+v", err, irsa.Diagnose(t.Context(), pod.Options, set))
-			assert.NotContains(t, text, "hunter2")
-			assert.NotContains(t, text, "%zz")
-		}
-	}
 }
 
 func statusOf(r *irsa.Report, name string) string {

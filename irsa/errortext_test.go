@@ -5,10 +5,12 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"log/slog"
 	"maps"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"slices"
 	"strings"
@@ -16,6 +18,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -189,5 +193,78 @@ func TestErrorPermanentFollowsTheKind(t *testing.T) {
 		irsa.ErrClosed: true, irsa.ErrTokenFile: false, irsa.ErrThrottled: false, irsa.ErrUnavailable: false, irsa.ErrRejected: false,
 	} {
 		assert.Equal(t, want, (&irsa.Error{Kind: kind}).Permanent(), kind)
+	}
+}
+
+func TestErrorNamesEndpointIfCallerTimesOut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k, pod := newPod(t)
+		k.STS.Fail(irsatest.Hang, -1)
+		p := newProvider(t, pod.Options)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		_, err := p.Retrieve(ctx)
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		var failure *irsa.Error
+		require.ErrorAs(t, err, &failure)
+		assert.Equal(t, "https://sts.us-west-2.amazonaws.com", failure.Endpoint)
+		assert.Contains(t, failure.Link, "#timeout")
+		assert.Contains(t, failure.Advice, "com.amazonaws.us-west-2.sts")
+		assert.Contains(t, fmt.Sprintf("%+v", err), "endpoint: https://sts.us-west-2.amazonaws.com")
+
+		ctx, cancel = context.WithCancel(t.Context())
+		time.AfterFunc(time.Second, cancel)
+		_, err = p.Retrieve(ctx)
+		require.ErrorIs(t, err, context.Canceled)
+		require.ErrorAs(t, err, &failure)
+		assert.Contains(t, failure.Advice, "context was canceled")
+	})
+}
+
+func TestErrorIsShortAndContainsNoPassword(t *testing.T) {
+	k, pod := newPod(t)
+	_, err := irsa.New(pod.Options, func(o *irsa.Options) { o.Endpoint = "http://user:hunter2@sts.example" })
+	require.ErrorIs(t, err, irsa.ErrNotConfigured)
+	assert.NotContains(t, err.Error(), "hunter2")
+	_, err = irsa.New(pod.Options, func(o *irsa.Options) { o.Endpoint = "http://user:hun ter2@sts.exa mple:port" })
+	assert.NotContains(t, err.Error(), "hun ter2")
+	assert.NotContains(t, irsa.Diagnose(t.Context(), pod.Options, func(o *irsa.Options) { o.Endpoint = "http://user:hunter2@sts.example" }).String(), "hunter2")
+
+	long := roundTripper(func(r *http.Request) (*http.Response, error) {
+		return &http.Response{StatusCode: http.StatusBadRequest, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(errorXML("ValidationError", strings.Repeat("é", 50_000)))), Request: r}, nil
+	})
+	p := newProvider(t, pod.Options, func(o *irsa.Options) { o.HTTPClient = &http.Client{Transport: long} })
+	_, err = p.Retrieve(t.Context())
+	require.ErrorIs(t, err, irsa.ErrInvalidRequest)
+	requireShort(t, err)
+
+	pod.Rotate(irsatest.Claim("iss", "https://a.b/c$(id);'`x"))
+	k.UnregisterIssuer("111122223333", k.Issuer)
+	_, err = newProvider(t, pod.Options).Retrieve(t.Context())
+	var failure *irsa.Error
+	require.ErrorAs(t, err, &failure)
+	assert.NotRegexp(t, "[$`\n;']", failure.Advice[strings.Index(failure.Advice, "aws iam"):], "no characters that a shell interprets")
+}
+
+// The error of http.ProxyFromEnvironment repeats the variable with its password.
+func TestErrorOfInvalidProxyContainsNoPassword(t *testing.T) {
+	for _, variable := range []string{"http://user:hunter2%zz@proxy:3128", "http://user:hunter2/x@proxy:3128", "http://user:hunter2@pro xy"} {
+		proxy := func(*http.Request) (*url.URL, error) {
+			address, err := url.Parse(variable)
+			return address, fmt.Errorf("invalid proxy address %q: %w", variable, err)
+		}
+		for _, client := range []aws.HTTPClient{
+			awshttp.NewBuildableClient().WithTransportOptions(func(transport *http.Transport) { transport.Proxy = proxy }),
+			&http.Client{Transport: &http.Transport{Proxy: proxy}},
+		} {
+			_, pod := newPod(t)
+			set := func(o *irsa.Options) { o.HTTPClient = client }
+			err := newProvider(t, pod.Options, set).Refresh(t.Context())
+			require.ErrorContains(t, err, "invalid proxy address in the environment")
+			require.ErrorContains(t, err, "#proxy")
+			text := fmt.Sprintf("%+v %+v", err, irsa.Diagnose(t.Context(), pod.Options, set))
+			assert.NotContains(t, text, "hunter2")
+			assert.NotContains(t, text, "%zz")
+		}
 	}
 }

@@ -45,3 +45,25 @@ func ExampleError_Permanent() {
 	}
 	// Output: access denied true
 }
+
+// An error has a kind and contains the facts of the failure.
+func ExampleError() {
+	k, pod := startPod()
+	defer k.Close()
+	p, err := irsa.New(pod.Options, func(o *irsa.Options) { o.Logger = slog.New(slog.DiscardHandler) })
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer p.Close()
+
+	k.STS.Fail(irsatest.AccessDenied, -1)
+	_, err = p.Retrieve(context.Background())
+	var failure *irsa.Error
+	fmt.Println(errors.Is(err, irsa.ErrAccessDenied), errors.As(err, &failure))
+	fmt.Println(failure.Code, failure.RoleARN)
+	fmt.Println(failure.Subject, failure.Audience)
+	// Output:
+	// true true
+	// AccessDenied arn:aws:iam::111122223333:role/s3-writer
+	// system:serviceaccount:shop:cart [sts.amazonaws.com]
+}

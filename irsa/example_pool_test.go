@@ -47,3 +47,33 @@ func ExampleChainedRole() {
 	// 3 calls of STS, one for each role
 	// map[blue:{Roles:3 Failing:0 NoCredentials:0}]
 }
+
+// A controller gets the Provider of a tenant's role from the Pool each time it needs it.
+func ExamplePool() {
+	k, err := irsatest.Start()
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer k.Close()
+	cart := k.ServiceAccount("shop", "cart")
+	red, blue := k.Role("red", irsatest.Trust(cart)), k.Role("blue", irsatest.Trust(cart))
+	pod := k.Pod(cart, red)
+
+	pool, err := irsa.NewPool(func(o *irsa.PoolOptions) { pod.Options(&o.Options) }) // in a pod: irsa.NewPool()
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer pool.Close()
+
+	for _, role := range []*irsatest.Role{red, blue, red} {
+		provider, err := pool.Provider(irsa.RoleOptions{RoleARN: role.ARN()})
+		if err != nil {
+			log.Fatal(err)
+		}
+		if _, err := provider.Retrieve(context.Background()); err != nil {
+			log.Fatal(err)
+		}
+	}
+	fmt.Println(pool.Status().Roles, "roles,", k.STS.CallCount(), "calls of STS")
+	// Output: 2 roles, 2 calls of STS
+}

@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"log"
 	"log/slog"
-	"net/http"
-	"net/http/httptest"
 	"strings"
 	"time"
 
@@ -15,7 +13,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/aws/aws-sdk-go-v2/service/sts/types"
 
-	"github.com/irsakit/irsakit/cache"
 	"github.com/irsakit/irsakit/irsa"
 	"github.com/irsakit/irsakit/irsa/irsatest"
 	"github.com/irsakit/irsakit/tokenfile"
@@ -150,78 +147,6 @@ func ExampleProvider_MinTTL() {
 	// Output: true
 }
 
-// WaitReady waits for a sidecar that is not ready when the pod starts.
-func ExampleProvider_WaitReady() {
-	k, pod := startPod()
-	defer k.Close()
-	p, err := irsa.New(pod.Options, func(o *irsa.Options) { o.Logger = slog.New(slog.DiscardHandler) })
-	if err != nil {
-		log.Fatal(err)
-	}
-	defer p.Close()
-
-	k.STS.Fail(irsatest.Unavailable, 1)
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-	defer cancel()
-	if err := p.WaitReady(ctx); err != nil {
-		log.Fatal(err)
-	}
-	fmt.Println(p.Status().State, "after", k.STS.CallCount(), "calls")
-	// Output: fresh after 2 calls
-}
-
-// A readiness probe with a timeout. The pod is ready as long as the credentials are valid.
-func ExampleProvider_Ready() {
-	k, pod := startPod()
-	defer k.Close()
-	p, err := irsa.New(pod.Options, func(o *irsa.Options) { o.Logger = slog.New(slog.DiscardHandler) })
-	if err != nil {
-		log.Fatal(err)
-	}
-	defer p.Close()
-	probe := func(w http.ResponseWriter, r *http.Request) {
-		ctx, cancel := context.WithTimeout(r.Context(), time.Second)
-		defer cancel()
-		if err := p.Ready(ctx); err != nil {
-			http.Error(w, err.Error(), http.StatusServiceUnavailable)
-		}
-	}
-
-	for range 2 {
-		response := httptest.NewRecorder()
-		probe(response, httptest.NewRequest(http.MethodGet, "/readyz", nil))
-		fmt.Println(response.Code)
-		k.STS.Down()
-	}
-	// Output:
-	// 200
-	// 200
-}
-
-// Healthy reports an outage of STS while callers are not affected yet.
-func ExampleProvider_Healthy() {
-	k, pod := startPod()
-	defer k.Close()
-	p, err := irsa.New(pod.Options, func(o *irsa.Options) { o.Logger = slog.New(slog.DiscardHandler) })
-	if err != nil {
-		log.Fatal(err)
-	}
-	defer p.Close()
-
-	fmt.Println(p.Healthy())
-	if err := p.WaitReady(context.Background()); err != nil {
-		log.Fatal(err)
-	}
-	fmt.Println(p.Healthy())
-	k.STS.Down()
-	_ = p.Refresh(context.Background())
-	fmt.Println(errors.Is(p.Healthy(), irsa.ErrUnavailable), p.Status().State == cache.Stale)
-	// Output:
-	// cache: no credentials obtained yet
-	// <nil>
-	// true true
-}
-
 func ExampleProvider_Refresh() {
 	k, pod := startPod()
 	defer k.Close()
@@ -260,58 +185,6 @@ func ExampleProvider_Invalidate() {
 	}
 	fmt.Println(replacement.AccessKeyID != revoked.AccessKeyID)
 	// Output: true
-}
-
-// An error has a kind and contains the facts of the failure.
-func ExampleError() {
-	k, pod := startPod()
-	defer k.Close()
-	p, err := irsa.New(pod.Options, func(o *irsa.Options) { o.Logger = slog.New(slog.DiscardHandler) })
-	if err != nil {
-		log.Fatal(err)
-	}
-	defer p.Close()
-
-	k.STS.Fail(irsatest.AccessDenied, -1)
-	_, err = p.Retrieve(context.Background())
-	var failure *irsa.Error
-	fmt.Println(errors.Is(err, irsa.ErrAccessDenied), errors.As(err, &failure))
-	fmt.Println(failure.Code, failure.RoleARN)
-	fmt.Println(failure.Subject, failure.Audience)
-	// Output:
-	// true true
-	// AccessDenied arn:aws:iam::111122223333:role/s3-writer
-	// system:serviceaccount:shop:cart [sts.amazonaws.com]
-}
-
-// A controller gets the Provider of a tenant's role from the Pool each time it needs it.
-func ExamplePool() {
-	k, err := irsatest.Start()
-	if err != nil {
-		log.Fatal(err)
-	}
-	defer k.Close()
-	cart := k.ServiceAccount("shop", "cart")
-	red, blue := k.Role("red", irsatest.Trust(cart)), k.Role("blue", irsatest.Trust(cart))
-	pod := k.Pod(cart, red)
-
-	pool, err := irsa.NewPool(func(o *irsa.PoolOptions) { pod.Options(&o.Options) }) // in a pod: irsa.NewPool()
-	if err != nil {
-		log.Fatal(err)
-	}
-	defer pool.Close()
-
-	for _, role := range []*irsatest.Role{red, blue, red} {
-		provider, err := pool.Provider(irsa.RoleOptions{RoleARN: role.ARN()})
-		if err != nil {
-			log.Fatal(err)
-		}
-		if _, err := provider.Retrieve(context.Background()); err != nil {
-			log.Fatal(err)
-		}
-	}
-	fmt.Println(pool.Status().Roles, "roles,", k.STS.CallCount(), "calls of STS")
-	// Output: 2 roles, 2 calls of STS
 }
 
 // The pod's role assumes a role in another account.

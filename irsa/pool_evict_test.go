@@ -1,6 +1,7 @@
 package irsa_test
 
 import (
+	"context"
 	"fmt"
 	"maps"
 	"math/rand/v2"
@@ -17,6 +18,7 @@ import (
 
 	"github.com/irsakit/irsakit/internal/test/testsize"
 	"github.com/irsakit/irsakit/irsa"
+	"github.com/irsakit/irsakit/tokenfile"
 )
 
 func TestPoolEvictsLeastRecentlyUsedRoleAndKeepsServingIt(t *testing.T) {
@@ -267,4 +269,23 @@ func TestPoolBoundsProvidersInMemory(t *testing.T) {
 		assert.GreaterOrEqual(t, p.Status().Tenants[fmt.Sprint(i)].Roles, 4, "an honest tenant keeps its roles")
 	}
 	runtime.KeepAlive(p)
+}
+
+// restlessTokens is a TokenSource whose identity changes, which is not allowed. The worst effect is
+// the eviction of its role.
+type restlessTokens struct{ calls *int }
+
+func (r restlessTokens) Token(context.Context) (tokenfile.Token, error) {
+	return tokenfile.Token{}, nil
+}
+func (r restlessTokens) Identity() string { *r.calls++; return fmt.Sprint(*r.calls) }
+
+func TestPoolEvictsRoleWithChangedIdentity(t *testing.T) {
+	_, pod, tenants := newTenants(t, 2)
+	p := newPool(t, pod, func(o *irsa.PoolOptions) { o.MaxRoles = 1 })
+	for range 3 {
+		pooled(t, p, irsa.RoleOptions{RoleARN: tenants[0].RoleARN, Token: restlessTokens{new(int)}, Tenant: "shop"})
+		pooled(t, p, irsa.RoleOptions{RoleARN: tenants[1].RoleARN, Tenant: "shop"})
+		assert.Equal(t, 1, p.Status().Roles)
+	}
 }

@@ -4,19 +4,14 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"io"
 	"log/slog"
-	"net/http"
 	"strings"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
-	"github.com/aws/aws-sdk-go-v2/service/sts"
-	"github.com/aws/smithy-go"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -25,96 +20,6 @@ import (
 	"github.com/irsakit/irsakit/irsa"
 	"github.com/irsakit/irsakit/irsa/irsatest"
 )
-
-// service is an AWS-compatible service that accepts or rejects access keys.
-type service struct {
-	judge func(key string) (code string) // "" accepts the key
-
-	mu   sync.Mutex
-	keys []string // the access keys of the requests
-}
-
-func (s *service) Do(r *http.Request) (*http.Response, error) {
-	_, rest, _ := strings.Cut(r.Header.Get("Authorization"), "Credential=")
-	key, _, _ := strings.Cut(rest, "/")
-	s.mu.Lock()
-	s.keys = append(s.keys, key)
-	s.mu.Unlock()
-	status, body := 200, `<GetCallerIdentityResponse><GetCallerIdentityResult><Account>111122223333</Account></GetCallerIdentityResult></GetCallerIdentityResponse>`
-	if code := s.judge(key); code != "" {
-		status, body = 403, errorXML(code, "rejected")
-	}
-	return &http.Response{StatusCode: status, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(body)), Request: r}, nil
-}
-
-// client returns a service client for the host.
-func (s *service) client(cfg aws.Config, host string) *sts.Client {
-	return sts.NewFromConfig(cfg, func(o *sts.Options) {
-		o.HTTPClient, o.BaseEndpoint, o.Retryer = s, aws.String("https://"+host), aws.NopRetryer{}
-	})
-}
-
-func rejecting(code string) *service {
-	return &service{judge: func(string) string { return code }}
-}
-
-func accepting() *service { return rejecting("") }
-
-// configs are the ways to obtain a configuration.
-var configs = map[string]func(*irsa.Provider) aws.Config{
-	"AWSConfig": (*irsa.Provider).AWSConfig,
-	"Configure": func(p *irsa.Provider) aws.Config {
-		cfg := aws.Config{Region: "us-west-2"}
-		p.Configure(&cfg)
-		return cfg
-	},
-}
-
-// providers are the kinds of Providers.
-var providers = map[string]func(*testing.T) (*irsatest.Cluster, *irsa.Provider){
-	"New": func(t *testing.T) (*irsatest.Cluster, *irsa.Provider) {
-		k, pod := newPod(t)
-		return k, newProvider(t, pod.Options)
-	},
-	"Pool": func(t *testing.T) (*irsatest.Cluster, *irsa.Provider) {
-		k, pod := newPod(t)
-		pool := newPool(t, pod)
-		p, err := pool.Provider(irsa.RoleOptions{})
-		require.NoError(t, err)
-		return k, p
-	},
-	"AssumeRole": func(t *testing.T) (*irsatest.Cluster, *irsa.Provider) {
-		k := newCluster(t)
-		sa := k.ServiceAccount("shop", "cart")
-		near := k.Role("near", irsatest.Trust(sa))
-		far := k.Role("far", irsatest.Trust(near))
-		p, err := newProvider(t, k.Pod(sa, near).Options).AssumeRole(far.ARN())
-		require.NoError(t, err)
-		return k, p
-	},
-}
-
-// exchanges returns the number of exchanges of a role.
-func exchanges(k *irsatest.Cluster, p *irsa.Provider) (n int) {
-	for _, call := range k.STS.Calls() {
-		if call.RoleARN == p.Status().RoleARN {
-			n++
-		}
-	}
-	return n
-}
-
-func identify(ctx context.Context, client *sts.Client) error {
-	_, err := client.GetCallerIdentity(ctx, nil)
-	return err
-}
-
-func requireCode(t *testing.T, err error, code string) {
-	t.Helper()
-	var api smithy.APIError
-	require.ErrorAs(t, err, &api)
-	require.Equal(t, code, api.ErrorCode())
-}
 
 // A service that rejects every key fails the requests of its own callers only.
 func TestRejectionByOneServiceDoesNotAffectOthers(t *testing.T) {
@@ -165,80 +70,6 @@ func TestRejectionDuringOutageKeepsCredentials(t *testing.T) {
 			require.Zero(t, time.Since(start))
 			time.Sleep(time.Second)
 		}
-	})
-}
-
-func TestRejectionOfInvalidKeyCausesOneExchangeAndResend(t *testing.T) {
-	t.Parallel()
-	for _, code := range []string{"ExpiredToken", "ExpiredTokenException", "InvalidClientTokenId", "InvalidClientTokenIdException", "UnrecognizedClientException", "InvalidAccessKeyId", "TokenRefreshRequired"} {
-		t.Run(code, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				k, p := providers["New"](t)
-				dead := retrieve(t, p).AccessKeyID
-				k.STS.SetLatency(time.Second)
-				s := &service{judge: func(key string) string {
-					if key == dead {
-						return code
-					}
-					return ""
-				}}
-				client := s.client(p.AWSConfig(), "service.example")
-				requireCode(t, identify(t.Context(), client), code)
-				assert.Equal(t, 1, k.STS.CallCount(), "the key is too young")
-
-				time.Sleep(time.Minute)
-				start := time.Now()
-				var callers sync.WaitGroup
-				for range 100 {
-					callers.Go(func() { assert.NoError(t, identify(t.Context(), client)) })
-				}
-				callers.Wait()
-				assert.Equal(t, time.Second, time.Since(start), "all requests wait for one exchange")
-				assert.Equal(t, 2, k.STS.CallCount())
-				assert.Len(t, s.keys, 1+200)
-			})
-		})
-	}
-}
-
-// The application withdraws the credentials of a request that is in progress.
-func TestRejectionOfWithdrawnKeyReturnsBothErrors(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		k, p := providers["New"](t)
-		creds := retrieve(t, p)
-		s := &service{judge: func(string) string {
-			k.STS.Down()
-			p.Invalidate(creds)
-			return "ExpiredToken"
-		}}
-		err := identify(t.Context(), s.client(p.AWSConfig(), "service.example"))
-		requireCode(t, err, "ExpiredToken")
-		require.ErrorIs(t, err, irsa.ErrUnavailable)
-		assert.Len(t, s.keys, 1)
-	})
-}
-
-func TestRejectionWithoutRequestInResponse(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		k, p := providers["New"](t)
-		dead := retrieve(t, p).AccessKeyID
-		s := &service{judge: func(key string) string {
-			if key == dead {
-				return "ExpiredToken"
-			}
-			return ""
-		}}
-		time.Sleep(time.Minute)
-		client := sts.NewFromConfig(p.AWSConfig(), func(o *sts.Options) {
-			o.HTTPClient = doer(func(r *http.Request) (*http.Response, error) {
-				response, err := s.Do(r)
-				response.Request = nil
-				return response, err
-			})
-		})
-		require.NoError(t, identify(t.Context(), client))
-		assert.Equal(t, 2, k.STS.CallCount())
-		assert.Len(t, s.keys, 2)
 	})
 }
 
@@ -313,25 +144,6 @@ func TestRejectionOfOtherCredentialsIsIgnored(t *testing.T) {
 		assert.Equal(t, 1, k.STS.CallCount())
 		assert.Len(t, s.keys, 1)
 		assert.Equal(t, own, retrieve(t, p))
-	})
-}
-
-// A request that was signed before a refresh is sent again with the newer credentials at once.
-func TestRejectionOfOlderKeyResendsWithNewer(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		k, p := providers["New"](t)
-		old := retrieve(t, p).AccessKeyID
-		s := &service{judge: func(key string) string {
-			if key != old {
-				return ""
-			}
-			assert.NoError(t, p.Refresh(context.Background())) // while the request is in flight
-			return "ExpiredToken"
-		}}
-		time.Sleep(2 * time.Second)
-		require.NoError(t, identify(t.Context(), s.client(p.AWSConfig(), "service.example")))
-		assert.Len(t, s.keys, 2)
-		assert.Equal(t, 2, k.STS.CallCount(), "no further exchange")
 	})
 }
 

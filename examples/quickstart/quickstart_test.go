@@ -16,14 +16,12 @@ import (
 	"unicode"
 	"unicode/utf8"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/irsakit/irsakit/irsa"
 	"github.com/irsakit/irsakit/irsa/irsatest"
-	"github.com/irsakit/irsakit/tokenfile"
 )
 
 func TestDemoPrintsScreenOfREADME(t *testing.T) {
@@ -198,59 +196,6 @@ func TestExitCode(t *testing.T) {
 	assert.Equal(t, "quickstart: refresh: not seen\n", stderr.String())
 }
 
-func TestStepsFailOnMissingResult(t *testing.T) {
-	t.Parallel()
-	for name, step := range map[string]func(*demo, context.Context) error{
-		"irsakit: new credentials for all callers": (*demo).newKeys,
-		"a line in the log and failed requests":    (*demo).stsOutage,
-		"a line in the log":                        (*demo).recovery,
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			synctest.Test(t, func(t *testing.T) {
-				d, _ := newTestDemo(t)
-				d.startCallers(t, time.Hour)
-
-				require.ErrorContains(t, step(d, t.Context()), "not seen within 10s: "+name)
-			})
-		})
-	}
-}
-
-// startCallers runs the callers until the test ends, and waits until they have credentials with
-// the given lifetime.
-func (d *demo) startCallers(t *testing.T, lifetime time.Duration) {
-	t.Helper()
-	d.kit.STS.SetLifetime(lifetime)
-	ctx, cancel := context.WithCancel(t.Context())
-	var running sync.WaitGroup
-	running.Go(func() { d.ours.run(ctx) })
-	running.Go(func() { d.theirs.run(ctx) })
-	t.Cleanup(func() { cancel(); running.Wait() })
-	require.NoError(t, d.newKeys(ctx))
-}
-
-func TestRotationFailsOnOldToken(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		d, _ := newTestDemo(t, func(o *irsa.Options) {
-			token, err := tokenfile.Read(o.TokenFile)
-			require.NoError(t, err)
-			o.TokenFile, o.Token = "", fixedToken(token)
-		})
-		d.startCallers(t, firstLifetime)
-
-		require.EqualError(t, d.rotation(t.Context()), "irsakit sent the old token")
-	})
-}
-
-// fixedToken is a token source that returns the same token even after a rotation.
-type fixedToken tokenfile.Token
-
-func (fixedToken) Identity() string { return "shop/cart" }
-
-func (f fixedToken) Token(context.Context) (tokenfile.Token, error) { return tokenfile.Token(f), nil }
-
 func TestDemoCountsFailuresOfIrsakit(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -263,39 +208,6 @@ func TestDemoCountsFailuresOfIrsakit(t *testing.T) {
 		require.NoError(t, d.run(t.Context()))
 		assert.NotZero(t, d.ours.total.failed)
 	})
-}
-
-func TestCallersCountRequests(t *testing.T) {
-	t.Parallel()
-	expired := aws.Credentials{AccessKeyID: "ASIAEXAMPLE", Expires: time.Unix(0, 0)}
-	for name, tt := range map[string]struct {
-		retrieve func(context.Context) (aws.Credentials, error)
-		want     stats
-	}{
-		"expired": {
-			func(context.Context) (aws.Credentials, error) { return expired, nil },
-			stats{requests: 250 * numCallers, failed: 250 * numCallers},
-		},
-		"hanging": {
-			func(ctx context.Context) (aws.Credentials, error) { <-ctx.Done(); return aws.Credentials{}, ctx.Err() },
-			stats{requests: 2 * numCallers, failed: 2 * numCallers, waits: 2 * numCallers, longest: deadline},
-		},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			synctest.Test(t, func(t *testing.T) {
-				c := &callers{credentials: aws.CredentialsProviderFunc(tt.retrieve)}
-				ctx, cancel := context.WithTimeout(t.Context(), 2500*time.Millisecond-1)
-				defer cancel()
-				c.run(ctx)
-				assert.Equal(t, tt.want, c.take())
-				assert.Zero(t, c.take())
-				assert.Equal(t, tt.want, c.total)
-				_, key := c.observed()
-				assert.Empty(t, key)
-			})
-		})
-	}
 }
 
 func TestRounded(t *testing.T) {

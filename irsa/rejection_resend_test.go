@@ -1,0 +1,109 @@
+package irsa_test
+
+import (
+	"context"
+	"net/http"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/sts"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/irsakit/irsakit/irsa"
+)
+
+func TestRejectionOfInvalidKeyCausesOneExchangeAndResend(t *testing.T) {
+	t.Parallel()
+	for _, code := range []string{"ExpiredToken", "ExpiredTokenException", "InvalidClientTokenId", "InvalidClientTokenIdException", "UnrecognizedClientException", "InvalidAccessKeyId", "TokenRefreshRequired"} {
+		t.Run(code, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				k, p := providers["New"](t)
+				dead := retrieve(t, p).AccessKeyID
+				k.STS.SetLatency(time.Second)
+				s := &service{judge: func(key string) string {
+					if key == dead {
+						return code
+					}
+					return ""
+				}}
+				client := s.client(p.AWSConfig(), "service.example")
+				requireCode(t, identify(t.Context(), client), code)
+				assert.Equal(t, 1, k.STS.CallCount(), "the key is too young")
+
+				time.Sleep(time.Minute)
+				start := time.Now()
+				var callers sync.WaitGroup
+				for range 100 {
+					callers.Go(func() { assert.NoError(t, identify(t.Context(), client)) })
+				}
+				callers.Wait()
+				assert.Equal(t, time.Second, time.Since(start), "all requests wait for one exchange")
+				assert.Equal(t, 2, k.STS.CallCount())
+				assert.Len(t, s.keys, 1+200)
+			})
+		})
+	}
+}
+
+// The application withdraws the credentials of a request that is in progress.
+func TestRejectionOfWithdrawnKeyReturnsBothErrors(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k, p := providers["New"](t)
+		creds := retrieve(t, p)
+		s := &service{judge: func(string) string {
+			k.STS.Down()
+			p.Invalidate(creds)
+			return "ExpiredToken"
+		}}
+		err := identify(t.Context(), s.client(p.AWSConfig(), "service.example"))
+		requireCode(t, err, "ExpiredToken")
+		require.ErrorIs(t, err, irsa.ErrUnavailable)
+		assert.Len(t, s.keys, 1)
+	})
+}
+
+func TestRejectionWithoutRequestInResponse(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k, p := providers["New"](t)
+		dead := retrieve(t, p).AccessKeyID
+		s := &service{judge: func(key string) string {
+			if key == dead {
+				return "ExpiredToken"
+			}
+			return ""
+		}}
+		time.Sleep(time.Minute)
+		client := sts.NewFromConfig(p.AWSConfig(), func(o *sts.Options) {
+			o.HTTPClient = doer(func(r *http.Request) (*http.Response, error) {
+				response, err := s.Do(r)
+				response.Request = nil
+				return response, err
+			})
+		})
+		require.NoError(t, identify(t.Context(), client))
+		assert.Equal(t, 2, k.STS.CallCount())
+		assert.Len(t, s.keys, 2)
+	})
+}
+
+// A request that was signed before a refresh is sent again with the newer credentials at once.
+func TestRejectionOfOlderKeyResendsWithNewer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k, p := providers["New"](t)
+		old := retrieve(t, p).AccessKeyID
+		s := &service{judge: func(key string) string {
+			if key != old {
+				return ""
+			}
+			assert.NoError(t, p.Refresh(context.Background())) // while the request is in flight
+			return "ExpiredToken"
+		}}
+		time.Sleep(2 * time.Second)
+		require.NoError(t, identify(t.Context(), s.client(p.AWSConfig(), "service.example")))
+		assert.Len(t, s.keys, 2)
+		assert.Equal(t, 2, k.STS.CallCount(), "no further exchange")
+	})
+}
