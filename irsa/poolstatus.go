@@ -29,28 +29,19 @@ type TenantStatus struct {
 // per tenant.
 func (p *Pool) Status() PoolStatus {
 	s := PoolStatus{Calls: p.limiter.Status(), Tenants: map[string]TenantStatus{}}
-	tenants := map[string]*TenantStatus{}
 	for _, role := range p.all() {
-		tenant := tenants[role.config.Tenant]
-		if tenant == nil {
-			tenant = &TenantStatus{}
-			tenants[role.config.Tenant] = tenant
-		}
+		tenant := s.Tenants[role.config.Tenant]
+		s.Roles++
 		tenant.Roles++
-		switch status := role.cache.Status(); {
-		case status.Failures == 0:
-		case status.State == cache.Empty, status.State == cache.Expired:
-			tenant.NoCredentials++
-			fallthrough
-		default:
+		if status := role.cache.Status(); status.Failures > 0 {
+			s.Failing++
 			tenant.Failing++
+			if status.State == cache.Empty || status.State == cache.Expired {
+				s.NoCredentials++
+				tenant.NoCredentials++
+			}
 		}
-	}
-	for name, tenant := range tenants {
-		s.Tenants[name] = *tenant
-		s.Roles += tenant.Roles
-		s.Failing += tenant.Failing
-		s.NoCredentials += tenant.NoCredentials
+		s.Tenants[role.config.Tenant] = tenant
 	}
 	return s
 }
@@ -58,13 +49,7 @@ func (p *Pool) Status() PoolStatus {
 // Providers returns an iterator over the Providers in the Pool, most recently used first. It
 // iterates over a snapshot taken when the loop starts.
 func (p *Pool) Providers() iter.Seq[*Provider] {
-	return func(yield func(*Provider) bool) {
-		for _, provider := range p.byUse() {
-			if !yield(provider) {
-				return
-			}
-		}
-	}
+	return func(yield func(*Provider) bool) { slices.Values(p.byUse())(yield) }
 }
 
 // all returns the Providers in the Pool, in any order.
