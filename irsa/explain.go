@@ -115,8 +115,9 @@ func (p *Provider) sharedErrorOf(err *cache.Error) *Error {
 	return made.err
 }
 
-// explain returns the Error for an error of the cache. It is that of the last attempt, with the
-// time of the next one. If the caller's context is done, it wraps the context's error too.
+// explain returns the Error for an error of the cache, or nil if there is none. It is that of the last
+// attempt, with the time of the next one. If the caller's context is done, it wraps the context's
+// error too.
 func (p *Provider) explain(ctx context.Context, err error) error {
 	if err == nil {
 		return nil

@@ -80,10 +80,8 @@ func (p *Provider) Retrieve(ctx context.Context) (creds aws.Credentials, err err
 	if p.cache.TryRetrieve(&creds) {
 		return creds, nil
 	}
-	if creds, err = p.cache.Retrieve(ctx); err != nil {
-		err = p.explain(ctx, err)
-	}
-	return creds, err
+	creds, err = p.cache.Retrieve(ctx)
+	return creds, p.explain(ctx, err)
 }
 
 // Ready returns nil if the Provider has valid credentials. Otherwise it waits for an exchange like
@@ -116,10 +114,7 @@ type minTTLProvider struct {
 // Retrieve returns the Provider's credentials with at least v's minimum time to live.
 func (v *minTTLProvider) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	creds, err := v.credentials.Retrieve(ctx)
-	if err != nil {
-		return creds, v.provider.explain(ctx, err)
-	}
-	return creds, nil
+	return creds, v.provider.explain(ctx, err)
 }
 
 // AdjustExpiresBy calls the Provider's AdjustExpiresBy.

@@ -139,14 +139,10 @@ func (p *Provider) replace(ctx context.Context, r rejection) (bool, error) {
 		p.reportRejection(r, time.Since(received))
 	}
 	err := p.cache.Replace(ctx, rejected, minAge)
-	switch {
-	case err == nil:
-		return true, nil
-	case errors.Is(err, cache.ErrRejected): // no exchange, or it returned the same credentials
+	if errors.Is(err, cache.ErrRejected) { // no exchange, or it returned the same credentials
 		return false, nil
-	default:
-		return false, p.explain(ctx, err)
 	}
+	return err == nil, p.explain(ctx, err)
 }
 
 // recordRejection records a rejection whose request is not sent again.
