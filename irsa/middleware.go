@@ -126,18 +126,11 @@ func (bucketName) ID() string { return "irsakit:bucket" }
 func (bucketName) HandleInitialize(ctx context.Context, in middleware.InitializeInput, next middleware.InitializeHandler) (middleware.InitializeOutput, middleware.Metadata, error) {
 	input := reflect.Indirect(reflect.ValueOf(in.Parameters))
 	if input.Kind() == reflect.Struct {
-		if bucket, ok := fieldOf(input, "Bucket").(*string); ok && bucket != nil {
-			ctx = middleware.WithStackValue(ctx, bucketName{}, *bucket)
+		if bucket := reflect.Indirect(input.FieldByName("Bucket")); bucket.Kind() == reflect.String {
+			ctx = middleware.WithStackValue(ctx, bucketName{}, bucket.String())
 		}
 	}
 	return next.HandleInitialize(ctx, in)
-}
-
-func fieldOf(input reflect.Value, name string) any {
-	if field := input.FieldByName(name); field.IsValid() && field.CanInterface() {
-		return field.Interface()
-	}
-	return nil
 }
 
 func bucketOf(ctx context.Context) string {
