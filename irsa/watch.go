@@ -54,11 +54,13 @@ func (w *watch) start(c *config.Config, known *tokenfile.Token, get func() token
 		}
 		o.Recheck = recheck
 		o.Interval = func() time.Duration {
-			h := get()
-			if h == nil {
+			switch h := get(); {
+			case h == nil:
 				cancel()
+			case h.failing():
+				return failingInterval
 			}
-			return interval(h)
+			return pollInterval
 		}
 	})
 	go func() {
@@ -69,14 +71,6 @@ func (w *watch) start(c *config.Config, known *tokenfile.Token, get func() token
 			}
 		}
 	}()
-}
-
-// interval returns the time until the next poll.
-func interval(h tokenHandler) time.Duration {
-	if h != nil && h.failing() {
-		return failingInterval
-	}
-	return pollInterval
 }
 
 // startWatch starts the watch of p's token file, or the one of its Pool.
@@ -137,13 +131,12 @@ func (w *watch) pollNow() {
 func (w *watch) stop() <-chan struct{} {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	w.stopped = true
 	if w.cancel == nil {
 		none := make(chan struct{})
 		close(none)
-		w.stopped = true
 		return none
 	}
-	w.stopped = true
 	w.cancel()
 	return w.ended
 }
