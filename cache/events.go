@@ -31,11 +31,11 @@ func (c *Cache) report(e Event) {
 	c.events.record(e)
 }
 
-// reportCallerFailed logs that a caller gets an error, unless the failed attempt already did
-// because no valid credentials remained. c.mu must be held.
-func (c *Cache) reportCallerFailed() {
-	if c.events.health != callersFailing {
-		c.events.setHealth(callersFailing, c.Status())
+// reportCallerFailed logs that a caller gets an error in the state s because there are no valid
+// credentials, unless that was logged already. c.mu must be held.
+func (c *Cache) reportCallerFailed(s *snapshot) {
+	if now := c.now(); !s.serves(now, 0) {
+		c.events.setHealth(callersFailing, c.status(s, now))
 	}
 }
 

@@ -96,8 +96,8 @@ func (c *Cache) contextEnded(ctx context.Context) error {
 	timedOut := errors.Is(ctx.Err(), context.DeadlineExceeded)
 	c.mu.Lock()
 	s := c.state.Load()
-	if timedOut && s.failure != nil && !s.serves(c.now(), 0) {
-		c.reportCallerFailed()
+	if timedOut && s.failure != nil {
+		c.reportCallerFailed(s)
 	}
 	c.mu.Unlock()
 	return s.contextError(ctx)
@@ -135,9 +135,7 @@ func (c *Cache) join(caller *slots.Ticket, minTTL time.Duration, waited bool) (a
 	stuck := next.isOverdue()
 	switch answered := stuck || next == nil || waited; {
 	case answered && s.failure != nil && (stuck || !s.starting()):
-		if !s.serves(c.now(), 0) {
-			c.reportCallerFailed()
-		}
+		c.reportCallerFailed(s)
 		c.errorCount.Add(1)
 		return aws.Credentials{}, nil, s.callerError()
 	case answered && serving && s.repeated:
