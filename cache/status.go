@@ -84,7 +84,7 @@ func (s *snapshot) stateAt(now schedule.Moment) State {
 // liveness probe should not use Healthy: a restart repairs none of these errors, and discards
 // credentials that are still valid.
 func (s Status) Healthy() error {
-	var reason string
+	reason := "cache: refresh is failing"
 	switch {
 	case s.State == Closed:
 		return ErrClosed
@@ -94,8 +94,6 @@ func (s Status) Healthy() error {
 		reason = "cache: no valid credentials"
 	case s.Err == nil:
 		return nil
-	default:
-		reason = "cache: refresh is failing"
 	}
 	if s.Err == nil {
 		return errors.New(reason)
