@@ -19,7 +19,6 @@ import (
 	"github.com/irsakit/irsakit/tokenfile"
 )
 
-// Two sets of options share a Provider if, and only if, they are equal.
 func TestPoolRegionInUpperCaseIsTheSameRole(t *testing.T) {
 	_, pod, tenants := newTenants(t, 2)
 	p := newPool(t, pod, func(o *irsa.PoolOptions) { o.MaxRoles = 1 })
@@ -36,6 +35,7 @@ func TestPoolRegionInUpperCaseIsTheSameRole(t *testing.T) {
 	assert.Equal(t, 1, p.Status().Roles)
 }
 
+// Two sets of options share a Provider if, and only if, they are equal.
 func TestPoolSharesProvidersOnlyForEqualOptions(t *testing.T) {
 	t.Parallel()
 	_, pod, _ := newTenants(t, 0)
