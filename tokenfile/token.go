@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"strings"
 	"time"
 
 	"github.com/irsakit/irsakit/internal/jwt"
@@ -98,11 +99,12 @@ func (t Token) Reveal() string {
 	if t.raw == nil {
 		return ""
 	}
-	text := make([]byte, len(*t.raw))
-	for i, b := range *t.raw {
-		text[i] = ^b
+	var text strings.Builder
+	text.Grow(len(*t.raw))
+	for _, b := range *t.raw {
+		text.WriteByte(^b)
 	}
-	return string(text)
+	return text.String()
 }
 
 // hasText reports whether the token has the given text.

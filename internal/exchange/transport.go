@@ -36,9 +36,10 @@ const (
 // before: the cause, such as a proxy that lost its state, would affect requests on those connections
 // too.
 type transport struct {
-	base *http.Transport // only cloned
+	base *http.Transport // the transport for the first host, and cloned for others
 
 	mu    sync.Mutex
+	used  bool                       // base is in use
 	hosts map[string]*http.Transport // by host; those whose last request did not fail, or is in progress
 }
 
@@ -86,8 +87,12 @@ func (t *transport) RoundTrip(request *http.Request) (*http.Response, error) {
 func (t *transport) forHost(host string) *http.Transport {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.hosts[host] == nil {
+	switch {
+	case t.hosts[host] != nil:
+	case t.used:
 		t.hosts[host] = t.base.Clone()
+	default:
+		t.hosts[host], t.used = t.base, true
 	}
 	return t.hosts[host]
 }
