@@ -3,6 +3,7 @@ package exchange
 import (
 	"context"
 	"fmt"
+	"strings"
 	"sync/atomic"
 	"time"
 	"unique"
@@ -90,10 +91,11 @@ func (x *WebIdentity) assume(ctx context.Context, token tokenfile.Token) (creds 
 	if err != nil {
 		return aws.Credentials{}, err
 	}
-	creds.AccountID, err = checkAssumed(x.Config.RoleARN, out.AssumedRoleUser)
+	account, err := checkAssumed(x.Config.RoleARN, out.AssumedRoleUser)
 	if err != nil {
 		return aws.Credentials{}, err
 	}
+	creds.AccountID = strings.Clone(account) // does not keep the ARN in memory
 	return creds, nil
 }
 
