@@ -225,8 +225,11 @@ type view struct {
 
 func (v *view) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	s := v.cache.state.Load()
-	now := v.cache.now()
-	if s.due.Reached(now) || s.unused || !s.serves(now, v.minTTL) {
+	now := time.Now()
+	if now.UnixNano() < s.fastWall-int64(v.minTTL) && s.fastElapsed.Sub(now) > v.minTTL && v.minTTL <= schedule.MaxMinTTL(s.lifetime) {
+		return s.creds, nil
+	}
+	if now := schedule.At(now, v.cache.base); s.due.Reached(now) || s.unused || !s.serves(now, v.minTTL) {
 		return v.cache.wait(ctx, v.minTTL)
 	}
 	return s.creds, nil

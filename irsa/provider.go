@@ -112,9 +112,11 @@ type minTTLProvider struct {
 }
 
 // Retrieve returns the Provider's credentials with at least v's minimum time to live.
-func (v *minTTLProvider) Retrieve(ctx context.Context) (aws.Credentials, error) {
-	creds, err := v.credentials.Retrieve(ctx)
-	return creds, v.provider.explain(ctx, err)
+func (v *minTTLProvider) Retrieve(ctx context.Context) (creds aws.Credentials, err error) {
+	if creds, err = v.credentials.Retrieve(ctx); err != nil {
+		err = v.provider.explain(ctx, err)
+	}
+	return creds, err
 }
 
 // AdjustExpiresBy calls the Provider's AdjustExpiresBy.
