@@ -17,6 +17,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
+	"github.com/aws/aws-sdk-go-v2/service/sts"
 	smithyendpoints "github.com/aws/smithy-go/endpoints"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 	"github.com/stretchr/testify/assert"
@@ -158,6 +159,15 @@ func TestRetrieveRejectsKeysThatCannotBeSent(t *testing.T) {
 	for _, keys := range [][2]string{{"se\ncret", "session"}, {"secret", "ses\n  sion"}, {" secret", "session"}, {"secret", "sessi\u00f6n"}} {
 		endpoint, _ := respond(t, reply("200 OK", success(goodARN, keys[0], keys[1])))
 		_, err := exchangeAt(t, endpoint, nil)
+		assert.ErrorIs(t, err, errUnusable, keys)
+
+		endpoint, _ = respond(t, reply("200 OK", strings.ReplaceAll(success(goodARN, keys[0], keys[1]), "RoleWithWebIdentity", "Role")))
+		u, err := url.Parse(endpoint)
+		require.NoError(t, err)
+		c := config.Config{RoleARN: "arn:aws:iam::111122223333:role/r", Region: "us-west-2", Shared: &config.Shared{}, Endpoint: &smithyendpoints.Endpoint{URI: *u}}
+		input := &sts.AssumeRoleInput{RoleArn: aws.String(c.RoleARN), RoleSessionName: aws.String("session"), DurationSeconds: aws.Int32(3600)}
+		source := Signer{Credentials: aws.Credentials{AccessKeyID: "ASIASOURCE", SecretAccessKey: "source", SessionToken: "source"}}
+		_, err = NewClient(&c, 0).AssumeRole(t.Context(), &c, input, source)
 		assert.ErrorIs(t, err, errUnusable, keys)
 	}
 }

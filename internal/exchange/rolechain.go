@@ -41,6 +41,9 @@ func (c *Client) AssumeRole(ctx context.Context, cfg *config.Config, input *sts.
 	if !isComplete(out) {
 		return nil, fmt.Errorf("the response contains incomplete credentials: %w", explain.ErrNotSTS)
 	}
+	if c := out.Credentials; !canBeSent(*c.AccessKeyId, *c.SecretAccessKey, *c.SessionToken) {
+		return nil, errUnusable
+	}
 	account, err := checkAssumed(cfg.RoleARN, out.AssumedRoleUser)
 	if err != nil {
 		return nil, err
