@@ -68,8 +68,8 @@ func (c *Cache) callerTicket(ctx context.Context) *slots.Ticket {
 }
 
 // demand records that a caller needs credentials, and advances. If the caller waits for a queued
-// attempt, the attempt starts in the caller's slot, or is promoted if the caller has none. c.mu is
-// held.
+// attempt, the attempt starts in the caller's slot, or is promoted if the caller has none. c.mu must
+// be held.
 func (c *Cache) demand(caller *slots.Ticket, waits bool) {
 	c.scheduler.demand = true
 	c.advance(caller)

@@ -29,7 +29,7 @@ type Options struct {
 	Permanent func(error) bool
 
 	// RetryAfter returns the delay that an error of the source requests, or 0. The next attempt
-	// starts no sooner. The wait is limited to the maximum backoff, and to the time until the
+	// does not start before it has passed. The wait is limited to the maximum backoff, and to the time until the
 	// served credentials expire. RetryAfter must not panic. Nil means the X-Amz-Retry-After
 	// header of the response in an SDK error.
 	RetryAfter func(error) time.Duration

@@ -211,8 +211,8 @@ func (d *derivedProviders) add(p *Provider) bool {
 	return true
 }
 
-// reachable returns the Providers that have not been collected, with room for as many more. d.mu is
-// held.
+// reachable returns the Providers that have not been collected, with room for as many more. d.mu must
+// be held.
 func (d *derivedProviders) reachable() []weak.Pointer[Provider] {
 	var out []weak.Pointer[Provider]
 	for _, w := range d.all {

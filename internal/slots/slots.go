@@ -108,8 +108,8 @@ func (p *Pool) Acquire(t *Ticket) bool {
 	return false
 }
 
-// share makes t use the slot of other, which may be nil, and reports whether other has one. p.mu is
-// held.
+// share makes t use the slot of other, which may be nil, and reports whether other has one. p.mu must
+// be held.
 func (t *Ticket) share(other *Ticket) bool {
 	if other == nil || other.slot == nil {
 		return false

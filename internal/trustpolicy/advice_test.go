@@ -156,7 +156,7 @@ func TestAdviceOnPrincipals(t *testing.T) {
 		{"another role", `{"AWS":"` + account + `role/other"}`, []string{account + "role/other"}, role, ""},
 		{"another session", `{"AWS":"arn:aws:sts::111122223333:assumed-role/cart/s2"}`,
 			[]string{"arn:aws:sts::111122223333:assumed-role/cart/s2"}, role, "another session of the role"},
-		{"nobody", `"*"`, []string{"*"}, trustpolicy.Principal{}, "the request has no principal"},
+		{"no principal", `"*"`, []string{"*"}, trustpolicy.Principal{}, "the request has no principal"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			d := parse(t, `{"Statement":{"Effect":"Allow","Principal":`+tt.principal+`,"Action":"sts:*"}}`).
