@@ -166,7 +166,7 @@ func TestRetrieveRejectsKeysThatCannotBeSent(t *testing.T) {
 		require.NoError(t, err)
 		c := config.Config{RoleARN: "arn:aws:iam::111122223333:role/r", Region: "us-west-2", Shared: &config.Shared{}, Endpoint: &smithyendpoints.Endpoint{URI: *u}}
 		input := &sts.AssumeRoleInput{RoleArn: aws.String(c.RoleARN), RoleSessionName: aws.String("session"), DurationSeconds: aws.Int32(3600)}
-		source := Signer{Credentials: aws.Credentials{AccessKeyID: "ASIASOURCE", SecretAccessKey: "source", SessionToken: "source"}}
+		source := Signer{Credentials: aws.Credentials{AccessKeyID: "ASIASOURCE", SecretAccessKey: "source-secret-key", SessionToken: "source"}}
 		_, err = NewClient(&c, 0).AssumeRole(t.Context(), &c, input, source)
 		assert.ErrorIs(t, err, errUnusable, keys)
 	}
