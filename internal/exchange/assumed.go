@@ -17,7 +17,7 @@ import (
 // none. Therefore only ARNs of AWS's form are compared: the account, and the name without its path.
 // Role names are compared regardless of case, because they are unique regardless of case.
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
-func checkAssumed(roleARN string, user *types.AssumedRoleUser) (account string, err error) {
+func (r *response) checkAssumed(roleARN string, user *types.AssumedRoleUser) (account string, err error) {
 	role, _ := arn.Parse(roleARN) // has been validated
 	if !strings.HasPrefix(role.Partition, "aws") || user == nil {
 		return "", nil
@@ -27,7 +27,7 @@ func checkAssumed(roleARN string, user *types.AssumedRoleUser) (account string, 
 	if !ok || account == role.AccountID && strings.EqualFold(name, requested) {
 		return account, nil
 	}
-	return "", fmt.Errorf("the response is for another role, %s in account %s: %w", explain.Quote(name), account, explain.ErrNotSTS)
+	return "", fmt.Errorf("the response is for another role, %s in account %s: %w", explain.Quote(r.secrets.redact(name)), account, explain.ErrNotSTS)
 }
 
 // assumedRole returns the account and the name in

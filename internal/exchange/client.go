@@ -6,6 +6,7 @@ package exchange
 import (
 	"context"
 	"net/http"
+	"slices"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
@@ -105,6 +106,7 @@ func (c *Client) singleRequest(cfg *config.Config, recorded *response) func(*sts
 		}
 		o.HTTPClient = recorder{client, cfg, recorded}
 		o.Retryer = aws.NopRetryer{}
+		o.APIOptions = append(slices.Clip(o.APIOptions), recorded.setResult)
 		o.ClientLogMode &= aws.LogRetries | aws.LogDeprecatedUsage
 		if cfg.Region != "" && (cfg.Shared.STS == nil || cfg.OwnRegion) {
 			o.Region = cfg.Region // the role's, because the roles of a Pool share the client

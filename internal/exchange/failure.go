@@ -36,7 +36,7 @@ func (r *response) failure(err error) error {
 	case r.bodyErr != nil:
 		e.Err, e.Text = r.bodyErr, readErrorText(r.bodyErr)
 	case r.succeeded():
-		e.Err = fmt.Errorf("the response contains no credentials: %w", explain.ErrNotSTS)
+		e.Err = errNoResult
 	default:
 		e.Err, e.Text = explain.ErrNotSTS, fmt.Sprintf("error response without a code (HTTP %d)", r.status)
 	}

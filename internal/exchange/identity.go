@@ -32,8 +32,8 @@ func (c *Client) Identify(ctx context.Context, cfg *config.Config, creds aws.Cre
 	if err != nil {
 		return "", c.failure(recorded, err)
 	}
-	if out == nil {
+	if out == nil || aws.ToString(out.Arn) == "" {
 		return "", fmt.Errorf("the response contains no identity: %w", explain.ErrNotSTS)
 	}
-	return aws.ToString(out.Arn), nil
+	return secrets.redact(*out.Arn), nil
 }

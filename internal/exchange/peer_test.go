@@ -56,10 +56,16 @@ func respond(t *testing.T, text string) (endpoint string, requests <-chan http.H
 // exchangeAt makes one exchange with the server at endpoint.
 func exchangeAt(t *testing.T, endpoint string, client aws.HTTPClient) (aws.Credentials, error) {
 	t.Helper()
+	return exchangeShared(t, endpoint, &config.Shared{HTTPClient: client})
+}
+
+// exchangeShared is like exchangeAt with the given settings.
+func exchangeShared(t *testing.T, endpoint string, shared *config.Shared) (aws.Credentials, error) {
+	t.Helper()
 	u, err := url.Parse(endpoint)
 	require.NoError(t, err)
 	c := config.Config{
-		RoleARN: "arn:aws:iam::111122223333:role/r", Region: "us-west-2", Shared: &config.Shared{HTTPClient: client},
+		RoleARN: "arn:aws:iam::111122223333:role/r", Region: "us-west-2", Shared: shared,
 		Endpoint: &smithyendpoints.Endpoint{URI: *u, Headers: http.Header{}},
 		Token:    &config.TokenFunc{Name: "test", Call: func(context.Context) (tokenfile.Token, error) { return tokenfile.Parse(testToken) }},
 	}

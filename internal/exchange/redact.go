@@ -63,56 +63,9 @@ func (s secrets) find(text string) (start, end int) {
 }
 
 // occurIn reports whether a text contains a run of a secret.
-func (s secrets) occurIn(texts ...[]byte) bool {
-	var known samples
-	known.add(s)
-	for _, text := range texts {
-		if !known.occurIn(text, s) {
-			continue
-		}
-		if _, end := s.find(string(text)); end > 0 {
-			return true
-		}
-	}
-	return false
-}
-
-// sampleLength is long enough that other text rarely contains a sample of a secret.
-const sampleLength = 4
-
-// sampleInterval is the distance of the samples in a text, so that every run of a secret contains a whole one.
-const sampleInterval = secretRun - sampleLength + 1
-
-// samples is a set of hashes of samples. It makes most searches many times as fast as find: only a few
-// samples of other text have a hash in the set.
-type samples [1 << 16 / 64]uint64
-
-// add adds all parts of the secrets with the length of a sample.
-func (known *samples) add(s secrets) {
-	for _, secret := range s {
-		for i := 0; i+sampleLength <= len(secret); i++ {
-			h := hashOf(secret[i:])
-			known[h/64] |= 1 << (h % 64)
-		}
-	}
-}
-
-// occurIn reports whether a text contains a sample of the secrets s. The samples that it compares start
-// every few characters, so that every run of a secret contains a whole one.
-func (known *samples) occurIn(text []byte, s secrets) bool {
-	for i := 0; i+sampleLength <= len(text); i += sampleInterval {
-		h := hashOf(text[i:])
-		if known[h/64]&(1<<(h%64)) != 0 && s.contain(string(text[i:i+sampleLength])) {
-			return true
-		}
-	}
-	return false
-}
-
-// hashOf returns the hash of the sample at the start of text.
-func hashOf[T string | []byte](text T) uint16 {
-	n := uint32(text[0]) | uint32(text[1])<<8 | uint32(text[2])<<16 | uint32(text[3])<<24
-	return uint16(n * 2654435761 >> 16) // Knuth's multiplicative hash
+func (s secrets) occurIn(text string) bool {
+	_, end := s.find(text)
+	return end > 0
 }
 
 // redact replaces the runs of secrets in text, and everything that looks like a token: a proxy can
@@ -197,21 +150,11 @@ type redactedError struct {
 func (e *redactedError) Error() string   { return e.text }
 func (e *redactedError) Unwrap() []error { return e.kinds }
 
-// hasSample reports whether a text contains a sample of the secrets.
-func (s secrets) hasSample(text string) bool {
-	for i := 0; i+sampleLength <= len(text); i += sampleInterval {
-		if s.contain(text[i : i+sampleLength]) {
-			return true
-		}
-	}
-	return false
-}
-
 // identifier returns text if it can be an error code or a request ID and contains no secret: at most
 // 64 letters, digits, dots, hyphens and underscores. Otherwise it returns "".
 func (s secrets) identifier(text string) string {
 	other := func(r rune) bool { return !isBase64URL(r) && r != '.' }
-	if len(text) > 64 || strings.ContainsFunc(text, other) || s.hasSample(text) && s.redactRuns(text) != text || strings.Contains(text, "eyJ") {
+	if len(text) > 64 || strings.ContainsFunc(text, other) || s.occurIn(text) || strings.Contains(text, "eyJ") {
 		return ""
 	}
 	return text

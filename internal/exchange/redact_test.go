@@ -70,3 +70,15 @@ func TestRedactTokensKeepsKindOfError(t *testing.T) {
 	long := RedactTokens(errors.New(strings.Repeat("x", maxRedacted+1)))
 	assert.Less(t, len(long.Error()), 2<<10)
 }
+
+func TestSecretsAreFoundAtEveryPosition(t *testing.T) {
+	const secret = "0123456789abcdefghijklmnopqrstuvwxyz"
+	s := secrets{"other", secret}
+	for before := range 40 {
+		for after := range 40 {
+			around := func(run string) string { return strings.Repeat("_", before) + run + strings.Repeat("_", after) }
+			assert.True(t, s.occurIn(around(secret[9:21])), "12 characters at %d, %d after them", before, after)
+			assert.False(t, s.occurIn(around(secret[9:20])), "11 characters at %d, %d after them", before, after)
+		}
+	}
+}

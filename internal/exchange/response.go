@@ -20,9 +20,10 @@ import (
 )
 
 const (
-	// maxReply bounds the body of a successful response. STS sends about 2 KiB, most of it
-	// the session token, whose size AWS does not specify.
-	maxReply = 256 << 10
+	// maxReply bounds the body of a successful response. Most of it is the session token, whose size
+	// AWS does not specify.
+	maxReply   = 256 << 10
+	usualReply = 2 << 10
 
 	// maxErrorBody bounds how much is read of any other response.
 	maxErrorBody = 64 << 10
@@ -44,6 +45,7 @@ type response struct {
 	bodyErr   error // the error of reading the body
 
 	retryAfter time.Duration // the delay that the server requests
+	result     result
 }
 
 // errorDocument is the body of an error response. STS wraps the error in an outer element, S3 does
@@ -60,8 +62,8 @@ func newResponse(requested time.Duration, secrets secrets) *response {
 	return &response{sent: time.Now(), requested: requested, secrets: secrets}
 }
 
-// recorder is an HTTP client that records the response. The response that it returns to the SDK
-// repeats no secrets of the request, because the SDK's errors, logs and spans contain parts of it.
+// recorder is an HTTP client that records the response. It returns a successful response to the SDK without
+// its body, and any other without secrets: the SDK's errors, logs and spans contain parts of what it reads.
 type recorder struct {
 	sts.HTTPClient
 	config   *config.Config
@@ -90,11 +92,10 @@ func (c recorder) Do(request *http.Request) (*http.Response, error) {
 	r.date = dateOf(response.Header)
 	r.retryAfter = schedule.ParseRetryAfter(response.Header.Get("X-Amz-Retry-After"))
 	if r.succeeded() {
-		text, confirmed := r.readReply(body, response.ContentLength)
-		if r.bodyErr != nil {
+		if r.readResult(body); r.bodyErr != nil {
 			return nil, r.bodyErr
 		}
-		return r.http(request, text, confirmed), nil
+		return r.http(request, nil, r.isDateOfSTS()), nil
 	}
 	r.readError(body)
 	return r.http(request, r.errorDocument(), isAboutTime(r.code, r.message)), nil

@@ -2,16 +2,14 @@ package exchange
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
+	"github.com/aws/aws-sdk-go-v2/service/sts/types"
 
 	"github.com/irsakit/irsakit/internal/config"
-	"github.com/irsakit/irsakit/internal/explain"
-	"github.com/irsakit/irsakit/internal/schedule"
 )
 
 // Signer provides the credentials that sign the requests of a role chain.
@@ -38,34 +36,19 @@ func (c *Client) AssumeRole(ctx context.Context, cfg *config.Config, input *sts.
 	if err != nil {
 		return nil, c.failure(recorded, err)
 	}
-	if !isComplete(out) {
-		return nil, fmt.Errorf("the response contains incomplete credentials: %w", explain.ErrNotSTS)
+	if out == nil {
+		return nil, errNoResult
 	}
-	if c := out.Credentials; !canBeSent(*c.AccessKeyId, *c.SecretAccessKey, *c.SessionToken) {
-		return nil, errUnusable
-	}
-	account, err := checkAssumed(cfg.RoleARN, out.AssumedRoleUser)
+	creds, err := recorded.credentials(cfg.RoleARN, out.Credentials, out.AssumedRoleUser, received)
 	if err != nil {
 		return nil, err
 	}
-	expires := recorded.expiry(*out.Credentials.Expiration, received)
-	if left := expires.Sub(received.Round(0)); left < schedule.MinLifetime {
-		return nil, fmt.Errorf("the credentials in the response expire in %v: %w", left.Round(time.Second), explain.ErrClock)
+	local := *out // a mock can return the same output again
+	local.Credentials = &types.Credentials{
+		AccessKeyId: &creds.AccessKeyID, SecretAccessKey: &creds.SecretAccessKey, SessionToken: &creds.SessionToken, Expiration: &creds.Expires,
 	}
-	local, creds := *out, *out.Credentials // a mock can return the same output again
-	local.Credentials, creds.Expiration = &creds, &expires
-	if account == "" {
+	if creds.AccountID == "" {
 		local.AssumedRoleUser = nil // the SDK's provider would take any account from it
 	}
 	return &local, nil
-}
-
-// isComplete reports whether a response has all the fields that the SDK's provider reads.
-func isComplete(out *sts.AssumeRoleOutput) bool {
-	if out == nil || out.Credentials == nil {
-		return false
-	}
-	c := out.Credentials
-	return aws.ToString(c.AccessKeyId) != "" && aws.ToString(c.SecretAccessKey) != "" && c.SessionToken != nil &&
-		c.Expiration != nil && !c.Expiration.IsZero()
 }

@@ -2,8 +2,6 @@ package exchange
 
 import (
 	"context"
-	"fmt"
-	"strings"
 	"sync/atomic"
 	"time"
 	"unique"
@@ -15,7 +13,6 @@ import (
 
 	"github.com/irsakit/irsakit/internal/config"
 	"github.com/irsakit/irsakit/internal/explain"
-	"github.com/irsakit/irsakit/internal/schedule"
 	"github.com/irsakit/irsakit/tokenfile"
 )
 
@@ -87,16 +84,12 @@ func (x *WebIdentity) assume(ctx context.Context, token tokenfile.Token) (creds 
 	if err != nil {
 		return aws.Credentials{}, x.Client.failure(recorded, err)
 	}
-	creds, err = credentialsOf(out, recorded, received)
-	if err != nil {
-		return aws.Credentials{}, err
+	if out == nil {
+		return aws.Credentials{}, errNoResult
 	}
-	account, err := checkAssumed(x.Config.RoleARN, out.AssumedRoleUser)
-	if err != nil {
-		return aws.Credentials{}, err
-	}
-	creds.AccountID = strings.Clone(account) // does not keep the ARN in memory
-	return creds, nil
+	creds, err = recorded.credentials(x.Config.RoleARN, out.Credentials, out.AssumedRoleUser, received)
+	creds.Source = stscreds.WebIdentityProviderName
+	return creds, err
 }
 
 func (x *WebIdentity) input(token string, claims tokenfile.Claims) *sts.AssumeRoleWithWebIdentityInput {
@@ -128,49 +121,4 @@ func (x *WebIdentity) SessionNameFor(claims tokenfile.Claims) string {
 	name := unique.Make(config.SessionName(claims))
 	x.SessionName.CompareAndSwap(nil, &name)
 	return x.SessionName.Load().Value()
-}
-
-// credentialsOf returns the credentials in STS's response, with their expiry on the local clock.
-// The response was complete at received.
-func credentialsOf(out *sts.AssumeRoleWithWebIdentityOutput, recorded *response, received time.Time) (aws.Credentials, error) {
-	if out == nil || out.Credentials == nil {
-		return aws.Credentials{}, fmt.Errorf("the response contains no credentials: %w", explain.ErrNotSTS)
-	}
-	c := out.Credentials
-	creds := aws.Credentials{
-		AccessKeyID:     aws.ToString(c.AccessKeyId),
-		SecretAccessKey: aws.ToString(c.SecretAccessKey),
-		SessionToken:    aws.ToString(c.SessionToken),
-		Source:          stscreds.WebIdentityProviderName,
-		CanExpire:       true,
-	}
-	switch {
-	case !creds.HasKeys():
-		return aws.Credentials{}, fmt.Errorf("the response contains credentials without keys: %w", explain.ErrNotSTS)
-	case !canBeSent(creds.AccessKeyID, creds.SecretAccessKey, creds.SessionToken):
-		return aws.Credentials{}, errUnusable
-	case c.Expiration == nil || c.Expiration.IsZero():
-		return aws.Credentials{}, fmt.Errorf("the response contains credentials without an expiry: %w", explain.ErrNotSTS)
-	}
-	creds.Expires = recorded.expiry(*c.Expiration, received)
-	if left := creds.Expires.Sub(received.Round(0)); left < schedule.MinLifetime {
-		return aws.Credentials{}, fmt.Errorf("the credentials in the response expire at %s: %w", c.Expiration.UTC().Format(time.RFC3339), explain.ErrClock)
-	}
-	return creds, nil
-}
-
-// errUnusable is the error of keys with line breaks or other characters that no header can contain, which
-// a gateway can add. They would fail in each request, but no service would reject them.
-var errUnusable = fmt.Errorf("the response contains keys with invalid characters: %w", explain.ErrNotSTS)
-
-// canBeSent reports whether keys have only visible ASCII characters.
-func canBeSent(keys ...string) bool {
-	for _, key := range keys {
-		for i := range len(key) {
-			if key[i] <= ' ' || key[i] > '~' {
-				return false
-			}
-		}
-	}
-	return true
 }

@@ -1,0 +1,124 @@
+package exchange
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
+	"github.com/aws/aws-sdk-go-v2/service/sts"
+	"github.com/aws/smithy-go/middleware"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/irsakit/irsakit/internal/config"
+	"github.com/irsakit/irsakit/internal/explain"
+)
+
+// answering returns an HTTP client that gets an HTTP 200 response with a body.
+func answering(body string) client {
+	return func(r *http.Request) (*http.Response, error) {
+		return &http.Response{StatusCode: http.StatusOK, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(body)), Request: r}, nil
+	}
+}
+
+func TestRetrieveReadsXMLOfEveryForm(t *testing.T) {
+	document := success(goodARN, "secret", "session")
+	for name, document := range map[string]string{
+		"STS's":           document,
+		"declaration":     `<?xml version="1.0" encoding="UTF-8"?>` + "\n" + document + "\n",
+		"byte order mark": "\ufeff" + document,
+		"namespace":       strings.Replace(document, "Response>", `Response xmlns="https://sts.amazonaws.com/doc/2011-06-15/">`, 1),
+		"prefixes":        strings.NewReplacer("</", "</a:", "<", "<a:").Replace(document),
+		"comment":         strings.Replace(document, "secret", "sec<!-- a -->ret", 1),
+		"CDATA":           strings.Replace(document, "secret", "<![CDATA[sec]]>ret", 1),
+		"entity":          strings.Replace(document, "secret", "&#115;ecret", 1),
+		"no time zone":    strings.Replace(document, "Z</Expiration>", "</Expiration>", 1),
+		"unknown element": strings.Replace(document, "<Credentials>", "<A><SecretAccessKey>a</SecretAccessKey></A><Credentials>", 1),
+	} {
+		t.Run(name, func(t *testing.T) {
+			creds, err := exchangeAt(t, "https://sts.example", answering(document))
+			require.NoError(t, err)
+			assert.Equal(t, "ASIAEXAMPLE", creds.AccessKeyID)
+			assert.Equal(t, "secret", creds.SecretAccessKey)
+			assert.Equal(t, "session", creds.SessionToken)
+			assert.Equal(t, "111122223333", creds.AccountID)
+			assert.WithinDuration(t, time.Now().Add(time.Hour), creds.Expires, time.Minute)
+		})
+	}
+}
+
+func TestRetrieveRejectsResponseThatIsNotXML(t *testing.T) {
+	document := success(goodARN, "secret", "session")
+	for _, document := range []string{
+		"", "text", "<AResponse>", "<AResponse></BResponse>", "<AResponse/>", "<ErrorResponse><Error><Code>AccessDenied</Code></Error></ErrorResponse>",
+		strings.TrimSuffix(document, "Response>"), document[:len(document)/2],
+		strings.Replace(document, "secret", "&secret;", 1), strings.Replace(document, "secret", "secret\xff", 1),
+		`<?xml version="1.0" encoding="a"?>` + document, `<?xml version="2"?>` + document,
+		strings.Replace(document, "<Expiration>", "<Expiration>in ", 1),
+	} {
+		_, err := exchangeAt(t, "https://sts.example", answering(document))
+		assert.EqualError(t, err, "the response contains no credentials: it is not from STS", document)
+	}
+}
+
+// The SDK's errors, logs and spans can contain what the SDK reads.
+func TestClientGivesSDKNoSuccessfulResponse(t *testing.T) {
+	var read string
+	observe := func(stack *middleware.Stack) error {
+		return stack.Deserialize.Add(middleware.DeserializeMiddlewareFunc("test", func(ctx context.Context, in middleware.DeserializeInput, next middleware.DeserializeHandler) (middleware.DeserializeOutput, middleware.Metadata, error) {
+			out, metadata, err := next.HandleDeserialize(ctx, in)
+			response := out.RawResponse.(*smithyhttp.Response)
+			body, _ := io.ReadAll(response.Body)
+			read += string(body)
+			for _, values := range response.Header {
+				read += strings.Join(values, " ")
+			}
+			response.Body = http.NoBody
+			return out, metadata, err
+		}), middleware.After)
+	}
+	own := sts.New(sts.Options{Region: "us-west-2", HTTPClient: answering(success(goodARN, "secret", "session")), APIOptions: []func(*middleware.Stack) error{observe}})
+	wrapper := &recordingWrapper{AssumeRoleWithWebIdentityAPIClient: own}
+	creds, err := exchangeShared(t, "https://sts.example", &config.Shared{STS: wrapper})
+	require.NoError(t, err)
+	assert.Equal(t, "secret", creds.SecretAccessKey)
+	assert.Equal(t, "text/xml", read)
+	assert.Equal(t, "ASIAEXAMPLE", *wrapper.out.Credentials.AccessKeyId, "a wrapper of the client gets the result")
+	assert.Equal(t, goodARN, *wrapper.out.AssumedRoleUser.Arn)
+}
+
+// recordingWrapper is an application's wrapper of an STS client.
+type recordingWrapper struct {
+	stscreds.AssumeRoleWithWebIdentityAPIClient
+	out *sts.AssumeRoleWithWebIdentityOutput
+}
+
+func (w *recordingWrapper) AssumeRoleWithWebIdentity(ctx context.Context, in *sts.AssumeRoleWithWebIdentityInput, opts ...func(*sts.Options)) (out *sts.AssumeRoleWithWebIdentityOutput, err error) {
+	w.out, err = w.AssumeRoleWithWebIdentityAPIClient.AssumeRoleWithWebIdentity(ctx, in, opts...)
+	return w.out, err
+}
+
+// What a Provider prints of a response must not contain parts of the request's secrets.
+func TestClientRedactsResultThatRepeatsSecret(t *testing.T) {
+	part := testToken[25:50]
+	_, err := exchangeAt(t, "https://sts.example", answering(strings.Replace(success(goodARN, "secret", "session"), "ASIAEXAMPLE", part, 1)))
+	require.ErrorIs(t, err, errRepeated)
+	assert.NotContains(t, err.Error(), part)
+
+	_, err = exchangeAt(t, "https://sts.example", answering(success("arn:aws:sts::111122223333:assumed-role/"+part+"/s", "secret", "session")))
+	require.ErrorIs(t, err, explain.ErrNotSTS)
+	assert.NotContains(t, err.Error(), part)
+
+	c := config.Config{RoleARN: "arn:aws:iam::111122223333:role/r", Region: "us-west-2", Shared: &config.Shared{
+		HTTPClient: answering("<GetCallerIdentityResponse><GetCallerIdentityResult><Arn>arn:" + part + "</Arn></GetCallerIdentityResult></GetCallerIdentityResponse>"),
+	}}
+	name, err := NewClient(&c, 0).Identify(t.Context(), &c, aws.Credentials{AccessKeyID: "ASIAEXAMPLE", SecretAccessKey: "secret-of-a-role", SessionToken: part})
+	require.NoError(t, err)
+	assert.Equal(t, "arn:"+redacted, name)
+}
