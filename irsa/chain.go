@@ -89,17 +89,30 @@ type chainExchange struct {
 	source   *Provider
 	derived  *Provider
 	config   *config.Config
-	role     ChainedRole                  // only if the derived Provider is a Pool's
 	provider *stscreds.AssumeRoleProvider // nil if the derived Provider is a Pool's
+
+	// Set if the derived Provider is a Pool's. The other options of the role are in config.
+	tags              map[string]string
+	transitiveTagKeys []string
+	sourceIdentity    string
 
 	signedWith string // the source's access key ID; needs no lock, because attempts never overlap
 }
 
 // newChained returns the Provider of a role in a Pool that the source assumes.
 func newChained(source *Provider, c *config.Config, role ChainedRole) *Provider {
-	role.Tags, role.TransitiveTagKeys, role.PolicyARNs = maps.Clone(role.Tags), slices.Clone(role.TransitiveTagKeys), slices.Clone(role.PolicyARNs)
-	x := &chainExchange{source: source, config: c, role: role}
+	x := &chainExchange{source: source, config: c, sourceIdentity: role.SourceIdentity}
+	x.tags, x.transitiveTagKeys = maps.Clone(role.Tags), slices.Clone(role.TransitiveTagKeys)
 	return x.newProvider()
+}
+
+// role returns the options of a role in a Pool.
+func (x *chainExchange) role() *ChainedRole {
+	c := x.config
+	return &ChainedRole{
+		RoleARN: c.RoleARN, SessionName: c.SessionName, Duration: c.Duration, Policy: c.Policy, PolicyARNs: c.PolicyARNs, ExternalID: c.ExternalID,
+		Tags: x.tags, TransitiveTagKeys: x.transitiveTagKeys, SourceIdentity: x.sourceIdentity,
+	}
 }
 
 // newProvider returns the derived Provider.
@@ -151,7 +164,7 @@ func (x *chainExchange) sdkProvider() *stscreds.AssumeRoleProvider {
 	if x.provider != nil {
 		return x.provider
 	}
-	return stscreds.NewAssumeRoleProvider(x, x.role.RoleARN, x.role.apply)
+	return stscreds.NewAssumeRoleProvider(x, x.config.RoleARN, x.role().apply)
 }
 
 // rejectionOf returns the rejection of the source's credentials that a failed request reports, or

@@ -166,7 +166,7 @@ func (opts *RoleOptions) target() string {
 func optionsOf(p *Provider) (*RoleOptions, config.SourceKey) {
 	var chain []ChainedRole
 	for ; p.chain != nil; p = p.chain.source {
-		chain = append(chain, p.chain.role)
+		chain = append(chain, *p.chain.role())
 	}
 	slices.Reverse(chain)
 	c := p.config
@@ -179,7 +179,7 @@ func optionsOf(p *Provider) (*RoleOptions, config.SourceKey) {
 // keyOfProvider returns the key of a Provider of a Pool.
 func keyOfProvider(p *Provider) roleKey {
 	if p.chain != nil {
-		return linkKey(&p.chain.role, p.chain.source)
+		return linkKey(p.chain.role(), p.chain.source)
 	}
 	return keyOf(optionsOf(p))
 }
