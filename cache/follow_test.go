@@ -3,6 +3,7 @@ package cache_test
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"log/slog"
 	"sync"
 	"testing"
@@ -34,6 +35,10 @@ func (f *follower) Completed(o follow.Outcome) {
 	f.outcomes = append(f.outcomes, o.Err)
 	f.outcomesMu.Unlock()
 	f.completed(o)
+}
+
+func (f *follower) Explain(_ context.Context, err error) error {
+	return fmt.Errorf("explained: %w", err)
 }
 
 func (f *follower) Serve(accessKeyID string) { f.served = append(f.served, accessKeyID) }
@@ -90,6 +95,15 @@ func TestCacheUsesFollowerLogger(t *testing.T) {
 		synctest.Wait()
 		assert.Contains(t, lines.String(), "initial attempt failed")
 		assert.Empty(t, others.String())
+	})
+}
+
+func TestMinTTLReturnsErrorOfFollower(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := &follower{source: source{lifetime: time.Hour}, completed: func(follow.Outcome) {}}
+		_, err := newCache(t, f).MinTTL(time.Hour).Retrieve(t.Context())
+		assert.ErrorIs(t, err, cache.ErrMinTTL)
+		assert.ErrorContains(t, err, "explained: ")
 	})
 }
 

@@ -226,14 +226,21 @@ type view struct {
 func (v *view) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	s := v.cache.state.Load()
 	now := time.Now()
-	if now.UnixNano() < s.fastWall-int64(v.minTTL) && s.fastElapsed.Sub(now) > v.minTTL && v.minTTL <= schedule.MaxMinTTL(s.lifetime) {
+	if end := now.Add(v.minTTL); end.UnixNano() < s.fastWall && end.Before(s.fastElapsed) && v.minTTL <= schedule.MaxMinTTL(s.lifetime) {
 		return s.creds, nil
 	}
-	if now := schedule.At(now, v.cache.base); s.due.Reached(now) || s.unused || !s.serves(now, v.minTTL) {
-		return v.cache.wait(ctx, v.minTTL)
+	if now := schedule.At(now, v.cache.base); !s.due.Reached(now) && !s.unused && s.serves(now, v.minTTL) {
+		return s.creds, nil
 	}
-	return s.creds, nil
+	creds, err := v.cache.wait(ctx, v.minTTL)
+	if follower := v.cache.events.follower; err != nil && follower != nil {
+		err = follower.Explain(ctx, err)
+	}
+	return creds, err
 }
+
+// Format calls the Cache's Format.
+func (v *view) Format(f fmt.State, verb rune) { v.cache.Format(f, verb) }
 
 // AdjustExpiresBy returns the credentials unchanged.
 func (v *view) AdjustExpiresBy(creds aws.Credentials, _ time.Duration) (aws.Credentials, error) {

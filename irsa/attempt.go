@@ -81,6 +81,16 @@ func (s followedSource) Completed(outcome follow.Outcome) {
 	}
 }
 
+// Explain returns the Error for an error of the cache.
+func (s followedSource) Explain(ctx context.Context, err error) error {
+	return s.provider.explain(ctx, err)
+}
+
+// ProviderSources returns the Provider's sources.
+func (s followedSource) ProviderSources() []aws.CredentialSource {
+	return s.provider.ProviderSources()
+}
+
 // Serve records the access key of credentials that the Provider will return.
 func (s followedSource) Serve(accessKeyID string) { s.provider.state.keys.record(accessKeyID) }
 

@@ -102,35 +102,8 @@ func (p *Provider) Ready(ctx context.Context) error {
 // [ErrInvalidRequest] that wraps [cache.ErrMinTTL], as soon as the lifetime is known.
 // A negative d counts as 0. The returned provider keeps p reachable.
 func (p *Provider) MinTTL(d time.Duration) aws.CredentialsProvider {
-	return &minTTLProvider{provider: p, credentials: p.cache.MinTTL(d)}
+	return p.cache.MinTTL(d)
 }
-
-// minTTLProvider is the credentials provider that MinTTL returns.
-type minTTLProvider struct {
-	provider    *Provider
-	credentials aws.CredentialsProvider
-}
-
-// Retrieve returns the Provider's credentials with at least v's minimum time to live.
-func (v *minTTLProvider) Retrieve(ctx context.Context) (creds aws.Credentials, err error) {
-	if creds, err = v.credentials.Retrieve(ctx); err != nil {
-		err = v.provider.explain(ctx, err)
-	}
-	return creds, err
-}
-
-// AdjustExpiresBy calls the Provider's AdjustExpiresBy.
-func (v *minTTLProvider) AdjustExpiresBy(creds aws.Credentials, d time.Duration) (aws.Credentials, error) {
-	return v.provider.AdjustExpiresBy(creds, d)
-}
-
-// ProviderSources returns the Provider's sources.
-func (v *minTTLProvider) ProviderSources() []aws.CredentialSource {
-	return v.provider.ProviderSources()
-}
-
-// Format calls the Provider's Format.
-func (v *minTTLProvider) Format(f fmt.State, verb rune) { v.provider.Format(f, verb) }
 
 // Refresh starts a new exchange and waits until it completes or ctx is done. Concurrent
 // calls share an exchange. Requested exchanges start at least a second apart, and after

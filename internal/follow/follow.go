@@ -2,7 +2,10 @@
 // outcomes of its attempts.
 package follow
 
-import "log/slog"
+import (
+	"context"
+	"log/slog"
+)
 
 // Outcome is the outcome of an attempt.
 type Outcome struct {
@@ -16,6 +19,9 @@ type Source[E any] interface {
 	// stored the outcome and holds no lock. No caller waits for Completed, but the attempt
 	// keeps its slot of the Limiter until Completed returns, so it must not block.
 	Completed(Outcome)
+
+	// Explain returns the error for a caller of a view, in place of the Cache's. ctx is the caller's.
+	Explain(ctx context.Context, err error) error
 
 	// Serve is called before the Cache serves new credentials, with their access key ID. It is
 	// not called for credentials that the Cache discards. The Cache holds its lock, so Serve must
