@@ -241,7 +241,7 @@ func (c *Cache) timeOut(a *attempt) {
 // fail publishes a failed attempt. c.mu must be held.
 func (c *Cache) fail(a *attempt, r result, now schedule.Moment) (err error, published bool) {
 	s := c.state.Load().withFailure(r.err, r.permanent)
-	left := c.scheduler.minTTLs.untilEnd(s.lifetime, s.until.Until(now))
+	left := c.scheduler.minTTLs.UntilEnd(s.lifetime, s.until.Until(now))
 	wait := schedule.RetryAfter(s.failures, left, s.permanent, r.wait, c.random())
 	c.scheduler.retryServing, c.scheduler.retryEmpty = now.Add(wait.Serving), now.Add(wait.Empty)
 	c.publish(a, s, now, true)

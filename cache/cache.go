@@ -39,7 +39,7 @@ type Cache struct {
 // An attempt is one call of source.Retrieve. Its context does not depend on any caller's and ends
 // after [Options].AttemptTimeout. The source should not retry for long, because the Cache retries.
 func New(source aws.CredentialsProvider, optFns ...func(*Options)) *Cache {
-	c := &Cache{source: source, base: time.Now(), random: rand.Float64, scheduler: scheduler{lastReplace: schedule.Never(), minTTLs: minTTLs{}}}
+	c := &Cache{source: source, base: time.Now(), random: rand.Float64, scheduler: scheduler{lastReplace: schedule.Never(), minTTLs: schedule.MinTTLs{}}}
 	for _, fn := range optFns {
 		fn(&c.opts)
 	}

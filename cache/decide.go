@@ -81,12 +81,12 @@ func dueAt(s *snapshot, r reasons, now schedule.Moment, serving bool) schedule.M
 // scheduler contains the state from which the next attempt is decided. Cache.mu guards it.
 type scheduler struct {
 	reasons
-	attempt         *attempt        // the running attempt, or nil
-	completed       int             // number of the last attempt whose outcome is known
-	lastReplace     schedule.Moment // when Replace last started an attempt; Never before the first time
-	withdrawn       []string        // access key IDs that must not be served again, the newest last
-	unusedLifetimes int             // number of consecutive lifetimes before the current one in which the credentials were not used
-	minTTLs         minTTLs         // minimum TTLs of the views
+	attempt         *attempt         // the running attempt, or nil
+	completed       int              // number of the last attempt whose outcome is known
+	lastReplace     schedule.Moment  // when Replace last started an attempt; Never before the first time
+	withdrawn       []string         // access key IDs that must not be served again, the newest last
+	unusedLifetimes int              // number of consecutive lifetimes before the current one in which the credentials were not used
+	minTTLs         schedule.MinTTLs // minimum TTLs of the views
 
 	timer   *time.Timer
 	changed chan struct{} // closed when the state has changed

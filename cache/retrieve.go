@@ -168,12 +168,12 @@ func (c *Cache) MinTTL(d time.Duration) aws.CredentialsProvider {
 		if c := cache.Value(); c != nil {
 			c.mu.Lock()
 			defer c.mu.Unlock()
-			c.scheduler.minTTLs.add(minTTL, -1)
+			c.scheduler.minTTLs.Add(minTTL, -1)
 		}
 	}, weak.Make(c))
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.scheduler.minTTLs.add(minTTL, 1)
+	c.scheduler.minTTLs.Add(minTTL, 1)
 	s := c.state.Load()
 	if at := c.refreshAt(s); !s.repeated && at.Elapsed < s.refreshAt.Elapsed {
 		next := *s
@@ -182,39 +182,6 @@ func (c *Cache) MinTTL(d time.Duration) aws.CredentialsProvider {
 		c.advance(nil)
 	}
 	return v
-}
-
-// minTTLs counts the views by their minimum TTL. It is in whole seconds, so that there are few entries
-// even if callers compute each minimum.
-type minTTLs map[time.Duration]int
-
-// add adds n views, or removes them if n is negative.
-func (m minTTLs) add(d time.Duration, n int) {
-	if m[d] += n; m[d] == 0 {
-		delete(m, d)
-	}
-}
-
-// longest returns the largest minimum TTL below left that credentials with the given lifetime can
-// satisfy. Views that require more get an error. They must not cause early refreshes, which would make
-// callers of other views wait.
-func (m minTTLs) longest(lifetime, left time.Duration) (d time.Duration) {
-	for minTTL := range m {
-		if minTTL < left && minTTL <= schedule.MaxMinTTL(lifetime) {
-			d = max(d, minTTL)
-		}
-	}
-	return d
-}
-
-// untilEnd returns the time until the next end of serving: that for the views with the largest minimum
-// TTL below left, or that for all callers, which is left. It ignores views whose end is so close to the
-// latter that the backoff after an attempt for them would skip it.
-func (m minTTLs) untilEnd(lifetime, left time.Duration) time.Duration {
-	if d := m.longest(lifetime, left); d >= 10*time.Second {
-		return left - d
-	}
-	return left
 }
 
 // view is a Cache with a minimum TTL.

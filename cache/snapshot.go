@@ -122,10 +122,9 @@ func (s *snapshot) expiresBefore(other *snapshot, now schedule.Moment) bool {
 
 // withRepeated returns the state after the source returned the credentials of s again, or others that
 // expire sooner. If they are the same, serving ends one second before they expire, because the source
-// has none that last longer. The next attempt starts when half of the time until the end has passed,
-// after at least one second; the last one starts at the end. The end is the expiry if they are the
-// same, otherwise the end of serving, and earlier by the minimum TTL of views.
-func (s *snapshot) withRepeated(creds aws.Credentials, now schedule.Moment, views minTTLs) *snapshot {
+// has none that last longer. The next attempt is scheduled by the expiry if they are the same, otherwise
+// by the end of serving, and earlier by the minimum TTL of views.
+func (s *snapshot) withRepeated(creds aws.Credentials, now schedule.Moment, views schedule.MinTTLs) *snapshot {
 	next := *s
 	next.failures, next.failure, next.permanent, next.due = 0, nil, false, schedule.Never()
 	next.repeated = true
@@ -135,12 +134,7 @@ func (s *snapshot) withRepeated(creds aws.Credentials, now schedule.Moment, view
 		next.until = end.Add(-time.Second)
 		next.creds.Expires = next.until.Time()
 	}
-	left := views.untilEnd(s.lifetime, end.Until(now))
-	wait := max(left/2, time.Second)
-	if left-wait < 2*time.Second { // too short for another attempt before the end
-		wait = max(left, time.Second)
-	}
-	next.refreshAt = now.Add(wait)
+	next.refreshAt = now.Add(schedule.RepeatedAfter(views.UntilEnd(s.lifetime, end.Until(now))))
 	return &next
 }
 
@@ -154,7 +148,7 @@ func (c *Cache) refreshAt(s *snapshot) schedule.Moment {
 	if !s.creds.CanExpire {
 		return schedule.Never()
 	}
-	minTTL := c.scheduler.minTTLs.longest(s.lifetime, s.lifetime)
+	minTTL := c.scheduler.minTTLs.Longest(s.lifetime, s.lifetime)
 	if _, ok := c.source.(*aws.CredentialsCache); ok {
 		minTTL = max(minTTL, sdkCacheMinTTL)
 	}

@@ -42,6 +42,17 @@ func RefreshAfter(lifetime, minTTL time.Duration, r float64) time.Duration {
 	return spread(end/4*3, end, r)
 }
 
+// RepeatedAfter returns the time until the next attempt after the source returned the same credentials
+// again. left is the time until their end. Attempts follow each time half of it has passed, at least one
+// second apart, and the last one at the end.
+func RepeatedAfter(left time.Duration) time.Duration {
+	wait := max(left/2, time.Second)
+	if left-wait < 2*time.Second { // too short for another attempt before the end
+		return max(left, time.Second)
+	}
+	return wait
+}
+
 const (
 	// DateTolerance is the maximum difference between Expiration - Date and the lifetime
 	// granted: both have whole seconds, and STS does not read its clock for both at once.

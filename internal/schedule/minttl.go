@@ -1,0 +1,36 @@
+package schedule
+
+import "time"
+
+// MinTTLs counts the views of a Cache by their minimum TTL. It is in whole seconds, so that there are few entries
+// even if callers compute each minimum.
+type MinTTLs map[time.Duration]int
+
+// Add adds n views, or removes them if n is negative.
+func (m MinTTLs) Add(d time.Duration, n int) {
+	if m[d] += n; m[d] == 0 {
+		delete(m, d)
+	}
+}
+
+// Longest returns the largest minimum TTL below left that credentials with the given lifetime can
+// satisfy. Views that require more get an error. They must not cause early refreshes, which would make
+// callers of other views wait.
+func (m MinTTLs) Longest(lifetime, left time.Duration) (d time.Duration) {
+	for minTTL := range m {
+		if minTTL < left && minTTL <= MaxMinTTL(lifetime) {
+			d = max(d, minTTL)
+		}
+	}
+	return d
+}
+
+// UntilEnd returns the time until the next end of serving: that for the views with the largest minimum
+// TTL below left, or that for all callers, which is left. It ignores views whose end is so close to the
+// latter that the backoff after an attempt for them would skip it.
+func (m MinTTLs) UntilEnd(lifetime, left time.Duration) time.Duration {
+	if d := m.Longest(lifetime, left); d >= 10*time.Second {
+		return left - d
+	}
+	return left
+}
