@@ -38,6 +38,7 @@ type Config struct {
 	PolicyARNs  []string
 
 	// Set only for role chains.
+	Chained            bool
 	ExternalID         string
 	Tagged, Identified bool // whether the request sets session tags, and a source identity
 

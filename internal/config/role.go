@@ -50,7 +50,7 @@ const MaxChainedDuration = time.Hour
 // session.
 func (c *Config) Derive(roleARN string) *Config {
 	derived := *c
-	derived.RoleARN, derived.TokenFile, derived.Token = roleARN, "", nil
+	derived.RoleARN, derived.TokenFile, derived.Token, derived.Chained = roleARN, "", nil, true
 	derived.SessionName, derived.Duration, derived.Policy, derived.PolicyARNs = "", 0, "", nil
 	derived.ExternalID, derived.Tagged, derived.Identified = "", false, false
 	return &derived

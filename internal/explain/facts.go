@@ -21,7 +21,8 @@ type Facts struct {
 	Err             error // the cause
 	Code            string
 	RoleARN         string
-	Source          string        // the role whose credentials sign the request; empty for a web identity
+	Source          string        // the role whose credentials sign the request; empty for a web identity and in errors about settings
+	Chained         bool          // the role is assumed in a role chain; implied by Source
 	ExternalID      string        // only for role chains, like Tagged and Identified
 	Duration        time.Duration // the requested lifetime of the session
 	Tagged          bool          // the request has session tags
@@ -39,7 +40,12 @@ type Facts struct {
 
 func (f Facts) is(kind error) bool { return errors.Is(f.Kind, kind) }
 
-func (f Facts) setup() setup { return setupOf(f.Source) }
+func (f Facts) setup() setup {
+	if f.Chained {
+		return chained
+	}
+	return setupOf(f.Source)
+}
 
 func setupOf(source string) setup {
 	if source == "" {

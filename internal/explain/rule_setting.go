@@ -1,5 +1,11 @@
 package explain
 
+// The advice for an invalid session name in a role chain.
+const (
+	chainedNameFix  = "correct AssumeRoleOptions.RoleSessionName"
+	chainedNameText = "correct AssumeRoleOptions.RoleSessionName (in a Pool, SessionName of ChainedRole): it must have 2 to 64 characters: letters, digits and the characters _+=,.@- (no spaces)"
+)
+
 // settingRules contains the advice for invalid and missing settings. The phrases are the library's own.
 var settingRules = []rule{
 	{
@@ -19,8 +25,15 @@ var settingRules = []rule{
 		text: "use the SDK's own credentials in this pod (config.LoadDefaultConfig); or delete the pod identity association, annotate the service account with eks.amazonaws.com/role-arn, allow it in the role's trust policy, and recreate the pod",
 	},
 	{
+		heading: HeadingRoleARN, only: chained, fix: "correct the role ARN that the program sets",
+		text: "correct the role ARN that the program sets, so that it looks like {examplearn}",
+	},
+	{
 		heading: HeadingRoleARN, fix: "correct the annotation eks.amazonaws.com/role-arn and recreate the pod",
 		text: "write the role's ARN, such as arn:aws:iam::111122223333:role/name, into the service account's annotation eks.amazonaws.com/role-arn, and recreate the pod; or correct AWS_ROLE_ARN or the option, if the application sets it",
+	},
+	{
+		heading: HeadingSettings, phrases: []string{"session name"}, only: chained, fix: chainedNameFix, text: chainedNameText,
 	},
 	{
 		heading: HeadingSettings, phrases: []string{"session name"}, fix: "correct AWS_ROLE_SESSION_NAME or Options.SessionName",
@@ -61,8 +74,16 @@ var settingRules = []rule{
 		text: "unset AWS_ENDPOINT_URL_STS and Options.Endpoint, to use the endpoint of the region; or set the whole URL, such as https://sts.us-west-2.amazonaws.com",
 	},
 	{
+		heading: HeadingSessionDuration, only: chained, fix: "set a duration from 15m to 1h, or none",
+		text: "set AssumeRoleOptions.Duration=1h, the default and the maximum in role chains, or any whole number of seconds from 15 minutes on",
+	},
+	{
 		heading: HeadingSessionDuration, fix: "set a duration from 15m to 12h, or none",
 		text: "set Options.Duration=1h, the default and the maximum in role chains, or any whole number of seconds from 15 minutes to 12 hours",
+	},
+	{
+		heading: HeadingSessionPolicy, only: chained, fix: "correct or shorten AssumeRoleOptions.Policy and PolicyARNs",
+		text: "correct or shorten AssumeRoleOptions.Policy and AssumeRoleOptions.PolicyARNs. A long policy can be put into a managed policy, to be named in PolicyARNs",
 	},
 	{
 		heading: HeadingSessionPolicy, phrases: []string{"in total"}, fix: "shorten Options.Policy, or pass fewer Options.PolicyARNs",
