@@ -42,7 +42,8 @@ type Config struct {
 	ExternalID         string
 	Tagged, Identified bool // whether the request sets session tags, and a source identity
 
-	OwnRegion bool // a role of a Pool has another region than the Pool
+	OwnRegion         bool // a role of a Pool has another region than the Pool
+	OwnRole, OwnToken bool // the program sets the role, and the token source, rather than the environment
 
 	Token     TokenSource // nil if there is none
 	TokenFile string      // empty if the tokens do not come from a file
@@ -129,6 +130,7 @@ func (env Environment) WithDefaults(given Config) (Config, Errors) {
 	var errs Errors
 	c, shared := given, *given.Shared
 	c.Shared = &shared
+	c.OwnRole, c.OwnToken = c.RoleARN != "", c.Token != nil || c.TokenFile != ""
 	env.setDefaults(&c, &errs)
 	c.PolicyARNs = CopyPolicyARNs(given.PolicyARNs)
 	if c.Shared.AttemptTimeout <= 0 {

@@ -17,6 +17,7 @@ import (
 // specifies the role and its session; everything else is the Pool's.
 func (c *Config) ResolveRole(pool *Config) Errors {
 	var errs Errors
+	c.OwnRole, c.OwnToken = pool.OwnRole || c.RoleARN != pool.RoleARN, true // other roles use the same token
 	errs.Add(explain.HeadingTokenSource, c.Source.validate(c.Token))
 	c.validateRole(&errs)
 	if len(c.Tenant) > MaxIdentity {

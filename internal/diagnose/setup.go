@@ -61,10 +61,10 @@ func (d *diagnosis) checkRole(context.Context) {
 	if d.failIf(nameRole, explain.HeadingRoleARN) {
 		return
 	}
-	if other := d.facts(nil, nil).OtherPartition(); other != "" {
+	if f := d.facts(nil, nil); f.OtherPartition() != "" {
 		d.fail(nameRole,
-			fmt.Errorf("%s is not in the partition of the region %s, which is %s: a role cannot be assumed from another partition", d.config.RoleARN, d.config.Region, other),
-			explain.Advice{Heading: explain.HeadingRoleARN, Text: "correct the annotation eks.amazonaws.com/role-arn and recreate the pod, or correct AWS_REGION"})
+			fmt.Errorf("%s is not in the partition of the region %s, which is %s: a role cannot be assumed from another partition", f.RoleARN, f.Region, f.OtherPartition()),
+			explain.For(f))
 		return
 	}
 	d.pass(nameRole, "%s", d.config.RoleARN)

@@ -23,6 +23,8 @@ type Facts struct {
 	RoleARN         string
 	Source          string        // the role whose credentials sign the request; empty for a web identity and in errors about settings
 	Chained         bool          // the role is assumed in a role chain; implied by Source
+	OwnRole         bool          // the program sets the role, not the environment
+	OwnToken        bool          // the program sets the token source, not the environment
 	ExternalID      string        // only for role chains, like Tagged and Identified
 	Duration        time.Duration // the requested lifetime of the session
 	Tagged          bool          // the request has session tags

@@ -154,7 +154,7 @@ var accessRules = []rule{
 	{
 		codes: []string{"AccessDenied"}, kind: ErrAccessDenied, heading: HeadingAccessDenied,
 		fix:    "correct the role ARN, or allow this service account in its trust policy",
-		text:   "the role does not exist, or its trust policy does not allow this token. If the ARN is wrong, correct the annotation eks.amazonaws.com/role-arn. After any change of it, recreate the pod{deletepod}: a pod keeps the role that it was created with. Otherwise the trust policy of {role} needs the statement {statement}",
+		text:   "the role does not exist, or its trust policy does not allow this token. If the ARN is wrong, {correctarn}. Otherwise the trust policy of {role} needs the statement {statement}",
 		source: "https://repost.aws/knowledge-center/eks-load-balancer-webidentityerr",
 	},
 }

@@ -90,6 +90,12 @@ var requestRules = []rule{
 		source: "https://repost.aws/knowledge-center/eks-troubleshoot-irsa-errors",
 	},
 	{
+		phrases: []string{"ARN is invalid", "'roleArn'"}, when: func(f Facts) bool { return f.OwnRole }, kind: ErrInvalidRequest, heading: HeadingRoleARN,
+		fix:    "check the account, partition and path of the role ARN",
+		text:   "correct the role ARN that the program sets: it looks like {examplearn}. If it is right, the region {region} is in another partition",
+		source: "https://repost.aws/knowledge-center/eks-troubleshoot-irsa-errors",
+	},
+	{
 		phrases: []string{"ARN is invalid", "'roleArn'"}, kind: ErrInvalidRequest, heading: HeadingRoleARN,
 		fix:    "check the account, partition and path of the role ARN in the annotation",
 		text:   "correct AWS_ROLE_ARN. It comes from the service account's annotation eks.amazonaws.com/role-arn, and looks like {examplearn}. Then recreate the pod. If the ARN is right, AWS_REGION is in another partition",

@@ -13,6 +13,14 @@ var settingRules = []rule{
 		text: "the EKS webhook sets both variables when a pod is created, if its service account has the annotation eks.amazonaws.com/role-arn: check that the service account has it, that the pod uses this service account, and recreate the pod",
 	},
 	{
+		heading: HeadingHalfInjected, phrases: []string{"there is a token"}, when: func(f Facts) bool { return f.OwnToken }, fix: "set the role: AWS_ROLE_ARN, Options.RoleARN or RoleOptions.RoleARN",
+		text: "there is a token, so only the role is missing: set Options.RoleARN or AWS_ROLE_ARN, or in a Pool RoleOptions.RoleARN",
+	},
+	{
+		heading: HeadingHalfInjected, phrases: []string{"there is a role"}, when: func(f Facts) bool { return f.OwnRole }, fix: "set AWS_WEB_IDENTITY_TOKEN_FILE, or Options.TokenFile",
+		text: "the program sets the role, so only the token is missing: mount one, and set Options.TokenFile or AWS_WEB_IDENTITY_TOKEN_FILE. Or annotate the service account with eks.amazonaws.com/role-arn and recreate the pod: the EKS webhook then mounts a token and sets that variable",
+	},
+	{
 		heading: HeadingHalfInjected, phrases: []string{"there is a token"}, fix: "remove AWS_WEB_IDENTITY_TOKEN_FILE from the env and recreate the pod",
 		text: "the EKS webhook does not change a container that already has one of its two variables: remove AWS_WEB_IDENTITY_TOKEN_FILE from the container's own env, check that the service account has the annotation eks.amazonaws.com/role-arn, and recreate the pod. If you mount the token yourself, set AWS_ROLE_ARN too",
 	},
@@ -25,7 +33,7 @@ var settingRules = []rule{
 		text: "use the SDK's own credentials in this pod (config.LoadDefaultConfig); or delete the pod identity association, annotate the service account with eks.amazonaws.com/role-arn, allow it in the role's trust policy, and recreate the pod",
 	},
 	{
-		heading: HeadingRoleARN, only: chained, fix: "correct the role ARN that the program sets",
+		heading: HeadingRoleARN, when: func(f Facts) bool { return f.OwnRole || f.Chained }, fix: "correct the role ARN that the program sets",
 		text: "correct the role ARN that the program sets, so that it looks like {examplearn}",
 	},
 	{
