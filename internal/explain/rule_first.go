@@ -25,6 +25,12 @@ var firstCauses = []rule{
 		source: "https://docs.aws.amazon.com/whitepapers/latest/aws-fault-isolation-boundaries/partitions.html",
 	},
 	{
+		when: func(f Facts) bool { return f.TokenFile == "" && isAPIServerToken(f) }, heading: HeadingAudience,
+		fix:    functionAudienceFix,
+		text:   "the audience of the token of Options.Token is {tokenaudience}, the Kubernetes API server: request one with the audience sts.amazonaws.com (spec.audiences of a TokenRequest)",
+		source: tokenRequestDocument,
+	},
+	{
 		when: isAPIServerToken, heading: HeadingAudience,
 		fix:    "mount the IRSA token, which has the audience sts.amazonaws.com",
 		text:   "this is not the IRSA token: its audience is {tokenaudience}, the Kubernetes API server. Set AWS_WEB_IDENTITY_TOKEN_FILE=/var/run/secrets/eks.amazonaws.com/serviceaccount/token, the token that the EKS webhook mounts, or project one with the audience sts.amazonaws.com",

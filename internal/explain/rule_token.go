@@ -3,6 +3,7 @@ package explain
 import (
 	"errors"
 	"io/fs"
+	"slices"
 	"strings"
 	"time"
 
@@ -14,6 +15,13 @@ const (
 	webIdentityDocument = "https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRoleWithWebIdentity.html"
 	issuerDocument      = "https://docs.aws.amazon.com/IAM/latest/APIReference/API_CreateOpenIDConnectProvider.html"
 	volumeDocument      = "https://kubernetes.io/docs/concepts/storage/projected-volumes/"
+
+	tokenRequestDocument = "https://kubernetes.io/docs/reference/kubernetes-api/authentication-resources/token-request-v1/"
+)
+
+const (
+	projectedFix        = "use the service account's projected token, with the audience sts.amazonaws.com"
+	functionAudienceFix = "request tokens with the audience sts.amazonaws.com in Options.Token"
 )
 
 // Publish is the advice for an issuer that AWS cannot reach.
@@ -44,9 +52,20 @@ var tokenRules = []rule{
 	},
 	{
 		codes: []string{"InvalidIdentityToken"}, when: isSecretToken, kind: ErrTokenRejected, heading: HeadingTokenRejected,
-		fix:    "use the service account's projected token, with the audience sts.amazonaws.com",
+		fix:    projectedFix,
 		text:   "the token has no audience, so it is not a projected token, but that of a service account's secret: remove AWS_WEB_IDENTITY_TOKEN_FILE from the container's own env and recreate the pod, so that the webhook sets it. If you mount the token yourself, use a projected volume with the audience sts.amazonaws.com",
 		source: "https://kubernetes.io/docs/concepts/security/service-accounts/#auth-mechanisms",
+	},
+	{
+		phrases: []string{missingClaim}, when: func(f Facts) bool { return f.TokenFile == "" }, kind: ErrTokenRejected, heading: HeadingTokenRejected,
+		fix:    "return tokens with the claims iss, sub, aud, exp and iat",
+		text:   "the token of Options.Token lacks a claim that STS requires. It must have iss, sub, aud, exp and iat, as the token of a TokenRequest has",
+		source: tokenRequestDocument,
+	},
+	{
+		phrases: []string{missingClaim}, kind: ErrTokenRejected, heading: HeadingTokenRejected, fix: projectedFix,
+		text:   "the token lacks a claim that STS requires (iss, sub, aud, exp or iat), so it is not a projected token of a service account: set AWS_WEB_IDENTITY_TOKEN_FILE to one, with the audience sts.amazonaws.com",
+		source: "https://github.com/aws/aws-sdk-ruby/issues/2698",
 	},
 	{
 		phrases: []string{"No OpenIDConnect provider found"}, when: func(f Facts) bool { return IsUnregistrable(f.Claims.Issuer) },
@@ -69,10 +88,21 @@ var tokenRules = []rule{
 		source: "https://github.com/kubernetes-sigs/aws-load-balancer-controller/issues/2315",
 	},
 	{
-		phrases: []string{"Incorrect token audience"}, when: func(f Facts) bool { return f.audience() == STSAudience }, kind: ErrTokenRejected, heading: HeadingAudience,
+		phrases: []string{"Incorrect token audience"}, when: func(f Facts) bool { return slices.Contains(f.Claims.Audience, STSAudience) }, kind: ErrTokenRejected, heading: HeadingAudience,
 		fix:    "add the client ID sts.amazonaws.com to the OIDC provider",
 		text:   "the OIDC provider in {account} does not accept the token's audience: aws iam add-client-id-to-open-id-connect-provider --open-id-connect-provider-arn {providerarg} --client-id {audiencearg}",
 		source: "https://github.com/terraform-aws-modules/terraform-aws-eks/issues/1704",
+	},
+	{
+		phrases: []string{"Incorrect token audience"}, when: func(f Facts) bool { return f.TokenFile != "" && len(f.Claims.Audience) == 0 }, kind: ErrTokenRejected, heading: HeadingAudience, fix: projectedFix,
+		text:   "the token has no audience, so it is not a projected token for STS: set AWS_WEB_IDENTITY_TOKEN_FILE to one, with the audience sts.amazonaws.com",
+		source: "https://github.com/aws/amazon-eks-pod-identity-webhook/blob/master/README.md",
+	},
+	{
+		phrases: []string{"Incorrect token audience"}, when: func(f Facts) bool { return f.TokenFile == "" }, kind: ErrTokenRejected, heading: HeadingAudience,
+		fix:    functionAudienceFix,
+		text:   "the token of Options.Token is for {tokenaudience}, and STS expects sts.amazonaws.com: request one with that audience (spec.audiences of a TokenRequest)",
+		source: tokenRequestDocument,
 	},
 	{
 		phrases: []string{"Incorrect token audience"}, kind: ErrTokenRejected, heading: HeadingAudience,
@@ -112,12 +142,12 @@ var tokenRules = []rule{
 	},
 	{
 		codes: []string{"InvalidIdentityToken"}, kind: ErrTokenRejected, heading: HeadingTokenRejected,
-		fix:    "use the service account's projected token, with the audience sts.amazonaws.com",
+		fix:    projectedFix,
 		text:   "STS does not accept the token: check that {tokenfile} is the projected token of the pod's service account, with the audience sts.amazonaws.com. If it is, recreate the pod{deletepod}, which gets a new token. If STS rejects that one too, check that the issuer publishes the keys of the API server (jwks_uri in its /.well-known/openid-configuration)",
 		source: webIdentityDocument,
 	},
 	{
-		kind: ErrTokenRejected, heading: HeadingTokenRejected, fix: "use the service account's projected token, with the audience sts.amazonaws.com",
+		kind: ErrTokenRejected, heading: HeadingTokenRejected, fix: projectedFix,
 		text:   "STS does not accept the token: check that {tokenfile} is the projected token of the pod's service account, with the audience sts.amazonaws.com. If it is, recreate the pod{deletepod}, which gets a new token. If STS rejects that one too, check that the issuer publishes the keys of the API server (jwks_uri in its /.well-known/openid-configuration)",
 		source: webIdentityDocument,
 	},
@@ -151,6 +181,10 @@ var clockRules = []rule{
 		source: webIdentityDocument,
 	},
 	{
+		when: func(f Facts) bool { return f.TokenFile != "" && f.Claims.Expiry.IsZero() }, kind: ErrTokenExpired, heading: HeadingTokenRejected, fix: projectedFix,
+		text: "the token has no expiry, so it is not a projected token of a service account: set AWS_WEB_IDENTITY_TOKEN_FILE to one, with the audience sts.amazonaws.com",
+	},
+	{
 		when: func(f Facts) bool { return f.TokenFile != "" && f.Now.Before(f.Claims.Expiry) }, kind: ErrTokenExpired, heading: HeadingClock,
 		fix:    "correct the clock of this node",
 		text:   "the token expires at {expiry}, which this node's clock has not reached, so the clock is behind: set it (for example with chronyc makestep), and check its time synchronization",
@@ -175,7 +209,7 @@ var tokenFileRules = []rule{
 		phrases: []string{"forbidden"}, when: func(f Facts) bool { return f.TokenFile == "" && strings.Contains(f.text(), "serviceaccounts") }, kind: ErrTokenFile, heading: HeadingTokenSource,
 		fix:    "allow the program to create serviceaccounts/token in Kubernetes",
 		text:   "Kubernetes denied the token request of Options.Token: allow the service account that the program runs as to create serviceaccounts/token for the service account in the error, with a Role and a RoleBinding",
-		source: "https://kubernetes.io/docs/reference/kubernetes-api/authentication-resources/token-request-v1/",
+		source: tokenRequestDocument,
 	},
 	{
 		when: func(f Facts) bool { return f.TokenFile == "" }, kind: ErrTokenFile, heading: HeadingTokenSource,
@@ -221,6 +255,10 @@ var tokenFileRules = []rule{
 		text: "the path must be that of the token file itself: correct AWS_WEB_IDENTITY_TOKEN_FILE",
 	},
 }
+
+// missingClaim is part of STS's message about a token that lacks a claim.
+// https://github.com/aws/aws-sdk-ruby/issues/2698
+const missingClaim = "Missing a required claim"
 
 // isSecretToken reports whether the file contains the token of a service account's secret, which has
 // neither an audience nor an expiry.

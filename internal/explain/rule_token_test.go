@@ -1,0 +1,42 @@
+package explain
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+)
+
+// TestRuleForTokenIsTrueForToken checks the advice for rejected tokens that do not come from a file, or that
+// lack what other advice is about.
+func TestRuleForTokenIsTrueForToken(t *testing.T) {
+	function := func(f *Facts) { f.TokenFile = "" }
+	audiences := func(all ...string) func(*Facts) { return func(f *Facts) { f.Claims.Audience = all } }
+	none := func(f *Facts) { f.Claims.Expiry = time.Time{} }
+	const audience, missing = "Incorrect token audience", "Missing a required claim: sub"
+	for _, tt := range []struct {
+		name    string
+		facts   Facts
+		heading Heading
+		want    string
+		not     []string
+	}{
+		{"audience of a function", respond("InvalidIdentityToken", audience, "", function, audiences("vault")), HeadingAudience,
+			`is for "vault"`, []string{"annotation", "recreate", "AWS_WEB_IDENTITY_TOKEN_FILE"}},
+		{"API server's token of a function", respond("InvalidIdentityToken", audience, "", function, audiences("https://kubernetes.default.svc")), HeadingAudience,
+			"the Kubernetes API server", []string{"AWS_WEB_IDENTITY_TOKEN_FILE", "webhook mounts", "mount the"}},
+		{"no audience", respond("InvalidIdentityToken", audience, "", audiences()), HeadingAudience, "has no audience", []string{"client-id", "client ID"}},
+		{"missing claim", respond("InvalidIdentityToken", missing, ""), HeadingTokenRejected, "lacks a claim", []string{"jwks_uri", "recreate"}},
+		{"missing claim of a function", respond("InvalidIdentityToken", missing, "", function), HeadingTokenRejected, "Options.Token lacks a claim", []string{"AWS_WEB_IDENTITY_TOKEN_FILE", "publishes"}},
+		{"expired without an expiry", respond("ExpiredTokenException", "", "", none), HeadingTokenRejected, "has no expiry", []string{"0001-01-01", "kubelet"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			a := For(tt.facts)
+			assert.Equal(t, tt.heading, a.Heading)
+			assert.Contains(t, a.Text, tt.want)
+			for _, text := range tt.not {
+				assert.NotContains(t, a.Fix+"\n"+a.Text, text)
+			}
+		})
+	}
+}
