@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/aws/aws-sdk-go-v2/aws/arn"
+
 	"github.com/irsakit/irsakit/internal/awserror"
 )
 
@@ -35,6 +37,12 @@ var firstCauses = []rule{
 		fix:    "mount the IRSA token, which has the audience sts.amazonaws.com",
 		text:   "this is not the IRSA token: its audience is {tokenaudience}, the Kubernetes API server. Set AWS_WEB_IDENTITY_TOKEN_FILE=/var/run/secrets/eks.amazonaws.com/serviceaccount/token, the token that the EKS webhook mounts, or project one with the audience sts.amazonaws.com",
 		source: "https://docs.aws.amazon.com/eks/latest/userguide/pod-configuration.html",
+	},
+	{
+		codes: []string{"AccessDenied"}, when: isReserved, kind: ErrAccessDenied, heading: HeadingRoleARN,
+		fix:    "use another role: only AWS can change the trust policy of this one",
+		text:   "{role} is for an AWS service or for IAM Identity Center, and only AWS can change its trust policy: create a role of your own with the permissions that the program needs, and use that one",
+		source: "https://github.com/rebuy-de/aws-nuke/issues/441",
 	},
 	{
 		codes: []string{"AccessDenied"}, only: chained, when: func(f Facts) bool { return strings.EqualFold(f.Source, f.RoleARN) },
@@ -76,6 +84,14 @@ var firstCauses = []rule{
 func inOtherPartition(f Facts) bool {
 	passes := isNotSTS(f) || f.is(ErrThrottled) || f.is(ErrClosed) || f.is(ErrNotConfigured) || f.is(ErrRejected)
 	return !passes && f.OtherPartition() != ""
+}
+
+// isReserved reports whether the role is a service-linked role or one of IAM Identity Center.
+// https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_create-service-linked-role.html
+// https://docs.aws.amazon.com/singlesignon/latest/userguide/referencingpermissionsets.html
+func isReserved(f Facts) bool {
+	role, _ := arn.Parse(f.RoleARN)
+	return f.IsAWS() && (strings.HasPrefix(role.Resource, "role/aws-service-role/") || strings.HasPrefix(role.Resource, "role/aws-reserved/"))
 }
 
 // isAPIServerToken reports whether STS rejected a token for the Kubernetes API server, such as the one

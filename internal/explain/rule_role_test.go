@@ -1,0 +1,33 @@
+package explain
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+)
+
+// TestRuleForRoleThatNobodyCanChange checks that advice does not ask for a change of a trust policy that only
+// AWS can change.
+func TestRuleForRoleThatNobodyCanChange(t *testing.T) {
+	for _, role := range []string{
+		"arn:aws:iam::111122223333:role/aws-service-role/eks.amazonaws.com/AWSServiceRoleForAmazonEKS",
+		"arn:aws-cn:iam::111122223333:role/aws-reserved/sso.amazonaws.com/cn-north-1/AWSReservedSSO_Admin_0123456789abcdef",
+	} {
+		for source, message := range map[string]string{
+			"":         "Not authorized to perform sts:AssumeRoleWithWebIdentity",
+			testSource: "User: x is not authorized to perform: sts:AssumeRole on resource: " + role + " because no resource-based policy allows the sts:AssumeRole action",
+		} {
+			a := For(respond("AccessDenied", message, source, func(f *Facts) {
+				f.RoleARN = role
+				if f.partition() == "aws-cn" {
+					f.Region = "cn-north-1"
+				}
+			}))
+			assert.Equal(t, HeadingRoleARN, a.Heading, role)
+			assert.Contains(t, a.Text, "create a role of your own")
+			assert.NotContains(t, a.Text, "statement", role)
+		}
+	}
+	a := For(respond("AccessDenied", "", "", func(f *Facts) { f.RoleARN = "arn:aws:iam::111122223333:role/service-role/own" }))
+	assert.Contains(t, a.Text, "the statement {", "a path like any other")
+}
