@@ -121,6 +121,12 @@ var policyRules = []rule{
 // accessRules are the causes of denied requests whose message names no type of policy.
 var accessRules = []rule{
 	{
+		codes: []string{"AccessDenied"}, phrases: []string{"MultiFactorAuthentication failed"}, only: chained, kind: ErrAccessDenied, heading: HeadingRoleChain,
+		fix:    "remove AssumeRoleOptions.SerialNumber and TokenProvider",
+		text:   "an MFA device belongs to a user, and {signer} is a role: remove AssumeRoleOptions.SerialNumber and AssumeRoleOptions.TokenProvider. If the trust policy of {role} requires aws:MultiFactorAuthPresent, it must exempt this role",
+		source: "https://github.com/99designs/aws-vault/issues/676",
+	},
+	{
 		codes: []string{"AccessDenied"}, only: chained, when: func(f Facts) bool { return f.action() != actionAssumeRole },
 		kind: ErrAccessDenied, heading: HeadingRoleChain,
 		fix:    "allow {action} in the caller's policy and the role's trust policy",

@@ -31,3 +31,15 @@ func TestRuleForRoleThatNobodyCanChange(t *testing.T) {
 	a := For(respond("AccessDenied", "", "", func(f *Facts) { f.RoleARN = "arn:aws:iam::111122223333:role/service-role/own" }))
 	assert.Contains(t, a.Text, "the statement {", "a path like any other")
 }
+
+func TestRuleForMFAInRoleChain(t *testing.T) {
+	for _, message := range []string{
+		"MultiFactorAuthentication failed with invalid MFA one time pass code. ",
+		"MultiFactorAuthentication failed, unable to validate MFA code.  Please verify your MFA serial number is valid and associated with this user.",
+	} {
+		a := For(respond("AccessDenied", message, testSource))
+		assert.Equal(t, HeadingRoleChain, a.Heading)
+		assert.Contains(t, a.Fix, "SerialNumber")
+		assert.NotContains(t, a.Text, "identity-based policy")
+	}
+}
