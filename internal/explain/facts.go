@@ -90,6 +90,8 @@ func (f Facts) value(word string) string {
 		return f.partition()
 	case "account":
 		return f.account()
+	case "inactive":
+		return f.inactiveAccount()
 	case "signer":
 		return f.signer()
 	case "action":
@@ -173,6 +175,23 @@ func (f Facts) account() string {
 		return "the role's account (" + role.AccountID + ")"
 	}
 	return "the role's account"
+}
+
+// namedAccount matches the account in STS's message about a region in which it is not active.
+var namedAccount = lazyregexp.New(`account: ?([0-9]{12})\b`)
+
+// inactiveAccount returns a phrase for the account for which STS is not active: the one that the message
+// names, or that of the caller.
+func (f Facts) inactiveAccount() string {
+	role, _ := arn.Parse(f.RoleARN)
+	switch id := group(namedAccount, f.text()); {
+	case id == "" && f.Source != "":
+		return "the account of " + f.Source
+	case id != "" && id != role.AccountID:
+		return "the account (" + id + ")"
+	default:
+		return f.account()
+	}
 }
 
 // signer returns the name of the identity whose policies apply.

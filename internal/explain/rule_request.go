@@ -19,8 +19,8 @@ var requestRules = []rule{
 	},
 	{
 		codes: []string{"RegionDisabled", "OptInRequired"}, kind: ErrInvalidRequest, heading: HeadingRegionDisabled,
-		fix:    "enable {region}, or STS there, in the role's account",
-		text:   "STS is not active in {region} for {account}: activate it there (IAM, Account settings). If {region} is an opt-in region, enable {region} itself there. Or set Options.Region to a region where STS is active, which leaves the region of other AWS clients as it is",
+		fix:    "enable {region}, or STS there, or set Options.Region",
+		text:   "STS is not active in {region} for {inactive}: activate it there (IAM, Account settings). If {region} is an opt-in region, enable {region} itself there. Or set Options.Region to a region where STS is active, which leaves the region of other AWS clients as it is",
 		source: "https://docs.aws.amazon.com/IAM/latest/UserGuide/id_credentials_temp_enable-regions.html",
 	},
 	{

@@ -43,3 +43,22 @@ func TestRuleForMFAInRoleChain(t *testing.T) {
 		assert.NotContains(t, a.Text, "identity-based policy")
 	}
 }
+
+// TestRuleForDisabledRegionNamesAccount checks that the advice names the account in which the region is
+// disabled. In a role chain, it can be the caller's.
+func TestRuleForDisabledRegionNamesAccount(t *testing.T) {
+	const code = "RegionDisabledException"
+	next := func(f *Facts) { f.RoleARN = "arn:aws:iam::444455556666:role/next" }
+	for _, tt := range []struct {
+		facts Facts
+		want  string
+	}{
+		{respond(code, "STS is not activated in this region for account:111122223333. Your account administrator", ""), "the role's account (111122223333)"},
+		{respond(code, "", ""), "the role's account (111122223333)"},
+		{respond(code, "STS is not activated in this region for account:111122223333.", testSource, next), "the account (111122223333)"},
+		{respond(code, "STS is not activated in this region for account:444455556666.", testSource, next), "the role's account (444455556666)"},
+		{respond(code, "", testSource, next), "the account of " + testSource},
+	} {
+		assert.Contains(t, For(tt.facts).Text, "for "+tt.want+":")
+	}
+}
