@@ -72,7 +72,8 @@ type Shared struct {
 	MeterProvider  metrics.MeterProvider
 	AttemptTimeout time.Duration
 
-	podIdentity bool // the pod uses EKS Pod Identity
+	podIdentity   bool // the pod uses EKS Pod Identity
+	otherEndpoint bool // another endpoint provides credentials, such as a sidecar's
 }
 
 // Lifetime returns the lifetime to request.

@@ -9,6 +9,10 @@ const (
 // settingRules contains the advice for invalid and missing settings. The phrases are the library's own.
 var settingRules = []rule{
 	{
+		heading: HeadingNotInjected, phrases: []string{"AWS_CONTAINER_CREDENTIALS_FULL_URI"}, fix: "use the SDK's default credentials, or annotate the service account",
+		text: "a sidecar or another endpoint provides credentials to this container: use the SDK's own credentials here (config.LoadDefaultConfig). To use IRSA in this container instead, annotate its service account with eks.amazonaws.com/role-arn and recreate the pod",
+	},
+	{
 		heading: HeadingNotInjected, fix: "annotate the service account and recreate the pod",
 		text: "the EKS webhook sets both variables when a pod is created, if its service account has the annotation eks.amazonaws.com/role-arn: check that the service account has it, that the pod uses this service account, and recreate the pod",
 	},
@@ -27,6 +31,10 @@ var settingRules = []rule{
 	{
 		heading: HeadingHalfInjected, fix: "remove AWS_ROLE_ARN from the container's env and recreate the pod",
 		text: "the EKS webhook does not change a container that already has one of its two variables: remove AWS_ROLE_ARN from the container's own env, check that the service account has the annotation eks.amazonaws.com/role-arn, and recreate the pod. If you mount the token yourself, set AWS_WEB_IDENTITY_TOKEN_FILE too",
+	},
+	{
+		heading: HeadingPodIdentity, phrases: []string{"there is a"}, fix: "use the SDK's default credentials, or replace Pod Identity with IRSA",
+		text: "use the SDK's own credentials in this pod (config.LoadDefaultConfig), without the role or token that is set; or delete the pod identity association, remove AWS_ROLE_ARN and AWS_WEB_IDENTITY_TOKEN_FILE from the container's own env, annotate the service account with eks.amazonaws.com/role-arn, allow it in the role's trust policy, and recreate the pod",
 	},
 	{
 		heading: HeadingPodIdentity, fix: "use the SDK's default credentials, or replace Pod Identity with IRSA",
