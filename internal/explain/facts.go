@@ -100,6 +100,8 @@ func (f Facts) value(word string) string {
 		return f.inherited()
 	case "region":
 		return f.Region
+	case "endpointservice":
+		return f.endpointService()
 	case "partition":
 		return partitionOf(f.Region)
 	case "host":

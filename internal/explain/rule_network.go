@@ -148,7 +148,7 @@ var networkRules = []rule{
 
 const (
 	timeoutFix  = "check network policies, the proxy and the route or VPC endpoint to STS"
-	timeoutText = "{url} does not respond: check the network policies and the proxy. A VPC without a route to the internet needs a VPC endpoint for STS (com.amazonaws.{region}.sts), whose security group admits the pod on port 443"
+	timeoutText = "{url} does not respond: check the network policies and the proxy. A VPC without a route to the internet needs a VPC endpoint for STS{endpointservice}, whose security group admits the pod on port 443"
 )
 
 // isNotSTS reports whether the response cannot be from STS.
