@@ -24,6 +24,9 @@ const (
 	functionAudienceFix = "request tokens with the audience sts.amazonaws.com in Options.Token"
 )
 
+// eksClock is the advice for clocks of API servers of EKS.
+const eksClock = ". On EKS, AWS runs the API server: contact AWS if its clock is wrong"
+
 // Publish is the advice for an issuer that AWS cannot reach.
 const Publish = "give the API server a public --service-account-issuer, and publish its discovery document and keys there (the webhook's SELF_HOSTED_SETUP.md shows how)"
 
@@ -47,7 +50,7 @@ var tokenRules = []rule{
 	{
 		phrases: []string{"not yet valid"}, kind: ErrTokenRejected, heading: HeadingClock,
 		fix:    "correct the clock of the API server, and recreate the pod",
-		text:   "by the clock of STS, the token is not valid yet, so the clock of the API server is ahead: set it (for example with chronyc makestep), check its time synchronization, and recreate the pod{deletepod}",
+		text:   "by the clock of STS, the token is not valid yet, so the clock of the API server is ahead: set it (for example with chronyc makestep), check its time synchronization, and recreate the pod{deletepod}" + eksClock,
 		source: "https://www.rfc-editor.org/rfc/rfc7519#section-4.1.5",
 	},
 	{
@@ -119,7 +122,7 @@ var tokenRules = []rule{
 	{
 		when: func(f Facts) bool { return f.Claims.IssuedAt.After(f.Now.Add(time.Minute)) }, kind: ErrTokenRejected, heading: HeadingClock,
 		fix:    "correct the clock of the API server or of this node",
-		text:   "the token was issued at {issued}, which is in the future: set the wrong clock, that of the API server or of this node (for example with chronyc makestep), check its time synchronization, and recreate the pod{deletepod}",
+		text:   "the token was issued at {issued}, which is in the future: set the wrong clock, that of the API server or of this node (for example with chronyc makestep), check its time synchronization, and recreate the pod{deletepod}" + eksClock,
 		source: "https://www.rfc-editor.org/rfc/rfc7519#section-4.1.6",
 	},
 	{
@@ -175,19 +178,19 @@ var clockRules = []rule{
 		source: "https://docs.aws.amazon.com/STS/latest/APIReference/CommonErrors.html",
 	},
 	{
-		codes: []string{"ExpiredToken"}, when: func(f Facts) bool { return f.TokenFile == "" }, kind: ErrTokenExpired, heading: HeadingTokenSource,
-		fix:    "return a valid token from Options.Token on each call",
-		text:   "Options.Token returned an expired token: it must return a valid token on each call",
-		source: webIdentityDocument,
-	},
-	{
 		when: func(f Facts) bool { return f.TokenFile != "" && f.Claims.Expiry.IsZero() }, kind: ErrTokenExpired, heading: HeadingTokenRejected, fix: projectedFix,
 		text: "the token has no expiry, so it is not a projected token of a service account: set AWS_WEB_IDENTITY_TOKEN_FILE to one, with the audience sts.amazonaws.com",
 	},
 	{
-		when: func(f Facts) bool { return f.TokenFile != "" && f.Now.Before(f.Claims.Expiry) }, kind: ErrTokenExpired, heading: HeadingClock,
+		when: func(f Facts) bool { return f.Now.Before(f.Claims.Expiry) }, kind: ErrTokenExpired, heading: HeadingClock,
 		fix:    "correct the clock of this node",
 		text:   "the token expires at {expiry}, which this node's clock has not reached, so the clock is behind: set it (for example with chronyc makestep), and check its time synchronization",
+		source: webIdentityDocument,
+	},
+	{
+		codes: []string{"ExpiredToken"}, when: func(f Facts) bool { return f.TokenFile == "" }, kind: ErrTokenExpired, heading: HeadingTokenSource,
+		fix:    "return a valid token from Options.Token on each call",
+		text:   "Options.Token returned an expired token: it must return a valid token on each call",
 		source: webIdentityDocument,
 	},
 	{

@@ -40,3 +40,21 @@ func TestRuleForTokenIsTrueForToken(t *testing.T) {
 		})
 	}
 }
+
+// TestRuleForClocksIsPossible checks that advice about clocks asks only for changes that the user can make,
+// and that a token source that keeps tokens is not blamed for the clock of the node.
+func TestRuleForClocksIsPossible(t *testing.T) {
+	eks := func(f *Facts) { f.Claims.Issuer = "https://oidc.eks.us-west-2.amazonaws.com/id/A" }
+	for _, f := range []Facts{
+		respond("InvalidIdentityToken", "The token is not yet valid", "", eks),
+		respond("InvalidIdentityToken", "", "", eks, func(f *Facts) { f.Claims.IssuedAt = f.Now.Add(90 * time.Second) }),
+	} {
+		a := For(f)
+		assert.Equal(t, HeadingClock, a.Heading)
+		assert.Contains(t, a.Text, "AWS runs the API server")
+	}
+	function := func(f *Facts) { f.TokenFile = "" }
+	assert.Equal(t, HeadingClock, For(respond("ExpiredTokenException", "", "", function)).Heading, "valid by this clock")
+	assert.Equal(t, HeadingTokenSource, For(respond("ExpiredTokenException", "", "", function, func(f *Facts) { f.Claims.Expiry = f.Now.Add(-time.Hour) })).Heading)
+	assert.Equal(t, HeadingTokenSource, For(respond("ExpiredTokenException", "", "", function, func(f *Facts) { f.Claims.Expiry = time.Time{} })).Heading)
+}
