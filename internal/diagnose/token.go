@@ -64,7 +64,7 @@ func (d *diagnosis) checkTokenPermission(context.Context) {
 		return
 	}
 	if d.result.has(nameTokenPath, Failed) {
-		d.skip(nameTokenPermission, "the file does not exist")
+		d.skip(nameTokenPermission, "there is no regular file at the path")
 		return
 	}
 	file, _, err := regularfile.Open(path)
@@ -151,7 +151,12 @@ func (d *diagnosis) checkAudience(context.Context) {
 		d.pass(nameAudience, "%s", strings.Join(audience, ", "))
 		return
 	}
-	if f := d.facts(nil, nil); f.IsAPIServerToken() && f.IsAWS() {
+	f := d.facts(nil, nil)
+	if !f.IsAWS() {
+		d.pass(nameAudience, "%s", strings.Join(audience, ", "))
+		return
+	}
+	if f.IsAPIServerToken() {
 		f.Kind, f.Code = explain.ErrTokenRejected, "InvalidIdentityToken"
 		d.fail(nameAudience, fmt.Errorf("the token is for %s, the Kubernetes API server", strings.Join(audience, ", ")), explain.For(f))
 		return
