@@ -1,6 +1,7 @@
 package irsa_test
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"net/http"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/irsakit/irsakit/irsa"
 	"github.com/irsakit/irsakit/irsa/irsatest"
+	"github.com/irsakit/irsakit/tokenfile"
 )
 
 // checkIn returns the check of a report with this name.
@@ -77,4 +79,29 @@ func TestDiagnoseDoesNotCallDirectoryMissing(t *testing.T) {
 	report := irsa.Diagnose(t.Context(), pod.Options, func(o *irsa.Options) { o.TokenFile = t.TempDir() })
 	assert.Equal(t, "failed", checkIn(report, "token-path").Status)
 	assert.NotContains(t, checkIn(report, "token-permission").Detail, "does not exist")
+}
+
+// TestDiagnoseOfTokenFunctionIsNotAboutFiles checks the report for tokens that neither the webhook nor the
+// kubelet provides.
+func TestDiagnoseOfTokenFunctionIsNotAboutFiles(t *testing.T) {
+	for name, claims := range map[string][]func(*irsatest.TokenOptions){
+		"valid":            nil,
+		"no aud":           {irsatest.Claim("aud", nil)},
+		"another audience": {irsatest.Claim("aud", "vault")},
+		"another subject":  {irsatest.Claim("sub", "repo:shop/cart")},
+		"almost expired":   {irsatest.Claim("iat", time.Now().Add(-time.Hour).Unix()), irsatest.Claim("exp", time.Now().Add(time.Minute).Unix())},
+		"expired":          {irsatest.Claim("iat", time.Now().Add(-time.Hour).Unix()), irsatest.Claim("exp", time.Now().Add(-time.Minute).Unix())},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, pod := newPod(t)
+			pod.Rotate(claims...)
+			function := irsa.TokenFunc("function", func(context.Context) (tokenfile.Token, error) { return tokenfile.Read(pod.TokenFile()) })
+			report := irsa.Diagnose(t.Context(), pod.Options, func(o *irsa.Options) { o.TokenFile, o.Token = "", function })
+			text := fmt.Sprintf("%+v", report)
+			_, text, _ = strings.Cut(text, "credentials.\n") // without the introduction
+			for _, word := range []string{"kubelet", "AWS_WEB_IDENTITY_TOKEN_FILE", "annotation eks.amazonaws.com/audience", "projected", "the file"} {
+				assert.NotContains(t, strings.Join(strings.Fields(text), " "), word)
+			}
+		})
+	}
 }
