@@ -232,6 +232,18 @@ var tokenFileRules = []rule{
 		source: "https://kubernetes.io/docs/tasks/configure-pod-container/security-context/",
 	},
 	{
+		when: func(f Facts) bool { return errors.Is(f.Err, fs.ErrPermission) && !f.File.Visible }, kind: ErrTokenFile, heading: HeadingTokenPermission,
+		fix:    "check the mode of the directories above the token file",
+		text:   "{access}: check the mode of the directories above the file, in the image and in its volumes, and what SELinux or AppArmor denies on the node",
+		source: "https://kubernetes.io/docs/tasks/configure-pod-container/security-context/",
+	},
+	{
+		when: func(f Facts) bool { return errors.Is(f.Err, fs.ErrPermission) && f.File.NeverRenewed }, kind: ErrTokenFile, heading: HeadingTokenPermission,
+		fix:    "make the token file readable for the process",
+		text:   "{access}. If it is a file of a projected volume, mounted with subPath, set securityContext.fsGroup in the pod. Otherwise let the program that writes it make it readable for this user or group, and for no others",
+		source: "https://kubernetes.io/docs/tasks/configure-pod-container/security-context/",
+	},
+	{
 		when: func(f Facts) bool { return errors.Is(f.Err, fs.ErrPermission) }, kind: ErrTokenFile, heading: HeadingTokenPermission,
 		fix:    "set securityContext.fsGroup in the pod",
 		text:   "{access}: set securityContext.fsGroup in the pod, so that the kubelet lets the process's group read the token",

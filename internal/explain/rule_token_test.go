@@ -1,6 +1,7 @@
 package explain
 
 import (
+	"io/fs"
 	"testing"
 	"time"
 
@@ -57,4 +58,18 @@ func TestRuleForClocksIsPossible(t *testing.T) {
 	assert.Equal(t, HeadingClock, For(respond("ExpiredTokenException", "", "", function)).Heading, "valid by this clock")
 	assert.Equal(t, HeadingTokenSource, For(respond("ExpiredTokenException", "", "", function, func(f *Facts) { f.Claims.Expiry = f.Now.Add(-time.Hour) })).Heading)
 	assert.Equal(t, HeadingTokenSource, For(respond("ExpiredTokenException", "", "", function, func(f *Facts) { f.Claims.Expiry = time.Time{} })).Heading)
+}
+
+// TestRuleForPermissionSuggestsFSGroupOnlyForVolumes checks that the advice asks for an fsGroup only if the
+// kubelet would apply it to the file.
+func TestRuleForPermissionSuggestsFSGroupOnlyForVolumes(t *testing.T) {
+	f := Facts{Kind: ErrTokenFile, Err: fs.ErrPermission, TokenFile: "/token", File: File{Visible: true, Mode: 0o600, Owner: &Owner{}, User: 1000, Group: 1000}}
+	assert.Contains(t, For(f).Fix, "fsGroup")
+	f.File.NeverRenewed = true
+	assert.Contains(t, For(f).Text, "If it is a file of a projected volume, mounted with subPath, set securityContext.fsGroup")
+	assert.Contains(t, For(f).Text, "Otherwise let the program that writes it make it readable")
+	assert.NotContains(t, For(f).Fix, "set securityContext.fsGroup in the pod")
+	f.File = File{User: 1000, Group: 1000}
+	assert.NotContains(t, For(f).Fix+For(f).Text, "fsGroup", "the kubelet makes the directories of volumes accessible to all")
+	assert.Contains(t, For(f).Text, "mode of the directories above")
 }
