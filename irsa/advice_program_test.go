@@ -3,6 +3,7 @@ package irsa_test
 import (
 	"context"
 	"testing"
+	"testing/synctest"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -89,4 +90,51 @@ func TestErrorAdviceForProgramRole(t *testing.T) {
 	t.Setenv("AWS_ROLE_ARN", pod.RoleARN())
 	_, err = newProvider(t, pod.Options, func(o *irsa.Options) { o.RoleARN = "" }).Retrieve(t.Context())
 	assert.Contains(t, adviceOn(t, err), "correct the annotation eks.amazonaws.com/role-arn")
+}
+
+// TestErrorAdviceNamesSettingOfRegion checks that advice about a region that the program sets is not to set
+// AWS_REGION, which then has no effect.
+func TestErrorAdviceNamesSettingOfRegion(t *testing.T) {
+	synctest.Test(t, testErrorAdviceNamesSettingOfRegion)
+}
+
+func testErrorAdviceNamesSettingOfRegion(t *testing.T) {
+	_, pod := newPod(t)
+	pool, err := irsa.NewPool(func(o *irsa.PoolOptions) { pod.Options(&o.Options) })
+	require.NoError(t, err)
+	defer func() { assert.NoError(t, pool.Close()) }()
+	inPool := func(region string) error {
+		p, err := pool.Provider(irsa.RoleOptions{RoleARN: pod.RoleARN(), Region: region})
+		if err == nil {
+			_, err = p.Retrieve(t.Context())
+		}
+		return err
+	}
+	inOptions := func(region string, more ...func(*irsa.Options)) error {
+		p, err := irsa.New(append([]func(*irsa.Options){pod.Options, func(o *irsa.Options) { o.Region, o.Endpoint, o.HTTPClient = region, "", unknownHost() }}, more...)...)
+		if err != nil {
+			return err
+		}
+		defer func() { assert.NoError(t, p.Close()) }()
+		_, err = p.Retrieve(t.Context())
+		return err
+	}
+	t.Setenv("AWS_ENDPOINT_URL_STS", "")
+	for _, tt := range []struct {
+		name string
+		err  error
+		want string
+	}{
+		{"zone in a Pool", inPool("us-west-2a"), "RoleOptions.Region=us-west-2"},
+		{"other partition in a Pool", inPool("cn-north-1"), "RoleOptions.Region=us-west-2"},
+		{"zone", inOptions("us-west-2a"), "Options.Region=us-west-2"},
+		{"other partition", inOptions("cn-north-1"), "Options.Region=us-west-2"},
+		{"misspelled", inOptions("us-west-9"), "Options.Region=us-west-2"},
+	} {
+		advice := adviceOn(t, tt.err)
+		assert.Contains(t, advice, tt.want, tt.name)
+		assert.NotContains(t, advice, "AWS_REGION", tt.name)
+	}
+	t.Setenv("AWS_REGION", "cn-north-1")
+	assert.Contains(t, adviceOn(t, inOptions("")), "AWS_REGION=us-west-2")
 }

@@ -44,6 +44,7 @@ type Config struct {
 
 	OwnRegion         bool // a role of a Pool has another region than the Pool
 	OwnRole, OwnToken bool // the program sets the role, and the token source, rather than the environment
+	GivenRegion       bool // the program sets Options.Region
 
 	Token     TokenSource // nil if there is none
 	TokenFile string      // empty if the tokens do not come from a file
@@ -78,6 +79,18 @@ type Shared struct {
 
 // Lifetime returns the lifetime to request.
 func (c *Config) Lifetime() time.Duration { return cmp.Or(c.Duration, defaultDuration) }
+
+// RegionSetting returns the name of the option or variable to change the region with.
+func (c *Config) RegionSetting() string {
+	switch {
+	case c.OwnRegion:
+		return "RoleOptions.Region"
+	case c.GivenRegion:
+		return "Options.Region"
+	default:
+		return EnvRegion
+	}
+}
 
 // Error is an error about an invalid or missing setting.
 type Error struct {
@@ -131,7 +144,7 @@ func (env Environment) WithDefaults(given Config) (Config, Errors) {
 	var errs Errors
 	c, shared := given, *given.Shared
 	c.Shared = &shared
-	c.OwnRole, c.OwnToken = c.RoleARN != "", c.Token != nil || c.TokenFile != ""
+	c.OwnRole, c.OwnToken, c.GivenRegion = c.RoleARN != "", c.Token != nil || c.TokenFile != "", c.Region != ""
 	env.setDefaults(&c, &errs)
 	c.PolicyARNs = CopyPolicyARNs(given.PolicyARNs)
 	if c.Shared.AttemptTimeout <= 0 {

@@ -30,6 +30,7 @@ type Facts struct {
 	Tagged          bool          // the request has session tags
 	Identified      bool          // the request has a source identity
 	Region          string
+	RegionSetting   string // the option or variable to change the region with; AWS_REGION if empty
 	Endpoint        string // the configured endpoint; empty for the region's default
 	URL             string // the URL of STS; empty if it is not known
 	FIPS, DualStack bool   // the endpoint that was selected
@@ -102,6 +103,8 @@ func (f Facts) value(word string) string {
 		return f.Region
 	case "endpointservice":
 		return f.endpointService()
+	case "regionsetting":
+		return cmp.Or(f.RegionSetting, "AWS_REGION")
 	case "partition":
 		return partitionOf(f.Region)
 	case "host":

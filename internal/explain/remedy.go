@@ -62,7 +62,7 @@ func (f Facts) correction() string {
 	region := IssuerRegion(f.Claims.Issuer)
 	cluster := partitionOf(region)
 	if cluster == role.Partition {
-		return "Set AWS_REGION=" + region
+		return "Set " + f.value("regionsetting") + "=" + region
 	}
 	role.Partition = cmp.Or(cluster, partitionOf(f.Region))
 	corrected := "Correct the annotation eks.amazonaws.com/role-arn and recreate the pod, so that it has AWS_ROLE_ARN=" + argument(role.String())
@@ -75,11 +75,11 @@ func (f Facts) correction() string {
 	corrected += ", and check the account ID: each account is in one partition only"
 	switch cluster {
 	case "":
-		return corrected + ". Or set AWS_REGION=" + f.home()
+		return corrected + ". Or set " + f.value("regionsetting") + "=" + f.home()
 	case partitionOf(f.Region):
 		return corrected
 	default:
-		return corrected + ". Then set AWS_REGION=" + region
+		return corrected + ". Then set " + f.value("regionsetting") + "=" + region
 	}
 }
 

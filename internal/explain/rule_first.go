@@ -56,7 +56,7 @@ var firstCauses = []rule{
 			return f.FIPS && isUnknownHost(f) && strings.HasPrefix(f.value("host"), "sts-fips.")
 		}, kind: ErrUnavailable, heading: HeadingEndpoint,
 		fix:    "unset AWS_USE_FIPS_ENDPOINT: its host does not exist in {region}",
-		text:   "AWS_USE_FIPS_ENDPOINT selects the host {host}, which does not exist, so {region} seems to have no FIPS endpoint of STS. Unset AWS_USE_FIPS_ENDPOINT, or set AWS_REGION to a region that has one",
+		text:   "AWS_USE_FIPS_ENDPOINT selects the host {host}, which does not exist, so {region} seems to have no FIPS endpoint of STS. Unset AWS_USE_FIPS_ENDPOINT, or set {regionsetting} to a region that has one",
 		source: "https://aws.amazon.com/compliance/fips/",
 	},
 	{
@@ -68,7 +68,7 @@ var firstCauses = []rule{
 	{
 		codes: []string{"SignatureDoesNotMatch", "InvalidSignature"}, phrases: []string{"scoped to a valid region", "scoped to correct region"}, when: hasEndpoint,
 		kind: ErrInvalidRequest, heading: HeadingEndpoint, fix: "unset AWS_ENDPOINT_URL_STS, or set AWS_REGION to its region",
-		text:   "the STS endpoint is in another region than {region}, the region that requests are signed for: unset AWS_ENDPOINT_URL_STS and Options.Endpoint, or set AWS_REGION to the endpoint's region",
+		text:   "the STS endpoint is in another region than {region}, the region that requests are signed for: unset AWS_ENDPOINT_URL_STS and Options.Endpoint, or set {regionsetting} to the endpoint's region",
 		source: "https://github.com/cloud-custodian/cloud-custodian/issues/4874",
 	},
 	{

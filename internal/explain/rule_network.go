@@ -99,7 +99,7 @@ var networkRules = []rule{
 			return isUnknownHost(f) && f.namedRegion() != "" && f.namedRegion() != f.Region
 		}, kind: ErrUnavailable, heading: HeadingNameResolution,
 		fix:    "check the region, the cluster's DNS and its network policies",
-		text:   "the host name {host} cannot be resolved: check the cluster's DNS, its network policies and the region {region}. If that is misspelled, set AWS_REGION={home}",
+		text:   "the host name {host} cannot be resolved: check the cluster's DNS, its network policies and the region {region}. If that is misspelled, set {regionsetting}={home}",
 		source: "https://github.com/aws/aws-sdk-go-v2/issues/515",
 	},
 	{

@@ -66,6 +66,10 @@ var settingRules = []rule{
 		text: "set AWS_WEB_IDENTITY_TOKEN_FILE to the token that the EKS webhook mounts, in /var/run/secrets/eks.amazonaws.com/serviceaccount, or project one with the audience sts.amazonaws.com; and set AWS_REGION",
 	},
 	{
+		heading: HeadingRegion, when: func(f Facts) bool { return f.RegionSetting != "" && f.RegionSetting != "AWS_REGION" }, fix: "correct the region that the program sets",
+		text: "correct the region that the program sets, for example {regionsetting}={home}",
+	},
+	{
 		heading: HeadingRegion, fix: "set AWS_REGION to the region of the cluster",
 		text: "set AWS_REGION, or Options.Region if the program sets it, to the region of the cluster, for example AWS_REGION={home}. In a self-hosted cluster, the webhook can set it for all pods (--aws-default-region)",
 	},
