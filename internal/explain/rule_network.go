@@ -142,7 +142,7 @@ var networkRules = []rule{
 	},
 	{
 		kind: ErrUnavailable, heading: HeadingConnection, fix: "check the endpoint, the proxy and the network policies",
-		text: "a request to {url} got no response. If this happens again, check the endpoint, the proxy (HTTPS_PROXY), and any gateway, firewall or network policy between the pod and STS",
+		text: "a request to {url} got no complete response. If this happens again, check the endpoint, the proxy (HTTPS_PROXY), and any gateway, firewall or network policy between the pod and STS",
 	},
 }
 

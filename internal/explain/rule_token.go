@@ -37,13 +37,13 @@ const IssuerRule = "IAM does not accept an issuer that is an IP address or has a
 var tokenRules = []rule{
 	{
 		codes: []string{"InvalidIdentityToken"}, phrases: []string{"retrieve verification key"}, kind: ErrUnavailable, heading: HeadingVerificationKey,
-		fix:    "wait; if this persists, check that the issuer's public keys are on the internet",
+		fix:    "wait, or publish the issuer's keys",
 		text:   "the library retries. If the failure persists for more than a few minutes: STS fetches the issuer's public keys over the internet, so check that {issuer}/.well-known/openid-configuration is public, and that its jwks_uri lists the key that signed the token. If that key was replaced, recreate the pod{deletepod}: its new token is signed with the current key",
 		source: "https://github.com/aws/aws-cli/issues/7194",
 	},
 	{
 		codes: []string{"IDPCommunicationError"}, kind: ErrUnavailable, heading: HeadingVerificationKey,
-		fix:    "wait; if this persists, check that the issuer's public keys are on the internet",
+		fix:    "wait, or publish the issuer's keys",
 		text:   "the library retries. If the failure persists for more than a few minutes: STS fetches the issuer's public keys over the internet, so check that {issuer}/.well-known/openid-configuration and the jwks_uri in it are public",
 		source: webIdentityDocument,
 	},
