@@ -77,13 +77,13 @@ var policyRules = []rule{
 	{
 		phrases: []string{"no session policy allows"}, kind: ErrAccessDenied, heading: HeadingRoleChain,
 		fix:    "allow {action} in the session policy",
-		text:   "the session policy of {signer} (Options.Policy and Options.PolicyARNs) limits what the role's own policies grant: it needs the statement {grant}",
+		text:   "the session policy of {signer} (the options Policy and PolicyARNs of that role) limits what the role's own policies grant: it needs the statement {grant}",
 		source: accessDocument,
 	},
 	{
 		phrases: []string{"explicit deny in a session policy"}, kind: ErrAccessDenied, heading: HeadingRoleChain,
 		fix:    "remove the {action} deny from the session policy",
-		text:   "the session policy of {signer} (Options.Policy and Options.PolicyARNs) denies {action} explicitly: " + exceptRole,
+		text:   "the session policy of {signer} (the options Policy and PolicyARNs of that role) denies {action} explicitly: " + exceptRole,
 		source: accessDocument,
 	},
 	{

@@ -62,3 +62,13 @@ func TestRuleForDisabledRegionNamesAccount(t *testing.T) {
 		assert.Contains(t, For(tt.facts).Text, "for "+tt.want+":")
 	}
 }
+
+// TestRuleForSessionPolicyNamesOptionsOfSigner checks that the advice is right for every role of a chain: the
+// session policy of the first one is in Options, and those of the others are in the options of AssumeRole.
+func TestRuleForSessionPolicyNamesOptionsOfSigner(t *testing.T) {
+	for _, ending := range []string{"because no session policy allows the sts:AssumeRole action", "with an explicit deny in a session policy"} {
+		a := For(respond("AccessDenied", "User: x is not authorized to perform: sts:AssumeRole on resource: y "+ending, testSource))
+		assert.Contains(t, a.Text, "the session policy of "+testSource+" (the options Policy and PolicyARNs of that role)")
+		assert.NotContains(t, a.Text, "Options.")
+	}
+}
