@@ -99,20 +99,6 @@ func (f Facts) value(word string) string {
 		return f.action()
 	case "inherited":
 		return f.inherited()
-	case "region":
-		return f.Region
-	case "endpointservice":
-		return f.endpointService()
-	case "regionsetting":
-		return cmp.Or(f.RegionSetting, "AWS_REGION")
-	case "partition":
-		return partitionOf(f.Region)
-	case "host":
-		host := &net.DNSError{}
-		errors.As(f.Err, &host)
-		return host.Name
-	case "stshost":
-		return f.stsHost()
 	case "tokenfile":
 		return cmp.Or(f.TokenFile, "the token")
 	case "otherfile":
@@ -121,8 +107,6 @@ func (f Facts) value(word string) string {
 		return f.Duration.String()
 	case "seconds":
 		return strconv.Itoa(int(f.Duration / time.Second))
-	case "url":
-		return cmp.Or(f.URL, "STS")
 	case "issuer":
 		return f.Claims.Issuer
 	case "tokenaudience":
@@ -135,6 +119,30 @@ func (f Facts) value(word string) string {
 		return f.File.missing()
 	case "access":
 		return f.File.Access()
+	default:
+		return f.place(word)
+	}
+}
+
+// place returns the value of a placeholder about the region or STS.
+func (f Facts) place(word string) string {
+	switch word {
+	case "region":
+		return f.Region
+	case "regionsetting":
+		return cmp.Or(f.RegionSetting, "AWS_REGION")
+	case "partition":
+		return partitionOf(f.Region)
+	case "endpointservice":
+		return f.endpointService()
+	case "host":
+		host := &net.DNSError{}
+		errors.As(f.Err, &host)
+		return host.Name
+	case "stshost":
+		return f.stsHost()
+	case "url":
+		return cmp.Or(f.URL, "STS")
 	default:
 		return f.remedy(word)
 	}
