@@ -226,6 +226,12 @@ var tokenFileRules = []rule{
 		source: "https://github.com/boto/botocore/issues/2351",
 	},
 	{
+		when: func(f Facts) bool { return errors.Is(f.Err, fs.ErrPermission) && f.File.User < 0 }, kind: ErrTokenFile, heading: HeadingTokenPermission, // on Windows
+		fix:    "check the access control list of the token file",
+		text:   "Windows denies access to {tokenfile}: check its access control list (icacls), and the user that the container runs as (securityContext.windowsOptions.runAsUserName)",
+		source: "https://kubernetes.io/docs/tasks/configure-pod-container/configure-runasusername/",
+	},
+	{
 		when: func(f Facts) bool { return errors.Is(f.Err, fs.ErrPermission) && f.File.isReadable() }, kind: ErrTokenFile, heading: HeadingTokenPermission,
 		fix:    "check the directory's mode, and SELinux or AppArmor on the node",
 		text:   "{access}, so the mode of the file is not the cause: check the mode of the directories above it, and what SELinux or AppArmor denies on the node",

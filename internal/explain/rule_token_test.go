@@ -73,3 +73,13 @@ func TestRuleForPermissionSuggestsFSGroupOnlyForVolumes(t *testing.T) {
 	assert.NotContains(t, For(f).Fix+For(f).Text, "fsGroup", "the kubelet makes the directories of volumes accessible to all")
 	assert.Contains(t, For(f).Text, "mode of the directories above")
 }
+
+func TestRuleForPermissionOnWindowsNamesNoUnixMeans(t *testing.T) {
+	for _, file := range []File{{Visible: true, Mode: 0o666, User: -1, Group: -1}, {User: -1, Group: -1}} {
+		a := For(Facts{Kind: ErrTokenFile, Err: fs.ErrPermission, TokenFile: `C:\token`, File: file})
+		assert.Equal(t, HeadingTokenPermission, a.Heading)
+		assert.Contains(t, a.Text, "runAsUserName")
+		assert.NotRegexp(t, "fsGroup|SELinux|user -1|mode", a.Fix+a.Text)
+		assert.NotContains(t, file.Access(), "user -1")
+	}
+}
