@@ -21,7 +21,7 @@ type remedy func(operator)
 var (
 	remedyForm = regexp.MustCompile(`(?i:unset) (AWS_\w+(?: and AWS_\w+)*)` + // 1: variables
 		`|\b(AWS_\w+)=(\S+)` + // 2, 3: a variable and its value
-		`|\bOptions\.(\w+)=` + // 4: an option
+		`|\b(?:AssumeRole)?Options\.(\w+)=` + // 4: an option
 		`|\b(aws iam [a-z-]+(?: --[a-z-]+ \S+)+|kubectl (?:annotate --overwrite serviceaccount \S+ \S+=\S+|delete pod \S+) --namespace \S+|chronyc makestep)` + // 5: a command
 		`|\{"`) // a statement or an exception
 

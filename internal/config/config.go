@@ -38,10 +38,13 @@ type Config struct {
 	PolicyARNs  []string
 
 	// Set only for role chains.
+	Chained            bool
 	ExternalID         string
 	Tagged, Identified bool // whether the request sets session tags, and a source identity
 
-	OwnRegion bool // a role of a Pool has another region than the Pool
+	OwnRegion         bool // a role of a Pool has another region than the Pool
+	OwnRole, OwnToken bool // the program sets the role, and the token source, rather than the environment
+	GivenRegion       bool // the program sets Options.Region
 
 	Token     TokenSource // nil if there is none
 	TokenFile string      // empty if the tokens do not come from a file
@@ -70,11 +73,24 @@ type Shared struct {
 	MeterProvider  metrics.MeterProvider
 	AttemptTimeout time.Duration
 
-	podIdentity bool // the pod uses EKS Pod Identity
+	podIdentity   bool // the pod uses EKS Pod Identity
+	otherEndpoint bool // another endpoint provides credentials, such as a sidecar's
 }
 
 // Lifetime returns the lifetime to request.
 func (c *Config) Lifetime() time.Duration { return cmp.Or(c.Duration, defaultDuration) }
+
+// RegionSetting returns the name of the option or variable to change the region with.
+func (c *Config) RegionSetting() string {
+	switch {
+	case c.OwnRegion:
+		return "RoleOptions.Region"
+	case c.GivenRegion:
+		return "Options.Region"
+	default:
+		return EnvRegion
+	}
+}
 
 // Error is an error about an invalid or missing setting.
 type Error struct {
@@ -128,6 +144,7 @@ func (env Environment) WithDefaults(given Config) (Config, Errors) {
 	var errs Errors
 	c, shared := given, *given.Shared
 	c.Shared = &shared
+	c.OwnRole, c.OwnToken, c.GivenRegion = c.RoleARN != "", c.Token != nil || c.TokenFile != "", c.Region != ""
 	env.setDefaults(&c, &errs)
 	c.PolicyARNs = CopyPolicyARNs(given.PolicyARNs)
 	if c.Shared.AttemptTimeout <= 0 {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io/fs"
+	"net/url"
 	"strconv"
 	"strings"
 
@@ -28,7 +29,7 @@ const (
 	EnvCABundle       = "AWS_CA_BUNDLE"
 	EnvRegionalSTS    = "AWS_STS_REGIONAL_ENDPOINTS"
 	EnvAppID          = "AWS_SDK_UA_APP_ID"
-	EnvContainerURI   = "AWS_CONTAINER_CREDENTIALS_FULL_URI" // set by EKS Pod Identity
+	EnvContainerURI   = "AWS_CONTAINER_CREDENTIALS_FULL_URI" // set by EKS Pod Identity, and for sidecars
 )
 
 // Environment contains the functions that read environment variables, files and tokens.
@@ -56,7 +57,15 @@ func (env Environment) setDefaults(c *Config, errs *Errors) {
 	if len(c.Shared.AppID) > maxAppID {
 		errs.Add(explain.HeadingSettings, fmt.Errorf("the application ID has %d bytes; the maximum is %d: shorten Options.AppID or %s", len(c.Shared.AppID), maxAppID, EnvAppID))
 	}
-	c.Shared.podIdentity = env.Lookup(EnvContainerURI) != ""
+	c.Shared.podIdentity, c.Shared.otherEndpoint = env.HasPodIdentity(), env.Lookup(EnvContainerURI) != ""
+}
+
+// HasPodIdentity reports whether the pod uses EKS Pod Identity: the address in the variable is that of its
+// agent, rather than of a sidecar.
+// https://docs.aws.amazon.com/eks/latest/userguide/pod-id-agent-setup.html
+func (env Environment) HasPodIdentity() bool {
+	u, err := url.Parse(env.Lookup(EnvContainerURI))
+	return err == nil && (u.Hostname() == "169.254.170.23" || u.Hostname() == "fd00:ec2::23")
 }
 
 func (env Environment) lookupBool(name string, errs *Errors) bool {
@@ -106,13 +115,20 @@ func isAPIServerToken(path string) bool {
 
 // notInjected returns an error that names the missing variables.
 func (c *Config) notInjected() (explain.Heading, error) {
+	const podIdentity = ": this pod uses EKS Pod Identity instead of IRSA"
 	switch hasRole, hasToken := c.RoleARN != "", c.TokenFile != "" || c.Token != nil; {
+	case hasToken && c.Shared.podIdentity && !c.OwnToken:
+		return explain.HeadingPodIdentity, fmt.Errorf("there is a token, but %s is not set"+podIdentity, EnvRoleARN)
+	case hasRole && c.Shared.podIdentity:
+		return explain.HeadingPodIdentity, fmt.Errorf("there is a role, but %s is not set"+podIdentity, EnvTokenFile)
 	case hasToken:
 		return explain.HeadingHalfInjected, fmt.Errorf("there is a token, but %s is not set", EnvRoleARN)
 	case hasRole:
 		return explain.HeadingHalfInjected, fmt.Errorf("there is a role, but %s is not set", EnvTokenFile)
 	case c.Shared.podIdentity:
-		return explain.HeadingPodIdentity, notInjectedError(fmt.Sprintf("%s and %s are not set: this pod uses EKS Pod Identity instead of IRSA", EnvRoleARN, EnvTokenFile))
+		return explain.HeadingPodIdentity, notInjectedError(fmt.Sprintf("%s and %s are not set"+podIdentity, EnvRoleARN, EnvTokenFile))
+	case c.Shared.otherEndpoint:
+		return explain.HeadingNotInjected, notInjectedError(fmt.Sprintf("%s and %s are not set, but %s is", EnvRoleARN, EnvTokenFile, EnvContainerURI))
 	default:
 		return explain.HeadingNotInjected, notInjectedError(fmt.Sprintf("%s and %s are not set", EnvRoleARN, EnvTokenFile))
 	}

@@ -17,6 +17,7 @@ import (
 // specifies the role and its session; everything else is the Pool's.
 func (c *Config) ResolveRole(pool *Config) Errors {
 	var errs Errors
+	c.OwnRole, c.OwnToken = pool.OwnRole || c.RoleARN != pool.RoleARN, true // other roles use the same token
 	errs.Add(explain.HeadingTokenSource, c.Source.validate(c.Token))
 	c.validateRole(&errs)
 	if len(c.Tenant) > MaxIdentity {
@@ -50,7 +51,7 @@ const MaxChainedDuration = time.Hour
 // session.
 func (c *Config) Derive(roleARN string) *Config {
 	derived := *c
-	derived.RoleARN, derived.TokenFile, derived.Token = roleARN, "", nil
+	derived.RoleARN, derived.TokenFile, derived.Token, derived.Chained = roleARN, "", nil, true
 	derived.SessionName, derived.Duration, derived.Policy, derived.PolicyARNs = "", 0, "", nil
 	derived.ExternalID, derived.Tagged, derived.Identified = "", false, false
 	return &derived

@@ -64,14 +64,19 @@ func (d *diagnosis) align(timedOut bool) {
 }
 
 // settle revises the results of earlier checks after a successful exchange. A failed check becomes
-// a warning. A check that does not matter for a server other than AWS's becomes a pass.
+// a warning. A check that does not matter for a server other than AWS's, or for an OIDC provider with
+// another client ID, becomes a pass. If the token is valid by the clock of STS, the node's clock is wrong.
 func (d *diagnosis) settle() {
 	for i := range d.result.Checks {
 		c := &d.result.Checks[i]
 		switch {
-		case c.Name == nameAnswer && c.Status == Warned && d.otherServer, c.Name == nameClaims && c.Status == Warned && d.otherServer:
+		case c.Name == nameAnswer && c.Status == Warned && d.otherServer, c.Name == nameClaims && c.Status == Warned && d.otherServer,
+			c.Name == nameAudience && c.Status == Warned:
 			c.Status, c.Advice, c.Link = Passed, "", ""
-		case c.Status == Failed && slices.Contains([]string{nameRole, nameAudience, nameNameResolution, nameConnection, nameTLS, nameAnswer}, c.Name):
+		case c.Name == nameLifetime && c.Status == Failed:
+			c.Status, c.Advice, c.Link = Warned, setClock, explain.HeadingClock.Link()
+			c.Detail += " by this node's clock, but the exchange succeeded"
+		case c.Status == Failed && slices.Contains([]string{nameRole, nameClaims, nameAudience, nameNameResolution, nameConnection, nameTLS, nameAnswer}, c.Name):
 			c.Status = Warned
 			c.Detail += ", but the exchange succeeded"
 		}

@@ -148,6 +148,9 @@ func (d *diagnosis) checkResult(p *probe) {
 	}
 }
 
+// setClock is the advice for a wrong clock of the node.
+const setClock = "set the clock of this node (for example with chronyc makestep), and check its time synchronization"
+
 // checkClock compares the node's clock with STS's. Services reject requests signed with a clock that
 // is off by more than 5 minutes.
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-troubleshooting.html
@@ -161,7 +164,7 @@ func (d *diagnosis) checkClock(p *probe) {
 		skew, relation = -skew, "behind"
 	}
 	text := fmt.Sprintf("the node's clock is %v %s that of the endpoint", skew.Round(time.Second), relation)
-	h := explain.Advice{Heading: explain.HeadingClock, Text: "set the clock of this node (for example with chronyc makestep), and check its time synchronization"}
+	h := explain.Advice{Heading: explain.HeadingClock, Text: setClock}
 	switch {
 	case skew >= 5*time.Minute:
 		d.fail(nameClock, errors.New(text), h)

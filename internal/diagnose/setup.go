@@ -40,9 +40,13 @@ func (d *diagnosis) checkOtherCredentials(context.Context) {
 		found = append(found, "AWS_PROFILE is set: some SDKs use the profile instead of the role")
 		advice = append(advice, "remove AWS_PROFILE from the pod")
 	}
-	if d.env.Lookup(config.EnvContainerURI) != "" && d.result.has(nameEnvironment, Passed) {
+	switch set := d.env.Lookup(config.EnvContainerURI) != "" && d.result.has(nameEnvironment, Passed); {
+	case set && d.env.HasPodIdentity():
 		found = append(found, config.EnvContainerURI+" is set: the pod has EKS Pod Identity in addition to IRSA, and which one is used depends on the SDK")
-		advice = append(advice, "choose one: delete the pod identity association, or the annotation of the service account")
+		advice = append(advice, "choose one: delete the pod identity association, or remove "+config.EnvRoleARN+" and "+config.EnvTokenFile+" from the pod's own env (the EKS webhook sets them only without an association)")
+	case set:
+		found = append(found, config.EnvContainerURI+" is set: which of the credentials an SDK uses depends on the SDK")
+		advice = append(advice, "remove "+config.EnvContainerURI+" from the pod")
 	}
 	if len(found) == 0 {
 		d.pass(nameOtherCredentials, "no other credentials in the environment")
@@ -61,10 +65,10 @@ func (d *diagnosis) checkRole(context.Context) {
 	if d.failIf(nameRole, explain.HeadingRoleARN) {
 		return
 	}
-	if other := d.facts(nil, nil).OtherPartition(); other != "" {
+	if f := d.facts(nil, nil); f.OtherPartition() != "" {
 		d.fail(nameRole,
-			fmt.Errorf("%s is not in the partition of the region %s, which is %s: a role cannot be assumed from another partition", d.config.RoleARN, d.config.Region, other),
-			explain.Advice{Heading: explain.HeadingRoleARN, Text: "correct the annotation eks.amazonaws.com/role-arn and recreate the pod, or correct AWS_REGION"})
+			fmt.Errorf("%s is not in the partition of the region %s, which is %s: a role cannot be assumed from another partition", f.RoleARN, f.Region, f.OtherPartition()),
+			explain.For(f))
 		return
 	}
 	d.pass(nameRole, "%s", d.config.RoleARN)

@@ -19,7 +19,7 @@ import (
 // path returns the path of the token file, or an empty path and the reason.
 func (d *diagnosis) path() (path, none string) {
 	switch {
-	case d.given.Token != nil:
+	case d.hasFunction():
 		return "", "the tokens come from Options.Token"
 	case d.config.TokenFile == "":
 		return "", "no path is set"
@@ -27,6 +27,17 @@ func (d *diagnosis) path() (path, none string) {
 		return "", "the path is not absolute"
 	}
 	return d.config.TokenFile, ""
+}
+
+// hasFunction reports whether the application provides the tokens, so that they do not come from a file.
+func (d *diagnosis) hasFunction() bool { return d.given.Token != nil }
+
+// bySource returns the text for tokens of this origin.
+func (d *diagnosis) bySource(file, function string) string {
+	if d.hasFunction() {
+		return function
+	}
+	return file
 }
 
 // checkTokenPath checks whether each part of the path exists, and whether the file is in a projected
@@ -64,7 +75,7 @@ func (d *diagnosis) checkTokenPermission(context.Context) {
 		return
 	}
 	if d.result.has(nameTokenPath, Failed) {
-		d.skip(nameTokenPermission, "the file does not exist")
+		d.skip(nameTokenPermission, "there is no regular file at the path")
 		return
 	}
 	file, _, err := regularfile.Open(path)
@@ -125,7 +136,8 @@ func (d *diagnosis) checkClaims(context.Context) {
 	isAWS := d.facts(nil, nil).IsAWS() // other servers accept other issuers
 	switch {
 	case len(missing) > 0:
-		d.fail(nameClaims, fmt.Errorf("the token lacks the claims %s: it is not a projected token of a service account", strings.Join(missing, ", ")), explain.Advice{Heading: explain.HeadingTokenRejected, Text: "set " + config.EnvTokenFile + " to a projected token, not to the token of a service account's secret"})
+		d.fail(nameClaims, fmt.Errorf("the token lacks the claims %s%s", strings.Join(missing, ", "), d.bySource(": it is not a projected token of a service account", "")),
+			explain.Advice{Heading: explain.HeadingTokenRejected, Text: d.bySource("set "+config.EnvTokenFile+" to a projected token, not to the token of a service account's secret", "let Options.Token return tokens with these claims")})
 	case isAWS && explain.IsUnregistrable(claims.Issuer):
 		d.add(nameClaims, Warned, who+"; the issuer is an IP address or has a port, which IAM does not accept",
 			explain.Advice{Heading: explain.HeadingNoOIDCProvider, Text: explain.IssuerRule})
@@ -134,7 +146,7 @@ func (d *diagnosis) checkClaims(context.Context) {
 			explain.Advice{Heading: explain.HeadingVerificationKey, Text: explain.Publish})
 	case !strings.HasPrefix(claims.Subject, "system:serviceaccount:"):
 		d.add(nameClaims, Warned, who+"; the subject is not a Kubernetes service account",
-			explain.Advice{Heading: explain.HeadingTokenRejected, Text: "check that the file is the projected token of a service account"})
+			explain.Advice{Heading: explain.HeadingTokenRejected, Text: d.bySource("check that the file is the projected token of a service account", "check that Options.Token returns the token of a service account")})
 	default:
 		d.pass(nameClaims, "%s", who)
 	}
@@ -151,13 +163,18 @@ func (d *diagnosis) checkAudience(context.Context) {
 		d.pass(nameAudience, "%s", strings.Join(audience, ", "))
 		return
 	}
-	if f := d.facts(nil, nil); f.IsAPIServerToken() && f.IsAWS() {
+	f := d.facts(nil, nil)
+	if !f.IsAWS() {
+		d.pass(nameAudience, "%s", strings.Join(audience, ", "))
+		return
+	}
+	if f.IsAPIServerToken() {
 		f.Kind, f.Code = explain.ErrTokenRejected, "InvalidIdentityToken"
 		d.fail(nameAudience, fmt.Errorf("the token is for %s, the Kubernetes API server", strings.Join(audience, ", ")), explain.For(f))
 		return
 	}
 	d.add(nameAudience, Warned, fmt.Sprintf("the token is for %s, not for %s", strings.Join(audience, ", "), explain.STSAudience),
-		explain.Advice{Heading: explain.HeadingAudience, Text: "correct the service account's annotation eks.amazonaws.com/audience, or the audience of the projected volume, unless the OIDC provider in IAM has this client ID"})
+		explain.Advice{Heading: explain.HeadingAudience, Text: d.bySource("correct the service account's annotation eks.amazonaws.com/audience, or the audience of the projected volume", "let Options.Token request tokens with the audience "+explain.STSAudience) + ", unless the OIDC provider in IAM has this client ID"})
 }
 
 // checkLifetime checks whether the token is valid, and whether the kubelet has renewed it on time. The
@@ -174,10 +191,14 @@ func (d *diagnosis) checkLifetime(context.Context) {
 	until := fmt.Sprintf("it is valid until %s, for %v more", explain.ClockTime(claims.Expiry), left)
 	switch {
 	case left <= 0:
-		d.failWithKind(nameLifetime, explain.ErrTokenExpired, fmt.Errorf("the token expired at %s", explain.ClockTime(claims.Expiry)))
+		f := d.facts(explain.ErrTokenExpired, fmt.Errorf("the token expired at %s", explain.ClockTime(claims.Expiry)))
+		f.File, f.Code = d.file, "ExpiredToken"
+		d.fail(nameLifetime, f.Err, explain.For(f))
 	case now.Before(claims.IssuedAt.Add(-time.Minute)):
 		d.add(nameLifetime, Warned, fmt.Sprintf("by this node's clock, the token was issued %v in the future", claims.IssuedAt.Sub(now).Round(time.Second)),
 			explain.Advice{Heading: explain.HeadingClock, Text: "the clocks of the node and of the API server differ: check their time synchronization"})
+	case d.hasFunction():
+		d.pass(nameLifetime, "%s", until)
 	case now.After(renewal.Add(min(life/10, 5*time.Minute))):
 		d.add(nameLifetime, Warned, fmt.Sprintf("%s; the kubelet should have renewed it at %s", until, explain.ClockTime(renewal)),
 			explain.Advice{Heading: explain.HeadingTokenExpired, Text: "check that the service account still exists, and that the kubelet of this node reaches the API server (kubectl get node, and the kubelet's log). Then recreate the pod"})

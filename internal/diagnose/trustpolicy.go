@@ -86,12 +86,25 @@ func evaluate(document []byte, identity *Identity, exchange Status) Check {
 	case review.Decision.Verdict == trustpolicy.Denied && passed:
 		return Check{Status: Warned, Detail: detail + ", but the exchange passed", Advice: otherPolicy}
 	case review.Decision.Verdict == trustpolicy.Denied:
-		return Check{Status: Failed, Detail: detail, Advice: "change the trust policy to allow this service account, or run the pod with the service account that it allows"}
+		return Check{Status: Failed, Detail: detail, Advice: deniedAdvice(review.Decision)}
 	case review.Decision.Allowed() && exchange == Failed:
 		return Check{Status: Warned, Detail: detail + ", but the exchange failed", Advice: "if STS denies access, " + otherPolicy}
 	case review.Decision.Allowed() && !review.TooBroad():
 		return Check{Status: Passed, Detail: detail}
 	default:
 		return Check{Status: Warned, Detail: detail, Advice: review.Advice()}
+	}
+}
+
+// deniedAdvice returns the advice for a policy that denies the web identity.
+func deniedAdvice(d trustpolicy.Decision) string {
+	const change = "change the trust policy to allow this service account"
+	switch {
+	case d.Explicit():
+		return "change the Deny statement so that it does not apply to this service account"
+	case d.OnlySubject():
+		return change + ", or run the pod with the service account that it allows"
+	default:
+		return change
 	}
 }

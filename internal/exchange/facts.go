@@ -16,7 +16,7 @@ import (
 func Facts(c *config.Config, kind, err error, token *tokenfile.Token) explain.Facts {
 	f := explain.Facts{
 		Kind: kind, Err: err, RoleARN: c.RoleARN, Region: c.Region, TokenFile: c.TokenFile, Now: time.Now(),
-		Duration: c.Lifetime(), ExternalID: c.ExternalID, Tagged: c.Tagged, Identified: c.Identified,
+		Duration: c.Lifetime(), Chained: c.Chained, OwnRole: c.OwnRole, OwnToken: c.OwnToken, RegionSetting: c.RegionSetting(), ExternalID: c.ExternalID, Tagged: c.Tagged, Identified: c.Identified,
 	}
 	if c.Shared != nil {
 		f.Endpoint, f.URL, f.FIPS, f.DualStack = c.Shared.Endpoint, c.URL(), c.Shared.FIPS, c.Shared.DualStack

@@ -16,10 +16,10 @@ import (
 // The placeholders, grouped by the text that their values are part of.
 var (
 	argumentWords = []string{"rolename", "issuerarg", "providerarg", "audiencearg", "home", "variable", "seconds"}
-	commandWords  = []string{"deletepod", "annotate", "getaccount", "encrypted", "correction"}
+	commandWords  = []string{"deletepod", "annotate", "getaccount", "encrypted", "correction", "correctarn"}
 	policyWords   = []string{"statement", "grant", "grants", "endpointgrant", "exception", "notresource"}
 	proseWords    = []string{
-		"role", "rolepartition", "account", "signer", "action", "inherited", "region", "partition", "host", "url", "issuer", "tokenaudience",
+		"role", "rolepartition", "account", "inactive", "endpointservice", "regionsetting", "signer", "action", "inherited", "region", "partition", "host", "url", "issuer", "tokenaudience",
 		"issued", "expiry", "missing", "access", "examplearn", "stshost", "tokenfile", "otherfile", "duration",
 	}
 )

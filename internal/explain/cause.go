@@ -20,13 +20,17 @@ func Cause(err error, file string) string {
 	if errors.As(err, &failure) && failure.Code != "" {
 		text = failure.Code
 		if failure.Message != "" {
-			text += ": " + withoutARNs(strings.TrimPrefix(failure.Message, "1 validation error detected: "))
+			message, _, _ := strings.Cut(failure.Message, reference)
+			text += ": " + strings.TrimRight(withoutARNs(strings.TrimPrefix(message, "1 validation error detected: ")), ", ")
 		}
 	}
 	text = strings.TrimPrefix(strings.TrimPrefix(text, "tokenfile: "), tokenfile.ErrMalformed.Error()+": ")
 	text = strings.TrimSuffix(text, " ("+file+")")
 	return strings.Join(strings.Fields(OneLine(constant(text))), " ")
 }
+
+// reference begins the end of a message of STS that does not say what happened.
+const reference = "please reference AssumeRoleWithWebIdentity documentation"
 
 // denied matches AWS's message of a denied request. Its groups are the action and the ending.
 var denied = lazyregexp.New(`(?s)^User: \S+ is not authorized to perform: (\S+)(?: on resource: \S+)?(.*)$`)

@@ -46,3 +46,11 @@ func TestCutKeepsTheLimit(t *testing.T) {
 		assert.Equal(t, "...", CutMiddle("abcdefghi", limit))
 	}
 }
+
+// TestCauseLeavesOutReferences checks that a cause has room for what happened.
+func TestCauseLeavesOutReferences(t *testing.T) {
+	for _, comma := range []string{", ", ",  "} {
+		err := answered(400, "InvalidIdentityToken", "Couldn't retrieve verification key from your identity provider"+comma+"please reference AssumeRoleWithWebIdentity documentation for requirements")
+		assert.Equal(t, "InvalidIdentityToken: Couldn't retrieve verification key from your identity provider", Cause(err, ""))
+	}
+}

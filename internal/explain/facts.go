@@ -5,7 +5,6 @@ import (
 	"errors"
 	"net"
 	"net/url"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -22,12 +21,16 @@ type Facts struct {
 	Err             error // the cause
 	Code            string
 	RoleARN         string
-	Source          string        // the role whose credentials sign the request; empty for a web identity
+	Source          string        // the role whose credentials sign the request; empty for a web identity and in errors about settings
+	Chained         bool          // the role is assumed in a role chain; implied by Source
+	OwnRole         bool          // the program sets the role, not the environment
+	OwnToken        bool          // the program sets the token source, not the environment
 	ExternalID      string        // only for role chains, like Tagged and Identified
 	Duration        time.Duration // the requested lifetime of the session
 	Tagged          bool          // the request has session tags
 	Identified      bool          // the request has a source identity
 	Region          string
+	RegionSetting   string // the option or variable to change the region with; AWS_REGION if empty
 	Endpoint        string // the configured endpoint; empty for the region's default
 	URL             string // the URL of STS; empty if it is not known
 	FIPS, DualStack bool   // the endpoint that was selected
@@ -40,7 +43,12 @@ type Facts struct {
 
 func (f Facts) is(kind error) bool { return errors.Is(f.Kind, kind) }
 
-func (f Facts) setup() setup { return setupOf(f.Source) }
+func (f Facts) setup() setup {
+	if f.Chained {
+		return chained
+	}
+	return setupOf(f.Source)
+}
 
 func setupOf(source string) setup {
 	if source == "" {
@@ -83,22 +91,14 @@ func (f Facts) value(word string) string {
 		return f.partition()
 	case "account":
 		return f.account()
+	case "inactive":
+		return f.inactiveAccount()
 	case "signer":
 		return f.signer()
 	case "action":
 		return f.action()
 	case "inherited":
 		return f.inherited()
-	case "region":
-		return f.Region
-	case "partition":
-		return partitionOf(f.Region)
-	case "host":
-		host := &net.DNSError{}
-		errors.As(f.Err, &host)
-		return host.Name
-	case "stshost":
-		return f.stsHost()
 	case "tokenfile":
 		return cmp.Or(f.TokenFile, "the token")
 	case "otherfile":
@@ -107,8 +107,6 @@ func (f Facts) value(word string) string {
 		return f.Duration.String()
 	case "seconds":
 		return strconv.Itoa(int(f.Duration / time.Second))
-	case "url":
-		return cmp.Or(f.URL, "STS")
 	case "issuer":
 		return f.Claims.Issuer
 	case "tokenaudience":
@@ -121,6 +119,30 @@ func (f Facts) value(word string) string {
 		return f.File.missing()
 	case "access":
 		return f.File.Access()
+	default:
+		return f.place(word)
+	}
+}
+
+// place returns the value of a placeholder about the region or STS.
+func (f Facts) place(word string) string {
+	switch word {
+	case "region":
+		return f.Region
+	case "regionsetting":
+		return cmp.Or(f.RegionSetting, "AWS_REGION")
+	case "partition":
+		return partitionOf(f.Region)
+	case "endpointservice":
+		return f.endpointService()
+	case "host":
+		host := &net.DNSError{}
+		errors.As(f.Err, &host)
+		return host.Name
+	case "stshost":
+		return f.stsHost()
+	case "url":
+		return cmp.Or(f.URL, "STS")
 	default:
 		return f.remedy(word)
 	}
@@ -166,6 +188,23 @@ func (f Facts) account() string {
 		return "the role's account (" + role.AccountID + ")"
 	}
 	return "the role's account"
+}
+
+// namedAccount matches the account in STS's message about a region in which it is not active.
+var namedAccount = lazyregexp.New(`account: ?([0-9]{12})\b`)
+
+// inactiveAccount returns a phrase for the account for which STS is not active: the one that the message
+// names, or that of the caller.
+func (f Facts) inactiveAccount() string {
+	role, _ := arn.Parse(f.RoleARN)
+	switch id := group(namedAccount, f.text()); {
+	case id == "" && f.Source != "":
+		return "the account of " + f.Source
+	case id != "" && id != role.AccountID:
+		return "the account (" + id + ")"
+	default:
+		return f.account()
+	}
 }
 
 // signer returns the name of the identity whose policies apply.
@@ -237,58 +276,3 @@ func (f Facts) inherited() string {
 		return "A role chain inherits the transitive tags and the source identity of the earlier session, so they are sent even if no option sets them. "
 	}
 }
-
-// ProviderARN returns the ARN that the token's OIDC provider must have in the role's account, or
-// "" if the role ARN is invalid.
-func (f Facts) ProviderARN() string {
-	role, err := arn.Parse(f.RoleARN)
-	if err != nil {
-		return ""
-	}
-	role.Resource = "oidc-provider/" + WithoutScheme(f.Claims.Issuer)
-	return role.String()
-}
-
-// audience returns the audience to configure: sts.amazonaws.com if the token has it or
-// has none, otherwise the token's first.
-func (f Facts) audience() string {
-	if len(f.Claims.Audience) == 0 || slices.Contains(f.Claims.Audience, STSAudience) {
-		return STSAudience
-	}
-	return f.Claims.Audience[0]
-}
-
-// statement returns the trust policy statement that allows the request, in one line of JSON.
-func (f Facts) statement() string {
-	statement := struct {
-		Effect    string
-		Principal map[string]string
-		Action    any
-		Condition map[string]map[string]string `json:",omitempty"`
-	}{Effect: "Allow", Principal: map[string]string{"AWS": f.Source}, Action: f.actions()}
-	switch {
-	case f.Source == "":
-		statement.Principal, statement.Condition = map[string]string{"Federated": f.ProviderARN()}, f.conditions()
-	case f.ExternalID != "":
-		statement.Condition = map[string]map[string]string{"StringEquals": {"sts:ExternalId": literal(f.ExternalID)}}
-	}
-	return asJSON(statement)
-}
-
-// conditions returns the conditions of the trust policy statement that allows the token.
-func (f Facts) conditions() map[string]map[string]string {
-	issuer := WithoutScheme(f.Claims.Issuer)
-	equals, audience := map[string]string{issuer + ":sub": literal(f.Claims.Subject)}, literal(f.audience())
-	conditions := map[string]map[string]string{"StringEquals": equals}
-	if len(f.Claims.Audience) > 1 { // the condition key then has several values
-		conditions["ForAnyValue:StringEquals"] = map[string]string{issuer + ":aud": audience}
-	} else {
-		equals[issuer+":aud"] = audience
-	}
-	return conditions
-}
-
-// literal escapes policy variables in a condition value. Unescaped, a subject such as
-// ${oidc.example.com:sub} would match every subject.
-// https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_variables.html#policy-vars-specialchars
-func literal(text string) string { return strings.ReplaceAll(text, "${", "${$}{") }

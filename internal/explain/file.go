@@ -17,7 +17,7 @@ type File struct {
 	Mode    fs.FileMode
 	Owner   *Owner // nil if unknown
 
-	User, Group int // user and group of the process
+	User, Group int // user and group of the process; -1 on Windows
 	MoreGroups  []int
 }
 
@@ -35,6 +35,9 @@ func (f File) missing() string {
 // Access returns a text about the mode and owner of the file, and the user and groups of the
 // process.
 func (f File) Access() string {
+	if f.User < 0 {
+		return "the file has the mode " + f.Mode.String() + "; on Windows, its access control list decides"
+	}
 	process := fmt.Sprintf("the process runs as user %d and group %d", f.User, f.Group)
 	if len(f.MoreGroups) > 0 {
 		process += fmt.Sprintf(" (and %s)", strings.Trim(fmt.Sprint(f.MoreGroups), "[]"))

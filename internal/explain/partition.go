@@ -50,6 +50,20 @@ var partitions = []struct{ prefix, name, region string }{
 	{"eusc-", "aws-eusc", "eusc-de-east-1"}, {"", "aws", "us-west-2"},
 }
 
+// endpointService returns the name of the service that a VPC endpoint for STS connects to, in parentheses, or
+// "" if it is not known.
+// https://docs.aws.amazon.com/vpc/latest/privatelink/aws-services-privatelink-support.html
+func (f Facts) endpointService() string {
+	switch partitionOf(f.Region) {
+	case "aws", "aws-us-gov":
+		return " (com.amazonaws." + f.Region + ".sts)"
+	case "aws-cn":
+		return " (cn.com.amazonaws." + f.Region + ".sts)"
+	default:
+		return ""
+	}
+}
+
 // IsAWS reports whether the role belongs to AWS rather than to an STS-compatible server.
 func (f Facts) IsAWS() bool { return strings.HasPrefix(f.RoleARN, "arn:aws") }
 

@@ -7,8 +7,9 @@ import (
 )
 
 // eksIssuer matches the issuers of EKS clusters, with IPv4 or dual-stack names. Its group is the
-// region.
-var eksIssuer = lazyregexp.New(`^https://oidc[.-]eks\.([a-z][a-z0-9-]*)\.(?:amazonaws\.com|amazonaws\.com\.cn|api\.aws|api\.amazonwebservices\.com\.cn)/id/`)
+// region. The domains are those of the partitions in the SDK's endpoint rules.
+var eksIssuer = lazyregexp.New(`^https://oidc[.-]eks\.([a-z][a-z0-9-]*)\.(?:amazonaws\.com|amazonaws\.com\.cn|amazonaws\.eu` +
+	`|api\.aws|api\.amazonwebservices\.com\.cn|api\.amazonwebservices\.eu|c2s\.ic\.gov|sc2s\.sgov\.gov|cloud\.adc-e\.uk|csp\.hci\.ic\.gov)/id/`)
 
 // IssuerRegion returns the region of an EKS cluster from the issuer of its tokens, or "" for any other
 // issuer.

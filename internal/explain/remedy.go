@@ -24,6 +24,8 @@ func (f Facts) remedy(word string) string {
 		return argument(f.audience())
 	case "correction":
 		return f.correction()
+	case "correctarn":
+		return f.correctARN()
 	case "home":
 		return f.home()
 	case "deletepod":
@@ -60,22 +62,33 @@ func (f Facts) correction() string {
 	region := IssuerRegion(f.Claims.Issuer)
 	cluster := partitionOf(region)
 	if cluster == role.Partition {
-		return "Set AWS_REGION=" + region
+		return "Set " + f.value("regionsetting") + "=" + region
 	}
 	role.Partition = cmp.Or(cluster, partitionOf(f.Region))
 	corrected := "Correct the annotation eks.amazonaws.com/role-arn and recreate the pod, so that it has AWS_ROLE_ARN=" + argument(role.String())
-	if f.Source != "" {
+	switch {
+	case f.Source != "":
 		corrected = "Call AssumeRole with " + argument(role.String())
+	case f.OwnRole:
+		corrected = "Correct the role ARN that the program sets to " + argument(role.String())
 	}
 	corrected += ", and check the account ID: each account is in one partition only"
 	switch cluster {
 	case "":
-		return corrected + ". Or set AWS_REGION=" + f.home()
+		return corrected + ". Or set " + f.value("regionsetting") + "=" + f.home()
 	case partitionOf(f.Region):
 		return corrected
 	default:
-		return corrected + ". Then set AWS_REGION=" + region
+		return corrected + ". Then set " + f.value("regionsetting") + "=" + region
 	}
+}
+
+// correctARN returns how to correct a role ARN that is wrong.
+func (f Facts) correctARN() string {
+	if f.OwnRole {
+		return "correct it where the program sets it"
+	}
+	return "correct the annotation eks.amazonaws.com/role-arn. After any change of it, recreate the pod" + f.deletePod() + ": a pod keeps the role that it was created with"
 }
 
 // home returns the region that was most likely intended: the one that a name refers to, or otherwise

@@ -87,7 +87,7 @@ func For(f Facts) Advice {
 // Setting returns the advice for an invalid or missing setting, whose error is in the facts.
 func Setting(h Heading, f Facts) Advice {
 	for _, r := range settingRules {
-		if r.heading == h && r.answers("", f.text(), anyRole) {
+		if r.heading == h && r.answers("", f.text(), f.setup()) && (r.when == nil || r.when(f)) {
 			return Advice{h, f.expand(r.fix), f.expand(r.text)}
 		}
 	}

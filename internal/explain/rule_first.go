@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/aws/aws-sdk-go-v2/aws/arn"
+
 	"github.com/irsakit/irsakit/internal/awserror"
 )
 
@@ -25,10 +27,22 @@ var firstCauses = []rule{
 		source: "https://docs.aws.amazon.com/whitepapers/latest/aws-fault-isolation-boundaries/partitions.html",
 	},
 	{
+		when: func(f Facts) bool { return f.TokenFile == "" && isAPIServerToken(f) }, heading: HeadingAudience,
+		fix:    functionAudienceFix,
+		text:   "the audience of the token of Options.Token is {tokenaudience}, the Kubernetes API server: request one with the audience sts.amazonaws.com (spec.audiences of a TokenRequest)",
+		source: tokenRequestDocument,
+	},
+	{
 		when: isAPIServerToken, heading: HeadingAudience,
 		fix:    "mount the IRSA token, which has the audience sts.amazonaws.com",
 		text:   "this is not the IRSA token: its audience is {tokenaudience}, the Kubernetes API server. Set AWS_WEB_IDENTITY_TOKEN_FILE=/var/run/secrets/eks.amazonaws.com/serviceaccount/token, the token that the EKS webhook mounts, or project one with the audience sts.amazonaws.com",
 		source: "https://docs.aws.amazon.com/eks/latest/userguide/pod-configuration.html",
+	},
+	{
+		codes: []string{"AccessDenied"}, when: isReserved, kind: ErrAccessDenied, heading: HeadingRoleARN,
+		fix:    "use another role: only AWS can change the trust policy of this one",
+		text:   "{role} is for an AWS service or for IAM Identity Center, and only AWS can change its trust policy: create a role of your own with the permissions that the program needs, and use that one",
+		source: "https://github.com/rebuy-de/aws-nuke/issues/441",
 	},
 	{
 		codes: []string{"AccessDenied"}, only: chained, when: func(f Facts) bool { return strings.EqualFold(f.Source, f.RoleARN) },
@@ -42,7 +56,7 @@ var firstCauses = []rule{
 			return f.FIPS && isUnknownHost(f) && strings.HasPrefix(f.value("host"), "sts-fips.")
 		}, kind: ErrUnavailable, heading: HeadingEndpoint,
 		fix:    "unset AWS_USE_FIPS_ENDPOINT: its host does not exist in {region}",
-		text:   "AWS_USE_FIPS_ENDPOINT selects the host {host}, which does not exist, so {region} seems to have no FIPS endpoint of STS. Unset AWS_USE_FIPS_ENDPOINT, or set AWS_REGION to a region that has one",
+		text:   "AWS_USE_FIPS_ENDPOINT selects the host {host}, which does not exist, so {region} seems to have no FIPS endpoint of STS. Unset AWS_USE_FIPS_ENDPOINT, or set {regionsetting} to a region that has one",
 		source: "https://aws.amazon.com/compliance/fips/",
 	},
 	{
@@ -54,7 +68,7 @@ var firstCauses = []rule{
 	{
 		codes: []string{"SignatureDoesNotMatch", "InvalidSignature"}, phrases: []string{"scoped to a valid region", "scoped to correct region"}, when: hasEndpoint,
 		kind: ErrInvalidRequest, heading: HeadingEndpoint, fix: "unset AWS_ENDPOINT_URL_STS, or set AWS_REGION to its region",
-		text:   "the STS endpoint is in another region than {region}, the region that requests are signed for: unset AWS_ENDPOINT_URL_STS and Options.Endpoint, or set AWS_REGION to the endpoint's region",
+		text:   "the STS endpoint is in another region than {region}, the region that requests are signed for: unset AWS_ENDPOINT_URL_STS and Options.Endpoint, or set {regionsetting} to the endpoint's region",
 		source: "https://github.com/cloud-custodian/cloud-custodian/issues/4874",
 	},
 	{
@@ -70,6 +84,14 @@ var firstCauses = []rule{
 func inOtherPartition(f Facts) bool {
 	passes := isNotSTS(f) || f.is(ErrThrottled) || f.is(ErrClosed) || f.is(ErrNotConfigured) || f.is(ErrRejected)
 	return !passes && f.OtherPartition() != ""
+}
+
+// isReserved reports whether the role is a service-linked role or one of IAM Identity Center.
+// https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_create-service-linked-role.html
+// https://docs.aws.amazon.com/singlesignon/latest/userguide/referencingpermissionsets.html
+func isReserved(f Facts) bool {
+	role, _ := arn.Parse(f.RoleARN)
+	return f.IsAWS() && (strings.HasPrefix(role.Resource, "role/aws-service-role/") || strings.HasPrefix(role.Resource, "role/aws-reserved/"))
 }
 
 // isAPIServerToken reports whether STS rejected a token for the Kubernetes API server, such as the one

@@ -99,7 +99,7 @@ var networkRules = []rule{
 			return isUnknownHost(f) && f.namedRegion() != "" && f.namedRegion() != f.Region
 		}, kind: ErrUnavailable, heading: HeadingNameResolution,
 		fix:    "check the region, the cluster's DNS and its network policies",
-		text:   "the host name {host} cannot be resolved: check the cluster's DNS, its network policies and the region {region}. If that is misspelled, set AWS_REGION={home}",
+		text:   "the host name {host} cannot be resolved: check the cluster's DNS, its network policies and the region {region}. If that is misspelled, set {regionsetting}={home}",
 		source: "https://github.com/aws/aws-sdk-go-v2/issues/515",
 	},
 	{
@@ -142,13 +142,13 @@ var networkRules = []rule{
 	},
 	{
 		kind: ErrUnavailable, heading: HeadingConnection, fix: "check the endpoint, the proxy and the network policies",
-		text: "a request to {url} got no response. If this happens again, check the endpoint, the proxy (HTTPS_PROXY), and any gateway, firewall or network policy between the pod and STS",
+		text: "a request to {url} got no complete response. If this happens again, check the endpoint, the proxy (HTTPS_PROXY), and any gateway, firewall or network policy between the pod and STS",
 	},
 }
 
 const (
 	timeoutFix  = "check network policies, the proxy and the route or VPC endpoint to STS"
-	timeoutText = "{url} does not respond: check the network policies and the proxy. A VPC without a route to the internet needs a VPC endpoint for STS (com.amazonaws.{region}.sts), whose security group admits the pod on port 443"
+	timeoutText = "{url} does not respond: check the network policies and the proxy. A VPC without a route to the internet needs a VPC endpoint for STS{endpointservice}, whose security group admits the pod on port 443"
 )
 
 // isNotSTS reports whether the response cannot be from STS.

@@ -77,13 +77,13 @@ var policyRules = []rule{
 	{
 		phrases: []string{"no session policy allows"}, kind: ErrAccessDenied, heading: HeadingRoleChain,
 		fix:    "allow {action} in the session policy",
-		text:   "the session policy of {signer} (Options.Policy and Options.PolicyARNs) limits what the role's own policies grant: it needs the statement {grant}",
+		text:   "the session policy of {signer} (the options Policy and PolicyARNs of that role) limits what the role's own policies grant: it needs the statement {grant}",
 		source: accessDocument,
 	},
 	{
 		phrases: []string{"explicit deny in a session policy"}, kind: ErrAccessDenied, heading: HeadingRoleChain,
 		fix:    "remove the {action} deny from the session policy",
-		text:   "the session policy of {signer} (Options.Policy and Options.PolicyARNs) denies {action} explicitly: " + exceptRole,
+		text:   "the session policy of {signer} (the options Policy and PolicyARNs of that role) denies {action} explicitly: " + exceptRole,
 		source: accessDocument,
 	},
 	{
@@ -121,6 +121,12 @@ var policyRules = []rule{
 // accessRules are the causes of denied requests whose message names no type of policy.
 var accessRules = []rule{
 	{
+		codes: []string{"AccessDenied"}, phrases: []string{"MultiFactorAuthentication failed"}, only: chained, kind: ErrAccessDenied, heading: HeadingRoleChain,
+		fix:    "remove AssumeRoleOptions.SerialNumber and TokenProvider",
+		text:   "an MFA device belongs to a user, and {signer} is a role: remove AssumeRoleOptions.SerialNumber and AssumeRoleOptions.TokenProvider. If the trust policy of {role} requires aws:MultiFactorAuthPresent, it must exempt this role",
+		source: "https://github.com/99designs/aws-vault/issues/676",
+	},
+	{
 		codes: []string{"AccessDenied"}, only: chained, when: func(f Facts) bool { return f.action() != actionAssumeRole },
 		kind: ErrAccessDenied, heading: HeadingRoleChain,
 		fix:    "allow {action} in the caller's policy and the role's trust policy",
@@ -154,7 +160,7 @@ var accessRules = []rule{
 	{
 		codes: []string{"AccessDenied"}, kind: ErrAccessDenied, heading: HeadingAccessDenied,
 		fix:    "correct the role ARN, or allow this service account in its trust policy",
-		text:   "the role does not exist, or its trust policy does not allow this token. If the ARN is wrong, correct the annotation eks.amazonaws.com/role-arn. After any change of it, recreate the pod{deletepod}: a pod keeps the role that it was created with. Otherwise the trust policy of {role} needs the statement {statement}",
+		text:   "the role does not exist, or its trust policy does not allow this token. If the ARN is wrong, {correctarn}. Otherwise the trust policy of {role} needs the statement {statement}",
 		source: "https://repost.aws/knowledge-center/eks-load-balancer-webidentityerr",
 	},
 }

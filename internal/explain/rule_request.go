@@ -19,8 +19,8 @@ var requestRules = []rule{
 	},
 	{
 		codes: []string{"RegionDisabled", "OptInRequired"}, kind: ErrInvalidRequest, heading: HeadingRegionDisabled,
-		fix:    "enable {region}, or STS there, in the role's account",
-		text:   "STS is not active in {region} for {account}: activate it there (IAM, Account settings). If {region} is an opt-in region, enable {region} itself there. Or set Options.Region to a region where STS is active, which leaves the region of other AWS clients as it is",
+		fix:    "enable {region}, or STS there, or set Options.Region",
+		text:   "STS is not active in {region} for {inactive}: activate it there (IAM, Account settings). If {region} is an opt-in region, enable {region} itself there. Or set Options.Region to a region where STS is active, which leaves the region of other AWS clients as it is",
 		source: "https://docs.aws.amazon.com/IAM/latest/UserGuide/id_credentials_temp_enable-regions.html",
 	},
 	{
@@ -36,9 +36,15 @@ var requestRules = []rule{
 		source: "https://docs.aws.amazon.com/IAM/latest/UserGuide/id_session-tags.html#id_session-tags_know",
 	},
 	{
+		codes: []string{"PackedPolicyTooLarge"}, only: chained, kind: ErrInvalidRequest, heading: HeadingSessionPolicy,
+		fix:    "shorten AssumeRoleOptions.Policy, PolicyARNs or Tags",
+		text:   "the session policies and the session tags are too large together: shorten AssumeRoleOptions.Policy, or put it into a managed policy and name that in AssumeRoleOptions.PolicyARNs. Inherited tags count too",
+		source: webIdentityDocument,
+	},
+	{
 		codes: []string{"PackedPolicyTooLarge"}, kind: ErrInvalidRequest, heading: HeadingSessionPolicy,
 		fix:    "shorten Options.Policy, Options.PolicyARNs or the session tags",
-		text:   "the session policies and the session tags are too large together: shorten Options.Policy, or put it into a managed policy and name that in Options.PolicyARNs. In a role chain, inherited tags count too",
+		text:   "the session policies and the session tags are too large together: shorten Options.Policy, or put it into a managed policy and name that in Options.PolicyARNs. Tags in the token's claim https://aws.amazon.com/tags count too",
 		source: webIdentityDocument,
 	},
 	{
@@ -52,6 +58,12 @@ var requestRules = []rule{
 		fix:    "correct the session tags",
 		text:   "STS does not accept the session tags: their keys must differ in more than the case of letters, and transitive keys must be among them. In a role chain, correct the option Tags. For a first role, correct the token's claim https://aws.amazon.com/tags, which the issuer adds",
 		source: "https://docs.aws.amazon.com/IAM/latest/UserGuide/id_session-tags.html#id_session-tags_know",
+	},
+	{
+		codes: []string{"MalformedPolicyDocument"}, only: chained, kind: ErrInvalidRequest, heading: HeadingSessionPolicy,
+		fix:    "correct AssumeRoleOptions.Policy",
+		text:   `the session policy is not valid IAM JSON: correct it. It looks like AssumeRoleOptions.Policy={"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:GetObject","Resource":"*"}]}`,
+		source: "https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html",
 	},
 	{
 		codes: []string{"MalformedPolicyDocument"}, kind: ErrInvalidRequest, heading: HeadingSessionPolicy,
@@ -78,10 +90,20 @@ var requestRules = []rule{
 		source: "https://repost.aws/knowledge-center/eks-troubleshoot-irsa-errors",
 	},
 	{
+		phrases: []string{"ARN is invalid", "'roleArn'"}, when: func(f Facts) bool { return f.OwnRole }, kind: ErrInvalidRequest, heading: HeadingRoleARN,
+		fix:    "check the account, partition and path of the role ARN",
+		text:   "correct the role ARN that the program sets: it looks like {examplearn}. If it is right, the region {region} is in another partition",
+		source: "https://repost.aws/knowledge-center/eks-troubleshoot-irsa-errors",
+	},
+	{
 		phrases: []string{"ARN is invalid", "'roleArn'"}, kind: ErrInvalidRequest, heading: HeadingRoleARN,
 		fix:    "check the account, partition and path of the role ARN in the annotation",
 		text:   "correct AWS_ROLE_ARN. It comes from the service account's annotation eks.amazonaws.com/role-arn, and looks like {examplearn}. Then recreate the pod. If the ARN is right, AWS_REGION is in another partition",
 		source: "https://repost.aws/knowledge-center/eks-troubleshoot-irsa-errors",
+	},
+	{
+		phrases: []string{"'roleSessionName'"}, only: chained, kind: ErrInvalidRequest, heading: HeadingSettings, fix: chainedNameFix, text: chainedNameText,
+		source: "https://github.com/zalando-incubator/kube-aws-iam-controller/issues/16",
 	},
 	{
 		phrases: []string{"'roleSessionName'"}, kind: ErrInvalidRequest, heading: HeadingSettings,

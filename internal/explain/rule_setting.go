@@ -1,10 +1,28 @@
 package explain
 
+// The advice for an invalid session name in a role chain.
+const (
+	chainedNameFix  = "correct AssumeRoleOptions.RoleSessionName"
+	chainedNameText = "correct AssumeRoleOptions.RoleSessionName (in a Pool, SessionName of ChainedRole): it must have 2 to 64 characters: letters, digits and the characters _+=,.@- (no spaces)"
+)
+
 // settingRules contains the advice for invalid and missing settings. The phrases are the library's own.
 var settingRules = []rule{
 	{
+		heading: HeadingNotInjected, phrases: []string{"AWS_CONTAINER_CREDENTIALS_FULL_URI"}, fix: "use the SDK's default credentials, or annotate the service account",
+		text: "a sidecar or another endpoint provides credentials to this container: use the SDK's own credentials here (config.LoadDefaultConfig). To use IRSA in this container instead, annotate its service account with eks.amazonaws.com/role-arn and recreate the pod",
+	},
+	{
 		heading: HeadingNotInjected, fix: "annotate the service account and recreate the pod",
 		text: "the EKS webhook sets both variables when a pod is created, if its service account has the annotation eks.amazonaws.com/role-arn: check that the service account has it, that the pod uses this service account, and recreate the pod",
+	},
+	{
+		heading: HeadingHalfInjected, phrases: []string{"there is a token"}, when: func(f Facts) bool { return f.OwnToken }, fix: "set the role: AWS_ROLE_ARN, Options.RoleARN or RoleOptions.RoleARN",
+		text: "there is a token, so only the role is missing: set Options.RoleARN or AWS_ROLE_ARN, or in a Pool RoleOptions.RoleARN",
+	},
+	{
+		heading: HeadingHalfInjected, phrases: []string{"there is a role"}, when: func(f Facts) bool { return f.OwnRole }, fix: "set AWS_WEB_IDENTITY_TOKEN_FILE, or Options.TokenFile",
+		text: "the program sets the role, so only the token is missing: mount one, and set Options.TokenFile or AWS_WEB_IDENTITY_TOKEN_FILE. Or annotate the service account with eks.amazonaws.com/role-arn and recreate the pod: the EKS webhook then mounts a token and sets that variable",
 	},
 	{
 		heading: HeadingHalfInjected, phrases: []string{"there is a token"}, fix: "remove AWS_WEB_IDENTITY_TOKEN_FILE from the env and recreate the pod",
@@ -15,12 +33,23 @@ var settingRules = []rule{
 		text: "the EKS webhook does not change a container that already has one of its two variables: remove AWS_ROLE_ARN from the container's own env, check that the service account has the annotation eks.amazonaws.com/role-arn, and recreate the pod. If you mount the token yourself, set AWS_WEB_IDENTITY_TOKEN_FILE too",
 	},
 	{
+		heading: HeadingPodIdentity, phrases: []string{"there is a"}, fix: "use the SDK's default credentials, or replace Pod Identity with IRSA",
+		text: "use the SDK's own credentials in this pod (config.LoadDefaultConfig), without the role or token that is set; or delete the pod identity association, remove AWS_ROLE_ARN and AWS_WEB_IDENTITY_TOKEN_FILE from the container's own env, annotate the service account with eks.amazonaws.com/role-arn, allow it in the role's trust policy, and recreate the pod",
+	},
+	{
 		heading: HeadingPodIdentity, fix: "use the SDK's default credentials, or replace Pod Identity with IRSA",
 		text: "use the SDK's own credentials in this pod (config.LoadDefaultConfig); or delete the pod identity association, annotate the service account with eks.amazonaws.com/role-arn, allow it in the role's trust policy, and recreate the pod",
 	},
 	{
+		heading: HeadingRoleARN, when: func(f Facts) bool { return f.OwnRole || f.Chained }, fix: "correct the role ARN that the program sets",
+		text: "correct the role ARN that the program sets, so that it looks like {examplearn}",
+	},
+	{
 		heading: HeadingRoleARN, fix: "correct the annotation eks.amazonaws.com/role-arn and recreate the pod",
 		text: "write the role's ARN, such as arn:aws:iam::111122223333:role/name, into the service account's annotation eks.amazonaws.com/role-arn, and recreate the pod; or correct AWS_ROLE_ARN or the option, if the application sets it",
+	},
+	{
+		heading: HeadingSettings, phrases: []string{"session name"}, only: chained, fix: chainedNameFix, text: chainedNameText,
 	},
 	{
 		heading: HeadingSettings, phrases: []string{"session name"}, fix: "correct AWS_ROLE_SESSION_NAME or Options.SessionName",
@@ -35,6 +64,10 @@ var settingRules = []rule{
 	{
 		heading: HeadingAudience, fix: "mount the IRSA token, which has the audience sts.amazonaws.com",
 		text: "set AWS_WEB_IDENTITY_TOKEN_FILE to the token that the EKS webhook mounts, in /var/run/secrets/eks.amazonaws.com/serviceaccount, or project one with the audience sts.amazonaws.com; and set AWS_REGION",
+	},
+	{
+		heading: HeadingRegion, when: func(f Facts) bool { return f.RegionSetting != "" && f.RegionSetting != "AWS_REGION" }, fix: "correct the region that the program sets",
+		text: "correct the region that the program sets, for example {regionsetting}={home}",
 	},
 	{
 		heading: HeadingRegion, fix: "set AWS_REGION to the region of the cluster",
@@ -61,8 +94,16 @@ var settingRules = []rule{
 		text: "unset AWS_ENDPOINT_URL_STS and Options.Endpoint, to use the endpoint of the region; or set the whole URL, such as https://sts.us-west-2.amazonaws.com",
 	},
 	{
+		heading: HeadingSessionDuration, only: chained, fix: "set a duration from 15m to 1h, or none",
+		text: "set AssumeRoleOptions.Duration=1h, the default and the maximum in role chains, or any whole number of seconds from 15 minutes on",
+	},
+	{
 		heading: HeadingSessionDuration, fix: "set a duration from 15m to 12h, or none",
 		text: "set Options.Duration=1h, the default and the maximum in role chains, or any whole number of seconds from 15 minutes to 12 hours",
+	},
+	{
+		heading: HeadingSessionPolicy, only: chained, fix: "correct or shorten AssumeRoleOptions.Policy and PolicyARNs",
+		text: "correct or shorten AssumeRoleOptions.Policy and AssumeRoleOptions.PolicyARNs. A long policy can be put into a managed policy, to be named in PolicyARNs",
 	},
 	{
 		heading: HeadingSessionPolicy, phrases: []string{"in total"}, fix: "shorten Options.Policy, or pass fewer Options.PolicyARNs",

@@ -269,6 +269,6 @@ func TestRuleTextsAreBounded(t *testing.T) {
 	assert.Greater(t, n, 70)
 	for _, r := range settingRules {
 		check(r, false)
-		assert.Equal(t, r.fix, Setting(r.heading, Facts{Err: errors.New(strings.Join(r.phrases, ""))}).Fix)
+		assert.Equal(t, r.fix, Setting(r.heading, Facts{Err: errors.New(strings.Join(r.phrases, "")), Chained: r.only == chained, OwnRole: r.when != nil, OwnToken: r.when != nil, RegionSetting: map[bool]string{true: "Options.Region"}[r.when != nil]}).Fix)
 	}
 }

@@ -3,6 +3,7 @@ package explain
 import (
 	"errors"
 	"io/fs"
+	"slices"
 	"strings"
 	"time"
 
@@ -14,7 +15,17 @@ const (
 	webIdentityDocument = "https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRoleWithWebIdentity.html"
 	issuerDocument      = "https://docs.aws.amazon.com/IAM/latest/APIReference/API_CreateOpenIDConnectProvider.html"
 	volumeDocument      = "https://kubernetes.io/docs/concepts/storage/projected-volumes/"
+
+	tokenRequestDocument = "https://kubernetes.io/docs/reference/kubernetes-api/authentication-resources/token-request-v1/"
 )
+
+const (
+	projectedFix        = "use the service account's projected token, with the audience sts.amazonaws.com"
+	functionAudienceFix = "request tokens with the audience sts.amazonaws.com in Options.Token"
+)
+
+// eksClock is the advice for clocks of API servers of EKS.
+const eksClock = ". On EKS, AWS runs the API server: contact AWS if its clock is wrong"
 
 // Publish is the advice for an issuer that AWS cannot reach.
 const Publish = "give the API server a public --service-account-issuer, and publish its discovery document and keys there (the webhook's SELF_HOSTED_SETUP.md shows how)"
@@ -26,27 +37,38 @@ const IssuerRule = "IAM does not accept an issuer that is an IP address or has a
 var tokenRules = []rule{
 	{
 		codes: []string{"InvalidIdentityToken"}, phrases: []string{"retrieve verification key"}, kind: ErrUnavailable, heading: HeadingVerificationKey,
-		fix:    "wait; if this persists, check that the issuer's public keys are on the internet",
+		fix:    "wait, or publish the issuer's keys",
 		text:   "the library retries. If the failure persists for more than a few minutes: STS fetches the issuer's public keys over the internet, so check that {issuer}/.well-known/openid-configuration is public, and that its jwks_uri lists the key that signed the token. If that key was replaced, recreate the pod{deletepod}: its new token is signed with the current key",
 		source: "https://github.com/aws/aws-cli/issues/7194",
 	},
 	{
 		codes: []string{"IDPCommunicationError"}, kind: ErrUnavailable, heading: HeadingVerificationKey,
-		fix:    "wait; if this persists, check that the issuer's public keys are on the internet",
+		fix:    "wait, or publish the issuer's keys",
 		text:   "the library retries. If the failure persists for more than a few minutes: STS fetches the issuer's public keys over the internet, so check that {issuer}/.well-known/openid-configuration and the jwks_uri in it are public",
 		source: webIdentityDocument,
 	},
 	{
 		phrases: []string{"not yet valid"}, kind: ErrTokenRejected, heading: HeadingClock,
 		fix:    "correct the clock of the API server, and recreate the pod",
-		text:   "by the clock of STS, the token is not valid yet, so the clock of the API server is ahead: set it (for example with chronyc makestep), check its time synchronization, and recreate the pod{deletepod}",
+		text:   "by the clock of STS, the token is not valid yet, so the clock of the API server is ahead: set it (for example with chronyc makestep), check its time synchronization, and recreate the pod{deletepod}" + eksClock,
 		source: "https://www.rfc-editor.org/rfc/rfc7519#section-4.1.5",
 	},
 	{
 		codes: []string{"InvalidIdentityToken"}, when: isSecretToken, kind: ErrTokenRejected, heading: HeadingTokenRejected,
-		fix:    "use the service account's projected token, with the audience sts.amazonaws.com",
+		fix:    projectedFix,
 		text:   "the token has no audience, so it is not a projected token, but that of a service account's secret: remove AWS_WEB_IDENTITY_TOKEN_FILE from the container's own env and recreate the pod, so that the webhook sets it. If you mount the token yourself, use a projected volume with the audience sts.amazonaws.com",
 		source: "https://kubernetes.io/docs/concepts/security/service-accounts/#auth-mechanisms",
+	},
+	{
+		phrases: []string{missingClaim}, when: func(f Facts) bool { return f.TokenFile == "" }, kind: ErrTokenRejected, heading: HeadingTokenRejected,
+		fix:    "return tokens with the claims iss, sub, aud, exp and iat",
+		text:   "the token of Options.Token lacks a claim that STS requires. It must have iss, sub, aud, exp and iat, as the token of a TokenRequest has",
+		source: tokenRequestDocument,
+	},
+	{
+		phrases: []string{missingClaim}, kind: ErrTokenRejected, heading: HeadingTokenRejected, fix: projectedFix,
+		text:   "the token lacks a claim that STS requires (iss, sub, aud, exp or iat), so it is not a projected token of a service account: set AWS_WEB_IDENTITY_TOKEN_FILE to one, with the audience sts.amazonaws.com",
+		source: "https://github.com/aws/aws-sdk-ruby/issues/2698",
 	},
 	{
 		phrases: []string{"No OpenIDConnect provider found"}, when: func(f Facts) bool { return IsUnregistrable(f.Claims.Issuer) },
@@ -69,10 +91,21 @@ var tokenRules = []rule{
 		source: "https://github.com/kubernetes-sigs/aws-load-balancer-controller/issues/2315",
 	},
 	{
-		phrases: []string{"Incorrect token audience"}, when: func(f Facts) bool { return f.audience() == STSAudience }, kind: ErrTokenRejected, heading: HeadingAudience,
+		phrases: []string{"Incorrect token audience"}, when: func(f Facts) bool { return slices.Contains(f.Claims.Audience, STSAudience) }, kind: ErrTokenRejected, heading: HeadingAudience,
 		fix:    "add the client ID sts.amazonaws.com to the OIDC provider",
 		text:   "the OIDC provider in {account} does not accept the token's audience: aws iam add-client-id-to-open-id-connect-provider --open-id-connect-provider-arn {providerarg} --client-id {audiencearg}",
 		source: "https://github.com/terraform-aws-modules/terraform-aws-eks/issues/1704",
+	},
+	{
+		phrases: []string{"Incorrect token audience"}, when: func(f Facts) bool { return f.TokenFile != "" && len(f.Claims.Audience) == 0 }, kind: ErrTokenRejected, heading: HeadingAudience, fix: projectedFix,
+		text:   "the token has no audience, so it is not a projected token for STS: set AWS_WEB_IDENTITY_TOKEN_FILE to one, with the audience sts.amazonaws.com",
+		source: "https://github.com/aws/amazon-eks-pod-identity-webhook/blob/master/README.md",
+	},
+	{
+		phrases: []string{"Incorrect token audience"}, when: func(f Facts) bool { return f.TokenFile == "" }, kind: ErrTokenRejected, heading: HeadingAudience,
+		fix:    functionAudienceFix,
+		text:   "the token of Options.Token is for {tokenaudience}, and STS expects sts.amazonaws.com: request one with that audience (spec.audiences of a TokenRequest)",
+		source: tokenRequestDocument,
 	},
 	{
 		phrases: []string{"Incorrect token audience"}, kind: ErrTokenRejected, heading: HeadingAudience,
@@ -89,7 +122,7 @@ var tokenRules = []rule{
 	{
 		when: func(f Facts) bool { return f.Claims.IssuedAt.After(f.Now.Add(time.Minute)) }, kind: ErrTokenRejected, heading: HeadingClock,
 		fix:    "correct the clock of the API server or of this node",
-		text:   "the token was issued at {issued}, which is in the future: set the wrong clock, that of the API server or of this node (for example with chronyc makestep), check its time synchronization, and recreate the pod{deletepod}",
+		text:   "the token was issued at {issued}, which is in the future: set the wrong clock, that of the API server or of this node (for example with chronyc makestep), check its time synchronization, and recreate the pod{deletepod}" + eksClock,
 		source: "https://www.rfc-editor.org/rfc/rfc7519#section-4.1.6",
 	},
 	{
@@ -112,12 +145,12 @@ var tokenRules = []rule{
 	},
 	{
 		codes: []string{"InvalidIdentityToken"}, kind: ErrTokenRejected, heading: HeadingTokenRejected,
-		fix:    "use the service account's projected token, with the audience sts.amazonaws.com",
+		fix:    projectedFix,
 		text:   "STS does not accept the token: check that {tokenfile} is the projected token of the pod's service account, with the audience sts.amazonaws.com. If it is, recreate the pod{deletepod}, which gets a new token. If STS rejects that one too, check that the issuer publishes the keys of the API server (jwks_uri in its /.well-known/openid-configuration)",
 		source: webIdentityDocument,
 	},
 	{
-		kind: ErrTokenRejected, heading: HeadingTokenRejected, fix: "use the service account's projected token, with the audience sts.amazonaws.com",
+		kind: ErrTokenRejected, heading: HeadingTokenRejected, fix: projectedFix,
 		text:   "STS does not accept the token: check that {tokenfile} is the projected token of the pod's service account, with the audience sts.amazonaws.com. If it is, recreate the pod{deletepod}, which gets a new token. If STS rejects that one too, check that the issuer publishes the keys of the API server (jwks_uri in its /.well-known/openid-configuration)",
 		source: webIdentityDocument,
 	},
@@ -145,15 +178,19 @@ var clockRules = []rule{
 		source: "https://docs.aws.amazon.com/STS/latest/APIReference/CommonErrors.html",
 	},
 	{
-		codes: []string{"ExpiredToken"}, when: func(f Facts) bool { return f.TokenFile == "" }, kind: ErrTokenExpired, heading: HeadingTokenSource,
-		fix:    "return a valid token from Options.Token on each call",
-		text:   "Options.Token returned an expired token: it must return a valid token on each call",
+		when: func(f Facts) bool { return f.TokenFile != "" && f.Claims.Expiry.IsZero() }, kind: ErrTokenExpired, heading: HeadingTokenRejected, fix: projectedFix,
+		text: "the token has no expiry, so it is not a projected token of a service account: set AWS_WEB_IDENTITY_TOKEN_FILE to one, with the audience sts.amazonaws.com",
+	},
+	{
+		when: func(f Facts) bool { return f.Now.Before(f.Claims.Expiry) }, kind: ErrTokenExpired, heading: HeadingClock,
+		fix:    "correct the clock of this node",
+		text:   "the token expires at {expiry}, which this node's clock has not reached, so the clock is behind: set it (for example with chronyc makestep), and check its time synchronization",
 		source: webIdentityDocument,
 	},
 	{
-		when: func(f Facts) bool { return f.TokenFile != "" && f.Now.Before(f.Claims.Expiry) }, kind: ErrTokenExpired, heading: HeadingClock,
-		fix:    "correct the clock of this node",
-		text:   "the token expires at {expiry}, which this node's clock has not reached, so the clock is behind: set it (for example with chronyc makestep), and check its time synchronization",
+		codes: []string{"ExpiredToken"}, when: func(f Facts) bool { return f.TokenFile == "" }, kind: ErrTokenExpired, heading: HeadingTokenSource,
+		fix:    "return a valid token from Options.Token on each call",
+		text:   "Options.Token returned an expired token: it must return a valid token on each call",
 		source: webIdentityDocument,
 	},
 	{
@@ -175,7 +212,7 @@ var tokenFileRules = []rule{
 		phrases: []string{"forbidden"}, when: func(f Facts) bool { return f.TokenFile == "" && strings.Contains(f.text(), "serviceaccounts") }, kind: ErrTokenFile, heading: HeadingTokenSource,
 		fix:    "allow the program to create serviceaccounts/token in Kubernetes",
 		text:   "Kubernetes denied the token request of Options.Token: allow the service account that the program runs as to create serviceaccounts/token for the service account in the error, with a Role and a RoleBinding",
-		source: "https://kubernetes.io/docs/reference/kubernetes-api/authentication-resources/token-request-v1/",
+		source: tokenRequestDocument,
 	},
 	{
 		when: func(f Facts) bool { return f.TokenFile == "" }, kind: ErrTokenFile, heading: HeadingTokenSource,
@@ -189,9 +226,27 @@ var tokenFileRules = []rule{
 		source: "https://github.com/boto/botocore/issues/2351",
 	},
 	{
+		when: func(f Facts) bool { return errors.Is(f.Err, fs.ErrPermission) && f.File.User < 0 }, kind: ErrTokenFile, heading: HeadingTokenPermission, // on Windows
+		fix:    "check the access control list of the token file",
+		text:   "Windows denies access to {tokenfile}: check its access control list (icacls), and the user that the container runs as (securityContext.windowsOptions.runAsUserName)",
+		source: "https://kubernetes.io/docs/tasks/configure-pod-container/configure-runasusername/",
+	},
+	{
 		when: func(f Facts) bool { return errors.Is(f.Err, fs.ErrPermission) && f.File.isReadable() }, kind: ErrTokenFile, heading: HeadingTokenPermission,
 		fix:    "check the directory's mode, and SELinux or AppArmor on the node",
 		text:   "{access}, so the mode of the file is not the cause: check the mode of the directories above it, and what SELinux or AppArmor denies on the node",
+		source: "https://kubernetes.io/docs/tasks/configure-pod-container/security-context/",
+	},
+	{
+		when: func(f Facts) bool { return errors.Is(f.Err, fs.ErrPermission) && !f.File.Visible }, kind: ErrTokenFile, heading: HeadingTokenPermission,
+		fix:    "check the mode of the directories above the token file",
+		text:   "{access}: check the mode of the directories above the file, in the image and in its volumes, and what SELinux or AppArmor denies on the node",
+		source: "https://kubernetes.io/docs/tasks/configure-pod-container/security-context/",
+	},
+	{
+		when: func(f Facts) bool { return errors.Is(f.Err, fs.ErrPermission) && f.File.NeverRenewed }, kind: ErrTokenFile, heading: HeadingTokenPermission,
+		fix:    "make the token file readable for the process",
+		text:   "{access}. If it is a file of a projected volume, mounted with subPath, set securityContext.fsGroup in the pod. Otherwise let the program that writes it make it readable for this user or group, and for no others",
 		source: "https://kubernetes.io/docs/tasks/configure-pod-container/security-context/",
 	},
 	{
@@ -221,6 +276,10 @@ var tokenFileRules = []rule{
 		text: "the path must be that of the token file itself: correct AWS_WEB_IDENTITY_TOKEN_FILE",
 	},
 }
+
+// missingClaim is part of STS's message about a token that lacks a claim.
+// https://github.com/aws/aws-sdk-ruby/issues/2698
+const missingClaim = "Missing a required claim"
 
 // isSecretToken reports whether the file contains the token of a service account's secret, which has
 // neither an audience nor an expiry.

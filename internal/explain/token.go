@@ -10,8 +10,14 @@ import (
 // IsPublic reports whether AWS may be able to fetch an issuer's keys.
 func IsPublic(issuer string) bool {
 	u, err := url.Parse(issuer)
-	return err == nil && u.Scheme == "https" && strings.Contains(u.Hostname(), ".") && !IsUnregistrable(issuer) &&
-		!strings.HasSuffix(u.Hostname(), ".svc") && !strings.Contains(u.Hostname(), ".svc.")
+	return err == nil && u.Scheme == "https" && strings.Contains(u.Hostname(), ".") && !IsUnregistrable(issuer) && !isReservedName(u.Hostname())
+}
+
+// isReservedName reports whether a host name cannot exist on the internet: one of the cluster, or one in a
+// domain that is reserved for private networks (RFC 6761, RFC 6762, and ICANN's resolution of 2024-07-29).
+func isReservedName(host string) bool {
+	host = "." + strings.ToLower(strings.TrimSuffix(host, ".")) + "."
+	return strings.Contains(host, ".svc.") || strings.HasSuffix(host, ".local.") || strings.HasSuffix(host, ".internal.") || strings.HasSuffix(host, ".localhost.")
 }
 
 // IsUnregistrable reports whether IAM accepts no OIDC provider for an issuer, because it has a port or

@@ -37,6 +37,20 @@ func (d Decision) Allowed() bool { return d.Verdict == Allowed }
 // Explicit reports whether a statement denies the request for certain.
 func (d Decision) Explicit() bool { return len(d.matching(deny)) > 0 }
 
+// OnlySubject reports whether only conditions on the subject keep the closest statements from allowing the
+// request, so that they allow other subjects.
+func (d Decision) OnlySubject() bool {
+	closest := d.closest()
+	for _, o := range closest {
+		for _, m := range o.Mismatches {
+			if _, claim := cutClaim(m.Key); !strings.EqualFold(claim, "sub") || len(m.Found) == 0 {
+				return false
+			}
+		}
+	}
+	return len(closest) > 0
+}
+
 // Outcome is the result of one statement for a request.
 type Outcome struct {
 	Index        int        // from 1

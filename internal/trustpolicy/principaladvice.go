@@ -5,6 +5,10 @@ import (
 	"strings"
 )
 
+// podIdentity is the principal in the trust policies of roles for EKS Pod Identity.
+// https://docs.aws.amazon.com/eks/latest/userguide/pod-id-role.html
+const podIdentity = "pods.eks.amazonaws.com"
+
 // principalAdvice returns advice about a principal of the policy that is similar to r.
 func principalAdvice(all []principal, r Principal) string {
 	if !r.valid() {
@@ -15,6 +19,9 @@ func principalAdvice(all []principal, r Principal) string {
 	if r.Federated != "" {
 		similar, none = providerAdvice, "a web identity needs its provider as a Federated principal"
 		trusts = func(p principal) bool { return p.form == provider }
+		if slices.ContainsFunc(all, func(p principal) bool { return p.written == podIdentity }) {
+			none = "it is for EKS Pod Identity: " + none
+		}
 	}
 	if !slices.ContainsFunc(all, trusts) {
 		return none

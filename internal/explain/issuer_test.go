@@ -1,0 +1,27 @@
+package explain
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+)
+
+func TestIsPublicRejectsReservedNames(t *testing.T) {
+	for issuer, want := range map[string]bool{
+		"https://oidc.eks.us-west-2.amazonaws.com/id/A": true,
+		"https://api.internal.cluster.example.com":      true,  // the default of kOps; the owner of the zone can publish it
+		"https://api.internal.cluster.k8s.local":        false, // the default of kOps without DNS
+		"https://API.CLUSTER.K8S.LOCAL.":                false,
+		"https://oidc.corp.internal":                    false,
+		"https://api.cluster.localhost":                 false,
+		"https://local.example.com":                     true,
+		"https://kubernetes.default.svc":                false,
+		"https://kubernetes.default.svc.cluster.local":  false,
+		"http://oidc.example.com":                       false,
+	} {
+		assert.Equal(t, want, IsPublic(issuer), issuer)
+	}
+	a := For(respond("InvalidIdentityToken", "No OpenIDConnect provider found in your account for x", "", func(f *Facts) { f.Claims.Issuer = "https://api.internal.cluster.k8s.local" }))
+	assert.NotContains(t, a.Text, "create-open-id-connect-provider", "IAM cannot reach the issuer")
+	assert.Contains(t, a.Text, "--service-account-issuer")
+}

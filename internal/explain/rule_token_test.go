@@ -1,0 +1,85 @@
+package explain
+
+import (
+	"io/fs"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+)
+
+// TestRuleForTokenIsTrueForToken checks the advice for rejected tokens that do not come from a file, or that
+// lack what other advice is about.
+func TestRuleForTokenIsTrueForToken(t *testing.T) {
+	function := func(f *Facts) { f.TokenFile = "" }
+	audiences := func(all ...string) func(*Facts) { return func(f *Facts) { f.Claims.Audience = all } }
+	none := func(f *Facts) { f.Claims.Expiry = time.Time{} }
+	const audience, missing = "Incorrect token audience", "Missing a required claim: sub"
+	for _, tt := range []struct {
+		name    string
+		facts   Facts
+		heading Heading
+		want    string
+		not     []string
+	}{
+		{"audience of a function", respond("InvalidIdentityToken", audience, "", function, audiences("vault")), HeadingAudience,
+			`is for "vault"`, []string{"annotation", "recreate", "AWS_WEB_IDENTITY_TOKEN_FILE"}},
+		{"API server's token of a function", respond("InvalidIdentityToken", audience, "", function, audiences("https://kubernetes.default.svc")), HeadingAudience,
+			"the Kubernetes API server", []string{"AWS_WEB_IDENTITY_TOKEN_FILE", "webhook mounts", "mount the"}},
+		{"no audience", respond("InvalidIdentityToken", audience, "", audiences()), HeadingAudience, "has no audience", []string{"client-id", "client ID"}},
+		{"missing claim", respond("InvalidIdentityToken", missing, ""), HeadingTokenRejected, "lacks a claim", []string{"jwks_uri", "recreate"}},
+		{"missing claim of a function", respond("InvalidIdentityToken", missing, "", function), HeadingTokenRejected, "Options.Token lacks a claim", []string{"AWS_WEB_IDENTITY_TOKEN_FILE", "publishes"}},
+		{"expired without an expiry", respond("ExpiredTokenException", "", "", none), HeadingTokenRejected, "has no expiry", []string{"0001-01-01", "kubelet"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			a := For(tt.facts)
+			assert.Equal(t, tt.heading, a.Heading)
+			assert.Contains(t, a.Text, tt.want)
+			for _, text := range tt.not {
+				assert.NotContains(t, a.Fix+"\n"+a.Text, text)
+			}
+		})
+	}
+}
+
+// TestRuleForClocksIsPossible checks that advice about clocks asks only for changes that the user can make,
+// and that a token source that keeps tokens is not blamed for the clock of the node.
+func TestRuleForClocksIsPossible(t *testing.T) {
+	eks := func(f *Facts) { f.Claims.Issuer = "https://oidc.eks.us-west-2.amazonaws.com/id/A" }
+	for _, f := range []Facts{
+		respond("InvalidIdentityToken", "The token is not yet valid", "", eks),
+		respond("InvalidIdentityToken", "", "", eks, func(f *Facts) { f.Claims.IssuedAt = f.Now.Add(90 * time.Second) }),
+	} {
+		a := For(f)
+		assert.Equal(t, HeadingClock, a.Heading)
+		assert.Contains(t, a.Text, "AWS runs the API server")
+	}
+	function := func(f *Facts) { f.TokenFile = "" }
+	assert.Equal(t, HeadingClock, For(respond("ExpiredTokenException", "", "", function)).Heading, "valid by this clock")
+	assert.Equal(t, HeadingTokenSource, For(respond("ExpiredTokenException", "", "", function, func(f *Facts) { f.Claims.Expiry = f.Now.Add(-time.Hour) })).Heading)
+	assert.Equal(t, HeadingTokenSource, For(respond("ExpiredTokenException", "", "", function, func(f *Facts) { f.Claims.Expiry = time.Time{} })).Heading)
+}
+
+// TestRuleForPermissionSuggestsFSGroupOnlyForVolumes checks that the advice asks for an fsGroup only if the
+// kubelet would apply it to the file.
+func TestRuleForPermissionSuggestsFSGroupOnlyForVolumes(t *testing.T) {
+	f := Facts{Kind: ErrTokenFile, Err: fs.ErrPermission, TokenFile: "/token", File: File{Visible: true, Mode: 0o600, Owner: &Owner{}, User: 1000, Group: 1000}}
+	assert.Contains(t, For(f).Fix, "fsGroup")
+	f.File.NeverRenewed = true
+	assert.Contains(t, For(f).Text, "If it is a file of a projected volume, mounted with subPath, set securityContext.fsGroup")
+	assert.Contains(t, For(f).Text, "Otherwise let the program that writes it make it readable")
+	assert.NotContains(t, For(f).Fix, "set securityContext.fsGroup in the pod")
+	f.File = File{User: 1000, Group: 1000}
+	assert.NotContains(t, For(f).Fix+For(f).Text, "fsGroup", "the kubelet makes the directories of volumes accessible to all")
+	assert.Contains(t, For(f).Text, "mode of the directories above")
+}
+
+func TestRuleForPermissionOnWindowsNamesNoUnixMeans(t *testing.T) {
+	for _, file := range []File{{Visible: true, Mode: 0o666, User: -1, Group: -1}, {User: -1, Group: -1}} {
+		a := For(Facts{Kind: ErrTokenFile, Err: fs.ErrPermission, TokenFile: `C:\token`, File: file})
+		assert.Equal(t, HeadingTokenPermission, a.Heading)
+		assert.Contains(t, a.Text, "runAsUserName")
+		assert.NotRegexp(t, "fsGroup|SELinux|user -1|mode", a.Fix+a.Text)
+		assert.NotContains(t, file.Access(), "user -1")
+	}
+}

@@ -1,0 +1,63 @@
+package explain
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws/arn"
+)
+
+// ProviderARN returns the ARN that the token's OIDC provider must have in the role's account, or
+// "" if the role ARN is invalid.
+func (f Facts) ProviderARN() string {
+	role, err := arn.Parse(f.RoleARN)
+	if err != nil {
+		return ""
+	}
+	role.Resource = "oidc-provider/" + WithoutScheme(f.Claims.Issuer)
+	return role.String()
+}
+
+// audience returns the audience to configure: sts.amazonaws.com if the token has it or
+// has none, otherwise the token's first.
+func (f Facts) audience() string {
+	if len(f.Claims.Audience) == 0 || slices.Contains(f.Claims.Audience, STSAudience) {
+		return STSAudience
+	}
+	return f.Claims.Audience[0]
+}
+
+// statement returns the trust policy statement that allows the request, in one line of JSON.
+func (f Facts) statement() string {
+	statement := struct {
+		Effect    string
+		Principal map[string]string
+		Action    any
+		Condition map[string]map[string]string `json:",omitempty"`
+	}{Effect: "Allow", Principal: map[string]string{"AWS": f.Source}, Action: f.actions()}
+	switch {
+	case f.Source == "":
+		statement.Principal, statement.Condition = map[string]string{"Federated": f.ProviderARN()}, f.conditions()
+	case f.ExternalID != "":
+		statement.Condition = map[string]map[string]string{"StringEquals": {"sts:ExternalId": literal(f.ExternalID)}}
+	}
+	return asJSON(statement)
+}
+
+// conditions returns the conditions of the trust policy statement that allows the token.
+func (f Facts) conditions() map[string]map[string]string {
+	issuer := WithoutScheme(f.Claims.Issuer)
+	equals, audience := map[string]string{issuer + ":sub": literal(f.Claims.Subject)}, literal(f.audience())
+	conditions := map[string]map[string]string{"StringEquals": equals}
+	if len(f.Claims.Audience) > 1 { // the condition key then has several values
+		conditions["ForAnyValue:StringEquals"] = map[string]string{issuer + ":aud": audience}
+	} else {
+		equals[issuer+":aud"] = audience
+	}
+	return conditions
+}
+
+// literal escapes policy variables in a condition value. Unescaped, a subject such as
+// ${oidc.example.com:sub} would match every subject.
+// https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_variables.html#policy-vars-specialchars
+func literal(text string) string { return strings.ReplaceAll(text, "${", "${$}{") }

@@ -1,0 +1,107 @@
+package irsa_test
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+
+	"github.com/irsakit/irsakit/irsa"
+	"github.com/irsakit/irsakit/irsa/irsatest"
+	"github.com/irsakit/irsakit/tokenfile"
+)
+
+// checkIn returns the check of a report with this name.
+func checkIn(report *irsa.Report, name string) irsa.Check {
+	for _, c := range report.Checks {
+		if c.Name == name {
+			return c
+		}
+	}
+	return irsa.Check{}
+}
+
+// TestDiagnoseFailsNothingThatExchangeRefutes checks a server other than AWS's, which accepts tokens that AWS
+// does not.
+func TestDiagnoseFailsNothingThatExchangeRefutes(t *testing.T) {
+	for name, claims := range map[string][]func(*irsatest.TokenOptions){
+		"no iat":           {irsatest.Claim("iat", nil), irsatest.Claim("aud", "minio")},
+		"another audience": {irsatest.Claim("aud", "minio")},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				_, pod := newPod(t)
+				pod.Rotate(claims...)
+				report := irsa.Diagnose(t.Context(), pod.Options, func(o *irsa.Options) {
+					o.RoleARN, o.Endpoint = "arn:minio:iam:us-east-1::role/nOybJqMNzNmroqEKq5D0EUsRZw0", "https://minio.example"
+					o.HTTPClient = &http.Client{Transport: roundTripper(func(r *http.Request) (*http.Response, error) {
+						body := fmt.Sprintf(`<AssumeRoleWithWebIdentityResponse><AssumeRoleWithWebIdentityResult><Credentials><AccessKeyId>AKIAMINIO</AccessKeyId>`+
+							`<SecretAccessKey>secret</SecretAccessKey><SessionToken>session</SessionToken><Expiration>%s</Expiration></Credentials>`+
+							`</AssumeRoleWithWebIdentityResult></AssumeRoleWithWebIdentityResponse>`, time.Now().Add(time.Hour).UTC().Format(time.RFC3339))
+						return &http.Response{StatusCode: 200, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(body)), Request: r}, nil
+					})}
+				})
+				assert.Equal(t, "passed", checkIn(report, "exchange").Status)
+				assert.True(t, report.OK(), "%v", report)
+				assert.Equal(t, "passed", checkIn(report, "audience").Status)
+				assert.Empty(t, checkIn(report, "audience").Advice)
+			})
+		})
+	}
+}
+
+// TestDiagnoseBlamesClockIfSTSAcceptsExpiredToken checks a node whose clock is ahead.
+func TestDiagnoseBlamesClockIfSTSAcceptsExpiredToken(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k, pod := newPod(t)
+		pod.Rotate(func(o *irsatest.TokenOptions) { o.Lifetime = time.Hour })
+		pod.Freeze()
+		time.Sleep(2 * time.Hour)
+		k.STS.SetClockSkew(-90 * time.Minute)
+		report := irsa.Diagnose(t.Context(), pod.Options)
+		assert.Equal(t, "passed", checkIn(report, "exchange").Status)
+		assert.Equal(t, "failed", checkIn(report, "clock").Status, "other services reject its signatures")
+		lifetime := checkIn(report, "lifetime")
+		assert.Equal(t, "warned", lifetime.Status)
+		assert.NotContains(t, lifetime.Advice, "kubelet")
+		assert.Contains(t, lifetime.Advice, "set the clock of this node")
+	})
+}
+
+func TestDiagnoseDoesNotCallDirectoryMissing(t *testing.T) {
+	_, pod := newPod(t)
+	report := irsa.Diagnose(t.Context(), pod.Options, func(o *irsa.Options) { o.TokenFile = t.TempDir() })
+	assert.Equal(t, "failed", checkIn(report, "token-path").Status)
+	assert.NotContains(t, checkIn(report, "token-permission").Detail, "does not exist")
+}
+
+// TestDiagnoseOfTokenFunctionIsNotAboutFiles checks the report for tokens that neither the webhook nor the
+// kubelet provides.
+func TestDiagnoseOfTokenFunctionIsNotAboutFiles(t *testing.T) {
+	for name, claims := range map[string][]func(*irsatest.TokenOptions){
+		"valid":            nil,
+		"no aud":           {irsatest.Claim("aud", nil)},
+		"another audience": {irsatest.Claim("aud", "vault")},
+		"another subject":  {irsatest.Claim("sub", "repo:shop/cart")},
+		"almost expired":   {irsatest.Claim("iat", time.Now().Add(-time.Hour).Unix()), irsatest.Claim("exp", time.Now().Add(time.Minute).Unix())},
+		"expired":          {irsatest.Claim("iat", time.Now().Add(-time.Hour).Unix()), irsatest.Claim("exp", time.Now().Add(-time.Minute).Unix())},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, pod := newPod(t)
+			pod.Rotate(claims...)
+			function := irsa.TokenFunc("function", func(context.Context) (tokenfile.Token, error) { return tokenfile.Read(pod.TokenFile()) })
+			report := irsa.Diagnose(t.Context(), pod.Options, func(o *irsa.Options) { o.TokenFile, o.Token = "", function })
+			text := fmt.Sprintf("%+v", report)
+			_, text, _ = strings.Cut(text, "credentials.\n") // without the introduction
+			for _, word := range []string{"kubelet", "AWS_WEB_IDENTITY_TOKEN_FILE", "annotation eks.amazonaws.com/audience", "projected", "the file"} {
+				assert.NotContains(t, strings.Join(strings.Fields(text), " "), word)
+			}
+		})
+	}
+}
