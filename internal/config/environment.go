@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io/fs"
+	"net/url"
 	"strconv"
 	"strings"
 
@@ -28,7 +29,7 @@ const (
 	EnvCABundle       = "AWS_CA_BUNDLE"
 	EnvRegionalSTS    = "AWS_STS_REGIONAL_ENDPOINTS"
 	EnvAppID          = "AWS_SDK_UA_APP_ID"
-	EnvContainerURI   = "AWS_CONTAINER_CREDENTIALS_FULL_URI" // set by EKS Pod Identity
+	EnvContainerURI   = "AWS_CONTAINER_CREDENTIALS_FULL_URI" // set by EKS Pod Identity, or for a sidecar
 )
 
 // Environment contains the functions that read environment variables, files and tokens.
@@ -56,7 +57,15 @@ func (env Environment) setDefaults(c *Config, errs *Errors) {
 	if len(c.Shared.AppID) > maxAppID {
 		errs.Add(explain.HeadingSettings, fmt.Errorf("the application ID has %d bytes; the maximum is %d: shorten Options.AppID or %s", len(c.Shared.AppID), maxAppID, EnvAppID))
 	}
-	c.Shared.podIdentity = env.Lookup(EnvContainerURI) != ""
+	c.Shared.podIdentity = env.PodIdentity()
+}
+
+// PodIdentity reports whether the credentials of the container endpoint are those of EKS Pod Identity.
+// Its agent has fixed addresses; another one is that of a sidecar.
+// https://docs.aws.amazon.com/eks/latest/userguide/pod-id-agent-setup.html
+func (env Environment) PodIdentity() bool {
+	u, err := url.Parse(env.Lookup(EnvContainerURI))
+	return err == nil && (u.Hostname() == "169.254.170.23" || u.Hostname() == "fd00:ec2::23")
 }
 
 func (env Environment) lookupBool(name string, errs *Errors) bool {

@@ -40,9 +40,14 @@ func (d *diagnosis) checkOtherCredentials(context.Context) {
 		found = append(found, "AWS_PROFILE is set: some SDKs use the profile instead of the role")
 		advice = append(advice, "remove AWS_PROFILE from the pod")
 	}
-	if d.env.Lookup(config.EnvContainerURI) != "" && d.result.has(nameEnvironment, Passed) {
+	switch {
+	case d.env.Lookup(config.EnvContainerURI) == "" || !d.result.has(nameEnvironment, Passed):
+	case d.env.PodIdentity():
 		found = append(found, config.EnvContainerURI+" is set: the pod has EKS Pod Identity in addition to IRSA, and which one is used depends on the SDK")
 		advice = append(advice, "choose one: delete the pod identity association, or the annotation of the service account")
+	default:
+		found = append(found, config.EnvContainerURI+" is set: it depends on the SDK whether it uses that endpoint or IRSA")
+		advice = append(advice, "choose one: remove "+config.EnvContainerURI+", or exclude the container from IRSA with the annotation eks.amazonaws.com/skip-containers of the pod")
 	}
 	if len(found) == 0 {
 		d.pass(nameOtherCredentials, "no other credentials in the environment")
