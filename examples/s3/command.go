@@ -123,7 +123,7 @@ func (c command) run(ctx context.Context, out io.Writer, optFns ...func(*irsa.Op
 		cfg.Credentials = p.MinTTL(c.expiresIn) // a URL expires with the credentials that signed it
 		var url string
 		if url, err = presign(ctx, c.client(cfg), c.object, c.expiresIn); err == nil {
-			fmt.Fprintln(out, url)
+			_, err = fmt.Fprintln(out, url)
 		}
 	}
 	return err
