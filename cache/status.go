@@ -171,7 +171,7 @@ func errPanic(r any) error {
 
 func errShortLifetime(lifetime time.Duration) error {
 	if lifetime <= 0 {
-		return fmt.Errorf("cache: the source returned credentials that expired %v ago: check the clocks", lifetime.Abs())
+		return errors.New("cache: the source returned expired credentials: check the clocks")
 	}
-	return fmt.Errorf("cache: the source returned credentials with a lifetime of only %v", lifetime)
+	return fmt.Errorf("cache: the source returned credentials with a lifetime of less than %v", schedule.MinLifetime)
 }

@@ -51,7 +51,7 @@ func TestDiagnoseNamesOtherContainerCredentials(t *testing.T) {
 	_, pod := newPod(t)
 	for uri, want := range map[string]string{
 		"http://169.254.170.23/v1/credentials": "remove AWS_ROLE_ARN and AWS_WEB_IDENTITY_TOKEN_FILE from the pod's own env",
-		"http://127.0.0.1:9910/credentials":    "remove AWS_CONTAINER_CREDENTIALS_FULL_URI from the pod",
+		"http://127.0.0.1:9910/credentials":    "remove AWS_CONTAINER_CREDENTIALS_FULL_URI, or exclude the container from IRSA",
 	} {
 		t.Setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", uri)
 		for _, c := range irsa.Diagnose(t.Context(), pod.Options).Checks {

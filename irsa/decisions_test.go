@@ -101,6 +101,23 @@ func TestErrorPermanentForMalformedTokens(t *testing.T) {
 	})
 }
 
+func TestErrorNamesTokenFunctionThatReturnsNoToken(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k, pod := newPod(t)
+		withoutToken := func(o *irsa.Options) {
+			o.TokenFile = ""
+			o.Token = irsa.TokenFunc("test", func(context.Context) (tokenfile.Token, error) { return tokenfile.Token{}, nil })
+		}
+		_, err := newProvider(t, pod.Options, withoutToken).Retrieve(t.Context())
+		require.ErrorIs(t, err, irsa.ErrTokenFile)
+		require.ErrorIs(t, err, tokenfile.ErrMalformed)
+		require.ErrorContains(t, err, "Options.Token")
+		assert.Zero(t, k.STS.CallCount())
+
+		assert.Equal(t, "failed", statusOf(irsa.Diagnose(t.Context(), pod.Options, withoutToken), "token"))
+	})
+}
+
 // agents records the User-Agent headers of requests.
 type agents struct {
 	http.RoundTripper

@@ -20,8 +20,8 @@ type Report struct {
 }
 
 // Check is one step of a [Report]. A check fails if its finding prevents the pod from obtaining
-// credentials, now or soon. It warns about a possible mistake. It is skipped if it does not apply,
-// or if an earlier check failed.
+// credentials, now or soon, or if the context of [Diagnose] ended before it. It warns about a possible
+// mistake. It is skipped if it does not apply, or if an earlier check failed.
 type Check struct {
 	Name   string `json:"name"`             // such as "token-path"
 	Status string `json:"status"`           // "passed", "failed", "warned" or "skipped"

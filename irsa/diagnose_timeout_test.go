@@ -73,10 +73,30 @@ func TestDiagnoseObservesItsContextInEveryStep(t *testing.T) {
 		assert.Equal(t, 200*time.Millisecond, time.Since(begin))
 		assert.False(t, report.OK())
 		report = irsa.Diagnose(ctx, pod.Options) // with a context that is done
+		assert.False(t, report.OK(), "no credentials were obtained")
 		for _, name := range []string{"connection", "answer", "exchange"} {
 			assert.Equal(t, "skipped", statusOf(report, name), name)
 		}
 	})
+}
+
+// TestDiagnoseFailsWhenCanceled cancels the context while STS hangs, and while the token is exchanged.
+func TestDiagnoseFailsWhenCanceled(t *testing.T) {
+	for _, after := range []time.Duration{0, time.Second, 3 * time.Second} {
+		synctest.Test(t, func(t *testing.T) {
+			k, pod := newPod(t)
+			k.STS.SetLatency(2 * time.Second)
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			if after == 0 {
+				cancel()
+			}
+			time.AfterFunc(after, cancel)
+			report := irsa.Diagnose(ctx, pod.Options)
+			assert.False(t, report.OK(), "after %v: %v", after, report)
+			assert.NotContains(t, report.String(), "No check failed")
+		})
+	}
 }
 
 func TestDiagnoseLeaksNoGoroutines(t *testing.T) {

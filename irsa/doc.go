@@ -51,12 +51,14 @@
 //
 // # Using config.LoadDefaultConfig
 //
-// Load the configuration first and set the provider afterwards:
+// Load the configuration first, and pass it to [Provider.Configure] before any client is
+// created from it:
 //
 //	cfg, err := config.LoadDefaultConfig(ctx)
-//	cfg.Credentials = p
+//	p.Configure(&cfg)
 //
-// config.WithCredentialsProvider(p) works too, but wraps p in an aws.CredentialsCache.
-// [Provider.Invalidate], [Provider.MinTTL] and steps of the wall clock do not affect
-// the credentials cached there.
+// Do not use config.WithCredentialsProvider(p), which wraps p in an aws.CredentialsCache.
+// [Provider.Invalidate], [Provider.MinTTL] and steps of the wall clock do not affect the
+// credentials cached there, and requests whose credentials a service rejects are not
+// retried.
 package irsa

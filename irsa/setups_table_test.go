@@ -38,6 +38,8 @@ func setups() []setup {
 		{name: "static-keys", broken: "static keys, a profile and Pod Identity are also configured", breaks: environ(
 			"AWS_ACCESS_KEY_ID=AKIAIOSFODNN7EXAMPLE", "AWS_SECRET_ACCESS_KEY=wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY", "AWS_PROFILE=dev",
 			"AWS_CONTAINER_CREDENTIALS_FULL_URI=http://169.254.170.23/v1/credentials"), warned: "other-credentials"},
+		{name: "sidecar", broken: "the container also has the variables of a sidecar with credentials", breaks: environ(
+			"AWS_CONTAINER_CREDENTIALS_FULL_URI=http://127.0.0.1:9910/credentials"), warned: "other-credentials"},
 		{name: "role-name", broken: "the annotation holds the role's name", breaks: environ(injectedRole + "=s3-writer"), heading: "role-arn", first: "role"},
 		{name: "role-account", broken: "the account ID has a digit too few", breaks: environ(injectedRole + "=arn:aws:iam::11112222333:role/s3-writer"),
 			heading: "role-arn", first: "role"},

@@ -116,6 +116,7 @@ func TestProcessWritesOneLineOnFailure(t *testing.T) {
 		{"several settings", []string{"AWS_ROLE_ARN=cart", "AWS_WEB_IDENTITY_TOKEN_FILE=token\nfile", "AWS_REGION=us west"}, nil, "invalid configuration"},
 		{"no token file", append(pod, missing), []string{"-timeout", "1s"}, "no valid token"}, // several attempts
 		{"no time", append(pod, missing), []string{"-timeout", "0"}, "deadline exceeded"},
+		{"cleartext", append(pod, missing, "AWS_ENDPOINT_URL_STS=http://sts.corp.example"), nil, "-insecure-endpoint"},
 		{"unknown flag", nil, []string{"-no-such-flag"}, "flag provided but not defined"},
 		{"flag with a line break", nil, []string{"-timeout", "1\n2"}, "invalid value"},
 		{"argument", nil, []string{"cart"}, "unexpected argument"},

@@ -87,7 +87,14 @@ func TestDoctorAcceptsInsecureEndpointWithFlag(t *testing.T) {
 func TestDoctorExits2OnUsageError(t *testing.T) {
 	long := filepath.Join(t.TempDir(), "long.json")
 	require.NoError(t, os.WriteFile(long, bytes.Repeat([]byte(" "), 64<<10+1), 0o600))
+	write := func(name, text string) string {
+		file := filepath.Join(t.TempDir(), name)
+		require.NoError(t, os.WriteFile(file, []byte(text), 0o600))
+		return file
+	}
 	for want, args := range map[string][]string{
+		"it is empty":                   {"-trust-policy", write("empty.json", "\n")},
+		"it is not UTF-8":               {"-trust-policy", write("utf16.json", "\xff\xfe{\x00}\x00")},
 		"flag provided but not defined": {"-xml"},
 		"unexpected argument":           {"now"},
 		"none.json":                     {"-trust-policy", filepath.Join(t.TempDir(), "none.json")},
@@ -116,6 +123,11 @@ func TestDoctorEvaluatesTrustPolicy(t *testing.T) {
 
 	write(role.TrustPolicy())
 	code, out, _ := doctor(t, "-v", "-trust-policy", file)
+	assert.Equal(t, 0, code, out)
+	assert.Contains(t, out, "passed   trust-policy       allowed by statement 1\n")
+
+	write("\ufeff" + role.TrustPolicy()) // as PowerShell writes it
+	code, out, _ = doctor(t, "-v", "-trust-policy", file)
 	assert.Equal(t, 0, code, out)
 	assert.Contains(t, out, "passed   trust-policy       allowed by statement 1\n")
 

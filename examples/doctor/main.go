@@ -4,8 +4,10 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -13,6 +15,7 @@ import (
 	"os/signal"
 	"regexp"
 	"syscall"
+	"unicode/utf8"
 
 	"github.com/irsakit/irsakit/irsa"
 )
@@ -104,10 +107,18 @@ func readFile(path string, stdin io.Reader) ([]byte, error) {
 		stdin = file
 	}
 	text, err := io.ReadAll(io.LimitReader(stdin, maxPolicy+1))
-	if len(text) > maxPolicy {
+	text = bytes.TrimPrefix(text, []byte("\ufeff")) // PowerShell adds it
+	switch {
+	case err != nil:
+		return nil, err
+	case len(text) > maxPolicy:
 		return nil, fmt.Errorf("it is longer than %d KiB", maxPolicy>>10)
+	case len(bytes.TrimSpace(text)) == 0: // the command before the pipe failed
+		return nil, errors.New("it is empty")
+	case !utf8.Valid(text):
+		return nil, errors.New("it is not UTF-8; Windows PowerShell writes UTF-16 unless told otherwise")
 	}
-	return text, err
+	return text, nil
 }
 
 func printReport(w io.Writer, report *irsa.Report, asJSON, verbose bool) error {

@@ -20,10 +20,10 @@ const usage = `usage: s3 put <file> s3://bucket/key
        s3 get s3://bucket/key <file>
        s3 presign s3://bucket/key
        s3 -demo
-  -endpoint URL  of another S3 than the region's; default: AWS_ENDPOINT_URL_S3
-  -path-style    the bucket is part of the path, not of the host's name
-  -for 15m       the life of the presigned URL
-  -session 0s    the life of the credentials to ask STS for; 0 is an hour
+  -endpoint URL  the endpoint of S3; default: AWS_ENDPOINT_URL_S3, then AWS
+  -path-style    the bucket is part of the path, not of the host name
+  -for 15m       the lifetime of the presigned URL
+  -session 0s    the lifetime of the credentials; 0 means one hour
 `
 
 // command is a parsed command line.
@@ -66,7 +66,7 @@ func parse(args []string) (command, error) {
 // parsePositional parses the arguments that are not flags.
 func (c *command) parsePositional(args []string) error {
 	if len(args) == 0 {
-		return errors.New("say what to do")
+		return errors.New("no command")
 	}
 	c.verb = args[0]
 	var url string
@@ -80,10 +80,10 @@ func (c *command) parsePositional(args []string) error {
 	case c.verb == "presign" && len(args) == 2:
 		url = args[1]
 	default:
-		return fmt.Errorf("%q is none of its commands", strings.Join(args, " "))
+		return fmt.Errorf("unknown command %q", strings.Join(args, " "))
 	}
 	if c.expiresIn < time.Second {
-		return fmt.Errorf("-for is %s: a URL lives a second at least", c.expiresIn)
+		return fmt.Errorf("-for is %s; the minimum is 1s", c.expiresIn)
 	}
 	var err error
 	c.object, err = parseObject(url)
@@ -123,7 +123,7 @@ func (c command) run(ctx context.Context, out io.Writer, optFns ...func(*irsa.Op
 		cfg.Credentials = p.MinTTL(c.expiresIn) // a URL expires with the credentials that signed it
 		var url string
 		if url, err = presign(ctx, c.client(cfg), c.object, c.expiresIn); err == nil {
-			fmt.Fprintln(out, url)
+			_, err = fmt.Fprintln(out, url)
 		}
 	}
 	return err

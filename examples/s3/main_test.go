@@ -32,17 +32,17 @@ func TestREADMEShowsOutput(t *testing.T) {
 
 func TestParseErrorsShowUsage(t *testing.T) {
 	for want, args := range map[string][]string{
-		"say what to do":                   {"-for", "1m"},
-		`"put a" is none of its commands`:  {"put", "a"},
-		`"delete s3://b/k" is none`:        {"delete", "s3://b/k"},
-		`"demo x" is none of its commands`: {"demo", "x"},
-		`"https://b/k" is not s3://`:       {"presign", "https://b/k"},
-		`"s3://b/" is not s3://bucket/key`: {"get", "s3://b/", "f"},
-		`"s3:///k" is not s3://bucket/key`: {"put", "f", "s3:///k"},
-		"not defined: -x":                  {"presign", "s3://b/k", "-x"},
-		"a URL lives a second at least":    {"presign", "s3://b/k", "-for", "1ms"},
-		"-for is 0s":                       {"-for", "0s", "presign", "s3://b/k"},
-		`invalid value "soon" for flag`:    {"presign", "s3://b/k", "-for", "soon"},
+		"no command":                        {"-for", "1m"},
+		`unknown command "put a"`:           {"put", "a"},
+		`unknown command "delete s3://b/k"`: {"delete", "s3://b/k"},
+		`unknown command "demo x"`:          {"demo", "x"},
+		`"https://b/k" is not s3://`:        {"presign", "https://b/k"},
+		`"s3://b/" is not s3://bucket/key`:  {"get", "s3://b/", "f"},
+		`"s3:///k" is not s3://bucket/key`:  {"put", "f", "s3:///k"},
+		"not defined: -x":                   {"presign", "s3://b/k", "-x"},
+		"the minimum is 1s":                 {"presign", "s3://b/k", "-for", "1ms"},
+		"-for is 0s":                        {"-for", "0s", "presign", "s3://b/k"},
+		`invalid value "soon" for flag`:     {"presign", "s3://b/k", "-for", "soon"},
 	} {
 		err := run(t.Context(), args, new(bytes.Buffer))
 		require.ErrorContains(t, err, want)

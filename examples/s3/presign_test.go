@@ -4,6 +4,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -29,6 +30,16 @@ func parsePresigned(t *testing.T, presigned string) (key string, lifetime time.D
 	key, _, _ = strings.Cut(query.Get("X-Amz-Credential"), "/")
 	lifetime = time.Duration(seconds) * time.Second
 	return key, lifetime, date.Add(lifetime)
+}
+
+type fullDisk struct{}
+
+func (fullDisk) Write([]byte) (int, error) { return 0, syscall.ENOSPC }
+
+func TestPresignReportsThatURLIsNotWritten(t *testing.T) {
+	s := newShop(t, unwrapped)
+	err := run(t.Context(), []string{"presign", objectURL}, fullDisk{}, s.options)
+	require.ErrorIs(t, err, syscall.ENOSPC)
 }
 
 func TestPresignedURLIsValidForItsLifetime(t *testing.T) {

@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"unicode"
 )
 
 // authorization verifies the token that each request must contain. The token is in a file
@@ -84,6 +85,9 @@ func (a authorization) read() (string, error) {
 	token := strings.TrimRight(string(text), "\r\n")
 	if len(token) < minToken || len(token) > maxToken {
 		return "", fmt.Errorf("%s has %d characters; a token has %d to %d", a.file, len(token), minToken, maxToken)
+	}
+	if strings.TrimSpace(token) != token || strings.ContainsFunc(token, unicode.IsControl) {
+		return "", fmt.Errorf("%s has line breaks, other control characters, or white space at an end, which no header can contain; write the token in one line", a.file)
 	}
 	return token, nil
 }

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"unicode"
 
 	"github.com/stretchr/testify/require"
 )
@@ -27,7 +28,8 @@ func FuzzAuthorization(f *testing.F) {
 		request.Host, request.Method, request.URL.Path = host, method, urlPath
 		request.Header["Authorization"] = []string{got}
 		token := strings.TrimRight(string(content), "\r\n")
-		authorized := host == e.hosts[0] && got == token && minToken <= len(token) && len(token) <= maxToken && len(content) <= maxFile
+		sendable := strings.TrimSpace(token) == token && !strings.ContainsFunc(token, unicode.IsControl)
+		authorized := sendable && host == e.hosts[0] && got == token && minToken <= len(token) && len(token) <= maxToken && len(content) <= maxFile
 		if authorized && method == http.MethodGet && urlPath == path {
 			return // the endpoint has no Provider here
 		}

@@ -28,9 +28,12 @@ type options struct {
 	connections                        int
 }
 
-// exitTimeout is how long the program may take to end after a signal. It exceeds
-// shutdownTimeout, and holds even if the program hangs, for example on a file system.
-const exitTimeout = shutdownTimeout + 3*time.Second
+// The program ends exitTimeout after a signal, even if it hangs, for example on a file system. It
+// then prints the error for at most printTimeout: whatever reads standard error may have stopped.
+const (
+	exitTimeout  = shutdownTimeout + 2*time.Second
+	printTimeout = time.Second
+)
 
 // memoryLimit is the soft limit of the memory, unless the environment variable GOMEMLIMIT
 // sets another. It keeps a flood of requests from reaching the limit of the container.
@@ -52,6 +55,7 @@ func main() {
 		ended <- run(ctx, o)
 	}()
 	if err := wait(ctx, ended, exitTimeout); err != nil {
+		time.AfterFunc(printTimeout, func() { os.Exit(1) })
 		fmt.Fprintln(os.Stderr, "sidecar:", err)
 		os.Exit(1)
 	}

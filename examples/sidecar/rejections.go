@@ -6,16 +6,19 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/time/rate"
+
+	"github.com/irsakit/irsakit/internal/notify"
 )
 
 // logInterval is how often the same reason is logged, at most.
 const logInterval = time.Minute
 
 // rejections counts rejected requests, and logs each reason at most once a minute. It logs
-// nothing that a client has sent.
+// nothing that a client has sent, and does not wait for the log.
 type rejections struct {
 	requests *prometheus.CounterVec
 	logs     map[string]*rate.Sometimes
+	lines    notify.Queue[string] // the reasons to log
 }
 
 func newRejections() *rejections {
@@ -36,7 +39,9 @@ func newRejections() *rejections {
 // count counts a rejected request.
 func (r *rejections) count(reason string) {
 	r.requests.WithLabelValues(reason).Inc()
-	r.logs[reason].Do(func() {
-		slog.Warn("rejected a request for credentials; further ones are logged once a minute", "reason", reason)
-	})
+	r.logs[reason].Do(func() { r.lines.Put(reason, logRejection) })
+}
+
+func logRejection(reason string) {
+	slog.Warn("rejected a request for credentials; further ones are logged once a minute", "reason", reason)
 }

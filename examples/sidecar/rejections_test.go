@@ -103,6 +103,7 @@ func TestRejectionsDoNotFloodTheLog(t *testing.T) {
 		})
 	}
 	all.Wait()
+	<-r.lines.Idle()
 	assert.InDelta(t, 80_000, testutil.ToFloat64(r.requests.WithLabelValues(wrongToken)), 0)
 	lines := strings.Count(log.String(), "\n")
 	assert.GreaterOrEqual(t, lines, 2)

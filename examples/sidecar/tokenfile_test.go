@@ -54,6 +54,26 @@ func TestPrepareKeepsExistingToken(t *testing.T) {
 	assert.Len(t, entries, 1, "no temporary file is left")
 }
 
+func TestAuthorizationRejectsTokenThatCannotBeSent(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "token")
+	half := strings.Repeat("x", minToken)
+	for text, want := range map[string]bool{
+		half + "\n" + half + "\n": false, // as base64 and openssl write it
+		half + "\x00":             false,
+		half + " \n":              false,
+		"\t" + half:               false,
+		"Basic " + half + "\n":    true,
+	} {
+		require.NoError(t, os.WriteFile(file, []byte(text), 0o600))
+		err := authorization{file}.prepare(false)
+		if want {
+			require.NoError(t, err, "%q", text)
+			continue
+		}
+		require.ErrorContains(t, err, "no header can contain", "%q", text)
+	}
+}
+
 func TestAuthorizationRejectsLargeFile(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "token")
 	token := strings.Repeat("x", maxToken)

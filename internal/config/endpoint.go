@@ -79,6 +79,10 @@ func (c *Config) parseEndpoint() (*url.URL, error) {
 		return nil, errors.New("the STS endpoint contains a user name or a password") // do not show them
 	case err != nil || !isServer(u):
 		return nil, fmt.Errorf("the STS endpoint %s is not a URL with a scheme and a host", explain.Quote(endpoint))
+	case u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
+		return nil, fmt.Errorf("the STS endpoint %s has a query or a fragment", explain.Quote(u.Scheme+"://"+u.Host)) // do not show them
+	case !isPort(u.Port()):
+		return nil, fmt.Errorf("the STS endpoint %s has an invalid port", explain.Quote(endpoint))
 	case c.Shared.FIPS || c.Shared.DualStack:
 		return nil, fmt.Errorf("the STS endpoint %s is set together with %s or %s", explain.Quote(endpoint), EnvFIPS, EnvDualStack)
 	}
@@ -86,15 +90,15 @@ func (c *Config) parseEndpoint() (*url.URL, error) {
 	return u, c.checkScheme(u.String())
 }
 
-// isServer reports whether a URL has the scheme http or https, a host, no port or a valid one, and
-// neither a query nor a fragment.
+// isServer reports whether a URL has the scheme http or https and a host.
 func isServer(u *url.URL) bool {
-	port := u.Port()
-	if number, err := strconv.Atoi(port); port != "" && (err != nil || number < 1 || number > 65535) {
-		return false
-	}
-	return (u.Scheme == "https" || u.Scheme == "http") && u.Hostname() != "" && u.Opaque == "" &&
-		u.RawQuery == "" && !u.ForceQuery && u.Fragment == ""
+	return (u.Scheme == "https" || u.Scheme == "http") && u.Hostname() != "" && u.Opaque == ""
+}
+
+// isPort reports whether a port is valid or empty.
+func isPort(port string) bool {
+	number, err := strconv.Atoi(port)
+	return port == "" || err == nil && number >= 1 && number <= 65535
 }
 
 // checkScheme returns an error if the token must not be sent to the endpoint.

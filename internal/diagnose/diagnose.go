@@ -105,17 +105,18 @@ func Run(ctx context.Context, given config.Config, env config.Environment) *Resu
 
 // diagnosis is the state of one call of Run.
 type diagnosis struct {
-	result   *Result
-	env      config.Environment
-	given    config.Config // the settings before they were resolved
-	config   *config.Config
-	client   *exchange.Client
-	errs     config.Errors
-	exchange exchange.WebIdentity
-	timedOut string       // the check that timed out
-	file     explain.File // the token file
-	token    *tokenfile.Token
-	creds    *aws.Credentials
+	result      *Result
+	env         config.Environment
+	given       config.Config // the settings before they were resolved
+	config      *config.Config
+	client      *exchange.Client
+	errs        config.Errors
+	exchange    exchange.WebIdentity
+	timedOut    string       // the check that timed out
+	interrupted bool         // whether a check failed because the context was done
+	file        explain.File // the token file
+	token       *tokenfile.Token
+	creds       *aws.Credentials
 
 	otherServer bool // the response to the unsigned request was not from AWS
 }
@@ -142,13 +143,19 @@ func remaining(ctx context.Context, limit time.Duration) time.Duration {
 	return limit
 }
 
-// skipIfDone reports whether ctx is done. If so, it adds the checks with these names as skipped.
+// skipIfDone reports whether ctx is done. If so, it adds the checks with these names as skipped, except
+// for the first check of the diagnosis that could not be made, which fails.
 func (d *diagnosis) skipIfDone(ctx context.Context, names ...string) bool {
 	if ctx.Err() == nil {
 		return false
 	}
 	for _, name := range names {
-		d.skip(name, "timed out: %v", ctx.Err())
+		if d.interrupted {
+			d.skip(name, "not checked: %v", ctx.Err())
+			continue
+		}
+		d.interrupted = true
+		d.fail(name, fmt.Errorf("not checked: %w", ctx.Err()), explain.Advice{Text: "run the checks again, with more time"})
 	}
 	return true
 }

@@ -45,8 +45,8 @@ func (d *diagnosis) checkOtherCredentials(context.Context) {
 		found = append(found, config.EnvContainerURI+" is set: the pod has EKS Pod Identity in addition to IRSA, and which one is used depends on the SDK")
 		advice = append(advice, "choose one: delete the pod identity association, or remove "+config.EnvRoleARN+" and "+config.EnvTokenFile+" from the pod's own env (the EKS webhook sets them only without an association)")
 	case set:
-		found = append(found, config.EnvContainerURI+" is set: which of the credentials an SDK uses depends on the SDK")
-		advice = append(advice, "remove "+config.EnvContainerURI+" from the pod")
+		found = append(found, config.EnvContainerURI+" is set: it depends on the SDK whether it uses that endpoint or IRSA")
+		advice = append(advice, "choose one: remove "+config.EnvContainerURI+", or exclude the container from IRSA with the annotation eks.amazonaws.com/skip-containers of the pod")
 	}
 	if len(found) == 0 {
 		d.pass(nameOtherCredentials, "no other credentials in the environment")

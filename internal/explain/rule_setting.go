@@ -74,8 +74,8 @@ var settingRules = []rule{
 		text: "set AWS_REGION, or Options.Region if the program sets it, to the region of the cluster, for example AWS_REGION={home}. In a self-hosted cluster, the webhook can set it for all pods (--aws-default-region)",
 	},
 	{
-		heading: HeadingEndpoint, phrases: []string{"not encrypted"}, fix: "use https://, or accept the risk with Options.InsecureEndpoint",
-		text: "the token would be readable in transit: unset AWS_ENDPOINT_URL_STS, to use the endpoint of the region, or set {encrypted}. If something else encrypts the connection, such as a service mesh, set Options.InsecureEndpoint (in the doctor: the flag -insecure-endpoint)",
+		heading: HeadingEndpoint, phrases: []string{"not encrypted"}, fix: "use https://, or set Options.InsecureEndpoint or the flag -insecure-endpoint",
+		text: "the token would be readable in transit: unset AWS_ENDPOINT_URL_STS, to use the endpoint of the region, or set {encrypted}. If something else encrypts the connection, such as a service mesh, set Options.InsecureEndpoint (in the doctor, the sidecar and credential-process: the flag -insecure-endpoint)",
 	},
 	{
 		heading: HeadingEndpoint, phrases: []string{"no STS endpoint for"}, fix: "unset AWS_USE_FIPS_ENDPOINT and AWS_USE_DUALSTACK_ENDPOINT",

@@ -13,9 +13,10 @@ import (
 )
 
 // Authenticate verifies the AWS Signature Version 4 of a request to another service and returns the
-// ARN of the session that signed it. Use it in fakes of that service. The signature is in the
-// Authorization header, or in the URL of a presigned request. service is the name in its credential
-// scope, such as "s3" or "rds-db".
+// ARN of the session that signed it. Use it in fakes of that service: HTTP servers or, in a synctest
+// bubble, implementations of [http.RoundTripper]. The signature is in the Authorization header, or in
+// the URL of a presigned request. service is the name in its credential scope, such as "s3" or
+// "rds-db".
 //
 // The error is a [smithy.APIError] with STS's code if the request is not signed, the signature is
 // wrong or for another service, the session has expired, or the request is dated more than 5 minutes

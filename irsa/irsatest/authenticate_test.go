@@ -211,6 +211,25 @@ func TestSTSAuthenticateRejectsLifetimeOfPresignedRequest(t *testing.T) {
 	})
 }
 
+// TestSTSAuthenticateAcceptsRequestOfTransport verifies a request as an http.RoundTripper receives it: clients
+// of the SDK leave Host empty.
+func TestSTSAuthenticateAcceptsRequestOfTransport(t *testing.T) {
+	w := inMemory(t)
+	creds := w.retrieve(t.Context(), t)
+	for name, r := range map[string]*http.Request{
+		"signed":    signedRequest(t, creds, "s3", "thank you"),
+		"presigned": presignedRequest(t, creds, "rds-db", emptyHash),
+	} {
+		service := map[string]string{"signed": "s3", "presigned": "rds-db"}[name]
+		r.Host = ""
+		_, err := w.STS.Authenticate(r, service)
+		require.NoError(t, err, name)
+		r.URL.Host = "other.example"
+		_, err = w.STS.Authenticate(r, service)
+		require.Error(t, err, name)
+	}
+}
+
 func TestSTSAuthenticateLeavesTheBody(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := inMemory(t)

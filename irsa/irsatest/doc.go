@@ -45,8 +45,11 @@
 // # Two transports
 //
 // [New] works in memory: [Cluster.HTTPClient] calls the kit directly, opens no
-// socket and reaches no other host, so a test never uses the real network. It
-// supports testing/synctest if the Cluster is created inside the bubble.
+// socket and reaches no other host. It supports testing/synctest if the Cluster is
+// created inside the bubble. [Pod.Options] sets it for the requests to STS only: a client
+// of another service, made from irsa.Provider.AWSConfig, uses the real network unless
+// the HTTPClient of its configuration is set.
+//
 // With Options.Loopback, New listens on 127.0.0.1, for code that reads the environment
 // ([Pod.Setenv]), child processes ([Pod.Environ]) and clients in other languages:
 // AWS_ENDPOINT_URL_STS points to the kit. [Start] does the same for programs that are not

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
@@ -77,6 +78,22 @@ func TestNewFailsTestOnMisuse(t *testing.T) {
 	assert.PanicsWithValue(t, fake, func() {
 		irsatest.New(fake, func(o *irsatest.Options) { o.Region = "nowhere" })
 	})
+}
+
+// TestReasonNamesClusterOutsideBubble uses a Cluster in a bubble, whose clock is years behind, although
+// it was created outside of it.
+func TestReasonNamesClusterOutsideBubble(t *testing.T) {
+	w := inMemory(t)
+	synctest.Test(t, func(t *testing.T) {
+		_, err := w.assume(t.Context())
+		require.ErrorContains(t, err, "The token is not yet valid")
+	})
+	assert.Contains(t, w.STS.Calls()[0].Reason, "create the Cluster inside the synctest bubble")
+
+	w.pod.Rotate(irsatest.Invalid("not yet valid"))
+	_, err := w.assume(t.Context())
+	require.ErrorContains(t, err, "The token is not yet valid")
+	assert.NotContains(t, w.STS.Calls()[1].Reason, "synctest")
 }
 
 // fatalTB is a testing.TB that records the message of Fatal and panics.

@@ -238,6 +238,10 @@ func (p *Pod) mountSubPath() {
 // Options configures irsa.New for an application in this pod:
 //
 //	p, err := irsa.New(pod.Options)
+//
+// It sets RoleARN, TokenFile, Region and HTTPClient, and on loopback Endpoint. In memory, only
+// this HTTPClient leads to the kit: with another one, the requests go to AWS, which rejects the
+// kit's token.
 func (p *Pod) Options(o *irsa.Options) {
 	o.RoleARN = p.RoleARN()
 	o.TokenFile = p.TokenFile()

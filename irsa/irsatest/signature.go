@@ -1,6 +1,7 @@
 package irsatest
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"crypto/subtle"
@@ -167,11 +168,12 @@ func hexSHA256(body []byte) string {
 
 // signed returns the part of a request that its signature covers.
 func (s signature) signed(r *http.Request) *http.Request {
-	target := &url.URL{Scheme: "http", Host: r.Host, Path: r.URL.Path, RawPath: r.URL.RawPath}
+	host := cmp.Or(r.Host, r.URL.Host) // Host can be empty in a request that an http.RoundTripper receives
+	target := &url.URL{Scheme: "http", Host: host, Path: r.URL.Path, RawPath: r.URL.RawPath}
 	form := r.URL.Query()
 	form.Del("X-Amz-Signature")
 	target.RawQuery = form.Encode()
-	out := &http.Request{Method: r.Method, URL: target, Host: r.Host, Header: http.Header{}}
+	out := &http.Request{Method: r.Method, URL: target, Host: host, Header: http.Header{}}
 	for _, name := range s.headers {
 		switch name {
 		case "host":

@@ -97,7 +97,11 @@ func (s *STS) verify(ctx context.Context, q query, account string, now time.Time
 		return expiredToken(now, expiry)
 	}
 	if notBefore := id.time("nbf"); now.Before(notBefore.Add(-clockTolerance)) {
-		return notYetValid().withReason("the token is not valid before %s; the time at STS is %s", notBefore.UTC(), now.UTC())
+		r := notYetValid().withReason("the token is not valid before %s; the time at STS is %s", notBefore.UTC(), now.UTC())
+		if notBefore.Sub(now) > 365*24*time.Hour {
+			r.reason += "; create the Cluster inside the synctest bubble"
+		}
+		return r
 	}
 	if q.audience(account) == "" {
 		return wrongAudience().withReason("the token's audience is %q, the provider's client IDs are %q", id.audiences(), clientIDs)

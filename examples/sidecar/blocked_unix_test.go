@@ -1,0 +1,74 @@
+//go:build unix
+
+package main
+
+import (
+	"bufio"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// blockedPipe is a pipe for the output of a process. Once it is full, a write blocks until the
+// test ends, as with a log driver that has stopped reading.
+type blockedPipe struct{ reader, writer *os.File }
+
+func newBlockedPipe(t *testing.T, process *exec.Cmd) blockedPipe {
+	t.Helper()
+	reader, writer, err := os.Pipe()
+	require.NoError(t, err)
+	t.Cleanup(func() { _, _ = reader.Close(), writer.Close() })
+	process.Stdout, process.Stderr = writer, writer
+	return blockedPipe{reader, writer}
+}
+
+func (p blockedPipe) fill(t *testing.T) {
+	t.Helper()
+	fd := int(p.writer.Fd())
+	require.NoError(t, syscall.SetNonblock(fd, true))
+	for _, size := range []int{4096, 1} {
+		for err := error(nil); err == nil; {
+			_, err = syscall.Write(fd, make([]byte, size))
+		}
+	}
+	require.NoError(t, syscall.SetNonblock(fd, false))
+}
+
+func TestProcessServesAndEndsWithBlockedLog(t *testing.T) {
+	tokenFile := filepath.Join(t.TempDir(), "token")
+	process := newProcess(t, tokenFile)
+	pipe := newBlockedPipe(t, process)
+	require.NoError(t, process.Start())
+	uri := ""
+	for lines := bufio.NewScanner(pipe.reader); uri == "" && lines.Scan(); {
+		_, rest, _ := strings.Cut(lines.Text(), "uri=")
+		uri, _, _ = strings.Cut(rest, " ")
+	}
+	pipe.fill(t)
+
+	for range 3 {
+		response, _ := send(t, uri, with("guessed"))
+		assert.Equal(t, http.StatusUnauthorized, response.StatusCode)
+	}
+	token, err := os.ReadFile(tokenFile)
+	require.NoError(t, err)
+	response, _ := send(t, uri, with(string(token)))
+	assert.Equal(t, http.StatusOK, response.StatusCode)
+
+	require.NoError(t, process.Process.Signal(syscall.SIGTERM))
+	require.NoError(t, process.Wait())
+}
+
+func TestProcessEndsIfErrorCannotBePrinted(t *testing.T) {
+	process := newProcess(t, t.TempDir())
+	newBlockedPipe(t, process).fill(t)
+	require.Error(t, process.Run())
+	assert.Equal(t, 1, process.ProcessState.ExitCode())
+}
