@@ -169,9 +169,11 @@ func errPanic(r any) error {
 	return fmt.Errorf("cache: the source panicked: %v", r)
 }
 
+// errShortLifetime returns the error for credentials with a lifetime below schedule.MinLifetime. It does not
+// contain the lifetime, which differs between attempts.
 func errShortLifetime(lifetime time.Duration) error {
 	if lifetime <= 0 {
-		return fmt.Errorf("cache: the source returned credentials that expired %v ago: check the clocks", lifetime.Abs())
+		return errors.New("cache: the source returned expired credentials: check the clocks")
 	}
-	return fmt.Errorf("cache: the source returned credentials with a lifetime of only %v", lifetime)
+	return fmt.Errorf("cache: the source returned credentials with a lifetime of less than %v", schedule.MinLifetime)
 }
