@@ -19,10 +19,10 @@ type resources struct {
 }
 
 // newResources returns resources with at most conns connections, which keep the given number of
-// pending events. 0 means the default for both.
-func newResources(c *config.Config, o *Options, conns, events int) *resources {
+// pending log messages and events. 0 means the default for both.
+func newResources(c *config.Config, o *Options, conns, pending int) *resources {
 	r := &resources{client: exchange.NewClient(c, conns)}
-	r.logger, r.observe, r.events.Capacity = cmp.Or(o.Logger, slog.Default()), o.Observe, events
+	r.logger, r.observe, r.lines.Capacity, r.events.Capacity = cmp.Or(o.Logger, slog.Default()), o.Observe, pending, pending
 	return r
 }
 
