@@ -118,7 +118,7 @@ type Options struct {
 	// Observe, if not nil, is called for every attempt, rejection and token rotation. Calls
 	// are made one at a time and in order, in a separate goroutine, so that a slow Observe
 	// delays no callers. If it blocks, the newest 64 pending events are kept and older ones
-	// dropped. A panic is logged.
+	// dropped. A panic is logged. It is not called after Close.
 	Observe func(Event)
 }
 

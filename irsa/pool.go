@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"sync"
-	"sync/atomic"
 	"time"
 	"weak"
 
@@ -78,7 +77,6 @@ type Pool struct {
 	*resources
 	config  *config.Config
 	limiter *cache.Limiter
-	closed  atomic.Bool
 
 	mu      sync.Mutex // never held across I/O or calls of user code
 	roles   map[roleKey]*Provider

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime/debug"
+	"sync/atomic"
 
 	"github.com/irsakit/irsakit/internal/notify"
 )
@@ -15,6 +16,7 @@ type reporter struct {
 	observe func(Event) // nil if not set
 	events  notify.Queue[func() Event]
 	lines   notify.Queue[func()]
+	closed  atomic.Bool // the Provider or Pool is closed; evicted Providers can outlive it
 }
 
 // log logs a message. The handler is user code, so it runs in a separate goroutine: neither a
@@ -42,10 +44,10 @@ func (r *reporter) warn(texts []string) {
 	}
 }
 
-// event queues an event for Options.Observe, if that is set. The function may call code of the
-// application. It runs in the queue's goroutine.
+// event queues an event for Options.Observe, if that is set, until Close is called. The function may
+// call code of the application. It runs in the queue's goroutine.
 func (r *reporter) event(event func() Event) {
-	if r.observe != nil {
+	if r.observe != nil && !r.closed.Load() {
 		r.events.Put(event, r.deliver)
 	}
 }

@@ -31,6 +31,7 @@ func newResources(c *config.Config, o *Options, conns, pending int) *resources {
 // returned by then.
 func (r *resources) release(watch <-chan struct{}, deadline time.Time) error {
 	defer r.client.CloseIdleConnections()
+	r.closed.Store(true)
 	limit := time.NewTimer(time.Until(deadline))
 	defer limit.Stop()
 	for _, ended := range []<-chan struct{}{watch, r.lines.Idle(), r.events.Idle()} {
