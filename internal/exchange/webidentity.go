@@ -67,10 +67,12 @@ func (x *WebIdentity) token(ctx context.Context) (token tokenfile.Token, err err
 	return CallTokenSource(ctx, x.Config)
 }
 
-// CallTokenSource calls the token source of a role. A panic in it is an error without tokens.
+// CallTokenSource calls the token source of a role. Its error contains no tokens. A panic in it, or in
+// the Error method of its error, such as a nil pointer, is an error too.
 func CallTokenSource(ctx context.Context, c *config.Config) (token tokenfile.Token, err error) {
 	defer secrets{}.recoverPanic("the token source", &err)
-	return c.Token.Token(ctx)
+	token, err = c.Token.Token(ctx)
+	return token, RedactTokens(err)
 }
 
 func (x *WebIdentity) assume(ctx context.Context, token tokenfile.Token) (creds aws.Credentials, err error) {
