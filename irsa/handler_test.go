@@ -179,3 +179,23 @@ func TestPoolRotationDoesNotWaitForLogHandler(t *testing.T) {
 		})
 	}
 }
+
+// A program can set its default logger after it has created the Provider.
+func TestProviderUsesDefaultLoggerAtTimeOfMessage(t *testing.T) {
+	before := slog.Default()
+	t.Cleanup(func() { slog.SetDefault(before) })
+	synctest.Test(t, func(t *testing.T) {
+		k, pod := newPod(t)
+		p := newProvider(t, pod.Options)
+		h := &handler{enabled: func() {}, handle: func() {}}
+		slog.SetDefault(slog.New(h))
+		retrieve(t, p)
+		k.STS.Down()
+		time.Sleep(time.Minute)
+		require.Error(t, p.Refresh(t.Context()))
+		require.Error(t, identify(t.Context(), rejecting("ExpiredToken").client(p.AWSConfig(), "bad.example")))
+		synctest.Wait()
+		assert.Equal(t, 1, h.count("credentials refresh failed"))
+		assert.Equal(t, 1, h.count("credentials rejected by a service"))
+	})
+}

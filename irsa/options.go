@@ -112,7 +112,8 @@ type Options struct {
 	// are left, when refreshing has recovered, and when a service rejects the credentials.
 	// It receives a message at level Debug when the token has been rotated. Messages contain
 	// no secrets. If a handler panics, its message is lost. A slow handler delays neither callers nor
-	// exchanges. If it blocks, newer messages replace older pending ones. The default is slog.Default().
+	// exchanges. If it blocks, newer messages replace older pending ones. The default is slog.Default()
+	// at the time of the message.
 	Logger *slog.Logger
 
 	// Observe, if not nil, is called for every attempt, rejection and token rotation. Calls

@@ -1,6 +1,7 @@
 package irsa
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -12,8 +13,8 @@ import (
 
 // reporter reports to the Logger and the Observe of Options.
 type reporter struct {
-	logger  *slog.Logger
-	observe func(Event) // nil if not set
+	logger  *slog.Logger // nil means slog.Default() at the time of a message
+	observe func(Event)  // nil if not set
 	events  notify.Queue[func() Event]
 	lines   notify.Queue[func()]
 	closed  atomic.Bool // the Provider or Pool is closed; evicted Providers can outlive it
@@ -26,7 +27,7 @@ func (r *reporter) log(level slog.Level, message string, args ...any) {
 	go func() {
 		defer close(written)
 		defer func() { _ = recover() }()
-		r.logger.Log(context.Background(), level, message, args...)
+		cmp.Or(r.logger, slog.Default()).Log(context.Background(), level, message, args...)
 	}()
 	<-written
 }

@@ -1,9 +1,7 @@
 package irsa
 
 import (
-	"cmp"
 	"errors"
-	"log/slog"
 	"time"
 
 	"github.com/irsakit/irsakit/internal/config"
@@ -22,7 +20,7 @@ type resources struct {
 // pending log messages and events. 0 means the default for both.
 func newResources(c *config.Config, o *Options, conns, pending int) *resources {
 	r := &resources{client: exchange.NewClient(c, conns)}
-	r.logger, r.observe, r.lines.Capacity, r.events.Capacity = cmp.Or(o.Logger, slog.Default()), o.Observe, pending, pending
+	r.logger, r.observe, r.lines.Capacity, r.events.Capacity = o.Logger, o.Observe, pending, pending
 	return r
 }
 
