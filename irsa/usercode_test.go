@@ -147,3 +147,14 @@ func TestTokenSourceReturnsNilPointer(t *testing.T) {
 	report := irsa.Diagnose(t.Context(), pod.Options, options, noRegion)
 	assert.False(t, report.OK())
 }
+
+func TestErrorOfPanickingClientIsAboutProgram(t *testing.T) {
+	_, pod := newPod(t)
+	p := newProvider(t, pod.Options, func(o *irsa.Options) {
+		o.HTTPClient = doer(func(*http.Request) (*http.Response, error) { panic("client") })
+	})
+	err := p.Refresh(t.Context())
+	require.ErrorIs(t, err, irsa.ErrUnavailable)
+	assert.ErrorContains(t, err, "the STS client panicked: client")
+	assert.ErrorContains(t, err, "correct the program's own token function, HTTP client or STS client")
+}

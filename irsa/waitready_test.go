@@ -2,6 +2,7 @@ package irsa_test
 
 import (
 	"context"
+	"fmt"
 	"runtime"
 	"testing"
 	"testing/synctest"
@@ -40,6 +41,8 @@ func TestWaitReadyReportsErrorOfTokenSource(t *testing.T) {
 				require.ErrorIs(t, err, context.DeadlineExceeded)
 				require.ErrorIs(t, err, irsa.ErrUnavailable)
 				assert.ErrorContains(t, err, tt.want)
+				assert.Contains(t, fmt.Sprintf("%+v", err), "Options.Token", "the advice is about the program")
+				assert.ErrorContains(t, err, "#token-source")
 			})
 		})
 	}
