@@ -252,6 +252,7 @@ func (c *Cache) fail(a *attempt, r result, now schedule.Moment) (err error, publ
 // wakes the waiting callers. If report is set, it reports an event. c.mu must be held.
 func (c *Cache) publish(a *attempt, s *snapshot, now schedule.Moment, report bool) {
 	c.scheduler.completed = c.scheduler.started
+	c.scheduler.rejected = a.rejected && s.failures > 0 // the retries replace the same credentials
 	if d := decide(s, c.scheduler.reasons, now); c.scheduler.attempt == nil && !d.start {
 		s.setDue(d.due) // saves advance a second store; while an overdue attempt runs, none is due
 	}

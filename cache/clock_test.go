@@ -192,3 +192,24 @@ func TestCacheClockStepsDoNotBypassBackoff(t *testing.T) {
 		assert.LessOrEqual(t, attempts.Load(), int32(20))
 	})
 }
+
+// A machine without a clock of its own starts in 1970. Once its clock is right, a caching source returns
+// the credentials that the Cache has.
+func TestCacheWithCachingSourceServesAfterClockIsSet(t *testing.T) {
+	const behind = 56 * 365 * 24 * time.Hour
+	synctest.Test(t, func(t *testing.T) {
+		expires := time.Now().Add(behind + 6*time.Hour)
+		c := New(aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
+			return aws.Credentials{AccessKeyID: "AK", SecretAccessKey: "secret", CanExpire: true, Expires: expires}, nil
+		}))
+		defer func() { assert.NoError(t, c.Close()) }()
+		require.Equal(t, "AK", key(t, c))
+		time.Sleep(time.Minute)
+		step(c, behind, 0)
+		expires = expires.Add(-behind)
+		for time.Until(expires) > time.Minute {
+			require.Equal(t, "AK", key(t, c))
+			time.Sleep(time.Minute)
+		}
+	})
+}

@@ -82,8 +82,7 @@ func (c *Cache) requestReplacement(rejected aws.Credentials, minAge time.Duratio
 	case rejected.AccessKeyID != s.creds.AccessKeyID:
 		return 0, nil
 	case c.scheduler.attempt == nil && s.failures == 0:
-		last := c.scheduler.lastReplace
-		if now.Elapsed-s.received.Elapsed < minAge || last != schedule.Never() && now.Elapsed-last.Elapsed < minAge {
+		if last := c.scheduler.lastReplace; now.Elapsed-s.received.Elapsed < minAge || last != schedule.Never() && now.Elapsed-last.Elapsed < minAge {
 			return 0, ErrRejected
 		}
 		c.scheduler.lastReplace = now

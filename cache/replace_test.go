@@ -156,3 +156,34 @@ func TestReplaceWaitsForSpacedAttempt(t *testing.T) {
 		assert.Equal(t, "AK2", retrieve(t, c).AccessKeyID)
 	})
 }
+
+// The credentials that replace rejected ones may expire sooner, also if the first attempt fails.
+func TestReplaceUsesShorterCredentialsAfterFailure(t *testing.T) {
+	for name, late := range map[string]bool{"an error": false, "a timeout": true} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := &source{lifetime: time.Hour}
+				c := newCache(t, s)
+				rejected := retrieve(t, c)
+				time.Sleep(5 * time.Minute)
+				s.mu.Lock()
+				s.lifetime, s.err, s.hung = 15*time.Minute, errBroken, late
+				s.mu.Unlock()
+				require.Error(t, c.Replace(t.Context(), rejected, time.Minute))
+				require.Equal(t, rejected, retrieve(t, c))
+				s.mu.Lock()
+				s.err, s.hung = nil, false
+				s.mu.Unlock()
+				time.Sleep(5 * time.Second)
+				replacement := retrieve(t, c)
+				require.NotEqual(t, rejected.AccessKeyID, replacement.AccessKeyID, "the rejected key is served")
+
+				s.mu.Lock()
+				s.lifetime = 2 * time.Minute
+				s.mu.Unlock()
+				require.NoError(t, c.Refresh(t.Context()))
+				assert.Equal(t, replacement, retrieve(t, c), "it was not rejected")
+			})
+		})
+	}
+}

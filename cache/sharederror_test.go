@@ -1,6 +1,8 @@
 package cache_test
 
 import (
+	"context"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -56,4 +58,31 @@ func TestRetrieveReturnsSameErrorUntilNextAttempt(t *testing.T) {
 		c.Invalidate(creds)
 		requireStanding(cache.ErrRejected) // the next attempt starts a minute after the last one
 	})
+}
+
+// A source can return the same expired credentials again and again, such as the content of a file.
+func TestErrorTextDoesNotChangeBetweenAttempts(t *testing.T) {
+	for name, expires := range map[string]func(start time.Time, attempt int32) time.Time{
+		"expired": func(start time.Time, _ int32) time.Time { return start.Add(-time.Hour) },
+		"short": func(_ time.Time, attempt int32) time.Time {
+			return time.Now().Add(time.Duration(attempt) * 10 * time.Millisecond)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var attempts atomic.Int32
+				start, texts := time.Now(), map[string]bool{}
+				c := newCache(t, aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
+					return expiring(expires(start, attempts.Add(1))), nil
+				}))
+				for attempts.Load() < 6 {
+					_, err := c.Retrieve(t.Context())
+					require.Error(t, err)
+					texts[err.Error()] = true
+					time.Sleep(time.Second)
+				}
+				assert.Len(t, texts, 1)
+			})
+		})
+	}
 }

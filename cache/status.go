@@ -169,6 +169,8 @@ func errPanic(r any) error {
 	return fmt.Errorf("cache: the source panicked: %v", r)
 }
 
+// errShortLifetime returns the error for credentials with a lifetime below schedule.MinLifetime. It does not
+// contain the lifetime, which differs between attempts.
 func errShortLifetime(lifetime time.Duration) error {
 	if lifetime <= 0 {
 		return errors.New("cache: the source returned expired credentials: check the clocks")

@@ -85,7 +85,7 @@ func (w *world) source(ctx context.Context) (aws.Credentials, error) {
 	w.calls = append(w.calls, time.Now())
 	mode, began := w.mode, w.cache.now()
 	w.checkSpacing(began)
-	if rejected {
+	if rejected && w.cache.state.Load().failures == 0 { // otherwise it is a retry
 		w.checkRejections(began)
 	}
 	w.mu.Unlock()

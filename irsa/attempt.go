@@ -1,6 +1,7 @@
 package irsa
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"time"
@@ -97,7 +98,7 @@ func (s followedSource) Serve(accessKeyID string) { s.provider.state.keys.record
 // Logger returns a logger that adds the role to each message. It is created for each message, so that it
 // takes no memory between messages.
 func (s followedSource) Logger() *slog.Logger {
-	return s.provider.logger.With("role", s.provider.config.RoleARN)
+	return cmp.Or(s.provider.logger, slog.Default()).With("role", s.provider.config.RoleARN)
 }
 
 // Record queues an event for Options.Observe.

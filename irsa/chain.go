@@ -45,7 +45,7 @@ import (
 // p, if its own Close was not called before. If it belongs to a Pool, only the Pool closes
 // it.
 func (p *Provider) AssumeRole(roleARN string, optFns ...func(*stscreds.AssumeRoleOptions)) (*Provider, error) {
-	if p.pool != nil && p.pool.closed.Load() {
+	if p.closed.Load() {
 		return nil, p.explain(context.Background(), cache.ErrClosed)
 	}
 	var options stscreds.AssumeRoleOptions

@@ -130,8 +130,8 @@ func (p *Provider) explain(ctx context.Context, err error) error {
 		return e
 	}
 	ended := fmt.Errorf("waiting for credentials: %w", contextError(ctx))
-	var last *Error
-	if errors.As(err, &last) {
+	var attempt *cache.Error
+	if errors.As(err, &attempt) || errors.As(err, new(*Error)) {
 		e.err = fmt.Errorf("%w; the last attempt failed: %w", ended, e.err)
 		return e
 	}

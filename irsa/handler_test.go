@@ -143,3 +143,59 @@ func TestPoolSurvivesPanicOrExitInLogHandler(t *testing.T) {
 		}
 	})
 }
+
+// A new token is used in time also if the handler is slow, or hangs as with a full pipe.
+func TestPoolRotationDoesNotWaitForLogHandler(t *testing.T) {
+	for name, delay := range map[string]time.Duration{"slow": 2 * time.Second, "hung": 24 * time.Hour} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				_, pod, tenants := newTenants(t, 3)
+				end := make(chan struct{})
+				defer close(end)
+				h := &handler{enabled: func() {}, handle: func() {
+					select {
+					case <-time.After(delay):
+					case <-end:
+					}
+				}}
+				p := newPool(t, pod, func(o *irsa.PoolOptions) { o.Logger = slog.New(h) })
+				for _, tenant := range tenants {
+					retrieve(t, pooled(t, p, tenant))
+				}
+				for range 2 {
+					pod.Rotate()
+					time.Sleep(2 * time.Minute)
+					pod.Rotate(irsatest.Invalid("expired"))
+					for _, tenant := range tenants {
+						require.ErrorIs(t, pooled(t, p, tenant).Refresh(t.Context()), irsa.ErrTokenExpired)
+					}
+					time.Sleep(time.Minute)
+					pod.Rotate()
+					time.Sleep(2 * time.Second)
+					require.Zero(t, p.Status().Failing, "every role is woken")
+				}
+				assert.Positive(t, h.count("web identity token rotated"))
+			})
+		})
+	}
+}
+
+// A program can set its default logger after it has created the Provider.
+func TestProviderUsesDefaultLoggerAtTimeOfMessage(t *testing.T) {
+	before := slog.Default()
+	t.Cleanup(func() { slog.SetDefault(before) })
+	synctest.Test(t, func(t *testing.T) {
+		k, pod := newPod(t)
+		p := newProvider(t, pod.Options)
+		h := &handler{enabled: func() {}, handle: func() {}}
+		slog.SetDefault(slog.New(h))
+		retrieve(t, p)
+		k.STS.Down()
+		time.Sleep(time.Minute)
+		require.Error(t, p.Refresh(t.Context()))
+		require.Error(t, identify(t.Context(), rejecting("ExpiredToken").client(p.AWSConfig(), "bad.example")))
+		synctest.Wait()
+		assert.Equal(t, 1, h.count("credentials refresh failed"))
+		assert.Equal(t, 1, h.count("credentials rejected by a service"))
+	})
+}

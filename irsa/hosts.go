@@ -33,19 +33,20 @@ type host struct {
 }
 
 // reject records that a host rejected a key. It returns the minimum age of the credentials for an
-// exchange, and whether to report the rejection: the first of that key that is not in doubt.
+// exchange, and whether to report the rejection: the first of that key that is not in doubt. If more
+// hosts than are recorded reject a key, the others are not reported, because they would be each time.
 func (h *hosts) reject(name, key string, v verdict) (minAge time.Duration, report bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	entry := host{name: name}
+	entry, dropped := host{name: name}, host{}
 	if i := h.index(name); i >= 0 {
 		entry = h.list[i]
 		h.list = slices.Delete(h.list, i, i+1)
 	} else if len(h.list) == maxHosts {
-		h.list = slices.Delete(h.list, 0, 1)
+		dropped, h.list = h.list[0], h.list[1:]
 	}
 	if entry.rejected != key {
-		entry.rejected, entry.reported = key, false
+		entry.rejected, entry.reported = key, dropped.rejected == key && dropped.reported
 		entry.minAge = min(max(2*entry.minAge, minRejectedAge), maxRejectedAge)
 	}
 	report = v == invalidKey && !entry.reported

@@ -47,6 +47,21 @@ func TestHostsKeepSixteenMostRecentlyUsed(t *testing.T) {
 	assert.False(t, h.accepts("unknown", "key2"))
 }
 
+// A key that many hosts reject, such as a deleted one, must not be reported for each request.
+func TestHostsReportKeyOfSixteenHosts(t *testing.T) {
+	var h hosts
+	for _, key := range []string{"key0", "key1"} {
+		reports := 0
+		for i := range 1000 {
+			if _, report := h.reject(fmt.Sprint("host", i%(2*maxHosts)), key, invalidKey); report {
+				reports++
+			}
+		}
+		assert.Equal(t, maxHosts, reports, key)
+		assert.Len(t, h.list, maxHosts)
+	}
+}
+
 func TestHostOfOmitsBucket(t *testing.T) {
 	for _, tt := range []struct{ url, bucket, want string }{
 		{"https://sts.us-west-2.amazonaws.com/", "", "sts.us-west-2.amazonaws.com"},

@@ -197,7 +197,7 @@ func TestProviderLeaksNoGoroutines(t *testing.T) {
 func goroutines() (n int) {
 	all := make([]byte, 1<<20)
 	for stack := range strings.SplitSeq(string(all[:runtime.Stack(all, true)]), "\n\n") {
-		for _, name := range []string{"irsakit/irsa.watchFile", "irsakit/cache.", "irsakit/internal/notify.", "persistConn"} {
+		for _, name := range []string{"irsakit/irsa.(*watch)", "irsakit/cache.", "irsakit/internal/notify.", "persistConn"} {
 			if strings.Contains(stack, name) {
 				n++
 				break

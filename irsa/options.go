@@ -111,13 +111,15 @@ type Options struct {
 	// Logger receives a message when refreshing starts to fail, when no valid credentials
 	// are left, when refreshing has recovered, and when a service rejects the credentials.
 	// It receives a message at level Debug when the token has been rotated. Messages contain
-	// no secrets. If a handler panics, its message is lost. The default is slog.Default().
+	// no secrets. If a handler panics, its message is lost. A slow handler delays neither callers nor
+	// exchanges. If it blocks, newer messages replace older pending ones. The default is slog.Default()
+	// at the time of the message.
 	Logger *slog.Logger
 
 	// Observe, if not nil, is called for every attempt, rejection and token rotation. Calls
 	// are made one at a time and in order, in a separate goroutine, so that a slow Observe
 	// delays no callers. If it blocks, the newest 64 pending events are kept and older ones
-	// dropped. A panic is logged.
+	// dropped. A panic is logged. It is not called after Close.
 	Observe func(Event)
 }
 

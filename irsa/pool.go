@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"sync"
-	"sync/atomic"
 	"time"
 	"weak"
 
@@ -25,7 +24,7 @@ const (
 // maxIdleLifetimes is the number of unused credential lifetimes after which a role is not refreshed.
 const maxIdleLifetimes = 2
 
-const poolEvents = 1024 // pending events of a Pool that are kept
+const poolPending = 1024 // pending log messages and events of a Pool that are kept
 
 // PoolOptions configure a [Pool]. A field that is zero is taken from the environment
 // variables that the EKS webhook sets, or has a default.
@@ -78,7 +77,6 @@ type Pool struct {
 	*resources
 	config  *config.Config
 	limiter *cache.Limiter
-	closed  atomic.Bool
 
 	mu      sync.Mutex // never held across I/O or calls of user code
 	roles   map[roleKey]*Provider
@@ -102,7 +100,7 @@ func NewPool(optFns ...func(*PoolOptions)) (*Pool, error) {
 	}
 	calls := cmp.Or(max(opts.MaxCalls, 0), defaultMaxCalls)
 	p := &Pool{
-		resources: newResources(&c, &opts.Options, calls, poolEvents),
+		resources: newResources(&c, &opts.Options, calls, poolPending),
 		config:    &c,
 		limiter:   cache.NewLimiter(calls),
 		roles:     map[roleKey]*Provider{},

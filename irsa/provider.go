@@ -196,8 +196,7 @@ func (p *Provider) Close() error {
 	}
 	deadline := time.Now().Add(p.config.Shared.AttemptTimeout)
 	watch := p.watch.stop()
-	err := closeCaches(p.appendClosing(nil))
-	return errors.Join(err, p.release(watch, deadline))
+	return errors.Join(closeCaches(p.appendClosing(nil)), p.release(watch, deadline))
 }
 
 // appendClosing appends p and the Providers that are closed with it. None can be derived from them

@@ -103,40 +103,36 @@ func (k *servedKeys) record(id string) {
 	k.newest.Store(&[2]servedKey{{id, time.Now()}, before})
 }
 
-// receivedAt returns the time at which a key was received. It reports whether the key is the newest
-// or the one before it.
-func (k *servedKeys) receivedAt(id string) (at time.Time, ok bool) {
+// receivedAt returns the time at which a key was received, and whether it is the newest. It reports
+// whether the key is the newest or the one before it.
+func (k *servedKeys) receivedAt(id string) (at time.Time, newest, ok bool) {
 	if keys := k.newest.Load(); keys != nil && id != "" {
-		for _, key := range keys {
+		for i, key := range keys {
 			if key.id == id {
-				return key.at, true
+				return key.at, i == 0, true
 			}
 		}
 	}
-	return time.Time{}, false
+	return time.Time{}, false, false
 }
 
 // replace replaces rejected credentials if necessary, and reports whether newer ones are available
 // to resend the request with. It waits for at most one exchange, until ctx is done or the attempt
 // times out. The error is that of the exchange, or nil if there was none.
 func (p *Provider) replace(ctx context.Context, r rejection) (bool, error) {
-	received, ours := p.state.keys.receivedAt(r.key)
-	if r.verdict == accepted || !ours {
+	if _, _, ours := p.state.keys.receivedAt(r.key); r.verdict == accepted || !ours {
 		return false, nil
 	}
 	if r.verdict == doubtful && p.state.hosts.accepts(r.host, r.key) {
 		return false, nil // there is another reason
 	}
-	minAge, report := p.state.hosts.reject(r.host, r.key, r.verdict)
+	minAge := p.recordRejection(r)
 	rejected := aws.Credentials{AccessKeyID: r.key}
 	if r.verdict == doubtful {
 		done, cancel := context.WithCancel(context.Background())
 		cancel()
 		_ = p.cache.Replace(done, rejected, minAge)
 		return false, nil
-	}
-	if report {
-		p.reportRejection(r, time.Since(received))
 	}
 	err := p.cache.Replace(ctx, rejected, minAge)
 	if errors.Is(err, cache.ErrRejected) { // no exchange, or it returned the same credentials
@@ -145,18 +141,24 @@ func (p *Provider) replace(ctx context.Context, r rejection) (bool, error) {
 	return err == nil, p.explain(ctx, err)
 }
 
-// recordRejection records a rejection whose request is not sent again.
-func (p *Provider) recordRejection(r rejection) {
-	if received, ours := p.state.keys.receivedAt(r.key); ours && r.verdict == invalidKey {
-		if _, report := p.state.hosts.reject(r.host, r.key, r.verdict); report {
-			p.reportRejection(r, time.Since(received))
-		}
+// recordRejection records a host's rejection of the newest key, and reports the first one. It returns the
+// minimum age of the credentials for an exchange. It ignores the key before: its requests can still be in
+// flight, and their late rejections and acceptances show nothing new about the host.
+func (p *Provider) recordRejection(r rejection) (minAge time.Duration) {
+	received, newest, _ := p.state.keys.receivedAt(r.key)
+	if r.verdict == accepted || !newest {
+		return 0
 	}
+	minAge, report := p.state.hosts.reject(r.host, r.key, r.verdict)
+	if report {
+		p.reportRejection(r, time.Since(received))
+	}
+	return minAge
 }
 
-// recordAcceptance records that a host accepted a key, if that is the Provider's.
+// recordAcceptance records that a host accepted the newest key.
 func (p *Provider) recordAcceptance(host, key string) {
-	if _, ours := p.state.keys.receivedAt(key); ours {
+	if _, newest, _ := p.state.keys.receivedAt(key); newest {
 		p.state.hosts.accept(host, key)
 	}
 }

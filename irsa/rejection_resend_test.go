@@ -1,8 +1,11 @@
 package irsa_test
 
 import (
+	"bytes"
 	"context"
+	"log/slog"
 	"net/http"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -17,7 +20,7 @@ import (
 
 func TestRejectionOfInvalidKeyCausesOneExchangeAndResend(t *testing.T) {
 	t.Parallel()
-	for _, code := range []string{"ExpiredToken", "ExpiredTokenException", "InvalidClientTokenId", "InvalidClientTokenIdException", "UnrecognizedClientException", "InvalidAccessKeyId", "TokenRefreshRequired"} {
+	for _, code := range []string{"ExpiredToken", "ExpiredTokenException", "InvalidClientTokenId", "InvalidClientTokenIdException", "UnrecognizedClientException", "InvalidAccessKeyId", "TokenRefreshRequired", "\n  ExpiredToken\n"} {
 		t.Run(code, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				k, p := providers["New"](t)
@@ -105,5 +108,39 @@ func TestRejectionOfOlderKeyResendsWithNewer(t *testing.T) {
 		require.NoError(t, identify(t.Context(), s.client(p.AWSConfig(), "service.example")))
 		assert.Len(t, s.keys, 2)
 		assert.Equal(t, 2, k.STS.CallCount(), "no further exchange")
+	})
+}
+
+// Requests that were signed with the same key can be rejected at different times, the last ones when
+// the host has already rejected the next key.
+func TestRejectionOfOlderKeyCountsOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log bytes.Buffer
+		k, pod := newPod(t)
+		p := newProvider(t, pod.Options, func(o *irsa.Options) { o.Logger = slog.New(slog.NewTextHandler(&log, nil)) })
+		old := retrieve(t, p).AccessKeyID
+		slow := make(chan time.Duration, 10)
+		for i := range cap(slow) {
+			slow <- time.Duration(i+1) * time.Second
+		}
+		s := &service{judge: func(key string) string {
+			if key == old {
+				time.Sleep(<-slow)
+			}
+			return "ExpiredToken"
+		}}
+		client := s.client(p.AWSConfig(), "bad.example")
+		time.Sleep(time.Minute)
+		var requests sync.WaitGroup
+		for range cap(slow) {
+			requests.Go(func() { requireCode(t, identify(t.Context(), client), "ExpiredToken") })
+		}
+		requests.Wait()
+		synctest.Wait()
+		assert.Equal(t, 2, strings.Count(log.String(), "\n"), "one line for each key: %s", log.String())
+		assert.Equal(t, 2, k.STS.CallCount())
+		time.Sleep(2 * time.Minute)
+		requireCode(t, identify(t.Context(), client), "ExpiredToken")
+		assert.Equal(t, 3, k.STS.CallCount(), "the second key is replaced after twice the minimum age")
 	})
 }

@@ -1,20 +1,23 @@
 package irsa
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
 	"runtime/debug"
+	"sync/atomic"
 
 	"github.com/irsakit/irsakit/internal/notify"
 )
 
 // reporter reports to the Logger and the Observe of Options.
 type reporter struct {
-	logger  *slog.Logger
-	observe func(Event) // nil if not set
+	logger  *slog.Logger // nil means slog.Default() at the time of a message
+	observe func(Event)  // nil if not set
 	events  notify.Queue[func() Event]
 	lines   notify.Queue[func()]
+	closed  atomic.Bool // the Provider or Pool is closed; evicted Providers can outlive it
 }
 
 // log logs a message. The handler is user code, so it runs in a separate goroutine: neither a
@@ -24,7 +27,7 @@ func (r *reporter) log(level slog.Level, message string, args ...any) {
 	go func() {
 		defer close(written)
 		defer func() { _ = recover() }()
-		r.logger.Log(context.Background(), level, message, args...)
+		cmp.Or(r.logger, slog.Default()).Log(context.Background(), level, message, args...)
 	}()
 	<-written
 }
@@ -42,10 +45,10 @@ func (r *reporter) warn(texts []string) {
 	}
 }
 
-// event queues an event for Options.Observe, if that is set. The function may call code of the
-// application. It runs in the queue's goroutine.
+// event queues an event for Options.Observe, if that is set, until Close is called. The function may
+// call code of the application. It runs in the queue's goroutine.
 func (r *reporter) event(event func() Event) {
-	if r.observe != nil {
+	if r.observe != nil && !r.closed.Load() {
 		r.events.Put(event, r.deliver)
 	}
 }

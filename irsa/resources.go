@@ -1,9 +1,7 @@
 package irsa
 
 import (
-	"cmp"
 	"errors"
-	"log/slog"
 	"time"
 
 	"github.com/irsakit/irsakit/internal/config"
@@ -19,10 +17,10 @@ type resources struct {
 }
 
 // newResources returns resources with at most conns connections, which keep the given number of
-// pending events. 0 means the default for both.
-func newResources(c *config.Config, o *Options, conns, events int) *resources {
+// pending log messages and events. 0 means the default for both.
+func newResources(c *config.Config, o *Options, conns, pending int) *resources {
 	r := &resources{client: exchange.NewClient(c, conns)}
-	r.logger, r.observe, r.events.Capacity = cmp.Or(o.Logger, slog.Default()), o.Observe, events
+	r.logger, r.observe, r.lines.Capacity, r.events.Capacity = o.Logger, o.Observe, pending, pending
 	return r
 }
 
@@ -31,6 +29,7 @@ func newResources(c *config.Config, o *Options, conns, events int) *resources {
 // returned by then.
 func (r *resources) release(watch <-chan struct{}, deadline time.Time) error {
 	defer r.client.CloseIdleConnections()
+	r.closed.Store(true)
 	limit := time.NewTimer(time.Until(deadline))
 	defer limit.Stop()
 	for _, ended := range []<-chan struct{}{watch, r.lines.Idle(), r.events.Idle()} {

@@ -2,6 +2,7 @@ package irsa_test
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"net/http"
 	"net/http/httptrace"
@@ -120,4 +121,40 @@ func TestDiagnoseCallsUserCodeWithoutLock(t *testing.T) {
 	case <-time.After(30 * time.Second):
 		require.FailNow(t, "deadlock")
 	}
+}
+
+// nilPointer is an error whose methods panic, because a nil pointer in an error is not nil.
+type nilPointer struct{ err error }
+
+func (e *nilPointer) Error() string { return e.err.Error() }
+
+func TestTokenSourceReturnsNilPointer(t *testing.T) {
+	_, pod := newPod(t)
+	options := func(o *irsa.Options) {
+		o.TokenFile, o.Token = "", irsa.TokenFunc("cart", func(context.Context) (tokenfile.Token, error) {
+			var err *nilPointer
+			return tokenfile.Token{}, err
+		})
+	}
+	p := newProvider(t, pod.Options, options)
+	require.ErrorIs(t, p.Refresh(t.Context()), irsa.ErrTokenFile)
+	require.ErrorContains(t, p.Healthy(), "the token source panicked")
+
+	noRegion := func(o *irsa.Options) { o.Region = "" } // it is in the token
+	_, err := irsa.New(pod.Options, options, noRegion)
+	require.ErrorIs(t, err, irsa.ErrNotConfigured)
+	require.ErrorContains(t, errors.Unwrap(err), "the token source panicked")
+	report := irsa.Diagnose(t.Context(), pod.Options, options, noRegion)
+	assert.False(t, report.OK())
+}
+
+func TestErrorOfPanickingClientIsAboutProgram(t *testing.T) {
+	_, pod := newPod(t)
+	p := newProvider(t, pod.Options, func(o *irsa.Options) {
+		o.HTTPClient = doer(func(*http.Request) (*http.Response, error) { panic("client") })
+	})
+	err := p.Refresh(t.Context())
+	require.ErrorIs(t, err, irsa.ErrUnavailable)
+	assert.ErrorContains(t, err, "the STS client panicked: client")
+	assert.ErrorContains(t, err, "correct the program's own token function, HTTP client or STS client")
 }

@@ -105,7 +105,7 @@ func (p *Provider) handleToken(token tokenfile.Token) {
 	}
 	p.state.NewestToken.Store(&token)
 	claims := token.Claims()
-	p.log(slog.LevelDebug, "web identity token rotated", "role", p.config.RoleARN, "token_expiry", claims.Expiry)
+	p.logLater(slog.LevelDebug, "web identity token rotated", "role", p.config.RoleARN, "token_expiry", claims.Expiry)
 	rotated := Event{Kind: EventTokenRotated, Time: time.Now(), Status: p.Status()}
 	p.event(func() Event { return rotated })
 	if p.cache.Status().Failures == 0 &&

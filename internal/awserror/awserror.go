@@ -16,9 +16,9 @@ import (
 )
 
 // Is reports whether code is one of codes, which have no suffix "Exception". AWS uses most codes with and
-// without it, depending on the service and the protocol.
+// without it, depending on the service and the protocol. A gateway that indents XML adds white space.
 func Is(code string, codes ...string) bool {
-	return slices.Contains(codes, strings.TrimSuffix(code, suffix))
+	return slices.Contains(codes, strings.TrimSuffix(strings.TrimSpace(code), suffix))
 }
 
 const suffix = "Exception"

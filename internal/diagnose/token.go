@@ -101,7 +101,7 @@ func (d *diagnosis) checkToken(ctx context.Context) {
 	defer cancel()
 	token, err := exchange.CallTokenSource(ctx, d.config)
 	if err != nil {
-		d.failWithKind(nameToken, explain.ErrTokenFile, exchange.RedactTokens(err))
+		d.failWithKind(nameToken, explain.ErrTokenFile, err)
 		return
 	}
 	d.token = &token

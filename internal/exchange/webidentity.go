@@ -65,15 +65,15 @@ func (x *WebIdentity) token(ctx context.Context) (token tokenfile.Token, err err
 	return CallTokenSource(ctx, x.Config)
 }
 
-// CallTokenSource calls the token source of a role. A panic in it is an error without tokens, and so is
-// the zero Token.
+// CallTokenSource calls the token source of a role. Its error contains no tokens. A panic in it, or in
+// the Error method of its error, such as a nil pointer, is an error too, and so is the zero Token.
 func CallTokenSource(ctx context.Context, c *config.Config) (token tokenfile.Token, err error) {
 	defer secrets{}.recoverPanic("the token source", &err)
 	token, err = c.Token.Token(ctx)
 	if err == nil && token.Reveal() == "" {
 		err = fmt.Errorf("%w: the token source returned neither a token nor an error", tokenfile.ErrMalformed)
 	}
-	return token, err
+	return token, RedactTokens(err)
 }
 
 func (x *WebIdentity) assume(ctx context.Context, token tokenfile.Token) (creds aws.Credentials, err error) {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"syscall"
 )
@@ -18,6 +19,11 @@ const (
 
 // networkRules are the causes for which there is no response.
 var networkRules = []rule{
+	{
+		when: isFaultOfProgram, kind: ErrUnavailable, heading: HeadingTokenSource,
+		fix:  "correct the program's own token function, HTTP client or STS client",
+		text: "code of the program panicked, exited its goroutine, or did not return when its context was done: correct what Options.Token, HTTPClient or STS sets",
+	},
 	{
 		when: func(f Facts) bool { return errors.Is(f.Err, ErrClock) }, kind: ErrUnavailable, heading: HeadingClock,
 		fix:  "compare this node's clock with that of the server that responds",
@@ -150,6 +156,17 @@ const (
 	timeoutFix  = "check network policies, the proxy and the route or VPC endpoint to STS"
 	timeoutText = "{url} does not respond: check the network policies and the proxy. A VPC without a route to the internet needs a VPC endpoint for STS{endpointservice}, whose security group admits the pod on port 443"
 )
+
+// isFaultOfProgram reports whether code that the application passed in Options panicked, called
+// runtime.Goexit, or ignored its context. With a token file that is less certain: a process that was
+// stopped for a while looks the same.
+func isFaultOfProgram(f Facts) bool {
+	if strings.Contains(f.text(), "the source did not return within") {
+		return f.TokenFile == ""
+	}
+	return slices.ContainsFunc([]string{"the source called runtime.Goexit", "the source panicked", "the STS client panicked"},
+		func(text string) bool { return strings.Contains(f.text(), text) })
+}
 
 // isNotSTS reports whether the response cannot be from STS.
 func isNotSTS(f Facts) bool {

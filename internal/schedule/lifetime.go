@@ -6,8 +6,10 @@ import "time"
 // attempts for a source that always succeeds.
 const MinLifetime = time.Second
 
-// maxLifetime caps lifetimes, so that later computations with a Duration do not overflow.
-const maxLifetime = 10 * 365 * 24 * time.Hour
+// maxLifetime caps lifetimes, so that later computations with a Duration do not overflow. It exceeds the
+// time since 1970, when a machine without a clock of its own starts: a step of the wall clock to the
+// actual time must not reach the end of a capped lifetime.
+const maxLifetime = 100 * 365 * 24 * time.Hour
 
 // Lifetime returns the remaining lifetime, at now, of credentials that expire at expires.
 func Lifetime(now Moment, expires time.Time) time.Duration {
