@@ -46,10 +46,9 @@ func decide(s *snapshot, r reasons, now schedule.Moment) decision {
 	switch {
 	case s.phase == closed, !r.demand && (r.started == 0 || !serving && s.failures > 0):
 		return decision{due: schedule.Never()} // until a caller sets demand, unless the Cache is closed
-	case due.Reached(now) && serving && r.idle && !r.demand && !r.requested:
-		return decision{due: due}
 	case due.Reached(now):
-		return decision{start: true, due: due}
+		unused := serving && r.idle && !r.demand && !r.requested
+		return decision{start: !unused, due: due}
 	default:
 		return decision{timer: due != schedule.Never(), due: due}
 	}

@@ -8,10 +8,7 @@ import (
 	"github.com/irsakit/irsakit/internal/awserror"
 )
 
-const (
-	defaultAttemptTimeout = 10 * time.Second
-	maxAttemptTimeout     = time.Hour
-)
+const defaultAttemptTimeout, maxAttemptTimeout = 10 * time.Second, time.Hour
 
 // Options configure a [Cache]. The zero value is suitable for AWS.
 type Options struct {

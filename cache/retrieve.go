@@ -103,6 +103,18 @@ func (c *Cache) contextEnded(ctx context.Context) error {
 	return s.contextError(ctx)
 }
 
+// contextError returns the error for a caller whose context ended while it waited.
+func (s *snapshot) contextError(ctx context.Context) error {
+	err := ctx.Err()
+	if cause := context.Cause(ctx); !errors.Is(cause, err) {
+		err = fmt.Errorf("%w: %w", err, cause)
+	}
+	if problem := s.problem(); problem != nil {
+		err = fmt.Errorf("%w; last error: %w", err, problem)
+	}
+	return fmt.Errorf("cache: waiting for credentials: %w", err)
+}
+
 // repeatSpacing is the minimum time between two attempts that views request while the source only
 // repeats its credentials.
 const repeatSpacing = time.Minute

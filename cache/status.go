@@ -1,7 +1,6 @@
 package cache
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"time"
@@ -148,18 +147,6 @@ func (s *snapshot) callerError() error {
 	default:
 		return nil
 	}
-}
-
-// contextError returns the error for a caller whose context ended while it waited.
-func (s *snapshot) contextError(ctx context.Context) error {
-	err := ctx.Err()
-	if cause := context.Cause(ctx); !errors.Is(cause, err) {
-		err = fmt.Errorf("%w: %w", err, cause)
-	}
-	if problem := s.problem(); problem != nil {
-		err = fmt.Errorf("%w; last error: %w", err, problem)
-	}
-	return fmt.Errorf("cache: waiting for credentials: %w", err)
 }
 
 func errPanic(r any) error {
