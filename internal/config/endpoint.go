@@ -75,7 +75,7 @@ func (c *Config) parseEndpoint() (*url.URL, error) {
 	endpoint := c.Shared.Endpoint
 	u, err := url.Parse(endpoint)
 	switch {
-	case err != nil && strings.Contains(endpoint, "@"), err == nil && u.User != nil:
+	case err == nil && u.User != nil, (err != nil || !isServer(u)) && strings.Contains(endpoint, "@"):
 		return nil, errors.New("the STS endpoint contains a user name or a password") // do not show them
 	case err != nil || !isServer(u):
 		return nil, fmt.Errorf("the STS endpoint %s is not a URL with a scheme and a host", explain.Quote(endpoint))
@@ -97,10 +97,11 @@ func isServer(u *url.URL) bool {
 		u.RawQuery == "" && !u.ForceQuery && u.Fragment == ""
 }
 
-// checkScheme returns an error if the token must not be sent to the endpoint.
+// checkScheme returns an error if the token must not be sent to the endpoint. The error shows only the
+// host, because the URL of a client of the application can contain a password.
 func (c *Config) checkScheme(endpoint string) error {
 	if u, err := url.Parse(endpoint); err == nil && !c.MaySendToken(u) {
-		return fmt.Errorf("the STS endpoint %s: %w", explain.Quote(endpoint), explain.ErrCleartext)
+		return fmt.Errorf("the STS endpoint %s: %w", explain.Quote(u.Scheme+"://"+u.Host), explain.ErrCleartext)
 	}
 	return nil
 }
