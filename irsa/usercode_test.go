@@ -2,6 +2,7 @@ package irsa_test
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"net/http/httptrace"
@@ -120,4 +121,25 @@ func TestDiagnoseCallsUserCodeWithoutLock(t *testing.T) {
 	case <-time.After(30 * time.Second):
 		require.FailNow(t, "deadlock")
 	}
+}
+
+// A function that returns a nil pointer as an error is a common mistake. It must not end the process.
+func TestNewAndDiagnoseReportNilErrorOfTokenSource(t *testing.T) {
+	_, pod := newPod(t)
+	set := func(o *irsa.Options) {
+		o.TokenFile, o.Region = "", ""
+		o.Token = irsa.TokenFunc("test", func(context.Context) (tokenfile.Token, error) {
+			var err *userError
+			return tokenfile.Token{}, err
+		})
+	}
+	t.Setenv("AWS_REGION", "")
+	t.Setenv("AWS_DEFAULT_REGION", "")
+	_, err := irsa.New(pod.Options, set)
+	require.ErrorIs(t, err, irsa.ErrNotConfigured)
+	assert.Contains(t, fmt.Sprintf("%+v", err), "the token source panicked")
+	assert.Equal(t, "failed", statusOf(irsa.Diagnose(t.Context(), pod.Options, set), "region"))
+
+	p := newProvider(t, pod.Options, set, func(o *irsa.Options) { o.Region = "us-west-2" })
+	require.ErrorIs(t, p.Refresh(t.Context()), irsa.ErrTokenFile)
 }

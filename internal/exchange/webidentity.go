@@ -2,6 +2,7 @@ package exchange
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"sync/atomic"
@@ -67,10 +68,15 @@ func (x *WebIdentity) token(ctx context.Context) (token tokenfile.Token, err err
 	return CallTokenSource(ctx, x.Config)
 }
 
-// CallTokenSource calls the token source of a role. A panic in it is an error without tokens.
+// CallTokenSource calls the token source of a role. A panic in it, or in a method of its error, is an error
+// without tokens. If the error is a nil pointer, each of its methods can panic.
 func CallTokenSource(ctx context.Context, c *config.Config) (token tokenfile.Token, err error) {
 	defer secrets{}.recoverPanic("the token source", &err)
-	return c.Token.Token(ctx)
+	token, err = c.Token.Token(ctx)
+	if err != nil {
+		_, _ = err.Error(), errors.Is(err, tokenfile.ErrMalformed) // Is also calls Unwrap
+	}
+	return token, err
 }
 
 func (x *WebIdentity) assume(ctx context.Context, token tokenfile.Token) (creds aws.Credentials, err error) {
