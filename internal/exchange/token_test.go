@@ -30,3 +30,10 @@ func TestCallTokenSourceRecoversNilError(t *testing.T) {
 		assert.NotPanics(t, func() { _ = TokenError(&c, err).Error() })
 	}
 }
+
+func TestCallTokenSourceRejectsEmptyToken(t *testing.T) {
+	c := config.Config{Token: &config.TokenFunc{Call: func(context.Context) (tokenfile.Token, error) { return tokenfile.Token{}, nil }}}
+	_, err := CallTokenSource(t.Context(), &c)
+	require.ErrorIs(t, err, tokenfile.ErrMalformed)
+	assert.ErrorContains(t, err, "empty")
+}

@@ -73,8 +73,11 @@ func (x *WebIdentity) token(ctx context.Context) (token tokenfile.Token, err err
 func CallTokenSource(ctx context.Context, c *config.Config) (token tokenfile.Token, err error) {
 	defer secrets{}.recoverPanic("the token source", &err)
 	token, err = c.Token.Token(ctx)
-	if err != nil {
+	switch {
+	case err != nil:
 		_, _ = err.Error(), errors.Is(err, tokenfile.ErrMalformed) // Is also calls Unwrap
+	case token == tokenfile.Token{}:
+		err = fmt.Errorf("the token source returned an empty token: %w", tokenfile.ErrMalformed)
 	}
 	return token, err
 }
