@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io/fs"
+	"net/url"
 	"strconv"
 	"strings"
 
@@ -29,6 +30,7 @@ const (
 	EnvRegionalSTS    = "AWS_STS_REGIONAL_ENDPOINTS"
 	EnvAppID          = "AWS_SDK_UA_APP_ID"
 	EnvContainerURI   = "AWS_CONTAINER_CREDENTIALS_FULL_URI" // set by EKS Pod Identity
+	EnvProxy          = "HTTPS_PROXY"
 )
 
 // Environment contains the functions that read environment variables, files and tokens.
@@ -80,7 +82,19 @@ func (env Environment) IgnoredVariables(c *Config) []string {
 	if env.Lookup(EnvEndpoint) != "" && c.Shared.Endpoint == "" && c.Shared.STS == nil {
 		out = append(out, EnvEndpoint+" is ignored: the token is sent only to STS")
 	}
+	if !isProxy(cmp.Or(env.Getenv(EnvProxy), env.Getenv(strings.ToLower(EnvProxy)))) && c.Shared.HTTPClient == nil && c.Shared.STS == nil {
+		out = append(out, EnvProxy+" is ignored: it is not a URL") // it may contain a password
+	}
 	return out
+}
+
+// isProxy reports whether net/http can parse an address of a proxy. It connects directly otherwise.
+func isProxy(address string) bool {
+	_, err := url.Parse(address)
+	if err != nil {
+		_, err = url.Parse("http://" + address)
+	}
+	return err == nil
 }
 
 // Warnings returns texts about settings that are valid, but probably mistakes.
