@@ -56,6 +56,12 @@ func respond(t *testing.T, text string) (endpoint string, requests <-chan http.H
 // exchangeAt makes one exchange with the server at endpoint.
 func exchangeAt(t *testing.T, endpoint string, client aws.HTTPClient) (aws.Credentials, error) {
 	t.Helper()
+	return exchangeOf(t, endpoint, client, 0).Retrieve(t.Context())
+}
+
+// exchangeOf returns an exchange with the server at endpoint, and with the given number of connections.
+func exchangeOf(t *testing.T, endpoint string, client aws.HTTPClient, conns int) *WebIdentity {
+	t.Helper()
 	u, err := url.Parse(endpoint)
 	require.NoError(t, err)
 	c := config.Config{
@@ -63,8 +69,7 @@ func exchangeAt(t *testing.T, endpoint string, client aws.HTTPClient) (aws.Crede
 		Endpoint: &smithyendpoints.Endpoint{URI: *u, Headers: http.Header{}},
 		Token:    &config.TokenFunc{Name: "test", Call: func(context.Context) (tokenfile.Token, error) { return tokenfile.Parse(testToken) }},
 	}
-	x := WebIdentity{State: &State{}, Config: &c, Client: NewClient(&c, 0)}
-	return x.Retrieve(t.Context())
+	return &WebIdentity{State: &State{}, Config: &c, Client: NewClient(&c, conns)}
 }
 
 // success returns the body of a success with a role's ARN and keys.

@@ -1,6 +1,7 @@
 package exchange
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"crypto/tls"
@@ -72,6 +73,12 @@ func newTransport(base *http.Transport, conns int) *transport {
 
 // RoundTrip sends one request.
 func (t *transport) RoundTrip(request *http.Request) (*http.Response, error) {
+	if !t.base.DisableKeepAlives {
+		var err error
+		if request, err = repeatable(request); err != nil {
+			return nil, err
+		}
+	}
 	host := request.URL.Host
 	used := t.forHost(host)
 	response, err := used.RoundTrip(request)
@@ -81,6 +88,26 @@ func (t *transport) RoundTrip(request *http.Request) (*http.Response, error) {
 	}
 	response.Body = &transportBody{response.Body, func() { t.remove(host, used) }}
 	return response, nil
+}
+
+// repeatable returns a request that net/http sends once more, on another connection, if the server closed
+// the one that it was sent on before it responded: a server closes idle connections at any time. STS may get
+// such a request twice. Other clients do not get a repeatable request, because those that follow redirects
+// would send its body to another server.
+func repeatable(request *http.Request) (*http.Request, error) {
+	if request.Body == nil || request.Body == http.NoBody {
+		return request, nil
+	}
+	body, err := readAll(request.Body, int(min(request.ContentLength, maxReply)))
+	_ = request.Body.Close()
+	if err != nil {
+		return nil, err
+	}
+	request = request.Clone(request.Context())
+	request.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(body)), nil }
+	request.Body, _ = request.GetBody()
+	request.Header["Idempotency-Key"] = nil // net/http does not send a header without values
+	return request, nil
 }
 
 // forHost returns the transport for the next request to a host.
