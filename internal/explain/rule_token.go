@@ -189,6 +189,12 @@ var tokenFileRules = []rule{
 		source: "https://github.com/boto/botocore/issues/2351",
 	},
 	{
+		when: func(f Facts) bool { return errors.Is(f.Err, fs.ErrPermission) && f.File.onWindows() }, kind: ErrTokenFile, heading: HeadingTokenPermission,
+		fix:    "check the file's access control list, and the user of the container",
+		text:   "Windows denies the access: check the access control list of {tokenfile} and of the directories above it (icacls), and the user of the container (securityContext.windowsOptions.runAsUserName)",
+		source: "https://kubernetes.io/docs/tasks/configure-pod-container/configure-runasusername/",
+	},
+	{
 		when: func(f Facts) bool { return errors.Is(f.Err, fs.ErrPermission) && f.File.isReadable() }, kind: ErrTokenFile, heading: HeadingTokenPermission,
 		fix:    "check the directory's mode, and SELinux or AppArmor on the node",
 		text:   "{access}, so the mode of the file is not the cause: check the mode of the directories above it, and what SELinux or AppArmor denies on the node",
