@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/irsakit/irsakit/internal/explain"
+	"github.com/irsakit/irsakit/internal/jwt"
 	"github.com/irsakit/irsakit/tokenfile"
 )
 
@@ -40,8 +41,24 @@ type Environment struct {
 	Token  func(context.Context, *Config) (tokenfile.Token, error) // calls the Config's token source
 }
 
-// Lookup returns a variable without surrounding white space, which manifests can add.
-func (env Environment) Lookup(name string) string { return strings.TrimSpace(env.Getenv(name)) }
+// Lookup returns a variable without surrounding white space, which manifests can add, and without a token.
+func (env Environment) Lookup(name string) string {
+	return hideToken(strings.TrimSpace(env.Getenv(name)))
+}
+
+// hideToken returns the text of a setting, or a placeholder if it contains a token. The text is not valid
+// then: the token is in place of its path, or in another variable. Errors show settings that are not valid.
+func hideToken(text string) string {
+	for word := range strings.FieldsFuncSeq(text, func(r rune) bool { return !isAlphanumeric(r) && !strings.ContainsRune("-_.", r) }) {
+		if strings.Count(word, ".") != 2 {
+			continue
+		}
+		if _, err := jwt.Parse([]byte(word)); err == nil {
+			return "[redacted]"
+		}
+	}
+	return text
+}
 
 // setDefaults sets the fields that have defaults in environment variables, except for the token
 // file.
