@@ -77,7 +77,7 @@ func (c *Config) parseEndpoint() (*url.URL, error) {
 	switch {
 	case err == nil && u.User != nil, (err != nil || !isServer(u)) && strings.Contains(endpoint, "@"):
 		return nil, errors.New("the STS endpoint contains a user name or a password") // do not show them
-	case err != nil || !isServer(u):
+	case err != nil || !isServer(u) || strings.HasSuffix(endpoint, "#"):
 		return nil, fmt.Errorf("the STS endpoint %s is not a URL with a scheme and a host", explain.Quote(endpoint))
 	case c.Shared.FIPS || c.Shared.DualStack:
 		return nil, fmt.Errorf("the STS endpoint %s is set together with %s or %s", explain.Quote(endpoint), EnvFIPS, EnvDualStack)
@@ -87,9 +87,12 @@ func (c *Config) parseEndpoint() (*url.URL, error) {
 }
 
 // isServer reports whether a URL has the scheme http or https, a host, no port or a valid one, and
-// neither a query nor a fragment.
+// neither a query nor a fragment. An IPv6 address must have brackets.
 func isServer(u *url.URL) bool {
 	port := u.Port()
+	if strings.HasSuffix(u.Host, ":") || strings.Contains(u.Hostname(), ":") && u.Host[0] != '[' {
+		return false // such as the host of https://https://sts.example
+	}
 	if number, err := strconv.Atoi(port); port != "" && (err != nil || number < 1 || number > 65535) {
 		return false
 	}
