@@ -238,7 +238,8 @@ func (c checkedClient) Do(request *http.Request) (*http.Response, error) {
 }
 
 // Proxied reports whether a client uses a proxy for the URL.
-func Proxied(client aws.HTTPClient, target string) bool {
+func Proxied(client aws.HTTPClient, target string) (proxied bool) {
+	defer func() { _ = recover() }() // the transport's Proxy can be a function of the application
 	c, ok := client.(*http.Client)
 	if !ok {
 		return false
@@ -253,11 +254,11 @@ func Proxied(client aws.HTTPClient, target string) bool {
 	if t == nil || t.Proxy == nil {
 		return false
 	}
-	u, err := url.Parse(target)
+	request, err := http.NewRequestWithContext(context.Background(), http.MethodPost, target, nil)
 	if err != nil {
 		return false
 	}
-	proxy, err := t.Proxy(&http.Request{URL: u})
+	proxy, err := t.Proxy(request)
 	return err == nil && proxy != nil
 }
 
