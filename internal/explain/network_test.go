@@ -24,6 +24,7 @@ func TestRuleForNetworkDependsOnError(t *testing.T) {
 		{&ProxyError{"proxy.example", "403 Forbidden"}, HeadingProxy},
 		{ErrProxyAddress, HeadingProxy},
 		{&net.OpError{Op: "proxyconnect", Err: syscall.ECONNREFUSED}, HeadingProxy},
+		{&net.OpError{Op: "socks connect", Err: errors.New("username/password authentication failed")}, HeadingProxy},
 		{&net.DNSError{Err: "no such host", Name: "sts.example", IsNotFound: true}, HeadingNameResolution},
 		{&net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}, HeadingConnection},
 		{&net.OpError{Op: "read", Err: syscall.ECONNRESET}, HeadingConnection},

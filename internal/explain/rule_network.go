@@ -72,6 +72,12 @@ var networkRules = []rule{
 		source: "https://pkg.go.dev/net/http#ProxyFromEnvironment",
 	},
 	{
+		when: func(f Facts) bool { return isOp(f.Err, "socks connect") }, kind: ErrUnavailable, heading: HeadingProxy,
+		fix:    "check the SOCKS proxy in HTTPS_PROXY, or add the host of STS to NO_PROXY",
+		text:   "the SOCKS proxy in HTTPS_PROXY does not connect to {stshost}: check the user name and the password in the variable, and what the proxy allows. If the pod can reach STS without the proxy, unset HTTPS_PROXY or add that host to NO_PROXY",
+		source: "https://pkg.go.dev/net/http#Transport",
+	},
+	{
 		when: func(f Facts) bool { return isProxy(f.Err) }, kind: ErrUnavailable, heading: HeadingProxy,
 		fix:    "correct HTTPS_PROXY, or add the host of STS to NO_PROXY",
 		text:   "the proxy in HTTPS_PROXY cannot be reached, or its address is wrong: correct the variable, or start the proxy if it is a sidecar. If the pod can reach STS without the proxy, unset HTTPS_PROXY or add {stshost} to NO_PROXY",
@@ -211,8 +217,13 @@ func proxyAnswered(f Facts, status string) bool {
 
 // isProxy reports whether a proxy rejected the request, cannot be reached or has an invalid address.
 func isProxy(err error) bool {
+	return errors.Is(err, ErrProxyAddress) || errorIs[*ProxyError](err) || isOp(err, "proxyconnect")
+}
+
+// isOp reports whether one of the given operations on a connection failed.
+func isOp(err error, all ...string) bool {
 	var op *net.OpError
-	return errors.Is(err, ErrProxyAddress) || errorIs[*ProxyError](err) || errors.As(err, &op) && op.Op == "proxyconnect"
+	return errors.As(err, &op) && slices.Contains(all, op.Op)
 }
 
 func isExpiredCertificate(err error) bool {
@@ -221,10 +232,7 @@ func isExpiredCertificate(err error) bool {
 }
 
 // isTLSAlert reports whether err is one of crypto/tls's alerts.
-func isTLSAlert(err error) bool {
-	var op *net.OpError
-	return errors.As(err, &op) && (op.Op == "remote error" || op.Op == "local error")
-}
+func isTLSAlert(err error) bool { return isOp(err, "remote error", "local error") }
 
 // errorIs reports whether err wraps an error of the type E.
 func errorIs[E error](err error) bool {
