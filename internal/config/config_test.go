@@ -39,6 +39,8 @@ func TestWarningsNamePartitionAndAPIServerToken(t *testing.T) {
 		{"arn:aws-cn:iam::111122223333:role/r", "us-west-2", "/token", "us-west-2 is in the partition aws, but the role arn:aws-cn:iam::111122223333:role/r is not"},
 		{roleARN, "cn-north-1", "/token", "cn-north-1 is in the partition aws-cn"},
 		{roleARN, "us-west-2", "/var/run/secrets/kubernetes.io/serviceaccount/token", "not the IRSA token"},
+		{roleARN, "us-west-2", `C:\var\run\secrets\kubernetes.io\serviceaccount\token`, "not the IRSA token"},
+		{roleARN, "us-west-2", "/run/secrets/kubernetes.io/serviceaccount/token", "not the IRSA token"},
 		{roleARN, "us-west-2", "/var/run/secrets/eks.amazonaws.com/serviceaccount/token", ""},
 	} {
 		c := Config{RoleARN: tt.role, Region: tt.region, TokenFile: tt.file, Shared: &Shared{}}

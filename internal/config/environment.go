@@ -132,7 +132,8 @@ func (env Environment) Warnings(c *Config) []string {
 // isAPIServerToken reports whether a path is that of the token that Kubernetes mounts into every pod.
 // https://kubernetes.io/docs/tasks/run-application/access-api-from-pod/
 func isAPIServerToken(path string) bool {
-	return strings.HasPrefix(strings.ReplaceAll(path, "\\", "/"), "/var/run/secrets/kubernetes.io/serviceaccount/")
+	path = strings.TrimPrefix(strings.ReplaceAll(path, "\\", "/"), "C:") // on Windows
+	return strings.HasPrefix(strings.TrimPrefix(path, "/var"), "/run/secrets/kubernetes.io/serviceaccount/")
 }
 
 // notInjected returns an error that names the missing variables.
