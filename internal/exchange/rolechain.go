@@ -38,19 +38,9 @@ func (c *Client) AssumeRole(ctx context.Context, cfg *config.Config, input *sts.
 	if err != nil {
 		return nil, c.failure(recorded, err)
 	}
-	if !isComplete(out) {
-		return nil, fmt.Errorf("the response contains incomplete credentials: %w", explain.ErrNotSTS)
-	}
-	if c := out.Credentials; !canBeSent(*c.AccessKeyId, *c.SecretAccessKey, *c.SessionToken) {
-		return nil, errUnusable
-	}
-	account, err := checkAssumed(cfg.RoleARN, out.AssumedRoleUser)
+	account, expires, err := check(cfg, out, recorded, received)
 	if err != nil {
-		return nil, err
-	}
-	expires := recorded.expiry(*out.Credentials.Expiration, received)
-	if left := expires.Sub(received.Round(0)); left < schedule.MinLifetime {
-		return nil, fmt.Errorf("the credentials in the response expire in %v: %w", left.Round(time.Second), explain.ErrClock)
+		return nil, recorded.unusable(err)
 	}
 	local, creds := *out, *out.Credentials // a mock can return the same output again
 	local.Credentials, creds.Expiration = &creds, &expires
@@ -58,6 +48,25 @@ func (c *Client) AssumeRole(ctx context.Context, cfg *config.Config, input *sts.
 		local.AssumedRoleUser = nil // the SDK's provider would take any account from it
 	}
 	return &local, nil
+}
+
+// check returns the account in a response and the expiry of the credentials on the local clock, or an error if
+// they cannot be used. The response was complete at received.
+func check(cfg *config.Config, out *sts.AssumeRoleOutput, recorded *response, received time.Time) (account string, expires time.Time, err error) {
+	if !isComplete(out) {
+		return "", time.Time{}, fmt.Errorf("the response contains incomplete credentials: %w", explain.ErrNotSTS)
+	}
+	if c := out.Credentials; !canBeSent(*c.AccessKeyId, *c.SecretAccessKey, *c.SessionToken) {
+		return "", time.Time{}, errUnusable
+	}
+	if account, err = checkAssumed(cfg.RoleARN, out.AssumedRoleUser); err != nil {
+		return "", time.Time{}, err
+	}
+	expires = recorded.expiry(*out.Credentials.Expiration, received)
+	if left := expires.Sub(received.Round(0)); left < schedule.MinLifetime {
+		return "", time.Time{}, fmt.Errorf("the credentials in the response expire in %v: %w", left.Round(time.Second), explain.ErrClock)
+	}
+	return account, expires, nil
 }
 
 // isComplete reports whether a response has all the fields that the SDK's provider reads.

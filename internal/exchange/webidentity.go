@@ -98,11 +98,11 @@ func (x *WebIdentity) assume(ctx context.Context, token tokenfile.Token) (creds 
 	}
 	creds, err = credentialsOf(out, recorded, received)
 	if err != nil {
-		return aws.Credentials{}, err
+		return aws.Credentials{}, recorded.unusable(err)
 	}
 	account, err := checkAssumed(x.Config.RoleARN, out.AssumedRoleUser)
 	if err != nil {
-		return aws.Credentials{}, err
+		return aws.Credentials{}, recorded.unusable(err)
 	}
 	creds.AccountID = strings.Clone(account) // does not keep the ARN in memory
 	return creds, nil
