@@ -56,6 +56,7 @@ func newTransport(base *http.Transport, conns int) *transport {
 		base.TLSClientConfig.NextProtos = nil
 	}
 	base.MaxResponseHeaderBytes = maxHeader
+	limitReads(base)
 	if base.IdleConnTimeout <= 0 || base.IdleConnTimeout > idleTimeout {
 		base.IdleConnTimeout = idleTimeout
 	}
