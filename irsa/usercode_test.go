@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptrace"
+	"net/url"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -157,4 +158,15 @@ func TestErrorOfPanickingClientIsAboutProgram(t *testing.T) {
 	require.ErrorIs(t, err, irsa.ErrUnavailable)
 	assert.ErrorContains(t, err, "the STS client panicked: client")
 	assert.ErrorContains(t, err, "correct the program's own token function, HTTP client or STS client")
+}
+
+func TestDiagnoseReportsPanicOfProxyFunction(t *testing.T) {
+	_, pod := newPod(t)
+	for name, proxy := range map[string]func(*http.Request) (*url.URL, error){
+		"panics":           func(*http.Request) (*url.URL, error) { panic("no proxy") },
+		"changes a header": func(r *http.Request) (*url.URL, error) { r.Header.Set("X-Proxy", "none"); return nil, assert.AnError },
+	} {
+		set := func(o *irsa.Options) { o.HTTPClient = &http.Client{Transport: &http.Transport{Proxy: proxy}} }
+		assert.NotPanics(t, func() { assert.False(t, irsa.Diagnose(t.Context(), pod.Options, set).OK()) }, name)
+	}
 }

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"time"
 
+	"github.com/irsakit/irsakit/internal/jwt"
 	"github.com/irsakit/irsakit/internal/regularfile"
 )
 
@@ -54,6 +55,9 @@ func Reread(path string, previous Token) (Token, error) {
 func readOnce(path string, previous Token) (Token, error) {
 	file, info, err := regularfile.Open(path)
 	if err != nil {
+		if _, other := jwt.Parse([]byte(path)); other == nil { // do not show it
+			return Token{}, fmt.Errorf("tokenfile: the path is a token: %w", fs.ErrNotExist)
+		}
 		return Token{}, fmt.Errorf("tokenfile: %w", err)
 	}
 	defer file.Close()

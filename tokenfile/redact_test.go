@@ -8,6 +8,7 @@ import (
 	"encoding/xml"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log"
 	"log/slog"
 	"strings"
@@ -134,4 +135,12 @@ func TestTokenPrintsPlaceholder(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, placeholder, string(text))
 	assert.Equal(t, placeholder, fmt.Sprint(tokenfile.Token{}))
+}
+
+// A program can pass the content of a variable that contains the token instead of its path.
+func TestReadDoesNotPrintTokenInPlaceOfPath(t *testing.T) {
+	text := tokenFor("s")
+	_, err := tokenfile.Read(text)
+	require.ErrorIs(t, err, fs.ErrNotExist)
+	require.EqualError(t, err, "tokenfile: the path is a token: "+fs.ErrNotExist.Error())
 }

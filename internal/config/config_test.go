@@ -39,6 +39,8 @@ func TestWarningsNamePartitionAndAPIServerToken(t *testing.T) {
 		{"arn:aws-cn:iam::111122223333:role/r", "us-west-2", "/token", "us-west-2 is in the partition aws, but the role arn:aws-cn:iam::111122223333:role/r is not"},
 		{roleARN, "cn-north-1", "/token", "cn-north-1 is in the partition aws-cn"},
 		{roleARN, "us-west-2", "/var/run/secrets/kubernetes.io/serviceaccount/token", "not the IRSA token"},
+		{roleARN, "us-west-2", `C:\var\run\secrets\kubernetes.io\serviceaccount\token`, "not the IRSA token"},
+		{roleARN, "us-west-2", "/run/secrets/kubernetes.io/serviceaccount/token", "not the IRSA token"},
 		{roleARN, "us-west-2", "/var/run/secrets/eks.amazonaws.com/serviceaccount/token", ""},
 	} {
 		c := Config{RoleARN: tt.role, Region: tt.region, TokenFile: tt.file, Shared: &Shared{}}
@@ -213,6 +215,11 @@ func TestResolveAcceptsOnlyEndpointsOfServers(t *testing.T) {
 		"https://x?b=c":                        false,
 		"https://x?":                           false,
 		"https://x#d":                          false,
+		"https://x#":                           false,
+		"https://x:":                           false,
+		"https://https://sts.example":          false,
+		"https://fd00::1":                      false,
+		"https://fd00::1:9000":                 false,
 		"https:x":                              false,
 		"https:///x":                           false,
 		"https://":                             false,

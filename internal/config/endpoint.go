@@ -75,11 +75,12 @@ func (c *Config) parseEndpoint() (*url.URL, error) {
 	endpoint := c.Shared.Endpoint
 	u, err := url.Parse(endpoint)
 	switch {
-	case err != nil && strings.Contains(endpoint, "@"), err == nil && u.User != nil:
+	case err == nil && u.User != nil, (err != nil || !isServer(u)) && strings.Contains(endpoint, "@"):
 		return nil, errors.New("the STS endpoint contains a user name or a password") // do not show them
 	case err != nil || !isServer(u):
-		return nil, fmt.Errorf("the STS endpoint %s is not a URL with a scheme and a host", explain.Quote(endpoint))
-	case u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
+		shown, _, _ := strings.Cut(endpoint, "?") // a query can contain a key
+		return nil, fmt.Errorf("the STS endpoint %s is not a URL with a scheme and a host", explain.Quote(shown))
+	case u.RawQuery != "" || u.ForceQuery || u.Fragment != "" || strings.HasSuffix(endpoint, "#"):
 		return nil, fmt.Errorf("the STS endpoint %s has a query or a fragment", explain.Quote(u.Scheme+"://"+u.Host)) // do not show them
 	case !isPort(u.Port()):
 		return nil, fmt.Errorf("the STS endpoint %s has an invalid port", explain.Quote(endpoint))
@@ -90,8 +91,11 @@ func (c *Config) parseEndpoint() (*url.URL, error) {
 	return u, c.checkScheme(u.String())
 }
 
-// isServer reports whether a URL has the scheme http or https and a host.
+// isServer reports whether a URL has the scheme http or https and a host. An IPv6 address must have brackets.
 func isServer(u *url.URL) bool {
+	if strings.HasSuffix(u.Host, ":") || strings.Contains(u.Hostname(), ":") && u.Host[0] != '[' {
+		return false // such as the host of https://https://sts.example
+	}
 	return (u.Scheme == "https" || u.Scheme == "http") && u.Hostname() != "" && u.Opaque == ""
 }
 
@@ -101,10 +105,11 @@ func isPort(port string) bool {
 	return port == "" || err == nil && number >= 1 && number <= 65535
 }
 
-// checkScheme returns an error if the token must not be sent to the endpoint.
+// checkScheme returns an error if the token must not be sent to the endpoint. The error shows only the
+// host, because the URL of a client of the application can contain a password.
 func (c *Config) checkScheme(endpoint string) error {
 	if u, err := url.Parse(endpoint); err == nil && !c.MaySendToken(u) {
-		return fmt.Errorf("the STS endpoint %s: %w", explain.Quote(endpoint), explain.ErrCleartext)
+		return fmt.Errorf("the STS endpoint %s: %w", explain.Quote(u.Scheme+"://"+u.Host), explain.ErrCleartext)
 	}
 	return nil
 }

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/irsakit/irsakit/internal/explain"
+	"github.com/irsakit/irsakit/internal/jwt"
 	"github.com/irsakit/irsakit/tokenfile"
 )
 
@@ -30,6 +31,7 @@ const (
 	EnvRegionalSTS    = "AWS_STS_REGIONAL_ENDPOINTS"
 	EnvAppID          = "AWS_SDK_UA_APP_ID"
 	EnvContainerURI   = "AWS_CONTAINER_CREDENTIALS_FULL_URI" // set by EKS Pod Identity, and for sidecars
+	EnvProxy          = "HTTPS_PROXY"
 )
 
 // Environment contains the functions that read environment variables, files and tokens.
@@ -39,8 +41,24 @@ type Environment struct {
 	Token  func(context.Context, *Config) (tokenfile.Token, error) // calls the Config's token source
 }
 
-// Lookup returns a variable without surrounding white space, which manifests can add.
-func (env Environment) Lookup(name string) string { return strings.TrimSpace(env.Getenv(name)) }
+// Lookup returns a variable without surrounding white space, which manifests can add, and without a token.
+func (env Environment) Lookup(name string) string {
+	return hideToken(strings.TrimSpace(env.Getenv(name)))
+}
+
+// hideToken returns the text of a setting, or a placeholder if it contains a token. The text is not valid
+// then: the token is in place of its path, or in another variable. Errors show settings that are not valid.
+func hideToken(text string) string {
+	for word := range strings.FieldsFuncSeq(text, func(r rune) bool { return !isAlphanumeric(r) && !strings.ContainsRune("-_.", r) }) {
+		if !strings.HasPrefix(word, "ey") { // the base64 of {"
+			continue
+		}
+		if _, err := jwt.Parse([]byte(word)); err == nil {
+			return "[redacted]"
+		}
+	}
+	return text
+}
 
 // setDefaults sets the fields that have defaults in environment variables, except for the token
 // file.
@@ -89,7 +107,19 @@ func (env Environment) IgnoredVariables(c *Config) []string {
 	if env.Lookup(EnvEndpoint) != "" && c.Shared.Endpoint == "" && c.Shared.STS == nil {
 		out = append(out, EnvEndpoint+" is ignored: the token is sent only to STS")
 	}
+	if !isProxy(cmp.Or(env.Getenv(EnvProxy), env.Getenv(strings.ToLower(EnvProxy)))) && c.Shared.HTTPClient == nil && c.Shared.STS == nil {
+		out = append(out, EnvProxy+" is ignored: it is not a URL") // it may contain a password
+	}
 	return out
+}
+
+// isProxy reports whether net/http can parse an address of a proxy. It connects directly otherwise.
+func isProxy(address string) bool {
+	_, err := url.Parse(address)
+	if err != nil {
+		_, err = url.Parse("http://" + address)
+	}
+	return err == nil
 }
 
 // Warnings returns texts about settings that are valid, but probably mistakes.
@@ -110,7 +140,8 @@ func (env Environment) Warnings(c *Config) []string {
 // isAPIServerToken reports whether a path is that of the token that Kubernetes mounts into every pod.
 // https://kubernetes.io/docs/tasks/run-application/access-api-from-pod/
 func isAPIServerToken(path string) bool {
-	return strings.HasPrefix(strings.ReplaceAll(path, "\\", "/"), "/var/run/secrets/kubernetes.io/serviceaccount/")
+	path = strings.TrimPrefix(strings.ReplaceAll(path, "\\", "/"), "C:") // on Windows
+	return strings.HasPrefix(strings.TrimPrefix(path, "/var"), "/run/secrets/kubernetes.io/serviceaccount/")
 }
 
 // notInjected returns an error that names the missing variables.

@@ -71,7 +71,7 @@ func (c *Config) resolveToken(file string) error {
 		c.Token = source
 		return nil
 	}
-	c.TokenFile = cmp.Or(c.TokenFile, file)
+	c.TokenFile = cmp.Or(hideToken(c.TokenFile), file)
 	switch {
 	case c.TokenFile == "":
 		return nil // reported by notInjected

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"encoding/base64"
 	"os"
 	"path/filepath"
 	"sync"
@@ -34,4 +35,32 @@ func TestFileSourceSharesToken(t *testing.T) {
 			assert.True(t, same, "the very same")
 		}
 	}
+}
+
+// The names of the variables are easily confused, and a variable can contain the token in place of its path.
+func TestResolveShowsNoTokenInSettings(t *testing.T) {
+	encode := func(text string) string { return base64.RawURLEncoding.EncodeToString([]byte(text)) }
+	payload := encode(`{"iss":"https://oidc.example","sub":"system:serviceaccount:shop:cart"}`)
+	token := encode(`{"alg":"RS256"}`) + "." + payload + "." + encode("a signature")
+	for _, name := range []string{
+		EnvRoleARN, EnvTokenFile, EnvSessionName, EnvRegion, EnvDefaultRegion, EnvEndpointSTS, EnvFIPS, EnvDualStack, EnvIgnoreEndpoint, EnvCABundle,
+	} {
+		for _, text := range []string{token, "Bearer " + token, `"` + token + `"`, "token=" + token, "https://" + token, token + "\n"} {
+			variables := map[string]string{EnvRoleARN: roleARN, EnvTokenFile: "/token", EnvRegion: "us-west-2"}
+			if name == EnvDefaultRegion {
+				delete(variables, EnvRegion)
+			}
+			variables[name] = text
+			c, errs := environmentOf(variables).Resolve(t.Context(), Config{Shared: &Shared{}})
+			require.Error(t, errs.Join(), name)
+			for _, shown := range []string{errs.Join().Error(), c.TokenFile, c.RoleARN, c.Region, c.URL()} {
+				assert.NotContains(t, shown, payload[:12], name)
+			}
+		}
+	}
+	given := valid()
+	given.TokenFile = token
+	c, errs := environmentOf(nil).Resolve(t.Context(), given)
+	require.ErrorContains(t, errs.Join(), "is not an absolute path")
+	assert.NotContains(t, errs.Join().Error()+c.TokenFile, payload[:12])
 }

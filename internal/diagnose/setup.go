@@ -130,7 +130,7 @@ func (d *diagnosis) checkEndpoint(context.Context) {
 		return
 	}
 	if ignored := d.env.IgnoredVariables(c); len(ignored) > 0 {
-		d.add(nameEndpoint, Warned, c.URL()+"; "+strings.Join(ignored, "; "), explain.Advice{Heading: explain.HeadingNotFollowed, Text: "unset the variable, or set " + config.EnvEndpointSTS + " to the URL of the STS to use"})
+		d.add(nameEndpoint, Warned, c.URL()+"; "+strings.Join(ignored, "; "), explain.Advice{Heading: explain.HeadingNotFollowed, Text: "unset or correct the variable, or set " + config.EnvEndpointSTS + " to the URL of the STS to use"})
 		return
 	}
 	d.pass(nameEndpoint, "%s", c.URL())

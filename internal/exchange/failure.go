@@ -44,6 +44,11 @@ func (r *response) failure(err error) error {
 	return e
 }
 
+// unusable returns the error for a successful response whose credentials cannot be used because of err.
+func (r *response) unusable(err error) error {
+	return &explain.RequestError{Status: r.status, RequestID: r.requestID, Text: err.Error(), Err: err}
+}
+
 // apiError returns the SDK's error for the code in err, or a generic one. It drops the SDK's other
 // errors, because they contain the request and the response with their secrets.
 func apiError(err error, code, message string) error {

@@ -56,11 +56,11 @@ func respond(t *testing.T, text string) (endpoint string, requests <-chan http.H
 // exchangeAt makes one exchange with the server at endpoint.
 func exchangeAt(t *testing.T, endpoint string, client aws.HTTPClient) (aws.Credentials, error) {
 	t.Helper()
-	return exchangeShared(t, endpoint, &config.Shared{HTTPClient: client})
+	return exchangeOf(t, endpoint, &config.Shared{HTTPClient: client}, 0).Retrieve(t.Context())
 }
 
-// exchangeShared is like exchangeAt with the given settings.
-func exchangeShared(t *testing.T, endpoint string, shared *config.Shared) (aws.Credentials, error) {
+// exchangeOf returns an exchange with the server at endpoint, and with the given number of connections.
+func exchangeOf(t *testing.T, endpoint string, shared *config.Shared, conns int) *WebIdentity {
 	t.Helper()
 	u, err := url.Parse(endpoint)
 	require.NoError(t, err)
@@ -69,8 +69,7 @@ func exchangeShared(t *testing.T, endpoint string, shared *config.Shared) (aws.C
 		Endpoint: &smithyendpoints.Endpoint{URI: *u, Headers: http.Header{}},
 		Token:    &config.TokenFunc{Name: "test", Call: func(context.Context) (tokenfile.Token, error) { return tokenfile.Parse(testToken) }},
 	}
-	x := WebIdentity{State: &State{}, Config: &c, Client: NewClient(&c, 0)}
-	return x.Retrieve(t.Context())
+	return &WebIdentity{State: &State{}, Config: &c, Client: NewClient(&c, conns)}
 }
 
 // success returns the body of a success with a role's ARN and keys.

@@ -85,7 +85,7 @@ func TestClientGivesSDKNoSuccessfulResponse(t *testing.T) {
 	}
 	own := sts.New(sts.Options{Region: "us-west-2", HTTPClient: answering(success(goodARN, "secret", "session")), APIOptions: []func(*middleware.Stack) error{observe}})
 	wrapper := &recordingWrapper{AssumeRoleWithWebIdentityAPIClient: own}
-	creds, err := exchangeShared(t, "https://sts.example", &config.Shared{STS: wrapper})
+	creds, err := exchangeOf(t, "https://sts.example", &config.Shared{STS: wrapper}, 0).Retrieve(t.Context())
 	require.NoError(t, err)
 	assert.Equal(t, "secret", creds.SecretAccessKey)
 	assert.Equal(t, "text/xml", read)

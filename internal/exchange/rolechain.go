@@ -41,7 +41,7 @@ func (c *Client) AssumeRole(ctx context.Context, cfg *config.Config, input *sts.
 	}
 	creds, err := recorded.credentials(cfg.RoleARN, out.Credentials, out.AssumedRoleUser, received)
 	if err != nil {
-		return nil, err
+		return nil, recorded.unusable(err)
 	}
 	local := *out // a mock can return the same output again
 	local.Credentials = &types.Credentials{

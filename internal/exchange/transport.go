@@ -1,6 +1,7 @@
 package exchange
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"crypto/tls"
@@ -55,6 +56,7 @@ func newTransport(base *http.Transport, conns int) *transport {
 		base.TLSClientConfig.NextProtos = nil
 	}
 	base.MaxResponseHeaderBytes = maxHeader
+	limitReads(base)
 	if base.IdleConnTimeout <= 0 || base.IdleConnTimeout > idleTimeout {
 		base.IdleConnTimeout = idleTimeout
 	}
@@ -72,6 +74,12 @@ func newTransport(base *http.Transport, conns int) *transport {
 
 // RoundTrip sends one request.
 func (t *transport) RoundTrip(request *http.Request) (*http.Response, error) {
+	if !t.base.DisableKeepAlives {
+		var err error
+		if request, err = repeatable(request); err != nil {
+			return nil, err
+		}
+	}
 	host := request.URL.Host
 	used := t.forHost(host)
 	response, err := used.RoundTrip(request)
@@ -81,6 +89,26 @@ func (t *transport) RoundTrip(request *http.Request) (*http.Response, error) {
 	}
 	response.Body = &transportBody{response.Body, func() { t.remove(host, used) }}
 	return response, nil
+}
+
+// repeatable returns a request that net/http sends once more, on another connection, if the server closed
+// the one that it was sent on before it responded: a server closes idle connections at any time. STS may get
+// such a request twice. Other clients do not get a repeatable request, because those that follow redirects
+// would send its body to another server.
+func repeatable(request *http.Request) (*http.Request, error) {
+	if request.Body == nil || request.Body == http.NoBody {
+		return request, nil
+	}
+	body, err := io.ReadAll(request.Body)
+	_ = request.Body.Close()
+	if err != nil {
+		return nil, err
+	}
+	request = request.Clone(request.Context())
+	request.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(body)), nil }
+	request.Body, _ = request.GetBody()
+	request.Header["Idempotency-Key"] = nil // net/http does not send a header without values
+	return request, nil
 }
 
 // forHost returns the transport for the next request to a host.
@@ -211,7 +239,8 @@ func (c checkedClient) Do(request *http.Request) (*http.Response, error) {
 }
 
 // Proxied reports whether a client uses a proxy for the URL.
-func Proxied(client aws.HTTPClient, target string) bool {
+func Proxied(client aws.HTTPClient, target string) (proxied bool) {
+	defer func() { _ = recover() }() // the transport's Proxy can be a function of the application
 	c, ok := client.(*http.Client)
 	if !ok {
 		return false
@@ -226,11 +255,11 @@ func Proxied(client aws.HTTPClient, target string) bool {
 	if t == nil || t.Proxy == nil {
 		return false
 	}
-	u, err := url.Parse(target)
+	request, err := http.NewRequestWithContext(context.Background(), http.MethodPost, target, nil)
 	if err != nil {
 		return false
 	}
-	proxy, err := t.Proxy(&http.Request{URL: u})
+	proxy, err := t.Proxy(request)
 	return err == nil && proxy != nil
 }
 

@@ -2,6 +2,7 @@ package exchange
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync/atomic"
 	"time"
@@ -65,13 +66,17 @@ func (x *WebIdentity) token(ctx context.Context) (token tokenfile.Token, err err
 	return CallTokenSource(ctx, x.Config)
 }
 
-// CallTokenSource calls the token source of a role. Its error contains no tokens. A panic in it, or in
-// the Error method of its error, such as a nil pointer, is an error too, and so is the zero Token.
+// CallTokenSource calls the token source of a role. Its error contains no tokens. A panic in it, or in a
+// method of its error, is an error too: if the error is a nil pointer, each of its methods can panic. So
+// is the zero Token.
 func CallTokenSource(ctx context.Context, c *config.Config) (token tokenfile.Token, err error) {
 	defer secrets{}.recoverPanic("the token source", &err)
 	token, err = c.Token.Token(ctx)
-	if err == nil && token.Reveal() == "" {
-		err = fmt.Errorf("%w: the token source returned neither a token nor an error", tokenfile.ErrMalformed)
+	switch {
+	case err != nil:
+		_ = errors.Is(err, tokenfile.ErrMalformed) // calls Is and Unwrap
+	case token == tokenfile.Token{}:
+		err = fmt.Errorf("%w: the token source returned an empty token", tokenfile.ErrMalformed)
 	}
 	return token, RedactTokens(err)
 }
@@ -94,8 +99,11 @@ func (x *WebIdentity) assume(ctx context.Context, token tokenfile.Token) (creds 
 		return aws.Credentials{}, errNoResult
 	}
 	creds, err = recorded.credentials(x.Config.RoleARN, out.Credentials, out.AssumedRoleUser, received)
+	if err != nil {
+		return aws.Credentials{}, recorded.unusable(err)
+	}
 	creds.Source = stscreds.WebIdentityProviderName
-	return creds, err
+	return creds, nil
 }
 
 func (x *WebIdentity) input(token string, claims tokenfile.Claims) *sts.AssumeRoleWithWebIdentityInput {

@@ -35,8 +35,11 @@ func (f File) missing() string {
 // Access returns a text about the mode and owner of the file, and the user and groups of the
 // process.
 func (f File) Access() string {
-	if f.User < 0 {
-		return "the file has the mode " + f.Mode.String() + "; on Windows, its access control list decides"
+	switch {
+	case f.onWindows() && f.Visible:
+		return fmt.Sprintf("the file has the mode %s", f.Mode)
+	case f.onWindows():
+		return "the process cannot access the directory"
 	}
 	process := fmt.Sprintf("the process runs as user %d and group %d", f.User, f.Group)
 	if len(f.MoreGroups) > 0 {
@@ -51,6 +54,10 @@ func (f File) Access() string {
 	}
 	return fmt.Sprintf("the file has the mode %s%s, and %s", f.Mode, owner, process)
 }
+
+// onWindows reports whether the process runs on Windows, where its user has no number and the mode of a file
+// does not determine who can read it.
+func (f File) onWindows() bool { return f.User < 0 }
 
 // isReadable reports whether the file's mode allows the process to read it. If it does, a failure
 // to read has another cause.

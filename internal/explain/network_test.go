@@ -24,6 +24,7 @@ func TestRuleForNetworkDependsOnError(t *testing.T) {
 		{&ProxyError{"proxy.example", "403 Forbidden"}, HeadingProxy},
 		{ErrProxyAddress, HeadingProxy},
 		{&net.OpError{Op: "proxyconnect", Err: syscall.ECONNREFUSED}, HeadingProxy},
+		{&net.OpError{Op: "socks connect", Err: errors.New("username/password authentication failed")}, HeadingProxy},
 		{&net.DNSError{Err: "no such host", Name: "sts.example", IsNotFound: true}, HeadingNameResolution},
 		{&net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}, HeadingConnection},
 		{&net.OpError{Op: "read", Err: syscall.ECONNRESET}, HeadingConnection},
@@ -57,6 +58,9 @@ func TestRuleForNetworkNamesCause(t *testing.T) {
 	}{
 		{&net.OpError{Op: "dial", Err: os.NewSyscallError("connect", syscall.ENETUNREACH)}, "no route"},
 		{&net.OpError{Op: "dial", Err: os.NewSyscallError("connect", syscall.EHOSTUNREACH)}, "AWS_USE_DUALSTACK_ENDPOINT=true"},
+		{&net.OpError{Op: "dial", Err: os.NewSyscallError("connectex", syscall.Errno(10051))}, "no route"},            // Windows
+		{&net.OpError{Op: "dial", Err: os.NewSyscallError("connectex", syscall.Errno(10061))}, "refuses connections"}, // Windows
+		{&net.OpError{Op: "dial", Err: os.NewSyscallError("connectex", syscall.Errno(10065))}, "no route"},            // Windows
 		{&net.OpError{Op: "dial", Err: os.NewSyscallError("socket", syscall.EMFILE)}, "too many files and connections"},
 		{&net.DNSError{Err: "dial udp 10.100.0.10:53: socket: too many open files", Name: "sts.example", IsTemporary: true}, "too many files and connections"},
 	} {

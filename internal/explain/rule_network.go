@@ -77,6 +77,12 @@ var networkRules = []rule{
 		source: "https://pkg.go.dev/net/http#ProxyFromEnvironment",
 	},
 	{
+		when: func(f Facts) bool { return isOp(f.Err, "socks connect") }, kind: ErrUnavailable, heading: HeadingProxy,
+		fix:    "check the SOCKS proxy in HTTPS_PROXY, or add the host of STS to NO_PROXY",
+		text:   "the SOCKS proxy in HTTPS_PROXY does not connect to {stshost}: check the user name and the password in the variable, and what the proxy allows. If the pod can reach STS without the proxy, unset HTTPS_PROXY or add that host to NO_PROXY",
+		source: "https://pkg.go.dev/net/http#Transport",
+	},
+	{
 		when: func(f Facts) bool { return isProxy(f.Err) }, kind: ErrUnavailable, heading: HeadingProxy,
 		fix:    "correct HTTPS_PROXY, or add the host of STS to NO_PROXY",
 		text:   "the proxy in HTTPS_PROXY cannot be reached, or its address is wrong: correct the variable, or start the proxy if it is a sidecar. If the pod can reach STS without the proxy, unset HTTPS_PROXY or add {stshost} to NO_PROXY",
@@ -115,14 +121,14 @@ var networkRules = []rule{
 		source: "https://github.com/aws/aws-sdk-go-v2/issues/515",
 	},
 	{
-		when: func(f Facts) bool { return errors.Is(f.Err, syscall.ECONNREFUSED) }, kind: ErrUnavailable, heading: HeadingConnection,
+		when: func(f Facts) bool { return isErrno(f.Err, syscall.ECONNREFUSED, wsaeConnRefused) }, kind: ErrUnavailable, heading: HeadingConnection,
 		fix:    "check AWS_ENDPOINT_URL_STS, HTTPS_PROXY and the network policies",
 		text:   "the address of {stshost} refuses connections: check DNS, AWS_ENDPOINT_URL_STS and the network policies. If the pod has the sidecar of a service mesh, it may not have been ready yet: the library retries, or start the sidecar first",
 		source: "https://github.com/istio/istio/issues/55921",
 	},
 	{
 		when: func(f Facts) bool {
-			return errors.Is(f.Err, syscall.ENETUNREACH) || errors.Is(f.Err, syscall.EHOSTUNREACH)
+			return isErrno(f.Err, syscall.ENETUNREACH, syscall.EHOSTUNREACH, wsaeNetUnreach, wsaeHostUnreach)
 		}, kind: ErrUnavailable, heading: HeadingConnection,
 		fix:    "check the pod's routes; with IPv6 only, use dual stack or NAT64",
 		text:   "the pod has no route to {stshost}: check the routes of its subnet and the network policies. A pod with IPv6 only reaches the IPv4 addresses of STS through NAT64 and DNS64, or set AWS_USE_DUALSTACK_ENDPOINT=true",
@@ -166,6 +172,19 @@ func isFaultOfProgram(f Facts) bool {
 	}
 	return slices.ContainsFunc([]string{"the source called runtime.Goexit", "the source panicked", "the STS client panicked"},
 		func(text string) bool { return strings.Contains(f.text(), text) })
+}
+
+// The errors of sockets on Windows. The constants of package syscall with the names of Unix differ from them.
+// https://learn.microsoft.com/windows/win32/winsock/windows-sockets-error-codes-2
+const (
+	wsaeNetUnreach  syscall.Errno = 10051
+	wsaeConnRefused syscall.Errno = 10061
+	wsaeHostUnreach syscall.Errno = 10065
+)
+
+// isErrno reports whether err wraps one of the errors of the operating system.
+func isErrno(err error, all ...syscall.Errno) bool {
+	return slices.ContainsFunc(all, func(e syscall.Errno) bool { return errors.Is(err, e) })
 }
 
 // isNotSTS reports whether the response cannot be from STS.
@@ -214,8 +233,13 @@ func proxyAnswered(f Facts, status string) bool {
 
 // isProxy reports whether a proxy rejected the request, cannot be reached or has an invalid address.
 func isProxy(err error) bool {
+	return errors.Is(err, ErrProxyAddress) || errorIs[*ProxyError](err) || isOp(err, "proxyconnect")
+}
+
+// isOp reports whether one of the given operations on a connection failed.
+func isOp(err error, all ...string) bool {
 	var op *net.OpError
-	return errors.Is(err, ErrProxyAddress) || errorIs[*ProxyError](err) || errors.As(err, &op) && op.Op == "proxyconnect"
+	return errors.As(err, &op) && slices.Contains(all, op.Op)
 }
 
 func isExpiredCertificate(err error) bool {
@@ -224,10 +248,7 @@ func isExpiredCertificate(err error) bool {
 }
 
 // isTLSAlert reports whether err is one of crypto/tls's alerts.
-func isTLSAlert(err error) bool {
-	var op *net.OpError
-	return errors.As(err, &op) && (op.Op == "remote error" || op.Op == "local error")
-}
+func isTLSAlert(err error) bool { return isOp(err, "remote error", "local error") }
 
 // errorIs reports whether err wraps an error of the type E.
 func errorIs[E error](err error) bool {

@@ -226,9 +226,9 @@ var tokenFileRules = []rule{
 		source: "https://github.com/boto/botocore/issues/2351",
 	},
 	{
-		when: func(f Facts) bool { return errors.Is(f.Err, fs.ErrPermission) && f.File.User < 0 }, kind: ErrTokenFile, heading: HeadingTokenPermission, // on Windows
-		fix:    "check the access control list of the token file",
-		text:   "Windows denies access to {tokenfile}: check its access control list (icacls), and the user that the container runs as (securityContext.windowsOptions.runAsUserName)",
+		when: func(f Facts) bool { return errors.Is(f.Err, fs.ErrPermission) && f.File.onWindows() }, kind: ErrTokenFile, heading: HeadingTokenPermission,
+		fix:    "check the file's access control list, and the user of the container",
+		text:   "Windows denies the access: check the access control list of {tokenfile} and of the directories above it (icacls), and the user of the container (securityContext.windowsOptions.runAsUserName)",
 		source: "https://kubernetes.io/docs/tasks/configure-pod-container/configure-runasusername/",
 	},
 	{

@@ -28,6 +28,7 @@ func TestRuleForTokenFileDependsOnFile(t *testing.T) {
 		{path, fs.ErrPermission, File{Visible: true, Mode: 0o600, Owner: &Owner{}, User: 1000, Group: 2000, MoreGroups: []int{3, 4}}, HeadingTokenPermission,
 			"the file has the mode -rw------- and belongs to user 0 and group 0, and the process runs as user 1000 and group 2000 (and 3 4): "},
 		{path, fs.ErrPermission, File{Visible: true, Mode: 0o600}, HeadingTokenPermission, "the file has the mode -rw-------, and the process"},
+		{path, fs.ErrPermission, File{Visible: true, Mode: 0o666, User: -1, Group: -1}, HeadingTokenPermission, "Windows denies the access: check the access control list of " + path},
 		{path, tokenfile.ErrMalformed, File{}, HeadingTokenMalformed, "one JWT"},
 		{path, errors.New("is a directory"), File{}, HeadingTokenMalformed, "the token file itself"},
 	} {
@@ -69,4 +70,11 @@ func TestRuleForMalformedTokenNamesWebhookFile(t *testing.T) {
 		f := Facts{Kind: ErrTokenFile, Err: tokenfile.ErrMalformed, TokenFile: file}
 		assert.Equal(t, want, strings.Contains(For(f).Text, "AWS_WEB_IDENTITY_TOKEN_FILE must be"), file)
 	}
+}
+
+func TestFileAccessOmitsUserOfWindows(t *testing.T) {
+	f := File{Visible: true, Mode: 0o666, User: -1, Group: -1} // as os.Getuid and os.Getgid return on Windows
+	assert.Equal(t, "the file has the mode -rw-rw-rw-", f.Access())
+	f.Visible = false
+	assert.Equal(t, "the process cannot access the directory", f.Access())
 }

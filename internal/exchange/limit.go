@@ -1,0 +1,58 @@
+package exchange
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"sync/atomic"
+
+	"github.com/irsakit/irsakit/internal/explain"
+)
+
+// maxUnanswered is how many bytes a server may send without a request. The largest response that is read, with
+// a TLS handshake, has less than half of them.
+const maxUnanswered = 1 << 20
+
+// limitReads limits what a transport reads from each connection. net/http limits the headers of responses, but
+// before Go 1.26 not those of a proxy's response to CONNECT.
+func limitReads(t *http.Transport) {
+	dial := t.DialContext
+	if dial == nil { // the application dials in another way
+		return
+	}
+	t.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
+		connection, err := dial(ctx, network, address)
+		if err != nil {
+			return nil, err
+		}
+		return newLimitedConn(connection), nil
+	}
+}
+
+// limitedConn is a connection that reads at most maxUnanswered bytes between two writes.
+type limitedConn struct {
+	net.Conn
+	left atomic.Int64
+}
+
+func newLimitedConn(connection net.Conn) *limitedConn {
+	c := &limitedConn{Conn: connection}
+	c.left.Store(maxUnanswered)
+	return c
+}
+
+func (c *limitedConn) Read(p []byte) (int, error) {
+	left := c.left.Load()
+	if left <= 0 {
+		return 0, fmt.Errorf("the server sent more than %d bytes: %w", maxUnanswered, explain.ErrNotSTS)
+	}
+	n, err := c.Conn.Read(p[:min(int64(len(p)), left)])
+	c.left.Add(-int64(n))
+	return n, err
+}
+
+func (c *limitedConn) Write(p []byte) (int, error) {
+	c.left.Store(maxUnanswered)
+	return c.Conn.Write(p)
+}

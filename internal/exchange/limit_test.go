@@ -1,0 +1,72 @@
+package exchange
+
+import (
+	"bytes"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"sync/atomic"
+	"testing"
+
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/irsakit/irsakit/internal/config"
+	"github.com/irsakit/irsakit/internal/explain"
+)
+
+// net/http limits the headers of a response, but before Go 1.26 not those of a proxy's response to CONNECT.
+func TestTransportBoundsResponseOfProxy(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer func() { _ = listener.Close() }()
+	var sent atomic.Int64
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		connection, err := listener.Accept()
+		if !assert.NoError(t, err) {
+			return
+		}
+		defer func() { _ = connection.Close() }()
+		_, err = connection.Read(make([]byte, 4<<10))
+		assert.NoError(t, err)
+		_, err = io.WriteString(connection, "HTTP/1.1 200 OK\r\n")
+		for line := append(bytes.Repeat([]byte("x"), 64<<10), ": y\r\n"...); err == nil && sent.Load() < 64<<20; {
+			var n int
+			n, err = connection.Write(line)
+			sent.Add(int64(n))
+		}
+	}()
+	base := awshttp.NewBuildableClient().WithTransportOptions(func(t *http.Transport) {
+		t.Proxy = http.ProxyURL(&url.URL{Scheme: "http", Host: listener.Addr().String()})
+	})
+	_, err = exchangeOf(t, "https://sts.example", &config.Shared{HTTPClient: base}, 0).Retrieve(t.Context())
+	require.Error(t, err)
+	<-ended
+	assert.Less(t, sent.Load(), int64(32<<20), "the rest is in the buffers of the connection")
+}
+
+func TestLimitedConnLimitsReadsBetweenWrites(t *testing.T) {
+	here, peer := net.Pipe()
+	defer func() { _, _ = here.Close(), peer.Close() }()
+	go func() { _, _ = io.Copy(peer, endless{}) }()
+	c := newLimitedConn(here)
+	n, err := io.Copy(io.Discard, c)
+	require.ErrorIs(t, err, explain.ErrNotSTS)
+	assert.EqualValues(t, maxUnanswered, n)
+
+	go func() { _, _ = peer.Read(make([]byte, 10)) }()
+	_, err = c.Write([]byte("a request"))
+	require.NoError(t, err)
+	n, err = io.Copy(io.Discard, c)
+	require.ErrorIs(t, err, explain.ErrNotSTS)
+	assert.EqualValues(t, maxUnanswered, n)
+}
+
+// endless is a reader without end.
+type endless struct{}
+
+func (endless) Read(p []byte) (int, error) { return len(p), nil }
