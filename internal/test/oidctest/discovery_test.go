@@ -14,7 +14,7 @@ import (
 func TestDiscoveryAgreesWithGoOIDC(t *testing.T) {
 	i := newIssuer(t, issuerURL)
 	token, ofRSA := i.token(t, goodHeader, goodClaims), i.token(t, `{"alg":"RS256","kid":"rsa"}`, goodClaims)
-	document, keys, rsa := i.documents[discoveryPath], i.documents[keysPath], i.jwk(t, "rsa", "rsa")
+	document, keys, rsa := string(i.documents[discoveryPath].Data), string(i.documents[keysPath].Data), i.jwk(t, "rsa", "rsa")
 	known, unknown := i.jwk(t, "p256", "p256"), i.jwk(t, "unknown", "p256")
 	tooLong := strings.Repeat(" ", 1<<20) // the kit reads at most 1 MiB
 	// with returns the document with a part replaced.
@@ -34,7 +34,7 @@ func TestDiscoveryAgreesWithGoOIDC(t *testing.T) {
 			neither: {
 				"", "null", "<html>", document + document, `{"issuer": "` + issuerURL + `"}`,
 				with(issuerURL, "https://other.example"), with(issuerURL, issuerURL+"/"), with(issuerURL, strings.ToUpper(issuerURL)),
-				with(`"issuer"`, `"iss"`), with(`"`+issuerURL+`"`, "1"), with(issuerURL+keysPath, ":"), with(keysPath, "/other"),
+				with(`"issuer"`, `"iss"`), with(`"`+issuerURL+`"`, "1"), with(issuerURL+"/"+keysPath, ":"), with("/"+keysPath, "/other"),
 			},
 			onlyGoOIDC: {document + tooLong},
 		}},

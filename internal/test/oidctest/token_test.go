@@ -7,10 +7,8 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
-	"net/url"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -241,49 +239,30 @@ func FuzzVerifyAgreesWithGoOIDC(f *testing.F) {
 			f.Add(tokenIn, string(header), string(parse(s.token).payload))
 		}
 	}
-	for _, token := range corpus(f, "../../jwt/testdata/fuzz/FuzzParse") {
-		f.Add(token[0], "", "")
+	for _, token := range corpus(f, "FuzzParse") {
+		f.Add(token, "", "")
 	}
-	for _, claims := range corpus(f, "../../jwt/testdata/fuzz/FuzzClaims") {
-		f.Add(tokenIn, goodHeader, claims[0])
-	}
-	var requested []string
-	for _, request := range corpus(f, "../../../irsa/irsatest/testdata/fuzz/FuzzRequest") { // target, body, authorization
-		_, query, _ := strings.Cut(request[0], "?")
-		for _, text := range []string{query, request[1]} {
-			form, _ := url.ParseQuery(text) // contains the valid parts
-			requested = append(requested, form["WebIdentityToken"]...)
-		}
-	}
-	require.NotEmpty(f, requested)
-	for _, token := range requested {
-		f.Add(token, goodHeader, goodClaims)
+	for _, claims := range corpus(f, "FuzzClaims") {
+		f.Add(tokenIn, goodHeader, claims)
 	}
 	f.Fuzz(func(t *testing.T, text, header, claims string) {
 		v.requireAgreement(t, strings.ReplaceAll(text, tokenIn, i.token(t, header, claims)))
 	})
 }
 
-// argument matches an argument in an input of a corpus.
-var argument = regexp.MustCompile(`(?m)^string\((.*)\)$`)
-
-// corpus returns the arguments, which are strings, of each input in the corpus directory of a fuzz target.
-func corpus(t testing.TB, directory string) (inputs [][]string) {
+// corpus returns the inputs in the corpus of a fuzz target of package jwt, whose only argument is a string.
+func corpus(t testing.TB, target string) (inputs []string) {
 	t.Helper()
-	files, err := filepath.Glob(filepath.Join(directory, "*"))
+	files, err := filepath.Glob("../../jwt/testdata/fuzz/" + target + "/*")
 	require.NoError(t, err)
+	require.NotEmpty(t, files)
 	for _, file := range files {
 		text, err := os.ReadFile(file)
 		require.NoError(t, err)
-		var input []string
-		for _, quoted := range argument.FindAllStringSubmatch(string(text), -1) {
-			value, err := strconv.Unquote(quoted[1])
-			require.NoError(t, err)
-			input = append(input, value)
-		}
-		require.NotEmpty(t, input, file)
+		quoted := strings.TrimPrefix(strings.TrimSpace(string(text)), "go test fuzz v1\nstring(")
+		input, err := strconv.Unquote(strings.TrimSuffix(quoted, ")"))
+		require.NoError(t, err, file)
 		inputs = append(inputs, input)
 	}
-	require.NotEmpty(t, inputs, directory)
 	return inputs
 }

@@ -47,10 +47,11 @@ type verifiers struct {
 func (i *issuer) verifiers(t testing.TB) verifiers {
 	t.Helper()
 	v := verifiers{kit: irsatest.New(t)}
-	registered := v.kit.ExternalIssuer(i.url, &http.Client{Transport: i})
+	client := &http.Client{Transport: http.NewFileTransportFS(i.documents)}
+	registered := v.kit.ExternalIssuer(i.url, client)
 	v.kit.RegisterIssuer("111122223333", registered)
 	v.role = v.kit.Role("s3-writer", irsatest.Trust(registered.ServiceAccount("shop", "cart")))
-	provider, err := oidc.NewProvider(oidc.ClientContext(context.Background(), &http.Client{Transport: i}), i.url)
+	provider, err := oidc.NewProvider(oidc.ClientContext(context.Background(), client), i.url)
 	if v.undiscovered = err; err == nil {
 		v.goOIDC = provider.Verifier(&oidc.Config{
 			SkipClientIDCheck: true, SkipExpiryCheck: true, // not part of the comparison
