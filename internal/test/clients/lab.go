@@ -52,7 +52,10 @@ func startLab(ctx context.Context, t *testing.T) *lab {
 	return l
 }
 
-var uriPattern = regexp.MustCompile(`uri=(\S+)`)
+var (
+	uriPattern = regexp.MustCompile(`uri=(\S+)`)
+	identity   = regexp.MustCompile(`^AWS_(ROLE_ARN|WEB_IDENTITY_TOKEN_FILE)=`)
+)
 
 // startSidecar starts the sidecar and waits until it listens.
 func (l *lab) startSidecar() {
@@ -96,11 +99,8 @@ func (l *lab) environment(target string) []string {
 		"HTTPS_PROXY=http://127.0.0.1:1", // clients that use it send nothing to AWS
 		"NODE_NO_WARNINGS=1",
 	}
-	inPod := l.pod.Environ()
-	for _, variable := range inPod {
-		name, _, _ := strings.Cut(variable, "=")
-		identity := name == "AWS_ROLE_ARN" || name == "AWS_WEB_IDENTITY_TOKEN_FILE"
-		if target == kit || !identity { // SDKs prefer a web identity to the other targets
+	for _, variable := range l.pod.Environ() {
+		if target == kit || !identity.MatchString(variable) { // SDKs prefer a web identity to the other targets
 			environment = append(environment, variable)
 		}
 	}
@@ -114,7 +114,7 @@ func (l *lab) environment(target string) []string {
 	case sidecarToken:
 		environment = append(environment, "AWS_CONTAINER_CREDENTIALS_FULL_URI="+l.uri, "AWS_CONTAINER_AUTHORIZATION_TOKEN="+string(token))
 	case process:
-		text += fmt.Sprintf("credential_process = /usr/bin/env %s %s\n", strings.Join(inPod, " "), filepath.Join(l.directory, "credential-process"))
+		text += fmt.Sprintf("credential_process = /usr/bin/env %s %s\n", strings.Join(l.pod.Environ(), " "), filepath.Join(l.directory, "credential-process"))
 	}
 	must(l.t, os.WriteFile(config, []byte(text), 0o600))
 	return environment
