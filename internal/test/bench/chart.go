@@ -18,7 +18,7 @@ type chart struct {
 	x, y            string
 	from, to, every float64 // the x axis and the distance of its ticks
 	shaded          float64 // the end of the shaded interval, which begins at 0; or 0
-	conditions      func(plan) string
+	conditions      string
 }
 
 // lives returns the conditions of a chart.
@@ -30,29 +30,27 @@ var charts = []chart{
 	{
 		measure: "steady", File: "latency", Title: "Longest request in each 50 ms, while credentials are refreshed", series: latencies,
 		contenders: []string{sdk, sdkWindow, ours}, x: "seconds", y: "milliseconds", to: 10, every: 5,
-		conditions: func(p plan) string { return lives(p.Steady.Lifetime, p.Steady.Latency) },
+		conditions: lives(full.Steady.Lifetime, full.Steady.Latency),
 	},
 	{
 		measure: "outage", File: "outage", Title: "Requests served within 1 s, while STS answers 503 for 10 s", series: served + ", " + shorter + "503",
 		contenders: []string{sdk, sdkWindow, minioGo, ours}, x: "seconds since the outage began", y: "requests per second", from: -5, to: 20, every: 5, shaded: 10,
-		conditions: func(p plan) string { return lives(p.Outage.Long, p.Outage.Latency) },
+		conditions: lives(full.Outage.Long, full.Outage.Latency),
 	},
 	{
 		measure: "outage", File: "calls", Title: "STS calls, while STS refuses connections for 10 s", series: calling + ", " + longer + "refused",
 		contenders: []string{sdk, sdkWindow, minioGo, ours}, x: "seconds since the outage began", y: "STS calls per second", from: -5, to: 20, every: 5, shaded: 10,
-		conditions: func(p plan) string { return lives(p.Outage.Short, p.Outage.Latency) },
+		conditions: lives(full.Outage.Short, full.Outage.Latency),
 	},
 	{
 		measure: "herd", File: "herd", Title: "STS calls of 1,000 pods that started at the same instant", series: herding,
 		contenders: []string{sdk, sdkWindow, ours}, x: "lifetimes of the credentials since the start", y: "STS calls per 1/100 lifetime", to: 4, every: 1,
-		conditions: func(p plan) string { return lives(p.Herd.Lifetime, p.Herd.Latency) },
+		conditions: lives(full.Herd.Lifetime, full.Herd.Latency),
 	},
 	{
 		measure: "survival", File: "survival", Title: "Pods that still have credentials during an outage of STS", series: surviving,
 		contenders: []string{sdk + " for 12h", ours + " for 15m", ours + " for 1h", ours + " for 12h"}, x: "hours since the outage began", y: "pods in percent", to: 12, every: 2,
-		conditions: func(p plan) string {
-			return fmt.Sprintf("credentials live 15m, 1h or 12h, STS answered after %s before the outage", short(p.Survival.Latency))
-		},
+		conditions: "credentials live 15m, 1h or 12h, STS answered after " + short(full.Survival.Latency) + " before the outage",
 	},
 }
 
@@ -115,7 +113,7 @@ func (c chart) drawing(r *report, t theme) map[string]any {
 	}
 	height := firstPanel + (len(panels)-1)*panelStep + panelHeight + 52
 	return map[string]any{
-		"Title": c.Title, "Conditions": c.conditions(r.Plan),
+		"Title": c.Title, "Conditions": c.conditions,
 		"Versions": r.versions(c.contenders), "Theme": t, "Panels": panels, "XLabel": c.x, "YLabel": c.y,
 		"Height": height, "Middle": (firstPanel + height - 52) / 2, "XTicks": ticks(c.from, c.to, c.every, x), "YTicks": ticks(0, top, every, y),
 		"ShadedFrom": x(0), "ShadedWidth": x(c.shaded) - x(0),
