@@ -54,7 +54,7 @@ func newIssuer(t testing.TB, url string) *issuer {
 	require.NoError(t, err)
 	for name, curve := range map[string]elliptic.Curve{
 		"p256": elliptic.P256(), "p384": elliptic.P384(), "p521": elliptic.P521(),
-		"twin": elliptic.P256(), "other twin": elliptic.P256(), "unknown": elliptic.P256(),
+		"twin": elliptic.P256(), "other-twin": elliptic.P256(), "unknown": elliptic.P256(),
 	} {
 		i.private[name], err = ecdsa.GenerateKey(curve, rand.Reader)
 		require.NoError(t, err)
@@ -66,7 +66,7 @@ func newIssuer(t testing.TB, url string) *issuer {
 		"PEM": pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}), "DER": der,
 		"modulus": public.N.Bytes(), "JWK": []byte(i.jwk(t, "rsa", "rsa")), "empty": {},
 	}
-	keys := []string{i.jwk(t, "other twin", "twin"), `{"kty":"oct","kid":"PEM","k":"` + encode(i.secrets["PEM"]) + `"}`}
+	keys := []string{i.jwk(t, "other-twin", "twin"), `{"kty":"oct","kid":"PEM","k":"` + encode(i.secrets["PEM"]) + `"}`}
 	for _, name := range []string{"rsa", "p256", "p384", "p521", "ed25519", "twin"} {
 		keys = append(keys, i.jwk(t, name, name))
 	}

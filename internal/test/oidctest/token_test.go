@@ -6,9 +6,9 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
-	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -19,127 +19,11 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// headers contains headers of tokens that are signed with the algorithm and the key in the header.
-var headers = map[verdict][]string{
-	both: {
-		`{"alg":"RS256","kid":"rsa"}`, `{"alg":"RS384","kid":"rsa"}`, `{"alg":"RS512","kid":"rsa"}`,
-		`{"alg":"ES256","kid":"p256"}`, `{"alg":"ES384","kid":"p384"}`, `{"alg":"ES512","kid":"p521"}`,
-		`{"alg":"ES256","kid":"p256","typ":"JWT","cty":"JWT","x":[1,{"y":null}]}`,
-		`{"ALG":"none","alg":"ES256","kid":"p256"}`,
-		`{"alg":"ES256","kid":"p256","crit":["b64"],"b64":true}`,
-		`{"alg":"ES256","kid":"p256","crit":[]}`, // go-jose is lenient here
-	},
-	onlyGoOIDC: {`{"alg":"ES256"}`, `{"alg":"ES256","kid":""}`, `{"alg":"ES256","kid":null}`},
-	neither: {
-		`{"alg":"PS256","kid":"rsa"}`, `{"alg":"EdDSA","kid":"ed25519"}`, `{"alg":"ES256K","kid":"p256"}`,
-		`{"alg":"HS256","kid":"PEM"}`, `{"alg":"HS384","kid":"PEM"}`,
-		`{"alg":"none","kid":"p256"}`, `{"alg":"None","kid":"p256"}`, `{"alg":"NONE","kid":"p256"}`,
-		`{"alg":"","kid":"p256"}`, `{"alg":"es256","kid":"p256"}`, `{"alg":256,"kid":"p256"}`, `{"kid":"p256"}`,
-		`{"alg":"ES256","kid":"P256"}`, `{"alg":"ES256","kid":1}`,
-		`{"alg":"ES256","alg":"none","kid":"p256"}`, `{"alg":"ES256","alg":"ES256","kid":"p256"}`,
-		`{"alg":"ES256","kid":"unknown","kid":"p256"}`,
-		`{"alg":"ES256","kid":"p256","crit":["exp"],"exp":4102444800}`,
-		`{"alg":"ES256","kid":"p256","crit":"b64"}`,
-		`{"alg":"ES256","kid":"p256","crit":["b64"],"b64":false}`, // signed as if true
-		"", "null", `["ES256"]`, `"ES256"`, `{"alg":"ES256"`, goodHeader + goodHeader, "\xff\x00",
-	},
-}
+// comment matches a comment in testdata/tokens.txt.
+var comment = regexp.MustCompile(`(?m)^#.*\n`)
 
-// claims contains objects whose members are added to the good claims, or replace them.
-var claims = map[verdict][]string{
-	both: {
-		`{}`, `{"aud":["a","b","sts.amazonaws.com"]}`, `{"aud":"vault"}`, `{"aud":[]}`,
-		`{"exp":1}`, `{"exp":4.1e9}`, `{"exp":"4102444800"}`, `{"iat":1767312000.5}`, `{"nbf":4102444800}`,
-		`{"ISS":"https://other.example"}`, // sorts before iss
-		`{"_claim_names":{"sub":"a"},"_claim_sources":{"a":{"endpoint":"https://other.example"}}}`,
-	},
-	onlyIrsakit: {
-		`{"exp":"1e400"}`, `{"EXP":null}`, `{"nonce":1}`, `{"at_hash":1}`, `{"_claim_names":{"sub":"elsewhere"}}`,
-	},
-	onlyGoOIDC: {`{"aud":[null]}`, `{"aud":null}`, `{"sub":null}`, `{"x":1e400}`, `{"x":"` + strings.Repeat("x", 15000) + `"}`},
-	neither: {
-		`{"iss":"https://other.example"}`, `{"iss":"` + issuerURL + `/"}`, `{"iss":"HTTPS://issuer.example"}`,
-		`{"iss":"issuer.example"}`, `{"iss":"` + issuerURL + `/id"}`, `{"iss":"` + issuerURL + ` "}`,
-		`{"iss":""}`, `{"iss":null}`, `{"iss":1}`, `{"iss":["` + issuerURL + `"]}`,
-		`{"i` + "\u017f" + `s":"https://other.example"}`, // encoding/json reads the name as iss
-		`{"aud":1}`, `{"aud":{}}`, `{"aud":["sts.amazonaws.com",1]}`, `{"sub":1}`,
-		`{"exp":"tomorrow"}`, `{"exp":1e400}`, `{"nbf":true}`,
-	},
-}
-
-// payloads contains whole payloads.
-var payloads = map[verdict][]string{
-	both: {" \n" + goodClaims + "\t"},
-	onlyGoOIDC: {
-		`{"ISS":"` + issuerURL + `",` + otherClaims,
-		`{"iss":"https://other.example","ISS":"` + issuerURL + `",` + otherClaims,
-		`{"iss":"https://other.example","iss":"` + issuerURL + `",` + otherClaims,
-		`{"x":1,"x":2,` + goodClaims[1:],
-	},
-	neither: {
-		`{"iss":"` + issuerURL + `","iss":"https://other.example",` + otherClaims, `{` + otherClaims,
-		"", "null", "[]", `"x"`, "{}", goodClaims[:40], goodClaims + "{}",
-	},
-}
-
-// signings contains headers of tokens that are signed with another algorithm or key.
-var signings = []struct {
-	algorithm, key, header string
-	want                   verdict
-}{
-	{"ES256", "twin", `{"alg":"ES256","kid":"twin"}`, both},
-	{"ES256", "other twin", `{"alg":"ES256","kid":"twin"}`, both},
-	{"ES256", "p256", `{"alg":"none","kid":"p256"}`, neither},
-	{"ES256", "p256", `{"alg":"RS256","kid":"p256"}`, neither},
-	{"RS256", "rsa", `{"alg":"RS384","kid":"rsa"}`, neither},
-	{"PS256", "rsa", `{"alg":"RS256","kid":"rsa"}`, neither},
-	{"ES384", "p256", `{"alg":"ES384","kid":"p256"}`, neither},
-	{"ES256", "p384", `{"alg":"ES256","kid":"p384"}`, neither},
-	{"ES256", "unknown", goodHeader, neither},
-	{"ES256", "unknown", `{"alg":"ES256"}`, neither},
-	{"ES256", "p256", `{"alg":"ES256","kid":"unknown"}`, neither},
-	{"ES256", "p256", `{"alg":"ES256","kid":"twin"}`, neither},
-	{"ES256", "unknown", `{"alg":"ES256","kid":"unknown","jku":"https://other.example/keys"}`, neither},
-	{"ES256", "unknown", `{"alg":"ES256","kid":"unknown","x5c":["AAAA"]}`, neither},
-	{"ES256", "unknown", `{"alg":"ES256","kid":"unknown","x5u":"https://other.example/"}`, neither},
-	{"ES256", "unknown", `{"alg":"ES256","kid":"p256","jwk":{}}`, neither},
-	{"ES256", "unknown", `{"alg":"ES256","jwk":UNKNOWN}`, neither},
-	{"ES256", "unknown", `{"alg":"ES256","kid":"unknown","jwk":UNKNOWN}`, neither},
-	{"ES256", "unknown", `{"alg":"ES256","kid":"p256","jwk":UNKNOWN}`, neither},
-	{"ES256", "unknown", `{"alg":"ES256","kid":"p256","jwk":PRIVATE}`, neither},
-	{"ES256", "p256", `{"alg":"ES256","kid":"p256","jwk":UNKNOWN}`, both},
-}
-
-// serializations contains tokens with parts in angle brackets.
-var serializations = map[verdict][]string{
-	both: {
-		"<header>.<claims>.<signature>\r\n", // the base64 decoder ignores line breaks
-		"<unencoded>.<claims>.<signature of unencoded>",
-	},
-	onlyGoOIDC: {
-		" <header>.<claims>.<signature>", "<header>.<claims>.<signature> ", "<header>.<claims>.<signature>\u2003",
-		"<header>\t.<claims>.<signature>", "<header> . <claims>.<signature>",
-		`{"payload":"<claims>","protected":"<header>","signature":"<signature>"}`,
-		`{"payload":"<claims>","signatures":[{"protected":"<header>","signature":"<signature>"}]}`,
-	},
-	neither: {
-		`{"payload":"<claims>","signatures":[{"protected":"<header>","signature":"<signature>"},{"protected":"<header>","signature":"<signature>"}]}`,
-		"", "token", "..", "...", "<header>", "<header>.<claims>", "<header>.<claims>.", "<header>..<signature>",
-		".<header>.<claims>.<signature>", "<header>.<claims>.<signature>.", "<header>..<claims>.<signature>",
-		"<header>.<claims>.<signature>.a.b", "<header>.<claims>.<signature>.<header>.<claims>.<signature>",
-		"<header>=.<claims>.<signature>", "<header>.<claims>=.<signature>", "<header>.<claims>.<signature>==",
-		"<header>.<claims>.<signature>\x00", "<header>.<claims>.<signature>%20", "<header>.<claims>.<signature>\xff",
-		"Bearer<header>.<claims>.<signature>", "<header>.<claims>.<truncated signature>", "<header>.<half of claims>",
-		"<header>.<other claims>.<signature>", "<header>.<claims>.<signature of other claims>",
-		"<header>.<claims>.<signature with one bit flipped>", "<header>.<claims>.<signature in DER>",
-		"<header>.<claims>.<63 bytes of signature>", "<header>.<claims>.<signature and a byte>",
-		"<header>.<claims>.<signature twice>", "<header>.<claims>." + strings.Repeat("A", 86),
-		"<header>.<claims>." + strings.Repeat("A", 20000), "<header>.<claims>." + strings.Repeat("/", 86),
-	},
-}
-
-// parts returns a replacer of the parts in serializations.
-func (i *issuer) parts(t testing.TB) *strings.Replacer {
+// placeholders returns a replacer of the parts in angle brackets in testdata/tokens.txt.
+func (i *issuer) placeholders(t testing.TB) *strings.Replacer {
 	t.Helper()
 	good := strings.Split(i.token(t, goodHeader, goodClaims), ".")
 	other := strings.Split(i.token(t, goodHeader, strings.Replace(goodClaims, "cart", "other", 1)), ".")
@@ -150,6 +34,8 @@ func (i *issuer) parts(t testing.TB) *strings.Replacer {
 	sum := sha256.Sum256([]byte(good[0] + "." + good[1]))
 	asn1, err := i.private["p256"].Sign(rand.Reader, sum[:], crypto.SHA256)
 	require.NoError(t, err)
+	private, err := json.Marshal(jose.JSONWebKey{Key: i.private["unknown"], KeyID: "unknown"})
+	require.NoError(t, err)
 	unencoded := encode([]byte(`{"alg":"ES256","kid":"p256","crit":["b64"],"b64":false}`))
 	return strings.NewReplacer(
 		"<header>", good[0], "<claims>", good[1], "<signature>", good[2],
@@ -159,6 +45,11 @@ func (i *issuer) parts(t testing.TB) *strings.Replacer {
 		"<signature with one bit flipped>", encode(flipped), "<signature in DER>", encode(asn1),
 		"<63 bytes of signature>", encode(signature[:63]), "<signature and a byte>", encode(append(slices.Clone(signature), 0)),
 		"<signature twice>", encode(slices.Concat(signature, signature)),
+		"<good header>", goodHeader, "<good claims>", goodClaims, "<issuer>", issuerURL, "<all but iss>", otherClaims,
+		"<unknown key>", i.jwk(t, "unknown", "unknown"), "<unknown private key>", string(private),
+		"<15,000 x>", strings.Repeat("x", 15000), "<20,000 A>", strings.Repeat("A", 20000),
+		"<86 A>", strings.Repeat("A", 86), "<86 slashes>", strings.Repeat("/", 86), "<nothing>", "", "<long s>", "\u017f",
+		"<SP>", " ", "<TAB>", "\t", "<CR>", "\r", "<LF>", "\n", "<NUL>", "\x00", "<0xFF>", "\xff", "<em space>", "\u2003",
 	)
 }
 
@@ -168,30 +59,32 @@ type sample struct {
 	want        verdict
 }
 
+// samples returns the tokens in testdata/tokens.txt.
 func (i *issuer) samples(t testing.TB) (all []sample) {
 	t.Helper()
-	add := func(kind string, texts map[verdict][]string, token func(text string) string) {
-		for want, list := range texts {
-			for _, text := range list {
-				all = append(all, sample{fmt.Sprintf("%s: %.150s", kind, text), token(text), want})
-			}
-		}
-	}
-	add("header", headers, func(header string) string { return i.token(t, header, goodClaims) })
-	add("claims", claims, func(changes string) string { return i.token(t, goodHeader, merge(t, goodClaims, changes)) })
-	add("payload", payloads, func(payload string) string { return i.token(t, goodHeader, payload) })
-	add("serialization", serializations, i.parts(t).Replace)
-	private, err := json.Marshal(jose.JSONWebKey{Key: i.private["unknown"], KeyID: "unknown"})
+	text, err := os.ReadFile("testdata/tokens.txt")
 	require.NoError(t, err)
-	keys := strings.NewReplacer("UNKNOWN", i.jwk(t, "unknown", "unknown"), "PRIVATE", string(private))
-	for _, s := range signings {
-		token := i.signedBy(t, s.algorithm, s.key, keys.Replace(s.header), goodClaims)
-		all = append(all, sample{s.algorithm + " with key " + s.key + ", header " + s.header, token, s.want})
-	}
-	for secret := range i.secrets {
-		for _, algorithm := range []string{"HS256", "RS256"} {
-			token := i.signedBy(t, "HS256", secret, `{"alg":"`+algorithm+`","kid":"rsa"}`, goodClaims)
-			all = append(all, sample{algorithm + " header, MAC with public key as secret: " + secret, token, neither})
+	verdicts := map[string]verdict{"both": both, "neither": neither, "onlyIrsakit": onlyIrsakit, "onlyGoOIDC": onlyGoOIDC}
+	replacer := i.placeholders(t)
+	for block := range strings.SplitSeq(comment.ReplaceAllString(string(text), ""), "\n\n") {
+		lines := strings.Split(strings.Trim(block, "\n"), "\n")
+		words := strings.Fields(lines[0])
+		for _, line := range lines[1:] {
+			want, known := verdicts[words[len(words)-1]]
+			require.True(t, known, lines[0])
+			token := replacer.Replace(line)
+			require.NotRegexp(t, "[<>]", token)
+			switch words[0] {
+			case "header":
+				token = i.token(t, token, goodClaims)
+			case "claims":
+				token = i.token(t, goodHeader, merge(t, goodClaims, token))
+			case "payload":
+				token = i.token(t, goodHeader, token)
+			case "signing":
+				token = i.signedBy(t, words[1], words[2], token, goodClaims)
+			}
+			all = append(all, sample{lines[0] + ": " + line, token, want})
 		}
 	}
 	return all
