@@ -14,7 +14,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
-	"strings"
 	"syscall"
 	"time"
 
@@ -32,25 +31,25 @@ type server struct {
 
 // newServer returns a server that has not started, with a free port. The port is below the ephemeral
 // ports, so that the server can be restarted on it.
-func newServer() (server, error) {
+func newServer() server {
 	for range 100 {
 		port := strconv.Itoa(15000 + rand.IntN(17000))
-		listener, err := net.Listen("tcp", "127.0.0.1:"+port)
-		if err == nil {
-			return server{port: port}, listener.Close()
+		if listener, err := net.Listen("tcp", "127.0.0.1:"+port); err == nil {
+			_ = listener.Close()
+			return server{port: port}
 		}
 	}
-	return server{}, errors.New("no free port")
+	panic("no free port")
 }
 
 func (s *server) address() string { return "127.0.0.1:" + s.port }
 func (s *server) url() string     { return "https://" + s.address() }
 
-// run starts a program, appends its output to the log, and polls ready until it returns nil, the
+// run starts a program, appends its output to a log, and polls ready until it returns nil, the
 // program has exited, or two minutes have passed. The program is killed when the tests end, even if
 // they are killed.
 func (s *server) run(cmd *exec.Cmd, log string, ready func(context.Context) error) error {
-	file, err := os.OpenFile(log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	file, err := os.OpenFile(directory(log), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		return err
 	}
@@ -97,32 +96,6 @@ func (s *server) kill() {
 	<-s.ended.Done()
 }
 
-// buildPrograms builds the examples that run in pods, and the servers, without the race detector. Go
-// builds only what has changed. The servers are in Go's build cache, because they are built by "go tool".
-func buildPrograms() error {
-	for _, example := range []string{"doctor", "minio", "s3"} {
-		if _, err := goCommand("../../../examples/"+example, "build", "-o", directory("bin/"+example), "."); err != nil {
-			return err
-		}
-	}
-	var err error
-	if cluster.programs.controlPlane, err = goCommand(".", "tool", "-n", "controlplane"); err != nil {
-		return err
-	}
-	cluster.programs.minio, err = goCommand("minio", "tool", "-n", "minio")
-	return err
-}
-
-// goCommand runs the go command in dir and returns its output.
-func goCommand(dir string, args ...string) (string, error) {
-	fmt.Fprintf(os.Stderr, "go %s: this takes minutes the first time, so use -timeout 40m\n", strings.Join(args, " "))
-	cmd := exec.Command("go", args...)
-	cmd.Dir, cmd.Stderr = dir, os.Stderr
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGINT} // on SIGINT, the go command stops its compilers
-	out, err := cmd.Output()
-	return strings.TrimSpace(string(out)), err
-}
-
 // An authority is the certificate authority of the servers. The names of its files are those that
 // MinIO expects.
 type authority struct {
@@ -130,45 +103,31 @@ type authority struct {
 	client *http.Client // trusts only this authority
 }
 
-// adminToken authenticates the administrator at the API server and at MinIO, which run only during
-// the tests.
-const adminToken = "only-for-this-test"
-
-// newAuthority writes to dir the certificate of the servers with that of the authority, and the
-// administrator's token.
-func newAuthority(dir string) (*authority, error) {
-	ca := &authority{dir: dir}
+// newAuthority writes the certificate and the key of the servers to dir.
+func newAuthority(dir string) authority {
+	ca := authority{dir: dir}
 	certificates, key, err := cert.GenerateSelfSignedCertKey("127.0.0.1", nil, nil)
-	if err != nil {
-		return nil, err
-	}
-	if err := errors.Join(
+	check(err)
+	check(errors.Join(
 		cert.WriteCert(ca.certificates(), certificates),
 		cert.WriteCert(filepath.Join(dir, "CAs", "ca.crt"), certificates),
 		keyutil.WriteKey(ca.key(), key),
-		os.WriteFile(ca.tokens(), []byte(adminToken+",admin,admin,system:masters\n"), 0o600),
-	); err != nil {
-		return nil, err
-	}
-	pool, err := cert.NewPoolFromBytes(certificates)
+	))
+	pool := must(cert.NewPoolFromBytes(certificates))
 	ca.client = &http.Client{
 		Timeout:   2 * time.Minute, // a busy machine must not cause a failure
 		Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}, MaxIdleConnsPerHost: 32},
 	}
-	return ca, err
+	return ca
 }
 
-func (ca *authority) certificates() string { return filepath.Join(ca.dir, "public.crt") }
-func (ca *authority) key() string          { return filepath.Join(ca.dir, "private.key") }
-func (ca *authority) tokens() string       { return filepath.Join(ca.dir, "tokens.csv") }
+func (ca authority) certificates() string { return filepath.Join(ca.dir, "public.crt") }
+func (ca authority) key() string          { return filepath.Join(ca.dir, "private.key") }
 
 // newSigningKey writes a signing key for service account tokens, of the kind that kubeadm
-// creates.
-func newSigningKey(path string) (string, error) {
-	key, err := rsa.GenerateKey(cryptorand.Reader, 2048)
-	if err != nil {
-		return "", err
-	}
-	data, err := keyutil.MarshalPrivateKeyToPEM(key)
-	return path, errors.Join(err, keyutil.WriteKey(path, data))
+// creates. It returns the path.
+func newSigningKey(path string) string {
+	key := must(rsa.GenerateKey(cryptorand.Reader, 2048))
+	check(keyutil.WriteKey(path, must(keyutil.MarshalPrivateKeyToPEM(key))))
+	return path
 }
