@@ -1,8 +1,6 @@
 package main
 
 import (
-	"crypto/tls"
-	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -59,15 +57,6 @@ func (p place) environ() []string {
 	return []string{
 		"AWS_ROLE_ARN=" + p.RoleARN, "AWS_WEB_IDENTITY_TOKEN_FILE=" + p.TokenFile,
 		"AWS_REGION=" + region, "AWS_ENDPOINT_URL_STS=" + p.Endpoint,
-	}
-}
-
-// trust makes the transport trust the certificate of the place, if there is one.
-func (p place) trust(transport *http.Transport) {
-	if p.Certificate != nil {
-		roots := x509.NewCertPool()
-		roots.AddCert(result(x509.ParseCertificate(p.Certificate)))
-		transport.TLSClientConfig = &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}
 	}
 }
 

@@ -128,14 +128,14 @@ func (s *sheet) runs(contender string, scenes []string, name string) (all []floa
 
 // noSlowerThanStatic compares the share of requests over 10 ms in all runs with that of static keys.
 func noSlowerThanStatic(s *sheet) (string, bool) {
-	total := func(contender, name string) (total float64) {
-		for _, run := range s.find("", contender, name).Runs {
-			total += run
+	totals := func(contender string) (over, all float64) {
+		for i, n := range s.find("", contender, requests).Runs {
+			over, all = over+s.find("", contender, overSlow).Runs[i], all+n
 		}
-		return total
+		return over, all
 	}
-	mine, theirs := total(ours, overSlow), total(static, overSlow)
-	all, theirAll := total(ours, requests), total(static, requests)
+	mine, all := totals(ours)
+	theirs, theirAll := totals(static)
 	return fmt.Sprintf("%s of %s, with static keys %s of %s", times.format(mine), times.format(all), times.format(theirs), times.format(theirAll)),
 		mine <= math.Ceil(all*(theirs/theirAll+1e-5))
 }

@@ -12,6 +12,7 @@
 package main
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -36,7 +37,12 @@ func main() {
 // prepare makes this process independent of the user's settings. A child process does its work and ends.
 func prepare() {
 	slog.SetDefault(slog.New(slog.DiscardHandler))
-	err := cleanEnvironment()
+	for _, variable := range os.Environ() {
+		if name, _, _ := strings.Cut(variable, "="); strings.HasPrefix(name, "AWS_") {
+			_ = os.Unsetenv(name)
+		}
+	}
+	err := errors.Join(os.Setenv("AWS_CONFIG_FILE", os.DevNull), os.Setenv("AWS_SHARED_CREDENTIALS_FILE", os.DevNull))
 	if err == nil && os.Getenv(childVariable) != "" {
 		if err = work(); err == nil {
 			os.Exit(0)

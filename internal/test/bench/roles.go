@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"fmt"
 	"net/http"
 	"runtime"
@@ -94,7 +96,11 @@ func holdPool(options func(arn string) irsa.RoleOptions) func(place, *traffic) o
 func (t task) hold() (s sheet) {
 	before, begin := heapInUse(), cpuTime()
 	network := newTraffic()
-	t.Place.trust(network.Transport)
+	if t.Place.Certificate != nil {
+		roots := x509.NewCertPool()
+		roots.AddCert(result(x509.ParseCertificate(t.Place.Certificate)))
+		network.TLSClientConfig = &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}
+	}
 	open := holders[t.Holder](t.Place, network)
 	providers := make([]aws.CredentialsProvider, len(t.Place.RoleARNs))
 	for i, arn := range t.Place.RoleARNs {
@@ -136,7 +142,7 @@ func load(providers []aws.CredentialsProvider) time.Duration {
 // callOften calls each provider once per second for the time of run, and until the number of STS calls
 // has doubled. Each caller calls its share of the providers one after the other, and all calls of a
 // second are due when the caller wakes up, or when it should have woken up if it was still calling.
-func callOften(providers []aws.CredentialsProvider, t *traffic, run time.Duration) tally {
+func callOften(providers []aws.CredentialsProvider, t *traffic, run time.Duration) (total tally) {
 	var done atomic.Bool
 	var callers sync.WaitGroup
 	begin, loads, results := time.Now(), t.calls.Load(), make([]tally, roleCallers)
@@ -160,7 +166,11 @@ func callOften(providers []aws.CredentialsProvider, t *traffic, run time.Duratio
 	}
 	done.Store(true)
 	callers.Wait()
-	return sum(results)
+	for _, t := range results {
+		total.count, total.slow, total.failed = total.count+t.count, total.slow+t.slow, total.failed+t.failed
+		total.longest = max(total.longest, t.longest)
+	}
+	return total
 }
 
 func heapInUse() uint64 {

@@ -37,7 +37,7 @@ const (
 
 // run measures requests while credentials are refreshed.
 func (p steadyPlan) run(t *testing.T, s *sheet) {
-	for _, c := range []contender{staticKeys, irsakit, asConfig, withWindow} {
+	for _, c := range []contender{{static, newStatic}, irsakit, asConfig, withWindow} {
 		t.Run(c.name, func(t *testing.T) { p.measure(t, s, c) })
 	}
 }
@@ -147,15 +147,6 @@ func (t *tally) add(r request) {
 		t.failed++
 	}
 	t.longest = max(t.longest, r.took)
-}
-
-// sum returns the tally of all requests.
-func sum(all []tally) (total tally) {
-	for _, t := range all {
-		total.count, total.slow, total.failed = total.count+t.count, total.slow+t.slow, total.failed+t.failed
-		total.longest = max(total.longest, t.longest)
-	}
-	return total
 }
 
 // report adds the figures of the tally to s.
