@@ -64,7 +64,8 @@ func startCluster() {
 	cluster.etcd = startEtcd()
 	cluster.api = startAPIServer()
 	cluster.kubelet = newKubelet(clock.RealClock{})
-	cluster.minio = startMinIO()
+	cluster.minio = minioServer{newServer()}
+	check(cluster.minio.restart())
 }
 
 func directory(name string) string { return filepath.Join(cluster.dir, name) }

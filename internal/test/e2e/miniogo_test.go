@@ -37,14 +37,12 @@ type gateway struct {
 
 func newGateway(t *testing.T) *gateway {
 	t.Helper()
-	target, err := url.Parse(cluster.minio.url())
-	require.NoError(t, err)
+	target := must(url.Parse(cluster.minio.url()))
 	g := &gateway{minio: httputil.ReverseProxy{Transport: cluster.authority.client.Transport, Rewrite: func(r *httputil.ProxyRequest) {
 		r.SetURL(target)
 		r.Out.Host = r.In.Host // it is signed
 	}}}
-	certificate, err := tls.LoadX509KeyPair(cluster.authority.certificates(), cluster.authority.key())
-	require.NoError(t, err)
+	certificate := must(tls.LoadX509KeyPair(cluster.authority.certificates(), cluster.authority.key()))
 	g.Server = httptest.NewUnstartedServer(g)
 	g.TLS = &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12}
 	g.StartTLS()

@@ -21,35 +21,31 @@ import (
 	"github.com/irsakit/irsakit/irsa"
 )
 
-// A rotator repeatedly swaps a new token of the API server into the volume of a pod.
+// A rotator swaps new tokens of the API server into the volume of a pod.
 type rotator struct {
 	mu      sync.Mutex
 	tokens  []string
-	written int // the number of tokens written
+	written atomic.Int64 // the number of tokens written
 }
 
-// rotate swaps in one new token.
 func (r *rotator) rotate(ctx context.Context, p *pod) error {
 	token, err := p.another(ctx)
-	if err != nil {
-		return err
+	if err == nil {
+		r.mu.Lock()
+		r.tokens = append(r.tokens, token)
+		r.mu.Unlock()
+		err = writeToken(volumeDir(p.Pod), token)
+		r.written.Add(1)
 	}
-	r.mu.Lock()
-	r.tokens = append(r.tokens, token)
-	r.mu.Unlock()
-	err = writeToken(volumeDir(p.Pod), token)
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.written++
 	return err
 }
 
 // state returns the number of the latest token that is certainly in the file, and all tokens to the
 // latest one that may be in the file.
-func (r *rotator) state() (certain int, tokens []string) {
+func (r *rotator) state() (certain int64, tokens []string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.written - 1, r.tokens
+	return r.written.Load() - 1, r.tokens
 }
 
 // The token is rotated every 200 ms for 30 s. Meanwhile, each of 8 Providers serves callers and

@@ -88,7 +88,11 @@ func TestWriterDoesNotSwapInPartialToken(t *testing.T) {
 	for name, w := range writers(t) {
 		before, err := os.Readlink(filepath.Join(w.dir, "..data"))
 		require.NoError(t, err)
-		withFilesOf(t, 3, func() { err = w.write("the.second.token") })
+		var usual unix.Rlimit
+		require.NoError(t, unix.Getrlimit(unix.RLIMIT_FSIZE, &usual))
+		require.NoError(t, unix.Setrlimit(unix.RLIMIT_FSIZE, &unix.Rlimit{Cur: 3, Max: usual.Max})) // bytes
+		err = w.write("the.second.token")
+		require.NoError(t, unix.Setrlimit(unix.RLIMIT_FSIZE, &usual))
 		require.ErrorContains(t, err, unix.EFBIG.Error(), name)
 		after, err := os.Readlink(filepath.Join(w.dir, "..data"))
 		require.NoError(t, err)
@@ -100,18 +104,6 @@ func TestWriterDoesNotSwapInPartialToken(t *testing.T) {
 	// The volume, the directory with the timestamp, the token in it, and two links; in addition, another
 	// directory with a timestamp and the partial token.
 	assert.Len(t, seen["real"], 7)
-}
-
-// withFilesOf calls do while this process cannot write files larger than bytes.
-func withFilesOf(t *testing.T, bytes uint64, do func()) {
-	t.Helper()
-	var usual unix.Rlimit
-	require.NoError(t, unix.Getrlimit(unix.RLIMIT_FSIZE, &usual))
-	limited := usual
-	limited.Cur = bytes
-	require.NoError(t, unix.Setrlimit(unix.RLIMIT_FSIZE, &limited))
-	defer func() { require.NoError(t, unix.Setrlimit(unix.RLIMIT_FSIZE, &usual)) }()
-	do()
 }
 
 // layout lists the contents of the directory, without the timestamps in names.
