@@ -35,7 +35,6 @@ type task struct {
 	Run    time.Duration // at least
 }
 
-// setup configures an STS.
 type setup struct {
 	Lifetime, Latency time.Duration
 	Roles             int  // the number of additional roles
@@ -109,7 +108,6 @@ func work() error {
 	return err
 }
 
-// start configures a cluster.
 func (s setup) start(k *irsatest.Cluster) place {
 	k.Issuer.SetAlgorithm("ES256")
 	k.STS.SetLifetime(s.Lifetime + time.Millisecond) // the Expiration is not truncated to whole seconds

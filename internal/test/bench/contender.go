@@ -128,7 +128,6 @@ func newTraffic() *traffic {
 	return t
 }
 
-// RoundTrip counts the call.
 func (t *traffic) RoundTrip(r *http.Request) (*http.Response, error) {
 	t.calls.Add(1)
 	return t.Transport.RoundTrip(r)

@@ -84,8 +84,7 @@ func scenes(length string) []string {
 // withAnswer is like scenes without the last kind, a hang.
 func withAnswer(length string) []string { return scenes(length)[:len(kinds)-1] }
 
-// ratio returns a check that holds if the median of one contender is at most share times that of
-// another one.
+// ratio returns a check that holds if the median of one contender is at most share times that of another one.
 func ratio(scene, one, other, name string, share float64) func(*sheet) (string, bool) {
 	return func(s *sheet) (string, bool) {
 		a, b := s.find(scene, one, name), s.find(scene, other, name)
@@ -117,7 +116,6 @@ func atLeast(contender string, scenes []string, name string, limit float64) func
 	}
 }
 
-// runs returns the runs of a contender's figure in the scenes.
 func (s *sheet) runs(contender string, scenes []string, name string) (all []float64, u unit) {
 	for _, scene := range scenes {
 		f := s.find(scene, contender, name)
@@ -151,7 +149,6 @@ func (r *report) checked() (rows [][]string) {
 	return rows
 }
 
-// missed returns the limits that do not hold.
 func (r *report) missed() (all []string) {
 	for _, row := range r.checked() {
 		if row[3] != "held" {
@@ -161,7 +158,6 @@ func (r *report) missed() (all []string) {
 	return all
 }
 
-// LimitTable returns the results in Markdown.
 func (r *report) LimitTable() string {
 	return writeTable([]string{"measure", "limit", "measured", ""}, r.checked())
 }

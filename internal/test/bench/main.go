@@ -53,7 +53,6 @@ func prepare() {
 	}
 }
 
-// must ends the test if there is an error.
 func must(t *testing.T, err error) {
 	t.Helper()
 	if err != nil {

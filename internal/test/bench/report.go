@@ -19,7 +19,6 @@ import (
 	"time"
 )
 
-// report contains the results of a run.
 type report struct {
 	Date    string   `json:"date"`
 	Took    string   `json:"took"`
@@ -44,7 +43,6 @@ func newReport(p plan) *report {
 	return r
 }
 
-// versions returns the versions of the contenders.
 func (r *report) versions(contenders []string) string {
 	text := "irsakit " + r.Commit
 	for _, line := range r.Machine {
@@ -146,7 +144,6 @@ type chart struct {
 	conditions      string
 }
 
-// lives returns the conditions of a chart.
 func lives(lifetime, latency time.Duration) string {
 	return fmt.Sprintf("credentials live %s, STS answers after %s", short(lifetime), short(latency))
 }
@@ -179,7 +176,6 @@ var charts = []chart{
 	},
 }
 
-// theme is the light or the dark color theme.
 type theme struct {
 	name                          string
 	Background, Text, Muted, Grid string
@@ -200,7 +196,6 @@ const (
 // tick is a tick of an axis, relative to the panel.
 type tick struct{ At, Label string }
 
-// panel is the drawing of a series.
 type panel struct {
 	Contender, Color, Path string
 	Range                  string // the least and the largest value
@@ -245,8 +240,7 @@ func (c chart) drawing(r *report, t theme) map[string]any {
 	}
 }
 
-// tickDistance returns 1, 2 or 5 times a power of ten, so that at most five ticks reach from 0
-// to the value.
+// tickDistance returns 1, 2 or 5 times a power of ten, so that at most five ticks reach from 0 to the value.
 func tickDistance(v float64) float64 {
 	if v <= 0 {
 		return 1

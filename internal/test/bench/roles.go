@@ -37,14 +37,12 @@ const (
 	roleCallers = 64
 )
 
-// maxCalls is the default of PoolOptions.MaxCalls, which also limits the connections of a Pool's
-// default client.
+// maxCalls is the default of PoolOptions.MaxCalls, which also limits the connections of a Pool's default client.
 const maxCalls = 32
 
 // leastLoad returns the time that STS takes to answer a call for each role, with maxCalls at a time.
 func (p rolesPlan) leastLoad() float64 { return float64(p.Roles) * float64(p.Latency) / maxCalls }
 
-// measure returns the measure of the cost of thousands of roles in one process.
 func (p rolesPlan) measure(tls bool, holders ...string) func(*testing.T, *sheet) {
 	return func(t *testing.T, s *sheet) {
 		at := startSTS(t, setup{Lifetime: p.Lifetime, Latency: p.Latency, Roles: p.Roles, TLS: tls})
@@ -56,7 +54,6 @@ func (p rolesPlan) measure(tls bool, holders ...string) func(*testing.T, *sheet)
 	}
 }
 
-// An opener returns the provider of a role.
 type opener func(arn string) (aws.CredentialsProvider, error)
 
 // holders contains ways to hold the credentials of many roles. All chains begin with the same role.

@@ -27,7 +27,6 @@ type world struct {
 	before atomic.Pointer[func()] // runs once, before the next call of STS continues
 }
 
-// RoundTrip sends a request to the cluster.
 func (w *world) RoundTrip(r *http.Request) (*http.Response, error) {
 	if before := w.before.Swap(nil); before != nil {
 		(*before)()
@@ -63,7 +62,6 @@ func (w *world) provider(t *testing.T, c contender) aws.CredentialsProvider {
 	})
 }
 
-// providers returns n providers of the contender.
 func (w *world) providers(t *testing.T, c contender, n int) []aws.CredentialsProvider {
 	all := make([]aws.CredentialsProvider, n)
 	for i := range all {
@@ -141,7 +139,6 @@ const (
 	surviving = "survival" // a chart
 )
 
-// pods contains the contenders of the simulations of many pods.
 var pods = []contender{irsakit, asConfig, withWindow}
 
 // run simulates pods that start at the same instant, and pods that recover from a common outage.

@@ -27,8 +27,7 @@ const (
 // without its config package.
 var programs = []struct{ contender, directory string }{{ours, "irsakit"}, {bare, "bare"}, {sdk, "sdk"}}
 
-// startPlan configures the measure of the time from the start of a program to its first
-// credentials.
+// startPlan configures the measure of the time from the start of a program to its first credentials.
 type startPlan struct {
 	Times   int // of each program
 	Latency time.Duration

@@ -35,7 +35,6 @@ const (
 	latencies = "latency" // a chart
 )
 
-// run measures requests while credentials are refreshed.
 func (p steadyPlan) run(t *testing.T, s *sheet) {
 	for _, c := range []contender{{static, newStatic}, irsakit, asConfig, withWindow} {
 		t.Run(c.name, func(t *testing.T) { p.measure(t, s, c) })
@@ -125,7 +124,6 @@ func callOnce(provider aws.CredentialsProvider, due time.Time) request {
 	return request{due, time.Since(due), err != nil || !creds.HasKeys() || creds.Expired()}
 }
 
-// tally summarizes requests.
 type tally struct {
 	count, slow, failed int
 	longest             time.Duration
@@ -149,7 +147,6 @@ func (t *tally) add(r request) {
 	t.longest = max(t.longest, r.took)
 }
 
-// report adds the figures of the tally to s.
 func (t tally) report(s *sheet, scene, contender string) {
 	s.addCount(scene, contender, requests, t.count)
 	s.addCount(scene, contender, failures, t.failed)

@@ -24,9 +24,8 @@ type client struct {
 	version  []string // the command that prints its version
 	identity []string // the command that prints the ARN of the role whose credentials it uses
 
-	// since contains, for each target that the client is tried with, the oldest version that
-	// has obtained credentials, or never. There can be one for each major version, separated
-	// by spaces.
+	// since contains, for each target that the client is tried with, the oldest version that has obtained
+	// credentials, or never. There can be one for each major version, separated by spaces.
 	since map[string]string
 }
 

@@ -38,7 +38,6 @@ type lab struct {
 	uri       string // of the sidecar
 }
 
-// startLab builds the programs and starts them.
 func startLab(ctx context.Context, t *testing.T) *lab {
 	k := irsatest.New(t, func(o *irsatest.Options) { o.Loopback = true })
 	sa := k.ServiceAccount("shop", "cart")

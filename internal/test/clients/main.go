@@ -3,10 +3,9 @@
 //
 //	go -C internal/test/clients run .
 //
-// It uses the clients that it finds: the AWS SDK for Go of this module, boto3 of each
-// interpreter in -python, each AWS CLI in -aws, and the AWS SDK for JavaScript in the directories
-// of NODE_PATH. It fails if a client does not obtain credentials, although the same version
-// or an older one did: see clients.go.
+// It uses the clients that it finds: the AWS SDK for Go of this module, boto3 of each interpreter in -python, each
+// AWS CLI in -aws, and the AWS SDK for JavaScript in the directories of NODE_PATH. It fails if a client does not
+// obtain credentials, although the same version or an older one did: see clients.go.
 package main
 
 import (

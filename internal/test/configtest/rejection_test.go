@@ -87,9 +87,8 @@ func TestRejectionRetriesPutWithSameBody(t *testing.T) {
 // onlyReader is a body that cannot be rewound.
 type onlyReader struct{ io.Reader }
 
-// A second request without the body of a stream would succeed and store an empty object. A response 400 to
-// a HEAD request has no body and therefore no error code, so that it is unknown whether new credentials
-// would help.
+// A second request without the body of a stream would succeed and store an empty object. A response 400 to a HEAD
+// request has no body and therefore no error code, so that it is unknown whether new credentials would help.
 func TestRejectionThatCannotBeRetriedStartsBackgroundExchange(t *testing.T) {
 	for name, tt := range map[string]struct {
 		send func(context.Context, *shop) error

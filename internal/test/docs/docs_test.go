@@ -75,7 +75,6 @@ type repository struct {
 	measured []string          // the figures of the page of measurements
 }
 
-// page is a Markdown file.
 type page struct {
 	name    string
 	prose   []string // its lines, those of blocks of code empty

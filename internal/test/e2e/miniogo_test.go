@@ -50,7 +50,6 @@ func newGateway(t *testing.T) *gateway {
 	return g
 }
 
-// options makes a Provider use the gateway.
 func (g *gateway) options(o *irsa.Options) { o.Endpoint = g.URL }
 
 // take returns the tokens that were sent to STS since the last call.
@@ -77,7 +76,6 @@ func (g *gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	g.minio.ServeHTTP(w, r)
 }
 
-// record records the token of an STS request.
 func (g *gateway) record(r *http.Request) {
 	_ = r.ParseForm() // MinIO reports the error
 	g.mu.Lock()

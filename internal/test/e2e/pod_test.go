@@ -86,7 +86,6 @@ func withLifetime(seconds string) func(*podOptions) {
 	return func(o *podOptions) { o.pod.Annotations[expirationAnnotation] = seconds }
 }
 
-// token returns the content of the pod's token file.
 func (p *pod) token(t *testing.T) string {
 	t.Helper()
 	token, err := os.ReadFile(filepath.Join(volumeDir(p.Pod), "token"))
@@ -94,7 +93,6 @@ func (p *pod) token(t *testing.T) string {
 	return string(token)
 }
 
-// write swaps in a token with the kubelet's AtomicWriter.
 func (p *pod) write(t *testing.T, token string) {
 	t.Helper()
 	require.NoError(t, writeToken(volumeDir(p.Pod), token))
@@ -178,8 +176,7 @@ func (p *pod) doctor(t *testing.T, container corev1.Container, env ...string) (c
 }
 
 // A kubelet writes the token volume of a pod as the kubelet's projected volume plugin does
-// (pkg/volume/projected/projected.go, collectData). It uses the kubelet's token manager and
-// AtomicWriter.
+// (pkg/volume/projected/projected.go, collectData). It uses the kubelet's token manager and AtomicWriter.
 type kubelet struct{ tokens *token.Manager }
 
 // newKubelet returns a kubelet whose token manager uses the clock. The goroutine of the token manager
@@ -227,8 +224,7 @@ func volumeDir(pod *corev1.Pod) string {
 	return directory("pods/" + string(pod.UID) + "/volumes/kubernetes.io~projected/" + tokenVolume)
 }
 
-// writeToken writes a volume with one file, which has the default mode, with the AtomicWriter of
-// Kubernetes.
+// writeToken writes a volume with one file, which has the default mode, with the AtomicWriter of Kubernetes.
 func writeToken(dir, token string) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err

@@ -48,9 +48,8 @@ func (r *rotator) state() (certain int64, tokens []string) {
 	return r.written.Load() - 1, r.tokens
 }
 
-// The token is rotated every 200 ms for 30 s. Meanwhile, each of 8 Providers serves callers and
-// S3 requests and makes exchanges. Each exchange must send a whole token that was in the file
-// during the exchange.
+// The token is rotated every 200 ms for 30 s. Meanwhile, each of 8 Providers serves callers and S3 requests and
+// makes exchanges. Each exchange must send a whole token that was in the file during the exchange.
 func TestProviderSurvivesRotationEvery200Milliseconds(t *testing.T) {
 	t.Parallel()
 	p := newPod(t, withLifetime("600"))
@@ -139,9 +138,8 @@ func s3Client(provider *irsa.Provider) *s3.Client {
 	})
 }
 
-// The token manager rotates a token after 80% of its lifetime, minus a few seconds. Only the
-// clock of the manager is ahead in this test. The library detects the new token by itself, at
-// its next poll within a minute.
+// The token manager rotates a token after 80% of its lifetime, minus a few seconds. Only the clock of the manager
+// is ahead in this test. The library detects the new token by itself, at its next poll within a minute.
 func TestProviderDetectsRotationByKubelet(t *testing.T) {
 	t.Parallel()
 	p := newPod(t, withLifetime("600"))

@@ -52,9 +52,8 @@ func newServer() server {
 func (s *server) address() string { return "127.0.0.1:" + s.port }
 func (s *server) url() string     { return "https://" + s.address() }
 
-// run starts a program, appends its output to a log, and polls ready until it returns nil, the
-// program has exited, or two minutes have passed. The program is killed when the tests end, even if
-// they are killed.
+// run starts a program, appends its output to a log, and polls ready until it returns nil, the program has exited,
+// or two minutes have passed. The program is killed when the tests end, even if they are killed.
 func (s *server) run(cmd *exec.Cmd, log string, ready func(context.Context) error) error {
 	file, err := os.OpenFile(directory(log), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
@@ -84,8 +83,7 @@ func (s *server) run(cmd *exec.Cmd, log string, ready func(context.Context) erro
 	return nil
 }
 
-// stop terminates the program if it was started. It kills the program if it does not exit within 30
-// seconds.
+// stop terminates the program if it was started. It kills the program if it does not exit within 30 seconds.
 func (s *server) stop() {
 	if s.cmd == nil {
 		return
@@ -103,14 +101,12 @@ func (s *server) kill() {
 	<-s.ended.Done()
 }
 
-// An authority is the certificate authority of the servers. The names of its files are those that
-// MinIO expects.
+// An authority is the certificate authority of the servers. The names of its files are those that MinIO expects.
 type authority struct {
 	dir    string
 	client *http.Client // trusts only this authority
 }
 
-// newAuthority writes the certificate and the key of the servers to dir.
 func newAuthority(dir string) authority {
 	ca := authority{dir: dir}
 	certificates, key, err := cert.GenerateSelfSignedCertKey("127.0.0.1", nil, nil)
@@ -146,12 +142,10 @@ const (
 	bucket   = "shop-receipts"
 )
 
-// adminToken authenticates the administrator at the API server and at MinIO, which run only during
-// the tests.
+// adminToken authenticates the administrator at the API server and at MinIO, which run only during the tests.
 const adminToken = "only-for-this-test"
 
-// startEtcd starts an etcd that listens only on Unix sockets, so that no other process connects to it by
-// accident.
+// startEtcd starts an etcd that listens only on Unix sockets, so that no other process connects to it by accident.
 func startEtcd() (s server) {
 	peers, socket := "unix://"+directory("peers.sock"), directory("etcd.sock")
 	cmd := exec.Command(cluster.programs.etcd, "--data-dir="+directory("etcd"), "--log-level=warn",

@@ -45,8 +45,7 @@ func newKitSTS(t *testing.T, p *pod) kitSTS {
 	return kitSTS{k, k.Role("s3-writer", irsatest.Trust(sa))}
 }
 
-// exchange sends a token to an STS. It returns the error code, or "" if the STS returned
-// credentials.
+// exchange sends a token to an STS. It returns the error code, or "" if the STS returned credentials.
 func exchange(t *testing.T, endpoint, role, token string) string {
 	t.Helper()
 	client := sts.New(sts.Options{

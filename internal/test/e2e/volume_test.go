@@ -81,8 +81,7 @@ func TestWriterOrder(t *testing.T) {
 	}, first["real"], "Kubernetes has changed the order")
 }
 
-// A token that cannot be written completely is never swapped in, because it is written before
-// the swap.
+// A token that cannot be written completely is never swapped in, because it is written before the swap.
 func TestWriterDoesNotSwapInPartialToken(t *testing.T) {
 	seen := map[string][]string{}
 	for name, w := range writers(t) {
@@ -126,8 +125,7 @@ var timestamp = regexp.MustCompile(`\.\.\d{4}_\d\d_\d\d_\d\d_\d\d_\d\d\.\d+`)
 
 func anonymous(path string) string { return timestamp.ReplaceAllString(path, "..TIME") }
 
-// A watch records the order of events in a volume and in the directory that contains the token
-// before a swap.
+// A watch records the order of events in a volume and in the directory that contains the token before a swap.
 type watch struct {
 	*fsnotify.Watcher
 	dir, marks string

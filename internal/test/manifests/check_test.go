@@ -14,7 +14,6 @@ import (
 	"github.com/irsakit/irsakit/internal/trustpolicy"
 )
 
-// faults contains the faults of a manifest.
 type faults []error
 
 func (f *faults) require(ok bool, format string, args ...any) {
@@ -32,7 +31,6 @@ func (f *faults) equal(name string, field any, want string) {
 // is reports whether an optional field has the value.
 func is[T comparable](field *T, value T) bool { return field != nil && *field == value }
 
-// The exact values of some fields.
 const (
 	// Without an fsGroup, only root can read the projected token.
 	podSecurity       = `{"runAsUser":65532,"runAsGroup":65532,"runAsNonRoot":true,"fsGroup":65532,"seccompProfile":{"type":"RuntimeDefault"}}`
@@ -91,7 +89,6 @@ func (f *faults) pod(pod corev1.PodTemplateSpec, usesAPI bool) {
 	f.sidecar(pod)
 }
 
-// container checks a container or an init container.
 func (f *faults) container(c corev1.Container, volumes []corev1.Volume) {
 	require := func(ok bool, text string) { f.require(ok, "container %s: %s", c.Name, text) }
 	f.equal("container "+c.Name+": the security context", c.SecurityContext, containerSecurity)

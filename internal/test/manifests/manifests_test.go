@@ -132,7 +132,6 @@ var decoder = func() runtime.Decoder {
 	return serializer.NewCodecFactory(scheme, serializer.EnableStrict).UniversalDeserializer()
 }()
 
-// decode decodes the files of a directory.
 func decode(files map[string]string) (manifests, error) {
 	m := manifests{
 		roles:       map[string]string{},
@@ -156,7 +155,6 @@ func decode(files map[string]string) (manifests, error) {
 	return m, nil
 }
 
-// add adds an object.
 func (m *manifests) add(object runtime.Object) error {
 	var f faults
 	run := func(kind string, meta metav1.ObjectMeta, pod corev1.PodTemplateSpec, deployment *appsv1.Deployment) {
@@ -184,7 +182,6 @@ func (m *manifests) add(object runtime.Object) error {
 	return errors.Join(f...)
 }
 
-// testdata/mutations.txt describes its format.
 func TestCheckReportsMutations(t *testing.T) {
 	text, err := os.ReadFile("testdata/mutations.txt")
 	require.NoError(t, err)

@@ -90,7 +90,6 @@ func (i *issuer) jwk(t testing.TB, name, id string) string {
 	return string(text)
 }
 
-// encode encodes as base64url without padding.
 var encode = base64.RawURLEncoding.EncodeToString
 
 // token returns a token with the header and claims, signed with the algorithm in the header.

@@ -56,7 +56,6 @@ func (i *issuer) placeholders(t testing.TB) *strings.Replacer {
 	)
 }
 
-// A sample is a token and the expected verdict.
 type sample struct {
 	name, token string
 	want        verdict

@@ -61,8 +61,7 @@ func (i *issuer) verifiers(t testing.TB) verifiers {
 	return v
 }
 
-// afterVerification contains the parts of STS's responses to tokens whose signature and issuer it
-// has accepted.
+// afterVerification contains the parts of STS's responses to tokens whose signature and issuer it has accepted.
 var afterVerification = []string{
 	"<AssumeRoleWithWebIdentityResult>", "<Code>ExpiredTokenException</Code>", "<Code>AccessDenied</Code>",
 	"<Message>The token is not yet valid</Message>", "<Message>Incorrect token audience</Message>",
