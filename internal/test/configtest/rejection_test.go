@@ -84,9 +84,6 @@ func TestRejectionRetriesPutWithSameBody(t *testing.T) {
 	}
 }
 
-// onlyReader is a body that cannot be rewound.
-type onlyReader struct{ io.Reader }
-
 // A second request without the body of a stream would succeed and store an empty object. A response 400 to a HEAD
 // request has no body and therefore no error code, so that it is unknown whether new credentials would help.
 func TestRejectionThatCannotBeRetriedStartsBackgroundExchange(t *testing.T) {
@@ -97,7 +94,7 @@ func TestRejectionThatCannotBeRetriedStartsBackgroundExchange(t *testing.T) {
 	}{
 		"PUT of a stream": {func(ctx context.Context, s *shop) error {
 			unsigned := s3.WithAPIOptions(v4.SwapComputePayloadSHA256ForUnsignedPayloadMiddleware)
-			return s.put(ctx, onlyReader{strings.NewReader("thank you")}, unsigned)
+			return s.put(ctx, io.MultiReader(strings.NewReader("thank you")), unsigned) // cannot be rewound
 		}, "ExpiredToken", "thank you"},
 		"HEAD": {func(ctx context.Context, s *shop) error {
 			_, err := s.client.HeadObject(ctx, &s3.HeadObjectInput{Bucket: aws.String("receipts"), Key: aws.String("1")})
