@@ -32,9 +32,6 @@ var (
 	onlyGoOIDC  = verdict{goOIDC: true}
 )
 
-// algorithms contains the algorithms of IAM's OIDC providers.
-var algorithms = []jose.SignatureAlgorithm{jose.RS256, jose.RS384, jose.RS512, jose.ES256, jose.ES384, jose.ES512}
-
 // verifiers contains the two verifiers. Each performs its own discovery.
 type verifiers struct {
 	kit          *irsatest.Cluster
@@ -160,7 +157,9 @@ func parse(token string) parsed {
 		p.payload, _ = base64.RawURLEncoding.DecodeString(parts[1])
 		_ = json.Unmarshal(p.payload, &p.claims)
 	}
-	signed, err := jose.ParseSignedCompact(token, algorithms)
+	signed, err := jose.ParseSignedCompact(token, []jose.SignatureAlgorithm{ // those of IAM's OIDC providers
+		jose.RS256, jose.RS384, jose.RS512, jose.ES256, jose.ES384, jose.ES512,
+	})
 	p.keyless = err == nil && signed.Signatures[0].Header.KeyID == ""
 	return p
 }
