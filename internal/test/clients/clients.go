@@ -92,9 +92,6 @@ func goIdentity(ctx context.Context) {
 	fmt.Println(aws.ToString(identity.Arn))
 }
 
-// clientTimeout limits how long a client may take. It exceeds the time that clients retry.
-const clientTimeout = 2 * time.Minute
-
 var versionPattern = regexp.MustCompile(`\d+\.\d+\.\d+`)
 
 // installed returns the version of the client, or "" if it is not installed.
@@ -129,7 +126,7 @@ func (c client) try(ctx context.Context, out io.Writer, l *lab, version string) 
 
 // obtain runs the client, and returns an error if it does not have the credentials of the target.
 func (c client) obtain(ctx context.Context, l *lab, target string) error {
-	ctx, cancel := context.WithTimeout(ctx, clientTimeout)
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute) // longer than clients retry
 	defer cancel()
 	command := exec.CommandContext(ctx, c.identity[0], c.identity[1:]...) // #nosec G204 -- the user names the command
 	command.Env = l.environment(target)
