@@ -144,7 +144,7 @@ func TestMinioGoSendsNoUnsignedRequest(t *testing.T) {
 	g.stsDown.Store(false)
 	for next() != "ok" {
 	}
-	assert.Equal(t, []string{day}, g.take())
+	assert.Equal(t, []string{day}, slices.Compact(g.take()))
 	assert.Zero(t, g.unsigned.Load())
 	t.Logf("%d signed requests; without credentials: %s", g.signed.Load(), failure)
 }

@@ -108,11 +108,6 @@ func (p *pod) request(ctx context.Context, spec authenticationv1.TokenRequestSpe
 	return reply.Status.Token, nil
 }
 
-// another returns a new token of the pod, requested as the kubelet does it.
-func (p *pod) another(ctx context.Context) (string, error) {
-	return p.request(ctx, tokenRequest(p.Pod).Spec)
-}
-
 // ofAccount returns a token of the pod's service account with a lifetime of a day.
 func (p *pod) ofAccount(t *testing.T, audiences ...string) string {
 	t.Helper()

@@ -29,7 +29,7 @@ type rotator struct {
 }
 
 func (r *rotator) rotate(ctx context.Context, p *pod) error {
-	token, err := p.another(ctx)
+	token, err := p.request(ctx, tokenRequest(p.Pod).Spec)
 	if err == nil {
 		r.mu.Lock()
 		r.tokens = append(r.tokens, token)

@@ -121,7 +121,7 @@ func TestSigningKeyRotation(t *testing.T) {
 	newer := newSigningKey(directory("pki/" + rand.Text() + ".key")) // unique, for -count
 	cluster.signingKey = newer
 	require.NoError(t, cluster.api.restart(newer, older))
-	second, err := p.another(t.Context())
+	second, err := p.request(t.Context(), tokenRequest(p.Pod).Spec)
 	require.NoError(t, err)
 	firstKey, _ := parts(t, first)
 	secondKey, _ := parts(t, second)
