@@ -22,6 +22,7 @@ func TestMain(m *testing.M) {
 // small is a plan that takes seconds. Its figures are not meaningful.
 var small = func() plan {
 	p := full
+	p.Runs = 1
 	p.Cached = cachedPlan{Rounds: 1, Time: "5ms", Roles: 20, Certificates: 10}
 	p.Steady = steadyPlan{Callers: 4, Every: 10 * time.Millisecond, Run: 2 * time.Second, Lifetime: 2 * time.Second, Latency: 20 * time.Millisecond}
 	p.Start.Times = 1
@@ -36,7 +37,7 @@ var small = func() plan {
 
 func TestMeasureAllReturnsFiguresForLimitsAndPage(t *testing.T) {
 	var out bytes.Buffer
-	r := measureAll(t, small, "", 1, &out)
+	r := measureAll(t, small, "", &out)
 	requireComplete(t, r, small)
 	for _, row := range r.checked() {
 		assert.NotEmpty(t, row[2], row)

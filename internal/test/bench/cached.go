@@ -18,7 +18,6 @@ import (
 	"github.com/irsakit/irsakit/irsa"
 )
 
-// The figures, scenes and contenders of cached.
 const (
 	perCall     = "time per call"
 	allocations = "allocations"

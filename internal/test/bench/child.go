@@ -1,8 +1,7 @@
 package main
 
 import (
-	"crypto/tls"
-	"crypto/x509"
+	"debug/buildinfo"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -14,6 +13,7 @@ import (
 	"net/url"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -21,6 +21,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/irsakit/irsakit/internal/test/bench/start/ready"
 	"github.com/irsakit/irsakit/irsa/irsatest"
 )
 
@@ -37,7 +38,6 @@ type task struct {
 	Run    time.Duration // at least
 }
 
-// setup configures an STS.
 type setup struct {
 	Lifetime, Latency time.Duration
 	Roles             int  // the number of additional roles
@@ -59,15 +59,6 @@ func (p place) environ() []string {
 	return []string{
 		"AWS_ROLE_ARN=" + p.RoleARN, "AWS_WEB_IDENTITY_TOKEN_FILE=" + p.TokenFile,
 		"AWS_REGION=" + region, "AWS_ENDPOINT_URL_STS=" + p.Endpoint,
-	}
-}
-
-// trust makes the transport trust the certificate of the place, if there is one.
-func (p place) trust(transport *http.Transport) {
-	if p.Certificate != nil {
-		roots := x509.NewCertPool()
-		roots.AddCert(result(x509.ParseCertificate(p.Certificate)))
-		transport.TLSClientConfig = &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}
 	}
 }
 
@@ -120,7 +111,6 @@ func work() error {
 	return err
 }
 
-// start configures a cluster.
 func (s setup) start(k *irsatest.Cluster) place {
 	k.Issuer.SetAlgorithm("ES256")
 	k.STS.SetLifetime(s.Lifetime + time.Millisecond) // the Expiration is not truncated to whole seconds
@@ -160,4 +150,72 @@ func startTLSProxy(host string) *httptest.Server {
 	front.Config.ErrorLog = log.New(io.Discard, "", 0) // drops messages about closed connections
 	front.StartTLS()
 	return front
+}
+
+const (
+	binarySize = "binary"
+	atOnce     = "STS answers at once"
+	after50    = "STS answers after 50 ms"
+	program    = "program"
+	bare       = "SDK, bare"
+	allocated  = "allocated"
+	resident   = "resident"
+)
+
+// programs contains the smallest programs that get credentials. The bare one uses the SDK's provider
+// without its config package.
+var programs = []struct{ contender, directory string }{{ours, "irsakit"}, {bare, "bare"}, {sdk, "sdk"}}
+
+// startPlan configures the measure of the time from the start of a program to its first credentials.
+type startPlan struct {
+	Times   int // of each program
+	Latency time.Duration
+}
+
+func (p startPlan) run(t *testing.T, s *sheet) {
+	directory := t.TempDir()
+	for _, p := range programs {
+		buildProgram(t, s, p.contender, filepath.Join(directory, p.directory))
+	}
+	for _, scene := range []struct {
+		name    string
+		latency time.Duration
+	}{{atOnce, 0}, {after50, p.Latency}} {
+		at := startSTS(t, setup{Lifetime: time.Hour, Latency: scene.latency})
+		var starts sheet
+		for i := range p.Times * len(programs) {
+			p := programs[i%len(programs)]
+			startOne(t, &starts, scene.name, p.contender, filepath.Join(directory, p.directory), at)
+		}
+		s.addMedians(&starts)
+	}
+}
+
+func buildProgram(t *testing.T, s *sheet, contender, path string) {
+	build := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w", "-o", path, "./start/"+filepath.Base(path)) // #nosec G204 -- a package of this module
+	build.Stderr = os.Stderr
+	must(t, build.Run())
+	file, err1 := os.Stat(path)
+	info, err2 := buildinfo.ReadFile(path)
+	must(t, errors.Join(err1, err2))
+	s.add(program, contender, binarySize, memory, float64(file.Size()))
+	s.addCount(program, contender, "modules", len(info.Deps))
+}
+
+// startOne starts a program and measures the time until it prints its result.
+func startOne(t *testing.T, s *sheet, scene, contender, path string, at place) {
+	command := exec.Command(path) // #nosec G204 -- a program that buildProgram has built
+	command.Env, command.Stderr = append(os.Environ(), at.environ()...), os.Stderr
+	output, err := command.StdoutPipe()
+	must(t, err)
+	begin := time.Now()
+	must(t, command.Start())
+	var used ready.Memory
+	err = json.NewDecoder(output).Decode(&used)
+	took := time.Since(begin)
+	must(t, errors.Join(err, command.Wait()))
+	s.addTime(scene, contender, goodKeys, took)
+	s.addCount(scene, contender, allocations, int(used.Mallocs)) // #nosec G115 -- a few thousand
+	s.add(scene, contender, allocated, memory, float64(used.Bytes))
+	s.add(scene, contender, resident, memory, float64(used.Resident))
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -49,15 +48,13 @@ const (
 
 // The contenders are set up according to their documentation.
 var (
-	staticKeys = contender{static, newStatic}
-	irsakit    = contender{ours, newIrsakit}
-	asConfig   = contender{sdk, newSDK(0)}
-	withWindow = contender{sdkWindow, newSDK(windowShare)}
-	minioIAM   = contender{minioGo, newMinio}
+	irsakit  = contender{ours, newIrsakit}
+	asConfig = contender{sdk, newSDK(0)}
+	// With half of the window as jitter, the SDK refreshes at 60% to 80% of the lifetime, as irsakit does.
+	withWindow = contender{sdkWindow, newSDK(0.4)}
+	// dynamic contains the contenders that send requests to STS.
+	dynamic = []contender{irsakit, asConfig, withWindow, {minioGo, newMinio}}
 )
-
-// dynamic contains the contenders that send requests to STS.
-var dynamic = []contender{irsakit, asConfig, withWindow, minioIAM}
 
 // newStatic returns credentials without STS. They show the cost of the calls themselves.
 func newStatic(context.Context, place, *http.Client) (aws.CredentialsProvider, error) {
@@ -74,10 +71,6 @@ func newIrsakit(_ context.Context, at place, client *http.Client) (aws.Credentia
 		}
 	})
 }
-
-// windowShare is the ExpiryWindow as a share of the lifetime. With half of it as jitter, the
-// SDK refreshes at 60% to 80% of the lifetime, as irsakit does.
-const windowShare = 0.4
 
 // newSDK returns a constructor for the credentials that config.LoadDefaultConfig returns with
 // the environment variables that the webhook injects. window is the ExpiryWindow as a share
@@ -118,16 +111,6 @@ func newMinio(_ context.Context, at place, client *http.Client) (aws.Credentials
 	}), nil
 }
 
-// cleanEnvironment removes the settings that the SDKs would read.
-func cleanEnvironment() error {
-	for _, variable := range os.Environ() {
-		if name, _, _ := strings.Cut(variable, "="); strings.HasPrefix(name, "AWS_") {
-			_ = os.Unsetenv(name)
-		}
-	}
-	return errors.Join(os.Setenv("AWS_CONFIG_FILE", os.DevNull), os.Setenv("AWS_SHARED_CREDENTIALS_FILE", os.DevNull))
-}
-
 // traffic is a transport that counts its connections and calls.
 type traffic struct {
 	*http.Transport
@@ -145,7 +128,6 @@ func newTraffic() *traffic {
 	return t
 }
 
-// RoundTrip counts the call.
 func (t *traffic) RoundTrip(r *http.Request) (*http.Response, error) {
 	t.calls.Add(1)
 	return t.Transport.RoundTrip(r)

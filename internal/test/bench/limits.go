@@ -84,8 +84,7 @@ func scenes(length string) []string {
 // withAnswer is like scenes without the last kind, a hang.
 func withAnswer(length string) []string { return scenes(length)[:len(kinds)-1] }
 
-// ratio returns a check that holds if the median of one contender is at most share times that of
-// another one.
+// ratio returns a check that holds if the median of one contender is at most share times that of another one.
 func ratio(scene, one, other, name string, share float64) func(*sheet) (string, bool) {
 	return func(s *sheet) (string, bool) {
 		a, b := s.find(scene, one, name), s.find(scene, other, name)
@@ -117,7 +116,6 @@ func atLeast(contender string, scenes []string, name string, limit float64) func
 	}
 }
 
-// runs returns the runs of a contender's figure in the scenes.
 func (s *sheet) runs(contender string, scenes []string, name string) (all []float64, u unit) {
 	for _, scene := range scenes {
 		f := s.find(scene, contender, name)
@@ -128,14 +126,14 @@ func (s *sheet) runs(contender string, scenes []string, name string) (all []floa
 
 // noSlowerThanStatic compares the share of requests over 10 ms in all runs with that of static keys.
 func noSlowerThanStatic(s *sheet) (string, bool) {
-	total := func(contender, name string) (total float64) {
-		for _, run := range s.find("", contender, name).Runs {
-			total += run
+	totals := func(contender string) (over, all float64) {
+		for i, n := range s.find("", contender, requests).Runs {
+			over, all = over+s.find("", contender, overSlow).Runs[i], all+n
 		}
-		return total
+		return over, all
 	}
-	mine, theirs := total(ours, overSlow), total(static, overSlow)
-	all, theirAll := total(ours, requests), total(static, requests)
+	mine, all := totals(ours)
+	theirs, theirAll := totals(static)
 	return fmt.Sprintf("%s of %s, with static keys %s of %s", times.format(mine), times.format(all), times.format(theirs), times.format(theirAll)),
 		mine <= math.Ceil(all*(theirs/theirAll+1e-5))
 }
@@ -151,7 +149,6 @@ func (r *report) checked() (rows [][]string) {
 	return rows
 }
 
-// missed returns the limits that do not hold.
 func (r *report) missed() (all []string) {
 	for _, row := range r.checked() {
 		if row[3] != "held" {
@@ -161,7 +158,6 @@ func (r *report) missed() (all []string) {
 	return all
 }
 
-// LimitTable returns the results in Markdown.
 func (r *report) LimitTable() string {
 	return writeTable([]string{"measure", "limit", "measured", ""}, r.checked())
 }

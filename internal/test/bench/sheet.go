@@ -35,7 +35,6 @@ type series struct {
 	Y         []float64 `json:"y"`
 }
 
-// unit is the unit of a figure.
 type unit string
 
 const (
@@ -44,7 +43,6 @@ const (
 	memory  unit = "B"
 )
 
-// add records the result of a run.
 func (s *sheet) add(scene, contender, name string, u unit, value float64) {
 	if f := s.find(scene, contender, name); f != nil {
 		f.Runs = append(f.Runs, value)
@@ -144,8 +142,7 @@ func grouped(n int64) string {
 	return text
 }
 
-// Table returns a Markdown table with a row for each contender in each scene, and a column for
-// each name.
+// Table returns a Markdown table with a row for each contender in each scene, and a column for each name.
 func (s *sheet) Table() string {
 	header, rows := []string{"", ""}, [][]string{}
 	for _, f := range s.Figures {
@@ -165,7 +162,6 @@ func (s *sheet) Table() string {
 	return writeTable(header, rows)
 }
 
-// writeTable returns a Markdown table.
 func writeTable(header []string, rows [][]string) string {
 	var text strings.Builder
 	fmt.Fprintf(&text, "| %s |\n|%s\n", strings.Join(header, " | "), strings.Repeat("---|", len(header)))

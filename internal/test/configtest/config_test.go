@@ -2,7 +2,6 @@ package configtest
 
 import (
 	"context"
-	"fmt"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -90,26 +89,6 @@ func TestProviderInConfigServesFreshCredentials(t *testing.T) {
 	}
 }
 
-// loadDefault returns a test cluster and the default configuration of the SDK in a pod of the
-// cluster, with a Cache around the credentials.
-func loadDefault(t *testing.T) (*irsatest.Cluster, aws.Config) {
-	t.Helper()
-	k, pod := newPod(t, func(o *irsatest.PodOptions) { o.AutoRotate = true })
-	pod.Setenv()
-	t.Setenv("AWS_ENDPOINT_URL_STS", "") // the HTTP client routes the SDK's endpoints to the cluster
-	t.Setenv("AWS_CA_BUNDLE", "")
-	k.STS.SetLatency(300 * time.Millisecond)
-	cfg, err := config.LoadDefaultConfig(t.Context(), config.WithHTTPClient(k.HTTPClient()))
-	require.NoError(t, err)
-	require.IsType(t, &aws.CredentialsCache{}, cfg.Credentials)
-	c := cache.New(cfg.Credentials)
-	t.Cleanup(func() { assert.NoError(t, c.Close()) })
-	cfg.Credentials = c
-	_, err = c.Retrieve(t.Context())
-	require.NoError(t, err)
-	return k, cfg
-}
-
 // retrieve calls Retrieve, which must return credentials without waiting.
 func retrieve(t *testing.T, provider aws.CredentialsProvider) aws.Credentials {
 	t.Helper()
@@ -120,34 +99,36 @@ func retrieve(t *testing.T, provider aws.CredentialsProvider) aws.Credentials {
 	return creds
 }
 
-func TestCacheWithDefaultConfigRefreshesEarlyAndSeldom(t *testing.T) {
+// The Cache wraps the SDK's own cache. After 100 hours, outages begin at different times of the hour.
+func TestCacheWithDefaultConfigServesDuringOutages(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		k, cfg := loadDefault(t)
-		for range 100 * 60 * 60 {
-			retrieve(t, cfg.Credentials)
-			time.Sleep(time.Second)
+		k, pod := newPod(t, func(o *irsatest.PodOptions) { o.AutoRotate = true })
+		pod.Setenv()
+		t.Setenv("AWS_ENDPOINT_URL_STS", "") // the HTTP client routes the SDK's endpoints to the cluster
+		t.Setenv("AWS_CA_BUNDLE", "")
+		k.STS.SetLatency(300 * time.Millisecond)
+		cfg, err := config.LoadDefaultConfig(t.Context(), config.WithHTTPClient(k.HTTPClient()))
+		require.NoError(t, err)
+		require.IsType(t, &aws.CredentialsCache{}, cfg.Credentials)
+		c := cache.New(cfg.Credentials)
+		t.Cleanup(func() { assert.NoError(t, c.Close()) })
+		_, err = c.Retrieve(t.Context())
+		require.NoError(t, err)
+		serve := func(duration time.Duration) {
+			for end := time.Now().Add(duration); time.Now().Before(end); time.Sleep(time.Second) {
+				retrieve(t, c)
+			}
 		}
+
+		serve(100 * time.Hour)
 		assert.LessOrEqual(t, k.STS.CallCount(), 170)
 		assert.Greater(t, k.STS.CallCount(), 100)
+		for minute := 0; minute < 60; minute += 3 {
+			serve(time.Hour + time.Duration(minute)*time.Minute)
+			k.STS.Down()
+			serve(15 * time.Minute)
+			k.STS.Up()
+			serve(time.Hour)
+		}
 	})
-}
-
-func TestCacheWithDefaultConfigSurvives15MinuteOutage(t *testing.T) {
-	for minute := 0; minute < 60; minute += 3 {
-		t.Run(fmt.Sprint("after ", minute, " minutes"), func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				k, cfg := loadDefault(t)
-				began := time.Hour + time.Duration(minute)*time.Minute
-				for start := time.Now(); time.Since(start) < 4*time.Hour; time.Sleep(time.Second) {
-					switch time.Since(start) {
-					case began:
-						k.STS.Down()
-					case began + 15*time.Minute:
-						k.STS.Up()
-					}
-					retrieve(t, cfg.Credentials)
-				}
-			})
-		})
-	}
 }

@@ -20,6 +20,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/sts/types"
 	"github.com/aws/smithy-go"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
 	"github.com/davecgh/go-spew/spew"
 	"github.com/google/go-cmp/cmp"
 	"github.com/stretchr/testify/assert"
@@ -41,6 +42,7 @@ func TestErrorOfServiceCallWrapsKindAndCause(t *testing.T) {
 			return errors.As(err, &api) && api.ErrorCode() == want
 		}
 	}
+	noS3 := smithyhttp.ClientDoFunc(func(*http.Request) (*http.Response, error) { return nil, os.ErrInvalid })
 	for _, tt := range []struct {
 		name   string
 		inject func(*irsatest.Cluster, *irsatest.Pod)
@@ -67,8 +69,8 @@ func TestErrorOfServiceCallWrapsKindAndCause(t *testing.T) {
 
 					_, retrieved := cfg.Credentials.Retrieve(t.Context())
 					client := s3.NewFromConfig(cfg, func(o *s3.Options) {
-						o.Region, o.HTTPClient = pod.Region(), unreachable{}
-						o.Retryer = aws.NopRetryer{}
+						o.Region, o.Retryer = pod.Region(), aws.NopRetryer{}
+						o.HTTPClient = noS3 // without credentials, no request reaches it
 					})
 					_, called := client.GetObject(t.Context(), &s3.GetObjectInput{Bucket: aws.String("receipts"), Key: aws.String("1")})
 					for _, err := range []error{retrieved, called} {
@@ -88,11 +90,6 @@ func TestErrorOfServiceCallWrapsKindAndCause(t *testing.T) {
 func fault(f irsatest.Fault) func(*irsatest.Cluster, *irsatest.Pod) {
 	return func(k *irsatest.Cluster, _ *irsatest.Pod) { k.STS.Fail(f, -1) }
 }
-
-// unreachable stands for S3. Without credentials, no request reaches it.
-type unreachable struct{}
-
-func (unreachable) Do(*http.Request) (*http.Response, error) { return nil, os.ErrInvalid }
 
 // requireNotPrinted checks that a value printed by reflection and a diff of it do not contain 12 consecutive
 // characters of the token's payload or signature.

@@ -7,7 +7,6 @@ import (
 	"io"
 	"net/http"
 	"strings"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -19,7 +18,6 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/irsakit/irsakit/irsa"
 	"github.com/irsakit/irsakit/irsa/irsatest"
 )
 
@@ -28,8 +26,6 @@ type shop struct {
 	*irsatest.Cluster
 	client *s3.Client
 	reject string // the access key ID that is rejected, or "all"
-
-	mu     sync.Mutex
 	hosts  []string
 	keys   []string // the access key IDs of the requests, in order
 	bodies []string
@@ -42,45 +38,30 @@ func (s *shop) Do(r *http.Request) (*http.Response, error) {
 	}
 	_, rest, _ := strings.Cut(r.Header.Get("Authorization"), "Credential=")
 	key, _, _ := strings.Cut(rest, "/")
-	s.mu.Lock()
 	s.hosts, s.keys, s.bodies = append(s.hosts, r.URL.Host), append(s.keys, key), append(s.bodies, string(body))
-	s.mu.Unlock()
 	response := &http.Response{StatusCode: http.StatusOK, Header: http.Header{}, Body: http.NoBody, Request: r}
 	if s.reject == key || s.reject == "all" {
 		response.StatusCode = http.StatusBadRequest
 		if r.Method != http.MethodHead {
-			response.Body = io.NopCloser(strings.NewReader(`<?xml version="1.0"?><Error><Code>ExpiredToken</Code><Message>The provided token has expired.</Message><RequestId>1</RequestId></Error>`))
+			response.Body = io.NopCloser(strings.NewReader("<Error><Code>ExpiredToken</Code><Message>The provided token has expired.</Message></Error>"))
 		}
 	}
 	return response, nil
 }
 
-// eachShop runs the test for each way to configure the client. The credentials are two minutes old and
-// rejected, and the STS responds after the latency.
-func eachShop(t *testing.T, latency time.Duration, test func(*testing.T, *shop)) {
-	t.Helper()
-	for name, config := range map[string]func(*irsa.Provider) aws.Config{
-		"AWSConfig": (*irsa.Provider).AWSConfig,
-		"Configure": func(p *irsa.Provider) aws.Config {
-			cfg := aws.Config{Region: "us-west-2"}
-			p.Configure(&cfg)
-			return cfg
-		},
-	} {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				k, pod := newPod(t)
-				p := newProvider(t, pod.Options)
-				creds, err := p.Retrieve(t.Context())
-				require.NoError(t, err)
-				s := &shop{Cluster: k, reject: creds.AccessKeyID}
-				s.client = s3.NewFromConfig(config(p), func(o *s3.Options) { o.HTTPClient = s })
-				time.Sleep(2 * time.Minute)
-				k.STS.SetLatency(latency)
-				test(t, s)
-			})
+// inShop runs a test whose credentials are two minutes old and rejected. The STS responds after the latency.
+func inShop(t *testing.T, name string, latency time.Duration, test func(*testing.T, *shop)) {
+	t.Run(name, func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			k, pod := newPod(t)
+			p := newProvider(t, pod.Options)
+			s := &shop{Cluster: k, reject: retrieve(t, p).AccessKeyID}
+			s.client = s3.NewFromConfig(p.AWSConfig(), func(o *s3.Options) { o.HTTPClient = s })
+			time.Sleep(2 * time.Minute)
+			k.STS.SetLatency(latency)
+			test(t, s)
 		})
-	}
+	})
 }
 
 func (s *shop) put(ctx context.Context, body io.Reader, optFns ...func(*s3.Options)) error {
@@ -91,26 +72,20 @@ func (s *shop) put(ctx context.Context, body io.Reader, optFns ...func(*s3.Optio
 func TestRejectionRetriesPutWithSameBody(t *testing.T) {
 	large := bytes.Repeat([]byte("0123456789abcdef"), 1<<16)
 	for name, body := range map[string][]byte{"short": []byte("thank you"), "empty": nil, "large": large} {
-		t.Run(name, func(t *testing.T) {
-			eachShop(t, 0, func(t *testing.T, s *shop) {
-				require.NoError(t, s.put(t.Context(), bytes.NewReader(body)))
-				require.Len(t, s.keys, 2)
-				assert.Equal(t, s.reject, s.keys[0])
-				assert.NotEqual(t, s.keys[0], s.keys[1])
-				assert.Equal(t, s.bodies[0], s.bodies[1])
-				assert.Contains(t, s.bodies[1], string(body))
-				assert.Equal(t, 2, s.STS.CallCount())
-			})
+		inShop(t, name, 0, func(t *testing.T, s *shop) {
+			require.NoError(t, s.put(t.Context(), bytes.NewReader(body)))
+			require.Len(t, s.keys, 2)
+			assert.Equal(t, s.reject, s.keys[0])
+			assert.NotEqual(t, s.keys[0], s.keys[1])
+			assert.Equal(t, s.bodies[0], s.bodies[1])
+			assert.Contains(t, s.bodies[1], string(body))
+			assert.Equal(t, 2, s.STS.CallCount())
 		})
 	}
 }
 
-// onlyReader is a body that cannot be rewound.
-type onlyReader struct{ io.Reader }
-
-// A second request without the body of a stream would succeed and store an empty object. A response 400 to
-// a HEAD request has no body and therefore no error code, so that it is unknown whether new credentials
-// would help.
+// A second request without the body of a stream would succeed and store an empty object. A response 400 to a HEAD
+// request has no body and therefore no error code, so that it is unknown whether new credentials would help.
 func TestRejectionThatCannotBeRetriedStartsBackgroundExchange(t *testing.T) {
 	for name, tt := range map[string]struct {
 		send func(context.Context, *shop) error
@@ -119,33 +94,31 @@ func TestRejectionThatCannotBeRetriedStartsBackgroundExchange(t *testing.T) {
 	}{
 		"PUT of a stream": {func(ctx context.Context, s *shop) error {
 			unsigned := s3.WithAPIOptions(v4.SwapComputePayloadSHA256ForUnsignedPayloadMiddleware)
-			return s.put(ctx, onlyReader{strings.NewReader("thank you")}, unsigned)
+			return s.put(ctx, io.MultiReader(strings.NewReader("thank you")), unsigned) // cannot be rewound
 		}, "ExpiredToken", "thank you"},
 		"HEAD": {func(ctx context.Context, s *shop) error {
 			_, err := s.client.HeadObject(ctx, &s3.HeadObjectInput{Bucket: aws.String("receipts"), Key: aws.String("1")})
 			return err
 		}, "BadRequest", ""},
 	} {
-		t.Run(name, func(t *testing.T) {
-			eachShop(t, time.Second, func(t *testing.T, s *shop) {
-				start := time.Now()
-				var api smithy.APIError
-				require.ErrorAs(t, tt.send(t.Context(), s), &api)
-				assert.Equal(t, tt.code, api.ErrorCode())
-				assert.Zero(t, time.Since(start), "there is nothing to wait for")
-				require.Len(t, s.bodies, 1)
-				assert.Contains(t, s.bodies[0], tt.body)
-				time.Sleep(10 * time.Second)
-				assert.Equal(t, 2, s.STS.CallCount())
-				assert.NoError(t, tt.send(t.Context(), s), "later requests have new credentials")
-			})
+		inShop(t, name, time.Second, func(t *testing.T, s *shop) {
+			start := time.Now()
+			var api smithy.APIError
+			require.ErrorAs(t, tt.send(t.Context(), s), &api)
+			assert.Equal(t, tt.code, api.ErrorCode())
+			assert.Zero(t, time.Since(start), "there is nothing to wait for")
+			require.Len(t, s.bodies, 1)
+			assert.Contains(t, s.bodies[0], tt.body)
+			time.Sleep(10 * time.Second)
+			assert.Equal(t, 2, s.STS.CallCount())
+			assert.NoError(t, tt.send(t.Context(), s), "later requests have new credentials")
 		})
 	}
 }
 
 // The host name contains the bucket, but all buckets belong to one service.
 func TestRejectionsOfManyBucketsCountForOneHost(t *testing.T) {
-	eachShop(t, 0, func(t *testing.T, s *shop) {
+	inShop(t, "buckets", 0, func(t *testing.T, s *shop) {
 		s.reject = "all"
 		for n := range 3600 {
 			_, err := s.client.GetObject(t.Context(), &s3.GetObjectInput{Bucket: aws.String(fmt.Sprintf("bucket-%d", n)), Key: aws.String("1")})

@@ -1,11 +1,7 @@
 package e2e
 
 import (
-	"bytes"
 	"context"
-	"io"
-	"net/http"
-	"net/url"
 	"slices"
 	"strings"
 	"sync"
@@ -25,40 +21,35 @@ import (
 	"github.com/irsakit/irsakit/irsa"
 )
 
-// A rotator repeatedly swaps a new token of the API server into the volume of a pod.
+// A rotator swaps new tokens of the API server into the volume of a pod.
 type rotator struct {
 	mu      sync.Mutex
 	tokens  []string
-	written int // the number of tokens written
+	written atomic.Int64 // the number of tokens written
 }
 
-// rotate swaps in one new token.
 func (r *rotator) rotate(ctx context.Context, p *pod) error {
-	token, err := p.another(ctx)
-	if err != nil {
-		return err
+	token, err := p.request(ctx, tokenRequest(p.Pod).Spec)
+	if err == nil {
+		r.mu.Lock()
+		r.tokens = append(r.tokens, token)
+		r.mu.Unlock()
+		err = writeToken(volumeDir(p.Pod), token)
+		r.written.Add(1)
 	}
-	r.mu.Lock()
-	r.tokens = append(r.tokens, token)
-	r.mu.Unlock()
-	err = writeToken(volumeDir(p.Pod), token)
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.written++
 	return err
 }
 
 // state returns the number of the latest token that is certainly in the file, and all tokens to the
 // latest one that may be in the file.
-func (r *rotator) state() (certain int, tokens []string) {
+func (r *rotator) state() (certain int64, tokens []string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.written - 1, r.tokens
+	return r.written.Load() - 1, r.tokens
 }
 
-// The token is rotated every 200 ms for 30 s. Meanwhile, each of 8 Providers serves callers and
-// S3 requests and makes exchanges. Each exchange must send a whole token that was in the file
-// during the exchange.
+// The token is rotated every 200 ms for 30 s. Meanwhile, each of 8 Providers serves callers and S3 requests and
+// makes exchanges. Each exchange must send a whole token that was in the file during the exchange.
 func TestProviderSurvivesRotationEvery200Milliseconds(t *testing.T) {
 	t.Parallel()
 	p := newPod(t, withLifetime("600"))
@@ -67,10 +58,12 @@ func TestProviderSurvivesRotationEvery200Milliseconds(t *testing.T) {
 	load := newLoad(t)
 	var exchanges, widest atomic.Int64
 	for range 8 {
-		var spy spy
-		provider := p.provider(t, spy.options, patient)
+		g := newGateway(t)
+		provider := p.provider(t, g.options, func(o *irsa.Options) {
+			o.AttemptTimeout = 2 * time.Minute // for a busy machine
+		})
 		retrieve(t, provider) // so that Refresh causes all later exchanges
-		require.Len(t, spy.take(), 1)
+		require.Len(t, g.take(), 1)
 		load.every(time.Millisecond, func() { retrieve(t, provider) })
 		load.every(50*time.Millisecond, func() { put(t, s3Client(provider), p.Namespace) })
 		// More than a second apart, so that each exchange starts as soon as Refresh is called.
@@ -78,7 +71,7 @@ func TestProviderSurvivesRotationEvery200Milliseconds(t *testing.T) {
 			before, _ := rotator.state()
 			assert.NoError(t, provider.Refresh(t.Context()))
 			_, tokens := rotator.state()
-			possible, sent := tokens[before:], spy.take()
+			possible, sent := tokens[before:], g.take()
 			if assert.Len(t, sent, 1) {
 				assert.True(t, slices.Contains(possible, sent[0]), "the token is not one of the %d current ones", len(possible))
 			}
@@ -96,9 +89,6 @@ func TestProviderSurvivesRotationEvery200Milliseconds(t *testing.T) {
 	rotations, _ := rotator.state()
 	t.Logf("%d rotations, %d exchanges, each with one of at most %d tokens", rotations, exchanges.Load(), widest.Load())
 }
-
-// patient sets an AttemptTimeout for a busy machine.
-func patient(o *irsa.Options) { o.AttemptTimeout = 2 * time.Minute }
 
 // put makes a request as an application does. The request must succeed.
 func put(t *testing.T, client *s3.Client, key string) {
@@ -148,22 +138,21 @@ func s3Client(provider *irsa.Provider) *s3.Client {
 	})
 }
 
-// The token manager rotates a token after 80% of its lifetime, minus a few seconds. Only the
-// clock of the manager is ahead in this test. The library detects the new token by itself, at
-// its next poll within a minute.
+// The token manager rotates a token after 80% of its lifetime, minus a few seconds. Only the clock of the manager
+// is ahead in this test. The library detects the new token by itself, at its next poll within a minute.
 func TestProviderDetectsRotationByKubelet(t *testing.T) {
 	t.Parallel()
 	p := newPod(t, withLifetime("600"))
 	now := clocktesting.NewFakeClock(time.Now())
 	kubelet := newKubelet(now)
-	var spy spy
+	g := newGateway(t)
 	sync := func() string {
 		require.NoError(t, kubelet.sync(p.Pod))
 		return p.token(t)
 	}
 	first := sync()
 	rotated := make(chan irsa.Event, 1)
-	provider := p.provider(t, spy.options, func(o *irsa.Options) {
+	provider := p.provider(t, g.options, func(o *irsa.Options) {
 		o.Observe = func(e irsa.Event) {
 			if e.Kind == irsa.EventTokenRotated {
 				rotated <- e
@@ -171,7 +160,7 @@ func TestProviderDetectsRotationByKubelet(t *testing.T) {
 		}
 	})
 	retrieve(t, provider)
-	require.Equal(t, []string{first}, spy.take())
+	require.Equal(t, []string{first}, g.take())
 
 	now.SetTime(expiryOf(t, first).Add(-140 * time.Second))
 	assert.Equal(t, first, sync(), "not yet due")
@@ -184,9 +173,9 @@ func TestProviderDetectsRotationByKubelet(t *testing.T) {
 	case <-time.After(10 * time.Minute):
 		t.Fatal("the Provider did not detect the new token")
 	}
-	assert.Empty(t, spy.take(), "a rotation causes no exchange")
+	assert.Empty(t, g.take(), "a rotation causes no exchange")
 	require.NoError(t, provider.Refresh(t.Context()))
-	assert.Equal(t, []string{second}, spy.take())
+	assert.Equal(t, []string{second}, g.take())
 }
 
 // The node was disconnected until the token had expired. When the kubelet rotates the token,
@@ -259,37 +248,4 @@ func TestProviderServesCallersWhileSTSIsKilled(t *testing.T) {
 	for _, client := range []*s3.Client{s3.New(old), s3Client(provider)} {
 		put(t, client, p.Namespace)
 	}
-}
-
-// A spy is the HTTP client of a Provider. It records the tokens that are sent to STS.
-type spy struct {
-	mu   sync.Mutex
-	sent []string
-}
-
-// options makes a Provider use the spy.
-func (s *spy) options(o *irsa.Options) { o.HTTPClient = s }
-
-// Do sends a request.
-func (s *spy) Do(request *http.Request) (*http.Response, error) {
-	body, err := io.ReadAll(request.Body)
-	if err != nil {
-		return nil, err
-	}
-	request.Body = io.NopCloser(bytes.NewReader(body))
-	if form, err := url.ParseQuery(string(body)); err == nil {
-		s.mu.Lock()
-		s.sent = append(s.sent, form.Get("WebIdentityToken"))
-		s.mu.Unlock()
-	}
-	return cluster.authority.client.Do(request)
-}
-
-// take returns the tokens that were sent since the last call.
-func (s *spy) take() []string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	sent := s.sent
-	s.sent = nil
-	return sent
 }

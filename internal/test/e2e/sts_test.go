@@ -4,11 +4,13 @@ import (
 	"bytes"
 	"crypto/rand"
 	"crypto/rsa"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -16,9 +18,12 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/aws/smithy-go"
+	"github.com/go-jose/go-jose/v4"
+	"github.com/go-jose/go-jose/v4/jwt"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	authenticationv1 "k8s.io/api/authentication/v1"
+	"k8s.io/client-go/util/keyutil"
 
 	"github.com/irsakit/irsakit/irsa"
 	"github.com/irsakit/irsakit/irsa/irsatest"
@@ -40,13 +45,7 @@ func newKitSTS(t *testing.T, p *pod) kitSTS {
 	return kitSTS{k, k.Role("s3-writer", irsatest.Trust(sa))}
 }
 
-// options makes a Provider use the kit.
-func (k kitSTS) options(o *irsa.Options) {
-	o.RoleARN, o.Endpoint = k.role.ARN(), k.STS.Endpoint()
-}
-
-// exchange sends a token to an STS. It returns the error code, or "" if the STS returned
-// credentials.
+// exchange sends a token to an STS. It returns the error code, or "" if the STS returned credentials.
 func exchange(t *testing.T, endpoint, role, token string) string {
 	t.Helper()
 	client := sts.New(sts.Options{
@@ -119,11 +118,10 @@ func TestSigningKeyRotation(t *testing.T) {
 	requireBoth(t, kit, first)
 
 	older := cluster.signingKey
-	newer, err := newSigningKey(directory("pki/" + rand.Text() + ".key")) // unique, for -count
-	require.NoError(t, err)
+	newer := newSigningKey(directory("pki/" + rand.Text() + ".key")) // unique, for -count
 	cluster.signingKey = newer
 	require.NoError(t, cluster.api.restart(newer, older))
-	second, err := p.another(t.Context())
+	second, err := p.request(t.Context(), tokenRequest(p.Pod).Spec)
 	require.NoError(t, err)
 	firstKey, _ := parts(t, first)
 	secondKey, _ := parts(t, second)
@@ -135,7 +133,7 @@ func TestSigningKeyRotation(t *testing.T) {
 	requireBoth(t, kit, second)
 	require.NoError(t, cluster.minio.restart()) // MinIO caches the keys until it is restarted
 
-	onMinIO, onKit := p.provider(t), p.provider(t, kit.options)
+	onMinIO, onKit := p.provider(t), p.provider(t, func(o *irsa.Options) { o.RoleARN, o.Endpoint = kit.role.ARN(), kit.STS.Endpoint() })
 	err = onMinIO.Refresh(t.Context())
 	require.ErrorIs(t, err, irsa.ErrTokenRejected)
 	assert.ErrorContains(t, err, "InvalidParameterValue")
@@ -175,4 +173,93 @@ func TestS3ExampleUsesRealToken(t *testing.T) {
 	got, err = io.ReadAll(response.Body)
 	require.NoError(t, errors.Join(err, response.Body.Close()))
 	assert.True(t, bytes.Equal(want, got), response.Status)
+}
+
+// random matches the parts of tokens that are random or depend on the time, by their kind.
+var random = map[string]*regexp.Regexp{
+	`"UUID"`:   regexp.MustCompile(`"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"`),
+	`"KEY ID"`: regexp.MustCompile(`"[\w-]{43}"`),
+	`:TIME`:    regexp.MustCompile(`:\d{10}\b`),
+}
+
+// shape returns the header and the claims of a token in JSON, with the order of the token. Random
+// parts and the texts in differing, which depend on the cluster, are replaced.
+func shape(t *testing.T, token string, differing ...string) string {
+	t.Helper()
+	text := ""
+	for _, part := range strings.Split(token, ".")[:2] {
+		decoded, err := base64.RawURLEncoding.DecodeString(part)
+		require.NoError(t, err)
+		text += string(decoded) + "\n"
+	}
+	for _, d := range differing {
+		require.Contains(t, text, `"`+d+`"`)
+		text = strings.ReplaceAll(text, `"`+d+`"`, `"DIFFERING"`)
+	}
+	for kind, pattern := range random {
+		text = pattern.ReplaceAllString(text, kind)
+	}
+	return text
+}
+
+// The kit's pod has the same namespace and service account as the API server's.
+func TestTokensHaveSameClaims(t *testing.T) {
+	p := newPod(t)
+	k := irsatest.New(t)
+	sa := k.ServiceAccount(p.Namespace, p.account.Name)
+	kit := k.Pod(sa, k.Role("s3-writer", irsatest.Trust(sa)))
+	for name, tokens := range map[string]struct {
+		api, kit       string
+		apiPod, kitPod []string
+	}{
+		"token of a pod":             {p.token(t), kit.Token(), []string{p.Name}, []string{kit.Name()}},
+		"token of a service account": {api: p.ofAccount(t, audience), kit: sa.Token()},
+	} {
+		want := shape(t, tokens.api, append(tokens.apiPod, issuer)...)
+		t.Log(want)
+		require.Equal(t, want, shape(t, tokens.kit, append(tokens.kitPod, k.Issuer.URL())...), name)
+		for _, token := range []string{tokens.api, tokens.kit} {
+			_, claims := parts(t, token)
+			assert.InDelta(t, 86400, claims["exp"].(float64)-claims["iat"].(float64), 0)
+			assert.InDelta(t, 0, claims["nbf"].(float64)-claims["iat"].(float64), 0)
+			assert.True(t, strings.HasPrefix(claims["iss"].(string), "https://"))
+		}
+	}
+}
+
+// parts returns the key ID and the claims of a token.
+func parts(t *testing.T, token string) (keyID string, claims map[string]any) {
+	t.Helper()
+	parsed, err := jwt.ParseSigned(token, []jose.SignatureAlgorithm{jose.RS256, jose.ES256})
+	require.NoError(t, err)
+	require.NoError(t, parsed.UnsafeClaimsWithoutVerification(&claims))
+	return parsed.Headers[0].KeyID, claims
+}
+
+func expiryOf(t *testing.T, token string) time.Time {
+	t.Helper()
+	_, claims := parts(t, token)
+	return time.Unix(int64(claims["exp"].(float64)), 0)
+}
+
+// issuedAgo returns the token as if the API server had issued it earlier: with the same claims
+// except for the times, and signed with the API server's key.
+func issuedAgo(t *testing.T, token string, ago time.Duration) string {
+	t.Helper()
+	keyID, claims := parts(t, token)
+	for _, name := range []string{"exp", "iat", "nbf"} {
+		claims[name] = int64(claims[name].(float64) - ago.Seconds())
+	}
+	key, err := keyutil.PrivateKeyFromFile(cluster.signingKey)
+	require.NoError(t, err)
+	return sign(t, key, keyID, claims)
+}
+
+func sign(t *testing.T, key any, keyID string, claims map[string]any) string {
+	t.Helper()
+	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.RS256, Key: jose.JSONWebKey{Key: key, KeyID: keyID}}, nil)
+	require.NoError(t, err)
+	token, err := jwt.Signed(signer).Claims(claims).Serialize()
+	require.NoError(t, err)
+	return token
 }

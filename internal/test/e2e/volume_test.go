@@ -21,13 +21,8 @@ import (
 
 // A writer swaps tokens into a directory. It is the kubelet's AtomicWriter or that of the kit.
 type writer struct {
-	dir string
-	try func(token string) error
-}
-
-func (w writer) write(t *testing.T, token string) {
-	t.Helper()
-	require.NoError(t, w.try(token))
+	dir   string
+	write func(token string) error
 }
 
 // writers returns both writers. The volume of each contains a token.
@@ -58,11 +53,11 @@ func TestWriterOrder(t *testing.T) {
 	seen, first := map[string][]string{}, map[string][]string{}
 	for name, w := range writers(t) {
 		watch := newWatch(t, w.dir)
-		w.write(t, "the.second.token")
+		require.NoError(t, w.write("the.second.token"))
 		seen[name] = watch.events(t)
-		w.write(t, "the.second.token")
+		require.NoError(t, w.write("the.second.token"))
 		assert.Empty(t, watch.events(t), "%s: the same payload writes nothing", name)
-		w.write(t, "the.third.token")
+		require.NoError(t, w.write("the.third.token"))
 		assert.Equal(t, seen[name], watch.events(t), "%s: each swap is like the one before", name)
 
 		entries, err := os.ReadDir(w.dir) // the first write is to an empty directory
@@ -71,7 +66,7 @@ func TestWriterOrder(t *testing.T) {
 			require.NoError(t, os.RemoveAll(filepath.Join(w.dir, entry.Name())))
 		}
 		watch.events(t)
-		w.write(t, "the.first.token")
+		require.NoError(t, w.write("the.first.token"))
 		first[name] = watch.events(t)
 	}
 	assert.Equal(t, seen["real"], seen["kit"])
@@ -86,14 +81,17 @@ func TestWriterOrder(t *testing.T) {
 	}, first["real"], "Kubernetes has changed the order")
 }
 
-// A token that cannot be written completely is never swapped in, because it is written before
-// the swap.
+// A token that cannot be written completely is never swapped in, because it is written before the swap.
 func TestWriterDoesNotSwapInPartialToken(t *testing.T) {
 	seen := map[string][]string{}
 	for name, w := range writers(t) {
 		before, err := os.Readlink(filepath.Join(w.dir, "..data"))
 		require.NoError(t, err)
-		withFilesOf(t, 3, func() { err = w.try("the.second.token") })
+		var usual unix.Rlimit
+		require.NoError(t, unix.Getrlimit(unix.RLIMIT_FSIZE, &usual))
+		require.NoError(t, unix.Setrlimit(unix.RLIMIT_FSIZE, &unix.Rlimit{Cur: 3, Max: usual.Max})) // bytes
+		err = w.write("the.second.token")
+		require.NoError(t, unix.Setrlimit(unix.RLIMIT_FSIZE, &usual))
 		require.ErrorContains(t, err, unix.EFBIG.Error(), name)
 		after, err := os.Readlink(filepath.Join(w.dir, "..data"))
 		require.NoError(t, err)
@@ -105,18 +103,6 @@ func TestWriterDoesNotSwapInPartialToken(t *testing.T) {
 	// The volume, the directory with the timestamp, the token in it, and two links; in addition, another
 	// directory with a timestamp and the partial token.
 	assert.Len(t, seen["real"], 7)
-}
-
-// withFilesOf calls do while this process cannot write files larger than bytes.
-func withFilesOf(t *testing.T, bytes uint64, do func()) {
-	t.Helper()
-	var usual unix.Rlimit
-	require.NoError(t, unix.Getrlimit(unix.RLIMIT_FSIZE, &usual))
-	limited := usual
-	limited.Cur = bytes
-	require.NoError(t, unix.Setrlimit(unix.RLIMIT_FSIZE, &limited))
-	defer func() { require.NoError(t, unix.Setrlimit(unix.RLIMIT_FSIZE, &usual)) }()
-	do()
 }
 
 // layout lists the contents of the directory, without the timestamps in names.
@@ -139,8 +125,7 @@ var timestamp = regexp.MustCompile(`\.\.\d{4}_\d\d_\d\d_\d\d_\d\d_\d\d\.\d+`)
 
 func anonymous(path string) string { return timestamp.ReplaceAllString(path, "..TIME") }
 
-// A watch records the order of events in a volume and in the directory that contains the token
-// before a swap.
+// A watch records the order of events in a volume and in the directory that contains the token before a swap.
 type watch struct {
 	*fsnotify.Watcher
 	dir, marks string

@@ -94,9 +94,8 @@ func Swap(t *testing.T, regular string, n int, read func(path string) error) {
 	})
 }
 
-// unexpected returns nil for the errors that swapping files may cause, and err otherwise.
-// The error is the operating system's if opening a socket failed and a regular file has
-// replaced the socket since.
+// unexpected returns nil for the errors that swapping files may cause, and err otherwise. The error is the
+// operating system's if opening a socket failed and a regular file has replaced the socket since.
 func unexpected(err error) error {
 	if err == nil || strings.Contains(err.Error(), ", not a regular file") ||
 		errors.Is(err, syscall.ENXIO) || errors.Is(err, syscall.EOPNOTSUPP) {

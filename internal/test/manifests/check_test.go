@@ -14,7 +14,6 @@ import (
 	"github.com/irsakit/irsakit/internal/trustpolicy"
 )
 
-// faults contains the faults of a manifest.
 type faults []error
 
 func (f *faults) require(ok bool, format string, args ...any) {
@@ -32,7 +31,6 @@ func (f *faults) equal(name string, field any, want string) {
 // is reports whether an optional field has the value.
 func is[T comparable](field *T, value T) bool { return field != nil && *field == value }
 
-// The exact values of some fields.
 const (
 	// Without an fsGroup, only root can read the projected token.
 	podSecurity       = `{"runAsUser":65532,"runAsGroup":65532,"runAsNonRoot":true,"fsGroup":65532,"seccompProfile":{"type":"RuntimeDefault"}}`
@@ -60,8 +58,8 @@ func (w workload) check(m manifests) error {
 			return c.ReadinessProbe != nil && c.LivenessProbe != nil
 		}), "the deployment has no probes")
 	}
-	if needsPolicy(spec) {
-		f.equal("the specs of the NetworkPolicies", m.policies[account.Namespace], fmt.Sprintf(networkPolicies, labels, metricsPort(spec)))
+	if port := metricsPort(spec); port != "" || slices.ContainsFunc(spec.Containers, usesSidecar) {
+		f.equal("the specs of the NetworkPolicies", m.policies[account.Namespace], fmt.Sprintf(networkPolicies, labels, port))
 	}
 	role, found := m.roles[account.Namespace+"/"+account.Name]
 	f.require(found, "no service account %s in its namespace", account.Name)
@@ -91,18 +89,13 @@ func (f *faults) pod(pod corev1.PodTemplateSpec, usesAPI bool) {
 	f.sidecar(pod)
 }
 
-// container checks a container or an init container.
 func (f *faults) container(c corev1.Container, volumes []corev1.Volume) {
 	require := func(ok bool, text string) { f.require(ok, "container %s: %s", c.Name, text) }
 	f.equal("container "+c.Name+": the security context", c.SecurityContext, containerSecurity)
 	require(c.Image != "", "image is missing")
-	for name, amount := range map[string]bool{
-		"requests.cpu":    !c.Resources.Requests.Cpu().IsZero(),
-		"requests.memory": !c.Resources.Requests.Memory().IsZero(),
-		"limits.memory":   !c.Resources.Limits.Memory().IsZero(),
-	} {
-		require(amount, name+" is missing")
-	}
+	require(!c.Resources.Requests.Cpu().IsZero(), "requests.cpu is missing")
+	require(!c.Resources.Requests.Memory().IsZero(), "requests.memory is missing")
+	require(!c.Resources.Limits.Memory().IsZero(), "limits.memory is missing")
 	for _, e := range c.Env {
 		require(!slices.Contains([]string{"AWS_ROLE_ARN", "AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"}, e.Name),
 			e.Name+" is set and takes precedence over the variables of the webhook")
@@ -160,11 +153,6 @@ func (f *faults) sidecar(pod corev1.PodTemplateSpec) {
 			f.equal("the sidecar's mount of the authorization token", s.VolumeMounts, tokenWriter)
 		}
 	}
-}
-
-// needsPolicy reports whether a pod has metrics or a sidecar with credentials.
-func needsPolicy(spec corev1.PodSpec) bool {
-	return metricsPort(spec) != "" || slices.ContainsFunc(spec.Containers, usesSidecar)
 }
 
 // metricsPort returns the port of the metrics in a NetworkPolicy, or "" if there is none. It is

@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -130,7 +132,6 @@ var decoder = func() runtime.Decoder {
 	return serializer.NewCodecFactory(scheme, serializer.EnableStrict).UniversalDeserializer()
 }()
 
-// decode decodes the files of a directory.
 func decode(files map[string]string) (manifests, error) {
 	m := manifests{
 		roles:       map[string]string{},
@@ -154,7 +155,6 @@ func decode(files map[string]string) (manifests, error) {
 	return m, nil
 }
 
-// add adds an object.
 func (m *manifests) add(object runtime.Object) error {
 	var f faults
 	run := func(kind string, meta metav1.ObjectMeta, pod corev1.PodTemplateSpec, deployment *appsv1.Deployment) {
@@ -180,4 +180,30 @@ func (m *manifests) add(object runtime.Object) error {
 		f.require(false, "unexpected kind %T", o)
 	}
 	return errors.Join(f...)
+}
+
+func TestCheckReportsMutations(t *testing.T) {
+	text, err := os.ReadFile("testdata/mutations.txt")
+	require.NoError(t, err)
+	var file string
+	var good map[string]string
+	for _, block := range strings.Split(strings.TrimSpace(string(text)), "\n\n")[1:] {
+		lines := strings.Split(block, "\n")
+		if words := strings.Fields(lines[0]); words[0] == "FILE" {
+			good, file = read(t, examples+words[1]+"/kubernetes"), words[2]
+			require.NoError(t, check(good))
+			continue
+		}
+		var texts [2][]string // old and new
+		for _, line := range lines[1:] {
+			i := strings.Index("-+", line[:1])
+			texts[i] = append(texts[i], line[1:])
+		}
+		old := strings.Join(texts[0], "\n")
+		require.Contains(t, good[file], old)
+		broken := maps.Clone(good)
+		broken[file] = strings.Replace(good[file], old, strings.Join(texts[1], "\n"), 1)
+		assert.ErrorContains(t, check(broken), lines[0], block)
+	}
+	assert.ErrorContains(t, check(nil), "no pod")
 }

@@ -12,11 +12,10 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"encoding/pem"
-	"io"
 	"maps"
-	"net/http"
 	"strings"
 	"testing"
+	"testing/fstest"
 
 	"github.com/go-jose/go-jose/v4"
 	"github.com/stretchr/testify/require"
@@ -24,8 +23,8 @@ import (
 
 const (
 	issuerURL     = "https://issuer.example"
-	discoveryPath = "/.well-known/openid-configuration"
-	keysPath      = "/keys"
+	discoveryPath = ".well-known/openid-configuration"
+	keysPath      = "keys"
 )
 
 // The header and the claims of a token that both verifiers accept.
@@ -38,7 +37,7 @@ const (
 // An issuer publishes documents and has private keys to sign tokens.
 type issuer struct {
 	url       string
-	documents map[string]string        // by path
+	documents fstest.MapFS
 	private   map[string]crypto.Signer // by key ID
 	secrets   map[string][]byte        // of MACs, by key ID: forms of the public RSA key
 }
@@ -47,7 +46,7 @@ type issuer struct {
 // for MACs. A genuine issuer must not publish such a secret.
 func newIssuer(t testing.TB, url string) *issuer {
 	t.Helper()
-	i := &issuer{url: url, private: map[string]crypto.Signer{}}
+	i := &issuer{url: url, documents: fstest.MapFS{}, private: map[string]crypto.Signer{}}
 	var err error
 	i.private["rsa"], err = rsa.GenerateKey(rand.Reader, 2048)
 	require.NoError(t, err)
@@ -55,7 +54,7 @@ func newIssuer(t testing.TB, url string) *issuer {
 	require.NoError(t, err)
 	for name, curve := range map[string]elliptic.Curve{
 		"p256": elliptic.P256(), "p384": elliptic.P384(), "p521": elliptic.P521(),
-		"twin": elliptic.P256(), "other twin": elliptic.P256(), "unknown": elliptic.P256(),
+		"twin": elliptic.P256(), "other-twin": elliptic.P256(), "unknown": elliptic.P256(),
 	} {
 		i.private[name], err = ecdsa.GenerateKey(curve, rand.Reader)
 		require.NoError(t, err)
@@ -67,33 +66,20 @@ func newIssuer(t testing.TB, url string) *issuer {
 		"PEM": pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}), "DER": der,
 		"modulus": public.N.Bytes(), "JWK": []byte(i.jwk(t, "rsa", "rsa")), "empty": {},
 	}
-	keys := []string{i.jwk(t, "other twin", "twin"), `{"kty":"oct","kid":"PEM","k":"` + encode(i.secrets["PEM"]) + `"}`}
+	keys := []string{i.jwk(t, "other-twin", "twin"), `{"kty":"oct","kid":"PEM","k":"` + encode(i.secrets["PEM"]) + `"}`}
 	for _, name := range []string{"rsa", "p256", "p384", "p521", "ed25519", "twin"} {
 		keys = append(keys, i.jwk(t, name, name))
 	}
-	i.documents = map[string]string{
-		discoveryPath: `{"issuer": "` + url + `", "jwks_uri": "` + url + keysPath + `", "id_token_signing_alg_values_supported": ["RS256"]}`,
-		keysPath:      `{"keys": [` + strings.Join(keys, ", ") + `]}`,
-	}
-	return i
+	document := `{"issuer": "` + url + `", "jwks_uri": "` + url + "/" + keysPath + `", "id_token_signing_alg_values_supported": ["RS256"]}`
+	return i.publishing(discoveryPath, document).publishing(keysPath, `{"keys": [`+strings.Join(keys, ", ")+`]}`)
 }
 
 // publishing returns the issuer with another document at path.
 func (i *issuer) publishing(path, text string) *issuer {
 	out := *i
 	out.documents = maps.Clone(i.documents)
-	out.documents[path] = text
+	out.documents[path] = &fstest.MapFile{Data: []byte(text)}
 	return &out
-}
-
-// RoundTrip serves the documents.
-func (i *issuer) RoundTrip(r *http.Request) (*http.Response, error) {
-	text, ok := i.documents[strings.TrimPrefix(r.URL.String(), i.url)]
-	response := &http.Response{Status: "200 OK", StatusCode: http.StatusOK, Body: io.NopCloser(strings.NewReader(text)), Request: r}
-	if !ok {
-		response.Status, response.StatusCode = "404 Not Found", http.StatusNotFound
-	}
-	return response, nil
 }
 
 // jwk returns the public key as a member of a key set.
@@ -104,7 +90,6 @@ func (i *issuer) jwk(t testing.TB, name, id string) string {
 	return string(text)
 }
 
-// encode encodes as base64url without padding.
 var encode = base64.RawURLEncoding.EncodeToString
 
 // token returns a token with the header and claims, signed with the algorithm in the header.

@@ -32,9 +32,6 @@ var (
 	onlyGoOIDC  = verdict{goOIDC: true}
 )
 
-// algorithms contains the algorithms of IAM's OIDC providers.
-var algorithms = []jose.SignatureAlgorithm{jose.RS256, jose.RS384, jose.RS512, jose.ES256, jose.ES384, jose.ES512}
-
 // verifiers contains the two verifiers. Each performs its own discovery.
 type verifiers struct {
 	kit          *irsatest.Cluster
@@ -47,10 +44,11 @@ type verifiers struct {
 func (i *issuer) verifiers(t testing.TB) verifiers {
 	t.Helper()
 	v := verifiers{kit: irsatest.New(t)}
-	registered := v.kit.ExternalIssuer(i.url, &http.Client{Transport: i})
+	client := &http.Client{Transport: http.NewFileTransportFS(i.documents)}
+	registered := v.kit.ExternalIssuer(i.url, client)
 	v.kit.RegisterIssuer("111122223333", registered)
 	v.role = v.kit.Role("s3-writer", irsatest.Trust(registered.ServiceAccount("shop", "cart")))
-	provider, err := oidc.NewProvider(oidc.ClientContext(context.Background(), &http.Client{Transport: i}), i.url)
+	provider, err := oidc.NewProvider(oidc.ClientContext(context.Background(), client), i.url)
 	if v.undiscovered = err; err == nil {
 		v.goOIDC = provider.Verifier(&oidc.Config{
 			SkipClientIDCheck: true, SkipExpiryCheck: true, // not part of the comparison
@@ -60,8 +58,7 @@ func (i *issuer) verifiers(t testing.TB) verifiers {
 	return v
 }
 
-// afterVerification contains the parts of STS's responses to tokens whose signature and issuer it
-// has accepted.
+// afterVerification contains the parts of STS's responses to tokens whose signature and issuer it has accepted.
 var afterVerification = []string{
 	"<AssumeRoleWithWebIdentityResult>", "<Code>ExpiredTokenException</Code>", "<Code>AccessDenied</Code>",
 	"<Message>The token is not yet valid</Message>", "<Message>Incorrect token audience</Message>",
@@ -160,7 +157,9 @@ func parse(token string) parsed {
 		p.payload, _ = base64.RawURLEncoding.DecodeString(parts[1])
 		_ = json.Unmarshal(p.payload, &p.claims)
 	}
-	signed, err := jose.ParseSignedCompact(token, algorithms)
+	signed, err := jose.ParseSignedCompact(token, []jose.SignatureAlgorithm{ // those of IAM's OIDC providers
+		jose.RS256, jose.RS384, jose.RS512, jose.ES256, jose.ES384, jose.ES512,
+	})
 	p.keyless = err == nil && signed.Signatures[0].Header.KeyID == ""
 	return p
 }

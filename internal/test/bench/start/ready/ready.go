@@ -17,8 +17,7 @@ type Memory struct {
 	Resident       uint64 // the peak resident set size of the program, in bytes
 }
 
-// Report prints the memory used until the first credentials. If err is not nil, it prints err
-// and exits.
+// Report prints the memory used until the first credentials. If err is not nil, it prints err and exits.
 func Report(keys aws.Credentials, err error) {
 	if err == nil && keys.HasKeys() {
 		var m runtime.MemStats
