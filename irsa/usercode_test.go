@@ -124,16 +124,16 @@ func TestDiagnoseCallsUserCodeWithoutLock(t *testing.T) {
 	}
 }
 
-// nilPointer is an error whose methods panic, because a nil pointer in an error is not nil.
-type nilPointer struct{ err error }
+// nilPointerError is an error whose methods panic, because a nil pointer in an error is not nil.
+type nilPointerError struct{ err error }
 
-func (e *nilPointer) Error() string { return e.err.Error() }
+func (e *nilPointerError) Error() string { return e.err.Error() }
 
 func TestTokenSourceReturnsNilPointer(t *testing.T) {
 	_, pod := newPod(t)
 	options := func(o *irsa.Options) {
 		o.TokenFile, o.Token = "", irsa.TokenFunc("cart", func(context.Context) (tokenfile.Token, error) {
-			var err *nilPointer
+			var err *nilPointerError
 			return tokenfile.Token{}, err
 		})
 	}

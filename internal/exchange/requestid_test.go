@@ -32,7 +32,7 @@ func TestErrorOfUnusableSuccessHasRequestID(t *testing.T) {
 				body = strings.ReplaceAll(body, "RoleWithWebIdentity", "Role")
 			}
 			shared := &config.Shared{HTTPClient: client(func(r *http.Request) (*http.Response, error) {
-				return &http.Response{StatusCode: 200, Header: http.Header{"X-Amzn-Requestid": {"id-1"}}, Body: io.NopCloser(strings.NewReader(body)), Request: r}, nil
+				return &http.Response{StatusCode: http.StatusOK, Header: http.Header{"X-Amzn-Requestid": {"id-1"}}, Body: io.NopCloser(strings.NewReader(body)), Request: r}, nil
 			})}
 			var err error
 			if chained {

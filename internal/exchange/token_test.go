@@ -16,14 +16,14 @@ type nilError struct{ text string }
 
 func (e *nilError) Error() string { return e.text }
 
-// nilWrapper is like nilError, but only its Unwrap method panics.
-type nilWrapper struct{ err error }
+// nilWrapperError is like nilError, but only its Unwrap method panics.
+type nilWrapperError struct{ err error }
 
-func (*nilWrapper) Error() string   { return "wrapper" }
-func (e *nilWrapper) Unwrap() error { return e.err }
+func (*nilWrapperError) Error() string   { return "wrapper" }
+func (e *nilWrapperError) Unwrap() error { return e.err }
 
 func TestCallTokenSourceRecoversNilError(t *testing.T) {
-	for _, fault := range []error{(*nilError)(nil), (*nilWrapper)(nil)} {
+	for _, fault := range []error{(*nilError)(nil), (*nilWrapperError)(nil)} {
 		c := config.Config{Token: &config.TokenFunc{Call: func(context.Context) (tokenfile.Token, error) { return tokenfile.Token{}, fault }}}
 		_, err := CallTokenSource(t.Context(), &c)
 		require.ErrorContains(t, err, "the token source panicked: runtime error: invalid memory address")

@@ -121,14 +121,14 @@ var networkRules = []rule{
 		source: "https://github.com/aws/aws-sdk-go-v2/issues/515",
 	},
 	{
-		when: func(f Facts) bool { return isErrno(f.Err, syscall.ECONNREFUSED, wsaeConnRefused) }, kind: ErrUnavailable, heading: HeadingConnection,
+		when: func(f Facts) bool { return isErrno(f.Err, syscall.ECONNREFUSED, errWSAConnRefused) }, kind: ErrUnavailable, heading: HeadingConnection,
 		fix:    "check AWS_ENDPOINT_URL_STS, HTTPS_PROXY and the network policies",
 		text:   "the address of {stshost} refuses connections: check DNS, AWS_ENDPOINT_URL_STS and the network policies. If the pod has the sidecar of a service mesh, it may not have been ready yet: the library retries, or start the sidecar first",
 		source: "https://github.com/istio/istio/issues/55921",
 	},
 	{
 		when: func(f Facts) bool {
-			return isErrno(f.Err, syscall.ENETUNREACH, syscall.EHOSTUNREACH, wsaeNetUnreach, wsaeHostUnreach)
+			return isErrno(f.Err, syscall.ENETUNREACH, syscall.EHOSTUNREACH, errWSANetUnreach, errWSAHostUnreach)
 		}, kind: ErrUnavailable, heading: HeadingConnection,
 		fix:    "check the pod's routes; with IPv6 only, use dual stack or NAT64",
 		text:   "the pod has no route to {stshost}: check the routes of its subnet and the network policies. A pod with IPv6 only reaches the IPv4 addresses of STS through NAT64 and DNS64, or set AWS_USE_DUALSTACK_ENDPOINT=true",
@@ -177,9 +177,9 @@ func isFaultOfProgram(f Facts) bool {
 // The errors of sockets on Windows. The constants of package syscall with the names of Unix differ from them.
 // https://learn.microsoft.com/windows/win32/winsock/windows-sockets-error-codes-2
 const (
-	wsaeNetUnreach  syscall.Errno = 10051
-	wsaeConnRefused syscall.Errno = 10061
-	wsaeHostUnreach syscall.Errno = 10065
+	errWSANetUnreach  syscall.Errno = 10051
+	errWSAConnRefused syscall.Errno = 10061
+	errWSAHostUnreach syscall.Errno = 10065
 )
 
 // isErrno reports whether err wraps one of the errors of the operating system.
