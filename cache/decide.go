@@ -23,7 +23,7 @@ type reasons struct {
 // pending contains the reasons recorded since the last attempt started.
 type pending struct {
 	demand    bool // a caller needs credentials
-	requested bool // requested by Refresh, by Replace, or by a view whose minimum TTL is not met
+	requested bool // by Refresh, Replace, or a view whose minimum TTL is not met
 	rejected  bool // the attempt replaces credentials that a service rejected
 	woken     bool // Wake was called, which ends the backoff after a failure
 }

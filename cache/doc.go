@@ -1,6 +1,6 @@
 // Package cache keeps the credentials of any [aws.CredentialsProvider] fresh. It refreshes them
-// early, in the background, so that callers never wait while they are valid, and keeps serving them
-// while the provider is failing.
+// early, in the background, so that callers never wait while the credentials are valid, and keeps
+// serving them while the provider is failing.
 //
 // A [Cache] is an aws.CredentialsProvider that wraps another one, its source. Use [New] to create
 // one, with [Options]. [Status] describes its current state. An [Event] reports a completed

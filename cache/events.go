@@ -117,8 +117,8 @@ type line struct {
 	args    []any
 }
 
-// setHealth records the health and logs any change. Once the health is callersFailing, it stays so
-// until an attempt succeeds.
+// setHealth records the health and logs any change. The health remains callersFailing until an
+// attempt succeeds.
 func (e *events) setHealth(now health, s Status) {
 	before := e.health
 	if now == failing {

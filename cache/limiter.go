@@ -37,7 +37,7 @@ import (
 // Use [NewLimiter] to create a Limiter. It is safe for concurrent use.
 type Limiter struct{ slots *slots.Pool }
 
-// NewLimiter returns a new Limiter with n slots. Values of n are clamped to between 1 and 1,000,000.
+// NewLimiter returns a new Limiter with n slots, clamped to between 1 and 1,000,000.
 func NewLimiter(n int) *Limiter { return &Limiter{slots.New(n)} }
 
 // LimiterStatus is a snapshot of the status of a [Limiter].

@@ -104,8 +104,8 @@ var (
 	// ErrClosed is returned by the methods of a closed Cache.
 	ErrClosed = errors.New("cache: closed")
 
-	// ErrRejected is returned if a service rejected the credentials, or the application withdrew
-	// them, and no new ones have been obtained yet. See [Cache.Replace] and [Cache.Invalidate].
+	// ErrRejected is returned if a service rejected the credentials or the application withdrew them,
+	// until new credentials are obtained. See [Cache.Replace] and [Cache.Invalidate].
 	ErrRejected = errors.New("cache: credentials rejected")
 
 	// ErrMinTTL is returned if the credentials do not last long enough for a view, and the source
