@@ -29,8 +29,7 @@ const (
 
 // Read reads the token in the file at path. It retries for about 30 ms while the file
 // is missing, empty or half written, because the kubelet completes a rotation within
-// that time. On a responsive file system, Read therefore blocks for at most about 30
-// ms.
+// that time. On a responsive file system, Read therefore takes at most about 30 ms.
 //
 // The error wraps [ErrMalformed] if the file does not contain a token. If the file
 // cannot be read, the error wraps [fs.ErrNotExist], [fs.ErrPermission] or another

@@ -30,10 +30,10 @@ type WatchOptions struct {
 // contain a token, Watch yields the error once and continues. After an error, it yields
 // the next token even if it is unchanged.
 //
-// Watch polls: each poll opens the path and compares the content, which takes about 10
-// µs. It does not use inotify, because a projected volume replaces directories, so a
-// watch on the file itself would stop receiving events, and because the number of
-// inotify instances per node is limited.
+// Watch polls rather than using inotify. Each poll opens the path and compares the
+// content, which takes about 10 µs. A projected volume replaces directories, so a watch
+// on the file itself would stop receiving events, and the number of inotify instances
+// on a node is limited.
 //
 // Each loop over the returned sequence is an independent watch. It runs in the caller's
 // goroutine and blocks between tokens.
