@@ -45,8 +45,8 @@ func RefreshAfter(lifetime, minTTL time.Duration, r float64) time.Duration {
 }
 
 // RepeatedAfter returns the time until the next attempt after the source returned the same
-// credentials again. left is the time until their end. An attempt is made each time half of the
-// remaining time has passed, at most once a second, with the last one at the end.
+// credentials again. left is the time until their end. Attempts are made each time half of the
+// remaining time has passed, but at most once a second, and the last one is made at the end.
 func RepeatedAfter(left time.Duration) time.Duration {
 	wait := max(left/2, time.Second)
 	if left-wait < 2*time.Second { // too short for another attempt before the end

@@ -17,7 +17,7 @@ const (
 	// lastAttempt is how long before the end of serving the last attempt starts.
 	lastAttempt = 200 * time.Millisecond
 
-	// The caps on the backoff. Jitter adds up to 25%.
+	// Caps on the backoff. Jitter adds up to 25%.
 	capEmpty     = 4 * time.Second  // no credentials to serve
 	capPermanent = 24 * time.Second // no credentials to serve, and a retry cannot succeed without a configuration change
 	capServing   = 48 * time.Second // valid credentials remain
