@@ -62,13 +62,13 @@ func New(n int) *Pool {
 // batchInterval is how often background refreshes start.
 const batchInterval = time.Second
 
-// SinceBatch returns how long before at its batch interval started.
+// SinceBatch returns the offset of at within its batch interval.
 func (p *Pool) SinceBatch(at time.Time) time.Duration {
 	return max(at.Sub(p.start), 0) % batchInterval
 }
 
-// Status returns the number of slots in use, the number of waiting tickets, and the number of slots.
-// The latter is below the limit if all tenants together may hold fewer slots.
+// Status returns the number of slots in use, the number of waiting tickets, and the total number of
+// slots, which is below the limit if all tenants together may hold fewer.
 func (p *Pool) Status() (running, waiting, slots int) {
 	if p == nil {
 		return 0, 0, 0
