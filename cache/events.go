@@ -32,8 +32,8 @@ func (c *Cache) report(e Event) {
 	c.events.record(e)
 }
 
-// reportCallerFailed logs that a caller gets an error because there are no valid credentials in state
-// s, unless this has already been logged. c.mu must be held.
+// reportCallerFailed logs that a caller gets an error because s has no valid credentials, unless this
+// has already been logged. c.mu must be held.
 func (c *Cache) reportCallerFailed(s *snapshot) {
 	if now := c.now(); !s.serves(now, 0) {
 		c.events.setHealth(callersFailing, c.status(s, now))
