@@ -7,8 +7,8 @@ import (
 	"sync"
 )
 
-// DefaultCapacity is the default number of waiting values in a Queue. A full Queue drops
-// the oldest value.
+// DefaultCapacity is the default maximum number of waiting values in a Queue. A full Queue
+// drops the oldest value.
 const DefaultCapacity = 64
 
 // Queue delivers values one at a time and in order. Its goroutine exists only while there
