@@ -1,5 +1,5 @@
-// Package lazyregexp compiles regular expressions on first use, so that programs that never use them
-// do not compile them at startup.
+// Package lazyregexp compiles regular expressions on first use rather than at startup, so that
+// programs do not compile expressions that they never use.
 package lazyregexp
 
 import (
