@@ -14,24 +14,24 @@ import (
 	"github.com/irsakit/irsakit/internal/slots"
 )
 
-// grace is how much longer than AttemptTimeout a source may take to return, so that it can return a
-// more informative error than a timeout.
+// grace is the extra time, beyond AttemptTimeout, that a source gets to return, so that its own error
+// is reported rather than a less informative timeout.
 const grace = 100 * time.Millisecond
 
-// minReplacement is the minimum lifetime of credentials that replace rejected ones with a later
-// expiry.
+// minReplacement is the minimum lifetime of credentials that replace rejected credentials but expire
+// before them.
 const minReplacement = time.Minute
 
-// attempt is one call of the source.
+// attempt is one call to the source.
 type attempt struct {
 	progress progress
 	ticket   *slots.Ticket
 	began    schedule.Moment    // set when the source is called
 	cancel   context.CancelFunc // set when the source is called
 	limit    *time.Timer        // abandons the attempt; set when the source is called
-	rejected bool               // it replaces credentials that a service rejected
-	replaces string             // access key ID of the credentials that a scheduled refresh replaces
-	returned chan struct{}      // closed when the source has returned, or will not be called
+	rejected bool               // replaces credentials that a service rejected
+	replaces string             // access key ID of the credentials being replaced by a scheduled refresh
+	returned chan struct{}      // closed when the source has returned or will never be called
 }
 
 // progress is the stage of an attempt.
@@ -43,7 +43,7 @@ const (
 	overdue                 // abandoned because the source did not return in time
 )
 
-// isOverdue reports whether a, if not nil, was abandoned and its source has not returned.
+// isOverdue reports whether a is non-nil and was abandoned, and its source has not yet returned.
 func (a *attempt) isOverdue() bool { return a != nil && a.progress == overdue }
 
 // start starts an attempt, or queues it until it has a slot. c.mu must be held.
@@ -66,7 +66,7 @@ func (c *Cache) start(now schedule.Moment, caller *slots.Ticket) {
 	c.scheduler.attempt = a
 	c.storeDue(schedule.Never()) // keeps Retrieve on the fast path while the attempt runs
 	if !c.slots().Acquire(a.ticket) {
-		c.scheduler.broadcast() // wakes callers that already hold a slot, so that they can share it: see demand
+		c.scheduler.broadcast() // wakes callers that already hold a slot, so that they can share it (see demand)
 		return
 	}
 	c.run(a)
@@ -86,7 +86,8 @@ func (c *Cache) admit(a *attempt) {
 	}
 }
 
-// run calls the source in a new goroutine, which exits after the source has returned. c.mu must be held.
+// run calls the source in a new goroutine, which exits once the source has returned. c.mu must be
+// held.
 func (c *Cache) run(a *attempt) {
 	ctx := context.Background()
 	if pool := c.slots(); pool != nil {
@@ -99,7 +100,7 @@ func (c *Cache) run(a *attempt) {
 	go c.callSource(ctx, a)
 }
 
-// result is the result of a call of the source.
+// result is the result of a call to the source.
 type result struct {
 	creds     aws.Credentials
 	err       error
@@ -127,9 +128,9 @@ func (c *Cache) callSource(ctx context.Context, a *attempt) {
 }
 
 // retrieve calls the source. An aws.CredentialsCache returns the same credentials until they
-// expire. A scheduled refresh therefore invalidates the credentials that it replaces, but not
-// newer ones that another user of that cache obtained. A retry after a failure invalidates
-// only withdrawn credentials.
+// expire, so a scheduled refresh invalidates the credentials that it replaces. It does not
+// invalidate newer credentials obtained by another user of that cache. A retry after a failure
+// invalidates only withdrawn credentials.
 func (c *Cache) retrieve(ctx context.Context, replaces string) (aws.Credentials, error) {
 	creds, err := c.source.Retrieve(ctx)
 	sdk, ok := c.source.(*aws.CredentialsCache)
@@ -147,7 +148,7 @@ func (c *Cache) isWithdrawn(creds aws.Credentials) bool {
 	return slices.Contains(c.scheduler.withdrawn, creds.AccessKeyID)
 }
 
-// classify classifies the error of a result by the Options. The functions in Options are user code, so
+// classify classifies the error in r according to Options. The functions in Options are user code, so
 // c.mu must not be held.
 func (c *Cache) classify(r *result) {
 	defer func() { _ = recover() }()
@@ -157,8 +158,8 @@ func (c *Cache) classify(r *result) {
 	}
 }
 
-// complete calls record with c.mu held. If record reports that an outcome was published, complete then
-// passes it to a source that follows the Cache.
+// complete calls record with c.mu held. If that publishes an outcome and the source follows the
+// Cache, complete then passes the outcome to the source.
 func (c *Cache) complete(record func() (err error, published bool)) {
 	c.mu.Lock()
 	err, published := record()
@@ -179,7 +180,7 @@ func (c *Cache) record(a *attempt, r result) (err error, published bool) {
 	}
 	next, err := c.examine(s, r, now)
 	switch {
-	// The source returned the served credentials, or some that expire sooner. This is not a failure.
+	// The source returned the served credentials, or credentials that expire sooner. This is not a failure.
 	case err == nil && (s.contains(r.creds) || next.expiresBefore(s, now) && !a.prefers(next)):
 		report := s.failures > 0 // otherwise nothing has changed for an observer
 		c.publish(a, s.withRepeated(r.creds, now, c.scheduler.minTTLs), now, report)
@@ -201,8 +202,8 @@ func (c *Cache) record(a *attempt, r result) (err error, published bool) {
 	}
 }
 
-// examine returns the state with the credentials of a result, or an error if they are unusable. For
-// credentials that s contains it returns neither. c.mu must be held.
+// examine returns the state with the credentials in r, or an error if they are unusable. It returns
+// neither if s already contains them. c.mu must be held.
 func (c *Cache) examine(s *snapshot, r result, now schedule.Moment) (*snapshot, error) {
 	switch {
 	case r.err != nil:
@@ -219,12 +220,12 @@ func (c *Cache) examine(s *snapshot, r result, now schedule.Moment) (*snapshot, 
 }
 
 // prefers reports whether the credentials of s replace the served ones even though they expire
-// sooner: a service must have rejected the served ones, and the new ones must last until another
-// rejection may start an attempt.
+// sooner. This requires that a service rejected the served credentials, and that the new ones
+// last until another rejection may start an attempt.
 func (a *attempt) prefers(s *snapshot) bool { return a.rejected && s.lifetime >= minReplacement }
 
-// timeOut abandons an attempt if its source has not returned in time: the attempt counts as failed and
-// releases its slot. A late success is still used.
+// timeOut abandons an attempt whose source has not returned in time. The attempt counts as failed and
+// releases its slot, but a late success is still used.
 func (c *Cache) timeOut(a *attempt) {
 	r := result{err: fmt.Errorf("cache: the source did not return within %v: %w", c.opts.AttemptTimeout, context.DeadlineExceeded)}
 	c.classify(&r)
@@ -248,13 +249,13 @@ func (c *Cache) fail(a *attempt, r result, now schedule.Moment) (err error, publ
 	return r.err, true
 }
 
-// publish publishes the outcome of an attempt: it stores the new state, schedules the next attempt and
-// wakes the waiting callers. If report is set, it reports an event. c.mu must be held.
+// publish stores the state after an attempt, schedules the next attempt and wakes waiting callers. If
+// report is true, it also reports an event. c.mu must be held.
 func (c *Cache) publish(a *attempt, s *snapshot, now schedule.Moment, report bool) {
 	c.scheduler.completed = c.scheduler.started
-	c.scheduler.rejected = a.rejected && s.failures > 0 // the retries replace the same credentials
+	c.scheduler.rejected = a.rejected && s.failures > 0 // retries replace the same credentials
 	if d := decide(s, c.scheduler.reasons, now); c.scheduler.attempt == nil && !d.start {
-		s.setDue(d.due) // saves advance a second store; while an overdue attempt runs, none is due
+		s.setDue(d.due) // saves advance a second store. While an overdue attempt is running, no attempt is due.
 	}
 	c.store(s)
 	c.advance(nil)

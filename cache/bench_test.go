@@ -9,7 +9,7 @@ import (
 	"github.com/irsakit/irsakit/cache"
 )
 
-// BenchmarkRetrieve compares a cached Retrieve with one of the SDK's cache, in the same run.
+// BenchmarkRetrieve compares a cached Retrieve with that of the SDK's cache, in the same run.
 func BenchmarkRetrieve(b *testing.B) {
 	ours := cache.New(&source{lifetime: time.Hour})
 	defer ours.Close()

@@ -17,12 +17,12 @@ import (
 // Cache is an [aws.CredentialsProvider] that keeps the credentials of another provider, its
 // source, fresh. Use [New] to create one. All methods are safe for concurrent use.
 //
-// A Cache that is dropped without [Cache.Close] is garbage collected. A pending timer does not
-// keep it alive.
+// An unreachable Cache is garbage collected even if [Cache.Close] was not called. A pending
+// timer does not keep it alive.
 type Cache struct {
 	source aws.CredentialsProvider
 	opts   Options
-	base   time.Time // start of the elapsed time
+	base   time.Time // start of the elapsed clock
 	state  atomic.Pointer[snapshot]
 	random func() float64 // returns numbers in [0, 1)
 	events *events
@@ -33,11 +33,12 @@ type Cache struct {
 	scheduler scheduler
 }
 
-// New returns a Cache around source. The Cache does nothing until it is used: the first caller
+// New returns a new Cache that wraps source. It does nothing until it is used: the first caller
 // starts the first attempt.
 //
-// An attempt is one call of source.Retrieve. Its context does not depend on any caller's and ends
-// after [Options].AttemptTimeout. The source should not retry for long, because the Cache retries.
+// An attempt is one call to source.Retrieve. Its context is independent of the callers and is
+// done after [Options].AttemptTimeout. The source should not retry for long, because the Cache
+// does.
 func New(source aws.CredentialsProvider, optFns ...func(*Options)) *Cache {
 	c := &Cache{source: source, base: time.Now(), random: rand.Float64, scheduler: scheduler{lastReplace: schedule.Never(), minTTLs: schedule.MinTTLs{}}}
 	for _, fn := range optFns {
@@ -52,14 +53,14 @@ func New(source aws.CredentialsProvider, optFns ...func(*Options)) *Cache {
 // now returns a reading of the wall clock and the monotonic clock.
 func (c *Cache) now() schedule.Moment { return schedule.At(time.Now(), c.base) }
 
-// Refresh starts a new attempt and waits until it completes or ctx is done. The attempt starts
-// after the call, and concurrent calls share it. Requested attempts start at least one second
-// apart. After a failed attempt the next one does not start before it is due.
+// Refresh starts a new attempt and waits until it completes or ctx is done. The attempt always
+// starts after the call, and concurrent calls share it. Requested attempts start at least one
+// second apart. After a failed attempt, the next one does not start until it is due.
 //
-// Refresh returns nil if the attempt succeeded. Otherwise it returns an [*Error], the error of ctx
-// or [ErrClosed]. If ctx has already ended, Refresh requests the attempt and returns without
-// waiting. While the source has not returned from an abandoned attempt, Refresh returns the error
-// of that one, and the requested attempt starts later.
+// Refresh returns nil if the attempt succeeds. Otherwise it returns an [*Error], an error that
+// wraps ctx.Err(), or [ErrClosed]. If ctx is already done, Refresh requests the attempt and
+// returns without waiting. If the source has not yet returned from an abandoned attempt, Refresh
+// returns the error of the abandoned attempt, and the requested attempt starts later.
 func (c *Cache) Refresh(ctx context.Context) error { return c.await(ctx, c.requestRefresh(), nil) }
 
 // requestRefresh requests an attempt and returns its number.
@@ -73,11 +74,11 @@ func (c *Cache) requestRefresh() int {
 	return c.scheduler.started + 1
 }
 
-// Wake ends the backoff after a failed attempt: the next one starts immediately, but at least one
-// second after the start of the failed one. Call it when a retry is likely to succeed, such as
-// after a token was rotated. If an attempt is running and fails, the next one follows immediately,
-// with the same minimum of one second. Wake does not block. It is a no-op if the last attempt
-// succeeded and none is running.
+// Wake ends the backoff after a failed attempt. The next attempt starts immediately, but at
+// least one second after the failed attempt started. Call Wake when a retry is likely to
+// succeed, such as after a token rotation. If an attempt is running and fails, the next one
+// follows immediately, subject to the same one-second minimum. Wake does not block. It is a
+// no-op if the last attempt succeeded and no attempt is running.
 func (c *Cache) Wake() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -88,15 +89,15 @@ func (c *Cache) Wake() {
 	c.demand(nil, false)
 }
 
-// AdjustExpiresBy returns the credentials unchanged. An aws.CredentialsCache around this Cache
-// calls it to apply its ExpiryWindow. A Cache already refreshes early, so an ExpiryWindow would
-// only make callers of the aws.CredentialsCache wait.
+// AdjustExpiresBy returns the credentials unchanged. An aws.CredentialsCache that wraps this
+// Cache calls it to apply its ExpiryWindow. A Cache already refreshes early, so an ExpiryWindow
+// would only make callers of the aws.CredentialsCache wait.
 func (c *Cache) AdjustExpiresBy(creds aws.Credentials, _ time.Duration) (aws.Credentials, error) {
 	return creds, nil
 }
 
-// ProviderSources returns the credential sources that the source reports, or nil if it reports
-// none. The SDK includes them in its User-Agent header.
+// ProviderSources returns the credential sources reported by the source, or nil if it does not
+// report any. The SDK includes them in its User-Agent header.
 func (c *Cache) ProviderSources() []aws.CredentialSource {
 	if source, ok := c.source.(aws.CredentialProviderSource); ok {
 		return source.ProviderSources()
@@ -104,24 +105,24 @@ func (c *Cache) ProviderSources() []aws.CredentialSource {
 	return nil
 }
 
-// IsCredentialsProvider reports whether the source matches target; see
-// [aws.IsCredentialsProvider]. Service clients use it to recognize anonymous credentials, which
-// they do not sign with.
+// IsCredentialsProvider reports whether the source matches target (see
+// [aws.IsCredentialsProvider]). Service clients use it to detect anonymous credentials, with
+// which they do not sign requests.
 func (c *Cache) IsCredentialsProvider(target aws.CredentialsProvider) bool {
 	return aws.IsCredentialsProvider(c.source, target)
 }
 
-// Format implements [fmt.Formatter]. It prints only the state, for every verb, because the source
-// may contain secrets.
+// Format implements [fmt.Formatter]. Every verb prints only the state, because the source may
+// contain secrets.
 func (c *Cache) Format(f fmt.State, _ rune) { fmt.Fprintf(f, "cache.Cache(%s)", c.Status().State) }
 
-// Close closes the Cache. It cancels the running attempt, and waits until the source has returned
-// and pending log messages and events are delivered. Calls that wait return [ErrClosed]
-// immediately, as does every later Retrieve.
+// Close closes the Cache. It cancels any running attempt, and waits until the source has
+// returned and pending log messages and events have been delivered. Waiting calls return
+// [ErrClosed] immediately, as do later calls to Retrieve.
 //
-// Close may be called more than once. It waits for at most Options.AttemptTimeout, and returns an
-// error if the source, the log handler or the observer has not returned by then. None of them may
-// call it.
+// Close may be called more than once. It waits for up to Options.AttemptTimeout, and returns an
+// error if the source, the log handler or the observer has not returned by then. None of these
+// may call Close.
 func (c *Cache) Close() error {
 	c.mu.Lock()
 	last := c.scheduler.attempt

@@ -34,7 +34,7 @@ func retrieve(t *testing.T, c aws.CredentialsProvider) aws.Credentials {
 	return creds
 }
 
-func TestNewStartsNothing(t *testing.T) {
+func TestNewDoesNotStartAttempt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &source{lifetime: time.Hour}
 		c := newCache(t, s)
@@ -111,7 +111,7 @@ func TestCacheRefreshesBetween60And80PercentOfLifetime(t *testing.T) {
 	}
 }
 
-func TestCacheRetrievesUnexpiringCredentialsOnce(t *testing.T) {
+func TestCacheRetrievesNonExpiringCredentialsOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var calls int
 		c := newCache(t, aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
@@ -168,7 +168,7 @@ func TestCacheTreatsUnusableCredentialsAsFailure(t *testing.T) {
 	}
 }
 
-func TestCacheFirstRetrieveSurvivesTwoFailures(t *testing.T) {
+func TestCacheFirstRetrieveWaitsThroughTwoFailures(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &source{lifetime: time.Hour, err: errBroken}
 		c := newCache(t, s)
@@ -227,7 +227,7 @@ func TestCacheFormatHidesSource(t *testing.T) {
 	}
 }
 
-// TryRetrieve returns what is available and starts a refresh that is due, nothing else.
+// TryRetrieve returns only what is available, and starts a refresh if one is due.
 func TestCacheTryRetrieveDoesNotWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &source{lifetime: time.Hour}

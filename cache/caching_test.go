@@ -20,8 +20,7 @@ import (
 	"github.com/irsakit/irsakit/internal/test/testsize"
 )
 
-// cachingSource is a source that returns the same credentials until the duration early before
-// their expiry.
+// cachingSource is a source that returns the same credentials until early before they expire.
 type cachingSource struct {
 	lifetime, early, delay time.Duration
 
@@ -49,9 +48,8 @@ func (s *cachingSource) remaining() time.Duration {
 	return time.Until(s.now.Expires)
 }
 
-// Returning the same credentials again is not a failure. The instance metadata service, the
-// container endpoint and credential_process return the same credentials for most of their
-// lifetime, some until the end.
+// Returning the same credentials again is not a failure. The instance metadata service, the container
+// endpoint and credential_process do so for most of the lifetime, some of them until the end.
 func TestCacheWithCachingSource(t *testing.T) {
 	for _, lifetime := range []time.Duration{time.Minute, 15 * time.Minute, time.Hour, 6 * time.Hour} {
 		for _, early := range []time.Duration{0, 500 * time.Millisecond, 5 * time.Second, 5 * time.Minute} {
@@ -105,7 +103,7 @@ func TestCacheWithCachingSource(t *testing.T) {
 	}
 }
 
-// An outage that starts while the source repeats its credentials ends like any other.
+// The Cache also recovers from an outage that starts while the source repeats its credentials.
 func TestCacheWithCachingSourceRecovers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &cachingSource{lifetime: time.Hour, early: time.Minute}
@@ -196,7 +194,7 @@ func TestCacheReplacesKeptCredentialsAtEndOfServing(t *testing.T) {
 
 // Callers of a view do not wait if the source renews its credentials earlier than the view requires.
 func TestMinTTLDoesNotWaitForCachingSource(t *testing.T) {
-	for _, tt := range []struct{ early, minTTL, longer time.Duration }{ // longer: of another view
+	for _, tt := range []struct{ early, minTTL, longer time.Duration }{ // longer: the minimum TTL of another view
 		{25 * time.Minute, 20 * time.Minute, 0},
 		{20*time.Minute + 15*time.Second, 20 * time.Minute, 0},
 		{12 * time.Minute, 10 * time.Minute, 30 * time.Minute},

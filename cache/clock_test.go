@@ -16,8 +16,8 @@ import (
 	"github.com/irsakit/irsakit/internal/schedule"
 )
 
-// step makes the clocks of c jump by wall and elapsed. The clocks of a bubble cannot jump, so step
-// moves all times recorded in c the opposite way. A timer that is set is not moved.
+// step makes the clocks of c jump by wall and elapsed. Because the clocks of a bubble cannot jump,
+// step moves all times recorded in c the opposite way. It does not move a timer that is already set.
 func step(c *Cache, wall, elapsed time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -32,12 +32,12 @@ func step(c *Cache, wall, elapsed time.Duration) {
 			m.Elapsed -= elapsed
 		}
 	}
-	s.sourceExpires -= int64(wall) // the source's credentials have also moved
+	s.sourceExpires -= int64(wall) // the source's credentials move too
 	c.store(&s)
 }
 
-// newNumbered returns a Cache around a source that fails while broken is set. Otherwise the source
-// returns credentials for an hour with the keys AK1, AK2 and so on.
+// newNumbered returns a Cache around a source that fails while broken is set, and otherwise returns
+// credentials for an hour with the keys AK1, AK2 and so on.
 func newNumbered(t *testing.T) (c *Cache, calls *atomic.Int32, broken *atomic.Bool) {
 	calls, broken = new(atomic.Int32), new(atomic.Bool)
 	c = New(aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
@@ -109,8 +109,8 @@ func TestCacheReturnsErrorAfterClockStepDuringOutage(t *testing.T) {
 	}
 }
 
-// The wall clock has been set back, so that it alone does not show that the credentials have expired.
-func TestCacheTreatsExpiredCredentialsOfCachingSourceAsFailure(t *testing.T) {
+// The wall clock was set back, so it does not show that the credentials have expired.
+func TestCacheTreatsExpiredCredentialsFromCachingSourceAsFailure(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var expires atomic.Pointer[time.Time]
 		set := func(at time.Time) { expires.Store(&at) }
@@ -122,7 +122,7 @@ func TestCacheTreatsExpiredCredentialsOfCachingSourceAsFailure(t *testing.T) {
 		for range 3 {
 			time.Sleep(time.Hour)
 			step(c, -time.Hour, 0)
-			set(expires.Load().Add(time.Hour)) // the Cache's clock, and not the bubble's, was set back
+			set(expires.Load().Add(time.Hour)) // only the Cache's clock was set back, not the bubble's
 			_, err := c.Retrieve(t.Context())
 			require.ErrorContains(t, err, "expired")
 		}
@@ -141,7 +141,7 @@ func TestCacheRefreshesByElapsedClockAfterBackwardStep(t *testing.T) {
 	})
 }
 
-func TestCacheRetrieveStartsRefreshOfLateTimer(t *testing.T) {
+func TestCacheRetrieveStartsRefreshIfTimerIsLate(t *testing.T) {
 	for _, jump := range []struct{ wall, elapsed time.Duration }{
 		{50 * time.Minute, 0},                // a suspend
 		{50 * time.Minute, 50 * time.Minute}, // a starved process
@@ -193,8 +193,8 @@ func TestCacheClockStepsDoNotBypassBackoff(t *testing.T) {
 	})
 }
 
-// A machine without a clock of its own starts in 1970. Once its clock is right, a caching source returns
-// the credentials that the Cache has.
+// A machine without a hardware clock starts in 1970. After its clock is set, a caching source returns
+// the credentials that the Cache already has.
 func TestCacheWithCachingSourceServesAfterClockIsSet(t *testing.T) {
 	const behind = 56 * 365 * 24 * time.Hour
 	synctest.Test(t, func(t *testing.T) {

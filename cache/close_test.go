@@ -15,7 +15,7 @@ import (
 	"github.com/irsakit/irsakit/cache"
 )
 
-func TestCacheCloseMakesMethodsReturnErrClosed(t *testing.T) {
+func TestCacheMethodsReturnErrClosedAfterClose(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &source{lifetime: time.Hour}
 		c := cache.New(s)
@@ -84,7 +84,7 @@ func TestCacheCloseTimesOut(t *testing.T) {
 	})
 }
 
-// hungHandler handles no record until it is released.
+// hungHandler blocks on each record until it is released.
 type hungHandler struct {
 	slog.Handler
 	release <-chan struct{}

@@ -8,7 +8,7 @@ import (
 	"github.com/irsakit/irsakit/internal/slots"
 )
 
-// reasons contains the reasons for an attempt other than the state of the credentials.
+// reasons contains the reasons to start an attempt, apart from the state of the credentials.
 type reasons struct {
 	pending
 	started int  // number of attempts started so far
@@ -23,9 +23,9 @@ type reasons struct {
 // pending contains the reasons recorded since the last attempt started.
 type pending struct {
 	demand    bool // a caller needs credentials
-	requested bool // requested by Refresh, by Replace, or by a view whose minimum TTL is not met
+	requested bool // by Refresh, Replace, or a view whose minimum TTL is not met
 	rejected  bool // the attempt replaces credentials that a service rejected
-	woken     bool // Wake requests an attempt if the last one failed
+	woken     bool // Wake was called, which ends the backoff after a failure
 }
 
 // decision is the decision about the next attempt.
@@ -35,11 +35,11 @@ type decision struct {
 	due   schedule.Moment // when a caller may start it
 }
 
-// decide returns the decision for a Cache that has no running attempt.
+// decide returns the decision for a Cache with no running attempt.
 //
 // While there are valid credentials, the timer starts attempts. Before the first attempt, and
-// after a failure without valid credentials, only a caller does, because nothing else needs the
-// result.
+// after a failure without valid credentials, only a caller starts an attempt, because nothing
+// else needs the result.
 func decide(s *snapshot, r reasons, now schedule.Moment) decision {
 	serving := s.serves(now, 0)
 	due := dueAt(s, r, now, serving)
@@ -77,23 +77,23 @@ func dueAt(s *snapshot, r reasons, now schedule.Moment, serving bool) schedule.M
 	}
 }
 
-// scheduler contains the state from which the next attempt is decided. Cache.mu guards it.
+// scheduler contains the state that determines the next attempt. It is guarded by Cache.mu.
 type scheduler struct {
 	reasons
 	attempt         *attempt         // the running attempt, or nil
 	completed       int              // number of the last attempt whose outcome is known
-	lastReplace     schedule.Moment  // when Replace last started an attempt; Never before the first time
-	withdrawn       []string         // access key IDs that must not be served again, the newest last
-	unusedLifetimes int              // number of consecutive lifetimes before the current one in which the credentials were not used
+	lastReplace     schedule.Moment  // when Replace last started an attempt; initially Never
+	withdrawn       []string         // access key IDs that must not be served again, newest last
+	unusedLifetimes int              // number of consecutive unused lifetimes before the current one
 	minTTLs         schedule.MinTTLs // minimum TTLs of the views
 
 	timer   *time.Timer
-	changed chan struct{} // closed when the state has changed
+	changed chan struct{} // closed when the state changes
 }
 
 // advance applies the decision about the next attempt. It must be called after every change that can
-// affect the decision. It is the only place that starts an attempt or sets the timer. caller is the
-// ticket of the attempt whose source calls this Cache, or nil; a new attempt uses the slot of caller.
+// affect the decision. Attempts are started and the timer is set only here. If caller is non-nil, it
+// is the ticket of the attempt whose source is calling this Cache, and a new attempt uses its slot.
 // c.mu must be held.
 func (c *Cache) advance(caller *slots.Ticket) {
 	if c.scheduler.attempt != nil {
@@ -113,7 +113,7 @@ func (c *Cache) advance(caller *slots.Ticket) {
 	c.storeDue(d.due)
 }
 
-// setTimer sets the timer to advance after d. The timer does not keep the Cache alive.
+// setTimer schedules a call to advance after d. The timer does not keep the Cache alive.
 func (c *Cache) setTimer(d time.Duration) {
 	if c.scheduler.timer != nil {
 		c.scheduler.timer.Reset(d)
@@ -144,7 +144,7 @@ func (sched *scheduler) changes() <-chan struct{} {
 	return sched.changed
 }
 
-// broadcast wakes all goroutines that wait for a change.
+// broadcast wakes all goroutines waiting for a change.
 func (sched *scheduler) broadcast() {
 	if sched.changed != nil {
 		close(sched.changed)
@@ -152,8 +152,9 @@ func (sched *scheduler) broadcast() {
 	}
 }
 
-// startLifetime records that the lifetime of new credentials starts. Only the first Retrieve in a
-// lifetime leaves the fast path, to record that the credentials are in use. c.mu must be held.
+// startLifetime records the start of the lifetime of new credentials. Only the first Retrieve in
+// each lifetime leaves the fast path, to record that the credentials are in use. c.mu must be
+// held.
 func (c *Cache) startLifetime(next *snapshot) {
 	if c.state.Load().unused {
 		c.scheduler.unusedLifetimes++
@@ -164,8 +165,8 @@ func (c *Cache) startLifetime(next *snapshot) {
 	c.scheduler.idle = next.unused && c.scheduler.unusedLifetimes >= c.opts.MaxIdleLifetimes-1
 }
 
-// use records that the credentials of s are used, and starts an attempt that is due. It returns the
-// resulting state. c.mu must be held.
+// use records that the credentials in s are in use, and starts an attempt if one is due. It returns
+// the resulting state. c.mu must be held.
 func (c *Cache) use(s *snapshot) *snapshot {
 	if s.unused {
 		next := *s

@@ -25,7 +25,7 @@ func randomMoment(random *rand.Rand, now schedule.Moment) schedule.Moment {
 	}
 }
 
-// randomState returns a random state and random reasons. Most combinations never occur.
+// randomState returns a random state and random reasons. Most combinations do not occur in practice.
 func randomState(random *rand.Rand, now schedule.Moment) (*snapshot, reasons) {
 	at := func() schedule.Moment { return randomMoment(random, now) }
 	yes := func() bool { return random.IntN(2) == 0 }

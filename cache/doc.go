@@ -1,11 +1,11 @@
 // Package cache keeps the credentials of any [aws.CredentialsProvider] fresh. It refreshes them
-// early and in the background, so that no caller waits while they are valid. It keeps serving them
-// while the provider fails.
+// early, in the background, so that callers never wait while the credentials are valid, and keeps
+// serving them while the provider is failing.
 //
-// A [Cache] is an aws.CredentialsProvider around another one, its source. It is created by [New]
-// with [Options]. [Status] describes its current state. An [Event] reports that an attempt has
-// completed. An [Error] describes why there are no credentials and when the next attempt is due.
-// A [Limiter] bounds how many attempts of several Caches run at the same time.
+// A [Cache] is an aws.CredentialsProvider that wraps another one, its source. Use [New] to create
+// one, with [Options]. [Status] describes its current state. An [Event] reports a completed
+// attempt. An [Error] explains why there are no credentials and when the next attempt is due. A
+// [Limiter] bounds the number of concurrent attempts across Caches.
 //
 //	package main
 //
@@ -37,27 +37,28 @@
 //
 //	Empty ──ok──▶ Fresh ──60–80% of the lifetime──▶ Stale ──expiry──▶ Expired     any ──Close──▶ Closed
 //
-// Fresh and Stale credentials are served immediately. In Stale a refresh is running, or has failed
-// and is retried. Callers wait in Empty and Expired only.
+// Fresh and Stale credentials are served immediately. In Stale, a refresh is running, or has failed
+// and will be retried. Callers wait only in Empty and Expired.
 //
 // # Wrapping an aws.CredentialsCache
 //
-// config.LoadDefaultConfig wraps the credentials that it finds in an aws.CredentialsCache. Replace
-// them with the Cache before creating any client, so that no client uses the other cache directly:
+// config.LoadDefaultConfig wraps the credentials it finds in an aws.CredentialsCache. Wrap that in
+// a Cache before creating any client, so that no client uses the aws.CredentialsCache directly:
 //
 //	cfg, err := config.LoadDefaultConfig(ctx)
 //	cfg.Credentials = cache.New(cfg.Credentials)
 //
 // A scheduled refresh invalidates the aws.CredentialsCache, which would otherwise return the same
-// credentials until they expire. Other users of it would wait for the new ones, and get an error in
-// an outage. Other caching sources (the instance metadata service, the container endpoint,
-// credential_process) are called again when half of the remaining lifetime has passed. Their
-// credentials are served until a second before they expire.
+// credentials until they expire. Anything that still used it directly would have to wait for the
+// new credentials, and would get an error during an outage. Other caching sources (the instance
+// metadata service, the container endpoint, credential_process) are called again each time half of
+// the remaining lifetime has passed. Their credentials are served until one second before they
+// expire.
 //
 // # Wrapped in an aws.CredentialsCache
 //
-// A Cache needs no other cache around it: set it as Config.Credentials. The option
-// config.WithCredentialsProvider wraps it in an aws.CredentialsCache, which serves its copy until
-// Expires. As long as the wall clock is not stepped, that cache never serves expired credentials.
-// Invalidate, MinTTL and the detection of clock steps have no effect on its copy.
+// A Cache does not need another cache around it; set it as Config.Credentials. The option
+// config.WithCredentialsProvider would wrap it in an aws.CredentialsCache, which serves its own
+// copy until Expires. Unless the wall clock is stepped, that cache never serves expired
+// credentials, but Invalidate, MinTTL and the detection of clock steps do not affect its copy.
 package cache

@@ -103,7 +103,7 @@ func TestMinTTLCreatedLateRefreshesImmediately(t *testing.T) {
 		view := c.MinTTL(22 * time.Minute) // requires a refresh before 34.2 minutes
 		synctest.Wait()
 		assert.Equal(t, 2, s.count(), "started without a caller")
-		for _, p := range []aws.CredentialsProvider{c, view} { // it still has enough left
+		for _, p := range []aws.CredentialsProvider{c, view} { // enough of the lifetime remains
 			start := time.Now()
 			assert.Equal(t, "AK1", retrieve(t, p).AccessKeyID)
 			assert.Zero(t, time.Since(start), "no caller waits")
@@ -114,8 +114,8 @@ func TestMinTTLCreatedLateRefreshesImmediately(t *testing.T) {
 	})
 }
 
-// An attempt that was counted as failed when it timed out returns an error later.
-func TestCacheSchedulesNoAttemptWhileOverdueOneRuns(t *testing.T) {
+// An attempt that already counted as failed when it timed out may return an error later.
+func TestCacheDoesNotScheduleAttemptWhileOneIsOverdue(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var calls atomic.Int32
 		hung := make(chan struct{})

@@ -15,15 +15,16 @@ import (
 )
 
 // Event reports that an attempt has completed, or that credentials were withdrawn. It contains no
-// secret.
+// secrets.
 type Event struct {
 	Time      time.Time     // on the local wall clock
 	Took      time.Duration // duration of the attempt; 0 if Withdrawn
 	Withdrawn bool          // the credentials were withdrawn by Cache.Invalidate
-	Status    Status        // the status after the event; its Err is the error of a failed attempt
+	Status    Status        // status after the event; if an attempt failed, Status.Err is its error
 }
 
-// report reports an event: it adds the time and the status, and logs a change of health. c.mu must be held.
+// report reports an event, adding the time and the status, and logs any change in health. c.mu must
+// be held.
 func (c *Cache) report(e Event) {
 	s, now := c.state.Load(), c.now()
 	e.Time, e.Status = time.Unix(0, now.Wall), c.status(s, now)
@@ -31,8 +32,8 @@ func (c *Cache) report(e Event) {
 	c.events.record(e)
 }
 
-// reportCallerFailed logs that a caller gets an error in the state s because there are no valid
-// credentials, unless that was logged already. c.mu must be held.
+// reportCallerFailed logs that a caller gets an error because s has no valid credentials, unless this
+// has already been logged. c.mu must be held.
 func (c *Cache) reportCallerFailed(s *snapshot) {
 	if now := c.now(); !s.serves(now, 0) {
 		c.events.setHealth(callersFailing, c.status(s, now))
@@ -45,12 +46,13 @@ type health int
 const (
 	healthy        health = iota
 	failing               // a refresh has failed
-	callersFailing        // callers get errors as well
+	callersFailing        // callers also get errors
 )
 
-// healthOf returns the health in a state. c.mu must be held.
+// healthOf returns the health in state s. c.mu must be held.
 func (c *Cache) healthOf(s *snapshot, now schedule.Moment) health {
-	pending := s.failures == 0 && (c.scheduler.attempt != nil || s.due.Reached(now)) // an attempt runs or is due, and none has failed
+	// An attempt is running or due, and the last one did not fail.
+	pending := s.failures == 0 && (c.scheduler.attempt != nil || s.due.Reached(now))
 	switch {
 	case s.problem() == nil:
 		return healthy
@@ -61,14 +63,15 @@ func (c *Cache) healthOf(s *snapshot, now schedule.Moment) health {
 	}
 }
 
-// events delivers events to the logger and to the application's observer, asynchronously. It refers to the
-// Cache only through a follower, so that the Cache can be garbage collected while events are pending.
+// events asynchronously delivers events to the logger and to the application's observer. It refers to
+// the Cache only through a follower, so that the Cache can be garbage collected while events are
+// pending.
 type events struct {
 	logger   *slog.Logger
 	logs     notify.Queue[line]
 	health   health               // as last logged
-	follower follow.Source[Event] // the source, if it acts on outcomes; nil otherwise
-	observer *observer            // the application's observer; nil without one, or if there is a follower
+	follower follow.Source[Event] // the source if it acts on outcomes, otherwise nil
+	observer *observer            // the application's observer; nil if it has none or there is a follower
 }
 
 // observer delivers events to Options.Observe.
@@ -87,7 +90,7 @@ func newEvents(source aws.CredentialsProvider, opts Options) *events {
 	return e
 }
 
-// record queues an event for the follower or the observer. The lock of the Cache must be held.
+// record queues an event for the follower or the observer. Cache.mu must be held.
 func (e *events) record(event Event) {
 	switch {
 	case e.follower != nil:
@@ -97,7 +100,7 @@ func (e *events) record(event Event) {
 	}
 }
 
-// observe calls the observer, and logs a panic in it.
+// observe calls the observer and logs any panic.
 func (e *events) observe(event Event) {
 	defer func() {
 		if r := recover(); r != nil {
@@ -114,7 +117,7 @@ type line struct {
 	args    []any
 }
 
-// setHealth records the health and logs a change. The health callersFailing lasts until an
+// setHealth records the health and logs any change. The health remains callersFailing until an
 // attempt succeeds.
 func (e *events) setHealth(now health, s Status) {
 	before := e.health
@@ -126,8 +129,8 @@ func (e *events) setHealth(now health, s Status) {
 	}
 }
 
-// lineOf returns the line for a change of the health. The message for a failure contains the time
-// of the next attempt, unless only a caller starts it.
+// lineOf returns the line for a change in health. For a failure, it includes the time of the next
+// attempt, except when it starts only on demand.
 func lineOf(now health, s Status) line {
 	l := line{slog.LevelWarn, "credentials refresh failed", []any{"error", s.Err}}
 	switch {
@@ -148,7 +151,7 @@ func lineOf(now health, s Status) line {
 	return l
 }
 
-// write logs a line. The handler is user code. A panic in it must not crash the process, and
+// write logs a line. The handler is user code: a panic in it must not crash the process, and
 // cannot be logged.
 func (e *events) write(l line) {
 	defer func() { _ = recover() }()

@@ -41,7 +41,7 @@ func TestCacheObservesAttemptsAndInvalidate(t *testing.T) {
 		require.Error(t, c.Refresh(t.Context()))
 		s.setError(nil)
 		require.NoError(t, c.Refresh(t.Context()))
-		c.Invalidate(creds) // not served any more: no event
+		c.Invalidate(creds) // no longer served, so there is no event
 		c.Invalidate(retrieve(t, c))
 		synctest.Wait()
 
@@ -68,7 +68,7 @@ func TestCacheObservesAttemptsAndInvalidate(t *testing.T) {
 	})
 }
 
-func TestCacheLogsOnlyChangesOfHealth(t *testing.T) {
+func TestCacheLogsOnlyHealthChanges(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log bytes.Buffer
 		s := &source{lifetime: time.Hour}
@@ -92,7 +92,7 @@ func TestCacheLogsOnlyChangesOfHealth(t *testing.T) {
 	})
 }
 
-func TestCacheLogsFailedFirstAttemptAsWarning(t *testing.T) {
+func TestCacheLogsFirstFailureAsWarning(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log bytes.Buffer
 		s := &source{lifetime: time.Hour, err: errBroken}
@@ -105,7 +105,7 @@ func TestCacheLogsFailedFirstAttemptAsWarning(t *testing.T) {
 	})
 }
 
-func TestCacheSurvivesPanicOrBlockInObserver(t *testing.T) {
+func TestCacheSurvivesBlockingAndPanickingObserver(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log bytes.Buffer
 		release := make(chan struct{})

@@ -17,7 +17,7 @@ func (m *model) require(kept bool, format string, args ...any) {
 	}
 }
 
-// checkSpacing checks that the attempt that starts now is not too early.
+// checkSpacing checks that the attempt that starts now does not start too early.
 func (m *model) checkSpacing() {
 	now, s := m.cache.now(), m.cache.state.Load()
 	spaced := m.calls == 1 || now.Since(m.started) >= schedule.Spacing
@@ -75,8 +75,7 @@ func (m *model) check() {
 	m.require(!m.awaits || attempt != nil, "an attempt is forgotten")
 }
 
-// finally checks that the Cache still behaves as documented, starting from its current state, and
-// closes it.
+// finally checks that the Cache behaves as documented from its current state on, and closes it.
 func (m *model) finally() {
 	var creds aws.Credentials
 	if m.cache.TryRetrieve(&creds) {
@@ -105,7 +104,7 @@ func (m *model) finally() {
 	m.require(len(m.closed) == 1, "Close has not returned")
 }
 
-// checkRecovery checks that the Cache obtains credentials from a source that works, and keeps them
+// checkRecovery checks that the Cache obtains credentials from a working source, and keeps them
 // fresh without callers.
 func (m *model) checkRecovery(wasServing bool) {
 	if wasServing {

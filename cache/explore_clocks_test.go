@@ -34,7 +34,7 @@ func (m *model) moments() []schedule.Moment {
 	return all
 }
 
-// required returns the moments at which the promises begin to allow or to forbid something.
+// required returns the moments at which the promises start to allow or forbid something.
 func (m *model) required() []schedule.Moment {
 	all := []schedule.Moment{m.started.Add(schedule.Spacing), m.withdrawn.Add(schedule.RejectionSpacing)}
 	if m.failures > 0 {
@@ -57,7 +57,7 @@ type clock func(at, now schedule.Moment) time.Duration
 func wallClock(at, now schedule.Moment) time.Duration      { return time.Duration(at.Wall - now.Wall) }
 func monotonicClock(at, now schedule.Moment) time.Duration { return at.Elapsed - now.Elapsed }
 
-// nextMoment returns the time until one of the clocks reaches the next moment, or 0 if there is none.
+// nextMoment returns the time until one of the clocks reaches the next moment, or 0 if there is no next moment.
 func (m *model) nextMoment(clocks ...clock) (next time.Duration) {
 	now := m.cache.now()
 	for _, at := range m.moments() {
@@ -77,7 +77,7 @@ func (m *model) moveWallClock() bool {
 	return d > 0
 }
 
-// moveMonotonicClock moves the monotonic clock, and with it the timers, to the next moment.
+// moveMonotonicClock moves the monotonic clock, along with the timers, to the next moment.
 func (m *model) moveMonotonicClock() bool {
 	d := m.nextMoment(monotonicClock)
 	m.jump(-d)
@@ -99,7 +99,7 @@ func (m *model) reachEnd(until clock, move func(*model) bool) {
 	}
 }
 
-// jump moves the wall clock of the Cache, and with it everything that is recorded.
+// jump moves the wall clock of the Cache, along with every recorded moment.
 func (m *model) jump(wall time.Duration) {
 	step(m.cache, wall, 0)
 	for _, at := range []*schedule.Moment{&m.started, &m.withdrawn, &m.failedAt} {
@@ -121,5 +121,5 @@ func (m *model) pass(d time.Duration) {
 	synctest.Wait()
 }
 
-// wait waits until all work that an event started is done.
+// wait waits until all work started by an event is done.
 func (m *model) wait() { m.pass(0) }

@@ -21,30 +21,30 @@ const (
 	modelMinAge   = 10 * time.Second
 )
 
-// model is a Cache whose source is controlled by the events, with the state that the promises
-// require. All random numbers are 0.5.
+// model is a Cache with a source that the events control, and the state needed to check the promises.
+// All random numbers are 0.5.
 type model struct {
 	cache     *Cache
 	mu        sync.Mutex                           // guards the model; held by the goroutine of the test, except while it waits
 	results   chan func() (aws.Credentials, error) // ends the running call of the source
-	view      aws.CredentialsProvider              // created by the first use
-	caller    chan error                           // receives the result of the waiting caller; nil if none waits
+	view      aws.CredentialsProvider              // created on first use
+	caller    chan error                           // receives the result of the waiting caller; nil if there is none
 	leave     context.CancelFunc                   // ends the context of the waiting caller
 	autopilot bool                                 // the source succeeds immediately
-	closed    chan error                           // receives the result of Close; nil before
+	closed    chan error                           // receives the result of Close; nil before Close
 	violation error                                // the first promise that was broken
 
 	calls, running int
-	awaits         bool            // a call of the source waits for its result
+	awaits         bool            // a call to the source is waiting for its result
 	woken          bool            // Wake was called since the last start
-	requested      bool            // Refresh, Replace or a view may have requested an attempt since then
+	requested      bool            // Refresh, Replace or a view may have requested an attempt since the last start
 	started        schedule.Moment // when the last attempt started
-	withdrawn      schedule.Moment // when the last attempt after Invalidate started; Never before
+	withdrawn      schedule.Moment // when the last attempt after Invalidate started; initially Never
 	failures       int
 	failedAt       schedule.Moment // when the last attempt failed
 	limit          time.Time       // when the running attempt becomes overdue
 	overdue        bool            // the running attempt has been counted as failed
-	grant          *grant          // the credentials that are served, nil if none
+	grant          *grant          // the served credentials, or nil
 	creds          aws.Credentials // as the source returned them
 }
 
@@ -63,11 +63,11 @@ func (m *model) source(context.Context) (aws.Credentials, error) {
 	if !m.begin() {
 		return (<-m.results)()
 	}
-	time.Sleep(time.Millisecond) // callers get the result of the attempt before
+	time.Sleep(time.Millisecond) // callers get the result of the previous attempt
 	return m.end(m.succeed)
 }
 
-// begin records that an attempt starts. It reports whether the source succeeds immediately.
+// begin records the start of an attempt. It reports whether the source succeeds immediately.
 func (m *model) begin() bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -81,7 +81,7 @@ func (m *model) begin() bool {
 	return m.autopilot
 }
 
-// end records that the running attempt ends, and returns its result.
+// end records the end of the running attempt and returns its result.
 func (m *model) end(result func() (aws.Credentials, error)) (aws.Credentials, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -101,7 +101,7 @@ func (m *model) succeed() (aws.Credentials, error) {
 	return m.creds, nil
 }
 
-// finish ends the running call of the source.
+// finish ends the running call to the source.
 func (m *model) finish(result func() (aws.Credentials, error)) {
 	m.results <- func() (aws.Credentials, error) { return m.end(result) }
 	m.wait()
@@ -115,7 +115,8 @@ func (m *model) fail() (aws.Credentials, error) {
 	return aws.Credentials{}, errStress
 }
 
-// repeat returns the last credentials again. That is a failure if they have expired or were withdrawn.
+// repeat returns the last credentials again, which is a failure if they have expired or were
+// withdrawn.
 func (m *model) repeat() (aws.Credentials, error) {
 	if m.grant == nil || m.grant.ended(m.cache.now(), 0) {
 		_, _ = m.fail()
@@ -126,7 +127,7 @@ func (m *model) repeat() (aws.Credentials, error) {
 	return m.creds, nil
 }
 
-// retrieve is a caller of Retrieve that waits until it is answered or leaves.
+// retrieve simulates a caller that waits in Retrieve until it gets a result or gives up.
 func (m *model) retrieve() {
 	ctx, cancel := context.WithCancel(context.Background())
 	answer := make(chan error, 1)
@@ -149,7 +150,7 @@ func (m *model) removeAnsweredCaller() {
 	}
 }
 
-// discard ends everything that the model has started.
+// discard ends everything that the model started.
 func (m *model) discard() {
 	m.autopilot = true
 	if m.awaits {
@@ -164,7 +165,7 @@ func (m *model) discard() {
 	m.pass(time.Second)
 }
 
-// close closes the Cache without waiting for the running call of the source.
+// close closes the Cache without waiting for the running call to the source.
 func (m *model) close() error {
 	m.closed = make(chan error, 1)
 	go func() { m.closed <- m.cache.Close() }()
@@ -172,7 +173,7 @@ func (m *model) close() error {
 	return nil
 }
 
-// ended is a context that has ended.
+// ended is a context that is done.
 var ended = func() context.Context {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()

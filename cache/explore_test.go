@@ -21,7 +21,7 @@ type event struct {
 	do   func(m *model) bool // reports whether the event is possible
 }
 
-// possible returns an event that is possible if the condition holds.
+// possible returns an event that is possible only if the condition holds.
 func possible(name string, condition func(*model) bool, do func(*model)) event {
 	return event{name, func(m *model) bool {
 		if !condition(m) {
@@ -39,7 +39,7 @@ func noCallerWaits(m *model) bool { return m.caller == nil && m.closed == nil }
 func isInTime(m *model) bool      { return m.awaits && m.closed == nil && !m.overdue }
 func isServing(m *model) bool     { return m.closed == nil && m.cache.state.Load().phase == obtained }
 
-// modelEvents are the events of the model. Time advances to the next moment at which the
+// modelEvents are the events of the model. Time always advances to the next moment at which the
 // behavior can change.
 var modelEvents = []event{
 	{"the wall clock moves", (*model).moveWallClock},
@@ -90,8 +90,8 @@ func (m *model) invalidate() {
 	m.cache.Invalidate(m.creds)
 }
 
-// state identifies a state of the model: the same events have the same effects in equal states. Two
-// moments that have been reached are the same.
+// state identifies a state of the model: in equal states, the same events have the same effects. All
+// moments that have been reached are equal.
 type state struct {
 	phase                                               phase
 	failures                                            int
@@ -99,7 +99,7 @@ type state struct {
 	closed, running, overdue, rejected, replaces, woken bool
 	requested                                           bool
 	pending                                             pending
-	wall, elapsed                                       [14]time.Duration // until each moment; 0 after it, -1 without it
+	wall, elapsed                                       [14]time.Duration // until each moment; 0 if it has passed, -1 if there is none
 }
 
 func (m *model) state() state {
@@ -130,10 +130,10 @@ func (m *model) state() state {
 // exploration is a search through the states of the model.
 type exploration struct {
 	t         *testing.T
-	length    int                // of the longest sequences that were explored
+	length    int                // of the longest sequences explored
 	sequences int                // number of sequences up to that length
-	next      map[state][]state  // the states that follow each state, once for each event
-	reached   map[state]struct{} // the states that were checked
+	next      map[state][]state  // successors of each state, one per event
+	reached   map[state]struct{} // states that were checked
 }
 
 // run performs the events of a path and checks the promises. It returns the final state, and false if
@@ -168,8 +168,8 @@ type node struct {
 	path  []int
 }
 
-// explore runs every sequence of up to length events. It does not continue a sequence that led to a
-// state that an earlier one has reached.
+// explore runs every sequence of up to length events, except for those that continue a sequence
+// leading to a state that was already reached.
 func (x *exploration) explore(length int) {
 	start, _ := x.run(nil)
 	frontier := []node{{state: start}}
@@ -192,7 +192,7 @@ func (x *exploration) explore(length int) {
 	}
 }
 
-// expand runs the path of n and each event after it. It returns the states that were not reached before.
+// expand runs the path of n followed by each event. It returns the newly reached states.
 func (x *exploration) expand(n node) (found []node) {
 	for i := range modelEvents {
 		path := append(slices.Clone(n.path), i)
@@ -209,13 +209,13 @@ func (x *exploration) expand(n node) (found []node) {
 	return found
 }
 
-// String returns how much was explored.
+// String describes how much was explored.
 func (x *exploration) String() string {
 	return fmt.Sprintf("%d states, and all %d sequences of up to %d events", len(x.reached), x.sequences, x.length)
 }
 
-// TestCacheKeepsPromisesInEveryState explores every sequence of up to eight events, six with -short. It
-// runs the real code with a source that the events control.
+// TestCacheKeepsPromisesInEveryState explores every sequence of up to eight events, or six with
+// -short. It runs the real code, with a source controlled by the events.
 func TestCacheKeepsPromisesInEveryState(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		x := &exploration{t: t, next: map[state][]state{}, reached: map[state]struct{}{}}

@@ -13,7 +13,7 @@ import (
 	"github.com/irsakit/irsakit/cache"
 )
 
-// collectGarbage runs the garbage collector until it has freed everything that it can.
+// collectGarbage runs the garbage collector until there is nothing left to free.
 func collectGarbage() {
 	for range 3 {
 		runtime.GC()
@@ -62,8 +62,8 @@ func TestCacheIsCollectedWithoutClose(t *testing.T) {
 	})
 }
 
-func TestMinTTLOfCollectedViewHasNoEffect(t *testing.T) {
-	t.Parallel() // it waits for a second
+func TestMinTTLIgnoresCollectedViews(t *testing.T) {
+	t.Parallel() // waits for a second
 	c := newCache(t, &source{lifetime: time.Hour})
 	retrieve(t, c)
 	refreshAt := c.Status().RefreshAt

@@ -35,7 +35,7 @@ func (h *handler) Handle(_ context.Context, r slog.Record) error {
 func (h *handler) WithAttrs([]slog.Attr) slog.Handler { return h }
 func (h *handler) WithGroup(string) slog.Handler      { return h }
 
-func TestCacheSurvivesPanicOrExitInLogHandler(t *testing.T) {
+func TestCacheSurvivesPanicOrGoexitInLogHandler(t *testing.T) {
 	nothing, fail := func() {}, func() { panic("handler") }
 	for name, h := range map[string]*handler{
 		"panics in Handle":  {enabled: nothing, handle: fail},

@@ -50,7 +50,7 @@ func TestStatusHealthy(t *testing.T) {
 	})
 }
 
-func TestStatusHealthyOfWithdrawnAndUnexpiringCredentials(t *testing.T) {
+func TestStatusHealthyWithWithdrawnAndNonExpiringCredentials(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &source{lifetime: time.Hour}
 		c := newCache(t, s)
@@ -73,7 +73,7 @@ func TestStatusHealthyOfWithdrawnAndUnexpiringCredentials(t *testing.T) {
 	})
 }
 
-// endlessSource returns credentials that do not expire.
+// endlessSource returns credentials that never expire.
 type endlessSource struct{ err error }
 
 func (s *endlessSource) Retrieve(context.Context) (aws.Credentials, error) {

@@ -23,7 +23,7 @@ func TestInvalidateWithdrawsCredentials(t *testing.T) {
 		c.Invalidate(first)
 		assert.Equal(t, cache.Expired, c.Status().State)
 		assert.Equal(t, "AK2", retrieve(t, c).AccessKeyID)
-		c.Invalidate(first) // a late report about the old ones
+		c.Invalidate(first) // a late report about the old credentials
 		c.Invalidate(aws.Credentials{})
 		assert.Equal(t, "AK2", retrieve(t, c).AccessKeyID)
 		assert.Equal(t, 2, s.count())
@@ -148,8 +148,8 @@ func TestInvalidateRemembersEveryWithdrawnKey(t *testing.T) {
 	})
 }
 
-// A late report can be about older credentials, or about some of another process.
-func TestInvalidateRemembersKeysThatAreNotServed(t *testing.T) {
+// A late report can concern older credentials, or credentials of another process.
+func TestInvalidateRemembersUnservedKeys(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		other, old, served := keys(1, time.Hour), keys(2, time.Hour), keys(3, time.Hour)
 		var now atomic.Pointer[aws.Credentials]
@@ -183,14 +183,14 @@ func TestInvalidateOfRepeatedCredentialsStartsAttempt(t *testing.T) {
 		require.NoError(t, c.Refresh(t.Context()))
 		require.Equal(t, first.AccessKeyID, retrieve(t, c).AccessKeyID)
 		time.Sleep(time.Minute)
-		s.early = time.Hour // it returns others from now on
+		s.early = time.Hour // returns new credentials from now on
 		c.Invalidate(first)
 		assert.Equal(t, "AK2", retrieve(t, c).AccessKeyID)
 	})
 }
 
 // The SDK's own cache would return the withdrawn credentials until they expire.
-func TestInvalidateReachesSDKCache(t *testing.T) {
+func TestInvalidateAppliesToSDKCache(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &source{lifetime: time.Hour}
 		sdk := aws.NewCredentialsCache(s)

@@ -6,44 +6,45 @@ import (
 	"github.com/irsakit/irsakit/internal/slots"
 )
 
-// Limiter bounds how many attempts of several Caches run at the same time, and is fair between their
-// tenants: see [Options]. Each attempt acquires a slot before it calls the source, and releases it when
-// the source has returned. An attempt whose source does not return in time is abandoned and releases
-// its slot: see Options.AttemptTimeout. If the source calls another Cache with the same Limiter, both
-// attempts use one slot, until both have released it.
+// Limiter bounds the number of concurrent attempts across Caches, and is fair between their tenants
+// (see [Options]). Each attempt acquires a slot before it calls the source, and releases it when the
+// source returns. An attempt whose source does not return in time is abandoned and releases its slot
+// (see Options.AttemptTimeout). If the source calls another Cache with the same Limiter, both
+// attempts share one slot until both have released it.
 //
-// Attempts with waiting callers acquire a slot before background refreshes. Within each group, Caches
-// whose last attempt failed come last. Within each of these four priorities, tenants take turns, the
-// one that started an attempt least recently first; within a tenant, attempts start in FIFO order.
+// Attempts that callers are waiting for acquire slots before background refreshes. Within each group,
+// Caches whose last attempt failed come last. Within each of these four priorities, tenants take
+// turns, starting with the tenant that started an attempt least recently. Within a tenant, attempts
+// start in FIFO order.
 //
-// Callers of failing Caches do not starve healthy ones: after three attempts with callers in a row, one
-// background refresh comes first. That refresh does not overtake callers of a healthy Cache of the same
-// tenant, or callers of a tenant that has waited longer for its turn.
+// Callers of failing Caches do not starve healthy Caches, because after three consecutive attempts
+// with callers, a background refresh goes next. That refresh does not overtake callers of a healthy
+// Cache of the same tenant, or callers of a tenant that has waited longer for its turn.
 //
-// A tenant may hold at most half of the slots, but at least one, while other tenants are active and
-// until a service has responded to one of its attempts. A tenant is active from its first attempt
-// until an hour after its last. Attempts of Caches whose last attempt failed hold at most half of all
-// slots and of those of their tenant, but at least one.
+// A tenant is limited to half of the slots, but never to fewer than one, while other tenants are
+// active and until a service has responded to one of its attempts. A tenant is active from its first
+// attempt until an hour after its last. Attempts by Caches whose last attempt failed are limited to
+// half of all slots and half of their tenant's slots, but never to fewer than one.
 //
-// Throttling affects only the throttled tenant: the number of slots that it may hold is halved,
-// at most once a second and never below one. Every other response, success or error, restores a
+// Throttling affects only the throttled tenant. The number of slots that it may hold is halved, at
+// most once a second and never to fewer than one. Any other response, success or error, restores a
 // fraction of a slot.
 //
-// Background refreshes of credentials with a lifetime of a minute or more start up to a second
-// early, in batches once a second. Waking up once for a batch takes less CPU time than waking up
-// for each refresh.
+// Background refreshes of credentials with a lifetime of at least a minute start up to a second
+// early, in batches once a second. Waking up once per batch takes less CPU time than waking up for
+// each refresh.
 //
 // Use [NewLimiter] to create a Limiter. It is safe for concurrent use.
 type Limiter struct{ slots *slots.Pool }
 
-// NewLimiter returns a Limiter with n slots. An n below 1 counts as 1, above 1,000,000 as 1,000,000.
+// NewLimiter returns a new Limiter with n slots, clamped to between 1 and 1,000,000.
 func NewLimiter(n int) *Limiter { return &Limiter{slots.New(n)} }
 
-// LimiterStatus is the status of a [Limiter] at one moment.
+// LimiterStatus is a snapshot of the status of a [Limiter].
 type LimiterStatus struct {
 	Running int // slots in use; nested attempts share one
-	Waiting int // attempts that wait for a slot
-	Slots   int // number of slots; fewer than passed to NewLimiter while all active tenants are throttled
+	Waiting int // attempts waiting for a slot
+	Slots   int // number of slots; may be fewer than passed to NewLimiter while all active tenants are throttled
 }
 
 // Status returns the current status. It does not block for long.
@@ -52,24 +53,25 @@ func (l *Limiter) Status() (s LimiterStatus) {
 	return s
 }
 
-// slots returns the slots of the Limiter, or nil without one.
+// slots returns the slots of the Limiter, or nil if there is no Limiter.
 func (c *Cache) slots() *slots.Pool { return c.opts.Limiter.slots }
 
 // slotKey is the context key for the ticket of an attempt.
 type slotKey struct{ *slots.Pool }
 
-// callerTicket returns the ticket of the attempt whose source calls this Cache with ctx, or nil if there
-// is none or it uses another Limiter. The attempt of this Cache uses the same slot, because waiting for
-// a second one could deadlock. It keeps the slot if it outlives the caller's attempt. An abandoned
-// attempt has no slot, so attempts that its source still starts wait for their own.
+// callerTicket returns the ticket of the attempt whose source is calling this Cache with ctx. It
+// returns nil if there is no such attempt or it uses another Limiter. The attempt of this Cache uses
+// the same slot, because waiting for a second slot could deadlock, and keeps it if it outlives the
+// caller's attempt. An abandoned attempt has no slot, so attempts that its source still starts wait
+// for their own.
 func (c *Cache) callerTicket(ctx context.Context) *slots.Ticket {
 	ticket, _ := ctx.Value(slotKey{c.slots()}).(*slots.Ticket)
 	return ticket
 }
 
-// demand records that a caller needs credentials, and advances. If the caller waits for a queued
-// attempt, the attempt starts in the caller's slot, or is promoted if the caller has none. c.mu must
-// be held.
+// demand records that a caller needs credentials, and calls advance. If the caller waits for a
+// queued attempt, the attempt starts in the caller's slot, or is promoted if the caller does not
+// hold one. c.mu must be held.
 func (c *Cache) demand(caller *slots.Ticket, waits bool) {
 	c.scheduler.demand = true
 	c.advance(caller)

@@ -68,14 +68,14 @@ func TestLimiterReleasesSlotOfClosedCache(t *testing.T) {
 	})
 }
 
-// ended returns a context that has ended.
+// ended returns a context that is done.
 func ended() context.Context {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
 	return ctx
 }
 
-func TestLimiterEndsNestedAttemptsThatWaitForEachOther(t *testing.T) {
+func TestLimiterResolvesDeadlockOfNestedAttempts(t *testing.T) {
 	for _, slots := range []int{1, 4, 32} {
 		synctest.Test(t, func(t *testing.T) {
 			l := answeredLimiter(t, slots)
@@ -102,7 +102,7 @@ func TestLimiterEndsNestedAttemptsThatWaitForEachOther(t *testing.T) {
 	}
 }
 
-func TestLimiterBoundsAttemptsNestedInAbandonedOnes(t *testing.T) {
+func TestLimiterBoundsNestedAttemptsAfterAbandonment(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var b tracker
 		l := cache.NewLimiter(2)

@@ -15,7 +15,7 @@ import (
 	"github.com/irsakit/irsakit/cache"
 )
 
-// tracker counts the source calls that run at the same time.
+// tracker counts concurrent source calls.
 type tracker struct {
 	mu    sync.Mutex
 	now   int
@@ -23,7 +23,7 @@ type tracker struct {
 	order []string
 }
 
-// source returns a source with a name. Each call of it takes a second.
+// source returns a named source. Each call takes a second.
 func (b *tracker) source(name string, err error) aws.CredentialsProvider {
 	return aws.CredentialsProviderFunc(func(ctx context.Context) (aws.Credentials, error) {
 		b.mu.Lock()
@@ -55,8 +55,8 @@ func withLimiter(l *cache.Limiter) func(*cache.Options) {
 	return func(o *cache.Options) { o.Limiter = l }
 }
 
-// answeredLimiter returns a Limiter whose tenant has had a response, so that it can use all
-// slots.
+// answeredLimiter returns a Limiter whose tenant has received a response, so that the tenant can use
+// all slots.
 func answeredLimiter(t *testing.T, n int) *cache.Limiter {
 	t.Helper()
 	l := cache.NewLimiter(n)
@@ -114,7 +114,7 @@ func TestLimiterPrefersWaitingCallers(t *testing.T) {
 	})
 }
 
-func TestLimiterGivesFailingCachesHalfOfSlots(t *testing.T) {
+func TestLimiterLimitsFailingCachesToHalfOfSlots(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := cache.NewLimiter(4)
 		hung := &source{hung: true}

@@ -29,11 +29,11 @@ func TestCacheLimitsAttemptTimeout(t *testing.T) {
 	})
 }
 
-func TestLimiterClampsNumberOfSlots(t *testing.T) {
-	for _, tt := range []struct{ places, want int }{
+func TestNewLimiterClampsSlots(t *testing.T) {
+	for _, tt := range []struct{ n, want int }{
 		{math.MinInt, 1}, {0, 1}, {1, 1}, {1_000_000, 1_000_000}, {1_000_001, 1_000_000}, {math.MaxInt, 1_000_000},
 	} {
-		limiter := cache.NewLimiter(tt.places)
+		limiter := cache.NewLimiter(tt.n)
 		assert.Equal(t, tt.want, limiter.Status().Slots)
 		c := newCache(t, &source{lifetime: time.Hour}, func(o *cache.Options) { o.Limiter = limiter })
 		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
@@ -44,7 +44,7 @@ func TestLimiterClampsNumberOfSlots(t *testing.T) {
 	}
 }
 
-func TestLimiterWithoutNewHasNoSlots(t *testing.T) { assert.Zero(t, new(cache.Limiter).Status()) }
+func TestLimiterZeroValueHasNoSlots(t *testing.T) { assert.Zero(t, new(cache.Limiter).Status()) }
 
 func TestCacheAcceptsHugeOptions(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -19,7 +19,7 @@ import (
 	"github.com/irsakit/irsakit/internal/test/testsize"
 )
 
-// stuckSource is a source that can get stuck: it does not return and ignores its context.
+// stuckSource is a source that can get stuck, so that it does not return and ignores its context.
 type stuckSource struct {
 	source
 	mu    sync.Mutex
@@ -50,8 +50,8 @@ func (s *stuckSource) getStuck() (release func()) {
 	}
 }
 
-// An outage of any kind and duration, with any number of callers, is logged with one line when
-// refreshes start to fail, one when callers start to get errors, and one after recovery.
+// An outage of any kind and duration, with any number of callers, is logged as three lines: when
+// refresh starts to fail, when callers start to get errors, and after recovery.
 func TestCacheLogsEachChangeDuringOutage(t *testing.T) {
 	for seed := range uint64(testsize.Choose(15, 60, 60)) {
 		t.Run(fmt.Sprintf("seed %d", seed), func(t *testing.T) {

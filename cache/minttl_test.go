@@ -141,7 +141,7 @@ func TestMinTTLWorksOnceLifetimeIsLongEnough(t *testing.T) {
 	})
 }
 
-func TestMinTTLServesUnexpiringCredentials(t *testing.T) {
+func TestMinTTLServesNonExpiringCredentials(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &source{lifetime: time.Hour}
 		c := newCache(t, aws.CredentialsProviderFunc(func(ctx context.Context) (aws.Credentials, error) {
@@ -155,7 +155,7 @@ func TestMinTTLServesUnexpiringCredentials(t *testing.T) {
 	})
 }
 
-func TestMinTTLIsErrorOnlyWhileCredentialsAreServed(t *testing.T) {
+func TestMinTTLReturnsErrMinTTLOnlyWhileServing(t *testing.T) {
 	for name, lifetimes := range map[string]int{"after an outage": 0, "after a pause without refreshes": 1} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -195,7 +195,7 @@ func TestMinTTLCountsFailedCallersAsUse(t *testing.T) {
 	})
 }
 
-// The source renews its credentials later than the view requires.
+// The source renews its credentials too late for the view.
 func TestMinTTLBacksOffUntilSourceRenews(t *testing.T) {
 	for name, key := range map[string]string{"the same credentials": "AK1", "others that expire sooner": "AK9"} {
 		t.Run(name, func(t *testing.T) {
@@ -249,7 +249,7 @@ func TestMinTTLWaitsForOneAttemptPerMinute(t *testing.T) {
 		_, err := view.Retrieve(t.Context())
 		require.ErrorIs(t, err, cache.ErrMinTTL)
 		s.mu.Lock()
-		s.early = time.Hour // it returns others from now on
+		s.early = time.Hour // returns new credentials from now on
 		s.mu.Unlock()
 		time.Sleep(time.Minute + time.Second)
 		start := time.Now()
@@ -258,7 +258,7 @@ func TestMinTTLWaitsForOneAttemptPerMinute(t *testing.T) {
 	})
 }
 
-func TestMinTTLWithoutEffectKeepsRefresh(t *testing.T) {
+func TestMinTTLKeepsRefreshThatIsEarlyEnough(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var with, without []time.Duration
 		for range 400 {

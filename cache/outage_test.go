@@ -19,7 +19,7 @@ import (
 )
 
 // retrieveEvery starts callers that each call Retrieve at the given pace. The returned function stops
-// them, and returns the times of failed calls.
+// them and returns the times of failed calls.
 func retrieveEvery(t *testing.T, c aws.CredentialsProvider, pace time.Duration, callers int) (stop func() []time.Time) {
 	var (
 		wg     sync.WaitGroup
@@ -67,8 +67,8 @@ func TestCacheServesStaleDuringOutage(t *testing.T) {
 	})
 }
 
-// requireSpacing checks that there are at most five attempts in ten seconds, and after the first ten
-// seconds at least four seconds between attempts.
+// requireSpacing checks that there are at most five attempts in ten seconds and, after the first ten
+// seconds, that attempts are at least four seconds apart.
 func requireSpacing(t *testing.T, calls []time.Duration) {
 	t.Helper()
 	for i, first := range calls {
@@ -85,7 +85,7 @@ func requireSpacing(t *testing.T, calls []time.Duration) {
 	}
 }
 
-// The last attempt starts just before the end of serving, and the attempts before it keep apart.
+// The last attempt starts just before the end of serving, and the earlier attempts are still spaced.
 func TestCacheSurvivesOutageUntilTwoSecondsBeforeEndOfServing(t *testing.T) {
 	for _, lifetime := range []time.Duration{20 * time.Second, time.Minute, time.Hour} {
 		for range testsize.Choose(6, 30, 30) {
@@ -148,7 +148,7 @@ func TestCacheShortensBackoffAtEndOfServing(t *testing.T) {
 	})
 }
 
-func TestCacheMakesNoAttemptsWithoutCallersAfterExpiry(t *testing.T) {
+func TestCacheRetriesOnlyOnDemandAfterExpiry(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &source{lifetime: time.Hour}
 		c := newCache(t, s)
@@ -235,7 +235,7 @@ func TestCacheSurvivesOutageUntilJustBeforeEndOfServing(t *testing.T) {
 	}
 }
 
-// Caches that start together differ in when they stop serving, and so in their last attempts.
+// Caches that start together stop serving at different times, so their last attempts are spread as well.
 func TestCacheSpreadsLastAttempts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const pods = 500

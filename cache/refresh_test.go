@@ -95,7 +95,7 @@ func TestCacheWakeRetriesImmediatelyAfterFailure(t *testing.T) {
 		c := newCache(t, s)
 		c.Wake() // nothing has failed yet
 		retrieve(t, c)
-		c.Wake() // still nothing has failed
+		c.Wake() // nothing has failed yet
 		synctest.Wait()
 		require.Equal(t, 1, s.count())
 
@@ -143,7 +143,7 @@ func TestCacheWakeInLoopIsSpaced(t *testing.T) {
 	})
 }
 
-// An attempt that waits for the Limiter starts when it has acquired its slot.
+// An attempt that waits for the Limiter starts when it acquires its slot.
 func TestRefreshSpacingStartsWhenSlotIsAcquired(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		limiter := cache.NewLimiter(1)
@@ -162,8 +162,8 @@ func TestRefreshSpacingStartsWhenSlotIsAcquired(t *testing.T) {
 	})
 }
 
-// An attempt that waits for the Limiter can also start in the slot of an attempt whose source calls its Cache.
-func TestRefreshIsSpacedFromSharingSlot(t *testing.T) {
+// A queued attempt can also start in the slot of an attempt whose source calls its Cache.
+func TestRefreshSpacingStartsWhenSlotIsShared(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		limited := withLimiter(cache.NewLimiter(1))
 		s := &source{lifetime: time.Hour}
@@ -181,7 +181,7 @@ func TestRefreshIsSpacedFromSharingSlot(t *testing.T) {
 	})
 }
 
-// requests are the methods that wait for an attempt that they request.
+// requests are the methods that request an attempt and wait for it.
 var requests = map[string]func(context.Context, *cache.Cache) error{
 	"Refresh": func(ctx context.Context, c *cache.Cache) error { return c.Refresh(ctx) },
 	"Replace": func(ctx context.Context, c *cache.Cache) error {
@@ -211,7 +211,7 @@ func TestLimiterReusesSlotForNestedRequests(t *testing.T) {
 	}
 }
 
-func TestLimiterPrefersRequestsThatWait(t *testing.T) {
+func TestLimiterPrefersWaitingRequests(t *testing.T) {
 	for name, request := range requests {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

@@ -12,19 +12,19 @@ import (
 	"github.com/irsakit/irsakit/internal/slots"
 )
 
-// maxWithdrawn is how many withdrawn access key IDs are remembered.
+// maxWithdrawn is the number of withdrawn access key IDs to remember.
 const maxWithdrawn = 16
 
-// Invalidate withdraws credentials from all callers. They are not served again, even if the source
-// returns them later, and an attempt to replace them starts. Use Invalidate when credentials must
-// no longer be used, for example after the role's sessions were revoked. If a single service
-// rejected them, use [Cache.Replace]. Invalidate compares access key IDs, so it keeps newer
-// credentials and the result of a running attempt. The last 16 keys are remembered, whether they
-// were served or not.
+// Invalidate withdraws credentials from all callers and starts an attempt to replace them. They
+// are not served again, even if the source returns them later. Use Invalidate when credentials
+// must no longer be used, for example after the role's sessions were revoked. If only a single
+// service rejected them, use [Cache.Replace] instead. Invalidate compares access key IDs, so newer
+// credentials and the result of a running attempt are kept. The last 16 keys are remembered,
+// whether or not they were served.
 //
 // However often it is called, Invalidate starts at most one attempt a minute. Until an attempt
-// succeeds, Retrieve returns an [*Error] that wraps [ErrRejected] and contains the time of the next
-// attempt. Invalidate does not block.
+// succeeds, Retrieve returns an [*Error] that wraps [ErrRejected] and includes the time of the
+// next attempt. Invalidate does not block.
 func (c *Cache) Invalidate(rejected aws.Credentials) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -32,7 +32,7 @@ func (c *Cache) Invalidate(rejected aws.Credentials) {
 	if key != "" && !slices.Contains(keys, key) {
 		c.scheduler.withdrawn = append(keys[max(len(keys)+1-maxWithdrawn, 0):], key)
 	}
-	if key == "" || key != s.creds.AccessKeyID { // it is served no more, or the Cache is closed
+	if key == "" || key != s.creds.AccessKeyID { // no longer served, or the Cache is closed
 		return
 	}
 	c.scheduler.demand = true
@@ -42,17 +42,17 @@ func (c *Cache) Invalidate(rejected aws.Credentials) {
 }
 
 // Replace starts an attempt to replace credentials that a service rejected. It waits until the
-// attempt completes or ctx is done, for at most Options.AttemptTimeout. Other callers are served
-// the rejected credentials until an attempt succeeds. Replace returns nil once the Cache has
-// credentials other than rejected, immediately if it already has. If ctx has already ended,
-// Replace starts the attempt without waiting.
+// attempt completes or ctx is done, but no longer than Options.AttemptTimeout. Other callers are
+// served the rejected credentials until an attempt succeeds. Replace returns nil once the Cache
+// has credentials other than rejected, which may be immediately. If ctx is already done, Replace
+// starts the attempt without waiting.
 //
-// An attempt starts only if the rejected credentials were received at least minAge ago, and no
-// other call of Replace started one within minAge. Otherwise, or if the source returns the same
-// credentials again, Replace returns [ErrRejected]. After a failed attempt, no attempt starts before
-// it is due, and Replace returns the [*Error] of the failed one. New credentials that expire before
-// the rejected ones are used only if they live for at least a minute. Replace compares access key
-// IDs, like [Cache.Invalidate].
+// An attempt starts only if the rejected credentials were received at least minAge ago, and
+// Replace has not started another attempt within minAge. Otherwise, or if the source returns the
+// same credentials again, Replace returns [ErrRejected]. After a failed attempt, the next one does
+// not start until it is due, and Replace returns the [*Error] of the failed attempt. New
+// credentials that expire before the rejected ones are used only if they live for at least a
+// minute. Like [Cache.Invalidate], Replace compares access key IDs.
 func (c *Cache) Replace(ctx context.Context, rejected aws.Credentials, minAge time.Duration) error {
 	limit := time.NewTimer(c.opts.AttemptTimeout)
 	defer limit.Stop()
@@ -70,8 +70,8 @@ func (c *Cache) Replace(ctx context.Context, rejected aws.Credentials, minAge ti
 	return nil
 }
 
-// requestReplacement requests an attempt to replace rejected credentials and returns its number. It
-// returns 0 and the result of Replace if there is none to wait for.
+// requestReplacement requests an attempt to replace rejected credentials and returns its number. If
+// there is no attempt to wait for, it returns 0 and the result of Replace.
 func (c *Cache) requestReplacement(rejected aws.Credentials, minAge time.Duration, caller *slots.Ticket, mustWait bool) (target int, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -96,12 +96,12 @@ func (c *Cache) requestReplacement(rejected aws.Credentials, minAge time.Duratio
 	case s.failures > 0:
 		return 0, err
 	default:
-		return target + 1, err // it starts within a second: see reasons.spacedUntil
+		return target + 1, err // starts within a second (see reasons.spacedUntil)
 	}
 }
 
-// await waits until the attempt with the given number completes, and returns its error. It demands that
-// attempt, but does not wait for an abandoned one.
+// await waits until the attempt with the given number completes, and returns its error. Waiting
+// counts as demand for that attempt. It does not wait for an abandoned attempt.
 func (c *Cache) await(ctx context.Context, number int, limit <-chan time.Time) error {
 	caller, mustWait := c.callerTicket(ctx), ctx.Err() == nil // outside c.mu, because ctx is user code
 	for {

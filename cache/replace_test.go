@@ -14,7 +14,7 @@ import (
 	"github.com/irsakit/irsakit/cache"
 )
 
-// endedContext returns a context that has ended: Replace then starts an attempt without waiting.
+// endedContext returns a context that is done, so that Replace starts an attempt without waiting.
 func endedContext() context.Context {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
@@ -66,7 +66,7 @@ func TestReplaceStartsOneAttemptPerMinAge(t *testing.T) {
 	})
 }
 
-// Neither an outage nor a rejection makes the Cache withhold valid credentials.
+// The Cache serves valid credentials even if they were rejected and the source fails.
 func TestReplaceDuringOutageKeepsCredentials(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &source{lifetime: time.Hour, delay: 100 * time.Millisecond}
@@ -140,7 +140,7 @@ func TestReplaceWithEndedContextDoesNotWait(t *testing.T) {
 	})
 }
 
-// The attempt starts one second after the previous one. Replace also waits for that.
+// The attempt starts one second after the previous one. Replace waits for that, too.
 func TestReplaceWaitsForSpacedAttempt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &cachingSource{lifetime: time.Hour}
@@ -148,7 +148,7 @@ func TestReplaceWaitsForSpacedAttempt(t *testing.T) {
 		first := retrieve(t, c)
 		time.Sleep(10 * time.Minute)
 		require.NoError(t, c.Refresh(t.Context())) // the same credentials
-		s.early = time.Hour                        // it returns others from now on
+		s.early = time.Hour                        // returns new credentials from now on
 		time.Sleep(300 * time.Millisecond)
 		start := time.Now()
 		require.NoError(t, c.Replace(t.Context(), first, time.Minute))
@@ -157,8 +157,8 @@ func TestReplaceWaitsForSpacedAttempt(t *testing.T) {
 	})
 }
 
-// The credentials that replace rejected ones may expire sooner, also if the first attempt fails.
-func TestReplaceUsesShorterCredentialsAfterFailure(t *testing.T) {
+// The credentials that replace rejected ones may expire sooner, even if the first attempt fails.
+func TestReplaceUsesShorterLivedCredentialsAfterFailure(t *testing.T) {
 	for name, late := range map[string]bool{"an error": false, "a timeout": true} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

@@ -15,19 +15,20 @@ import (
 	"github.com/irsakit/irsakit/internal/slots"
 )
 
-// Retrieve returns valid credentials. While the Cache has them, Retrieve returns immediately,
-// without I/O or allocation, even if ctx has ended.
+// Retrieve returns valid credentials. If the Cache has them, Retrieve returns immediately,
+// without I/O or allocation, even if ctx is done.
 //
-// Without valid credentials, Retrieve waits for the running attempt, or starts one, until ctx is
-// done. An attempt continues for other callers when ctx ends. After a failed attempt, Retrieve
-// immediately returns an [*Error] until the next attempt is due. There is one exception: if the
-// Cache has never had credentials, callers keep waiting through the first two failures, unless
-// these are permanent. The backoff after them is about 0.2 s and 1 s; an attempt that hangs takes
-// up to its timeout. After Close, Retrieve returns [ErrClosed].
+// Otherwise, Retrieve joins the running attempt or starts one, and waits for it until ctx is
+// done. The attempt continues for other callers after ctx is done. After a failed attempt,
+// Retrieve immediately returns an [*Error] until the next attempt is due. There is one
+// exception: if the Cache has never had credentials, callers keep waiting through the first two
+// failures, unless they are permanent. The backoff after these failures is about 0.2 s and 1 s;
+// an attempt that hangs takes up to its timeout. After Close, Retrieve returns [ErrClosed].
 //
-// The Expires field of the returned credentials is the time at which the Cache stops serving them. The
-// margin before the actual expiry is random, 8 to 10 s, or 0.8 to 1% of a lifetime below 1000 s. It is
-// one second after the source has returned the same credentials again.
+// The Expires field of the returned credentials is when the Cache stops serving them, shortly
+// before they actually expire. The margin is random: 8 to 10 s, or 0.8 to 1% of the lifetime if
+// the lifetime is below 1000 s. Once the source has returned the same credentials again, the
+// margin is one second.
 func (c *Cache) Retrieve(ctx context.Context) (creds aws.Credentials, err error) {
 	if c.TryRetrieve(&creds) {
 		return creds, nil
@@ -36,8 +37,8 @@ func (c *Cache) Retrieve(ctx context.Context) (creds aws.Credentials, err error)
 }
 
 // TryRetrieve stores valid credentials in creds and reports whether there were any. It never
-// waits for an attempt. It starts a refresh that is due, but starts no attempt if the Cache has no
-// valid credentials. It leaves creds unchanged if it returns false.
+// waits for an attempt. It starts a refresh if one is due, but does not start an attempt if the
+// Cache has no valid credentials. If it returns false, creds is unchanged.
 func (c *Cache) TryRetrieve(creds *aws.Credentials) bool {
 	s := c.state.Load()
 	now := time.Now()
@@ -48,7 +49,8 @@ func (c *Cache) TryRetrieve(creds *aws.Credentials) bool {
 	return true
 }
 
-// tryRetrieveSlow is the slow path of TryRetrieve. It acquires the lock only if there are credentials.
+// tryRetrieveSlow is the slow path of TryRetrieve. It acquires the lock only if there are valid
+// credentials.
 func (c *Cache) tryRetrieveSlow(creds *aws.Credentials) bool {
 	if !c.state.Load().serves(c.now(), 0) {
 		return false
@@ -63,8 +65,8 @@ func (c *Cache) tryRetrieveSlow(creds *aws.Credentials) bool {
 	return true
 }
 
-// wait is the slow path of Retrieve. It starts an attempt, or waits for one, until there are
-// credentials with minTTL left. It returns them or an error.
+// wait is the slow path of Retrieve. It joins or starts attempts until there are credentials
+// with at least minTTL remaining, and returns them or an error.
 func (c *Cache) wait(ctx context.Context, minTTL time.Duration) (aws.Credentials, error) {
 	caller := c.callerTicket(ctx)
 	creds, changed, err := c.join(caller, minTTL, false)
@@ -87,8 +89,8 @@ func (c *Cache) wait(ctx context.Context, minTTL time.Duration) (aws.Credentials
 	return creds, err
 }
 
-// contextEnded returns the error for a caller whose context ended while it waited. The methods of
-// the context and of the errors are user code, so they run without c.mu.
+// contextEnded returns the error for a caller whose context ended while it was waiting. The
+// methods of the context and the errors are user code, so they are called without holding c.mu.
 func (c *Cache) contextEnded(ctx context.Context) error {
 	if !errors.Is(ctx.Err(), context.Canceled) {
 		c.errorCount.Add(1)
@@ -103,7 +105,7 @@ func (c *Cache) contextEnded(ctx context.Context) error {
 	return s.contextError(ctx)
 }
 
-// contextError returns the error for a caller whose context ended while it waited.
+// contextError returns the error for a caller whose context ended while it was waiting.
 func (s *snapshot) contextError(ctx context.Context) error {
 	err := ctx.Err()
 	if cause := context.Cause(ctx); !errors.Is(cause, err) {
@@ -115,14 +117,14 @@ func (s *snapshot) contextError(ctx context.Context) error {
 	return fmt.Errorf("cache: waiting for credentials: %w", err)
 }
 
-// repeatSpacing is the minimum time between two attempts that views request while the source only
-// repeats its credentials.
+// repeatSpacing is the minimum time between attempts requested by views while the source does not
+// renew its credentials.
 const repeatSpacing = time.Minute
 
-// join returns credentials with minTTL left, an error, or a channel that is closed when the state
-// changes. If necessary it starts or schedules an attempt. caller is the ticket of the attempt whose
-// source called Retrieve, or nil. If waited is true, the caller has already waited for an attempt, and
-// gets its error instead of waiting for another one.
+// join returns credentials with at least minTTL remaining, an error, or a channel that is closed when
+// the state changes. It starts or schedules an attempt as needed. caller is the ticket of the attempt
+// whose source called Retrieve, or nil. If waited is true, the caller has already waited for an
+// attempt, and gets its error rather than waiting for another.
 func (c *Cache) join(caller *slots.Ticket, minTTL time.Duration, waited bool) (aws.Credentials, <-chan struct{}, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -157,19 +159,20 @@ func (c *Cache) join(caller *slots.Ticket, minTTL time.Duration, waited bool) (a
 	}
 }
 
-// MinTTL returns a view of the Cache: a provider of the same credentials that returns them only if
-// at least d remains until Expires. Use it to sign presigned URLs and EKS tokens, which expire
-// with the credentials.
+// MinTTL returns a view of the Cache: a provider of the same credentials that returns them only
+// if at least d remains until Expires. Use it for presigned URLs and EKS tokens, which expire
+// with the credentials that signed them.
 //
-// The Cache refreshes early enough that callers of the view do not wait. If less than d remains,
-// the view's Retrieve waits for a refresh as with an empty Cache: callers share one attempt, and
-// after a failure the next one starts when it is due. If the source returns the same credentials
-// again, or others that expire sooner, Retrieve returns an error that wraps [ErrMinTTL]. Callers
-// then start at most one attempt a minute, until the source renews its credentials.
+// The Cache refreshes early enough that callers of the view do not have to wait. If less than d
+// remains, the view's Retrieve waits for a refresh, as with an empty Cache: callers share one
+// attempt, and after a failure the next one starts when it is due. If the source returns the
+// same credentials again, or credentials that expire sooner, Retrieve returns an error that
+// wraps [ErrMinTTL]. After that, callers start at most one attempt a minute until the source
+// renews its credentials.
 //
-// A d above 60% of the lifetime of the credentials cannot be satisfied. While such credentials are
-// served, Retrieve returns an error that wraps [ErrMinTTL] without a further attempt. A negative d
-// counts as 0, and others are rounded up to whole seconds.
+// A d above 60% of the credential lifetime cannot be satisfied. While such credentials are
+// served, Retrieve returns an error that wraps [ErrMinTTL] without requesting an attempt. A
+// negative d is treated as 0; otherwise d is rounded up to whole seconds.
 //
 // The view keeps the Cache reachable, so background refresh continues until Close. It is safe
 // for concurrent use.

@@ -15,8 +15,8 @@ import (
 	"github.com/irsakit/irsakit/internal/test/testsize"
 )
 
-// cfg.Credentials of config.LoadDefaultConfig is the SDK's own cache. Only a scheduled refresh
-// invalidates it.
+// The cfg.Credentials returned by config.LoadDefaultConfig is the SDK's own cache. Only a scheduled
+// refresh invalidates it.
 func TestCacheWithSDKCacheSurvivesOutage(t *testing.T) {
 	for outage := range testsize.Choose(4, 12, 20) { // minutes into the hour
 		begin := time.Duration(outage*60/testsize.Choose(4, 12, 20)) * time.Minute
@@ -44,7 +44,7 @@ func TestCacheWithSDKCacheSurvivesOutage(t *testing.T) {
 				}
 				assert.LessOrEqual(t, float64(s.count()), 1.7*float64(hours)+60, "including the attempts during the outage")
 				require.NoError(t, c.Close())
-				time.Sleep(s.delay) // a call of the SDK's cache does not end with its context
+				time.Sleep(s.delay) // a call to the SDK's cache does not end with its context
 			})
 		})
 	}

@@ -60,7 +60,7 @@ func TestRetrieveReturnsSameErrorUntilNextAttempt(t *testing.T) {
 	})
 }
 
-// A source can return the same expired credentials again and again, such as the content of a file.
+// A source can return the same expired credentials repeatedly, for example from a file.
 func TestErrorTextDoesNotChangeBetweenAttempts(t *testing.T) {
 	for name, expires := range map[string]func(start time.Time, attempt int32) time.Time{
 		"expired": func(start time.Time, _ int32) time.Time { return start.Add(-time.Hour) },

@@ -10,8 +10,8 @@ import (
 	"github.com/irsakit/irsakit/internal/schedule"
 )
 
-// phase is the part of the state that does not depend on the time. Whether obtained
-// credentials are fresh, stale or expired depends on the clocks.
+// phase is the part of the state that is independent of time. Whether obtained credentials
+// are fresh, stale or expired depends on the clocks.
 type phase uint8
 
 const (
@@ -21,29 +21,28 @@ const (
 	closed                 // the Cache is closed
 )
 
-// forever is the lifetime of credentials that do not expire.
+// forever is the lifetime used for credentials that never expire.
 const forever time.Duration = math.MaxInt64
 
-// snapshot is the complete state that callers can see. It is immutable: each change stores a new
+// snapshot is the complete state visible to callers. It is immutable: each change stores a new
 // snapshot. Moments that do not apply are [schedule.Never].
 type snapshot struct {
 	// When the fast path ends on each clock, in a form that is cheap to compare.
 	fastWall    int64     // Unix nanoseconds
-	fastElapsed time.Time // its monotonic reading is used
+	fastElapsed time.Time // compared by its monotonic reading
 
 	creds aws.Credentials
 	due   schedule.Moment // when a Retrieve may start the next attempt
 
-	// The newest credentials. All but until and refreshAt keep their values after
-	// withdrawal.
+	// The newest credentials. After withdrawal, all fields but until and refreshAt keep their values.
 	received      schedule.Moment
 	lifetime      time.Duration
-	until         schedule.Moment // end of serving; zero without credentials to serve
+	until         schedule.Moment // end of serving; zero if there are no credentials to serve
 	refreshAt     schedule.Moment // scheduled refresh
 	refreshJitter float64         // random number that determines refreshAt
-	sourceExpires int64           // expiry as the source returned it, in Unix nanoseconds
+	sourceExpires int64           // expiry returned by the source, in Unix nanoseconds
 
-	failures int // number of attempts since the last success, which all failed
+	failures int // number of failed attempts since the last success
 
 	// failure is the error that callers get while there are no valid credentials. Its Err is the
 	// error of the last attempt if failures > 0, otherwise ErrRejected. It is nil if there is no
@@ -62,8 +61,8 @@ func newSnapshot(p phase) *snapshot {
 	return &snapshot{phase: p, due: never, received: never, refreshAt: never}
 }
 
-// maxFastPath bounds fastElapsed, because time.Time cannot represent every int64
-// of nanoseconds.
+// maxFastPath bounds fastElapsed, because a time.Time cannot represent every int64 number of
+// nanoseconds.
 const maxFastPath = 100 * 365 * 24 * time.Hour
 
 // store makes s the current state.
@@ -77,7 +76,7 @@ func (c *Cache) store(s *snapshot) {
 }
 
 // obtain returns the state after the source returned creds, or an error if they are unusable. random
-// returns random numbers in [0, 1), for the margin and the refresh.
+// returns random numbers in [0, 1) for the margin and the time of the refresh.
 func obtain(creds aws.Credentials, now schedule.Moment, random func() float64) (*snapshot, error) {
 	switch {
 	case !creds.HasKeys():
@@ -106,24 +105,24 @@ func (s *snapshot) contains(creds aws.Credentials) bool {
 		creds.Expires.UnixNano() == s.sourceExpires
 }
 
-// expiry returns when the credentials expire, which is later than the end of serving by the margin.
+// expiry returns when the credentials expire. Serving ends earlier, by the margin.
 func (s *snapshot) expiry() schedule.Moment { return s.received.Add(s.lifetime) }
 
-// rounding is the tolerance for comparing the expiries of two sessions with the same duration. STS
-// and its Date header have a resolution of one second.
+// rounding is the tolerance for comparing the expiries of two sessions with the same duration.
+// Expirations and Date headers from STS have a resolution of one second.
 const rounding = 2 * time.Second
 
-// expiresBefore reports whether the credentials of s expire before those of other, which are still
+// expiresBefore reports whether the credentials of s expire before those of other, and other is still
 // served.
 func (s *snapshot) expiresBefore(other *snapshot, now schedule.Moment) bool {
 	return s.creds.CanExpire && other.creds.CanExpire && other.serves(now, 0) &&
 		s.expiry().Until(now)+rounding < other.expiry().Until(now)
 }
 
-// withRepeated returns the state after the source returned the credentials of s again, or others that
-// expire sooner. If they are the same, serving ends one second before they expire, because the source
-// has none that last longer. The next attempt is scheduled by the expiry if they are the same, otherwise
-// by the end of serving, and earlier by the minimum TTL of views.
+// withRepeated returns the state after the source returned the credentials of s again, or credentials
+// that expire sooner. If they are the same, serving ends one second before they expire, because the
+// source has nothing that lasts longer. The next attempt is scheduled relative to the expiry if they
+// are the same, otherwise relative to the end of serving. The minimum TTL of views moves it earlier.
 func (s *snapshot) withRepeated(creds aws.Credentials, now schedule.Moment, views schedule.MinTTLs) *snapshot {
 	next := *s
 	next.failures, next.failure, next.permanent, next.due = 0, nil, false, schedule.Never()
@@ -138,12 +137,12 @@ func (s *snapshot) withRepeated(creds aws.Credentials, now schedule.Moment, view
 	return &next
 }
 
-// sdkCacheMinTTL is the minimum TTL for credentials from the SDK's own cache. They are refreshed at
-// most 44 minutes into an hour and so outlast an outage of 15 minutes.
+// sdkCacheMinTTL is the minimum TTL for credentials from the SDK's own cache. With a lifetime of an
+// hour, they are refreshed after at most 44 minutes, and so outlast an outage of 15 minutes.
 const sdkCacheMinTTL = 11 * time.Minute
 
-// refreshAt returns the time of the scheduled refresh of credentials, early enough for the minimum
-// TTLs of all views. c.mu must be held.
+// refreshAt returns when to refresh the credentials of s, early enough for the minimum TTLs of all
+// views. c.mu must be held.
 func (c *Cache) refreshAt(s *snapshot) schedule.Moment {
 	if !s.creds.CanExpire {
 		return schedule.Never()
@@ -173,12 +172,12 @@ func (s *snapshot) setFailure(err error) {
 	s.failure = &Error{Err: err, Failures: s.failures, NextAttempt: s.due.Time()}
 }
 
-// asWithdrawn returns the state after credentials were withdrawn before their expiry.
+// asWithdrawn returns the state after the credentials were withdrawn before they expired.
 func (s *snapshot) asWithdrawn() *snapshot {
 	next := *s
 	next.phase, next.creds = withdrawn, aws.Credentials{}
 	next.until, next.refreshAt = schedule.Moment{}, schedule.Never()
-	next.repeated = false // the next attempt must not wait until the source renews the withdrawn ones
+	next.repeated = false // the next attempt must not wait for the source to renew the withdrawn credentials
 	if next.failure == nil {
 		next.setFailure(ErrRejected)
 	}
@@ -194,7 +193,7 @@ func (c *Cache) storeDue(due schedule.Moment) {
 	}
 }
 
-// setDue sets the moment at which the next attempt is due, before s is stored.
+// setDue sets when the next attempt is due. It must be called before s is stored.
 func (s *snapshot) setDue(due schedule.Moment) {
 	s.due = due
 	if s.failure != nil {
@@ -202,8 +201,8 @@ func (s *snapshot) setDue(due schedule.Moment) {
 	}
 }
 
-// serves reports whether there are credentials to serve for at least minTTL after now, whose lifetime
-// is long enough for minTTL.
+// serves reports whether there are credentials to serve for at least minTTL after now, with a
+// lifetime that is long enough for minTTL.
 func (s *snapshot) serves(now schedule.Moment, minTTL time.Duration) bool {
 	return !s.until.Add(-minTTL).Reached(now) && minTTL <= schedule.MaxMinTTL(s.lifetime)
 }

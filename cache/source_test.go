@@ -10,15 +10,15 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 )
 
-// source is a scripted provider. It records its calls. Its keys are numbered by them: AK1, AK2 and
+// source is a scripted provider that records its calls. Its keys are numbered by call: AK1, AK2 and
 // so on.
 type source struct {
 	lifetime time.Duration
 	delay    time.Duration // duration of each call, unless its context ends first
 
 	mu    sync.Mutex
-	err   error // the error that it returns, if not nil
-	hung  bool  // it returns only when its context ends
+	err   error // the error to return, or nil
+	hung  bool  // returns only when its context ends
 	calls []time.Time
 }
 

@@ -73,7 +73,7 @@ func (w *world) repair() {
 		limit = schedule.RejectionSpacing
 	}
 	if w.wrapped {
-		limit += hangLimit // until the running call returns
+		limit += hangLimit // until the running call has returned
 	}
 	start := time.Now()
 	for {

@@ -61,7 +61,7 @@ func (w *world) awaitReplacement(rejected aws.Credentials, patience time.Duratio
 	}
 }
 
-// rejectOlder rejects a key that is not served any more. That must not start an attempt.
+// rejectOlder rejects a key that is no longer served, which must not start an attempt.
 func (w *world) rejectOlder() {
 	served := w.cache.state.Load().creds.AccessKeyID
 	w.mu.Lock()

@@ -17,8 +17,8 @@ import (
 const (
 	works = iota
 	fails
-	hangs  // it returns when its context ends
-	isLate // it takes seconds
+	hangs  // returns when its context ends
+	isLate // takes seconds
 	modes
 )
 
@@ -26,7 +26,7 @@ const (
 const (
 	renews   = iota // new credentials
 	caches          // the same credentials until some time before they expire
-	shortens        // credentials with a much shorter lifetime than most
+	shortens        // credentials with a much shorter lifetime than usual
 	phases
 )
 
@@ -43,8 +43,8 @@ type grant struct {
 	again    bool            // the Cache has received them more than once
 }
 
-// margins returns the minimum and maximum time before the expiry at which the Cache stops serving
-// the credentials.
+// margins returns the minimum and maximum time before expiry at which the Cache stops serving the
+// credentials.
 func (g *grant) margins() (least, most time.Duration) {
 	if g.again {
 		return time.Second, time.Second
@@ -63,7 +63,7 @@ func (w *world) setMode(mode int) {
 	w.mode = mode
 }
 
-// changePhase changes what the source returns. Inside the SDK's own cache it always renews.
+// changePhase changes what the source returns. Inside the SDK's own cache, the source always renews.
 func (w *world) changePhase() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -152,7 +152,7 @@ func (w *world) choose() string {
 }
 
 // mayRepeat reports whether a caching source may return g again. The Cache computes the expiry of
-// credentials that it does not have from the wall clock, so they must not be older than a step. It
+// credentials that it does not already have from the wall clock, so g must not predate a step, and it
 // does not remember withdrawn keys forever. w.mu must be held.
 func (w *world) mayRepeat(g *grant, now schedule.Moment) bool {
 	left := time.Duration(g.end.Wall - now.Wall)
@@ -167,8 +167,8 @@ func (w *world) usable(key string) bool {
 	return !slices.Contains(w.withdrawn, key) && (long || key == w.served)
 }
 
-// receive records what the Cache serves after the source returned key. It keeps credentials that
-// live longer unless they were rejected. w.mu must be held.
+// receive records what the Cache serves after the source returned key. The Cache keeps credentials
+// that live longer unless they were rejected. w.mu must be held.
 func (w *world) receive(key string, rejected bool) {
 	now, next, old := w.cache.now(), w.grants[key], w.grants[w.served]
 	switch {

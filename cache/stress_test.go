@@ -60,8 +60,8 @@ type world struct {
 	grants    map[string]*grant // by access key ID
 	cached    string            // key that a caching source returns again
 	served    string            // key that the Cache serves; "" if none or uncertain
-	withdrawn []string          // keys passed to Invalidate, the newest last
-	lastGood  *schedule.Moment  // start of the last source call, if that returned usable credentials
+	withdrawn []string          // keys passed to Invalidate, newest last
+	lastGood  *schedule.Moment  // start of the last source call, if it returned usable credentials
 	rejected  *schedule.Moment  // start of the last attempt after a rejection
 }
 
@@ -101,7 +101,7 @@ func (w *world) day() {
 	w.close()
 }
 
-// act performs a random action, or none.
+// act performs a random action, or does nothing.
 func (w *world) act() {
 	switch w.random.IntN(50) {
 	case 0, 1, 2:
@@ -138,8 +138,8 @@ func canceled(t *testing.T) context.Context {
 	return ctx
 }
 
-// step makes the clocks of the Cache jump, so granted credentials expire that much sooner. It does
-// nothing inside the SDK's own cache, whose clock it cannot step.
+// step makes the clocks of the Cache jump, so granted credentials expire that much sooner. It is a
+// no-op inside the SDK's own cache, whose clock cannot be stepped.
 func (w *world) step(wall, elapsed time.Duration) {
 	if w.wrapped {
 		return

@@ -17,7 +17,7 @@ import (
 	"github.com/irsakit/irsakit/cache"
 )
 
-func TestCacheContinuesAttemptOfCanceledCaller(t *testing.T) {
+func TestCacheContinuesAttemptAfterCallerIsCanceled(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &source{lifetime: time.Hour, delay: 5 * time.Second}
 		c := newCache(t, s)
@@ -42,7 +42,7 @@ func TestCacheContinuesAttemptOfCanceledCaller(t *testing.T) {
 	})
 }
 
-func TestCacheServesCanceledContext(t *testing.T) {
+func TestCacheServesCallerWithCanceledContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCache(t, &source{lifetime: time.Hour, delay: time.Second})
 		ctx, cancel := context.WithCancelCause(t.Context())
@@ -120,7 +120,7 @@ func TestCacheRetriesImmediatelyAfterLateFailure(t *testing.T) {
 	})
 }
 
-func TestCacheReturnsErrorAfterPanicOrExitInSource(t *testing.T) {
+func TestCacheReturnsErrorAfterPanicOrGoexitInSource(t *testing.T) {
 	for _, tt := range []struct {
 		name string
 		fail func()

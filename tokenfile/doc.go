@@ -2,7 +2,7 @@
 // the file that the kubelet writes into a pod and rotates at 80% of the token's
 // lifetime.
 //
-// A [Token] is the content of the file at one moment. Its [Claims] are unverified.
+// A [Token] is a snapshot of the content of the file. Its [Claims] are unverified.
 // [Read] reads the file once; [Watch] yields a Token each time the content changes.
 //
 //	package main
@@ -27,7 +27,7 @@
 //		}
 //	}
 //
-// The token is a secret: anyone who has it can assume the role. A Token is formatted as
-// a placeholder by every verb, logger and marshaler. Only [Token.Reveal] returns its
-// text.
+// The token is a secret: anyone who has it can assume the role. Every formatting verb,
+// logger and marshaler prints a placeholder. Only [Token.Reveal] returns the text of a
+// Token.
 package tokenfile

@@ -9,12 +9,12 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// A file can grow after its size was determined. The text read may then be half a token.
+// A file can grow after its size was determined, so the text read may be half a token.
 func TestReadTextRejectsGrowingFile(t *testing.T) {
 	for _, tt := range []struct {
 		name       string
 		size, then int64
-		want       string // the error; empty if there is none
+		want       string // the error, or empty
 	}{
 		{"a file system that reports no size", 0, 1000, ""},
 		{"it has become larger within the buffer", 10, minBuffer - 1, ""},

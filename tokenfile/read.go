@@ -13,30 +13,29 @@ import (
 )
 
 const (
-	// The kubelet swaps a symbolic link and then removes the directory that the
-	// link pointed to (pkg/volume/util/atomic_writer.go). A read between the two
-	// finds no file. Other writers truncate and rewrite the file, so a read may
-	// find half a token. Both states last milliseconds.
+	// The kubelet swaps a symbolic link and then removes the directory that the link
+	// pointed to (pkg/volume/util/atomic_writer.go). A read between the two finds no
+	// file. Other writers truncate and rewrite the file, so a read may find half a
+	// token. Both states last only milliseconds.
 	maxReads      = 4
 	retryInterval = 10 * time.Millisecond
 
-	// maxRead exceeds the size of any token with surrounding white space.
+	// maxRead exceeds the size of any token, including surrounding white space.
 	maxRead = 32 << 10
 
-	// maxGrowth is how many bytes longer a file may be than it was when it was opened.
+	// maxGrowth is how many bytes a file may grow after it is opened.
 	maxGrowth = 64
 )
 
-// Read reads the token in the file at path. It retries for about 30 ms while the
-// file is missing, empty or half written, because the kubelet completes a rotation
-// within that time. On a responsive file system, Read therefore blocks for about
-// 30 ms at most.
+// Read reads the token in the file at path. It retries for about 30 ms while the file
+// is missing, empty or half written, because the kubelet completes a rotation within
+// that time. On a responsive file system, Read therefore takes at most about 30 ms.
 //
 // The error wraps [ErrMalformed] if the file does not contain a token. If the file
 // cannot be read, the error wraps [fs.ErrNotExist], [fs.ErrPermission] or another
-// error of the operating system. Read accepts regular files of at most 32 KiB. For a
-// directory, a named pipe, a socket or a device it returns an error at once. Read is
-// safe for concurrent use.
+// operating system error. Read accepts regular files of at most 32 KiB. For a
+// directory, a named pipe, a socket or a device, it returns an error immediately. Read
+// is safe for concurrent use.
 func Read(path string) (Token, error) { return Reread(path, Token{}) }
 
 // Reread is like [Read], but returns previous if the file still contains it, so that
@@ -55,7 +54,7 @@ func Reread(path string, previous Token) (Token, error) {
 func readOnce(path string, previous Token) (Token, error) {
 	file, info, err := regularfile.Open(path)
 	if err != nil {
-		if _, other := jwt.Parse([]byte(path)); other == nil { // do not show it
+		if _, other := jwt.Parse([]byte(path)); other == nil { // keep the token out of the error
 			return Token{}, fmt.Errorf("tokenfile: the path is a token: %w", fs.ErrNotExist)
 		}
 		return Token{}, fmt.Errorf("tokenfile: %w", err)
@@ -75,14 +74,14 @@ func readOnce(path string, previous Token) (Token, error) {
 	return token, nil
 }
 
-// minBuffer is the minimum size of the buffer that a file is read into. Some file systems report a size
-// of 0, or an old one.
+// minBuffer is the minimum size of the read buffer. Some file systems report a size of 0, or an
+// outdated size.
 const minBuffer = 4 << 10
 
-// readText reads the file at path, which was reported to contain size bytes. It reads with a
-// single call, which returns all of a regular file: several calls could return parts of two
+// readText reads the file at path, whose reported size is size bytes. It reads with a single
+// call, which returns all of a regular file, because several calls could return parts of two
 // tokens if the file is rewritten in between. A file that has grown beyond the buffer is
-// malformed, and is never in memory as a whole.
+// malformed, and is never held in memory as a whole.
 func readText(file io.Reader, size int64, path string) ([]byte, error) {
 	text := make([]byte, max(min(size, maxRead-maxGrowth)+maxGrowth+1, minBuffer))
 	n, err := file.Read(text)

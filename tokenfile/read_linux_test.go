@@ -57,7 +57,7 @@ func TestReadReturnsErrPermission(t *testing.T) {
 	})
 }
 
-func TestReadReturnsErrorOfRead(t *testing.T) {
+func TestReadReturnsReadError(t *testing.T) {
 	const path = "/proc/self/mem" // a regular file; no memory is mapped at its first byte
 	token, err := tokenfile.Read(path)
 	require.ErrorIs(t, err, syscall.EIO)

@@ -89,7 +89,7 @@ func TestReadRejectsMalformedToken(t *testing.T) {
 				assert.Empty(t, token.Reveal())
 
 				if token, err = tokenfile.Parse(tt.text); strings.Contains(tt.want, "32768") {
-					return // Parse has no limit for surrounding white space
+					return // Parse does not limit surrounding white space
 				}
 				require.ErrorIs(t, err, tokenfile.ErrMalformed)
 				require.ErrorContains(t, err, tt.want)
@@ -141,7 +141,7 @@ func TestReadRetriesWhileFileIsRewritten(t *testing.T) {
 	raw := withClaims(kubernetes)
 	for _, tt := range []struct {
 		name    string
-		prepare func(t *testing.T, path string) // makes the state that Read finds first
+		prepare func(t *testing.T, path string) // creates the state that Read finds first
 	}{
 		{"that has truncated the file", func(t *testing.T, path string) { rewrite(t, path, "") }},
 		{"that has written half of it", func(t *testing.T, path string) { rewrite(t, path, raw[:len(raw)/2]) }},

@@ -23,7 +23,7 @@ import (
 
 const placeholder = "[web identity token redacted]"
 
-// traces returns each form in which eight consecutive bytes of text could be printed.
+// traces returns each form in which any eight consecutive bytes of text could be printed.
 func traces(text string) []string {
 	all := []string{base64.StdEncoding.EncodeToString([]byte(text))[:16]}
 	for i := 0; i+8 <= len(text); i++ {
@@ -36,7 +36,7 @@ func traces(text string) []string {
 	return all
 }
 
-// holders returns values that contain the token and that a program might print.
+// holders returns values that contain the token and might be printed by a program.
 func holders(token tokenfile.Token) map[string]any {
 	type public struct{ Token tokenfile.Token }
 	type private struct{ token tokenfile.Token }
@@ -137,8 +137,8 @@ func TestTokenPrintsPlaceholder(t *testing.T) {
 	assert.Equal(t, placeholder, fmt.Sprint(tokenfile.Token{}))
 }
 
-// A program can pass the content of a variable that contains the token instead of its path.
-func TestReadDoesNotPrintTokenInPlaceOfPath(t *testing.T) {
+// A program may mistakenly pass a variable that contains the token instead of its path.
+func TestReadHidesTokenPassedAsPath(t *testing.T) {
 	text := tokenFor("s")
 	_, err := tokenfile.Read(text)
 	require.ErrorIs(t, err, fs.ErrNotExist)

@@ -12,33 +12,33 @@ import (
 	"github.com/irsakit/irsakit/internal/jwt"
 )
 
-// The minimum and maximum size of a token in bytes, as documented for the parameter
-// WebIdentityToken in the AssumeRoleWithWebIdentity reference of the AWS STS API.
+// The minimum and maximum size of a token in bytes, as documented for the
+// WebIdentityToken parameter of AssumeRoleWithWebIdentity in the AWS STS API reference.
 const (
 	minSize = 4
 	maxSize = 20000
 )
 
-// ErrMalformed is returned for text that is not a web identity token: it is empty,
-// has a size that STS does not accept, or does not have the form of a signed JWT.
+// ErrMalformed is returned for text that is not a web identity token: text that
+// is empty, has a size that STS does not accept, or is not in the form of a signed JWT.
 var ErrMalformed = errors.New("not a web identity token")
 
 const redacted = "[web identity token redacted]"
 
-// Token is a web identity token that has the form of a signed JWT. It is not
-// verified. The zero Token is empty.
+// Token is a web identity token in the form of a signed JWT. It is not verified. The
+// zero Token is empty.
 //
 // A Token is immutable and safe for concurrent use. Formatting, logging or marshaling
 // it yields a placeholder.
 type Token struct {
 	// The fields are pointers because fmt does not call the methods of a Token in an
-	// unexported field of a struct. It prints the addresses instead.
+	// unexported struct field. It prints the addresses instead.
 	raw    *inverted
 	claims *Claims
 }
 
-// inverted is the text of a token with all bits inverted, so that packages that print values
-// by reflection, such as testify's diff, do not show it.
+// inverted is the text of a token with every bit inverted, to keep it out of reflection-based
+// printers such as testify's diffs.
 type inverted []byte
 
 // invert inverts text in place.
@@ -49,12 +49,12 @@ func invert(text []byte) inverted {
 	return text
 }
 
-// Claims contains the claims of a token. They are unverified: use them in messages
-// and for diagnosis, not for decisions. A claim that is missing or malformed is zero.
+// Claims contains the claims of a token. They are unverified: use them in messages and
+// for diagnosis, not for decisions. Missing or malformed claims are zero.
 //
-// RFC 7519 defines the registered claims. The Kubernetes documentation, "Managing
-// Service Accounts", section "Schema for service account private claims", defines
-// the others.
+// The registered claims are defined in RFC 7519, the others in the section "Schema for
+// service account private claims" of "Managing Service Accounts" in the Kubernetes
+// documentation.
 type Claims struct {
 	Issuer         string    // iss: the cluster's OIDC issuer
 	Subject        string    // sub: system:serviceaccount:<namespace>:<name>
@@ -67,15 +67,14 @@ type Claims struct {
 	Pod            string    // kubernetes.io: the pod's name, if the token is bound to a pod
 }
 
-// Parse returns the Token with the given text. Use it for a token that is not in a
-// file, such as one that the Kubernetes TokenRequest API returned. Parse trims
-// surrounding white space.
+// Parse parses the text of a token. Use it for a token that is not in a file, such as
+// one returned by the Kubernetes TokenRequest API. Surrounding white space is trimmed.
 //
 // The error wraps [ErrMalformed] if the text is not a signed JWT of 4 to 20,000
 // bytes.
 func Parse(text string) (Token, error) { return parse([]byte(text)) }
 
-// parse is like Parse. The Token keeps text, which the caller must not use afterward.
+// parse is like Parse, but the Token retains text, which the caller must not use afterward.
 func parse(text []byte) (Token, error) {
 	text = bytes.TrimSpace(text)
 	switch {
@@ -107,7 +106,7 @@ func (t Token) Reveal() string {
 	return text.String()
 }
 
-// hasText reports whether the token has the given text.
+// hasText reports whether text is the text of the token.
 func (t Token) hasText(text []byte) bool {
 	if t.raw == nil || len(*t.raw) != len(text) {
 		return false
@@ -136,7 +135,7 @@ func (t Token) String() string { return redacted }
 // GoString returns a placeholder.
 func (t Token) GoString() string { return redacted }
 
-// Format prints a placeholder, whatever the verb and its flags.
+// Format prints a placeholder, regardless of the verb and its flags.
 func (t Token) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, redacted) }
 
 // LogValue returns a placeholder.

@@ -14,12 +14,12 @@ import (
 
 func encode(text string) string { return base64.RawURLEncoding.EncodeToString([]byte(text)) }
 
-// withClaims returns a token with the claims.
+// withClaims returns a token with the given claims.
 func withClaims(claims string) string {
 	return encode(`{"alg":"RS256","kid":"0123"}`) + "." + encode(claims) + "." + encode("made by no key: "+claims)
 }
 
-// tokenFor returns a token with the subject.
+// tokenFor returns a token with the given subject.
 func tokenFor(subject string) string { return withClaims(`{"sub":"` + subject + `"}`) }
 
 // sized returns a token of size bytes.
@@ -45,7 +45,7 @@ func requireSilent(t *testing.T, err error, text string) {
 	}
 }
 
-// kubernetes is the claims of a token as Kubernetes 1.37 writes them.
+// kubernetes contains the claims of a token issued by Kubernetes 1.37.
 const kubernetes = `{
 	"aud": ["sts.amazonaws.com"],
 	"exp": 1767312000,
@@ -62,7 +62,7 @@ const kubernetes = `{
 	"sub": "system:serviceaccount:shop:cart"
 }`
 
-func TestClaimsOfKubernetesToken(t *testing.T) {
+func TestTokenClaimsFromKubernetes(t *testing.T) {
 	token, err := tokenfile.Parse(withClaims(kubernetes))
 	require.NoError(t, err)
 	assert.Equal(t, tokenfile.Claims{
@@ -78,7 +78,7 @@ func TestClaimsOfKubernetesToken(t *testing.T) {
 	}, token.Claims())
 }
 
-func TestClaimsOfUnexpectedTypeAreZero(t *testing.T) {
+func TestTokenClaimsOfUnexpectedTypeAreZero(t *testing.T) {
 	for _, tt := range []struct {
 		name, claims string
 		want         tokenfile.Claims
@@ -103,7 +103,7 @@ func TestClaimsOfUnexpectedTypeAreZero(t *testing.T) {
 	}
 }
 
-func TestClaimsReturnsCopy(t *testing.T) {
+func TestTokenClaimsReturnsCopy(t *testing.T) {
 	token, err := tokenfile.Parse(withClaims(`{"aud":["a","b"]}`))
 	require.NoError(t, err)
 	claims := token.Claims()

@@ -9,7 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// volume is a directory that has the layout of a projected volume: token is a link to
+// volume is a directory with the layout of a projected volume: token is a link to
 // ..data/token, and ..data is a link to the directory of the current payload.
 type volume struct{ dir string }
 

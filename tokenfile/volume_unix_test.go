@@ -17,8 +17,8 @@ import (
 	"github.com/irsakit/irsakit/tokenfile"
 )
 
-// numbered returns the nth token. Two tokens differ in their claims and signatures, and
-// consecutive ones in length, so that the test detects a mixture of two.
+// numbered returns the nth token. Tokens differ in their claims and signatures, and
+// consecutive tokens differ in length, so that the test detects a mixture of two.
 func numbered(n int) string {
 	number := fmt.Sprintf("%06d", n)
 	return withClaims(`{"sub":"` + number + `","pad":"` + strings.Repeat(number+"-", 80+n%50) + `"}`)
@@ -65,7 +65,7 @@ func TestReadSurvivesKubeletSwaps(t *testing.T) {
 	assert.GreaterOrEqual(t, reads.Load(), int64(500))
 }
 
-// The kubelet never writes in this way, but cp or a sidecar may.
+// The kubelet never writes this way, but cp or a sidecar may.
 func TestReadRarelyReturnsTornToken(t *testing.T) {
 	path := write(t, numbered(0))
 	var whole, torn, failed atomic.Int64

@@ -10,32 +10,32 @@ const defaultInterval = time.Minute
 
 // WatchOptions configures [Watch].
 type WatchOptions struct {
-	// Interval returns the time until the next poll. Watch calls it before it waits.
-	// If Interval is nil or returns 0 or less, the interval is one minute. The
-	// kubelet rotates a token at 80% of its lifetime, so the old token remains valid
-	// for two more minutes even with the minimum lifetime of 600 s.
+	// Interval returns the time until the next poll. Watch calls it before each wait.
+	// If Interval is nil or returns a non-positive duration, Watch polls every minute.
+	// The kubelet rotates a token at 80% of its lifetime, so even with the minimum
+	// lifetime of 600 s, the old token remains valid for two more minutes.
 	Interval func() time.Duration
 
-	// Known, if not the zero Token, is a token that the caller has already read from the
-	// file. Watch then behaves as if it had just yielded this token.
+	// Known is a token that the caller has already read from the file. If it is not the
+	// zero Token, Watch behaves as if it had just yielded Known.
 	Known Token
 
-	// Recheck, if not nil, makes Watch poll at once for each value received. Closing
-	// Recheck causes one poll.
+	// If Recheck is non-nil, Watch polls immediately each time a value is received.
+	// Closing Recheck causes one poll.
 	Recheck <-chan struct{}
 }
 
-// Watch yields the token in the file at path, and the new token each time the content
-// changes, until ctx is done or the loop ends. If the file cannot be read or
-// does not contain a token, Watch yields the error once and continues. After an
-// error, it yields the next token even if the token has not changed.
+// Watch yields the token in the file at path, then the new token each time the content
+// changes, until ctx is done or the loop ends. If the file cannot be read or does not
+// contain a token, Watch yields the error once and continues. After an error, it yields
+// the next token even if it is unchanged.
 //
-// Watch polls: each time, it opens the path and compares the content. A projected
-// volume replaces directories, so a watch on the file itself would stop receiving
-// events, and the number of inotify instances on a node is limited. A poll takes
-// about 10 µs.
+// Watch polls rather than using inotify. Each poll opens the path and compares the
+// content, which takes about 10 µs. A projected volume replaces directories, so a watch
+// on the file itself would stop receiving events, and the number of inotify instances
+// on a node is limited.
 //
-// Each loop over the result is an independent watch. It runs in the caller's
+// Each loop over the returned sequence is an independent watch. It runs in the caller's
 // goroutine and blocks between tokens.
 func Watch(ctx context.Context, path string, optFns ...func(*WatchOptions)) iter.Seq2[Token, error] {
 	var opts WatchOptions
@@ -44,7 +44,7 @@ func Watch(ctx context.Context, path string, optFns ...func(*WatchOptions)) iter
 	}
 	return func(yield func(Token, error) bool) {
 		opts := opts
-		last := opts.Known // empty after an error, so that it equals no token
+		last := opts.Known // empty after an error, so that it is never equal to a token
 		failing := false
 		if last != (Token{}) {
 			opts.wait(ctx)

@@ -17,7 +17,7 @@ import (
 
 func TestWatchStopsWhenLoopBreaks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		for _, path := range []string{write(t, tokenFor("first")), t.TempDir()} { // at a token, at an error
+		for _, path := range []string{write(t, tokenFor("first")), t.TempDir()} { // after a token, after an error
 			var got []result
 			for token, err := range tokenfile.Watch(t.Context(), path) {
 				got = append(got, result{token: token.Claims().Subject, err: err})
@@ -39,7 +39,7 @@ func TestWatchStopsWhenContextIsDone(t *testing.T) {
 			n++
 		}
 		assert.Equal(t, 90*time.Second, time.Since(start))
-		for _, err := range tokenfile.Watch(ctx, path) { // ctx is done already
+		for _, err := range tokenfile.Watch(ctx, path) { // ctx is already done
 			assert.NoError(t, err)
 			n++
 		}

@@ -14,7 +14,7 @@ import (
 	"github.com/irsakit/irsakit/tokenfile"
 )
 
-// result is one result of a watch and the time since the watch started.
+// result is a result of a watch and the time since the watch started.
 type result struct {
 	at    time.Duration
 	token string // the subject
@@ -50,7 +50,7 @@ func TestWatchYieldsTokenAndEachChange(t *testing.T) {
 		path := write(t, tokenFor("first"))
 		after(t, 90*time.Second, func() { rewrite(t, path, tokenFor("second")) })
 		after(t, 200*time.Second, func() { rewrite(t, path, tokenFor("third")) })
-		after(t, 210*time.Second, func() { rewrite(t, path, tokenFor("fourth")) }) // no poll has seen the third
+		after(t, 210*time.Second, func() { rewrite(t, path, tokenFor("fourth")) }) // the third was never polled
 		after(t, 310*time.Second, func() { rewrite(t, path, tokenFor("first")) })  // counts as a change
 		assert.Equal(t, []result{
 			{0, "first", nil},
@@ -100,7 +100,7 @@ func TestWatchSeesKubeletSwap(t *testing.T) {
 }
 
 func TestWatchYieldsErrorOnceThenToken(t *testing.T) {
-	const retries = 30 * time.Millisecond // the time that Read retries a bad file
+	const retries = 30 * time.Millisecond // how long Read retries a bad file
 	for _, tt := range []struct {
 		name    string
 		replace func(t *testing.T, path string)

@@ -1,4 +1,4 @@
-// Package awserror classifies errors of the AWS SDK.
+// Package awserror classifies errors from the AWS SDK.
 package awserror
 
 import (
@@ -15,8 +15,9 @@ import (
 	"github.com/irsakit/irsakit/internal/schedule"
 )
 
-// Is reports whether code is one of codes, which have no suffix "Exception". AWS uses most codes with and
-// without it, depending on the service and the protocol. A gateway that indents XML adds white space.
+// Is reports whether code is one of codes, which must not have the suffix "Exception". It ignores
+// this suffix in code, because AWS uses most codes both with and without it, depending on the service
+// and protocol. It also ignores surrounding white space, which gateways that indent XML add.
 func Is(code string, codes ...string) bool {
 	return slices.Contains(codes, strings.TrimSuffix(strings.TrimSpace(code), suffix))
 }
@@ -30,7 +31,7 @@ func InvalidKeyCodes() []string {
 	return []string{"ExpiredToken", "InvalidClientTokenId", "UnrecognizedClient", "InvalidAccessKeyId", "TokenRefreshRequired"}
 }
 
-// IsThrottling reports whether a service returns an error code for throttled requests.
+// IsThrottling reports whether code is an error code for throttled requests.
 func IsThrottling(code string) bool {
 	short := strings.TrimSuffix(code, suffix)
 	_, without := retry.DefaultThrottleErrorCodes[short]
@@ -38,7 +39,7 @@ func IsThrottling(code string) bool {
 	return without || with
 }
 
-// Permanent reports whether err has a code from an AWS service and the SDK would not retry.
+// Permanent reports whether err has an AWS service error code and the SDK would not retry it.
 func Permanent(err error) bool {
 	var api smithy.APIError
 	if !errors.As(err, &api) {
@@ -61,7 +62,7 @@ func RetryAfter(err error) time.Duration {
 }
 
 // IsResponse reports whether err is a response from a service, and whether the service throttled the
-// request. The methods of err are user code; if one panics, err does not count as a response.
+// request. The methods of err are user code. If one panics, err does not count as a response.
 func IsResponse(err error) (ok, throttled bool) {
 	defer func() { _ = recover() }()
 	var api smithy.APIError

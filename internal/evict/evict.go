@@ -1,19 +1,19 @@
-// Package evict implements a bounded set whose members belong to tenants, and which evicts
-// members fairly between tenants.
+// Package evict implements a bounded set whose members belong to tenants. Members are evicted fairly
+// between tenants.
 package evict
 
 import "time"
 
 // Set is a bounded set of members. A new member is on probation until [Set.Confirm]. There are at
-// most max confirmed members and max on probation. A member on probation never displaces a
-// confirmed one. If there is no room, those that have not been needed for an hour are evicted.
+// most max confirmed members and max members on probation. A member on probation never displaces a
+// confirmed member. If there is no room, members that have not been needed for an hour are evicted.
 //
-// A Set is not safe for concurrent use. Its methods take logarithmic time, amortized, except that at most
-// once a minute one visits all members.
+// A Set is not safe for concurrent use. Its methods take amortized logarithmic time, except that at
+// most once a minute a call visits all members.
 type Set[V any] struct {
 	max                  int
 	start                time.Time
-	clock                uint64 // nanoseconds since start at the last use, or a little more: each use has another
+	clock                uint64 // nanoseconds since start at the last use, or slightly more, so that each use is unique
 	nextSweep            uint64 // nanoseconds since start
 	probation, confirmed class[V]
 }
@@ -21,31 +21,31 @@ type Set[V any] struct {
 // Member is a member of a Set. Its fields must not be changed while it is in the Set.
 type Member[V any] struct {
 	Value  V
-	Source *Member[V] // cannot be evicted before this member if that is confirmed; may be nil
+	Source *Member[V] // not evicted before this member if this member is confirmed; may be nil
 
 	share      *share[V]               // nil if the member is not in the Set
 	used       uint64                  // Set.clock of the last use
-	needed     uint64                  // how long the member is needed; see Keep
-	rank       uint64                  // used when the member was last ordered among the candidates
+	needed     uint64                  // nanoseconds since start until which the member is needed; see Keep
+	rank       uint64                  // value of used when the member was last ordered among the candidates
 	index      int                     // among the candidates
-	holds      int                     // number of confirmed members below it; see hold
-	dependents map[*Member[V]]struct{} // the members in the Set whose source this is
+	holds      int                     // number of confirmed members that depend on it; see hold
+	dependents map[*Member[V]]struct{} // members in the Set whose Source is this member
 }
 
-// class is a set of members with the same bound.
+// class is a set of members with a common bound.
 type class[V any] struct {
 	confirmed bool
 	count     int
 	tenants   map[string]*share[V]
-	shares    queue[*share[V]] // the tenant that has the most members and can lose one first
+	shares    queue[*share[V]] // tenants that can lose a member first, then by descending size
 }
 
-// share is the members of one tenant in a class.
+// share contains the members of one tenant in a class.
 type share[V any] struct {
 	class      *class[V]
 	tenant     string
 	count      int
-	candidates queue[*Member[V]] // can be evicted, least recently used first
+	candidates queue[*Member[V]] // members that can be evicted, least recently used first
 	index      int               // among the shares
 }
 
@@ -66,9 +66,10 @@ func (s *Set[V]) Use(m *Member[V]) {
 	}
 }
 
-// Add adds m, whose source must be in the Set, on probation. It returns the evicted members. It reports
-// false if m was not added, because no member on probation can be evicted for the tenant, or because the
-// tenant has no confirmed members and none can be evicted for it.
+// Add adds m on probation and returns the evicted members. The source of m, if any, must be in the
+// Set. Add reports false if m was not added, because no member on probation can be evicted for the
+// tenant, or because the tenant has no confirmed members and no confirmed member can be evicted for
+// it.
 func (s *Set[V]) Add(m *Member[V], tenant string) (evicted []*Member[V], ok bool) {
 	m.Source.hold()
 	defer m.Source.release()
@@ -97,8 +98,9 @@ func (s *Set[V]) accepts(tenant string) bool {
 	return ok
 }
 
-// Confirm ends the probation of m. It returns the evicted members. If none can be evicted for m's
-// tenant, m stays on probation. Confirm is a no-op if m is confirmed or not in the Set.
+// Confirm ends the probation of m and returns the evicted members. If there is no room and no member
+// can be evicted for m's tenant, m stays on probation. Confirm is a no-op if m is already confirmed
+// or not in the Set.
 func (s *Set[V]) Confirm(m *Member[V]) (evicted []*Member[V]) {
 	if m.share == nil || m.confirmed() {
 		return nil
@@ -146,7 +148,7 @@ func (s *Set[V]) victim(c *class[V], tenant string) (*Member[V], bool) {
 	}
 }
 
-// hold prevents the eviction of m and of its sources until release. It is a no-op if m is nil.
+// hold prevents the eviction of m and its sources until release. It is a no-op if m is nil.
 func (m *Member[V]) hold() {
 	for ; m != nil; m = m.Source {
 		if m.holds++; m.holds == 1 {
@@ -166,8 +168,8 @@ func (m *Member[V]) release() {
 	}
 }
 
-// evict removes m from the Set, unless it is nil, and its dependents, which are on probation. It appends
-// them to evicted.
+// evict removes m and its dependents, which are on probation, from the Set and appends them to
+// evicted. It is a no-op if m is nil.
 func (m *Member[V]) evict(evicted []*Member[V]) []*Member[V] {
 	if m == nil {
 		return evicted
@@ -185,7 +187,7 @@ func (m *Member[V]) evict(evicted []*Member[V]) []*Member[V] {
 	return append(evicted, m)
 }
 
-// confirmed reports whether m, which is in the Set, is confirmed.
+// confirmed reports whether m, which must be in the Set, is confirmed.
 func (m *Member[V]) confirmed() bool { return m.share.class.confirmed }
 
 func (m *Member[V]) addDependent(dependent *Member[V]) {
@@ -253,8 +255,8 @@ func (sh *share[V]) addCandidate(m *Member[V]) {
 	sh.candidates.add(m)
 }
 
-// leastRecentlyUsed returns the least recently used candidate. It reorders the candidates, so that
-// Use need not.
+// leastRecentlyUsed returns the least recently used candidate. It reorders the candidates as needed,
+// so that Use does not have to.
 func (sh *share[V]) leastRecentlyUsed() *Member[V] {
 	for {
 		m := sh.candidates.first()
@@ -266,5 +268,5 @@ func (sh *share[V]) leastRecentlyUsed() *Member[V] {
 	}
 }
 
-// reorder restores the order of the shares after a change of sh.
+// reorder restores the order of the shares after sh has changed.
 func (sh *share[V]) reorder() { sh.class.shares.fix(sh) }

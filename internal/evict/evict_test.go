@@ -24,7 +24,7 @@ type comparison struct {
 	model  *model
 }
 
-func TestSetAgreesWithModel(t *testing.T) {
+func TestSetMatchesModel(t *testing.T) {
 	for seed := range uint64(testsize.Choose(100, 300, 300)) {
 		random := rand.New(rand.NewPCG(seed, 1))
 		limit, tenants := 1+random.IntN(12), 1+random.IntN(8)
@@ -55,7 +55,7 @@ func (c *comparison) step(tenants int) {
 	}
 }
 
-// add adds a member, whose source is sometimes the given one.
+// add adds a member that sometimes has the given source.
 func (c *comparison) add(source *entry, tenant string) {
 	added := &member{}
 	if source != nil && c.random.IntN(2) == 0 {
@@ -86,7 +86,7 @@ func (c *comparison) confirm(chosen *entry) {
 	chosen.confirmed = true
 }
 
-// evict checks that the Set evicted the member that the model does, with those that depend on it.
+// evict checks that the Set evicted the same member as the model, along with its dependents.
 func (c *comparison) evict(want *member, got []*member, tenant string, asking *member) {
 	if len(got) == 0 {
 		assert.Nil(c.t, want)
@@ -102,8 +102,8 @@ func (c *comparison) evict(want *member, got []*member, tenant string, asking *m
 	}
 }
 
-// requireSame checks that the Set evicted the member that the model does. Among other tenants with
-// equally many members any may lose its oldest.
+// requireSame checks that the Set evicted the same member as the model. If other tenants have equally
+// many members, any of them may lose its oldest.
 func (c *comparison) requireSame(want, got *member, tenant string, asking *member) {
 	if want == got {
 		return
@@ -116,8 +116,8 @@ func (c *comparison) requireSame(want, got *member, tenant string, asking *membe
 	assert.Same(c.t, got, c.model.oldest(b, asking))
 }
 
-// No tenant loses a confirmed member, however many the others add, as long as it has no more than its
-// share.
+// However many members other tenants add, a tenant does not lose a confirmed member as long as it has
+// no more than its share.
 func TestSetProtectsTenantsWithinTheirShare(t *testing.T) {
 	s := evict.New[string](100)
 	victim := map[*member]bool{}
@@ -156,8 +156,8 @@ func TestSetRejectsNewTenantIfAllOthersHaveOneMember(t *testing.T) {
 	assert.True(t, ok)
 }
 
-// A tenant within its share loses nothing, even if the members of a larger one are in use. Those on
-// probation use none.
+// A tenant within its share does not lose members, even if the members of a larger tenant are in use.
+// Members on probation do not use their sources.
 func TestSetProtectsSharesIfLargestTenantCannotLose(t *testing.T) {
 	for _, confirmed := range []bool{true, false} {
 		s := evict.New[string](16)
@@ -210,8 +210,8 @@ func (c *crowd) add(n int) {
 	c.took += time.Since(start)
 }
 
-// TestSetTimeDoesNotGrowWithSize lets a small and a large Set take turns, so that other work of the
-// machine slows down both.
+// TestSetTimeDoesNotGrowWithSize alternates between a small and a large Set, so that other load on
+// the machine slows down both.
 func TestSetTimeDoesNotGrowWithSize(t *testing.T) {
 	small, large := newCrowd(100), newCrowd(10_000)
 	for range 100 {

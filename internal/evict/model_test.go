@@ -7,7 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// model is a plain and slow version of a Set.
+// model is a simple, slow version of a Set.
 type model struct {
 	max     int
 	members []*entry // least recently used first
@@ -40,7 +40,7 @@ func (m *model) remove(of *member) {
 	m.members = slices.DeleteFunc(m.members, func(e *entry) bool { return e.member == of })
 }
 
-// evict removes members with those that depend on them.
+// evict removes members along with their dependents.
 func (m *model) evict(evicted ...*member) {
 	for _, of := range evicted {
 		m.remove(of)
@@ -52,8 +52,8 @@ func (m *model) evict(evicted ...*member) {
 	}
 }
 
-// held reports whether a member is a source of a confirmed one, or of the one that is being added or
-// confirmed.
+// held reports whether a member is a source of a confirmed member, or of the member that is being
+// added or confirmed.
 func (m *model) held(of *member, asking *member) bool {
 	return isSource(of, asking) || slices.ContainsFunc(m.members, func(e *entry) bool { return e.confirmed && isSource(of, e.member) })
 }
@@ -101,7 +101,7 @@ func (m *model) victim(confirmed bool, tenant string, asking *member) (*member, 
 	return oldest[most], oldest[most] != nil
 }
 
-// count returns how many members of its class e's tenant has.
+// count returns the number of members that e's tenant has in e's class.
 func (m *model) count(e *entry) (n int) {
 	for _, other := range m.members {
 		if other.tenant == e.tenant && other.confirmed == e.confirmed {
@@ -111,7 +111,7 @@ func (m *model) count(e *entry) (n int) {
 	return n
 }
 
-// oldest returns the least recently used member of e's tenant in its class that is no source.
+// oldest returns the least recently used member of e's tenant and class that is not a source.
 func (m *model) oldest(e *entry, asking *member) *member {
 	for _, other := range m.members {
 		if other.tenant == e.tenant && other.confirmed == e.confirmed && !m.held(other.member, asking) {

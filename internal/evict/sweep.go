@@ -6,7 +6,7 @@ import (
 )
 
 const (
-	// maxUnneeded is how long a member stays in the Set after it was last needed, if a sweep finds it.
+	// maxUnneeded is how long after it was last needed a member may be evicted by a sweep.
 	maxUnneeded = time.Hour
 
 	// sweepInterval is the minimum time between sweeps, which visit all members.
@@ -16,7 +16,7 @@ const (
 // elapsed returns the time since the Set was created, in nanoseconds.
 func (s *Set[V]) elapsed() uint64 { return uint64(time.Since(s.start)) }
 
-// Keep marks m and its sources as needed for d, like a use, but without changing the order in which
+// Keep marks m and its sources as needed for d. Unlike Use, it does not change the order in which
 // members are evicted.
 func (s *Set[V]) Keep(m *Member[V], d time.Duration) {
 	until := s.elapsed() + uint64(max(d, 0))
@@ -25,8 +25,8 @@ func (s *Set[V]) Keep(m *Member[V], d time.Duration) {
 	}
 }
 
-// sweep evicts the members that have not been needed for an hour. It does nothing within a minute of the
-// last sweep.
+// sweep evicts the members that have not been needed for an hour. It is a no-op within a minute of
+// the last sweep.
 func (s *Set[V]) sweep() (evicted []*Member[V]) {
 	now := s.elapsed()
 	if now < s.nextSweep {

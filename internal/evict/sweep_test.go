@@ -12,10 +12,10 @@ import (
 	"github.com/irsakit/irsakit/internal/evict"
 )
 
-// unneeded is the time after which a member is not needed any more.
+// unneeded is how long after its last use a member is no longer needed.
 const unneeded = time.Hour + time.Second
 
-// If there is no room, the members that have not been needed for an hour are evicted.
+// If there is no room, members that have not been needed for an hour are evicted.
 func TestSetSweepsUnneededMembers(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
@@ -61,7 +61,7 @@ func TestSetSweepsUnneededMembers(t *testing.T) {
 	}
 }
 
-// A call that finds no room visits all members at most once a minute.
+// If there is no room, a call visits all members, but at most once a minute.
 func TestSetSweepsOnceAMinute(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := evict.New[string](2)
@@ -87,7 +87,8 @@ func TestSetSweepsOnceAMinute(t *testing.T) {
 	})
 }
 
-// A member for which there was no room is confirmed instead of unneeded ones. It is not evicted itself.
+// A member that could not be confirmed for lack of room is confirmed once other members are unneeded.
+// It is not evicted itself.
 func TestSetSweepsToConfirm(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := evict.New[string](2)

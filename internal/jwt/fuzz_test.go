@@ -11,7 +11,7 @@ import (
 	"github.com/irsakit/irsakit/internal/jwt"
 )
 
-// messages matches all messages of errors. They contain no part of the token.
+// messages matches all error messages. They contain no part of the token.
 var messages = regexp.MustCompile(`^(it does not have the three parts of a signed JWT` +
 	`|it begins with ("[{[]", like JSON|"<", like HTML or XML|"Bearer "|"Authorization:"|b', like a literal of Python|"-----BEGIN", like a certificate|a byte order mark|a quotation mark)` +
 	`|its (header|claims|signature) part is (empty|not base64url|not a JSON object))$`)

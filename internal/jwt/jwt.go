@@ -1,8 +1,7 @@
 // Package jwt reads the claims of a JSON Web Token without verifying them.
 //
-// Use the claims for diagnosis only, for example for an error message that contains
-// the subject, or for a region derived from the issuer. STS has the issuer's keys and
-// verifies the token.
+// Use the claims only for diagnosis, for example to include the subject in an error message
+// or to derive a region from the issuer. STS has the issuer's keys and verifies the token.
 package jwt
 
 import (
@@ -17,7 +16,7 @@ import (
 )
 
 // Claims contains the claims of a Kubernetes service account token. A claim is zero if it
-// is missing or does not have the type that RFC 7519 or Kubernetes specifies.
+// is missing or does not have the type specified by RFC 7519 or Kubernetes.
 type Claims struct {
 	Issuer         string
 	Subject        string
@@ -32,7 +31,7 @@ type Claims struct {
 
 // Parse checks that token has the form of a signed JWT (three parts of unpadded
 // base64url, the first two of which are JSON objects) and returns its claims. Errors
-// contain no part of the token.
+// never contain any part of the token.
 func Parse(token []byte) (Claims, error) {
 	if prefix := foreignPrefix(token); prefix != "" {
 		return Claims{}, fmt.Errorf("it begins with %s", prefix)
@@ -57,8 +56,8 @@ func Parse(token []byte) (Claims, error) {
 	return newClaims(claims), nil
 }
 
-// foreignPrefix describes a prefix of text that programs write before a token by mistake, or
-// returns "".
+// foreignPrefix describes a prefix that programs mistakenly write before a token. It returns "" if
+// text has no such prefix.
 func foreignPrefix(text []byte) string {
 	for _, p := range []struct{ prefix, name string }{
 		{"\ufeff", "a byte order mark"}, {"\xff\xfe", "a byte order mark"}, {"\xfe\xff", "a byte order mark"},
@@ -95,8 +94,8 @@ func newClaims(claims map[string]json.RawMessage) Claims {
 	}
 }
 
-// A claim that is missing or has another type is zero rather than an error, because only STS decides
-// whether the token is acceptable.
+// A claim that is missing or has the wrong type is zero rather than an error, because only STS
+// decides whether the token is acceptable.
 
 func text(claim json.RawMessage) (s string) {
 	if len(claim) < 2 || claim[0] != '"' || claim[len(claim)-1] != '"' {
@@ -140,8 +139,7 @@ func date(claim json.RawMessage) time.Time {
 	return time.Unix(int64(seconds), 0).UTC()
 }
 
-// object returns the text of a part of a token, which must be a JSON object. It decodes into
-// buffer.
+// object decodes a part of a token, which must be a JSON object. It uses buffer for the result.
 func object(name string, part, buffer []byte) ([]byte, error) {
 	b, err := decode(name, part, buffer)
 	if err != nil {

@@ -16,12 +16,12 @@ func encode(text string) string { return base64.RawURLEncoding.EncodeToString([]
 
 func unix(seconds int64) time.Time { return time.Unix(seconds, 0).UTC() }
 
-// withClaims returns a token with the claims.
+// withClaims returns a token with the given claims.
 func withClaims(claims string) string {
 	return encode(`{"alg":"RS256","kid":"k1"}`) + "." + encode(claims) + "." + encode("a signature")
 }
 
-func TestParseReturnsClaimsOfKubernetes(t *testing.T) {
+func TestParseReturnsKubernetesClaims(t *testing.T) {
 	got, err := jwt.Parse([]byte(withClaims(`{
 		"aud": ["sts.amazonaws.com"],
 		"exp": 1767312000,
@@ -51,7 +51,7 @@ func TestParseReturnsClaimsOfKubernetes(t *testing.T) {
 	}, got)
 }
 
-func TestParseReturnsZeroForClaimOfUnexpectedType(t *testing.T) {
+func TestParseIgnoresClaimsOfUnexpectedType(t *testing.T) {
 	for _, tt := range []struct {
 		name, claims string
 		want         jwt.Claims

@@ -1,5 +1,5 @@
-// Package lazyregexp compiles regular expressions when they are first used, so that programs that
-// do not use them do not compile them at startup.
+// Package lazyregexp compiles regular expressions on first use rather than at startup, so that
+// programs do not compile expressions that they never use.
 package lazyregexp
 
 import (
@@ -7,15 +7,16 @@ import (
 	"sync"
 )
 
-// Regexp is a [regexp.Regexp] that is compiled at its first use. It is safe for concurrent use.
+// Regexp is a [regexp.Regexp] that is compiled on first use. It is safe for concurrent use.
 type Regexp struct {
 	expr     string
 	once     sync.Once
 	compiled *regexp.Regexp
 }
 
-// New returns the regular expression expr. Its first use panics if expr is invalid. New is simple
-// enough to be inlined into a static initializer, so the linker can drop an unused package variable.
+// New returns the regular expression expr. The first use panics if expr is invalid. New is simple
+// enough to be inlined into a static initializer, so that the linker can drop an unused package
+// variable.
 func New(expr string) *Regexp { return &Regexp{expr: expr} }
 
 func (r *Regexp) regexp() *regexp.Regexp {

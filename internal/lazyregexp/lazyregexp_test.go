@@ -10,7 +10,7 @@ import (
 	"github.com/irsakit/irsakit/internal/lazyregexp"
 )
 
-func TestRegexpMatchesLikeRegexp(t *testing.T) {
+func TestRegexpMatchesLikeStandardLibrary(t *testing.T) {
 	const expr = `^a(b+)(c)?`
 	lazy, eager := lazyregexp.New(expr), regexp.MustCompile(expr)
 	for _, s := range []string{"", "a", "abb", "abbc", "xabb"} {

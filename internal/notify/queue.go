@@ -7,8 +7,8 @@ import (
 	"sync"
 )
 
-// DefaultCapacity is the default number of waiting values that a Queue keeps. A full
-// Queue drops the oldest value.
+// DefaultCapacity is the default maximum number of waiting values in a Queue. A full Queue
+// drops the oldest value.
 const DefaultCapacity = 64
 
 // Queue delivers values one at a time and in order. Its goroutine exists only while there
@@ -26,8 +26,8 @@ type run[T any] struct {
 	drained chan struct{} // closed when the goroutine has delivered all values
 }
 
-// Put queues v for delivery and returns at once. The goroutine of the Queue passes v to
-// deliver. All calls must have the same deliver.
+// Put queues v for delivery and returns immediately. The goroutine of the Queue calls
+// deliver with v. All calls must pass the same deliver function.
 func (q *Queue[T]) Put(v T, deliver func(T)) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -67,7 +67,7 @@ func (q *Queue[T]) drain(r *run[T], deliver func(T)) {
 func (q *Queue[T]) end(r *run[T], deliver func(T)) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.run == r { // deliver has called runtime.Goexit
+	if q.run == r { // deliver called runtime.Goexit
 		if len(r.waiting) > 0 {
 			go q.drain(r, deliver)
 			return

@@ -26,8 +26,8 @@ func newQueue[T any](deliver func(T)) *queue[T] { return &queue[T]{deliver: deli
 
 func (q *queue[T]) Put(v T) { q.Queue.Put(v, q.deliver) }
 
-// record returns a callback that takes the given time per call, and a function that
-// returns the values delivered so far.
+// record returns a callback that takes the given time per call, and a function that returns
+// the values delivered so far.
 func record(took time.Duration) (deliver func(int), got func() []int) {
 	var mu sync.Mutex
 	var all []int
@@ -67,7 +67,7 @@ func TestQueueDeliversInOrder(t *testing.T) {
 		q := newQueue(deliver)
 		for i := range 500 {
 			q.Put(i)
-			time.Sleep(900 * time.Millisecond) // a little faster than the delivery
+			time.Sleep(900 * time.Millisecond) // slightly faster than delivery
 		}
 		<-q.Idle()
 		assert.Equal(t, numbers(0, 499), got())
@@ -77,7 +77,7 @@ func TestQueueDeliversInOrder(t *testing.T) {
 func TestQueuePutNeverBlocksAndKeepsNewest64(t *testing.T) {
 	for _, tt := range []struct {
 		name string
-		put  int // how many values are put while the first, 0, is delivered
+		put  int // number of values put while the first, 0, is being delivered
 		want []int
 	}{
 		{"as many as there is room for", 64, numbers(0, 64)},
@@ -127,7 +127,7 @@ func TestQueueIdleReportsDelivery(t *testing.T) {
 	})
 }
 
-// delivering returns the number of goroutines of all queues.
+// delivering returns the total number of goroutines of all queues.
 func delivering() int {
 	synctest.Wait()
 	stacks := make([]byte, 1<<20)
@@ -135,7 +135,7 @@ func delivering() int {
 	return strings.Count(string(stacks), "notify.(*Queue[...]).drain(")
 }
 
-func TestQueueHasGoroutineOnlyDuringDelivery(t *testing.T) {
+func TestQueueRunsGoroutineOnlyDuringDelivery(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		queues := make([]*queue[int], 100)
 		for i := range queues {

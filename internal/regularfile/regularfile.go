@@ -1,4 +1,4 @@
-// Package regularfile opens regular files only. It never blocks on a named pipe, even if
+// Package regularfile opens only regular files. It never blocks on a named pipe, even if
 // the pipe replaces a regular file while the file is being opened.
 package regularfile
 
@@ -13,7 +13,7 @@ import (
 // directory, a named pipe, a socket or a device. It never waits for the writer of a
 // named pipe. The FileInfo describes the opened file.
 func Open(path string) (*os.File, fs.FileInfo, error) {
-	// Opening a device can have side effects, so the type is checked first.
+	// Opening a device can have side effects, so check the type first.
 	if _, err := Stat(path); err != nil {
 		return nil, nil, err
 	}
@@ -49,8 +49,7 @@ func openChecked(path string) (*os.File, fs.FileInfo, error) {
 	return file, info, nil
 }
 
-// Check returns an error unless info, which describes the file at path, is that of a
-// regular file.
+// Check returns an error naming path unless info describes a regular file.
 func Check(path string, info fs.FileInfo) error {
 	if info.Mode().IsRegular() {
 		return nil
@@ -58,7 +57,7 @@ func Check(path string, info fs.FileInfo) error {
 	return fmt.Errorf("%s is %s, not a regular file", path, kind(info.Mode()))
 }
 
-// kind names the type of a file that is not regular.
+// kind returns the type of a non-regular file.
 func kind(mode fs.FileMode) string {
 	switch {
 	case mode.IsDir():

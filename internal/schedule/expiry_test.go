@@ -154,10 +154,10 @@ func anyWorld(rnd *rand.Rand) world {
 	return w
 }
 
-// expiration returns the Expiration of the response. It is when the credentials truly expire.
+// expiration returns the Expiration of the response, which is when the credentials truly expire.
 func (w world) expiration() time.Time { return w.start.Add(w.issued + w.granted).Truncate(time.Second) }
 
-// local returns what the local wall clock shows, after the exchange, at the true time t.
+// local returns what the local wall clock shows at the true time t, after the exchange.
 func (w world) local(t time.Time) time.Time { return t.Add(w.skew + w.step) }
 
 // expiry returns the expiry that the library computes from the local clocks and the response.
@@ -169,9 +169,9 @@ func (w world) expiry() (expiry, received time.Time) {
 	return r.Expiry(), received
 }
 
-// Credentials for which STS grants the requested duration are never served past their true
-// expiry. Others are served at most as long past it as the part that was not granted, and not
-// at all if the Date is correct.
+// If STS grants the requested duration, credentials are never served past their true
+// expiry. Otherwise they are served at most as long past it as the part that was not
+// granted, and not at all if the Date is correct.
 func TestExpiryIsNeverLaterThanTrueExpiry(t *testing.T) {
 	rnd := random()
 	for range testsize.Choose(5, 20, 20) * draws {

@@ -22,7 +22,7 @@ const (
 	almostOne = 1 - 1.0/(1<<53)
 )
 
-// random returns a source of random numbers that is the same in every run.
+// random returns a source of random numbers that are the same in every run.
 func random() *rand.Rand { return rand.New(rand.NewPCG(1, 2)) }
 
 // anyLifetime draws a lifetime from 1 s to 10 years. Its logarithm is uniformly distributed.

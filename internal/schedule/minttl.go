@@ -2,11 +2,11 @@ package schedule
 
 import "time"
 
-// MinTTLs counts the views of a Cache by their minimum TTL. It is in whole seconds, so that there are few entries
-// even if callers compute each minimum.
+// MinTTLs counts the views of a Cache by their minimum TTL, in whole seconds. This limits the number
+// of entries even if callers compute each minimum.
 type MinTTLs map[time.Duration]int
 
-// Add adds n views, or removes them if n is negative.
+// Add adds n views with the minimum TTL d, or removes -n of them if n is negative.
 func (m MinTTLs) Add(d time.Duration, n int) {
 	if m[d] += n; m[d] == 0 {
 		delete(m, d)
@@ -14,8 +14,8 @@ func (m MinTTLs) Add(d time.Duration, n int) {
 }
 
 // Longest returns the largest minimum TTL below left that credentials with the given lifetime can
-// satisfy. Views that require more get an error. They must not cause early refreshes, which would make
-// callers of other views wait.
+// satisfy. Views that require more get an error. They must not cause early refreshes, because these
+// would make callers of other views wait.
 func (m MinTTLs) Longest(lifetime, left time.Duration) (d time.Duration) {
 	for minTTL := range m {
 		if minTTL < left && minTTL <= MaxMinTTL(lifetime) {
@@ -25,9 +25,9 @@ func (m MinTTLs) Longest(lifetime, left time.Duration) (d time.Duration) {
 	return d
 }
 
-// UntilEnd returns the time until the next end of serving: that for the views with the largest minimum
-// TTL below left, or that for all callers, which is left. It ignores views whose end is so close to the
-// latter that the backoff after an attempt for them would skip it.
+// UntilEnd returns the time until serving next ends: for the views with the largest minimum TTL below
+// left or, when left has passed, for all callers. It ignores views whose end is so close to left that
+// the backoff after an attempt for them would skip the end for all callers.
 func (m MinTTLs) UntilEnd(lifetime, left time.Duration) time.Duration {
 	if d := m.Longest(lifetime, left); d >= 10*time.Second {
 		return left - d

@@ -1,8 +1,9 @@
-// Package schedule computes when credentials expire on the local clock, when they are
-// no longer served, when they are refreshed, and when a failed attempt is retried.
+// Package schedule computes when credentials expire on the local clock, when they stop
+// being served, when they are refreshed, and when a failed attempt is retried.
 //
-// The functions are pure functions of wall and elapsed times. They read no clock and
-// draw no random numbers, so that tests can simulate clock steps, suspends and skews.
+// The functions are pure functions of wall and elapsed times. They do not read clocks
+// or generate random numbers, so that tests can simulate clock steps, suspends and
+// skews.
 package schedule
 
 import (
@@ -18,7 +19,7 @@ type Moment struct {
 	Elapsed time.Duration
 }
 
-// Never returns a moment that no clock reaches.
+// Never returns a moment that is never reached.
 func Never() Moment {
 	return Moment{Wall: math.MaxInt64, Elapsed: math.MaxInt64}
 }
@@ -39,15 +40,15 @@ func (m Moment) Add(d time.Duration) Moment {
 	return Moment{Wall: add(m.Wall, int64(d)), Elapsed: time.Duration(add(int64(m.Elapsed), int64(d)))}
 }
 
-// Until returns the time from now until m, on the clock that reaches m first.
+// Until returns the time from now until m, on whichever clock reaches m first.
 func (m Moment) Until(now Moment) time.Duration {
 	return min(time.Duration(add(m.Wall, -now.Wall)), m.Elapsed-now.Elapsed)
 }
 
-// Since returns the time from start to m, on the clock that advanced more, but at least 0.
-// The elapsed clock omits suspends, and the wall clock can be set back. The result is too
-// short only if both happen. It is too long if the wall clock was set forward, which only
-// shortens a lifetime.
+// Since returns the time from start to m on the clock that advanced more, or 0 if neither
+// clock advanced. The elapsed clock omits suspends, and the wall clock can be set back,
+// but the result is too short only if both happen. It is too long if the wall clock was
+// set forward, which only shortens a lifetime.
 func (m Moment) Since(start Moment) time.Duration {
 	return max(time.Duration(add(m.Wall, -start.Wall)), m.Elapsed-start.Elapsed, 0)
 }
@@ -74,7 +75,7 @@ func First(a, b Moment) Moment {
 	return Moment{Wall: min(a.Wall, b.Wall), Elapsed: min(a.Elapsed, b.Elapsed)}
 }
 
-// add returns a + b, or the nearest int64 if the sum overflows.
+// add returns a + b, saturating on overflow.
 func add(a, b int64) int64 {
 	switch {
 	case b > 0 && a > math.MaxInt64-b:

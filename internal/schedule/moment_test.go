@@ -10,7 +10,7 @@ import (
 	"github.com/irsakit/irsakit/internal/schedule"
 )
 
-// noon is a moment at which the elapsed clock has run for an hour.
+// noon is a moment when the elapsed clock has run for an hour.
 var noon = schedule.Moment{Wall: time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC).UnixNano(), Elapsed: time.Hour}
 
 // later returns the moment when the given times have passed on the wall and elapsed clocks.
@@ -108,7 +108,7 @@ func TestEarlierAndFirst(t *testing.T) {
 	}
 }
 
-func TestMomentSinceIsLongerOfBothClocks(t *testing.T) {
+func TestMomentSinceUsesClockThatAdvancedMore(t *testing.T) {
 	for _, tt := range []struct {
 		name          string
 		wall, elapsed time.Duration

@@ -6,8 +6,8 @@ import (
 )
 
 const (
-	// Spacing is the minimum time between the starts of two attempts if the second is
-	// requested: by a token rotation, a view or a call.
+	// Spacing is the minimum time between the starts of two attempts if the second was
+	// requested by a token rotation, a view or a call.
 	Spacing = time.Second
 
 	// RejectionSpacing is the minimum time between two refreshes that start because a
@@ -17,7 +17,7 @@ const (
 	// lastAttempt is how long before the end of serving the last attempt starts.
 	lastAttempt = 200 * time.Millisecond
 
-	// The backoff grows to these values. Jitter adds up to 25%.
+	// Caps on the backoff. Jitter adds up to 25%.
 	capEmpty     = 4 * time.Second  // no credentials to serve
 	capPermanent = 24 * time.Second // no credentials to serve, and a retry cannot succeed without a configuration change
 	capServing   = 48 * time.Second // valid credentials remain
@@ -30,12 +30,11 @@ type Backoff struct {
 	Empty   time.Duration // while there are none
 }
 
-// RetryAfter returns the backoff after the given number of consecutive failures. The
-// argument remaining is how long the credentials are still served, at least to some callers,
-// or 0 if there are none; permanent is whether the failure requires a configuration change
-// rather than a retry, and requested is the delay that the source requested, which lengthens
-// the backoff up to its cap. The random number r, in [0, 1), spreads the attempts of many
-// processes.
+// RetryAfter returns the backoff after the given number of consecutive failures. remaining
+// is how much longer the credentials are served, at least to some callers, or 0 if there
+// are none. permanent reports whether the failure requires a configuration change rather
+// than a retry. requested is the delay that the source requested; it lengthens the backoff
+// up to its cap. The random number r, in [0, 1), spreads the attempts of many processes.
 func RetryAfter(failures int, remaining time.Duration, permanent bool, requested time.Duration, r float64) Backoff {
 	longest := capEmpty
 	if permanent && remaining <= 0 {
@@ -51,9 +50,9 @@ func atLeast(requested time.Duration, failures int, longest time.Duration) time.
 }
 
 // serving returns the backoff while valid credentials remain. It is at most half of the
-// remaining lifetime, which leaves time for further attempts, but at least as long as
-// without credentials. The last attempt starts just before the end of serving, so that
-// an outage that is over by then does not affect callers.
+// remaining lifetime, to leave time for further attempts, but never shorter than the
+// backoff without credentials. The last attempt starts just before the end of serving, so
+// that an outage that is over by then does not affect callers.
 func serving(failures int, remaining, requested time.Duration, r float64) time.Duration {
 	least := jitter(backoff(failures, capEmpty), r)
 	wait := max(min(jitter(atLeast(requested, failures, capServing), r), remaining/2), least)
@@ -85,8 +84,9 @@ func backoff(failures int, longest time.Duration) time.Duration {
 	return min(d, longest)
 }
 
-// ParseRetryAfter returns the delay in an X-Amz-Retry-After header, which has a number of
-// milliseconds. The delay is at most one hour, and 0 if the header is missing or invalid.
+// ParseRetryAfter returns the delay in an X-Amz-Retry-After header, which is a number of
+// milliseconds. The delay is capped at one hour, and is 0 if the header is missing or
+// invalid.
 func ParseRetryAfter(header string) time.Duration {
 	ms, err := strconv.ParseInt(header, 10, 64)
 	if err != nil || ms < 0 {

@@ -119,7 +119,7 @@ func (m *model) sleep(d time.Duration) {
 	time.Sleep(d)
 }
 
-// check checks what holds after each operation.
+// check checks the invariants that hold after each operation.
 func (m *model) check() {
 	running, waiting, n := m.pool.Status()
 	holding := m.count(func(t *modelTicket) bool { return t.holds })
@@ -141,8 +141,8 @@ func (m *model) check() {
 	}
 }
 
-// TestPoolFollowsModel compares a Pool with the model over random sequences of operations.
-func TestPoolFollowsModel(t *testing.T) {
+// TestPoolMatchesModel compares a Pool with the model for random sequences of operations.
+func TestPoolMatchesModel(t *testing.T) {
 	for seed := range uint64(testsize.Choose(50, 300, 5000)) {
 		synctest.Test(t, func(t *testing.T) {
 			m := newModel(t, seed)

@@ -24,28 +24,28 @@ type modelTicket struct {
 	holds   bool
 }
 
-// modelTenant is a tenant that the model knows.
+// modelTenant is a tenant as the model knows it.
 type modelTenant struct {
 	slots      float64
 	answered   bool
 	lastHalved time.Time
 	lastTicket time.Time // when the tenant last had a ticket
 	turn       int
-	place      [4]int // among the tenants without a turn, for each priority
+	place      [4]int // among the tenants without a turn, per priority
 }
 
-// model is a Pool and a simple implementation of the same rules, which looks at every ticket each time.
+// model is a Pool and a simple implementation of the same rules, which examines every ticket each time.
 type model struct {
 	t       *testing.T
 	random  *rand.Rand
 	pool    *slots.Pool
 	limit   int
-	tickets []*modelTicket // in the order in which they were queued
+	tickets []*modelTicket // in the order queued
 	tenants map[string]*modelTenant
 	turns   int
 	passed  int
 	places  int
-	started []int // numbers of the tickets that the Pool has started
+	started []int // numbers of the tickets that the Pool started
 	numbers int
 	history []string
 }
@@ -108,7 +108,7 @@ func (m *model) first(either ...slots.Priority) *modelTicket {
 	return nil
 }
 
-// before reports whether it is the turn of the tenant of a before that of b.
+// before reports whether the turn of a's tenant comes before that of b's.
 func (m *model) before(a, b *modelTicket) bool {
 	x, y := m.tenants[a.Tenant], m.tenants[b.Tenant]
 	return x.turn < y.turn || x.turn == y.turn && x.place[a.Priority] < y.place[b.Priority]
@@ -132,7 +132,7 @@ func (m *model) next() *modelTicket {
 	}
 }
 
-// hold gives a ticket a slot.
+// hold assigns a slot to a ticket.
 func (m *model) hold(t *modelTicket) {
 	t.holds, t.waiting = true, false
 	m.turns++
@@ -149,7 +149,7 @@ func (m *model) queue(t *modelTicket) {
 	m.tickets = append(m.tickets, t)
 }
 
-// remove removes a ticket, and the tenants that have had none for an hour.
+// remove removes a ticket, and the tenants without tickets for an hour.
 func (m *model) remove(t *modelTicket, forget bool) {
 	m.tickets = slices.DeleteFunc(m.tickets, func(o *modelTicket) bool { return o == t })
 	m.tenants[t.Tenant].lastTicket = time.Now()

@@ -3,18 +3,18 @@ package slots
 import "container/list"
 
 // maxPassed is the number of consecutive tickets with callers after which a background
-// ticket goes first.
+// ticket goes next.
 const maxPassed = 3
 
-// order is the order in which queued tickets acquire a slot. Pool.mu guards it.
+// order is the order in which queued tickets acquire a slot. It is guarded by Pool.mu.
 type order struct {
-	waiting [priorities]list.List // contain each *tenant that has queued tickets with the priority; the next first
+	waiting [priorities]list.List // each *tenant with queued tickets of the priority, next in turn first
 	tickets int                   // number of queued tickets
-	turns   int                   // number of turns that tenants have had
-	passed  int                   // number of tickets with callers in a row that passed background tickets
+	turns   int                   // number of turns taken so far
+	passed  int                   // number of consecutive tickets with callers that passed background tickets
 }
 
-// queue contains the tickets of a tenant with one priority, in FIFO order.
+// queue contains the tickets of one tenant and priority, in FIFO order.
 type queue struct {
 	tickets list.List
 	element *list.Element // the tenant in order.waiting; nil if the queue is empty
@@ -30,7 +30,7 @@ func (o *order) push(t *Ticket) {
 	o.tickets++
 }
 
-// insert inserts a tenant in the order of last turns, behind equal ones.
+// insert inserts a tenant in the order of last turns, after any with the same turn.
 func (o *order) insert(t *tenant, priority Priority) *list.Element {
 	waiting := &o.waiting[priority]
 	for e := waiting.Back(); e != nil; e = e.Prev() {
@@ -53,7 +53,7 @@ func (o *order) remove(t *Ticket) {
 	}
 }
 
-// pass updates passed for a ticket that acquires a slot.
+// pass updates passed when t acquires a slot.
 func (o *order) pass(t *Ticket) {
 	if t.Priority < Background && o.waiting[Background].Len()+o.waiting[BackgroundFailing].Len() > 0 {
 		o.passed++
@@ -62,7 +62,8 @@ func (o *order) pass(t *Ticket) {
 	}
 }
 
-// takeTurn records that a ticket of a tenant acquired a slot. All other waiting tenants now precede it.
+// takeTurn records that a ticket of a tenant acquired a slot, and moves the tenant behind all other
+// waiting tenants.
 func (o *order) takeTurn(t *tenant) {
 	o.turns++
 	t.turn = o.turns
@@ -73,7 +74,8 @@ func (o *order) takeTurn(t *tenant) {
 	}
 }
 
-// next returns the queued ticket that acquires the next slot, or nil if none may. p.mu must be held.
+// next returns the queued ticket that acquires the next slot, or nil if no queued ticket may. p.mu
+// must be held.
 func (p *Pool) next() *Ticket {
 	caller := p.first(Foreground, ForegroundFailing)
 	if caller != nil && p.passed < maxPassed {
@@ -86,9 +88,9 @@ func (p *Pool) next() *Ticket {
 	return caller
 }
 
-// overtakes reports whether a background ticket comes before one with callers, after maxPassed others
-// have passed it. It does not overtake healthy tickets of its tenant, or a tenant whose last turn was
-// earlier.
+// overtakes reports whether a background ticket goes before a ticket with callers once maxPassed
+// tickets have passed it. It never overtakes healthy tickets of its own tenant, or a tenant whose
+// last turn was earlier.
 func (t *Ticket) overtakes(caller *Ticket) bool {
 	if t.tenant == caller.tenant {
 		return caller.Priority.failing()
@@ -96,8 +98,9 @@ func (t *Ticket) overtakes(caller *Ticket) bool {
 	return t.tenant.turn < caller.tenant.turn
 }
 
-// first returns the first ticket with one of two priorities that may acquire a slot, or nil. It skips
-// only tenants that hold a slot, so it skips at most as many as there are slots. p.mu must be held.
+// first returns the first ticket of either priority that may acquire a slot, or nil. It skips only
+// tenants that hold a slot, so it skips at most as many tenants as there are slots. p.mu must be
+// held.
 func (p *Pool) first(either ...Priority) *Ticket {
 	for _, priority := range either {
 		if !p.available(priority) {

@@ -18,21 +18,21 @@ type Pool struct {
 	mu      sync.Mutex
 	running holders
 	tenants map[string]*tenant
-	idle    list.List // contains the *tenant without tickets; the longest idle first
+	idle    list.List // each *tenant without tickets, longest idle first
 	order
 }
 
-// Priority is the order in which queued tickets acquire a slot. After three tickets with callers in a
-// row, one background ticket can come first: see overtakes. Tickets with a failing priority hold at most
-// half of the slots.
+// Priority determines the order in which queued tickets acquire a slot. After three consecutive
+// tickets with callers, a background ticket may go next (see overtakes). Tickets with a failing
+// priority hold at most half of the slots.
 type Priority int
 
-// The priorities, the highest first.
+// The priorities, highest first.
 const (
-	Foreground        Priority = iota // callers wait
-	ForegroundFailing                 // callers wait, and the last attempt failed
-	Background                        // no caller waits
-	BackgroundFailing                 // no caller waits, and the last attempt failed
+	Foreground        Priority = iota // callers are waiting
+	ForegroundFailing                 // callers are waiting, and the last attempt failed
+	Background                        // no caller is waiting
+	BackgroundFailing                 // no caller is waiting, and the last attempt failed
 	priorities
 )
 
@@ -42,20 +42,19 @@ func (p Priority) failing() bool { return p == ForegroundFailing || p == Backgro
 type Ticket struct {
 	Tenant   string
 	Priority Priority
-	Start    func()  // called once a queued ticket has its slot; nil after that
+	Start    func()  // called when a queued ticket acquires a slot; nil after that
 	Within   *Ticket // the ticket of the calling attempt, or nil; if it has a slot, both share it
 
 	tenant  *tenant
-	element *list.Element // in the queue of its tenant; nil if it is not queued
+	element *list.Element // in its tenant's queue; nil if not queued
 	slot    *Ticket       // the ticket whose slot it uses, possibly itself; nil if none
-	users   int           // number of tickets that use its slot
+	users   int           // number of tickets using its slot
 }
 
-// maxSlots exceeds what a process can use, and is small enough for a float64 to count
-// exactly.
+// maxSlots exceeds what a process can use, yet is small enough for a float64 to count exactly.
 const maxSlots = 1_000_000
 
-// New returns a Pool with the given number of slots, from 1 to 1,000,000.
+// New returns a Pool with n slots, clamped to between 1 and 1,000,000.
 func New(n int) *Pool {
 	return &Pool{limit: min(max(n, 1), maxSlots), start: time.Now(), tenants: map[string]*tenant{}}
 }
@@ -63,14 +62,13 @@ func New(n int) *Pool {
 // batchInterval is how often background refreshes start.
 const batchInterval = time.Second
 
-// SinceBatch returns the time from the start of the batch interval that contains at, to
-// at.
+// SinceBatch returns the offset of at within its batch interval.
 func (p *Pool) SinceBatch(at time.Time) time.Duration {
 	return max(at.Sub(p.start), 0) % batchInterval
 }
 
-// Status returns the number of slots in use, of waiting tickets, and of available slots. The last is
-// less than the limit if all tenants together may hold fewer slots.
+// Status returns the number of slots in use, the number of waiting tickets, and the total number of
+// slots, which is below the limit if all tenants together may hold fewer.
 func (p *Pool) Status() (running, waiting, slots int) {
 	if p == nil {
 		return 0, 0, 0
@@ -88,8 +86,8 @@ func (p *Pool) Status() (running, waiting, slots int) {
 	return p.running.all, p.tickets, min(slots, p.limit)
 }
 
-// Acquire acquires a slot for a ticket and reports whether it succeeded. Otherwise the ticket is
-// queued, and its Start function is called once it has a slot.
+// Acquire acquires a slot for t and reports whether it succeeded. Otherwise t is queued, and its
+// Start function is called when it acquires a slot.
 func (p *Pool) Acquire(t *Ticket) bool {
 	if p == nil {
 		return true
@@ -108,7 +106,7 @@ func (p *Pool) Acquire(t *Ticket) bool {
 	return false
 }
 
-// share makes t use the slot of other, which may be nil, and reports whether other has one. p.mu must
+// share makes t use the slot of other and reports whether other has one. other may be nil. p.mu must
 // be held.
 func (t *Ticket) share(other *Ticket) bool {
 	if other == nil || other.slot == nil {
@@ -119,8 +117,8 @@ func (t *Ticket) share(other *Ticket) bool {
 	return true
 }
 
-// Share lets a queued ticket use the slot of another one, or nil. It reports whether the ticket was
-// queued and the other one has a slot.
+// Share makes a queued ticket use the slot of other, which may be nil. It reports whether t was
+// queued and other has a slot.
 func (p *Pool) Share(t, other *Ticket) bool {
 	if p == nil {
 		return false
@@ -143,7 +141,7 @@ func (p *Pool) hold(t *Ticket) {
 	p.takeTurn(t.tenant)
 }
 
-// Promote promotes a queued background ticket, because callers wait for it now.
+// Promote promotes a queued background ticket because callers are now waiting for it.
 func (p *Pool) Promote(t *Ticket) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -155,7 +153,7 @@ func (p *Pool) Promote(t *Ticket) {
 	p.push(t)
 }
 
-// Cancel cancels a queued ticket and reports whether it was queued.
+// Cancel cancels t and reports whether it was queued.
 func (p *Pool) Cancel(t *Ticket) bool {
 	if p == nil {
 		return false
@@ -170,10 +168,10 @@ func (p *Pool) Cancel(t *Ticket) bool {
 	return true
 }
 
-// Release releases the slot of a ticket, if it has one, and starts the tickets that acquire a slot now.
-// A shared slot becomes free when its last ticket releases it. err is the error of the attempt that held
-// the slot, or nil. A throttling error halves the number of slots that the tenant may hold, at most once
-// a second. Any other response of a service restores a fraction of a slot.
+// Release releases the slot of t, if it has one, and starts the tickets that can now acquire a slot.
+// A shared slot becomes free when its last ticket releases it. err is the error of the attempt that
+// held the slot, or nil. A throttling error halves the number of slots that the tenant may hold, at
+// most once a second. Any other response from a service restores a fraction of a slot.
 func (p *Pool) Release(t *Ticket, err error) {
 	if p == nil {
 		return
@@ -184,9 +182,8 @@ func (p *Pool) Release(t *Ticket, err error) {
 	}
 }
 
-// releaseSlot releases the slot of a ticket, if it has one, and returns the Start functions of the
-// queued tickets that acquire a slot now. accepted reports whether a service responded without
-// throttling.
+// releaseSlot releases the slot of t, if it has one, and returns the Start functions of the queued
+// tickets that now acquire a slot. accepted reports whether a service responded without throttling.
 func (p *Pool) releaseSlot(t *Ticket, accepted, throttled bool) (starts []func()) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

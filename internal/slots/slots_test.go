@@ -85,7 +85,7 @@ func TestPoolFreesSlotAfterAllTicketsReleaseIt(t *testing.T) {
 	assert.Zero(t, running())
 }
 
-// The share of a tenant can grow while its slots are all still in use.
+// The share of a tenant can grow while all its slots are still in use.
 func TestPoolStartsTicketsWhenShareGrows(t *testing.T) {
 	p := slots.New(4)
 	outer := &slots.Ticket{}
@@ -109,7 +109,7 @@ func TestPoolStartsPassedBackgroundTickets(t *testing.T) {
 		name     string
 		callers  request // of the six tickets that come first
 		others   []request
-		position []int // of each of the others among all
+		position []int // of each of the other tickets among all tickets
 	}{
 		{"of another tenant", request{"a", slots.Foreground}, []request{{"b", slots.Background}}, []int{3}},
 		{"of the same tenant, before failing ones", request{"a", slots.ForegroundFailing}, []request{{"a", slots.Background}}, []int{3}},
@@ -138,7 +138,7 @@ func TestPoolStartsPassedBackgroundTickets(t *testing.T) {
 	}
 }
 
-func TestPoolBackgroundTicketsOvertakeNoTurn(t *testing.T) {
+func TestPoolBackgroundTicketsWaitForTheirTurn(t *testing.T) {
 	p := slots.New(1)
 	running := &slots.Ticket{Tenant: "a"}
 	require.True(t, p.Acquire(running))
@@ -225,7 +225,7 @@ func TestPoolIsSafeForConcurrentUse(t *testing.T) {
 	assert.Zero(t, waiting)
 }
 
-func TestPoolWithoutBound(t *testing.T) {
+func TestPoolNilIsUnlimited(t *testing.T) {
 	var p *slots.Pool
 	ticket := &slots.Ticket{}
 	assert.True(t, p.Acquire(ticket))

@@ -9,10 +9,10 @@ import (
 // so a tenant with valid credentials is always kept.
 const tenantTTL = time.Hour
 
-// tenant is a known tenant: one that has tickets, or had one recently.
+// tenant is a tenant that has tickets or had one recently.
 type tenant struct {
 	name       string
-	tickets    int // number of tickets that hold a slot or wait for one
+	tickets    int // number of tickets that hold or wait for a slot
 	running    holders
 	slots      float64 // number of slots that it may hold, from 1 to the limit of the Pool; see share
 	answered   bool    // a service has responded without throttling
@@ -34,8 +34,8 @@ func (h *holders) add(priority Priority, n int) {
 	}
 }
 
-// below reports whether one more ticket may hold one of n slots. Those with a failing priority hold at
-// most half of them.
+// below reports whether another ticket may hold one of n slots. Tickets with a failing priority hold
+// at most half of them.
 func (h *holders) below(n int, priority Priority) bool {
 	return h.all < n && (!priority.failing() || h.failing < half(n))
 }
@@ -45,14 +45,14 @@ func half(n int) int { return max(n/2, 1) }
 // available reports whether a slot is available for a priority. p.mu must be held.
 func (p *Pool) available(priority Priority) bool { return p.running.below(p.limit, priority) }
 
-// entitled reports whether a tenant may hold one more slot. p.mu must be held.
+// entitled reports whether a tenant may hold another slot. p.mu must be held.
 func (p *Pool) entitled(t *tenant, priority Priority) bool {
 	return t.running.below(p.share(t), priority)
 }
 
-// share returns the number of slots that a tenant may hold: at most half of them while there are
-// other tenants, and before the first response. Otherwise a tenant whose first attempts hang would
-// hold all slots before another tenant arrives. p.mu must be held.
+// share returns the number of slots that a tenant may hold, which is at most half of them while there
+// are other tenants, and before the first response. Otherwise, a tenant whose first attempts hang
+// could hold all slots by the time another tenant arrives. p.mu must be held.
 func (p *Pool) share(t *tenant) int {
 	if len(p.tenants) > 1 || !t.answered {
 		return min(int(t.slots), half(p.limit))
@@ -71,7 +71,7 @@ func (p *Pool) adapt(t *tenant, accepted, throttled bool) {
 	}
 }
 
-// addTicket adds a ticket to the tenant with the given name and returns the tenant. p.mu must be held.
+// addTicket adds a ticket to the named tenant and returns the tenant. p.mu must be held.
 func (p *Pool) addTicket(name string) *tenant {
 	t := p.tenants[name]
 	switch {
