@@ -23,7 +23,7 @@ func adviceOn(t *testing.T, err error) string {
 	return err.Error() + "\n" + failure.Advice
 }
 
-// podOnly are parts of advice that only help if the webhook sets the role and the token.
+// podOnly contains parts of advice that help only if the webhook sets the role and the token.
 var podOnly = []string{"annotation", "recreate the pod", "AWS_ROLE_SESSION_NAME", "remove AWS_"}
 
 func assertNoPodAdvice(t *testing.T, advice string) {
@@ -33,8 +33,8 @@ func assertNoPodAdvice(t *testing.T, advice string) {
 	}
 }
 
-// TestErrorAdviceForChainNamesItsOptions checks that advice about an invalid option of a role chain does not
-// send the user to the settings of the first role.
+// TestErrorAdviceForChainNamesItsOptions checks that advice about an invalid option of a role chain
+// does not refer to the settings of the first role.
 func TestErrorAdviceForChainNamesItsOptions(t *testing.T) {
 	_, pod := newPod(t)
 	p := newProvider(t, pod.Options)

@@ -12,8 +12,8 @@ import (
 )
 
 // TestErrorAdviceDependsOnContainerCredentials checks that only the agent's address counts as EKS Pod
-// Identity, and that the advice takes it into account: the webhook does not inject IRSA into a pod whose
-// service account has an association.
+// Identity, and that the advice takes it into account. The webhook does not inject IRSA into a pod if
+// its service account has an association.
 func TestErrorAdviceDependsOnContainerCredentials(t *testing.T) {
 	const agent, agent6, sidecar = "http://169.254.170.23/v1/credentials", "http://[fd00:ec2::23]/v1/credentials", "http://127.0.0.1:9910/credentials"
 	const association, annotated = "delete the pod identity association", "check that the service account has the annotation"

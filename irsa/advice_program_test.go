@@ -13,8 +13,8 @@ import (
 	"github.com/irsakit/irsakit/tokenfile"
 )
 
-// TestErrorAdviceForProgramSettings checks that advice about a role or a token source that the program
-// sets does not ask for a change of the pod, which would break it.
+// TestErrorAdviceForProgramSettings checks that advice about a role or token source set by the program
+// does not ask for a change to the pod, which would break it.
 func TestErrorAdviceForProgramSettings(t *testing.T) {
 	_, pod := newPod(t)
 	for _, name := range []string{"AWS_ROLE_ARN", "AWS_WEB_IDENTITY_TOKEN_FILE"} {
@@ -57,8 +57,8 @@ func TestErrorAdviceForProgramSettings(t *testing.T) {
 	assertNoPodAdvice(t, adviceOn(t, inPool(func(*irsa.Options) {}, irsa.RoleOptions{})))
 }
 
-// TestErrorAdviceForProgramRole checks that advice about a role that the program sets is not about the
-// annotation of the service account.
+// TestErrorAdviceForProgramRole checks that advice about a role set by the program does not mention
+// the service account's annotation.
 func TestErrorAdviceForProgramRole(t *testing.T) {
 	k, pod := newPod(t)
 	pool, err := irsa.NewPool(func(o *irsa.PoolOptions) { pod.Options(&o.Options); o.RoleARN = "" })
@@ -92,8 +92,8 @@ func TestErrorAdviceForProgramRole(t *testing.T) {
 	assert.Contains(t, adviceOn(t, err), "correct the annotation eks.amazonaws.com/role-arn")
 }
 
-// TestErrorAdviceNamesSettingOfRegion checks that advice about a region that the program sets is not to set
-// AWS_REGION, which then has no effect.
+// TestErrorAdviceNamesSettingOfRegion checks that advice about a region set by the program does not
+// suggest AWS_REGION, which then has no effect.
 func TestErrorAdviceNamesSettingOfRegion(t *testing.T) {
 	synctest.Test(t, testErrorAdviceNamesSettingOfRegion)
 }

@@ -14,7 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestArchitecturePageTestsExist checks that the tests that docs/architecture.md names exist.
+// TestArchitecturePageTestsExist checks that the tests named in docs/architecture.md exist.
 func TestArchitecturePageTestsExist(t *testing.T) {
 	page, err := os.ReadFile("../docs/architecture.md")
 	require.NoError(t, err)
@@ -40,8 +40,8 @@ func TestArchitecturePageTestsExist(t *testing.T) {
 	}
 }
 
-// importsOf returns the packages that the files of a package import, without its tests, and the file
-// that imports each.
+// importsOf returns the packages imported by the non-test files of a package, each with a file that
+// imports it.
 func importsOf(t *testing.T, name string) map[string]string {
 	t.Helper()
 	files, err := filepath.Glob(filepath.Join("..", name, "*.go"))
@@ -83,7 +83,7 @@ func TestArchitectureImportsPointDownward(t *testing.T) {
 	}
 }
 
-func TestArchitectureConfigAndExplainAccessNoFiles(t *testing.T) {
+func TestArchitectureConfigAndExplainDoNotAccessFiles(t *testing.T) {
 	for _, name := range []string{"internal/config", "internal/explain"} {
 		imports := importsOf(t, name)
 		for _, forbidden := range []string{"os", "github.com/irsakit/irsakit/internal/regularfile"} {
@@ -92,9 +92,9 @@ func TestArchitectureConfigAndExplainAccessNoFiles(t *testing.T) {
 	}
 }
 
-// TestArchitectureExplainUsesNoNetwork checks that internal/explain takes from net and net/http only
-// the types of errors and constants.
-func TestArchitectureExplainUsesNoNetwork(t *testing.T) {
+// TestArchitectureExplainDoesNotUseNetwork checks that internal/explain uses only error types and
+// constants from net and net/http.
+func TestArchitectureExplainDoesNotUseNetwork(t *testing.T) {
 	files, err := filepath.Glob("../internal/explain/*.go")
 	require.NoError(t, err)
 	allowed := map[string]bool{
@@ -116,8 +116,8 @@ func TestArchitectureExplainUsesNoNetwork(t *testing.T) {
 	assert.Positive(t, used)
 }
 
-// A program that calls only New does not link the code of Diagnose.
-func TestArchitectureNewLinksNoDiagnosis(t *testing.T) {
+// A program that calls only New must not link the code of Diagnose.
+func TestArchitectureNewDoesNotLinkDiagnosis(t *testing.T) {
 	t.Parallel()
 	tool, err := exec.LookPath("go")
 	if err != nil {

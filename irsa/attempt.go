@@ -22,8 +22,8 @@ type attempts struct {
 	provider *Provider
 }
 
-// newProvider returns the Provider of the role of c, with credentials for a web identity. pool is nil
-// for a Provider created by New.
+// newProvider returns a Provider that exchanges web identity tokens for credentials of c's role. pool
+// is nil if the Provider is created by New.
 func newProvider(r *resources, c *config.Config, pool *Pool) *Provider {
 	a := &attempts{}
 	a.exchange = exchange.WebIdentity{State: &a.State, Config: c, Client: r.client}
@@ -32,7 +32,7 @@ func newProvider(r *resources, c *config.Config, pool *Pool) *Provider {
 	return a.provider
 }
 
-// Retrieve makes an exchange.
+// Retrieve exchanges the current token for credentials.
 func (a *attempts) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	if err := a.provider.begin(); err != nil {
 		return aws.Credentials{}, err
@@ -45,7 +45,7 @@ func (a *attempts) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	return creds, nil
 }
 
-// begin records that an attempt begins. It returns an error if p's Pool is closed.
+// begin records the start of an attempt. It returns an error if p's Pool is closed.
 func (p *Provider) begin() error {
 	if p.pool == nil {
 		return nil
@@ -63,14 +63,15 @@ func (p *Provider) obtained(creds aws.Credentials) {
 	}
 }
 
-// followedSource is the source of a Provider's cache, which reports the outcomes of attempts to it.
+// followedSource is the source of a Provider's cache. The cache reports the outcome of each attempt to
+// it.
 type followedSource struct {
 	aws.CredentialsProvider // an exchange
 	provider                *Provider
 }
 
-// Completed starts the watch of the token file. After a failure, the watch polls immediately. After a
-// success, failed derived Providers retry.
+// Completed starts watching the token file. After a failure, it makes the watch poll immediately.
+// After a success, it makes failed derived Providers retry.
 func (s followedSource) Completed(outcome follow.Outcome) {
 	s.provider.startWatch()
 	switch {
@@ -82,7 +83,7 @@ func (s followedSource) Completed(outcome follow.Outcome) {
 	}
 }
 
-// Explain returns the Error for an error of the cache.
+// Explain converts an error of the cache to an Error.
 func (s followedSource) Explain(ctx context.Context, err error) error {
 	return s.provider.explain(ctx, err)
 }
@@ -95,8 +96,8 @@ func (s followedSource) ProviderSources() []aws.CredentialSource {
 // Serve records the access key of credentials that the Provider will return.
 func (s followedSource) Serve(accessKeyID string) { s.provider.state.keys.record(accessKeyID) }
 
-// Logger returns a logger that adds the role to each message. It is created for each message, so that it
-// takes no memory between messages.
+// Logger returns a logger that adds the role to each message. It is created on demand, so that an idle
+// Provider does not retain it.
 func (s followedSource) Logger() *slog.Logger {
 	return cmp.Or(s.provider.logger, slog.Default()).With("role", s.provider.config.RoleARN)
 }
@@ -104,12 +105,12 @@ func (s followedSource) Logger() *slog.Logger {
 // Record queues an event for Options.Observe.
 func (s followedSource) Record(e cache.Event) {
 	if s.provider.observe != nil {
-		queued := e // e itself would be allocated even without an observer
+		queued := e // capturing e would allocate it even without an observer
 		s.provider.event(func() Event { return s.provider.eventOf(queued) })
 	}
 }
 
-// attemptState is the state that the attempts of a Provider share with its other methods.
+// attemptState is the state shared by a Provider's attempts and its methods.
 type attemptState struct {
 	exchange.State
 	keys  servedKeys

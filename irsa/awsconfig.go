@@ -8,30 +8,30 @@ import (
 )
 
 // AWSConfig returns a configuration for service clients. It contains the region, the AppID, the
-// Provider as credentials, and the environment's settings for FIPS endpoints, dual-stack endpoints
-// and TLS authorities (AWS_USE_FIPS_ENDPOINT, AWS_USE_DUALSTACK_ENDPOINT, AWS_CA_BUNDLE).
+// Provider as the credentials provider, and the environment's settings for FIPS endpoints, dual-stack
+// endpoints and certificate authorities (AWS_USE_FIPS_ENDPOINT, AWS_USE_DUALSTACK_ENDPOINT,
+// AWS_CA_BUNDLE).
 //
 // If a service rejects a request's credentials as expired or unknown (ExpiredToken,
 // ExpiredTokenException, InvalidClientTokenId, UnrecognizedClientException, InvalidAccessKeyId,
-// TokenRefreshRequired), the client sends the request once more with new ones, provided that its
-// body can be read again. The request waits for the exchange until its context is done, for at
-// most Options.AttemptTimeout. Until an exchange succeeds, other callers continue to be served
-// the old credentials, so that one service cannot invalidate them for others. No exchange starts
-// if the credentials are less than a minute old. That minimum age doubles with each consecutive
-// key that a host rejects, up to 30 minutes. If there are no new credentials, the request fails
-// with the service's error and that of the exchange, if one failed.
+// TokenRefreshRequired), the client retries the request once with new credentials, provided that its
+// body can be rewound. The request waits for the exchange for up to Options.AttemptTimeout, or until
+// its context is done. Until an exchange succeeds, other callers continue to receive the old
+// credentials, so that one service cannot invalidate them for others. An exchange starts only if the
+// credentials are at least a minute old. That minimum age doubles with each consecutive key that a
+// host rejects, up to 30 minutes. If new credentials are not available, the request fails with the
+// service's error, combined with the exchange's error if an exchange failed.
 //
-// AccessDenied starts no exchange, although services also return it for revoked sessions. After a
-// revocation, call [Provider.Invalidate].
+// AccessDenied does not start an exchange, even though services also return it for revoked sessions.
+// After a revocation, call [Provider.Invalidate].
 //
-// AWSConfig does no I/O. Each call returns a new configuration. If there is a CA bundle, all of
-// them share one HTTP client.
+// AWSConfig performs no I/O. Each call returns a new configuration. If a CA bundle is set, all of the
+// configurations share one HTTP client.
 //
-// AWSConfig ignores everything else that config.LoadDefaultConfig reads: shared config and
-// credentials files and profiles, AWS_ENDPOINT_URL and AWS_ENDPOINT_URL_<SERVICE>,
-// AWS_MAX_ATTEMPTS, AWS_RETRY_MODE, AWS_DEFAULTS_MODE, and the settings for checksums, compression,
-// clock skew and account ID endpoints. If you need them, load that configuration and pass it to
-// [Provider.Configure].
+// AWSConfig ignores everything else that config.LoadDefaultConfig reads: shared config and credentials
+// files and profiles, AWS_ENDPOINT_URL and AWS_ENDPOINT_URL_<SERVICE>, AWS_MAX_ATTEMPTS,
+// AWS_RETRY_MODE, AWS_DEFAULTS_MODE, and the settings for checksums, compression, clock skew and
+// account ID endpoints. To apply them, load the configuration and pass it to [Provider.Configure].
 func (p *Provider) AWSConfig() aws.Config {
 	cfg := aws.Config{
 		Region:        p.config.Region,
@@ -46,8 +46,8 @@ func (p *Provider) AWSConfig() aws.Config {
 	return cfg
 }
 
-// endpointSource selects the endpoints of service clients. They search ConfigSources for
-// these methods, because aws.Config has no field for it.
+// endpointSource selects the endpoints of service clients. Clients look for its methods in
+// ConfigSources, because aws.Config has no fields for these settings.
 type endpointSource struct{ fips, dualStack bool }
 
 // GetUseFIPSEndpoint reports whether service clients use FIPS endpoints.
@@ -58,7 +58,7 @@ func (s endpointSource) GetUseFIPSEndpoint(context.Context) (aws.FIPSEndpointSta
 	return aws.FIPSEndpointStateUnset, false, nil
 }
 
-// GetUseDualStackEndpoint returns whether service clients use dual-stack endpoints.
+// GetUseDualStackEndpoint reports whether service clients use dual-stack endpoints.
 func (s endpointSource) GetUseDualStackEndpoint(context.Context) (aws.DualStackEndpointState, bool, error) {
 	if s.dualStack {
 		return aws.DualStackEndpointStateEnabled, true, nil

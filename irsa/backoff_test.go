@@ -16,7 +16,7 @@ import (
 	"github.com/irsakit/irsakit/irsa/irsatest"
 )
 
-// gaps returns the times between the calls that STS received.
+// gaps returns the intervals between the calls that STS received.
 func gaps(s *irsatest.STS) []time.Duration {
 	var out []time.Duration
 	calls := s.Calls()
@@ -68,7 +68,7 @@ func TestProviderBacksOffTo30SecondsAfterConfigurationErrors(t *testing.T) {
 	}
 }
 
-func TestProviderRetriesIfSTSCannotFetchTheKey(t *testing.T) {
+func TestProviderRetriesIfSTSCannotFetchKey(t *testing.T) {
 	t.Parallel()
 	for _, fault := range []irsatest.Fault{irsatest.VerificationKey, irsatest.IDPCommunicationError} {
 		t.Run(string(fault)+" at the start", func(t *testing.T) {

@@ -11,7 +11,7 @@ import (
 	"github.com/irsakit/irsakit/irsa/irsatest"
 )
 
-// BenchmarkPool measures the lookup of a role in a Pool of 10,000 roles. Run it with -cpu 1,2,8.
+// BenchmarkPool measures role lookups in a Pool of 10,000 roles. Run it with -cpu 1,2,8.
 func BenchmarkPool(b *testing.B) {
 	k := newCluster(b)
 	sa := k.ServiceAccount("shop", "cart")
@@ -38,7 +38,7 @@ func BenchmarkPool(b *testing.B) {
 	})
 }
 
-// BenchmarkRetrieve measures a cached Retrieve of a Provider and of the SDK's cache.
+// BenchmarkRetrieve measures cached calls of Retrieve on a Provider and on the SDK's cache.
 func BenchmarkRetrieve(b *testing.B) {
 	k := newCluster(b)
 	sa := k.ServiceAccount("shop", "cart")
@@ -60,7 +60,7 @@ func BenchmarkRetrieve(b *testing.B) {
 	}
 }
 
-// BenchmarkFailingRetrieve measures a Retrieve while a failure stands.
+// BenchmarkFailingRetrieve measures Retrieve between failed attempts.
 func BenchmarkFailingRetrieve(b *testing.B) {
 	k := newCluster(b)
 	sa := k.ServiceAccount("shop", "cart")

@@ -22,7 +22,7 @@ import (
 	"github.com/irsakit/irsakit/irsa"
 )
 
-// writeBundle writes a CA bundle with n certificates, which differ each time, and sets AWS_CA_BUNDLE.
+// writeBundle writes a CA bundle with n new certificates and sets AWS_CA_BUNDLE.
 func writeBundle(t testing.TB, n int) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -70,7 +70,7 @@ func TestNewParsesCABundleOnce(t *testing.T) {
 	assert.Less(t, allocationsOf(func() { p.AWSConfig() }), uint64(50), "one client for all configurations")
 }
 
-// BenchmarkNewWithCABundle measures all but the first irsa.New of a process.
+// BenchmarkNewWithCABundle measures irsa.New after the first call in a process.
 func BenchmarkNewWithCABundle(b *testing.B) {
 	writeBundle(b, 140)
 	b.ReportAllocs()

@@ -27,8 +27,8 @@ func inPEM(c *x509.Certificate) []byte {
 	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: c.Raw})
 }
 
-// The SDK's own client follows redirects with the status 307 and 308, which S3 sends for new
-// buckets. Service clients with a CA bundle must follow them too.
+// The SDK's own client follows redirects with status 307 or 308, which S3 sends for new buckets.
+// Service clients with a CA bundle must follow them too.
 func TestAWSConfigWithCABundleFollowsRedirects(t *testing.T) {
 	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/" {

@@ -21,29 +21,27 @@ import (
 	"github.com/irsakit/irsakit/internal/explain"
 )
 
-// AssumeRole returns a Provider of a role that p's role assumes. The role can be in any
-// account, and role chains can have any length. The role's trust policy must allow p's role,
-// and p's role needs the permission sts:AssumeRole for it. The derived Provider has its own
-// cache. Each of its exchanges signs with p's current credentials, and its sessions can
-// outlive the credentials that signed for them.
+// AssumeRole returns a Provider for a role that p's role assumes. The role can be in any account, and
+// role chains can have any length. The role's trust policy must allow p's role, and p's role needs the
+// permission sts:AssumeRole for it. The derived Provider has its own cache. Each of its exchanges is
+// signed with p's current credentials, and the resulting sessions can outlive those credentials.
 //
-// The options are those of the SDK, such as ExternalID, Tags, SourceIdentity and session
-// policies. Unlike in the SDK, the default duration is one hour, which is also the maximum
-// for role chaining, and the default session name is p's. If an option is invalid,
-// AssumeRole returns an [*Error] of the kind [ErrNotConfigured]. If p or its Pool is closed,
-// it returns one of the kind [ErrClosed]. It does no I/O.
+// The options are those of the SDK, such as ExternalID, Tags, SourceIdentity and session policies.
+// Unlike in the SDK, the duration defaults to one hour, which is also the maximum for role chaining,
+// and the session name defaults to p's. If an option is invalid, AssumeRole returns an [*Error] of the
+// kind [ErrNotConfigured]. If p or its Pool is closed, the kind is [ErrClosed]. AssumeRole performs no
+// I/O.
 //
-// If p was obtained from a [Pool], AssumeRole is the same as [Pool.Provider] for p's options with
-// another role in Chain: it returns the same Provider for equal options, and can return an error of the
-// kind [ErrPoolFull]. The Provider counts against p's tenant; if several tenants use p, set Tenant and
-// Chain of [RoleOptions] instead. Options that cannot be compared yield a separate Provider, which the
-// Pool neither shares nor counts: SerialNumber, TokenProvider, another Client, empty texts, and two
-// tags with the same key.
+// If p was obtained from a [Pool], AssumeRole is equivalent to [Pool.Provider] with p's options and
+// the role appended to Chain. It returns the same Provider for equal options, and can return an error
+// of the kind [ErrPoolFull]. The Provider counts against p's tenant. If several tenants use p, set
+// Tenant and Chain of [RoleOptions] instead. Options that cannot be compared (SerialNumber,
+// TokenProvider, another Client, empty strings, and two tags with the same key) yield a separate
+// Provider, which the Pool does not share or count.
 //
-// An error of the derived Provider names the role that could not be assumed: its own, or
-// that of its source if the source has no credentials. The derived Provider is closed with
-// p, if its own Close was not called before. If it belongs to a Pool, only the Pool closes
-// it.
+// An error of the derived Provider names the role that could not be assumed. This is the source's role
+// if the source has no credentials. Closing p also closes the derived Provider. If the derived
+// Provider belongs to a Pool, only the Pool closes it.
 func (p *Provider) AssumeRole(roleARN string, optFns ...func(*stscreds.AssumeRoleOptions)) (*Provider, error) {
 	if p.closed.Load() {
 		return nil, p.explain(context.Background(), cache.ErrClosed)
@@ -74,7 +72,7 @@ func (p *Provider) AssumeRole(roleARN string, optFns ...func(*stscreds.AssumeRol
 	return derived, nil
 }
 
-// checkAssumeRole returns an error if the STS client cannot make the requests of role chains.
+// checkAssumeRole returns an error if the STS client does not support AssumeRole.
 func checkAssumeRole(r *resources) error {
 	if !r.client.CanAssumeRole() {
 		return errors.New("the client in Options.STS does not support AssumeRole")
@@ -82,16 +80,16 @@ func checkAssumeRole(r *resources) error {
 	return nil
 }
 
-// chainExchange is the source of a derived Provider's cache. Each attempt makes an AssumeRole
-// request that is signed with the credentials of the source Provider.
+// chainExchange is the source of a derived Provider's cache. Each attempt makes an AssumeRole request
+// signed with the source Provider's credentials.
 type chainExchange struct {
 	attemptState
 	source   *Provider
 	derived  *Provider
 	config   *config.Config
-	provider *stscreds.AssumeRoleProvider // nil if the derived Provider is a Pool's
+	provider *stscreds.AssumeRoleProvider // nil if the derived Provider belongs to a Pool
 
-	// Set if the derived Provider is a Pool's. The other options of the role are in config.
+	// Set if the derived Provider belongs to a Pool. config contains the role's other options.
 	tags              map[string]string
 	transitiveTagKeys []string
 	sourceIdentity    string
@@ -99,14 +97,14 @@ type chainExchange struct {
 	signedWith string // the source's access key ID; needs no lock, because attempts never overlap
 }
 
-// newChained returns the Provider of a role in a Pool that the source assumes.
+// newChained returns a Pool's Provider for a role that source assumes.
 func newChained(source *Provider, c *config.Config, role ChainedRole) *Provider {
 	x := &chainExchange{source: source, config: c, sourceIdentity: role.SourceIdentity}
 	x.tags, x.transitiveTagKeys = maps.Clone(role.Tags), slices.Clone(role.TransitiveTagKeys)
 	return x.newProvider()
 }
 
-// role returns the options of a role in a Pool.
+// role returns the options of the role. The derived Provider must belong to a Pool.
 func (x *chainExchange) role() *ChainedRole {
 	c := x.config
 	return &ChainedRole{
@@ -122,8 +120,8 @@ func (x *chainExchange) newProvider() *Provider {
 	return x.derived
 }
 
-// Retrieve makes one request to STS, signed with the source's current credentials. If STS
-// rejects those credentials and the source can replace them, it makes a second one.
+// Retrieve makes a request to STS signed with the source's current credentials. If STS rejects them
+// and the source can replace them, Retrieve retries once.
 func (x *chainExchange) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	if err := x.derived.begin(); err != nil {
 		return aws.Credentials{}, err
@@ -147,8 +145,9 @@ func (x *chainExchange) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	return creds, nil
 }
 
-// request makes one request. It returns the rejection of the source's credentials, and records whether
-// STS accepted them. A denial shows that it knows them.
+// request makes one request and returns any rejection of the source's credentials. It also records
+// acceptance by STS. AccessDenied counts as acceptance, because it shows that STS recognized the
+// credentials.
 func (x *chainExchange) request(ctx context.Context, provider *stscreds.AssumeRoleProvider) (aws.Credentials, rejection, error) {
 	creds, err := provider.Retrieve(ctx)
 	r := x.rejectionOf(err)
@@ -158,8 +157,8 @@ func (x *chainExchange) request(ctx context.Context, provider *stscreds.AssumeRo
 	return creds, r, err
 }
 
-// sdkProvider returns the SDK's provider, which builds the request. For a chain of a Pool it is created
-// for each attempt, to save memory with thousands of chains.
+// sdkProvider returns the SDK's provider, which builds the request. In a Pool it is created for each
+// attempt, to save memory when there are thousands of chains.
 func (x *chainExchange) sdkProvider() *stscreds.AssumeRoleProvider {
 	if x.provider != nil {
 		return x.provider
@@ -167,8 +166,8 @@ func (x *chainExchange) sdkProvider() *stscreds.AssumeRoleProvider {
 	return stscreds.NewAssumeRoleProvider(x, x.config.RoleARN, x.role().apply)
 }
 
-// rejectionOf returns the rejection of the source's credentials that a failed request reports, or
-// the zero rejection if there is none.
+// rejectionOf returns the rejection of the source's credentials that err reports. It returns the zero
+// rejection if err is not from a request.
 func (x *chainExchange) rejectionOf(err error) rejection {
 	var failure *explain.RequestError
 	if !errors.As(err, &failure) {
@@ -177,8 +176,7 @@ func (x *chainExchange) rejectionOf(err error) rejection {
 	return rejection{verdict: verdictOf(failure.Code), host: x.config.Host(), key: x.signedWith, code: failure.Code}
 }
 
-// AssumeRole implements the client of the SDK's provider. It makes one request and sets the
-// session's name.
+// AssumeRole implements stscreds.AssumeRoleAPIClient. It sets the session name and makes one request.
 func (x *chainExchange) AssumeRole(ctx context.Context, input *sts.AssumeRoleInput, _ ...func(*sts.Options)) (*sts.AssumeRoleOutput, error) {
 	source, err := x.source.Retrieve(ctx)
 	if err != nil {
@@ -191,7 +189,7 @@ func (x *chainExchange) AssumeRole(ctx context.Context, input *sts.AssumeRoleInp
 	return x.source.client.AssumeRole(ctx, x.config, input, exchange.Signer{Credentials: source, Sources: x.source.ProviderSources()})
 }
 
-// sourceError is the error of an attempt whose source Provider has no credentials.
+// sourceError is the error of an attempt that fails because the source Provider has no credentials.
 type sourceError struct {
 	role string
 	err  error
@@ -202,8 +200,8 @@ func (e *sourceError) Error() string {
 }
 func (e *sourceError) Unwrap() error { return e.err }
 
-// derivedProviders is the set of a source's derived Providers. It refers to them weakly, so that
-// unused ones are garbage collected.
+// derivedProviders is the set of Providers derived from a source. Its references are weak, so that
+// unused Providers can be garbage collected.
 type derivedProviders struct {
 	mu     sync.Mutex
 	closed bool
@@ -217,15 +215,15 @@ func (d *derivedProviders) add(p *Provider) bool {
 	if d.closed {
 		return false
 	}
-	if len(d.all) == cap(d.all) { // so that adding takes constant time, amortized
+	if len(d.all) == cap(d.all) { // makes add take amortized constant time
 		d.all = d.reachable()
 	}
 	d.all = append(d.all, weak.Make(p))
 	return true
 }
 
-// reachable returns the Providers that have not been collected, with room for as many more. d.mu must
-// be held.
+// reachable returns the Providers that have not been collected, with room to double. d.mu must be
+// held.
 func (d *derivedProviders) reachable() []weak.Pointer[Provider] {
 	var out []weak.Pointer[Provider]
 	for _, w := range d.all {
@@ -236,7 +234,7 @@ func (d *derivedProviders) reachable() []weak.Pointer[Provider] {
 	return slices.Grow(out, len(out)+1)
 }
 
-// each calls f for each derived Provider, without holding the lock.
+// each calls f for each derived Provider that is still reachable, without holding d.mu.
 func (d *derivedProviders) each(f func(*Provider)) {
 	d.mu.Lock()
 	all := d.all

@@ -48,9 +48,9 @@ func TestAssumeRoleOnClosedProviderReturnsErrClosed(t *testing.T) {
 	})
 }
 
-// If AssumeRole runs concurrently with Close of the source, it either fails or returns a Provider
-// that is closed.
-func TestAssumeRoleDuringCloseLeaksNoProvider(t *testing.T) {
+// If AssumeRole runs concurrently with Close of the source, it either fails or returns a closed
+// Provider.
+func TestAssumeRoleDuringCloseDoesNotLeakProvider(t *testing.T) {
 	_, pod, roles := threeAccounts(t)
 	for name, open := range map[string]func() (p *irsa.Provider, end func() error){
 		"New's": func() (*irsa.Provider, func() error) {

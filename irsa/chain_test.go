@@ -33,7 +33,7 @@ func threeAccounts(t *testing.T) (*irsatest.Cluster, *irsatest.Pod, []*irsatest.
 
 func autoRotated(o *irsatest.PodOptions) { o.AutoRotate, o.TokenLifetime = true, time.Hour }
 
-// chained returns the Providers of the roles, each derived from the one before.
+// chained returns the Providers of the roles, each derived from its predecessor.
 func chained(t *testing.T, first *irsa.Provider, roles []*irsatest.Role) []*irsa.Provider {
 	t.Helper()
 	out := []*irsa.Provider{first}
@@ -124,7 +124,7 @@ func TestChainAcceptsSDKOptions(t *testing.T) {
 	})
 }
 
-func TestChainErrorNamesTheFailedRole(t *testing.T) {
+func TestChainErrorNamesFailedRole(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k, pod, roles := threeAccounts(t)
 		chain := chained(t, newProvider(t, pod.Options), roles)
@@ -154,7 +154,7 @@ func TestChainErrorNamesTheFailedRole(t *testing.T) {
 	})
 }
 
-func TestChainRecoversWithItsSource(t *testing.T) {
+func TestChainRecoversWithSource(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k, pod, roles := threeAccounts(t)
 		pod.Freeze()
@@ -212,7 +212,7 @@ func TestChainRejectsInvalidOptions(t *testing.T) {
 	require.ErrorContains(t, err, "does not support AssumeRole")
 }
 
-func TestChainClosesWithItsSourceOrAlone(t *testing.T) {
+func TestChainClose(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		_, pod, roles := threeAccounts(t)
 		first := newProvider(t, pod.Options)

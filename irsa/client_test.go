@@ -11,7 +11,7 @@ import (
 	"github.com/irsakit/irsakit/irsa"
 )
 
-// padded inserts white space before the credentials in each response.
+// padded inserts whitespace before the credentials in each response.
 type padded struct {
 	http.RoundTripper
 	size int

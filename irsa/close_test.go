@@ -24,7 +24,7 @@ func stuckTokens(release <-chan struct{}, identity string) irsa.TokenSource {
 	})
 }
 
-// requireShortClose closes and checks that it takes one AttemptTimeout, the default.
+// requireShortClose checks that closing takes one AttemptTimeout, the default.
 func requireShortClose(t *testing.T, end func() error) {
 	t.Helper()
 	start := time.Now()
@@ -34,7 +34,7 @@ func requireShortClose(t *testing.T, end func() error) {
 	assert.Less(t, len(err.Error()), 300, err.Error())
 }
 
-func TestPoolCloseHasOneLimitForAllCalls(t *testing.T) {
+func TestPoolCloseSharesOneTimeout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		_, pod, tenants := newTenants(t, 40)
 		release := make(chan struct{})
@@ -77,7 +77,7 @@ func (s *stuckAssumeRole) AssumeRole(context.Context, *sts.AssumeRoleInput, ...f
 	return nil, assert.AnError
 }
 
-func TestProviderCloseHasOneLimitForAllDerivedProviders(t *testing.T) {
+func TestProviderCloseSharesOneTimeoutWithDerivedProviders(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		_, pod, roles := threeAccounts(t)
 		release := make(chan struct{})
@@ -104,7 +104,7 @@ func TestProviderCloseHasOneLimitForAllDerivedProviders(t *testing.T) {
 	})
 }
 
-// Close does not report a timeout if there is nothing left to wait for.
+// Close must not report a timeout if there is nothing left to wait for.
 func TestPoolCloseReportsOnlyTimeouts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		_, pod, tenants := newTenants(t, 1)

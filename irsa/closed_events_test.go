@@ -12,7 +12,8 @@ import (
 	"github.com/irsakit/irsakit/irsa"
 )
 
-// An evicted Provider can outlive its Pool, and a request its Provider. Neither calls Observe after Close.
+// An evicted Provider can outlive its Pool, and a request can outlive its Provider. Observe must not
+// be called after Close in either case.
 func TestObserveIsNotCalledAfterClose(t *testing.T) {
 	for name, open := range map[string]func(*testing.T, func(*irsa.Options)) (*irsa.Provider, func() error){
 		"Provider": func(t *testing.T, observe func(*irsa.Options)) (*irsa.Provider, func() error) {
@@ -42,7 +43,7 @@ func TestObserveIsNotCalledAfterClose(t *testing.T) {
 				before := events.Load()
 				require.Positive(t, before)
 				require.Error(t, identify(t.Context(), s.client(p.AWSConfig(), "service.example")))
-				for range 120 { // an attempt that is due fails because the Pool is closed
+				for range 120 { // attempts fail because the Pool is closed
 					_, _ = p.Retrieve(t.Context())
 					time.Sleep(time.Minute)
 				}

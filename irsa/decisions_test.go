@@ -70,7 +70,7 @@ func TestErrorPermanentDistinguishesMisconfigurationFromOutages(t *testing.T) {
 	})
 }
 
-// A token function that returns malformed text is misconfigured. A malformed file may only be
+// A token function that returns malformed text is misconfigured, whereas a malformed file may just be
 // incomplete.
 func TestErrorPermanentForMalformedTokens(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -101,7 +101,7 @@ func TestErrorPermanentForMalformedTokens(t *testing.T) {
 	})
 }
 
-func TestErrorNamesTokenFunctionThatReturnsNoToken(t *testing.T) {
+func TestErrorBlamesTokenFuncThatReturnsEmptyToken(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k, pod := newPod(t)
 		withoutToken := func(o *irsa.Options) {
@@ -161,7 +161,7 @@ func TestOptionsAppIDIsInUserAgent(t *testing.T) {
 	assert.ErrorContains(t, err, "the application ID has 256 bytes")
 }
 
-// hostsSeen records the hosts that requests are sent to, and sends none.
+// hostsSeen records the hosts of requests without sending them.
 type hostsSeen struct{ all []string }
 
 func (h *hostsSeen) RoundTrip(r *http.Request) (*http.Response, error) {

@@ -10,18 +10,19 @@ import (
 	"github.com/irsakit/irsakit/internal/diagnose"
 )
 
-// Report contains the results of [Diagnose]. Its checks are in the order in which a pod
-// obtains credentials, so fix the first failed one first. A Report contains no secrets, and
-// can be printed as text or marshaled as JSON. The caller may modify it.
+// Report is the result of [Diagnose]. Its checks are in the order in which a pod obtains credentials,
+// so start with the first failure. A Report contains no secrets. It can be printed as text or
+// marshaled as JSON, and the caller may modify it.
 type Report struct {
 	Checks []Check
 
-	identity *diagnose.Identity // STS evaluates the trust policy for it; nil without a token
+	identity *diagnose.Identity // the identity that the trust policy is evaluated for; nil without a token
 }
 
-// Check is one step of a [Report]. A check fails if its finding prevents the pod from obtaining
-// credentials, now or soon, or if the context of [Diagnose] ended before it. It warns about a possible
-// mistake. It is skipped if it does not apply, or if an earlier check failed.
+// Check is one step of a [Report]. A check fails if it finds a problem that prevents the pod from
+// obtaining credentials, now or soon, or if the context of [Diagnose] is done before the check
+// completes. It warns about a possible mistake. A check is skipped if it does not apply or if an
+// earlier check failed.
 type Check struct {
 	Name   string `json:"name"`             // such as "token-path"
 	Status string `json:"status"`           // "passed", "failed", "warned" or "skipped"
@@ -30,15 +31,14 @@ type Check struct {
 	Link   string `json:"link,omitempty"`   // the URL of a section of TROUBLESHOOTING.md
 }
 
-// Diagnose checks every step between the pod's environment and its credentials, and reports
-// each of them: the settings, the role, the token file and its claims, the connection to
-// STS, an exchange of the token, and the identity of the credentials. It takes the same
-// options as New. Use it to find the cause of a failure: it makes three requests to STS, one
-// of them without credentials, and discards the credentials that it obtains.
+// Diagnose checks and reports every step between the pod's environment and its credentials: the
+// settings, the role, the token file and its claims, the connection to STS, an exchange of the token,
+// and the identity of the credentials. It accepts the same options as New. Use it to find the cause of
+// a failure. It makes three requests to STS, one of them without credentials, and discards the
+// credentials that it obtains.
 //
-// Diagnose returns after at most 9 seconds, or when ctx is done, and reports which step
-// timed out. A token source that ignores its context delays it further. Diagnose is safe for
-// concurrent use.
+// Diagnose returns within 9 seconds, or when ctx is done, and reports which step timed out. It takes
+// longer if a token source ignores its context. Diagnose is safe for concurrent use.
 func Diagnose(ctx context.Context, optFns ...func(*Options)) *Report {
 	var opts Options
 	for _, fn := range optFns {
@@ -54,7 +54,7 @@ func Diagnose(ctx context.Context, optFns ...func(*Options)) *Report {
 
 const statusFailed = string(diagnose.Failed)
 
-// checkOf returns the public form of a check.
+// checkOf converts a check to its exported form.
 func checkOf(c diagnose.Check) Check {
 	return Check{Name: c.Name, Status: string(c.Status), Detail: c.Detail, Advice: c.Advice, Link: c.Link}
 }
@@ -64,12 +64,12 @@ func (r *Report) OK() bool {
 	return !slices.ContainsFunc(r.Checks, func(c Check) bool { return c.Status == statusFailed })
 }
 
-// String returns the report as text with lines of 80 columns: what failed and how to fix it, then the
-// warnings, and the numbers of the other checks.
+// String formats the report as text, wrapped at 80 columns: failures and how to fix them, then
+// warnings, then counts of the remaining checks.
 func (r *Report) String() string { return r.print(0, false) }
 
-// Format prints the report like String. A width sets the length of lines, and %+v adds the checks that
-// passed and that were skipped: fmt.Printf("%+*v", columns, report).
+// Format prints the report like String. A width sets the line length, and %+v includes the passed and
+// skipped checks, as in fmt.Printf("%+*v", columns, report).
 func (r *Report) Format(f fmt.State, verb rune) {
 	width, _ := f.Width()
 	_, _ = io.WriteString(f, r.print(width, verb == 'v' && f.Flag('+')))
@@ -83,7 +83,7 @@ func (r *Report) print(width int, all bool) string {
 	return diagnose.Print(checks, width, all)
 }
 
-// MarshalJSON returns the report as {"ok": …, "checks": […]}.
+// MarshalJSON encodes the report as {"ok": …, "checks": […]}.
 func (r *Report) MarshalJSON() ([]byte, error) {
 	return json.Marshal(struct {
 		OK     bool    `json:"ok"`
@@ -91,17 +91,16 @@ func (r *Report) MarshalJSON() ([]byte, error) {
 	}{r.OK(), r.Checks})
 }
 
-// CheckTrustPolicy adds a check of the role's trust policy. The document is the policy, or the
-// output of this command, which contains it:
+// CheckTrustPolicy adds a check of the role's trust policy to the report. The document is either the
+// policy itself or the output of this command:
 //
 //	aws iam get-role --role-name $ROLE --output json
 //
-// The check determines whether the policy allows the token or, if not, which condition does
-// not match and why. It warns about a policy that also allows unintended principals, such as
-// every service account of the cluster, and about conditions that it cannot evaluate because
-// the values of their keys are known only to AWS. It does not warn about a namespace-wide
-// policy. If the exchange passed, the check does not fail. It evaluates only the document and
-// makes no requests.
+// The check determines whether the policy allows the token and, if not, which condition does not match
+// and why. It warns about a policy that also allows unintended principals, such as every service
+// account in the cluster, but not about a namespace-wide policy. It also warns about conditions that
+// it cannot evaluate because only AWS knows the values of their keys. If the exchange passed, the
+// check does not fail. It evaluates only the document and makes no requests.
 func (r *Report) CheckTrustPolicy(document []byte) {
 	exchange := slices.IndexFunc(r.Checks, func(c Check) bool { return c.Name == diagnose.NameExchange })
 	var status diagnose.Status

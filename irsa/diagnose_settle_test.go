@@ -17,7 +17,7 @@ import (
 	"github.com/irsakit/irsakit/tokenfile"
 )
 
-// checkIn returns the check of a report with this name.
+// checkIn returns the check with the given name.
 func checkIn(report *irsa.Report, name string) irsa.Check {
 	for _, c := range report.Checks {
 		if c.Name == name {
@@ -27,9 +27,9 @@ func checkIn(report *irsa.Report, name string) irsa.Check {
 	return irsa.Check{}
 }
 
-// TestDiagnoseFailsNothingThatExchangeRefutes checks a server other than AWS's, which accepts tokens that AWS
-// does not.
-func TestDiagnoseFailsNothingThatExchangeRefutes(t *testing.T) {
+// TestDiagnoseSuccessfulExchangeOverridesClaims uses a non-AWS server that accepts tokens that AWS
+// would reject.
+func TestDiagnoseSuccessfulExchangeOverridesClaims(t *testing.T) {
 	for name, claims := range map[string][]func(*irsatest.TokenOptions){
 		"no iat":           {irsatest.Claim("iat", nil), irsatest.Claim("aud", "minio")},
 		"another audience": {irsatest.Claim("aud", "minio")},
@@ -56,7 +56,7 @@ func TestDiagnoseFailsNothingThatExchangeRefutes(t *testing.T) {
 	}
 }
 
-// TestDiagnoseBlamesClockIfSTSAcceptsExpiredToken checks a node whose clock is ahead.
+// TestDiagnoseBlamesClockIfSTSAcceptsExpiredToken uses a node whose clock is ahead.
 func TestDiagnoseBlamesClockIfSTSAcceptsExpiredToken(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k, pod := newPod(t)
@@ -74,16 +74,16 @@ func TestDiagnoseBlamesClockIfSTSAcceptsExpiredToken(t *testing.T) {
 	})
 }
 
-func TestDiagnoseDoesNotCallDirectoryMissing(t *testing.T) {
+func TestDiagnoseDoesNotReportDirectoryAsMissing(t *testing.T) {
 	_, pod := newPod(t)
 	report := irsa.Diagnose(t.Context(), pod.Options, func(o *irsa.Options) { o.TokenFile = t.TempDir() })
 	assert.Equal(t, "failed", checkIn(report, "token-path").Status)
 	assert.NotContains(t, checkIn(report, "token-permission").Detail, "does not exist")
 }
 
-// TestDiagnoseOfTokenFunctionIsNotAboutFiles checks the report for tokens that neither the webhook nor the
-// kubelet provides.
-func TestDiagnoseOfTokenFunctionIsNotAboutFiles(t *testing.T) {
+// TestDiagnoseOfTokenFuncDoesNotMentionFiles checks the report for tokens that do not come from the
+// webhook or the kubelet.
+func TestDiagnoseOfTokenFuncDoesNotMentionFiles(t *testing.T) {
 	for name, claims := range map[string][]func(*irsatest.TokenOptions){
 		"valid":            nil,
 		"no aud":           {irsatest.Claim("aud", nil)},

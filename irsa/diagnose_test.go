@@ -96,7 +96,8 @@ func TestDiagnoseRedactsErrorsOfTokenSources(t *testing.T) {
 	require.Empty(t, leaked(report.String(), tokenParts(pod.Token())))
 }
 
-// echo responds to one action, if it is signed or has a token, with everything that it received.
+// echo responds to one action with everything that it received, provided the request is signed or has
+// a token.
 type echo struct {
 	http.RoundTripper
 	action string

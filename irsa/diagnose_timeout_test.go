@@ -15,7 +15,7 @@ import (
 	"github.com/irsakit/irsakit/tokenfile"
 )
 
-func TestDiagnoseReturnsWithin10SecondsIfAStepHangs(t *testing.T) {
+func TestDiagnoseReturnsWithin10SecondsIfStepHangs(t *testing.T) {
 	for name, slow := range map[string]func(*irsatest.STS, *irsatest.Role, *irsa.Options){
 		"all of it": func(s *irsatest.STS, _ *irsatest.Role, _ *irsa.Options) { s.Fail(irsatest.Hang, -1) },
 		"slow, and the exchange": func(s *irsatest.STS, r *irsatest.Role, _ *irsa.Options) {
@@ -50,7 +50,7 @@ func (hangingTokens) Token(ctx context.Context) (tokenfile.Token, error) {
 	return tokenfile.Token{}, ctx.Err()
 }
 
-func TestDiagnoseStopsWithItsContext(t *testing.T) {
+func TestDiagnoseStopsWithContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k, pod := newPod(t)
 		k.STS.Fail(irsatest.Hang, -1)
@@ -63,7 +63,7 @@ func TestDiagnoseStopsWithItsContext(t *testing.T) {
 	})
 }
 
-func TestDiagnoseObservesItsContextInEveryStep(t *testing.T) {
+func TestDiagnoseHonorsContextInEveryStep(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		_, pod := newPod(t)
 		ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
@@ -72,7 +72,7 @@ func TestDiagnoseObservesItsContextInEveryStep(t *testing.T) {
 		report := irsa.Diagnose(ctx, pod.Options, func(o *irsa.Options) { o.TokenFile, o.Token, o.Region = "", hangingTokens{}, "" })
 		assert.Equal(t, 200*time.Millisecond, time.Since(begin))
 		assert.False(t, report.OK())
-		report = irsa.Diagnose(ctx, pod.Options) // with a context that is done
+		report = irsa.Diagnose(ctx, pod.Options) // ctx is already done
 		assert.False(t, report.OK(), "no credentials were obtained")
 		for _, name := range []string{"connection", "answer", "exchange"} {
 			assert.Equal(t, "skipped", statusOf(report, name), name)
@@ -99,7 +99,7 @@ func TestDiagnoseFailsWhenCanceled(t *testing.T) {
 	}
 }
 
-func TestDiagnoseLeaksNoGoroutines(t *testing.T) {
+func TestDiagnoseDoesNotLeakGoroutines(t *testing.T) {
 	k := newCluster(t, func(o *irsatest.Options) { o.Loopback = true })
 	sa := k.ServiceAccount("shop", "cart")
 	pod := k.Pod(sa, k.Role("s3-writer", irsatest.Trust(sa)))
@@ -108,6 +108,6 @@ func TestDiagnoseLeaksNoGoroutines(t *testing.T) {
 	for range 5 {
 		irsa.Diagnose(t.Context(), pod.Options, func(o *irsa.Options) { o.HTTPClient = nil })
 	}
-	// Eventually starts two goroutines, each connection four.
+	// Eventually starts two goroutines, and each connection starts four.
 	assert.Eventually(t, func() bool { return runtime.NumGoroutine() <= before+2 }, time.Minute, 10*time.Millisecond)
 }

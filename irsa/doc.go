@@ -2,13 +2,13 @@
 // IAM Roles for Service Accounts. It exchanges the pod's projected service account
 // token for credentials of an IAM role at STS and keeps them fresh.
 //
-// A [Provider] is an aws.CredentialsProvider. [New] creates it from the environment
-// variables that the EKS webhook sets, or from [Options]. A [Status] describes the
-// Provider's state, an [Event] a change of it, and an [Error] what failed and how to
-// fix it. [Provider.AssumeRole] returns a Provider for another role. A [Pool] manages
-// the Providers of many roles and role chains, identified by their [RoleOptions]. Their
-// tokens come from a file or from another [TokenSource]. [Diagnose] checks every step
-// between a pod and its credentials and returns a [Report].
+// A [Provider] is an aws.CredentialsProvider. [New] creates one from the environment
+// variables set by the EKS webhook, or from [Options]. A [Status] describes the state
+// of a Provider, an [Event] reports a change, and an [Error] describes what failed and
+// how to fix it. [Provider.AssumeRole] returns a Provider for another role. A [Pool]
+// manages the Providers of many roles and role chains, identified by their
+// [RoleOptions]. Tokens come from a file or from a custom [TokenSource]. [Diagnose]
+// checks every step between a pod and its credentials and returns a [Report].
 //
 //	package main
 //
@@ -37,28 +37,28 @@
 //
 // # Environment variables
 //
-// New reads these variables, once: AWS_ROLE_ARN, AWS_WEB_IDENTITY_TOKEN_FILE,
+// New reads the following variables, once: AWS_ROLE_ARN, AWS_WEB_IDENTITY_TOKEN_FILE,
 // AWS_ROLE_SESSION_NAME, AWS_REGION, AWS_DEFAULT_REGION, AWS_ENDPOINT_URL_STS,
 // AWS_IGNORE_CONFIGURED_ENDPOINT_URLS, AWS_USE_FIPS_ENDPOINT,
 // AWS_USE_DUALSTACK_ENDPOINT, AWS_SDK_UA_APP_ID and AWS_CA_BUNDLE, which must name a
-// regular file of at most 4 MiB. New reads no shared config files and no profiles. A
-// Provider never falls back to another identity: it returns credentials of its role, or
-// an error.
+// regular file of at most 4 MiB. New does not read shared config files or profiles. A
+// Provider never falls back to another identity. It returns either credentials for its
+// role or an error.
 //
 // AWS_STS_REGIONAL_ENDPOINTS=legacy and AWS_ENDPOINT_URL are ignored, and New logs a
-// warning if they are set. The first selects the global endpoint, which may be far
-// away. The second may name a service that must not receive the token.
+// warning if either is set. The former selects the global endpoint, which may be far
+// away. The latter may name a service that must not receive the token.
 //
 // # Using config.LoadDefaultConfig
 //
-// Load the configuration first, and pass it to [Provider.Configure] before any client is
-// created from it:
+// Load the configuration, then pass it to [Provider.Configure] before creating any
+// clients from it:
 //
 //	cfg, err := config.LoadDefaultConfig(ctx)
 //	p.Configure(&cfg)
 //
-// Do not use config.WithCredentialsProvider(p), which wraps p in an aws.CredentialsCache.
-// [Provider.Invalidate], [Provider.MinTTL] and steps of the wall clock do not affect the
-// credentials cached there, and requests whose credentials a service rejects are not
-// retried.
+// Do not use config.WithCredentialsProvider(p), which wraps p in an
+// aws.CredentialsCache. [Provider.Invalidate], [Provider.MinTTL] and steps of the wall
+// clock do not affect the credentials cached there, and a request is not retried if a
+// service rejects its credentials.
 package irsa

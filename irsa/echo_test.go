@@ -11,10 +11,10 @@ import (
 	"strings"
 )
 
-// echoServer is a server that repeats what it received. ~ stands for it in the body and the
-// headers. anyAction stands for the action in the body.
+// echoServer is a server that repeats what it received. In the body and the headers, ~ stands for the
+// repeated text. In the body, anyAction stands for the action.
 type echoServer struct {
-	action string // the action that it responds to; others go to STS
+	action string // the action that it responds to; other actions go to STS
 	status int
 	header http.Header
 	body   string
@@ -55,7 +55,7 @@ func (p *echoServer) RoundTrip(r *http.Request) (*http.Response, error) {
 	}, nil
 }
 
-// everyRune returns text with something between its characters.
+// everyRune returns text with a separator between its characters.
 func everyRune(text string, n int, format string) string {
 	var b strings.Builder
 	for i, c := range text {
@@ -83,17 +83,17 @@ func inReply(credentials string) string {
 	return replyBody(anyAction, "<Credentials>"+credentials+"</Credentials>")
 }
 
-// inExpiry returns a response for any action with the XML in the expiry.
+// inExpiry returns a response for any action that has the XML in its expiry.
 func inExpiry(xml string) string {
 	return inReply(fineCredentials + "<Expiration>" + xml + "</Expiration>")
 }
 
-// asName returns an XML name that consists of almost all of a secret.
+// asName returns an XML name that consists of most of a secret.
 func asName(secret string) string {
 	return "a" + strings.NewReplacer("+", "", "/", "", "=", "").Replace(secret)
 }
 
-// escaped returns a secret in character references.
+// escaped returns a secret encoded as character references.
 func escaped(secret string) string { return everyRune(secret, 1, "&#%d;") }
 
 const fineCredentials = "<AccessKeyId>ASIAX</AccessKeyId><SecretAccessKey>s</SecretAccessKey><SessionToken>t</SessionToken>"
@@ -141,7 +141,7 @@ var echoServers = map[string]echoServer{
 	"as the access key":           {body: inReply("<AccessKeyId>~</AccessKeyId><SecretAccessKey></SecretAccessKey><SessionToken>t</SessionToken><Expiration>2000-01-01T01:00:00Z</Expiration>")},
 	"as the role":                 {body: replyBody(anyAction, "<AssumedRoleUser><Arn>arn:aws:sts::111122223333:assumed-role/~/x</Arn></AssumedRoleUser><Credentials>"+fineCredentials+"<Expiration>2099-01-01T01:00:00Z</Expiration></Credentials>")},
 
-	// In each kind of XML token and of syntax error.
+	// In every kind of XML token and syntax error.
 	"a child's name":                   {body: inExpiry("x<~/>"), change: asName},
 	"a child's prefix":                 {body: inExpiry("<~:y/>"), change: asName},
 	"a child's prefix, after text":     {body: inExpiry("x<~:y/>"), change: asName},
@@ -189,8 +189,8 @@ var echoServers = map[string]echoServer{
 	"UTF-16, big endian":               {body: everyRune("<R>~</R>", 1, "\x00%c"), change: func(s string) string { return strings.TrimPrefix(everyRune(s, 1, "\x00%c"), "\x00") }},
 }
 
-// statusesFor returns 403, 200, and others in an order that depends on the name, so that all of
-// them are tried with one name or another.
+// statusesFor returns 403, 200 and other statuses in an order that depends on the name, so that all
+// statuses are covered across the names.
 func statusesFor(name string) []int {
 	others := []int{302, 500, 400, 204, 429, 308, 202, 206, 301, 303, 304, 307, 401, 404, 405, 407, 413, 502, 503, 504, 599}
 	first := len(name) % len(others)

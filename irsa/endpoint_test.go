@@ -68,8 +68,8 @@ func TestNewAcceptsCleartextOnlyOnLoopback(t *testing.T) {
 	}
 }
 
-// A custom STS client does not send the token in cleartext either.
-func TestProviderWithSTSClientSendsNoCleartext(t *testing.T) {
+// A custom STS client must not send the token in cleartext either.
+func TestProviderWithSTSClientDoesNotSendCleartext(t *testing.T) {
 	k, pod := newPod(t)
 	endpoint := "http://sts.corp.example"
 	client := sts.New(sts.Options{Region: "us-west-2", BaseEndpoint: &endpoint, HTTPClient: anyHost(k)})
@@ -127,7 +127,8 @@ func TestNewWarnsAboutEndpointInAnotherRegion(t *testing.T) {
 	}
 }
 
-// The role has a region of its own, and so signs for it. A web identity is not signed.
+// The role has its own region, and its requests are signed for that region. Web identity requests are
+// not signed.
 func TestPoolRejectsChainWithEndpointInAnotherRegion(t *testing.T) {
 	chain := []irsa.ChainedRole{{RoleARN: "arn:aws:iam::111122223333:role/second"}}
 	for _, tt := range []struct {

@@ -19,68 +19,66 @@ var (
 	ErrTokenRejected  = explain.ErrTokenRejected  // STS rejected the token: OIDC provider, audience or key
 	ErrAccessDenied   = explain.ErrAccessDenied   // the role does not trust the token
 	ErrThrottled      = explain.ErrThrottled      // STS throttled the request
-	ErrUnavailable    = explain.ErrUnavailable    // no response, or none from STS
-	ErrInvalidRequest = explain.ErrInvalidRequest // a parameter of the request or of MinTTL was rejected
+	ErrUnavailable    = explain.ErrUnavailable    // no response was received, or it was not from STS
+	ErrInvalidRequest = explain.ErrInvalidRequest // a request parameter or the argument of MinTTL was rejected
 	ErrClosed         = explain.ErrClosed         // the Provider has been closed
-	ErrRejected       = explain.ErrRejected       // a service rejected the credentials, and there are no new ones yet
+	ErrRejected       = explain.ErrRejected       // a service rejected the credentials and they are not replaced yet
 )
 
-// ErrPoolFull is the kind of error that [Pool.Provider] returns if there is no room for another role
-// of the tenant. Try again later, or raise PoolOptions.MaxRoles.
+// ErrPoolFull is the kind of error returned by [Pool.Provider] if the Pool has no room for another
+// role of the tenant. Try again later, or raise PoolOptions.MaxRoles.
 var ErrPoolFull = errors.New("pool full")
 
-// ErrNotInjected is a cause of the errors of New and of [Pool.Provider], whose kind is
-// [ErrNotConfigured], if there is neither a role nor a token: AWS_ROLE_ARN,
-// AWS_WEB_IDENTITY_TOKEN_FILE and the options are not set. It means that the pod does not use IRSA.
-// A program that also runs outside of pods can then use other credentials. After any other error it
-// should not, because it would act as another identity.
+// ErrNotInjected is wrapped in an [ErrNotConfigured] error of New or [Pool.Provider] if AWS_ROLE_ARN,
+// AWS_WEB_IDENTITY_TOKEN_FILE and the options set neither a role nor a token. It means that the pod
+// does not use IRSA. A program that also runs outside of pods can then use other credentials. It
+// should not do so after any other error, because it would act as another identity.
 var ErrNotInjected = explain.ErrNotInjected
 
-// Error is returned by New and by every method that needs credentials. It must not be changed: all
-// callers of a Provider get the same Error until the next exchange. Use errors.Is to test for
-// its kind and for its cause, such as fs.ErrNotExist or context.DeadlineExceeded. errors.As finds
-// the SDK's smithy.APIError in it, but none of the SDK's errors that contain the request or the
-// response. An Error contains no secrets: parts of the token, a secret key or a session token that
-// a server repeats are replaced with "[redacted]".
+// Error is returned by New and by every method that needs credentials. Callers must not modify it,
+// because all callers of a Provider share an Error until the next exchange. Use errors.Is to test for
+// its kind and for its cause, such as fs.ErrNotExist or context.DeadlineExceeded. errors.As finds the
+// SDK's smithy.APIError, but not the SDK's errors that contain the request or the response. An Error
+// contains no secrets. If a server repeats parts of the token, a secret key or a session token, they
+// are replaced with "[redacted]".
 //
-// Its text has at most 300 bytes, and is the same for the same cause, so that a controller can write
-// it into a status. The verb %+v prints everything. As the value of a log attribute, an Error is a
-// group with its text and facts.
+// The text of an Error is at most 300 bytes long. It is always the same for the same cause, so that a
+// controller can write it to a status. The verb %+v prints all details. As a log attribute, an Error
+// is a group containing its text and facts.
 type Error struct {
 	Kind error // one of the Err variables
 
 	RoleARN     string
-	Source      string // the role whose credentials assume RoleARN; empty for a web identity
+	Source      string // the role that assumes RoleARN; empty for a web identity
 	SessionName string
 	Endpoint    string // the URL of STS; empty if Options.STS is used
 	Region      string
 	TokenFile   string // empty if the tokens do not come from a file
 
-	// The claims of the token, unverified. They are zero if the token could not be read. Claims
-	// longer than those of any service account token are shortened.
+	// The unverified claims of the token. They are zero if the token could not be read. Claims that
+	// are too long for a service account token are shortened.
 	Issuer      string
 	Subject     string
 	Audience    []string
 	TokenExpiry time.Time
 
-	Code        string    // STS's error code, at most 64 letters, digits and "._-"; otherwise empty
-	RequestID   string    // the response's request ID, with the same restriction
+	Code        string    // STS's error code; empty unless it consists of at most 64 letters, digits and "._-"
+	RequestID   string    // the response's request ID; restricted like Code
 	NextAttempt time.Time // when the next attempt starts; zero if immediately or never
 
-	// Advice is advice on how to fix the failure, in one line. If possible it contains what to
-	// apply: a setting, a command or a policy statement. Link is the URL of the section of
-	// TROUBLESHOOTING.md that explains it. Both may be empty, and their texts are not part of
-	// the API contract.
+	// Advice describes how to fix the failure, in one line. If possible, it includes the setting,
+	// command or policy statement to apply. Link is the URL of the section of TROUBLESHOOTING.md that
+	// explains the failure. Either may be empty, and their texts are not part of the API contract.
 	Advice string
 	Link   string
 
-	fix   string // the advice in at most 80 bytes
-	cause string // without anything that differs between two failures with the same cause
-	more  int    // the number of further causes
+	fix   string // a short form of Advice, at most 80 bytes
+	cause string // without details that vary between failures with the same cause
+	more  int    // the number of additional causes
 	err   error
 }
 
-// maxText and maxDetails bound the text of an Error and that of %+v, maxFix a part of the text.
+// maxText bounds the text of an Error, maxDetails the text for %+v, and maxFix the fix in the text.
 const (
 	maxText    = 300
 	maxFix     = 80
@@ -88,7 +86,7 @@ const (
 )
 
 // Error returns a single line of at most 300 bytes: the kind, the cause, the role or the token's
-// subject, what to do, and a link. It is the same for the same cause.
+// subject, the fix, and a link. It is always the same for the same cause.
 func (e *Error) Error() string {
 	kind := strings.TrimPrefix(fmt.Sprint(e.Kind), "cache: ")
 	tail := e.about()
@@ -104,7 +102,7 @@ func (e *Error) Error() string {
 	return explain.OneLine(text + tail)
 }
 
-// about returns what the Error is about, in parentheses.
+// about returns the role or subject and the number of additional causes, in parentheses.
 func (e *Error) about() string {
 	const most = 72 // with the other parts at their longest, this leaves 20 bytes for the cause
 	var facts []string
@@ -126,7 +124,7 @@ func (e *Error) about() string {
 	return " (" + strings.Join(facts, ", ") + ")"
 }
 
-// facts returns the known facts, and always the request ID.
+// facts returns the known facts. The request ID is always included.
 func (e *Error) facts() []slog.Attr {
 	const most = 256
 	attrs := []slog.Attr{slog.String("request_id", e.RequestID)}
@@ -148,13 +146,13 @@ func (e *Error) facts() []slog.Attr {
 	return attrs
 }
 
-// LogValue returns a group of the text, as "text", and the facts.
+// LogValue returns a group containing the text, under the key "text", and the facts.
 func (e *Error) LogValue() slog.Value {
 	return slog.GroupValue(append([]slog.Attr{slog.String("text", e.Error())}, e.facts()...)...)
 }
 
-// Format prints the text. For %+v it also prints the full cause, the facts and the advice, each on
-// a line of its own, in less than 4 KiB in total.
+// Format prints the text. For %+v it also prints the full cause, the facts and the advice, each on its
+// own line, in less than 4 KiB in total.
 func (e *Error) Format(f fmt.State, verb rune) {
 	if verb != 'v' || !f.Flag('+') {
 		fmt.Fprintf(f, fmt.FormatString(f, verb), e.Error())
@@ -178,7 +176,7 @@ func (e *Error) Format(f fmt.State, verb rune) {
 	_, _ = f.Write([]byte(explain.Cut(b.String(), maxDetails)))
 }
 
-// root returns the cause without the Errors that it may be wrapped in.
+// root returns the cause, without any Errors that wrap it.
 func (e *Error) root() error {
 	var inner *Error
 	for errors.As(e.err, &inner) {
@@ -190,9 +188,9 @@ func (e *Error) root() error {
 // Is reports whether target is the error's kind.
 func (e *Error) Is(target error) bool { return target == e.Kind }
 
-// Permanent reports whether the error requires a change of the configuration, of IAM or of the token
-// rather than a retry, or whether the Provider is closed. An open Provider retries in any case, but
-// less often.
+// Permanent reports whether the error requires a change to the configuration, IAM or the token rather
+// than a retry, or whether the Provider is closed. An open Provider retries even after a permanent
+// error, but less often.
 func (e *Error) Permanent() bool { return e.Is(ErrClosed) || explain.Permanent(e) }
 
 // Unwrap returns the cause.

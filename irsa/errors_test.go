@@ -70,7 +70,7 @@ func TestErrorKindOfSTSFailures(t *testing.T) {
 	}
 }
 
-func TestErrorWrapsItsCause(t *testing.T) {
+func TestErrorWrapsCause(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k, pod := newPod(t)
 		retrieveError := func(fault irsatest.Fault) error {
@@ -116,7 +116,7 @@ func TestErrorAccessDeniedShowsTrustPolicyStatement(t *testing.T) {
 	}
 }
 
-func TestProviderUsesNoOtherIdentity(t *testing.T) {
+func TestProviderNeverUsesOtherIdentity(t *testing.T) {
 	// Set up everything that the SDK's chain would fall back to.
 	t.Setenv("AWS_ACCESS_KEY_ID", "AKIANODE")
 	t.Setenv("AWS_SECRET_ACCESS_KEY", "node")

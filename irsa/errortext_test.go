@@ -28,8 +28,8 @@ import (
 	"github.com/irsakit/irsakit/irsa/irsatest"
 )
 
-// TestErrorTextIsSameForSameCause makes 1,000 attempts for each cause, from two pods. A
-// controller that writes the text into a status would be called again for each new one.
+// TestErrorTextIsSameForSameCause makes 1,000 attempts for each cause, from two pods. If the text
+// varied, a controller that writes it to a status would be triggered by each change.
 func TestErrorTextIsSameForSameCause(t *testing.T) {
 	t.Parallel()
 	for _, fault := range []irsatest.Fault{
@@ -70,7 +70,7 @@ func TestErrorTextIsSameForSameCause(t *testing.T) {
 	}
 }
 
-func TestErrorTextIsBoundedWithTheLongestRegion(t *testing.T) {
+func TestErrorTextIsBoundedWithLongestRegion(t *testing.T) {
 	t.Setenv("AWS_USE_FIPS_ENDPOINT", "true")
 	synctest.Test(t, func(t *testing.T) {
 		_, pod := newPod(t)
@@ -117,7 +117,7 @@ func TestErrorTextIsBounded(t *testing.T) {
 	}
 }
 
-func TestErrorIsGroupInLog(t *testing.T) {
+func TestErrorLogValueIsGroup(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k, pod := newPod(t)
 		var out bytes.Buffer
@@ -147,9 +147,9 @@ func TestErrorIsGroupInLog(t *testing.T) {
 	})
 }
 
-// TestErrorIsMadeWithoutFurtherReads checks that what an error shows of the token file is what the
-// failed read found.
-func TestErrorIsMadeWithoutFurtherReads(t *testing.T) {
+// TestErrorIsCreatedWithoutRereadingFile checks that the details of the token file in an error come
+// from the failed read.
+func TestErrorIsCreatedWithoutRereadingFile(t *testing.T) {
 	for _, file := range []string{"explain.go", "errors.go", "../internal/explain/rule.go"} {
 		text, err := os.ReadFile(file)
 		require.NoError(t, err)
@@ -157,7 +157,7 @@ func TestErrorIsMadeWithoutFurtherReads(t *testing.T) {
 	}
 }
 
-func TestNewReportsFirstFaultAndNumberOfOthers(t *testing.T) {
+func TestNewReportsFirstErrorAndCountsOthers(t *testing.T) {
 	_, err := irsa.New(func(o *irsa.Options) {
 		o.RoleARN, o.TokenFile, o.Duration, o.SessionName, o.Region = "x", "y", 1, "z", "us-east-1a"
 	})
@@ -187,7 +187,7 @@ func TestNewErrorMatchesErrNotInjected(t *testing.T) {
 	}
 }
 
-func TestErrorPermanentFollowsTheKind(t *testing.T) {
+func TestErrorPermanentFollowsKind(t *testing.T) {
 	for kind, want := range map[error]bool{
 		irsa.ErrNotConfigured: true, irsa.ErrTokenExpired: true, irsa.ErrTokenRejected: true, irsa.ErrAccessDenied: true, irsa.ErrInvalidRequest: true,
 		irsa.ErrClosed: true, irsa.ErrTokenFile: false, irsa.ErrThrottled: false, irsa.ErrUnavailable: false, irsa.ErrRejected: false,
@@ -221,7 +221,7 @@ func TestErrorNamesEndpointIfCallerTimesOut(t *testing.T) {
 	})
 }
 
-func TestErrorIsShortAndContainsNoPassword(t *testing.T) {
+func TestErrorIsShortAndOmitsPassword(t *testing.T) {
 	k, pod := newPod(t)
 	_, err := irsa.New(pod.Options, func(o *irsa.Options) { o.Endpoint = "http://user:hunter2@sts.example" })
 	require.ErrorIs(t, err, irsa.ErrNotConfigured)
@@ -246,8 +246,8 @@ func TestErrorIsShortAndContainsNoPassword(t *testing.T) {
 	assert.NotRegexp(t, "[$`\n;']", failure.Advice[strings.Index(failure.Advice, "aws iam"):], "no characters that a shell interprets")
 }
 
-// The error of http.ProxyFromEnvironment repeats the variable with its password.
-func TestErrorOfInvalidProxyContainsNoPassword(t *testing.T) {
+// The error of http.ProxyFromEnvironment repeats the variable, including the password.
+func TestErrorOfInvalidProxyOmitsPassword(t *testing.T) {
 	for _, variable := range []string{"http://user:hunter2%zz@proxy:3128", "http://user:hunter2/x@proxy:3128", "http://user:hunter2@pro xy"} {
 		proxy := func(*http.Request) (*url.URL, error) {
 			address, err := url.Parse(variable)

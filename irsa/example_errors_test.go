@@ -11,8 +11,8 @@ import (
 	"github.com/irsakit/irsakit/irsa/irsatest"
 )
 
-// A program that also runs outside of pods uses IRSA where it is configured. Any other error is
-// fatal, because other credentials would be those of another identity.
+// A program that also runs outside of pods uses IRSA if it is configured. Any other error is fatal,
+// because other credentials would belong to another identity.
 func ExampleNew_otherCredentials() {
 	p, err := irsa.New()
 	switch {
@@ -27,7 +27,7 @@ func ExampleNew_otherCredentials() {
 	// Output: use config.LoadDefaultConfig
 }
 
-// A controller reports a permanent error to the user, and tries again after any other.
+// A controller reports permanent errors to the user, and retries after other errors.
 func ExampleError_Permanent() {
 	k, pod := startPod()
 	defer k.Close()
@@ -46,7 +46,7 @@ func ExampleError_Permanent() {
 	// Output: access denied true
 }
 
-// An error has a kind and contains the facts of the failure.
+// An error has a kind and contains the facts about the failure.
 func ExampleError() {
 	k, pod := startPod()
 	defer k.Close()

@@ -9,7 +9,7 @@ import (
 	"github.com/irsakit/irsakit/irsa/irsatest"
 )
 
-// A controller acts in the accounts of its tenants. Each reconciliation asks for the same role chain,
+// A controller acts in the accounts of its tenants. Each reconciliation requests the same role chain
 // and gets the same Provider.
 func ExampleChainedRole() {
 	k, err := irsatest.Start()

@@ -35,7 +35,7 @@ func ExampleProvider_WaitReady() {
 	// Output: fresh after 2 calls
 }
 
-// A readiness probe with a timeout. The pod is ready as long as the credentials are valid.
+// This readiness probe has a timeout. The pod is ready as long as the credentials are valid.
 func ExampleProvider_Ready() {
 	k, pod := startPod()
 	defer k.Close()

@@ -47,15 +47,15 @@ func ExampleNew() {
 	// Output: 111122223333 WebIdentityCredentials
 }
 
-// Outside a pod, New reports what is missing.
+// Outside of a pod, New reports which settings are missing.
 func ExampleNew_notConfigured() {
 	_, err := irsa.New()
 	fmt.Println(errors.Is(err, irsa.ErrNotConfigured))
 	// Output: true
 }
 
-// The role of this pod trusts another service account. The report shows the failure and, with
-// the trust policy, the condition that does not match.
+// This pod's role trusts another service account. The report shows the failure and, given the trust
+// policy, the condition that does not match.
 func ExampleDiagnose() {
 	k, pod := startPod()
 	defer k.Close()
@@ -215,7 +215,7 @@ func ExampleProvider_AssumeRole() {
 	// Output: 444455556666
 }
 
-// Configure accepts any configuration, such as that of config.LoadDefaultConfig.
+// Configure accepts any configuration, such as the result of config.LoadDefaultConfig.
 func ExampleProvider_Configure() {
 	k, pod := startPod()
 	defer k.Close()

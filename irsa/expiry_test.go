@@ -27,7 +27,7 @@ type middlebox struct {
 	http.RoundTripper
 	action     string
 	header     func(http.Header)
-	expiration string        // replaces the response's, if not empty
+	expiration string        // replaces the response's expiration if non-empty
 	delay      time.Duration // delays the body after the header
 }
 
@@ -74,7 +74,7 @@ func date(offset time.Duration) string {
 	return time.Now().Add(offset).UTC().Format(http.TimeFormat)
 }
 
-// expiries are exchanges, each with the time after its start at which the credentials expire.
+// expiries are exchanges, each with the time from its start until the credentials expire.
 var expiries = []struct {
 	name      string
 	box       middlebox
@@ -154,9 +154,9 @@ func TestChainExpiry(t *testing.T) {
 	})
 }
 
-// The second role's lifetime is limited by the duration that the SDK requests, not by that of the
-// first role.
-func TestChainRequestsItsOwnDuration(t *testing.T) {
+// The second role's lifetime is limited by the duration that the SDK requests, not by the first role's
+// duration.
+func TestChainRequestsOwnDuration(t *testing.T) {
 	for duration, want := range map[time.Duration]time.Duration{0: 15 * time.Minute, 20 * time.Minute: 20 * time.Minute, time.Hour: time.Hour} {
 		synctest.Test(t, func(t *testing.T) {
 			k, pod, roles := threeAccounts(t)
@@ -171,8 +171,9 @@ func TestChainRequestsItsOwnDuration(t *testing.T) {
 	}
 }
 
-// The SDK's client signs by the Date of the previous response, which may not be STS's.
-func TestChainSignsByCorrectedClock(t *testing.T) {
+// The SDK's client derives the signing time from the Date of the previous response, which may not come
+// from STS.
+func TestChainSignsWithCorrectedClock(t *testing.T) {
 	t.Parallel()
 	everyDate := func(offset time.Duration) func(http.Header) {
 		return func(h http.Header) { h.Set("Date", date(offset)) }
@@ -180,7 +181,7 @@ func TestChainSignsByCorrectedClock(t *testing.T) {
 	for name, tt := range map[string]struct {
 		header func(http.Header)
 		skew   time.Duration // of STS relative to the node, after the first half hour
-		failed int           // the maximum number of attempts until the chain corrects the skew
+		failed int           // maximum number of attempts before the chain corrects the skew
 	}{
 		"nothing is changed":                          {},
 		"Date in 1980":                                {header: func(h http.Header) { h.Set("Date", "Tue, 01 Jan 1980 00:00:00 GMT") }},

@@ -12,7 +12,7 @@ import (
 	"github.com/irsakit/irsakit/internal/explain"
 )
 
-// newError returns the Error for the facts about a failure. It is the only function that makes one.
+// newError returns the Error for the facts about a failure. All Errors are created here.
 func newError(f explain.Facts, a explain.Advice) *Error {
 	e := &Error{
 		Kind:        f.Kind,
@@ -38,7 +38,7 @@ func newError(f explain.Facts, a explain.Advice) *Error {
 	return e
 }
 
-// exchangeError returns the Error for an error of an exchange.
+// exchangeError returns the Error for a failed exchange.
 func exchangeError(x *exchange.WebIdentity, err error) error {
 	token := x.UsedToken.Load()
 	kind := explain.Kind(err, "")
@@ -54,8 +54,8 @@ func exchangeError(x *exchange.WebIdentity, err error) error {
 	return e
 }
 
-// chainError returns the Error for an error of a role chain's attempt. If the source is the cause, it
-// has the source's kind, role and advice.
+// chainError returns the Error for a failed attempt of a role chain. If the source is the cause, the
+// Error has the source's kind, role and advice.
 func chainError(x *chainExchange, err error) error {
 	c := x.config
 	var missing *sourceError
@@ -85,7 +85,7 @@ func notConfigured(c *config.Config, errs config.Errors) error {
 	return e
 }
 
-// poolFull returns the Error for a role for which a Pool has no room.
+// poolFull returns the Error for a role that does not fit in a Pool.
 func poolFull(c *config.Config) error {
 	return newError(explain.Facts{
 		Kind: ErrPoolFull, RoleARN: c.RoleARN,
@@ -102,27 +102,27 @@ type sharedError struct {
 	err *Error
 }
 
-// sharedErrorOf returns the Error for an error of the cache. All callers get the same one.
+// sharedErrorOf returns the Error for an error of the cache. All callers get the same Error.
 func (p *Provider) sharedErrorOf(err *cache.Error) *Error {
 	last := p.shared.Load()
 	if last != nil && last.of == err {
 		return last.err
 	}
 	made := &sharedError{err, p.errorOf(err)}
-	if !p.shared.CompareAndSwap(last, made) { // a concurrent call stored another one
+	if !p.shared.CompareAndSwap(last, made) { // lost the race to a concurrent call
 		return p.sharedErrorOf(err)
 	}
 	return made.err
 }
 
-// explain returns the Error for an error of the cache, or nil if there is none. It is that of the last
-// attempt, with the time of the next one. If the caller's context is done, it wraps the context's
-// error too.
+// explain returns the Error for an error of the cache, or nil if err is nil. The Error describes the
+// last attempt and contains the time of the next. If the caller's context is done, it also wraps the
+// context's error.
 func (p *Provider) explain(ctx context.Context, err error) error {
 	if err == nil {
 		return nil
 	}
-	if shared, ok := err.(*cache.Error); ok { //nolint:errorlint // an error that wraps one is not the same for all callers
+	if shared, ok := err.(*cache.Error); ok { //nolint:errorlint // an error that wraps a *cache.Error is not shared
 		return p.sharedErrorOf(shared)
 	}
 	e := p.errorOf(err)
@@ -142,8 +142,8 @@ func (p *Provider) explain(ctx context.Context, err error) error {
 	return waited
 }
 
-// errorOf returns the Error for an error of the cache: that of the last attempt, or one for the
-// cache's own error.
+// errorOf returns the Error for an error of the cache. If err wraps the Error of the last attempt,
+// errorOf returns a copy of that Error with the time of the next attempt.
 func (p *Provider) errorOf(err error) *Error {
 	var attempt *cache.Error
 	var next time.Time
@@ -176,8 +176,8 @@ func (p *Provider) errorOf(err error) *Error {
 	return e
 }
 
-// kindOfCache returns the kind of an error of the cache: the kind of the attempt's error, or
-// that of the cache's own error.
+// kindOfCache returns the kind of the attempt's Error that err wraps, or else the kind of the cache's
+// own error.
 func kindOfCache(err error) error {
 	var attempt *Error
 	switch {

@@ -14,12 +14,12 @@ import (
 	"github.com/irsakit/irsakit/tokenfile"
 )
 
-// doer is an HTTP client that is a function.
+// doer adapts a function to an HTTP client.
 type doer func(*http.Request) (*http.Response, error)
 
 func (d doer) Do(r *http.Request) (*http.Response, error) { return d(r) }
 
-// replyOf returns a valid response of STS. In fuzzed responses tokenIn stands for the request's
+// replyOf returns a valid response of STS. In fuzzed responses, tokenIn stands for the request's
 // token.
 func replyOf(action string) string {
 	return "<" + action + "Response><" + action + "Result><AssumedRoleUser><Arn>arn:aws:sts::111122223333:assumed-role/r/s</Arn></AssumedRoleUser>" +
@@ -29,7 +29,7 @@ func replyOf(action string) string {
 
 const tokenIn = "{token}"
 
-// FuzzReply passes arbitrary responses of servers and proxies to the STS client.
+// FuzzReply passes arbitrary responses from servers and proxies to the STS client.
 func FuzzReply(f *testing.F) {
 	for _, body := range []string{
 		"", " ", "<", "<html></html>", "null", "\xff", tokenIn, replyOf("AssumeRoleWithWebIdentity"), replyOf("AssumeRole"),

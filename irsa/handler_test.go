@@ -65,7 +65,7 @@ func forEachBadHandler(t *testing.T, test func(t *testing.T, h *handler, isHandl
 	}
 }
 
-// A handler can send its lines to a service, one after the other, with the credentials that the lines
+// A handler can send its lines to a service one at a time, using the very credentials that the lines
 // are about.
 func TestRejectionIsLoggedByHandlerThatSendsLines(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -144,7 +144,7 @@ func TestPoolSurvivesPanicOrExitInLogHandler(t *testing.T) {
 	})
 }
 
-// A new token is used in time also if the handler is slow, or hangs as with a full pipe.
+// A new token must be used in time even if the handler is slow or hangs, for example on a full pipe.
 func TestPoolRotationDoesNotWaitForLogHandler(t *testing.T) {
 	for name, delay := range map[string]time.Duration{"slow": 2 * time.Second, "hung": 24 * time.Hour} {
 		t.Run(name, func(t *testing.T) {
@@ -180,7 +180,7 @@ func TestPoolRotationDoesNotWaitForLogHandler(t *testing.T) {
 	}
 }
 
-// A program can set its default logger after it has created the Provider.
+// A program can set its default logger after creating the Provider.
 func TestProviderUsesDefaultLoggerAtTimeOfMessage(t *testing.T) {
 	before := slog.Default()
 	t.Cleanup(func() { slog.SetDefault(before) })

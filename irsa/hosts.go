@@ -9,16 +9,16 @@ import (
 )
 
 const (
-	// minRejectedAge is the minimum age of credentials for which a host's first rejection starts an
+	// minRejectedAge is the minimum age of credentials before a host's first rejection starts an
 	// exchange. It doubles with each consecutive key that the host rejects, up to maxRejectedAge.
 	minRejectedAge = time.Minute
 	maxRejectedAge = 30 * time.Minute
 
-	// maxHosts is the maximum number of recorded hosts.
+	// maxHosts limits the number of recorded hosts.
 	maxHosts = 16
 )
 
-// hosts records the hosts that rejected a Provider's keys, the one with the oldest rejection first.
+// hosts records the hosts that rejected a Provider's keys, oldest rejection first.
 type hosts struct {
 	mu   sync.Mutex
 	list []host
@@ -26,15 +26,16 @@ type hosts struct {
 
 type host struct {
 	name     string
-	rejected string        // the newest key that it rejected
-	reported bool          // the rejection of that key was reported
-	minAge   time.Duration // the minimum age of that key for an exchange
-	accepted string        // the newest key that it accepted since its first rejection
+	rejected string        // the newest key that the host rejected
+	reported bool          // whether the rejection of that key was reported
+	minAge   time.Duration // the minimum age of that key before an exchange starts
+	accepted string        // the newest key accepted since the host's first rejection
 }
 
-// reject records that a host rejected a key. It returns the minimum age of the credentials for an
-// exchange, and whether to report the rejection: the first of that key that is not in doubt. If more
-// hosts than are recorded reject a key, the others are not reported, because they would be each time.
+// reject records that a host rejected a key. It returns the minimum age of the credentials before an
+// exchange starts, and whether to report the rejection. Only the first definite rejection of a key by
+// a host is reported. If more than maxHosts hosts reject a key, the excess hosts are not reported,
+// because they would be reported every time.
 func (h *hosts) reject(name, key string, v verdict) (minAge time.Duration, report bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -55,8 +56,8 @@ func (h *hosts) reject(name, key string, v verdict) (minAge time.Duration, repor
 	return entry.minAge, report
 }
 
-// accept records that a recorded host accepted a key. It forgets the rejections, unless the host has
-// rejected the same key.
+// accept records that a host accepted a key. It is a no-op if the host is not recorded. It forgets the
+// host's rejections unless the host has rejected the same key.
 func (h *hosts) accept(name, key string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -90,8 +91,7 @@ func (h *hosts) index(name string) int {
 	return slices.IndexFunc(h.list, func(entry host) bool { return entry.name == name })
 }
 
-// hostOf returns the host of a request, without the bucket name at the beginning of S3's
-// virtual-hosted addresses.
+// hostOf returns the host of a request. It strips the bucket name from S3's virtual-hosted addresses.
 func hostOf(request *http.Request, bucket string) string {
 	if request.URL == nil {
 		return ""

@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestHostsDoubleTheAgeWithEachConsecutiveKey(t *testing.T) {
+func TestHostsDoubleMinAgeForEachConsecutiveKey(t *testing.T) {
 	var h hosts
 	for i, want := range []time.Duration{time.Minute, 2 * time.Minute, 4 * time.Minute, 8 * time.Minute, 16 * time.Minute, 30 * time.Minute, 30 * time.Minute} {
 		key := fmt.Sprint("key", i)
@@ -48,7 +48,7 @@ func TestHostsKeepSixteenMostRecentlyUsed(t *testing.T) {
 }
 
 // A key that many hosts reject, such as a deleted one, must not be reported for each request.
-func TestHostsReportKeyOfSixteenHosts(t *testing.T) {
+func TestHostsReportKeyForAtMostSixteenHosts(t *testing.T) {
 	var h hosts
 	for _, key := range []string{"key0", "key1"} {
 		reports := 0

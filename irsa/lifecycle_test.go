@@ -101,7 +101,7 @@ func collected(p weak.Pointer[irsa.Provider]) bool {
 	return false
 }
 
-func TestProviderUnreachableIsCollectedAndItsWatchEnds(t *testing.T) {
+func TestProviderUnreachableIsCollectedAndWatchEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k, pod := newPod(t)
 		dropped := func() weak.Pointer[irsa.Provider] {
@@ -112,7 +112,7 @@ func TestProviderUnreachableIsCollectedAndItsWatchEnds(t *testing.T) {
 		}()
 		synctest.Wait()
 		assert.True(t, collected(dropped))
-		time.Sleep(24 * time.Hour) // a leaked watch would keep the bubble from ending
+		time.Sleep(24 * time.Hour) // a leaked watch would prevent the bubble from ending
 		assert.Equal(t, 1, k.STS.CallCount())
 	})
 }
@@ -176,7 +176,7 @@ func TestProviderReachableOnlyThroughClientOrMinTTLContinues(t *testing.T) {
 	}
 }
 
-func TestProviderLeaksNoGoroutines(t *testing.T) {
+func TestProviderDoesNotLeakGoroutines(t *testing.T) {
 	before := goroutines() // a watch of another test may still be running
 	k, err := irsatest.Start()
 	require.NoError(t, err)
@@ -189,7 +189,7 @@ func TestProviderLeaksNoGoroutines(t *testing.T) {
 		require.NoError(t, p.Close())
 	}
 	require.NoError(t, k.Close())
-	// The goroutines of a closed connection end with a delay.
+	// The goroutines of a closed connection may end later.
 	assert.Eventually(t, func() bool { return goroutines() <= before }, time.Minute, 10*time.Millisecond)
 }
 

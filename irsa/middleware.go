@@ -11,25 +11,26 @@ import (
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 )
 
-// Configure sets the Provider as the credentials of an existing configuration, such as one returned
-// by config.LoadDefaultConfig. It also adds the retry of [Provider.AWSConfig]: if a service rejects
-// a request's credentials as expired or unknown, the request is sent once more with new ones.
+// Configure sets p as the credentials provider of an existing configuration, such as one returned by
+// config.LoadDefaultConfig. It also adds the retry described for [Provider.AWSConfig]. If a service
+// rejects a request's credentials as expired or unknown, the request is retried once with new
+// credentials.
 //
-// Call Configure once, before any client is created from cfg.
+// Call Configure once, before creating any clients from cfg.
 func (p *Provider) Configure(cfg *aws.Config) {
 	cfg.Credentials = p
 	cfg.APIOptions = append(cfg.APIOptions[:len(cfg.APIOptions):len(cfg.APIOptions)], (&rejectionRetry{p}).addTo)
 }
 
-// rejectionRetry is a middleware that sends a request once more after a service rejected its
-// credentials. It wraps the client's own retries.
+// rejectionRetry is a middleware that retries a request once if a service rejected its credentials. It
+// wraps the client's own retries.
 type rejectionRetry struct{ provider *Provider }
 
 // ID returns the name of the middleware.
 func (*rejectionRetry) ID() string { return "irsakit:rejection-retry" }
 
-// HandleFinalize sends the request. If its credentials are rejected and have been replaced, it
-// sends the request again.
+// HandleFinalize sends the request. If its credentials are rejected and can be replaced, it retries
+// the request with the new credentials.
 func (m *rejectionRetry) HandleFinalize(ctx context.Context, in middleware.FinalizeInput, next middleware.FinalizeHandler) (middleware.FinalizeOutput, middleware.Metadata, error) {
 	out, metadata, err := next.HandleFinalize(ctx, in)
 	if err == nil {
@@ -61,7 +62,7 @@ func (m *rejectionRetry) HandleFinalize(ctx context.Context, in middleware.Final
 	switch {
 	case err == nil:
 		m.accept(ctx, metadata)
-	case requestOf(err) == nil && errors.As(err, &missing): // the credentials were withdrawn meanwhile
+	case requestOf(err) == nil && errors.As(err, &missing): // the credentials have since been withdrawn
 		err = &rejectedError{service: service, exchange: missing}
 	default:
 		m.provider.recordRejection(rejectionOf(err, bucketOf(ctx)))
@@ -69,8 +70,8 @@ func (m *rejectionRetry) HandleFinalize(ctx context.Context, in middleware.Final
 	return out, metadata, err
 }
 
-// accept records that a service accepted the credentials. Nothing is recorded if no host has
-// rejected any.
+// accept records that a service accepted the credentials. It is a no-op until a host has rejected a
+// key.
 func (m *rejectionRetry) accept(ctx context.Context, metadata middleware.Metadata) {
 	if m.provider.state.hosts.empty() {
 		return
@@ -83,10 +84,10 @@ func (m *rejectionRetry) accept(ctx context.Context, metadata middleware.Metadat
 // retryID is the ID of the SDK's retry middleware.
 const retryID = "Retry"
 
-// addTo adds the middleware around the retries of a service client.
+// addTo adds the middleware to a service client, around its retries.
 func (m *rejectionRetry) addTo(stack *middleware.Stack) error {
 	if _, retries := stack.Finalize.Get(retryID); !retries {
-		return nil // a request that is only signed, not sent
+		return nil // the request is only signed, not sent
 	}
 	if err := stack.Initialize.Add(bucketName{}, middleware.Before); err != nil {
 		return err
@@ -97,14 +98,14 @@ func (m *rejectionRetry) addTo(stack *middleware.Stack) error {
 	return stack.Finalize.Insert(m, retryID, middleware.Before)
 }
 
-// sentRequest is a middleware that records the signed request in the response, so that the rejected
-// credentials can be identified. HTTP clients other than *http.Client may not set it.
+// sentRequest is a middleware that stores the signed request in the response, so that rejected
+// credentials can be identified. HTTP clients other than *http.Client might not do so.
 type sentRequest struct{}
 
 // ID returns the name of the middleware.
 func (sentRequest) ID() string { return "irsakit:request" }
 
-// HandleDeserialize sends the signed request and sets it in the response.
+// HandleDeserialize sends the signed request and stores it in the response.
 func (sentRequest) HandleDeserialize(ctx context.Context, in middleware.DeserializeInput, next middleware.DeserializeHandler) (middleware.DeserializeOutput, middleware.Metadata, error) {
 	out, metadata, err := next.HandleDeserialize(ctx, in)
 	request, _ := in.Request.(*smithyhttp.Request)
@@ -114,15 +115,15 @@ func (sentRequest) HandleDeserialize(ctx context.Context, in middleware.Deserial
 	return out, metadata, err
 }
 
-// bucketName is a middleware that stores the bucket name of an S3 request in its context. Hosts
-// are recorded without it: virtual-hosted addresses begin with the bucket name, and all buckets
-// of a host are one service.
+// bucketName is a middleware that stores the bucket name of an S3 request in its context. Hosts are
+// recorded without the bucket name, because virtual-hosted addresses begin with it and all buckets of
+// a host are one service.
 type bucketName struct{}
 
 // ID returns the name of the middleware.
 func (bucketName) ID() string { return "irsakit:bucket" }
 
-// HandleInitialize stores the field Bucket of the operation's input.
+// HandleInitialize stores the Bucket field of the operation's input, if any.
 func (bucketName) HandleInitialize(ctx context.Context, in middleware.InitializeInput, next middleware.InitializeHandler) (middleware.InitializeOutput, middleware.Metadata, error) {
 	input := reflect.Indirect(reflect.ValueOf(in.Parameters))
 	if input.Kind() == reflect.Struct {

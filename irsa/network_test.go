@@ -13,8 +13,8 @@ import (
 	"github.com/irsakit/irsakit/irsa/irsatest"
 )
 
-// network is an in-memory network with one server, the kit's STS, for clients that need real
-// connections.
+// network is an in-memory network for clients that need real connections. Its only server is the kit's
+// STS.
 type network struct {
 	server  http.Server
 	accepts chan net.Conn

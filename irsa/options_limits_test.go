@@ -25,7 +25,7 @@ var (
 	manyARNs = slices.Repeat([]string{"arn:aws:iam::111122223333:policy/p"}, 100_000)
 )
 
-// requireCheapError checks that get returns a short error with few allocations.
+// requireCheapError checks that get returns a short error and makes few allocations.
 func requireCheapError(t *testing.T, get func() error) {
 	t.Helper()
 	var before, after runtime.MemStats
@@ -138,7 +138,7 @@ type pointerTokens struct{ token tokenfile.Token }
 func (p *pointerTokens) Token(context.Context) (tokenfile.Token, error) { return p.token, nil }
 func (p *pointerTokens) Identity() string                               { return p.token.Reveal() }
 
-func TestNewRejectsNilInAnInterface(t *testing.T) {
+func TestNewRejectsTypedNil(t *testing.T) {
 	_, pod := newPod(t)
 	for want, set := range map[string]func(*irsa.Options){
 		"token source is a nil *irsa_test.pointerTokens": func(o *irsa.Options) { o.Token = (*pointerTokens)(nil) },

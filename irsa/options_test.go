@@ -22,7 +22,7 @@ import (
 
 const roleARN = "arn:aws:iam::111122223333:role/s3-writer"
 
-// valid is a configuration that New accepts.
+// valid sets options that New accepts.
 func valid(o *irsa.Options) {
 	o.RoleARN = roleARN
 	o.TokenFile = "/var/run/secrets/eks.amazonaws.com/serviceaccount/token"
@@ -223,7 +223,7 @@ func TestNewUsesConfiguredEndpointUnlessIgnored(t *testing.T) {
 	retrieve(t, newProvider(t, pod.Options))
 }
 
-func TestAWSConfigCarriesFIPSDualStackAndTheCABundle(t *testing.T) {
+func TestAWSConfigIncludesFIPSDualStackAndCABundle(t *testing.T) {
 	_, pod := newPod(t)
 	type endpoints interface {
 		GetUseFIPSEndpoint(context.Context) (aws.FIPSEndpointState, bool, error)

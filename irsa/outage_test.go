@@ -137,8 +137,8 @@ func TestProviderBoundsCallsInLongOutageAndRecovers(t *testing.T) {
 	}
 }
 
-// requireCalm checks that there are at most five calls in the first ten seconds, and at most
-// one in four seconds after that.
+// requireCalm checks that there are at most five calls in the first ten seconds, and at most one call
+// every four seconds after that.
 func requireCalm(t *testing.T, calls []irsatest.Call, began time.Time) {
 	t.Helper()
 	var times []time.Time
@@ -169,7 +169,7 @@ func TestProviderTimesOutHungSTS(t *testing.T) {
 	})
 }
 
-func TestProviderContextBoundsOnlyItsOwnCaller(t *testing.T) {
+func TestProviderContextAffectsOnlyItsCaller(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k, pod := newPod(t)
 		k.STS.SetLatency(5 * time.Second)

@@ -30,8 +30,7 @@ func TestMain(m *testing.M) {
 // childOutput names the file that a child process writes.
 const childOutput = "IRSA_TEST_OUTPUT"
 
-// newCluster returns a kit that signs with ES256, because its keys are generated faster than those
-// of RS256.
+// newCluster returns a kit that signs with ES256, because key generation is faster than with RS256.
 func newCluster(t testing.TB, optFns ...func(*irsatest.Options)) *irsatest.Cluster {
 	t.Helper()
 	k := irsatest.New(t, optFns...)

@@ -15,77 +15,79 @@ import (
 	"github.com/irsakit/irsakit/tokenfile"
 )
 
-// The defaults of PoolOptions.
+// Defaults for PoolOptions.
 const (
 	defaultMaxRoles = 10_000
 	defaultMaxCalls = 32
 )
 
-// maxIdleLifetimes is the number of unused credential lifetimes after which a role is not refreshed.
+// maxIdleLifetimes is the number of unused credential lifetimes after which a role is no longer
+// refreshed.
 const maxIdleLifetimes = 2
 
-const poolPending = 1024 // pending log messages and events of a Pool that are kept
+const poolPending = 1024 // the capacity of a Pool's queues of log messages and events
 
-// PoolOptions configure a [Pool]. A field that is zero is taken from the environment
-// variables that the EKS webhook sets, or has a default.
+// PoolOptions configure a [Pool]. Zero fields default to the environment variables set by the EKS
+// webhook, or else to the documented default.
 type PoolOptions struct {
-	// Options are the defaults of [RoleOptions], including the role itself, whose default
-	// is AWS_ROLE_ARN. Observe receives the events of all roles. If it blocks, the newest
-	// 1,024 pending events are kept.
+	// Options are the defaults for [RoleOptions], including the role itself, which defaults to
+	// AWS_ROLE_ARN. Observe receives the events of all roles. If it blocks, the newest 1,024 pending
+	// events are kept.
 	Options
 
-	// MaxRoles is the maximum number of roles in the Pool that have obtained credentials. The
-	// same number of roles may additionally wait for their first credentials. The default is
-	// 10,000. See [Pool] for what happens beyond that.
+	// MaxRoles limits the number of roles in the Pool that have obtained credentials. In addition, the
+	// same number of roles may be waiting for their first credentials. The default is 10,000. See
+	// [Pool] for what happens beyond the limit.
 	MaxRoles int
 
-	// MaxCalls is the maximum number of concurrent STS requests, and so of connections.
-	// The default is 32, the maximum 1,000,000.
+	// MaxCalls limits the number of concurrent STS requests, and therefore of connections. The default
+	// is 32; the maximum is 1,000,000.
 	MaxCalls int
 }
 
-// Pool manages the Providers of many roles, one for each role, for example in a controller
-// that acts for thousands of tenants. They share an STS client, a watch of the token file
-// and a limit on concurrent requests. A Pool is created by [NewPool] and should be closed
-// with [Pool.Close] when no longer in use. All methods are safe for concurrent use.
+// Pool manages the Providers of many roles, one for each role, for example in a controller that acts
+// for thousands of tenants. The Providers share an STS client, a watch of the token file and a limit
+// on concurrent requests. A Pool is created by [NewPool] and should be closed with [Pool.Close] when
+// no longer in use. All methods are safe for concurrent use.
 //
-// Exchanges that callers wait for have priority over background refreshes. A role whose
-// credentials were not used for two of their lifetimes is not refreshed until the next
-// Retrieve. Roles have no goroutines of their own.
+// Exchanges with waiting callers take priority over background refreshes. A role whose credentials
+// have not been used for two of their lifetimes is not refreshed until the next Retrieve. Roles do not
+// have goroutines of their own.
 //
 // # Tenants
 //
-// A Pool is fair between tenants; see [RoleOptions]. Tenants take turns making exchanges. While
-// there are several, each tenant uses at most half of MaxCalls, but at least one, and its failing
-// roles use at most half of that. Throttling affects only the throttled tenant. An exchange that
-// does not return within AttemptTimeout no longer counts against MaxCalls. See [cache.Limiter].
+// A Pool is fair between tenants (see [RoleOptions]). Tenants take turns making exchanges. While
+// several tenants are active, each may use at most half of MaxCalls, but at least one, and its failing
+// roles at most half of that. Throttling affects only the throttled tenant. An exchange that does not
+// return within AttemptTimeout no longer counts against MaxCalls. See [cache.Limiter].
 //
-// A new role evicts another one if MaxRoles roles already wait for their first credentials. A role
-// that receives its first credentials evicts another one if MaxRoles roles already have credentials.
-// The evicted role is the least recently used one of the tenant with the most roles, if that tenant
-// exceeds an equal share of MaxRoles, and otherwise of the requesting tenant. If the requesting tenant
-// has none, the roles are evicted that for an hour have had neither callers nor valid credentials. If
-// there are none, [Pool.Provider] returns an error of the kind [ErrPoolFull].
+// A new role evicts another role if MaxRoles roles are already waiting for their first credentials. A
+// role that receives its first credentials evicts another role if MaxRoles roles already have
+// credentials. If the tenant with the most roles exceeds an equal share of MaxRoles, its least
+// recently used role is evicted. Otherwise, the least recently used role of the requesting tenant is
+// evicted. If the requesting tenant has no role to evict, all roles that have had neither callers nor
+// valid credentials for an hour are evicted. If there are no such roles, [Pool.Provider] returns an
+// error of the kind [ErrPoolFull].
 //
-// The links of a role chain that has had credentials are not evicted before it. A chain that waits for
-// its first is evicted with any of its links.
+// The links of a role chain that has had credentials are not evicted before the chain. A chain that is
+// still waiting for its first credentials is evicted along with any of its links.
 //
-// An evicted Provider continues to serve its holders and to refresh. It is no longer included in
-// Status and Providers, and a new token does not end its backoff after a failure. The next call
-// of [Pool.Provider] for its role returns a new Provider.
+// Callers can continue to use an evicted Provider, which keeps refreshing its credentials. It is no
+// longer included in Status and Providers, and a new token does not end its backoff after a failure.
+// The next call to [Pool.Provider] for its role returns a new Provider.
 type Pool struct {
 	*resources
 	config  *config.Config
 	limiter *cache.Limiter
 
-	mu      sync.Mutex // never held across I/O or calls of user code
+	mu      sync.Mutex // never held during I/O or calls to user code
 	roles   map[roleKey]*Provider
 	members *evict.Set[*Provider] // the same Providers
 }
 
-// NewPool returns a new Pool. It validates the options that the roles share and reports
-// everything that is wrong in one [*Error] of the kind [ErrNotConfigured]. NewPool makes no
-// requests, and reads the token only if no other setting determines the region.
+// NewPool returns a new Pool. It validates the options shared by the roles and reports all problems in
+// one [*Error] of the kind [ErrNotConfigured]. NewPool makes no requests, and reads the token only if
+// no other setting determines the region.
 func NewPool(optFns ...func(*PoolOptions)) (*Pool, error) {
 	var opts PoolOptions
 	for _, fn := range optFns {
@@ -110,10 +112,9 @@ func NewPool(optFns ...func(*PoolOptions)) (*Pool, error) {
 	return p, nil
 }
 
-// Provider returns the Provider of a role. It returns the same one for equal options and does
-// no I/O. If the options are invalid, it returns an [*Error] of the kind [ErrNotConfigured], and
-// if there is no room for another role, one of the kind [ErrPoolFull]. After Close it returns one
-// of the kind [ErrClosed].
+// Provider returns the Provider for a role. It returns the same Provider for equal options, and
+// performs no I/O. Its errors are of type [*Error]. The kind is [ErrNotConfigured] if the options are
+// invalid, [ErrPoolFull] if there is no room for another role, and [ErrClosed] after Close.
 func (p *Pool) Provider(opts RoleOptions) (*Provider, error) {
 	p.setDefaults(&opts)
 	if opts.Token != nil {
@@ -126,7 +127,7 @@ func (p *Pool) Provider(opts RoleOptions) (*Provider, error) {
 	return p.provider(&opts, sourceKey)
 }
 
-// provider returns the Provider of options whose defaults have been set.
+// provider is like Provider, for options whose defaults have already been set.
 func (p *Pool) provider(opts *RoleOptions, sourceKey config.SourceKey) (*Provider, error) {
 	if opts.withinLimits(sourceKey) {
 		if existing, err := p.lookup(opts, sourceKey); existing != nil || err != nil {
@@ -148,7 +149,8 @@ func (p *Pool) provider(opts *RoleOptions, sourceKey config.SourceKey) (*Provide
 	return p.add(opts, sourceKey, configs)
 }
 
-// lookup returns the Provider of options and marks it as used. It returns nil if there is none.
+// lookup returns the Provider for opts and marks it as used. It returns nil if the Pool does not
+// contain it.
 func (p *Pool) lookup(opts *RoleOptions, sourceKey config.SourceKey) (*Provider, error) {
 	key := keyOf(opts, sourceKey)
 	if len(opts.Chain) == 0 {
@@ -162,8 +164,8 @@ func (p *Pool) lookup(opts *RoleOptions, sourceKey config.SourceKey) (*Provider,
 	return p.find(key, links, opts)
 }
 
-// find returns the Provider of the last link, or of key without links, and marks it as used. It
-// returns nil if the Pool does not contain it. It sets the source in each link.
+// find returns the Provider of the last link, or of key if there are no links, and marks it as used.
+// It returns nil if the Pool does not contain it. It sets the source of each link.
 func (p *Pool) find(key roleKey, links []roleKey, opts *RoleOptions) (*Provider, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -192,8 +194,8 @@ func (p *Pool) checkOpen(roleARN string) error {
 	return nil
 }
 
-// add returns the Provider of options whose roles have the given configs. It creates the roles that
-// are not in the Pool, and evicts other ones if necessary.
+// add returns the Provider for opts, whose roles have the given configs. It creates roles that are not
+// in the Pool yet, evicting others if necessary.
 func (p *Pool) add(opts *RoleOptions, sourceKey config.SourceKey, configs []*config.Config) (*Provider, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -223,9 +225,9 @@ func (p *Pool) add(opts *RoleOptions, sourceKey config.SourceKey, configs []*con
 	return last, nil
 }
 
-// Close closes the Pool and all Providers in it; see [Provider.Close]. It waits for at most
+// Close closes the Pool and all Providers in it; see [Provider.Close]. It waits for up to
 // Options.AttemptTimeout in total. An evicted Provider serves its credentials until they expire, but
-// makes no more exchanges.
+// makes no further exchanges.
 func (p *Pool) Close() error {
 	p.mu.Lock()
 	p.closed.Store(true)
@@ -240,7 +242,7 @@ func (p *Pool) Close() error {
 	return errors.Join(err, p.release(watch, deadline))
 }
 
-// startWatch starts the watch of the token file, which all roles share.
+// startWatch starts watching the token file on behalf of all roles.
 func (p *Pool) startWatch() {
 	pool := weak.Make(p)
 	p.watch.start(p.config, nil, func() tokenHandler {

@@ -23,7 +23,7 @@ import (
 	"github.com/irsakit/irsakit/irsa/irsatest"
 )
 
-// tenantChains returns chains of three for n tenants. All begin with the pod's role.
+// tenantChains returns chains of three roles for n tenants. All chains begin with the pod's role.
 func tenantChains(t *testing.T, n int) (*irsatest.Cluster, *irsatest.Pod, []irsa.RoleOptions) {
 	t.Helper()
 	k := newCluster(t)
@@ -41,8 +41,8 @@ func tenantChains(t *testing.T, n int) (*irsatest.Cluster, *irsatest.Pod, []irsa
 	return k, k.Pod(sa, base, autoRotated), out
 }
 
-// A controller asks for a chain of three in each reconciliation. STS is called once for each distinct
-// link, and once for each refresh.
+// A controller requests a chain of three roles in each reconciliation. STS is called once for each
+// distinct link, and once for each refresh.
 func TestPoolChainsCallSTSOncePerLink(t *testing.T) {
 	t.Parallel()
 	byAssumeRole := func(t *testing.T, p *irsa.Pool, opts irsa.RoleOptions) *irsa.Provider {
@@ -129,7 +129,7 @@ func TestPoolChainsOfManyTenantsRunWithinMaxCalls(t *testing.T) {
 	})
 }
 
-// Each option of a ChainedRole arrives at STS.
+// Every option of a ChainedRole is sent to STS.
 func TestPoolChainSendsAllOptions(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k := newCluster(t)
@@ -165,7 +165,7 @@ func TestPoolChainSendsAllOptions(t *testing.T) {
 	})
 }
 
-// lastForm keeps the form of the last request.
+// lastForm records the form of the last request.
 type lastForm struct {
 	http.RoundTripper
 	values map[string][]string
@@ -201,7 +201,7 @@ func TestPoolChainLinkIsNotEvictedWhileInUse(t *testing.T) {
 		retrieve(t, pooled(t, p, chain))
 		for _, other := range others {
 			retrieve(t, pooled(t, p, other))
-			retrieve(t, pooled(t, p, chain)) // only this one is used directly
+			retrieve(t, pooled(t, p, chain)) // only this Provider is used directly
 		}
 		for i, link := range links {
 			assert.Same(t, want[i], pooled(t, p, link))
@@ -220,7 +220,7 @@ func TestPoolChainLinkIsNotEvictedWhileInUse(t *testing.T) {
 	})
 }
 
-func TestPoolCloseLeavesEvictedLinksToTheirHolders(t *testing.T) {
+func TestPoolCloseDoesNotCloseEvictedLinks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		_, pod, chains := tenantChains(t, 3)
 		p := newPool(t, pod, func(o *irsa.PoolOptions) { o.MaxRoles = 2 })
@@ -265,8 +265,8 @@ func TestPoolChainLookupDoesNotAllocate(t *testing.T) {
 	assert.Zero(t, testing.AllocsPerRun(1000, func() { _, _ = p.Provider(chains[0]) }))
 }
 
-// The memory and time that a derived Provider takes do not depend on how many there are.
-func TestAssumeRoleIsLinear(t *testing.T) {
+// The memory and time needed for a derived Provider must not depend on how many exist.
+func TestAssumeRoleCostIsConstant(t *testing.T) {
 	_, pod, roles := threeAccounts(t)
 	for name, p := range map[string]*irsa.Provider{
 		"New":  newProvider(t, pod.Options),

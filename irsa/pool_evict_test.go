@@ -31,12 +31,12 @@ func TestPoolEvictsLeastRecentlyUsedRoleAndKeepsServingIt(t *testing.T) {
 			all = append(all, pooled(t, p, tenant))
 			retrieve(t, all[len(all)-1])
 		}
-		pooled(t, p, tenants[0]) // makes it the most recently used
+		pooled(t, p, tenants[0]) // now the most recently used
 		retrieve(t, pooled(t, p, tenants[3]))
 		assert.Same(t, all[0], pooled(t, p, tenants[0]))
 		assert.Equal(t, 3, p.Status().Roles)
 		assert.NotSame(t, all[1], pooled(t, p, tenants[1]), "it was evicted")
-		for range 24 * 60 { // the evicted Provider is served and refreshed
+		for range 24 * 60 { // the evicted Provider serves and refreshes
 			start := time.Now()
 			retrieve(t, all[1])
 			assert.Zero(t, time.Since(start))
@@ -75,8 +75,8 @@ func TestPoolProvidersAreOrderedByUse(t *testing.T) {
 	assert.Equal(t, want, got)
 }
 
-// A tenant that requests invented roles must not affect the existing or new roles of another one.
-func TestPoolMadeUpRolesEvictNoOtherTenant(t *testing.T) {
+// A tenant that requests made-up roles must not affect the existing or new roles of another tenant.
+func TestPoolMadeUpRolesDoNotEvictOtherTenants(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		const maxRoles = 1000
@@ -102,7 +102,7 @@ func TestPoolMadeUpRolesEvictNoOtherTenant(t *testing.T) {
 	})
 }
 
-// The roles of a tenant that obtain credentials evict those of the tenant with the most roles.
+// When roles of a tenant obtain credentials, they evict roles of the tenant with the most roles.
 func TestPoolIsFairBetweenTenants(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -139,8 +139,9 @@ func TestPoolIsFairBetweenTenants(t *testing.T) {
 	})
 }
 
-// The roles of tenants that are gone make room for those of others, and a role that is only refreshed does not.
-func TestPoolFullOfUnusedRolesHasRoom(t *testing.T) {
+// The roles of tenants that are gone make room for other tenants. A role that is only refreshed does
+// not.
+func TestPoolFullOfUnusedRolesMakesRoom(t *testing.T) {
 	for name, chain := range map[string][]irsa.ChainedRole{"roles": nil, "chains": {{RoleARN: "arn:aws:iam::111122223333:role/made-up"}}} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -158,7 +159,7 @@ func TestPoolFullOfUnusedRolesHasRoom(t *testing.T) {
 				}
 				_, err := p.Provider(roles[4])
 				require.ErrorIs(t, err, irsa.ErrPoolFull)
-				for range 12 * 60 { // its holder does not look it up
+				for range 12 * 60 { // used without being looked up
 					retrieve(t, held)
 					time.Sleep(time.Minute)
 				}
@@ -198,7 +199,7 @@ func TestPoolFullReturnsErrPoolFull(t *testing.T) {
 	})
 }
 
-// Role chains that never had credentials do not keep their source, and are evicted with it.
+// Role chains that never had credentials do not protect their source, and are evicted with it.
 func TestPoolMadeUpChainsDoNotProtectRoles(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const maxRoles = 10
@@ -228,8 +229,8 @@ func TestPoolEqualRolesOfTwoTenantsShareProvider(t *testing.T) {
 	assert.Equal(t, []string{"first"}, slices.Collect(maps.Keys(p.Status().Tenants)))
 }
 
-// Providers that are no longer in the Pool are garbage collected, whether honest or hostile
-// tenants looked them up.
+// Providers that are no longer in the Pool are garbage collected, regardless of whether honest or
+// hostile tenants looked them up.
 func TestPoolBoundsProvidersInMemory(t *testing.T) {
 	const maxRoles, tenants = 100, 20
 	lookups := testsize.Choose(20_000, 100_000, 100_000)
@@ -271,8 +272,8 @@ func TestPoolBoundsProvidersInMemory(t *testing.T) {
 	runtime.KeepAlive(p)
 }
 
-// restlessTokens is a TokenSource whose identity changes, which is not allowed. The worst effect is
-// the eviction of its role.
+// restlessTokens is a TokenSource whose identity changes, which is not allowed. At worst, its role is
+// evicted.
 type restlessTokens struct{ calls *int }
 
 func (r restlessTokens) Token(context.Context) (tokenfile.Token, error) {

@@ -17,8 +17,9 @@ import (
 	"github.com/irsakit/irsakit/tokenfile"
 )
 
-// Token functions that ignore their context retrieve from other roles of the Pool. The nested exchanges
-// start while the outer one has a slot, too late to end before it is abandoned, or after that.
+// Token functions that ignore their context retrieve from other roles of the Pool. The nested
+// exchanges start while the outer exchange has a slot, so late that it is abandoned before they end,
+// or after it was abandoned.
 func TestPoolNestedExchangesRunWithinMaxCalls(t *testing.T) {
 	t.Parallel()
 	same := func(ctx context.Context) context.Context { return ctx }
@@ -63,7 +64,7 @@ func TestPoolNestedExchangesRunWithinMaxCalls(t *testing.T) {
 					})
 				}
 				callers.Wait()
-				time.Sleep(10 * time.Minute) // the outer ones are retried without callers
+				time.Sleep(10 * time.Minute) // the outer exchanges are retried without callers
 				assert.LessOrEqual(t, requests.most.Load(), int64(maxCalls))
 				assert.Equal(t, cache.LimiterStatus{Slots: maxCalls}, p.Status().Calls)
 			})

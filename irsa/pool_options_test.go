@@ -35,7 +35,7 @@ func TestPoolRegionInUpperCaseIsTheSameRole(t *testing.T) {
 	assert.Equal(t, 1, p.Status().Roles)
 }
 
-// Two sets of options share a Provider if, and only if, they are equal.
+// Two sets of options share a Provider if and only if they are equal.
 func TestPoolSharesProvidersOnlyForEqualOptions(t *testing.T) {
 	t.Parallel()
 	_, pod, _ := newTenants(t, 0)
@@ -107,7 +107,7 @@ func TestPoolRoleWithOwnRegionAndTokens(t *testing.T) {
 	})
 }
 
-// The Pool's token file does not affect a role with another token source.
+// The Pool's token file must not affect a role with another token source.
 func TestPoolTokenFileDoesNotAffectRolesWithOtherTokens(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k, pod, tenants := newTenants(t, 1)

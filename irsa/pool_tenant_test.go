@@ -15,8 +15,8 @@ import (
 	"github.com/irsakit/irsakit/tokenfile"
 )
 
-// TestPoolSlowTenantDoesNotDelayOthers has a tenant with 100 roles whose token source does not return in time. A
-// tenant that comes later waits only for STS.
+// TestPoolSlowTenantDoesNotDelayOthers has a tenant with 100 roles and a token source that does not
+// return in time. A tenant that starts later must wait only for STS.
 func TestPoolSlowTenantDoesNotDelayOthers(t *testing.T) {
 	t.Parallel()
 	for name, source := range map[string]func(context.Context) (tokenfile.Token, error){

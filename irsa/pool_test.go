@@ -130,7 +130,7 @@ func TestPoolFailingRolesDoNotDelayOthers(t *testing.T) {
 						}
 					})
 				}
-				time.Sleep(5 * time.Minute) // each of them has failed by now
+				time.Sleep(5 * time.Minute) // all of them have failed by now
 				for _, tenant := range tenants[half:] {
 					start := time.Now()
 					retrieve(t, pooled(t, p, tenant))
@@ -163,7 +163,7 @@ func TestPoolRotationWakesAllFailedRoles(t *testing.T) {
 	})
 }
 
-func TestPoolCloseClosesItsRoles(t *testing.T) {
+func TestPoolCloseClosesRoles(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k, pod, tenants := newTenants(t, 3)
 		p, err := irsa.NewPool(func(o *irsa.PoolOptions) { pod.Options(&o.Options); o.MaxRoles = 2 })
@@ -220,7 +220,7 @@ func TestPoolLookupDoesNotAllocate(t *testing.T) {
 	assert.Zero(t, testing.AllocsPerRun(1000, func() { _, _ = pooled(t, p, tenants[0]).Retrieve(t.Context()) }))
 }
 
-func TestPoolRolesHaveNoGoroutines(t *testing.T) {
+func TestPoolRolesDoNotHaveGoroutines(t *testing.T) {
 	_, pod, tenants := newTenants(t, 300)
 	p := newPool(t, pod)
 	goroutines := func(n int) int {

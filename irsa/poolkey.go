@@ -20,51 +20,51 @@ import (
 // RoleOptions identify a role of a [Pool]. Zero fields default to the Pool's values.
 // [Pool.Provider] returns the same Provider for equal RoleOptions, regardless of Tenant.
 type RoleOptions struct {
-	// RoleARN is the role to assume. If RoleARN is empty, the Provider uses the Pool's own role,
-	// by default AWS_ROLE_ARN, even with another Token. Reject tenant configurations that do not
-	// set it.
+	// RoleARN is the role to assume. If empty, it defaults to the Pool's own role (by default
+	// AWS_ROLE_ARN), even if Token is set. Reject tenant configurations that do not set RoleARN.
 	RoleARN string
 
 	Token       TokenSource // compared by its Identity
 	SessionName string
-	Region      string // also sets that of an *sts.Client in Options.STS
+	Region      string // also applies to an *sts.Client in Options.STS
 	Duration    time.Duration
 	Policy      string
-	PolicyARNs  []string // in any order
+	PolicyARNs  []string // in no particular order
 
-	// Chain describes a role chain of at most 16 roles. The first role is assumed with the
-	// credentials of RoleARN, and each further role with those of its predecessor. The Provider
-	// is for the last role. Each link is a role of the Pool: chains that begin with equal links
-	// share them, and a link is not evicted while the Pool contains a chain that uses it and
-	// has had credentials.
+	// Chain describes a role chain of up to 16 roles. The first role is assumed with the credentials
+	// of RoleARN, and each subsequent role with the credentials of its predecessor. The Provider is
+	// for the last role. Each link is a role of the Pool, and chains that begin with equal links share
+	// them. A link is not evicted while the Pool contains a chain that uses it and has had
+	// credentials.
 	Chain []ChainedRole
 
-	// Tenant is the name of the tenant that the role counts against, if the role is not in the
-	// Pool yet. It has at most 4,096 bytes. The default is the identity of the token source, or
-	// the path of the token file. A Pool is fair between tenants: a tenant cannot evict the
-	// roles of another tenant that is within its share. Equal roles of two tenants share a
+	// Tenant is the name of the tenant that the role counts against. It has no effect if the role is
+	// already in the Pool. It is limited to 4,096 bytes, and defaults to the identity of the token
+	// source, or to the path of the token file. A Pool is fair between tenants: a tenant cannot evict
+	// the roles of another tenant that is within its share. Equal roles of two tenants share a
 	// Provider, which counts against the tenant that requested it first.
 	Tenant string
 }
 
-// ChainedRole describes a role of a role chain; see [RoleOptions]. The trust policy of the role must
-// allow its predecessor in the chain, which needs the permission sts:AssumeRole for it, and also
-// sts:TagSession or sts:SetSourceIdentity if there are tags or a source identity.
+// ChainedRole describes a role in a role chain (see [RoleOptions]). The trust policy of the role must
+// allow its predecessor in the chain. The predecessor needs the permission sts:AssumeRole for the
+// role, as well as sts:TagSession if there are tags and sts:SetSourceIdentity if there is a source
+// identity.
 type ChainedRole struct {
 	RoleARN           string
-	ExternalID        string            // at most 1,224 characters; the external ID that the trust policy requires
-	SessionName       string            // the default is that of the role before it
+	ExternalID        string            // required by the trust policy; at most 1,224 characters
+	SessionName       string            // defaults to that of the predecessor
 	Tags              map[string]string // session tags, at most 50
-	TransitiveTagKeys []string          // the tags that the next roles of the chain inherit, in any order
-	SourceIdentity    string            // at most 64 characters; the next roles of the chain inherit it
+	TransitiveTagKeys []string          // tags inherited by subsequent roles, in no particular order
+	SourceIdentity    string            // at most 64 characters; inherited by subsequent roles
 	Policy            string            // a session policy in JSON
-	PolicyARNs        []string          // managed policies that restrict the session, in any order
-	Duration          time.Duration     // 15 minutes to 1 hour, the default, in whole seconds
+	PolicyARNs        []string          // managed policies that restrict the session, in no particular order
+	Duration          time.Duration     // 15 minutes to 1 hour, in whole seconds; the default is 1 hour
 }
 
 // roleKey identifies a role of a Pool. It contains everything that its credentials depend on.
 type roleKey struct {
-	source *Provider // of a role chain's link; nil for a web identity
+	source *Provider // the source of a link in a role chain; nil for a web identity
 	role   string
 	rest   unique.Handle[restKey]
 }
@@ -93,7 +93,7 @@ func (p *Pool) setDefaults(opts *RoleOptions) {
 	}
 }
 
-// withinLimits reports whether all options are within their length limits, so that a key of them is
+// withinLimits reports whether all options are within their length limits, which keeps their key
 // small.
 func (opts *RoleOptions) withinLimits(sourceKey config.SourceKey) bool {
 	for i := range opts.Chain {
@@ -105,7 +105,7 @@ func (opts *RoleOptions) withinLimits(sourceKey config.SourceKey) bool {
 		len(sourceKey.Identity) <= config.MaxIdentity && len(opts.Tenant) <= config.MaxIdentity && config.ValidatePolicies(opts.Policy, opts.PolicyARNs) == nil
 }
 
-// withinLimits reports whether the options are short enough for a key. All options that STS accepts
+// withinLimits reports whether the options are short enough for a key. Options that STS accepts always
 // are.
 func (r *ChainedRole) withinLimits() bool {
 	if len(r.Tags) > config.MaxTags || len(r.TransitiveTagKeys) > config.MaxTags || len(r.PolicyARNs) > config.MaxTags {
@@ -124,7 +124,7 @@ func (r *ChainedRole) withinLimits() bool {
 	return size <= config.MaxChainedRole
 }
 
-// role returns the config of a role and the errors in it.
+// role returns the config of a role and any errors in it.
 func (p *Pool) role(opts *RoleOptions, source config.SourceKey) (*config.Config, config.Errors) {
 	c := *p.config
 	c.RoleARN, c.SessionName, c.Region, c.Duration, c.Policy = opts.RoleARN, opts.SessionName, opts.Region, opts.Duration, opts.Policy
@@ -135,8 +135,8 @@ func (p *Pool) role(opts *RoleOptions, source config.SourceKey) (*config.Config,
 	return &c, c.ResolveRole(p.config)
 }
 
-// link returns the config of a role that the role of source assumes, and any faults in it. The role
-// is at index i of a role chain.
+// link returns the config of the role at index i of a role chain, and any errors in it. source is the
+// config of the role's predecessor.
 func (p *Pool) link(source *config.Config, role *ChainedRole, i int) (*config.Config, config.Errors) {
 	c, errs := source.Derive(role.RoleARN), config.Errors{}
 	switch {
@@ -153,7 +153,7 @@ func (p *Pool) link(source *config.Config, role *ChainedRole, i int) (*config.Co
 	return c, errs
 }
 
-// target returns the ARN of the role whose credentials the options describe.
+// target returns the ARN of the last role of the chain, or RoleARN if there is no chain.
 func (opts *RoleOptions) target() string {
 	if n := len(opts.Chain); n > 0 {
 		return opts.Chain[n-1].RoleARN
@@ -161,8 +161,7 @@ func (opts *RoleOptions) target() string {
 	return opts.RoleARN
 }
 
-// optionsOf returns the options of the role that a Provider of a Pool provides, and the key of its
-// token source.
+// optionsOf returns the options and the token source key of a Provider in a Pool.
 func optionsOf(p *Provider) (*RoleOptions, config.SourceKey) {
 	var chain []ChainedRole
 	for ; p.chain != nil; p = p.chain.source {
@@ -176,7 +175,7 @@ func optionsOf(p *Provider) (*RoleOptions, config.SourceKey) {
 	}, c.Source
 }
 
-// keyOfProvider returns the key of a Provider of a Pool.
+// keyOfProvider returns the key of a Provider in a Pool.
 func keyOfProvider(p *Provider) roleKey {
 	if p.chain != nil {
 		return linkKey(p.chain.role(), p.chain.source)
@@ -184,7 +183,7 @@ func keyOfProvider(p *Provider) roleKey {
 	return keyOf(optionsOf(p))
 }
 
-// keyOf returns the key of complete options, without their chain.
+// keyOf returns the key of opts without their chain. Their defaults must have been set.
 func keyOf(opts *RoleOptions, sourceKey config.SourceKey) roleKey {
 	rest := restKey{token: sourceKey, session: opts.SessionName, region: opts.Region, policy: opts.Policy, duration: opts.Duration}
 	if len(opts.PolicyARNs) > 0 {
@@ -193,7 +192,7 @@ func keyOf(opts *RoleOptions, sourceKey config.SourceKey) roleKey {
 	return roleKey{role: opts.RoleARN, rest: unique.Make(rest)}
 }
 
-// linkKey returns the key of a link of a role chain, which the source assumes.
+// linkKey returns the key of a link in a role chain. source is the link's predecessor.
 func linkKey(r *ChainedRole, source *Provider) roleKey {
 	rest := restKey{session: r.SessionName, policy: r.Policy, duration: cmp.Or(r.Duration, config.MaxChainedDuration)}
 	if len(r.PolicyARNs)+len(r.Tags)+len(r.TransitiveTagKeys) > 0 || r.ExternalID != "" || r.SourceIdentity != "" {
@@ -222,7 +221,7 @@ func encode(lists ...[]string) string {
 	return string(out)
 }
 
-// apply sets the options of the SDK.
+// apply sets the SDK's options to those of r.
 func (r *ChainedRole) apply(o *stscreds.AssumeRoleOptions) {
 	o.RoleARN, o.RoleSessionName, o.Duration = r.RoleARN, r.SessionName, cmp.Or(r.Duration, config.MaxChainedDuration)
 	o.ExternalID, o.SourceIdentity, o.Policy = optional(r.ExternalID), optional(r.SourceIdentity), optional(r.Policy)
@@ -235,7 +234,7 @@ func (r *ChainedRole) apply(o *stscreds.AssumeRoleOptions) {
 	}
 }
 
-// optional returns nil for an empty text.
+// optional returns a pointer to text, or nil if text is empty.
 func optional(text string) *string {
 	if text == "" {
 		return nil
@@ -243,8 +242,8 @@ func optional(text string) *string {
 	return &text
 }
 
-// chainedRoleOf returns the ChainedRole with the options of the SDK, whose client must be the given
-// one. It reports whether there is one.
+// chainedRoleOf converts the SDK's options to a ChainedRole and reports whether a ChainedRole can
+// represent them. It can do so only if their client is the given client.
 func chainedRoleOf(o *stscreds.AssumeRoleOptions, client stscreds.AssumeRoleAPIClient) (r ChainedRole, ok bool) {
 	if o.Client != client || o.SerialNumber != nil || o.TokenProvider != nil || len(o.Tags) > config.MaxTags {
 		return r, false
@@ -254,7 +253,7 @@ func chainedRoleOf(o *stscreds.AssumeRoleOptions, client stscreds.AssumeRoleAPIC
 		if s == nil {
 			return ""
 		}
-		ok = ok && (mayBeEmpty || *s != "") // no field of a ChainedRole sends an empty text
+		ok = ok && (mayBeEmpty || *s != "") // a ChainedRole never sends an empty string
 		return *s
 	}
 	r = ChainedRole{

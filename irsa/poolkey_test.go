@@ -24,7 +24,7 @@ import (
 	"github.com/irsakit/irsakit/irsa"
 )
 
-// randomChain returns the options of a random chain, and a text that is equal for equal options.
+// randomChain returns the options of a random chain, and a string that is equal for equal options.
 func randomChain(random *rand.Rand) ([]irsa.ChainedRole, []string) {
 	pick := func(all ...string) string { return all[random.IntN(len(all))] }
 	list := func(all ...string) (out []string) {
@@ -94,7 +94,8 @@ func sdkOptions(random *rand.Rand, r irsa.ChainedRole) func(*stscreds.AssumeRole
 	}
 }
 
-// Two chains share a Provider if, and only if, they are equal. Chains that begin alike share links.
+// Two chains share a Provider if and only if they are equal. Chains that begin with equal links share
+// them.
 func TestPoolSharesEqualChainsOnly(t *testing.T) {
 	t.Parallel()
 	_, pod, _ := newTenants(t, 0)
@@ -119,7 +120,7 @@ func TestPoolSharesEqualChainsOnly(t *testing.T) {
 		require.True(t, !known || before == text, "%s and %s share one", before, text)
 		require.True(t, providers[text] == nil || providers[text] == provider, "%s has two", text)
 		seen[provider], providers[text] = text, provider
-		for i := range texts { // its links are roles of the Pool too
+		for i := range texts { // links are also roles of the Pool
 			prefix := strings.Join(texts[:i+1], " / ")
 			link := pooled(t, p, irsa.RoleOptions{Chain: chain[:i+1]})
 			require.True(t, providers[prefix] == nil || providers[prefix] == link)
@@ -137,7 +138,7 @@ func (f *fixedAssumeRole) AssumeRole(context.Context, *sts.AssumeRoleInput, ...f
 	return nil, assert.AnError
 }
 
-func TestPoolAssumeRoleWithOptionsThatCannotBeCompared(t *testing.T) {
+func TestPoolAssumeRoleWithIncomparableOptions(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		_, pod, roles := threeAccounts(t)
 		p := newPool(t, pod)
@@ -205,8 +206,8 @@ func TestPoolRejectsInvalidChains(t *testing.T) {
 	require.ErrorContains(t, err, "more than 16 roles")
 }
 
-// A field of the SDK's options that ChainedRole does not have must be added to it, or make the options
-// incomparable. Otherwise different options would share a Provider.
+// A new field of the SDK's options must be added to ChainedRole or make the options incomparable.
+// Otherwise, different options would share a Provider.
 func TestPoolHandlesAllAssumeRoleOptions(t *testing.T) {
 	known := []string{
 		"Client", "RoleARN", "RoleSessionName", "Duration", "ExternalID", "Policy", "PolicyARNs", "SerialNumber", "SourceIdentity",

@@ -6,8 +6,8 @@ import (
 	"github.com/irsakit/irsakit/internal/evict"
 )
 
-// insert inserts a Provider with its source, or nil, and evicts others if necessary. It reports whether
-// there was room. p.mu must be held.
+// insert adds a Provider to the Pool, evicting others if necessary, and reports whether there was
+// room. source is nil for a web identity. p.mu must be held.
 func (p *Pool) insert(key roleKey, created, source *Provider) bool {
 	created.member = &evict.Member[*Provider]{Value: created}
 	if source != nil {
@@ -25,7 +25,7 @@ func (p *Pool) insert(key roleKey, created, source *Provider) bool {
 	return true
 }
 
-// forget removes the Providers of evicted members. p.mu must be held.
+// forget removes the Providers of evicted members from the Pool. p.mu must be held.
 func (p *Pool) forget(evicted []*evict.Member[*Provider]) {
 	for _, m := range evicted {
 		delete(p.roles, keyOfProvider(m.Value))
@@ -39,7 +39,7 @@ func (p *Pool) keep(provider *Provider) {
 	p.members.Keep(provider.member, 0)
 }
 
-// confirm counts a Provider, which has obtained credentials, against MaxRoles.
+// confirm records that a Provider has obtained credentials, and counts it against MaxRoles.
 func (p *Pool) confirm(provider *Provider, lifetime time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

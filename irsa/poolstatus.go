@@ -9,24 +9,24 @@ import (
 	"github.com/irsakit/irsakit/cache"
 )
 
-// PoolStatus describes the state of a [Pool] at one moment.
+// PoolStatus is a snapshot of the state of a [Pool].
 type PoolStatus struct {
 	Roles         int // roles in the Pool
 	Failing       int // roles whose last exchange failed
 	NoCredentials int // failing roles without valid credentials
 	Calls         cache.LimiterStatus
-	Tenants       map[string]TenantStatus // by tenant; only tenants with roles in the Pool
+	Tenants       map[string]TenantStatus // keyed by tenant; only tenants with roles in the Pool
 }
 
-// TenantStatus describes the roles of one tenant of a [Pool]; see [RoleOptions].
+// TenantStatus is a snapshot of the roles of one tenant of a [Pool] (see [RoleOptions]).
 type TenantStatus struct {
 	Roles         int // roles in the Pool
 	Failing       int // roles whose last exchange failed
 	NoCredentials int // failing roles without valid credentials
 }
 
-// Status returns the Pool's current status. It does no I/O and takes about 150 ns per role and 400 ns
-// per tenant.
+// Status returns the Pool's current status. It performs no I/O. It takes about 150 ns per role and 400
+// ns per tenant.
 func (p *Pool) Status() PoolStatus {
 	s := PoolStatus{Calls: p.limiter.Status(), Tenants: map[string]TenantStatus{}}
 	for _, role := range p.all() {
@@ -52,7 +52,7 @@ func (p *Pool) Providers() iter.Seq[*Provider] {
 	return func(yield func(*Provider) bool) { slices.Values(p.byUse())(yield) }
 }
 
-// all returns the Providers in the Pool, in any order.
+// all returns the Providers in the Pool, in no particular order.
 func (p *Pool) all() []*Provider {
 	p.mu.Lock()
 	defer p.mu.Unlock()

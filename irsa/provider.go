@@ -20,7 +20,7 @@ import (
 // created by [New] and should be closed with [Provider.Close] when no longer in use.
 // All methods are safe for concurrent use.
 //
-// A Provider that becomes unreachable without Close is garbage collected.
+// A Provider that becomes unreachable without being closed is garbage collected.
 type Provider struct {
 	*resources
 	config  *config.Config
@@ -29,15 +29,14 @@ type Provider struct {
 	pool    *Pool                    // nil if created by New
 	member  *evict.Member[*Provider] // nil if it is not shared by a Pool
 	chain   *chainExchange           // nil for a web identity
-	derived derivedProviders         // the derived Providers
+	derived derivedProviders         // Providers whose source is this Provider
 
 	shared atomic.Pointer[sharedError]
 }
 
-// New returns a Provider of the role that the environment and the options specify. It
-// validates them and reports everything that is wrong in one [*Error] of the kind
-// [ErrNotConfigured]. New makes no requests: the first exchange starts with the first
-// caller of Retrieve, or with [Provider.WaitReady].
+// New returns a Provider for the role specified by the environment and the options. It validates them
+// and reports all problems in one [*Error] of the kind [ErrNotConfigured]. New makes no requests. The
+// first call to Retrieve or [Provider.WaitReady] starts the first exchange.
 //
 // New reads the token only if no other setting determines the region.
 func New(optFns ...func(*Options)) (*Provider, error) {
@@ -55,7 +54,7 @@ func New(optFns ...func(*Options)) (*Provider, error) {
 	return newProvider(r, &c, nil), nil
 }
 
-// initCache creates the cache of the credentials that attempts return.
+// initCache creates the cache. Its source is attempts.
 func (p *Provider) initCache(attempts aws.CredentialsProvider) {
 	p.cache = cache.New(followedSource{attempts, p}, func(o *cache.Options) {
 		o.AttemptTimeout = p.config.Shared.AttemptTimeout
@@ -66,16 +65,14 @@ func (p *Provider) initCache(attempts aws.CredentialsProvider) {
 	})
 }
 
-// Retrieve returns valid credentials. If the Provider has some, it returns them
-// immediately, without I/O or allocation. Otherwise it waits for an exchange until ctx
-// is done. If the last exchange failed, it returns that exchange's [*Error] immediately
-// until the next one is due. Only callers waiting for the first credentials wait
-// through up to two temporary failures: about two seconds, or two attempt timeouts if
-// STS does not respond at all.
+// Retrieve returns valid credentials. If they are cached, it returns immediately, without I/O or
+// allocation. Otherwise it waits for an exchange until ctx is done. If the last exchange failed,
+// Retrieve returns its [*Error] immediately until the next exchange is due. Only callers waiting for
+// the first credentials wait through up to two temporary failures. This takes about two seconds, or
+// two attempt timeouts if STS does not respond at all.
 //
-// Expires is the time at which the Provider stops serving the credentials: 8 to 10
-// seconds before their expiry, or 0.8 to 1% of a shorter lifetime. It is never later
-// than the expiry.
+// Expires is when the Provider stops serving the credentials: 8 to 10 seconds before their expiry, or
+// 0.8 to 1% of the lifetime if it is below 1000 seconds. Expires is never later than the expiry.
 func (p *Provider) Retrieve(ctx context.Context) (creds aws.Credentials, err error) {
 	if p.cache.TryRetrieve(&creds) {
 		return creds, nil
@@ -86,45 +83,43 @@ func (p *Provider) Retrieve(ctx context.Context) (creds aws.Credentials, err err
 
 // Ready returns nil if the Provider has valid credentials. Otherwise it waits for an exchange like
 // [Provider.Retrieve], and returns an [*Error] if that fails or ctx is done. Use it in a readiness
-// probe, with a timeout of a second or two. It also returns nil while exchanges fail but the
-// credentials are still valid, because callers are not affected; Healthy reports such failures. A
-// liveness probe should use neither: a restart repairs nothing, and discards credentials that are
-// still valid.
+// probe, with a timeout of a second or two. While exchanges fail but the credentials are still valid,
+// Ready returns nil because callers are not affected; Healthy reports such failures. Do not use either
+// in a liveness probe: a restart fixes nothing and discards credentials that are still valid.
 func (p *Provider) Ready(ctx context.Context) error {
 	_, err := p.Retrieve(ctx)
 	return err
 }
 
-// MinTTL returns a provider of p's credentials that always have at least d left until
-// Expires. Use it for presigned URLs and EKS tokens, which expire with the credentials
-// that signed them. Refreshes start early enough that its callers do not wait. If d
-// exceeds 60% of the credentials' lifetime, Retrieve returns an [*Error] of the kind
-// [ErrInvalidRequest] that wraps [cache.ErrMinTTL], as soon as the lifetime is known.
-// A negative d counts as 0. The returned provider keeps p reachable.
+// MinTTL returns a provider that serves p's credentials, always with at least d left until Expires.
+// Use it for presigned URLs and EKS tokens, which expire with the credentials that signed them.
+// Refreshes start early enough that callers do not wait. If d exceeds 60% of the credentials'
+// lifetime, Retrieve returns an [*Error] of the kind [ErrInvalidRequest] that wraps [cache.ErrMinTTL],
+// as soon as the lifetime is known. A negative d is treated as 0. The returned provider keeps p
+// reachable.
 func (p *Provider) MinTTL(d time.Duration) aws.CredentialsProvider {
 	return p.cache.MinTTL(d)
 }
 
-// Refresh starts a new exchange and waits until it completes or ctx is done. Concurrent
-// calls share an exchange. Requested exchanges start at least a second apart, and after
-// a failed one the next starts when it is due. Refresh returns an [*Error] if the
-// exchange failed.
+// Refresh starts a new exchange and waits until it completes or ctx is done. Concurrent calls share an
+// exchange. Requested exchanges start at least a second apart. After a failed exchange, the next one
+// starts when it is due. Refresh returns an [*Error] if the exchange failed.
 func (p *Provider) Refresh(ctx context.Context) error {
 	return p.explain(ctx, p.cache.Refresh(ctx))
 }
 
-// minPoll and maxPoll bound the polling interval of WaitReady. WaitReady
-// polls because it does not schedule the exchanges, and because the time of the next
-// one is a reading of the wall clock, which can be stepped.
+// minPoll and maxPoll bound the polling interval of WaitReady. WaitReady polls because it does not
+// schedule exchanges, and because the time of the next attempt is a reading of the wall clock, which
+// can be stepped.
 const (
 	minPoll = 100 * time.Millisecond
 	maxPoll = 5 * time.Second
 )
 
-// WaitReady blocks until valid credentials are available or ctx is done. It waits for
-// the next attempt after any failure. Use it when a pod starts, while the sidecar of a
-// service mesh or a newly created role is not ready yet. If ctx is done first,
-// WaitReady returns an [*Error] that wraps ctx's error and that of the last attempt.
+// WaitReady blocks until valid credentials are available or ctx is done. After any failure, it waits
+// for the next attempt. Use it when a pod starts, because the sidecar of a service mesh or a newly
+// created role may not be ready yet. If ctx is done first, WaitReady returns an [*Error] that wraps
+// both ctx's error and the error of the last attempt.
 func (p *Provider) WaitReady(ctx context.Context) error {
 	for {
 		_, err := p.cache.Retrieve(ctx)
@@ -149,15 +144,14 @@ func (p *Provider) WaitReady(ctx context.Context) error {
 	}
 }
 
-// Invalidate withdraws the given credentials from all callers, for example after the role's
-// sessions were revoked. They are never served again, and an exchange for new ones starts. Newer
-// credentials are kept. Invalidate starts at most one exchange per minute and does not block.
-// Clients of [Provider.AWSConfig] do not need it, because they replace credentials that a service
-// rejects.
+// Invalidate withdraws the given credentials from all callers, for example after the role's sessions
+// were revoked. They are never served again, and an exchange to replace them starts. Newer credentials
+// are kept. Invalidate starts at most one exchange per minute and does not block. Clients created from
+// [Provider.AWSConfig] do not need it, because they replace rejected credentials themselves.
 func (p *Provider) Invalidate(rejected aws.Credentials) { p.cache.Invalidate(rejected) }
 
-// AdjustExpiresBy returns the credentials unchanged. An aws.CredentialsCache around
-// the Provider calls it to apply its ExpiryWindow, which would only make callers wait.
+// AdjustExpiresBy returns the credentials unchanged. An aws.CredentialsCache that wraps the Provider
+// calls it to apply its ExpiryWindow, which would only make callers wait.
 func (p *Provider) AdjustExpiresBy(creds aws.Credentials, d time.Duration) (aws.Credentials, error) {
 	return p.cache.AdjustExpiresBy(creds, d)
 }
@@ -167,8 +161,8 @@ func (p *Provider) Format(f fmt.State, _ rune) {
 	fmt.Fprintf(f, "irsa.Provider(%s, %s)", p.config.RoleARN, p.cache.Status().State)
 }
 
-// ProviderSources returns the credential sources that the SDK reports in its User-Agent
-// header, like the SDK's own provider does.
+// ProviderSources returns the credential sources that the SDK reports in its User-Agent header, as the
+// SDK's own provider does.
 func (p *Provider) ProviderSources() []aws.CredentialSource {
 	if p.chain != nil {
 		return append(p.chain.source.ProviderSources(), aws.CredentialSourceSTSAssumeRole)
@@ -176,17 +170,15 @@ func (p *Provider) ProviderSources() []aws.CredentialSource {
 	return []aws.CredentialSource{aws.CredentialSourceSTSAssumeRoleWebID}
 }
 
-// Close closes the Provider and those that its AssumeRole returned. It cancels the exchange
-// in progress, wakes waiting callers, and waits for all goroutines that they started. After
-// that, methods return an [*Error] of the kind [ErrClosed]. Close can be called more than
-// once. It is a no-op for a Provider obtained from a [Pool], directly or through
-// AssumeRole, because other callers share it; closing the Pool closes it. A Provider that
-// the Pool has evicted is not closed with the Pool. It then serves its credentials until
-// they expire.
+// Close closes the Provider and the Providers derived from it with AssumeRole. It cancels exchanges in
+// progress, wakes waiting callers, and waits for all goroutines that the Providers started. After
+// that, methods return an [*Error] of the kind [ErrClosed]. Close may be called more than once. It is
+// a no-op for a Provider obtained from a [Pool], directly or through AssumeRole, because other callers
+// share it; closing the Pool closes it. Closing the Pool does not close Providers that it has evicted.
+// They serve their credentials until they expire.
 //
-// Close waits at most for [Options].AttemptTimeout in all. It returns an error if a client,
-// a token source or an observer of the application has not returned by then. These must not
-// call Close.
+// Close waits for up to [Options].AttemptTimeout in total. It returns an error if the application's
+// client, token source or observer has not returned by then. They must not call Close.
 func (p *Provider) Close() error {
 	switch {
 	case p.member != nil:
@@ -199,8 +191,8 @@ func (p *Provider) Close() error {
 	return errors.Join(closeCaches(p.appendClosing(nil)), p.release(watch, deadline))
 }
 
-// appendClosing appends p and the Providers that are closed with it. None can be derived from them
-// after that. A Pool closes its own Providers, except for those that it has evicted.
+// appendClosing appends p and the Providers that are closed with it. After that, no Providers can be
+// derived from them. A Pool closes its own Providers, except evicted ones.
 func (p *Provider) appendClosing(all []*Provider) []*Provider {
 	all = append(all, p)
 	p.derived.close()
@@ -212,8 +204,8 @@ func (p *Provider) appendClosing(all []*Provider) []*Provider {
 	return all
 }
 
-// closeCaches closes the caches of Providers, all at the same time, so that those whose source does not
-// return share one AttemptTimeout.
+// closeCaches closes the caches of Providers concurrently, so that any that hang share a single
+// AttemptTimeout instead of adding up.
 func closeCaches(all []*Provider) error {
 	results := make(chan error, len(all))
 	for _, p := range all {

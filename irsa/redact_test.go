@@ -27,7 +27,7 @@ import (
 	"github.com/irsakit/irsakit/tokenfile"
 )
 
-func TestErrorLogAndSpanContainNoRepeatedSecrets(t *testing.T) {
+func TestErrorLogAndSpanRedactRepeatedSecrets(t *testing.T) {
 	t.Parallel()
 	for _, action := range []string{"AssumeRoleWithWebIdentity", "AssumeRole"} {
 		stage := newStage(t)
@@ -98,7 +98,7 @@ func (s *stage) check(t *testing.T, peer echoServer, own bool) {
 	}
 }
 
-// diff prints what testify shows of two errors that differ: their fields, by reflection.
+// diff prints two different errors as testify does, which shows their fields by reflection.
 func (o *output) diff(err error) {
 	var typed *irsa.Error
 	if errors.As(err, &typed) {
@@ -112,7 +112,8 @@ type failures struct{ io.Writer }
 
 func (f failures) Errorf(format string, args ...any) { fmt.Fprintf(f, format, args...) }
 
-// leaked returns 12 consecutive characters of a secret in text, or "" if there are none.
+// leaked returns 12 consecutive characters of a secret that occur in text, or "" if it contains no
+// such characters.
 func leaked(text string, secrets []string) string {
 	const run = 12
 	runs := map[string]bool{}
@@ -159,7 +160,7 @@ func FuzzRedaction(f *testing.F) {
 }
 
 // The errors and panics of a token source can contain the token.
-func TestErrorOfTokenSourceContainsNoToken(t *testing.T) {
+func TestErrorOfTokenSourceOmitsToken(t *testing.T) {
 	t.Parallel()
 	for name, text := range map[string]func(token string) string{
 		"whole":   func(token string) string { return "cannot use " + token + " here" },
@@ -234,7 +235,7 @@ func TestErrorOfTokenSourceIsBounded(t *testing.T) {
 	}
 }
 
-func TestErrorOfPanickingClientContainsNoToken(t *testing.T) {
+func TestErrorOfPanickingClientOmitsToken(t *testing.T) {
 	var out output
 	_, pod := newPod(t)
 	p := newProvider(t, pod.Options, func(o *irsa.Options) {

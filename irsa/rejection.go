@@ -18,11 +18,11 @@ import (
 	"github.com/irsakit/irsakit/internal/lazyregexp"
 )
 
-// verdict is the meaning of a service's error for the credentials of the request.
+// verdict is what a service's error implies for the credentials of the request.
 type verdict int
 
 const (
-	accepted   verdict = iota // not rejected, or for a reason that new credentials do not change
+	accepted   verdict = iota // not rejected, or for a reason that new credentials would not change
 	doubtful                  // the credentials may be the cause
 	invalidKey                // the service rejected the credentials as unknown or expired
 )
@@ -44,13 +44,13 @@ func verdictOf(code string) verdict {
 // rejection is a service's rejection of credentials.
 type rejection struct {
 	verdict verdict
-	host    string // the service's, without a bucket name
+	host    string // the service's host, without a bucket name
 	key     string // the access key ID
 	code    string
 }
 
-// rejectionOf returns the rejection that an error of a service client reports, or the zero
-// rejection if there is none.
+// rejectionOf returns the rejection reported by an error of a service client. It returns the zero
+// rejection if err does not contain a service's response.
 func rejectionOf(err error, bucket string) rejection {
 	var api smithy.APIError
 	request := requestOf(err)
@@ -60,12 +60,12 @@ func rejectionOf(err error, bucket string) rejection {
 	r := rejection{verdict: verdictOf(api.ErrorCode()), host: hostOf(request, bucket), key: accessKeyOf(request), code: api.ErrorCode()}
 	var status interface{ HTTPStatusCode() int }
 	if request.Method == http.MethodHead && errors.As(err, &status) && status.HTTPStatusCode() == http.StatusBadRequest {
-		r.verdict = max(r.verdict, doubtful) // the response has no body, and therefore no code
+		r.verdict = max(r.verdict, doubtful) // the response to HEAD has no body, and therefore no code
 	}
 	return r
 }
 
-// requestOf returns the request that a service responded to with err, or nil if it is unknown.
+// requestOf returns the request that caused a service's error response, or nil if it is unknown.
 func requestOf(err error) *http.Request {
 	var response *smithyhttp.ResponseError
 	if !errors.As(err, &response) || response.Response == nil || response.Response.Response == nil {
@@ -86,7 +86,7 @@ func accessKeyOf(request *http.Request) string {
 	return ""
 }
 
-// servedKeys contains the access key that a Provider serves, and the one before it.
+// servedKeys contains the current and the previous access key of a Provider.
 type servedKeys struct{ newest atomic.Pointer[[2]servedKey] }
 
 type servedKey struct {
@@ -103,8 +103,8 @@ func (k *servedKeys) record(id string) {
 	k.newest.Store(&[2]servedKey{{id, time.Now()}, before})
 }
 
-// receivedAt returns the time at which a key was received, and whether it is the newest. It reports
-// whether the key is the newest or the one before it.
+// receivedAt returns when a key was received, and whether it is the newest key. ok reports whether it
+// is the newest or the previous key.
 func (k *servedKeys) receivedAt(id string) (at time.Time, newest, ok bool) {
 	if keys := k.newest.Load(); keys != nil && id != "" {
 		for i, key := range keys {
@@ -116,15 +116,15 @@ func (k *servedKeys) receivedAt(id string) (at time.Time, newest, ok bool) {
 	return time.Time{}, false, false
 }
 
-// replace replaces rejected credentials if necessary, and reports whether newer ones are available
-// to resend the request with. It waits for at most one exchange, until ctx is done or the attempt
-// times out. The error is that of the exchange, or nil if there was none.
+// replace replaces rejected credentials if necessary, and reports whether newer credentials are
+// available for a retry. It waits for at most one exchange, until ctx is done or the attempt times
+// out. If the exchange fails, replace returns its error.
 func (p *Provider) replace(ctx context.Context, r rejection) (bool, error) {
 	if _, _, ours := p.state.keys.receivedAt(r.key); r.verdict == accepted || !ours {
 		return false, nil
 	}
 	if r.verdict == doubtful && p.state.hosts.accepts(r.host, r.key) {
-		return false, nil // there is another reason
+		return false, nil // rejected for another reason
 	}
 	minAge := p.recordRejection(r)
 	rejected := aws.Credentials{AccessKeyID: r.key}
@@ -141,9 +141,10 @@ func (p *Provider) replace(ctx context.Context, r rejection) (bool, error) {
 	return err == nil, p.explain(ctx, err)
 }
 
-// recordRejection records a host's rejection of the newest key, and reports the first one. It returns the
-// minimum age of the credentials for an exchange. It ignores the key before: its requests can still be in
-// flight, and their late rejections and acceptances show nothing new about the host.
+// recordRejection records a host's rejection of the newest key, and reports the first rejection. It
+// returns the minimum age of the credentials before an exchange starts. The previous key is ignored,
+// because its requests may still be in flight and their late rejections and acceptances reveal nothing
+// new about the host.
 func (p *Provider) recordRejection(r rejection) (minAge time.Duration) {
 	received, newest, _ := p.state.keys.receivedAt(r.key)
 	if r.verdict == accepted || !newest {
@@ -156,7 +157,7 @@ func (p *Provider) recordRejection(r rejection) (minAge time.Duration) {
 	return minAge
 }
 
-// recordAcceptance records that a host accepted the newest key.
+// recordAcceptance records that a host accepted a key, provided it is the newest.
 func (p *Provider) recordAcceptance(host, key string) {
 	if _, newest, _ := p.state.keys.receivedAt(key); newest {
 		p.state.hosts.accept(host, key)
@@ -170,8 +171,8 @@ func (p *Provider) reportRejection(r rejection, age time.Duration) {
 	p.event(func() Event { return rejected })
 }
 
-// rejectedError is the error of a request whose credentials were rejected and could not be
-// replaced. It wraps the service's error and that of the exchange.
+// rejectedError is the error of a request whose credentials were rejected and could not be replaced.
+// It wraps the service's error and the exchange's error.
 type rejectedError struct{ service, exchange error }
 
 func (e *rejectedError) Error() string {

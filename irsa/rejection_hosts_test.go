@@ -44,8 +44,7 @@ func TestRejectionByHostThatAcceptsOtherRequests(t *testing.T) {
 	}
 }
 
-// A host that accepts the Provider's keys can respond to some requests with a doubtful code for
-// another reason.
+// A host that accepts the Provider's keys can still respond with a doubtful code for another reason.
 func TestRejectionWithAmbiguousCodeByHostThatAcceptsKey(t *testing.T) {
 	for _, interval := range []time.Duration{time.Second, 90 * time.Second} {
 		synctest.Test(t, func(t *testing.T) {
@@ -61,7 +60,7 @@ func TestRejectionWithAmbiguousCodeByHostThatAcceptsKey(t *testing.T) {
 	}
 }
 
-func TestRejectionIsReportedAfterOneInDoubt(t *testing.T) {
+func TestRejectionIsReportedAfterDoubtfulRejection(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var seen recorder
 		_, pod := newPod(t)
@@ -74,7 +73,7 @@ func TestRejectionIsReportedAfterOneInDoubt(t *testing.T) {
 	})
 }
 
-// Exchanges whose credentials the cache discards do not change which key is the Provider's.
+// If the cache discards the credentials of an exchange, the Provider's newest key must not change.
 func TestRejectionAfterDiscardedCredentials(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k, p := providers["New"](t)
@@ -96,8 +95,8 @@ func TestRejectionAfterDiscardedCredentials(t *testing.T) {
 	})
 }
 
-// An STS that rejects a source's key now and then, and not the next one, need not wait longer each
-// time.
+// If STS occasionally rejects a source's key and then accepts the next key, the minimum age must not
+// double.
 func TestChainReplacesSourceKeyAfterAcceptance(t *testing.T) {
 	for name, denied := range map[string]bool{"success": false, "access denied": true} {
 		t.Run(name, func(t *testing.T) {

@@ -18,7 +18,7 @@ import (
 	"github.com/irsakit/irsakit/irsa"
 )
 
-func TestRejectionOfInvalidKeyCausesOneExchangeAndResend(t *testing.T) {
+func TestRejectionOfInvalidKeyStartsOneExchangeAndRetries(t *testing.T) {
 	t.Parallel()
 	for _, code := range []string{"ExpiredToken", "ExpiredTokenException", "InvalidClientTokenId", "InvalidClientTokenIdException", "UnrecognizedClientException", "InvalidAccessKeyId", "TokenRefreshRequired", "\n  ExpiredToken\n"} {
 		t.Run(code, func(t *testing.T) {
@@ -51,7 +51,7 @@ func TestRejectionOfInvalidKeyCausesOneExchangeAndResend(t *testing.T) {
 	}
 }
 
-// The application withdraws the credentials of a request that is in progress.
+// The application withdraws the credentials of a request in flight.
 func TestRejectionOfWithdrawnKeyReturnsBothErrors(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k, p := providers["New"](t)
@@ -92,8 +92,8 @@ func TestRejectionWithoutRequestInResponse(t *testing.T) {
 	})
 }
 
-// A request that was signed before a refresh is sent again with the newer credentials at once.
-func TestRejectionOfOlderKeyResendsWithNewer(t *testing.T) {
+// A request that was signed before a refresh is retried immediately with the newer credentials.
+func TestRejectionOfOlderKeyRetriesWithNewerKey(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k, p := providers["New"](t)
 		old := retrieve(t, p).AccessKeyID
@@ -111,8 +111,8 @@ func TestRejectionOfOlderKeyResendsWithNewer(t *testing.T) {
 	})
 }
 
-// Requests that were signed with the same key can be rejected at different times, the last ones when
-// the host has already rejected the next key.
+// Requests that were signed with the same key can be rejected at different times, even after the host
+// has rejected the next key.
 func TestRejectionOfOlderKeyCountsOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log bytes.Buffer

@@ -51,7 +51,7 @@ func rejecting(code string) *service {
 
 func accepting() *service { return rejecting("") }
 
-// configs are the ways to obtain a configuration.
+// configs lists the ways to obtain a configuration.
 var configs = map[string]func(*irsa.Provider) aws.Config{
 	"AWSConfig": (*irsa.Provider).AWSConfig,
 	"Configure": func(p *irsa.Provider) aws.Config {
@@ -61,7 +61,7 @@ var configs = map[string]func(*irsa.Provider) aws.Config{
 	},
 }
 
-// providers are the kinds of Providers.
+// providers lists the kinds of Providers.
 var providers = map[string]func(*testing.T) (*irsatest.Cluster, *irsa.Provider){
 	"New": func(t *testing.T) (*irsatest.Cluster, *irsa.Provider) {
 		k, pod := newPod(t)

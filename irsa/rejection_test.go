@@ -21,7 +21,7 @@ import (
 	"github.com/irsakit/irsakit/irsa/irsatest"
 )
 
-// A service that rejects every key fails the requests of its own callers only.
+// A service that rejects every key must affect only its own callers.
 func TestRejectionByOneServiceDoesNotAffectOthers(t *testing.T) {
 	t.Parallel()
 	for providerName, provider := range providers {
@@ -92,7 +92,7 @@ func TestRejectionOfNewKeyEndsWithinOneMinute(t *testing.T) {
 	})
 }
 
-func TestRejectionWithAmbiguousCodeCausesOneBackgroundExchange(t *testing.T) {
+func TestRejectionWithAmbiguousCodeStartsOneBackgroundExchange(t *testing.T) {
 	for _, code := range []string{"RequestExpired", "RequestExpiredException", "AuthFailure", "InvalidToken"} {
 		t.Run(code, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -115,7 +115,7 @@ func TestRejectionWithAmbiguousCodeCausesOneBackgroundExchange(t *testing.T) {
 	}
 }
 
-func TestRejectionForAnotherReasonStartsNoExchange(t *testing.T) {
+func TestRejectionForAnotherReasonDoesNotStartExchange(t *testing.T) {
 	for _, code := range []string{"AccessDenied", "SignatureDoesNotMatch", "NoSuchKey", "Throttling"} {
 		t.Run(code, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -130,7 +130,7 @@ func TestRejectionForAnotherReasonStartsNoExchange(t *testing.T) {
 	}
 }
 
-// The Provider does not replace credentials that it did not issue.
+// The Provider must not replace credentials that it did not issue.
 func TestRejectionOfOtherCredentialsIsIgnored(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k, p := providers["New"](t)
@@ -147,7 +147,7 @@ func TestRejectionOfOtherCredentialsIsIgnored(t *testing.T) {
 	})
 }
 
-func TestRejectionWaitsNoLongerThanAnAttempt(t *testing.T) {
+func TestRejectionWaitIsBoundedByAttempt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k, p := providers["New"](t)
 		retrieve(t, p)
@@ -172,7 +172,7 @@ func TestRejectionWaitsNoLongerThanAnAttempt(t *testing.T) {
 	})
 }
 
-// If STS denies the exchange, that is reported immediately and callers keep valid credentials.
+// If STS denies the exchange, the denial is reported immediately and callers keep valid credentials.
 func TestRejectionReportsDeniedExchange(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k, p := providers["New"](t)
@@ -189,7 +189,7 @@ func TestRejectionReportsDeniedExchange(t *testing.T) {
 	})
 }
 
-func TestRejectionIsLoggedOnceForEachKeyOfAHost(t *testing.T) {
+func TestRejectionIsLoggedOncePerHostAndKey(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log bytes.Buffer
 		var seen recorder
@@ -209,7 +209,7 @@ func TestRejectionIsLoggedOnceForEachKeyOfAHost(t *testing.T) {
 	})
 }
 
-// The STS of a role chain can reject the source's credentials like any other service.
+// STS can reject the source's credentials in a role chain, like any other service.
 func TestChainReplacesRejectedSourceKey(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k := newCluster(t)

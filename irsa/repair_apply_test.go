@@ -6,13 +6,13 @@ import (
 	"strings"
 )
 
-// operator makes the changes that advice can ask for.
+// operator makes the changes that advice can recommend.
 type operator interface {
 	setenv(name, value string)             // an empty value unsets the variable
-	option(name, value string)             // one of irsa.Options, or of AssumeRole's
+	option(name, value string)             // a field of irsa.Options or of AssumeRole's options
 	allow(policy, owner, statement string) // adds a statement to a policy; owner is the ARN of its role
 	exempt(policy, owner string, e exception)
-	run(command []string, account string) // account is where the advice says to run it
+	run(command []string, account string) // account is the account that the advice names
 }
 
 // remedy is one change.
@@ -25,13 +25,13 @@ var (
 		`|\b(aws iam [a-z-]+(?: --[a-z-]+ \S+)+|kubectl (?:annotate --overwrite serviceaccount \S+ \S+=\S+|delete pod \S+) --namespace \S+|chronyc makestep)` + // 5: a command
 		`|\{"`) // a statement or an exception
 
-	// policyForm matches the name of a policy. Its second group is the role that it belongs to.
+	// policyForm matches the name of a policy. Its second group is the policy's role.
 	policyForm  = regexp.MustCompile(`(trust policy|resource-based policy|identity-based policy|session policy|permissions boundary|VPC endpoint policy|service control policy|resource control policy)(?: of (arn:\S*[^\s,.;:)]))?`)
 	accountForm = regexp.MustCompile(`account \((\d{12})\)`)
 )
 
-// remedies returns the changes that an advice asks for, in the order of its text. The text is all that
-// it knows about the failure.
+// remedies returns the changes that the text of an advice recommends, in order. The text is all that
+// remedies knows about the failure.
 func remedies(advice string) []remedy {
 	var all []remedy
 	for at := 0; ; {
@@ -80,7 +80,8 @@ func unset(names []string) remedy {
 	}
 }
 
-// change returns the change of the policy that the text before an element of a policy names last.
+// change returns the change to a policy. The policy is the last one named in the text before the
+// element.
 func change(before, element, after string) remedy {
 	policy, owner := "", ""
 	for _, match := range policyForm.FindAllStringSubmatch(before, -1) {
@@ -89,7 +90,7 @@ func change(before, element, after string) remedy {
 			owner = match[2]
 		}
 	}
-	if policy == "resource-based policy" { // that of a role is its trust policy
+	if policy == "resource-based policy" { // a role's resource-based policy is its trust policy
 		policy = "trust policy"
 	}
 	return func(o operator) {
@@ -101,7 +102,7 @@ func change(before, element, after string) remedy {
 	}
 }
 
-// valueAt returns the JSON value or the word at the beginning of a text.
+// valueAt returns the JSON value or word at the beginning of a text.
 func valueAt(text string) string {
 	if decoder := json.NewDecoder(strings.NewReader(text)); strings.HasPrefix(text, "{") {
 		var value json.RawMessage

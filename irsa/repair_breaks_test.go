@@ -14,11 +14,11 @@ type breakage struct {
 	breaks      func(*site)
 	unknowable  string // why no advice can repair it; "" if the advice must
 
-	// What the site must have, so that it breaks.
+	// What the site must have for the breakage to take effect.
 	ownIssuer, eksIssuer, externalID, claimTags, claimIdentity, transitive, chainTags bool
 }
 
-// application is the kind of program that a breakage is for.
+// application is the kind of program that a breakage applies to.
 type application int
 
 const (
@@ -27,7 +27,7 @@ const (
 	chainOnly             // uses a role chain
 )
 
-// breakages returns everything that can be wrong.
+// breakages returns all breakages.
 func breakages() []breakage {
 	var all []breakage
 	for _, table := range [][]breakage{settingBreakages(), tokenBreakages(), trustBreakages(), requestBreakages(), policyBreakages()} {
@@ -36,7 +36,7 @@ func breakages() []breakage {
 	return all
 }
 
-// settingBreakages are about the partition, the region and the endpoint.
+// settingBreakages affect the partition, the region and the endpoint.
 func settingBreakages() []breakage {
 	env := func(name string, value func(*site) string) func(*site) {
 		return func(s *site) { s.environ[name] = value(s) }
@@ -78,7 +78,7 @@ func settingBreakages() []breakage {
 	}
 }
 
-// tokenBreakages are about the audience, the issuer and its keys, and the clocks.
+// tokenBreakages affect the audience, the issuer and its keys, and the clocks.
 func tokenBreakages() []breakage {
 	rotate := func(flaw string) func(*site) { return func(s *site) { s.rotate(irsatest.Invalid(flaw)) } }
 	return []breakage{

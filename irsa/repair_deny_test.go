@@ -13,11 +13,11 @@ import (
 	"github.com/irsakit/irsakit/irsa/irsatest"
 )
 
-// exception is a change of a Deny statement.
+// exception is a change to a Deny statement.
 type exception struct {
-	action   string // what to move to a statement of its own, and to change there; "" for nothing
-	element  string // a condition to add, or what replaces the Resource
-	resource string // what to remove from the Resource instead, unless that is "*"; "" for nothing
+	action   string // the action to move to its own statement and change there; "" for none
+	element  string // a condition to add, or the new Resource
+	resource string // the resource to remove from Resource instead, unless Resource is "*"; "" for none
 }
 
 // The texts around an element.
@@ -27,7 +27,7 @@ var (
 	otherResource = regexp.MustCompile(`^; otherwise remove (arn:\S+) from it`)
 )
 
-// exceptionIn returns the exception whose element is between two parts of an advice.
+// exceptionIn returns the exception with the element between two parts of an advice.
 func exceptionIn(before, element, after string) exception {
 	e := exception{element: element}
 	if match := ownStatement.FindStringSubmatch(before); match != nil {
@@ -43,7 +43,7 @@ func exceptionIn(before, element, after string) exception {
 type denyStatement struct {
 	Effect      string
 	Principal   string     `json:",omitempty"`
-	Action      actionList // also of other actions than the denied one
+	Action      actionList // may include actions other than the denied one
 	Resource    []string   `json:",omitempty"`
 	NotResource string     `json:",omitempty"`
 	Condition   conditions `json:",omitempty"`
@@ -52,7 +52,7 @@ type denyStatement struct {
 // conditions are conditions of a statement: operators, keys and values.
 type conditions map[string]map[string]string
 
-// otherActions are actions that no site needs.
+// otherActions are actions that sites do not need.
 var otherActions = []string{"sts:AssumeRoleWithSAML", "sts:SetContext"}
 
 // denyStatement returns a statement that denies the request.
@@ -77,7 +77,7 @@ func (d denyStatement) json(t *testing.T) string {
 	return string(text)
 }
 
-// except returns the statements that an exception makes of the statement.
+// except applies an exception to the statement and returns the resulting statements.
 func (d denyStatement) except(t *testing.T, e exception) []denyStatement {
 	var all []denyStatement
 	if rest := without(d.Action, e.action); len(rest) > 0 && len(rest) < len(d.Action) {
@@ -115,7 +115,7 @@ func (r request) deniedBy(statements ...denyStatement) bool {
 	})
 }
 
-// hold reports whether the conditions hold. All their operators are negated.
+// hold reports whether the conditions hold. All of their operators are negated.
 func (c conditions) hold(caller map[string]string) bool {
 	for _, values := range c {
 		for key, value := range values {
@@ -160,8 +160,8 @@ func (s *site) addException(r *irsatest.Role, e exception) {
 	s.setStatements(r, statements...)
 }
 
-// checkOtherRequests checks that the changed statements deny the same requests as before, but for those
-// of the caller that was denied.
+// checkOtherRequests checks that the changed statements deny the same requests as before, except
+// requests of the denied caller.
 func (s *site) checkOtherRequests(statements []denyStatement) {
 	d, key, value := s.denial, s.claim("sub"), s.sa.Subject()
 	if s.denial.caller != nil {

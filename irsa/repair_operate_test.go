@@ -12,16 +12,16 @@ import (
 	"github.com/irsakit/irsakit/irsa/irsatest"
 )
 
-// denial is a policy that denies a request. The kit evaluates only trust policies, which are the
+// denial is a policy that denies a request. The kit evaluates only trust policies, which are
 // resource-based policies of roles.
 type denial struct {
 	policy   string         // such as "session policy"
-	action   string         // that the policy denies
-	explicit bool           // by a Deny statement
-	role     *irsatest.Role // the request is for it
-	caller   *irsatest.Role // that made the request; nil for a web identity
+	action   string         // the denied action
+	explicit bool           // whether it is by a Deny statement
+	role     *irsatest.Role // the requested role
+	caller   *irsatest.Role // the role that made the request; nil for a web identity
 
-	statement denyStatement // of an explicit denial
+	statement denyStatement // for an explicit denial
 }
 
 // deny makes a policy deny the requests for a role.
@@ -31,7 +31,7 @@ func (s *site) deny(d denial) {
 		ending = "an explicit deny in " + article(d.policy) + d.policy
 		d.statement = s.denyStatement(d)
 	}
-	if d.policy == "resource-based policy" && d.explicit { // the kit evaluates this one, and has no ending for it
+	if d.policy == "resource-based policy" && d.explicit { // the kit evaluates this policy, and has no ending for it
 		s.addStatement(d.role, d.statement.json(s.T))
 	} else if d.policy == "resource-based policy" {
 		s.disallow(d.role, d.action)
@@ -45,7 +45,7 @@ func hasOwner(policy string) bool {
 	return slices.Contains([]string{"identity-based policy", "session policy", "permissions boundary"}, policy)
 }
 
-// matches reports whether a change is of the policy that denies the requests.
+// matches reports whether a change is to the policy that denies the requests.
 func (d *denial) matches(policy, owner string, explicit bool) bool {
 	return d != nil && d.policy == policy && d.explicit == explicit && (!hasOwner(policy) || owner == d.caller.ARN())
 }
@@ -74,7 +74,7 @@ func (s *site) allow(policy, owner, statement string) {
 	}
 }
 
-// actionList contains the actions of a statement, in JSON a text or a list.
+// actionList contains the actions of a statement. In JSON, it is a string or a list.
 type actionList []string
 
 func (a *actionList) UnmarshalJSON(text []byte) error {
@@ -84,7 +84,7 @@ func (a *actionList) UnmarshalJSON(text []byte) error {
 	return json.Unmarshal(text, (*[]string)(a))
 }
 
-// names reports whether a principal is the one that the denying policy needs.
+// names reports whether a principal is the principal that the denying policy needs.
 func (s *site) names(principal any) bool {
 	switch d := s.denial; {
 	case d.policy != "VPC endpoint policy":
@@ -99,7 +99,7 @@ func (s *site) names(principal any) bool {
 
 func (s *site) setenv(name, value string) {
 	if name == "AWS_WEB_IDENTITY_TOKEN_FILE" && strings.HasPrefix(value, "/var/run/secrets/eks.amazonaws.com/serviceaccount/") {
-		value = s.pod.TokenFile() // where the kit has this file
+		value = s.pod.TokenFile() // the path of this file in the kit
 	}
 	s.environ[name] = value
 	s.restart()

@@ -8,7 +8,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sts/types"
 )
 
-// trustBreakages are about the trust policies of the roles.
+// trustBreakages affect the trust policies of the roles.
 func trustBreakages() []breakage {
 	trust := func(change func(*site, *trustStatement)) func(*site) {
 		return func(s *site) { s.trust(s.first, func(t *trustStatement) { change(s, t) }) }
@@ -69,7 +69,7 @@ func trustBreakages() []breakage {
 	}
 }
 
-// requestBreakages are about the parameters of the session.
+// requestBreakages affect the session parameters.
 func requestBreakages() []breakage {
 	return []breakage{
 		{kind: "tags", name: "those of a role chain are too large", unknowable: "only the application knows which tags it can leave out", application: chainOnly, breaks: func(s *site) {
@@ -86,8 +86,9 @@ func requestBreakages() []breakage {
 	}
 }
 
-// policyBreakages are about the other types of policies, most of which the kit does not evaluate. AWS evaluates all of them for a role
-// chain, and for a web identity only those of the VPC endpoint, of the role and of resources.
+// policyBreakages affect the other types of policies, most of which the kit does not evaluate. AWS
+// evaluates all of them for a role chain. For a web identity, it evaluates only the policies of the
+// VPC endpoint, the role and resources.
 func policyBreakages() []breakage {
 	var all []breakage
 	for _, policy := range []string{

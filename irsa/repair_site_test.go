@@ -29,7 +29,7 @@ const (
 	sourceIdentityClaim = "https://aws.amazon.com/source_identity"
 )
 
-// site is a random application in a pod, with its configurable surroundings.
+// site is a random application in a pod, with its configurable environment.
 type site struct {
 	*testing.T
 	random *rand.Rand
@@ -40,9 +40,9 @@ type site struct {
 	sa              *irsatest.ServiceAccount
 	annotations     map[string]string // of the service account
 	pod             *irsatest.Pod
-	injected        map[string]string // the environment that the webhook gave the pod
+	injected        map[string]string // the environment that the webhook injected
 	environ         map[string]string // set in the container; overrides injected
-	claims          map[string]any    // further claims of the pod's tokens
+	claims          map[string]any    // additional claims of the pod's tokens
 	apiServerAhead  time.Duration     // the clock of the API server
 
 	roles    map[string]*irsatest.Role  // by ARN
@@ -52,7 +52,7 @@ type site struct {
 	policy   string                     // Options.Policy
 	chain    stscreds.AssumeRoleOptions // the options of AssumeRole
 
-	unknownHost string  // a part of the names of hosts that do not exist; "" for none
+	unknownHost string  // part of the names of nonexistent hosts; "" for none
 	denial      *denial // nil for none
 
 	provider *irsa.Provider // of the pod's role; nil if the program does not run
@@ -82,14 +82,14 @@ func (s *site) elsewhere() home {
 // endpoint returns the URL of STS in the region.
 func (s *site) endpoint() string { return "https://sts." + s.home.region + "." + s.home.domain }
 
-// newSite returns a site that works.
+// newSite returns a working site.
 func newSite(t *testing.T, random *rand.Rand, b *breakage) *site {
 	s := &site{
 		T: t, random: random, home: homes[random.IntN(len(homes))], environ: map[string]string{}, claims: map[string]any{},
 		annotations: map[string]string{}, roles: map[string]*irsatest.Role{},
 	}
 	t.Cleanup(s.restart)
-	for b.eksIssuer && !strings.HasPrefix(s.home.domain, "amazonaws.com") { // the library does not know these issuers
+	for b.eksIssuer && !strings.HasPrefix(s.home.domain, "amazonaws.com") { // issuers that the library does not know
 		s.home = homes[random.IntN(len(homes))]
 	}
 	s.namespace, s.name = s.pick("shop", "billing", "a"), s.pick("cart", "search.v2", "report-writer")
@@ -144,7 +144,7 @@ func (s *site) addClaims(b *breakage) {
 	}
 }
 
-// createPod replaces the pod. The webhook injects what the annotations contain.
+// createPod replaces the pod. The webhook injects the settings in the annotations.
 func (s *site) createPod() {
 	s.pod = s.kit.Pod(s.sa, s.first, func(o *irsatest.PodOptions) { o.Audience = s.annotations[audienceAnnotation] })
 	s.rotate()
@@ -189,7 +189,7 @@ func (s *site) addChain(b *breakage) {
 	s.trust(s.next)
 }
 
-// restart makes the program start again when it next needs credentials.
+// restart makes the program restart when it next needs credentials.
 func (s *site) restart() {
 	if s.provider != nil {
 		require.NoError(s, s.provider.Close())
@@ -197,7 +197,7 @@ func (s *site) restart() {
 	s.provider, s.derived = nil, nil
 }
 
-// start starts the program, unless it runs.
+// start starts the program unless it is running.
 func (s *site) start() error {
 	if s.derived != nil {
 		return nil

@@ -14,8 +14,8 @@ import (
 	"github.com/irsakit/irsakit/internal/test/testsize"
 )
 
-// TestErrorAdviceRepairsRandomSetups breaks one thing in random setups. The text of the advice must then be
-// enough to repair it. The number in the name of a subtest is its seed.
+// TestErrorAdviceRepairsRandomSetups breaks one thing in each random setup. The text of the advice
+// must be sufficient to repair it. The number in the name of a subtest is its seed.
 func TestErrorAdviceRepairsRandomSetups(t *testing.T) {
 	all := breakages()
 	for i := range testsize.Choose(50, 150, 1000) {
@@ -44,9 +44,10 @@ func (s *site) checkRepair(b *breakage) {
 	}
 }
 
-// repair follows the advice in err. It returns nil if the program then has credentials, and otherwise the
-// texts. AWS names one denied action at a time, and the library does not know which actions the tags and the
-// source identity in a token need. With those, it also follows the advice in the errors that come then.
+// repair follows the advice in err. It returns nil if the program then has credentials, and otherwise
+// the texts. If a token contains tags or a source identity, repair also follows the advice in
+// subsequent errors, because AWS names one denied action at a time and the library does not know which
+// actions the token needs.
 func (s *site) repair(err error) []string {
 	var texts []string
 	for range 1 + len(s.claims) {
@@ -70,8 +71,8 @@ func (s *site) repair(err error) []string {
 	return texts
 }
 
-// TestErrorAdviceRepairsEveryKind checks that each kind of failure is among the setups, and that at most one
-// in ten is without a remedy.
+// TestErrorAdviceRepairsEveryKind checks that the setups cover every kind of failure, and that at most
+// one in ten lacks a remedy.
 func TestErrorAdviceRepairsEveryKind(t *testing.T) {
 	names, kinds, unknowable := map[string]bool{}, map[string]bool{}, 0
 	for _, b := range breakages() {

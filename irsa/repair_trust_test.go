@@ -19,7 +19,8 @@ type trustStatement struct {
 	Condition map[string]map[string]string `json:",omitempty"`
 }
 
-// trust sets the trust policy of a role to one that allows what the site needs, with some changes.
+// trust sets the trust policy of a role to a policy that allows what the site needs, with some
+// changes.
 func (s *site) trust(r *irsatest.Role, changes ...func(*trustStatement)) {
 	var t trustStatement
 	if r == s.first || s.first == nil {
@@ -35,7 +36,7 @@ func (s *site) trust(r *irsatest.Role, changes ...func(*trustStatement)) {
 	s.setStatements(r, text)
 }
 
-// disallow sets the trust policy of a role to one that lacks an action.
+// disallow removes an action from the trust policy of a role.
 func (s *site) disallow(r *irsatest.Role, action string) {
 	s.trust(r, func(t *trustStatement) { t.Action[slices.Index(t.Action, action)] = "sts:AssumeRoleWithSAML" })
 }
@@ -88,7 +89,7 @@ func (s *site) trustRole() trustStatement {
 	return t
 }
 
-// inheritsTags reports whether the sessions of a role chain have tags of the token.
+// inheritsTags reports whether the sessions of a role chain inherit tags from the token.
 func (s *site) inheritsTags() bool {
 	tags, _ := s.claims[tagsClaim].(map[string]any)
 	return tags["transitive_tag_keys"] != nil

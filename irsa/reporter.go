@@ -11,7 +11,7 @@ import (
 	"github.com/irsakit/irsakit/internal/notify"
 )
 
-// reporter reports to the Logger and the Observe of Options.
+// reporter sends log messages to Options.Logger and events to Options.Observe.
 type reporter struct {
 	logger  *slog.Logger // nil means slog.Default() at the time of a message
 	observe func(Event)  // nil if not set
@@ -20,8 +20,8 @@ type reporter struct {
 	closed  atomic.Bool // the Provider or Pool is closed; evicted Providers can outlive it
 }
 
-// log logs a message. The handler is user code, so it runs in a separate goroutine: neither a
-// panic nor a runtime.Goexit in it affects the caller.
+// log logs a message. The handler is user code and runs in a separate goroutine, so that a panic or
+// runtime.Goexit in it does not affect the caller.
 func (r *reporter) log(level slog.Level, message string, args ...any) {
 	written := make(chan struct{})
 	go func() {
@@ -32,8 +32,8 @@ func (r *reporter) log(level slog.Level, message string, args ...any) {
 	<-written
 }
 
-// logLater logs a message in a separate goroutine and does not wait for it. The handler may itself
-// wait for the caller, if it sends log messages with a client that uses the Provider.
+// logLater logs a message in a separate goroutine without waiting for it. A handler that sends log
+// messages with a client of the Provider may itself be waiting for the caller.
 func (r *reporter) logLater(level slog.Level, message string, args ...any) {
 	r.lines.Put(func() { r.log(level, message, args...) }, func(write func()) { write() })
 }
@@ -45,15 +45,15 @@ func (r *reporter) warn(texts []string) {
 	}
 }
 
-// event queues an event for Options.Observe, if that is set, until Close is called. The function may
-// call code of the application. It runs in the queue's goroutine.
+// event queues an event for Options.Observe. It is a no-op if Observe is nil or after Close. The
+// function runs in the queue's goroutine, and may call application code.
 func (r *reporter) event(event func() Event) {
 	if r.observe != nil && !r.closed.Load() {
 		r.events.Put(event, r.deliver)
 	}
 }
 
-// deliver calls Options.Observe and logs a panic in it.
+// deliver calls Options.Observe and logs any panic.
 func (r *reporter) deliver(event func() Event) {
 	defer func() {
 		if p := recover(); p != nil {

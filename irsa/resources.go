@@ -16,17 +16,17 @@ type resources struct {
 	watch  watch
 }
 
-// newResources returns resources with at most conns connections, which keep the given number of
-// pending log messages and events. 0 means the default for both.
+// newResources returns resources with at most conns connections and the given number of pending log
+// messages and of pending events. For both, 0 means the default.
 func newResources(c *config.Config, o *Options, conns, pending int) *resources {
 	r := &resources{client: exchange.NewClient(c, conns)}
 	r.logger, r.observe, r.lines.Capacity, r.events.Capacity = o.Logger, o.Observe, pending, pending
 	return r
 }
 
-// release releases the resources. It waits until watch is closed and all lines and events are
-// delivered, or the deadline. It returns an error if user code supplied in Options has not
-// returned by then.
+// release releases the resources. It waits until watch is closed and all log messages and events are
+// delivered, or until the deadline. It returns an error if a read of the token file or user code
+// supplied in Options has not returned by then.
 func (r *resources) release(watch <-chan struct{}, deadline time.Time) error {
 	defer r.client.CloseIdleConnections()
 	r.closed.Store(true)

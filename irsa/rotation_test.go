@@ -115,7 +115,7 @@ func TestProviderRetriesWithinTwoSecondsOfRotation(t *testing.T) {
 		time.Sleep(2 * time.Second)
 		assert.Equal(t, calls+1, k.STS.CallCount())
 		assert.Zero(t, p.Status().Failures)
-		pod.Rotate(irsatest.Invalid("expired")) // the same at the start of a failure
+		pod.Rotate(irsatest.Invalid("expired")) // again, at the start of a failure
 		require.ErrorIs(t, p.Refresh(t.Context()), irsa.ErrTokenExpired)
 		time.Sleep(9 * time.Second) // between the attempts after 7.2 and 15.2 seconds
 		pod.Rotate()
@@ -156,7 +156,7 @@ func TestProviderRetriesTokenReplacedDuringExchange(t *testing.T) {
 	})
 }
 
-func TestProviderRotationCausesNoExchange(t *testing.T) {
+func TestProviderRotationDoesNotStartExchange(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k, pod := newPod(t)
 		var seen recorder
@@ -224,7 +224,7 @@ func TestProviderRetriesNextTokenAfterRejectedIdentity(t *testing.T) {
 	})
 }
 
-func TestProviderRetriesWhenTheSameTokenReturns(t *testing.T) {
+func TestProviderRetriesWhenSameTokenReturns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		_, pod := newPod(t)
 		var seen recorder

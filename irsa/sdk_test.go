@@ -21,8 +21,8 @@ import (
 // These tests verify the table in the README. They compare the SDK's provider with Provider on
 // the same STS.
 
-// newSDKProvider returns the SDK's provider in an aws.CredentialsCache, configured as by the
-// SDK's config package, or with options.
+// newSDKProvider returns the SDK's provider in an aws.CredentialsCache, configured like the SDK's
+// config package does, or with options.
 func newSDKProvider(k *irsatest.Cluster, pod *irsatest.Pod, optFns ...func(*aws.CredentialsCacheOptions)) *aws.CredentialsCache {
 	client := sts.New(sts.Options{Region: pod.Region(), HTTPClient: k.HTTPClient(), Credentials: aws.AnonymousCredentials{}})
 	return aws.NewCredentialsCache(stscreds.NewWebIdentityRoleProvider(client, pod.RoleARN(), stscreds.IdentityTokenFile(pod.TokenFile())), optFns...)
@@ -156,7 +156,7 @@ func TestSDKProvidersRefreshTogether(t *testing.T) {
 	})
 }
 
-func TestSDKErrorNamesNeitherSubjectNorAudience(t *testing.T) {
+func TestSDKErrorOmitsSubjectAndAudience(t *testing.T) {
 	k := newCluster(t)
 	pod := k.Pod(k.ServiceAccount("shop", "cart"), k.Role("s3-writer"))
 	_, err := newSDKProvider(k, pod).Retrieve(t.Context())

@@ -122,7 +122,7 @@ func (k *keeper) secrets() []string {
 	return found
 }
 
-// requireSilent checks that the output contains no part of the secrets in any form.
+// requireSilent checks that the output does not contain any part of the secrets in any form.
 func requireSilent(t *testing.T, out *output, secrets ...string) {
 	t.Helper()
 	text := out.String()
@@ -140,7 +140,7 @@ func requireSilent(t *testing.T, out *output, secrets ...string) {
 	}
 }
 
-func TestProviderPrintsNoSecrets(t *testing.T) {
+func TestProviderDoesNotPrintSecrets(t *testing.T) {
 	t.Parallel()
 	faults := []irsatest.Fault{"",
 		irsatest.Throttling, irsatest.Unavailable, irsatest.InternalFailure, irsatest.IDPCommunicationError,
@@ -225,7 +225,7 @@ func TestErrorRedactsTokenRepeatedBySTS(t *testing.T) {
 	}
 }
 
-func TestErrorContainsNothingOfBrokenResponse(t *testing.T) {
+func TestErrorOmitsBrokenResponse(t *testing.T) {
 	const secret = "hJ8fWq3kLm9pXz2vBn6tRy4uGd7sAe1c"
 	var out output
 	_, pod := newPod(t)
@@ -255,7 +255,7 @@ func (a answer) RoundTrip(r *http.Request) (*http.Response, error) {
 	}, nil
 }
 
-func TestProviderWithSTSClientMakesOneRequestAndLogsNoBody(t *testing.T) {
+func TestProviderWithSTSClientMakesOneRequestWithoutLoggingBody(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var out output
 		k, pod := newPod(t)
@@ -278,7 +278,7 @@ func TestProviderWithSTSClientMakesOneRequestAndLogsNoBody(t *testing.T) {
 	})
 }
 
-func TestOptionsPrintNoToken(t *testing.T) {
+func TestTokenFormatOmitsSecrets(t *testing.T) {
 	var out output
 	_, pod := newPod(t)
 	token, err := tokenfile.Parse(pod.Token())

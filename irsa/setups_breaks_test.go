@@ -17,7 +17,7 @@ import (
 	"github.com/irsakit/irsakit/tokenfile"
 )
 
-// chainAnswering makes STS answer AssumeRole with an error.
+// chainAnswering makes STS respond to AssumeRole with an error.
 func chainAnswering(status int, code, message string) func(*broken) {
 	return func(b *broken) {
 		b.next = chainedRole
@@ -42,14 +42,14 @@ func failWith(err error) func(*broken) {
 	}
 }
 
-// unknownHost returns a client that finds no host.
+// unknownHost returns a client that cannot resolve any host.
 func unknownHost() *http.Client {
 	return &http.Client{Transport: roundTripper(func(r *http.Request) (*http.Response, error) {
 		return nil, &net.OpError{Op: "dial", Net: "tcp", Err: &net.DNSError{Err: "no such host", Name: r.URL.Hostname(), Server: "10.100.0.10:53", IsNotFound: true}}
 	})}
 }
 
-// trusting sets a trust policy with this condition on the subject, and checks it in the
+// trusting sets a trust policy with the given condition on the subject, and adds its check to the
 // report.
 func trusting(operator, subject string) func(*broken) {
 	return func(b *broken) {
@@ -107,7 +107,7 @@ func errorXML(code, message string) string {
 		`</Code><Message>` + message + `</Message></Error><RequestId>c6104cbe-af31-11e0-8154-cbc7ccf896c7</RequestId></ErrorResponse>`
 }
 
-// ownClient makes the library create its own HTTP client, for this endpoint.
+// ownClient makes the library create its own HTTP client for the given endpoint.
 func ownClient(endpoint string) func(*broken) {
 	return func(b *broken) { b.set(func(o *irsa.Options) { o.Endpoint, o.HTTPClient = endpoint, nil }) }
 }

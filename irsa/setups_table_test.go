@@ -186,7 +186,7 @@ func setups() []setup {
 
 const chinaRole = "arn:aws-cn:iam::111122223333:role/s3-writer"
 
-// moreSetups are setups in which a wrong advice once came first.
+// moreSetups are setups for which the first advice was once wrong.
 func moreSetups() []setup {
 	environ := func(variables ...string) func(*broken) { return func(b *broken) { b.env(variables...) } }
 	write := func(text func(token string) string) func(*broken) {

@@ -32,7 +32,7 @@ type setup struct {
 	heading string // the heading of TROUBLESHOOTING.md that the error links to; "" if there is no error
 	first   string // the first failed check of the report; "" if none fails
 	warned  string // a check that warns; "" if none is expected
-	sockets bool   // uses real sockets and so no bubble
+	sockets bool   // uses real sockets and therefore no bubble
 }
 
 // broken is the state that a setup can change.
@@ -45,7 +45,7 @@ type broken struct {
 	environ  []string              // KEY=value, overriding the webhook's
 	options  []func(*irsa.Options) // the application's options
 	document string                // a trust policy to check
-	next     string                // a role to assume with that of the pod; empty for none
+	next     string                // a role that the pod's role assumes; empty for none
 }
 
 func (b *broken) set(change func(*irsa.Options)) { b.options = append(b.options, change) }
@@ -215,7 +215,7 @@ func requireShort(t *testing.T, err error) {
 	assert.Contains(t, details, e.Link)
 }
 
-// constant replaces everything that differs between two runs.
+// constant replaces everything that varies between runs.
 func (b *broken) constant(text string) string {
 	text = strings.ReplaceAll(text, b.pod.Name(), "cart-7d9c4b5f6d-x2x7k")
 	text = regexp.MustCompile(`/\S*/cart-7d9c4b5f6d-x2x7k`).ReplaceAllString(text, "/var/run/secrets")
@@ -234,7 +234,7 @@ func (b *broken) constant(text string) string {
 	return text
 }
 
-// requireNoSecret checks that text contains neither the token, nor a part of it, nor keys.
+// requireNoSecret checks that text does not contain the token, any part of it, or any key.
 func requireNoSecret(t *testing.T, text, token string) {
 	t.Helper()
 	token, _, _ = strings.Cut(token, " ") // ignore text that follows it in a log line
@@ -246,7 +246,7 @@ func requireNoSecret(t *testing.T, text, token string) {
 	require.NotRegexp(t, `ASIA[A-Z0-9]{16}`, text)
 }
 
-// compare checks a text against the golden file with this name.
+// compare checks a text against the golden file with the given name.
 func compare(t *testing.T, name, text string) {
 	t.Helper()
 	file := filepath.Join("testdata", "setups", name+".txt")

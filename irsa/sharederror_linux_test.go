@@ -14,8 +14,8 @@ import (
 	"github.com/irsakit/irsakit/irsa/irsatest"
 )
 
-// Until the next attempt, a call formats no text, accesses no file and makes no STS call: all
-// callers get the same Error.
+// Until the next attempt, all callers get the same Error. Their calls must not format text, access
+// files or call STS.
 func TestRetrieveReturnsSameErrorUntilNextExchange(t *testing.T) {
 	for name, begin := range map[string]func(*irsatest.Cluster, *irsatest.Pod){
 		"connections are refused": func(k *irsatest.Cluster, _ *irsatest.Pod) { k.STS.Down() },

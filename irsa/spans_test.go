@@ -10,8 +10,8 @@ import (
 	"github.com/aws/smithy-go/tracing"
 )
 
-// printedSpans is a TracerProvider, a Tracer and a Span that prints everything, like an
-// OpenTelemetry exporter.
+// printedSpans is a TracerProvider, Tracer and Span that prints everything, like an OpenTelemetry
+// exporter.
 type printedSpans struct{ out *output }
 
 func (s printedSpans) Tracer(scope string, _ ...tracing.TracerOption) tracing.Tracer {
@@ -46,7 +46,7 @@ func (s printedSpans) End()                         {}
 
 var byteList = regexp.MustCompile(`\[\d{1,3}(?: \d{1,3})+\]`)
 
-// byteLists returns the texts of the byte slices in text, which fmt prints as decimal numbers.
+// byteLists decodes the byte slices in text, which fmt prints as decimal numbers.
 func byteLists(text string) string {
 	var b strings.Builder
 	for _, list := range byteList.FindAllString(text, -1) {

@@ -35,7 +35,7 @@ func replay(t *testing.T, client *http.Client) *http.Client {
 	})}
 }
 
-// memoryOf returns the numbers of allocations and of bytes that a call of f makes on average.
+// memoryOf returns the average numbers of allocations and bytes allocated by a call of f.
 func memoryOf(f func()) (allocations, allocated float64) {
 	const runs = 100
 	f() // excludes one-time initialization
@@ -48,9 +48,9 @@ func memoryOf(f func()) (allocations, allocated float64) {
 	return float64(after.Mallocs-before.Mallocs) / runs, float64(after.TotalAlloc-before.TotalAlloc) / runs
 }
 
-// Until its first credentials, a program must not allocate much more than one with the SDK's provider
-// alone. The test leaves out what a process initializes once and the connection, which are three quarters
-// of the allocations and equal for both. internal/test/bench measures whole programs.
+// Until its first credentials, a program must not allocate much more than a program that uses only the
+// SDK's provider. The test excludes one-time initialization and the connection, which make up three
+// quarters of the allocations and are the same for both. internal/test/bench measures whole programs.
 func TestNewAndFirstRetrieveAllocateLittleMoreThanSDK(t *testing.T) {
 	k, pod := newPod(t)
 	client := replay(t, k.HTTPClient())

@@ -7,21 +7,21 @@ import (
 	"github.com/irsakit/irsakit/cache"
 )
 
-// Status describes the state of a [Provider] at one moment. It contains no secrets. State
-// is one of the states of package cache, such as [cache.Fresh].
+// Status is a snapshot of the state of a [Provider]. It contains no secrets. State is one of the
+// states defined in package cache, such as [cache.Fresh].
 type Status struct {
 	cache.Status
 
 	RoleARN     string
-	Source      string    // the role whose credentials assume RoleARN; empty for a web identity
+	Source      string    // the role that assumes RoleARN; empty for a web identity
 	SessionName string    // empty until the first token has been read
 	Kind        error     // the kind of Err: one of the Err variables, or nil if Err is nil
 	TokenIssued time.Time // when the newest token was issued; zero if it has no such claim
 	TokenExpiry time.Time // when the newest token expires; zero if it has no such claim
 }
 
-// Healthy returns nil if the Provider serves credentials and the last exchange succeeded.
-// Otherwise its error wraps Status.Err, and Status.State distinguishes the cases. See
+// Healthy returns nil if the Provider serves credentials and the last exchange succeeded. Otherwise it
+// returns an error that wraps Status.Err; use Status.State to distinguish the cases. See
 // [cache.Status.Healthy], also for its use in readiness probes. Healthy does not block.
 func (p *Provider) Healthy() error { return p.Status().Healthy() }
 
@@ -42,7 +42,7 @@ func (p *Provider) statusOf(status cache.Status) Status {
 // EventKind is the kind of an [Event].
 type EventKind string
 
-// The kinds of events. Their values can be labels of a metric.
+// The kinds of events. Their values are suitable as metric labels.
 const (
 	EventRefreshed     EventKind = "refreshed"      // an exchange returned new credentials
 	EventRefreshFailed EventKind = "refresh_failed" // an exchange failed; see Status.Err
@@ -50,15 +50,15 @@ const (
 	EventTokenRotated  EventKind = "token_rotated"  // the token file contains a token that has not been used yet
 )
 
-// Event describes a change of a [Provider]. It contains no secrets.
+// Event describes a change in the state of a [Provider]. It contains no secrets.
 type Event struct {
 	Kind   EventKind
 	Time   time.Time
-	Took   time.Duration // the duration of the exchange; 0 if there was none
+	Took   time.Duration // how long the exchange took; 0 without an exchange
 	Status Status        // the status after the event
 }
 
-// eventOf returns the event that corresponds to an event of the cache.
+// eventOf converts an event of the cache.
 func (p *Provider) eventOf(e cache.Event) Event {
 	kind := EventRefreshed
 	switch {

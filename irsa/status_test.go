@@ -37,7 +37,7 @@ func TestStatusKindOfLastError(t *testing.T) {
 			{irsatest.Unavailable, irsa.ErrUnavailable},
 			{irsatest.ExpiredToken, irsa.ErrTokenExpired},
 		} {
-			time.Sleep(2 * time.Minute) // more than any backoff
+			time.Sleep(2 * time.Minute) // longer than any backoff
 			k.STS.Fail(failure.fault, 1)
 			err := p.Refresh(t.Context())
 			require.ErrorIs(t, err, failure.kind)
@@ -59,7 +59,7 @@ func TestStatusKindOfLastError(t *testing.T) {
 	})
 }
 
-func TestStatusKindOfUnansweredAttempt(t *testing.T) {
+func TestStatusKindOfHungAttempt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		_, pod := newPod(t)
 		release := make(chan struct{})

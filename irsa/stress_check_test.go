@@ -14,7 +14,7 @@ import (
 	"github.com/irsakit/irsakit/irsa"
 )
 
-// noDeadline is the timeout of callers without a deadline. No caller waits that long.
+// noDeadline is the timeout of callers without a deadline. It is longer than any caller waits.
 const noDeadline = 10 * time.Minute
 
 // callSome calls Retrieve for some of the actors, with different timeouts.
@@ -36,8 +36,7 @@ func (w *world) callOnce(a *actor) {
 	}
 }
 
-// isNewer reports whether a key expires after s. A key that replaces a rejected one may expire
-// sooner.
+// isNewer reports whether a key expires after s. A key that replaces a rejected key may expire sooner.
 func (w *world) isNewer(key string, s *grant) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -58,8 +57,8 @@ func (w *world) startCallers(a *actor) {
 	synctest.Wait() // until only blocked callers are left
 }
 
-// retrieve calls Retrieve and checks the result. want are the credentials that must be served, or
-// nil if there may be none.
+// retrieve calls Retrieve and checks the result. want is the credentials that must be served, or nil
+// if there may be none.
 func (w *world) retrieve(ctx context.Context, a *actor, want *grant) (aws.Credentials, bool) {
 	start := time.Now()
 	creds, err := a.Retrieve(ctx)
@@ -95,7 +94,7 @@ func (w *world) valid(a *actor) *grant {
 	return s
 }
 
-// invalidateKey invalidates the newest credentials, or the ones before.
+// invalidateKey invalidates the newest or the previous credentials.
 func (a *actor) invalidateKey() {
 	w := a.world
 	synctest.Wait() // until the Provider has received the response

@@ -6,15 +6,15 @@ import (
 	"time"
 )
 
-// distortion is what a middlebox does to the responses of STS.
+// distortion describes how a middlebox changes STS's responses.
 type distortion struct {
-	date   time.Time     // replaces the Date header, if not zero
-	offset time.Duration // shifts the Date header, if not zero
+	date   time.Time     // replaces the Date header if non-zero
+	offset time.Duration // shifts the Date header if non-zero
 	age    bool          // adds an Age header
 	pause  time.Duration // delays the body
 }
 
-// setDistortion changes what the middlebox does, or removes it.
+// setDistortion changes or removes the middlebox's distortion.
 func (w *world) setDistortion() {
 	var d distortion
 	switch w.random.IntN(8) {
@@ -39,8 +39,8 @@ func (w *world) setDistortion() {
 // lifetime returns the shortest requested lifetime. Derived Providers request 15 minutes.
 func (w *world) lifetime() time.Duration { return min(w.life, 15*time.Minute) }
 
-// applyDistortion changes a header. It reports whether it did, and returns the pause before the
-// body.
+// applyDistortion changes a header. It returns the pause before the body, and reports whether the
+// header was changed.
 func (w *world) applyDistortion(header http.Header) (bool, time.Duration) {
 	w.mu.Lock()
 	d := w.distortion
@@ -65,7 +65,7 @@ func (x seen) grant(key string, expiration, now time.Time) *grant {
 		s.end = limit // STS granted less than was requested, which wrong clocks can hide
 	}
 	s.latest = s.end.Add(2 * time.Second)
-	// The Date header has whole seconds, and STS may have written it at any time during the call.
+	// The Date header is in whole seconds, and STS may have written it at any time during the call.
 	s.earliest = expiration.Add(-x.ahead - 2*time.Second - trip)
 	if earliest := x.distortedEnd(expiration); x.distorted && earliest.Before(s.earliest) {
 		s.earliest = earliest.Add(-2*time.Second - trip)
@@ -74,8 +74,8 @@ func (x seen) grant(key string, expiration, now time.Time) *grant {
 	return s
 }
 
-// distortedEnd returns the earliest end that the Provider may assume if the Date is not STS's: it
-// relies on the Date, or on the node's clock if the Date makes no sense.
+// distortedEnd returns the earliest end that the Provider may assume if the Date does not come from
+// STS. The Provider relies on the Date, or on the node's clock if the Date is implausible.
 func (x seen) distortedEnd(expiration time.Time) time.Time {
 	end := expiration
 	date, err := http.ParseTime(x.header.Get("Date"))
@@ -94,8 +94,8 @@ func (x seen) duration() time.Duration {
 	return time.Duration(seconds) * time.Second
 }
 
-// keepOld records that the Provider may continue to serve old credentials in place of s, because it
-// must assume that they expire later.
+// keepOld records that the Provider may continue to serve old credentials instead of s, because it
+// must assume that the old credentials expire later.
 func (s *grant) keepOld(old *grant, now time.Time) {
 	if old == nil || !old.invalidated.IsZero() || !now.Before(old.latest) || !s.earliest.Before(old.latest) {
 		return

@@ -11,8 +11,8 @@ import (
 	"github.com/irsakit/irsakit/irsa/irsatest"
 )
 
-// attemptLimit is the longest duration of an attempt. recoveryLimit is the time within which a
-// caller that keeps retrying obtains credentials after a repair. The others are added to it.
+// attemptLimit is the maximum duration of an attempt. recoveryLimit is the maximum time until a caller
+// that keeps retrying obtains credentials after a repair. The other limits are added to it.
 const (
 	attemptLimit      = 10*time.Second + 100*time.Millisecond
 	recoveryLimit     = 6 * time.Second
@@ -23,7 +23,7 @@ const (
 // account is the AWS account of the roles, the kit's default.
 const account = "111122223333"
 
-// injectFault breaks something until repair is called.
+// injectFault injects a random fault that lasts until repair is called.
 func (w *world) injectFault() {
 	w.faulty, w.long = true, w.random.IntN(30) == 0
 	role := w.roles[w.random.IntN(len(w.roles))]
@@ -71,7 +71,7 @@ func (w *world) latency() time.Duration {
 	return time.Duration(w.random.Int64N(int64(12 * time.Second))) // may exceed the attempt timeout
 }
 
-// distrust changes a role's trust policy so that it denies everything.
+// distrust makes a role's trust policy deny everything.
 func (w *world) distrust(role *irsatest.Role) {
 	role.SetTrustPolicy(strings.ReplaceAll(role.TrustPolicy(), `"Allow"`, `"Deny"`))
 }
@@ -120,7 +120,7 @@ func (w *world) repair() {
 		w.kit.STS.Fail(irsatest.Unavailable, 0)
 		w.kit.STS.Up()
 	}
-	// Last, so that attempts with the new token do not meet a fault.
+	// This comes last, so that attempts with the new token do not encounter a fault.
 	w.recordRotation()
 	w.pod.Rotate()
 }
@@ -137,8 +137,8 @@ func (w *world) recover() {
 	all.Wait()
 }
 
-// recovers checks that an actor obtains credentials in time. For a derived Provider the time
-// starts when its source has credentials.
+// recovers checks that an actor obtains credentials in time. For a derived Provider, the time starts
+// when its source has credentials.
 func (w *world) recovers(a *actor, limit time.Duration) {
 	for a.source != nil && !w.t.Failed() {
 		if _, err := a.source.Retrieve(w.t.Context()); err == nil {
@@ -168,8 +168,8 @@ func (w *world) leftPool(a *actor) bool {
 	return w.pool != nil && !slices.Contains(slices.Collect(w.pool.Providers()), a.Provider)
 }
 
-// limit returns the time within which an actor must obtain credentials, if there are no faults and
-// its source has credentials.
+// limit returns the maximum time until an actor must obtain credentials, provided there are no faults
+// and its source has credentials.
 func (w *world) limit(a *actor) time.Duration {
 	limit := recoveryLimit + attemptLimit
 	w.mu.Lock()
@@ -180,7 +180,7 @@ func (w *world) limit(a *actor) time.Duration {
 	if invalidated || errors.Is(err, irsa.ErrRejected) {
 		limit += invalidateSpacing
 	}
-	var own *irsa.Error // or its source's; the source wakes it when it recovers
+	var own *irsa.Error // or the source's; the source wakes the actor when it recovers
 	if errors.As(err, &own) && own.RoleARN == a.role.ARN() && isPermanent(err) && (evicted || a.source != nil) {
 		limit += permanentBackoff
 	}

@@ -25,7 +25,7 @@ func (w *world) openPool() {
 	}
 }
 
-// getRole gets a Provider from the Pool, which may evict another one.
+// getRole gets a Provider from the Pool, which may evict another Provider.
 func (w *world) getRole(i int) {
 	w.findEvicted()
 	role := w.roles[i]
@@ -88,8 +88,8 @@ func (w *world) evict(a *actor) {
 	}
 }
 
-// closePool closes the Pool while callers wait. Evicted Providers then serve their current
-// credentials only.
+// closePool closes the Pool while callers wait. After that, evicted Providers serve only their current
+// credentials.
 func (w *world) closePool() {
 	for _, a := range w.inPool {
 		w.startCallers(a)

@@ -34,8 +34,8 @@ func (a *actor) client(code string) *sts.Client {
 	return a.clients[code]
 }
 
-// checkRejection checks the error of a request to a service that rejects every key: it is the
-// service's, or there were no credentials to sign with.
+// checkRejection checks the error of a request to a service that rejects every key. It must be the
+// service's error, unless there were no credentials to sign with.
 func (w *world) checkRejection(a *actor, code string, err error) {
 	if !w.check(err != nil, "%s: a request succeeded that is always rejected", a.name) {
 		return
@@ -60,15 +60,16 @@ func (w *world) sendRejectedRequests() {
 	}
 }
 
-// checkHour checks the number of successful exchanges within an hour. Those that were due are
-// allowed, those with a reason, and at most 8 for each service that rejects all keys. w.mu must be held.
+// checkHour checks the number of successful exchanges within an hour. It allows exchanges that were
+// due, exchanges with a reason, and at most 8 exchanges for each service that rejects all keys. w.mu
+// must be held.
 func (w *world) checkHour(a *actor, now time.Time) {
 	within := func(all []time.Time) []time.Time {
 		return slices.DeleteFunc(all, func(at time.Time) bool { return now.Sub(at) >= time.Hour })
 	}
 	a.exchanges = append(within(a.exchanges), now)
 	a.reasons = within(a.reasons)
-	// The shortest lifetime with a wrong Date and a clock that is off by 4 minutes.
+	// The shortest lifetime if the Date is wrong and the clock is off by 4 minutes.
 	shortest := w.lifetime()*3/4 - 4*time.Minute
 	due := int(time.Hour / (shortest / 10 * 6))
 	limit := due + 8*len(rejectingCodes) + 2*len(a.reasons)

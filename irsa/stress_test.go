@@ -41,7 +41,7 @@ func (w *world) day() {
 		w.act()
 		w.kubelet()
 		time.Sleep(w.pause())
-		synctest.Wait() // until everything that was due is done
+		synctest.Wait() // until all due work is done
 		w.callSome()
 		w.sendRejectedRequests()
 		if w.t.Failed() {
@@ -51,11 +51,11 @@ func (w *world) day() {
 	w.recover()
 	w.close()
 	w.callers.Wait()
-	time.Sleep(attemptLimit) // a Pool does not wait for the attempts of Providers that it evicted
+	time.Sleep(attemptLimit) // a Pool does not wait for attempts of evicted Providers
 }
 
-// pause returns the time until the next event. Faults are mostly short, because polling the token
-// file every second slows the test down.
+// pause returns the time until the next event. Most faults are short, because polling the token file
+// every second slows down the test.
 func (w *world) pause() time.Duration {
 	longest := 15 * time.Minute
 	if w.faulty && !w.long {
@@ -64,7 +64,7 @@ func (w *world) pause() time.Duration {
 	return time.Duration(w.random.Int64N(int64(longest)))
 }
 
-// act triggers a random event, or none.
+// act triggers at most one random event.
 func (w *world) act() {
 	switch n := w.random.IntN(100); {
 	case w.faulty && n < 7:
@@ -123,7 +123,8 @@ func (w *world) kubelet() {
 	}
 }
 
-// rotate writes a new token early: swapped in, or in place as a copy of the volume would.
+// rotate writes a new token early. It is either swapped in or written in place, as by a copy of the
+// volume.
 func (w *world) rotate() {
 	w.recordRotation()
 	switch w.random.IntN(4) {
@@ -145,7 +146,7 @@ func (w *world) skew() {
 		d /= 200 // about as much as the rounding of a Date header hides
 	}
 	if w.distorted {
-		d /= 2 // no Date corrects the clock, and signatures are accepted for 5 minutes
+		d /= 2 // without a Date to correct the clock, signatures are accepted for 5 minutes
 	}
 	w.mu.Lock()
 	w.ahead = d

@@ -123,7 +123,7 @@ func (w *world) recordResponse(x seen) {
 	defer w.mu.Unlock()
 	now, a := time.Now(), w.byName[x.form.Get("RoleSessionName")]
 	if s := w.signer(x.signer); s != nil && strings.Contains(x.text, "<Code>ExpiredToken") {
-		w.byName[s.name].addReason(now) // a rejection: its credentials are replaced, not taken away
+		w.byName[s.name].addReason(now) // a rejection: credentials are replaced, not withdrawn
 	}
 	w.addSecrets(element(x.text, "SecretAccessKey"), element(x.text, "SessionToken"))
 	key := element(x.text, "AccessKeyId")

@@ -23,12 +23,12 @@ import (
 // these invariants:
 //
 //   - A caller receives the newest valid credentials without waiting, if there are any.
-//   - No caller receives credentials that are expired by STS's clock or that were invalidated.
-//   - The calls of STS within a minute and the exchanges within an hour are bounded, regardless of
+//   - No caller receives credentials that have expired by STS's clock or were invalidated.
+//   - The number of STS calls within a minute and the exchanges within an hour are bounded, regardless of
 //     what callers and services do.
 //   - After all faults have been removed, callers obtain credentials in time.
-//   - Closed Providers, and only those, return ErrClosed.
-//   - No error and no log line contains a secret.
+//   - Only closed Providers return ErrClosed, and they always do.
+//   - Errors and log lines do not contain secrets.
 type world struct {
 	t          *testing.T
 	random     *rand.Rand // used only by the goroutine of the day
@@ -36,7 +36,7 @@ type world struct {
 	stranger   *irsatest.ServiceAccount
 	pod        *irsatest.Pod
 	roles      []*irsatest.Role // trust the pod
-	chainRoles []*irsatest.Role // the first trusts roles, the next the one before it
+	chainRoles []*irsatest.Role // the first trusts roles, each other role its predecessor
 	life       time.Duration    // the lifetime of credentials
 	tokenLife  time.Duration
 	rotated    time.Time // when the kubelet last rotated the token
@@ -48,7 +48,7 @@ type world struct {
 	pool       *irsa.Pool
 	inPool     []*actor // including derived ones
 	maxRoles   int
-	actors     []*actor // all that are in use
+	actors     []*actor // all actors in use
 	actorCount int
 	callers    sync.WaitGroup
 
@@ -68,14 +68,14 @@ type actor struct {
 	role           *irsatest.Role
 	source         *actor // of a derived Provider, or nil
 	pooled         bool
-	idleUntil      time.Time // no caller uses it before
+	idleUntil      time.Time // not used by callers before then
 	alwaysRejected bool      // services always reject its keys
 
 	clients map[string]*sts.Client // clients of services that reject every key, by code
 
 	// Guarded by the world's mu.
 	newest         *grant
-	older          *grant      // the one before newest
+	older          *grant      // the grant before newest
 	attemptReasons []time.Time // reasons for an attempt within about a minute
 	calls          []time.Time // calls of STS within a minute
 	reasons        []time.Time // reasons for an attempt within an hour
@@ -93,8 +93,8 @@ type grant struct {
 	end         time.Time // the expiry on the node's clock, converted with the skew at the time of the exchange
 	earliest    time.Time // the earliest expiry that the Provider may assume
 	latest      time.Time // the latest expiry that the Provider may assume
-	certain     time.Time // it, or an older one if unsure, must be served until then
-	unsure      bool      // an older one may expire later
+	certain     time.Time // this grant, or an older grant if unsure, must be served until then
+	unsure      bool      // an older grant may expire later
 	invalidated time.Time // by Invalidate; zero if never
 }
 
@@ -207,7 +207,7 @@ func (w *world) closeDerived() {
 	w.addDerived(a.source, a.role)
 }
 
-// closeActor closes a Provider and those derived from it.
+// closeActor closes a Provider and its derived Providers.
 func (w *world) closeActor(a *actor) {
 	w.startCallers(a)
 	w.closeAll(w.withDerived(a), a.Close)
@@ -233,7 +233,7 @@ func (w *world) closeAll(gone []*actor, end func() error) {
 	w.actors = slices.DeleteFunc(w.actors, func(a *actor) bool { return slices.Contains(gone, a) })
 }
 
-// withDerived returns an actor and those derived from it.
+// withDerived returns an actor and the actors derived from it.
 func (w *world) withDerived(a *actor) (out []*actor) {
 	for _, other := range w.actors {
 		for s := other; s != nil; s = s.source {

@@ -15,7 +15,7 @@ import (
 )
 
 // On Windows the kubelet's swap is not atomic, and an open file cannot be removed.
-func TestProviderExchangesThroughSwapsOfTheToken(t *testing.T) {
+func TestProviderExchangesDuringTokenSwaps(t *testing.T) {
 	swaps := testsize.Choose(200, 1_000, 20_000)
 	exchanges := testsize.Choose(10, 50, 50)
 	k, pod := newPod(t)
@@ -43,7 +43,7 @@ func TestProviderExchangesThroughSwapsOfTheToken(t *testing.T) {
 			time.Sleep(time.Millisecond)
 		}
 	})
-	wg.Go(func() { // new Providers, each of which makes an exchange
+	wg.Go(func() { // new Providers that each make an exchange
 		for running(swapped) {
 			p, err := irsa.New(pod.Options)
 			if assert.NoError(t, err) {

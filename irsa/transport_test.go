@@ -25,7 +25,7 @@ import (
 	"github.com/irsakit/irsakit/irsa"
 )
 
-// A middlebox that lost its state drops everything sent on existing connections.
+// A middlebox that has lost its state drops everything sent on existing connections.
 func TestTransportDoesNotReuseConnectionsAfterTimeout(t *testing.T) {
 	t.Parallel()
 	for _, roles := range []int{1, 4, 32} {
@@ -158,7 +158,8 @@ func TestTransportBoundsHeaders(t *testing.T) {
 	}
 }
 
-// A server that switches protocols keeps the connection open, which does not end with the context.
+// If a server switches protocols, the connection stays open and is not closed when the context is
+// done.
 func TestTransportDoesNotReadBodyOfHTTP101(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k, pod := newPod(t)
@@ -242,7 +243,7 @@ func TestTransportDoesNotFollowRedirects(t *testing.T) {
 	}
 }
 
-func TestProviderKeepsNoConnections(t *testing.T) {
+func TestProviderDoesNotKeepConnections(t *testing.T) {
 	providers := testsize.Choose(60, 300, 300)
 	for _, closed := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {

@@ -16,8 +16,8 @@ import (
 	"github.com/irsakit/irsakit/irsa"
 )
 
-// textsOf returns what users see of each section of TROUBLESHOOTING.md: the texts of the setups that
-// link to it.
+// textsOf returns the texts that users see for each section of TROUBLESHOOTING.md, from the setups
+// that link to it.
 func textsOf(t *testing.T) map[string]string {
 	t.Helper()
 	files, err := filepath.Glob("testdata/setups/*.txt")
@@ -35,7 +35,7 @@ func textsOf(t *testing.T) map[string]string {
 }
 
 // TestTroubleshootingSymptomsArePrinted checks that each symptom of TROUBLESHOOTING.md is printed by a
-// setup that links to its section. Symptoms in italics are those of other programs.
+// setup that links to its section. Symptoms in italics are printed by other programs.
 func TestTroubleshootingSymptomsArePrinted(t *testing.T) {
 	texts := textsOf(t)
 	synctest.Test(t, func(t *testing.T) {

@@ -19,7 +19,7 @@ import (
 	"github.com/irsakit/irsakit/tokenfile"
 )
 
-// userCode is a TokenSource, an error and a context. Each of its methods runs a function.
+// userCode is a TokenSource, an error and a context. Each method calls a function.
 type userCode struct {
 	context.Context
 	run func()
@@ -124,12 +124,13 @@ func TestDiagnoseCallsUserCodeWithoutLock(t *testing.T) {
 	}
 }
 
-// nilPointerError is an error whose methods panic, because a nil pointer in an error is not nil.
+// nilPointerError is an error whose methods panic on a nil pointer. A nil pointer in an error interface is
+// not a nil error.
 type nilPointerError struct{ err error }
 
 func (e *nilPointerError) Error() string { return e.err.Error() }
 
-func TestTokenSourceReturnsNilPointer(t *testing.T) {
+func TestTokenSourceReturnsTypedNil(t *testing.T) {
 	_, pod := newPod(t)
 	options := func(o *irsa.Options) {
 		o.TokenFile, o.Token = "", irsa.TokenFunc("cart", func(context.Context) (tokenfile.Token, error) {
@@ -141,7 +142,7 @@ func TestTokenSourceReturnsNilPointer(t *testing.T) {
 	require.ErrorIs(t, p.Refresh(t.Context()), irsa.ErrTokenFile)
 	require.ErrorContains(t, p.Healthy(), "the token source panicked")
 
-	noRegion := func(o *irsa.Options) { o.Region = "" } // it is in the token
+	noRegion := func(o *irsa.Options) { o.Region = "" } // it is derived from the token
 	_, err := irsa.New(pod.Options, options, noRegion)
 	require.ErrorIs(t, err, irsa.ErrNotConfigured)
 	require.ErrorContains(t, errors.Unwrap(err), "the token source panicked")
@@ -149,7 +150,7 @@ func TestTokenSourceReturnsNilPointer(t *testing.T) {
 	assert.False(t, report.OK())
 }
 
-func TestErrorOfPanickingClientIsAboutProgram(t *testing.T) {
+func TestErrorOfPanickingClientBlamesProgram(t *testing.T) {
 	_, pod := newPod(t)
 	p := newProvider(t, pod.Options, func(o *irsa.Options) {
 		o.HTTPClient = doer(func(*http.Request) (*http.Response, error) { panic("client") })

@@ -15,7 +15,7 @@ import (
 	"github.com/irsakit/irsakit/tokenfile"
 )
 
-// The last attempt can have an error of the cache, such as that of a token source that ignores its context.
+// The last attempt can fail with an error of the cache, for example if a token source ignores its context.
 func TestWaitReadyReportsErrorOfTokenSource(t *testing.T) {
 	for name, tt := range map[string]struct {
 		call func(end chan struct{})

@@ -12,15 +12,15 @@ import (
 	"github.com/irsakit/irsakit/tokenfile"
 )
 
-// pollInterval is the polling interval of the token file. The kubelet rotates a token at 80% of its
-// lifetime, so the old one remains valid for two more minutes even with the minimum lifetime of 600 s.
-// After a failed exchange the interval is failingInterval.
+// pollInterval is how often the token file is polled. The kubelet rotates a token at 80% of its
+// lifetime, so the old token remains valid for two more minutes even with the minimum lifetime of 10
+// minutes. After a failed exchange, the file is polled every failingInterval instead.
 const (
 	pollInterval    = time.Minute
 	failingInterval = time.Second
 )
 
-// watch watches a token file in a goroutine of its own. It only triggers retries and events: every exchange
+// watch polls a token file in its own goroutine. It only triggers retries and events; every exchange
 // reads the file itself.
 type watch struct {
 	mu      sync.Mutex
@@ -36,9 +36,10 @@ type tokenHandler interface {
 	handleToken(tokenfile.Token)
 }
 
-// start starts the watch of the token file of c, unless it is running or stopped or there is no file.
-// known is the token that the handler has used already, or nil. get returns the handler, or nil after it has
-// been collected. It must refer to the handler weakly. The watch ends soon after get returns nil.
+// start starts watching c's token file. It is a no-op if the watch is running or stopped, or if there
+// is no file. known is the token that the handler has already used, or nil. get returns the handler,
+// or nil once it has been garbage collected. It must refer to the handler weakly. The watch ends soon
+// after get returns nil.
 func (w *watch) start(c *config.Config, known *tokenfile.Token, get func() tokenHandler) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -66,14 +67,14 @@ func (w *watch) start(c *config.Config, known *tokenfile.Token, get func() token
 	go func() {
 		defer close(ended)
 		for token, err := range tokens {
-			if h := get(); h != nil && err == nil { // the exchange reports an error
+			if h := get(); h != nil && err == nil { // errors are reported by the exchange
 				h.handleToken(token)
 			}
 		}
 	}()
 }
 
-// startWatch starts the watch of p's token file, or the one of its Pool.
+// startWatch starts watching p's token file, or the token file of its Pool.
 func (p *Provider) startWatch() {
 	if p.pool != nil {
 		p.pool.startWatch()
@@ -91,10 +92,10 @@ func (p *Provider) startWatch() {
 func (p *Provider) failing() bool { return p.cache.Status().Failures > 0 }
 
 // handleToken handles a token read from the file. It wakes the cache if the last exchange may have
-// failed because of the old token. It requests a refresh if the new token has another issuer
-// or subject.
+// failed because of the old token. It requests a refresh if the new token has a different issuer or
+// subject.
 func (p *Provider) handleToken(token tokenfile.Token) {
-	newest := p.state.NewestToken.Load() // loaded first, so that used is not nil if newest is not
+	newest := p.state.NewestToken.Load() // loaded first, so that used is non-nil if newest is
 	used := p.state.UsedToken.Load()
 	inUse := used != nil && used.Reveal() == token.Reveal()
 	if used != nil && !inUse || errors.Is(kindOfCache(p.cache.Status().Err), ErrTokenFile) {
@@ -116,8 +117,8 @@ func (p *Provider) handleToken(token tokenfile.Token) {
 	}
 }
 
-// pollNow makes the watch read the file immediately, and then poll it at the interval for the
-// handler's current state.
+// pollNow makes the watch poll the file immediately, and then at the interval for the handler's
+// current state.
 func (w *watch) pollNow() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -127,7 +128,7 @@ func (w *watch) pollNow() {
 	}
 }
 
-// stop stops the watch. It returns a channel that is closed when the goroutine has ended.
+// stop stops the watch. It returns a channel that is closed once the goroutine has ended.
 func (w *watch) stop() <-chan struct{} {
 	w.mu.Lock()
 	defer w.mu.Unlock()
