@@ -18,7 +18,7 @@ import (
 	"github.com/irsakit/irsakit/tokenfile"
 )
 
-// Options configure a [Provider]. Zero fields default to the environment variables set by the EKS
+// Options configures a [Provider]. Zero fields default to the environment variables set by the EKS
 // webhook, or else to the documented default.
 type Options struct {
 	// RoleARN is the role to assume. The default is AWS_ROLE_ARN.

@@ -27,7 +27,7 @@ const maxIdleLifetimes = 2
 
 const poolPending = 1024 // the capacity of a Pool's queues of log messages and events
 
-// PoolOptions configure a [Pool]. Zero fields default to the environment variables set by the EKS
+// PoolOptions configures a [Pool]. Zero fields default to the environment variables set by the EKS
 // webhook, or else to the documented default.
 type PoolOptions struct {
 	// Options are the defaults for [RoleOptions], including the role itself, which defaults to
