@@ -5,8 +5,8 @@
 //
 // A [Cluster] has an [Issuer], an [STS], service accounts, roles and pods. [Options] set
 // its region, its account and the URL of its issuer. A [Role] trusts a [Principal], which
-// is a [ServiceAccount] or another Role. Roles are configured with the [RoleOption]s [Trust],
-// [TrustPolicy], [InAccount] and [MaxSessionDuration]. A [Pod] has a token file and an
+// is a [ServiceAccount] or another Role. It is configured by a [RoleOption] such as [Trust],
+// [TrustPolicy], [InAccount] or [MaxSessionDuration]. A [Pod] has a token file and an
 // environment, configured by [PodOptions]. [TokenOptions] change a single token, and
 // [Invalid] makes STS reject it. The STS injects a [Fault] on demand and records every
 // [Call]. A complete test:
