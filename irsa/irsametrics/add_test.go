@@ -10,7 +10,7 @@ import (
 	"github.com/irsakit/irsakit/irsa"
 )
 
-// A controller adds its Providers in each reconciliation.
+// A controller adds its Providers on every reconciliation.
 func TestAddAgainMakesProviderTheLast(t *testing.T) {
 	newProvider := func() *irsa.Provider {
 		p, err := irsa.New(func(o *irsa.Options) {
