@@ -11,7 +11,7 @@ import (
 )
 
 // A controller adds its Providers on every reconciliation.
-func TestAddAgainMakesProviderTheLast(t *testing.T) {
+func TestAddAgainMakesProviderLast(t *testing.T) {
 	newProvider := func() *irsa.Provider {
 		p, err := irsa.New(func(o *irsa.Options) {
 			o.RoleARN, o.TokenFile, o.Region = "arn:aws:iam::111122223333:role/s3-writer", "/token", "us-west-2"
