@@ -117,8 +117,8 @@ func (f Facts) namedRegion() string {
 	return ""
 }
 
-// deletePod returns the command that deletes the pod, in parentheses, or "". A controller, if there
-// is one, then recreates the pod.
+// deletePod returns the command that deletes the pod, in parentheses, or "". The pod is recreated only
+// if it has a controller.
 func (f Facts) deletePod() string {
 	return inParentheses("if it has a controller: ", f.kubectl("delete pod", f.Claims.Pod, ""))
 }

@@ -56,7 +56,7 @@ func (s *STS) assumeRole(q query, c pendingCall, caller *session) (*assumeRoleRe
 	}
 	// Every session in the kit belongs to a role, so every AssumeRole call is role chaining.
 	// https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles.html#iam-term-role-chaining
-	if q.duration() > time.Hour { // allowed by every role
+	if q.duration() > time.Hour { // every role allows one hour
 		return nil, chainDurationTooLong()
 	}
 	return &assumeRoleResult{

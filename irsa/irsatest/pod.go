@@ -191,8 +191,8 @@ func (p *Pod) Chmod(mode os.FileMode) {
 	}
 }
 
-// Freeze simulates a pod on a disconnected node. Until [Pod.Thaw], neither the kubelet nor the
-// methods of Pod can write to the volume.
+// Freeze simulates a pod on a disconnected node. Until [Pod.Thaw], writes by the kubelet and by the
+// methods of Pod do not change the volume.
 func (p *Pod) Freeze() { p.setFrozen(true) }
 
 // Thaw ends Freeze. The next rotation writes a new token. With AutoRotate, an overdue rotation
