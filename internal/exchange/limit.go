@@ -11,7 +11,7 @@ import (
 )
 
 // maxUnanswered is how many bytes a server may send without an intervening request. The largest
-// response that is read, including a TLS handshake, is less than half of it.
+// response that is read, including a TLS handshake, takes less than half of that.
 const maxUnanswered = 1 << 20
 
 // limitReads limits what a transport reads from each connection. net/http limits response headers,

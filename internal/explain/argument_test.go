@@ -41,7 +41,7 @@ func plainFacts() Facts {
 	}
 }
 
-// hostileFacts returns facts that contain a text, each in another place.
+// hostileFacts returns facts that contain text, each in a different field.
 func hostileFacts(text string) []Facts {
 	var all []Facts
 	for _, set := range []func(*Facts){
@@ -127,8 +127,8 @@ func TestRemedyNamesOnlyValidObjects(t *testing.T) {
 	assert.Empty(t, f.value("annotate"), "the token of another program")
 }
 
-// TestRuleCommandsContainOnlyArguments checks that the commands and variables in a rule contain no words
-// other than those whose values are plain arguments.
+// TestRuleCommandsContainOnlyArguments checks that commands and variables in a rule contain only
+// placeholders whose values are plain arguments.
 func TestRuleCommandsContainOnlyArguments(t *testing.T) {
 	all := slices.Concat(argumentWords, commandWords, policyWords, proseWords)
 	command, word := regexp.MustCompile(`\b(?:aws|kubectl) [^,;:]*|AWS_\w+=\S*`), regexp.MustCompile(`\{(\w+)\}`)

@@ -78,7 +78,7 @@ func RejectBodies(handler http.Handler) http.Handler {
 
 // Queue returns a handler that passes at most limit requests to handler concurrently. The others wait
 // in order of arrival until their contexts are done. A client that reads its response slowly delays
-// them, unless handler is wrapped in [http.TimeoutHandler].
+// them, unless the returned handler is wrapped in [http.TimeoutHandler].
 func Queue(handler http.Handler, limit int) http.Handler {
 	handling := make(chan struct{}, limit)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
