@@ -7,8 +7,7 @@ import (
 	"strings"
 )
 
-// stsHost matches hosts of STS endpoints: regional ones, with or without FIPS, and the global
-// sts.amazonaws.com.
+// stsHost matches STS hosts: regional hosts, with or without FIPS, and the global sts.amazonaws.com.
 // https://docs.aws.amazon.com/general/latest/gr/sts.html
 var stsHost = regexp.MustCompile(`^sts(-fips)?\.(?:([a-z]+(?:-[a-z]+)+-\d+)\.)?([a-z0-9.-]+)$`)
 
