@@ -16,13 +16,13 @@ import (
 	"github.com/irsakit/irsakit/irsa/irsatest"
 )
 
-// The accounts other than that of the cluster.
+// Accounts in addition to the cluster's account.
 const (
 	hubAccount  = "444455556666"
 	dataAccount = "777788889999"
 )
 
-// serviceAccount is the name of the service account in each tenant's namespace.
+// serviceAccount is the name of the service account in every tenant's namespace.
 const serviceAccount = "app"
 
 // hubPolicy is the trust policy of a tenant's role in the hub account.
@@ -31,11 +31,12 @@ const hubPolicy = `{"Version": "2012-10-17", "Statement": {
 	"Condition": {"StringEquals": {"sts:ExternalId": %q, "aws:RequestTag/tenant": %q}}
 }}`
 
-// cluster is a fake API server with tokens of the kit's issuer, and the kit's AWS accounts.
+// cluster is a fake API server with tokens from the kit's issuer, together with the kit's AWS
+// accounts.
 type cluster struct {
 	kit      *irsatest.Cluster
 	client   *fake.Clientset
-	accounts map[string]*irsatest.ServiceAccount // by namespace
+	accounts map[string]*irsatest.ServiceAccount // keyed by namespace
 }
 
 func newCluster(kit *irsatest.Cluster) *cluster {
@@ -71,8 +72,8 @@ func (c *cluster) tokenRequests() (n int) {
 	return n
 }
 
-// addTenant adds a namespace with a service account, and a role with the same name in each account.
-// It returns a bucket of the tenant. An empty audience is the default one.
+// addTenant adds a namespace with a service account, and a role of the same name in each account. It
+// returns a bucket that belongs to the tenant. If audience is empty, the default is used.
 func (c *cluster) addTenant(namespace, audience string) (*bucket, error) {
 	account := c.kit.ServiceAccount(namespace, serviceAccount)
 	c.accounts[namespace] = account

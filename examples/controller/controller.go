@@ -16,25 +16,25 @@ import (
 
 const (
 	workers        = 4
-	resync         = time.Second      // of a bucket in order; usually hours
-	permanentDelay = 10 * time.Minute // until a bucket is reconciled again that needs a change first
+	resync         = time.Second      // for a bucket in order; usually hours
+	permanentDelay = 10 * time.Minute // for a bucket that first needs a change
 )
 
-// bucket is a custom resource. It names the service account and the roles that manage it.
+// bucket is a custom resource. It names the service account and roles that manage it.
 type bucket struct {
 	namespace      string
 	serviceAccount string
 	roles          []irsa.ChainedRole
 	conditions     []metav1.Condition
 
-	due time.Time // of the next reconciliation
+	due time.Time // when the next reconciliation is due
 }
 
 // controller reconciles buckets.
 type controller struct {
 	api       apiServer
 	providers providers
-	timeout   time.Duration // of a reconciliation
+	timeout   time.Duration // per reconciliation
 	observe   func(b *bucket, took time.Duration, err error)
 
 	queue   workqueue.TypedDelayingInterface[*bucket]
@@ -50,7 +50,7 @@ func newController(api apiServer, p providers, timeout time.Duration) *controlle
 	}
 }
 
-// add schedules the next reconciliation of a bucket.
+// add schedules a bucket's next reconciliation.
 func (c *controller) add(b *bucket, delay time.Duration) {
 	b.due = time.Now().Add(delay)
 	c.queue.AddAfter(b, delay)
@@ -96,7 +96,7 @@ func (c *controller) handle(ctx context.Context, b *bucket) {
 	}
 }
 
-// reconcile obtains the credentials with which a controller manages the bucket in AWS.
+// reconcile retrieves the credentials with which a controller manages the bucket in AWS.
 func (c *controller) reconcile(ctx context.Context, b *bucket) error {
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
@@ -112,8 +112,8 @@ func (c *controller) reconcile(ctx context.Context, b *bucket) error {
 	return err
 }
 
-// permanentReason reports whether an error requires a change rather than a retry. If so, it returns
-// the reason for the condition.
+// permanentReason reports whether an error requires a change rather than a retry. If so, it also
+// returns the reason for the condition.
 func permanentReason(err error) (reason string, permanent bool) {
 	var failure *irsa.Error
 	switch {
@@ -126,8 +126,8 @@ func permanentReason(err error) (reason string, permanent bool) {
 	}
 }
 
-// setReady sets the condition Ready. The text of an irsa.Error is the same for the same cause, so an
-// unchanged condition needs no write to the API server.
+// setReady sets the Ready condition. An irsa.Error always has the same text for the same cause, so an
+// unchanged condition does not require a write to the API server.
 func (b *bucket) setReady(status metav1.ConditionStatus, reason, message string) {
 	meta.SetStatusCondition(&b.conditions, metav1.Condition{Type: "Ready", Status: status, Reason: reason, Message: message})
 }

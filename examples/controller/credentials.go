@@ -16,43 +16,44 @@ import (
 	"github.com/irsakit/irsakit/tokenfile"
 )
 
-// The annotations of a service account that the EKS webhook reads too.
+// Annotations of a service account that the EKS webhook also reads.
 const (
 	roleAnnotation     = "eks.amazonaws.com/role-arn"
 	audienceAnnotation = "eks.amazonaws.com/audience"
-	defaultAudience    = "sts.amazonaws.com" // in all partitions
+	defaultAudience    = "sts.amazonaws.com" // for all partitions
 )
 
-// tokenLifetime is the shortest token lifetime that Kubernetes allows, in seconds. Each token is
-// used for a single exchange.
+// tokenLifetime is the shortest token lifetime that Kubernetes allows, in seconds. Each token is used
+// for only one exchange.
 const tokenLifetime = 600
 
 var errNoRole = errors.New("the service account has no annotation " + roleAnnotation)
 
-// providers returns a provider of the credentials of the last of roles. The first one is assumed
-// with the role of the service account.
+// providers returns a provider of credentials for the last of roles. The service account's role
+// assumes the first.
 type providers func(account *corev1.ServiceAccount, roles []irsa.ChainedRole) (aws.CredentialsProvider, error)
 
-// fromPool returns providers of a Pool. Reconciliations with the same service account and roles
+// fromPool returns providers from a Pool. Reconciliations with the same service account and roles
 // share one.
 func fromPool(pool *irsa.Pool, api apiServer) providers {
 	return func(account *corev1.ServiceAccount, roles []irsa.ChainedRole) (aws.CredentialsProvider, error) {
 		role := account.Annotations[roleAnnotation]
 		if role == "" {
-			return nil, errNoRole // the Pool's default is the controller's own role
+			return nil, errNoRole // otherwise, the Pool would use the controller's own role
 		}
 		return pool.Provider(irsa.RoleOptions{RoleARN: role, Token: api.tokens(account), Chain: roles, Tenant: account.Namespace})
 	}
 }
 
-// apiServer is a client of an API server and its URL, the Host of the client's rest.Config.
+// apiServer is a client of an API server and the server's URL, which is Host in the client's
+// rest.Config.
 type apiServer struct {
 	client kubernetes.Interface
 	url    string
 }
 
-// tokens returns a source of tokens of a service account. It requests a new token for each exchange.
-// The Pool compares sources by their identity, which contains everything that the token depends on.
+// tokens returns a token source for a service account. It requests a new token for each exchange. The
+// Pool compares sources by identity, which contains everything that the token depends on.
 func (a apiServer) tokens(account *corev1.ServiceAccount) irsa.TokenSource {
 	namespace, name := account.Namespace, account.Name
 	audience := cmp.Or(account.Annotations[audienceAnnotation], defaultAudience)

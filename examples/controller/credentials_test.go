@@ -25,7 +25,7 @@ func newPool(t *testing.T, c *cluster) *irsa.Pool {
 	return pool
 }
 
-// addTenant returns a bucket of a new tenant and its service account.
+// addTenant returns a bucket and the service account of a new tenant.
 func addTenant(t *testing.T, c *cluster, namespace, audience string) (*bucket, *corev1.ServiceAccount) {
 	t.Helper()
 	b, err := c.addTenant(namespace, audience)
@@ -63,7 +63,7 @@ func TestProvidersAssumeRolesInThreeAccounts(t *testing.T) {
 	}
 }
 
-func TestFromPoolSharesProvidersOfEqualReconciliations(t *testing.T) {
+func TestFromPoolSharesProvidersAcrossReconciliations(t *testing.T) {
 	c := newCluster(irsatest.New(t))
 	b, account := addTenant(t, c, "shop", "")
 	other, otherAccount := addTenant(t, c, "search", "")

@@ -1,6 +1,6 @@
 // Controller reconciles the custom resources of many tenants with credentials of roles in three AWS
-// accounts. It runs twice at the same time: with an irsa.Pool, and with the SDK's providers made for
-// each reconciliation. It prints what both cost. It needs neither AWS nor Kubernetes.
+// accounts. It runs twice concurrently, with an irsa.Pool and with SDK providers created for each
+// reconciliation, and prints what both cost. It does not need AWS or Kubernetes.
 //
 //	go -C examples/controller run .
 package main
@@ -29,14 +29,14 @@ const (
 	lifetime = 45 * time.Second      // of credentials; 15 minutes to 12 hours in AWS
 
 	// With a Pool, an exchange continues when a reconciliation stops waiting, and the next
-	// reconciliation uses its result. Without one, the exchange ends too, so a reconciliation must
-	// leave it as much time as the Pool does: AttemptTimeout.
+	// reconciliation uses its result. Without a Pool, the exchange also ends, so a reconciliation
+	// must allow it as much time as the Pool does with AttemptTimeout.
 	poolTimeout = 200 * time.Millisecond
 	sdkTimeout  = 10 * time.Second
 )
 
 func main() {
-	slog.SetDefault(slog.New(slog.DiscardHandler)) // the failures are intended
+	slog.SetDefault(slog.New(slog.DiscardHandler)) // the failures are intentional
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second signal ends the program immediately
 	err := run(ctx, os.Stdout)
@@ -63,7 +63,7 @@ func run(ctx context.Context, out io.Writer) error {
 // compare runs both controllers and prints what they did.
 func compare(ctx context.Context, out io.Writer, withPool, withSDK *irsatest.Cluster) error {
 	fmt.Fprintf(out, "%d tenants, %d workers; STS takes %v. This takes a minute.\n\n", tenants, workers, latency)
-	pool, err := irsa.NewPool(func(o *irsa.PoolOptions) { // in a pod, the zero value suffices
+	pool, err := irsa.NewPool(func(o *irsa.PoolOptions) { // in a pod, no options are needed
 		o.Region, o.Endpoint, o.HTTPClient = region, withPool.STS.Endpoint(), withPool.HTTPClient()
 	})
 	if err != nil {

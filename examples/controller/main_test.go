@@ -18,7 +18,7 @@ import (
 	"github.com/irsakit/irsakit/irsa/irsatest"
 )
 
-// TestMain clears the AWS variables of the machine, so that they do not affect the tests.
+// TestMain clears the machine's AWS variables, so that they do not affect the tests.
 func TestMain(m *testing.M) {
 	for _, variable := range os.Environ() {
 		if name, _, _ := strings.Cut(variable, "="); strings.HasPrefix(name, "AWS_") {
@@ -37,8 +37,8 @@ func TestRunStopsWithContext(t *testing.T) {
 	assert.Equal(t, 2, strings.Count(out.String(), "\n"), "it prints no table")
 }
 
-// TestREADMEShowsOutput compares the output with README.md except for the numbers, and checks the
-// numbers of both.
+// TestREADMEShowsOutput compares the output with README.md, apart from the numbers, and checks the
+// numbers in both.
 func TestREADMEShowsOutput(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var out bytes.Buffer
@@ -54,13 +54,13 @@ func TestREADMEShowsOutput(t *testing.T) {
 	})
 }
 
-// outline returns the text without what differs between runs.
+// outline returns the parts of text that are the same in every run.
 func outline(text string) string {
 	text = regexp.MustCompile(`(?m)(\d+|[\d.]+m?s) +(\d+|[\d.]+m?s)$`).ReplaceAllString(text, "n n")
 	return regexp.MustCompile(" +").ReplaceAllString(text, " ")
 }
 
-// assertTable asserts what the table of a run shows.
+// assertTable checks the table of a run.
 func assertTable(t *testing.T, text string) {
 	t.Helper()
 	rows := map[string][2]time.Duration{} // a plain number counts as nanoseconds

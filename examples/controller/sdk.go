@@ -12,8 +12,8 @@ import (
 	"github.com/irsakit/irsakit/irsa"
 )
 
-// fromSDK returns the SDK's own providers, for comparison. Each reconciliation makes new ones. They
-// share the HTTP client of cfg.
+// fromSDK returns the SDK's own providers, for comparison. Each reconciliation creates new ones,
+// which share the HTTP client in cfg.
 func fromSDK(cfg aws.Config, api apiServer) providers {
 	return func(account *corev1.ServiceAccount, roles []irsa.ChainedRole) (aws.CredentialsProvider, error) {
 		role := account.Annotations[roleAnnotation]
@@ -42,7 +42,7 @@ func fromSDK(cfg aws.Config, api apiServer) providers {
 	}
 }
 
-// retriever is a token source in the form that the SDK requires. It has no context.
+// retriever adapts a token source to the SDK's interface, which has no context.
 type retriever struct{ source irsa.TokenSource }
 
 func (r retriever) GetIdentityToken() ([]byte, error) {

@@ -9,8 +9,8 @@ import (
 	"github.com/irsakit/irsakit/irsa/irsatest"
 )
 
-// The durations of the phases. The outage includes the refreshes of all credentials, which start after
-// 60 to 80% of their lifetime.
+// Durations of the phases. The outage includes a refresh of all credentials, which starts after 60 to
+// 80% of their lifetime.
 const (
 	workTime     = 8 * time.Second
 	outageTime   = 30 * time.Second
@@ -18,13 +18,13 @@ const (
 	hangTime     = 15 * time.Second
 )
 
-// side is one of the two controllers, with a cluster and AWS accounts of its own.
+// side is one of the two controllers, with its own cluster and AWS accounts.
 type side struct {
 	cluster    *cluster
 	controller *controller
 	healthy    []*bucket
 	denied     *bucket   // its role does not trust the service account
-	hanging    []*bucket // of one tenant; as many as there are workers
+	hanging    []*bucket // of one tenant, one for each worker
 
 	work, outage, hang counts
 
@@ -32,10 +32,10 @@ type side struct {
 	now counts
 }
 
-// counts are counts of a phase. Those of reconciliations are of healthy tenants only.
+// counts are the counts of a phase. Reconciliations are counted only for healthy tenants.
 type counts struct {
 	reconciliations int
-	waited          int // at least as long as one STS call takes
+	waited          int // for at least the duration of one STS call
 	errors          int
 	longest         time.Duration // from when a bucket is due until it is reconciled
 	stsCalls        int
@@ -46,7 +46,7 @@ func newSide(kit *irsatest.Cluster) (*side, error) {
 	s := &side{cluster: newCluster(kit)}
 	kit.STS.SetLatency(latency)
 	kit.STS.SetLifetime(lifetime)
-	const audience = "controller.example" // of every second tenant
+	const audience = "controller.example" // for every other tenant
 	kit.RegisterIssuer("111122223333", kit.Issuer, defaultAudience, audience)
 	for i := range tenants {
 		b, err := s.cluster.addTenant(fmt.Sprintf("tenant-%d", i), []string{"", audience}[i%2])
@@ -117,7 +117,7 @@ func (s *side) count(late, took time.Duration, err error) {
 	}
 }
 
-// measure waits and returns the counts of this time.
+// measure waits for d and returns the counts for that time.
 func (s *side) measure(ctx context.Context, d time.Duration) counts {
 	stsCalls, tokenRequests := s.cluster.kit.STS.CallCount(), s.cluster.tokenRequests()
 	s.mu.Lock()

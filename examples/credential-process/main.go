@@ -1,10 +1,10 @@
-// Credential-process provides the pod's credentials to every program that reads an AWS
-// config file: the AWS CLI and the SDKs for all languages.
+// Credential-process provides the pod's credentials to every program that reads an AWS config file,
+// such as the AWS CLI and the SDKs for all languages.
 //
 //	[default]
 //	credential_process = /usr/local/bin/credential-process
 //
-// With -demo it runs against the test kit, without an AWS account or a cluster.
+// With -demo, it runs against the test kit, without an AWS account or a cluster.
 package main
 
 import (
@@ -28,7 +28,7 @@ import (
 )
 
 func main() {
-	signal.Ignore(syscall.SIGPIPE) // a write to a closed standard output fails instead
+	signal.Ignore(syscall.SIGPIPE) // so that a write to a closed standard output fails instead
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second signal ends the program immediately
 	err := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
@@ -73,7 +73,7 @@ func run(ctx context.Context, arguments []string, stdout, stderr io.Writer) erro
 	return writeCredentials(ctx, stdout, k.Pod(sa, k.Role("s3-writer", irsatest.Trust(sa))).Options)
 }
 
-// writeCredentials writes credentials to stdout. On error it writes nothing.
+// writeCredentials writes credentials to stdout. On error, it does not write anything.
 func writeCredentials(ctx context.Context, stdout io.Writer, optFns ...func(*irsa.Options)) error {
 	quiet := func(o *irsa.Options) { o.Logger = slog.New(slog.DiscardHandler) } // the error is the only output
 	p, err := irsa.New(append(optFns, quiet)...)

@@ -28,8 +28,8 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// setPod sets the environment of a pod of the service account cart. The pod's role trusts
-// the service account trusted.
+// setPod sets the environment of a pod with the service account cart. The pod's role trusts the
+// service account trusted.
 func setPod(t *testing.T, trusted string) {
 	t.Helper()
 	k := irsatest.New(t, func(o *irsatest.Options) { o.Loopback = true })
@@ -82,7 +82,7 @@ func TestRunPrintsUsageOnlyWhenAsked(t *testing.T) {
 	assert.Empty(t, stdout.String()+stderr.String())
 }
 
-func TestDemoNeedsNoCluster(t *testing.T) {
+func TestDemoRunsWithoutCluster(t *testing.T) {
 	var stdout, stderr bytes.Buffer
 	require.NoError(t, run(t.Context(), []string{"-demo"}, &stdout, &stderr))
 	assert.Contains(t, stdout.String(), `"Version":1`)

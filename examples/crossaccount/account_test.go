@@ -46,7 +46,7 @@ func TestAssumeRoleInPartnerAccount(t *testing.T) {
 	assert.Contains(t, calls[1].Caller, "arn:aws:sts::111122223333:assumed-role/uploader/")
 }
 
-func TestAssumeRoleNeedsExternalID(t *testing.T) {
+func TestAssumeRoleRequiresExternalID(t *testing.T) {
 	k := irsatest.New(t)
 	sa := k.ServiceAccount("shop", "cart")
 	pod := k.Pod(sa, k.Role("uploader", irsatest.Trust(sa)))

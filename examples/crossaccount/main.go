@@ -1,6 +1,6 @@
-// Crossaccount assumes a role in another AWS account with the credentials of the pod's own
-// role, and keeps both sets of credentials fresh. It needs no AWS account: package irsatest
-// provides the OIDC issuer, the token volume and the STS.
+// Crossaccount assumes a role in another AWS account with the credentials of the pod's own role,
+// and keeps both sets of credentials fresh. It does not need an AWS account, because package
+// irsatest provides the OIDC issuer, the token volume and the STS.
 //
 //	go run ./examples/crossaccount
 package main
@@ -24,7 +24,7 @@ import (
 )
 
 func main() {
-	slog.SetDefault(slog.New(slog.DiscardHandler)) // the failures below are intended
+	slog.SetDefault(slog.New(slog.DiscardHandler)) // the failures below are intentional
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second signal ends the program immediately
 	if err := run(ctx, os.Stdout); err != nil {
@@ -33,8 +33,8 @@ func main() {
 	}
 }
 
-// partnersPolicy is the trust policy of the partner's role. The partner gave us the
-// external ID. It prevents our other customers from making us use the partner's role.
+// partnersPolicy is the trust policy of the partner's role. The external ID was provided by the
+// partner. It prevents our other customers from tricking us into using the partner's role.
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/confused-deputy.html
 const partnersPolicy = `{
   "Version": "2012-10-17",
@@ -65,7 +65,7 @@ func run(ctx context.Context, out io.Writer) error {
 		return err
 	}
 
-	// Without the external ID, STS denies access, and the error contains the fix.
+	// Without the external ID, STS denies access, and the error explains how to fix it.
 	withoutID, err := p.AssumeRole(partner.ARN())
 	if err != nil {
 		return err

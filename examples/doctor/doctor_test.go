@@ -20,7 +20,7 @@ import (
 	"github.com/irsakit/irsakit/irsa/irsatest"
 )
 
-// TestMain clears the AWS variables of the machine, so that they do not affect the tests.
+// TestMain clears the machine's AWS variables, so that they do not affect the tests.
 func TestMain(m *testing.M) {
 	for _, variable := range os.Environ() {
 		if name, _, _ := strings.Cut(variable, "="); strings.HasPrefix(name, "AWS_") {
@@ -31,7 +31,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// setPod sets the environment of a pod whose role trusts it.
+// setPod sets the environment of a pod whose role trusts its service account.
 func setPod(t *testing.T) (*irsatest.Cluster, *irsatest.Role) {
 	t.Helper()
 	k := irsatest.New(t, func(o *irsatest.Options) {
@@ -126,7 +126,7 @@ func TestDoctorEvaluatesTrustPolicy(t *testing.T) {
 	assert.Equal(t, 0, code, out)
 	assert.Contains(t, out, "passed   trust-policy       allowed by statement 1\n")
 
-	write("\ufeff" + role.TrustPolicy()) // as PowerShell writes it
+	write("\ufeff" + role.TrustPolicy()) // as written by PowerShell
 	code, out, _ = doctor(t, "-v", "-trust-policy", file)
 	assert.Equal(t, 0, code, out)
 	assert.Contains(t, out, "passed   trust-policy       allowed by statement 1\n")
@@ -166,9 +166,9 @@ func TestDoctorPrintsReportAsJSON(t *testing.T) {
 	assert.Equal(t, 1, failed)
 }
 
-// TestDoctorPrintsLinesOfTerminalWidth checks that no line is longer than a terminal of 80 columns, but
-// for words that are longer themselves.
-func TestDoctorPrintsLinesOfTerminalWidth(t *testing.T) {
+// TestDoctorWrapsLinesAtTerminalWidth checks that lines fit into a terminal of 80 columns, except for
+// longer words.
+func TestDoctorWrapsLinesAtTerminalWidth(t *testing.T) {
 	for _, args := range [][]string{nil, {"-v"}} {
 		code, out, _ := doctor(t, args...) // without IRSA
 		assert.Equal(t, 1, code)
@@ -199,7 +199,7 @@ func TestREADMEShowsOutput(t *testing.T) {
 	require.NoError(t, os.WriteFile(file, []byte(policy), 0o600))
 	_, out, _ := doctor(t, "-trust-policy", file)
 
-	// Replace the parts that differ between runs.
+	// Replace the parts that vary between runs.
 	for _, c := range [][2]string{
 		{`/\S*/(cart-\w+-\w+)/`, "/var/run/secrets/"},
 		{`cart-\w{10}-\w{5}`, "cart-7d9c4b5f6d-x2x7k"},

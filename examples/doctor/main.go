@@ -1,6 +1,6 @@
-// Doctor finds out why a pod cannot obtain AWS credentials through IAM Roles for Service
-// Accounts. It checks each step from the pod's environment to the credentials, and
-// recommends a fix for each step that fails. See README.md.
+// Doctor finds out why a pod cannot obtain AWS credentials through IAM Roles for Service Accounts. It
+// checks each step from the pod's environment to the credentials, and recommends a fix for each
+// failed step. See README.md.
 package main
 
 import (
@@ -24,7 +24,7 @@ import (
 const (
 	exitOK     = 0
 	exitFailed = 1 // a check failed
-	exitUsage  = 2 // nothing was examined
+	exitUsage  = 2 // nothing was checked
 )
 
 func main() {
@@ -33,7 +33,7 @@ func main() {
 	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
 }
 
-// run examines the environment of the process and returns the exit code.
+// run checks the process's environment and returns the exit code.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	flags := flag.NewFlagSet("doctor", flag.ContinueOnError)
 	flags.SetOutput(stderr)
@@ -73,8 +73,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	return exitOK
 }
 
-// readPolicy reads the file at path, or stdin if path is "-", until ctx is done: both can be a pipe that stays
-// open.
+// readPolicy reads the file at path, or stdin if path is "-". It stops when ctx is done, because both
+// can be a pipe that remains open.
 func readPolicy(ctx context.Context, path string, stdin io.Reader) ([]byte, error) {
 	if path == "" {
 		return nil, nil
@@ -94,7 +94,7 @@ func readPolicy(ctx context.Context, path string, stdin io.Reader) ([]byte, erro
 	}
 }
 
-// maxPolicy is the maximum size of the file. IAM limits trust policies to 8 KiB without white space.
+// maxPolicy limits the size of the file. IAM limits trust policies to 8 KiB, excluding white space.
 const maxPolicy = 64 << 10
 
 func readFile(path string, stdin io.Reader) ([]byte, error) {
@@ -107,7 +107,7 @@ func readFile(path string, stdin io.Reader) ([]byte, error) {
 		stdin = file
 	}
 	text, err := io.ReadAll(io.LimitReader(stdin, maxPolicy+1))
-	text = bytes.TrimPrefix(text, []byte("\ufeff")) // PowerShell adds it
+	text = bytes.TrimPrefix(text, []byte("\ufeff")) // added by PowerShell
 	switch {
 	case err != nil:
 		return nil, err
@@ -147,7 +147,7 @@ func printReport(w io.Writer, report *irsa.Report, asJSON, verbose bool) error {
 	return err
 }
 
-// terminalOf returns w if it is a terminal, and not a file or a pipe. Otherwise it returns nil.
+// terminalOf returns w if it is a terminal rather than a file or pipe, or nil otherwise.
 func terminalOf(w io.Writer) *os.File {
 	file, ok := w.(*os.File)
 	if !ok {

@@ -8,7 +8,7 @@ import (
 	"unsafe"
 )
 
-// columns returns the width of a terminal, or unknown if it has none.
+// columns returns the width of a terminal, or unknown if it cannot be determined.
 func columns(terminal *os.File, unknown int) int {
 	var size struct{ rows, columns, x, y uint16 }
 	//nolint:gosec // the only way to ask the kernel without another module

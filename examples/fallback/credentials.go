@@ -12,15 +12,15 @@ import (
 	"github.com/irsakit/irsakit/irsa"
 )
 
-// loadConfig returns a configuration with the credentials that the environment offers, and what must
-// be closed when they are not needed any more:
+// loadConfig returns a configuration with the credentials available in the environment, and a Closer
+// to call when they are no longer needed:
 //
-//   - IRSA, where the webhook has injected its variables
-//   - the SDK's default credentials elsewhere: EKS Pod Identity, where the pod's service account
-//     has an association, or for example the user's profile on a laptop
+//   - IRSA if the webhook has injected its variables
+//   - otherwise, the SDK's default credentials: EKS Pod Identity if the pod's service account has an
+//     association, or for example the user's profile on a laptop
 //
-// If IRSA is injected but broken, it returns the error. Falling back would silently use the
-// permissions of another role, such as the node's.
+// If IRSA is injected but broken, loadConfig returns the error, because falling back would silently
+// use the permissions of another role, such as the node's.
 func loadConfig(ctx context.Context) (aws.Config, io.Closer, error) {
 	p, err := irsa.New()
 	if err == nil {

@@ -14,7 +14,7 @@ import (
 	"github.com/irsakit/irsakit/irsa/irsatest"
 )
 
-// demo prints the source of the credentials in each kind of environment.
+// demo prints the credential source in each kind of environment.
 func demo(ctx context.Context, out io.Writer) error {
 	kit, err := irsatest.Start()
 	if err != nil {
@@ -50,7 +50,7 @@ func demo(ctx context.Context, out io.Writer) error {
 	return nil
 }
 
-// show prints the source of the credentials, or the error, in an environment with the variables.
+// show prints the credential source, or the error, in an environment with the given variables.
 func show(ctx context.Context, out io.Writer, name string, variables []string) error {
 	for _, variable := range os.Environ() {
 		if key, _, _ := strings.Cut(variable, "="); strings.HasPrefix(key, "AWS_") {
@@ -79,7 +79,7 @@ func show(ctx context.Context, out io.Writer, name string, variables []string) e
 	return nil
 }
 
-// serveAgent responds like the Pod Identity agent.
+// serveAgent responds like the EKS Pod Identity agent.
 func serveAgent(w http.ResponseWriter, r *http.Request) {
 	if r.Header.Get("Authorization") != "pod-identity-token" {
 		http.Error(w, `{"code":"AccessDenied","message":"wrong token"}`, http.StatusForbidden)

@@ -19,7 +19,7 @@ import (
 	"github.com/irsakit/irsakit/irsa/irsatest"
 )
 
-// setEnvironment sets the variables, and no other one of the SDK.
+// setEnvironment sets the given variables, and unsets all other SDK variables.
 func setEnvironment(t *testing.T, variables ...string) {
 	t.Helper()
 	for _, variable := range os.Environ() {
@@ -46,7 +46,7 @@ func newPod(t *testing.T) *irsatest.Pod {
 	return kit.Pod(sa, kit.Role("cart", irsatest.Trust(sa)))
 }
 
-// podIdentityVariables returns the variables that EKS Pod Identity injects, for an agent on loopback.
+// podIdentityVariables returns the variables injected by EKS Pod Identity, for an agent on loopback.
 func podIdentityVariables(t *testing.T) []string {
 	t.Helper()
 	agent := httptest.NewServer(http.HandlerFunc(serveAgent))
@@ -56,7 +56,7 @@ func podIdentityVariables(t *testing.T) []string {
 	return []string{"AWS_CONTAINER_CREDENTIALS_FULL_URI=" + agent.URL, "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE=" + token, "AWS_REGION=us-west-2"}
 }
 
-func TestLoadConfigUsesWhatIsInjected(t *testing.T) {
+func TestLoadConfigUsesInjectedCredentials(t *testing.T) {
 	keys := []string{"AWS_ACCESS_KEY_ID=AKIAEXAMPLE", "AWS_SECRET_ACCESS_KEY=example", "AWS_REGION=us-west-2"}
 	for name, c := range map[string]struct {
 		variables []string
@@ -83,7 +83,7 @@ func TestLoadConfigUsesWhatIsInjected(t *testing.T) {
 	}
 }
 
-func TestLoadConfigReturnsErrorOfBrokenIRSA(t *testing.T) {
+func TestLoadConfigReturnsIRSAError(t *testing.T) {
 	keys := []string{"AWS_ACCESS_KEY_ID=AKIAEXAMPLE", "AWS_SECRET_ACCESS_KEY=example", "AWS_REGION=us-west-2"}
 	for name, variables := range map[string][]string{
 		"no token file": {"AWS_ROLE_ARN=arn:aws:iam::111122223333:role/cart"},
@@ -99,7 +99,7 @@ func TestLoadConfigReturnsErrorOfBrokenIRSA(t *testing.T) {
 	}
 }
 
-// If the role denies access, each request fails. The program does not use other credentials.
+// If access to the role is denied, every request fails. The program does not use other credentials.
 func TestLoadConfigDoesNotFallBackLater(t *testing.T) {
 	kit, err := irsatest.Start()
 	require.NoError(t, err)
@@ -113,7 +113,7 @@ func TestLoadConfigDoesNotFallBackLater(t *testing.T) {
 	assert.ErrorIs(t, err, irsa.ErrAccessDenied)
 }
 
-func TestDemoPrintsOutputOfREADME(t *testing.T) {
+func TestDemoPrintsREADMEOutput(t *testing.T) {
 	setEnvironment(t)
 	var out bytes.Buffer
 	require.NoError(t, demo(t.Context(), &out))

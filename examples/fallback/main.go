@@ -1,7 +1,7 @@
-// Fallback prints which credentials a program gets: those of IRSA in a pod where the webhook has
-// injected its variables, those of EKS Pod Identity in a pod with an association, and the SDK's
-// default credentials elsewhere. With -demo it shows all cases with the test kit and a fake Pod
-// Identity agent, and needs no AWS account.
+// Fallback prints which credentials a program uses: IRSA in a pod with the webhook's variables, EKS
+// Pod Identity in a pod with an association, and the SDK's default credentials elsewhere. With
+// -demo, it shows all cases using the test kit and a fake Pod Identity agent, without an AWS
+// account.
 //
 //	go -C examples/fallback run . -demo
 package main

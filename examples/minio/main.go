@@ -1,10 +1,10 @@
 // Minio uploads objects with minio-go and the credentials of a pod. It runs against the test kit
-// and an S3 in memory, and needs no AWS account. The STS fails beyond the expiry of the credentials:
-// requests then fail too, but none is sent without a signature.
+// and an in-memory S3, without an AWS account. The STS outage lasts beyond the expiry of the
+// credentials. Requests then fail too, but are never sent unsigned.
 //
 //	go -C examples/minio run .
 //
-// With the address of a server and a bucket as arguments, it uses them with the credentials of the
+// Given the address of a server and a bucket as arguments, it uses them with the credentials of the
 // pod in which it runs, until it is interrupted.
 package main
 

@@ -62,9 +62,9 @@ func (w *world) upload(ctx context.Context) error {
 	return err
 }
 
-func TestClientSendsNoUnsignedRequest(t *testing.T) {
+func TestClientNeverSendsUnsignedRequest(t *testing.T) {
 	for name, c := range map[string]struct {
-		at     map[int]func(*world) // by minute
+		at     map[int]func(*world) // keyed by minute
 		failed func(minute int) bool
 	}{
 		"token rotations": {
@@ -100,7 +100,7 @@ func TestClientSendsNoUnsignedRequest(t *testing.T) {
 	}
 }
 
-// A chain of minio-go ignores the error and sends the request without a signature.
+// A minio-go chain ignores the error and sends the request unsigned.
 func TestChainCredentialsSendUnsignedRequest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
@@ -116,7 +116,7 @@ func TestChainCredentialsSendUnsignedRequest(t *testing.T) {
 	})
 }
 
-func TestCredentialsAreThoseOfTheProvider(t *testing.T) {
+func TestCredentialsMatchProvider(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
 		creds := newCredentials(w.irsa)
@@ -168,7 +168,7 @@ func TestRepeatPrintsResultEverySecond(t *testing.T) {
 	})
 }
 
-func TestRunPrintsOutputOfREADME(t *testing.T) {
+func TestRunPrintsREADMEOutput(t *testing.T) {
 	var out bytes.Buffer
 	require.NoError(t, run(t.Context(), &out), out.String())
 	assert.Regexp(t, `(?s)first upload +ok\n.*rotation +ok\n.*valid +ok\n.*expired +irsa: .*\n.*again +ok\n\nS3 received 4 signed and 0 unsigned requests\.`, out.String())

@@ -12,7 +12,7 @@ import (
 	"github.com/irsakit/irsakit/irsa"
 )
 
-// runInPod uses a bucket with the credentials of the pod, until ctx is done.
+// runInPod uses a bucket with the pod's credentials until ctx is done.
 func runInPod(ctx context.Context, out io.Writer, endpoint, bucket string) error {
 	p, err := irsa.New()
 	if err != nil {
@@ -27,7 +27,7 @@ func runInPod(ctx context.Context, out io.Writer, endpoint, bucket string) error
 	return nil
 }
 
-// repeat uploads and downloads an object every second until ctx is done, and prints the results.
+// repeat uploads and downloads an object every second and prints the results, until ctx is done.
 func repeat(ctx context.Context, out io.Writer, client *minio.Client, bucket string) {
 	ticker := time.NewTicker(time.Second)
 	defer ticker.Stop()

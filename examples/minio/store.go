@@ -10,13 +10,13 @@ import (
 	"github.com/irsakit/irsakit/irsa/irsatest"
 )
 
-// store is an S3 in memory. It serves only requests that are signed with credentials of the STS.
+// store is an in-memory S3. It serves only requests signed with credentials from the STS.
 type store struct {
 	sts              *irsatest.STS
 	signed, unsigned atomic.Int64 // numbers of requests
 
 	mu      sync.Mutex
-	objects map[string][]byte // by path
+	objects map[string][]byte // keyed by path
 }
 
 func (s *store) ServeHTTP(w http.ResponseWriter, r *http.Request) {

@@ -43,7 +43,7 @@ func readAlerts(t *testing.T) []rule {
 	require.Len(t, parsed.Groups[0].Rules, 4)
 	for _, rule := range parsed.Groups[0].Rules {
 		if rule.For != "" {
-			_, err := time.ParseDuration(rule.For) // a format that both Prometheus and Go accept
+			_, err := time.ParseDuration(rule.For) // a format accepted by both Prometheus and Go
 			require.NoError(t, err)
 		}
 	}
@@ -59,7 +59,7 @@ func TestAlertsUseExistingMetrics(t *testing.T) {
 	registry.MustRegister(metrics)
 	families, err := registry.Gather()
 	require.NoError(t, err)
-	labels := map[string]map[string]bool{} // by metric
+	labels := map[string]map[string]bool{} // keyed by metric
 	for _, family := range families {
 		labels[family.GetName()] = map[string]bool{"__name__": true}
 		for _, m := range family.GetMetric() {

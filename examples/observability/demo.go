@@ -13,7 +13,7 @@ import (
 	"github.com/irsakit/irsakit/irsa/irsatest"
 )
 
-// demo is the demonstration that the program prints.
+// demo is the demonstration printed by the program.
 type demo struct {
 	kit       *irsatest.Cluster
 	pod       *irsatest.Pod
@@ -48,7 +48,7 @@ func (d *demo) firstRefresh(ctx context.Context) error {
 func (d *demo) outage(ctx context.Context) error {
 	d.printHeading("STS throttles; meanwhile the kubelet writes a new token")
 	d.kit.STS.Fail(irsatest.Throttling, -1)
-	if err := d.provider.Refresh(ctx); !errors.Is(err, irsa.ErrThrottled) { // without waiting for the scheduled refresh
+	if err := d.provider.Refresh(ctx); !errors.Is(err, irsa.ErrThrottled) { // instead of waiting for the scheduled refresh
 		return fmt.Errorf("the refresh was not throttled: %w", err)
 	}
 	before := d.provider.Status().TokenExpiry
@@ -95,7 +95,7 @@ func (d *demo) probe(ctx context.Context) error {
 	return nil
 }
 
-// get returns the body at path. A status other than 200 is an error.
+// get returns the body at path. Any status other than 200 is an error.
 func (d *demo) get(ctx context.Context, path string) (string, error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, d.url+path, nil)
 	if err != nil {
@@ -115,7 +115,7 @@ func (d *demo) get(ctx context.Context, path string) (string, error) {
 
 func (d *demo) printHeading(text string) { fmt.Fprintf(d.out, "\n# %s\n", text) }
 
-// waitFor waits up to 30 s until condition reports true.
+// waitFor waits up to 30 s until condition returns true.
 func (d *demo) waitFor(ctx context.Context, what string, condition func() bool) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, 30*time.Second, errors.New("timed out after 30s"))
 	defer cancel()

@@ -1,7 +1,6 @@
-// Observability shows how to monitor a pod's credentials: with Prometheus metrics and alert
-// rules, probes, a JSON log, and OpenTelemetry traces and metrics of each STS request. It
-// needs no AWS account: package irsatest provides the OIDC issuer, the token volume and the
-// STS.
+// Observability shows how to monitor a pod's credentials with Prometheus metrics and alert rules,
+// probes, a JSON log, and OpenTelemetry traces and metrics of each STS request. It does not need an
+// AWS account, because package irsatest provides the OIDC issuer, the token volume and the STS.
 //
 //	go -C examples/observability run .
 package main
@@ -49,11 +48,11 @@ func run(ctx context.Context, out io.Writer, listen string, serve bool) (err err
 		return err
 	}
 	defer kit.Close()
-	kit.STS.SetLifetime(10 * time.Second) // to refresh within seconds
+	kit.STS.SetLifetime(10 * time.Second) // causes a refresh within seconds
 	cart := kit.ServiceAccount("shop", "cart")
 	pod := kit.Pod(cart, kit.Role("s3-writer", irsatest.Trust(cart)))
 
-	// An application does the same, except that a pod needs no pod.Options.
+	// An application does the same, but does not need pod.Options in a pod.
 	metrics, telemetry := irsametrics.New(), newTelemetry()
 	defer func() { err = errors.Join(err, telemetry.shutdown(context.WithoutCancel(ctx))) }()
 	p, err := irsa.New(pod.Options, telemetry.options, func(o *irsa.Options) {
@@ -80,8 +79,8 @@ func run(ctx context.Context, out io.Writer, listen string, serve bool) (err err
 	return nil
 }
 
-// The limits of the server. A scrape reads the Status of each Provider, which takes no
-// locks, but the text takes time and memory.
+// Limits of the server. A scrape reads the Status of each Provider without taking locks, but
+// formatting it takes time and memory.
 const (
 	maxConnections  = 256
 	maxScrapes      = 4
@@ -89,19 +88,19 @@ const (
 	shutdownTimeout = 5 * time.Second
 )
 
-// handler returns a handler for the metrics and the probes.
+// handler returns a handler for metrics and probes.
 func handler(p *irsa.Provider, metrics *irsametrics.Metrics) http.Handler {
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(metrics)
 	mux := http.NewServeMux()
 	scrape := bounded.Queue(promhttp.HandlerFor(registry, promhttp.HandlerOpts{Registry: registry}), maxScrapes)
-	mux.Handle("GET /metrics", http.TimeoutHandler(scrape, scrapeTimeout, "too many scrapes")) // writes after the scrape
+	mux.Handle("GET /metrics", http.TimeoutHandler(scrape, scrapeTimeout, "too many scrapes")) // writes only after the scrape
 	mux.HandleFunc("GET /healthz", probes.Live)
 	mux.HandleFunc("GET /readyz", probes.Ready(p))
 	return bounded.RejectBodies(mux)
 }
 
-// start serves h at address. The returned function shuts the server down: it waits up to
+// start serves h at address. The returned function shuts down the server. It waits up to
 // shutdownTimeout for requests in progress, and until the server has stopped.
 func start(ctx context.Context, address string, h http.Handler) (url string, shutdown func() error, err error) {
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)

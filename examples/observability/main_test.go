@@ -16,7 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestMain clears the AWS variables of the machine, so that they do not affect the tests.
+// TestMain clears the machine's AWS variables, so that they do not affect the tests.
 func TestMain(m *testing.M) {
 	for _, variable := range os.Environ() {
 		if name, _, _ := strings.Cut(variable, "="); strings.HasPrefix(name, "AWS_") {
@@ -54,8 +54,8 @@ func TestRunPrintsREADMEOutputAndServesUntilInterrupted(t *testing.T) {
 	require.Error(t, err)
 }
 
-// outline returns the lines that are the same in each run: the headings, the responses of
-// the probes, and the names of series, spans and instruments.
+// outline returns the lines that are the same in every run: headings, probe responses, and the names
+// of series, spans and instruments.
 func outline(text string) []string {
 	var lines []string
 	for line := range strings.Lines(text) {
@@ -71,7 +71,7 @@ func outline(text string) []string {
 	return lines
 }
 
-// syncBuffer is a buffer that the program and its log write to concurrently.
+// syncBuffer is a buffer to which the program and its log can write concurrently.
 type syncBuffer struct {
 	mu   sync.Mutex
 	text bytes.Buffer

@@ -53,8 +53,8 @@ func TestReadyReportsWhetherCredentialsAreServed(t *testing.T) {
 	})
 }
 
-// A pod that is not ready has no callers. Without callers, a Provider that has no valid
-// credentials makes no attempts.
+// A pod that is not ready has no callers. Without callers, a Provider without valid credentials does
+// not make attempts.
 func TestReadyRetrievesCredentialsWithoutCallers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k, pod := newPod(t)
@@ -85,7 +85,7 @@ func TestReadyDoesNotWaitForHangingSTS(t *testing.T) {
 	})
 }
 
-func TestReadyBoundsRequestsThatWait(t *testing.T) {
+func TestReadyLimitsWaitingRequests(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k, pod := newPod(t)
 		p, metrics := newObserved(t, pod)
@@ -107,7 +107,7 @@ func TestReadyBoundsRequestsThatWait(t *testing.T) {
 	})
 }
 
-// newPod returns a cluster in memory, with a pod whose role trusts it.
+// newPod returns an in-memory cluster with a pod whose role trusts its service account.
 func newPod(t *testing.T) (*irsatest.Cluster, *irsatest.Pod) {
 	t.Helper()
 	k := irsatest.New(t)

@@ -15,7 +15,7 @@ import (
 	"go.uber.org/goleak"
 )
 
-// patience is how long the tests wait for what should happen at once.
+// patience is how long the tests wait for something that should happen immediately.
 const patience = time.Minute
 
 func TestStartServesWhileOtherClientsAreSilent(t *testing.T) {
@@ -31,7 +31,7 @@ func TestStartServesWhileOtherClientsAreSilent(t *testing.T) {
 			c, err := net.Dial("tcp", address)
 			require.NoError(t, err)
 			defer func() { _ = c.Close() }()
-			_, _ = io.WriteString(c, text) // the server may have closed it already
+			_, _ = io.WriteString(c, text) // the server may already have closed it
 		}
 		client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: patience}
 		for _, path := range []string{"/healthz", "/readyz", "/metrics"} {

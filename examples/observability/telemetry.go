@@ -19,9 +19,8 @@ import (
 	"github.com/irsakit/irsakit/irsa"
 )
 
-// telemetry collects OpenTelemetry traces and metrics of each exchange with STS. It only
-// counts them. A program in a cluster uses exporters such as otlptracegrpc and
-// otlpmetricgrpc instead.
+// telemetry collects OpenTelemetry traces and metrics for each exchange with STS, and only counts
+// them. In a cluster, use exporters such as otlptracegrpc and otlpmetricgrpc instead.
 type telemetry struct {
 	traces *sdktrace.TracerProvider
 	meters *sdkmetric.MeterProvider
@@ -31,8 +30,8 @@ type telemetry struct {
 
 func newTelemetry() *telemetry {
 	t := &telemetry{spans: &spans{}, reader: sdkmetric.NewManualReader()}
-	// A syncer loses no spans at the end of this short program, but is called during the
-	// exchange. Pass the exporter of a real program to WithBatcher.
+	// A syncer does not lose spans at the end of this short program, but it is called during the
+	// exchange. In a real program, pass the exporter to WithBatcher.
 	t.traces = sdktrace.NewTracerProvider(sdktrace.WithSyncer(t.spans))
 	t.meters = sdkmetric.NewMeterProvider(sdkmetric.WithReader(t.reader))
 	return t
@@ -48,7 +47,7 @@ func (t *telemetry) shutdown(ctx context.Context) error {
 	return errors.Join(t.traces.Shutdown(ctx), t.meters.Shutdown(ctx))
 }
 
-// print prints the counted spans and the names of the instruments.
+// print prints the span counts and instrument names.
 func (t *telemetry) print(ctx context.Context, out io.Writer) error {
 	t.spans.print(out)
 	var all metricdata.ResourceMetrics

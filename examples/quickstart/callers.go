@@ -14,13 +14,13 @@ import (
 
 const (
 	numCallers = 10
-	interval   = 10 * time.Millisecond // between the requests of one caller
-	deadline   = time.Second           // a request without credentials fails after this time
+	interval   = 10 * time.Millisecond // between a caller's requests
+	deadline   = time.Second           // a request without credentials fails after this long
 	longWait   = 50 * time.Millisecond
 )
 
-// callers are the callers in one pod. They need credentials for every request, as the clients of
-// a busy service do.
+// callers are the callers in one pod. Like the clients of a busy service, they need credentials for
+// every request.
 type callers struct {
 	name        string
 	pod         *irsatest.Pod
@@ -72,7 +72,7 @@ func (c *callers) runCaller(ctx context.Context, i int) {
 	}
 }
 
-// record adds a request of caller i to the stats.
+// record adds a request by caller i to the stats.
 func (c *callers) record(i int, took time.Duration, key string, ok bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -88,7 +88,8 @@ func (c *callers) record(i int, took time.Duration, key string, ok bool) {
 	}
 }
 
-// observed returns the stats since the last call of take, and the access key if all have the same.
+// observed returns the stats since the last call of take, and the access key if all callers have the
+// same one.
 func (c *callers) observed() (step stats, key string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -98,7 +99,7 @@ func (c *callers) observed() (step stats, key string) {
 	return c.step, c.keys[0]
 }
 
-// take returns the stats since its last call, and adds them to the total.
+// take returns the stats since its last call and adds them to the total.
 func (c *callers) take() stats {
 	c.mu.Lock()
 	defer c.mu.Unlock()

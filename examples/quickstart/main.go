@@ -1,7 +1,7 @@
 // Quickstart runs irsakit and the provider of aws-sdk-go-v2 side by side, in less than twenty
-// seconds. Two pods obtain credentials from the same STS: first credentials, a refresh, a rotated
-// token, an STS outage and the recovery. A table compares what the callers in the pods observed.
-// Package irsatest provides the tokens and the STS, on the loopback interface.
+// seconds. Two pods obtain credentials from the same STS, from the first credentials through a
+// refresh, a token rotation and an STS outage to the recovery. A table compares what callers in the
+// pods observed. Package irsatest provides the tokens and the STS on the loopback interface.
 //
 //	go run ./examples/quickstart
 package main
@@ -32,7 +32,7 @@ func main() {
 	os.Exit(exitCode(os.Stderr, run(ctx, os.Stdout)))
 }
 
-// exitCode prints err, if any, and returns the exit code of the program.
+// exitCode prints err if it is not nil, and returns the program's exit code.
 func exitCode(stderr io.Writer, err error) int {
 	if err == nil {
 		return 0
@@ -47,9 +47,9 @@ func exitCode(stderr io.Writer, err error) int {
 
 func run(ctx context.Context, out io.Writer) (err error) {
 	screen := &screen{start: time.Now(), out: out}
-	slog.SetDefault(slog.New(screen)) // the library logs to the default logger
+	slog.SetDefault(slog.New(screen)) // the library uses the default logger
 
-	// The part of EKS and AWS: a service account, two roles that trust it, and two pods.
+	// The EKS and AWS side: a service account, two roles that trust it, and two pods.
 	kit, err := irsatest.Start()
 	if err != nil {
 		return err
@@ -58,13 +58,13 @@ func run(ctx context.Context, out io.Writer) (err error) {
 	ours, theirs := newPods(kit)
 	setEnvironment(ours)
 
-	// The part of the application in the first pod. It needs nothing else.
+	// The application side, in the first pod. This is all it needs.
 	p, err := irsa.New()
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, p.Close()) }()
-	cfg := p.AWSConfig() // for s3.NewFromConfig(cfg), or any other service's client
+	cfg := p.AWSConfig() // for s3.NewFromConfig(cfg), or any other service client
 
 	sdk := newSDKProvider(theirs, sts.Options{BaseEndpoint: aws.String(kit.STS.Endpoint())})
 	return (&demo{kit: kit, screen: screen, provider: p,
@@ -73,22 +73,23 @@ func run(ctx context.Context, out io.Writer) (err error) {
 	}).run(ctx)
 }
 
-// newPods returns two pods of a service account. Their roles tell their STS calls apart.
+// newPods returns two pods of a service account. Each has its own role, to tell their STS calls
+// apart.
 func newPods(kit *irsatest.Cluster) (ours, theirs *irsatest.Pod) {
 	cart := kit.ServiceAccount("shop", "cart")
 	return kit.Pod(cart, kit.Role("cart-irsakit", irsatest.Trust(cart))),
 		kit.Pod(cart, kit.Role("cart-sdk", irsatest.Trust(cart)))
 }
 
-// newSDKProvider returns the credentials that config.LoadDefaultConfig of the SDK sets up in a
-// pod: the web identity provider in a cache, both with their default options.
+// newSDKProvider returns the credentials that the SDK's config.LoadDefaultConfig sets up in a pod,
+// which is the web identity provider in a cache, both with default options.
 func newSDKProvider(pod *irsatest.Pod, o sts.Options) aws.CredentialsProvider {
 	o.Region = pod.Region()
 	token := stscreds.IdentityTokenFile(pod.TokenFile())
 	return aws.NewCredentialsCache(stscreds.NewWebIdentityRoleProvider(sts.New(o), pod.RoleARN(), token))
 }
 
-// setEnvironment sets the variables that the EKS webhook sets in a pod. It first unsets the
+// setEnvironment sets the variables that the EKS webhook sets in a pod, after unsetting the
 // developer's own AWS variables. Neither can fail for these names.
 func setEnvironment(pod *irsatest.Pod) {
 	for _, variable := range os.Environ() {

@@ -24,7 +24,7 @@ import (
 	"github.com/irsakit/irsakit/irsa/irsatest"
 )
 
-func TestDemoPrintsScreenOfREADME(t *testing.T) {
+func TestDemoPrintsREADMEScreen(t *testing.T) {
 	t.Parallel()
 	readme, err := os.ReadFile("README.md")
 	require.NoError(t, err)
@@ -50,7 +50,7 @@ func TestDemoPrintsScreenOfREADME(t *testing.T) {
 	})
 }
 
-// withoutMeasurements returns a screen without measured values. The introduction has none.
+// withoutMeasurements returns a screen without measured values. The introduction contains none.
 func withoutMeasurements(screen string) string {
 	introduction, steps, _ := strings.Cut(screen, "\n1. ")
 	for _, p := range [][2]string{
@@ -65,7 +65,7 @@ func withoutMeasurements(screen string) string {
 	return introduction + steps
 }
 
-// assertPlainLines asserts that no line is wider than 60 columns, and that there are no control
+// assertPlainLines checks that lines are at most 60 columns wide and do not contain control
 // characters.
 func assertPlainLines(t *testing.T, text string) {
 	t.Helper()
@@ -76,8 +76,8 @@ func assertPlainLines(t *testing.T, text string) {
 	assert.Equal(t, -1, strings.IndexFunc(text, func(r rune) bool { return r != '\n' && unicode.IsControl(r) }), "%q", text)
 }
 
-// assertNoSecretOrAdvice asserts that text contains no token, whole access key ID, session token,
-// secret access key, advice or link.
+// assertNoSecretOrAdvice checks that text does not contain a token, complete access key ID, session
+// token, secret access key, advice or link.
 func assertNoSecretOrAdvice(t *testing.T, text string) {
 	t.Helper()
 	for _, pattern := range []string{`eyJ`, `ASIA\w`, `IQoJ`, `[A-Za-z0-9+/]{40}`, `https?:`, `(?i)check the|; see`} {
@@ -85,7 +85,7 @@ func assertNoSecretOrAdvice(t *testing.T, text string) {
 	}
 }
 
-// output records what was written. If interrupt is set, it is called when the text at is written.
+// output records what was written. If set, interrupt is called when the text at is written.
 type output struct {
 	mu        sync.Mutex
 	text      bytes.Buffer
@@ -108,7 +108,7 @@ func (o *output) String() string {
 	return o.text.String()
 }
 
-// newTestDemo returns a demo in memory, and its output.
+// newTestDemo returns an in-memory demo and its output.
 func newTestDemo(t *testing.T, optFns ...func(*irsa.Options)) (*demo, *output) {
 	t.Helper()
 	kit, out := irsatest.New(t), &output{}
@@ -119,7 +119,7 @@ func newTestDemo(t *testing.T, optFns ...func(*irsa.Options)) (*demo, *output) {
 	require.NoError(t, err)
 	t.Cleanup(func() {
 		assert.NoError(t, p.Close())
-		time.Sleep(10 * time.Second) // the SDK's retries end after at most seven seconds
+		time.Sleep(10 * time.Second) // the SDK's retries take at most seven seconds
 	})
 	return &demo{kit: kit, screen: screen, provider: p,
 		ours:   &callers{name: "irsakit", pod: ours, credentials: p},
@@ -159,7 +159,7 @@ func restoreEnvironment(t *testing.T) {
 	ours, _ := newPods(irsatest.New(t))
 	for _, variable := range append(ours.Environ(), os.Environ()...) {
 		if name, _, _ := strings.Cut(variable, "="); strings.HasPrefix(name, "AWS_") {
-			t.Setenv(name, os.Getenv(name)) // also restores that it is unset
+			t.Setenv(name, os.Getenv(name)) // also restores unset variables
 		}
 	}
 }
@@ -183,7 +183,7 @@ func TestRunStopsWithContext(t *testing.T) {
 	files, err := os.ReadDir(dir)
 	require.NoError(t, err)
 	assert.Empty(t, files)
-	assert.Eventually(t, func() bool { return runtime.NumGoroutine() <= goroutines+1 }, // 1 for the goroutine of Eventually
+	assert.Eventually(t, func() bool { return runtime.NumGoroutine() <= goroutines+1 }, // plus 1 for the goroutine of Eventually
 		time.Minute, 10*time.Millisecond, "goroutines leaked")
 }
 
@@ -196,7 +196,7 @@ func TestExitCode(t *testing.T) {
 	assert.Equal(t, "quickstart: refresh: not seen\n", stderr.String())
 }
 
-func TestDemoCountsFailuresOfIrsakit(t *testing.T) {
+func TestDemoCountsIrsakitFailures(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		d, out := newTestDemo(t)

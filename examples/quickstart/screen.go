@@ -14,8 +14,8 @@ import (
 	"github.com/irsakit/irsakit/irsa"
 )
 
-// screen prints a timeline. No line is wider than 60 columns, so the output is the same on all
-// terminals and in a file. The screen is also a slog.Handler, which prints the log of irsakit.
+// screen prints a timeline. Lines are at most 60 columns wide, so that the output is the same on any
+// terminal and in a file. It is also a slog.Handler that prints irsakit's log.
 type screen struct {
 	start time.Time
 	logs  atomic.Int32 // number of log records
@@ -24,7 +24,7 @@ type screen struct {
 	out io.Writer
 }
 
-// entry prints what happened in a pod, with the time, and details below it.
+// entry prints the time and an event in a pod, with details below.
 func (s *screen) entry(pod, text string, details ...string) {
 	text = fmt.Sprintf("%6.1fs  %-7s %s", time.Since(s.start).Seconds(), pod, text)
 	s.print(strings.Join(append([]string{text}, details...), "\n"+strings.Repeat(" ", 17)))
@@ -37,11 +37,11 @@ func (s *screen) print(lines ...string) {
 }
 
 func (s *screen) Enabled(_ context.Context, level slog.Level) bool { return level >= slog.LevelInfo }
-func (s *screen) WithAttrs([]slog.Attr) slog.Handler               { return s } // the role; there is only one
+func (s *screen) WithAttrs([]slog.Attr) slog.Handler               { return s } // the role, of which there is only one
 func (s *screen) WithGroup(string) slog.Handler                    { return s } // not used by the library
 
-// Handle prints the message, and the attributes below it. Of an error it prints the code of
-// STS, or the kind: the advice is about a real STS, not about a simulated outage.
+// Handle prints the message, with the attributes below it. For an error, it prints STS's code or the
+// kind, because the advice is meant for a real STS rather than a simulated outage.
 func (s *screen) Handle(_ context.Context, r slog.Record) error {
 	var details []string
 	r.Attrs(func(a slog.Attr) bool {
@@ -59,7 +59,7 @@ func (s *screen) Handle(_ context.Context, r slog.Record) error {
 	return nil
 }
 
-// introduction returns what the program does, and its conditions.
+// introduction describes the program and its conditions.
 func introduction() string {
 	return fmt.Sprintf(`irsakit provides AWS credentials to applications in
 Kubernetes pods. Here it runs in one pod, and the provider
@@ -77,7 +77,7 @@ All of it runs in this process; no AWS account is used.
 		numCallers, interval, deadline, longWait, firstLifetime, lifetime, latency)
 }
 
-// table returns what the callers in both pods observed.
+// table returns what callers in both pods observed.
 func (d *demo) table() string {
 	ours, theirs := d.ours.total, d.theirs.total
 	row := func(name string, theirs, ours any) string {
@@ -95,7 +95,7 @@ func (d *demo) table() string {
 		"of irsakit expired; a longer one reaches its callers, too."
 }
 
-// rounded returns d as text with two or three digits.
+// rounded formats d with two or three digits.
 func rounded(d time.Duration) string {
 	unit := 10 * time.Microsecond
 	if d >= time.Second {

@@ -15,8 +15,8 @@ import (
 const (
 	latency       = 100 * time.Millisecond  // of STS
 	firstLifetime = 2500 * time.Millisecond // lifetime of the first credentials; at least 15 minutes in AWS
-	lifetime      = 6500 * time.Millisecond // lifetime of all others
-	timeout       = 10 * time.Second        // limit of each wait for an expected result
+	lifetime      = 6500 * time.Millisecond // lifetime of all later credentials
+	timeout       = 10 * time.Second        // limit for each expected result
 )
 
 // demo runs the steps of the demonstration.
@@ -30,7 +30,8 @@ type demo struct {
 	remaining time.Duration // remaining lifetime of irsakit's credentials at its end
 }
 
-// steps are the steps in order. Each causes an event, waits for the expected result and prints it.
+// steps are the steps in order. Each step causes an event, waits for the expected result and prints
+// it.
 var steps = []struct {
 	title string
 	run   func(*demo, context.Context) error
@@ -42,8 +43,7 @@ var steps = []struct {
 	{"Recovery: STS works again.", (*demo).recovery},
 }
 
-// run runs all steps while callers make requests in both pods, and prints what the callers
-// observed.
+// run runs all steps while callers in both pods make requests, and then prints what they observed.
 func (d *demo) run(ctx context.Context) error {
 	d.kit.STS.SetLatency(latency)
 	d.kit.STS.SetLifetime(firstLifetime)
@@ -73,7 +73,7 @@ func (d *demo) runSteps(ctx context.Context) error {
 	return nil
 }
 
-// firstCredentials waits for the first credentials. The table begins afterwards.
+// firstCredentials waits for the first credentials. The table starts afterward.
 func (d *demo) firstCredentials(ctx context.Context) error {
 	if err := d.newKeys(ctx); err != nil {
 		return err
@@ -100,7 +100,7 @@ func (d *demo) rotation(ctx context.Context) error {
 	return nil
 }
 
-// stsOutage lasts until a refresh of irsakit and a request of each caller of the SDK have failed.
+// stsOutage lasts until a refresh by irsakit and a request by each SDK caller have failed.
 func (d *demo) stsOutage(ctx context.Context) error {
 	logs, start := d.screen.logs.Load(), time.Now()
 	d.kit.STS.Fail(irsatest.Unavailable, -1)
@@ -146,7 +146,7 @@ func (d *demo) newKey(ctx context.Context, c *callers) error {
 	return nil
 }
 
-// waitFor waits until condition reports true.
+// waitFor waits until condition returns true.
 func waitFor(ctx context.Context, what string, condition func() bool) error {
 	for start := time.Now(); !condition(); time.Sleep(interval) {
 		if ctx.Err() != nil {
@@ -159,13 +159,13 @@ func waitFor(ctx context.Context, what string, condition func() bool) error {
 	return nil
 }
 
-// calls returns the STS calls of the pod that the callers are in.
+// calls returns the STS calls made by the pod that c is in.
 func (d *demo) calls(c *callers) []irsatest.Call {
 	isOther := func(call irsatest.Call) bool { return call.RoleARN != c.pod.RoleARN() }
 	return slices.DeleteFunc(d.kit.STS.Calls(), isOther)
 }
 
-// printToken prints claims of the token that irsakit sent to STS.
+// printToken prints some claims of the token that irsakit sent to STS.
 func (d *demo) printToken() {
 	calls := d.calls(d.ours)
 	d.screen.entry(d.ours.name, "token accepted by STS, with the claims",

@@ -32,8 +32,8 @@ func TestStepsFailOnMissingResult(t *testing.T) {
 	}
 }
 
-// startCallers runs the callers until the test ends, and waits until they have credentials with
-// the given lifetime.
+// startCallers runs the callers until the test ends, and waits until they have credentials with the
+// given lifetime.
 func (d *demo) startCallers(t *testing.T, lifetime time.Duration) {
 	t.Helper()
 	d.kit.STS.SetLifetime(lifetime)

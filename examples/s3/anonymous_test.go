@@ -18,7 +18,7 @@ type roundTripper func(*http.Request) (*http.Response, error)
 
 func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
-func TestCacheOfAnonymousCredentialsLeavesRequestsUnsigned(t *testing.T) {
+func TestCacheWithAnonymousCredentialsLeavesRequestsUnsigned(t *testing.T) {
 	c := cache.New(aws.AnonymousCredentials{})
 	t.Cleanup(func() { assert.NoError(t, c.Close()) })
 	for name, credentials := range map[string]aws.CredentialsProvider{"Cache": c, "MinTTL view": c.MinTTL(time.Minute)} {

@@ -63,7 +63,7 @@ func parse(args []string) (command, error) {
 	return c, c.parsePositional(positional)
 }
 
-// parsePositional parses the arguments that are not flags.
+// parsePositional parses the positional arguments.
 func (c *command) parsePositional(args []string) error {
 	if len(args) == 0 {
 		return errors.New("no command")

@@ -19,7 +19,7 @@ import (
 	"github.com/irsakit/irsakit/irsa/irsatest"
 )
 
-// loopback is a pod with substitutes for AWS on the loopback interface.
+// loopback is a pod with stand-ins for AWS on the loopback interface.
 type loopback struct {
 	kit   *irsatest.Cluster
 	pod   *irsatest.Pod
@@ -36,13 +36,13 @@ func startLoopback() (*loopback, error) {
 	return &loopback{kit, kit.Pod(sa, role), &store{sts: kit.STS, objects: map[string][]byte{}}}, nil
 }
 
-// options sets the options of a program in the pod.
+// options sets the options for a program in the pod.
 func (l *loopback) options(o *irsa.Options) {
 	l.pod.Options(o)
 	o.Logger = slog.New(slog.DiscardHandler)
 }
 
-// demo demonstrates each command on the loopback S3.
+// demo demonstrates each command using the loopback S3.
 func demo(ctx context.Context, out io.Writer) error {
 	l, err := startLoopback()
 	if err != nil {
@@ -70,7 +70,7 @@ func demo(ctx context.Context, out io.Writer) error {
 
 const receipt = "s3://shop-receipts/2026/receipt.bin"
 
-// showFiles uploads a file, downloads it and compares the copy.
+// showFiles uploads a file, downloads it again and compares the two.
 func showFiles(out io.Writer, s3 func(...string) (string, error), dir string) error {
 	sent, copied := filepath.Join(dir, "receipt.bin"), filepath.Join(dir, "copy.bin")
 	content := bytes.Repeat([]byte("thank you\n"), 100_000)
@@ -94,7 +94,7 @@ func showFiles(out io.Writer, s3 func(...string) (string, error), dir string) er
 	return nil
 }
 
-// showURLs presigns URLs. It fetches one before and after it expires.
+// showURLs presigns URLs. It fetches one of them before and after it expires.
 func showURLs(ctx context.Context, out io.Writer, s3 func(...string) (string, error), clock *irsatest.STS) error {
 	url, err := s3("presign", receipt, "-for", "15m")
 	if err != nil {

@@ -1,6 +1,6 @@
-// S3 uploads and downloads objects, and presigns URLs for them, with the credentials of a
-// pod. Without arguments it demonstrates all three on a loopback S3 and needs no AWS
-// account. See README.md.
+// S3 uploads and downloads objects, and presigns URLs for them, with the credentials of a pod.
+// Without arguments, it demonstrates all three on a loopback S3, without an AWS account. See
+// README.md.
 //
 //	go -C examples/s3 run .
 package main
@@ -28,7 +28,7 @@ func main() {
 	}
 }
 
-// run executes the command given by args. In a pod, irsa.New needs no options.
+// run executes the command in args. In a pod, irsa.New does not need options.
 func run(ctx context.Context, args []string, out io.Writer, optFns ...func(*irsa.Options)) error {
 	c, err := parse(args)
 	switch {

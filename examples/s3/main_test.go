@@ -9,7 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// asMain is the variable that makes the test binary run the command itself.
+// asMain is the environment variable that makes the test binary run the command itself.
 const asMain = "S3_TEST_AS_MAIN"
 
 func TestMain(m *testing.M) {

@@ -15,8 +15,8 @@ import (
 	"github.com/irsakit/irsakit/internal/regularfile"
 )
 
-// put uploads a file. The file is never completely in memory: the SDK reads it while sending
-// the request, and reads it again for a retry.
+// put uploads a file without loading it into memory. The SDK reads it while sending the request, and
+// again on a retry.
 func put(ctx context.Context, client *s3.Client, file string, to object) error {
 	f, _, err := regularfile.Open(file) // a named pipe would block
 	if err != nil {
@@ -42,8 +42,8 @@ func get(ctx context.Context, client *s3.Client, from object, file string) error
 	return nil
 }
 
-// replace atomically replaces file with content. It writes a new file in the same directory,
-// and renames it after a sync. Only the user can read the file.
+// replace atomically replaces file with content. It writes to a new file in the same directory, and
+// renames it after syncing. Only the user can read the file.
 func replace(file string, content io.Reader) error {
 	f, err := os.CreateTemp(filepath.Dir(file), "."+filepath.Base(file)+".*")
 	if err != nil {
@@ -63,8 +63,8 @@ func replace(file string, content io.Reader) error {
 	return nil
 }
 
-// presign returns a URL that gives anyone access to the object until it expires. The
-// client's credentials must be valid at least as long.
+// presign returns a URL that gives anyone access to the object until it expires. The client's
+// credentials must be valid for at least as long.
 func presign(ctx context.Context, client *s3.Client, from object, expiresIn time.Duration) (string, error) {
 	in := &s3.GetObjectInput{Bucket: &from.bucket, Key: &from.key}
 	request, err := s3.NewPresignClient(client).PresignGetObject(ctx, in, s3.WithPresignExpires(expiresIn))

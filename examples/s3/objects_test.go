@@ -48,15 +48,16 @@ func TestPutAndGetReportMissingSource(t *testing.T) {
 	s.requireFiles(map[string]string{"old": "sorry"})
 }
 
-// Without the check, a named pipe would block the program. A device is available on every system.
-func TestPutNeedsRegularFile(t *testing.T) {
+// Without the check, a named pipe would block the program. Unlike a named pipe, a device exists on
+// every system.
+func TestPutRequiresRegularFile(t *testing.T) {
 	s := newShop(t, unwrapped)
 	_, err := s.run("put", os.DevNull, objectURL)
 	require.ErrorContains(t, err, "s3: "+os.DevNull)
 	assert.Empty(t, s.store.objects)
 }
 
-func TestGetNeedsExistingDirectory(t *testing.T) {
+func TestGetRequiresExistingDirectory(t *testing.T) {
 	s := newShop(t, unwrapped)
 	_, err := s.run("put", s.write("f", "thank you"), objectURL)
 	require.NoError(t, err)
@@ -67,7 +68,7 @@ func TestGetNeedsExistingDirectory(t *testing.T) {
 	s.requireFiles(map[string]string{"f": "thank you"})
 }
 
-// writeHalf writes the first half of a body, with the Content-Length of the whole body.
+// writeHalf writes the first half of a body with the Content-Length of the full body.
 func writeHalf(w http.ResponseWriter) {
 	w.Header().Set("Content-Length", "18")
 	_, _ = io.WriteString(w, "thank you")
@@ -110,8 +111,8 @@ func TestGetKeepsOldFileOnInterrupt(t *testing.T) {
 	s.requireFiles(map[string]string{"old": "sorry"})
 }
 
-// A command's credentials are new, so after a rejection there is no second attempt with
-// other credentials.
+// A command's credentials are always new, so a rejection does not lead to a second attempt with
+// different credentials.
 func TestCommandReportsRejectedNewCredentials(t *testing.T) {
 	var requests atomic.Int32
 	s := newShop(t, func(http.Handler) http.Handler {
@@ -126,7 +127,7 @@ func TestCommandReportsRejectedNewCredentials(t *testing.T) {
 	assert.Equal(t, 1, s.kit.STS.CallCount())
 }
 
-// A handler replaces the store, which would keep the object in memory.
+// A handler replaces the store, because the store would keep the object in memory.
 func TestPutAndGetUseConstantMemory(t *testing.T) {
 	const size, maxAlloc = 64 << 20, 16 << 20
 	s := newShop(t, func(http.Handler) http.Handler {

@@ -17,7 +17,7 @@ import (
 	"github.com/irsakit/irsakit/irsa/irsatest"
 )
 
-// parsePresigned returns the access key that signed a URL, the URL's lifetime and its expiry.
+// parsePresigned returns the access key that signed a URL, and the URL's lifetime and expiry.
 func parsePresigned(t *testing.T, presigned string) (key string, lifetime time.Duration, expires time.Time) {
 	t.Helper()
 	u, err := url.Parse(presigned)
@@ -36,7 +36,7 @@ type fullDisk struct{}
 
 func (fullDisk) Write([]byte) (int, error) { return 0, syscall.ENOSPC }
 
-func TestPresignReportsThatURLIsNotWritten(t *testing.T) {
+func TestPresignReportsWriteError(t *testing.T) {
 	s := newShop(t, unwrapped)
 	err := run(t.Context(), []string{"presign", objectURL}, fullDisk{}, s.options)
 	require.ErrorIs(t, err, syscall.ENOSPC)

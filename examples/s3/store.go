@@ -13,8 +13,7 @@ import (
 	"github.com/irsakit/irsakit/irsa/irsatest"
 )
 
-// store is an S3 in memory. It serves only requests that are signed with credentials of the kit's
-// STS.
+// store is an in-memory S3. It serves only requests signed with credentials from the kit's STS.
 type store struct {
 	sts *irsatest.STS
 
@@ -49,14 +48,14 @@ func (s *store) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// writeError writes an error in the format of S3.
+// writeError writes an error in S3's format.
 func writeError(w http.ResponseWriter, status int, code, message string) {
 	w.Header().Set("Content-Type", "application/xml")
 	w.WriteHeader(status)
 	fmt.Fprintf(w, `<?xml version="1.0" encoding="UTF-8"?><Error><Code>%s</Code><Message>%s</Message><RequestId>1</RequestId></Error>`, code, message)
 }
 
-// codeOf returns S3's error code for an error of Authenticate.
+// codeOf returns S3's error code for an Authenticate error.
 // https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html#ErrorCodeList
 func codeOf(err error) string {
 	var failure smithy.APIError

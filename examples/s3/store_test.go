@@ -16,7 +16,7 @@ import (
 )
 
 func TestStoreRejectsInvalidSignatures(t *testing.T) {
-	change := func(r *http.Request) {} // applied to each request before the store gets it
+	change := func(r *http.Request) {} // applied to each request before it reaches the store
 	s := newShop(t, func(store http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			change(r)

@@ -14,21 +14,21 @@ import (
 	"unicode"
 )
 
-// authorization verifies the token that each request must contain. The token is in a file
-// that the pod's programs can read: AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE. The file is read
-// for each request, so that a new token takes effect at once.
+// authorization verifies the token required in each request. It is in a file that the pod's programs
+// can read, AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE. The file is read for each request, so that a new
+// token takes effect immediately.
 type authorization struct{ file string }
 
-// The lengths of the shortest and of the longest token, and the size of the largest file: the
-// longest token and CR LF.
+// Minimum and maximum token length, and the maximum file size, which allows for the longest token
+// followed by CR LF.
 const (
 	minToken = 16
 	maxToken = 4096
 	maxFile  = maxToken + 2
 )
 
-// prepare creates the file with a random token, unless it exists. It returns an error if the
-// file cannot be trusted or contains no valid token.
+// prepare creates the file with a random token unless it exists. It returns an error if the file
+// cannot be trusted or does not contain a valid token.
 func (a authorization) prepare(groupReads bool) error {
 	mode := fs.FileMode(0o600)
 	if groupReads {
@@ -49,14 +49,14 @@ func (a authorization) prepare(groupReads bool) error {
 	return err
 }
 
-// create writes a random token to a new file and renames it, so that no program reads a part
-// of the token.
+// create writes a random token to a new file and then renames it, so that programs never read a
+// partial token.
 func (a authorization) create(mode fs.FileMode) error {
 	file, err := os.CreateTemp(filepath.Dir(a.file), ".token-*") // with mode 0600
 	if err != nil {
 		return fmt.Errorf("authorization token not created: %w", err)
 	}
-	defer func() { _ = os.Remove(file.Name()) }() // after an error
+	defer func() { _ = os.Remove(file.Name()) }() // in case of an error
 	_, err = io.WriteString(file, rand.Text()+rand.Text())
 	err = errors.Join(err, file.Chmod(mode), file.Close())
 	if err == nil {
@@ -92,7 +92,7 @@ func (a authorization) read() (string, error) {
 	return token, nil
 }
 
-// allows reports whether got is the token. It compares them in constant time.
+// allows reports whether got is the token. The comparison takes constant time.
 func (a authorization) allows(got string) (bool, error) {
 	token, err := a.read()
 	if err != nil {
@@ -102,9 +102,9 @@ func (a authorization) allows(got string) (bool, error) {
 	return subtle.ConstantTimeCompare(wantSum[:], gotSum[:]) == 1, nil
 }
 
-// openToken opens the file at path for reading. It returns an error if the file is not a
-// regular file in the directory of path, or if other users may have read or changed it. It
-// follows symbolic links within the directory, such as the kubelet's, and never blocks.
+// openToken opens the file at path for reading. It returns an error if the file is not a regular file
+// in the directory of path, or if other users may have read or changed it. It follows symbolic links
+// within the directory, such as those created by the kubelet. It never blocks.
 func openToken(path string) (*os.File, error) {
 	directory, name := filepath.Split(path)
 	if directory == "" {
@@ -129,9 +129,8 @@ func openToken(path string) (*os.File, error) {
 	return file, err
 }
 
-// openIn opens the file with that name in root. Opening a device can have side effects, so
-// the type is checked first. It is checked again afterwards, because the file may have been
-// replaced.
+// openIn opens the named file in root. The type is checked first, because opening a device can have
+// side effects, and again afterward, because the file may have been replaced.
 func openIn(root *os.Root, name, path string) (*os.File, error) {
 	info, err := root.Stat(name)
 	if err != nil {

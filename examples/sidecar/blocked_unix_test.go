@@ -16,8 +16,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// blockedPipe is a pipe for the output of a process. Once it is full, a write blocks until the
-// test ends, as with a log driver that has stopped reading.
+// blockedPipe is a pipe for the output of a process. Once it is full, a write blocks until the test
+// ends, as with a log driver that has stopped reading.
 type blockedPipe struct{ reader, writer *os.File }
 
 func newBlockedPipe(t *testing.T, process *exec.Cmd) blockedPipe {

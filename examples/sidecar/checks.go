@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// The reasons for which the endpoint rejects requests, as values of a label.
+// Reasons for rejecting a request. They are also label values.
 const (
 	wrongHost        = "wrong_host"
 	proxied          = "proxied"
@@ -18,10 +18,10 @@ const (
 	wrongMethod      = "wrong_method"
 )
 
-// reasons are all reasons.
+// reasons lists all reasons.
 var reasons = []string{wrongHost, proxied, tokenUnavailable, noToken, wrongToken, wrongPath, hasBody, wrongMethod}
 
-// rejection describes why a request is rejected, and the response to it.
+// rejection describes why a request is rejected and how to respond.
 type rejection struct {
 	reason  string
 	status  int
@@ -29,10 +29,10 @@ type rejection struct {
 	message string
 }
 
-// check returns nil if the request may have the credentials. The token comes before
-// everything that would tell a client without it more about the endpoint.
+// check returns nil if the request may have the credentials. The token is checked before anything
+// that would reveal more about the endpoint to a client without it.
 func (e *endpoint) check(r *http.Request) *rejection {
-	// With DNS rebinding, the name of a web page can resolve to the loopback address.
+	// With DNS rebinding, a web page's host name can resolve to the loopback address.
 	if !slices.Contains(e.hosts, r.Host) {
 		return &rejection{wrongHost, http.StatusForbidden, "Forbidden", "the Host header is not a loopback address of this endpoint"}
 	}
@@ -54,7 +54,7 @@ func (e *endpoint) check(r *http.Request) *rejection {
 	}
 }
 
-// checkToken checks the values of the header Authorization.
+// checkToken checks the values of the Authorization header.
 func (e *endpoint) checkToken(values []string) *rejection {
 	const message = "the header Authorization must be the content of the file AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"
 	got := strings.Join(values, ", ")
@@ -73,8 +73,8 @@ func (e *endpoint) checkToken(values []string) *rejection {
 	}
 }
 
-// isProxied reports whether the request went through a proxy, or was meant for one. A proxy
-// on the pod's network could make the endpoint available to other pods.
+// isProxied reports whether the request was sent through or intended for a proxy. A proxy on the
+// pod's network could make the endpoint available to other pods.
 func isProxied(r *http.Request) bool {
 	if r.URL.IsAbs() || r.Method == http.MethodConnect {
 		return true
@@ -87,7 +87,7 @@ func isProxied(r *http.Request) bool {
 	return false
 }
 
-// proxyHeaders are the canonical names of headers that proxies and load balancers add.
+// proxyHeaders are the canonical names of headers added by proxies and load balancers.
 var proxyHeaders = []string{
 	"Cdn-Loop", "Cf-Connecting-Ip", "Client-Ip", "Fastly-Client-Ip", "Forwarded", "Forwarded-For", "Max-Forwards",
 	"Proxy-Authorization", "Proxy-Connection", "True-Client-Ip", "Via", "X-Client-Ip", "X-Cluster-Client-Ip",

@@ -17,7 +17,7 @@ import (
 )
 
 // runDemo starts a sidecar against the test kit, and prints its responses to authorized and
-// to unauthorized requests.
+// unauthorized requests.
 func runDemo(ctx context.Context, out io.Writer) (err error) {
 	k, err := irsatest.Start()
 	if err != nil {
@@ -93,7 +93,7 @@ func printResponse(ctx context.Context, out io.Writer, sender, url, token string
 	return nil
 }
 
-// truncateSecrets returns a response with truncated secrets.
+// truncateSecrets returns a response with its secrets truncated.
 func truncateSecrets(body []byte) string {
 	var c credentials
 	if json.Unmarshal(body, &c) != nil || c.SecretAccessKey == "" {

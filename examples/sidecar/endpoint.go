@@ -12,11 +12,11 @@ import (
 	"github.com/irsakit/irsakit/irsa"
 )
 
-// path is the URL path of the credentials.
+// path is the URL path for credentials.
 const path = "/credentials"
 
-// retrieveTimeout limits how long a request waits for the first credentials. SDKs time out
-// after one to a few seconds and retry.
+// retrieveTimeout limits how long a request waits for the first credentials. SDKs time out after one
+// to a few seconds and then retry.
 const retrieveTimeout = 5 * time.Second
 
 // endpoint is an HTTP handler that implements the protocol of the SDKs' container credential
@@ -59,8 +59,8 @@ func (e *endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	e.serveCredentials(w, r)
 }
 
-// logToken logs when the authorization token becomes unusable and when it is usable again,
-// but not for each request in between.
+// logToken logs when the authorization token becomes unusable and when it becomes usable again, but
+// not for each request in between.
 func (e *endpoint) logToken(err error) {
 	noToken := err != nil
 	switch {
@@ -76,7 +76,7 @@ func (e *endpoint) serveCredentials(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithTimeout(r.Context(), retrieveTimeout)
 	defer cancel()
 	c, err := e.provider.Retrieve(ctx)
-	if err != nil { // the Provider logs the cause
+	if err != nil { // logged by the Provider
 		writeError(w, http.StatusServiceUnavailable, "CredentialsUnavailable", "no credentials available; see the log of the sidecar")
 		return
 	}
@@ -90,8 +90,7 @@ func (e *endpoint) serveCredentials(w http.ResponseWriter, r *http.Request) {
 	})
 }
 
-// writeError writes an error and closes the connection, so that a rejected client does not
-// occupy it.
+// writeError writes an error and closes the connection, so that a rejected client does not occupy it.
 func writeError(w http.ResponseWriter, status int, code, message string) {
 	w.Header().Set("Connection", "close")
 	writeJSON(w, status, errorResponse{code, message})

@@ -22,22 +22,23 @@ import (
 	"github.com/irsakit/irsakit/internal/test/testsize"
 )
 
-// reconnect returns how often each client of a flood connects, at most. On three ports, there
-// are up to 1,000 connections a second: more of them would measure the speed of the machine.
+// reconnect returns the minimum interval between the connections of a flood client. In total, there
+// are up to 1,000 connections per second on three ports. With more, the test would measure the speed
+// of the machine.
 func reconnect(clients int) time.Duration { return time.Duration(3*clients) * time.Millisecond }
 
-// patience is how long the tests wait for what should happen at once.
+// patience is how long the tests wait for something that should happen immediately.
 const patience = time.Minute
 
-// floodReasons are the reasons for which clients are rejected, by kind. They show that the
+// floodReasons maps each kind to the reason for which its clients are rejected. It shows that the
 // clients pass the other checks.
 var floodReasons = map[string]string{
 	"OPTIONS *": noToken, "no token": noToken, "wrong token": wrongToken, "keep-alive": wrongToken, "half-closed": wrongToken,
 	"pipelined": wrongToken, "no reader": wrongToken, "HTTP/2": wrongHost, "slow body": noToken, "missing body": noToken, "large body": noToken,
 }
 
-// On all three ports, twice as many clients as there are connections keep them busy. An
-// authorized client, the kubelet and Prometheus are still served, and the sidecar ends in time.
+// On each of the three ports, the number of clients is twice the number of connections. An authorized
+// client, the kubelet and Prometheus are still served, and the sidecar ends in time.
 func TestSidecarServesDuringFlood(t *testing.T) {
 	clients := testsize.Choose(32, 64, 1024)
 	for _, kind := range flood.Kinds() {
@@ -63,8 +64,8 @@ func TestSidecarServesDuringFlood(t *testing.T) {
 	}
 }
 
-// startFloods starts clients of a kind for each port, and waits until each has connected. They
-// end with the test.
+// startFloods starts clients of a kind on each port, and waits until each has connected. They end
+// with the test.
 func startFloods(t *testing.T, kind flood.Kind, clients int, credentials, health, metrics string) {
 	t.Helper()
 	ctx, stop := context.WithCancel(t.Context())
@@ -89,7 +90,7 @@ func startFloods(t *testing.T, kind flood.Kind, clients int, credentials, health
 	}, patience, time.Millisecond)
 }
 
-// The program ends with an error if it exceeds its limit after the signal: see wait.
+// The program ends with an error if it exceeds its time limit after the signal. See wait.
 func TestProcessEndsOnSignalDuringFlood(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("no signals")
@@ -117,8 +118,7 @@ func TestProcessEndsOnSignalDuringFlood(t *testing.T) {
 
 var serving = regexp.MustCompile(`serving credentials.* uri=http://([^/]+)/.* health=(\S+) metrics=(\S+)`)
 
-// readAddresses returns the addresses of the credentials, the probes and the metrics in the
-// log of a process.
+// readAddresses returns the addresses for credentials, probes and metrics from the log of a process.
 func readAddresses(t *testing.T, log *bufio.Reader) []string {
 	t.Helper()
 	for {
@@ -130,9 +130,9 @@ func readAddresses(t *testing.T, log *bufio.Reader) []string {
 	}
 }
 
-// requireServed requires that a request over a new connection is answered with 200, and
-// returns the body. It sends the request up to three times, as the SDKs and the kubelet do: on
-// a busy machine, a client may be so slow that the server closes its connection.
+// requireServed requires that a request over a new connection is answered with 200, and returns the
+// body. Like the SDKs and the kubelet, it sends the request up to three times, because on a busy
+// machine a client may be so slow that the server closes its connection.
 func requireServed(t *testing.T, url, token string) string {
 	t.Helper()
 	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)

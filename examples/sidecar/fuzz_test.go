@@ -12,7 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// FuzzAuthorization checks that requests without the token in the file are rejected.
+// FuzzAuthorization checks that requests without the token from the file are rejected.
 func FuzzAuthorization(f *testing.F) {
 	token := strings.Repeat("t", minToken)
 	f.Add([]byte(token), "127.0.0.1:8080", token, "GET", path)

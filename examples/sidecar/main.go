@@ -1,8 +1,8 @@
-// Sidecar provides the pod's credentials to the pod's other programs, in any language. It is
-// an endpoint for AWS_CONTAINER_CREDENTIALS_FULL_URI, which the AWS SDKs support. One cache
-// serves all programs, refreshes early and keeps serving during STS outages.
+// Sidecar provides the pod's credentials to its other programs, in any language. It is an endpoint
+// for AWS_CONTAINER_CREDENTIALS_FULL_URI, which the AWS SDKs support. A single cache serves all
+// programs, refreshes early and keeps serving during STS outages.
 //
-// With -demo it runs against the test kit, without an AWS account or a cluster.
+// With -demo, it runs against the test kit, without an AWS account or a cluster.
 package main
 
 import (
@@ -21,27 +21,28 @@ import (
 	"github.com/irsakit/irsakit/irsa/irsametrics"
 )
 
-// options contains the values of the command line flags.
+// options holds the values of the command-line flags.
 type options struct {
 	listen, health, metrics, tokenFile string
 	groupReads, insecure, demo         bool
 	connections                        int
 }
 
-// The program ends exitTimeout after a signal, even if it hangs, for example on a file system. It
-// then prints the error for at most printTimeout: whatever reads standard error may have stopped.
+// After a signal, the program ends within exitTimeout, even if it hangs, for example on a file
+// system. It then tries to print the error for at most printTimeout, because the reader of standard
+// error may have stopped.
 const (
 	exitTimeout  = shutdownTimeout + 2*time.Second
 	printTimeout = time.Second
 )
 
-// memoryLimit is the soft limit of the memory, unless the environment variable GOMEMLIMIT
-// sets another. It keeps a flood of requests from reaching the limit of the container.
+// memoryLimit is the soft memory limit, unless the environment variable GOMEMLIMIT sets another. It
+// keeps a flood of requests from reaching the container's limit.
 const memoryLimit = 64 << 20
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop) // a second signal ends the program at once
+	context.AfterFunc(ctx, stop) // a second signal ends the program immediately
 	if os.Getenv("GOMEMLIMIT") == "" {
 		debug.SetMemoryLimit(memoryLimit)
 	}
@@ -61,7 +62,7 @@ func main() {
 	}
 }
 
-// parseFlags exits with an error if the flags are invalid.
+// parseFlags exits with an error if any flag is invalid.
 func parseFlags() options {
 	var o options
 	flag.StringVar(&o.listen, "listen", "127.0.0.1:9910", "loopback `address` of the credentials")
@@ -81,7 +82,7 @@ func parseFlags() options {
 	return o
 }
 
-// wait returns the result of the program. Once ctx is done, it waits at most for limit.
+// wait returns the result of the program. Once ctx is done, it waits for at most limit.
 func wait(ctx context.Context, ended <-chan error, limit time.Duration) error {
 	select {
 	case err := <-ended:

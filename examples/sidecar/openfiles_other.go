@@ -4,5 +4,5 @@ package main
 
 import "math"
 
-// openFiles returns a large number, because these systems have no such limit.
+// openFiles returns a large number, because this platform has no such limit.
 func openFiles() int { return math.MaxInt32 }

@@ -10,11 +10,11 @@ import (
 	"github.com/irsakit/irsakit/internal/notify"
 )
 
-// logInterval is how often the same reason is logged, at most.
+// logInterval is the minimum interval between log lines for the same reason.
 const logInterval = time.Minute
 
-// rejections counts rejected requests, and logs each reason at most once a minute. It logs
-// nothing that a client has sent, and does not wait for the log.
+// rejections counts rejected requests and logs each reason at most once a minute. It does not log
+// anything sent by a client, and does not block on the log.
 type rejections struct {
 	requests *prometheus.CounterVec
 	logs     map[string]*rate.Sometimes
@@ -30,7 +30,7 @@ func newRejections() *rejections {
 		logs: map[string]*rate.Sometimes{},
 	}
 	for _, reason := range reasons {
-		r.requests.WithLabelValues(reason) // increase() would miss the first one if it created the series
+		r.requests.WithLabelValues(reason) // otherwise, increase() would miss the first rejection
 		r.logs[reason] = &rate.Sometimes{First: 1, Interval: logInterval}
 	}
 	return r

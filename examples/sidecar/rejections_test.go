@@ -17,7 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// rejected are requests with the right token, except for what the header changes.
+// rejected are requests that have the right token unless header changes it.
 var rejected = []struct {
 	reason, method, target, host, header, value string
 	usable                                      bool // whether the token file is usable
@@ -81,7 +81,7 @@ func TestEndpointRejectsTwoTokens(t *testing.T) {
 	assert.Equal(t, http.StatusUnauthorized, response.StatusCode)
 }
 
-func TestRejectionsDoNotFloodTheLog(t *testing.T) {
+func TestRejectionsDoNotFloodLog(t *testing.T) {
 	var mu sync.Mutex
 	var log bytes.Buffer
 	previous := slog.Default()

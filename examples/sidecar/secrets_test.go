@@ -19,7 +19,7 @@ import (
 	"github.com/irsakit/irsakit/irsa/irsatest"
 )
 
-func TestMetricsContainNoSecret(t *testing.T) {
+func TestMetricsOmitSecrets(t *testing.T) {
 	r := newSidecar(t, 16)
 	creds, err := r.provider.Retrieve(t.Context())
 	require.NoError(t, err)
@@ -36,7 +36,7 @@ func TestMetricsContainNoSecret(t *testing.T) {
 	}
 }
 
-func TestLogContainsNoSecret(t *testing.T) {
+func TestLogOmitsSecrets(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "log")
 	logged, err := os.Create(file)
 	require.NoError(t, err)

@@ -19,21 +19,21 @@ import (
 	"github.com/irsakit/irsakit/irsa/irsametrics"
 )
 
-// The limits of the servers. shutdownTimeout is how long requests in progress may take after
-// the sidecar is stopped. It exceeds the longest time that a request waits for credentials.
+// Limits of the servers. shutdownTimeout is how long requests in progress may continue after the
+// sidecar is stopped. It exceeds the maximum time that a request waits for credentials.
 const (
 	shutdownTimeout = retrieveTimeout + 2*time.Second
 	sendTimeout     = 5 * time.Second
 	scrapeTimeout   = 5 * time.Second
-	maxScrapes      = 1 // in progress; the others wait, and leave CPU time for the other ports
+	maxScrapes      = 1 // concurrently; the others wait, leaving CPU time for the other ports
 )
 
-// sidecar consists of three servers: one for the credentials on loopback, one for the
-// kubelet's probes, and one for Prometheus. They share no connection slots, so that clients of
-// one cannot keep out those of another.
+// sidecar consists of three servers: one for credentials on loopback, one for the kubelet's probes,
+// and one for Prometheus. They do not share connection slots, so that clients of one server cannot
+// block those of another.
 type sidecar struct{ credentials, health, metrics *bounded.Server }
 
-// start starts listening. Requests are not handled until serve is called.
+// start starts listening. Requests are handled once serve is called.
 func start(o options, p *irsa.Provider, metrics *irsametrics.Metrics) (*sidecar, error) {
 	if o.connections < 1 {
 		return nil, fmt.Errorf("-connections is %d; the minimum is 1", o.connections)
@@ -66,8 +66,8 @@ func start(o options, p *irsa.Provider, metrics *irsametrics.Metrics) (*sidecar,
 	}, nil
 }
 
-// fitConnections returns the number of connections of each server for which there are enough
-// open files. The others are for STS, the tokens and the listeners.
+// fitConnections returns how many connections each server can have with the given number of open
+// files. The remaining files are for STS, the tokens and the listeners.
 func fitConnections(connections, files int) int {
 	const others = 64
 	fitting := max((files-others)/3, 1)
@@ -78,8 +78,8 @@ func fitConnections(connections, files int) int {
 	return fitting
 }
 
-// listen listens on the addresses of the credentials, of the probes and of the metrics. It
-// also returns the Host headers of the credentials.
+// listen listens on the addresses for credentials, probes and metrics. It also returns the accepted
+// Host headers for credentials.
 func listen(o options) (listeners [3]net.Listener, hosts []string, err error) {
 	defer func() {
 		for _, l := range listeners {
@@ -101,8 +101,8 @@ func listen(o options) (listeners [3]net.Listener, hosts []string, err error) {
 	return listeners, hosts, nil
 }
 
-// listenOnLoopback listens on a loopback address, and returns the Host headers that name it.
-// Other addresses are an error.
+// listenOnLoopback listens on a loopback address and returns the Host headers that name it. Any other
+// address is an error.
 func listenOnLoopback(address string) (net.Listener, []string, error) {
 	resolved, err := net.ResolveTCPAddr("tcp", address)
 	if err != nil {
@@ -132,9 +132,9 @@ func healthHandler(p *irsa.Provider) http.Handler {
 	return bounded.RejectBodies(mux)
 }
 
-// metricsHandler returns the handler for Prometheus. Scrapes wait for each other instead of
-// being rejected, so that a flood of them does not keep out Prometheus. TimeoutHandler writes
-// the response after the scrape, so that a slow reader delays no other.
+// metricsHandler returns the handler for Prometheus. Scrapes wait for each other instead of being
+// rejected, so that a flood of them does not block Prometheus. TimeoutHandler writes the response
+// after the scrape, so that a slow reader does not delay others.
 func metricsHandler(registry *prometheus.Registry) http.Handler {
 	scrape := bounded.Queue(promhttp.HandlerFor(registry, promhttp.HandlerOpts{}), maxScrapes)
 	mux := http.NewServeMux()
@@ -145,11 +145,11 @@ func metricsHandler(registry *prometheus.Registry) http.Handler {
 // uri returns the value of AWS_CONTAINER_CREDENTIALS_FULL_URI for the pod's programs.
 func (s *sidecar) uri() string { return "http://" + s.credentials.Addr().String() + path }
 
-// serve handles requests until ctx is done. It then waits up to shutdownTimeout for requests
-// in progress.
+// serve handles requests until ctx is done. It then waits up to shutdownTimeout for requests in
+// progress.
 func (s *sidecar) serve(ctx context.Context) error {
 	servers := []*bounded.Server{s.credentials, s.health, s.metrics}
-	ended := make(chan error, 2*len(servers)) // the results of Serve and of Shutdown
+	ended := make(chan error, 2*len(servers)) // the results of Serve and Shutdown
 	for _, server := range servers {
 		go func() { ended <- server.Serve() }()
 	}

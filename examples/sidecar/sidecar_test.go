@@ -29,19 +29,19 @@ import (
 	"github.com/irsakit/irsakit/irsa/irsatest"
 )
 
-// testSidecar is a running sidecar with its cluster and its Provider.
+// testSidecar is a running sidecar with its cluster and Provider.
 type testSidecar struct {
 	*sidecar
 	kit      *irsatest.Cluster
 	provider *irsa.Provider
-	file     string // the file of the authorization token
+	file     string // the authorization token file
 	stop     func() // stops the sidecar and waits until it has stopped
 }
 
 func newSidecar(t *testing.T, connections int) *testSidecar {
 	t.Helper()
 	before := goleak.IgnoreCurrent()
-	t.Cleanup(func() { goleak.VerifyNone(t, before) }) // runs after the other cleanups
+	t.Cleanup(func() { goleak.VerifyNone(t, before) }) // runs after all other cleanups
 	k := irsatest.New(t)
 	sa := k.ServiceAccount("shop", "cart")
 	metrics := irsametrics.New()

@@ -36,12 +36,12 @@ func TestAuthorizationRejectsSpecialFiles(t *testing.T) {
 	}
 }
 
-// untrusted are changes of a token file, which is in a directory. The file elsewhere is in the
-// directory above.
+// untrusted are modifications of a token file in a directory. The file elsewhere is in the parent
+// directory.
 var untrusted = []struct {
 	name  string
 	make  func(directory, file string) error
-	wrong string // a part of the error; empty if the file is accepted
+	wrong string // part of the error, or empty if the file is accepted
 }{
 	{"mode 0600", func(_, file string) error { return os.Chmod(file, 0o600) }, ""},
 	{"mode 0640", func(_, file string) error { return os.Chmod(file, 0o640) }, ""},
@@ -92,7 +92,7 @@ func TestAuthorizationRejectsUntrustedFiles(t *testing.T) {
 	}
 }
 
-func TestAuthorizationRejectsDirectoryThatIsNamedPipe(t *testing.T) {
+func TestAuthorizationRejectsNamedPipeAsDirectory(t *testing.T) {
 	pipe := filepath.Join(t.TempDir(), "pipe")
 	require.NoError(t, syscall.Mkfifo(pipe, 0o600))
 	filetest.Within(t, func() {
@@ -149,7 +149,7 @@ func TestAuthorizationDoesNotBlockWhileFilesAreSwapped(t *testing.T) {
 	<-stopped
 }
 
-func TestEndpointAnswersWhileTheTokenIsANamedPipe(t *testing.T) {
+func TestEndpointAnswersWhileTokenIsNamedPipe(t *testing.T) {
 	r := newSidecar(t, 16)
 	token := r.token(t)
 	require.NoError(t, os.Remove(r.file))

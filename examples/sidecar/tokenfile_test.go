@@ -54,11 +54,11 @@ func TestPrepareKeepsExistingToken(t *testing.T) {
 	assert.Len(t, entries, 1, "no temporary file is left")
 }
 
-func TestAuthorizationRejectsTokenThatCannotBeSent(t *testing.T) {
+func TestAuthorizationRejectsUnsendableToken(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "token")
 	half := strings.Repeat("x", minToken)
 	for text, want := range map[string]bool{
-		half + "\n" + half + "\n": false, // as base64 and openssl write it
+		half + "\n" + half + "\n": false, // as written by base64 and openssl
 		half + "\x00":             false,
 		half + " \n":              false,
 		"\t" + half:               false,
@@ -80,7 +80,7 @@ func TestAuthorizationRejectsLargeFile(t *testing.T) {
 	for _, tt := range []struct {
 		name, text string
 		size       int64
-		want       string // the error, empty for none
+		want       string // the error, or empty if none
 	}{
 		{"longest token with CR LF", token + "\r\n", maxToken + 2, ""},
 		{"token one byte too long", token + "x", maxToken + 1, "has 4097 characters; a token has 16 to 4096"},

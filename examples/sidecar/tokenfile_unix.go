@@ -11,12 +11,12 @@ import (
 	"github.com/irsakit/irsakit/internal/regularfile"
 )
 
-// openFlags keep the opening of a named pipe from waiting for a writer, and a terminal from
+// openFlags prevent blocking when opening a named pipe without a writer, and prevent a terminal from
 // becoming the controlling terminal.
 const openFlags = syscall.O_NONBLOCK | syscall.O_NOCTTY
 
-// checkToken returns an error unless the file is a regular file that belongs to the user of the
-// process, that only this user can write, and that only this user and its group can read.
+// checkToken returns an error unless the file is a regular file that is owned by the process's user,
+// writable only by that user, and readable only by that user and its group.
 func checkToken(path string, info fs.FileInfo) error {
 	if err := regularfile.Check(path, info); err != nil {
 		return err
@@ -30,7 +30,7 @@ func checkToken(path string, info fs.FileInfo) error {
 	return nil
 }
 
-// setMode sets the mode of the file, unless it has it.
+// setMode sets the file's mode unless it is already set.
 func setMode(file *os.File, mode fs.FileMode) error {
 	info, err := file.Stat()
 	if err != nil || info.Mode().Perm() == mode {

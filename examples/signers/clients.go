@@ -15,14 +15,14 @@ import (
 	"k8s.io/client-go/transport"
 )
 
-// beforeConnect signs a password for each new connection of pgx. Connections stay open after it
-// has expired.
+// beforeConnect signs a password for each new pgx connection. Connections stay open after it has
+// expired.
 func (t *tokens) beforeConnect(ctx context.Context, c *pgx.ConnConfig) (err error) {
 	c.Password, err = t.rds(ctx, fmt.Sprintf("%s:%d", c.Host, c.Port), c.User)
 	return err
 }
 
-// pool returns a connection pool of pgx.
+// pool returns a pgx connection pool.
 func (t *tokens) pool(ctx context.Context, databaseURL string) (*pgxpool.Pool, error) {
 	c, err := pgxpool.ParseConfig(databaseURL)
 	if err != nil {
@@ -41,8 +41,8 @@ func (t *tokens) database(databaseURL string) (*sql.DB, error) {
 	return stdlib.OpenDB(*c, stdlib.OptionBeforeConnect(t.beforeConnect)), nil
 }
 
-// redisOptions returns options that sign a password for each new connection. ElastiCache closes a
-// connection after 12 hours.
+// redisOptions returns options that sign a password for each new connection. ElastiCache closes
+// connections after 12 hours.
 func (t *tokens) redisOptions(address, group, user string) *redis.Options {
 	return &redis.Options{
 		Addr: address,
@@ -53,21 +53,21 @@ func (t *tokens) redisOptions(address, group, user string) *redis.Options {
 	}
 }
 
-// restConfig adds bearer tokens for an EKS cluster to a configuration of client-go.
+// restConfig adds bearer tokens for an EKS cluster to a client-go configuration.
 func (t *tokens) restConfig(c *rest.Config, cluster string) *rest.Config {
 	c = rest.CopyConfig(c)
 	c.Wrap(transport.TokenSourceWrapTransport(oauth2.ReuseTokenSource(nil, eksTokens{t, cluster})))
 	return c
 }
 
-// eksTokens is an oauth2.TokenSource of tokens for an EKS cluster. It is called for a new token
-// when the last one has expired.
+// eksTokens is an oauth2.TokenSource for an EKS cluster. It is called when the last token has
+// expired.
 type eksTokens struct {
 	tokens  *tokens
 	cluster string
 }
 
-// Token returns a token. The API server accepts it a minute longer than its Expiry says.
+// Token returns a token. The API server accepts it for a minute beyond its Expiry.
 func (e eksTokens) Token() (*oauth2.Token, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second) // the interface has no context
 	defer cancel()

@@ -23,7 +23,7 @@ import (
 	"github.com/irsakit/irsakit/irsa/irsatest"
 )
 
-// newPod returns the tokens of a pod on loopback.
+// newPod returns a cluster on loopback and the tokens of a pod.
 func newPod(t *testing.T) (*irsatest.Cluster, *tokens) {
 	t.Helper()
 	kit, err := irsatest.Start()
@@ -57,7 +57,7 @@ func serve(t *testing.T, handle func(net.Conn) error) string {
 	return listener.Addr().String()
 }
 
-// postgres handles a connection of a PostgreSQL client. It accepts RDS tokens as passwords.
+// postgres handles a connection from a PostgreSQL client. It accepts RDS tokens as passwords.
 func postgres(ctx context.Context, kit *irsatest.Cluster) func(net.Conn) error {
 	return func(conn net.Conn) error {
 		b := pgproto3.NewBackend(conn, conn)
@@ -89,7 +89,7 @@ func postgres(ctx context.Context, kit *irsatest.Cluster) func(net.Conn) error {
 			if _, err := b.Receive(); err != nil {
 				return err
 			}
-			b.Send(&pgproto3.EmptyQueryResponse{}) // to a ping
+			b.Send(&pgproto3.EmptyQueryResponse{}) // in response to a ping
 		}
 	}
 }
@@ -114,7 +114,7 @@ func TestDatabaseAuthenticates(t *testing.T) {
 	assert.ErrorContains(t, db.PingContext(t.Context()), "expired", "of a new connection")
 }
 
-// elastiCache handles a connection of a Redis client. It accepts ElastiCache tokens as passwords.
+// elastiCache handles a connection from a Redis client. It accepts ElastiCache tokens as passwords.
 func elastiCache(ctx context.Context, kit *irsatest.Cluster) func(net.Conn) error {
 	return func(conn net.Conn) error {
 		in := bufio.NewReader(conn)
@@ -141,8 +141,8 @@ func elastiCache(ctx context.Context, kit *irsatest.Cluster) func(net.Conn) erro
 	}
 }
 
-// readCommand reads a command in the Redis protocol: the number of arguments, then the length and
-// the text of each.
+// readCommand reads a command in the Redis protocol: the number of arguments, followed by the length
+// and text of each.
 func readCommand(in *bufio.Reader) ([]string, error) {
 	var count int
 	if _, err := fmt.Fscanf(in, "*%d\r\n", &count); err != nil {

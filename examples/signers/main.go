@@ -1,6 +1,6 @@
-// Signers makes passwords and tokens for RDS, MSK, ElastiCache and EKS with the credentials of a pod.
-// It runs against the test kit, whose STS verifies the signatures, and needs no AWS account. Each
-// token is accepted for 15 minutes, however old the credentials are.
+// Signers creates passwords and tokens for RDS, MSK, ElastiCache and EKS with the credentials of a
+// pod. It runs against the test kit, whose STS verifies the signatures, without an AWS account.
+// Each token is accepted for 15 minutes, regardless of the age of the credentials.
 //
 //	go -C examples/signers run .
 package main
@@ -57,8 +57,8 @@ func run(ctx context.Context, out io.Writer) error {
 	return nil
 }
 
-// services are the services that accept tokens. Each has functions to sign a token and to verify
-// it, as the service does.
+// services are the services that accept tokens. Each has a function to sign a token and one to verify
+// it as the service does.
 var services = []service{
 	{"RDS", func(ctx context.Context, t *tokens) (string, error) { return t.rds(ctx, "db.example:5432", "app") }, verifyURL("rds-db")},
 	{"MSK", func(ctx context.Context, t *tokens) (string, error) {
@@ -75,7 +75,7 @@ type service struct {
 	verify func(ctx context.Context, kit *irsatest.Cluster, token string) (callerARN string, err error)
 }
 
-// verifyAfter returns the result of the verification of a token at a later time.
+// verifyAfter returns the result of verifying a token at a later time.
 func verifyAfter(ctx context.Context, kit *irsatest.Cluster, s service, token string, later time.Duration) string {
 	kit.STS.SetClockSkew(later)
 	defer kit.STS.SetClockSkew(0)
@@ -110,7 +110,8 @@ func verifyKafka(ctx context.Context, kit *irsatest.Cluster, token string) (stri
 	return kit.STS.Authenticate(request, "kafka-cluster")
 }
 
-// verifyEKS verifies the request in a token. The API server of a cluster sends it to STS instead.
+// verifyEKS verifies the request in a token. In a real cluster, the API server sends the request to
+// STS.
 func verifyEKS(ctx context.Context, kit *irsatest.Cluster, token string) (string, error) {
 	signed, err := base64.RawURLEncoding.DecodeString(strings.TrimPrefix(token, "k8s-aws-v1."))
 	if err != nil {
@@ -124,7 +125,7 @@ func verifyEKS(ctx context.Context, kit *irsatest.Cluster, token string) (string
 	return kit.STS.Authenticate(request, "sts")
 }
 
-// requestOf returns the request in a token. It is verified, and not sent.
+// requestOf returns the request in a token. It is only verified, never sent.
 func requestOf(ctx context.Context, signedURL string) (*http.Request, error) {
 	return http.NewRequestWithContext(ctx, http.MethodGet, signedURL, nil) // #nosec G704 -- not sent
 }

@@ -21,7 +21,7 @@ import (
 	"github.com/irsakit/irsakit/irsa/irsatest"
 )
 
-// results counts the verifications of tokens.
+// results counts token verifications.
 type results struct {
 	mu       sync.Mutex
 	rejected int
@@ -38,8 +38,8 @@ func (r *results) record(caller string, err error) {
 	r.callers[caller]++
 }
 
-// signForTenHours signs a token each minute for ten hours, and verifies each a second before it is
-// 15 minutes old.
+// signForTenHours signs a token every minute for ten hours, and verifies each one a second before it
+// is 15 minutes old.
 func signForTenHours(t *testing.T, kit *irsatest.Cluster, s service, tokens *tokens) *results {
 	t.Helper()
 	r := &results{callers: map[string]int{}}
@@ -57,7 +57,7 @@ func signForTenHours(t *testing.T, kit *irsatest.Cluster, s service, tokens *tok
 	return r
 }
 
-// sdkTokens returns tokens that are signed with the credentials of the SDK's provider and cache.
+// sdkTokens returns tokens signed with credentials from the SDK's provider and cache.
 func sdkTokens(kit *irsatest.Cluster, pod *irsatest.Pod) *tokens {
 	cfg := aws.Config{Region: pod.Region(), HTTPClient: kit.HTTPClient()}
 	cfg.Credentials = aws.NewCredentialsCache(stscreds.NewWebIdentityRoleProvider(sts.NewFromConfig(cfg), pod.RoleARN(), stscreds.IdentityTokenFile(pod.TokenFile())))
@@ -107,7 +107,7 @@ func TestTokensFailWithoutCredentials(t *testing.T) {
 	}
 }
 
-func TestTokensObserveContext(t *testing.T) {
+func TestTokensRespectContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		kit := irsatest.New(t)
 		sa := kit.ServiceAccount("shop", "cart")
@@ -125,7 +125,7 @@ func TestTokensObserveContext(t *testing.T) {
 	})
 }
 
-func TestRunPrintsOutputOfREADME(t *testing.T) {
+func TestRunPrintsREADMEOutput(t *testing.T) {
 	var out bytes.Buffer
 	require.NoError(t, run(t.Context(), &out))
 	readme, err := os.ReadFile("README.md")

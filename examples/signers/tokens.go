@@ -18,11 +18,11 @@ import (
 	"github.com/irsakit/irsakit/irsa"
 )
 
-// tokenLifetime is how long the services accept a token. A token expires earlier if the credentials
-// that signed it do.
+// tokenLifetime is how long services accept a token. It expires earlier if the credentials that
+// signed it do.
 const tokenLifetime = 15 * time.Minute
 
-// tokens signs tokens for services that accept them in place of a password.
+// tokens signs tokens for services that accept them instead of a password.
 type tokens struct {
 	credentials aws.CredentialsProvider
 	region      string
@@ -31,16 +31,16 @@ type tokens struct {
 
 func newTokens(p *irsa.Provider) *tokens {
 	cfg := p.AWSConfig()
-	cfg.Credentials = p.MinTTL(tokenLifetime) // no token expires before its time
+	cfg.Credentials = p.MinTTL(tokenLifetime) // tokens never expire early
 	return &tokens{cfg.Credentials, cfg.Region, sts.NewPresignClient(sts.NewFromConfig(cfg))}
 }
 
-// rds returns the password of a database user. endpoint is host:port.
+// rds returns the password for a database user. endpoint is host:port.
 func (t *tokens) rds(ctx context.Context, endpoint, user string) (string, error) {
 	return auth.BuildAuthToken(ctx, endpoint, t.region, user, t.credentials)
 }
 
-// kafka returns a token for SASL/OAUTHBEARER on MSK, and its expiry.
+// kafka returns a token for SASL/OAUTHBEARER on MSK and its expiry.
 func (t *tokens) kafka(ctx context.Context) (string, time.Time, error) {
 	token, milliseconds, err := signer.GenerateAuthTokenFromCredentialsProvider(ctx, t.region, t.credentials)
 	return token, time.UnixMilli(milliseconds), err
@@ -49,7 +49,7 @@ func (t *tokens) kafka(ctx context.Context) (string, time.Time, error) {
 // emptyHash is the SHA-256 of an empty body.
 const emptyHash = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 
-// elastiCache returns the password of a user of a replication group.
+// elastiCache returns the password for a user of a replication group.
 // https://docs.aws.amazon.com/AmazonElastiCache/latest/dg/auth-iam.html
 func (t *tokens) elastiCache(ctx context.Context, group, user string) (string, error) {
 	query := url.Values{"Action": {"connect"}, "User": {user}, "X-Amz-Expires": {"900"}}

@@ -27,7 +27,7 @@ func TestDocsQuoteTestFiles(t *testing.T) {
 	}
 }
 
-// occurs reports whether a file that matches pattern contains text.
+// occurs reports whether any file that matches pattern contains text.
 func occurs(t *testing.T, pattern, text string) bool {
 	t.Helper()
 	names, err := filepath.Glob(filepath.Join("..", pattern))

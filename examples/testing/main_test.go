@@ -21,7 +21,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// unsetAWS unsets the AWS variables of the machine, so that they do not affect the tests.
+// unsetAWS unsets the machine's AWS variables, so that they do not affect the tests.
 func unsetAWS() {
 	for _, variable := range os.Environ() {
 		if name, _, _ := strings.Cut(variable, "="); strings.HasPrefix(name, "AWS_") {

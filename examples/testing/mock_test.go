@@ -30,7 +30,7 @@ func (mockSTS) AssumeRoleWithWebIdentity(context.Context, *sts.AssumeRoleWithWeb
 }
 
 func TestLinkIsSignedWithMockedCredentials(t *testing.T) {
-	text := irsatest.New(t).ServiceAccount("shop", "cart").Token() // a JWT that mocks need not verify
+	text := irsatest.New(t).ServiceAccount("shop", "cart").Token() // a JWT that mocks do not need to verify
 	u, err := shop.NewUploader(func(o *irsa.Options) {
 		o.RoleARN = "arn:aws:iam::111122223333:role/uploader"
 		o.Region = "us-west-2"

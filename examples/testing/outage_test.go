@@ -51,7 +51,7 @@ func TestUploaderReportsOutageBeforeLinksFail(t *testing.T) {
 		require.NoError(t, u.Healthy())
 
 		k.STS.Down()
-		time.Sleep(42 * time.Minute) // the credentials have a lifetime of one hour
+		time.Sleep(42 * time.Minute) // the credentials live for one hour
 		require.ErrorIs(t, u.Healthy(), irsa.ErrUnavailable)
 		_, err = u.Link(t.Context(), "4711")
 		require.NoError(t, err)
@@ -133,7 +133,7 @@ func TestUploaderLogsOutage(t *testing.T) {
 
 		k.STS.Down()
 		time.Sleep(50 * time.Minute)
-		u.Close() // after Close, nothing is logged
+		u.Close() // nothing is logged after Close
 		assert.Contains(t, log.String(), "level=WARN")
 		assert.Contains(t, log.String(), pod.RoleARN())
 		assert.NotContains(t, log.String(), pod.Token())

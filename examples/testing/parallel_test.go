@@ -11,7 +11,7 @@ import (
 	"github.com/irsakit/irsakit/irsa/irsatest"
 )
 
-func TestClustersShareNothing(t *testing.T) {
+func TestClustersAreIndependent(t *testing.T) {
 	for i := range 32 {
 		t.Run(fmt.Sprintf("cart-%d", i), func(t *testing.T) {
 			t.Parallel()

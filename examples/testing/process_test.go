@@ -37,7 +37,7 @@ func TestProgramUsesPodEnvironment(t *testing.T) {
 	assert.Equal(t, sa.Subject(), call.Subject)
 }
 
-// The test sends the request of testdata/exchange.sh without curl.
+// The test sends the request in testdata/exchange.sh without curl.
 func TestShellScriptRequestSucceeds(t *testing.T) {
 	k := irsatest.New(t, func(o *irsatest.Options) { o.Loopback = true })
 	sa := k.ServiceAccount("shop", "cart")

@@ -17,7 +17,7 @@ func TestLinkReportsRejectedToken(t *testing.T) {
 	cases := map[string]struct {
 		token  func(*irsatest.TokenOptions)
 		kind   error  // the kind of the application's error
-		code   string // the error code of STS
+		code   string // STS's error code
 		reason string // the cause recorded by the kit
 	}{
 		"expired":           {irsatest.Invalid("expired"), irsa.ErrTokenExpired, "ExpiredTokenException", ""},

@@ -86,7 +86,7 @@ func TestUploaderReportsExpiredTokenOnFrozenNode(t *testing.T) {
 		require.NoError(t, err)
 		defer u.Close()
 
-		pod.Freeze() // the kubelet gets no new token
+		pod.Freeze() // the kubelet does not get new tokens
 		time.Sleep(23 * time.Hour)
 		_, err = u.Link(t.Context(), "4711")
 		require.NoError(t, err, "the token is valid for 24 hours")

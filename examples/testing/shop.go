@@ -1,6 +1,6 @@
-// Package shop is a small application for a pod, and an example of how to test one. Its
-// tests run against package irsatest, without AWS and without Kubernetes. It signs links
-// with the credentials of the pod's role, but calls no AWS service.
+// Package shop is a small application for a pod, and an example of how to test one. Its tests run
+// against package irsatest, without AWS or Kubernetes. It signs links with the credentials of the
+// pod's role, but does not call any AWS service.
 package shop
 
 import (
@@ -22,12 +22,11 @@ const linkLifetime = 15 * time.Minute
 // Uploader creates links that a customer's browser uses to upload files.
 type Uploader struct {
 	provider *irsa.Provider
-	signing  aws.CredentialsProvider // credentials that are valid at least as long as a link
+	signing  aws.CredentialsProvider // valid for at least as long as a link
 	region   string
 }
 
-// NewUploader creates an Uploader from the environment of the pod. Tests pass options; main
-// passes none.
+// NewUploader creates an Uploader from the pod's environment. Only tests pass options.
 func NewUploader(optFns ...func(*irsa.Options)) (*Uploader, error) {
 	p, err := irsa.New(optFns...)
 	if err != nil {
@@ -55,8 +54,8 @@ func (u *Uploader) Link(ctx context.Context, order string) (string, error) {
 	return link, nil
 }
 
-// Healthy returns the error of the last refresh of the credentials, or nil if it succeeded.
-// It does not block. After an error, links can be created until the credentials expire.
+// Healthy returns the error of the last refresh of the credentials, or nil if it succeeded. It does
+// not block. After an error, links can still be created until the credentials expire.
 func (u *Uploader) Healthy() error { return u.provider.Status().Err }
 
 // Close closes the Uploader and logs any error.

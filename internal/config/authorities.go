@@ -13,11 +13,10 @@ import (
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 )
 
-// maxBundle is the maximum size of a CA bundle. A bundle of all public authorities has about
-// 200 KiB.
+// maxBundle limits the size of a CA bundle. A bundle of all public authorities is about 200 KiB.
 const maxBundle = 4 << 20
 
-// bundle is a CA bundle. It is parsed at its first use.
+// bundle is a CA bundle, parsed on first use.
 type bundle struct {
 	text        []byte
 	authorities func() *x509.CertPool
@@ -28,7 +27,7 @@ type bundle struct {
 var newestBundle atomic.Pointer[bundle]
 
 // readAuthorities sets the authorities in AWS_CA_BUNDLE, and an HTTP client for service clients that
-// trusts only these.
+// trusts only those authorities.
 func (env Environment) readAuthorities(c *Config) error {
 	path := env.Lookup(EnvCABundle)
 	if path == "" {

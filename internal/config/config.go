@@ -28,59 +28,59 @@ const (
 	maxAttemptTimeout     = time.Hour // as in package cache
 )
 
-// Config is the configuration of one role. Before [Environment.Resolve] it contains the
-// application's settings.
+// Config is the configuration of one role. Before [Environment.Resolve], it holds the application's
+// settings.
 type Config struct {
 	RoleARN     string
-	SessionName string        // empty if it comes from the first token
-	Duration    time.Duration // 0 for the default; see Lifetime
+	SessionName string        // if empty, derived from the first token
+	Duration    time.Duration // if 0, the default; see Lifetime
 	Policy      string
 	PolicyARNs  []string
 
 	// Set only for role chains.
 	Chained            bool
 	ExternalID         string
-	Tagged, Identified bool // whether the request sets session tags, and a source identity
+	Tagged, Identified bool // whether the request sets session tags and a source identity
 
-	OwnRegion         bool // a role of a Pool has another region than the Pool
-	OwnRole, OwnToken bool // the program sets the role, and the token source, rather than the environment
+	OwnRegion         bool // a role of a Pool has its own region, different from the Pool's
+	OwnRole, OwnToken bool // the program, not the environment, sets the role and the token source
 	GivenRegion       bool // the program sets Options.Region
 
-	Token     TokenSource // nil if there is none
-	TokenFile string      // empty if the tokens do not come from a file
+	Token     TokenSource // nil if not configured
+	TokenFile string      // empty if tokens are not read from a file
 	Source    SourceKey   // identifies Token in a Pool
 	Tenant    string      // the tenant of a role of a Pool
 
 	Region   string
-	Endpoint *smithyendpoints.Endpoint // of STS; nil for Shared.STS
+	Endpoint *smithyendpoints.Endpoint // of STS; nil if Shared.STS is set
 
 	Shared *Shared
 }
 
-// Shared is the part of a Config that the roles of a Pool share. A Pool can have many thousands of
-// them.
+// Shared is the part of a Config that is shared by all roles of a Pool, of which there can be many
+// thousands.
 type Shared struct {
-	Endpoint         string // the configured URL of STS; empty for the region's endpoint
+	Endpoint         string // the configured URL of STS; if empty, the region's endpoint is used
 	InsecureEndpoint bool
 	FIPS, DualStack  bool
 	AppID            string // in the User-Agent header; may be empty
 
-	STS            stscreds.AssumeRoleWithWebIdentityAPIClient // a client of the application
-	HTTPClient     aws.HTTPClient                              // sends the requests to STS; nil for the default
-	Authorities    func() *x509.CertPool                       // returns the certificates of the CA bundle, which must not be modified; nil without a bundle
+	STS            stscreds.AssumeRoleWithWebIdentityAPIClient // the application's client
+	HTTPClient     aws.HTTPClient                              // sends requests to STS; if nil, the default client is used
+	Authorities    func() *x509.CertPool                       // returns the certificates of the CA bundle, which must not be modified; nil without a CA bundle
 	Services       func() *awshttp.BuildableClient             // returns the HTTP client for service clients; nil without a CA bundle
 	TracerProvider tracing.TracerProvider
 	MeterProvider  metrics.MeterProvider
 	AttemptTimeout time.Duration
 
 	podIdentity   bool // the pod uses EKS Pod Identity
-	otherEndpoint bool // another endpoint provides credentials, such as a sidecar's
+	otherEndpoint bool // credentials come from another endpoint, such as a sidecar
 }
 
 // Lifetime returns the lifetime to request.
 func (c *Config) Lifetime() time.Duration { return cmp.Or(c.Duration, defaultDuration) }
 
-// RegionSetting returns the name of the option or variable to change the region with.
+// RegionSetting returns the name of the option or variable that sets the region.
 func (c *Config) RegionSetting() string {
 	switch {
 	case c.OwnRegion:
@@ -92,23 +92,23 @@ func (c *Config) RegionSetting() string {
 	}
 }
 
-// Error is an error about an invalid or missing setting.
+// Error is an invalid or missing setting.
 type Error struct {
 	Heading explain.Heading
 	Err     error
 }
 
-// Errors collects errors, so that they can be reported together.
+// Errors collects errors so that they can be reported together.
 type Errors []Error
 
-// Add adds an error unless it is nil.
+// Add adds err unless it is nil.
 func (e *Errors) Add(h explain.Heading, err error) {
 	if err != nil {
 		*e = append(*e, Error{h, err})
 	}
 }
 
-// Join returns one error that wraps all of them.
+// Join returns a single error that wraps all of them.
 func (e Errors) Join() error {
 	errs := make([]error, len(e))
 	for i, one := range e {
@@ -117,7 +117,7 @@ func (e Errors) Join() error {
 	return errors.Join(errs...)
 }
 
-// Advice returns the advice for each error, prefixed with the error.
+// Advice returns the advice for each error. If there are several, each is prefixed with its error.
 func (e Errors) Advice(of func(Error) string) string {
 	if len(e) == 1 {
 		return of(e[0])
@@ -129,8 +129,8 @@ func (e Errors) Advice(of func(Error) string) string {
 	return strings.Join(texts, "; ")
 }
 
-// Resolve returns the Config for the application's settings, with defaults from the environment, and
-// the errors in it.
+// Resolve returns the Config for the application's settings, with defaults from the environment,
+// along with any errors in it.
 func (env Environment) Resolve(ctx context.Context, given Config) (Config, Errors) {
 	c, errs := env.WithDefaults(given)
 	c.validateRole(&errs)
@@ -138,8 +138,8 @@ func (env Environment) Resolve(ctx context.Context, given Config) (Config, Error
 	return c, errs
 }
 
-// WithDefaults returns the Config for the application's settings, with defaults from the
-// environment. It does not validate the role, the region and the endpoint.
+// WithDefaults returns the Config for the application's settings, with defaults from the environment.
+// It does not validate the role, region or endpoint.
 func (env Environment) WithDefaults(given Config) (Config, Errors) {
 	var errs Errors
 	c, shared := given, *given.Shared
@@ -165,8 +165,7 @@ func (env Environment) WithDefaults(given Config) (Config, Errors) {
 	return c, errs
 }
 
-// rejectNil adds an error for an option that is an interface containing a nil pointer, and clears
-// it.
+// rejectNil adds an error and clears the option if it is an interface that holds a nil pointer.
 func rejectNil[T any](errs *Errors, name string, option *T) {
 	if isNil(*option) {
 		errs.Add(explain.HeadingSettings, fmt.Errorf("the option %s is a nil %T", name, *option))
@@ -174,7 +173,7 @@ func rejectNil[T any](errs *Errors, name string, option *T) {
 	}
 }
 
-// validateRole validates the role and the parameters of its session.
+// validateRole validates the role and its session parameters.
 func (c *Config) validateRole(errs *Errors) {
 	if c.RoleARN == "" || c.Token == nil && c.TokenFile == "" {
 		errs.Add(c.notInjected())
@@ -189,7 +188,7 @@ func (c *Config) validateRole(errs *Errors) {
 	errs.Add(explain.HeadingSessionPolicy, ValidatePolicies(c.Policy, c.PolicyARNs))
 }
 
-// Locate determines the region, the endpoint of STS, and the authorities of service clients.
+// Locate determines the region, the STS endpoint, and the authorities for service clients.
 func (env Environment) Locate(ctx context.Context, c *Config, errs *Errors) {
 	c.Region = c.Shared.Region(c.Region)
 	if c.Region == "" && c.Token != nil {

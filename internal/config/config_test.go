@@ -22,7 +22,7 @@ func valid() Config {
 	return Config{RoleARN: roleARN, TokenFile: "/var/run/secrets/eks.amazonaws.com/serviceaccount/token", Region: "us-west-2", Shared: &Shared{}}
 }
 
-// environmentOf returns an environment with these variables.
+// environmentOf returns an environment with the given variables.
 func environmentOf(variables map[string]string) Environment {
 	return Environment{
 		Getenv: func(name string) string { return variables[name] },
@@ -33,7 +33,7 @@ func environmentOf(variables map[string]string) Environment {
 
 func noToken(context.Context) (tokenfile.Token, error) { return tokenfile.Token{}, assert.AnError }
 
-func TestWarningsNamePartitionAndAPIServerToken(t *testing.T) {
+func TestWarningsIncludePartitionAndAPIServerToken(t *testing.T) {
 	env := environmentOf(nil)
 	for _, tt := range []struct{ role, region, file, want string }{
 		{"arn:aws-cn:iam::111122223333:role/r", "us-west-2", "/token", "us-west-2 is in the partition aws, but the role arn:aws-cn:iam::111122223333:role/r is not"},
@@ -173,7 +173,7 @@ func requireValid(t *testing.T, set func(*Config)) {
 	require.NoError(t, errs.Join())
 }
 
-func TestResolveAcceptsRolesOfEveryPartition(t *testing.T) {
+func TestResolveAcceptsRolesInAllPartitions(t *testing.T) {
 	for _, role := range []string{
 		roleARN,
 		"arn:aws:iam::111122223333:role/team/path/s3-writer",
@@ -201,7 +201,7 @@ func TestResolveAcceptsLimits(t *testing.T) {
 	}
 }
 
-func TestResolveAcceptsOnlyEndpointsOfServers(t *testing.T) {
+func TestResolveValidatesEndpoint(t *testing.T) {
 	for endpoint, ok := range map[string]bool{
 		"https://sts.us-west-2.amazonaws.com":  true,
 		"https://sts.us-west-2.amazonaws.com/": true,
@@ -281,7 +281,7 @@ func TestResolveReadsTokenOnlyForRegion(t *testing.T) {
 	assert.Equal(t, explain.HeadingRegion, errs[0].Heading)
 }
 
-func TestWarningsNameIgnoredVariablesAndOtherRegions(t *testing.T) {
+func TestWarningsIncludeIgnoredVariablesAndRegionMismatch(t *testing.T) {
 	env := environmentOf(map[string]string{EnvRegionalSTS: "Legacy", EnvEndpoint: "http://minio.example"})
 	assert.Len(t, env.Warnings(&Config{Shared: &Shared{}}), 2)
 	warnings := env.Warnings(&Config{Region: "us-west-2", Shared: &Shared{Endpoint: "https://sts.eu-west-1.amazonaws.com"}})

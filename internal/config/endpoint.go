@@ -17,8 +17,8 @@ import (
 	"github.com/irsakit/irsakit/internal/explain"
 )
 
-// resolveEndpoint sets the endpoint of STS: Shared.Endpoint, or by default the endpoint that
-// the SDK resolves for the region.
+// resolveEndpoint sets the STS endpoint to Shared.Endpoint, or by default to the endpoint that the
+// SDK resolves for the region.
 func (c *Config) resolveEndpoint() error {
 	c.Endpoint = nil
 	if client, ok := c.Shared.STS.(*sts.Client); ok {
@@ -42,7 +42,7 @@ func (c *Config) resolveEndpoint() error {
 		UseFIPS:      &c.Shared.FIPS,
 		UseDualStack: &c.Shared.DualStack,
 	})
-	if err != nil { // do not wrap err: its text differs between versions of the SDK
+	if err != nil { // do not wrap err, because its text varies by SDK version
 		return fmt.Errorf("no STS endpoint for the region %s with %s=%t and %s=%t",
 			explain.Quote(c.Region), EnvFIPS, c.Shared.FIPS, EnvDualStack, c.Shared.DualStack)
 	}
@@ -50,19 +50,19 @@ func (c *Config) resolveEndpoint() error {
 	return nil
 }
 
-// URL returns the URL of STS, or "" for Options.STS.
+// URL returns the URL of STS, or "" if Options.STS is set.
 func (c *Config) URL() string {
 	switch {
 	case c.Endpoint == nil:
 		return ""
 	case c.Shared.Endpoint != "":
-		return c.Shared.Endpoint // as it was set
+		return c.Shared.Endpoint // as configured
 	default:
 		return c.Endpoint.URI.String()
 	}
 }
 
-// Host returns the host of STS, or "" for Options.STS.
+// Host returns the host of STS, or "" if Options.STS is set.
 func (c *Config) Host() string {
 	if c.Endpoint == nil {
 		return ""
@@ -76,12 +76,12 @@ func (c *Config) parseEndpoint() (*url.URL, error) {
 	u, err := url.Parse(endpoint)
 	switch {
 	case err == nil && u.User != nil, (err != nil || !isServer(u)) && strings.Contains(endpoint, "@"):
-		return nil, errors.New("the STS endpoint contains a user name or a password") // do not show them
+		return nil, errors.New("the STS endpoint contains a user name or a password") // omit them from the error
 	case err != nil || !isServer(u):
 		shown, _, _ := strings.Cut(endpoint, "?") // a query can contain a key
 		return nil, fmt.Errorf("the STS endpoint %s is not a URL with a scheme and a host", explain.Quote(shown))
 	case u.RawQuery != "" || u.ForceQuery || u.Fragment != "" || strings.HasSuffix(endpoint, "#"):
-		return nil, fmt.Errorf("the STS endpoint %s has a query or a fragment", explain.Quote(u.Scheme+"://"+u.Host)) // do not show them
+		return nil, fmt.Errorf("the STS endpoint %s has a query or a fragment", explain.Quote(u.Scheme+"://"+u.Host)) // omit them from the error
 	case !isPort(u.Port()):
 		return nil, fmt.Errorf("the STS endpoint %s has an invalid port", explain.Quote(endpoint))
 	case c.Shared.FIPS || c.Shared.DualStack:
@@ -91,7 +91,8 @@ func (c *Config) parseEndpoint() (*url.URL, error) {
 	return u, c.checkScheme(u.String())
 }
 
-// isServer reports whether a URL has the scheme http or https and a host. An IPv6 address must have brackets.
+// isServer reports whether u has an http or https scheme and a host. IPv6 addresses must be in
+// brackets.
 func isServer(u *url.URL) bool {
 	if strings.HasSuffix(u.Host, ":") || strings.Contains(u.Hostname(), ":") && u.Host[0] != '[' {
 		return false // such as the host of https://https://sts.example
@@ -99,14 +100,14 @@ func isServer(u *url.URL) bool {
 	return (u.Scheme == "https" || u.Scheme == "http") && u.Hostname() != "" && u.Opaque == ""
 }
 
-// isPort reports whether a port is valid or empty.
+// isPort reports whether port is valid or empty.
 func isPort(port string) bool {
 	number, err := strconv.Atoi(port)
 	return port == "" || err == nil && number >= 1 && number <= 65535
 }
 
-// checkScheme returns an error if the token must not be sent to the endpoint. The error shows only the
-// host, because the URL of a client of the application can contain a password.
+// checkScheme returns an error if the token must not be sent to the endpoint. The error contains only
+// the host, because the URL of the application's client can contain a password.
 func (c *Config) checkScheme(endpoint string) error {
 	if u, err := url.Parse(endpoint); err == nil && !c.MaySendToken(u) {
 		return fmt.Errorf("the STS endpoint %s: %w", explain.Quote(u.Scheme+"://"+u.Host), explain.ErrCleartext)
@@ -114,20 +115,21 @@ func (c *Config) checkScheme(endpoint string) error {
 	return nil
 }
 
-// MaySendToken reports whether the token may be sent to a URL: over TLS, to a loopback address, or
-// with Options.InsecureEndpoint.
+// MaySendToken reports whether the token may be sent to u: over TLS, to a loopback address, or to any
+// address if Options.InsecureEndpoint is set.
 func (c *Config) MaySendToken(u *url.URL) bool {
 	return u.Scheme != "http" || c.Shared.InsecureEndpoint || isLoopback(u.Hostname())
 }
 
-// isLoopback reports whether a host is localhost, in 127.0.0.0/8, or ::1. Its result is that of net/http,
-// which uses no proxy for these hosts: in another case or with a zone, a proxy would get the token.
+// isLoopback reports whether host is localhost, in 127.0.0.0/8, or ::1. It must agree with net/http,
+// which bypasses the proxy only for these hosts. With different case or an IPv6 zone, the token would
+// go to a proxy.
 func isLoopback(host string) bool { return host == "localhost" || net.ParseIP(host).IsLoopback() }
 
-// endpointRegion returns the region in the name of an endpoint of STS, including those in VPCs, or "".
+// endpointRegion returns the region in the name of an STS endpoint, including VPC endpoints, or "".
 // https://docs.aws.amazon.com/general/latest/gr/sts.html
 func endpointRegion(host string) string {
-	if host == "sts.amazonaws.com" { // accepts only signatures for this region
+	if host == "sts.amazonaws.com" { // accepts only signatures for us-east-1
 		return "us-east-1"
 	}
 	for label, rest, _ := strings.Cut(host, "."); rest != ""; label, rest, _ = strings.Cut(rest, ".") {
@@ -139,8 +141,8 @@ func endpointRegion(host string) string {
 	return ""
 }
 
-// RegionMismatch returns the text of a warning if the endpoint belongs to another region, or "". STS
-// rejects signatures for another region. Requests with a web identity are not signed.
+// RegionMismatch returns a warning if the endpoint belongs to a different region, or "". STS rejects
+// signatures for another region. Requests with a web identity are not signed.
 func (c *Config) RegionMismatch() string {
 	endpoint := c.Shared.Endpoint
 	if c.Shared.STS != nil || c.Region == "" || endpoint == "" {

@@ -13,7 +13,7 @@ import (
 	"github.com/irsakit/irsakit/internal/explain"
 )
 
-func TestResolveShowsNoPasswordOfEndpoint(t *testing.T) {
+func TestResolveHidesEndpointPassword(t *testing.T) {
 	for _, endpoint := range []string{
 		"https://user:hunter2@sts.corp.example", "http://user:hunter2@sts.corp.example", "user:hunter2@sts.corp.example",
 		"https:user:hunter2@sts.corp.example", "https:/user:hunter2@sts.corp.example", "https://user:hunter/2%@sts.corp.example",
@@ -32,9 +32,9 @@ func TestResolveShowsNoPasswordOfEndpoint(t *testing.T) {
 	}
 }
 
-// net/http connects directly if a proxy variable cannot be parsed. A line break comes from a Secret, and a
-// password can contain a percent sign.
-func TestWarningsNameInvalidProxy(t *testing.T) {
+// net/http connects directly if a proxy variable cannot be parsed. Its value can end in a line break
+// if it comes from a Secret, and a password can contain a percent sign.
+func TestWarningsIncludeInvalidProxy(t *testing.T) {
 	for proxy, valid := range map[string]bool{
 		"":                           true,
 		"http://proxy.example:3128":  true,

@@ -14,8 +14,8 @@ import (
 	"github.com/irsakit/irsakit/tokenfile"
 )
 
-// The variables that the EKS webhook sets (amazon-eks-pod-identity-webhook,
-// pkg/handler/handler.go), and others from the AWS SDKs and Tools Reference Guide.
+// Variables set by the EKS webhook (amazon-eks-pod-identity-webhook, pkg/handler/handler.go), and
+// others from the AWS SDKs and Tools Reference Guide.
 const (
 	EnvRoleARN        = "AWS_ROLE_ARN"
 	EnvTokenFile      = "AWS_WEB_IDENTITY_TOKEN_FILE"
@@ -30,27 +30,29 @@ const (
 	EnvCABundle       = "AWS_CA_BUNDLE"
 	EnvRegionalSTS    = "AWS_STS_REGIONAL_ENDPOINTS"
 	EnvAppID          = "AWS_SDK_UA_APP_ID"
-	EnvContainerURI   = "AWS_CONTAINER_CREDENTIALS_FULL_URI" // set by EKS Pod Identity, and for sidecars
+	EnvContainerURI   = "AWS_CONTAINER_CREDENTIALS_FULL_URI" // set by EKS Pod Identity and for sidecars
 	EnvProxy          = "HTTPS_PROXY"
 )
 
-// Environment contains the functions that read environment variables, files and tokens.
+// Environment holds the functions that read environment variables, files and tokens.
 type Environment struct {
 	Getenv func(name string) string
 	Open   func(path string) (fs.File, error)
 	Token  func(context.Context, *Config) (tokenfile.Token, error) // calls the Config's token source
 }
 
-// Lookup returns a variable without surrounding white space, which manifests can add, and without a token.
+// Lookup returns the value of a variable, with surrounding white space trimmed because manifests can
+// add it, and any token hidden.
 func (env Environment) Lookup(name string) string {
 	return hideToken(strings.TrimSpace(env.Getenv(name)))
 }
 
-// hideToken returns the text of a setting, or a placeholder if it contains a token. The text is not valid
-// then: the token is in place of its path, or in another variable. Errors show settings that are not valid.
+// hideToken returns text, or a placeholder if it contains a token. A setting that contains a token is
+// invalid, because the token is in place of its path or in the wrong variable, and errors quote
+// invalid settings.
 func hideToken(text string) string {
 	for word := range strings.FieldsFuncSeq(text, func(r rune) bool { return !isAlphanumeric(r) && !strings.ContainsRune("-_.", r) }) {
-		if !strings.HasPrefix(word, "ey") { // the base64 of {"
+		if !strings.HasPrefix(word, "ey") { // base64 of {"
 			continue
 		}
 		if _, err := jwt.Parse([]byte(word)); err == nil {
@@ -60,8 +62,7 @@ func hideToken(text string) string {
 	return text
 }
 
-// setDefaults sets the fields that have defaults in environment variables, except for the token
-// file.
+// setDefaults sets fields that default to environment variables, except for the token file.
 func (env Environment) setDefaults(c *Config, errs *Errors) {
 	c.RoleARN = cmp.Or(c.RoleARN, env.Lookup(EnvRoleARN))
 	c.SessionName = cmp.Or(c.SessionName, env.Lookup(EnvSessionName))
@@ -78,8 +79,8 @@ func (env Environment) setDefaults(c *Config, errs *Errors) {
 	c.Shared.podIdentity, c.Shared.otherEndpoint = env.HasPodIdentity(), env.Lookup(EnvContainerURI) != ""
 }
 
-// HasPodIdentity reports whether the pod uses EKS Pod Identity: the address in the variable is that of its
-// agent, rather than of a sidecar.
+// HasPodIdentity reports whether the pod uses EKS Pod Identity. It checks that the address in the
+// variable is that of the EKS Pod Identity agent rather than a sidecar.
 // https://docs.aws.amazon.com/eks/latest/userguide/pod-id-agent-setup.html
 func (env Environment) HasPodIdentity() bool {
 	u, err := url.Parse(env.Lookup(EnvContainerURI))
@@ -98,7 +99,7 @@ func (env Environment) lookupBool(name string, errs *Errors) bool {
 	return on
 }
 
-// IgnoredVariables returns warnings about variables that are set but ignored.
+// IgnoredVariables returns warnings about variables that are set but have no effect.
 func (env Environment) IgnoredVariables(c *Config) []string {
 	var out []string
 	if strings.EqualFold(env.Lookup(EnvRegionalSTS), "legacy") {
@@ -113,7 +114,7 @@ func (env Environment) IgnoredVariables(c *Config) []string {
 	return out
 }
 
-// isProxy reports whether net/http can parse an address of a proxy. It connects directly otherwise.
+// isProxy reports whether net/http can parse a proxy address. Otherwise, it connects directly.
 func isProxy(address string) bool {
 	_, err := url.Parse(address)
 	if err != nil {
@@ -122,7 +123,7 @@ func isProxy(address string) bool {
 	return err == nil
 }
 
-// Warnings returns texts about settings that are valid, but probably mistakes.
+// Warnings returns warnings about settings that are valid but probably mistaken.
 func (env Environment) Warnings(c *Config) []string {
 	out := env.IgnoredVariables(c)
 	if text := c.RegionMismatch(); text != "" {
@@ -137,7 +138,7 @@ func (env Environment) Warnings(c *Config) []string {
 	return out
 }
 
-// isAPIServerToken reports whether a path is that of the token that Kubernetes mounts into every pod.
+// isAPIServerToken reports whether path is the token that Kubernetes mounts into every pod.
 // https://kubernetes.io/docs/tasks/run-application/access-api-from-pod/
 func isAPIServerToken(path string) bool {
 	path = strings.TrimPrefix(strings.ReplaceAll(path, "\\", "/"), "C:") // on Windows

@@ -9,9 +9,8 @@ import (
 	"github.com/irsakit/irsakit/internal/explain"
 )
 
-// Region returns the name of a region in lower case, because signatures and the rules of partitions are
-// case-sensitive. With a custom endpoint or client the name is returned unchanged, because other
-// servers may use any case.
+// Region returns name in lower case, because signatures and partition rules are case-sensitive. With
+// a custom endpoint or client, it returns name unchanged, because other servers may use any case.
 func (s *Shared) Region(name string) string {
 	if s.Endpoint != "" || s.STS != nil || len(name) > MaxRegion {
 		return name
@@ -19,8 +18,8 @@ func (s *Shared) Region(name string) string {
 	return strings.ToLower(name)
 }
 
-// regionFromToken sets the region to that in the issuer of an EKS cluster. Without one it
-// returns an error, unless Options.STS is set, which has its own region.
+// regionFromToken sets the region from the issuer of an EKS token. If the issuer has no region, it
+// returns an error unless Options.STS is set, because that client has its own region.
 func (env Environment) regionFromToken(ctx context.Context, c *Config) (explain.Heading, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.Shared.AttemptTimeout)
 	defer cancel()

@@ -13,11 +13,11 @@ import (
 	"github.com/irsakit/irsakit/internal/explain"
 )
 
-// ResolveRole determines the endpoint for a role of a Pool, and returns the errors in c. c
-// specifies the role and its session; everything else is the Pool's.
+// ResolveRole resolves the endpoint for a role of a Pool and returns the errors in c. The role and
+// its session come from c, and everything else from the Pool.
 func (c *Config) ResolveRole(pool *Config) Errors {
 	var errs Errors
-	c.OwnRole, c.OwnToken = pool.OwnRole || c.RoleARN != pool.RoleARN, true // other roles use the same token
+	c.OwnRole, c.OwnToken = pool.OwnRole || c.RoleARN != pool.RoleARN, true // other roles share the token
 	errs.Add(explain.HeadingTokenSource, c.Source.validate(c.Token))
 	c.validateRole(&errs)
 	if len(c.Tenant) > MaxIdentity {
@@ -47,8 +47,7 @@ func isClient(client stscreds.AssumeRoleWithWebIdentityAPIClient) bool {
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles.html#iam-term-role-chaining
 const MaxChainedDuration = time.Hour
 
-// Derive returns the Config of a role that the role of c assumes, without the options of its
-// session.
+// Derive returns the Config of a role that c's role assumes, without session options.
 func (c *Config) Derive(roleARN string) *Config {
 	derived := *c
 	derived.RoleARN, derived.TokenFile, derived.Token, derived.Chained = roleARN, "", nil, true
@@ -57,8 +56,7 @@ func (c *Config) Derive(roleARN string) *Config {
 	return &derived
 }
 
-// SetChainOptions sets the options of a session in a role chain, and returns the errors in
-// them.
+// SetChainOptions sets the options of a role chain session and returns the errors in them.
 func (c *Config) SetChainOptions(o *stscreds.AssumeRoleOptions) Errors {
 	c.SessionName, c.Policy, c.Duration = o.RoleSessionName, aws.ToString(o.Policy), o.Duration
 	c.ExternalID, c.Tagged, c.Identified = aws.ToString(o.ExternalID), len(o.Tags) > 0, o.SourceIdentity != nil
@@ -77,13 +75,13 @@ func (c *Config) SetChainOptions(o *stscreds.AssumeRoleOptions) Errors {
 		errs.Add(explain.HeadingSessionDuration, validateDuration(o.Duration))
 	}
 	errs.Add(explain.HeadingSessionPolicy, ValidatePolicies(c.Policy, c.PolicyARNs))
-	if text := c.RegionMismatch(); c.OwnRegion && text != "" { // otherwise New or NewPool warns
+	if text := c.RegionMismatch(); c.OwnRegion && text != "" { // otherwise, New or NewPool warns
 		errs.Add(explain.HeadingEndpoint, errors.New(text))
 	}
 	return errs
 }
 
-// CheckClient returns an error if the client of a role chain is not set or nil.
+// CheckClient returns an error if the client of a role chain is unset or nil.
 func CheckClient(client stscreds.AssumeRoleAPIClient) error {
 	switch {
 	case client == nil:
@@ -95,7 +93,7 @@ func CheckClient(client stscreds.AssumeRoleAPIClient) error {
 	}
 }
 
-// validateChainOptions checks the options that only role chains have against the limits in the
+// validateChainOptions checks the options specific to role chains against the limits in the
 // AssumeRole reference of the AWS STS API.
 func validateChainOptions(o *stscreds.AssumeRoleOptions) error {
 	const maxTagKey, maxTagValue, maxExternalID, maxSourceIdentity, maxSerialNumber = 128, 256, 1224, 64, 256

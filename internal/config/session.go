@@ -20,9 +20,9 @@ func isInSessionName(r rune) bool {
 	return isAlphanumeric(r) || strings.ContainsRune(sessionNameSymbols, r)
 }
 
-// SessionName returns a valid session name that identifies the pod. It consists of the
-// namespace, service account and pod, or of the subject if the token is not from Kubernetes.
-// It is always the same for the same claims.
+// SessionName returns a valid session name that identifies the pod. It is built from the namespace,
+// service account and pod, or from the subject if the token is not from Kubernetes. The same claims
+// always yield the same name.
 func SessionName(claims tokenfile.Claims) string {
 	var parts []string
 	for _, part := range []string{claims.Namespace, claims.ServiceAccount, claims.Pod} {

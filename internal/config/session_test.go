@@ -11,7 +11,7 @@ import (
 	"github.com/irsakit/irsakit/tokenfile"
 )
 
-func TestSessionNameOfToken(t *testing.T) {
+func TestSessionNameFromClaims(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
 		claims tokenfile.Claims

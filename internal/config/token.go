@@ -12,7 +12,7 @@ import (
 	"github.com/irsakit/irsakit/tokenfile"
 )
 
-// TokenSource provides web identity tokens. Package irsa documents it.
+// TokenSource provides web identity tokens. See package irsa for its contract.
 type TokenSource interface {
 	Token(ctx context.Context) (tokenfile.Token, error)
 	Identity() string
@@ -30,8 +30,8 @@ func (f *TokenFunc) Token(ctx context.Context) (tokenfile.Token, error) { return
 // Identity returns the name.
 func (f *TokenFunc) Identity() string { return f.Name }
 
-// fileSource is the TokenSource of a file. As long as the token does not change, it returns
-// the same value, so that many roles share its memory.
+// fileSource is the TokenSource that reads a file. It returns the same value until the token changes,
+// so that many roles share its memory.
 type fileSource struct {
 	path   string
 	newest atomic.Pointer[tokenfile.Token] // nil before the first token
@@ -74,7 +74,7 @@ func (c *Config) resolveToken(file string) error {
 	c.TokenFile = cmp.Or(hideToken(c.TokenFile), file)
 	switch {
 	case c.TokenFile == "":
-		return nil // reported by notInjected
+		return nil // notInjected reports this
 	case !IsAbsolute(c.TokenFile):
 		return fmt.Errorf("the token file %s is not an absolute path", explain.Quote(c.TokenFile))
 	}
@@ -93,7 +93,7 @@ func CheckTokenSource(source TokenSource) error {
 	return nil
 }
 
-// isNil reports whether value contains a nil pointer, function, map, slice or channel.
+// isNil reports whether value holds a nil pointer, function, map, slice or channel.
 func isNil(value any) bool {
 	switch v := reflect.ValueOf(value); v.Kind() {
 	case reflect.Pointer, reflect.Func, reflect.Map, reflect.Slice, reflect.Chan:
@@ -103,13 +103,13 @@ func isNil(value any) bool {
 	}
 }
 
-// SourceKey identifies a token source: by its Identity, or by the path of the token file.
+// SourceKey identifies a token source by its Identity or by the path of its token file.
 type SourceKey struct {
 	Identity string
 	file     bool
 }
 
-// SourceKeyOf returns the key of a token source. It calls the source's Identity.
+// SourceKeyOf returns the key of a token source. It calls the source's Identity method.
 func SourceKeyOf(source TokenSource) SourceKey {
 	if source == nil {
 		return SourceKey{}

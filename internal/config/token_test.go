@@ -13,7 +13,7 @@ import (
 	"github.com/irsakit/irsakit/tokenfile"
 )
 
-// The roles of a Pool read a new token at the same time. It must be in memory only once.
+// When the roles of a Pool read a new token concurrently, it must be in memory only once.
 func TestFileSourceSharesToken(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "token")
 	f := &fileSource{path: path}
@@ -37,8 +37,8 @@ func TestFileSourceSharesToken(t *testing.T) {
 	}
 }
 
-// The names of the variables are easily confused, and a variable can contain the token in place of its path.
-func TestResolveShowsNoTokenInSettings(t *testing.T) {
+// The variable names are easily confused, and a variable can contain the token instead of its path.
+func TestResolveHidesTokenInSettings(t *testing.T) {
 	encode := func(text string) string { return base64.RawURLEncoding.EncodeToString([]byte(text)) }
 	payload := encode(`{"iss":"https://oidc.example","sub":"system:serviceaccount:shop:cart"}`)
 	token := encode(`{"alg":"RS256"}`) + "." + payload + "." + encode("a signature")

@@ -13,9 +13,9 @@ import (
 	"github.com/irsakit/irsakit/internal/explain"
 )
 
-// The limits of settings.
+// Limits on settings.
 const (
-	// The maximum numbers of characters and of policies that STS accepts, from the
+	// Maximum lengths in characters and maximum numbers of policies, from the
 	// AssumeRoleWithWebIdentity and AssumeRole references of the AWS STS API.
 	MaxARN         = 2048
 	MaxSessionName = 64
@@ -23,23 +23,23 @@ const (
 	maxPolicyARNs  = 10
 
 	MaxTags        = 50        // session tags, and transitive tag keys
-	MaxChain       = 16        // the maximum number of roles in a role chain of a Pool
-	MaxChainedRole = 128 << 10 // maximum size of its options in bytes; exceeds anything that STS accepts
+	MaxChain       = 16        // maximum number of roles in a role chain of a Pool
+	MaxChainedRole = 128 << 10 // maximum size of the options in bytes; exceeds anything STS accepts
 
 	maxAppID    = 255     // AWS recommends at most 50
-	MaxRegion   = 63      // the maximum length of a label in a domain name
-	MaxIdentity = 4 << 10 // the maximum length of a token source's identity
+	MaxRegion   = 63      // maximum length of a label in a domain name
+	MaxIdentity = 4 << 10 // maximum length of a token source's identity
 )
 
-// IsAbsolute reports whether path is absolute. On Windows it also accepts paths without a drive,
-// which the webhook sets.
+// IsAbsolute reports whether path is absolute. On Windows, it also accepts paths without a drive, as
+// set by the webhook.
 func IsAbsolute(path string) bool { return filepath.IsAbs(path) || strings.HasPrefix(path, "/") }
 
-// validateRoleARN checks the format of a role ARN. It accepts the ARNs of all partitions and those
-// of MinIO. For AWS it checks the same format as the webhook, which only warns
-// (amazon-eks-pod-identity-webhook, pkg/cache/cache.go). It rejects wildcards and policy variables,
-// which IAM accepts in a path, because they would match other roles in the policies that advice
-// contains.
+// validateRoleARN checks the format of a role ARN. It accepts ARNs from all partitions and from
+// MinIO. For AWS, it checks the format that the webhook only warns about
+// (amazon-eks-pod-identity-webhook, pkg/cache/cache.go). It rejects wildcards and policy variables
+// even though IAM allows them in a path, because they would match other roles in the policies
+// contained in advice.
 // https://docs.aws.amazon.com/IAM/latest/APIReference/API_CreateRole.html
 func validateRoleARN(role string) error {
 	if len(role) > MaxARN {
@@ -63,23 +63,24 @@ func validateRoleARN(role string) error {
 	}
 }
 
-// isPrintable reports whether text has only visible ASCII characters.
+// isPrintable reports whether text consists only of visible ASCII characters.
 func isPrintable(text string) bool {
 	return !strings.ContainsFunc(text, func(r rune) bool { return r < '!' || r > '~' })
 }
 
-// IsAccountID reports whether text is an AWS account ID: 12 digits.
+// IsAccountID reports whether text is a 12-digit AWS account ID.
 func IsAccountID(text string) bool {
 	return len(text) == 12 && !strings.ContainsFunc(text, func(r rune) bool { return r < '0' || r > '9' })
 }
 
-// isRegionName reports whether text can be the name of a region: a label of a domain name.
+// isRegionName reports whether text is a valid domain name label, and can therefore be the name of a
+// region.
 func isRegionName(text string) bool {
 	return text != "" && len(text) <= MaxRegion && text[0] != '-' && text[len(text)-1] != '-' &&
 		!strings.ContainsFunc(text, func(r rune) bool { return !isAlphanumeric(r) && r != '-' })
 }
 
-// isSessionName reports whether text can be the name of a session.
+// isSessionName reports whether text is a valid session name.
 func isSessionName(text string) bool {
 	return len(text) >= 2 && len(text) <= MaxSessionName &&
 		!strings.ContainsFunc(text, func(r rune) bool { return !isInSessionName(r) })
@@ -109,8 +110,8 @@ func validateRegion(region string) error {
 	return nil
 }
 
-// validateDuration checks a duration against the limits in the AssumeRoleWithWebIdentity
-// reference of the AWS STS API.
+// validateDuration checks a duration against the limits in the AssumeRoleWithWebIdentity reference of
+// the AWS STS API.
 func validateDuration(d time.Duration) error {
 	const shortest, longest = 15 * time.Minute, 12 * time.Hour
 	switch {
@@ -145,8 +146,8 @@ func ValidatePolicies(policy string, arns []string) error {
 	return nil
 }
 
-// CopyPolicyARNs returns a copy of a list of policy ARNs. If the list is too long, it copies only
-// as many entries as are needed to report the error.
+// CopyPolicyARNs returns a copy of arns. If the list is too long, it copies only as many entries as
+// needed to report the error.
 func CopyPolicyARNs(arns []string) []string {
 	return slices.Clone(arns[:min(len(arns), maxPolicyARNs+1)])
 }

@@ -15,7 +15,7 @@ import (
 	"github.com/irsakit/irsakit/tokenfile"
 )
 
-// The names of the checks, in the order of the report.
+// Names of the checks, in report order.
 const (
 	nameEnvironment      = "environment"
 	nameOtherCredentials = "other-credentials"
@@ -40,18 +40,18 @@ const (
 	nameExpiry           = "expiry"
 )
 
-// diagnosisLimit bounds the whole diagnosis. Within it, exchangeLimit bounds the exchange
-// and probeLimit the unsigned request before it.
+// diagnosisLimit limits the whole diagnosis. Within it, exchangeLimit limits the exchange and
+// probeLimit the unsigned request before it.
 const (
 	diagnosisLimit = 9 * time.Second
 	exchangeLimit  = 5 * time.Second
 	probeLimit     = 2500 * time.Millisecond
 )
 
-// Status is the result of a Check. Package irsa documents the results.
+// Status is the result of a Check. See package irsa for the possible results.
 type Status string
 
-// The results of checks.
+// Results of checks.
 const (
 	Passed  Status = "passed"
 	Failed  Status = "failed"
@@ -59,7 +59,7 @@ const (
 	Skipped Status = "skipped"
 )
 
-// Check is the result of one step. Its texts are single lines.
+// Check is the result of one step. Each of its texts is a single line.
 type Check struct {
 	Name   string
 	Status Status
@@ -71,16 +71,16 @@ type Check struct {
 // Result contains the results of all checks.
 type Result struct {
 	Checks   []Check
-	Identity *Identity // STS evaluates the trust policy for it; nil without a token
+	Identity *Identity // the identity for which STS evaluates the trust policy; nil without a token
 }
 
-// has reports whether the result has a check of this name and status.
+// has reports whether the result contains a check with this name and status.
 func (r *Result) has(name string, status Status) bool {
 	return slices.ContainsFunc(r.Checks, func(c Check) bool { return c.Name == name && c.Status == status })
 }
 
 // Run checks every step between the environment and the credentials of a role. given contains the
-// settings of the application.
+// application's settings.
 func Run(ctx context.Context, given config.Config, env config.Environment) *Result {
 	ctx, cancel := context.WithTimeout(ctx, diagnosisLimit)
 	defer cancel()
@@ -103,17 +103,17 @@ func Run(ctx context.Context, given config.Config, env config.Environment) *Resu
 	return d.result
 }
 
-// diagnosis is the state of one call of Run.
+// diagnosis is the state of a single call of Run.
 type diagnosis struct {
 	result      *Result
 	env         config.Environment
-	given       config.Config // the settings before they were resolved
+	given       config.Config // the settings before resolution
 	config      *config.Config
 	client      *exchange.Client
 	errs        config.Errors
 	exchange    exchange.WebIdentity
 	timedOut    string       // the check that timed out
-	interrupted bool         // whether a check failed because the context was done
+	interrupted bool         // a check failed because the context was done
 	file        explain.File // the token file
 	token       *tokenfile.Token
 	creds       *aws.Credentials
@@ -135,7 +135,7 @@ func (d *diagnosis) skip(name, format string, args ...any) {
 	d.add(name, Skipped, fmt.Sprintf(format, args...), explain.Advice{})
 }
 
-// remaining returns limit, or the time left until ctx ends if that is less.
+// remaining returns limit or the time until ctx's deadline, whichever is less.
 func remaining(ctx context.Context, limit time.Duration) time.Duration {
 	if deadline, ok := ctx.Deadline(); ok {
 		return min(limit, time.Until(deadline))
@@ -143,8 +143,8 @@ func remaining(ctx context.Context, limit time.Duration) time.Duration {
 	return limit
 }
 
-// skipIfDone reports whether ctx is done. If so, it adds the checks with these names as skipped, except
-// for the first check of the diagnosis that could not be made, which fails.
+// skipIfDone reports whether ctx is done. If so, it adds the named checks as skipped. The first check
+// of the diagnosis that could not be made fails instead.
 func (d *diagnosis) skipIfDone(ctx context.Context, names ...string) bool {
 	if ctx.Err() == nil {
 		return false
@@ -165,15 +165,15 @@ func (d *diagnosis) fail(name string, err error, a explain.Advice) {
 	d.add(name, Failed, err.Error(), a)
 }
 
-// failWithKind adds a failed check with the advice for an error of this kind.
+// failWithKind adds a failed check with the advice for an error of the given kind.
 func (d *diagnosis) failWithKind(name string, kind, err error) {
 	f := d.facts(kind, err)
 	f.File = d.file
 	d.fail(name, err, explain.For(f))
 }
 
-// failIf adds a failed check if there are configuration errors with these headings, and reports
-// whether there are any. Their texts contain the advice.
+// failIf adds a failed check if there are configuration errors under these headings, and reports
+// whether there are any. The advice for each is included.
 func (d *diagnosis) failIf(name string, headings ...explain.Heading) bool {
 	var mine config.Errors
 	for _, e := range d.errs {
@@ -190,7 +190,7 @@ func (d *diagnosis) failIf(name string, headings ...explain.Heading) bool {
 	return true
 }
 
-// facts returns the facts that the advice for a failure depends on.
+// facts returns the facts that determine the advice for a failure.
 func (d *diagnosis) facts(kind, err error) explain.Facts {
 	return exchange.Facts(d.config, kind, err, d.token)
 }

@@ -11,8 +11,8 @@ import (
 	"github.com/irsakit/irsakit/internal/explain"
 )
 
-// checkExchange checks whether STS returns credentials for the token. It also runs after a step that
-// timed out, which may only have been slow.
+// checkExchange checks whether STS returns credentials for the token. It also runs if an earlier step
+// timed out, because that step may only have been slow.
 func (d *diagnosis) checkExchange(ctx context.Context) {
 	switch {
 	case len(d.errs) > 0:
@@ -47,25 +47,24 @@ func (d *diagnosis) checkExchange(ctx context.Context) {
 	d.align(timedOut)
 }
 
-// align gives a failed exchange and the checks with the same cause the same advice. If the exchange
-// timed out, that is the advice of the step that timed out before it; otherwise it is the advice of
-// the exchange.
+// align makes a failed exchange and the checks with the same cause show the same advice. It comes
+// from the step that timed out if the exchange also timed out, and otherwise from the exchange.
 func (d *diagnosis) align(timedOut bool) {
 	last := &d.result.Checks[len(d.result.Checks)-1]
 	for i := range d.result.Checks {
 		switch c := &d.result.Checks[i]; {
 		case timedOut && c.Name == d.timedOut:
 			last.Advice, last.Link = c.Advice, c.Link
-		case c.Name == nameClock: // about the node's clock; the exchange may have failed because of the API server's
+		case c.Name == nameClock: // about the node's clock, while the exchange may have failed because of the API server's
 		case c.Link != "" && c.Link == last.Link && (c.Status == Failed || c.Status == Warned):
 			c.Advice = last.Advice
 		}
 	}
 }
 
-// settle revises the results of earlier checks after a successful exchange. A failed check becomes
-// a warning. A check that does not matter for a server other than AWS's, or for an OIDC provider with
-// another client ID, becomes a pass. If the token is valid by the clock of STS, the node's clock is wrong.
+// settle revises earlier checks after a successful exchange. Failed checks become warnings. Checks
+// that are irrelevant for a server other than AWS, or for an OIDC provider with a different client
+// ID, pass. If STS accepted a token that the node considers invalid, the node's clock is wrong.
 func (d *diagnosis) settle() {
 	for i := range d.result.Checks {
 		c := &d.result.Checks[i]
@@ -83,7 +82,7 @@ func (d *diagnosis) settle() {
 	}
 }
 
-// checkCallerIdentity checks whether the credentials work, and reports their identity.
+// checkCallerIdentity checks whether the credentials work and reports their identity.
 func (d *diagnosis) checkCallerIdentity(ctx context.Context) {
 	switch {
 	case d.creds == nil:
@@ -104,11 +103,11 @@ func (d *diagnosis) checkCallerIdentity(ctx context.Context) {
 	d.add(nameCallerIdentity, status, err.Error(), advice)
 }
 
-// identityStatus returns the status and the advice for an error of GetCallerIdentity. The check
-// fails only if STS rejects the credentials: programs need no permission for this call.
+// identityStatus returns the status and advice for an error of GetCallerIdentity. The check fails
+// only if STS rejects the credentials, because programs do not need permission for this call.
 func (d *diagnosis) identityStatus(err error) (Status, explain.Advice) {
 	f := d.facts(nil, err)
-	f.Kind, f.Source = explain.Kind(err, f.RoleARN), f.RoleARN // the role signed the request
+	f.Kind, f.Source = explain.Kind(err, f.RoleARN), f.RoleARN // the request was signed by the role
 	switch {
 	case !f.IsAWS():
 		return Warned, explain.Advice{Text: "ignore this if the server is not AWS: not every STS-compatible server supports GetCallerIdentity"}

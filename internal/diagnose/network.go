@@ -14,12 +14,12 @@ import (
 	"github.com/irsakit/irsakit/internal/explain"
 )
 
-// networkChecks returns the names of the checks that the unsigned request to STS covers.
+// networkChecks returns the names of the checks covered by the unsigned request to STS.
 func networkChecks() []string {
 	return []string{nameNameResolution, nameConnection, nameTLS, nameAnswer, nameClock}
 }
 
-// checkNetwork sends an unsigned request to check whether STS is reachable, and to read its clock.
+// checkNetwork sends an unsigned request to check whether STS is reachable and to read its clock.
 func (d *diagnosis) checkNetwork(ctx context.Context) {
 	if d.config.URL() == "" || d.result.has(nameEndpoint, Skipped) {
 		for _, name := range networkChecks() {
@@ -47,7 +47,7 @@ func (d *diagnosis) checkNetwork(ctx context.Context) {
 	d.checkClock(p)
 }
 
-// httpClient returns the HTTP client of the exchange.
+// httpClient returns the HTTP client used for the exchange.
 func (d *diagnosis) httpClient() aws.HTTPClient {
 	if d.client.HTTP() == nil { // the settings are invalid
 		return exchange.DefaultHTTPClient()
@@ -55,8 +55,8 @@ func (d *diagnosis) httpClient() aws.HTTPClient {
 	return d.client.HTTP()
 }
 
-// failIfBroken reports whether a step started and did not complete, because it failed or timed out.
-// If so, it adds a failed check, with the advice tooLong for a timeout.
+// failIfBroken reports whether a step started but did not complete because it failed or timed out. If
+// so, it adds a failed check. tooLong is the advice for a timeout.
 func (d *diagnosis) failIfBroken(name string, s step, p *probe, tooLong explain.Advice) bool {
 	if !s.begun || s.done || p.err == nil {
 		return false
@@ -65,7 +65,7 @@ func (d *diagnosis) failIfBroken(name string, s step, p *probe, tooLong explain.
 	return true
 }
 
-// failProbe adds a failed check for the probe's error, with the advice tooLong for a timeout.
+// failProbe adds a failed check for the probe's error. tooLong is the advice for a timeout.
 func (d *diagnosis) failProbe(name string, p *probe, tooLong explain.Advice) {
 	err, a := p.err, explain.For(d.facts(explain.ErrUnavailable, p.err))
 	if explain.IsTimeout(p.err) {
@@ -124,7 +124,7 @@ func (d *diagnosis) checkTLS(p *probe) {
 	}
 }
 
-// reachedSTS reports whether no step before the response failed.
+// reachedSTS reports whether every step before the response succeeded or was skipped.
 func (d *diagnosis) reachedSTS() bool {
 	return !d.result.has(nameNameResolution, Failed) && !d.result.has(nameConnection, Failed) && !d.result.has(nameTLS, Failed)
 }
@@ -148,11 +148,11 @@ func (d *diagnosis) checkResult(p *probe) {
 	}
 }
 
-// setClock is the advice for a wrong clock of the node.
+// setClock is the advice for a wrong clock on the node.
 const setClock = "set the clock of this node (for example with chronyc makestep), and check its time synchronization"
 
-// checkClock compares the node's clock with STS's. Services reject requests signed with a clock that
-// is off by more than 5 minutes.
+// checkClock compares the node's clock with that of STS. Services reject requests signed by a clock
+// that is off by more than 5 minutes.
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-troubleshooting.html
 func (d *diagnosis) checkClock(p *probe) {
 	if p.date.IsZero() {

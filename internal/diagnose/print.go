@@ -6,18 +6,18 @@ import (
 	"strings"
 )
 
-// opening is an introduction to IRSA.
+// opening is a short introduction to IRSA.
 const opening = "IRSA (IAM Roles for Service Accounts) gives a pod AWS credentials without stored keys: the EKS webhook sets AWS_ROLE_ARN and " +
 	"AWS_WEB_IDENTITY_TOKEN_FILE in new pods of an annotated service account, and AWS STS exchanges the token in that file for the role's credentials."
 
-// defaultWidth is the width of lines if none is given, and minWidth the smallest one.
+// defaultWidth is the line width if none is given, and minWidth the smallest width.
 const (
 	defaultWidth = 80
 	minWidth     = 40
 )
 
-// Print returns the checks as text wrapped at width bytes, except for longer words. Failed checks
-// come first, then warnings. The others are counted, or listed if all is set.
+// Print formats the checks as text, wrapped at width bytes except for longer words. Failed checks
+// come first, followed by warnings. The remaining checks are counted, or listed if all is set.
 func Print(checks []Check, width int, all bool) string {
 	if width <= 0 {
 		width = defaultWidth
@@ -48,7 +48,7 @@ func Print(checks []Check, width int, all bool) string {
 	return p.text.String()
 }
 
-// conclusion returns how many checks failed or warned, and which one to fix first.
+// conclusion returns how many checks failed or warned, and which to fix first.
 func conclusion(counts map[Status]int, all int, first string) string {
 	warned := ""
 	switch n := counts[Warned]; n {
@@ -67,7 +67,7 @@ func conclusion(counts map[Status]int, all int, first string) string {
 	return fmt.Sprintf("%d of %d checks failed%s. Begin with %q.", counts[Failed], all, warned, first)
 }
 
-// summary returns how many checks passed and were skipped.
+// summary returns how many checks passed and how many were skipped.
 func summary(counts map[Status]int) string {
 	text := fmt.Sprintf("%d checks passed", counts[Passed])
 	if counts[Passed] == 1 {
@@ -87,12 +87,12 @@ func summary(counts map[Status]int) string {
 type printer struct {
 	width  int
 	text   strings.Builder
-	advice string // the advice of the previous problem
+	advice string // advice of the previous problem
 }
 
 func (p *printer) newline() { p.text.WriteByte('\n') }
 
-// problem adds a check that failed or warned, with its advice and link.
+// problem adds a failed check or a warning, with its advice and link.
 func (p *printer) problem(c Check) {
 	const indent = "         "
 	p.newline()
@@ -111,7 +111,7 @@ func (p *printer) problem(c Check) {
 	}
 }
 
-// others adds the checks that passed or were skipped, each with its detail.
+// others adds the checks that passed or were skipped, with their details.
 func (p *printer) others(checks []Check) {
 	width := 0
 	for _, c := range checks {
@@ -134,8 +134,8 @@ func word(s Status) string {
 	return string(s)
 }
 
-// wrap adds text, wrapped at the width unless a single word is longer. first and rest are the
-// prefixes of the first line and of the others.
+// wrap adds text, wrapped at the width except for longer words. first and rest are the prefixes of
+// the first line and of the remaining lines.
 func (p *printer) wrap(text, first, rest string) {
 	line, empty := first, true
 	for _, w := range strings.Fields(text) {

@@ -7,7 +7,7 @@ import (
 	"github.com/stretchr/testify/assert"
 )
 
-func TestPrintWrapsLinesAndCutsNoWord(t *testing.T) {
+func TestPrintWrapsLinesBetweenWords(t *testing.T) {
 	const link = "https://github.com/irsakit/irsakit/blob/main/TROUBLESHOOTING.md#token-permission"
 	checks := []Check{
 		{Name: "environment", Status: Passed, Detail: strings.Repeat("fine ", 30)},

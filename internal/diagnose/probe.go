@@ -18,31 +18,31 @@ import (
 	"github.com/irsakit/irsakit/internal/exchange"
 )
 
-// probe is a traced request to STS without a token or a signature. Its trace shows which steps
-// of the request completed.
+// probe is a traced request to STS without a token or signature. The trace shows which steps of the
+// request completed.
 type probe struct {
 	mu        sync.Mutex // the transport calls the trace hooks from its own goroutines
 	stopped   bool
 	lookup    step
 	connect   step
 	handshake step
-	host      string // the host that was looked up
+	host      string // the looked-up host
 	address   string // the address of the connection
 	reused    bool   // the connection was already open, so there are no steps
 
 	limit          time.Duration // the timeout of the request
 	sent, received time.Time
 	status         int
-	date           time.Time // zero if the response has no valid Date
+	date           time.Time // zero if the response has no valid Date header
 	fromSTS        bool
 	err            error
 }
 
-// step is one step of a request, such as the TLS handshake.
+// step is a step of a request, such as the TLS handshake.
 type step struct{ begun, done bool }
 
 // sendProbe sends the request. STS responds with an error document about the missing signature. A
-// response without that document's namespace is not from STS.
+// response without the namespace of that document is not from STS.
 func sendProbe(ctx context.Context, client aws.HTTPClient, endpoint string) (p *probe) {
 	p = &probe{}
 	defer func() {
@@ -76,8 +76,8 @@ func sendProbe(ctx context.Context, client aws.HTTPClient, endpoint string) (p *
 	return p
 }
 
-// stopTrace stops recording trace events, which the transport also sends after the request
-// has completed. Afterward p does not change and can be read without the lock.
+// stopTrace stops recording trace events, because the transport can also send them after the request
+// has completed. Afterward, p no longer changes and can be read without the lock.
 func (p *probe) stopTrace() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -93,7 +93,7 @@ func (p *probe) trace() *httptrace.ClientTrace {
 		}
 	}
 	return &httptrace.ClientTrace{
-		GetConn: func(string) { // also called for a redirect: keep the steps of the last request only
+		GetConn: func(string) { // also called for a redirect: keep only the steps of the last request
 			locked(func() { p.lookup, p.connect, p.handshake, p.reused = step{}, step{}, step{}, false })
 		},
 		DNSStart: func(i httptrace.DNSStartInfo) { locked(func() { p.host, p.lookup.begun = i.Host, true }) },
@@ -106,7 +106,7 @@ func (p *probe) trace() *httptrace.ClientTrace {
 				}
 			})
 		},
-		ConnectDone: func(_, address string, err error) { // called for each address; one success is enough
+		ConnectDone: func(_, address string, err error) { // called for each address, of which one must succeed
 			locked(func() {
 				if !p.connect.done {
 					p.address, p.connect.done = address, err == nil
@@ -122,9 +122,9 @@ func (p *probe) trace() *httptrace.ClientTrace {
 // traced reports whether the client called the trace hooks.
 func (p *probe) traced() bool { return p.lookup.begun || p.connect.begun || p.reused }
 
-// skew returns the minimum difference between the local clock and STS's, positive if the
-// local clock is ahead. It allows for the whole seconds of the Date header and for the duration
-// of the request.
+// skew returns the minimum difference between the local clock and STS's, positive if the local clock
+// is ahead. It allows for the Date header being rounded to seconds and for the duration of the
+// request.
 func (p *probe) skew() time.Duration {
 	if slowest := p.sent.Sub(p.date) - time.Second; slowest > 0 {
 		return slowest

@@ -34,7 +34,7 @@ import (
 	"github.com/irsakit/irsakit/internal/explain"
 )
 
-// selfSigned returns a certificate for the names that expires at until.
+// selfSigned returns a certificate for names that expires at until.
 func selfSigned(t *testing.T, until time.Time, names ...string) tls.Certificate {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -51,7 +51,7 @@ func selfSigned(t *testing.T, until time.Time, names ...string) tls.Certificate 
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
 }
 
-// newClient returns the HTTP client of an exchange, with changed settings.
+// newClient returns the HTTP client of an exchange with modified settings.
 func newClient(t *testing.T, change func(*http.Transport)) aws.HTTPClient {
 	c := exchange.NewClient(&config.Config{Shared: &config.Shared{HTTPClient: awshttp.NewBuildableClient().WithTransportOptions(func(transport *http.Transport) {
 		if change != nil {
@@ -62,7 +62,7 @@ func newClient(t *testing.T, change func(*http.Transport)) aws.HTTPClient {
 	return c.HTTP()
 }
 
-// askThrough sends a probe to a server through the HTTP client of an exchange.
+// askThrough sends a probe to target using the HTTP client of an exchange.
 func askThrough(t *testing.T, limit time.Duration, target string, change func(*http.Transport)) (*probe, aws.HTTPClient) {
 	t.Helper()
 	client := newClient(t, change)
@@ -98,7 +98,7 @@ func TestProbeFailureLinksToHeading(t *testing.T) {
 		target  string
 		change  func(*http.Transport)
 		heading explain.Heading
-		check   string // the check of the report that fails
+		check   string // the check that fails in the report
 	}{
 		{"an unknown authority", secure(&tls.Config{Certificates: []tls.Certificate{good}}), nil, explain.HeadingTLS, nameTLS},
 		{"a certificate that has expired", secure(&tls.Config{Certificates: []tls.Certificate{expired}}), trusting(expired), explain.HeadingClock, nameTLS},
@@ -120,7 +120,7 @@ func TestProbeFailureLinksToHeading(t *testing.T) {
 	}
 }
 
-// requireFailedProbe checks that the probe fails exactly this check, with this heading.
+// requireFailedProbe requires that the probe fails exactly the given check, with the given heading.
 func requireFailedProbe(t *testing.T, p *probe, target string, proxied bool, check string, heading explain.Heading) {
 	t.Helper()
 	u, err := url.Parse(target)
@@ -143,9 +143,9 @@ func requireFailedProbe(t *testing.T, p *probe, target string, proxied bool, che
 	assert.Equal(t, heading.Link(), failed[0].Link, failed[0].Detail)
 }
 
-// A pipe without a peer stands in for the connection. The trace hooks for the steps before it are
-// called like those of a real connection.
-func TestProbeOfSilentPeerLinksToItsHeading(t *testing.T) {
+// A pipe without a peer stands in for the connection. The trace hooks of earlier steps are called as
+// for a real connection.
+func TestProbeOfSilentPeerLinksToHeading(t *testing.T) {
 	for _, tt := range []struct {
 		name    string
 		proxy   string
@@ -170,7 +170,7 @@ func TestProbeOfSilentPeerLinksToItsHeading(t *testing.T) {
 	}
 }
 
-// silentDialer returns a dialer whose connections are accepted and never answered.
+// silentDialer returns a dialer whose connections are accepted but never answered.
 func silentDialer(t *testing.T) func(context.Context, string, string) (net.Conn, error) {
 	return func(ctx context.Context, network, address string) (net.Conn, error) {
 		here, there := net.Pipe()
@@ -213,7 +213,7 @@ func answering(t *testing.T, status string) string {
 	return listener.Addr().String()
 }
 
-func TestProbeReportsReuseAndAddressAndLimitsTheBody(t *testing.T) {
+func TestProbeReportsReuseAndAddressAndLimitsBody(t *testing.T) {
 	served := make(chan int, 10)
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		n := 0
@@ -231,7 +231,7 @@ func TestProbeReportsReuseAndAddressAndLimitsTheBody(t *testing.T) {
 
 	small := httptest.NewServer(http.NotFoundHandler())
 	defer small.Close()
-	client := &http.Client{Transport: &http.Transport{}} // unlike the library's, it keeps connections
+	client := &http.Client{Transport: &http.Transport{}} // unlike the library's client, it keeps connections alive
 	first := sendProbe(t.Context(), client, small.URL)
 	again := sendProbe(t.Context(), client, small.URL)
 	assert.True(t, first.connect.done && !first.reused)
@@ -239,17 +239,17 @@ func TestProbeReportsReuseAndAddressAndLimitsTheBody(t *testing.T) {
 
 	_, port, err := net.SplitHostPort(small.Listener.Addr().String())
 	require.NoError(t, err)
-	p, _ = askThrough(t, time.Minute, "http://localhost:"+port, nil) // may try ::1 first, which refuses the connection
+	p, _ = askThrough(t, time.Minute, "http://localhost:"+port, nil) // may try ::1 first, which refuses connections
 	require.NoError(t, p.err)
 	assert.True(t, p.lookup.done && p.connect.done)
 	assert.Equal(t, "127.0.0.1:"+port, p.address)
 }
 
-func TestProbeSkewIsALowerBound(t *testing.T) {
+func TestProbeSkewIsLowerBound(t *testing.T) {
 	at := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	for _, tt := range []struct{ sent, received, want time.Duration }{
 		{0, 0, 0},
-		{500 * time.Millisecond, 900 * time.Millisecond, 0}, // within the rounding of the header
+		{500 * time.Millisecond, 900 * time.Millisecond, 0}, // within the header's rounding
 		{30 * time.Second, 31 * time.Second, 29 * time.Second},
 		{-31 * time.Second, -30 * time.Second, -30 * time.Second},
 		{-time.Second, time.Second, 0},

@@ -10,8 +10,8 @@ import (
 	"github.com/irsakit/irsakit/internal/explain"
 )
 
-// checkEnvironment checks whether there is a role and a source of tokens, and reports where they are
-// set.
+// checkEnvironment checks whether a role and a token source are configured, and reports where they
+// are set.
 func (d *diagnosis) checkEnvironment(context.Context) {
 	if d.failIf(nameEnvironment, explain.HeadingNotInjected, explain.HeadingHalfInjected, explain.HeadingPodIdentity) {
 		return
@@ -56,7 +56,7 @@ func (d *diagnosis) checkOtherCredentials(context.Context) {
 		explain.Advice{Heading: explain.HeadingOtherCredentials, Text: strings.Join(advice, "; ")})
 }
 
-// checkRole checks the role's ARN, and whether its partition is that of the region.
+// checkRole checks the role ARN and whether its partition matches the region's.
 func (d *diagnosis) checkRole(context.Context) {
 	if d.config.RoleARN == "" {
 		d.skip(nameRole, "no role is configured")

@@ -16,7 +16,7 @@ import (
 	"github.com/irsakit/irsakit/internal/regularfile"
 )
 
-// path returns the path of the token file, or an empty path and the reason.
+// path returns the path of the token file, or an empty path and the reason there is none.
 func (d *diagnosis) path() (path, none string) {
 	switch {
 	case d.hasFunction():
@@ -29,10 +29,10 @@ func (d *diagnosis) path() (path, none string) {
 	return d.config.TokenFile, ""
 }
 
-// hasFunction reports whether the application provides the tokens, so that they do not come from a file.
+// hasFunction reports whether tokens come from the application rather than a file.
 func (d *diagnosis) hasFunction() bool { return d.given.Token != nil }
 
-// bySource returns the text for tokens of this origin.
+// bySource returns the text that applies to the token source.
 func (d *diagnosis) bySource(file, function string) string {
 	if d.hasFunction() {
 		return function
@@ -40,8 +40,7 @@ func (d *diagnosis) bySource(file, function string) string {
 	return file
 }
 
-// checkTokenPath checks whether each part of the path exists, and whether the file is in a projected
-// volume.
+// checkTokenPath checks whether the path exists and whether the file is in a projected volume.
 func (d *diagnosis) checkTokenPath(ctx context.Context) {
 	path, none := d.path()
 	if path == "" {
@@ -56,13 +55,13 @@ func (d *diagnosis) checkTokenPath(ctx context.Context) {
 	case err != nil:
 		d.failWithKind(nameTokenPath, explain.ErrTokenFile, err)
 	case !info.Mode().IsRegular():
-		_, err := d.config.Token.Token(ctx) // its error names the file type
+		_, err := d.config.Token.Token(ctx) // its error describes the file type
 		d.failWithKind(nameTokenPath, explain.ErrTokenFile, err)
 	case d.file.NeverRenewed:
 		d.add(nameTokenPath, Warned, path+" is a regular file, not a link into a projected volume, so the kubelet does not renew it",
 			explain.Advice{Heading: explain.HeadingTokenNotRenewed, Text: "mount the whole volume, without subPath, and do not copy the token"})
 	default:
-		target, _ := os.Readlink(path) // "" if a directory above is the link
+		target, _ := os.Readlink(path) // "" if the link is a directory above it
 		d.pass(nameTokenPath, "%s%s", path, strings.TrimSuffix(" -> "+target, " -> "))
 	}
 }
@@ -87,7 +86,7 @@ func (d *diagnosis) checkTokenPermission(context.Context) {
 	d.pass(nameTokenPermission, "%s", d.file.Access())
 }
 
-// checkToken reads the token as an exchange does.
+// checkToken reads the token the way an exchange does.
 func (d *diagnosis) checkToken(ctx context.Context) {
 	switch {
 	case d.config.Token == nil:
@@ -109,7 +108,7 @@ func (d *diagnosis) checkToken(ctx context.Context) {
 	d.pass(nameToken, "it has the format of a signed JWT")
 }
 
-// checkClaims checks whether the token has the claims that STS requires, and reports its issuer,
+// checkClaims checks whether the token has the claims required by STS, and reports its issuer,
 // subject and pod.
 func (d *diagnosis) checkClaims(context.Context) {
 	if d.token == nil {
@@ -152,7 +151,7 @@ func (d *diagnosis) checkClaims(context.Context) {
 	}
 }
 
-// checkAudience checks whether the token's audience is STS.
+// checkAudience checks whether the token is intended for STS.
 func (d *diagnosis) checkAudience(context.Context) {
 	if d.token == nil || len(d.token.Claims().Audience) == 0 {
 		d.skip(nameAudience, "no token with an audience")
@@ -177,9 +176,9 @@ func (d *diagnosis) checkAudience(context.Context) {
 		explain.Advice{Heading: explain.HeadingAudience, Text: d.bySource("correct the service account's annotation eks.amazonaws.com/audience, or the audience of the projected volume", "let Options.Token request tokens with the audience "+explain.STSAudience) + ", unless the OIDC provider in IAM has this client ID"})
 }
 
-// checkLifetime checks whether the token is valid, and whether the kubelet has renewed it on time. The
-// kubelet renews a token after 80% of its lifetime or 24 hours (requiresRefresh in
-// pkg/kubelet/token/token_manager.go), at the next sync of the pod, about a minute later.
+// checkLifetime checks whether the token is valid and was renewed on time by the kubelet. The kubelet
+// renews a token after 80% of its lifetime or 24 hours (requiresRefresh in
+// pkg/kubelet/token/token_manager.go), at the next pod sync, which is about a minute later.
 func (d *diagnosis) checkLifetime(context.Context) {
 	if d.token == nil || d.token.Claims().Expiry.IsZero() || d.token.Claims().IssuedAt.IsZero() {
 		d.skip(nameLifetime, "no token with an issue and expiry time")

@@ -12,7 +12,7 @@ import (
 	"github.com/irsakit/irsakit/internal/test/filetest"
 )
 
-// The token file can be replaced after the check of its path.
+// The token file can be replaced after its path has been checked.
 func TestRunDoesNotBlockOnSpecialFiles(t *testing.T) {
 	for path, kind := range filetest.Special(t) {
 		t.Run(kind, func(t *testing.T) {

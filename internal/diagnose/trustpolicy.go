@@ -12,11 +12,11 @@ import (
 	"github.com/irsakit/irsakit/tokenfile"
 )
 
-// Identity is the web identity that STS evaluates a trust policy for.
+// Identity is the web identity for which STS evaluates a trust policy.
 type Identity = trustpolicy.WebIdentity
 
-// identity returns the web identity that STS evaluates a trust policy for, or nil without a role
-// or a token.
+// identity returns the web identity for which STS evaluates the trust policy, or nil without a role
+// or token.
 func (d *diagnosis) identity() *Identity {
 	f := d.facts(nil, nil)
 	if f.RoleARN == "" || explain.WithoutScheme(f.Claims.Issuer) == "" {
@@ -30,17 +30,17 @@ func (d *diagnosis) identity() *Identity {
 	return w
 }
 
-// claimsOf returns all claims of a token, or nil if it is no JWT.
+// claimsOf returns all claims in a token, or nil if it is not a JWT.
 func claimsOf(token tokenfile.Token) (claims map[string]any) {
 	_, rest, _ := strings.Cut(token.Reveal(), ".")
 	part, _, _ := strings.Cut(rest, ".")
 	text, _ := base64.RawURLEncoding.DecodeString(part)
-	_ = json.Unmarshal(text, &claims) // nil if it fails
+	_ = json.Unmarshal(text, &claims) // nil on failure
 	return claims
 }
 
-// TrustPolicy checks that a trust policy allows identity, which may be nil, and no unintended
-// principals. exchange is the status of the exchange.
+// TrustPolicy checks that a trust policy allows identity, which may be nil, without allowing
+// unintended principals. exchange is the status of the exchange.
 func TrustPolicy(document []byte, identity *Identity, exchange Status) Check {
 	c := evaluate(document, identity, exchange)
 	c.Name, c.Detail, c.Advice = nameTrustPolicy, explain.OneLine(c.Detail), explain.OneLine(c.Advice)
@@ -50,13 +50,14 @@ func TrustPolicy(document []byte, identity *Identity, exchange Status) Check {
 	return c
 }
 
-// otherPolicy is the advice if STS's decision contradicts the policy.
+// otherPolicy is the advice if the decision of STS contradicts the policy.
 const otherPolicy = "this is not the role's current trust policy: compare it with the one in IAM, in the role's account"
 
 // otherDocument is the advice if the document is not a trust policy.
 const otherDocument = "correct the document, or check the policy that the role has: aws iam get-role --role-name $ROLE --output json"
 
-// policyIn returns the trust policy in the output of aws iam get-role, or text itself if it is something else.
+// policyIn extracts the trust policy from the output of aws iam get-role. It returns any other text
+// unchanged.
 func policyIn(text []byte) []byte {
 	var output struct {
 		Role struct{ AssumeRolePolicyDocument json.RawMessage }

@@ -7,8 +7,8 @@ import (
 	"github.com/stretchr/testify/assert"
 )
 
-// TestTrustPolicyAdviceFitsMismatch checks that the advice asks for another service account only if another
-// one is what the policy allows.
+// TestTrustPolicyAdviceFitsMismatch checks that the advice asks for another service account only if
+// the policy allows one.
 func TestTrustPolicyAdviceFitsMismatch(t *testing.T) {
 	const issuer = "oidc.eks.us-west-2.amazonaws.com/id/A"
 	const provider = "arn:aws:iam::111122223333:oidc-provider/" + issuer

@@ -12,13 +12,13 @@ import (
 	"github.com/irsakit/irsakit/internal/explain"
 )
 
-// checkAssumed returns the account in a response, or an error if the response is for a role other
-// than the requested one. Servers other than AWS use ARNs of another partition or form, or return
-// none. Therefore only ARNs of AWS's form are compared: the account, and the name without its path.
-// Role names are compared regardless of case, because they are unique regardless of case.
+// checkAssumed returns the account in a response, or an error if the response is for a different role
+// than requested. Servers other than AWS return ARNs of another partition or form, or none at all, so
+// only ARNs in AWS's form are compared, by account and by name without the path. Role names are
+// compared case-insensitively, because IAM does not allow two that differ only by case.
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
 func (r *response) checkAssumed(roleARN string, user *types.AssumedRoleUser) (account string, err error) {
-	role, _ := arn.Parse(roleARN) // has been validated
+	role, _ := arn.Parse(roleARN) // already validated
 	if !strings.HasPrefix(role.Partition, "aws") || user == nil {
 		return "", nil
 	}
@@ -30,7 +30,7 @@ func (r *response) checkAssumed(roleARN string, user *types.AssumedRoleUser) (ac
 	return "", fmt.Errorf("the response is for another role, %s in account %s: %w", explain.Quote(r.secrets.redact(name)), account, explain.ErrNotSTS)
 }
 
-// assumedRole returns the account and the name in
+// assumedRole returns the account and role name in
 // arn:...:sts::<account>:assumed-role/<name>/<session>.
 func assumedRole(text string) (account, name string, ok bool) {
 	parsed, err := arn.Parse(text)

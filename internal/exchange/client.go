@@ -1,6 +1,5 @@
-// Package exchange exchanges tokens for credentials. Each exchange is one request to STS. Its
-// response is limited in size, redacted and validated, and its expiry is converted to the local
-// clock.
+// Package exchange exchanges tokens for credentials. Each exchange is a single STS request. Responses
+// are limited in size, redacted and validated, and their expiry is converted to the local clock.
 package exchange
 
 import (
@@ -21,11 +20,11 @@ import (
 // Client makes requests to STS.
 type Client struct {
 	api  stscreds.AssumeRoleWithWebIdentityAPIClient
-	http aws.HTTPClient // nil if api is a mock, or the application's wrapper of an SDK client
+	http aws.HTTPClient // nil if api is a mock or the application's wrapper of an SDK client
 }
 
-// NewClient returns a client with the application's STS client or HTTP client, if cfg contains one.
-// conns is the maximum number of connections of an HTTP client that it creates, or 0 for the SDK's
+// NewClient returns a client that uses the application's STS client or HTTP client, if cfg contains
+// one. If it creates the HTTP client, conns limits the number of connections, or 0 means the SDK's
 // default.
 func NewClient(cfg *config.Config, conns int) *Client {
 	c, client := &Client{api: cfg.Shared.STS}, cfg.Shared.HTTPClient
@@ -54,16 +53,17 @@ func NewClient(cfg *config.Config, conns int) *Client {
 	return c
 }
 
-// copyAuthorities copies the authorities of an application's HTTP client, which it can modify.
+// copyAuthorities copies the authorities of an application's HTTP client, because the application can
+// modify them.
 func copyAuthorities(t *http.Transport) {
 	if c := t.TLSClientConfig; c != nil && c.RootCAs != nil {
 		c.RootCAs = c.RootCAs.Clone()
 	}
 }
 
-// withoutSigningLog returns client, or a copy with signing logs turned off. These logs contain the
-// session token of the credentials. An option of a call cannot turn them off, because a client sets
-// up its signer only once.
+// withoutSigningLog returns client, or a copy of it that does not log signing if client does. These
+// logs contain the session token. A per-call option cannot turn them off, because a client sets up
+// its signer only once.
 func withoutSigningLog(client *sts.Client) *sts.Client {
 	o := client.Options()
 	if !o.ClientLogMode.IsSigning() {
@@ -76,7 +76,7 @@ func withoutSigningLog(client *sts.Client) *sts.Client {
 	return sts.New(o)
 }
 
-// CloseIdleConnections closes the connections of an HTTP client that NewClient created.
+// CloseIdleConnections closes the idle connections of an HTTP client created by NewClient.
 func (c *Client) CloseIdleConnections() {
 	if client, ok := c.http.(*http.Client); ok {
 		if t, ok := client.Transport.(*transport); ok {
@@ -85,19 +85,19 @@ func (c *Client) CloseIdleConnections() {
 	}
 }
 
-// HTTP returns the HTTP client of the requests, or nil if it is unknown.
+// HTTP returns the HTTP client that sends the requests, or nil if it is unknown.
 func (c *Client) HTTP() aws.HTTPClient { return c.http }
 
-// CanAssumeRole reports whether the client can make requests of role chains.
+// CanAssumeRole reports whether the client supports role chains.
 func (c *Client) CanAssumeRole() bool {
 	_, ok := c.api.(stscreds.AssumeRoleAPIClient)
 	return ok
 }
 
-// singleRequest returns an option for one call. It makes the call a single request without
-// redirects and records the response in recorded. It also turns off the client's request and
-// response logs. Bodies contain the token and keys, the headers of signed requests contain the
-// session token, and a response can repeat any of them.
+// singleRequest returns an option for one call. It limits the call to a single request without
+// redirects and records the response in recorded. It also turns off the client's request and response
+// logs, because bodies contain the token and keys, headers of signed requests contain the session
+// token, and a response can repeat any of them.
 func (c *Client) singleRequest(cfg *config.Config, recorded *response) func(*sts.Options) {
 	return func(o *sts.Options) {
 		client := c.http
@@ -109,7 +109,7 @@ func (c *Client) singleRequest(cfg *config.Config, recorded *response) func(*sts
 		o.APIOptions = append(slices.Clip(o.APIOptions), recorded.setResult)
 		o.ClientLogMode &= aws.LogRetries | aws.LogDeprecatedUsage
 		if cfg.Region != "" && (cfg.Shared.STS == nil || cfg.OwnRegion) {
-			o.Region = cfg.Region // the role's, because the roles of a Pool share the client
+			o.Region = cfg.Region // of the role, because the roles of a Pool share the client
 		}
 		if cfg.Endpoint != nil {
 			o.EndpointResolverV2 = resolved{cfg.Endpoint}
@@ -117,7 +117,7 @@ func (c *Client) singleRequest(cfg *config.Config, recorded *response) func(*sts
 	}
 }
 
-// newSTSClient returns the library's own STS client. It signs no requests by default and
+// newSTSClient returns the library's own STS client. By default, it does not sign requests. It
 // inherits nothing from the application's service clients.
 func newSTSClient(cfg *config.Config, httpClient aws.HTTPClient) *sts.Client {
 	opts := sts.Options{
@@ -132,8 +132,8 @@ func newSTSClient(cfg *config.Config, httpClient aws.HTTPClient) *sts.Client {
 	return sts.New(opts)
 }
 
-// resolved is the resolved endpoint of a role. It saves evaluating the SDK's endpoint
-// rules for each request.
+// resolved is the resolved endpoint of a role, so that the SDK's endpoint rules are not evaluated for
+// each request.
 type resolved struct{ endpoint *smithyendpoints.Endpoint }
 
 // ResolveEndpoint returns the endpoint.

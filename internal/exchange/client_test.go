@@ -14,7 +14,7 @@ import (
 )
 
 // The SDK's endpoint rules are evaluated once per role, not once per request.
-func TestClientSendsRequestsToResolvedEndpoint(t *testing.T) {
+func TestClientUsesResolvedEndpoint(t *testing.T) {
 	var host string
 	_, err := exchangeWith(t, config.Config{
 		Region:   "us-west-2",

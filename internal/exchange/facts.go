@@ -11,8 +11,8 @@ import (
 	"github.com/irsakit/irsakit/tokenfile"
 )
 
-// Facts returns the facts that the advice for a failure depends on. token is nil if there is none. It
-// reads no files: those about the token file are part of a *explain.TokenError.
+// Facts returns the facts that determine the advice for a failure. token may be nil. Facts does not
+// read any files. Facts about the token file are part of an *explain.TokenError.
 func Facts(c *config.Config, kind, err error, token *tokenfile.Token) explain.Facts {
 	f := explain.Facts{
 		Kind: kind, Err: err, RoleARN: c.RoleARN, Region: c.Region, TokenFile: c.TokenFile, Now: time.Now(),
@@ -36,13 +36,13 @@ func Facts(c *config.Config, kind, err error, token *tokenfile.Token) explain.Fa
 	return f
 }
 
-// TokenError returns the error for an error of the token source, with facts about the token file.
+// TokenError wraps an error of the token source, adding facts about the token file.
 func TokenError(c *config.Config, err error) *explain.TokenError {
 	e := &explain.TokenError{Err: RedactTokens(err)}
 	switch {
 	case c.TokenFile != "":
 		e.File = InspectFile(c.TokenFile)
-	case errors.Is(err, tokenfile.ErrMalformed): // a token from a function cannot be half written
+	case errors.Is(err, tokenfile.ErrMalformed): // unlike a file, a function cannot return a partially written token
 		e.Err = &explain.PermanentError{Err: e.Err}
 	}
 	return e
@@ -57,7 +57,7 @@ func SettingAdvice(c *config.Config, e config.Error) explain.Advice {
 	return explain.Setting(e.Heading, Facts(c, explain.ErrNotConfigured, e.Err, nil))
 }
 
-// InspectFile returns the facts about a token file on which the advice for a failure depends.
+// InspectFile returns the facts about a token file that determine the advice for a failure.
 func InspectFile(path string) explain.File {
 	file := explain.File{User: os.Getuid(), Group: os.Getgid()}
 	file.MoreGroups, _ = os.Getgroups() // nil on error
@@ -69,15 +69,15 @@ func InspectFile(path string) explain.File {
 	return file
 }
 
-// isRegularFile reports whether the path itself is a regular file. Projected files are links into
-// ..data (pkg/volume/util/atomic_writer.go), unless they are mounted with subPath.
+// isRegularFile reports whether path itself is a regular file. Projected files are symbolic links
+// into ..data (pkg/volume/util/atomic_writer.go), unless they are mounted with subPath.
 func isRegularFile(path string) bool {
 	info, err := os.Lstat(path)
 	return err == nil && info.Mode().IsRegular()
 }
 
-// missingPart returns the first part of a path that does not exist, and reports whether that is a
-// symbolic link whose target does not exist. The results are meaningless if the path exists.
+// missingPart returns the first part of path that does not exist, and reports whether it is a
+// dangling symbolic link. The results are meaningless if path exists.
 func missingPart(path string) (part string, dangling bool) {
 	path = filepath.Clean(path)
 	for parent := filepath.Dir(path); parent != path; path, parent = parent, filepath.Dir(parent) {

@@ -27,14 +27,14 @@ func TestFactsDescribeFailedRead(t *testing.T) {
 	assert.Equal(t, "Throttling", Facts(c, explain.ErrThrottled, &explain.RequestError{Code: "Throttling"}, nil).Code)
 }
 
-func TestFactsTellWhichAuthoritiesAreTrusted(t *testing.T) {
+func TestFactsReportTrustedAuthorities(t *testing.T) {
 	shared := config.Shared{Authorities: x509.NewCertPool}
 	assert.True(t, Facts(&config.Config{Shared: &shared}, nil, nil, nil).CABundle)
 	shared.HTTPClient = http.DefaultClient
 	assert.False(t, Facts(&config.Config{Shared: &shared}, nil, nil, nil).CABundle, "the client has authorities of its own")
 }
 
-func TestInspectFileFindsTheMissingPart(t *testing.T) {
+func TestInspectFileFindsMissingPart(t *testing.T) {
 	directory := t.TempDir()
 	regular, link := filepath.Join(directory, "regular"), filepath.Join(directory, "link")
 	require.NoError(t, os.WriteFile(regular, nil, 0o600))

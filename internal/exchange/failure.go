@@ -14,7 +14,7 @@ import (
 	"github.com/irsakit/irsakit/internal/explain"
 )
 
-// failure returns the error of a call for which the SDK returned err.
+// failure returns the error for a call that failed with err in the SDK.
 func (c *Client) failure(r *response, err error) error {
 	if client, ok := c.api.(*sts.Client); ok && r.status == 0 && r.err == nil && client.Options().Region == "" {
 		return explain.ErrNoRegion
@@ -22,8 +22,8 @@ func (c *Client) failure(r *response, err error) error {
 	return r.failure(err)
 }
 
-// failure returns the error of a call for which the SDK returned err. It contains no secret of
-// the request.
+// failure returns the error for a call that failed with err in the SDK. It contains none of the
+// request's secrets.
 func (r *response) failure(err error) error {
 	e := &explain.RequestError{Status: r.status, RequestID: r.requestID, RetryAfter: r.retryAfter}
 	switch {
@@ -44,13 +44,13 @@ func (r *response) failure(err error) error {
 	return e
 }
 
-// unusable returns the error for a successful response whose credentials cannot be used because of err.
+// unusable returns the error for a successful response whose credentials are unusable because of err.
 func (r *response) unusable(err error) error {
 	return &explain.RequestError{Status: r.status, RequestID: r.requestID, Text: err.Error(), Err: err}
 }
 
-// apiError returns the SDK's error for the code in err, or a generic one. It drops the SDK's other
-// errors, because they contain the request and the response with their secrets.
+// apiError returns the SDK's error for code if err wraps one, or a generic error. Other SDK errors
+// are dropped, because they contain the request and the response with their secrets.
 func apiError(err error, code, message string) error {
 	var api smithy.APIError
 	if errors.As(err, &api) && api.ErrorCode() == code {
@@ -59,8 +59,8 @@ func apiError(err error, code, message string) error {
 	return &smithy.GenericAPIError{Code: code, Message: message}
 }
 
-// describe sets the fields of e from the error of a client that made no HTTP request: a mock, or an SDK
-// client that failed before it sent one.
+// describe sets the fields of e from the error of a client that did not make an HTTP request, such as
+// a mock or an SDK client that failed before sending one.
 func describe(e *explain.RequestError, err error, secrets secrets) {
 	var status interface{ HTTPStatusCode() int }
 	if errors.As(err, &status) {
@@ -82,7 +82,7 @@ func describe(e *explain.RequestError, err error, secrets secrets) {
 	}
 }
 
-// unknownCode is the code of the SDK's error for a response without one.
+// unknownCode is the SDK's error code for a response without a code.
 const unknownCode = "UnknownError"
 
 func codeText(e *explain.RequestError) string {
@@ -119,7 +119,7 @@ func readErrorText(err error) string {
 	return "the response cannot be read: " + err.Error()
 }
 
-// timeoutText returns the text of a timeout, or "" for any other error.
+// timeoutText returns the text for a timeout, or "" for any other error.
 func timeoutText(err error) string {
 	if errors.Is(err, context.DeadlineExceeded) {
 		return fmt.Sprintf("no response in time: %v", context.DeadlineExceeded)

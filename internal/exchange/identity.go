@@ -11,18 +11,18 @@ import (
 	"github.com/irsakit/irsakit/internal/explain"
 )
 
-// identityClient is an STS client that can return the identity of credentials.
+// identityClient is an STS client that supports GetCallerIdentity.
 type identityClient interface {
 	GetCallerIdentity(context.Context, *sts.GetCallerIdentityInput, ...func(*sts.Options)) (*sts.GetCallerIdentityOutput, error)
 }
 
-// CanIdentify reports whether the client can return the identity of credentials.
+// CanIdentify reports whether the client supports GetCallerIdentity.
 func (c *Client) CanIdentify() bool {
 	_, ok := c.api.(identityClient)
 	return ok
 }
 
-// Identify returns the ARN of the identity of credentials.
+// Identify returns the ARN that the credentials belong to.
 func (c *Client) Identify(ctx context.Context, cfg *config.Config, creds aws.Credentials) (name string, err error) {
 	secrets := secrets{creds.SessionToken, creds.SecretAccessKey}
 	defer secrets.recoverPanic("the STS client", &err)

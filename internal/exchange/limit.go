@@ -10,15 +10,15 @@ import (
 	"github.com/irsakit/irsakit/internal/explain"
 )
 
-// maxUnanswered is how many bytes a server may send without a request. The largest response that is read, with
-// a TLS handshake, has less than half of them.
+// maxUnanswered is how many bytes a server may send without an intervening request. The largest
+// response that is read, including a TLS handshake, takes less than half of that.
 const maxUnanswered = 1 << 20
 
-// limitReads limits what a transport reads from each connection. net/http limits the headers of responses, but
-// before Go 1.26 not those of a proxy's response to CONNECT.
+// limitReads limits what a transport reads from each connection. net/http limits response headers,
+// but did not limit those of a proxy's CONNECT response before Go 1.26.
 func limitReads(t *http.Transport) {
 	dial := t.DialContext
-	if dial == nil { // the application dials in another way
+	if dial == nil { // the application configured another dial function
 		return
 	}
 	t.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
@@ -30,7 +30,7 @@ func limitReads(t *http.Transport) {
 	}
 }
 
-// limitedConn is a connection that reads at most maxUnanswered bytes between two writes.
+// limitedConn reads at most maxUnanswered bytes between two writes.
 type limitedConn struct {
 	net.Conn
 	left atomic.Int64

@@ -17,8 +17,9 @@ import (
 	"github.com/irsakit/irsakit/internal/explain"
 )
 
-// net/http limits the headers of a response, but before Go 1.26 not those of a proxy's response to CONNECT.
-func TestTransportBoundsResponseOfProxy(t *testing.T) {
+// net/http limits response headers, but did not limit those of a proxy's CONNECT response before Go
+// 1.26.
+func TestTransportLimitsProxyResponse(t *testing.T) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	defer func() { _ = listener.Close() }()
@@ -66,7 +67,7 @@ func TestLimitedConnLimitsReadsBetweenWrites(t *testing.T) {
 	assert.EqualValues(t, maxUnanswered, n)
 }
 
-// endless is a reader without end.
+// endless is a reader that never ends.
 type endless struct{}
 
 func (endless) Read(p []byte) (int, error) { return len(p), nil }

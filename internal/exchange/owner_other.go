@@ -8,5 +8,5 @@ import (
 	"github.com/irsakit/irsakit/internal/explain"
 )
 
-// ownerOf returns nil, because file owners are not known on this system.
+// ownerOf returns nil, because file owners are not supported on this platform.
 func ownerOf(fs.FileInfo) *explain.Owner { return nil }

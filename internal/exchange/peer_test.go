@@ -28,8 +28,8 @@ import (
 	"github.com/irsakit/irsakit/tokenfile"
 )
 
-// respond starts a server that responds to each request with a text, whether or not that is HTTP. It
-// returns its URL and the headers of its requests.
+// respond starts a server that responds to each request with text, which need not be HTTP. It returns
+// the server's URL and the headers of its requests.
 func respond(t *testing.T, text string) (endpoint string, requests <-chan http.Header) {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -59,7 +59,7 @@ func exchangeAt(t *testing.T, endpoint string, client aws.HTTPClient) (aws.Crede
 	return exchangeOf(t, endpoint, &config.Shared{HTTPClient: client}, 0).Retrieve(t.Context())
 }
 
-// exchangeOf returns an exchange with the server at endpoint, and with the given number of connections.
+// exchangeOf returns an exchange with the server at endpoint over up to conns connections.
 func exchangeOf(t *testing.T, endpoint string, shared *config.Shared, conns int) *WebIdentity {
 	t.Helper()
 	u, err := url.Parse(endpoint)
@@ -72,7 +72,7 @@ func exchangeOf(t *testing.T, endpoint string, shared *config.Shared, conns int)
 	return &WebIdentity{State: &State{}, Config: &c, Client: NewClient(&c, conns)}
 }
 
-// success returns the body of a success with a role's ARN and keys.
+// success returns the body of a successful response with a role's ARN and keys.
 func success(arn, secret, session string) string {
 	return fmt.Sprintf("<AssumeRoleWithWebIdentityResponse><AssumeRoleWithWebIdentityResult><AssumedRoleUser><Arn>%s</Arn></AssumedRoleUser>"+
 		"<Credentials><AccessKeyId>ASIAEXAMPLE</AccessKeyId><SecretAccessKey>%s</SecretAccessKey><SessionToken>%s</SessionToken><Expiration>%s</Expiration>"+
@@ -86,7 +86,7 @@ func reply(status, body string) string {
 
 const goodARN = "arn:aws:sts::111122223333:assumed-role/r/session"
 
-func TestRetrievePrintsNoKeysOfMalformedResponse(t *testing.T) {
+func TestRetrieveErrorOmitsKeysOfMalformedResponse(t *testing.T) {
 	const secret, session = "wJalrXUtnFEMIK7MDENGbPxRfiCYEXAMPLEKEY", "IQoJb3JpZ2luX2VjEXAMPLETOKEN"
 	keys := success(goodARN, secret, session)
 	for name, text := range map[string]string{
@@ -117,15 +117,15 @@ func TestRetrievePrintsNoKeysOfMalformedResponse(t *testing.T) {
 	}
 }
 
-// net/http logs what follows a response on a connection that it keeps.
-func TestClientClosesConnectionsOfSingleProvider(t *testing.T) {
+// net/http logs what a server sends after its response on a kept-alive connection.
+func TestClientClosesConnectionsForSingleProvider(t *testing.T) {
 	endpoint, requests := respond(t, reply("200 OK", success(goodARN, "secret", "session"))+"the new keys")
 	_, err := exchangeAt(t, endpoint, nil)
 	require.NoError(t, err)
 	assert.Equal(t, "close", (<-requests).Get("Connection"))
 }
 
-// following is a transport that follows redirects, as those of some libraries do.
+// following is a transport that follows redirects, as some libraries' transports do.
 type following struct{}
 
 func (following) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -160,7 +160,7 @@ func TestRetrieveRejectsResponseWithoutValidStatus(t *testing.T) {
 	assert.False(t, isError[*smithyhttp.ResponseError](err))
 }
 
-func TestRetrieveRejectsKeysThatCannotBeSent(t *testing.T) {
+func TestRetrieveRejectsUnprintableKeys(t *testing.T) {
 	for _, keys := range [][2]string{{"se\ncret", "session"}, {"secret", "ses\n  sion"}, {" secret", "session"}, {"secret", "sessi\u00f6n"}} {
 		endpoint, _ := respond(t, reply("200 OK", success(goodARN, keys[0], keys[1])))
 		_, err := exchangeAt(t, endpoint, nil)
@@ -177,7 +177,7 @@ func TestRetrieveRejectsKeysThatCannotBeSent(t *testing.T) {
 	}
 }
 
-func TestRetrieveTakesAccountOnlyFromComparedARN(t *testing.T) {
+func TestRetrieveUsesAccountOnlyFromVerifiedARN(t *testing.T) {
 	for arn, want := range map[string]string{
 		goodARN: "111122223333",
 		"arn:aws:sts:us-west-2:999988887777:assumed-role/other/s": "",
@@ -191,8 +191,8 @@ func TestRetrieveTakesAccountOnlyFromComparedARN(t *testing.T) {
 	}
 }
 
-// A tenant's host that cannot be reached must not cost other tenants their connections.
-func TestTransportReplacesConnectionsOfFailedHostOnly(t *testing.T) {
+// If one tenant's host is unreachable, other tenants must keep their connections.
+func TestTransportReplacesOnlyFailedHostConnections(t *testing.T) {
 	dialed := map[string]int{}
 	endpoint, _ := respond(t, "")
 	good := httptest.NewServer(http.NotFoundHandler())

@@ -13,8 +13,8 @@ import (
 	"github.com/irsakit/irsakit/tokenfile"
 )
 
-// secrets are texts that must not be printed. No output may contain secretRun consecutive
-// characters of them.
+// secrets are texts that must not be printed. No output may contain secretRun or more consecutive
+// characters of a secret.
 type secrets []string
 
 const (
@@ -22,8 +22,8 @@ const (
 	redacted  = "[redacted]"
 )
 
-// secretsOf returns the payload and the signature of a token. The header is not secret, because
-// many tokens share it.
+// secretsOf returns the payload and signature of a token. The header is not secret, because many
+// tokens share it.
 func secretsOf(token *tokenfile.Token) secrets {
 	if token == nil {
 		return nil
@@ -42,14 +42,14 @@ func (s secrets) contain(run string) bool {
 	return slices.ContainsFunc(s, func(secret string) bool { return strings.Contains(secret, run) })
 }
 
-// find returns the start and the end of the first run of a secret in text. end is 0 if there is
+// find returns the start and end of the first run of a secret in text, or an end of 0 if there is
 // none.
 func (s secrets) find(text string) (start, end int) {
 	for start+secretRun <= len(text) {
 		end = start + secretRun
 		switch {
 		case !s.contain(text[end-1 : end]):
-			start = end // no secret has this character
+			start = end // not in any secret
 		case !s.contain(text[start:end]):
 			start++
 		default:
@@ -62,13 +62,13 @@ func (s secrets) find(text string) (start, end int) {
 	return 0, 0
 }
 
-// occurIn reports whether a text contains a run of a secret.
+// occurIn reports whether text contains a run of a secret.
 func (s secrets) occurIn(text string) bool {
 	_, end := s.find(text)
 	return end > 0
 }
 
-// redact replaces the runs of secrets in text, and everything that looks like a token: a proxy can
+// redact replaces runs of secrets in text, and anything that looks like a token, because a proxy can
 // respond with the token of another request.
 func (s secrets) redact(text string) string { return s.redactRuns(redactTokens(text)) }
 
@@ -85,28 +85,29 @@ func (s secrets) redactRuns(text string) string {
 	}
 }
 
-// redactError returns err, or an error with the redacted text if err's text contains a secret.
+// redactError returns err, or an error with redacted text if the text of err contains a secret.
 func (s secrets) redactError(err error) error {
 	return redactError(err, s.redact)
 }
 
-// recoverPanic converts a panic in user code to an error without secrets. It must be deferred.
+// recoverPanic converts a panic in user code to an error with secrets redacted. It must be deferred.
 func (s secrets) recoverPanic(what string, err *error) {
 	if r := recover(); r != nil {
 		*err = s.redactError(RedactTokens(fmt.Errorf("%s panicked: %v", what, r)))
 	}
 }
 
-// RedactTokens returns err, or an error with a redacted text if err's text contains something that
+// RedactTokens returns err, or an error with redacted text if the text of err contains anything that
 // looks like a token.
 func RedactTokens(err error) error { return redactError(err, redactTokens) }
 
-// redactTokens replaces everything that looks like a JWT: complete or truncated, on one line or several.
-// It redacts texts with tokens that are not known, such as those of token sources.
+// redactTokens replaces anything that looks like a JWT, whether complete or truncated, and even if
+// split across lines. It handles texts with unknown tokens, such as errors of token sources.
 func redactTokens(text string) string { return looksLikeToken.ReplaceAllString(text, redacted) }
 
-// looksLikeToken matches the base64 of {" and of { with white space, and all that continues a JWT: parts
-// that follow a dot, and long parts that follow white space. Both can be escaped.
+// looksLikeToken matches the base64 encoding of {" or of { followed by white space, and anything that
+// can continue a JWT: parts that follow a dot, and long parts that follow white space. Both
+// separators can be escaped.
 var looksLikeToken = lazyregexp.New(`(eyJ|eyA[gi]|ewo[Jgi]|ew0K|ewk[Ji])[\w-]{9,}` +
 	`((\s|\\[nrt]|%0[ADad9])*(\.|%2[Ee])(\s|\\[nrt]|%0[ADad9])*[\w-]+|(\s|\\[nrt]|%0[ADad9])+[\w-]{12,})*`)
 
@@ -114,10 +115,11 @@ func isBase64URL(r rune) bool {
 	return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '-' || r == '_'
 }
 
-// maxRedacted is the maximum length of an error's text, in bytes. Longer texts are truncated.
+// maxRedacted is the maximum length in bytes of an error's text. Longer texts are truncated.
 const maxRedacted = 16 << 10
 
-// redactError returns err, or a redactedError if redact changes err's text or the text is too long.
+// redactError returns err, or a redactedError if redact changes the text of err or the text is too
+// long.
 func redactError(err error, redact func(string) string) error {
 	if err == nil {
 		return nil
@@ -140,8 +142,8 @@ func redactError(err error, redact func(string) string) error {
 	return e
 }
 
-// redactedError replaces an error whose text contains a secret or is too long. It keeps the kinds
-// for errors.Is.
+// redactedError replaces an error whose text contains a secret or is too long. It preserves the error
+// kinds for errors.Is.
 type redactedError struct {
 	text  string
 	kinds []error
@@ -150,8 +152,8 @@ type redactedError struct {
 func (e *redactedError) Error() string   { return e.text }
 func (e *redactedError) Unwrap() []error { return e.kinds }
 
-// identifier returns text if it can be an error code or a request ID and contains no secret: at most
-// 64 letters, digits, dots, hyphens and underscores. Otherwise it returns "".
+// identifier returns text if it is plausible as an error code or request ID and contains no secret,
+// or "" otherwise. It accepts at most 64 letters, digits, dots, hyphens and underscores.
 func (s secrets) identifier(text string) string {
 	other := func(r rune) bool { return !isBase64URL(r) && r != '.' }
 	if len(text) > 64 || strings.ContainsFunc(text, other) || s.occurIn(text) || strings.Contains(text, "eyJ") {

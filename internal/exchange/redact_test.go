@@ -48,7 +48,7 @@ func TestSecretsIdentifierAcceptsOnlyShortNamesWithoutSecrets(t *testing.T) {
 	}
 }
 
-func TestRedactTokensKeepsKindOfError(t *testing.T) {
+func TestRedactTokensPreservesErrorKind(t *testing.T) {
 	assert.NoError(t, RedactTokens(nil))
 	harmless := errors.New("quota exceeded")
 	assert.Equal(t, harmless, RedactTokens(harmless))
@@ -71,7 +71,7 @@ func TestRedactTokensKeepsKindOfError(t *testing.T) {
 	assert.Less(t, len(long.Error()), 2<<10)
 }
 
-func TestSecretsAreFoundAtEveryPosition(t *testing.T) {
+func TestSecretsFoundAtEveryPosition(t *testing.T) {
 	const secret = "0123456789abcdefghijklmnopqrstuvwxyz"
 	s := secrets{"other", secret}
 	for before := range 40 {

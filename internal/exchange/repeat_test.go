@@ -17,8 +17,8 @@ import (
 	"github.com/irsakit/irsakit/internal/explain"
 )
 
-// closeAfterReply starts a server that closes each connection as soon as a second request arrives on it. A
-// server that closes idle connections does so if the request crosses with the end of the connection.
+// closeAfterReply starts a server that closes each connection as soon as a second request arrives on
+// it. This simulates a request that crosses with the closing of an idle connection.
 func closeAfterReply(t *testing.T) (endpoint string, requests *atomic.Int32) {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -55,7 +55,7 @@ func closeAfterReply(t *testing.T) (endpoint string, requests *atomic.Int32) {
 	return "http://" + listener.Addr().String(), requests
 }
 
-func TestClientOfPoolRepeatsRequestOnClosedConnection(t *testing.T) {
+func TestClientRetriesRequestOnClosedConnection(t *testing.T) {
 	endpoint, requests := closeAfterReply(t)
 	x := exchangeOf(t, endpoint, &config.Shared{}, 1)
 	defer x.Client.CloseIdleConnections()
@@ -69,7 +69,7 @@ func TestClientOfPoolRepeatsRequestOnClosedConnection(t *testing.T) {
 // redirecting is a client that follows redirects.
 type redirecting struct{ *http.Client }
 
-func TestRetrieveSendsTokenToNoOtherServer(t *testing.T) {
+func TestRetrieveNeverSendsTokenToOtherServer(t *testing.T) {
 	other := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(r.Body)
 		assert.NoError(t, err)

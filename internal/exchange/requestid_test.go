@@ -15,7 +15,7 @@ import (
 	"github.com/irsakit/irsakit/internal/explain"
 )
 
-func TestErrorOfUnusableSuccessHasRequestID(t *testing.T) {
+func TestRetrieveErrorForUnusableSuccessHasRequestID(t *testing.T) {
 	fine := success(goodARN, "secret", "session")
 	expiry := fine[strings.Index(fine, "<Expiration>"):strings.Index(fine, "</Expiration>")]
 	for name, body := range map[string]string{
@@ -27,7 +27,7 @@ func TestErrorOfUnusableSuccessHasRequestID(t *testing.T) {
 		"no credentials": strings.NewReplacer("<Credentials>", "<Other>", "</Credentials>", "</Other>").Replace(fine),
 	} {
 		for _, chained := range []bool{false, true} {
-			body := body // changed for a chain
+			body := body // modified for a chain
 			if chained {
 				body = strings.ReplaceAll(body, "RoleWithWebIdentity", "Role")
 			}

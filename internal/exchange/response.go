@@ -20,36 +20,36 @@ import (
 )
 
 const (
-	// maxReply bounds the body of a successful response. Most of it is the session token, whose size
-	// AWS does not specify.
+	// maxReply limits the body of a successful response. Most of it is the session token, for which
+	// AWS specifies no maximum size.
 	maxReply   = 256 << 10
 	usualReply = 2 << 10
 
-	// maxErrorBody bounds how much is read of any other response.
+	// maxErrorBody limits how much of any other response is read.
 	maxErrorBody = 64 << 10
 )
 
-// response is the library's record of one response from STS. Errors are classified by this
-// record rather than by the SDK's error, whose type and text differ between SDK versions.
+// response is the library's record of an STS response. Errors are classified by this record rather
+// than by the SDK's error, whose type and text vary by SDK version.
 type response struct {
-	sent      time.Time     // with the monotonic clock reading
+	sent      time.Time     // includes the monotonic clock reading
 	requested time.Duration // the requested duration
 	secrets   secrets       // the secrets in the request
 
-	err       error // the HTTP client's error, if there was no response
+	err       error // the HTTP client's error if there was no response
 	status    int   // 0 if there was no response
 	requestID string
-	date      time.Time // the time at STS; zero if unknown
+	date      time.Time // the time at STS, or zero if unknown
 	code      string    // STS's error code, or empty
 	message   string
-	bodyErr   error // the error of reading the body
+	bodyErr   error // the error from reading the body
 
-	retryAfter time.Duration // the delay that the server requests
+	retryAfter time.Duration // the delay requested by the server
 	result     result
 }
 
-// errorDocument is the body of an error response. STS wraps the error in an outer element, S3 does
-// not.
+// errorDocument is the body of an error response. STS wraps the error in an outer element, but S3
+// does not.
 type errorDocument struct {
 	Code        string `xml:"Error>Code"`
 	Message     string `xml:"Error>Message"`
@@ -57,13 +57,14 @@ type errorDocument struct {
 	BareMessage string `xml:"Message"`
 }
 
-// newResponse returns an empty record for a request that is sent now and contains the secrets.
+// newResponse returns an empty record for a request sent now that contains the given secrets.
 func newResponse(requested time.Duration, secrets secrets) *response {
 	return &response{sent: time.Now(), requested: requested, secrets: secrets}
 }
 
-// recorder is an HTTP client that records the response. It returns a successful response to the SDK without
-// its body, and any other without secrets: the SDK's errors, logs and spans contain parts of what it reads.
+// recorder is an HTTP client that records the response. It passes a successful response to the SDK
+// without its body, and any other response without secrets, because the SDK's errors, logs and spans
+// contain parts of what it reads.
 type recorder struct {
 	sts.HTTPClient
 	config   *config.Config
@@ -101,10 +102,10 @@ func (c recorder) Do(request *http.Request) (*http.Response, error) {
 	return r.http(request, r.errorDocument(), isAboutTime(r.code, r.message)), nil
 }
 
-// checkOrigin returns an error if a response is not one to the request itself, or not one at all.
+// checkOrigin returns an error if the response is to a redirected request or is not an HTTP response.
 func checkOrigin(response *http.Response) error {
 	switch {
-	case response.Request != nil && response.Request.Response != nil: // the client, or its transport, followed a redirect
+	case response.Request != nil && response.Request.Response != nil: // the client or its transport followed a redirect
 		return errRedirected
 	case response.StatusCode < 100:
 		return errNoStatus
@@ -113,9 +114,9 @@ func checkOrigin(response *http.Response) error {
 	}
 }
 
-// Body returns the body of a response, which is empty if the client returned none. The body of an HTTP
-// 101 response also counts as empty: it is a connection, and reads from it ignore the request's
-// context.
+// Body returns the body of a response, or an empty body if the client returned none. The body of an
+// HTTP 101 response also counts as empty, because it is a connection, and reads from it ignore the
+// request's context.
 func Body(response *http.Response) io.ReadCloser {
 	switch {
 	case response.Body == nil:
@@ -131,7 +132,7 @@ func Body(response *http.Response) io.ReadCloser {
 }
 
 // http returns the response for the SDK. The SDK's client adjusts its signing clock to any Date
-// header, so the response contains one only if it is certainly STS's.
+// header, so the response includes one only if it is known to be from STS.
 func (r *response) http(request *http.Request, body []byte, confirmed bool) *http.Response {
 	header := http.Header{"Content-Type": {"text/xml"}}
 	if r.requestID != "" {
@@ -147,8 +148,8 @@ func (r *response) http(request *http.Request, body []byte, confirmed bool) *htt
 	}
 }
 
-// dateOf returns the Date of a response, or the zero time if it is missing, ambiguous or not STS's.
-// A response with an Age header comes from a cache.
+// dateOf returns the Date of a response, or the zero time if it is missing, ambiguous or not set by
+// STS. A response with an Age header comes from a cache.
 func dateOf(header http.Header) time.Time {
 	dates := header.Values("Date")
 	if len(dates) != 1 || len(header.Values("Age")) > 0 {
@@ -161,9 +162,8 @@ func dateOf(header http.Header) time.Time {
 	return date
 }
 
-// expiry converts expiration to the local wall clock; received is the local time at which the
-// response was complete. With a mock, which records no response, r.sent is the time of the
-// call.
+// expiry converts expiration to the local wall clock. received is the local time when the response
+// was complete. For a mock, which records no response, r.sent is the time of the call.
 func (r *response) expiry(expiration, received time.Time) time.Time {
 	return schedule.Response{
 		Expiration: expiration,
@@ -183,23 +183,23 @@ func (r *response) readError(body io.ReadCloser) {
 		r.bodyErr = r.secrets.redactError(ClientError(err))
 	}
 	var document errorDocument
-	_ = xml.Unmarshal(text, &document) // sets the fields that precede a syntax error
+	_ = xml.Unmarshal(text, &document) // sets fields that precede a syntax error
 	r.code = r.secrets.identifier(strings.TrimSpace(cmp.Or(document.Code, document.BareCode)))
 	r.message = r.secrets.redact(explain.Shorten(cmp.Or(document.Message, document.BareMessage)))
 }
 
-// errorDocument returns the error body for the SDK, or nil if there is no code.
+// errorDocument returns the error body for the SDK, or nil if there is no error code.
 func (r *response) errorDocument() []byte {
 	if r.code == "" {
 		return nil
 	}
 	var message bytes.Buffer
-	_ = xml.EscapeText(&message, []byte(r.message)) // a Buffer returns no error
+	_ = xml.EscapeText(&message, []byte(r.message)) // a Buffer never returns an error
 	return fmt.Appendf(nil, "<ErrorResponse><Error><Code>%s</Code><Message>%s</Message></Error></ErrorResponse>", r.code, &message)
 }
 
-// isAboutTime reports whether STS rejected the time of a signature. In that case only the Date
-// of the response shows how far the local clock is off.
+// isAboutTime reports whether STS rejected the time of a signature. In that case, only the response's
+// Date shows how far the local clock is off.
 func isAboutTime(code, message string) bool {
 	switch {
 	case awserror.Is(code, "RequestExpired", "RequestInTheFuture", "RequestTimeTooSkewed"):

@@ -24,7 +24,7 @@ import (
 	"github.com/irsakit/irsakit/tokenfile"
 )
 
-// client is an HTTP client that is a function.
+// client is an HTTP client implemented by a function.
 type client func(*http.Request) (*http.Response, error)
 
 func (c client) Do(r *http.Request) (*http.Response, error) { return c(r) }
@@ -41,8 +41,8 @@ func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
 // testToken is a JWT with an invalid signature.
 const testToken = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJzeXN0ZW06c2VydmljZWFjY291bnQ6c2hvcDpjYXJ0In0.c2lnbmF0dXJl"
 
-// exchangeWith makes one exchange with the settings of c. It returns the facts that the
-// advice depends on, and the error.
+// exchangeWith makes one exchange with the settings in c. It returns the facts that determine the
+// advice, and the error.
 func exchangeWith(t *testing.T, c config.Config) (explain.Facts, error) {
 	t.Helper()
 	c.RoleARN = "arn:aws:iam::111122223333:role/r"
@@ -59,8 +59,7 @@ func exchangeWith(t *testing.T, c config.Config) (explain.Facts, error) {
 	return f, err
 }
 
-// Kind, text and link depend only on the response, so they are the same with every version of the
-// SDK.
+// Kind, text and link depend only on the response, so they are the same with every SDK version.
 func TestResponseIsClassifiedByStatusAndBody(t *testing.T) {
 	const page = "<html><body>Sign in<br></body></html>"
 	const wrapped = "<ErrorResponse><Error><Type>Sender</Type><Code>AccessDenied</Code><Message>no</Message></Error></ErrorResponse>"
@@ -150,7 +149,7 @@ func TestFailureOfClientWithoutRegion(t *testing.T) {
 	assert.Equal(t, explain.HeadingRegion, explain.For(f).Heading)
 }
 
-// mock is an STS client that makes no request.
+// mock is an STS client that does not make requests.
 type mock struct{ err error }
 
 func (m mock) AssumeRoleWithWebIdentity(context.Context, *sts.AssumeRoleWithWebIdentityInput, ...func(*sts.Options)) (*sts.AssumeRoleWithWebIdentityOutput, error) {

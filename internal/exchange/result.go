@@ -20,11 +20,11 @@ import (
 	"github.com/irsakit/irsakit/internal/schedule"
 )
 
-// result is what the library reads of a successful response.
+// result is the part of a successful response that the library uses.
 type result struct {
 	Credentials     *types.Credentials
 	AssumedRoleUser *types.AssumedRoleUser
-	Arn             *string // the identity of the caller
+	Arn             *string // of the caller
 }
 
 // resultDocument is the body of a successful response.
@@ -39,7 +39,7 @@ type resultDocument struct {
 	} `xml:",any"`
 }
 
-// dateTime is a time in one of the forms that the SDK accepts.
+// dateTime is a time in any format that the SDK accepts.
 type dateTime time.Time
 
 // UnmarshalText sets d to the time in text.
@@ -52,11 +52,12 @@ func (d *dateTime) UnmarshalText(text []byte) error {
 var (
 	errNoResult = fmt.Errorf("the response contains no credentials: %w", explain.ErrNotSTS)
 
-	// errUnusable is the error of keys with line breaks or other characters that no header can contain,
-	// which a gateway can add. They would fail in each request, but no service would reject them.
+	// errUnusable is the error for keys with line breaks or other characters that are invalid in a
+	// header, which a gateway can add. Every request would fail with them, but without being rejected
+	// by a service.
 	errUnusable = fmt.Errorf("the response contains keys with invalid characters: %w", explain.ErrNotSTS)
 
-	// errRepeated is the error of an access key ID that repeats a secret of the request.
+	// errRepeated is the error for an access key ID that repeats a secret of the request.
 	errRepeated = fmt.Errorf("the response contains a secret of the request: %w", explain.ErrNotSTS)
 )
 
@@ -80,7 +81,7 @@ func (r *response) readResult(body io.ReadCloser) {
 	}
 }
 
-// setResult adds a middleware that sets the fields of the SDK's result, which is empty.
+// setResult adds a middleware that fills in the SDK's result, which is empty.
 func (r *response) setResult(stack *middleware.Stack) error {
 	return stack.Deserialize.Add(middleware.DeserializeMiddlewareFunc("irsakit:result", func(ctx context.Context, in middleware.DeserializeInput, next middleware.DeserializeHandler) (middleware.DeserializeOutput, middleware.Metadata, error) {
 		out, metadata, err := next.HandleDeserialize(ctx, in)
@@ -99,8 +100,8 @@ func (r *response) setResult(stack *middleware.Stack) error {
 	}), middleware.Before)
 }
 
-// isDateOfSTS reports whether the Date of a successful response is STS's: STS grants the requested
-// duration, so Expiration - Date equals it.
+// isDateOfSTS reports whether the Date of a successful response was set by STS. It was if Expiration
+// - Date equals the requested duration, because STS grants exactly that.
 func (r *response) isDateOfSTS() bool {
 	if c := r.result.Credentials; c != nil && c.Expiration != nil {
 		difference := c.Expiration.Sub(r.date) - r.requested
@@ -109,8 +110,8 @@ func (r *response) isDateOfSTS() bool {
 	return false
 }
 
-// credentials returns the credentials in a response for a role, with their expiry on the local clock.
-// The response was complete at received.
+// credentials returns the role's credentials from a response, with their expiry on the local clock.
+// received is when the response was complete.
 func (r *response) credentials(roleARN string, c *types.Credentials, user *types.AssumedRoleUser, received time.Time) (aws.Credentials, error) {
 	if c == nil {
 		return aws.Credentials{}, errNoResult
@@ -143,7 +144,7 @@ func (r *response) credentials(roleARN string, c *types.Credentials, user *types
 	return creds, nil
 }
 
-// canBeSent reports whether keys have only visible ASCII characters.
+// canBeSent reports whether keys consist only of visible ASCII characters.
 func canBeSent(keys ...string) bool {
 	for _, key := range keys {
 		for i := range len(key) {

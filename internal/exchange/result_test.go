@@ -20,14 +20,14 @@ import (
 	"github.com/irsakit/irsakit/internal/explain"
 )
 
-// answering returns an HTTP client that gets an HTTP 200 response with a body.
+// answering returns an HTTP client whose response is always HTTP 200 with the given body.
 func answering(body string) client {
 	return func(r *http.Request) (*http.Response, error) {
 		return &http.Response{StatusCode: http.StatusOK, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(body)), Request: r}, nil
 	}
 }
 
-func TestRetrieveReadsXMLOfEveryForm(t *testing.T) {
+func TestRetrieveAcceptsAllXMLForms(t *testing.T) {
 	document := success(goodARN, "secret", "session")
 	for name, document := range map[string]string{
 		"STS's":           document,
@@ -53,7 +53,7 @@ func TestRetrieveReadsXMLOfEveryForm(t *testing.T) {
 	}
 }
 
-func TestRetrieveRejectsResponseThatIsNotXML(t *testing.T) {
+func TestRetrieveRejectsNonXMLResponse(t *testing.T) {
 	document := success(goodARN, "secret", "session")
 	for _, document := range []string{
 		"", "text", "<AResponse>", "<AResponse></BResponse>", "<AResponse/>", "<ErrorResponse><Error><Code>AccessDenied</Code></Error></ErrorResponse>",
@@ -68,7 +68,7 @@ func TestRetrieveRejectsResponseThatIsNotXML(t *testing.T) {
 }
 
 // The SDK's errors, logs and spans can contain what the SDK reads.
-func TestClientGivesSDKNoSuccessfulResponse(t *testing.T) {
+func TestClientHidesSuccessfulResponseFromSDK(t *testing.T) {
 	var read string
 	observe := func(stack *middleware.Stack) error {
 		return stack.Deserialize.Add(middleware.DeserializeMiddlewareFunc("test", func(ctx context.Context, in middleware.DeserializeInput, next middleware.DeserializeHandler) (middleware.DeserializeOutput, middleware.Metadata, error) {
@@ -93,7 +93,7 @@ func TestClientGivesSDKNoSuccessfulResponse(t *testing.T) {
 	assert.Equal(t, goodARN, *wrapper.out.AssumedRoleUser.Arn)
 }
 
-// recordingWrapper is an application's wrapper of an STS client.
+// recordingWrapper is an application's wrapper around an STS client.
 type recordingWrapper struct {
 	stscreds.AssumeRoleWithWebIdentityAPIClient
 	out *sts.AssumeRoleWithWebIdentityOutput
@@ -104,7 +104,7 @@ func (w *recordingWrapper) AssumeRoleWithWebIdentity(ctx context.Context, in *st
 	return w.out, err
 }
 
-// What a Provider prints of a response must not contain parts of the request's secrets.
+// What a Provider prints about a response must not contain any part of the request's secrets.
 func TestClientRedactsResultThatRepeatsSecret(t *testing.T) {
 	part := testToken[25:50]
 	_, err := exchangeAt(t, "https://sts.example", answering(strings.Replace(success(goodARN, "secret", "session"), "ASIAEXAMPLE", part, 1)))

@@ -12,7 +12,7 @@ import (
 	"github.com/irsakit/irsakit/internal/config"
 )
 
-// Signer provides the credentials that sign the requests of a role chain.
+// Signer provides the credentials that sign role chain requests.
 type Signer struct {
 	Credentials aws.Credentials
 	Sources     []aws.CredentialSource // reported in the User-Agent header
@@ -24,7 +24,7 @@ func (s Signer) Retrieve(context.Context) (aws.Credentials, error) { return s.Cr
 // ProviderSources returns the sources.
 func (s Signer) ProviderSources() []aws.CredentialSource { return s.Sources }
 
-// AssumeRole makes one request for credentials of the role of cfg. It converts the expiry in the
+// AssumeRole makes a single request for credentials of the role in cfg. It converts the expiry in the
 // response to the local clock.
 func (c *Client) AssumeRole(ctx context.Context, cfg *config.Config, input *sts.AssumeRoleInput, signer Signer) (out *sts.AssumeRoleOutput, err error) {
 	secrets := secrets{signer.Credentials.SecretAccessKey, signer.Credentials.SessionToken}
@@ -43,12 +43,12 @@ func (c *Client) AssumeRole(ctx context.Context, cfg *config.Config, input *sts.
 	if err != nil {
 		return nil, recorded.unusable(err)
 	}
-	local := *out // a mock can return the same output again
+	local := *out // copied because a mock can return the same output again
 	local.Credentials = &types.Credentials{
 		AccessKeyId: &creds.AccessKeyID, SecretAccessKey: &creds.SecretAccessKey, SessionToken: &creds.SessionToken, Expiration: &creds.Expires,
 	}
 	if creds.AccountID == "" {
-		local.AssumedRoleUser = nil // the SDK's provider would take any account from it
+		local.AssumedRoleUser = nil // otherwise, the SDK's provider would use any account in it
 	}
 	return &local, nil
 }

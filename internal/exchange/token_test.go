@@ -11,7 +11,7 @@ import (
 	"github.com/irsakit/irsakit/tokenfile"
 )
 
-// nilError is an error type whose methods panic for a nil pointer.
+// nilError is an error type whose methods panic on a nil pointer.
 type nilError struct{ text string }
 
 func (e *nilError) Error() string { return e.text }

@@ -25,29 +25,28 @@ import (
 )
 
 const (
-	// maxHeader is the maximum size of a response's headers. STS sends about 300 bytes.
+	// maxHeader limits the size of a response's headers. STS sends about 300 bytes.
 	maxHeader = 64 << 10
 
-	// idleTimeout is how long an unused connection of a Pool stays open.
+	// idleTimeout is how long an idle connection of a Pool stays open.
 	idleTimeout = 30 * time.Second
 )
 
 // transport sends requests to STS over HTTP/1.1, so that concurrent requests do not share a
-// connection. After a failed request it does not reuse connections to the same host that were opened
-// before: the cause, such as a proxy that lost its state, would affect requests on those connections
-// too.
+// connection. After a request fails, it does not reuse existing connections to the same host, because
+// the cause, such as a proxy that lost its state, would affect them too.
 type transport struct {
-	base *http.Transport // the transport for the first host, and cloned for others
+	base *http.Transport // used for the first host, and cloned for others
 
 	mu    sync.Mutex
 	used  bool                       // base is in use
-	hosts map[string]*http.Transport // by host; those whose last request did not fail, or is in progress
+	hosts map[string]*http.Transport // keyed by host; removed when a request fails
 }
 
-// newTransport returns a transport with the settings of base. The caller must not use base
-// afterward. conns is the maximum number of connections to a host, which stay open. If it is 0, each
-// request has a connection of its own: a Provider makes about two in an hour, and net/http logs what
-// a server sends after its response, which can be the token or the new keys.
+// newTransport returns a transport with the settings of base, which the caller must not use
+// afterward. conns limits the connections to a host, which are kept open. If conns is 0, each request
+// uses its own connection. A Provider makes only about two requests per hour, and net/http logs
+// anything that a server sends on an idle connection, which can be the token or the new keys.
 func newTransport(base *http.Transport, conns int) *transport {
 	base.Protocols = new(http.Protocols)
 	base.Protocols.SetHTTP1(true)
@@ -91,10 +90,10 @@ func (t *transport) RoundTrip(request *http.Request) (*http.Response, error) {
 	return response, nil
 }
 
-// repeatable returns a request that net/http sends once more, on another connection, if the server closed
-// the one that it was sent on before it responded: a server closes idle connections at any time. STS may get
-// such a request twice. Other clients do not get a repeatable request, because those that follow redirects
-// would send its body to another server.
+// repeatable returns a request that net/http retries on another connection if the server closes the
+// first one before responding, because a server can close idle connections at any time. STS may
+// receive such a request twice. Other clients do not get a repeatable request, because those that
+// follow redirects would send its body to another server.
 func repeatable(request *http.Request) (*http.Request, error) {
 	if request.Body == nil || request.Body == http.NoBody {
 		return request, nil
@@ -107,7 +106,7 @@ func repeatable(request *http.Request) (*http.Request, error) {
 	request = request.Clone(request.Context())
 	request.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(body)), nil }
 	request.Body, _ = request.GetBody()
-	request.Header["Idempotency-Key"] = nil // net/http does not send a header without values
+	request.Header["Idempotency-Key"] = nil // a header without values is not sent
 	return request, nil
 }
 
@@ -125,18 +124,18 @@ func (t *transport) forHost(host string) *http.Transport {
 	return t.hosts[host]
 }
 
-// remove removes a transport whose request failed, so that its connections are not reused. Requests in
-// progress on them continue.
+// remove removes a transport whose request failed, so that its connections are not reused. Requests
+// in progress continue.
 func (t *transport) remove(host string, failed *http.Transport) {
 	t.mu.Lock()
 	if t.hosts[host] == failed {
 		delete(t.hosts, host)
 	}
 	t.mu.Unlock()
-	failed.CloseIdleConnections() // also those that become idle later, because failed gets no more requests
+	failed.CloseIdleConnections() // including connections that become idle later, because failed gets no more requests
 }
 
-// CloseIdleConnections closes the connections that are not in use.
+// CloseIdleConnections closes connections that are not in use.
 func (t *transport) CloseIdleConnections() {
 	t.mu.Lock()
 	hosts := slices.Collect(maps.Values(t.hosts))
@@ -146,7 +145,7 @@ func (t *transport) CloseIdleConnections() {
 	}
 }
 
-// transportBody is a body that calls failed if it cannot be read.
+// transportBody is a response body that calls failed if a read fails.
 type transportBody struct {
 	io.ReadCloser
 	failed func()
@@ -160,8 +159,8 @@ func (b *transportBody) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// newHTTPClient returns an HTTP client for STS with the settings of base, or of the SDK's default
-// client if base is nil.
+// newHTTPClient returns an HTTP client for STS with the settings of base. If base is nil, it uses the
+// settings of the SDK's default client.
 func newHTTPClient(base *awshttp.BuildableClient, conns int) *http.Client {
 	base = cmp.Or(base, awshttp.NewBuildableClient())
 	return &http.Client{Transport: newTransport(base.GetTransport(), conns), CheckRedirect: useLastResponse, Timeout: base.GetTimeout()}
@@ -170,12 +169,12 @@ func newHTTPClient(base *awshttp.BuildableClient, conns int) *http.Client {
 // DefaultHTTPClient returns an HTTP client with the default settings.
 func DefaultHTTPClient() *http.Client { return newHTTPClient(nil, 0) }
 
-// useLastResponse follows no redirects. STS never sends one, and following it would send the token
-// to another server.
+// useLastResponse disables redirects. STS never sends one, and following it would send the token to
+// another server.
 func useLastResponse(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 
-// withoutRedirects returns a copy of an *http.Client that follows no redirects. It wraps any other
-// client so that a followed redirect is an error.
+// withoutRedirects returns a copy of an *http.Client with redirects disabled. It wraps any other
+// client so that following a redirect is an error.
 func withoutRedirects(client aws.HTTPClient) aws.HTTPClient {
 	if c, ok := client.(*http.Client); ok {
 		own := *c
@@ -185,11 +184,12 @@ func withoutRedirects(client aws.HTTPClient) aws.HTTPClient {
 	return checkedClient{client}
 }
 
-// ClientError returns the error of an HTTP client without text of the peer, which can be the new keys:
-// net/http quotes what it cannot parse. The address of a proxy, which can contain a password, is replaced too.
+// ClientError returns the error of an HTTP client without text from the server, because net/http
+// quotes what it cannot parse, which can be the new keys. It also replaces a proxy address, which can
+// contain a password.
 func ClientError(err error) error {
 	if request, ok := err.(*url.Error); ok { //nolint:errorlint // a wrapped one is part of another text
-		if cause := ClientError(request.Err); cause != request.Err { //nolint:errorlint // reports whether it was replaced
+		if cause := ClientError(request.Err); cause != request.Err { //nolint:errorlint // whether it was replaced
 			return &url.Error{Op: request.Op, URL: request.URL, Err: cause}
 		}
 		return err
@@ -238,9 +238,9 @@ func (c checkedClient) Do(request *http.Request) (*http.Response, error) {
 	return response, err
 }
 
-// Proxied reports whether a client uses a proxy for the URL.
+// Proxied reports whether client uses a proxy for the target URL.
 func Proxied(client aws.HTTPClient, target string) (proxied bool) {
-	defer func() { _ = recover() }() // the transport's Proxy can be a function of the application
+	defer func() { _ = recover() }() // the transport's Proxy can be an application function
 	c, ok := client.(*http.Client)
 	if !ok {
 		return false
@@ -263,8 +263,8 @@ func Proxied(client aws.HTTPClient, target string) (proxied bool) {
 	return err == nil && proxy != nil
 }
 
-// checkProxy returns an error if a proxy rejects a CONNECT request. Unlike net/http's error,
-// this error names the proxy.
+// checkProxy returns an error if a proxy rejects a CONNECT request. Unlike net/http's error, it names
+// the proxy.
 func checkProxy(_ context.Context, proxy *url.URL, _ *http.Request, response *http.Response) error {
 	if response.StatusCode != http.StatusOK {
 		return &explain.ProxyError{Host: proxy.Host, Status: response.Status}

@@ -18,26 +18,25 @@ import (
 	"github.com/irsakit/irsakit/tokenfile"
 )
 
-// State is the state shared by the exchanges of one role. Its fields are nil until the first
-// exchange.
+// State is shared by all exchanges of one role. Its fields are nil until the first exchange.
 type State struct {
-	SessionName atomic.Pointer[unique.Handle[string]] // usually shared by many roles of a Pool, and so interned
-	UsedToken   atomic.Pointer[tokenfile.Token]       // the token of the newest request
+	SessionName atomic.Pointer[unique.Handle[string]] // interned, because many roles of a Pool usually share it
+	UsedToken   atomic.Pointer[tokenfile.Token]       // the token of the latest request
 	NewestToken atomic.Pointer[tokenfile.Token]
 
 	NeverRenewed atomic.Bool // the file of the last rejected token is not a link into a projected volume
 }
 
-// WebIdentity exchanges tokens for credentials of one role.
+// WebIdentity exchanges tokens for the credentials of one role.
 type WebIdentity struct {
 	*State
 	Config *config.Config
 	Client *Client
 }
 
-// Retrieve makes one request to STS with the current token. If STS rejects the token and the source
-// already provides another one, Retrieve makes a second request with the new one. The error is an
-// *explain.TokenError if there is no token.
+// Retrieve makes a single request to STS with the current token. If STS rejects the token and the
+// source already provides a different one, Retrieve makes a second request with it. If there is no
+// token, the error is an *explain.TokenError.
 func (x *WebIdentity) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	token, err := x.token(ctx)
 	if err != nil {
@@ -55,8 +54,8 @@ func (x *WebIdentity) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	return x.assume(ctx, newer)
 }
 
-// token calls the token source. It redacts the source's error, which can contain tokens that the
-// source returned before.
+// token calls the token source. It redacts the source's error, which can contain tokens returned
+// earlier.
 func (x *WebIdentity) token(ctx context.Context) (token tokenfile.Token, err error) {
 	defer func() {
 		if err != nil {
@@ -66,15 +65,15 @@ func (x *WebIdentity) token(ctx context.Context) (token tokenfile.Token, err err
 	return CallTokenSource(ctx, x.Config)
 }
 
-// CallTokenSource calls the token source of a role. Its error contains no tokens. A panic in it, or in a
-// method of its error, is an error too: if the error is a nil pointer, each of its methods can panic. So
-// is the zero Token.
+// CallTokenSource calls the token source of a role. Its error contains no tokens. It also returns an
+// error for the zero Token, and for a panic in the source or in a method of the source's error. For
+// example, every method of a nil pointer error can panic.
 func CallTokenSource(ctx context.Context, c *config.Config) (token tokenfile.Token, err error) {
 	defer secrets{}.recoverPanic("the token source", &err)
 	token, err = c.Token.Token(ctx)
 	switch {
 	case err != nil:
-		_ = errors.Is(err, tokenfile.ErrMalformed) // calls Is and Unwrap
+		_ = errors.Is(err, tokenfile.ErrMalformed) // calls Is and Unwrap, which may panic
 	case token == tokenfile.Token{}:
 		err = fmt.Errorf("%w: the token source returned an empty token", tokenfile.ErrMalformed)
 	}
@@ -123,8 +122,8 @@ func (x *WebIdentity) input(token string, claims tokenfile.Claims) *sts.AssumeRo
 	return input
 }
 
-// SessionNameFor returns the session name, which stays the same for the lifetime of the State. The
-// claims of the first token determine it if it is not configured.
+// SessionNameFor returns the session name, which stays the same for the lifetime of the State. Unless
+// configured, it is derived from the claims of the first token.
 func (x *WebIdentity) SessionNameFor(claims tokenfile.Claims) string {
 	if x.Config.SessionName != "" {
 		return x.Config.SessionName

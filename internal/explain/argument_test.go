@@ -13,7 +13,7 @@ import (
 	"github.com/irsakit/irsakit/tokenfile"
 )
 
-// The placeholders, grouped by the text that their values are part of.
+// The placeholders, grouped by the kind of text that contains their values.
 var (
 	argumentWords = []string{"rolename", "issuerarg", "providerarg", "audiencearg", "home", "variable", "seconds"}
 	commandWords  = []string{"deletepod", "annotate", "getaccount", "encrypted", "correction", "correctarn"}
@@ -24,7 +24,7 @@ var (
 	}
 )
 
-// hostile contains texts that a shell or a command would not treat as a plain value.
+// hostile contains texts that a shell or command would interpret as more than a plain value.
 var hostile = []string{
 	"--all", "-x", "~root", "--endpoint-url=https://evil.example/", "$(id)", "`id`", "a\nid", `a"b`, "a'b", "a;id", "a b", "a --all", "a|b", "a&b",
 	"a>b", "a<b", "a*", "a?", "{a,b}", "!a", `a\b`, "${HOME}", "file:///etc/passwd", "http://evil.example", "",
@@ -41,7 +41,7 @@ func plainFacts() Facts {
 	}
 }
 
-// hostileFacts returns facts that contain a text, each in another place.
+// hostileFacts returns facts that contain text, each in a different field.
 func hostileFacts(text string) []Facts {
 	var all []Facts
 	for _, set := range []func(*Facts){
@@ -97,7 +97,7 @@ func TestRemedyContainsOnlyPlainArguments(t *testing.T) {
 	}
 }
 
-func TestRemedyContainsNoPolicyVariable(t *testing.T) {
+func TestRemedyEscapesPolicyVariables(t *testing.T) {
 	const variable, want = "${oidc.example.com:sub}", `"${$}{oidc.example.com:sub}"`
 	f := plainFacts()
 	f.Claims.Subject, f.Claims.Audience = variable, []string{variable}
@@ -110,7 +110,7 @@ func TestRemedyContainsNoPolicyVariable(t *testing.T) {
 	assert.Contains(t, f.value("statement"), `"sts:ExternalId":`+want)
 }
 
-func TestRemedyNamesOnlyObjectsThatCanExist(t *testing.T) {
+func TestRemedyNamesOnlyValidObjects(t *testing.T) {
 	f := plainFacts()
 	assert.Equal(t, " (if it has a controller: kubectl delete pod cart-1 --namespace shop)", f.value("deletepod"))
 	assert.Equal(t, " (kubectl annotate --overwrite serviceaccount cart eks.amazonaws.com/audience=sts.amazonaws.com --namespace shop)", f.value("annotate"))
@@ -127,8 +127,8 @@ func TestRemedyNamesOnlyObjectsThatCanExist(t *testing.T) {
 	assert.Empty(t, f.value("annotate"), "the token of another program")
 }
 
-// TestRuleCommandsContainOnlyArguments checks that the commands and variables in a rule contain no words
-// other than those whose values are plain arguments.
+// TestRuleCommandsContainOnlyArguments checks that commands and variables in a rule contain only
+// placeholders whose values are plain arguments.
 func TestRuleCommandsContainOnlyArguments(t *testing.T) {
 	all := slices.Concat(argumentWords, commandWords, policyWords, proseWords)
 	command, word := regexp.MustCompile(`\b(?:aws|kubectl) [^,;:]*|AWS_\w+=\S*`), regexp.MustCompile(`\{(\w+)\}`)

@@ -8,9 +8,9 @@ import (
 	"github.com/irsakit/irsakit/tokenfile"
 )
 
-// Cause returns the text of a cause in one line. Failures with the same cause have the same text:
-// times, addresses, ports and request IDs are replaced. The path of the token file, in parentheses at
-// the end, is removed.
+// Cause returns a cause as one line of text. Failures with the same cause have the same text, because
+// times, addresses, ports and request IDs are replaced. The token file's path, in parentheses at the
+// end, is removed.
 func Cause(err error, file string) string {
 	if err == nil {
 		return ""
@@ -29,13 +29,14 @@ func Cause(err error, file string) string {
 	return strings.Join(strings.Fields(OneLine(constant(text))), " ")
 }
 
-// reference begins the end of a message of STS that does not say what happened.
+// reference begins the part of an STS message that does not describe the failure.
 const reference = "please reference AssumeRoleWithWebIdentity documentation"
 
-// denied matches AWS's message of a denied request. Its groups are the action and the ending.
+// denied matches AWS's message for a denied request. It captures the action and the ending.
 var denied = lazyregexp.New(`(?s)^User: \S+ is not authorized to perform: (\S+)(?: on resource: \S+)?(.*)$`)
 
-// withoutARNs returns a message of STS without the names of the caller and the role, which are facts.
+// withoutARNs removes the ARNs of the caller and the role from an STS message, because they are
+// facts.
 func withoutARNs(message string) string {
 	match := denied.FindStringSubmatch(message)
 	if match == nil {
@@ -60,7 +61,7 @@ var (
 	streams    = lazyregexp.New(`\b(stream ID |LastStreamID=)\d+`)
 )
 
-// constant replaces the parts of a text that differ between two failures with the same cause.
+// constant replaces the parts of text that vary between failures with the same cause.
 func constant(text string) string {
 	text = requestIDs.ReplaceAllString(text, "<id>")
 	text = clockTimes.ReplaceAllString(text, "<time>")
@@ -69,11 +70,11 @@ func constant(text string) string {
 	text = ports.ReplaceAllString(text, "$1:<port>")
 	text = streams.ReplaceAllString(text, "$1<id>")
 	text = durations.ReplaceAllString(text, "<duration>")
-	text = strings.ReplaceAll(text, " on <address>: no such host", ": no such host") // the address of the DNS server
+	text = strings.ReplaceAll(text, " on <address>: no such host", ": no such host") // the DNS server's address
 	return strings.ReplaceAll(text, "<address>-><address>", "<address>")
 }
 
-// Cut returns text, shortened to limit bytes with "..." at its end.
+// Cut returns text truncated to limit bytes, ending in "..." if it was longer.
 func Cut(text string, limit int) string {
 	if len(text) <= limit {
 		return text
@@ -81,7 +82,7 @@ func Cut(text string, limit int) string {
 	return strings.ToValidUTF8(text[:max(0, limit-3)], "") + "..."
 }
 
-// CutMiddle returns text, shortened to limit bytes with "..." before its last third.
+// CutMiddle returns text truncated to limit bytes, with "..." before its last third if it was longer.
 func CutMiddle(text string, limit int) string {
 	if len(text) <= limit {
 		return text
@@ -91,8 +92,8 @@ func CutMiddle(text string, limit int) string {
 	return strings.ToValidUTF8(text[:limit-3-end]+"..."+text[len(text)-end:], "")
 }
 
-// CutClaims returns claims that are short enough for an error. IAM accepts issuers and client IDs of
-// at most 255 characters.
+// CutClaims returns claims truncated for use in an error. IAM accepts issuers and client IDs of at
+// most 255 characters.
 func CutClaims(c tokenfile.Claims) tokenfile.Claims {
 	const most, mostAudiences = 400, 20
 	c.Issuer, c.Subject, c.Pod = Cut(c.Issuer, most), Cut(c.Subject, most), Cut(c.Pod, most)

@@ -10,7 +10,7 @@ import (
 	"github.com/irsakit/irsakit/tokenfile"
 )
 
-func TestCauseIsSameForSameCause(t *testing.T) {
+func TestCauseIsStableAcrossFailures(t *testing.T) {
 	for _, tt := range []struct{ one, other, want string }{
 		{"dial tcp 10.0.0.7:443: connect: connection refused", "dial tcp 10.0.0.9:443: connect: connection refused", "dial tcp <address>: connect: connection refused"},
 		{"read tcp 127.0.0.1:40001->127.0.0.1:443: reset", "read tcp 127.0.0.1:40002->127.0.0.1:443: reset", "read tcp <address>: reset"},
@@ -37,7 +37,7 @@ func TestCauseIsSameForSameCause(t *testing.T) {
 		Cause(answered(400, "ValidationError", "1 validation error detected: Value 'a b' at 'roleSessionName' failed"), ""))
 }
 
-func TestCutKeepsTheLimit(t *testing.T) {
+func TestCutRespectsLimit(t *testing.T) {
 	assert.Equal(t, "abc", Cut("abc", 3))
 	assert.Equal(t, "a...", Cut("abcdef", 4))
 	assert.Equal(t, "...", Cut("ééé", 4))
@@ -47,8 +47,8 @@ func TestCutKeepsTheLimit(t *testing.T) {
 	}
 }
 
-// TestCauseLeavesOutReferences checks that a cause has room for what happened.
-func TestCauseLeavesOutReferences(t *testing.T) {
+// TestCauseOmitsReferences checks that a cause has room for what happened.
+func TestCauseOmitsReferences(t *testing.T) {
 	for _, comma := range []string{", ", ",  "} {
 		err := answered(400, "InvalidIdentityToken", "Couldn't retrieve verification key from your identity provider"+comma+"please reference AssumeRoleWithWebIdentity documentation for requirements")
 		assert.Equal(t, "InvalidIdentityToken: Couldn't retrieve verification key from your identity provider", Cause(err, ""))

@@ -1,5 +1,5 @@
-// Package explain determines the kind of a failure and the advice on how to fix it. It computes
-// both from an error and from facts that its caller gathers, and accesses no files and no network.
+// Package explain determines the kind of a failure and the advice on how to fix it. It uses only the
+// error and facts gathered by the caller, without file or network access.
 package explain
 
 import (
@@ -13,7 +13,7 @@ import (
 	"github.com/irsakit/irsakit/internal/awserror"
 )
 
-// The kinds of failures. Package irsa exports and documents them.
+// Kinds of failures. They are exported and documented by package irsa.
 var (
 	ErrNotConfigured  = errors.New("invalid configuration")
 	ErrTokenFile      = errors.New("no valid token")
@@ -27,8 +27,8 @@ var (
 	ErrRejected       = cache.ErrRejected
 )
 
-// Kind returns the kind of an error of an exchange. source is the role that signed the request, or
-// empty for a web identity.
+// Kind returns the kind of an exchange error. source is the role that signed the request, or empty
+// for a web identity.
 func Kind(err error, source string) error {
 	var token *TokenError
 	if errors.As(err, &token) {
@@ -57,7 +57,7 @@ func Kind(err error, source string) error {
 	}
 }
 
-// ErrNotInjected is the cause of an ErrNotConfigured if neither of the webhook's variables is set.
+// ErrNotInjected is the cause of an ErrNotConfigured when neither of the webhook's variables is set.
 var ErrNotInjected = errors.New("irsa: neither a role nor a token is configured")
 
 // IsTokenRejection reports whether STS rejected the token. A newer token may be accepted.
@@ -66,9 +66,9 @@ func IsTokenRejection(err error) bool {
 	return errors.Is(kind, ErrTokenExpired) || errors.Is(kind, ErrTokenRejected)
 }
 
-// Permanent reports whether an error of an exchange requires a change of the configuration or
-// another token rather than a retry. A file without permission does, but not a connection: a network
-// policy can deny it with EPERM until it includes a new pod.
+// Permanent reports whether an exchange error requires a configuration change or a different token
+// rather than a retry. Permission errors are permanent for files but not for connections, because a
+// network policy can deny those with EPERM until it includes a new pod.
 func Permanent(err error) bool {
 	var permanent *PermanentError
 	return errors.As(err, &permanent) || errors.Is(err, ErrNotConfigured) || errors.Is(err, ErrAccessDenied) || errors.Is(err, ErrInvalidRequest) ||
@@ -76,7 +76,7 @@ func Permanent(err error) bool {
 		errors.Is(err, fs.ErrPermission) && !errorIs[*net.OpError](err)
 }
 
-// RetryAfter returns the delay that the response to a failed exchange requests, or 0.
+// RetryAfter returns the delay requested by the response to a failed exchange, or 0.
 func RetryAfter(err error) time.Duration {
 	var failure *RequestError
 	if !errors.As(err, &failure) {

@@ -11,8 +11,8 @@ import (
 	"github.com/irsakit/irsakit/tokenfile"
 )
 
-// answered returns the error of a request for a response. The code is empty for a response without
-// one.
+// answered returns the error of a request that got a response. code is empty if the response has
+// none.
 func answered(status int, code, message string) error {
 	if code == "" {
 		return &RequestError{Status: status, Text: ErrNotSTS.Error(), Err: ErrNotSTS}
@@ -20,7 +20,7 @@ func answered(status int, code, message string) error {
 	return &RequestError{Status: status, Code: code, Message: message, Text: code + ": " + message, Err: &smithy.GenericAPIError{Code: code, Message: message}}
 }
 
-func TestKindOfResponses(t *testing.T) {
+func TestKindOfResponse(t *testing.T) {
 	for _, tt := range []struct {
 		status        int
 		code, message string
@@ -28,7 +28,7 @@ func TestKindOfResponses(t *testing.T) {
 		heading       Heading
 		permanent     bool
 	}{
-		{400, "ExpiredTokenException", "", ErrTokenExpired, HeadingClock, true}, // an unknown expiry counts as in the future
+		{400, "ExpiredTokenException", "", ErrTokenExpired, HeadingClock, true}, // an unknown expiry counts as being in the future
 		{403, "ExpiredToken", "", ErrTokenExpired, HeadingClock, true},
 		{400, "InvalidIdentityToken", "No OpenIDConnect provider found in your account for x", ErrTokenRejected, HeadingNoOIDCProvider, true},
 		{400, "InvalidIdentityToken", "Incorrect token audience", ErrTokenRejected, HeadingAudience, true},

@@ -15,29 +15,29 @@ import (
 	"github.com/irsakit/irsakit/tokenfile"
 )
 
-// Facts contains the facts about a failure that advice depends on.
+// Facts contains the facts about a failure that determine the advice.
 type Facts struct {
 	Kind            error // one of the kinds
 	Err             error // the cause
 	Code            string
 	RoleARN         string
-	Source          string        // the role whose credentials sign the request; empty for a web identity and in errors about settings
+	Source          string        // the role whose credentials sign the request; empty for a web identity and for errors about settings
 	Chained         bool          // the role is assumed in a role chain; implied by Source
-	OwnRole         bool          // the program sets the role, not the environment
-	OwnToken        bool          // the program sets the token source, not the environment
-	ExternalID      string        // only for role chains, like Tagged and Identified
-	Duration        time.Duration // the requested lifetime of the session
+	OwnRole         bool          // the role is set by the program, not the environment
+	OwnToken        bool          // the token source is set by the program, not the environment
+	ExternalID      string        // only for role chains, as are Tagged and Identified
+	Duration        time.Duration // the requested session duration
 	Tagged          bool          // the request has session tags
 	Identified      bool          // the request has a source identity
 	Region          string
-	RegionSetting   string // the option or variable to change the region with; AWS_REGION if empty
-	Endpoint        string // the configured endpoint; empty for the region's default
-	URL             string // the URL of STS; empty if it is not known
-	FIPS, DualStack bool   // the endpoint that was selected
+	RegionSetting   string // the option or variable that sets the region; AWS_REGION if empty
+	Endpoint        string // the configured endpoint; if empty, the region's default
+	URL             string // the URL of STS; empty if unknown
+	FIPS, DualStack bool   // the selected endpoint type
 	CABundle        bool   // only the authorities in AWS_CA_BUNDLE are trusted
-	TokenFile       string // empty if the tokens do not come from a file
+	TokenFile       string // empty if tokens are not read from a file
 	Claims          tokenfile.Claims
-	File            File // the token file, for failures to read it and expired tokens
+	File            File // the token file; set for read failures and expired tokens
 	Now             time.Time
 }
 
@@ -57,7 +57,7 @@ func setupOf(source string) setup {
 	return chained
 }
 
-// text returns the text of the cause, such as STS's message, or "" if there is none.
+// text returns the text of the cause, such as STS's message, or "" if Err is nil.
 func (f Facts) text() string {
 	if f.Err == nil {
 		return ""
@@ -124,7 +124,7 @@ func (f Facts) value(word string) string {
 	}
 }
 
-// place returns the value of a placeholder about the region or STS.
+// place returns the value of a placeholder for the region or STS.
 func (f Facts) place(word string) string {
 	switch word {
 	case "region":
@@ -159,7 +159,7 @@ func (f Facts) stsHost() string {
 // webhookFile is the token file that the EKS webhook mounts.
 const webhookFile = "/var/run/secrets/eks.amazonaws.com/serviceaccount/token"
 
-// otherFile returns what to do if the token file is not the webhook's, or "".
+// otherFile returns advice for a token file other than the webhook's, or "".
 func (f Facts) otherFile() string {
 	if strings.TrimPrefix(strings.ReplaceAll(f.TokenFile, `\`, "/"), "C:") == webhookFile {
 		return ""
@@ -190,11 +190,11 @@ func (f Facts) account() string {
 	return "the role's account"
 }
 
-// namedAccount matches the account in STS's message about a region in which it is not active.
+// namedAccount matches the account in STS's message about a disabled region.
 var namedAccount = lazyregexp.New(`account: ?([0-9]{12})\b`)
 
-// inactiveAccount returns a phrase for the account for which STS is not active: the one that the message
-// names, or that of the caller.
+// inactiveAccount returns a phrase for the account in which STS is not active: either the account
+// named in the message or the caller's.
 func (f Facts) inactiveAccount() string {
 	role, _ := arn.Parse(f.RoleARN)
 	switch id := group(namedAccount, f.text()); {
@@ -215,7 +215,7 @@ func (f Facts) signer() string {
 	return f.Source
 }
 
-// The actions of a request for credentials.
+// Actions of a request for credentials.
 const (
 	actionWebIdentity = "sts:AssumeRoleWithWebIdentity"
 	actionAssumeRole  = "sts:AssumeRole"
@@ -227,7 +227,7 @@ const (
 // actionName matches the first action in STS's message.
 var actionName = lazyregexp.New(`\bsts:[A-Za-z]+`)
 
-// action returns the action that was denied, or that of the request if the message names none.
+// action returns the denied action, or the action of the request if the message does not name one.
 // https://docs.aws.amazon.com/service-authorization/latest/reference/list_awssecuritytokenservice.html
 func (f Facts) action() string {
 	if match := actionName.FindStringSubmatch(f.text()); match != nil {
@@ -247,7 +247,8 @@ func (f Facts) request() string {
 	return actionAssumeRole
 }
 
-// actions returns the known actions that the request needs: a string or, if there are several, a []string.
+// actions returns the known actions that the request needs, as a string or, if there are several, a
+// []string.
 func (f Facts) actions() any {
 	all := []string{f.request()}
 	if f.Tagged || f.action() == actionTags {
@@ -265,7 +266,7 @@ func (f Facts) actions() any {
 	return all
 }
 
-// inherited explains the origin of tags and a source identity that no option sets.
+// inherited explains where tags and a source identity come from if they are not set by any option.
 func (f Facts) inherited() string {
 	switch {
 	case f.action() == f.request(), f.action() == actionTags && f.Tagged, f.action() == actionIdentity && f.Identified:

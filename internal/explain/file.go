@@ -9,11 +9,11 @@ import (
 
 // File describes a token file and the process that reads it.
 type File struct {
-	Missing      string // the first part of the path that does not exist; no meaning if the path exists
-	DanglingLink bool   // Missing is a symbolic link whose target does not exist
-	NeverRenewed bool   // the path is a regular file, not a link into a projected volume
+	Missing      string // the first part of the path that does not exist; meaningless if the path exists
+	DanglingLink bool   // Missing is a dangling symbolic link
+	NeverRenewed bool   // the path is a regular file rather than a link into a projected volume
 
-	Visible bool // the process can access the directory, so Mode is set
+	Visible bool // the process can access the directory, and Mode is set
 	Mode    fs.FileMode
 	Owner   *Owner // nil if unknown
 
@@ -21,10 +21,10 @@ type File struct {
 	MoreGroups  []int
 }
 
-// Owner is the user and the group that own a file.
+// Owner is the user and group that own a file.
 type Owner struct{ User, Group uint32 }
 
-// missing returns a text about the part of the path that is missing.
+// missing returns text about the missing part of the path.
 func (f File) missing() string {
 	if f.DanglingLink {
 		return f.Missing + " is a symbolic link whose target does not exist"
@@ -32,8 +32,7 @@ func (f File) missing() string {
 	return f.Missing + " does not exist"
 }
 
-// Access returns a text about the mode and owner of the file, and the user and groups of the
-// process.
+// Access returns text about the file's mode and owner, and the user and groups of the process.
 func (f File) Access() string {
 	switch {
 	case f.onWindows() && f.Visible:
@@ -55,12 +54,12 @@ func (f File) Access() string {
 	return fmt.Sprintf("the file has the mode %s%s, and %s", f.Mode, owner, process)
 }
 
-// onWindows reports whether the process runs on Windows, where its user has no number and the mode of a file
-// does not determine who can read it.
+// onWindows reports whether the process runs on Windows. There, users have no numeric ID, and a
+// file's mode does not determine who can read it.
 func (f File) onWindows() bool { return f.User < 0 }
 
-// isReadable reports whether the file's mode allows the process to read it. If it does, a failure
-// to read has another cause.
+// isReadable reports whether the file's mode allows the process to read it. If so, a read failure has
+// a different cause.
 func (f File) isReadable() bool {
 	if !f.Visible {
 		return false

@@ -1,10 +1,10 @@
 package explain
 
-// Heading is the anchor of a section of TROUBLESHOOTING.md. Each describes a cause, how to
-// confirm it and how to fix it.
+// Heading is the anchor of a section of TROUBLESHOOTING.md, which describes a cause, how to confirm
+// it and how to fix it.
 type Heading string
 
-// The headings of TROUBLESHOOTING.md.
+// Headings in TROUBLESHOOTING.md.
 const (
 	HeadingNotInjected      Heading = "not-injected"
 	HeadingHalfInjected     Heading = "half-injected"

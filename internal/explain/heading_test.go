@@ -13,7 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// headings returns the constants of the type Heading.
+// headings returns the constants of type Heading.
 func headings(t *testing.T) []string {
 	t.Helper()
 	file, err := parser.ParseFile(token.NewFileSet(), "heading.go", nil, 0)
@@ -59,7 +59,7 @@ func TestHeadingsMatchTroubleshootingPage(t *testing.T) {
 	assert.Subset(t, written, linked, "all links have a heading")
 }
 
-func TestAdviceExistsForEveryKind(t *testing.T) {
+func TestForHasAdviceForEveryKind(t *testing.T) {
 	cause := assert.AnError
 	for _, kind := range []error{ErrTokenFile, ErrTokenExpired, ErrTokenRejected, ErrAccessDenied, ErrThrottled, ErrUnavailable, ErrInvalidRequest, ErrRejected} {
 		a := For(Facts{Kind: kind, Err: cause})

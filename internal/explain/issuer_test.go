@@ -9,8 +9,8 @@ import (
 func TestIsPublicRejectsReservedNames(t *testing.T) {
 	for issuer, want := range map[string]bool{
 		"https://oidc.eks.us-west-2.amazonaws.com/id/A": true,
-		"https://api.internal.cluster.example.com":      true,  // the default of kOps; the owner of the zone can publish it
-		"https://api.internal.cluster.k8s.local":        false, // the default of kOps without DNS
+		"https://api.internal.cluster.example.com":      true,  // the kOps default; the zone's owner can publish it
+		"https://api.internal.cluster.k8s.local":        false, // the kOps default without DNS
 		"https://API.CLUSTER.K8S.LOCAL.":                false,
 		"https://oidc.corp.internal":                    false,
 		"https://api.cluster.localhost":                 false,

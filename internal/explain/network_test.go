@@ -28,7 +28,7 @@ func TestRuleForNetworkDependsOnError(t *testing.T) {
 		{&net.DNSError{Err: "no such host", Name: "sts.example", IsNotFound: true}, HeadingNameResolution},
 		{&net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}, HeadingConnection},
 		{&net.OpError{Op: "read", Err: syscall.ECONNRESET}, HeadingConnection},
-		{&net.OpError{Op: "dial", Err: os.NewSyscallError("connect", syscall.EPERM)}, HeadingConnection}, // by a network policy of eBPF
+		{&net.OpError{Op: "dial", Err: os.NewSyscallError("connect", syscall.EPERM)}, HeadingConnection}, // by an eBPF network policy
 		{context.DeadlineExceeded, HeadingTimeout},
 		{x509.CertificateInvalidError{Reason: x509.Expired}, HeadingClock},
 		{x509.HostnameError{Certificate: &x509.Certificate{}, Host: "sts.example"}, HeadingTLS},

@@ -6,8 +6,8 @@ import (
 	"github.com/stretchr/testify/assert"
 )
 
-// TestTimeoutNamesEndpointService checks the name of the VPC endpoint service, which differs between
-// partitions.
+// TestTimeoutNamesEndpointService checks the name of the VPC endpoint service, which varies by
+// partition.
 func TestTimeoutNamesEndpointService(t *testing.T) {
 	for region, want := range map[string]string{
 		"us-west-2":        "a VPC endpoint for STS (com.amazonaws.us-west-2.sts), ",

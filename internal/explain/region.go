@@ -6,17 +6,17 @@ import (
 	"github.com/irsakit/irsakit/internal/lazyregexp"
 )
 
-// eksIssuer matches the issuers of EKS clusters, with IPv4 or dual-stack names. Its group is the
-// region. The domains are those of the partitions in the SDK's endpoint rules.
+// eksIssuer matches issuers of EKS clusters, including dual-stack names, and captures the region. The
+// domains are those of the partitions in the SDK's endpoint rules.
 var eksIssuer = lazyregexp.New(`^https://oidc[.-]eks\.([a-z][a-z0-9-]*)\.(?:amazonaws\.com|amazonaws\.com\.cn|amazonaws\.eu` +
 	`|api\.aws|api\.amazonwebservices\.com\.cn|api\.amazonwebservices\.eu|c2s\.ic\.gov|sc2s\.sgov\.gov|cloud\.adc-e\.uk|csp\.hci\.ic\.gov)/id/`)
 
-// IssuerRegion returns the region of an EKS cluster from the issuer of its tokens, or "" for any other
+// IssuerRegion returns the region of an EKS cluster from its token issuer, or "" for any other
 // issuer.
 func IssuerRegion(issuer string) string { return group(eksIssuer, issuer) }
 
-// ZoneRegion returns the region at the beginning of the name of an Availability Zone, a Local Zone or a
-// Wavelength Zone, or "" for any other name.
+// ZoneRegion returns the region in the name of an Availability Zone, Local Zone or Wavelength Zone,
+// or "" for any other name.
 // https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/using-regions-availability-zones.html
 func ZoneRegion(name string) string {
 	if len(name) > maxQuoted {
@@ -30,8 +30,8 @@ func ZoneRegion(name string) string {
 	return region
 }
 
-// CutRegion returns the name of a region of AWS at the beginning of text, such as "us-west-2", and the
-// rest of text. The name is empty if text does not begin with one.
+// CutRegion splits text after the name of an AWS region such as "us-west-2" at its beginning. If
+// there is none, region is empty.
 func CutRegion(text string) (region, rest string) {
 	words := strings.TrimLeft(text, "abcdefghijklmnopqrstuvwxyz-")
 	rest = strings.TrimLeft(words, "0123456789")
@@ -42,7 +42,7 @@ func CutRegion(text string) (region, rest string) {
 	return text[:len(text)-len(rest)], rest
 }
 
-// group returns the first group of a match, or "".
+// group returns the first capturing group of a match, or "".
 func group(expression *lazyregexp.Regexp, text string) string {
 	match := expression.FindStringSubmatch(text)
 	if match == nil {

@@ -10,8 +10,8 @@ import (
 	"github.com/irsakit/irsakit/internal/lazyregexp"
 )
 
-// remedy returns the setting, command or policy text that replaces a word in braces. It returns other text
-// in braces unchanged.
+// remedy returns the setting, command or policy text for a placeholder. It returns other words in
+// braces unchanged.
 func (f Facts) remedy(word string) string {
 	switch word {
 	case "examplearn":
@@ -55,8 +55,8 @@ func (f Facts) remedy(word string) string {
 	}
 }
 
-// correction returns advice on how to bring the role and the region into the same partition. The
-// region of an EKS cluster determines which of them is wrong.
+// correction returns advice on how to move the role and region into the same partition. The region of
+// the EKS cluster determines which of the two is wrong.
 func (f Facts) correction() string {
 	role, _ := arn.Parse(f.RoleARN)
 	region := IssuerRegion(f.Claims.Issuer)
@@ -83,7 +83,7 @@ func (f Facts) correction() string {
 	}
 }
 
-// correctARN returns how to correct a role ARN that is wrong.
+// correctARN returns advice on how to correct a wrong role ARN.
 func (f Facts) correctARN() string {
 	if f.OwnRole {
 		return "correct it where the program sets it"
@@ -91,8 +91,8 @@ func (f Facts) correctARN() string {
 	return "correct the annotation eks.amazonaws.com/role-arn. After any change of it, recreate the pod" + f.deletePod() + ": a pod keeps the role that it was created with"
 }
 
-// home returns the region that was most likely intended: the one that a name refers to, or otherwise
-// any region of the role's partition.
+// home returns the region that was most likely intended: the region that a name refers to, or
+// otherwise any region in the role's partition.
 func (f Facts) home() string {
 	if region := f.namedRegion(); region != "" {
 		return region
@@ -105,7 +105,7 @@ func (f Facts) home() string {
 	return "us-west-2"
 }
 
-// namedRegion returns the region in the name of a zone, or that of an EKS cluster in the role's
+// namedRegion returns the region in a zone name, or the region of an EKS cluster in the role's
 // partition, or "".
 func (f Facts) namedRegion() string {
 	if region := ZoneRegion(f.Region); region != "" {
@@ -117,8 +117,8 @@ func (f Facts) namedRegion() string {
 	return ""
 }
 
-// deletePod returns the command that recreates the pod, in parentheses, or "". Without a controller, it
-// only deletes the pod.
+// deletePod returns the command that deletes the pod, in parentheses, or "". The pod is recreated only
+// if it has a controller.
 func (f Facts) deletePod() string {
 	return inParentheses("if it has a controller: ", f.kubectl("delete pod", f.Claims.Pod, ""))
 }
@@ -128,7 +128,7 @@ func (f Facts) annotate() string {
 	return inParentheses("", f.kubectl("annotate --overwrite serviceaccount", f.Claims.ServiceAccount, " eks.amazonaws.com/audience="+STSAudience))
 }
 
-// inParentheses returns a command in parentheses, or "" if the command is empty.
+// inParentheses returns command in parentheses, or "" if it is empty.
 func inParentheses(before, command string) string {
 	if command == "" {
 		return ""
@@ -136,7 +136,7 @@ func inParentheses(before, command string) string {
 	return " (" + before + command + ")"
 }
 
-// encrypted returns the setting of the endpoint with https://.
+// encrypted returns the endpoint setting with https://.
 func (f Facts) encrypted() string {
 	host, ok := strings.CutPrefix(f.Endpoint, "http://")
 	if !ok || len(host) > maxQuoted || !plainArgument.MatchString(host) {
@@ -147,10 +147,10 @@ func (f Facts) encrypted() string {
 
 var variableName = lazyregexp.New(`^(AWS_\w+)`)
 
-// variable returns the name of the environment variable that the cause begins with.
+// variable returns the environment variable that the cause begins with.
 func (f Facts) variable() string { return group(variableName, f.text()) }
 
-// grant is a statement of a policy other than a trust policy.
+// grant is a statement in a policy other than a trust policy.
 type grant struct {
 	Effect    string
 	Principal any `json:",omitempty"`
@@ -158,13 +158,13 @@ type grant struct {
 	Resource  string
 }
 
-// grant returns the statement that allows actions for the role in a policy of the caller.
+// grant returns the statement in the caller's policy that allows actions on the role.
 func (f Facts) grant(actions any) string {
 	return asJSON(grant{Effect: "Allow", Action: actions, Resource: f.RoleARN})
 }
 
-// endpointGrant returns the statement that allows the action in the policy of a VPC endpoint. A web
-// identity has no credentials yet, so that only the principal * includes it.
+// endpointGrant returns the statement in a VPC endpoint policy that allows the action. A web identity
+// has no credentials yet, so only the principal * includes it.
 func (f Facts) endpointGrant() string {
 	g := grant{Effect: "Allow", Principal: "*", Action: f.action(), Resource: f.RoleARN}
 	if f.Source != "" {
@@ -184,9 +184,9 @@ func (f Facts) exception() string {
 // notResource returns the element that exempts the role from a Deny statement.
 func (f Facts) notResource() string { return asJSON(map[string]string{"NotResource": f.RoleARN}) }
 
-// asJSON returns a value that contains only strings, in one line of JSON without single quotes, so that
-// it can be put between them in a shell.
+// asJSON returns v, which must contain only strings, as one line of JSON without single quotes, so
+// that it can be single-quoted in a shell.
 func asJSON(v any) string {
-	text, _ := json.Marshal(v) // cannot fail
+	text, _ := json.Marshal(v) // never fails
 	return strings.ReplaceAll(string(text), "'", `\u0027`)
 }

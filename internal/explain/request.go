@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// The causes of failures that are not errors of STS or of the network.
+// Causes of failures that are not STS or network errors.
 var (
 	ErrNotSTS    = errors.New("it is not from STS")
 	ErrClock     = errors.New("the node's clock may be wrong")
@@ -19,11 +19,11 @@ var (
 // RequestError is the error of a failed request to STS. It contains no secrets.
 type RequestError struct {
 	Status     int    // 0 if there was no response
-	Code       string // empty if the response has none
+	Code       string // empty if the response has no code
 	Message    string
 	RequestID  string
-	RetryAfter time.Duration // the delay that the server requests
-	Text       string        // the library's own, except for Code, Message and errors of the network
+	RetryAfter time.Duration // the delay requested by the server
+	Text       string        // the library's own text, apart from Code, Message and network errors
 	Err        error
 }
 
@@ -33,7 +33,7 @@ func (e *RequestError) Error() string { return e.Text }
 // Unwrap returns the cause.
 func (e *RequestError) Unwrap() error { return e.Err }
 
-// ProxyError is the error for a proxy that rejects a CONNECT request.
+// ProxyError reports that a proxy rejected a CONNECT request.
 type ProxyError struct{ Host, Status string }
 
 // Error returns a text that names the proxy.
@@ -41,7 +41,7 @@ func (e *ProxyError) Error() string {
 	return fmt.Sprintf("the proxy %s responded with %s", e.Host, e.Status)
 }
 
-// PermanentError is an error that requires a change of the configuration.
+// PermanentError is an error that requires a configuration change.
 type PermanentError struct{ Err error }
 
 // Error returns the text of Err.
@@ -50,10 +50,10 @@ func (e *PermanentError) Error() string { return e.Err.Error() }
 // Unwrap returns Err.
 func (e *PermanentError) Unwrap() error { return e.Err }
 
-// TokenError is the error of an attempt without a token.
+// TokenError is the error of an attempt for which no token was available.
 type TokenError struct {
 	Err  error
-	File File // the token file, examined when the read failed
+	File File // the token file, as examined when the read failed
 }
 
 // Error returns the text of the cause.

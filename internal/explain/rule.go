@@ -13,26 +13,25 @@ import (
 type Advice struct {
 	Heading Heading
 	Fix     string // what to do, in at most 80 characters
-	Text    string // the long form
+	Text    string // the full advice
 }
 
-// rule describes a cause of failures: how to recognize it and how to fix it. The first rule that
-// matches a failure applies. In fix and text, words in braces stand for facts; see [Facts.expand].
+// rule describes a cause of failures: how to recognize it and how to fix it. The first matching rule
+// applies. In fix and text, words in braces are placeholders for facts; see [Facts.expand].
 type rule struct {
-	codes   []string         // error codes, without the suffix "Exception"; nil for any
-	phrases []string         // parts of the message, one of which must occur; nil for any
-	only    setup            // the setup that the rule is limited to
-	when    func(Facts) bool // nil for always
+	codes   []string         // error codes without the suffix "Exception"; nil for any
+	phrases []string         // message parts, of which at least one must occur; nil for any
+	only    setup            // limits the rule to one setup
+	when    func(Facts) bool // if nil, always
 
-	kind    error // a response with one of the codes has this kind; nil for any kind
+	kind    error // the kind of a response with one of the codes; nil for any kind
 	heading Heading
 	fix     string
 	text    string
-	source  string // the document or public report that shows the codes and phrases
+	source  string // a document or public report that shows the codes and phrases
 }
 
-// setup distinguishes roles assumed with a web identity from roles assumed in a role
-// chain.
+// setup distinguishes roles assumed with a web identity from those assumed in a role chain.
 type setup int
 
 const (
@@ -41,13 +40,12 @@ const (
 	chained               // assumed with the credentials of another role
 )
 
-// rules returns the rules in the order in which they apply: first the causes that take
-// precedence over all others.
+// rules returns the rules in order of precedence, beginning with the causes that override all others.
 func rules() [][]rule {
 	return [][]rule{firstCauses, policyRules, accessRules, clockRules, requestRules, tokenRules, tokenFileRules, serviceRules, networkRules, otherRules}
 }
 
-// find returns the first rule for which match reports true, or nil.
+// find returns the first rule for which match returns true, or nil.
 func find(match func(*rule) bool) *rule {
 	for _, table := range rules() {
 		for i := range table {
@@ -59,8 +57,8 @@ func find(match func(*rule) bool) *rule {
 	return nil
 }
 
-// answers reports whether the rule applies to a response with this code and message. The case of
-// letters in the message does not matter.
+// answers reports whether the rule applies to a response with this code and message. Messages are
+// compared case-insensitively.
 func (r *rule) answers(code, message string, s setup) bool {
 	return (r.only == anyRole || r.only == s) &&
 		(r.codes == nil || awserror.Is(code, r.codes...)) &&
@@ -72,7 +70,7 @@ func (r *rule) applies(f Facts) bool {
 	return (r.kind == nil || f.is(r.kind)) && r.answers(f.Code, f.text(), f.setup()) && (r.when == nil || r.when(f))
 }
 
-// For returns the advice for a failure. It is the zero Advice if there is none.
+// For returns the advice for a failure, or the zero Advice if there is none.
 func For(f Facts) Advice {
 	if f.is(ErrNotConfigured) { // an endpoint of the application's STS client, checked when the request is sent
 		return Setting(HeadingEndpoint, f)
@@ -84,7 +82,7 @@ func For(f Facts) Advice {
 	return Advice{r.heading, f.expand(r.fix), f.expand(r.text)}
 }
 
-// Setting returns the advice for an invalid or missing setting, whose error is in the facts.
+// Setting returns the advice for an invalid or missing setting. The facts contain its error.
 func Setting(h Heading, f Facts) Advice {
 	for _, r := range settingRules {
 		if r.heading == h && r.answers("", f.text(), f.setup()) && (r.when == nil || r.when(f)) {
@@ -94,7 +92,7 @@ func Setting(h Heading, f Facts) Advice {
 	return Advice{Heading: h}
 }
 
-// Cache returns the advice for an error of the cache itself.
+// Cache returns the advice for an error from the cache itself.
 func Cache(err error) Advice {
 	switch {
 	case errors.Is(err, cache.ErrClosed):

@@ -11,11 +11,11 @@ import (
 	"github.com/irsakit/irsakit/internal/awserror"
 )
 
-// firstCauses are settings with which no exchange can succeed. They take precedence, because any
-// other advice would be correct but would not help.
+// firstCauses are settings that make every exchange fail. They take precedence, because any other
+// advice would be correct but useless.
 var firstCauses = []rule{
 	{
-		phrases: []string{"too many open files"}, heading: HeadingConnection, // the text of a *net.DNSError is all that it has
+		phrases: []string{"too many open files"}, heading: HeadingConnection, // a *net.DNSError contains only the text
 		fix:    "find what keeps files or connections open, or raise the limit",
 		text:   "the program has too many files and connections open: find what does not close them, such as response bodies, or raise the limit of the process (ulimit -n)",
 		source: "https://man7.org/linux/man-pages/man3/errno.3.html",
@@ -79,14 +79,14 @@ var firstCauses = []rule{
 	},
 }
 
-// inOtherPartition reports whether the role is in a partition other than that of the region, so that
-// STS cannot find it.
+// inOtherPartition reports whether the role and the region are in different partitions, so that STS
+// cannot find the role.
 func inOtherPartition(f Facts) bool {
 	passes := isNotSTS(f) || f.is(ErrThrottled) || f.is(ErrClosed) || f.is(ErrNotConfigured) || f.is(ErrRejected)
 	return !passes && f.OtherPartition() != ""
 }
 
-// isReserved reports whether the role is a service-linked role or one of IAM Identity Center.
+// isReserved reports whether the role is a service-linked role or belongs to IAM Identity Center.
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_create-service-linked-role.html
 // https://docs.aws.amazon.com/singlesignon/latest/userguide/referencingpermissionsets.html
 func isReserved(f Facts) bool {
@@ -94,8 +94,8 @@ func isReserved(f Facts) bool {
 	return f.IsAWS() && (strings.HasPrefix(role.Resource, "role/aws-service-role/") || strings.HasPrefix(role.Resource, "role/aws-reserved/"))
 }
 
-// isAPIServerToken reports whether STS rejected a token for the Kubernetes API server, such as the one
-// that every pod has in /var/run/secrets/kubernetes.io.
+// isAPIServerToken reports whether STS rejected a token for the Kubernetes API server, such as the
+// token in /var/run/secrets/kubernetes.io of every pod.
 func isAPIServerToken(f Facts) bool {
 	return f.Code != "" && f.IsAWS() && (f.is(ErrTokenRejected) || f.is(ErrTokenExpired) || f.is(ErrAccessDenied) || f.is(ErrUnavailable)) &&
 		!f.isFault() && f.IsAPIServerToken()
@@ -106,8 +106,9 @@ func (f Facts) isFault() bool {
 	return f.is(ErrUnavailable) && !awserror.Is(f.Code, "InvalidIdentityToken", "IDPCommunicationError")
 }
 
-// IsAPIServerToken reports whether the token is for the Kubernetes API server: its audiences are the
-// server's address in the cluster, or its issuer, the default of kube-apiserver.
+// IsAPIServerToken reports whether the token is for the Kubernetes API server, based on its
+// audiences: the server's address in the cluster, or the issuer, which is the default of
+// kube-apiserver.
 // https://kubernetes.io/docs/reference/command-line-tools-reference/kube-apiserver/
 func (f Facts) IsAPIServerToken() bool {
 	own := func(audience string) bool {
@@ -119,7 +120,7 @@ func (f Facts) IsAPIServerToken() bool {
 
 func hasEndpoint(f Facts) bool { return f.Endpoint != "" }
 
-// isUnknownHost reports whether the name of STS does not exist.
+// isUnknownHost reports whether the host name of STS does not exist.
 func isUnknownHost(f Facts) bool {
 	var host *net.DNSError
 	return errors.As(f.Err, &host) && host.IsNotFound && !isProxy(f.Err)

@@ -17,7 +17,7 @@ const (
 	endpointReport = "https://github.com/aws/containers-roadmap/issues/586"
 )
 
-// networkRules are the causes for which there is no response.
+// networkRules are causes of failures without a response.
 var networkRules = []rule{
 	{
 		when: isFaultOfProgram, kind: ErrUnavailable, heading: HeadingTokenSource,
@@ -163,9 +163,9 @@ const (
 	timeoutText = "{url} does not respond: check the network policies and the proxy. A VPC without a route to the internet needs a VPC endpoint for STS{endpointservice}, whose security group admits the pod on port 443"
 )
 
-// isFaultOfProgram reports whether code that the application passed in Options panicked, called
-// runtime.Goexit, or ignored its context. With a token file that is less certain: a process that was
-// stopped for a while looks the same.
+// isFaultOfProgram reports whether code passed in Options panicked, called runtime.Goexit, or ignored
+// its context. With a token file, an ignored context does not count, because a process that was
+// paused for a while looks the same.
 func isFaultOfProgram(f Facts) bool {
 	if strings.Contains(f.text(), "the source did not return within") {
 		return f.TokenFile == ""
@@ -174,7 +174,7 @@ func isFaultOfProgram(f Facts) bool {
 		func(text string) bool { return strings.Contains(f.text(), text) })
 }
 
-// The errors of sockets on Windows. The constants of package syscall with the names of Unix differ from them.
+// Windows socket errors. They differ from the package syscall constants with Unix names.
 // https://learn.microsoft.com/windows/win32/winsock/windows-sockets-error-codes-2
 const (
 	errWSANetUnreach  syscall.Errno = 10051
@@ -182,7 +182,7 @@ const (
 	errWSAHostUnreach syscall.Errno = 10065
 )
 
-// isErrno reports whether err wraps one of the errors of the operating system.
+// isErrno reports whether err wraps any of the given operating system errors.
 func isErrno(err error, all ...syscall.Errno) bool {
 	return slices.ContainsFunc(all, func(e syscall.Errno) bool { return errors.Is(err, e) })
 }
@@ -192,14 +192,13 @@ func isNotSTS(f Facts) bool {
 	return isOtherServerCode(f.Code) || errors.Is(f.Err, ErrNotSTS) || errorIs[*http.MaxBytesError](f.Err)
 }
 
-// NotSTS returns the advice for a response that is not from STS. endpoint is the one that was
-// configured, and url the one that was used.
+// NotSTS returns the advice for a response that is not from STS. endpoint is the configured endpoint,
+// and url the URL that was used.
 func NotSTS(endpoint, url string) Advice {
 	return For(Facts{Kind: ErrUnavailable, Err: ErrNotSTS, Endpoint: endpoint, URL: url})
 }
 
-// Caller returns the advice for a caller whose context was done before the first attempt
-// completed.
+// Caller returns the advice for a caller whose context was done before the first attempt completed.
 func Caller(ctx context.Context, region string) Advice {
 	if errors.Is(ctx.Err(), context.Canceled) {
 		return Advice{HeadingTimeout, "do not cancel the context before STS responds", "the caller's context was canceled before STS responded"}
@@ -207,7 +206,7 @@ func Caller(ctx context.Context, region string) Advice {
 	return Advice{HeadingTimeout, "allow more time, or call WaitReady at the start", "the caller's deadline passed before STS responded: allow more time, or call WaitReady at the start. If STS never responds: " + Timeout(region, "").Text}
 }
 
-// Timeout returns the advice for an endpoint that does not respond. Its url can be empty.
+// Timeout returns the advice for an endpoint that does not respond. url may be empty.
 func Timeout(region, url string) Advice {
 	return Advice{HeadingTimeout, timeoutFix, Facts{Region: region, URL: url}.expand(timeoutText)}
 }
@@ -218,25 +217,24 @@ func IsTimeout(err error) bool {
 	return errors.As(err, &timeout) && timeout.Timeout() || errors.Is(err, context.DeadlineExceeded)
 }
 
-// hasNoRegion reports whether the host name of STS was built by a client without a
-// region.
+// hasNoRegion reports whether the host name of STS was built by a client without a region.
 func hasNoRegion(f Facts) bool {
 	var host *net.DNSError
 	return isUnknownHost(f) && errors.As(f.Err, &host) && strings.Contains(host.Name, "..")
 }
 
-// proxyAnswered reports whether a proxy rejected the request with a status that begins with the given text.
+// proxyAnswered reports whether a proxy rejected the request with a status that begins with status.
 func proxyAnswered(f Facts, status string) bool {
 	var proxy *ProxyError
 	return errors.As(f.Err, &proxy) && strings.HasPrefix(proxy.Status, status)
 }
 
-// isProxy reports whether a proxy rejected the request, cannot be reached or has an invalid address.
+// isProxy reports whether a proxy rejected the request, is unreachable or has an invalid address.
 func isProxy(err error) bool {
 	return errors.Is(err, ErrProxyAddress) || errorIs[*ProxyError](err) || isOp(err, "proxyconnect")
 }
 
-// isOp reports whether one of the given operations on a connection failed.
+// isOp reports whether any of the given network operations failed.
 func isOp(err error, all ...string) bool {
 	var op *net.OpError
 	return errors.As(err, &op) && slices.Contains(all, op.Op)
@@ -247,10 +245,10 @@ func isExpiredCertificate(err error) bool {
 	return errors.As(err, &invalid) && invalid.Reason == x509.Expired
 }
 
-// isTLSAlert reports whether err is one of crypto/tls's alerts.
+// isTLSAlert reports whether err is a crypto/tls alert.
 func isTLSAlert(err error) bool { return isOp(err, "remote error", "local error") }
 
-// errorIs reports whether err wraps an error of the type E.
+// errorIs reports whether err wraps an error of type E.
 func errorIs[E error](err error) bool {
 	var e E
 	return errors.As(err, &e)

@@ -2,23 +2,24 @@ package explain
 
 import "strings"
 
-// accessDocument shows the messages of denied requests. Each type of policy has one ending for a
-// missing permission, and one for an explicit deny.
+// accessDocument lists the messages for denied requests. For each policy type, there is one ending
+// for a missing permission and one for an explicit deny.
 const accessDocument = "https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_access-denied.html"
 
-// chainDocument describes the two sides that must allow a role chain.
+// chainDocument describes the permissions that both sides of a role chain need.
 const chainDocument = "https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_use_permissions-to-switch.html"
 
 // exceptRole and exceptCaller exempt one request from a Deny statement without affecting other
-// requests: in the caller's policies by the Resource, in all others by a condition on the caller.
+// requests. In the caller's policies they use the Resource, and in all others a condition on the
+// caller.
 const (
 	ownStatement = `move {action} to a Deny statement of its own`
 	exceptRole   = ownStatement + `. If the Resource there is "*", replace it with {notresource}; otherwise remove {role} from it`
 	exceptCaller = ownStatement + `, and add the condition {exception} there. If the statement kept its other actions, the caller would be exempt from those as well`
 )
 
-// policyRules are the types of policies that can deny a request. AWS names one of them, even if
-// several deny it.
+// policyRules are the policy types that can deny a request. If several types deny it, AWS names only
+// one.
 var policyRules = []rule{
 	{
 		phrases: []string{"no service control policy allows"}, kind: ErrAccessDenied, heading: HeadingAccessDenied,
@@ -118,7 +119,7 @@ var policyRules = []rule{
 	},
 }
 
-// accessRules are the causes of denied requests whose message names no type of policy.
+// accessRules are causes of denied requests whose message does not name a policy type.
 var accessRules = []rule{
 	{
 		codes: []string{"AccessDenied"}, phrases: []string{"MultiFactorAuthentication failed"}, only: chained, kind: ErrAccessDenied, heading: HeadingRoleChain,
@@ -165,7 +166,7 @@ var accessRules = []rule{
 	},
 }
 
-// isOtherToken reports whether the file contains a token that is not a service account's.
+// isOtherToken reports whether the file contains a token that does not belong to a service account.
 func isOtherToken(f Facts) bool {
 	return f.TokenFile != "" && f.Claims.Subject != "" && !strings.HasPrefix(f.Claims.Subject, "system:serviceaccount:")
 }

@@ -7,7 +7,7 @@ const (
 	changedText = "something changed the request, so that its signature is missing or does not match: check the proxy and whatever else stands between the pod and STS"
 )
 
-// requestRules are the causes for which STS rejects a request.
+// requestRules are causes for which STS rejects a request.
 var requestRules = []rule{
 	{
 		codes: []string{"SignatureDoesNotMatch", "InvalidSignature", "IncompleteSignature"}, kind: ErrInvalidRequest, heading: HeadingInvalidRequest, fix: changedFix, text: changedText,
@@ -118,7 +118,7 @@ var requestRules = []rule{
 	},
 }
 
-// serviceRules are faults of STS itself, and responses that are not from STS.
+// serviceRules are faults of STS itself, and responses from other servers.
 var serviceRules = []rule{
 	{
 		kind: ErrAccessDenied, heading: HeadingAccessDenied, fix: "correct the role ARN, or allow this service account in its trust policy",
@@ -154,7 +154,7 @@ var serviceRules = []rule{
 	},
 }
 
-// otherRules are the rules for failures without a response from STS.
+// otherRules are rules for failures without a response from STS.
 var otherRules = []rule{
 	{
 		kind: ErrRejected, heading: HeadingRefusedByService, fix: "check the clocks of the node and of that service",

@@ -6,9 +6,9 @@ import (
 	"github.com/stretchr/testify/assert"
 )
 
-// TestRuleForRoleThatNobodyCanChange checks that advice does not ask for a change of a trust policy that only
-// AWS can change.
-func TestRuleForRoleThatNobodyCanChange(t *testing.T) {
+// TestRuleForImmutableRole checks that advice never asks for a change to a trust policy that only AWS
+// can change.
+func TestRuleForImmutableRole(t *testing.T) {
 	for _, role := range []string{
 		"arn:aws:iam::111122223333:role/aws-service-role/eks.amazonaws.com/AWSServiceRoleForAmazonEKS",
 		"arn:aws-cn:iam::111122223333:role/aws-reserved/sso.amazonaws.com/cn-north-1/AWSReservedSSO_Admin_0123456789abcdef",
@@ -44,8 +44,8 @@ func TestRuleForMFAInRoleChain(t *testing.T) {
 	}
 }
 
-// TestRuleForDisabledRegionNamesAccount checks that the advice names the account in which the region is
-// disabled. In a role chain, it can be the caller's.
+// TestRuleForDisabledRegionNamesAccount checks that the advice names the account in which the region
+// is disabled. In a role chain, it can be the caller's.
 func TestRuleForDisabledRegionNamesAccount(t *testing.T) {
 	const code = "RegionDisabledException"
 	next := func(f *Facts) { f.RoleARN = "arn:aws:iam::444455556666:role/next" }
@@ -63,9 +63,10 @@ func TestRuleForDisabledRegionNamesAccount(t *testing.T) {
 	}
 }
 
-// TestRuleForSessionPolicyNamesOptionsOfSigner checks that the advice is right for every role of a chain: the
-// session policy of the first one is in Options, and those of the others are in the options of AssumeRole.
-func TestRuleForSessionPolicyNamesOptionsOfSigner(t *testing.T) {
+// TestRuleForSessionPolicyNamesSignerOptions checks that the advice is correct for every role in a
+// chain. The first role's session policy is in Options, and those of later roles are in the options
+// of AssumeRole.
+func TestRuleForSessionPolicyNamesSignerOptions(t *testing.T) {
 	for _, ending := range []string{"because no session policy allows the sts:AssumeRole action", "with an explicit deny in a session policy"} {
 		a := For(respond("AccessDenied", "User: x is not authorized to perform: sts:AssumeRole on resource: y "+ending, testSource))
 		assert.Contains(t, a.Text, "the session policy of "+testSource+" (the options Policy and PolicyARNs of that role)")

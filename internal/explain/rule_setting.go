@@ -1,12 +1,13 @@
 package explain
 
-// The advice for an invalid session name in a role chain.
+// Advice for an invalid session name in a role chain.
 const (
 	chainedNameFix  = "correct AssumeRoleOptions.RoleSessionName"
 	chainedNameText = "correct AssumeRoleOptions.RoleSessionName (in a Pool, SessionName of ChainedRole): it must have 2 to 64 characters: letters, digits and the characters _+=,.@- (no spaces)"
 )
 
-// settingRules contains the advice for invalid and missing settings. The phrases are the library's own.
+// settingRules contains the advice for invalid and missing settings. The phrases are from the
+// library's own errors.
 var settingRules = []rule{
 	{
 		heading: HeadingNotInjected, phrases: []string{"AWS_CONTAINER_CREDENTIALS_FULL_URI"}, fix: "use the SDK's default credentials, or annotate the service account",

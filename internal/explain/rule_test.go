@@ -22,7 +22,7 @@ const (
 	testSource = "arn:aws:iam::111122223333:role/source"
 )
 
-// respond returns the facts about a response of STS. source is empty for a web identity.
+// respond returns the facts for an STS response. source is empty for a web identity.
 func respond(code, message, source string, change ...func(*Facts)) Facts {
 	err := answered(403, code, message)
 	f := Facts{
@@ -38,8 +38,8 @@ func respond(code, message, source string, change ...func(*Facts)) Facts {
 	return f
 }
 
-// TestRuleNamesPolicyTypeAndAction checks the advice for each of AWS's endings and each action of a
-// first role and of a role chain.
+// TestRuleNamesPolicyTypeAndAction checks the advice for each of AWS's endings and each action, for a
+// first role and for a role chain.
 func TestRuleNamesPolicyTypeAndAction(t *testing.T) {
 	endings := map[string]string{}
 	for _, kind := range []string{
@@ -88,7 +88,7 @@ func TestRuleNamesPolicyTypeAndAction(t *testing.T) {
 	}
 }
 
-func TestRuleForDeniedChainNamesBothSides(t *testing.T) {
+func TestRuleForDeniedChainCoversBothSides(t *testing.T) {
 	for _, action := range []string{"sts:AssumeRole", "sts:TagSession", "sts:SetSourceIdentity"} {
 		a := For(respond("AccessDenied", "User: x is not authorized to perform: "+action+" on resource: "+testRole, testSource))
 		assert.Equal(t, HeadingRoleChain, a.Heading)
@@ -112,7 +112,7 @@ func TestRuleForDeniedChainNamesBothSides(t *testing.T) {
 	assert.Contains(t, a.Text, `"Action":["sts:AssumeRoleWithWebIdentity","sts:TagSession"]`)
 }
 
-func TestRuleOfResponses(t *testing.T) {
+func TestRuleForResponse(t *testing.T) {
 	china := func(f *Facts) { f.RoleARN = "arn:aws-cn:iam::111122223333:role/s3-writer" }
 	issuer := func(issuer string) func(*Facts) { return func(f *Facts) { f.Claims.Issuer = issuer } }
 	audience := func(audience string) func(*Facts) { return func(f *Facts) { f.Claims.Audience = []string{audience} } }
@@ -123,8 +123,8 @@ func TestRuleOfResponses(t *testing.T) {
 		facts   Facts
 		kind    error
 		heading Heading
-		want    string // a part of the advice
-		not     string // no part of it; empty for none
+		want    string // must be in the advice
+		not     string // must not be in the advice, unless empty
 	}{
 		{"partition, no provider", respond("InvalidIdentityToken", noProvider, "", china), ErrTokenRejected, HeadingRoleARN, "AWS_ROLE_ARN=arn:aws:iam::111122223333:role/s3-writer, and check the account ID: each account is in one partition only. Or set AWS_REGION=cn-north-1", "create-open-id"},
 		{"partition, ARN", respond("ValidationError", "Request ARN is invalid", "", china), ErrInvalidRequest, HeadingRoleARN, "partition aws-cn", "looks like"},
@@ -201,7 +201,7 @@ func TestRuleNamesEndpointVariableBeforeDNS(t *testing.T) {
 	}{
 		{"eu-west-1", true, false, unknown("sts-fips.eu-west-1.amazonaws.com"), "AWS_USE_FIPS_ENDPOINT selects the host sts-fips.eu-west-1.amazonaws.com"},
 		{"eu-west-1", false, true, unknown("sts.eu-west-1.api.aws"), "AWS_USE_DUALSTACK_ENDPOINT selects the host"},
-		{"us-gov-west-1", true, false, unknown("sts.us-gov-west-1.amazonaws.com"), "check the region, the cluster's DNS"}, // the ordinary name
+		{"us-gov-west-1", true, false, unknown("sts.us-gov-west-1.amazonaws.com"), "check the region, the cluster's DNS"}, // the standard host name
 		{"us-east-1", true, true, &net.DNSError{Err: "i/o timeout", Name: "sts-fips.us-east-1.api.aws", IsTimeout: true}, "the cluster's DNS does not respond"},
 		{"us-east-1", true, true, &net.DNSError{Err: "server misbehaving", Name: "sts-fips.us-east-1.api.aws", IsTemporary: true}, "the cluster's DNS does not respond"},
 		{"us-east-1", true, true, context.DeadlineExceeded, "does not respond: check the network policies and the proxy"},
@@ -231,8 +231,8 @@ func TestRuleForPermissionSuggestsFSGroupOnlyIfMissing(t *testing.T) {
 	assert.Contains(t, For(f).Text, "SELinux")
 }
 
-// TestRuleTextsAreBounded checks the length of each fix with the longest facts, and that each word in
-// braces is known.
+// TestRuleTextsAreBounded checks the length of each fix with the longest facts, and that every
+// placeholder is known.
 func TestRuleTextsAreBounded(t *testing.T) {
 	f := Facts{
 		RoleARN: testRole, Region: "ap-southeast-15", Endpoint: "https://x", Source: testSource,

@@ -24,7 +24,7 @@ const (
 	functionAudienceFix = "request tokens with the audience sts.amazonaws.com in Options.Token"
 )
 
-// eksClock is the advice for clocks of API servers of EKS.
+// eksClock is the advice for clocks of EKS API servers.
 const eksClock = ". On EKS, AWS runs the API server: contact AWS if its clock is wrong"
 
 // Publish is the advice for an issuer that AWS cannot reach.
@@ -33,7 +33,7 @@ const Publish = "give the API server a public --service-account-issuer, and publ
 // IssuerRule is the rule for an issuer that IAM does not accept.
 const IssuerRule = "IAM does not accept an issuer that is an IP address or has a port: give the API server an issuer (--service-account-issuer) that is a public host name, without a port, and publish its discovery document and keys there (the webhook's SELF_HOSTED_SETUP.md shows how)"
 
-// tokenRules are the causes for which STS rejects a token.
+// tokenRules are causes for which STS rejects a token.
 var tokenRules = []rule{
 	{
 		codes: []string{"InvalidIdentityToken"}, phrases: []string{"retrieve verification key"}, kind: ErrUnavailable, heading: HeadingVerificationKey,
@@ -156,7 +156,7 @@ var tokenRules = []rule{
 	},
 }
 
-// clockRules are the causes of expired tokens and signatures.
+// clockRules are causes of expired tokens and signatures.
 var clockRules = []rule{
 	{
 		phrases: []string{"Signature expired", "Signature not yet current"}, codes: []string{"SignatureDoesNotMatch", "InvalidSignature"},
@@ -206,7 +206,7 @@ var clockRules = []rule{
 	},
 }
 
-// tokenFileRules are the causes for which there is no token.
+// tokenFileRules are causes for which no token is available.
 var tokenFileRules = []rule{
 	{
 		phrases: []string{"forbidden"}, when: func(f Facts) bool { return f.TokenFile == "" && strings.Contains(f.text(), "serviceaccounts") }, kind: ErrTokenFile, heading: HeadingTokenSource,
@@ -277,11 +277,11 @@ var tokenFileRules = []rule{
 	},
 }
 
-// missingClaim is part of STS's message about a token that lacks a claim.
+// missingClaim is part of STS's message for a token that lacks a claim.
 // https://github.com/aws/aws-sdk-ruby/issues/2698
 const missingClaim = "Missing a required claim"
 
-// isSecretToken reports whether the file contains the token of a service account's secret, which has
+// isSecretToken reports whether the file contains the token from a service account secret, which has
 // neither an audience nor an expiry.
 func isSecretToken(f Facts) bool {
 	return f.TokenFile != "" && f.Claims.Issuer != "" && len(f.Claims.Audience) == 0 && f.Claims.Expiry.IsZero()

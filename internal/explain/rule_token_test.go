@@ -8,9 +8,9 @@ import (
 	"github.com/stretchr/testify/assert"
 )
 
-// TestRuleForTokenIsTrueForToken checks the advice for rejected tokens that do not come from a file, or that
-// lack what other advice is about.
-func TestRuleForTokenIsTrueForToken(t *testing.T) {
+// TestRuleForTokenFitsToken checks the advice for rejected tokens that do not come from a file, or
+// that lack a claim that other advice refers to.
+func TestRuleForTokenFitsToken(t *testing.T) {
 	function := func(f *Facts) { f.TokenFile = "" }
 	audiences := func(all ...string) func(*Facts) { return func(f *Facts) { f.Claims.Audience = all } }
 	none := func(f *Facts) { f.Claims.Expiry = time.Time{} }
@@ -42,9 +42,9 @@ func TestRuleForTokenIsTrueForToken(t *testing.T) {
 	}
 }
 
-// TestRuleForClocksIsPossible checks that advice about clocks asks only for changes that the user can make,
-// and that a token source that keeps tokens is not blamed for the clock of the node.
-func TestRuleForClocksIsPossible(t *testing.T) {
+// TestRuleForClocksIsFeasible checks that advice about clocks asks only for changes that the user can
+// make, and that it does not blame the node's clock if a token source caches tokens.
+func TestRuleForClocksIsFeasible(t *testing.T) {
 	eks := func(f *Facts) { f.Claims.Issuer = "https://oidc.eks.us-west-2.amazonaws.com/id/A" }
 	for _, f := range []Facts{
 		respond("InvalidIdentityToken", "The token is not yet valid", "", eks),
@@ -60,8 +60,8 @@ func TestRuleForClocksIsPossible(t *testing.T) {
 	assert.Equal(t, HeadingTokenSource, For(respond("ExpiredTokenException", "", "", function, func(f *Facts) { f.Claims.Expiry = time.Time{} })).Heading)
 }
 
-// TestRuleForPermissionSuggestsFSGroupOnlyForVolumes checks that the advice asks for an fsGroup only if the
-// kubelet would apply it to the file.
+// TestRuleForPermissionSuggestsFSGroupOnlyForVolumes checks that the advice asks for an fsGroup only
+// if the kubelet would apply it to the file.
 func TestRuleForPermissionSuggestsFSGroupOnlyForVolumes(t *testing.T) {
 	f := Facts{Kind: ErrTokenFile, Err: fs.ErrPermission, TokenFile: "/token", File: File{Visible: true, Mode: 0o600, Owner: &Owner{}, User: 1000, Group: 1000}}
 	assert.Contains(t, For(f).Fix, "fsGroup")
@@ -74,7 +74,7 @@ func TestRuleForPermissionSuggestsFSGroupOnlyForVolumes(t *testing.T) {
 	assert.Contains(t, For(f).Text, "mode of the directories above")
 }
 
-func TestRuleForPermissionOnWindowsNamesNoUnixMeans(t *testing.T) {
+func TestRuleForPermissionOnWindowsOmitsUnixAdvice(t *testing.T) {
 	for _, file := range []File{{Visible: true, Mode: 0o666, User: -1, Group: -1}, {User: -1, Group: -1}} {
 		a := For(Facts{Kind: ErrTokenFile, Err: fs.ErrPermission, TokenFile: `C:\token`, File: file})
 		assert.Equal(t, HeadingTokenPermission, a.Heading)

@@ -7,8 +7,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws/arn"
 )
 
-// ProviderARN returns the ARN that the token's OIDC provider must have in the role's account, or
-// "" if the role ARN is invalid.
+// ProviderARN returns the ARN of the token's OIDC provider in the role's account, or "" if the role
+// ARN is invalid.
 func (f Facts) ProviderARN() string {
 	role, err := arn.Parse(f.RoleARN)
 	if err != nil {
@@ -18,8 +18,8 @@ func (f Facts) ProviderARN() string {
 	return role.String()
 }
 
-// audience returns the audience to configure: sts.amazonaws.com if the token has it or
-// has none, otherwise the token's first.
+// audience returns the audience to configure: sts.amazonaws.com if the token has it or has no
+// audience, and otherwise the token's first audience.
 func (f Facts) audience() string {
 	if len(f.Claims.Audience) == 0 || slices.Contains(f.Claims.Audience, STSAudience) {
 		return STSAudience
@@ -27,7 +27,7 @@ func (f Facts) audience() string {
 	return f.Claims.Audience[0]
 }
 
-// statement returns the trust policy statement that allows the request, in one line of JSON.
+// statement returns the trust policy statement that allows the request, as one line of JSON.
 func (f Facts) statement() string {
 	statement := struct {
 		Effect    string
@@ -44,12 +44,12 @@ func (f Facts) statement() string {
 	return asJSON(statement)
 }
 
-// conditions returns the conditions of the trust policy statement that allows the token.
+// conditions returns the conditions in the trust policy statement that allows the token.
 func (f Facts) conditions() map[string]map[string]string {
 	issuer := WithoutScheme(f.Claims.Issuer)
 	equals, audience := map[string]string{issuer + ":sub": literal(f.Claims.Subject)}, literal(f.audience())
 	conditions := map[string]map[string]string{"StringEquals": equals}
-	if len(f.Claims.Audience) > 1 { // the condition key then has several values
+	if len(f.Claims.Audience) > 1 { // the condition key then has multiple values
 		conditions["ForAnyValue:StringEquals"] = map[string]string{issuer + ":aud": audience}
 	} else {
 		equals[issuer+":aud"] = audience
@@ -57,7 +57,7 @@ func (f Facts) conditions() map[string]map[string]string {
 	return conditions
 }
 
-// literal escapes policy variables in a condition value. Unescaped, a subject such as
+// literal escapes policy variables in a condition value. Otherwise, a subject such as
 // ${oidc.example.com:sub} would match every subject.
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_variables.html#policy-vars-specialchars
 func literal(text string) string { return strings.ReplaceAll(text, "${", "${$}{") }

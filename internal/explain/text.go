@@ -6,9 +6,9 @@ import (
 	"unicode"
 )
 
-// OneLine returns text with every newline replaced by "; " and every other non-printable
-// character by a space. Newlines come from joined errors. Unverified claims can contain
-// characters that move or hide others.
+// OneLine replaces each newline in text with "; " and every other non-printable character with a
+// space. Newlines come from joined errors. Unverified claims can contain characters that move or hide
+// others.
 func OneLine(text string) string {
 	return strings.Map(func(r rune) rune {
 		if !unicode.IsPrint(r) {
@@ -18,10 +18,10 @@ func OneLine(text string) string {
 	}, strings.ReplaceAll(text, "\n", "; "))
 }
 
-// maxQuoted is the maximum number of bytes of an invalid value that an error contains.
+// maxQuoted is the maximum number of bytes of an invalid value that an error quotes.
 const maxQuoted = 100
 
-// Quote returns text in quotes, shortened to 100 bytes.
+// Quote returns text in quotes, truncated to 100 bytes.
 func Quote(text string) string {
 	if len(text) > maxQuoted {
 		return strconv.Quote(text[:maxQuoted]) + "..."
@@ -29,7 +29,7 @@ func Quote(text string) string {
 	return strconv.Quote(text)
 }
 
-// Shorten returns text from a server, shortened to 1 KiB.
+// Shorten returns text from a server, truncated to 1 KiB.
 func Shorten(text string) string {
 	const most = 1 << 10
 	if len(text) <= most {

@@ -72,8 +72,8 @@ func TestRuleForMalformedTokenNamesWebhookFile(t *testing.T) {
 	}
 }
 
-func TestFileAccessOmitsUserOfWindows(t *testing.T) {
-	f := File{Visible: true, Mode: 0o666, User: -1, Group: -1} // as os.Getuid and os.Getgid return on Windows
+func TestFileAccessOmitsUserOnWindows(t *testing.T) {
+	f := File{Visible: true, Mode: 0o666, User: -1, Group: -1} // returned by os.Getuid and os.Getgid on Windows
 	assert.Equal(t, "the file has the mode -rw-rw-rw-", f.Access())
 	f.Visible = false
 	assert.Equal(t, "the process cannot access the directory", f.Access())

@@ -8,15 +8,15 @@ import (
 	"github.com/irsakit/irsakit/internal/lazyregexp"
 )
 
-// actions contains the actions of a statement, or those that NotAction excludes.
+// actions holds the actions of a statement, or the actions that NotAction excludes.
 type actions struct {
 	element  string // Action or NotAction
 	written  []string
 	patterns []pattern // in lower case
 }
 
-// A trust policy contains only actions of STS. Their names are case-insensitive and may
-// contain wildcards ("IAM JSON policy elements: Action").
+// A trust policy contains only STS actions. Their names are case-insensitive and may contain
+// wildcards ("IAM JSON policy elements: Action").
 var (
 	actionForm    = lazyregexp.New(`^(?i:sts):[A-Za-z0-9*?]+$`)
 	requestedForm = lazyregexp.New(`^(?i:sts):[A-Za-z0-9]+$`)
@@ -37,9 +37,8 @@ func parseActions(element string, value any) (actions, error) {
 	return a, nil
 }
 
-// assumeActions returns the actions that IAM accepts in a trust policy: the AssumeRole
-// actions ("AssumeRole policy may only specify STS AssumeRole actions") and the actions that
-// accompany them.
+// assumeActions returns the actions that IAM accepts in a trust policy: the AssumeRole actions
+// ("AssumeRole policy may only specify STS AssumeRole actions") and those that accompany them.
 func assumeActions() []string {
 	return []string{
 		"sts:AssumeRole", "sts:AssumeRoleWithWebIdentity", "sts:AssumeRoleWithSAML",
@@ -47,8 +46,8 @@ func assumeActions() []string {
 	}
 }
 
-// checkAction rejects an action that IAM does not accept. IAM's documentation does not
-// specify whether it accepts every wildcard.
+// checkAction rejects an action that IAM does not accept. IAM's documentation does not say whether it
+// accepts every wildcard.
 func checkAction(element, action string) error {
 	switch {
 	case action == "*":
@@ -75,7 +74,7 @@ func (a actions) match(requested string) bool {
 	return named == (a.element == "Action")
 }
 
-// mismatch returns the reason why the statement does not apply to the requested action.
+// mismatch explains why the statement does not apply to the requested action.
 func (a actions) mismatch(requested string) Mismatch {
 	m := Mismatch{Element: a.element, Expected: slices.Clone(a.written), Found: []string{requested}}
 	switch {

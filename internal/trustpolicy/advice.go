@@ -13,11 +13,11 @@ const (
 	byCase       = "they differ only in case"
 )
 
-// audience is the audience of tokens for STS.
+// audience is the audience of STS tokens.
 const audience = "sts.amazonaws.com"
 
-// advice returns the mistake that is the likely reason why the condition does not hold. It
-// recognizes common mistakes in the trust policies of roles for service accounts.
+// advice returns the most likely reason why the condition does not hold. It recognizes common
+// mistakes in the trust policies of service account roles.
 func (c condition) advice(in requestContext) string {
 	found := in.lookup(c.key)
 	switch {
@@ -32,7 +32,7 @@ func (c condition) advice(in requestContext) string {
 	}
 	values := make([]value, len(c.values))
 	for i, v := range c.values {
-		values[i], _ = v.resolved(in) // succeeds: otherwise the advice would be about the variable
+		values[i], _ = v.resolved(in) // always succeeds, because otherwise the advice is about the variable
 	}
 	for _, f := range found {
 		if c.test(f, values) != yes {
@@ -42,7 +42,7 @@ func (c condition) advice(in requestContext) string {
 	return ""
 }
 
-// valueAdvice returns advice about a value of the request that is not an expected one.
+// valueAdvice returns advice about a request value that is not among the expected values.
 func (c condition) valueAdvice(expected []value, found string) string {
 	for _, mistake := range []func(value, string) string{c.wildcardAdvice, spellingAdvice, c.audienceAdvice} {
 		for _, v := range expected {
@@ -54,8 +54,8 @@ func (c condition) valueAdvice(expected []value, found string) string {
 	return c.subjectAdvice(expected, found)
 }
 
-// absentAdvice returns advice about a key that is not in the request. If the request has a
-// key for the same claim, the advice is about the issuer.
+// absentAdvice returns advice about a key that is absent from the request. If the request has a key
+// for the same claim, the advice is about the issuer.
 func absentAdvice(key string, in requestContext) string {
 	issuer, claim := cutClaim(key)
 	bare := strings.TrimSuffix(strings.TrimPrefix(issuer, "https://"), "/")
@@ -79,17 +79,17 @@ func absentAdvice(key string, in requestContext) string {
 	return another
 }
 
-// Claims returns the claims of a web identity token that conditions can refer to.
+// Claims returns the web identity token claims that conditions can refer to.
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_iam-condition-keys.html#condition-keys-wif
 func Claims() []string { return []string{"sub", "aud", "amr"} }
 
-// cutClaim splits the condition key of an identity provider into the issuer and the claim.
+// cutClaim splits an identity provider's condition key into the issuer and the claim.
 func cutClaim(key string) (issuer, claim string) {
 	i := strings.LastIndexByte(key, ':')
 	return key[:max(i, 0)], key[i+1:]
 }
 
-// wildcardAdvice returns advice about a wildcard with an operator that takes it literally.
+// wildcardAdvice returns advice about a wildcard that the operator treats as literal text.
 func (c condition) wildcardAdvice(expected value, found string) string {
 	if !strings.Contains(c.operator.name, "Equals") || like(expected, found) != yes {
 		return ""
@@ -102,7 +102,7 @@ func (c condition) wildcardAdvice(expected value, found string) string {
 		strings.Replace(c.operator.written, c.operator.name, "StringLike", 1))
 }
 
-// spellingAdvice returns advice about values that differ only slightly.
+// spellingAdvice returns advice about values that are almost equal.
 func spellingAdvice(expected value, found string) string {
 	text := expected.text()
 	switch {
@@ -116,7 +116,7 @@ func spellingAdvice(expected value, found string) string {
 	return ""
 }
 
-// audienceAdvice returns advice about the wrong audience.
+// audienceAdvice returns advice about a wrong audience.
 func (c condition) audienceAdvice(expected value, found string) string {
 	if _, claim := cutClaim(c.key); !strings.EqualFold(claim, "aud") {
 		return ""
@@ -132,8 +132,8 @@ func (c condition) audienceAdvice(expected value, found string) string {
 
 const subjectPrefix = "system:serviceaccount:"
 
-// subjectAdvice returns advice about the part in which the subject of a service account
-// differs. If the policy has several values, all must differ in the same part.
+// subjectAdvice returns advice about which part of a service account's subject differs. If the policy
+// has several values, all must differ in the same part.
 func (c condition) subjectAdvice(expected []value, found string) string {
 	if _, claim := cutClaim(c.key); !strings.EqualFold(claim, "sub") || !strings.HasPrefix(found, subjectPrefix) {
 		return ""
@@ -147,7 +147,7 @@ func (c condition) subjectAdvice(expected []value, found string) string {
 	return common
 }
 
-// partAdvice returns advice about the part in which a subject differs.
+// partAdvice returns advice about which part of a subject differs.
 func partAdvice(expected value, found string) string {
 	const parts = 4
 	want, have := expected.pattern().components(parts), strings.SplitN(found, ":", parts)

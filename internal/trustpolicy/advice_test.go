@@ -9,7 +9,7 @@ import (
 	"github.com/irsakit/irsakit/internal/trustpolicy"
 )
 
-// condition returns a mismatch of a condition.
+// condition returns a Condition mismatch.
 func condition(operator, key, expected, found, advice string) trustpolicy.Mismatch {
 	m := trustpolicy.Mismatch{Element: "Condition", Operator: operator, Key: key, Expected: []string{expected}, Advice: advice}
 	if found != "" {
@@ -22,7 +22,7 @@ func TestAdviceOnConditions(t *testing.T) {
 	const claimsOnly = "a trust policy can use only the claims sub, aud, amr of a token"
 	for _, tt := range []struct {
 		name string
-		want trustpolicy.Mismatch // the test builds the policy from it
+		want trustpolicy.Mismatch // also used to build the policy
 	}{
 		{"StringEquals with *", condition("StringEquals", sub, "system:serviceaccount:shop:*", cart, "StringEquals does not treat * as a wildcard: use StringLike")},
 		{"StringEquals with ?", condition("StringEquals", sub, "system:serviceaccount:shop:car?", cart, "StringEquals does not treat ? as a wildcard: use StringLike")},
@@ -82,7 +82,7 @@ func TestAdviceOnConditions(t *testing.T) {
 	}
 }
 
-// requireMismatch checks that a policy with the condition has exactly this mismatch.
+// requireMismatch requires that a policy with the condition has exactly this mismatch.
 func requireMismatch(t *testing.T, r trustpolicy.Request, want trustpolicy.Mismatch) {
 	t.Helper()
 	p := parse(t, document(`"Condition":{`+quote(want.Operator)+`:{`+quote(want.Key)+`:`+quote(want.Expected...)+`}}`))
@@ -173,7 +173,7 @@ func TestAdviceOnPrincipals(t *testing.T) {
 	}
 }
 
-func TestAdviceOnActionOfAnotherKindOfRole(t *testing.T) {
+func TestAdviceOnActionForOtherRoleKind(t *testing.T) {
 	want := []trustpolicy.Mismatch{{
 		Element: "Action", Expected: []string{assumeRole}, Found: []string{withWebIdentity},
 		Advice: "sts:AssumeRole is not enough: a web identity needs sts:AssumeRoleWithWebIdentity",

@@ -6,8 +6,9 @@ import (
 	"strings"
 )
 
-// Claims of a web identity token that contain a session's tags and source identity. An issuer can also write
-// each member of the first one as a claim of its own, such as https://aws.amazon.com/tags/principal_tags/team.
+// Token claims that contain a session's tags and source identity. An issuer can also write each
+// member of the tags claim as a separate claim, such as
+// https://aws.amazon.com/tags/principal_tags/team.
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/id_session-tags.html#id_session-tags_adding-assume-role-idp
 const (
 	tagsClaim           = "https://aws.amazon.com/tags"
@@ -17,7 +18,7 @@ const (
 	actionIdentity = "sts:SetSourceIdentity"
 )
 
-// SetClaims sets what the claims of the token add to the session.
+// SetClaims sets the methods, tags and source identity from the token's claims.
 func (w *WebIdentity) SetClaims(claims map[string]any) {
 	w.Methods = Values(claims["amr"])
 	w.SourceIdentity, _ = claims[SourceIdentityClaim].(string)
@@ -35,7 +36,8 @@ func (w *WebIdentity) SetClaims(claims map[string]any) {
 	w.TransitiveTags = slices.Concat(Values(nested["transitive_tag_keys"]), Values(claims[tagsClaim+"/transitive_tag_keys"]))
 }
 
-// furtherActions returns the actions that the request needs for what the claims add to the session.
+// furtherActions returns the additional actions that the request needs for its session tags and
+// source identity.
 func (w WebIdentity) furtherActions() (all []string) {
 	if len(w.Tags) > 0 {
 		all = append(all, actionTags)
@@ -46,7 +48,7 @@ func (w WebIdentity) furtherActions() (all []string) {
 	return all
 }
 
-// Values returns the values of a claim that is a string, a number, a boolean or a list of them.
+// Values returns the values of a claim that is a string, a number, a boolean, or a list of these.
 func Values(claim any) []string {
 	switch c := claim.(type) {
 	case string:

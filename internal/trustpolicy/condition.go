@@ -10,22 +10,22 @@ import (
 	"strings"
 )
 
-// condition is one key and its values under one operator.
+// condition is one key of an operator with its values.
 type condition struct {
 	operator operator
 	key      string
 	values   []value
 }
 
-// requestContext contains the context keys of a request, by their names in lower case:
-// "Context key names are not case-sensitive".
+// requestContext contains the context keys of a request by lowercase name: "Context key names are not
+// case-sensitive".
 type requestContext struct {
 	keys    map[string]contextKey
 	unknown func(key string) bool // nil if the context is complete
 }
 
 type contextKey struct {
-	key    string // as in the request
+	key    string // as written in the request
 	values []string
 }
 
@@ -40,8 +40,7 @@ func newRequestContext(r Request) requestContext {
 
 func (c requestContext) lookup(key string) []string { return c.keys[strings.ToLower(key)].values }
 
-// mayExist reports whether the key, which is not in the request, may have a value that is
-// known only to AWS.
+// mayExist reports whether a key that is absent from the request may have a value known only to AWS.
 func (c requestContext) mayExist(key string) bool {
 	return len(c.lookup(key)) == 0 && c.unknown != nil && c.unknown(strings.ToLower(key))
 }
@@ -113,8 +112,8 @@ func (c *condition) parse(written any, version string) error {
 	return nil
 }
 
-// scalar returns a value of a condition as a string: "Quotation marks are optional for
-// numeric and Boolean values".
+// scalar returns a condition value as a string: "Quotation marks are optional for numeric and Boolean
+// values".
 func scalar(v any) (string, error) {
 	switch v := v.(type) {
 	case bool:
@@ -131,9 +130,9 @@ const (
 	operatorUnknown = "unsupported operator"
 )
 
-// verdict evaluates the condition in a statement with the effect ("Creating a condition with
-// multiple keys or values"). The advice is about what is undetermined, or about a policy
-// variable that cannot be resolved.
+// verdict evaluates the condition in a statement with the given effect ("Creating a condition with
+// multiple keys or values"). The advice explains what is undetermined, or which policy variable
+// cannot be resolved.
 func (c condition) verdict(in requestContext, effect string) (result verdict, advice string) {
 	switch {
 	case in.mayExist(c.key):
@@ -145,7 +144,7 @@ func (c condition) verdict(in requestContext, effect string) (result verdict, ad
 	}
 	found := in.lookup(c.key)
 	values, missing, open := c.resolved(in)
-	invalid := no // an Allow; IAM's documents do not say what an invalid Deny does
+	invalid := no // for an Allow; IAM's documentation does not define an invalid Deny
 	if effect == deny {
 		invalid = unknown
 	}
@@ -163,8 +162,8 @@ func (c condition) verdict(in requestContext, effect string) (result verdict, ad
 	return result, open
 }
 
-// resolved returns the values of the policy with their variables replaced, and advice about a
-// variable without a value, and about one whose value only AWS knows.
+// resolved returns the policy's values with variables replaced. missing is advice about a variable
+// without a value, and open is advice about a variable whose value is known only to AWS.
 func (c condition) resolved(in requestContext) (values []value, missing, open string) {
 	values = make([]value, len(c.values))
 	for i, v := range c.values {
@@ -179,8 +178,7 @@ func (c condition) resolved(in requestContext) (values []value, missing, open st
 	return values, missing, open
 }
 
-// presence returns the verdict of the operator Null. Its value is true if the key must be
-// absent.
+// presence evaluates the operator Null, whose value is true if the key must be absent.
 func (c condition) presence(found []string) verdict {
 	if len(found) > 0 && empty(found) {
 		return unknown
@@ -189,7 +187,7 @@ func (c condition) presence(found []string) verdict {
 	return verdictOf(slices.ContainsFunc(c.values, func(v value) bool { return strings.EqualFold(v.written, absent) }))
 }
 
-// absence returns the verdict if the key is not in the request.
+// absence returns the verdict for a key that is absent from the request.
 func (c condition) absence() verdict {
 	o := c.operator
 	switch {
@@ -204,7 +202,7 @@ func (c condition) absence() verdict {
 	}
 }
 
-// combine returns the verdict on all values of the request.
+// combine returns the verdict for all values in the request.
 func (c condition) combine(found []string, values []value) verdict {
 	all, some := yes, no
 	for _, f := range found {
@@ -223,8 +221,8 @@ func (c condition) combine(found []string, values []value) verdict {
 	}
 }
 
-// test returns the verdict on one value of the request: whether it is one of the values in
-// the policy or, for a negated operator, none of them.
+// test returns the verdict for one value in the request: whether it is among the policy's values or,
+// for a negated operator, is not.
 func (c condition) test(found string, values []value) verdict {
 	result := no
 	for _, v := range values {
@@ -240,7 +238,7 @@ func (c condition) test(found string, values []value) verdict {
 	return result
 }
 
-// empty reports whether all values are the empty string, which is "a null dataset".
+// empty reports whether all values are empty strings, which is "a null dataset".
 func empty(found []string) bool {
 	return !slices.ContainsFunc(found, func(f string) bool { return f != "" })
 }

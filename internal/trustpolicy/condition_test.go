@@ -9,16 +9,16 @@ import (
 	"github.com/irsakit/irsakit/internal/trustpolicy"
 )
 
-// The verdicts on a policy.
+// Verdicts for a policy.
 const (
 	allowed      = "allowed"
 	denied       = "denied"
 	undetermined = "undetermined"
 )
 
-// The result of a condition: true, false, or left open by IAM's documents. An open
-// condition is undetermined, neither in an Allow nor in a Deny. The statement of an invalid
-// one, with a policy variable without a value, does not match as an Allow.
+// Results of a condition: true, false, or left open by IAM's documentation. An open condition is
+// undetermined in both an Allow and a Deny. An invalid condition, which has a policy variable without
+// a value, makes an Allow statement not match.
 const (
 	isTrue  = "true"
 	isFalse = "false"
@@ -26,7 +26,7 @@ const (
 	invalid = "invalid"
 )
 
-// requireVerdict checks a condition in an Allow and in a Deny.
+// requireVerdict checks the verdicts for a condition in an Allow and in a Deny.
 func requireVerdict(t *testing.T, want, version, condition string, keys context) {
 	t.Helper()
 	const head = `"Principal":{"Federated":"` + provider + `"},"Action":"sts:AssumeRoleWithWebIdentity"`
@@ -46,7 +46,7 @@ func TestEvaluateConditions(t *testing.T) {
 	for _, tt := range []struct {
 		name      string
 		condition string
-		found     []string // the values of the key k:k
+		found     []string // values of the key k:k
 		want      string
 	}{
 		{"StringEquals: the same", `"StringEquals":{"k:k":"a"}`, []string{"a"}, isTrue},
@@ -242,7 +242,7 @@ func TestEvaluatePolicyVariables(t *testing.T) {
 	}
 }
 
-func TestEvaluateOlderVersionHasNoPolicyVariables(t *testing.T) {
+func TestEvaluateIgnoresPolicyVariablesInOldVersion(t *testing.T) {
 	keys := context{"aws:username": {"Saanvi"}, "k:k": {"Saanvi"}, "k:written": {"${aws:username}"}, "k:star": {"${ab}"}}
 	const variable = `"${aws:username}"`
 	for _, tt := range []struct{ name, condition, want string }{
@@ -260,7 +260,7 @@ func TestEvaluateOlderVersionHasNoPolicyVariables(t *testing.T) {
 	}
 }
 
-func TestEvaluateMergesContextKeysInTwoCases(t *testing.T) {
+func TestEvaluateMergesContextKeysByCase(t *testing.T) {
 	both := context{"k:k": {"a"}, "K:K": {"b"}}
 	requireVerdict(t, isOpen, "2012-10-17", `"StringEquals":{"k:k":"a"}`, both)
 	requireVerdict(t, isTrue, "2012-10-17", `"ForAllValues:StringEquals":{"k:k":["a","b"]}`, both)

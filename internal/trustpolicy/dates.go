@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// date returns a comparison of dates. The function is reports whether the sign of found -
-// expected satisfies the operator.
+// date returns a date comparison. Its argument reports whether the sign of found - expected satisfies
+// the operator.
 func date(is func(sign int) bool) func(value, string) verdict {
 	return func(expected value, found string) verdict {
 		a, ok := parseDate(found)
@@ -19,7 +19,7 @@ func date(is func(sign int) bool) func(value, string) verdict {
 	}
 }
 
-// parseDate parses a date in a W3C profile of ISO 8601, or as seconds since the Unix epoch.
+// parseDate parses a date in the W3C profile of ISO 8601, or in seconds since the Unix epoch.
 // https://www.w3.org/TR/NOTE-datetime
 func parseDate(text string) (time.Time, bool) {
 	for _, layout := range []string{time.RFC3339, "2006-01-02T15:04Z07:00", "2006-01-02", "2006-01", "2006"} {
@@ -41,7 +41,7 @@ func aDate(v value) error {
 	return nil
 }
 
-// inNetwork compares an IP address with a network or an address.
+// inNetwork reports whether an IP address is in a network or equals an address.
 func inNetwork(expected value, found string) verdict {
 	network, ok := parseNetwork(expected.text())
 	address, err := netip.ParseAddr(found)
@@ -51,8 +51,8 @@ func inNetwork(expected value, found string) verdict {
 	return verdictOf(network.Contains(address))
 }
 
-// parseNetwork parses a network in CIDR notation (RFC 4632). Without a prefix length, it is
-// a single address.
+// parseNetwork parses a network in CIDR notation (RFC 4632). A missing prefix length means a single
+// address.
 func parseNetwork(text string) (netip.Prefix, bool) {
 	if address, err := netip.ParseAddr(text); err == nil && address.Zone() == "" {
 		return netip.PrefixFrom(address, address.BitLen()), true

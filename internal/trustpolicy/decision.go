@@ -5,40 +5,39 @@ import (
 	"strings"
 )
 
-// Request describes a request to STS: the action, the principal and the request context. A
-// malformed action or principal is never allowed.
+// Request describes an STS request by its action, principal and context. A request with a malformed
+// action or principal is never allowed.
 type Request struct {
 	Action    string // such as sts:AssumeRoleWithWebIdentity
 	Principal Principal
-	Context   map[string][]string // condition keys, in any case, and their values
+	Context   map[string][]string // condition keys in any case, with their values
 
-	// Unknown reports whether a key that Context does not contain may have a value that
-	// only AWS knows. Conditions on such a key are undetermined. If Unknown is nil, Context
-	// is complete.
+	// Unknown reports whether a key that is absent from Context may have a value known only to AWS.
+	// Conditions on such a key are undetermined. If Unknown is nil, Context is complete.
 	Unknown func(key string) bool
 }
 
-// Principal is the principal that sends a request: a web identity, or an IAM user or role.
+// Principal is the principal that makes a request: a web identity, or an IAM user or role.
 type Principal struct {
-	Federated string // the ARN of a web identity's OIDC provider; the other fields are empty then
+	Federated string // the ARN of a web identity's OIDC provider; if set, the other fields are empty
 	ARN       string // the ARN of an IAM user or role
-	Session   string // the ARN of the role session, if the principal is one; ARN is the role's then
+	Session   string // the ARN of the role session if the principal is one; ARN is then the role's
 }
 
 // Decision reports whether a policy allows a request, and why.
 type Decision struct {
 	Verdict    Verdict
-	Statements []Outcome // one for each statement of the policy, in order
+	Statements []Outcome // one for each statement in the policy, in order
 }
 
 // Allowed reports whether the policy certainly allows the request.
 func (d Decision) Allowed() bool { return d.Verdict == Allowed }
 
-// Explicit reports whether a statement denies the request for certain.
+// Explicit reports whether a statement certainly denies the request.
 func (d Decision) Explicit() bool { return len(d.matching(deny)) > 0 }
 
-// OnlySubject reports whether only conditions on the subject keep the closest statements from allowing the
-// request, so that they allow other subjects.
+// OnlySubject reports whether conditions on the subject are all that keeps the closest statements
+// from allowing the request. If so, they allow other subjects.
 func (d Decision) OnlySubject() bool {
 	closest := d.closest()
 	for _, o := range closest {
@@ -51,17 +50,17 @@ func (d Decision) OnlySubject() bool {
 	return len(closest) > 0
 }
 
-// Outcome is the result of one statement for a request.
+// Outcome is the result of a statement for a request.
 type Outcome struct {
-	Index        int        // from 1
+	Index        int        // starts at 1
 	Sid          string     // as written
 	Effect       string     // Allow or Deny
-	Matches      bool       // whether the effect applies for certain
-	Mismatches   []Mismatch // all reasons why it does not
-	Undetermined []Mismatch // the parts that cannot be evaluated; if there are no Mismatches, the effect may apply
+	Matches      bool       // whether the effect certainly applies
+	Mismatches   []Mismatch // every reason why it does not
+	Undetermined []Mismatch // the parts that cannot be evaluated; if Mismatches is empty, the effect may apply
 }
 
-// verdict returns whether the effect of the statement applies.
+// verdict reports whether the statement's effect applies.
 func (o Outcome) verdict() verdict {
 	switch {
 	case len(o.Mismatches) > 0:
@@ -73,17 +72,17 @@ func (o Outcome) verdict() verdict {
 	}
 }
 
-// Mismatch is one reason why a statement does not match, or may not match.
+// Mismatch is a reason why a statement does not match, or may not match.
 type Mismatch struct {
 	Element  string   // Principal, Action, NotAction or Condition
 	Operator string   // the operator of a Condition, as written
 	Key      string   // the key of a Condition, as written
 	Expected []string // the values in the policy
 	Found    []string // the values in the request; nil if the key is absent
-	Advice   string   // the likely mistake, if the effect is Allow, or why it is undetermined; may be empty
+	Advice   string   // the likely mistake if the effect is Allow, or why it is undetermined; may be empty
 }
 
-// String returns one line with what was expected, what was found, and the advice.
+// String returns, on one line, what was expected, what was found, and the advice.
 func (m Mismatch) String() string {
 	out := fmt.Sprintf("%s %s, found %s", m.subject(), m.expectation(), quoted(m.Found, " and ", "nothing"))
 	if m.Advice == "" {
@@ -92,7 +91,7 @@ func (m Mismatch) String() string {
 	return fmt.Sprintf("%s (%s)", out, m.Advice)
 }
 
-// subject returns the element, or the operator and the key of a Condition.
+// subject returns the element or, for a Condition, its operator and key.
 func (m Mismatch) subject() string {
 	if m.Element == "Condition" {
 		return fmt.Sprintf("%s on %q", m.Operator, m.Key)
@@ -115,7 +114,7 @@ func (m Mismatch) expectation() string {
 	}
 }
 
-// quoted returns the quoted strings, joined by conjunction, or none if there are none.
+// quoted returns the strings quoted and joined by conjunction, or none if the list is empty.
 func quoted(all []string, conjunction, none string) string {
 	if len(all) == 0 {
 		return none
@@ -127,9 +126,8 @@ func quoted(all []string, conjunction, none string) string {
 	return strings.Join(quotes, conjunction)
 }
 
-// String returns the reason in one line: the statement that allowed or denied the request,
-// what is undetermined, or the mismatches of the statements that came closest to allowing
-// it.
+// String returns the reason on one line: the statement that allowed or denied the request, what is
+// undetermined, or the mismatches of the statements that came closest to allowing it.
 func (d Decision) String() string {
 	denies := d.matching(deny)
 	switch {
@@ -150,7 +148,7 @@ func (d Decision) String() string {
 	return strings.Join(reasons, "; ")
 }
 
-// matching returns the titles of the statements with the effect that match for certain.
+// matching returns the titles of statements with the given effect that certainly match.
 func (d Decision) matching(effect string) []string {
 	var all []string
 	for _, o := range d.Statements {
@@ -161,7 +159,7 @@ func (d Decision) matching(effect string) []string {
 	return all
 }
 
-// undetermined returns the statements and their conditions that decide, but are undetermined.
+// undetermined describes the undetermined statements that the decision depends on.
 func (d Decision) undetermined() string {
 	out := ""
 	if allows := d.matching(allow); len(allows) > 0 {
@@ -177,7 +175,7 @@ func (d Decision) undetermined() string {
 	return out + strings.Join(reasons, "; ")
 }
 
-// undetermined returns the parts of the statement that are undetermined.
+// undetermined describes the undetermined parts of the statement.
 func (o Outcome) undetermined() string {
 	var all []string
 	for _, m := range o.Undetermined {

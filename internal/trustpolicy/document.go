@@ -12,18 +12,18 @@ import (
 )
 
 const (
-	// maxCharacters is twice IAM's maximum quota for a trust policy, which is 4096
-	// characters without white space.
+	// maxCharacters is twice IAM's highest quota for a trust policy, which is 4096 characters
+	// excluding white space.
 	maxCharacters = 8192
 
-	// maxLength is the maximum length that the IAM API accepts, including white space.
+	// maxLength is the maximum length accepted by the IAM API, including white space.
 	maxLength = 131072
 
-	// maxDepth exceeds the depth of any trust policy, which is at most six levels.
+	// maxDepth exceeds the depth of any trust policy, which has at most six levels.
 	maxDepth = 10
 )
 
-// object is a JSON object that keeps the order of its members.
+// object is a JSON object that preserves the order of its members.
 type object []member
 
 type member struct {
@@ -31,7 +31,7 @@ type member struct {
 	value any // object, []any, string, json.Number, bool or nil
 }
 
-// lookup returns the value of the member with the name.
+// lookup returns the value of the named member.
 func (o object) lookup(name string) (any, bool) {
 	i := slices.IndexFunc(o, func(m member) bool { return m.name == name })
 	if i < 0 {
@@ -40,7 +40,7 @@ func (o object) lookup(name string) (any, bool) {
 	return o[i].value, true
 }
 
-// readDocument reads a JSON document. It rejects objects with duplicate names.
+// readDocument parses a JSON document. It rejects objects with duplicate names.
 func readDocument(document []byte) (any, error) {
 	if err := checkText(document); err != nil {
 		return nil, err
@@ -53,7 +53,7 @@ func readDocument(document []byte) (any, error) {
 	return readValue(decoder, maxDepth)
 }
 
-// checkText rejects text that the IAM API rejects before it parses the JSON.
+// checkText rejects text that the IAM API would reject before parsing the JSON.
 func checkText(document []byte) error {
 	if len(document) > maxLength {
 		return fmt.Errorf("it is longer than %d bytes", maxLength)
@@ -104,7 +104,7 @@ func readObject(decoder *json.Decoder, depth int) (object, error) {
 		if err != nil {
 			return nil, err
 		}
-		name := token.(string) // the JSON is valid, so the name is a string
+		name := token.(string) // a string, because the JSON is valid
 		if err := checkString(name); err != nil {
 			return nil, err
 		}
@@ -134,8 +134,8 @@ func readArray(decoder *json.Decoder, depth int) ([]any, error) {
 	return array, err
 }
 
-// checkString rejects half a surrogate pair. Since encoding/json replaces it, different
-// strings would become equal.
+// checkString rejects unpaired surrogates. Because encoding/json replaces them, different strings
+// would become equal.
 func checkString(s string) error {
 	if strings.ContainsRune(s, utf8.RuneError) {
 		return fmt.Errorf("%q contains an unpaired surrogate", s)
@@ -152,7 +152,7 @@ func text(value any) (string, error) {
 	return s, nil
 }
 
-// list returns the elements of an array. A value that is not an array is the only element.
+// list returns the elements of an array. Any other value counts as an array with one element.
 func list(value any) ([]any, error) {
 	array, ok := value.([]any)
 	if !ok {

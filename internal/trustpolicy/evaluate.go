@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// Evaluate decides whether the policy allows the request: at least one statement must
-// allow it, and none may deny it. Each condition is evaluated once.
+// Evaluate decides whether the policy allows the request. At least one statement must allow it, and
+// none may deny it. Each condition is evaluated only once.
 func (p *Policy) Evaluate(r Request) Decision {
 	in := newRequestContext(r)
 	d := Decision{}
@@ -41,7 +41,7 @@ func (s statement) evaluate(r Request, in requestContext) Outcome {
 	return o
 }
 
-// add adds the verdict on a part of the statement.
+// add adds the verdict for a part of the statement.
 func (o *Outcome) add(v verdict, mismatch func() Mismatch) {
 	switch v {
 	case no:
@@ -51,7 +51,7 @@ func (o *Outcome) add(v verdict, mismatch func() Mismatch) {
 	}
 }
 
-// principalMismatch returns the reason why no principal of the statement matches r.
+// principalMismatch explains why none of the statement's principals match r.
 func principalMismatch(all []principal, r Principal) Mismatch {
 	m := Mismatch{Element: "Principal", Found: r.names(), Advice: principalAdvice(all, r)}
 	for _, p := range all {
@@ -60,7 +60,7 @@ func principalMismatch(all []principal, r Principal) Mismatch {
 	return m
 }
 
-// mismatch returns the reason why the condition does not hold, or may not hold.
+// mismatch explains why the condition does not hold, or may not hold.
 func (c condition) mismatch(in requestContext, advice string) Mismatch {
 	m := Mismatch{Element: "Condition", Operator: c.operator.written, Key: c.key, Advice: advice}
 	m.Found = slices.Clone(in.lookup(c.key))
@@ -73,9 +73,9 @@ func (c condition) mismatch(in requestContext, advice string) Mismatch {
 	return m
 }
 
-// closest returns the statements that came closest to allowing the request. Mismatches of
-// conditions count less than others, because the author most likely wrote the statement
-// with the right principal and action for this request.
+// closest returns the statements that came closest to allowing the request. Mismatched conditions
+// count less than other mismatches, because a statement with the right principal and action was most
+// likely written for this request.
 func (d Decision) closest() []Outcome {
 	var best []Outcome
 	for _, o := range d.Statements {

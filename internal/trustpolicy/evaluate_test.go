@@ -29,7 +29,7 @@ const (
 
 type context map[string][]string
 
-// webIdentity returns a request with a token of the cluster and service account.
+// webIdentity returns a request with a token for the cluster and service account.
 func webIdentity(issuer, subject string) trustpolicy.Request {
 	return trustpolicy.Request{
 		Action:    withWebIdentity,
@@ -38,10 +38,10 @@ func webIdentity(issuer, subject string) trustpolicy.Request {
 	}
 }
 
-// ofCart returns a request with a token of the service account cart.
+// ofCart returns a request with a token for the service account cart.
 func ofCart() trustpolicy.Request { return webIdentity(issuer, cart) }
 
-// by returns a request of an IAM user or role.
+// by returns a request by an IAM user or role.
 func by(arn, action string, keys context) trustpolicy.Request {
 	return trustpolicy.Request{Action: action, Principal: trustpolicy.Principal{ARN: arn}, Context: keys}
 }
@@ -60,7 +60,7 @@ func parse(t testing.TB, document string) *trustpolicy.Policy {
 	return p
 }
 
-func TestEvaluatePoliciesOfToolsAndAWSDocumentation(t *testing.T) {
+func TestEvaluatePoliciesFromToolsAndAWSDocumentation(t *testing.T) {
 	const (
 		saanvi  = "arn:aws:iam::111122223333:user/Saanvi"
 		tagger  = "arn:aws:iam::123456789012:user/test-session-tags"
@@ -168,7 +168,7 @@ func TestEvaluatePoliciesOfToolsAndAWSDocumentation(t *testing.T) {
 	}
 }
 
-// with returns the request with the key set to other values.
+// with returns r with different values for key.
 func with(r trustpolicy.Request, key string, values ...string) trustpolicy.Request {
 	changed := context{key: values}
 	for k, v := range r.Context {
@@ -191,7 +191,7 @@ func secondFactor(arn, present, age string) context {
 	return context{"aws:PrincipalArn": {arn}, "aws:MultiFactorAuthPresent": {present}, "aws:MultiFactorAuthAge": {age}}
 }
 
-func TestDecisionHasOutcomeOfEachStatement(t *testing.T) {
+func TestDecisionHasOutcomePerStatement(t *testing.T) {
 	d := parse(t, string(read(t, "multi-factor.json"))).Evaluate(by("arn:aws:iam::777788889999:user/u", tagSession, nil))
 	accounts := []string{"111122223333", "arn:aws:iam::444455556666:root"}
 	user := []string{"arn:aws:iam::777788889999:user/u"}

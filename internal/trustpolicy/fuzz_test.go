@@ -66,7 +66,7 @@ func FuzzParse(f *testing.F) {
 	})
 }
 
-// requireSound checks the properties that all decisions have.
+// requireSound checks the properties that hold for every decision.
 func requireSound(t *testing.T, d trustpolicy.Decision, r trustpolicy.Request) {
 	t.Helper()
 	require.NotEmpty(t, d.String())
@@ -82,7 +82,7 @@ func requireSound(t *testing.T, d trustpolicy.Decision, r trustpolicy.Request) {
 	require.False(t, d.Allowed() && r.Action == "", "a request that asks for nothing")
 }
 
-// FuzzWildcards compares the matching of patterns with regular expressions.
+// FuzzWildcards compares pattern matching with regular expressions.
 func FuzzWildcards(f *testing.F) {
 	for _, seed := range [][2]string{
 		{"", ""}, {"*", ""}, {"?", "é"}, {"a*b?c", "axxbxc"}, {"*ab*ab", "abab"}, {"**?", "a\nb"}, {"a.(", "a.("}, {"$*", "${a}"}, {"*", "\xff"},
@@ -95,7 +95,7 @@ func FuzzWildcards(f *testing.F) {
 		}
 		escaped := strings.NewReplacer(`\*`, `(?s:.*)`, `\?`, `(?s:.)`).Replace(regexp.QuoteMeta(pattern))
 		want := regexp.MustCompile(`\A` + escaped + `\z`).MatchString(text)
-		// The document has no Version, so that the pattern has no variables.
+		// Without a Version, the pattern has no variables.
 		p, err := trustpolicy.Parse([]byte(`{"Statement":{"Effect":"Allow","Principal":"*","Action":"*","Condition":{"StringLike":{"k:k":` + quote(pattern) + `}}}}`))
 		if err != nil {
 			require.ErrorContains(t, err, "Latin-1") // json.Marshal has replaced invalid UTF-8

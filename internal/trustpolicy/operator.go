@@ -24,12 +24,12 @@ const (
 	forAllValues = "ForAllValues"
 )
 
-// comparison is an operator without its set operator and IfExists.
+// comparison is an operator without set operator and IfExists.
 type comparison struct {
 	name    string
 	negated bool
-	compare func(expected value, found string) verdict // nil for Null and for unknown operators
-	check   func(v value) error                        // checks a value of the policy
+	compare func(expected value, found string) verdict // nil for Null and unknown operators
+	check   func(v value) error                        // checks a value in the policy
 }
 
 const null = "Null"
@@ -65,8 +65,8 @@ func comparisons() []comparison {
 	}
 }
 
-// parseOperator parses the name of an operator. Names are case-sensitive, because IAM's
-// documentation does not mention another case.
+// parseOperator parses an operator name. Names are case-sensitive, because IAM's documentation does
+// not mention any other case.
 func parseOperator(written string) (operator, error) {
 	o := operator{written: written}
 	name := written
@@ -95,12 +95,12 @@ func parseOperator(written string) (operator, error) {
 	return o, nil
 }
 
-// operatorForm matches plausible names of operators that the package does not support,
-// such as BinaryEquals, for which STS has no keys.
+// operatorForm matches plausible names of unsupported operators, such as BinaryEquals, for which STS
+// has no keys.
 var operatorForm = lazyregexp.New(`^([A-Z][a-z]+){2,}$`)
 
-// resembles reports whether name is more likely a misspelled supported operator than an
-// unsupported one.
+// resembles reports whether name is more likely a misspelled supported operator than an unsupported
+// one.
 func resembles(name string, known []string) bool {
 	return suggestion(name, known) != "" ||
 		slices.ContainsFunc(known, func(k string) bool { return strings.Contains(name, k) })
@@ -118,8 +118,8 @@ func like(expected value, found string) verdict {
 	return verdictOf(expected.pattern().matches(found))
 }
 
-// compareOpen compares with a value that contains a variable known only to AWS. If the value
-// does not match with * in place of the variable, it matches for no value of the variable.
+// compareOpen compares a value that contains a variable known only to AWS. If the value does not
+// match with * in place of the variable, it cannot match for any value of the variable.
 func (o operator) compareOpen(expected value, found string) verdict {
 	if strings.HasPrefix(o.name, "String") && !strings.HasSuffix(o.name, "IgnoreCase") && like(expected, found) == no {
 		return no
@@ -151,8 +151,8 @@ func equalBools(expected value, found string) verdict {
 	return verdictOf(strings.EqualFold(expected.text(), found))
 }
 
-// numeric returns a comparison of numbers. The function is reports whether the sign of
-// found - expected satisfies the operator.
+// numeric returns a number comparison. Its argument reports whether the sign of found - expected
+// satisfies the operator.
 func numeric(is func(sign int) bool) func(value, string) verdict {
 	return func(expected value, found string) verdict {
 		a, ok := number(found)
@@ -164,7 +164,7 @@ func numeric(is func(sign int) bool) func(value, string) verdict {
 	}
 }
 
-// numberForm matches "an integer or decimal value" whose length is cheap to compare.
+// numberForm matches "an integer or decimal value" short enough to compare cheaply.
 var numberForm = lazyregexp.New(`^[+-]?[0-9]{1,50}(\.[0-9]{1,50})?$`)
 
 func number(text string) (*big.Rat, bool) {
@@ -187,8 +187,8 @@ func anARN(v value) error {
 	return nil
 }
 
-// aBool rejects variables too: IAM's documents disagree on them for Bool, and exclude them
-// for Null and the numeric operators.
+// aBool rejects variables too. IAM's documentation is inconsistent about them for Bool, and excludes
+// them for Null and the numeric operators.
 func aBool(v value) error {
 	if !isBool(v.written) {
 		return fmt.Errorf("%q is neither true nor false", v.written)

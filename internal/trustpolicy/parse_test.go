@@ -11,7 +11,7 @@ import (
 	"github.com/irsakit/irsakit/internal/trustpolicy"
 )
 
-// quote returns a JSON string, or a JSON array of several strings.
+// quote returns texts as a JSON string, or as a JSON array if there are several.
 func quote(texts ...string) string {
 	var value any = texts
 	if len(texts) == 1 {
@@ -21,8 +21,8 @@ func quote(texts ...string) string {
 	return string(b)
 }
 
-// document returns a policy with one statement. The statement allows web identities of the
-// provider and has the given additional elements.
+// document returns a policy with one statement, which allows web identities of the provider and has
+// the given additional elements.
 func document(elements string) string {
 	return `{"Version":"2012-10-17","Statement":[` + allowing(elements) + `]}`
 }
@@ -35,7 +35,7 @@ func allowing(elements string) string {
 	return "{" + s + "}"
 }
 
-func TestParseReportsPlaceOfError(t *testing.T) {
+func TestParseReportsErrorPosition(t *testing.T) {
 	conditionOf := func(c string) string { return document(`"Condition":{` + c + `}`) }
 	valueOf := func(operator, value string) string { return conditionOf(quote(operator) + `:{"k:k":` + value + `}`) }
 	principalOf := func(p string) string {

@@ -3,13 +3,13 @@ package trustpolicy
 // pattern is text with wildcards.
 type pattern []symbol
 
-// symbol is one character of a pattern, or a wildcard.
+// symbol is a character of a pattern or a wildcard.
 type symbol struct {
 	character rune // if wildcard is 0
 	wildcard  rune // * or ?; 0 for a character
 }
 
-// wild returns the pattern for text in which * and ? are wildcards.
+// wild returns the pattern for text, with * and ? as wildcards.
 func wild(text string) pattern {
 	var p pattern
 	for _, r := range text {
@@ -22,7 +22,7 @@ func wild(text string) pattern {
 	return p
 }
 
-// plain returns the pattern that matches only the text.
+// plain returns the pattern that matches only text.
 func plain(text string) pattern {
 	var p pattern
 	for _, r := range text {
@@ -31,13 +31,13 @@ func plain(text string) pattern {
 	return p
 }
 
-// matches reports whether the pattern matches the whole text. If the part after a * does
-// not match, only that * is extended, never an earlier one. The number of steps is
-// therefore at most the product of the two lengths.
+// matches reports whether the pattern matches all of text. If the part after a * does not match, only
+// that * is extended, never an earlier one. The number of steps is therefore at most the product of
+// the two lengths.
 func (p pattern) matches(text string) bool {
 	characters := []rune(text)
-	at, i := 0, 0      // in the pattern and in the text
-	star, end := -1, 0 // the last *, and the end of the text that it matches
+	at, i := 0, 0      // positions in the pattern and in the text
+	star, end := -1, 0 // the last *, and the end of the text it matches
 	for i < len(characters) {
 		switch {
 		case at < len(p) && p[at].wildcard == '*':
@@ -59,12 +59,12 @@ func (p pattern) matches(text string) bool {
 	return at == len(p)
 }
 
-// fits reports whether the symbol matches the character.
+// fits reports whether the symbol matches character.
 func (s symbol) fits(character rune) bool {
 	return s.wildcard == '?' || s.wildcard == 0 && s.character == character
 }
 
-// components splits the pattern at its first colons into at most n components.
+// components splits the pattern at colons into at most n components.
 func (p pattern) components(n int) []pattern {
 	var all []pattern
 	from := 0

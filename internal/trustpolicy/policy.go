@@ -14,7 +14,7 @@ type Policy struct {
 }
 
 type statement struct {
-	index      int // from 1
+	index      int // starts at 1
 	sid        string
 	effect     string
 	principals []principal
@@ -27,18 +27,18 @@ const (
 	deny  = "Deny"
 )
 
-// The versions of the policy language ("IAM JSON policy elements: Version"). Only the
-// newer one has policy variables.
+// Versions of the policy language ("IAM JSON policy elements: Version"). Only the newer version has
+// policy variables.
 const (
 	version2008 = "2008-10-17"
 	version2012 = "2012-10-17"
 )
 
-// ErrUnsupported is the error for an element that IAM may accept and the package does not evaluate.
+// ErrUnsupported is the error for an element that IAM may accept but this package does not evaluate.
 var ErrUnsupported = errors.New("it is not supported")
 
-// Parse parses a trust policy document. It returns an error for everything that IAM does not
-// accept, and [ErrUnsupported]. The error contains the place in the document.
+// Parse parses a trust policy document. It returns an error for anything that IAM does not accept, or
+// [ErrUnsupported]. The error includes the position in the document.
 func Parse(document []byte) (*Policy, error) {
 	p, err := parse(document)
 	if err != nil {
@@ -78,8 +78,8 @@ func (p *Policy) Keys() []string {
 	return out
 }
 
-// UnknownOperators returns the operators in the policy that the package does not know, as
-// written. Conditions with them are undetermined.
+// UnknownOperators returns the unknown operators in the policy, as written. Conditions that use them
+// are undetermined.
 func (p *Policy) UnknownOperators() []string {
 	var out []string
 	for _, s := range p.statements {
@@ -92,7 +92,7 @@ func (p *Policy) UnknownOperators() []string {
 	return out
 }
 
-// parseHead returns the version of the policy language of the document.
+// parseHead returns the policy language version of the document.
 func parseHead(fields object) (string, error) {
 	version := version2008 // the default
 	for _, field := range fields {
@@ -145,12 +145,12 @@ func parseStatements(body any, version string) (*Policy, error) {
 	return p, nil
 }
 
-// at adds the place in the document to an error.
+// at adds the position in the document to an error.
 func at(place string, err error) error { return fmt.Errorf("%s: %w", place, err) }
 
 var errMissing = errors.New("it is missing")
 
-// title returns the name of a statement in messages.
+// title returns the name of a statement for messages.
 func title(index int, sid string) string {
 	if sid == "" {
 		return fmt.Sprintf("statement %d", index)
@@ -158,7 +158,7 @@ func title(index int, sid string) string {
 	return fmt.Sprintf("statement %d (%s)", index, sid)
 }
 
-// sidForm matches the Sids that IAM accepts. A Sid must be unique unless it is empty.
+// sidForm matches Sids accepted by IAM. A Sid must be unique unless it is empty.
 var sidForm = lazyregexp.New(`^[0-9A-Za-z]*$`)
 
 func (s *statement) parseSid(fields object) error {
@@ -235,9 +235,9 @@ func elements() []string {
 	return []string{"Sid", "Effect", "Principal", "Action", "NotAction", "Condition"}
 }
 
-// suggestion returns a message that suggests the known word most similar to word, if any.
+// suggestion returns a message suggesting the known word most similar to word, if any.
 func suggestion(word string, known []string) string {
-	best, least := "", 4 // the distance must be less than 4
+	best, least := "", 4 // suggest only if the distance is less than 4
 	for _, candidate := range known {
 		if d := distance(strings.ToLower(word), strings.ToLower(candidate)); d < least && d < len(candidate)/2 {
 			best, least = candidate, d
@@ -249,7 +249,7 @@ func suggestion(word string, known []string) string {
 	return fmt.Sprintf("; did you mean %s?", best)
 }
 
-// distance returns the number of bytes to insert, delete or replace to turn a into b.
+// distance returns the number of bytes that must be inserted, deleted or replaced to turn a into b.
 func distance(a, b string) int {
 	row := make([]int, len(b)+1)
 	for j := range row {

@@ -12,23 +12,23 @@ import (
 type principal struct {
 	written string
 	form    form
-	arn     arn // set for an account, an identity, and a provider that has an ARN
+	arn     arn // set for accounts, identities, and providers that have an ARN
 }
 
-// form is the kind of a principal.
+// form is the kind of principal.
 type form int
 
 const (
 	everyone    form = iota
 	account          // all identities of an account
-	identity         // an IAM user, or a role and all its sessions
-	session          // one session of a role
+	identity         // an IAM user, or a role with all its sessions
+	session          // a single role session
 	provider         // web identities of a provider
-	deleted          // the unique ID that IAM shows for a role or user that was deleted
-	unmatchable      // a principal that matches no request
+	deleted          // the unique ID that IAM shows for a deleted role or user
+	unmatchable      // never matches a request
 )
 
-// arn contains the parts of an Amazon Resource Name that the package needs.
+// arn contains the parts of an Amazon Resource Name used by this package.
 type arn struct {
 	partition, service, account, resource string
 }
@@ -133,7 +133,7 @@ func parseAWS(written string) (principal, error) {
 	case ok && a.service == "sts" && sessionForm.MatchString(a.resource):
 		p.form = session
 	case ok && a.service == "sts" && federatedForm.MatchString(a.resource):
-		p.form = unmatchable // from GetFederationToken: STS does not let federated users assume a role
+		p.form = unmatchable // from GetFederationToken; STS does not let federated users assume a role
 	default:
 		return p, fmt.Errorf("%q is neither an account nor the ARN of a user, a role or a session", written)
 	}
@@ -154,12 +154,11 @@ func parseFederated(written string) (principal, error) {
 	return p, nil
 }
 
-// match returns whether the principal includes r.
+// match reports whether the principal includes r.
 //
-// According to IAM's documents, * includes all identities of AWS and anonymous users. In a
-// Deny it includes web identities as well, as AWS's examples of resource control policies
-// show. In an Allow the documents leave that open: they name web identities by their
-// provider.
+// According to IAM's documentation, * includes all AWS identities and anonymous users. In a Deny, it
+// also includes web identities, as shown by AWS's examples of resource control policies. For an
+// Allow, the documentation leaves this open, because it names web identities by their provider.
 func (p principal) match(r Principal, effect string) verdict {
 	if r.Federated != "" {
 		switch {
@@ -174,7 +173,7 @@ func (p principal) match(r Principal, effect string) verdict {
 	case everyone:
 		return yes
 	case deleted:
-		if effect == deny { // IAM does not document that no principal has the ID again
+		if effect == deny { // IAM's documentation does not rule out that the ID is reused
 			return unknown
 		}
 		return no
@@ -202,7 +201,7 @@ func (r Principal) valid() bool {
 	return r.Session == "" || a.hasSession(r.Session)
 }
 
-// hasSession reports whether session is the ARN of a session of the role a.
+// hasSession reports whether session is the ARN of a session of role a.
 func (a arn) hasSession(session string) bool {
 	s, ok := parseARN(session)
 	if !ok || s.service != "sts" || !sessionForm.MatchString(s.resource) || !strings.HasPrefix(a.resource, "role/") {
@@ -223,7 +222,7 @@ func (r Principal) names() []string {
 	return all
 }
 
-// matchAny returns whether one of the principals includes r.
+// matchAny reports whether any of the principals includes r.
 func matchAny(all []principal, r Principal, effect string) verdict {
 	v := no
 	if r.valid() {

@@ -5,11 +5,11 @@ import (
 	"strings"
 )
 
-// podIdentity is the principal in the trust policies of roles for EKS Pod Identity.
+// podIdentity is the principal in trust policies for EKS Pod Identity.
 // https://docs.aws.amazon.com/eks/latest/userguide/pod-id-role.html
 const podIdentity = "pods.eks.amazonaws.com"
 
-// principalAdvice returns advice about a principal of the policy that is similar to r.
+// principalAdvice returns advice about a principal in the policy that is similar to r.
 func principalAdvice(all []principal, r Principal) string {
 	if !r.valid() {
 		return "the request has no principal"
@@ -34,7 +34,7 @@ func principalAdvice(all []principal, r Principal) string {
 	return ""
 }
 
-// providerAdvice returns advice about a web identity of another provider.
+// providerAdvice returns advice about a web identity from a different provider.
 func providerAdvice(p principal, r Principal) string {
 	have, ok := parseARN(r.Federated)
 	if !ok || p.form != provider || p.arn.resource == "" {
@@ -49,7 +49,7 @@ func providerAdvice(p principal, r Principal) string {
 	return difference(p.arn, have)
 }
 
-// identityAdvice returns advice about an IAM user or role that is not the trusted one.
+// identityAdvice returns advice about an IAM user or role other than the trusted one.
 func identityAdvice(p principal, r Principal) string {
 	have, _ := parseARN(r.ARN)
 	switch {
@@ -69,7 +69,7 @@ func identityAdvice(p principal, r Principal) string {
 	return ""
 }
 
-// difference returns the parts in which the ARNs of the policy and the request differ.
+// difference returns the parts in which the ARNs in the policy and the request differ.
 func difference(policy, request arn) string {
 	var all []string
 	for _, part := range []struct{ name, policy, request string }{

@@ -17,15 +17,15 @@ import (
 	"github.com/irsakit/irsakit/internal/trustpolicy"
 )
 
-// draws returns the number of random cases in each test.
+// draws returns the number of random cases per test.
 func draws() int { return testsize.Choose(500, 2_000, 2_000) }
 
-// random returns a source of random numbers that is the same in every run.
+// random returns a random number generator that is seeded identically in every run.
 func random() *rand.Rand { return rand.New(rand.NewPCG(1, 2)) }
 
 func oneOf[T any](rnd *rand.Rand, all ...T) T { return all[rnd.IntN(len(all))] }
 
-// anyStatement draws a statement with the effect. It matches often.
+// anyStatement returns a random statement with the given effect. It matches often.
 func anyStatement(rnd *rand.Rand, effect string) map[string]any {
 	s := map[string]any{
 		"Effect": effect,
@@ -91,7 +91,7 @@ func TestEvaluateDenyOverridesAllow(t *testing.T) {
 	require.Greater(t, denied, draws()/50)
 }
 
-func TestEvaluateDenyOfEveryoneOverridesAllPolicies(t *testing.T) {
+func TestEvaluateDenyForEveryoneOverridesAnyPolicy(t *testing.T) {
 	const everyone = `{"Effect":"Deny","Principal":"*","Action":"*"}`
 	files, err := filepath.Glob(filepath.Join("testdata", "*.json"))
 	require.NoError(t, err)
@@ -108,7 +108,7 @@ func TestEvaluateDenyOfEveryoneOverridesAllPolicies(t *testing.T) {
 	}
 }
 
-func TestEvaluateConditionThatHoldsInAllowHoldsInDeny(t *testing.T) {
+func TestEvaluateDenyMatchesWhatAllowMatches(t *testing.T) {
 	rnd := random()
 	for range draws() {
 		s, r := anyStatement(rnd, "Allow"), anyRequest(rnd)
@@ -120,7 +120,7 @@ func TestEvaluateConditionThatHoldsInAllowHoldsInDeny(t *testing.T) {
 	}
 }
 
-func TestEvaluateAllowsNoUnnamedAction(t *testing.T) {
+func TestEvaluateNeverAllowsUnnamedAction(t *testing.T) {
 	all := []string{assumeRole, withWebIdentity, tagSession, "sts:AssumeRoleWithSAML", "sts:SetSourceIdentity", "sts:SetContext"}
 	rnd := random()
 	for range draws() {

@@ -6,30 +6,30 @@ import (
 	"strings"
 )
 
-// Review contains the decision for a web identity, and the unintended principals that the
-// policy also allows.
+// Review contains the decision for a web identity, and the unintended principals that are also
+// allowed.
 type Review struct {
 	Decision Decision
-	Findings []Finding // one for each statement that allows strangers, in order, but notes last
+	Findings []Finding // one for each statement that allows strangers, in order, with notes last
 }
 
 // Finding describes the strangers that a statement allows.
 type Finding struct {
 	Statement  string   // such as "statement 1 (Cart)"
-	Principals []string // the unintended principals, the most important first
-	Note       bool     // a documented, common choice that is not a mistake
-	Certain    bool     // whether they are certainly allowed; otherwise that depends on values known only to AWS
+	Principals []string // the unintended principals, most important first
+	Note       bool     // a common, documented choice rather than a mistake
+	Certain    bool     // whether they are certainly allowed; if not, it depends on values known only to AWS
 	how        []string // how to tighten the statement
 }
 
-// Review evaluates the policy for a web identity, and for strangers that differ from it: by
-// the service account, the namespace, the subject, the audience, a missing claim, the action,
-// or because they are an AWS principal of another account or a token of another provider in
-// the policy. If they are allowed too, a statement is likely too broad.
+// Review evaluates the policy for a web identity and for strangers. A stranger has a different
+// service account, namespace, subject, audience or action, lacks a claim, is an AWS principal of
+// another account, or has a token from another provider in the policy. If strangers are also allowed,
+// a statement is likely too broad.
 //
-// A statement that allows all service accounts of the web identity's own namespace is a
-// note: the EKS User Guide describes it, and permission to create pods in a namespace
-// already implies the use of all of its service accounts.
+// A statement that allows all service accounts in the web identity's own namespace is only a note,
+// because the EKS User Guide describes it, and permission to create pods in a namespace already
+// implies the use of all its service accounts.
 func (p *Policy) Review(w WebIdentity) Review {
 	out := Review{Decision: p.decide(w)}
 	var notes []Finding
@@ -60,8 +60,8 @@ func (p *Policy) Review(w WebIdentity) Review {
 	return out
 }
 
-// decide returns the decision on the request of a web identity. If the token's claims tag the
-// session or set its source identity, the policy must also allow that.
+// decide returns the decision for a web identity. If the token's claims tag the session or set its
+// source identity, the policy must also allow that.
 func (p *Policy) decide(w WebIdentity) Decision {
 	r := w.Request()
 	decision := p.Evaluate(r)
@@ -73,7 +73,7 @@ func (p *Policy) decide(w WebIdentity) Decision {
 	return decision
 }
 
-// add adds a stranger, unless the finding includes it already.
+// add adds a stranger unless the finding already includes it.
 func (f *Finding) add(s stranger, v Verdict) {
 	if slices.ContainsFunc(s.within, func(broader string) bool { return slices.Contains(f.Principals, broader) }) {
 		return
@@ -84,15 +84,15 @@ func (f *Finding) add(s stranger, v Verdict) {
 	f.how = append(f.how, s.how)
 }
 
-// TooBroad reports whether a finding is more than a note.
+// TooBroad reports whether any finding is more than a note.
 func (r Review) TooBroad() bool {
 	return slices.ContainsFunc(r.Findings, func(f Finding) bool { return !f.Note })
 }
 
-// maxFindings is the maximum number of findings in texts.
+// maxFindings is the maximum number of findings in a text.
 const maxFindings = 3
 
-// String returns the decision and the first findings in one line.
+// String returns the decision and the first findings on one line.
 func (r Review) String() string {
 	out := []string{r.Decision.String()}
 	for _, f := range r.Findings[:min(len(r.Findings), maxFindings)] {
@@ -104,7 +104,7 @@ func (r Review) String() string {
 	return strings.Join(out, "; ")
 }
 
-// String returns the finding in one line.
+// String returns the finding on one line.
 func (f Finding) String() string {
 	who := strings.Join(f.Principals, " and ")
 	switch {
@@ -117,8 +117,8 @@ func (f Finding) String() string {
 	}
 }
 
-// Advice returns what to check by hand, and how to tighten the statements that are too broad,
-// in one line, for the first findings. It returns "" if there is neither.
+// Advice returns, on one line, what to check manually and how to tighten the statements that are too
+// broad, for the first findings. It returns "" if neither applies.
 func (r Review) Advice() string {
 	var all []string
 	if r.Decision.Verdict == Undetermined {

@@ -84,7 +84,7 @@ func TestReviewTextNamesThreeStatements(t *testing.T) {
 	assert.NotEmpty(t, review.Advice())
 }
 
-func TestReviewEvaluatesTagsAndSourceIdentityOfClaims(t *testing.T) {
+func TestReviewEvaluatesTagsAndSourceIdentityInClaims(t *testing.T) {
 	nested := map[string]any{"https://aws.amazon.com/tags": map[string]any{"principal_tags": map[string]any{"team": []any{"blue"}}, "transitive_tag_keys": []any{"team"}}}
 	flat := map[string]any{"https://aws.amazon.com/tags/principal_tags/team": "blue", "https://aws.amazon.com/tags/transitive_tag_keys": []any{"team"}}
 	identity := map[string]any{"https://aws.amazon.com/source_identity": "Saanvi"}
@@ -108,7 +108,7 @@ func TestReviewEvaluatesTagsAndSourceIdentityOfClaims(t *testing.T) {
 	}
 }
 
-func TestReviewAdvisesAudienceOfToken(t *testing.T) {
+func TestReviewAdvisesTokenAudience(t *testing.T) {
 	w := cartToken()
 	p := parse(t, document(`"Condition":{"StringEquals":{"`+sub+`":"`+cart+`"}}`))
 	for want, audiences := range map[string][]string{audience: {"vault", audience}, "vault": {"vault", "consul"}} {
@@ -117,7 +117,7 @@ func TestReviewAdvisesAudienceOfToken(t *testing.T) {
 	}
 }
 
-func TestReviewOfSubjectThatIsNoServiceAccount(t *testing.T) {
+func TestReviewOfNonServiceAccountSubject(t *testing.T) {
 	w := cartToken()
 	w.Subject = "repo:shop/cart:ref:refs/heads/main"
 	assert.Equal(t, "allowed by statement 1; statement 1 is too broad: it also allows every token of "+issuer,
@@ -149,8 +149,8 @@ func TestWebIdentityRequest(t *testing.T) {
 	}
 }
 
-// TestReviewOfExamples checks that the policies of the examples and of the README, which
-// readers copy, have no findings.
+// TestReviewOfExamples checks that the policies in the examples and the README, which readers copy,
+// have no findings.
 func TestReviewOfExamples(t *testing.T) {
 	files, err := filepath.Glob(filepath.Join("..", "..", "examples", "*", "kubernetes", "*trust-policy.json"))
 	require.NoError(t, err)
@@ -181,7 +181,7 @@ func TestReviewOfExamples(t *testing.T) {
 	}
 }
 
-func TestReviewOfPoliciesOfTools(t *testing.T) {
+func TestReviewOfToolPolicies(t *testing.T) {
 	for file, want := range map[string]string{
 		"eksctl.json":            "allowed by statement 1",
 		"eks-user-guide.json":    "allowed by statement 1",
@@ -215,9 +215,9 @@ func TestReviewFindsEveryoneIfEveryoneIsAllowed(t *testing.T) {
 	}
 }
 
-// TestEvaluateDecidesOnlyWhatIsCertain completes a request with values that were unknown. They
-// must not reverse a verdict.
-func TestEvaluateDecidesOnlyWhatIsCertain(t *testing.T) {
+// TestEvaluateDecidesOnlyCertainCases fills in unknown values of a request. They must never reverse a
+// verdict.
+func TestEvaluateDecidesOnlyCertainCases(t *testing.T) {
 	rnd := random()
 	counts := map[trustpolicy.Verdict]int{}
 	for range draws() {

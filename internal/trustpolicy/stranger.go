@@ -17,11 +17,10 @@ type stranger struct {
 	note    bool
 }
 
-// other is a name that is unlikely to be in a policy.
+// other is a name that is unlikely to occur in a policy.
 const other = "irsakit-stranger"
 
-// strangers returns the requests that a policy for w should not allow, the broadest
-// first.
+// strangers returns requests that a policy for w should not allow, broadest first.
 func (p *Policy) strangers(w WebIdentity) []stranger {
 	issuer := w.issuer()
 	all := slices.Concat(p.subjects(w, issuer), w.withoutClaims(issuer))
@@ -57,8 +56,9 @@ const (
 	strangersRole      = strangersAccount + ":role/" + other
 )
 
-// awsPrincipals returns AWS principals of an account that no policy names: a role with any name, and roles
-// whose names match the patterns in the policy. The owner of an account can create such roles.
+// awsPrincipals returns AWS principals of an account that is not named in any policy: a role with an
+// arbitrary name, and roles whose names match the patterns in the policy. An account's owner can
+// create such roles.
 func (p *Policy) awsPrincipals() []stranger {
 	all := []stranger{awsPrincipal(strangersRole)}
 	for _, pattern := range p.allowedValues("aws:PrincipalArn") {
@@ -67,7 +67,7 @@ func (p *Policy) awsPrincipals() []stranger {
 	return all
 }
 
-// allowedValues returns the values of a condition key in the statements that allow something.
+// allowedValues returns the values of a condition key in all Allow statements.
 func (p *Policy) allowedValues(key string) (all []string) {
 	for _, s := range p.statements {
 		for _, c := range s.conditions {
@@ -82,7 +82,7 @@ func (p *Policy) allowedValues(key string) (all []string) {
 	return all
 }
 
-// rolesLike returns roles that match a pattern of ARNs and belong to an account that no policy names.
+// rolesLike returns roles that match an ARN pattern, in an account that is not named in any policy.
 func rolesLike(pattern string) (all []stranger) {
 	for _, filled := range []string{strangersAccountID, strangersAccount} {
 		role := strings.NewReplacer("*", filled, "?", "0").Replace(pattern)
@@ -95,8 +95,8 @@ func rolesLike(pattern string) (all []stranger) {
 	return all
 }
 
-// awsPrincipal returns a session of a role. The owner of its account chooses its tags and the
-// parameters of the request, so that they are unknown.
+// awsPrincipal returns a role session. The account's owner chooses the tags and request parameters,
+// so they are unknown.
 func awsPrincipal(role string) stranger {
 	name := role[strings.LastIndex(role, "/")+1:]
 	r := Request{
@@ -115,8 +115,8 @@ func awsPrincipal(role string) stranger {
 	return stranger{request: r, who: anyAccount, how: "name the accounts or roles that may assume the role"}
 }
 
-// serviceAccountsLike returns service accounts that match the patterns in the policy, in namespaces that
-// these do not name.
+// serviceAccountsLike returns service accounts that match the patterns in the policy, in namespaces
+// that the patterns do not name.
 func (p *Policy) serviceAccountsLike(w WebIdentity) (all []stranger) {
 	key, subject := w.issuer()+":sub", w.Subject
 	namespace, name, _ := w.serviceAccount()
@@ -134,7 +134,7 @@ func (p *Policy) serviceAccountsLike(w WebIdentity) (all []stranger) {
 	return all
 }
 
-// subjectsLike returns texts that match a pattern, some of which may be the subjects of service accounts.
+// subjectsLike returns texts that match a pattern. Some of them may be subjects of service accounts.
 func subjectsLike(pattern string) (all []string) {
 	start := ""
 	if before, _, _ := strings.Cut(pattern, "*"); strings.HasPrefix(subjectPrefix, before) {
@@ -148,7 +148,7 @@ func subjectsLike(pattern string) (all []string) {
 	return all
 }
 
-// subjects returns strangers with another subject or audience.
+// subjects returns strangers with a different subject or audience.
 func (p *Policy) subjects(w WebIdentity, issuer string) []stranger {
 	require := requireSubject(issuer, w.Subject)
 	with := func(subject string) Request {
@@ -175,7 +175,7 @@ func (p *Policy) subjects(w WebIdentity, issuer string) []stranger {
 	})
 }
 
-// requireSubject returns how to limit a statement to a subject.
+// requireSubject returns advice on how to limit a statement to a subject.
 func requireSubject(issuer, subject string) string {
 	return fmt.Sprintf("require StringEquals on %q to be %q", issuer+":sub", subject)
 }
@@ -184,7 +184,8 @@ func ofEveryNamespace(name string) string {
 	return "the service account " + name + " of every namespace"
 }
 
-// audience returns the audience to require: that of STS if the token has it or none.
+// audience returns the audience to require: STS if the token has that audience or none, and otherwise
+// the token's first audience.
 func (w WebIdentity) audience() string {
 	if len(w.Audiences) == 0 || slices.Contains(w.Audiences, audience) {
 		return audience
@@ -192,14 +193,14 @@ func (w WebIdentity) audience() string {
 	return w.Audiences[0]
 }
 
-// serviceAccount returns the namespace and the name in the subject.
+// serviceAccount returns the namespace and name in the subject.
 func (w WebIdentity) serviceAccount() (namespace, name string, ok bool) {
 	rest, found := strings.CutPrefix(w.Subject, subjectPrefix)
 	namespace, name, ok = strings.Cut(rest, ":")
 	return namespace, name, found && ok
 }
 
-// withoutClaims returns strangers whose token lacks a claim.
+// withoutClaims returns strangers whose tokens lack a claim.
 func (w WebIdentity) withoutClaims(issuer string) []stranger {
 	const how = "use a condition on %q that fails if the key is absent (without IfExists, ForAllValues or a negated operator)"
 	withoutSubject, withoutAudience := w, w
@@ -210,7 +211,7 @@ func (w WebIdentity) withoutClaims(issuer string) []stranger {
 	}
 }
 
-// ofProvider returns strangers with a token of another provider.
+// ofProvider returns strangers with a token from another provider.
 func (p *Policy) ofProvider(w WebIdentity, provider string) []stranger {
 	issuer := provider
 	if a, ok := parseARN(provider); ok {

@@ -9,27 +9,26 @@ import (
 	"github.com/irsakit/irsakit/internal/lazyregexp"
 )
 
-// value is one value of a condition. It may contain policy variables ("IAM policy
-// elements: Variables and tags").
+// value is a condition value. It may contain policy variables ("IAM policy elements: Variables and
+// tags").
 type value struct {
 	written string
 	parts   []part
-	open    bool // has a variable whose value only AWS knows, replaced by *
+	open    bool // contains a variable known only to AWS, replaced by *
 }
 
-// part is text, or a variable that is replaced by text of the request.
+// part is text, or a variable to be replaced by text from the request.
 type part struct {
 	text     string
-	literal  bool    // * and ? in the text are not wildcards
+	literal  bool    // * and ? are not wildcards in the text
 	variable string  // the key of a variable
-	fallback *string // the default value of a variable, if it has one
+	fallback *string // the variable's default value, if any
 }
 
-// variableForm matches the text between ${ and }: a key and optionally its default value.
+// variableForm matches the text between ${ and }, which is a key and an optional default value.
 var variableForm = lazyregexp.New(`^([^\s:$',]+:[^$',]*[^\s:$',])(?:, '([^$']*)')?$`)
 
-// parseValue splits a value into its parts. Only the newer version of the policy language
-// has variables.
+// parseValue splits a value into parts. Only the newer version of the policy language has variables.
 func parseValue(written, version string) (value, error) {
 	v := value{written: written}
 	rest := written
@@ -70,10 +69,10 @@ func parseVariable(inside string) (part, error) {
 	return p, nil
 }
 
-// resolved replaces the variables by their values in the request. If a variable does not
-// have exactly one usable value, resolved returns advice about it. According to IAM's
-// documents, "any attempt to match it fails and causes the statement to be invalid", and
-// variables have one value. If only AWS knows a value, the result is open.
+// resolved replaces variables with their values in the request. If a variable does not have exactly
+// one usable value, resolved returns advice about it. According to IAM's documentation, "any attempt
+// to match it fails and causes the statement to be invalid", and variables have a single value. If a
+// value is known only to AWS, the result is open.
 func (v value) resolved(c requestContext) (r value, advice string) {
 	r = value{written: v.written}
 	for _, p := range v.parts {
@@ -100,7 +99,7 @@ func (v value) resolved(c requestContext) (r value, advice string) {
 	return r, advice
 }
 
-// text returns a resolved value as literal text, in which wildcards have no special meaning.
+// text returns a resolved value as literal text, without special meaning for wildcards.
 func (v value) text() string {
 	var b strings.Builder
 	for _, p := range v.parts {
@@ -109,7 +108,7 @@ func (v value) text() string {
 	return b.String()
 }
 
-// pattern returns the pattern of a resolved value. Values of variables have no wildcards.
+// pattern returns the pattern for a resolved value. Values of variables do not contain wildcards.
 func (v value) pattern() pattern {
 	var all pattern
 	for _, p := range v.parts {

@@ -1,12 +1,12 @@
 package trustpolicy
 
-// Verdict is the result of a policy for a request.
+// Verdict is the result of evaluating a policy for a request.
 type Verdict int
 
-// The verdicts. The zero value is Denied.
+// The zero value is Denied.
 const (
 	Denied       Verdict = Verdict(no)
-	Undetermined Verdict = Verdict(unknown) // it depends on what only AWS knows, or AWS does not document it
+	Undetermined Verdict = Verdict(unknown) // depends on values known only to AWS, or is not documented by AWS
 	Allowed      Verdict = Verdict(yes)
 )
 
@@ -15,8 +15,8 @@ func (v Verdict) String() string {
 	return [...]string{"denied", "undetermined", "allowed"}[v]
 }
 
-// verdict is the result of a part of a policy. The verdicts are ordered, so that the minimum
-// of several is their conjunction and the maximum their disjunction.
+// verdict is the result of evaluating a part of a policy. Verdicts are ordered so that the minimum of
+// several is their conjunction and the maximum is their disjunction.
 type verdict int
 
 const (

@@ -9,7 +9,7 @@ import (
 	"github.com/irsakit/irsakit/internal/trustpolicy"
 )
 
-// The pages of the AWS documentation that the verdicts follow.
+// Pages of the AWS documentation that specify the verdicts.
 const (
 	userGuide      = "https://docs.aws.amazon.com/IAM/latest/UserGuide/"
 	eksPage        = "https://docs.aws.amazon.com/eks/latest/userguide/associate-service-account-role.html"
@@ -31,7 +31,7 @@ const (
 	tagsPage       = userGuide + "id_session-tags.html"
 )
 
-// The strangers that a policy also allows.
+// Strangers that a policy also allows.
 const (
 	anyToken          = "every token of " + issuer
 	anyServiceAccount = "every service account of the cluster"
@@ -52,23 +52,22 @@ const (
 	isCartToo = `"StringLike":{"` + aud + `":"sts.amazonaws.com","` + sub + `":"` + cart + `"}`
 )
 
-// web returns a statement that allows web identities of the provider under the conditions.
+// web returns a statement that allows web identities of the provider, subject to conditions.
 func web(conditions ...string) string {
 	return allowing(`"Condition":{` + strings.Join(conditions, ",") + `}`)
 }
 
-// statementOf returns a statement with the effect, principal, action and conditions.
+// statementOf returns a statement with the given effect, principal, action and conditions.
 func statementOf(effect, principal, action string, conditions ...string) string {
 	return `{"Effect":"` + effect + `","Principal":` + principal + `,` + action + `,"Condition":{` + strings.Join(conditions, ",") + `}}`
 }
 
-// policyRow is a policy and the verdict on it that follows from a page of the AWS
-// documentation.
+// policyRow is a policy with the verdict that follows from a page of the AWS documentation.
 type policyRow struct {
 	name    string
 	policy  string // the statements
 	verdict string
-	broad   string // the strangers that it allows as well, joined by "; " for several statements
+	broad   string // the strangers that it also allows, joined by "; " if there are several statements
 	page    string
 }
 
@@ -199,7 +198,7 @@ func principalRows() []policyRow {
 	}
 }
 
-// cartToken is the token of the service account cart.
+// cartToken returns the token of the service account cart.
 func cartToken() trustpolicy.WebIdentity {
 	return trustpolicy.WebIdentity{
 		Provider: provider, Issuer: "https://" + issuer, Subject: cart, Audiences: []string{audience}, SessionName: "cart-7d9c4b5f6d-x2x7k",

@@ -5,24 +5,23 @@ import (
 	"strings"
 )
 
-// WebIdentity contains what a token and the parameters of AssumeRoleWithWebIdentity add to
-// the request context.
+// WebIdentity contains what a token and the AssumeRoleWithWebIdentity parameters add to the request
+// context.
 type WebIdentity struct {
 	Provider       string   // the ARN of the OIDC provider in IAM
-	Issuer         string   // the iss claim, with or without its scheme
+	Issuer         string   // the iss claim, with or without scheme
 	Subject        string   // the sub claim; absent if empty
 	Audiences      []string // the aud claim
-	Methods        []string // the amr claim, which Kubernetes does not write
+	Methods        []string // the amr claim; not set by Kubernetes
 	SessionName    string
 	SourceIdentity string              // from a claim of the token; absent if empty
 	Tags           map[string][]string // from a claim of the token
-	TransitiveTags []string            // keys of the tags that a role chain passes on
+	TransitiveTags []string            // keys of the tags that are passed on in role chains
 }
 
-// Request returns the request that STS evaluates a trust policy for. Its context contains the
-// keys that AWS documents for AssumeRoleWithWebIdentity. The request is unsigned, so that it
-// has no keys of a caller. The keys of the network, the time and the called endpoint are
-// unknown.
+// Request returns the request for which STS evaluates a trust policy. Its context contains the keys
+// that AWS documents for AssumeRoleWithWebIdentity. Because the request is unsigned, it has no keys
+// for the caller. Keys for the network, the time and the endpoint are unknown.
 //
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_iam-condition-keys.html
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html
@@ -50,7 +49,7 @@ func (w WebIdentity) Request() Request {
 	return Request{Action: actionWebIdentity, Principal: Principal{Federated: w.Provider}, Context: keys, Unknown: unknownToUnsigned}
 }
 
-// issuer returns the issuer without its scheme, the prefix of condition keys.
+// issuer returns the issuer without its scheme, which is the prefix of its condition keys.
 func (w WebIdentity) issuer() string {
 	if _, rest, ok := strings.Cut(w.Issuer, "://"); ok {
 		return rest
@@ -70,20 +69,20 @@ func optional(value string) []string {
 	return []string{value}
 }
 
-// unknownToUnsigned reports whether an unsigned request to STS may have a value of the key, in
-// lower case, that only AWS knows.
+// unknownToUnsigned reports whether, in an unsigned request to STS, the key may have a value known
+// only to AWS. key must be in lower case.
 func unknownToUnsigned(key string) bool {
 	if !reserved(key) {
 		return false
 	}
 	for _, absent := range []string{
-		// keys of the caller: "Anonymous requests do not include this key"
+		// for the caller: "Anonymous requests do not include this key"
 		"aws:principalarn", "aws:principalorgid", "aws:principalorgpaths", "aws:principaltag/", "aws:username",
 		"aws:multifactorauthpresent", "aws:multifactorauthage", "aws:tokenissuetime", "aws:sourceidentity",
-		// keys of the caller's EC2 instance, and of requests by AWS services
+		// for the caller's EC2 instance and requests by AWS services
 		"aws:ec2instancesourcevpc", "aws:ec2instancesourceprivateipv4", "ec2:", "aws:calledvia",
 		"aws:sourcearn", "aws:sourceaccount", "aws:sourceorgid", "aws:sourceorgpaths",
-		// keys of session tags, and of parameters of AssumeRole
+		// for session tags and AssumeRole parameters
 		"aws:requesttag/", "aws:tagkeys", "sts:transitivetagkeys", "sts:sourceidentity", "sts:externalid", "sts:rolesessionname",
 	} {
 		if strings.HasPrefix(key, absent) {
@@ -93,7 +92,7 @@ func unknownToUnsigned(key string) bool {
 	return true
 }
 
-// reserved reports whether AWS defines the key, which is in lower case, for requests to STS.
+// reserved reports whether AWS defines key for requests to STS. key must be in lower case.
 func reserved(key string) bool {
 	return strings.HasPrefix(key, "aws:") || strings.HasPrefix(key, "sts:") || strings.HasPrefix(key, "iam:")
 }

@@ -10,8 +10,8 @@ import (
 	"github.com/irsakit/irsakit/irsa"
 )
 
-// A controller adds its Providers in each reconciliation.
-func TestAddAgainMakesProviderTheLast(t *testing.T) {
+// A controller adds its Providers on every reconciliation.
+func TestAddAgainMakesProviderLast(t *testing.T) {
 	newProvider := func() *irsa.Provider {
 		p, err := irsa.New(func(o *irsa.Options) {
 			o.RoleARN, o.TokenFile, o.Region = "arn:aws:iam::111122223333:role/s3-writer", "/token", "us-west-2"

@@ -17,7 +17,7 @@ import (
 	"github.com/irsakit/irsakit/irsa/irsatest"
 )
 
-// A pod needs no pod.Options: irsa.New reads the environment that the webhook sets.
+// In a pod, pod.Options is not needed, because irsa.New reads the environment set by the webhook.
 func Example() {
 	k, err := irsatest.Start()
 	if err != nil {
@@ -54,8 +54,8 @@ func Example() {
 	// irsa_credentials_valid{role="arn:aws:iam::111122223333:role/s3-writer",source=""} 1
 }
 
-// The Providers that AssumeRole returns are added one by one. The label source tells apart
-// Providers of the same role.
+// Providers returned by AssumeRole are added individually. The source label distinguishes Providers
+// with the same role.
 func ExampleMetrics_Add() {
 	k, err := irsatest.Start()
 	if err != nil {

@@ -2,16 +2,16 @@ package irsametrics
 
 import "github.com/irsakit/irsakit/irsa"
 
-// Values of the label outcome.
+// Values of the outcome label.
 const (
 	success = "success"
 	failure = "failure"
 )
 
-// noKind is the value of the label kind for attempts that succeeded.
+// noKind is the value of the kind label for successful attempts.
 const noKind = "none"
 
-// kinds maps the kinds of errors to the values of the label kind.
+// kinds maps error kinds to values of the kind label.
 var kinds = map[error]string{
 	irsa.ErrNotConfigured:  "not_configured",
 	irsa.ErrTokenFile:      "token_file",
@@ -25,7 +25,7 @@ var kinds = map[error]string{
 	irsa.ErrRejected:       "rejected",
 }
 
-// kindLabel returns the value of the label kind for the kind of an error.
+// kindLabel returns the value of the kind label for an error kind.
 func kindLabel(kind error) string {
 	if name, ok := kinds[kind]; ok {
 		return name

@@ -1,5 +1,5 @@
 // Package irsametrics exports the state of irsa Providers as Prometheus metrics: how long
-// the credentials are valid, how exchanges with STS end, what callers experience, and whether
+// credentials remain valid, how exchanges with STS end, what callers experience, and whether
 // the kubelet rotates the token.
 //
 // [Metrics] is a prometheus.Collector. A complete program:
@@ -37,7 +37,7 @@
 //
 // # Metrics
 //
-// All metrics have the labels role and source. The role is the ARN of the assumed role. The
+// All metrics have a role and a source label. The role is the ARN of the assumed role. The
 // source is the ARN of the role that assumes it, or empty if the role is assumed with a web
 // identity token.
 //
@@ -55,10 +55,10 @@
 //	irsa_token_issued_timestamp_seconds          gauge
 //	irsa_token_rotations_total                   counter
 //
-// The label outcome is "success" or "failure". The label kind is "none" for a success, and
-// names the kind of error otherwise: "not_configured", "token_file", "token_expired",
+// The outcome label is "success" or "failure". The kind label is "none" on success, and
+// otherwise the kind of error: "not_configured", "token_file", "token_expired",
 // "token_rejected", "access_denied", "throttled", "unavailable", "invalid_request", "closed",
-// "rejected" or "other". No label contains a secret.
+// "rejected" or "other". Labels never contain secrets.
 package irsametrics
 
 import (
@@ -73,8 +73,8 @@ import (
 	"github.com/irsakit/irsakit/irsa"
 )
 
-// Metrics is a [prometheus.Collector] for Providers. [New] creates it. Its methods are safe
-// for concurrent use. It does not keep Providers alive.
+// Metrics is a [prometheus.Collector] for Providers, created with [New]. Its methods are safe for
+// concurrent use. It does not keep Providers alive.
 type Metrics struct {
 	attempts, rotations, rejections *prometheus.CounterVec
 	durations                       *prometheus.HistogramVec
@@ -89,12 +89,12 @@ type series struct{ role, source string }
 
 func seriesOf(s irsa.Status) series { return series{s.RoleARN, s.Source} }
 
-// labels are the label names of a series. The source is empty if the role is assumed with a
-// web identity token.
+// labels are the label names of a series. The source is empty if the role is assumed with a web
+// identity token.
 var labels = []string{"role", "source"}
 
-// New returns Metrics without Providers. Register it, set [Metrics.Observe] as the Observe
-// option of each Provider, and add each Provider with [Metrics.Add].
+// New returns Metrics without any Providers. Register it, set [Metrics.Observe] as the Observe option
+// of each Provider, and add each Provider with [Metrics.Add].
 func New() *Metrics {
 	counter := func(name, help string, more ...string) *prometheus.CounterVec {
 		return prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, append(labels[:2:2], more...))
@@ -116,23 +116,23 @@ func New() *Metrics {
 	}
 }
 
-// Add adds p to the metrics until p is closed or garbage collected. If several Providers
-// have the same role and source, each scrape reads the Status of the one added last, and
-// the events of all of them are counted. Adding a Provider again only makes it the last one.
+// Add adds p to the metrics until p is closed or garbage collected. If several Providers have the
+// same role and source, each scrape reads the Status of the Provider added last, and events are
+// counted for all of them. Adding a Provider again only makes it the last one.
 //
-// A Provider that was not added has no series, even if it shares Observe. Add the Providers
-// returned by AssumeRole one by one. Each Provider adds about fifty series, so add only a few
-// of a Pool's.
+// A Provider that has not been added has no series, even if it shares Observe. Providers returned by
+// AssumeRole must be added individually. Each Provider adds about fifty series, so add only a few of
+// the Providers in a Pool.
 func (m *Metrics) Add(p *irsa.Provider) {
 	s, added := seriesOf(p.Status()), weak.Make(p)
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	others := slices.DeleteFunc(m.providers[s], func(w weak.Pointer[irsa.Provider]) bool { return w == added })
 	m.providers[s] = append(others, added)
-	m.createCounters(s) // increase() would miss the first failure if it created the series
+	m.createCounters(s) // otherwise, increase() would miss the first failure
 }
 
-// createCounters creates the counters of a series with the value 0, unless they exist.
+// createCounters creates the counters of a series with an initial value of 0, unless they exist.
 func (m *Metrics) createCounters(s series) {
 	m.attempts.WithLabelValues(s.role, s.source, success, noKind)
 	for _, kind := range kinds {
@@ -142,7 +142,7 @@ func (m *Metrics) createCounters(s series) {
 	m.rejections.WithLabelValues(s.role, s.source)
 }
 
-// remove removes a series that has no Provider left. m.mu must be held.
+// remove removes a series that no longer has a Provider. m.mu must be held.
 func (m *Metrics) remove(s series) {
 	delete(m.providers, s)
 	delete(m.issued, s)
@@ -153,8 +153,8 @@ func (m *Metrics) remove(s series) {
 	m.durations.DeletePartialMatch(match)
 }
 
-// Observe counts an event of an added Provider and ignores those of others. Set it as the
-// Observe field of [irsa.Options].
+// Observe counts an event of an added Provider and ignores events of others. Set it as the Observe
+// field of [irsa.Options].
 func (m *Metrics) Observe(e irsa.Event) {
 	s := seriesOf(e.Status)
 	m.mu.Lock()
@@ -178,9 +178,8 @@ func (m *Metrics) countAttempt(s series, outcome, kind string, e irsa.Event) {
 	m.durations.WithLabelValues(s.role, s.source, outcome).Observe(e.Took.Seconds())
 }
 
-// countRotation counts a token that is newer than the last one. A rotation does not always
-// cause its own event, because an exchange may be the first to read the new token. m.mu
-// must be held.
+// countRotation counts a token that is newer than the last token seen. Not every rotation has its own
+// event, because an exchange may be the first to read the new token. m.mu must be held.
 func (m *Metrics) countRotation(s series, issued time.Time) {
 	last := m.issued[s]
 	if !issued.After(last) {
@@ -201,8 +200,8 @@ func (m *Metrics) Describe(ch chan<- *prometheus.Desc) {
 	describe(ch)
 }
 
-// Collect implements [prometheus.Collector]. It sends the metrics of all added Providers, and
-// removes the series of those that have been closed or garbage collected.
+// Collect implements [prometheus.Collector]. It sends the metrics of all added Providers, and removes
+// the series of Providers that have been closed or garbage collected.
 func (m *Metrics) Collect(ch chan<- prometheus.Metric) {
 	for _, status := range m.statuses() {
 		report(ch, status)
@@ -213,8 +212,8 @@ func (m *Metrics) Collect(ch chan<- prometheus.Metric) {
 	m.durations.Collect(ch)
 }
 
-// statuses returns the Status of each series' newest Provider that is still in use. It
-// removes the series that have none.
+// statuses returns the Status of the newest Provider that is still in use for each series. It removes
+// series without one.
 func (m *Metrics) statuses() []irsa.Status {
 	m.mu.Lock()
 	defer m.mu.Unlock()

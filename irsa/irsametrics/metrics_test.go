@@ -25,14 +25,14 @@ import (
 	"github.com/irsakit/irsakit/irsa/irsatest"
 )
 
-// kinds maps the Go names of irsa's error kinds to the kinds.
+// kinds maps the Go names of irsa's error kinds to their values.
 var kinds = map[string]error{
 	"ErrNotConfigured": irsa.ErrNotConfigured, "ErrTokenFile": irsa.ErrTokenFile, "ErrTokenExpired": irsa.ErrTokenExpired,
 	"ErrTokenRejected": irsa.ErrTokenRejected, "ErrAccessDenied": irsa.ErrAccessDenied, "ErrThrottled": irsa.ErrThrottled,
 	"ErrUnavailable": irsa.ErrUnavailable, "ErrInvalidRequest": irsa.ErrInvalidRequest, "ErrClosed": irsa.ErrClosed, "ErrRejected": irsa.ErrRejected,
 }
 
-// snakeCase returns the label value for the Go name of a kind.
+// snakeCase returns the label value for a kind's Go name.
 func snakeCase(name string) string {
 	parts := regexp.MustCompile(`[A-Z][a-z]+`).FindAllString(strings.TrimPrefix(name, "Err"), -1)
 	return strings.ToLower(strings.Join(parts, "_"))
@@ -49,7 +49,7 @@ func TestKindLabelsAreDistinct(t *testing.T) {
 			}
 		}
 	}
-	noStatus := []string{"ErrNotInjected", "ErrPoolFull"} // returned by New and Pool.Provider, and never a Status.Kind
+	noStatus := []string{"ErrNotInjected", "ErrPoolFull"} // returned by New and Pool.Provider, but never a Status.Kind
 	require.ElementsMatch(t, declared, append(slices.Collect(maps.Keys(kinds)), noStatus...))
 
 	m := irsametrics.New()
@@ -197,7 +197,7 @@ func TestMetricsAreSafeForConcurrentUse(t *testing.T) {
 	assert.Empty(t, gather(t, registry))
 }
 
-// newPod returns a cluster with a pod whose role trusts it.
+// newPod returns a cluster and a pod whose role trusts its service account.
 func newPod(t testing.TB) (*irsatest.Cluster, *irsatest.Pod) {
 	t.Helper()
 	k := irsatest.New(t)

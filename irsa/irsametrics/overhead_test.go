@@ -63,8 +63,8 @@ func median(values []float64) float64 {
 	return values[len(values)/2]
 }
 
-// newFullyObserved returns a Provider with credentials, a logger, an observer and metrics
-// that have been scraped.
+// newFullyObserved returns a Provider that has credentials, a logger, an observer, and metrics that
+// have been scraped.
 func newFullyObserved(t testing.TB, pod *irsatest.Pod) *irsa.Provider {
 	t.Helper()
 	m := irsametrics.New()

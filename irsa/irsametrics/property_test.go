@@ -44,7 +44,7 @@ func TestCollectMatchesStatusAndEvents(t *testing.T) {
 	}
 }
 
-// simulation is a role and a second role that it assumes, with their expected metrics.
+// simulation is a role that assumes a second role, with the expected metrics for both.
 type simulation struct {
 	t         *testing.T
 	random    *rand.Rand
@@ -55,7 +55,7 @@ type simulation struct {
 
 	model         model
 	rotations     int
-	callersErrors int // errors of the second role, whose only caller is the test
+	callersErrors int // errors for the second role, whose only caller is the test
 	log           bytes.Buffer
 	secrets       []string
 }
@@ -131,8 +131,7 @@ func (s *simulation) retrieve(p *irsa.Provider) (aws.Credentials, bool) {
 	return creds, true
 }
 
-// check requires that a scrape contains exactly the series that follow from the model and
-// from Status.
+// check requires that a scrape contains exactly the series expected from the model and from Status.
 func (s *simulation) check() {
 	s.t.Helper()
 	want := s.model.snapshot()
@@ -162,7 +161,7 @@ func (s *simulation) checkForSecrets() {
 	scrape := httptest.NewRecorder()
 	promhttp.HandlerFor(s.registry, promhttp.HandlerOpts{}).ServeHTTP(scrape, httptest.NewRequest(http.MethodGet, "/metrics", nil))
 	for _, p := range s.providers {
-		require.NoError(s.t, p.Close()) // waits until all log lines are written
+		require.NoError(s.t, p.Close()) // waits until all log lines have been written
 	}
 	text := scrape.Body.String() + s.log.String()
 	require.Contains(s.t, text, "irsa_attempts_total")
@@ -171,7 +170,7 @@ func (s *simulation) checkForSecrets() {
 	}
 }
 
-// model contains the metrics expected from the events.
+// model holds the metrics expected from events.
 type model struct {
 	mu     sync.Mutex
 	values map[string]float64
@@ -230,7 +229,7 @@ func addInitialCounters(want map[string]float64, s irsa.Status) {
 	want[series("irsa_token_rotations_total", s.RoleARN, s.Source)] += 0
 }
 
-// addStatus adds the metrics that are read from a Status.
+// addStatus adds the metrics read from a Status.
 func addStatus(want map[string]float64, s irsa.Status) {
 	for name, at := range map[string]time.Time{
 		"irsa_credentials_expiry_timestamp_seconds": s.Expires,

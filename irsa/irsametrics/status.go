@@ -11,7 +11,7 @@ import (
 
 func desc(name, help string) *prometheus.Desc { return prometheus.NewDesc(name, help, labels, nil) }
 
-// timestamps are the times of a Status. A zero time has no series.
+// timestamps are the times in a Status. A zero time has no series.
 var timestamps = []struct {
 	desc *prometheus.Desc
 	get  func(irsa.Status) time.Time
@@ -38,7 +38,7 @@ var timestamps = []struct {
 	},
 }
 
-// numbers are the other gauges and counters of a Status.
+// numbers are the remaining gauges and counters in a Status.
 var numbers = []struct {
 	desc  *prometheus.Desc
 	value prometheus.ValueType
@@ -77,7 +77,7 @@ func describe(ch chan<- *prometheus.Desc) {
 	ch <- waits
 }
 
-// report sends the metrics of a Status to ch.
+// report sends the metrics for a Status to ch.
 func report(ch chan<- prometheus.Metric, s irsa.Status) {
 	for _, t := range timestamps {
 		if at := t.get(s); !at.IsZero() {

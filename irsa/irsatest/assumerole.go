@@ -54,7 +54,7 @@ func (s *STS) assumeRole(q query, c pendingCall, caller *session) (*assumeRoleRe
 		}
 		return nil, r
 	}
-	// Every session of the kit belongs to a role, so every AssumeRole is role chaining.
+	// Every session in the kit belongs to a role, so every AssumeRole call is role chaining.
 	// https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles.html#iam-term-role-chaining
 	if q.duration() > time.Hour { // every role allows one hour
 		return nil, chainDurationTooLong()
@@ -67,8 +67,8 @@ func (s *STS) assumeRole(q query, c pendingCall, caller *session) (*assumeRoleRe
 	}, nil
 }
 
-// sessionFrom returns the session that the caller requests, including the transitive tags
-// and the source identity of the caller's own session.
+// sessionFrom returns the session that the caller requests. It inherits the transitive tags and the
+// source identity of the caller's own session.
 func (q query) sessionFrom(caller *session, role *Role) (*session, *rejection) {
 	requested := &session{
 		role:           role,
@@ -96,8 +96,8 @@ func (q query) sessionFrom(caller *session, role *Role) (*session, *rejection) {
 	return requested, requested.checkTransitiveTags()
 }
 
-// contextFrom returns the condition keys of a session that caller requests. If caller is
-// the session of a web identity, they include the identity's keys; later sessions of a role
+// contextFrom returns the condition keys for a session requested by caller. They include the keys of
+// a web identity only if caller is the web identity's own session, because later sessions of a role
 // chain do not have them.
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_iam-condition-keys.html#cross-condition-keys-wif
 func (q query) contextFrom(requested, caller *session) map[string][]string {

@@ -18,7 +18,7 @@ import (
 	"github.com/irsakit/irsakit/irsa/irsatest"
 )
 
-// signed returns an AWS SDK client with credentials of the pod's role.
+// signed returns an AWS SDK client with credentials for the pod's role.
 func (w *world) signed(optFns ...func(*sts.Options)) *sts.Client {
 	unsigned := w.client()
 	provider := stscreds.NewWebIdentityRoleProvider(unsigned, w.pod.RoleARN(), stscreds.IdentityTokenFile(w.pod.TokenFile()),
@@ -28,7 +28,7 @@ func (w *world) signed(optFns ...func(*sts.Options)) *sts.Client {
 	return sts.New(o, optFns...)
 }
 
-// assumeRole assumes a role with the session of the pod.
+// assumeRole assumes a role with the pod's session.
 func (w *world) assumeRole(ctx context.Context, role *irsatest.Role, change ...func(*sts.AssumeRoleInput)) (*sts.AssumeRoleOutput, error) {
 	in := &sts.AssumeRoleInput{RoleArn: aws.String(role.ARN()), RoleSessionName: aws.String("second")}
 	for _, fn := range change {
@@ -88,7 +88,7 @@ func TestSTSRejectsAssumeRoleUntilRepaired(t *testing.T) {
 	cases := map[string]struct {
 		setup   func(*irsatest.Role)
 		change  func(*sts.AssumeRoleInput)
-		repair  func(*irsatest.Role)       // nil: only change is wrong
+		repair  func(*irsatest.Role)       // nil if only change is wrong
 		retry   func(*sts.AssumeRoleInput) // the part of change to send after repair
 		code    string
 		status  int

@@ -13,16 +13,17 @@ import (
 )
 
 // Authenticate verifies the AWS Signature Version 4 of a request to another service and returns the
-// ARN of the session that signed it. Use it in fakes of that service: HTTP servers or, in a synctest
-// bubble, implementations of [http.RoundTripper]. The signature is in the Authorization header, or in
-// the URL of a presigned request. service is the name in its credential scope, such as "s3" or
-// "rds-db".
+// ARN of the session that signed it. Use it in fakes of that service, such as HTTP servers or, in a
+// synctest bubble, implementations of [http.RoundTripper]. The signature is read from the
+// Authorization header, or from the URL of a presigned request. service is the name in its credential
+// scope, such as "s3" or "rds-db".
 //
-// The error is a [smithy.APIError] with STS's code if the request is not signed, the signature is
-// wrong or for another service, the session has expired, or the request is dated more than 5 minutes
-// before or after the time of the STS. A presigned request is valid for the time in X-Amz-Expires
-// instead, or for 15 minutes if it is for STS, but not after its session. The region in the scope can
-// be any. Authenticate reads the body, of at most 16 MiB, and replaces it with a copy.
+// Authenticate returns a [smithy.APIError] with STS's code if the request is not signed, if the
+// signature is wrong or for another service, if the session has expired, or if the request's date
+// differs by more than 5 minutes from the time of the STS. A presigned request is instead valid for
+// the time in X-Amz-Expires, or for 15 minutes if it is for STS, but never beyond the end of its
+// session. Any region is accepted in the scope. Authenticate reads the body, which is limited to 16
+// MiB, and replaces it with a copy.
 func (s *STS) Authenticate(r *http.Request, service string) (callerARN string, err error) {
 	caller, rejected := s.authenticateFor(r, service)
 	if rejected != nil {
@@ -57,9 +58,8 @@ func (s *STS) authenticateFor(r *http.Request, service string) (*session, *rejec
 	}
 }
 
-// payloadOf returns the payload that the signature of a request covers: the hash of its body, or
-// the text with which S3's clients replace it. It rejects a body that does not have the hash in its
-// header.
+// payloadOf returns the payload that a request's signature covers: the hash of its body, or the text
+// that S3 clients use instead. It rejects a body that does not match the hash in its header.
 // https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-header-based-auth.html
 func payloadOf(r *http.Request, service string) (string, *rejection) {
 	const maxBody = 16 << 20
@@ -84,7 +84,7 @@ func payloadOf(r *http.Request, service string) (string, *rejection) {
 	return hash, nil
 }
 
-// checkExpires rejects a presigned request after the time in its URL.
+// checkExpires rejects a presigned request that is past the expiry in its URL.
 func (s signature) checkExpires(r *http.Request, now time.Time) *rejection {
 	const week = 7 * 24 * 60 * 60
 	seconds, err := strconv.Atoi(r.URL.Query().Get("X-Amz-Expires"))

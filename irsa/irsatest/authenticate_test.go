@@ -19,7 +19,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// signedRequest returns a request that is signed now.
+// signedRequest returns a request signed with the current time.
 func signedRequest(t *testing.T, creds aws.Credentials, service, body string) *http.Request {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), http.MethodPut, "https://store.example/a%20b/c?versions", strings.NewReader(body))
@@ -32,8 +32,8 @@ func signedRequest(t *testing.T, creds aws.Credentials, service, body string) *h
 	return r
 }
 
-// presignedRequest returns a request that is presigned now: for a minute if it is for STS,
-// otherwise for 15.
+// presignedRequest returns a request presigned with the current time. It is valid for a minute if it
+// is for STS, and otherwise for 15.
 func presignedRequest(t *testing.T, creds aws.Credentials, service, payload string) *http.Request {
 	t.Helper()
 	seconds := "900"
@@ -192,7 +192,7 @@ func TestSTSAuthenticate(t *testing.T) {
 	}
 }
 
-func TestSTSAuthenticateRejectsLifetimeOfPresignedRequest(t *testing.T) {
+func TestSTSAuthenticateRejectsPresignedLifetime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := inMemory(t)
 		creds := w.retrieve(t.Context(), t)
@@ -211,9 +211,9 @@ func TestSTSAuthenticateRejectsLifetimeOfPresignedRequest(t *testing.T) {
 	})
 }
 
-// TestSTSAuthenticateAcceptsRequestOfTransport verifies a request as an http.RoundTripper receives it: clients
-// of the SDK leave Host empty.
-func TestSTSAuthenticateAcceptsRequestOfTransport(t *testing.T) {
+// TestSTSAuthenticateAcceptsTransportRequest verifies a request as received by an http.RoundTripper.
+// SDK clients leave Host empty.
+func TestSTSAuthenticateAcceptsTransportRequest(t *testing.T) {
 	w := inMemory(t)
 	creds := w.retrieve(t.Context(), t)
 	for name, r := range map[string]*http.Request{
@@ -230,7 +230,7 @@ func TestSTSAuthenticateAcceptsRequestOfTransport(t *testing.T) {
 	}
 }
 
-func TestSTSAuthenticateLeavesTheBody(t *testing.T) {
+func TestSTSAuthenticatePreservesBody(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := inMemory(t)
 		body := strings.Repeat("0123456789", 1000)

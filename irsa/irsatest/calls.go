@@ -7,33 +7,31 @@ import (
 	"time"
 )
 
-// Call is the record of one request to the STS. It never contains the token.
+// Call is the record of a request to the STS. It never contains the token.
 type Call struct {
-	// Time is the time when the request arrived, by this process's clock.
+	// Time is when the request arrived, by this process's clock.
 	Time time.Time
 	// Action is the API action, such as "AssumeRoleWithWebIdentity".
 	Action string
-	// RoleARN and SessionName are those of the request.
+	// RoleARN and SessionName are from the request.
 	RoleARN     string
 	SessionName string
-	// Duration is the requested duration, 0 if the request does not contain one.
+	// Duration is the requested duration, or 0 if none was requested.
 	Duration time.Duration
-	// Subject is the token's sub claim, even if the token was rejected; "" if
-	// it cannot be read.
+	// Subject is the token's sub claim, even if the token was rejected, or "" if it cannot be read.
 	Subject string
-	// Caller is the ARN of the session that signed the request; "" if the request is
-	// unsigned or its signature was rejected.
+	// Caller is the ARN of the session that signed the request, or "" if the request was not signed
+	// or its signature was rejected.
 	Caller string
 	// TokenFingerprint is the first 8 hexadecimal digits of the token's SHA-256 hash.
 	TokenFingerprint string
-	// Err is "" if the call succeeded. Otherwise it is AWS's error code, or the
-	// name of the connection or response Fault. It is "NoReply" while the call
-	// is in progress, and stays so if the call is interrupted or the client
-	// disconnects. It is "Refused" for a connection that Down refused; such
-	// connections are recorded in memory only.
+	// Err is "" if the call succeeded. Otherwise, it is AWS's error code, or the name of a connection
+	// or response Fault. It is "NoReply" while the call is in progress, and remains so if the call is
+	// interrupted or the client disconnects. It is "Refused" if Down refused the connection. Such
+	// connections are recorded only in memory, not on loopback.
 	Err string
-	// Reason explains why the call was rejected, in more detail than AWS does: for
-	// example, which condition of the trust policy does not match.
+	// Reason explains why the call was rejected, in more detail than AWS provides, such as which
+	// condition of the trust policy does not match.
 	Reason string
 }
 
@@ -42,7 +40,7 @@ const (
 	callRefused = "Refused"
 )
 
-// Calls returns the records of all requests, in the order of their arrival.
+// Calls returns the records of all requests in order of arrival.
 func (s *STS) Calls() []Call {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -53,7 +51,7 @@ func (s *STS) Calls() []Call {
 	return out
 }
 
-// CallCount returns the number of recorded requests, for tests that poll.
+// CallCount returns the number of recorded requests. It is intended for tests that poll.
 func (s *STS) CallCount() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -67,14 +65,14 @@ func (s *STS) ForgetCalls() {
 	s.calls = nil
 }
 
-// finish records the outcome of a call.
+// finish records a call's outcome.
 func (s *STS) finish(call *Call, o outcome) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	call.Err, call.Reason, call.Caller = o.code, o.reason, o.caller
 }
 
-// newCall returns the record of a request.
+// newCall returns the record of the request.
 func (q query) newCall() *Call {
 	c := &Call{
 		Time:        time.Now(),

@@ -12,8 +12,7 @@ import (
 
 const tagsClaim = "https://aws.amazon.com/tags"
 
-// claimRejections returns rejections because of session tags, or a source identity, in the
-// token.
+// claimRejections returns rejections caused by session tags or a source identity in the token.
 func claimRejections() map[string]webIdentityRejection {
 	many := map[string]any{}
 	for n := range 51 {

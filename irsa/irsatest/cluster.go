@@ -13,41 +13,40 @@ import (
 
 // Options configures [New] and [Start]. The zero value is valid.
 type Options struct {
-	// Region is the AWS region of the cluster and of its pods. The default is "us-west-2".
-	// It also determines the partition of the ARNs and of the endpoints, such as aws,
-	// aws-cn, aws-us-gov, aws-eusc or aws-iso. A name that is not valid for any AWS region
-	// is an error.
+	// Region is the AWS region of the cluster and its pods. It defaults to "us-west-2". It also
+	// determines the partition of ARNs and endpoints, such as aws, aws-cn, aws-us-gov, aws-eusc or
+	// aws-iso. A name that is not valid for an AWS region is an error.
 	Region string
 
-	// AccountID is the AWS account that owns the roles, twelve digits. The default is
+	// AccountID is the twelve-digit ID of the AWS account that owns the roles. It defaults to
 	// "111122223333". For roles in other accounts, see InAccount.
 	AccountID string
 
-	// IssuerURL is the URL of Cluster.Issuer. Set it to the issuer in your own trust
-	// policy. It must begin with https:// and must not have a trailing slash, a port or
-	// an IP address, which IAM does not accept. If empty, a URL is generated. On
-	// loopback, only the STS can reach the issuer at this URL.
+	// IssuerURL is the URL of Cluster.Issuer. Set it to the issuer in your own trust policy. It must
+	// begin with https:// and must not have a trailing slash, nor a port or an IP address, because
+	// IAM does not accept those. If empty, a URL is generated. On loopback, only the STS can reach
+	// the issuer at this URL.
 	IssuerURL string
 
-	// Loopback makes New listen on 127.0.0.1, as Start always does. Set it for code that
-	// reads the environment, child processes and clients in other languages. Such a
-	// Cluster cannot be used inside a testing/synctest bubble.
+	// Loopback makes New listen on 127.0.0.1, as Start always does. Set it for child processes,
+	// clients in other languages and code that reads the environment. Such a Cluster cannot be used
+	// inside a testing/synctest bubble.
 	Loopback bool
 
-	// Dir is the directory for the pods' volumes. It is created if it does not exist,
-	// and Close does not remove it. If empty, New uses t.TempDir, and Start creates a
-	// temporary directory that Close removes.
+	// Dir is the directory for pod volumes. It is created if it does not exist, and Close does not
+	// remove it. If empty, New uses t.TempDir, and Start creates a temporary directory that Close
+	// removes.
 	Dir string
 }
 
-// Cluster is a Kubernetes cluster with an OIDC issuer, and an AWS account that trusts the
-// issuer. [Cluster.NewIssuer] adds another issuer, and [InAccount] another account. Create
-// a Cluster with [New] or [Start]. It is safe for concurrent use. Clusters are independent
-// of each other, so parallel tests use one each.
+// Cluster is a Kubernetes cluster with an OIDC issuer, together with an AWS account that trusts the
+// issuer. [Cluster.NewIssuer] adds another issuer, and [InAccount] another account. Create a Cluster
+// with [New] or [Start]. It is safe for concurrent use. Clusters are independent of each other, so
+// each parallel test can use its own.
 type Cluster struct {
-	// Issuer signs the service account tokens.
+	// Issuer signs service account tokens.
 	Issuer *Issuer
-	// STS exchanges the tokens for credentials.
+	// STS exchanges tokens for credentials.
 	STS *STS
 
 	tb         testing.TB // nil if created by Start
@@ -60,15 +59,15 @@ type Cluster struct {
 	close      func() error
 
 	mu         sync.Mutex
-	roles      map[string]*Role  // by ARN
-	roleNames  map[string]string // ARNs by account and name in lower case
+	roles      map[string]*Role  // keyed by ARN
+	roleNames  map[string]string // ARNs keyed by account and lowercase name
 	issuers    []*Issuer
 	podRegions []string
 	providers  map[provider][]string // client IDs
 }
 
-// New creates a Cluster that is closed when the test ends. It works in memory, unless
-// Options.Loopback is set.
+// New creates a Cluster that is closed when the test ends. It works in memory unless Options.Loopback
+// is set.
 func New(t testing.TB, optFns ...func(*Options)) *Cluster {
 	t.Helper()
 	o := Options{}
@@ -93,10 +92,10 @@ func New(t testing.TB, optFns ...func(*Options)) *Cluster {
 	return k
 }
 
-// Start creates a Cluster that listens on 127.0.0.1, for programs. Tests that need real
-// sockets use [New] with Options.Loopback instead. The issuer and the STS listen on
-// separate ports. The caller must close the Cluster. It cannot be used inside a
-// testing/synctest bubble.
+// Start creates a Cluster that listens on 127.0.0.1. It is intended for programs. Tests that need
+// real sockets should use [New] with Options.Loopback instead. The issuer and the STS listen on
+// separate ports. The caller must close the Cluster. It cannot be used inside a testing/synctest
+// bubble.
 func Start(optFns ...func(*Options)) (*Cluster, error) {
 	o := Options{}
 	for _, fn := range optFns {
@@ -123,7 +122,7 @@ func Start(optFns ...func(*Options)) (*Cluster, error) {
 	return k, nil
 }
 
-// newCluster creates a Cluster without a transport and without an issuer.
+// newCluster creates a Cluster without a transport or an issuer.
 func newCluster(o Options) (*Cluster, error) {
 	o.Region = cmp.Or(o.Region, "us-west-2")
 	o.AccountID = cmp.Or(o.AccountID, "111122223333")
@@ -158,7 +157,7 @@ func newCluster(o Options) (*Cluster, error) {
 	return k, nil
 }
 
-// initIssuer creates the Cluster's own issuer and registers it. issuerURL may be empty.
+// initIssuer creates and registers the Cluster's own issuer. issuerURL may be empty.
 func (k *Cluster) initIssuer(issuerBase, issuerURL string) {
 	k.issuerBase = issuerBase
 	k.Issuer = k.NewIssuer()
@@ -166,7 +165,7 @@ func (k *Cluster) initIssuer(issuerBase, issuerURL string) {
 	k.RegisterIssuer(k.accountID, k.Issuer)
 }
 
-// inMemory sets up the Cluster to work without sockets.
+// inMemory sets up the Cluster without sockets.
 func (k *Cluster) inMemory(issuerURL string) {
 	k.transport = memoryTransport{k}
 	k.initIssuer("https://oidc.eks."+k.region+"."+dnsSuffixes(k.region)[0]+"/id/", issuerURL)
@@ -177,8 +176,8 @@ func (k *Cluster) inMemory(issuerURL string) {
 	})
 }
 
-// listen starts the Cluster's servers on loopback. Close removes the directory temporary,
-// unless it is empty.
+// listen starts the Cluster's servers on loopback. If temporary is not empty, Close removes that
+// directory.
 func (k *Cluster) listen(temporary, issuerURL string) error {
 	issuer, issuerListener, err := newServer(k.handleIssuers)
 	if err != nil {
@@ -211,24 +210,24 @@ func (k *Cluster) listen(temporary, issuerURL string) error {
 	return nil
 }
 
-// Close stops the automatic rotation of tokens, interrupts calls in progress and refuses
-// new ones. On loopback it also stops the servers, waits until they have stopped, and
-// removes the temporary directory of [Start]. It may be called more than once. New
-// registers it with t.Cleanup.
+// Close stops automatic token rotation, interrupts calls in progress and refuses new ones. On
+// loopback, it also stops the servers, waits until they have stopped, and removes the temporary
+// directory created by [Start]. It may be called more than once. New registers it with t.Cleanup.
 func (k *Cluster) Close() error {
 	err := k.close()
 	k.releaseKeys()
 	return err
 }
 
-// HTTPClient returns a new client that reaches this Cluster and nothing else: in memory
-// the hosts of STS in the Cluster's partition and the issuers' hosts, on loopback the two
-// servers. Requests to any other host fail with "no such host", as in DNS.
+// HTTPClient returns a new client that reaches only this Cluster. In memory, it reaches the STS hosts
+// of the Cluster's partition and the issuers' hosts. On loopback, it reaches the two servers.
+// Requests to any other host fail with "no such host", as in DNS.
 func (k *Cluster) HTTPClient() *http.Client {
 	return &http.Client{Transport: k.transport}
 }
 
-// check ends the test with t.Fatal, or panics without a test, if err is not nil.
+// check does nothing if err is nil. Otherwise, it ends the test with t.Fatal, or panics if there is
+// no test.
 func (k *Cluster) check(err error) {
 	if err == nil {
 		return
@@ -241,8 +240,8 @@ func (k *Cluster) check(err error) {
 	k.tb.Fatal(err)
 }
 
-// checkOwn checks that the argument of a method, a service account, a role or an issuer,
-// belongs to the Cluster.
+// checkOwn checks that a method's argument, which is a service account, a role or an issuer, belongs
+// to the Cluster.
 func (k *Cluster) checkOwn(argument any) {
 	var owner *Cluster
 	switch a := argument.(type) {
@@ -264,7 +263,7 @@ func (k *Cluster) checkOwn(argument any) {
 	}
 }
 
-// report is check for goroutines other than the test's. It fails the test without ending
+// report is like check, but for goroutines other than the test's. It fails the test without ending
 // it.
 func (k *Cluster) report(err error) {
 	if k.tb == nil {

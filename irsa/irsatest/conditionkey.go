@@ -10,26 +10,25 @@ import (
 	"github.com/irsakit/irsakit/internal/trustpolicy"
 )
 
-// knownConditionKeys returns the AWS condition keys that the kit supports, in lower case.
+// knownConditionKeys returns the AWS condition keys supported by the kit, in lower case.
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_iam-condition-keys.html
 func knownConditionKeys() []string {
 	return []string{
-		// of sessions
+		// for sessions
 		"sts:rolesessionname", "sts:externalid", "sts:sourceidentity", "sts:transitivetagkeys", "aws:tagkeys",
-		// of the caller of AssumeRole
+		// for the caller of AssumeRole
 		"aws:principalarn", "aws:principalaccount", "aws:principaltype", "aws:userid", "aws:sourceidentity", "aws:federatedprovider",
-		// of every request
+		// for every request
 		"aws:requestedregion", "aws:securetransport", "aws:principalisawsservice", "aws:viaawsservice", "aws:currenttime", "aws:epochtime",
-		// always absent: keys of IAM users and of requests by AWS services
+		// always absent: for IAM users and requests by AWS services
 		"aws:multifactorauthpresent", "aws:multifactorauthage", "aws:username",
 		"aws:sourcearn", "aws:sourceaccount", "aws:sourceorgid", "aws:sourceorgpaths",
 	}
 }
 
-// checkConditions returns an error if the policy uses an unsupported operator, or an
-// AWS condition key whose value is unavailable. Such a policy cannot be evaluated
-// reliably.
+// checkConditions returns an error if the policy uses an unsupported operator or an AWS condition key
+// whose value is unavailable. Such a policy cannot be evaluated reliably.
 func checkConditions(policy *trustpolicy.Policy) error {
 	if unknown := policy.UnknownOperators(); len(unknown) > 0 {
 		return fmt.Errorf("unsupported operator %s: see TrustPolicy", unknown[0])
@@ -45,7 +44,7 @@ func checkConditions(policy *trustpolicy.Policy) error {
 	return nil
 }
 
-// requestContext returns the condition keys of every request.
+// requestContext returns the condition keys present in every request.
 func (q query) requestContext() map[string][]string {
 	return map[string][]string{
 		"aws:CurrentTime":           {q.now.UTC().Format(time.RFC3339)},
@@ -57,8 +56,7 @@ func (q query) requestContext() map[string][]string {
 	}
 }
 
-// claimContext returns the condition keys of a web identity token, which begin with its
-// issuer.
+// claimContext returns the condition keys for a web identity token, which begin with its issuer.
 func (i identity) claimContext() map[string][]string {
 	out := map[string][]string{}
 	for _, claim := range trustpolicy.Claims() {

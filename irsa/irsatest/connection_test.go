@@ -81,7 +81,7 @@ func TestSTSHangFaultEndsWithContext(t *testing.T) {
 	})
 }
 
-// whileHanging runs end while a call hangs, and returns the error of the call.
+// whileHanging runs end while a call hangs, and returns the call's error.
 func whileHanging(t *testing.T, w *world, end func()) error {
 	w.STS.Fail(irsatest.Hang, -1)
 	done := make(chan error, 1)

@@ -16,8 +16,8 @@ import (
 	"github.com/irsakit/irsakit/irsa/irsatest"
 )
 
-// The tests of the condition keys cover every key that the documentation of TrustPolicy
-// lists. With its actual value the call is allowed, with another value it is rejected.
+// The condition key tests cover every key listed in the documentation of TrustPolicy. With its actual
+// value the call is allowed, and with any other value it is rejected.
 func TestTrustPolicyConditionKeysOfWebIdentity(t *testing.T) {
 	w := inMemory(t)
 	issuer := strings.TrimPrefix(w.Issuer.URL(), "https://")
@@ -37,9 +37,9 @@ func TestTrustPolicyConditionKeysOfWebIdentity(t *testing.T) {
 	}
 }
 
-func TestTrustPolicyEvaluatesTimeByClockOfSTS(t *testing.T) {
+func TestTrustPolicyUsesSTSClock(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := inMemory(t) // the clock of a bubble starts in 2000
+		w := inMemory(t) // a bubble's clock starts in 2000
 		trust := w.role.TrustPolicy()
 		for _, tt := range []struct {
 			condition string
@@ -90,8 +90,8 @@ func TestTrustPolicyConditionKeysOfRoleChain(t *testing.T) {
 	}
 }
 
-// requireEvaluated checks that a condition on the key decides the evaluation of the role's
-// trust policy: the call succeeds if the value matches, and is rejected otherwise.
+// requireEvaluated requires that a condition on the key decides the evaluation of the role's trust
+// policy: the call succeeds if the value matches, and is rejected otherwise.
 func requireEvaluated(t *testing.T, role *irsatest.Role, principal, key, value string, assume func() error) {
 	t.Helper()
 	operator := "StringEquals"
@@ -123,7 +123,7 @@ func TestSTSReportsFirstRejection(t *testing.T) {
 	assert.Contains(t, answer(irsatest.Invalid("unknown key"), irsatest.Invalid("expired")), "does not publish the key")
 	assert.Contains(t, answer(irsatest.Invalid("bad signature"), irsatest.Invalid("expired")), "InvalidIdentityToken")
 	assert.Contains(t, answer(irsatest.Invalid("expired"), vault), "ExpiredTokenException")
-	w.Role("s3-writer") // trusts no principal
+	w.Role("s3-writer") // does not trust any principal
 	assert.Contains(t, answer(vault), "the token's audience is")
 	assert.Contains(t, answer(), "AccessDenied")
 }
@@ -138,14 +138,14 @@ func TestRoleMaxSessionDurationAllowsLongSession(t *testing.T) {
 	assert.InDelta(t, 12*time.Hour, time.Until(*out.Credentials.Expiration), float64(2*time.Second))
 }
 
-func TestSTSSessionExpiresByItsClock(t *testing.T) {
+func TestSTSSessionExpiryUsesSTSClock(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := inMemory(t)
 		creds := w.retrieve(t.Context(), t)
 		same := func(o *sts.Options) {
 			o.Credentials = aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) { return creds, nil })
 		}
-		w.STS.SetClockSkew(-2 * time.Minute) // less than the five minutes allowed for the signature's date
+		w.STS.SetClockSkew(-2 * time.Minute) // less than the five minutes by which a signature's date may be off
 		time.Sleep(time.Hour + time.Minute)
 		_, err := w.signed(same).GetCallerIdentity(t.Context(), nil)
 		require.NoError(t, err)

@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// Denied is a Fault like [AccessDenied], whose text also names the action and the type of the
-// policy at fault, as AWS's texts do. The action is "sts:AssumeRole", "sts:TagSession",
+// Denied returns a Fault like [AccessDenied] whose text also names the action and the type of
+// policy that denies it, as AWS's texts do. The action is "sts:AssumeRole", "sts:TagSession",
 // "sts:SetSourceIdentity" or "sts:AssumeRoleWithWebIdentity". The policy is in AWS's words:
 //
 //   - "no session policy" for the ending "because no session policy allows the sts:AssumeRole
@@ -15,12 +15,12 @@ import (
 //     control policy", "resource control policy", "VPC endpoint policy", "permissions boundary"
 //     and "role trust policy";
 //   - "an explicit deny in a service control policy" for the ending "with an explicit deny in a
-//     service control policy", and so on, but "an explicit deny in the role trust policy";
-//   - "" for a text without an ending, as in most public reports on roles in another account.
+//     service control policy", and so on, except for "an explicit deny in the role trust
+//     policy";
+//   - "" for a text without an ending, as in most public reports about roles in another account.
 //
-// Anything else ends the test when the fault is injected. In AWS, only the VPC endpoint
-// policy, the role trust policy and the resource control policies apply to
-// AssumeRoleWithWebIdentity.
+// Anything else ends the test when the fault is injected. In AWS, only VPC endpoint policies,
+// role trust policies and resource control policies apply to AssumeRoleWithWebIdentity.
 //
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_access-denied.html
 func Denied(action, policy string) Fault {
@@ -45,11 +45,11 @@ var (
 	}
 )
 
-// explicitTrustDeny is the ending if a statement of the trust policy denies the action to a
-// caller of the role's account. Public reports on roles in another account have no ending.
+// explicitTrustDeny is the ending if a statement in the trust policy denies the action to a caller in
+// the role's account. In public reports about roles in another account, there is no ending.
 const explicitTrustDeny = " with an explicit deny in the role trust policy"
 
-// denied returns the action and the ending of a fault that Denied returned.
+// denied returns the action and ending of a fault created by Denied.
 func (f Fault) denied() (action, ending string, ok bool) {
 	parts := deniedForm.FindStringSubmatch(string(f))
 	if parts == nil || !slices.Contains(deniedActions, parts[1]) || parts[4] != "" && parts[4] != parts[1] {
@@ -61,8 +61,8 @@ func (f Fault) denied() (action, ending string, ok bool) {
 	return parts[1], parts[2], true
 }
 
-// deniedRejection returns the rejection of a fault that Denied returned. For AssumeRole, the
-// caller is the session that signed the request.
+// deniedRejection returns the rejection for a fault created by Denied. For AssumeRole, the caller is
+// the session that signed the request.
 func (q query) deniedRejection(action, ending string) *rejection {
 	r := notAuthorizedWebIdentity(action)
 	if q.action == assumeRole {
@@ -72,8 +72,8 @@ func (q query) deniedRejection(action, ending string) *rejection {
 	return r
 }
 
-// callerARN returns the ARN of the session that signed the request, unverified. For an
-// unknown session it is the account.
+// callerARN returns the ARN of the session that signed the request, without verifying the signature.
+// For an unknown session, it returns the account's ARN.
 func (k *Cluster) callerARN(q query) string {
 	if found, rejected := readSignature(q.request); rejected == nil {
 		if caller := k.STS.session(found.accessKeyID); caller != nil {

@@ -44,7 +44,7 @@ func TestDeniedReturnsAWSTexts(t *testing.T) {
 	}
 }
 
-func TestDeniedOfWebIdentity(t *testing.T) {
+func TestDeniedForWebIdentity(t *testing.T) {
 	w := inMemory(t)
 	w.STS.Fail(irsatest.Denied("sts:AssumeRoleWithWebIdentity", "no VPC endpoint policy"), 1)
 	_, err := w.assume(t.Context())
@@ -63,7 +63,7 @@ func TestDeniedRejectsUnknownActionsAndPolicies(t *testing.T) {
 	}
 }
 
-// chained returns a client with the session of an AssumeRole.
+// chained returns a client with the session issued by an AssumeRole call.
 func (w *world) chained(out *sts.AssumeRoleOutput) *sts.Client {
 	return w.signed(func(o *sts.Options) {
 		o.Credentials = aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
@@ -78,7 +78,7 @@ func TestSTSRoleChainNeedsPermissionForInheritedTagsAndSourceIdentity(t *testing
 		return irsatest.TrustPolicy(`{"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Principal": {"AWS": "` + by.ARN() + `"}, "Action": ["sts:AssumeRole", "sts:TagSession", "sts:SetSourceIdentity"]}}`)
 	}
 	second := w.Role("second", all(w.role))
-	third := w.Role("third", irsatest.Trust(second)) // sts:AssumeRole only
+	third := w.Role("third", irsatest.Trust(second)) // allows only sts:AssumeRole
 	for action, change := range map[string]func(*sts.AssumeRoleInput){
 		"sts:TagSession": func(in *sts.AssumeRoleInput) {
 			in.Tags, in.TransitiveTagKeys = []types.Tag{{Key: aws.String("team"), Value: aws.String("shop")}}, []string{"team"}
@@ -93,7 +93,7 @@ func TestSTSRoleChainNeedsPermissionForInheritedTagsAndSourceIdentity(t *testing
 	}
 }
 
-func TestSTSNamesExplicitDenyOfTrustPolicy(t *testing.T) {
+func TestSTSNamesExplicitDenyInTrustPolicy(t *testing.T) {
 	const deny = `"Statement": [{"Effect": "Deny", "Principal": "*", "Action": "sts:*"},`
 	w := inMemory(t)
 	for account, ending := range map[string]string{"111122223333": " with an explicit deny in the role trust policy", "444455556666": ""} {
@@ -105,7 +105,7 @@ func TestSTSNamesExplicitDenyOfTrustPolicy(t *testing.T) {
 	}
 }
 
-func TestSTSRejectsTooLargeTags(t *testing.T) {
+func TestSTSRejectsOversizedTags(t *testing.T) {
 	w := inMemory(t)
 	anything := func(by *irsatest.Role) irsatest.RoleOption {
 		return irsatest.TrustPolicy(`{"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Principal": {"AWS": "` + by.ARN() + `"}, "Action": "sts:*"}}`)

@@ -1,15 +1,15 @@
 // Package irsatest provides IAM Roles for Service Accounts without AWS and without
 // Kubernetes: an OIDC issuer, pods with a projected token volume, and an STS that
-// verifies the tokens. Use it to test that an application obtains credentials with its
-// real configuration, and how it behaves if it cannot.
+// verifies tokens. Use it to test that an application obtains credentials with its real
+// configuration, and how it behaves when it cannot.
 //
-// These are the main types. A [Cluster] has an [Issuer], an [STS], service accounts,
-// roles and pods; [Options] set its region, its account and the URL of its issuer. A
-// [Role] trusts a [Principal], which is a [ServiceAccount] or another Role; a
-// [RoleOption] is [Trust], [TrustPolicy], [InAccount] or [MaxSessionDuration]. A [Pod]
-// has a token file and an environment, configured by [PodOptions]. [TokenOptions] change
-// a single token, and [Invalid] makes one that STS rejects. The STS injects each [Fault]
-// on demand and records each [Call]. A complete test:
+// A [Cluster] has an [Issuer], an [STS], service accounts, roles and pods. [Options] set
+// its region, its account and the URL of its issuer. A [Role] trusts a [Principal], which
+// is a [ServiceAccount] or another Role. It is configured by a [RoleOption] such as [Trust],
+// [TrustPolicy], [InAccount] or [MaxSessionDuration]. A [Pod] has a token file and an
+// environment, configured by [PodOptions]. [TokenOptions] change a single token, and
+// [Invalid] makes STS reject it. The STS injects a [Fault] on demand and records every
+// [Call]. A complete test:
 //
 //	package shop_test
 //
@@ -44,16 +44,16 @@
 //
 // # Two transports
 //
-// [New] works in memory: [Cluster.HTTPClient] calls the kit directly, opens no
-// socket and reaches no other host. It supports testing/synctest if the Cluster is
-// created inside the bubble. [Pod.Options] sets it for the requests to STS only: a client
-// of another service, made from irsa.Provider.AWSConfig, uses the real network unless
-// the HTTPClient of its configuration is set.
+// [New] works in memory. [Cluster.HTTPClient] calls the kit directly, without opening
+// sockets or reaching any other host. It supports testing/synctest if the Cluster is
+// created inside the bubble. [Pod.Options] sets it only for requests to STS. A client for
+// another service, created from irsa.Provider.AWSConfig, uses the real network unless the
+// HTTPClient in its configuration is set.
 //
-// With Options.Loopback, New listens on 127.0.0.1, for code that reads the environment
-// ([Pod.Setenv]), child processes ([Pod.Environ]) and clients in other languages:
-// AWS_ENDPOINT_URL_STS points to the kit. [Start] does the same for programs that are not
-// tests.
+// With Options.Loopback, New listens on 127.0.0.1 and AWS_ENDPOINT_URL_STS points to the
+// kit. Use it for code that reads the environment ([Pod.Setenv]), child processes
+// ([Pod.Environ]) and clients in other languages. [Start] does the same for programs that
+// are not tests.
 //
 // In memory, AWS_ENDPOINT_URL_STS names a host that does not exist. Code that reads the
 // environment also needs [Cluster.HTTPClient], and fails without it.
@@ -61,44 +61,44 @@
 // # Verification
 //
 // The STS checks the issuer, fetches its discovery document and keys, and checks the
-// signature, the expiry, the audience and the role's trust policy, in this order. It rejects
-// requests with AWS's codes, HTTP statuses and messages. The source notes which messages are
-// known only from public reports. Request IDs, times and addresses differ between responses,
-// as in AWS, so that no test can depend on them. AssumeRole and GetCallerIdentity require
-// requests that are signed with credentials of the STS, by AWS Signature Version 4.
+// signature, expiry, audience and the role's trust policy, in this order. It rejects requests
+// with AWS's codes, HTTP statuses and messages. The source notes which messages are known only
+// from public reports. As in AWS, request IDs, times and addresses vary between responses, so
+// that tests cannot depend on them. AssumeRole and GetCallerIdentity require requests signed
+// with credentials issued by the STS, using AWS Signature Version 4.
 //
-// [Trust] writes the trust policy of a role. To test the policy that the role has in AWS,
-// see [TrustPolicy]. Call.Reason explains a rejected call in more detail than AWS does,
-// such as which condition does not match and which value was found instead.
+// [Trust] writes a role's trust policy. To test the policy that the role has in AWS, use
+// [TrustPolicy]. Call.Reason explains a rejected call in more detail than AWS does, such as
+// which condition does not match and which value was found instead.
 //
 // # Several accounts and clusters
 //
 // [InAccount] puts a role into another AWS account, for role chains.
 // [Cluster.NewIssuer] adds the issuer of another Kubernetes cluster, and
-// [Cluster.ExternalIssuer] adds a real issuer, from which the STS fetches the keys. An
-// account accepts the tokens of an issuer only after [Cluster.RegisterIssuer].
+// [Cluster.ExternalIssuer] adds a real issuer whose keys the STS fetches. An account
+// accepts tokens from an issuer only after [Cluster.RegisterIssuer].
 //
 // # Fault injection
 //
 // [STS.Fail] and [Role.Fail] inject a [Fault] into calls, [STS.Down] refuses connections,
-// and [STS.Recover] ends both. [Denied] makes the AccessDenied of a role chain, with the
-// action and the policy at fault in its text. Errors caused by the setup need no Fault:
-// [STS.SetClockSkew] causes "Signature expired", and a signature for a region other than
-// that of the endpoint to "Credential should be scoped to a valid region".
+// and [STS.Recover] ends both. [Denied] returns an AccessDenied fault for a role chain, with
+// the action and the type of policy in its text. Errors that are caused by the setup do not
+// need a Fault. For example, [STS.SetClockSkew] leads to "Signature expired", and a signature
+// for a region other than the endpoint's to "Credential should be scoped to a valid region".
 //
-// [Pod.Rotate] writes a new token, valid or [Invalid]. With PodOptions.AutoRotate the kubelet
-// rotates the token automatically, until [Pod.Freeze]. [Issuer.RotateKeys] and
+// [Pod.Rotate] writes a new token, either valid or [Invalid]. With PodOptions.AutoRotate, the
+// kubelet rotates the token automatically until [Pod.Freeze]. [Issuer.RotateKeys] and
 // [Issuer.RetireKeys] replace the signing keys.
 //
 // # Errors of the kit
 //
-// Misuse of the kit, or an error such as a full disk, ends the test with t.Fatal on a
-// Cluster made by [New] and panics on one made by [Start]. So does a trust policy that
-// IAM would reject, or that contains an element that the kit does not support.
+// Misuse of the kit, or an error such as a full disk, ends the test with t.Fatal if the
+// Cluster was created by [New], and panics if it was created by [Start]. So does a trust
+// policy that IAM would reject or that contains an element not supported by the kit.
 //
 // # Never in production
 //
 // This is a test kit. Its signing keys exist only in the memory of the process. Any
-// client that reaches its server obtains credentials, and those credentials are
-// random characters that grant no access. It listens on the loopback interface only.
+// client that reaches its server obtains credentials, which are random characters that do
+// not grant any access. It listens only on the loopback interface.
 package irsatest

@@ -14,8 +14,8 @@ import (
 	"github.com/irsakit/irsakit/irsa/irsatest"
 )
 
-// The pod's role assumes a role in a partner's account, with the external ID that the
-// partner's trust policy requires.
+// The pod's role assumes a role in a partner's account, using the external ID required by the
+// partner's trust policy.
 func ExampleInAccount() {
 	k, err := irsatest.Start()
 	if err != nil {
@@ -56,7 +56,7 @@ func ExampleInAccount() {
 		log.Print(err)
 		return
 	}
-	calls := k.STS.Calls() // AssumeRoleWithWebIdentity, and AssumeRole twice
+	calls := k.STS.Calls() // AssumeRoleWithWebIdentity and two AssumeRole calls
 	fmt.Println(calls[1].Err)
 	fmt.Println(calls[1].Reason)
 	fmt.Println(*session.AssumedRoleUser.Arn)
@@ -67,8 +67,8 @@ func ExampleInAccount() {
 	// arn:aws:sts::444455556666:assumed-role/reader/cart
 }
 
-// A service moves from a blue cluster to a green one. The issuers of both clusters must be
-// registered with the account, and the role must trust both service accounts.
+// A service moves from a blue cluster to a green one. The issuers of both clusters must be registered
+// in the account, and the role must trust both service accounts.
 func ExampleCluster_NewIssuer() {
 	k, err := irsatest.Start()
 	if err != nil {

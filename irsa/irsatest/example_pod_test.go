@@ -46,7 +46,7 @@ func ExamplePod_Rotate() {
 	// another token: true
 }
 
-// A child process gets the pod's environment, and no other AWS variable.
+// A child process gets the pod's environment, but no other AWS variables.
 func ExamplePod_Environ() {
 	k, err := irsatest.Start()
 	if err != nil {

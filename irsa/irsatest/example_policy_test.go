@@ -12,8 +12,8 @@ import (
 	"github.com/irsakit/irsakit/irsa/irsatest"
 )
 
-// A trust policy is meant to match all service accounts of a namespace, but with
-// StringEquals the * is not a wildcard. Call.Reason explains the mistake; AWS does not.
+// A trust policy is meant to match all service accounts in a namespace, but StringEquals does not
+// treat * as a wildcard. Unlike AWS, Call.Reason explains the mistake.
 func ExampleTrustPolicy() {
 	const policy = `{
 	  "Version": "2012-10-17",

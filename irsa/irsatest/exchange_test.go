@@ -43,7 +43,7 @@ func TestSTSExchangesTokenForCredentials(t *testing.T) {
 
 func TestSTSAcceptsTokensOfOldAndNewKeys(t *testing.T) {
 	onBothTransports(t, func(t *testing.T, w *world) {
-		_, err := w.assume(t.Context()) // STS has fetched the first key
+		_, err := w.assume(t.Context()) // makes STS fetch the first key
 		require.NoError(t, err)
 		old := w.pod.Token()
 

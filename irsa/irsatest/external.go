@@ -7,23 +7,21 @@ import (
 	"time"
 )
 
-// Limits for the responses of an external issuer. Its discovery document and its keys take a
-// few KiB. AWS waits five seconds for them
-// (https://repost.aws/knowledge-center/iam-sts-invalididentitytoken).
+// Limits for responses from an external issuer. Its discovery document and keys are a few KiB. AWS
+// waits five seconds for them (https://repost.aws/knowledge-center/iam-sts-invalididentitytoken).
 const (
 	maxDiscoveryBytes = 1 << 20
 	discoveryTimeout  = 5 * time.Second
 )
 
-// ExternalIssuer returns an OIDC issuer outside of the kit, such as the API server of a
-// real cluster. The STS fetches its discovery document and keys with client, which must
-// trust the issuer's certificate. A nil client means http.DefaultClient. The STS waits up
-// to 5 s for each response, or for the client's Timeout if that is set, and reads up to 1 MiB
-// of it. As with [Cluster.NewIssuer], no AWS account trusts its tokens before
-// [Cluster.RegisterIssuer].
+// ExternalIssuer returns an OIDC issuer outside the kit, such as the API server of a real cluster.
+// The STS fetches its discovery document and keys with client, which must trust the issuer's
+// certificate. If client is nil, http.DefaultClient is used. The STS waits up to 5 s for each
+// response, or for the client's Timeout if set, and reads up to 1 MiB of it. As with
+// [Cluster.NewIssuer], its tokens are not trusted by any AWS account before [Cluster.RegisterIssuer].
 //
-// The kit cannot create tokens of an external issuer, or pods with its service accounts.
-// Only the methods URL and ServiceAccount of the Issuer can be used, the latter for [Trust].
+// The kit cannot create tokens for an external issuer or pods with its service accounts. Only the
+// Issuer methods URL and ServiceAccount can be used, the latter for [Trust].
 func (k *Cluster) ExternalIssuer(issuerURL string, client *http.Client) *Issuer {
 	k.check(checkIssuerURL(issuerURL))
 	if k.issuerNamed(issuerURL) != nil {
@@ -42,8 +40,7 @@ func (k *Cluster) ExternalIssuer(issuerURL string, client *http.Client) *Issuer 
 	return i
 }
 
-// limitedTransport is a transport whose response bodies return an error when they exceed
-// maxDiscoveryBytes.
+// limitedTransport limits response bodies to maxDiscoveryBytes. Reading more returns an error.
 type limitedTransport struct{ http.RoundTripper }
 
 // RoundTrip sends the request and limits the response body.
@@ -55,8 +52,8 @@ func (t limitedTransport) RoundTrip(request *http.Request) (*http.Response, erro
 	return response, err
 }
 
-// checkNotExternal returns an error if the issuer is an external one, whose keys and tokens
-// the kit does not control.
+// checkNotExternal returns an error if the issuer is external, because the kit does not control its
+// keys and tokens.
 func (i *Issuer) checkNotExternal() error {
 	if i.client != nil {
 		return fmt.Errorf("the issuer %s is external: the kit cannot sign its tokens", i.url)
@@ -64,7 +61,7 @@ func (i *Issuer) checkNotExternal() error {
 	return nil
 }
 
-// issuerNamed returns the issuer with the URL, or nil if there is none.
+// issuerNamed returns the issuer with the given URL, or nil if there is none.
 func (k *Cluster) issuerNamed(issuerURL string) *Issuer {
 	k.mu.Lock()
 	defer k.mu.Unlock()

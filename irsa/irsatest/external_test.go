@@ -17,8 +17,8 @@ import (
 	"github.com/irsakit/irsakit/irsa/irsatest"
 )
 
-// The external issuer is the issuer of a second Cluster. The first Cluster can reach it
-// only with the client.
+// The external issuer is the issuer of a second Cluster, which the first Cluster can reach only with
+// the client.
 func TestExternalIssuerTokensAreVerified(t *testing.T) {
 	onBothTransports(t, func(t *testing.T, w *world) {
 		external := irsatest.New(t)
@@ -76,8 +76,8 @@ func panicOf(fn func()) (message string) {
 	return ""
 }
 
-// The issuers send an endless response or none at all.
-func TestExternalIssuerRepliesAreBounded(t *testing.T) {
+// The issuers send an endless response, or never respond.
+func TestExternalIssuerRepliesAreLimited(t *testing.T) {
 	for name, fault := range map[string]http.RoundTripper{
 		"too large":         endless{},
 		"deadline exceeded": silent{},
@@ -98,7 +98,7 @@ func TestExternalIssuerRepliesAreBounded(t *testing.T) {
 	}
 }
 
-// endless sends an endless response of blanks, which are white space in JSON.
+// endless responds with an endless sequence of blanks, which are white space in JSON.
 type endless struct{}
 
 func (endless) RoundTrip(*http.Request) (*http.Response, error) {

@@ -6,12 +6,12 @@ import (
 	"slices"
 )
 
-// Fault is a failure that the STS injects into calls: see [STS.Fail].
+// Fault is a failure that the STS injects into calls. See [STS.Fail].
 type Fault string
 
 // Faults that return an AWS error. In AWS, only AssumeRoleWithWebIdentity returns
-// IDPCommunicationError, IDPRejectedClaim and the errors of VerificationKey and
-// Thumbprint; the kit returns them for every action.
+// IDPCommunicationError, IDPRejectedClaim and the errors of VerificationKey and Thumbprint. The kit
+// returns them for every action.
 const (
 	// Throttling is 400 Throttling, "Rate exceeded".
 	Throttling Fault = "Throttling"
@@ -21,16 +21,16 @@ const (
 	InternalFailure Fault = "InternalFailure"
 	// IDPCommunicationError is 400 IDPCommunicationError: STS cannot reach the issuer.
 	IDPCommunicationError Fault = "IDPCommunicationError"
-	// IDPRejectedClaim is 403 IDPRejectedClaim: the issuer reports that the claim is
-	// invalid or was revoked.
+	// IDPRejectedClaim is 403 IDPRejectedClaim: the issuer reports that the claim is invalid or has
+	// been revoked.
 	IDPRejectedClaim Fault = "IDPRejectedClaim"
 	// RegionDisabled is 403 RegionDisabledException: STS is not activated in the region.
 	RegionDisabled Fault = "RegionDisabled"
-	// AccessDenied is 403 AccessDenied, as for a trust policy that does not match. See
-	// Denied for the texts that name another action or policy.
+	// AccessDenied is 403 AccessDenied, as for a trust policy that does not match. See Denied for
+	// texts that name another action or policy.
 	AccessDenied Fault = "AccessDenied"
-	// ExpiredToken is 400 ExpiredTokenException, even if the token is valid; for
-	// AssumeRole it is 403 ExpiredToken.
+	// ExpiredToken is 400 ExpiredTokenException, even if the token is valid. For AssumeRole, it is
+	// 403 ExpiredToken.
 	ExpiredToken Fault = "ExpiredToken"
 	// VerificationKey is 400 InvalidIdentityToken, "Couldn't retrieve
 	// verification key from your identity provider": a temporary failure of the issuer.
@@ -41,7 +41,7 @@ const (
 	Thumbprint Fault = "Thumbprint"
 )
 
-// Faults of the connection.
+// Connection faults.
 const (
 	// Reset resets the connection while the client waits for the response.
 	Reset Fault = "Reset"
@@ -50,7 +50,7 @@ const (
 	Hang Fault = "Hang"
 )
 
-// Faults of the response, each with status 200.
+// Response faults, all with status 200.
 const (
 	// EmptyReply has no body.
 	EmptyReply Fault = "EmptyReply"
@@ -70,7 +70,7 @@ const (
 	HugeReply Fault = "HugeReply"
 )
 
-// Faults returns the constants of Fault, for tests that run with each of them.
+// Faults returns all Fault constants, for tests that run with each of them.
 func Faults() []Fault {
 	return []Fault{
 		Throttling, Unavailable, InternalFailure, IDPCommunicationError, IDPRejectedClaim, RegionDisabled,
@@ -80,21 +80,21 @@ func Faults() []Fault {
 	}
 }
 
-// checkFault ends the test if f is neither one of the constants nor made by Denied.
+// checkFault ends the test if f is neither a constant nor created by Denied.
 func (k *Cluster) checkFault(f Fault) {
 	if _, _, ok := f.denied(); !ok && !slices.Contains(Faults(), f) {
 		k.check(fmt.Errorf("%q is not a Fault of this package", string(f)))
 	}
 }
 
-// faults contains a fault and the number of calls that it still affects; a negative
-// number means all calls.
+// faults is a fault with the number of calls that it still affects. A negative number means all
+// calls.
 type faults struct {
 	fault Fault
 	n     int
 }
 
-// next returns the fault of the next call, "" for none.
+// next returns the fault for the next call, or "" if there is none.
 func (f *faults) next() Fault {
 	if f.n == 0 {
 		return ""
@@ -105,9 +105,9 @@ func (f *faults) next() Fault {
 	return f.fault
 }
 
-// rejection returns the AWS error of the fault, or nil if the fault is of another kind.
-// The codes and statuses are those of the STS API reference, AssumeRoleWithWebIdentity
-// and Common Errors; so are the texts, unless noted.
+// rejection returns the AWS error for the fault, or nil if the fault is of another kind. The codes,
+// statuses and, unless noted, the texts are from the STS API reference, AssumeRoleWithWebIdentity and
+// Common Errors.
 func (f Fault) rejection(q query) *rejection {
 	if action, ending, ok := f.denied(); ok {
 		return q.deniedRejection(action, ending)

@@ -35,7 +35,7 @@ func FuzzRequest(f *testing.F) {
 		require.NoError(t, err)
 		request.URL, err = request.URL.Parse(strings.TrimLeft(target, "/"))
 		if err != nil || request.URL.Host != "sts.us-west-2.amazonaws.com" {
-			return // not a valid URL of the STS
+			return // not a valid URL for the STS
 		}
 		request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 		request.Header.Set("Authorization", authorization)

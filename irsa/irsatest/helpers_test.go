@@ -14,7 +14,7 @@ import (
 	"github.com/irsakit/irsakit/irsa/irsatest"
 )
 
-// world is a Cluster with a pod that is allowed to assume its role.
+// world is a Cluster with a pod that may assume its role.
 type world struct {
 	*irsatest.Cluster
 	sa   *irsatest.ServiceAccount
@@ -25,7 +25,7 @@ type world struct {
 func inMemory(t *testing.T, optFns ...func(*irsatest.Options)) *world {
 	t.Helper()
 	k := irsatest.New(t, optFns...)
-	k.Issuer.SetAlgorithm("ES256") // ES256 keys are faster to generate than RS256 keys
+	k.Issuer.SetAlgorithm("ES256") // faster to generate than RS256 keys
 	return populate(k)
 }
 

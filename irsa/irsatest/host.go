@@ -7,12 +7,12 @@ import (
 	"strings"
 )
 
-// stsHost matches the hosts of STS endpoints: FIPS or not, regional or, as
-// sts.amazonaws.com, global. https://docs.aws.amazon.com/general/latest/gr/sts.html
+// stsHost matches STS hosts: regional hosts, with or without FIPS, and the global sts.amazonaws.com.
+// https://docs.aws.amazon.com/general/latest/gr/sts.html
 var stsHost = regexp.MustCompile(`^sts(-fips)?\.(?:([a-z]+(?:-[a-z]+)+-\d+)\.)?([a-z0-9.-]+)$`)
 
-// stsRegion returns the region of an STS host, with or without a port, and reports
-// whether the region is in this Cluster's partition.
+// stsRegion returns the region of an STS host, with or without a port, and reports whether it is in
+// this Cluster's partition.
 func (k *Cluster) stsRegion(host string) (region string, ok bool) {
 	host, _, _ = strings.Cut(strings.ToLower(host), ":")
 	if "https://"+host == memoryEndpoint {
@@ -24,7 +24,7 @@ func (k *Cluster) stsRegion(host string) (region string, ok bool) {
 	}
 	fips, region := match[1] != "", match[2]
 	switch {
-	case fips && !strings.HasPrefix(region, "us-"): // STS has FIPS endpoints in the United States only
+	case fips && !strings.HasPrefix(region, "us-"): // STS has FIPS endpoints only in the United States
 		return "", false
 	case region == "":
 		return "us-east-1", partition(k.region) == "aws"
@@ -32,7 +32,7 @@ func (k *Cluster) stsRegion(host string) (region string, ok bool) {
 	return region, partition(region) == partition(k.region)
 }
 
-// hasRegion reports whether the Cluster, or one of its pods, is in the region.
+// hasRegion reports whether the Cluster or any of its pods is in the region.
 func (k *Cluster) hasRegion(region string) bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -43,10 +43,10 @@ func (k *Cluster) hasRegion(region string) bool {
 type awsPartition struct {
 	name     string         // the second field of ARNs
 	regions  *regexp.Regexp // matches the names of its regions
-	suffixes []string       // the standard domain of service endpoints, and the dual-stack domain
+	suffixes []string       // the standard and dual-stack domains of service endpoints
 }
 
-// partitions are those of the SDK's partitions.json, in
+// partitions is based on the SDK's partitions.json, in
 // github.com/aws/aws-sdk-go-v2/internal/endpoints/awsrulesfn.
 var partitions = []awsPartition{
 	{"aws", regexp.MustCompile(`^(us|eu|ap|sa|ca|me|af|il|mx)-[a-z]+-\d+$`), []string{"amazonaws.com", "api.aws"}},
@@ -59,7 +59,7 @@ var partitions = []awsPartition{
 	{"aws-iso-f", regexp.MustCompile(`^us-isof-[a-z]+-\d+$`), []string{"csp.hci.ic.gov", "api.aws.hci.ic.gov"}},
 }
 
-// partitionOf returns the partition of a region, or the zero value if there is none.
+// partitionOf returns a region's partition, or the zero value if there is none.
 func partitionOf(region string) awsPartition {
 	for _, p := range partitions {
 		if p.regions.MatchString(region) {
@@ -69,7 +69,7 @@ func partitionOf(region string) awsPartition {
 	return awsPartition{}
 }
 
-// checkRegion returns an error if no partition of AWS has such a region.
+// checkRegion returns an error if no AWS partition can have such a region.
 func checkRegion(region string) error {
 	if partitionOf(region).name == "" {
 		return fmt.Errorf("%q is not the name of an AWS region, such as us-west-2", region)
@@ -77,7 +77,7 @@ func checkRegion(region string) error {
 	return nil
 }
 
-// partition returns the name of the partition of a region.
+// partition returns the name of a region's partition.
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/reference-arns.html
 func partition(region string) string { return partitionOf(region).name }
 

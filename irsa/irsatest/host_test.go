@@ -11,7 +11,7 @@ import (
 	"github.com/irsakit/irsakit/irsa/irsatest"
 )
 
-func TestClusterIsReachedAtSDKEndpointsOfEveryPartition(t *testing.T) {
+func TestClusterServesSDKEndpointsOfAllPartitions(t *testing.T) {
 	for region, partition := range map[string]string{
 		"us-west-2": "aws", "mx-central-1": "aws", "cn-north-1": "aws-cn", "us-gov-west-1": "aws-us-gov", "eusc-de-east-1": "aws-eusc",
 		"us-iso-east-1": "aws-iso", "us-isob-east-1": "aws-iso-b", "eu-isoe-west-1": "aws-iso-e", "us-isof-south-1": "aws-iso-f",
@@ -32,7 +32,7 @@ func TestClusterIsReachedAtSDKEndpointsOfEveryPartition(t *testing.T) {
 	}
 }
 
-func TestClusterRejectsRegionsThatAWSCannotHave(t *testing.T) {
+func TestClusterRejectsInvalidRegions(t *testing.T) {
 	for _, region := range []string{"mars-north-1", "us-west-2a", "eusc-fr-west-1", "aws-global", "US-WEST-2"} {
 		_, err := irsatest.Start(func(o *irsatest.Options) { o.Region = region })
 		require.EqualError(t, err, `irsatest: "`+region+`" is not the name of an AWS region, such as us-west-2`)

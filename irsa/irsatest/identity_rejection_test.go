@@ -13,7 +13,7 @@ import (
 	"github.com/irsakit/irsakit/irsa/irsatest"
 )
 
-// identityRejections returns rejections because of the role, the issuer or the token.
+// identityRejections returns rejections caused by the role, the issuer or the token.
 func identityRejections() map[string]webIdentityRejection {
 	return map[string]webIdentityRejection{
 		"a role without a trust policy": {
@@ -103,7 +103,7 @@ func identityRejections() map[string]webIdentityRejection {
 		},
 		"a token of a key that was retired": {
 			setup: func(t *testing.T, w *world) {
-				_, err := w.assume(t.Context()) // STS has fetched the key
+				_, err := w.assume(t.Context()) // makes STS fetch the key
 				require.NoError(t, err)
 				w.Issuer.RotateKeys()
 				w.Issuer.RetireKeys()

@@ -19,28 +19,27 @@ import (
 	"github.com/go-jose/go-jose/v4"
 )
 
-// The algorithms with which Kubernetes signs service account tokens.
+// Algorithms that Kubernetes uses to sign service account tokens.
 const (
 	rs256 = "RS256" // RSA with 2048 bits
 	es256 = "ES256" // ECDSA on P-256
 )
 
-// Issuer is the OIDC issuer of a Kubernetes cluster. It signs service account tokens and
-// publishes the keys to verify them. Keys are generated on first use. An Issuer is safe
-// for concurrent use.
+// Issuer is the OIDC issuer of a Kubernetes cluster. It signs service account tokens and publishes
+// the keys that verify them. Keys are generated on first use. An Issuer is safe for concurrent use.
 type Issuer struct {
 	url       string
-	chosenURL bool // by Options.IssuerURL
+	chosenURL bool // set by Options.IssuerURL
 	cluster   *Cluster
 	client    *http.Client // reaches an external issuer; nil for the kit's own issuers
 
 	mu        sync.Mutex
 	algorithm string
-	keys      []jose.JSONWebKey // all are published; the last one signs
+	keys      []jose.JSONWebKey // all are published, and the last one signs
 }
 
-// NewIssuer creates the OIDC issuer of another Kubernetes cluster. No AWS account
-// trusts its tokens before [Cluster.RegisterIssuer].
+// NewIssuer creates the OIDC issuer of another Kubernetes cluster. Its tokens are not trusted by any
+// AWS account before [Cluster.RegisterIssuer].
 func (k *Cluster) NewIssuer() *Issuer {
 	i := &Issuer{url: k.issuerBase + upperHex(16), cluster: k, algorithm: rs256}
 	k.mu.Lock()
@@ -49,16 +48,14 @@ func (k *Cluster) NewIssuer() *Issuer {
 	return i
 }
 
-// URL returns the issuer's identifier, the iss claim of its tokens. In memory it is
-// https://oidc.eks.<region>.amazonaws.com/id/<32 hexadecimal digits>, as in EKS.
-// On loopback it is http://127.0.0.1:<port>/id/<32 hexadecimal digits>, and the
-// discovery document and the keys are served below it. For Cluster.Issuer
-// it is Options.IssuerURL, if that was set.
+// URL returns the issuer's identifier, which is the iss claim of its tokens. In memory, it is
+// https://oidc.eks.<region>.amazonaws.com/id/<32 hexadecimal digits>, as in EKS. On loopback, it is
+// http://127.0.0.1:<port>/id/<32 hexadecimal digits>, and the discovery document and keys are served
+// below it. For Cluster.Issuer, it is Options.IssuerURL if that was set.
 func (i *Issuer) URL() string { return i.url }
 
-// RotateKeys generates a new key, which signs all later tokens. As in a real rotation, the
-// old keys stay published, so that tokens signed with them stay valid until
-// [Issuer.RetireKeys].
+// RotateKeys generates a new key, which signs all subsequent tokens. As in a real rotation, the old
+// keys remain published, so tokens signed with them stay valid until [Issuer.RetireKeys].
 func (i *Issuer) RotateKeys() {
 	i.cluster.check(i.checkNotExternal())
 	i.mu.Lock()
@@ -71,8 +68,8 @@ func (i *Issuer) RotateKeys() {
 	i.keys = append(i.keys, key)
 }
 
-// RetireKeys stops publishing all keys but the newest. Tokens signed with the older keys
-// are rejected from then on.
+// RetireKeys stops publishing all keys but the newest. From then on, tokens signed with the older
+// keys are rejected.
 func (i *Issuer) RetireKeys() {
 	i.cluster.check(i.checkNotExternal())
 	i.mu.Lock()
@@ -82,10 +79,9 @@ func (i *Issuer) RetireKeys() {
 	}
 }
 
-// SetAlgorithm sets the algorithm of keys that are generated later, by [Issuer.RotateKeys]
-// or on first use: "RS256", the default, or "ES256", whose keys are generated much faster.
-// These are the algorithms of Kubernetes; any other ends the test. It does not change
-// existing keys.
+// SetAlgorithm sets the algorithm for keys generated later, by [Issuer.RotateKeys] or on first use.
+// It is "RS256" by default. "ES256" keys are generated much faster. These are the algorithms used by
+// Kubernetes, and any other ends the test. Existing keys do not change.
 func (i *Issuer) SetAlgorithm(algorithm string) {
 	if algorithm != rs256 && algorithm != es256 {
 		i.cluster.check(fmt.Errorf("unsupported algorithm %q: use RS256 or ES256", algorithm))
@@ -96,7 +92,7 @@ func (i *Issuer) SetAlgorithm(algorithm string) {
 	i.algorithm = algorithm
 }
 
-// signingKey returns the key that signs tokens. It generates the first key.
+// signingKey returns the key that signs tokens. It generates the first key on demand.
 func (i *Issuer) signingKey() (jose.JSONWebKey, error) {
 	if err := i.checkNotExternal(); err != nil {
 		return jose.JSONWebKey{}, err
@@ -107,7 +103,7 @@ func (i *Issuer) signingKey() (jose.JSONWebKey, error) {
 	if len(keys) > 0 {
 		return keys[len(keys)-1], nil
 	}
-	key, err := newKey(algorithm) // takes about 50 ms, so not under the lock
+	key, err := newKey(algorithm) // takes about 50 ms, so not while holding the lock
 	if err != nil {
 		return key, err
 	}
@@ -130,8 +126,8 @@ func (i *Issuer) published() jose.JSONWebKeySet {
 	return set
 }
 
-// newKey returns a new key. As in Kubernetes, its key ID is the hash of the
-// public key (pkg/serviceaccount/jwt.go, keyIDFromPublicKey).
+// newKey returns a new key. As in Kubernetes, its key ID is the hash of the public key
+// (pkg/serviceaccount/jwt.go, keyIDFromPublicKey).
 func newKey(algorithm string) (jose.JSONWebKey, error) {
 	var key crypto.Signer
 	var err error
@@ -156,8 +152,8 @@ func newKey(algorithm string) (jose.JSONWebKey, error) {
 	}, nil
 }
 
-// checkIssuerURL returns an error unless raw is a valid issuer URL by the rules of OpenID
-// Connect Discovery 1.0, section 2, and of IAM's OIDC providers.
+// checkIssuerURL returns an error unless raw is a valid issuer URL according to OpenID Connect
+// Discovery 1.0, section 2, and the rules for IAM OIDC providers.
 func checkIssuerURL(raw string) error {
 	u, err := url.Parse(raw)
 	if err != nil || u.Scheme != "https" || u.Host == "" || u.RawQuery != "" || u.Fragment != "" || strings.HasSuffix(raw, "/") {
@@ -167,7 +163,7 @@ func checkIssuerURL(raw string) error {
 }
 
 // issuerOf returns the issuer whose URL is a prefix of the request's URL, and the rest of the path.
-// It returns nil if there is none.
+// If there is none, it returns nil.
 func (k *Cluster) issuerOf(host, path string) (*Issuer, string) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -180,7 +176,7 @@ func (k *Cluster) issuerOf(host, path string) (*Issuer, string) {
 	return nil, ""
 }
 
-// hasIssuerAt reports whether one of the kit's issuers has the host, including its port.
+// hasIssuerAt reports whether any of the kit's own issuers is at host, which includes the port.
 func (k *Cluster) hasIssuerAt(host string) bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -189,7 +185,7 @@ func (k *Cluster) hasIssuerAt(host string) bool {
 	})
 }
 
-// handleIssuers serves the discovery documents and the keys at the same paths as EKS.
+// handleIssuers serves discovery documents and keys at the same paths as EKS.
 func (k *Cluster) handleIssuers(w http.ResponseWriter, r *http.Request) {
 	i, below := k.issuerOf(r.Host, r.URL.Path)
 	switch {

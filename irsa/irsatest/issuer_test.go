@@ -60,7 +60,7 @@ func TestClusterNewIssuerNeedsRegistration(t *testing.T) {
 		_, err = w.assume(t.Context(), in)
 		require.NoError(t, err)
 		_, err = w.assume(t.Context(), withToken(pod.Token()))
-		requireRejection(t, err, "AccessDenied", 403) // the first role trusts the first cluster only
+		requireRejection(t, err, "AccessDenied", 403) // the first role trusts only the first cluster
 		assert.Regexp(t, "oidc-provider", w.STS.Calls()[2].Reason)
 	})
 }
@@ -89,7 +89,7 @@ func TestClusterUsesIssuerURLOption(t *testing.T) {
 	}
 }
 
-// refusedByIAM are issuers that IAM does not register, and why.
+// refusedByIAM maps issuers that IAM does not register to the reason.
 var refusedByIAM = map[string]string{
 	"https://10.0.0.1":                 "an IP address",
 	"https://[fd00::1]":                "an IP address",
@@ -98,7 +98,7 @@ var refusedByIAM = map[string]string{
 	"https://issuer.example:443/shop1": "a port",
 }
 
-func TestClusterRegisterIssuerRejectsWhatIAMRejects(t *testing.T) {
+func TestClusterRegisterIssuerRejectsUnregistrableIssuers(t *testing.T) {
 	w := onLoopback(t)
 	for bad, reason := range refusedByIAM {
 		issuer := w.ExternalIssuer(bad, nil)

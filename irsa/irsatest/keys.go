@@ -8,20 +8,20 @@ import (
 	"github.com/go-jose/go-jose/v4"
 )
 
-// spareKeys contains the RSA keys of closed Clusters, for reuse. Generating a key takes
-// longer than most tests. No two open Clusters share a key.
+// spareKeys holds RSA keys of closed Clusters for reuse, because generating a key takes longer than
+// most tests. Open Clusters never share a key.
 var spareKeys keyPool
 
-// keyPool is a set of keys that no open Cluster uses.
+// keyPool is a set of keys not used by any open Cluster.
 type keyPool struct {
 	mu   sync.Mutex
 	keys []*rsa.PrivateKey
 }
 
-// maxSpareKeys is the maximum size of a keyPool.
+// maxSpareKeys limits the size of a keyPool.
 const maxSpareKeys = 16
 
-// get removes a key from the pool and returns it. It generates a key if the pool is empty.
+// get removes and returns a key from the pool. If the pool is empty, it generates a key.
 func (p *keyPool) get() (*rsa.PrivateKey, error) {
 	p.mu.Lock()
 	if n := len(p.keys); n > 0 {
@@ -45,9 +45,9 @@ func (p *keyPool) put(keys []jose.JSONWebKey) {
 	}
 }
 
-// releaseKeys moves the signing keys of a Cluster to spareKeys. If its issuers are used
-// again, they generate new keys. The keys of an issuer with Options.IssuerURL are dropped: a
-// later Cluster may have the same URL, and would accept the tokens of this one.
+// releaseKeys moves the signing keys of a Cluster to spareKeys. If its issuers are used again, they
+// generate new keys. For an issuer with Options.IssuerURL, the keys are dropped instead, because a
+// later Cluster may have the same URL and would accept the tokens of this one.
 func (k *Cluster) releaseKeys() {
 	k.mu.Lock()
 	issuers := k.issuers

@@ -19,7 +19,7 @@ func keyOf(t *testing.T, k *irsatest.Cluster) string {
 	return token.Headers[0].KeyID
 }
 
-func TestClusterSharesNoKeyWithAnOpenCluster(t *testing.T) {
+func TestClusterNeverSharesKeyWithOpenCluster(t *testing.T) {
 	keys := map[string]bool{}
 	var last *irsatest.Cluster
 	for range 4 {
@@ -34,7 +34,7 @@ func TestClusterSharesNoKeyWithAnOpenCluster(t *testing.T) {
 }
 
 // A token of the first Cluster would be valid in the second.
-func TestClusterReusesNoKeyOfIssuerURL(t *testing.T) {
+func TestClusterNeverReusesKeyOfIssuerURL(t *testing.T) {
 	withURL := func(o *irsatest.Options) { o.IssuerURL = "https://oidc.example.com" }
 	first := irsatest.New(t, withURL)
 	key := keyOf(t, first)

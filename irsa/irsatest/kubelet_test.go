@@ -54,7 +54,7 @@ func TestPodAutoRotateAt80PercentOfLifetime(t *testing.T) {
 func TestPodAutoRotateFollowsCurrentToken(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := inMemory(t)
-		pod := w.Pod(w.sa, w.role, autoRotate) // the token's lifetime is a day
+		pod := w.Pod(w.sa, w.role, autoRotate) // the token's lifetime is one day
 		refreshedAfter := func() time.Duration {
 			before, begin := pod.Token(), time.Now()
 			for pod.Token() == before {
@@ -66,7 +66,7 @@ func TestPodAutoRotateFollowsCurrentToken(t *testing.T) {
 		pod.Rotate(func(o *irsatest.TokenOptions) { o.Lifetime = 10 * time.Minute })
 		assert.InDelta(t, 8*time.Minute, refreshedAfter(), float64(time.Minute))
 		time.Sleep(19 * time.Hour)
-		pod.Rotate() // manually, shortly before the kubelet would
+		pod.Rotate() // manually, shortly before the kubelet would do so
 		assert.Greater(t, refreshedAfter(), 19*time.Hour)
 		pod.Rotate(irsatest.Invalid("expired"))
 		assert.LessOrEqual(t, refreshedAfter(), time.Minute)
@@ -115,7 +115,7 @@ func TestPodAutoRotateFailureFailsTest(t *testing.T) {
 	})
 }
 
-// recordingTB is a testing.TB that records errors instead of failing.
+// recordingTB is a testing.TB that records errors instead of failing the test.
 type recordingTB struct {
 	testing.TB
 	errors []string

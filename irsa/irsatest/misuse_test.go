@@ -80,8 +80,8 @@ func TestNewFailsTestOnMisuse(t *testing.T) {
 	})
 }
 
-// TestReasonNamesClusterOutsideBubble uses a Cluster in a bubble, whose clock is years behind, although
-// it was created outside of it.
+// TestReasonNamesClusterOutsideBubble uses a Cluster in a bubble although it was created outside. The
+// bubble's clock is years behind.
 func TestReasonNamesClusterOutsideBubble(t *testing.T) {
 	w := inMemory(t)
 	synctest.Test(t, func(t *testing.T) {

@@ -16,7 +16,7 @@ import (
 	"github.com/irsakit/irsakit/irsa/irsatest"
 )
 
-func TestSTSTextOfExpiredSignatureVaries(t *testing.T) {
+func TestSTSExpiredSignatureTextVaries(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := inMemory(t)
 		creds := w.retrieve(t.Context(), t)
@@ -35,7 +35,7 @@ func TestSTSTextOfExpiredSignatureVaries(t *testing.T) {
 	})
 }
 
-func TestSTSConnectionErrorsVaryInAddresses(t *testing.T) {
+func TestSTSConnectionErrorAddressesVary(t *testing.T) {
 	w := inMemory(t)
 	w.STS.Down()
 	refused, reset := map[string]bool{}, map[string]bool{}

@@ -12,7 +12,7 @@ func (s *STS) answer(ctx context.Context, q query, c pendingCall) outcome {
 		return *out
 	}
 	if q.action == "" && q.request.Method == http.MethodGet {
-		// STS redirects browsers to IAM's page; known only from public reports.
+		// STS redirects browsers to the IAM page. This is known only from public reports.
 		return outcome{reply: &reply{status: http.StatusFound, location: "https://aws.amazon.com/iam"}, code: "MissingAction"}
 	}
 	if r := q.checkAction(); r != nil {
@@ -52,8 +52,8 @@ func (r *rejection) outcome() outcome {
 	return outcome{reply: r.reply(), code: r.code, reason: r.reason}
 }
 
-// faultOutcome returns the outcome of a fault that replaces the whole response, or nil for
-// other faults.
+// faultOutcome returns the outcome of a fault that replaces the entire response, or nil for other
+// faults.
 func faultOutcome(f Fault, q query) *outcome {
 	if r := f.rejection(q); r != nil {
 		out := r.withReason("the fault %s", f).outcome()
@@ -77,8 +77,8 @@ func faultOutcome(f Fault, q query) *outcome {
 	return &outcome{reply: r, code: string(f)}
 }
 
-// corruptCredentials applies the call's fault to the credentials of a successful response.
-// It returns the code to record.
+// corruptCredentials applies the call's fault to the credentials in a successful response. It returns
+// the code to record.
 func (c pendingCall) corruptCredentials(keys **credentials) string {
 	switch c.fault {
 	case NoCredentials:
@@ -93,8 +93,8 @@ func (c pendingCall) corruptCredentials(keys **credentials) string {
 	return string(c.fault)
 }
 
-// success returns the outcome of a successful response, truncated if the call's fault is
-// TruncatedReply.
+// success returns the outcome of a successful response. If the call's fault is TruncatedReply, the
+// response is truncated.
 func (c pendingCall) success(r *reply, code string) outcome {
 	if c.fault == TruncatedReply {
 		r.truncated, code = true, string(c.fault)
@@ -102,11 +102,11 @@ func (c pendingCall) success(r *reply, code string) outcome {
 	return outcome{reply: r, code: code}
 }
 
-// now returns the time by the clock of the STS.
+// now returns the time according to the clock of the STS.
 func (c pendingCall) now() time.Time { return time.Now().Add(c.skew) }
 
-// date returns the value of the Date header, or nil to omit it. With a nil value, net/http
-// does not add its own.
+// date returns the value of the Date header, or nil to omit it. For nil, net/http does not add its
+// own.
 func (c pendingCall) date() []string {
 	if c.omitDate {
 		return nil
@@ -114,8 +114,7 @@ func (c pendingCall) date() []string {
 	return []string{c.now().UTC().Format(http.TimeFormat)}
 }
 
-// expiry returns the expiry of a session of the requested duration. AWS truncates it to
-// whole seconds.
+// expiry returns when a session of the requested duration expires. AWS truncates it to whole seconds.
 func (c pendingCall) expiry(requested time.Duration) time.Time {
 	if c.maxLifetime > 0 && c.maxLifetime < requested {
 		requested = c.maxLifetime

@@ -14,7 +14,7 @@ import (
 	"github.com/irsakit/irsakit/irsa/irsatest"
 )
 
-// Clusters are independent: the changes that a test makes to its own do not affect others.
+// Clusters are independent. Changes that a test makes to its own Cluster do not affect others.
 func TestClusterParallelTestsOnLoopback(t *testing.T) {
 	t.Parallel()
 	var together, tests sync.WaitGroup
@@ -24,7 +24,7 @@ func TestClusterParallelTestsOnLoopback(t *testing.T) {
 	for n := range count {
 		run := func(t *testing.T) {
 			together.Done()
-			together.Wait() // until all tests run, regardless of -parallel
+			together.Wait() // until all tests are running, regardless of -parallel
 			k, err := irsatest.Start(func(o *irsatest.Options) { o.AccountID = fmt.Sprintf("%012d", n) })
 			require.NoError(t, err)
 			defer func() { assert.NoError(t, k.Close()) }()

@@ -12,7 +12,7 @@ import (
 
 const sessionPolicy = `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"s3:*","Resource":"*"}}`
 
-// parameterRejections returns rejections because of a parameter of the request.
+// parameterRejections returns rejections caused by a request parameter.
 func parameterRejections() map[string]webIdentityRejection {
 	return map[string]webIdentityRejection{
 		"not a token": {
@@ -134,7 +134,7 @@ func parameterRejections() map[string]webIdentityRejection {
 	}
 }
 
-// policyRejections returns rejections because of a session policy.
+// policyRejections returns rejections caused by a session policy.
 func policyRejections() map[string]webIdentityRejection {
 	out := map[string]webIdentityRejection{}
 	for name, c := range map[string]struct{ old, new, message, reason string }{

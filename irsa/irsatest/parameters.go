@@ -11,17 +11,18 @@ import (
 	"unicode/utf8"
 )
 
-// A constraint is the constraint of the STS API reference on a parameter.
+// A constraint is a constraint on a parameter from the STS API reference.
 type constraint struct {
 	required             bool
 	minLength, maxLength int    // characters
-	pattern              string // "" for any
+	pattern              string // if "", any
 }
 
 const namePattern = `[\w+=,.@-]*`
 
-// constraintsOf returns the parameters of an action that creates sessions, in the order
-// in which AWS reports violations. https://docs.aws.amazon.com/STS/latest/APIReference/
+// constraintsOf returns the parameters of an action that creates sessions, in the order in which AWS
+// reports violations.
+// https://docs.aws.amazon.com/STS/latest/APIReference/
 func constraintsOf(action string) (names []string, of map[string]constraint) {
 	of = map[string]constraint{
 		"RoleArn":         {required: true, minLength: 20, maxLength: 2048},
@@ -73,7 +74,7 @@ func (q query) checkParameters() *rejection {
 	return q.checkSessionPolicies()
 }
 
-// checkTagKeys rejects tag keys that IAM reserves, and keys that differ only in case.
+// checkTagKeys rejects tag keys reserved by IAM, and keys that differ only in case.
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/id_session-tags.html#id_session-tags_know
 func (q query) checkTagKeys() *rejection {
 	seen := map[string]bool{}
@@ -82,7 +83,7 @@ func (q query) checkTagKeys() *rejection {
 		switch {
 		case strings.HasPrefix(lower, "aws:"): // the text is the kit's own
 			return invalid("The tag key " + key + " has the reserved prefix aws:.")
-		case seen[lower]: // the text is that of IAM's tags
+		case seen[lower]: // the text is from IAM's tags
 			return invalid("Duplicate tag keys found. Please note that Tag keys are case insensitive.")
 		}
 		seen[lower] = true
@@ -90,7 +91,7 @@ func (q query) checkTagKeys() *rejection {
 	return nil
 }
 
-// check adds the violations of a parameter.
+// check adds a parameter's violations.
 func (v *violations) check(q query, key string, c constraint) {
 	value := q.form.Get(key)
 	switch n := utf8.RuneCountInString(value); {
@@ -108,8 +109,8 @@ func (v *violations) check(q query, key string, c constraint) {
 	}
 }
 
-// checkTags adds the violations of too many tags, and of tag keys and values that are too long
-// or contain characters that IAM does not allow.
+// checkTags adds violations for too many tags, and for tag keys and values that are too long or
+// contain characters not allowed by IAM.
 // https://docs.aws.amazon.com/STS/latest/APIReference/API_Tag.html
 func (v *violations) checkTags(q query) {
 	const key, value = `[\p{L}\p{Z}\p{N}_.:/=+\-@]+`, `[\p{L}\p{Z}\p{N}_.:/=+\-@]*`
@@ -124,7 +125,7 @@ func (v *violations) checkTags(q query) {
 	}
 }
 
-// add adds the violation of a parameter, which must satisfy the constraint.
+// add adds a violation of a parameter that must satisfy a constraint.
 func (v *violations) add(q query, key, must string) {
 	shown := "'" + q.form.Get(key) + "'"
 	switch {
@@ -137,8 +138,8 @@ func (v *violations) add(q query, key, must string) {
 	*v = append(*v, fmt.Sprintf("Value %s at '%s' failed to satisfy constraint: Member must %s", shown, parameter, must))
 }
 
-// checkSessionPolicies rejects session policies that are malformed or too large. Managed
-// policies must be AWS's, or in the account of the role.
+// checkSessionPolicies rejects session policies that are malformed or too large. Managed policies
+// must belong to AWS or to the role's account.
 func (q query) checkSessionPolicies() *rejection {
 	role := strings.Split(q.form.Get("RoleArn"), ":")
 	for _, arn := range q.list("PolicyArns", ".arn") {
@@ -186,7 +187,7 @@ func checkSessionPolicy(document string) *rejection {
 	return nil
 }
 
-// statements are the statements of a session policy, in JSON an object or a list.
+// statements are the statements of a session policy. In JSON, they are an object or an array.
 type statements []sessionStatement
 
 func (s *statements) UnmarshalJSON(b []byte) error {
@@ -199,7 +200,7 @@ func (s *statements) UnmarshalJSON(b []byte) error {
 	return decoder.Decode((*plain)(s))
 }
 
-// A sessionStatement is a statement of a session policy. The kit does not evaluate it.
+// A sessionStatement is a statement in a session policy. The kit does not evaluate it.
 type sessionStatement struct {
 	Sid, Effect             string
 	Principal, NotPrincipal json.RawMessage
@@ -208,8 +209,8 @@ type sessionStatement struct {
 	Condition               json.RawMessage
 }
 
-// check rejects a statement that lacks an element, or has one of trust policies. The texts are
-// from public reports of IAM's responses.
+// check rejects a statement that lacks an element or has an element reserved for trust policies. The
+// texts are from public reports of IAM's responses.
 func (s sessionStatement) check() *rejection {
 	switch {
 	case s.Effect != "Allow" && s.Effect != "Deny":
@@ -225,9 +226,9 @@ func (s sessionStatement) check() *rejection {
 	}
 }
 
-// packedSize returns the size of the session policies and of the session tags as percentages of
-// STS's limit, and of both together; 0 if there are none. AWS does not document how it packs
-// them. This is an estimate, based on their length as text.
+// packedSize returns the size of the session policies, of the session tags, and of both together, as
+// percentages of STS's limit. It returns 0 if there are none. AWS does not document how it packs
+// them, so this is an estimate based on their length as text.
 func (q query) packedSize(tags map[string][]string) (policies, tagged, both int) {
 	size := len(q.form.Get("Policy"))
 	for _, arn := range q.list("PolicyArns", ".arn") {
@@ -241,8 +242,8 @@ func (q query) packedSize(tags map[string][]string) (policies, tagged, both int)
 	return percent(size), percent(tagSize), percent(size + tagSize)
 }
 
-// checkPackedSize rejects session policies and tags that are too large together. The text is
-// about the larger of the two. The tags include inherited ones.
+// checkPackedSize rejects session policies and tags that are too large in total, including inherited
+// tags. The text describes the larger of the two.
 func (q query) checkPackedSize(tags map[string][]string) *rejection {
 	policies, tagged, both := q.packedSize(tags)
 	switch {

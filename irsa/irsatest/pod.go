@@ -13,40 +13,39 @@ import (
 	"github.com/irsakit/irsakit/irsa"
 )
 
-// defaultTokenLifetime is the token lifetime that the EKS webhook requests.
+// defaultTokenLifetime is the token lifetime requested by the EKS webhook.
 const defaultTokenLifetime = 24 * time.Hour
 
-// defaultAudience is the audience that the EKS webhook requests, in every partition, and
-// the default client ID of an OIDC provider.
+// defaultAudience is the audience requested by the EKS webhook in every partition, and the default
+// client ID of an OIDC provider.
 const defaultAudience = "sts.amazonaws.com"
 
-// PodOptions configures [Cluster.Pod]. The zero value configures a pod as the EKS webhook
-// does.
+// PodOptions configures [Cluster.Pod]. The zero value configures a pod as the EKS webhook does.
 type PodOptions struct {
-	// TokenLifetime is the lifetime of tokens. The default is 24 hours. The times in tokens
-	// are whole seconds. Kubernetes rejects lifetimes below 600 seconds; the kit does not.
+	// TokenLifetime is the lifetime of tokens. It defaults to 24 hours. Times in tokens are whole
+	// seconds. Kubernetes rejects lifetimes below 600 seconds, but the kit does not.
 	TokenLifetime time.Duration
 
-	// Audience is the token's audience. The default is "sts.amazonaws.com".
+	// Audience is the token's audience. It defaults to "sts.amazonaws.com".
 	Audience string
 
-	// Region is the AWS region in the pod's environment. The default is the Cluster's
-	// region. A name that no region of AWS can have ends the test.
+	// Region is the AWS region in the pod's environment. It defaults to the Cluster's region. A name
+	// that is not valid for an AWS region ends the test.
 	Region string
 
-	// AutoRotate makes the kubelet write a new token when 80% of the current token's
-	// lifetime have passed, or after 24 hours, until the Cluster is closed. If the pod
-	// is frozen, it retries every minute: see Pod.Freeze.
+	// AutoRotate makes the kubelet write a new token after 80% of the current token's lifetime or 24
+	// hours, until the Cluster is closed. While the pod is frozen, it retries every minute. See
+	// Pod.Freeze.
 	AutoRotate bool
 
-	// SubPath mounts only the token file, as a volumeMount with a subPath does. The file
-	// never receives later updates by the kubelet.
+	// SubPath mounts only the token file, like a volumeMount with a subPath. The file never receives
+	// updates from the kubelet.
 	// https://kubernetes.io/docs/concepts/storage/projected-volumes/
 	SubPath bool
 }
 
-// Pod is a running pod with a projected token volume and the environment that
-// the EKS webhook injects. It is safe for concurrent use.
+// Pod is a running pod with a projected token volume and the environment injected by the EKS webhook.
+// It is safe for concurrent use.
 type Pod struct {
 	cluster *Cluster
 	account *ServiceAccount
@@ -57,7 +56,7 @@ type Pod struct {
 	node    objectRef
 	volume  *volume
 
-	writeMu sync.Mutex // serializes writes of the volume; readers do not lock it
+	writeMu sync.Mutex // serializes writes to the volume; readers do not lock it
 	frozen  bool       // guarded by writeMu
 	subPath string     // path of the separately mounted token file; "" without SubPath
 
@@ -65,7 +64,7 @@ type Pod struct {
 	token string
 }
 
-// Pod creates a pod that runs as the service account and is to assume the role, and writes
+// Pod creates a pod that runs as the service account and is configured to assume the role, and writes
 // its token. The role does not need to trust the service account.
 func (k *Cluster) Pod(sa *ServiceAccount, role *Role, optFns ...func(*PodOptions)) *Pod {
 	k.checkOwn(sa)
@@ -106,7 +105,7 @@ func (k *Cluster) Pod(sa *ServiceAccount, role *Role, optFns ...func(*PodOptions
 // Name returns the pod's name, which is derived from the service account's name.
 func (p *Pod) Name() string { return p.name }
 
-// TokenFile returns the path of the token, AWS_WEB_IDENTITY_TOKEN_FILE.
+// TokenFile returns the path of the token file, AWS_WEB_IDENTITY_TOKEN_FILE.
 func (p *Pod) TokenFile() string { return cmp.Or(p.subPath, p.volume.path()) }
 
 // RoleARN returns the ARN of the pod's role, AWS_ROLE_ARN.
@@ -115,21 +114,20 @@ func (p *Pod) RoleARN() string { return p.role.arn }
 // Region returns the pod's region, AWS_REGION.
 func (p *Pod) Region() string { return p.opts.Region }
 
-// Token returns the last content that was written to the token file: the raw token, the
-// raw bytes of a Write, or "" after RemoveToken. With SubPath, the file that the
-// application reads may be older.
+// Token returns what was last written to the token file: the raw token, the raw bytes of a Write, or
+// "" after RemoveToken. With SubPath, the file that the application reads may be older.
 func (p *Pod) Token() string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.token
 }
 
-// Rotate atomically replaces the token with a new one, as the kubelet does when 80% of the
-// old token's lifetime have passed. The old token stays valid until it expires. The
-// options apply to this token only:
+// Rotate atomically replaces the token with a new one, as the kubelet does after 80% of the
+// old token's lifetime. The old token stays valid until it expires. The options apply only to
+// this token:
 //
-//	pod.Rotate()                      // a valid token
-//	pod.Rotate(irsatest.Invalid("expired"))      // an expired token
+//	pod.Rotate()                            // a valid token
+//	pod.Rotate(irsatest.Invalid("expired")) // an expired token
 //	pod.Rotate(func(o *irsatest.TokenOptions) { o.Lifetime = 10 * time.Minute })
 func (p *Pod) Rotate(optFns ...func(*TokenOptions)) { p.cluster.check(p.rotate(optFns...)) }
 
@@ -141,7 +139,7 @@ func (p *Pod) rotate(optFns ...func(*TokenOptions)) error {
 	return p.update(token, func() error { return p.volume.write([]byte(token)) })
 }
 
-// mint returns a new token that is bound to the pod.
+// mint returns a new token bound to the pod.
 func (p *Pod) mint(optFns ...func(*TokenOptions)) (string, error) {
 	podDefaults := func(o *TokenOptions) {
 		o.defaultLifetime, o.Audiences = p.opts.TokenLifetime, []string{p.opts.Audience}
@@ -152,34 +150,32 @@ func (p *Pod) mint(optFns ...func(*TokenOptions)) (string, error) {
 	return p.account.issuer.mint(p.account, bound, append([]func(*TokenOptions){podDefaults}, optFns...)...)
 }
 
-// Write atomically replaces the token with raw, as the kubelet does. If the content is
-// the same, it does nothing.
+// Write atomically replaces the token with raw, as the kubelet does. It is a no-op if the content is
+// unchanged.
 func (p *Pod) Write(raw []byte) {
 	p.cluster.check(p.update(string(raw), func() error { return p.volume.write(raw) }))
 }
 
-// WriteInPlace truncates the token file and writes raw to it, so that a
-// reader may see an empty or partially written file. The kubelet never does this.
+// WriteInPlace truncates the token file and writes raw to it, so that a reader may see an empty or
+// partially written file. The kubelet never does this.
 func (p *Pod) WriteInPlace(raw []byte) {
 	p.cluster.check(p.update(string(raw), func() error { return p.volume.writeInPlace(raw) }))
 }
 
-// Truncate shortens the token file in place to its first size bytes, as after a full disk
-// or a killed writer.
+// Truncate truncates the token file in place to size bytes, as if the disk was full or the writer was
+// killed.
 func (p *Pod) Truncate(size int) {
 	token := p.Token()
 	token = token[:max(0, min(size, len(token)))]
 	p.WriteInPlace([]byte(token))
 }
 
-// RemoveToken removes the token file and leaves dangling links to it. The next
-// write restores it.
+// RemoveToken removes the token file, leaving dangling links to it. The next write restores it.
 func (p *Pod) RemoveToken() { p.cluster.check(p.update("", p.volume.remove)) }
 
-// Chmod sets the mode of the token file, now and for later writes. The default is 0644.
-// With 0600, an application that runs as another user cannot read the file, as in a pod
-// whose containers all run as one user, without an fsGroup. A test that runs as root can
-// read any file.
+// Chmod sets the mode of the token file, for the current file and later writes. It defaults to 0644.
+// With 0600, an application that runs as another user cannot read the file, as in a pod without an
+// fsGroup whose containers all run as one user. A test that runs as root can read any file.
 func (p *Pod) Chmod(mode os.FileMode) {
 	p.writeMu.Lock()
 	defer p.writeMu.Unlock()
@@ -195,12 +191,12 @@ func (p *Pod) Chmod(mode os.FileMode) {
 	}
 }
 
-// Freeze simulates a pod whose node is disconnected: until [Pod.Thaw], writes by the
-// kubelet and by the methods of Pod do not change the volume.
+// Freeze simulates a pod on a disconnected node. Until [Pod.Thaw], writes by the kubelet and by the
+// methods of Pod do not change the volume.
 func (p *Pod) Freeze() { p.setFrozen(true) }
 
-// Thaw ends Freeze. The next rotation writes a new token. With AutoRotate, an overdue
-// rotation happens within a minute.
+// Thaw ends Freeze. The next rotation writes a new token. With AutoRotate, an overdue rotation
+// happens within a minute.
 func (p *Pod) Thaw() { p.setFrozen(false) }
 
 func (p *Pod) setFrozen(frozen bool) {
@@ -209,8 +205,8 @@ func (p *Pod) setFrozen(frozen bool) {
 	p.frozen = frozen
 }
 
-// update changes the volume with write and records the token, unless the pod is frozen.
-// Updates are serialized, as in a single kubelet.
+// update changes the volume with write and records the token, unless the pod is frozen. As in a
+// single kubelet, updates are serialized.
 func (p *Pod) update(token string, write func() error) error {
 	p.writeMu.Lock()
 	defer p.writeMu.Unlock()
@@ -239,9 +235,9 @@ func (p *Pod) mountSubPath() {
 //
 //	p, err := irsa.New(pod.Options)
 //
-// It sets RoleARN, TokenFile, Region and HTTPClient, and on loopback Endpoint. In memory, only
-// this HTTPClient leads to the kit: with another one, the requests go to AWS, which rejects the
-// kit's token.
+// It sets RoleARN, TokenFile, Region and HTTPClient, and on loopback also Endpoint. In memory, only
+// this HTTPClient reaches the kit. With any other client, requests go to AWS, which rejects the kit's
+// token.
 func (p *Pod) Options(o *irsa.Options) {
 	o.RoleARN = p.RoleARN()
 	o.TokenFile = p.TokenFile()
@@ -250,16 +246,16 @@ func (p *Pod) Options(o *irsa.Options) {
 	o.HTTPClient = p.cluster.HTTPClient()
 }
 
-// memoryEndpoint is the AWS_ENDPOINT_URL_STS in memory. Only Cluster.HTTPClient can reach
-// the host (RFC 2606, section 2).
+// memoryEndpoint is AWS_ENDPOINT_URL_STS in memory. Only Cluster.HTTPClient can reach the host (RFC
+// 2606, section 2).
 const memoryEndpoint = "https://sts.irsatest.invalid"
 
-// Environ returns the environment that the EKS webhook injects, as KEY=value in
-// its order (amazon-eks-pod-identity-webhook, pkg/handler/handler.go). It adds
-// AWS_ENDPOINT_URL_STS, which directs the AWS SDKs to the kit. On loopback its value is
-// [STS.Endpoint]. In memory it is a host that only [Cluster.HTTPClient] can reach:
-// any other client fails, and sends no token to AWS. AWS_IGNORE_CONFIGURED_ENDPOINT_URLS
-// keeps a setting of the developer's machine from overriding it.
+// Environ returns the environment injected by the EKS webhook, as KEY=value in the webhook's order
+// (amazon-eks-pod-identity-webhook, pkg/handler/handler.go). It adds AWS_ENDPOINT_URL_STS to direct
+// the AWS SDKs to the kit. On loopback, its value is [STS.Endpoint]. In memory, it is a host that
+// only [Cluster.HTTPClient] can reach. Any other client fails, without sending a token to AWS. It
+// also adds AWS_IGNORE_CONFIGURED_ENDPOINT_URLS, so that a setting on the developer's machine does
+// not override the endpoint.
 func (p *Pod) Environ() []string {
 	return []string{
 		"AWS_STS_REGIONAL_ENDPOINTS=regional",
@@ -272,10 +268,10 @@ func (p *Pod) Environ() []string {
 	}
 }
 
-// Setenv sets the variables of Environ with t.Setenv, for the rest of the test. It cannot
-// be used in parallel tests. In memory, code that reads the environment also needs
-// [Cluster.HTTPClient]; with Options.Loopback the environment is sufficient. On a Cluster
-// made by [Start], which has no test, Setenv panics: use Environ.
+// Setenv sets the variables of Environ with t.Setenv, for the rest of the test. It cannot be used in
+// parallel tests. In memory, code that reads the environment also needs [Cluster.HTTPClient]. With
+// Options.Loopback, the environment is sufficient. Setenv panics on a Cluster created by [Start],
+// which has no test. Use Environ instead.
 func (p *Pod) Setenv() {
 	tb := p.cluster.tb
 	if tb == nil {

@@ -33,7 +33,7 @@ func part(t *testing.T, token string, n int) map[string]any {
 	return out
 }
 
-// object returns the JSON object in v at the path keys.
+// object returns the JSON object at the given path in v.
 func object(t *testing.T, v any, keys ...string) map[string]any {
 	t.Helper()
 	for _, key := range keys {
@@ -114,7 +114,7 @@ func TestPodOptionsSetLifetimeAndAudience(t *testing.T) {
 }
 
 func TestPodEnvironMatchesWebhook(t *testing.T) {
-	t.Setenv("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "true") // the developer's
+	t.Setenv("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "true") // set by the developer
 	w := inMemory(t, func(o *irsatest.Options) { o.Region, o.AccountID = "cn-north-1", "444455556666" })
 	want := []string{
 		"AWS_STS_REGIONAL_ENDPOINTS=regional",

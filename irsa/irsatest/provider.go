@@ -8,17 +8,17 @@ import (
 	"strings"
 )
 
-// A provider identifies an IAM OIDC provider of an account.
+// A provider identifies an IAM OIDC provider in an account.
 type provider struct {
 	account, issuer string
 }
 
-// RegisterIssuer registers the issuer as an OIDC provider of the AWS account, as "aws iam
-// create-open-id-connect-provider" does. The client IDs are the audiences that the
-// provider accepts, by default "sts.amazonaws.com". The Cluster's issuer is already
-// registered with the Cluster's account. A repeated call replaces the client IDs. An issuer
-// that IAM does not register ends the test: its URL has an IP address or a port. The kit's own
-// issuers on loopback are an exception.
+// RegisterIssuer registers the issuer as an OIDC provider in the AWS account, like "aws iam
+// create-open-id-connect-provider". The client IDs are the audiences that the provider accepts, and
+// default to "sts.amazonaws.com". The Cluster's issuer is already registered in the Cluster's
+// account. Calling RegisterIssuer again replaces the client IDs. The test ends if IAM would not
+// register the issuer because its URL has an IP address or a port, except for the kit's own issuers
+// on loopback.
 func (k *Cluster) RegisterIssuer(accountID string, issuer *Issuer, clientIDs ...string) {
 	k.check(checkAccount(accountID))
 	k.checkOwn(issuer)
@@ -37,9 +37,9 @@ func (k *Cluster) RegisterIssuer(accountID string, issuer *Issuer, clientIDs ...
 	k.providers[provider{accountID, issuer.url}] = slices.Clone(clientIDs)
 }
 
-// checkProviderURL returns an error if IAM does not register an OIDC provider with the URL,
-// which is a valid issuer. "The URL should not contain a port number", and IAM looks its host
-// up in the DNS.
+// checkProviderURL returns an error if IAM would not register an OIDC provider with this URL, which
+// must be a valid issuer. "The URL should not contain a port number", and IAM resolves its host in
+// DNS.
 // https://docs.aws.amazon.com/IAM/latest/APIReference/API_CreateOpenIDConnectProvider.html
 func checkProviderURL(issuerURL string) error {
 	u, err := url.Parse(issuerURL)
@@ -63,8 +63,8 @@ func (k *Cluster) UnregisterIssuer(accountID string, issuer *Issuer) {
 	delete(k.providers, provider{accountID, issuer.url})
 }
 
-// clientIDs returns the client IDs of an account's OIDC provider, and reports whether
-// the provider exists.
+// clientIDs returns the client IDs of an account's OIDC provider, and reports whether the provider
+// exists.
 func (k *Cluster) clientIDs(account, issuer string) ([]string, bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()

@@ -13,18 +13,18 @@ import (
 
 const apiVersion = "2011-06-15"
 
-// The actions that the kit's STS implements.
+// Actions implemented by the kit's STS.
 const (
 	assumeRoleWithWebIdentity = "AssumeRoleWithWebIdentity"
 	assumeRole                = "AssumeRole"
 	getCallerIdentity         = "GetCallerIdentity"
 )
 
-// maxRequestBytes is the maximum size of a request. It leaves enough room for a token of
-// 20,000 characters and policies of 2,048 characters, percent-encoded.
+// maxRequestBytes limits the size of a request. It leaves enough room for a percent-encoded token of
+// 20,000 characters and policies of 2,048 characters.
 const maxRequestBytes = 256 << 10
 
-// A query is one request in the Query protocol, by GET or POST.
+// A query is a request in the Query protocol, by GET or POST.
 type query struct {
 	cluster  *Cluster
 	region   string // of the requested STS endpoint
@@ -33,11 +33,11 @@ type query struct {
 	form     url.Values
 	action   string
 	identity identity  // of AssumeRoleWithWebIdentity
-	now      time.Time // by the clock of the STS
+	now      time.Time // according to the clock of the STS
 }
 
-// readQuery reads a request. Parameters that cannot be read are missing, so that the
-// request is rejected later.
+// readQuery reads a request. Unreadable parameters are treated as missing, so that the request is
+// rejected later.
 func (k *Cluster) readQuery(r *http.Request) query {
 	q := query{cluster: k, request: r}
 	if r.Body != nil {
@@ -50,15 +50,14 @@ func (k *Cluster) readQuery(r *http.Request) query {
 	} else if found, rejected := readSignature(r); rejected == nil { // on loopback, where the host has no region
 		q.region = found.region
 	}
-	_ = r.ParseForm() // sets r.Form to the parameters that it could parse
+	_ = r.ParseForm() // sets r.Form to the parameters that could be parsed
 	q.form = r.Form
 	q.action = q.form.Get("Action")
 	q.identity = parseUnverified(q.form.Get("WebIdentityToken"))
 	return q
 }
 
-// hasSTSHost reports whether the requested host is an STS endpoint of the Cluster's
-// partition.
+// hasSTSHost reports whether the requested host is an STS endpoint in the Cluster's partition.
 func (q query) hasSTSHost() bool {
 	_, ok := q.cluster.stsRegion(q.request.Host)
 	return ok
@@ -71,7 +70,7 @@ type identity struct {
 	claims map[string]any // nil if it is not a token
 }
 
-// parseUnverified reads a token without verifying it.
+// parseUnverified parses a token without verifying it.
 func parseUnverified(raw string) identity {
 	token, err := jwt.ParseSigned(raw, supportedAlgorithms())
 	if err != nil {
@@ -96,7 +95,7 @@ func (i identity) time(claim string) time.Time {
 	return time.Unix(int64(seconds), 0)
 }
 
-// checkAction rejects actions and versions that the kit's STS does not implement.
+// checkAction rejects actions and versions not implemented by the kit's STS.
 func (q query) checkAction() *rejection {
 	version := q.form.Get("Version")
 	if q.action == "" {
@@ -117,7 +116,7 @@ func (q query) checkAction() *rejection {
 	}
 }
 
-// duration returns the requested duration of the session, by default one hour.
+// duration returns the requested session duration, or one hour by default.
 func (q query) duration() time.Duration {
 	if seconds, err := strconv.Atoi(q.form.Get("DurationSeconds")); err == nil {
 		return time.Duration(seconds) * time.Second
@@ -137,7 +136,7 @@ func (q query) list(name, suffix string) []string {
 	}
 }
 
-// tags returns the session tags that an AssumeRole request contains.
+// tags returns the session tags in an AssumeRole request.
 func (q query) tags() map[string][]string {
 	values := q.list("Tags", ".Value")
 	out := map[string][]string{}

@@ -14,7 +14,7 @@ func randomBytes(n int) []byte {
 	return b
 }
 
-// upperHex returns n random bytes in upper-case hexadecimal, as in EKS issuer IDs.
+// upperHex returns n random bytes in uppercase hexadecimal, as in EKS issuer IDs.
 func upperHex(n int) string { return fmt.Sprintf("%X", randomBytes(n)) }
 
 // base32Text returns up to 26 random characters of A-Z2-7, the alphabet of AWS's identifiers.

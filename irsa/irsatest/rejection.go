@@ -7,12 +7,12 @@ import (
 	"time"
 )
 
-// A rejection is an error that STS returns.
+// A rejection is an error returned by STS.
 type rejection struct {
 	status  int
 	code    string
 	message string
-	reason  string // for Call.Reason; AWS does not disclose it
+	reason  string // for Call.Reason; not disclosed by AWS
 }
 
 // withReason sets the reason for Call.Reason.
@@ -21,9 +21,9 @@ func (r *rejection) withReason(format string, args ...any) *rejection {
 	return r
 }
 
-// The codes and statuses below are those of the STS API reference: the actions'
-// Errors, and Common Errors. AWS documents few of the texts: unless noted otherwise,
-// they are known only from public reports of AWS's responses.
+// The codes and statuses below are from the Errors sections of the actions and the Common Errors in
+// the STS API reference. AWS documents only a few of the texts. Unless noted otherwise, they are
+// known only from public reports of AWS's responses.
 
 func invalid(message string) *rejection {
 	return &rejection{status: http.StatusBadRequest, code: "ValidationError", message: message}
@@ -43,7 +43,7 @@ func noProvider(issuer string) *rejection {
 	return badToken("No OpenIDConnect provider found in your account for " + issuer)
 }
 
-// noVerificationKey has two spaces after the comma, as AWS's text does.
+// noVerificationKey has two spaces after the comma, as in AWS's text.
 func noVerificationKey() *rejection {
 	return badToken("Couldn't retrieve verification key from your identity provider,  please reference AssumeRoleWithWebIdentity documentation for requirements")
 }
@@ -52,10 +52,10 @@ func wrongThumbprint() *rejection {
 	return badToken("OpenIDConnect provider's HTTPS certificate doesn't match configured thumbprint")
 }
 
-// badTokenSignature uses the kit's own text, because AWS's is not publicly known.
+// badTokenSignature uses the kit's own text, because AWS's text is not publicly known.
 func badTokenSignature() *rejection { return badToken("The signature of the token is invalid") }
 
-// notYetValid uses a text of the kit's own: AWS's is not publicly known.
+// notYetValid uses the kit's own text, because AWS's text is not publicly known.
 func notYetValid() *rejection { return badToken("The token is not yet valid") }
 
 func wrongAudience() *rejection { return badToken("Incorrect token audience") }
@@ -104,9 +104,9 @@ func packedTagsTooLarge(percent int) *rejection {
 	}
 }
 
-// The rejections of signed requests. Their texts are from
+// Rejections of signed requests. The texts are from
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-troubleshooting.html
-// or, for codes that have no section there, from public reports.
+// or, for codes without a section there, from public reports.
 
 func forbidden(code, message string) *rejection {
 	return &rejection{status: http.StatusForbidden, code: code, message: message}

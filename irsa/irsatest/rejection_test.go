@@ -14,7 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// webIdentityRejection is a cause of a rejection, and how to repair it.
+// webIdentityRejection is a cause of a rejection and how to repair it.
 type webIdentityRejection struct {
 	setup   func(t *testing.T, w *world)
 	change  func(*sts.AssumeRoleWithWebIdentityInput)
@@ -23,7 +23,7 @@ type webIdentityRejection struct {
 	status  int
 	message string // regular expression
 	reason  string // regular expression for Call.Reason
-	as      error  // the SDK's error type; nil: smithy.GenericAPIError
+	as      error  // the SDK's error type; if nil, smithy.GenericAPIError
 }
 
 func TestSTSRejectsWebIdentityUntilRepaired(t *testing.T) {
@@ -65,7 +65,7 @@ func TestSTSRejectsWebIdentityUntilRepaired(t *testing.T) {
 	}
 }
 
-// requireRejection checks the code and the status of an AWS error, and returns its message.
+// requireRejection checks the code and status of an AWS error, and returns its message.
 func requireRejection(t *testing.T, err error, code string, status int) string {
 	t.Helper()
 	var api smithy.APIError

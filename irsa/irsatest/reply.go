@@ -9,10 +9,10 @@ import (
 	"time"
 )
 
-// xmlNamespace is the XML namespace of every response of STS.
+// xmlNamespace is the XML namespace of all STS responses.
 const xmlNamespace = "https://sts.amazonaws.com/doc/2011-06-15/"
 
-// hugeReplySize is the size of the HugeReply fault's body in bytes.
+// hugeReplySize is the size in bytes of the HugeReply body.
 const hugeReplySize = 10 << 20
 
 type errorXML struct {
@@ -24,7 +24,7 @@ type errorXML struct {
 	RequestID string   `xml:"RequestId"`
 }
 
-// resultXML is the response to an action. Result sets the name of its own element.
+// resultXML is the response to an action. Result sets its own element name.
 type resultXML struct {
 	XMLName   xml.Name
 	Namespace string `xml:"xmlns,attr"`
@@ -32,7 +32,7 @@ type resultXML struct {
 	RequestID string `xml:"ResponseMetadata>RequestId"`
 }
 
-// credentials are the keys that sign a session's requests.
+// credentials are the keys that sign the requests of a session.
 type credentials struct {
 	SessionToken    string `xml:"SessionToken"`
 	SecretAccessKey string `xml:"SecretAccessKey"`
@@ -82,7 +82,7 @@ func newResult(action string, result any) *reply {
 	return out
 }
 
-// marshal encodes a response. The types of responses always encode without an error.
+// marshal encodes a response. Encoding the response types never fails.
 func marshal(v any) []byte {
 	b, err := xml.MarshalIndent(v, "", "  ")
 	if err != nil {
@@ -91,7 +91,7 @@ func marshal(v any) []byte {
 	return append(b, '\n')
 }
 
-// write sends the response. It ignores errors, which the client sees as well.
+// write sends the response. It ignores errors, because the client sees them as well.
 func (r *reply) write(w http.ResponseWriter) {
 	h := w.Header()
 	if r.mediaType != "" {

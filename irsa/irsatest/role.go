@@ -11,8 +11,8 @@ import (
 	"github.com/irsakit/irsakit/internal/trustpolicy"
 )
 
-// Role is an IAM role, created with [Cluster.Role]. It is safe for concurrent use. A
-// change applies to the calls that arrive after it.
+// Role is an IAM role, created with [Cluster.Role]. It is safe for concurrent use. Changes apply to
+// calls that arrive afterward.
 type Role struct {
 	cluster    *Cluster
 	arn        string
@@ -22,13 +22,13 @@ type Role struct {
 	maxSession time.Duration
 
 	mu       sync.Mutex
-	document string // the trust policy; "" for none
+	document string // the trust policy, or "" if none
 	policy   *trustpolicy.Policy
 	faults   faults
 	latency  time.Duration
 }
 
-// RoleOption configures a role that [Cluster.Role] creates: [Trust], [TrustPolicy],
+// RoleOption configures a role created by [Cluster.Role]. It is [Trust], [TrustPolicy],
 // [MaxSessionDuration] or [InAccount].
 type RoleOption func(*roleOptions)
 
@@ -39,26 +39,25 @@ type roleOptions struct {
 	trusted    []Principal
 }
 
-// MaxSessionDuration sets the maximum duration of the role's sessions, from 1 to 12 hours.
-// IAM's default is one hour. It does not lift the limit of one hour for role chains, in
-// which the session of one role assumes another.
+// MaxSessionDuration sets the maximum duration of the role's sessions, from 1 to 12 hours. IAM's
+// default is one hour. It does not lift the one-hour limit for role chains, in which a role's session
+// assumes another role.
 func MaxSessionDuration(d time.Duration) RoleOption {
 	return func(o *roleOptions) { o.maxSession = d }
 }
 
-// InAccount puts the role into another AWS account of the same partition; id has
-// twelve digits. Service accounts can assume the role only if their issuer is registered
-// with the account: see [Cluster.RegisterIssuer].
+// InAccount puts the role into another AWS account of the same partition, given by its twelve-digit
+// ID. Service accounts can assume the role only if their issuer is registered in that account. See
+// [Cluster.RegisterIssuer].
 func InAccount(id string) RoleOption {
 	return func(o *roleOptions) { o.account = id }
 }
 
-// Role creates an IAM role; name may contain a path ("team/reader"). A role with
-// neither [Trust] nor [TrustPolicy] trusts no principal, and without
-// [MaxSessionDuration] its sessions last at most one hour. The kit has no permission
-// policies: a session of any role may assume every role whose trust policy allows it. A
-// role with the same ARN replaces the earlier one. As in IAM, names that differ only by path
-// or case cannot be in the same account.
+// Role creates an IAM role. Its name may contain a path ("team/reader"). A role with neither [Trust]
+// nor [TrustPolicy] does not trust any principal. Without [MaxSessionDuration], its sessions last at
+// most one hour. The kit has no permission policies: a session of any role may assume every role
+// whose trust policy allows it. A role with the same ARN replaces the earlier one. As in IAM, an
+// account cannot have names that differ only in path or case.
 func (k *Cluster) Role(name string, optFns ...RoleOption) *Role {
 	if !regexp.MustCompile(`^([\w+=,.@-]+/)*[\w+=,.@-]{1,64}$`).MatchString(name) {
 		k.check(fmt.Errorf("%q is not a valid name of an IAM role", name))
@@ -91,8 +90,8 @@ func (k *Cluster) Role(name string, optFns ...RoleOption) *Role {
 	return r
 }
 
-// addRole adds the role. It returns an error if IAM would reject its name: names are unique
-// in an account whatever the path, and do not distinguish case.
+// addRole adds the role. It returns an error if IAM would reject its name. Names must be unique in an
+// account, regardless of path and case.
 // https://docs.aws.amazon.com/IAM/latest/APIReference/API_CreateRole.html
 func (k *Cluster) addRole(r *Role) error {
 	k.mu.Lock()
@@ -108,14 +107,14 @@ func (k *Cluster) addRole(r *Role) error {
 // ARN returns the role's ARN: arn:aws:iam::<account>:role/<name>.
 func (r *Role) ARN() string { return r.arn }
 
-// TrustPolicy returns the role's trust policy, "" if it has none.
+// TrustPolicy returns the role's trust policy, or "" if it has none.
 func (r *Role) TrustPolicy() string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.document
 }
 
-// SetTrustPolicy replaces the role's trust policy; see the function [TrustPolicy].
+// SetTrustPolicy replaces the role's trust policy. See the function [TrustPolicy].
 func (r *Role) SetTrustPolicy(document string) {
 	policy, err := trustpolicy.Parse([]byte(document))
 	if err == nil {
@@ -129,9 +128,9 @@ func (r *Role) SetTrustPolicy(document string) {
 	r.document, r.policy = document, policy
 }
 
-// Fail injects the fault into the next n calls that request this role, or if n < 0 into
-// all of them until [Role.Recover] or [STS.Recover]. It takes precedence over the fault of
-// [STS.Fail], and replaces the fault of an earlier Fail of the role.
+// Fail injects the fault into the next n calls that request this role. If n < 0, it affects all such
+// calls until [Role.Recover] or [STS.Recover]. It takes precedence over the fault of [STS.Fail], and
+// replaces any fault of an earlier Fail on this role.
 func (r *Role) Fail(fault Fault, n int) {
 	r.cluster.checkFault(fault)
 	r.mu.Lock()
@@ -139,15 +138,15 @@ func (r *Role) Fail(fault Fault, n int) {
 	r.faults = faults{fault, n}
 }
 
-// SetLatency delays the responses to calls that request this role by d instead of the
-// latency of [STS.SetLatency]. Zero restores the latency of the STS.
+// SetLatency delays responses to calls that request this role by d, instead of the latency set by
+// [STS.SetLatency]. Zero restores the latency of the STS.
 func (r *Role) SetLatency(d time.Duration) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.latency = d
 }
 
-// Recover ends the fault of [Role.Fail]. It does not resume calls that hang: see
+// Recover ends the fault of [Role.Fail]. It does not resume hanging calls. For that, see
 // [STS.Recover].
 func (r *Role) Recover() {
 	r.mu.Lock()
@@ -155,7 +154,7 @@ func (r *Role) Recover() {
 	r.faults = faults{}
 }
 
-// nextFault returns the fault and the latency of the next call that requests the role.
+// nextFault returns the fault and latency for the next call that requests the role.
 func (r *Role) nextFault() (fault Fault, latency time.Duration) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -170,7 +169,7 @@ func (k *Cluster) recoverRoles() {
 	}
 }
 
-// role returns the role with the ARN, or nil if there is none.
+// role returns the role with the given ARN, or nil if there is none.
 func (k *Cluster) role(arn string) *Role {
 	k.mu.Lock()
 	defer k.mu.Unlock()

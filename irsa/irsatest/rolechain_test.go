@@ -15,8 +15,7 @@ import (
 	"github.com/irsakit/irsakit/irsa/irsatest"
 )
 
-// transitive is a trust policy that requires the source identity and the tags that a role
-// chain passes on.
+// transitive is a trust policy that requires the source identity and tags passed on in a role chain.
 const transitive = `{
 	"Version": "2012-10-17",
 	"Statement": {
@@ -70,7 +69,7 @@ func TestSTSRoleChainPassesSourceIdentityAndTags(t *testing.T) {
 	})
 }
 
-func TestSTSSessionTakesTagsAndSourceIdentityFromToken(t *testing.T) {
+func TestSTSSessionUsesTagsAndSourceIdentityFromToken(t *testing.T) {
 	for name, claims := range map[string]map[string]any{
 		"nested": {tagsClaim: map[string]any{
 			"principal_tags":      map[string]any{"team": []string{"shop"}, "color": []string{"red"}},

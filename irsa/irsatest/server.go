@@ -12,8 +12,8 @@ import (
 	"time"
 )
 
-// A server serves a handler on a loopback address. It can be stopped, and started again on
-// the same address.
+// A server serves a handler on a loopback address. It can be stopped and restarted on the same
+// address.
 type server struct {
 	addr    string
 	handler http.Handler
@@ -24,7 +24,7 @@ type server struct {
 	closed bool // stopped permanently
 }
 
-// newServer returns a server with a free port and its listener. It does not serve yet.
+// newServer returns a server and its listener on a free port. It does not serve yet.
 func newServer(handler http.HandlerFunc) (*server, net.Listener, error) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -33,8 +33,7 @@ func newServer(handler http.HandlerFunc) (*server, net.Listener, error) {
 	return &server{addr: listener.Addr().String(), handler: handler}, listener, nil
 }
 
-// serve serves on the listener. It closes the listener if the server is already running or
-// closed.
+// serve serves on the listener. If the server is already running or closed, it closes the listener.
 func (s *server) serve(listener net.Listener) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -55,15 +54,15 @@ func (s *server) serve(listener net.Listener) {
 	}()
 }
 
-// stopped reports whether the server is stopped and can be started again.
+// stopped reports whether the server is stopped and can be restarted.
 func (s *server) stopped() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.http == nil && !s.closed
 }
 
-// start listens on the address again. It retries for two seconds, because an outgoing
-// connection may be using the port.
+// start listens on the address again. It retries for two seconds, because an outgoing connection may
+// be using the port.
 func (s *server) start() error {
 	for deadline := time.Now().Add(2 * time.Second); s.stopped(); {
 		listener, err := net.Listen("tcp", s.addr)
@@ -87,8 +86,7 @@ func (s *server) stop() {
 	}
 }
 
-// shutdown stops the server permanently. It waits up to a second for the handlers to
-// return.
+// shutdown stops the server permanently. It waits up to a second for handlers to return.
 func (s *server) shutdown() {
 	server, done := s.detach(true)
 	if server == nil {
@@ -102,8 +100,8 @@ func (s *server) shutdown() {
 	<-done
 }
 
-// detach returns the running server, or nil, and marks it as stopped. If permanent, it
-// cannot be started again.
+// detach returns the running server, or nil, and marks it as stopped. If permanent is set, it cannot
+// be restarted.
 func (s *server) detach(permanent bool) (*http.Server, chan struct{}) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -12,15 +12,15 @@ type ServiceAccount struct {
 	namespace, name, uid string
 }
 
-// ServiceAccount creates a service account with a new UID. [Cluster.Issuer] signs its
-// tokens. Both names must be valid in Kubernetes: lower-case letters, digits and "-",
-// and in name also ".".
+// ServiceAccount creates a service account with a new UID. [Cluster.Issuer] signs its tokens. Both
+// names must be valid in Kubernetes, and consist of lowercase letters, digits and "-". The name may
+// also contain ".".
 func (k *Cluster) ServiceAccount(namespace, name string) *ServiceAccount {
 	return k.Issuer.ServiceAccount(namespace, name)
 }
 
-// ServiceAccount creates a service account in the Kubernetes cluster of this issuer. The
-// rules of [Cluster.ServiceAccount] apply.
+// ServiceAccount creates a service account in the issuer's Kubernetes cluster. The rules of
+// [Cluster.ServiceAccount] apply.
 func (i *Issuer) ServiceAccount(namespace, name string) *ServiceAccount {
 	if !regexp.MustCompile(`^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$`).MatchString(namespace) {
 		i.cluster.check(fmt.Errorf("%q is not a valid name of a namespace", namespace))
@@ -37,16 +37,15 @@ func (sa *ServiceAccount) Subject() string {
 	return "system:serviceaccount:" + sa.namespace + ":" + sa.name
 }
 
-// Token returns a new token that is not bound to a pod, as the TokenRequest API of
-// Kubernetes does. It does not write the token to a file.
+// Token returns a new token that is not bound to a pod, like the Kubernetes TokenRequest API. It does
+// not write the token to a file.
 func (sa *ServiceAccount) Token(optFns ...func(*TokenOptions)) string {
 	token, err := sa.issuer.mint(sa, sa.kubernetesClaims(), optFns...)
 	sa.issuer.cluster.check(err)
 	return token
 }
 
-// kubernetesClaims returns the kubernetes.io claims of a token that is not bound to an
-// object.
+// kubernetesClaims returns the kubernetes.io claims of an unbound token.
 func (sa *ServiceAccount) kubernetesClaims() map[string]any {
 	return map[string]any{
 		"namespace":      sa.namespace,

@@ -5,14 +5,14 @@ import (
 	"time"
 )
 
-// A session is a session of an assumed role, requested or issued.
+// A session is a requested or issued session of an assumed role.
 type session struct {
 	role           *Role
 	name           string
 	sourceIdentity string
 	tags           map[string][]string
-	transitive     []string            // keys of the tags that a role chain passes on
-	provider       string              // issuer of the web identity; "" if a role assumed it
+	transitive     []string            // keys of the tags that are passed on in a role chain
+	provider       string              // issuer of the web identity; "" if assumed by a role
 	claims         map[string][]string // of the web identity token, as condition keys
 	externalID     string
 
@@ -47,7 +47,7 @@ func (s *session) actions(assume string) []string {
 	return out
 }
 
-// checkTransitiveTags rejects transitive keys that are not among the tags of the session.
+// checkTransitiveTags rejects transitive keys that are not keys of session tags.
 func (s *session) checkTransitiveTags() *rejection {
 	for _, key := range s.transitive {
 		if _, ok := s.tags[key]; !ok {
@@ -77,7 +77,7 @@ func (s *session) context() map[string][]string {
 	return out
 }
 
-// issue creates the keys of a session and stores the session by its access key ID.
+// issue creates keys for a session and stores the session by its access key ID.
 func (s *STS) issue(requested *session, expires time.Time) *credentials {
 	keys := newCredentials(expires)
 	requested.secret, requested.token, requested.expires = keys.SecretAccessKey, keys.SessionToken, expires
@@ -87,7 +87,7 @@ func (s *STS) issue(requested *session, expires time.Time) *credentials {
 	return keys
 }
 
-// session returns the session with the access key ID, or nil if there is none.
+// session returns the session with the given access key ID, or nil if there is none.
 func (s *STS) session(accessKeyID string) *session {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -23,8 +23,8 @@ const (
 	signingTime      = "20060102T150405Z"
 )
 
-// A signature is the AWS Signature Version 4 of a request, from its Authorization header
-// or, if presigned, from its URL.
+// A signature is the AWS Signature Version 4 of a request, from its Authorization header or, if the
+// request is presigned, from its URL.
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html
 type signature struct {
 	presigned   bool
@@ -37,7 +37,7 @@ type signature struct {
 	value       string // the signature itself, in hexadecimal
 }
 
-// authenticate verifies the signature of the request and returns the session that made it.
+// authenticate verifies the request's signature and returns the session that made it.
 func (s *STS) authenticate(ctx context.Context, q query, now time.Time) (*session, *rejection) {
 	found, r := readSignature(q.request)
 	if r == nil {
@@ -79,11 +79,11 @@ func (s signature) checkService(service string) *rejection {
 	return nil
 }
 
-// checkScope rejects a signature that covers headers that proxies change, and a signature
-// for another region. The text of the latter is known only from public reports.
+// checkScope rejects a signature for another region, and a signature that covers headers modified by
+// proxies. The text for another region is known only from public reports.
 func (q query) checkScope(found signature) *rejection {
 	for _, name := range []string{"authorization", "user-agent", "x-amzn-trace-id"} {
-		if slices.Contains(found.headers, name) { // the SDK's signer omits them, because proxies change them
+		if slices.Contains(found.headers, name) { // omitted by the SDK's signer, because proxies change them
 			return badSignatureV4().withReason("the signature covers the header %s, which the kit cannot check", name)
 		}
 	}
@@ -93,7 +93,7 @@ func (q query) checkScope(found signature) *rejection {
 	return nil
 }
 
-// readSignature returns the signature of a request, unverified.
+// readSignature returns the signature of a request without verifying it.
 func readSignature(r *http.Request) (signature, *rejection) {
 	form := r.URL.Query()
 	if form.Has("X-Amz-Signature") {
@@ -112,7 +112,7 @@ func readSignature(r *http.Request) (signature, *rejection) {
 	return newSignature(signature{token: r.Header.Get("X-Amz-Security-Token"), value: fields[3]}, fields[1], fields[2], r.Header.Get("X-Amz-Date"))
 }
 
-// newSignature returns s with its credential scope, headers and date.
+// newSignature returns s with its credential scope, headers and date set.
 func newSignature(s signature, credential, headers, date string) (signature, *rejection) {
 	scope := strings.Split(credential, "/")
 	if len(scope) != 5 || scope[4] != "aws4_request" {
@@ -129,8 +129,8 @@ func newSignature(s signature, credential, headers, date string) (signature, *re
 	return s, nil
 }
 
-// matches reports whether the signature is that of the request with the caller's keys. payload is
-// the hash of the body in hexadecimal, or the text that stands for it.
+// matches reports whether the signature matches the request and the caller's keys. payload is the
+// hexadecimal hash of the body, or the text that stands for it.
 func (s signature) matches(ctx context.Context, r *http.Request, payload string, caller *session) bool {
 	expected, err := s.sign(ctx, s.signed(r), payload, caller)
 	return err == nil && subtle.ConstantTimeCompare([]byte(expected), []byte(s.value)) == 1
@@ -166,9 +166,9 @@ func hexSHA256(body []byte) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// signed returns the part of a request that its signature covers.
+// signed returns the part of a request covered by its signature.
 func (s signature) signed(r *http.Request) *http.Request {
-	host := cmp.Or(r.Host, r.URL.Host) // Host can be empty in a request that an http.RoundTripper receives
+	host := cmp.Or(r.Host, r.URL.Host) // Host can be empty in a request to an http.RoundTripper
 	target := &url.URL{Scheme: "http", Host: host, Path: r.URL.Path, RawPath: r.URL.RawPath}
 	form := r.URL.Query()
 	form.Del("X-Amz-Signature")
@@ -186,7 +186,7 @@ func (s signature) signed(r *http.Request) *http.Request {
 	return out
 }
 
-// checkDate rejects a signature that is too old, or dated in the future.
+// checkDate rejects a signature that is too old or dated in the future.
 func (s signature) checkDate(now time.Time) *rejection {
 	age := 5 * time.Minute
 	if s.presigned {

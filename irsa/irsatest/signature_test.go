@@ -17,7 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// retrieve returns credentials of the pod's role.
+// retrieve returns credentials for the pod's role.
 func (w *world) retrieve(ctx context.Context, t *testing.T) aws.Credentials {
 	t.Helper()
 	creds, err := w.signed().Options().Credentials.Retrieve(ctx)
@@ -25,7 +25,7 @@ func (w *world) retrieve(ctx context.Context, t *testing.T) aws.Credentials {
 	return creds
 }
 
-// tamper changes a request after it was signed.
+// tamper changes a request after it has been signed.
 func tamper(change func(*smithyhttp.Request)) func(*sts.Options) {
 	return func(o *sts.Options) {
 		o.APIOptions = append(o.APIOptions, func(stack *middleware.Stack) error {

@@ -9,9 +9,9 @@ import (
 	"time"
 )
 
-// STS is the Security Token Service. It implements AssumeRoleWithWebIdentity, AssumeRole
-// and GetCallerIdentity of the Query protocol. It is safe for concurrent use. A
-// setting applies to the calls that arrive after it was changed.
+// STS is the Security Token Service. It implements the actions AssumeRoleWithWebIdentity, AssumeRole
+// and GetCallerIdentity of the Query protocol. It is safe for concurrent use. Changed settings apply
+// to calls that arrive afterward.
 type STS struct {
 	cluster *Cluster
 	server  *server // nil in memory
@@ -23,13 +23,13 @@ type STS struct {
 	faults    faults
 	down      bool          // refuses connections
 	closed    bool          // down permanently
-	cut       chan struct{} // closed by Down to interrupt the calls in progress
-	recovered chan struct{} // closed by Recover to resume the hanging calls
+	cut       chan struct{} // closed by Down to interrupt calls in progress
+	recovered chan struct{} // closed by Recover to resume hanging calls
 	calls     []*Call
-	sessions  map[string]*session // by access key ID
+	sessions  map[string]*session // keyed by access key ID
 }
 
-// settings are the settings of the STS that apply to every call.
+// settings are the STS settings that apply to every call.
 type settings struct {
 	skew        time.Duration
 	omitDate    bool
@@ -46,9 +46,9 @@ func newSTS(k *Cluster) *STS {
 	}
 }
 
-// Endpoint returns http://127.0.0.1:<port> on loopback; Down and Up do not change it.
-// In memory it returns "", because the SDK's own endpoints lead to the kit. Set
-// sts.Options.BaseEndpoint only if Endpoint is not empty.
+// Endpoint returns http://127.0.0.1:<port> on loopback, which Down and Up do not change. In memory,
+// it returns "", because the SDK's own endpoints reach the kit. Set sts.Options.BaseEndpoint only if
+// Endpoint is not empty.
 func (s *STS) Endpoint() string {
 	if s.server == nil {
 		return ""
@@ -57,23 +57,23 @@ func (s *STS) Endpoint() string {
 }
 
 // SetClockSkew sets the clock of the STS to d ahead of the process's clock, or behind it if d is
-// negative. That clock determines the Date headers, the Expiration of credentials, and whether
-// tokens, sessions and signatures are valid. The issuer's clock does not change.
+// negative. That clock determines Date headers, the Expiration of credentials, and whether tokens,
+// sessions and signatures are valid. The issuer's clock does not change.
 func (s *STS) SetClockSkew(d time.Duration) { s.set(func(o *settings) { o.skew = d }) }
 
 // OmitDate sets whether responses omit the Date header.
 func (s *STS) OmitDate(omit bool) { s.set(func(o *settings) { o.omitDate = omit }) }
 
-// SetLifetime limits the lifetime of credentials to d, for tests that cannot wait 15 minutes,
-// the shortest duration that STS accepts. If d is not a whole number of seconds,
-// Expiration includes fractions of a second. Zero removes the limit, so that credentials
-// live as long as requested.
+// SetLifetime limits the lifetime of credentials to d. It is intended for tests that cannot wait 15
+// minutes, which is the shortest duration that STS accepts. If d is not a whole number of seconds,
+// Expiration includes fractions of a second. Zero removes the limit, so that credentials live as long
+// as requested.
 func (s *STS) SetLifetime(d time.Duration) { s.set(func(o *settings) { o.maxLifetime = d }) }
 
 // SetLatency delays every response by d, including those of faults.
 func (s *STS) SetLatency(d time.Duration) { s.set(func(o *settings) { o.latency = d }) }
 
-// now returns the time by the clock of the STS.
+// now returns the time according to the clock of the STS.
 func (s *STS) now() time.Time {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -86,8 +86,8 @@ func (s *STS) set(change func(*settings)) {
 	change(&s.settings)
 }
 
-// Fail injects the fault into the next n calls, or if n < 0 into all calls until
-// [STS.Recover]. It replaces the fault of an earlier Fail.
+// Fail injects the fault into the next n calls. If n < 0, it affects all calls until [STS.Recover].
+// It replaces any fault of an earlier Fail.
 func (s *STS) Fail(fault Fault, n int) {
 	s.cluster.checkFault(fault)
 	s.mu.Lock()
@@ -95,8 +95,8 @@ func (s *STS) Fail(fault Fault, n int) {
 	s.faults = faults{fault, n}
 }
 
-// Recover ends the faults of [STS.Fail] and [Role.Fail], resumes hanging calls, which now
-// get their response, and ends Down. It keeps the settings of the Set methods and OmitDate.
+// Recover ends the faults of [STS.Fail] and [Role.Fail], resumes hanging calls, which then get their
+// response, and ends Down. Settings made by the Set methods and OmitDate are kept.
 func (s *STS) Recover() {
 	s.cluster.recoverRoles()
 	s.mu.Lock()
@@ -107,10 +107,10 @@ func (s *STS) Recover() {
 	s.Up()
 }
 
-// Down makes the STS unreachable: it interrupts calls in progress and refuses
-// connections. The issuer stays reachable. In memory the error is the one of net.Dial, with
-// varying addresses. On loopback the listener and its connections are closed, so a client
-// with idle connections of its own may use a closed connection first.
+// Down makes the STS unreachable by interrupting calls in progress and refusing connections. The
+// issuer remains reachable. In memory, the error is that of net.Dial, with varying addresses. On
+// loopback, the listener and its connections are closed, so a client with its own idle connections
+// may first use a closed connection.
 func (s *STS) Down() {
 	s.switchMu.Lock()
 	defer s.switchMu.Unlock()
@@ -119,11 +119,11 @@ func (s *STS) Down() {
 	s.mu.Unlock()
 	if s.server != nil {
 		s.server.stop()
-		s.cluster.HTTPClient().CloseIdleConnections() // closed by the server: the next call dials
+		s.cluster.HTTPClient().CloseIdleConnections() // closed by the server, so the next call dials
 	}
 }
 
-// Up ends Down. On loopback the STS listens on the same address again.
+// Up ends Down. On loopback, the STS listens on the same address again.
 func (s *STS) Up() {
 	s.switchMu.Lock()
 	defer s.switchMu.Unlock()
@@ -147,18 +147,18 @@ func (s *STS) shutdown() {
 	s.interrupt()
 }
 
-// interrupt ends the calls in progress and refuses new ones. s.mu must be held.
+// interrupt ends calls in progress and refuses new ones. s.mu must be held.
 func (s *STS) interrupt() {
 	s.down = true
 	close(s.cut)
 	s.cut = make(chan struct{})
 }
 
-// A pendingCall is a call in progress, with the state of the STS at its arrival.
+// A pendingCall is a call in progress, with the state of the STS when it arrived.
 type pendingCall struct {
 	settings
-	refused   bool  // the STS is down: the connection is refused
-	fault     Fault // "" for none
+	refused   bool  // the STS is down, and the connection is refused
+	fault     Fault // "" if none
 	cut       <-chan struct{}
 	recovered <-chan struct{}
 	call      *Call
@@ -186,20 +186,19 @@ func (s *STS) begin(q query) pendingCall {
 	return c
 }
 
-// An outcome is the result of a call: the response, and the Err, Reason and Caller of its
-// record.
+// An outcome is the result of a call: the response, and the Err, Reason and Caller to record.
 type outcome struct {
 	*reply
-	code   string // "" is success
+	code   string // "" on success
 	reason string
 	caller string
 }
 
-// errConnRefused is the panic value that aborts a handler as if the connection had been
-// refused. On loopback, where the connection is already open, it closes the connection.
+// errConnRefused is the panic value that aborts a handler as if the connection had been refused. On
+// loopback, where the connection is already open, it is closed instead.
 var errConnRefused = errors.New("the STS is down")
 
-// handle serves the STS on both transports.
+// handle serves STS requests on both transports.
 func (s *STS) handle(w http.ResponseWriter, r *http.Request) {
 	q := s.cluster.readQuery(r)
 	c := s.begin(q)
@@ -220,8 +219,7 @@ func (s *STS) handle(w http.ResponseWriter, r *http.Request) {
 	answer.write(w)
 }
 
-// wait waits for the latency, and during a Hang fault. It reports whether the call
-// continues.
+// wait waits for the latency to pass, and during a Hang fault. It reports whether the call continues.
 func (c pendingCall) wait(ctx context.Context) bool {
 	if c.latency > 0 {
 		timer := time.NewTimer(c.latency)

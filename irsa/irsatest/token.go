@@ -13,42 +13,42 @@ import (
 	"github.com/go-jose/go-jose/v4/jwt"
 )
 
-// TokenOptions configures a single token: see [ServiceAccount.Token] and [Pod.Rotate].
-// [Invalid] returns an option that makes the token invalid.
+// TokenOptions configures a single token. See [ServiceAccount.Token] and [Pod.Rotate]. [Invalid]
+// returns an option that makes the token invalid.
 type TokenOptions struct {
-	// Lifetime is the lifetime of the token. The default is PodOptions.TokenLifetime for the
-	// token of a pod, and 24 hours otherwise. With a negative Lifetime, the token expired
-	// that long ago. The times in tokens are whole seconds.
+	// Lifetime is the lifetime of the token. It defaults to PodOptions.TokenLifetime for a pod's
+	// token, and to 24 hours otherwise. With a negative Lifetime, the token expired that long ago.
+	// Times in tokens are whole seconds.
 	Lifetime time.Duration
 
-	// Audiences is the aud claim. The default is the pod's audience for the token of a
-	// pod, and "sts.amazonaws.com" otherwise.
+	// Audiences is the aud claim. It defaults to the pod's audience for a pod's token, and to
+	// "sts.amazonaws.com" otherwise.
 	Audiences []string
 
-	// ClockSkew is how far the clock of the API server that issues the token is
-	// ahead. It shifts all times in the token.
+	// ClockSkew is how far the clock of the API server that issues the token is ahead. It shifts all
+	// times in the token.
 	ClockSkew time.Duration
 
-	// Claims replaces default claims and adds others; a nil value removes the claim. A
-	// web identity token contains session tags in "https://aws.amazon.com/tags", nested or
-	// flattened, and a source identity in "https://aws.amazon.com/source_identity".
+	// Claims adds claims or replaces default claims. A nil value removes the claim. A web identity
+	// token contains session tags in "https://aws.amazon.com/tags", nested or flattened, and a source
+	// identity in "https://aws.amazon.com/source_identity".
 	Claims map[string]any
 
 	defaultLifetime time.Duration
-	signature       string // the defect of the signature; "" for none
+	signature       string // the defect of the signature, or "" if none
 }
 
-// Invalid returns an option for a token that STS rejects. It ends the test unless defect
-// is one of:
+// Invalid returns an option that makes STS reject the token. It ends the test unless defect is
+// one of the following:
 //   - "expired": it expired an hour ago;
 //   - "not yet valid": it was issued by a clock two hours ahead;
-//   - "other issuer": its issuer is not registered with any AWS account, but its
-//     signature is valid;
+//   - "other issuer": its signature is valid, but its issuer is not registered in any AWS
+//     account;
 //   - "unknown key": it is signed with a key that the issuer does not publish;
 //   - "bad signature": it has the signature of another token;
-//   - "unsigned": it has no signature, and alg none in its header.
+//   - "unsigned": it has no signature and alg none in its header.
 //
-// Several defects can be combined, but only one of the last three.
+// Defects can be combined, except for the last three, of which only one can be used.
 func Invalid(defect string) func(*TokenOptions) {
 	return func(o *TokenOptions) {
 		switch defect {
@@ -64,7 +64,7 @@ func Invalid(defect string) func(*TokenOptions) {
 	}
 }
 
-// The defects of tokens. The last three are defects of the signature.
+// Defects of tokens. The last three are signature defects.
 const (
 	defectExpired      = "expired"
 	defectNotYetValid  = "not yet valid"
@@ -91,7 +91,7 @@ type objectRef struct {
 	UID  string `json:"uid"`
 }
 
-// mint returns a new token with the claims that the Kubernetes 1.37 API server writes
+// mint returns a new token with the claims written by the Kubernetes 1.37 API server
 // (pkg/serviceaccount/claims.go).
 func (i *Issuer) mint(sa *ServiceAccount, kubernetes map[string]any, optFns ...func(*TokenOptions)) (string, error) {
 	o := TokenOptions{defaultLifetime: defaultTokenLifetime}
@@ -126,8 +126,8 @@ func (i *Issuer) mint(sa *ServiceAccount, kubernetes map[string]any, optFns ...f
 	return i.sign(claims, o.signature)
 }
 
-// sign returns a token with the claims, and with a defect unless it is "". As in Kubernetes, its
-// header has alg and kid, but no typ.
+// sign returns a token with the given claims, and with a defect unless it is "". As in Kubernetes,
+// the header has alg and kid, but no typ.
 func (i *Issuer) sign(claims map[string]any, defect string) (string, error) {
 	switch defect {
 	case "", defectUnknownKey, defectBadSignature:
@@ -161,8 +161,8 @@ func (i *Issuer) sign(claims map[string]any, defect string) (string, error) {
 	return token[:strings.LastIndex(token, ".")] + other[strings.LastIndex(other, "."):], nil
 }
 
-// unsignedToken returns a token with alg none (RFC 7519, section 6). No verifier may accept
-// it.
+// unsignedToken returns a token with alg none (RFC 7519, section 6), which a verifier must never
+// accept.
 func unsignedToken(claims map[string]any) (string, error) {
 	payload, err := json.Marshal(claims)
 	if err != nil {

@@ -16,12 +16,12 @@ import (
 	"testing/iotest"
 )
 
-// memoryTransport is a transport without a network. The handler runs in the caller's
-// goroutine, and returns before RoundTrip does. RoundTrip blocks only while the handler
-// waits, which the request's context also ends.
+// memoryTransport is a transport without a network. The handler runs in the caller's goroutine and
+// returns before RoundTrip does. RoundTrip blocks only while the handler waits, and the request's
+// context ends that wait.
 type memoryTransport struct{ cluster *Cluster }
 
-// RoundTrip returns the response to req, or an error as from a network.
+// RoundTrip returns the response to req, or a network-like error.
 func (m memoryTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 	ctx := req.Context()
 	if req.Body != nil {
@@ -50,7 +50,7 @@ func (m memoryTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 	return rec.response(req)
 }
 
-// incoming returns the client's request as a server receives it.
+// incoming converts a client request to the request received by a server.
 func incoming(req *http.Request) *http.Request {
 	r := req.Clone(req.Context())
 	r.Host = cmp.Or(req.Host, req.URL.Host)
@@ -62,13 +62,13 @@ func incoming(req *http.Request) *http.Request {
 	return r
 }
 
-// noSuchHost returns the error of net.Dial for a host that does not exist.
+// noSuchHost returns the error of net.Dial for a nonexistent host.
 func noSuchHost(host string) error {
 	return &net.OpError{Op: "dial", Net: "tcp", Err: &net.DNSError{Err: "no such host", Name: host, IsNotFound: true}}
 }
 
-// connectionError returns the error of a failed TCP connection to the STS. As in AWS, the
-// name of the STS has several addresses, and each connection has a port of its own.
+// connectionError returns the error of a failed TCP connection to the STS. As in AWS, the STS host
+// has several addresses, and each connection uses a different port.
 func connectionError(op, call string, errno syscall.Errno) error {
 	random := randomBytes(3)
 	e := &net.OpError{
@@ -76,16 +76,16 @@ func connectionError(op, call string, errno syscall.Errno) error {
 		Addr: &net.TCPAddr{IP: net.IPv4(192, 0, 2, random[0]), Port: 443},
 		Err:  os.NewSyscallError(call, errno),
 	}
-	if op != "dial" { // the connection is open
+	if op != "dial" { // the connection is already open
 		e.Source = &net.TCPAddr{IP: net.IPv4(198, 51, 100, 7), Port: 32768 + int(random[1])<<6 + int(random[2])>>2}
 	}
 	return e
 }
 
-// A recorder is a ResponseWriter that records the response of a handler.
+// A recorder is a ResponseWriter that records a handler's response.
 type recorder struct {
 	header  http.Header
-	sent    http.Header // copy of header at the time of WriteHeader
+	sent    http.Header // copy of header when WriteHeader was called
 	status  int
 	body    bytes.Buffer
 	aborted bool
@@ -121,7 +121,7 @@ func (rec *recorder) run(handler http.HandlerFunc, r *http.Request) {
 	rec.WriteHeader(http.StatusOK)
 }
 
-// response returns the client's response. The body of an aborted response ends with
+// response returns the client's response. If the handler aborted, its body ends with
 // io.ErrUnexpectedEOF.
 func (rec *recorder) response(req *http.Request) (*http.Response, error) {
 	if rec.refused {
@@ -149,8 +149,8 @@ func (rec *recorder) response(req *http.Request) (*http.Response, error) {
 	return res, nil
 }
 
-// reset aborts a handler by resetting the connection. In memory, response turns the abort
-// into a reset.
+// reset aborts a handler by resetting the connection. In memory, response turns the abort into a
+// reset.
 func reset(w http.ResponseWriter) {
 	connection, _, err := http.NewResponseController(w).Hijack()
 	if err == nil {
@@ -162,7 +162,7 @@ func reset(w http.ResponseWriter) {
 	panic(http.ErrAbortHandler)
 }
 
-// loopbackTransport returns a transport that reaches only these addresses.
+// loopbackTransport returns a transport that reaches only the given addresses.
 func loopbackTransport(addrs ...string) *http.Transport {
 	return &http.Transport{
 		DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {

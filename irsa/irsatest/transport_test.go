@@ -24,7 +24,7 @@ import (
 	"github.com/irsakit/irsakit/irsa/irsatest"
 )
 
-func TestClusterHTTPClientReachesNoOtherHost(t *testing.T) {
+func TestClusterHTTPClientReachesOnlyCluster(t *testing.T) {
 	onBothTransports(t, func(t *testing.T, w *world) {
 		for _, target := range []string{
 			"https://s3.us-west-2.amazonaws.com/", "http://169.254.169.254/", "http://127.0.0.1:1/",
@@ -45,7 +45,7 @@ func TestClusterHTTPClientReachesNoOtherHost(t *testing.T) {
 	})
 }
 
-func TestClusterHTTPClientReachesSTSHostsOfPartition(t *testing.T) {
+func TestClusterHTTPClientReachesSTSHostsInPartition(t *testing.T) {
 	for region, hosts := range map[string][]string{
 		"us-west-2":     {"sts.amazonaws.com", "sts.us-west-2.amazonaws.com", "STS.EU-Central-1.amazonaws.com", "sts-fips.us-east-1.amazonaws.com", "sts.us-west-2.api.aws", "sts.us-west-2.amazonaws.com:443"},
 		"cn-north-1":    {"sts.cn-north-1.amazonaws.com.cn", "sts.cn-northwest-1.api.amazonwebservices.com.cn"},
@@ -180,7 +180,7 @@ func TestSTSRejectsOversizedRequest(t *testing.T) {
 	})
 }
 
-func TestClusterInBubbleNeedsNoClose(t *testing.T) {
+func TestClusterInBubbleDoesNotNeedClose(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := inMemory(t)
 		w.STS.SetLatency(time.Hour)
@@ -194,7 +194,7 @@ func TestClusterInBubbleNeedsNoClose(t *testing.T) {
 	})
 }
 
-func TestClusterCloseReleasesEverything(t *testing.T) {
+func TestClusterCloseReleasesResources(t *testing.T) {
 	before := httpGoroutines()
 	k, err := irsatest.Start()
 	require.NoError(t, err)
@@ -219,7 +219,7 @@ func TestClusterCloseReleasesEverything(t *testing.T) {
 	require.Eventually(t, func() bool { return httpGoroutines() <= before }, time.Minute, 10*time.Millisecond)
 }
 
-// httpGoroutines returns the number of goroutines of HTTP servers and connections.
+// httpGoroutines returns the number of goroutines that belong to HTTP servers and connections.
 func httpGoroutines() int {
 	stacks := make([]byte, 1<<20)
 	stacks = stacks[:runtime.Stack(stacks, true)]
@@ -232,7 +232,7 @@ func httpGoroutines() int {
 	return n
 }
 
-func TestClusterCloseKeepsCallersDir(t *testing.T) {
+func TestClusterCloseKeepsOptionsDir(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "volumes")
 	k, err := irsatest.Start(func(o *irsatest.Options) { o.Dir = dir })
 	require.NoError(t, err)

@@ -12,38 +12,37 @@ type Principal interface {
 	trustStatement(role *Role) statement
 }
 
-// Trust writes the role's trust policy. A service account may assume the role with its
-// web identity token: the policy has StringEquals conditions on the token's subject and
-// on the audience "sts.amazonaws.com". Another role may assume it with
-// sts:AssumeRole. For any other policy, see [TrustPolicy].
+// Trust writes the role's trust policy. A service account may assume the role with its web identity
+// token, subject to StringEquals conditions on the token's subject and on the audience
+// "sts.amazonaws.com". Another role may assume it with sts:AssumeRole. For any other policy, see
+// [TrustPolicy].
 func Trust(principals ...Principal) RoleOption {
 	return func(o *roleOptions) { o.trusted = append(o.trusted, principals...) }
 }
 
-// TrustPolicy sets the role's trust policy to an IAM JSON document, such as the one that
-// the role has in AWS. The kit evaluates it as AWS does. A policy that IAM would reject,
-// or that contains an element that the kit does not support, ends the test. To test your
-// own policy, set Options.AccountID and Options.IssuerURL to the account and the issuer
-// that it names.
+// TrustPolicy sets the role's trust policy to an IAM JSON document, such as the role's policy in AWS.
+// The kit evaluates it as AWS does. A policy that IAM would reject, or that contains an element not
+// supported by the kit, ends the test. To test your own policy, set Options.AccountID and
+// Options.IssuerURL to the account and issuer that it names.
 //
-// The kit supports Effect, Principal (AWS, Federated, Service), Action, NotAction, and
-// Condition with the operators for strings, ARNs, numbers, dates, IP addresses, Bool and
-// Null, with ForAnyValue:, ForAllValues: and IfExists. Conditions can use the claims of a
-// token that AWS exposes: <issuer without https://>:sub, :aud and :amr. The other condition
-// keys are those of sessions (sts:RoleSessionName, sts:ExternalId, sts:SourceIdentity,
-// sts:TransitiveTagKeys, aws:RequestTag/<key>, aws:TagKeys), of the caller of AssumeRole
-// (aws:PrincipalArn, aws:PrincipalAccount, aws:PrincipalType, aws:PrincipalTag/<key>,
-// aws:userid, aws:SourceIdentity, aws:FederatedProvider) and of every request
-// (aws:RequestedRegion, aws:SecureTransport, aws:PrincipalIsAWSService, aws:ViaAWSService,
-// and by the clock of the STS aws:CurrentTime and aws:EpochTime). The keys of IAM users and
-// of requests by AWS services, such as aws:MultiFactorAuthPresent, have no value. Any other
-// AWS condition key, such as aws:SourceIp, ends the test. If AWS's documentation leaves a case
-// open, such as StringEquals on a key with several values, the STS denies access.
+// The kit supports Effect, Principal (AWS, Federated, Service), Action, NotAction, and Condition with
+// the operators for strings, ARNs, numbers, dates, IP addresses, Bool and Null, with ForAnyValue:,
+// ForAllValues: and IfExists. Conditions can use the token claims exposed by AWS: <issuer without
+// https://>:sub, :aud and :amr. They can also use the condition keys of sessions
+// (sts:RoleSessionName, sts:ExternalId, sts:SourceIdentity, sts:TransitiveTagKeys,
+// aws:RequestTag/<key>, aws:TagKeys), of the caller of AssumeRole (aws:PrincipalArn,
+// aws:PrincipalAccount, aws:PrincipalType, aws:PrincipalTag/<key>, aws:userid, aws:SourceIdentity,
+// aws:FederatedProvider) and of every request (aws:RequestedRegion, aws:SecureTransport,
+// aws:PrincipalIsAWSService, aws:ViaAWSService, and, according to the clock of the STS,
+// aws:CurrentTime and aws:EpochTime). Keys for IAM users and for requests by AWS services, such as
+// aws:MultiFactorAuthPresent, have no value. Any other AWS condition key, such as aws:SourceIp, ends
+// the test. If AWS's documentation leaves a case open, such as StringEquals on a key with several
+// values, the STS denies access.
 func TrustPolicy(document string) RoleOption {
 	return func(o *roleOptions) { o.document = &document }
 }
 
-// A statement is a statement of a trust policy that Trust writes.
+// A statement is a statement in a trust policy written by Trust.
 type statement struct {
 	Effect    string
 	Principal map[string]string
@@ -72,7 +71,7 @@ func (r *Role) trustStatement(*Role) statement {
 	}
 }
 
-// trustDocument returns the trust policy that lets the principals assume the role.
+// trustDocument returns the trust policy that allows the principals to assume the role.
 func (r *Role) trustDocument(principals []Principal) string {
 	statements := make([]statement, 0, len(principals))
 	for _, p := range principals {
@@ -88,11 +87,11 @@ func (r *Role) trustDocument(principals []Principal) string {
 type denial struct {
 	action   string
 	reason   string
-	explicit bool // denied by a Deny statement rather than by default
+	explicit bool // by a Deny statement rather than by default
 }
 
-// denied evaluates the role's trust policy for each of the actions. It returns the first
-// action that the policy does not allow, or nil if it allows all.
+// denied evaluates the role's trust policy for each action. It returns the first action that the
+// policy does not allow, or nil if it allows all of them.
 func (r *Role) denied(request trustpolicy.Request, actions []string) *denial {
 	r.mu.Lock()
 	policy := r.policy

@@ -13,16 +13,16 @@ import (
 	"github.com/go-jose/go-jose/v4/jwt"
 )
 
-// supportedAlgorithms returns the signature algorithms of IAM's OIDC providers.
+// supportedAlgorithms returns the signature algorithms supported by IAM OIDC providers.
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_providers_create_oidc.html
 func supportedAlgorithms() []jose.SignatureAlgorithm {
 	return []jose.SignatureAlgorithm{jose.RS256, jose.RS384, jose.RS512, jose.ES256, jose.ES384, jose.ES512}
 }
 
-// publishedKeys fetches the issuer's discovery document and its current keys. It returns
-// the keys with the key ID, at least one.
+// publishedKeys fetches the issuer's discovery document and current keys. It returns the keys with
+// the given key ID, of which there must be at least one.
 func (k *Cluster) publishedKeys(ctx context.Context, issuer, keyID string) ([]jose.JSONWebKey, error) {
-	client := &http.Client{Transport: memoryTransport{k}} // no socket on either transport
+	client := &http.Client{Transport: memoryTransport{k}} // does not use a socket on either transport
 	if i := k.issuerNamed(issuer); i != nil && i.client != nil {
 		client = i.client
 	}
@@ -47,7 +47,7 @@ func (k *Cluster) publishedKeys(ctx context.Context, issuer, keyID string) ([]jo
 		var key jose.JSONWebKey
 		if err := json.Unmarshal(text, &key); err == nil {
 			set.Keys = append(set.Keys, key)
-		} else if !errors.Is(err, jose.ErrUnsupportedKeyType) { // such keys are skipped: RFC 7517, section 5
+		} else if !errors.Is(err, jose.ErrUnsupportedKeyType) { // such keys are skipped (RFC 7517, section 5)
 			return nil, fmt.Errorf("reading the issuer's keys: %w", err)
 		}
 	}
@@ -79,8 +79,8 @@ func getJSON(ctx context.Context, client *http.Client, url string, v any) error 
 	return json.Unmarshal(text, v)
 }
 
-// verify returns an error unless one of the keys verifies the signature, and the claims
-// have the types of RFC 7519 and name the issuer.
+// verify returns an error unless one of the keys verifies the signature, the claims have the types
+// required by RFC 7519, and they name the issuer.
 func (i identity) verify(issuer string, keys []jose.JSONWebKey) error {
 	var payload json.RawMessage
 	err := errors.New("the key is for an algorithm that IAM does not support")

@@ -29,7 +29,7 @@ import (
 
 const elsewhere = "https://issuer.example"
 
-// A site is the transport of an external issuer: the documents that it publishes, by path.
+// A site is the transport of an external issuer. It maps paths to published documents.
 type site map[string]string
 
 func (s site) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -41,7 +41,7 @@ func (s site) RoundTrip(r *http.Request) (*http.Response, error) {
 	return &http.Response{Status: http.StatusText(status), StatusCode: status, Body: io.NopCloser(strings.NewReader(text)), Request: r}, nil
 }
 
-// newSite returns a site that publishes the keys.
+// newSite returns a site that publishes keys.
 func newSite(t *testing.T, keys ...jose.JSONWebKey) site {
 	t.Helper()
 	var set jose.JSONWebKeySet
@@ -56,7 +56,7 @@ func newSite(t *testing.T, keys ...jose.JSONWebKey) site {
 	}
 }
 
-// exchange sends a token of the site to an STS, and returns the Call.Reason and the error.
+// exchange sends a token from the site to an STS, and returns Call.Reason and the error.
 func (s site) exchange(t *testing.T, token string) (reason string, err error) {
 	t.Helper()
 	w := inMemory(t)
@@ -69,7 +69,7 @@ func (s site) exchange(t *testing.T, token string) (reason string, err error) {
 	return w.STS.Calls()[0].Reason, err
 }
 
-// signed returns a token of the site, signed with the key.
+// signed returns a token from the site, signed with key.
 func signed(t *testing.T, algorithm jose.SignatureAlgorithm, key any) string {
 	t.Helper()
 	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: algorithm, Key: key}, nil)
@@ -144,7 +144,7 @@ func TestSTSVerifyChecksPublishedDocuments(t *testing.T) {
 	keysOf := func(keys ...jose.JSONWebKey) string { return newSite(t, keys...)["/keys"] }
 	for name, c := range map[string]struct {
 		path, text string // text replaces the valid document at path
-		message    string // of the rejection; "" if the token is accepted
+		message    string // of the rejection, or "" if the token is accepted
 		reason     string // regular expression
 	}{
 		"valid documents":                    {},
@@ -186,7 +186,7 @@ func TestSTSVerifyRequiresKeyID(t *testing.T) {
 	assert.Contains(t, reason, `does not publish the key ""`)
 }
 
-func TestSTSVerifyRejectsClaimsOfWrongTypes(t *testing.T) {
+func TestSTSVerifyRejectsClaimsWithWrongTypes(t *testing.T) {
 	for name, c := range map[string]struct {
 		claim  string
 		value  any

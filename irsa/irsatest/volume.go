@@ -9,16 +9,16 @@ import (
 	"time"
 )
 
-// A volume is a projected volume with a single file, "token". It is written as the kubelet
-// does (pkg/volume/util/atomic_writer.go), with the same order of system calls:
+// A volume is a projected volume with a single file, "token". Writes use the same sequence of
+// system calls as the kubelet (pkg/volume/util/atomic_writer.go):
 //
 //	token  -> ..data/token                         created once
 //	..data -> ..2006_01_02_15_04_05.<random>       replaced by a rename
 //	..2006_01_02_15_04_05.<random>/token           one directory for each payload
 //
-// Callers must serialize writes. Readers need no synchronization, but a reader that
-// resolved ..data just before the rename may find that the directory no longer exists
-// (ENOENT), as in a real pod.
+// Callers must serialize writes. Readers do not need synchronization. However, as in a real
+// pod, a reader that resolved ..data just before the rename may find that the directory no
+// longer exists (ENOENT).
 type volume struct {
 	dir  string
 	mode os.FileMode // of the token file
@@ -37,7 +37,7 @@ func newVolume(dir string) (*volume, error) {
 // path returns the path of the token file that a program in the pod opens.
 func (v *volume) path() string { return filepath.Join(v.dir, tokenName) }
 
-// write atomically replaces the payload. If payload is unchanged, it does nothing.
+// write atomically replaces the payload. It is a no-op if the payload is unchanged.
 func (v *volume) write(payload []byte) error {
 	data := filepath.Join(v.dir, dataDir)
 	if current, err := os.ReadFile(filepath.Join(data, tokenName)); err == nil && bytes.Equal(current, payload) {
@@ -74,7 +74,7 @@ func (v *volume) write(payload []byte) error {
 	return os.RemoveAll(filepath.Join(v.dir, old))
 }
 
-// writeDirectory writes payload into a new directory, named after the current time.
+// writeDirectory writes payload to a new directory named after the current time.
 func (v *volume) writeDirectory(payload []byte) (string, error) {
 	fresh, err := os.MkdirTemp(v.dir, time.Now().UTC().Format("..2006_01_02_15_04_05."))
 	if err != nil {
@@ -90,8 +90,8 @@ func (v *volume) writeDirectory(payload []byte) (string, error) {
 	return fresh, os.Chmod(file, v.mode) // regardless of the umask
 }
 
-// writeInPlace truncates the file behind the links and writes payload to it. The
-// kubelet never does this, but a copy or a sidecar may.
+// writeInPlace truncates the file behind the links and writes payload to it. The kubelet never does
+// this, but a copy or a sidecar may.
 func (v *volume) writeInPlace(payload []byte) error {
 	return os.WriteFile(v.path(), payload, 0o644)
 }
@@ -106,7 +106,7 @@ func (v *volume) chmod(mode os.FileMode) error {
 	return nil
 }
 
-// remove removes the file and keeps the links.
+// remove removes the file but keeps the links.
 func (v *volume) remove() error {
 	err := os.Remove(filepath.Join(v.dir, dataDir, tokenName))
 	if err != nil && !os.IsNotExist(err) {

@@ -12,9 +12,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// The order is the one of the kubelet's AtomicWriter according to strace: mkdir, chmod,
-// symlink ..data_tmp, rename, and then the removal of the old directory.
-func TestPodVolumeIsWrittenInKubeletOrder(t *testing.T) {
+// According to strace, the kubelet's AtomicWriter uses this order: mkdir, chmod, symlink ..data_tmp,
+// rename, and then the removal of the old directory.
+func TestPodVolumeWritesInKubeletOrder(t *testing.T) {
 	w := inMemory(t)
 	dir := filepath.Dir(w.pod.TokenFile())
 	old, err := os.Readlink(filepath.Join(dir, "..data"))
@@ -32,7 +32,7 @@ func TestPodVolumeIsWrittenInKubeletOrder(t *testing.T) {
 	}, events(t, queue))
 }
 
-// events returns the pending events of the inotify queue (inotify(7)).
+// events returns the pending events in the inotify queue (inotify(7)).
 func events(t *testing.T, queue int) []string {
 	t.Helper()
 	buffer := make([]byte, 64<<10)

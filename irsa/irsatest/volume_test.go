@@ -79,7 +79,7 @@ func content(t *testing.T, pod *irsatest.Pod) string {
 }
 
 func TestPodVolumeDirectoryNameIsTime(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) { // the fake clock starts in 2000
+	synctest.Test(t, func(t *testing.T) { // the bubble's clock starts in 2000
 		w := inMemory(t)
 		target, err := os.Readlink(filepath.Join(filepath.Dir(w.pod.TokenFile()), "..data"))
 		require.NoError(t, err)
@@ -123,8 +123,8 @@ func TestPodWritesAndRemovesAnyContent(t *testing.T) {
 	assert.Len(t, entries(t, dir), 3)
 }
 
-// onTmpfs returns a directory on tmpfs, which the kubelet uses for projected volumes, or a
-// temporary directory if there is no tmpfs.
+// onTmpfs returns a directory on tmpfs, which the kubelet uses for projected volumes. If there is no
+// tmpfs, it returns a temporary directory.
 func onTmpfs(t *testing.T) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("/dev/shm", "irsatest-")

@@ -14,8 +14,8 @@ import (
 	"github.com/irsakit/irsakit/internal/trustpolicy"
 )
 
-// clockTolerance is how far the clock of a token's issuer may be ahead. AWS does not
-// document its own tolerance.
+// clockTolerance is how far ahead the clock of a token's issuer may be. AWS does not document its
+// tolerance.
 const clockTolerance = 15 * time.Minute
 
 // webIdentityResult is the result of AssumeRoleWithWebIdentity.
@@ -64,13 +64,13 @@ func (s *STS) assumeRoleWithWebIdentity(ctx context.Context, q query, c pendingC
 		Audience:         q.audience(account),
 		AssumedRoleUser:  requested.user(),
 		Credentials:      s.issue(requested, c.expiry(q.duration())),
-		Provider:         provider, // documented as the issuer's URL; AWS sends the ARN
+		Provider:         provider, // documented as the issuer's URL, but AWS sends the ARN
 		PackedPolicySize: packed,
 		SourceIdentity:   requested.sourceIdentity,
 	}, nil
 }
 
-// verify checks the token against the OIDC provider of the role's account, in AWS's order.
+// verify checks the token against the OIDC provider in the role's account, in AWS's order.
 func (s *STS) verify(ctx context.Context, q query, account string, now time.Time) *rejection {
 	id := q.identity
 	if id.claims == nil {
@@ -109,8 +109,8 @@ func (s *STS) verify(ctx context.Context, q query, account string, now time.Time
 	return nil
 }
 
-// audience returns the first of the token's audiences that is a client ID of the account's
-// OIDC provider, or "".
+// audience returns the first audience of the token that is a client ID of the account's OIDC
+// provider, or "".
 func (q query) audience(account string) string {
 	clientIDs, _ := q.cluster.clientIDs(account, q.identity.text("iss"))
 	for _, audience := range q.identity.audiences() {
@@ -123,7 +123,7 @@ func (q query) audience(account string) string {
 
 func (i identity) audiences() []string { return trustpolicy.Values(i.claims["aud"]) }
 
-// sessionFromIdentity returns the session that a web identity requests.
+// sessionFromIdentity returns the session requested by a web identity.
 func (q query) sessionFromIdentity(role *Role) *session {
 	var w trustpolicy.WebIdentity
 	w.SetClaims(q.identity.claims)
@@ -138,8 +138,8 @@ func (q query) sessionFromIdentity(role *Role) *session {
 	}
 }
 
-// checkClaims rejects session tags and a source identity of the token that would be rejected
-// as parameters of AssumeRole.
+// checkClaims rejects session tags and a source identity in the token if they would be rejected as
+// parameters of AssumeRole.
 func (q query) checkClaims(requested *session) *rejection {
 	parameters := query{form: url.Values{}}
 	for n, key := range slices.Sorted(maps.Keys(requested.tags)) {
@@ -165,8 +165,8 @@ func (q query) checkClaims(requested *session) *rejection {
 	return nil
 }
 
-// identityRequest returns the request for which the trust policy is evaluated, with the
-// condition keys of the token, of the session parameters and of every request.
+// identityRequest returns the request for which the trust policy is evaluated. It contains the
+// condition keys for the token, the session parameters and every request.
 func (q query) identityRequest(requested *session, provider string) trustpolicy.Request {
 	w := trustpolicy.WebIdentity{
 		Provider:    provider,

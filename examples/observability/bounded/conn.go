@@ -11,30 +11,30 @@ import (
 	"time"
 )
 
-// conn is an accepted connection. The mutex of its listener guards the fields.
+// conn is an accepted connection. Its fields are guarded by the listener's mutex.
 type conn struct {
 	net.Conn
 	listener *listener
 	close    sync.Once
 
 	protected bool
-	in        *list.List    // the list that contains it
-	element   *list.Element // its element of the list, or nil if no list contains it
-	since     time.Time     // when it was added to the list
-	reading   bool          // whether a call of Read is in progress
-	writing   bool          // whether a call of Write is in progress
-	handling  bool          // whether the handler runs; the server reads meanwhile
-	ending    bool          // whether the server only waits for the peer to close
+	in        *list.List    // the list that contains or last contained c
+	element   *list.Element // c's element in the list, or nil if c is not in a list
+	since     time.Time     // when c was added to the list
+	reading   bool          // a Read is in progress
+	writing   bool          // a Write is in progress
+	handling  bool          // the handler is running; the server reads meanwhile
+	ending    bool          // the server is only waiting for the peer to close
 	lines     int           // read since the last request
 }
 
-// maxLines is the maximum number of lines of a request. net/http limits their size only, but
-// thousands of short headers take several times the CPU time and the memory of a long one.
+// maxLines is the maximum number of lines in a request. net/http limits only their total size, but
+// thousands of short headers use several times as much CPU time and memory as a single long one.
 const maxLines = 128
 
 var errManyLines = errors.New("the request has too many lines")
 
-// join adds c to the end of a list. The mutex must be held.
+// join appends c to l. The mutex must be held.
 func (c *conn) join(l *list.List) { c.in, c.element, c.since = l, l.PushBack(c), time.Now() }
 
 // leave removes c from its list. The mutex must be held.
@@ -45,8 +45,8 @@ func (c *conn) leave() {
 	}
 }
 
-// waits reports whether the server waits for the peer, instead of handling a request. The
-// mutex must be held.
+// waits reports whether the server is waiting for the peer rather than handling a request. The mutex
+// must be held.
 func (c *conn) waits() bool { return c.reading && !c.handling || c.writing || c.ending }
 
 // Read implements [net.Conn].
@@ -74,8 +74,8 @@ func (c *conn) Write(b []byte) (int, error) {
 	return c.Conn.Write(b)
 }
 
-// CloseWrite ends the response. The server calls it before it closes the connection of a
-// request that it has not read completely.
+// CloseWrite ends the response. The server calls it before closing a connection whose request it has
+// not read completely.
 func (c *conn) CloseWrite() error {
 	c.set(&c.ending, true)
 	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
@@ -111,7 +111,7 @@ func withConn(ctx context.Context, c net.Conn) context.Context {
 	return context.WithValue(ctx, connKey{}, c)
 }
 
-// track marks the connections of requests that handler handles.
+// track marks connections while handler is handling their requests.
 func track(handler http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if c, ok := r.Context().Value(connKey{}).(*conn); ok {
@@ -122,12 +122,11 @@ func track(handler http.Handler) http.Handler {
 	})
 }
 
-// Protect keeps the connection of a request open until its response has been sent, even if
-// the server is full and the client reads slowly. Afterwards, connections without a protected
-// request are closed before it. Call Protect once a request has passed all checks. A server
-// whose connections are all protected lets new connections wait, so protect only requests
-// whose senders are known, or whose responses come soon and are small. Protect does nothing
-// for a request that a [Server] has not received.
+// Protect keeps a request's connection open until its response has been sent, even if the server is
+// full and the client reads slowly. Afterward, connections without a protected request are closed
+// first. Call Protect once a request has passed all checks. If all connections are protected, new
+// connections must wait, so protect only requests from known senders, or requests whose responses are
+// fast and small. Protect is a no-op if the request was not received by a [Server].
 func Protect(r *http.Request) {
 	c, ok := r.Context().Value(connKey{}).(*conn)
 	if !ok {
@@ -135,7 +134,7 @@ func Protect(r *http.Request) {
 	}
 	c.listener.mu.Lock()
 	defer c.listener.mu.Unlock()
-	if c.element != nil { // otherwise it is being closed, or protected already
+	if c.element != nil { // otherwise, it is being closed or is already protected
 		c.leave()
 		c.protected = true
 	}

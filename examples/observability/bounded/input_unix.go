@@ -7,8 +7,8 @@ import (
 	"syscall"
 )
 
-// hasInput reports whether the peer has sent data that has not been read yet. It does not
-// block, because net's sockets are non-blocking.
+// hasInput reports whether the peer has sent data that has not been read yet. It does not block,
+// because net uses non-blocking sockets.
 func hasInput(c net.Conn) bool {
 	tcp, ok := c.(syscall.Conn)
 	if !ok {

@@ -12,9 +12,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// On a busy machine, the goroutine of a connection can be in Read although the request has
-// arrived. The listener must then close another connection.
-func TestListenerKeepsConnectionsWhoseRequestsHaveArrived(t *testing.T) {
+// On a busy machine, a connection's goroutine can still be in Read after the request has arrived. The
+// listener must then close a different connection.
+func TestListenerKeepsConnectionsWithPendingInput(t *testing.T) {
 	inner, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	l := newListener(inner, 2, nil)

@@ -8,25 +8,25 @@ import (
 	"time"
 )
 
-// minAge is how old a connection must be before it may be closed. It gives a client on a busy
-// machine time to send its request. With 512 connections, the listener still accepts 5,000
-// silent ones a second.
+// minAge is how old a connection must be before it may be closed. It gives clients on a busy machine
+// time to send their requests. With 512 connections, the listener still accepts 5,000 silent
+// connections per second.
 const minAge = 100 * time.Millisecond
 
-// listener accepts connections up to a limit. When it is full, it closes the oldest
-// connection that waits for its peer and is not protected, instead of letting new connections
-// wait: clients that are silent or slow then take connections only from each other.
+// listener accepts connections up to a limit. When it is full, it closes the oldest unprotected
+// connection that is waiting for its peer, rather than letting new connections wait. Silent or slow
+// clients therefore take connections only from each other.
 type listener struct {
 	net.Listener
 	limit   int
-	evicted func() // called for each connection that is closed to make room; may be nil
+	evicted func() // called for each connection closed to make room; may be nil
 
 	mu      sync.Mutex
-	changed sync.Cond // a connection has ended, may be closed, or is old enough; or the listener is closed
+	changed sync.Cond // a connection ended, may be closed, or is old enough, or the listener was closed
 	closed  bool
 	open    int
-	// The connections that may be closed, oldest first. Those in strangers have not made a
-	// protected request yet; they are closed first. Those in idle have.
+	// Connections that may be closed, oldest first. Connections in strangers have not made a
+	// protected request yet and are closed first. Connections in idle have made one.
 	strangers, idle list.List
 }
 
@@ -36,8 +36,8 @@ func newListener(inner net.Listener, limit int, evicted func()) *listener {
 	return l
 }
 
-// Accept implements [net.Listener]. When the listener is full, it waits until a connection
-// ends or may be closed.
+// Accept implements [net.Listener]. If the listener is full, it waits until a connection ends or may
+// be closed.
 func (l *listener) Accept() (net.Conn, error) {
 	inner, err := l.Listener.Accept()
 	if err != nil {
@@ -58,8 +58,8 @@ func (l *listener) Accept() (net.Conn, error) {
 	return c, nil
 }
 
-// makeRoom closes the oldest connection that waits for its peer, or waits until there is one.
-// l.mu must be held; makeRoom releases it meanwhile.
+// makeRoom closes the oldest connection that is waiting for its peer, or waits for one. l.mu must be
+// held. It is released while waiting and closing.
 func (l *listener) makeRoom() {
 	oldest := l.oldest()
 	if oldest == nil {
@@ -73,7 +73,7 @@ func (l *listener) makeRoom() {
 		return
 	}
 	oldest.leave()
-	if !oldest.writing && !oldest.ending && hasInput(oldest.Conn) { // its goroutine waits for the CPU, not for the peer
+	if !oldest.writing && !oldest.ending && hasInput(oldest.Conn) { // its goroutine is waiting for the CPU, not for the peer
 		oldest.join(oldest.in)
 		return
 	}
@@ -85,15 +85,15 @@ func (l *listener) makeRoom() {
 	l.mu.Lock()
 }
 
-// wake wakes makeRoom. It takes the lock, so that makeRoom cannot miss it.
+// wake wakes makeRoom. It acquires the lock, so that makeRoom cannot miss the wakeup.
 func (l *listener) wake() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.changed.Broadcast()
 }
 
-// oldest returns the oldest connection that waits for its peer and is not protected, or nil.
-// l.mu must be held.
+// oldest returns the oldest unprotected connection that is waiting for its peer, or nil. l.mu must be
+// held.
 func (l *listener) oldest() *conn {
 	from := &l.strangers
 	if from.Len() == 0 {
@@ -107,7 +107,7 @@ func (l *listener) oldest() *conn {
 	return nil
 }
 
-// closeWaiting closes all connections that wait for their peers and are not protected.
+// closeWaiting closes all unprotected connections that are waiting for their peers.
 func (l *listener) closeWaiting() {
 	var waiting []*conn
 	l.mu.Lock()
@@ -133,8 +133,8 @@ func (l *listener) Close() error {
 	return l.Listener.Close()
 }
 
-// setState is the ConnState hook of the server. After a request, the connection may be closed
-// again, and its lines are counted anew.
+// setState is the ConnState hook of the server. After a request, the connection may be closed again,
+// and its line count starts over.
 func (l *listener) setState(nc net.Conn, state http.ConnState) {
 	c, ok := nc.(*conn)
 	if !ok || state != http.StateIdle {

@@ -23,7 +23,7 @@ func request(ctx context.Context, handler http.Handler) <-chan int {
 	return status
 }
 
-func TestQueueBoundsRequestsAndAnswersAll(t *testing.T) {
+func TestQueueLimitsConcurrencyAndAnswersAll(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		handling, release := 0, make(chan struct{})
 		queue := bounded.Queue(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
@@ -36,7 +36,7 @@ func TestQueueBoundsRequestsAndAnswersAll(t *testing.T) {
 			synctest.Wait()
 		}
 		assert.Equal(t, 2, handling)
-		for _, status := range all { // in the order of their arrival
+		for _, status := range all { // in order of arrival
 			synctest.Wait()
 			release <- struct{}{}
 			assert.Equal(t, http.StatusOK, <-status)

@@ -1,6 +1,5 @@
-// Package bounded provides an HTTP server that silent, slow and rejected clients cannot
-// exhaust. It bounds the number of connections, the size of requests, and the time of each
-// step.
+// Package bounded provides an HTTP server that silent, slow or rejected clients cannot exhaust. It
+// limits the number of connections, the size of requests, and the duration of each step.
 package bounded
 
 import (
@@ -12,32 +11,30 @@ import (
 	"time"
 )
 
-// The limits of a request. They are enough for the kubelet, Prometheus and programs in the
-// same pod.
+// Limits for a request. They are sufficient for the kubelet, Prometheus and programs in the same pod.
 const (
 	headerTimeout = time.Second
 	idleTimeout   = 10 * time.Second
-	headerSlop    = 4 << 10 // what net/http adds to MaxHeaderBytes
+	headerSlop    = 4 << 10 // added to MaxHeaderBytes by net/http
 )
 
 // Options configures a [Server].
 type Options struct {
-	// Connections is the maximum number of connections. When a new one exceeds it, the server
-	// closes the oldest connection that waits for its peer. See also [Protect].
+	// Connections is the maximum number of connections. When a new connection exceeds it, the server
+	// closes the oldest connection that is waiting for its peer. See also [Protect].
 	Connections int
 
-	// HeaderBytes is the maximum size of a request line and its headers, at least 4 KiB. They
+	// HeaderBytes limits the size of a request line and its headers. It is at least 4 KiB. Requests
 	// can have up to 128 lines.
 	HeaderBytes int
 
-	// Timeout is the maximum time from the end of a request to the end of its response.
+	// Timeout limits the time from the end of a request to the end of its response.
 	Timeout time.Duration
 
-	// KeepAlive lets a client send further requests over its connection.
+	// KeepAlive allows clients to send multiple requests per connection.
 	KeepAlive bool
 
-	// Evicted is called for each connection that is closed to make room for another. It
-	// must not block.
+	// Evicted is called for each connection closed to make room for another. It must not block.
 	Evicted func()
 }
 
@@ -47,8 +44,8 @@ type Server struct {
 	http     http.Server
 }
 
-// NewServer returns a server for the connections that l accepts. It serves them once
-// [Server.Serve] is called, and closes l at the end.
+// NewServer returns a server for connections accepted by l. It starts serving when [Server.Serve] is
+// called, and closes l when it ends.
 func NewServer(l net.Listener, handler http.Handler, o Options) *Server {
 	s := &Server{listener: newListener(l, max(o.Connections, 1), o.Evicted)}
 	s.http = http.Server{
@@ -67,8 +64,7 @@ func NewServer(l net.Listener, handler http.Handler, o Options) *Server {
 	return s
 }
 
-// RejectBodies returns a handler that rejects requests with a body, and passes the others to
-// handler.
+// RejectBodies returns a handler that rejects requests with a body and passes all others to handler.
 func RejectBodies(handler http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.ContentLength != 0 {
@@ -80,9 +76,9 @@ func RejectBodies(handler http.Handler) http.Handler {
 	})
 }
 
-// Queue returns a handler that passes at most limit requests to handler at the same time. The
-// others wait, in the order of their arrival, until their contexts are done. A client that
-// reads its response slowly delays them, unless it is wrapped in [http.TimeoutHandler].
+// Queue returns a handler that passes at most limit requests to handler concurrently. The others wait
+// in order of arrival until their contexts are done. A client that reads its response slowly delays
+// them, unless the returned handler is wrapped in [http.TimeoutHandler].
 func Queue(handler http.Handler, limit int) http.Handler {
 	handling := make(chan struct{}, limit)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -99,7 +95,7 @@ func Queue(handler http.Handler, limit int) http.Handler {
 // Addr returns the address that the server listens on.
 func (s *Server) Addr() net.Addr { return s.listener.Addr() }
 
-// Serve serves requests until [Server.Shutdown] is called. It then returns nil.
+// Serve serves requests until [Server.Shutdown] is called, and then returns nil.
 func (s *Server) Serve() error {
 	if err := s.http.Serve(s.listener); !errors.Is(err, http.ErrServerClosed) {
 		return err
@@ -107,9 +103,9 @@ func (s *Server) Serve() error {
 	return nil
 }
 
-// Shutdown stops accepting connections and waits until the requests in progress have been
-// answered. After a second, it closes the connections that wait for their peers. When ctx is
-// done, it closes all that remain and returns an error.
+// Shutdown stops accepting connections and waits until requests in progress have been answered. After
+// a second, it closes connections that are waiting for their peers. When ctx is done, it closes all
+// remaining connections and returns an error.
 func (s *Server) Shutdown(ctx context.Context) error {
 	slow := time.AfterFunc(headerTimeout, s.listener.closeWaiting)
 	defer slow.Stop()
@@ -117,6 +113,6 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	if err != nil {
 		err = errors.Join(err, s.http.Close())
 	}
-	_ = s.listener.Close() // Shutdown has closed it, unless Serve was never called
+	_ = s.listener.Close() // already closed by Shutdown, unless Serve was never called
 	return err
 }

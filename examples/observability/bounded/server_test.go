@@ -20,12 +20,12 @@ import (
 	"github.com/irsakit/irsakit/examples/observability/bounded"
 )
 
-// patience is how long a test waits for what should happen at once.
+// patience is how long a test waits for something that should happen immediately.
 const patience = 2 * time.Minute
 
-// testServer is a running server. Its handler answers /fast at once. It answers other paths
-// after a value is sent to release, or with an error if the request is canceled first; the
-// arrival of the request is sent to waiting. Requests of /wait are protected.
+// testServer is a running server. Its handler answers /fast immediately. For any other path, it sends
+// the arrival of the request to waiting. It then answers once a value is sent to release, or with an
+// error if the request is canceled first. Requests for /wait are protected.
 type testServer struct {
 	*bounded.Server
 	waiting, release chan struct{}
@@ -36,7 +36,7 @@ type testServer struct {
 func start(t *testing.T, o bounded.Options) *testServer {
 	t.Helper()
 	before := goleak.IgnoreCurrent()
-	t.Cleanup(func() { goleak.VerifyNone(t, before) }) // runs after the other cleanups
+	t.Cleanup(func() { goleak.VerifyNone(t, before) }) // runs after all other cleanups
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	s := &testServer{waiting: make(chan struct{}, 64), release: make(chan struct{}, 64), served: make(chan error, 1)}
@@ -82,7 +82,7 @@ func (s *testServer) dial(t *testing.T, text string) net.Conn {
 
 const host = " HTTP/1.1\r\nHost: test\r\n\r\n"
 
-// receive returns the status and the body of a response.
+// receive returns the status and body of a response.
 func receive(t *testing.T, c net.Conn) (int, string) {
 	t.Helper()
 	response, err := http.ReadResponse(bufio.NewReader(c), nil)
@@ -93,7 +93,7 @@ func receive(t *testing.T, c net.Conn) (int, string) {
 	return response.StatusCode, string(body)
 }
 
-// requireClosed requires that the server closes a connection without a response.
+// requireClosed requires that the server closes a connection without responding.
 func requireClosed(t *testing.T, c net.Conn) {
 	t.Helper()
 	n, err := c.Read(make([]byte, 1))
@@ -120,7 +120,7 @@ func TestServerClosesOldestWaitingConnectionsWhenFull(t *testing.T) {
 	}
 }
 
-// After the response, the server waits for half a second until it closes such a connection.
+// After the response, the server waits half a second before closing such a connection.
 func TestServerClosesConnectionsWithUnreadBodies(t *testing.T) {
 	s := start(t, bounded.Options{Connections: 2})
 	var connections []net.Conn
@@ -137,7 +137,7 @@ func TestServerClosesConnectionsWithUnreadBodies(t *testing.T) {
 	assert.Positive(t, s.evicted.Load())
 }
 
-func TestServerDoesNotCloseRequestsThatAreHandled(t *testing.T) {
+func TestServerKeepsConnectionsBeingHandled(t *testing.T) {
 	for _, path := range []string{"/wait", "/unprotected"} {
 		t.Run(path, func(t *testing.T) { checkHandled(t, path) })
 	}
@@ -150,7 +150,7 @@ func checkHandled(t *testing.T, path string) {
 		waiting = append(waiting, s.dial(t, "GET "+path+host))
 		<-s.waiting
 	}
-	for range 20 { // these take the only other connection from each other
+	for range 20 { // these compete for the only other connection
 		s.dial(t, "")
 	}
 	status, _ := receive(t, s.dial(t, "GET /fast"+host))
@@ -178,7 +178,7 @@ func TestServerQueuesConnectionsWhenAllAreProtected(t *testing.T) {
 	s.release <- struct{}{}
 	status, _ := receive(t, first)
 	assert.Equal(t, http.StatusOK, status)
-	status, _ = receive(t, second) // the first connection is idle now, and closed for the second
+	status, _ = receive(t, second) // the first connection is now idle, and closed for the second
 	assert.Equal(t, http.StatusOK, status)
 	assert.EqualValues(t, 1, s.evicted.Load())
 	requireClosed(t, first)
@@ -194,7 +194,7 @@ func TestServerClosesStrangersBeforeIdleConnections(t *testing.T) {
 	for range 10 {
 		s.dial(t, "")
 	}
-	status, _ = receive(t, s.dial(t, "GET /fast"+host)) // all before it have been accepted
+	status, _ = receive(t, s.dial(t, "GET /fast"+host)) // all earlier ones have been accepted
 	require.Equal(t, http.StatusOK, status)
 	_, err := io.WriteString(known, "GET /fast"+host)
 	require.NoError(t, err)
@@ -209,11 +209,11 @@ func TestServerPassesOptionsToHandler(t *testing.T) {
 	assert.Equal(t, "OPTIONS *", body)
 }
 
-func TestServerDoesNotCancelRequestsThatWait(t *testing.T) {
+func TestServerDoesNotCancelWaitingRequests(t *testing.T) {
 	s := start(t, bounded.Options{Connections: 2})
 	c := s.dial(t, "GET /wait"+host)
 	<-s.waiting
-	requireClosed(t, s.dial(t, "")) // after the limit of the header, which is later than that of the request
+	requireClosed(t, s.dial(t, "")) // after the header limit, which is later than the request limit
 	s.release <- struct{}{}
 	status, _ := receive(t, c)
 	assert.Equal(t, http.StatusOK, status)
@@ -239,7 +239,7 @@ func TestServerRejectsRequestWithManyLines(t *testing.T) {
 	assert.Equal(t, http.StatusBadRequest, status)
 	c := s.dial(t, "")
 	responses := bufio.NewReader(c)
-	for range 3 { // the lines of each request are counted anew
+	for range 3 { // lines are counted per request
 		_, err := io.WriteString(c, "GET /fast HTTP/1.1\r\nHost: test\r\n"+strings.Repeat("x:\r\n", 100)+"\r\n")
 		require.NoError(t, err)
 		response, err := http.ReadResponse(responses, nil)

@@ -14,8 +14,8 @@ import (
 	"github.com/irsakit/irsakit/examples/observability/bounded"
 )
 
-// startEndless returns a server for one connection, which writes responses without an end,
-// and a connection that does not read one.
+// startEndless returns a server for one connection that writes endless responses, and a connection
+// that does not read its response.
 func startEndless(t *testing.T) (*testServer, net.Conn) {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -39,9 +39,9 @@ func startEndless(t *testing.T) (*testServer, net.Conn) {
 	return s, c
 }
 
-func TestServerClosesConnectionThatDoesNotReadItsResponse(t *testing.T) {
+func TestServerClosesConnectionThatIgnoresResponse(t *testing.T) {
 	s, c := startEndless(t)
-	_, err := io.WriteString(c, "GET /fast"+host) // input that the server does not read either
+	_, err := io.WriteString(c, "GET /fast"+host) // input that the server also does not read
 	require.NoError(t, err)
 	status, _ := receive(t, s.dial(t, "GET /fast"+host))
 	assert.Equal(t, http.StatusOK, status)
@@ -49,7 +49,7 @@ func TestServerClosesConnectionThatDoesNotReadItsResponse(t *testing.T) {
 	require.NoError(t, <-s.served)
 }
 
-func TestShutdownClosesConnectionThatDoesNotReadItsResponse(t *testing.T) {
+func TestShutdownClosesConnectionThatIgnoresResponse(t *testing.T) {
 	s, _ := startEndless(t)
 	require.NoError(t, s.shutdown(patience/2))
 	require.NoError(t, <-s.served)
@@ -70,7 +70,7 @@ func TestShutdownAnswersRequestsAndClosesSilentConnections(t *testing.T) {
 	require.NoError(t, <-ended)
 }
 
-func TestShutdownClosesAllConnectionsAtItsLimit(t *testing.T) {
+func TestShutdownClosesAllConnectionsWhenContextEnds(t *testing.T) {
 	s := start(t, bounded.Options{Connections: 1})
 	c := s.dial(t, "GET /wait"+host)
 	<-s.waiting

@@ -12,24 +12,24 @@ import (
 	"github.com/irsakit/irsakit/irsa"
 )
 
-// Patience is how long the readiness probe waits for credentials. It is less than the
-// kubelet's default timeout of one second.
+// Patience is how long the readiness probe waits for credentials. It is shorter than the kubelet's
+// default timeout of one second.
 const Patience = 500 * time.Millisecond
 
-// maxWaiting is how many requests of a readiness probe wait for credentials at the same
-// time. Further ones report the current state at once.
+// maxWaiting limits how many readiness probe requests wait for credentials concurrently. Additional
+// requests report the current state immediately.
 const maxWaiting = 16
 
-// Live handles the liveness probe. It always succeeds: a restart would not repair
-// credentials, and would discard credentials that may still be valid.
+// Live handles the liveness probe. It always succeeds, because a restart would not repair
+// credentials, and would discard any that are still valid.
 func Live(w http.ResponseWriter, r *http.Request) {
 	bounded.Protect(r)
 	respond(w, http.StatusOK, "alive")
 }
 
-// Ready returns a handler for the readiness probe, which reports whether p serves valid
-// credentials. The handler itself retrieves credentials: without valid credentials, a
-// Provider makes attempts only for callers, and a pod that is not ready has no others.
+// Ready returns a handler for the readiness probe, which reports whether p serves valid credentials.
+// The handler itself retrieves credentials. Without valid credentials, a Provider makes attempts only
+// for callers, and a pod that is not ready has no other callers.
 func Ready(p *irsa.Provider) http.HandlerFunc {
 	waiting := make(chan struct{}, maxWaiting)
 	return func(w http.ResponseWriter, r *http.Request) {
@@ -55,15 +55,15 @@ func Ready(p *irsa.Provider) http.HandlerFunc {
 	}
 }
 
-// retrieve waits up to [Patience] for credentials. It ignores the error, because Healthy is
-// more specific.
+// retrieve waits up to [Patience] for credentials. It ignores the error, because Healthy is more
+// specific.
 func retrieve(ctx context.Context, p *irsa.Provider) {
 	ctx, cancel := context.WithTimeout(ctx, Patience)
 	defer cancel()
 	_, _ = p.Retrieve(ctx)
 }
 
-// respond writes text only. The cause and the role are in the log.
+// respond writes only text. The cause and the role are in the log.
 func respond(w http.ResponseWriter, status int, text string) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	w.WriteHeader(status)

@@ -1,5 +1,5 @@
-// Package flood contains clients that try to keep a server from its other clients. They are
-// for the tests and the load program of the sidecar.
+// Package flood contains clients that try to block a server's other clients. They are used by the
+// sidecar's tests and load program.
 package flood
 
 import (
@@ -15,7 +15,7 @@ import (
 	"time"
 )
 
-// pace is the time between the bytes of a slow client.
+// pace is the interval between the bytes sent by a slow client.
 const pace = 200 * time.Millisecond
 
 // Kind is a kind of client. Its behavior ends when the server closes the connection.
@@ -67,7 +67,7 @@ const (
 	http2Preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00" // with empty SETTINGS
 )
 
-// head returns the beginning of a request that passes the check of the Host header.
+// head returns the beginning of a request that passes the Host header check.
 func head(c net.Conn, method, target string) string {
 	return method + " " + target + " HTTP/1.1\r\nHost: " + c.RemoteAddr().String() + "\r\n"
 }
@@ -82,7 +82,7 @@ func exchange(c net.Conn, text string) {
 	}
 }
 
-// halfClose sends text, ends its side of the connection and reads.
+// halfClose sends text, closes its side of the connection and then reads.
 func halfClose(c net.Conn, text string) {
 	_, err := io.WriteString(c, text)
 	if tcp, ok := c.(*net.TCPConn); ok && err == nil && tcp.CloseWrite() == nil {
@@ -90,14 +90,14 @@ func halfClose(c net.Conn, text string) {
 	}
 }
 
-// trickle sends text and then single bytes.
+// trickle sends text and then one byte at a time.
 func trickle(c net.Conn, text string) {
 	for _, err := io.WriteString(c, text); err == nil; _, err = io.WriteString(c, "x") {
 		time.Sleep(pace)
 	}
 }
 
-// repeat sends requests over the same connection, one after the other.
+// repeat sends requests sequentially over the same connection.
 func repeat(c net.Conn, request string) {
 	responses := bufio.NewReader(c)
 	for {
@@ -113,7 +113,7 @@ func repeat(c net.Conn, request string) {
 	}
 }
 
-// ignore sends requests and reads no response.
+// ignore sends requests without reading the responses.
 func ignore(c net.Conn, request string) {
 	if tcp, ok := c.(*net.TCPConn); ok {
 		_ = tcp.SetReadBuffer(1)
@@ -126,8 +126,7 @@ func ignore(c net.Conn, request string) {
 	}
 }
 
-// Flood consists of clients of one kind that connect again whenever the server closes their
-// connection.
+// Flood consists of clients of one kind that reconnect whenever the server closes their connection.
 type Flood struct {
 	kind            Kind
 	interval        time.Duration
@@ -136,8 +135,8 @@ type Flood struct {
 	clients         sync.WaitGroup
 }
 
-// Start starts clients that connect to address and request target until ctx is done. Each
-// connects at most once per interval, or again at once if interval is 0.
+// Start starts clients that connect to address and request target until ctx is done. Each connects at
+// most once per interval. If interval is 0, it reconnects immediately.
 func Start(ctx context.Context, kind Kind, clients int, interval time.Duration, address, target string) *Flood {
 	f := &Flood{kind: kind, interval: interval, address: address, target: target}
 	for range clients {

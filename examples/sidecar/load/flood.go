@@ -16,8 +16,8 @@ import (
 	"github.com/irsakit/irsakit/examples/sidecar/flood"
 )
 
-// The intervals and time limits of the authorized client, of the kubelet and of Prometheus.
-// The limits of the kubelet and of Prometheus are their defaults.
+// Intervals and timeouts for the authorized client, the kubelet and Prometheus. The timeouts of the
+// kubelet and Prometheus are their defaults.
 const (
 	requestInterval = 20 * time.Millisecond
 	probeInterval   = 100 * time.Millisecond
@@ -27,12 +27,12 @@ const (
 
 // floodOptions are the flags of a flood.
 type floodOptions struct {
-	kind      string        // the only kind, or "" for all
-	clients   int           // without the token, on each port
-	reconnect time.Duration // how often each connects, at most
+	kind      string        // the only kind to run, or "" for all
+	clients   int           // without the token, per port
+	reconnect time.Duration // minimum interval between a client's connections
 }
 
-// measureFloods measures a new sidecar during each kind of flood.
+// measureFloods measures a new sidecar for each kind of flood.
 func measureFloods(ctx context.Context, o floodOptions, duration time.Duration) error {
 	var failed error
 	for _, kind := range flood.Kinds() {
@@ -72,9 +72,9 @@ func measureFlood(ctx context.Context, kind flood.Kind, o floodOptions, duration
 	return errors.Join(err, floodErr, requests.err, probes.err, scrapes.err)
 }
 
-// startFlood starts a process with the clients of a flood, so that they do not delay the
-// authorized client, and waits until each has connected. The returned function stops it and
-// returns the number of connections.
+// startFlood starts a process with the clients of a flood, and waits until each client has connected.
+// Using a separate process keeps them from delaying the authorized client. The returned function
+// stops the process and returns the number of connections.
 func startFlood(ctx context.Context, s *process, kind flood.Kind, o floodOptions) (func() (string, error), error) {
 	executable, err := os.Executable()
 	if err != nil {
@@ -90,7 +90,7 @@ func startFlood(ctx context.Context, s *process, kind flood.Kind, o floodOptions
 		return nil, err
 	}
 	lines := bufio.NewScanner(stdout)
-	lines.Scan() // the clients have connected
+	lines.Scan() // all clients have connected
 	return func() (string, error) {
 		err := command.Process.Signal(os.Interrupt)
 		lines.Scan()
@@ -98,7 +98,7 @@ func startFlood(ctx context.Context, s *process, kind flood.Kind, o floodOptions
 	}, nil
 }
 
-// runFlood is the process of startFlood. It prints a line when each client has connected, and
+// runFlood runs in the process of startFlood. It prints a line when each client has connected, and
 // the number of connections at the end.
 func runFlood(ctx context.Context, arguments []string, o floodOptions) error {
 	kinds := flood.Kinds()
@@ -128,7 +128,7 @@ func runFlood(ctx context.Context, arguments []string, o floodOptions) error {
 	return nil
 }
 
-// sendEach sends requests one after the other, each over a new connection.
+// sendEach sends requests sequentially, each over a new connection.
 func sendEach(ctx context.Context, interval, timeout, duration time.Duration, url, token string) *result {
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: timeout}
 	r := &result{}
@@ -146,7 +146,7 @@ func sendEach(ctx context.Context, interval, timeout, duration time.Duration, ur
 	return r
 }
 
-// short returns a summary for a line with others.
+// short returns a summary for use within a line.
 func (r *result) short() string {
 	return fmt.Sprintf("%d, %d failed, longest %v", len(r.latencies), r.errors, r.quantile(1))
 }

@@ -1,12 +1,12 @@
-// Load measures a sidecar that runs as a separate process against the test kit. It sends
-// requests at a constant rate, and prints the latencies and errors.
+// Load measures a sidecar that runs as a separate process against the test kit. It sends requests
+// at a constant rate and prints latencies and errors.
 //
 //	go -C examples/sidecar run ./load -rate 5000 -for 30s
 //
-// With -flood, clients without the token keep all three ports busy meanwhile, one kind after
-// the other. The program then prints a line for each kind: the latencies of authorized
-// requests, liveness probes and scrapes, each over a new connection, how long the sidecar took
-// to end, and its CPU time. With -reconnect 0, these clients connect again at once.
+// With -flood, clients without the token meanwhile keep all three ports busy, one kind of client at
+// a time. The program prints a line for each kind with the latencies of authorized requests,
+// liveness probes and scrapes, each over a new connection, how long the sidecar took to end, and
+// its CPU time. With -reconnect 0, these clients reconnect immediately.
 //
 //	go -C examples/sidecar run ./load -flood 1024 -for 5s
 package main
@@ -36,7 +36,7 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	var err error
 	switch {
-	case flag.NArg() > 0: // started by measureFlood
+	case flag.NArg() > 0: // run by startFlood
 		err = runFlood(ctx, flag.Args(), o)
 	case o.clients > 0:
 		err = measureFloods(ctx, o, *duration)
@@ -60,23 +60,23 @@ func measure(ctx context.Context, rate int, duration time.Duration) error {
 	return errors.Join(s.stop(), r.err)
 }
 
-// maxRate is more than the clients can reach. It keeps the interval above 0, because the load
-// would never end with an interval of 0.
+// maxRate is higher than the clients can reach. It keeps the interval above 0, because the load would
+// never end with an interval of 0.
 const maxRate = 1_000_000
 
 // numClients is the number of concurrent clients, each with its own connection.
 const numClients = 64
 
-// result contains the results of all clients.
+// result holds the results of all clients.
 type result struct {
 	latencies []time.Duration
 	errors    int
-	err       error // the errors of the clients, at most one for each
+	err       error // errors of the clients, at most one per client
 	duration  time.Duration
 }
 
-// generateLoad sends requests at the given rate. Latency is measured from the scheduled
-// start of a request, even if the previous request of the client delayed it.
+// generateLoad sends requests at the given rate. Latency is measured from when a request was
+// scheduled to start, even if it was delayed by the client's previous request.
 func generateLoad(ctx context.Context, uri, token string, rate int, duration time.Duration) *result {
 	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: numClients}, Timeout: 10 * time.Second}
 	defer client.CloseIdleConnections()
@@ -129,7 +129,7 @@ func get(ctx context.Context, client *http.Client, url, token string) error {
 	return nil
 }
 
-// quantile returns a quantile of the latencies, which are sorted.
+// quantile returns a quantile of the latencies, which must be sorted.
 func (r *result) quantile(q float64) time.Duration {
 	if len(r.latencies) == 0 {
 		return 0
@@ -137,7 +137,7 @@ func (r *result) quantile(q float64) time.Duration {
 	return r.latencies[min(int(q*float64(len(r.latencies))), len(r.latencies)-1)].Round(10 * time.Microsecond)
 }
 
-// String returns a summary of one line.
+// String returns a one-line summary.
 func (r *result) String() string {
 	return fmt.Sprintf("%d requests in %v (%.0f a second), %d errors, p50 %v, p99 %v, p99.9 %v, longest %v\n",
 		len(r.latencies), r.duration.Round(time.Millisecond), float64(len(r.latencies))/r.duration.Seconds(), r.errors,

@@ -25,7 +25,7 @@ type process struct {
 	credentials, health, metrics string // addresses
 	command                      *exec.Cmd
 	log                          *bufio.Reader
-	copied                       sync.WaitGroup // the goroutine that copies the log
+	copied                       sync.WaitGroup // waits for the goroutine that copies the log
 	cleanup                      []func() error
 }
 
@@ -89,7 +89,7 @@ func (p *process) start(ctx context.Context, directory string, environment []str
 
 var serving = regexp.MustCompile(`uri=(http://([^/]+)/\S+) .*health=(\S+) metrics=(\S+)`)
 
-// readAddresses reads the log until it contains the addresses of the sidecar.
+// readAddresses reads the log until it has found the sidecar's addresses.
 func (p *process) readAddresses() error {
 	for {
 		line, err := p.log.ReadString('\n')
@@ -104,7 +104,7 @@ func (p *process) readAddresses() error {
 	}
 }
 
-// stop ends the process, and removes what belongs to it.
+// stop ends the process and removes its files.
 func (p *process) stop() error {
 	var err error
 	if p.command != nil && p.command.Process != nil {
@@ -118,7 +118,7 @@ func (p *process) stop() error {
 	return err
 }
 
-// cpu returns the CPU time of the process, which must have ended.
+// cpu returns the CPU time used by the process, which must have ended.
 func (p *process) cpu() time.Duration {
 	state := p.command.ProcessState
 	return state.UserTime() + state.SystemTime()
