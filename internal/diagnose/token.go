@@ -162,12 +162,7 @@ func (d *diagnosis) checkAudience(context.Context) {
 		d.pass(nameAudience, "%s", strings.Join(audience, ", "))
 		return
 	}
-	f := d.facts(nil, nil)
-	if !f.IsAWS() {
-		d.pass(nameAudience, "%s", strings.Join(audience, ", "))
-		return
-	}
-	if f.IsAPIServerToken() {
+	if f := d.facts(nil, nil); f.IsAPIServerToken() && f.IsAWS() {
 		f.Kind, f.Code = explain.ErrTokenRejected, "InvalidIdentityToken"
 		d.fail(nameAudience, fmt.Errorf("the token is for %s, the Kubernetes API server", strings.Join(audience, ", ")), explain.For(f))
 		return
