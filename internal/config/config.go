@@ -38,8 +38,8 @@ type Config struct {
 	PolicyARNs  []string
 
 	// Set only for role chains.
-	Chained            bool
 	ExternalID         string
+	Chained            bool
 	Tagged, Identified bool // whether the request sets session tags and a source identity
 
 	OwnRegion         bool // a role of a Pool has its own region, different from the Pool's

@@ -27,8 +27,8 @@ type Member[V any] struct {
 	used       uint64                  // Set.clock of the last use
 	needed     uint64                  // nanoseconds since start until which the member is needed; see Keep
 	rank       uint64                  // value of used when the member was last ordered among the candidates
-	index      int                     // among the candidates
-	holds      int                     // number of confirmed members that depend on it; see hold
+	index      int32                   // among the candidates
+	holds      int32                   // number of confirmed members that depend on it; see hold
 	dependents map[*Member[V]]struct{} // members in the Set whose Source is this member
 }
 
@@ -46,7 +46,7 @@ type share[V any] struct {
 	tenant     string
 	count      int
 	candidates queue[*Member[V]] // members that can be evicted, least recently used first
-	index      int               // among the shares
+	index      int32             // among the shares
 }
 
 // New returns a Set with the given bound.
@@ -224,7 +224,7 @@ func newClass[V any](confirmed bool) class[V] {
 	return class[V]{
 		confirmed: confirmed,
 		tenants:   map[string]*share[V]{},
-		shares:    queue[*share[V]]{less: larger, place: func(sh *share[V]) *int { return &sh.index }},
+		shares:    queue[*share[V]]{less: larger, place: func(sh *share[V]) *int32 { return &sh.index }},
 	}
 }
 
@@ -246,7 +246,7 @@ func (c *class[V]) insert(m *Member[V], tenant string) {
 }
 
 func older[V any](a, b *Member[V]) bool { return a.rank < b.rank }
-func place[V any](m *Member[V]) *int    { return &m.index }
+func place[V any](m *Member[V]) *int32  { return &m.index }
 
 func (sh *share[V]) canLose() bool { return len(sh.candidates.items) > 0 }
 

@@ -6,7 +6,7 @@ import "container/heap"
 type queue[T any] struct {
 	items []T
 	less  func(a, b T) bool
-	place func(T) *int // where an item stores its index
+	place func(T) *int32 // where an item stores its index
 }
 
 // first returns the first item, or the zero value if there is none.
@@ -18,8 +18,8 @@ func (q *queue[T]) first() (item T) {
 }
 
 func (q *queue[T]) add(item T)    { heap.Push(q, item) }
-func (q *queue[T]) remove(item T) { heap.Remove(q, *q.place(item)) }
-func (q *queue[T]) fix(item T)    { heap.Fix(q, *q.place(item)) }
+func (q *queue[T]) remove(item T) { heap.Remove(q, int(*q.place(item))) }
+func (q *queue[T]) fix(item T)    { heap.Fix(q, int(*q.place(item))) }
 
 // Len, Less, Swap, Push and Pop implement heap.Interface.
 func (q *queue[T]) Len() int           { return len(q.items) }
@@ -27,11 +27,11 @@ func (q *queue[T]) Less(i, j int) bool { return q.less(q.items[i], q.items[j]) }
 
 func (q *queue[T]) Swap(i, j int) {
 	q.items[i], q.items[j] = q.items[j], q.items[i]
-	*q.place(q.items[i]), *q.place(q.items[j]) = i, j
+	*q.place(q.items[i]), *q.place(q.items[j]) = int32(i), int32(j)
 }
 
 func (q *queue[T]) Push(item any) {
-	*q.place(item.(T)) = len(q.items)
+	*q.place(item.(T)) = int32(len(q.items))
 	q.items = append(q.items, item.(T))
 }
 
