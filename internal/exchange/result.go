@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/xml"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -22,31 +23,55 @@ import (
 
 // result is the part of a successful response that the library uses.
 type result struct {
-	Credentials     *types.Credentials
-	AssumedRoleUser *types.AssumedRoleUser
-	Arn             *string // of the caller
+	credentials types.Credentials
+	user        types.AssumedRoleUser // or the caller, which has only an ARN
 }
 
-// resultDocument is the body of a successful response.
-type resultDocument struct {
-	Result struct {
-		Credentials *struct {
-			types.Credentials
-			Expiration *dateTime
+// parseResult returns the result in a document. Other elements are ignored.
+func parseResult(document []byte) (result, error) {
+	var r result
+	decoder := xml.NewDecoder(bytes.NewReader(document))
+	open, text := []string{""}, []byte(nil) // the names of the open elements, and the text of the last one
+	for {
+		token, err := decoder.Token()
+		switch t := token.(type) {
+		case xml.StartElement:
+			open, text = append(open, t.Name.Local), text[:0]
+		case xml.CharData:
+			text = append(text, t...)
+		case xml.EndElement:
+			open = open[:len(open)-1]
+			err = r.set(open[len(open)-1]+">"+t.Name.Local, text)
+			text = text[:0]
 		}
-		AssumedRoleUser *types.AssumedRoleUser
-		Arn             *string
-	} `xml:",any"`
+		switch {
+		case errors.Is(err, io.EOF):
+			return r, nil
+		case err != nil:
+			return result{}, err
+		}
+	}
 }
 
-// dateTime is a time in any format that the SDK accepts.
-type dateTime time.Time
-
-// UnmarshalText sets d to the time in text.
-func (d *dateTime) UnmarshalText(text []byte) error {
-	t, err := smithytime.ParseDateTime(string(text))
-	*d = dateTime(t)
-	return err
+// set sets the field for an element, which is specified by the names of its parent and of itself.
+func (r *result) set(path string, text []byte) error {
+	switch path {
+	case "Credentials>AccessKeyId":
+		r.credentials.AccessKeyId = aws.String(string(text))
+	case "Credentials>SecretAccessKey":
+		r.credentials.SecretAccessKey = aws.String(string(text))
+	case "Credentials>SessionToken":
+		r.credentials.SessionToken = aws.String(string(text))
+	case "Credentials>Expiration":
+		t, err := smithytime.ParseDateTime(string(text))
+		r.credentials.Expiration = &t
+		return err
+	case "AssumedRoleUser>Arn", "GetCallerIdentityResult>Arn":
+		r.user.Arn = aws.String(string(text))
+	case "AssumedRoleUser>AssumedRoleId":
+		r.user.AssumedRoleId = aws.String(string(text))
+	}
+	return nil
 }
 
 var (
@@ -69,16 +94,7 @@ func (r *response) readResult(body io.ReadCloser) {
 		r.bodyErr = r.secrets.redactError(ClientError(err))
 		return
 	}
-	var document resultDocument
-	if xml.Unmarshal(text.Bytes(), &document) != nil {
-		return
-	}
-	found := document.Result
-	r.result = result{AssumedRoleUser: found.AssumedRoleUser, Arn: found.Arn}
-	if c := found.Credentials; c != nil {
-		r.result.Credentials = &c.Credentials
-		r.result.Credentials.Expiration = (*time.Time)(c.Expiration)
-	}
+	r.result, _ = parseResult(text.Bytes())
 }
 
 // setResult adds a middleware that fills in the SDK's result, which is empty.
@@ -90,11 +106,11 @@ func (r *response) setResult(stack *middleware.Stack) error {
 		}
 		switch o := out.Result.(type) {
 		case *sts.AssumeRoleWithWebIdentityOutput:
-			o.Credentials, o.AssumedRoleUser = r.result.Credentials, r.result.AssumedRoleUser
+			o.Credentials, o.AssumedRoleUser = &r.result.credentials, &r.result.user
 		case *sts.AssumeRoleOutput:
-			o.Credentials, o.AssumedRoleUser = r.result.Credentials, r.result.AssumedRoleUser
+			o.Credentials, o.AssumedRoleUser = &r.result.credentials, &r.result.user
 		case *sts.GetCallerIdentityOutput:
-			o.Arn = r.result.Arn
+			o.Arn = r.result.user.Arn
 		}
 		return out, metadata, nil
 	}), middleware.Before)
@@ -103,17 +119,14 @@ func (r *response) setResult(stack *middleware.Stack) error {
 // isDateOfSTS reports whether the Date of a successful response was set by STS. It was if Expiration
 // - Date equals the requested duration, because STS grants exactly that.
 func (r *response) isDateOfSTS() bool {
-	if c := r.result.Credentials; c != nil && c.Expiration != nil {
-		difference := c.Expiration.Sub(r.date) - r.requested
-		return difference.Abs() <= schedule.DateTolerance
-	}
-	return false
+	expiration := r.result.credentials.Expiration
+	return expiration != nil && (expiration.Sub(r.date)-r.requested).Abs() <= schedule.DateTolerance
 }
 
 // credentials returns the role's credentials from a response, with their expiry on the local clock.
 // received is when the response was complete.
 func (r *response) credentials(roleARN string, c *types.Credentials, user *types.AssumedRoleUser, received time.Time) (aws.Credentials, error) {
-	if c == nil {
+	if c == nil || c.AccessKeyId == nil {
 		return aws.Credentials{}, errNoResult
 	}
 	creds := aws.Credentials{
