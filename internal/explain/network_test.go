@@ -127,3 +127,15 @@ func TestRuleForHostWithoutRegionLinksToRegion(t *testing.T) {
 	f := Facts{Kind: ErrUnavailable, Err: err, RoleARN: testRole, Region: "us-east-1", Claims: tokenfile.Claims{Issuer: "https://oidc.eks.us-west-2.amazonaws.com/id/A"}}
 	assert.Equal(t, HeadingRegion, For(f).Heading)
 }
+
+// A server must not be able to select the advice about the program's code with its message.
+func TestRuleForPanicIgnoresTextOfServer(t *testing.T) {
+	panicked := errors.New("the STS client panicked: no client")
+	assert.Equal(t, HeadingTokenSource, For(Facts{Kind: ErrUnavailable, Err: panicked, RoleARN: testRole}).Heading)
+	for _, status := range []int{http.StatusBadRequest, http.StatusForbidden, http.StatusInternalServerError} {
+		err := &RequestError{Status: status, Code: "Unknown", Message: panicked.Error(), Text: "Unknown: " + panicked.Error(), Err: panicked}
+		assert.NotEqual(t, HeadingTokenSource, For(Facts{Kind: ErrUnavailable, Err: err, Code: err.Code, RoleARN: testRole}).Heading, status)
+	}
+	refused := &ProxyError{Host: "proxy.example", Status: "502 " + panicked.Error()}
+	assert.Equal(t, HeadingProxy, For(Facts{Kind: ErrUnavailable, Err: &RequestError{Text: refused.Error(), Err: refused}, RoleARN: testRole}).Heading)
+}

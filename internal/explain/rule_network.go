@@ -167,7 +167,10 @@ const (
 // its context. With a token file, an ignored context does not count, because a process that was
 // paused for a while looks the same.
 func isFaultOfProgram(f Facts) bool {
-	if strings.Contains(f.text(), "the source did not return within") {
+	switch {
+	case errorIs[*RequestError](f.Err): // the text is a server's
+		return false
+	case strings.Contains(f.text(), "the source did not return within"):
 		return f.TokenFile == ""
 	}
 	return slices.ContainsFunc([]string{"the source called runtime.Goexit", "the source panicked", "the STS client panicked"},

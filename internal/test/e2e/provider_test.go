@@ -139,7 +139,7 @@ func s3Client(provider *irsa.Provider) *s3.Client {
 }
 
 // The token manager rotates a token after 80% of its lifetime, minus a few seconds. Only the clock of the manager
-// is ahead in this test. The library detects the new token by itself, at its next poll within a minute.
+// is ahead in this test. The library detects the new token at its next poll, within a minute.
 func TestProviderDetectsRotationByKubelet(t *testing.T) {
 	t.Parallel()
 	p := newPod(t, withLifetime("600"))
