@@ -22,8 +22,7 @@ import (
 const (
 	// maxReply limits the body of a successful response. Most of it is the session token, for which
 	// AWS specifies no maximum size.
-	maxReply   = 256 << 10
-	usualReply = 2 << 10
+	maxReply = 256 << 10
 
 	// maxErrorBody limits how much of any other response is read.
 	maxErrorBody = 64 << 10

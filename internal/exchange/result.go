@@ -1,7 +1,7 @@
 package exchange
 
 import (
-	"bytes"
+	"bufio"
 	"context"
 	"encoding/xml"
 	"errors"
@@ -28,9 +28,9 @@ type result struct {
 }
 
 // parseResult returns the result in a document. Other elements are ignored.
-func parseResult(document []byte) (result, error) {
+func parseResult(document io.Reader) (result, error) {
 	var r result
-	decoder := xml.NewDecoder(bytes.NewReader(document))
+	decoder := xml.NewDecoder(bufio.NewReaderSize(document, 512))
 	open, text := []string{""}, []byte(nil) // the names of the open elements, and the text of the last one
 	for {
 		token, err := decoder.Token()
@@ -88,13 +88,25 @@ var (
 
 // readResult reads the body of a successful response. The result is empty if the body is not XML.
 func (r *response) readResult(body io.ReadCloser) {
-	var text bytes.Buffer
-	text.Grow(usualReply + bytes.MinRead)
-	if _, err := text.ReadFrom(http.MaxBytesReader(nil, body, maxReply)); err != nil {
-		r.bodyErr = r.secrets.redactError(ClientError(err))
-		return
+	limited := &errorReader{reader: http.MaxBytesReader(nil, body, maxReply)}
+	r.result, _ = parseResult(limited)
+	if limited.err != nil {
+		r.bodyErr = r.secrets.redactError(ClientError(limited.err))
 	}
-	r.result, _ = parseResult(text.Bytes())
+}
+
+// errorReader records the error of a reader, other than io.EOF.
+type errorReader struct {
+	reader io.Reader
+	err    error
+}
+
+func (r *errorReader) Read(p []byte) (int, error) {
+	n, err := r.reader.Read(p)
+	if err != nil && !errors.Is(err, io.EOF) {
+		r.err = err
+	}
+	return n, err
 }
 
 // setResult adds a middleware that fills in the SDK's result, which is empty.
