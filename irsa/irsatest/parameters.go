@@ -14,11 +14,18 @@ import (
 // A constraint is a constraint on a parameter from the STS API reference.
 type constraint struct {
 	required             bool
-	minLength, maxLength int    // characters
-	pattern              string // if "", any
+	minLength, maxLength int            // characters
+	pattern              *regexp.Regexp // if nil, any
 }
 
-const namePattern = `[\w+=,.@-]*`
+var (
+	namePattern       = regexp.MustCompile(`^[\w+=,.@-]*$`)
+	externalIDPattern = regexp.MustCompile(`^[\w+=,.@:\/-]*$`)
+	tagKeyPattern     = regexp.MustCompile(`^[\p{L}\p{Z}\p{N}_.:/=+\-@]+$`)
+	tagValuePattern   = regexp.MustCompile(`^[\p{L}\p{Z}\p{N}_.:/=+\-@]*$`)
+
+	policyARN = regexp.MustCompile(`^arn:([^:]+):iam::(aws|\d{12}):policy/.+$`)
+)
 
 // constraintsOf returns the parameters of an action that creates sessions, in the order in which AWS
 // reports violations.
@@ -34,7 +41,7 @@ func constraintsOf(action string) (names []string, of map[string]constraint) {
 		of["WebIdentityToken"] = constraint{required: true, minLength: 4, maxLength: 20000}
 		return []string{"RoleArn", "RoleSessionName", "WebIdentityToken", "Policy"}, of
 	default:
-		of["ExternalId"] = constraint{minLength: 2, maxLength: 1224, pattern: `[\w+=,.@:\/-]*`}
+		of["ExternalId"] = constraint{minLength: 2, maxLength: 1224, pattern: externalIDPattern}
 		of["SourceIdentity"] = constraint{minLength: 2, maxLength: 64, pattern: namePattern}
 		return []string{"RoleArn", "RoleSessionName", "Policy", "ExternalId", "SourceIdentity"}, of
 	}
@@ -104,8 +111,8 @@ func (v *violations) check(q query, key string, c constraint) {
 	case n > c.maxLength:
 		v.add(q, key, fmt.Sprintf("have length less than or equal to %d", c.maxLength))
 	}
-	if c.pattern != "" && !regexp.MustCompile(`^(?:`+c.pattern+`)$`).MatchString(value) {
-		v.add(q, key, "satisfy regular expression pattern: "+c.pattern)
+	if c.pattern != nil && !c.pattern.MatchString(value) {
+		v.add(q, key, "satisfy regular expression pattern: "+strings.Trim(c.pattern.String(), "^$"))
 	}
 }
 
@@ -113,15 +120,14 @@ func (v *violations) check(q query, key string, c constraint) {
 // contain characters not allowed by IAM.
 // https://docs.aws.amazon.com/STS/latest/APIReference/API_Tag.html
 func (v *violations) checkTags(q query) {
-	const key, value = `[\p{L}\p{Z}\p{N}_.:/=+\-@]+`, `[\p{L}\p{Z}\p{N}_.:/=+\-@]*`
 	keys := q.list("Tags", ".Key")
 	if len(keys) > 50 {
 		v.add(q, "Tags", "have length less than or equal to 50")
 	}
 	for n := range keys {
 		member := "Tags.member." + strconv.Itoa(n+1)
-		v.check(q, member+".Key", constraint{required: true, minLength: 1, maxLength: 128, pattern: key})
-		v.check(q, member+".Value", constraint{required: true, maxLength: 256, pattern: value})
+		v.check(q, member+".Key", constraint{required: true, minLength: 1, maxLength: 128, pattern: tagKeyPattern})
+		v.check(q, member+".Value", constraint{required: true, maxLength: 256, pattern: tagValuePattern})
 	}
 }
 
@@ -143,7 +149,7 @@ func (v *violations) add(q query, key, must string) {
 func (q query) checkSessionPolicies() *rejection {
 	role := strings.Split(q.form.Get("RoleArn"), ":")
 	for _, arn := range q.list("PolicyArns", ".arn") {
-		found := regexp.MustCompile(`^arn:([^:]+):iam::(aws|\d{12}):policy/.+$`).FindStringSubmatch(arn)
+		found := policyARN.FindStringSubmatch(arn)
 		switch {
 		case found == nil:
 			return invalid("ARN " + arn + " is not valid.")

@@ -11,6 +11,11 @@ import (
 	"github.com/irsakit/irsakit/internal/trustpolicy"
 )
 
+var (
+	roleName  = regexp.MustCompile(`^([\w+=,.@-]+/)*[\w+=,.@-]{1,64}$`) // with its path
+	accountID = regexp.MustCompile(`^\d{12}$`)
+)
+
 // Role is an IAM role, created with [Cluster.Role]. It is safe for concurrent use. Changes apply to
 // calls that arrive afterward.
 type Role struct {
@@ -59,7 +64,7 @@ func InAccount(id string) RoleOption {
 // whose trust policy allows it. A role with the same ARN replaces the earlier one. As in IAM, an
 // account cannot have names that differ only in path or case.
 func (k *Cluster) Role(name string, optFns ...RoleOption) *Role {
-	if !regexp.MustCompile(`^([\w+=,.@-]+/)*[\w+=,.@-]{1,64}$`).MatchString(name) {
+	if !roleName.MatchString(name) {
 		k.check(fmt.Errorf("%q is not a valid name of an IAM role", name))
 	}
 	o := roleOptions{account: k.accountID, maxSession: time.Hour}
@@ -177,7 +182,7 @@ func (k *Cluster) role(arn string) *Role {
 }
 
 func checkAccount(id string) error {
-	if !regexp.MustCompile(`^\d{12}$`).MatchString(id) {
+	if !accountID.MatchString(id) {
 		return fmt.Errorf("%q is not an AWS account ID: it has twelve digits", id)
 	}
 	return nil

@@ -5,6 +5,11 @@ import (
 	"regexp"
 )
 
+var (
+	namespaceName      = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$`)
+	serviceAccountName = regexp.MustCompile(`^[a-z0-9]([-.a-z0-9]{0,251}[a-z0-9])?$`)
+)
+
 // ServiceAccount is a Kubernetes service account, created with
 // [Cluster.ServiceAccount] or [Issuer.ServiceAccount]. It is immutable.
 type ServiceAccount struct {
@@ -22,10 +27,10 @@ func (k *Cluster) ServiceAccount(namespace, name string) *ServiceAccount {
 // ServiceAccount creates a service account in the issuer's Kubernetes cluster. The rules of
 // [Cluster.ServiceAccount] apply.
 func (i *Issuer) ServiceAccount(namespace, name string) *ServiceAccount {
-	if !regexp.MustCompile(`^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$`).MatchString(namespace) {
+	if !namespaceName.MatchString(namespace) {
 		i.cluster.check(fmt.Errorf("%q is not a valid name of a namespace", namespace))
 	}
-	if !regexp.MustCompile(`^[a-z0-9]([-.a-z0-9]{0,251}[a-z0-9])?$`).MatchString(name) {
+	if !serviceAccountName.MatchString(name) {
 		i.cluster.check(fmt.Errorf("%q is not a valid name of a service account", name))
 	}
 	return &ServiceAccount{issuer: i, namespace: namespace, name: name, uid: uuid()}

@@ -23,6 +23,8 @@ const (
 	signingTime      = "20060102T150405Z"
 )
 
+var authorization = regexp.MustCompile(`^` + signingAlgorithm + ` Credential=([^,\s]+),\s*SignedHeaders=([^,\s]+),\s*Signature=([0-9a-f]{64})$`)
+
 // A signature is the AWS Signature Version 4 of a request, from its Authorization header or, if the
 // request is presigned, from its URL.
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html
@@ -104,7 +106,7 @@ func readSignature(r *http.Request) (signature, *rejection) {
 	if header == "" {
 		return signature{}, unsignedRequest()
 	}
-	fields := regexp.MustCompile(`^` + signingAlgorithm + ` Credential=([^,\s]+),\s*SignedHeaders=([^,\s]+),\s*Signature=([0-9a-f]{64})$`).FindStringSubmatch(header)
+	fields := authorization.FindStringSubmatch(header)
 	if fields == nil {
 		return signature{}, incompleteSignature("Authorization header requires 'Credential' parameter. Authorization header requires 'Signature' parameter. " +
 			"Authorization header requires 'SignedHeaders' parameter. Authorization=" + signingAlgorithm)
