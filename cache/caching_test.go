@@ -51,6 +51,7 @@ func (s *cachingSource) remaining() time.Duration {
 // Returning the same credentials again is not a failure. The instance metadata service, the container
 // endpoint and credential_process do so for most of the lifetime, some of them until the end.
 func TestCacheWithCachingSource(t *testing.T) {
+	t.Parallel()
 	for _, lifetime := range []time.Duration{time.Minute, 15 * time.Minute, time.Hour, 6 * time.Hour} {
 		for _, early := range []time.Duration{0, 500 * time.Millisecond, 5 * time.Second, 5 * time.Minute} {
 			if early >= lifetime/2 {

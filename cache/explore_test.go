@@ -217,6 +217,7 @@ func (x *exploration) String() string {
 // TestCacheKeepsPromisesInEveryState explores every sequence of up to eight events, or six with
 // -short. It runs the real code, with a source controlled by the events.
 func TestCacheKeepsPromisesInEveryState(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		x := &exploration{t: t, next: map[state][]state{}, reached: map[state]struct{}{}}
 		x.explore(testsize.Choose(5, 7, 8))

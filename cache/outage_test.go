@@ -108,6 +108,7 @@ func TestCacheSurvivesOutageUntilTwoSecondsBeforeEndOfServing(t *testing.T) {
 }
 
 func TestCacheRecoversWithinSixSecondsOfOutage(t *testing.T) {
+	t.Parallel()
 	for _, callers := range []int{1, 1000} {
 		synctest.Test(t, func(t *testing.T) {
 			s := &source{lifetime: 15 * time.Minute, err: errBroken}

@@ -29,6 +29,7 @@ var (
 //	go test ./cache -run Stress -stress.days 2000
 //	go test ./cache -run Stress -stress.days 1 -stress.seed 77
 func TestCacheStress(t *testing.T) {
+	t.Parallel()
 	for day := range uint64(testsize.Choose(min(*stressDays, 5), *stressDays, *stressDays)) {
 		seed := *stressSeed + day
 		ok := t.Run(fmt.Sprintf("seed %d", seed), func(t *testing.T) {

@@ -169,6 +169,7 @@ func TestLimiterAdmitsNewTenant(t *testing.T) {
 
 // TestLimiterDoesNotStarveHealthyRefreshes has one slot, whose tenant has 400 denied Caches with callers.
 func TestLimiterDoesNotStarveHealthyRefreshes(t *testing.T) {
+	t.Parallel()
 	for _, tenant := range []string{"denied", "healthy"} {
 		t.Run(tenant, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

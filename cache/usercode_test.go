@@ -162,6 +162,7 @@ func TestRefreshWithNilContextUnlocks(t *testing.T) {
 }
 
 func TestCacheSurvivesPanicInError(t *testing.T) {
+	t.Parallel()
 	s := &source{lifetime: time.Hour, err: userError{func() { panic("user code") }}}
 	c, limiter := newUnclosed(s)
 	ended := expiredContext(t)

@@ -27,7 +27,7 @@ func TestErrorForUnreadableTokenAdvisesFSGroup(t *testing.T) {
 		require.NoError(t, os.WriteFile(file, []byte(textOf(failure, report)), 0o600))
 		return
 	}
-	k := newCluster(t, func(o *irsatest.Options) { o.Loopback, o.IssuerURL = true, issuerURL })
+	k := newCluster(t, func(o *irsatest.Options) { o.Loopback, o.IssuerURL, o.Dir = true, issuerURL, t.TempDir() })
 	b := &broken{T: t, Cluster: k, sa: k.ServiceAccount("shop", "cart")}
 	b.pod = k.Pod(b.sa, k.Role("s3-writer", irsatest.Trust(b.sa)))
 	output := t.TempDir()

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/irsakit/irsakit/internal/test/filetest"
 	"github.com/irsakit/irsakit/irsa"
 	"github.com/irsakit/irsakit/irsa/irsatest"
 )
@@ -33,7 +34,8 @@ const childOutput = "IRSA_TEST_OUTPUT"
 // newCluster returns a kit that signs with ES256, because key generation is faster than with RS256.
 func newCluster(t testing.TB, optFns ...func(*irsatest.Options)) *irsatest.Cluster {
 	t.Helper()
-	k := irsatest.New(t, optFns...)
+	onTmpfs := func(o *irsatest.Options) { o.Dir = filetest.Tmpfs(t) }
+	k := irsatest.New(t, append([]func(*irsatest.Options){onTmpfs}, optFns...)...)
 	k.Issuer.SetAlgorithm("ES256")
 	return k
 }

@@ -46,6 +46,7 @@ func TestRejectionByHostThatAcceptsOtherRequests(t *testing.T) {
 
 // A host that accepts the Provider's keys can still respond with a doubtful code for another reason.
 func TestRejectionWithAmbiguousCodeByHostThatAcceptsKey(t *testing.T) {
+	t.Parallel()
 	for _, interval := range []time.Duration{time.Second, 90 * time.Second} {
 		synctest.Test(t, func(t *testing.T) {
 			k, p := providers["New"](t)

@@ -32,6 +32,7 @@ func TestReadRejectsSpecialFiles(t *testing.T) {
 }
 
 func TestReadDoesNotBlockWhileFilesAreSwapped(t *testing.T) {
+	t.Parallel()
 	raw := withClaims(kubernetes)
 	file := write(t, raw)
 	previous, err := tokenfile.Read(file)

@@ -73,6 +73,7 @@ func holders(token tokenfile.Token) map[string]any {
 }
 
 func TestTokenIsNeverPrinted(t *testing.T) {
+	t.Parallel()
 	raw := withClaims(`{"exp":1767312000}`)
 	token, err := tokenfile.Parse(raw)
 	require.NoError(t, err)

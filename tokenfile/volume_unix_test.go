@@ -13,6 +13,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 
+	"github.com/irsakit/irsakit/internal/test/filetest"
 	"github.com/irsakit/irsakit/internal/test/testsize"
 	"github.com/irsakit/irsakit/tokenfile"
 )
@@ -49,7 +50,8 @@ func follow(path string, pause time.Duration, change func(), check func(n int, t
 }
 
 func TestReadSurvivesKubeletSwaps(t *testing.T) {
-	v := volume{t.TempDir()}
+	t.Parallel()
+	v := volume{filetest.Tmpfs(t)}
 	v.swap(t, numbered(0))
 	var reads atomic.Int64
 	swap := func() {
@@ -67,6 +69,7 @@ func TestReadSurvivesKubeletSwaps(t *testing.T) {
 
 // The kubelet never writes this way, but cp or a sidecar may.
 func TestReadRarelyReturnsTornToken(t *testing.T) {
+	t.Parallel()
 	path := write(t, numbered(0))
 	var whole, torn, failed atomic.Int64
 	rewriteOften := func() {

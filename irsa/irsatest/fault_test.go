@@ -199,6 +199,7 @@ func TestRoleFailAffectsOnlyItsCalls(t *testing.T) {
 }
 
 func TestFaultsAreCompleteAndEndWithRecover(t *testing.T) {
+	t.Parallel()
 	file, err := parser.ParseFile(token.NewFileSet(), "fault.go", nil, 0)
 	require.NoError(t, err)
 	var declared []irsatest.Fault

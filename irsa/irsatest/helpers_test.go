@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/irsakit/irsakit/internal/test/filetest"
 	"github.com/irsakit/irsakit/irsa/irsatest"
 )
 
@@ -24,18 +25,22 @@ type world struct {
 
 func inMemory(t *testing.T, optFns ...func(*irsatest.Options)) *world {
 	t.Helper()
-	k := irsatest.New(t, optFns...)
+	k := irsatest.New(t, append([]func(*irsatest.Options){onTmpfs(t)}, optFns...)...)
 	k.Issuer.SetAlgorithm("ES256") // faster to generate than RS256 keys
 	return populate(k)
 }
 
 func onLoopback(t *testing.T) *world {
 	t.Helper()
-	k, err := irsatest.Start()
+	k, err := irsatest.Start(onTmpfs(t))
 	require.NoError(t, err)
 	t.Cleanup(func() { assert.NoError(t, k.Close()) })
 	k.Issuer.SetAlgorithm("ES256")
 	return populate(k)
+}
+
+func onTmpfs(t *testing.T) func(*irsatest.Options) {
+	return func(o *irsatest.Options) { o.Dir = filetest.Tmpfs(t) }
 }
 
 func populate(k *irsatest.Cluster) *world {

@@ -52,6 +52,7 @@ func TestPodAutoRotateAt80PercentOfLifetime(t *testing.T) {
 }
 
 func TestPodAutoRotateFollowsCurrentToken(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		w := inMemory(t)
 		pod := w.Pod(w.sa, w.role, autoRotate) // the token's lifetime is one day

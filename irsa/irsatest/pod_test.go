@@ -161,8 +161,12 @@ func TestPodSetenvOnLoopback(t *testing.T) {
 	defer p.Close()
 	require.NoError(t, p.Refresh(t.Context()))
 	assert.Equal(t, 1, w.STS.CallCount())
+
 	require.NoError(t, w.Close())
-	require.ErrorIs(t, p.Refresh(t.Context()), syscall.ECONNREFUSED)
+	q, err := irsa.New()
+	require.NoError(t, err)
+	defer q.Close()
+	require.ErrorIs(t, q.Refresh(t.Context()), syscall.ECONNREFUSED)
 }
 
 func TestClusterPartitionFollowsRegion(t *testing.T) {

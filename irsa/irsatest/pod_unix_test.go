@@ -16,7 +16,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/irsakit/irsakit/internal/test/testsize"
-	"github.com/irsakit/irsakit/irsa/irsatest"
 )
 
 func TestPodVolumeModesIgnoreUmask(t *testing.T) {
@@ -33,7 +32,7 @@ func TestPodVolumeModesIgnoreUmask(t *testing.T) {
 
 func TestPodWriteIsAtomicForReaders(t *testing.T) {
 	swaps := testsize.Choose(500, 2_000, 20_000)
-	w := inMemory(t, func(o *irsatest.Options) { o.Dir = onTmpfs(t) })
+	w := inMemory(t)
 	tokens := [2]string{w.pod.Token()}
 	w.pod.Rotate()
 	tokens[1] = w.pod.Token()

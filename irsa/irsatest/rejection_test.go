@@ -27,6 +27,7 @@ type webIdentityRejection struct {
 }
 
 func TestSTSRejectsWebIdentityUntilRepaired(t *testing.T) {
+	t.Parallel()
 	cases := identityRejections()
 	maps.Copy(cases, parameterRejections())
 	maps.Copy(cases, policyRejections())

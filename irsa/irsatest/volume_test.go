@@ -123,18 +123,6 @@ func TestPodWritesAndRemovesAnyContent(t *testing.T) {
 	assert.Len(t, entries(t, dir), 3)
 }
 
-// onTmpfs returns a directory on tmpfs, which the kubelet uses for projected volumes. If there is no
-// tmpfs, it returns a temporary directory.
-func onTmpfs(t *testing.T) string {
-	t.Helper()
-	dir, err := os.MkdirTemp("/dev/shm", "irsatest-")
-	if err != nil {
-		return t.TempDir()
-	}
-	t.Cleanup(func() { assert.NoError(t, os.RemoveAll(dir)) })
-	return dir
-}
-
 func TestPodConcurrentWrites(t *testing.T) {
 	w := inMemory(t)
 	var writers sync.WaitGroup

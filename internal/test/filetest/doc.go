@@ -1,3 +1,3 @@
-// Package filetest helps to test readers of files with directories, named pipes, sockets
-// and devices. It has no functions on systems other than Unix.
+// Package filetest helps to test readers of files. On Unix, it creates directories, named pipes,
+// sockets and devices in their place.
 package filetest

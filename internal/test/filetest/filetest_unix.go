@@ -52,7 +52,7 @@ func Within(t *testing.T, f func()) {
 // blocks, or fails with an error that does not name the type of the file.
 func Swap(t *testing.T, regular string, n int, read func(path string) error) {
 	t.Helper()
-	path := filepath.Join(t.TempDir(), "link")
+	path := filepath.Join(Tmpfs(t), "link")
 	next := path + ".next"
 	if err := os.Symlink(regular, path); err != nil {
 		t.Fatal(err)
