@@ -19,6 +19,7 @@ type secrets []string
 
 const (
 	secretRun = 12
+	sample    = 4 // of a run; few texts contain one by chance
 	redacted  = "[redacted]"
 )
 
@@ -48,8 +49,8 @@ func (s secrets) find(text string) (start, end int) {
 	for start+secretRun <= len(text) {
 		end = start + secretRun
 		switch {
-		case !s.contain(text[end-1 : end]):
-			start = end // not in any secret
+		case !s.contain(text[end-sample : end]):
+			start = end - sample + 1 // no run contains the sample
 		case !s.contain(text[start:end]):
 			start++
 		default:
