@@ -45,6 +45,7 @@ func TestErrorForUnreadableTokenAdvisesFSGroup(t *testing.T) {
 	program, err := os.Open("/proc/self/exe")
 	require.NoError(t, err)
 	defer program.Close()
+	require.NoError(t, program.Chmod(0o755)) // regardless of the umask
 	child.ExtraFiles = []*os.File{program} // the other user has no access to its directory
 	child.Env = append(b.pod.Environ(), childOutput+"="+filepath.Join(output, "text"))
 	log, err := child.CombinedOutput()

@@ -3,7 +3,6 @@ package irsa_test
 import (
 	"log/slog"
 	"os"
-	"strings"
 	"testing"
 	"time"
 
@@ -12,17 +11,16 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/irsakit/irsakit/internal/test/filetest"
+	"github.com/irsakit/irsakit/internal/test/testenv"
 	"github.com/irsakit/irsakit/irsa"
 	"github.com/irsakit/irsakit/irsa/irsatest"
 )
 
-// TestMain removes the machine's AWS variables, so that they do not affect the tests. A child
-// process keeps the environment that its test set.
+// TestMain runs the tests without the settings of the machine. A child process keeps the environment
+// that its test set.
 func TestMain(m *testing.M) {
-	for _, variable := range os.Environ() {
-		if name, _, _ := strings.Cut(variable, "="); strings.HasPrefix(name, "AWS_") && os.Getenv(childOutput) == "" {
-			_ = os.Unsetenv(name)
-		}
+	if os.Getenv(childOutput) == "" {
+		testenv.Clear()
 	}
 	slog.SetDefault(slog.New(slog.DiscardHandler))
 	os.Exit(m.Run())

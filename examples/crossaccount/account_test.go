@@ -1,6 +1,7 @@
 package main_test
 
 import (
+	"os"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -8,9 +9,16 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/irsakit/irsakit/internal/test/testenv"
 	"github.com/irsakit/irsakit/irsa"
 	"github.com/irsakit/irsakit/irsa/irsatest"
 )
+
+// TestMain runs the tests without the settings of the machine.
+func TestMain(m *testing.M) {
+	testenv.Clear()
+	os.Exit(m.Run())
+}
 
 const partnersPolicy = `{
   "Version": "2012-10-17",

@@ -20,9 +20,16 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/irsakit/irsakit/internal/test/testenv"
 	"github.com/irsakit/irsakit/irsa"
 	"github.com/irsakit/irsakit/irsa/irsatest"
 )
+
+// TestMain runs the tests without the settings of the machine.
+func TestMain(m *testing.M) {
+	testenv.Clear()
+	os.Exit(m.Run())
+}
 
 func TestDemoPrintsREADMEScreen(t *testing.T) {
 	t.Parallel()

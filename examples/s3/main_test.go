@@ -7,6 +7,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/irsakit/irsakit/internal/test/testenv"
 )
 
 // asMain is the environment variable that makes the test binary run the command itself.
@@ -17,6 +19,7 @@ func TestMain(m *testing.M) {
 		main()
 		return
 	}
+	testenv.Clear()
 	os.Exit(m.Run())
 }
 

@@ -17,6 +17,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/irsakit/irsakit/internal/test/testenv"
 	"github.com/irsakit/irsakit/irsa/irsatest"
 )
 
@@ -26,6 +27,7 @@ func TestMain(m *testing.M) {
 		main()
 		return
 	}
+	testenv.Clear()
 	os.Exit(m.Run())
 }
 

@@ -18,6 +18,7 @@ import (
 	"net/http/httptest"
 	"net/http/httptrace"
 	"net/url"
+	"os"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -32,7 +33,14 @@ import (
 	"github.com/irsakit/irsakit/internal/config"
 	"github.com/irsakit/irsakit/internal/exchange"
 	"github.com/irsakit/irsakit/internal/explain"
+	"github.com/irsakit/irsakit/internal/test/testenv"
 )
+
+// TestMain runs the tests without the settings of the machine.
+func TestMain(m *testing.M) {
+	testenv.Clear()
+	os.Exit(m.Run())
+}
 
 // selfSigned returns a certificate for names that expires at until.
 func selfSigned(t *testing.T, until time.Time, names ...string) tls.Certificate {

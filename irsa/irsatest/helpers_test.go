@@ -12,8 +12,15 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/irsakit/irsakit/internal/test/filetest"
+	"github.com/irsakit/irsakit/internal/test/testenv"
 	"github.com/irsakit/irsakit/irsa/irsatest"
 )
+
+// TestMain runs the tests without the settings of the machine.
+func TestMain(m *testing.M) {
+	testenv.Clear()
+	os.Exit(m.Run())
+}
 
 // world is a Cluster with a pod that may assume its role.
 type world struct {

@@ -225,7 +225,8 @@ func (p *Pod) update(token string, write func() error) error {
 // mountSubPath copies the current token file to a separate path.
 func (p *Pod) mountSubPath() {
 	file := filepath.Join(p.cluster.dir, p.name, "token")
-	if err := os.WriteFile(file, []byte(p.Token()), 0o644); err != nil {
+	err := os.WriteFile(file, []byte(p.Token()), 0o644)
+	if err := cmp.Or(err, os.Chmod(file, 0o644)); err != nil { // regardless of the umask
 		p.cluster.check(fmt.Errorf("mounting the token of pod %s: %w", p.name, err))
 	}
 	p.subPath = file

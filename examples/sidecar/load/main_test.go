@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/irsakit/irsakit/examples/sidecar/flood"
+	"github.com/irsakit/irsakit/internal/test/testenv"
 )
 
 // TestMain runs the tests, or the command itself if LOAD is set.
@@ -18,6 +19,7 @@ func TestMain(m *testing.M) {
 		main()
 		return
 	}
+	testenv.Clear()
 	os.Exit(m.Run())
 }
 

@@ -21,6 +21,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/irsakit/irsakit/internal/test/testenv"
 )
 
 func main() {
@@ -37,11 +39,7 @@ func main() {
 // prepare makes this process independent of the user's settings. A child process does its work and ends.
 func prepare() {
 	slog.SetDefault(slog.New(slog.DiscardHandler))
-	for _, variable := range os.Environ() {
-		if name, _, _ := strings.Cut(variable, "="); strings.HasPrefix(name, "AWS_") {
-			_ = os.Unsetenv(name)
-		}
-	}
+	testenv.Clear()
 	err := errors.Join(os.Setenv("AWS_CONFIG_FILE", os.DevNull), os.Setenv("AWS_SHARED_CREDENTIALS_FILE", os.DevNull))
 	if err == nil && os.Getenv(childVariable) != "" {
 		if err = work(); err == nil {

@@ -8,6 +8,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/irsakit/irsakit/internal/test/testenv"
 )
 
 // TestMain runs the tests, or the client that uses the AWS SDK for Go.
@@ -16,6 +18,7 @@ func TestMain(m *testing.M) {
 		main()
 		return
 	}
+	testenv.Clear()
 	os.Exit(m.Run())
 }
 

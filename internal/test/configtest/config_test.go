@@ -2,6 +2,7 @@ package configtest
 
 import (
 	"context"
+	"os"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -12,9 +13,16 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/irsakit/irsakit/cache"
+	"github.com/irsakit/irsakit/internal/test/testenv"
 	"github.com/irsakit/irsakit/irsa"
 	"github.com/irsakit/irsakit/irsa/irsatest"
 )
+
+// TestMain runs the tests without the settings of the machine.
+func TestMain(m *testing.M) {
+	testenv.Clear()
+	os.Exit(m.Run())
+}
 
 // setups are the ways to set the Provider in a configuration.
 var setups = []struct {

@@ -160,11 +160,6 @@ func waitForTenant(ctx context.Context, p *irsa.Provider, tenant struct{ Name, R
 
 // The SDK also works with the test cluster without irsakit.
 func TestREADMEConfigurationsHaveCredentials(t *testing.T) {
-	for _, variable := range os.Environ() { // the settings of the machine must not affect the test
-		if name, _, _ := strings.Cut(variable, "="); strings.HasPrefix(name, "AWS_") {
-			t.Setenv(name, "")
-		}
-	}
 	t.Setenv("AWS_CONFIG_FILE", os.DevNull)
 	t.Setenv("AWS_SHARED_CREDENTIALS_FILE", os.DevNull)
 	k := irsatest.New(t, func(o *irsatest.Options) { o.Loopback = true })

@@ -11,6 +11,8 @@ import (
 
 	"k8s.io/klog/v2"
 	"k8s.io/utils/clock"
+
+	"github.com/irsakit/irsakit/internal/test/testenv"
 )
 
 // cluster is shared by all tests: an API server, and a MinIO that trusts its tokens. Each test
@@ -28,11 +30,7 @@ var cluster struct {
 }
 
 func TestMain(m *testing.M) {
-	for _, variable := range os.Environ() { // the environment of the machine must not affect the tests
-		if name, _, _ := strings.Cut(variable, "="); strings.HasPrefix(name, "AWS_") {
-			_ = os.Unsetenv(name)
-		}
-	}
+	testenv.Clear()
 	syscall.Umask(0o022) // the modes of the volumes' files
 	klog.SetOutput(os.Stderr)
 	code := 1
