@@ -226,7 +226,10 @@ func (p *Pod) update(token string, write func() error) error {
 func (p *Pod) mountSubPath() {
 	file := filepath.Join(p.cluster.dir, p.name, "token")
 	err := os.WriteFile(file, []byte(p.Token()), 0o644)
-	if err := cmp.Or(err, os.Chmod(file, 0o644)); err != nil { // regardless of the umask
+	if err == nil {
+		err = os.Chmod(file, 0o644) // regardless of the umask
+	}
+	if err != nil {
 		p.cluster.check(fmt.Errorf("mounting the token of pod %s: %w", p.name, err))
 	}
 	p.subPath = file
@@ -238,7 +241,8 @@ func (p *Pod) mountSubPath() {
 //
 // It sets RoleARN, TokenFile, Region and HTTPClient, and on loopback also Endpoint. In memory, only
 // this HTTPClient reaches the kit. With any other client, requests go to AWS, which rejects the kit's
-// token.
+// token. The other variables that irsa.New reads, such as AWS_USE_FIPS_ENDPOINT and
+// AWS_ROLE_SESSION_NAME, still apply. [Pod.Setenv] unsets them.
 func (p *Pod) Options(o *irsa.Options) {
 	o.RoleARN = p.RoleARN()
 	o.TokenFile = p.TokenFile()
@@ -269,8 +273,9 @@ func (p *Pod) Environ() []string {
 	}
 }
 
-// Setenv sets the variables of Environ with t.Setenv, for the rest of the test. It cannot be used in
-// parallel tests. In memory, code that reads the environment also needs [Cluster.HTTPClient]. With
+// Setenv sets the variables of Environ with t.Setenv, for the rest of the test. It unsets all other
+// variables that begin with "AWS_", such as AWS_PROFILE and AWS_ACCESS_KEY_ID on the developer's machine,
+// which take precedence over the token in the AWS SDKs. It cannot be used in parallel tests. In memory, code that reads the environment also needs [Cluster.HTTPClient]. With
 // Options.Loopback, the environment is sufficient. Setenv panics on a Cluster created by [Start],
 // which has no test. Use Environ instead.
 func (p *Pod) Setenv() {
@@ -279,6 +284,12 @@ func (p *Pod) Setenv() {
 		p.cluster.check(errors.New("Setenv needs a Cluster made by New: use Environ"))
 	}
 	tb.Helper()
+	for _, variable := range os.Environ() {
+		if key, value, _ := strings.Cut(variable, "="); strings.HasPrefix(key, "AWS_") {
+			tb.Setenv(key, value) // restores it after the test
+			p.cluster.check(os.Unsetenv(key))
+		}
+	}
 	for _, variable := range p.Environ() {
 		key, value, _ := strings.Cut(variable, "=")
 		tb.Setenv(key, value)

@@ -153,6 +153,26 @@ func TestPodEnvironMatchesWebhook(t *testing.T) {
 	assert.Regexp(t, `^http://127\.0\.0\.1:\d+$`, loopback.STS.Endpoint())
 }
 
+func TestPodSetenvUnsetsOtherVariablesUntilEndOfTest(t *testing.T) {
+	other := []string{"AWS_PROFILE", "AWS_ACCESS_KEY_ID", "AWS_USE_FIPS_ENDPOINT", "AWS_ENDPOINT_URL"}
+	for _, name := range other {
+		t.Setenv(name, "of the developer")
+	}
+	t.Run("test", func(t *testing.T) {
+		w := inMemory(t)
+		w.pod.Setenv()
+		for _, name := range other {
+			_, found := os.LookupEnv(name)
+			assert.False(t, found, name)
+		}
+		assert.Equal(t, w.pod.RoleARN(), os.Getenv("AWS_ROLE_ARN"))
+	})
+	for _, name := range other {
+		assert.Equal(t, "of the developer", os.Getenv(name), name)
+	}
+	assert.Empty(t, os.Getenv("AWS_ROLE_ARN"))
+}
+
 func TestPodSetenvOnLoopback(t *testing.T) {
 	w := inMemory(t, func(o *irsatest.Options) { o.Loopback = true })
 	w.pod.Setenv()
