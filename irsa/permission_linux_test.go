@@ -36,6 +36,7 @@ func TestErrorForUnreadableTokenAdvisesFSGroup(t *testing.T) {
 		b.pod.Chmod(0o600)
 		child.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65532, Gid: 65532}}
 		require.NoError(t, os.Chown(output, 65532, 65532))
+		require.NoError(t, os.Chmod("/proc/self/exe", 0o755)) // regardless of the umask
 	} else {
 		b.pod.Chmod(0)
 	}
@@ -45,7 +46,6 @@ func TestErrorForUnreadableTokenAdvisesFSGroup(t *testing.T) {
 	program, err := os.Open("/proc/self/exe")
 	require.NoError(t, err)
 	defer program.Close()
-	require.NoError(t, program.Chmod(0o755)) // regardless of the umask
 	child.ExtraFiles = []*os.File{program} // the other user has no access to its directory
 	child.Env = append(b.pod.Environ(), childOutput+"="+filepath.Join(output, "text"))
 	log, err := child.CombinedOutput()
