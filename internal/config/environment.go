@@ -10,7 +10,6 @@ import (
 	"strings"
 
 	"github.com/irsakit/irsakit/internal/explain"
-	"github.com/irsakit/irsakit/internal/jwt"
 	"github.com/irsakit/irsakit/tokenfile"
 )
 
@@ -44,22 +43,7 @@ type Environment struct {
 // Lookup returns the value of a variable, with surrounding white space trimmed because manifests can
 // add it, and any token hidden.
 func (env Environment) Lookup(name string) string {
-	return hideToken(strings.TrimSpace(env.Getenv(name)))
-}
-
-// hideToken returns text, or a placeholder if it contains a token. A setting that contains a token is
-// invalid, because the token is in place of its path or in the wrong variable, and errors quote
-// invalid settings.
-func hideToken(text string) string {
-	for word := range strings.FieldsFuncSeq(text, func(r rune) bool { return !isAlphanumeric(r) && !strings.ContainsRune("-_.", r) }) {
-		if !strings.HasPrefix(word, "ey") { // base64 of {"
-			continue
-		}
-		if _, err := jwt.Parse([]byte(word)); err == nil {
-			return "[redacted]"
-		}
-	}
-	return text
+	return explain.HideToken(strings.TrimSpace(env.Getenv(name)))
 }
 
 // setDefaults sets fields that default to environment variables, except for the token file.

@@ -71,7 +71,7 @@ func (c *Config) resolveToken(file string) error {
 		c.Token = source
 		return nil
 	}
-	c.TokenFile = cmp.Or(hideToken(c.TokenFile), file)
+	c.TokenFile = cmp.Or(explain.HideToken(c.TokenFile), file)
 	switch {
 	case c.TokenFile == "":
 		return nil // notInjected reports this

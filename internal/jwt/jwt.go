@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 	"unicode/utf8"
 )
@@ -54,6 +55,23 @@ func Parse(token []byte) (Claims, error) {
 	var claims map[string]json.RawMessage
 	_ = json.Unmarshal(text, &claims) // cannot fail: it is a valid object
 	return newClaims(claims), nil
+}
+
+// ContainsToken reports whether a word of text has the form of a signed JWT.
+func ContainsToken(text string) bool {
+	for word := range strings.FieldsFuncSeq(text, func(r rune) bool { return !isTokenRune(r) }) {
+		if !strings.HasPrefix(word, "ey") { // base64 of {"
+			continue
+		}
+		if _, err := Parse([]byte(word)); err == nil {
+			return true
+		}
+	}
+	return false
+}
+
+func isTokenRune(r rune) bool {
+	return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '-' || r == '_' || r == '.'
 }
 
 // foreignPrefix describes a prefix that programs mistakenly write before a token. It returns "" if
