@@ -48,14 +48,15 @@ func (env Environment) Lookup(name string) string {
 
 // setDefaults sets fields that default to environment variables, except for the token file.
 func (env Environment) setDefaults(c *Config, errs *Errors) {
-	c.RoleARN = cmp.Or(c.RoleARN, env.Lookup(EnvRoleARN))
-	c.SessionName = cmp.Or(c.SessionName, env.Lookup(EnvSessionName))
-	c.Region = cmp.Or(c.Region, env.Lookup(EnvRegion), env.Lookup(EnvDefaultRegion))
+	c.RoleARN = cmp.Or(explain.HideToken(c.RoleARN), env.Lookup(EnvRoleARN))
+	c.SessionName = cmp.Or(explain.HideToken(c.SessionName), env.Lookup(EnvSessionName))
+	c.Region = cmp.Or(explain.HideToken(c.Region), env.Lookup(EnvRegion), env.Lookup(EnvDefaultRegion))
 	c.Shared.FIPS = env.lookupBool(EnvFIPS, errs)
 	c.Shared.DualStack = env.lookupBool(EnvDualStack, errs)
 	if !env.lookupBool(EnvIgnoreEndpoint, errs) {
 		c.Shared.Endpoint = cmp.Or(c.Shared.Endpoint, env.Lookup(EnvEndpointSTS))
 	}
+	c.Shared.Endpoint = explain.HideToken(c.Shared.Endpoint)
 	c.Shared.AppID = cmp.Or(c.Shared.AppID, env.Lookup(EnvAppID))
 	if len(c.Shared.AppID) > maxAppID {
 		errs.Add(explain.HeadingSettings, fmt.Errorf("the application ID has %d bytes; the maximum is %d: shorten Options.AppID or %s", len(c.Shared.AppID), maxAppID, EnvAppID))

@@ -21,8 +21,8 @@ func OneLine(text string) string {
 }
 
 // HideToken returns text, or a placeholder if it contains a token. A setting that contains a token is
-// invalid, because the token is in place of its path or in the wrong variable, and errors quote
-// invalid settings.
+// invalid, because the token is in place of its path or in the wrong variable or option, and errors
+// quote invalid settings.
 func HideToken(text string) string {
 	if jwt.ContainsToken(text) {
 		return "[redacted]"
@@ -33,8 +33,9 @@ func HideToken(text string) string {
 // maxQuoted is the maximum number of bytes of an invalid value that an error quotes.
 const maxQuoted = 100
 
-// Quote returns text in quotes, truncated to 100 bytes.
+// Quote returns text in quotes, truncated to 100 bytes, and with any token hidden.
 func Quote(text string) string {
+	text = HideToken(text)
 	if len(text) > maxQuoted {
 		return strconv.Quote(text[:maxQuoted]) + "..."
 	}

@@ -57,9 +57,14 @@ func Parse(token []byte) (Claims, error) {
 	return newClaims(claims), nil
 }
 
-// ContainsToken reports whether a word of text has the form of a signed JWT.
+// maxSearched is how many bytes of a text are searched for a token, which is several times the size of
+// any token.
+const maxSearched = 64 << 10
+
+// ContainsToken reports whether a word of text has the form of a signed JWT. It searches the first
+// 64 KiB.
 func ContainsToken(text string) bool {
-	for word := range strings.FieldsFuncSeq(text, func(r rune) bool { return !isTokenRune(r) }) {
+	for word := range strings.FieldsFuncSeq(text[:min(len(text), maxSearched)], func(r rune) bool { return !isTokenRune(r) }) {
 		if !strings.HasPrefix(word, "ey") { // base64 of {"
 			continue
 		}
