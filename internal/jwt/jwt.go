@@ -61,11 +61,14 @@ func Parse(token []byte) (Claims, error) {
 // any token.
 const maxSearched = 64 << 10
 
+// minToken is the minimum length of a JWT that names an algorithm, as RFC 7515 requires.
+const minToken = len("eyJhbGciOiIifQ.e30.AA")
+
 // ContainsToken reports whether a word of text has the form of a signed JWT. It searches the first
 // 64 KiB.
 func ContainsToken(text string) bool {
 	for word := range strings.FieldsFuncSeq(text[:min(len(text), maxSearched)], func(r rune) bool { return !isTokenRune(r) }) {
-		if !strings.HasPrefix(word, "ey") { // base64 of {"
+		if len(word) < minToken || strings.Count(word, ".") != 2 {
 			continue
 		}
 		if _, err := Parse([]byte(word)); err == nil {
