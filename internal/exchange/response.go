@@ -183,7 +183,7 @@ func (r *response) readError(body io.ReadCloser) {
 	var document errorDocument
 	_ = xml.Unmarshal(text, &document) // sets fields that precede a syntax error
 	r.code = r.secrets.identifier(strings.TrimSpace(cmp.Or(document.Code, document.BareCode)))
-	r.message = r.secrets.redact(explain.Shorten(cmp.Or(document.Message, document.BareMessage)))
+	r.message = r.secrets.redact(explain.Shorten(strings.TrimSpace(cmp.Or(document.Message, document.BareMessage))))
 }
 
 // errorDocument returns the error body for the SDK, or nil if there is no error code.
