@@ -165,6 +165,7 @@ func TestFailureOfMockIsClassifiedBySDKError(t *testing.T) {
 		wantCode, wantText string
 	}{
 		{403, "AccessDenied", "no", explain.ErrAccessDenied, "AccessDenied", "AccessDenied: no (HTTP 403)"},
+		{403, "AccessDenied", testToken[25:50], explain.ErrAccessDenied, "AccessDenied", "AccessDenied: [redacted] (HTTP 403)"},
 		{429, unknownCode, "", explain.ErrThrottled, "", "error response without a code (HTTP 429)"},
 		{504, unknownCode, "", explain.ErrUnavailable, "", "error response without a code (HTTP 504)"},
 		{400, "two words", "", explain.ErrUnavailable, "", "error response without a code (HTTP 400)"},
@@ -178,6 +179,11 @@ func TestFailureOfMockIsClassifiedBySDKError(t *testing.T) {
 		assert.Equal(t, tt.kind, f.Kind)
 		assert.Equal(t, tt.wantCode, f.Code)
 		assert.Equal(t, tt.wantText, err.Error())
+		var response *smithyhttp.ResponseError
+		assert.False(t, errors.As(err, &response), "it contains the request")
+		for ; err != nil; err = errors.Unwrap(err) {
+			assert.NotContains(t, err.Error(), testToken[25:37])
+		}
 	}
 }
 
