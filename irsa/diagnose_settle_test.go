@@ -105,3 +105,30 @@ func TestDiagnoseOfTokenFuncDoesNotMentionFiles(t *testing.T) {
 		})
 	}
 }
+
+// The probe is a GET request, which a proxy can answer from its cache.
+func TestDiagnoseIgnoresDateThatIsNotFromSTS(t *testing.T) {
+	for name, header := range map[string]func(http.Header){
+		"from a cache": func(h http.Header) { h.Set("Date", date(-time.Hour)); h.Set("Age", "3600") },
+		"two Dates":    func(h http.Header) { h["Date"] = []string{date(-time.Hour), date(0)} },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				k, pod := newPod(t)
+				report := irsa.Diagnose(t.Context(), pod.Options, func(o *irsa.Options) {
+					o.HTTPClient = &http.Client{Transport: roundTripper(func(r *http.Request) (*http.Response, error) {
+						response, err := k.HTTPClient().Transport.RoundTrip(r)
+						if err == nil {
+							header(response.Header)
+						}
+						return response, err
+					})}
+				})
+				check := checkIn(report, "clock")
+				assert.Equal(t, "skipped", check.Status, report)
+				assert.Equal(t, "the Date header in the response is not from STS", check.Detail)
+				assert.True(t, report.OK(), report)
+			})
+		})
+	}
+}

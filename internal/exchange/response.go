@@ -88,7 +88,7 @@ func (c recorder) Do(request *http.Request) (*http.Response, error) {
 	}
 	r.status = response.StatusCode
 	r.requestID = r.secrets.identifier(response.Header.Get("X-Amzn-Requestid"))
-	r.date = dateOf(response.Header)
+	r.date = DateOf(response.Header)
 	r.retryAfter = schedule.ParseRetryAfter(response.Header.Get("X-Amz-Retry-After"))
 	if r.succeeded() {
 		if r.readResult(body); r.bodyErr != nil {
@@ -146,9 +146,9 @@ func (r *response) http(request *http.Request, body []byte, confirmed bool) *htt
 	}
 }
 
-// dateOf returns the Date of a response, or the zero time if it is missing, ambiguous or not set by
+// DateOf returns the Date of a response, or the zero time if it is missing, ambiguous or not set by
 // STS. A response with an Age header comes from a cache.
-func dateOf(header http.Header) time.Time {
+func DateOf(header http.Header) time.Time {
 	dates := header.Values("Date")
 	if len(dates) != 1 || len(header.Values("Age")) > 0 {
 		return time.Time{}
