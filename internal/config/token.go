@@ -75,6 +75,8 @@ func (c *Config) resolveToken(file string) error {
 	switch {
 	case c.TokenFile == "":
 		return nil // notInjected reports this
+	case len(c.TokenFile) > MaxIdentity:
+		return fmt.Errorf("the path of the token file has %d bytes; the maximum is %d", len(c.TokenFile), MaxIdentity)
 	case !IsAbsolute(c.TokenFile):
 		return fmt.Errorf("the token file %s is not an absolute path", explain.Quote(c.TokenFile))
 	}

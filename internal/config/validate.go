@@ -27,8 +27,9 @@ const (
 	MaxChainedRole = 128 << 10 // maximum size of the options in bytes; exceeds anything STS accepts
 
 	maxAppID    = 255     // AWS recommends at most 50
+	maxEndpoint = 2048    // servers reject longer URLs
 	MaxRegion   = 63      // maximum length of a label in a domain name
-	MaxIdentity = 4 << 10 // maximum length of a token source's identity
+	MaxIdentity = 4 << 10 // maximum length of a token source's identity, and of a path (PATH_MAX on Linux)
 )
 
 // IsAbsolute reports whether path is absolute. On Windows, it also accepts paths without a drive, as
