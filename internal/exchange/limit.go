@@ -21,7 +21,8 @@ func limitReads(t *http.Transport) {
 	if dial == nil { // the application configured another dial function
 		return
 	}
-	t.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
+	t.DialContext = func(ctx context.Context, network, address string) (_ net.Conn, err error) {
+		defer secrets{}.recoverPanic("the dial function", &err) // can be the application's
 		connection, err := dial(ctx, network, address)
 		if err != nil {
 			return nil, err

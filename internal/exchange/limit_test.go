@@ -2,6 +2,7 @@ package exchange
 
 import (
 	"bytes"
+	"context"
 	"io"
 	"net"
 	"net/http"
@@ -67,6 +68,15 @@ func TestTransportOmitsReasonPhraseOfProxy(t *testing.T) {
 		_, err = exchangeAt(t, "https://sts.example", base)
 		require.EqualError(t, err, "the proxy "+proxy.Host+" responded with "+want)
 	}
+}
+
+// net/http calls the dial function in a goroutine of its own.
+func TestTransportRecoversPanicOfDialFunction(t *testing.T) {
+	base := awshttp.NewBuildableClient().WithTransportOptions(func(t *http.Transport) {
+		t.DialContext = func(context.Context, string, string) (net.Conn, error) { panic("of the program") }
+	})
+	_, err := exchangeAt(t, "https://sts.example", base)
+	require.EqualError(t, err, "the dial function panicked: of the program")
 }
 
 func TestLimitedConnLimitsReadsBetweenWrites(t *testing.T) {
