@@ -2,11 +2,13 @@ package irsa_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"strings"
 	"testing"
+	"testing/iotest"
 	"testing/synctest"
 	"time"
 
@@ -129,6 +131,27 @@ func TestDiagnoseIgnoresDateThatIsNotFromSTS(t *testing.T) {
 				assert.Equal(t, "the Date header in the response is not from STS", check.Detail)
 				assert.True(t, report.OK(), report)
 			})
+		})
+	}
+}
+
+// The HTTP client of a program can know the tokens of earlier requests.
+func TestDiagnoseHidesTokenInErrorOfHTTPClient(t *testing.T) {
+	_, pod := newPod(t)
+	for name, do := range map[string]doer{
+		"error": func(*http.Request) (*http.Response, error) {
+			return nil, errors.New("the last token was " + pod.Token())
+		},
+		"panic": func(*http.Request) (*http.Response, error) { panic("the last token was " + pod.Token()) },
+		"body": func(r *http.Request) (*http.Response, error) {
+			broken := iotest.ErrReader(errors.New("the last token was " + pod.Token()))
+			return &http.Response{StatusCode: http.StatusOK, Body: io.NopCloser(broken), Request: r}, nil
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			report := irsa.Diagnose(t.Context(), pod.Options, func(o *irsa.Options) { o.HTTPClient = do })
+			assert.Equal(t, "failed", statusOf(report, "answer"), report)
+			requireNoSecret(t, fmt.Sprintf("%+v", report), pod.Token())
 		})
 	}
 }
