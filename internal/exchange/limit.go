@@ -22,7 +22,11 @@ func limitReads(t *http.Transport) {
 		return
 	}
 	t.DialContext = func(ctx context.Context, network, address string) (_ net.Conn, err error) {
-		defer secrets{}.recoverPanic("the dial function", &err) // can be the application's
+		defer func() {
+			if r := recover(); r != nil { // in the application's function
+				err = fmt.Errorf("the dial function %w: %v", explain.ErrPanic, r)
+			}
+		}()
 		connection, err := dial(ctx, network, address)
 		if err != nil {
 			return nil, err

@@ -72,11 +72,14 @@ func TestTransportOmitsReasonPhraseOfProxy(t *testing.T) {
 
 // net/http calls the dial function in a goroutine of its own.
 func TestTransportRecoversPanicOfDialFunction(t *testing.T) {
-	base := awshttp.NewBuildableClient().WithTransportOptions(func(t *http.Transport) {
-		t.DialContext = func(context.Context, string, string) (net.Conn, error) { panic("of the program") }
-	})
-	_, err := exchangeAt(t, "https://sts.example", base)
-	require.EqualError(t, err, "the dial function panicked: of the program")
+	for text, want := range map[string]string{"of the program": "of the program", testToken: redacted} {
+		base := awshttp.NewBuildableClient().WithTransportOptions(func(t *http.Transport) {
+			t.DialContext = func(context.Context, string, string) (net.Conn, error) { panic(text) }
+		})
+		_, err := exchangeAt(t, "https://sts.example", base)
+		require.ErrorContains(t, err, "the dial function panicked: "+want)
+		require.ErrorIs(t, err, explain.ErrPanic)
+	}
 }
 
 func TestLimitedConnLimitsReadsBetweenWrites(t *testing.T) {

@@ -139,7 +139,7 @@ func redactError(err error, redact func(string) string) error {
 // newRedactedError returns an error with the given text and the kinds of err.
 func newRedactedError(text string, err error) *redactedError {
 	e := &redactedError{text: text}
-	for _, kind := range []error{context.Canceled, context.DeadlineExceeded, fs.ErrNotExist, fs.ErrPermission, tokenfile.ErrMalformed} {
+	for _, kind := range []error{context.Canceled, context.DeadlineExceeded, fs.ErrNotExist, fs.ErrPermission, tokenfile.ErrMalformed, explain.ErrPanic} {
 		if errors.Is(err, kind) {
 			e.kinds = append(e.kinds, kind)
 		}
