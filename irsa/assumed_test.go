@@ -20,6 +20,7 @@ func TestProviderAcceptsOnlyCredentialsOfItsRole(t *testing.T) {
 		"the role":                         {role, "arn:aws:sts::111122223333:assumed-role/s3-writer/x", ""},
 		"another account":                  {role, "arn:aws:sts::444455556666:assumed-role/s3-writer/x", `another role, "s3-writer" in account 444455556666`},
 		"another role":                     {role, "arn:aws:sts::111122223333:assumed-role/other/x", `another role, "other" in account 111122223333`},
+		"another role, indented":           {role, "\n  arn:aws:sts::111122223333:assumed-role/other/x\n", `another role, "other" in account 111122223333`},
 		"a role with a long name":          {role, "arn:aws:sts::111122223333:assumed-role/" + strings.Repeat("x", 1000) + "/x", `xxx"... in account`},
 		"another partition":                {role, "arn:aws-cn:sts::111122223333:assumed-role/s3-writer/x", ""},
 		"China":                            {"arn:aws-cn:iam::111122223333:role/r", "arn:aws-cn:sts::111122223333:assumed-role/r/x", ""},

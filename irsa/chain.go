@@ -30,7 +30,8 @@ import (
 // Unlike in the SDK, the duration defaults to one hour, which is also the maximum for role chaining,
 // and the session name defaults to p's. If an option is invalid, AssumeRole returns an [*Error] of the
 // kind [ErrNotConfigured]. If p or its Pool is closed, the kind is [ErrClosed]. AssumeRole performs no
-// I/O.
+// I/O. If the options replace Client, the new one signs and sends the requests, and its responses are
+// validated as usual. Unless it calls the original one, the session name defaults to that of the SDK.
 //
 // If p was obtained from a [Pool], AssumeRole is equivalent to [Pool.Provider] with p's options and
 // the role appended to Chain. It returns the same Provider for equal options, and can return an error
@@ -48,8 +49,12 @@ func (p *Provider) AssumeRole(roleARN string, optFns ...func(*stscreds.AssumeRol
 	}
 	var options stscreds.AssumeRoleOptions
 	fns := append([]func(*stscreds.AssumeRoleOptions){func(o *stscreds.AssumeRoleOptions) { o.Duration = config.MaxChainedDuration }}, optFns...)
-	fns = append(fns, func(o *stscreds.AssumeRoleOptions) { options = *o })
 	x := &chainExchange{source: p}
+	fns = append(fns, func(o *stscreds.AssumeRoleOptions) {
+		if options = *o; o.Client != x {
+			o.Client = exchange.CheckedClient{Client: o.Client, RoleARN: o.RoleARN}
+		}
+	})
 	x.provider = stscreds.NewAssumeRoleProvider(x, roleARN, fns...)
 	if p.member != nil {
 		if role, ok := chainedRoleOf(&options, x); ok {

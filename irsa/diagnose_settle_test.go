@@ -2,11 +2,13 @@ package irsa_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"strings"
 	"testing"
+	"testing/iotest"
 	"testing/synctest"
 	"time"
 
@@ -102,6 +104,54 @@ func TestDiagnoseOfTokenFuncDoesNotMentionFiles(t *testing.T) {
 			for _, word := range []string{"kubelet", "AWS_WEB_IDENTITY_TOKEN_FILE", "annotation eks.amazonaws.com/audience", "projected", "the file"} {
 				assert.NotContains(t, strings.Join(strings.Fields(text), " "), word)
 			}
+		})
+	}
+}
+
+// The probe is a GET request, which a proxy can answer from its cache.
+func TestDiagnoseIgnoresDateThatIsNotFromSTS(t *testing.T) {
+	for name, header := range map[string]func(http.Header){
+		"from a cache": func(h http.Header) { h.Set("Date", date(-time.Hour)); h.Set("Age", "3600") },
+		"two Dates":    func(h http.Header) { h["Date"] = []string{date(-time.Hour), date(0)} },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				k, pod := newPod(t)
+				report := irsa.Diagnose(t.Context(), pod.Options, func(o *irsa.Options) {
+					o.HTTPClient = &http.Client{Transport: roundTripper(func(r *http.Request) (*http.Response, error) {
+						response, err := k.HTTPClient().Transport.RoundTrip(r)
+						if err == nil {
+							header(response.Header)
+						}
+						return response, err
+					})}
+				})
+				check := checkIn(report, "clock")
+				assert.Equal(t, "skipped", check.Status, report)
+				assert.Equal(t, "the Date header in the response is not from STS", check.Detail)
+				assert.True(t, report.OK(), report)
+			})
+		})
+	}
+}
+
+// The HTTP client of a program can know the tokens of earlier requests.
+func TestDiagnoseHidesTokenInErrorOfHTTPClient(t *testing.T) {
+	_, pod := newPod(t)
+	for name, do := range map[string]doer{
+		"error": func(*http.Request) (*http.Response, error) {
+			return nil, errors.New("the last token was " + pod.Token())
+		},
+		"panic": func(*http.Request) (*http.Response, error) { panic("the last token was " + pod.Token()) },
+		"body": func(r *http.Request) (*http.Response, error) {
+			broken := iotest.ErrReader(errors.New("the last token was " + pod.Token()))
+			return &http.Response{StatusCode: http.StatusOK, Body: io.NopCloser(broken), Request: r}, nil
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			report := irsa.Diagnose(t.Context(), pod.Options, func(o *irsa.Options) { o.HTTPClient = do })
+			assert.Equal(t, "failed", statusOf(report, "answer"), report)
+			requireNoSecret(t, fmt.Sprintf("%+v", report), pod.Token())
 		})
 	}
 }

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws/arn"
 )
 
 const (
@@ -91,13 +93,22 @@ func (h *hosts) index(name string) int {
 	return slices.IndexFunc(h.list, func(entry host) bool { return entry.name == name })
 }
 
-// hostOf returns the host of a request. It strips the bucket name from S3's virtual-hosted addresses.
+// hostOf returns the host of a request. It strips the bucket name from S3's virtual-hosted addresses. If
+// the bucket is the ARN of an access point, it strips the access point's name and account.
 func hostOf(request *http.Request, bucket string) string {
 	if request.URL == nil {
 		return ""
 	}
-	if bucket == "" {
-		return request.URL.Host
+	host := request.URL.Host
+	switch {
+	case bucket == "":
+		return host
+	case arn.IsARN(bucket):
+		if rest, ok := strings.CutPrefix(host, bucket[strings.LastIndexAny(bucket, "/:")+1:]); ok {
+			_, host, _ = strings.Cut(rest, ".")
+		}
+		return host
+	default:
+		return strings.TrimPrefix(host, bucket+".")
 	}
-	return strings.TrimPrefix(request.URL.Host, bucket+".")
 }

@@ -69,6 +69,8 @@ func TestHostOfOmitsBucket(t *testing.T) {
 		{"https://my.photos.store.example:9000/cat", "my.photos", "store.example:9000"},
 		{"https://store.example/photos/cat", "photos", "store.example"},
 		{"https://photos.example/photos/cat", "photo", "photos.example"},
+		{"https://photos-111122223333.s3-accesspoint.us-west-2.amazonaws.com/cat", "arn:aws:s3:us-west-2:111122223333:accesspoint/photos", "s3-accesspoint.us-west-2.amazonaws.com"},
+		{"https://s3.us-west-2.amazonaws.com/", "arn:aws:s3:::photos", "s3.us-west-2.amazonaws.com"},
 	} {
 		request, err := http.NewRequest(http.MethodGet, tt.url, nil)
 		require.NoError(t, err)

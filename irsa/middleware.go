@@ -115,9 +115,9 @@ func (sentRequest) HandleDeserialize(ctx context.Context, in middleware.Deserial
 	return out, metadata, err
 }
 
-// bucketName is a middleware that stores the bucket name of an S3 request in its context. Hosts are
-// recorded without the bucket name, because virtual-hosted addresses begin with it and all buckets of
-// a host are one service.
+// bucketName is a middleware that stores the bucket name or access point ARN of an S3 request in its
+// context. Hosts are recorded without that name, because virtual-hosted addresses begin with it and
+// all buckets of a host are one service.
 type bucketName struct{}
 
 // ID returns the name of the middleware.

@@ -24,8 +24,8 @@ type Options struct {
 	// RoleARN is the role to assume. The default is AWS_ROLE_ARN.
 	RoleARN string
 
-	// TokenFile is the absolute path of the projected token. The file is read for every exchange. The
-	// default is AWS_WEB_IDENTITY_TOKEN_FILE.
+	// TokenFile is the absolute path of the projected token, of at most 4,096 bytes. The file is read for
+	// every exchange. The default is AWS_WEB_IDENTITY_TOKEN_FILE.
 	TokenFile string
 
 	// Token provides tokens instead of a file. New calls it only if no other setting determines the
@@ -70,10 +70,10 @@ type Options struct {
 	// nothing from the application's service clients.
 	STS stscreds.AssumeRoleWithWebIdentityAPIClient
 
-	// Endpoint is the URL of STS, without a query or fragment. It must use https://, unless
-	// InsecureEndpoint is set or the host is a loopback address. The default is AWS_ENDPOINT_URL_STS,
-	// then the region's endpoint as resolved by the SDK. New logs a warning if Endpoint belongs to a
-	// region other than Region.
+	// Endpoint is the URL of STS, without a query or fragment, of at most 2,048 bytes. It must use
+	// https://, unless InsecureEndpoint is set or the host is a loopback address. The default is
+	// AWS_ENDPOINT_URL_STS, then the region's endpoint as resolved by the SDK. New logs a warning if
+	// Endpoint belongs to a region other than Region.
 	Endpoint string
 
 	// InsecureEndpoint allows an http:// endpoint on a remote host. The token and the credentials can

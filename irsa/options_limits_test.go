@@ -22,6 +22,8 @@ import (
 var (
 	long     = strings.Repeat("x", 10<<20)
 	longARN  = "arn:aws:iam::111122223333:role/" + long
+	longPath = "/" + strings.Repeat("a/", 5<<20)
+	longURL  = "https://sts.example/" + long
 	manyARNs = slices.Repeat([]string{"arn:aws:iam::111122223333:policy/p"}, 100_000)
 )
 
@@ -49,7 +51,9 @@ func TestNewChecksLengthsFirst(t *testing.T) {
 		"session name":    func(o *irsa.Options) { o.SessionName = long },
 		"region":          func(o *irsa.Options) { o.Region = long },
 		"token file":      func(o *irsa.Options) { o.TokenFile = long },
+		"absolute path":   func(o *irsa.Options) { o.TokenFile = longPath },
 		"endpoint":        func(o *irsa.Options) { o.Endpoint = long },
+		"endpoint's path": func(o *irsa.Options) { o.Endpoint = longURL },
 		"policy":          func(o *irsa.Options) { o.Policy = long },
 		"policy ARN":      func(o *irsa.Options) { o.PolicyARNs = []string{long} },
 		"policy ARNs":     func(o *irsa.Options) { o.PolicyARNs = manyARNs },
@@ -62,6 +66,13 @@ func TestNewChecksLengthsFirst(t *testing.T) {
 			})
 		})
 	}
+}
+
+func TestDiagnoseDoesNotExamineLongPath(t *testing.T) {
+	_, pod := newPod(t)
+	report := irsa.Diagnose(t.Context(), pod.Options, func(o *irsa.Options) { o.TokenFile = longPath[:6000] })
+	assert.Equal(t, "failed", statusOf(report, "settings"), report)
+	assert.Equal(t, "skipped", statusOf(report, "token-path"), report)
 }
 
 // Escaping unprintable characters makes the text longer.

@@ -117,8 +117,8 @@ func (k *servedKeys) receivedAt(id string) (at time.Time, newest, ok bool) {
 }
 
 // replace replaces rejected credentials if necessary, and reports whether newer credentials are
-// available for a retry. It waits for at most one exchange, until ctx is done or the attempt times
-// out. If the exchange fails, replace returns its error.
+// available for a retry before ctx is done. It waits for at most one exchange, until ctx is done or the
+// attempt times out. If the exchange fails, replace returns its error.
 func (p *Provider) replace(ctx context.Context, r rejection) (bool, error) {
 	if _, _, ours := p.state.keys.receivedAt(r.key); r.verdict == accepted || !ours {
 		return false, nil
@@ -135,8 +135,8 @@ func (p *Provider) replace(ctx context.Context, r rejection) (bool, error) {
 		return false, nil
 	}
 	err := p.cache.Replace(ctx, rejected, minAge)
-	if errors.Is(err, cache.ErrRejected) { // no exchange, or it returned the same credentials
-		return false, nil
+	if errors.Is(err, cache.ErrRejected) || err == nil && ctx.Err() != nil {
+		return false, nil // no exchange, or it returned the same credentials, or the request cannot be retried
 	}
 	return err == nil, p.explain(ctx, err)
 }

@@ -68,6 +68,28 @@ func TestRejectionOfWithdrawnKeyReturnsBothErrors(t *testing.T) {
 	})
 }
 
+// A request whose context ends while the service responds cannot be sent again.
+func TestRejectionAtEndOfContextReturnsServiceError(t *testing.T) {
+	for name, config := range configs {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				k, p := providers["New"](t)
+				retrieve(t, p)
+				time.Sleep(time.Minute)
+				ctx, cancel := context.WithCancel(t.Context())
+				s := &service{judge: func(string) string {
+					cancel()
+					return "ExpiredToken"
+				}}
+				requireCode(t, identify(ctx, s.client(config(p), "service.example")), "ExpiredToken")
+				assert.Len(t, s.keys, 1)
+				synctest.Wait()
+				assert.Equal(t, 2, k.STS.CallCount(), "later requests get new credentials")
+			})
+		})
+	}
+}
+
 func TestRejectionWithoutRequestInResponse(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k, p := providers["New"](t)

@@ -8,6 +8,7 @@ import (
 	"runtime/debug"
 	"sync/atomic"
 
+	"github.com/irsakit/irsakit/internal/exchange"
 	"github.com/irsakit/irsakit/internal/notify"
 )
 
@@ -57,7 +58,8 @@ func (r *reporter) event(event func() Event) {
 func (r *reporter) deliver(event func() Event) {
 	defer func() {
 		if p := recover(); p != nil {
-			r.log(slog.LevelError, "credentials observer panicked", "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+			err := exchange.RedactTokens(fmt.Errorf("%v", p))
+			r.log(slog.LevelError, "credentials observer panicked", "panic", err.Error(), "stack", string(debug.Stack()))
 		}
 	}()
 	r.observe(event())

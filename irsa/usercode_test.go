@@ -1,6 +1,7 @@
 package irsa_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"log/slog"
@@ -9,6 +10,7 @@ import (
 	"net/url"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -170,4 +172,19 @@ func TestDiagnoseReportsPanicOfProxyFunction(t *testing.T) {
 		set := func(o *irsa.Options) { o.HTTPClient = &http.Client{Transport: &http.Transport{Proxy: proxy}} }
 		assert.NotPanics(t, func() { assert.False(t, irsa.Diagnose(t.Context(), pod.Options, set).OK()) }, name)
 	}
+}
+
+func TestProviderLogsPanicOfObserverWithoutToken(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log bytes.Buffer
+		_, pod := newPod(t)
+		p := newProvider(t, pod.Options, func(o *irsa.Options) {
+			o.Logger = slog.New(slog.NewTextHandler(&log, nil))
+			o.Observe = func(irsa.Event) { panic("cannot report " + pod.Token()) }
+		})
+		retrieve(t, p)
+		require.NoError(t, p.Close())
+		assert.Contains(t, log.String(), "cannot report [redacted]")
+		requireNoSecret(t, log.String(), pod.Token())
+	})
 }

@@ -54,8 +54,8 @@ func Reread(path string, previous Token) (Token, error) {
 func readOnce(path string, previous Token) (Token, error) {
 	file, info, err := regularfile.Open(path)
 	if err != nil {
-		if _, other := jwt.Parse([]byte(path)); other == nil { // keep the token out of the error
-			return Token{}, fmt.Errorf("tokenfile: the path is a token: %w", fs.ErrNotExist)
+		if jwt.ContainsToken(path) { // keep the token out of the error
+			return Token{}, fmt.Errorf("tokenfile: the path contains a token: %w", fs.ErrNotExist)
 		}
 		return Token{}, fmt.Errorf("tokenfile: %w", err)
 	}

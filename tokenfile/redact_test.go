@@ -141,7 +141,9 @@ func TestTokenPrintsPlaceholder(t *testing.T) {
 // A program may mistakenly pass a variable that contains the token instead of its path.
 func TestReadHidesTokenPassedAsPath(t *testing.T) {
 	text := tokenFor("s")
-	_, err := tokenfile.Read(text)
-	require.ErrorIs(t, err, fs.ErrNotExist)
-	require.EqualError(t, err, "tokenfile: the path is a token: "+fs.ErrNotExist.Error())
+	for _, path := range []string{text, text + "\n", " " + text, "/var/run/secrets/" + text} {
+		_, err := tokenfile.Read(path)
+		require.ErrorIs(t, err, fs.ErrNotExist)
+		require.EqualError(t, err, "tokenfile: the path contains a token: "+fs.ErrNotExist.Error())
+	}
 }

@@ -73,6 +73,9 @@ func (c *Config) Host() string {
 // parseEndpoint parses the configured URL of STS.
 func (c *Config) parseEndpoint() (*url.URL, error) {
 	endpoint := c.Shared.Endpoint
+	if len(endpoint) > maxEndpoint {
+		return nil, fmt.Errorf("the STS endpoint has %d bytes; the maximum is %d", len(endpoint), maxEndpoint)
+	}
 	u, err := url.Parse(endpoint)
 	switch {
 	case err == nil && u.User != nil, (err != nil || !isServer(u)) && strings.Contains(endpoint, "@"):

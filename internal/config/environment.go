@@ -10,7 +10,6 @@ import (
 	"strings"
 
 	"github.com/irsakit/irsakit/internal/explain"
-	"github.com/irsakit/irsakit/internal/jwt"
 	"github.com/irsakit/irsakit/tokenfile"
 )
 
@@ -44,34 +43,20 @@ type Environment struct {
 // Lookup returns the value of a variable, with surrounding white space trimmed because manifests can
 // add it, and any token hidden.
 func (env Environment) Lookup(name string) string {
-	return hideToken(strings.TrimSpace(env.Getenv(name)))
-}
-
-// hideToken returns text, or a placeholder if it contains a token. A setting that contains a token is
-// invalid, because the token is in place of its path or in the wrong variable, and errors quote
-// invalid settings.
-func hideToken(text string) string {
-	for word := range strings.FieldsFuncSeq(text, func(r rune) bool { return !isAlphanumeric(r) && !strings.ContainsRune("-_.", r) }) {
-		if !strings.HasPrefix(word, "ey") { // base64 of {"
-			continue
-		}
-		if _, err := jwt.Parse([]byte(word)); err == nil {
-			return "[redacted]"
-		}
-	}
-	return text
+	return explain.HideToken(strings.TrimSpace(env.Getenv(name)))
 }
 
 // setDefaults sets fields that default to environment variables, except for the token file.
 func (env Environment) setDefaults(c *Config, errs *Errors) {
-	c.RoleARN = cmp.Or(c.RoleARN, env.Lookup(EnvRoleARN))
-	c.SessionName = cmp.Or(c.SessionName, env.Lookup(EnvSessionName))
-	c.Region = cmp.Or(c.Region, env.Lookup(EnvRegion), env.Lookup(EnvDefaultRegion))
+	c.RoleARN = cmp.Or(explain.HideToken(c.RoleARN), env.Lookup(EnvRoleARN))
+	c.SessionName = cmp.Or(explain.HideToken(c.SessionName), env.Lookup(EnvSessionName))
+	c.Region = cmp.Or(explain.HideToken(c.Region), env.Lookup(EnvRegion), env.Lookup(EnvDefaultRegion))
 	c.Shared.FIPS = env.lookupBool(EnvFIPS, errs)
 	c.Shared.DualStack = env.lookupBool(EnvDualStack, errs)
 	if !env.lookupBool(EnvIgnoreEndpoint, errs) {
 		c.Shared.Endpoint = cmp.Or(c.Shared.Endpoint, env.Lookup(EnvEndpointSTS))
 	}
+	c.Shared.Endpoint = explain.HideToken(c.Shared.Endpoint)
 	c.Shared.AppID = cmp.Or(c.Shared.AppID, env.Lookup(EnvAppID))
 	if len(c.Shared.AppID) > maxAppID {
 		errs.Add(explain.HeadingSettings, fmt.Errorf("the application ID has %d bytes; the maximum is %d: shorten Options.AppID or %s", len(c.Shared.AppID), maxAppID, EnvAppID))

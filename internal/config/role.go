@@ -17,6 +17,7 @@ import (
 // its session come from c, and everything else from the Pool.
 func (c *Config) ResolveRole(pool *Config) Errors {
 	var errs Errors
+	c.RoleARN = explain.HideToken(c.RoleARN)
 	c.OwnRole, c.OwnToken = pool.OwnRole || c.RoleARN != pool.RoleARN, true // other roles share the token
 	errs.Add(explain.HeadingTokenSource, c.Source.validate(c.Token))
 	c.validateRole(&errs)
@@ -50,7 +51,7 @@ const MaxChainedDuration = time.Hour
 // Derive returns the Config of a role that c's role assumes, without session options.
 func (c *Config) Derive(roleARN string) *Config {
 	derived := *c
-	derived.RoleARN, derived.TokenFile, derived.Token, derived.Chained = roleARN, "", nil, true
+	derived.RoleARN, derived.TokenFile, derived.Token, derived.Chained = explain.HideToken(roleARN), "", nil, true
 	derived.SessionName, derived.Duration, derived.Policy, derived.PolicyARNs = "", 0, "", nil
 	derived.ExternalID, derived.Tagged, derived.Identified = "", false, false
 	return &derived

@@ -71,10 +71,12 @@ func (c *Config) resolveToken(file string) error {
 		c.Token = source
 		return nil
 	}
-	c.TokenFile = cmp.Or(hideToken(c.TokenFile), file)
+	c.TokenFile = cmp.Or(explain.HideToken(c.TokenFile), file)
 	switch {
 	case c.TokenFile == "":
 		return nil // notInjected reports this
+	case len(c.TokenFile) > MaxIdentity:
+		return fmt.Errorf("the path of the token file has %d bytes; the maximum is %d", len(c.TokenFile), MaxIdentity)
 	case !IsAbsolute(c.TokenFile):
 		return fmt.Errorf("the token file %s is not an absolute path", explain.Quote(c.TokenFile))
 	}

@@ -2,11 +2,13 @@ package config
 
 import (
 	"encoding/base64"
+	"fmt"
 	"os"
 	"path/filepath"
 	"sync"
 	"testing"
 
+	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -58,9 +60,44 @@ func TestResolveHidesTokenInSettings(t *testing.T) {
 			}
 		}
 	}
-	given := valid()
-	given.TokenFile = token
-	c, errs := environmentOf(nil).Resolve(t.Context(), given)
-	require.ErrorContains(t, errs.Join(), "is not an absolute path")
-	assert.NotContains(t, errs.Join().Error()+c.TokenFile, payload[:12])
+}
+
+// A program can confuse its own variables as well.
+func TestResolveHidesTokenInOptions(t *testing.T) {
+	encode := func(text string) string { return base64.RawURLEncoding.EncodeToString([]byte(text)) }
+	payload := encode(`{"iss":"https://oidc.example","sub":"system:serviceaccount:shop:cart"}`)
+	token := encode(`{"alg":"RS256"}`) + "." + payload + "." + encode("a signature")
+	for name, set := range map[string]func(*Config){
+		"TokenFile":   func(c *Config) { c.TokenFile = token },
+		"RoleARN":     func(c *Config) { c.RoleARN = token },
+		"SessionName": func(c *Config) { c.SessionName = token },
+		"Region":      func(c *Config) { c.Region = token },
+		"Endpoint":    func(c *Config) { c.Shared.Endpoint = token },
+		"host":        func(c *Config) { c.Shared.Endpoint = "https://" + token },
+		"PolicyARNs":  func(c *Config) { c.PolicyARNs = []string{token} },
+	} {
+		given := valid()
+		set(&given)
+		c, errs := environmentOf(nil).Resolve(t.Context(), given)
+		require.Error(t, errs.Join(), name)
+		assert.NotContains(t, fmt.Sprint(errs.Join(), c.TokenFile, c.RoleARN, c.Region, c.SessionName, c.URL()), payload[:12], name)
+	}
+
+	pool := valid()
+	for name, set := range map[string]func(*Config){
+		"RoleARN":     func(c *Config) { c.RoleARN = token },
+		"SessionName": func(c *Config) { c.SessionName = token },
+		"Region":      func(c *Config) { c.Region = token },
+		"PolicyARNs":  func(c *Config) { c.PolicyARNs = []string{token} },
+	} {
+		role := pool
+		set(&role)
+		errs := role.ResolveRole(&pool)
+		require.Error(t, errs.Join(), name)
+		assert.NotContains(t, fmt.Sprint(errs.Join(), role.RoleARN), payload[:12], name)
+	}
+
+	derived := pool.Derive(token)
+	errs := derived.SetChainOptions(&stscreds.AssumeRoleOptions{RoleARN: token, RoleSessionName: token})
+	assert.NotContains(t, fmt.Sprint(errs.Join(), derived.RoleARN), payload[:12])
 }

@@ -27,8 +27,9 @@ const (
 	MaxChainedRole = 128 << 10 // maximum size of the options in bytes; exceeds anything STS accepts
 
 	maxAppID    = 255     // AWS recommends at most 50
+	maxEndpoint = 2048    // servers reject longer URLs
 	MaxRegion   = 63      // maximum length of a label in a domain name
-	MaxIdentity = 4 << 10 // maximum length of a token source's identity
+	MaxIdentity = 4 << 10 // maximum length of a token source's identity, and of a path (PATH_MAX on Linux)
 )
 
 // IsAbsolute reports whether path is absolute. On Windows, it also accepts paths without a drive, as
@@ -46,17 +47,18 @@ func validateRoleARN(role string) error {
 		return fmt.Errorf("the role ARN has %d characters; STS accepts 20 to %d", len(role), MaxARN)
 	}
 	parsed, err := arn.Parse(role)
+	isAWS, name := strings.HasPrefix(parsed.Partition, "aws"), parsed.Resource[strings.LastIndex(parsed.Resource, "/")+1:]
 	switch {
-	case err != nil || parsed.Partition == "" || parsed.Service != "iam" ||
-		!strings.HasPrefix(parsed.Resource, "role/") || strings.HasSuffix(parsed.Resource, "/"):
+	case err != nil || parsed.Partition == "" || parsed.Service != "iam" || isAWS && parsed.Region != "" ||
+		!strings.HasPrefix(parsed.Resource, "role/") || name == "":
 		return fmt.Errorf("%s is not the ARN of an IAM role", explain.Quote(role))
 	case len(role) < 20:
 		return fmt.Errorf("the role ARN has %d characters; STS accepts 20 to %d", len(role), MaxARN)
-	case !isPrintable(role):
-		return fmt.Errorf("the role ARN %s contains invalid characters", explain.Quote(role))
-	case strings.HasPrefix(parsed.Partition, "aws") && (strings.ContainsAny(role, "*?") || strings.Contains(role, "${")):
+	case isAWS && (strings.ContainsAny(role, "*?") || strings.Contains(role, "${")):
 		return fmt.Errorf("the role ARN %s has a wildcard or a policy variable", explain.Quote(role))
-	case strings.HasPrefix(parsed.Partition, "aws") && !IsAccountID(parsed.AccountID):
+	case !isPrintable(role), isAWS && !isName(name):
+		return fmt.Errorf("the role ARN %s contains invalid characters", explain.Quote(role))
+	case isAWS && !IsAccountID(parsed.AccountID):
 		return fmt.Errorf("the role ARN %s has no account ID of 12 digits", explain.Quote(role))
 	default:
 		return nil
@@ -82,8 +84,13 @@ func isRegionName(text string) bool {
 
 // isSessionName reports whether text is a valid session name.
 func isSessionName(text string) bool {
-	return len(text) >= 2 && len(text) <= MaxSessionName &&
-		!strings.ContainsFunc(text, func(r rune) bool { return !isInSessionName(r) })
+	return len(text) >= 2 && len(text) <= MaxSessionName && isName(text)
+}
+
+// isName reports whether text consists only of characters that IAM allows in the names of roles and of
+// sessions, which are the same.
+func isName(text string) bool {
+	return !strings.ContainsFunc(text, func(r rune) bool { return !isInSessionName(r) })
 }
 
 func isAlphanumeric(r rune) bool {

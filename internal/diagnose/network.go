@@ -155,7 +155,11 @@ const setClock = "set the clock of this node (for example with chronyc makestep)
 // that is off by more than 5 minutes.
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-troubleshooting.html
 func (d *diagnosis) checkClock(p *probe) {
-	if p.date.IsZero() {
+	switch {
+	case p.date.IsZero() && p.hasDate:
+		d.skip(nameClock, "the Date header in the response is not from STS")
+		return
+	case p.date.IsZero():
 		d.skip(nameClock, "no Date header in the response")
 		return
 	}

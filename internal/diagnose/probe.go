@@ -33,7 +33,8 @@ type probe struct {
 	limit          time.Duration // the timeout of the request
 	sent, received time.Time
 	status         int
-	date           time.Time // zero if the response has no valid Date header
+	date           time.Time // zero if the response has no Date header of STS
+	hasDate        bool      // the response has any Date header
 	fromSTS        bool
 	err            error
 }
@@ -49,6 +50,7 @@ func sendProbe(ctx context.Context, client aws.HTTPClient, endpoint string) (p *
 		if r := recover(); r != nil { // in the application's client
 			p.err = fmt.Errorf("the HTTP client panicked: %v", r)
 		}
+		p.err = exchange.RedactTokens(p.err) // a client or a server can repeat the token of an earlier request
 	}()
 	target := strings.TrimSuffix(endpoint, "/") + "/?" + url.Values{"Action": {"GetCallerIdentity"}, "Version": {"2011-06-15"}}.Encode()
 	request, err := http.NewRequestWithContext(httptrace.WithClientTrace(ctx, p.trace()), http.MethodGet, target, nil)
@@ -69,9 +71,11 @@ func sendProbe(ctx context.Context, client aws.HTTPClient, endpoint string) (p *
 	response.Body = exchange.Body(response)
 	defer func() { _ = response.Body.Close() }()
 	p.status = response.StatusCode
-	p.date, _ = http.ParseTime(response.Header.Get("Date"))
+	p.date, p.hasDate = exchange.DateOf(response.Header), response.Header.Get("Date") != ""
 	body, err := io.ReadAll(io.LimitReader(response.Body, 4<<10))
-	p.err = err
+	if err != nil {
+		p.err = exchange.ClientError(err)
+	}
 	p.fromSTS = strings.Contains(string(body), "https://sts.amazonaws.com/doc/")
 	return p
 }

@@ -25,6 +25,8 @@ func (d *diagnosis) path() (path, none string) {
 		return "", "no path is set"
 	case !config.IsAbsolute(d.config.TokenFile):
 		return "", "the path is not absolute"
+	case len(d.config.TokenFile) > config.MaxIdentity:
+		return "", "the path is too long"
 	}
 	return d.config.TokenFile, ""
 }

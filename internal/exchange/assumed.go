@@ -22,7 +22,7 @@ func (r *response) checkAssumed(roleARN string, user *types.AssumedRoleUser) (ac
 	if !strings.HasPrefix(role.Partition, "aws") || user == nil {
 		return "", nil
 	}
-	account, name, ok := assumedRole(aws.ToString(user.Arn))
+	account, name, ok := assumedRole(strings.TrimSpace(aws.ToString(user.Arn)))
 	requested := role.Resource[strings.LastIndex(role.Resource, "/")+1:]
 	if !ok || account == role.AccountID && strings.EqualFold(name, requested) {
 		return account, nil

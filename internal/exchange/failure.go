@@ -10,6 +10,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/aws/smithy-go"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
 
 	"github.com/irsakit/irsakit/internal/explain"
 )
@@ -72,13 +73,20 @@ func describe(e *explain.RequestError, err error, secrets secrets) {
 	}
 	e.Err = secrets.redactError(err)
 	var api smithy.APIError
+	isAPI, hasRequest := errors.As(err, &api), errors.As(err, new(*smithyhttp.ResponseError))
+	if hasRequest {
+		e.Err = newRedactedError(e.Err.Error(), err)
+	}
 	switch {
-	case !errors.As(err, &api):
+	case !isAPI:
 		e.Text = cmp.Or(timeoutText(err), e.Err.Error())
 	case api.ErrorCode() == unknownCode || secrets.identifier(api.ErrorCode()) == "":
 		e.Err, e.Text = explain.ErrNotSTS, fmt.Sprintf("error response without a code (HTTP %d)", e.Status)
 	default:
 		e.Code, e.Message = api.ErrorCode(), secrets.redact(explain.Shorten(api.ErrorMessage()))
+		if hasRequest {
+			e.Err = secrets.redactError(apiError(err, e.Code, e.Message))
+		}
 	}
 }
 

@@ -21,7 +21,12 @@ func limitReads(t *http.Transport) {
 	if dial == nil { // the application configured another dial function
 		return
 	}
-	t.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
+	t.DialContext = func(ctx context.Context, network, address string) (_ net.Conn, err error) {
+		defer func() {
+			if r := recover(); r != nil { // in the application's function
+				err = fmt.Errorf("the dial function %w: %v", explain.ErrPanic, r)
+			}
+		}()
 		connection, err := dial(ctx, network, address)
 		if err != nil {
 			return nil, err

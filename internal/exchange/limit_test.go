@@ -2,6 +2,7 @@ package exchange
 
 import (
 	"bytes"
+	"context"
 	"io"
 	"net"
 	"net/http"
@@ -48,6 +49,37 @@ func TestTransportLimitsProxyResponse(t *testing.T) {
 	require.Error(t, err)
 	<-ended
 	assert.Less(t, sent.Load(), int64(32<<20), "the rest is in the buffers of the connection")
+}
+
+// The reason phrase can contain anything, such as the password or a number that differs between
+// attempts.
+func TestTransportOmitsReasonPhraseOfProxy(t *testing.T) {
+	for status, want := range map[string]string{
+		"407 Proxy Authentication Required": "407 Proxy Authentication Required",
+		"407 not Basic dXNlcjpodW50ZXIy":    "407 Proxy Authentication Required",
+		"403 Forbidden (request 4711)":      "403 Forbidden",
+		"503":                               "503 Service Unavailable",
+		"599 Busy":                          "599",
+	} {
+		address, _ := respond(t, reply(status, ""))
+		proxy, err := url.Parse(address)
+		require.NoError(t, err)
+		base := awshttp.NewBuildableClient().WithTransportOptions(func(t *http.Transport) { t.Proxy = http.ProxyURL(proxy) })
+		_, err = exchangeAt(t, "https://sts.example", base)
+		require.EqualError(t, err, "the proxy "+proxy.Host+" responded with "+want)
+	}
+}
+
+// net/http calls the dial function in a goroutine of its own.
+func TestTransportRecoversPanicOfDialFunction(t *testing.T) {
+	for text, want := range map[string]string{"of the program": "of the program", testToken: redacted} {
+		base := awshttp.NewBuildableClient().WithTransportOptions(func(t *http.Transport) {
+			t.DialContext = func(context.Context, string, string) (net.Conn, error) { panic(text) }
+		})
+		_, err := exchangeAt(t, "https://sts.example", base)
+		require.ErrorContains(t, err, "the dial function panicked: "+want)
+		require.ErrorIs(t, err, explain.ErrPanic)
+	}
 }
 
 func TestLimitedConnLimitsReadsBetweenWrites(t *testing.T) {

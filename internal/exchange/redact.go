@@ -134,8 +134,13 @@ func redactError(err error, redact func(string) string) error {
 	if clean == text {
 		return err
 	}
-	e := &redactedError{text: clean}
-	for _, kind := range []error{context.Canceled, context.DeadlineExceeded, fs.ErrNotExist, fs.ErrPermission, tokenfile.ErrMalformed} {
+	return newRedactedError(clean, err)
+}
+
+// newRedactedError returns an error with the given text and the kinds of err.
+func newRedactedError(text string, err error) *redactedError {
+	e := &redactedError{text: text}
+	for _, kind := range []error{context.Canceled, context.DeadlineExceeded, fs.ErrNotExist, fs.ErrPermission, tokenfile.ErrMalformed, explain.ErrPanic} {
 		if errors.Is(err, kind) {
 			e.kinds = append(e.kinds, kind)
 		}
@@ -143,8 +148,8 @@ func redactError(err error, redact func(string) string) error {
 	return e
 }
 
-// redactedError replaces an error whose text contains a secret or is too long. It preserves the error
-// kinds for errors.Is.
+// redactedError replaces an error that contains a secret or is too long. It preserves the error kinds
+// for errors.Is.
 type redactedError struct {
 	text  string
 	kinds []error

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"strconv"
 	"strings"
 	"time"
 
@@ -89,7 +88,7 @@ func (c recorder) Do(request *http.Request) (*http.Response, error) {
 	}
 	r.status = response.StatusCode
 	r.requestID = r.secrets.identifier(response.Header.Get("X-Amzn-Requestid"))
-	r.date = dateOf(response.Header)
+	r.date = DateOf(response.Header)
 	r.retryAfter = schedule.ParseRetryAfter(response.Header.Get("X-Amz-Retry-After"))
 	if r.succeeded() {
 		if r.readResult(body); r.bodyErr != nil {
@@ -141,15 +140,15 @@ func (r *response) http(request *http.Request, body []byte, confirmed bool) *htt
 		header.Set("Date", r.date.UTC().Format(http.TimeFormat))
 	}
 	return &http.Response{
-		Status: strconv.Itoa(r.status) + " " + http.StatusText(r.status), StatusCode: r.status,
+		Status: statusText(r.status), StatusCode: r.status,
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
 		Header: header, Body: io.NopCloser(bytes.NewReader(body)), ContentLength: int64(len(body)), Request: request,
 	}
 }
 
-// dateOf returns the Date of a response, or the zero time if it is missing, ambiguous or not set by
+// DateOf returns the Date of a response, or the zero time if it is missing, ambiguous or not set by
 // STS. A response with an Age header comes from a cache.
-func dateOf(header http.Header) time.Time {
+func DateOf(header http.Header) time.Time {
 	dates := header.Values("Date")
 	if len(dates) != 1 || len(header.Values("Age")) > 0 {
 		return time.Time{}
@@ -184,7 +183,7 @@ func (r *response) readError(body io.ReadCloser) {
 	var document errorDocument
 	_ = xml.Unmarshal(text, &document) // sets fields that precede a syntax error
 	r.code = r.secrets.identifier(strings.TrimSpace(cmp.Or(document.Code, document.BareCode)))
-	r.message = r.secrets.redact(explain.Shorten(cmp.Or(document.Message, document.BareMessage)))
+	r.message = r.secrets.redact(explain.Shorten(strings.TrimSpace(cmp.Or(document.Message, document.BareMessage))))
 }
 
 // errorDocument returns the error body for the SDK, or nil if there is no error code.

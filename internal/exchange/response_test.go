@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"regexp"
 	"strings"
 	"syscall"
 	"testing"
@@ -91,7 +92,7 @@ func TestResponseIsClassifiedByStatusAndBody(t *testing.T) {
 		{"JSON 403", 403, strings.NewReader(`{"message":"Forbidden"}`), explain.ErrUnavailable, "", "error response without a code (HTTP 403)", explain.HeadingNotSTS},
 		{"page 429", 429, strings.NewReader(page), explain.ErrThrottled, "", "error response without a code (HTTP 429)", explain.HeadingThrottled},
 		{"STS", 403, strings.NewReader(wrapped), explain.ErrAccessDenied, "AccessDenied", "AccessDenied: no (HTTP 403)", explain.HeadingAccessDenied},
-		{"STS, indented", 403, strings.NewReader(strings.NewReplacer("<Code>", "<Code>\n  ", "</Code>", "\n</Code>").Replace(wrapped)), explain.ErrAccessDenied, "AccessDenied", "AccessDenied: no (HTTP 403)", explain.HeadingAccessDenied},
+		{"STS, indented", 403, strings.NewReader(regexp.MustCompile(`<(Code|Message)>(\w+)`).ReplaceAllString(wrapped, "<$1>\n  $2\n")), explain.ErrAccessDenied, "AccessDenied", "AccessDenied: no (HTTP 403)", explain.HeadingAccessDenied},
 		{"STS, broken off after its code", 403, brokenOff(wrapped[:strings.Index(wrapped, "<Message>")], io.ErrUnexpectedEOF), explain.ErrAccessDenied, "AccessDenied", "AccessDenied (HTTP 403)", explain.HeadingAccessDenied},
 		{"broken off before the code", 403, brokenOff(wrapped[:20], io.ErrUnexpectedEOF), explain.ErrUnavailable, "", "the response cannot be read: unexpected EOF", explain.HeadingConnection},
 		{"S3", 405, strings.NewReader("<Error><Code>MethodNotAllowed</Code><Message>not here</Message></Error>"), explain.ErrUnavailable, "MethodNotAllowed", "MethodNotAllowed: not here (HTTP 405)", explain.HeadingNotSTS},
@@ -164,6 +165,7 @@ func TestFailureOfMockIsClassifiedBySDKError(t *testing.T) {
 		wantCode, wantText string
 	}{
 		{403, "AccessDenied", "no", explain.ErrAccessDenied, "AccessDenied", "AccessDenied: no (HTTP 403)"},
+		{403, "AccessDenied", testToken[25:50], explain.ErrAccessDenied, "AccessDenied", "AccessDenied: [redacted] (HTTP 403)"},
 		{429, unknownCode, "", explain.ErrThrottled, "", "error response without a code (HTTP 429)"},
 		{504, unknownCode, "", explain.ErrUnavailable, "", "error response without a code (HTTP 504)"},
 		{400, "two words", "", explain.ErrUnavailable, "", "error response without a code (HTTP 400)"},
@@ -177,6 +179,11 @@ func TestFailureOfMockIsClassifiedBySDKError(t *testing.T) {
 		assert.Equal(t, tt.kind, f.Kind)
 		assert.Equal(t, tt.wantCode, f.Code)
 		assert.Equal(t, tt.wantText, err.Error())
+		var response *smithyhttp.ResponseError
+		assert.False(t, errors.As(err, &response), "it contains the request")
+		for ; err != nil; err = errors.Unwrap(err) {
+			assert.NotContains(t, err.Error(), testToken[25:37])
+		}
 	}
 }
 

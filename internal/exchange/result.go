@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -147,12 +148,15 @@ func (r *response) credentials(roleARN string, c *types.Credentials, user *types
 		SessionToken:    aws.ToString(c.SessionToken),
 		CanExpire:       true,
 	}
+	sent := r.secrets
+	r.secrets = append(slices.Clip(sent), creds.SecretAccessKey, creds.SessionToken) // for the errors
+	r.requestID = r.secrets.identifier(r.requestID)
 	switch {
 	case !creds.HasKeys():
 		return aws.Credentials{}, fmt.Errorf("the response contains credentials without keys: %w", explain.ErrNotSTS)
 	case !canBeSent(creds.AccessKeyID, creds.SecretAccessKey, creds.SessionToken):
 		return aws.Credentials{}, errUnusable
-	case r.secrets.occurIn(creds.AccessKeyID):
+	case sent.occurIn(creds.AccessKeyID):
 		return aws.Credentials{}, errRepeated
 	case c.Expiration == nil || c.Expiration.IsZero():
 		return aws.Credentials{}, fmt.Errorf("the response contains credentials without an expiry: %w", explain.ErrNotSTS)

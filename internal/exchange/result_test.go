@@ -115,6 +115,22 @@ func TestClientRedactsResultThatRepeatsSecret(t *testing.T) {
 	require.ErrorIs(t, err, explain.ErrNotSTS)
 	assert.NotContains(t, err.Error(), part)
 
+	const secret, session = "wJalrXUtnFEMIK7MDENGbPxRfiCYEXAMPLEKEY", "IQoJb3JpZ2luX2VjEXAMPLETOKEN"
+	for key, document := range map[string]string{
+		secret:            success("arn:aws:sts::111122223333:assumed-role/"+secret+"/s", secret, session),
+		session:           success("arn:aws:sts::111122223333:assumed-role/"+session+"/s", secret, session),
+		session + "-line": success(goodARN, secret, session+"-line\n"),
+	} {
+		_, err = exchangeAt(t, "https://sts.example", client(func(r *http.Request) (*http.Response, error) {
+			response, err := answering(document).Do(r)
+			response.Header.Set("X-Amzn-Requestid", key)
+			return response, err
+		}))
+		var failure *explain.RequestError
+		require.ErrorAs(t, err, &failure)
+		assert.NotContains(t, failure.RequestID+err.Error(), key[:12], "the new keys are secret too")
+	}
+
 	c := config.Config{RoleARN: "arn:aws:iam::111122223333:role/r", Region: "us-west-2", Shared: &config.Shared{
 		HTTPClient: answering("<GetCallerIdentityResponse><GetCallerIdentityResult><Arn>arn:" + part + "</Arn></GetCallerIdentityResult></GetCallerIdentityResponse>"),
 	}}

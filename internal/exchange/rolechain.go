@@ -2,6 +2,7 @@ package exchange
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -10,6 +11,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sts/types"
 
 	"github.com/irsakit/irsakit/internal/config"
+	"github.com/irsakit/irsakit/internal/explain"
 )
 
 // Signer provides the credentials that sign role chain requests.
@@ -36,12 +38,18 @@ func (c *Client) AssumeRole(ctx context.Context, cfg *config.Config, input *sts.
 	if err != nil {
 		return nil, c.failure(recorded, err)
 	}
+	return recorded.assumed(cfg.RoleARN, out, received)
+}
+
+// assumed returns a copy of out with the expiry of its credentials on the local clock. It returns an
+// error if they are unusable.
+func (r *response) assumed(roleARN string, out *sts.AssumeRoleOutput, received time.Time) (*sts.AssumeRoleOutput, error) {
 	if out == nil {
 		return nil, errNoResult
 	}
-	creds, err := recorded.credentials(cfg.RoleARN, out.Credentials, out.AssumedRoleUser, received)
+	creds, err := r.credentials(roleARN, out.Credentials, out.AssumedRoleUser, received)
 	if err != nil {
-		return nil, recorded.unusable(err)
+		return nil, r.unusable(err)
 	}
 	local := *out // copied because a mock can return the same output again
 	local.Credentials = &types.Credentials{
@@ -51,4 +59,27 @@ func (c *Client) AssumeRole(ctx context.Context, cfg *config.Config, input *sts.
 		local.AssumedRoleUser = nil // otherwise, the SDK's provider would use any account in it
 	}
 	return &local, nil
+}
+
+// CheckedClient is an application's client for a role chain. Its responses are validated as those of
+// [Client.AssumeRole] are.
+type CheckedClient struct {
+	Client  stscreds.AssumeRoleAPIClient
+	RoleARN string
+}
+
+// AssumeRole calls the client.
+func (c CheckedClient) AssumeRole(ctx context.Context, input *sts.AssumeRoleInput, optFns ...func(*sts.Options)) (out *sts.AssumeRoleOutput, err error) {
+	defer secrets{}.recoverPanic("the STS client", &err)
+	recorded := newResponse(time.Duration(aws.ToInt32(input.DurationSeconds))*time.Second, nil)
+	out, err = c.Client.AssumeRole(ctx, input, optFns...)
+	received := time.Now()
+	switch {
+	case err == nil:
+		return recorded.assumed(c.RoleARN, out, received)
+	case errors.As(err, new(*explain.RequestError)): // the client wraps the library's
+		return nil, err
+	default:
+		return nil, recorded.failure(err)
+	}
 }

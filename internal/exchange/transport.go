@@ -14,6 +14,7 @@ import (
 	"net/textproto"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -264,10 +265,15 @@ func Proxied(client aws.HTTPClient, target string) (proxied bool) {
 }
 
 // checkProxy returns an error if a proxy rejects a CONNECT request. Unlike net/http's error, it names
-// the proxy.
+// the proxy, and does not contain the proxy's reason phrase, which can be any text.
 func checkProxy(_ context.Context, proxy *url.URL, _ *http.Request, response *http.Response) error {
 	if response.StatusCode != http.StatusOK {
-		return &explain.ProxyError{Host: proxy.Host, Status: response.Status}
+		return &explain.ProxyError{Host: proxy.Host, Status: statusText(response.StatusCode)}
 	}
 	return nil
+}
+
+// statusText returns an HTTP status with its standard reason phrase, if there is one.
+func statusText(code int) string {
+	return strings.TrimSpace(strconv.Itoa(code) + " " + http.StatusText(code))
 }

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
+	"fmt"
 	"net"
 	"net/http"
 	"os"
@@ -43,6 +44,7 @@ func TestRuleForNetworkDependsOnError(t *testing.T) {
 		{ErrNotSTS, HeadingNotSTS},
 		{ErrClock, HeadingClock},
 		{ErrNoRegion, HeadingRegion},
+		{&RequestError{Text: "it panicked: a", Err: fmt.Errorf("it %w: a", ErrPanic)}, HeadingTokenSource},
 	} {
 		a := For(Facts{Kind: ErrUnavailable, Err: tt.err, Region: "us-west-2"})
 		assert.Equal(t, tt.want, a.Heading, tt.err)

@@ -14,6 +14,7 @@ var (
 	ErrCleartext = errors.New("the connection is not encrypted")
 
 	ErrProxyAddress = errors.New("invalid proxy address in the environment")
+	ErrPanic        = errors.New("panicked") // code of the program, during a request
 )
 
 // RequestError is the error of a failed request to STS. It contains no secrets.

@@ -168,6 +168,8 @@ const (
 // paused for a while looks the same.
 func isFaultOfProgram(f Facts) bool {
 	switch {
+	case errors.Is(f.Err, ErrPanic):
+		return true
 	case errorIs[*RequestError](f.Err): // the text is a server's
 		return false
 	case strings.Contains(f.text(), "the source did not return within"):

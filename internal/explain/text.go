@@ -4,6 +4,8 @@ import (
 	"strconv"
 	"strings"
 	"unicode"
+
+	"github.com/irsakit/irsakit/internal/jwt"
 )
 
 // OneLine replaces each newline in text with "; " and every other non-printable character with a
@@ -18,11 +20,22 @@ func OneLine(text string) string {
 	}, strings.ReplaceAll(text, "\n", "; "))
 }
 
+// HideToken returns text, or a placeholder if it contains a token. A setting that contains a token is
+// invalid, because the token is in place of its path or in the wrong variable or option, and errors
+// quote invalid settings.
+func HideToken(text string) string {
+	if jwt.ContainsToken(text) {
+		return "[redacted]"
+	}
+	return text
+}
+
 // maxQuoted is the maximum number of bytes of an invalid value that an error quotes.
 const maxQuoted = 100
 
-// Quote returns text in quotes, truncated to 100 bytes.
+// Quote returns text in quotes, truncated to 100 bytes, and with any token hidden.
 func Quote(text string) string {
+	text = HideToken(text)
 	if len(text) > maxQuoted {
 		return strconv.Quote(text[:maxQuoted]) + "..."
 	}

@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 	"unicode/utf8"
 )
@@ -54,6 +55,31 @@ func Parse(token []byte) (Claims, error) {
 	var claims map[string]json.RawMessage
 	_ = json.Unmarshal(text, &claims) // cannot fail: it is a valid object
 	return newClaims(claims), nil
+}
+
+// maxSearched is how many bytes of a text are searched for a token, which is several times the size of
+// any token.
+const maxSearched = 64 << 10
+
+// minToken is the minimum length of a JWT that names an algorithm, as RFC 7515 requires.
+const minToken = len("eyJhbGciOiIifQ.e30.AA")
+
+// ContainsToken reports whether a word of text has the form of a signed JWT. It searches the first
+// 64 KiB.
+func ContainsToken(text string) bool {
+	for word := range strings.FieldsFuncSeq(text[:min(len(text), maxSearched)], func(r rune) bool { return !isTokenRune(r) }) {
+		if len(word) < minToken || strings.Count(word, ".") != 2 {
+			continue
+		}
+		if _, err := Parse([]byte(word)); err == nil {
+			return true
+		}
+	}
+	return false
+}
+
+func isTokenRune(r rune) bool {
+	return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '-' || r == '_' || r == '.'
 }
 
 // foreignPrefix describes a prefix that programs mistakenly write before a token. It returns "" if

@@ -132,3 +132,16 @@ func TestParseRejectsMalformedJWT(t *testing.T) {
 		})
 	}
 }
+
+func TestContainsTokenFindsTokensInWords(t *testing.T) {
+	token := withClaims(`{"sub":"s"}`)
+	for text, want := range map[string]bool{
+		token: true, "Bearer " + token + "\n": true, "/var/run/" + token: true, "token=" + token: true,
+		encode(`{"alg":""}`) + "." + encode("{}") + ".AA": true, encode("\n{ \"alg\":\"RS256\"}") + "." + encode("{}") + ".AA": true,
+		"": false, "us-west-2": false, "sts.us-west-2.amazonaws.com": false, "a.b.c": false,
+		token[:len(token)/2]: false, token + ".AA": false, token + "+": true,
+		strings.Repeat(" ", 32<<10) + token: true, strings.Repeat(" ", 64<<10) + token: false,
+	} {
+		assert.Equal(t, want, jwt.ContainsToken(text), text)
+	}
+}

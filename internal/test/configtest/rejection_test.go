@@ -116,16 +116,24 @@ func TestRejectionThatCannotBeRetriedStartsBackgroundExchange(t *testing.T) {
 	}
 }
 
-// The host name contains the bucket, but all buckets belong to one service.
+// The host name contains the bucket or the access point, but all of them belong to one service.
 func TestRejectionsOfManyBucketsCountForOneHost(t *testing.T) {
-	inShop(t, "buckets", 0, func(t *testing.T, s *shop) {
-		s.reject = "all"
-		for n := range 3600 {
-			_, err := s.client.GetObject(t.Context(), &s3.GetObjectInput{Bucket: aws.String(fmt.Sprintf("bucket-%d", n)), Key: aws.String("1")})
-			require.Error(t, err)
-			time.Sleep(time.Second)
-		}
-		assert.Contains(t, s.hosts, "bucket-7.s3.us-west-2.amazonaws.com")
-		assert.LessOrEqual(t, s.STS.CallCount(), 8)
-	})
+	for name, tt := range map[string]struct{ bucket, host string }{
+		"buckets":                    {"bucket-%d", "bucket-7.s3.us-west-2.amazonaws.com"},
+		"access points":              {"arn:aws:s3:us-west-2:111122223333:accesspoint/ap-%d", "ap-7-111122223333.s3-accesspoint.us-west-2.amazonaws.com"},
+		"Object Lambda":              {"arn:aws:s3-object-lambda:us-west-2:111122223333:accesspoint/ap-%d", "ap-7-111122223333.s3-object-lambda.us-west-2.amazonaws.com"},
+		"Outposts":                   {"arn:aws:s3-outposts:us-west-2:111122223333:outpost/op-1/accesspoint/ap-%d", "ap-7-111122223333.op-1.s3-outposts.us-west-2.amazonaws.com"},
+		"multi-Region access points": {"arn:aws:s3::111122223333:accesspoint/ap%d.mrap", "ap7.mrap.accesspoint.s3-global.amazonaws.com"},
+	} {
+		inShop(t, name, 0, func(t *testing.T, s *shop) {
+			s.reject = "all"
+			for n := range 3600 {
+				_, err := s.client.GetObject(t.Context(), &s3.GetObjectInput{Bucket: aws.String(fmt.Sprintf(tt.bucket, n)), Key: aws.String("1")})
+				require.Error(t, err)
+				time.Sleep(time.Second)
+			}
+			assert.Contains(t, s.hosts, tt.host)
+			assert.LessOrEqual(t, s.STS.CallCount(), 8)
+		})
+	}
 }
