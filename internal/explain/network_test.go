@@ -106,7 +106,13 @@ func TestCallerDependsOnContext(t *testing.T) {
 	assert.Contains(t, Caller(ctx, "us-west-2").Text, "context was canceled")
 	ctx, cancel = context.WithTimeout(t.Context(), 0)
 	defer cancel()
-	assert.Contains(t, Caller(ctx, "us-west-2").Text, "com.amazonaws.us-west-2.sts")
+	a := Caller(ctx, "us-west-2")
+	assert.Contains(t, a.Text, "If STS never responds, check the network policies")
+	assert.Contains(t, a.Text, "com.amazonaws.us-west-2.sts")
+	for _, text := range []string{a.Fix, a.Text} {
+		assert.Contains(t, text, "allow more time, such as a minute in WaitReady", "the caller may have called WaitReady with less")
+		assert.NotContains(t, text, "or call WaitReady")
+	}
 }
 
 func TestRuleForProxyDependsOnStatus(t *testing.T) {
