@@ -125,6 +125,12 @@ var serviceRules = []rule{
 		text: "the role does not exist, or the trust policy of {role} does not allow this token. It needs the statement {statement}", source: accessDocument,
 	},
 	{
+		when: func(f Facts) bool { return f.Code == "" }, kind: ErrThrottled, heading: HeadingThrottled,
+		fix:    "raise the rate limit of the proxy or gateway between the pod and STS",
+		text:   "something between the pod and STS limits the requests, because the response lacks the error code of STS: raise the limit of the proxy (HTTPS_PROXY), service mesh or gateway. The library retries",
+		source: "https://www.rfc-editor.org/rfc/rfc6585#section-4",
+	},
+	{
 		kind: ErrThrottled, heading: HeadingThrottled, fix: "wait; find the client that keeps requesting credentials",
 		text:   "the library retries. All callers in the account and region share STS's limit: look for a program that keeps requesting new credentials",
 		source: "https://github.com/aws/aws-sdk-go-v2/issues/2544",
