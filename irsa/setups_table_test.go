@@ -86,6 +86,12 @@ func setups() []setup {
 			time.Sleep(25 * time.Hour)
 			b.pod.Rotate()
 		}, heading: "token-not-renewed", first: "lifetime", warned: "token-path"},
+		{name: "created-token", broken: "the token is from kubectl create token, and has expired", breaks: writes(irsatest.Invalid("expired")),
+			heading: "token-not-renewed", first: "lifetime", warned: "token-path"},
+		{name: "created-token-audience", broken: "the token is from kubectl create token, without an audience", breaks: writes(irsatest.Claim("aud", "https://kubernetes.default.svc")),
+			heading: "audience", first: "audience", warned: "token-path"},
+		{name: "created-token-for-vault", broken: "the token is from kubectl create token, for Vault", breaks: writes(irsatest.Claim("aud", "vault")),
+			heading: "audience", first: "exchange", warned: "audience"},
 		{name: "clock-behind", broken: "the node's clock is a day behind", breaks: func(b *broken) { b.STS.SetClockSkew(25 * time.Hour) }, heading: "clock", first: "clock"},
 		{name: "clock-ahead", broken: "the node's clock is 10 minutes ahead", breaks: func(b *broken) { b.STS.SetClockSkew(-10 * time.Minute) }, first: "clock"},
 		{name: "clock-of-the-api-server", broken: "the API server's clock is two hours ahead", breaks: rotate(irsatest.Invalid("not yet valid")),

@@ -12,13 +12,19 @@ const (
 	issuerDocument      = "https://docs.aws.amazon.com/IAM/latest/APIReference/API_CreateOpenIDConnectProvider.html"
 	volumeDocument      = "https://kubernetes.io/docs/concepts/storage/projected-volumes/"
 
+	createTokenDocument  = "https://kubernetes.io/docs/reference/kubectl/generated/kubectl_create/kubectl_create_token/"
 	tokenRequestDocument = "https://kubernetes.io/docs/reference/kubernetes-api/authentication-resources/token-request-v1/"
 )
 
 const (
 	projectedFix        = "use the service account's projected token, with the audience sts.amazonaws.com"
 	functionAudienceFix = "request tokens with the audience sts.amazonaws.com in Options.Token"
+	unboundAudienceFix  = "request the token with the audience sts.amazonaws.com"
+	unboundAudienceText = "the token is for {tokenaudience}, and STS expects sts.amazonaws.com: {ststoken}"
 )
+
+// checkKeys is the advice for a new token that STS also rejects.
+const checkKeys = "check that the issuer publishes the keys of the API server (jwks_uri in its /.well-known/openid-configuration)"
 
 // eksClock is the advice for clocks of EKS API servers.
 const eksClock = ". On EKS, AWS runs the API server: contact AWS if its clock is wrong"
@@ -34,7 +40,7 @@ var tokenRules = []rule{
 	{
 		codes: []string{"InvalidIdentityToken"}, phrases: []string{"retrieve verification key"}, kind: ErrUnavailable, heading: HeadingVerificationKey,
 		fix:    "wait, or publish the issuer's keys",
-		text:   "the library retries. If the failure persists for more than a few minutes: STS fetches the issuer's public keys over the internet, so check that {issuer}/.well-known/openid-configuration is public, and that its jwks_uri lists the key that signed the token. If that key was replaced, recreate the pod{deletepod}: its new token is signed with the current key",
+		text:   "the library retries. If the failure persists for more than a few minutes: STS fetches the issuer's public keys over the internet, so check that {issuer}/.well-known/openid-configuration is public, and that its jwks_uri lists the key that signed the token. If that key was replaced, {newtoken}",
 		source: "https://github.com/aws/aws-cli/issues/7194",
 	},
 	{
@@ -45,8 +51,8 @@ var tokenRules = []rule{
 	},
 	{
 		phrases: []string{"not yet valid"}, kind: ErrTokenRejected, heading: HeadingClock,
-		fix:    "correct the clock of the API server, and recreate the pod",
-		text:   "by the clock of STS, the token is not valid yet, so the clock of the API server is ahead: set it (for example with chronyc makestep), check its time synchronization, and recreate the pod{deletepod}" + eksClock,
+		fix:    "correct the clock of the API server, and replace the token",
+		text:   "by the clock of STS, the token is not valid yet, so the clock of the API server is ahead: set it (for example with chronyc makestep), check its time synchronization, and {newtoken}" + eksClock,
 		source: "https://www.rfc-editor.org/rfc/rfc7519#section-4.1.5",
 	},
 	{
@@ -104,6 +110,10 @@ var tokenRules = []rule{
 		source: tokenRequestDocument,
 	},
 	{
+		phrases: []string{"Incorrect token audience"}, when: Facts.IsUnbound, kind: ErrTokenRejected, heading: HeadingAudience, fix: unboundAudienceFix, text: unboundAudienceText,
+		source: createTokenDocument,
+	},
+	{
 		phrases: []string{"Incorrect token audience"}, kind: ErrTokenRejected, heading: HeadingAudience,
 		fix:    "set eks.amazonaws.com/audience, or the volume's audience, to sts.amazonaws.com",
 		text:   "the token is for {tokenaudience}, and STS expects sts.amazonaws.com: if AWS_WEB_IDENTITY_TOKEN_FILE names the token of another system, set it to the IRSA token. Otherwise correct the service account's annotation eks.amazonaws.com/audience{annotate} or, if the pod declares the projected volume itself, the audience there; and recreate the pod{deletepod}",
@@ -118,7 +128,7 @@ var tokenRules = []rule{
 	{
 		when: func(f Facts) bool { return f.Claims.IssuedAt.After(f.Now.Add(time.Minute)) }, kind: ErrTokenRejected, heading: HeadingClock,
 		fix:    "correct the clock of the API server or of this node",
-		text:   "the token was issued at {issued}, which is in the future: set the wrong clock, that of the API server or of this node (for example with chronyc makestep), check its time synchronization, and recreate the pod{deletepod}" + eksClock,
+		text:   "the token was issued at {issued}, which is in the future: set the wrong clock, that of the API server or of this node (for example with chronyc makestep), check its time synchronization, and {newtoken}" + eksClock,
 		source: "https://www.rfc-editor.org/rfc/rfc7519#section-4.1.6",
 	},
 	{
@@ -128,9 +138,15 @@ var tokenRules = []rule{
 		source: webIdentityDocument,
 	},
 	{
+		codes: []string{"InvalidIdentityToken", "IDPRejectedClaim"}, when: Facts.IsUnbound, kind: ErrTokenRejected, heading: HeadingTokenRejected,
+		fix:    "write a new token into the file",
+		text:   "STS does not accept the token, which may have expired or been revoked: {newtoken}. If STS rejects that one too, " + checkKeys,
+		source: createTokenDocument,
+	},
+	{
 		codes: []string{"IDPRejectedClaim"}, kind: ErrTokenRejected, heading: HeadingTokenRejected,
 		fix:    "recreate the pod: its token may have expired or been revoked",
-		text:   "the issuer reports that the token is invalid, has expired or was revoked: recreate the pod{deletepod}, which gets a new token. If STS rejects that one too, check that {tokenfile} is the projected token of the service account",
+		text:   "the issuer reports that the token is invalid, has expired or was revoked: {newtoken}. If STS rejects that one too, check that {tokenfile} is the projected token of the service account",
 		source: webIdentityDocument,
 	},
 	{
@@ -142,12 +158,12 @@ var tokenRules = []rule{
 	{
 		codes: []string{"InvalidIdentityToken"}, kind: ErrTokenRejected, heading: HeadingTokenRejected,
 		fix:    projectedFix,
-		text:   "STS does not accept the token: check that {tokenfile} is the projected token of the pod's service account, with the audience sts.amazonaws.com. If it is, recreate the pod{deletepod}, which gets a new token. If STS rejects that one too, check that the issuer publishes the keys of the API server (jwks_uri in its /.well-known/openid-configuration)",
+		text:   "STS does not accept the token: check that {tokenfile} is the projected token of the pod's service account, with the audience sts.amazonaws.com. If it is, {newtoken}. If STS rejects that one too, " + checkKeys,
 		source: webIdentityDocument,
 	},
 	{
 		kind: ErrTokenRejected, heading: HeadingTokenRejected, fix: projectedFix,
-		text:   "STS does not accept the token: check that {tokenfile} is the projected token of the pod's service account, with the audience sts.amazonaws.com. If it is, recreate the pod{deletepod}, which gets a new token. If STS rejects that one too, check that the issuer publishes the keys of the API server (jwks_uri in its /.well-known/openid-configuration)",
+		text:   "STS does not accept the token: check that {tokenfile} is the projected token of the pod's service account, with the audience sts.amazonaws.com. If it is, {newtoken}. If STS rejects that one too, " + checkKeys,
 		source: webIdentityDocument,
 	},
 }
@@ -188,6 +204,12 @@ var clockRules = []rule{
 		fix:    "return a valid token from Options.Token on each call",
 		text:   "Options.Token returned an expired token: it must return a valid token on each call",
 		source: webIdentityDocument,
+	},
+	{
+		when: Facts.IsUnbound, kind: ErrTokenExpired, heading: HeadingTokenNotRenewed,
+		fix:    "write a new token into the file",
+		text:   "the token expired at {expiry}. It is not bound to a pod, so the kubelet does not renew it: {newtoken}",
+		source: createTokenDocument,
 	},
 	{
 		when: func(f Facts) bool { return f.File.NeverRenewed }, kind: ErrTokenExpired, heading: HeadingTokenNotRenewed,
