@@ -5,12 +5,15 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 
 	"github.com/irsakit/irsakit/irsa"
 	"github.com/irsakit/irsakit/irsa/irsatest"
@@ -102,6 +105,28 @@ func TestDiagnoseOfTokenFuncDoesNotMentionFiles(t *testing.T) {
 			for _, word := range []string{"kubelet", "AWS_WEB_IDENTITY_TOKEN_FILE", "annotation eks.amazonaws.com/audience", "projected", "the file"} {
 				assert.NotContains(t, strings.Join(strings.Fields(text), " "), word)
 			}
+		})
+	}
+}
+
+// TestDiagnoseOfRegularFileDoesNotExpectKubelet checks the report for a token that the application's
+// developer wrote into a file, for example with kubectl create token.
+func TestDiagnoseOfRegularFileDoesNotExpectKubelet(t *testing.T) {
+	for name, claims := range map[string][]func(*irsatest.TokenOptions){
+		"valid":            nil,
+		"another audience": {irsatest.Claim("aud", "vault")},
+		"almost expired":   {irsatest.Claim("iat", time.Now().Add(-time.Hour).Unix()), irsatest.Claim("exp", time.Now().Add(time.Minute).Unix())},
+	} {
+		t.Run(name, func(t *testing.T) {
+			k, pod := newPod(t)
+			file := filepath.Join(t.TempDir(), "token")
+			require.NoError(t, os.WriteFile(file, []byte(k.ServiceAccount("shop", "cart").Token(claims...)), 0o600))
+			k.STS.Down() // an exchange would change the advice for the audience
+			report := irsa.Diagnose(t.Context(), pod.Options, func(o *irsa.Options) { o.TokenFile = file })
+			assert.Contains(t, checkIn(report, "token-path").Advice, "On your own computer, write a new token into the file")
+			assert.Equal(t, "passed", checkIn(report, "lifetime").Status)
+			assert.NotContains(t, checkIn(report, "lifetime").Detail, "kubelet")
+			assert.NotContains(t, checkIn(report, "audience").Advice, "annotation")
 		})
 	}
 }
