@@ -107,6 +107,9 @@ func (a authorization) allows(got string) (bool, error) {
 // within the directory, such as those created by the kubelet. It never blocks.
 func openToken(path string) (*os.File, error) {
 	directory, name := filepath.Split(path)
+	if name == "" {
+		return nil, fmt.Errorf("%q is not the path of a file", path)
+	}
 	if directory == "" {
 		directory = "."
 	}

@@ -61,6 +61,8 @@ func TestProcessRejectsUnusableSettings(t *testing.T) {
 		{"writable for others", open, nil, 1, "has the mode -rw-rw-rw-"},
 		{"old flag", filepath.Join(directory, "token"), []string{"-observe", ":9911"}, 2, "use -health and -metrics instead"},
 		{"argument", filepath.Join(directory, "token"), []string{"-demo=false", "serve"}, 2, `unexpected argument "serve"`},
+		{"empty token file", "", nil, 1, `"" is not the path of a file`},
+		{"token file that is a directory", directory + string(filepath.Separator), nil, 1, "is not the path of a file"},
 		{"other address", filepath.Join(directory, "token"), []string{"-listen", ":9910"}, 1, "is not a loopback address"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
