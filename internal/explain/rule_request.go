@@ -48,13 +48,13 @@ var requestRules = []rule{
 		source: webIdentityDocument,
 	},
 	{
-		codes: []string{"InvalidParameterValue"}, phrases: []string{"conflicts with a transitive tag key"}, only: chained, kind: ErrInvalidRequest, heading: HeadingInvalidRequest,
+		codes: []string{"InvalidParameterValue", "ValidationError"}, phrases: []string{"conflicts with a transitive tag key"}, only: chained, kind: ErrInvalidRequest, heading: HeadingInvalidRequest,
 		fix:    "leave inherited tags out of the option Tags",
 		text:   "the session of {signer} has a transitive tag with a key of the option Tags. A role chain inherits such tags and cannot replace them: leave the key out of the option Tags",
 		source: "https://docs.aws.amazon.com/IAM/latest/UserGuide/id_session-tags.html#id_session-tags_role-chaining",
 	},
 	{
-		codes: []string{"InvalidParameterValue"}, phrases: []string{"tag key"}, kind: ErrInvalidRequest, heading: HeadingInvalidRequest,
+		codes: []string{"InvalidParameterValue", "ValidationError"}, phrases: []string{"tag key"}, kind: ErrInvalidRequest, heading: HeadingInvalidRequest,
 		fix:    "correct the session tags",
 		text:   "STS does not accept the session tags: their keys must differ in more than the case of letters, and transitive keys must be among them. In a role chain, correct the option Tags. For a first role, correct the token's claim https://aws.amazon.com/tags, which the issuer adds",
 		source: "https://docs.aws.amazon.com/IAM/latest/UserGuide/id_session-tags.html#id_session-tags_know",
@@ -113,7 +113,7 @@ var requestRules = []rule{
 	},
 	{
 		kind: ErrInvalidRequest, heading: HeadingInvalidRequest, fix: "correct the parameter that STS names, or upgrade the library",
-		text:   "STS names the parameter that it does not accept. If it is the role's ARN, the session's name, duration or policies, or the region, correct that setting. Otherwise upgrade the library and the SDK, and report a bug in the library",
+		text:   "STS names the parameter that it does not accept. If it is the role's ARN, the session's name, duration, policies or tags, the external ID, the source identity or the region, correct that setting. Otherwise upgrade the library and the SDK, and report a bug in the library",
 		source: commonErrors,
 	},
 }
