@@ -108,6 +108,8 @@ func TestRuleForDeniedChainCoversBothSides(t *testing.T) {
 	assert.Contains(t, a.Text, actions+`,"Resource":"`+testRole+`"}`)
 	assert.Contains(t, a.Text, actions+`,"Condition":{"StringEquals":{"sts:ExternalId":"4711"}}}`)
 	assert.NotContains(t, a.Text, "inherits", "an option sets the tags")
+	denied := For(respond("AccessDenied", "User: x is not authorized to perform: sts:AssumeRole on resource: y", testSource, func(f *Facts) { f.ExternalID = "4711" }))
+	assert.Contains(t, denied.Text, "set the options ExternalID, SourceIdentity and Tags as these require", "an external ID is set")
 	a = For(respond("AccessDenied", "Not authorized to perform sts:TagSession", ""))
 	assert.Contains(t, a.Text, `"Action":["sts:AssumeRoleWithWebIdentity","sts:TagSession"]`)
 }
