@@ -114,6 +114,9 @@ func validateChainOptions(o *stscreds.AssumeRoleOptions) error {
 	}
 	for _, tag := range o.Tags {
 		key, value := utf8.RuneCountInString(aws.ToString(tag.Key)), utf8.RuneCountInString(aws.ToString(tag.Value))
+		if key == 0 || tag.Value == nil {
+			return errors.New("a session tag has no key or no value")
+		}
 		if key > maxTagKey || value > maxTagValue {
 			return fmt.Errorf("a session tag has a key of %d characters and a value of %d; STS accepts at most %d and %d", key, value, maxTagKey, maxTagValue)
 		}
