@@ -100,6 +100,18 @@ func TestRuleForCertificateDependsOnCABundle(t *testing.T) {
 	assert.Equal(t, "add the authority of STS to AWS_CA_BUNDLE, or unset the variable", For(f).Fix)
 }
 
+// A client in Options.STS has no URL that the library knows. It is often a mock.
+func TestRuleForOtherServerDependsOnClient(t *testing.T) {
+	f := Facts{Kind: ErrUnavailable, Err: &RequestError{Status: 200, Text: ErrNotSTS.Error(), Err: ErrNotSTS}, RoleARN: testRole, URL: "https://sts.us-west-2.amazonaws.com"}
+	assert.Contains(t, For(f).Text, "the server that responds at https://sts.us-west-2.amazonaws.com is not STS")
+	f.URL = ""
+	assert.Equal(t, HeadingNotSTS, For(f).Heading)
+	for _, text := range []string{For(f).Fix, For(f).Text} {
+		assert.Contains(t, text, "the client in Options.STS")
+		assert.NotContains(t, text, "DNS")
+	}
+}
+
 func TestCallerDependsOnContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()

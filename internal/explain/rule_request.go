@@ -142,6 +142,12 @@ var serviceRules = []rule{
 		source: "https://github.com/aws/aws-sdk-go/issues/3972",
 	},
 	{
+		when: func(f Facts) bool { return isNotSTS(f) && f.URL == "" }, kind: ErrUnavailable, heading: HeadingNotSTS,
+		fix:    "check what the client in Options.STS returns",
+		text:   "the client in Options.STS returns a response that is not from STS: check its endpoint and its proxy. A mock must return credentials, and any AssumedRoleUser must be a session of {role}",
+		source: "https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRoleWithWebIdentity.html",
+	},
+	{
 		when: isNotSTS, kind: ErrUnavailable, heading: HeadingNotSTS,
 		fix:    "check the endpoint, the proxy and DNS: a server other than STS responds",
 		text:   "the server that responds at {url} is not STS: check the proxy (HTTPS_PROXY), the cluster's DNS, and any gateway between the pod and STS",

@@ -182,7 +182,7 @@ func TestRuleForResponse(t *testing.T) {
 		{"signature added", respond("IncompleteSignature", "Authorization header requires 'Credential' parameter.", ""), ErrInvalidRequest, HeadingInvalidRequest, "something changed the request", ""},
 		{"region", respond("RegionDisabledException", "", ""), ErrInvalidRequest, HeadingRegionDisabled, "opt-in region, enable us-west-2 itself there", "set AWS_REGION"},
 		{"not STS", respond("InvalidAction", "", "", endpoint), ErrUnavailable, HeadingNotSTS, "AWS_ENDPOINT_URL_STS", ""},
-		{"not STS, no endpoint", respond("InvalidAction", "", ""), ErrUnavailable, HeadingNotSTS, "is not STS", "AWS_ENDPOINT_URL_STS"},
+		{"not STS, no endpoint", respond("InvalidAction", "", "", func(f *Facts) { f.URL = "https://sts.example" }), ErrUnavailable, HeadingNotSTS, "is not STS", "AWS_ENDPOINT_URL_STS"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			assert.Equal(t, tt.kind, tt.facts.Kind)
