@@ -47,7 +47,7 @@ var settingRules = []rule{
 	},
 	{
 		heading: HeadingRoleARN, fix: "correct the annotation eks.amazonaws.com/role-arn and recreate the pod",
-		text: "write the role's ARN, such as arn:aws:iam::111122223333:role/name, into the service account's annotation eks.amazonaws.com/role-arn, and recreate the pod; or correct AWS_ROLE_ARN or the option, if the application sets it",
+		text: "write the role's ARN, such as {examplearn}, into the service account's annotation eks.amazonaws.com/role-arn, and recreate the pod; or correct AWS_ROLE_ARN or the option, if the application sets it",
 	},
 	{
 		heading: HeadingSettings, phrases: []string{"session name"}, only: chained, fix: chainedNameFix, text: chainedNameText,
