@@ -24,7 +24,7 @@ type Principal struct {
 	Session   string // the ARN of the role session if the principal is one; ARN is then the role's
 }
 
-// Decision reports whether a policy allows a request, and why.
+// Decision is the result of evaluating a policy for a request.
 type Decision struct {
 	Verdict    Verdict
 	Statements []Outcome // one for each statement in the policy, in order
@@ -60,7 +60,8 @@ type Outcome struct {
 	Undetermined []Mismatch // the parts that cannot be evaluated; if Mismatches is empty, the effect may apply
 }
 
-// verdict reports whether the statement's effect applies.
+// verdict returns yes if the statement's effect applies, no if it does not, and unknown if that depends
+// on parts that cannot be evaluated.
 func (o Outcome) verdict() verdict {
 	switch {
 	case len(o.Mismatches) > 0:
