@@ -66,9 +66,7 @@ func (c *Config) SetChainOptions(o *stscreds.AssumeRoleOptions) Errors {
 	var errs Errors
 	errs.Add(explain.HeadingInvalidRequest, validateChainOptions(o))
 	errs.Add(explain.HeadingRoleARN, validateRoleARN(o.RoleARN))
-	if c.SessionName != "" {
-		errs.Add(explain.HeadingSettings, validateSessionName(c.SessionName))
-	}
+	errs.Add(explain.HeadingSettings, validateSessionName(c.SessionName))
 	if o.Duration > MaxChainedDuration {
 		errs.Add(explain.HeadingSessionDuration, fmt.Errorf("the duration %v is longer than %v, the maximum in a role chain", o.Duration, MaxChainedDuration))
 	} else {

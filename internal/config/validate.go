@@ -80,18 +80,14 @@ func isRegionName(text string) bool {
 		!strings.ContainsFunc(text, func(r rune) bool { return !isAlphanumeric(r) && r != '-' })
 }
 
-// isSessionName reports whether text is a valid session name.
-func isSessionName(text string) bool {
-	return len(text) >= 2 && len(text) <= MaxSessionName &&
-		!strings.ContainsFunc(text, func(r rune) bool { return !isInSessionName(r) })
-}
-
 func isAlphanumeric(r rune) bool {
 	return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9'
 }
 
+// validateSessionName checks a session name. An empty name is valid, because the default applies.
 func validateSessionName(name string) error {
-	if !isSessionName(name) {
+	invalid := len(name) < 2 || len(name) > MaxSessionName || strings.ContainsFunc(name, func(r rune) bool { return !isInSessionName(r) })
+	if name != "" && invalid {
 		return fmt.Errorf("the session name %s must have 2 to 64 characters: letters, digits and _+=,.@- (no spaces)", explain.Quote(name))
 	}
 	return nil
