@@ -26,6 +26,15 @@ const (
 // checkKeys is the advice for a new token that STS also rejects.
 const checkKeys = "check that the issuer publishes the keys of the API server (jwks_uri in its /.well-known/openid-configuration)"
 
+// rejectedText is the advice for a token that STS rejects for an unknown reason.
+const rejectedText = "STS does not accept the token: check that {tokenfile} is the projected token of the pod's service account, with the audience sts.amazonaws.com. If it is, {newtoken}. If STS rejects that one too, " + checkKeys
+
+// Advice for a wrong clock of the node, and for a request that was signed by it.
+const (
+	nodeClockFix = "correct the clock of this node"
+	signedText   = "by the clock of STS, the request was signed at another time: set the clock of this node (for example with chronyc makestep), and check its time synchronization. Services accept a difference of at most 5 minutes"
+)
+
 // eksClock is the advice for clocks of EKS API servers.
 const eksClock = ". On EKS, AWS runs the API server: contact AWS if its clock is wrong"
 
@@ -156,14 +165,11 @@ var tokenRules = []rule{
 		source: "https://github.com/minio/minio/blob/master/docs/sts/web-identity.md",
 	},
 	{
-		codes: []string{"InvalidIdentityToken"}, kind: ErrTokenRejected, heading: HeadingTokenRejected,
-		fix:    projectedFix,
-		text:   "STS does not accept the token: check that {tokenfile} is the projected token of the pod's service account, with the audience sts.amazonaws.com. If it is, {newtoken}. If STS rejects that one too, " + checkKeys,
+		codes: []string{"InvalidIdentityToken"}, kind: ErrTokenRejected, heading: HeadingTokenRejected, fix: projectedFix, text: rejectedText,
 		source: webIdentityDocument,
 	},
 	{
-		kind: ErrTokenRejected, heading: HeadingTokenRejected, fix: projectedFix,
-		text:   "STS does not accept the token: check that {tokenfile} is the projected token of the pod's service account, with the audience sts.amazonaws.com. If it is, {newtoken}. If STS rejects that one too, " + checkKeys,
+		kind: ErrTokenRejected, heading: HeadingTokenRejected, fix: projectedFix, text: rejectedText,
 		source: webIdentityDocument,
 	},
 }
@@ -172,15 +178,11 @@ var tokenRules = []rule{
 var clockRules = []rule{
 	{
 		phrases: []string{"Signature expired", "Signature not yet current"}, codes: []string{"SignatureDoesNotMatch", "InvalidSignature"},
-		only: chained, kind: ErrRejected, heading: HeadingClock,
-		fix:    "correct the clock of this node",
-		text:   "by the clock of STS, the request was signed at another time: set the clock of this node (for example with chronyc makestep), and check its time synchronization. Services accept a difference of at most 5 minutes",
+		only: chained, kind: ErrRejected, heading: HeadingClock, fix: nodeClockFix, text: signedText,
 		source: "https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-troubleshooting.html",
 	},
 	{
-		codes: []string{"RequestExpired", "RequestTimeTooSkewed", "RequestInTheFuture"}, only: chained, kind: ErrRejected, heading: HeadingClock,
-		fix:    "correct the clock of this node",
-		text:   "by the clock of STS, the request was signed at another time: set the clock of this node (for example with chronyc makestep), and check its time synchronization. Services accept a difference of at most 5 minutes",
+		codes: []string{"RequestExpired", "RequestTimeTooSkewed", "RequestInTheFuture"}, only: chained, kind: ErrRejected, heading: HeadingClock, fix: nodeClockFix, text: signedText,
 		source: commonErrors,
 	},
 	{
