@@ -39,7 +39,7 @@ func TestReadTextRejectsGrowingFile(t *testing.T) {
 			require.ErrorIs(t, err, ErrMalformed, "so that Read tries again")
 			require.ErrorContains(t, err, tt.want)
 			assert.Empty(t, text)
-			assert.LessOrEqual(t, tt.then-int64(file.Len()), int64(maxRead+1), "how much was read")
+			assert.LessOrEqual(t, tt.then-int64(file.Len()), int64(maxRead+1), "bytes read")
 		})
 	}
 }

@@ -182,7 +182,7 @@ func TestRereadReturnsPreviousTokenIfUnchanged(t *testing.T) {
 	again, err := tokenfile.Reread(path, first)
 	require.NoError(t, err)
 	same := first == again
-	assert.True(t, same, "the very same")
+	assert.True(t, same, "the same value")
 	fresh, err := tokenfile.Read(path)
 	require.NoError(t, err)
 	same = first == fresh
@@ -195,7 +195,7 @@ func TestRereadReturnsPreviousTokenIfUnchanged(t *testing.T) {
 	assert.Equal(t, tokenFor("other"), other.Reveal())
 	require.NoError(t, os.Remove(path))
 	_, err = tokenfile.Reread(path, first)
-	require.ErrorIs(t, err, fs.ErrNotExist, "what was there does not count")
+	require.ErrorIs(t, err, fs.ErrNotExist, "the previous token is not returned")
 }
 
 func TestReadBoundsMemory(t *testing.T) {

@@ -96,7 +96,7 @@ func TestRuleForAccessDeniedDependsOnMessage(t *testing.T) {
 		assert.Contains(t, For(f).Text, want)
 	}
 	f := Facts{Kind: ErrAccessDenied, Code: "AccessDenied", RoleARN: "arn:minio:iam:us-east-1::role/r", Region: "us-east-1", Err: answered(403, "AccessDenied", "")}
-	assert.NotContains(t, For(f).Text, "Federated", "not of a server that has no IAM")
+	assert.NotContains(t, For(f).Text, "Federated", "a server other than AWS has no IAM")
 }
 
 // STS sends an error code when it throttles, so a 429 without one is from something in between.
