@@ -16,7 +16,7 @@ func TestReadTextRejectsGrowingFile(t *testing.T) {
 		size, then int64
 		want       string // the error, or empty
 	}{
-		{"a file system that reports no size", 0, 1000, ""},
+		{"file system without sizes", 0, 1000, ""},
 		{"it has become larger within the buffer", 10, minBuffer - 1, ""},
 		{"it has become larger than the buffer", 10, minBuffer, "grew while it was read"},
 		{"a larger file, within the buffer", 5000, 5000 + maxGrowth, ""},

@@ -76,7 +76,7 @@ func TestReadRejectsMalformedToken(t *testing.T) {
 		{"claims that are not JSON", header + "." + encode("the claims, in words") + "." + signature, "its claims part is not a JSON object"},
 		{"claims that are null", header + "." + encode("null") + "." + signature, "its claims part is not a JSON object"},
 		{"claims that are an array", header + "." + encode(`["sub","aud"]`) + "." + signature, "its claims part is not a JSON object"},
-		{"a header that is not JSON", encode("the header") + "." + claims + "." + signature, "its header part is not a JSON object"},
+		{"header is not JSON", encode("the header") + "." + claims + "." + signature, "its header part is not a JSON object"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
