@@ -2,6 +2,7 @@ package trustpolicy
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -37,17 +38,24 @@ func (d Decision) Allowed() bool { return d.Verdict == Allowed }
 func (d Decision) Explicit() bool { return len(d.matching(deny)) > 0 }
 
 // OnlySubject reports whether conditions on the subject are all that keeps the closest statements
-// from allowing the request. If so, they allow other subjects.
+// from allowing the request, and whether these allow other subjects.
 func (d Decision) OnlySubject() bool {
 	closest := d.closest()
 	for _, o := range closest {
 		for _, m := range o.Mismatches {
-			if _, claim := cutClaim(m.Key); !strings.EqualFold(claim, "sub") || len(m.Found) == 0 {
+			if _, claim := cutClaim(m.Key); !strings.EqualFold(claim, "sub") || len(m.Found) == 0 || !m.hasSubject() {
 				return false
 			}
 		}
 	}
 	return len(closest) > 0
+}
+
+// hasSubject reports whether a condition on the subject allows any. No subject contains a * or ?, which
+// only operators such as StringLike treat as wildcards.
+func (m Mismatch) hasSubject() bool {
+	return strings.Contains(m.Operator, "Like") || strings.Contains(m.Operator, "Not") ||
+		slices.ContainsFunc(m.Expected, func(subject string) bool { return !strings.ContainsAny(subject, "*?") })
 }
 
 // Outcome is the result of a statement for a request.
