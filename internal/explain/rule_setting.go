@@ -84,7 +84,7 @@ var settingRules = []rule{
 	},
 	{
 		heading: HeadingEndpoint, phrases: []string{"together with"}, fix: "unset AWS_ENDPOINT_URL_STS, or the FIPS and dual-stack variables",
-		text: "a custom endpoint cannot be combined with FIPS or dual-stack endpoints: unset AWS_ENDPOINT_URL_STS, or AWS_USE_FIPS_ENDPOINT and AWS_USE_DUALSTACK_ENDPOINT",
+		text: "a custom endpoint cannot be combined with FIPS or dual-stack endpoints: unset AWS_ENDPOINT_URL_STS, or unset AWS_USE_FIPS_ENDPOINT and AWS_USE_DUALSTACK_ENDPOINT",
 	},
 	{
 		heading: HeadingEndpoint, phrases: []string{"belongs to"}, fix: "unset AWS_ENDPOINT_URL_STS, or RoleOptions.Region",
