@@ -86,6 +86,9 @@ func tokenBreakages() []breakage {
 			s.annotations[audienceAnnotation] = s.pick("vault", "sts.amazonaws.com.cn", "https://api.example.com")
 			s.createPod()
 		}},
+		{kind: "audience", name: "the token was created for another service", breaks: func(s *site) {
+			s.createToken(irsatest.Claim("aud", s.pick("vault", "https://kubernetes.default.svc", s.kit.Issuer.URL())))
+		}},
 		{kind: "audience", name: "the OIDC provider lacks it", breaks: func(s *site) { s.kit.RegisterIssuer(accountOf(s.first), s.kit.Issuer, "vault") }},
 		{kind: "audience", name: "the token is for the API server", breaks: func(s *site) {
 			other := s.kit.Pod(s.sa, s.first, func(o *irsatest.PodOptions) {
@@ -110,6 +113,12 @@ func tokenBreakages() []breakage {
 		{kind: "clock", name: "the node's is wrong, and responses have no Date", application: chainOnly, breaks: func(s *site) {
 			s.kit.STS.SetClockSkew(time.Duration(1-2*s.random.IntN(2)) * 10 * time.Minute)
 			s.kit.STS.OmitDate(true)
+		}},
+		{kind: "clock", name: "the token was created an hour ago", breaks: func(s *site) { s.createToken(irsatest.Invalid("expired")) }},
+		{kind: "key", name: "that of a created token was retired", breaks: func(s *site) {
+			s.createToken()
+			s.kit.Issuer.RotateKeys()
+			s.kit.Issuer.RetireKeys()
 		}},
 		{kind: "clock", name: "the API server's is ahead", breaks: func(s *site) {
 			s.apiServerAhead = 2 * time.Hour

@@ -151,6 +151,10 @@ func (s *site) run(command []string, account string) {
 		if command[3] == s.pod.Name() && flag("--namespace") == s.namespace {
 			s.createPod()
 		}
+	case "kubectl create token":
+		if command[3] == s.name && flag("--namespace") == s.namespace {
+			s.createToken(irsatest.Claim("aud", flag("--audience")))
+		}
 	default:
 		require.Fail(s, "an unknown command", "%q", command)
 	}

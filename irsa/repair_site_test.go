@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -165,6 +166,18 @@ func (s *site) rotate(options ...func(*irsatest.TokenOptions)) {
 		options = append(options, irsatest.Claim(name, value))
 	}
 	s.pod.Rotate(options...)
+}
+
+// createToken writes a token that is not bound to a pod into a file, as on a developer's machine. The
+// program uses that file.
+func (s *site) createToken(options ...func(*irsatest.TokenOptions)) {
+	for name, value := range s.claims {
+		options = append(options, irsatest.Claim(name, value))
+	}
+	if s.environ["AWS_WEB_IDENTITY_TOKEN_FILE"] == "" {
+		s.environ["AWS_WEB_IDENTITY_TOKEN_FILE"] = filepath.Join(s.TempDir(), "token")
+	}
+	require.NoError(s, os.WriteFile(s.environ["AWS_WEB_IDENTITY_TOKEN_FILE"], []byte(s.sa.Token(options...)), 0o600))
 }
 
 // addChain adds a role that the pod's role assumes, with random options.
