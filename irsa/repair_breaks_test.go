@@ -15,7 +15,7 @@ type breakage struct {
 	unknowable  string // why no advice can repair it; "" if the advice must
 
 	// What the site must have for the breakage to take effect.
-	ownIssuer, eksIssuer, externalID, claimTags, claimIdentity, transitive, chainTags bool
+	ownIssuer, eksIssuer, noFIPS, externalID, claimTags, claimIdentity, transitive, chainTags bool
 }
 
 // application is the kind of program that a breakage applies to.
@@ -67,7 +67,7 @@ func settingBreakages() []breakage {
 		})},
 		{kind: "endpoint", name: "it has no scheme", breaks: env("AWS_ENDPOINT_URL_STS", func(s *site) string { return strings.TrimPrefix(s.endpoint(), "https://") })},
 		{kind: "endpoint", name: "its host does not exist", breaks: env("AWS_ENDPOINT_URL_STS", constant("https://sts.corp.example"))},
-		{kind: "endpoint", name: "there is none for FIPS", breaks: func(s *site) { s.environ["AWS_USE_FIPS_ENDPOINT"], s.unknownHost = "true", "fips" }},
+		{kind: "endpoint", name: "there is none for FIPS", noFIPS: true, breaks: func(s *site) { s.environ["AWS_USE_FIPS_ENDPOINT"], s.unknownHost = "true", "fips" }},
 		{kind: "endpoint", name: "there is none for dual stack", breaks: func(s *site) { s.environ["AWS_USE_DUALSTACK_ENDPOINT"], s.unknownHost = "true", ".api." }},
 		{kind: "endpoint", name: "it is set together with FIPS", breaks: func(s *site) {
 			s.environ["AWS_USE_FIPS_ENDPOINT"], s.environ["AWS_ENDPOINT_URL_STS"] = "true", s.endpoint()

@@ -90,7 +90,8 @@ func newSite(t *testing.T, random *rand.Rand, b *breakage) *site {
 		annotations: map[string]string{}, roles: map[string]*irsatest.Role{},
 	}
 	t.Cleanup(s.restart)
-	for b.eksIssuer && !strings.HasPrefix(s.home.domain, "amazonaws.com") { // issuers that the library does not know
+	for b.eksIssuer && !strings.HasPrefix(s.home.domain, "amazonaws.com") || // issuers that the library does not know
+		b.noFIPS && s.home.partition == "aws-us-gov" { // its usual endpoint is the one for FIPS
 		s.home = homes[random.IntN(len(homes))]
 	}
 	s.namespace, s.name = s.pick("shop", "billing", "a"), s.pick("cart", "search.v2", "report-writer")
