@@ -98,9 +98,6 @@ func (s *site) names(principal any) bool {
 }
 
 func (s *site) setenv(name, value string) {
-	if name == "AWS_WEB_IDENTITY_TOKEN_FILE" && strings.HasPrefix(value, "/var/run/secrets/eks.amazonaws.com/serviceaccount/") {
-		value = s.pod.TokenFile() // the path of this file in the kit
-	}
 	s.environ[name] = value
 	s.restart()
 }

@@ -223,6 +223,9 @@ func (s *site) start() error {
 	}
 	for _, variables := range []map[string]string{s.injected, s.environ} {
 		for name, value := range variables {
+			if value == "/var/run/secrets/eks.amazonaws.com/serviceaccount/token" {
+				value = s.pod.TokenFile() // the path of this file in the kit
+			}
 			s.Setenv(name, value)
 		}
 	}
