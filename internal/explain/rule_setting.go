@@ -64,7 +64,7 @@ var settingRules = []rule{
 	{heading: HeadingSettings, fix: "correct the setting", text: "correct the option or the environment variable"},
 	{
 		heading: HeadingAudience, fix: "mount the IRSA token, which has the audience sts.amazonaws.com",
-		text: "set AWS_WEB_IDENTITY_TOKEN_FILE to the token that the EKS webhook mounts, in /var/run/secrets/eks.amazonaws.com/serviceaccount, or project one with the audience sts.amazonaws.com; and set AWS_REGION",
+		text: "set AWS_WEB_IDENTITY_TOKEN_FILE=" + webhookFile + ", the token that the EKS webhook mounts, or project one with the audience sts.amazonaws.com; and set AWS_REGION to the region of the cluster, for example AWS_REGION={home}",
 	},
 	{
 		heading: HeadingRegion, when: func(f Facts) bool { return f.RegionSetting != "" && f.RegionSetting != "AWS_REGION" }, fix: "correct the region that the program sets",
