@@ -30,10 +30,6 @@ func (f Facts) remedy(word string) string {
 		return f.home()
 	case "deletepod":
 		return f.deletePod()
-	case "newtoken":
-		return f.newToken(f.audience())
-	case "ststoken":
-		return f.newToken(STSAudience)
 	case "annotate":
 		return f.annotate()
 	case "getaccount":
