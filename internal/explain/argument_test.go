@@ -127,7 +127,7 @@ func TestRemedyNamesOnlyValidObjects(t *testing.T) {
 		}
 	}
 	f.Claims.Pod = ""
-	assert.Equal(t, "write a new one into the file (kubectl create token cart --audience sts.amazonaws.com --namespace shop)", f.value("newtoken"))
+	assert.Equal(t, "write a new token into the file (kubectl create token cart --audience sts.amazonaws.com --namespace shop)", f.value("newtoken"))
 	f.Claims.Pod, f.TokenFile = "cart-1", ""
 	assert.Empty(t, f.value("deletepod"), "the token of another program")
 	assert.Empty(t, f.value("annotate"), "the token of another program")

@@ -49,7 +49,7 @@ func TestRuleForTokenWithoutPodAsksForNewToken(t *testing.T) {
 	audiences := func(all ...string) func(*Facts) { return func(f *Facts) { f.Claims.Audience = all } }
 	expired := func(f *Facts) { f.Claims.Expiry = f.Now.Add(-time.Hour) }
 	regular := func(f *Facts) { f.File.NeverRenewed = true }
-	const command = "write a new one into the file (kubectl create token cart --audience sts.amazonaws.com --namespace shop)"
+	const command = "write a new token into the file (kubectl create token cart --audience sts.amazonaws.com --namespace shop)"
 	for _, tt := range []struct {
 		name    string
 		facts   Facts
@@ -66,7 +66,7 @@ func TestRuleForTokenWithoutPodAsksForNewToken(t *testing.T) {
 		{"key replaced", respond("InvalidIdentityToken", "Couldn't retrieve verification key", "", unbound), HeadingVerificationKey, command},
 		{"not yet valid", respond("InvalidIdentityToken", "The token is not yet valid", "", unbound), HeadingClock, command},
 		{"issued in the future", respond("InvalidIdentityToken", "", "", unbound, func(f *Facts) { f.Claims.IssuedAt = f.Now.Add(time.Hour) }), HeadingClock, command},
-		{"hostile name", respond("InvalidIdentityToken", "", "", unbound, func(f *Facts) { f.Claims.ServiceAccount = "cart;id" }), HeadingTokenRejected, "write a new one into the file. "},
+		{"hostile name", respond("InvalidIdentityToken", "", "", unbound, func(f *Facts) { f.Claims.ServiceAccount = "cart;id" }), HeadingTokenRejected, "write a new token into the file. "},
 		{"denied", respond("AccessDenied", "", "", unbound), HeadingAccessDenied, "If the ARN is wrong, correct AWS_ROLE_ARN. "},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

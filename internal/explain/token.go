@@ -44,7 +44,7 @@ func (f Facts) newToken(audience string) string {
 	if !f.IsUnbound() {
 		return "recreate the pod" + f.deletePod() + ", which gets a new token"
 	}
-	return "write a new one into the file" + inParentheses("", f.kubectl("create token", f.Claims.ServiceAccount, " --audience "+argument(audience)))
+	return "write a new token into the file" + inParentheses("", f.kubectl("create token", f.Claims.ServiceAccount, " --audience "+argument(audience)))
 }
 
 // ClockTime returns t in UTC, in RFC 3339 format.
