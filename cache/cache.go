@@ -141,7 +141,7 @@ func (c *Cache) Close() error {
 
 	limit := time.NewTimer(c.opts.AttemptTimeout)
 	defer limit.Stop()
-	ends := func(done <-chan struct{}) bool {
+	endsInTime := func(done <-chan struct{}) bool {
 		select {
 		case <-done:
 			return true
@@ -149,13 +149,13 @@ func (c *Cache) Close() error {
 			return false
 		}
 	}
-	if last != nil && !ends(last.returned) {
+	if last != nil && !endsInTime(last.returned) {
 		return errors.New("cache: close timed out: the source has not returned")
 	}
-	if !ends(c.events.logs.Idle()) {
+	if !endsInTime(c.events.logs.Idle()) {
 		return errors.New("cache: close timed out: the log handler has not returned")
 	}
-	if c.events.observer != nil && !ends(c.events.observer.queue.Idle()) {
+	if c.events.observer != nil && !endsInTime(c.events.observer.queue.Idle()) {
 		return errors.New("cache: close timed out: the observer has not returned")
 	}
 	return nil

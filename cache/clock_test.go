@@ -72,7 +72,7 @@ func TestCacheNeverServesExpiredCredentialsAfterClockJump(t *testing.T) {
 		{"the wall clock steps an hour backward", -time.Hour, 0, "AK1"},
 		{"an hour passes on the elapsed clock only", 0, time.Hour, "AK2"},
 		{"a suspend of two hours, not counted by the elapsed clock", 2 * time.Hour, 0, "AK2"},
-		{"a starved process with timers that are two hours late", 2 * time.Hour, 2 * time.Hour, "AK2"},
+		{"starved process with timers two hours late", 2 * time.Hour, 2 * time.Hour, "AK2"},
 		{"a starved process, until just before the earliest end of serving", time.Hour - 10*time.Second - 1, time.Hour - 10*time.Second - 1, "AK1"},
 		{"a starved process, until the latest end of serving", time.Hour - 8*time.Second, time.Hour - 8*time.Second, "AK2"},
 	} {

@@ -50,8 +50,8 @@ func TestDecide(t *testing.T) {
 		state := []any{s, r, d}
 
 		require.False(t, d.start && d.timer, state)
-		require.False(t, d.start && !d.due.Reached(now), "an attempt that is not due", state)
-		require.False(t, d.timer && (d.due.Reached(now) || d.due == schedule.Never()), "a timer that is due or never fires", state)
+		require.False(t, d.start && !d.due.Reached(now), "starts an attempt before it is due", state)
+		require.False(t, d.timer && (d.due.Reached(now) || d.due == schedule.Never()), "sets a timer that is due or never fires", state)
 		require.False(t, !serving && s.failures > 0 && !r.demand && (d.start || d.timer), "an attempt without demand", state)
 		require.False(t, r.started == 0 && !r.demand && (d.start || d.timer), "an attempt before the first caller", state)
 		require.False(t, r.idle && !r.demand && !r.requested && serving && d.start, "an attempt for an idle Cache", state)

@@ -162,7 +162,7 @@ func TestCacheCountsOverdueAttemptOnce(t *testing.T) {
 		synctest.Wait()
 		status := c.Status()
 		assert.Equal(t, 5, status.Failures)
-		assert.ErrorIs(t, status.Err, context.DeadlineExceeded, "the timeout counted, not the later error")
+		assert.ErrorIs(t, status.Err, context.DeadlineExceeded, "the later error is ignored")
 		assert.InDelta(t, 4500*time.Millisecond, status.NextAttempt.Sub(overdue), float64(500*time.Millisecond), "the backoff after the timeout")
 		seen.mu.Lock()
 		assert.Len(t, seen.events, 5)

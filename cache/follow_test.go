@@ -122,7 +122,7 @@ func TestCacheReportsTimeoutToFollower(t *testing.T) {
 		assert.ErrorIs(t, f.outcomes[0], context.DeadlineExceeded)
 		release()
 		synctest.Wait()
-		assert.Len(t, f.outcomes, 1, "a late failure is no other outcome")
+		assert.Len(t, f.outcomes, 1, "a late failure is not another outcome")
 	})
 }
 

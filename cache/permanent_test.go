@@ -26,7 +26,7 @@ func TestOptionsPermanentDefault(t *testing.T) {
 		{"a validation error", &smithy.GenericAPIError{Code: "ValidationError"}, true},
 		{"throttled", &smithy.GenericAPIError{Code: "Throttling"}, false},
 		{"a timeout", &smithy.GenericAPIError{Code: "RequestTimeout"}, false},
-		{"an identity provider that did not answer", &smithy.GenericAPIError{Code: "IDPCommunicationError"}, false},
+		{"identity provider did not respond", &smithy.GenericAPIError{Code: "IDPCommunicationError"}, false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

@@ -147,12 +147,12 @@ func (c *Cache) join(caller *slots.Ticket, minTTL time.Duration, waited bool) (a
 	c.demand(caller, true)
 	s, next := c.state.Load(), c.scheduler.attempt
 	stuck := next.isOverdue()
-	switch answered := stuck || next == nil || waited; {
-	case answered && s.failure != nil && (stuck || !s.starting()):
+	switch giveUp := stuck || next == nil || waited; {
+	case giveUp && s.failure != nil && (stuck || !s.starting()):
 		c.reportCallerFailed(s)
 		c.errorCount.Add(1)
 		return aws.Credentials{}, nil, s.callerError()
-	case answered && serving && s.repeated:
+	case giveUp && serving && s.repeated:
 		return aws.Credentials{}, nil, fmt.Errorf("%w: less than MinTTL %v remains, and the source has not renewed them", ErrMinTTL, minTTL)
 	default:
 		return aws.Credentials{}, c.scheduler.changes(), nil

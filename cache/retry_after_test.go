@@ -26,12 +26,12 @@ func TestOptionsRetryAfter(t *testing.T) {
 		option func(error) time.Duration
 		least  time.Duration
 	}{
-		"an error of the SDK":            {err: throttled("3000"), least: 3 * time.Second},
-		"another error":                  {err: errBroken, least: 200 * time.Millisecond},
-		"an error without a response":    {err: &smithyhttp.ResponseError{Err: errBroken}, least: 200 * time.Millisecond},
-		"an option":                      {err: errBroken, option: func(error) time.Duration { return 2 * time.Second }, least: 2 * time.Second},
-		"an option that panics":          {err: errBroken, option: func(error) time.Duration { panic("no") }, least: 200 * time.Millisecond},
-		"an option that asks for a week": {err: errBroken, option: func(error) time.Duration { return 7 * 24 * time.Hour }, least: 48 * time.Second},
+		"an error of the SDK":         {err: throttled("3000"), least: 3 * time.Second},
+		"another error":               {err: errBroken, least: 200 * time.Millisecond},
+		"an error without a response": {err: &smithyhttp.ResponseError{Err: errBroken}, least: 200 * time.Millisecond},
+		"an option":                   {err: errBroken, option: func(error) time.Duration { return 2 * time.Second }, least: 2 * time.Second},
+		"option panics":               {err: errBroken, option: func(error) time.Duration { panic("no") }, least: 200 * time.Millisecond},
+		"option requests a week":      {err: errBroken, option: func(error) time.Duration { return 7 * 24 * time.Hour }, least: 48 * time.Second},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

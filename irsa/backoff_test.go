@@ -36,7 +36,7 @@ func callEvery(t *testing.T, p *irsa.Provider, pause, during time.Duration) {
 func TestProviderBacksOffTo30SecondsAfterConfigurationErrors(t *testing.T) {
 	t.Parallel()
 	for name, breaks := range map[string]func(*irsatest.Cluster, *irsatest.Pod, *irsa.Options){
-		"a role that trusts no subject": func(k *irsatest.Cluster, _ *irsatest.Pod, _ *irsa.Options) { k.Role("s3-writer") },
+		"role without a trust policy": func(k *irsatest.Cluster, _ *irsatest.Pod, _ *irsa.Options) { k.Role("s3-writer") },
 		"no OIDC provider": func(k *irsatest.Cluster, _ *irsatest.Pod, _ *irsa.Options) {
 			k.UnregisterIssuer("111122223333", k.Issuer)
 		},

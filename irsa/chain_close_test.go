@@ -28,7 +28,7 @@ func TestAssumeRoleOnClosedProviderReturnsErrClosed(t *testing.T) {
 		pool := newPool(t, pod, func(o *irsa.PoolOptions) { o.MaxRoles = 2 })
 		evicted := pooled(t, pool, irsa.RoleOptions{RoleARN: roles[0].ARN()})
 		known := pooled(t, pool, irsa.RoleOptions{RoleARN: roles[1].ARN()})
-		require.NoError(t, known.Close(), "the Pool's to do")
+		require.NoError(t, known.Close(), "only the Pool closes it")
 		poolDerived, err := known.AssumeRole(roles[2].ARN())
 		require.NoError(t, err)
 		require.NoError(t, pool.Close())

@@ -94,7 +94,7 @@ func TestErrorPermanentForMalformedTokens(t *testing.T) {
 				assert.Equal(t, irsa.ErrTokenFile, failure.Kind)
 				assert.Equal(t, want, failure.Permanent(), "%v", err)
 				if want {
-					assert.Zero(t, time.Since(start), "no retry before the caller learns of it")
+					assert.Zero(t, time.Since(start), "the caller gets the error without a retry")
 				}
 			}
 		}

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -13,6 +15,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 
 	"github.com/irsakit/irsakit/irsa"
 	"github.com/irsakit/irsakit/irsa/irsatest"
@@ -152,6 +155,28 @@ func TestDiagnoseHidesTokenInErrorOfHTTPClient(t *testing.T) {
 			report := irsa.Diagnose(t.Context(), pod.Options, func(o *irsa.Options) { o.HTTPClient = do })
 			assert.Equal(t, "failed", statusOf(report, "answer"), report)
 			requireNoSecret(t, fmt.Sprintf("%+v", report), pod.Token())
+		})
+	}
+}
+
+// TestDiagnoseOfRegularFileDoesNotExpectKubelet checks the report for a token that the application's
+// developer wrote into a file, for example with kubectl create token.
+func TestDiagnoseOfRegularFileDoesNotExpectKubelet(t *testing.T) {
+	for name, claims := range map[string][]func(*irsatest.TokenOptions){
+		"valid":            nil,
+		"another audience": {irsatest.Claim("aud", "vault")},
+		"almost expired":   {irsatest.Claim("iat", time.Now().Add(-time.Hour).Unix()), irsatest.Claim("exp", time.Now().Add(time.Minute).Unix())},
+	} {
+		t.Run(name, func(t *testing.T) {
+			k, pod := newPod(t)
+			file := filepath.Join(t.TempDir(), "token")
+			require.NoError(t, os.WriteFile(file, []byte(k.ServiceAccount("shop", "cart").Token(claims...)), 0o600))
+			k.STS.Down() // an exchange would change the advice for the audience
+			report := irsa.Diagnose(t.Context(), pod.Options, func(o *irsa.Options) { o.TokenFile = file })
+			assert.Contains(t, checkIn(report, "token-path").Advice, "On your own computer, write a new token into the file")
+			assert.Equal(t, "passed", checkIn(report, "lifetime").Status)
+			assert.NotContains(t, checkIn(report, "lifetime").Detail, "kubelet")
+			assert.NotContains(t, checkIn(report, "audience").Advice, "annotation")
 		})
 	}
 }

@@ -169,21 +169,25 @@ func ofAYear(age time.Duration) func(*irsatest.Cluster, *irsatest.Pod) {
 
 func TestDiagnoseClassifiesCallerIdentity(t *testing.T) {
 	for _, tt := range []struct {
-		status     int
-		code, want string
-		text       string // in the report
+		status        int
+		code, message string
+		want          string
+		text          string // in the report
 	}{
-		{http.StatusForbidden, "AccessDenied", "warned", "only this check is denied"}, // by the policy of a VPC endpoint
-		{http.StatusBadRequest, "Throttling", "warned", "share STS's limit"},
-		{http.StatusServiceUnavailable, "ServiceUnavailable", "warned", "STS is failing"},
-		{http.StatusNotImplemented, "", "warned", "is not STS"}, // MinIO with a role of AWS
-		{http.StatusForbidden, "InvalidClientTokenId", "failed", "check the node's clock"},
-		{http.StatusForbidden, "SignatureDoesNotMatch", "failed", "check the node's clock"},
+		{http.StatusForbidden, "AccessDenied", "", "warned", "only this check is denied"}, // by the policy of a VPC endpoint
+		{http.StatusBadRequest, "Throttling", "", "warned", "share STS's limit"},
+		{http.StatusServiceUnavailable, "ServiceUnavailable", "", "warned", "STS is failing"},
+		{http.StatusNotImplemented, "", "", "warned", "is not STS"}, // MinIO with a role of AWS
+		{http.StatusForbidden, "InvalidClientTokenId", "", "failed", "check the node's clock"},
+		{http.StatusForbidden, "SomethingNew", "", "failed", "check the node's clock"},
+		{http.StatusForbidden, "SignatureDoesNotMatch", "", "failed", "something changed the request"},
+		{http.StatusForbidden, "SignatureDoesNotMatch", "Signature expired: 20000101T000000Z is now earlier than 20000101T000500Z", "failed", "set the clock of this node"},
+		{http.StatusForbidden, "SignatureDoesNotMatch", "Credential should be scoped to a valid region, not 'us-west-2'.", "failed", "STS in a region other than us-west-2 responded"},
 	} {
 		k, pod := newPod(t)
 		signed := roundTripper(func(r *http.Request) (*http.Response, error) {
 			if r.Method == http.MethodPost && r.Header.Get("Authorization") != "" {
-				body := io.NopCloser(strings.NewReader(errorXML(tt.code, "")))
+				body := io.NopCloser(strings.NewReader(errorXML(tt.code, tt.message)))
 				return &http.Response{StatusCode: tt.status, Header: http.Header{}, Body: body, Request: r}, nil
 			}
 			return k.HTTPClient().Transport.RoundTrip(r)

@@ -119,7 +119,7 @@ var echoServers = map[string]echoServer{
 	"as the code":                 {body: errorBody("~", "no")},
 	"as a code of 60 characters":  {body: errorBody("~", "no"), change: func(s string) string { return s[:60] }},
 	"in the code":                 {body: errorBody("ValidationError~", "no"), change: func(s string) string { return s[:12] }},
-	"an error like that of S3":    {body: "<Error><Code>~</Code><Message>~</Message></Error>"},
+	"error in the format of S3":   {body: "<Error><Code>~</Code><Message>~</Message></Error>"},
 	"as the request ID":           {body: errorBody("ValidationError", "no"), header: http.Header{"X-Amzn-Requestid": {"~"}}},
 	"as a request ID of 36":       {body: errorBody("ValidationError", "no"), header: http.Header{"X-Amzn-Requestid": {"~"}}, change: func(s string) string { return s[:36] }},
 	"in headers":                  {body: errorBody("ValidationError", "no"), header: http.Header{"Date": {"~"}, "Retry-After": {"~"}, "X-Amz-Retry-After": {"~"}, "Server": {"~"}, "Age": {"~"}, "Content-Encoding": {"~"}, "~": {"~"}}},

@@ -44,7 +44,8 @@ var ErrNotInjected = explain.ErrNotInjected
 //
 // The text of an Error is at most 300 bytes long. It is always the same for the same cause, so that a
 // controller can write it to a status. The verb %+v prints all details. As a log attribute, an Error
-// is a group containing its text and facts.
+// is a group containing its text and facts. An error of a service client wraps the Error, and prints
+// only its text: use errors.As to find the Error.
 type Error struct {
 	Kind error // one of the Err variables
 

@@ -180,7 +180,7 @@ func TestErrorForBadTokens(t *testing.T) {
 				_, err := p.Retrieve(t.Context())
 				require.ErrorIs(t, err, irsa.ErrTokenFile)
 				assert.ErrorContains(t, err, tt.want)
-				assert.Zero(t, k.STS.CallCount(), "STS is not troubled with it")
+				assert.Zero(t, k.STS.CallCount(), "no request is made")
 				pod.Write([]byte(token + "\r\n"))
 				time.Sleep(3 * time.Second)
 				retrieve(t, p)

@@ -176,13 +176,13 @@ func TestNewErrorMatchesErrNotInjected(t *testing.T) {
 	require.ErrorIs(t, err, irsa.ErrNotConfigured)
 	t.Setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", "http://169.254.170.23/v1/credentials")
 	_, err = irsa.New()
-	require.ErrorIs(t, err, irsa.ErrNotInjected, "Pod Identity is another way")
+	require.ErrorIs(t, err, irsa.ErrNotInjected, "the pod uses Pod Identity instead of IRSA")
 	for _, name := range []string{injectedRole, injectedToken} {
 		t.Run(name, func(t *testing.T) {
 			t.Setenv(name, "/x")
 			_, err := irsa.New()
 			require.ErrorIs(t, err, irsa.ErrNotConfigured)
-			require.NotErrorIs(t, err, irsa.ErrNotInjected, "half of it is a mistake")
+			require.NotErrorIs(t, err, irsa.ErrNotInjected, "one of the two variables is set")
 		})
 	}
 }

@@ -145,7 +145,7 @@ func FuzzSettings(f *testing.F) {
 			require.Nil(t, p)
 			return
 		}
-		require.NoError(t, pooled, "a Pool takes what New takes")
+		require.NoError(t, pooled, "a Pool accepts the same options as New")
 		require.Len(t, strings.SplitN(role, ":", 6), 6)
 		require.True(t, strings.HasPrefix(file, "/"))
 		require.NotContains(t, p.AWSConfig().Region, "/")

@@ -23,7 +23,7 @@ func TestHostsDoubleMinAgeForEachConsecutiveKey(t *testing.T) {
 	h.accept("bad", "key6")
 	assert.True(t, h.accepts("bad", "key6"))
 	age, _ := h.reject("bad", "key7", invalidKey)
-	assert.Equal(t, 30*time.Minute, age, "a key that it rejected before is no sign of health")
+	assert.Equal(t, 30*time.Minute, age, "accepting a rejected key does not reset the age")
 	h.accept("bad", "key8")
 	assert.True(t, h.accepts("bad", "key8"))
 	assert.False(t, h.accepts("bad", "key6"))

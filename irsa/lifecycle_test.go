@@ -225,7 +225,7 @@ func TestWaitReadyOutlastsTemporaryFailures(t *testing.T) {
 		fault irsatest.Fault
 		most  time.Duration
 	}{
-		{"a sidecar that is not ready yet", irsatest.Reset, 6 * time.Second},
+		{"sidecar not ready yet", irsatest.Reset, 6 * time.Second},
 		{"a newly created role", irsatest.AccessDenied, 31 * time.Second},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

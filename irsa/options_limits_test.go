@@ -111,6 +111,30 @@ func TestPoolChecksLengthsFirst(t *testing.T) {
 	assert.Zero(t, p.Status().Roles)
 }
 
+// The SDK sends no request for a tag without a key or a value, so it would look like a network failure.
+func TestAssumeRoleRejectsIncompleteTag(t *testing.T) {
+	_, pod := newPod(t)
+	p := newProvider(t, pod.Options)
+	inPool := pooled(t, newPool(t, pod), irsa.RoleOptions{})
+	for name, tag := range map[string]types.Tag{
+		"no key":    {Value: aws.String("v")},
+		"empty key": {Key: aws.String(""), Value: aws.String("v")},
+		"no value":  {Key: aws.String("k")},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for _, source := range []*irsa.Provider{p, inPool} {
+				_, err := source.AssumeRole("arn:aws:iam::444455556666:role/second", func(o *stscreds.AssumeRoleOptions) { o.Tags = []types.Tag{tag} })
+				require.ErrorIs(t, err, irsa.ErrNotConfigured)
+				assert.ErrorContains(t, err, "a session tag has no key or no value")
+			}
+		})
+	}
+	_, err := p.AssumeRole("arn:aws:iam::444455556666:role/second", func(o *stscreds.AssumeRoleOptions) {
+		o.Tags = []types.Tag{{Key: aws.String("k"), Value: aws.String("")}}
+	})
+	require.NoError(t, err, "a value may be empty")
+}
+
 func TestAssumeRoleChecksLengthsFirst(t *testing.T) {
 	_, pod := newPod(t)
 	p := newProvider(t, pod.Options)

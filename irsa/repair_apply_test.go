@@ -22,7 +22,7 @@ var (
 	remedyForm = regexp.MustCompile(`(?i:unset) (AWS_\w+(?: and AWS_\w+)*)` + // 1: variables
 		`|\b(AWS_\w+)=(\S+)` + // 2, 3: a variable and its value
 		`|\b(?:AssumeRole)?Options\.(\w+)=` + // 4: an option
-		`|\b(aws iam [a-z-]+(?: --[a-z-]+ \S+)+|kubectl (?:annotate --overwrite serviceaccount \S+ \S+=\S+|delete pod \S+) --namespace \S+|chronyc makestep)` + // 5: a command
+		`|\b(aws iam [a-z-]+(?: --[a-z-]+ \S+)+|kubectl (?:annotate --overwrite serviceaccount \S+ \S+=\S+|delete pod \S+|create token \S+ --audience \S+) --namespace \S+|chronyc makestep)` + // 5: a command
 		`|\{"`) // a statement or an exception
 
 	// policyForm matches the name of a policy. Its second group is the policy's role.

@@ -15,7 +15,7 @@ type breakage struct {
 	unknowable  string // why no advice can repair it; "" if the advice must
 
 	// What the site must have for the breakage to take effect.
-	ownIssuer, eksIssuer, externalID, claimTags, claimIdentity, transitive, chainTags bool
+	ownIssuer, eksIssuer, noFIPS, externalID, claimTags, claimIdentity, transitive, chainTags bool
 }
 
 // application is the kind of program that a breakage applies to.
@@ -67,7 +67,7 @@ func settingBreakages() []breakage {
 		})},
 		{kind: "endpoint", name: "it has no scheme", breaks: env("AWS_ENDPOINT_URL_STS", func(s *site) string { return strings.TrimPrefix(s.endpoint(), "https://") })},
 		{kind: "endpoint", name: "its host does not exist", breaks: env("AWS_ENDPOINT_URL_STS", constant("https://sts.corp.example"))},
-		{kind: "endpoint", name: "there is none for FIPS", breaks: func(s *site) { s.environ["AWS_USE_FIPS_ENDPOINT"], s.unknownHost = "true", "fips" }},
+		{kind: "endpoint", name: "there is none for FIPS", noFIPS: true, breaks: func(s *site) { s.environ["AWS_USE_FIPS_ENDPOINT"], s.unknownHost = "true", "fips" }},
 		{kind: "endpoint", name: "there is none for dual stack", breaks: func(s *site) { s.environ["AWS_USE_DUALSTACK_ENDPOINT"], s.unknownHost = "true", ".api." }},
 		{kind: "endpoint", name: "it is set together with FIPS", breaks: func(s *site) {
 			s.environ["AWS_USE_FIPS_ENDPOINT"], s.environ["AWS_ENDPOINT_URL_STS"] = "true", s.endpoint()
@@ -85,6 +85,9 @@ func tokenBreakages() []breakage {
 		{kind: "audience", name: "the token is for another service", breaks: func(s *site) {
 			s.annotations[audienceAnnotation] = s.pick("vault", "sts.amazonaws.com.cn", "https://api.example.com")
 			s.createPod()
+		}},
+		{kind: "audience", name: "the token was created for another service", breaks: func(s *site) {
+			s.createToken(irsatest.Claim("aud", s.pick("vault", "https://kubernetes.default.svc", s.kit.Issuer.URL())))
 		}},
 		{kind: "audience", name: "the OIDC provider lacks it", breaks: func(s *site) { s.kit.RegisterIssuer(accountOf(s.first), s.kit.Issuer, "vault") }},
 		{kind: "audience", name: "the token is for the API server", breaks: func(s *site) {
@@ -110,6 +113,12 @@ func tokenBreakages() []breakage {
 		{kind: "clock", name: "the node's is wrong, and responses have no Date", application: chainOnly, breaks: func(s *site) {
 			s.kit.STS.SetClockSkew(time.Duration(1-2*s.random.IntN(2)) * 10 * time.Minute)
 			s.kit.STS.OmitDate(true)
+		}},
+		{kind: "clock", name: "the token was created an hour ago", breaks: func(s *site) { s.createToken(irsatest.Invalid("expired")) }},
+		{kind: "key", name: "that of a created token was retired", breaks: func(s *site) {
+			s.createToken()
+			s.kit.Issuer.RotateKeys()
+			s.kit.Issuer.RetireKeys()
 		}},
 		{kind: "clock", name: "the API server's is ahead", breaks: func(s *site) {
 			s.apiServerAhead = 2 * time.Hour

@@ -98,9 +98,6 @@ func (s *site) names(principal any) bool {
 }
 
 func (s *site) setenv(name, value string) {
-	if name == "AWS_WEB_IDENTITY_TOKEN_FILE" && strings.HasPrefix(value, "/var/run/secrets/eks.amazonaws.com/serviceaccount/") {
-		value = s.pod.TokenFile() // the path of this file in the kit
-	}
 	s.environ[name] = value
 	s.restart()
 }
@@ -150,6 +147,10 @@ func (s *site) run(command []string, account string) {
 	case "kubectl delete pod":
 		if command[3] == s.pod.Name() && flag("--namespace") == s.namespace {
 			s.createPod()
+		}
+	case "kubectl create token":
+		if command[3] == s.name && flag("--namespace") == s.namespace {
+			s.createToken(irsatest.Claim("aud", flag("--audience")))
 		}
 	default:
 		require.Fail(s, "an unknown command", "%q", command)

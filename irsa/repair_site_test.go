@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -89,7 +90,8 @@ func newSite(t *testing.T, random *rand.Rand, b *breakage) *site {
 		annotations: map[string]string{}, roles: map[string]*irsatest.Role{},
 	}
 	t.Cleanup(s.restart)
-	for b.eksIssuer && !strings.HasPrefix(s.home.domain, "amazonaws.com") { // issuers that the library does not know
+	for b.eksIssuer && !strings.HasPrefix(s.home.domain, "amazonaws.com") || // issuers that the library does not know
+		b.noFIPS && s.home.partition == "aws-us-gov" { // its usual endpoint is the one for FIPS
 		s.home = homes[random.IntN(len(homes))]
 	}
 	s.namespace, s.name = s.pick("shop", "billing", "a"), s.pick("cart", "search.v2", "report-writer")
@@ -167,6 +169,18 @@ func (s *site) rotate(options ...func(*irsatest.TokenOptions)) {
 	s.pod.Rotate(options...)
 }
 
+// createToken writes a token that is not bound to a pod into a file, as on a developer's machine. The
+// program uses that file.
+func (s *site) createToken(options ...func(*irsatest.TokenOptions)) {
+	for name, value := range s.claims {
+		options = append(options, irsatest.Claim(name, value))
+	}
+	if s.environ["AWS_WEB_IDENTITY_TOKEN_FILE"] == "" {
+		s.environ["AWS_WEB_IDENTITY_TOKEN_FILE"] = filepath.Join(s.TempDir(), "token")
+	}
+	require.NoError(s, os.WriteFile(s.environ["AWS_WEB_IDENTITY_TOKEN_FILE"], []byte(s.sa.Token(options...)), 0o600))
+}
+
 // addChain adds a role that the pod's role assumes, with random options.
 func (s *site) addChain(b *breakage) {
 	if b.externalID || s.chance() {
@@ -209,6 +223,9 @@ func (s *site) start() error {
 	}
 	for _, variables := range []map[string]string{s.injected, s.environ} {
 		for name, value := range variables {
+			if value == "/var/run/secrets/eks.amazonaws.com/serviceaccount/token" {
+				value = s.pod.TokenFile() // the path of this file in the kit
+			}
 			s.Setenv(name, value)
 		}
 	}

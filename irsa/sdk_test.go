@@ -152,7 +152,7 @@ func TestSDKProvidersRefreshTogether(t *testing.T) {
 		wg.Wait()
 		refreshes := k.STS.Calls()[providers:]
 		require.Len(t, refreshes, providers)
-		assert.LessOrEqual(t, refreshes[providers-1].Time.Sub(refreshes[0].Time), time.Second, "ours spread over twelve minutes")
+		assert.LessOrEqual(t, refreshes[providers-1].Time.Sub(refreshes[0].Time), time.Second, "the Providers spread over twelve minutes")
 	})
 }
 

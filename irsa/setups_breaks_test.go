@@ -7,6 +7,8 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -14,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/irsakit/irsakit/irsa"
+	"github.com/irsakit/irsakit/irsa/irsatest"
 	"github.com/irsakit/irsakit/tokenfile"
 )
 
@@ -82,6 +85,16 @@ func (failingTokens) Identity() string { return "shop/cart" }
 
 func (f failingTokens) Token(context.Context) (tokenfile.Token, error) {
 	return tokenfile.Token{}, f.err
+}
+
+// writes makes the application use a file with a token that is not bound to a pod, as on a developer's
+// machine.
+func writes(options ...func(*irsatest.TokenOptions)) func(*broken) {
+	return func(b *broken) {
+		file := filepath.Join(filepath.Dir(b.pod.TokenFile()), "cart-token")
+		require.NoError(b, os.WriteFile(file, []byte(b.sa.Token(options...)), 0o600))
+		b.env(injectedToken + "=" + file)
+	}
 }
 
 // closedPort returns a URL that refuses connections.

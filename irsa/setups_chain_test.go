@@ -19,7 +19,7 @@ func chainSetups() []setup {
 			b.next = b.role.ARN()
 		}, heading: "role-chain"},
 		{name: "chain-region", broken: "requests are signed for another region", breaks: chainAnswering(403, "SignatureDoesNotMatch", "Credential should be scoped to a valid region, not 'us-west-2'. "), heading: "endpoint"},
-		{name: "chain-clock", broken: "the node's clock is wrong, for signatures", breaks: chainAnswering(403, "SignatureDoesNotMatch", "Signature expired: 20000101T000000Z is now earlier than 20000101T000500Z"), heading: "clock"},
+		{name: "chain-clock", broken: "the node's clock is too wrong for signatures", breaks: chainAnswering(403, "SignatureDoesNotMatch", "Signature expired: 20000101T000000Z is now earlier than 20000101T000500Z"), heading: "clock"},
 		{name: "chain-signature", broken: "a proxy changes requests", breaks: chainAnswering(403, "SignatureDoesNotMatch", "The request signature we calculated does not match the signature you provided."), heading: "invalid-request"},
 		{name: "chain-expired", broken: "STS rejects the credentials of the first role", breaks: chainAnswering(403, "ExpiredToken", "The security token included in the request is expired"), heading: "refused-by-a-service"},
 		{name: "chain-packed-tags", broken: "the session tags are too large together", breaks: chainAnswering(400, "PackedPolicyTooLarge", "Packed size of session tags consumes 112% of allotted space."), heading: "session-policy"},

@@ -102,7 +102,7 @@ func TestTransportOfApplicationRecoversFromDeadConnections(t *testing.T) {
 			refreshAll(t, p, tenants, true)
 			assert.Less(t, time.Since(start), time.Duration(roles+1)*12*time.Second)
 			require.NoError(t, p.Close())
-			assert.NotZero(t, n.open(), "they are the application's")
+			assert.NotZero(t, n.open(), "the application's connections stay open")
 		})
 	}
 }
@@ -153,7 +153,7 @@ func TestTransportBoundsHeaders(t *testing.T) {
 				return
 			}
 			require.ErrorIs(t, err, irsa.ErrUnavailable)
-			assert.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(size+4<<20), "the server's copies, and little more")
+			assert.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(size+4<<20), "little more than the server's own copies")
 		})
 	}
 }

@@ -16,7 +16,7 @@ func TestReadTextRejectsGrowingFile(t *testing.T) {
 		size, then int64
 		want       string // the error, or empty
 	}{
-		{"a file system that reports no size", 0, 1000, ""},
+		{"file system without sizes", 0, 1000, ""},
 		{"it has become larger within the buffer", 10, minBuffer - 1, ""},
 		{"it has become larger than the buffer", 10, minBuffer, "grew while it was read"},
 		{"a larger file, within the buffer", 5000, 5000 + maxGrowth, ""},
@@ -39,7 +39,7 @@ func TestReadTextRejectsGrowingFile(t *testing.T) {
 			require.ErrorIs(t, err, ErrMalformed, "so that Read tries again")
 			require.ErrorContains(t, err, tt.want)
 			assert.Empty(t, text)
-			assert.LessOrEqual(t, tt.then-int64(file.Len()), int64(maxRead+1), "how much was read")
+			assert.LessOrEqual(t, tt.then-int64(file.Len()), int64(maxRead+1), "bytes read")
 		})
 	}
 }

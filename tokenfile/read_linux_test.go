@@ -46,14 +46,14 @@ func TestReadReturnsErrPermission(t *testing.T) {
 
 		assert.NoError(t, os.Chmod(path, 0))
 		token, err := tokenfile.Read(path)
-		assert.ErrorIs(t, err, fs.ErrPermission, "of the file")
+		assert.ErrorIs(t, err, fs.ErrPermission, "the file is not readable")
 		assert.NotErrorIs(t, err, tokenfile.ErrMalformed)
 		assert.Empty(t, token.Reveal())
 
 		assert.NoError(t, os.Chmod(path, 0o600))
 		assert.NoError(t, os.Chmod(dir, 0))
 		_, err = tokenfile.Read(path)
-		assert.ErrorIs(t, err, fs.ErrPermission, "of the directory")
+		assert.ErrorIs(t, err, fs.ErrPermission, "the directory is not accessible")
 	})
 }
 

@@ -76,7 +76,7 @@ func TestReadRejectsMalformedToken(t *testing.T) {
 		{"claims that are not JSON", header + "." + encode("the claims, in words") + "." + signature, "its claims part is not a JSON object"},
 		{"claims that are null", header + "." + encode("null") + "." + signature, "its claims part is not a JSON object"},
 		{"claims that are an array", header + "." + encode(`["sub","aud"]`) + "." + signature, "its claims part is not a JSON object"},
-		{"a header that is not JSON", encode("the header") + "." + claims + "." + signature, "its header part is not a JSON object"},
+		{"header is not JSON", encode("the header") + "." + claims + "." + signature, "its header part is not a JSON object"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -182,7 +182,7 @@ func TestRereadReturnsPreviousTokenIfUnchanged(t *testing.T) {
 	again, err := tokenfile.Reread(path, first)
 	require.NoError(t, err)
 	same := first == again
-	assert.True(t, same, "the very same")
+	assert.True(t, same, "the same value")
 	fresh, err := tokenfile.Read(path)
 	require.NoError(t, err)
 	same = first == fresh
@@ -195,7 +195,7 @@ func TestRereadReturnsPreviousTokenIfUnchanged(t *testing.T) {
 	assert.Equal(t, tokenFor("other"), other.Reveal())
 	require.NoError(t, os.Remove(path))
 	_, err = tokenfile.Reread(path, first)
-	require.ErrorIs(t, err, fs.ErrNotExist, "what was there does not count")
+	require.ErrorIs(t, err, fs.ErrNotExist, "the previous token is not returned")
 }
 
 func TestReadBoundsMemory(t *testing.T) {

@@ -84,15 +84,15 @@ func TestTokenClaimsOfUnexpectedTypeAreZero(t *testing.T) {
 		want         tokenfile.Claims
 	}{
 		{"none", `{}`, tokenfile.Claims{}},
-		{"an audience that is a string", `{"aud":"a"}`, tokenfile.Claims{Audience: []string{"a"}}},
-		{"an audience that is null", `{"aud":null}`, tokenfile.Claims{}},
-		{"an audience that is a number", `{"aud":1}`, tokenfile.Claims{}},
-		{"an expiry that is a string", `{"exp":"1767312000"}`, tokenfile.Claims{}},
+		{"audience is a string", `{"aud":"a"}`, tokenfile.Claims{Audience: []string{"a"}}},
+		{"audience is null", `{"aud":null}`, tokenfile.Claims{}},
+		{"audience is a number", `{"aud":1}`, tokenfile.Claims{}},
+		{"expiry is a string", `{"exp":"1767312000"}`, tokenfile.Claims{}},
 		{"an expiry with a fraction", `{"exp":1767312000.5}`, tokenfile.Claims{Expiry: time.Date(2026, 1, 2, 0, 0, 0, 0, time.UTC)}},
 		{"a huge expiry", `{"exp":1e300}`, tokenfile.Claims{}},
 		{"a negative expiry", `{"exp":-1767312000}`, tokenfile.Claims{}},
 		{"kubernetes.io that is no object", `{"sub":"s","kubernetes.io":"shop"}`, tokenfile.Claims{Subject: "s"}},
-		{"a pod that is no object", `{"kubernetes.io":{"namespace":"shop","pod":"cart"}}`, tokenfile.Claims{Namespace: "shop"}},
+		{"pod is not an object", `{"kubernetes.io":{"namespace":"shop","pod":"cart"}}`, tokenfile.Claims{Namespace: "shop"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			token, err := tokenfile.Parse(withClaims(tt.claims))

@@ -106,8 +106,8 @@ func TestWatchYieldsErrorOnceThenToken(t *testing.T) {
 		replace func(t *testing.T, path string)
 		want    error
 	}{
-		{"a file that is gone", func(t *testing.T, path string) { assert.NoError(t, os.Remove(path)) }, fs.ErrNotExist},
-		{"a file that is empty", func(t *testing.T, path string) { rewrite(t, path, "") }, tokenfile.ErrMalformed},
+		{"missing file", func(t *testing.T, path string) { assert.NoError(t, os.Remove(path)) }, fs.ErrNotExist},
+		{"empty file", func(t *testing.T, path string) { rewrite(t, path, "") }, tokenfile.ErrMalformed},
 	} {
 		for _, back := range []string{"first", "second"} {
 			t.Run(tt.name+", and then the "+back+" token", func(t *testing.T) {

@@ -38,7 +38,13 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	flags := flag.NewFlagSet("doctor", flag.ContinueOnError)
 	flags.SetOutput(stderr)
 	asJSON := flags.Bool("json", false, "print the report as JSON")
-	policyFile := flags.String("trust-policy", "", "evaluate the role's trust policy in this `file`, - for standard input")
+	policyFile := ""
+	flags.Func("trust-policy", "evaluate the role's trust policy in this `file`, - for standard input", func(name string) error {
+		if policyFile = name; name == "" {
+			return errors.New("the name of the file is empty")
+		}
+		return nil
+	})
 	verbose := flags.Bool("v", false, "also list the checks that passed and that were skipped")
 	insecure := flags.Bool("insecure-endpoint", false, "accept an STS endpoint with http:// that is not on this machine")
 	flags.Usage = func() {
@@ -53,14 +59,14 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		fmt.Fprintf(stderr, "doctor: unexpected argument %q\n", flags.Arg(0))
 		return exitUsage
 	}
-	policy, err := readPolicy(ctx, *policyFile, os.Stdin)
+	policy, err := readPolicy(ctx, policyFile, os.Stdin)
 	if err != nil {
 		fmt.Fprintf(stderr, "doctor: the trust policy: %v\n", err)
 		return exitUsage
 	}
 
 	report := irsa.Diagnose(ctx, func(o *irsa.Options) { o.InsecureEndpoint = *insecure })
-	if *policyFile != "" {
+	if policyFile != "" {
 		report.CheckTrustPolicy(policy)
 	}
 	if err := printReport(stdout, report, *asJSON, *verbose); err != nil {

@@ -53,7 +53,10 @@ func (a authorization) prepare(groupReads bool) error {
 // partial token.
 func (a authorization) create(mode fs.FileMode) error {
 	file, err := os.CreateTemp(filepath.Dir(a.file), ".token-*") // with mode 0600
-	if err != nil {
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("authorization token not created: %w; mount a volume at %s, or set -token-file", err, filepath.Dir(a.file))
+	case err != nil:
 		return fmt.Errorf("authorization token not created: %w", err)
 	}
 	defer func() { _ = os.Remove(file.Name()) }() // in case of an error
@@ -107,6 +110,9 @@ func (a authorization) allows(got string) (bool, error) {
 // within the directory, such as those created by the kubelet. It never blocks.
 func openToken(path string) (*os.File, error) {
 	directory, name := filepath.Split(path)
+	if name == "" {
+		return nil, fmt.Errorf("%q is not the path of a file", path)
+	}
 	if directory == "" {
 		directory = "."
 	}

@@ -20,6 +20,25 @@ func TestListenOnLoopbackRejectsOtherAddresses(t *testing.T) {
 	}
 }
 
+// An empty address would be a random port on every interface.
+func TestListenRejectsEmptyAddress(t *testing.T) {
+	const free = "127.0.0.1:0"
+	for name, o := range map[string]options{
+		"health":  {listen: free, metrics: free},
+		"metrics": {listen: free, health: free},
+	} {
+		t.Run(name, func(t *testing.T) {
+			listeners, _, err := listen(o)
+			for _, l := range listeners {
+				if err == nil {
+					assert.NoError(t, l.Close())
+				}
+			}
+			require.ErrorContains(t, err, "-health and -metrics need an address")
+		})
+	}
+}
+
 func TestServerRejectsOversizedHeaders(t *testing.T) {
 	r := newSidecar(t, 16)
 	connection, err := net.Dial("tcp", r.credentials.Addr().String())

@@ -58,11 +58,13 @@ func TestProcessRejectsUnusableSettings(t *testing.T) {
 		want            string
 	}{
 		{"directory", directory, nil, 1, "is a directory, not a regular file"},
-		{"no directory", filepath.Join(directory, "none", "token"), nil, 1, "no such file or directory"},
+		{"no directory", filepath.Join(directory, "none", "token"), nil, 1, "no such file or directory; mount a volume at " + filepath.Join(directory, "none") + ", or set -token-file"},
 		{"directory is a file", filepath.Join(open, "token"), nil, 1, "authorization token not usable"},
 		{"writable for others", open, nil, 1, "has the mode -rw-rw-rw-"},
 		{"old flag", filepath.Join(directory, "token"), []string{"-observe", ":9911"}, 2, "use -health and -metrics instead"},
 		{"argument", filepath.Join(directory, "token"), []string{"-demo=false", "serve"}, 2, `unexpected argument "serve"`},
+		{"empty token file", "", nil, 1, `"" is not the path of a file`},
+		{"token file that is a directory", directory + string(filepath.Separator), nil, 1, "is not the path of a file"},
 		{"other address", filepath.Join(directory, "token"), []string{"-listen", ":9910"}, 1, "is not a loopback address"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

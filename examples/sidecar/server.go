@@ -88,6 +88,9 @@ func listen(o options) (listeners [3]net.Listener, hosts []string, err error) {
 			}
 		}
 	}()
+	if o.health == "" || o.metrics == "" { // net.Listen would choose a port on all interfaces
+		return listeners, nil, errors.New("-health and -metrics need an address, such as :9911")
+	}
 	if listeners[0], hosts, err = listenOnLoopback(o.listen); err != nil {
 		return listeners, nil, err
 	}

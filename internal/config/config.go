@@ -181,9 +181,7 @@ func (c *Config) validateRole(errs *Errors) {
 	if c.RoleARN != "" {
 		errs.Add(explain.HeadingRoleARN, validateRoleARN(c.RoleARN))
 	}
-	if c.SessionName != "" {
-		errs.Add(explain.HeadingSettings, validateSessionName(c.SessionName))
-	}
+	errs.Add(explain.HeadingSettings, validateSessionName(c.SessionName))
 	errs.Add(explain.HeadingSessionDuration, validateDuration(c.Duration))
 	errs.Add(explain.HeadingSessionPolicy, ValidatePolicies(c.Policy, c.PolicyARNs))
 }

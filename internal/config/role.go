@@ -67,9 +67,7 @@ func (c *Config) SetChainOptions(o *stscreds.AssumeRoleOptions) Errors {
 	var errs Errors
 	errs.Add(explain.HeadingInvalidRequest, validateChainOptions(o))
 	errs.Add(explain.HeadingRoleARN, validateRoleARN(o.RoleARN))
-	if c.SessionName != "" {
-		errs.Add(explain.HeadingSettings, validateSessionName(c.SessionName))
-	}
+	errs.Add(explain.HeadingSettings, validateSessionName(c.SessionName))
 	if o.Duration > MaxChainedDuration {
 		errs.Add(explain.HeadingSessionDuration, fmt.Errorf("the duration %v is longer than %v, the maximum in a role chain", o.Duration, MaxChainedDuration))
 	} else {
@@ -115,6 +113,9 @@ func validateChainOptions(o *stscreds.AssumeRoleOptions) error {
 	}
 	for _, tag := range o.Tags {
 		key, value := utf8.RuneCountInString(aws.ToString(tag.Key)), utf8.RuneCountInString(aws.ToString(tag.Value))
+		if key == 0 || tag.Value == nil {
+			return errors.New("a session tag has no key or no value")
+		}
 		if key > maxTagKey || value > maxTagValue {
 			return fmt.Errorf("a session tag has a key of %d characters and a value of %d; STS accepts at most %d and %d", key, value, maxTagKey, maxTagValue)
 		}

@@ -18,13 +18,13 @@ func TestSessionNameFromClaims(t *testing.T) {
 		want   string
 	}{
 		{"namespace, service account and pod", tokenfile.Claims{Namespace: "shop", ServiceAccount: "cart", Pod: "cart-7d9f8b6c5-x2x4k"}, "shop.cart.cart-7d9f8b6c5-x2x4k"},
-		{"a token that is bound to no pod", tokenfile.Claims{Namespace: "shop", ServiceAccount: "cart"}, "shop.cart"},
-		{"a token that is not from Kubernetes", tokenfile.Claims{Subject: "repo:acme/shop:ref:main"}, "repo-acme-shop-ref-main"},
-		{"a token without any claim", tokenfile.Claims{}, "irsakit"},
-		{"a subject of one character", tokenfile.Claims{Subject: "x"}, "irsakitx"},
-		{"characters beyond ASCII", tokenfile.Claims{Subject: "käse"}, "k-se"},
+		{"token without a pod", tokenfile.Claims{Namespace: "shop", ServiceAccount: "cart"}, "shop.cart"},
+		{"token of another issuer", tokenfile.Claims{Subject: "repo:acme/shop:ref:main"}, "repo-acme-shop-ref-main"},
+		{"token without claims", tokenfile.Claims{}, "irsakit"},
+		{"subject of one character", tokenfile.Claims{Subject: "x"}, "irsakitx"},
+		{"non-ASCII characters", tokenfile.Claims{Subject: "käse"}, "k-se"},
 		{"64 characters", tokenfile.Claims{Subject: strings.Repeat("x", 64)}, strings.Repeat("x", 64)},
-		{"a pod's name that is too long: its end is kept, and a hash of all", tokenfile.Claims{Namespace: "a-namespace-with-a-long-name", ServiceAccount: "a-service-account-with-a-long-name", Pod: "cart-7d9f8b6c5-x2x4k"},
+		{"pod name too long: a hash and the end are kept", tokenfile.Claims{Namespace: "a-namespace-with-a-long-name", ServiceAccount: "a-service-account-with-a-long-name", Pod: "cart-7d9f8b6c5-x2x4k"},
 			""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -34,7 +34,7 @@ func TestFileSourceSharesToken(t *testing.T) {
 		for _, token := range tokens {
 			assert.Equal(t, text, token.Reveal())
 			same := token == tokens[0]
-			assert.True(t, same, "the very same")
+			assert.True(t, same, "the same value")
 		}
 	}
 }

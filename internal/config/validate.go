@@ -82,11 +82,6 @@ func isRegionName(text string) bool {
 		!strings.ContainsFunc(text, func(r rune) bool { return !isAlphanumeric(r) && r != '-' })
 }
 
-// isSessionName reports whether text is a valid session name.
-func isSessionName(text string) bool {
-	return len(text) >= 2 && len(text) <= MaxSessionName && isName(text)
-}
-
 // isName reports whether text consists only of characters that IAM allows in the names of roles and of
 // sessions, which are the same.
 func isName(text string) bool {
@@ -97,8 +92,10 @@ func isAlphanumeric(r rune) bool {
 	return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9'
 }
 
+// validateSessionName checks a session name. An empty name is valid, because the default applies.
 func validateSessionName(name string) error {
-	if !isSessionName(name) {
+	invalid := len(name) < 2 || len(name) > MaxSessionName || !isName(name)
+	if name != "" && invalid {
 		return fmt.Errorf("the session name %s must have 2 to 64 characters: letters, digits and _+=,.@- (no spaces)", explain.Quote(name))
 	}
 	return nil

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/irsakit/irsakit/internal/exchange"
@@ -115,6 +116,10 @@ func (d *diagnosis) identityStatus(err error) (Status, explain.Advice) {
 		return Warned, explain.Advice{Heading: explain.HeadingAccessDenied, Text: "only this check is denied, usually by the VPC endpoint policy of STS: programs do not need it. To let it pass, allow sts:GetCallerIdentity there"}
 	case errors.Is(f.Kind, explain.ErrThrottled), errors.Is(f.Kind, explain.ErrUnavailable):
 		return Warned, explain.For(f)
+	}
+	switch a := explain.For(f); {
+	case strings.Contains(f.Code, "Signature"), a.Heading == explain.HeadingClock, a.Heading == explain.HeadingRoleARN:
+		return Failed, a
 	default:
 		return Failed, explain.Advice{Heading: explain.HeadingRefusedByService, Text: "STS does not accept the credentials that it returned: check the node's clock, and any proxy or gateway between the pod and STS"}
 	}

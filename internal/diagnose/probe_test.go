@@ -109,15 +109,15 @@ func TestProbeFailureLinksToHeading(t *testing.T) {
 		check   string // the check that fails in the report
 	}{
 		{"an unknown authority", secure(&tls.Config{Certificates: []tls.Certificate{good}}), nil, explain.HeadingTLS, nameTLS},
-		{"a certificate that has expired", secure(&tls.Config{Certificates: []tls.Certificate{expired}}), trusting(expired), explain.HeadingClock, nameTLS},
+		{"expired certificate", secure(&tls.Config{Certificates: []tls.Certificate{expired}}), trusting(expired), explain.HeadingClock, nameTLS},
 		{"another server's certificate", secure(&tls.Config{Certificates: []tls.Certificate{named}}), trusting(named), explain.HeadingTLS, nameTLS},
-		{"a server that wants more", secure(&tls.Config{Certificates: []tls.Certificate{good}, ClientAuth: tls.RequireAnyClientCert, MaxVersion: tls.VersionTLS12}), trusting(good), explain.HeadingTLS, nameTLS},
+		{"server requires a client certificate", secure(&tls.Config{Certificates: []tls.Certificate{good}, ClientAuth: tls.RequireAnyClientCert, MaxVersion: tls.VersionTLS12}), trusting(good), explain.HeadingTLS, nameTLS},
 		{"a server without TLS", strings.Replace(plainServer.URL, "http://", "https://", 1), nil, explain.HeadingTLS, nameTLS},
 		{"a closed port", "https://127.0.0.1:1", nil, explain.HeadingConnection, nameConnection},
-		{"a name that there is not", "https://sts.invalid.", nil, explain.HeadingNameResolution, nameNameResolution},
-		{"a proxy that refuses", "https://sts.example", throughProxy(answering(t, "403 Forbidden")), explain.HeadingProxy, nameConnection},
-		{"a proxy that wants a password", "https://sts.example", throughProxy(answering(t, "407 Proxy Authentication Required")), explain.HeadingProxy, nameConnection},
-		{"a proxy that is not there", "https://sts.example", throughProxy("127.0.0.1:1"), explain.HeadingProxy, nameConnection},
+		{"unknown host name", "https://sts.invalid.", nil, explain.HeadingNameResolution, nameNameResolution},
+		{"proxy refuses", "https://sts.example", throughProxy(answering(t, "403 Forbidden")), explain.HeadingProxy, nameConnection},
+		{"proxy requires a password", "https://sts.example", throughProxy(answering(t, "407 Proxy Authentication Required")), explain.HeadingProxy, nameConnection},
+		{"unreachable proxy", "https://sts.example", throughProxy("127.0.0.1:1"), explain.HeadingProxy, nameConnection},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			p, client := askThrough(t, time.Minute, tt.target, tt.change)
@@ -235,7 +235,7 @@ func TestProbeReportsReuseAndAddressAndLimitsBody(t *testing.T) {
 	defer server.Close()
 	p, _ := askThrough(t, time.Minute, server.URL, nil)
 	require.NoError(t, p.err)
-	assert.Less(t, <-served, 1000, "62 MiB are not read")
+	assert.Less(t, <-served, 1000, "the probe stops reading")
 
 	small := httptest.NewServer(http.NotFoundHandler())
 	defer small.Close()

@@ -61,7 +61,7 @@ func (d *diagnosis) checkTokenPath(ctx context.Context) {
 		d.failWithKind(nameTokenPath, explain.ErrTokenFile, err)
 	case d.file.NeverRenewed:
 		d.add(nameTokenPath, Warned, path+" is a regular file, not a link into a projected volume, so the kubelet does not renew it",
-			explain.Advice{Heading: explain.HeadingTokenNotRenewed, Text: "mount the whole volume, without subPath, and do not copy the token"})
+			explain.Advice{Heading: explain.HeadingTokenNotRenewed, Text: "in a pod, mount the whole volume, without subPath, and do not copy the token. On your own computer, write a new token into the file before this one expires"})
 	default:
 		target, _ := os.Readlink(path) // "" if the link is a directory above it
 		d.pass(nameTokenPath, "%s%s", path, strings.TrimSuffix(" -> "+target, " -> "))
@@ -169,12 +169,16 @@ func (d *diagnosis) checkAudience(context.Context) {
 		d.fail(nameAudience, fmt.Errorf("the token is for %s, the Kubernetes API server", strings.Join(audience, ", ")), explain.For(f))
 		return
 	}
+	inFile := "correct the service account's annotation eks.amazonaws.com/audience, or the audience of the projected volume"
+	if d.facts(nil, nil).IsUnbound() {
+		inFile = "write a token with the audience " + explain.STSAudience + " into the file"
+	}
 	d.add(nameAudience, Warned, fmt.Sprintf("the token is for %s, not for %s", strings.Join(audience, ", "), explain.STSAudience),
-		explain.Advice{Heading: explain.HeadingAudience, Text: d.bySource("correct the service account's annotation eks.amazonaws.com/audience, or the audience of the projected volume", "let Options.Token request tokens with the audience "+explain.STSAudience) + ", unless the OIDC provider in IAM has this client ID"})
+		explain.Advice{Heading: explain.HeadingAudience, Text: d.bySource(inFile, "let Options.Token request tokens with the audience "+explain.STSAudience) + ", unless the OIDC provider in IAM has this client ID"})
 }
 
-// checkLifetime checks whether the token is valid and was renewed on time by the kubelet. The kubelet
-// renews a token after 80% of its lifetime or 24 hours (requiresRefresh in
+// checkLifetime checks whether the token is valid and, in a projected volume, was renewed on time. The
+// kubelet renews a token after 80% of its lifetime or 24 hours (requiresRefresh in
 // pkg/kubelet/token/token_manager.go), at the next pod sync, which is about a minute later.
 func (d *diagnosis) checkLifetime(context.Context) {
 	if d.token == nil || d.token.Claims().Expiry.IsZero() || d.token.Claims().IssuedAt.IsZero() {
@@ -193,7 +197,7 @@ func (d *diagnosis) checkLifetime(context.Context) {
 	case now.Before(claims.IssuedAt.Add(-time.Minute)):
 		d.add(nameLifetime, Warned, fmt.Sprintf("by this node's clock, the token was issued %v in the future", claims.IssuedAt.Sub(now).Round(time.Second)),
 			explain.Advice{Heading: explain.HeadingClock, Text: "the clocks of the node and of the API server differ: check their time synchronization"})
-	case d.hasFunction():
+	case d.hasFunction(), d.file.NeverRenewed:
 		d.pass(nameLifetime, "%s", until)
 	case now.After(renewal.Add(min(life/10, 5*time.Minute))):
 		d.add(nameLifetime, Warned, fmt.Sprintf("%s; the kubelet should have renewed it at %s", until, explain.ClockTime(renewal)),

@@ -17,7 +17,9 @@ func TestTrustPolicyAdviceFitsMismatch(t *testing.T) {
 	const other = ", or run the pod with the service account that it allows"
 	for _, tt := range []struct{ name, old, new, want, detail string }{
 		{"another service account", "shop:cart", "shop:search", "change the trust policy to allow this service account" + other, "another service account"},
-		{"no wildcard operator", "shop:cart", "shop:*", "change the trust policy to allow this service account" + other, "use StringLike"},
+		{"no wildcard operator", "shop:cart", "shop:*", "change the trust policy to allow this service account", "use StringLike"},
+		{"no wildcard operator, and another service account", `"system:serviceaccount:shop:cart"`, `["system:serviceaccount:shop:*", "system:serviceaccount:shop:search"]`, "change the trust policy to allow this service account" + other, "shop:search"},
+		{"wildcard of another namespace", `"StringEquals": {"` + issuer + `:sub": "system:serviceaccount:shop:cart", `, `"StringLike": {"` + issuer + `:sub": "system:serviceaccount:blog:*"}, "StringEquals": {`, "change the trust policy to allow this service account" + other, "another namespace"},
 		{"another issuer", issuer, "oidc.eks.us-west-2.amazonaws.com/id/B", "change the trust policy to allow this service account", "another issuer"},
 		{"another audience", `"sts.amazonaws.com"`, `"vault"`, "change the trust policy to allow this service account", `expects "vault"`},
 		{"another action", "WithWebIdentity", "", "change the trust policy to allow this service account", "sts:AssumeRole is not enough"},

@@ -24,8 +24,8 @@ type Client struct {
 }
 
 // NewClient returns a client that uses the application's STS client or HTTP client, if cfg contains
-// one. If it creates the HTTP client, conns limits the number of connections, or 0 means the SDK's
-// default.
+// one. If it creates the HTTP client, conns is the maximum number of connections to a host, which are
+// kept open. If conns is 0, each request uses its own connection.
 func NewClient(cfg *config.Config, conns int) *Client {
 	c, client := &Client{api: cfg.Shared.STS}, cfg.Shared.HTTPClient
 	if cfg.Shared.STS != nil {

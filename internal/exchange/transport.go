@@ -40,7 +40,7 @@ type transport struct {
 	base *http.Transport // used for the first host, and cloned for others
 
 	mu    sync.Mutex
-	used  bool                       // base is in use
+	used  bool                       // base is in use for a host
 	hosts map[string]*http.Transport // keyed by host; removed when a request fails
 }
 
@@ -81,13 +81,13 @@ func (t *transport) RoundTrip(request *http.Request) (*http.Response, error) {
 		}
 	}
 	host := request.URL.Host
-	used := t.forHost(host)
-	response, err := used.RoundTrip(request)
+	inner := t.forHost(host)
+	response, err := inner.RoundTrip(request)
 	if err != nil {
-		t.remove(host, used)
+		t.remove(host, inner)
 		return nil, err
 	}
-	response.Body = &transportBody{response.Body, func() { t.remove(host, used) }}
+	response.Body = &transportBody{response.Body, func() { t.remove(host, inner) }}
 	return response, nil
 }
 
@@ -141,8 +141,8 @@ func (t *transport) CloseIdleConnections() {
 	t.mu.Lock()
 	hosts := slices.Collect(maps.Values(t.hosts))
 	t.mu.Unlock()
-	for _, used := range hosts {
-		used.CloseIdleConnections()
+	for _, inner := range hosts {
+		inner.CloseIdleConnections()
 	}
 }
 
@@ -247,11 +247,11 @@ func Proxied(client aws.HTTPClient, target string) (proxied bool) {
 		return false
 	}
 	var t *http.Transport
-	switch used := cmp.Or(c.Transport, http.DefaultTransport).(type) {
+	switch inner := cmp.Or(c.Transport, http.DefaultTransport).(type) {
 	case *transport:
-		t = used.base
+		t = inner.base
 	case *http.Transport:
-		t = used
+		t = inner
 	}
 	if t == nil || t.Proxy == nil {
 		return false

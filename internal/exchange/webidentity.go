@@ -18,7 +18,7 @@ import (
 	"github.com/irsakit/irsakit/tokenfile"
 )
 
-// State is shared by all exchanges of one role. Its fields are nil until the first exchange.
+// State is shared by all exchanges of one role. Its pointers are nil until the first exchange.
 type State struct {
 	SessionName atomic.Pointer[unique.Handle[string]] // interned, because many roles of a Pool usually share it
 	UsedToken   atomic.Pointer[tokenfile.Token]       // the token of the latest request

@@ -16,7 +16,7 @@ import (
 // The placeholders, grouped by the kind of text that contains their values.
 var (
 	argumentWords = []string{"rolename", "issuerarg", "providerarg", "audiencearg", "home", "variable", "seconds"}
-	commandWords  = []string{"deletepod", "annotate", "getaccount", "encrypted", "correction", "correctarn"}
+	commandWords  = []string{"deletepod", "annotate", "getaccount", "newtoken", "ststoken", "encrypted", "correction", "correctarn"}
 	policyWords   = []string{"statement", "grant", "grants", "endpointgrant", "exception", "notresource"}
 	proseWords    = []string{
 		"role", "rolepartition", "account", "inactive", "endpointservice", "regionsetting", "signer", "action", "inherited", "region", "partition", "host", "url", "issuer", "tokenaudience",
@@ -83,7 +83,7 @@ func TestRemedyContainsOnlyPlainArguments(t *testing.T) {
 			}
 			for _, word := range commandWords {
 				for _, field := range strings.Split(f.value(word), " ") {
-					if field = strings.Trim(field, "(),;:"); field != "--overwrite" && field != "--namespace" {
+					if field = strings.Trim(field, "(),;:"); !slices.Contains([]string{"--overwrite", "--namespace", "--audience"}, field) {
 						assert.Regexp(t, plain, field, "%s of %q", word, text)
 					}
 				}
@@ -121,8 +121,14 @@ func TestRemedyNamesOnlyValidObjects(t *testing.T) {
 			assert.Empty(t, pod.value(word), name)
 			assert.Empty(t, namespace.value(word), name)
 		}
+		for _, f := range []Facts{pod, namespace} {
+			f.Claims.Pod = ""
+			assert.NotContains(t, f.value("newtoken"), "kubectl", name)
+		}
 	}
-	f.TokenFile = ""
+	f.Claims.Pod = ""
+	assert.Equal(t, "write a new token into the file (kubectl create token cart --audience sts.amazonaws.com --namespace shop)", f.value("newtoken"))
+	f.Claims.Pod, f.TokenFile = "cart-1", ""
 	assert.Empty(t, f.value("deletepod"), "the token of another program")
 	assert.Empty(t, f.value("annotate"), "the token of another program")
 }

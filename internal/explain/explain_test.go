@@ -2,6 +2,7 @@ package explain
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -95,7 +96,18 @@ func TestRuleForAccessDeniedDependsOnMessage(t *testing.T) {
 		assert.Contains(t, For(f).Text, want)
 	}
 	f := Facts{Kind: ErrAccessDenied, Code: "AccessDenied", RoleARN: "arn:minio:iam:us-east-1::role/r", Region: "us-east-1", Err: answered(403, "AccessDenied", "")}
-	assert.NotContains(t, For(f).Text, "Federated", "not of a server that has no IAM")
+	assert.NotContains(t, For(f).Text, "Federated", "a server other than AWS has no IAM")
+}
+
+// STS sends an error code when it throttles, so a 429 without one is from something in between.
+func TestRuleForThrottlingDependsOnCode(t *testing.T) {
+	for code, want := range map[string]string{"": "gateway", "Throttling": "STS's limit"} {
+		err := answered(429, code, "")
+		a := For(Facts{Kind: Kind(err, ""), Err: err, Code: code, RoleARN: testRole, Region: "us-west-2"})
+		assert.Equal(t, HeadingThrottled, a.Heading)
+		assert.Contains(t, a.Text, want, code)
+		assert.Equal(t, code == "", strings.Contains(a.Fix, "gateway"), a.Fix)
+	}
 }
 
 func TestPartitionOfRegion(t *testing.T) {

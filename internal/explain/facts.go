@@ -124,7 +124,7 @@ func (f Facts) value(word string) string {
 	}
 }
 
-// place returns the value of a placeholder for the region or STS.
+// place returns the value of a placeholder for the region, STS or a new token.
 func (f Facts) place(word string) string {
 	switch word {
 	case "region":
@@ -143,6 +143,10 @@ func (f Facts) place(word string) string {
 		return f.stsHost()
 	case "url":
 		return cmp.Or(f.URL, "STS")
+	case "newtoken":
+		return f.newToken(f.audience())
+	case "ststoken":
+		return f.newToken(STSAudience)
 	default:
 		return f.remedy(word)
 	}

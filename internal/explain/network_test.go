@@ -102,13 +102,31 @@ func TestRuleForCertificateDependsOnCABundle(t *testing.T) {
 	assert.Equal(t, "add the authority of STS to AWS_CA_BUNDLE, or unset the variable", For(f).Fix)
 }
 
+// A client in Options.STS has no URL that the library knows. It is often a mock.
+func TestRuleForOtherServerDependsOnClient(t *testing.T) {
+	f := Facts{Kind: ErrUnavailable, Err: &RequestError{Status: 200, Text: ErrNotSTS.Error(), Err: ErrNotSTS}, RoleARN: testRole, URL: "https://sts.us-west-2.amazonaws.com"}
+	assert.Contains(t, For(f).Text, "the server that responds at https://sts.us-west-2.amazonaws.com is not STS")
+	f.URL = ""
+	assert.Equal(t, HeadingNotSTS, For(f).Heading)
+	for _, text := range []string{For(f).Fix, For(f).Text} {
+		assert.Contains(t, text, "the client in Options.STS")
+		assert.NotContains(t, text, "DNS")
+	}
+}
+
 func TestCallerDependsOnContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	assert.Contains(t, Caller(ctx, "us-west-2").Text, "context was canceled")
 	ctx, cancel = context.WithTimeout(t.Context(), 0)
 	defer cancel()
-	assert.Contains(t, Caller(ctx, "us-west-2").Text, "com.amazonaws.us-west-2.sts")
+	a := Caller(ctx, "us-west-2")
+	assert.Contains(t, a.Text, "If STS never responds, check the network policies")
+	assert.Contains(t, a.Text, "com.amazonaws.us-west-2.sts")
+	for _, text := range []string{a.Fix, a.Text} {
+		assert.Contains(t, text, "allow more time, such as a minute in WaitReady", "the caller may have called WaitReady with less")
+		assert.NotContains(t, text, "or call WaitReady")
+	}
 }
 
 func TestRuleForProxyDependsOnStatus(t *testing.T) {

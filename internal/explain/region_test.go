@@ -29,3 +29,18 @@ func TestIssuerRegion(t *testing.T) {
 		assert.Equal(t, region, IssuerRegion(issuer), issuer)
 	}
 }
+
+func TestSettingForTokenOfAPIServerNamesBothVariables(t *testing.T) {
+	a := Setting(HeadingAudience, Facts{Kind: ErrNotConfigured, RoleARN: "arn:aws-cn:iam::111122223333:role/r"})
+	assert.Contains(t, a.Text, "AWS_WEB_IDENTITY_TOKEN_FILE="+webhookFile+", ")
+	assert.Contains(t, a.Text, "AWS_REGION=cn-north-1")
+}
+
+func TestSettingShowsRoleARNOfRegionsPartition(t *testing.T) {
+	for region, partition := range map[string]string{"": "aws", "eu-central-1": "aws", "cn-north-1": "aws-cn", "us-gov-west-1": "aws-us-gov"} {
+		for _, own := range []bool{false, true} {
+			a := Setting(HeadingRoleARN, Facts{Kind: ErrNotConfigured, RoleARN: "s3-writer", Region: region, OwnRole: own})
+			assert.Contains(t, a.Text, "arn:"+partition+":iam::111122223333:role/name", region)
+		}
+	}
+}

@@ -85,8 +85,11 @@ func (f Facts) correction() string {
 
 // correctARN returns advice on how to correct a wrong role ARN.
 func (f Facts) correctARN() string {
-	if f.OwnRole {
+	switch {
+	case f.OwnRole:
 		return "correct it where the program sets it"
+	case f.IsUnbound():
+		return "correct AWS_ROLE_ARN"
 	}
 	return "correct the annotation eks.amazonaws.com/role-arn. After any change of it, recreate the pod" + f.deletePod() + ": a pod keeps the role that it was created with"
 }

@@ -33,6 +33,10 @@ var firstCauses = []rule{
 		source: tokenRequestDocument,
 	},
 	{
+		when: func(f Facts) bool { return f.IsUnbound() && isAPIServerToken(f) }, heading: HeadingAudience, fix: unboundAudienceFix, text: unboundAudienceText,
+		source: createTokenDocument,
+	},
+	{
 		when: isAPIServerToken, heading: HeadingAudience,
 		fix:    "mount the IRSA token, which has the audience sts.amazonaws.com",
 		text:   "this is not the IRSA token: its audience is {tokenaudience}, the Kubernetes API server. Set AWS_WEB_IDENTITY_TOKEN_FILE=/var/run/secrets/eks.amazonaws.com/serviceaccount/token, the token that the EKS webhook mounts, or project one with the audience sts.amazonaws.com",

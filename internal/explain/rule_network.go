@@ -160,7 +160,9 @@ var networkRules = []rule{
 
 const (
 	timeoutFix  = "check network policies, the proxy and the route or VPC endpoint to STS"
-	timeoutText = "{url} does not respond: check the network policies and the proxy. A VPC without a route to the internet needs a VPC endpoint for STS{endpointservice}, whose security group admits the pod on port 443"
+	timeoutText = "{url} does not respond: " + checkRoute
+	checkRoute  = "check the network policies and the proxy. A VPC without a route to the internet needs a VPC endpoint for STS{endpointservice}, whose security group admits the pod on port 443"
+	moreTime    = "allow more time, such as a minute in WaitReady at the start"
 )
 
 // isFaultOfProgram reports whether code passed in Options panicked, called runtime.Goexit, or ignored
@@ -208,10 +210,10 @@ func Caller(ctx context.Context, region string) Advice {
 	if errors.Is(ctx.Err(), context.Canceled) {
 		return Advice{HeadingTimeout, "do not cancel the context before STS responds", "the caller's context was canceled before STS responded"}
 	}
-	return Advice{HeadingTimeout, "allow more time, or call WaitReady at the start", "the caller's deadline passed before STS responded: allow more time, or call WaitReady at the start. If STS never responds: " + Timeout(region, "").Text}
+	return Advice{HeadingTimeout, moreTime, "the caller's deadline passed before STS responded: " + moreTime + ". If STS never responds, " + Facts{Region: region}.expand(checkRoute)}
 }
 
-// Timeout returns the advice for an endpoint that does not respond. url may be empty.
+// Timeout returns the advice for an endpoint that does not respond.
 func Timeout(region, url string) Advice {
 	return Advice{HeadingTimeout, timeoutFix, Facts{Region: region, URL: url}.expand(timeoutText)}
 }

@@ -137,7 +137,7 @@ var accessRules = []rule{
 	{
 		codes: []string{"AccessDenied"}, only: chained, kind: ErrAccessDenied, heading: HeadingRoleChain,
 		fix:    "allow {action} in the caller's policy and the role's trust policy",
-		text:   "an identity-based policy of {signer} needs the statement {grants}, and the trust policy of {role} the statement {statement}. If that policy requires an external ID or a source identity, set the option ExternalID or SourceIdentity",
+		text:   "an identity-based policy of {signer} needs the statement {grants}, and the trust policy of {role} the statement {statement}. If it has that statement with conditions, set the options ExternalID, SourceIdentity and Tags as these require",
 		source: chainDocument,
 	},
 	{

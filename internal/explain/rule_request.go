@@ -48,13 +48,13 @@ var requestRules = []rule{
 		source: webIdentityDocument,
 	},
 	{
-		codes: []string{"InvalidParameterValue"}, phrases: []string{"conflicts with a transitive tag key"}, only: chained, kind: ErrInvalidRequest, heading: HeadingInvalidRequest,
+		codes: []string{"InvalidParameterValue", "ValidationError"}, phrases: []string{"conflicts with a transitive tag key"}, only: chained, kind: ErrInvalidRequest, heading: HeadingInvalidRequest,
 		fix:    "leave inherited tags out of the option Tags",
 		text:   "the session of {signer} has a transitive tag with a key of the option Tags. A role chain inherits such tags and cannot replace them: leave the key out of the option Tags",
 		source: "https://docs.aws.amazon.com/IAM/latest/UserGuide/id_session-tags.html#id_session-tags_role-chaining",
 	},
 	{
-		codes: []string{"InvalidParameterValue"}, phrases: []string{"tag key"}, kind: ErrInvalidRequest, heading: HeadingInvalidRequest,
+		codes: []string{"InvalidParameterValue", "ValidationError"}, phrases: []string{"tag key"}, kind: ErrInvalidRequest, heading: HeadingInvalidRequest,
 		fix:    "correct the session tags",
 		text:   "STS does not accept the session tags: their keys must differ in more than the case of letters, and transitive keys must be among them. In a role chain, correct the option Tags. For a first role, correct the token's claim https://aws.amazon.com/tags, which the issuer adds",
 		source: "https://docs.aws.amazon.com/IAM/latest/UserGuide/id_session-tags.html#id_session-tags_know",
@@ -113,7 +113,7 @@ var requestRules = []rule{
 	},
 	{
 		kind: ErrInvalidRequest, heading: HeadingInvalidRequest, fix: "correct the parameter that STS names, or upgrade the library",
-		text:   "STS names the parameter that it does not accept. If it is the role's ARN, the session's name, duration or policies, or the region, correct that setting. Otherwise upgrade the library and the SDK, and report a bug in the library",
+		text:   "STS names the parameter that it does not accept. If it is the role's ARN, the session's name, duration, policies or tags, the external ID, the source identity or the region, correct that setting. Otherwise upgrade the library and the SDK, and report a bug in the library",
 		source: commonErrors,
 	},
 }
@@ -125,6 +125,12 @@ var serviceRules = []rule{
 		text: "the role does not exist, or the trust policy of {role} does not allow this token. It needs the statement {statement}", source: accessDocument,
 	},
 	{
+		when: func(f Facts) bool { return f.Code == "" }, kind: ErrThrottled, heading: HeadingThrottled,
+		fix:    "raise the rate limit of the proxy or gateway between the pod and STS",
+		text:   "something between the pod and STS limits the requests, because the response lacks the error code of STS: raise the limit of the proxy (HTTPS_PROXY), service mesh or gateway. The library retries",
+		source: "https://www.rfc-editor.org/rfc/rfc6585#section-4",
+	},
+	{
 		kind: ErrThrottled, heading: HeadingThrottled, fix: "wait; find the client that keeps requesting credentials",
 		text:   "the library retries. All callers in the account and region share STS's limit: look for a program that keeps requesting new credentials",
 		source: "https://github.com/aws/aws-sdk-go-v2/issues/2544",
@@ -134,6 +140,12 @@ var serviceRules = []rule{
 		fix:    "correct AWS_ENDPOINT_URL_STS: a server other than STS responds",
 		text:   "the server that responds at {url} is not STS: correct or unset AWS_ENDPOINT_URL_STS and Options.Endpoint, and check the proxy (HTTPS_PROXY) and any gateway between the pod and STS",
 		source: "https://github.com/aws/aws-sdk-go/issues/3972",
+	},
+	{
+		when: func(f Facts) bool { return isNotSTS(f) && f.URL == "" }, kind: ErrUnavailable, heading: HeadingNotSTS,
+		fix:    "check what the client in Options.STS returns",
+		text:   "the client in Options.STS returns a response that is not from STS: check its endpoint and its proxy. A mock must return credentials, and any AssumedRoleUser must be a session of {role}",
+		source: "https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRoleWithWebIdentity.html",
 	},
 	{
 		when: isNotSTS, kind: ErrUnavailable, heading: HeadingNotSTS,

@@ -47,7 +47,7 @@ var settingRules = []rule{
 	},
 	{
 		heading: HeadingRoleARN, fix: "correct the annotation eks.amazonaws.com/role-arn and recreate the pod",
-		text: "write the role's ARN, such as arn:aws:iam::111122223333:role/name, into the service account's annotation eks.amazonaws.com/role-arn, and recreate the pod; or correct AWS_ROLE_ARN or the option, if the application sets it",
+		text: "write the role's ARN, such as {examplearn}, into the service account's annotation eks.amazonaws.com/role-arn, and recreate the pod; or correct AWS_ROLE_ARN or the option, if the application sets it",
 	},
 	{
 		heading: HeadingSettings, phrases: []string{"session name"}, only: chained, fix: chainedNameFix, text: chainedNameText,
@@ -64,7 +64,7 @@ var settingRules = []rule{
 	{heading: HeadingSettings, fix: "correct the setting", text: "correct the option or the environment variable"},
 	{
 		heading: HeadingAudience, fix: "mount the IRSA token, which has the audience sts.amazonaws.com",
-		text: "set AWS_WEB_IDENTITY_TOKEN_FILE to the token that the EKS webhook mounts, in /var/run/secrets/eks.amazonaws.com/serviceaccount, or project one with the audience sts.amazonaws.com; and set AWS_REGION",
+		text: "set AWS_WEB_IDENTITY_TOKEN_FILE=" + webhookFile + ", the token that the EKS webhook mounts, or project one with the audience sts.amazonaws.com; and set AWS_REGION to the region of the cluster, for example AWS_REGION={home}",
 	},
 	{
 		heading: HeadingRegion, when: func(f Facts) bool { return f.RegionSetting != "" && f.RegionSetting != "AWS_REGION" }, fix: "correct the region that the program sets",
@@ -84,7 +84,7 @@ var settingRules = []rule{
 	},
 	{
 		heading: HeadingEndpoint, phrases: []string{"together with"}, fix: "unset AWS_ENDPOINT_URL_STS, or the FIPS and dual-stack variables",
-		text: "a custom endpoint cannot be combined with FIPS or dual-stack endpoints: unset AWS_ENDPOINT_URL_STS, or AWS_USE_FIPS_ENDPOINT and AWS_USE_DUALSTACK_ENDPOINT",
+		text: "a custom endpoint cannot be combined with FIPS or dual-stack endpoints: unset AWS_ENDPOINT_URL_STS, or unset AWS_USE_FIPS_ENDPOINT and AWS_USE_DUALSTACK_ENDPOINT",
 	},
 	{
 		heading: HeadingEndpoint, phrases: []string{"belongs to"}, fix: "unset AWS_ENDPOINT_URL_STS, or RoleOptions.Region",

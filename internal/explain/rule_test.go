@@ -108,6 +108,8 @@ func TestRuleForDeniedChainCoversBothSides(t *testing.T) {
 	assert.Contains(t, a.Text, actions+`,"Resource":"`+testRole+`"}`)
 	assert.Contains(t, a.Text, actions+`,"Condition":{"StringEquals":{"sts:ExternalId":"4711"}}}`)
 	assert.NotContains(t, a.Text, "inherits", "an option sets the tags")
+	denied := For(respond("AccessDenied", "User: x is not authorized to perform: sts:AssumeRole on resource: y", testSource, func(f *Facts) { f.ExternalID = "4711" }))
+	assert.Contains(t, denied.Text, "set the options ExternalID, SourceIdentity and Tags as these require", "an external ID is set")
 	a = For(respond("AccessDenied", "Not authorized to perform sts:TagSession", ""))
 	assert.Contains(t, a.Text, `"Action":["sts:AssumeRoleWithWebIdentity","sts:TagSession"]`)
 }
@@ -161,6 +163,9 @@ func TestRuleForResponse(t *testing.T) {
 		{"transitive tag that is inherited", respond("InvalidParameterValue", "One of the specified transitive tag keys can't be set because it conflicts with a transitive tag key from the calling session.", testSource), ErrInvalidRequest, HeadingInvalidRequest, "leave the key out of the option Tags", "OpenID"},
 		{"equal tags", respond("InvalidParameterValue", "Duplicate tag keys found. Please note that Tag keys are case insensitive.", testSource), ErrInvalidRequest, HeadingInvalidRequest, "the option Tags", "OpenID"},
 		{"transitive tag that is missing", respond("InvalidParameterValue", "The specified transitive tag key must be included in the requested tags.", testSource), ErrInvalidRequest, HeadingInvalidRequest, "the option Tags", "OpenID"},
+		{"equal tags, another code", respond("ValidationError", "Duplicate tag keys found. Please note that Tag keys are case insensitive.", testSource), ErrInvalidRequest, HeadingInvalidRequest, "the option Tags", "report a bug"},
+		{"inherited tag, another code", respond("ValidationError", "One of the specified transitive tag keys can't be set because it conflicts with a transitive tag key from the calling session.", testSource), ErrInvalidRequest, HeadingInvalidRequest, "leave the key out of the option Tags", "report a bug"},
+		{"external ID", respond("ValidationError", "1 validation error detected: Value 'x' at 'externalId' failed to satisfy constraint: Member must have length greater than or equal to 2", testSource), ErrInvalidRequest, HeadingInvalidRequest, "the external ID, the source identity", ""},
 		{"tags of the token", respond("InvalidParameterValue", "Duplicate tag keys found.", ""), ErrInvalidRequest, HeadingInvalidRequest, "https://aws.amazon.com/tags", "OpenID"},
 		{"parameter", respond("InvalidParameterValue", "", testSource), ErrInvalidRequest, HeadingInvalidRequest, "STS names the parameter", "OpenID"},
 		{"parameter of another server", respond("InvalidParameterValue", "", "", endpoint), ErrTokenRejected, HeadingTokenRejected, "OpenID", ""},
@@ -177,7 +182,7 @@ func TestRuleForResponse(t *testing.T) {
 		{"signature added", respond("IncompleteSignature", "Authorization header requires 'Credential' parameter.", ""), ErrInvalidRequest, HeadingInvalidRequest, "something changed the request", ""},
 		{"region", respond("RegionDisabledException", "", ""), ErrInvalidRequest, HeadingRegionDisabled, "opt-in region, enable us-west-2 itself there", "set AWS_REGION"},
 		{"not STS", respond("InvalidAction", "", "", endpoint), ErrUnavailable, HeadingNotSTS, "AWS_ENDPOINT_URL_STS", ""},
-		{"not STS, no endpoint", respond("InvalidAction", "", ""), ErrUnavailable, HeadingNotSTS, "is not STS", "AWS_ENDPOINT_URL_STS"},
+		{"not STS, no endpoint", respond("InvalidAction", "", "", func(f *Facts) { f.URL = "https://sts.example" }), ErrUnavailable, HeadingNotSTS, "is not STS", "AWS_ENDPOINT_URL_STS"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			assert.Equal(t, tt.kind, tt.facts.Kind)

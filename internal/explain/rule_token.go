@@ -1,14 +1,10 @@
 package explain
 
 import (
-	"errors"
-	"io/fs"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/irsakit/irsakit/internal/awserror"
-	"github.com/irsakit/irsakit/tokenfile"
 )
 
 const (
@@ -16,12 +12,27 @@ const (
 	issuerDocument      = "https://docs.aws.amazon.com/IAM/latest/APIReference/API_CreateOpenIDConnectProvider.html"
 	volumeDocument      = "https://kubernetes.io/docs/concepts/storage/projected-volumes/"
 
+	createTokenDocument  = "https://kubernetes.io/docs/reference/kubectl/generated/kubectl_create/kubectl_create_token/"
 	tokenRequestDocument = "https://kubernetes.io/docs/reference/kubernetes-api/authentication-resources/token-request-v1/"
 )
 
 const (
 	projectedFix        = "use the service account's projected token, with the audience sts.amazonaws.com"
 	functionAudienceFix = "request tokens with the audience sts.amazonaws.com in Options.Token"
+	unboundAudienceFix  = "request the token with the audience sts.amazonaws.com"
+	unboundAudienceText = "the token is for {tokenaudience}, and STS expects sts.amazonaws.com: {ststoken}"
+)
+
+// checkKeys is the advice for a new token that STS also rejects.
+const checkKeys = "check that the issuer publishes the keys of the API server (jwks_uri in its /.well-known/openid-configuration)"
+
+// rejectedText is the advice for a token that STS rejects for an unknown reason.
+const rejectedText = "STS does not accept the token: check that {tokenfile} is the projected token of the pod's service account, with the audience sts.amazonaws.com. If it is, {newtoken}. If STS rejects that one too, " + checkKeys
+
+// Advice for a wrong clock of the node, and for a request that was signed by it.
+const (
+	nodeClockFix = "correct the clock of this node"
+	signedText   = "by the clock of STS, the request was signed at another time: set the clock of this node (for example with chronyc makestep), and check its time synchronization. Services accept a difference of at most 5 minutes"
 )
 
 // eksClock is the advice for clocks of EKS API servers.
@@ -38,7 +49,7 @@ var tokenRules = []rule{
 	{
 		codes: []string{"InvalidIdentityToken"}, phrases: []string{"retrieve verification key"}, kind: ErrUnavailable, heading: HeadingVerificationKey,
 		fix:    "wait, or publish the issuer's keys",
-		text:   "the library retries. If the failure persists for more than a few minutes: STS fetches the issuer's public keys over the internet, so check that {issuer}/.well-known/openid-configuration is public, and that its jwks_uri lists the key that signed the token. If that key was replaced, recreate the pod{deletepod}: its new token is signed with the current key",
+		text:   "the library retries. If the failure persists for more than a few minutes: STS fetches the issuer's public keys over the internet, so check that {issuer}/.well-known/openid-configuration is public, and that its jwks_uri lists the key that signed the token. If that key was replaced, {newtoken}",
 		source: "https://github.com/aws/aws-cli/issues/7194",
 	},
 	{
@@ -49,8 +60,8 @@ var tokenRules = []rule{
 	},
 	{
 		phrases: []string{"not yet valid"}, kind: ErrTokenRejected, heading: HeadingClock,
-		fix:    "correct the clock of the API server, and recreate the pod",
-		text:   "by the clock of STS, the token is not valid yet, so the clock of the API server is ahead: set it (for example with chronyc makestep), check its time synchronization, and recreate the pod{deletepod}" + eksClock,
+		fix:    "correct the clock of the API server, and replace the token",
+		text:   "by the clock of STS, the token is not valid yet, so the clock of the API server is ahead: set it (for example with chronyc makestep), check its time synchronization, and {newtoken}" + eksClock,
 		source: "https://www.rfc-editor.org/rfc/rfc7519#section-4.1.5",
 	},
 	{
@@ -108,6 +119,10 @@ var tokenRules = []rule{
 		source: tokenRequestDocument,
 	},
 	{
+		phrases: []string{"Incorrect token audience"}, when: Facts.IsUnbound, kind: ErrTokenRejected, heading: HeadingAudience, fix: unboundAudienceFix, text: unboundAudienceText,
+		source: createTokenDocument,
+	},
+	{
 		phrases: []string{"Incorrect token audience"}, kind: ErrTokenRejected, heading: HeadingAudience,
 		fix:    "set eks.amazonaws.com/audience, or the volume's audience, to sts.amazonaws.com",
 		text:   "the token is for {tokenaudience}, and STS expects sts.amazonaws.com: if AWS_WEB_IDENTITY_TOKEN_FILE names the token of another system, set it to the IRSA token. Otherwise correct the service account's annotation eks.amazonaws.com/audience{annotate} or, if the pod declares the projected volume itself, the audience there; and recreate the pod{deletepod}",
@@ -122,7 +137,7 @@ var tokenRules = []rule{
 	{
 		when: func(f Facts) bool { return f.Claims.IssuedAt.After(f.Now.Add(time.Minute)) }, kind: ErrTokenRejected, heading: HeadingClock,
 		fix:    "correct the clock of the API server or of this node",
-		text:   "the token was issued at {issued}, which is in the future: set the wrong clock, that of the API server or of this node (for example with chronyc makestep), check its time synchronization, and recreate the pod{deletepod}" + eksClock,
+		text:   "the token was issued at {issued}, which is in the future: set the wrong clock, that of the API server or of this node (for example with chronyc makestep), check its time synchronization, and {newtoken}" + eksClock,
 		source: "https://www.rfc-editor.org/rfc/rfc7519#section-4.1.6",
 	},
 	{
@@ -132,9 +147,15 @@ var tokenRules = []rule{
 		source: webIdentityDocument,
 	},
 	{
+		codes: []string{"InvalidIdentityToken", "IDPRejectedClaim"}, when: Facts.IsUnbound, kind: ErrTokenRejected, heading: HeadingTokenRejected,
+		fix:    "write a new token into the file",
+		text:   "STS does not accept the token, which may have expired or been revoked: {newtoken}. If STS rejects that one too, " + checkKeys,
+		source: createTokenDocument,
+	},
+	{
 		codes: []string{"IDPRejectedClaim"}, kind: ErrTokenRejected, heading: HeadingTokenRejected,
 		fix:    "recreate the pod: its token may have expired or been revoked",
-		text:   "the issuer reports that the token is invalid, has expired or was revoked: recreate the pod{deletepod}, which gets a new token. If STS rejects that one too, check that {tokenfile} is the projected token of the service account",
+		text:   "the issuer reports that the token is invalid, has expired or was revoked: {newtoken}. If STS rejects that one too, check that {tokenfile} is the projected token of the service account",
 		source: webIdentityDocument,
 	},
 	{
@@ -144,14 +165,11 @@ var tokenRules = []rule{
 		source: "https://github.com/minio/minio/blob/master/docs/sts/web-identity.md",
 	},
 	{
-		codes: []string{"InvalidIdentityToken"}, kind: ErrTokenRejected, heading: HeadingTokenRejected,
-		fix:    projectedFix,
-		text:   "STS does not accept the token: check that {tokenfile} is the projected token of the pod's service account, with the audience sts.amazonaws.com. If it is, recreate the pod{deletepod}, which gets a new token. If STS rejects that one too, check that the issuer publishes the keys of the API server (jwks_uri in its /.well-known/openid-configuration)",
+		codes: []string{"InvalidIdentityToken"}, kind: ErrTokenRejected, heading: HeadingTokenRejected, fix: projectedFix, text: rejectedText,
 		source: webIdentityDocument,
 	},
 	{
-		kind: ErrTokenRejected, heading: HeadingTokenRejected, fix: projectedFix,
-		text:   "STS does not accept the token: check that {tokenfile} is the projected token of the pod's service account, with the audience sts.amazonaws.com. If it is, recreate the pod{deletepod}, which gets a new token. If STS rejects that one too, check that the issuer publishes the keys of the API server (jwks_uri in its /.well-known/openid-configuration)",
+		kind: ErrTokenRejected, heading: HeadingTokenRejected, fix: projectedFix, text: rejectedText,
 		source: webIdentityDocument,
 	},
 }
@@ -160,15 +178,11 @@ var tokenRules = []rule{
 var clockRules = []rule{
 	{
 		phrases: []string{"Signature expired", "Signature not yet current"}, codes: []string{"SignatureDoesNotMatch", "InvalidSignature"},
-		only: chained, kind: ErrRejected, heading: HeadingClock,
-		fix:    "correct the clock of this node",
-		text:   "by the clock of STS, the request was signed at another time: set the clock of this node (for example with chronyc makestep), and check its time synchronization. Services accept a difference of at most 5 minutes",
+		only: chained, kind: ErrRejected, heading: HeadingClock, fix: nodeClockFix, text: signedText,
 		source: "https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-troubleshooting.html",
 	},
 	{
-		codes: []string{"RequestExpired", "RequestTimeTooSkewed", "RequestInTheFuture"}, only: chained, kind: ErrRejected, heading: HeadingClock,
-		fix:    "correct the clock of this node",
-		text:   "by the clock of STS, the request was signed at another time: set the clock of this node (for example with chronyc makestep), and check its time synchronization. Services accept a difference of at most 5 minutes",
+		codes: []string{"RequestExpired", "RequestTimeTooSkewed", "RequestInTheFuture"}, only: chained, kind: ErrRejected, heading: HeadingClock, fix: nodeClockFix, text: signedText,
 		source: commonErrors,
 	},
 	{
@@ -194,6 +208,12 @@ var clockRules = []rule{
 		source: webIdentityDocument,
 	},
 	{
+		when: Facts.IsUnbound, kind: ErrTokenExpired, heading: HeadingTokenNotRenewed,
+		fix:    "write a new token into the file",
+		text:   "the token expired at {expiry}. It is not bound to a pod, so the kubelet does not renew it: {newtoken}",
+		source: createTokenDocument,
+	},
+	{
 		when: func(f Facts) bool { return f.File.NeverRenewed }, kind: ErrTokenExpired, heading: HeadingTokenNotRenewed,
 		fix:    "mount the whole volume, without subPath",
 		text:   "the token is a regular file, not a link into the projected volume, so the kubelet never renews it: mount the whole volume, without subPath, and do not copy the token",
@@ -203,77 +223,6 @@ var clockRules = []rule{
 		kind: ErrTokenExpired, heading: HeadingTokenExpired, fix: "check the service account and the kubelet, and recreate the pod",
 		text:   "the kubelet has not renewed the token, which expired at {expiry}: check that the service account still exists{getaccount}, and that the kubelet of this node is running and reaches the API server (kubectl get node); then recreate the pod{deletepod}",
 		source: "https://kubernetes.io/docs/tasks/configure-pod-container/configure-service-account/",
-	},
-}
-
-// tokenFileRules are causes for which no token is available.
-var tokenFileRules = []rule{
-	{
-		phrases: []string{"forbidden"}, when: func(f Facts) bool { return f.TokenFile == "" && strings.Contains(f.text(), "serviceaccounts") }, kind: ErrTokenFile, heading: HeadingTokenSource,
-		fix:    "allow the program to create serviceaccounts/token in Kubernetes",
-		text:   "Kubernetes denied the token request of Options.Token: allow the service account that the program runs as to create serviceaccounts/token for the service account in the error, with a Role and a RoleBinding",
-		source: tokenRequestDocument,
-	},
-	{
-		when: func(f Facts) bool { return f.TokenFile == "" }, kind: ErrTokenFile, heading: HeadingTokenSource,
-		fix:  "correct the program's own token function, Options.Token",
-		text: "the program's own token function, Options.Token, returned the error above: fix its cause, or the function",
-	},
-	{
-		when: func(f Facts) bool { return errors.Is(f.Err, fs.ErrNotExist) }, kind: ErrTokenFile, heading: HeadingTokenMissing,
-		fix:    "mount the IRSA token in this container",
-		text:   "{missing}. If the container's own env contains AWS_ROLE_ARN or AWS_WEB_IDENTITY_TOKEN_FILE, remove both and recreate the pod{deletepod}, so that the webhook mounts the token. If you mount the token yourself, check that this container mounts the projected volume there",
-		source: "https://github.com/boto/botocore/issues/2351",
-	},
-	{
-		when: func(f Facts) bool { return errors.Is(f.Err, fs.ErrPermission) && f.File.onWindows() }, kind: ErrTokenFile, heading: HeadingTokenPermission,
-		fix:    "check the file's access control list, and the user of the container",
-		text:   "Windows denies the access: check the access control list of {tokenfile} and of the directories above it (icacls), and the user of the container (securityContext.windowsOptions.runAsUserName)",
-		source: "https://kubernetes.io/docs/tasks/configure-pod-container/configure-runasusername/",
-	},
-	{
-		when: func(f Facts) bool { return errors.Is(f.Err, fs.ErrPermission) && f.File.isReadable() }, kind: ErrTokenFile, heading: HeadingTokenPermission,
-		fix:    "check the directory's mode, and SELinux or AppArmor on the node",
-		text:   "{access}, so the mode of the file is not the cause: check the mode of the directories above it, and what SELinux or AppArmor denies on the node",
-		source: "https://kubernetes.io/docs/tasks/configure-pod-container/security-context/",
-	},
-	{
-		when: func(f Facts) bool { return errors.Is(f.Err, fs.ErrPermission) && !f.File.Visible }, kind: ErrTokenFile, heading: HeadingTokenPermission,
-		fix:    "check the mode of the directories above the token file",
-		text:   "{access}: check the mode of the directories above the file, in the image and in its volumes, and what SELinux or AppArmor denies on the node",
-		source: "https://kubernetes.io/docs/tasks/configure-pod-container/security-context/",
-	},
-	{
-		when: func(f Facts) bool { return errors.Is(f.Err, fs.ErrPermission) && f.File.NeverRenewed }, kind: ErrTokenFile, heading: HeadingTokenPermission,
-		fix:    "make the token file readable for the process",
-		text:   "{access}. If it is a file of a projected volume, mounted with subPath, set securityContext.fsGroup in the pod. Otherwise let the program that writes it make it readable for this user or group, and for no others",
-		source: "https://kubernetes.io/docs/tasks/configure-pod-container/security-context/",
-	},
-	{
-		when: func(f Facts) bool { return errors.Is(f.Err, fs.ErrPermission) }, kind: ErrTokenFile, heading: HeadingTokenPermission,
-		fix:    "set securityContext.fsGroup in the pod",
-		text:   "{access}: set securityContext.fsGroup in the pod, so that the kubelet lets the process's group read the token",
-		source: "https://github.com/aws/amazon-eks-pod-identity-webhook/issues/8",
-	},
-	{
-		phrases: []string{"it begins with"}, kind: ErrTokenFile, heading: HeadingTokenMalformed,
-		fix:  "write only the token into the file",
-		text: "{tokenfile} must contain only the token, without quotes, JSON, Bearer or a byte order mark: correct the program that writes it. In the response of the TokenRequest API, the token is status.token",
-	},
-	{
-		phrases: []string{"STS accepts 4 to 20000"}, kind: ErrTokenFile, heading: HeadingTokenMalformed,
-		fix:  "shorten the token: STS accepts at most 20,000 bytes",
-		text: "STS accepts tokens of 4 to 20,000 bytes: check which program writes {tokenfile}, and the claims that the issuer adds",
-	},
-	{
-		when: func(f Facts) bool { return errors.Is(f.Err, tokenfile.ErrMalformed) }, kind: ErrTokenFile, heading: HeadingTokenMalformed,
-		fix:    "check the path of the token file, and which program writes it",
-		text:   "{tokenfile} must contain one JWT and nothing else. {otherfile}If the pod mounts no projected volume there, correct the program that writes the file; otherwise recreate the pod{deletepod}",
-		source: "https://github.com/aws/amazon-eks-pod-identity-webhook/issues/232",
-	},
-	{
-		kind: ErrTokenFile, heading: HeadingTokenMalformed, fix: "set AWS_WEB_IDENTITY_TOKEN_FILE to the token file itself",
-		text: "the path must be that of the token file itself: correct AWS_WEB_IDENTITY_TOKEN_FILE",
 	},
 }
 

@@ -42,6 +42,45 @@ func TestRuleForTokenFitsToken(t *testing.T) {
 	}
 }
 
+// TestRuleForTokenWithoutPodAsksForNewToken checks the advice for a token from kubectl create token,
+// which neither the webhook nor the kubelet replaces.
+func TestRuleForTokenWithoutPodAsksForNewToken(t *testing.T) {
+	unbound := func(f *Facts) { f.Claims.Namespace, f.Claims.ServiceAccount = "shop", "cart" }
+	audiences := func(all ...string) func(*Facts) { return func(f *Facts) { f.Claims.Audience = all } }
+	expired := func(f *Facts) { f.Claims.Expiry = f.Now.Add(-time.Hour) }
+	regular := func(f *Facts) { f.File.NeverRenewed = true }
+	const command = "write a new token into the file (kubectl create token cart --audience sts.amazonaws.com --namespace shop)"
+	for _, tt := range []struct {
+		name    string
+		facts   Facts
+		heading Heading
+		want    string
+	}{
+		{"expired", respond("ExpiredTokenException", "", "", unbound, expired, regular), HeadingTokenNotRenewed, command},
+		{"expired behind a link", respond("ExpiredTokenException", "", "", unbound, expired), HeadingTokenNotRenewed, command},
+		{"for the API server", respond("InvalidIdentityToken", "Incorrect token audience", "", unbound, audiences("https://kubernetes.default.svc")), HeadingAudience, command},
+		{"for another service", respond("InvalidIdentityToken", "Incorrect token audience", "", unbound, audiences("vault")), HeadingAudience, command},
+		{"rejected", respond("InvalidIdentityToken", "", "", unbound), HeadingTokenRejected, command},
+		{"rejected, with another client ID", respond("InvalidIdentityToken", "", "", unbound, audiences("vault")), HeadingTokenRejected, "--audience vault "},
+		{"rejected by the issuer", respond("IDPRejectedClaim", "", "", unbound), HeadingTokenRejected, command},
+		{"key replaced", respond("InvalidIdentityToken", "Couldn't retrieve verification key", "", unbound), HeadingVerificationKey, command},
+		{"not yet valid", respond("InvalidIdentityToken", "The token is not yet valid", "", unbound), HeadingClock, command},
+		{"issued in the future", respond("InvalidIdentityToken", "", "", unbound, func(f *Facts) { f.Claims.IssuedAt = f.Now.Add(time.Hour) }), HeadingClock, command},
+		{"hostile name", respond("InvalidIdentityToken", "", "", unbound, func(f *Facts) { f.Claims.ServiceAccount = "cart;id" }), HeadingTokenRejected, "write a new token into the file. "},
+		{"denied", respond("AccessDenied", "", "", unbound), HeadingAccessDenied, "If the ARN is wrong, correct AWS_ROLE_ARN. "},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			a := For(tt.facts)
+			assert.Equal(t, tt.heading, a.Heading)
+			assert.Contains(t, a.Text, tt.want)
+			assert.NotRegexp(t, "recreate|subPath|annotat|kubelet of this node|;id", a.Fix+"\n"+a.Text)
+			bound := tt.facts
+			bound.Claims.Pod = "cart-1"
+			assert.NotContains(t, For(bound).Text, "create token")
+		})
+	}
+}
+
 // TestRuleForClocksIsFeasible checks that advice about clocks asks only for changes that the user can
 // make, and that it does not blame the node's clock if a token source caches tokens.
 func TestRuleForClocksIsFeasible(t *testing.T) {

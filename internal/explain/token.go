@@ -33,5 +33,19 @@ func IsUnregistrable(issuer string) bool {
 	return u.Port() != "" || err == nil
 }
 
+// IsUnbound reports whether the file contains a service account's token that is not bound to a pod,
+// such as one from kubectl create token. The kubelet binds tokens to their pod.
+func (f Facts) IsUnbound() bool {
+	return f.TokenFile != "" && f.Claims.ServiceAccount != "" && f.Claims.Pod == ""
+}
+
+// newToken returns advice on how to replace the token with a new one for audience.
+func (f Facts) newToken(audience string) string {
+	if !f.IsUnbound() {
+		return "recreate the pod" + f.deletePod() + ", which gets a new token"
+	}
+	return "write a new token into the file" + inParentheses("", f.kubectl("create token", f.Claims.ServiceAccount, " --audience "+argument(audience)))
+}
+
 // ClockTime returns t in UTC, in RFC 3339 format.
 func ClockTime(t time.Time) string { return t.UTC().Format(time.RFC3339) }

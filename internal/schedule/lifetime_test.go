@@ -211,7 +211,7 @@ func TestExpiryWithSmallSkewIsWithinUncertainty(t *testing.T) {
 		require.LessOrEqual(t, got.Sub(truth), x.uncertainty(), "skew %v: %+v", skew, x)
 		require.LessOrEqual(t, truth.Sub(got), x.uncertainty(), "skew %v: %+v", skew, x)
 		if skew >= 0 {
-			require.False(t, got.After(truth), "a clock that is ahead never lengthens a life: skew %v: %+v", skew, x)
+			require.False(t, got.After(truth), "a fast clock must not extend the lifetime: skew %v: %+v", skew, x)
 		}
 	}
 }

@@ -32,9 +32,9 @@ type Backoff struct {
 
 // RetryAfter returns the backoff after the given number of consecutive failures. remaining
 // is how much longer the credentials are served, at least to some callers, or 0 if there
-// are none. permanent reports whether the failure requires a configuration change rather
-// than a retry. requested is the delay that the source requested; it lengthens the backoff
-// up to its cap. The random number r, in [0, 1), spreads the attempts of many processes.
+// are none. permanent means that the failure requires a configuration change rather than a
+// retry. requested is the delay that the source requested; it lengthens the backoff up to
+// its cap. The random number r, in [0, 1), spreads the attempts of many processes.
 func RetryAfter(failures int, remaining time.Duration, permanent bool, requested time.Duration, r float64) Backoff {
 	longest := capEmpty
 	if permanent && remaining <= 0 {

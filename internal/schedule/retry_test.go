@@ -152,7 +152,7 @@ func TestRetryAfterHonorsRequestedDelay(t *testing.T) {
 		assert.Equal(t, tt.empty, wait.Empty, tt.name)
 	}
 	wait := schedule.RetryAfter(1, time.Hour, false, 10*time.Second, almostOne)
-	assert.InDelta(t, 12.5, wait.Serving.Seconds(), 1e-6, "processes that are told the same do not return together")
+	assert.InDelta(t, 12.5, wait.Serving.Seconds(), 1e-6, "processes with the same requested delay retry at different times")
 }
 
 func TestParseRetryAfter(t *testing.T) {

@@ -183,7 +183,7 @@ func (p *Pool) Release(t *Ticket, err error) {
 }
 
 // releaseSlot releases the slot of t, if it has one, and returns the Start functions of the queued
-// tickets that now acquire a slot. accepted reports whether a service responded without throttling.
+// tickets that now acquire a slot. accepted means that a service responded without throttling.
 func (p *Pool) releaseSlot(t *Ticket, accepted, throttled bool) (starts []func()) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

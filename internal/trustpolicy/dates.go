@@ -41,7 +41,8 @@ func aDate(v value) error {
 	return nil
 }
 
-// inNetwork reports whether an IP address is in a network or equals an address.
+// inNetwork compares an IP address with a network or an address. The verdict is unknown if either is
+// invalid.
 func inNetwork(expected value, found string) verdict {
 	network, ok := parseNetwork(expected.text())
 	address, err := netip.ParseAddr(found)

@@ -2,6 +2,7 @@ package trustpolicy
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -24,7 +25,7 @@ type Principal struct {
 	Session   string // the ARN of the role session if the principal is one; ARN is then the role's
 }
 
-// Decision reports whether a policy allows a request, and why.
+// Decision is the result of evaluating a policy for a request.
 type Decision struct {
 	Verdict    Verdict
 	Statements []Outcome // one for each statement in the policy, in order
@@ -37,17 +38,24 @@ func (d Decision) Allowed() bool { return d.Verdict == Allowed }
 func (d Decision) Explicit() bool { return len(d.matching(deny)) > 0 }
 
 // OnlySubject reports whether conditions on the subject are all that keeps the closest statements
-// from allowing the request. If so, they allow other subjects.
+// from allowing the request, and whether these allow other subjects.
 func (d Decision) OnlySubject() bool {
 	closest := d.closest()
 	for _, o := range closest {
 		for _, m := range o.Mismatches {
-			if _, claim := cutClaim(m.Key); !strings.EqualFold(claim, "sub") || len(m.Found) == 0 {
+			if _, claim := cutClaim(m.Key); !strings.EqualFold(claim, "sub") || len(m.Found) == 0 || !m.hasSubject() {
 				return false
 			}
 		}
 	}
 	return len(closest) > 0
+}
+
+// hasSubject reports whether a condition on the subject allows any. No subject contains a * or ?, which
+// only operators such as StringLike treat as wildcards.
+func (m Mismatch) hasSubject() bool {
+	return strings.Contains(m.Operator, "Like") || strings.Contains(m.Operator, "Not") ||
+		slices.ContainsFunc(m.Expected, func(subject string) bool { return !strings.ContainsAny(subject, "*?") })
 }
 
 // Outcome is the result of a statement for a request.
@@ -60,7 +68,8 @@ type Outcome struct {
 	Undetermined []Mismatch // the parts that cannot be evaluated; if Mismatches is empty, the effect may apply
 }
 
-// verdict reports whether the statement's effect applies.
+// verdict returns yes if the statement's effect applies, no if it does not, and unknown if that depends
+// on parts that cannot be evaluated.
 func (o Outcome) verdict() verdict {
 	switch {
 	case len(o.Mismatches) > 0:

@@ -193,7 +193,7 @@ func TestSTSVerifyRejectsClaimsWithWrongTypes(t *testing.T) {
 		reason string
 	}{
 		"a subject that is a number":                             {"sub", 1, "reading the claims: "},
-		"an audience that is a number":                           {"aud", 1, "reading the claims: "},
+		"audience is a number":                                   {"aud", 1, "reading the claims: "},
 		"an audience of numbers":                                 {"aud", []any{"sts.amazonaws.com", 1}, "reading the claims: "},
 		"an expiry that is a word":                               {"exp", "tomorrow", "reading the claims: "},
 		"a beginning that is a word":                             {"nbf", "today", "reading the claims: "},
