@@ -134,11 +134,14 @@ func (p *Provider) replace(ctx context.Context, r rejection) (bool, error) {
 		_ = p.cache.Replace(done, rejected, minAge)
 		return false, nil
 	}
-	err := p.cache.Replace(ctx, rejected, minAge)
-	if errors.Is(err, cache.ErrRejected) || err == nil && ctx.Err() != nil {
-		return false, nil // no exchange, or it returned the same credentials, or the request cannot be retried
+	switch err := p.cache.Replace(ctx, rejected, minAge); {
+	case err == nil:
+		return ctx.Err() == nil, nil
+	case errors.Is(err, cache.ErrRejected): // no exchange, or it returned the same credentials
+		return false, nil
+	default:
+		return false, p.explain(ctx, err)
 	}
-	return err == nil, p.explain(ctx, err)
 }
 
 // recordRejection records a host's rejection of the newest key, and reports the first rejection. It

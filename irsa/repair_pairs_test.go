@@ -58,7 +58,7 @@ func combine(a, b breakage) (*breakage, bool) {
 		transitive: a.transitive || b.transitive, chainTags: a.chainTags || b.chainTags,
 	}
 	sameApplication := a.application == b.application || a.application == either || b.application == either
-	return both, a.kind != b.kind && sameApplication && !(both.ownIssuer && both.eksIssuer)
+	return both, a.kind != b.kind && sameApplication && (!both.ownIssuer || !both.eksIssuer)
 }
 
 var podName = regexp.MustCompile(`delete pod \S+`)
