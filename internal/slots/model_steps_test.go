@@ -22,7 +22,7 @@ func (m *model) acquire() {
 	}
 	m.log("%d: acquire for %s with %d", number, ticket.Tenant, ticket.Priority)
 	if m.tenants[ticket.Tenant] == nil {
-		m.tenants[ticket.Tenant] = &modelTenant{slots: float64(m.limit)}
+		m.tenants[ticket.Tenant] = &modelTenant{slots: float64(m.limit), turn: m.turns - 1}
 	}
 	t := &modelTicket{Ticket: ticket, number: number}
 	may := m.may(t)

@@ -31,7 +31,7 @@ type modelTenant struct {
 	lastHalved time.Time
 	lastTicket time.Time // when the tenant last had a ticket
 	turn       int
-	place      [4]int // among the tenants without a turn, per priority
+	place      [4]int // among the tenants with the same turn, per priority
 }
 
 // model is a Pool and a simple implementation of the same rules, which examines every ticket each time.

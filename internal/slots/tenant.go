@@ -17,7 +17,7 @@ type tenant struct {
 	slots      float64 // number of slots that it may hold, from 1 to the limit of the Pool; see share
 	answered   bool    // a service has responded without throttling
 	lastHalved time.Time
-	turn       int // number of its last turn; 0 before the first
+	turn       int // number of its last turn; before the first, see addTicket
 	queues     [priorities]queue
 
 	idle      *list.Element // in Pool.idle; nil while it has tickets
@@ -71,12 +71,14 @@ func (p *Pool) adapt(t *tenant, accepted, throttled bool) {
 	}
 }
 
-// addTicket adds a ticket to the named tenant and returns the tenant. p.mu must be held.
+// addTicket adds a ticket to the named tenant and returns the tenant. A new tenant goes before the
+// tenant that took the last turn, but after those that have waited longer. Otherwise, a stream of new
+// tenants could starve the others. p.mu must be held.
 func (p *Pool) addTicket(name string) *tenant {
 	t := p.tenants[name]
 	switch {
 	case t == nil:
-		t = &tenant{name: name, slots: float64(p.limit)}
+		t = &tenant{name: name, slots: float64(p.limit), turn: p.turns - 1}
 		p.tenants[name] = t
 	case t.idle != nil:
 		p.idle.Remove(t.idle)
