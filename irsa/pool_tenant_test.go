@@ -54,3 +54,15 @@ func TestPoolSlowTenantDoesNotDelayOthers(t *testing.T) {
 		}
 	}
 }
+
+// The first role of the chain belongs to another tenant.
+func TestPoolAssumeRoleCountsAgainstTenantOfProvider(t *testing.T) {
+	_, pod, chains := tenantChains(t, 2)
+	p := newPool(t, pod)
+	pooled(t, p, irsa.RoleOptions{Tenant: "tenant-0"})
+	chain := chains[1]
+	chain.Chain = chain.Chain[:1]
+	_, err := pooled(t, p, chain).AssumeRole(chains[1].Chain[1].RoleARN)
+	require.NoError(t, err)
+	assert.Equal(t, map[string]irsa.TenantStatus{"tenant-0": {Roles: 1}, "tenant-1": {Roles: 2}}, p.Status().Tenants)
+}

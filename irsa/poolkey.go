@@ -164,6 +164,7 @@ func (opts *RoleOptions) target() string {
 // optionsOf returns the options and the token source key of a Provider in a Pool.
 func optionsOf(p *Provider) (*RoleOptions, config.SourceKey) {
 	var chain []ChainedRole
+	tenant := p.config.Tenant // the chain's first role may belong to another tenant
 	for ; p.chain != nil; p = p.chain.source {
 		chain = append(chain, *p.chain.role())
 	}
@@ -171,7 +172,7 @@ func optionsOf(p *Provider) (*RoleOptions, config.SourceKey) {
 	c := p.config
 	return &RoleOptions{
 		RoleARN: c.RoleARN, Token: c.Token, SessionName: c.SessionName, Region: c.Region, Duration: c.Duration,
-		Policy: c.Policy, PolicyARNs: c.PolicyARNs, Chain: chain, Tenant: c.Tenant,
+		Policy: c.Policy, PolicyARNs: c.PolicyARNs, Chain: chain, Tenant: tenant,
 	}, c.Source
 }
 
