@@ -40,12 +40,13 @@ type Cache struct {
 // done after [Options].AttemptTimeout. The source should not retry for long, because the Cache
 // does.
 func New(source aws.CredentialsProvider, optFns ...func(*Options)) *Cache {
-	c := &Cache{source: source, base: time.Now(), random: rand.Float64, scheduler: scheduler{lastReplace: schedule.Never(), minTTLs: schedule.MinTTLs{}}}
+	var opts Options
 	for _, fn := range optFns {
-		fn(&c.opts)
+		fn(&opts)
 	}
-	c.opts.setDefaults()
-	c.events = newEvents(source, c.opts)
+	opts.setDefaults()
+	c := &Cache{source: source, opts: opts, events: newEvents(source, opts), base: time.Now(), random: rand.Float64,
+		scheduler: scheduler{lastReplace: schedule.Never(), minTTLs: schedule.MinTTLs{}}}
 	c.store(newSnapshot(empty))
 	return c
 }
