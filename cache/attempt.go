@@ -228,15 +228,15 @@ func (a *attempt) prefers(s *snapshot) bool { return a.rejected && s.lifetime >=
 // releases its slot, but a late success is still used.
 func (c *Cache) timeOut(a *attempt) {
 	r := result{err: fmt.Errorf("cache: the source did not return within %v: %w", c.opts.AttemptTimeout, context.DeadlineExceeded)}
-	c.classify(&r)
-	c.complete(func() (error, bool) {
+	defer func() { c.slots().Release(a.ticket, r.err) }()
+	defer c.complete(func() (error, bool) { // even if user code in Options calls runtime.Goexit
 		if c.scheduler.attempt != a || c.state.Load().phase == closed {
 			return r.err, false
 		}
 		a.progress = overdue
 		return c.fail(a, r, c.now())
 	})
-	c.slots().Release(a.ticket, r.err)
+	c.classify(&r)
 }
 
 // fail publishes a failed attempt. c.mu must be held.
