@@ -23,8 +23,9 @@ const maxWithdrawn = 16
 // whether or not they were served.
 //
 // However often it is called, Invalidate starts at most one attempt a minute. Until an attempt
-// succeeds, Retrieve returns an [*Error] that wraps [ErrRejected] and includes the time of the
-// next attempt. Invalidate does not block.
+// succeeds, Retrieve waits for a running attempt. Otherwise it returns an [*Error] that wraps
+// [ErrRejected], or the error of the last attempt if that failed, and includes the time of the next
+// attempt. Invalidate does not block.
 func (c *Cache) Invalidate(rejected aws.Credentials) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -44,8 +45,8 @@ func (c *Cache) Invalidate(rejected aws.Credentials) {
 // Replace starts an attempt to replace credentials that a service rejected. It waits until the
 // attempt completes or ctx is done, but no longer than Options.AttemptTimeout. Other callers are
 // served the rejected credentials until an attempt succeeds. Replace returns nil once the Cache
-// has credentials other than rejected, which may be immediately. If ctx is already done, Replace
-// starts the attempt without waiting.
+// no longer serves them, which may be immediately. If ctx is already done, Replace starts the attempt
+// without waiting.
 //
 // An attempt starts only if the rejected credentials were received at least minAge ago, and
 // Replace has not started another attempt within minAge. Otherwise, or if the source returns the
