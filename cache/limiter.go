@@ -76,13 +76,11 @@ func (c *Cache) callerTicket(ctx context.Context) *slots.Ticket {
 func (c *Cache) demand(caller *slots.Ticket, waits bool) {
 	c.scheduler.demand = true
 	c.advance(caller)
-	a := c.scheduler.attempt
-	switch {
-	case !waits || a == nil || a.progress != queued:
-		return
-	case c.slots().Share(a.ticket, caller):
-		c.run(a)
-	default:
-		c.slots().Promote(a.ticket)
+	if a := c.scheduler.attempt; waits && a != nil && a.progress == queued {
+		if c.slots().Share(a.ticket, caller) {
+			c.run(a)
+		} else {
+			c.slots().Promote(a.ticket)
+		}
 	}
 }

@@ -139,14 +139,13 @@ func (s *snapshot) problem() error {
 
 // callerError returns the error that callers get in this state, or nil.
 func (s *snapshot) callerError() error {
-	switch {
-	case s.phase == closed:
+	if s.phase == closed {
 		return ErrClosed
-	case s.failure != nil:
-		return s.failure
-	default:
-		return nil
 	}
+	if s.failure != nil { // a nil *Error would be a non-nil error
+		return s.failure
+	}
+	return nil
 }
 
 func errPanic(r any) error {
