@@ -189,8 +189,12 @@ func (c *Cache) MinTTL(d time.Duration) aws.CredentialsProvider {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.scheduler.minTTLs.Add(minTTL, 1)
-	s := c.state.Load()
-	if at := c.refreshAt(s); !s.repeated && at.Elapsed < s.refreshAt.Elapsed {
+	s, now := c.state.Load(), c.now()
+	at := c.refreshAt(s)
+	if s.repeated { // see withRepeated
+		at = now.Add(schedule.RepeatedAfter(c.scheduler.minTTLs.UntilEnd(s.lifetime, s.until.Add(time.Second).Until(now))))
+	}
+	if at.Elapsed < s.refreshAt.Elapsed {
 		next := *s
 		next.refreshAt = at
 		c.store(&next)
