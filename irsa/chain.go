@@ -48,7 +48,10 @@ func (p *Provider) AssumeRole(roleARN string, optFns ...func(*stscreds.AssumeRol
 	}
 	var options stscreds.AssumeRoleOptions
 	fns := append([]func(*stscreds.AssumeRoleOptions){func(o *stscreds.AssumeRoleOptions) { o.Duration = config.MaxChainedDuration }}, optFns...)
-	fns = append(fns, func(o *stscreds.AssumeRoleOptions) { options = *o })
+	fns = append(fns, func(o *stscreds.AssumeRoleOptions) {
+		options = *o
+		o.Tags, o.TransitiveTagKeys, o.PolicyARNs = cloneValid(o.Tags), cloneValid(o.TransitiveTagKeys), cloneValid(o.PolicyARNs)
+	})
 	x := &chainExchange{source: p}
 	x.provider = stscreds.NewAssumeRoleProvider(x, roleARN, fns...)
 	if p.member != nil {
@@ -71,6 +74,9 @@ func (p *Provider) AssumeRole(roleARN string, optFns ...func(*stscreds.AssumeRol
 	}
 	return derived, nil
 }
+
+// cloneValid returns a copy of a list of options, without the elements that make it too long.
+func cloneValid[T any](list []T) []T { return slices.Clone(list[:min(len(list), config.MaxTags)]) }
 
 // checkAssumeRole returns an error if the STS client does not support AssumeRole.
 func checkAssumeRole(r *resources) error {
