@@ -1,6 +1,7 @@
 package cache
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -137,8 +138,8 @@ func (c *Cache) join(caller *slots.Ticket, minTTL time.Duration, waited bool) (a
 	case s.phase == closed:
 		return aws.Credentials{}, nil, ErrClosed
 	case serving && minTTL > schedule.MaxMinTTL(s.lifetime):
-		return aws.Credentials{}, nil, fmt.Errorf("%w: MinTTL %v exceeds the maximum of %v for credentials that live %v",
-			ErrMinTTL, minTTL, schedule.MaxMinTTL(s.lifetime).Truncate(time.Second), s.lifetime.Truncate(time.Second))
+		return aws.Credentials{}, nil, fmt.Errorf("%w: MinTTL %v exceeds 60%% of the lifetime of about %v",
+			ErrMinTTL, minTTL, cmp.Or(s.lifetime.Round(time.Minute), s.lifetime.Truncate(time.Second))) // stable, because lifetimes vary by seconds
 	case s.serves(now, minTTL):
 		return s.creds, nil, nil
 	case serving && c.scheduler.attempt == nil && (!s.repeated || c.scheduler.spacedUntil.Add(repeatSpacing).Reached(now)):
