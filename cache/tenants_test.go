@@ -141,30 +141,47 @@ func longestWait(t *testing.T, m misbehavior, slots int) (longest time.Duration)
 }
 
 // TestLimiterAdmitsNewTenant checks that a new tenant gets a slot although the only other one
-// misbehaves.
+// misbehaves, or has misbehaved for some time.
 func TestLimiterAdmitsNewTenant(t *testing.T) {
-	for _, m := range misbehaviors {
-		for _, slots := range []int{1, 4, 32} {
-			t.Run(fmt.Sprintf("%s, %d slots", m.name, slots), func(t *testing.T) {
-				synctest.Test(t, func(t *testing.T) {
-					l := cache.NewLimiter(slots)
-					ctx, stop := context.WithCancel(t.Context())
-					var callers sync.WaitGroup
-					defer callers.Wait()
-					defer stop()
-					m.misbehave(ctx, l, &callers)
-					synctest.Wait()
-					begin := time.Now()
-					retrieve(t, newCache(t, healthySource(), withTenant(l, "unknown")))
-					limit := 2 * healthyAttempt
-					if slots == 1 {
-						limit += abandonedAfter
-					}
-					assert.LessOrEqual(t, time.Since(begin), limit)
-				})
-			})
+	everything := func(ctx context.Context, l *cache.Limiter, callers *sync.WaitGroup) {
+		for _, m := range misbehaviors {
+			m.misbehave(ctx, l, callers)
 		}
 	}
+	for _, after := range []time.Duration{0, 100 * time.Second, 3 * time.Minute} {
+		for _, slots := range []int{1, 4, 32} {
+			for _, m := range misbehaviors {
+				requireAdmitsNewTenant(t, fmt.Sprintf("%s, %d slots, after %v", m.name, slots, after), slots, after, m.misbehave)
+			}
+			requireAdmitsNewTenant(t, fmt.Sprintf("everything, %d slots, after %v", slots, after), slots, after, everything)
+		}
+	}
+}
+
+func requireAdmitsNewTenant(t *testing.T, name string, slots int, after time.Duration, misbehave func(context.Context, *cache.Limiter, *sync.WaitGroup)) {
+	t.Helper()
+	t.Run(name, func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			l := cache.NewLimiter(slots)
+			ctx, stop := context.WithCancel(t.Context())
+			var callers sync.WaitGroup
+			defer callers.Wait()
+			defer stop()
+			if after > 0 {
+				retrieve(t, newCache(t, healthySource(), withTenant(l, "misbehaving"))) // it did not at first
+			}
+			misbehave(ctx, l, &callers)
+			time.Sleep(after)
+			synctest.Wait()
+			begin := time.Now()
+			retrieve(t, newCache(t, healthySource(), withTenant(l, "unknown")))
+			limit := 2 * healthyAttempt
+			if slots == 1 {
+				limit += abandonedAfter
+			}
+			assert.LessOrEqual(t, time.Since(begin), limit)
+		})
+	})
 }
 
 // TestLimiterDoesNotStarveHealthyRefreshes has one slot, whose tenant has 400 denied Caches with callers.

@@ -40,10 +40,13 @@ func (m *model) release(t *modelTicket, err error) {
 		tenant := m.tenants[t.Tenant]
 		switch {
 		case err == nil || err == errDenied:
-			tenant.answered = true
+			tenant.answered = tenant.answered || time.Since(tenant.lastHung) >= time.Minute
 			tenant.slots = min(tenant.slots+1/tenant.slots, float64(m.limit))
 		case err == errThrottled && time.Since(tenant.lastHalved) >= time.Second:
 			tenant.slots, tenant.lastHalved = float64(half(m.share(t.Tenant))), time.Now()
+		case err == errBroken && time.Since(t.started) >= time.Second && time.Since(tenant.lastHung) >= time.Second:
+			tenant.answered = tenant.answered && time.Since(tenant.lastHung) >= time.Minute
+			tenant.lastHung = time.Now()
 		}
 		m.remove(t, true)
 		for next := m.next(); next != nil; next = m.next() {

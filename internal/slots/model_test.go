@@ -22,12 +22,14 @@ type modelTicket struct {
 	number  int
 	waiting bool
 	holds   bool
+	started time.Time // when it acquired a slot
 }
 
 // modelTenant is a tenant as the model knows it.
 type modelTenant struct {
 	slots      float64
 	answered   bool
+	lastHung   time.Time
 	lastHalved time.Time
 	lastTicket time.Time // when the tenant last had a ticket
 	turn       int
@@ -134,7 +136,7 @@ func (m *model) next() *modelTicket {
 
 // hold assigns a slot to a ticket.
 func (m *model) hold(t *modelTicket) {
-	t.holds, t.waiting = true, false
+	t.holds, t.waiting, t.started = true, false, time.Now()
 	m.turns++
 	m.tenants[t.Tenant].turn = m.turns
 }

@@ -15,9 +15,10 @@ type tenant struct {
 	tickets    int // number of tickets that hold or wait for a slot
 	running    holders
 	slots      float64 // number of slots that it may hold, from 1 to the limit of the Pool; see share
-	answered   bool    // a service has responded without throttling
+	answered   bool    // a service has responded without throttling, and attempts have not hung since; see adapt
 	lastHalved time.Time
-	turn       int // number of its last turn; before the first, see addTicket
+	lastHung   time.Time // when an attempt last hung; see adapt
+	turn       int       // number of its last turn; before the first, see addTicket
 	queues     [priorities]queue
 
 	idle      *list.Element // in Pool.idle; nil while it has tickets
@@ -51,8 +52,8 @@ func (p *Pool) entitled(t *tenant, priority Priority) bool {
 }
 
 // share returns the number of slots that a tenant may hold, which is at most half of them while there
-// are other tenants, and before the first response. Otherwise, a tenant whose first attempts hang
-// could hold all slots by the time another tenant arrives. p.mu must be held.
+// are other tenants, before the first response, and after attempts have hung. Otherwise, a tenant whose
+// attempts hang could hold all slots by the time another tenant arrives. p.mu must be held.
 func (p *Pool) share(t *tenant) int {
 	if len(p.tenants) > 1 || !t.answered {
 		return min(int(t.slots), half(p.limit))
@@ -60,14 +61,23 @@ func (p *Pool) share(t *tenant) int {
 	return int(t.slots)
 }
 
+// An attempt has hung if it held a slot for minHung without getting a response. Attempts that hang at
+// the same time count as one. If another hangs within maxDoubt, responses to a tenant's other attempts
+// do not count until none has hung for maxDoubt.
+const minHung, maxDoubt = time.Second, time.Minute
+
 // adapt adjusts the number of slots of a tenant to the outcome of an attempt. p.mu must be held.
-func (p *Pool) adapt(t *tenant, accepted, throttled bool) {
+func (p *Pool) adapt(ticket *Ticket, accepted, throttled bool) {
+	t := ticket.tenant
 	switch now := time.Now(); {
 	case accepted:
-		t.answered = true
+		t.answered = t.answered || now.Sub(t.lastHung) >= maxDoubt
 		t.slots = min(t.slots+1/t.slots, float64(p.limit))
 	case throttled && now.Sub(t.lastHalved).Abs() >= time.Second:
 		t.slots, t.lastHalved = float64(half(p.share(t))), now
+	case !throttled && now.Sub(ticket.started) >= minHung && now.Sub(t.lastHung) >= minHung:
+		t.answered = t.answered && now.Sub(t.lastHung) >= maxDoubt
+		t.lastHung = now
 	}
 }
 
