@@ -179,7 +179,7 @@ func (p *Provider) ProviderSources() []aws.CredentialSource {
 // They serve their credentials until they expire.
 //
 // Close waits for up to [Options].AttemptTimeout in total. It returns an error if the application's
-// client, token source or observer has not returned by then. They must not call Close.
+// client, token source, log handler or observer has not returned by then. They must not call Close.
 func (p *Provider) Close() error {
 	switch {
 	case p.member != nil:
