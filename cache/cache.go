@@ -83,11 +83,10 @@ func (c *Cache) requestRefresh() int {
 func (c *Cache) Wake() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.state.Load().failures == 0 && c.scheduler.attempt == nil {
-		return
+	if c.state.Load().failures > 0 || c.scheduler.attempt != nil {
+		c.scheduler.woken = true
+		c.demand(nil, false)
 	}
-	c.scheduler.woken = true
-	c.demand(nil, false)
 }
 
 // AdjustExpiresBy returns the credentials unchanged. An aws.CredentialsCache that wraps this

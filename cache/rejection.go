@@ -62,13 +62,11 @@ func (c *Cache) Replace(ctx context.Context, rejected aws.Credentials, minAge ti
 	if target == 0 || !mustWait {
 		return err
 	}
-	if err := c.await(ctx, target, limit.C); err != nil {
-		return err
+	err = c.await(ctx, target, limit.C)
+	if err == nil && c.state.Load().creds.AccessKeyID == rejected.AccessKeyID {
+		err = ErrRejected
 	}
-	if c.state.Load().creds.AccessKeyID == rejected.AccessKeyID {
-		return ErrRejected
-	}
-	return nil
+	return err
 }
 
 // requestReplacement requests an attempt to replace rejected credentials and returns its number. If
@@ -91,14 +89,13 @@ func (c *Cache) requestReplacement(rejected aws.Credentials, minAge time.Duratio
 	}
 	c.demand(caller, mustWait)
 	target, err = c.scheduler.started, c.state.Load().callerError()
-	switch {
-	case c.scheduler.attempt != nil:
+	if c.scheduler.attempt != nil {
 		return target, err
-	case s.failures > 0:
-		return 0, err
-	default:
-		return target + 1, err // starts within a second (see reasons.spacedUntil)
 	}
+	if s.failures > 0 {
+		return 0, err
+	}
+	return target + 1, err // starts within a second (see reasons.spacedUntil)
 }
 
 // await waits until the attempt with the given number completes, and returns its error. Waiting
