@@ -17,8 +17,8 @@ import (
 // Cache is an [aws.CredentialsProvider] that keeps the credentials of another provider, its
 // source, fresh. Use [New] to create one. All methods are safe for concurrent use.
 //
-// An unreachable Cache is garbage collected even if [Cache.Close] was not called. A pending
-// timer does not keep it alive.
+// An unreachable Cache is garbage collected even if [Cache.Close] was not called. Neither a pending
+// timer nor an attempt that waits for a slot of a [Limiter] keeps it alive.
 type Cache struct {
 	source aws.CredentialsProvider
 	opts   Options

@@ -3,10 +3,12 @@ package irsa_test
 import (
 	"context"
 	"fmt"
+	"runtime"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
+	"weak"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -53,6 +55,35 @@ func TestPoolSlowTenantDoesNotDelayOthers(t *testing.T) {
 			})
 		}
 	}
+}
+
+// A tenant requests made-up roles, and its callers do not wait for long.
+func TestPoolEvictedRolesAreCollectedWhileExchangesHang(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		_, pod, roles := newTenants(t, 1)
+		p := newPool(t, pod, func(o *irsa.PoolOptions) { o.MaxRoles, o.MaxCalls = 5, 1 })
+		hung := irsa.TokenFunc("hung", func(ctx context.Context) (tokenfile.Token, error) { <-ctx.Done(); return tokenfile.Token{}, ctx.Err() })
+		seen := map[weak.Pointer[irsa.Provider]]bool{}
+		for i := range 100 {
+			provider := pooled(t, p, irsa.RoleOptions{RoleARN: roles[0].RoleARN, Token: hung, SessionName: fmt.Sprint("made-up-", i)})
+			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+			require.Error(t, provider.Ready(ctx))
+			cancel()
+			seen[weak.Make(provider)] = true
+		}
+		synctest.Wait()
+		live := 0
+		for range 3 {
+			runtime.GC()
+		}
+		for provider := range seen {
+			if provider.Value() != nil {
+				live++
+			}
+		}
+		assert.LessOrEqual(t, live, 6, "those in the Pool, and the one whose exchange runs")
+		time.Sleep(time.Minute) // until that exchange has ended
+	})
 }
 
 // The first role of the chain belongs to another tenant.
