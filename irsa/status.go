@@ -46,7 +46,7 @@ type EventKind string
 
 // The kinds of events. Their values are suitable as metric labels.
 const (
-	EventRefreshed     EventKind = "refreshed"      // an exchange returned new credentials
+	EventRefreshed     EventKind = "refreshed"      // an exchange succeeded
 	EventRefreshFailed EventKind = "refresh_failed" // an exchange failed; see Status.Err
 	EventRejected      EventKind = "rejected"       // a service rejected the credentials
 	EventTokenRotated  EventKind = "token_rotated"  // the token file contains a token that has not been used yet
