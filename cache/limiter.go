@@ -15,8 +15,9 @@ import (
 // Attempts that callers are waiting for acquire slots before background refreshes. Within each group,
 // Caches whose last attempt failed come last. Within each of these four priorities, tenants take
 // turns, starting with the tenant that started an attempt least recently. A new tenant goes before
-// the tenant that started the last attempt, but after those that have waited longer. Within a tenant,
-// attempts start in FIFO order.
+// the tenant that started the last attempt, but after those that have waited longer. A tenant whose
+// attempt took at least a second and got no response lets up to 32 attempts of others go first. Within
+// a tenant, attempts start in FIFO order.
 //
 // Callers of failing Caches do not starve healthy Caches, because after three consecutive attempts
 // with callers, a background refresh goes next. That refresh does not overtake callers of a healthy

@@ -140,6 +140,39 @@ func longestWait(t *testing.T, m misbehavior, slots int) (longest time.Duration)
 	return longest
 }
 
+// TestLimiterIsFairToConcurrentCallers has one slot. Several callers of two tenants wait for their first
+// credentials at the same time, while a third tenant misbehaves.
+func TestLimiterIsFairToConcurrentCallers(t *testing.T) {
+	const callersPerTenant = 4
+	for _, m := range misbehaviors {
+		t.Run(m.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				l := cache.NewLimiter(1)
+				ctx, stop := context.WithCancel(t.Context())
+				var misbehaving sync.WaitGroup
+				defer misbehaving.Wait()
+				defer stop()
+				m.misbehave(ctx, l, &misbehaving)
+				for range 20 {
+					time.Sleep(37 * time.Second)
+					begin := time.Now()
+					var callers sync.WaitGroup
+					for i := range 2 * callersPerTenant {
+						callers.Go(func() {
+							c := cache.New(healthySource(), quiet, withTenant(l, fmt.Sprint("healthy ", i%2)))
+							_, err := c.Retrieve(ctx)
+							assert.NoError(t, err)
+							assert.NoError(t, c.Close())
+						})
+					}
+					callers.Wait()
+					require.LessOrEqual(t, time.Since(begin), 2*2*callersPerTenant*healthyAttempt+abandonedAfter)
+				}
+			})
+		})
+	}
+}
+
 // TestLimiterAdmitsNewTenant checks that a new tenant gets a slot although the only other one
 // misbehaves, or has misbehaved for some time.
 func TestLimiterAdmitsNewTenant(t *testing.T) {

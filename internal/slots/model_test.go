@@ -138,7 +138,24 @@ func (m *model) next() *modelTicket {
 func (m *model) hold(t *modelTicket) {
 	t.holds, t.waiting, t.started = true, false, time.Now()
 	m.turns++
-	m.tenants[t.Tenant].turn = m.turns
+	m.setTurn(t.Tenant, m.turns)
+}
+
+// setTurn sets the turn of a tenant, and puts it behind all others with the same turn.
+func (m *model) setTurn(name string, turn int) {
+	tenant := m.tenants[name]
+	tenant.turn = turn
+	for priority := range tenant.place {
+		m.places++
+		tenant.place[priority] = m.places
+	}
+}
+
+// renew limits the turn of a tenant that has had no tickets.
+func (m *model) renew(name string) {
+	if m.count(func(o *modelTicket) bool { return o.Tenant == name }) == 0 {
+		m.tenants[name].turn = min(m.tenants[name].turn, m.turns)
+	}
 }
 
 // queue puts a ticket behind all others with its priority.

@@ -18,7 +18,7 @@ type tenant struct {
 	answered   bool    // a service has responded without throttling, and attempts have not hung since; see adapt
 	lastHalved time.Time
 	lastHung   time.Time // when an attempt last hung; see adapt
-	turn       int       // number of its last turn; before the first, see addTicket
+	turn       int       // number of its last turn; see addTicket and adapt for other values
 	queues     [priorities]queue
 
 	idle      *list.Element // in Pool.idle; nil while it has tickets
@@ -66,16 +66,26 @@ func (p *Pool) share(t *tenant) int {
 // do not count until none has hung for maxDoubt.
 const minHung, maxDoubt = time.Second, time.Minute
 
-// adapt adjusts the number of slots of a tenant to the outcome of an attempt. p.mu must be held.
+// hungTurns is the number of turns of other waiting tenants that a tenant lets pass after an attempt has
+// hung. Otherwise, it would use most of the time of a single slot, because each of its turns takes much
+// longer than those of others.
+const hungTurns = 32
+
+// adapt adjusts the number of slots of a tenant, and its next turn, to the outcome of an attempt. p.mu
+// must be held.
 func (p *Pool) adapt(ticket *Ticket, accepted, throttled bool) {
-	t := ticket.tenant
-	switch now := time.Now(); {
+	t, now := ticket.tenant, time.Now()
+	hung := !accepted && !throttled && now.Sub(ticket.started) >= minHung
+	if hung {
+		p.setTurn(t, p.turns+hungTurns)
+	}
+	switch {
 	case accepted:
 		t.answered = t.answered || now.Sub(t.lastHung) >= maxDoubt
 		t.slots = min(t.slots+1/t.slots, float64(p.limit))
 	case throttled && now.Sub(t.lastHalved).Abs() >= time.Second:
 		t.slots, t.lastHalved = float64(half(p.share(t))), now
-	case !throttled && now.Sub(ticket.started) >= minHung && now.Sub(t.lastHung) >= minHung:
+	case hung && now.Sub(t.lastHung) >= minHung:
 		t.answered = t.answered && now.Sub(t.lastHung) >= maxDoubt
 		t.lastHung = now
 	}
@@ -92,7 +102,7 @@ func (p *Pool) addTicket(name string) *tenant {
 		p.tenants[name] = t
 	case t.idle != nil:
 		p.idle.Remove(t.idle)
-		t.idle = nil
+		t.idle, t.turn = nil, min(t.turn, p.turns)
 	}
 	t.tickets++
 	return t

@@ -73,6 +73,34 @@ func TestPoolLimitsTenantWhoseAttemptsHang(t *testing.T) {
 	})
 }
 
+func TestPoolDelaysTenantWhoseAttemptHung(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := New(1)
+		var running *Ticket
+		acquire := func(tenant string) {
+			ticket := &Ticket{Tenant: tenant}
+			ticket.Start = func() { running = ticket }
+			if p.Acquire(ticket) {
+				running = ticket
+			}
+		}
+		acquire("hung")
+		for range hungTurns + 2 {
+			acquire("hung")
+			acquire("healthy")
+		}
+		time.Sleep(minHung)
+		p.Release(running, errors.New("timeout"))
+		for range hungTurns {
+			assert.Equal(t, "healthy", running.Tenant)
+			p.Release(running, nil)
+		}
+		assert.Equal(t, "hung", running.Tenant, "it is not starved")
+		p.Release(running, nil)
+		assert.Equal(t, "healthy", running.Tenant, "they take turns again")
+	})
+}
+
 func BenchmarkPool(b *testing.B) {
 	for _, tenants := range []int{1, 1000, 10_000} {
 		b.Run(fmt.Sprintf("10000 tickets of %d tenants", tenants), func(b *testing.B) {
