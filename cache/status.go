@@ -15,7 +15,7 @@ type State string
 const (
 	Empty   State = "empty"   // no credentials obtained yet: callers wait
 	Fresh   State = "fresh"   // valid, and not yet due for a refresh
-	Stale   State = "stale"   // valid, and due for a refresh, which is running, has failed or, if they are unused, waits for a caller
+	Stale   State = "stale"   // valid, and due for a refresh that is running, has failed, or waits for a caller
 	Expired State = "expired" // expired or withdrawn: callers wait
 	Closed  State = "closed"
 )
