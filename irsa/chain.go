@@ -48,18 +48,17 @@ func (p *Provider) AssumeRole(roleARN string, optFns ...func(*stscreds.AssumeRol
 	}
 	var options stscreds.AssumeRoleOptions
 	fns := append([]func(*stscreds.AssumeRoleOptions){func(o *stscreds.AssumeRoleOptions) { o.Duration = config.MaxChainedDuration }}, optFns...)
-	fns = append(fns, func(o *stscreds.AssumeRoleOptions) {
-		options = *o
-		o.Tags, o.TransitiveTagKeys, o.PolicyARNs = cloneValid(o.Tags), cloneValid(o.TransitiveTagKeys), cloneValid(o.PolicyARNs)
-	})
+	fns = append(fns, func(o *stscreds.AssumeRoleOptions) { options = *o })
 	x := &chainExchange{source: p}
 	x.provider = stscreds.NewAssumeRoleProvider(x, roleARN, fns...)
-	if p.member != nil {
-		if role, ok := chainedRoleOf(&options, x); ok {
-			opts, sourceKey := optionsOf(p)
-			opts.Chain = append(opts.Chain, role)
-			return p.pool.provider(opts, sourceKey)
-		}
+	role, ok := chainedRoleOf(&options, x)
+	switch {
+	case ok && p.member != nil:
+		opts, sourceKey := optionsOf(p)
+		opts.Chain = append(opts.Chain, role)
+		return p.pool.provider(opts, sourceKey)
+	case ok:
+		x.provider = stscreds.NewAssumeRoleProvider(x, roleARN, role.apply) // options refer to variables of the program
 	}
 	x.config = p.config.Derive(options.RoleARN)
 	errs := x.config.SetChainOptions(&options)
@@ -74,9 +73,6 @@ func (p *Provider) AssumeRole(roleARN string, optFns ...func(*stscreds.AssumeRol
 	}
 	return derived, nil
 }
-
-// cloneValid returns a copy of a list of options, without the elements that make it too long.
-func cloneValid[T any](list []T) []T { return slices.Clone(list[:min(len(list), config.MaxTags)]) }
 
 // checkAssumeRole returns an error if the STS client does not support AssumeRole.
 func checkAssumeRole(r *resources) error {

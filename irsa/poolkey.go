@@ -246,7 +246,7 @@ func optional(text string) *string {
 // chainedRoleOf converts the SDK's options to a ChainedRole and reports whether a ChainedRole can
 // represent them. It can do so only if their client is the given client.
 func chainedRoleOf(o *stscreds.AssumeRoleOptions, client stscreds.AssumeRoleAPIClient) (r ChainedRole, ok bool) {
-	if o.Client != client || o.SerialNumber != nil || o.TokenProvider != nil || len(o.Tags) > config.MaxTags {
+	if o.Client != client || o.SerialNumber != nil || o.TokenProvider != nil || max(len(o.Tags), len(o.TransitiveTagKeys), len(o.PolicyARNs)) > config.MaxTags {
 		return r, false
 	}
 	ok = true
