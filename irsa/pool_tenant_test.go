@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -83,6 +84,37 @@ func TestPoolEvictedRolesAreCollectedWhileExchangesHang(t *testing.T) {
 		}
 		assert.LessOrEqual(t, live, 6, "those in the Pool, and the one whose exchange runs")
 		time.Sleep(time.Minute) // until that exchange has ended
+	})
+}
+
+// A rotation is an event of each role. The observer is slower than the watch of the token file.
+func TestPoolObserveReceivesRotationOfAllRoles(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		const roles = 1100 // more than the queue holds otherwise
+		_, pod, tenants := newTenants(t, roles)
+		blocked := make(chan struct{})
+		var rotated, refreshed atomic.Int32
+		p := newPool(t, pod, func(o *irsa.PoolOptions) {
+			o.Observe = func(e irsa.Event) {
+				if e.Kind != irsa.EventTokenRotated {
+					refreshed.Add(1)
+					return
+				}
+				<-blocked
+				rotated.Add(1)
+			}
+		})
+		for _, tenant := range tenants {
+			retrieve(t, pooled(t, p, tenant))
+		}
+		synctest.Wait()
+		pod.Rotate()
+		time.Sleep(2 * time.Minute)
+		close(blocked)
+		synctest.Wait()
+		assert.EqualValues(t, roles, refreshed.Load())
+		assert.EqualValues(t, roles, rotated.Load())
 	})
 }
 
