@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"time"
+	"weak"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 
@@ -46,7 +47,8 @@ const (
 // isOverdue reports whether a is non-nil and was abandoned, and its source has not yet returned.
 func (a *attempt) isOverdue() bool { return a != nil && a.progress == overdue }
 
-// start starts an attempt, or queues it until it has a slot. c.mu must be held.
+// start starts an attempt, or queues it until it has a slot. A queued attempt does not keep the Cache
+// alive. c.mu must be held.
 func (c *Cache) start(now schedule.Moment, caller *slots.Ticket) {
 	c.scheduler.stopTimer()
 	c.scheduler.started++
@@ -56,7 +58,13 @@ func (c *Cache) start(now schedule.Moment, caller *slots.Ticket) {
 	}
 	a := &attempt{rejected: c.scheduler.rejected, returned: make(chan struct{})}
 	c.scheduler.pending = pending{}
-	a.ticket = &slots.Ticket{Tenant: c.opts.Tenant, Priority: slots.Background, Within: caller, Start: func() { c.admit(a) }}
+	cache, pool := weak.Make(c), c.slots()
+	a.ticket = &slots.Ticket{Tenant: c.opts.Tenant, Priority: slots.Background, Within: caller, Start: func() {
+		if c := cache.Value(); c == nil || !c.admit(a) {
+			close(a.returned)
+			go pool.Release(a.ticket, ErrClosed) // in a goroutine, because it can start many others that are also released
+		}
+	}}
 	switch {
 	case s.failures > 0:
 		a.ticket.Priority = slots.BackgroundFailing
@@ -72,18 +80,15 @@ func (c *Cache) start(now schedule.Moment, caller *slots.Ticket) {
 	c.run(a)
 }
 
-// admit starts a queued attempt that has acquired its slot.
-func (c *Cache) admit(a *attempt) {
+// admit starts a queued attempt that has acquired its slot. It reports false if the Cache is closed.
+func (c *Cache) admit(a *attempt) bool {
 	c.mu.Lock()
-	late := c.state.Load().phase == closed
-	if !late {
-		c.run(a)
+	defer c.mu.Unlock()
+	if c.state.Load().phase == closed {
+		return false
 	}
-	c.mu.Unlock()
-	if late {
-		close(a.returned)
-		c.slots().Release(a.ticket, ErrClosed)
-	}
+	c.run(a)
+	return true
 }
 
 // run calls the source in a new goroutine, which exits once the source has returned. c.mu must be
@@ -228,15 +233,15 @@ func (a *attempt) prefers(s *snapshot) bool { return a.rejected && s.lifetime >=
 // releases its slot, but a late success is still used.
 func (c *Cache) timeOut(a *attempt) {
 	r := result{err: fmt.Errorf("cache: the source did not return within %v: %w", c.opts.AttemptTimeout, context.DeadlineExceeded)}
-	c.classify(&r)
-	c.complete(func() (error, bool) {
+	defer func() { c.slots().Release(a.ticket, r.err) }()
+	defer c.complete(func() (error, bool) { // even if user code in Options calls runtime.Goexit
 		if c.scheduler.attempt != a || c.state.Load().phase == closed {
 			return r.err, false
 		}
 		a.progress = overdue
 		return c.fail(a, r, c.now())
 	})
-	c.slots().Release(a.ticket, r.err)
+	c.classify(&r)
 }
 
 // fail publishes a failed attempt. c.mu must be held.

@@ -17,8 +17,8 @@ import (
 // Cache is an [aws.CredentialsProvider] that keeps the credentials of another provider, its
 // source, fresh. Use [New] to create one. All methods are safe for concurrent use.
 //
-// An unreachable Cache is garbage collected even if [Cache.Close] was not called. A pending
-// timer does not keep it alive.
+// An unreachable Cache is garbage collected even if [Cache.Close] was not called. Neither a pending
+// timer nor an attempt that waits for a slot of a [Limiter] keeps it alive.
 type Cache struct {
 	source aws.CredentialsProvider
 	opts   Options
@@ -40,12 +40,13 @@ type Cache struct {
 // done after [Options].AttemptTimeout. The source should not retry for long, because the Cache
 // does.
 func New(source aws.CredentialsProvider, optFns ...func(*Options)) *Cache {
-	c := &Cache{source: source, base: time.Now(), random: rand.Float64, scheduler: scheduler{lastReplace: schedule.Never(), minTTLs: schedule.MinTTLs{}}}
+	var opts Options
 	for _, fn := range optFns {
-		fn(&c.opts)
+		fn(&opts)
 	}
-	c.opts.setDefaults()
-	c.events = newEvents(source, c.opts)
+	opts.setDefaults()
+	c := &Cache{source: source, opts: opts, events: newEvents(source, opts), base: time.Now(), random: rand.Float64,
+		scheduler: scheduler{lastReplace: schedule.Never(), minTTLs: schedule.MinTTLs{}}}
 	c.store(newSnapshot(empty))
 	return c
 }
@@ -82,11 +83,10 @@ func (c *Cache) requestRefresh() int {
 func (c *Cache) Wake() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.state.Load().failures == 0 && c.scheduler.attempt == nil {
-		return
+	if c.state.Load().failures > 0 || c.scheduler.attempt != nil {
+		c.scheduler.woken = true
+		c.demand(nil, false)
 	}
-	c.scheduler.woken = true
-	c.demand(nil, false)
 }
 
 // AdjustExpiresBy returns the credentials unchanged. An aws.CredentialsCache that wraps this

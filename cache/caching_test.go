@@ -215,3 +215,25 @@ func TestMinTTLDoesNotWaitForCachingSource(t *testing.T) {
 		})
 	}
 }
+
+// A view created while the source repeats its credentials also does not make its callers wait.
+func TestMinTTLCreatedLateDoesNotWaitForCachingSource(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &cachingSource{lifetime: 6 * time.Hour, delay: 300 * time.Millisecond}
+		c := newCache(t, s)
+		retrieve(t, c)
+		time.Sleep(time.Until(c.Status().RefreshAt) + time.Second)
+		synctest.Wait()
+		require.Len(t, s.calls, 2)
+		left := c.Status().Expires.Sub(c.Status().RefreshAt) // at the next attempt
+		view := c.MinTTL(left + 5*time.Minute)
+		s.mu.Lock()
+		s.early = left + 10*time.Minute
+		s.mu.Unlock()
+		for range 4 * 3600 {
+			retrieve(t, view)
+			time.Sleep(time.Second)
+		}
+		assert.EqualValues(t, 1, c.Status().WaitCount, "only the first caller waited")
+	})
+}

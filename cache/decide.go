@@ -39,19 +39,16 @@ type decision struct {
 //
 // While there are valid credentials, the timer starts attempts. Before the first attempt, and
 // after a failure without valid credentials, only a caller starts an attempt, because nothing
-// else needs the result.
+// else needs the result. The same is true if the credentials are idle.
 func decide(s *snapshot, r reasons, now schedule.Moment) decision {
 	serving := s.serves(now, 0)
 	due := dueAt(s, r, now, serving)
-	switch {
-	case s.phase == closed, !r.demand && (r.started == 0 || !serving && s.failures > 0):
-		return decision{due: schedule.Never()} // until a caller sets demand, unless the Cache is closed
-	case due.Reached(now):
-		unused := serving && r.idle && !r.demand && !r.requested
-		return decision{start: !unused, due: due}
-	default:
-		return decision{timer: due != schedule.Never(), due: due}
+	start := due.Reached(now)
+	unused := serving && r.idle && !r.requested && start
+	if s.phase == closed || !r.demand && (r.started == 0 || !serving && s.failures > 0 || unused) {
+		return decision{due: schedule.Never()} // until a caller needs credentials, unless the Cache is closed
 	}
+	return decision{start: start, timer: !start && due != schedule.Never(), due: due}
 }
 
 // dueAt returns when the next attempt may start.

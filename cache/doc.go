@@ -37,8 +37,9 @@
 //
 //	Empty ──ok──▶ Fresh ──60–80% of the lifetime──▶ Stale ──expiry──▶ Expired     any ──Close──▶ Closed
 //
-// Fresh and Stale credentials are served immediately. In Stale, a refresh is running, or has failed
-// and will be retried. Callers wait only in Empty and Expired.
+// Fresh and Stale credentials are served immediately. In Stale, a refresh is running, has failed
+// and will be retried, or waits for a caller (see [Options].MaxIdleLifetimes). Callers wait only in
+// Empty and Expired.
 //
 // # Wrapping an aws.CredentialsCache
 //

@@ -1,12 +1,14 @@
 package cache_test
 
 import (
+	"context"
 	"runtime"
 	"testing"
 	"testing/synctest"
 	"time"
 	"weak"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -59,6 +61,39 @@ func TestCacheIsCollectedWithoutClose(t *testing.T) {
 			collectGarbage()
 			assert.Nil(t, dropped.Value())
 		})
+	})
+}
+
+// The Pool of package irsa drops Caches whose attempts still wait for a slot.
+func TestCacheIsCollectedWhileAttemptWaitsForSlot(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := cache.NewLimiter(1)
+		withLimiter := func(o *cache.Options) { o.Limiter = l }
+		hung := newCache(t, &source{hung: true}, withLimiter)
+		ended, cancel := context.WithCancel(t.Context())
+		cancel()
+		_ = hung.Refresh(ended)
+		dropped := map[weak.Pointer[cache.Cache]]*source{}
+		for range 1000 {
+			s := &source{lifetime: time.Hour}
+			c := cache.New(s, withLimiter)
+			_ = c.Refresh(ended)
+			dropped[weak.Make(c)] = s
+		}
+		kept := newCache(t, &source{lifetime: time.Hour}, withLimiter)
+		_ = kept.Refresh(ended)
+		require.Equal(t, 1001, l.Status().Waiting)
+		collectGarbage()
+		for c := range dropped {
+			require.Nil(t, c.Value())
+		}
+		time.Sleep(attemptTimeout)
+		synctest.Wait()
+		for _, s := range dropped {
+			require.Zero(t, s.count())
+		}
+		assert.True(t, kept.TryRetrieve(new(aws.Credentials)), "its attempt had its turn")
+		assert.Equal(t, cache.LimiterStatus{Slots: 1}, l.Status())
 	})
 }
 

@@ -16,6 +16,12 @@ func TestCacheStopsRefreshingIdleCredentials(t *testing.T) {
 		s := &source{lifetime: time.Hour, delay: time.Second}
 		c := newCache(t, s, func(o *cache.Options) { o.MaxIdleLifetimes = 2 })
 		retrieve(t, c)
+		for s.count() < 3 {
+			time.Sleep(time.Minute)
+		}
+		time.Sleep(50 * time.Minute)
+		assert.Equal(t, cache.Stale, c.Status().State)
+		assert.Zero(t, c.Status().NextAttempt, "the next caller starts it")
 		time.Sleep(24 * time.Hour)
 		assert.Equal(t, 3, s.count(), "the first lifetime and two unused ones")
 		begin := time.Now()

@@ -66,3 +66,12 @@ func TestCacheReportsExpiryInDistantPast(t *testing.T) {
 	require.ErrorContains(t, err, "expired")
 	assert.NotContains(t, err.Error(), "-", "no negative time")
 }
+
+func TestNewCopiesOptions(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var kept *cache.Options
+		c := newCache(t, &source{lifetime: time.Hour, delay: time.Second}, func(o *cache.Options) { kept = o })
+		*kept = cache.Options{AttemptTimeout: time.Nanosecond}
+		retrieve(t, c)
+	})
+}

@@ -60,7 +60,7 @@ func TestMinTTLAbove60PercentOfLifetimeReturnsError(t *testing.T) {
 		for range 100 {
 			_, err := view.Retrieve(t.Context())
 			require.ErrorIs(t, err, cache.ErrMinTTL)
-			require.ErrorContains(t, err, "MinTTL 37m0s exceeds the maximum of 36m0s for credentials that live 1h0m0s")
+			require.ErrorContains(t, err, "MinTTL 37m0s exceeds 60% of the lifetime of about 1h0m0s")
 		}
 		retrieve(t, c)
 		assert.Equal(t, 1, s.count(), "only the attempt that revealed the lifetime")

@@ -50,10 +50,11 @@ type Options struct {
 	// the handler panics, the message is lost.
 	Logger *slog.Logger
 
-	// If Observe is non-nil, it is called after each attempt and each time credentials are withdrawn.
-	// Events are passed to it one at a time and in order, in a separate goroutine that never delays a
-	// caller or an attempt. If Observe blocks, only the newest 64 pending events are kept. Panics are
-	// logged.
+	// If Observe is non-nil, it is called after each attempt and each time credentials are withdrawn. It
+	// is not called after an attempt that changes nothing because the source returned the served
+	// credentials again, or credentials that expire sooner. Events are passed to it one at a time and in
+	// order, in a separate goroutine that never delays a caller or an attempt. If Observe blocks, only
+	// the newest 64 pending events are kept. Panics are logged.
 	Observe func(Event)
 }
 

@@ -1,11 +1,13 @@
 package cache_test
 
 import (
+	"context"
 	"runtime"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/smithy-go"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -63,6 +65,29 @@ func TestOptionsPermanentMayPanicOrUseCache(t *testing.T) {
 				require.ErrorIs(t, c.Refresh(t.Context()), errBroken)
 				s.setError(nil)
 				retrieve(t, c)
+			})
+		})
+	}
+}
+
+func TestOptionsPermanentMayPanicOrExitAfterTimeout(t *testing.T) {
+	for name, run := range map[string]func(){"panics": func() { panic("oops") }, "ends its goroutine": runtime.Goexit} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				l := cache.NewLimiter(1)
+				returns := make(chan struct{})
+				c := newCache(t, aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
+					<-returns
+					return keys(1, time.Hour), nil
+				}), func(o *cache.Options) {
+					o.Limiter, o.Permanent = l, func(error) bool { run(); return false }
+				})
+				defer close(returns)
+				ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+				defer cancel()
+				var failed *cache.Error
+				require.ErrorAs(t, c.Refresh(ctx), &failed)
+				assert.Zero(t, l.Status().Running)
 			})
 		})
 	}

@@ -23,8 +23,9 @@ const maxWithdrawn = 16
 // whether or not they were served.
 //
 // However often it is called, Invalidate starts at most one attempt a minute. Until an attempt
-// succeeds, Retrieve returns an [*Error] that wraps [ErrRejected] and includes the time of the
-// next attempt. Invalidate does not block.
+// succeeds, Retrieve waits for a running attempt. Otherwise it returns an [*Error] that wraps
+// [ErrRejected], or the error of the last attempt if that failed, and includes the time of the next
+// attempt. Invalidate does not block.
 func (c *Cache) Invalidate(rejected aws.Credentials) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -44,8 +45,8 @@ func (c *Cache) Invalidate(rejected aws.Credentials) {
 // Replace starts an attempt to replace credentials that a service rejected. It waits until the
 // attempt completes or ctx is done, but no longer than Options.AttemptTimeout. Other callers are
 // served the rejected credentials until an attempt succeeds. Replace returns nil once the Cache
-// has credentials other than rejected, which may be immediately. If ctx is already done, Replace
-// starts the attempt without waiting.
+// no longer serves them, which may be immediately. If ctx is already done, Replace starts the attempt
+// without waiting.
 //
 // An attempt starts only if the rejected credentials were received at least minAge ago, and
 // Replace has not started another attempt within minAge. Otherwise, or if the source returns the
@@ -61,13 +62,11 @@ func (c *Cache) Replace(ctx context.Context, rejected aws.Credentials, minAge ti
 	if target == 0 || !mustWait {
 		return err
 	}
-	if err := c.await(ctx, target, limit.C); err != nil {
-		return err
+	err = c.await(ctx, target, limit.C)
+	if err == nil && c.state.Load().creds.AccessKeyID == rejected.AccessKeyID {
+		err = ErrRejected
 	}
-	if c.state.Load().creds.AccessKeyID == rejected.AccessKeyID {
-		return ErrRejected
-	}
-	return nil
+	return err
 }
 
 // requestReplacement requests an attempt to replace rejected credentials and returns its number. If
@@ -90,14 +89,13 @@ func (c *Cache) requestReplacement(rejected aws.Credentials, minAge time.Duratio
 	}
 	c.demand(caller, mustWait)
 	target, err = c.scheduler.started, c.state.Load().callerError()
-	switch {
-	case c.scheduler.attempt != nil:
+	if c.scheduler.attempt != nil {
 		return target, err
-	case s.failures > 0:
-		return 0, err
-	default:
-		return target + 1, err // starts within a second (see reasons.spacedUntil)
 	}
+	if s.failures > 0 {
+		return 0, err
+	}
+	return target + 1, err // starts within a second (see reasons.spacedUntil)
 }
 
 // await waits until the attempt with the given number completes, and returns its error. Waiting

@@ -1,6 +1,7 @@
 package cache
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -137,8 +138,8 @@ func (c *Cache) join(caller *slots.Ticket, minTTL time.Duration, waited bool) (a
 	case s.phase == closed:
 		return aws.Credentials{}, nil, ErrClosed
 	case serving && minTTL > schedule.MaxMinTTL(s.lifetime):
-		return aws.Credentials{}, nil, fmt.Errorf("%w: MinTTL %v exceeds the maximum of %v for credentials that live %v",
-			ErrMinTTL, minTTL, schedule.MaxMinTTL(s.lifetime).Truncate(time.Second), s.lifetime.Truncate(time.Second))
+		return aws.Credentials{}, nil, fmt.Errorf("%w: MinTTL %v exceeds 60%% of the lifetime of about %v",
+			ErrMinTTL, minTTL, cmp.Or(s.lifetime.Round(time.Minute), s.lifetime.Truncate(time.Second))) // stable, because lifetimes vary by seconds
 	case s.serves(now, minTTL):
 		return s.creds, nil, nil
 	case serving && c.scheduler.attempt == nil && (!s.repeated || c.scheduler.spacedUntil.Add(repeatSpacing).Reached(now)):
@@ -189,8 +190,12 @@ func (c *Cache) MinTTL(d time.Duration) aws.CredentialsProvider {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.scheduler.minTTLs.Add(minTTL, 1)
-	s := c.state.Load()
-	if at := c.refreshAt(s); !s.repeated && at.Elapsed < s.refreshAt.Elapsed {
+	s, now := c.state.Load(), c.now()
+	at := c.refreshAt(s)
+	if s.repeated { // see withRepeated
+		at = now.Add(schedule.RepeatedAfter(c.scheduler.minTTLs.UntilEnd(s.lifetime, s.until.Add(time.Second).Until(now))))
+	}
+	if at.Elapsed < s.refreshAt.Elapsed {
 		next := *s
 		next.refreshAt = at
 		c.store(&next)

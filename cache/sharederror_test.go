@@ -60,6 +60,22 @@ func TestRetrieveReturnsSameErrorUntilNextAttempt(t *testing.T) {
 	})
 }
 
+// The lifetimes that STS grants differ by a second or two.
+func TestMinTTLErrorTextDoesNotChangeBetweenLifetimes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &source{lifetime: time.Hour}
+		c := newCache(t, s)
+		_, before := c.MinTTL(37 * time.Minute).Retrieve(t.Context())
+		require.ErrorIs(t, before, cache.ErrMinTTL)
+		s.mu.Lock()
+		s.lifetime += 2500 * time.Millisecond
+		s.mu.Unlock()
+		require.NoError(t, c.Refresh(t.Context()))
+		_, after := c.MinTTL(37 * time.Minute).Retrieve(t.Context())
+		require.EqualError(t, after, before.Error())
+	})
+}
+
 // A source can return the same expired credentials repeatedly, for example from a file.
 func TestErrorTextDoesNotChangeBetweenAttempts(t *testing.T) {
 	for name, expires := range map[string]func(start time.Time, attempt int32) time.Time{

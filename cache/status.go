@@ -15,7 +15,7 @@ type State string
 const (
 	Empty   State = "empty"   // no credentials obtained yet: callers wait
 	Fresh   State = "fresh"   // valid, and not yet due for a refresh
-	Stale   State = "stale"   // valid, and due for a refresh, which is running or has failed
+	Stale   State = "stale"   // valid, and due for a refresh that is running, has failed, or waits for a caller
 	Expired State = "expired" // expired or withdrawn: callers wait
 	Closed  State = "closed"
 )
@@ -139,14 +139,13 @@ func (s *snapshot) problem() error {
 
 // callerError returns the error that callers get in this state, or nil.
 func (s *snapshot) callerError() error {
-	switch {
-	case s.phase == closed:
+	if s.phase == closed {
 		return ErrClosed
-	case s.failure != nil:
-		return s.failure
-	default:
-		return nil
 	}
+	if s.failure != nil { // a nil *Error would be a non-nil error
+		return s.failure
+	}
+	return nil
 }
 
 func errPanic(r any) error {

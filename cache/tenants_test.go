@@ -140,31 +140,81 @@ func longestWait(t *testing.T, m misbehavior, slots int) (longest time.Duration)
 	return longest
 }
 
-// TestLimiterAdmitsNewTenant checks that a new tenant gets a slot although the only other one
-// misbehaves.
-func TestLimiterAdmitsNewTenant(t *testing.T) {
+// TestLimiterIsFairToConcurrentCallers has one slot. Several callers of two tenants wait for their first
+// credentials at the same time, while a third tenant misbehaves.
+func TestLimiterIsFairToConcurrentCallers(t *testing.T) {
+	const callersPerTenant = 4
 	for _, m := range misbehaviors {
-		for _, slots := range []int{1, 4, 32} {
-			t.Run(fmt.Sprintf("%s, %d slots", m.name, slots), func(t *testing.T) {
-				synctest.Test(t, func(t *testing.T) {
-					l := cache.NewLimiter(slots)
-					ctx, stop := context.WithCancel(t.Context())
-					var callers sync.WaitGroup
-					defer callers.Wait()
-					defer stop()
-					m.misbehave(ctx, l, &callers)
-					synctest.Wait()
+		t.Run(m.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				l := cache.NewLimiter(1)
+				ctx, stop := context.WithCancel(t.Context())
+				var misbehaving sync.WaitGroup
+				defer misbehaving.Wait()
+				defer stop()
+				m.misbehave(ctx, l, &misbehaving)
+				for range 20 {
+					time.Sleep(37 * time.Second)
 					begin := time.Now()
-					retrieve(t, newCache(t, healthySource(), withTenant(l, "unknown")))
-					limit := 2 * healthyAttempt
-					if slots == 1 {
-						limit += abandonedAfter
+					var callers sync.WaitGroup
+					for i := range 2 * callersPerTenant {
+						callers.Go(func() {
+							c := cache.New(healthySource(), quiet, withTenant(l, fmt.Sprint("healthy ", i%2)))
+							_, err := c.Retrieve(ctx)
+							assert.NoError(t, err)
+							assert.NoError(t, c.Close())
+						})
 					}
-					assert.LessOrEqual(t, time.Since(begin), limit)
-				})
+					callers.Wait()
+					require.LessOrEqual(t, time.Since(begin), 2*2*callersPerTenant*healthyAttempt+abandonedAfter)
+				}
 			})
+		})
+	}
+}
+
+// TestLimiterAdmitsNewTenant checks that a new tenant gets a slot although the only other one
+// misbehaves, or has misbehaved for some time.
+func TestLimiterAdmitsNewTenant(t *testing.T) {
+	everything := func(ctx context.Context, l *cache.Limiter, callers *sync.WaitGroup) {
+		for _, m := range misbehaviors {
+			m.misbehave(ctx, l, callers)
 		}
 	}
+	for _, after := range []time.Duration{0, 100 * time.Second, 3 * time.Minute} {
+		for _, slots := range []int{1, 4, 32} {
+			for _, m := range misbehaviors {
+				requireAdmitsNewTenant(t, fmt.Sprintf("%s, %d slots, after %v", m.name, slots, after), slots, after, m.misbehave)
+			}
+			requireAdmitsNewTenant(t, fmt.Sprintf("everything, %d slots, after %v", slots, after), slots, after, everything)
+		}
+	}
+}
+
+func requireAdmitsNewTenant(t *testing.T, name string, slots int, after time.Duration, misbehave func(context.Context, *cache.Limiter, *sync.WaitGroup)) {
+	t.Helper()
+	t.Run(name, func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			l := cache.NewLimiter(slots)
+			ctx, stop := context.WithCancel(t.Context())
+			var callers sync.WaitGroup
+			defer callers.Wait()
+			defer stop()
+			if after > 0 {
+				retrieve(t, newCache(t, healthySource(), withTenant(l, "misbehaving"))) // it did not at first
+			}
+			misbehave(ctx, l, &callers)
+			time.Sleep(after)
+			synctest.Wait()
+			begin := time.Now()
+			retrieve(t, newCache(t, healthySource(), withTenant(l, "unknown")))
+			limit := 2 * healthyAttempt
+			if slots == 1 {
+				limit += abandonedAfter
+			}
+			assert.LessOrEqual(t, time.Since(begin), limit)
+		})
+	})
 }
 
 // TestLimiterDoesNotStarveHealthyRefreshes has one slot, whose tenant has 400 denied Caches with callers.

@@ -105,8 +105,8 @@ func (s followedSource) Logger() *slog.Logger {
 // Record queues an event for Options.Observe.
 func (s followedSource) Record(e cache.Event) {
 	if s.provider.observe != nil {
-		queued := e // capturing e would allocate it even without an observer
-		s.provider.event(func() Event { return s.provider.eventOf(queued) })
+		queued, token := e, s.provider.state.NewestToken.Load() // capturing e would allocate it even without an observer
+		s.provider.event(func() Event { return s.provider.eventOf(queued, token) })
 	}
 }
 

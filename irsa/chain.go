@@ -56,12 +56,14 @@ func (p *Provider) AssumeRole(roleARN string, optFns ...func(*stscreds.AssumeRol
 		}
 	})
 	x.provider = stscreds.NewAssumeRoleProvider(x, roleARN, fns...)
-	if p.member != nil {
-		if role, ok := chainedRoleOf(&options, x); ok {
-			opts, sourceKey := optionsOf(p)
-			opts.Chain = append(opts.Chain, role)
-			return p.pool.provider(opts, sourceKey)
-		}
+	role, ok := chainedRoleOf(&options, x)
+	switch {
+	case ok && p.member != nil:
+		opts, sourceKey := optionsOf(p)
+		opts.Chain = append(opts.Chain, role)
+		return p.pool.provider(opts, sourceKey)
+	case ok:
+		x.provider = stscreds.NewAssumeRoleProvider(x, roleARN, role.apply) // options refer to variables of the program
 	}
 	x.config = p.config.Derive(options.RoleARN)
 	errs := x.config.SetChainOptions(&options)

@@ -120,7 +120,7 @@ func TestChainAcceptsSDKOptions(t *testing.T) {
 		assert.Equal(t, []aws.CredentialSource{aws.CredentialSourceSTSAssumeRoleWebID, aws.CredentialSourceSTSAssumeRole}, derived.ProviderSources())
 		_, err = derived.MinTTL(14 * time.Minute).Retrieve(t.Context())
 		require.ErrorIs(t, err, irsa.ErrInvalidRequest, "a lifetime of 15 minutes is too short")
-		assert.Contains(t, fmt.Sprintf("%+v", err), "for credentials that live 15m0s")
+		assert.Contains(t, fmt.Sprintf("%+v", err), "the lifetime of about 15m0s")
 	})
 }
 

@@ -170,7 +170,7 @@ func (p *Provider) errorOf(err error) *Error {
 	}
 	e := newError(f, advice)
 	if errors.Is(err, cache.ErrMinTTL) {
-		e.cause = cache.ErrMinTTL.Error() // the numbers differ with each lifetime
+		e.cause = cache.ErrMinTTL.Error() // explain.Cause would replace the durations
 	}
 	e.Endpoint, e.NextAttempt = c.URL(), next
 	return e

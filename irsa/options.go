@@ -111,10 +111,12 @@ type Options struct {
 	// dropped. The default is slog.Default() at the time of the message.
 	Logger *slog.Logger
 
-	// If Observe is non-nil, it is called for every attempt, rejection and token rotation. Calls are
-	// made one at a time and in order, in a separate goroutine, so that a slow Observe does not delay
-	// callers. If it blocks, the newest 64 pending events are kept and older events are dropped. A
-	// panic is logged. Observe is not called after Close.
+	// If Observe is non-nil, it is called for every exchange and token rotation, and for every key that a
+	// host rejects or Invalidate withdraws. It is not called for an exchange whose credentials are not
+	// used because they expire before the current ones. Calls are made one at a time and in order, in a
+	// separate goroutine, so that a slow Observe does not delay callers. If it blocks, the newest 64
+	// pending events are kept and older events are dropped. A panic is logged. Observe is not called
+	// after Close.
 	Observe func(Event)
 }
 

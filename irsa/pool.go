@@ -32,7 +32,7 @@ const poolPending = 1024 // the capacity of a Pool's queues of log messages and 
 type PoolOptions struct {
 	// Options are the defaults for [RoleOptions], including the role itself, which defaults to
 	// AWS_ROLE_ARN. Observe receives the events of all roles. If it blocks, the newest 1,024 pending
-	// events are kept.
+	// events are kept, and after a token rotation, one more for each role.
 	Options
 
 	// MaxRoles limits the number of roles in the Pool that have obtained credentials. In addition, the
@@ -263,7 +263,10 @@ func (p *Pool) failing() bool {
 }
 
 func (p *Pool) handleToken(token tokenfile.Token) {
-	for _, provider := range p.all() {
+	all := p.all()
+	p.lines.Reserve(len(all)) // each of them reports the token
+	p.events.Reserve(len(all))
+	for _, provider := range all {
 		if provider.config.TokenFile != "" {
 			provider.handleToken(token)
 		}

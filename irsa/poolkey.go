@@ -164,6 +164,7 @@ func (opts *RoleOptions) target() string {
 // optionsOf returns the options and the token source key of a Provider in a Pool.
 func optionsOf(p *Provider) (*RoleOptions, config.SourceKey) {
 	var chain []ChainedRole
+	tenant := p.config.Tenant // the chain's first role may belong to another tenant
 	for ; p.chain != nil; p = p.chain.source {
 		chain = append(chain, *p.chain.role())
 	}
@@ -171,7 +172,7 @@ func optionsOf(p *Provider) (*RoleOptions, config.SourceKey) {
 	c := p.config
 	return &RoleOptions{
 		RoleARN: c.RoleARN, Token: c.Token, SessionName: c.SessionName, Region: c.Region, Duration: c.Duration,
-		Policy: c.Policy, PolicyARNs: c.PolicyARNs, Chain: chain, Tenant: c.Tenant,
+		Policy: c.Policy, PolicyARNs: c.PolicyARNs, Chain: chain, Tenant: tenant,
 	}, c.Source
 }
 
@@ -245,7 +246,7 @@ func optional(text string) *string {
 // chainedRoleOf converts the SDK's options to a ChainedRole and reports whether a ChainedRole can
 // represent them. It can do so only if their client is the given client.
 func chainedRoleOf(o *stscreds.AssumeRoleOptions, client stscreds.AssumeRoleAPIClient) (r ChainedRole, ok bool) {
-	if o.Client != client || o.SerialNumber != nil || o.TokenProvider != nil || len(o.Tags) > config.MaxTags {
+	if o.Client != client || o.SerialNumber != nil || o.TokenProvider != nil || max(len(o.Tags), len(o.TransitiveTagKeys), len(o.PolicyARNs)) > config.MaxTags {
 		return r, false
 	}
 	ok = true

@@ -68,8 +68,9 @@ func (p *Provider) initCache(attempts aws.CredentialsProvider) {
 // Retrieve returns valid credentials. If they are cached, it returns immediately, without I/O or
 // allocation. Otherwise it waits for an exchange until ctx is done. If the last exchange failed,
 // Retrieve returns its [*Error] immediately until the next exchange is due. Only callers waiting for
-// the first credentials wait through up to two temporary failures. This takes about two seconds, or
-// two attempt timeouts if STS does not respond at all.
+// the first credentials wait through up to two temporary failures. If the third exchange fails too,
+// they get its error after about two seconds, or after three attempt timeouts if STS does not respond
+// at all.
 //
 // Expires is when the Provider stops serving the credentials: 8 to 10 seconds before their expiry, or
 // 0.8 to 1% of the lifetime if it is below 1000 seconds. Expires is never later than the expiry.
@@ -178,7 +179,7 @@ func (p *Provider) ProviderSources() []aws.CredentialSource {
 // They serve their credentials until they expire.
 //
 // Close waits for up to [Options].AttemptTimeout in total. It returns an error if the application's
-// client, token source or observer has not returned by then. They must not call Close.
+// client, token source, log handler or observer has not returned by then. They must not call Close.
 func (p *Provider) Close() error {
 	switch {
 	case p.member != nil:

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/irsakit/irsakit/cache"
+	"github.com/irsakit/irsakit/tokenfile"
 )
 
 // Status is a snapshot of the state of a [Provider]. It contains no secrets. State is one of the
@@ -26,15 +27,16 @@ type Status struct {
 func (p *Provider) Healthy() error { return p.Status().Healthy() }
 
 // Status returns the Provider's current status. It takes no locks and does not block.
-func (p *Provider) Status() Status { return p.statusOf(p.cache.Status()) }
+func (p *Provider) Status() Status { return p.statusOf(p.cache.Status(), p.state.NewestToken.Load()) }
 
-func (p *Provider) statusOf(status cache.Status) Status {
+// statusOf returns the Status for a status of the cache. newest is the newest token, or nil.
+func (p *Provider) statusOf(status cache.Status, newest *tokenfile.Token) Status {
 	s := Status{Status: status, RoleARN: p.config.RoleARN, SessionName: cmp.Or(p.state.sessionName(), p.config.SessionName), Kind: kindOfCache(status.Err)}
 	if p.chain != nil {
 		s.Source = p.chain.source.config.RoleARN
 	}
-	if token := p.state.NewestToken.Load(); token != nil {
-		s.TokenIssued, s.TokenExpiry = token.Claims().IssuedAt, token.Claims().Expiry
+	if newest != nil {
+		s.TokenIssued, s.TokenExpiry = newest.Claims().IssuedAt, newest.Claims().Expiry
 	}
 	return s
 }
@@ -44,7 +46,7 @@ type EventKind string
 
 // The kinds of events. Their values are suitable as metric labels.
 const (
-	EventRefreshed     EventKind = "refreshed"      // an exchange returned new credentials
+	EventRefreshed     EventKind = "refreshed"      // an exchange succeeded
 	EventRefreshFailed EventKind = "refresh_failed" // an exchange failed; see Status.Err
 	EventRejected      EventKind = "rejected"       // a service rejected the credentials
 	EventTokenRotated  EventKind = "token_rotated"  // the token file contains a token that has not been used yet
@@ -58,8 +60,8 @@ type Event struct {
 	Status Status        // the status after the event
 }
 
-// eventOf converts an event of the cache.
-func (p *Provider) eventOf(e cache.Event) Event {
+// eventOf converts an event of the cache. newest is the newest token at the time of the event, or nil.
+func (p *Provider) eventOf(e cache.Event, newest *tokenfile.Token) Event {
 	kind := EventRefreshed
 	switch {
 	case e.Withdrawn:
@@ -67,5 +69,5 @@ func (p *Provider) eventOf(e cache.Event) Event {
 	case e.Status.Failures > 0:
 		kind = EventRefreshFailed
 	}
-	return Event{Kind: kind, Time: e.Time, Took: e.Took, Status: p.statusOf(e.Status)}
+	return Event{Kind: kind, Time: e.Time, Took: e.Took, Status: p.statusOf(e.Status, newest)}
 }

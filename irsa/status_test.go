@@ -104,6 +104,26 @@ func TestStatusReportsNewestTokenBeforeItsExchange(t *testing.T) {
 	})
 }
 
+// The observer blocks until the token has been rotated.
+func TestObserveReceivesStatusAfterEvent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		_, pod := newPod(t)
+		blocked, events := make(chan struct{}), make(chan irsa.Event, 10)
+		p := newProvider(t, pod.Options, func(o *irsa.Options) { o.Observe = func(e irsa.Event) { <-blocked; events <- e } })
+		retrieve(t, p)
+		before := p.Status()
+		require.NoError(t, p.Refresh(t.Context()))
+		time.Sleep(10 * time.Minute)
+		pod.Rotate()
+		time.Sleep(2 * time.Minute)
+		require.NotEqual(t, before.TokenIssued, p.Status().TokenIssued)
+		close(blocked)
+		for range 2 {
+			assert.Equal(t, before.TokenIssued, (<-events).Status.TokenIssued)
+		}
+	})
+}
+
 func TestStatusNamesSourceRole(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		_, pod, roles := threeAccounts(t)

@@ -16,8 +16,9 @@ const DefaultCapacity = 64
 type Queue[T any] struct {
 	Capacity int // DefaultCapacity if 0; must not be changed after the first Put
 
-	mu  sync.Mutex
-	run *run[T] // nil if there is nothing to deliver
+	mu       sync.Mutex
+	run      *run[T] // nil if there is nothing to deliver
+	reserved int     // see Reserve
 }
 
 // run is the state of a Queue while its goroutine runs.
@@ -35,10 +36,17 @@ func (q *Queue[T]) Put(v T, deliver func(T)) {
 		q.run = &run[T]{drained: make(chan struct{})}
 		go q.drain(q.run, deliver)
 	}
-	if len(q.run.waiting) == cmp.Or(q.Capacity, DefaultCapacity) {
-		q.run.waiting = q.run.waiting[1:]
-	}
 	q.run.waiting = append(q.run.waiting, v)
+	excess := len(q.run.waiting) - cmp.Or(q.Capacity, DefaultCapacity) - q.reserved
+	q.run.waiting = q.run.waiting[max(excess, 0):]
+}
+
+// Reserve makes room for n waiting values in addition to Capacity, before the sender puts them at once.
+// It replaces earlier reservations.
+func (q *Queue[T]) Reserve(n int) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.reserved = n
 }
 
 // Idle returns a channel that is closed when all values put into q have been delivered.

@@ -61,6 +61,29 @@ func isClosed(c <-chan struct{}) bool {
 	}
 }
 
+func TestQueueReserveMakesRoom(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		deliver, got := record(time.Second)
+		q := newQueue(deliver)
+		q.Put(0)
+		synctest.Wait() // 0 is being delivered
+		q.Reserve(100)
+		for i := range 200 {
+			q.Put(1 + i)
+		}
+		<-q.Idle()
+		assert.Equal(t, append([]int{0}, numbers(37, 200)...), got(), "the newest 164")
+		q.Put(201)
+		synctest.Wait()
+		q.Reserve(0)
+		for i := range 100 {
+			q.Put(202 + i)
+		}
+		<-q.Idle()
+		assert.Equal(t, numbers(238, 301), got()[166:], "the newest 64")
+	})
+}
+
 func TestQueueDeliversInOrder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		deliver, got := record(time.Second)

@@ -22,8 +22,9 @@ func (m *model) acquire() {
 	}
 	m.log("%d: acquire for %s with %d", number, ticket.Tenant, ticket.Priority)
 	if m.tenants[ticket.Tenant] == nil {
-		m.tenants[ticket.Tenant] = &modelTenant{slots: float64(m.limit)}
+		m.tenants[ticket.Tenant] = &modelTenant{slots: float64(m.limit), turn: m.turns - 1}
 	}
+	m.renew(ticket.Tenant)
 	t := &modelTicket{Ticket: ticket, number: number}
 	may := m.may(t)
 	m.queue(t)
@@ -38,12 +39,19 @@ func (m *model) release(t *modelTicket, err error) {
 	var expected []int
 	if t.holds {
 		tenant := m.tenants[t.Tenant]
+		hung := err == errBroken && time.Since(t.started) >= time.Second
+		if hung {
+			m.setTurn(t.Tenant, m.turns+32)
+		}
 		switch {
 		case err == nil || err == errDenied:
-			tenant.answered = true
+			tenant.answered = tenant.answered || time.Since(tenant.lastHung) >= time.Minute
 			tenant.slots = min(tenant.slots+1/tenant.slots, float64(m.limit))
 		case err == errThrottled && time.Since(tenant.lastHalved) >= time.Second:
 			tenant.slots, tenant.lastHalved = float64(half(m.share(t.Tenant))), time.Now()
+		case hung && time.Since(tenant.lastHung) >= time.Second:
+			tenant.answered = tenant.answered && time.Since(tenant.lastHung) >= time.Minute
+			tenant.lastHung = time.Now()
 		}
 		m.remove(t, true)
 		for next := m.next(); next != nil; next = m.next() {

@@ -22,16 +22,18 @@ type modelTicket struct {
 	number  int
 	waiting bool
 	holds   bool
+	started time.Time // when it acquired a slot
 }
 
 // modelTenant is a tenant as the model knows it.
 type modelTenant struct {
 	slots      float64
 	answered   bool
+	lastHung   time.Time
 	lastHalved time.Time
 	lastTicket time.Time // when the tenant last had a ticket
 	turn       int
-	place      [4]int // among the tenants without a turn, per priority
+	place      [4]int // among the tenants with the same turn, per priority
 }
 
 // model is a Pool and a simple implementation of the same rules, which examines every ticket each time.
@@ -134,9 +136,26 @@ func (m *model) next() *modelTicket {
 
 // hold assigns a slot to a ticket.
 func (m *model) hold(t *modelTicket) {
-	t.holds, t.waiting = true, false
+	t.holds, t.waiting, t.started = true, false, time.Now()
 	m.turns++
-	m.tenants[t.Tenant].turn = m.turns
+	m.setTurn(t.Tenant, m.turns)
+}
+
+// setTurn sets the turn of a tenant, and puts it behind all others with the same turn.
+func (m *model) setTurn(name string, turn int) {
+	tenant := m.tenants[name]
+	tenant.turn = turn
+	for priority := range tenant.place {
+		m.places++
+		tenant.place[priority] = m.places
+	}
+}
+
+// renew limits the turn of a tenant that has had no tickets.
+func (m *model) renew(name string) {
+	if m.count(func(o *modelTicket) bool { return o.Tenant == name }) == 0 {
+		m.tenants[name].turn = min(m.tenants[name].turn, m.turns)
+	}
 }
 
 // queue puts a ticket behind all others with its priority.

@@ -62,14 +62,20 @@ func (o *order) pass(t *Ticket) {
 	}
 }
 
-// takeTurn records that a ticket of a tenant acquired a slot, and moves the tenant behind all other
-// waiting tenants.
+// takeTurn records that a ticket of a tenant acquired a slot.
 func (o *order) takeTurn(t *tenant) {
 	o.turns++
-	t.turn = o.turns
+	o.setTurn(t, o.turns)
+}
+
+// setTurn sets the turn of a tenant, and moves it behind all waiting tenants with the same or an earlier
+// turn.
+func (o *order) setTurn(t *tenant, turn int) {
+	t.turn = turn
 	for priority := range t.queues {
-		if e := t.queues[priority].element; e != nil {
-			o.waiting[priority].MoveToBack(e)
+		if q := &t.queues[priority]; q.element != nil {
+			o.waiting[priority].Remove(q.element)
+			q.element = o.insert(t, Priority(priority))
 		}
 	}
 }

@@ -48,6 +48,7 @@ type Ticket struct {
 	tenant  *tenant
 	element *list.Element // in its tenant's queue; nil if not queued
 	slot    *Ticket       // the ticket whose slot it uses, possibly itself; nil if none
+	started time.Time     // when it acquired its own slot
 	users   int           // number of tickets using its slot
 }
 
@@ -135,7 +136,7 @@ func (p *Pool) Share(t, other *Ticket) bool {
 
 // hold assigns a slot to t. p.mu must be held.
 func (p *Pool) hold(t *Ticket) {
-	t.slot, t.users, t.Start = t, 1, nil
+	t.slot, t.users, t.Start, t.started = t, 1, nil, time.Now()
 	p.running.add(t.Priority, 1)
 	t.tenant.running.add(t.Priority, 1)
 	p.takeTurn(t.tenant)
@@ -193,7 +194,7 @@ func (p *Pool) releaseSlot(t *Ticket, accepted, throttled bool) (starts []func()
 	}
 	t.slot = nil
 	if t == holder {
-		p.adapt(t.tenant, accepted, throttled)
+		p.adapt(t, accepted, throttled)
 	}
 	if holder.users--; holder.users == 0 {
 		p.running.add(holder.Priority, -1)

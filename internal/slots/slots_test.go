@@ -2,6 +2,7 @@ package slots_test
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"strconv"
 	"sync"
@@ -160,6 +161,44 @@ func TestPoolBackgroundTicketsWaitForTheirTurn(t *testing.T) {
 	assert.Equal(t, "b", running.Tenant, "it is its turn")
 	p.Release(running, nil)
 	assert.Equal(t, slots.Background, running.Priority)
+}
+
+func TestPoolNewTenantsDoNotStarveOthers(t *testing.T) {
+	for _, priority := range []slots.Priority{slots.Foreground, slots.Background} {
+		t.Run(strconv.Itoa(int(priority)), func(t *testing.T) {
+			p := slots.New(1)
+			old := &slots.Ticket{Tenant: "old"}
+			require.True(t, p.Acquire(old))
+			p.Release(old, nil)
+			running := &slots.Ticket{Tenant: "new"}
+			require.True(t, p.Acquire(running))
+			waiting := &slots.Ticket{Tenant: "old", Priority: priority}
+			waiting.Start = func() { running = waiting }
+			require.False(t, p.Acquire(waiting))
+			for i := 0; running != waiting; i++ {
+				require.Less(t, i, 4, "new tenants started")
+				for j := range 2 {
+					ticket := &slots.Ticket{Tenant: fmt.Sprint("new ", i, j)}
+					ticket.Start = func() { running = ticket }
+					require.False(t, p.Acquire(ticket))
+				}
+				p.Release(running, nil)
+			}
+		})
+	}
+}
+
+func TestPoolNewTenantGoesBeforeLast(t *testing.T) {
+	p := slots.New(1)
+	running := &slots.Ticket{Tenant: "last"}
+	require.True(t, p.Acquire(running))
+	for _, tenant := range []string{"last", "new"} {
+		ticket := &slots.Ticket{Tenant: tenant}
+		ticket.Start = func() { running = ticket }
+		require.False(t, p.Acquire(ticket))
+	}
+	p.Release(running, nil)
+	assert.Equal(t, "new", running.Tenant)
 }
 
 func TestPoolAdaptsToThrottling(t *testing.T) {

@@ -15,9 +15,10 @@ type tenant struct {
 	tickets    int // number of tickets that hold or wait for a slot
 	running    holders
 	slots      float64 // number of slots that it may hold, from 1 to the limit of the Pool; see share
-	answered   bool    // a service has responded without throttling
+	answered   bool    // a service has responded without throttling, and attempts have not hung since; see adapt
 	lastHalved time.Time
-	turn       int // number of its last turn; 0 before the first
+	lastHung   time.Time // when an attempt last hung; see adapt
+	turn       int       // number of its last turn; see addTicket and adapt for other values
 	queues     [priorities]queue
 
 	idle      *list.Element // in Pool.idle; nil while it has tickets
@@ -51,8 +52,8 @@ func (p *Pool) entitled(t *tenant, priority Priority) bool {
 }
 
 // share returns the number of slots that a tenant may hold, which is at most half of them while there
-// are other tenants, and before the first response. Otherwise, a tenant whose first attempts hang
-// could hold all slots by the time another tenant arrives. p.mu must be held.
+// are other tenants, before the first response, and after attempts have hung. Otherwise, a tenant whose
+// attempts hang could hold all slots by the time another tenant arrives. p.mu must be held.
 func (p *Pool) share(t *tenant) int {
 	if len(p.tenants) > 1 || !t.answered {
 		return min(int(t.slots), half(p.limit))
@@ -60,27 +61,48 @@ func (p *Pool) share(t *tenant) int {
 	return int(t.slots)
 }
 
-// adapt adjusts the number of slots of a tenant to the outcome of an attempt. p.mu must be held.
-func (p *Pool) adapt(t *tenant, accepted, throttled bool) {
-	switch now := time.Now(); {
+// An attempt has hung if it held a slot for minHung without getting a response. Attempts that hang at
+// the same time count as one. If another hangs within maxDoubt, responses to a tenant's other attempts
+// do not count until none has hung for maxDoubt.
+const minHung, maxDoubt = time.Second, time.Minute
+
+// hungTurns is the number of turns of other waiting tenants that a tenant lets pass after an attempt has
+// hung. Otherwise, it would use most of the time of a single slot, because each of its turns takes much
+// longer than those of others.
+const hungTurns = 32
+
+// adapt adjusts the number of slots of a tenant, and its next turn, to the outcome of an attempt. p.mu
+// must be held.
+func (p *Pool) adapt(ticket *Ticket, accepted, throttled bool) {
+	t, now := ticket.tenant, time.Now()
+	hung := !accepted && !throttled && now.Sub(ticket.started) >= minHung
+	if hung {
+		p.setTurn(t, p.turns+hungTurns)
+	}
+	switch {
 	case accepted:
-		t.answered = true
+		t.answered = t.answered || now.Sub(t.lastHung) >= maxDoubt
 		t.slots = min(t.slots+1/t.slots, float64(p.limit))
 	case throttled && now.Sub(t.lastHalved).Abs() >= time.Second:
 		t.slots, t.lastHalved = float64(half(p.share(t))), now
+	case hung && now.Sub(t.lastHung) >= minHung:
+		t.answered = t.answered && now.Sub(t.lastHung) >= maxDoubt
+		t.lastHung = now
 	}
 }
 
-// addTicket adds a ticket to the named tenant and returns the tenant. p.mu must be held.
+// addTicket adds a ticket to the named tenant and returns the tenant. A new tenant goes before the
+// tenant that took the last turn, but after those that have waited longer. Otherwise, a stream of new
+// tenants could starve the others. p.mu must be held.
 func (p *Pool) addTicket(name string) *tenant {
 	t := p.tenants[name]
 	switch {
 	case t == nil:
-		t = &tenant{name: name, slots: float64(p.limit)}
+		t = &tenant{name: name, slots: float64(p.limit), turn: p.turns - 1}
 		p.tenants[name] = t
 	case t.idle != nil:
 		p.idle.Remove(t.idle)
-		t.idle = nil
+		t.idle, t.turn = nil, min(t.turn, p.turns)
 	}
 	t.tickets++
 	return t

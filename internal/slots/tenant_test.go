@@ -1,6 +1,7 @@
 package slots
 
 import (
+	"errors"
 	"fmt"
 	"testing"
 	"testing/synctest"
@@ -36,6 +37,67 @@ func TestPoolRemovesIdleTenants(t *testing.T) {
 		for i := range p.waiting {
 			assert.Zero(t, p.waiting[i].Len())
 		}
+	})
+}
+
+func TestPoolLimitsTenantWhoseAttemptsHang(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := New(4)
+		attempt := func(d time.Duration, err error) {
+			ticket := &Ticket{}
+			p.Acquire(ticket)
+			time.Sleep(d)
+			p.Release(ticket, err)
+		}
+		share := func() int { return p.share(p.tenants[""]) }
+		refused := errors.New("refused")
+		attempt(time.Hour, nil)
+		assert.Equal(t, 4, share())
+		attempt(minHung-1, refused)
+		attempt(minHung-1, refused)
+		assert.Equal(t, 4, share(), "they did not hang")
+		first, second := &Ticket{}, &Ticket{}
+		p.Acquire(first)
+		p.Acquire(second)
+		time.Sleep(minHung)
+		p.Release(first, refused)
+		p.Release(second, refused)
+		assert.Equal(t, 4, share(), "they hung at the same time")
+		time.Sleep(maxDoubt - 2*minHung)
+		attempt(minHung, refused)
+		assert.Equal(t, 2, share(), "another hung")
+		attempt(maxDoubt-1, nil)
+		assert.Equal(t, 2, share(), "others may still hang")
+		attempt(1, nil)
+		assert.Equal(t, 4, share())
+	})
+}
+
+func TestPoolDelaysTenantWhoseAttemptHung(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := New(1)
+		var running *Ticket
+		acquire := func(tenant string) {
+			ticket := &Ticket{Tenant: tenant}
+			ticket.Start = func() { running = ticket }
+			if p.Acquire(ticket) {
+				running = ticket
+			}
+		}
+		acquire("hung")
+		for range hungTurns + 2 {
+			acquire("hung")
+			acquire("healthy")
+		}
+		time.Sleep(minHung)
+		p.Release(running, errors.New("timeout"))
+		for range hungTurns {
+			assert.Equal(t, "healthy", running.Tenant)
+			p.Release(running, nil)
+		}
+		assert.Equal(t, "hung", running.Tenant, "it is not starved")
+		p.Release(running, nil)
+		assert.Equal(t, "healthy", running.Tenant, "they take turns again")
 	})
 }
 
