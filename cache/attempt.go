@@ -58,12 +58,13 @@ func (c *Cache) start(now schedule.Moment, caller *slots.Ticket) {
 	}
 	a := &attempt{rejected: c.scheduler.rejected, returned: make(chan struct{})}
 	c.scheduler.pending = pending{}
-	cache, pool := weak.Make(c), c.slots()
-	a.ticket = &slots.Ticket{Tenant: c.opts.Tenant, Priority: slots.Background, Within: caller, Start: func() {
-		if c := cache.Value(); c == nil || !c.admit(a) {
-			close(a.returned)
-			go pool.Release(a.ticket, ErrClosed) // in a goroutine, because it can start many others that are also released
+	cache := weak.Make(c)
+	a.ticket = &slots.Ticket{Tenant: c.opts.Tenant, Priority: slots.Background, Within: caller, Start: func() bool {
+		if c := cache.Value(); c != nil && c.admit(a) {
+			return true
 		}
+		close(a.returned)
+		return false
 	}}
 	switch {
 	case s.failures > 0:
@@ -80,15 +81,15 @@ func (c *Cache) start(now schedule.Moment, caller *slots.Ticket) {
 	c.run(a)
 }
 
-// admit starts a queued attempt that has acquired its slot. It reports false if the Cache is closed.
-func (c *Cache) admit(a *attempt) bool {
+// admit starts a queued attempt that has acquired its slot, unless the Cache is closed. It reports
+// whether the Cache is open.
+func (c *Cache) admit(a *attempt) (open bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.state.Load().phase == closed {
-		return false
+	if open = c.state.Load().phase != closed; open {
+		c.run(a)
 	}
-	c.run(a)
-	return true
+	return open
 }
 
 // run calls the source in a new goroutine, which exits once the source has returned. c.mu must be

@@ -42,8 +42,8 @@ func (p Priority) failing() bool { return p == ForegroundFailing || p == Backgro
 type Ticket struct {
 	Tenant   string
 	Priority Priority
-	Start    func()  // called when a queued ticket acquires a slot; nil after that
-	Within   *Ticket // the ticket of the calling attempt, or nil; if it has a slot, both share it
+	Start    func() bool // called when a queued ticket acquires a slot; if it returns false, the slot is released
+	Within   *Ticket     // the ticket of the calling attempt, or nil; if it has a slot, both share it
 
 	tenant  *tenant
 	element *list.Element // in its tenant's queue; nil if not queued
@@ -113,7 +113,7 @@ func (t *Ticket) share(other *Ticket) bool {
 	if other == nil || other.slot == nil {
 		return false
 	}
-	t.slot, t.Start = other.slot, nil
+	t.slot = other.slot
 	t.slot.users++
 	return true
 }
@@ -136,7 +136,7 @@ func (p *Pool) Share(t, other *Ticket) bool {
 
 // hold assigns a slot to t. p.mu must be held.
 func (p *Pool) hold(t *Ticket) {
-	t.slot, t.users, t.Start, t.started = t, 1, nil, time.Now()
+	t.slot, t.users, t.started = t, 1, time.Now()
 	p.running.add(t.Priority, 1)
 	t.tenant.running.add(t.Priority, 1)
 	p.takeTurn(t.tenant)
@@ -178,14 +178,18 @@ func (p *Pool) Release(t *Ticket, err error) {
 		return
 	}
 	answered, throttled := awserror.IsResponse(err)
-	for _, start := range p.releaseSlot(t, err == nil || answered && !throttled, throttled) {
-		start()
+	started := p.releaseSlot(t, err == nil || answered && !throttled, throttled)
+	for len(started) > 0 {
+		t, started = started[0], started[1:]
+		if !t.Start() {
+			started = append(started, p.releaseSlot(t, false, false)...)
+		}
 	}
 }
 
-// releaseSlot releases the slot of t, if it has one, and returns the Start functions of the queued
-// tickets that now acquire a slot. accepted means that a service responded without throttling.
-func (p *Pool) releaseSlot(t *Ticket, accepted, throttled bool) (starts []func()) {
+// releaseSlot releases the slot of t, if it has one, and returns the queued tickets that now acquire a
+// slot. accepted means that a service responded without throttling.
+func (p *Pool) releaseSlot(t *Ticket, accepted, throttled bool) (started []*Ticket) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	holder := t.slot
@@ -205,8 +209,8 @@ func (p *Pool) releaseSlot(t *Ticket, accepted, throttled bool) (starts []func()
 	for next := p.next(); next != nil; next = p.next() {
 		p.remove(next)
 		p.pass(next)
-		starts = append(starts, next.Start)
 		p.hold(next)
+		started = append(started, next)
 	}
-	return starts
+	return started
 }

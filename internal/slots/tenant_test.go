@@ -14,7 +14,7 @@ func TestPoolRemovesIdleTenants(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := New(4)
 		acquire := func(name string) *Ticket {
-			ticket := &Ticket{Tenant: name, Start: func() {}}
+			ticket := &Ticket{Tenant: name, Start: func() bool { return true }}
 			p.Acquire(ticket)
 			return ticket
 		}
@@ -79,7 +79,7 @@ func TestPoolDelaysTenantWhoseAttemptHung(t *testing.T) {
 		var running *Ticket
 		acquire := func(tenant string) {
 			ticket := &Ticket{Tenant: tenant}
-			ticket.Start = func() { running = ticket }
+			ticket.Start = func() bool { running = ticket; return true }
 			if p.Acquire(ticket) {
 				running = ticket
 			}
@@ -109,7 +109,7 @@ func BenchmarkPool(b *testing.B) {
 				var running []*Ticket
 				for i := range 10_000 {
 					ticket := &Ticket{Tenant: fmt.Sprint(i % tenants), Priority: Priority(i / tenants % 4)}
-					ticket.Start = func() { running = append(running, ticket) }
+					ticket.Start = func() bool { running = append(running, ticket); return true }
 					if p.Acquire(ticket) {
 						running = append(running, ticket)
 					}
