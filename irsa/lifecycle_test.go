@@ -260,6 +260,18 @@ func TestWaitReadyStopsWithContextAndReportsLastError(t *testing.T) {
 	})
 }
 
+func TestWaitReadyAfterFailureReportsEndOfContext(t *testing.T) {
+	k, pod := newPod(t)
+	k.STS.Fail(irsatest.AccessDenied, -1)
+	p := newProvider(t, pod.Options)
+	require.ErrorIs(t, p.Refresh(t.Context()), irsa.ErrAccessDenied)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	err := p.WaitReady(ctx)
+	require.ErrorIs(t, err, context.Canceled)
+	require.ErrorIs(t, err, irsa.ErrAccessDenied)
+}
+
 func TestRetrieveFromCacheDoesNotAllocate(t *testing.T) {
 	_, pod := newPod(t)
 	p := newProvider(t, pod.Options)

@@ -127,7 +127,7 @@ func (p *Provider) WaitReady(ctx context.Context) error {
 		if err == nil {
 			return nil
 		}
-		if errors.Is(err, cache.ErrClosed) || ctx.Err() != nil {
+		if errors.Is(err, cache.ErrClosed) || errors.Is(err, ctx.Err()) {
 			return p.explain(ctx, err)
 		}
 		var attempt *cache.Error
