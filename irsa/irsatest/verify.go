@@ -99,9 +99,9 @@ func (i identity) verify(issuer string, keys []jose.JSONWebKey) error {
 		Issuer    string       `json:"iss"`
 		Subject   string       `json:"sub"`
 		Audience  jwt.Audience `json:"aud"`
-		Expiry    json.Number  `json:"exp"`
-		NotBefore json.Number  `json:"nbf"`
-		IssuedAt  json.Number  `json:"iat"`
+		Expiry    float64      `json:"exp"` // json.Number would accept a string
+		NotBefore float64      `json:"nbf"`
+		IssuedAt  float64      `json:"iat"`
 	}
 	if err := json.Unmarshal(payload, &claims); err != nil {
 		return fmt.Errorf("reading the claims: %w", err)
