@@ -126,7 +126,7 @@ func beginning(start, written string) []string {
 			last = symbols[i+1:]
 		}
 	}
-	return []string{start + last.filled(), start + star.filled()}
+	return slices.Compact([]string{start + last.filled(), start + star.filled()})
 }
 
 // awsPrincipal returns a role session or an IAM user. The account's owner chooses the tags and request
