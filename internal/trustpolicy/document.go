@@ -46,11 +46,26 @@ func readDocument(document []byte) (any, error) {
 		return nil, err
 	}
 	if err := json.Unmarshal(document, new(json.RawMessage)); err != nil {
-		return nil, fmt.Errorf("it is not JSON: %w", err)
+		return nil, notJSON(bytes.TrimSpace(document), err)
 	}
 	decoder := json.NewDecoder(bytes.NewReader(document))
 	decoder.UseNumber()
 	return readValue(decoder, maxDepth)
+}
+
+// notJSON returns the error for a document that is not JSON. Responses of the IAM API contain
+// percent-encoded documents.
+// https://docs.aws.amazon.com/IAM/latest/APIReference/API_GetRole.html
+func notJSON(document []byte, err error) error {
+	const shown = 20
+	switch {
+	case len(document) == 0 || document[0] == '{' || document[0] == '[':
+		return fmt.Errorf("it is not JSON: %w", err)
+	case bytes.HasPrefix(bytes.ToUpper(document), []byte("%7B")):
+		return errors.New("it is percent-encoded, as IAM returns it: decode it first")
+	default:
+		return fmt.Errorf("it is not JSON: it begins with %q", document[:min(len(document), shown)])
+	}
 }
 
 // checkText rejects text that the IAM API would reject before parsing the JSON.

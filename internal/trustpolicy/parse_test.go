@@ -2,6 +2,7 @@ package trustpolicy_test
 
 import (
 	"encoding/json"
+	"net/url"
 	"strings"
 	"testing"
 
@@ -43,7 +44,11 @@ func TestParseReportsErrorPosition(t *testing.T) {
 	}
 	for _, tt := range []struct{ name, document, want string }{
 		{"nothing", ``, "it is not JSON: unexpected end of JSON input"},
-		{"no JSON", `Version: 2012-10-17`, "it is not JSON: invalid character 'V' looking for beginning of value"},
+		{"no JSON", `Version: 2012-10-17`, `it is not JSON: it begins with "Version: 2012-10-17"`},
+		{"the name of a file", `testdata/terraform.json`, `it is not JSON: it begins with "testdata/terraform.j"`},
+		{"a response of the IAM API", url.PathEscape(document(``)), "it is percent-encoded, as IAM returns it: decode it first"},
+		{"another response of the IAM API", strings.ToLower(url.QueryEscape(document(``))), "it is percent-encoded, as IAM returns it: decode it first"},
+		{"the output of aws iam get-role", `{"Role":{"AssumeRolePolicyDocument":` + document(``) + `}}`, `unknown policy element "Role": the policy is its AssumeRolePolicyDocument`},
 		{"half of it", document(``)[:50], "it is not JSON: unexpected end of JSON input"},
 		{"more behind it", document(``) + `{}`, "it is not JSON: invalid character '{' after top-level value"},
 		{"a comma too many", `{"Statement":[` + allowing(``) + `,]}`, "it is not JSON: invalid character ']' looking for beginning of value"},

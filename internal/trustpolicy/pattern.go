@@ -1,5 +1,7 @@
 package trustpolicy
 
+import "strings"
+
 // pattern is text with wildcards.
 type pattern []symbol
 
@@ -62,6 +64,22 @@ func (p pattern) matches(text string) bool {
 // fits reports whether the symbol matches character.
 func (s symbol) fits(character rune) bool {
 	return s.wildcard == '?' || s.wildcard == 0 && s.character == character
+}
+
+// filled returns a text that matches the pattern.
+func (p pattern) filled() string {
+	var b strings.Builder
+	for _, s := range p {
+		switch s.wildcard {
+		case '*':
+			b.WriteString(other)
+		case '?':
+			b.WriteByte('0')
+		default:
+			b.WriteRune(s.character)
+		}
+	}
+	return b.String()
 }
 
 // components splits the pattern at colons into at most n components.

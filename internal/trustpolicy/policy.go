@@ -1,6 +1,7 @@
 package trustpolicy
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"strings"
@@ -41,6 +42,9 @@ var ErrUnsupported = errors.New("it is not supported")
 // [ErrUnsupported]. The error includes the position in the document.
 func Parse(document []byte) (*Policy, error) {
 	p, err := parse(document)
+	if err != nil && bytes.Contains(document, []byte(`"AssumeRolePolicyDocument"`)) {
+		err = fmt.Errorf("%w: the policy is its AssumeRolePolicyDocument", err)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("trustpolicy: %w", err)
 	}

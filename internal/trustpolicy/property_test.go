@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/irsakit/irsakit/internal/test/testsize"
@@ -156,4 +157,17 @@ func TestEvaluateDoesNotModifyPolicyOrRequest(t *testing.T) {
 		require.Equal(t, d.Allowed(), p.Evaluate(r).Allowed())
 		require.NotContains(t, p.Evaluate(r).String(), `expects ""`)
 	}
+}
+
+// Review evaluates a policy once for each pattern in it, so a policy of IAM's maximum size has a million
+// comparisons.
+func TestEvaluateDoesNotParsePatternsAgain(t *testing.T) {
+	const values = 1000
+	list := make([]string, values)
+	for i := range list {
+		list[i] = fmt.Sprintf(`"*%d"`, i)
+	}
+	policy := parse(t, `{"Version":"2012-10-17","Statement":[`+web(`"StringLike":{"`+sub+`":[`+strings.Join(list, ",")+`]}`)+`]}`)
+	request := cartToken().Request()
+	assert.Less(t, testing.AllocsPerRun(10, func() { policy.Evaluate(request) }), 5.0*values)
 }

@@ -54,15 +54,18 @@ const (
 	strangersAccountID = "000000000000"
 	strangersAccount   = "arn:aws:iam::" + strangersAccountID
 	strangersRole      = strangersAccount + ":role/" + other
+	strangersUser      = strangersAccount + ":user/" + other
 )
 
-// awsPrincipals returns AWS principals of an account that is not named in any policy: a role with an
-// arbitrary name, and roles whose names match the patterns in the policy. An account's owner can
-// create such roles.
+// awsPrincipals returns AWS principals of an account that is not named in any policy: a role and a user
+// with arbitrary names, and roles and users whose names match the patterns in the policy. An account's
+// owner can create them.
 func (p *Policy) awsPrincipals() []stranger {
-	all := []stranger{awsPrincipal(strangersRole)}
+	user := awsPrincipal(strangersUser)
+	user.within = []string{anyAccount}
+	all := []stranger{awsPrincipal(strangersRole), user}
 	for _, pattern := range p.allowedValues("aws:PrincipalArn") {
-		all = append(all, rolesLike(pattern)...)
+		all = append(all, identitiesLike(pattern)...)
 	}
 	return all
 }
@@ -82,35 +85,70 @@ func (p *Policy) allowedValues(key string) (all []string) {
 	return all
 }
 
-// rolesLike returns roles that match an ARN pattern, in an account that is not named in any policy.
-func rolesLike(pattern string) (all []stranger) {
-	for _, filled := range []string{strangersAccountID, strangersAccount} {
-		role := strings.NewReplacer("*", filled, "?", "0").Replace(pattern)
-		if a, ok := parseARN(role); ok && a.account == strangersAccountID && strings.HasPrefix(a.resource, "role/") {
-			named := awsPrincipal(role)
-			named.who, named.within = "roles like "+pattern+" of every AWS account", []string{anyAccount}
-			all = append(all, named)
+// identitiesLike returns roles and users that match an ARN pattern, in an account that is not named in
+// any policy.
+func identitiesLike(pattern string) (all []stranger) {
+	within := []string{anyAccount}
+	for _, kind := range []string{"role", "user"} {
+		who := kind + "s like " + pattern + " of every AWS account"
+		within = append(within, who)
+		for _, written := range beginning(strangersAccount+":"+kind+"/", pattern) {
+			if a, ok := parseARN(written); ok && identityForm.MatchString(a.resource) {
+				named := awsPrincipal(written)
+				named.who, named.within = who, within
+				all = append(all, named)
+			}
 		}
 	}
 	return all
 }
 
-// awsPrincipal returns a role session. The account's owner chooses the tags and request parameters,
-// so they are unknown.
-func awsPrincipal(role string) stranger {
-	name := role[strings.LastIndex(role, "/")+1:]
+// beginning returns texts that begin with start and, if the pattern allows that, match it.
+func beginning(start, written string) []string {
+	symbols, n := wild(written), len(start)
+	reached := make([]bool, n+1) // by length, the beginnings of start that match the symbols so far
+	reached[0] = true
+	var last, star pattern // what is left after the last symbol, and from the last *, that ends a match of start
+	for i, s := range symbols {
+		next := make([]bool, n+1)
+		for at := range next {
+			if s.wildcard == '*' {
+				next[at] = reached[at] || at > 0 && next[at-1]
+			} else {
+				next[at] = at > 0 && reached[at-1] && s.fits(rune(start[at-1]))
+			}
+		}
+		reached = next
+		switch {
+		case reached[n] && s.wildcard == '*':
+			last, star = symbols[i:], symbols[i:]
+		case reached[n]:
+			last = symbols[i+1:]
+		}
+	}
+	return slices.Compact([]string{start + last.filled(), start + star.filled()})
+}
+
+// awsPrincipal returns a role session or an IAM user. The account's owner chooses the tags and request
+// parameters, so they are unknown.
+func awsPrincipal(written string) stranger {
 	r := Request{
 		Action:    actionAssumeRole,
-		Principal: Principal{ARN: role, Session: "arn:aws:sts::" + strangersAccountID + ":assumed-role/" + name + "/" + other},
+		Principal: Principal{ARN: written},
 		Context: map[string][]string{
-			"aws:PrincipalArn":     {role},
+			"aws:PrincipalArn":     {written},
 			"aws:PrincipalAccount": {strangersAccountID},
 			"aws:PrincipalOrgID":   {"o-" + other},
-			"aws:PrincipalType":    {"AssumedRole"},
+			"aws:PrincipalType":    {"User"},
 		},
 		Unknown: func(key string) bool {
 			return reserved(key) && (!strings.HasPrefix(key, "aws:principal") || strings.HasPrefix(key, "aws:principaltag/"))
 		},
+	}
+	if strings.HasPrefix(written, strangersAccount+":role/") {
+		name := written[strings.LastIndex(written, "/")+1:]
+		r.Principal.Session = "arn:aws:sts::" + strangersAccountID + ":assumed-role/" + name + "/" + other
+		r.Context["aws:PrincipalType"] = []string{"AssumedRole"}
 	}
 	return stranger{request: r, who: anyAccount, how: "name the accounts or roles that may assume the role"}
 }

@@ -14,7 +14,8 @@ import (
 type value struct {
 	written string
 	parts   []part
-	open    bool // contains a variable known only to AWS, replaced by *
+	open    bool    // contains a variable known only to AWS, replaced by *
+	fixed   pattern // the pattern of a value without variables, parsed only once
 }
 
 // part is text, or a variable to be replaced by text from the request.
@@ -49,6 +50,9 @@ func parseValue(written, version string) (value, error) {
 		rest = next
 	}
 	v.parts = append(v.parts, part{text: rest})
+	if !v.hasVariables() {
+		v.fixed = v.pattern()
+	}
 	return v, nil
 }
 
@@ -74,6 +78,9 @@ func parseVariable(inside string) (part, error) {
 // to match it fails and causes the statement to be invalid", and variables have a single value. If a
 // value is known only to AWS, the result is open.
 func (v value) resolved(c requestContext) (r value, advice string) {
+	if !v.hasVariables() {
+		return v, ""
+	}
 	r = value{written: v.written}
 	for _, p := range v.parts {
 		if p.variable != "" {
@@ -110,6 +117,9 @@ func (v value) text() string {
 
 // pattern returns the pattern for a resolved value. Values of variables do not contain wildcards.
 func (v value) pattern() pattern {
+	if v.fixed != nil {
+		return v.fixed
+	}
 	var all pattern
 	for _, p := range v.parts {
 		if p.literal {

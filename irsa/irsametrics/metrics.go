@@ -82,6 +82,8 @@ type Metrics struct {
 	mu        sync.Mutex // guards the set of series and the fields below
 	providers map[series][]weak.Pointer[irsa.Provider]
 	issued    map[series]time.Time // when the newest token reported by an event was issued
+	callers   map[series]callers   // what the callers of all Providers experienced, up to the last scrape
+	counted   map[weak.Pointer[irsa.Provider]]callers
 }
 
 // series identifies the metrics of a Provider.
@@ -113,18 +115,24 @@ func New() *Metrics {
 		}, append(labels[:2:2], "outcome")),
 		providers: map[series][]weak.Pointer[irsa.Provider]{},
 		issued:    map[series]time.Time{},
+		callers:   map[series]callers{},
+		counted:   map[weak.Pointer[irsa.Provider]]callers{},
 	}
 }
 
 // Add adds p to the metrics until p is closed or garbage collected. If several Providers have the
-// same role and source, each scrape reads the Status of the Provider added last, and events are
-// counted for all of them. Adding a Provider again only makes it the last one.
+// same role and source, the gauges are from the Status of the Provider added last, and the counters
+// include all of them. Adding a Provider again only makes it the last one.
 //
 // A Provider that has not been added has no series, even if it shares Observe. Providers returned by
 // AssumeRole must be added individually. Each Provider adds about fifty series, so add only a few of
 // the Providers in a Pool.
 func (m *Metrics) Add(p *irsa.Provider) {
-	s, added := seriesOf(p.Status()), weak.Make(p)
+	status, added := p.Status(), weak.Make(p)
+	if status.State == cache.Closed {
+		return
+	}
+	s := seriesOf(status)
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	others := slices.DeleteFunc(m.providers[s], func(w weak.Pointer[irsa.Provider]) bool { return w == added })
@@ -146,6 +154,7 @@ func (m *Metrics) createCounters(s series) {
 func (m *Metrics) remove(s series) {
 	delete(m.providers, s)
 	delete(m.issued, s)
+	delete(m.callers, s)
 	match := prometheus.Labels{labels[0]: s.role, labels[1]: s.source}
 	m.attempts.DeletePartialMatch(match)
 	m.rotations.DeletePartialMatch(match)
@@ -212,28 +221,43 @@ func (m *Metrics) Collect(ch chan<- prometheus.Metric) {
 	m.durations.Collect(ch)
 }
 
-// statuses returns the Status of the newest Provider that is still in use for each series. It removes
-// series without one.
+// statuses returns, for each series, the Status of the newest Provider that is still in use, with the
+// counts of all Providers. It removes series without one.
 func (m *Metrics) statuses() []irsa.Status {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	var out []irsa.Status
 	for s, providers := range m.providers {
-		alive := slices.DeleteFunc(providers, closedOrCollected)
+		var newest irsa.Status
+		alive := slices.DeleteFunc(providers, func(w weak.Pointer[irsa.Provider]) bool {
+			p := w.Value()
+			if p == nil {
+				delete(m.counted, w)
+				return true
+			}
+			status := p.Status()
+			m.countCallers(s, w, callersOf(status))
+			if status.State == cache.Closed {
+				delete(m.counted, w)
+				return true
+			}
+			newest = status
+			return false
+		})
 		if len(alive) == 0 {
 			m.remove(s)
 			continue
 		}
 		m.providers[s] = alive
-		if p := alive[len(alive)-1].Value(); p != nil {
-			out = append(out, p.Status())
-		}
+		out = append(out, m.callers[s].in(newest))
 	}
 	return out
 }
 
-// closedOrCollected reports whether a Provider has been closed or garbage collected.
-func closedOrCollected(w weak.Pointer[irsa.Provider]) bool {
-	p := w.Value()
-	return p == nil || p.Status().State == cache.Closed
+// countCallers adds what the callers of a Provider experienced since the last scrape to its series.
+// m.mu must be held.
+func (m *Metrics) countCallers(s series, w weak.Pointer[irsa.Provider], c callers) {
+	total, before := m.callers[s], m.counted[w]
+	m.callers[s] = callers{total.errors + c.errors - before.errors, total.waits + c.waits - before.waits, total.waited + c.waited - before.waited}
+	m.counted[w] = c
 }

@@ -67,6 +67,21 @@ func valid(s irsa.Status) float64 {
 	return 0
 }
 
+// callers counts what callers experienced. Unlike a Status, the sum for several Providers never
+// decreases when one of them is added or closed.
+type callers struct {
+	errors, waits int64
+	waited        time.Duration
+}
+
+func callersOf(s irsa.Status) callers { return callers{s.ErrorCount, s.WaitCount, s.WaitDuration} }
+
+// in returns a Status with these counts.
+func (c callers) in(s irsa.Status) irsa.Status {
+	s.ErrorCount, s.WaitCount, s.WaitDuration = c.errors, c.waits, c.waited
+	return s
+}
+
 func describe(ch chan<- *prometheus.Desc) {
 	for _, t := range timestamps {
 		ch <- t.desc

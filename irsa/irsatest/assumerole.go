@@ -3,6 +3,8 @@ package irsatest
 import (
 	"encoding/xml"
 	"maps"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/irsakit/irsakit/internal/trustpolicy"
@@ -86,14 +88,21 @@ func (q query) sessionFrom(caller *session, role *Role) (*session, *rejection) {
 		return nil, notAuthorized(caller.user().ARN, "sts:SetSourceIdentity", role.arn).
 			withReason("the caller's source identity is %q and cannot be changed", caller.sourceIdentity)
 	}
-	for _, key := range caller.transitive {
-		if _, ok := requested.tags[key]; ok {
+	if r := requested.checkTransitiveTags(); r != nil {
+		return nil, r
+	}
+	for key := range q.tags() {
+		// Keys of tags are not case-sensitive.
+		// https://docs.aws.amazon.com/IAM/latest/UserGuide/id_session-tags.html#id_session-tags_know
+		if slices.ContainsFunc(caller.transitive, func(inherited string) bool { return strings.EqualFold(key, inherited) }) {
 			return nil, invalid("One of the specified transitive tag keys can't be set because it conflicts with a transitive tag key from the calling session.")
 		}
+	}
+	for _, key := range caller.transitive {
 		requested.tags[key] = caller.tags[key]
 		requested.transitive = append(requested.transitive, key)
 	}
-	return requested, requested.checkTransitiveTags()
+	return requested, nil
 }
 
 // contextFrom returns the condition keys for a session requested by caller. They include the keys of

@@ -104,6 +104,9 @@ func Start(optFns ...func(*Options)) (*Cluster, error) {
 	temporary := ""
 	if o.Dir == "" {
 		dir, err := os.MkdirTemp("", "irsatest-")
+		if err == nil {
+			dir, err = filepath.Abs(dir) // TMPDIR may be relative, and the working directory may change
+		}
 		if err != nil {
 			return nil, fmt.Errorf("irsatest: %w", err)
 		}

@@ -176,3 +176,34 @@ func TestRoleFailMessageMatchesAction(t *testing.T) {
 	_, err = w.assumeRole(t.Context(), second)
 	require.NoError(t, err)
 }
+
+func TestTrustPolicyKeysOfOtherCallersHaveNoValue(t *testing.T) {
+	w := inMemory(t)
+	trust := w.role.TrustPolicy()
+	for _, key := range []string{"saml:aud", "ec2:SourceInstanceARN", "accounts.google.com:aud", "aws:username"} {
+		for absent, want := range map[string]bool{"true": true, "false": false} {
+			w.role.SetTrustPolicy(strings.Replace(trust, `"Condition": {`, `"Condition": {"Null": {"`+key+`": "`+absent+`"},`, 1))
+			_, err := w.assume(t.Context())
+			assert.Equal(t, want, err == nil, "%s: %v", key, err)
+		}
+	}
+}
+
+func TestTrustPolicyRequestedRegionOnLoopback(t *testing.T) {
+	w := onLoopback(t)
+	w.pod = w.Pod(w.sa, w.role, func(o *irsatest.PodOptions) { o.Region = "eu-west-1" })
+	condition := func(region string) {
+		w.role.SetTrustPolicy(strings.Replace(w.Role("trust", irsatest.Trust(w.sa)).TrustPolicy(), `"Condition": {`, `"Condition": {"StringLike": {"aws:RequestedRegion": "`+region+`"},`, 1))
+	}
+	condition("eu-west-1")
+	_, err := w.assume(t.Context()) // not signed
+	requireRejection(t, err, "AccessDenied", 403)
+	condition("us-west-2")
+	_, err = w.assume(t.Context())
+	require.NoError(t, err)
+
+	second := w.Role("second", irsatest.TrustPolicy(`{"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Principal": {"AWS": "`+w.role.ARN()+`"}, "Action": "sts:AssumeRole",
+		"Condition": {"StringEquals": {"aws:RequestedRegion": "eu-west-1"}}}}`))
+	_, err = w.assumeRole(t.Context(), second)
+	require.NoError(t, err)
+}

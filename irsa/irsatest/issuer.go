@@ -156,20 +156,25 @@ func newKey(algorithm string) (jose.JSONWebKey, error) {
 // Discovery 1.0, section 2, and the rules for IAM OIDC providers.
 func checkIssuerURL(raw string) error {
 	u, err := url.Parse(raw)
-	if err != nil || u.Scheme != "https" || u.Host == "" || u.RawQuery != "" || u.Fragment != "" || strings.HasSuffix(raw, "/") {
+	if err != nil || u.Scheme != "https" || u.Host == "" || u.User != nil || strings.ContainsAny(raw, "?#") || strings.HasSuffix(raw, "/") {
 		return fmt.Errorf("%q is not the URL of an OIDC issuer: https://, a host, perhaps a path, no / at the end", raw)
 	}
 	return nil
 }
 
-// issuerOf returns the issuer whose URL is a prefix of the request's URL, and the rest of the path.
-// If there is none, it returns nil.
+const (
+	discoveryPath = "/.well-known/openid-configuration"
+	keysPath      = "/keys"
+)
+
+// issuerOf returns the issuer of a document, and the document's path below the issuer's URL. If there
+// is none, it returns nil.
 func (k *Cluster) issuerOf(host, path string) (*Issuer, string) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	for _, i := range k.issuers {
-		_, rest, _ := strings.Cut(i.url, "://")
-		if below, ok := strings.CutPrefix(host+path, rest+"/"); ok && i.client == nil {
+		below, ok := strings.CutPrefix(host+path, withoutScheme(i.url))
+		if ok && i.client == nil && (below == discoveryPath || below == keysPath) {
 			return i, below
 		}
 	}
@@ -187,9 +192,9 @@ func (k *Cluster) hasIssuerAt(host string) bool {
 
 // handleIssuers serves discovery documents and keys at the same paths as EKS.
 func (k *Cluster) handleIssuers(w http.ResponseWriter, r *http.Request) {
-	i, below := k.issuerOf(r.Host, r.URL.Path)
+	i, below := k.issuerOf(r.Host, r.URL.EscapedPath())
 	switch {
-	case i != nil && below == ".well-known/openid-configuration":
+	case i != nil && below == discoveryPath:
 		set := i.published()
 		algorithms := []string{}
 		for _, key := range set.Keys {
@@ -199,12 +204,12 @@ func (k *Cluster) handleIssuers(w http.ResponseWriter, r *http.Request) {
 		}
 		writeJSON(w, map[string]any{
 			"issuer":                                i.url,
-			"jwks_uri":                              i.url + "/keys",
+			"jwks_uri":                              i.url + keysPath,
 			"response_types_supported":              []string{"id_token"},
 			"subject_types_supported":               []string{"public"},
 			"id_token_signing_alg_values_supported": algorithms,
 		})
-	case i != nil && below == "keys":
+	case i != nil:
 		writeJSON(w, i.published())
 	default:
 		http.NotFound(w, r)

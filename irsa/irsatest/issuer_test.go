@@ -79,13 +79,34 @@ func TestClusterUsesIssuerURLOption(t *testing.T) {
 	_, err = populate(k).assume(t.Context())
 	require.NoError(t, err)
 
-	for _, bad := range []string{"http://issuer.example", "https://issuer.example/", "issuer.example", "https://", "https://issuer.example?a=b", "https://issuer.example#a", ":"} {
+	for _, bad := range []string{"http://issuer.example", "https://issuer.example/", "issuer.example", "https://", "https://issuer.example?a=b", "https://issuer.example#a", "https://issuer.example?", "https://issuer.example#", "https://user@issuer.example", ":"} {
 		_, err := irsatest.Start(func(o *irsatest.Options) { o.IssuerURL = bad })
 		require.ErrorContains(t, err, "is not the URL of an OIDC issuer", bad)
 	}
 	for bad, reason := range refusedByIAM {
 		_, err := irsatest.Start(func(o *irsatest.Options) { o.IssuerURL = bad })
 		require.EqualError(t, err, "irsatest: IAM does not accept an OIDC provider with "+reason+": "+bad)
+	}
+}
+
+// The URL of an issuer may contain escapes, or be the beginning of another issuer's URL.
+func TestSTSFindsIssuerByItsWholeURL(t *testing.T) {
+	for _, url := range []string{
+		"https://oidc.eks.us-west-2.amazonaws.com", "https://oidc.eks.us-west-2.amazonaws.com/id",
+		"https://issuer.example/a%20b", "https://issuer.example/a%2Fb", "https://issuer.example/a/../b",
+	} {
+		t.Run(url, func(t *testing.T) {
+			w := inMemory(t, func(o *irsatest.Options) { o.IssuerURL = url })
+			_, err := w.assume(t.Context())
+			require.NoError(t, err, w.STS.Calls()[0].Reason)
+
+			other := w.NewIssuer()
+			w.RegisterIssuer("111122223333", other)
+			sa := other.ServiceAccount("shop", "cart")
+			w.role.SetTrustPolicy(w.Role("other", irsatest.Trust(sa)).TrustPolicy())
+			_, err = w.assume(t.Context(), withToken(sa.Token()))
+			require.NoError(t, err, w.STS.Calls()[1].Reason)
+		})
 	}
 }
 

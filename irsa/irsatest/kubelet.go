@@ -53,7 +53,7 @@ func (p *Pod) untilNextCheck() time.Duration {
 func (p *Pod) refreshAt() time.Time {
 	token := parseUnverified(p.Token())
 	issued := token.time("iat")
-	return issued.Add(min(token.time("exp").Sub(issued)*8/10, 24*time.Hour))
+	return issued.Add(min(token.time("exp").Sub(issued)/10*8, 24*time.Hour))
 }
 
 // stop ends all rotations and waits for them.

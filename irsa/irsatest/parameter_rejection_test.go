@@ -138,12 +138,18 @@ func parameterRejections() map[string]webIdentityRejection {
 func policyRejections() map[string]webIdentityRejection {
 	out := map[string]webIdentityRejection{}
 	for name, c := range map[string]struct{ old, new, message, reason string }{
-		"without resources":           {`,"Resource":"*"`, ``, `^Policy statement must contain resources\.$`, ``},
-		"without actions":             {`"Action":"s3:*",`, ``, `^Policy statement must contain actions\.$`, ``},
-		"with a principal":            {`"Action"`, `"Principal":"*","Action"`, `^Policy document should not specify a principal\.$`, ``},
-		"with an unknown element":     {`"Action"`, `"Actions":"*","Action"`, `^Syntax errors in policy\.$`, `Actions`},
-		"without a statement":         {`{"Effect":"Allow","Action":"s3:*","Resource":"*"}`, `[]`, `^Syntax errors in policy\.$`, `no Statement`},
-		"with an effect that is none": {`Allow`, `allow`, `^Syntax errors in policy\.$`, `"allow" is neither`},
+		"without resources":               {`,"Resource":"*"`, ``, `^Policy statement must contain resources\.$`, ``},
+		"without actions":                 {`"Action":"s3:*",`, ``, `^Policy statement must contain actions\.$`, ``},
+		"with a principal":                {`"Action"`, `"Principal":"*","Action"`, `^Policy document should not specify a principal\.$`, ``},
+		"with an unknown element":         {`"Action"`, `"Actions":"*","Action"`, `^Syntax errors in policy\.$`, `Actions`},
+		"without a statement":             {`{"Effect":"Allow","Action":"s3:*","Resource":"*"}`, `[]`, `^Syntax errors in policy\.$`, `no Statement`},
+		"with an effect that is none":     {`Allow`, `allow`, `^Syntax errors in policy\.$`, `"allow" is neither`},
+		"with an action in lower case":    {`"Action"`, `"action"`, `^Policy statement must contain actions\.$`, ``},
+		"with two effects":                {`"Effect"`, `"Effect":"Deny","Effect"`, `^Syntax errors in policy\.$`, `Effect`},
+		"with an action that is a number": {`"s3:*"`, `5`, `^Syntax errors in policy\.$`, `number`},
+		"with an empty array of actions":  {`"s3:*"`, `[]`, `^Syntax errors in policy\.$`, `empty`},
+		"with a resource that is null":    {`"Resource":"*"`, `"Resource":null`, `^Syntax errors in policy\.$`, `empty`},
+		"with a list of conditions":       {`"Action"`, `"Condition":[],"Action"`, `^Syntax errors in policy\.$`, `array`},
 	} {
 		out["a session policy "+name] = webIdentityRejection{
 			change: func(in *sts.AssumeRoleWithWebIdentityInput) {

@@ -3,12 +3,16 @@ package irsatest
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"reflect"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
+
+	josejson "github.com/go-jose/go-jose/v4/json"
 )
 
 // A constraint is a constraint on a parameter from the STS API reference.
@@ -174,9 +178,7 @@ func checkSessionPolicy(document string) *rejection {
 		ID        string `json:"Id"`
 		Statement statements
 	}
-	decoder := json.NewDecoder(strings.NewReader(document))
-	decoder.DisallowUnknownFields()
-	err := decoder.Decode(&policy)
+	err := decodeStrictly([]byte(document), &policy)
 	switch {
 	case err != nil:
 		return malformedPolicy("Syntax errors in policy.").withReason("%v", err)
@@ -201,18 +203,41 @@ func (s *statements) UnmarshalJSON(b []byte) error {
 	if bytes.HasPrefix(b, []byte("{")) {
 		b = slices.Concat([]byte("["), b, []byte("]"))
 	}
-	decoder := json.NewDecoder(bytes.NewReader(b))
+	return decodeStrictly(b, (*plain)(s))
+}
+
+// decodeStrictly decodes a document. Unlike encoding/json, it rejects unknown and duplicate names, and
+// names are case-sensitive.
+func decodeStrictly(document []byte, v any) error {
+	decoder := json.NewDecoder(bytes.NewReader(document))
 	decoder.DisallowUnknownFields()
-	return decoder.Decode((*plain)(s))
+	if err := decoder.Decode(reflect.New(reflect.TypeOf(v).Elem()).Interface()); err != nil {
+		return err
+	}
+	return josejson.Unmarshal(document, v)
 }
 
 // A sessionStatement is a statement in a session policy. The kit does not evaluate it.
 type sessionStatement struct {
 	Sid, Effect             string
 	Principal, NotPrincipal json.RawMessage
-	Action, NotAction       json.RawMessage
-	Resource, NotResource   json.RawMessage
-	Condition               json.RawMessage
+	Action, NotAction       policyValues
+	Resource, NotResource   policyValues
+	Condition               map[string]map[string]json.RawMessage
+}
+
+// policyValues are strings in a policy. In JSON, they are a string or a nonempty array.
+type policyValues []string
+
+func (p *policyValues) UnmarshalJSON(b []byte) error {
+	if bytes.HasPrefix(b, []byte(`"`)) {
+		b = slices.Concat([]byte("["), b, []byte("]"))
+	}
+	err := json.Unmarshal(b, (*[]string)(p))
+	if err == nil && len(*p) == 0 {
+		err = errors.New("an element is empty")
+	}
+	return err
 }
 
 // check rejects a statement that lacks an element or has an element reserved for trust policies. The

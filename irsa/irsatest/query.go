@@ -89,10 +89,12 @@ func (i identity) text(claim string) string {
 	return s
 }
 
-// time returns the value of a time claim, or the Unix epoch.
+// time returns the value of a time claim, or the Unix epoch. Times thousands of years away are brought
+// closer, because int64 cannot represent all of them.
 func (i identity) time(claim string) time.Time {
+	const limit = 1 << 36 // seconds, more than 2,000 years
 	seconds, _ := i.claims[claim].(float64)
-	return time.Unix(int64(seconds), 0)
+	return time.Unix(int64(max(-limit, min(seconds, limit))), 0)
 }
 
 // checkAction rejects actions and versions not implemented by the kit's STS.

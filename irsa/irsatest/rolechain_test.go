@@ -63,9 +63,14 @@ func TestSTSRoleChainPassesSourceIdentityAndTags(t *testing.T) {
 		_, err = next.AssumeRole(t.Context(), in)
 		assert.Contains(t, requireRejection(t, err, "AccessDenied", 403), "sts:SetSourceIdentity")
 		in.SourceIdentity = nil
-		in.Tags = []types.Tag{{Key: aws.String("team"), Value: aws.String("other")}}
+		for _, key := range []string{"team", "Team", "TEAM"} { // keys of tags are not case-sensitive
+			in.Tags = []types.Tag{{Key: aws.String(key), Value: aws.String("other")}}
+			_, err = next.AssumeRole(t.Context(), in)
+			assert.Contains(t, requireRejection(t, err, "ValidationError", 400), "conflicts with a transitive tag key", key)
+		}
+		in.Tags, in.TransitiveTagKeys = nil, []string{"team"}
 		_, err = next.AssumeRole(t.Context(), in)
-		assert.Contains(t, requireRejection(t, err, "ValidationError", 400), "conflicts with a transitive tag key")
+		assert.Contains(t, requireRejection(t, err, "ValidationError", 400), "must be included in the requested tags")
 	})
 }
 
@@ -75,6 +80,14 @@ func TestSTSSessionUsesTagsAndSourceIdentityFromToken(t *testing.T) {
 			"principal_tags":      map[string]any{"team": []string{"shop"}, "color": []string{"red"}},
 			"transitive_tag_keys": []string{"team"},
 		}},
+		"nested and flattened": {
+			tagsClaim: map[string]any{
+				"principal_tags":      map[string]any{"team": []string{"shop"}, "color": []string{"red"}},
+				"transitive_tag_keys": []string{"team"},
+			},
+			tagsClaim + "/principal_tags/team": "shop",
+			tagsClaim + "/transitive_tag_keys": []string{"team"},
+		},
 		"flattened": {
 			tagsClaim + "/principal_tags/team":  "shop",
 			tagsClaim + "/principal_tags/color": "red",

@@ -102,3 +102,15 @@ func TestSTSSetLifetimeShortensLifetime(t *testing.T) {
 		}
 	})
 }
+
+func TestCloseRemovesDirectoryBelowRelativeTempDir(t *testing.T) {
+	t.Chdir(t.TempDir())
+	t.Setenv("TMPDIR", ".")
+	k, err := irsatest.Start()
+	require.NoError(t, err)
+	file := populate(k).pod.TokenFile()
+	require.FileExists(t, file)
+	t.Chdir(t.TempDir())
+	require.NoError(t, k.Close())
+	assert.NoFileExists(t, file)
+}

@@ -111,7 +111,8 @@ func readSignature(r *http.Request) (signature, *rejection) {
 		return signature{}, incompleteSignature("Authorization header requires 'Credential' parameter. Authorization header requires 'Signature' parameter. " +
 			"Authorization header requires 'SignedHeaders' parameter. Authorization=" + signingAlgorithm)
 	}
-	return newSignature(signature{token: r.Header.Get("X-Amz-Security-Token"), value: fields[3]}, fields[1], fields[2], r.Header.Get("X-Amz-Date"))
+	all := func(name string) string { return strings.Join(r.Header.Values(name), ",") } // a second value is not valid
+	return newSignature(signature{token: all("X-Amz-Security-Token"), value: fields[3]}, fields[1], fields[2], all("X-Amz-Date"))
 }
 
 // newSignature returns s with its credential scope, headers and date set.
@@ -134,11 +135,20 @@ func newSignature(s signature, credential, headers, date string) (signature, *re
 // matches reports whether the signature matches the request and the caller's keys. payload is the
 // hexadecimal hash of the body, or the text that stands for it.
 func (s signature) matches(ctx context.Context, r *http.Request, payload string, caller *session) bool {
+	form, err := url.ParseQuery(r.URL.RawQuery)
+	if err != nil {
+		return false // signed omits the invalid parameters
+	}
+	actual := "SignedHeaders=" + strings.Join(s.headers, ";") + ", Signature=" + s.value
+	if s.presigned {
+		actual = form.Encode()
+	}
 	expected, err := s.sign(ctx, s.signed(r), payload, caller)
-	return err == nil && subtle.ConstantTimeCompare([]byte(expected), []byte(s.value)) == 1
+	return err == nil && subtle.ConstantTimeCompare([]byte(expected), []byte(actual)) == 1
 }
 
-// sign returns the signature of a request with the caller's keys, using the SDK's signer.
+// sign signs a request with the caller's keys, using the SDK's signer. It returns the signed headers
+// and the signature as in an Authorization header, or all parameters of a presigned request.
 func (s signature) sign(ctx context.Context, request *http.Request, payload string, caller *session) (string, error) {
 	keys := aws.Credentials{AccessKeyID: s.accessKeyID, SecretAccessKey: caller.secret, SessionToken: caller.token}
 	signer := v4.NewSigner(func(o *v4.SignerOptions) {
@@ -154,12 +164,12 @@ func (s signature) sign(ctx context.Context, request *http.Request, payload stri
 		if err != nil {
 			return "", fmt.Errorf("presigning: %w", err)
 		}
-		return u.Query().Get("X-Amz-Signature"), nil
+		return u.Query().Encode(), nil
 	}
 	if err := signer.SignHTTP(ctx, keys, request, payload, s.service, s.region, s.date); err != nil {
 		return "", fmt.Errorf("signing: %w", err)
 	}
-	_, value, _ := strings.Cut(request.Header.Get("Authorization"), "Signature=")
+	_, value, _ := strings.Cut(request.Header.Get("Authorization"), ", ")
 	return value, nil
 }
 
@@ -168,7 +178,8 @@ func hexSHA256(body []byte) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// signed returns the part of a request covered by its signature.
+// signed returns the part of a request that its signature must cover, which includes all X-Amz- headers.
+// https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html
 func (s signature) signed(r *http.Request) *http.Request {
 	host := cmp.Or(r.Host, r.URL.Host) // Host can be empty in a request to an http.RoundTripper
 	target := &url.URL{Scheme: "http", Host: host, Path: r.URL.Path, RawPath: r.URL.RawPath}
@@ -176,6 +187,11 @@ func (s signature) signed(r *http.Request) *http.Request {
 	form.Del("X-Amz-Signature")
 	target.RawQuery = form.Encode()
 	out := &http.Request{Method: r.Method, URL: target, Host: host, Header: http.Header{}}
+	for name, values := range r.Header {
+		if strings.HasPrefix(name, "X-Amz-") {
+			out.Header[name] = values
+		}
+	}
 	for _, name := range s.headers {
 		switch name {
 		case "host":

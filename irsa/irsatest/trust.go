@@ -35,9 +35,11 @@ func Trust(principals ...Principal) RoleOption {
 // aws:FederatedProvider) and of every request (aws:RequestedRegion, aws:SecureTransport,
 // aws:PrincipalIsAWSService, aws:ViaAWSService, and, according to the clock of the STS,
 // aws:CurrentTime and aws:EpochTime). Keys for IAM users and for requests by AWS services, such as
-// aws:MultiFactorAuthPresent, have no value. Any other AWS condition key, such as aws:SourceIp, ends
-// the test. If AWS's documentation leaves a case open, such as StringEquals on a key with several
-// values, the STS denies access.
+// aws:MultiFactorAuthPresent, have no value. On loopback, where the host does not name a region,
+// aws:RequestedRegion is the region of the signature, or the Cluster's for an unsigned request. Any
+// other key that begins with aws:, sts: or iam:, such as aws:SourceIp, ends the test. Keys for other
+// callers, such as saml:aud, have no value. If AWS's documentation leaves a case open, such as
+// StringEquals on a key with several values, the STS denies access.
 func TrustPolicy(document string) RoleOption {
 	return func(o *roleOptions) { o.document = &document }
 }

@@ -30,7 +30,7 @@ func (k *Cluster) publishedKeys(ctx context.Context, issuer, keyID string) ([]jo
 		Issuer  string `json:"issuer"`
 		KeysURL string `json:"jwks_uri"`
 	}
-	if err := getJSON(ctx, client, issuer+"/.well-known/openid-configuration", &document); err != nil {
+	if err := getJSON(ctx, client, issuer+discoveryPath, &document); err != nil {
 		return nil, fmt.Errorf("discovering the issuer: %w", err)
 	}
 	if document.Issuer != issuer { // OpenID Connect Discovery 1.0, section 4.3
@@ -99,9 +99,9 @@ func (i identity) verify(issuer string, keys []jose.JSONWebKey) error {
 		Issuer    string       `json:"iss"`
 		Subject   string       `json:"sub"`
 		Audience  jwt.Audience `json:"aud"`
-		Expiry    json.Number  `json:"exp"`
-		NotBefore json.Number  `json:"nbf"`
-		IssuedAt  json.Number  `json:"iat"`
+		Expiry    float64      `json:"exp"` // json.Number would accept a string
+		NotBefore float64      `json:"nbf"`
+		IssuedAt  float64      `json:"iat"`
 	}
 	if err := json.Unmarshal(payload, &claims); err != nil {
 		return fmt.Errorf("reading the claims: %w", err)

@@ -198,6 +198,9 @@ func TestSTSVerifyRejectsClaimsWithWrongTypes(t *testing.T) {
 		"an expiry that is a word":                               {"exp", "tomorrow", "reading the claims: "},
 		"a beginning that is a word":                             {"nbf", "today", "reading the claims: "},
 		"an issue that is a word":                                {"iat", "today", "reading the claims: "},
+		"an expiry that is a number in quotes":                   {"exp", "4102444800", "reading the claims: "},
+		"a beginning that is a number in quotes":                 {"nbf", "4102444800", "reading the claims: "},
+		"an issue that is a number in quotes":                    {"iat", "4102444800", "reading the claims: "},
 		"a second issuer that encoding/json reads for the first": {"i\u017fs", elsewhere, `the token's issuer is "` + elsewhere + `"`},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -207,6 +210,34 @@ func TestSTSVerifyRejectsClaimsWithWrongTypes(t *testing.T) {
 			message := requireRejection(t, err, "InvalidIdentityToken", 400)
 			assert.Equal(t, "The signature of the token is invalid", message)
 			assert.Contains(t, w.STS.Calls()[0].Reason, c.reason)
+		})
+	}
+}
+
+func TestSTSVerifyComparesTimesOfAnySize(t *testing.T) {
+	for name, c := range map[string]struct {
+		claim string
+		value float64
+		code  string // "" if the token is accepted
+	}{
+		"an expiry of 301 digits":         {"exp", 1e300, ""},
+		"an expiry beyond 64 bits":        {"exp", 1e19, ""},
+		"an expiry of minus 301 digits":   {"exp", -1e300, "ExpiredTokenException"},
+		"a fraction of a second":          {"exp", 0.5, "ExpiredTokenException"},
+		"a beginning of 301 digits":       {"nbf", 1e300, "InvalidIdentityToken"},
+		"a beginning beyond 64 bits":      {"nbf", 1e19, "InvalidIdentityToken"},
+		"a beginning of minus 301 digits": {"nbf", -1e300, ""},
+		"an issue of minus 301 digits":    {"iat", -1e300, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := inMemory(t)
+			w.pod.Rotate(irsatest.Claim(c.claim, c.value))
+			_, err := w.assume(t.Context())
+			if c.code == "" {
+				require.NoError(t, err)
+				return
+			}
+			requireRejection(t, err, c.code, 400)
 		})
 	}
 }
