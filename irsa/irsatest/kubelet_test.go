@@ -73,8 +73,8 @@ func TestPodAutoRotateFollowsCurrentToken(t *testing.T) {
 		assert.LessOrEqual(t, refreshedAfter(), time.Minute)
 		pod.Write([]byte("no token"))
 		assert.LessOrEqual(t, refreshedAfter(), time.Minute)
-		for _, years := range []time.Duration{1, 200} {
-			pod.Rotate(func(o *irsatest.TokenOptions) { o.Lifetime = years * 365 * 24 * time.Hour })
+		for _, years := range []int{1, 200} {
+			pod.Rotate(func(o *irsatest.TokenOptions) { o.Lifetime = time.Duration(years) * 365 * 24 * time.Hour })
 			assert.InDelta(t, 24*time.Hour, refreshedAfter(), float64(time.Minute), "%d years", years)
 		}
 	})
