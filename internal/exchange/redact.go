@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/irsakit/irsakit/internal/explain"
+	"github.com/irsakit/irsakit/internal/jwt"
 	"github.com/irsakit/irsakit/internal/lazyregexp"
 	"github.com/irsakit/irsakit/tokenfile"
 )
@@ -112,10 +113,6 @@ func redactTokens(text string) string { return looksLikeToken.ReplaceAllString(t
 var looksLikeToken = lazyregexp.New(`(eyJ|eyA[gi]|ewo[Jgi]|ew0K|ewk[Ji])[\w-]{9,}` +
 	`((\s|\\[nrt]|%0[ADad9])*(\.|%2[Ee])(\s|\\[nrt]|%0[ADad9])*[\w-]+|(\s|\\[nrt]|%0[ADad9])+[\w-]{12,})*`)
 
-func isBase64URL(r rune) bool {
-	return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '-' || r == '_'
-}
-
 // maxRedacted is the maximum length in bytes of an error's text. Longer texts are truncated.
 const maxRedacted = 16 << 10
 
@@ -161,7 +158,7 @@ func (e *redactedError) Unwrap() []error { return e.kinds }
 // identifier returns text if it is plausible as an error code or request ID and contains no secret,
 // or "" otherwise. It accepts at most 64 letters, digits, dots, hyphens and underscores.
 func (s secrets) identifier(text string) string {
-	other := func(r rune) bool { return !isBase64URL(r) && r != '.' }
+	other := func(r rune) bool { return !jwt.IsTokenRune(r) }
 	if len(text) > 64 || strings.ContainsFunc(text, other) || s.occurIn(text) || strings.Contains(text, "eyJ") {
 		return ""
 	}

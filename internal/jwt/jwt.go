@@ -67,7 +67,7 @@ const minToken = len("eyJhbGciOiIifQ.e30.AA")
 // ContainsToken reports whether a word of text has the form of a signed JWT. It searches the first
 // 64 KiB.
 func ContainsToken(text string) bool {
-	for word := range strings.FieldsFuncSeq(text[:min(len(text), maxSearched)], func(r rune) bool { return !isTokenRune(r) }) {
+	for word := range strings.FieldsFuncSeq(text[:min(len(text), maxSearched)], func(r rune) bool { return !IsTokenRune(r) }) {
 		if len(word) < minToken || strings.Count(word, ".") != 2 {
 			continue
 		}
@@ -78,7 +78,8 @@ func ContainsToken(text string) bool {
 	return false
 }
 
-func isTokenRune(r rune) bool {
+// IsTokenRune reports whether r can be part of a JWT.
+func IsTokenRune(r rune) bool {
 	return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '-' || r == '_' || r == '.'
 }
 
