@@ -93,7 +93,7 @@ func TestMinTTLKeepsCacheAlive(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &source{lifetime: time.Hour}
 		view := cache.New(s).MinTTL(time.Minute)
-		steps := testsize.Choose(40, 100, 100)
+		steps := testsize.Choose(20, 100, 100)
 		for range steps {
 			retrieve(t, view)
 			collectGarbage()
@@ -261,7 +261,7 @@ func TestMinTTLWaitsForOneAttemptPerMinute(t *testing.T) {
 func TestMinTTLKeepsRefreshThatIsEarlyEnough(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var with, without []time.Duration
-		for range 400 {
+		for range testsize.Choose(50, 400, 400) {
 			c := newCache(t, &source{lifetime: time.Hour})
 			retrieve(t, c)
 			without = append(without, c.Status().RefreshAt.Sub(c.Status().LastSuccess))

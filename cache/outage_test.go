@@ -109,7 +109,7 @@ func TestCacheSurvivesOutageUntilTwoSecondsBeforeEndOfServing(t *testing.T) {
 
 func TestCacheRecoversWithinSixSecondsOfOutage(t *testing.T) {
 	t.Parallel()
-	for _, callers := range []int{1, 1000} {
+	for _, callers := range []int{1, testsize.Choose(100, 1000, 1000)} {
 		synctest.Test(t, func(t *testing.T) {
 			s := &source{lifetime: 15 * time.Minute, err: errBroken}
 			c := newCache(t, s)

@@ -239,7 +239,7 @@ func TestLimiterDoesNotStarveHealthyRefreshes(t *testing.T) {
 						}
 					})
 				}
-				for range testsize.Choose(30, 60, 60) * 60 / 5 {
+				for range testsize.Choose(20, 60, 60) * 60 / 5 {
 					begin := time.Now()
 					retrieve(t, healthy)
 					require.Zero(t, time.Since(begin))

@@ -162,7 +162,7 @@ func TestProviderReachableOnlyThroughClientOrMinTTLContinues(t *testing.T) {
 					require.NoError(t, err)
 					return weak.Make(p), tt.hold(p, k)
 				}()
-				steps := testsize.Choose(40, 100, 100)
+				steps := testsize.Choose(20, 100, 100)
 				for range steps {
 					require.NoError(t, use(t.Context()))
 					runtime.GC()

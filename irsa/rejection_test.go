@@ -36,7 +36,7 @@ func TestRejectionByOneServiceDoesNotAffectOthers(t *testing.T) {
 						k, p := provider(t)
 						bad := rejecting("ExpiredToken").client(config(p), "bad.example")
 						good := accepting().client(config(p), "good.example")
-						for second := range testsize.Choose(600, 3600, 3600) {
+						for second := range testsize.Choose(300, 3600, 3600) {
 							require.NoError(t, identify(t.Context(), good))
 							if second%every == 0 {
 								requireCode(t, identify(t.Context(), bad), "ExpiredToken")
