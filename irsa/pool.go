@@ -6,6 +6,7 @@ import (
 	"errors"
 	"sync"
 	"time"
+	"unique"
 	"weak"
 
 	"github.com/irsakit/irsakit/cache"
@@ -79,6 +80,7 @@ type Pool struct {
 	*resources
 	config  *config.Config
 	limiter *cache.Limiter
+	own     unique.Handle[restKey] // the key of the Pool's own settings
 
 	mu      sync.Mutex // never held during I/O or calls to user code
 	roles   map[roleKey]*Provider
@@ -105,6 +107,7 @@ func NewPool(optFns ...func(*PoolOptions)) (*Pool, error) {
 		resources: newResources(&c, &opts.Options, calls, poolPending),
 		config:    &c,
 		limiter:   cache.NewLimiter(calls),
+		own:       unique.Make(restKey{token: c.Source, session: c.SessionName, region: c.Region, policy: c.Policy, duration: c.Duration}),
 		roles:     map[roleKey]*Provider{},
 		members:   evict.New[*Provider](cmp.Or(max(opts.MaxRoles, 0), defaultMaxRoles)),
 	}
@@ -117,10 +120,8 @@ func NewPool(optFns ...func(*PoolOptions)) (*Pool, error) {
 // invalid, [ErrPoolFull] if there is no room for another role, and [ErrClosed] after Close.
 func (p *Pool) Provider(opts RoleOptions) (*Provider, error) {
 	p.setDefaults(&opts)
-	if opts.Token != nil {
-		if err := config.CheckTokenSource(opts.Token); err != nil {
-			return nil, notConfigured(p.config, config.Errors{{Heading: explain.HeadingTokenSource, Err: err}})
-		}
+	if err := config.CheckTokenSource(opts.Token); err != nil {
+		return nil, notConfigured(p.config, config.Errors{{Heading: explain.HeadingTokenSource, Err: err}})
 	}
 	sourceKey := config.SourceKeyOf(opts.Token)
 	opts.Tenant = cmp.Or(opts.Tenant, sourceKey.Identity)
@@ -152,16 +153,12 @@ func (p *Pool) provider(opts *RoleOptions, sourceKey config.SourceKey) (*Provide
 // lookup returns the Provider for opts and marks it as used. It returns nil if the Pool does not
 // contain it.
 func (p *Pool) lookup(opts *RoleOptions, sourceKey config.SourceKey) (*Provider, error) {
-	key := keyOf(opts, sourceKey)
-	if len(opts.Chain) == 0 {
-		return p.find(key, nil, opts)
-	}
 	var buffer [config.MaxChain]roleKey
 	links := buffer[:0]
 	for i := range opts.Chain {
 		links = append(links, linkKey(&opts.Chain[i], nil))
 	}
-	return p.find(key, links, opts)
+	return p.find(p.keyOf(opts, sourceKey), links, opts)
 }
 
 // find returns the Provider of the last link, or of key if there are no links, and marks it as used.
@@ -204,7 +201,7 @@ func (p *Pool) add(opts *RoleOptions, sourceKey config.SourceKey, configs []*con
 	}
 	var last *Provider
 	for i, c := range configs {
-		key := keyOf(opts, sourceKey)
+		key := p.keyOf(opts, sourceKey)
 		if i > 0 {
 			key = linkKey(&opts.Chain[i-1], last)
 		}

@@ -181,16 +181,20 @@ func keyOfProvider(p *Provider) roleKey {
 	if p.chain != nil {
 		return linkKey(p.chain.role(), p.chain.source)
 	}
-	return keyOf(optionsOf(p))
+	return p.pool.keyOf(optionsOf(p))
 }
 
 // keyOf returns the key of opts without their chain. Their defaults must have been set.
-func keyOf(opts *RoleOptions, sourceKey config.SourceKey) roleKey {
+func (p *Pool) keyOf(opts *RoleOptions, sourceKey config.SourceKey) roleKey {
 	rest := restKey{token: sourceKey, session: opts.SessionName, region: opts.Region, policy: opts.Policy, duration: opts.Duration}
 	if len(opts.PolicyARNs) > 0 {
 		rest.lists = encode(sorted(opts.PolicyARNs))
 	}
-	return roleKey{role: opts.RoleARN, rest: unique.Make(rest)}
+	handle := p.own // of most roles
+	if handle.Value() != rest {
+		handle = unique.Make(rest)
+	}
+	return roleKey{role: opts.RoleARN, rest: handle}
 }
 
 // linkKey returns the key of a link in a role chain. source is the link's predecessor.
