@@ -130,7 +130,7 @@ func (m *model) state() state {
 // exploration is a search through the states of the model.
 type exploration struct {
 	t         *testing.T
-	length    int                // of the longest sequences explored
+	length    int                // the length of the longest sequences explored
 	sequences int                // number of sequences up to that length
 	next      map[state][]state  // successors of each state, one per event
 	reached   map[state]struct{} // states that were checked

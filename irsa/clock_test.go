@@ -17,7 +17,7 @@ import (
 func TestProviderExpiryFollowsSTSClock(t *testing.T) {
 	for _, tt := range []struct {
 		name string
-		skew time.Duration // of STS relative to the node
+		skew time.Duration // STS's clock relative to the node's
 	}{
 		{"the node's clock is 10 minutes fast", -10 * time.Minute},
 		{"the node's clock is 10 minutes slow", 10 * time.Minute},

@@ -78,7 +78,7 @@ func date(offset time.Duration) string {
 var expiries = []struct {
 	name      string
 	box       middlebox
-	skew      time.Duration // of STS relative to the node
+	skew      time.Duration // STS's clock relative to the node's
 	latency   time.Duration
 	requested time.Duration // an hour if zero
 	want      time.Duration
@@ -180,7 +180,7 @@ func TestChainSignsWithCorrectedClock(t *testing.T) {
 	}
 	for name, tt := range map[string]struct {
 		header func(http.Header)
-		skew   time.Duration // of STS relative to the node, after the first half hour
+		skew   time.Duration // STS's clock relative to the node's, after the first half hour
 		failed int           // maximum number of attempts before the chain corrects the skew
 	}{
 		"nothing is changed":                          {},

@@ -190,7 +190,7 @@ func (p *Pool) keyOf(opts *RoleOptions, sourceKey config.SourceKey) roleKey {
 	if len(opts.PolicyARNs) > 0 {
 		rest.lists = encode(sorted(opts.PolicyARNs))
 	}
-	handle := p.own // of most roles
+	handle := p.own // most roles have it
 	if handle.Value() != rest {
 		handle = unique.Make(rest)
 	}

@@ -21,7 +21,7 @@ type denial struct {
 	role     *irsatest.Role // the requested role
 	caller   *irsatest.Role // the role that made the request; nil for a web identity
 
-	statement denyStatement // for an explicit denial
+	statement denyStatement // what an explicit denial denies
 }
 
 // deny makes a policy deny the requests for a role.

@@ -39,7 +39,7 @@ type site struct {
 
 	namespace, name string
 	sa              *irsatest.ServiceAccount
-	annotations     map[string]string // of the service account
+	annotations     map[string]string // the service account's annotations
 	pod             *irsatest.Pod
 	injected        map[string]string // the environment that the webhook injected
 	environ         map[string]string // set in the container; overrides injected
@@ -56,8 +56,8 @@ type site struct {
 	unknownHost string  // part of the names of nonexistent hosts; "" for none
 	denial      *denial // nil for none
 
-	provider *irsa.Provider // of the pod's role; nil if the program does not run
-	derived  *irsa.Provider // of the last role; provider without a role chain
+	provider *irsa.Provider // the pod's role; nil if the program does not run
+	derived  *irsa.Provider // the last role; equal to provider without a role chain
 }
 
 // home is a region of AWS.

@@ -64,7 +64,7 @@ type seen struct {
 	text      string
 	signer    []string
 	sent      time.Time
-	ahead     time.Duration // of STS's clock relative to the node's
+	ahead     time.Duration // STS's clock relative to the node's
 	header    http.Header
 	distorted bool
 }

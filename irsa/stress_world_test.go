@@ -66,7 +66,7 @@ type actor struct {
 	world          *world
 	name           string
 	role           *irsatest.Role
-	source         *actor // of a derived Provider, or nil
+	source         *actor // set for a derived Provider
 	pooled         bool
 	idleUntil      time.Time // not used by callers before then
 	alwaysRejected bool      // services always reject its keys

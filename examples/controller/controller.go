@@ -16,8 +16,8 @@ import (
 
 const (
 	workers        = 4
-	resync         = time.Second      // for a bucket in order; usually hours
-	permanentDelay = 10 * time.Minute // for a bucket that first needs a change
+	resync         = time.Second      // how often a bucket in order is reconciled; usually hours
+	permanentDelay = 10 * time.Minute // how often a bucket that needs a change is reconciled
 )
 
 // bucket is a custom resource. It names the service account and roles that manage it.

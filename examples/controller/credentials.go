@@ -20,7 +20,7 @@ import (
 const (
 	roleAnnotation     = "eks.amazonaws.com/role-arn"
 	audienceAnnotation = "eks.amazonaws.com/audience"
-	defaultAudience    = "sts.amazonaws.com" // for all partitions
+	defaultAudience    = "sts.amazonaws.com" // the same in all partitions
 )
 
 // tokenLifetime is the shortest token lifetime that Kubernetes allows, in seconds. Each token is used

@@ -25,8 +25,8 @@ import (
 const (
 	region   = "us-west-2"
 	tenants  = 10
-	latency  = 50 * time.Millisecond // of STS
-	lifetime = 45 * time.Second      // of credentials; 15 minutes to 12 hours in AWS
+	latency  = 50 * time.Millisecond // how long STS takes
+	lifetime = 45 * time.Second      // 15 minutes to 12 hours in AWS
 
 	// With a Pool, an exchange continues when a reconciliation stops waiting, and the next
 	// reconciliation uses its result. Without a Pool, the exchange also ends, so a reconciliation

@@ -24,7 +24,7 @@ type side struct {
 	controller *controller
 	healthy    []*bucket
 	denied     *bucket   // its role does not trust the service account
-	hanging    []*bucket // of one tenant, one for each worker
+	hanging    []*bucket // one tenant's, one for each worker
 
 	work, outage, hang counts
 
@@ -35,7 +35,7 @@ type side struct {
 // counts are the counts of a phase. Reconciliations are counted only for healthy tenants.
 type counts struct {
 	reconciliations int
-	waited          int // for at least the duration of one STS call
+	waited          int // at least the duration of one STS call
 	errors          int
 	longest         time.Duration // from when a bucket is due until it is reconciled
 	stsCalls        int
@@ -46,7 +46,7 @@ func newSide(kit *irsatest.Cluster) (*side, error) {
 	s := &side{cluster: newCluster(kit)}
 	kit.STS.SetLatency(latency)
 	kit.STS.SetLifetime(lifetime)
-	const audience = "controller.example" // for every other tenant
+	const audience = "controller.example" // used by every other tenant
 	kit.RegisterIssuer("111122223333", kit.Issuer, defaultAudience, audience)
 	for i := range tenants {
 		b, err := s.cluster.addTenant(fmt.Sprintf("tenant-%d", i), []string{"", audience}[i%2])

@@ -94,7 +94,7 @@ func TestDoctorExits2OnUsageError(t *testing.T) {
 		"it is not UTF-8":               {"-trust-policy", write("utf16.json", "\xff\xfe{\x00}\x00")},
 		"flag provided but not defined": {"-xml"},
 		"unexpected argument":           {"now"},
-		"the name of the file is empty": {"-trust-policy", ""}, // of a variable that is not set
+		"the name of the file is empty": {"-trust-policy", ""}, // the value of an unset variable
 		"none.json":                     {"-trust-policy", filepath.Join(t.TempDir(), "none.json")},
 		"it is longer than 64 KiB":      {"-trust-policy", long},
 	} {

@@ -28,7 +28,7 @@ import (
 	"github.com/irsakit/irsakit/irsa/irsatest"
 )
 
-const lifetime = 3 * time.Second // of the credentials; at least 15 minutes in AWS
+const lifetime = 3 * time.Second // AWS's minimum is 15 minutes
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)

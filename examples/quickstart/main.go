@@ -64,7 +64,7 @@ func run(ctx context.Context, out io.Writer) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, p.Close()) }()
-	cfg := p.AWSConfig() // for s3.NewFromConfig(cfg), or any other service client
+	cfg := p.AWSConfig() // pass it to s3.NewFromConfig, or to any other service client
 
 	sdk := newSDKProvider(theirs, sts.Options{BaseEndpoint: aws.String(kit.STS.Endpoint())})
 	return (&demo{kit: kit, screen: screen, provider: p,

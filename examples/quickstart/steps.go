@@ -13,7 +13,7 @@ import (
 )
 
 const (
-	latency       = 100 * time.Millisecond  // of STS
+	latency       = 100 * time.Millisecond  // how long STS takes
 	firstLifetime = 2500 * time.Millisecond // lifetime of the first credentials; at least 15 minutes in AWS
 	lifetime      = 6500 * time.Millisecond // lifetime of all later credentials
 	timeout       = 10 * time.Second        // limit for each expected result

@@ -20,7 +20,7 @@ func TestSetSweepsUnneededMembers(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
 		elapse func(*evict.Set[string], []*member)
-		kept   []int // of the chain 0, 1 and the members 2, 3
+		kept   []int // among the chain 0, 1 and the members 2, 3
 	}{
 		{"just used", func(*evict.Set[string], []*member) { time.Sleep(unneeded - 2*time.Second) }, []int{0, 1, 2, 3}},
 		{"unused", func(*evict.Set[string], []*member) { time.Sleep(unneeded) }, []int{}},

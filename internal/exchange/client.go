@@ -109,7 +109,7 @@ func (c *Client) singleRequest(cfg *config.Config, recorded *response) func(*sts
 		o.APIOptions = append(slices.Clip(o.APIOptions), recorded.setResult)
 		o.ClientLogMode &= aws.LogRetries | aws.LogDeprecatedUsage
 		if cfg.Region != "" && (cfg.Shared.STS == nil || cfg.OwnRegion) {
-			o.Region = cfg.Region // of the role, because the roles of a Pool share the client
+			o.Region = cfg.Region // the roles of a Pool share the client, but not the region
 		}
 		if cfg.Endpoint != nil {
 			o.EndpointResolverV2 = resolved{cfg.Endpoint}

@@ -20,7 +20,7 @@ type secrets []string
 
 const (
 	secretRun = 12
-	sample    = 4 // of a run; few texts contain one by chance
+	sample    = 4 // length of the samples of a run; few texts contain one by chance
 	redacted  = "[redacted]"
 )
 

@@ -149,7 +149,7 @@ func (r *response) credentials(roleARN string, c *types.Credentials, user *types
 		CanExpire:       true,
 	}
 	sent := r.secrets
-	r.secrets = append(slices.Clip(sent), creds.SecretAccessKey, creds.SessionToken) // for the errors
+	r.secrets = append(slices.Clip(sent), creds.SecretAccessKey, creds.SessionToken) // errors must not contain these either
 	r.requestID = r.secrets.identifier(r.requestID)
 	switch {
 	case !creds.HasKeys():

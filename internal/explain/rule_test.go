@@ -221,7 +221,7 @@ func TestSettingEncryptsEndpoint(t *testing.T) {
 		"http://sts.corp.example": "set AWS_ENDPOINT_URL_STS=https://sts.corp.example (or Options.Endpoint, which has precedence). ",
 		"http://[2001:db8::1]":    "set an https:// URL. ",
 		"http://$(id)":            "set an https:// URL. ",
-		"":                        "set an https:// URL. ", // of a client in Options.STS
+		"":                        "set an https:// URL. ", // Options.STS is set, so the endpoint is not known
 	} {
 		assert.Contains(t, Setting(HeadingEndpoint, Facts{Err: ErrCleartext, Endpoint: endpoint}).Text, want)
 	}

@@ -124,9 +124,9 @@ func TestPoolStartsPassedBackgroundTickets(t *testing.T) {
 	}
 	for _, tt := range []struct {
 		name     string
-		callers  request // of the six tickets that come first
+		callers  request // makes the six tickets that come first
 		others   []request
-		position []int // of each of the other tickets among all tickets
+		position []int // where each of the other tickets is among all tickets
 	}{
 		{"of another tenant", request{"a", slots.Foreground}, []request{{"b", slots.Background}}, []int{3}},
 		{"of the same tenant, before failing ones", request{"a", slots.ForegroundFailing}, []request{{"a", slots.Background}}, []int{3}},

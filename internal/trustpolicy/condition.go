@@ -144,7 +144,7 @@ func (c condition) verdict(in requestContext, effect string) (result verdict, ad
 	}
 	found := in.lookup(c.key)
 	values, missing, open := c.resolved(in)
-	invalid := no // for an Allow; IAM's documentation does not define an invalid Deny
+	invalid := no // an Allow does not apply; IAM's documentation does not define an invalid Deny
 	if effect == deny {
 		invalid = unknown
 	}

@@ -76,13 +76,13 @@ func unknownToUnsigned(key string) bool {
 		return false
 	}
 	for _, absent := range []string{
-		// for the caller: "Anonymous requests do not include this key"
+		// the caller: "Anonymous requests do not include this key"
 		"aws:principalarn", "aws:principalorgid", "aws:principalorgpaths", "aws:principaltag/", "aws:username",
 		"aws:multifactorauthpresent", "aws:multifactorauthage", "aws:tokenissuetime", "aws:sourceidentity",
-		// for the caller's EC2 instance and requests by AWS services
+		// the caller's EC2 instance and requests by AWS services
 		"aws:ec2instancesourcevpc", "aws:ec2instancesourceprivateipv4", "ec2:", "aws:calledvia",
 		"aws:sourcearn", "aws:sourceaccount", "aws:sourceorgid", "aws:sourceorgpaths",
-		// for session tags and AssumeRole parameters
+		// session tags and AssumeRole parameters
 		"aws:requesttag/", "aws:tagkeys", "sts:transitivetagkeys", "sts:sourceidentity", "sts:externalid", "sts:rolesessionname",
 	} {
 		if strings.HasPrefix(key, absent) {

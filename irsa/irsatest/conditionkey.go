@@ -15,13 +15,13 @@ import (
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_iam-condition-keys.html
 func knownConditionKeys() []string {
 	return []string{
-		// for sessions
+		// sessions
 		"sts:rolesessionname", "sts:externalid", "sts:sourceidentity", "sts:transitivetagkeys", "aws:tagkeys",
-		// for the caller of AssumeRole
+		// the caller of AssumeRole
 		"aws:principalarn", "aws:principalaccount", "aws:principaltype", "aws:userid", "aws:sourceidentity", "aws:federatedprovider",
-		// for every request
+		// every request
 		"aws:requestedregion", "aws:securetransport", "aws:principalisawsservice", "aws:viaawsservice", "aws:currenttime", "aws:epochtime",
-		// always absent: for IAM users and requests by AWS services
+		// IAM users and requests by AWS services, so always absent
 		"aws:multifactorauthpresent", "aws:multifactorauthage", "aws:username",
 		"aws:sourcearn", "aws:sourceaccount", "aws:sourceorgid", "aws:sourceorgpaths",
 	}

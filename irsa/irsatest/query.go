@@ -27,12 +27,12 @@ const maxRequestBytes = 256 << 10
 // A query is a request in the Query protocol, by GET or POST.
 type query struct {
 	cluster  *Cluster
-	region   string // of the requested STS endpoint
+	region   string // the region of the requested STS endpoint
 	request  *http.Request
 	body     []byte
 	form     url.Values
 	action   string
-	identity identity  // of AssumeRoleWithWebIdentity
+	identity identity  // set by AssumeRoleWithWebIdentity
 	now      time.Time // according to the clock of the STS
 }
 

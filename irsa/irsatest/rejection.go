@@ -12,7 +12,7 @@ type rejection struct {
 	status  int
 	code    string
 	message string
-	reason  string // for Call.Reason; not disclosed by AWS
+	reason  string // Call.Reason, which AWS does not disclose
 }
 
 // withReason sets the reason for Call.Reason.

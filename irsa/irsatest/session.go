@@ -13,7 +13,7 @@ type session struct {
 	tags           map[string][]string
 	transitive     []string            // keys of the tags that are passed on in a role chain
 	provider       string              // issuer of the web identity; "" if assumed by a role
-	claims         map[string][]string // of the web identity token, as condition keys
+	claims         map[string][]string // the claims of the web identity token, as condition keys
 	externalID     string
 
 	secret  string

@@ -144,7 +144,7 @@ func TestSTSVerifyChecksPublishedDocuments(t *testing.T) {
 	keysOf := func(keys ...jose.JSONWebKey) string { return newSite(t, keys...)["/keys"] }
 	for name, c := range map[string]struct {
 		path, text string // text replaces the valid document at path
-		message    string // of the rejection, or "" if the token is accepted
+		message    string // AWS's message, or "" if the token is accepted
 		reason     string // regular expression
 	}{
 		"valid documents":                    {},

@@ -21,7 +21,7 @@ import (
 // longer exists (ENOENT).
 type volume struct {
 	dir  string
-	mode os.FileMode // of the token file
+	mode os.FileMode // the mode of the token file
 }
 
 const (

@@ -32,7 +32,7 @@ const (
 // cachedPlan configures the benchmarks of calls that need no STS.
 type cachedPlan struct {
 	Rounds       int
-	Time         string // of each benchmark
+	Time         string // how long each benchmark runs
 	Roles        int    // in the Pool
 	Certificates int    // in the CA bundle
 }

@@ -168,7 +168,7 @@ var programs = []struct{ contender, directory string }{{ours, "irsakit"}, {bare,
 
 // startPlan configures the measure of the time from the start of a program to its first credentials.
 type startPlan struct {
-	Times   int // of each program
+	Times   int // how often each program starts
 	Latency time.Duration
 }
 

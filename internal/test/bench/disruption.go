@@ -19,7 +19,7 @@ type outagePlan struct {
 	Callers        int
 	Every, Latency time.Duration
 	Long, Short    time.Duration // lifetimes of credentials
-	Duration       time.Duration // of the outage
+	Duration       time.Duration // how long the outage lasts
 	Hang           time.Duration // duration of a call that hangs, which may exceed the outage
 	After          time.Duration // how long callers continue afterwards
 }
@@ -101,7 +101,7 @@ func (o *outage) run(provider aws.CredentialsProvider) {
 }
 
 func (o *outage) report(s *sheet, scene, contender string) {
-	var good timeline // of the requests that returned credentials within a second
+	var good timeline // requests that returned credentials within a second
 	first := o.plan.Hang + o.plan.After
 	for _, r := range o.requests {
 		if after := r.due.Add(r.took).Sub(o.end); !r.failed && after >= 0 {

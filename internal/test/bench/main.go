@@ -106,7 +106,7 @@ func measureAll(t *testing.T, p plan, only string, out io.Writer) *report {
 
 // plan configures the measures. Page and charts show it.
 type plan struct {
-	Runs       int // of each measure, unless a measure has a lower number of its own
+	Runs       int // how often each measure runs, unless it has a lower number of its own
 	Cached     cachedPlan
 	Steady     steadyPlan
 	Outage     outagePlan

@@ -205,7 +205,7 @@ func (p survivalPlan) survive(t *testing.T, s *sheet, c contender, d time.Durati
 	s.addTime(short(d), c.name, noneFails, survived[0])
 	s.addTime(short(d), c.name, "half of the pods fail after", survived[p.Pods/2])
 	s.addTime(short(d), c.name, "all pods fail after", survived[p.Pods-1])
-	percent := make([]float64, 240) // of 12 hours
+	percent := make([]float64, 240) // at 240 times within 12 hours
 	for i := range percent {
 		dead, _ := slices.BinarySearch(survived, time.Duration(i)*12*time.Hour/240)
 		percent[i] = 100 * float64(p.Pods-dead) / float64(p.Pods)

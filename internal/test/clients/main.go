@@ -94,7 +94,7 @@ type lab struct {
 	t         *testing.T
 	pod       *irsatest.Pod
 	directory string
-	uri       string // of the sidecar
+	uri       string // the sidecar's URI
 }
 
 func startLab(ctx context.Context, t *testing.T) *lab {

@@ -38,7 +38,7 @@ type pod struct {
 type podOptions struct {
 	account *corev1.ServiceAccount
 	pod     *corev1.Pod
-	region  string // of the webhook
+	region  string // the webhook's default
 }
 
 // newPod creates a pod with one container. The role of its service account is MinIO's.

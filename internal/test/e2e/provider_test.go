@@ -60,7 +60,7 @@ func TestProviderSurvivesRotationEvery200Milliseconds(t *testing.T) {
 	for range 8 {
 		g := newGateway(t)
 		provider := p.provider(t, g.options, func(o *irsa.Options) {
-			o.AttemptTimeout = 2 * time.Minute // for a busy machine
+			o.AttemptTimeout = 2 * time.Minute // enough on a busy machine
 		})
 		retrieve(t, provider) // so that Refresh causes all later exchanges
 		require.Len(t, g.take(), 1)

@@ -104,7 +104,7 @@ type workload struct {
 
 // manifests contains the manifests of a directory and the role's trust policy.
 type manifests struct {
-	roles       map[string]string // of the service accounts, by namespace and name
+	roles       map[string]string // role ARNs by namespace and name of the service account
 	bound       []rbacv1.Subject  // the subjects of role bindings
 	workloads   []workload
 	policies    map[string][]networkingv1.NetworkPolicySpec // by namespace

@@ -39,7 +39,7 @@ type issuer struct {
 	url       string
 	documents fstest.MapFS
 	private   map[string]crypto.Signer // by key ID
-	secrets   map[string][]byte        // of MACs, by key ID: forms of the public RSA key
+	secrets   map[string][]byte        // secrets of MACs, by key ID: forms of the public RSA key
 }
 
 // newIssuer returns an issuer with a key of each type, two keys with the ID "twin", and a secret
