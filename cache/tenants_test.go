@@ -59,6 +59,12 @@ var misbehaviors = []misbehavior{
 		return &source{lifetime: time.Hour, delay: healthyAttempt}
 	}},
 	{name: "floods with new Caches that hang", renewed: true, source: func() aws.CredentialsProvider { return &source{hung: true} }},
+	{name: "floods with new Caches that are slow", renewed: true, source: func() aws.CredentialsProvider {
+		return &source{lifetime: time.Hour, delay: 9 * time.Second}
+	}},
+	{name: "is denied slowly", source: func() aws.CredentialsProvider {
+		return &source{err: errDenied, delay: 9 * time.Second}
+	}},
 	{name: "is denied", source: func() aws.CredentialsProvider {
 		return &source{err: errDenied, delay: healthyAttempt}
 	}},

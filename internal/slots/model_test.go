@@ -29,7 +29,7 @@ type modelTicket struct {
 type modelTenant struct {
 	slots      float64
 	answered   bool
-	lastHung   time.Time
+	lastSlow   time.Time
 	lastHalved time.Time
 	lastTicket time.Time // when the tenant last had a ticket
 	turn       int

@@ -15,9 +15,9 @@ type tenant struct {
 	tickets    int // number of tickets that hold or wait for a slot
 	running    holders
 	slots      float64 // number of slots that it may hold, from 1 to the limit of the Pool; see share
-	answered   bool    // a service has responded without throttling, and attempts have not hung since; see adapt
+	answered   bool    // a service has responded without throttling, and attempts have not been slow since; see adapt
 	lastHalved time.Time
-	lastHung   time.Time // when an attempt last hung; see adapt
+	lastSlow   time.Time // when an attempt was last slow; see adapt
 	turn       int       // number of its last turn; see addTicket and adapt for other values
 	queues     [priorities]queue
 
@@ -52,8 +52,8 @@ func (p *Pool) entitled(t *tenant, priority Priority) bool {
 }
 
 // share returns the number of slots that a tenant may hold, which is at most half of them while there
-// are other tenants, before the first response, and after attempts have hung. Otherwise, a tenant whose
-// attempts hang could hold all slots by the time another tenant arrives. p.mu must be held.
+// are other tenants, before the first response, and after slow attempts. Otherwise, a tenant whose
+// attempts are slow could hold all slots by the time another tenant arrives. p.mu must be held.
 func (p *Pool) share(t *tenant) int {
 	if len(p.tenants) > 1 || !t.answered {
 		return min(int(t.slots), half(p.limit))
@@ -61,33 +61,36 @@ func (p *Pool) share(t *tenant) int {
 	return int(t.slots)
 }
 
-// An attempt has hung if it held a slot for minHung without getting a response. Attempts that hang at
-// the same time count as one. If another hangs within maxDoubt, responses to a tenant's other attempts
-// do not count until none has hung for maxDoubt.
-const minHung, maxDoubt = time.Second, time.Minute
+// An attempt is slow if it held a slot for minSlow, whatever its outcome. Attempts that are slow at the
+// same time count as one. If another is slow within maxDoubt, responses to a tenant's attempts do not count
+// until none has been slow for maxDoubt.
+const minSlow, maxDoubt = 3 * time.Second, time.Minute
 
-// hungTurns is the number of turns of other waiting tenants that a tenant lets pass after an attempt has
-// hung. Otherwise, it would use most of the time of a single slot, because each of its turns takes much
-// longer than those of others.
-const hungTurns = 32
+// turnTime is how long an attempt may hold a slot for each turn of its tenant. After a longer attempt, the
+// tenant lets other waiting tenants take more turns. Otherwise, long attempts would use most of the time of
+// a single slot.
+const turnTime = 300 * time.Millisecond
 
 // adapt adjusts the number of slots of a tenant, and its next turn, to the outcome of an attempt. p.mu
 // must be held.
 func (p *Pool) adapt(ticket *Ticket, accepted, throttled bool) {
 	t, now := ticket.tenant, time.Now()
-	hung := !accepted && !throttled && now.Sub(ticket.started) >= minHung
-	if hung {
-		p.setTurn(t, p.turns+hungTurns)
+	held := now.Sub(ticket.started)
+	if turns := int(held / turnTime); turns > 0 {
+		p.setTurn(t, max(t.turn, p.turns+turns))
 	}
 	switch {
 	case accepted:
-		t.answered = t.answered || now.Sub(t.lastHung) >= maxDoubt
 		t.slots = min(t.slots+1/t.slots, float64(p.limit))
 	case throttled && now.Sub(t.lastHalved).Abs() >= time.Second:
 		t.slots, t.lastHalved = float64(half(p.share(t))), now
-	case hung && now.Sub(t.lastHung) >= minHung:
-		t.answered = t.answered && now.Sub(t.lastHung) >= maxDoubt
-		t.lastHung = now
+	}
+	trusted := now.Sub(t.lastSlow) >= maxDoubt
+	switch {
+	case held < minSlow:
+		t.answered = t.answered || accepted && trusted
+	case now.Sub(t.lastSlow) >= minSlow:
+		t.answered, t.lastSlow = t.answered && trusted, now
 	}
 }
 
