@@ -24,11 +24,15 @@ import (
 // Cache of the same tenant, or callers of a tenant that has waited longer for its turn.
 //
 // A tenant is limited to half of the slots, but never to fewer than one, while other tenants are
-// active, and until a service has responded to one of its attempts within three seconds. It is limited
-// again if two of its attempts within a minute take longer, until a service responds in time at least
-// a minute after the last of them. A tenant is active from its first attempt until an hour after its
-// last. Attempts by Caches whose last attempt failed are limited to half of all slots and half of
-// their tenant's slots, but never to fewer than one.
+// active, and until a service has responded to one of its attempts within three seconds. A tenant is
+// active from its first attempt until an hour after its last. A tenant is slow if its first attempt or
+// two of its attempts within a minute take longer, until a service responds in time at least a minute
+// after the last of them. While other tenants are active, a slow one is limited to a quarter of the
+// slots or to two, whichever is more, but still to half of the slots.
+//
+// Attempts of slow tenants and attempts by Caches whose last attempt failed are limited to half of all
+// slots together, and those by failing Caches also to half of their tenant's slots, but never to fewer
+// than one.
 //
 // Throttling affects only the throttled tenant. The number of slots that it may hold is halved, at
 // most once a second and never to fewer than one. Any other response, success or error, restores a

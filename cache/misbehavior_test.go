@@ -1,6 +1,7 @@
 package cache_test
 
 import (
+	"cmp"
 	"context"
 	"sync"
 	"time"
@@ -15,6 +16,7 @@ import (
 // misbehavior describes how a tenant misbehaves.
 type misbehavior struct {
 	name    string
+	tenant  string // "misbehaving" if empty
 	source  func() aws.CredentialsProvider
 	renewed bool // the tenant uses a new Cache for each call
 }
@@ -56,7 +58,9 @@ func (m misbehavior) misbehave(ctx context.Context, l *cache.Limiter, callers *s
 	if m.source == nil {
 		return
 	}
-	open := func() *cache.Cache { return cache.New(m.source(), quiet, withTenant(l, "misbehaving")) }
+	open := func() *cache.Cache {
+		return cache.New(m.source(), quiet, withTenant(l, cmp.Or(m.tenant, "misbehaving")))
+	}
 	for range testsize.Choose(40, 100, 100) {
 		callers.Go(func() {
 			c := open()

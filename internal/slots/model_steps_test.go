@@ -147,8 +147,8 @@ func (m *model) check() {
 	}
 	require.Equal(m.t, min(total, m.limit), n, m.history)
 	require.LessOrEqual(m.t, running, m.limit, m.history)
-	failed := m.count(func(t *modelTicket) bool { return t.holds && failing(t.Priority) })
-	require.LessOrEqual(m.t, failed, half(m.limit), m.history)
+	suspect := m.count(func(t *modelTicket) bool { return t.holds && t.suspect })
+	require.LessOrEqual(m.t, suspect, half(m.limit), m.history)
 	for _, t := range m.tickets {
 		require.False(m.t, t.waiting && m.may(t), "ticket %d waits although it may acquire a slot: %s", t.number, m.history)
 	}

@@ -26,40 +26,51 @@ type tenant struct {
 }
 
 // holders counts tickets that hold a slot.
-type holders struct{ all, failing int }
+type holders struct{ all, suspect int }
 
-func (h *holders) add(priority Priority, n int) {
+func (h *holders) add(suspect bool, n int) {
 	h.all += n
-	if priority.failing() {
-		h.failing += n
+	if suspect {
+		h.suspect += n
 	}
 }
 
-// below reports whether another ticket may hold one of n slots. Tickets with a failing priority hold
-// at most half of them.
-func (h *holders) below(n int, priority Priority) bool {
-	return h.all < n && (!priority.failing() || h.failing < half(n))
+// below reports whether another ticket may hold one of n slots. Suspect tickets hold at most half of them.
+func (h *holders) below(n int, suspect bool) bool {
+	return h.all < n && (!suspect || h.suspect < half(n))
 }
 
 func half(n int) int { return max(n/2, 1) }
 
-// available reports whether a slot is available for a priority. p.mu must be held.
-func (p *Pool) available(priority Priority) bool { return p.running.below(p.limit, priority) }
+// available reports whether a slot is available. p.mu must be held.
+func (p *Pool) available(suspect bool) bool { return p.running.below(p.limit, suspect) }
 
-// entitled reports whether a tenant may hold another slot. p.mu must be held.
+// entitled reports whether a tenant may hold another slot. All failing tickets and those of slow tenants
+// together hold at most half of the slots, and the failing ones of a tenant at most half of its share. p.mu
+// must be held.
 func (p *Pool) entitled(t *tenant, priority Priority) bool {
-	return t.running.below(p.share(t), priority)
+	return p.available(priority.failing() || t.slow()) && t.running.below(p.share(t), priority.failing())
 }
 
 // share returns the number of slots that a tenant may hold, which is at most half of them while there
 // are other tenants, before the first response, and after slow attempts. Otherwise, a tenant whose
-// attempts are slow could hold all slots by the time another tenant arrives. p.mu must be held.
+// attempts are slow could hold all slots by the time another tenant arrives. While there are other
+// tenants, a slow one holds at most a quarter, so that it leaves slots to other slow ones. p.mu must be
+// held.
 func (p *Pool) share(t *tenant) int {
-	if len(p.tenants) > 1 || !t.answered {
-		return min(int(t.slots), half(p.limit))
+	n := int(t.slots)
+	switch {
+	case len(p.tenants) > 1 && t.slow():
+		return min(n, half(p.limit), max(p.limit/4, 2)) // of two, a failing ticket holds only one
+	case len(p.tenants) > 1 || !t.answered:
+		return min(n, half(p.limit))
+	default:
+		return n
 	}
-	return int(t.slots)
 }
+
+// slow reports whether the attempts of a tenant have been slow and may still be; see adapt.
+func (t *tenant) slow() bool { return !t.answered && !t.lastSlow.IsZero() }
 
 // An attempt is slow if it held a slot for minSlow, whatever its outcome. Attempts that are slow at the
 // same time count as one. If another is slow within maxDoubt, responses to a tenant's attempts do not count
