@@ -213,3 +213,17 @@ func TestCacheWithCachingSourceServesAfterClockIsSet(t *testing.T) {
 		}
 	})
 }
+
+// The view moves the refresh to between 33 and 45 minutes after the exchange. The wall clock reaches it first.
+func TestCacheTimerFollowsClockThatIsAhead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, calls, _ := newNumbered(t)
+		key(t, c)
+		step(c, 30*time.Minute, 0)
+		view := c.MinTTL(10 * time.Minute)
+		time.Sleep(15 * time.Minute)
+		synctest.Wait()
+		assert.EqualValues(t, 2, calls.Load(), "it was refreshed without a caller")
+		assert.Equal(t, "AK2", key(t, view))
+	})
+}

@@ -103,7 +103,7 @@ func (c *Cache) advance(caller *slots.Ticket) {
 		c.start(now, caller)
 		return
 	case d.timer:
-		c.setTimer(d.due.Elapsed - now.Elapsed)
+		c.setTimer(d.due.Until(now))
 	default:
 		c.scheduler.stopTimer()
 	}

@@ -39,19 +39,24 @@ func (m *model) release(t *modelTicket, err error) {
 	var expected []int
 	if t.holds {
 		tenant := m.tenants[t.Tenant]
-		hung := err == errBroken && time.Since(t.started) >= time.Second
-		if hung {
-			m.setTurn(t.Tenant, m.turns+32)
+		held := time.Since(t.started)
+		if turns := int(held / (300 * time.Millisecond)); turns > 0 {
+			m.setTurn(t.Tenant, max(tenant.turn, m.turns+turns))
 		}
+		accepted := err == nil || err == errDenied
 		switch {
-		case err == nil || err == errDenied:
-			tenant.answered = tenant.answered || time.Since(tenant.lastHung) >= time.Minute
+		case accepted:
 			tenant.slots = min(tenant.slots+1/tenant.slots, float64(m.limit))
 		case err == errThrottled && time.Since(tenant.lastHalved) >= time.Second:
 			tenant.slots, tenant.lastHalved = float64(half(m.share(t.Tenant))), time.Now()
-		case hung && time.Since(tenant.lastHung) >= time.Second:
-			tenant.answered = tenant.answered && time.Since(tenant.lastHung) >= time.Minute
-			tenant.lastHung = time.Now()
+		}
+		switch sinceSlow := time.Since(tenant.lastSlow); {
+		case held < 3*time.Second && accepted && sinceSlow >= time.Minute:
+			tenant.answered = true
+		case held >= 3*time.Second && sinceSlow >= time.Minute:
+			tenant.lastSlow = time.Now()
+		case held >= 3*time.Second && sinceSlow >= 3*time.Second:
+			tenant.answered, tenant.lastSlow = false, time.Now()
 		}
 		m.remove(t, true)
 		for next := m.next(); next != nil; next = m.next() {
@@ -116,7 +121,7 @@ func (m *model) step() {
 	case n < 90:
 		m.cancel(t)
 	case n < 99:
-		m.sleep(time.Duration(m.random.IntN(1000)) * time.Millisecond)
+		m.sleep(time.Duration(m.random.IntN(2000)) * time.Millisecond)
 	default:
 		m.sleep(time.Duration(m.random.IntN(100)) * time.Minute)
 	}
@@ -142,8 +147,8 @@ func (m *model) check() {
 	}
 	require.Equal(m.t, min(total, m.limit), n, m.history)
 	require.LessOrEqual(m.t, running, m.limit, m.history)
-	failed := m.count(func(t *modelTicket) bool { return t.holds && failing(t.Priority) })
-	require.LessOrEqual(m.t, failed, half(m.limit), m.history)
+	suspect := m.count(func(t *modelTicket) bool { return t.holds && t.suspect })
+	require.LessOrEqual(m.t, suspect, half(m.limit), m.history)
 	for _, t := range m.tickets {
 		require.False(m.t, t.waiting && m.may(t), "ticket %d waits although it may acquire a slot: %s", t.number, m.history)
 	}

@@ -22,6 +22,7 @@ type modelTicket struct {
 	number  int
 	waiting bool
 	holds   bool
+	suspect bool      // failing, or of a tenant that was slow when it acquired a slot
 	started time.Time // when it acquired a slot
 }
 
@@ -29,7 +30,7 @@ type modelTicket struct {
 type modelTenant struct {
 	slots      float64
 	answered   bool
-	lastHung   time.Time
+	lastSlow   time.Time
 	lastHalved time.Time
 	lastTicket time.Time // when the tenant last had a ticket
 	turn       int
@@ -74,24 +75,33 @@ func (m *model) count(condition func(*modelTicket) bool) (n int) {
 	return n
 }
 
+// slow reports whether a tenant's attempts may still be slow.
+func (m *model) slow(name string) bool {
+	return !m.tenants[name].answered && !m.tenants[name].lastSlow.IsZero()
+}
+
 // share returns the number of slots that a tenant may hold.
 func (m *model) share(name string) int {
 	n := int(m.tenants[name].slots)
 	if len(m.tenants) > 1 || !m.tenants[name].answered {
-		return min(n, half(m.limit))
+		n = min(n, half(m.limit))
+	}
+	if len(m.tenants) > 1 && m.slow(name) {
+		n = min(n, max(m.limit/4, 2))
 	}
 	return n
 }
 
 // may reports whether a ticket may acquire a slot.
 func (m *model) may(t *modelTicket) bool {
-	fits := func(n int, of func(*modelTicket) bool) bool {
-		all := m.count(func(o *modelTicket) bool { return o.holds && of(o) })
-		failed := m.count(func(o *modelTicket) bool { return o.holds && of(o) && failing(o.Priority) })
-		return all < n && (!failing(t.Priority) || failed < half(n))
-	}
-	return fits(m.limit, func(*modelTicket) bool { return true }) &&
-		fits(m.share(t.Tenant), func(o *modelTicket) bool { return o.Tenant == t.Tenant })
+	all := m.count(func(o *modelTicket) bool { return o.holds })
+	suspect := m.count(func(o *modelTicket) bool { return o.holds && o.suspect })
+	own := m.count(func(o *modelTicket) bool { return o.holds && o.Tenant == t.Tenant })
+	ownFailing := m.count(func(o *modelTicket) bool { return o.holds && o.Tenant == t.Tenant && failing(o.Priority) })
+	share := m.share(t.Tenant)
+	return all < m.limit && own < share &&
+		(suspect < half(m.limit) || !failing(t.Priority) && !m.slow(t.Tenant)) &&
+		(ownFailing < half(share) || !failing(t.Priority))
 }
 
 // first returns the first ticket with a priority that may acquire a slot.
@@ -137,6 +147,7 @@ func (m *model) next() *modelTicket {
 // hold assigns a slot to a ticket.
 func (m *model) hold(t *modelTicket) {
 	t.holds, t.waiting, t.started = true, false, time.Now()
+	t.suspect = failing(t.Priority) || m.slow(t.Tenant)
 	m.turns++
 	m.setTurn(t.Tenant, m.turns)
 }

@@ -105,11 +105,10 @@ func (t *Ticket) overtakes(caller *Ticket) bool {
 }
 
 // first returns the first ticket of either priority that may acquire a slot, or nil. It skips only
-// tenants that hold a slot, so it skips at most as many tenants as there are slots. p.mu must be
-// held.
+// tenants that hold a slot and slow tenants. p.mu must be held.
 func (p *Pool) first(either ...Priority) *Ticket {
 	for _, priority := range either {
-		if !p.available(priority) {
+		if !p.available(priority.failing()) {
 			continue
 		}
 		for e := p.waiting[priority].Front(); e != nil; e = e.Next() {

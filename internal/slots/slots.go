@@ -50,6 +50,7 @@ type Ticket struct {
 	slot    *Ticket       // the ticket whose slot it uses, possibly itself; nil if none
 	started time.Time     // when it acquired its own slot
 	users   int           // number of tickets using its slot
+	suspect bool          // counted as suspect in Pool.running
 }
 
 // maxSlots exceeds what a process can use, yet is small enough for a float64 to count exactly.
@@ -99,7 +100,7 @@ func (p *Pool) Acquire(t *Ticket) bool {
 		return true
 	}
 	t.tenant = p.addTicket(t.Tenant)
-	if p.available(t.Priority) && p.entitled(t.tenant, t.Priority) {
+	if p.entitled(t.tenant, t.Priority) {
 		p.hold(t)
 		return true
 	}
@@ -137,8 +138,9 @@ func (p *Pool) Share(t, other *Ticket) bool {
 // hold assigns a slot to t. p.mu must be held.
 func (p *Pool) hold(t *Ticket) {
 	t.slot, t.users, t.started = t, 1, time.Now()
-	p.running.add(t.Priority, 1)
-	t.tenant.running.add(t.Priority, 1)
+	t.suspect = t.Priority.failing() || t.tenant.slow()
+	p.running.add(t.suspect, 1)
+	t.tenant.running.add(t.Priority.failing(), 1)
 	p.takeTurn(t.tenant)
 }
 
@@ -201,8 +203,8 @@ func (p *Pool) releaseSlot(t *Ticket, accepted, throttled bool) (started []*Tick
 		p.adapt(t, accepted, throttled)
 	}
 	if holder.users--; holder.users == 0 {
-		p.running.add(holder.Priority, -1)
-		holder.tenant.running.add(holder.Priority, -1)
+		p.running.add(holder.suspect, -1)
+		holder.tenant.running.add(holder.Priority.failing(), -1)
 		p.removeTicket(holder.tenant)
 		p.removeIdle()
 	}

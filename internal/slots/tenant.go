@@ -15,9 +15,9 @@ type tenant struct {
 	tickets    int // number of tickets that hold or wait for a slot
 	running    holders
 	slots      float64 // number of slots that it may hold, from 1 to the limit of the Pool; see share
-	answered   bool    // a service has responded without throttling, and attempts have not hung since; see adapt
+	answered   bool    // a service has responded without throttling, and attempts have not been slow since; see adapt
 	lastHalved time.Time
-	lastHung   time.Time // when an attempt last hung; see adapt
+	lastSlow   time.Time // when an attempt was last slow; see adapt
 	turn       int       // number of its last turn; see addTicket and adapt for other values
 	queues     [priorities]queue
 
@@ -26,68 +26,82 @@ type tenant struct {
 }
 
 // holders counts tickets that hold a slot.
-type holders struct{ all, failing int }
+type holders struct{ all, suspect int }
 
-func (h *holders) add(priority Priority, n int) {
+func (h *holders) add(suspect bool, n int) {
 	h.all += n
-	if priority.failing() {
-		h.failing += n
+	if suspect {
+		h.suspect += n
 	}
 }
 
-// below reports whether another ticket may hold one of n slots. Tickets with a failing priority hold
-// at most half of them.
-func (h *holders) below(n int, priority Priority) bool {
-	return h.all < n && (!priority.failing() || h.failing < half(n))
+// below reports whether another ticket may hold one of n slots. Suspect tickets hold at most half of them.
+func (h *holders) below(n int, suspect bool) bool {
+	return h.all < n && (!suspect || h.suspect < half(n))
 }
 
 func half(n int) int { return max(n/2, 1) }
 
-// available reports whether a slot is available for a priority. p.mu must be held.
-func (p *Pool) available(priority Priority) bool { return p.running.below(p.limit, priority) }
+// available reports whether a slot is available. p.mu must be held.
+func (p *Pool) available(suspect bool) bool { return p.running.below(p.limit, suspect) }
 
-// entitled reports whether a tenant may hold another slot. p.mu must be held.
+// entitled reports whether a tenant may hold another slot. All failing tickets and those of slow tenants
+// together hold at most half of the slots, and the failing ones of a tenant at most half of its share. p.mu
+// must be held.
 func (p *Pool) entitled(t *tenant, priority Priority) bool {
-	return t.running.below(p.share(t), priority)
+	return p.available(priority.failing() || t.slow()) && t.running.below(p.share(t), priority.failing())
 }
 
 // share returns the number of slots that a tenant may hold, which is at most half of them while there
-// are other tenants, before the first response, and after attempts have hung. Otherwise, a tenant whose
-// attempts hang could hold all slots by the time another tenant arrives. p.mu must be held.
+// are other tenants, before the first response, and after slow attempts. Otherwise, a tenant whose
+// attempts are slow could hold all slots by the time another tenant arrives. While there are other
+// tenants, a slow one holds at most a quarter, so that it leaves slots to other slow ones. p.mu must be
+// held.
 func (p *Pool) share(t *tenant) int {
-	if len(p.tenants) > 1 || !t.answered {
-		return min(int(t.slots), half(p.limit))
+	n := int(t.slots)
+	switch {
+	case len(p.tenants) > 1 && t.slow():
+		return min(n, half(p.limit), max(p.limit/4, 2)) // of two, a failing ticket holds only one
+	case len(p.tenants) > 1 || !t.answered:
+		return min(n, half(p.limit))
+	default:
+		return n
 	}
-	return int(t.slots)
 }
 
-// An attempt has hung if it held a slot for minHung without getting a response. Attempts that hang at
-// the same time count as one. If another hangs within maxDoubt, responses to a tenant's other attempts
-// do not count until none has hung for maxDoubt.
-const minHung, maxDoubt = time.Second, time.Minute
+// slow reports whether the attempts of a tenant have been slow and may still be; see adapt.
+func (t *tenant) slow() bool { return !t.answered && !t.lastSlow.IsZero() }
 
-// hungTurns is the number of turns of other waiting tenants that a tenant lets pass after an attempt has
-// hung. Otherwise, it would use most of the time of a single slot, because each of its turns takes much
-// longer than those of others.
-const hungTurns = 32
+// An attempt is slow if it held a slot for minSlow, whatever its outcome. Attempts that are slow at the
+// same time count as one. If another is slow within maxDoubt, responses to a tenant's attempts do not count
+// until none has been slow for maxDoubt.
+const minSlow, maxDoubt = 3 * time.Second, time.Minute
+
+// turnTime is how long an attempt may hold a slot for each turn of its tenant. After a longer attempt, the
+// tenant lets other waiting tenants take more turns. Otherwise, long attempts would use most of the time of
+// a single slot.
+const turnTime = 300 * time.Millisecond
 
 // adapt adjusts the number of slots of a tenant, and its next turn, to the outcome of an attempt. p.mu
 // must be held.
 func (p *Pool) adapt(ticket *Ticket, accepted, throttled bool) {
 	t, now := ticket.tenant, time.Now()
-	hung := !accepted && !throttled && now.Sub(ticket.started) >= minHung
-	if hung {
-		p.setTurn(t, p.turns+hungTurns)
+	held := now.Sub(ticket.started)
+	if turns := int(held / turnTime); turns > 0 {
+		p.setTurn(t, max(t.turn, p.turns+turns))
 	}
 	switch {
 	case accepted:
-		t.answered = t.answered || now.Sub(t.lastHung) >= maxDoubt
 		t.slots = min(t.slots+1/t.slots, float64(p.limit))
 	case throttled && now.Sub(t.lastHalved).Abs() >= time.Second:
 		t.slots, t.lastHalved = float64(half(p.share(t))), now
-	case hung && now.Sub(t.lastHung) >= minHung:
-		t.answered = t.answered && now.Sub(t.lastHung) >= maxDoubt
-		t.lastHung = now
+	}
+	trusted := now.Sub(t.lastSlow) >= maxDoubt
+	switch {
+	case held < minSlow:
+		t.answered = t.answered || accepted && trusted
+	case now.Sub(t.lastSlow) >= minSlow:
+		t.answered, t.lastSlow = t.answered && trusted, now
 	}
 }
 

@@ -40,7 +40,7 @@ func TestPoolRemovesIdleTenants(t *testing.T) {
 	})
 }
 
-func TestPoolLimitsTenantWhoseAttemptsHang(t *testing.T) {
+func TestPoolLimitsTenantWithSlowAttempts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := New(4)
 		attempt := func(d time.Duration, err error) {
@@ -51,54 +51,64 @@ func TestPoolLimitsTenantWhoseAttemptsHang(t *testing.T) {
 		}
 		share := func() int { return p.share(p.tenants[""]) }
 		refused := errors.New("refused")
-		attempt(time.Hour, nil)
-		assert.Equal(t, 4, share())
-		attempt(minHung-1, refused)
-		attempt(minHung-1, refused)
-		assert.Equal(t, 4, share(), "they did not hang")
+		attempt(minSlow, nil)
+		assert.Equal(t, 2, share(), "the first was slow")
+		time.Sleep(maxDoubt)
+		attempt(0, nil)
+		attempt(minSlow-1, refused)
+		attempt(minSlow-1, refused)
+		assert.Equal(t, 4, share(), "they were not slow")
 		first, second := &Ticket{}, &Ticket{}
 		p.Acquire(first)
 		p.Acquire(second)
-		time.Sleep(minHung)
+		time.Sleep(minSlow)
 		p.Release(first, refused)
 		p.Release(second, refused)
-		assert.Equal(t, 4, share(), "they hung at the same time")
-		time.Sleep(maxDoubt - 2*minHung)
-		attempt(minHung, refused)
-		assert.Equal(t, 2, share(), "another hung")
-		attempt(maxDoubt-1, nil)
-		assert.Equal(t, 2, share(), "others may still hang")
-		attempt(1, nil)
-		assert.Equal(t, 4, share())
+		assert.Equal(t, 4, share(), "they were slow at the same time")
+		for _, err := range []error{refused, nil} {
+			time.Sleep(maxDoubt - 2*minSlow)
+			attempt(minSlow, err)
+			assert.Equal(t, 2, share(), "another was slow")
+			time.Sleep(maxDoubt - minSlow)
+			attempt(minSlow-1, nil)
+			assert.Equal(t, 2, share(), "others may still be slow")
+			attempt(1, nil)
+			assert.Equal(t, 4, share())
+			attempt(minSlow, err)
+			assert.Equal(t, 4, share(), "only one was slow")
+		}
 	})
 }
 
-func TestPoolDelaysTenantWhoseAttemptHung(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		p := New(1)
-		var running *Ticket
-		acquire := func(tenant string) {
-			ticket := &Ticket{Tenant: tenant}
-			ticket.Start = func() bool { running = ticket; return true }
-			if p.Acquire(ticket) {
-				running = ticket
+func TestPoolDelaysTenantAfterLongAttempt(t *testing.T) {
+	for _, err := range []error{nil, errors.New("timeout")} {
+		synctest.Test(t, func(t *testing.T) {
+			const turns = 30
+			p := New(1)
+			var running *Ticket
+			acquire := func(tenant string) {
+				ticket := &Ticket{Tenant: tenant}
+				ticket.Start = func() bool { running = ticket; return true }
+				if p.Acquire(ticket) {
+					running = ticket
+				}
 			}
-		}
-		acquire("hung")
-		for range hungTurns + 2 {
-			acquire("hung")
-			acquire("healthy")
-		}
-		time.Sleep(minHung)
-		p.Release(running, errors.New("timeout"))
-		for range hungTurns {
-			assert.Equal(t, "healthy", running.Tenant)
+			acquire("slow")
+			for range turns + 2 {
+				acquire("slow")
+				acquire("healthy")
+			}
+			time.Sleep(turns * turnTime)
+			p.Release(running, err)
+			for range turns {
+				assert.Equal(t, "healthy", running.Tenant)
+				p.Release(running, nil)
+			}
+			assert.Equal(t, "slow", running.Tenant, "it is not starved")
 			p.Release(running, nil)
-		}
-		assert.Equal(t, "hung", running.Tenant, "it is not starved")
-		p.Release(running, nil)
-		assert.Equal(t, "healthy", running.Tenant, "they take turns again")
-	})
+			assert.Equal(t, "healthy", running.Tenant, "they take turns again")
+		})
+	}
 }
 
 func BenchmarkPool(b *testing.B) {
