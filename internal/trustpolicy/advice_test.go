@@ -173,6 +173,21 @@ func TestAdviceOnPrincipals(t *testing.T) {
 	}
 }
 
+func TestAdviceOnIssuerWithSlash(t *testing.T) {
+	web := trustpolicy.WebIdentity{Provider: provider + "/", Issuer: "https://" + issuer + "/", Subject: cart}
+	for written, want := range map[string]string{
+		issuer:              "add the slash at the end of the issuer",
+		"https://" + issuer: "leave out https://",
+		otherIssuer:         `another issuer: the request has "` + issuer + `/:sub"`,
+	} {
+		text := `{"Statement":{"Effect":"Allow","Principal":{"Federated":"` + provider + `"},"Action":"sts:*","Condition":{"StringEquals":{"` + written + `:sub":"` + cart + `"}}}}`
+		mismatches := parse(t, text).Evaluate(web.Request()).Statements[0].Mismatches
+		require.Len(t, mismatches, 2)
+		assert.Equal(t, "add the slash at the end of the issuer", mismatches[0].Advice)
+		assert.Equal(t, want, mismatches[1].Advice)
+	}
+}
+
 func TestAdviceOnActionForOtherRoleKind(t *testing.T) {
 	want := []trustpolicy.Mismatch{{
 		Element: "Action", Expected: []string{assumeRole}, Found: []string{withWebIdentity},
