@@ -109,6 +109,8 @@ func (f Facts) value(word string) string {
 		return strconv.Itoa(int(f.Duration / time.Second))
 	case "issuer":
 		return f.Claims.Issuer
+	case "discovery": // OpenID Connect Discovery 1.0, section 4.1
+		return strings.TrimSuffix(f.Claims.Issuer, "/") + "/.well-known/openid-configuration"
 	case "tokenaudience":
 		return Quote(strings.Join(f.Claims.Audience, ", "))
 	case "issued":
