@@ -99,6 +99,8 @@ func (f Facts) value(word string) string {
 		return f.action()
 	case "inherited":
 		return f.inherited()
+	case "policyarn":
+		return inParentheses("", group(policyARN, f.text()))
 	case "tokenfile":
 		return cmp.Or(f.TokenFile, "the token")
 	case "otherfile":

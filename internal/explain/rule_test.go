@@ -78,6 +78,7 @@ func TestRuleNamesPolicyTypeAndAction(t *testing.T) {
 					assert.Contains(t, a.Fix, "deny", message)
 					assert.NotContains(t, a.Text, "statement {", message)
 					assert.Contains(t, a.Text, "move "+action+" to a Deny statement of its own", message)
+					assert.Equal(t, strings.Contains(ending, "arn:") && kind != "resource-based policy", strings.Contains(a.Text, " (arn:aws:organizations::999988887777:policy/o-1/p-1) denies "), message)
 				}
 				if action == "sts:TagSession" && strings.Contains(ending, "identity-based policy allows") && source != "" {
 					assert.Contains(t, a.Text, "inherits the transitive tags")
