@@ -99,8 +99,6 @@ func (f Facts) value(word string) string {
 		return f.action()
 	case "inherited":
 		return f.inherited()
-	case "policyarn":
-		return inParentheses("", group(policyARN, f.text()))
 	case "tokenfile":
 		return cmp.Or(f.TokenFile, "the token")
 	case "otherfile":
@@ -111,8 +109,6 @@ func (f Facts) value(word string) string {
 		return strconv.Itoa(int(f.Duration / time.Second))
 	case "issuer":
 		return f.Claims.Issuer
-	case "discovery": // OpenID Connect Discovery 1.0, section 4.1
-		return strings.TrimSuffix(f.Claims.Issuer, "/") + "/.well-known/openid-configuration"
 	case "tokenaudience":
 		return Quote(strings.Join(f.Claims.Audience, ", "))
 	case "issued":
@@ -128,7 +124,7 @@ func (f Facts) value(word string) string {
 	}
 }
 
-// place returns the value of a placeholder for the region, STS or a new token.
+// place returns the value of a placeholder for the region, the issuer, STS or a new token.
 func (f Facts) place(word string) string {
 	switch word {
 	case "region":
@@ -143,6 +139,8 @@ func (f Facts) place(word string) string {
 		host := &net.DNSError{}
 		errors.As(f.Err, &host)
 		return host.Name
+	case "discovery": // OpenID Connect Discovery 1.0, section 4.1
+		return strings.TrimSuffix(f.Claims.Issuer, "/") + "/.well-known/openid-configuration"
 	case "stshost":
 		return f.stsHost()
 	case "url":

@@ -40,6 +40,8 @@ func (f Facts) remedy(word string) string {
 		return f.variable()
 	case "statement":
 		return f.statement()
+	case "policyarn":
+		return inParentheses("", group(policyARN, f.text()))
 	case "grant":
 		return f.grant(f.action())
 	case "grants":
