@@ -12,6 +12,7 @@ const (
 	removeSlash  = "leave out the slash at the end of the issuer"
 	addSlash     = "add the slash at the end of the issuer"
 	byCase       = "they differ only in case"
+	signedOnly   = "no request of a web identity has this key"
 )
 
 // audience is the audience of STS tokens.
@@ -58,6 +59,9 @@ func (c condition) valueAdvice(expected []value, found string) string {
 // absentAdvice returns advice about a key that is absent from the request. If the request has a key
 // for the same claim, the advice is about the issuer.
 func absentAdvice(key string, in requestContext) string {
+	if in.unsigned && absentFromUnsigned(strings.ToLower(key)) {
+		return signedOnly
+	}
 	issuer, claim := cutClaim(key)
 	another, same := "", false
 	for _, lower := range slices.Sorted(maps.Keys(in.keys)) {
