@@ -145,7 +145,7 @@ func TestRuleForResponse(t *testing.T) {
 		{"issuer with an address", respond("InvalidIdentityToken", noProvider, "", issuer("https://10.0.0.1:6443")), ErrTokenRejected, HeadingNoOIDCProvider, "IP address", "create-open-id"},
 		{"issuer with a port", respond("InvalidIdentityToken", noProvider, "", issuer("https://oidc.example.com:8443/a")), ErrTokenRejected, HeadingNoOIDCProvider, "has a port", "create-open-id"},
 		{"issuer with an IPv6 address", respond("InvalidIdentityToken", noProvider, "", issuer("https://[2001:db8::1]")), ErrTokenRejected, HeadingNoOIDCProvider, "IP address", "create-open-id"},
-		{"public issuer", respond("InvalidIdentityToken", noProvider, ""), ErrTokenRejected, HeadingNoOIDCProvider, "create-open-id-connect-provider --url https://oidc.example.com --client-id-list sts.amazonaws.com", ""},
+		{"public issuer", respond("InvalidIdentityToken", noProvider, ""), ErrTokenRejected, HeadingNoOIDCProvider, "check that the role's trust policy names this issuer, and create the provider: aws iam create-open-id-connect-provider --url https://oidc.example.com --client-id-list sts.amazonaws.com", ""},
 		{"denied", respond("AccessDenied", "Not authorized to perform sts:AssumeRoleWithWebIdentity", ""), ErrAccessDenied, HeadingAccessDenied, "recreate the pod", ""},
 		{"itself", respond("AccessDenied", "User: x is not authorized to perform: sts:AssumeRole on resource: y because no resource-based policy allows the sts:AssumeRole action", testRole), ErrAccessDenied, HeadingRoleChain, "use it directly", "statement"},
 		{"scope", respond("SignatureDoesNotMatch", "Credential should be scoped to a valid region, not 'us-west-2'.", testSource, endpoint), ErrInvalidRequest, HeadingEndpoint, "AWS_ENDPOINT_URL_STS", "clock"},

@@ -98,7 +98,7 @@ var tokenRules = []rule{
 	{
 		phrases: []string{"No OpenIDConnect provider found"}, kind: ErrTokenRejected, heading: HeadingNoOIDCProvider,
 		fix:    "create the OIDC provider in the role's account",
-		text:   "the issuer has no OIDC provider in {account}. If the account and the cluster are the right ones, create it there: aws iam create-open-id-connect-provider --url {issuerarg} --client-id-list {audiencearg}",
+		text:   "the issuer has no OIDC provider in {account}. If the account and the cluster are the right ones, check that the role's trust policy names this issuer, and create the provider: aws iam create-open-id-connect-provider --url {issuerarg} --client-id-list {audiencearg}",
 		source: "https://github.com/kubernetes-sigs/aws-load-balancer-controller/issues/2315",
 	},
 	{
