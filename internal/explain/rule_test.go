@@ -89,6 +89,13 @@ func TestRuleNamesPolicyTypeAndAction(t *testing.T) {
 	}
 }
 
+// In a pod that mounts its token itself, as in clusters without the webhook, AWS_ROLE_ARN does not come
+// from an annotation.
+func TestRuleForDeniedRoleNamesBothOriginsOfARN(t *testing.T) {
+	a := For(respond("AccessDenied", "Not authorized to perform sts:AssumeRoleWithWebIdentity", ""))
+	assert.Contains(t, a.Text, "correct the annotation eks.amazonaws.com/role-arn, or AWS_ROLE_ARN if the pod sets it itself. After any change, recreate the pod")
+}
+
 func TestRuleForDeniedChainCoversBothSides(t *testing.T) {
 	for _, action := range []string{"sts:AssumeRole", "sts:TagSession", "sts:SetSourceIdentity"} {
 		a := For(respond("AccessDenied", "User: x is not authorized to perform: "+action+" on resource: "+testRole, testSource))
