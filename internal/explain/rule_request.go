@@ -1,5 +1,7 @@
 package explain
 
+import "github.com/irsakit/irsakit/internal/awserror"
+
 const commonErrors = "https://docs.aws.amazon.com/STS/latest/APIReference/CommonErrors.html"
 
 const (
@@ -112,10 +114,20 @@ var requestRules = []rule{
 		source: "https://github.com/zalando-incubator/kube-aws-iam-controller/issues/16",
 	},
 	{
-		kind: ErrInvalidRequest, heading: HeadingInvalidRequest, fix: "correct the parameter that STS names, or upgrade the library",
+		when: isAboutParameter, kind: ErrInvalidRequest, heading: HeadingInvalidRequest, fix: "correct the parameter that STS names, or upgrade the library",
 		text:   "STS names the parameter that it does not accept. If it is the role's ARN, the session's name, duration, policies or tags, the external ID, the source identity or the region, correct that setting. Otherwise upgrade the library and the SDK, and report a bug in the library",
 		source: commonErrors,
 	},
+	{
+		kind: ErrInvalidRequest, heading: HeadingInvalidRequest, fix: "correct what the code and the message name, such as the account",
+		text:   "the server rejects the request for a reason that only its code and message name: correct the account, the role or the setting that they name. If the server is not that of AWS, its documentation explains the code",
+		source: commonErrors,
+	},
+}
+
+// isAboutParameter reports whether the code is one of those for invalid parameters.
+func isAboutParameter(f Facts) bool {
+	return awserror.Is(f.Code, "ValidationError", "InvalidParameterValue", "InvalidParameterCombination", "MissingParameter")
 }
 
 // serviceRules are faults of STS itself, and responses from other servers.

@@ -89,6 +89,22 @@ func TestRuleNamesPolicyTypeAndAction(t *testing.T) {
 	}
 }
 
+func TestRuleForUnknownCodeBlamesNoParameter(t *testing.T) {
+	for code, parameter := range map[string]bool{
+		"ValidationError": true, "MissingParameter": true,
+		"NotAuthorized": false, "AccountProblem": false, "NoSuchEntity": false, "InvalidArgument": false,
+	} {
+		for _, source := range []string{"", testSource} {
+			f := respond(code, "a message", source)
+			assert.Equal(t, ErrInvalidRequest, f.Kind, code)
+			a := For(f)
+			assert.Equal(t, HeadingInvalidRequest, a.Heading, code)
+			assert.Equal(t, parameter, strings.Contains(a.Fix+a.Text, "parameter"), code)
+			assert.Equal(t, parameter, strings.Contains(a.Fix+a.Text, "upgrade"), code)
+		}
+	}
+}
+
 // In a pod that mounts its token itself, as in clusters without the webhook, AWS_ROLE_ARN does not come
 // from an annotation.
 func TestRuleForDeniedRoleNamesBothOriginsOfARN(t *testing.T) {
