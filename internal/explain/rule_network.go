@@ -83,6 +83,12 @@ var networkRules = []rule{
 		source: "https://pkg.go.dev/net/http#Transport",
 	},
 	{
+		when: func(f Facts) bool { return isProxy(f.Err) && errorIs[tls.RecordHeaderError](f.Err) }, kind: ErrUnavailable, heading: HeadingProxy,
+		fix:    "write http:// instead of https:// in HTTPS_PROXY",
+		text:   "the address of the proxy begins with https://, but the proxy does not speak TLS: write http:// in HTTPS_PROXY. The requests to STS are encrypted all the same",
+		source: "https://pkg.go.dev/net/http#ProxyFromEnvironment",
+	},
+	{
 		when: func(f Facts) bool { return isProxy(f.Err) }, kind: ErrUnavailable, heading: HeadingProxy,
 		fix:    "correct HTTPS_PROXY, or add the host of STS to NO_PROXY",
 		text:   "the proxy in HTTPS_PROXY cannot be reached, or its address is wrong: correct the variable, or start the proxy if it is a sidecar. If the pod can reach STS without the proxy, unset HTTPS_PROXY or add {stshost} to NO_PROXY",
