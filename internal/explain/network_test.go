@@ -56,6 +56,12 @@ func TestRuleForNetworkDependsOnError(t *testing.T) {
 	}
 }
 
+// AWS_CA_BUNDLE replaces the system's authorities, also for hosts that the proxy does not intercept.
+func TestRuleForInterceptedTLSKeepsPublicAuthorities(t *testing.T) {
+	a := For(Facts{Kind: ErrUnavailable, Err: &tls.CertificateVerificationError{Err: x509.UnknownAuthorityError{}}, Region: "us-west-2"})
+	assert.Contains(t, a.Text, "set AWS_CA_BUNDLE to a file with the proxy's CA certificate and the public ones")
+}
+
 func TestRuleForProxyWithoutTLSNamesScheme(t *testing.T) {
 	plain := httptest.NewServer(http.NotFoundHandler())
 	defer plain.Close()

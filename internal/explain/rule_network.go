@@ -55,7 +55,7 @@ var networkRules = []rule{
 	{
 		when: func(f Facts) bool { return errorIs[*tls.CertificateVerificationError](f.Err) }, kind: ErrUnavailable, heading: HeadingTLS,
 		fix:    "add ca-certificates to the image, or set AWS_CA_BUNDLE",
-		text:   "the certificate of STS, or of an https:// proxy, cannot be verified: install the public CA certificates (ca-certificates) in the image. Behind a TLS-intercepting proxy, or one with a private certificate, set AWS_CA_BUNDLE to the proxy's CA certificate",
+		text:   "the certificate of STS, or of an https:// proxy, cannot be verified: install the public CA certificates (ca-certificates) in the image. Behind a TLS-intercepting proxy, or one with a private certificate, set AWS_CA_BUNDLE to a file with the proxy's CA certificate and the public ones",
 		source: caReport,
 	},
 	{
