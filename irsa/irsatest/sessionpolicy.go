@@ -12,7 +12,10 @@ import (
 	josejson "github.com/go-jose/go-jose/v4/json"
 )
 
-var policyARN = regexp.MustCompile(`^arn:([^:]+):iam::(aws|\d{12}):policy/.+$`)
+var (
+	policyARN     = regexp.MustCompile(`^arn:([^:]+):iam::(aws|\d{12}):policy/.+$`)
+	actionPattern = regexp.MustCompile(`^[A-Za-z0-9-]+:[^:]+$`)
+)
 
 // checkSessionPolicies rejects session policies that are malformed or too large. Managed policies
 // must belong to AWS or to the role's account.
@@ -106,8 +109,8 @@ func (p *policyValues) UnmarshalJSON(b []byte) error {
 	return err
 }
 
-// check rejects a statement that lacks an element or has an element reserved for trust policies. The
-// texts are from public reports of IAM's responses.
+// check rejects a statement that lacks an element, has an element reserved for trust policies, or has
+// an action or a resource that cannot exist. The texts are from public reports of IAM's responses.
 func (s sessionStatement) check() *rejection {
 	switch {
 	case s.Effect != "Allow" && s.Effect != "Deny":
@@ -118,7 +121,16 @@ func (s sessionStatement) check() *rejection {
 		return malformedPolicy("Policy statement must contain actions.")
 	case s.Resource == nil && s.NotResource == nil:
 		return malformedPolicy("Policy statement must contain resources.")
-	default:
-		return nil
 	}
+	for _, action := range slices.Concat(s.Action, s.NotAction) {
+		if action != "*" && !actionPattern.MatchString(action) {
+			return malformedPolicy("Actions/Conditions must be prefaced by a vendor, e.g., iam, sdb, ec2, etc.").withReason("the action is %q", action)
+		}
+	}
+	for _, resource := range slices.Concat(s.Resource, s.NotResource) {
+		if resource != "*" && !strings.HasPrefix(resource, "arn:") {
+			return malformedPolicy("Resource " + resource + ` must be in ARN format or "*".`)
+		}
+	}
+	return nil
 }
