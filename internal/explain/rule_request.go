@@ -64,13 +64,13 @@ var requestRules = []rule{
 	{
 		codes: []string{"MalformedPolicyDocument"}, only: chained, kind: ErrInvalidRequest, heading: HeadingSessionPolicy,
 		fix:    "correct AssumeRoleOptions.Policy",
-		text:   `the session policy is not valid IAM JSON: correct it. It looks like AssumeRoleOptions.Policy={"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:GetObject","Resource":"*"}]}`,
+		text:   `the session policy is not a valid IAM policy, for the reason in the message of STS: correct it. It looks like AssumeRoleOptions.Policy={"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:GetObject","Resource":"*"}]}`,
 		source: "https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html",
 	},
 	{
 		codes: []string{"MalformedPolicyDocument"}, kind: ErrInvalidRequest, heading: HeadingSessionPolicy,
 		fix:    "correct Options.Policy",
-		text:   `the session policy is not valid IAM JSON: correct it. It looks like Options.Policy={"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:GetObject","Resource":"*"}]}`,
+		text:   `the session policy is not a valid IAM policy, for the reason in the message of STS: correct it. It looks like Options.Policy={"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:GetObject","Resource":"*"}]}`,
 		source: webIdentityDocument,
 	},
 	{

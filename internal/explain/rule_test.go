@@ -105,6 +105,15 @@ func TestRuleForUnknownCodeBlamesNoParameter(t *testing.T) {
 	}
 }
 
+// Most malformed policies are valid JSON.
+func TestRuleForMalformedPolicyDoesNotBlameJSON(t *testing.T) {
+	for _, source := range []string{"", testSource} {
+		a := For(respond("MalformedPolicyDocument", `Resource receipts/* must be in ARN format or "*".`, source))
+		assert.NotContains(t, a.Text, "JSON")
+		assert.Contains(t, a.Text, "the session policy is not a valid IAM policy, for the reason in the message of STS: correct it")
+	}
+}
+
 // In a pod that mounts its token itself, as in clusters without the webhook, AWS_ROLE_ARN does not come
 // from an annotation.
 func TestRuleForDeniedRoleNamesBothOriginsOfARN(t *testing.T) {
