@@ -58,11 +58,16 @@ func run(ctx context.Context, arguments []string, stdout, stderr io.Writer) erro
 		return fmt.Errorf("%w; -h lists the flags", err)
 	case flags.NArg() > 0:
 		return fmt.Errorf("unexpected argument %q; -h lists the flags", flags.Arg(0))
+	case *timeout <= 0:
+		return errors.New("-timeout must be positive")
 	}
 	ctx, cancel := context.WithTimeout(ctx, *timeout)
 	defer cancel()
 	if !*demo {
-		return writeCredentials(ctx, stdout, func(o *irsa.Options) { o.InsecureEndpoint = *insecure })
+		return writeCredentials(ctx, stdout, func(o *irsa.Options) {
+			o.InsecureEndpoint = *insecure
+			o.AttemptTimeout = *timeout / 2 // so that the error describes the attempt, and another one can follow
+		})
 	}
 	k, err := irsatest.Start()
 	if err != nil {

@@ -76,6 +76,16 @@ func TestRunWritesNothingWithoutCredentials(t *testing.T) {
 	assert.Empty(t, stdout.String())
 }
 
+func TestRunReportsSilentSTS(t *testing.T) {
+	k := setPod(t, "cart")
+	k.STS.Fail(irsatest.Hang, -1)
+	defer k.STS.Recover()
+	var stdout, stderr bytes.Buffer
+	err := run(t.Context(), []string{"-timeout", "2s"}, &stdout, &stderr)
+	require.ErrorContains(t, err, "check network policies, the proxy and the route or VPC endpoint to STS")
+	assert.Empty(t, stdout.String())
+}
+
 func TestRunReportsMissingConfiguration(t *testing.T) {
 	var stdout, stderr bytes.Buffer
 	require.ErrorIs(t, run(t.Context(), nil, &stdout, &stderr), irsa.ErrNotConfigured)
@@ -127,7 +137,7 @@ func TestProcessWritesOneLineOnFailure(t *testing.T) {
 		{"not configured", nil, nil, "AWS_WEB_IDENTITY_TOKEN_FILE"},
 		{"several settings", []string{"AWS_ROLE_ARN=cart", "AWS_WEB_IDENTITY_TOKEN_FILE=token\nfile", "AWS_REGION=us west"}, nil, "invalid configuration"},
 		{"no token file", append(pod, missing), []string{"-timeout", "1s"}, "no valid token"}, // several attempts
-		{"no time", append(pod, missing), []string{"-timeout", "0"}, "deadline exceeded"},
+		{"no time", append(pod, missing), []string{"-timeout", "0"}, "-timeout must be positive"},
 		{"cleartext", append(pod, missing, "AWS_ENDPOINT_URL_STS=http://sts.corp.example"), nil, "-insecure-endpoint"},
 		{"unknown flag", nil, []string{"-no-such-flag"}, "flag provided but not defined"},
 		{"flag with a line break", nil, []string{"-timeout", "1\n2"}, "invalid value"},

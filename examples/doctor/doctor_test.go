@@ -81,6 +81,13 @@ func TestDoctorAcceptsInsecureEndpointWithFlag(t *testing.T) {
 	assert.Contains(t, out, "passed   endpoint")
 }
 
+func TestDoctorExits0AfterHelp(t *testing.T) {
+	code, out, errs := doctor(t, "-h")
+	assert.Equal(t, 0, code)
+	assert.Empty(t, out)
+	assert.Contains(t, errs, "-trust-policy")
+}
+
 func TestDoctorExits2OnUsageError(t *testing.T) {
 	long := filepath.Join(t.TempDir(), "long.json")
 	require.NoError(t, os.WriteFile(long, bytes.Repeat([]byte(" "), 64<<10+1), 0o600))

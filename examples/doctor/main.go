@@ -47,15 +47,13 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	})
 	verbose := flags.Bool("v", false, "also list the checks that passed and that were skipped")
 	insecure := flags.Bool("insecure-endpoint", false, "accept an STS endpoint with http:// that is not on this machine")
-	flags.Usage = func() {
-		fmt.Fprintln(stderr, "usage: doctor [-v] [-json] [-insecure-endpoint] [-trust-policy file]")
-		flags.PrintDefaults()
-		fmt.Fprintln(stderr, "The exit code is 0 if no check failed, 1 if a check failed, and 2 if the checks could not start.")
-	}
-	if err := flags.Parse(args); err != nil {
+	flags.Usage = func() { printUsage(flags) }
+	switch err := flags.Parse(args); {
+	case errors.Is(err, flag.ErrHelp):
+		return exitOK
+	case err != nil:
 		return exitUsage
-	}
-	if flags.NArg() > 0 {
+	case flags.NArg() > 0:
 		fmt.Fprintf(stderr, "doctor: unexpected argument %q\n", flags.Arg(0))
 		return exitUsage
 	}
@@ -77,6 +75,12 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return exitFailed
 	}
 	return exitOK
+}
+
+func printUsage(flags *flag.FlagSet) {
+	fmt.Fprintln(flags.Output(), "usage: doctor [-v] [-json] [-insecure-endpoint] [-trust-policy file]")
+	flags.PrintDefaults()
+	fmt.Fprintln(flags.Output(), "The exit code is 0 if no check failed, 1 if a check failed, and 2 if the checks could not start.")
 }
 
 // readPolicy reads the file at path, or stdin if path is "-". It stops when ctx is done, because both

@@ -124,7 +124,7 @@ func (f Facts) value(word string) string {
 	}
 }
 
-// place returns the value of a placeholder for the region, STS or a new token.
+// place returns the value of a placeholder for the region, the issuer, STS or a new token.
 func (f Facts) place(word string) string {
 	switch word {
 	case "region":
@@ -139,6 +139,8 @@ func (f Facts) place(word string) string {
 		host := &net.DNSError{}
 		errors.As(f.Err, &host)
 		return host.Name
+	case "discovery": // OpenID Connect Discovery 1.0, section 4.1
+		return strings.TrimSuffix(f.Claims.Issuer, "/") + "/.well-known/openid-configuration"
 	case "stshost":
 		return f.stsHost()
 	case "url":

@@ -6,6 +6,18 @@ import (
 	"github.com/stretchr/testify/assert"
 )
 
+func TestRuleForKeysNamesDiscoveryDocument(t *testing.T) {
+	for issuer, want := range map[string]string{
+		"https://oidc.example.com/id/A":            "https://oidc.example.com/id/A/.well-known/openid-configuration",
+		"https://eastus.oic.prod-aks.azure.com/A/": "https://eastus.oic.prod-aks.azure.com/A/.well-known/openid-configuration",
+	} {
+		for _, f := range []Facts{respond("IDPCommunicationError", "", ""), respond("InvalidIdentityToken", "Couldn't retrieve verification key", "")} {
+			f.Claims.Issuer = issuer
+			assert.Contains(t, For(f).Text, want+" ")
+		}
+	}
+}
+
 func TestIsPublicRejectsReservedNames(t *testing.T) {
 	for issuer, want := range map[string]bool{
 		"https://oidc.eks.us-west-2.amazonaws.com/id/A": true,

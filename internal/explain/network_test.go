@@ -8,11 +8,14 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/http/httptest"
+	"net/url"
 	"os"
 	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 
 	"github.com/irsakit/irsakit/tokenfile"
 )
@@ -51,6 +54,27 @@ func TestRuleForNetworkDependsOnError(t *testing.T) {
 		assert.NotEmpty(t, a.Text)
 		assert.False(t, Permanent(tt.err), tt.err)
 	}
+}
+
+// AWS_CA_BUNDLE replaces the system's authorities, also for hosts that the proxy does not intercept.
+func TestRuleForInterceptedTLSKeepsPublicAuthorities(t *testing.T) {
+	a := For(Facts{Kind: ErrUnavailable, Err: &tls.CertificateVerificationError{Err: x509.UnknownAuthorityError{}}, Region: "us-west-2"})
+	assert.Contains(t, a.Text, "set AWS_CA_BUNDLE to a file with the proxy's CA certificate and the public ones")
+}
+
+func TestRuleForProxyWithoutTLSNamesScheme(t *testing.T) {
+	plain := httptest.NewServer(http.NotFoundHandler())
+	defer plain.Close()
+	proxy, err := url.Parse("https://" + plain.Listener.Addr().String())
+	require.NoError(t, err)
+	client := &http.Client{Transport: &http.Transport{Proxy: http.ProxyURL(proxy)}}
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "https://sts.example", nil)
+	require.NoError(t, err)
+	_, err = client.Do(request) //nolint:bodyclose // there is no response
+	require.Error(t, err)
+	a := For(Facts{Kind: ErrUnavailable, Err: err, Region: "us-west-2"})
+	assert.Equal(t, HeadingProxy, a.Heading)
+	assert.Equal(t, "write http:// instead of https:// in HTTPS_PROXY", a.Fix)
 }
 
 func TestRuleForNetworkNamesCause(t *testing.T) {

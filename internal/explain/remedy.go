@@ -40,6 +40,8 @@ func (f Facts) remedy(word string) string {
 		return f.variable()
 	case "statement":
 		return f.statement()
+	case "policyarn":
+		return inParentheses("", group(policyARN, f.text()))
 	case "grant":
 		return f.grant(f.action())
 	case "grants":
@@ -91,7 +93,7 @@ func (f Facts) correctARN() string {
 	case f.IsUnbound():
 		return "correct AWS_ROLE_ARN"
 	}
-	return "correct the annotation eks.amazonaws.com/role-arn. After any change of it, recreate the pod" + f.deletePod() + ": a pod keeps the role that it was created with"
+	return "correct the annotation eks.amazonaws.com/role-arn, or AWS_ROLE_ARN if the pod sets it itself. After any change, recreate the pod" + f.deletePod() + ": a pod keeps the role that it was created with"
 }
 
 // home returns the region that was most likely intended: the region that a name refers to, or

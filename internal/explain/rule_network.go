@@ -55,7 +55,7 @@ var networkRules = []rule{
 	{
 		when: func(f Facts) bool { return errorIs[*tls.CertificateVerificationError](f.Err) }, kind: ErrUnavailable, heading: HeadingTLS,
 		fix:    "add ca-certificates to the image, or set AWS_CA_BUNDLE",
-		text:   "the certificate of STS, or of an https:// proxy, cannot be verified: install the public CA certificates (ca-certificates) in the image. Behind a TLS-intercepting proxy, or one with a private certificate, set AWS_CA_BUNDLE to the proxy's CA certificate",
+		text:   "the certificate of STS, or of an https:// proxy, cannot be verified: install the public CA certificates (ca-certificates) in the image. Behind a TLS-intercepting proxy, or one with a private certificate, set AWS_CA_BUNDLE to a file with the proxy's CA certificate and the public ones",
 		source: caReport,
 	},
 	{
@@ -81,6 +81,12 @@ var networkRules = []rule{
 		fix:    "check the SOCKS proxy in HTTPS_PROXY, or add the host of STS to NO_PROXY",
 		text:   "the SOCKS proxy in HTTPS_PROXY does not connect to {stshost}: check the user name and the password in the variable, and what the proxy allows. If the pod can reach STS without the proxy, unset HTTPS_PROXY or add that host to NO_PROXY",
 		source: "https://pkg.go.dev/net/http#Transport",
+	},
+	{
+		when: func(f Facts) bool { return isProxy(f.Err) && errorIs[tls.RecordHeaderError](f.Err) }, kind: ErrUnavailable, heading: HeadingProxy,
+		fix:    "write http:// instead of https:// in HTTPS_PROXY",
+		text:   "the address of the proxy begins with https://, but the proxy does not speak TLS: write http:// in HTTPS_PROXY. The requests to STS are encrypted all the same",
+		source: "https://pkg.go.dev/net/http#ProxyFromEnvironment",
 	},
 	{
 		when: func(f Facts) bool { return isProxy(f.Err) }, kind: ErrUnavailable, heading: HeadingProxy,

@@ -30,7 +30,7 @@ var policyRules = []rule{
 	{
 		phrases: []string{"explicit deny in a service control policy"}, kind: ErrAccessDenied, heading: HeadingAccessDenied,
 		fix:    "remove the {action} deny from the service control policy",
-		text:   "a service control policy denies {action}: the administrator of the AWS organization must " + exceptCaller,
+		text:   "a service control policy{policyarn} denies {action}: the administrator of the AWS organization must " + exceptCaller,
 		source: accessDocument,
 	},
 	{
@@ -42,7 +42,7 @@ var policyRules = []rule{
 	{
 		phrases: []string{"explicit deny in a resource control policy"}, kind: ErrAccessDenied, heading: HeadingAccessDenied,
 		fix:    "remove the {action} deny from the resource control policy",
-		text:   "a resource control policy denies {action}: the administrator of the AWS organization must " + exceptCaller + ". Such policies often require an issuer or an organization (aws:PrincipalOrgID)",
+		text:   "a resource control policy{policyarn} denies {action}: the administrator of the AWS organization must " + exceptCaller + ". Such policies often require an issuer or an organization (aws:PrincipalOrgID)",
 		source: accessDocument,
 	},
 	{
@@ -60,7 +60,7 @@ var policyRules = []rule{
 	{
 		phrases: []string{"explicit deny in a VPC endpoint policy"}, kind: ErrAccessDenied, heading: HeadingAccessDenied,
 		fix:    "remove the {action} deny from the VPC endpoint policy",
-		text:   "the VPC endpoint policy of STS denies {action} explicitly: " + exceptCaller,
+		text:   "the VPC endpoint policy of STS{policyarn} denies {action} explicitly: " + exceptCaller,
 		source: accessDocument,
 	},
 	{
@@ -72,7 +72,7 @@ var policyRules = []rule{
 	{
 		phrases: []string{"explicit deny in a permissions boundary"}, kind: ErrAccessDenied, heading: HeadingRoleChain,
 		fix:    "remove the {action} deny from the permissions boundary",
-		text:   "the permissions boundary of {signer} denies {action} explicitly: " + exceptRole,
+		text:   "the permissions boundary of {signer}{policyarn} denies {action} explicitly: " + exceptRole,
 		source: accessDocument,
 	},
 	{
@@ -84,7 +84,7 @@ var policyRules = []rule{
 	{
 		phrases: []string{"explicit deny in a session policy"}, kind: ErrAccessDenied, heading: HeadingRoleChain,
 		fix:    "remove the {action} deny from the session policy",
-		text:   "the session policy of {signer} (the options Policy and PolicyARNs of that role) denies {action} explicitly: " + exceptRole,
+		text:   "the session policy of {signer} (the options Policy and PolicyARNs of that role){policyarn} denies {action} explicitly: " + exceptRole,
 		source: accessDocument,
 	},
 	{
@@ -108,7 +108,7 @@ var policyRules = []rule{
 	{
 		phrases: []string{"explicit deny in an identity-based policy"}, kind: ErrAccessDenied, heading: HeadingRoleChain,
 		fix:    "remove the {action} deny from the identity-based policy",
-		text:   "an identity-based policy of {signer} denies {action} explicitly: " + exceptRole,
+		text:   "an identity-based policy of {signer}{policyarn} denies {action} explicitly: " + exceptRole,
 		source: accessDocument,
 	},
 	{

@@ -1,5 +1,7 @@
 package explain
 
+import "github.com/irsakit/irsakit/internal/awserror"
+
 const commonErrors = "https://docs.aws.amazon.com/STS/latest/APIReference/CommonErrors.html"
 
 const (
@@ -62,13 +64,13 @@ var requestRules = []rule{
 	{
 		codes: []string{"MalformedPolicyDocument"}, only: chained, kind: ErrInvalidRequest, heading: HeadingSessionPolicy,
 		fix:    "correct AssumeRoleOptions.Policy",
-		text:   `the session policy is not valid IAM JSON: correct it. It looks like AssumeRoleOptions.Policy={"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:GetObject","Resource":"*"}]}`,
+		text:   `the session policy is not a valid IAM policy, for the reason in the message of STS: correct it. It looks like AssumeRoleOptions.Policy={"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:GetObject","Resource":"*"}]}`,
 		source: "https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html",
 	},
 	{
 		codes: []string{"MalformedPolicyDocument"}, kind: ErrInvalidRequest, heading: HeadingSessionPolicy,
 		fix:    "correct Options.Policy",
-		text:   `the session policy is not valid IAM JSON: correct it. It looks like Options.Policy={"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:GetObject","Resource":"*"}]}`,
+		text:   `the session policy is not a valid IAM policy, for the reason in the message of STS: correct it. It looks like Options.Policy={"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:GetObject","Resource":"*"}]}`,
 		source: webIdentityDocument,
 	},
 	{
@@ -112,10 +114,20 @@ var requestRules = []rule{
 		source: "https://github.com/zalando-incubator/kube-aws-iam-controller/issues/16",
 	},
 	{
-		kind: ErrInvalidRequest, heading: HeadingInvalidRequest, fix: "correct the parameter that STS names, or upgrade the library",
+		when: isAboutParameter, kind: ErrInvalidRequest, heading: HeadingInvalidRequest, fix: "correct the parameter that STS names, or upgrade the library",
 		text:   "STS names the parameter that it does not accept. If it is the role's ARN, the session's name, duration, policies or tags, the external ID, the source identity or the region, correct that setting. Otherwise upgrade the library and the SDK, and report a bug in the library",
 		source: commonErrors,
 	},
+	{
+		kind: ErrInvalidRequest, heading: HeadingInvalidRequest, fix: "correct what the code and the message name, such as the account",
+		text:   "the server rejects the request for a reason that only its code and message name: correct the account, the role or the setting that they name. If the server is not that of AWS, its documentation explains the code",
+		source: commonErrors,
+	},
+}
+
+// isAboutParameter reports whether the code is one of those for invalid parameters.
+func isAboutParameter(f Facts) bool {
+	return awserror.Is(f.Code, "ValidationError", "InvalidParameterValue", "InvalidParameterCombination", "MissingParameter")
 }
 
 // serviceRules are faults of STS itself, and responses from other servers.

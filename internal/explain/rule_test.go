@@ -78,6 +78,7 @@ func TestRuleNamesPolicyTypeAndAction(t *testing.T) {
 					assert.Contains(t, a.Fix, "deny", message)
 					assert.NotContains(t, a.Text, "statement {", message)
 					assert.Contains(t, a.Text, "move "+action+" to a Deny statement of its own", message)
+					assert.Equal(t, strings.Contains(ending, "arn:") && kind != "resource-based policy", strings.Contains(a.Text, " (arn:aws:organizations::999988887777:policy/o-1/p-1) denies "), message)
 				}
 				if action == "sts:TagSession" && strings.Contains(ending, "identity-based policy allows") && source != "" {
 					assert.Contains(t, a.Text, "inherits the transitive tags")
@@ -86,6 +87,13 @@ func TestRuleNamesPolicyTypeAndAction(t *testing.T) {
 			}
 		}
 	}
+}
+
+// In a pod that mounts its token itself, as in clusters without the webhook, AWS_ROLE_ARN does not come
+// from an annotation.
+func TestRuleForDeniedRoleNamesBothOriginsOfARN(t *testing.T) {
+	a := For(respond("AccessDenied", "Not authorized to perform sts:AssumeRoleWithWebIdentity", ""))
+	assert.Contains(t, a.Text, "correct the annotation eks.amazonaws.com/role-arn, or AWS_ROLE_ARN if the pod sets it itself. After any change, recreate the pod")
 }
 
 func TestRuleForDeniedChainCoversBothSides(t *testing.T) {
@@ -144,7 +152,7 @@ func TestRuleForResponse(t *testing.T) {
 		{"issuer with an address", respond("InvalidIdentityToken", noProvider, "", issuer("https://10.0.0.1:6443")), ErrTokenRejected, HeadingNoOIDCProvider, "IP address", "create-open-id"},
 		{"issuer with a port", respond("InvalidIdentityToken", noProvider, "", issuer("https://oidc.example.com:8443/a")), ErrTokenRejected, HeadingNoOIDCProvider, "has a port", "create-open-id"},
 		{"issuer with an IPv6 address", respond("InvalidIdentityToken", noProvider, "", issuer("https://[2001:db8::1]")), ErrTokenRejected, HeadingNoOIDCProvider, "IP address", "create-open-id"},
-		{"public issuer", respond("InvalidIdentityToken", noProvider, ""), ErrTokenRejected, HeadingNoOIDCProvider, "create-open-id-connect-provider --url https://oidc.example.com --client-id-list sts.amazonaws.com", ""},
+		{"public issuer", respond("InvalidIdentityToken", noProvider, ""), ErrTokenRejected, HeadingNoOIDCProvider, "check that the role's trust policy names this issuer, and create the provider: aws iam create-open-id-connect-provider --url https://oidc.example.com --client-id-list sts.amazonaws.com", ""},
 		{"denied", respond("AccessDenied", "Not authorized to perform sts:AssumeRoleWithWebIdentity", ""), ErrAccessDenied, HeadingAccessDenied, "recreate the pod", ""},
 		{"itself", respond("AccessDenied", "User: x is not authorized to perform: sts:AssumeRole on resource: y because no resource-based policy allows the sts:AssumeRole action", testRole), ErrAccessDenied, HeadingRoleChain, "use it directly", "statement"},
 		{"scope", respond("SignatureDoesNotMatch", "Credential should be scoped to a valid region, not 'us-west-2'.", testSource, endpoint), ErrInvalidRequest, HeadingEndpoint, "AWS_ENDPOINT_URL_STS", "clock"},

@@ -49,13 +49,13 @@ var tokenRules = []rule{
 	{
 		codes: []string{"InvalidIdentityToken"}, phrases: []string{"retrieve verification key"}, kind: ErrUnavailable, heading: HeadingVerificationKey,
 		fix:    "wait, or publish the issuer's keys",
-		text:   "the library retries. If the failure persists for more than a few minutes: STS fetches the issuer's public keys over the internet, so check that {issuer}/.well-known/openid-configuration is public, and that its jwks_uri lists the key that signed the token. If that key was replaced, {newtoken}",
+		text:   "the library retries. If the failure persists for more than a few minutes: STS fetches the issuer's public keys over the internet, so check that {discovery} is public, and that its jwks_uri lists the key that signed the token. If that key was replaced, {newtoken}",
 		source: "https://github.com/aws/aws-cli/issues/7194",
 	},
 	{
 		codes: []string{"IDPCommunicationError"}, kind: ErrUnavailable, heading: HeadingVerificationKey,
 		fix:    "wait, or publish the issuer's keys",
-		text:   "the library retries. If the failure persists for more than a few minutes: STS fetches the issuer's public keys over the internet, so check that {issuer}/.well-known/openid-configuration and the jwks_uri in it are public",
+		text:   "the library retries. If the failure persists for more than a few minutes: STS fetches the issuer's public keys over the internet, so check that {discovery} and the jwks_uri in it are public",
 		source: webIdentityDocument,
 	},
 	{
@@ -98,7 +98,7 @@ var tokenRules = []rule{
 	{
 		phrases: []string{"No OpenIDConnect provider found"}, kind: ErrTokenRejected, heading: HeadingNoOIDCProvider,
 		fix:    "create the OIDC provider in the role's account",
-		text:   "the issuer has no OIDC provider in {account}. If the account and the cluster are the right ones, create it there: aws iam create-open-id-connect-provider --url {issuerarg} --client-id-list {audiencearg}",
+		text:   "the issuer has no OIDC provider in {account}. If the account and the cluster are the right ones, check that the role's trust policy names this issuer, and create the provider: aws iam create-open-id-connect-provider --url {issuerarg} --client-id-list {audiencearg}",
 		source: "https://github.com/kubernetes-sigs/aws-load-balancer-controller/issues/2315",
 	},
 	{

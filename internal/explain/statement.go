@@ -5,6 +5,8 @@ import (
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws/arn"
+
+	"github.com/irsakit/irsakit/internal/lazyregexp"
 )
 
 // ProviderARN returns the ARN of the token's OIDC provider in the role's account, or "" if the role
@@ -17,6 +19,10 @@ func (f Facts) ProviderARN() string {
 	role.Resource = "oidc-provider/" + WithoutScheme(f.Claims.Issuer)
 	return role.String()
 }
+
+// policyARN matches the ARN of the policy that denies a request explicitly, which AWS appends to its
+// message if that policy is in the same account or organization.
+var policyARN = lazyregexp.New(`explicit deny in an? [A-Za-z -]+: (arn:[A-Za-z0-9:/_+=,.@-]{1,300}[A-Za-z0-9])`)
 
 // audience returns the audience to configure: sts.amazonaws.com if the token has it or has no
 // audience, and otherwise the token's first audience.

@@ -10,7 +10,9 @@ import (
 const (
 	removeScheme = "leave out https://"
 	removeSlash  = "leave out the slash at the end of the issuer"
+	addSlash     = "add the slash at the end of the issuer"
 	byCase       = "they differ only in case"
+	signedOnly   = "no request of a web identity has this key"
 )
 
 // audience is the audience of STS tokens.
@@ -57,19 +59,19 @@ func (c condition) valueAdvice(expected []value, found string) string {
 // absentAdvice returns advice about a key that is absent from the request. If the request has a key
 // for the same claim, the advice is about the issuer.
 func absentAdvice(key string, in requestContext) string {
+	if in.unsigned && absentFromUnsigned(strings.ToLower(key)) {
+		return signedOnly
+	}
 	issuer, claim := cutClaim(key)
-	bare := strings.TrimSuffix(strings.TrimPrefix(issuer, "https://"), "/")
 	another, same := "", false
 	for _, lower := range slices.Sorted(maps.Keys(in.keys)) {
 		other, otherClaim := cutClaim(in.keys[lower].key)
-		same = same || strings.EqualFold(bare, other) && strings.Contains(other, ".")
-		switch {
-		case !strings.EqualFold(claim, otherClaim) || !strings.Contains(other, ".") || !strings.Contains(issuer, "."):
+		same = same || sameIssuer(issuer, other) && strings.Contains(other, ".")
+		if !strings.EqualFold(claim, otherClaim) || !strings.Contains(other, ".") || !strings.Contains(issuer, ".") {
 			continue // a key without an issuer, such as aws:PrincipalArn
-		case strings.EqualFold(bare, other) && strings.HasPrefix(issuer, "https://"):
-			return removeScheme
-		case strings.EqualFold(bare, other):
-			return removeSlash
+		}
+		if text := issuerAdvice(issuer, other); text != "" {
+			return text
 		}
 		another = fmt.Sprintf("another issuer: the request has %q", in.keys[lower].key)
 	}
@@ -77,6 +79,30 @@ func absentAdvice(key string, in requestContext) string {
 		return "a trust policy can use only the claims " + strings.Join(Claims(), ", ") + " of a token"
 	}
 	return another
+}
+
+// issuerAdvice returns advice about an issuer in the policy that differs from the request's only in
+// its scheme or in a slash at its end.
+func issuerAdvice(policy, request string) string {
+	slash := strings.HasSuffix(request, "/")
+	switch {
+	case !sameIssuer(policy, request):
+		return ""
+	case strings.HasPrefix(policy, "https://"):
+		return removeScheme
+	case strings.HasSuffix(policy, "/") == slash:
+		return ""
+	case slash:
+		return addSlash
+	default:
+		return removeSlash
+	}
+}
+
+// sameIssuer reports whether two issuers differ at most in case, scheme, and a slash at the end.
+func sameIssuer(a, b string) bool {
+	bare := func(issuer string) string { return strings.TrimSuffix(strings.TrimPrefix(issuer, "https://"), "/") }
+	return strings.EqualFold(bare(a), bare(b))
 }
 
 // Claims returns the web identity token claims that conditions can refer to.

@@ -20,6 +20,7 @@ func condition(operator, key, expected, found, advice string) trustpolicy.Mismat
 
 func TestAdviceOnConditions(t *testing.T) {
 	const claimsOnly = "a trust policy can use only the claims sub, aud, amr of a token"
+	const noCaller = "no request of a web identity has this key"
 	for _, tt := range []struct {
 		name string
 		want trustpolicy.Mismatch // also used to build the policy
@@ -54,8 +55,12 @@ func TestAdviceOnConditions(t *testing.T) {
 		{"a key of a misspelled claim", condition("StringEquals", issuer+":subject", cart, "", claimsOnly)},
 		{"a key of a claim that AWS does not show", condition("StringEquals", issuer+":jti", "1", "", claimsOnly)},
 		{"a key of a claim that this token lacks", condition("ForAnyValue:StringEquals", issuer+":amr", "1", "", "")},
-		{"a key without a claim of the request", condition("StringLike", "aws:PrincipalTag/team", "*", "", "")},
-		{"a key that only Bool is about", condition("Bool", "aws:MultiFactorAuthPresent", "true", "", "")},
+		{"a key of signed requests", condition("StringLike", "aws:PrincipalTag/team", "*", "", noCaller)},
+		{"a key of the caller's organization", condition("StringEquals", "AWS:PrincipalOrgID", "o-1", "", noCaller)},
+		{"a key that only Bool is about", condition("Bool", "aws:MultiFactorAuthPresent", "true", "", noCaller)},
+		{"a key of requests by services", condition("StringEquals", "aws:SourceAccount", "111122223333", "", noCaller)},
+		{"a key of a tag", condition("StringEquals", "aws:RequestTag/team", "shop", "", "")},
+		{"a key of a parameter", condition("StringEquals", "sts:ExternalId", "4711", "", "")},
 		{"a variable without a value", condition("StringLike", sub, "${aws:username}", cart, "${aws:username} is not in the request")},
 		{"a variable without a value, and no key", condition("StringNotLike", "k:k", "${aws:username}", "", "${aws:username} is not in the request")},
 		{"a variable with several values", condition("StringEquals", sub, "${k:many}", cart, "${k:many} has several values in the request")},
@@ -170,6 +175,21 @@ func TestAdviceOnPrincipals(t *testing.T) {
 			assert.False(t, d.Allowed())
 			assert.Equal(t, []trustpolicy.Mismatch{{Element: "Principal", Expected: tt.expected, Found: found, Advice: tt.advice}}, d.Statements[0].Mismatches)
 		})
+	}
+}
+
+func TestAdviceOnIssuerWithSlash(t *testing.T) {
+	web := trustpolicy.WebIdentity{Provider: provider + "/", Issuer: "https://" + issuer + "/", Subject: cart}
+	for written, want := range map[string]string{
+		issuer:              "add the slash at the end of the issuer",
+		"https://" + issuer: "leave out https://",
+		otherIssuer:         `another issuer: the request has "` + issuer + `/:sub"`,
+	} {
+		text := `{"Statement":{"Effect":"Allow","Principal":{"Federated":"` + provider + `"},"Action":"sts:*","Condition":{"StringEquals":{"` + written + `:sub":"` + cart + `"}}}}`
+		mismatches := parse(t, text).Evaluate(web.Request()).Statements[0].Mismatches
+		require.Len(t, mismatches, 2)
+		assert.Equal(t, "add the slash at the end of the issuer", mismatches[0].Advice)
+		assert.Equal(t, want, mismatches[1].Advice)
 	}
 }
 

@@ -20,8 +20,9 @@ type condition struct {
 // requestContext contains the context keys of a request by lowercase name: "Context key names are not
 // case-sensitive".
 type requestContext struct {
-	keys    map[string]contextKey
-	unknown func(key string) bool // nil if the context is complete
+	keys     map[string]contextKey
+	unknown  func(key string) bool // nil if the context is complete
+	unsigned bool                  // the request is that of a web identity
 }
 
 type contextKey struct {
@@ -30,7 +31,7 @@ type contextKey struct {
 }
 
 func newRequestContext(r Request) requestContext {
-	c := requestContext{map[string]contextKey{}, r.Unknown}
+	c := requestContext{map[string]contextKey{}, r.Unknown, r.Principal.Federated != ""}
 	for _, key := range slices.Sorted(maps.Keys(r.Context)) {
 		lower := strings.ToLower(key)
 		c.keys[lower] = contextKey{key, slices.Concat(c.keys[lower].values, r.Context[key])}

@@ -56,6 +56,9 @@ func parse(document []byte) (*Policy, error) {
 	if err != nil {
 		return nil, err
 	}
+	if inner, ok := value.(string); ok && strings.HasPrefix(strings.TrimSpace(inner), "{") { // as Terraform prints it
+		return nil, errors.New("it is a string that contains JSON: decode it first")
+	}
 	fields, err := members(value)
 	if err != nil {
 		return nil, at("the document", err)

@@ -1,6 +1,7 @@
 package trustpolicy
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 )
@@ -40,13 +41,7 @@ func providerAdvice(p principal, r Principal) string {
 	if !ok || p.form != provider || p.arn.resource == "" {
 		return ""
 	}
-	switch bare := strings.Replace(p.arn.resource, "/https://", "/", 1); {
-	case strings.EqualFold(strings.TrimSuffix(bare, "/"), have.resource) && bare != p.arn.resource:
-		return removeScheme
-	case bare == have.resource+"/":
-		return removeSlash
-	}
-	return difference(p.arn, have)
+	return cmp.Or(issuerAdvice(p.arn.issuer(), have.issuer()), difference(p.arn, have))
 }
 
 // identityAdvice returns advice about an IAM user or role other than the trusted one.

@@ -70,26 +70,26 @@ func optional(value string) []string {
 }
 
 // unknownToUnsigned reports whether, in an unsigned request to STS, the key may have a value known
-// only to AWS. key must be in lower case.
+// only to AWS. The keys of session tags and parameters are known. key must be in lower case.
 func unknownToUnsigned(key string) bool {
-	if !reserved(key) {
-		return false
-	}
-	for _, absent := range []string{
+	return reserved(key) && !absentFromUnsigned(key) && !hasPrefix(key,
+		"aws:requesttag/", "aws:tagkeys", "sts:transitivetagkeys", "sts:sourceidentity", "sts:externalid", "sts:rolesessionname")
+}
+
+// absentFromUnsigned reports whether AWS defines the key only for signed requests. key must be in
+// lower case.
+func absentFromUnsigned(key string) bool {
+	return hasPrefix(key,
 		// the caller: "Anonymous requests do not include this key"
 		"aws:principalarn", "aws:principalorgid", "aws:principalorgpaths", "aws:principaltag/", "aws:username",
 		"aws:multifactorauthpresent", "aws:multifactorauthage", "aws:tokenissuetime", "aws:sourceidentity",
 		// the caller's EC2 instance and requests by AWS services
 		"aws:ec2instancesourcevpc", "aws:ec2instancesourceprivateipv4", "ec2:", "aws:calledvia",
-		"aws:sourcearn", "aws:sourceaccount", "aws:sourceorgid", "aws:sourceorgpaths",
-		// session tags and AssumeRole parameters
-		"aws:requesttag/", "aws:tagkeys", "sts:transitivetagkeys", "sts:sourceidentity", "sts:externalid", "sts:rolesessionname",
-	} {
-		if strings.HasPrefix(key, absent) {
-			return false
-		}
-	}
-	return true
+		"aws:sourcearn", "aws:sourceaccount", "aws:sourceorgid", "aws:sourceorgpaths")
+}
+
+func hasPrefix(key string, prefixes ...string) bool {
+	return slices.ContainsFunc(prefixes, func(prefix string) bool { return strings.HasPrefix(key, prefix) })
 }
 
 // reserved reports whether AWS defines key for requests to STS. key must be in lower case.

@@ -32,6 +32,9 @@ func (s *STS) assumeRole(q query, c pendingCall, caller *session) (*assumeRoleRe
 	if r := q.checkParameters(); r != nil {
 		return nil, r
 	}
+	if q.form.Has("SerialNumber") || q.form.Has("TokenCode") {
+		return nil, mfaFailed().withReason("the caller is a role, and only users have MFA devices")
+	}
 	roleARN := q.form.Get("RoleArn")
 	role := s.cluster.role(roleARN)
 	if role == nil {

@@ -52,6 +52,19 @@ func TestSTSGetCallerIdentity(t *testing.T) {
 	})
 }
 
+func TestSTSAssumeRoleRejectsMFADevice(t *testing.T) {
+	w := inMemory(t)
+	role := w.Role("auditor", irsatest.Trust(w.role))
+	for _, in := range []sts.AssumeRoleInput{
+		{SerialNumber: aws.String("arn:aws:iam::111122223333:mfa/alice"), TokenCode: aws.String("123456")},
+		{SerialNumber: aws.String("GAHT12345678")}, {TokenCode: aws.String("123456")},
+	} {
+		_, err := w.assumeRole(t.Context(), role, func(i *sts.AssumeRoleInput) { i.SerialNumber, i.TokenCode = in.SerialNumber, in.TokenCode })
+		assert.Contains(t, requireRejection(t, err, "AccessDenied", 403), "MultiFactorAuthentication failed")
+		assert.Equal(t, "the caller is a role, and only users have MFA devices", w.STS.Calls()[w.STS.CallCount()-1].Reason)
+	}
+}
+
 func TestSTSAssumeRoleAcrossAccountsWithExternalID(t *testing.T) {
 	onBothTransports(t, func(t *testing.T, w *world) {
 		other := w.Role("auditor", irsatest.InAccount("444455556666"), irsatest.TrustPolicy(`{

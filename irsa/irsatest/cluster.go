@@ -23,9 +23,9 @@ type Options struct {
 	AccountID string
 
 	// IssuerURL is the URL of Cluster.Issuer. Set it to the issuer in your own trust policy. It must
-	// begin with https:// and must not have a trailing slash, nor a port or an IP address, because
-	// IAM does not accept those. If empty, a URL is generated. On loopback, only the STS can reach
-	// the issuer at this URL.
+	// begin with https:// and must not have a port or an IP address, because IAM does not accept
+	// those. If empty, a URL is generated. On loopback, only the STS can reach the issuer at this
+	// URL.
 	IssuerURL string
 
 	// Loopback makes New listen on 127.0.0.1, as Start always does. Set it for child processes,

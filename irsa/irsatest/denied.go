@@ -16,7 +16,7 @@ import (
 //     and "role trust policy";
 //   - "an explicit deny in a service control policy" for the ending "with an explicit deny in a
 //     service control policy", and so on, except for "an explicit deny in the role trust
-//     policy";
+//     policy". As in AWS, a colon and the ARN of the policy may follow;
 //   - "" for a text without an ending, as in most public reports about roles in another account.
 //
 // Anything else ends the test when the fault is injected. In AWS, only VPC endpoint policies,
@@ -35,7 +35,7 @@ func Denied(action, policy string) Fault {
 }
 
 var (
-	deniedForm = regexp.MustCompile(`^AccessDenied (sts:\w+)( because no (.+) allows the (sts:\w+) action| with an explicit deny in (?:an?|the) (.+))?$`)
+	deniedForm = regexp.MustCompile(`^AccessDenied (sts:\w+)( because no (.+) allows the (sts:\w+) action| with an explicit deny in (?:an?|the) (.+?)(?:: arn:\S+)?)?$`)
 
 	deniedActions = []string{"sts:AssumeRole", "sts:TagSession", "sts:SetSourceIdentity", "sts:AssumeRoleWithWebIdentity"}
 

@@ -28,6 +28,7 @@ func TestDeniedReturnsAWSTexts(t *testing.T) {
 		{"sts:AssumeRole", "no role trust policy", " because no role trust policy allows the sts:AssumeRole action"},
 		{"sts:AssumeRole", "an explicit deny in an identity-based policy", " with an explicit deny in an identity-based policy"},
 		{"sts:AssumeRole", "an explicit deny in a service control policy", " with an explicit deny in a service control policy"},
+		{"sts:AssumeRole", "an explicit deny in a service control policy: arn:aws:organizations::999988887777:policy/o-1/service_control_policy/p-1", " with an explicit deny in a service control policy: arn:aws:organizations::999988887777:policy/o-1/service_control_policy/p-1"},
 		{"sts:TagSession", "an explicit deny in a resource control policy", " with an explicit deny in a resource control policy"},
 		{"sts:AssumeRole", "an explicit deny in the role trust policy", " with an explicit deny in the role trust policy"},
 	} {
@@ -57,6 +58,7 @@ func TestDeniedRejectsUnknownActionsAndPolicies(t *testing.T) {
 	for _, f := range []irsatest.Fault{
 		irsatest.Denied("s3:GetObject", ""), irsatest.Denied("", ""), irsatest.Denied("sts:AssumeRole", "no bucket policy"),
 		irsatest.Denied("sts:AssumeRole", "session policy"), irsatest.Denied("sts:AssumeRole", "an explicit deny in a bucket policy"),
+		irsatest.Denied("sts:AssumeRole", "an explicit deny in a session policy: p-1"),
 		"AccessDenied sts:AssumeRole because no session policy allows the sts:TagSession action",
 	} {
 		assert.PanicsWithError(t, fmt.Sprintf("irsatest: %q is not a Fault of this package", string(f)), func() { w.STS.Fail(f, 1) })

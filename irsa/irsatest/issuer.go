@@ -156,8 +156,8 @@ func newKey(algorithm string) (jose.JSONWebKey, error) {
 // Discovery 1.0, section 2, and the rules for IAM OIDC providers.
 func checkIssuerURL(raw string) error {
 	u, err := url.Parse(raw)
-	if err != nil || u.Scheme != "https" || u.Host == "" || u.User != nil || strings.ContainsAny(raw, "?#") || strings.HasSuffix(raw, "/") {
-		return fmt.Errorf("%q is not the URL of an OIDC issuer: https://, a host, perhaps a path, no / at the end", raw)
+	if err != nil || u.Scheme != "https" || u.Host == "" || u.User != nil || strings.ContainsAny(raw, "?#") {
+		return fmt.Errorf("%q is not the URL of an OIDC issuer: https://, a host, perhaps a path", raw)
 	}
 	return nil
 }
@@ -167,13 +167,17 @@ const (
 	keysPath      = "/keys"
 )
 
+// withoutSlash returns an issuer URL without a slash at its end, which is how the URL of the discovery
+// document begins (OpenID Connect Discovery 1.0, section 4.1).
+func withoutSlash(issuer string) string { return strings.TrimSuffix(issuer, "/") }
+
 // issuerOf returns the issuer of a document, and the document's path below the issuer's URL. If there
 // is none, it returns nil.
 func (k *Cluster) issuerOf(host, path string) (*Issuer, string) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	for _, i := range k.issuers {
-		below, ok := strings.CutPrefix(host+path, withoutScheme(i.url))
+		below, ok := strings.CutPrefix(host+path, withoutScheme(withoutSlash(i.url)))
 		if ok && i.client == nil && (below == discoveryPath || below == keysPath) {
 			return i, below
 		}
@@ -204,7 +208,7 @@ func (k *Cluster) handleIssuers(w http.ResponseWriter, r *http.Request) {
 		}
 		writeJSON(w, map[string]any{
 			"issuer":                                i.url,
-			"jwks_uri":                              i.url + keysPath,
+			"jwks_uri":                              withoutSlash(i.url) + keysPath,
 			"response_types_supported":              []string{"id_token"},
 			"subject_types_supported":               []string{"public"},
 			"id_token_signing_alg_values_supported": algorithms,

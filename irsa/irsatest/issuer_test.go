@@ -79,7 +79,7 @@ func TestClusterUsesIssuerURLOption(t *testing.T) {
 	_, err = populate(k).assume(t.Context())
 	require.NoError(t, err)
 
-	for _, bad := range []string{"http://issuer.example", "https://issuer.example/", "issuer.example", "https://", "https://issuer.example?a=b", "https://issuer.example#a", "https://issuer.example?", "https://issuer.example#", "https://user@issuer.example", ":"} {
+	for _, bad := range []string{"http://issuer.example", "issuer.example", "https://", "https://issuer.example?a=b", "https://issuer.example#a", "https://issuer.example?", "https://issuer.example#", "https://user@issuer.example", ":"} {
 		_, err := irsatest.Start(func(o *irsatest.Options) { o.IssuerURL = bad })
 		require.ErrorContains(t, err, "is not the URL of an OIDC issuer", bad)
 	}
@@ -94,6 +94,7 @@ func TestSTSFindsIssuerByItsWholeURL(t *testing.T) {
 	for _, url := range []string{
 		"https://oidc.eks.us-west-2.amazonaws.com", "https://oidc.eks.us-west-2.amazonaws.com/id",
 		"https://issuer.example/a%20b", "https://issuer.example/a%2Fb", "https://issuer.example/a/../b",
+		"https://issuer.example/", "https://eastus.oic.prod-aks.azure.com/tenant/cluster/", // as in Azure Kubernetes Service
 	} {
 		t.Run(url, func(t *testing.T) {
 			w := inMemory(t, func(o *irsatest.Options) { o.IssuerURL = url })

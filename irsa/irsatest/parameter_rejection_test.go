@@ -149,6 +149,8 @@ func policyRejections() map[string]webIdentityRejection {
 		"with an action that is a number": {`"s3:*"`, `5`, `^Syntax errors in policy\.$`, `number`},
 		"with an empty array of actions":  {`"s3:*"`, `[]`, `^Syntax errors in policy\.$`, `empty`},
 		"with a resource that is null":    {`"Resource":"*"`, `"Resource":null`, `^Syntax errors in policy\.$`, `empty`},
+		"with an action of no service":    {`"s3:*"`, `["s3:*","GetObject"]`, `^Actions/Conditions must be prefaced by a vendor, e\.g\., iam, sdb, ec2, etc\.$`, `GetObject`},
+		"with the name of a resource":     {`"Resource":"*"`, `"Resource":["arn:aws:s3:::a/*","b/*"]`, `^Resource b/\* must be in ARN format or "\*"\.$`, ``},
 		"with a list of conditions":       {`"Action"`, `"Condition":[],"Action"`, `^Syntax errors in policy\.$`, `array`},
 	} {
 		out["a session policy "+name] = webIdentityRejection{

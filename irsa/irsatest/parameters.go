@@ -1,18 +1,11 @@
 package irsatest
 
 import (
-	"bytes"
-	"encoding/json"
-	"errors"
 	"fmt"
-	"reflect"
 	"regexp"
-	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
-
-	josejson "github.com/go-jose/go-jose/v4/json"
 )
 
 // A constraint is a constraint on a parameter from the STS API reference.
@@ -27,8 +20,6 @@ var (
 	externalIDPattern = regexp.MustCompile(`^[\w+=,.@:\/-]*$`)
 	tagKeyPattern     = regexp.MustCompile(`^[\p{L}\p{Z}\p{N}_.:/=+\-@]+$`)
 	tagValuePattern   = regexp.MustCompile(`^[\p{L}\p{Z}\p{N}_.:/=+\-@]*$`)
-
-	policyARN = regexp.MustCompile(`^arn:([^:]+):iam::(aws|\d{12}):policy/.+$`)
 )
 
 // constraintsOf returns the parameters of an action that creates sessions, in the order in which AWS
@@ -146,115 +137,6 @@ func (v *violations) add(q query, key, must string) {
 	}
 	parameter := strings.ToLower(key[:1]) + key[1:]
 	*v = append(*v, fmt.Sprintf("Value %s at '%s' failed to satisfy constraint: Member must %s", shown, parameter, must))
-}
-
-// checkSessionPolicies rejects session policies that are malformed or too large. Managed policies
-// must belong to AWS or to the role's account.
-func (q query) checkSessionPolicies() *rejection {
-	role := strings.Split(q.form.Get("RoleArn"), ":")
-	for _, arn := range q.list("PolicyArns", ".arn") {
-		found := policyARN.FindStringSubmatch(arn)
-		switch {
-		case found == nil:
-			return invalid("ARN " + arn + " is not valid.")
-		case found[1] != role[1] || found[2] != "aws" && found[2] != role[4]:
-			return invalid("ARN "+arn+" is not valid.").withReason("the role is in the account %s of the partition %s", role[4], role[1])
-		}
-	}
-	if q.form.Has("Policy") {
-		if r := checkSessionPolicy(q.form.Get("Policy")); r != nil {
-			return r
-		}
-	}
-	return q.checkPackedSize(q.tags())
-}
-
-func checkSessionPolicy(document string) *rejection {
-	if !json.Valid([]byte(document)) {
-		return malformedPolicy("This policy contains invalid Json")
-	}
-	var policy struct {
-		Version   string
-		ID        string `json:"Id"`
-		Statement statements
-	}
-	err := decodeStrictly([]byte(document), &policy)
-	switch {
-	case err != nil:
-		return malformedPolicy("Syntax errors in policy.").withReason("%v", err)
-	case policy.Version != "" && policy.Version != "2012-10-17" && policy.Version != "2008-10-17":
-		return malformedPolicy("The policy must contain a valid version string")
-	case len(policy.Statement) == 0:
-		return malformedPolicy("Syntax errors in policy.").withReason("it has no Statement")
-	}
-	for _, s := range policy.Statement {
-		if r := s.check(); r != nil {
-			return r
-		}
-	}
-	return nil
-}
-
-// statements are the statements of a session policy. In JSON, they are an object or an array.
-type statements []sessionStatement
-
-func (s *statements) UnmarshalJSON(b []byte) error {
-	type plain statements // without UnmarshalJSON
-	if bytes.HasPrefix(b, []byte("{")) {
-		b = slices.Concat([]byte("["), b, []byte("]"))
-	}
-	return decodeStrictly(b, (*plain)(s))
-}
-
-// decodeStrictly decodes a document. Unlike encoding/json, it rejects unknown and duplicate names, and
-// names are case-sensitive.
-func decodeStrictly(document []byte, v any) error {
-	decoder := json.NewDecoder(bytes.NewReader(document))
-	decoder.DisallowUnknownFields()
-	if err := decoder.Decode(reflect.New(reflect.TypeOf(v).Elem()).Interface()); err != nil {
-		return err
-	}
-	return josejson.Unmarshal(document, v)
-}
-
-// A sessionStatement is a statement in a session policy. The kit does not evaluate it.
-type sessionStatement struct {
-	Sid, Effect             string
-	Principal, NotPrincipal json.RawMessage
-	Action, NotAction       policyValues
-	Resource, NotResource   policyValues
-	Condition               map[string]map[string]json.RawMessage
-}
-
-// policyValues are strings in a policy. In JSON, they are a string or a nonempty array.
-type policyValues []string
-
-func (p *policyValues) UnmarshalJSON(b []byte) error {
-	if bytes.HasPrefix(b, []byte(`"`)) {
-		b = slices.Concat([]byte("["), b, []byte("]"))
-	}
-	err := json.Unmarshal(b, (*[]string)(p))
-	if err == nil && len(*p) == 0 {
-		err = errors.New("an element is empty")
-	}
-	return err
-}
-
-// check rejects a statement that lacks an element or has an element reserved for trust policies. The
-// texts are from public reports of IAM's responses.
-func (s sessionStatement) check() *rejection {
-	switch {
-	case s.Effect != "Allow" && s.Effect != "Deny":
-		return malformedPolicy("Syntax errors in policy.").withReason("the Effect %q is neither Allow nor Deny", s.Effect)
-	case s.Principal != nil || s.NotPrincipal != nil:
-		return malformedPolicy("Policy document should not specify a principal.")
-	case s.Action == nil && s.NotAction == nil:
-		return malformedPolicy("Policy statement must contain actions.")
-	case s.Resource == nil && s.NotResource == nil:
-		return malformedPolicy("Policy statement must contain resources.")
-	default:
-		return nil
-	}
 }
 
 // packedSize returns the size of the session policies, of the session tags, and of both together, as

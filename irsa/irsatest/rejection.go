@@ -78,6 +78,11 @@ func notAuthorized(caller, action, roleARN string) *rejection {
 	}
 }
 
+// mfaFailed has two spaces after the period, as in AWS's text.
+func mfaFailed() *rejection {
+	return forbidden("AccessDenied", "MultiFactorAuthentication failed, unable to validate MFA code.  Please verify your MFA serial number is valid and associated with this user.")
+}
+
 func durationTooLong() *rejection {
 	return invalid("The requested DurationSeconds exceeds the MaxSessionDuration set for this role.")
 }

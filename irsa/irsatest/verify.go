@@ -30,7 +30,7 @@ func (k *Cluster) publishedKeys(ctx context.Context, issuer, keyID string) ([]jo
 		Issuer  string `json:"issuer"`
 		KeysURL string `json:"jwks_uri"`
 	}
-	if err := getJSON(ctx, client, issuer+discoveryPath, &document); err != nil {
+	if err := getJSON(ctx, client, withoutSlash(issuer)+discoveryPath, &document); err != nil {
 		return nil, fmt.Errorf("discovering the issuer: %w", err)
 	}
 	if document.Issuer != issuer { // OpenID Connect Discovery 1.0, section 4.3
