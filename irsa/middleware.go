@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"reflect"
+	"slices"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
@@ -32,7 +33,8 @@ func (*rejectionRetry) ID() string { return "irsakit:rejection-retry" }
 // HandleFinalize sends the request. If its credentials are rejected and can be replaced, it retries
 // the request with the new credentials.
 func (m *rejectionRetry) HandleFinalize(ctx context.Context, in middleware.FinalizeInput, next middleware.FinalizeHandler) (middleware.FinalizeOutput, middleware.Metadata, error) {
-	out, metadata, err := next.HandleFinalize(ctx, in)
+	first := middleware.FinalizeInput{Request: smithyhttp.RequestCloner(in.Request)} // older clients modify it
+	out, metadata, err := next.HandleFinalize(ctx, first)
 	if err == nil {
 		m.accept(ctx, metadata)
 		return out, metadata, nil
@@ -43,11 +45,10 @@ func (m *rejectionRetry) HandleFinalize(ctx context.Context, in middleware.Final
 	}
 	request, ok := in.Request.(*smithyhttp.Request)
 	canResend := ok && (request.GetStream() == nil || request.IsStreamSeekable())
-	waiting := ctx
+	waiting, cancel := context.WithCancel(ctx)
+	defer cancel()
 	if !canResend { // start the exchange for later requests, but do not wait for it
-		done, cancel := context.WithCancel(ctx)
 		cancel()
-		waiting = done
 	}
 	replaced, failure := m.provider.replace(waiting, rejected)
 	switch {
@@ -84,18 +85,20 @@ func (m *rejectionRetry) accept(ctx context.Context, metadata middleware.Metadat
 // retryID is the ID of the SDK's retry middleware.
 const retryID = "Retry"
 
-// addTo adds the middleware to a service client, around its retries.
+// addTo adds the middleware to a service client, around its retries and around the middleware that
+// obtains the credentials. Clients released between November 2023 and November 2024 obtain them once,
+// before the first attempt.
 func (m *rejectionRetry) addTo(stack *middleware.Stack) error {
-	if _, retries := stack.Finalize.Get(retryID); !retries {
+	ids := stack.Finalize.List()
+	if !slices.Contains(ids, retryID) {
 		return nil // the request is only signed, not sent
 	}
-	if err := stack.Initialize.Add(bucketName{}, middleware.Before); err != nil {
-		return err
-	}
-	if err := stack.Deserialize.Add(sentRequest{}, middleware.After); err != nil {
-		return err
-	}
-	return stack.Finalize.Insert(m, retryID, middleware.Before)
+	outer := slices.IndexFunc(ids, func(id string) bool { return id == retryID || id == "ResolveAuthScheme" })
+	return errors.Join(
+		stack.Initialize.Add(bucketName{}, middleware.Before),
+		stack.Deserialize.Add(sentRequest{}, middleware.After),
+		stack.Finalize.Insert(m, ids[outer], middleware.Before),
+	)
 }
 
 // sentRequest is a middleware that stores the signed request in the response, so that rejected
