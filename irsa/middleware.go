@@ -17,7 +17,8 @@ import (
 // rejects a request's credentials as expired or unknown, the request is retried once with new
 // credentials.
 //
-// Call Configure once, before creating any clients from cfg.
+// Call Configure before creating any clients from cfg. To use another role, call Configure of its
+// Provider on a copy of cfg.
 func (p *Provider) Configure(cfg *aws.Config) {
 	cfg.Credentials = p
 	cfg.APIOptions = append(cfg.APIOptions[:len(cfg.APIOptions):len(cfg.APIOptions)], (&rejectionRetry{p}).addTo)
