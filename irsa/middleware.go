@@ -58,18 +58,17 @@ func (m *rejectionRetry) HandleFinalize(ctx context.Context, in middleware.Final
 	case !replaced || !canResend || request.RewindStream() != nil:
 		return out, metadata, err
 	}
-	service := err
-	out, metadata, err = next.HandleFinalize(ctx, in)
+	out, metadata, second := next.HandleFinalize(ctx, in)
 	var missing *Error
 	switch {
-	case err == nil:
+	case second == nil:
 		m.accept(ctx, metadata)
-	case requestOf(err) == nil && errors.As(err, &missing): // the credentials have since been withdrawn
-		err = &rejectedError{service: service, exchange: missing}
+	case requestOf(second) == nil && errors.As(second, &missing): // the credentials have since been withdrawn
+		second = &rejectedError{service: err, exchange: missing}
 	default:
-		m.provider.recordRejection(rejectionOf(err, bucketOf(ctx)))
+		m.provider.recordRejection(rejectionOf(second, bucketOf(ctx)))
 	}
-	return out, metadata, err
+	return out, metadata, second
 }
 
 // accept records that a service accepted the credentials. It is a no-op until a host has rejected a
