@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"reflect"
+	"slices"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
@@ -16,7 +17,8 @@ import (
 // rejects a request's credentials as expired or unknown, the request is retried once with new
 // credentials.
 //
-// Call Configure once, before creating any clients from cfg.
+// Call Configure before creating any clients from cfg. To use another role, call Configure of its
+// Provider on a copy of cfg.
 func (p *Provider) Configure(cfg *aws.Config) {
 	cfg.Credentials = p
 	cfg.APIOptions = append(cfg.APIOptions[:len(cfg.APIOptions):len(cfg.APIOptions)], (&rejectionRetry{p}).addTo)
@@ -32,7 +34,8 @@ func (*rejectionRetry) ID() string { return "irsakit:rejection-retry" }
 // HandleFinalize sends the request. If its credentials are rejected and can be replaced, it retries
 // the request with the new credentials.
 func (m *rejectionRetry) HandleFinalize(ctx context.Context, in middleware.FinalizeInput, next middleware.FinalizeHandler) (middleware.FinalizeOutput, middleware.Metadata, error) {
-	out, metadata, err := next.HandleFinalize(ctx, in)
+	first := middleware.FinalizeInput{Request: smithyhttp.RequestCloner(in.Request)} // older clients modify it
+	out, metadata, err := next.HandleFinalize(ctx, first)
 	if err == nil {
 		m.accept(ctx, metadata)
 		return out, metadata, nil
@@ -43,11 +46,10 @@ func (m *rejectionRetry) HandleFinalize(ctx context.Context, in middleware.Final
 	}
 	request, ok := in.Request.(*smithyhttp.Request)
 	canResend := ok && (request.GetStream() == nil || request.IsStreamSeekable())
-	waiting := ctx
+	waiting, cancel := context.WithCancel(ctx)
+	defer cancel()
 	if !canResend { // start the exchange for later requests, but do not wait for it
-		done, cancel := context.WithCancel(ctx)
 		cancel()
-		waiting = done
 	}
 	replaced, failure := m.provider.replace(waiting, rejected)
 	switch {
@@ -56,18 +58,17 @@ func (m *rejectionRetry) HandleFinalize(ctx context.Context, in middleware.Final
 	case !replaced || !canResend || request.RewindStream() != nil:
 		return out, metadata, err
 	}
-	service := err
-	out, metadata, err = next.HandleFinalize(ctx, in)
+	out, metadata, second := next.HandleFinalize(ctx, in)
 	var missing *Error
 	switch {
-	case err == nil:
+	case second == nil:
 		m.accept(ctx, metadata)
-	case requestOf(err) == nil && errors.As(err, &missing): // the credentials have since been withdrawn
-		err = &rejectedError{service: service, exchange: missing}
+	case requestOf(second) == nil && errors.As(second, &missing): // the credentials have since been withdrawn
+		second = &rejectedError{service: err, exchange: missing}
 	default:
-		m.provider.recordRejection(rejectionOf(err, bucketOf(ctx)))
+		m.provider.recordRejection(rejectionOf(second, bucketOf(ctx)))
 	}
-	return out, metadata, err
+	return out, metadata, second
 }
 
 // accept records that a service accepted the credentials. It is a no-op until a host has rejected a
@@ -84,18 +85,20 @@ func (m *rejectionRetry) accept(ctx context.Context, metadata middleware.Metadat
 // retryID is the ID of the SDK's retry middleware.
 const retryID = "Retry"
 
-// addTo adds the middleware to a service client, around its retries.
+// addTo adds the middleware to a service client, around its retries and around the middleware that
+// obtains the credentials. Clients released between November 2023 and November 2024 obtain them once,
+// before the first attempt.
 func (m *rejectionRetry) addTo(stack *middleware.Stack) error {
-	if _, retries := stack.Finalize.Get(retryID); !retries {
+	ids := stack.Finalize.List()
+	if !slices.Contains(ids, retryID) {
 		return nil // the request is only signed, not sent
 	}
-	if err := stack.Initialize.Add(bucketName{}, middleware.Before); err != nil {
-		return err
-	}
-	if err := stack.Deserialize.Add(sentRequest{}, middleware.After); err != nil {
-		return err
-	}
-	return stack.Finalize.Insert(m, retryID, middleware.Before)
+	outer := slices.IndexFunc(ids, func(id string) bool { return id == retryID || id == "ResolveAuthScheme" })
+	return errors.Join(
+		stack.Initialize.Add(bucketName{}, middleware.Before),
+		stack.Deserialize.Add(sentRequest{}, middleware.After),
+		stack.Finalize.Insert(m, ids[outer], middleware.Before),
+	)
 }
 
 // sentRequest is a middleware that stores the signed request in the response, so that rejected

@@ -11,7 +11,9 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
+	"github.com/aws/smithy-go/middleware"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -49,6 +51,45 @@ func TestRejectionOfInvalidKeyStartsOneExchangeAndRetries(t *testing.T) {
 			})
 		})
 	}
+}
+
+// Clients released between November 2023 and November 2024 resolve the endpoint and obtain the
+// credentials once, outside of their retries.
+func TestRejectionRetriesWithNewKeyInOlderClient(t *testing.T) {
+	olderClient := func(stack *middleware.Stack) error {
+		for _, id := range []string{"Retry", "RetryMetricsHeader"} {
+			if m, err := stack.Finalize.Remove(id); err == nil { // newer clients have no RetryMetricsHeader
+				if err := stack.Finalize.Insert(m, "Signing", middleware.Before); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	}
+	synctest.Test(t, func(t *testing.T) {
+		_, p := providers["New"](t)
+		dead := retrieve(t, p).AccessKeyID
+		time.Sleep(time.Minute)
+		s := &service{judge: func(key string) string {
+			if key == dead {
+				return "ExpiredToken"
+			}
+			return ""
+		}}
+		var paths []string
+		cfg := aws.Config{Region: "us-west-2", APIOptions: []func(*middleware.Stack) error{olderClient}}
+		p.Configure(&cfg)
+		client := sts.NewFromConfig(cfg, func(o *sts.Options) {
+			o.BaseEndpoint, o.Retryer = aws.String("https://service.example/path"), aws.NopRetryer{}
+			o.HTTPClient = doer(func(r *http.Request) (*http.Response, error) {
+				paths = append(paths, r.URL.Path)
+				return s.Do(r)
+			})
+		})
+		require.NoError(t, identify(t.Context(), client))
+		assert.Equal(t, []string{dead, retrieve(t, p).AccessKeyID}, s.keys)
+		assert.Equal(t, []string{"/path", "/path"}, paths)
+	})
 }
 
 // The application withdraws the credentials of a request in flight.

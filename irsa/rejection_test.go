@@ -244,3 +244,33 @@ func TestConfigureKeepsExistingOptions(t *testing.T) {
 	assert.Equal(t, 7, cfg.RetryMaxAttempts)
 	assert.Len(t, cfg.APIOptions, 1)
 }
+
+// A program copies a configuration to use another role, or sets the same one again.
+func TestConfigureReplacesEarlierProvider(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := newCluster(t)
+		sa := k.ServiceAccount("shop", "cart")
+		near := k.Role("near", irsatest.Trust(sa))
+		far := k.Role("far", irsatest.Trust(near))
+		p := newProvider(t, k.Pod(sa, near).Options)
+		next, err := p.AssumeRole(far.ARN())
+		require.NoError(t, err)
+
+		cfg := p.AWSConfig()
+		p.Configure(&cfg)
+		other := cfg.Copy()
+		next.Configure(&other)
+		for p, cfg := range map[*irsa.Provider]aws.Config{p: cfg, next: other} {
+			dead := retrieve(t, p).AccessKeyID
+			time.Sleep(time.Minute)
+			s := &service{judge: func(key string) string {
+				if key == dead {
+					return "ExpiredToken"
+				}
+				return ""
+			}}
+			require.NoError(t, identify(t.Context(), s.client(cfg, "service.example")))
+			assert.Equal(t, []string{dead, retrieve(t, p).AccessKeyID}, s.keys)
+		}
+	})
+}
