@@ -34,8 +34,9 @@ const (
 )
 
 // transport sends requests to STS over HTTP/1.1, so that concurrent requests do not share a
-// connection. After a request fails, it does not reuse existing connections to the same host, because
-// the cause, such as a proxy that lost its state, would affect them too.
+// connection. After a request fails, also with an HTTP status of 500 or more, it does not reuse
+// existing connections to the same host, because the cause, such as a proxy that lost its state or a
+// failing server behind a load balancer, would affect them too.
 type transport struct {
 	base *http.Transport // used for the first host, and cloned for others
 
@@ -86,6 +87,9 @@ func (t *transport) RoundTrip(request *http.Request) (*http.Response, error) {
 	if err != nil {
 		t.remove(host, inner)
 		return nil, err
+	}
+	if response.StatusCode >= http.StatusInternalServerError { // a new connection may reach another server
+		t.remove(host, inner)
 	}
 	response.Body = &transportBody{response.Body, func() { t.remove(host, inner) }}
 	return response, nil
