@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -75,6 +76,9 @@ func (c recorder) Do(request *http.Request) (*http.Response, error) {
 	if !c.config.MaySendToken(request.URL) {
 		r.err = fmt.Errorf("the STS endpoint %s://%s: %w", request.URL.Scheme, request.URL.Host, explain.ErrCleartext)
 		return nil, r.err
+	}
+	if session := request.Header.Get("X-Amz-Security-Token"); session != "" {
+		r.secrets = append(slices.Clip(r.secrets), session) // of credentials that the application's client may sign with
 	}
 	response, err := c.HTTPClient.Do(request)
 	if err != nil {

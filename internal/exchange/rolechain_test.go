@@ -1,0 +1,54 @@
+package exchange
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/sts"
+	"github.com/aws/smithy-go/logging"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/irsakit/irsakit/internal/explain"
+)
+
+// An SDK client that the application sets in AssumeRoleOptions signs with a session token of its own.
+func TestCheckedClientRedactsResponseToSDKClient(t *testing.T) {
+	const session = "IQoJb3JpZ2luX2VjEXAMPLETOKEN"
+	document := "<ErrorResponse><Error><Code>SignatureDoesNotMatch</Code><Message>it must be x-amz-security-token:~</Message></Error></ErrorResponse>"
+	for _, tt := range []struct {
+		status int
+		body   string
+		want   string
+	}{
+		{http.StatusForbidden, document, "SignatureDoesNotMatch: it must be x-amz-security-token:[redacted] (HTTP 403)"},
+		{http.StatusForbidden, "<html>~", "error response without a code (HTTP 403)"},
+		{http.StatusInternalServerError, "~", "error response without a code (HTTP 500)"},
+		{http.StatusOK, "<html>~", "the response contains no credentials: it is not from STS"},
+	} {
+		requests := 0
+		var log bytes.Buffer
+		own := sts.New(sts.Options{
+			Region: "us-west-2", Credentials: Signer{Credentials: aws.Credentials{AccessKeyID: "ASIAOWN", SecretAccessKey: "own-secret-key", SessionToken: session}},
+			Logger: logging.NewStandardLogger(&log), ClientLogMode: aws.LogSigning | aws.LogRequestWithBody | aws.LogResponseWithBody,
+			HTTPClient: client(func(r *http.Request) (*http.Response, error) {
+				requests++
+				body := strings.ReplaceAll(tt.body, "~", r.Header.Get("X-Amz-Security-Token"))
+				header := http.Header{"X-Amzn-Requestid": {session}}
+				return &http.Response{StatusCode: tt.status, Header: header, Body: io.NopCloser(strings.NewReader(body)), Request: r}, nil
+			}),
+		})
+		input := &sts.AssumeRoleInput{RoleArn: aws.String("arn:aws:iam::111122223333:role/r"), RoleSessionName: aws.String("session"), DurationSeconds: aws.Int32(3600)}
+		_, err := NewCheckedClient(own, *input.RoleArn).AssumeRole(t.Context(), input)
+		var failure *explain.RequestError
+		require.ErrorAs(t, err, &failure)
+		assert.EqualError(t, err, tt.want)
+		assert.NotContains(t, fmt.Sprintf("%+v %#v", failure, failure)+log.String(), session[:secretRun])
+		assert.Equal(t, 1, requests, "the backoff of the Cache is the only retry")
+	}
+}
