@@ -244,11 +244,18 @@ func (c checkedClient) Do(request *http.Request) (*http.Response, error) {
 }
 
 // Proxied reports whether client uses a proxy for the target URL.
-func Proxied(client aws.HTTPClient, target string) (proxied bool) {
+func Proxied(client aws.HTTPClient, target string) bool {
+	u, err := url.Parse(target)
+	return err == nil && proxyOf(client, u) != nil
+}
+
+// proxyOf returns the URL of the proxy that client uses for u, or nil if it uses none or is of an
+// unknown type.
+func proxyOf(client aws.HTTPClient, u *url.URL) (proxy *url.URL) {
 	defer func() { _ = recover() }() // the transport's Proxy can be an application function
 	c, ok := client.(*http.Client)
 	if !ok {
-		return false
+		return nil
 	}
 	var t *http.Transport
 	switch inner := cmp.Or(c.Transport, http.DefaultTransport).(type) {
@@ -258,14 +265,13 @@ func Proxied(client aws.HTTPClient, target string) (proxied bool) {
 		t = inner
 	}
 	if t == nil || t.Proxy == nil {
-		return false
+		return nil
 	}
-	request, err := http.NewRequestWithContext(context.Background(), http.MethodPost, target, nil)
+	proxy, err := t.Proxy(&http.Request{Method: http.MethodPost, URL: u, Host: u.Host, Header: http.Header{}})
 	if err != nil {
-		return false
+		return nil
 	}
-	proxy, err := t.Proxy(request)
-	return err == nil && proxy != nil
+	return proxy
 }
 
 // checkProxy returns an error if a proxy rejects a CONNECT request. Unlike net/http's error, it names
