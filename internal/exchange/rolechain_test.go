@@ -5,15 +5,18 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/aws/smithy-go/logging"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/irsakit/irsakit/internal/config"
 	"github.com/irsakit/irsakit/internal/explain"
 )
 
@@ -50,5 +53,33 @@ func TestCheckedClientRedactsResponseToSDKClient(t *testing.T) {
 		assert.EqualError(t, err, tt.want)
 		assert.NotContains(t, fmt.Sprintf("%+v %#v", failure, failure)+log.String(), session[:secretRun])
 		assert.Equal(t, 1, requests, "the backoff of the Cache is the only retry")
+	}
+}
+
+// wrapped is an application's wrapper around an SDK client.
+type wrapped struct{ *sts.Client }
+
+// A proxy that has lost its state swallows all requests on an existing connection.
+func TestClientUsesNewConnectionForWrappedSDKClient(t *testing.T) {
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		assert.Equal(t, "HTTP/1.1", r.Proto)
+		assert.True(t, r.Close)
+		_, _ = io.WriteString(w, strings.ReplaceAll(success(goodARN, "secret", "session"), "RoleWithWebIdentity", "Role"))
+	}))
+	server.EnableHTTP2 = true
+	server.StartTLS()
+	defer server.Close()
+	own := sts.New(sts.Options{
+		Region: "us-west-2", BaseEndpoint: &server.URL, Credentials: Signer{Credentials: aws.Credentials{AccessKeyID: "ASIAOWN", SecretAccessKey: "own-secret-key"}},
+		HTTPClient: awshttp.NewBuildableClient().WithTransportOptions(func(t *http.Transport) {
+			t.TLSClientConfig = server.Client().Transport.(*http.Transport).TLSClientConfig.Clone()
+		}),
+	})
+	input := &sts.AssumeRoleInput{RoleArn: aws.String("arn:aws:iam::111122223333:role/r"), RoleSessionName: aws.String("session"), DurationSeconds: aws.Int32(3600)}
+	for range 2 {
+		_, err := exchangeOf(t, server.URL, &config.Shared{STS: wrapped{own}}, 1).Retrieve(t.Context())
+		require.NoError(t, err)
+		_, err = NewCheckedClient(own, *input.RoleArn).AssumeRole(t.Context(), input)
+		require.NoError(t, err)
 	}
 }

@@ -178,15 +178,19 @@ func DefaultHTTPClient() *http.Client { return newHTTPClient(nil, 0) }
 // another server.
 func useLastResponse(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 
-// withoutRedirects returns a copy of an *http.Client with redirects disabled. It wraps any other
-// client so that following a redirect is an error.
+// withoutRedirects returns a copy of an *http.Client with redirects disabled, and a client with the
+// settings of the SDK's. It wraps any other client so that following a redirect is an error.
 func withoutRedirects(client aws.HTTPClient) aws.HTTPClient {
-	if c, ok := client.(*http.Client); ok {
+	switch c := client.(type) {
+	case *http.Client:
 		own := *c
 		own.CheckRedirect = useLastResponse
 		return &own
+	case *awshttp.BuildableClient:
+		return newHTTPClient(c, 0)
+	default:
+		return checkedClient{client}
 	}
-	return checkedClient{client}
 }
 
 // ClientError returns the error of an HTTP client without text from the server, because net/http
