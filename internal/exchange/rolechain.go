@@ -74,8 +74,7 @@ type CheckedClient struct {
 func NewCheckedClient(api stscreds.AssumeRoleAPIClient, roleARN string) *CheckedClient {
 	c := &CheckedClient{api: api, roleARN: roleARN}
 	if own, ok := api.(*sts.Client); ok && own != nil {
-		own = withoutSigningLog(own)
-		c.client.api, c.api = own, own
+		c.client.api = own
 	}
 	return c
 }

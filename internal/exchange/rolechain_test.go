@@ -11,6 +11,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
+	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/aws/smithy-go/logging"
 	"github.com/stretchr/testify/assert"
@@ -58,6 +59,32 @@ func TestCheckedClientRedactsResponseToSDKClient(t *testing.T) {
 
 // wrapped is an application's wrapper around an SDK client.
 type wrapped struct{ *sts.Client }
+
+// With aws.LogSigning, the signer of an SDK client logs the session token.
+func TestClientDoesNotLogSigning(t *testing.T) {
+	const session = "IQoJb3JpZ2luX2VjEXAMPLETOKEN"
+	signer := Signer{Credentials: aws.Credentials{AccessKeyID: "ASIAOWN", SecretAccessKey: "own-secret-key", SessionToken: session}}
+	var log bytes.Buffer
+	own := sts.New(sts.Options{
+		Region: "us-west-2", Credentials: signer, Logger: logging.NewStandardLogger(&log), ClientLogMode: aws.LogSigning,
+		HTTPClient: answering(strings.ReplaceAll(success(goodARN, "secret", "session"), "RoleWithWebIdentity", "Role")),
+	})
+	input := &sts.AssumeRoleInput{RoleArn: aws.String("arn:aws:iam::111122223333:role/r"), RoleSessionName: aws.String("session"), DurationSeconds: aws.Int32(3600)}
+	for _, api := range []interface {
+		stscreds.AssumeRoleWithWebIdentityAPIClient
+		stscreds.AssumeRoleAPIClient
+	}{own, wrapped{own}} {
+		_, err := NewCheckedClient(api, *input.RoleArn).AssumeRole(t.Context(), input)
+		require.NoError(t, err)
+		c := config.Config{RoleARN: *input.RoleArn, Region: "us-west-2", Shared: &config.Shared{STS: api}}
+		_, err = NewClient(&c, 0).AssumeRole(t.Context(), &c, input, signer)
+		require.NoError(t, err)
+		assert.Empty(t, log.String(), "%T", api)
+	}
+	_, err := own.AssumeRole(t.Context(), input)
+	require.NoError(t, err)
+	assert.Contains(t, log.String(), session, "other users of the client see their logs")
+}
 
 // A proxy that has lost its state swallows all requests on an existing connection.
 func TestClientUsesNewConnectionForWrappedSDKClient(t *testing.T) {
