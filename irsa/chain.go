@@ -52,7 +52,7 @@ func (p *Provider) AssumeRole(roleARN string, optFns ...func(*stscreds.AssumeRol
 	x := &chainExchange{source: p}
 	fns = append(fns, func(o *stscreds.AssumeRoleOptions) {
 		if options = *o; o.Client != x {
-			o.Client = exchange.CheckedClient{Client: o.Client, RoleARN: o.RoleARN}
+			o.Client = exchange.NewCheckedClient(o.Client, o.RoleARN)
 		}
 	})
 	x.provider = stscreds.NewAssumeRoleProvider(x, roleARN, fns...)

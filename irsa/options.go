@@ -79,7 +79,8 @@ type Options struct {
 	// InsecureEndpoint allows an http:// endpoint on a remote host. The token and the credentials can
 	// then be read on the network, unless the connection is encrypted by other means, such as a
 	// service mesh. Unless InsecureEndpoint is set, New returns an error for such an endpoint.
-	// Loopback addresses (127.0.0.0/8, ::1, localhost) are always allowed.
+	// Loopback addresses (127.0.0.0/8, ::1, localhost) are always allowed, unless HTTPClient uses a
+	// proxy on another host for them.
 	InsecureEndpoint bool
 
 	// HTTPClient sends the requests to STS. The default is a client with the SDK's connect

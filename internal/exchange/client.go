@@ -13,6 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 	smithyendpoints "github.com/aws/smithy-go/endpoints"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
 
 	"github.com/irsakit/irsakit/internal/config"
 )
@@ -33,7 +34,7 @@ func NewClient(cfg *config.Config, conns int) *Client {
 		if !ok {
 			return c
 		}
-		c.api, client = withoutSigningLog(own), own.Options().HTTPClient
+		client = own.Options().HTTPClient
 	}
 	switch httpClient := client.(type) {
 	case nil:
@@ -61,19 +62,15 @@ func copyAuthorities(t *http.Transport) {
 	}
 }
 
-// withoutSigningLog returns client, or a copy of it that does not log signing if client does. These
-// logs contain the session token. A per-call option cannot turn them off, because a client sets up
-// its signer only once.
-func withoutSigningLog(client *sts.Client) *sts.Client {
-	o := client.Options()
-	if !o.ClientLogMode.IsSigning() {
-		return client
-	}
+// quietSchemes returns the authentication schemes of a client with the given options, but without its
+// logs of signing, which contain the session token. A client sets up its signer only once, so clearing
+// the log mode for one call has no effect on it.
+func quietSchemes(o sts.Options) []smithyhttp.AuthScheme {
 	o.ClientLogMode &^= aws.LogSigning
 	if _, ok := o.HTTPSignerV4.(*v4.Signer); ok {
 		o.HTTPSignerV4, o.AuthSchemes = nil, nil
 	}
-	return sts.New(o)
+	return sts.New(o).Options().AuthSchemes
 }
 
 // CloseIdleConnections closes the idle connections of an HTTP client created by NewClient.
@@ -107,6 +104,9 @@ func (c *Client) singleRequest(cfg *config.Config, recorded *response) func(*sts
 		o.HTTPClient = recorder{client, cfg, recorded}
 		o.Retryer = aws.NopRetryer{}
 		o.APIOptions = append(slices.Clip(o.APIOptions), recorded.setResult)
+		if o.ClientLogMode.IsSigning() {
+			o.AuthSchemes = quietSchemes(*o)
+		}
 		o.ClientLogMode &= aws.LogRetries | aws.LogDeprecatedUsage
 		if cfg.Region != "" && (cfg.Shared.STS == nil || cfg.OwnRegion) {
 			o.Region = cfg.Region // the roles of a Pool share the client, but not the region

@@ -12,6 +12,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -123,6 +124,37 @@ func TestClientClosesConnectionsForSingleProvider(t *testing.T) {
 	_, err := exchangeAt(t, endpoint, nil)
 	require.NoError(t, err)
 	assert.Equal(t, "close", (<-requests).Get("Connection"))
+}
+
+// net/http uses a proxy for a loopback address only if the program sets the proxy itself.
+func TestRetrieveNeverSendsTokenToProxyInCleartext(t *testing.T) {
+	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = io.WriteString(w, success(goodARN, "secret", "session"))
+	}))
+	defer proxy.Close()
+	for host, refused := range map[string]bool{"127.0.0.1": false, "proxy.example": true} {
+		var dialed atomic.Int32
+		base := awshttp.NewBuildableClient().WithTransportOptions(func(tr *http.Transport) {
+			tr.Proxy = http.ProxyURL(&url.URL{Scheme: "http", Host: host + ":3128"})
+			tr.DialContext = func(ctx context.Context, network, _ string) (net.Conn, error) {
+				dialed.Add(1)
+				return new(net.Dialer).DialContext(ctx, network, proxy.Listener.Addr().String())
+			}
+		})
+		for _, client := range []aws.HTTPClient{base, &http.Client{Transport: base.GetTransport()}} {
+			dialed.Store(0)
+			_, err := exchangeAt(t, "http://localhost:4566", client)
+			if refused {
+				require.ErrorIs(t, err, explain.ErrCleartext)
+				assert.ErrorContains(t, err, "proxy")
+				assert.Zero(t, dialed.Load())
+			} else {
+				require.NoError(t, err)
+			}
+			_, err = exchangeOf(t, "http://localhost:4566", &config.Shared{HTTPClient: client, InsecureEndpoint: true}, 0).Retrieve(t.Context())
+			require.NoError(t, err)
+		}
+	}
 }
 
 // following is a transport that follows redirects, as some libraries' transports do.

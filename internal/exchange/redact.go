@@ -109,9 +109,14 @@ func redactTokens(text string) string { return looksLikeToken.ReplaceAllString(t
 
 // looksLikeToken matches the base64 encoding of {" or of { followed by white space, and anything that
 // can continue a JWT: parts that follow a dot, and long parts that follow white space. Both
-// separators can be escaped.
+// separators can be escaped. It also matches what follows eyJ in a text that is base64-encoded as a
+// whole, whatever precedes eyJ.
 var looksLikeToken = lazyregexp.New(`(eyJ|eyA[gi]|ewo[Jgi]|ew0K|ewk[Ji])[\w-]{9,}` +
-	`((\s|\\[nrt]|%0[ADad9])*(\.|%2[Ee])(\s|\\[nrt]|%0[ADad9])*[\w-]+|(\s|\\[nrt]|%0[ADad9])+[\w-]{12,})*`)
+	`(` + space + `*(\.|%2[Ee])` + space + `*[\w-]+|` + space + `+[\w-]{12,})*` +
+	`|(ZXlK|[2GWm]V5S|leU[op])[\w+/-]{20,}=*(` + space + `+[\w+/-]{12,}=*)*`)
+
+// space matches white space, also escaped.
+const space = `(\s|\\[nrt]|%0[ADad9])`
 
 // maxRedacted is the maximum length in bytes of an error's text. Longer texts are truncated.
 const maxRedacted = 16 << 10

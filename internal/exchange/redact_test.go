@@ -71,6 +71,25 @@ func TestRedactTokensPreservesErrorKind(t *testing.T) {
 	assert.Less(t, len(long.Error()), 2<<10)
 }
 
+// Kubernetes Secrets contain the base64 encoding of a token, and dumped requests that of their body or
+// their user name and password.
+func TestRedactTokensFindsBase64EncodingOfToken(t *testing.T) {
+	for _, around := range [][2]string{{"", ""}, {"", "\n"}, {"u:", ""}, {"Action=AssumeRoleWithWebIdentity&WebIdentityToken=", "&Version=2011-06-15"}, {"Bearer ", "\r\n"}} {
+		for _, encoding := range []*base64.Encoding{base64.StdEncoding, base64.RawURLEncoding} {
+			encoded := encoding.EncodeToString([]byte(around[0] + testToken + around[1]))
+			start := len(around[0])*4/3 + 4
+			wrapped := encoded[:start+60] + "\n" + encoded[start+60:]
+			for _, text := range []string{encoded, wrapped, fmt.Sprintf("%q", wrapped), url.QueryEscape(wrapped), encoded[:start+40]} {
+				clean := RedactTokens(errors.New("cannot use " + text + " here")).Error()
+				assert.Contains(t, clean, redacted)
+				for i := start; i+secretRun <= len(encoded); i++ {
+					assert.NotContains(t, clean, encoded[i:i+secretRun], text)
+				}
+			}
+		}
+	}
+}
+
 func TestSecretsFoundAtEveryPosition(t *testing.T) {
 	const secret = "0123456789abcdefghijklmnopqrstuvwxyz"
 	s := secrets{"other", secret}

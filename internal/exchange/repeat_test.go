@@ -2,6 +2,7 @@ package exchange
 
 import (
 	"bufio"
+	"context"
 	"io"
 	"net"
 	"net/http"
@@ -65,6 +66,40 @@ func TestClientRetriesRequestOnClosedConnection(t *testing.T) {
 	}
 	assert.EqualValues(t, 5, requests.Load(), "each but the first is sent twice")
 }
+
+// A load balancer can keep a connection on a backend that fails every request.
+func TestTransportDoesNotReuseConnectionOfFailingServer(t *testing.T) {
+	for _, status := range []int{500, 502, 503, 504} {
+		for _, body := range []string{"", "<html>upstream error</html>", "<ErrorResponse><Error><Code>InternalFailure</Code></Error></ErrorResponse>"} {
+			var connections atomic.Int32
+			server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if r.Context().Value(connectionKey{}) == int32(1) {
+					w.WriteHeader(status)
+					_, _ = io.WriteString(w, body)
+					return
+				}
+				_, _ = io.WriteString(w, success(goodARN, "secret", "session"))
+			}))
+			server.Config.ConnContext = func(ctx context.Context, _ net.Conn) context.Context {
+				return context.WithValue(ctx, connectionKey{}, connections.Add(1))
+			}
+			server.Start()
+			x := exchangeOf(t, server.URL, &config.Shared{}, 1)
+			_, err := x.Retrieve(t.Context())
+			require.Error(t, err)
+			for range 3 {
+				_, err = x.Retrieve(t.Context())
+				require.NoError(t, err, "HTTP %d %s", status, body)
+			}
+			assert.EqualValues(t, 2, connections.Load())
+			x.Client.CloseIdleConnections()
+			server.Close()
+		}
+	}
+}
+
+// connectionKey is the key of a connection's number in the context of its requests.
+type connectionKey struct{}
 
 // redirecting is a client that follows redirects.
 type redirecting struct{ *http.Client }

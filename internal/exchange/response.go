@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -72,9 +74,11 @@ type recorder struct {
 func (c recorder) Do(request *http.Request) (*http.Response, error) {
 	r := c.response
 	*r = *newResponse(r.requested, r.secrets)
-	if !c.config.MaySendToken(request.URL) {
-		r.err = fmt.Errorf("the STS endpoint %s://%s: %w", request.URL.Scheme, request.URL.Host, explain.ErrCleartext)
+	if r.err = c.checkCleartext(request.URL); r.err != nil {
 		return nil, r.err
+	}
+	if session := request.Header.Get("X-Amz-Security-Token"); session != "" {
+		r.secrets = append(slices.Clip(r.secrets), session) // of credentials that the application's client may sign with
 	}
 	response, err := c.HTTPClient.Do(request)
 	if err != nil {
@@ -98,6 +102,22 @@ func (c recorder) Do(request *http.Request) (*http.Response, error) {
 	}
 	r.readError(body)
 	return r.http(request, r.errorDocument(), isAboutTime(r.code, r.message)), nil
+}
+
+// checkCleartext returns an error if the token must not be sent to u. The library's own client uses no
+// proxy for a loopback address, but the application's may.
+func (c recorder) checkCleartext(u *url.URL) error {
+	server := u.Scheme + "://" + u.Host
+	if !c.config.MaySendToken(u) {
+		return fmt.Errorf("the STS endpoint %s: %w", server, explain.ErrCleartext)
+	}
+	if u.Scheme != "http" {
+		return nil
+	}
+	if proxy := proxyOf(c.HTTPClient, u); proxy != nil && !c.config.MaySendToken(&url.URL{Scheme: "http", Host: proxy.Host}) {
+		return fmt.Errorf("the STS endpoint %s is used through a proxy: %w", server, explain.ErrCleartext)
+	}
+	return nil
 }
 
 // checkOrigin returns an error if the response is to a redirected request or is not an HTTP response.

@@ -28,7 +28,8 @@ type result struct {
 	user        types.AssumedRoleUser // or the caller, which has only an ARN
 }
 
-// parseResult returns the result in a document. Other elements are ignored.
+// parseResult returns the result in a document. Other elements are ignored. If there is an error, the
+// result contains what precedes it.
 func parseResult(document io.Reader) (result, error) {
 	var r result
 	decoder := xml.NewDecoder(bufio.NewReaderSize(document, 512))
@@ -49,7 +50,7 @@ func parseResult(document io.Reader) (result, error) {
 		case errors.Is(err, io.EOF):
 			return r, nil
 		case err != nil:
-			return result{}, err
+			return r, err
 		}
 	}
 }
@@ -87,13 +88,19 @@ var (
 	errRepeated = fmt.Errorf("the response contains a secret of the request: %w", explain.ErrNotSTS)
 )
 
-// readResult reads the body of a successful response. The result is empty if the body is not XML.
+// readResult reads the body of a successful response. The result is empty if the body is not XML. The
+// request ID is removed if it repeats the new keys, because the SDK's spans contain it.
 func (r *response) readResult(body io.ReadCloser) {
 	limited := &errorReader{reader: http.MaxBytesReader(nil, body, maxReply)}
-	r.result, _ = parseResult(limited)
+	read, err := parseResult(limited)
+	if err == nil {
+		r.result = read
+	}
 	if limited.err != nil {
 		r.bodyErr = r.secrets.redactError(ClientError(limited.err))
 	}
+	keys := secrets{aws.ToString(read.credentials.SecretAccessKey), aws.ToString(read.credentials.SessionToken)}
+	r.requestID = keys.identifier(r.requestID)
 }
 
 // errorReader records the error of a reader, other than io.EOF.
@@ -150,7 +157,6 @@ func (r *response) credentials(roleARN string, c *types.Credentials, user *types
 	}
 	sent := r.secrets
 	r.secrets = append(slices.Clip(sent), creds.SecretAccessKey, creds.SessionToken) // errors must not contain these either
-	r.requestID = r.secrets.identifier(r.requestID)
 	switch {
 	case !creds.HasKeys():
 		return aws.Credentials{}, fmt.Errorf("the response contains credentials without keys: %w", explain.ErrNotSTS)

@@ -83,11 +83,17 @@ func TestClientHidesSuccessfulResponseFromSDK(t *testing.T) {
 			return out, metadata, err
 		}), middleware.After)
 	}
-	own := sts.New(sts.Options{Region: "us-west-2", HTTPClient: answering(success(goodARN, "secret", "session")), APIOptions: []func(*middleware.Stack) error{observe}})
+	const secret, session = "wJalrXUtnFEMIK7MDENGbPxRfiCYEXAMPLEKEY", "IQoJb3JpZ2luX2VjEXAMPLETOKEN"
+	repeating := client(func(r *http.Request) (*http.Response, error) {
+		response, err := answering(success(goodARN, secret, session)).Do(r)
+		response.Header.Set("X-Amzn-Requestid", secret+"."+session[:20])
+		return response, err
+	})
+	own := sts.New(sts.Options{Region: "us-west-2", HTTPClient: repeating, APIOptions: []func(*middleware.Stack) error{observe}})
 	wrapper := &recordingWrapper{AssumeRoleWithWebIdentityAPIClient: own}
 	creds, err := exchangeOf(t, "https://sts.example", &config.Shared{STS: wrapper}, 0).Retrieve(t.Context())
 	require.NoError(t, err)
-	assert.Equal(t, "secret", creds.SecretAccessKey)
+	assert.Equal(t, secret, creds.SecretAccessKey)
 	assert.Equal(t, "text/xml", read)
 	assert.Equal(t, "ASIAEXAMPLE", *wrapper.out.Credentials.AccessKeyId, "a wrapper of the client gets the result")
 	assert.Equal(t, goodARN, *wrapper.out.AssumedRoleUser.Arn)
@@ -120,6 +126,7 @@ func TestClientRedactsResultThatRepeatsSecret(t *testing.T) {
 		secret:            success("arn:aws:sts::111122223333:assumed-role/"+secret+"/s", secret, session),
 		session:           success("arn:aws:sts::111122223333:assumed-role/"+session+"/s", secret, session),
 		session + "-line": success(goodARN, secret, session+"-line\n"),
+		session + "-cut":  success(goodARN, secret, session+"-cut") + "<",
 	} {
 		_, err = exchangeAt(t, "https://sts.example", client(func(r *http.Request) (*http.Response, error) {
 			response, err := answering(document).Do(r)

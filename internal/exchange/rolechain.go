@@ -3,6 +3,7 @@ package exchange
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -64,22 +65,35 @@ func (r *response) assumed(roleARN string, out *sts.AssumeRoleOutput, received t
 // CheckedClient is an application's client for a role chain. Its responses are validated as those of
 // [Client.AssumeRole] are.
 type CheckedClient struct {
-	Client  stscreds.AssumeRoleAPIClient
-	RoleARN string
+	client  Client // without an API unless api is an SDK client
+	api     stscreds.AssumeRoleAPIClient
+	roleARN string
 }
 
-// AssumeRole calls the client.
-func (c CheckedClient) AssumeRole(ctx context.Context, input *sts.AssumeRoleInput, optFns ...func(*sts.Options)) (out *sts.AssumeRoleOutput, err error) {
+// NewCheckedClient returns a CheckedClient that calls api.
+func NewCheckedClient(api stscreds.AssumeRoleAPIClient, roleARN string) *CheckedClient {
+	c := &CheckedClient{api: api, roleARN: roleARN}
+	if own, ok := api.(*sts.Client); ok && own != nil {
+		c.client.api = own
+	}
+	return c
+}
+
+// AssumeRole calls the client. An SDK client or a wrapper of one makes a single request, with its own
+// region and endpoint. Any endpoint is allowed, because the request does not contain a web identity
+// token.
+func (c *CheckedClient) AssumeRole(ctx context.Context, input *sts.AssumeRoleInput, optFns ...func(*sts.Options)) (out *sts.AssumeRoleOutput, err error) {
 	defer secrets{}.recoverPanic("the STS client", &err)
+	cfg := &config.Config{Shared: &config.Shared{InsecureEndpoint: true}}
 	recorded := newResponse(time.Duration(aws.ToInt32(input.DurationSeconds))*time.Second, nil)
-	out, err = c.Client.AssumeRole(ctx, input, optFns...)
+	out, err = c.api.AssumeRole(ctx, input, append(slices.Clip(optFns), c.client.singleRequest(cfg, recorded))...)
 	received := time.Now()
 	switch {
 	case err == nil:
-		return recorded.assumed(c.RoleARN, out, received)
+		return recorded.assumed(c.roleARN, out, received)
 	case errors.As(err, new(*explain.RequestError)): // the client wraps the library's
 		return nil, err
 	default:
-		return nil, recorded.failure(err)
+		return nil, c.client.failure(recorded, err)
 	}
 }

@@ -34,8 +34,9 @@ const (
 )
 
 // transport sends requests to STS over HTTP/1.1, so that concurrent requests do not share a
-// connection. After a request fails, it does not reuse existing connections to the same host, because
-// the cause, such as a proxy that lost its state, would affect them too.
+// connection. After a request fails, also with an HTTP status of 500 or more, it does not reuse
+// existing connections to the same host, because the cause, such as a proxy that lost its state or a
+// failing server behind a load balancer, would affect them too.
 type transport struct {
 	base *http.Transport // used for the first host, and cloned for others
 
@@ -86,6 +87,9 @@ func (t *transport) RoundTrip(request *http.Request) (*http.Response, error) {
 	if err != nil {
 		t.remove(host, inner)
 		return nil, err
+	}
+	if response.StatusCode >= http.StatusInternalServerError { // a new connection may reach another server
+		t.remove(host, inner)
 	}
 	response.Body = &transportBody{response.Body, func() { t.remove(host, inner) }}
 	return response, nil
@@ -174,15 +178,19 @@ func DefaultHTTPClient() *http.Client { return newHTTPClient(nil, 0) }
 // another server.
 func useLastResponse(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 
-// withoutRedirects returns a copy of an *http.Client with redirects disabled. It wraps any other
-// client so that following a redirect is an error.
+// withoutRedirects returns a copy of an *http.Client with redirects disabled, and a client with the
+// settings of the SDK's. It wraps any other client so that following a redirect is an error.
 func withoutRedirects(client aws.HTTPClient) aws.HTTPClient {
-	if c, ok := client.(*http.Client); ok {
+	switch c := client.(type) {
+	case *http.Client:
 		own := *c
 		own.CheckRedirect = useLastResponse
 		return &own
+	case *awshttp.BuildableClient:
+		return newHTTPClient(c, 0)
+	default:
+		return checkedClient{client}
 	}
-	return checkedClient{client}
 }
 
 // ClientError returns the error of an HTTP client without text from the server, because net/http
@@ -240,11 +248,18 @@ func (c checkedClient) Do(request *http.Request) (*http.Response, error) {
 }
 
 // Proxied reports whether client uses a proxy for the target URL.
-func Proxied(client aws.HTTPClient, target string) (proxied bool) {
+func Proxied(client aws.HTTPClient, target string) bool {
+	u, err := url.Parse(target)
+	return err == nil && proxyOf(client, u) != nil
+}
+
+// proxyOf returns the URL of the proxy that client uses for u, or nil if it uses none or is of an
+// unknown type.
+func proxyOf(client aws.HTTPClient, u *url.URL) (proxy *url.URL) {
 	defer func() { _ = recover() }() // the transport's Proxy can be an application function
 	c, ok := client.(*http.Client)
 	if !ok {
-		return false
+		return nil
 	}
 	var t *http.Transport
 	switch inner := cmp.Or(c.Transport, http.DefaultTransport).(type) {
@@ -254,14 +269,13 @@ func Proxied(client aws.HTTPClient, target string) (proxied bool) {
 		t = inner
 	}
 	if t == nil || t.Proxy == nil {
-		return false
+		return nil
 	}
-	request, err := http.NewRequestWithContext(context.Background(), http.MethodPost, target, nil)
+	proxy, err := t.Proxy(&http.Request{Method: http.MethodPost, URL: u, Host: u.Host, Header: http.Header{}})
 	if err != nil {
-		return false
+		return nil
 	}
-	proxy, err := t.Proxy(request)
-	return err == nil && proxy != nil
+	return proxy
 }
 
 // checkProxy returns an error if a proxy rejects a CONNECT request. Unlike net/http's error, it names

@@ -60,7 +60,7 @@ var tokenFileRules = []rule{
 	{
 		phrases: []string{"it begins with"}, kind: ErrTokenFile, heading: HeadingTokenMalformed,
 		fix:  "write only the token into the file",
-		text: "{tokenfile} must contain only the token, without quotes, JSON, Bearer or a byte order mark: correct the program that writes it. In the response of the TokenRequest API, the token is status.token",
+		text: "{tokenfile} must contain only the token, without quotes, JSON, Bearer, a byte order mark or base64 encoding: correct the program that writes it. In the response of the TokenRequest API, the token is status.token. In a Secret, it must be decoded",
 	},
 	{
 		phrases: []string{"STS accepts 4 to 20000"}, kind: ErrTokenFile, heading: HeadingTokenMalformed,

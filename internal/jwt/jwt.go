@@ -90,6 +90,7 @@ func foreignPrefix(text []byte) string {
 		{"\ufeff", "a byte order mark"}, {"\xff\xfe", "a byte order mark"}, {"\xfe\xff", "a byte order mark"},
 		{`"`, "a quotation mark"}, {"'", "a quotation mark"}, {"{", `"{", like JSON`}, {"[", `"[", like JSON`}, {"<", `"<", like HTML or XML`},
 		{"-----BEGIN", `"-----BEGIN", like a certificate`}, {"Authorization:", `"Authorization:"`}, {"b'", "b', like a literal of Python"},
+		{"ZXlK", "the base64 encoding of a token"}, // as in a Kubernetes Secret
 	} {
 		if bytes.HasPrefix(text, []byte(p.prefix)) {
 			return p.name
