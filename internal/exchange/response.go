@@ -78,7 +78,7 @@ func (c recorder) Do(request *http.Request) (*http.Response, error) {
 		return nil, r.err
 	}
 	if session := request.Header.Get("X-Amz-Security-Token"); session != "" {
-		r.secrets = append(slices.Clip(r.secrets), session) // of credentials that the application's client may sign with
+		r.secrets = append(slices.Clip(r.secrets), session) // the application's client may sign with credentials of its own
 	}
 	response, err := c.HTTPClient.Do(request)
 	if err != nil {

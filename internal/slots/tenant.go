@@ -61,7 +61,7 @@ func (p *Pool) share(t *tenant) int {
 	n := int(t.slots)
 	switch {
 	case len(p.tenants) > 1 && t.slow():
-		return min(n, half(p.limit), max(p.limit/4, 2)) // of two, a failing ticket holds only one
+		return min(n, half(p.limit), max(p.limit/4, 2)) // a failing ticket holds only one of two
 	case len(p.tenants) > 1 || !t.answered:
 		return min(n, half(p.limit))
 	default:
