@@ -59,8 +59,13 @@ func (c *Cache) start(now schedule.Moment, caller *slots.Ticket) {
 	a := &attempt{rejected: c.scheduler.rejected, returned: make(chan struct{})}
 	c.scheduler.pending = pending{}
 	cache := weak.Make(c)
-	a.ticket = &slots.Ticket{Tenant: c.opts.Tenant, Priority: slots.Background, Within: caller}
-	a.ticket.Start = func() slots.Attempt { return admit(cache, a) }
+	a.ticket = &slots.Ticket{Tenant: c.opts.Tenant, Priority: slots.Background, Within: caller, Start: func() bool {
+		if c := cache.Value(); c != nil && c.admit(a) {
+			return true
+		}
+		close(a.returned)
+		return false
+	}}
 	switch {
 	case s.failures > 0:
 		a.ticket.Priority = slots.BackgroundFailing
@@ -73,25 +78,23 @@ func (c *Cache) start(now schedule.Moment, caller *slots.Ticket) {
 		c.scheduler.broadcast() // wakes callers that already hold a slot, so that they can share it (see demand)
 		return
 	}
-	c.run(a).Go()
+	c.run(a)
 }
 
-// admit returns a queued attempt that has acquired its slot, or nil if the Cache is closed or no longer
-// exists.
-func admit(cache weak.Pointer[Cache], a *attempt) slots.Attempt {
-	if c := cache.Value(); c != nil {
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		if c.state.Load().phase != closed {
-			return c.run(a)
-		}
+// admit starts a queued attempt that has acquired its slot, unless the Cache is closed. It reports
+// whether the Cache is open.
+func (c *Cache) admit(a *attempt) (open bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if open = c.state.Load().phase != closed; open {
+		c.run(a)
 	}
-	close(a.returned)
-	return nil
+	return open
 }
 
-// run starts the attempt's timeout and returns the attempt, which calls the source. c.mu must be held.
-func (c *Cache) run(a *attempt) slots.Attempt {
+// run calls the source in a new goroutine, which exits once the source has returned. c.mu must be
+// held.
+func (c *Cache) run(a *attempt) {
 	ctx := context.Background()
 	if pool := c.slots(); pool != nil {
 		ctx = context.WithValue(ctx, slotKey{pool}, a.ticket)
@@ -100,7 +103,7 @@ func (c *Cache) run(a *attempt) slots.Attempt {
 	a.progress, a.began, a.cancel = running, c.now(), cancel
 	c.scheduler.spacedUntil = a.began.Add(schedule.Spacing)
 	a.limit = time.AfterFunc(c.opts.AttemptTimeout+grace, func() { c.timeOut(a) })
-	return func(next *slots.Attempt) { c.callSource(ctx, a, next) }
+	go c.callSource(ctx, a)
 }
 
 // result is the result of a call to the source.
@@ -114,11 +117,11 @@ type result struct {
 var errGoexit = errors.New("cache: the source called runtime.Goexit")
 
 // callSource calls the source. If the source panics or calls runtime.Goexit, as t.FailNow does,
-// the attempt fails. next is the next attempt to make in this goroutine.
-func (c *Cache) callSource(ctx context.Context, a *attempt, next *slots.Attempt) {
+// the attempt fails.
+func (c *Cache) callSource(ctx context.Context, a *attempt) {
 	r := result{err: errGoexit}
 	defer close(a.returned)
-	defer func() { *next = c.slots().Release(a.ticket, r.err) }()
+	defer func() { c.slots().Release(a.ticket, r.err) }()
 	defer a.cancel()
 	defer func() { c.complete(func() (error, bool) { return c.record(a, r) }) }()
 	defer func() {
@@ -231,7 +234,7 @@ func (a *attempt) prefers(s *snapshot) bool { return a.rejected && s.lifetime >=
 // releases its slot, but a late success is still used.
 func (c *Cache) timeOut(a *attempt) {
 	r := result{err: fmt.Errorf("cache: the source did not return within %v: %w", c.opts.AttemptTimeout, context.DeadlineExceeded)}
-	defer func() { c.slots().Release(a.ticket, r.err).Go() }()
+	defer func() { c.slots().Release(a.ticket, r.err) }()
 	defer c.complete(func() (error, bool) { // even if user code in Options calls runtime.Goexit
 		if c.scheduler.attempt != a || c.state.Load().phase == closed {
 			return r.err, false

@@ -85,7 +85,7 @@ func (c *Cache) demand(caller *slots.Ticket, waits bool) {
 	c.advance(caller)
 	if a := c.scheduler.attempt; waits && a != nil && a.progress == queued {
 		if c.slots().Share(a.ticket, caller) {
-			c.run(a).Go()
+			c.run(a)
 		} else {
 			c.slots().Promote(a.ticket)
 		}

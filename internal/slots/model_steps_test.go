@@ -18,7 +18,7 @@ func (m *model) acquire() {
 	number := m.numbers
 	ticket := &slots.Ticket{
 		Tenant: string(rune('a' + m.random.IntN(4))), Priority: slots.Priority(m.random.IntN(4)),
-		Start: func() slots.Attempt { m.started = append(m.started, number); return noAttempt },
+		Start: func() bool { m.started = append(m.started, number); return true },
 	}
 	m.log("%d: acquire for %s with %d", number, ticket.Tenant, ticket.Priority)
 	if m.tenants[ticket.Tenant] == nil {

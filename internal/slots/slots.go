@@ -38,32 +38,12 @@ const (
 
 func (p Priority) failing() bool { return p == ForegroundFailing || p == BackgroundFailing }
 
-// Attempt makes an attempt. When it releases its slot, it stores in next what [Pool.Release] returns.
-type Attempt func(next *Attempt)
-
-// Go makes the attempt in a new goroutine, which then makes the next ones. Attempts have deep stacks, so
-// growing the stack of a goroutine for each would take more time. Go is a no-op if a is nil.
-func (a Attempt) Go() {
-	if a != nil {
-		go a.run()
-	}
-}
-
-func (a Attempt) run() {
-	defer func() { a.Go() }() // an attempt that calls runtime.Goexit ends this goroutine
-	for a != nil {
-		attempt := a
-		a = nil
-		attempt(&a)
-	}
-}
-
 // Ticket is a slot, or a request for one.
 type Ticket struct {
 	Tenant   string
 	Priority Priority
-	Start    func() Attempt // called when a queued ticket acquires a slot; if it returns nil, the slot is released
-	Within   *Ticket        // the ticket of the calling attempt, or nil; if it has a slot, both share it
+	Start    func() bool // called when a queued ticket acquires a slot; if it returns false, the slot is released
+	Within   *Ticket     // the ticket of the calling attempt, or nil; if it has a slot, both share it
 
 	tenant  *tenant
 	element *list.Element // in its tenant's queue; nil if not queued
@@ -192,24 +172,21 @@ func (p *Pool) Cancel(t *Ticket) bool {
 }
 
 // Release releases the slot of t, if it has one, and starts the tickets that can now acquire a slot.
-// It returns the attempt of one of them, which the caller must make, or nil. A shared slot becomes free
-// when its last ticket releases it. err is the error of the attempt that held the slot, or nil. A
-// throttling error halves the number of slots that the tenant may hold, at most once a second. Any other
-// response from a service restores a fraction of a slot.
-func (p *Pool) Release(t *Ticket, err error) (next Attempt) {
+// A shared slot becomes free when its last ticket releases it. err is the error of the attempt that
+// held the slot, or nil. A throttling error halves the number of slots that the tenant may hold, at
+// most once a second. Any other response from a service restores a fraction of a slot.
+func (p *Pool) Release(t *Ticket, err error) {
 	if p == nil {
-		return nil
+		return
 	}
 	answered, throttled := awserror.IsResponse(err)
 	started := p.releaseSlot(t, err == nil || answered && !throttled, throttled)
 	for len(started) > 0 {
 		t, started = started[0], started[1:]
-		next.Go()
-		if next = t.Start(); next == nil {
+		if !t.Start() {
 			started = append(started, p.releaseSlot(t, false, false)...)
 		}
 	}
-	return next
 }
 
 // releaseSlot releases the slot of t, if it has one, and returns the queued tickets that now acquire a

@@ -19,13 +19,11 @@ import (
 
 var errBroken = errors.New("broken")
 
-func noAttempt(*slots.Attempt) {}
-
 func TestPoolStartsTicketsByPriority(t *testing.T) {
 	p := slots.New(1)
 	var started []string
 	ticket := func(name string, priority slots.Priority) *slots.Ticket {
-		return &slots.Ticket{Priority: priority, Start: func() slots.Attempt { started = append(started, name); return noAttempt }}
+		return &slots.Ticket{Priority: priority, Start: func() bool { started = append(started, name); return true }}
 	}
 	first := ticket("first", slots.Background)
 	require.True(t, p.Acquire(first))
@@ -68,12 +66,12 @@ func TestPoolFreesSlotAfterAllTicketsReleaseIt(t *testing.T) {
 	innermost := &slots.Ticket{Within: nested}
 	require.True(t, p.Acquire(innermost))
 	started := 0
-	waiting := &slots.Ticket{Start: func() slots.Attempt { started++; return noAttempt }}
+	waiting := &slots.Ticket{Start: func() bool { started++; return true }}
 	require.False(t, p.Acquire(waiting))
 	assert.Equal(t, 1, running())
 
 	p.Release(outer, nil)
-	late := &slots.Ticket{Within: outer, Start: func() slots.Attempt { started++; return noAttempt }}
+	late := &slots.Ticket{Within: outer, Start: func() bool { started++; return true }}
 	assert.False(t, p.Acquire(late), "outer has no slot any more")
 	assert.False(t, p.Share(late, outer))
 	p.Release(nested, nil)
@@ -93,10 +91,10 @@ func TestReleaseSkipsTicketsThatDoNotStart(t *testing.T) {
 	holder := &slots.Ticket{}
 	require.True(t, p.Acquire(holder))
 	for range 10_000 {
-		require.False(t, p.Acquire(&slots.Ticket{Start: func() slots.Attempt { return nil }}))
+		require.False(t, p.Acquire(&slots.Ticket{Start: func() bool { return false }}))
 	}
 	started := false
-	require.False(t, p.Acquire(&slots.Ticket{Start: func() slots.Attempt { started = true; return noAttempt }}))
+	require.False(t, p.Acquire(&slots.Ticket{Start: func() bool { started = true; return true }}))
 	p.Release(holder, nil)
 	assert.True(t, started)
 	running, waiting, _ := p.Status()
@@ -112,7 +110,7 @@ func TestPoolStartsTicketsWhenShareGrows(t *testing.T) {
 	require.True(t, p.Acquire(&slots.Ticket{Within: outer}))
 	require.True(t, p.Acquire(&slots.Ticket{}))
 	started := false
-	require.False(t, p.Acquire(&slots.Ticket{Start: func() slots.Attempt { started = true; return noAttempt }}), "half of the slots before the first answer")
+	require.False(t, p.Acquire(&slots.Ticket{Start: func() bool { started = true; return true }}), "half of the slots before the first answer")
 	p.Release(outer, nil)
 	assert.True(t, started)
 	running, waiting, _ := p.Status()
@@ -143,7 +141,7 @@ func TestPoolStartsPassedBackgroundTickets(t *testing.T) {
 			all := append(slices.Repeat([]request{tt.callers}, 6), tt.others...)
 			tickets := make([]*slots.Ticket, len(all))
 			for i, r := range all {
-				tickets[i] = &slots.Ticket{Tenant: r.tenant, Priority: r.priority, Start: func() slots.Attempt { started = append(started, i); return noAttempt }}
+				tickets[i] = &slots.Ticket{Tenant: r.tenant, Priority: r.priority, Start: func() bool { started = append(started, i); return true }}
 				require.False(t, p.Acquire(tickets[i]))
 			}
 			p.Release(running, nil)
@@ -163,7 +161,7 @@ func TestPoolBackgroundTicketsWaitForTheirTurn(t *testing.T) {
 	require.True(t, p.Acquire(running))
 	acquire := func(tenant string, priority slots.Priority) {
 		ticket := &slots.Ticket{Tenant: tenant, Priority: priority}
-		ticket.Start = func() slots.Attempt { running = ticket; return noAttempt }
+		ticket.Start = func() bool { running = ticket; return true }
 		require.False(t, p.Acquire(ticket))
 	}
 	acquire("a", slots.Background)
@@ -191,13 +189,13 @@ func TestPoolNewTenantsDoNotStarveOthers(t *testing.T) {
 			running := &slots.Ticket{Tenant: "new"}
 			require.True(t, p.Acquire(running))
 			waiting := &slots.Ticket{Tenant: "old", Priority: priority}
-			waiting.Start = func() slots.Attempt { running = waiting; return noAttempt }
+			waiting.Start = func() bool { running = waiting; return true }
 			require.False(t, p.Acquire(waiting))
 			for i := 0; running != waiting; i++ {
 				require.Less(t, i, 4, "new tenants started")
 				for j := range 2 {
 					ticket := &slots.Ticket{Tenant: fmt.Sprint("new ", i, j)}
-					ticket.Start = func() slots.Attempt { running = ticket; return noAttempt }
+					ticket.Start = func() bool { running = ticket; return true }
 					require.False(t, p.Acquire(ticket))
 				}
 				p.Release(running, nil)
@@ -212,7 +210,7 @@ func TestPoolNewTenantGoesBeforeLast(t *testing.T) {
 	require.True(t, p.Acquire(running))
 	for _, tenant := range []string{"last", "new"} {
 		ticket := &slots.Ticket{Tenant: tenant}
-		ticket.Start = func() slots.Attempt { running = ticket; return noAttempt }
+		ticket.Start = func() bool { running = ticket; return true }
 		require.False(t, p.Acquire(ticket))
 	}
 	p.Release(running, nil)
@@ -261,7 +259,7 @@ func TestPoolIsSafeForConcurrentUse(t *testing.T) {
 			for i := range 500 {
 				started := make(chan struct{})
 				ticket := &slots.Ticket{
-					Tenant: strconv.Itoa(user % 3), Priority: slots.Priority(i % 4), Start: func() slots.Attempt { close(started); return noAttempt },
+					Tenant: strconv.Itoa(user % 3), Priority: slots.Priority(i % 4), Start: func() bool { close(started); return true },
 				}
 				if !p.Acquire(ticket) {
 					p.Promote(ticket)

@@ -14,7 +14,7 @@ func TestPoolRemovesIdleTenants(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := New(4)
 		acquire := func(name string) *Ticket {
-			ticket := &Ticket{Tenant: name, Start: func() Attempt { return func(*Attempt) {} }}
+			ticket := &Ticket{Tenant: name, Start: func() bool { return true }}
 			p.Acquire(ticket)
 			return ticket
 		}
@@ -88,7 +88,7 @@ func TestPoolDelaysTenantAfterLongAttempt(t *testing.T) {
 			var running *Ticket
 			acquire := func(tenant string) {
 				ticket := &Ticket{Tenant: tenant}
-				ticket.Start = func() Attempt { running = ticket; return func(*Attempt) {} }
+				ticket.Start = func() bool { running = ticket; return true }
 				if p.Acquire(ticket) {
 					running = ticket
 				}
@@ -119,7 +119,7 @@ func BenchmarkPool(b *testing.B) {
 				var running []*Ticket
 				for i := range 10_000 {
 					ticket := &Ticket{Tenant: fmt.Sprint(i % tenants), Priority: Priority(i / tenants % 4)}
-					ticket.Start = func() Attempt { running = append(running, ticket); return func(*Attempt) {} }
+					ticket.Start = func() bool { running = append(running, ticket); return true }
 					if p.Acquire(ticket) {
 						running = append(running, ticket)
 					}
