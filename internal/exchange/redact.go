@@ -2,6 +2,7 @@ package exchange
 
 import (
 	"context"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -104,16 +105,57 @@ func (s secrets) recoverPanic(what string, err *error) {
 func RedactTokens(err error) error { return redactError(err, redactTokens) }
 
 // redactTokens replaces anything that looks like a JWT, whether complete or truncated, and even if
-// split across lines. It handles texts with unknown tokens, such as errors of token sources.
-func redactTokens(text string) string { return looksLikeToken.ReplaceAllString(text, redacted) }
+// split across lines or base64-encoded. It handles texts with unknown tokens, such as errors of token
+// sources.
+func redactTokens(text string) string {
+	return redactEncoded(looksLikeToken.ReplaceAllString(text, redacted))
+}
 
 // looksLikeToken matches the base64 encoding of {" or of { followed by white space, and anything that
 // can continue a JWT: parts that follow a dot, and long parts that follow white space. Both
-// separators can be escaped. It also matches what follows eyJ in a text that is base64-encoded as a
-// whole, whatever precedes eyJ.
+// separators can be escaped.
 var looksLikeToken = lazyregexp.New(`(eyJ|eyA[gi]|ewo[Jgi]|ew0K|ewk[Ji])[\w-]{9,}` +
-	`(` + space + `*(\.|%2[Ee])` + space + `*[\w-]+|` + space + `+[\w-]{12,})*` +
-	`|(ZXlK|[2GWm]V5S|leU[op])[\w+/-]{20,}=*(` + space + `+[\w+/-]{12,}=*)*`)
+	`(` + space + `*(\.|%2[Ee])` + space + `*[\w-]+|` + space + `+[\w-]{12,})*`)
+
+// encodedStart matches the base64 encoding of eyJ, at each of its three alignments, and 20 more
+// characters. Ordinary names match too, such as ConsoleUploadServiceRole. encodedRest matches what can
+// continue it.
+var (
+	encodedStart = lazyregexp.New(`(ZXlK|[2GWm]V5S|leU[op])[\w+/-]{20}`)
+	encodedRest  = lazyregexp.New(`^[\w+/-]*=*(` + space + `+[\w+/-]{12,}=*)*`)
+)
+
+// redactEncoded replaces base64-encoded JWTs.
+func redactEncoded(text string) string {
+	var b strings.Builder
+	for {
+		at := encodedStart.FindStringSubmatchIndex(text)
+		if at == nil {
+			return b.String() + text
+		}
+		start, end := at[0], at[1]
+		if !isEncodedToken(text[start:end]) {
+			b.WriteString(text[:start+1])
+			text = text[start+1:]
+			continue
+		}
+		b.WriteString(text[:start] + redacted)
+		text = text[end+encodedRest.FindStringSubmatchIndex(text[end:])[1]:]
+	}
+}
+
+// isEncodedToken reports whether a match of encodedStart decodes to the beginning of a JWT.
+func isEncodedToken(match string) bool {
+	url := strings.NewReplacer("+", "-", "/", "_").Replace(match)
+	for _, before := range []string{"", "A", "AAB"} { // complete the first group at each alignment
+		decoded, err := base64.RawURLEncoding.DecodeString(before + url[:20-len(before)])
+		_, rest, found := strings.Cut(string(decoded), "eyJ")
+		if err == nil && found && !strings.ContainsFunc(rest, func(r rune) bool { return !jwt.IsTokenRune(r) }) {
+			return true
+		}
+	}
+	return false
+}
 
 // space matches white space, also escaped.
 const space = `(\s|\\[nrt]|%0[ADad9])`

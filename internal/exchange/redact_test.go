@@ -79,7 +79,7 @@ func TestRedactTokensFindsBase64EncodingOfToken(t *testing.T) {
 			encoded := encoding.EncodeToString([]byte(around[0] + testToken + around[1]))
 			start := len(around[0])*4/3 + 4
 			wrapped := encoded[:start+60] + "\n" + encoded[start+60:]
-			for _, text := range []string{encoded, wrapped, fmt.Sprintf("%q", wrapped), url.QueryEscape(wrapped), encoded[:start+40]} {
+			for _, text := range []string{encoded, wrapped, fmt.Sprintf("%q", wrapped), url.QueryEscape(wrapped), encoded[:start+40], "ConsoleUploadServiceProductionRole " + encoded} {
 				clean := RedactTokens(errors.New("cannot use " + text + " here")).Error()
 				assert.Contains(t, clean, redacted)
 				for i := start; i+secretRun <= len(encoded); i++ {
@@ -87,6 +87,16 @@ func TestRedactTokensFindsBase64EncodingOfToken(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+func TestRedactTokensKeepsNames(t *testing.T) {
+	for _, text := range []string{
+		"role/ConsoleUploadServiceProductionRole", "assumed-role/ProfileUpdaterServiceAccountRole/session",
+		"/var/run/secrets/fileUploads/serviceaccount/token", "role/FileUploadFunctionRole-1A2B3C4D5E",
+		"arn:aws:iam::111122223333:role/ZXlKeyRotationServiceProductionRole", "WV5SAAAAAAAAAAAAAAAAAAAAAAAA",
+	} {
+		assert.EqualError(t, RedactTokens(errors.New(text)), text)
 	}
 }
 
