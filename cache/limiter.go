@@ -15,24 +15,25 @@ import (
 // Attempts that callers are waiting for acquire slots before background refreshes. Within each group,
 // Caches whose last attempt failed come last. Within each of these four priorities, tenants take
 // turns, starting with the tenant that started an attempt least recently. A new tenant goes before
-// the tenant that started the last attempt, but after those that have waited longer. After an attempt
-// ends, its tenant lets an attempt of others go first for each 0.3 s that it took. Within a tenant,
-// attempts start in FIFO order.
+// the tenant that started the last attempt, but after those that have waited longer. An attempt counts
+// as one more turn of its tenant for each 0.3 s that it takes, as long as others of its attempts are
+// waiting or running. Within a tenant, attempts start in FIFO order.
 //
 // Callers of failing Caches do not starve healthy Caches, because after three consecutive attempts
 // with callers, a background refresh goes next. That refresh does not overtake callers of a healthy
 // Cache of the same tenant, or callers of a tenant that has waited longer for its turn.
 //
-// A tenant is limited to half of the slots, but never to fewer than one, while other tenants are
-// active, and until a service has responded to one of its attempts within three seconds. A tenant is
-// active from its first attempt until an hour after its last. A tenant is slow if its first attempt or
-// two of its attempts within a minute take longer, until a service responds in time at least a minute
-// after the last of them. While other tenants are active, a slow one is limited to a quarter of the
-// slots or to two, whichever is more, but still to half of the slots.
+// A tenant is active from its first attempt until an hour after its last. While other tenants are
+// active, and until a service has responded to one of its attempts, a tenant is limited to half of the
+// slots. Attempts by Caches whose last attempt failed are limited to half of all slots and half of their
+// tenant's slots. These limits are never below one.
 //
-// Attempts of slow tenants and attempts by Caches whose last attempt failed are limited to half of all
-// slots together, and those by failing Caches also to half of their tenant's slots, but never to fewer
-// than one.
+// An attempt is slow if it takes three seconds, or a second without a response. A tenant becomes slow if
+// an attempt is slow before a service has responded to another, or if two attempts are slow within a
+// minute and not at the same time. It stays slow until a service responds in time at least a minute
+// after the last of them. While other tenants are active, slow tenants are limited to half of the slots
+// together, and each to a quarter of the slots or to two, whichever is more. Alone, a slow tenant leaves
+// a quarter of the slots for others, or half if its attempts get no response.
 //
 // Throttling affects only the throttled tenant. The number of slots that it may hold is halved, at
 // most once a second and never to fewer than one. Any other response, success or error, restores a

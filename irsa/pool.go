@@ -59,8 +59,9 @@ type PoolOptions struct {
 //
 // A Pool is fair between tenants (see [RoleOptions]). Tenants take turns making exchanges. While
 // several tenants are active, each may use at most half of MaxCalls, but at least one, and its failing
-// roles at most half of that. Throttling affects only the throttled tenant. An exchange that does not
-// return within AttemptTimeout no longer counts against MaxCalls. See [cache.Limiter].
+// roles at most half of that. Tenants whose exchanges take long may use fewer. Throttling affects only
+// the throttled tenant. An exchange that does not return within AttemptTimeout no longer counts against
+// MaxCalls. See [cache.Limiter].
 //
 // A new role evicts another role if MaxRoles roles are already waiting for their first credentials. A
 // role that receives its first credentials evicts another role if MaxRoles roles already have

@@ -50,13 +50,22 @@ func (m *model) release(t *modelTicket, err error) {
 		case err == errThrottled && time.Since(tenant.lastHalved) >= time.Second:
 			tenant.slots, tenant.lastHalved = float64(half(m.share(t.Tenant))), time.Now()
 		}
-		switch sinceSlow := time.Since(tenant.lastSlow); {
-		case held < 3*time.Second && accepted && sinceSlow >= time.Minute:
-			tenant.answered = true
-		case held >= 3*time.Second && sinceSlow >= time.Minute:
+		slow := held >= 3*time.Second || err == errBroken && held >= time.Second
+		first, since := !tenant.answered, time.Since(tenant.lastSlow)
+		if slow && since >= 3*time.Second {
+			if first || since < time.Minute {
+				tenant.slow = true
+			}
+			if tenant.slow {
+				tenant.answered = false
+			}
+			if accepted {
+				tenant.answered = true
+			}
 			tenant.lastSlow = time.Now()
-		case held >= 3*time.Second && sinceSlow >= 3*time.Second:
-			tenant.answered, tenant.lastSlow = false, time.Now()
+		}
+		if !slow && accepted && since >= time.Minute {
+			tenant.answered, tenant.slow = true, false
 		}
 		m.remove(t, true)
 		for next := m.next(); next != nil; next = m.next() {
@@ -147,8 +156,8 @@ func (m *model) check() {
 	}
 	require.Equal(m.t, min(total, m.limit), n, m.history)
 	require.LessOrEqual(m.t, running, m.limit, m.history)
-	suspect := m.count(func(t *modelTicket) bool { return t.holds && t.suspect })
-	require.LessOrEqual(m.t, suspect, half(m.limit), m.history)
+	allFailing := m.count(func(t *modelTicket) bool { return t.holds && failing(t.Priority) })
+	require.LessOrEqual(m.t, allFailing, half(m.limit), m.history)
 	for _, t := range m.tickets {
 		require.False(m.t, t.waiting && m.may(t), "ticket %d waits although it may acquire a slot: %s", t.number, m.history)
 	}

@@ -22,7 +22,7 @@ type modelTicket struct {
 	number  int
 	waiting bool
 	holds   bool
-	suspect bool      // failing, or of a tenant that was slow when it acquired a slot
+	slow    bool      // its tenant was slow when it acquired a slot
 	started time.Time // when it acquired a slot
 }
 
@@ -30,6 +30,7 @@ type modelTicket struct {
 type modelTenant struct {
 	slots      float64
 	answered   bool
+	slow       bool
 	lastSlow   time.Time
 	lastHalved time.Time
 	lastTicket time.Time // when the tenant last had a ticket
@@ -75,19 +76,17 @@ func (m *model) count(condition func(*modelTicket) bool) (n int) {
 	return n
 }
 
-// slow reports whether a tenant's attempts may still be slow.
-func (m *model) slow(name string) bool {
-	return !m.tenants[name].answered && !m.tenants[name].lastSlow.IsZero()
-}
-
 // share returns the number of slots that a tenant may hold.
 func (m *model) share(name string) int {
 	n := int(m.tenants[name].slots)
 	if len(m.tenants) > 1 || !m.tenants[name].answered {
 		n = min(n, half(m.limit))
 	}
-	if len(m.tenants) > 1 && m.slow(name) {
+	switch slow := m.tenants[name].slow; {
+	case slow && len(m.tenants) > 1:
 		n = min(n, max(m.limit/4, 2))
+	case slow && m.limit > 1:
+		n = min(n, m.limit-max(m.limit/4, 1))
 	}
 	return n
 }
@@ -95,12 +94,14 @@ func (m *model) share(name string) int {
 // may reports whether a ticket may acquire a slot.
 func (m *model) may(t *modelTicket) bool {
 	all := m.count(func(o *modelTicket) bool { return o.holds })
-	suspect := m.count(func(o *modelTicket) bool { return o.holds && o.suspect })
+	allFailing := m.count(func(o *modelTicket) bool { return o.holds && failing(o.Priority) })
+	slow := m.count(func(o *modelTicket) bool { return o.holds && o.slow })
 	own := m.count(func(o *modelTicket) bool { return o.holds && o.Tenant == t.Tenant })
 	ownFailing := m.count(func(o *modelTicket) bool { return o.holds && o.Tenant == t.Tenant && failing(o.Priority) })
 	share := m.share(t.Tenant)
 	return all < m.limit && own < share &&
-		(suspect < half(m.limit) || !failing(t.Priority) && !m.slow(t.Tenant)) &&
+		(allFailing < half(m.limit) || !failing(t.Priority)) &&
+		(slow < half(m.limit) || !m.tenants[t.Tenant].slow || len(m.tenants) == 1) &&
 		(ownFailing < half(share) || !failing(t.Priority))
 }
 
@@ -147,7 +148,7 @@ func (m *model) next() *modelTicket {
 // hold assigns a slot to a ticket.
 func (m *model) hold(t *modelTicket) {
 	t.holds, t.waiting, t.started = true, false, time.Now()
-	t.suspect = failing(t.Priority) || m.slow(t.Tenant)
+	t.slow = m.tenants[t.Tenant].slow
 	m.turns++
 	m.setTurn(t.Tenant, m.turns)
 }

@@ -108,7 +108,7 @@ func (t *Ticket) overtakes(caller *Ticket) bool {
 // tenants that hold a slot and slow tenants. p.mu must be held.
 func (p *Pool) first(either ...Priority) *Ticket {
 	for _, priority := range either {
-		if !p.available(priority.failing()) {
+		if !p.available(priority) {
 			continue
 		}
 		for e := p.waiting[priority].Front(); e != nil; e = e.Next() {

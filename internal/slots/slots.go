@@ -50,7 +50,7 @@ type Ticket struct {
 	slot    *Ticket       // the ticket whose slot it uses, possibly itself; nil if none
 	started time.Time     // when it acquired its own slot
 	users   int           // number of tickets using its slot
-	suspect bool          // counted as suspect in Pool.running
+	slow    bool          // its tenant was slow when it acquired its own slot
 }
 
 // maxSlots exceeds what a process can use, yet is small enough for a float64 to count exactly.
@@ -138,9 +138,9 @@ func (p *Pool) Share(t, other *Ticket) bool {
 // hold assigns a slot to t. p.mu must be held.
 func (p *Pool) hold(t *Ticket) {
 	t.slot, t.users, t.started = t, 1, time.Now()
-	t.suspect = t.Priority.failing() || t.tenant.slow()
-	p.running.add(t.suspect, 1)
-	t.tenant.running.add(t.Priority.failing(), 1)
+	t.slow = t.tenant.slow
+	p.running.add(t, 1)
+	t.tenant.running.add(t, 1)
 	p.takeTurn(t.tenant)
 }
 
@@ -203,8 +203,8 @@ func (p *Pool) releaseSlot(t *Ticket, accepted, throttled bool) (started []*Tick
 		p.adapt(t, accepted, throttled)
 	}
 	if holder.users--; holder.users == 0 {
-		p.running.add(holder.suspect, -1)
-		holder.tenant.running.add(holder.Priority.failing(), -1)
+		p.running.add(holder, -1)
+		holder.tenant.running.add(holder, -1)
 		p.removeTicket(holder.tenant)
 		p.removeIdle()
 	}

@@ -15,9 +15,10 @@ type tenant struct {
 	tickets    int // number of tickets that hold or wait for a slot
 	running    holders
 	slots      float64 // number of slots that it may hold, from 1 to the limit of the Pool; see share
-	answered   bool    // a service has responded without throttling, and attempts have not been slow since; see adapt
+	answered   bool    // a service has responded without throttling, and attempts have not hung since; see adapt
+	slow       bool    // its attempts have been slow and may still be; see adapt
 	lastHalved time.Time
-	lastSlow   time.Time // when an attempt was last slow; see adapt
+	lastSlow   time.Time // when an attempt was last slow
 	turn       int       // number of its last turn; see addTicket and adapt for other values
 	queues     [priorities]queue
 
@@ -26,56 +27,61 @@ type tenant struct {
 }
 
 // holders counts tickets that hold a slot.
-type holders struct{ all, suspect int }
+type holders struct{ all, failing, slow int }
 
-func (h *holders) add(suspect bool, n int) {
+// add adds n tickets like t.
+func (h *holders) add(t *Ticket, n int) {
 	h.all += n
-	if suspect {
-		h.suspect += n
+	if t.Priority.failing() {
+		h.failing += n
+	}
+	if t.slow {
+		h.slow += n
 	}
 }
 
-// below reports whether another ticket may hold one of n slots. Suspect tickets hold at most half of them.
-func (h *holders) below(n int, suspect bool) bool {
-	return h.all < n && (!suspect || h.suspect < half(n))
+// below reports whether another ticket may hold one of n slots. Failing tickets hold at most half of them.
+func (h *holders) below(n int, failing bool) bool {
+	return h.all < n && (!failing || h.failing < half(n))
 }
 
 func half(n int) int { return max(n/2, 1) }
 
-// available reports whether a slot is available. p.mu must be held.
-func (p *Pool) available(suspect bool) bool { return p.running.below(p.limit, suspect) }
+// available reports whether a slot is available for a priority. p.mu must be held.
+func (p *Pool) available(priority Priority) bool { return p.running.below(p.limit, priority.failing()) }
 
-// entitled reports whether a tenant may hold another slot. All failing tickets and those of slow tenants
-// together hold at most half of the slots, and the failing ones of a tenant at most half of its share. p.mu
-// must be held.
+// entitled reports whether a tenant may hold another slot. While there are other tenants, slow ones together
+// hold at most half of the slots. p.mu must be held.
 func (p *Pool) entitled(t *tenant, priority Priority) bool {
-	return p.available(priority.failing() || t.slow()) && t.running.below(p.share(t), priority.failing())
+	if t.slow && len(p.tenants) > 1 && p.running.slow >= half(p.limit) {
+		return false
+	}
+	return p.available(priority) && t.running.below(p.share(t), priority.failing())
 }
 
-// share returns the number of slots that a tenant may hold, which is at most half of them while there
-// are other tenants, before the first response, and after slow attempts. Otherwise, a tenant whose
-// attempts are slow could hold all slots by the time another tenant arrives. While there are other
-// tenants, a slow one holds at most a quarter, so that it leaves slots to other slow ones. p.mu must be
-// held.
+// share returns the number of slots that a tenant may hold. It is at most half of them while there are other
+// tenants, before the first response, and after attempts have hung. Otherwise, a tenant whose attempts hang
+// could hold all slots by the time another tenant arrives. A slow tenant leaves a quarter. While there are
+// other tenants, it holds only a quarter, so that it leaves slots to other slow ones, but at least two if half
+// of the slots are as many, because failing tickets hold only half of its share. p.mu must be held.
 func (p *Pool) share(t *tenant) int {
 	n := int(t.slots)
 	switch {
-	case len(p.tenants) > 1 && t.slow():
-		return min(n, half(p.limit), max(p.limit/4, 2)) // a failing ticket holds only one of two
+	case len(p.tenants) > 1 && t.slow:
+		return min(n, half(p.limit), max(p.limit/4, 2))
 	case len(p.tenants) > 1 || !t.answered:
 		return min(n, half(p.limit))
+	case t.slow:
+		return min(n, max(p.limit-max(p.limit/4, 1), 1))
 	default:
 		return n
 	}
 }
 
-// slow reports whether the attempts of a tenant have been slow and may still be; see adapt.
-func (t *tenant) slow() bool { return !t.answered && !t.lastSlow.IsZero() }
-
-// An attempt is slow if it held a slot for minSlow, whatever its outcome. Attempts that are slow at the
-// same time count as one. If another is slow within maxDoubt, responses to a tenant's attempts do not count
-// until none has been slow for maxDoubt.
-const minSlow, maxDoubt = 3 * time.Second, time.Minute
+// An attempt is slow if it held a slot for minSlow, or for minHung without a response. Attempts that are
+// slow at the same time count as one. A tenant is slow if its first attempt is, or another one within
+// maxDoubt, until a service responds in time and no attempt has been slow for maxDoubt.
+const minSlow, minHung, maxDoubt = 3 * time.Second, time.Second, time.Minute
 
 // turnTime is how long an attempt may hold a slot for each turn of its tenant. After a longer attempt, the
 // tenant lets other waiting tenants take more turns. Otherwise, long attempts would use most of the time of
@@ -96,12 +102,15 @@ func (p *Pool) adapt(ticket *Ticket, accepted, throttled bool) {
 	case throttled && now.Sub(t.lastHalved).Abs() >= time.Second:
 		t.slots, t.lastHalved = float64(half(p.share(t))), now
 	}
-	trusted := now.Sub(t.lastSlow) >= maxDoubt
+	slow := held >= minSlow || !accepted && !throttled && held >= minHung
+	sinceSlow := now.Sub(t.lastSlow)
 	switch {
-	case held < minSlow:
-		t.answered = t.answered || accepted && trusted
-	case now.Sub(t.lastSlow) >= minSlow:
-		t.answered, t.lastSlow = t.answered && trusted, now
+	case slow && sinceSlow >= minSlow:
+		t.slow = t.slow || !t.answered || sinceSlow < maxDoubt
+		t.answered = accepted || t.answered && !t.slow
+		t.lastSlow = now
+	case !slow && accepted && sinceSlow >= maxDoubt:
+		t.answered, t.slow = true, false
 	}
 }
 

@@ -41,42 +41,74 @@ func TestPoolRemovesIdleTenants(t *testing.T) {
 }
 
 func TestPoolLimitsTenantWithSlowAttempts(t *testing.T) {
+	refused := errors.New("refused")
+	for _, tt := range []struct {
+		name      string
+		slow      time.Duration
+		err       error
+		alone     int // the share of a slow tenant without other tenants
+		together  int // the share beside another tenant
+		otherwise int // the share beside another tenant of one that is not slow
+	}{
+		{"no response", minHung, refused, 8, 4, 8},
+		{"a response", minSlow, nil, 12, 4, 8},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				p := New(16)
+				attempt := func(d time.Duration, err error) {
+					ticket := &Ticket{Tenant: "tenant"}
+					p.Acquire(ticket)
+					time.Sleep(d)
+					p.Release(ticket, err)
+				}
+				share := func() int { return p.share(p.tenants["tenant"]) }
+				attempt(tt.slow, tt.err)
+				assert.Equal(t, tt.alone, share(), "the first was slow")
+				time.Sleep(maxDoubt)
+				attempt(0, nil)
+				assert.Equal(t, 16, share())
+				p.Acquire(&Ticket{Tenant: "other"})
+				assert.Equal(t, tt.otherwise, share())
+				attempt(tt.slow-1, tt.err)
+				attempt(tt.slow-1, tt.err)
+				assert.Equal(t, tt.otherwise, share(), "they were not slow")
+				first, second := &Ticket{Tenant: "tenant"}, &Ticket{Tenant: "tenant"}
+				p.Acquire(first)
+				p.Acquire(second)
+				time.Sleep(tt.slow)
+				p.Release(first, tt.err)
+				p.Release(second, tt.err)
+				assert.Equal(t, tt.otherwise, share(), "they were slow at the same time")
+				time.Sleep(maxDoubt - 2*minSlow)
+				attempt(tt.slow, tt.err)
+				assert.Equal(t, tt.together, share(), "another was slow")
+				time.Sleep(maxDoubt - minSlow)
+				attempt(0, nil)
+				assert.Equal(t, tt.together, share(), "others may still be slow")
+				time.Sleep(minSlow)
+				attempt(0, nil)
+				assert.Equal(t, tt.otherwise, share())
+				attempt(tt.slow, tt.err)
+				assert.Equal(t, tt.otherwise, share(), "only one was slow")
+			})
+		})
+	}
+}
+
+// Slow tenants hold half of the slots, but a failing ticket of another tenant still gets one.
+func TestPoolSlowTenantsDoNotStarveFailingTickets(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := New(4)
-		attempt := func(d time.Duration, err error) {
-			ticket := &Ticket{}
-			p.Acquire(ticket)
-			time.Sleep(d)
-			p.Release(ticket, err)
+		slow := &Ticket{Tenant: "slow"}
+		p.Acquire(slow)
+		time.Sleep(minHung)
+		p.Release(slow, errors.New("timeout"))
+		for range 3 {
+			p.Acquire(&Ticket{Tenant: "slow", Start: func() bool { return true }})
 		}
-		share := func() int { return p.share(p.tenants[""]) }
-		refused := errors.New("refused")
-		attempt(minSlow, nil)
-		assert.Equal(t, 2, share(), "the first was slow")
-		time.Sleep(maxDoubt)
-		attempt(0, nil)
-		attempt(minSlow-1, refused)
-		attempt(minSlow-1, refused)
-		assert.Equal(t, 4, share(), "they were not slow")
-		first, second := &Ticket{}, &Ticket{}
-		p.Acquire(first)
-		p.Acquire(second)
-		time.Sleep(minSlow)
-		p.Release(first, refused)
-		p.Release(second, refused)
-		assert.Equal(t, 4, share(), "they were slow at the same time")
-		for _, err := range []error{refused, nil} {
-			time.Sleep(maxDoubt - 2*minSlow)
-			attempt(minSlow, err)
-			assert.Equal(t, 2, share(), "another was slow")
-			time.Sleep(maxDoubt - minSlow)
-			attempt(minSlow-1, nil)
-			assert.Equal(t, 2, share(), "others may still be slow")
-			attempt(1, nil)
-			assert.Equal(t, 4, share())
-			attempt(minSlow, err)
-			assert.Equal(t, 4, share(), "only one was slow")
-		}
+		assert.Equal(t, 2, p.running.all)
+		assert.True(t, p.Acquire(&Ticket{Tenant: "other", Priority: ForegroundFailing}))
 	})
 }
 
