@@ -34,8 +34,7 @@ func (*rejectionRetry) ID() string { return "irsakit:rejection-retry" }
 // HandleFinalize sends the request. If its credentials are rejected and can be replaced, it retries
 // the request with the new credentials.
 func (m *rejectionRetry) HandleFinalize(ctx context.Context, in middleware.FinalizeInput, next middleware.FinalizeHandler) (middleware.FinalizeOutput, middleware.Metadata, error) {
-	first := middleware.FinalizeInput{Request: smithyhttp.RequestCloner(in.Request)} // older clients modify it
-	out, metadata, err := next.HandleFinalize(ctx, first)
+	out, metadata, err := next.HandleFinalize(ctx, middleware.FinalizeInput{Request: smithyhttp.RequestCloner(in.Request)}) // older clients modify it
 	if err == nil {
 		m.accept(ctx, metadata)
 		return out, metadata, nil
@@ -89,6 +88,7 @@ const retryID = "Retry"
 // obtains the credentials. Clients released between November 2023 and November 2024 obtain them once,
 // before the first attempt.
 func (m *rejectionRetry) addTo(stack *middleware.Stack) error {
+	_, _ = stack.Finalize.Remove(m.ID()) // set by an earlier call of Configure
 	ids := stack.Finalize.List()
 	if !slices.Contains(ids, retryID) {
 		return nil // the request is only signed, not sent

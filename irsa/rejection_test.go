@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/smithy-go/middleware"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -261,6 +263,11 @@ func TestConfigureReplacesEarlierProvider(t *testing.T) {
 		other := cfg.Copy()
 		next.Configure(&other)
 		for p, cfg := range map[*irsa.Provider]aws.Config{p: cfg, next: other} {
+			cfg.APIOptions = append(cfg.APIOptions, func(stack *middleware.Stack) error {
+				ours := slices.DeleteFunc(stack.Finalize.List(), func(id string) bool { return !strings.HasPrefix(id, "irsakit:") })
+				assert.Len(t, ours, 1)
+				return nil
+			})
 			dead := retrieve(t, p).AccessKeyID
 			time.Sleep(time.Minute)
 			s := &service{judge: func(key string) string {
