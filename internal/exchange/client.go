@@ -8,7 +8,6 @@ import (
 	"slices"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
@@ -67,9 +66,7 @@ func copyAuthorities(t *http.Transport) {
 // the log mode for one call has no effect on it.
 func quietSchemes(o sts.Options) []smithyhttp.AuthScheme {
 	o.ClientLogMode &^= aws.LogSigning
-	if _, ok := o.HTTPSignerV4.(*v4.Signer); ok {
-		o.HTTPSignerV4, o.AuthSchemes = nil, nil
-	}
+	o.AuthSchemes = nil
 	return sts.New(o).Options().AuthSchemes
 }
 
@@ -98,7 +95,7 @@ func (c *Client) CanAssumeRole() bool {
 func (c *Client) singleRequest(cfg *config.Config, recorded *response) func(*sts.Options) {
 	return func(o *sts.Options) {
 		client := c.http
-		if client == nil { // Options.STS is the application's wrapper of an SDK client
+		if client == nil { // an application's client that the library does not configure
 			client = withoutRedirects(o.HTTPClient)
 		}
 		o.HTTPClient = recorder{client, cfg, recorded}

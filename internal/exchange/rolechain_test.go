@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
@@ -64,26 +65,28 @@ type wrapped struct{ *sts.Client }
 func TestClientDoesNotLogSigning(t *testing.T) {
 	const session = "IQoJb3JpZ2luX2VjEXAMPLETOKEN"
 	signer := Signer{Credentials: aws.Credentials{AccessKeyID: "ASIAOWN", SecretAccessKey: "own-secret-key", SessionToken: session}}
-	var log bytes.Buffer
-	own := sts.New(sts.Options{
-		Region: "us-west-2", Credentials: signer, Logger: logging.NewStandardLogger(&log), ClientLogMode: aws.LogSigning,
-		HTTPClient: answering(strings.ReplaceAll(success(goodARN, "secret", "session"), "RoleWithWebIdentity", "Role")),
-	})
 	input := &sts.AssumeRoleInput{RoleArn: aws.String("arn:aws:iam::111122223333:role/r"), RoleSessionName: aws.String("session"), DurationSeconds: aws.Int32(3600)}
-	for _, api := range []interface {
-		stscreds.AssumeRoleWithWebIdentityAPIClient
-		stscreds.AssumeRoleAPIClient
-	}{own, wrapped{own}} {
-		_, err := NewCheckedClient(api, *input.RoleArn).AssumeRole(t.Context(), input)
+	for _, v4Signer := range []sts.HTTPSignerV4{nil, struct{ *v4.Signer }{v4.NewSigner()}} {
+		var log bytes.Buffer
+		own := sts.New(sts.Options{
+			Region: "us-west-2", Credentials: signer, HTTPSignerV4: v4Signer, Logger: logging.NewStandardLogger(&log), ClientLogMode: aws.LogSigning,
+			HTTPClient: answering(strings.ReplaceAll(success(goodARN, "secret", "session"), "RoleWithWebIdentity", "Role")),
+		})
+		for _, api := range []interface {
+			stscreds.AssumeRoleWithWebIdentityAPIClient
+			stscreds.AssumeRoleAPIClient
+		}{own, wrapped{own}} {
+			_, err := NewCheckedClient(api, *input.RoleArn).AssumeRole(t.Context(), input)
+			require.NoError(t, err)
+			c := config.Config{RoleARN: *input.RoleArn, Region: "us-west-2", Shared: &config.Shared{STS: api}}
+			_, err = NewClient(&c, 0).AssumeRole(t.Context(), &c, input, signer)
+			require.NoError(t, err)
+			assert.Empty(t, log.String(), "%T", api)
+		}
+		_, err := own.AssumeRole(t.Context(), input)
 		require.NoError(t, err)
-		c := config.Config{RoleARN: *input.RoleArn, Region: "us-west-2", Shared: &config.Shared{STS: api}}
-		_, err = NewClient(&c, 0).AssumeRole(t.Context(), &c, input, signer)
-		require.NoError(t, err)
-		assert.Empty(t, log.String(), "%T", api)
+		assert.Contains(t, log.String(), session, "other users of the client see their logs")
 	}
-	_, err := own.AssumeRole(t.Context(), input)
-	require.NoError(t, err)
-	assert.Contains(t, log.String(), session, "other users of the client see their logs")
 }
 
 // A proxy that has lost its state swallows all requests on an existing connection.
