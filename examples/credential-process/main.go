@@ -66,7 +66,7 @@ func run(ctx context.Context, arguments []string, stdout, stderr io.Writer) erro
 	if !*demo {
 		return writeCredentials(ctx, stdout, func(o *irsa.Options) {
 			o.InsecureEndpoint = *insecure
-			o.AttemptTimeout = *timeout / 2 // so that the error describes the attempt, and another one can follow
+			o.AttemptTimeout = min(*timeout/2, 10*time.Second) // so that the error describes the attempt, and another one can follow
 		})
 	}
 	k, err := irsatest.Start()
