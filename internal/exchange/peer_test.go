@@ -146,7 +146,8 @@ func TestRetrieveNeverSendsTokenToProxyInCleartext(t *testing.T) {
 			_, err := exchangeAt(t, "http://localhost:4566", client)
 			if refused {
 				require.ErrorIs(t, err, explain.ErrCleartext)
-				assert.ErrorContains(t, err, "proxy")
+				assert.ErrorContains(t, err, "the connection to http://localhost:4566 goes through the proxy proxy.example:3128")
+				assert.Contains(t, explain.Setting(explain.HeadingEndpoint, explain.Facts{Err: err}).Text, "exclude loopback addresses in the Proxy function")
 				assert.Zero(t, dialed.Load())
 			} else {
 				require.NoError(t, err)

@@ -115,7 +115,7 @@ func (c recorder) checkCleartext(u *url.URL) error {
 		return nil
 	}
 	if proxy := proxyOf(c.HTTPClient, u); proxy != nil && !c.config.MaySendToken(&url.URL{Scheme: "http", Host: proxy.Host}) {
-		return fmt.Errorf("the STS endpoint %s is used through a proxy: %w", server, explain.ErrCleartext)
+		return fmt.Errorf("the connection to %s goes through the proxy %s: %w", server, proxy.Host, explain.ErrCleartext)
 	}
 	return nil
 }

@@ -75,6 +75,10 @@ var settingRules = []rule{
 		text: "set AWS_REGION, or Options.Region if the program sets it, to the region of the cluster, for example AWS_REGION={home}. In a self-hosted cluster, the webhook can set it for all pods (--aws-default-region)",
 	},
 	{
+		heading: HeadingEndpoint, phrases: []string{"through the proxy"}, fix: "use no proxy for loopback addresses in Options.HTTPClient",
+		text: "the token would be readable in transit, because the program's HTTP client sends requests to a loopback address through a proxy: exclude loopback addresses in the Proxy function of its transport, or set Options.InsecureEndpoint",
+	},
+	{
 		heading: HeadingEndpoint, phrases: []string{"not encrypted"}, fix: "use https://, or set Options.InsecureEndpoint or the flag -insecure-endpoint",
 		text: "the token would be readable in transit: unset AWS_ENDPOINT_URL_STS, to use the endpoint of the region, or set {encrypted}. If something else encrypts the connection, such as a service mesh, set Options.InsecureEndpoint (in the doctor, the sidecar and credential-process: the flag -insecure-endpoint)",
 	},
