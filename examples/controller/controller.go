@@ -16,8 +16,8 @@ import (
 
 const (
 	workers        = 4
-	resync         = time.Second      // how often a bucket in order is reconciled; usually hours
-	permanentDelay = 10 * time.Minute // how often a bucket that needs a change is reconciled
+	resync         = time.Second      // interval between reconciliations of a healthy bucket; usually hours
+	permanentDelay = 10 * time.Minute // interval between reconciliations of a bucket that needs a change
 )
 
 // bucket is a custom resource. It names the service account and roles that manage it.

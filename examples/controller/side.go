@@ -24,7 +24,7 @@ type side struct {
 	controller *controller
 	healthy    []*bucket
 	denied     *bucket   // its role does not trust the service account
-	hanging    []*bucket // one tenant's, one for each worker
+	hanging    []*bucket // buckets of one tenant, one for each worker
 
 	work, outage, hang counts
 
@@ -35,7 +35,7 @@ type side struct {
 // counts are the counts of a phase. Reconciliations are counted only for healthy tenants.
 type counts struct {
 	reconciliations int
-	waited          int // at least the duration of one STS call
+	waited          int // reconciliations that waited at least as long as one STS call
 	errors          int
 	longest         time.Duration // from when a bucket is due until it is reconciled
 	stsCalls        int

@@ -34,9 +34,9 @@ const (
 )
 
 // transport sends requests to STS over HTTP/1.1, so that concurrent requests do not share a
-// connection. After a request fails, also with an HTTP status of 500 or more, it does not reuse
-// existing connections to the same host, because the cause, such as a proxy that lost its state or a
-// failing server behind a load balancer, would affect them too.
+// connection. After a request fails or returns a 5xx status, it does not reuse existing connections to
+// the same host, because the cause, such as a proxy that lost its state or a failing server behind a
+// load balancer, could affect them too.
 type transport struct {
 	base *http.Transport // used for the first host, and cloned for others
 
@@ -178,8 +178,9 @@ func DefaultHTTPClient() *http.Client { return newHTTPClient(nil, 0) }
 // another server.
 func useLastResponse(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 
-// withoutRedirects returns a copy of an *http.Client with redirects disabled, and a client with the
-// settings of the SDK's. It wraps any other client so that following a redirect is an error.
+// withoutRedirects returns a copy of an *http.Client with redirects disabled. For the SDK's client, it
+// returns the library's with the same settings. It wraps any other client so that following a redirect
+// is an error.
 func withoutRedirects(client aws.HTTPClient) aws.HTTPClient {
 	switch c := client.(type) {
 	case *http.Client:

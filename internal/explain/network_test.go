@@ -70,7 +70,7 @@ func TestRuleForProxyWithoutTLSNamesScheme(t *testing.T) {
 	client := &http.Client{Transport: &http.Transport{Proxy: http.ProxyURL(proxy)}}
 	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "https://sts.example", nil)
 	require.NoError(t, err)
-	_, err = client.Do(request) //nolint:bodyclose // there is no response
+	_, err = client.Do(request)
 	require.Error(t, err)
 	a := For(Facts{Kind: ErrUnavailable, Err: err, Region: "us-west-2"})
 	assert.Equal(t, HeadingProxy, a.Heading)

@@ -85,7 +85,7 @@ var networkRules = []rule{
 	{
 		when: func(f Facts) bool { return isProxy(f.Err) && errorIs[tls.RecordHeaderError](f.Err) }, kind: ErrUnavailable, heading: HeadingProxy,
 		fix:    "write http:// instead of https:// in HTTPS_PROXY",
-		text:   "the address of the proxy begins with https://, but the proxy does not speak TLS: write http:// in HTTPS_PROXY. The requests to STS are encrypted all the same",
+		text:   "the address of the proxy begins with https://, but the proxy does not speak TLS: write http:// in HTTPS_PROXY. The connection to STS is still encrypted",
 		source: "https://pkg.go.dev/net/http#ProxyFromEnvironment",
 	},
 	{

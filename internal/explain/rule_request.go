@@ -64,13 +64,13 @@ var requestRules = []rule{
 	{
 		codes: []string{"MalformedPolicyDocument"}, only: chained, kind: ErrInvalidRequest, heading: HeadingSessionPolicy,
 		fix:    "correct AssumeRoleOptions.Policy",
-		text:   `the session policy is not a valid IAM policy, for the reason in the message of STS: correct it. It looks like AssumeRoleOptions.Policy={"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:GetObject","Resource":"*"}]}`,
+		text:   `the message of STS names what is wrong in the session policy: correct it. A valid one looks like AssumeRoleOptions.Policy={"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:GetObject","Resource":"*"}]}`,
 		source: "https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html",
 	},
 	{
 		codes: []string{"MalformedPolicyDocument"}, kind: ErrInvalidRequest, heading: HeadingSessionPolicy,
 		fix:    "correct Options.Policy",
-		text:   `the session policy is not a valid IAM policy, for the reason in the message of STS: correct it. It looks like Options.Policy={"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:GetObject","Resource":"*"}]}`,
+		text:   `the message of STS names what is wrong in the session policy: correct it. A valid one looks like Options.Policy={"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:GetObject","Resource":"*"}]}`,
 		source: webIdentityDocument,
 	},
 	{
@@ -120,7 +120,7 @@ var requestRules = []rule{
 	},
 	{
 		kind: ErrInvalidRequest, heading: HeadingInvalidRequest, fix: "correct what the code and the message name, such as the account",
-		text:   "the server rejects the request for a reason that only its code and message name: correct the account, the role or the setting that they name. If the server is not that of AWS, its documentation explains the code",
+		text:   "the server rejects the request for a reason that only its code and message name: correct the account, the role or the setting that they name. If the server is not AWS's, its documentation explains the code",
 		source: commonErrors,
 	},
 }

@@ -28,6 +28,6 @@ func TestRuleForMalformedPolicyDoesNotBlameJSON(t *testing.T) {
 	for _, source := range []string{"", testSource} {
 		a := For(respond("MalformedPolicyDocument", `Resource receipts/* must be in ARN format or "*".`, source))
 		assert.NotContains(t, a.Text, "JSON")
-		assert.Contains(t, a.Text, "the session policy is not a valid IAM policy, for the reason in the message of STS: correct it")
+		assert.Contains(t, a.Text, "the message of STS names what is wrong in the session policy: correct it")
 	}
 }

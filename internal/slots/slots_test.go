@@ -126,7 +126,7 @@ func TestPoolStartsPassedBackgroundTickets(t *testing.T) {
 		name     string
 		callers  request // makes the six tickets that come first
 		others   []request
-		position []int // where each of the other tickets is among all tickets
+		position []int // index of each of the other tickets in the order of all
 	}{
 		{"of another tenant", request{"a", slots.Foreground}, []request{{"b", slots.Background}}, []int{3}},
 		{"of the same tenant, before failing ones", request{"a", slots.ForegroundFailing}, []request{{"a", slots.Background}}, []int{3}},

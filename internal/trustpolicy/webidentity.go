@@ -70,7 +70,7 @@ func optional(value string) []string {
 }
 
 // unknownToUnsigned reports whether, in an unsigned request to STS, the key may have a value known
-// only to AWS. The keys of session tags and parameters are known. key must be in lower case.
+// only to AWS. Session tags and parameters are part of the request. key must be in lower case.
 func unknownToUnsigned(key string) bool {
 	return reserved(key) && !absentFromUnsigned(key) && !hasPrefix(key,
 		"aws:requesttag/", "aws:tagkeys", "sts:transitivetagkeys", "sts:sourceidentity", "sts:externalid", "sts:rolesessionname")

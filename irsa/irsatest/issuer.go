@@ -157,7 +157,7 @@ func newKey(algorithm string) (jose.JSONWebKey, error) {
 func checkIssuerURL(raw string) error {
 	u, err := url.Parse(raw)
 	if err != nil || u.Scheme != "https" || u.Host == "" || u.User != nil || strings.ContainsAny(raw, "?#") {
-		return fmt.Errorf("%q is not the URL of an OIDC issuer: https://, a host, perhaps a path", raw)
+		return fmt.Errorf("%q is not the URL of an OIDC issuer: it must be https://HOST or https://HOST/PATH", raw)
 	}
 	return nil
 }

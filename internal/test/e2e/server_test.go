@@ -136,7 +136,7 @@ func newSigningKey(path string) string {
 }
 
 const (
-	issuer   = "https://kubernetes.shop.example" // the API server's. IAM registers neither an IP address nor a port.
+	issuer   = "https://kubernetes.shop.example" // the issuer of the API server's tokens. IAM registers neither an IP address nor a port.
 	region   = "us-west-2"
 	audience = "sts.amazonaws.com"
 	bucket   = "shop-receipts"
