@@ -61,13 +61,8 @@ func run(ctx context.Context, arguments []string, stdout, stderr io.Writer) erro
 	case *timeout <= 0:
 		return errors.New("-timeout must be positive")
 	}
-	ctx, cancel := context.WithTimeout(ctx, *timeout)
-	defer cancel()
 	if !*demo {
-		return writeCredentials(ctx, stdout, func(o *irsa.Options) {
-			o.InsecureEndpoint = *insecure
-			o.AttemptTimeout = min(*timeout/2, 10*time.Second) // so that the error describes the attempt, and another one can follow
-		})
+		return writeCredentials(ctx, stdout, *timeout, func(o *irsa.Options) { o.InsecureEndpoint = *insecure })
 	}
 	k, err := irsatest.Start()
 	if err != nil {
@@ -75,18 +70,23 @@ func run(ctx context.Context, arguments []string, stdout, stderr io.Writer) erro
 	}
 	defer k.Close()
 	sa := k.ServiceAccount("shop", "cart")
-	return writeCredentials(ctx, stdout, k.Pod(sa, k.Role("s3-writer", irsatest.Trust(sa))).Options)
+	return writeCredentials(ctx, stdout, *timeout, k.Pod(sa, k.Role("s3-writer", irsatest.Trust(sa))).Options)
 }
 
-// writeCredentials writes credentials to stdout. On error, it does not write anything.
-func writeCredentials(ctx context.Context, stdout io.Writer, optFns ...func(*irsa.Options)) error {
-	quiet := func(o *irsa.Options) { o.Logger = slog.New(slog.DiscardHandler) } // the error is the only output
-	p, err := irsa.New(append(optFns, quiet)...)
+// writeCredentials writes credentials to stdout. On error, it does not write anything. It retries until
+// the timeout.
+func writeCredentials(ctx context.Context, stdout io.Writer, timeout time.Duration, configure func(*irsa.Options)) error {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	p, err := irsa.New(configure, func(o *irsa.Options) {
+		o.Logger = slog.New(slog.DiscardHandler)          // the error is the only output
+		o.AttemptTimeout = min(timeout/2, 10*time.Second) // so that the error describes the attempt, and another one can follow
+	})
 	if err != nil {
 		return err
 	}
 	defer p.Close()
-	if err := p.WaitReady(ctx); err != nil { // retries until ctx is done
+	if err := p.WaitReady(ctx); err != nil {
 		return err
 	}
 	credentials, err := p.Retrieve(ctx)

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/credentials/processcreds"
@@ -76,14 +77,20 @@ func TestRunWritesNothingWithoutCredentials(t *testing.T) {
 	assert.Empty(t, stdout.String())
 }
 
-func TestRunReportsSilentSTS(t *testing.T) {
-	k := setPod(t, "cart")
-	k.STS.Fail(irsatest.Hang, -1)
-	defer k.STS.Recover()
-	var stdout, stderr bytes.Buffer
-	err := run(t.Context(), []string{"-timeout", "2s"}, &stdout, &stderr)
-	require.ErrorContains(t, err, "check network policies, the proxy and the route or VPC endpoint to STS")
-	assert.Empty(t, stdout.String())
+func TestWriteCredentialsReportsUnresponsiveSTS(t *testing.T) {
+	for _, timeout := range []time.Duration{time.Second, 15 * time.Second, time.Minute} {
+		synctest.Test(t, func(t *testing.T) {
+			k := irsatest.New(t)
+			sa := k.ServiceAccount("shop", "cart")
+			k.STS.Fail(irsatest.Hang, -1)
+			var stdout bytes.Buffer
+			start := time.Now()
+			err := writeCredentials(t.Context(), &stdout, timeout, k.Pod(sa, k.Role("s3-writer", irsatest.Trust(sa))).Options)
+			require.ErrorContains(t, err, "check network policies, the proxy and the route or VPC endpoint to STS")
+			assert.Equal(t, timeout, time.Since(start))
+			assert.Empty(t, stdout.String())
+		})
+	}
 }
 
 func TestRunReportsMissingConfiguration(t *testing.T) {
