@@ -17,8 +17,8 @@ import (
 // rejects a request's credentials as expired or unknown, the request is retried once with new
 // credentials.
 //
-// Call Configure before creating any clients from cfg. To use another role, call Configure of its
-// Provider on a copy of cfg.
+// Call Configure before creating any clients from cfg. To use another role, configure a copy of cfg with
+// its Provider. The last call of Configure applies.
 func (p *Provider) Configure(cfg *aws.Config) {
 	cfg.Credentials = p
 	cfg.APIOptions = append(cfg.APIOptions[:len(cfg.APIOptions):len(cfg.APIOptions)], (&rejectionRetry{p}).addTo)
@@ -34,7 +34,9 @@ func (*rejectionRetry) ID() string { return "irsakit:rejection-retry" }
 // HandleFinalize sends the request. If its credentials are rejected and can be replaced, it retries
 // the request with the new credentials.
 func (m *rejectionRetry) HandleFinalize(ctx context.Context, in middleware.FinalizeInput, next middleware.FinalizeHandler) (middleware.FinalizeOutput, middleware.Metadata, error) {
-	out, metadata, err := next.HandleFinalize(ctx, middleware.FinalizeInput{Request: smithyhttp.RequestCloner(in.Request)}) // older clients modify it
+	// All service clients of the SDK send this type. Older ones modify the request.
+	request := in.Request.(*smithyhttp.Request)
+	out, metadata, err := next.HandleFinalize(ctx, middleware.FinalizeInput{Request: request.Clone()})
 	if err == nil {
 		m.accept(ctx, metadata)
 		return out, metadata, nil
@@ -43,8 +45,7 @@ func (m *rejectionRetry) HandleFinalize(ctx context.Context, in middleware.Final
 	if rejected.verdict == accepted {
 		return out, metadata, err
 	}
-	request, ok := in.Request.(*smithyhttp.Request)
-	canResend := ok && (request.GetStream() == nil || request.IsStreamSeekable())
+	canResend := request.GetStream() == nil || request.IsStreamSeekable()
 	waiting, cancel := context.WithCancel(ctx)
 	defer cancel()
 	if !canResend { // start the exchange for later requests, but do not wait for it

@@ -214,21 +214,17 @@ func TestRejectionIsLoggedOncePerHostAndKey(t *testing.T) {
 // STS can reject the source's credentials in a role chain, like any other service.
 func TestChainReplacesRejectedSourceKey(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		k := newCluster(t)
-		sa := k.ServiceAccount("shop", "cart")
-		near := k.Role("near", irsatest.Trust(sa))
-		far := k.Role("far", irsatest.Trust(near))
-		p := newProvider(t, k.Pod(sa, near).Options)
-		next, err := p.AssumeRole(far.ARN())
-		require.NoError(t, err)
+		_, pod, roles := threeAccounts(t)
+		chain := chained(t, newProvider(t, pod.Options), roles[:2])
+		p, next := chain[0], chain[1]
 		first := retrieve(t, p)
 		time.Sleep(2 * time.Minute)
-		far.Fail(irsatest.ExpiredToken, 1)
+		roles[1].Fail(irsatest.ExpiredToken, 1)
 		require.NoError(t, next.Refresh(t.Context()))
 		assert.NotEqual(t, first.AccessKeyID, retrieve(t, p).AccessKeyID)
 
 		second := retrieve(t, p)
-		far.Fail(irsatest.ExpiredToken, -1)
+		roles[1].Fail(irsatest.ExpiredToken, -1)
 		require.Error(t, next.Refresh(t.Context()))
 		for range 55 { // the next exchange can start after a minute
 			require.Equal(t, second, retrieve(t, p), "the source's other users keep its credentials")
@@ -250,13 +246,9 @@ func TestConfigureKeepsExistingOptions(t *testing.T) {
 // A program copies a configuration to use another role, or sets the same one again.
 func TestConfigureReplacesEarlierProvider(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		k := newCluster(t)
-		sa := k.ServiceAccount("shop", "cart")
-		near := k.Role("near", irsatest.Trust(sa))
-		far := k.Role("far", irsatest.Trust(near))
-		p := newProvider(t, k.Pod(sa, near).Options)
-		next, err := p.AssumeRole(far.ARN())
-		require.NoError(t, err)
+		_, pod, roles := threeAccounts(t)
+		chain := chained(t, newProvider(t, pod.Options), roles[:2])
+		p, next := chain[0], chain[1]
 
 		cfg := p.AWSConfig()
 		p.Configure(&cfg)
