@@ -79,8 +79,9 @@ func (p *Pool) share(t *tenant) int {
 }
 
 // An attempt is slow if it held a slot for minSlow, or for minHung without a response. Attempts that are
-// slow at the same time count as one. A tenant is slow if its first attempt is, or another one within
-// maxDoubt, until a service responds in time and no attempt has been slow for maxDoubt.
+// slow at the same time count as one. A tenant becomes slow if an attempt is slow before it was answered, or
+// if two are slow within maxDoubt. It stays slow until a service responds in time at least maxDoubt after the
+// last of them.
 const minSlow, minHung, maxDoubt = 3 * time.Second, time.Second, time.Minute
 
 // turnTime is how long an attempt may hold a slot for each turn of its tenant. After a longer attempt, the
