@@ -5,7 +5,6 @@ import (
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/elliptic"
-	"crypto/hmac"
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/x509"
@@ -18,6 +17,7 @@ import (
 	"testing/fstest"
 
 	"github.com/go-jose/go-jose/v4"
+	"github.com/golang-jwt/jwt/v5"
 	"github.com/stretchr/testify/require"
 )
 
@@ -107,45 +107,36 @@ func (i *issuer) token(t testing.TB, header, claims string) string {
 func (i *issuer) signedBy(t testing.TB, algorithm, key, header, claims string) string {
 	t.Helper()
 	input := encode([]byte(header)) + "." + encode([]byte(claims))
-	return input + "." + encode(i.sign(t, algorithm, key, []byte(input)))
+	return input + "." + encode(i.sign(t, algorithm, key, input))
 }
 
 // sign returns a signature. It is empty for the algorithm none, and one of ECDSA for an unknown
 // algorithm. The key is used only for MACs and for ECDSA; if it is not an ECDSA key, p256 is used.
-func (i *issuer) sign(t testing.TB, algorithm, key string, input []byte) (signature []byte) {
+func (i *issuer) sign(t testing.TB, algorithm, key, input string) []byte {
 	t.Helper()
-	hash := crypto.SHA256
-	switch {
-	case strings.HasSuffix(algorithm, "384"):
-		hash = crypto.SHA384
-	case strings.HasSuffix(algorithm, "512"):
-		hash = crypto.SHA512
-	}
-	h := hash.New()
-	h.Write(input)
-	sum := h.Sum(nil)
-	var err error
-	switch strings.TrimRight(algorithm, "0123456789") {
-	case "", "none", "None", "NONE":
-	case "RS":
-		signature, err = i.private["rsa"].Sign(rand.Reader, sum, hash)
-	case "PS":
-		signature, err = i.private["rsa"].Sign(rand.Reader, sum, &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash, Hash: hash})
-	case "EdDSA":
-		signature, err = i.private["ed25519"].Sign(rand.Reader, input, crypto.Hash(0))
-	case "HS":
-		mac := hmac.New(hash.New, i.secrets[key])
-		mac.Write(input)
-		signature = mac.Sum(nil)
+	method, private := jwt.GetSigningMethod(algorithm), any(i.private["rsa"])
+	switch m := method.(type) {
+	case *jwt.SigningMethodRSA, *jwt.SigningMethodRSAPSS:
+	case *jwt.SigningMethodEd25519:
+		private = i.private["ed25519"]
+	case *jwt.SigningMethodHMAC:
+		private = i.secrets[key]
 	default:
+		if algorithm == "" || strings.EqualFold(algorithm, "none") {
+			return nil
+		}
 		own, ok := i.private[key].(*ecdsa.PrivateKey)
 		if !ok {
 			own = i.private["p256"].(*ecdsa.PrivateKey)
 		}
-		r, s, signErr := ecdsa.Sign(rand.Reader, own, sum)
-		size := (own.Curve.Params().BitSize + 7) / 8 // RFC 7518, section 3.4
-		signature, err = append(r.FillBytes(make([]byte, size)), s.FillBytes(make([]byte, size))...), signErr
+		bits := own.Curve.Params().BitSize
+		ours := &jwt.SigningMethodECDSA{Hash: crypto.SHA256, KeySize: (bits + 7) / 8, CurveBits: bits} // any curve
+		if known, ok := m.(*jwt.SigningMethodECDSA); ok {
+			ours.Hash = known.Hash
+		}
+		method, private = ours, own
 	}
+	signature, err := method.Sign(input, private)
 	require.NoError(t, err)
 	return signature
 }

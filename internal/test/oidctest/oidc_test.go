@@ -44,7 +44,7 @@ func (i *issuer) placeholders(t testing.TB) *strings.Replacer {
 		"<header>", good[0], "<claims>", good[1], "<signature>", good[2],
 		"<other claims>", other[1], "<signature of other claims>", other[2],
 		"<half of claims>", good[1][:len(good[1])/2], "<truncated signature>", good[2][:len(good[2])-1],
-		"<unencoded>", unencoded, "<signature of unencoded>", encode(i.sign(t, "ES256", "p256", []byte(unencoded+"."+goodClaims))),
+		"<unencoded>", unencoded, "<signature of unencoded>", encode(i.sign(t, "ES256", "p256", unencoded+"."+goodClaims)),
 		"<signature with one bit flipped>", encode(flipped), "<signature in DER>", encode(asn1),
 		"<63 bytes of signature>", encode(signature[:63]), "<signature and a byte>", encode(append(slices.Clone(signature), 0)),
 		"<signature twice>", encode(slices.Concat(signature, signature)),
