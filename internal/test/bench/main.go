@@ -128,8 +128,7 @@ var full = plan{
 	},
 	Outage: outagePlan{
 		Callers: 32, Every: 40 * time.Millisecond, Latency: 20 * time.Millisecond,
-		Long: 60 * time.Second, Short: 20 * time.Second,
-		Duration: 10 * time.Second, Hang: 30 * time.Second, After: 10 * time.Second,
+		Long: 60 * time.Second, Short: 20 * time.Second, Duration: 10 * time.Second, Hang: 30 * time.Second, After: 10 * time.Second,
 	},
 	Rotation: rotationPlan{
 		Providers: 50, Every: time.Second, Run: 150 * time.Minute, Lifetime: 15 * time.Minute, Latency: 50 * time.Millisecond,

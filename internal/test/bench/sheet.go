@@ -7,6 +7,9 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"golang.org/x/text/language"
+	"golang.org/x/text/message"
 )
 
 // A sheet contains the figures of a measure.
@@ -134,13 +137,7 @@ func significant(v float64) string {
 }
 
 // grouped formats 12345 as 12,345.
-func grouped(n int64) string {
-	text := fmt.Sprint(n)
-	for i := len(text) - 3; i > 0; i -= 3 {
-		text = text[:i] + "," + text[i:]
-	}
-	return text
-}
+func grouped(n int64) string { return message.NewPrinter(language.English).Sprint(n) }
 
 // Table returns a Markdown table with a row for each contender in each scene, and a column for each name.
 func (s *sheet) Table() string {

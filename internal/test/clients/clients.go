@@ -81,12 +81,9 @@ func goSDK() client {
 }
 
 func goIdentity(ctx context.Context) {
-	cfg, err := config.LoadDefaultConfig(ctx)
-	if err != nil {
-		log.Fatal(err)
-	}
-	identity, err := sts.NewFromConfig(cfg).GetCallerIdentity(ctx, nil)
-	if err != nil {
+	cfg, err1 := config.LoadDefaultConfig(ctx)
+	identity, err2 := sts.NewFromConfig(cfg).GetCallerIdentity(ctx, nil)
+	if err := errors.Join(err1, err2); err != nil {
 		log.Fatal(err)
 	}
 	fmt.Println(aws.ToString(identity.Arn))

@@ -147,11 +147,8 @@ func (l *lab) environment(target string) []string {
 	home := l.t.TempDir() // each its own: the AWS CLI keeps credentials there
 	config := filepath.Join(home, "config")
 	environment := []string{
-		"PATH=" + os.Getenv("PATH"),
-		"NODE_PATH=" + os.Getenv("NODE_PATH"),
-		"HOME=" + home,
-		"AWS_CONFIG_FILE=" + config,
-		"AWS_SHARED_CREDENTIALS_FILE=" + filepath.Join(home, "none"),
+		"PATH=" + os.Getenv("PATH"), "NODE_PATH=" + os.Getenv("NODE_PATH"),
+		"HOME=" + home, "AWS_CONFIG_FILE=" + config, "AWS_SHARED_CREDENTIALS_FILE=" + filepath.Join(home, "none"),
 		"AWS_SDK_LOAD_CONFIG=1", // makes old SDKs read AWS_CONFIG_FILE
 		"AWS_EC2_METADATA_DISABLED=true",
 		"HTTPS_PROXY=http://127.0.0.1:1", // clients that use it send nothing to AWS

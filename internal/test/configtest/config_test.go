@@ -36,8 +36,7 @@ var setups = []struct {
 	{"config.WithCredentialsProvider with an ExpiryWindow of five minutes", true, func(ctx context.Context, p *irsa.Provider) (aws.Config, error) {
 		return config.LoadDefaultConfig(ctx, config.WithCredentialsProvider(p),
 			config.WithCredentialsCacheOptions(func(o *aws.CredentialsCacheOptions) {
-				o.ExpiryWindow = 5 * time.Minute
-				o.ExpiryWindowJitterFrac = 0.5
+				o.ExpiryWindow, o.ExpiryWindowJitterFrac = 5*time.Minute, 0.5
 			}))
 	}},
 	{"cfg.Credentials", false, func(ctx context.Context, p *irsa.Provider) (aws.Config, error) {

@@ -89,12 +89,6 @@ type block struct {
 	code     []string
 }
 
-// template has links relative to the directory of the page that it becomes.
-const template = "internal/test/bench/page.md"
-
-// indentation matches what is trimmed from lines of code.
-var indentation = regexp.MustCompile(`(?m)^[ \t]+|[ \t]+$`)
-
 func read(files fs.FS) (*repository, error) {
 	r := &repository{files: files, pages: map[string]*page{}, code: map[string]string{}}
 	return r, fs.WalkDir(files, ".", func(name string, entry fs.DirEntry, err error) error {
@@ -154,6 +148,7 @@ func anchor(heading string) string {
 const (
 	module       = "github.com/irsakit/irsakit"
 	measurements = "docs/performance.md"
+	template     = "internal/test/bench/page.md" // its links are relative to the directory of the page that it becomes
 )
 
 var (
@@ -164,6 +159,8 @@ var (
 	command    = regexp.MustCompile("\\bgo(?: -C (\\S+))? (?:run|test|build|vet|install|get)((?: [^\\s`|;&#]+)*)")
 	packages   = regexp.MustCompile(` (\./|` + module + `)([^\s@]*)`)
 	runFlag    = regexp.MustCompile(` -run ['"]?([^\s'"]+)`)
+	// indentation is what is trimmed from lines of code.
+	indentation = regexp.MustCompile(`(?m)^[ \t]+|[ \t]+$`)
 	// declaration is that of a test, and figure a number with a unit.
 	declaration = regexp.MustCompile(`(?m)^func ((?:Test|Example|Fuzz)\w*)\(`)
 	figure      = regexp.MustCompile(`(\d[\d.,]*)\s?(ns|µs|ms|s|KiB|MiB|B|%|×)(?:[^\pL\pN]|$)`)

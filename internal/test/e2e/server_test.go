@@ -199,15 +199,11 @@ func (a *apiServer) restart(signingKey string, older ...string) error {
 	a.stop()
 	flags := []string{
 		"--etcd-servers=unix://" + directory("etcd.sock"),
-		"--bind-address=127.0.0.1",
-		"--secure-port=" + a.port,
-		"--tls-cert-file=" + cluster.authority.certificates(),
-		"--tls-private-key-file=" + cluster.authority.key(),
+		"--bind-address=127.0.0.1", "--secure-port=" + a.port,
+		"--tls-cert-file=" + cluster.authority.certificates(), "--tls-private-key-file=" + cluster.authority.key(),
 		"--token-auth-file=" + directory("pki/tokens.csv"),
-		"--authorization-mode=ABAC",
-		"--authorization-policy-file=" + directory("pki/policy.jsonl"),
-		"--service-account-issuer=" + issuer,
-		"--service-account-jwks-uri=" + a.url() + "/openid/v1/jwks",
+		"--authorization-mode=ABAC", "--authorization-policy-file=" + directory("pki/policy.jsonl"),
+		"--service-account-issuer=" + issuer, "--service-account-jwks-uri=" + a.url() + "/openid/v1/jwks",
 		"--service-account-extend-token-expiration=false",
 		"--service-account-max-token-expiration=24h", // as in EKS
 		"--service-account-signing-key-file=" + signingKey,
@@ -236,9 +232,8 @@ func (m *minioServer) restart() error {
 	m.stop()
 	cmd := exec.Command(cluster.programs.minio, "server", "--quiet", "--certs-dir", cluster.authority.dir, "--address", m.address(), directory("minio"))
 	cmd.Env = []string{
-		"HOME=/nowhere",
+		"HOME=/nowhere", "MINIO_SITE_REGION=" + region,
 		"MINIO_ROOT_USER=root", "MINIO_ROOT_PASSWORD=" + adminToken,
-		"MINIO_SITE_REGION=" + region,
 		"MINIO_BROWSER=off", "MINIO_UPDATE=off",
 		"MINIO_IDENTITY_OPENID_CONFIG_URL=" + cluster.api.url() + "/.well-known/openid-configuration",
 		"MINIO_IDENTITY_OPENID_CLIENT_ID=" + audience,

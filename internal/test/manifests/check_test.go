@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -197,16 +198,11 @@ func (f *faults) trust(document []byte, account rbacv1.Subject) {
 	}
 }
 
-// list is a JSON string or a list of strings.
-type list []string
+// words returns the words of a JSON string or of a list of strings.
+func words(value any) []string { return strings.Fields(strings.Trim(fmt.Sprint(value), "[]")) }
 
-func (l *list) UnmarshalJSON(text []byte) error {
-	if json.Unmarshal(text, (*[]string)(l)) == nil {
-		return nil
-	}
-	*l = make(list, 1)
-	return json.Unmarshal(text, &(*l)[0])
-}
+// action matches the name of one action.
+var action = regexp.MustCompile(`^[a-z0-9-]+:[A-Za-z]+$`)
 
 // checkPermissions checks that a permissions policy allows only named actions on named resources.
 func checkPermissions(document string) error {
@@ -214,7 +210,7 @@ func checkPermissions(document string) error {
 		Version   string
 		Statement []struct {
 			Effect           string
-			Action, Resource list
+			Action, Resource any
 		}
 	}
 	decoder := json.NewDecoder(strings.NewReader(document))
@@ -226,9 +222,10 @@ func checkPermissions(document string) error {
 	f.require(policy.Version == "2012-10-17" && len(policy.Statement) > 0, "no version, or no statement")
 	for _, s := range policy.Statement {
 		f.require(s.Effect == "Allow", "effect %q", s.Effect)
-		f.require(len(s.Action) > 0 && !strings.Contains(strings.Join(s.Action, ""), "*"), "wildcard in actions %q", s.Action)
-		f.require(len(s.Resource) > 0, "no resource")
-		for _, r := range s.Resource {
+		actions, resources := words(s.Action), words(s.Resource)
+		f.require(len(actions) > 0 && !slices.ContainsFunc(actions, func(a string) bool { return !action.MatchString(a) }), "wildcard in actions %q", actions)
+		f.require(len(resources) > 0, "no resource")
+		for _, r := range resources {
 			f.require(strings.HasPrefix(r, "arn:aws:") && !strings.HasSuffix(r, ":*"), "wildcard resource %q", r)
 		}
 	}
