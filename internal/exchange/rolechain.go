@@ -32,6 +32,7 @@ func (s Signer) ProviderSources() []aws.CredentialSource { return s.Sources }
 func (c *Client) AssumeRole(ctx context.Context, cfg *config.Config, input *sts.AssumeRoleInput, signer Signer) (out *sts.AssumeRoleOutput, err error) {
 	secrets := secrets{signer.Credentials.SecretAccessKey, signer.Credentials.SessionToken}
 	defer secrets.recoverPanic("the STS client", &err)
+	growStack()
 	signed := func(o *sts.Options) { o.Credentials = signer }
 	recorded := newResponse(time.Duration(aws.ToInt32(input.DurationSeconds))*time.Second, secrets)
 	out, err = c.api.(stscreds.AssumeRoleAPIClient).AssumeRole(ctx, input, c.singleRequest(cfg, recorded), signed)

@@ -38,6 +38,7 @@ type WebIdentity struct {
 // source already provides a different one, Retrieve makes a second request with it. If there is no
 // token, the error is an *explain.TokenError.
 func (x *WebIdentity) Retrieve(ctx context.Context) (aws.Credentials, error) {
+	growStack()
 	token, err := x.token(ctx)
 	if err != nil {
 		return aws.Credentials{}, TokenError(x.Config, err)
