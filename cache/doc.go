@@ -56,6 +56,9 @@
 // the remaining lifetime has passed. Their credentials are served until one second before they
 // expire.
 //
+// When an attempt times out, an aws.CredentialsCache does not cancel the call to its provider, and
+// makes no other call until that one returns. If the provider can hang, wrap the provider itself.
+//
 // # Wrapped in an aws.CredentialsCache
 //
 // A Cache does not need another cache around it; set it as Config.Credentials. The option

@@ -174,10 +174,11 @@ func (x *chainExchange) sdkProvider() *stscreds.AssumeRoleProvider {
 }
 
 // rejectionOf returns the rejection of the source's credentials that err reports. It returns the zero
-// rejection if err is not from a request.
+// rejection if err is not from a request signed with them. The error of a source without credentials
+// can contain the response to a request for them.
 func (x *chainExchange) rejectionOf(err error) rejection {
 	var failure *explain.RequestError
-	if !errors.As(err, &failure) {
+	if errors.As(err, new(*sourceError)) || !errors.As(err, &failure) {
 		return rejection{}
 	}
 	return rejection{verdict: verdictOf(failure.Code), host: x.config.Host(), key: x.signedWith, code: failure.Code}

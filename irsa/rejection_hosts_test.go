@@ -128,3 +128,22 @@ func TestChainReplacesSourceKeyAfterAcceptance(t *testing.T) {
 		})
 	}
 }
+
+// The error of an exchange for the source Provider can have the code of a rejection. It must not be
+// mistaken for a rejection of the source's key, which was not sent.
+func TestChainDoesNotBlameSourceKeyForExpiredToken(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var seen recorder
+		_, pod, roles := threeAccounts(t)
+		chain := chained(t, newProvider(t, pod.Options, seen.options), roles)
+		retrieve(t, chain[2])
+		pod.Freeze() // the token expires
+		for range 4 * 60 {
+			time.Sleep(time.Minute)
+			_, _ = chain[2].Retrieve(t.Context())
+		}
+		_, err := chain[2].Retrieve(t.Context())
+		require.ErrorIs(t, err, irsa.ErrTokenExpired)
+		assert.Zero(t, seen.count(irsa.EventRejected), seen.log())
+	})
+}

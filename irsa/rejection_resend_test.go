@@ -22,7 +22,7 @@ import (
 
 func TestRejectionOfInvalidKeyStartsOneExchangeAndRetries(t *testing.T) {
 	t.Parallel()
-	for _, code := range []string{"ExpiredToken", "ExpiredTokenException", "InvalidClientTokenId", "InvalidClientTokenIdException", "UnrecognizedClientException", "InvalidAccessKeyId", "TokenRefreshRequired", "\n  ExpiredToken\n"} {
+	for _, code := range []string{"ExpiredToken", "ExpiredTokenException", "InvalidClientTokenId", "InvalidClientTokenIdException", "UnrecognizedClientException", "InvalidAccessKeyId", "TokenRefreshRequired", "\n  ExpiredToken\n", "com.amazon.coral.service#ExpiredTokenException"} {
 		t.Run(code, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				k, p := providers["New"](t)

@@ -17,8 +17,11 @@ import (
 
 // Is reports whether code is one of codes, which must not have the suffix "Exception". It ignores
 // this suffix in code, because AWS uses most codes both with and without it, depending on the service
-// and protocol. It also ignores surrounding white space, which gateways that indent XML add.
+// and protocol. It also ignores surrounding white space, which gateways that indent XML add, and a
+// namespace, as in com.amazon.coral.service#ExpiredTokenException, which some clients of services with
+// the protocol Smithy RPC v2 CBOR do not remove.
 func Is(code string, codes ...string) bool {
+	code = code[strings.LastIndexByte(code, '#')+1:]
 	return slices.Contains(codes, strings.TrimSuffix(strings.TrimSpace(code), suffix))
 }
 
