@@ -114,13 +114,13 @@ func (p *Provider) Refresh(ctx context.Context) error {
 // can be stepped.
 const (
 	minPoll = 100 * time.Millisecond
-	maxPoll = 5 * time.Second
+	maxPoll = time.Second
 )
 
 // WaitReady blocks until valid credentials are available or ctx is done. After any failure, it waits
 // for the next attempt. Use it when a pod starts, because the sidecar of a service mesh or a newly
 // created role may not be ready yet. If ctx is done first, WaitReady returns an [*Error] that wraps
-// both ctx's error and the error of the last attempt.
+// both ctx's error and the error of the last attempt. After Close, it returns within a second.
 func (p *Provider) WaitReady(ctx context.Context) error {
 	for {
 		_, err := p.cache.Retrieve(ctx)
