@@ -14,6 +14,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/irsakit/irsakit/internal/test/filetest"
 )
 
 // blockedPipe is a pipe for the output of a process. Once it is full, a write blocks until the test
@@ -61,6 +63,16 @@ func TestProcessServesAndEndsWithBlockedLog(t *testing.T) {
 	require.NoError(t, err)
 	response, _ := send(t, uri, with(string(token)))
 	assert.Equal(t, http.StatusOK, response.StatusCode)
+	for _, tt := range []struct {
+		mode   os.FileMode
+		status int
+	}{{0o666, http.StatusInternalServerError}, {0o600, http.StatusOK}} {
+		require.NoError(t, os.Chmod(tokenFile, tt.mode))
+		filetest.Within(t, func() {
+			response, _ := send(t, uri, with(string(token)))
+			assert.Equal(t, tt.status, response.StatusCode)
+		})
+	}
 
 	require.NoError(t, process.Process.Signal(syscall.SIGTERM))
 	require.NoError(t, process.Wait())
