@@ -4,6 +4,7 @@ package main
 
 import (
 	"bufio"
+	"errors"
 	"net/http"
 	"os"
 	"os/exec"
@@ -31,6 +32,15 @@ func newBlockedPipe(t *testing.T, process *exec.Cmd) blockedPipe {
 	return blockedPipe{reader, writer}
 }
 
+// uri reads the log up to the address of the credentials.
+func (p blockedPipe) uri() (uri string) {
+	for lines := bufio.NewScanner(p.reader); uri == "" && lines.Scan(); {
+		_, rest, _ := strings.Cut(lines.Text(), "uri=")
+		uri, _, _ = strings.Cut(rest, " ")
+	}
+	return uri
+}
+
 func (p blockedPipe) fill(t *testing.T) {
 	t.Helper()
 	fd := int(p.writer.Fd())
@@ -48,11 +58,7 @@ func TestProcessServesAndEndsWithBlockedLog(t *testing.T) {
 	process := newProcess(t, tokenFile)
 	pipe := newBlockedPipe(t, process)
 	require.NoError(t, process.Start())
-	uri := ""
-	for lines := bufio.NewScanner(pipe.reader); uri == "" && lines.Scan(); {
-		_, rest, _ := strings.Cut(lines.Text(), "uri=")
-		uri, _, _ = strings.Cut(rest, " ")
-	}
+	uri := pipe.uri()
 	pipe.fill(t)
 
 	for range 3 {
@@ -74,6 +80,26 @@ func TestProcessServesAndEndsWithBlockedLog(t *testing.T) {
 		})
 	}
 
+	require.NoError(t, process.Process.Signal(syscall.SIGTERM))
+	require.NoError(t, process.Wait())
+}
+
+func TestProcessServesAfterReaderOfLogHasEnded(t *testing.T) {
+	tokenFile := filepath.Join(t.TempDir(), "token")
+	process := newProcess(t, tokenFile)
+	pipe := newBlockedPipe(t, process)
+	require.NoError(t, process.Start())
+	uri := pipe.uri()
+	require.NoError(t, errors.Join(pipe.reader.Close(), pipe.writer.Close()))
+
+	token, err := os.ReadFile(tokenFile)
+	require.NoError(t, err)
+	for range 20 { // each request finds the token unusable or usable again, and logs it
+		for _, mode := range []os.FileMode{0o666, 0o600} {
+			require.NoError(t, os.Chmod(tokenFile, mode))
+			send(t, uri, with(string(token)))
+		}
+	}
 	require.NoError(t, process.Process.Signal(syscall.SIGTERM))
 	require.NoError(t, process.Wait())
 }
