@@ -56,7 +56,7 @@ func TestReadRejectsMalformedToken(t *testing.T) {
 	for _, tt := range []struct{ name, text, want string }{
 		{"an empty file", "", "it is empty"},
 		{"white space only", " \r\n\t\n", "it is empty"},
-		{"three bytes", "a.b", "it has 3 bytes; STS accepts 4 to 20000"},
+		{"three bytes", "a.b", "it is shorter than 4 bytes"},
 		{"four bytes", "a.b.", "its header part is not base64url"},
 		{"20,001 bytes", sized(t, 20001), "it has 20001 bytes; STS accepts 4 to 20000"},
 		{"32 KiB", sized(t, 32<<10), "it has 32768 bytes"},

@@ -80,7 +80,9 @@ func parse(text []byte) (Token, error) {
 	switch {
 	case len(text) == 0:
 		return Token{}, fmt.Errorf("tokenfile: %w: it is empty", ErrMalformed)
-	case len(text) < minSize || len(text) > maxSize:
+	case len(text) < minSize:
+		return Token{}, fmt.Errorf("tokenfile: %w: it is shorter than %d bytes", ErrMalformed, minSize)
+	case len(text) > maxSize:
 		return Token{}, fmt.Errorf("tokenfile: %w: it has %d bytes; STS accepts %d to %d", ErrMalformed, len(text), minSize, maxSize)
 	}
 	claims, err := jwt.Parse(text)

@@ -4,6 +4,7 @@ package main
 
 import (
 	"bufio"
+	"errors"
 	"net/http"
 	"os"
 	"os/exec"
@@ -14,6 +15,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/irsakit/irsakit/internal/test/filetest"
 )
 
 // blockedPipe is a pipe for the output of a process. Once it is full, a write blocks until the test
@@ -27,6 +30,15 @@ func newBlockedPipe(t *testing.T, process *exec.Cmd) blockedPipe {
 	t.Cleanup(func() { _, _ = reader.Close(), writer.Close() })
 	process.Stdout, process.Stderr = writer, writer
 	return blockedPipe{reader, writer}
+}
+
+// uri reads the log up to the address of the credentials.
+func (p blockedPipe) uri() (uri string) {
+	for lines := bufio.NewScanner(p.reader); uri == "" && lines.Scan(); {
+		_, rest, _ := strings.Cut(lines.Text(), "uri=")
+		uri, _, _ = strings.Cut(rest, " ")
+	}
+	return uri
 }
 
 func (p blockedPipe) fill(t *testing.T) {
@@ -46,11 +58,7 @@ func TestProcessServesAndEndsWithBlockedLog(t *testing.T) {
 	process := newProcess(t, tokenFile)
 	pipe := newBlockedPipe(t, process)
 	require.NoError(t, process.Start())
-	uri := ""
-	for lines := bufio.NewScanner(pipe.reader); uri == "" && lines.Scan(); {
-		_, rest, _ := strings.Cut(lines.Text(), "uri=")
-		uri, _, _ = strings.Cut(rest, " ")
-	}
+	uri := pipe.uri()
 	pipe.fill(t)
 
 	for range 3 {
@@ -61,7 +69,37 @@ func TestProcessServesAndEndsWithBlockedLog(t *testing.T) {
 	require.NoError(t, err)
 	response, _ := send(t, uri, with(string(token)))
 	assert.Equal(t, http.StatusOK, response.StatusCode)
+	for _, tt := range []struct {
+		mode   os.FileMode
+		status int
+	}{{0o666, http.StatusInternalServerError}, {0o600, http.StatusOK}} {
+		require.NoError(t, os.Chmod(tokenFile, tt.mode))
+		filetest.Within(t, func() {
+			response, _ := send(t, uri, with(string(token)))
+			assert.Equal(t, tt.status, response.StatusCode)
+		})
+	}
 
+	require.NoError(t, process.Process.Signal(syscall.SIGTERM))
+	require.NoError(t, process.Wait())
+}
+
+func TestProcessServesAfterReaderOfLogHasEnded(t *testing.T) {
+	tokenFile := filepath.Join(t.TempDir(), "token")
+	process := newProcess(t, tokenFile)
+	pipe := newBlockedPipe(t, process)
+	require.NoError(t, process.Start())
+	uri := pipe.uri()
+	require.NoError(t, errors.Join(pipe.reader.Close(), pipe.writer.Close()))
+
+	token, err := os.ReadFile(tokenFile)
+	require.NoError(t, err)
+	for range 20 { // each request finds the token unusable or usable again, and logs it
+		for _, mode := range []os.FileMode{0o666, 0o600} {
+			require.NoError(t, os.Chmod(tokenFile, mode))
+			send(t, uri, with(string(token)))
+		}
+	}
 	require.NoError(t, process.Process.Signal(syscall.SIGTERM))
 	require.NoError(t, process.Wait())
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/irsakit/irsakit/examples/observability/bounded"
+	"github.com/irsakit/irsakit/internal/notify"
 	"github.com/irsakit/irsakit/irsa"
 )
 
@@ -27,6 +28,7 @@ type endpoint struct {
 	hosts         []string // accepted Host headers
 	rejections    *rejections
 	noToken       atomic.Bool // whether the missing authorization token has been logged
+	lines         notify.Queue[error]
 }
 
 // credentials is the response to an authorized request.
@@ -60,16 +62,19 @@ func (e *endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // logToken logs when the authorization token becomes unusable and when it becomes usable again, but
-// not for each request in between.
+// not for each request in between. It does not block on the log.
 func (e *endpoint) logToken(err error) {
-	noToken := err != nil
-	switch {
-	case e.noToken.Swap(noToken) == noToken:
-	case noToken:
-		slog.Error("no authorization token", "error", err)
-	default:
-		slog.Info("authorization token available again")
+	if noToken := err != nil; e.noToken.Swap(noToken) != noToken {
+		e.lines.Put(err, writeToken)
 	}
+}
+
+func writeToken(err error) {
+	if err != nil {
+		slog.Error("no authorization token", "error", err)
+		return
+	}
+	slog.Info("authorization token available again")
 }
 
 func (e *endpoint) serveCredentials(w http.ResponseWriter, r *http.Request) {

@@ -92,6 +92,26 @@ func TestAuthorizationRejectsUntrustedFiles(t *testing.T) {
 	}
 }
 
+// The mode of a file of a read-only volume cannot be changed.
+func TestPrepareChangesModeOnlyForReaders(t *testing.T) {
+	for _, tt := range []struct {
+		mode       os.FileMode
+		groupReads bool
+		want       os.FileMode
+	}{
+		{0o400, false, 0o400}, {0o440, true, 0o440}, {0o600, false, 0o600}, {0o640, true, 0o640},
+		{0o400, true, 0o640}, {0o600, true, 0o640}, {0o440, false, 0o600}, {0o640, false, 0o600},
+	} {
+		file := filepath.Join(t.TempDir(), "token")
+		require.NoError(t, os.WriteFile(file, []byte(strings.Repeat("x", 32)), 0o600))
+		require.NoError(t, os.Chmod(file, tt.mode))
+		require.NoError(t, authorization{file}.prepare(tt.groupReads))
+		info, err := os.Stat(file)
+		require.NoError(t, err)
+		assert.Equal(t, tt.want, info.Mode().Perm(), tt)
+	}
+}
+
 func TestAuthorizationRejectsNamedPipeAsDirectory(t *testing.T) {
 	pipe := filepath.Join(t.TempDir(), "pipe")
 	require.NoError(t, syscall.Mkfifo(pipe, 0o600))

@@ -30,10 +30,11 @@ func checkToken(path string, info fs.FileInfo) error {
 	return nil
 }
 
-// setMode sets the file's mode unless it is already set.
+// setMode sets the file's mode unless the same users can already read the file. A file of a read-only
+// volume, such as that of a Secret, may not be writable, and its mode cannot be changed.
 func setMode(file *os.File, mode fs.FileMode) error {
 	info, err := file.Stat()
-	if err != nil || info.Mode().Perm() == mode {
+	if err != nil || info.Mode().Perm()|0o200 == mode {
 		return err
 	}
 	return file.Chmod(mode)

@@ -98,6 +98,16 @@ func TestRuleForNetworkNamesCause(t *testing.T) {
 	assert.Contains(t, a.Text, "too many files and connections")
 }
 
+func TestRuleForTokenFileNamesFailedFileSystem(t *testing.T) {
+	for err, fix := range map[syscall.Errno]string{
+		syscall.EIO: "check the volume", syscall.ESTALE: "check the volume", syscall.ENOTCONN: "check the volume", syscall.ETIMEDOUT: "check the volume",
+		syscall.ELOOP: "set AWS_WEB_IDENTITY_TOKEN_FILE", syscall.ENOTDIR: "set AWS_WEB_IDENTITY_TOKEN_FILE",
+	} {
+		a := For(Facts{Kind: ErrTokenFile, Err: &os.PathError{Op: "read", Path: "/token", Err: err}, TokenFile: "/token"})
+		assert.Contains(t, a.Fix, fix, err)
+	}
+}
+
 func TestRuleForNetworkSuggestsOnlyNamedRegions(t *testing.T) {
 	const cluster = "https://oidc.eks.eu-central-1.amazonaws.com/id/A"
 	for _, tt := range []struct{ region, issuer, source, want string }{

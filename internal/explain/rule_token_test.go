@@ -2,10 +2,13 @@ package explain
 
 import (
 	"io/fs"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/assert"
+
+	"github.com/irsakit/irsakit/tokenfile"
 )
 
 // TestRuleForTokenFitsToken checks the advice for rejected tokens that do not come from a file, or
@@ -120,5 +123,12 @@ func TestRuleForPermissionOnWindowsOmitsUnixAdvice(t *testing.T) {
 		assert.Contains(t, a.Text, "runAsUserName")
 		assert.NotRegexp(t, "fsGroup|SELinux|user -1|mode", a.Fix+a.Text)
 		assert.NotContains(t, file.Access(), "user -1")
+	}
+}
+
+func TestRuleForTokenFileDistinguishesSizes(t *testing.T) {
+	for size, fix := range map[int]string{0: "which program writes it", 3: "which program writes it", 20_001: "shorten the token"} {
+		_, err := tokenfile.Parse(strings.Repeat("x", size))
+		assert.Contains(t, For(Facts{Kind: ErrTokenFile, Err: err, TokenFile: "/token"}).Fix, fix, size)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io/fs"
 	"strings"
+	"syscall"
 
 	"github.com/irsakit/irsakit/tokenfile"
 )
@@ -72,6 +73,14 @@ var tokenFileRules = []rule{
 		fix:    "check the path of the token file, and which program writes it",
 		text:   "{tokenfile} must contain one JWT and nothing else. {otherfile}If the pod mounts no projected volume there, correct the program that writes the file; otherwise recreate the pod{deletepod}",
 		source: "https://github.com/aws/amazon-eks-pod-identity-webhook/issues/232",
+	},
+	{
+		when: func(f Facts) bool {
+			return isErrno(f.Err, syscall.EIO, syscall.ESTALE, syscall.ENOTCONN, syscall.ETIMEDOUT)
+		}, kind: ErrTokenFile, heading: HeadingTokenMalformed,
+		fix:    "check the volume of the token file, and the node's log",
+		text:   "the file system of {tokenfile} has failed: check the volume that is mounted there, and the log of the node. The library reads the file again. If the volume was mounted anew, recreate the pod{deletepod}",
+		source: "https://man7.org/linux/man-pages/man3/errno.3.html",
 	},
 	{
 		kind: ErrTokenFile, heading: HeadingTokenMalformed, fix: "set AWS_WEB_IDENTITY_TOKEN_FILE to the token file itself",
