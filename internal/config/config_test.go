@@ -142,6 +142,7 @@ func TestResolveRejectsInvalidSettings(t *testing.T) {
 		}, want: []string{"there are more than 10 policy ARNs"}},
 		{name: "policy name instead of ARN", set: func(o *Config) { o.PolicyARNs = []string{"ReadOnlyAccess"} }, want: []string{`"ReadOnlyAccess" is not the ARN of a managed policy`}},
 		{name: "endpoint without a scheme", set: func(o *Config) { o.Shared.Endpoint = "sts.us-west-2.amazonaws.com" }, want: []string{"is not a URL with a scheme and a host"}},
+		{name: "endpoint with a space", set: func(o *Config) { o.Shared.Endpoint = "https://sts.example/ " }, want: []string{`"https://sts.example/ " is not a URL`}},
 		{name: "endpoint with a query", set: func(o *Config) { o.Shared.Endpoint = "https://sts.example/?key=secret" }, want: []string{`the STS endpoint "https://sts.example" has a query or a fragment`}},
 		{name: "endpoint with a fragment", set: func(o *Config) { o.Shared.Endpoint = "https://sts.example#top" }, want: []string{`the STS endpoint "https://sts.example" has a query or a fragment`}},
 		{name: "endpoint with an invalid port", set: func(o *Config) { o.Shared.Endpoint = "https://sts.example:99999" }, want: []string{`the STS endpoint "https://sts.example:99999" has an invalid port`}},

@@ -80,7 +80,7 @@ func (c *Config) parseEndpoint() (*url.URL, error) {
 	switch {
 	case err == nil && u.User != nil, (err != nil || !isServer(u)) && strings.Contains(endpoint, "@"):
 		return nil, errors.New("the STS endpoint contains a user name or a password") // omit them from the error
-	case err != nil || !isServer(u):
+	case err != nil || !isServer(u) || strings.Contains(endpoint, " "):
 		shown, _, _ := strings.Cut(endpoint, "?") // a query can contain a key
 		return nil, fmt.Errorf("the STS endpoint %s is not a URL with a scheme and a host", explain.Quote(shown))
 	case u.RawQuery != "" || u.ForceQuery || u.Fragment != "" || strings.HasSuffix(endpoint, "#"):
