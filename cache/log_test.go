@@ -54,7 +54,7 @@ func (s *stuckSource) getStuck() (release func()) {
 // refresh starts to fail, when callers start to get errors, and after recovery.
 func TestCacheLogsEachChangeDuringOutage(t *testing.T) {
 	t.Parallel()
-	for seed := range uint64(testsize.Choose(8, 60, 60)) {
+	for seed := range uint64(testsize.Choose(8, 30, 60)) {
 		t.Run(fmt.Sprintf("seed %d", seed), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) { outage(t, rand.New(rand.NewPCG(seed, 0))) })
 		})

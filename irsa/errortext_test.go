@@ -46,7 +46,7 @@ func TestErrorTextIsSameForSameCause(t *testing.T) {
 				pod := k.Pod(sa, role)
 				p := newProvider(t, pod.Options, func(o *irsa.Options) { o.AttemptTimeout = 2 * time.Second })
 				require.Error(t, p.Refresh(t.Context()))
-				for range testsize.Choose(25, 500, 500) {
+				for range testsize.Choose(25, 200, 500) {
 					before := k.STS.CallCount()
 					ctx, cancel := context.WithTimeout(t.Context(), time.Second) // often done before the attempt
 					_, err := p.Retrieve(ctx)
@@ -65,7 +65,7 @@ func TestErrorTextIsSameForSameCause(t *testing.T) {
 				pod.Rotate()
 			}
 			assert.Len(t, texts, 1, "%v", slices.Collect(maps.Keys(texts)))
-			assert.GreaterOrEqual(t, attempts, 2*testsize.Choose(25, 500, 500))
+			assert.GreaterOrEqual(t, attempts, 2*testsize.Choose(25, 200, 500))
 		})
 	}
 }

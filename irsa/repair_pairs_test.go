@@ -20,7 +20,7 @@ import (
 func TestErrorAdviceRepairsRandomPairs(t *testing.T) {
 	// The advice about partitions offers alternatives, of which one is right.
 	all := slices.DeleteFunc(breakages(), func(b breakage) bool { return b.unknowable != "" || b.kind == "partition" })
-	for i := range testsize.Choose(20, 100, 1000) {
+	for i := range testsize.Choose(20, 60, 1000) {
 		random := rand.New(rand.NewPCG(uint64(i), 2))
 		a, b := all[random.IntN(len(all))], all[random.IntN(len(all))]
 		both, ok := combine(a, b)

@@ -18,7 +18,7 @@ import (
 // must be sufficient to repair it. The number in the name of a subtest is its seed.
 func TestErrorAdviceRepairsRandomSetups(t *testing.T) {
 	all := breakages()
-	for i := range testsize.Choose(25, 150, 1000) {
+	for i := range testsize.Choose(25, 80, 1000) {
 		b := all[i*31%len(all)]
 		t.Run(fmt.Sprintf("%d %s: %s", i, b.kind, b.name), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

@@ -165,7 +165,7 @@ func (m *model) check() {
 
 // TestPoolMatchesModel compares a Pool with the model for random sequences of operations.
 func TestPoolMatchesModel(t *testing.T) {
-	for seed := range uint64(testsize.Choose(50, 300, 5000)) {
+	for seed := range uint64(testsize.Choose(50, 150, 5000)) {
 		synctest.Test(t, func(t *testing.T) {
 			m := newModel(t, seed)
 			for range 300 {
