@@ -115,8 +115,9 @@ func TestChainOwnClientCanWrapLibrarysClient(t *testing.T) {
 		assert.NotEmpty(t, failure.RequestID)
 		assert.EqualValues(t, 2, requests.Load())
 
-		first.Invalidate(retrieve(t, first))
-		k.STS.Down()
+		source := retrieve(t, first)
+		k.STS.Down() // before the exchange that Invalidate starts
+		first.Invalidate(source)
 		time.Sleep(2 * time.Minute)
 		require.ErrorAs(t, p.Refresh(t.Context()), &failure)
 		require.ErrorIs(t, failure, irsa.ErrUnavailable)
