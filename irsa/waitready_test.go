@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/irsakit/irsakit/irsa"
+	"github.com/irsakit/irsakit/irsa/irsatest"
 	"github.com/irsakit/irsakit/tokenfile"
 )
 
@@ -46,4 +47,19 @@ func TestWaitReadyReportsErrorOfTokenSource(t *testing.T) {
 			})
 		})
 	}
+}
+
+func TestWaitReadyReturnsWithinSecondOfClose(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k, pod := newPod(t)
+		k.STS.Fail(irsatest.AccessDenied, -1)
+		p := newProvider(t, pod.Options)
+		returned := make(chan error)
+		go func() { returned <- p.WaitReady(context.Background()) }()
+		time.Sleep(10 * time.Minute) // the next attempt is not due soon
+		start := time.Now()
+		require.NoError(t, p.Close())
+		require.ErrorIs(t, <-returned, irsa.ErrClosed)
+		assert.LessOrEqual(t, time.Since(start), time.Second)
+	})
 }
