@@ -53,6 +53,24 @@ func (p blockedPipe) fill(t *testing.T) {
 	require.NoError(t, syscall.SetNonblock(fd, false))
 }
 
+// requireRequestsWhileTokenChanges makes the authorization token unusable and usable again. The request
+// after each change is answered, although the process logs the change.
+func requireRequestsWhileTokenChanges(t *testing.T, tokenFile, uri string) {
+	t.Helper()
+	token, err := os.ReadFile(tokenFile)
+	require.NoError(t, err)
+	for _, tt := range []struct {
+		mode   os.FileMode
+		status int
+	}{{0o666, http.StatusInternalServerError}, {0o600, http.StatusOK}} {
+		require.NoError(t, os.Chmod(tokenFile, tt.mode))
+		filetest.Within(t, func() {
+			response, _ := send(t, uri, with(string(token)))
+			assert.Equal(t, tt.status, response.StatusCode)
+		})
+	}
+}
+
 func TestProcessServesAndEndsWithBlockedLog(t *testing.T) {
 	tokenFile := filepath.Join(t.TempDir(), "token")
 	process := newProcess(t, tokenFile)
@@ -69,16 +87,7 @@ func TestProcessServesAndEndsWithBlockedLog(t *testing.T) {
 	require.NoError(t, err)
 	response, _ := send(t, uri, with(string(token)))
 	assert.Equal(t, http.StatusOK, response.StatusCode)
-	for _, tt := range []struct {
-		mode   os.FileMode
-		status int
-	}{{0o666, http.StatusInternalServerError}, {0o600, http.StatusOK}} {
-		require.NoError(t, os.Chmod(tokenFile, tt.mode))
-		filetest.Within(t, func() {
-			response, _ := send(t, uri, with(string(token)))
-			assert.Equal(t, tt.status, response.StatusCode)
-		})
-	}
+	requireRequestsWhileTokenChanges(t, tokenFile, uri)
 
 	require.NoError(t, process.Process.Signal(syscall.SIGTERM))
 	require.NoError(t, process.Wait())
@@ -92,13 +101,8 @@ func TestProcessServesAfterReaderOfLogHasEnded(t *testing.T) {
 	uri := pipe.uri()
 	require.NoError(t, errors.Join(pipe.reader.Close(), pipe.writer.Close()))
 
-	token, err := os.ReadFile(tokenFile)
-	require.NoError(t, err)
-	for range 20 { // each request finds the token unusable or usable again, and logs it
-		for _, mode := range []os.FileMode{0o666, 0o600} {
-			require.NoError(t, os.Chmod(tokenFile, mode))
-			send(t, uri, with(string(token)))
-		}
+	for range 20 {
+		requireRequestsWhileTokenChanges(t, tokenFile, uri)
 	}
 	require.NoError(t, process.Process.Signal(syscall.SIGTERM))
 	require.NoError(t, process.Wait())

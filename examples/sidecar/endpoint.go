@@ -27,8 +27,8 @@ type endpoint struct {
 	authorization authorization
 	hosts         []string // accepted Host headers
 	rejections    *rejections
-	noToken       atomic.Bool // whether the missing authorization token has been logged
-	lines         notify.Queue[error]
+	noToken       atomic.Bool         // whether the missing authorization token has been logged
+	lines         notify.Queue[error] // what to log about the authorization token
 }
 
 // credentials is the response to an authorized request.
@@ -65,11 +65,12 @@ func (e *endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // not for each request in between. It does not block on the log.
 func (e *endpoint) logToken(err error) {
 	if noToken := err != nil; e.noToken.Swap(noToken) != noToken {
-		e.lines.Put(err, writeToken)
+		e.lines.Put(err, logTokenError)
 	}
 }
 
-func writeToken(err error) {
+// logTokenError logs why the authorization token is unusable, or that it is usable again if err is nil.
+func logTokenError(err error) {
 	if err != nil {
 		slog.Error("no authorization token", "error", err)
 		return

@@ -41,7 +41,7 @@ const (
 const memoryLimit = 64 << 20
 
 func main() {
-	signal.Ignore(syscall.SIGPIPE) // so that the program survives the reader of its log
+	signal.Ignore(syscall.SIGPIPE) // a log that nobody reads must not end the program
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second signal ends the program immediately
 	if os.Getenv("GOMEMLIMIT") == "" {

@@ -93,7 +93,7 @@ func TestAuthorizationRejectsUntrustedFiles(t *testing.T) {
 }
 
 // The mode of a file of a read-only volume cannot be changed.
-func TestPrepareChangesModeOnlyForReaders(t *testing.T) {
+func TestAuthorizationPrepareChangesModeOnlyIfReadersChange(t *testing.T) {
 	for _, tt := range []struct {
 		mode       os.FileMode
 		groupReads bool
