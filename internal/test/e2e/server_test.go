@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"bytes"
 	"context"
 	cryptorand "crypto/rand"
 	"crypto/rsa"
@@ -9,9 +10,11 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -227,7 +230,7 @@ func minioRole() string {
 // A minioServer is a MinIO server, with STS and S3, that trusts the tokens of the API server.
 type minioServer struct{ server }
 
-// restart stops the server if it runs, starts it, and waits until it is ready and has the bucket.
+// restart stops the server if it runs, starts it, and waits until it has the bucket and the role.
 func (m *minioServer) restart() error {
 	m.stop()
 	cmd := exec.Command(cluster.programs.minio, "server", "--quiet", "--certs-dir", cluster.authority.dir, "--address", m.address(), directory("minio"))
@@ -249,6 +252,32 @@ func (m *minioServer) restart() error {
 		if err != nil {
 			_, err = root.CreateBucket(ctx, &s3.CreateBucketInput{Bucket: aws.String(bucket)})
 		}
-		return err
+		if err != nil {
+			return err
+		}
+		return m.hasRole(ctx)
 	})
+}
+
+// hasRole returns an error until MinIO has read the issuer's discovery document, which it does after it has
+// begun to serve S3. Until then, STS answers that the role is not defined.
+func (m *minioServer) hasRole(ctx context.Context) error {
+	form := url.Values{
+		"Action": {"AssumeRoleWithWebIdentity"}, "Version": {"2011-06-15"},
+		"RoleArn": {minioRole()}, "WebIdentityToken": {"invalid"},
+	}
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, m.url()+"/?"+form.Encode(), nil)
+	if err != nil {
+		return err
+	}
+	response, err := cluster.authority.client.Do(request)
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(response.Body)
+	if err == nil && !bytes.Contains(body, []byte("invalid number of segments")) {
+		err = fmt.Errorf("MinIO: %s: %s", response.Status, body)
+	}
+	return err
 }
