@@ -10,7 +10,6 @@ import (
 	"github.com/irsakit/irsakit/internal/trustpolicy"
 )
 
-// assumeRoleResult is the result of AssumeRole.
 type assumeRoleResult struct {
 	XMLName          xml.Name        `xml:"AssumeRoleResult"`
 	AssumedRoleUser  assumedRoleUser `xml:"AssumedRoleUser"`
@@ -19,7 +18,6 @@ type assumeRoleResult struct {
 	SourceIdentity   string          `xml:"SourceIdentity,omitempty"`
 }
 
-// callerIdentityResult is the result of GetCallerIdentity.
 type callerIdentityResult struct {
 	XMLName xml.Name `xml:"GetCallerIdentityResult"`
 	ARN     string   `xml:"Arn"`
@@ -87,7 +85,7 @@ func (q query) sessionFrom(caller *session, role *Role) (*session, *rejection) {
 	case requested.sourceIdentity == "":
 		requested.sourceIdentity = caller.sourceIdentity
 	case caller.sourceIdentity != "" && requested.sourceIdentity != caller.sourceIdentity:
-		// A role chain cannot change the source identity. The text is the kit's own.
+		// A role chain cannot change the source identity. The message is the kit's own.
 		return nil, notAuthorized(caller.user().ARN, "sts:SetSourceIdentity", role.arn).
 			withReason("the caller's source identity is %q and cannot be changed", caller.sourceIdentity)
 	}
@@ -95,7 +93,7 @@ func (q query) sessionFrom(caller *session, role *Role) (*session, *rejection) {
 		return nil, r
 	}
 	for key := range q.tags() {
-		// Keys of tags are not case-sensitive.
+		// Tag keys are case-insensitive.
 		// https://docs.aws.amazon.com/IAM/latest/UserGuide/id_session-tags.html#id_session-tags_know
 		if slices.ContainsFunc(caller.transitive, func(inherited string) bool { return strings.EqualFold(key, inherited) }) {
 			return nil, invalid("One of the specified transitive tag keys can't be set because it conflicts with a transitive tag key from the calling session.")
@@ -108,9 +106,9 @@ func (q query) sessionFrom(caller *session, role *Role) (*session, *rejection) {
 	return requested, nil
 }
 
-// contextFrom returns the condition keys for a session requested by caller. They include the keys of
-// a web identity only if caller is the web identity's own session, because later sessions of a role
-// chain do not have them.
+// contextFrom returns the condition keys for a session requested by caller. Keys of a web identity
+// are included only if caller is the web identity's own session. Later sessions in a role chain do
+// not have them.
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_iam-condition-keys.html#cross-condition-keys-wif
 func (q query) contextFrom(requested, caller *session) map[string][]string {
 	out := q.requestContext()

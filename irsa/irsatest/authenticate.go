@@ -12,18 +12,19 @@ import (
 	"github.com/aws/smithy-go"
 )
 
-// Authenticate verifies the AWS Signature Version 4 of a request to another service and returns the
-// ARN of the session that signed it. Use it in fakes of that service, such as HTTP servers or, in a
-// synctest bubble, implementations of [http.RoundTripper]. The signature is read from the
-// Authorization header, or from the URL of a presigned request. service is the name in its credential
-// scope, such as "s3" or "rds-db".
+// Authenticate verifies the AWS Signature Version 4 of a request to another service, and returns the
+// ARN of the session that signed it. It is intended for fakes of that service, such as an HTTP server
+// or, in a synctest bubble, an [http.RoundTripper]. service is the service name in the credential
+// scope, such as "s3" or "rds-db". The signature is read from the Authorization header or, if the
+// request is presigned, from its URL.
 //
-// Authenticate returns a [smithy.APIError] with STS's code if the request is not signed, if the
-// signature is wrong or for another service, if the session has expired, or if the request's date
-// differs by more than 5 minutes from the time of the STS. A presigned request is instead valid for
-// the time in X-Amz-Expires, or for 15 minutes if it is for STS, but never beyond the end of its
-// session. Any region is accepted in the scope. Authenticate reads the body, which is limited to 16
-// MiB, and replaces it with a copy.
+// If the request is not signed, the signature is wrong or for another service, or the session has
+// expired, Authenticate returns a [smithy.APIError] with STS's code. It also does so if the request's
+// date differs from the time of the STS by more than 5 minutes. A presigned request is instead valid
+// for the time in X-Amz-Expires, or for 15 minutes if it is for STS, but never beyond the end of its
+// session. Any region is accepted in the scope.
+//
+// Authenticate reads the body and replaces it with a copy. A body of more than 16 MiB is an error.
 func (s *STS) Authenticate(r *http.Request, service string) (callerARN string, err error) {
 	caller, rejected := s.authenticateFor(r, service)
 	if rejected != nil {
@@ -58,8 +59,9 @@ func (s *STS) authenticateFor(r *http.Request, service string) (*session, *rejec
 	}
 }
 
-// payloadOf returns the payload that a request's signature covers: the hash of its body, or the text
-// that S3 clients use instead. It rejects a body that does not match the hash in its header.
+// payloadOf returns the payload that a request's signature covers: the hash of its body, or a
+// placeholder such as UNSIGNED-PAYLOAD from an S3 client. It rejects a body that does not match the
+// hash in its header.
 // https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-header-based-auth.html
 func payloadOf(r *http.Request, service string) (string, *rejection) {
 	const maxBody = 16 << 20

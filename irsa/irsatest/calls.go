@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// Call is the record of a request to the STS. It never contains the token.
+// Call records a request to the STS. It never contains the token.
 type Call struct {
 	// Time is when the request arrived, by this process's clock.
 	Time time.Time
@@ -25,10 +25,10 @@ type Call struct {
 	Caller string
 	// TokenFingerprint is the first 8 hexadecimal digits of the token's SHA-256 hash.
 	TokenFingerprint string
-	// Err is "" if the call succeeded. Otherwise, it is AWS's error code, or the name of a connection
-	// or response Fault. It is "NoReply" while the call is in progress, and remains so if the call is
-	// interrupted or the client disconnects. It is "Refused" if Down refused the connection. Such
-	// connections are recorded only in memory, not on loopback.
+	// Err is AWS's error code, or the name of a connection or response Fault, or "" if the call
+	// succeeded. It is "NoReply" while the call is in progress, and stays so if the call is
+	// interrupted or the client disconnects. If Down refuses a connection, Err is "Refused" in
+	// memory, but on loopback there is no record.
 	Err string
 	// Reason explains why the call was rejected, in more detail than AWS provides, such as which
 	// condition of the trust policy does not match.
@@ -40,7 +40,7 @@ const (
 	callRefused = "Refused"
 )
 
-// Calls returns the records of all requests in order of arrival.
+// Calls returns the requests recorded so far, in order of arrival.
 func (s *STS) Calls() []Call {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -51,7 +51,7 @@ func (s *STS) Calls() []Call {
 	return out
 }
 
-// CallCount returns the number of recorded requests. It is intended for tests that poll.
+// CallCount returns the number of recorded requests without copying them, for tests that poll.
 func (s *STS) CallCount() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -65,14 +65,13 @@ func (s *STS) ForgetCalls() {
 	s.calls = nil
 }
 
-// finish records a call's outcome.
+// finish records how a call ended.
 func (s *STS) finish(call *Call, o outcome) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	call.Err, call.Reason, call.Caller = o.code, o.reason, o.caller
 }
 
-// newCall returns the record of the request.
 func (q query) newCall() *Call {
 	c := &Call{
 		Time:        time.Now(),

@@ -13,36 +13,37 @@ import (
 
 // Options configures [New] and [Start]. The zero value is valid.
 type Options struct {
-	// Region is the AWS region of the cluster and its pods. It defaults to "us-west-2". It also
-	// determines the partition of ARNs and endpoints, such as aws, aws-cn, aws-us-gov, aws-eusc or
-	// aws-iso. A name that is not valid for an AWS region is an error.
+	// Region is the AWS region of the cluster and its pods. If empty, "us-west-2" is used. The region
+	// also determines the partition of ARNs and endpoints, such as aws, aws-cn, aws-us-gov, aws-eusc or
+	// aws-iso. An invalid region name is an error.
 	Region string
 
-	// AccountID is the twelve-digit ID of the AWS account that owns the roles. It defaults to
-	// "111122223333". For roles in other accounts, see InAccount.
+	// AccountID is the twelve-digit ID of the AWS account that owns the roles. If empty, "111122223333"
+	// is used. For roles in other accounts, see InAccount.
 	AccountID string
 
-	// IssuerURL is the URL of Cluster.Issuer. Set it to the issuer in your own trust policy. It must
-	// begin with https:// and must not have a port or an IP address, because IAM does not accept
-	// those. If empty, a URL is generated. On loopback, only the STS can reach the issuer at this
-	// URL.
+	// IssuerURL is the URL of Cluster.Issuer. If empty, a URL is generated. To test your own trust
+	// policy, set it to the issuer that the policy names. It must begin with https://, and cannot have
+	// a port or an IP address, because IAM does not accept those. On loopback, only the STS can reach
+	// the issuer at this URL.
 	IssuerURL string
 
-	// Loopback makes New listen on 127.0.0.1, as Start always does. Set it for child processes,
-	// clients in other languages and code that reads the environment. Such a Cluster cannot be used
-	// inside a testing/synctest bubble.
+	// Loopback, if true, makes New listen on 127.0.0.1, as Start always does. Set it for child
+	// processes, clients in other languages and code that reads the environment, but not inside a
+	// testing/synctest bubble, where such a Cluster cannot be used.
 	Loopback bool
 
-	// Dir is the directory for pod volumes. It is created if it does not exist, and Close does not
-	// remove it. If empty, New uses t.TempDir, and Start creates a temporary directory that Close
-	// removes.
+	// Dir is the directory for pod volumes. It is created if necessary, but Close does not remove it.
+	// If empty, New uses t.TempDir, and Start creates a temporary directory that Close removes.
 	Dir string
 }
 
-// Cluster is a Kubernetes cluster with an OIDC issuer, together with an AWS account that trusts the
-// issuer. [Cluster.NewIssuer] adds another issuer, and [InAccount] another account. Create a Cluster
-// with [New] or [Start]. It is safe for concurrent use. Clusters are independent of each other, so
-// each parallel test can use its own.
+// Cluster simulates a Kubernetes cluster with an OIDC issuer, together with an AWS account that
+// trusts the issuer. Create one with [New] or [Start]. [Cluster.NewIssuer] adds another issuer, and
+// [InAccount] another account.
+//
+// A Cluster is safe for concurrent use. Clusters are independent of each other, so parallel tests
+// can each use their own.
 type Cluster struct {
 	// Issuer signs service account tokens.
 	Issuer *Issuer
@@ -66,8 +67,8 @@ type Cluster struct {
 	providers  map[provider][]string // client IDs
 }
 
-// New creates a Cluster that is closed when the test ends. It works in memory unless Options.Loopback
-// is set.
+// New creates a Cluster and closes it when the test ends. Unless Options.Loopback is set, the
+// Cluster works in memory, without sockets.
 func New(t testing.TB, optFns ...func(*Options)) *Cluster {
 	t.Helper()
 	o := Options{}
@@ -92,10 +93,9 @@ func New(t testing.TB, optFns ...func(*Options)) *Cluster {
 	return k
 }
 
-// Start creates a Cluster that listens on 127.0.0.1. It is intended for programs. Tests that need
-// real sockets should use [New] with Options.Loopback instead. The issuer and the STS listen on
-// separate ports. The caller must close the Cluster. It cannot be used inside a testing/synctest
-// bubble.
+// Start creates a Cluster that listens on 127.0.0.1, with separate ports for the issuer and the STS.
+// It is intended for programs. Tests that need real sockets should use [New] with Options.Loopback
+// instead. The caller must close the Cluster, and cannot use it inside a testing/synctest bubble.
 func Start(optFns ...func(*Options)) (*Cluster, error) {
 	o := Options{}
 	for _, fn := range optFns {
@@ -214,8 +214,8 @@ func (k *Cluster) listen(temporary, issuerURL string) error {
 }
 
 // Close stops automatic token rotation, interrupts calls in progress and refuses new ones. On
-// loopback, it also stops the servers, waits until they have stopped, and removes the temporary
-// directory created by [Start]. It may be called more than once. New registers it with t.Cleanup.
+// loopback, it also shuts down the servers, waits for them to stop, and removes any temporary
+// directory created by [Start]. Close may be called more than once. New calls it through t.Cleanup.
 func (k *Cluster) Close() error {
 	err := k.close()
 	k.releaseKeys()
@@ -243,8 +243,8 @@ func (k *Cluster) check(err error) {
 	k.tb.Fatal(err)
 }
 
-// checkOwn checks that a method's argument, which is a service account, a role or an issuer, belongs
-// to the Cluster.
+// checkOwn calls check with an error if argument, a *ServiceAccount, *Role or *Issuer, is nil or
+// belongs to another Cluster.
 func (k *Cluster) checkOwn(argument any) {
 	var owner *Cluster
 	switch a := argument.(type) {
@@ -266,8 +266,8 @@ func (k *Cluster) checkOwn(argument any) {
 	}
 }
 
-// report is like check, but for goroutines other than the test's. It fails the test without ending
-// it.
+// report is like check, but fails the test without ending it, because only the goroutine of the test
+// may call t.Fatal.
 func (k *Cluster) report(err error) {
 	if k.tb == nil {
 		k.check(err)

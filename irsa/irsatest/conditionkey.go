@@ -27,8 +27,8 @@ func knownConditionKeys() []string {
 	}
 }
 
-// checkConditions returns an error if the policy uses an unsupported operator or an AWS condition key
-// whose value is unavailable. Such a policy cannot be evaluated reliably.
+// checkConditions rejects a policy that cannot be evaluated reliably, because it uses an unsupported
+// operator or an AWS condition key whose value is unavailable.
 func checkConditions(policy *trustpolicy.Policy) error {
 	if unknown := policy.UnknownOperators(); len(unknown) > 0 {
 		return fmt.Errorf("unsupported operator %s: see TrustPolicy", unknown[0])

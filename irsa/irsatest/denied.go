@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// Denied returns a Fault like [AccessDenied] whose text also names the action and the type of
-// policy that denies it, as AWS's texts do. The action is "sts:AssumeRole", "sts:TagSession",
+// Denied returns a Fault like [AccessDenied] whose message also names the action and the type of
+// policy that denies it, as AWS's messages do. The action is "sts:AssumeRole", "sts:TagSession",
 // "sts:SetSourceIdentity" or "sts:AssumeRoleWithWebIdentity". The policy is in AWS's words:
 //
 //   - "no session policy" for the ending "because no session policy allows the sts:AssumeRole
@@ -17,10 +17,10 @@ import (
 //   - "an explicit deny in a service control policy" for the ending "with an explicit deny in a
 //     service control policy", and so on, except for "an explicit deny in the role trust
 //     policy". As in AWS, a colon and the ARN of the policy may follow;
-//   - "" for a text without an ending, as in most public reports about roles in another account.
+//   - "" for a message without an ending, as in most public reports about roles in another account.
 //
-// Anything else ends the test when the fault is injected. In AWS, only VPC endpoint policies,
-// role trust policies and resource control policies apply to AssumeRoleWithWebIdentity.
+// Any other action or policy ends the test when the fault is injected. In AWS, only VPC endpoint
+// policies, role trust policies and resource control policies apply to AssumeRoleWithWebIdentity.
 //
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_access-denied.html
 func Denied(action, policy string) Fault {
@@ -45,8 +45,9 @@ var (
 	}
 )
 
-// explicitTrustDeny is the ending if a statement in the trust policy denies the action to a caller in
-// the role's account. In public reports about roles in another account, there is no ending.
+// explicitTrustDeny ends the message if a statement in the trust policy denies the action to a caller
+// in the role's account. For roles in another account, the messages in public reports have no such
+// ending.
 const explicitTrustDeny = " with an explicit deny in the role trust policy"
 
 // denied returns the action and ending of a fault created by Denied.

@@ -80,11 +80,11 @@
 //
 // # Fault injection
 //
-// [STS.Fail] and [Role.Fail] inject a [Fault] into calls, [STS.Down] refuses connections,
-// and [STS.Recover] ends both. [Denied] returns an AccessDenied fault for a role chain, with
-// the action and the type of policy in its text. Errors that are caused by the setup do not
-// need a Fault. For example, [STS.SetClockSkew] leads to "Signature expired", and a signature
-// for a region other than the endpoint's to "Credential should be scoped to a valid region".
+// [STS.Fail] and [Role.Fail] inject a [Fault] into calls, [STS.Down] refuses connections, and
+// [STS.Recover] ends both. [Denied] returns an AccessDenied fault for a role chain, with the
+// action and the type of policy in its message. Errors caused by the setup itself do not need
+// a Fault. For example, [STS.SetClockSkew] leads to "Signature expired", and a signature for
+// a region other than the endpoint's to "Credential should be scoped to a valid region".
 //
 // [Pod.Rotate] writes a new token, either valid or [Invalid]. With PodOptions.AutoRotate, the
 // kubelet rotates the token automatically until [Pod.Freeze]. [Issuer.RotateKeys] and

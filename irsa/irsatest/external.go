@@ -18,10 +18,10 @@ const (
 // The STS fetches its discovery document and keys with client, which must trust the issuer's
 // certificate. If client is nil, http.DefaultClient is used. The STS waits up to 5 s for each
 // response, or for the client's Timeout if set, and reads up to 1 MiB of it. As with
-// [Cluster.NewIssuer], its tokens are not trusted by any AWS account before [Cluster.RegisterIssuer].
+// [Cluster.NewIssuer], no AWS account accepts its tokens until [Cluster.RegisterIssuer].
 //
-// The kit cannot create tokens for an external issuer or pods with its service accounts. Only the
-// Issuer methods URL and ServiceAccount can be used, the latter for [Trust].
+// The kit cannot create tokens for an external issuer, or pods with its service accounts, so only
+// the Issuer methods URL and ServiceAccount can be used, the latter for [Trust].
 func (k *Cluster) ExternalIssuer(issuerURL string, client *http.Client) *Issuer {
 	k.check(checkIssuerURL(issuerURL))
 	if k.issuerNamed(issuerURL) != nil {

@@ -27,7 +27,7 @@ const (
 	// RegionDisabled is 403 RegionDisabledException: STS is not activated in the region.
 	RegionDisabled Fault = "RegionDisabled"
 	// AccessDenied is 403 AccessDenied, as for a trust policy that does not match. See Denied for
-	// texts that name another action or policy.
+	// messages that name another action or policy.
 	AccessDenied Fault = "AccessDenied"
 	// ExpiredToken is 400 ExpiredTokenException, even if the token is valid. For AssumeRole, it is
 	// 403 ExpiredToken.
@@ -87,8 +87,7 @@ func (k *Cluster) checkFault(f Fault) {
 	}
 }
 
-// faults is a fault with the number of calls that it still affects. A negative number means all
-// calls.
+// faults is a fault to inject into the next n calls, or into all calls if n is negative.
 type faults struct {
 	fault Fault
 	n     int
@@ -105,9 +104,9 @@ func (f *faults) next() Fault {
 	return f.fault
 }
 
-// rejection returns the AWS error for the fault, or nil if the fault is of another kind. The codes,
-// statuses and, unless noted, the texts are from the STS API reference, AssumeRoleWithWebIdentity and
-// Common Errors.
+// rejection returns the AWS error for the fault, or nil for connection and response faults. The
+// codes, statuses and, unless noted, the messages are from the STS API reference,
+// AssumeRoleWithWebIdentity and Common Errors.
 func (f Fault) rejection(q query) *rejection {
 	if action, ending, ok := f.denied(); ok {
 		return q.deniedRejection(action, ending)

@@ -11,8 +11,8 @@ import (
 // https://docs.aws.amazon.com/general/latest/gr/sts.html
 var stsHost = regexp.MustCompile(`^sts(-fips)?\.(?:([a-z]+(?:-[a-z]+)+-\d+)\.)?([a-z0-9.-]+)$`)
 
-// stsRegion returns the region of an STS host, with or without a port, and reports whether it is in
-// this Cluster's partition.
+// stsRegion returns the region of an STS host, which may include a port. It returns false if host is
+// not an STS endpoint in the Cluster's partition.
 func (k *Cluster) stsRegion(host string) (region string, ok bool) {
 	host, _, _ = strings.Cut(strings.ToLower(host), ":")
 	if "https://"+host == memoryEndpoint {
@@ -69,7 +69,7 @@ func partitionOf(region string) awsPartition {
 	return awsPartition{}
 }
 
-// checkRegion returns an error if no AWS partition can have such a region.
+// checkRegion returns an error if region is not in any AWS partition.
 func checkRegion(region string) error {
 	if partitionOf(region).name == "" {
 		return fmt.Errorf("%q is not the name of an AWS region, such as us-west-2", region)

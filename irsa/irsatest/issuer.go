@@ -38,8 +38,8 @@ type Issuer struct {
 	keys      []jose.JSONWebKey // all are published, and the last one signs
 }
 
-// NewIssuer creates the OIDC issuer of another Kubernetes cluster. Its tokens are not trusted by any
-// AWS account before [Cluster.RegisterIssuer].
+// NewIssuer creates the OIDC issuer of another Kubernetes cluster. No AWS account accepts its tokens
+// until [Cluster.RegisterIssuer].
 func (k *Cluster) NewIssuer() *Issuer {
 	i := &Issuer{url: k.issuerBase + upperHex(16), cluster: k, algorithm: rs256}
 	k.mu.Lock()
@@ -80,8 +80,8 @@ func (i *Issuer) RetireKeys() {
 }
 
 // SetAlgorithm sets the algorithm for keys generated later, by [Issuer.RotateKeys] or on first use.
-// It is "RS256" by default. "ES256" keys are generated much faster. These are the algorithms used by
-// Kubernetes, and any other ends the test. Existing keys do not change.
+// Existing keys do not change. As in Kubernetes, the algorithm is either "RS256", the default, or
+// "ES256", whose keys are generated much faster. Any other algorithm ends the test.
 func (i *Issuer) SetAlgorithm(algorithm string) {
 	if algorithm != rs256 && algorithm != es256 {
 		i.cluster.check(fmt.Errorf("unsupported algorithm %q: use RS256 or ES256", algorithm))
@@ -167,12 +167,12 @@ const (
 	keysPath      = "/keys"
 )
 
-// withoutSlash returns an issuer URL without a slash at its end, which is how the URL of the discovery
-// document begins (OpenID Connect Discovery 1.0, section 4.1).
+// withoutSlash removes a trailing slash from an issuer URL, so that the discovery document's path can
+// be appended (OpenID Connect Discovery 1.0, section 4.1).
 func withoutSlash(issuer string) string { return strings.TrimSuffix(issuer, "/") }
 
-// issuerOf returns the issuer of a document, and the document's path below the issuer's URL. If there
-// is none, it returns nil.
+// issuerOf returns the issuer that serves a document, and the document's path below the issuer's URL.
+// It returns nil if there is no such document.
 func (k *Cluster) issuerOf(host, path string) (*Issuer, string) {
 	k.mu.Lock()
 	defer k.mu.Unlock()

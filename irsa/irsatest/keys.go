@@ -46,8 +46,8 @@ func (p *keyPool) put(keys []jose.JSONWebKey) {
 }
 
 // releaseKeys moves the signing keys of a Cluster to spareKeys. If its issuers are used again, they
-// generate new keys. For an issuer with Options.IssuerURL, the keys are dropped instead, because a
-// later Cluster may have the same URL and would accept the tokens of this one.
+// generate new keys. The keys of an issuer with Options.IssuerURL are dropped instead. Otherwise, a
+// later Cluster with the same URL could accept this one's tokens.
 func (k *Cluster) releaseKeys() {
 	k.mu.Lock()
 	issuers := k.issuers

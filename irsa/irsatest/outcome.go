@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// answer returns the outcome of a call.
+// answer performs a call, or applies the fault that replaces its response.
 func (s *STS) answer(ctx context.Context, q query, c pendingCall) outcome {
 	if out := faultOutcome(c.fault, q); out != nil {
 		return *out
@@ -35,7 +35,7 @@ func (s *STS) answer(ctx context.Context, q query, c pendingCall) outcome {
 	return out
 }
 
-// answerSigned returns the outcome of a signed call.
+// answerSigned performs a call whose signature has been verified.
 func (s *STS) answerSigned(caller *session, q query, c pendingCall) outcome {
 	if q.action == getCallerIdentity {
 		return c.success(newResult(q.action, callerIdentity(caller)), "")
@@ -93,8 +93,7 @@ func (c pendingCall) corruptCredentials(keys **credentials) string {
 	return string(c.fault)
 }
 
-// success returns the outcome of a successful response. If the call's fault is TruncatedReply, the
-// response is truncated.
+// success returns r as the outcome, truncated if the call's fault is TruncatedReply.
 func (c pendingCall) success(r *reply, code string) outcome {
 	if c.fault == TruncatedReply {
 		r.truncated, code = true, string(c.fault)
@@ -105,8 +104,8 @@ func (c pendingCall) success(r *reply, code string) outcome {
 // now returns the time according to the clock of the STS.
 func (c pendingCall) now() time.Time { return time.Now().Add(c.skew) }
 
-// date returns the value of the Date header, or nil to omit it. For nil, net/http does not add its
-// own.
+// date returns the value of the Date header. To omit the header, it returns nil, because net/http
+// then does not add its own.
 func (c pendingCall) date() []string {
 	if c.omitDate {
 		return nil

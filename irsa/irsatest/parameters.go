@@ -8,7 +8,7 @@ import (
 	"unicode/utf8"
 )
 
-// A constraint is a constraint on a parameter from the STS API reference.
+// A constraint limits the value of a parameter, as documented in the STS API reference.
 type constraint struct {
 	required             bool
 	minLength, maxLength int            // characters
@@ -22,8 +22,8 @@ var (
 	tagValuePattern   = regexp.MustCompile(`^[\p{L}\p{Z}\p{N}_.:/=+\-@]*$`)
 )
 
-// constraintsOf returns the parameters of an action that creates sessions, in the order in which AWS
-// reports violations.
+// constraintsOf returns the constraints for an action that creates sessions, and the names of its
+// parameters in the order in which AWS reports violations.
 // https://docs.aws.amazon.com/STS/latest/APIReference/
 func constraintsOf(action string) (names []string, of map[string]constraint) {
 	of = map[string]constraint{
@@ -83,9 +83,9 @@ func (q query) checkTagKeys() *rejection {
 	for _, key := range q.list("Tags", ".Key") {
 		lower := strings.ToLower(key)
 		switch {
-		case strings.HasPrefix(lower, "aws:"): // the text is the kit's own
+		case strings.HasPrefix(lower, "aws:"): // the message is the kit's own
 			return invalid("The tag key " + key + " has the reserved prefix aws:.")
-		case seen[lower]: // the text is from IAM's tags
+		case seen[lower]: // IAM's message for its own tags
 			return invalid("Duplicate tag keys found. Please note that Tag keys are case insensitive.")
 		}
 		seen[lower] = true
@@ -139,9 +139,9 @@ func (v *violations) add(q query, key, must string) {
 	*v = append(*v, fmt.Sprintf("Value %s at '%s' failed to satisfy constraint: Member must %s", shown, parameter, must))
 }
 
-// packedSize returns the size of the session policies, of the session tags, and of both together, as
-// percentages of STS's limit. It returns 0 if there are none. AWS does not document how it packs
-// them, so this is an estimate based on their length as text.
+// packedSize returns the sizes of the session policies, the session tags, and both together, as
+// percentages of STS's limit. AWS does not document how it packs them, so these are estimates based
+// on their unpacked lengths.
 func (q query) packedSize(tags map[string][]string) (policies, tagged, both int) {
 	size := len(q.form.Get("Policy"))
 	for _, arn := range q.list("PolicyArns", ".arn") {
@@ -156,7 +156,7 @@ func (q query) packedSize(tags map[string][]string) (policies, tagged, both int)
 }
 
 // checkPackedSize rejects session policies and tags that are too large in total, including inherited
-// tags. The text describes the larger of the two.
+// tags. The message describes the larger of the two.
 func (q query) checkPackedSize(tags map[string][]string) *rejection {
 	policies, tagged, both := q.packedSize(tags)
 	switch {

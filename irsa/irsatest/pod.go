@@ -22,24 +22,24 @@ const defaultAudience = "sts.amazonaws.com"
 
 // PodOptions configures [Cluster.Pod]. The zero value configures a pod as the EKS webhook does.
 type PodOptions struct {
-	// TokenLifetime is the lifetime of tokens. It defaults to 24 hours. Times in tokens are whole
-	// seconds. Kubernetes rejects lifetimes below 600 seconds, but the kit does not.
+	// TokenLifetime is the lifetime of the pod's tokens. If zero, 24 hours is used. Times in tokens are
+	// whole seconds. Unlike Kubernetes, the kit accepts lifetimes below 600 seconds.
 	TokenLifetime time.Duration
 
-	// Audience is the token's audience. It defaults to "sts.amazonaws.com".
+	// Audience is the token's audience. If empty, "sts.amazonaws.com" is used.
 	Audience string
 
-	// Region is the AWS region in the pod's environment. It defaults to the Cluster's region. A name
-	// that is not valid for an AWS region ends the test.
+	// Region is the AWS region in the pod's environment. If empty, the Cluster's region is used. An
+	// invalid region name ends the test.
 	Region string
 
-	// AutoRotate makes the kubelet write a new token after 80% of the current token's lifetime or 24
-	// hours, until the Cluster is closed. While the pod is frozen, it retries every minute. See
-	// Pod.Freeze.
+	// AutoRotate, if true, makes the kubelet write a new token after 80% of the current token's
+	// lifetime, but after at most 24 hours, until the Cluster is closed. While the pod is frozen, it
+	// retries every minute. See Pod.Freeze.
 	AutoRotate bool
 
-	// SubPath mounts only the token file, like a volumeMount with a subPath. The file never receives
-	// updates from the kubelet.
+	// SubPath, if true, mounts only the token file, like a volumeMount with a subPath, so that the file
+	// never receives updates from the kubelet.
 	// https://kubernetes.io/docs/concepts/storage/projected-volumes/
 	SubPath bool
 }
@@ -114,8 +114,8 @@ func (p *Pod) RoleARN() string { return p.role.arn }
 // Region returns the pod's region, AWS_REGION.
 func (p *Pod) Region() string { return p.opts.Region }
 
-// Token returns what was last written to the token file: the raw token, the raw bytes of a Write, or
-// "" after RemoveToken. With SubPath, the file that the application reads may be older.
+// Token returns what was last written to the token file, or "" after RemoveToken. With SubPath, the
+// application may still read an older token.
 func (p *Pod) Token() string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -173,7 +173,7 @@ func (p *Pod) Truncate(size int) {
 // RemoveToken removes the token file, leaving dangling links to it. The next write restores it.
 func (p *Pod) RemoveToken() { p.cluster.check(p.update("", p.volume.remove)) }
 
-// Chmod sets the mode of the token file, for the current file and later writes. It defaults to 0644.
+// Chmod sets the mode of the current token file and of those written later. The initial mode is 0644.
 // With 0600, an application that runs as another user cannot read the file, as in a pod without an
 // fsGroup whose containers all run as one user. A test that runs as root can read any file.
 func (p *Pod) Chmod(mode os.FileMode) {
@@ -240,9 +240,9 @@ func (p *Pod) mountSubPath() {
 //	p, err := irsa.New(pod.Options)
 //
 // It sets RoleARN, TokenFile, Region and HTTPClient, and on loopback also Endpoint. In memory, only
-// this HTTPClient reaches the kit. With any other client, requests go to AWS, which rejects the kit's
-// token. The other variables that irsa.New reads, such as AWS_USE_FIPS_ENDPOINT and
-// AWS_ROLE_SESSION_NAME, still apply. [Pod.Setenv] unsets them.
+// this HTTPClient reaches the kit. If you replace it, requests go to AWS, which rejects the kit's
+// token. Other variables that irsa.New reads, such as AWS_USE_FIPS_ENDPOINT and
+// AWS_ROLE_SESSION_NAME, still apply unless [Pod.Setenv] unsets them.
 func (p *Pod) Options(o *irsa.Options) {
 	o.RoleARN = p.RoleARN()
 	o.TokenFile = p.TokenFile()
@@ -256,11 +256,11 @@ func (p *Pod) Options(o *irsa.Options) {
 const memoryEndpoint = "https://sts.irsatest.invalid"
 
 // Environ returns the environment injected by the EKS webhook, as KEY=value in the webhook's order
-// (amazon-eks-pod-identity-webhook, pkg/handler/handler.go). It adds AWS_ENDPOINT_URL_STS to direct
-// the AWS SDKs to the kit. On loopback, its value is [STS.Endpoint]. In memory, it is a host that
-// only [Cluster.HTTPClient] can reach. Any other client fails, without sending a token to AWS. It
-// also adds AWS_IGNORE_CONFIGURED_ENDPOINT_URLS, so that a setting on the developer's machine does
-// not override the endpoint.
+// (amazon-eks-pod-identity-webhook, pkg/handler/handler.go). To direct the AWS SDKs to the kit, it
+// adds AWS_ENDPOINT_URL_STS, which is [STS.Endpoint] on loopback. In memory, it names a host that
+// only [Cluster.HTTPClient] can reach, so that any other client fails without sending a token to AWS.
+// Environ also adds AWS_IGNORE_CONFIGURED_ENDPOINT_URLS, so that a setting on the developer's machine
+// does not override the endpoint.
 func (p *Pod) Environ() []string {
 	return []string{
 		"AWS_STS_REGIONAL_ENDPOINTS=regional",
@@ -273,11 +273,12 @@ func (p *Pod) Environ() []string {
 	}
 }
 
-// Setenv sets the variables of Environ with t.Setenv, for the rest of the test. It unsets all other
-// variables that begin with "AWS_", such as AWS_PROFILE and AWS_ACCESS_KEY_ID on the developer's machine,
-// which take precedence over the token in the AWS SDKs. It cannot be used in parallel tests. In memory, code that reads the environment also needs [Cluster.HTTPClient]. With
-// Options.Loopback, the environment is sufficient. Setenv panics on a Cluster created by [Start],
-// which has no test. Use Environ instead.
+// Setenv sets the variables of Environ for the rest of the test. It uses t.Setenv, so it cannot be
+// used in parallel tests. All other variables that begin with "AWS_" are unset, because some of them,
+// such as AWS_PROFILE and AWS_ACCESS_KEY_ID on a developer's machine, take precedence over the token
+// in the AWS SDKs. In memory, code that reads the environment also needs [Cluster.HTTPClient], but
+// with Options.Loopback the environment is sufficient. If the Cluster was created by [Start], Setenv
+// panics. Use Environ instead.
 func (p *Pod) Setenv() {
 	tb := p.cluster.tb
 	if tb == nil {

@@ -14,11 +14,12 @@ type provider struct {
 }
 
 // RegisterIssuer registers the issuer as an OIDC provider in the AWS account, like "aws iam
-// create-open-id-connect-provider". The client IDs are the audiences that the provider accepts, and
-// default to "sts.amazonaws.com". The Cluster's issuer is already registered in the Cluster's
-// account. Calling RegisterIssuer again replaces the client IDs. The test ends if IAM would not
-// register the issuer because its URL has an IP address or a port, except for the kit's own issuers
-// on loopback.
+// create-open-id-connect-provider". The client IDs are the audiences that the provider accepts. If
+// there are none, "sts.amazonaws.com" is used. Calling RegisterIssuer again replaces them. The
+// Cluster's issuer is already registered in the Cluster's account.
+//
+// IAM does not accept an issuer whose URL has an IP address or a port, so RegisterIssuer ends the
+// test for such an issuer, unless it is one of the kit's own on loopback.
 func (k *Cluster) RegisterIssuer(accountID string, issuer *Issuer, clientIDs ...string) {
 	k.check(checkAccount(accountID))
 	k.checkOwn(issuer)
@@ -63,8 +64,8 @@ func (k *Cluster) UnregisterIssuer(accountID string, issuer *Issuer) {
 	delete(k.providers, provider{accountID, issuer.url})
 }
 
-// clientIDs returns the client IDs of an account's OIDC provider, and reports whether the provider
-// exists.
+// clientIDs returns the client IDs of an account's OIDC provider, or false if there is no such
+// provider.
 func (k *Cluster) clientIDs(account, issuer string) ([]string, bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()

@@ -89,8 +89,8 @@ func (i identity) text(claim string) string {
 	return s
 }
 
-// time returns the value of a time claim, or the Unix epoch. Times thousands of years away are brought
-// closer, because int64 cannot represent all of them.
+// time returns the value of a time claim, or the Unix epoch if there is none. Values beyond about
+// 2,000 years are clamped, because int64 cannot represent all of them.
 func (i identity) time(claim string) time.Time {
 	const limit = 1 << 36 // seconds, more than 2,000 years
 	seconds, _ := i.claims[claim].(float64)

@@ -22,8 +22,8 @@ func (r *rejection) withReason(format string, args ...any) *rejection {
 }
 
 // The codes and statuses below are from the Errors sections of the actions and the Common Errors in
-// the STS API reference. AWS documents only a few of the texts. Unless noted otherwise, they are
-// known only from public reports of AWS's responses.
+// the STS API reference. AWS documents only a few of the messages. Unless noted otherwise, they are
+// from public reports of AWS's responses.
 
 func invalid(message string) *rejection {
 	return &rejection{status: http.StatusBadRequest, code: "ValidationError", message: message}
@@ -43,7 +43,7 @@ func noProvider(issuer string) *rejection {
 	return badToken("No OpenIDConnect provider found in your account for " + issuer)
 }
 
-// noVerificationKey has two spaces after the comma, as in AWS's text.
+// noVerificationKey has two spaces after the comma, as in AWS's message.
 func noVerificationKey() *rejection {
 	return badToken("Couldn't retrieve verification key from your identity provider,  please reference AssumeRoleWithWebIdentity documentation for requirements")
 }
@@ -52,10 +52,10 @@ func wrongThumbprint() *rejection {
 	return badToken("OpenIDConnect provider's HTTPS certificate doesn't match configured thumbprint")
 }
 
-// badTokenSignature uses the kit's own text, because AWS's text is not publicly known.
+// badTokenSignature has the kit's own message, because AWS's is not publicly known.
 func badTokenSignature() *rejection { return badToken("The signature of the token is invalid") }
 
-// notYetValid uses the kit's own text, because AWS's text is not publicly known.
+// notYetValid has the kit's own message, because AWS's is not publicly known.
 func notYetValid() *rejection { return badToken("The token is not yet valid") }
 
 func wrongAudience() *rejection { return badToken("Incorrect token audience") }
@@ -78,7 +78,7 @@ func notAuthorized(caller, action, roleARN string) *rejection {
 	}
 }
 
-// mfaFailed has two spaces after the period, as in AWS's text.
+// mfaFailed has two spaces after the period, as in AWS's message.
 func mfaFailed() *rejection {
 	return forbidden("AccessDenied", "MultiFactorAuthentication failed, unable to validate MFA code.  Please verify your MFA serial number is valid and associated with this user.")
 }
@@ -109,7 +109,7 @@ func packedTagsTooLarge(percent int) *rejection {
 	}
 }
 
-// Rejections of signed requests. The texts are from
+// Rejections of signed requests. The messages are from
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-troubleshooting.html
 // or, for codes without a section there, from public reports.
 

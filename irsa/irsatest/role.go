@@ -44,9 +44,9 @@ type roleOptions struct {
 	trusted    []Principal
 }
 
-// MaxSessionDuration sets the maximum duration of the role's sessions, from 1 to 12 hours. IAM's
-// default is one hour. It does not lift the one-hour limit for role chains, in which a role's session
-// assumes another role.
+// MaxSessionDuration sets the maximum duration of the role's sessions, from 1 to 12 hours. As in IAM,
+// the default is one hour. Role chains, in which a role's session assumes another role, are always
+// limited to one hour.
 func MaxSessionDuration(d time.Duration) RoleOption {
 	return func(o *roleOptions) { o.maxSession = d }
 }
@@ -58,11 +58,13 @@ func InAccount(id string) RoleOption {
 	return func(o *roleOptions) { o.account = id }
 }
 
-// Role creates an IAM role. Its name may contain a path ("team/reader"). A role with neither [Trust]
-// nor [TrustPolicy] does not trust any principal. Without [MaxSessionDuration], its sessions last at
-// most one hour. The kit has no permission policies: a session of any role may assume every role
-// whose trust policy allows it. A role with the same ARN replaces the earlier one. As in IAM, an
-// account cannot have names that differ only in path or case.
+// Role creates an IAM role, replacing any earlier role with the same ARN. Its name may contain a path
+// ("team/reader"). As in IAM, an account cannot have names that differ only in path or case. Without
+// [Trust] or [TrustPolicy], the role does not trust any principal, and without [MaxSessionDuration],
+// its sessions last at most one hour.
+//
+// The kit has no permission policies, so a session of any role may assume every role whose trust
+// policy allows it.
 func (k *Cluster) Role(name string, optFns ...RoleOption) *Role {
 	if !roleName.MatchString(name) {
 		k.check(fmt.Errorf("%q is not a valid name of an IAM role", name))

@@ -18,8 +18,8 @@ type ServiceAccount struct {
 }
 
 // ServiceAccount creates a service account with a new UID. [Cluster.Issuer] signs its tokens. Both
-// names must be valid in Kubernetes, and consist of lowercase letters, digits and "-". The name may
-// also contain ".".
+// names must be valid in Kubernetes: lowercase letters, digits and "-", and in the service account's
+// name also ".".
 func (k *Cluster) ServiceAccount(namespace, name string) *ServiceAccount {
 	return k.Issuer.ServiceAccount(namespace, name)
 }

@@ -64,7 +64,7 @@ func checkSessionPolicy(document string) *rejection {
 	return nil
 }
 
-// statements are the statements of a session policy. In JSON, they are an object or an array.
+// statements are decoded from a single statement or an array of them.
 type statements []sessionStatement
 
 func (s *statements) UnmarshalJSON(b []byte) error {
@@ -75,8 +75,8 @@ func (s *statements) UnmarshalJSON(b []byte) error {
 	return decodeStrictly(b, (*plain)(s))
 }
 
-// decodeStrictly decodes a document. Unlike encoding/json, it rejects unknown and duplicate names, and
-// names are case-sensitive.
+// decodeStrictly is like json.Unmarshal, but rejects unknown and duplicate names and treats names as
+// case-sensitive.
 func decodeStrictly(document []byte, v any) error {
 	decoder := json.NewDecoder(bytes.NewReader(document))
 	decoder.DisallowUnknownFields()
@@ -95,7 +95,7 @@ type sessionStatement struct {
 	Condition               map[string]map[string]json.RawMessage
 }
 
-// policyValues are strings in a policy. In JSON, they are a string or a nonempty array.
+// policyValues are decoded from a string or a nonempty array of strings.
 type policyValues []string
 
 func (p *policyValues) UnmarshalJSON(b []byte) error {
@@ -109,8 +109,8 @@ func (p *policyValues) UnmarshalJSON(b []byte) error {
 	return err
 }
 
-// check rejects a statement that lacks an element, has an element reserved for trust policies, or has
-// an action or a resource that cannot exist. The texts are from public reports of IAM's responses.
+// check rejects a statement that is not valid in a session policy. The messages are from public
+// reports of IAM's responses.
 func (s sessionStatement) check() *rejection {
 	switch {
 	case s.Effect != "Allow" && s.Effect != "Deny":

@@ -82,7 +82,7 @@ func (s signature) checkService(service string) *rejection {
 }
 
 // checkScope rejects a signature for another region, and a signature that covers headers modified by
-// proxies. The text for another region is known only from public reports.
+// proxies. The message for another region is known only from public reports.
 func (q query) checkScope(found signature) *rejection {
 	for _, name := range []string{"authorization", "user-agent", "x-amzn-trace-id"} {
 		if slices.Contains(found.headers, name) { // omitted by the SDK's signer, because proxies change them
@@ -133,7 +133,7 @@ func newSignature(s signature, credential, headers, date string) (signature, *re
 }
 
 // matches reports whether the signature matches the request and the caller's keys. payload is the
-// hexadecimal hash of the body, or the text that stands for it.
+// hexadecimal hash of the body, or a placeholder (see payloadOf).
 func (s signature) matches(ctx context.Context, r *http.Request, payload string, caller *session) bool {
 	form, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil {

@@ -9,9 +9,9 @@ import (
 	"time"
 )
 
-// STS is the Security Token Service. It implements the actions AssumeRoleWithWebIdentity, AssumeRole
-// and GetCallerIdentity of the Query protocol. It is safe for concurrent use. Changed settings apply
-// to calls that arrive afterward.
+// STS simulates the AWS Security Token Service. It implements the actions AssumeRoleWithWebIdentity,
+// AssumeRole and GetCallerIdentity of the Query protocol. It is safe for concurrent use. Changed
+// settings apply to calls that arrive afterward.
 type STS struct {
 	cluster *Cluster
 	server  *server // nil in memory
@@ -46,9 +46,9 @@ func newSTS(k *Cluster) *STS {
 	}
 }
 
-// Endpoint returns http://127.0.0.1:<port> on loopback, which Down and Up do not change. In memory,
-// it returns "", because the SDK's own endpoints reach the kit. Set sts.Options.BaseEndpoint only if
-// Endpoint is not empty.
+// Endpoint returns the URL of the STS on loopback, http://127.0.0.1:<port>, which Down and Up do not
+// change. In memory, it returns "", because the SDK's own endpoints reach the kit. In that case,
+// leave sts.Options.BaseEndpoint unset.
 func (s *STS) Endpoint() string {
 	if s.server == nil {
 		return ""
@@ -56,18 +56,17 @@ func (s *STS) Endpoint() string {
 	return "http://" + s.server.addr
 }
 
-// SetClockSkew sets the clock of the STS to d ahead of the process's clock, or behind it if d is
-// negative. That clock determines Date headers, the Expiration of credentials, and whether tokens,
-// sessions and signatures are valid. The issuer's clock does not change.
+// SetClockSkew sets the clock of the STS ahead of the process's clock by d, or behind it if d is
+// negative. The STS uses its clock for Date headers and the Expiration of credentials, and to
+// validate tokens, sessions and signatures. The issuer's clock is not affected.
 func (s *STS) SetClockSkew(d time.Duration) { s.set(func(o *settings) { o.skew = d }) }
 
 // OmitDate sets whether responses omit the Date header.
 func (s *STS) OmitDate(omit bool) { s.set(func(o *settings) { o.omitDate = omit }) }
 
-// SetLifetime limits the lifetime of credentials to d. It is intended for tests that cannot wait 15
-// minutes, which is the shortest duration that STS accepts. If d is not a whole number of seconds,
-// Expiration includes fractions of a second. Zero removes the limit, so that credentials live as long
-// as requested.
+// SetLifetime limits the lifetime of credentials to d, for tests that cannot wait 15 minutes, the
+// shortest duration that STS accepts. Zero means no limit. If d is not a whole number of seconds,
+// Expiration includes fractions of a second.
 func (s *STS) SetLifetime(d time.Duration) { s.set(func(o *settings) { o.maxLifetime = d }) }
 
 // SetLatency delays every response by d, including those of faults.
@@ -95,8 +94,8 @@ func (s *STS) Fail(fault Fault, n int) {
 	s.faults = faults{fault, n}
 }
 
-// Recover ends the faults of [STS.Fail] and [Role.Fail], resumes hanging calls, which then get their
-// response, and ends Down. Settings made by the Set methods and OmitDate are kept.
+// Recover ends Down and the faults of [STS.Fail] and [Role.Fail]. Hanging calls resume and get their
+// response. Recover does not change settings made by OmitDate and the Set methods.
 func (s *STS) Recover() {
 	s.cluster.recoverRoles()
 	s.mu.Lock()
@@ -107,10 +106,10 @@ func (s *STS) Recover() {
 	s.Up()
 }
 
-// Down makes the STS unreachable by interrupting calls in progress and refusing connections. The
-// issuer remains reachable. In memory, the error is that of net.Dial, with varying addresses. On
-// loopback, the listener and its connections are closed, so a client with its own idle connections
-// may first use a closed connection.
+// Down makes the STS unreachable until Up or Recover. It interrupts calls in progress and refuses
+// new connections, but the issuer remains reachable. In memory, clients get the error of net.Dial,
+// with varying addresses. On loopback, the listener and all connections are closed, so a client with
+// its own idle connections may first use a closed one.
 func (s *STS) Down() {
 	s.switchMu.Lock()
 	defer s.switchMu.Unlock()
@@ -219,7 +218,8 @@ func (s *STS) handle(w http.ResponseWriter, r *http.Request) {
 	answer.write(w)
 }
 
-// wait waits for the latency to pass, and during a Hang fault. It reports whether the call continues.
+// wait blocks for the latency, and for a Hang fault until Recover. It returns false if the client
+// disconnects or the STS goes down in the meantime.
 func (c pendingCall) wait(ctx context.Context) bool {
 	if c.latency > 0 {
 		timer := time.NewTimer(c.latency)

@@ -16,17 +16,16 @@ import (
 // TokenOptions configures a single token. See [ServiceAccount.Token] and [Pod.Rotate]. [Invalid]
 // returns an option that makes the token invalid.
 type TokenOptions struct {
-	// Lifetime is the lifetime of the token. It defaults to PodOptions.TokenLifetime for a pod's
-	// token, and to 24 hours otherwise. With a negative Lifetime, the token expired that long ago.
-	// Times in tokens are whole seconds.
+	// Lifetime is the lifetime of the token. If zero, a pod's token has PodOptions.TokenLifetime, and
+	// any other token 24 hours. If negative, the token expired that long ago. Times in tokens are
+	// whole seconds.
 	Lifetime time.Duration
 
-	// Audiences is the aud claim. It defaults to the pod's audience for a pod's token, and to
-	// "sts.amazonaws.com" otherwise.
+	// Audiences is the aud claim. If empty, a pod's token has the pod's audience, and any other token
+	// "sts.amazonaws.com".
 	Audiences []string
 
-	// ClockSkew is how far the clock of the API server that issues the token is ahead. It shifts all
-	// times in the token.
+	// ClockSkew shifts all times in the token, as if the API server's clock were ahead by that much.
 	ClockSkew time.Duration
 
 	// Claims adds claims or replaces default claims. A nil value removes the claim. A web identity
@@ -48,7 +47,7 @@ type TokenOptions struct {
 //   - "bad signature": it has the signature of another token;
 //   - "unsigned": it has no signature and alg none in its header.
 //
-// Defects can be combined, except for the last three, of which only one can be used.
+// Defects can be combined, but only one of the last three can be used.
 func Invalid(defect string) func(*TokenOptions) {
 	return func(o *TokenOptions) {
 		switch defect {

@@ -16,9 +16,8 @@ import (
 	"testing/iotest"
 )
 
-// memoryTransport is a transport without a network. The handler runs in the caller's goroutine and
-// returns before RoundTrip does. RoundTrip blocks only while the handler waits, and the request's
-// context ends that wait.
+// memoryTransport calls the kit's handlers directly, in the goroutine that calls RoundTrip. If a
+// handler waits, it stops waiting when the request's context is done.
 type memoryTransport struct{ cluster *Cluster }
 
 // RoundTrip returns the response to req, or a network-like error.

@@ -12,9 +12,9 @@ type Principal interface {
 	trustStatement(role *Role) statement
 }
 
-// Trust writes the role's trust policy. A service account may assume the role with its web identity
-// token, subject to StringEquals conditions on the token's subject and on the audience
-// "sts.amazonaws.com". Another role may assume it with sts:AssumeRole. For any other policy, see
+// Trust writes a trust policy that allows the principals to assume the role. A service account may do
+// so with its web identity token: StringEquals conditions require its subject and the audience
+// "sts.amazonaws.com". Another role may do so with sts:AssumeRole. For any other policy, see
 // [TrustPolicy].
 func Trust(principals ...Principal) RoleOption {
 	return func(o *roleOptions) { o.trusted = append(o.trusted, principals...) }
@@ -27,19 +27,22 @@ func Trust(principals ...Principal) RoleOption {
 //
 // The kit supports Effect, Principal (AWS, Federated, Service), Action, NotAction, and Condition with
 // the operators for strings, ARNs, numbers, dates, IP addresses, Bool and Null, with ForAnyValue:,
-// ForAllValues: and IfExists. Conditions can use the token claims exposed by AWS: <issuer without
-// https://>:sub, :aud and :amr. They can also use the condition keys of sessions
-// (sts:RoleSessionName, sts:ExternalId, sts:SourceIdentity, sts:TransitiveTagKeys,
-// aws:RequestTag/<key>, aws:TagKeys), of the caller of AssumeRole (aws:PrincipalArn,
-// aws:PrincipalAccount, aws:PrincipalType, aws:PrincipalTag/<key>, aws:userid, aws:SourceIdentity,
-// aws:FederatedProvider) and of every request (aws:RequestedRegion, aws:SecureTransport,
-// aws:PrincipalIsAWSService, aws:ViaAWSService, and, according to the clock of the STS,
-// aws:CurrentTime and aws:EpochTime). Keys for IAM users and for requests by AWS services, such as
-// aws:MultiFactorAuthPresent, have no value. On loopback, where the host does not name a region,
-// aws:RequestedRegion is the region of the signature, or the Cluster's for an unsigned request. Any
-// other key that begins with aws:, sts: or iam:, such as aws:SourceIp, ends the test. Keys for other
-// callers, such as saml:aud, have no value. If AWS's documentation leaves a case open, such as
-// StringEquals on a key with several values, the STS denies access.
+// ForAllValues: and IfExists. Conditions can use the following keys:
+//   - token claims exposed by AWS: <issuer without https://>:sub, :aud and :amr;
+//   - session parameters: sts:RoleSessionName, sts:ExternalId, sts:SourceIdentity,
+//     sts:TransitiveTagKeys, aws:RequestTag/<key> and aws:TagKeys;
+//   - the caller of AssumeRole: aws:PrincipalArn, aws:PrincipalAccount, aws:PrincipalType,
+//     aws:PrincipalTag/<key>, aws:userid, aws:SourceIdentity and aws:FederatedProvider;
+//   - every request: aws:RequestedRegion, aws:SecureTransport, aws:PrincipalIsAWSService,
+//     aws:ViaAWSService and, according to the clock of the STS, aws:CurrentTime and aws:EpochTime.
+//
+// Keys for IAM users, requests by AWS services and other callers, such as aws:MultiFactorAuthPresent
+// and saml:aud, have no value. Any other key that begins with aws:, sts: or iam:, such as
+// aws:SourceIp, ends the test. On loopback, where the host does not name a region,
+// aws:RequestedRegion is the region of the signature, or the Cluster's for an unsigned request.
+//
+// If AWS's documentation leaves a case open, such as StringEquals on a key with several values, the
+// STS denies access.
 func TrustPolicy(document string) RoleOption {
 	return func(o *roleOptions) { o.document = &document }
 }

@@ -20,7 +20,7 @@ func supportedAlgorithms() []jose.SignatureAlgorithm {
 }
 
 // publishedKeys fetches the issuer's discovery document and current keys. It returns the keys with
-// the given key ID, of which there must be at least one.
+// the given key ID, or an error if there are none.
 func (k *Cluster) publishedKeys(ctx context.Context, issuer, keyID string) ([]jose.JSONWebKey, error) {
 	client := &http.Client{Transport: memoryTransport{k}} // does not use a socket on either transport
 	if i := k.issuerNamed(issuer); i != nil && i.client != nil {
@@ -79,8 +79,8 @@ func getJSON(ctx context.Context, client *http.Client, url string, v any) error 
 	return json.Unmarshal(text, v)
 }
 
-// verify returns an error unless one of the keys verifies the signature, the claims have the types
-// required by RFC 7519, and they name the issuer.
+// verify checks the signature with the keys, the types of the claims (RFC 7519), and that the
+// token is from the issuer.
 func (i identity) verify(issuer string, keys []jose.JSONWebKey) error {
 	var payload json.RawMessage
 	err := errors.New("the key is for an algorithm that IAM does not support")

@@ -18,7 +18,6 @@ import (
 // tolerance.
 const clockTolerance = 15 * time.Minute
 
-// webIdentityResult is the result of AssumeRoleWithWebIdentity.
 type webIdentityResult struct {
 	XMLName          xml.Name        `xml:"AssumeRoleWithWebIdentityResult"`
 	Subject          string          `xml:"SubjectFromWebIdentityToken"`
@@ -138,8 +137,8 @@ func (q query) sessionFromIdentity(role *Role) *session {
 	}
 }
 
-// checkClaims rejects session tags and a source identity in the token if they would be rejected as
-// parameters of AssumeRole.
+// checkClaims checks the session tags and source identity in the token as if they were parameters
+// of AssumeRole.
 func (q query) checkClaims(requested *session) *rejection {
 	parameters := query{form: url.Values{}}
 	for n, key := range slices.Sorted(maps.Keys(requested.tags)) {
@@ -160,7 +159,7 @@ func (q query) checkClaims(requested *session) *rejection {
 		v.check(parameters, "SourceIdentity", constraints["SourceIdentity"])
 	}
 	if r := v.rejection(); r != nil {
-		return badToken(r.message) // AWS's text is not publicly known
+		return badToken(r.message) // AWS's message is not publicly known
 	}
 	return nil
 }
