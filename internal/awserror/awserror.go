@@ -15,11 +15,11 @@ import (
 	"github.com/irsakit/irsakit/internal/schedule"
 )
 
-// Is reports whether code is one of codes, which must not have the suffix "Exception". It ignores
-// this suffix in code, because AWS uses most codes both with and without it, depending on the service
-// and protocol. It also ignores surrounding white space, which gateways that indent XML add, and a
-// namespace, as in com.amazon.coral.service#ExpiredTokenException, which some clients of services with
-// the protocol Smithy RPC v2 CBOR do not remove.
+// Is reports whether code is one of codes, which must not have the suffix "Exception". It ignores this
+// suffix in code, because AWS uses most codes both with and without it, depending on the service and
+// protocol. It also ignores white space, because gateways that indent XML add it, and a namespace, as
+// in com.amazon.coral.service#ExpiredTokenException, because some clients for the Smithy RPC v2 CBOR
+// protocol do not remove it.
 func Is(code string, codes ...string) bool {
 	code = code[strings.LastIndexByte(code, '#')+1:]
 	return slices.Contains(codes, strings.TrimSuffix(strings.TrimSpace(code), suffix))
@@ -42,7 +42,7 @@ func IsThrottling(code string) bool {
 	return without || with
 }
 
-// Permanent reports whether err has an AWS service error code and the SDK would not retry it.
+// Permanent reports whether err is an AWS service error that the SDK would not retry.
 func Permanent(err error) bool {
 	var api smithy.APIError
 	if !errors.As(err, &api) {
@@ -64,8 +64,9 @@ func RetryAfter(err error) time.Duration {
 	return schedule.ParseRetryAfter(response.Response.Header.Get("X-Amz-Retry-After"))
 }
 
-// IsResponse reports whether err is a response from a service, and whether the service throttled the
-// request. The methods of err are user code. If one panics, err does not count as a response.
+// IsResponse reports whether err is a response from a service. If it is, throttled reports whether the
+// service throttled the request. The methods of err are user code, so if one panics, IsResponse
+// returns false.
 func IsResponse(err error) (ok, throttled bool) {
 	defer func() { _ = recover() }()
 	var api smithy.APIError
