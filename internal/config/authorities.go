@@ -26,8 +26,8 @@ type bundle struct {
 // milliseconds.
 var newestBundle atomic.Pointer[bundle]
 
-// readAuthorities sets the authorities in AWS_CA_BUNDLE, and an HTTP client for service clients that
-// trusts only those authorities.
+// readAuthorities reads the authorities in AWS_CA_BUNDLE, if set. It also sets up an HTTP client
+// that trusts only those authorities, for use by service clients.
 func (env Environment) readAuthorities(c *Config) error {
 	path := env.Lookup(EnvCABundle)
 	if path == "" {
@@ -61,7 +61,6 @@ func Trusting(authorities *x509.CertPool) *awshttp.BuildableClient {
 	return awshttp.NewBuildableClient().WithTransportOptions(func(t *http.Transport) { t.TLSClientConfig.RootCAs = authorities })
 }
 
-// readBundle returns the content of the file at path.
 func (env Environment) readBundle(path string) ([]byte, error) {
 	file, err := env.Open(path)
 	if err != nil {

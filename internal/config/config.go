@@ -57,8 +57,8 @@ type Config struct {
 	Shared *Shared
 }
 
-// Shared is the part of a Config that is shared by all roles of a Pool, of which there can be many
-// thousands.
+// Shared contains the settings that all roles of a Pool share. A Pool can have many thousands of
+// roles.
 type Shared struct {
 	Endpoint         string // the configured URL of STS; if empty, the region's endpoint is used
 	InsecureEndpoint bool
@@ -92,7 +92,7 @@ func (c *Config) RegionSetting() string {
 	}
 }
 
-// Error is an invalid or missing setting.
+// Error describes an invalid or missing setting.
 type Error struct {
 	Heading explain.Heading
 	Err     error
@@ -129,8 +129,8 @@ func (e Errors) Advice(of func(Error) string) string {
 	return strings.Join(texts, "; ")
 }
 
-// Resolve returns the Config for the application's settings, with defaults from the environment,
-// along with any errors in it.
+// Resolve adds defaults from the environment to the application's settings and validates the result.
+// It returns all errors, not just the first.
 func (env Environment) Resolve(ctx context.Context, given Config) (Config, Errors) {
 	c, errs := env.WithDefaults(given)
 	c.validateRole(&errs)
@@ -138,8 +138,8 @@ func (env Environment) Resolve(ctx context.Context, given Config) (Config, Error
 	return c, errs
 }
 
-// WithDefaults returns the Config for the application's settings, with defaults from the environment.
-// It does not validate the role, region or endpoint.
+// WithDefaults adds defaults from the environment to the application's settings. Unlike Resolve, it
+// does not validate the role, region or endpoint.
 func (env Environment) WithDefaults(given Config) (Config, Errors) {
 	var errs Errors
 	c, shared := given, *given.Shared
@@ -173,7 +173,6 @@ func rejectNil[T any](errs *Errors, name string, option *T) {
 	}
 }
 
-// validateRole validates the role and its session parameters.
 func (c *Config) validateRole(errs *Errors) {
 	if c.RoleARN == "" || c.Token == nil && c.TokenFile == "" {
 		errs.Add(c.notInjected())

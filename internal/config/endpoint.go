@@ -42,7 +42,7 @@ func (c *Config) resolveEndpoint() error {
 		UseFIPS:      &c.Shared.FIPS,
 		UseDualStack: &c.Shared.DualStack,
 	})
-	if err != nil { // do not wrap err, because its text varies by SDK version
+	if err != nil { // do not wrap err, because its message varies by SDK version
 		return fmt.Errorf("no STS endpoint for the region %s with %s=%t and %s=%t",
 			explain.Quote(c.Region), EnvFIPS, c.Shared.FIPS, EnvDualStack, c.Shared.DualStack)
 	}
@@ -145,7 +145,7 @@ func endpointRegion(host string) string {
 }
 
 // RegionMismatch returns a warning if the endpoint belongs to a different region, or "". STS rejects
-// signatures for another region. Requests with a web identity are not signed.
+// signatures for another region, but requests with a web identity are not signed.
 func (c *Config) RegionMismatch() string {
 	endpoint := c.Shared.Endpoint
 	if c.Shared.STS != nil || c.Region == "" || endpoint == "" {

@@ -40,8 +40,8 @@ type Environment struct {
 	Token  func(context.Context, *Config) (tokenfile.Token, error) // calls the Config's token source
 }
 
-// Lookup returns the value of a variable, with surrounding white space trimmed because manifests can
-// add it, and any token hidden.
+// Lookup returns the value of an environment variable, with any token in it hidden. It trims white
+// space, which manifests can add.
 func (env Environment) Lookup(name string) string {
 	return explain.HideToken(strings.TrimSpace(env.Getenv(name)))
 }
@@ -64,8 +64,8 @@ func (env Environment) setDefaults(c *Config, errs *Errors) {
 	c.Shared.podIdentity, c.Shared.otherEndpoint = env.HasPodIdentity(), env.Lookup(EnvContainerURI) != ""
 }
 
-// HasPodIdentity reports whether the pod uses EKS Pod Identity. It checks that the address in the
-// variable is that of the EKS Pod Identity agent rather than a sidecar.
+// HasPodIdentity reports whether the pod uses EKS Pod Identity. Sidecars use the same variable,
+// but only the EKS Pod Identity agent has these addresses.
 // https://docs.aws.amazon.com/eks/latest/userguide/pod-id-agent-setup.html
 func (env Environment) HasPodIdentity() bool {
 	u, err := url.Parse(env.Lookup(EnvContainerURI))
@@ -99,7 +99,8 @@ func (env Environment) IgnoredVariables(c *Config) []string {
 	return out
 }
 
-// isProxy reports whether net/http can parse a proxy address. Otherwise, it connects directly.
+// isProxy reports whether net/http can parse a proxy address. If it cannot, net/http connects
+// directly.
 func isProxy(address string) bool {
 	_, err := url.Parse(address)
 	if err != nil {
@@ -151,7 +152,7 @@ func (c *Config) notInjected() (explain.Heading, error) {
 	}
 }
 
-// notInjectedError is the text of an ErrNotInjected.
+// notInjectedError is an ErrNotInjected with a specific message.
 type notInjectedError string
 
 func (e notInjectedError) Error() string      { return string(e) }

@@ -9,8 +9,9 @@ import (
 	"github.com/irsakit/irsakit/internal/explain"
 )
 
-// Region returns name in lower case, because signatures and partition rules are case-sensitive. With
-// a custom endpoint or client, it returns name unchanged, because other servers may use any case.
+// Region converts a region name to lower case, because signatures and partition rules are
+// case-sensitive. With a custom endpoint or client, it returns name unchanged, because other servers
+// may use any case.
 func (s *Shared) Region(name string) string {
 	if s.Endpoint != "" || s.STS != nil || len(name) > MaxRegion {
 		return name

@@ -93,7 +93,7 @@ func CheckClient(client stscreds.AssumeRoleAPIClient) error {
 }
 
 // validateChainOptions checks the options specific to role chains against the limits in the
-// AssumeRole reference of the AWS STS API.
+// AssumeRole API reference.
 func validateChainOptions(o *stscreds.AssumeRoleOptions) error {
 	const maxTagKey, maxTagValue, maxExternalID, maxSourceIdentity, maxSerialNumber = 128, 256, 1224, 64, 256
 	switch {

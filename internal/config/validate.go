@@ -36,11 +36,10 @@ const (
 // set by the webhook.
 func IsAbsolute(path string) bool { return filepath.IsAbs(path) || strings.HasPrefix(path, "/") }
 
-// validateRoleARN checks the format of a role ARN. It accepts ARNs from all partitions and from
-// MinIO. For AWS, it checks the format that the webhook only warns about
-// (amazon-eks-pod-identity-webhook, pkg/cache/cache.go). It rejects wildcards and policy variables
-// even though IAM allows them in a path, because they would match other roles in the policies
-// contained in advice.
+// validateRoleARN checks the format of a role ARN. It accepts ARNs from all partitions and from MinIO.
+// For AWS, it checks the format that the webhook only warns about (amazon-eks-pod-identity-webhook,
+// pkg/cache/cache.go). It rejects wildcards and policy variables even though IAM allows them in a
+// path. Otherwise, policies recommended in advice would match other roles too.
 // https://docs.aws.amazon.com/IAM/latest/APIReference/API_CreateRole.html
 func validateRoleARN(role string) error {
 	if len(role) > MaxARN {
@@ -75,15 +74,15 @@ func IsAccountID(text string) bool {
 	return len(text) == 12 && !strings.ContainsFunc(text, func(r rune) bool { return r < '0' || r > '9' })
 }
 
-// isRegionName reports whether text is a valid domain name label, and can therefore be the name of a
-// region.
+// isRegionName reports whether text can be the name of a region, which must be a valid domain name
+// label.
 func isRegionName(text string) bool {
 	return text != "" && len(text) <= MaxRegion && text[0] != '-' && text[len(text)-1] != '-' &&
 		!strings.ContainsFunc(text, func(r rune) bool { return !isAlphanumeric(r) && r != '-' })
 }
 
-// isName reports whether text consists only of characters that IAM allows in the names of roles and of
-// sessions, which are the same.
+// isName reports whether text consists only of characters that IAM allows in role names, which are the
+// same as in session names.
 func isName(text string) bool {
 	return !strings.ContainsFunc(text, func(r rune) bool { return !isInSessionName(r) })
 }
@@ -114,8 +113,8 @@ func validateRegion(region string) error {
 	return nil
 }
 
-// validateDuration checks a duration against the limits in the AssumeRoleWithWebIdentity reference of
-// the AWS STS API.
+// validateDuration checks a duration against the limits in the AssumeRoleWithWebIdentity API
+// reference.
 func validateDuration(d time.Duration) error {
 	const shortest, longest = 15 * time.Minute, 12 * time.Hour
 	switch {
