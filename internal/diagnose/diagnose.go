@@ -59,7 +59,7 @@ const (
 	Skipped Status = "skipped"
 )
 
-// Check is the result of one step. Each of its texts is a single line.
+// Check is the result of one step. Each string is a single line.
 type Check struct {
 	Name   string
 	Status Status
@@ -143,8 +143,8 @@ func remaining(ctx context.Context, limit time.Duration) time.Duration {
 	return limit
 }
 
-// skipIfDone reports whether ctx is done. If so, it adds the named checks as skipped. The first check
-// of the diagnosis that could not be made fails instead.
+// skipIfDone reports whether ctx is done. If so, it adds the named checks as skipped, except that the
+// first one in the diagnosis fails instead.
 func (d *diagnosis) skipIfDone(ctx context.Context, names ...string) bool {
 	if ctx.Err() == nil {
 		return false
@@ -160,7 +160,6 @@ func (d *diagnosis) skipIfDone(ctx context.Context, names ...string) bool {
 	return true
 }
 
-// fail adds a failed check.
 func (d *diagnosis) fail(name string, err error, a explain.Advice) {
 	d.add(name, Failed, err.Error(), a)
 }
@@ -172,8 +171,8 @@ func (d *diagnosis) failWithKind(name string, kind, err error) {
 	d.fail(name, err, explain.For(f))
 }
 
-// failIf adds a failed check if there are configuration errors under these headings, and reports
-// whether there are any. The advice for each is included.
+// failIf adds a failed check, with the advice for each error, if there are configuration errors under
+// these headings. It reports whether there are any.
 func (d *diagnosis) failIf(name string, headings ...explain.Heading) bool {
 	var mine config.Errors
 	for _, e := range d.errs {
@@ -190,7 +189,6 @@ func (d *diagnosis) failIf(name string, headings ...explain.Heading) bool {
 	return true
 }
 
-// facts returns the facts that determine the advice for a failure.
 func (d *diagnosis) facts(kind, err error) explain.Facts {
 	return exchange.Facts(d.config, kind, err, d.token)
 }

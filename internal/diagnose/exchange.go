@@ -48,8 +48,9 @@ func (d *diagnosis) checkExchange(ctx context.Context) {
 	d.align(timedOut)
 }
 
-// align makes a failed exchange and the checks with the same cause show the same advice. It comes
-// from the step that timed out if the exchange also timed out, and otherwise from the exchange.
+// align makes a failed exchange and the checks with the same cause show the same advice. If the
+// exchange timed out after an earlier step did, the advice is that for the step. Otherwise, it is
+// that for the exchange.
 func (d *diagnosis) align(timedOut bool) {
 	last := &d.result.Checks[len(d.result.Checks)-1]
 	for i := range d.result.Checks {
@@ -63,9 +64,10 @@ func (d *diagnosis) align(timedOut bool) {
 	}
 }
 
-// settle revises earlier checks after a successful exchange. Failed checks become warnings. Checks
-// that are irrelevant for a server other than AWS, or for an OIDC provider with a different client
-// ID, pass. If STS accepted a token that the node considers invalid, the node's clock is wrong.
+// settle revises earlier checks after a successful exchange. Failed checks become warnings, and
+// warnings that are irrelevant for a server other than AWS, or for an OIDC provider with a different
+// client ID, are cleared. If STS accepted a token that the node considers invalid, the advice is to
+// correct the node's clock.
 func (d *diagnosis) settle() {
 	for i := range d.result.Checks {
 		c := &d.result.Checks[i]
@@ -125,7 +127,6 @@ func (d *diagnosis) identityStatus(err error) (Status, explain.Advice) {
 	}
 }
 
-// checkExpiry checks the remaining lifetime of the credentials.
 func (d *diagnosis) checkExpiry(context.Context) {
 	if d.creds == nil {
 		d.skip(nameExpiry, "no credentials")

@@ -126,7 +126,7 @@ func (p *printer) others(checks []Check) {
 	}
 }
 
-// word returns the word for a status.
+// word returns the status, in capitals if it is Failed.
 func word(s Status) string {
 	if s == Failed {
 		return strings.ToUpper(string(s))

@@ -42,8 +42,8 @@ type probe struct {
 // step is a step of a request, such as the TLS handshake.
 type step struct{ begun, done bool }
 
-// sendProbe sends the request. STS responds with an error document about the missing signature. A
-// response without the namespace of that document is not from STS.
+// sendProbe sends the request. STS responds with an error document, because the signature is
+// missing. A response without the XML namespace of that document is not from STS.
 func sendProbe(ctx context.Context, client aws.HTTPClient, endpoint string) (p *probe) {
 	p = &probe{}
 	defer func() {

@@ -111,7 +111,6 @@ func (d *diagnosis) checkRegion(context.Context) {
 	}
 }
 
-// checkEndpoint checks the URL of STS.
 func (d *diagnosis) checkEndpoint(context.Context) {
 	c := d.config
 	if d.failIf(nameEndpoint, explain.HeadingEndpoint) {

@@ -34,7 +34,7 @@ func (d *diagnosis) path() (path, none string) {
 // hasFunction reports whether tokens come from the application rather than a file.
 func (d *diagnosis) hasFunction() bool { return d.given.Token != nil }
 
-// bySource returns the text that applies to the token source.
+// bySource returns function if the tokens come from the application, and file otherwise.
 func (d *diagnosis) bySource(file, function string) string {
 	if d.hasFunction() {
 		return function

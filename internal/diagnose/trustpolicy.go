@@ -56,8 +56,8 @@ const otherPolicy = "this is not the role's current trust policy: compare it wit
 // otherDocument is the advice if the document is not a trust policy.
 const otherDocument = "correct the document, or check the policy that the role has: aws iam get-role --role-name $ROLE --output json"
 
-// policyIn extracts the trust policy from the output of aws iam get-role. It returns any other text
-// unchanged.
+// policyIn extracts the trust policy from the output of aws iam get-role. It returns any other
+// input unchanged.
 func policyIn(text []byte) []byte {
 	var output struct {
 		Role struct{ AssumeRolePolicyDocument json.RawMessage }
