@@ -67,9 +67,9 @@ func (s *Set[V]) Use(m *Member[V]) {
 }
 
 // Add adds m on probation and returns the evicted members. The source of m, if any, must be in the
-// Set. Add reports false if m was not added, because no member on probation can be evicted for the
-// tenant, or because the tenant has no confirmed members and no confirmed member can be evicted for
-// it.
+// Set. Add returns false, without adding m, if there is no room and no member on probation can be
+// evicted for the tenant. The same applies if the tenant has no confirmed members and could not get
+// one, because no confirmed member can be evicted for it.
 func (s *Set[V]) Add(m *Member[V], tenant string) (evicted []*Member[V], ok bool) {
 	m.Source.hold()
 	defer m.Source.release()
@@ -122,8 +122,8 @@ func (s *Set[V]) Confirm(m *Member[V]) (evicted []*Member[V]) {
 	return evicted
 }
 
-// victim returns the member to evict so that the tenant can add one to c, or nil if there is room. It
-// reports false if there is neither room nor a victim.
+// victim returns the member to evict so that the tenant can add one to c, or nil if there is room.
+// It returns false if there is neither room nor a victim.
 //
 // The tenant with the most members loses one if it has more than its share. Otherwise the
 // requesting tenant loses one of its own.
@@ -197,7 +197,6 @@ func (m *Member[V]) addDependent(dependent *Member[V]) {
 	m.dependents[dependent] = struct{}{}
 }
 
-// withdraw removes m from its class.
 func (m *Member[V]) withdraw() {
 	sh := m.share
 	m.share = nil
@@ -228,7 +227,6 @@ func newClass[V any](confirmed bool) class[V] {
 	}
 }
 
-// insert adds m to a class.
 func (c *class[V]) insert(m *Member[V], tenant string) {
 	sh := c.tenants[tenant]
 	if sh == nil {

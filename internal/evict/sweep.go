@@ -6,7 +6,7 @@ import (
 )
 
 const (
-	// maxUnneeded is how long after it was last needed a member may be evicted by a sweep.
+	// maxUnneeded is the time since a member was last needed after which a sweep evicts it.
 	maxUnneeded = time.Hour
 
 	// sweepInterval is the minimum time between sweeps, which visit all members.
