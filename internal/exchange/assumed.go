@@ -13,9 +13,9 @@ import (
 )
 
 // checkAssumed returns the account in a response, or an error if the response is for a different role
-// than requested. Servers other than AWS return ARNs of another partition or form, or none at all, so
-// only ARNs in AWS's form are compared, by account and by name without the path. Role names are
-// compared case-insensitively, because IAM does not allow two that differ only by case.
+// than requested. It compares the account and the role's name without the path, ignoring case because
+// IAM does not allow names that differ only by case. Servers other than AWS may return any ARN or
+// none at all, so only ARNs in AWS's form are compared.
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
 func (r *response) checkAssumed(roleARN string, user *types.AssumedRoleUser) (account string, err error) {
 	role, _ := arn.Parse(roleARN) // already validated

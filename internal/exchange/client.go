@@ -24,8 +24,8 @@ type Client struct {
 }
 
 // NewClient returns a client that uses the application's STS client or HTTP client, if cfg contains
-// one. If it creates the HTTP client, conns is the maximum number of connections to a host, which are
-// kept open. If conns is 0, each request uses its own connection.
+// one. If it creates the HTTP client, it opens at most conns connections to each host and keeps them
+// open. If conns is 0, each request uses its own connection.
 func NewClient(cfg *config.Config, conns int) *Client {
 	c, client := &Client{api: cfg.Shared.STS}, cfg.Shared.HTTPClient
 	if cfg.Shared.STS != nil {
@@ -61,9 +61,9 @@ func copyAuthorities(t *http.Transport) {
 	}
 }
 
-// quietSchemes returns the authentication schemes of a client with the given options, but without its
-// logs of signing, which contain the session token. A client sets up its signer only once, so clearing
-// the log mode for one call has no effect on it.
+// quietSchemes returns the authentication schemes of a client with the given options, but without
+// signing logs, which contain the session token. Clearing the log mode for a single call would have no
+// effect, because a client sets up its signer only once.
 func quietSchemes(o sts.Options) []smithyhttp.AuthScheme {
 	o.ClientLogMode &^= aws.LogSigning
 	o.AuthSchemes = nil
@@ -90,8 +90,7 @@ func (c *Client) CanAssumeRole() bool {
 
 // singleRequest returns an option for one call. It limits the call to a single request without
 // redirects and records the response in recorded. It also turns off the client's request and response
-// logs, because bodies contain the token and keys, headers of signed requests contain the session
-// token, and a response can repeat any of them.
+// logs, because they would contain tokens and keys.
 func (c *Client) singleRequest(cfg *config.Config, recorded *response) func(*sts.Options) {
 	return func(o *sts.Options) {
 		client := c.http
@@ -114,8 +113,8 @@ func (c *Client) singleRequest(cfg *config.Config, recorded *response) func(*sts
 	}
 }
 
-// newSTSClient returns the library's own STS client. By default, it does not sign requests. It
-// inherits nothing from the application's service clients.
+// newSTSClient returns the library's own STS client. It does not sign requests unless a call sets
+// credentials, and inherits nothing from the application's service clients.
 func newSTSClient(cfg *config.Config, httpClient aws.HTTPClient) *sts.Client {
 	opts := sts.Options{
 		Region:         cfg.Region,

@@ -11,8 +11,8 @@ import (
 	"github.com/irsakit/irsakit/tokenfile"
 )
 
-// Facts returns the facts that determine the advice for a failure. token may be nil. Facts does not
-// read any files. Facts about the token file are part of an *explain.TokenError.
+// Facts gathers what the advice for a failure depends on. token may be nil. Facts does not read
+// any files. For a token file, it relies on the facts in an *explain.TokenError.
 func Facts(c *config.Config, kind, err error, token *tokenfile.Token) explain.Facts {
 	f := explain.Facts{
 		Kind: kind, Err: err, RoleARN: c.RoleARN, Region: c.Region, TokenFile: c.TokenFile, Now: time.Now(),
@@ -57,7 +57,7 @@ func SettingAdvice(c *config.Config, e config.Error) explain.Advice {
 	return explain.Setting(e.Heading, Facts(c, explain.ErrNotConfigured, e.Err, nil))
 }
 
-// InspectFile returns the facts about a token file that determine the advice for a failure.
+// InspectFile examines a token file, to explain why it cannot be read or was not renewed.
 func InspectFile(path string) explain.File {
 	file := explain.File{User: os.Getuid(), Group: os.Getgid()}
 	file.MoreGroups, _ = os.Getgroups() // nil on error
@@ -76,8 +76,8 @@ func isRegularFile(path string) bool {
 	return err == nil && info.Mode().IsRegular()
 }
 
-// missingPart returns the first part of path that does not exist, and reports whether it is a
-// dangling symbolic link. The results are meaningless if path exists.
+// missingPart returns the first part of path that does not exist. If dangling is true, it is a
+// symbolic link whose target does not exist. The results are meaningless if path exists.
 func missingPart(path string) (part string, dangling bool) {
 	path = filepath.Clean(path)
 	for parent := filepath.Dir(path); parent != path; path, parent = parent, filepath.Dir(parent) {

@@ -60,8 +60,8 @@ func apiError(err error, code, message string) error {
 	return &smithy.GenericAPIError{Code: code, Message: message}
 }
 
-// describe sets the fields of e from the error of a client that did not make an HTTP request, such as
-// a mock or an SDK client that failed before sending one.
+// describe sets the fields of e from err if the client did not make an HTTP request, for example
+// because it is a mock or failed before sending one.
 func describe(e *explain.RequestError, err error, secrets secrets) {
 	var status interface{ HTTPStatusCode() int }
 	if errors.As(err, &status) {
@@ -104,7 +104,7 @@ func codeText(e *explain.RequestError) string {
 	return text
 }
 
-// sendErrorText returns the text of an HTTP client's error, without the method and the URL.
+// sendErrorText returns the message of an HTTP client's error, without the method and the URL.
 func sendErrorText(err error) string {
 	if text := timeoutText(err); text != "" {
 		return text
@@ -127,7 +127,7 @@ func readErrorText(err error) string {
 	return "the response cannot be read: " + err.Error()
 }
 
-// timeoutText returns the text for a timeout, or "" for any other error.
+// timeoutText returns the message for a timeout, or "" for any other error.
 func timeoutText(err error) string {
 	if errors.Is(err, context.DeadlineExceeded) {
 		return fmt.Sprintf("no response in time: %v", context.DeadlineExceeded)

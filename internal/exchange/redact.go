@@ -15,8 +15,8 @@ import (
 	"github.com/irsakit/irsakit/tokenfile"
 )
 
-// secrets are texts that must not be printed. No output may contain secretRun or more consecutive
-// characters of a secret.
+// secrets are strings that must not be printed: no output may contain secretRun or more consecutive
+// characters of any of them.
 type secrets []string
 
 const (
@@ -34,7 +34,7 @@ func secretsOf(token *tokenfile.Token) secrets {
 	return secretsIn(token.Reveal())
 }
 
-// secretsIn is like secretsOf for the text of a token.
+// secretsIn is like secretsOf, for a token in a string.
 func secretsIn(token string) secrets {
 	_, rest, _ := strings.Cut(token, ".")
 	payload, signature, _ := strings.Cut(rest, ".")
@@ -88,7 +88,8 @@ func (s secrets) redactRuns(text string) string {
 	}
 }
 
-// redactError returns err, or an error with redacted text if the text of err contains a secret.
+// redactError returns err, or an error with a redacted message if the message of err contains a
+// secret.
 func (s secrets) redactError(err error) error {
 	return redactError(err, s.redact)
 }
@@ -100,13 +101,13 @@ func (s secrets) recoverPanic(what string, err *error) {
 	}
 }
 
-// RedactTokens returns err, or an error with redacted text if the text of err contains anything that
-// looks like a token.
+// RedactTokens returns err, or an error with a redacted message if the message of err contains
+// anything that looks like a token.
 func RedactTokens(err error) error { return redactError(err, redactTokens) }
 
 // redactTokens replaces anything that looks like a JWT, whether complete or truncated, and even if
-// split across lines or base64-encoded. It handles texts with unknown tokens, such as errors of token
-// sources.
+// split across lines or base64-encoded. It is for messages that may contain unknown tokens, such as
+// errors of token sources.
 func redactTokens(text string) string {
 	return redactEncoded(looksLikeToken.ReplaceAllString(text, redacted))
 }
@@ -160,11 +161,10 @@ func isEncodedToken(match string) bool {
 // space matches white space, also escaped.
 const space = `(\s|\\[nrt]|%0[ADad9])`
 
-// maxRedacted is the maximum length in bytes of an error's text. Longer texts are truncated.
+// maxRedacted is the maximum length of an error message in bytes. Longer messages are truncated.
 const maxRedacted = 16 << 10
 
-// redactError returns err, or a redactedError if redact changes the text of err or the text is too
-// long.
+// redactError returns err, or a redactedError if the message of err is too long or redact changes it.
 func redactError(err error, redact func(string) string) error {
 	if err == nil {
 		return nil

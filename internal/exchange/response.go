@@ -29,8 +29,8 @@ const (
 	maxErrorBody = 64 << 10
 )
 
-// response is the library's record of an STS response. Errors are classified by this record rather
-// than by the SDK's error, whose type and text vary by SDK version.
+// response records an STS response. Errors are classified by this record rather than by the SDK's
+// error, whose type and message vary by SDK version.
 type response struct {
 	sent      time.Time     // includes the monotonic clock reading
 	requested time.Duration // the requested duration
@@ -62,9 +62,9 @@ func newResponse(requested time.Duration, secrets secrets) *response {
 	return &response{sent: time.Now(), requested: requested, secrets: secrets}
 }
 
-// recorder is an HTTP client that records the response. It passes a successful response to the SDK
-// without its body, and any other response without secrets, because the SDK's errors, logs and spans
-// contain parts of what it reads.
+// recorder is an HTTP client that records the response. The SDK's errors, logs and spans contain
+// parts of what it reads, so the recorder passes on a successful response without its body, and any
+// other response without secrets.
 type recorder struct {
 	sts.HTTPClient
 	config   *config.Config

@@ -28,7 +28,7 @@ type result struct {
 	user        types.AssumedRoleUser // or the caller, which has only an ARN
 }
 
-// parseResult returns the result in a document. Other elements are ignored. If there is an error, the
+// parseResult reads the result from a document, ignoring other elements. If there is an error, the
 // result contains what precedes it.
 func parseResult(document io.Reader) (result, error) {
 	var r result
@@ -55,7 +55,8 @@ func parseResult(document io.Reader) (result, error) {
 	}
 }
 
-// set sets the field for an element, which is specified by the names of its parent and of itself.
+// set sets the field for an element. path is the name of its parent and its own, as in
+// "Credentials>AccessKeyId".
 func (r *result) set(path string, text []byte) error {
 	switch path {
 	case "Credentials>AccessKeyId":
@@ -79,9 +80,8 @@ func (r *result) set(path string, text []byte) error {
 var (
 	errNoResult = fmt.Errorf("the response contains no credentials: %w", explain.ErrNotSTS)
 
-	// errUnusable is the error for keys with line breaks or other characters that are invalid in a
-	// header, which a gateway can add. Every request would fail with them, but without being rejected
-	// by a service.
+	// errUnusable is the error for keys with characters that are invalid in a header, such as line
+	// breaks added by a gateway. Every request with them would fail, but no service would reject them.
 	errUnusable = fmt.Errorf("the response contains keys with invalid characters: %w", explain.ErrNotSTS)
 
 	// errRepeated is the error for an access key ID that repeats a secret of the request.
@@ -136,8 +136,8 @@ func (r *response) setResult(stack *middleware.Stack) error {
 	}), middleware.Before)
 }
 
-// isDateOfSTS reports whether the Date of a successful response was set by STS. It was if Expiration
-// - Date equals the requested duration, because STS grants exactly that.
+// isDateOfSTS reports whether the Date of a successful response was set by STS. STS grants exactly
+// the requested duration, so Expiration - Date must equal it, within schedule.DateTolerance.
 func (r *response) isDateOfSTS() bool {
 	expiration := r.result.credentials.Expiration
 	return expiration != nil && (expiration.Sub(r.date)-r.requested).Abs() <= schedule.DateTolerance

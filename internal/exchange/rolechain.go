@@ -63,8 +63,8 @@ func (r *response) assumed(roleARN string, out *sts.AssumeRoleOutput, received t
 	return &local, nil
 }
 
-// CheckedClient is an application's client for a role chain. Its responses are validated as those of
-// [Client.AssumeRole] are.
+// CheckedClient wraps an application's client for a role chain. It validates responses as
+// [Client.AssumeRole] does.
 type CheckedClient struct {
 	client  Client // without an API unless api is an SDK client
 	api     stscreds.AssumeRoleAPIClient

@@ -2,9 +2,9 @@ package exchange
 
 import "runtime"
 
-// growStack grows the stack of this goroutine to what a request of the SDK needs. Each attempt runs in
-// a new goroutine. Without growStack, its small stack would double, and be copied, several times
-// during the request.
+// growStack grows the stack of this goroutine to the size that an SDK request needs. Each attempt runs
+// in a new goroutine, whose small stack would otherwise be doubled and copied several times during the
+// request.
 //
 //go:noinline
 func growStack() {

@@ -34,9 +34,9 @@ const (
 )
 
 // transport sends requests to STS over HTTP/1.1, so that concurrent requests do not share a
-// connection. After a request fails or returns a 5xx status, it does not reuse existing connections to
-// the same host, because the cause, such as a proxy that lost its state or a failing server behind a
-// load balancer, could affect them too.
+// connection. After a request fails or returns a 5xx status, existing connections to the same host are
+// not reused. They could have the same problem, such as a proxy that lost its state or a failing
+// server behind a load balancer.
 type transport struct {
 	base *http.Transport // used for the first host, and cloned for others
 
@@ -45,10 +45,11 @@ type transport struct {
 	hosts map[string]*http.Transport // keyed by host; removed when a request fails
 }
 
-// newTransport returns a transport with the settings of base, which the caller must not use
-// afterward. conns limits the connections to a host, which are kept open. If conns is 0, each request
-// uses its own connection. A Provider makes only about two requests per hour, and net/http logs
-// anything that a server sends on an idle connection, which can be the token or the new keys.
+// newTransport returns a transport with the settings of base, which the caller must not use afterward.
+// It opens at most conns connections to each host and keeps them open. If conns is 0, each request
+// uses its own connection. A Provider does so, because it makes only about two requests per hour, and
+// net/http logs anything that a server sends on an idle connection, which can be the token or the new
+// keys.
 func newTransport(base *http.Transport, conns int) *transport {
 	base.Protocols = new(http.Protocols)
 	base.Protocols.SetHTTP1(true)
@@ -96,9 +97,9 @@ func (t *transport) RoundTrip(request *http.Request) (*http.Response, error) {
 }
 
 // repeatable returns a request that net/http retries on another connection if the server closes the
-// first one before responding, because a server can close idle connections at any time. STS may
-// receive such a request twice. Other clients do not get a repeatable request, because those that
-// follow redirects would send its body to another server.
+// first one before responding, which a server can do with an idle connection at any time. STS may
+// therefore receive the request twice. Other HTTP clients do not get a repeatable request, because
+// those that follow redirects would send its body to another server.
 func repeatable(request *http.Request) (*http.Request, error) {
 	if request.Body == nil || request.Body == http.NoBody {
 		return request, nil
@@ -194,9 +195,9 @@ func withoutRedirects(client aws.HTTPClient) aws.HTTPClient {
 	}
 }
 
-// ClientError returns the error of an HTTP client without text from the server, because net/http
-// quotes what it cannot parse, which can be the new keys. It also replaces a proxy address, which can
-// contain a password.
+// ClientError removes data from the server from an HTTP client's error. net/http quotes what it cannot
+// parse, which can be the new keys. ClientError also replaces a proxy address, which can contain a
+// password.
 func ClientError(err error) error {
 	if request, ok := err.(*url.Error); ok { //nolint:errorlint // a wrapped one is part of another text
 		if cause := ClientError(request.Err); cause != request.Err { //nolint:errorlint // whether it was replaced
@@ -280,7 +281,7 @@ func proxyOf(client aws.HTTPClient, u *url.URL) (proxy *url.URL) {
 }
 
 // checkProxy returns an error if a proxy rejects a CONNECT request. Unlike net/http's error, it names
-// the proxy, and does not contain the proxy's reason phrase, which can be any text.
+// the proxy but omits its reason phrase, which can contain anything.
 func checkProxy(_ context.Context, proxy *url.URL, _ *http.Request, response *http.Response) error {
 	if response.StatusCode != http.StatusOK {
 		return &explain.ProxyError{Host: proxy.Host, Status: statusText(response.StatusCode)}

@@ -66,9 +66,8 @@ func (x *WebIdentity) token(ctx context.Context) (token tokenfile.Token, err err
 	return CallTokenSource(ctx, x.Config)
 }
 
-// CallTokenSource calls the token source of a role. Its error contains no tokens. It also returns an
-// error for the zero Token, and for a panic in the source or in a method of the source's error. For
-// example, every method of a nil pointer error can panic.
+// CallTokenSource calls the token source of a role. It returns an error if the source returns the
+// zero Token, or if the source or a method of its error panics. The error contains no tokens.
 func CallTokenSource(ctx context.Context, c *config.Config) (token tokenfile.Token, err error) {
 	defer secrets{}.recoverPanic("the token source", &err)
 	token, err = c.Token.Token(ctx)
