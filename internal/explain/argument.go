@@ -6,9 +6,9 @@ import (
 	"github.com/irsakit/irsakit/internal/lazyregexp"
 )
 
-// argument returns text for use as a command-line argument. Because claims are unverified, it returns
-// "..." if a shell or command could interpret text as anything but a plain value, such as an option,
-// an expansion, or the URL of a file that the AWS CLI would read.
+// argument returns text for use as a command-line argument, or "..." if that is unsafe. Claims are
+// unverified, so text could be an option, a shell expansion, or the URL of a file that the AWS CLI
+// would read.
 func argument(text string) string {
 	if !plainArgument.MatchString(text) || strings.Contains(text, "://") && !strings.HasPrefix(text, "https://") {
 		return "..."

@@ -8,9 +8,9 @@ import (
 	"github.com/irsakit/irsakit/tokenfile"
 )
 
-// Cause returns a cause as one line of text. Failures with the same cause have the same text, because
-// times, addresses, ports and request IDs are replaced. The token file's path, in parentheses at the
-// end, is removed.
+// Cause returns the message of err on one line. It replaces times, addresses, ports and request IDs,
+// so that failures with the same cause have the same message, and removes the token file's path in
+// parentheses at the end.
 func Cause(err error, file string) string {
 	if err == nil {
 		return ""
@@ -35,8 +35,8 @@ const reference = "please reference AssumeRoleWithWebIdentity documentation"
 // denied matches AWS's message for a denied request. It captures the action and the ending.
 var denied = lazyregexp.New(`(?s)^User: \S+ is not authorized to perform: (\S+)(?: on resource: \S+)?(.*)$`)
 
-// withoutARNs removes the ARNs of the caller and the role from an STS message, because they are
-// facts.
+// withoutARNs shortens the STS message for a denied request, mainly by removing the ARNs of the
+// caller and the role.
 func withoutARNs(message string) string {
 	match := denied.FindStringSubmatch(message)
 	if match == nil {

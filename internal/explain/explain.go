@@ -1,5 +1,5 @@
-// Package explain determines the kind of a failure and the advice on how to fix it. It uses only the
-// error and facts gathered by the caller, without file or network access.
+// Package explain classifies failures and gives advice on how to fix them. It uses only the error
+// and facts gathered by the caller, and does not access files or the network.
 package explain
 
 import (

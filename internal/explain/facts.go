@@ -15,7 +15,7 @@ import (
 	"github.com/irsakit/irsakit/tokenfile"
 )
 
-// Facts contains the facts about a failure that determine the advice.
+// Facts describes a failure and the configuration of the request. The advice depends only on them.
 type Facts struct {
 	Kind            error // one of the kinds
 	Err             error // the cause
@@ -57,7 +57,7 @@ func setupOf(source string) setup {
 	return chained
 }
 
-// text returns the text of the cause, such as STS's message, or "" if Err is nil.
+// text returns the message of Err, such as the one from STS, or "" if Err is nil.
 func (f Facts) text() string {
 	if f.Err == nil {
 		return ""

@@ -24,7 +24,7 @@ type File struct {
 // Owner is the user and group that own a file.
 type Owner struct{ User, Group uint32 }
 
-// missing returns text about the missing part of the path.
+// missing describes the missing part of the path.
 func (f File) missing() string {
 	if f.DanglingLink {
 		return f.Missing + " is a symbolic link whose target does not exist"
@@ -32,7 +32,7 @@ func (f File) missing() string {
 	return f.Missing + " does not exist"
 }
 
-// Access returns text about the file's mode and owner, and the user and groups of the process.
+// Access describes the file's mode and owner, and the user and groups of the process.
 func (f File) Access() string {
 	switch {
 	case f.onWindows() && f.Visible:

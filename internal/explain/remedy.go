@@ -10,8 +10,8 @@ import (
 	"github.com/irsakit/irsakit/internal/lazyregexp"
 )
 
-// remedy returns the setting, command or policy text for a placeholder. It returns other words in
-// braces unchanged.
+// remedy returns the setting, command or policy for a placeholder. It returns other words in braces
+// unchanged.
 func (f Facts) remedy(word string) string {
 	switch word {
 	case "examplearn":

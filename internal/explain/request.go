@@ -37,7 +37,7 @@ func (e *RequestError) Unwrap() error { return e.Err }
 // ProxyError reports that a proxy rejected a CONNECT request.
 type ProxyError struct{ Host, Status string }
 
-// Error returns a text that names the proxy.
+// Error returns a message that names the proxy.
 func (e *ProxyError) Error() string {
 	return fmt.Sprintf("the proxy %s responded with %s", e.Host, e.Status)
 }

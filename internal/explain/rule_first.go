@@ -11,8 +11,8 @@ import (
 	"github.com/irsakit/irsakit/internal/awserror"
 )
 
-// firstCauses are settings that make every exchange fail. They take precedence, because any other
-// advice would be correct but useless.
+// firstCauses make every exchange fail. They take precedence, because any other advice would be
+// correct but useless.
 var firstCauses = []rule{
 	{
 		phrases: []string{"too many open files"}, heading: HeadingConnection, // a *net.DNSError contains only the text

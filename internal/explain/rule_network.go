@@ -17,7 +17,7 @@ const (
 	endpointReport = "https://github.com/aws/containers-roadmap/issues/586"
 )
 
-// networkRules are causes of failures without a response.
+// networkRules apply to failures without a response.
 var networkRules = []rule{
 	{
 		when: isFaultOfProgram, kind: ErrUnavailable, heading: HeadingTokenSource,
@@ -178,7 +178,7 @@ func isFaultOfProgram(f Facts) bool {
 	switch {
 	case errors.Is(f.Err, ErrPanic):
 		return true
-	case errorIs[*RequestError](f.Err): // the text is a server's
+	case errorIs[*RequestError](f.Err): // the message is a server's
 		return false
 	case strings.Contains(f.text(), "the source did not return within"):
 		return f.TokenFile == ""

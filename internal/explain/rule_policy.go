@@ -18,8 +18,8 @@ const (
 	exceptCaller = ownStatement + `, and add the condition {exception} there. If the statement kept its other actions, the caller would be exempt from those as well`
 )
 
-// policyRules are the policy types that can deny a request. If several types deny it, AWS names only
-// one.
+// policyRules apply to denied requests whose message names a policy type. If policies of several
+// types deny a request, AWS names only one.
 var policyRules = []rule{
 	{
 		phrases: []string{"no service control policy allows"}, kind: ErrAccessDenied, heading: HeadingAccessDenied,
@@ -119,7 +119,7 @@ var policyRules = []rule{
 	},
 }
 
-// accessRules are causes of denied requests whose message does not name a policy type.
+// accessRules apply to denied requests whose message does not name a policy type.
 var accessRules = []rule{
 	{
 		codes: []string{"AccessDenied"}, phrases: []string{"MultiFactorAuthentication failed"}, only: chained, kind: ErrAccessDenied, heading: HeadingRoleChain,

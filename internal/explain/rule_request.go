@@ -9,7 +9,7 @@ const (
 	changedText = "something changed the request, so that its signature is missing or does not match: check the proxy and whatever else stands between the pod and STS"
 )
 
-// requestRules are causes for which STS rejects a request.
+// requestRules apply to requests that STS rejects.
 var requestRules = []rule{
 	{
 		codes: []string{"SignatureDoesNotMatch", "InvalidSignature", "IncompleteSignature"}, kind: ErrInvalidRequest, heading: HeadingInvalidRequest, fix: changedFix, text: changedText,

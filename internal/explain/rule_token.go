@@ -44,7 +44,7 @@ const Publish = "give the API server a public --service-account-issuer, and publ
 // IssuerRule is the rule for an issuer that IAM does not accept.
 const IssuerRule = "IAM does not accept an issuer that is an IP address or has a port: give the API server an issuer (--service-account-issuer) that is a public host name, without a port, and publish its discovery document and keys there (the webhook's SELF_HOSTED_SETUP.md shows how)"
 
-// tokenRules are causes for which STS rejects a token.
+// tokenRules apply to tokens that STS rejects.
 var tokenRules = []rule{
 	{
 		codes: []string{"InvalidIdentityToken"}, phrases: []string{"retrieve verification key"}, kind: ErrUnavailable, heading: HeadingVerificationKey,
@@ -174,7 +174,7 @@ var tokenRules = []rule{
 	},
 }
 
-// clockRules are causes of expired tokens and signatures.
+// clockRules apply to expired tokens and signatures.
 var clockRules = []rule{
 	{
 		phrases: []string{"Signature expired", "Signature not yet current"}, codes: []string{"SignatureDoesNotMatch", "InvalidSignature"},

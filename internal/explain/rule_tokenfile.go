@@ -9,7 +9,7 @@ import (
 	"github.com/irsakit/irsakit/tokenfile"
 )
 
-// tokenFileRules are causes for which no token is available.
+// tokenFileRules apply if no token is available.
 var tokenFileRules = []rule{
 	{
 		phrases: []string{"forbidden"}, when: func(f Facts) bool { return f.TokenFile == "" && strings.Contains(f.text(), "serviceaccounts") }, kind: ErrTokenFile, heading: HeadingTokenSource,

@@ -24,8 +24,8 @@ func (f Facts) ProviderARN() string {
 // message if that policy is in the same account or organization.
 var policyARN = lazyregexp.New(`explicit deny in an? [A-Za-z -]+: (arn:[A-Za-z0-9:/_+=,.@-]{1,300}[A-Za-z0-9])`)
 
-// audience returns the audience to configure: sts.amazonaws.com if the token has it or has no
-// audience, and otherwise the token's first audience.
+// audience returns the audience to configure. It is sts.amazonaws.com, unless the token has only
+// other audiences. Then it is the first of them.
 func (f Facts) audience() string {
 	if len(f.Claims.Audience) == 0 || slices.Contains(f.Claims.Audience, STSAudience) {
 		return STSAudience

@@ -20,9 +20,8 @@ func OneLine(text string) string {
 	}, strings.ReplaceAll(text, "\n", "; "))
 }
 
-// HideToken returns text, or a placeholder if it contains a token. A setting that contains a token is
-// invalid, because the token is in place of its path or in the wrong variable or option, and errors
-// quote invalid settings.
+// HideToken returns text, or a placeholder if it contains a token. A token can be set by mistake in
+// place of its path, or in the wrong variable or option, and errors quote invalid settings.
 func HideToken(text string) string {
 	if jwt.ContainsToken(text) {
 		return "[redacted]"
