@@ -1,5 +1,5 @@
-// Package follow connects a cache.Cache to a source in this module that acts on the
-// outcomes of its attempts.
+// Package follow lets a source in this module react to the attempts of the cache.Cache
+// that uses it.
 package follow
 
 import (
@@ -7,7 +7,7 @@ import (
 	"log/slog"
 )
 
-// Outcome is the outcome of an attempt.
+// Outcome is the result of an attempt.
 type Outcome struct {
 	Err error // nil if the attempt succeeded
 }
@@ -16,7 +16,7 @@ type Outcome struct {
 // they cannot name [Outcome]. E is cache.Event, which this package cannot import.
 type Source[E any] interface {
 	// Completed is called after each attempt that is reported as an event. The Cache has
-	// stored the outcome and does not hold its lock. Callers do not wait for Completed, but
+	// stored the result and does not hold its lock. Callers do not wait for Completed, but
 	// the attempt keeps its Limiter slot until Completed returns, so it must not block.
 	Completed(Outcome)
 
