@@ -57,8 +57,7 @@ func Parse(token []byte) (Claims, error) {
 	return newClaims(claims), nil
 }
 
-// maxSearched is how many bytes of a text are searched for a token, which is several times the size of
-// any token.
+// maxSearched limits how many bytes are searched for a token. Tokens are several times smaller.
 const maxSearched = 64 << 10
 
 // minToken is the minimum length of a JWT that names an algorithm, as RFC 7515 requires.
