@@ -14,9 +14,8 @@ type Regexp struct {
 	compiled *regexp.Regexp
 }
 
-// New returns the regular expression expr. The first use panics if expr is invalid. New is simple
-// enough to be inlined into a static initializer, so that the linker can drop an unused package
-// variable.
+// New returns a Regexp for expr. If expr is invalid, the first use panics. New is simple enough to
+// be inlined into a static initializer, so that the linker can drop an unused package variable.
 func New(expr string) *Regexp { return &Regexp{expr: expr} }
 
 func (r *Regexp) regexp() *regexp.Regexp {
