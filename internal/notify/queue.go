@@ -41,8 +41,8 @@ func (q *Queue[T]) Put(v T, deliver func(T)) {
 	q.run.waiting = q.run.waiting[max(excess, 0):]
 }
 
-// Reserve makes room for n waiting values in addition to Capacity, before the sender puts them at once.
-// It replaces earlier reservations.
+// Reserve adds n to the Capacity, so that the sender can put n values at once without dropping any. It
+// replaces earlier reservations.
 func (q *Queue[T]) Reserve(n int) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
