@@ -9,9 +9,9 @@ import (
 	"os"
 )
 
-// Open opens the file at path for reading. It returns an error if the file is a
-// directory, a named pipe, a socket or a device. It never waits for the writer of a
-// named pipe. The FileInfo describes the opened file.
+// Open opens the regular file at path for reading. If the file is of any other type,
+// such as a named pipe, Open returns an error without blocking. The FileInfo describes
+// the opened file.
 func Open(path string) (*os.File, fs.FileInfo, error) {
 	// Opening a device can have side effects, so check the type first.
 	if _, err := Stat(path); err != nil {
