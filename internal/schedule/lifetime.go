@@ -6,9 +6,9 @@ import "time"
 // attempts for a source that always succeeds.
 const MinLifetime = time.Second
 
-// maxLifetime caps lifetimes, so that later computations with a Duration do not overflow. It exceeds
-// the time since 1970, so that if a machine without a hardware clock starts in 1970, setting the wall
-// clock to the actual time does not reach the end of a capped lifetime.
+// maxLifetime caps lifetimes, so that later computations with a Duration do not overflow. It
+// exceeds the time since 1970. Otherwise, a capped lifetime could end when a machine without
+// a hardware clock, which starts in 1970, sets its wall clock.
 const maxLifetime = 100 * 365 * 24 * time.Hour
 
 // Lifetime returns the remaining lifetime, at now, of credentials that expire at expires.
@@ -33,9 +33,9 @@ func MaxMinTTL(lifetime time.Duration) time.Duration {
 }
 
 // RefreshAfter returns how long after receipt to refresh credentials with the given
-// lifetime, so that at least minTTL of it always remains. The random number r, in [0, 1),
-// spreads the refreshes of processes that started together over 60% to 80% of the
-// lifetime, or over 67.5% to 90% of lifetime - minTTL if that ends earlier.
+// lifetime, so that at least minTTL of it always remains. The result is 60% to 80% of the
+// lifetime, or 67.5% to 90% of lifetime - minTTL if that ends earlier. The random number r,
+// in [0, 1), spreads the refreshes of processes that started together.
 func RefreshAfter(lifetime, minTTL time.Duration, r float64) time.Duration {
 	end := lifetime / 10 * 8
 	if minTTL <= MaxMinTTL(lifetime) {
@@ -61,8 +61,8 @@ const (
 	// both at once.
 	DateTolerance = 2 * time.Second
 
-	// prompt is the longest round trip for which a skew within the uncertainty of the
-	// exchange may remain uncorrected.
+	// prompt is the longest round trip after which Expiry leaves a small skew to the serving
+	// margin.
 	prompt = 2 * time.Second
 
 	// maxDuration is the longest lifetime that STS grants.

@@ -25,9 +25,10 @@ func (m MinTTLs) Longest(lifetime, left time.Duration) (d time.Duration) {
 	return d
 }
 
-// UntilEnd returns the time until serving next ends: for the views with the largest minimum TTL below
-// left or, when left has passed, for all callers. It ignores views whose end is so close to left that
-// the backoff after an attempt for them would skip the end for all callers.
+// UntilEnd returns the time until the credentials can no longer be served to some callers. These are
+// the views with the largest minimum TTL below left or, when left has passed, all callers. Minimum
+// TTLs below 10 s are ignored, because the backoff after an attempt for such a view would skip the
+// end for all callers.
 func (m MinTTLs) UntilEnd(lifetime, left time.Duration) time.Duration {
 	if d := m.Longest(lifetime, left); d >= 10*time.Second {
 		return left - d
