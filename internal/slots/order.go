@@ -20,7 +20,6 @@ type queue struct {
 	element *list.Element // the tenant in order.waiting; nil if the queue is empty
 }
 
-// push adds a ticket to its queue.
 func (o *order) push(t *Ticket) {
 	q := &t.tenant.queues[t.Priority]
 	if q.element == nil {
@@ -41,7 +40,6 @@ func (o *order) insert(t *tenant, priority Priority) *list.Element {
 	return waiting.PushFront(t)
 }
 
-// remove removes a ticket from its queue.
 func (o *order) remove(t *Ticket) {
 	q := &t.tenant.queues[t.Priority]
 	q.tickets.Remove(t.element)

@@ -70,7 +70,7 @@ func (p *Pool) SinceBatch(at time.Time) time.Duration {
 }
 
 // Status returns the number of slots in use, the number of waiting tickets, and the total number of
-// slots, which is below the limit if all tenants together may hold fewer.
+// slots. The total is below the limit if, after throttling, all tenants together may hold fewer.
 func (p *Pool) Status() (running, waiting, slots int) {
 	if p == nil {
 		return 0, 0, 0
@@ -108,8 +108,8 @@ func (p *Pool) Acquire(t *Ticket) bool {
 	return false
 }
 
-// share makes t use the slot of other and reports whether other has one. other may be nil. p.mu must
-// be held.
+// share makes t use the slot of other. It returns false if other is nil or has no slot. p.mu must be
+// held.
 func (t *Ticket) share(other *Ticket) bool {
 	if other == nil || other.slot == nil {
 		return false
@@ -119,8 +119,8 @@ func (t *Ticket) share(other *Ticket) bool {
 	return true
 }
 
-// Share makes a queued ticket use the slot of other, which may be nil. It reports whether t was
-// queued and other has a slot.
+// Share makes a queued ticket use the slot of other. It returns false if t is not queued, or if
+// other is nil or has no slot.
 func (p *Pool) Share(t, other *Ticket) bool {
 	if p == nil {
 		return false

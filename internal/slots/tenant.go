@@ -59,11 +59,14 @@ func (p *Pool) entitled(t *tenant, priority Priority) bool {
 	return p.available(priority) && t.running.below(p.share(t), priority.failing())
 }
 
-// share returns the number of slots that a tenant may hold. It is at most half of them while there are other
-// tenants, before the first response, and after attempts have hung. Otherwise, a tenant whose attempts hang
-// could hold all slots by the time another tenant arrives. A slow tenant leaves a quarter. While there are
-// other tenants, it holds only a quarter, so that it leaves slots to other slow ones, but at least two if half
-// of the slots are as many, because failing tickets hold only half of its share. p.mu must be held.
+// share returns the number of slots that a tenant may hold. While there are other tenants, no tenant holds
+// more than half of the slots. The same limit applies before the first response and after attempts have hung,
+// because a tenant whose attempts hang could otherwise hold all slots by the time another tenant arrives. A
+// slow tenant leaves a quarter of the slots free.
+//
+// While there are other tenants, a slow tenant holds only a quarter of the slots, so that there are slots for
+// other slow ones. It may still hold two if they are at most half of the slots, because failing tickets hold
+// only half of its share. p.mu must be held.
 func (p *Pool) share(t *tenant) int {
 	n := int(t.slots)
 	switch {
@@ -78,10 +81,10 @@ func (p *Pool) share(t *tenant) int {
 	}
 }
 
-// An attempt is slow if it held a slot for minSlow, or for minHung without a response. Attempts that are
-// slow at the same time count as one. A tenant becomes slow if an attempt is slow before it was answered, or
-// if two are slow within maxDoubt. It stays slow until a service responds in time at least maxDoubt after the
-// last of them.
+// An attempt is slow if it held a slot for minSlow, or for minHung without a response. A tenant becomes slow
+// after two slow attempts within maxDoubt, where attempts that are slow at the same time count as one. Before
+// the first response, or after attempts have hung, one slow attempt is enough. It stays slow until a service
+// responds in time at least maxDoubt after the last slow attempt.
 const minSlow, minHung, maxDoubt = 3 * time.Second, time.Second, time.Minute
 
 // turnTime is how long an attempt may hold a slot for each turn of its tenant. After a longer attempt, the
@@ -89,8 +92,7 @@ const minSlow, minHung, maxDoubt = 3 * time.Second, time.Second, time.Minute
 // a single slot.
 const turnTime = 300 * time.Millisecond
 
-// adapt adjusts the number of slots of a tenant, and its next turn, to the outcome of an attempt. p.mu
-// must be held.
+// adapt adjusts a tenant's number of slots and its next turn after an attempt. p.mu must be held.
 func (p *Pool) adapt(ticket *Ticket, accepted, throttled bool) {
 	t, now := ticket.tenant, time.Now()
 	held := now.Sub(ticket.started)
