@@ -10,7 +10,7 @@ import (
 	"strings"
 )
 
-// condition is one key of an operator with its values.
+// condition tests one context key with an operator and a list of values.
 type condition struct {
 	operator operator
 	key      string
@@ -188,7 +188,7 @@ func (c condition) presence(found []string) verdict {
 	return verdictOf(slices.ContainsFunc(c.values, func(v value) bool { return strings.EqualFold(v.written, absent) }))
 }
 
-// absence returns the verdict for a key that is absent from the request.
+// absence evaluates the condition for a key that is absent from the request.
 func (c condition) absence() verdict {
 	o := c.operator
 	switch {
@@ -203,7 +203,7 @@ func (c condition) absence() verdict {
 	}
 }
 
-// combine returns the verdict for all values in the request.
+// combine evaluates the condition for all values in the request.
 func (c condition) combine(found []string, values []value) verdict {
 	all, some := yes, no
 	for _, f := range found {
@@ -222,8 +222,8 @@ func (c condition) combine(found []string, values []value) verdict {
 	}
 }
 
-// test returns the verdict for one value in the request: whether it is among the policy's values or,
-// for a negated operator, is not.
+// test evaluates the condition for one value in the request. The value must be among the policy's
+// values or, for a negated operator, must not be.
 func (c condition) test(found string, values []value) verdict {
 	result := no
 	for _, v := range values {

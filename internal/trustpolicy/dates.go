@@ -41,7 +41,7 @@ func aDate(v value) error {
 	return nil
 }
 
-// inNetwork compares an IP address with a network or an address. The verdict is unknown if either is
+// inNetwork compares an IP address with a network or an address. The result is unknown if either is
 // invalid.
 func inNetwork(expected value, found string) verdict {
 	network, ok := parseNetwork(expected.text())

@@ -37,8 +37,8 @@ func (d Decision) Allowed() bool { return d.Verdict == Allowed }
 // Explicit reports whether a statement certainly denies the request.
 func (d Decision) Explicit() bool { return len(d.matching(deny)) > 0 }
 
-// OnlySubject reports whether conditions on the subject are all that keeps the closest statements
-// from allowing the request, and whether these allow other subjects.
+// OnlySubject reports whether only conditions on the subject keep the closest statements from
+// allowing the request. It returns false if one of them cannot match any subject.
 func (d Decision) OnlySubject() bool {
 	closest := d.closest()
 	for _, o := range closest {
@@ -51,8 +51,8 @@ func (d Decision) OnlySubject() bool {
 	return len(closest) > 0
 }
 
-// hasSubject reports whether a condition on the subject allows any. No subject contains a * or ?, which
-// only operators such as StringLike treat as wildcards.
+// hasSubject reports whether a condition on the subject can match any. No subject contains a * or ?,
+// and only operators such as StringLike treat them as wildcards.
 func (m Mismatch) hasSubject() bool {
 	return strings.Contains(m.Operator, "Like") || strings.Contains(m.Operator, "Not") ||
 		slices.ContainsFunc(m.Expected, func(subject string) bool { return !strings.ContainsAny(subject, "*?") })

@@ -68,7 +68,7 @@ func notJSON(document []byte, err error) error {
 	}
 }
 
-// checkText rejects text that the IAM API would reject before parsing the JSON.
+// checkText rejects a document that the IAM API would reject before parsing the JSON.
 func checkText(document []byte) error {
 	if len(document) > maxLength {
 		return fmt.Errorf("it is longer than %d bytes", maxLength)

@@ -41,7 +41,7 @@ func (s statement) evaluate(r Request, in requestContext) Outcome {
 	return o
 }
 
-// add adds the verdict for a part of the statement.
+// add records the result for a part of the statement.
 func (o *Outcome) add(v verdict, mismatch func() Mismatch) {
 	switch v {
 	case no:

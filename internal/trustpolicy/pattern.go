@@ -2,7 +2,7 @@ package trustpolicy
 
 import "strings"
 
-// pattern is text with wildcards.
+// pattern is a string with wildcards.
 type pattern []symbol
 
 // symbol is a character of a pattern or a wildcard.
@@ -66,7 +66,7 @@ func (s symbol) fits(character rune) bool {
 	return s.wildcard == '?' || s.wildcard == 0 && s.character == character
 }
 
-// filled returns a text that matches the pattern.
+// filled returns a string that matches the pattern.
 func (p pattern) filled() string {
 	var b strings.Builder
 	for _, s := range p {

@@ -38,8 +38,9 @@ const (
 // ErrUnsupported is the error for an element that IAM may accept but this package does not evaluate.
 var ErrUnsupported = errors.New("it is not supported")
 
-// Parse parses a trust policy document. It returns an error for anything that IAM does not accept, or
-// [ErrUnsupported]. The error includes the position in the document.
+// Parse parses a trust policy document. It returns an error for anything that IAM does not accept,
+// and [ErrUnsupported] for an element that IAM may accept but this package does not evaluate. The
+// error includes the position in the document.
 func Parse(document []byte) (*Policy, error) {
 	p, err := parse(document)
 	if err != nil && bytes.Contains(document, []byte(`"AssumeRolePolicyDocument"`)) {

@@ -154,7 +154,7 @@ func parseFederated(written string) (principal, error) {
 	return p, nil
 }
 
-// match returns the verdict on whether the principal includes r.
+// match determines whether the principal includes r.
 //
 // According to IAM's documentation, * includes all AWS identities and anonymous users. In a Deny, it
 // also includes web identities, as shown by AWS's examples of resource control policies. For an
@@ -222,7 +222,7 @@ func (r Principal) names() []string {
 	return all
 }
 
-// matchAny returns the verdict on whether any of the principals includes r.
+// matchAny determines whether any of the principals includes r.
 func matchAny(all []principal, r Principal, effect string) verdict {
 	v := no
 	if r.valid() {

@@ -22,10 +22,10 @@ type Finding struct {
 	how        []string // how to tighten the statement
 }
 
-// Review evaluates the policy for a web identity and for strangers. A stranger has a different
-// service account, namespace, subject, audience or action, lacks a claim, is an AWS principal of
-// another account, or has a token from another provider in the policy. If strangers are also allowed,
-// a statement is likely too broad.
+// Review evaluates the policy for a web identity and for strangers. Strangers are variations of the
+// web identity, such as one with another namespace or without a claim, as well as AWS principals of
+// another account and tokens from other providers in the policy. If strangers are also allowed, a
+// statement is likely too broad.
 //
 // A statement that allows all service accounts in the web identity's own namespace is only a note,
 // because the EKS User Guide describes it, and permission to create pods in a namespace already

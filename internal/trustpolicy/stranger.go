@@ -103,7 +103,7 @@ func identitiesLike(pattern string) (all []stranger) {
 	return all
 }
 
-// beginning returns texts that begin with start and, if the pattern allows that, match it.
+// beginning returns strings that begin with start and, if the pattern allows that, match it.
 func beginning(start, written string) []string {
 	symbols, n := wild(written), len(start)
 	reached := make([]bool, n+1) // by length, the beginnings of start that match the symbols so far
@@ -172,7 +172,7 @@ func (p *Policy) serviceAccountsLike(w WebIdentity) (all []stranger) {
 	return all
 }
 
-// subjectsLike returns texts that match a pattern. Some of them may be subjects of service accounts.
+// subjectsLike returns strings that match a pattern. Some of them may be subjects of service accounts.
 func subjectsLike(pattern string) (all []string) {
 	start := ""
 	if before, _, _ := strings.Cut(pattern, "*"); strings.HasPrefix(subjectPrefix, before) {

@@ -18,7 +18,7 @@ type value struct {
 	fixed   pattern // the pattern of a value without variables, parsed only once
 }
 
-// part is text, or a variable to be replaced by text from the request.
+// part is fixed text, or a variable that is replaced by a value from the request.
 type part struct {
 	text     string
 	literal  bool    // * and ? are not wildcards in the text

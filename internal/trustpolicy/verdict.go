@@ -15,8 +15,8 @@ func (v Verdict) String() string {
 	return [...]string{"denied", "undetermined", "allowed"}[v]
 }
 
-// verdict is the result of evaluating a part of a policy. Verdicts are ordered so that the minimum of
-// several is their conjunction and the maximum is their disjunction.
+// verdict is the result of evaluating a part of a policy. The values are ordered so that min is their
+// conjunction and max their disjunction.
 type verdict int
 
 const (
