@@ -15,12 +15,11 @@ import (
 	"github.com/irsakit/irsakit/internal/slots"
 )
 
-// grace is the extra time, beyond AttemptTimeout, that a source gets to return, so that its own error
-// is reported rather than a less informative timeout.
+// grace is how long after AttemptTimeout a source may still return, so that its own error is
+// reported rather than a less informative timeout.
 const grace = 100 * time.Millisecond
 
-// minReplacement is the minimum lifetime of credentials that replace rejected credentials but expire
-// before them.
+// minReplacement is how long new credentials must live to replace rejected ones that expire later.
 const minReplacement = time.Minute
 
 // attempt is one call to the source.
@@ -44,11 +43,11 @@ const (
 	overdue                 // abandoned because the source did not return in time
 )
 
-// isOverdue reports whether a is non-nil and was abandoned, and its source has not yet returned.
+// isOverdue reports whether a was abandoned and its source is still running. a may be nil.
 func (a *attempt) isOverdue() bool { return a != nil && a.progress == overdue }
 
-// start starts an attempt, or queues it until it has a slot. A queued attempt does not keep the Cache
-// alive. c.mu must be held.
+// start starts an attempt, or queues it if no slot is free. A queued attempt does not keep the
+// Cache alive. c.mu must be held.
 func (c *Cache) start(now schedule.Moment, caller *slots.Ticket) {
 	c.scheduler.stopTimer()
 	c.scheduler.started++
@@ -81,8 +80,8 @@ func (c *Cache) start(now schedule.Moment, caller *slots.Ticket) {
 	c.run(a)
 }
 
-// admit starts a queued attempt that has acquired its slot, unless the Cache is closed. It reports
-// whether the Cache is open.
+// admit starts a queued attempt that has acquired its slot. If the Cache is closed, it returns
+// false instead.
 func (c *Cache) admit(a *attempt) (open bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -106,7 +105,7 @@ func (c *Cache) run(a *attempt) {
 	go c.callSource(ctx, a)
 }
 
-// result is the result of a call to the source.
+// result is what the source returned. classify sets permanent and wait.
 type result struct {
 	creds     aws.Credentials
 	err       error
@@ -134,9 +133,9 @@ func (c *Cache) callSource(ctx context.Context, a *attempt) {
 }
 
 // retrieve calls the source. An aws.CredentialsCache returns the same credentials until they
-// expire, so a scheduled refresh invalidates the credentials that it replaces. It does not
-// invalidate newer credentials obtained by another user of that cache. A retry after a failure
-// invalidates only withdrawn credentials.
+// expire, so a scheduled refresh invalidates them and calls the source again, unless another user
+// of that cache has already obtained newer ones. A retry after a failure invalidates only withdrawn
+// credentials.
 func (c *Cache) retrieve(ctx context.Context, replaces string) (aws.Credentials, error) {
 	creds, err := c.source.Retrieve(ctx)
 	sdk, ok := c.source.(*aws.CredentialsCache)
@@ -154,8 +153,8 @@ func (c *Cache) isWithdrawn(creds aws.Credentials) bool {
 	return slices.Contains(c.scheduler.withdrawn, creds.AccessKeyID)
 }
 
-// classify classifies the error in r according to Options. The functions in Options are user code, so
-// c.mu must not be held.
+// classify calls Options.Permanent and Options.RetryAfter with the error in r, if any. Both are
+// user code, so c.mu must not be held.
 func (c *Cache) classify(r *result) {
 	defer func() { _ = recover() }()
 	if r.err != nil {
@@ -164,8 +163,8 @@ func (c *Cache) classify(r *result) {
 	}
 }
 
-// complete calls record with c.mu held. If that publishes an outcome and the source follows the
-// Cache, complete then passes the outcome to the source.
+// complete calls record with c.mu held. If that publishes a result, complete then passes it to a
+// source that follows the Cache.
 func (c *Cache) complete(record func() (err error, published bool)) {
 	c.mu.Lock()
 	err, published := record()
@@ -175,8 +174,8 @@ func (c *Cache) complete(record func() (err error, published bool)) {
 	}
 }
 
-// record stores the result of an attempt whose source has returned. It returns the attempt's error, and
-// reports whether the outcome was published. c.mu must be held.
+// record stores the result of an attempt once its source has returned. It returns the attempt's
+// error, and whether the result was published. c.mu must be held.
 func (c *Cache) record(a *attempt, r result) (err error, published bool) {
 	a.limit.Stop()
 	c.scheduler.attempt = nil
@@ -226,8 +225,8 @@ func (c *Cache) examine(s *snapshot, r result, now schedule.Moment) (*snapshot, 
 }
 
 // prefers reports whether the credentials of s replace the served ones even though they expire
-// sooner. This requires that a service rejected the served credentials, and that the new ones
-// last until another rejection may start an attempt.
+// sooner. They do if a service rejected the served ones, provided that the new ones live long
+// enough for another rejection to start an attempt.
 func (a *attempt) prefers(s *snapshot) bool { return a.rejected && s.lifetime >= minReplacement }
 
 // timeOut abandons an attempt whose source has not returned in time. The attempt counts as failed and

@@ -14,8 +14,8 @@ import (
 	"github.com/irsakit/irsakit/internal/schedule"
 )
 
-// Cache is an [aws.CredentialsProvider] that keeps the credentials of another provider, its
-// source, fresh. Use [New] to create one. All methods are safe for concurrent use.
+// Cache is an [aws.CredentialsProvider] that wraps another one, its source, and keeps its
+// credentials fresh. Use [New] to create one. All methods are safe for concurrent use.
 //
 // An unreachable Cache is garbage collected even if [Cache.Close] was not called. Neither a pending
 // timer nor an attempt that waits for a slot of a [Limiter] keeps it alive.
@@ -33,12 +33,12 @@ type Cache struct {
 	scheduler scheduler
 }
 
-// New returns a new Cache that wraps source. It does nothing until it is used: the first caller
-// starts the first attempt.
+// New returns a new Cache that wraps source. New does not call source; the first caller starts the
+// first attempt.
 //
-// An attempt is one call to source.Retrieve. Its context is independent of the callers and is
-// done after [Options].AttemptTimeout. The source should not retry for long, because the Cache
-// does.
+// An attempt is one call to source.Retrieve, with a context that is independent of the callers and
+// is done after [Options].AttemptTimeout. Because the Cache retries, the source itself should not
+// retry for long.
 func New(source aws.CredentialsProvider, optFns ...func(*Options)) *Cache {
 	var opts Options
 	for _, fn := range optFns {
@@ -54,14 +54,14 @@ func New(source aws.CredentialsProvider, optFns ...func(*Options)) *Cache {
 // now returns a reading of the wall clock and the monotonic clock.
 func (c *Cache) now() schedule.Moment { return schedule.At(time.Now(), c.base) }
 
-// Refresh starts a new attempt and waits until it completes or ctx is done. The attempt always
-// starts after the call, and concurrent calls share it. Requested attempts start at least one
-// second apart. After a failed attempt, the next one does not start until it is due.
+// Refresh starts a new attempt and waits until it completes or ctx is done. It never joins an
+// attempt that is already running, but concurrent calls share one. Requested attempts start at
+// least one second apart and, after a failure, not before the next attempt is due.
 //
 // Refresh returns nil if the attempt succeeds. Otherwise it returns an [*Error], an error that
-// wraps ctx.Err(), or [ErrClosed]. If ctx is already done, Refresh requests the attempt and
-// returns without waiting. If the source has not yet returned from an abandoned attempt, Refresh
-// returns the error of the abandoned attempt, and the requested attempt starts later.
+// wraps ctx.Err(), or [ErrClosed]. If ctx is already done, Refresh requests the attempt and returns
+// without waiting. If the source has not yet returned from an abandoned attempt, Refresh returns
+// that attempt's error, and the requested attempt starts later.
 func (c *Cache) Refresh(ctx context.Context) error { return c.await(ctx, c.requestRefresh(), nil) }
 
 // requestRefresh requests an attempt and returns its number.
@@ -75,11 +75,11 @@ func (c *Cache) requestRefresh() int {
 	return c.scheduler.started + 1
 }
 
-// Wake ends the backoff after a failed attempt. The next attempt starts immediately, but at
-// least one second after the failed attempt started. Call Wake when a retry is likely to
-// succeed, such as after a token rotation. If an attempt is running and fails, the next one
-// follows immediately, subject to the same one-second minimum. Wake does not block. It is a
-// no-op if the last attempt succeeded and no attempt is running.
+// Wake ends the backoff after a failed attempt. The next attempt starts immediately, or within a
+// second if the failed one started less than a second ago. Call Wake when a retry is likely to
+// succeed, such as after a token rotation. If an attempt is running, Wake takes effect if that
+// attempt fails. Wake does not block, and is a no-op if the last attempt succeeded and no attempt
+// is running.
 func (c *Cache) Wake() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -106,8 +106,8 @@ func (c *Cache) ProviderSources() []aws.CredentialSource {
 }
 
 // IsCredentialsProvider reports whether the source matches target (see
-// [aws.IsCredentialsProvider]). Service clients use it to detect anonymous credentials, with
-// which they do not sign requests.
+// [aws.IsCredentialsProvider]). Service clients call it to skip signing if the credentials are
+// anonymous.
 func (c *Cache) IsCredentialsProvider(target aws.CredentialsProvider) bool {
 	return aws.IsCredentialsProvider(c.source, target)
 }

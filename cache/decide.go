@@ -8,16 +8,17 @@ import (
 	"github.com/irsakit/irsakit/internal/slots"
 )
 
-// reasons contains the reasons to start an attempt, apart from the state of the credentials.
+// reasons is the input of decide that is not part of the snapshot.
 type reasons struct {
 	pending
 	started int  // number of attempts started so far
 	idle    bool // the credentials have been unused for as long as Options.MaxIdleLifetimes allows
 
-	spacedUntil           schedule.Moment // the earliest start of a requested attempt
-	invalidateSpacedUntil schedule.Moment // the earliest start of an attempt after Invalidate
-	retryServing          schedule.Moment // the earliest start of an attempt after a failure, with valid credentials
-	retryEmpty            schedule.Moment // likewise, without valid credentials
+	// The earliest start of the next attempt:
+	spacedUntil           schedule.Moment // if it was requested
+	invalidateSpacedUntil schedule.Moment // after Invalidate
+	retryServing          schedule.Moment // after a failure, while there are valid credentials
+	retryEmpty            schedule.Moment // after a failure, otherwise
 }
 
 // pending contains the reasons recorded since the last attempt started.
@@ -28,18 +29,19 @@ type pending struct {
 	woken     bool // Wake was called, which ends the backoff after a failure
 }
 
-// decision is the decision about the next attempt.
+// decision determines whether and when the next attempt starts.
 type decision struct {
 	start bool            // start it now
 	timer bool            // set the timer to start it when it is due
 	due   schedule.Moment // when a caller may start it
 }
 
-// decide returns the decision for a Cache with no running attempt.
+// decide determines whether the next attempt starts now, later, or when a caller needs it. No
+// attempt may be running.
 //
-// While there are valid credentials, the timer starts attempts. Before the first attempt, and
-// after a failure without valid credentials, only a caller starts an attempt, because nothing
-// else needs the result. The same is true if the credentials are idle.
+// Before the first attempt, after a failure without valid credentials, and while the credentials
+// are idle, only a caller starts an attempt, because nothing else needs the result. Otherwise the
+// timer does.
 func decide(s *snapshot, r reasons, now schedule.Moment) decision {
 	serving := s.serves(now, 0)
 	due := dueAt(s, r, now, serving)
@@ -78,7 +80,7 @@ func dueAt(s *snapshot, r reasons, now schedule.Moment, serving bool) schedule.M
 type scheduler struct {
 	reasons
 	attempt         *attempt         // the running attempt, or nil
-	completed       int              // number of the last attempt whose outcome is known
+	completed       int              // number of the last attempt whose result is known
 	lastReplace     schedule.Moment  // when Replace last started an attempt; initially Never
 	withdrawn       []string         // access key IDs that must not be served again, newest last
 	unusedLifetimes int              // number of consecutive unused lifetimes before the current one
@@ -88,10 +90,9 @@ type scheduler struct {
 	changed chan struct{} // closed when the state changes
 }
 
-// advance applies the decision about the next attempt. It must be called after every change that can
-// affect the decision. Attempts are started and the timer is set only here. If caller is non-nil, it
-// is the ticket of the attempt whose source is calling this Cache, and a new attempt uses its slot.
-// c.mu must be held.
+// advance starts the next attempt, or sets the timer for it. Nothing else does, so advance must be
+// called after every change that can affect decide. If caller is non-nil, it is the ticket of the
+// attempt whose source is calling this Cache, and a new attempt uses its slot. c.mu must be held.
 func (c *Cache) advance(caller *slots.Ticket) {
 	if c.scheduler.attempt != nil {
 		return // advance is called again when it completes
@@ -126,7 +127,6 @@ func (c *Cache) setTimer(d time.Duration) {
 	})
 }
 
-// stopTimer stops the timer.
 func (sched *scheduler) stopTimer() {
 	if sched.timer != nil {
 		sched.timer.Stop()
@@ -149,8 +149,8 @@ func (sched *scheduler) broadcast() {
 	}
 }
 
-// startLifetime records the start of the lifetime of new credentials. Only the first Retrieve in
-// each lifetime leaves the fast path, to record that the credentials are in use. c.mu must be
+// startLifetime counts unused lifetimes when new credentials arrive. To keep Retrieve on the fast
+// path, only its first call in each lifetime records that the credentials are in use. c.mu must be
 // held.
 func (c *Cache) startLifetime(next *snapshot) {
 	if c.state.Load().unused {

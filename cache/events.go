@@ -23,8 +23,8 @@ type Event struct {
 	Status    Status        // status after the event; if an attempt failed, Status.Err is its error
 }
 
-// report reports an event, adding the time and the status, and logs any change in health. c.mu must
-// be held.
+// report adds the time and the status to an event and reports it. It also logs any change in
+// health. c.mu must be held.
 func (c *Cache) report(e Event) {
 	s, now := c.state.Load(), c.now()
 	e.Time, e.Status = time.Unix(0, now.Wall), c.status(s, now)
@@ -70,7 +70,7 @@ type events struct {
 	logger   *slog.Logger
 	logs     notify.Queue[line]
 	health   health               // as last logged
-	follower follow.Source[Event] // the source if it acts on outcomes, otherwise nil
+	follower follow.Source[Event] // the source, if it implements follow.Source
 	observer *observer            // the application's observer; nil if it has none or there is a follower
 }
 
@@ -80,7 +80,6 @@ type observer struct {
 	queue   notify.Queue[Event]
 }
 
-// newEvents returns the events of a Cache.
 func newEvents(source aws.CredentialsProvider, opts Options) *events {
 	e := &events{logger: opts.Logger}
 	e.follower, _ = source.(follow.Source[Event])

@@ -15,17 +15,17 @@ import (
 // maxWithdrawn is the number of withdrawn access key IDs to remember.
 const maxWithdrawn = 16
 
-// Invalidate withdraws credentials from all callers and starts an attempt to replace them. They
-// are not served again, even if the source returns them later. Use Invalidate when credentials
-// must no longer be used, for example after the role's sessions were revoked. If only a single
-// service rejected them, use [Cache.Replace] instead. Invalidate compares access key IDs, so newer
-// credentials and the result of a running attempt are kept. The last 16 keys are remembered,
-// whether or not they were served.
+// Invalidate withdraws credentials from all callers and starts an attempt to replace them. They are
+// not served again, even if the source returns them later. Use Invalidate when credentials must no
+// longer be used, such as after the role's sessions were revoked; if only a single service rejected
+// them, use [Cache.Replace] instead. Credentials are compared by access key ID, so newer ones and
+// the result of a running attempt are kept. The last 16 keys are remembered, whether or not they
+// were served.
 //
-// However often it is called, Invalidate starts at most one attempt a minute. Until an attempt
-// succeeds, Retrieve waits for a running attempt. Otherwise it returns an [*Error] that wraps
-// [ErrRejected], or the error of the last attempt if that failed, and includes the time of the next
-// attempt. Invalidate does not block.
+// Invalidate does not block, and starts at most one attempt a minute. Until an attempt succeeds,
+// Retrieve waits for a running attempt. If none is running, it returns an [*Error] with the time of
+// the next one. The Error wraps the error of the last attempt if that failed, or otherwise
+// [ErrRejected].
 func (c *Cache) Invalidate(rejected aws.Credentials) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -48,12 +48,12 @@ func (c *Cache) Invalidate(rejected aws.Credentials) {
 // no longer serves them, which may be immediately. If ctx is already done, Replace starts the attempt
 // without waiting.
 //
-// An attempt starts only if the rejected credentials were received at least minAge ago, and
-// Replace has not started another attempt within minAge. Otherwise, or if the source returns the
-// same credentials again, Replace returns [ErrRejected]. After a failed attempt, the next one does
-// not start until it is due, and Replace returns the [*Error] of the failed attempt. New
-// credentials that expire before the rejected ones are used only if they live for at least a
-// minute. Like [Cache.Invalidate], Replace compares access key IDs.
+// Replace returns [ErrRejected] without starting an attempt if the rejected credentials were
+// received less than minAge ago, or if it has already started one within minAge. It also returns
+// [ErrRejected] if the source returns the same credentials again. After a failed attempt, Replace
+// returns the [*Error] of that attempt until the next one is due. New credentials that expire
+// before the rejected ones are used only if they live for at least a minute. Like
+// [Cache.Invalidate], Replace compares access key IDs.
 func (c *Cache) Replace(ctx context.Context, rejected aws.Credentials, minAge time.Duration) error {
 	limit := time.NewTimer(c.opts.AttemptTimeout)
 	defer limit.Stop()
@@ -98,8 +98,8 @@ func (c *Cache) requestReplacement(rejected aws.Credentials, minAge time.Duratio
 	return target + 1, err // starts within a second (see reasons.spacedUntil)
 }
 
-// await waits until the attempt with the given number completes, and returns its error. Waiting
-// counts as demand for that attempt. It does not wait for an abandoned attempt.
+// await waits until the attempt with the given number completes, and returns its error, but does
+// not wait for an abandoned attempt. Waiting counts as demand for the attempt.
 func (c *Cache) await(ctx context.Context, number int, limit <-chan time.Time) error {
 	caller, mustWait := c.callerTicket(ctx), ctx.Err() == nil // outside c.mu, because ctx is user code
 	for {

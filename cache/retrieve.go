@@ -19,12 +19,12 @@ import (
 // Retrieve returns valid credentials. If the Cache has them, Retrieve returns immediately,
 // without I/O or allocation, even if ctx is done.
 //
-// Otherwise, Retrieve joins the running attempt or starts one, and waits for it until ctx is
-// done. The attempt continues for other callers after ctx is done. After a failed attempt,
-// Retrieve immediately returns an [*Error] until the next attempt is due. There is one
-// exception: if the Cache has never had credentials, callers keep waiting through the first two
-// failures, unless they are permanent. The backoff after these failures is about 0.2 s and 1 s;
-// an attempt that hangs takes up to its timeout. After Close, Retrieve returns [ErrClosed].
+// Otherwise, Retrieve joins the running attempt or starts one, and waits until it completes or ctx
+// is done. In the latter case, the attempt continues for other callers. After a failed attempt,
+// Retrieve immediately returns an [*Error] until the next attempt is due. However, if the Cache has
+// never had credentials, callers keep waiting through the first two failures, unless they are
+// permanent. The backoff after these failures is about 0.2 s and 1 s; an attempt that hangs takes
+// up to its timeout. After Close, Retrieve returns [ErrClosed].
 //
 // The Expires field of the returned credentials is when the Cache stops serving them, shortly
 // before they actually expire. The margin is random: 8 to 10 s, or 0.8 to 1% of the lifetime if
@@ -37,9 +37,9 @@ func (c *Cache) Retrieve(ctx context.Context) (creds aws.Credentials, err error)
 	return c.wait(ctx, 0)
 }
 
-// TryRetrieve stores valid credentials in creds and reports whether there were any. It never
-// waits for an attempt. It starts a refresh if one is due, but does not start an attempt if the
-// Cache has no valid credentials. If it returns false, creds is unchanged.
+// TryRetrieve is like Retrieve, but never waits for an attempt. It reports whether the Cache has
+// valid credentials. If so, it stores them in creds, and starts a refresh if one is due. Otherwise
+// it leaves creds unchanged and does not start an attempt.
 func (c *Cache) TryRetrieve(creds *aws.Credentials) bool {
 	s := c.state.Load()
 	now := time.Now()
@@ -106,7 +106,7 @@ func (c *Cache) contextEnded(ctx context.Context) error {
 	return s.contextError(ctx)
 }
 
-// contextError returns the error for a caller whose context ended while it was waiting.
+// contextError returns ctx's error, combined with its cause and with the problem of s, if any.
 func (s *snapshot) contextError(ctx context.Context) error {
 	err := ctx.Err()
 	if cause := context.Cause(ctx); !errors.Is(cause, err) {
@@ -165,15 +165,14 @@ func (c *Cache) join(caller *slots.Ticket, minTTL time.Duration, waited bool) (a
 // with the credentials that signed them.
 //
 // The Cache refreshes early enough that callers of the view do not have to wait. If less than d
-// remains, the view's Retrieve waits for a refresh, as with an empty Cache: callers share one
-// attempt, and after a failure the next one starts when it is due. If the source returns the
-// same credentials again, or credentials that expire sooner, Retrieve returns an error that
-// wraps [ErrMinTTL]. After that, callers start at most one attempt a minute until the source
-// renews its credentials.
+// remains nevertheless, the view's Retrieve waits for a refresh as it would with an empty Cache. If
+// the source returns the same credentials again, or credentials that expire sooner, Retrieve
+// returns an error that wraps [ErrMinTTL], and callers start at most one attempt a minute until the
+// source renews its credentials.
 //
-// A d above 60% of the credential lifetime cannot be satisfied. While such credentials are
-// served, Retrieve returns an error that wraps [ErrMinTTL] without requesting an attempt. A
-// negative d is treated as 0; otherwise d is rounded up to whole seconds.
+// If d exceeds 60% of the lifetime of the served credentials, the view's Retrieve returns an error
+// that wraps [ErrMinTTL], without requesting an attempt. A negative d is treated as 0; otherwise d
+// is rounded up to whole seconds.
 //
 // The view keeps the Cache reachable, so background refresh continues until Close. It is safe
 // for concurrent use.
@@ -226,7 +225,6 @@ func (v *view) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	return creds, err
 }
 
-// Format calls the Cache's Format.
 func (v *view) Format(f fmt.State, verb rune) { v.cache.Format(f, verb) }
 
 // AdjustExpiresBy returns the credentials unchanged.
@@ -234,10 +232,8 @@ func (v *view) AdjustExpiresBy(creds aws.Credentials, _ time.Duration) (aws.Cred
 	return creds, nil
 }
 
-// ProviderSources returns the credential sources of the Cache.
 func (v *view) ProviderSources() []aws.CredentialSource { return v.cache.ProviderSources() }
 
-// IsCredentialsProvider reports whether the source of the Cache matches t.
 func (v *view) IsCredentialsProvider(t aws.CredentialsProvider) bool {
 	return v.cache.IsCredentialsProvider(t)
 }

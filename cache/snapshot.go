@@ -10,8 +10,8 @@ import (
 	"github.com/irsakit/irsakit/internal/schedule"
 )
 
-// phase is the part of the state that is independent of time. Whether obtained credentials
-// are fresh, stale or expired depends on the clocks.
+// phase is the time-independent part of the state. Whether obtained credentials are fresh, stale or
+// expired also depends on the clocks (see stateAt).
 type phase uint8
 
 const (
@@ -44,9 +44,8 @@ type snapshot struct {
 
 	failures int // number of failed attempts since the last success
 
-	// failure is the error that callers get while there are no valid credentials. Its Err is the
-	// error of the last attempt if failures > 0, otherwise ErrRejected. It is nil if there is no
-	// error.
+	// failure is the error that callers get while there are no valid credentials, or nil. It wraps
+	// the error of the last attempt if failures > 0, otherwise ErrRejected.
 	failure *Error
 
 	phase     phase
@@ -112,17 +111,18 @@ func (s *snapshot) expiry() schedule.Moment { return s.received.Add(s.lifetime) 
 // Expirations and Date headers from STS have a resolution of one second.
 const rounding = 2 * time.Second
 
-// expiresBefore reports whether the credentials of s expire before those of other, and other is still
-// served.
+// expiresBefore reports whether the credentials of s expire before those of other. It returns false
+// if other is no longer served.
 func (s *snapshot) expiresBefore(other *snapshot, now schedule.Moment) bool {
 	return s.creds.CanExpire && other.creds.CanExpire && other.serves(now, 0) &&
 		s.expiry().Until(now)+rounding < other.expiry().Until(now)
 }
 
-// withRepeated returns the state after the source returned the credentials of s again, or credentials
-// that expire sooner. If they are the same, serving ends one second before they expire, because the
-// source has nothing that lasts longer. The next attempt is scheduled relative to the expiry if they
-// are the same, otherwise relative to the end of serving. The minimum TTL of views moves it earlier.
+// withRepeated returns the state after the source returned the credentials of s again, or
+// credentials that expire sooner. If they are the same, the source has nothing that lasts longer,
+// so they are served until one second before they expire, and the next attempt is scheduled
+// relative to their expiry. Otherwise, it is scheduled relative to the end of serving. The minimum
+// TTLs of views move it earlier.
 func (s *snapshot) withRepeated(creds aws.Credentials, now schedule.Moment, views schedule.MinTTLs) *snapshot {
 	next := *s
 	next.failures, next.failure, next.permanent, next.due = 0, nil, false, schedule.Never()
@@ -201,12 +201,12 @@ func (s *snapshot) setDue(due schedule.Moment) {
 	}
 }
 
-// serves reports whether there are credentials to serve for at least minTTL after now, with a
-// lifetime that is long enough for minTTL.
+// serves reports whether there are credentials that are served for at least minTTL after now. It
+// returns false if minTTL is too long for their lifetime.
 func (s *snapshot) serves(now schedule.Moment, minTTL time.Duration) bool {
 	return !s.until.Add(-minTTL).Reached(now) && minTTL <= schedule.MaxMinTTL(s.lifetime)
 }
 
-// starting reports whether there have never been credentials and it is too early to return an error
-// to callers.
+// starting reports whether callers should keep waiting after a failure. If there have never been
+// credentials, they wait through the first two failures, unless these are permanent.
 func (s *snapshot) starting() bool { return s.phase == empty && s.failures <= 2 && !s.permanent }

@@ -8,7 +8,7 @@ import (
 	"github.com/irsakit/irsakit/internal/schedule"
 )
 
-// State describes which credentials a [Cache] serves.
+// State is the state of the credentials of a [Cache], such as [Fresh] or [Expired].
 type State string
 
 // States of a Cache. The zero State is not valid.
@@ -77,11 +77,11 @@ func (s *snapshot) stateAt(now schedule.Moment) State {
 //   - [Expired] if the credentials have expired or were withdrawn
 //   - [Closed] if the Cache is closed; the error is [ErrClosed]
 //
-// Without valid credentials, a failed attempt is retried only on demand. A failing readiness
-// probe keeps callers away, so the probe itself must call Retrieve, with a short timeout, before
-// Healthy. It may treat Stale as ready, because callers are not affected yet. A liveness probe
-// should not use Healthy, because a restart does not fix any of these errors and discards
-// credentials that are still valid.
+// A readiness probe must call Retrieve, with a short timeout, before Healthy: without valid
+// credentials, a failed attempt is retried only on demand, and a failing probe keeps callers away.
+// The probe may treat Stale as ready, because callers are not affected yet. Do not use Healthy in a
+// liveness probe, because a restart does not fix any of these errors and discards credentials that
+// are still valid.
 func (s Status) Healthy() error {
 	reason := "cache: refresh is failing"
 	switch {
@@ -108,21 +108,22 @@ var (
 	// until new credentials are obtained. See [Cache.Replace] and [Cache.Invalidate].
 	ErrRejected = errors.New("cache: credentials rejected")
 
-	// ErrMinTTL is returned if the credentials do not last long enough for a view, and the source
-	// does not have others that do.
+	// ErrMinTTL is returned if the source has no credentials that last long enough for a view. See
+	// [Cache.MinTTL].
 	ErrMinTTL = errors.New("cache: credential lifetime too short for MinTTL")
 )
 
 // Error is returned if there are no valid credentials. It contains the cause and the time of the
 // next attempt. All callers get the same Error until the next attempt, so it must not be modified.
 type Error struct {
-	Err         error     // error of the last attempt
+	Err         error     // error of the last attempt, or ErrRejected
 	Failures    int       // number of consecutive failed attempts
 	NextAttempt time.Time // zero if an attempt is running or the next caller starts it
 }
 
-// Error returns the text of the last attempt's error. It does not vary between attempts that fail
-// for the same reason, so that callers can compare it or store it in a status.
+// Error returns a message with the last attempt's error. It omits the other fields, so that the
+// message stays the same while attempts fail for the same reason, and callers can compare it or
+// store it in a status.
 func (e *Error) Error() string { return fmt.Sprintf("cache: no new credentials: %v", e.Err) }
 
 // Unwrap returns the error of the last attempt.
