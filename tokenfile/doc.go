@@ -28,6 +28,6 @@
 //	}
 //
 // The token is a secret: anyone who has it can assume the role. Every formatting verb,
-// logger and marshaler prints a placeholder. Only [Token.Reveal] returns the text of a
-// Token.
+// logger and marshaler prints a placeholder. Only [Token.Reveal] returns the token
+// itself.
 package tokenfile

@@ -31,10 +31,10 @@ const (
 // is missing, empty or half written, because the kubelet completes a rotation within
 // that time. On a responsive file system, Read therefore takes at most about 30 ms.
 //
-// The error wraps [ErrMalformed] if the file does not contain a token. If the file
-// cannot be read, the error wraps [fs.ErrNotExist], [fs.ErrPermission] or another
-// operating system error. Read accepts regular files of at most 32 KiB. For a
-// directory, a named pipe, a socket or a device, it returns an error immediately. Read
+// If the file does not contain a token, the error wraps [ErrMalformed]. If it cannot be
+// read, the error wraps [fs.ErrNotExist], [fs.ErrPermission] or another operating
+// system error. Only regular files of at most 32 KiB are accepted. If path names
+// another type of file, such as a named pipe, Read returns an error immediately. Read
 // is safe for concurrent use.
 func Read(path string) (Token, error) { return Reread(path, Token{}) }
 
@@ -78,10 +78,10 @@ func readOnce(path string, previous Token) (Token, error) {
 // outdated size.
 const minBuffer = 4 << 10
 
-// readText reads the file at path, whose reported size is size bytes. It reads with a single
-// call, which returns all of a regular file, because several calls could return parts of two
-// tokens if the file is rewritten in between. A file that has grown beyond the buffer is
-// malformed, and is never held in memory as a whole.
+// readText reads the file at path, whose reported size is size bytes. A single call to
+// Read returns all of a regular file, whereas several calls could return parts of two
+// tokens if the file is rewritten in between. A file that has grown beyond the buffer
+// is malformed, and is not read any further.
 func readText(file io.Reader, size int64, path string) ([]byte, error) {
 	text := make([]byte, max(min(size, maxRead-maxGrowth)+maxGrowth+1, minBuffer))
 	n, err := file.Read(text)

@@ -19,8 +19,8 @@ const (
 	maxSize = 20000
 )
 
-// ErrMalformed is returned for text that is not a web identity token: text that
-// is empty, has a size that STS does not accept, or is not in the form of a signed JWT.
+// ErrMalformed is returned if a file or string is not a web identity token: it is
+// empty, too short or too long for STS, or not a signed JWT.
 var ErrMalformed = errors.New("not a web identity token")
 
 const redacted = "[web identity token redacted]"
@@ -37,8 +37,8 @@ type Token struct {
 	claims *Claims
 }
 
-// inverted is the text of a token with every bit inverted, to keep it out of reflection-based
-// printers such as testify's diffs.
+// inverted is a token with every bit inverted, so that reflection-based printers such
+// as testify's diffs do not reveal it.
 type inverted []byte
 
 // invert inverts text in place.
@@ -67,11 +67,10 @@ type Claims struct {
 	Pod            string    // kubernetes.io: the pod's name, if the token is bound to a pod
 }
 
-// Parse parses the text of a token. Use it for a token that is not in a file, such as
-// one returned by the Kubernetes TokenRequest API. Surrounding white space is trimmed.
+// Parse parses a token that is not in a file, such as one returned by the Kubernetes
+// TokenRequest API. Surrounding white space is trimmed.
 //
-// The error wraps [ErrMalformed] if the text is not a signed JWT of 4 to 20,000
-// bytes.
+// If text is not a signed JWT of 4 to 20,000 bytes, the error wraps [ErrMalformed].
 func Parse(text string) (Token, error) { return parse([]byte(text)) }
 
 // parse is like Parse, but the Token retains text, which the caller must not use afterward.
@@ -94,8 +93,8 @@ func parse(text []byte) (Token, error) {
 	return Token{raw: &raw, claims: &unverified}, nil
 }
 
-// Reveal returns the text of the token. Pass it only to STS. The text of the zero Token
-// is empty.
+// Reveal returns the token as a string, which should be passed only to STS. For the
+// zero Token, it returns an empty string.
 func (t Token) Reveal() string {
 	if t.raw == nil {
 		return ""
@@ -108,7 +107,7 @@ func (t Token) Reveal() string {
 	return text.String()
 }
 
-// hasText reports whether text is the text of the token.
+// hasText reports whether text is equal to the token.
 func (t Token) hasText(text []byte) bool {
 	if t.raw == nil || len(*t.raw) != len(text) {
 		return false
@@ -131,20 +130,21 @@ func (t Token) Claims() Claims {
 	return c
 }
 
-// String returns a placeholder.
+// String implements [fmt.Stringer]. Like all other formatting and marshaling methods, it
+// returns a placeholder.
 func (t Token) String() string { return redacted }
 
-// GoString returns a placeholder.
+// GoString implements [fmt.GoStringer].
 func (t Token) GoString() string { return redacted }
 
-// Format prints a placeholder, regardless of the verb and its flags.
+// Format implements [fmt.Formatter]. It ignores the verb and its flags.
 func (t Token) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, redacted) }
 
-// LogValue returns a placeholder.
+// LogValue implements [slog.LogValuer].
 func (t Token) LogValue() slog.Value { return slog.StringValue(redacted) }
 
-// MarshalText returns a placeholder.
+// MarshalText implements [encoding.TextMarshaler].
 func (t Token) MarshalText() ([]byte, error) { return []byte(redacted), nil }
 
-// MarshalJSON returns a placeholder.
+// MarshalJSON implements [encoding/json.Marshaler].
 func (t Token) MarshalJSON() ([]byte, error) { return []byte(`"` + redacted + `"`), nil }

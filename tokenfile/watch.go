@@ -20,7 +20,7 @@ type WatchOptions struct {
 	// zero Token, Watch behaves as if it had just yielded Known.
 	Known Token
 
-	// If Recheck is non-nil, Watch polls immediately each time a value is received.
+	// Recheck, if non-nil, makes Watch poll immediately each time a value is received.
 	// Closing Recheck causes one poll.
 	Recheck <-chan struct{}
 }
