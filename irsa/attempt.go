@@ -56,15 +56,14 @@ func (p *Provider) begin() error {
 	return p.pool.checkOpen(p.config.RoleARN)
 }
 
-// obtained records that an attempt has obtained credentials.
+// obtained confirms p in its Pool, if any, after an attempt has obtained credentials.
 func (p *Provider) obtained(creds aws.Credentials) {
 	if p.member != nil {
 		p.pool.confirm(p, time.Until(creds.Expires))
 	}
 }
 
-// followedSource is the source of a Provider's cache. The cache reports the outcome of each attempt to
-// it.
+// followedSource is the source of a Provider's cache, which reports the result of each attempt to it.
 type followedSource struct {
 	aws.CredentialsProvider // an exchange
 	provider                *Provider
@@ -88,7 +87,6 @@ func (s followedSource) Explain(ctx context.Context, err error) error {
 	return s.provider.explain(ctx, err)
 }
 
-// ProviderSources returns the Provider's sources.
 func (s followedSource) ProviderSources() []aws.CredentialSource {
 	return s.provider.ProviderSources()
 }

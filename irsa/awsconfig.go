@@ -12,21 +12,21 @@ import (
 // endpoints and certificate authorities (AWS_USE_FIPS_ENDPOINT, AWS_USE_DUALSTACK_ENDPOINT,
 // AWS_CA_BUNDLE).
 //
-// If a service rejects a request's credentials as expired or unknown (ExpiredToken,
-// ExpiredTokenException, InvalidClientTokenId, UnrecognizedClientException, InvalidAccessKeyId,
-// TokenRefreshRequired), the client retries the request once with new credentials, provided that its
-// body can be rewound. The request waits for the exchange for up to Options.AttemptTimeout, or until
-// its context is done. Until an exchange succeeds, other callers continue to receive the old
-// credentials, so that one service cannot invalidate them for others. An exchange starts only if the
-// credentials are at least a minute old. That minimum age doubles with each consecutive key that a
-// host rejects, up to 30 minutes. If new credentials are not available, the request fails with the
-// service's error, combined with the exchange's error if an exchange failed.
+// Clients created from the configuration retry a request once with new credentials if a service
+// rejects its credentials as expired or unknown (ExpiredToken, ExpiredTokenException,
+// InvalidClientTokenId, UnrecognizedClientException, InvalidAccessKeyId, TokenRefreshRequired),
+// provided that its body can be rewound. The request waits for an exchange for up to
+// Options.AttemptTimeout, or until its context is done. Other callers continue to receive the old
+// credentials until the exchange succeeds, so that one service cannot invalidate them for others. An
+// exchange starts only if the credentials are at least a minute old; that minimum age doubles with
+// each consecutive key that a host rejects, up to 30 minutes. If there are no new credentials, the
+// request fails with the service's error, combined with the error of the exchange if it failed.
 //
 // AccessDenied does not start an exchange, even though services also return it for revoked sessions.
 // After a revocation, call [Provider.Invalidate].
 //
-// AWSConfig performs no I/O. Each call returns a new configuration. If a CA bundle is set, all of the
-// configurations share one HTTP client.
+// AWSConfig performs no I/O. Each call returns a new configuration, but if a CA bundle is set, all of
+// them share one HTTP client.
 //
 // AWSConfig ignores everything else that config.LoadDefaultConfig reads: shared config and credentials
 // files and profiles, AWS_ENDPOINT_URL and AWS_ENDPOINT_URL_<SERVICE>, AWS_MAX_ATTEMPTS,

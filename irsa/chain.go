@@ -26,23 +26,25 @@ import (
 // permission sts:AssumeRole for it. The derived Provider has its own cache. Each of its exchanges is
 // signed with p's current credentials, and the resulting sessions can outlive those credentials.
 //
-// The options are those of the SDK, such as ExternalID, Tags, SourceIdentity and session policies.
-// Unlike in the SDK, the duration defaults to one hour, which is also the maximum for role chaining,
-// and the session name defaults to p's. If an option is invalid, AssumeRole returns an [*Error] of the
-// kind [ErrNotConfigured]. If p or its Pool is closed, the kind is [ErrClosed]. AssumeRole performs no
-// I/O. If the options replace Client, the new one signs and sends the requests, and its responses are
-// validated as usual. Unless it calls the original one, the session name defaults to that of the SDK.
+// The options are those of the SDK, such as ExternalID, Tags, SourceIdentity and session policies, but
+// the duration defaults to one hour, which is also the maximum for role chaining, and the session name
+// defaults to p's. If the options replace Client, the new one signs and sends the requests, and its
+// responses are validated as usual. Unless it calls the original one, the session name then defaults
+// to that of the SDK.
+//
+// AssumeRole performs no I/O. If an option is invalid, it returns an [ErrNotConfigured] error. If p or
+// its Pool is closed, it returns an [ErrClosed] error.
 //
 // If p was obtained from a [Pool], AssumeRole is equivalent to [Pool.Provider] with p's options and
-// the role appended to Chain. It returns the same Provider for equal options, and can return an error
-// of the kind [ErrPoolFull]. The Provider counts against p's tenant. If several tenants use p, set
-// Tenant and Chain of [RoleOptions] instead. Options that cannot be compared (SerialNumber,
-// TokenProvider, another Client, empty strings, and two tags with the same key) yield a separate
-// Provider, which the Pool does not share or count.
+// the role appended to Chain. It returns the same Provider for equal options, or an [ErrPoolFull]
+// error if there is no room for the role. The Provider counts against p's tenant, so if several
+// tenants use p, set Tenant and Chain of [RoleOptions] instead. Options that cannot be compared
+// (SerialNumber, TokenProvider, another Client, empty strings, and two tags with the same key) yield a
+// separate Provider, which the Pool does not share or count.
 //
-// An error of the derived Provider names the role that could not be assumed. This is the source's role
-// if the source has no credentials. Closing p also closes the derived Provider. If the derived
-// Provider belongs to a Pool, only the Pool closes it.
+// Errors of the derived Provider name the role that could not be assumed: the source's role if the
+// source has no credentials, otherwise the derived Provider's. Closing p also closes the derived
+// Provider, unless it belongs to a Pool, in which case only the Pool closes it.
 func (p *Provider) AssumeRole(roleARN string, optFns ...func(*stscreds.AssumeRoleOptions)) (*Provider, error) {
 	if p.closed.Load() {
 		return nil, p.explain(context.Background(), cache.ErrClosed)
@@ -120,7 +122,6 @@ func (x *chainExchange) role() *ChainedRole {
 	}
 }
 
-// newProvider returns the derived Provider.
 func (x *chainExchange) newProvider() *Provider {
 	x.derived = &Provider{resources: x.source.resources, config: x.config, state: &x.attemptState, pool: x.source.pool, chain: x}
 	x.derived.initCache(x)
@@ -173,9 +174,9 @@ func (x *chainExchange) sdkProvider() *stscreds.AssumeRoleProvider {
 	return stscreds.NewAssumeRoleProvider(x, x.config.RoleARN, x.role().apply)
 }
 
-// rejectionOf returns the rejection of the source's credentials that err reports. It returns the zero
-// rejection if err is not from a request signed with them. The error of a source without credentials
-// can contain the response to a request for them.
+// rejectionOf returns the rejection of the source's credentials reported by err, or the zero rejection
+// if err is not from a request signed with them. A sourceError is not, although it can contain a
+// response from STS.
 func (x *chainExchange) rejectionOf(err error) rejection {
 	var failure *explain.RequestError
 	if errors.As(err, new(*sourceError)) || !errors.As(err, &failure) {

@@ -19,10 +19,9 @@ type Report struct {
 	identity *diagnose.Identity // the identity that the trust policy is evaluated for; nil without a token
 }
 
-// Check is one step of a [Report]. A check fails if it finds a problem that prevents the pod from
-// obtaining credentials, now or soon, or if the context of [Diagnose] is done before the check
-// completes. It warns about a possible mistake. A check is skipped if it does not apply or if an
-// earlier check failed.
+// Check is one step of a [Report]. It fails if it finds a problem that prevents the pod from obtaining
+// credentials, now or soon, or if the context of [Diagnose] is done before it completes. It warns
+// about possible mistakes, and is skipped if it does not apply or an earlier check failed.
 type Check struct {
 	Name   string `json:"name"`             // such as "token-path"
 	Status string `json:"status"`           // "passed", "failed", "warned" or "skipped"
@@ -38,7 +37,7 @@ type Check struct {
 // credentials that it obtains.
 //
 // Diagnose returns within 9 seconds, or when ctx is done, and reports which step timed out. It takes
-// longer if a token source ignores its context. Diagnose is safe for concurrent use.
+// longer only if a token source ignores its context. Diagnose is safe for concurrent use.
 func Diagnose(ctx context.Context, optFns ...func(*Options)) *Report {
 	var opts Options
 	for _, fn := range optFns {
@@ -97,10 +96,10 @@ func (r *Report) MarshalJSON() ([]byte, error) {
 //	aws iam get-role --role-name $ROLE --output json
 //
 // The check determines whether the policy allows the token and, if not, which condition does not match
-// and why. It warns about a policy that also allows unintended principals, such as every service
-// account in the cluster, but not about a namespace-wide policy. It also warns about conditions that
-// it cannot evaluate because only AWS knows the values of their keys. If the exchange passed, the
-// check does not fail. It evaluates only the document and makes no requests.
+// and why. It also warns about conditions that it cannot evaluate because only AWS knows the values of
+// their keys, and about a policy that allows unintended principals too, such as every service account
+// in the cluster, but not about a namespace-wide policy. If the exchange passed, the check warns
+// rather than fails. CheckTrustPolicy evaluates only the document and makes no requests.
 func (r *Report) CheckTrustPolicy(document []byte) {
 	exchange := slices.IndexFunc(r.Checks, func(c Check) bool { return c.Name == diagnose.NameExchange })
 	var status diagnose.Status

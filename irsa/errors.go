@@ -10,8 +10,8 @@ import (
 	"github.com/irsakit/irsakit/internal/explain"
 )
 
-// The kinds of errors, for use with errors.Is. They are part of the API contract; error
-// texts are not.
+// The kinds of errors, for use with errors.Is. They are part of the API contract; error messages are
+// not.
 var (
 	ErrNotConfigured  = explain.ErrNotConfigured  // a setting is missing or invalid
 	ErrTokenFile      = explain.ErrTokenFile      // the token cannot be read or is not a JWT
@@ -29,23 +29,23 @@ var (
 // role of the tenant. Try again later, or raise PoolOptions.MaxRoles.
 var ErrPoolFull = errors.New("pool full")
 
-// ErrNotInjected is wrapped in an [ErrNotConfigured] error of New or [Pool.Provider] if AWS_ROLE_ARN,
-// AWS_WEB_IDENTITY_TOKEN_FILE and the options set neither a role nor a token. It means that the pod
-// does not use IRSA. A program that also runs outside of pods can then use other credentials. It
+// ErrNotInjected means that the pod does not use IRSA. New and [Pool.Provider] wrap it in an
+// [ErrNotConfigured] error if AWS_ROLE_ARN, AWS_WEB_IDENTITY_TOKEN_FILE and the options set neither a
+// role nor a token. A program that also runs outside of pods can then use other credentials, but it
 // should not do so after any other error, because it would act as another identity.
 var ErrNotInjected = explain.ErrNotInjected
 
-// Error is returned by New and by every method that needs credentials. Callers must not modify it,
-// because all callers of a Provider share an Error until the next exchange. Use errors.Is to test for
-// its kind and for its cause, such as fs.ErrNotExist or context.DeadlineExceeded. errors.As finds the
-// SDK's smithy.APIError, but not the SDK's errors that contain the request or the response. An Error
-// contains no secrets. If a server repeats parts of the token, a secret key or a session token, they
-// are replaced with "[redacted]".
+// Error is returned by [New], [NewPool], [Pool.Provider], [Provider.AssumeRole] and every method that
+// needs credentials. Callers must not modify it, because all callers of a Provider share an Error
+// until the next exchange. Use errors.Is to test for its kind and for its cause, such as
+// fs.ErrNotExist or context.DeadlineExceeded. errors.As finds the SDK's smithy.APIError, but not the
+// SDK's errors that contain the request or the response. An Error contains no secrets: if a server
+// repeats parts of the token, a secret key or a session token, they are replaced with "[redacted]".
 //
-// The text of an Error is at most 300 bytes long. It is always the same for the same cause, so that a
-// controller can write it to a status. The verb %+v prints all details. As a log attribute, an Error
-// is a group containing its text and facts. An error of a service client wraps the Error, and prints
-// only its text: use errors.As to find the Error.
+// The message is at most 300 bytes long, and is always the same for the same cause, so that a
+// controller can write it to a status. The verb %+v prints all details, and slog handlers receive an
+// Error as a group containing its message and facts. Errors of service clients wrap the Error but
+// print only its message, so use errors.As to find it.
 type Error struct {
 	Kind error // one of the Err variables
 
@@ -68,8 +68,8 @@ type Error struct {
 	NextAttempt time.Time // when the next attempt starts; zero if immediately or never
 
 	// Advice describes how to fix the failure, in one line. If possible, it includes the setting,
-	// command or policy statement to apply. Link is the URL of the section of TROUBLESHOOTING.md that
-	// explains the failure. Either may be empty, and their texts are not part of the API contract.
+	// command or policy statement to apply. Link is the URL of a section of TROUBLESHOOTING.md that
+	// explains the failure. Either may be empty, and their values are not part of the API contract.
 	Advice string
 	Link   string
 
@@ -79,7 +79,8 @@ type Error struct {
 	err   error
 }
 
-// maxText bounds the text of an Error, maxDetails the text for %+v, and maxFix the fix in the text.
+// maxText, maxDetails and maxFix bound the message of an Error, its output for %+v, and the fix in the
+// message, in bytes.
 const (
 	maxText    = 300
 	maxFix     = 80
@@ -147,13 +148,13 @@ func (e *Error) facts() []slog.Attr {
 	return attrs
 }
 
-// LogValue returns a group containing the text, under the key "text", and the facts.
+// LogValue returns a group containing the message, under the key "text", and the facts.
 func (e *Error) LogValue() slog.Value {
 	return slog.GroupValue(append([]slog.Attr{slog.String("text", e.Error())}, e.facts()...)...)
 }
 
-// Format prints the text. For %+v it also prints the full cause, the facts and the advice, each on its
-// own line, in less than 4 KiB in total.
+// Format prints the message. For %+v it also prints the full cause, the facts and the advice, each on
+// its own line, in less than 4 KiB in total.
 func (e *Error) Format(f fmt.State, verb rune) {
 	if verb != 'v' || !f.Flag('+') {
 		fmt.Fprintf(f, fmt.FormatString(f, verb), e.Error())
@@ -190,7 +191,7 @@ func (e *Error) root() error {
 func (e *Error) Is(target error) bool { return target == e.Kind }
 
 // Permanent reports whether the error requires a change to the configuration, IAM or the token rather
-// than a retry, or whether the Provider is closed. An open Provider retries even after a permanent
+// than a retry. It returns true for [ErrClosed]. An open Provider retries even after a permanent
 // error, but less often.
 func (e *Error) Permanent() bool { return e.Is(ErrClosed) || explain.Permanent(e) }
 

@@ -73,7 +73,7 @@ func chainError(x *chainExchange, err error) error {
 	return e
 }
 
-// notConfigured returns the Error for invalid settings. Its text and link describe the first error;
+// notConfigured returns the Error for invalid settings. Its message and link describe the first error;
 // its advice covers all of them.
 func notConfigured(c *config.Config, errs config.Errors) error {
 	first := exchange.SettingAdvice(c, errs[0])
@@ -115,9 +115,9 @@ func (p *Provider) sharedErrorOf(err *cache.Error) *Error {
 	return made.err
 }
 
-// explain returns the Error for an error of the cache, or nil if err is nil. The Error describes the
-// last attempt and contains the time of the next. If the caller's context is done, it also wraps the
-// context's error.
+// explain converts an error of the cache to an Error that describes the last attempt and contains the
+// time of the next. If the caller's context is done, the Error also wraps the context's error. If err
+// is nil, explain returns nil.
 func (p *Provider) explain(ctx context.Context, err error) error {
 	if err == nil {
 		return nil
@@ -142,8 +142,8 @@ func (p *Provider) explain(ctx context.Context, err error) error {
 	return waited
 }
 
-// errorOf returns the Error for an error of the cache. If err wraps the Error of the last attempt,
-// errorOf returns a copy of that Error with the time of the next attempt.
+// errorOf creates the Error for an error of the cache. If err already wraps the Error of the last
+// attempt, it returns a copy with the time of the next attempt.
 func (p *Provider) errorOf(err error) *Error {
 	var attempt *cache.Error
 	var next time.Time

@@ -34,10 +34,10 @@ type host struct {
 	accepted string        // the newest key accepted since the host's first rejection
 }
 
-// reject records that a host rejected a key. It returns the minimum age of the credentials before an
-// exchange starts, and whether to report the rejection. Only the first definite rejection of a key by
-// a host is reported. If more than maxHosts hosts reject a key, the excess hosts are not reported,
-// because they would be reported every time.
+// reject records that a host rejected a key. It returns how old the credentials must be before an
+// exchange starts, and whether to report the rejection. Only a host's first definite rejection of a
+// key is reported. If more than maxHosts hosts reject a key, the excess ones are never reported,
+// because otherwise they would be reported every time.
 func (h *hosts) reject(name, key string, v verdict) (minAge time.Duration, report bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -58,8 +58,8 @@ func (h *hosts) reject(name, key string, v verdict) (minAge time.Duration, repor
 	return entry.minAge, report
 }
 
-// accept records that a host accepted a key. It is a no-op if the host is not recorded. It forgets the
-// host's rejections unless the host has rejected the same key.
+// accept records that a host accepted a key, and forgets the host's rejections unless it has rejected
+// the same key. It is a no-op if the host is not recorded.
 func (h *hosts) accept(name, key string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()

@@ -13,12 +13,11 @@ import (
 )
 
 // Configure sets p as the credentials provider of an existing configuration, such as one returned by
-// config.LoadDefaultConfig. It also adds the retry described for [Provider.AWSConfig]. If a service
-// rejects a request's credentials as expired or unknown, the request is retried once with new
-// credentials.
+// config.LoadDefaultConfig. It also makes clients retry a request once with new credentials if a
+// service rejects its credentials as expired or unknown, as described for [Provider.AWSConfig].
 //
-// Call Configure before creating any clients from cfg. To use another role, configure a copy of cfg with
-// its Provider. The last call of Configure applies.
+// Call Configure before creating any clients from cfg. To use another role, configure a copy of cfg
+// with its Provider. If Configure is called more than once, the last call applies.
 func (p *Provider) Configure(cfg *aws.Config) {
 	cfg.Credentials = p
 	cfg.APIOptions = append(cfg.APIOptions[:len(cfg.APIOptions):len(cfg.APIOptions)], (&rejectionRetry{p}).addTo)
@@ -28,7 +27,6 @@ func (p *Provider) Configure(cfg *aws.Config) {
 // wraps the client's own retries.
 type rejectionRetry struct{ provider *Provider }
 
-// ID returns the name of the middleware.
 func (*rejectionRetry) ID() string { return "irsakit:rejection-retry" }
 
 // HandleFinalize sends the request. If its credentials are rejected and can be replaced, it retries
@@ -106,7 +104,6 @@ func (m *rejectionRetry) addTo(stack *middleware.Stack) error {
 // credentials can be identified. HTTP clients other than *http.Client might not do so.
 type sentRequest struct{}
 
-// ID returns the name of the middleware.
 func (sentRequest) ID() string { return "irsakit:request" }
 
 // HandleDeserialize sends the signed request and stores it in the response.
@@ -120,11 +117,10 @@ func (sentRequest) HandleDeserialize(ctx context.Context, in middleware.Deserial
 }
 
 // bucketName is a middleware that stores the bucket name or access point ARN of an S3 request in its
-// context. Hosts are recorded without that name, because virtual-hosted addresses begin with it and
-// all buckets of a host are one service.
+// context. Virtual-hosted addresses begin with that name, but all buckets of a host are one service,
+// so hosts are recorded without it.
 type bucketName struct{}
 
-// ID returns the name of the middleware.
 func (bucketName) ID() string { return "irsakit:bucket" }
 
 // HandleInitialize stores the Bucket field of the operation's input, if any.

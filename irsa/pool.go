@@ -37,12 +37,12 @@ type PoolOptions struct {
 	Options
 
 	// MaxRoles limits the number of roles in the Pool that have obtained credentials. In addition, the
-	// same number of roles may be waiting for their first credentials. The default is 10,000. See
-	// [Pool] for what happens beyond the limit.
+	// same number of roles may be waiting for their first credentials. If zero, a limit of 10,000 is
+	// used. See [Pool] for what happens beyond the limit.
 	MaxRoles int
 
-	// MaxCalls limits the number of concurrent STS requests, and therefore of connections. The default
-	// is 32; the maximum is 1,000,000.
+	// MaxCalls limits the number of concurrent STS requests, and therefore of connections. If zero, a
+	// limit of 32 is used; the maximum is 1,000,000.
 	MaxCalls int
 }
 
@@ -52,31 +52,30 @@ type PoolOptions struct {
 // no longer in use. All methods are safe for concurrent use.
 //
 // Exchanges with waiting callers take priority over background refreshes. A role whose credentials
-// have not been used for two of their lifetimes is not refreshed until the next Retrieve. Roles do not
-// have goroutines of their own.
+// have not been used for two lifetimes is not refreshed until the next Retrieve. Roles do not have
+// goroutines of their own.
 //
 // # Tenants
 //
 // A Pool is fair between tenants (see [RoleOptions]). Tenants take turns making exchanges. While
 // several tenants are active, each may use at most half of MaxCalls, but at least one, and its failing
-// roles at most half of that. Tenants whose exchanges take long may use fewer. Throttling affects only
-// the throttled tenant. An exchange that does not return within AttemptTimeout no longer counts against
+// roles at most half of that. Tenants with slow exchanges may use fewer. Throttling affects only the
+// throttled tenant. An exchange that does not return within AttemptTimeout no longer counts against
 // MaxCalls. See [cache.Limiter].
 //
-// A new role evicts another role if MaxRoles roles are already waiting for their first credentials. A
-// role that receives its first credentials evicts another role if MaxRoles roles already have
-// credentials. If the tenant with the most roles exceeds an equal share of MaxRoles, its least
-// recently used role is evicted. Otherwise, the least recently used role of the requesting tenant is
-// evicted. If the requesting tenant has no role to evict, all roles that have had neither callers nor
-// valid credentials for an hour are evicted. If there are no such roles, [Pool.Provider] returns an
-// error of the kind [ErrPoolFull].
+// A new role evicts another role if MaxRoles roles are already waiting for their first credentials.
+// Likewise, a role that receives its first credentials evicts another role if MaxRoles roles already
+// have credentials. If the tenant with the most roles exceeds an equal share of MaxRoles, it loses its
+// least recently used role. Otherwise, the requesting tenant loses its own least recently used role.
+// If it has no role to evict, all roles that have had neither callers nor valid credentials for an
+// hour are evicted. If there are none of these either, [Pool.Provider] returns an [ErrPoolFull] error.
 //
 // The links of a role chain that has had credentials are not evicted before the chain. A chain that is
 // still waiting for its first credentials is evicted along with any of its links.
 //
-// Callers can continue to use an evicted Provider, which keeps refreshing its credentials. It is no
-// longer included in Status and Providers, and a new token does not end its backoff after a failure.
-// The next call to [Pool.Provider] for its role returns a new Provider.
+// Callers can continue to use an evicted Provider, which keeps refreshing its credentials. However, it
+// is no longer included in Status and Providers, and a new token does not end its backoff after a
+// failure. The next call to [Pool.Provider] for its role returns a new Provider.
 type Pool struct {
 	*resources
 	config  *config.Config
@@ -88,9 +87,9 @@ type Pool struct {
 	members *evict.Set[*Provider] // the same Providers
 }
 
-// NewPool returns a new Pool. It validates the options shared by the roles and reports all problems in
-// one [*Error] of the kind [ErrNotConfigured]. NewPool makes no requests, and reads the token only if
-// no other setting determines the region.
+// NewPool returns a new Pool. It validates the options shared by the roles, and reports all problems
+// in one [ErrNotConfigured] error. NewPool makes no requests, and reads the token only if no other
+// setting determines the region.
 func NewPool(optFns ...func(*PoolOptions)) (*Pool, error) {
 	var opts PoolOptions
 	for _, fn := range optFns {
@@ -117,8 +116,8 @@ func NewPool(optFns ...func(*PoolOptions)) (*Pool, error) {
 }
 
 // Provider returns the Provider for a role. It returns the same Provider for equal options, and
-// performs no I/O. Its errors are of type [*Error]. The kind is [ErrNotConfigured] if the options are
-// invalid, [ErrPoolFull] if there is no room for another role, and [ErrClosed] after Close.
+// performs no I/O. If it fails, it returns an [*Error] whose Kind is [ErrNotConfigured] if the options
+// are invalid, [ErrPoolFull] if there is no room for another role, or [ErrClosed] after Close.
 func (p *Pool) Provider(opts RoleOptions) (*Provider, error) {
 	p.setDefaults(&opts)
 	if err := config.CheckTokenSource(opts.Token); err != nil {
@@ -240,7 +239,7 @@ func (p *Pool) Close() error {
 	return errors.Join(err, p.release(watch, deadline))
 }
 
-// startWatch starts watching the token file on behalf of all roles.
+// startWatch starts watching the token file for all roles.
 func (p *Pool) startWatch() {
 	pool := weak.Make(p)
 	p.watch.start(p.config, nil, func() tokenHandler {

@@ -38,18 +38,17 @@ type RoleOptions struct {
 	// credentials.
 	Chain []ChainedRole
 
-	// Tenant is the name of the tenant that the role counts against. It has no effect if the role is
-	// already in the Pool. It is limited to 4,096 bytes, and defaults to the identity of the token
-	// source, or to the path of the token file. A Pool is fair between tenants: a tenant cannot evict
-	// the roles of another tenant that is within its share. Equal roles of two tenants share a
+	// Tenant names the tenant that the role counts against. It is limited to 4,096 bytes. If empty,
+	// the identity of the token source or the path of the token file is used. A Pool is fair between
+	// tenants: a tenant cannot evict the roles of another tenant that is within its share. Tenant has
+	// no effect if the role is already in the Pool, because equal roles of two tenants share a
 	// Provider, which counts against the tenant that requested it first.
 	Tenant string
 }
 
-// ChainedRole describes a role in a role chain (see [RoleOptions]). The trust policy of the role must
-// allow its predecessor in the chain. The predecessor needs the permission sts:AssumeRole for the
-// role, as well as sts:TagSession if there are tags and sts:SetSourceIdentity if there is a source
-// identity.
+// ChainedRole describes a role in a role chain (see [RoleOptions]). The role's trust policy must allow
+// its predecessor in the chain, which needs the permission sts:AssumeRole for the role, as well as
+// sts:TagSession if there are tags and sts:SetSourceIdentity if there is a source identity.
 type ChainedRole struct {
 	RoleARN           string
 	ExternalID        string            // required by the trust policy; at most 1,224 characters
@@ -247,8 +246,8 @@ func optional(text string) *string {
 	return &text
 }
 
-// chainedRoleOf converts the SDK's options to a ChainedRole and reports whether a ChainedRole can
-// represent them. It can do so only if their client is the given client.
+// chainedRoleOf converts the SDK's options to a ChainedRole. ok is false if a ChainedRole cannot
+// represent them, for example because they contain a client other than the given one.
 func chainedRoleOf(o *stscreds.AssumeRoleOptions, client stscreds.AssumeRoleAPIClient) (r ChainedRole, ok bool) {
 	if o.Client != client || o.SerialNumber != nil || o.TokenProvider != nil || max(len(o.Tags), len(o.TransitiveTagKeys), len(o.PolicyARNs)) > config.MaxTags {
 		return r, false

@@ -25,8 +25,8 @@ type TenantStatus struct {
 	NoCredentials int // failing roles without valid credentials
 }
 
-// Status returns the Pool's current status. It performs no I/O. It takes about 150 ns per role and 400
-// ns per tenant.
+// Status returns the Pool's current status. It performs no I/O, and takes about 150 ns per role and
+// 400 ns per tenant.
 func (p *Pool) Status() PoolStatus {
 	s := PoolStatus{Calls: p.limiter.Status(), Tenants: map[string]TenantStatus{}}
 	for _, role := range p.all() {

@@ -16,9 +16,8 @@ import (
 	"github.com/irsakit/irsakit/internal/explain"
 )
 
-// Provider is an [aws.CredentialsProvider] for the credentials of one role. It is
-// created by [New] and should be closed with [Provider.Close] when no longer in use.
-// All methods are safe for concurrent use.
+// Provider is an [aws.CredentialsProvider] for one role. It is created by [New] and should be closed
+// with [Provider.Close] when no longer in use. All methods are safe for concurrent use.
 //
 // A Provider that becomes unreachable without being closed is garbage collected.
 type Provider struct {
@@ -34,11 +33,11 @@ type Provider struct {
 	shared atomic.Pointer[sharedError]
 }
 
-// New returns a Provider for the role specified by the environment and the options. It validates them
-// and reports all problems in one [*Error] of the kind [ErrNotConfigured]. New makes no requests. The
-// first call to Retrieve or [Provider.WaitReady] starts the first exchange.
+// New returns a Provider for the role specified by the environment and the options. It validates them,
+// and reports all problems in one [ErrNotConfigured] error.
 //
-// New reads the token only if no other setting determines the region.
+// New makes no requests, and reads the token only if no other setting determines the region. The first
+// call to Retrieve or [Provider.WaitReady] starts the first exchange.
 func New(optFns ...func(*Options)) (*Provider, error) {
 	var opts Options
 	for _, fn := range optFns {
@@ -54,7 +53,7 @@ func New(optFns ...func(*Options)) (*Provider, error) {
 	return newProvider(r, &c, nil), nil
 }
 
-// initCache creates the cache. Its source is attempts.
+// initCache creates p's cache, with attempts as its source.
 func (p *Provider) initCache(attempts aws.CredentialsProvider) {
 	p.cache = cache.New(followedSource{attempts, p}, func(o *cache.Options) {
 		o.AttemptTimeout = p.config.Shared.AttemptTimeout
@@ -67,10 +66,10 @@ func (p *Provider) initCache(attempts aws.CredentialsProvider) {
 
 // Retrieve returns valid credentials. If they are cached, it returns immediately, without I/O or
 // allocation. Otherwise it waits for an exchange until ctx is done. If the last exchange failed,
-// Retrieve returns its [*Error] immediately until the next exchange is due. Only callers waiting for
-// the first credentials wait through up to two temporary failures. If the third exchange fails too,
-// they get its error after about two seconds, or after three attempt timeouts if STS does not respond
-// at all.
+// Retrieve returns its [*Error] immediately until the next exchange is due. However, callers waiting
+// for the first credentials wait through up to two temporary failures. If the third exchange fails
+// too, they get its error after about two seconds, or after three attempt timeouts if STS does not
+// respond at all.
 //
 // Expires is when the Provider stops serving the credentials: 8 to 10 seconds before their expiry, or
 // 0.8 to 1% of the lifetime if it is below 1000 seconds. Expires is never later than the expiry.
@@ -95,16 +94,15 @@ func (p *Provider) Ready(ctx context.Context) error {
 // MinTTL returns a provider that serves p's credentials, always with at least d left until Expires.
 // Use it for presigned URLs and EKS tokens, which expire with the credentials that signed them.
 // Refreshes start early enough that callers do not wait. If d exceeds 60% of the credentials'
-// lifetime, Retrieve returns an [*Error] of the kind [ErrInvalidRequest] that wraps [cache.ErrMinTTL],
-// as soon as the lifetime is known. A negative d is treated as 0. The returned provider keeps p
-// reachable.
+// lifetime, Retrieve returns an [ErrInvalidRequest] error that wraps [cache.ErrMinTTL], as soon as the
+// lifetime is known. A negative d is treated as 0. The returned provider keeps p reachable.
 func (p *Provider) MinTTL(d time.Duration) aws.CredentialsProvider {
 	return p.cache.MinTTL(d)
 }
 
-// Refresh starts a new exchange and waits until it completes or ctx is done. Concurrent calls share an
-// exchange. Requested exchanges start at least a second apart. After a failed exchange, the next one
-// starts when it is due. Refresh returns an [*Error] if the exchange failed.
+// Refresh starts a new exchange and waits until it completes or ctx is done. It returns an [*Error] if
+// the exchange fails. Concurrent calls share an exchange. Requested exchanges start at least a second
+// apart and, after a failure, not before the next exchange is due.
 func (p *Provider) Refresh(ctx context.Context) error {
 	return p.explain(ctx, p.cache.Refresh(ctx))
 }
@@ -146,9 +144,10 @@ func (p *Provider) WaitReady(ctx context.Context) error {
 }
 
 // Invalidate withdraws the given credentials from all callers, for example after the role's sessions
-// were revoked. They are never served again, and an exchange to replace them starts. Newer credentials
-// are kept. Invalidate starts at most one exchange per minute and does not block. Clients created from
-// [Provider.AWSConfig] do not need it, because they replace rejected credentials themselves.
+// were revoked. They are never served again, and an exchange starts to replace them, but newer
+// credentials are kept. Invalidate starts at most one exchange per minute and does not block. Clients
+// created from [Provider.AWSConfig] do not need it, because they replace rejected credentials
+// themselves.
 func (p *Provider) Invalidate(rejected aws.Credentials) { p.cache.Invalidate(rejected) }
 
 // AdjustExpiresBy returns the credentials unchanged. An aws.CredentialsCache that wraps the Provider
@@ -173,10 +172,10 @@ func (p *Provider) ProviderSources() []aws.CredentialSource {
 
 // Close closes the Provider and the Providers derived from it with AssumeRole. It cancels exchanges in
 // progress, wakes waiting callers, and waits for all goroutines that the Providers started. After
-// that, methods return an [*Error] of the kind [ErrClosed]. Close may be called more than once. It is
-// a no-op for a Provider obtained from a [Pool], directly or through AssumeRole, because other callers
-// share it; closing the Pool closes it. Closing the Pool does not close Providers that it has evicted.
-// They serve their credentials until they expire.
+// that, methods return an [ErrClosed] error. Close may be called more than once. It is a no-op for a
+// Provider obtained from a [Pool], directly or through AssumeRole, because other callers share it;
+// closing the Pool closes it, unless the Pool has evicted it. An evicted Provider serves its
+// credentials until they expire.
 //
 // Close waits for up to [Options].AttemptTimeout in total. It returns an error if the application's
 // client, token source, log handler or observer has not returned by then. They must not call Close.

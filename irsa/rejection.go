@@ -18,7 +18,7 @@ import (
 	"github.com/irsakit/irsakit/internal/lazyregexp"
 )
 
-// verdict is what a service's error implies for the credentials of the request.
+// verdict determines whether the credentials of a failed request are replaced.
 type verdict int
 
 const (
@@ -27,9 +27,8 @@ const (
 	invalidKey                // the service rejected the credentials as unknown or expired
 )
 
-// verdictOf returns the verdict of an error code. AccessDenied and SignatureDoesNotMatch count as
-// accepted, because new credentials rarely help. AccessDenied is also the code for revoked
-// sessions.
+// verdictOf classifies an error code. AccessDenied and SignatureDoesNotMatch count as accepted,
+// because new credentials rarely help, although AccessDenied is also the code for revoked sessions.
 func verdictOf(code string) verdict {
 	switch {
 	case awserror.Is(code, awserror.InvalidKeyCodes()...):
@@ -103,8 +102,8 @@ func (k *servedKeys) record(id string) {
 	k.newest.Store(&[2]servedKey{{id, time.Now()}, before})
 }
 
-// receivedAt returns when a key was received, and whether it is the newest key. ok reports whether it
-// is the newest or the previous key.
+// receivedAt returns when the newest or the previous key was received. newest reports which of the two
+// it is; for any other key, ok is false.
 func (k *servedKeys) receivedAt(id string) (at time.Time, newest, ok bool) {
 	if keys := k.newest.Load(); keys != nil && id != "" {
 		for i, key := range keys {
@@ -116,9 +115,9 @@ func (k *servedKeys) receivedAt(id string) (at time.Time, newest, ok bool) {
 	return time.Time{}, false, false
 }
 
-// replace replaces rejected credentials if necessary, and reports whether newer credentials are
-// available for a retry before ctx is done. It waits for at most one exchange, until ctx is done or the
-// attempt times out. If the exchange fails, replace returns its error.
+// replace replaces rejected credentials if necessary. It reports whether to retry the request with
+// newer ones. It waits for at most one exchange, until ctx is done or the attempt times out. If the
+// exchange fails, replace returns its error.
 func (p *Provider) replace(ctx context.Context, r rejection) (bool, error) {
 	if _, _, ours := p.state.keys.receivedAt(r.key); r.verdict == accepted || !ours {
 		return false, nil
@@ -144,10 +143,10 @@ func (p *Provider) replace(ctx context.Context, r rejection) (bool, error) {
 	}
 }
 
-// recordRejection records a host's rejection of the newest key, and reports the first rejection. It
-// returns the minimum age of the credentials before an exchange starts. The previous key is ignored,
-// because its requests may still be in flight and their late rejections and acceptances reveal nothing
-// new about the host.
+// recordRejection records a host's rejection of the newest key, and reports the first one. It returns
+// how old the credentials must be before an exchange starts. The previous key is ignored, because
+// requests signed with it may still be in flight, and late responses to them reveal nothing new about
+// the host.
 func (p *Provider) recordRejection(r rejection) (minAge time.Duration) {
 	received, newest, _ := p.state.keys.receivedAt(r.key)
 	if r.verdict == accepted || !newest {

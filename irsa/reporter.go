@@ -33,8 +33,8 @@ func (r *reporter) log(level slog.Level, message string, args ...any) {
 	<-written
 }
 
-// logLater logs a message in a separate goroutine without waiting for it. A handler that sends log
-// messages with a client of the Provider may itself be waiting for the caller.
+// logLater is like log, but does not wait. A handler that sends log messages with a client of the
+// Provider may itself be waiting for the caller.
 func (r *reporter) logLater(level slog.Level, message string, args ...any) {
 	r.lines.Put(func() { r.log(level, message, args...) }, func(write func()) { write() })
 }

@@ -16,8 +16,8 @@ type resources struct {
 	watch  watch
 }
 
-// newResources returns resources with at most conns connections and the given number of pending log
-// messages and of pending events. For both, 0 means the default.
+// newResources returns resources with at most conns connections. pending bounds the queues of log
+// messages and of events; 0 means the default.
 func newResources(c *config.Config, o *Options, conns, pending int) *resources {
 	r := &resources{client: exchange.NewClient(c, conns)}
 	r.logger, r.observe, r.lines.Capacity, r.events.Capacity = o.Logger, o.Observe, pending, pending

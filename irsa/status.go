@@ -23,7 +23,7 @@ type Status struct {
 
 // Healthy returns nil if the Provider serves credentials and the last exchange succeeded. Otherwise it
 // returns an error that wraps Status.Err; use Status.State to distinguish the cases. See
-// [cache.Status.Healthy], also for its use in readiness probes. Healthy does not block.
+// [cache.Status.Healthy] for how to use it in a readiness probe. Healthy does not block.
 func (p *Provider) Healthy() error { return p.Status().Healthy() }
 
 // Status returns the Provider's current status. It takes no locks and does not block.

@@ -38,8 +38,8 @@ type tokenHandler interface {
 
 // start starts watching c's token file. It is a no-op if the watch is running or stopped, or if there
 // is no file. known is the token that the handler has already used, or nil. get returns the handler,
-// or nil once it has been garbage collected. It must refer to the handler weakly. The watch ends soon
-// after get returns nil.
+// or nil once it has been garbage collected, so it must refer to the handler weakly. The watch ends
+// soon after get returns nil.
 func (w *watch) start(c *config.Config, known *tokenfile.Token, get func() tokenHandler) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -91,9 +91,9 @@ func (p *Provider) startWatch() {
 
 func (p *Provider) failing() bool { return p.cache.Status().Failures > 0 }
 
-// handleToken handles a token read from the file. It wakes the cache if the last exchange may have
-// failed because of the old token. It requests a refresh if the new token has a different issuer or
-// subject.
+// handleToken is called with each token read from the file. It wakes the cache if the last exchange
+// may have failed because of the old token, and requests a refresh if the new one has a different
+// issuer or subject.
 func (p *Provider) handleToken(token tokenfile.Token) {
 	newest := p.state.NewestToken.Load() // loaded first, so that used is non-nil if newest is
 	used := p.state.UsedToken.Load()
