@@ -274,8 +274,8 @@ func (m *minioServer) hasRole(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer response.Body.Close()
 	body, err := io.ReadAll(response.Body)
+	err = errors.Join(err, response.Body.Close())
 	if err == nil && !bytes.Contains(body, []byte("invalid number of segments")) {
 		err = fmt.Errorf("MinIO: %s: %s", response.Status, body)
 	}
