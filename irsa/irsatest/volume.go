@@ -2,6 +2,7 @@ package irsatest
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -16,12 +17,16 @@ import (
 //	..data -> ..2006_01_02_15_04_05.<random>       replaced by a rename
 //	..2006_01_02_15_04_05.<random>/token           one directory for each payload
 //
+// Windows allows only administrators and, in Developer Mode, everyone to create links. Without
+// links, "token" is a regular file that is written in place.
+//
 // Callers must serialize writes. Readers do not need synchronization. However, as in a real
 // pod, a reader that resolved ..data just before the rename may find that the directory no
 // longer exists (ENOENT).
 type volume struct {
-	dir  string
-	mode os.FileMode // the mode of the token file
+	dir   string
+	mode  os.FileMode // the mode of the token file
+	links bool        // the volume has links
 }
 
 const (
@@ -31,18 +36,30 @@ const (
 )
 
 func newVolume(dir string) (*volume, error) {
-	return &volume{dir, 0o644}, os.MkdirAll(dir, 0o755)
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return nil, err
+	}
+	link := filepath.Join(dir, newDataDir)
+	if os.Symlink(tokenName, link) != nil {
+		return &volume{dir, 0o644, false}, nil
+	}
+	return &volume{dir, 0o644, true}, os.Remove(link)
 }
 
 // path returns the path of the token file that a program in the pod opens.
 func (v *volume) path() string { return filepath.Join(v.dir, tokenName) }
 
-// write atomically replaces the payload. It is a no-op if the payload is unchanged.
+// write replaces the payload, atomically if the volume has links. It is a no-op if the payload is
+// unchanged.
 func (v *volume) write(payload []byte) error {
-	data := filepath.Join(v.dir, dataDir)
-	if current, err := os.ReadFile(filepath.Join(data, tokenName)); err == nil && bytes.Equal(current, payload) {
+	if current, err := os.ReadFile(v.path()); err == nil && bytes.Equal(current, payload) {
 		return nil
 	}
+	if !v.links {
+		_ = os.Chmod(v.path(), 0o644) // the file may be read-only, or not exist
+		return errors.Join(v.writeInPlace(payload), v.chmod(v.mode))
+	}
+	data := filepath.Join(v.dir, dataDir)
 	old, err := os.Readlink(data)
 	if err != nil && !os.IsNotExist(err) {
 		return err
@@ -108,7 +125,11 @@ func (v *volume) chmod(mode os.FileMode) error {
 
 // remove removes the file but keeps the links.
 func (v *volume) remove() error {
-	err := os.Remove(filepath.Join(v.dir, dataDir, tokenName))
+	file := v.path()
+	if v.links {
+		file = filepath.Join(v.dir, dataDir, tokenName)
+	}
+	err := os.Remove(file)
 	if err != nil && !os.IsNotExist(err) {
 		return fmt.Errorf("removing the token: %w", err)
 	}
