@@ -33,7 +33,8 @@ func TestNewRejectsLargeCABundle(t *testing.T) {
 				return
 			}
 			require.ErrorIs(t, err, irsa.ErrNotConfigured)
-			assert.ErrorContains(t, err, "AWS_CA_BUNDLE: "+bundle+" is larger than 4 MiB")
+			assert.ErrorContains(t, err, "AWS_CA_BUNDLE: ")
+			assert.ErrorContains(t, err, "ca.pem is larger than 4 MiB") // a long path is cut
 			assert.ErrorContains(t, err, "#tls")
 		})
 	}

@@ -22,7 +22,8 @@ func TestNewRejectsSpecialFilesAsCABundle(t *testing.T) {
 			filetest.Within(t, func() {
 				_, err := irsa.New(valid)
 				assert.ErrorIs(t, err, irsa.ErrNotConfigured)
-				assert.ErrorContains(t, err, "AWS_CA_BUNDLE: "+path+" is "+kind+", not a regular file")
+				assert.ErrorContains(t, err, "AWS_CA_BUNDLE: ")
+				assert.ErrorContains(t, err, " is "+kind+", not a regular file") // a long path is cut
 			})
 		})
 	}

@@ -42,7 +42,7 @@ func TestNewRejectsInvalidOptions(t *testing.T) {
 			want: []string{"but AWS_WEB_IDENTITY_TOKEN_FILE is not set", "remove AWS_ROLE_ARN from the container", "#half-injected"}},
 		{name: "several faults at once", set: func(o *irsa.Options) { o.RoleARN, o.TokenFile, o.Duration, o.SessionName = "x", "y", 1, "z" },
 			want: []string{`"x" is not`, `"y" is not`, "the duration 1ns", `the session name "z"`}},
-		{name: "missing CA bundle", env: map[string]string{"AWS_CA_BUNDLE": "/no/such/bundle.pem"}, want: []string{"AWS_CA_BUNDLE", "no such file"}},
+		{name: "missing CA bundle", env: map[string]string{"AWS_CA_BUNDLE": "/no/such/bundle.pem"}, want: []string{"AWS_CA_BUNDLE: ", " /no/such/bundle.pem: "}},
 		{name: "a session name from the environment", env: map[string]string{"AWS_ROLE_SESSION_NAME": "a b"}, want: []string{`the session name "a b"`}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

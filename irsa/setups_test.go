@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -246,9 +247,13 @@ func requireNoSecret(t *testing.T, text, token string) {
 	require.NotRegexp(t, `ASIA[A-Z0-9]{16}`, text)
 }
 
-// compare checks a text against the golden file with the given name.
+// compare checks a text against the golden file with the given name. The text contains paths, modes and messages
+// of the system, which differ on Windows.
 func compare(t *testing.T, name, text string) {
 	t.Helper()
+	if runtime.GOOS == "windows" {
+		return
+	}
 	file := filepath.Join("testdata", "setups", name+".txt")
 	if *update {
 		require.NoError(t, os.MkdirAll(filepath.Dir(file), 0o755))

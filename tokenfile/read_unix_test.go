@@ -3,7 +3,11 @@
 package tokenfile_test
 
 import (
+	"path/filepath"
+	"syscall"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -29,6 +33,17 @@ func TestReadRejectsSpecialFiles(t *testing.T) {
 			})
 		})
 	}
+}
+
+// On Windows, the error of a path below a file is also that of a missing directory.
+func TestReadRejectsPathBelowFileWithoutRetry(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		start := time.Now()
+		_, err := tokenfile.Read(filepath.Join(write(t, tokenFor("s")), "token"))
+		require.ErrorIs(t, err, syscall.ENOTDIR)
+		require.NotErrorIs(t, err, tokenfile.ErrMalformed)
+		assert.Zero(t, time.Since(start))
+	})
 }
 
 func TestReadDoesNotBlockWhileFilesAreSwapped(t *testing.T) {

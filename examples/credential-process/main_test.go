@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -116,12 +117,20 @@ func TestDemoRunsWithoutCluster(t *testing.T) {
 	assert.Contains(t, stdout.String(), `"Version":1`)
 }
 
+// quote quotes the path of a program for the shell with which the SDK starts it.
+func quote(path string) string {
+	if runtime.GOOS == "windows" { // the SDK's cmd.exe accepts no quotes
+		return path
+	}
+	return "'" + path + "'"
+}
+
 func TestProcessProvidesCredentialsToSDK(t *testing.T) {
 	setPod(t, "cart")
 	t.Setenv("CREDENTIAL_PROCESS", "1")
 	command, err := os.Executable()
 	require.NoError(t, err)
-	credentials, err := processcreds.NewProvider("'" + command + "'").Retrieve(t.Context())
+	credentials, err := processcreds.NewProvider(quote(command)).Retrieve(t.Context())
 	require.NoError(t, err)
 	assert.Equal(t, processcreds.ProviderName, credentials.Source)
 	assert.Equal(t, "111122223333", credentials.AccountID)
@@ -188,6 +197,6 @@ func TestProcessReportsFailureToSDK(t *testing.T) {
 	t.Setenv("CREDENTIAL_PROCESS", "1")
 	command, err := os.Executable()
 	require.NoError(t, err)
-	_, err = processcreds.NewProvider("'" + command + "'").Retrieve(t.Context())
+	_, err = processcreds.NewProvider(quote(command)).Retrieve(t.Context())
 	require.ErrorContains(t, err, "exit status 1")
 }

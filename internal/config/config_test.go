@@ -149,7 +149,7 @@ func TestResolveRejectsInvalidSettings(t *testing.T) {
 		{name: "endpoint together with FIPS", env: map[string]string{"AWS_USE_FIPS_ENDPOINT": "true"}, set: func(o *Config) { o.Shared.Endpoint = "https://localhost" }, want: []string{"AWS_USE_FIPS_ENDPOINT"}},
 		{name: "FIPS neither true nor false", env: map[string]string{"AWS_USE_FIPS_ENDPOINT": "maybe"}, want: []string{`AWS_USE_FIPS_ENDPOINT is "maybe"`}},
 		{name: "host name as region", set: func(o *Config) { o.Region = "evil.example/" }, want: []string{`"evil.example/" is not the name of a region`}},
-		{name: "missing CA bundle", env: map[string]string{"AWS_CA_BUNDLE": "/no/such/bundle.pem"}, want: []string{"AWS_CA_BUNDLE", "no such file"}},
+		{name: "missing CA bundle", env: map[string]string{"AWS_CA_BUNDLE": "/no/such/bundle.pem"}, want: []string{"AWS_CA_BUNDLE: ", " /no/such/bundle.pem: "}},
 		{name: "CA bundle without certificates", env: map[string]string{"AWS_CA_BUNDLE": "config_test.go"}, want: []string{"contains no PEM certificate"}},
 		{name: "several errors", set: func(o *Config) { o.RoleARN, o.TokenFile, o.Duration, o.SessionName = "x", "y", 1, "z" },
 			want: []string{`"x" is not`, `"y" is not`, "the duration 1ns", `the session name "z"`}},

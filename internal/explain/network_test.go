@@ -101,7 +101,7 @@ func TestRuleForNetworkNamesCause(t *testing.T) {
 func TestRuleForTokenFileNamesFailedFileSystem(t *testing.T) {
 	for err, fix := range map[syscall.Errno]string{
 		syscall.EIO: "check the volume", syscall.ESTALE: "check the volume", syscall.ENOTCONN: "check the volume", syscall.ETIMEDOUT: "check the volume",
-		syscall.ELOOP: "set AWS_WEB_IDENTITY_TOKEN_FILE", syscall.ENOTDIR: "set AWS_WEB_IDENTITY_TOKEN_FILE",
+		syscall.ELOOP: "set AWS_WEB_IDENTITY_TOKEN_FILE",
 	} {
 		a := For(Facts{Kind: ErrTokenFile, Err: &os.PathError{Op: "read", Path: "/token", Err: err}, TokenFile: "/token"})
 		assert.Contains(t, a.Fix, fix, err)

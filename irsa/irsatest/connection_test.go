@@ -3,7 +3,6 @@ package irsatest_test
 import (
 	"context"
 	"net"
-	"syscall"
 	"testing"
 	"time"
 
@@ -19,7 +18,7 @@ func TestSTSResetFaultResetsConnection(t *testing.T) {
 	onBothTransports(t, func(t *testing.T, w *world) {
 		w.STS.Fail(irsatest.Reset, 1)
 		_, err := w.assume(t.Context())
-		require.ErrorIs(t, err, syscall.ECONNRESET)
+		requireReset(t, err)
 		var op *net.OpError
 		require.ErrorAs(t, err, &op)
 		assert.Equal(t, "read", op.Op)
@@ -39,7 +38,7 @@ func TestSTSDownRefusesConnectionsUntilUp(t *testing.T) {
 			w.STS.Down()
 			w.STS.Down()
 			_, err = w.assume(t.Context())
-			require.ErrorIs(t, err, syscall.ECONNREFUSED)
+			requireRefused(t, err)
 			var op *net.OpError
 			require.ErrorAs(t, err, &op)
 			assert.Equal(t, "dial", op.Op)
@@ -119,6 +118,6 @@ func TestSTSHangFaultEndsWithClose(t *testing.T) {
 		_, err := w.client().AssumeRoleWithWebIdentity(t.Context(), &sts.AssumeRoleWithWebIdentityInput{
 			RoleArn: aws.String("arn"), RoleSessionName: aws.String("session"), WebIdentityToken: aws.String("token"),
 		})
-		require.ErrorIs(t, err, syscall.ECONNREFUSED, "Up does not reopen a closed STS")
+		requireRefused(t, err) // Up does not reopen a closed STS
 	})
 }

@@ -2,7 +2,9 @@ package irsatest_test
 
 import (
 	"context"
+	"errors"
 	"os"
+	"syscall"
 	"testing"
 	"testing/synctest"
 
@@ -71,6 +73,24 @@ func onBothTransports(t *testing.T, test func(*testing.T, *world)) {
 	for name, run := range transports {
 		t.Run(name, func(t *testing.T) { run(t, test) })
 	}
+}
+
+// requireConnectionError checks that err is a connection error with the given number, or on Windows, where sockets
+// have numbers of their own, with the given number of Winsock.
+func requireConnectionError(t *testing.T, err error, number, winsock syscall.Errno) {
+	t.Helper()
+	require.Error(t, err)
+	require.True(t, errors.Is(err, number) || errors.Is(err, winsock), err)
+}
+
+func requireRefused(t *testing.T, err error) {
+	t.Helper()
+	requireConnectionError(t, err, syscall.ECONNREFUSED, 10061)
+}
+
+func requireReset(t *testing.T, err error) {
+	t.Helper()
+	requireConnectionError(t, err, syscall.ECONNRESET, 10054)
 }
 
 func endpoint(k *irsatest.Cluster) *string {

@@ -6,7 +6,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -186,7 +185,7 @@ func TestPodSetenvOnLoopback(t *testing.T) {
 	q, err := irsa.New()
 	require.NoError(t, err)
 	defer q.Close()
-	require.ErrorIs(t, q.Refresh(t.Context()), syscall.ECONNREFUSED)
+	requireRefused(t, q.Refresh(t.Context()))
 }
 
 func TestClusterPartitionFollowsRegion(t *testing.T) {

@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/irsakit/irsakit/internal/test/testsize"
+	"github.com/irsakit/irsakit/irsa/irsatest"
 )
 
 func TestPodVolumeModesIgnoreUmask(t *testing.T) {
@@ -28,6 +29,27 @@ func TestPodVolumeModesIgnoreUmask(t *testing.T) {
 	info, err = os.Stat(filepath.Join(filepath.Dir(w.pod.TokenFile()), "..data"))
 	require.NoError(t, err)
 	assert.Equal(t, fs.FileMode(0o755), info.Mode().Perm())
+}
+
+func TestPodChmodAppliesToLaterWrites(t *testing.T) {
+	w := inMemory(t)
+	assert.Equal(t, fs.FileMode(0o644), modeOf(t, w.pod))
+	w.pod.Chmod(0o600)
+	assert.Equal(t, fs.FileMode(0o600), modeOf(t, w.pod))
+	w.pod.Rotate()
+	assert.Equal(t, fs.FileMode(0o600), modeOf(t, w.pod))
+	w.pod.RemoveToken()
+	w.pod.Chmod(0o640)
+	w.pod.Rotate()
+	assert.Equal(t, fs.FileMode(0o640), modeOf(t, w.pod))
+}
+
+func TestPodChmodAppliesToSubPath(t *testing.T) {
+	w := inMemory(t)
+	pod := w.Pod(w.sa, w.role, func(o *irsatest.PodOptions) { o.SubPath = true })
+	pod.Rotate()
+	pod.Chmod(0o640)
+	assert.Equal(t, fs.FileMode(0o640), modeOf(t, pod))
 }
 
 func TestPodWriteIsAtomicForReaders(t *testing.T) {

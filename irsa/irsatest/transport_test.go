@@ -11,7 +11,6 @@ import (
 	"runtime"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -72,7 +71,7 @@ func TestSTSDownRefusesCallWhileReadingBody(t *testing.T) {
 		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "https://sts.amazonaws.com/", callbackReader(w.STS.Down))
 		require.NoError(t, err)
 		_, err = w.HTTPClient().Do(req)
-		require.ErrorIs(t, err, syscall.ECONNREFUSED)
+		requireRefused(t, err)
 		assert.Equal(t, []string{"Refused"}, codes(w))
 	})
 }
