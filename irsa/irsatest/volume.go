@@ -40,10 +40,13 @@ func newVolume(dir string) (*volume, error) {
 		return nil, err
 	}
 	link := filepath.Join(dir, newDataDir)
-	if os.Symlink(tokenName, link) != nil {
-		return &volume{dir, 0o644, false}, nil
+	links := os.Symlink(tokenName, link) == nil
+	if links {
+		if err := os.Remove(link); err != nil {
+			return nil, err
+		}
 	}
-	return &volume{dir, 0o644, true}, os.Remove(link)
+	return &volume{dir, 0o644, links}, nil
 }
 
 // path returns the path of the token file that a program in the pod opens.
