@@ -19,7 +19,7 @@ import (
 // Options.AttemptTimeout, or until its context is done. Other callers continue to receive the old
 // credentials until the exchange succeeds, so that one service cannot invalidate them for others. An
 // exchange starts only if the credentials are at least a minute old; that minimum age doubles with
-// each consecutive key that a host rejects, up to 30 minutes. If there are no new credentials, the
+// each consecutive access key that a host rejects, up to 30 minutes. If there are no new credentials, the
 // request fails with the service's error, combined with the error of the exchange if it failed.
 //
 // AccessDenied does not start an exchange, even though services also return it for revoked sessions.

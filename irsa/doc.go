@@ -45,9 +45,10 @@
 // Provider never falls back to another identity. It returns either credentials for its
 // role or an error.
 //
-// AWS_STS_REGIONAL_ENDPOINTS=legacy and AWS_ENDPOINT_URL are ignored, and New logs a
-// warning if either is set. The former selects the global endpoint, which may be far
-// away. The latter may name a service that must not receive the token.
+// AWS_STS_REGIONAL_ENDPOINTS=legacy and AWS_ENDPOINT_URL are ignored. The former selects
+// the global endpoint, which may be far away. The latter may name a service that must not
+// receive the token. New logs a warning if the former is set, or if the latter is set and
+// AWS_ENDPOINT_URL_STS is not.
 //
 // # Using config.LoadDefaultConfig
 //

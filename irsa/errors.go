@@ -17,10 +17,10 @@ var (
 	ErrTokenFile      = explain.ErrTokenFile      // the token cannot be read or is not a JWT
 	ErrTokenExpired   = explain.ErrTokenExpired   // STS rejected the token as expired
 	ErrTokenRejected  = explain.ErrTokenRejected  // STS rejected the token: OIDC provider, audience or key
-	ErrAccessDenied   = explain.ErrAccessDenied   // the role does not trust the token
+	ErrAccessDenied   = explain.ErrAccessDenied   // STS denied access: a trust policy or a permission is missing
 	ErrThrottled      = explain.ErrThrottled      // STS throttled the request
-	ErrUnavailable    = explain.ErrUnavailable    // no response was received, or it was not from STS
-	ErrInvalidRequest = explain.ErrInvalidRequest // a request parameter or the argument of MinTTL was rejected
+	ErrUnavailable    = explain.ErrUnavailable    // STS or the issuer failed or was unreachable, or the context was done
+	ErrInvalidRequest = explain.ErrInvalidRequest // a parameter, the region or the argument of MinTTL was rejected
 	ErrClosed         = explain.ErrClosed         // the Provider has been closed
 	ErrRejected       = explain.ErrRejected       // a service rejected the credentials and they are not replaced yet
 )

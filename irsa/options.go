@@ -25,7 +25,8 @@ type Options struct {
 	RoleARN string
 
 	// TokenFile is the absolute path of the projected token. It is limited to 4,096 bytes. The file is
-	// read for every exchange. If empty, AWS_WEB_IDENTITY_TOKEN_FILE is used.
+	// read for every exchange, and checked for a new token every minute. If empty,
+	// AWS_WEB_IDENTITY_TOKEN_FILE is used.
 	TokenFile string
 
 	// Token provides tokens instead of a file. New calls it only if no other setting determines the
@@ -109,15 +110,15 @@ type Options struct {
 	// hour.
 	AttemptTimeout time.Duration
 
-	// Logger receives a message when refreshing starts to fail, when no valid credentials are left,
-	// when refreshing recovers, and when a service rejects the credentials. Token rotations are logged
-	// at level Debug. If nil, slog.Default() is called for each message.
+	// Logger receives a warning when refreshing starts to fail and when a service rejects the
+	// credentials, an error when no valid credentials are left, and a message at level Info when
+	// refreshing recovers. Token rotations are logged at level Debug. If nil, slog.Default() is called for each message.
 	//
 	// Messages contain no secrets. A slow handler does not delay callers or exchanges, but if it
 	// blocks, the oldest pending messages are dropped. If a handler panics, its message is lost.
 	Logger *slog.Logger
 
-	// Observe, if non-nil, is called for every exchange and token rotation, and for every key that a
+	// Observe, if non-nil, is called for every exchange and token rotation, and for every access key that a
 	// host rejects or Invalidate withdraws. It is not called for an exchange whose credentials are not
 	// used because they expire before the current ones.
 	//

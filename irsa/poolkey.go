@@ -42,7 +42,8 @@ type RoleOptions struct {
 	// the identity of the token source or the path of the token file is used. A Pool is fair between
 	// tenants: a tenant cannot evict the roles of another tenant that is within its share. Tenant has
 	// no effect if the role is already in the Pool, because equal roles of two tenants share a
-	// Provider, which counts against the tenant that requested it first.
+	// Provider, which counts against the tenant that requested it first. The same applies to the
+	// links of a chain, including the role that the chain begins with.
 	Tenant string
 }
 

@@ -83,9 +83,10 @@ func (p *Provider) Retrieve(ctx context.Context) (creds aws.Credentials, err err
 
 // Ready returns nil if the Provider has valid credentials. Otherwise it waits for an exchange like
 // [Provider.Retrieve], and returns an [*Error] if that fails or ctx is done. Use it in a readiness
-// probe, with a timeout of a second or two. While exchanges fail but the credentials are still valid,
-// Ready returns nil because callers are not affected; Healthy reports such failures. Do not use either
-// in a liveness probe: a restart fixes nothing and discards credentials that are still valid.
+// probe, with a timeout shorter than the probe's timeoutSeconds, which is 1 by default. While exchanges
+// fail but the credentials are still valid, Ready returns nil because callers are not affected; Healthy
+// reports such failures. Do not use either in a liveness probe: a restart fixes nothing and discards
+// credentials that are still valid.
 func (p *Provider) Ready(ctx context.Context) error {
 	_, err := p.Retrieve(ctx)
 	return err

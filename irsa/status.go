@@ -22,8 +22,10 @@ type Status struct {
 }
 
 // Healthy returns nil if the Provider serves credentials and the last exchange succeeded. Otherwise it
-// returns an error that wraps Status.Err; use Status.State to distinguish the cases. See
-// [cache.Status.Healthy] for how to use it in a readiness probe. Healthy does not block.
+// returns an error that wraps Status.Err; use Status.State to distinguish the cases. Healthy does not
+// block, and does not start an exchange. After the credentials have expired, only callers of Retrieve
+// or Ready do, so a program without requests needs a readiness probe that calls Ready to recover. See
+// [cache.Status.Healthy] for how to use Healthy in such a probe.
 func (p *Provider) Healthy() error { return p.Status().Healthy() }
 
 // Status returns the Provider's current status. It takes no locks and does not block.
