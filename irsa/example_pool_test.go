@@ -48,6 +48,38 @@ func ExampleChainedRole() {
 	// map[blue:{Roles:3 Failing:0 NoCredentials:0}]
 }
 
+// A service acts in the accounts of its customers, which have given it a role and an external ID. The
+// role of the pod, RoleARN, is empty: it is AWS_ROLE_ARN.
+func ExampleRoleOptions() {
+	k, err := irsatest.Start()
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer k.Close()
+	service := k.ServiceAccount("shop", "reports")
+	base := k.Role("reports", irsatest.Trust(service))
+	k.Role("reader", irsatest.InAccount("444455556666"), irsatest.Trust(base))
+	pod := k.Pod(service, base)
+	customer := struct{ Name, RoleARN, ExternalID string }{"blue", "arn:aws:iam::444455556666:role/reader", "shop-4711"}
+
+	pool, err := irsa.NewPool(func(o *irsa.PoolOptions) { pod.Options(&o.Options) }) // in a pod: irsa.NewPool()
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer pool.Close()
+
+	provider, err := pool.Provider(irsa.RoleOptions{
+		Chain:  []irsa.ChainedRole{{RoleARN: customer.RoleARN, ExternalID: customer.ExternalID}},
+		Tenant: customer.Name,
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	creds, err := provider.Retrieve(context.Background())
+	fmt.Println(creds.AccountID, err)
+	// Output: 444455556666 <nil>
+}
+
 // A controller gets the Provider of a tenant's role from the Pool each time it needs it.
 func ExamplePool() {
 	k, err := irsatest.Start()

@@ -158,22 +158,6 @@ func waitForTenant(ctx context.Context, p *irsa.Provider, tenant struct{ Name, R
 	return provider.WaitReady(ctx)
 }
 
-func waitForCustomer(ctx context.Context, customer struct{ Name, RoleARN, ExternalID string }) error {
-	pool, err := irsa.NewPool()
-	if err != nil {
-		return err
-	}
-	defer pool.Close()
-	provider, err := pool.Provider(irsa.RoleOptions{
-		Chain:  []irsa.ChainedRole{{RoleARN: customer.RoleARN, ExternalID: customer.ExternalID}},
-		Tenant: customer.Name,
-	})
-	if err != nil {
-		return err
-	}
-	return provider.WaitReady(ctx)
-}
-
 // The SDK also works with the test cluster without irsakit.
 func TestREADMEConfigurationsHaveCredentials(t *testing.T) {
 	t.Setenv("AWS_CONFIG_FILE", os.DevNull)
@@ -207,7 +191,6 @@ func TestREADMEConfigurationsHaveCredentials(t *testing.T) {
 		})
 	}
 	require.NoError(t, waitForTenant(ctx, p, struct{ Name, RoleARN string }{"blue", role.ARN()}))
-	require.NoError(t, waitForCustomer(ctx, struct{ Name, RoleARN, ExternalID string }{"blue", auditorARN, "shop-4711"}))
 }
 
 func TestProviderSurvivesOutage(t *testing.T) {

@@ -10,12 +10,8 @@
 // It also tests that irsatest verifies the API server's tokens, and that its tokens, the layout of its
 // volume, and the order in which it writes the volume are the same as those of Kubernetes.
 //
-// Run it on Linux, in this directory:
-//
-//	go test -timeout 40m ./...   # the first time: it builds Kubernetes and MinIO
-//	go test ./...                # later
-//
-// The first build needs about 3 GB of memory and takes ten minutes on two processors. TestMain starts the
+// Run it on Linux, in this directory, with "go test -timeout 40m ./...". The first time, it builds Kubernetes
+// and MinIO, which needs about 3 GB of memory and takes ten minutes on two processors. TestMain starts the
 // programs on free ports of the loopback interface, and stops them.
 //
 // MinIO is licensed under the AGPL: the tests run it as a program, never link it, and do not distribute it.

@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"bytes"
+	"context"
 	"crypto/rand"
 	"crypto/rsa"
 	"encoding/base64"
@@ -45,16 +46,21 @@ func newKitSTS(t *testing.T, p *pod) kitSTS {
 	return kitSTS{k, k.Role("s3-writer", irsatest.Trust(sa))}
 }
 
-// exchange sends a token to an STS. It returns the error code, or "" if the STS returned credentials.
-func exchange(t *testing.T, endpoint, role, token string) string {
-	t.Helper()
+// assume sends a token to an STS.
+func assume(ctx context.Context, endpoint, role, token string) (*sts.AssumeRoleWithWebIdentityOutput, error) {
 	client := sts.New(sts.Options{
 		Region: region, BaseEndpoint: &endpoint, HTTPClient: cluster.authority.client, Retryer: aws.NopRetryer{},
 		Credentials: aws.AnonymousCredentials{},
 	})
-	out, err := client.AssumeRoleWithWebIdentity(t.Context(), &sts.AssumeRoleWithWebIdentityInput{
+	return client.AssumeRoleWithWebIdentity(ctx, &sts.AssumeRoleWithWebIdentityInput{
 		RoleArn: &role, RoleSessionName: aws.String("e2e"), WebIdentityToken: &token,
 	})
+}
+
+// exchange returns the error code for a token, or "" if the STS returned credentials.
+func exchange(t *testing.T, endpoint, role, token string) string {
+	t.Helper()
+	out, err := assume(t.Context(), endpoint, role, token)
 	var api smithy.APIError
 	if errors.As(err, &api) {
 		return api.ErrorCode()
